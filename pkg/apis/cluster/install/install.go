@@ -1,0 +1,23 @@
+// Copyright The Stagegate Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+// Package install puts every version of the cluster API group into a scheme. It knows nothing of who uses the scheme.
+package install
+
+import (
+	"k8s.io/apimachinery/pkg/runtime"
+	utilruntime "k8s.io/apimachinery/pkg/util/runtime"
+
+	"github.com/stagegate/stagegate/pkg/apis/cluster"
+	v1 "github.com/stagegate/stagegate/pkg/apis/cluster/v1"
+	"github.com/stagegate/stagegate/pkg/apis/cluster/v1beta1"
+)
+
+// Install adds the internal and the served versions to the scheme; v1 is preferred. It panics if the scheme has other types
+// under the same names.
+func Install(scheme *runtime.Scheme) {
+	utilruntime.Must(cluster.AddToScheme(scheme))
+	utilruntime.Must(v1beta1.AddToScheme(scheme))
+	utilruntime.Must(v1.AddToScheme(scheme))
+	utilruntime.Must(scheme.SetVersionPriority(v1.SchemeGroupVersion, v1beta1.SchemeGroupVersion))
+}

@@ -1,0 +1,107 @@
+// Copyright The Stagegate Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package v1
+
+import (
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+)
+
+// +genclient
+// +k8s:supportsSubresource="/status"
+// +k8s:deepcopy-gen:interfaces=k8s.io/apimachinery/pkg/runtime.Object
+
+// InternalMemberCluster is how the hub and the agent of a member cluster talk to each other: the hub writes in spec what it
+// asks of the member, the agent reports in status. It lies in the namespace fleet-member-<name> and has the name of the
+// MemberCluster. Users do not write it.
+type InternalMemberCluster struct {
+	metav1.TypeMeta `json:""`
+
+	// metadata is the standard object metadata. The name is that of the MemberCluster.
+	// +optional
+	metav1.ObjectMeta `json:"metadata,omitempty"`
+
+	// spec is what the hub asks of the member.
+	// +required
+	Spec InternalMemberClusterSpec `json:"spec"`
+
+	// status is what the member reports. It is ignored when an object is created or updated other than through the status
+	// subresource.
+	// +optional
+	Status InternalMemberClusterStatus `json:"status,omitempty,omitzero"`
+}
+
+// +k8s:deepcopy-gen:interfaces=k8s.io/apimachinery/pkg/runtime.Object
+
+// InternalMemberClusterList is a list of InternalMemberClusters.
+type InternalMemberClusterList struct {
+	metav1.TypeMeta `json:""`
+
+	// metadata is the standard list metadata.
+	// +optional
+	metav1.ListMeta `json:"metadata,omitempty"`
+
+	// items are the InternalMemberClusters of the list.
+	Items []InternalMemberCluster `json:"items"`
+}
+
+// InternalMemberClusterSpec is what the hub asks of a member.
+type InternalMemberClusterSpec struct {
+	// state is Join or Leave. Join asks the member to join the fleet and to stay in it, Leave asks it to clean up and to go.
+	// +required
+	// +k8s:required
+	State ClusterState `json:"state"`
+
+	// heartbeatPeriodSeconds is the time between two heartbeats of the member, in seconds, 1 to 600. Defaults to 60.
+	// +optional
+	// +default=60
+	// +k8s:optional
+	// +k8s:minimum=1
+	// +k8s:maximum=600
+	HeartbeatPeriodSeconds int32 `json:"heartbeatPeriodSeconds,omitempty"`
+}
+
+// ClusterState is what the hub asks a member to do.
+// +enum
+// +k8s:enum
+type ClusterState string
+
+const (
+	// ClusterStateJoin asks the member to join the fleet and to stay in it.
+	ClusterStateJoin ClusterState = "Join"
+	// ClusterStateLeave asks the member to clean up and to leave the fleet.
+	ClusterStateLeave ClusterState = "Leave"
+)
+
+// InternalMemberClusterStatus is what a member reports.
+type InternalMemberClusterStatus struct {
+	// conditions say how the member's reporting is going. Their types are ClusterPropertyProviderStarted,
+	// ClusterPropertyCollectionSucceeded and NamespaceCollectionSucceeded.
+	// +optional
+	// +listType=atomic
+	// +k8s:optional
+	// +k8s:listType=atomic
+	Conditions []metav1.Condition `json:"conditions,omitempty"`
+
+	// namespaces has the namespaces of the cluster, by name. The value is the name of the Work that manages the namespace,
+	// empty if none does.
+	// +optional
+	// +k8s:optional
+	Namespaces map[string]string `json:"namespaces,omitempty"`
+
+	// properties has facts about the cluster, by name, such as kubernetes-fleet.io/node-count.
+	// +optional
+	// +k8s:optional
+	Properties map[PropertyName]PropertyValue `json:"properties,omitempty"`
+
+	// resourceUsage is what the nodes of the cluster offer and what of it is free.
+	// +optional
+	ResourceUsage ResourceUsage `json:"resourceUsage,omitempty,omitzero"`
+
+	// agentStatus has one entry for each agent that serves the cluster.
+	// +optional
+	// +listType=atomic
+	// +k8s:optional
+	// +k8s:listType=atomic
+	AgentStatus []AgentStatus `json:"agentStatus,omitempty"`
+}

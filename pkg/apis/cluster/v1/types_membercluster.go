@@ -1,0 +1,172 @@
+// Copyright The Stagegate Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package v1
+
+import (
+	rbacv1 "k8s.io/api/rbac/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+)
+
+// +genclient
+// +genclient:nonNamespaced
+// +k8s:supportsSubresource="/status"
+// +k8s:deepcopy-gen:interfaces=k8s.io/apimachinery/pkg/runtime.Object
+
+// MemberCluster is a cluster of the fleet. Creating one asks the cluster to join, deleting it asks the cluster to leave.
+// Its labels are what placements and stages choose clusters by. The name has at most 63 characters, since the namespace
+// fleet-member-<name> on the hub and further objects are named after it.
+type MemberCluster struct {
+	metav1.TypeMeta `json:""`
+
+	// metadata is the standard object metadata. Its labels are what placements and stages select clusters by.
+	// +optional
+	metav1.ObjectMeta `json:"metadata,omitempty"`
+
+	// spec is what the fleet wants of the cluster.
+	// +required
+	Spec MemberClusterSpec `json:"spec"`
+
+	// status is what is known of the cluster. The server writes it; it is ignored when an object is created or updated
+	// other than through the status subresource.
+	// +optional
+	Status MemberClusterStatus `json:"status,omitempty,omitzero"`
+}
+
+// +k8s:deepcopy-gen:interfaces=k8s.io/apimachinery/pkg/runtime.Object
+
+// MemberClusterList is a list of MemberClusters.
+type MemberClusterList struct {
+	metav1.TypeMeta `json:""`
+
+	// metadata is the standard list metadata.
+	// +optional
+	metav1.ListMeta `json:"metadata,omitempty"`
+
+	// items are the MemberClusters of the list.
+	Items []MemberCluster `json:"items"`
+}
+
+// MemberClusterSpec is what the fleet wants of a member cluster.
+type MemberClusterSpec struct {
+	// identity is the user, group or service account that the member's agent is on the hub. It is allowed to read and
+	// report on what lies in the cluster's namespace fleet-member-<name>, and nothing else. kind and name are required.
+	// +required
+	// +k8s:opaqueType
+	// +k8s:subfield(kind)=+k8s:required
+	// +k8s:subfield(name)=+k8s:required
+	Identity rbacv1.Subject `json:"identity"`
+
+	// heartbeatPeriodSeconds is the time between two heartbeats of the member, in seconds, 1 to 600. Defaults to 60.
+	// +optional
+	// +default=60
+	// +k8s:optional
+	// +k8s:minimum=1
+	// +k8s:maximum=600
+	HeartbeatPeriodSeconds int32 `json:"heartbeatPeriodSeconds,omitempty"`
+
+	// taints keep placements that do not tolerate them from choosing the cluster. What is already placed there stays.
+	// No two may be alike. At most 100.
+	// +optional
+	// +listType=atomic
+	// +k8s:optional
+	// +k8s:listType=atomic
+	// +k8s:unique=set
+	// +k8s:maxItems=100
+	Taints []Taint `json:"taints,omitempty"`
+
+	// deleteOptions says what is checked before the cluster may leave the fleet.
+	// +optional
+	// +k8s:optional
+	DeleteOptions *DeleteOptions `json:"deleteOptions,omitempty"`
+}
+
+// Taint keeps placements that do not tolerate it from choosing the cluster.
+type Taint struct {
+	// key is the name of the taint, in the form of a label key: an optional DNS prefix and a slash, then at most 63
+	// characters.
+	// +required
+	// +k8s:required
+	// +k8s:format=k8s-label-key
+	Key string `json:"key"`
+
+	// value belongs to the key and has the form of a label value: at most 63 characters, and it may be empty.
+	// +optional
+	// +k8s:optional
+	// +k8s:format=k8s-label-value
+	Value string `json:"value,omitempty"`
+
+	// effect is what the taint does to placements that do not tolerate it. NoSchedule is the only one: such placements do
+	// not choose the cluster anew, and those that have chosen it already keep it.
+	// +required
+	// +k8s:required
+	Effect TaintEffect `json:"effect"`
+}
+
+// TaintEffect is what a taint does to placements that do not tolerate it.
+// +enum
+// +k8s:enum
+type TaintEffect string
+
+// TaintEffectNoSchedule keeps new placements away and leaves those already there.
+const TaintEffectNoSchedule TaintEffect = "NoSchedule"
+
+// DeleteOptions says what is checked before a member cluster may leave the fleet.
+type DeleteOptions struct {
+	// validationMode is Strict or Skip. Strict refuses to delete the cluster while it exports services that others may
+	// use; Skip deletes without that check. Defaults to Strict.
+	// +optional
+	// +default="Strict"
+	// +k8s:optional
+	ValidationMode DeleteValidationMode `json:"validationMode,omitempty"`
+}
+
+// DeleteValidationMode says whether the deletion of a member cluster is checked first.
+// +enum
+// +k8s:enum
+type DeleteValidationMode string
+
+const (
+	// DeleteValidationModeSkip deletes without a check.
+	DeleteValidationModeSkip DeleteValidationMode = "Skip"
+	// DeleteValidationModeStrict refuses to delete a cluster that exports services others may use.
+	DeleteValidationModeStrict DeleteValidationMode = "Strict"
+)
+
+// MemberClusterStatus is what is known of a member cluster.
+type MemberClusterStatus struct {
+	// conditions say how far the cluster is with joining or leaving the fleet. Their types are ReadyToJoin, Joined, Healthy,
+	// ClusterPropertyProviderStarted, ClusterPropertyCollectionSucceeded and NamespaceCollectionSucceeded.
+	// +optional
+	// +patchMergeKey=type
+	// +patchStrategy=merge
+	// +listType=map
+	// +listMapKey=type
+	// +k8s:optional
+	// +k8s:listType=map
+	// +k8s:listMapKey=type
+	Conditions []metav1.Condition `json:"conditions,omitempty" patchStrategy:"merge" patchMergeKey:"type"`
+
+	// namespaces has the namespaces that the cluster reports, by name. The value is the name of the Work that manages the
+	// namespace, empty if none does.
+	// +optional
+	// +k8s:optional
+	Namespaces map[string]string `json:"namespaces,omitempty"`
+
+	// properties has facts that the cluster reports about itself, by name, such as kubernetes-fleet.io/node-count.
+	// Placements can choose clusters by them.
+	// +optional
+	// +k8s:optional
+	Properties map[PropertyName]PropertyValue `json:"properties,omitempty"`
+
+	// resourceUsage is what the nodes of the cluster offer and what of it is free.
+	// +optional
+	ResourceUsage ResourceUsage `json:"resourceUsage,omitempty,omitzero"`
+
+	// agentStatus has one entry for each agent that serves the cluster.
+	// +optional
+	// +listType=atomic
+	// +k8s:optional
+	// +k8s:listType=atomic
+	AgentStatus []AgentStatus `json:"agentStatus,omitempty"`
+}

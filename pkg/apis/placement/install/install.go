@@ -1,0 +1,22 @@
+// Copyright The Stagegate Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+// Package install puts every version of the placement API into a scheme.
+package install
+
+import (
+	"k8s.io/apimachinery/pkg/runtime"
+	utilruntime "k8s.io/apimachinery/pkg/util/runtime"
+
+	"github.com/stagegate/stagegate/pkg/apis/placement"
+	v1 "github.com/stagegate/stagegate/pkg/apis/placement/v1"
+	"github.com/stagegate/stagegate/pkg/apis/placement/v1beta1"
+)
+
+// Install registers the internal types, v1beta1 and v1, and prefers v1. It panics on a programming error.
+func Install(scheme *runtime.Scheme) {
+	utilruntime.Must(placement.AddToScheme(scheme))
+	utilruntime.Must(v1beta1.AddToScheme(scheme))
+	utilruntime.Must(v1.AddToScheme(scheme))
+	utilruntime.Must(scheme.SetVersionPriority(v1.SchemeGroupVersion, v1beta1.SchemeGroupVersion))
+}

@@ -1,0 +1,165 @@
+// Copyright The Stagegate Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package placement
+
+import (
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
+)
+
+// +k8s:deepcopy-gen:interfaces=k8s.io/apimachinery/pkg/runtime.Object
+
+// ClusterApprovalRequest asks for a decision about a stage of a ClusterStagedUpdateRun. Decide with its subresources approve and
+// reject.
+type ClusterApprovalRequest struct {
+	metav1.TypeMeta
+	// Standard object's metadata.
+	metav1.ObjectMeta
+
+	// Spec says what is asked. It cannot be changed.
+	Spec ApprovalRequestSpec
+
+	// Status is the decision.
+	Status ApprovalRequestStatus
+}
+
+// +k8s:deepcopy-gen:interfaces=k8s.io/apimachinery/pkg/runtime.Object
+
+// ClusterApprovalRequestList is a list of ClusterApprovalRequests.
+type ClusterApprovalRequestList struct {
+	metav1.TypeMeta
+	// Standard list metadata.
+	metav1.ListMeta
+
+	// Items are the ClusterApprovalRequests.
+	Items []ClusterApprovalRequest
+}
+
+// +k8s:deepcopy-gen:interfaces=k8s.io/apimachinery/pkg/runtime.Object
+
+// ApprovalRequest asks for a decision about a stage of a StagedUpdateRun of its namespace. Decide with its subresources approve and
+// reject.
+type ApprovalRequest struct {
+	metav1.TypeMeta
+	// Standard object's metadata.
+	metav1.ObjectMeta
+
+	// Spec says what is asked. It cannot be changed.
+	Spec ApprovalRequestSpec
+
+	// Status is the decision.
+	Status ApprovalRequestStatus
+}
+
+// +k8s:deepcopy-gen:interfaces=k8s.io/apimachinery/pkg/runtime.Object
+
+// ApprovalRequestList is a list of ApprovalRequests.
+type ApprovalRequestList struct {
+	metav1.TypeMeta
+	// Standard list metadata.
+	metav1.ListMeta
+
+	// Items are the ApprovalRequests.
+	Items []ApprovalRequest
+}
+
+// ApprovalRequestSpec says what is asked.
+type ApprovalRequestSpec struct {
+	// TargetUpdateRun is the name of the run that waits.
+	TargetUpdateRun string
+
+	// TargetStage is the stage of the run that waits.
+	TargetStage string
+}
+
+// ApprovalRequestStatus is the decision on a request.
+type ApprovalRequestStatus struct {
+	// Decisions are who decided what and when, as the server recorded it. Only the server writes here. At most 10.
+	Decisions []ApprovalDecision
+
+	// Conditions of the request: Approved, set by the decision, and ApprovalAccepted, set once the run has acted on it.
+	Conditions []metav1.Condition
+}
+
+// DecisionType is what was decided.
+type DecisionType string
+
+const (
+	// DecisionApproved lets the run go on.
+	DecisionApproved DecisionType = "Approved"
+	// DecisionRejected ends the run.
+	DecisionRejected DecisionType = "Rejected"
+)
+
+// ApprovalDecision is the server's record of one decision.
+type ApprovalDecision struct {
+	// Decision is Approved or Rejected.
+	Decision DecisionType
+
+	// User who decided, as the server authenticated them.
+	User DecisionUser
+
+	// Time of the decision, by the server's clock.
+	Time metav1.Time
+
+	// Comment is what the user said with the decision.
+	Comment string
+
+	// RequestUID is the uid of the approval request that the decision is about.
+	RequestUID types.UID
+
+	// AuditID helps to find the request in the audit log, at most 64 characters. A client can choose it, so it proves nothing.
+	AuditID string
+}
+
+// DecisionUser is who decided.
+type DecisionUser struct {
+	// Username of the user.
+	Username string
+
+	// UID of the user, where the hub passes it on.
+	UID string
+
+	// Groups of the user.
+	Groups []string
+}
+
+// +k8s:deepcopy-gen:interfaces=k8s.io/apimachinery/pkg/runtime.Object
+
+// Approval is a decision on an approval request: the body of its subresources approve and reject.
+type Approval struct {
+	metav1.TypeMeta
+	// Standard object's metadata. Name, uid and resourceVersion, where given, have to be those of the approval request.
+	metav1.ObjectMeta
+
+	// Spec is what the user says with the decision.
+	Spec ApprovalSpec
+
+	// Status is the decision as the server recorded it; empty as long as none is taken.
+	Status ApprovalStatus
+}
+
+// ApprovalSpec is what the user says with a decision.
+type ApprovalSpec struct {
+	// Comment is kept with the decision, for example a change number. At most 1024 characters.
+	Comment string
+}
+
+// ApprovalStatus is a decision as the server recorded it.
+type ApprovalStatus struct {
+	// Decision is Approved or Rejected; empty as long as none is taken.
+	Decision DecisionType
+
+	// DecidedBy is who decided.
+	DecidedBy *DecisionUser
+
+	// DecidedAt is when, by the server's clock.
+	DecidedAt *metav1.Time
+
+	// AuditID helps to find the request in the audit log. A client can choose it, so it proves nothing.
+	AuditID string
+
+	// ObservedGeneration is the generation of the approval request that was decided.
+	ObservedGeneration int64
+}

@@ -1,0 +1,181 @@
+// Copyright The Stagegate Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package placement
+
+import (
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+)
+
+// +k8s:deepcopy-gen:interfaces=k8s.io/apimachinery/pkg/runtime.Object
+
+// ClusterStagedUpdateRun moves the clusters of a ClusterResourcePlacement to one version of its resources, stage by stage.
+// Its name has at most 63 characters.
+type ClusterStagedUpdateRun struct {
+	metav1.TypeMeta
+	// Standard object's metadata.
+	metav1.ObjectMeta
+
+	// Spec says what to roll out, and whether to run.
+	Spec UpdateRunSpec
+
+	// Status is how far the run has come, written by Stagegate.
+	Status UpdateRunStatus
+}
+
+// +k8s:deepcopy-gen:interfaces=k8s.io/apimachinery/pkg/runtime.Object
+
+// ClusterStagedUpdateRunList is a list of ClusterStagedUpdateRuns.
+type ClusterStagedUpdateRunList struct {
+	metav1.TypeMeta
+	// Standard list metadata.
+	metav1.ListMeta
+
+	// Items are the ClusterStagedUpdateRuns.
+	Items []ClusterStagedUpdateRun
+}
+
+// +k8s:deepcopy-gen:interfaces=k8s.io/apimachinery/pkg/runtime.Object
+
+// StagedUpdateRun moves the clusters of a ResourcePlacement in its namespace to one version of its resources, stage by stage.
+// Its name has at most 63 characters.
+type StagedUpdateRun struct {
+	metav1.TypeMeta
+	// Standard object's metadata.
+	metav1.ObjectMeta
+
+	// Spec says what to roll out, and whether to run.
+	Spec UpdateRunSpec
+
+	// Status is how far the run has come, written by Stagegate.
+	Status UpdateRunStatus
+}
+
+// +k8s:deepcopy-gen:interfaces=k8s.io/apimachinery/pkg/runtime.Object
+
+// StagedUpdateRunList is a list of StagedUpdateRuns.
+type StagedUpdateRunList struct {
+	metav1.TypeMeta
+	// Standard list metadata.
+	metav1.ListMeta
+
+	// Items are the StagedUpdateRuns.
+	Items []StagedUpdateRun
+}
+
+// State is what the user wants of a run.
+type State string
+
+const (
+	// StateInitialize plans the run and does not start it.
+	StateInitialize State = "Initialize"
+	// StateRun plans the run where that is not done, and lets it go on.
+	StateRun State = "Run"
+	// StateStop lets the clusters in flight finish and starts no other.
+	StateStop State = "Stop"
+)
+
+// UpdateRunSpec says what to roll out, and whether to run.
+type UpdateRunSpec struct {
+	// PlacementName is the placement whose clusters are moved: a ClusterResourcePlacement for a ClusterStagedUpdateRun, a
+	// ResourcePlacement of the same namespace for a StagedUpdateRun. Its strategy has to be External. At most 255 characters;
+	// it cannot be changed.
+	PlacementName string
+
+	// ResourceSnapshotIndex is the version to roll out: the index of a resource snapshot of the placement. Empty means what the
+	// selected resources are when the run initialises. It cannot be changed.
+	ResourceSnapshotIndex string
+
+	// StagedUpdateStrategyName is the strategy to follow: a ClusterStagedUpdateStrategy for a ClusterStagedUpdateRun, a
+	// StagedUpdateStrategy of the same namespace for a StagedUpdateRun. It cannot be changed.
+	StagedUpdateStrategyName string
+
+	// State is Initialize, Run or Stop. From Initialize it can become Run, from Run Stop, and from Stop Run again. It defaults
+	// to Initialize.
+	State State
+}
+
+// UpdateRunStatus is how far a run has come.
+type UpdateRunStatus struct {
+	// PolicySnapshotIndexUsed is the index of the scheduling policy snapshot that picked the clusters.
+	PolicySnapshotIndexUsed string
+
+	// PolicyObservedClusterCount is the number of clusters that the run moves.
+	PolicyObservedClusterCount int
+
+	// ResourceSnapshotIndexUsed is the index of the resource snapshot that the run rolls out.
+	ResourceSnapshotIndexUsed string
+
+	// ApplyStrategy is how manifests are applied in this run, copied from the placement.
+	ApplyStrategy *ApplyStrategy
+
+	// UpdateStrategySnapshot are the stages of this run, copied from the strategy.
+	UpdateStrategySnapshot *UpdateStrategySpec
+
+	// StagesStatus has one entry a stage, in order.
+	StagesStatus []StageUpdatingStatus
+
+	// DeletionStageStatus is the last stage of every run, which takes the resources off clusters that are no longer picked.
+	DeletionStageStatus *StageUpdatingStatus
+
+	// InitializationStartTime is when Stagegate first tried to initialise the run. What a run refers to may turn up until one
+	// minute later.
+	InitializationStartTime *metav1.Time
+
+	// Conditions of the run: Initialized, Progressing and Succeeded.
+	Conditions []metav1.Condition
+}
+
+// StageUpdatingStatus is how far a stage has come.
+type StageUpdatingStatus struct {
+	// StageName is the name of the stage.
+	StageName string
+
+	// Clusters of the stage, in the order in which they are updated.
+	Clusters []ClusterUpdatingStatus
+
+	// BeforeStageTaskStatus has one entry a task before the stage.
+	BeforeStageTaskStatus []StageTaskStatus
+
+	// AfterStageTaskStatus has one entry a task after the stage.
+	AfterStageTaskStatus []StageTaskStatus
+
+	// StartTime is when the stage was entered.
+	StartTime *metav1.Time
+
+	// UpdatedTime is when the last cluster of the stage was updated; a TimedWait counts from here.
+	UpdatedTime *metav1.Time
+
+	// EndTime is when the stage finished, failed or was skipped.
+	EndTime *metav1.Time
+
+	// Conditions of the stage: Progressing and Succeeded.
+	Conditions []metav1.Condition
+}
+
+// ClusterUpdatingStatus is how far a cluster has come.
+type ClusterUpdatingStatus struct {
+	// ClusterName is the member cluster.
+	ClusterName string
+
+	// ResourceOverrideSnapshots are the ResourceOverride snapshots in force on the cluster in this run.
+	ResourceOverrideSnapshots []NamespacedName
+
+	// ClusterResourceOverrideSnapshots are the ClusterResourceOverride snapshots in force on the cluster in this run.
+	ClusterResourceOverrideSnapshots []string
+
+	// Conditions of the cluster: Started and Succeeded.
+	Conditions []metav1.Condition
+}
+
+// StageTaskStatus is how far a task has come.
+type StageTaskStatus struct {
+	// Type of the task.
+	Type StageTaskType
+
+	// ApprovalRequestName is the approval request of an Approval task: <run>-before-<stage> or <run>-after-<stage>.
+	ApprovalRequestName string
+
+	// Conditions of the task: ApprovalRequestCreated and ApprovalRequestApproved, or WaitTimeElapsed.
+	Conditions []metav1.Condition
+}

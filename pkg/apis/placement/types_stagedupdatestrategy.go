@@ -1,0 +1,106 @@
+// Copyright The Stagegate Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package placement
+
+import (
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/util/intstr"
+)
+
+// +k8s:deepcopy-gen:interfaces=k8s.io/apimachinery/pkg/runtime.Object
+
+// ClusterStagedUpdateStrategy is an order of stages that ClusterStagedUpdateRuns follow.
+type ClusterStagedUpdateStrategy struct {
+	metav1.TypeMeta
+	// Standard object's metadata.
+	metav1.ObjectMeta
+
+	// Spec are the stages.
+	Spec UpdateStrategySpec
+}
+
+// +k8s:deepcopy-gen:interfaces=k8s.io/apimachinery/pkg/runtime.Object
+
+// ClusterStagedUpdateStrategyList is a list of ClusterStagedUpdateStrategies.
+type ClusterStagedUpdateStrategyList struct {
+	metav1.TypeMeta
+	// Standard list metadata.
+	metav1.ListMeta
+
+	// Items are the ClusterStagedUpdateStrategies.
+	Items []ClusterStagedUpdateStrategy
+}
+
+// +k8s:deepcopy-gen:interfaces=k8s.io/apimachinery/pkg/runtime.Object
+
+// StagedUpdateStrategy is an order of stages that the StagedUpdateRuns of its namespace follow.
+type StagedUpdateStrategy struct {
+	metav1.TypeMeta
+	// Standard object's metadata.
+	metav1.ObjectMeta
+
+	// Spec are the stages.
+	Spec UpdateStrategySpec
+}
+
+// +k8s:deepcopy-gen:interfaces=k8s.io/apimachinery/pkg/runtime.Object
+
+// StagedUpdateStrategyList is a list of StagedUpdateStrategies.
+type StagedUpdateStrategyList struct {
+	metav1.TypeMeta
+	// Standard list metadata.
+	metav1.ListMeta
+
+	// Items are the StagedUpdateStrategies.
+	Items []StagedUpdateStrategy
+}
+
+// UpdateStrategySpec is an order of stages. A run copies it when it initialises; later edits are for later runs.
+type UpdateStrategySpec struct {
+	// Stages are gone through one after the other, at most 31. Every target cluster has to be in exactly one of them.
+	Stages []StageConfig
+}
+
+// StageConfig is one stage: a group of clusters, their order and pace, and the gates around them.
+type StageConfig struct {
+	// Name of the stage, unique in the strategy: lower-case letters and digits, at most 63.
+	Name string
+
+	// LabelSelector picks the member clusters of the stage by their labels. Absent picks none, empty picks all.
+	LabelSelector *metav1.LabelSelector
+
+	// SortingLabelKey is the label whose value, an integer, orders the clusters of the stage, lowest first and by name where
+	// equal. Every cluster of the stage needs it. Without it clusters are ordered by name.
+	SortingLabelKey *string
+
+	// MaxConcurrency is how many clusters of the stage are updated at once: a number from 1, or a percentage from 1% to 100% of
+	// the stage's clusters, rounded down and at least 1. It defaults to 1.
+	MaxConcurrency *intstr.IntOrString
+
+	// BeforeStageTasks are done before the first cluster of the stage is updated. At most one, an Approval.
+	BeforeStageTasks []StageTask
+
+	// AfterStageTasks are done after all clusters of the stage are updated and before the next stage. At most one of each type.
+	AfterStageTasks []StageTask
+}
+
+// StageTaskType is what a task waits for.
+type StageTaskType string
+
+const (
+	// StageTaskTypeTimedWait waits for a time to pass.
+	StageTaskTypeTimedWait StageTaskType = "TimedWait"
+	// StageTaskTypeApproval waits for a person to approve.
+	StageTaskTypeApproval StageTaskType = "Approval"
+)
+
+// StageTask is a gate before or after a stage.
+type StageTask struct {
+	// Type is Approval or, after a stage only, TimedWait.
+	Type StageTaskType
+
+	// WaitTime is how long a TimedWait lasts from the moment the stage's last cluster was updated, such as 1h30m. Required for
+	// TimedWait, longer than zero; not allowed for Approval.
+	WaitTime *metav1.Duration
+}

@@ -1,0 +1,277 @@
+// Copyright The Stagegate Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package v1
+
+import (
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+)
+
+// +genclient
+// +genclient:nonNamespaced
+// +k8s:deepcopy-gen:interfaces=k8s.io/apimachinery/pkg/runtime.Object
+// +k8s:supportsSubresource="/status"
+
+// ClusterStagedUpdateRun moves the clusters of a ClusterResourcePlacement to one version of its resources, stage by stage.
+// Its name has at most 63 characters.
+type ClusterStagedUpdateRun struct {
+	metav1.TypeMeta `json:",inline"`
+	// Standard object's metadata.
+	// +optional
+	metav1.ObjectMeta `json:"metadata,omitempty,omitzero"`
+
+	// Spec says what to roll out, and whether to run.
+	// +required
+	Spec UpdateRunSpec `json:"spec"`
+
+	// Status is how far the run has come, written by Stagegate.
+	// +optional
+	Status UpdateRunStatus `json:"status,omitempty,omitzero"`
+}
+
+// +k8s:deepcopy-gen:interfaces=k8s.io/apimachinery/pkg/runtime.Object
+
+// ClusterStagedUpdateRunList is a list of ClusterStagedUpdateRuns.
+type ClusterStagedUpdateRunList struct {
+	metav1.TypeMeta `json:",inline"`
+	// Standard list metadata.
+	// +optional
+	metav1.ListMeta `json:"metadata,omitempty"`
+
+	// Items are the ClusterStagedUpdateRuns.
+	Items []ClusterStagedUpdateRun `json:"items"`
+}
+
+// +genclient
+// +k8s:deepcopy-gen:interfaces=k8s.io/apimachinery/pkg/runtime.Object
+// +k8s:supportsSubresource="/status"
+
+// StagedUpdateRun moves the clusters of a ResourcePlacement in its namespace to one version of its resources, stage by stage.
+// Its name has at most 63 characters.
+type StagedUpdateRun struct {
+	metav1.TypeMeta `json:",inline"`
+	// Standard object's metadata.
+	// +optional
+	metav1.ObjectMeta `json:"metadata,omitempty,omitzero"`
+
+	// Spec says what to roll out, and whether to run.
+	// +required
+	Spec UpdateRunSpec `json:"spec"`
+
+	// Status is how far the run has come, written by Stagegate.
+	// +optional
+	Status UpdateRunStatus `json:"status,omitempty,omitzero"`
+}
+
+// +k8s:deepcopy-gen:interfaces=k8s.io/apimachinery/pkg/runtime.Object
+
+// StagedUpdateRunList is a list of StagedUpdateRuns.
+type StagedUpdateRunList struct {
+	metav1.TypeMeta `json:",inline"`
+	// Standard list metadata.
+	// +optional
+	metav1.ListMeta `json:"metadata,omitempty"`
+
+	// Items are the StagedUpdateRuns.
+	Items []StagedUpdateRun `json:"items"`
+}
+
+// State is what the user wants of a run.
+// +enum
+// +k8s:enum
+type State string
+
+const (
+	// StateInitialize plans the run and does not start it.
+	StateInitialize State = "Initialize"
+	// StateRun plans the run where that is not done, and lets it go on.
+	StateRun State = "Run"
+	// StateStop lets the clusters in flight finish and starts no other.
+	StateStop State = "Stop"
+)
+
+// UpdateRunSpec says what to roll out, and whether to run.
+type UpdateRunSpec struct {
+	// PlacementName is the placement whose clusters are moved: a ClusterResourcePlacement for a ClusterStagedUpdateRun, a
+	// ResourcePlacement of the same namespace for a StagedUpdateRun. Its strategy has to be External. At most 255 characters;
+	// it cannot be changed.
+	// +required
+	// +k8s:required
+	// +k8s:maxLength=255
+	PlacementName string `json:"placementName"`
+
+	// ResourceSnapshotIndex is the version to roll out: the index of a resource snapshot of the placement. Empty means what the
+	// selected resources are when the run initialises. It cannot be changed.
+	// +optional
+	ResourceSnapshotIndex string `json:"resourceSnapshotIndex,omitempty"`
+
+	// StagedUpdateStrategyName is the strategy to follow: a ClusterStagedUpdateStrategy for a ClusterStagedUpdateRun, a
+	// StagedUpdateStrategy of the same namespace for a StagedUpdateRun. It cannot be changed.
+	// +required
+	// +k8s:required
+	StagedUpdateStrategyName string `json:"stagedRolloutStrategyName"`
+
+	// State is Initialize, Run or Stop. From Initialize it can become Run, from Run Stop, and from Stop Run again. It defaults
+	// to Initialize.
+	// +optional
+	// +k8s:optional
+	// +default="Initialize"
+	State State `json:"state,omitempty"`
+}
+
+// UpdateRunStatus is how far a run has come.
+type UpdateRunStatus struct {
+	// PolicySnapshotIndexUsed is the index of the scheduling policy snapshot that picked the clusters.
+	// +optional
+	PolicySnapshotIndexUsed string `json:"policySnapshotIndexUsed,omitempty"`
+
+	// PolicyObservedClusterCount is the number of clusters that the run moves.
+	// +optional
+	PolicyObservedClusterCount int `json:"policyObservedClusterCount,omitempty"`
+
+	// ResourceSnapshotIndexUsed is the index of the resource snapshot that the run rolls out.
+	// +optional
+	ResourceSnapshotIndexUsed string `json:"resourceSnapshotIndexUsed,omitempty"`
+
+	// ApplyStrategy is how manifests are applied in this run, copied from the placement.
+	// +optional
+	// +k8s:optional
+	ApplyStrategy *ApplyStrategy `json:"appliedStrategy,omitempty"`
+
+	// UpdateStrategySnapshot are the stages of this run, copied from the strategy.
+	// +optional
+	// +k8s:optional
+	UpdateStrategySnapshot *UpdateStrategySpec `json:"stagedUpdateStrategySnapshot,omitempty"`
+
+	// StagesStatus has one entry a stage, in order.
+	// +optional
+	// +k8s:optional
+	// +listType=atomic
+	StagesStatus []StageUpdatingStatus `json:"stagesStatus,omitempty"`
+
+	// DeletionStageStatus is the last stage of every run, which takes the resources off clusters that are no longer picked.
+	// +optional
+	// +k8s:optional
+	DeletionStageStatus *StageUpdatingStatus `json:"deletionStageStatus,omitempty"`
+
+	// InitializationStartTime is when Stagegate first tried to initialise the run. What a run refers to may turn up until one
+	// minute later.
+	// +optional
+	// +k8s:optional
+	InitializationStartTime *metav1.Time `json:"initializationStartTime,omitempty"`
+
+	// Conditions of the run: Initialized, Progressing and Succeeded.
+	// +optional
+	// +k8s:optional
+	// +listType=map
+	// +listMapKey=type
+	// +k8s:listType=map
+	// +k8s:listMapKey=type
+	// +patchMergeKey=type
+	// +patchStrategy=merge
+	Conditions []metav1.Condition `json:"conditions,omitempty" patchStrategy:"merge" patchMergeKey:"type"`
+}
+
+// StageUpdatingStatus is how far a stage has come.
+type StageUpdatingStatus struct {
+	// StageName is the name of the stage.
+	// +required
+	StageName string `json:"stageName"`
+
+	// Clusters of the stage, in the order in which they are updated.
+	// +required
+	// +k8s:optional
+	// +listType=atomic
+	Clusters []ClusterUpdatingStatus `json:"clusters"`
+
+	// BeforeStageTaskStatus has one entry a task before the stage.
+	// +optional
+	// +k8s:optional
+	// +listType=atomic
+	BeforeStageTaskStatus []StageTaskStatus `json:"beforeStageTaskStatus,omitempty"`
+
+	// AfterStageTaskStatus has one entry a task after the stage.
+	// +optional
+	// +k8s:optional
+	// +listType=atomic
+	AfterStageTaskStatus []StageTaskStatus `json:"afterStageTaskStatus,omitempty"`
+
+	// StartTime is when the stage was entered.
+	// +optional
+	// +k8s:optional
+	StartTime *metav1.Time `json:"startTime,omitempty"`
+
+	// UpdatedTime is when the last cluster of the stage was updated; a TimedWait counts from here.
+	// +optional
+	// +k8s:optional
+	UpdatedTime *metav1.Time `json:"updatedTime,omitempty"`
+
+	// EndTime is when the stage finished, failed or was skipped.
+	// +optional
+	// +k8s:optional
+	EndTime *metav1.Time `json:"endTime,omitempty"`
+
+	// Conditions of the stage: Progressing and Succeeded.
+	// +optional
+	// +k8s:optional
+	// +listType=map
+	// +listMapKey=type
+	// +k8s:listType=map
+	// +k8s:listMapKey=type
+	// +patchMergeKey=type
+	// +patchStrategy=merge
+	Conditions []metav1.Condition `json:"conditions,omitempty" patchStrategy:"merge" patchMergeKey:"type"`
+}
+
+// ClusterUpdatingStatus is how far a cluster has come.
+type ClusterUpdatingStatus struct {
+	// ClusterName is the member cluster.
+	// +required
+	ClusterName string `json:"clusterName"`
+
+	// ResourceOverrideSnapshots are the ResourceOverride snapshots in force on the cluster in this run.
+	// +optional
+	// +k8s:optional
+	// +listType=atomic
+	ResourceOverrideSnapshots []NamespacedName `json:"resourceOverrideSnapshots,omitempty"`
+
+	// ClusterResourceOverrideSnapshots are the ClusterResourceOverride snapshots in force on the cluster in this run.
+	// +optional
+	// +k8s:optional
+	// +listType=atomic
+	ClusterResourceOverrideSnapshots []string `json:"clusterResourceOverrideSnapshots,omitempty"`
+
+	// Conditions of the cluster: Started and Succeeded.
+	// +optional
+	// +k8s:optional
+	// +listType=map
+	// +listMapKey=type
+	// +k8s:listType=map
+	// +k8s:listMapKey=type
+	// +patchMergeKey=type
+	// +patchStrategy=merge
+	Conditions []metav1.Condition `json:"conditions,omitempty" patchStrategy:"merge" patchMergeKey:"type"`
+}
+
+// StageTaskStatus is how far a task has come.
+type StageTaskStatus struct {
+	// Type of the task.
+	// +required
+	// +k8s:required
+	Type StageTaskType `json:"type"`
+
+	// ApprovalRequestName is the approval request of an Approval task: <run>-before-<stage> or <run>-after-<stage>.
+	// +optional
+	ApprovalRequestName string `json:"approvalRequestName,omitempty"`
+
+	// Conditions of the task: ApprovalRequestCreated and ApprovalRequestApproved, or WaitTimeElapsed.
+	// +optional
+	// +k8s:optional
+	// +listType=map
+	// +listMapKey=type
+	// +k8s:listType=map
+	// +k8s:listMapKey=type
+	// +patchMergeKey=type
+	// +patchStrategy=merge
+	Conditions []metav1.Condition `json:"conditions,omitempty" patchStrategy:"merge" patchMergeKey:"type"`
+}

@@ -1,0 +1,147 @@
+// Copyright The Stagegate Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package v1
+
+import (
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/util/intstr"
+)
+
+// +genclient
+// +genclient:nonNamespaced
+// +genclient:noStatus
+// +k8s:deepcopy-gen:interfaces=k8s.io/apimachinery/pkg/runtime.Object
+
+// ClusterStagedUpdateStrategy is an order of stages that ClusterStagedUpdateRuns follow.
+type ClusterStagedUpdateStrategy struct {
+	metav1.TypeMeta `json:",inline"`
+	// Standard object's metadata.
+	// +optional
+	metav1.ObjectMeta `json:"metadata,omitempty,omitzero"`
+
+	// Spec are the stages.
+	// +required
+	Spec UpdateStrategySpec `json:"spec"`
+}
+
+// +k8s:deepcopy-gen:interfaces=k8s.io/apimachinery/pkg/runtime.Object
+
+// ClusterStagedUpdateStrategyList is a list of ClusterStagedUpdateStrategies.
+type ClusterStagedUpdateStrategyList struct {
+	metav1.TypeMeta `json:",inline"`
+	// Standard list metadata.
+	// +optional
+	metav1.ListMeta `json:"metadata,omitempty"`
+
+	// Items are the ClusterStagedUpdateStrategies.
+	Items []ClusterStagedUpdateStrategy `json:"items"`
+}
+
+// +genclient
+// +genclient:noStatus
+// +k8s:deepcopy-gen:interfaces=k8s.io/apimachinery/pkg/runtime.Object
+
+// StagedUpdateStrategy is an order of stages that the StagedUpdateRuns of its namespace follow.
+type StagedUpdateStrategy struct {
+	metav1.TypeMeta `json:",inline"`
+	// Standard object's metadata.
+	// +optional
+	metav1.ObjectMeta `json:"metadata,omitempty,omitzero"`
+
+	// Spec are the stages.
+	// +required
+	Spec UpdateStrategySpec `json:"spec"`
+}
+
+// +k8s:deepcopy-gen:interfaces=k8s.io/apimachinery/pkg/runtime.Object
+
+// StagedUpdateStrategyList is a list of StagedUpdateStrategies.
+type StagedUpdateStrategyList struct {
+	metav1.TypeMeta `json:",inline"`
+	// Standard list metadata.
+	// +optional
+	metav1.ListMeta `json:"metadata,omitempty"`
+
+	// Items are the StagedUpdateStrategies.
+	Items []StagedUpdateStrategy `json:"items"`
+}
+
+// UpdateStrategySpec is an order of stages. A run copies it when it initialises; later edits are for later runs.
+type UpdateStrategySpec struct {
+	// Stages are gone through one after the other, at most 31. Every target cluster has to be in exactly one of them.
+	// +required
+	// +k8s:optional
+	// +k8s:maxItems=31
+	// +listType=map
+	// +listMapKey=name
+	// +k8s:listType=map
+	// +k8s:listMapKey=name
+	Stages []StageConfig `json:"stages"`
+}
+
+// StageConfig is one stage: a group of clusters, their order and pace, and the gates around them.
+type StageConfig struct {
+	// Name of the stage, unique in the strategy: lower-case letters and digits, at most 63.
+	// +required
+	// +k8s:required
+	// +k8s:maxLength=63
+	Name string `json:"name"`
+
+	// LabelSelector picks the member clusters of the stage by their labels. Absent picks none, empty picks all.
+	// +optional
+	// +k8s:optional
+	LabelSelector *metav1.LabelSelector `json:"labelSelector,omitempty"`
+
+	// SortingLabelKey is the label whose value, an integer, orders the clusters of the stage, lowest first and by name where
+	// equal. Every cluster of the stage needs it. Without it clusters are ordered by name.
+	// +optional
+	// +k8s:optional
+	SortingLabelKey *string `json:"sortingLabelKey,omitempty"`
+
+	// MaxConcurrency is how many clusters of the stage are updated at once: a number from 1, or a percentage from 1% to 100% of
+	// the stage's clusters, rounded down and at least 1. It defaults to 1.
+	// +optional
+	// +k8s:optional
+	MaxConcurrency *intstr.IntOrString `json:"maxConcurrency,omitempty"`
+
+	// BeforeStageTasks are done before the first cluster of the stage is updated. At most one, an Approval.
+	// +optional
+	// +k8s:optional
+	// +k8s:maxItems=1
+	// +listType=atomic
+	BeforeStageTasks []StageTask `json:"beforeStageTasks,omitempty"`
+
+	// AfterStageTasks are done after all clusters of the stage are updated and before the next stage. At most one of each type.
+	// +optional
+	// +k8s:optional
+	// +k8s:maxItems=2
+	// +listType=atomic
+	AfterStageTasks []StageTask `json:"afterStageTasks,omitempty"`
+}
+
+// StageTaskType is what a task waits for.
+// +enum
+// +k8s:enum
+type StageTaskType string
+
+const (
+	// StageTaskTypeTimedWait waits for a time to pass.
+	StageTaskTypeTimedWait StageTaskType = "TimedWait"
+	// StageTaskTypeApproval waits for a person to approve.
+	StageTaskTypeApproval StageTaskType = "Approval"
+)
+
+// StageTask is a gate before or after a stage.
+type StageTask struct {
+	// Type is Approval or, after a stage only, TimedWait.
+	// +required
+	// +k8s:required
+	Type StageTaskType `json:"type"`
+
+	// WaitTime is how long a TimedWait lasts from the moment the stage's last cluster was updated, such as 1h30m. Required for
+	// TimedWait, longer than zero; not allowed for Approval.
+	// +optional
+	// +k8s:optional
+	WaitTime *metav1.Duration `json:"waitTime,omitempty"`
+}

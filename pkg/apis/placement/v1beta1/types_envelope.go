@@ -1,0 +1,70 @@
+// Copyright The Stagegate Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package v1beta1
+
+import (
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime"
+)
+
+// +genclient
+// +genclient:nonNamespaced
+// +genclient:noStatus
+// +k8s:deepcopy-gen:interfaces=k8s.io/apimachinery/pkg/runtime.Object
+
+// ClusterResourceEnvelope wraps cluster-scoped objects that are to take effect on the member clusters and not on the hub.
+type ClusterResourceEnvelope struct {
+	metav1.TypeMeta `json:",inline"`
+	// Standard object's metadata.
+	// +optional
+	metav1.ObjectMeta `json:"metadata,omitempty,omitzero"`
+
+	// Data are the wrapped objects under names of your choice, 1 to 50.
+	// +required
+	// +k8s:optional
+	Data map[string]runtime.RawExtension `json:"data"`
+}
+
+// +k8s:deepcopy-gen:interfaces=k8s.io/apimachinery/pkg/runtime.Object
+
+// ClusterResourceEnvelopeList is a list of ClusterResourceEnvelopes.
+type ClusterResourceEnvelopeList struct {
+	metav1.TypeMeta `json:",inline"`
+	// Standard list metadata.
+	// +optional
+	metav1.ListMeta `json:"metadata,omitempty"`
+
+	// Items are the ClusterResourceEnvelopes.
+	Items []ClusterResourceEnvelope `json:"items"`
+}
+
+// +genclient
+// +genclient:noStatus
+// +k8s:deepcopy-gen:interfaces=k8s.io/apimachinery/pkg/runtime.Object
+
+// ResourceEnvelope wraps objects of its namespace that are to take effect on the member clusters and not on the hub.
+type ResourceEnvelope struct {
+	metav1.TypeMeta `json:",inline"`
+	// Standard object's metadata.
+	// +optional
+	metav1.ObjectMeta `json:"metadata,omitempty,omitzero"`
+
+	// Data are the wrapped objects under names of your choice, 1 to 50.
+	// +required
+	// +k8s:optional
+	Data map[string]runtime.RawExtension `json:"data"`
+}
+
+// +k8s:deepcopy-gen:interfaces=k8s.io/apimachinery/pkg/runtime.Object
+
+// ResourceEnvelopeList is a list of ResourceEnvelopes.
+type ResourceEnvelopeList struct {
+	metav1.TypeMeta `json:",inline"`
+	// Standard list metadata.
+	// +optional
+	metav1.ListMeta `json:"metadata,omitempty"`
+
+	// Items are the ResourceEnvelopes.
+	Items []ResourceEnvelope `json:"items"`
+}

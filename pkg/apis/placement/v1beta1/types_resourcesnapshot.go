@@ -1,0 +1,100 @@
+// Copyright The Stagegate Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package v1beta1
+
+import (
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+)
+
+// +genclient
+// +genclient:nonNamespaced
+// +k8s:deepcopy-gen:interfaces=k8s.io/apimachinery/pkg/runtime.Object
+// +k8s:supportsSubresource="/status"
+
+// ClusterResourceSnapshot is one version of the resources that a ClusterResourcePlacement selects. It is named
+// <placement>-<index>-snapshot; what does not fit follows in <placement>-<index>-<part>.
+type ClusterResourceSnapshot struct {
+	metav1.TypeMeta `json:",inline"`
+	// Standard object's metadata.
+	// +optional
+	metav1.ObjectMeta `json:"metadata,omitempty,omitzero"`
+
+	// Spec are the resources. It is never changed.
+	// +required
+	Spec ResourceSnapshotSpec `json:"spec"`
+
+	// Status is not used.
+	// +optional
+	Status ResourceSnapshotStatus `json:"status,omitempty,omitzero"`
+}
+
+// +k8s:deepcopy-gen:interfaces=k8s.io/apimachinery/pkg/runtime.Object
+
+// ClusterResourceSnapshotList is a list of ClusterResourceSnapshots.
+type ClusterResourceSnapshotList struct {
+	metav1.TypeMeta `json:",inline"`
+	// Standard list metadata.
+	// +optional
+	metav1.ListMeta `json:"metadata,omitempty"`
+
+	// Items are the ClusterResourceSnapshots.
+	Items []ClusterResourceSnapshot `json:"items"`
+}
+
+// +genclient
+// +k8s:deepcopy-gen:interfaces=k8s.io/apimachinery/pkg/runtime.Object
+// +k8s:supportsSubresource="/status"
+
+// ResourceSnapshot is one version of the resources that a ResourcePlacement selects. It is named
+// <placement>-<index>-snapshot; what does not fit follows in <placement>-<index>-<part>.
+type ResourceSnapshot struct {
+	metav1.TypeMeta `json:",inline"`
+	// Standard object's metadata.
+	// +optional
+	metav1.ObjectMeta `json:"metadata,omitempty,omitzero"`
+
+	// Spec are the resources. It is never changed.
+	// +required
+	Spec ResourceSnapshotSpec `json:"spec"`
+
+	// Status is not used.
+	// +optional
+	Status ResourceSnapshotStatus `json:"status,omitempty,omitzero"`
+}
+
+// +k8s:deepcopy-gen:interfaces=k8s.io/apimachinery/pkg/runtime.Object
+
+// ResourceSnapshotList is a list of ResourceSnapshots.
+type ResourceSnapshotList struct {
+	metav1.TypeMeta `json:",inline"`
+	// Standard list metadata.
+	// +optional
+	metav1.ListMeta `json:"metadata,omitempty"`
+
+	// Items are the ResourceSnapshots.
+	Items []ResourceSnapshot `json:"items"`
+}
+
+// ResourceSnapshotSpec are the resources of a snapshot.
+type ResourceSnapshotSpec struct {
+	// SelectedResources are complete objects without what belongs to the hub alone: status, uid, owners and the like.
+	// +required
+	// +k8s:optional
+	// +listType=atomic
+	SelectedResources []ResourceContent `json:"selectedResources"`
+}
+
+// ResourceSnapshotStatus is not used.
+type ResourceSnapshotStatus struct {
+	// Conditions of the snapshot. None is set.
+	// +optional
+	// +k8s:optional
+	// +listType=map
+	// +listMapKey=type
+	// +k8s:listType=map
+	// +k8s:listMapKey=type
+	// +patchMergeKey=type
+	// +patchStrategy=merge
+	Conditions []metav1.Condition `json:"conditions,omitempty" patchStrategy:"merge" patchMergeKey:"type"`
+}

@@ -1,0 +1,49 @@
+// Copyright The Stagegate Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package wellknown
+
+import (
+	"strconv"
+	"strings"
+)
+
+// MemberNamespace is the namespace of a member on the hub.
+func MemberNamespace(cluster string) string { return MemberNamespacePrefix + cluster }
+
+// MemberOfNamespace is the member whose namespace it is, or false for another namespace.
+func MemberOfNamespace(namespace string) (string, bool) {
+	return strings.CutPrefix(namespace, MemberNamespacePrefix)
+}
+
+// MemberSecretName is the Secret in the system namespace that holds a member's kubeconfig.
+func MemberSecretName(cluster string) string { return "member-" + cluster }
+
+// ResourceSnapshotName is the master resource snapshot of a placement at an index.
+func ResourceSnapshotName(placement string, index int) string {
+	return placement + "-" + strconv.Itoa(index) + "-snapshot"
+}
+
+// ResourceSnapshotPartName is a part of a resource snapshot that did not fit into the master.
+func ResourceSnapshotPartName(placement string, index, subindex int) string {
+	return placement + "-" + strconv.Itoa(index) + "-" + strconv.Itoa(subindex)
+}
+
+// PolicySnapshotName is the policy snapshot of a placement at an index.
+func PolicySnapshotName(placement string, index int) string {
+	return placement + "-" + strconv.Itoa(index)
+}
+
+// BeforeStageApprovalName is the approval request before a stage.
+func BeforeStageApprovalName(run, stage string) string { return run + "-before-" + stage }
+
+// AfterStageApprovalName is the approval request after a stage.
+func AfterStageApprovalName(run, stage string) string { return run + "-after-" + stage }
+
+// WorkNamePrefix begins the names of the Works of a placement; namespace is empty for a cluster-scoped one.
+func WorkNamePrefix(namespace, placement string) string {
+	if namespace == "" {
+		return placement
+	}
+	return namespace + "." + placement
+}

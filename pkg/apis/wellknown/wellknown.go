@@ -1,0 +1,110 @@
+// Copyright The Stagegate Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+// Package wellknown holds the labels, annotations, finalizers and object names that loops, users and other implementations of the
+// API agree on. It knows no types.
+package wellknown
+
+// Prefix of every label, annotation and finalizer of the fleet.
+const Prefix = "kubernetes-fleet.io/"
+
+// Namespaces.
+const (
+	// SystemNamespace is the namespace of the server on the hub; the members' credentials are kept in it.
+	SystemNamespace = "fleet-system"
+	// MemberNamespacePrefix begins the name of each member's namespace on the hub.
+	MemberNamespacePrefix = "fleet-member-"
+)
+
+// Finalizers.
+const (
+	// MemberClusterFinalizer on a MemberCluster goes when the member has left.
+	MemberClusterFinalizer = Prefix + "membercluster-finalizer"
+	// PlacementCleanupFinalizer on a placement goes when its snapshots are gone.
+	PlacementCleanupFinalizer = Prefix + "crp-cleanup"
+	// SchedulerCleanupFinalizer on a placement goes when its bindings are gone.
+	SchedulerCleanupFinalizer = Prefix + "scheduler-cleanup"
+	// SchedulerBindingFinalizer on a binding goes when the scheduler has seen the deletion.
+	SchedulerBindingFinalizer = Prefix + "scheduler-crb-cleanup"
+	// WorkCleanupFinalizer on a binding goes when its Works are gone, on a Work when what it applied is gone.
+	WorkCleanupFinalizer = Prefix + "work-cleanup"
+	// UpdateRunFinalizer on a run goes when its approval requests are gone.
+	UpdateRunFinalizer = Prefix + "stagedupdaterun-finalizer"
+)
+
+// Labels.
+const (
+	// MemberNameLabel on a MemberCluster is its name, for use in selectors.
+	MemberNameLabel = Prefix + "member-name"
+	// FleetResourceLabel is "true" on what Stagegate makes on the hub.
+	FleetResourceLabel = Prefix + "is-fleet-resource"
+	// ParentPlacementLabel on snapshots, policy snapshots, bindings and Works is the placement's name, in both scopes.
+	ParentPlacementLabel = Prefix + "parent-CRP"
+	// ParentNamespaceLabel on a Work is the namespace of its placement, if that has one.
+	ParentNamespaceLabel = Prefix + "parent-placement-namespace"
+	// LatestSnapshotLabel is "true" on the newest snapshot of its parent and "false" on others.
+	LatestSnapshotLabel = Prefix + "is-latest-snapshot"
+	// ResourceIndexLabel on a resource snapshot is its index.
+	ResourceIndexLabel = Prefix + "resource-index"
+	// PolicyIndexLabel on a policy snapshot is its index.
+	PolicyIndexLabel = Prefix + "policy-index"
+	// ParentBindingLabel on a Work is the binding it belongs to.
+	ParentBindingLabel = Prefix + "parent-resource-binding"
+	// ParentSnapshotIndexLabel on a Work is the index of the resource snapshot that it holds.
+	ParentSnapshotIndexLabel = Prefix + "parent-resource-snapshot-index"
+	// EnvelopeWorkLabel, EnvelopeNamespaceLabel and EnvelopeNameLabel on a Work name the envelope that it unwraps.
+	EnvelopeWorkLabel      = Prefix + "envelope-work"
+	EnvelopeNamespaceLabel = Prefix + "envelope-namespace"
+	EnvelopeNameLabel      = Prefix + "envelope-name"
+	// TargetUpdateRunLabel and TargetUpdatingStageLabel on an approval request name the run and the stage that wait.
+	TargetUpdateRunLabel     = Prefix + "targetUpdateRun"
+	TargetUpdatingStageLabel = Prefix + "targetUpdatingStage"
+	// TaskTypeLabel on an approval request is beforeStage or afterStage.
+	TaskTypeLabel = Prefix + "taskType"
+	// LatestApprovalLabel on an approval request is "true".
+	LatestApprovalLabel = Prefix + "isLatestUpdateRunApproval"
+)
+
+// Values of TaskTypeLabel.
+const (
+	BeforeStageTask = "beforeStage"
+	AfterStageTask  = "afterStage"
+)
+
+// Annotations.
+const (
+	// ResourceHashAnnotation on a master resource snapshot is the hash of everything selected.
+	ResourceHashAnnotation = Prefix + "resource-hash"
+	// NumberOfSnapshotsAnnotation on a master resource snapshot counts it and its parts.
+	NumberOfSnapshotsAnnotation = Prefix + "number-of-resource-snapshots"
+	// NumberOfEnvelopesAnnotation on a master resource snapshot counts the envelopes in it.
+	NumberOfEnvelopesAnnotation = Prefix + "number-of-enveloped-object"
+	// SubindexAnnotation on a part of a resource snapshot is its number, from 0.
+	SubindexAnnotation = Prefix + "subindex-of-resource-snapshot"
+	// PlacementGenerationAnnotation on a policy snapshot is the placement's generation that it was last made for.
+	PlacementGenerationAnnotation = Prefix + "CRP-generation"
+	// NumberOfClustersAnnotation on a policy snapshot is the wanted number of clusters under PickN.
+	NumberOfClustersAnnotation = Prefix + "number-of-clusters"
+	// PreviousBindingStateAnnotation on an Unscheduled binding is the state it had before.
+	PreviousBindingStateAnnotation = Prefix + "previous-binding-state"
+	// ParentSnapshotNameAnnotation on a Work is the resource snapshot that it holds.
+	ParentSnapshotNameAnnotation = Prefix + "parent-resource-snapshot-name"
+	// ClusterOverrideHashAnnotation and OverrideHashAnnotation on a Work are hashes of the override snapshots in force.
+	ClusterOverrideHashAnnotation = Prefix + "parent-cluster-resource-override-snapshot-hash"
+	OverrideHashAnnotation        = Prefix + "parent-resource-override-snapshot-hash"
+	// SpecHashAnnotation on an applied object is the hash of the manifest.
+	SpecHashAnnotation = Prefix + "spec-hash"
+	// LastAppliedAnnotation on an applied object is the manifest last applied, the base of a three-way merge.
+	LastAppliedAnnotation = Prefix + "last-applied-configuration"
+	// WorkGenerationAnnotation on an AppliedWork is the highest generation of the Work that was applied. A lower one never
+	// overwrites it.
+	WorkGenerationAnnotation = Prefix + "work-generation"
+	// StoreIDAnnotation names the Stagegate store that rules a hub or a member.
+	StoreIDAnnotation = Prefix + "store-id"
+)
+
+// DeleteStageName is the name of the last stage of every run.
+const DeleteStageName = Prefix + "deleteStage"
+
+// FieldManager under which objects are applied to members.
+const FieldManager = "work-api-agent"
