@@ -1,0 +1,73 @@
+# Copyright The Stagegate Authors.
+# SPDX-License-Identifier: Apache-2.0
+
+GO ?= go
+OUTPUT := _output
+BIN := $(OUTPUT)/bin
+VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo unknown)
+LDFLAGS := -X k8s.io/component-base/version.gitVersion=$(VERSION)
+
+# Settings of hub-up and demo, see help.
+MEMBERS ?= 3
+SERVER_FLAGS ?=
+WAIT ?= 5s
+
+# Our own Go files: neither generated nor of the build output.
+GOFILES = $(shell git ls-files -co --exclude-standard '*.go' | grep -v -e '^pkg/generated/' -e 'zz_generated')
+
+.PHONY: help
+help: ## Print the targets.
+	@awk 'BEGIN {FS = ":.*## "} /^[a-z0-9-]+:.*## / {printf "  %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+.PHONY: build
+build: ## Build the server: _output/bin/stagegate-apiserver.
+	$(GO) build -ldflags '$(LDFLAGS)' -o $(BIN)/stagegate-apiserver ./cmd/apiserver
+
+.PHONY: generate
+generate: ## Regenerate everything that is derived from the types in pkg/apis.
+	hack/update-codegen.sh
+
+.PHONY: verify
+verify: ## Fail if generated code or go.mod is not up to date.
+	hack/verify-codegen.sh
+	$(GO) mod tidy -diff
+	cd test/hub && $(GO) mod tidy -diff
+
+.PHONY: lint
+lint: ## Run gofmt, go vet and staticcheck.
+	@unformatted=$$(gofmt -l $(GOFILES)); test -z "$$unformatted" || { echo "not formatted:"; echo "$$unformatted"; exit 1; }
+	$(GO) vet ./...
+	cd test/hub && $(GO) vet ./...
+	$(GO) tool staticcheck $$($(GO) list ./... | grep -v /pkg/generated)
+
+.PHONY: test
+test: ## Run unit and integration tests. Needs Go alone.
+	$(GO) test ./...
+
+.PHONY: race
+race: ## Run the tests of the loops and the integration tests under the race detector. Needs a C compiler.
+	$(GO) test -race ./pkg/rollout/... ./test/integration/...
+
+.PHONY: e2e
+e2e: ## Run the tutorial and the failure tests on a real hub with real members.
+	cd test/hub && $(GO) test -count=1 -timeout 40m -v ./e2e/...
+
+.PHONY: demo
+demo: ## Run the tutorial command by command on a real hub. WAIT=1m waits as long as the document does.
+	cd test/hub && $(GO) run ./cmd/hub demo -wait '$(WAIT)'
+
+.PHONY: hub-up
+hub-up: ## Start a real hub with MEMBERS=3 member clusters and leave it running. SERVER_FLAGS go to stagegate-apiserver.
+	cd test/hub && $(GO) run ./cmd/hub up -members '$(MEMBERS)' -server-flags '$(SERVER_FLAGS)'
+
+.PHONY: hub-down
+hub-down: ## Stop what hub-up started and delete its data.
+	cd test/hub && $(GO) run ./cmd/hub down
+
+.PHONY: bench
+bench: ## Measure the speed of the API and of rollouts.
+	$(GO) test -run '^$$' -bench . -benchtime 1x -timeout 60m ./test/bench/...
+
+.PHONY: clean
+clean: hub-down ## Stop the hub and delete the build output.
+	rm -rf $(OUTPUT)

@@ -1,0 +1,43 @@
+// Copyright The Stagegate Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package reconcile
+
+import (
+	"runtime/debug"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+)
+
+func stack() []byte { return debug.Stack() }
+
+// Self maps each change to the key of the object that changed.
+func Self(old, new any) []Key {
+	return ByObject(func(o metav1.Object) []Key { return []Key{KeyOf(o)} })(old, new)
+}
+
+// KeyOf is the key of an object.
+func KeyOf(o metav1.Object) Key { return Key{Namespace: o.GetNamespace(), Name: o.GetName()} }
+
+// ByObject maps a change by both states of the object, so that what it was related to before hears of it as well.
+func ByObject(f func(metav1.Object) []Key) MapFunc {
+	return func(old, new any) []Key {
+		var keys []Key
+		for _, obj := range []any{old, new} {
+			if o, ok := obj.(metav1.Object); ok {
+				keys = append(keys, f(o)...)
+			}
+		}
+		return keys
+	}
+}
+
+// ByLabel maps a change to the object of the same namespace that the label names.
+func ByLabel(label string) MapFunc {
+	return ByObject(func(o metav1.Object) []Key {
+		if name := o.GetLabels()[label]; name != "" {
+			return []Key{{Namespace: o.GetNamespace(), Name: name}}
+		}
+		return nil
+	})
+}

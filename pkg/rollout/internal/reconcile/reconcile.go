@@ -1,0 +1,188 @@
+// Copyright The Stagegate Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+// Package reconcile runs a loop: informers feed keys into a queue, workers reconcile one key at a time. It knows nothing of what is
+// reconciled.
+package reconcile
+
+import (
+	"context"
+	"fmt"
+	"sync"
+	"time"
+
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/apimachinery/pkg/util/wait"
+	"k8s.io/client-go/tools/cache"
+	"k8s.io/client-go/util/workqueue"
+	"k8s.io/klog/v2"
+	"k8s.io/utils/clock"
+)
+
+// Key names what is reconciled. The namespace is empty for cluster-scoped objects.
+type Key = types.NamespacedName
+
+const (
+	firstRetry = 50 * time.Millisecond
+	lastRetry  = time.Minute
+)
+
+// Func brings one object closer to what is wanted. It returns when to look again, 0 for not before something changes, and an
+// error to be tried again later and later.
+type Func func(ctx context.Context, key Key) (again time.Duration, err error)
+
+// MapFunc says which keys a change concerns. On an add old is nil, on a delete new is nil.
+type MapFunc func(old, new any) []Key
+
+type source struct {
+	informer cache.SharedIndexInformer
+	mapFunc  MapFunc
+}
+
+// Loop is a queue of keys and the function that reconciles them. Make one for each term of leadership: Run ends it.
+type Loop struct {
+	name      string
+	reconcile Func
+	workers   int
+	queue     workqueue.TypedRateLimitingInterface[Key]
+	sources   []source
+}
+
+// New makes a loop of the given name, which logs and metrics carry. Workers says how many keys are reconciled at once.
+func New(name string, workers int, reconcile Func) *Loop {
+	return NewWithClock(name, workers, reconcile, clock.RealClock{})
+}
+
+// NewWithClock is New with a clock of the caller's for everything timed.
+func NewWithClock(name string, workers int, reconcile Func, c clock.WithTicker) *Loop {
+	return &Loop{
+		name:      name,
+		reconcile: reconcile,
+		workers:   workers,
+		queue: workqueue.NewTypedRateLimitingQueueWithConfig(
+			workqueue.NewTypedItemExponentialFailureRateLimiter[Key](firstRetry, lastRetry),
+			workqueue.TypedRateLimitingQueueConfig[Key]{Name: name, Clock: c},
+		),
+	}
+}
+
+// Watch feeds the keys that f finds for each change the informer sees, the objects it holds already included. Call it before Run.
+func (l *Loop) Watch(informer cache.SharedIndexInformer, f MapFunc) {
+	l.sources = append(l.sources, source{informer, f})
+}
+
+// Enqueue has a key reconciled soon. A key that waits already is not queued twice.
+func (l *Loop) Enqueue(key Key) { l.queue.Add(key) }
+
+// EnqueueAfter has a key reconciled after a while.
+func (l *Loop) EnqueueAfter(key Key, d time.Duration) { l.queue.AddAfter(key, d) }
+
+// Run reconciles until the context ends, and returns when the last worker is done. It starts with caches that hold what was there
+// when it was called.
+func (l *Loop) Run(ctx context.Context) error {
+	logger := klog.FromContext(ctx).WithValues("loop", l.name)
+	ctx = klog.NewContext(ctx, logger)
+
+	var synced []cache.InformerSynced
+	for _, s := range l.sources {
+		registration, err := s.informer.AddEventHandler(l.handler(s.mapFunc))
+		if err != nil {
+			return fmt.Errorf("loop %s: watching: %w", l.name, err)
+		}
+		defer func() { _ = s.informer.RemoveEventHandler(registration) }()
+		synced = append(synced, registration.HasSynced)
+	}
+	defer l.queue.ShutDown()
+	if !cache.WaitForCacheSync(ctx.Done(), synced...) {
+		return nil
+	}
+	logger.V(2).Info("Loop started")
+
+	var workers sync.WaitGroup
+	for range l.workers {
+		workers.Go(func() {
+			for l.next(ctx) {
+			}
+		})
+	}
+	<-ctx.Done()
+	l.queue.ShutDown()
+	workers.Wait()
+	logger.V(2).Info("Loop stopped")
+	return nil
+}
+
+func (l *Loop) handler(f MapFunc) cache.ResourceEventHandler {
+	enqueue := func(old, new any) {
+		for _, key := range f(old, new) {
+			l.queue.Add(key)
+		}
+	}
+	return cache.ResourceEventHandlerFuncs{
+		AddFunc:    func(obj any) { enqueue(nil, obj) },
+		UpdateFunc: enqueue,
+		DeleteFunc: func(obj any) {
+			if tombstone, ok := obj.(cache.DeletedFinalStateUnknown); ok {
+				obj = tombstone.Obj
+			}
+			enqueue(obj, nil)
+		},
+	}
+}
+
+func (l *Loop) next(ctx context.Context) bool {
+	key, shutdown := l.queue.Get()
+	if shutdown {
+		return false
+	}
+	defer l.queue.Done(key)
+	if ctx.Err() != nil {
+		return true
+	}
+	logger := klog.FromContext(ctx).WithValues("key", key)
+	again, err := l.safely(klog.NewContext(ctx, logger), key)
+	switch {
+	case err != nil && ctx.Err() != nil:
+	case apierrors.IsConflict(err):
+		// Somebody else wrote first; the change is on its way to the cache.
+		logger.V(4).Info("Trying again after a conflict", "err", err)
+		l.queue.AddRateLimited(key)
+	case err != nil:
+		logger.Error(err, "Trying again later")
+		l.queue.AddRateLimited(key)
+	case again > 0:
+		l.queue.Forget(key)
+		l.queue.AddAfter(key, again)
+	default:
+		l.queue.Forget(key)
+	}
+	return true
+}
+
+// safely turns a panic into an error: one bad object must not stop the loop for all others.
+func (l *Loop) safely(ctx context.Context, key Key) (again time.Duration, err error) {
+	defer func() {
+		if r := recover(); r != nil {
+			err = fmt.Errorf("panic: %v\n%s", r, stack())
+		}
+	}()
+	return l.reconcile(ctx, key)
+}
+
+// Forever keeps a function running until the context ends, with pauses that grow where it fails.
+func Forever(ctx context.Context, what string, f func(context.Context) error) {
+	backoff := wait.Backoff{Duration: firstRetry, Factor: 2, Jitter: 0.1, Steps: 20, Cap: lastRetry}
+	for ctx.Err() == nil {
+		err := f(ctx)
+		if ctx.Err() != nil {
+			return
+		}
+		pause := backoff.Step()
+		klog.FromContext(ctx).Error(err, "Starting again", "what", what, "after", pause)
+		select {
+		case <-ctx.Done():
+		case <-time.After(pause):
+		}
+	}
+}
