@@ -1,0 +1,283 @@
+// Copyright The Stagegate Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package hub
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"maps"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"syscall"
+
+	"golang.org/x/sync/errgroup"
+	"k8s.io/client-go/rest"
+	"k8s.io/client-go/tools/clientcmd"
+)
+
+// Options say what environment is wanted.
+type Options struct {
+	// Root is the repository. Default: found from the working directory.
+	Root string
+	// Dir holds everything of the environment except the binaries. Default: _output/hub in Root.
+	Dir string
+	// Members is the number of member clusters; with 0 there is the hub alone. A later Up may raise it and not lower it.
+	Members int
+	// ServerFlags are passed to stagegate-apiserver after its own.
+	ServerFlags []string
+	// Out gets a line for each process started or stopped. Default: nothing is written.
+	Out io.Writer
+}
+
+// Environment is a hub with its members, as Up left it or Open found it.
+type Environment struct {
+	supervisor
+	*state
+}
+
+// Up brings the environment up as wanted and returns when it is ready: every process serves, the APIServices are Available
+// and the members Joined. What runs already as wanted is left alone; what was killed comes back on its data and its port.
+// After an error, what has been started keeps running: another Up goes on from there, and Down clears it away.
+func Up(ctx context.Context, options Options) (*Environment, error) {
+	l, err := newLayout(options.Root, options.Dir)
+	if err != nil {
+		return nil, err
+	}
+	unlock, err := lock(l)
+	if err != nil {
+		return nil, err
+	}
+	defer unlock()
+
+	e, err := prepare(l, options)
+	if err != nil {
+		return nil, err
+	}
+	if err := buildKube(ctx, l); err != nil {
+		return nil, err
+	}
+	building, buildCtx := errgroup.WithContext(ctx)
+	building.Go(func() error { return buildServer(buildCtx, l) })
+	building.Go(func() error { return e.ensureClusters(buildCtx) })
+	if err := building.Wait(); err != nil {
+		return nil, err
+	}
+	if err := e.ensureServer(ctx); err != nil {
+		return nil, err
+	}
+	return e, e.join(ctx)
+}
+
+// prepare settles what the environment is to be, before anything starts.
+func prepare(l layout, options Options) (*Environment, error) {
+	s, err := loadState(l.stateFile())
+	if err != nil {
+		return nil, err
+	}
+	if s == nil {
+		s = &state{}
+	}
+	if options.Members < s.Members {
+		return nil, fmt.Errorf("the environment in %s has %d members and %d are wanted: members are only ever added, take it down first",
+			l.dir, s.Members, options.Members)
+	}
+	s.Members, s.ServerFlags = options.Members, options.ServerFlags
+	e := newEnvironment(l, s, options.Out)
+	listeners := []string{etcdName, etcdPeers, serverName}
+	for _, cluster := range e.Clusters() {
+		listeners = append(listeners, apiserverName(cluster), controllerManagerName(cluster))
+	}
+	if err := s.choosePorts(listeners...); err != nil {
+		return nil, err
+	}
+	return e, s.save(l.stateFile())
+}
+
+func newEnvironment(l layout, s *state, out io.Writer) *Environment {
+	if out == nil {
+		out = io.Discard
+	}
+	return &Environment{supervisor: supervisor{layout: l, out: out}, state: s}
+}
+
+func (e *Environment) ensureClusters(ctx context.Context) error {
+	if err := e.ensure(ctx, e.etcd()); err != nil {
+		return err
+	}
+	starting, ctx := errgroup.WithContext(ctx)
+	for _, cluster := range e.Clusters() {
+		starting.Go(func() error { return e.ensureCluster(ctx, cluster) })
+	}
+	return starting.Wait()
+}
+
+// Open returns the environment that an Up has brought up. Only Root and Dir of the options count. It is an error if there is
+// none; whether its processes run is not looked at.
+func Open(options Options) (*Environment, error) {
+	l, err := newLayout(options.Root, options.Dir)
+	if err != nil {
+		return nil, err
+	}
+	s, err := loadState(l.stateFile())
+	if err != nil {
+		return nil, err
+	}
+	if s == nil {
+		return nil, fmt.Errorf("there is no environment in %s", l.dir)
+	}
+	return newEnvironment(l, s, options.Out), nil
+}
+
+// Down stops every process that Up started and removes the environment, its data included. The binaries stay. It is no error
+// if there is no environment. Only Root, Dir and Out of the options count.
+func Down(options Options) error {
+	l, err := newLayout(options.Root, options.Dir)
+	if err != nil {
+		return err
+	}
+	unlock, err := lock(l)
+	if err != nil {
+		return err
+	}
+	defer unlock()
+	e := newEnvironment(l, &state{}, options.Out)
+	names, err := e.Processes()
+	if err != nil {
+		return err
+	}
+	// Each process goes before those it depends on, so that none spends its end retrying.
+	for _, tier := range []func(string) bool{
+		func(name string) bool { return name == serverName },
+		func(name string) bool { return strings.HasSuffix(name, controllerManagerName("")) },
+		func(name string) bool { return strings.HasSuffix(name, apiserverName("")) && name != serverName },
+		func(name string) bool { return name == etcdName },
+	} {
+		var stopping errgroup.Group
+		for _, name := range names {
+			if tier(name) {
+				stopping.Go(func() error { return e.stop(name) })
+			}
+		}
+		if err := stopping.Wait(); err != nil {
+			return err
+		}
+	}
+	return e.remove()
+}
+
+// remove deletes what an environment consists of, by name: the directory may hold other files.
+func (e *Environment) remove() error {
+	kubeconfigs, err := filepath.Glob(e.kubeconfig("*"))
+	if err != nil {
+		return err
+	}
+	var errs []error
+	for _, path := range append(kubeconfigs, e.dataDir(""), e.pkiDir(""), filepath.Dir(e.logFile("")), e.pidDir(), e.stateFile()) {
+		errs = append(errs, os.RemoveAll(path))
+	}
+	return errors.Join(errs...)
+}
+
+// lock keeps two commands from working on one environment at a time. It is released when the process ends, too.
+func lock(l layout) (unlock func(), err error) {
+	if err := os.MkdirAll(l.dir, 0o755); err != nil {
+		return nil, err
+	}
+	dir, err := os.Open(l.dir)
+	if err != nil {
+		return nil, err
+	}
+	if err := syscall.Flock(int(dir.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); err != nil {
+		dir.Close()
+		return nil, fmt.Errorf("another command works on the environment in %s: %w", l.dir, err)
+	}
+	return func() { dir.Close() }, nil
+}
+
+// Clusters returns the names of the clusters, the hub first.
+func (e *Environment) Clusters() []string {
+	return append([]string{HubName}, e.Members()...)
+}
+
+// Members returns the names of the member clusters in order.
+func (e *Environment) Members() []string {
+	var names []string
+	for i := range e.state.Members {
+		names = append(names, MemberName(i+1))
+	}
+	return names
+}
+
+// Processes returns the names of the processes that Up has started and Down would stop, running or not.
+func (e *Environment) Processes() ([]string, error) {
+	entries, err := os.ReadDir(e.pidDir())
+	if err != nil && !errors.Is(err, os.ErrNotExist) {
+		return nil, err
+	}
+	names := map[string]bool{}
+	for _, entry := range entries {
+		names[entry.Name()] = true
+	}
+	return slices.Sorted(maps.Keys(names)), nil
+}
+
+// Kill ends a process with SIGKILL and returns when it is gone. Up brings it back.
+func (e *Environment) Kill(process string) error {
+	record, err := readPIDFile(e.pidFile(process))
+	if err != nil {
+		return err
+	}
+	if record == nil {
+		return fmt.Errorf("no process %s was started", process)
+	}
+	h, err := record.open()
+	if err != nil || h == nil {
+		return err
+	}
+	defer h.Close()
+	if err := h.kill(); err != nil {
+		return fmt.Errorf("killing %s (pid %d): %w", process, record.PID, err)
+	}
+	return nil
+}
+
+// BinDir is where the binaries are: etcd, kube-apiserver, kube-controller-manager, kubectl and stagegate-apiserver.
+func (e *Environment) BinDir() string { return e.binDir() }
+
+// Kubeconfig returns the path of the administrator's kubeconfig of a cluster, or of one that User made.
+func (e *Environment) Kubeconfig(name string) string { return e.kubeconfig(name) }
+
+// Log returns the path of a process's log.
+func (e *Environment) Log(process string) string { return e.logFile(process) }
+
+// AuditLog returns the path of the hub's audit log, one JSON event a line, at level Metadata.
+func (e *Environment) AuditLog() string { return e.logFile(HubName + "-audit") }
+
+// RESTConfig returns the client configuration of a kubeconfig, by the name Kubeconfig takes, without client-side rate limits.
+func (e *Environment) RESTConfig(name string) (*rest.Config, error) {
+	config, err := clientcmd.BuildConfigFromFlags("", e.kubeconfig(name))
+	if err != nil {
+		return nil, err
+	}
+	config.QPS = -1
+	return config, nil
+}
+
+// User makes a user of the hub, with a client certificate for the name and the groups, and returns the path of the
+// kubeconfig. The user has the rights that RBAC gives to the name and the groups, and no others. The names of clusters are
+// taken.
+func (e *Environment) User(name string, groups ...string) (string, error) {
+	if slices.Contains(e.Clusters(), name) {
+		return "", fmt.Errorf("%s is a cluster; choose another name for the user", name)
+	}
+	if name == "" || strings.ContainsAny(name, "/\x00") {
+		return "", fmt.Errorf("user %q: the name has to do as a file name", name)
+	}
+	path := e.kubeconfig(name)
+	return path, e.issueUser(HubName, "user-"+name, path, name, groups...)
+}

@@ -1,0 +1,249 @@
+// Copyright The Stagegate Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package hub
+
+import (
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"encoding/base64"
+	"fmt"
+	"net/http"
+	"os"
+	"slices"
+	"strings"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+	authenticationv1 "k8s.io/api/authentication/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/apimachinery/pkg/util/wait"
+	"k8s.io/client-go/discovery"
+	"k8s.io/client-go/kubernetes"
+	clientcmdapi "k8s.io/client-go/tools/clientcmd/api"
+)
+
+const (
+	serverName      = "stagegate-apiserver"
+	serverNamespace = "fleet-system"
+	serverHost      = serverName + "." + serverNamespace + ".svc"
+
+	registrationTimeout = time.Minute
+	tokenLifetime       = 365 * 24 * time.Hour
+
+	// startedAnnotation says which process the APIService was last registered for.
+	startedAnnotation = "test-hub/server-started"
+)
+
+var (
+	servedVersions = []struct {
+		gv       schema.GroupVersion
+		priority int64
+	}{
+		{schema.GroupVersion{Group: "placement.kubernetes-fleet.io", Version: "v1"}, 20},
+		{schema.GroupVersion{Group: "placement.kubernetes-fleet.io", Version: "v1beta1"}, 10},
+		{schema.GroupVersion{Group: "cluster.kubernetes-fleet.io", Version: "v1"}, 20},
+		{schema.GroupVersion{Group: "cluster.kubernetes-fleet.io", Version: "v1beta1"}, 10},
+	}
+
+	apiServiceKind     = schema.GroupVersionKind{Group: "apiregistration.k8s.io", Version: "v1", Kind: "APIService"}
+	apiServiceResource = apiServiceKind.GroupVersion().WithResource("apiservices")
+)
+
+// ensureServer brings stagegate-apiserver up with no more rights than its manifests give it, and registers it with the hub.
+func (e *Environment) ensureServer(ctx context.Context) error {
+	config, err := e.RESTConfig(HubName)
+	if err != nil {
+		return err
+	}
+	hub, err := newClients(config)
+	if err != nil {
+		return err
+	}
+	manifests, err := serverManifests(e.root)
+	if err != nil {
+		return err
+	}
+	if err := hub.apply(ctx, manifests...); err != nil {
+		return err
+	}
+	if err := e.ensureServerCredential(ctx, hub.kube); err != nil {
+		return err
+	}
+	ca, err := ensureAuthority(e.pkiDir(HubName), "ca")
+	if err != nil {
+		return err
+	}
+	serving := leaf{commonName: serverHost, names: []string{serverHost, "localhost"}}
+	if err := ca.ensure(e.pki(HubName, serverName), serving); err != nil {
+		return err
+	}
+	if err := e.ensure(ctx, e.stagegate(ca)); err != nil {
+		return err
+	}
+	return e.register(ctx, hub)
+}
+
+// ensureServerCredential writes the kubeconfig of the server's ServiceAccount unless it is there.
+func (e *Environment) ensureServerCredential(ctx context.Context, hub kubernetes.Interface) error {
+	path := e.componentConfig(serverName)
+	if exists(path) {
+		return nil
+	}
+	token, err := mintToken(ctx, hub, serverName)
+	if err != nil {
+		return err
+	}
+	ca, err := os.ReadFile(e.pki(HubName, "ca.crt"))
+	if err != nil {
+		return err
+	}
+	return writeKubeconfig(path, HubName, e.server(HubName), ca, serverName, clientcmdapi.AuthInfo{Token: token})
+}
+
+// mintToken asks for a token of a ServiceAccount in the server's namespace.
+func mintToken(ctx context.Context, client kubernetes.Interface, serviceAccount string) (string, error) {
+	request := &authenticationv1.TokenRequest{Spec: authenticationv1.TokenRequestSpec{
+		ExpirationSeconds: new(int64(tokenLifetime.Seconds())),
+	}}
+	response, err := client.CoreV1().ServiceAccounts(serverNamespace).CreateToken(ctx, serviceAccount, request, metav1.CreateOptions{})
+	if err != nil {
+		return "", fmt.Errorf("token of ServiceAccount %s/%s: %w", serverNamespace, serviceAccount, err)
+	}
+	return response.Status.Token, nil
+}
+
+func (e *Environment) stagegate(ca *authority) process {
+	kubeconfig := e.componentConfig(serverName)
+	roots := x509.NewCertPool()
+	roots.AddCert(ca.cert)
+	client := &http.Client{Transport: &http.Transport{
+		TLSClientConfig: &tls.Config{RootCAs: roots, MinVersion: tls.VersionTLS12},
+	}}
+	return process{
+		name: serverName,
+		path: e.bin(serverName),
+		args: append([]string{
+			"--kubeconfig=" + kubeconfig,
+			"--authentication-kubeconfig=" + kubeconfig,
+			"--authorization-kubeconfig=" + kubeconfig,
+			"--bind-address=" + loopback,
+			fmt.Sprintf("--secure-port=%d", e.state.Ports[serverName]),
+			"--tls-cert-file=" + e.pki(HubName, serverName+".crt"),
+			"--tls-private-key-file=" + e.pki(HubName, serverName+".key"),
+			"--data-dir=" + e.dataDir(serverName),
+		}, e.state.ServerFlags...),
+		ready: func(ctx context.Context) error { return probe(ctx, client, e.ServerURL()+"/readyz") },
+	}
+}
+
+// ServerURL is where stagegate-apiserver listens; through the hub is the usual way to it.
+func (e *Environment) ServerURL() string { return "https://" + e.address(serverName) }
+
+// register tells the hub about the server, and returns when the hub serves its resources.
+func (e *Environment) register(ctx context.Context, hub *clients) error {
+	record, err := readPIDFile(e.pidFile(serverName))
+	if err != nil {
+		return err
+	}
+	ca, err := os.ReadFile(e.pki(HubName, "ca.crt"))
+	if err != nil {
+		return err
+	}
+	// An external name is resolved by the hub itself: it takes neither endpoints nor a kube-proxy.
+	objs := []*unstructured.Unstructured{newObject("v1", "Service", serverName, map[string]any{
+		"spec": map[string]any{"type": "ExternalName", "externalName": "localhost"},
+	})}
+	for _, v := range servedVersions {
+		apiService := newObject(apiServiceKind.GroupVersion().String(), apiServiceKind.Kind, apiServiceName(v.gv), map[string]any{
+			"spec": map[string]any{
+				"group":                v.gv.Group,
+				"version":              v.gv.Version,
+				"groupPriorityMinimum": int64(1000),
+				"versionPriority":      v.priority,
+				"caBundle":             base64.StdEncoding.EncodeToString(ca),
+				"service": map[string]any{
+					"name":      serverName,
+					"namespace": serverNamespace,
+					"port":      int64(e.state.Ports[serverName]),
+				},
+			},
+		})
+		// While a server is down the hub asks it less and less often, up to 30 s apart; a change of the object makes it
+		// ask at once.
+		apiService.SetAnnotations(map[string]string{startedAnnotation: record.Started})
+		objs = append(objs, apiService)
+	}
+	if err := hub.apply(ctx, objs...); err != nil {
+		return err
+	}
+	ctx, cancel := context.WithTimeout(ctx, registrationTimeout)
+	defer cancel()
+	waiting, waitCtx := errgroup.WithContext(ctx)
+	for _, v := range servedVersions {
+		waiting.Go(func() error {
+			return waitFor(waitCtx, hub.dynamic.Resource(apiServiceResource), apiServiceKind.Kind, apiServiceName(v.gv), "Available")
+		})
+	}
+	if err := waiting.Wait(); err != nil {
+		return err
+	}
+	return waitDiscovered(ctx, hub.kube)
+}
+
+// waitDiscovered returns when the hub's discovery lists the served versions, without which kubectl does not know the kinds.
+// It follows the availability of an APIService by a moment, and there is no event for it.
+func waitDiscovered(ctx context.Context, hub kubernetes.Interface) error {
+	var missing []string
+	err := wait.PollUntilContextCancel(ctx, readyInterval, true, func(context.Context) (bool, error) {
+		// The error names groups that did not answer; the lists say whether ours did.
+		_, lists, _ := discovery.ServerGroupsAndResources(hub.Discovery())
+		missing = nil
+		for _, v := range servedVersions {
+			if !slices.ContainsFunc(lists, func(l *metav1.APIResourceList) bool { return l.GroupVersion == v.gv.String() }) {
+				missing = append(missing, v.gv.String())
+			}
+		}
+		return len(missing) == 0, nil
+	})
+	if err != nil {
+		return fmt.Errorf("waiting for the hub's discovery to list %s: %w", strings.Join(missing, ", "), err)
+	}
+	return nil
+}
+
+func apiServiceName(gv schema.GroupVersion) string { return gv.Version + "." + gv.Group }
+
+func newObject(apiVersion, kind, name string, content map[string]any) *unstructured.Unstructured {
+	if content == nil {
+		content = map[string]any{}
+	}
+	obj := &unstructured.Unstructured{Object: content}
+	obj.SetAPIVersion(apiVersion)
+	obj.SetKind(kind)
+	obj.SetName(name)
+	return obj
+}
+
+// runsLoop says whether stagegate-apiserver runs a loop, given its flags: --controllers lists loops, * for all others and
+// -name for all but that one.
+func runsLoop(flags []string, loop string) bool {
+	loops := []string{"*"}
+	for i, flag := range flags {
+		name, value, hasValue := strings.Cut(strings.TrimLeft(flag, "-"), "=")
+		if name != "controllers" {
+			continue
+		}
+		if !hasValue && i+1 < len(flags) {
+			value = flags[i+1]
+		}
+		loops = strings.Split(value, ",")
+	}
+	if slices.Contains(loops, "-"+loop) {
+		return false
+	}
+	return slices.Contains(loops, loop) || slices.Contains(loops, "*")
+}

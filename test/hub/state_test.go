@@ -1,0 +1,107 @@
+// Copyright The Stagegate Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package hub
+
+import (
+	"maps"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+func TestStateKeepsItsPorts(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "state.json")
+	if s, err := loadState(path); s != nil || err != nil {
+		t.Fatalf("without a file: %v, %v", s, err)
+	}
+	s := &state{Members: 1, ServerFlags: []string{"--controllers=updaterun"}}
+	if err := s.choosePorts("a", "b"); err != nil {
+		t.Fatal(err)
+	}
+	if s.Ports["a"] == s.Ports["b"] {
+		t.Errorf("one port for two listeners: %v", s.Ports)
+	}
+	if err := s.save(path); err != nil {
+		t.Fatal(err)
+	}
+	loaded, err := loadState(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(s, loaded); diff != "" {
+		t.Fatalf("(-saved +loaded):\n%s", diff)
+	}
+	before := maps.Clone(loaded.Ports)
+	if err := loaded.choosePorts("a", "b", "c"); err != nil {
+		t.Fatal(err)
+	}
+	if loaded.Ports["a"] != before["a"] || loaded.Ports["b"] != before["b"] || loaded.Ports["c"] == 0 {
+		t.Errorf("ports %v, before %v", loaded.Ports, before)
+	}
+}
+
+func TestMembersAreOnlyEverAdded(t *testing.T) {
+	l := layout{dir: t.TempDir()}
+	for _, tc := range []struct {
+		members int
+		wantErr bool
+	}{{0, false}, {2, false}, {2, false}, {1, true}, {3, false}} {
+		e, err := prepare(l, Options{Members: tc.members})
+		if gotErr := err != nil; gotErr != tc.wantErr {
+			t.Fatalf("%d members: error %v, want one: %v", tc.members, err, tc.wantErr)
+		}
+		if err == nil && len(e.Members()) != tc.members {
+			t.Errorf("members %v, want %d", e.Members(), tc.members)
+		}
+	}
+}
+
+func TestRunsLoop(t *testing.T) {
+	for flags, want := range map[string]bool{
+		"":                                      true,
+		"-v=2":                                  true,
+		"--controllers=*":                       true,
+		"--controllers=updaterun":               false,
+		"--controllers updaterun":               false,
+		"--controllers=updaterun,membership":    true,
+		"--controllers=*,-membership":           false,
+		"--controllers=membership -v=2":         true,
+		"--controllers=* --controllers=rollout": false,
+	} {
+		if got := runsLoop(strings.Fields(flags), "membership"); got != want {
+			t.Errorf("%q: %v, want %v", flags, got, want)
+		}
+	}
+}
+
+func TestKubeVersionIsTheOneInGoMod(t *testing.T) {
+	data, err := os.ReadFile("go.mod")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !strings.Contains(string(data), "k8s.io/kubernetes "+kubeVersion+"\n") {
+		t.Errorf("go.mod does not require k8s.io/kubernetes %s", kubeVersion)
+	}
+}
+
+func TestFindRoot(t *testing.T) {
+	root := t.TempDir()
+	below := filepath.Join(root, "test", "hub")
+	for dir, module := range map[string]string{root: rootModule, below: rootModule + "/test/hub"} {
+		if err := writeFile(filepath.Join(dir, "go.mod"), []byte("module "+module+"\n")); err != nil {
+			t.Fatal(err)
+		}
+	}
+	t.Chdir(below)
+	got, err := FindRoot()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if want, err := filepath.EvalSymlinks(root); err != nil || got != want {
+		t.Errorf("root %s, want %s (%v)", got, want, err)
+	}
+}
