@@ -115,6 +115,17 @@ func (k Kind[O]) List(namespace string, selector labels.Selector) []O {
 	return found
 }
 
+// All reads the objects of both scopes and every namespace from the cache.
+func (k Kind[O]) All() []O {
+	var found []O
+	for _, informer := range k.Informers() {
+		for _, obj := range informer.GetIndexer().List() {
+			found = append(found, obj.(O))
+		}
+	}
+	return found
+}
+
 // ByIndex reads the objects that an index of this package finds, from the cache. The value is a key: its namespace picks the scope.
 func (k Kind[O]) ByIndex(index string, value reconcile.Key) []O {
 	objs, err := k.scope(value.Namespace).informer.GetIndexer().ByIndex(index, value.String())

@@ -6,6 +6,7 @@ package reconcile
 import (
 	"runtime/debug"
 
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 )
 
@@ -40,4 +41,12 @@ func ByLabel(label string) MapFunc {
 		}
 		return nil
 	})
+}
+
+// IgnoreNotFound drops the error of an object that is gone, for writes after which nothing is left to do.
+func IgnoreNotFound(err error) error {
+	if apierrors.IsNotFound(err) {
+		return nil
+	}
+	return err
 }

@@ -38,6 +38,7 @@ type MapFunc func(old, new any) []Key
 type source struct {
 	informer cache.SharedIndexInformer
 	mapFunc  MapFunc
+	delay    time.Duration
 }
 
 // Loop is a queue of keys and the function that reconciles them. Make one for each term of leadership: Run ends it.
@@ -69,7 +70,12 @@ func NewWithClock(name string, workers int, reconcile Func, c clock.WithTicker) 
 
 // Watch feeds the keys that f finds for each change the informer sees, the objects it holds already included. Call it before Run.
 func (l *Loop) Watch(informer cache.SharedIndexInformer, f MapFunc) {
-	l.sources = append(l.sources, source{informer, f})
+	l.sources = append(l.sources, source{informer: informer, mapFunc: f})
+}
+
+// WatchCoalesced is Watch for changes that come in bursts: what changes within the delay of the first change is one reconciliation.
+func (l *Loop) WatchCoalesced(informer cache.SharedIndexInformer, delay time.Duration, f MapFunc) {
+	l.sources = append(l.sources, source{informer: informer, mapFunc: f, delay: delay})
 }
 
 // Enqueue has a key reconciled soon. A key that waits already is not queued twice.
@@ -86,7 +92,7 @@ func (l *Loop) Run(ctx context.Context) error {
 
 	var synced []cache.InformerSynced
 	for _, s := range l.sources {
-		registration, err := s.informer.AddEventHandler(l.handler(s.mapFunc))
+		registration, err := s.informer.AddEventHandler(l.handler(s))
 		if err != nil {
 			return fmt.Errorf("loop %s: watching: %w", l.name, err)
 		}
@@ -113,10 +119,10 @@ func (l *Loop) Run(ctx context.Context) error {
 	return nil
 }
 
-func (l *Loop) handler(f MapFunc) cache.ResourceEventHandler {
+func (l *Loop) handler(s source) cache.ResourceEventHandler {
 	enqueue := func(old, new any) {
-		for _, key := range f(old, new) {
-			l.queue.Add(key)
+		for _, key := range s.mapFunc(old, new) {
+			l.queue.AddAfter(key, s.delay)
 		}
 	}
 	return cache.ResourceEventHandlerFuncs{

@@ -1,0 +1,349 @@
+// Copyright The Stagegate Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package scheduling
+
+import (
+	"context"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/api/meta"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/client-go/tools/record"
+	"k8s.io/klog/v2/ktesting"
+	clocktesting "k8s.io/utils/clock/testing"
+
+	clusterv1beta1 "github.com/stagegate/stagegate/pkg/apis/cluster/v1beta1"
+	"github.com/stagegate/stagegate/pkg/apis/placement/v1beta1"
+	"github.com/stagegate/stagegate/pkg/apis/wellknown"
+	"github.com/stagegate/stagegate/pkg/generated/clientset/versioned/fake"
+	"github.com/stagegate/stagegate/pkg/rollout/internal/fleet"
+	"github.com/stagegate/stagegate/pkg/rollout/internal/reconcile"
+)
+
+var now = time.Date(2025, 7, 22, 21, 28, 8, 0, time.UTC)
+
+func member(name string, change ...func(*clusterv1beta1.MemberCluster)) *clusterv1beta1.MemberCluster {
+	m := &clusterv1beta1.MemberCluster{
+		ObjectMeta: metav1.ObjectMeta{Name: name, Labels: map[string]string{"environment": "canary"}},
+		Status: clusterv1beta1.MemberClusterStatus{
+			Conditions: []metav1.Condition{{Type: clusterv1beta1.ConditionTypeMemberClusterJoined, Status: metav1.ConditionTrue}},
+			Properties: map[clusterv1beta1.PropertyName]clusterv1beta1.PropertyValue{"kubernetes-fleet.io/node-count": {Value: "3"}},
+		},
+	}
+	for _, f := range change {
+		f(m)
+	}
+	return m
+}
+
+func leaving(m *clusterv1beta1.MemberCluster)   { m.DeletionTimestamp = &metav1.Time{Time: now} }
+func notJoined(m *clusterv1beta1.MemberCluster) { m.Status.Conditions = nil }
+func tainted(m *clusterv1beta1.MemberCluster) {
+	m.Spec.Taints = []clusterv1beta1.Taint{{Key: "k", Value: "v", Effect: clusterv1beta1.TaintEffect("NoSchedule")}}
+}
+func unhealthyFor(d time.Duration) func(*clusterv1beta1.MemberCluster) {
+	return func(m *clusterv1beta1.MemberCluster) {
+		m.Status.Conditions = append(m.Status.Conditions, metav1.Condition{
+			Type: clusterv1beta1.ConditionTypeMemberClusterHealthy, Status: metav1.ConditionFalse, LastTransitionTime: metav1.NewTime(now.Add(-d)),
+		})
+	}
+}
+
+func affinity(term v1beta1.ClusterSelectorTerm) *v1beta1.PlacementPolicy {
+	return &v1beta1.PlacementPolicy{Affinity: &v1beta1.Affinity{ClusterAffinity: &v1beta1.ClusterAffinity{
+		RequiredDuringSchedulingIgnoredDuringExecution: &v1beta1.ClusterSelector{ClusterSelectorTerms: []v1beta1.ClusterSelectorTerm{term}},
+	}}}
+}
+
+func TestDecide(t *testing.T) {
+	fixed := func(names ...string) *v1beta1.PlacementPolicy {
+		return &v1beta1.PlacementPolicy{PlacementType: v1beta1.PickFixedPlacementType, ClusterNames: names}
+	}
+	nodes := func(op v1beta1.PropertySelectorOperator, value string) *v1beta1.PlacementPolicy {
+		return affinity(v1beta1.ClusterSelectorTerm{PropertySelector: &v1beta1.PropertySelector{MatchExpressions: []v1beta1.PropertySelectorRequirement{
+			{Name: "kubernetes-fleet.io/node-count", Operator: op, Values: []string{value}},
+		}}})
+	}
+	tests := map[string]struct {
+		policy     *v1beta1.PlacementPolicy
+		clusters   []*clusterv1beta1.MemberCluster
+		held       map[string]bool
+		selected   string
+		unselected string
+		unmet      bool
+		message    string
+	}{
+		"no policy picks every joined cluster, by name": {
+			clusters: []*clusterv1beta1.MemberCluster{member("b"), member("a"), member("c", notJoined)},
+			selected: "a b", unselected: "c: ClusterUnschedulable, cluster is not connected to the fleet: member agent not joined yet",
+		},
+		"a leaving cluster is not picked, not even one that was": {
+			clusters: []*clusterv1beta1.MemberCluster{member("a", leaving)}, held: map[string]bool{"a": true},
+			unselected: "a: ClusterUnschedulable, cluster has left the fleet",
+		},
+		"a short illness does not matter": {
+			clusters: []*clusterv1beta1.MemberCluster{member("a", unhealthyFor(time.Minute))}, selected: "a",
+		},
+		"a long illness does": {
+			clusters:   []*clusterv1beta1.MemberCluster{member("a", unhealthyFor(6*time.Minute))},
+			unselected: "a: ClusterUnschedulable, cluster is not connected to the fleet: unhealthy for a prolonged period of time (last transitioned 6.00 minutes ago)",
+		},
+		"a long illness does not move what is there": {
+			clusters: []*clusterv1beta1.MemberCluster{member("a", unhealthyFor(6*time.Minute))}, held: map[string]bool{"a": true}, selected: "a",
+		},
+		"a taint keeps a placement off": {
+			clusters: []*clusterv1beta1.MemberCluster{member("a", tainted)}, unselected: "a: ClusterUnschedulable, taint {Key:k Value:v Effect:NoSchedule} cannot be tolerated",
+		},
+		"a toleration of the key and value lets it on": {
+			policy:   &v1beta1.PlacementPolicy{Tolerations: []v1beta1.Toleration{{Key: "k", Operator: v1beta1.TolerationOpEqual, Value: "v"}}},
+			clusters: []*clusterv1beta1.MemberCluster{member("a", tainted)}, selected: "a",
+		},
+		"a toleration of another value does not": {
+			policy:   &v1beta1.PlacementPolicy{Tolerations: []v1beta1.Toleration{{Key: "k", Operator: v1beta1.TolerationOpEqual, Value: "w"}}},
+			clusters: []*clusterv1beta1.MemberCluster{member("a", tainted)}, unselected: "a: ClusterUnschedulable, taint {Key:k Value:v Effect:NoSchedule} cannot be tolerated",
+		},
+		"a toleration of every taint lets it on": {
+			policy:   &v1beta1.PlacementPolicy{Tolerations: []v1beta1.Toleration{{Operator: v1beta1.TolerationOpExists}}},
+			clusters: []*clusterv1beta1.MemberCluster{member("a", tainted)}, selected: "a",
+		},
+		"required labels": {
+			policy: affinity(v1beta1.ClusterSelectorTerm{LabelSelector: &metav1.LabelSelector{MatchLabels: map[string]string{"environment": "canary"}}}),
+			clusters: []*clusterv1beta1.MemberCluster{member("a"), member("b", func(m *clusterv1beta1.MemberCluster) {
+				m.Labels = nil
+			})},
+			selected: "a", unselected: "b: ClusterUnschedulable, cluster does not match with any of the required cluster affinity terms",
+		},
+		"a property that is high enough": {policy: nodes(v1beta1.PropertySelectorGreaterThanOrEqualTo, "3"), clusters: []*clusterv1beta1.MemberCluster{member("a")}, selected: "a"},
+		"a property that is too low": {
+			policy: nodes(v1beta1.PropertySelectorGreaterThan, "3"), clusters: []*clusterv1beta1.MemberCluster{member("a")},
+			unselected: "a: ClusterUnschedulable, cluster does not match with any of the required cluster affinity terms",
+		},
+		"PickFixed takes named clusters whatever their taints": {
+			policy: fixed("a"), clusters: []*clusterv1beta1.MemberCluster{member("a", tainted), member("b")}, selected: "a",
+		},
+		"PickFixed is not fulfilled as long as a cluster is missing": {
+			policy: fixed("a", "z"), clusters: []*clusterv1beta1.MemberCluster{member("a")}, selected: "a", unselected: `z: Specified cluster "z" is not found`, unmet: true,
+		},
+		"PickFixed is not fulfilled as long as a cluster has not joined": {
+			policy: fixed("a"), clusters: []*clusterv1beta1.MemberCluster{member("a", notJoined)}, unmet: true,
+			unselected: `a: Cluster "a" is not eligible for resource placement yet: cluster is not connected to the fleet: member agent not joined yet`,
+		},
+		"PickN says that it is not there": {
+			policy: &v1beta1.PlacementPolicy{PlacementType: v1beta1.PickNPlacementType}, clusters: []*clusterv1beta1.MemberCluster{member("a")},
+			unmet: true, message: "placementType PickN is not supported yet, use PickAll or PickFixed",
+		},
+	}
+	for name, test := range tests {
+		t.Run(name, func(t *testing.T) {
+			got, err := decide(test.policy, test.clusters, test.held, now)
+			if err != nil {
+				t.Fatal(err)
+			}
+			var selected, unselected []string
+			for _, d := range got.selected {
+				selected = append(selected, d.ClusterName)
+			}
+			for _, d := range got.unselected {
+				unselected = append(unselected, d.ClusterName+": "+d.Reason)
+			}
+			if s := strings.Join(selected, " "); s != test.selected {
+				t.Errorf("selected %q, want %q", s, test.selected)
+			}
+			if s := strings.Join(unselected, "; "); s != test.unselected {
+				t.Errorf("unselected %q, want %q", s, test.unselected)
+			}
+			if got.fulfilled == test.unmet || got.message != test.message {
+				t.Errorf("fulfilled %v message %q, want %v %q", got.fulfilled, got.message, !test.unmet, test.message)
+			}
+		})
+	}
+}
+
+// world is a fake API with a controller whose caches hold what the API had when the last step began.
+type world struct {
+	t          *testing.T
+	ctx        context.Context
+	client     *fake.Clientset
+	fleet      *fleet.Fleet
+	controller *Controller
+	key        reconcile.Key
+}
+
+func newWorld(t *testing.T, namespace string, objects ...runtime.Object) *world {
+	_, ctx := ktesting.NewTestContext(t)
+	w := &world{t: t, ctx: ctx, client: fake.NewSimpleClientset(objects...), key: reconcile.Key{Namespace: namespace, Name: "app"}}
+	w.refresh()
+	return w
+}
+
+func (w *world) refresh() {
+	w.fleet = fleet.New(w.client)
+	ctx, cancel := context.WithCancel(w.ctx)
+	w.t.Cleanup(cancel)
+	w.fleet.Start(ctx.Done())
+	if !w.fleet.WaitForSync(ctx.Done()) {
+		w.t.Fatal("caches are not filled")
+	}
+	w.controller = New(w.fleet, record.NewFakeRecorder(100), clocktesting.NewFakeClock(now))
+}
+
+// step reconciles once with fresh caches.
+func (w *world) step() {
+	w.t.Helper()
+	w.refresh()
+	if _, err := w.controller.reconcile(w.ctx, w.key); err != nil {
+		w.t.Fatal(err)
+	}
+	w.refresh()
+}
+
+func (w *world) bindings() map[string]string {
+	found := map[string]string{}
+	for _, b := range w.fleet.Bindings.ByIndex(fleet.ByPlacement, w.key) {
+		state := string(b.BindingSpec().State) + " " + b.BindingSpec().SchedulingPolicySnapshotName
+		if !b.GetDeletionTimestamp().IsZero() {
+			state += " deleting"
+		}
+		found[b.BindingSpec().TargetCluster] = state
+	}
+	return found
+}
+
+func objects(namespace string) (v1beta1.PlacementObject, v1beta1.PolicySnapshotObject) {
+	placementMeta := metav1.ObjectMeta{Namespace: namespace, Name: "app", UID: "uid", Generation: 1}
+	snapshotMeta := metav1.ObjectMeta{
+		Namespace: namespace, Name: "app-0", Generation: 1,
+		Labels:      map[string]string{wellknown.ParentPlacementLabel: "app", wellknown.LatestSnapshotLabel: "true"},
+		Annotations: map[string]string{wellknown.PlacementGenerationAnnotation: "1"},
+	}
+	if namespace == "" {
+		return &v1beta1.ClusterResourcePlacement{ObjectMeta: placementMeta}, &v1beta1.ClusterSchedulingPolicySnapshot{ObjectMeta: snapshotMeta}
+	}
+	return &v1beta1.ResourcePlacement{ObjectMeta: placementMeta}, &v1beta1.SchedulingPolicySnapshot{ObjectMeta: snapshotMeta}
+}
+
+func TestLifeOfAPlacement(t *testing.T) {
+	for scope, namespace := range map[string]string{"cluster": "", "namespace": "team"} {
+		t.Run(scope, func(t *testing.T) {
+			placement, snapshot := objects(namespace)
+			w := newWorld(t, namespace, placement, snapshot, member("a"), member("b"))
+
+			w.step() // takes hold of the placement
+			w.step() // schedules it
+			if diff := cmp.Diff(map[string]string{"a": "Scheduled app-0", "b": "Scheduled app-0"}, w.bindings()); diff != "" {
+				t.Fatalf("bindings after scheduling (-want +got):\n%s", diff)
+			}
+			got, err := w.fleet.PolicySnapshots.Get(reconcile.Key{Namespace: namespace, Name: "app-0"})
+			if err != nil {
+				t.Fatal(err)
+			}
+			condition := meta.FindStatusCondition(got.PolicySnapshotStatus().Conditions, v1beta1.PolicySnapshotScheduled)
+			if condition == nil || condition.Status != metav1.ConditionTrue || condition.Message != "found all cluster needed as specified by the scheduling policy, found 2 cluster(s)" {
+				t.Errorf("Scheduled condition %+v", condition)
+			}
+
+			// Nothing changed, so nothing is written.
+			w.client.ClearActions()
+			w.step()
+			for _, action := range w.client.Actions() {
+				if verb := action.GetVerb(); verb != "list" && verb != "watch" {
+					t.Errorf("%s %s although nothing changed", verb, action.GetResource().Resource)
+				}
+			}
+
+			// b is rolled out to and then leaves: its binding stays, for a rollout to remove. a leaves before it got anything.
+			b := w.fleet.Bindings.ByIndex(fleet.ByPlacement, w.key)
+			for _, binding := range b {
+				if binding.BindingSpec().TargetCluster != "b" {
+					continue
+				}
+				rolledOut := fleet.Copy(binding)
+				rolledOut.BindingSpec().State, rolledOut.BindingSpec().ResourceSnapshotName = v1beta1.BindingStateBound, "app-0-snapshot"
+				if _, err := w.fleet.Bindings.Client(namespace).Update(w.ctx, rolledOut, metav1.UpdateOptions{}); err != nil {
+					t.Fatal(err)
+				}
+			}
+			for _, name := range []string{"a", "b"} {
+				if err := w.client.ClusterV1beta1().MemberClusters().Delete(w.ctx, name, metav1.DeleteOptions{}); err != nil {
+					t.Fatal(err)
+				}
+			}
+			w.step()
+			if diff := cmp.Diff(map[string]string{"b": "Unscheduled app-0"}, w.bindings()); diff != "" {
+				t.Fatalf("bindings after the clusters left (-want +got):\n%s", diff)
+			}
+
+			// b comes back before the rollout: it is bound as it was.
+			if _, err := w.client.ClusterV1beta1().MemberClusters().Create(w.ctx, member("b"), metav1.CreateOptions{}); err != nil {
+				t.Fatal(err)
+			}
+			w.step()
+			if diff := cmp.Diff(map[string]string{"b": "Bound app-0"}, w.bindings()); diff != "" {
+				t.Fatalf("bindings after b came back (-want +got):\n%s", diff)
+			}
+
+			// The placement goes: its bindings go first.
+			current, err := w.fleet.Placements.Get(w.key)
+			if err != nil {
+				t.Fatal(err)
+			}
+			deleted := fleet.Copy(current)
+			deleted.SetDeletionTimestamp(&metav1.Time{Time: now})
+			if _, err := w.fleet.Placements.Client(namespace).Update(w.ctx, deleted, metav1.UpdateOptions{}); err != nil {
+				t.Fatal(err)
+			}
+			w.step() // deletes the bindings; the fake API does not mind their finalizers
+			w.step() // lets the placement go
+			if got := w.bindings(); len(got) != 0 {
+				t.Errorf("bindings %v outlive their placement", got)
+			}
+			if current, err := w.fleet.Placements.Get(w.key); err == nil && fleet.HasFinalizer(current, wellknown.SchedulerCleanupFinalizer) {
+				t.Error("the scheduler does not let the placement go")
+			} else if err != nil && !apierrors.IsNotFound(err) {
+				t.Fatal(err)
+			}
+		})
+	}
+}
+
+func TestAPolicyOfAnOlderGenerationIsNotScheduled(t *testing.T) {
+	placement, snapshot := objects("")
+	placement.SetGeneration(2)
+	placement.SetFinalizers([]string{wellknown.SchedulerCleanupFinalizer})
+	w := newWorld(t, "", placement, snapshot, member("a"))
+	w.step()
+	if got := w.bindings(); len(got) != 0 {
+		t.Errorf("bindings %v come from a policy that is out of date", got)
+	}
+}
+
+func TestANewBindingWaitsForTheOldOne(t *testing.T) {
+	placement, snapshot := objects("")
+	old := &v1beta1.ClusterResourceBinding{ObjectMeta: metav1.ObjectMeta{
+		Name: bindingName(placement, "a"), Labels: map[string]string{wellknown.ParentPlacementLabel: "app"},
+		DeletionTimestamp: &metav1.Time{Time: now}, Finalizers: []string{wellknown.SchedulerBindingFinalizer, wellknown.WorkCleanupFinalizer},
+	}, Spec: v1beta1.ResourceBindingSpec{TargetCluster: "a", State: v1beta1.BindingStateBound}}
+	placement.SetFinalizers([]string{wellknown.SchedulerCleanupFinalizer})
+	w := newWorld(t, "", placement, snapshot, old, member("a"))
+	w.step()
+	got, err := w.fleet.Bindings.Get(reconcile.KeyOf(old))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff([]string{wellknown.WorkCleanupFinalizer}, got.GetFinalizers()); diff != "" {
+		t.Errorf("finalizers of the old binding (-want +got):\n%s", diff)
+	}
+	policy, err := w.fleet.PolicySnapshots.Get(reconcile.Key{Name: "app-0"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(policy.PolicySnapshotStatus().Conditions) != 0 {
+		t.Error("scheduling is reported as done although a binding is missing")
+	}
+}
