@@ -1,0 +1,163 @@
+// Copyright The Stagegate Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package placementstatus
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"slices"
+	"strconv"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	apiequality "k8s.io/apimachinery/pkg/api/equality"
+	"k8s.io/apimachinery/pkg/api/meta"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/client-go/tools/record"
+	"k8s.io/klog/v2"
+
+	"github.com/stagegate/stagegate/pkg/apis/placement/v1beta1"
+	"github.com/stagegate/stagegate/pkg/apis/wellknown"
+	"github.com/stagegate/stagegate/pkg/rollout/internal/fleet"
+	"github.com/stagegate/stagegate/pkg/rollout/internal/reconcile"
+)
+
+// Name of the loop.
+const Name = "placementstatus"
+
+const (
+	// workers is how many placements are summed up at once.
+	workers = 4
+	// together is how long changes of bindings are collected: a placement's status lists all clusters, so that a write for each
+	// would cost the square of their number.
+	together = 50 * time.Millisecond
+)
+
+// Controller writes the status of placements.
+type Controller struct {
+	fleet    *fleet.Fleet
+	recorder record.EventRecorder
+	loop     *reconcile.Loop
+}
+
+// New makes the loop for one term of leadership.
+func New(f *fleet.Fleet, recorder record.EventRecorder) *Controller {
+	c := &Controller{fleet: f, recorder: recorder}
+	c.loop = reconcile.New(Name, workers, c.reconcile)
+	f.Placements.Watch(c.loop, reconcile.Self)
+	f.PolicySnapshots.Watch(c.loop, reconcile.ByLabel(wellknown.ParentPlacementLabel))
+	f.Snapshots.Watch(c.loop, reconcile.ByLabel(wellknown.ParentPlacementLabel))
+	for _, informer := range f.Bindings.Informers() {
+		c.loop.WatchCoalesced(informer, together, reconcile.ByLabel(wellknown.ParentPlacementLabel))
+	}
+	return c
+}
+
+// Run writes statuses until the context ends.
+func (c *Controller) Run(ctx context.Context) error { return c.loop.Run(ctx) }
+
+func (c *Controller) reconcile(ctx context.Context, key reconcile.Key) (time.Duration, error) {
+	placement, err := c.fleet.Placements.Get(key)
+	if err != nil {
+		return 0, reconcile.IgnoreNotFound(err)
+	}
+	if !placement.GetDeletionTimestamp().IsZero() {
+		return 0, nil
+	}
+	status := summarize(placement, c.observe(placement), metav1.Now())
+	if apiequality.Semantic.DeepEqual(placement.PlacementStatus(), status) {
+		return 0, nil
+	}
+	changed := fleet.Copy(placement)
+	*changed.PlacementStatus() = *status
+	if _, err := c.fleet.Placements.Client(key.Namespace).UpdateStatus(ctx, changed, metav1.UpdateOptions{}); err != nil {
+		return 0, reconcile.IgnoreNotFound(err)
+	}
+	klog.FromContext(ctx).V(2).Info("Placement status written")
+	c.tell(placement, status)
+	return 0, nil
+}
+
+func (c *Controller) observe(placement v1beta1.PlacementObject) world {
+	key := reconcile.KeyOf(placement)
+	w := world{
+		bindings: c.fleet.Bindings.ByIndex(fleet.ByPlacement, key),
+		index:    map[string]string{},
+	}
+	for _, policy := range c.fleet.PolicySnapshots.ByIndex(fleet.ByPlacement, key) {
+		if policy.GetLabels()[wellknown.LatestSnapshotLabel] == "true" && policy.GetDeletionTimestamp().IsZero() {
+			w.policy = policy
+		}
+	}
+	snapshots := c.fleet.Snapshots.ByIndex(fleet.ByPlacement, key)
+	for _, snapshot := range snapshots {
+		if _, master := snapshot.GetAnnotations()[wellknown.ResourceHashAnnotation]; !master {
+			continue
+		}
+		w.index[snapshot.GetName()] = snapshot.GetLabels()[wellknown.ResourceIndexLabel]
+		if snapshot.GetLabels()[wellknown.LatestSnapshotLabel] == "true" {
+			w.latest = snapshot.GetName()
+		}
+	}
+	w.resources = func(name string) []v1beta1.ResourceIdentifier { return resourcesOf(snapshots, w.index[name]) }
+	return w
+}
+
+// resourcesOf lists what the master and the parts of an index hold, in the order in which they were selected.
+func resourcesOf(snapshots []v1beta1.ResourceSnapshotObject, index string) []v1beta1.ResourceIdentifier {
+	parts := slices.DeleteFunc(slices.Clone(snapshots), func(s v1beta1.ResourceSnapshotObject) bool {
+		return s.GetLabels()[wellknown.ResourceIndexLabel] != index
+	})
+	slices.SortFunc(parts, func(a, b v1beta1.ResourceSnapshotObject) int { return subindex(a) - subindex(b) })
+	var found []v1beta1.ResourceIdentifier
+	for _, part := range parts {
+		for _, resource := range part.SnapshotSpec().SelectedResources {
+			var object metav1.PartialObjectMetadata
+			if err := json.Unmarshal(resource.Raw, &object); err != nil {
+				// The API takes no snapshot that is not made of objects.
+				continue
+			}
+			kind := schema.FromAPIVersionAndKind(object.APIVersion, object.Kind)
+			found = append(found, v1beta1.ResourceIdentifier{
+				Group: kind.Group, Version: kind.Version, Kind: kind.Kind, Name: object.Name, Namespace: object.Namespace,
+			})
+		}
+	}
+	return found
+}
+
+// subindex puts the master before its parts.
+func subindex(s v1beta1.ResourceSnapshotObject) int {
+	part, ok := s.GetAnnotations()[wellknown.SubindexAnnotation]
+	if !ok {
+		return -1
+	}
+	n, _ := strconv.Atoi(part)
+	return n
+}
+
+// told are the conditions whose turning True is an Event.
+var told = []struct{ conditionType, reason, message string }{
+	{v1beta1.PlacementRolloutStarted, "PlacementRolloutStarted", "Started rolling out the latest resources"},
+	{v1beta1.PlacementWorkSynchronized, "PlacementWorkSynchronized", "Work(s) have been created or updated successfully for the selected cluster(s)"},
+	{v1beta1.PlacementApplied, "PlacementApplied", "Resources have been applied to the selected cluster(s)"},
+	{v1beta1.PlacementAvailable, "PlacementAvailable", "Resources are available on the selected cluster(s)"},
+	{v1beta1.PlacementDiffReported, "PlacementDiffReported", "Configuration differences have been reported on the selected cluster(s)"},
+}
+
+func (c *Controller) tell(before v1beta1.PlacementObject, after *v1beta1.PlacementStatus) {
+	for _, t := range told {
+		conditionType := v1beta1.PlacementConditionType(before.GetNamespace(), t.conditionType)
+		if meta.IsStatusConditionTrue(after.Conditions, conditionType) && !meta.IsStatusConditionTrue(before.PlacementStatus().Conditions, conditionType) {
+			c.recorder.Event(before, corev1.EventTypeNormal, t.reason, t.message)
+		}
+	}
+	conditionType := v1beta1.PlacementConditionType(before.GetNamespace(), v1beta1.PlacementScheduled)
+	failed := meta.FindStatusCondition(after.Conditions, conditionType)
+	if failed.Status == metav1.ConditionFalse && !meta.IsStatusConditionFalse(before.PlacementStatus().Conditions, conditionType) {
+		c.recorder.Event(before, corev1.EventTypeWarning, "PlacementNotScheduled", fmt.Sprintf("%s: %s", failed.Reason, failed.Message))
+	}
+}

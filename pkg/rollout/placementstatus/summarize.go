@@ -1,0 +1,171 @@
+// Copyright The Stagegate Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package placementstatus
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+
+	"k8s.io/apimachinery/pkg/api/meta"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/stagegate/stagegate/pkg/apis/placement/v1beta1"
+	"github.com/stagegate/stagegate/pkg/rollout/internal/conditions"
+)
+
+const reasonExternal = "RolloutControlledByExternalController"
+
+// world is what a placement's status is derived from.
+type world struct {
+	// policy is the latest policy snapshot, or nil.
+	policy v1beta1.PolicySnapshotObject
+	// bindings of the placement.
+	bindings []v1beta1.BindingObject
+	// latest is the name of the newest master snapshot; empty as long as there is none.
+	latest string
+	// index is the index of a master snapshot by its name; a snapshot that is gone has none.
+	index map[string]string
+	// resources lists what a master snapshot and its parts hold.
+	resources func(name string) []v1beta1.ResourceIdentifier
+}
+
+// summarize makes the status of a placement from its present one and the world.
+func summarize(placement v1beta1.PlacementObject, w world, now metav1.Time) *v1beta1.PlacementStatus {
+	status := placement.PlacementStatus().DeepCopy()
+	set := func(conditionType string, s metav1.ConditionStatus, reason, message string) {
+		meta.SetStatusCondition(&status.Conditions, metav1.Condition{
+			Type: v1beta1.PlacementConditionType(placement.GetNamespace(), conditionType), Status: s, Reason: reason, Message: message,
+			ObservedGeneration: placement.GetGeneration(), LastTransitionTime: now,
+		})
+	}
+	condition := scheduled(placement, w.policy)
+	condition.LastTransitionTime = now
+	meta.SetStatusCondition(&status.Conditions, condition)
+	if condition.Status == metav1.ConditionUnknown {
+		// What was said of the clusters stands for an older generation until scheduling is done.
+		status.PerClusterPlacementStatuses = nil
+		return status
+	}
+
+	spec := placement.PlacementSpec()
+	way := steps(spec)
+	picked := slices.DeleteFunc(slices.Clone(w.bindings), func(b v1beta1.BindingObject) bool {
+		return !b.GetDeletionTimestamp().IsZero() || b.BindingSpec().State == v1beta1.BindingStateUnscheduled
+	})
+	slices.SortFunc(picked, func(a, b v1beta1.BindingObject) int {
+		return cmp.Compare(a.BindingSpec().TargetCluster, b.BindingSpec().TargetCluster)
+	})
+	before := make(map[string]*v1beta1.PerClusterPlacementStatus, len(status.PerClusterPlacementStatuses))
+	for i := range status.PerClusterPlacementStatuses {
+		before[status.PerClusterPlacementStatuses[i].ClusterName] = &status.PerClusterPlacementStatuses[i]
+	}
+	wanted := w.latest
+	if spec.Strategy.Type == v1beta1.ExternalRolloutStrategyType {
+		wanted = ""
+	}
+	entries := make([]v1beta1.PerClusterPlacementStatus, 0, len(picked))
+	for _, b := range picked {
+		cluster := b.BindingSpec().TargetCluster
+		entries = append(entries, perCluster(placement, b, way, w.index[b.BindingSpec().ResourceSnapshotName], wanted, before[cluster], now))
+	}
+	clusters := entries
+	if condition.Status == metav1.ConditionFalse && w.policy != nil {
+		entries = append(entries, unscheduled(placement, w.policy, status.PerClusterPlacementStatuses, now)...)
+	}
+	status.PerClusterPlacementStatuses = entries
+
+	clear := func(rest []step) {
+		for _, s := range rest {
+			conditions.Remove(&status.Conditions, v1beta1.PlacementConditionType(placement.GetNamespace(), s.conditionType))
+		}
+	}
+	observed := func(snapshot string) {
+		index := w.index[snapshot]
+		if index == "" {
+			status.ObservedResourceIndex, status.SelectedResources = "", nil
+		} else if status.ObservedResourceIndex != index || len(status.SelectedResources) == 0 {
+			// A snapshot never changes, so that its resources are read once.
+			status.ObservedResourceIndex, status.SelectedResources = index, w.resources(snapshot)
+		}
+	}
+	if len(picked) == 0 {
+		clear(allSteps)
+		observed("")
+		return status
+	}
+
+	snapshot := w.latest
+	if spec.Strategy.Type == v1beta1.ExternalRolloutStrategyType {
+		var undecided string
+		if snapshot, undecided = agreed(picked, clusters); undecided != "" {
+			clear(allSteps[1:])
+			observed(snapshot)
+			set(v1beta1.PlacementRolloutStarted, metav1.ConditionUnknown, reasonExternal, undecided)
+			return status
+		}
+	}
+	observed(snapshot)
+	for i, s := range way {
+		result, reason, message := count(s, clusters)
+		set(s.conditionType, result, reason, message)
+		if result != metav1.ConditionTrue {
+			clear(way[i+1:])
+			break
+		}
+	}
+	for _, s := range allSteps {
+		if !has(way, s) {
+			clear([]step{s})
+		}
+	}
+	return status
+}
+
+// agreed is the snapshot that all clusters hold under the External strategy. As long as they do not agree, or one has not begun, it
+// says why nothing can be said of the placement as a whole.
+func agreed(picked []v1beta1.BindingObject, clusters []v1beta1.PerClusterPlacementStatus) (snapshot, undecided string) {
+	snapshot = picked[0].BindingSpec().ResourceSnapshotName
+	for i := range clusters {
+		if clusters[i].ObservedResourceIndex != clusters[0].ObservedResourceIndex {
+			return "", "Rollout is controlled by an external controller and different resource snapshot versions are observed across clusters"
+		}
+	}
+	if clusters[0].ObservedResourceIndex == "" {
+		return "", "Rollout is controlled by an external controller and no resource snapshot name is observed across clusters. To determine rollout status, " +
+			"check the ClusterStagedUpdateRun (or StagedUpdateRun) resources with spec.placementName matching this placement"
+	}
+	for i := range clusters {
+		if c := meta.FindStatusCondition(clusters[i].Conditions, v1beta1.PlacementRolloutStarted); c == nil || c.Status == metav1.ConditionUnknown {
+			return snapshot, fmt.Sprintf("Rollout is controlled by an external controller and cluster %s is in RolloutStarted Unknown state", clusters[i].ClusterName)
+		}
+	}
+	return snapshot, ""
+}
+
+// count sums up one step over all clusters: Unknown as long as one has not come to it, False if one failed, else True.
+func count(s step, clusters []v1beta1.PerClusterPlacementStatus) (result metav1.ConditionStatus, reason, message string) {
+	var unknown, failed int
+	overrides := false
+	for i := range clusters {
+		c := meta.FindStatusCondition(clusters[i].Conditions, s.conditionType)
+		switch {
+		case c == nil || c.Status == metav1.ConditionUnknown:
+			unknown++
+		case c.Status == metav1.ConditionFalse:
+			failed++
+		case c.Reason != noOverrides.reason:
+			overrides = true
+		}
+	}
+	switch {
+	case unknown > 0:
+		return metav1.ConditionUnknown, s.whenUnknown.reason, s.whenUnknown.message(unknown)
+	case failed > 0:
+		return metav1.ConditionFalse, s.whenFalse.reason, s.whenFalse.message(failed)
+	case s.conditionType == v1beta1.PlacementOverridden && !overrides:
+		return metav1.ConditionTrue, noOverrides.reason, noOverrides.message
+	}
+	return metav1.ConditionTrue, s.whenTrue.reason, s.whenTrue.message(len(clusters))
+}

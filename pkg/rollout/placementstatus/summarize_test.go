@@ -1,0 +1,220 @@
+// Copyright The Stagegate Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package placementstatus
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/stagegate/stagegate/pkg/apis/placement/v1beta1"
+)
+
+var (
+	before = metav1.NewTime(time.Date(2025, 7, 22, 21, 0, 0, 0, time.UTC))
+	now    = metav1.NewTime(time.Date(2025, 7, 22, 21, 28, 8, 0, time.UTC))
+)
+
+// bind makes a binding of a cluster; its conditions are written as "Type=Status" or "Type=Status:Reason".
+func bind(cluster, snapshot string, conditions ...string) v1beta1.BindingObject {
+	b := &v1beta1.ClusterResourceBinding{
+		ObjectMeta: metav1.ObjectMeta{Name: "b-" + cluster, Generation: 2, CreationTimestamp: before},
+		Spec: v1beta1.ResourceBindingSpec{
+			State: v1beta1.BindingStateBound, TargetCluster: cluster, ResourceSnapshotName: snapshot,
+			ClusterDecision: v1beta1.ClusterDecision{Reason: "picked"},
+		},
+	}
+	if snapshot == "" {
+		b.Spec.State = v1beta1.BindingStateScheduled
+	}
+	for _, c := range conditions {
+		conditionType, rest, _ := strings.Cut(c, "=")
+		status, reason, found := strings.Cut(rest, ":")
+		if !found {
+			reason = conditionType
+		}
+		b.Status.Conditions = append(b.Status.Conditions, metav1.Condition{
+			Type: conditionType, Status: metav1.ConditionStatus(status), Reason: reason, ObservedGeneration: 2, LastTransitionTime: before,
+		})
+	}
+	return b
+}
+
+var allDone = []string{"RolloutStarted=True", "Overridden=True:NoOverrideSpecified", "WorkSynchronized=True", "Applied=True", "Available=True"}
+
+func policy(status metav1.ConditionStatus, decisions ...v1beta1.ClusterDecision) v1beta1.PolicySnapshotObject {
+	return &v1beta1.ClusterSchedulingPolicySnapshot{
+		ObjectMeta: metav1.ObjectMeta{Generation: 1},
+		Status: v1beta1.SchedulingPolicySnapshotStatus{
+			ObservedCRPGeneration: 3, ClusterDecisions: decisions,
+			Conditions: []metav1.Condition{{Type: "Scheduled", Status: status, Reason: "Why", Message: "found", ObservedGeneration: 1}},
+		},
+	}
+}
+
+// lines shows conditions as "Type=Status Reason: message", without the kind's prefix.
+func lines(conditions []metav1.Condition) []string {
+	var shown []string
+	for _, c := range conditions {
+		shown = append(shown, fmt.Sprintf("%s=%s %s: %s", strings.TrimPrefix(strings.TrimPrefix(c.Type, "Cluster"), "ResourcePlacement"), c.Status, c.Reason, c.Message))
+	}
+	return shown
+}
+
+func TestSummarize(t *testing.T) {
+	const scheduledLine = "Scheduled=True Why: found"
+	tests := map[string]struct {
+		strategy  v1beta1.RolloutStrategyType
+		status    v1beta1.PlacementStatus
+		policy    v1beta1.PolicySnapshotObject
+		bindings  []v1beta1.BindingObject
+		want      []string
+		index     string
+		clusters  string
+		resources bool
+	}{
+		"scheduling has not begun": {
+			strategy: v1beta1.ExternalRolloutStrategyType,
+			want:     []string{"Scheduled=Unknown SchedulePending: Scheduling has not completed"},
+		},
+		"scheduling of an older generation does not count": {
+			strategy: v1beta1.ExternalRolloutStrategyType,
+			policy: func() v1beta1.PolicySnapshotObject {
+				p := policy(metav1.ConditionTrue)
+				p.PolicySnapshotStatus().ObservedCRPGeneration = 2
+				return p
+			}(),
+			bindings: []v1beta1.BindingObject{bind("a", "p-0-snapshot", allDone...)},
+			want:     []string{"Scheduled=Unknown SchedulePending: Scheduling has not completed"},
+		},
+		"selectors that are wrong come before the clusters": {
+			strategy: v1beta1.RollingUpdateRolloutStrategyType,
+			status: v1beta1.PlacementStatus{Conditions: []metav1.Condition{{
+				Type: "ClusterResourcePlacementResourcesSelected", Status: metav1.ConditionFalse, Reason: "InvalidResourceSelectors", Message: "bad",
+			}}},
+			policy: policy(metav1.ConditionTrue),
+			want:   []string{"ResourcesSelected=False InvalidResourceSelectors: bad", "Scheduled=False InvalidResourceSelectors: bad"},
+		},
+		"an incomplete view is told with the scheduling": {
+			strategy: v1beta1.RollingUpdateRolloutStrategyType,
+			status: v1beta1.PlacementStatus{Conditions: []metav1.Condition{{
+				Type: "ClusterResourcePlacementResourcesSelected", Status: metav1.ConditionFalse, Reason: "ResourcesIncomplete", Message: "group x does not answer",
+			}}},
+			policy: policy(metav1.ConditionTrue),
+			want:   []string{"ResourcesSelected=False ResourcesIncomplete: group x does not answer", "Scheduled=True Why: found; group x does not answer"},
+		},
+		"no cluster picked": {strategy: v1beta1.RollingUpdateRolloutStrategyType, policy: policy(metav1.ConditionTrue), want: []string{scheduledLine}},
+		"External, before a run": {
+			strategy: v1beta1.ExternalRolloutStrategyType, policy: policy(metav1.ConditionTrue),
+			bindings: []v1beta1.BindingObject{bind("b", ""), bind("a", "")}, clusters: "a: b:",
+			want: []string{scheduledLine, "RolloutStarted=Unknown RolloutControlledByExternalController: Rollout is controlled by an external controller and no resource snapshot name " +
+				"is observed across clusters. To determine rollout status, check the ClusterStagedUpdateRun (or StagedUpdateRun) resources with spec.placementName matching this placement"},
+		},
+		"External, in the middle of a run": {
+			strategy: v1beta1.ExternalRolloutStrategyType, policy: policy(metav1.ConditionTrue),
+			bindings: []v1beta1.BindingObject{bind("a", "p-0-snapshot", allDone...), bind("b", "p-1-snapshot", allDone...)}, clusters: "a:0 b:1",
+			want: []string{scheduledLine, "RolloutStarted=Unknown RolloutControlledByExternalController: Rollout is controlled by an external controller and different resource snapshot versions are observed across clusters"},
+		},
+		"External, after a run": {
+			strategy: v1beta1.ExternalRolloutStrategyType, policy: policy(metav1.ConditionTrue), index: "1", resources: true,
+			bindings: []v1beta1.BindingObject{bind("a", "p-1-snapshot", allDone...), bind("b", "p-1-snapshot", allDone...)}, clusters: "a:1 b:1",
+			want: []string{
+				scheduledLine,
+				"RolloutStarted=True RolloutStarted: All 2 cluster(s) start rolling out the latest resource",
+				"Overridden=True NoOverrideSpecified: No override rules are configured for the selected resources",
+				"WorkSynchronized=True WorkSynchronized: Work(s) are successfully created or updated in 2 target cluster(s)' namespaces",
+				"Applied=True ApplySucceeded: The selected resources are successfully applied to 2 cluster(s)",
+				"Available=True ResourceAvailable: The selected resources in 2 cluster(s) are available now",
+			},
+		},
+		"a cluster on which applying failed stops the line there": {
+			strategy: v1beta1.RollingUpdateRolloutStrategyType, policy: policy(metav1.ConditionTrue), index: "1", resources: true, clusters: "a:1 b:1",
+			bindings: []v1beta1.BindingObject{bind("a", "p-1-snapshot", append(allDone[:3:3], "Applied=False")...), bind("b", "p-1-snapshot", allDone...)},
+			status: v1beta1.PlacementStatus{Conditions: []metav1.Condition{{
+				Type: "ClusterResourcePlacementAvailable", Status: metav1.ConditionTrue, Reason: "Old", Message: "old",
+			}}},
+			want: []string{
+				scheduledLine,
+				"RolloutStarted=True RolloutStarted: All 2 cluster(s) start rolling out the latest resource",
+				"Overridden=True NoOverrideSpecified: No override rules are configured for the selected resources",
+				"WorkSynchronized=True WorkSynchronized: Work(s) are successfully created or updated in 2 target cluster(s)' namespaces",
+				"Applied=False ApplyFailed: Failed to apply resources to 1 cluster(s), please check the `failedPlacements` status",
+			},
+		},
+		"RollingUpdate, a cluster waits for its turn with the old version": {
+			strategy: v1beta1.RollingUpdateRolloutStrategyType, policy: policy(metav1.ConditionTrue), index: "1", resources: true, clusters: "a:0 b:1",
+			bindings: []v1beta1.BindingObject{bind("a", "p-0-snapshot", allDone...), bind("b", "p-1-snapshot", allDone...)},
+			want:     []string{scheduledLine, "RolloutStarted=False RolloutNotStartedYet: The rollout is being blocked by the rollout strategy in 1 cluster(s)"},
+		},
+		"a cluster that is missing is told": {
+			strategy: v1beta1.ExternalRolloutStrategyType, clusters: "(z is not there)",
+			policy: policy(metav1.ConditionFalse, v1beta1.ClusterDecision{ClusterName: "z", Reason: "z is not there"}),
+			want:   []string{"Scheduled=False Why: found"},
+		},
+		"conditions of an older binding do not count": {
+			strategy: v1beta1.RollingUpdateRolloutStrategyType, policy: policy(metav1.ConditionTrue), index: "1", resources: true, clusters: "a:1",
+			bindings: []v1beta1.BindingObject{func() v1beta1.BindingObject {
+				b := bind("a", "p-1-snapshot", allDone...)
+				b.SetGeneration(3)
+				return b
+			}()},
+			want: []string{scheduledLine, "RolloutStarted=Unknown RolloutStartedUnknown: There are still 1 cluster(s) in the process of deciding whether to roll out the latest resources or not"},
+		},
+	}
+	for name, test := range tests {
+		for _, namespace := range []string{"", "team"} {
+			t.Run(name+"/"+namespace, func(t *testing.T) {
+				var placement v1beta1.PlacementObject = &v1beta1.ClusterResourcePlacement{}
+				if namespace != "" {
+					placement = &v1beta1.ResourcePlacement{}
+				}
+				placement.SetNamespace(namespace)
+				placement.SetGeneration(3)
+				placement.PlacementSpec().Strategy.Type = test.strategy
+				*placement.PlacementStatus() = *test.status.DeepCopy()
+				for i := range placement.PlacementStatus().Conditions {
+					c := &placement.PlacementStatus().Conditions[i]
+					c.Type = v1beta1.PlacementConditionType(namespace, strings.TrimPrefix(c.Type, "ClusterResourcePlacement"))
+				}
+				w := world{
+					policy: test.policy, bindings: test.bindings, latest: "p-1-snapshot",
+					index:     map[string]string{"p-0-snapshot": "0", "p-1-snapshot": "1"},
+					resources: func(string) []v1beta1.ResourceIdentifier { return []v1beta1.ResourceIdentifier{{Kind: "ConfigMap"}} },
+				}
+				got := summarize(placement, w, now)
+				shown := lines(got.Conditions)
+				if diff := cmp.Diff(sorted(test.want), sorted(shown)); diff != "" {
+					t.Errorf("conditions (-want +got):\n%s", diff)
+				}
+				if got.ObservedResourceIndex != test.index || (len(got.SelectedResources) > 0) != test.resources {
+					t.Errorf("index %q resources %v, want %q %v", got.ObservedResourceIndex, got.SelectedResources, test.index, test.resources)
+				}
+				var clusters []string
+				for _, c := range got.PerClusterPlacementStatuses {
+					if c.ClusterName == "" {
+						clusters = append(clusters, "("+c.Conditions[0].Message+")")
+						continue
+					}
+					clusters = append(clusters, c.ClusterName+":"+c.ObservedResourceIndex)
+				}
+				if s := strings.Join(clusters, " "); s != test.clusters {
+					t.Errorf("clusters %q, want %q", s, test.clusters)
+				}
+				// Summing up again changes nothing, whatever the time: else each write would cause the next.
+				*placement.PlacementStatus() = *got
+				again := summarize(placement, w, metav1.NewTime(now.Add(time.Hour)))
+				if diff := cmp.Diff(got, again); diff != "" {
+					t.Errorf("summing up again changes the status:\n%s", diff)
+				}
+			})
+		}
+	}
+}
+
+func sorted(s []string) []string { return slices.Sorted(slices.Values(s)) }

@@ -1,0 +1,144 @@
+// Copyright The Stagegate Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package rollingupdate
+
+import (
+	"strings"
+	"testing"
+	"time"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/util/intstr"
+
+	"github.com/stagegate/stagegate/pkg/apis/placement/v1beta1"
+	"github.com/stagegate/stagegate/pkg/rollout/internal/binding"
+)
+
+var now = time.Date(2025, 7, 22, 21, 28, 8, 0, time.UTC)
+
+type option func(*v1beta1.ClusterResourceBinding)
+
+// on makes a binding that holds a snapshot and is available; fresh, broken and the like change that.
+func on(cluster, snapshot string, options ...option) v1beta1.BindingObject {
+	b := &v1beta1.ClusterResourceBinding{
+		ObjectMeta: metav1.ObjectMeta{Name: cluster, Generation: 1},
+		Spec:       v1beta1.ResourceBindingSpec{State: v1beta1.BindingStateBound, TargetCluster: cluster, ResourceSnapshotName: snapshot},
+	}
+	set(b, v1beta1.BindingRolloutStarted, metav1.ConditionTrue, "RolloutStarted", now)
+	set(b, v1beta1.BindingAvailable, metav1.ConditionTrue, "AllWorkAreAvailable", now)
+	for _, o := range options {
+		o(b)
+	}
+	return b
+}
+
+func set(b *v1beta1.ClusterResourceBinding, conditionType string, status metav1.ConditionStatus, reason string, at time.Time) {
+	for i := range b.Status.Conditions {
+		if b.Status.Conditions[i].Type == conditionType {
+			b.Status.Conditions = append(b.Status.Conditions[:i], b.Status.Conditions[i+1:]...)
+			break
+		}
+	}
+	b.Status.Conditions = append(b.Status.Conditions, metav1.Condition{Type: conditionType, Status: status, Reason: reason, ObservedGeneration: 1, LastTransitionTime: metav1.NewTime(at)})
+}
+
+func fresh(b *v1beta1.ClusterResourceBinding) {
+	b.Spec.State, b.Spec.ResourceSnapshotName, b.Status.Conditions = v1beta1.BindingStateScheduled, "", nil
+}
+func broken(b *v1beta1.ClusterResourceBinding) {
+	set(b, v1beta1.BindingAvailable, metav1.ConditionFalse, "NotAllWorkAreAvailable", now)
+}
+func unannounced(b *v1beta1.ClusterResourceBinding) { b.Status.Conditions = nil }
+func dropped(b *v1beta1.ClusterResourceBinding)     { b.Spec.State = v1beta1.BindingStateUnscheduled }
+func deleting(b *v1beta1.ClusterResourceBinding)    { b.DeletionTimestamp = &metav1.Time{Time: now} }
+func untrackableSince(d time.Duration) option {
+	return func(b *v1beta1.ClusterResourceBinding) {
+		set(b, v1beta1.BindingAvailable, metav1.ConditionTrue, reasonNotTrackable, now.Add(-d))
+	}
+}
+
+func TestBudget(t *testing.T) {
+	const old, new = "p-0-snapshot", "p-1-snapshot"
+	tests := map[string]struct {
+		maxUnavailable, maxSurge string
+		bindings                 []v1beta1.BindingObject
+		start, remove, held      string
+		again                    time.Duration
+	}{
+		"the first version goes to all clusters at once": {
+			bindings: []v1beta1.BindingObject{on("b", "", fresh), on("a", "", fresh), on("c", "", fresh)}, start: "a b c",
+		},
+		"a quarter of four clusters is one": {
+			bindings: []v1beta1.BindingObject{on("a", old), on("b", old), on("c", old), on("d", old)}, start: "a", held: "b c d",
+		},
+		"a percentage is rounded up": {
+			maxUnavailable: "26%", bindings: []v1beta1.BindingObject{on("a", old), on("b", old), on("c", old), on("d", old)}, start: "a b", held: "c d",
+		},
+		"a cluster in flight uses the budget up": {
+			bindings: []v1beta1.BindingObject{on("a", new, broken), on("b", old), on("c", old), on("d", old)}, held: "b c d",
+		},
+		"a cluster that is done gives it back": {
+			bindings: []v1beta1.BindingObject{on("a", new), on("b", old), on("c", old), on("d", old)}, start: "b", held: "c d",
+		},
+		"a cluster that is broken anyway needs no budget": {
+			bindings: []v1beta1.BindingObject{on("a", old, broken), on("b", old), on("c", old), on("d", old)}, start: "a", held: "b c d",
+		},
+		"everything new, nothing to do": {bindings: []v1beta1.BindingObject{on("a", new), on("b", new)}},
+		"an announcement that was lost is made up for": {
+			bindings: []v1beta1.BindingObject{on("a", new, unannounced), on("b", new)}, start: "a",
+		},
+		"a cluster no longer wanted is removed within the budget": {
+			maxUnavailable: "1", bindings: []v1beta1.BindingObject{on("a", new), on("b", new), on("z", new, dropped)}, remove: "z",
+		},
+		"removal goes before updates": {
+			maxUnavailable: "0", maxSurge: "1", bindings: []v1beta1.BindingObject{on("a", old), on("b", old), on("z", old, dropped)}, remove: "z", held: "a b",
+		},
+		"new clusters wait where they would exceed the surge": {
+			maxUnavailable: "1", maxSurge: "0",
+			bindings: []v1beta1.BindingObject{on("a", "", fresh), on("c", old), on("x", old, dropped), on("y", old, dropped)}, held: "c a", remove: "x y",
+		},
+		"a binding on its way out is not counted": {
+			bindings: []v1beta1.BindingObject{on("a", old), on("z", old, deleting)}, start: "a",
+		},
+		"nothing allowed still moves one by one": {
+			maxUnavailable: "0", maxSurge: "0", bindings: []v1beta1.BindingObject{on("a", old), on("b", old)}, start: "a", held: "b",
+		},
+		"what cannot be observed counts after its time": {
+			maxUnavailable: "1", bindings: []v1beta1.BindingObject{on("a", new, untrackableSince(20*time.Second)), on("b", old)}, held: "b", again: 40 * time.Second,
+		},
+		"and then moves on": {
+			maxUnavailable: "1", bindings: []v1beta1.BindingObject{on("a", new, untrackableSince(60*time.Second)), on("b", old)}, start: "b",
+		},
+	}
+	for name, test := range tests {
+		t.Run(name, func(t *testing.T) {
+			pace := (&v1beta1.PlacementSpec{}).EffectiveRollingUpdate()
+			if test.maxUnavailable != "" {
+				*pace.MaxUnavailable = intstr.Parse(test.maxUnavailable)
+			}
+			if test.maxSurge != "" {
+				*pace.MaxSurge = intstr.Parse(test.maxSurge)
+			}
+			m, err := budget(test.bindings, pace, binding.Version{ResourceSnapshot: new}, now)
+			if err != nil {
+				t.Fatal(err)
+			}
+			for what, check := range map[string]struct {
+				got  []v1beta1.BindingObject
+				want string
+			}{"start": {m.start, test.start}, "remove": {m.remove, test.remove}, "held": {m.held, test.held}} {
+				var names []string
+				for _, b := range check.got {
+					names = append(names, b.GetName())
+				}
+				if got := strings.Join(names, " "); got != check.want {
+					t.Errorf("%s %q, want %q", what, got, check.want)
+				}
+			}
+			if m.again != test.again {
+				t.Errorf("looks again in %v, want %v", m.again, test.again)
+			}
+		})
+	}
+}

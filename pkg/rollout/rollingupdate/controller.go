@@ -1,0 +1,131 @@
+// Copyright The Stagegate Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package rollingupdate
+
+import (
+	"context"
+	"time"
+
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	utilerrors "k8s.io/apimachinery/pkg/util/errors"
+	"k8s.io/client-go/tools/record"
+	"k8s.io/client-go/util/workqueue"
+	"k8s.io/klog/v2"
+	"k8s.io/utils/clock"
+
+	"github.com/stagegate/stagegate/pkg/apis/placement/v1beta1"
+	"github.com/stagegate/stagegate/pkg/apis/wellknown"
+	"github.com/stagegate/stagegate/pkg/rollout/internal/binding"
+	"github.com/stagegate/stagegate/pkg/rollout/internal/conditions"
+	"github.com/stagegate/stagegate/pkg/rollout/internal/fleet"
+	"github.com/stagegate/stagegate/pkg/rollout/internal/reconcile"
+)
+
+// Name of the loop.
+const Name = "rollingupdate"
+
+const (
+	// workers is how many placements are moved at once.
+	workers = 4
+	// writers is how many bindings of one placement are written at once.
+	writers = 16
+)
+
+// What a binding's RolloutStarted condition says.
+const (
+	messageStarted   = "Detected the new changes on the resources and started the rollout process"
+	reasonNotStarted = "RolloutNotStartedYet"
+	messageHeld      = "The rollout is being blocked by the rollout strategy"
+)
+
+// Controller moves clusters.
+type Controller struct {
+	fleet    *fleet.Fleet
+	recorder record.EventRecorder
+	clock    clock.PassiveClock
+	loop     *reconcile.Loop
+}
+
+// New makes the loop for one term of leadership.
+func New(f *fleet.Fleet, recorder record.EventRecorder, c clock.WithTicker) *Controller {
+	controller := &Controller{fleet: f, recorder: recorder, clock: c}
+	controller.loop = reconcile.NewWithClock(Name, workers, controller.reconcile, c)
+	f.Placements.Watch(controller.loop, reconcile.Self)
+	f.Snapshots.Watch(controller.loop, reconcile.ByLabel(wellknown.ParentPlacementLabel))
+	f.Bindings.Watch(controller.loop, reconcile.ByLabel(wellknown.ParentPlacementLabel))
+	return controller
+}
+
+// Run moves clusters until the context ends.
+func (c *Controller) Run(ctx context.Context) error { return c.loop.Run(ctx) }
+
+func (c *Controller) reconcile(ctx context.Context, key reconcile.Key) (time.Duration, error) {
+	placement, err := c.fleet.Placements.Get(key)
+	if err != nil {
+		return 0, reconcile.IgnoreNotFound(err)
+	}
+	spec := placement.PlacementSpec()
+	if !placement.GetDeletionTimestamp().IsZero() || spec.Strategy.Type == v1beta1.ExternalRolloutStrategyType {
+		return 0, nil
+	}
+	snapshot := c.latest(key)
+	if snapshot == nil {
+		return 0, nil
+	}
+	want := binding.Version{ResourceSnapshot: snapshot.GetName(), ApplyStrategy: spec.EffectiveApplyStrategy()}
+	m, err := budget(c.fleet.Bindings.ByIndex(fleet.ByPlacement, key), spec.EffectiveRollingUpdate(), want, c.clock.Now())
+	if err != nil {
+		return 0, err
+	}
+	return m.again, c.move(ctx, m, want)
+}
+
+// latest is the newest master snapshot of a placement, or nil as long as there is none.
+func (c *Controller) latest(placement reconcile.Key) v1beta1.ResourceSnapshotObject {
+	for _, snapshot := range c.fleet.Snapshots.ByIndex(fleet.ByPlacement, placement) {
+		_, master := snapshot.GetAnnotations()[wellknown.ResourceHashAnnotation]
+		if master && snapshot.GetLabels()[wellknown.LatestSnapshotLabel] == "true" && snapshot.GetDeletionTimestamp().IsZero() {
+			return snapshot
+		}
+	}
+	return nil
+}
+
+func (c *Controller) move(ctx context.Context, m moves, want binding.Version) error {
+	var steps []func() error
+	for _, b := range m.start {
+		steps = append(steps, func() error {
+			return reconcile.IgnoreNotFound(binding.Start(ctx, c.fleet.Bindings, b, want, messageStarted))
+		})
+	}
+	for _, b := range m.held {
+		if conditions.IsFalse(b.BindingStatus().Conditions, v1beta1.BindingRolloutStarted, b.GetGeneration()) {
+			continue
+		}
+		// A cluster that goes on with the version it has keeps its conditions; only one that has none is told to wait.
+		if b.BindingSpec().State == v1beta1.BindingStateBound {
+			continue
+		}
+		steps = append(steps, func() error {
+			return reconcile.IgnoreNotFound(binding.Announce(ctx, c.fleet.Bindings, b, metav1.ConditionFalse, reasonNotStarted, messageHeld))
+		})
+	}
+	for _, b := range m.remove {
+		steps = append(steps, func() error {
+			err := c.fleet.Bindings.Client(b.GetNamespace()).Delete(ctx, b.GetName(), metav1.DeleteOptions{Preconditions: &metav1.Preconditions{UID: new(b.GetUID())}})
+			if apierrors.IsConflict(err) {
+				return nil
+			}
+			return reconcile.IgnoreNotFound(err)
+		})
+	}
+	if len(steps) == 0 {
+		return nil
+	}
+	klog.FromContext(ctx).V(2).Info("Rolling out", "snapshot", want.ResourceSnapshot, "started", len(m.start), "held", len(m.held), "removed", len(m.remove))
+	errs := make([]error, len(steps))
+	workqueue.ParallelizeUntil(ctx, writers, len(steps), func(i int) { errs[i] = steps[i]() })
+	return utilerrors.NewAggregate(errs)
+}
