@@ -62,6 +62,8 @@ const (
 	// PlacementScheduled is True when all wanted clusters are picked. On a placement, these types have the kind as a prefix;
 	// see PlacementConditionType.
 	PlacementScheduled = "Scheduled"
+	// PlacementResourcesSelected is False while the resources cannot be selected, and absent otherwise.
+	PlacementResourcesSelected = "ResourcesSelected"
 	// PlacementRolloutStarted is True when all picked clusters roll out the same version.
 	PlacementRolloutStarted = "RolloutStarted"
 	// PlacementOverridden is True when overrides are applied for all of them.

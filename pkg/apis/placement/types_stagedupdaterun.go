@@ -5,6 +5,7 @@ package placement
 
 import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
 )
 
 // +k8s:deepcopy-gen:interfaces=k8s.io/apimachinery/pkg/runtime.Object
@@ -118,12 +119,46 @@ type UpdateRunStatus struct {
 	// DeletionStageStatus is the last stage of every run, which takes the resources off clusters that are no longer picked.
 	DeletionStageStatus *StageUpdatingStatus
 
-	// InitializationStartTime is when Stagegate first tried to initialise the run. What a run refers to may turn up until one
-	// minute later.
+	// InitializationStartTime is when Stagegate first tried to initialise a run that refers to something which is not there. It
+	// may turn up until one minute later. Absent once the run is initialised or has failed to be.
 	InitializationStartTime *metav1.Time
+
+	// PlacementUID is the uid of the placement. A placement of the same name that is made later is another one.
+	PlacementUID types.UID
+
+	// Turn is the run's turn to move the placement, which one run has at a time.
+	Turn *UpdateRunTurn
 
 	// Conditions of the run: Initialized, Progressing and Succeeded.
 	Conditions []metav1.Condition
+}
+
+// TurnState says how a run stands to its turn.
+type TurnState string
+
+const (
+	// TurnWaiting is a run that would move clusters but for others, which have or come first.
+	TurnWaiting TurnState = "Waiting"
+	// TurnClaimed is a run that asks for a turn nobody is seen to have.
+	TurnClaimed TurnState = "Claimed"
+	// TurnHeld is a run that moves clusters. No other run of the placement does.
+	TurnHeld TurnState = "Held"
+	// TurnReleased is a run that is stopped or over.
+	TurnReleased TurnState = "Released"
+)
+
+// UpdateRunTurn is a run's turn to move a placement. A run holds its turn from its first write to a binding until it is over or
+// fully stopped.
+type UpdateRunTurn struct {
+	// State is Waiting, Claimed, Held or Released.
+	State TurnState
+
+	// Number of the last turn that the run held. The turns of all runs of a placement are counted, from 1. Bindings carry the
+	// number of the turn in which they were moved.
+	Number int64
+
+	// Claim is the number of the turn that the run asks for while its state is Claimed.
+	Claim int64
 }
 
 // StageUpdatingStatus is how far a stage has come.
@@ -144,7 +179,7 @@ type StageUpdatingStatus struct {
 	StartTime *metav1.Time
 
 	// UpdatedTime is when the last cluster of the stage was updated; a TimedWait counts from here.
-	UpdatedTime *metav1.Time
+	UpdatedTime *metav1.MicroTime
 
 	// EndTime is when the stage finished, failed or was skipped.
 	EndTime *metav1.Time

@@ -99,6 +99,12 @@ const (
 	// WorkGenerationAnnotation on an AppliedWork is the highest generation of the Work that was applied. A lower one never
 	// overwrites it.
 	WorkGenerationAnnotation = Prefix + "work-generation"
+	// UpdateRunAnnotation on a binding is the run that last moved it, UpdateRunTurnAnnotation the number of the turn in which it
+	// did. A turn never overwrites a later one.
+	UpdateRunAnnotation     = Prefix + "update-run"
+	UpdateRunTurnAnnotation = Prefix + "update-run-turn"
+	// DeletePropagationAnnotation on a Work that is being deleted is Abandon where the applied objects are to stay on the member.
+	DeletePropagationAnnotation = Prefix + "delete-propagation-policy"
 	// StoreIDAnnotation names the Stagegate store that rules a hub or a member.
 	StoreIDAnnotation = Prefix + "store-id"
 )

@@ -255,6 +255,8 @@ func ForKind(kind schema.GroupVersionKind) interface{} {
 		return &applyconfigurationplacementv1.UpdateRunSpecApplyConfiguration{}
 	case placementv1.SchemeGroupVersion.WithKind("UpdateRunStatus"):
 		return &applyconfigurationplacementv1.UpdateRunStatusApplyConfiguration{}
+	case placementv1.SchemeGroupVersion.WithKind("UpdateRunTurn"):
+		return &applyconfigurationplacementv1.UpdateRunTurnApplyConfiguration{}
 	case placementv1.SchemeGroupVersion.WithKind("UpdateStrategySpec"):
 		return &applyconfigurationplacementv1.UpdateStrategySpecApplyConfiguration{}
 	case placementv1.SchemeGroupVersion.WithKind("Work"):
@@ -451,6 +453,8 @@ func ForKind(kind schema.GroupVersionKind) interface{} {
 		return &applyconfigurationplacementv1beta1.UpdateRunSpecApplyConfiguration{}
 	case placementv1beta1.SchemeGroupVersion.WithKind("UpdateRunStatus"):
 		return &applyconfigurationplacementv1beta1.UpdateRunStatusApplyConfiguration{}
+	case placementv1beta1.SchemeGroupVersion.WithKind("UpdateRunTurn"):
+		return &applyconfigurationplacementv1beta1.UpdateRunTurnApplyConfiguration{}
 	case placementv1beta1.SchemeGroupVersion.WithKind("UpdateStrategySpec"):
 		return &applyconfigurationplacementv1beta1.UpdateStrategySpecApplyConfiguration{}
 	case placementv1beta1.SchemeGroupVersion.WithKind("Work"):

@@ -171,6 +171,7 @@ func GetOpenAPIDefinitions(ref common.ReferenceCallback) map[string]common.OpenA
 		placementv1.TopologySpreadConstraint{}.OpenAPIModelName():                          schema_pkg_apis_placement_v1_TopologySpreadConstraint(ref),
 		placementv1.UpdateRunSpec{}.OpenAPIModelName():                                     schema_pkg_apis_placement_v1_UpdateRunSpec(ref),
 		placementv1.UpdateRunStatus{}.OpenAPIModelName():                                   schema_pkg_apis_placement_v1_UpdateRunStatus(ref),
+		placementv1.UpdateRunTurn{}.OpenAPIModelName():                                     schema_pkg_apis_placement_v1_UpdateRunTurn(ref),
 		placementv1.UpdateStrategySpec{}.OpenAPIModelName():                                schema_pkg_apis_placement_v1_UpdateStrategySpec(ref),
 		placementv1.Work{}.OpenAPIModelName():                                              schema_pkg_apis_placement_v1_Work(ref),
 		placementv1.WorkList{}.OpenAPIModelName():                                          schema_pkg_apis_placement_v1_WorkList(ref),
@@ -297,6 +298,7 @@ func GetOpenAPIDefinitions(ref common.ReferenceCallback) map[string]common.OpenA
 		placementv1beta1.TopologySpreadConstraint{}.OpenAPIModelName():                     schema_pkg_apis_placement_v1beta1_TopologySpreadConstraint(ref),
 		placementv1beta1.UpdateRunSpec{}.OpenAPIModelName():                                schema_pkg_apis_placement_v1beta1_UpdateRunSpec(ref),
 		placementv1beta1.UpdateRunStatus{}.OpenAPIModelName():                              schema_pkg_apis_placement_v1beta1_UpdateRunStatus(ref),
+		placementv1beta1.UpdateRunTurn{}.OpenAPIModelName():                                schema_pkg_apis_placement_v1beta1_UpdateRunTurn(ref),
 		placementv1beta1.UpdateStrategySpec{}.OpenAPIModelName():                           schema_pkg_apis_placement_v1beta1_UpdateStrategySpec(ref),
 		placementv1beta1.Work{}.OpenAPIModelName():                                         schema_pkg_apis_placement_v1beta1_Work(ref),
 		placementv1beta1.WorkList{}.OpenAPIModelName():                                     schema_pkg_apis_placement_v1beta1_WorkList(ref),
@@ -7152,7 +7154,7 @@ func schema_pkg_apis_placement_v1_StageUpdatingStatus(ref common.ReferenceCallba
 					"updatedTime": {
 						SchemaProps: spec.SchemaProps{
 							Description: "UpdatedTime is when the last cluster of the stage was updated; a TimedWait counts from here.",
-							Ref:         ref(metav1.Time{}.OpenAPIModelName()),
+							Ref:         ref(metav1.MicroTime{}.OpenAPIModelName()),
 						},
 					},
 					"endTime": {
@@ -7189,7 +7191,7 @@ func schema_pkg_apis_placement_v1_StageUpdatingStatus(ref common.ReferenceCallba
 			},
 		},
 		Dependencies: []string{
-			placementv1.ClusterUpdatingStatus{}.OpenAPIModelName(), placementv1.StageTaskStatus{}.OpenAPIModelName(), metav1.Condition{}.OpenAPIModelName(), metav1.Time{}.OpenAPIModelName()},
+			placementv1.ClusterUpdatingStatus{}.OpenAPIModelName(), placementv1.StageTaskStatus{}.OpenAPIModelName(), metav1.Condition{}.OpenAPIModelName(), metav1.MicroTime{}.OpenAPIModelName(), metav1.Time{}.OpenAPIModelName()},
 	}
 }
 
@@ -7583,8 +7585,21 @@ func schema_pkg_apis_placement_v1_UpdateRunStatus(ref common.ReferenceCallback) 
 					},
 					"initializationStartTime": {
 						SchemaProps: spec.SchemaProps{
-							Description: "InitializationStartTime is when Stagegate first tried to initialise the run. What a run refers to may turn up until one minute later.",
+							Description: "InitializationStartTime is when Stagegate first tried to initialise a run that refers to something which is not there. It may turn up until one minute later. Absent once the run is initialised or has failed to be.",
 							Ref:         ref(metav1.Time{}.OpenAPIModelName()),
+						},
+					},
+					"placementUID": {
+						SchemaProps: spec.SchemaProps{
+							Description: "PlacementUID is the uid of the placement. A placement of the same name that is made later is another one.",
+							Type:        []string{"string"},
+							Format:      "",
+						},
+					},
+					"turn": {
+						SchemaProps: spec.SchemaProps{
+							Description: "Turn is the run's turn to move the placement, which one run has at a time.",
+							Ref:         ref(placementv1.UpdateRunTurn{}.OpenAPIModelName()),
 						},
 					},
 					"conditions": {
@@ -7614,7 +7629,44 @@ func schema_pkg_apis_placement_v1_UpdateRunStatus(ref common.ReferenceCallback) 
 			},
 		},
 		Dependencies: []string{
-			placementv1.ApplyStrategy{}.OpenAPIModelName(), placementv1.StageUpdatingStatus{}.OpenAPIModelName(), placementv1.UpdateStrategySpec{}.OpenAPIModelName(), metav1.Condition{}.OpenAPIModelName(), metav1.Time{}.OpenAPIModelName()},
+			placementv1.ApplyStrategy{}.OpenAPIModelName(), placementv1.StageUpdatingStatus{}.OpenAPIModelName(), placementv1.UpdateRunTurn{}.OpenAPIModelName(), placementv1.UpdateStrategySpec{}.OpenAPIModelName(), metav1.Condition{}.OpenAPIModelName(), metav1.Time{}.OpenAPIModelName()},
+	}
+}
+
+func schema_pkg_apis_placement_v1_UpdateRunTurn(ref common.ReferenceCallback) common.OpenAPIDefinition {
+	return common.OpenAPIDefinition{
+		Schema: spec.Schema{
+			SchemaProps: spec.SchemaProps{
+				Description: "UpdateRunTurn is a run's turn to move a placement. A run holds its turn from its first write to a binding until it is over or fully stopped.",
+				Type:        []string{"object"},
+				Properties: map[string]spec.Schema{
+					"state": {
+						SchemaProps: spec.SchemaProps{
+							Description: "State is Waiting, Claimed, Held or Released.\n\nPossible enum values:\n - `\"Claimed\"` is a run that asks for a turn nobody is seen to have.\n - `\"Held\"` is a run that moves clusters. No other run of the placement does.\n - `\"Released\"` is a run that is stopped or over.\n - `\"Waiting\"` is a run that would move clusters but for others, which have or come first.",
+							Default:     "",
+							Type:        []string{"string"},
+							Format:      "",
+							Enum:        []interface{}{"Claimed", "Held", "Released", "Waiting"},
+						},
+					},
+					"number": {
+						SchemaProps: spec.SchemaProps{
+							Description: "Number of the last turn that the run held. The turns of all runs of a placement are counted, from 1. Bindings carry the number of the turn in which they were moved.",
+							Type:        []string{"integer"},
+							Format:      "int64",
+						},
+					},
+					"claim": {
+						SchemaProps: spec.SchemaProps{
+							Description: "Claim is the number of the turn that the run asks for while its state is Claimed.",
+							Type:        []string{"integer"},
+							Format:      "int64",
+						},
+					},
+				},
+				Required: []string{"state"},
+			},
+		},
 	}
 }
 
@@ -13343,7 +13395,7 @@ func schema_pkg_apis_placement_v1beta1_StageUpdatingStatus(ref common.ReferenceC
 					"updatedTime": {
 						SchemaProps: spec.SchemaProps{
 							Description: "UpdatedTime is when the last cluster of the stage was updated; a TimedWait counts from here.",
-							Ref:         ref(metav1.Time{}.OpenAPIModelName()),
+							Ref:         ref(metav1.MicroTime{}.OpenAPIModelName()),
 						},
 					},
 					"endTime": {
@@ -13380,7 +13432,7 @@ func schema_pkg_apis_placement_v1beta1_StageUpdatingStatus(ref common.ReferenceC
 			},
 		},
 		Dependencies: []string{
-			placementv1beta1.ClusterUpdatingStatus{}.OpenAPIModelName(), placementv1beta1.StageTaskStatus{}.OpenAPIModelName(), metav1.Condition{}.OpenAPIModelName(), metav1.Time{}.OpenAPIModelName()},
+			placementv1beta1.ClusterUpdatingStatus{}.OpenAPIModelName(), placementv1beta1.StageTaskStatus{}.OpenAPIModelName(), metav1.Condition{}.OpenAPIModelName(), metav1.MicroTime{}.OpenAPIModelName(), metav1.Time{}.OpenAPIModelName()},
 	}
 }
 
@@ -13774,8 +13826,21 @@ func schema_pkg_apis_placement_v1beta1_UpdateRunStatus(ref common.ReferenceCallb
 					},
 					"initializationStartTime": {
 						SchemaProps: spec.SchemaProps{
-							Description: "InitializationStartTime is when Stagegate first tried to initialise the run. What a run refers to may turn up until one minute later.",
+							Description: "InitializationStartTime is when Stagegate first tried to initialise a run that refers to something which is not there. It may turn up until one minute later. Absent once the run is initialised or has failed to be.",
 							Ref:         ref(metav1.Time{}.OpenAPIModelName()),
+						},
+					},
+					"placementUID": {
+						SchemaProps: spec.SchemaProps{
+							Description: "PlacementUID is the uid of the placement. A placement of the same name that is made later is another one.",
+							Type:        []string{"string"},
+							Format:      "",
+						},
+					},
+					"turn": {
+						SchemaProps: spec.SchemaProps{
+							Description: "Turn is the run's turn to move the placement, which one run has at a time.",
+							Ref:         ref(placementv1beta1.UpdateRunTurn{}.OpenAPIModelName()),
 						},
 					},
 					"conditions": {
@@ -13805,7 +13870,44 @@ func schema_pkg_apis_placement_v1beta1_UpdateRunStatus(ref common.ReferenceCallb
 			},
 		},
 		Dependencies: []string{
-			placementv1beta1.ApplyStrategy{}.OpenAPIModelName(), placementv1beta1.StageUpdatingStatus{}.OpenAPIModelName(), placementv1beta1.UpdateStrategySpec{}.OpenAPIModelName(), metav1.Condition{}.OpenAPIModelName(), metav1.Time{}.OpenAPIModelName()},
+			placementv1beta1.ApplyStrategy{}.OpenAPIModelName(), placementv1beta1.StageUpdatingStatus{}.OpenAPIModelName(), placementv1beta1.UpdateRunTurn{}.OpenAPIModelName(), placementv1beta1.UpdateStrategySpec{}.OpenAPIModelName(), metav1.Condition{}.OpenAPIModelName(), metav1.Time{}.OpenAPIModelName()},
+	}
+}
+
+func schema_pkg_apis_placement_v1beta1_UpdateRunTurn(ref common.ReferenceCallback) common.OpenAPIDefinition {
+	return common.OpenAPIDefinition{
+		Schema: spec.Schema{
+			SchemaProps: spec.SchemaProps{
+				Description: "UpdateRunTurn is a run's turn to move a placement. A run holds its turn from its first write to a binding until it is over or fully stopped.",
+				Type:        []string{"object"},
+				Properties: map[string]spec.Schema{
+					"state": {
+						SchemaProps: spec.SchemaProps{
+							Description: "State is Waiting, Claimed, Held or Released.\n\nPossible enum values:\n - `\"Claimed\"` is a run that asks for a turn nobody is seen to have.\n - `\"Held\"` is a run that moves clusters. No other run of the placement does.\n - `\"Released\"` is a run that is stopped or over.\n - `\"Waiting\"` is a run that would move clusters but for others, which have or come first.",
+							Default:     "",
+							Type:        []string{"string"},
+							Format:      "",
+							Enum:        []interface{}{"Claimed", "Held", "Released", "Waiting"},
+						},
+					},
+					"number": {
+						SchemaProps: spec.SchemaProps{
+							Description: "Number of the last turn that the run held. The turns of all runs of a placement are counted, from 1. Bindings carry the number of the turn in which they were moved.",
+							Type:        []string{"integer"},
+							Format:      "int64",
+						},
+					},
+					"claim": {
+						SchemaProps: spec.SchemaProps{
+							Description: "Claim is the number of the turn that the run asks for while its state is Claimed.",
+							Type:        []string{"integer"},
+							Format:      "int64",
+						},
+					},
+				},
+				Required: []string{"state"},
+			},
+		},
 	}
 }
 

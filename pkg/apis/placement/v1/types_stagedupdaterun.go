@@ -5,6 +5,7 @@ package v1
 
 import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
 )
 
 // +genclient
@@ -154,11 +155,20 @@ type UpdateRunStatus struct {
 	// +k8s:optional
 	DeletionStageStatus *StageUpdatingStatus `json:"deletionStageStatus,omitempty"`
 
-	// InitializationStartTime is when Stagegate first tried to initialise the run. What a run refers to may turn up until one
-	// minute later.
+	// InitializationStartTime is when Stagegate first tried to initialise a run that refers to something which is not there. It
+	// may turn up until one minute later. Absent once the run is initialised or has failed to be.
 	// +optional
 	// +k8s:optional
 	InitializationStartTime *metav1.Time `json:"initializationStartTime,omitempty"`
+
+	// PlacementUID is the uid of the placement. A placement of the same name that is made later is another one.
+	// +optional
+	PlacementUID types.UID `json:"placementUID,omitempty"`
+
+	// Turn is the run's turn to move the placement, which one run has at a time.
+	// +optional
+	// +k8s:optional
+	Turn *UpdateRunTurn `json:"turn,omitempty"`
 
 	// Conditions of the run: Initialized, Progressing and Succeeded.
 	// +optional
@@ -170,6 +180,40 @@ type UpdateRunStatus struct {
 	// +patchMergeKey=type
 	// +patchStrategy=merge
 	Conditions []metav1.Condition `json:"conditions,omitempty" patchStrategy:"merge" patchMergeKey:"type"`
+}
+
+// TurnState says how a run stands to its turn.
+// +enum
+// +k8s:enum
+type TurnState string
+
+const (
+	// TurnWaiting is a run that would move clusters but for others, which have or come first.
+	TurnWaiting TurnState = "Waiting"
+	// TurnClaimed is a run that asks for a turn nobody is seen to have.
+	TurnClaimed TurnState = "Claimed"
+	// TurnHeld is a run that moves clusters. No other run of the placement does.
+	TurnHeld TurnState = "Held"
+	// TurnReleased is a run that is stopped or over.
+	TurnReleased TurnState = "Released"
+)
+
+// UpdateRunTurn is a run's turn to move a placement. A run holds its turn from its first write to a binding until it is over or
+// fully stopped.
+type UpdateRunTurn struct {
+	// State is Waiting, Claimed, Held or Released.
+	// +required
+	// +k8s:required
+	State TurnState `json:"state"`
+
+	// Number of the last turn that the run held. The turns of all runs of a placement are counted, from 1. Bindings carry the
+	// number of the turn in which they were moved.
+	// +optional
+	Number int64 `json:"number,omitempty"`
+
+	// Claim is the number of the turn that the run asks for while its state is Claimed.
+	// +optional
+	Claim int64 `json:"claim,omitempty"`
 }
 
 // StageUpdatingStatus is how far a stage has come.
@@ -204,7 +248,7 @@ type StageUpdatingStatus struct {
 	// UpdatedTime is when the last cluster of the stage was updated; a TimedWait counts from here.
 	// +optional
 	// +k8s:optional
-	UpdatedTime *metav1.Time `json:"updatedTime,omitempty"`
+	UpdatedTime *metav1.MicroTime `json:"updatedTime,omitempty"`
 
 	// EndTime is when the stage finished, failed or was skipped.
 	// +optional

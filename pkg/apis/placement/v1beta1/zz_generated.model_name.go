@@ -604,6 +604,11 @@ func (in UpdateRunStatus) OpenAPIModelName() string {
 }
 
 // OpenAPIModelName returns the OpenAPI model name for this type.
+func (in UpdateRunTurn) OpenAPIModelName() string {
+	return "io.kubernetes-fleet.placement.v1beta1.UpdateRunTurn"
+}
+
+// OpenAPIModelName returns the OpenAPI model name for this type.
 func (in UpdateStrategySpec) OpenAPIModelName() string {
 	return "io.kubernetes-fleet.placement.v1beta1.UpdateStrategySpec"
 }

@@ -7521,7 +7521,7 @@ func Validate_StageUpdatingStatus(
 	{ // field StageUpdatingStatus.UpdatedTime
 		fn := func(
 			fldPath *field.Path,
-			obj, oldObj *v1.Time,
+			obj, oldObj *v1.MicroTime,
 			oldValueCorrelated bool) (errs field.ErrorList) {
 			// don't revalidate unchanged data
 			if oldValueCorrelated && op.Type == operation.Update {
@@ -7540,7 +7540,7 @@ func Validate_StageUpdatingStatus(
 			return
 		}
 		oldVal := safe.Field(oldObj,
-			func(oldObj *StageUpdatingStatus) *v1.Time {
+			func(oldObj *StageUpdatingStatus) *v1.MicroTime {
 				return oldObj.UpdatedTime
 			})
 		errs = append(errs, fn(fldPath.Child("updatedTime"), obj.UpdatedTime, oldVal, oldObj != nil)...)
@@ -7985,6 +7985,21 @@ func Validate_TopologySpreadConstraint(
 	return errs
 }
 
+var symbolsForTurnState = sets.New(TurnClaimed, TurnHeld, TurnReleased, TurnWaiting)
+
+// Validate_TurnState validates an instance of TurnState according
+// to declarative validation rules in the API schema.
+func Validate_TurnState(
+	ctx context.Context, op operation.Operation, fldPath *field.Path,
+	obj, oldObj *TurnState) (errs field.ErrorList) {
+
+	if e := validate.Enum(ctx, op, fldPath, obj, oldObj, symbolsForTurnState, nil); len(e) != 0 {
+		errs = append(errs, e...)
+	}
+
+	return errs
+}
+
 var symbolsForUnsatisfiableConstraintAction = sets.New(DoNotScheduleUnsatisfiableConstraint, ScheduleAnywayUnsatisfiableConstraint)
 
 // Validate_UnsatisfiableConstraintAction validates an instance of UnsatisfiableConstraintAction according
@@ -8264,6 +8279,38 @@ func Validate_UpdateRunStatus(
 		errs = append(errs, fn(fldPath.Child("initializationStartTime"), obj.InitializationStartTime, oldVal, oldObj != nil)...)
 	}
 
+	// field UpdateRunStatus.PlacementUID has no validation
+
+	{ // field UpdateRunStatus.Turn
+		fn := func(
+			fldPath *field.Path,
+			obj, oldObj *UpdateRunTurn,
+			oldValueCorrelated bool) (errs field.ErrorList) {
+			// don't revalidate unchanged data
+			if oldValueCorrelated && op.Type == operation.Update {
+				if obj == oldObj || (obj != nil && oldObj != nil && *obj == *oldObj) {
+					return nil
+				}
+			}
+			// call field-attached validations
+			earlyReturn := false
+			if e := validate.OptionalPointer(ctx, op, fldPath, obj, oldObj).MarkShortCircuit(); len(e) != 0 {
+				earlyReturn = true
+			}
+			if earlyReturn {
+				return // do not proceed
+			}
+			// call the type's validation function
+			errs = append(errs, Validate_UpdateRunTurn(ctx, op, fldPath, obj, oldObj)...)
+			return
+		}
+		oldVal := safe.Field(oldObj,
+			func(oldObj *UpdateRunStatus) *UpdateRunTurn {
+				return oldObj.Turn
+			})
+		errs = append(errs, fn(fldPath.Child("turn"), obj.Turn, oldVal, oldObj != nil)...)
+	}
+
 	{ // field UpdateRunStatus.Conditions
 		fn := func(
 			fldPath *field.Path,
@@ -8302,6 +8349,48 @@ func Validate_UpdateRunStatus(
 		errs = append(errs, fn(fldPath.Child("conditions"), obj.Conditions, oldVal, oldObj != nil)...)
 	}
 
+	return errs
+}
+
+// Validate_UpdateRunTurn validates an instance of UpdateRunTurn according
+// to declarative validation rules in the API schema.
+func Validate_UpdateRunTurn(
+	ctx context.Context, op operation.Operation, fldPath *field.Path,
+	obj, oldObj *UpdateRunTurn) (errs field.ErrorList) {
+
+	{ // field UpdateRunTurn.State
+		fn := func(
+			fldPath *field.Path,
+			obj, oldObj *TurnState,
+			oldValueCorrelated bool) (errs field.ErrorList) {
+			// don't revalidate unchanged data
+			if oldValueCorrelated && op.Type == operation.Update {
+				if obj == oldObj || (obj != nil && oldObj != nil && *obj == *oldObj) {
+					return nil
+				}
+			}
+			// call field-attached validations
+			earlyReturn := false
+			if e := validate.RequiredValue(ctx, op, fldPath, obj, oldObj).MarkShortCircuit(); len(e) != 0 {
+				errs = append(errs, e...)
+				earlyReturn = true
+			}
+			if earlyReturn {
+				return // do not proceed
+			}
+			// call the type's validation function
+			errs = append(errs, Validate_TurnState(ctx, op, fldPath, obj, oldObj)...)
+			return
+		}
+		oldVal := safe.Field(oldObj,
+			func(oldObj *UpdateRunTurn) *TurnState {
+				return &oldObj.State
+			})
+		errs = append(errs, fn(fldPath.Child("state"), &obj.State, oldVal, oldObj != nil)...)
+	}
+
+	// field UpdateRunTurn.Number has no validation
+	// field UpdateRunTurn.Claim has no validation
 	return errs
 }
 

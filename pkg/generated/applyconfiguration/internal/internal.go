@@ -1957,7 +1957,7 @@ var schemaYAML = typed.YAMLObject(`types:
         namedType: io.k8s.apimachinery.pkg.apis.meta.v1.Time
     - name: updatedTime
       type:
-        namedType: io.k8s.apimachinery.pkg.apis.meta.v1.Time
+        namedType: io.k8s.apimachinery.pkg.apis.meta.v1.MicroTime
 - name: io.kubernetes-fleet.placement.v1.StagedUpdateRun
   map:
     fields:
@@ -2065,6 +2065,9 @@ var schemaYAML = typed.YAMLObject(`types:
     - name: initializationStartTime
       type:
         namedType: io.k8s.apimachinery.pkg.apis.meta.v1.Time
+    - name: placementUID
+      type:
+        scalar: string
     - name: policyObservedClusterCount
       type:
         scalar: numeric
@@ -2083,6 +2086,22 @@ var schemaYAML = typed.YAMLObject(`types:
           elementType:
             namedType: io.kubernetes-fleet.placement.v1.StageUpdatingStatus
           elementRelationship: atomic
+    - name: turn
+      type:
+        namedType: io.kubernetes-fleet.placement.v1.UpdateRunTurn
+- name: io.kubernetes-fleet.placement.v1.UpdateRunTurn
+  map:
+    fields:
+    - name: claim
+      type:
+        scalar: numeric
+    - name: number
+      type:
+        scalar: numeric
+    - name: state
+      type:
+        scalar: string
+      default: ""
 - name: io.kubernetes-fleet.placement.v1.UpdateStrategySpec
   map:
     fields:
@@ -3702,7 +3721,7 @@ var schemaYAML = typed.YAMLObject(`types:
         namedType: io.k8s.apimachinery.pkg.apis.meta.v1.Time
     - name: updatedTime
       type:
-        namedType: io.k8s.apimachinery.pkg.apis.meta.v1.Time
+        namedType: io.k8s.apimachinery.pkg.apis.meta.v1.MicroTime
 - name: io.kubernetes-fleet.placement.v1beta1.StagedUpdateRun
   map:
     fields:
@@ -3810,6 +3829,9 @@ var schemaYAML = typed.YAMLObject(`types:
     - name: initializationStartTime
       type:
         namedType: io.k8s.apimachinery.pkg.apis.meta.v1.Time
+    - name: placementUID
+      type:
+        scalar: string
     - name: policyObservedClusterCount
       type:
         scalar: numeric
@@ -3828,6 +3850,22 @@ var schemaYAML = typed.YAMLObject(`types:
           elementType:
             namedType: io.kubernetes-fleet.placement.v1beta1.StageUpdatingStatus
           elementRelationship: atomic
+    - name: turn
+      type:
+        namedType: io.kubernetes-fleet.placement.v1beta1.UpdateRunTurn
+- name: io.kubernetes-fleet.placement.v1beta1.UpdateRunTurn
+  map:
+    fields:
+    - name: claim
+      type:
+        scalar: numeric
+    - name: number
+      type:
+        scalar: numeric
+    - name: state
+      type:
+        scalar: string
+      default: ""
 - name: io.kubernetes-fleet.placement.v1beta1.UpdateStrategySpec
   map:
     fields:
@@ -4047,6 +4085,8 @@ var schemaYAML = typed.YAMLObject(`types:
     - name: time
       type:
         namedType: io.k8s.apimachinery.pkg.apis.meta.v1.Time
+- name: io.k8s.apimachinery.pkg.apis.meta.v1.MicroTime
+  scalar: untyped
 - name: io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta
   map:
     fields:

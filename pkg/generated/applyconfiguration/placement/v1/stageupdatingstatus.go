@@ -26,7 +26,7 @@ type StageUpdatingStatusApplyConfiguration struct {
 	// StartTime is when the stage was entered.
 	StartTime *metav1.Time `json:"startTime,omitempty"`
 	// UpdatedTime is when the last cluster of the stage was updated; a TimedWait counts from here.
-	UpdatedTime *metav1.Time `json:"updatedTime,omitempty"`
+	UpdatedTime *metav1.MicroTime `json:"updatedTime,omitempty"`
 	// EndTime is when the stage finished, failed or was skipped.
 	EndTime *metav1.Time `json:"endTime,omitempty"`
 	// Conditions of the stage: Progressing and Succeeded.
@@ -97,7 +97,7 @@ func (b *StageUpdatingStatusApplyConfiguration) WithStartTime(value metav1.Time)
 // WithUpdatedTime sets the UpdatedTime field in the declarative configuration to the given value
 // and returns the receiver, so that objects can be built by chaining "With" function invocations.
 // If called multiple times, the UpdatedTime field is set to the value of the last call.
-func (b *StageUpdatingStatusApplyConfiguration) WithUpdatedTime(value metav1.Time) *StageUpdatingStatusApplyConfiguration {
+func (b *StageUpdatingStatusApplyConfiguration) WithUpdatedTime(value metav1.MicroTime) *StageUpdatingStatusApplyConfiguration {
 	b.UpdatedTime = &value
 	return b
 }

@@ -7,6 +7,7 @@ package v1beta1
 
 import (
 	v1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	types "k8s.io/apimachinery/pkg/types"
 	metav1 "k8s.io/client-go/applyconfigurations/meta/v1"
 )
 
@@ -29,9 +30,13 @@ type UpdateRunStatusApplyConfiguration struct {
 	StagesStatus []StageUpdatingStatusApplyConfiguration `json:"stagesStatus,omitempty"`
 	// DeletionStageStatus is the last stage of every run, which takes the resources off clusters that are no longer picked.
 	DeletionStageStatus *StageUpdatingStatusApplyConfiguration `json:"deletionStageStatus,omitempty"`
-	// InitializationStartTime is when Stagegate first tried to initialise the run. What a run refers to may turn up until one
-	// minute later.
+	// InitializationStartTime is when Stagegate first tried to initialise a run that refers to something which is not there. It
+	// may turn up until one minute later. Absent once the run is initialised or has failed to be.
 	InitializationStartTime *v1.Time `json:"initializationStartTime,omitempty"`
+	// PlacementUID is the uid of the placement. A placement of the same name that is made later is another one.
+	PlacementUID *types.UID `json:"placementUID,omitempty"`
+	// Turn is the run's turn to move the placement, which one run has at a time.
+	Turn *UpdateRunTurnApplyConfiguration `json:"turn,omitempty"`
 	// Conditions of the run: Initialized, Progressing and Succeeded.
 	Conditions []metav1.ConditionApplyConfiguration `json:"conditions,omitempty"`
 }
@@ -108,6 +113,22 @@ func (b *UpdateRunStatusApplyConfiguration) WithDeletionStageStatus(value *Stage
 // If called multiple times, the InitializationStartTime field is set to the value of the last call.
 func (b *UpdateRunStatusApplyConfiguration) WithInitializationStartTime(value v1.Time) *UpdateRunStatusApplyConfiguration {
 	b.InitializationStartTime = &value
+	return b
+}
+
+// WithPlacementUID sets the PlacementUID field in the declarative configuration to the given value
+// and returns the receiver, so that objects can be built by chaining "With" function invocations.
+// If called multiple times, the PlacementUID field is set to the value of the last call.
+func (b *UpdateRunStatusApplyConfiguration) WithPlacementUID(value types.UID) *UpdateRunStatusApplyConfiguration {
+	b.PlacementUID = &value
+	return b
+}
+
+// WithTurn sets the Turn field in the declarative configuration to the given value
+// and returns the receiver, so that objects can be built by chaining "With" function invocations.
+// If called multiple times, the Turn field is set to the value of the last call.
+func (b *UpdateRunStatusApplyConfiguration) WithTurn(value *UpdateRunTurnApplyConfiguration) *UpdateRunStatusApplyConfiguration {
+	b.Turn = value
 	return b
 }
 
