@@ -1,0 +1,75 @@
+// Copyright The Stagegate Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package validation
+
+import (
+	rbacv1 "k8s.io/api/rbac/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	metav1validation "k8s.io/apimachinery/pkg/apis/meta/v1/validation"
+	"k8s.io/apimachinery/pkg/util/validation/field"
+
+	"github.com/stagegate/stagegate/pkg/apis/cluster"
+)
+
+var (
+	identityPath = field.NewPath("spec", "identity")
+	statusPath   = field.NewPath("status")
+)
+
+// ValidateMemberCluster returns what is wrong with a new member cluster.
+func ValidateMemberCluster(object *cluster.MemberCluster) field.ErrorList {
+	return validateIdentity(object.Spec.Identity)
+}
+
+// ValidateMemberClusterUpdate returns what is wrong with a changed member cluster. An identity that is stored stays usable.
+func ValidateMemberClusterUpdate(object, old *cluster.MemberCluster) field.ErrorList {
+	if object.Spec.Identity == old.Spec.Identity {
+		return nil
+	}
+	return validateIdentity(object.Spec.Identity)
+}
+
+// ValidateMemberClusterStatusUpdate returns what is wrong with a member cluster's new status.
+func ValidateMemberClusterStatusUpdate(object, _ *cluster.MemberCluster) field.ErrorList {
+	return validateReport(object.Status.Conditions, object.Status.AgentStatus)
+}
+
+// ValidateInternalMemberCluster returns what is wrong with a new InternalMemberCluster beyond what its type says, which is nothing.
+func ValidateInternalMemberCluster(*cluster.InternalMemberCluster) field.ErrorList {
+	return nil
+}
+
+// ValidateInternalMemberClusterUpdate returns what is wrong with a changed InternalMemberCluster beyond what its type says, which
+// is nothing.
+func ValidateInternalMemberClusterUpdate(_, _ *cluster.InternalMemberCluster) field.ErrorList {
+	return nil
+}
+
+// ValidateInternalMemberClusterStatusUpdate returns what is wrong with an InternalMemberCluster's new status.
+func ValidateInternalMemberClusterStatusUpdate(object, _ *cluster.InternalMemberCluster) field.ErrorList {
+	return validateReport(object.Status.Conditions, object.Status.AgentStatus)
+}
+
+// validateIdentity wants a subject that a RoleBinding can name, since the member is given its rights by one.
+func validateIdentity(identity rbacv1.Subject) field.ErrorList {
+	switch identity.Kind {
+	case "", rbacv1.UserKind, rbacv1.GroupKind:
+		return nil
+	case rbacv1.ServiceAccountKind:
+		if identity.Namespace == "" {
+			return field.ErrorList{field.Required(identityPath.Child("namespace"), "a ServiceAccount is in a namespace")}
+		}
+		return nil
+	default:
+		return field.ErrorList{field.NotSupported(identityPath.Child("kind"), identity.Kind, []string{rbacv1.GroupKind, rbacv1.ServiceAccountKind, rbacv1.UserKind})}
+	}
+}
+
+func validateReport(conditions []metav1.Condition, agents []cluster.AgentStatus) field.ErrorList {
+	errs := metav1validation.ValidateConditions(conditions, statusPath.Child("conditions"))
+	for i := range agents {
+		errs = append(errs, metav1validation.ValidateConditions(agents[i].Conditions, statusPath.Child("agentStatus").Index(i).Child("conditions"))...)
+	}
+	return errs
+}

@@ -1,0 +1,166 @@
+// Copyright The Stagegate Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package validation
+
+import (
+	"fmt"
+	"testing"
+
+	apiextensionsv1 "k8s.io/apiextensions-apiserver/pkg/apis/apiextensions/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/stagegate/stagegate/pkg/apis/placement"
+)
+
+func overridePolicy() *placement.OverridePolicy {
+	return &placement.OverridePolicy{OverrideRules: []placement.OverrideRule{{
+		ClusterSelector: &placement.ClusterSelector{ClusterSelectorTerms: []placement.ClusterSelectorTerm{{
+			LabelSelector: &metav1.LabelSelector{MatchLabels: map[string]string{"env": "prod"}},
+		}}},
+		OverrideType:       placement.JSONPatchOverrideType,
+		JSONPatchOverrides: []placement.JSONPatchOverride{{Operator: "add", Path: "/metadata/labels/a", Value: apiextensionsv1.JSON{Raw: []byte(`"b"`)}}},
+	}}}
+}
+
+func clusterOverride() *placement.ClusterResourceOverride {
+	return &placement.ClusterResourceOverride{Spec: placement.ClusterResourceOverrideSpec{
+		Placement:                &placement.PlacementRef{Name: "example-placement", Scope: placement.ClusterScoped},
+		ClusterResourceSelectors: []placement.ResourceSelectorTerm{{Group: "rbac.authorization.k8s.io", Version: "v1", Kind: "ClusterRole", Name: "reader"}},
+		Policy:                   overridePolicy(),
+	}}
+}
+
+func namespacedOverride() *placement.ResourceOverride {
+	return &placement.ResourceOverride{ObjectMeta: metav1.ObjectMeta{Namespace: "test-namespace"}, Spec: placement.ResourceOverrideSpec{
+		Placement:         &placement.PlacementRef{Name: "example-placement", Scope: placement.NamespaceScoped},
+		ResourceSelectors: []placement.ResourceSelector{{Version: "v1", Kind: "ConfigMap", Name: "test-cm"}},
+		Policy:            overridePolicy(),
+	}}
+}
+
+func TestClusterResourceOverride(t *testing.T) {
+	check(t, []*placement.ClusterResourceOverride{clusterOverride()}, ValidateClusterResourceOverride, []rule[*placement.ClusterResourceOverride]{
+		{"for a cluster-scoped placement", func(o *placement.ClusterResourceOverride) { o.Spec.Placement.Scope = placement.NamespaceScoped }, []string{
+			`spec.placement.scope: Invalid value: "Namespaced": clusterResourceOverride placement reference cannot be Namespaced scope`,
+		}},
+		{"objects are named", func(o *placement.ClusterResourceOverride) { o.Spec.ClusterResourceSelectors[0].Name = "" }, []string{
+			"spec.clusterResourceSelectors[0].name: Required value: resource name is required for resource selection {Group:rbac.authorization.k8s.io Version:v1 Kind:ClusterRole Name: LabelSelector:nil SelectionScope:}",
+		}},
+		{"objects are not labelled", func(o *placement.ClusterResourceOverride) {
+			o.Spec.ClusterResourceSelectors[0].LabelSelector = &metav1.LabelSelector{}
+		}, []string{
+			"spec.clusterResourceSelectors[0].labelSelector: Forbidden: label selector is not supported for resource selection {Group:rbac.authorization.k8s.io Version:v1 Kind:ClusterRole Name:reader LabelSelector:&LabelSelector{MatchLabels:map[string]string{},MatchExpressions:[]LabelSelectorRequirement{},} SelectionScope:}",
+		}},
+		{"objects are unique", func(o *placement.ClusterResourceOverride) {
+			o.Spec.ClusterResourceSelectors = append(o.Spec.ClusterResourceSelectors, o.Spec.ClusterResourceSelectors[0])
+		}, []string{
+			`spec.clusterResourceSelectors[1]: Invalid value: "": resource selector {Group:rbac.authorization.k8s.io Version:v1 Kind:ClusterRole Name:reader LabelSelector:nil SelectionScope:} already exists, and must be unique`,
+		}},
+		{"something is changed", func(o *placement.ClusterResourceOverride) { o.Spec.Policy = nil }, []string{"spec.policy: Required value: must say what is changed"}},
+	})
+	checkUpdate(t, []*placement.ClusterResourceOverride{clusterOverride()}, ValidateClusterResourceOverrideUpdate, []rule[*placement.ClusterResourceOverride]{
+		{"the placement stays", func(o *placement.ClusterResourceOverride) { o.Spec.Placement = nil }, []string{"spec.placement: Forbidden: The placement field is immutable"}},
+		{"the new spec is looked at", func(o *placement.ClusterResourceOverride) { o.Spec.Policy = nil }, []string{"spec.policy: Required value: must say what is changed"}},
+	})
+}
+
+func TestResourceOverride(t *testing.T) {
+	check(t, []*placement.ResourceOverride{namespacedOverride()}, ValidateResourceOverride, []rule[*placement.ResourceOverride]{
+		{"objects are unique", func(o *placement.ResourceOverride) {
+			o.Spec.ResourceSelectors = append(o.Spec.ResourceSelectors, o.Spec.ResourceSelectors[0])
+		}, []string{
+			`spec.resourceSelectors[1]: Invalid value: "": resource selector {Group: Version:v1 Kind:ConfigMap Name:test-cm} already exists, and must be unique`,
+		}},
+		{"something is changed", func(o *placement.ResourceOverride) { o.Spec.Policy = nil }, []string{"spec.policy: Required value: must say what is changed"}},
+	})
+	checkUpdate(t, []*placement.ResourceOverride{namespacedOverride()}, ValidateResourceOverrideUpdate, []rule[*placement.ResourceOverride]{
+		{"the placement stays", func(o *placement.ResourceOverride) { o.Spec.Placement.Name = "other" }, []string{"spec.placement: Forbidden: The placement field is immutable"}},
+	})
+}
+
+func TestOverrideRules(t *testing.T) {
+	type ruleOf = rule[*placement.ResourceOverride]
+	edit := func(spoil func(*placement.OverrideRule)) func(*placement.ResourceOverride) {
+		return func(o *placement.ResourceOverride) { spoil(&o.Spec.Policy.OverrideRules[0]) }
+	}
+	term := func(spoil func(*placement.ClusterSelectorTerm)) func(*placement.ResourceOverride) {
+		return edit(func(r *placement.OverrideRule) { spoil(&r.ClusterSelector.ClusterSelectorTerms[0]) })
+	}
+	const path = "spec.policy.overrideRules[0]"
+	rules := []ruleOf{
+		{"no clusters", edit(func(r *placement.OverrideRule) { r.ClusterSelector = nil }), nil},
+		{"all clusters", edit(func(r *placement.OverrideRule) { r.ClusterSelector.ClusterSelectorTerms = nil }), nil},
+		{"left out", edit(func(r *placement.OverrideRule) {
+			r.OverrideType, r.JSONPatchOverrides = placement.DeleteOverrideType, nil
+		}), nil},
+		{"clusters by label", term(func(c *placement.ClusterSelectorTerm) { c.PropertySelector = &placement.PropertySelector{} }), []string{
+			path + ".clusterSelector.clusterSelectorTerms[0]: Forbidden: invalid clusterSelector: only labelSelector is supported",
+		}},
+		{"clusters not by rank", term(func(c *placement.ClusterSelectorTerm) { c.PropertySorter = &placement.PropertySorter{} }), []string{
+			path + ".clusterSelector.clusterSelectorTerms[0]: Forbidden: invalid clusterSelector: only labelSelector is supported",
+		}},
+		{"clusters by any label", term(func(c *placement.ClusterSelectorTerm) { c.LabelSelector = nil }), []string{
+			path + ".clusterSelector.clusterSelectorTerms[0].labelSelector: Required value: invalid clusterSelector: labelSelector is required",
+		}},
+		{"clusters by labels that can match", term(func(c *placement.ClusterSelectorTerm) {
+			c.LabelSelector = &metav1.LabelSelector{MatchExpressions: []metav1.LabelSelectorRequirement{{Key: "a", Operator: "In"}}}
+		}), []string{
+			path + ".clusterSelector.clusterSelectorTerms[0].labelSelector.matchExpressions[0].values: Required value: the labelSelector in cluster selector is invalid: must be specified when `operator` is 'In' or 'NotIn'",
+		}},
+		{"what is left out is not patched", edit(func(r *placement.OverrideRule) { r.OverrideType = placement.DeleteOverrideType }), []string{
+			path + ".jsonPatchOverrides: Forbidden: invalid JSONPatchOverrides: JSONPatchOverrides cannot be set when the override type is Delete",
+		}},
+		{"a patch has steps", edit(func(r *placement.OverrideRule) { r.JSONPatchOverrides = nil }), []string{
+			path + ".jsonPatchOverrides: Required value: invalid JSONPatchOverrides: JSONPatchOverrides cannot be empty",
+		}},
+		{"what is removed has no value", edit(func(r *placement.OverrideRule) { r.JSONPatchOverrides[0].Operator = "remove" }), []string{
+			path + ".jsonPatchOverrides[0].value: Forbidden: invalid JSONPatchOverride: remove operation cannot have value",
+		}},
+	}
+	for pointer, why := range map[string]string{
+		"/spec/replicas":          "",
+		"/metadata/annotations/a": "",
+		"/metadata/labels":        "",
+		"":                        "",
+		"spec":                    "path must start with /",
+		"/kind":                   "cannot override typeMeta fields",
+		"/apiVersion":             "cannot override typeMeta fields",
+		"/metadata":               "cannot override field metadata",
+		"/metadata/name":          "cannot override metadata fields except annotations and labels",
+		"/metadata/finalizers/0":  "cannot override metadata fields except annotations and labels",
+		"/status":                 "cannot override status fields",
+		"/status/replicas":        "cannot override status fields",
+		"/":                       "path cannot contain empty string",
+		"/spec//x":                "path cannot contain empty string",
+	} {
+		var want []string
+		if why != "" {
+			want = []string{fmt.Sprintf("%s.jsonPatchOverrides[0].path: Invalid value: %q: invalid JSONPatchOverride: %s", path, pointer, why)}
+		}
+		rules = append(rules, ruleOf{"path " + pointer, edit(func(r *placement.OverrideRule) { r.JSONPatchOverrides[0].Path = pointer }), want})
+	}
+	check(t, []*placement.ResourceOverride{namespacedOverride()}, ValidateResourceOverride, rules)
+}
+
+func TestOverrideSnapshots(t *testing.T) {
+	const immutable = "spec: Forbidden: The spec field is immutable"
+	ofCluster := &placement.ClusterResourceOverrideSnapshot{Spec: placement.ClusterResourceOverrideSnapshotSpec{OverrideSpec: clusterOverride().Spec}}
+	check(t, []*placement.ClusterResourceOverrideSnapshot{ofCluster}, ValidateClusterResourceOverrideSnapshot, []rule[*placement.ClusterResourceOverrideSnapshot]{
+		{"the override is looked at", func(s *placement.ClusterResourceOverrideSnapshot) { s.Spec.OverrideSpec.Policy = nil }, []string{
+			"spec.overrideSpec.policy: Required value: must say what is changed",
+		}},
+	})
+	checkUpdate(t, []*placement.ClusterResourceOverrideSnapshot{ofCluster}, ValidateClusterResourceOverrideSnapshotUpdate, []rule[*placement.ClusterResourceOverrideSnapshot]{
+		{"it stays", func(s *placement.ClusterResourceOverrideSnapshot) { s.Spec.OverrideHash = []byte("x") }, []string{immutable}},
+	})
+	ofNamespace := &placement.ResourceOverrideSnapshot{Spec: placement.ResourceOverrideSnapshotSpec{OverrideSpec: namespacedOverride().Spec}}
+	check(t, []*placement.ResourceOverrideSnapshot{ofNamespace}, ValidateResourceOverrideSnapshot, []rule[*placement.ResourceOverrideSnapshot]{
+		{"the override is looked at", func(s *placement.ResourceOverrideSnapshot) { s.Spec.OverrideSpec.Policy = nil }, []string{
+			"spec.overrideSpec.policy: Required value: must say what is changed",
+		}},
+	})
+	checkUpdate(t, []*placement.ResourceOverrideSnapshot{ofNamespace}, ValidateResourceOverrideSnapshotUpdate, []rule[*placement.ResourceOverrideSnapshot]{
+		{"it stays", func(s *placement.ResourceOverrideSnapshot) { s.Spec.OverrideHash = []byte("x") }, []string{immutable}},
+	})
+}

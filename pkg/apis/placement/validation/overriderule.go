@@ -1,0 +1,96 @@
+// Copyright The Stagegate Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package validation
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"k8s.io/apimachinery/pkg/util/validation/field"
+
+	"github.com/stagegate/stagegate/pkg/apis/placement"
+)
+
+func validateOverridePolicy(policy *placement.OverridePolicy, path *field.Path) field.ErrorList {
+	if policy == nil {
+		return field.ErrorList{field.Required(path, "must say what is changed")}
+	}
+	var errs field.ErrorList
+	for i := range policy.OverrideRules {
+		rule, rulePath := &policy.OverrideRules[i], path.Child("overrideRules").Index(i)
+		errs = append(errs, validateOverrideClusters(rule.ClusterSelector, rulePath.Child("clusterSelector", "clusterSelectorTerms"))...)
+		errs = append(errs, validateOverrideRule(rule, rulePath.Child("jsonPatchOverrides"))...)
+	}
+	return errs
+}
+
+// validateOverrideClusters wants labels only: properties change too often to decide what a cluster runs.
+func validateOverrideClusters(selector *placement.ClusterSelector, path *field.Path) field.ErrorList {
+	if selector == nil {
+		return nil
+	}
+	var errs field.ErrorList
+	for i := range selector.ClusterSelectorTerms {
+		term, termPath := &selector.ClusterSelectorTerms[i], path.Index(i)
+		if term.PropertySelector != nil || term.PropertySorter != nil {
+			errs = append(errs, field.Forbidden(termPath, "invalid clusterSelector: only labelSelector is supported"))
+			continue
+		}
+		if term.LabelSelector == nil {
+			errs = append(errs, field.Required(termPath.Child("labelSelector"), "invalid clusterSelector: labelSelector is required"))
+			continue
+		}
+		errs = append(errs, validateLabelSelector(term.LabelSelector, termPath.Child("labelSelector"), "the labelSelector in cluster selector is invalid")...)
+	}
+	return errs
+}
+
+func validateOverrideRule(rule *placement.OverrideRule, path *field.Path) field.ErrorList {
+	if rule.OverrideType == placement.DeleteOverrideType {
+		if len(rule.JSONPatchOverrides) > 0 {
+			return field.ErrorList{field.Forbidden(path, "invalid JSONPatchOverrides: JSONPatchOverrides cannot be set when the override type is Delete")}
+		}
+		return nil
+	}
+	if len(rule.JSONPatchOverrides) == 0 {
+		return field.ErrorList{field.Required(path, "invalid JSONPatchOverrides: JSONPatchOverrides cannot be empty")}
+	}
+	var errs field.ErrorList
+	for i := range rule.JSONPatchOverrides {
+		patch, patchPath := &rule.JSONPatchOverrides[i], path.Index(i)
+		if why := refusedPath(patch.Path); why != "" {
+			errs = append(errs, field.Invalid(patchPath.Child("path"), patch.Path, "invalid JSONPatchOverride: "+why))
+		}
+		if patch.Operator == placement.JSONPatchOverrideOpRemove && len(patch.Value.Raw) > 0 {
+			errs = append(errs, field.Forbidden(patchPath.Child("value"), fmt.Sprintf("invalid JSONPatchOverride: %s operation cannot have value", patch.Operator)))
+		}
+	}
+	return errs
+}
+
+// refusedPath says why a JSON pointer must not be patched, or nothing: an override changes what an object is like, never which
+// object it is. That the pointer is empty says its type.
+func refusedPath(pointer string) string {
+	if pointer == "" {
+		return ""
+	}
+	if !strings.HasPrefix(pointer, "/") {
+		return "path must start with /"
+	}
+	segments := strings.Split(pointer[1:], "/")
+	switch {
+	case segments[0] == "kind" || segments[0] == "apiVersion":
+		return "cannot override typeMeta fields"
+	case segments[0] == "metadata" && len(segments) == 1:
+		return "cannot override field metadata"
+	case segments[0] == "metadata" && segments[1] != "annotations" && segments[1] != "labels":
+		return "cannot override metadata fields except annotations and labels"
+	case segments[0] == "status":
+		return "cannot override status fields"
+	case slices.Contains(segments, ""):
+		return "path cannot contain empty string"
+	}
+	return ""
+}

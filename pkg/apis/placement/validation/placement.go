@@ -1,0 +1,72 @@
+// Copyright The Stagegate Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package validation
+
+import (
+	"k8s.io/apimachinery/pkg/util/validation/field"
+
+	"github.com/stagegate/stagegate/pkg/apis/placement"
+)
+
+// ValidatePlacement returns what is wrong with a new placement.
+func ValidatePlacement(object placement.PlacementObject) field.ErrorList {
+	spec := object.PlacementSpec()
+	errs := validateResourceSelectors(spec.ResourceSelectors, specPath.Child("resourceSelectors"))
+	if object.GetNamespace() == "" {
+		errs = append(errs, validateStatusReportingScope(spec)...)
+	}
+	if spec.Policy != nil {
+		errs = append(errs, validatePolicy(spec.Policy, specPath.Child("policy"))...)
+	}
+	return append(errs, validateRolloutStrategy(&spec.Strategy, specPath.Child("strategy"))...)
+}
+
+// ValidatePlacementUpdate returns what is wrong with a changed placement.
+func ValidatePlacementUpdate(object, old placement.PlacementObject) field.ErrorList {
+	return ifChanged(object.PlacementSpec(), old.PlacementSpec(), func() field.ErrorList {
+		errs := ValidatePlacement(object)
+		spec, oldSpec := object.PlacementSpec(), old.PlacementSpec()
+		if object.GetNamespace() == "" && oldSpec.StatusReportingScope != "" {
+			errs = append(errs, immutableField(spec.StatusReportingScope, oldSpec.StatusReportingScope, specPath.Child("statusReportingScope"), "statusReportingScope is immutable")...)
+		}
+		errs = append(errs, validatePolicyUpdate(spec.Policy, oldSpec.Policy, specPath.Child("policy"))...)
+		if oldSpec.Strategy.Type == placement.ExternalRolloutStrategyType && spec.Strategy.Type != placement.ExternalRolloutStrategyType {
+			errs = append(errs, field.Invalid(specPath.Child("strategy", "type"), spec.Strategy.Type, "cannot change rollout strategy type from 'External' to other types"))
+		}
+		return errs
+	})
+}
+
+// ValidatePlacementStatusUpdate returns what is wrong with a placement's new status.
+func ValidatePlacementStatusUpdate(object, old placement.PlacementObject) field.ErrorList {
+	return validatePlacementStatus(object.PlacementStatus(), old.PlacementStatus(), statusPath)
+}
+
+// ValidatePlacementStatusMirror returns what is wrong with a new ClusterResourcePlacementStatus.
+func ValidatePlacementStatusMirror(object *placement.ClusterResourcePlacementStatus) field.ErrorList {
+	return validatePlacementStatus(&object.SourceStatus, &placement.PlacementStatus{}, field.NewPath("sourceStatus"))
+}
+
+// ValidatePlacementStatusMirrorUpdate returns what is wrong with a changed ClusterResourcePlacementStatus.
+func ValidatePlacementStatusMirrorUpdate(object, old *placement.ClusterResourcePlacementStatus) field.ErrorList {
+	return validatePlacementStatus(&object.SourceStatus, &old.SourceStatus, field.NewPath("sourceStatus"))
+}
+
+// validateStatusReportingScope wants one namespace to mirror the status into.
+func validateStatusReportingScope(spec *placement.PlacementSpec) field.ErrorList {
+	if spec.StatusReportingScope != placement.NamespaceAccessible {
+		return nil
+	}
+	namespaces := 0
+	for _, selector := range spec.ResourceSelectors {
+		if selector.Kind == "Namespace" {
+			namespaces++
+		}
+	}
+	if namespaces == 1 {
+		return nil
+	}
+	return field.ErrorList{field.Invalid(specPath.Child("statusReportingScope"), spec.StatusReportingScope,
+		"when statusReportingScope is NamespaceAccessible, exactly one resourceSelector with kind 'Namespace' is required")}
+}

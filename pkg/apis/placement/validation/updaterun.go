@@ -1,0 +1,82 @@
+// Copyright The Stagegate Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package validation
+
+import (
+	"fmt"
+	"strconv"
+
+	"k8s.io/apimachinery/pkg/util/validation/field"
+
+	"github.com/stagegate/stagegate/pkg/apis/placement"
+)
+
+// ValidateUpdateRun returns what is wrong with a new run.
+func ValidateUpdateRun(object placement.UpdateRunObject) field.ErrorList {
+	return validateSnapshotIndex(object.RunSpec().ResourceSnapshotIndex, specPath.Child("resourceSnapshotIndex"))
+}
+
+// ValidateUpdateRunUpdate returns what is wrong with a changed run: only its state may change, and not in every direction.
+func ValidateUpdateRunUpdate(object, old placement.UpdateRunObject) field.ErrorList {
+	spec, oldSpec := object.RunSpec(), old.RunSpec()
+	errs := immutableField(spec.PlacementName, oldSpec.PlacementName, specPath.Child("placementName"), "placementName is immutable")
+	errs = append(errs, immutableField(spec.ResourceSnapshotIndex, oldSpec.ResourceSnapshotIndex, specPath.Child("resourceSnapshotIndex"), "resourceSnapshotIndex is immutable")...)
+	errs = append(errs, immutableField(spec.StagedUpdateStrategyName, oldSpec.StagedUpdateStrategyName, specPath.Child("stagedRolloutStrategyName"), "stagedRolloutStrategyName is immutable")...)
+	return append(errs, validateStateTransition(spec.State, oldSpec.State, specPath.Child("state"))...)
+}
+
+// ValidateUpdateRunStatusUpdate returns what is wrong with a run's new status.
+func ValidateUpdateRunStatusUpdate(object, old placement.UpdateRunObject) field.ErrorList {
+	status, oldStatus := object.RunStatus(), old.RunStatus()
+	errs := validateConditions(status.Conditions, oldStatus.Conditions, statusPath.Child("conditions"))
+	for i := range status.StagesStatus {
+		stage, oldStage := status.StagesStatus[i], at(oldStatus.StagesStatus, i)
+		errs = append(errs, validateStageStatus(&stage, &oldStage, statusPath.Child("stagesStatus").Index(i))...)
+	}
+	if stage := status.DeletionStageStatus; stage != nil {
+		oldStage := oldStatus.DeletionStageStatus
+		if oldStage == nil {
+			oldStage = &placement.StageUpdatingStatus{}
+		}
+		errs = append(errs, validateStageStatus(stage, oldStage, statusPath.Child("deletionStageStatus"))...)
+	}
+	return errs
+}
+
+func validateSnapshotIndex(index string, path *field.Path) field.ErrorList {
+	if index == "" {
+		return nil
+	}
+	if _, err := strconv.Atoi(index); err == nil && snapshotIndex.MatchString(index) {
+		return nil
+	}
+	return field.ErrorList{field.Invalid(path, index, fmt.Sprintf("invalid resource snapshot index `%s` provided, expected an integer >= 0", index))}
+}
+
+// validateStateTransition knows that nothing goes back to Initialize, and that what was never started cannot be stopped.
+func validateStateTransition(state, oldState placement.State, path *field.Path) field.ErrorList {
+	back := state == placement.StateInitialize && (oldState == placement.StateRun || oldState == placement.StateStop)
+	unstarted := state == placement.StateStop && oldState == placement.StateInitialize
+	if !back && !unstarted {
+		return nil
+	}
+	return field.ErrorList{field.Invalid(path, state, fmt.Sprintf("invalid state transition: cannot transition from %s to %s", oldState, state))}
+}
+
+func validateStageStatus(stage, oldStage *placement.StageUpdatingStatus, path *field.Path) field.ErrorList {
+	errs := validateConditions(stage.Conditions, oldStage.Conditions, path.Child("conditions"))
+	for i := range stage.Clusters {
+		errs = append(errs, validateConditions(stage.Clusters[i].Conditions, at(oldStage.Clusters, i).Conditions, path.Child("clusters").Index(i).Child("conditions"))...)
+	}
+	errs = append(errs, validateTaskStatuses(stage.BeforeStageTaskStatus, oldStage.BeforeStageTaskStatus, path.Child("beforeStageTaskStatus"))...)
+	return append(errs, validateTaskStatuses(stage.AfterStageTaskStatus, oldStage.AfterStageTaskStatus, path.Child("afterStageTaskStatus"))...)
+}
+
+func validateTaskStatuses(tasks, oldTasks []placement.StageTaskStatus, path *field.Path) field.ErrorList {
+	var errs field.ErrorList
+	for i := range tasks {
+		errs = append(errs, validateConditions(tasks[i].Conditions, at(oldTasks, i).Conditions, path.Index(i).Child("conditions"))...)
+	}
+	return errs
+}

@@ -1,0 +1,97 @@
+// Copyright The Stagegate Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package validation
+
+import (
+	"fmt"
+
+	metav1validation "k8s.io/apimachinery/pkg/apis/meta/v1/validation"
+	"k8s.io/apimachinery/pkg/util/intstr"
+	"k8s.io/apimachinery/pkg/util/validation/field"
+
+	"github.com/stagegate/stagegate/pkg/apis/placement"
+)
+
+// ValidateUpdateStrategy returns what is wrong with a new strategy. One without stages is legal: it can serve a placement that has
+// no clusters.
+func ValidateUpdateStrategy(object placement.UpdateStrategyObject) field.ErrorList {
+	var errs field.ErrorList
+	stages := object.StrategySpec().Stages
+	for i := range stages {
+		errs = append(errs, validateStage(&stages[i], specPath.Child("stages").Index(i))...)
+	}
+	return errs
+}
+
+// ValidateUpdateStrategyUpdate returns what is wrong with a changed strategy.
+func ValidateUpdateStrategyUpdate(object, old placement.UpdateStrategyObject) field.ErrorList {
+	return ifChanged(object.StrategySpec(), old.StrategySpec(), func() field.ErrorList {
+		return ValidateUpdateStrategy(object)
+	})
+}
+
+func validateStage(stage *placement.StageConfig, path *field.Path) field.ErrorList {
+	var errs field.ErrorList
+	if stage.Name != "" && !stageName.MatchString(stage.Name) {
+		errs = append(errs, notMatching(path.Child("name"), stage.Name, stageName))
+	}
+	errs = append(errs, validateLabelSelector(stage.LabelSelector, path.Child("labelSelector"), "the stage label selector is invalid")...)
+	if stage.SortingLabelKey != nil {
+		errs = append(errs, metav1validation.ValidateLabelName(*stage.SortingLabelKey, path.Child("sortingLabelKey"))...)
+	}
+	errs = append(errs, validateMaxConcurrency(stage.MaxConcurrency, path.Child("maxConcurrency"))...)
+	errs = append(errs, validateBeforeStageTasks(stage.BeforeStageTasks, path.Child("beforeStageTasks"))...)
+	return append(errs, validateAfterStageTasks(stage.AfterStageTasks, path.Child("afterStageTasks"))...)
+}
+
+func validateMaxConcurrency(value *intstr.IntOrString, path *field.Path) field.ErrorList {
+	switch {
+	case value == nil:
+		return nil
+	case value.Type == intstr.Int && value.IntVal < 1:
+		return field.ErrorList{field.Invalid(path, value.IntVal, "maxConcurrency must be at least 1")}
+	case value.Type == intstr.String && !positivePercentage.MatchString(value.StrVal):
+		return field.ErrorList{notMatching(path, value.StrVal, positivePercentage)}
+	}
+	return nil
+}
+
+// validateBeforeStageTasks leaves a task of an unknown type to the enumeration of types.
+func validateBeforeStageTasks(tasks []placement.StageTask, path *field.Path) field.ErrorList {
+	var errs field.ErrorList
+	for i, task := range tasks {
+		switch {
+		case task.Type == placement.StageTaskTypeTimedWait:
+			errs = append(errs, field.Invalid(path.Index(i).Child("type"), task.Type, "BeforeStageTaskType cannot be TimedWait"))
+		case task.Type == placement.StageTaskTypeApproval && task.WaitTime != nil:
+			errs = append(errs, waitTimeForApproval(path.Index(i)))
+		}
+	}
+	return errs
+}
+
+func validateAfterStageTasks(tasks []placement.StageTask, path *field.Path) field.ErrorList {
+	var errs field.ErrorList
+	seen := map[placement.StageTaskType]bool{}
+	for i, task := range tasks {
+		if seen[task.Type] {
+			errs = append(errs, field.Invalid(path.Index(i).Child("type"), task.Type, fmt.Sprintf("afterStageTasks cannot have two tasks of the same type: %s", task.Type)))
+		}
+		seen[task.Type] = true
+		waitTime := path.Index(i).Child("waitTime")
+		switch {
+		case task.Type == placement.StageTaskTypeApproval && task.WaitTime != nil:
+			errs = append(errs, waitTimeForApproval(path.Index(i)))
+		case task.Type == placement.StageTaskTypeTimedWait && task.WaitTime == nil:
+			errs = append(errs, field.Required(waitTime, "AfterStageTaskType is TimedWait, waitTime is required"))
+		case task.Type == placement.StageTaskTypeTimedWait && task.WaitTime.Duration <= 0:
+			errs = append(errs, field.Invalid(waitTime, task.WaitTime.Duration.String(), "waitTime must be longer than zero"))
+		}
+	}
+	return errs
+}
+
+func waitTimeForApproval(path *field.Path) *field.Error {
+	return field.Forbidden(path.Child("waitTime"), "AfterStageTaskType is Approval, waitTime is not allowed")
+}

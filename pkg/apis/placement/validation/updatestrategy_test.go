@@ -1,0 +1,127 @@
+// Copyright The Stagegate Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package validation
+
+import (
+	"testing"
+	"time"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/util/intstr"
+	"k8s.io/utils/ptr"
+
+	"github.com/stagegate/stagegate/pkg/apis/placement"
+)
+
+// strategies are the tutorial's.
+func strategies() []placement.UpdateStrategyObject {
+	spec := placement.UpdateStrategySpec{Stages: []placement.StageConfig{
+		{
+			Name:            "staging",
+			LabelSelector:   &metav1.LabelSelector{MatchLabels: map[string]string{"environment": "staging"}},
+			AfterStageTasks: []placement.StageTask{{Type: placement.StageTaskTypeTimedWait, WaitTime: &metav1.Duration{Duration: time.Minute}}},
+			MaxConcurrency:  ptr.To(intstr.FromInt32(1)),
+		},
+		{
+			Name:             "canary",
+			LabelSelector:    &metav1.LabelSelector{MatchLabels: map[string]string{"environment": "canary"}},
+			SortingLabelKey:  ptr.To("order"),
+			BeforeStageTasks: []placement.StageTask{{Type: placement.StageTaskTypeApproval}},
+			MaxConcurrency:   ptr.To(intstr.FromString("50%")),
+		},
+	}}
+	return []placement.UpdateStrategyObject{
+		&placement.ClusterStagedUpdateStrategy{ObjectMeta: metav1.ObjectMeta{Name: "example-strategy"}, Spec: spec},
+		&placement.StagedUpdateStrategy{ObjectMeta: metav1.ObjectMeta{Name: "example-strategy", Namespace: "test-namespace"}, Spec: spec},
+	}
+}
+
+func strategyRules() []rule[placement.UpdateStrategyObject] {
+	stage := func(spoil func(*placement.StageConfig)) func(placement.UpdateStrategyObject) {
+		return func(strategy placement.UpdateStrategyObject) { spoil(&strategy.StrategySpec().Stages[0]) }
+	}
+	maxConcurrency := func(value intstr.IntOrString) func(placement.UpdateStrategyObject) {
+		return stage(func(s *placement.StageConfig) { s.MaxConcurrency = &value })
+	}
+	after := func(tasks ...placement.StageTask) func(placement.UpdateStrategyObject) {
+		return stage(func(s *placement.StageConfig) { s.AfterStageTasks = tasks })
+	}
+	before := func(task placement.StageTask) func(placement.UpdateStrategyObject) {
+		return stage(func(s *placement.StageConfig) { s.BeforeStageTasks = []placement.StageTask{task} })
+	}
+	wait := func(duration time.Duration) placement.StageTask {
+		return placement.StageTask{Type: placement.StageTaskTypeTimedWait, WaitTime: &metav1.Duration{Duration: duration}}
+	}
+	return []rule[placement.UpdateStrategyObject]{
+		{"no stages are legal", func(s placement.UpdateStrategyObject) { s.StrategySpec().Stages = nil }, nil},
+		{"no selector is legal", stage(func(s *placement.StageConfig) { s.LabelSelector = nil }), nil},
+		{"a stage's name has letters and digits only", stage(func(s *placement.StageConfig) { s.Name = "my-Stage" }), []string{
+			`spec.stages[0].name: Invalid value: "my-Stage": spec.stages[0].name in body should match '^[a-z0-9]+$'`,
+		}},
+		{"a selector's values are label values", stage(func(s *placement.StageConfig) { s.LabelSelector.MatchLabels["environment"] = "not a value" }), []string{
+			`spec.stages[0].labelSelector.matchLabels: Invalid value: "not a value": the stage label selector is invalid: a valid label must be an empty string or consist of alphanumeric characters, '-', '_' or '.', and must start and end with an alphanumeric character (e.g. 'MyValue',  or 'my_value',  or '12345', regex used for validation is '(([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9])?')`,
+		}},
+		{"a selector's operators are known", stage(func(s *placement.StageConfig) {
+			s.LabelSelector.MatchExpressions = []metav1.LabelSelectorRequirement{{Key: "a", Operator: "Like"}}
+		}), []string{
+			`spec.stages[0].labelSelector.matchExpressions[0].operator: Invalid value: "Like": the stage label selector is invalid: not a valid selector operator`,
+		}},
+		{"the sorting label is a label", stage(func(s *placement.StageConfig) { s.SortingLabelKey = ptr.To("a b") }), []string{
+			`spec.stages[0].sortingLabelKey: Invalid value: "a b": name part must consist of alphanumeric characters, '-', '_' or '.', and must start and end with an alphanumeric character (e.g. 'MyName',  or 'my.name',  or '123-abc', regex used for validation is '([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9]')`,
+		}},
+		{"all at once is legal", maxConcurrency(intstr.FromString("100%")), nil},
+		{"any number at once is legal", maxConcurrency(intstr.FromInt32(1000)), nil},
+		{"none at once moves nothing", maxConcurrency(intstr.FromInt32(0)), []string{
+			`spec.stages[0].maxConcurrency: Invalid value: 0: maxConcurrency must be at least 1`,
+		}},
+		{"no percent at once moves nothing", maxConcurrency(intstr.FromString("0%")), []string{
+			`spec.stages[0].maxConcurrency: Invalid value: "0%": spec.stages[0].maxConcurrency in body should match '^(100|[1-9][0-9]?)%$'`,
+		}},
+		{"more than all at once means nothing", maxConcurrency(intstr.FromString("101%")), []string{
+			`spec.stages[0].maxConcurrency: Invalid value: "101%": spec.stages[0].maxConcurrency in body should match '^(100|[1-9][0-9]?)%$'`,
+		}},
+		{"text is a percentage", maxConcurrency(intstr.FromString("50")), []string{
+			`spec.stages[0].maxConcurrency: Invalid value: "50": spec.stages[0].maxConcurrency in body should match '^(100|[1-9][0-9]?)%$'`,
+		}},
+		{"an approval and a wait after a stage", after(wait(time.Second), placement.StageTask{Type: placement.StageTaskTypeApproval}), nil},
+		{"a wait has a time", after(placement.StageTask{Type: placement.StageTaskTypeTimedWait}), []string{
+			`spec.stages[0].afterStageTasks[0].waitTime: Required value: AfterStageTaskType is TimedWait, waitTime is required`,
+		}},
+		{"a wait takes some time", after(wait(0)), []string{
+			`spec.stages[0].afterStageTasks[0].waitTime: Invalid value: "0s": waitTime must be longer than zero`,
+		}},
+		{"a wait does not go back", after(wait(-time.Second)), []string{
+			`spec.stages[0].afterStageTasks[0].waitTime: Invalid value: "-1s": waitTime must be longer than zero`,
+		}},
+		{"an approval takes its time", after(placement.StageTask{Type: placement.StageTaskTypeApproval, WaitTime: &metav1.Duration{Duration: 1}}), []string{
+			`spec.stages[0].afterStageTasks[0].waitTime: Forbidden: AfterStageTaskType is Approval, waitTime is not allowed`,
+		}},
+		{"one task of a type", after(wait(1), wait(2)), []string{
+			`spec.stages[0].afterStageTasks[1].type: Invalid value: "TimedWait": afterStageTasks cannot have two tasks of the same type: TimedWait`,
+		}},
+		{"no wait before a stage", before(wait(time.Minute)), []string{
+			`spec.stages[0].beforeStageTasks[0].type: Invalid value: "TimedWait": BeforeStageTaskType cannot be TimedWait`,
+		}},
+		{"an approval before a stage takes its time", before(placement.StageTask{Type: placement.StageTaskTypeApproval, WaitTime: &metav1.Duration{}}), []string{
+			`spec.stages[0].beforeStageTasks[0].waitTime: Forbidden: AfterStageTaskType is Approval, waitTime is not allowed`,
+		}},
+	}
+}
+
+func TestUpdateStrategy(t *testing.T) {
+	check(t, strategies(), ValidateUpdateStrategy, strategyRules())
+}
+
+func TestUpdateStrategyUpdate(t *testing.T) {
+	checkUpdate(t, strategies(), ValidateUpdateStrategyUpdate, strategyRules())
+}
+
+func TestAnOldStrategyCanBeLabelled(t *testing.T) {
+	for _, old := range strategies() {
+		old.StrategySpec().Stages[0].Name = "Old-Rules"
+		labelled := old.DeepCopyObject().(placement.UpdateStrategyObject)
+		labelled.SetLabels(map[string]string{"a": "b"})
+		expect(t, ValidateUpdateStrategyUpdate(labelled, old))
+	}
+}
