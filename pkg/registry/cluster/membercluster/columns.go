@@ -1,0 +1,58 @@
+// Copyright The Stagegate Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package membercluster
+
+import (
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/stagegate/stagegate/pkg/apis/cluster"
+	"github.com/stagegate/stagegate/pkg/apis/cluster/v1beta1"
+	"github.com/stagegate/stagegate/pkg/apis/wellknown"
+	"github.com/stagegate/stagegate/pkg/registry/store"
+)
+
+// nodeCountProperty is the property that holds the number of nodes.
+const nodeCountProperty cluster.PropertyName = wellknown.Prefix + "node-count"
+
+type column = store.Column[*cluster.MemberCluster]
+
+func columns() []column {
+	available := func(u *cluster.ResourceUsage) corev1.ResourceList { return u.Available }
+	allocatable := func(u *cluster.ResourceUsage) corev1.ResourceList { return u.Allocatable }
+	return []column{
+		store.Condition("Joined", v1beta1.ConditionTypeMemberClusterJoined, conditions),
+		store.Age[*cluster.MemberCluster](),
+		{Name: "Member-Agent-Last-Seen", Date: true, Description: "Time since the cluster was last heard of.", Text: lastSeen},
+		{Name: "Node-Count", Description: "Number of nodes.", Text: nodeCount},
+		usage("Available-CPU", "CPU that is free.", corev1.ResourceCPU, available),
+		usage("Available-Memory", "Memory that is free.", corev1.ResourceMemory, available),
+		usage("Allocatable-CPU", "CPU that workloads can have in all.", corev1.ResourceCPU, allocatable).OnlyWide(),
+		usage("Allocatable-Memory", "Memory that workloads can have in all.", corev1.ResourceMemory, allocatable).OnlyWide(),
+	}
+}
+
+func conditions(o *cluster.MemberCluster) []metav1.Condition { return o.Status.Conditions }
+
+func lastSeen(o *cluster.MemberCluster) string {
+	for i := range o.Status.AgentStatus {
+		if agent := &o.Status.AgentStatus[i]; agent.Type == cluster.AgentType(v1beta1.MemberAgent) {
+			return store.Since(agent.LastReceivedHeartbeat)
+		}
+	}
+	return ""
+}
+
+func nodeCount(o *cluster.MemberCluster) string {
+	return o.Status.Properties[nodeCountProperty].Value
+}
+
+func usage(name, description string, resource corev1.ResourceName, of func(*cluster.ResourceUsage) corev1.ResourceList) column {
+	return column{Name: name, Description: description, Text: func(o *cluster.MemberCluster) string {
+		if quantity, ok := of(&o.Status.ResourceUsage)[resource]; ok {
+			return quantity.String()
+		}
+		return ""
+	}}
+}

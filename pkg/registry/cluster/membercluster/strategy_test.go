@@ -1,0 +1,111 @@
+// Copyright The Stagegate Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package membercluster
+
+import (
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/resource"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/stagegate/stagegate/pkg/apis/cluster"
+	"github.com/stagegate/stagegate/pkg/registry/store/storetest"
+)
+
+const (
+	headers = "NAME | JOINED | AGE | MEMBER-AGENT-LAST-SEEN | NODE-COUNT | AVAILABLE-CPU | AVAILABLE-MEMORY"
+	wide    = headers + " | ALLOCATABLE-CPU | ALLOCATABLE-MEMORY"
+)
+
+func ago(d time.Duration) metav1.Time { return metav1.NewTime(time.Now().Add(-d - 5*time.Second)) }
+
+func TestMemberClusterTable(t *testing.T) {
+	created := metav1.ObjectMeta{Name: "member1", CreationTimestamp: ago(90 * time.Minute)}
+	list := func(cpu, memory string) corev1.ResourceList {
+		return corev1.ResourceList{corev1.ResourceCPU: resource.MustParse(cpu), corev1.ResourceMemory: resource.MustParse(memory)}
+	}
+	tests := []struct {
+		name    string
+		object  *cluster.MemberCluster
+		row     string
+		wideRow string
+	}{
+		{
+			name:    "not heard of yet",
+			object:  &cluster.MemberCluster{ObjectMeta: created},
+			row:     "member1 |  | 90m |  |  |  | ",
+			wideRow: "member1 |  | 90m |  |  |  |  |  | ",
+		},
+		{
+			name: "joined",
+			object: &cluster.MemberCluster{ObjectMeta: created, Status: cluster.MemberClusterStatus{
+				Conditions:    []metav1.Condition{{Type: "Joined", Status: metav1.ConditionTrue}},
+				Properties:    map[cluster.PropertyName]cluster.PropertyValue{"kubernetes-fleet.io/node-count": {Value: "3"}},
+				ResourceUsage: cluster.ResourceUsage{Available: list("1500m", "2Gi"), Allocatable: list("4", "8Gi")},
+				AgentStatus: []cluster.AgentStatus{
+					{Type: "ServiceExportImportAgent", LastReceivedHeartbeat: ago(time.Hour)},
+					{Type: "MemberAgent", LastReceivedHeartbeat: ago(20 * time.Minute)},
+				},
+			}},
+			row:     "member1 | True | 90m | 20m | 3 | 1500m | 2Gi",
+			wideRow: "member1 | True | 90m | 20m | 3 | 1500m | 2Gi | 4 | 8Gi",
+		},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			r := Resources()[0]
+			if h, row := storetest.Print(t, r, test.object, false); h != headers || row != test.row {
+				t.Errorf("prints\n%s\n%s\nwant\n%s\n%s", h, row, headers, test.row)
+			}
+			if h, row := storetest.Print(t, r, test.object, true); h != wide || row != test.wideRow {
+				t.Errorf("-o wide prints\n%s\n%s\nwant\n%s\n%s", h, row, wide, test.wideRow)
+			}
+		})
+	}
+}
+
+func TestInternalMemberClusterTable(t *testing.T) {
+	object := &cluster.InternalMemberCluster{ObjectMeta: metav1.ObjectMeta{Name: "member1", CreationTimestamp: ago(90 * time.Minute)}}
+	if h, row := storetest.Print(t, Resources()[1], object, true); h != "NAME | AGE" || row != "member1 | 90m" {
+		t.Errorf("prints\n%s\n%s", h, row)
+	}
+}
+
+func TestMemberClusterNameIsAtMost63Characters(t *testing.T) {
+	const message = "metadata.name max length is 63"
+	for length, want := range map[int]bool{63: false, 64: true} {
+		object := &cluster.MemberCluster{ObjectMeta: metav1.ObjectMeta{Name: strings.Repeat("a", length)}}
+		var details []string
+		for _, err := range Resources()[0].Strategy.Validate(t.Context(), object) {
+			details = append(details, err.Detail)
+		}
+		if got := slices.Contains(details, message); got != want {
+			t.Errorf("a name of %d characters is refused for its length: %v, want %v", length, got, want)
+		}
+	}
+}
+
+func TestStatusUpdateChangesNothingElse(t *testing.T) {
+	stored := &cluster.MemberCluster{
+		ObjectMeta: metav1.ObjectMeta{Name: "member1", Generation: 2, Labels: map[string]string{"env": "prod"}},
+		Spec:       cluster.MemberClusterSpec{HeartbeatPeriodSeconds: 60},
+	}
+	written := stored.DeepCopy()
+	written.Labels = nil
+	written.Spec.HeartbeatPeriodSeconds = 1
+	written.Status.Namespaces = map[string]string{"team": ""}
+
+	Resources()[0].StatusStrategy.PrepareForUpdate(t.Context(), written, stored)
+
+	want := stored.DeepCopy()
+	want.Status.Namespaces = map[string]string{"team": ""}
+	if diff := cmp.Diff(want, written); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+}

@@ -1,0 +1,171 @@
+// Copyright The Stagegate Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package approvalrequest
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/api/meta"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/apiserver/pkg/audit"
+	"k8s.io/apiserver/pkg/authentication/user"
+	"k8s.io/apiserver/pkg/authorization/authorizer"
+	genericapirequest "k8s.io/apiserver/pkg/endpoints/request"
+	"k8s.io/utils/clock"
+
+	"github.com/stagegate/stagegate/pkg/apis/placement"
+)
+
+// decidedByAnnotation is the audit annotation that names who decided, on the request that did.
+const decidedByAnnotation = placement.GroupName + "/decided-by"
+
+// gate is the one place where approval requests are decided, whichever way the decision comes in.
+type gate struct {
+	resource   schema.GroupResource
+	authorizer authorizer.Authorizer
+	clock      clock.PassiveClock
+}
+
+// statement is what a user says about an approval request.
+type statement struct {
+	decision placement.DecisionType
+	// reason and message are those of the condition. Empty ones are filled in.
+	reason, message string
+	comment         string
+}
+
+// decide records what the user of the request says, and reports whether it did. A request that the same user has decided the same
+// way before is left as it is; any other that is decided, or is being deleted, is a conflict.
+func (g *gate) decide(ctx context.Context, request placement.ApprovalRequestObject, said statement) (bool, error) {
+	decider, ok := genericapirequest.UserFrom(ctx)
+	if !ok {
+		return false, apierrors.NewInternalError(errors.New("no user in the context of the request"))
+	}
+	if err := g.authorize(ctx, decider, request, said.decision); err != nil {
+		return false, err
+	}
+	if request.GetDeletionTimestamp() != nil {
+		return false, apierrors.NewConflict(g.resource, request.GetName(), errors.New("the approval request is being deleted"))
+	}
+	if decision := decisionOn(request); decision != nil {
+		if decision.Decision == said.decision && isUser(decision.User, decider) {
+			return false, nil
+		}
+		return false, apierrors.NewConflict(g.resource, request.GetName(), fmt.Errorf("already %s by %s at %s",
+			strings.ToLower(string(decision.Decision)), decision.User.Username, decision.Time.UTC().Format(time.RFC3339)))
+	}
+	g.record(ctx, decider, request, said)
+	return true, nil
+}
+
+// authorize asks for update on the subresource that stands for the decision. It is the one permission that every way needs beyond
+// that for its own path.
+func (g *gate) authorize(ctx context.Context, decider user.Info, request placement.ApprovalRequestObject, decision placement.DecisionType) error {
+	attributes := authorizer.AttributesRecord{
+		User:            decider,
+		Verb:            "update",
+		Namespace:       request.GetNamespace(),
+		APIGroup:        g.resource.Group,
+		Resource:        g.resource.Resource,
+		Subresource:     subresourceFor(decision),
+		Name:            request.GetName(),
+		ResourceRequest: true,
+	}
+	if info, ok := genericapirequest.RequestInfoFrom(ctx); ok {
+		attributes.APIVersion = info.APIVersion
+		attributes.Path = info.Path
+	}
+	allowed, why, err := g.authorizer.Authorize(ctx, attributes)
+	switch {
+	case allowed == authorizer.DecisionAllow:
+		return nil
+	case err != nil:
+		return apierrors.NewInternalError(fmt.Errorf("asking whether %q may update %s/%s: %w", decider.GetName(), g.resource, attributes.Subresource, err))
+	}
+	refusal := fmt.Errorf("user %q needs the permission to update %s/%s", decider.GetName(), g.resource, attributes.Subresource)
+	if why != "" {
+		refusal = fmt.Errorf("%w: %s", refusal, why)
+	}
+	return apierrors.NewForbidden(g.resource, request.GetName(), refusal)
+}
+
+// record writes the decision, and the condition that shows it, into the status.
+func (g *gate) record(ctx context.Context, decider user.Info, request placement.ApprovalRequestObject, said statement) {
+	now := metav1.NewTime(g.clock.Now()).Rfc3339Copy()
+	status := request.RequestStatus()
+	status.Decisions = []placement.ApprovalDecision{{
+		Decision: said.decision,
+		User: placement.DecisionUser{
+			Username: decider.GetName(),
+			UID:      decider.GetUID(),
+			Groups:   slices.Clone(decider.GetGroups()),
+		},
+		Time:       now,
+		Comment:    said.comment,
+		RequestUID: request.GetUID(),
+		AuditID:    audit.GetAuditIDTruncated(ctx),
+	}}
+
+	condition := metav1.Condition{
+		Type:               placement.RequestApproved,
+		Status:             conditionStatusFor(said.decision),
+		ObservedGeneration: request.GetGeneration(),
+		LastTransitionTime: now,
+		Reason:             said.reason,
+		Message:            said.message,
+	}
+	if condition.Reason == "" {
+		condition.Reason = string(said.decision)
+	}
+	if condition.Message == "" {
+		condition.Message = fmt.Sprintf("%s by %s", said.decision, decider.GetName())
+	}
+	put(&status.Conditions, condition)
+}
+
+// decisionOn is the decision that the server recorded for this very request, or nil.
+func decisionOn(request placement.ApprovalRequestObject) *placement.ApprovalDecision {
+	decisions := request.RequestStatus().Decisions
+	for i := range decisions {
+		if decisions[i].RequestUID == request.GetUID() {
+			return &decisions[i]
+		}
+	}
+	return nil
+}
+
+// isUser compares uids where both are known: a username can be given to someone else.
+func isUser(recorded placement.DecisionUser, info user.Info) bool {
+	return recorded.Username == info.GetName() && (recorded.UID == "" || info.GetUID() == "" || recorded.UID == info.GetUID())
+}
+
+func subresourceFor(decision placement.DecisionType) string {
+	if decision == placement.DecisionRejected {
+		return "reject"
+	}
+	return "approve"
+}
+
+func conditionStatusFor(decision placement.DecisionType) metav1.ConditionStatus {
+	if decision == placement.DecisionRejected {
+		return metav1.ConditionFalse
+	}
+	return metav1.ConditionTrue
+}
+
+// put replaces the condition of the same type. Unlike meta.SetStatusCondition it takes the time as given.
+func put(conditions *[]metav1.Condition, condition metav1.Condition) {
+	if existing := meta.FindStatusCondition(*conditions, condition.Type); existing != nil {
+		*existing = condition
+		return
+	}
+	*conditions = append(*conditions, condition)
+}

@@ -1,0 +1,124 @@
+// Copyright The Stagegate Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package approvalrequest
+
+import (
+	"context"
+	"errors"
+	"slices"
+
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/api/meta"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/apimachinery/pkg/util/validation/field"
+	"k8s.io/apiserver/pkg/authentication/user"
+	genericapirequest "k8s.io/apiserver/pkg/endpoints/request"
+	"k8s.io/apiserver/pkg/registry/rest"
+
+	"github.com/stagegate/stagegate/pkg/apis/placement"
+	"github.com/stagegate/stagegate/pkg/registry/store"
+)
+
+// StatusREST serves the status of approval requests such that it is no way around the subresources approve and reject: a write that
+// sets the condition Approved is a decision like theirs, needs their permission and is recorded in the same way.
+type StatusREST struct {
+	*store.StatusREST
+	gate *gate
+}
+
+var (
+	_ rest.Storage             = &StatusREST{}
+	_ rest.Patcher             = &StatusREST{}
+	_ rest.TableConvertor      = &StatusREST{}
+	_ rest.ResetFieldsStrategy = &StatusREST{}
+)
+
+// Update changes the status of an approval request. What a client leaves out of the protected parts stays: a merge patch replaces the
+// whole list of conditions, and older clients do not know of decisions.
+func (r *StatusREST) Update(ctx context.Context, name string, objInfo rest.UpdatedObjectInfo, createValidation rest.ValidateObjectFunc, updateValidation rest.ValidateObjectUpdateFunc, forceAllowCreate bool, options *metav1.UpdateOptions) (runtime.Object, bool, error) {
+	decided := false
+	guarded := rest.WrapUpdatedObjectInfo(objInfo, func(ctx context.Context, obj, old runtime.Object) (runtime.Object, error) {
+		request, stored := obj.(placement.ApprovalRequestObject), old.(placement.ApprovalRequestObject)
+		var err error
+		decided, err = r.gate.guard(ctx, request, stored)
+		return request, err
+	})
+	result, created, err := r.StatusREST.Update(ctx, name, guarded, createValidation, updateValidation, forceAllowCreate, options)
+	if err == nil && decided {
+		annotateDecision(ctx, options.DryRun)
+	}
+	return result, created, err
+}
+
+// guard restores what is protected in the status that a client wants to write, and reports whether the write is a decision. The
+// client's metadata is not looked at.
+func (g *gate) guard(ctx context.Context, request, stored placement.ApprovalRequestObject) (bool, error) {
+	status, storedStatus := request.RequestStatus(), stored.RequestStatus().DeepCopy()
+	status.Decisions = storedStatus.Decisions
+	if err := g.guardAccepted(ctx, status, storedStatus, stored.GetName()); err != nil {
+		return false, err
+	}
+
+	wanted := meta.FindStatusCondition(status.Conditions, placement.RequestApproved)
+	was := meta.FindStatusCondition(storedStatus.Conditions, placement.RequestApproved)
+	if wanted == nil || was != nil && says(wanted, was) {
+		restore(status, was)
+		return false, nil
+	}
+	decision, err := g.statedDecision(wanted, stored.GetName())
+	if err != nil {
+		return false, err
+	}
+	subject := stored.DeepCopyObject().(placement.ApprovalRequestObject)
+	decided, err := g.decide(ctx, subject, statement{decision: decision, reason: wanted.Reason, message: wanted.Message, comment: wanted.Message})
+	if err != nil {
+		return false, err
+	}
+	result := subject.RequestStatus()
+	status.Decisions = result.Decisions
+	restore(status, meta.FindStatusCondition(result.Conditions, placement.RequestApproved))
+	return decided, nil
+}
+
+// guardAccepted leaves the condition ApprovalAccepted to the loops, which the server knows by their group.
+func (g *gate) guardAccepted(ctx context.Context, status, storedStatus *placement.ApprovalRequestStatus, name string) error {
+	wanted := meta.FindStatusCondition(status.Conditions, placement.RequestApprovalAccepted)
+	was := meta.FindStatusCondition(storedStatus.Conditions, placement.RequestApprovalAccepted)
+	if wanted == nil || was != nil && says(wanted, was) {
+		restore(status, was)
+		return nil
+	}
+	if writer, ok := genericapirequest.UserFrom(ctx); ok && slices.Contains(writer.GetGroups(), user.SystemPrivilegedGroup) {
+		return nil
+	}
+	return apierrors.NewForbidden(g.resource, name, errors.New("the condition ApprovalAccepted is set by the server, once the run has acted on the approval"))
+}
+
+// statedDecision reads a condition Approved. Unknown would be neither an approval nor a rejection, and is refused.
+func (g *gate) statedDecision(approved *metav1.Condition, name string) (placement.DecisionType, error) {
+	switch approved.Status {
+	case metav1.ConditionTrue:
+		return placement.DecisionApproved, nil
+	case metav1.ConditionFalse:
+		return placement.DecisionRejected, nil
+	}
+	return "", apierrors.NewInvalid(schema.GroupKind{Group: g.resource.Group, Kind: g.resource.Resource}, name, field.ErrorList{
+		field.NotSupported(field.NewPath("status", "conditions").Key(placement.RequestApproved).Child("status"), approved.Status,
+			[]metav1.ConditionStatus{metav1.ConditionFalse, metav1.ConditionTrue}),
+	})
+}
+
+// restore puts a stored condition back, if there is one.
+func restore(status *placement.ApprovalRequestStatus, condition *metav1.Condition) {
+	if condition != nil {
+		put(&status.Conditions, *condition)
+	}
+}
+
+// says compares what two conditions state. When that was, and of which generation, is the server's to write.
+func says(a, b *metav1.Condition) bool {
+	return a.Status == b.Status && a.Reason == b.Reason && a.Message == b.Message
+}

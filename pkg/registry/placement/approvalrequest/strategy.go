@@ -1,0 +1,37 @@
+// Copyright The Stagegate Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package approvalrequest
+
+import (
+	"github.com/stagegate/stagegate/pkg/apis/placement"
+	"github.com/stagegate/stagegate/pkg/apis/placement/validation"
+	registry "github.com/stagegate/stagegate/pkg/registry/placement"
+	"github.com/stagegate/stagegate/pkg/registry/store"
+)
+
+// Resources are the kinds of the family in both scopes.
+func Resources() []store.Resource {
+	return []store.Resource{
+		store.NewResource[placement.ClusterApprovalRequest, placement.ClusterApprovalRequestList](
+			placement.GroupName, registry.ClusterScoped("clusterapprovalrequests", "careq"), family("Update-Run")),
+		store.NewResource[placement.ApprovalRequest, placement.ApprovalRequestList](
+			placement.GroupName, registry.Namespaced("approvalrequests", "areq"), family("Staged-Update-Run")),
+	}
+}
+
+// family differs between the scopes in what the column with the run is called.
+func family(runHeader string) store.Family[placement.ApprovalRequestObject, placement.ApprovalRequestSpec, placement.ApprovalRequestStatus] {
+	return store.Family[placement.ApprovalRequestObject, placement.ApprovalRequestSpec, placement.ApprovalRequestStatus]{
+		Spec:                 placement.ApprovalRequestObject.RequestSpec,
+		Status:               placement.ApprovalRequestObject.RequestStatus,
+		Validate:             validation.ValidateApprovalRequest,
+		ValidateUpdate:       validation.ValidateApprovalRequestUpdate,
+		ValidateStatusUpdate: validation.ValidateApprovalRequestStatusUpdate,
+		Columns:              columns(runHeader),
+		Fields: map[string]func(placement.ApprovalRequestObject) string{
+			"spec.parentStageRollout": targetUpdateRun,
+			"spec.targetStage":        targetStage,
+		},
+	}
+}

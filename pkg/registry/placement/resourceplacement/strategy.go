@@ -1,0 +1,42 @@
+// Copyright The Stagegate Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package resourceplacement
+
+import (
+	"github.com/stagegate/stagegate/pkg/apis/placement"
+	"github.com/stagegate/stagegate/pkg/apis/placement/validation"
+	registry "github.com/stagegate/stagegate/pkg/registry/placement"
+	"github.com/stagegate/stagegate/pkg/registry/store"
+)
+
+// maxNameLength leaves room for what the names of snapshots, bindings and Works add, and lets the name be a label's value.
+const maxNameLength = 63
+
+// Resources are the kinds of the family in both scopes.
+func Resources() []store.Resource {
+	family := store.Family[placement.PlacementObject, placement.PlacementSpec, placement.PlacementStatus]{
+		Spec:                 placement.PlacementObject.PlacementSpec,
+		Status:               placement.PlacementObject.PlacementStatus,
+		Name:                 store.NameLimit{Max: maxNameLength, Message: "the name field cannot have length exceeding 63"},
+		Validate:             validation.ValidatePlacement,
+		ValidateUpdate:       validation.ValidatePlacementUpdate,
+		ValidateStatusUpdate: validation.ValidatePlacementStatusUpdate,
+		Warnings:             warnings,
+		Columns:              columns(),
+	}
+	return []store.Resource{
+		store.NewResource[placement.ClusterResourcePlacement, placement.ClusterResourcePlacementList](
+			placement.GroupName, registry.ClusterScoped("clusterresourceplacements", "crp"), family),
+		store.NewResource[placement.ResourcePlacement, placement.ResourcePlacementList](
+			placement.GroupName, registry.Namespaced("resourceplacements", "rp"), family),
+	}
+}
+
+// warnings names what is accepted for the sake of existing manifests but has no effect yet.
+func warnings(o placement.PlacementObject) []string {
+	if policy := o.PlacementSpec().Policy; policy != nil && policy.PlacementType == placement.PickNPlacementType {
+		return []string{"spec.policy.placementType: PickN is not supported yet, no cluster will be picked"}
+	}
+	return nil
+}

@@ -1,0 +1,44 @@
+// Copyright The Stagegate Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package resourceplacement
+
+import (
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/stagegate/stagegate/pkg/apis/placement"
+)
+
+func TestPickNIsWarnedAbout(t *testing.T) {
+	for _, r := range Resources() {
+		for kind, want := range map[placement.PlacementType]int{placement.PickNPlacementType: 1, placement.PickAllPlacementType: 0} {
+			o := r.New().(placement.PlacementObject)
+			o.PlacementSpec().Policy = &placement.PlacementPolicy{PlacementType: kind}
+			if got := r.Strategy.WarningsOnCreate(t.Context(), o); len(got) != want {
+				t.Errorf("%s with %s: warnings %q, want %d", r.Plural, kind, got, want)
+			}
+		}
+		if got := r.Strategy.WarningsOnCreate(t.Context(), r.New()); len(got) != 0 {
+			t.Errorf("%s without policy: warnings %q", r.Plural, got)
+		}
+	}
+}
+
+func TestNameIsAtMost63Characters(t *testing.T) {
+	const message = "the name field cannot have length exceeding 63"
+	for _, r := range Resources() {
+		for length, want := range map[int]bool{63: false, 64: true} {
+			o := r.New().(placement.PlacementObject)
+			o.SetName(strings.Repeat("a", length))
+			var details []string
+			for _, err := range r.Strategy.Validate(t.Context(), o) {
+				details = append(details, err.Detail)
+			}
+			if got := slices.Contains(details, message); got != want {
+				t.Errorf("%s with a name of %d characters refused for its length: %v, want %v", r.Plural, length, got, want)
+			}
+		}
+	}
+}

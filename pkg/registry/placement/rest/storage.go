@@ -1,0 +1,99 @@
+// Copyright The Stagegate Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package rest
+
+import (
+	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/apiserver/pkg/authorization/authorizer"
+	"k8s.io/apiserver/pkg/registry/generic"
+	"k8s.io/apiserver/pkg/registry/rest"
+	genericapiserver "k8s.io/apiserver/pkg/server"
+	"k8s.io/utils/clock"
+
+	"github.com/stagegate/stagegate/pkg/apis/placement"
+	"github.com/stagegate/stagegate/pkg/registry/placement/approvalrequest"
+	"github.com/stagegate/stagegate/pkg/registry/placement/binding"
+	"github.com/stagegate/stagegate/pkg/registry/placement/envelope"
+	"github.com/stagegate/stagegate/pkg/registry/placement/eviction"
+	"github.com/stagegate/stagegate/pkg/registry/placement/override"
+	"github.com/stagegate/stagegate/pkg/registry/placement/placementstatus"
+	"github.com/stagegate/stagegate/pkg/registry/placement/policysnapshot"
+	"github.com/stagegate/stagegate/pkg/registry/placement/resourceplacement"
+	"github.com/stagegate/stagegate/pkg/registry/placement/resourcesnapshot"
+	"github.com/stagegate/stagegate/pkg/registry/placement/updaterun"
+	"github.com/stagegate/stagegate/pkg/registry/placement/updatestrategy"
+	"github.com/stagegate/stagegate/pkg/registry/placement/work"
+	"github.com/stagegate/stagegate/pkg/registry/store"
+)
+
+// Config is what the resources of the group need of the server.
+type Config struct {
+	// RESTOptions says where and how objects are stored.
+	RESTOptions generic.RESTOptionsGetter
+	// Planner plans runs that a dry run would create. Without it they come back with an empty status.
+	Planner updaterun.Planner
+	// Authorizer is asked whether the user who writes the status of an approval request may approve it.
+	Authorizer authorizer.Authorizer
+	// Clock says when a decision was made.
+	Clock clock.PassiveClock
+}
+
+// NewAPIGroupInfo makes the storages of the group, which all versions share.
+func NewAPIGroupInfo(c Config) (genericapiserver.APIGroupInfo, error) {
+	group := store.NewGroup(placement.GroupName)
+	for _, family := range families(c) {
+		for _, resource := range family.resources {
+			s, err := store.NewStorage(resource, c.RESTOptions)
+			if err != nil {
+				return genericapiserver.APIGroupInfo{}, err
+			}
+			group.Add(resource, family.paths(s))
+		}
+	}
+	return group.Info(), nil
+}
+
+// Resources are the names of all resources of the group.
+func Resources() []schema.GroupResource {
+	var names []schema.GroupResource
+	for _, r := range table() {
+		names = append(names, r.GroupResource())
+	}
+	return names
+}
+
+// family is the resources of a package, and what is served beside their storage.
+type family struct {
+	resources []store.Resource
+	paths     func(*store.Storage) map[string]rest.Storage
+}
+
+func families(c Config) []family {
+	plain := (*store.Storage).Paths
+	return []family{
+		{resourceplacement.Resources(), plain},
+		{placementstatus.Resources(), plain},
+		{resourcesnapshot.Resources(), plain},
+		{policysnapshot.Resources(), plain},
+		{binding.Resources(), plain},
+		{work.Resources(), plain},
+		{override.Resources(), plain},
+		{updaterun.Resources(), func(s *store.Storage) map[string]rest.Storage { return updaterun.Paths(s, c.Planner) }},
+		{updatestrategy.Resources(), plain},
+		{approvalrequest.Resources(), func(s *store.Storage) map[string]rest.Storage {
+			return approvalrequest.Paths(s, c.Authorizer, c.Clock)
+		}},
+		{eviction.Resources(), plain},
+		{envelope.Resources(), plain},
+	}
+}
+
+// table is all resources of the group in one list.
+func table() []store.Resource {
+	var all []store.Resource
+	for _, f := range families(Config{}) {
+		all = append(all, f.resources...)
+	}
+	return all
+}

@@ -1,0 +1,187 @@
+// Copyright The Stagegate Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package rest
+
+import (
+	"strings"
+	"testing"
+	"time"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/stagegate/stagegate/pkg/apis/placement"
+	"github.com/stagegate/stagegate/pkg/registry/store"
+	"github.com/stagegate/stagegate/pkg/registry/store/storetest"
+)
+
+// TestTables shows each kind as kubectl get and kubectl get -o wide print it: without a status first, where blanks stand for what is
+// not known, then with one.
+func TestTables(t *testing.T) {
+	const (
+		placementHeaders = "NAME | GEN | SCHEDULED | SCHEDULED-GEN | AVAILABLE | AVAILABLE-GEN | AGE"
+		placementWide    = "NAME | GEN | TYPE | SCHEDULED | SCHEDULED-GEN | WORK-SYNCHRONIZED | WORK-SYNCHRONIZED-GEN | AVAILABLE | AVAILABLE-GEN | AGE"
+		runHeaders       = "NAME | PLACEMENT | RESOURCE-SNAPSHOT-INDEX | POLICY-SNAPSHOT-INDEX | INITIALIZED | SUCCEEDED | AGE"
+		runWide          = runHeaders + " | PROGRESSING | STAGE | PROGRESS | WAITING-FOR | STRATEGY"
+		bindingHeaders   = "NAME | WORKSYNCHRONIZED | RESOURCESAPPLIED | AGE"
+		bindingWide      = "NAME | WORKSYNCHRONIZED | RESOURCESAPPLIED | RESOURCEAVAILABLE | AGE | CLUSTER | STATE | RESOURCE-SNAPSHOT"
+	)
+	tests := []struct {
+		resources string
+		with      func(store.Object)
+		headers   string
+		row       string
+		wide      string
+		wideRow   string
+	}{
+		{
+			resources: "clusterresourceplacements resourceplacements",
+			headers:   placementHeaders, row: "sample | 1 |  |  |  |  | 90m",
+			wide: placementWide, wideRow: "sample | 1 |  |  |  |  |  |  |  | 90m",
+		},
+		{
+			resources: "clusterresourceplacements resourceplacements",
+			with: func(o store.Object) {
+				p := o.(placement.PlacementObject)
+				p.PlacementSpec().Policy = &placement.PlacementPolicy{PlacementType: placement.PickAllPlacementType}
+				p.PlacementStatus().Conditions = conditions(4,
+					placement.PlacementConditionType(o.GetNamespace(), "Scheduled"), "True",
+					placement.PlacementConditionType(o.GetNamespace(), "WorkSynchronized"), "False",
+					placement.PlacementConditionType(o.GetNamespace(), "Available"), "Unknown")
+			},
+			headers: placementHeaders, row: "sample | 1 | True | 4 | Unknown | 4 | 90m",
+			wide: placementWide, wideRow: "sample | 1 | PickAll | True | 4 | False | 4 | Unknown | 4 | 90m",
+		},
+		{
+			resources: "clusterstagedupdateruns stagedupdateruns",
+			headers:   runHeaders, row: "sample | app |  |  |  |  | 90m",
+			wide: runWide, wideRow: "sample | app |  |  |  |  | 90m |  |  |  |  | s",
+		},
+		{
+			resources: "clusterstagedupdateruns stagedupdateruns",
+			with: func(o store.Object) {
+				r := o.(placement.UpdateRunObject)
+				r.RunSpec().ResourceSnapshotIndex = "1"
+				r.RunStatus().PolicySnapshotIndexUsed = "0"
+				r.RunStatus().Conditions = conditions(1, "Initialized", "True", "Progressing", "False", "Succeeded", "True")
+			},
+			headers: runHeaders, row: "sample | app | 1 | 0 | True | True | 90m",
+			wide: runWide, wideRow: "sample | app | 1 | 0 | True | True | 90m | False |  | 0/0 |  | s",
+		},
+		{
+			resources: "clusterapprovalrequests",
+			headers:   "NAME | UPDATE-RUN | STAGE | APPROVED | APPROVALACCEPTED | AGE", row: "sample | run | canary |  |  | 90m",
+		},
+		{
+			resources: "approvalrequests",
+			with: func(o store.Object) {
+				o.(placement.ApprovalRequestObject).RequestStatus().Conditions = conditions(1, "Approved", "True", "ApprovalAccepted", "True")
+			},
+			headers: "NAME | STAGED-UPDATE-RUN | STAGE | APPROVED | APPROVALACCEPTED | AGE", row: "sample | run | canary | True | True | 90m",
+		},
+		{
+			resources: "clusterstagedupdatestrategies stagedupdatestrategies",
+			headers:   "NAME | AGE", row: "sample | 90m",
+			wide: "NAME | AGE | STAGES", wideRow: "sample | 90m | canary",
+		},
+		{
+			resources: "clusterresourcesnapshots resourcesnapshots",
+			headers:   "NAME | GEN | AGE", row: "sample | 1 | 90m",
+		},
+		{
+			resources: "clusterschedulingpolicysnapshots schedulingpolicysnapshots",
+			with: func(o store.Object) {
+				o.(placement.PolicySnapshotObject).PolicySnapshotStatus().Conditions = conditions(1, "Scheduled", "True")
+			},
+			headers: "NAME | GEN | AGE", row: "sample | 1 | 90m",
+			wide: "NAME | GEN | AGE | SCHEDULED", wideRow: "sample | 1 | 90m | True",
+		},
+		{
+			resources: "clusterresourcebindings resourcebindings",
+			headers:   bindingHeaders, row: "sample |  |  | 90m",
+			wide: bindingWide, wideRow: "sample |  |  |  | 90m | member1 | Scheduled | ",
+		},
+		{
+			resources: "clusterresourcebindings resourcebindings",
+			with: func(o store.Object) {
+				b := o.(placement.BindingObject)
+				b.BindingSpec().ResourceSnapshotName = "app-1-snapshot"
+				b.BindingStatus().Conditions = conditions(1, "WorkSynchronized", "True", "Applied", "False", "Available", "Unknown")
+			},
+			headers: bindingHeaders, row: "sample | True | False | 90m",
+			wide: bindingWide, wideRow: "sample | True | False | Unknown | 90m | member1 | Scheduled | app-1-snapshot",
+		},
+		{
+			resources: "works",
+			with: func(o store.Object) {
+				o.(*placement.Work).Status.Conditions = conditions(1, "Applied", "True", "Available", "False")
+			},
+			headers: "NAME | AGE", row: "sample | 90m",
+			wide: "NAME | AGE | APPLIED | AVAILABLE", wideRow: "sample | 90m | True | False",
+		},
+		{
+			resources: "clusterresourceplacementevictions",
+			with: func(o store.Object) {
+				o.(*placement.ClusterResourcePlacementEviction).Status.Conditions = conditions(1, "Valid", "True", "Executed", "False")
+			},
+			headers: "NAME | VALID | EXECUTED | AGE", row: "sample | True | False | 90m",
+			wide: "NAME | VALID | EXECUTED | AGE | PLACEMENT | CLUSTER", wideRow: "sample | True | False | 90m | app | member1",
+		},
+		{
+			resources: "clusterresourceplacementstatuses",
+			headers:   "NAME | RESOURCE-INDEX | LAST-UPDATED | AGE", row: "sample | 3 | 2027-01-15T08:00:00Z | 90m",
+		},
+		{
+			resources: "clusterresourceplacementstatuses",
+			with: func(o store.Object) {
+				o.(*placement.ClusterResourcePlacementStatus).LastUpdatedTime = metav1.Time{}
+			},
+			headers: "NAME | RESOURCE-INDEX | LAST-UPDATED | AGE", row: "sample | 3 |  | 90m",
+		},
+		{
+			resources: "appliedworks clusterresourceenvelopes clusterresourceoverrides clusterresourceoverridesnapshots " +
+				"clusterresourceplacementdisruptionbudgets resourceenvelopes resourceoverrides resourceoverridesnapshots",
+			headers: "NAME | AGE", row: "sample | 90m",
+		},
+	}
+
+	printed := map[string]bool{}
+	for _, test := range tests {
+		if test.wide == "" {
+			test.wide, test.wideRow = test.headers, test.row
+		}
+		for plural := range strings.FieldsSeq(test.resources) {
+			printed[plural] = true
+			r := find(t, plural)
+			obj := sample(t, r)
+			obj.SetGeneration(1)
+			obj.SetCreationTimestamp(metav1.NewTime(time.Now().Add(-90*time.Minute - 5*time.Second)))
+			if r.Namespaced {
+				obj.SetNamespace(storetest.Namespace)
+			}
+			if test.with != nil {
+				test.with(obj)
+			}
+			if headers, row := storetest.Print(t, r, obj, false); headers != test.headers || row != test.row {
+				t.Errorf("%s print\n%s\n%s\nwant\n%s\n%s", plural, headers, row, test.headers, test.row)
+			}
+			if headers, row := storetest.Print(t, r, obj, true); headers != test.wide || row != test.wideRow {
+				t.Errorf("%s -o wide print\n%s\n%s\nwant\n%s\n%s", plural, headers, row, test.wide, test.wideRow)
+			}
+		}
+	}
+	for _, r := range table() {
+		if !printed[r.Plural] {
+			t.Errorf("no example of how %s print", r.Plural)
+		}
+	}
+}
+
+// conditions are made from pairs of type and status.
+func conditions(generation int64, pairs ...string) []metav1.Condition {
+	var all []metav1.Condition
+	for i := 0; i < len(pairs); i += 2 {
+		all = append(all, metav1.Condition{Type: pairs[i], Status: metav1.ConditionStatus(pairs[i+1]), ObservedGeneration: generation})
+	}
+	return all
+}

@@ -1,0 +1,47 @@
+// Copyright The Stagegate Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package updaterun
+
+import (
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/stagegate/stagegate/pkg/apis/placement"
+	"github.com/stagegate/stagegate/pkg/registry/store"
+)
+
+type column = store.Column[placement.UpdateRunObject]
+
+func columns() []column {
+	return []column{
+		{Name: "Placement", Description: "Placement whose clusters the run moves.", Text: placementName},
+		{Name: "Resource-Snapshot-Index", Description: "Version of the resources that is rolled out.", Text: resourceSnapshotIndex},
+		{Name: "Policy-Snapshot-Index", Description: "Version of the policy that picked the clusters.", Text: policySnapshotIndex},
+		store.Condition("Initialized", placement.RunInitialized, conditions),
+		store.Condition("Succeeded", placement.RunSucceeded, conditions),
+		store.Age[placement.UpdateRunObject](),
+		store.Condition("Progressing", placement.RunProgressing, conditions).OnlyWide(),
+		{Name: "Stage", Wide: true, Description: "Stage that the run is in.", Text: currentStageName},
+		{Name: "Progress", Wide: true, Description: "Clusters that are done, of all that the run moves.", Text: progress},
+		{Name: "Waiting-For", Wide: true, Description: "Approval requests and timed waits that hold the run up.", Text: waitingFor},
+		{Name: "Strategy", Wide: true, Description: "Strategy that the run follows.", Text: strategyName},
+	}
+}
+
+func placementName(o placement.UpdateRunObject) string { return o.RunSpec().PlacementName }
+
+func strategyName(o placement.UpdateRunObject) string { return o.RunSpec().StagedUpdateStrategyName }
+
+func policySnapshotIndex(o placement.UpdateRunObject) string {
+	return o.RunStatus().PolicySnapshotIndexUsed
+}
+
+// resourceSnapshotIndex is the index used, and as long as that is not known the one asked for.
+func resourceSnapshotIndex(o placement.UpdateRunObject) string {
+	if used := o.RunStatus().ResourceSnapshotIndexUsed; used != "" {
+		return used
+	}
+	return o.RunSpec().ResourceSnapshotIndex
+}
+
+func conditions(o placement.UpdateRunObject) []metav1.Condition { return o.RunStatus().Conditions }

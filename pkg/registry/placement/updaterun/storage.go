@@ -1,0 +1,74 @@
+// Copyright The Stagegate Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package updaterun
+
+import (
+	"context"
+	"slices"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apiserver/pkg/registry/rest"
+	"k8s.io/apiserver/pkg/warning"
+
+	"github.com/stagegate/stagegate/pkg/apis/placement"
+	"github.com/stagegate/stagegate/pkg/registry/store"
+)
+
+// REST serves runs and plans those that a dry run would create.
+type REST struct {
+	*store.REST
+
+	planner Planner
+}
+
+var (
+	_ rest.StandardStorage     = &REST{}
+	_ rest.ResetFieldsStrategy = &REST{}
+	_ rest.ShortNamesProvider  = &REST{}
+	_ rest.CategoriesProvider  = &REST{}
+)
+
+// Paths are the storages of a resource of this package. Without a planner, a dry run answers with an empty status.
+func Paths(s *store.Storage, planner Planner) map[string]rest.Storage {
+	paths := s.Paths()
+	if planner != nil {
+		paths[""] = &REST{REST: s.REST, planner: planner}
+	}
+	return paths
+}
+
+// Create implements rest.Creater.
+func (r *REST) Create(ctx context.Context, obj runtime.Object, validate rest.ValidateObjectFunc, options *metav1.CreateOptions) (runtime.Object, error) {
+	out, err := r.REST.Create(ctx, obj, validate, options)
+	if err != nil || !isDryRun(options.DryRun) {
+		return out, err
+	}
+	return r.plan(ctx, out)
+}
+
+// Update implements rest.Updater. Server-side apply creates through it.
+func (r *REST) Update(ctx context.Context, name string, objInfo rest.UpdatedObjectInfo, createValidation rest.ValidateObjectFunc, updateValidation rest.ValidateObjectUpdateFunc, forceAllowCreate bool, options *metav1.UpdateOptions) (runtime.Object, bool, error) {
+	out, created, err := r.REST.Update(ctx, name, objInfo, createValidation, updateValidation, forceAllowCreate, options)
+	if err != nil || !created || !isDryRun(options.DryRun) {
+		return out, created, err
+	}
+	out, err = r.plan(ctx, out)
+	return out, created, err
+}
+
+func (r *REST) plan(ctx context.Context, obj runtime.Object) (runtime.Object, error) {
+	run := obj.(placement.UpdateRunObject)
+	status, warnings, err := r.planner.Plan(ctx, run)
+	if err != nil {
+		return nil, err
+	}
+	for _, w := range warnings {
+		warning.AddWarning(ctx, "", w)
+	}
+	*run.RunStatus() = *status
+	return run, nil
+}
+
+func isDryRun(dryRun []string) bool { return slices.Contains(dryRun, metav1.DryRunAll) }

@@ -1,0 +1,168 @@
+// Copyright The Stagegate Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package updaterun
+
+import (
+	"context"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apiserver/pkg/registry/rest"
+	"k8s.io/apiserver/pkg/warning"
+
+	"github.com/stagegate/stagegate/pkg/apis/placement"
+	"github.com/stagegate/stagegate/pkg/registry/store"
+	"github.com/stagegate/stagegate/pkg/registry/store/storetest"
+)
+
+// fakePlanner puts every run on one stage.
+type fakePlanner struct{ err error }
+
+func (p *fakePlanner) Plan(_ context.Context, run placement.UpdateRunObject) (*placement.UpdateRunStatus, []string, error) {
+	if p.err != nil {
+		return nil, nil, p.err
+	}
+	return plan(run.RunSpec().PlacementName), []string{"stage empty matches no cluster"}, nil
+}
+
+func plan(stage string) *placement.UpdateRunStatus {
+	return &placement.UpdateRunStatus{StagesStatus: []placement.StageUpdatingStatus{{StageName: stage}}}
+}
+
+// warnings collects what a request is warned about.
+type warnings []string
+
+func (w *warnings) AddWarning(_, text string) { *w = append(*w, text) }
+
+func newRun(r store.Resource) placement.UpdateRunObject {
+	run := r.New().(placement.UpdateRunObject)
+	run.SetName("run")
+	*run.RunSpec() = placement.UpdateRunSpec{PlacementName: "app", StagedUpdateStrategyName: "s", State: placement.StateInitialize}
+	return run
+}
+
+// ways are the ways to create a run: as POST does, and as server-side apply does.
+var ways = map[string]func(ctx context.Context, storage rest.StandardStorage, run runtime.Object, dryRun []string) (runtime.Object, error){
+	"create": func(ctx context.Context, storage rest.StandardStorage, run runtime.Object, dryRun []string) (runtime.Object, error) {
+		return storage.Create(ctx, run, rest.ValidateAllObjectFunc, &metav1.CreateOptions{DryRun: dryRun})
+	},
+	"apply": func(ctx context.Context, storage rest.StandardStorage, run runtime.Object, dryRun []string) (runtime.Object, error) {
+		out, created, err := storage.Update(ctx, "run", rest.DefaultUpdatedObjectInfo(run), rest.ValidateAllObjectFunc, rest.ValidateAllObjectUpdateFunc, true, &metav1.UpdateOptions{DryRun: dryRun})
+		if err == nil && !created {
+			return nil, apierrors.NewBadRequest("not created")
+		}
+		return out, err
+	},
+}
+
+func TestDryRunCreateAnswersWithThePlan(t *testing.T) {
+	etcd := storetest.Etcd(t)
+	for _, r := range Resources() {
+		s, err := store.NewStorage(r, etcd)
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(s.REST.Destroy)
+		storage := Paths(s, &fakePlanner{})[""].(rest.StandardStorage)
+		for way, create := range ways {
+			t.Run(r.Plural+"/"+way, func(t *testing.T) {
+				var warned warnings
+				ctx := warning.WithWarningRecorder(storetest.Request(t.Context(), r, "v1", ""), &warned)
+
+				out, err := create(ctx, storage, newRun(r), []string{metav1.DryRunAll})
+				if err != nil {
+					t.Fatal(err)
+				}
+
+				if diff := cmp.Diff(plan("app"), out.(placement.UpdateRunObject).RunStatus()); diff != "" {
+					t.Errorf("status (-want +got):\n%s", diff)
+				}
+				if diff := cmp.Diff(warnings{"stage empty matches no cluster"}, warned); diff != "" {
+					t.Errorf("warnings (-want +got):\n%s", diff)
+				}
+				if _, err := storage.Get(ctx, "run", &metav1.GetOptions{}); !apierrors.IsNotFound(err) {
+					t.Errorf("the dry run left something behind: %v", err)
+				}
+			})
+		}
+	}
+}
+
+func TestOnlyDryRunCreatesArePlanned(t *testing.T) {
+	etcd := storetest.Etcd(t)
+	for _, r := range Resources() {
+		s, err := store.NewStorage(r, etcd)
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(s.REST.Destroy)
+		storage := Paths(s, &fakePlanner{})[""].(rest.StandardStorage)
+		for way, create := range ways {
+			t.Run(r.Plural+"/"+way, func(t *testing.T) {
+				ctx := storetest.Request(t.Context(), r, "v1", "")
+				out, err := create(ctx, storage, newRun(r), nil)
+				if err != nil {
+					t.Fatal(err)
+				}
+				if diff := cmp.Diff(&placement.UpdateRunStatus{}, out.(placement.UpdateRunObject).RunStatus()); diff != "" {
+					t.Errorf("status of a stored run (-want +got):\n%s", diff)
+				}
+
+				start := func(_ context.Context, _, old runtime.Object) (runtime.Object, error) {
+					run := old.DeepCopyObject().(placement.UpdateRunObject)
+					run.RunSpec().State = placement.StateRun
+					return run, nil
+				}
+				out, _, err = storage.Update(ctx, "run", rest.DefaultUpdatedObjectInfo(nil, start), rest.ValidateAllObjectFunc, rest.ValidateAllObjectUpdateFunc, false, &metav1.UpdateOptions{DryRun: []string{metav1.DryRunAll}})
+				if err != nil {
+					t.Fatal(err)
+				}
+				if diff := cmp.Diff(&placement.UpdateRunStatus{}, out.(placement.UpdateRunObject).RunStatus()); diff != "" {
+					t.Errorf("status after a dry-run update (-want +got):\n%s", diff)
+				}
+				if _, _, err := storage.Delete(ctx, "run", rest.ValidateAllObjectFunc, &metav1.DeleteOptions{}); err != nil {
+					t.Fatal(err)
+				}
+			})
+		}
+	}
+}
+
+func TestPlanThatCannotBeMadeIsAnError(t *testing.T) {
+	r := Resources()[0]
+	s, err := store.NewStorage(r, storetest.Etcd(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(s.REST.Destroy)
+	storage := Paths(s, &fakePlanner{err: apierrors.NewServiceUnavailable("not ready")})[""].(rest.StandardStorage)
+	for way, create := range ways {
+		ctx := storetest.Request(t.Context(), r, "v1", "")
+		if _, err := create(ctx, storage, newRun(r), []string{metav1.DryRunAll}); !apierrors.IsServiceUnavailable(err) {
+			t.Errorf("%s answers %v, want service unavailable", way, err)
+		}
+	}
+}
+
+func TestWithoutPlannerADryRunHasNoStatus(t *testing.T) {
+	r := Resources()[0]
+	s, err := store.NewStorage(r, storetest.Etcd(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(s.REST.Destroy)
+	storage := Paths(s, nil)[""].(rest.StandardStorage)
+	for way, create := range ways {
+		out, err := create(storetest.Request(t.Context(), r, "v1", ""), storage, newRun(r), []string{metav1.DryRunAll})
+		if err != nil {
+			t.Fatalf("%s: %v", way, err)
+		}
+		if diff := cmp.Diff(&placement.UpdateRunStatus{}, out.(placement.UpdateRunObject).RunStatus()); diff != "" {
+			t.Errorf("%s (-want +got):\n%s", way, diff)
+		}
+	}
+}

@@ -1,0 +1,103 @@
+// Copyright The Stagegate Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package store
+
+import (
+	"fmt"
+	"strings"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/apiserver/pkg/registry/rest"
+	"k8s.io/apiserver/pkg/storage"
+
+	"github.com/stagegate/stagegate/pkg/apis/scheme"
+)
+
+// Versions are the versions that every kind is served in, the preferred one first.
+var Versions = []string{"v1", "v1beta1"}
+
+// Object is what every kind is.
+type Object interface {
+	metav1.Object
+	runtime.Object
+}
+
+// Names is how users call a resource.
+type Names struct {
+	// Plural is the name in URLs and RBAC rules. The singular is the kind in lower case.
+	Plural string
+	// ShortNames are aliases for kubectl.
+	ShortNames []string
+	// Categories are the groups of resources that kubectl lists it in.
+	Categories []string
+	// Namespaced says whether objects are in a namespace.
+	Namespaced bool
+}
+
+// Resource is one entry of the table of resources: all that NewStorage needs to know of a kind.
+type Resource struct {
+	Names
+	// Group and Kind, with each of Versions, are what the objects call themselves.
+	Group, Kind string
+	// FieldLabels are what field selectors may ask for beyond name and namespace.
+	FieldLabels []string
+
+	// New and NewList make an empty object and an empty list.
+	New, NewList func() runtime.Object
+	// Strategy holds for writes to the objects.
+	Strategy Strategy
+	// StatusStrategy holds for writes to their status, nil where there is none.
+	StatusStrategy StatusStrategy
+	// TableConvertor prints objects and lists.
+	TableConvertor rest.TableConvertor
+	// Attributes says what selectors see of an object, nil for labels, name and namespace only.
+	Attributes storage.AttrFunc
+}
+
+// NewResource is the entry for kind K with list kind L, which behaves as its family says. *K has to implement O; it panics where
+// that is not so, and where the scheme does not know K, since both are mistakes in a table that is written by hand.
+func NewResource[K, L any, PK pointer[K], PL pointer[L], O Object, S, T any](group string, names Names, family Family[O, S, T]) Resource {
+	if _, ok := any(PK(new(K))).(O); !ok {
+		panic(fmt.Sprintf("%T does not belong to the family of %s", PK(nil), names.Plural))
+	}
+	gvks, _, err := scheme.Scheme.ObjectKinds(PK(new(K)))
+	if err != nil {
+		panic(fmt.Sprintf("%s: %v", names.Plural, err))
+	}
+
+	r := Resource{
+		Names:          names,
+		Group:          group,
+		Kind:           gvks[0].Kind,
+		FieldLabels:    family.fieldLabels(),
+		New:            func() runtime.Object { return PK(new(K)) },
+		NewList:        func() runtime.Object { return PL(new(L)) },
+		TableConvertor: tableConvertor[O]{columns: family.Columns},
+	}
+	base := newBase(group, names.Namespaced)
+	r.Strategy = &strategy[O, S, T]{base: base, kind: r.Kind, family: family}
+	if family.Status != nil {
+		r.StatusStrategy = &statusStrategy[O, S, T]{base: base, family: family}
+	}
+	if len(family.Fields) > 0 {
+		r.Attributes = attributes(names.Namespaced, family.Fields)
+	}
+	return r
+}
+
+// GroupResource qualifies the plural with the group.
+func (r Resource) GroupResource() schema.GroupResource {
+	return schema.GroupResource{Group: r.Group, Resource: r.Plural}
+}
+
+// Singular is the name of one object.
+func (r Resource) Singular() string { return strings.ToLower(r.Kind) }
+
+// pointer is the pointer type of a kind.
+type pointer[T any] interface {
+	*T
+	runtime.Object
+}

@@ -1,0 +1,58 @@
+// Copyright The Stagegate Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package store
+
+import (
+	"fmt"
+
+	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/apiserver/pkg/registry/generic"
+	genericregistry "k8s.io/apiserver/pkg/registry/generic/registry"
+	"k8s.io/apiserver/pkg/registry/rest"
+)
+
+// Storage is what is served for a kind.
+type Storage struct {
+	// REST serves the objects.
+	REST *REST
+	// Status serves their status subresource, nil where there is none.
+	Status *StatusREST
+}
+
+// NewStorage makes the storage of a kind. The same storage serves all versions, with one watch on etcd.
+func NewStorage(r Resource, optsGetter generic.RESTOptionsGetter) (*Storage, error) {
+	main := &genericregistry.Store{
+		NewFunc:                   r.New,
+		NewListFunc:               r.NewList,
+		DefaultQualifiedResource:  r.GroupResource(),
+		SingularQualifiedResource: schema.GroupResource{Group: r.Group, Resource: r.Singular()},
+
+		CreateStrategy:      r.Strategy,
+		UpdateStrategy:      r.Strategy,
+		DeleteStrategy:      r.Strategy,
+		ResetFieldsStrategy: r.Strategy,
+		TableConvertor:      r.TableConvertor,
+	}
+	if err := main.CompleteWithOptions(&generic.StoreOptions{RESTOptions: optsGetter, AttrFunc: r.Attributes}); err != nil {
+		return nil, fmt.Errorf("completing the store of %s: %w", r.GroupResource(), err)
+	}
+
+	s := &Storage{REST: &REST{Store: main, shortNames: r.ShortNames, categories: r.Categories}}
+	if r.StatusStrategy != nil {
+		status := *main
+		status.UpdateStrategy = r.StatusStrategy
+		status.ResetFieldsStrategy = r.StatusStrategy
+		s.Status = &StatusREST{Store: &status}
+	}
+	return s, nil
+}
+
+// Paths are the storages by what follows the name of an object in the URL.
+func (s *Storage) Paths() map[string]rest.Storage {
+	paths := map[string]rest.Storage{"": s.REST}
+	if s.Status != nil {
+		paths["status"] = s.Status
+	}
+	return paths
+}

@@ -1,0 +1,43 @@
+// Copyright The Stagegate Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package storetest
+
+import (
+	"testing"
+
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/apiserver/pkg/registry/generic"
+	"k8s.io/apiserver/pkg/storage/etcd3/testserver"
+	"k8s.io/apiserver/pkg/storage/storagebackend"
+
+	"github.com/stagegate/stagegate/pkg/apis/scheme"
+)
+
+// StorageVersion is the version that objects are stored in.
+const StorageVersion = "v1beta1"
+
+// Etcd starts an etcd that ends with the test, and stores every resource in it without a cache.
+func Etcd(t testing.TB) generic.RESTOptionsGetter {
+	t.Helper()
+	return &getter{endpoints: testserver.RunEtcd(t, nil).Endpoints()}
+}
+
+type getter struct {
+	endpoints []string
+}
+
+// GetRESTOptions implements generic.RESTOptionsGetter.
+func (g *getter) GetRESTOptions(resource schema.GroupResource, _ runtime.Object) (generic.RESTOptions, error) {
+	codec := scheme.Codecs.LegacyCodec(schema.GroupVersion{Group: resource.Group, Version: StorageVersion})
+	config := storagebackend.NewDefaultConfig("/registry", codec)
+	config.Transport.ServerList = g.endpoints
+	return generic.RESTOptions{
+		StorageConfig:           config.ForResource(resource),
+		Decorator:               generic.UndecoratedStorage,
+		EnableGarbageCollection: true,
+		DeleteCollectionWorkers: 1,
+		ResourcePrefix:          resource.Group + "/" + resource.Resource,
+	}, nil
+}

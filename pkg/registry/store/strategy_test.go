@@ -1,0 +1,256 @@
+// Copyright The Stagegate Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package store_test
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	apiextensionsv1 "k8s.io/apiextensions-apiserver/pkg/apis/apiextensions/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime"
+	"sigs.k8s.io/structured-merge-diff/v6/fieldpath"
+
+	"github.com/stagegate/stagegate/pkg/apis/placement"
+	"github.com/stagegate/stagegate/pkg/registry/placement/envelope"
+	"github.com/stagegate/stagegate/pkg/registry/placement/override"
+	"github.com/stagegate/stagegate/pkg/registry/placement/updaterun"
+	"github.com/stagegate/stagegate/pkg/registry/placement/updatestrategy"
+	"github.com/stagegate/stagegate/pkg/registry/store"
+)
+
+// bothScopes runs a test for each of two resources with a fresh run of its kind.
+func bothScopes(t *testing.T, test func(t *testing.T, r store.Resource, run placement.UpdateRunObject)) {
+	for _, r := range updaterun.Resources() {
+		t.Run(r.Plural, func(t *testing.T) {
+			run := r.New().(placement.UpdateRunObject)
+			run.SetName("run")
+			run.RunSpec().PlacementName = "app"
+			run.RunSpec().State = placement.StateInitialize
+			test(t, r, run)
+		})
+	}
+}
+
+func TestCreateStartsAtGenerationOneWithoutStatus(t *testing.T) {
+	bothScopes(t, func(t *testing.T, r store.Resource, run placement.UpdateRunObject) {
+		run.SetGeneration(7)
+		run.RunStatus().ResourceSnapshotIndexUsed = "3"
+
+		r.Strategy.PrepareForCreate(t.Context(), run)
+
+		if got := run.GetGeneration(); got != 1 {
+			t.Errorf("generation is %d, want 1", got)
+		}
+		if diff := cmp.Diff(&placement.UpdateRunStatus{}, run.RunStatus()); diff != "" {
+			t.Errorf("the client's status was kept (-want +got):\n%s", diff)
+		}
+	})
+}
+
+func TestUpdateKeepsStatusAndCountsSpecChanges(t *testing.T) {
+	tests := []struct {
+		name           string
+		change         func(run placement.UpdateRunObject)
+		wantGeneration int64
+	}{
+		{"nothing", func(placement.UpdateRunObject) {}, 4},
+		{"spec", func(run placement.UpdateRunObject) { run.RunSpec().State = placement.StateRun }, 5},
+		{"labels", func(run placement.UpdateRunObject) { run.SetLabels(map[string]string{"a": "b"}) }, 4},
+		{"finalizers", func(run placement.UpdateRunObject) { run.SetFinalizers([]string{"a/b"}) }, 4},
+		{"status", func(run placement.UpdateRunObject) { run.RunStatus().ResourceSnapshotIndexUsed = "9" }, 4},
+		{"generation", func(run placement.UpdateRunObject) { run.SetGeneration(99) }, 4},
+	}
+	bothScopes(t, func(t *testing.T, r store.Resource, stored placement.UpdateRunObject) {
+		stored.SetGeneration(4)
+		stored.RunStatus().ResourceSnapshotIndexUsed = "3"
+		for _, test := range tests {
+			t.Run(test.name, func(t *testing.T) {
+				run := stored.DeepCopyObject().(placement.UpdateRunObject)
+				test.change(run)
+
+				r.Strategy.PrepareForUpdate(t.Context(), run, stored)
+
+				if got := run.GetGeneration(); got != test.wantGeneration {
+					t.Errorf("generation is %d, want %d", got, test.wantGeneration)
+				}
+				if diff := cmp.Diff(stored.RunStatus(), run.RunStatus()); diff != "" {
+					t.Errorf("the status changed (-want +got):\n%s", diff)
+				}
+			})
+		}
+	})
+}
+
+func TestStatusUpdateChangesNothingElse(t *testing.T) {
+	bothScopes(t, func(t *testing.T, r store.Resource, stored placement.UpdateRunObject) {
+		stored.SetGeneration(4)
+		stored.SetLabels(map[string]string{"a": "b"})
+		run := stored.DeepCopyObject().(placement.UpdateRunObject)
+		run.SetGeneration(9)
+		run.SetLabels(nil)
+		run.SetFinalizers([]string{"a/b"})
+		run.RunSpec().State = placement.StateStop
+		run.RunStatus().ResourceSnapshotIndexUsed = "3"
+
+		r.StatusStrategy.PrepareForUpdate(t.Context(), run, stored)
+
+		want := stored.DeepCopyObject().(placement.UpdateRunObject)
+		want.RunStatus().ResourceSnapshotIndexUsed = "3"
+		if diff := cmp.Diff(want, run); diff != "" {
+			t.Errorf("more than the status changed (-want +got):\n%s", diff)
+		}
+	})
+}
+
+func TestKindsWithoutStatusCountEveryChangeOutsideMetadata(t *testing.T) {
+	raw := func(s string) map[string]runtime.RawExtension {
+		return map[string]runtime.RawExtension{"a": {Raw: []byte(s)}}
+	}
+	tests := []struct {
+		name           string
+		data           map[string]runtime.RawExtension
+		wantGeneration int64
+	}{
+		{"same bytes", raw(`{"a":1,"b":12345678901234567890}`), 2},
+		{"other order of keys", raw(`{"b": 12345678901234567890, "a": 1}`), 2},
+		{"other number", raw(`{"a":1,"b":12345678901234567891}`), 3},
+		{"not JSON", raw(`{`), 3},
+		{"another entry", map[string]runtime.RawExtension{"b": {Raw: []byte(`{}`)}}, 3},
+	}
+	r := envelope.Resources()[0]
+	if r.StatusStrategy != nil {
+		t.Fatalf("%s have a status", r.Plural)
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			stored := &placement.ClusterResourceEnvelope{ObjectMeta: metav1.ObjectMeta{Name: "e", Generation: 2}, Data: raw(`{"a":1,"b":12345678901234567890}`)}
+			changed := &placement.ClusterResourceEnvelope{ObjectMeta: metav1.ObjectMeta{Name: "e"}, Data: test.data}
+
+			r.Strategy.PrepareForUpdate(t.Context(), changed, stored)
+
+			if changed.Generation != test.wantGeneration {
+				t.Errorf("generation is %d, want %d", changed.Generation, test.wantGeneration)
+			}
+		})
+	}
+}
+
+func TestGenerationIgnoresTheOrderOfKeysInPatches(t *testing.T) {
+	object := func(value string) *placement.ResourceOverride {
+		return &placement.ResourceOverride{ObjectMeta: metav1.ObjectMeta{Generation: 1}, Spec: placement.ResourceOverrideSpec{
+			Policy: &placement.OverridePolicy{OverrideRules: []placement.OverrideRule{{
+				JSONPatchOverrides: []placement.JSONPatchOverride{{Value: apiextensionsv1.JSON{Raw: []byte(value)}}},
+			}}},
+		}}
+	}
+	r := override.Resources()[1]
+	for value, want := range map[string]int64{`{"b":2,"a":1}`: 1, `{"a":1,"b":3}`: 2} {
+		changed := object(value)
+		r.Strategy.PrepareForUpdate(t.Context(), changed, object(`{"a":1,"b":2}`))
+		if changed.Generation != want {
+			t.Errorf("with %s generation is %d, want %d", value, changed.Generation, want)
+		}
+	}
+}
+
+func TestResetFieldsCoverEveryVersion(t *testing.T) {
+	set := func(paths ...string) map[fieldpath.APIVersion]*fieldpath.Set {
+		s := fieldpath.NewSet()
+		for _, p := range paths {
+			s.Insert(fieldpath.MakePathOrDie(p))
+		}
+		return map[fieldpath.APIVersion]*fieldpath.Set{
+			"placement.kubernetes-fleet.io/v1":      s,
+			"placement.kubernetes-fleet.io/v1beta1": s,
+		}
+	}
+	same := cmp.Comparer(func(a, b *fieldpath.Set) bool { return a.Equals(b) })
+	for _, r := range updaterun.Resources() {
+		if diff := cmp.Diff(set("status"), r.Strategy.GetResetFields(), same); diff != "" {
+			t.Errorf("%s (-want +got):\n%s", r.Plural, diff)
+		}
+		if diff := cmp.Diff(set("metadata", "spec"), r.StatusStrategy.GetResetFields(), same); diff != "" {
+			t.Errorf("status of %s (-want +got):\n%s", r.Plural, diff)
+		}
+	}
+	for _, r := range updatestrategy.Resources() {
+		if got := r.Strategy.GetResetFields(); got != nil {
+			t.Errorf("%s have no status to reset, got %v", r.Plural, got)
+		}
+	}
+}
+
+func TestNames(t *testing.T) {
+	tests := []struct {
+		name string
+		want string
+	}{
+		{"run-1.example", ""},
+		{strings.Repeat("a", 63), ""},
+		{strings.Repeat("a", 64), "metadata.name max length is 63"},
+		{"Run", "a lowercase RFC 1123 subdomain must consist of"},
+		{"run_1", "a lowercase RFC 1123 subdomain must consist of"},
+	}
+	bothScopes(t, func(t *testing.T, r store.Resource, run placement.UpdateRunObject) {
+		for _, test := range tests {
+			run.SetName(test.name)
+			var got []string
+			for _, err := range r.Strategy.Validate(t.Context(), run) {
+				if err.Field == "metadata.name" {
+					got = append(got, err.Detail)
+				}
+			}
+			all := strings.Join(got, "; ")
+			if test.want == "" && all != "" || !strings.Contains(all, test.want) {
+				t.Errorf("name %q: got %q, want %q", test.name, all, test.want)
+			}
+		}
+	})
+}
+
+func TestPutNeedsAnExistingObjectAndItsResourceVersion(t *testing.T) {
+	bothScopes(t, func(t *testing.T, r store.Resource, _ placement.UpdateRunObject) {
+		if r.Strategy.AllowCreateOnUpdate(t.Context()) || r.Strategy.AllowUnconditionalUpdate(t.Context()) {
+			t.Error("a PUT may create or overwrite blindly")
+		}
+		if r.StatusStrategy.AllowCreateOnUpdate(t.Context()) || r.StatusStrategy.AllowUnconditionalUpdate(t.Context()) {
+			t.Error("a PUT of the status may create or overwrite blindly")
+		}
+		if r.Strategy.NamespaceScoped() != r.Namespaced {
+			t.Errorf("NamespaceScoped is %v", r.Strategy.NamespaceScoped())
+		}
+	})
+}
+
+func TestCreatingAKindThatNothingActsOnIsWarnedAbout(t *testing.T) {
+	want := []string{"ClusterResourceOverride is stored but has no effect: nothing acts on this kind yet"}
+	r := override.Resources()[0]
+	if diff := cmp.Diff(want, r.Strategy.WarningsOnCreate(t.Context(), r.New())); diff != "" {
+		t.Errorf("on create (-want +got):\n%s", diff)
+	}
+	if got := r.Strategy.WarningsOnUpdate(t.Context(), r.New(), r.New()); len(got) > 0 {
+		t.Errorf("on update: %q", got)
+	}
+}
+
+func TestUpdateWarnsOnlyWhenTheSpecChanged(t *testing.T) {
+	for _, r := range updatestrategy.Resources() {
+		t.Run(r.Plural, func(t *testing.T) {
+			object := func(generation int64) placement.UpdateStrategyObject {
+				o := r.New().(placement.UpdateStrategyObject)
+				o.SetGeneration(generation)
+				o.StrategySpec().Stages = []placement.StageConfig{{Name: "canary"}}
+				return o
+			}
+			if got := r.Strategy.WarningsOnUpdate(t.Context(), object(2), object(2)); len(got) > 0 {
+				t.Errorf("metadata only: %q", got)
+			}
+			if got := r.Strategy.WarningsOnUpdate(t.Context(), object(2), object(1)); len(got) != 1 {
+				t.Errorf("spec changed: %q, want one warning", got)
+			}
+		})
+	}
+}
