@@ -1,0 +1,44 @@
+// Copyright The Stagegate Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package initializer
+
+import (
+	"k8s.io/apiserver/pkg/admission"
+
+	"github.com/stagegate/stagegate/pkg/generated/clientset/versioned"
+	"github.com/stagegate/stagegate/pkg/generated/informers/externalversions"
+)
+
+// WantsFleetInformers is a plugin that reads the fleet's API from caches. It asks the factory for its informers when it is given
+// one; whoever made the factory starts it.
+type WantsFleetInformers interface {
+	SetFleetInformers(externalversions.SharedInformerFactory)
+	admission.InitializationValidator
+}
+
+// WantsFleetClient is a plugin that asks the fleet's API itself, where a cache that lags would make it wrong somebody.
+type WantsFleetClient interface {
+	SetFleetClient(versioned.Interface)
+	admission.InitializationValidator
+}
+
+// New makes an initializer that hands out the client and the informers.
+func New(client versioned.Interface, informers externalversions.SharedInformerFactory) admission.PluginInitializer {
+	return &initializer{client: client, informers: informers}
+}
+
+type initializer struct {
+	client    versioned.Interface
+	informers externalversions.SharedInformerFactory
+}
+
+// Initialize implements admission.PluginInitializer.
+func (i *initializer) Initialize(plugin admission.Interface) {
+	if wants, ok := plugin.(WantsFleetClient); ok {
+		wants.SetFleetClient(i.client)
+	}
+	if wants, ok := plugin.(WantsFleetInformers); ok {
+		wants.SetFleetInformers(i.informers)
+	}
+}

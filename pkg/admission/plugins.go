@@ -1,0 +1,34 @@
+// Copyright The Stagegate Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package admission
+
+import (
+	"slices"
+
+	"k8s.io/apiserver/pkg/admission/plugin/namespace/lifecycle"
+	mutatingadmissionpolicy "k8s.io/apiserver/pkg/admission/plugin/policy/mutating"
+	validatingadmissionpolicy "k8s.io/apiserver/pkg/admission/plugin/policy/validating"
+	mutatingwebhook "k8s.io/apiserver/pkg/admission/plugin/webhook/mutating"
+	validatingwebhook "k8s.io/apiserver/pkg/admission/plugin/webhook/validating"
+	genericoptions "k8s.io/apiserver/pkg/server/options"
+
+	"github.com/stagegate/stagegate/pkg/admission/stagedupdatestrategyvalidation"
+)
+
+// Plugins are the names of all admission plugins, in the order in which they run. The hub does not run admission for what it
+// proxies, so policies and webhooks for our groups run here, after our own plugins.
+var Plugins = []string{
+	lifecycle.PluginName,
+	stagedupdatestrategyvalidation.PluginName,
+	mutatingadmissionpolicy.PluginName,
+	mutatingwebhook.PluginName,
+	validatingadmissionpolicy.PluginName,
+	validatingwebhook.PluginName,
+}
+
+// Configure registers our plugins beside those of every API server and sets the order of all. Flags bound afterwards know them.
+func Configure(options *genericoptions.AdmissionOptions) {
+	stagedupdatestrategyvalidation.Register(options.Plugins)
+	options.RecommendedPluginOrder = slices.Clone(Plugins)
+}

@@ -1,0 +1,366 @@
+// Copyright The Stagegate Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package stagedupdatestrategyvalidation
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/apiserver/pkg/admission"
+	"k8s.io/apiserver/pkg/authentication/user"
+	"k8s.io/apiserver/pkg/warning"
+	clienttesting "k8s.io/client-go/testing"
+	"k8s.io/utils/ptr"
+
+	"github.com/stagegate/stagegate/pkg/admission/initializer"
+	clusterv1beta1 "github.com/stagegate/stagegate/pkg/apis/cluster/v1beta1"
+	"github.com/stagegate/stagegate/pkg/apis/placement"
+	"github.com/stagegate/stagegate/pkg/apis/placement/v1beta1"
+	"github.com/stagegate/stagegate/pkg/generated/clientset/versioned/fake"
+	"github.com/stagegate/stagegate/pkg/generated/informers/externalversions"
+)
+
+// warnings records what a client would be told.
+type warnings struct {
+	lock sync.Mutex
+	text []string
+}
+
+func (w *warnings) AddWarning(_, text string) {
+	w.lock.Lock()
+	defer w.lock.Unlock()
+	w.text = append(w.text, text)
+}
+
+// newPlugin makes an initialised plugin whose caches hold the objects.
+func newPlugin(t *testing.T, objects ...runtime.Object) (*Plugin, *fake.Clientset) {
+	t.Helper()
+	client := fake.NewClientset(objects...)
+	informers := externalversions.NewSharedInformerFactory(client, 0)
+	plugin := New()
+	initializer.New(client, informers).Initialize(plugin)
+	if err := plugin.ValidateInitialization(); err != nil {
+		t.Fatalf("initialising the plugin: %v", err)
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	informers.StartWithContext(ctx)
+	t.Cleanup(func() { cancel(); informers.Shutdown() })
+	informers.WaitForCacheSyncWithContext(ctx)
+	return plugin, client
+}
+
+func attributes(resource string, object, old placementObject, operation admission.Operation, subresource string) admission.Attributes {
+	meta := object
+	if meta == nil {
+		meta = old
+	}
+	var newObject, oldObject runtime.Object
+	if object != nil {
+		newObject = object
+	}
+	if old != nil {
+		oldObject = old
+	}
+	return admission.NewAttributesRecord(newObject, oldObject, schema.GroupVersionKind{}, meta.GetNamespace(), meta.GetName(),
+		schema.GroupVersionResource{Group: placement.GroupName, Version: "v1", Resource: resource}, subresource, operation, nil, false, &user.DefaultInfo{})
+}
+
+type placementObject interface {
+	metav1.Object
+	runtime.Object
+}
+
+// validate answers the warnings and the refusal.
+func validate(plugin *Plugin, a admission.Attributes) ([]string, error) {
+	recorder := &warnings{}
+	err := plugin.Validate(warning.WithWarningRecorder(context.Background(), recorder), a, nil)
+	return recorder.text, err
+}
+
+// scopes makes the kinds of either scope.
+var scopes = []struct {
+	name, namespace, placementKind, strategyKind string
+	strategy                                     func(metav1.ObjectMeta, placement.UpdateStrategySpec) placementObject
+	run                                          func(metav1.ObjectMeta, placement.UpdateRunSpec) placementObject
+	storedPlacement                              func(metav1.ObjectMeta, v1beta1.PlacementSpec) runtime.Object
+	storedStrategy                               func(metav1.ObjectMeta) runtime.Object
+	storedRun                                    func(metav1.ObjectMeta, v1beta1.UpdateRunSpec, ...metav1.Condition) runtime.Object
+}{
+	{
+		name: "cluster-scoped", placementKind: "ClusterResourcePlacement", strategyKind: "ClusterStagedUpdateStrategy",
+		strategy: func(meta metav1.ObjectMeta, spec placement.UpdateStrategySpec) placementObject {
+			return &placement.ClusterStagedUpdateStrategy{ObjectMeta: meta, Spec: spec}
+		},
+		run: func(meta metav1.ObjectMeta, spec placement.UpdateRunSpec) placementObject {
+			return &placement.ClusterStagedUpdateRun{ObjectMeta: meta, Spec: spec}
+		},
+		storedPlacement: func(meta metav1.ObjectMeta, spec v1beta1.PlacementSpec) runtime.Object {
+			return &v1beta1.ClusterResourcePlacement{ObjectMeta: meta, Spec: spec}
+		},
+		storedStrategy: func(meta metav1.ObjectMeta) runtime.Object {
+			return &v1beta1.ClusterStagedUpdateStrategy{ObjectMeta: meta}
+		},
+		storedRun: func(meta metav1.ObjectMeta, spec v1beta1.UpdateRunSpec, conditions ...metav1.Condition) runtime.Object {
+			return &v1beta1.ClusterStagedUpdateRun{ObjectMeta: meta, Spec: spec, Status: v1beta1.UpdateRunStatus{Conditions: conditions}}
+		},
+	},
+	{
+		name: "namespaced", namespace: "test-namespace", placementKind: "ResourcePlacement", strategyKind: "StagedUpdateStrategy",
+		strategy: func(meta metav1.ObjectMeta, spec placement.UpdateStrategySpec) placementObject {
+			return &placement.StagedUpdateStrategy{ObjectMeta: meta, Spec: spec}
+		},
+		run: func(meta metav1.ObjectMeta, spec placement.UpdateRunSpec) placementObject {
+			return &placement.StagedUpdateRun{ObjectMeta: meta, Spec: spec}
+		},
+		storedPlacement: func(meta metav1.ObjectMeta, spec v1beta1.PlacementSpec) runtime.Object {
+			return &v1beta1.ResourcePlacement{ObjectMeta: meta, Spec: spec}
+		},
+		storedStrategy: func(meta metav1.ObjectMeta) runtime.Object {
+			return &v1beta1.StagedUpdateStrategy{ObjectMeta: meta}
+		},
+		storedRun: func(meta metav1.ObjectMeta, spec v1beta1.UpdateRunSpec, conditions ...metav1.Condition) runtime.Object {
+			return &v1beta1.StagedUpdateRun{ObjectMeta: meta, Spec: spec, Status: v1beta1.UpdateRunStatus{Conditions: conditions}}
+		},
+	},
+}
+
+func member(name string, labels ...string) runtime.Object {
+	cluster := &clusterv1beta1.MemberCluster{ObjectMeta: metav1.ObjectMeta{Name: name, Labels: map[string]string{}}}
+	for _, label := range labels {
+		key, value, _ := strings.Cut(label, "=")
+		cluster.Labels[key] = value
+	}
+	return cluster
+}
+
+func selects(name, label string) placement.StageConfig {
+	key, value, _ := strings.Cut(label, "=")
+	return placement.StageConfig{Name: name, LabelSelector: &metav1.LabelSelector{MatchLabels: map[string]string{key: value}}}
+}
+
+func sortedBy(stage placement.StageConfig, key string) placement.StageConfig {
+	stage.SortingLabelKey = ptr.To(key)
+	return stage
+}
+
+// tutorial is the fleet and the strategy of the tutorial.
+func tutorial() ([]runtime.Object, []placement.StageConfig) {
+	return []runtime.Object{
+			member("member1", "environment=canary", "order=2"),
+			member("member2", "environment=staging"),
+			member("member3", "environment=canary", "order=1"),
+		}, []placement.StageConfig{
+			selects("staging", "environment=staging"),
+			sortedBy(selects("canary", "environment=canary"), "order"),
+		}
+}
+
+func TestAStrategyIsComparedWithTheFleet(t *testing.T) {
+	fleet, stages := tutorial()
+	leaving := member("leaving").(*clusterv1beta1.MemberCluster)
+	leaving.DeletionTimestamp, leaving.Finalizers = ptr.To(metav1.Now()), []string{"example.com/wait"}
+	var many []runtime.Object
+	for i := range 12 {
+		many = append(many, member(fmt.Sprintf("m%02d", i)))
+	}
+
+	for _, tc := range []struct {
+		name   string
+		fleet  []runtime.Object
+		stages []placement.StageConfig
+		want   []string
+	}{
+		{"the tutorial's fits", fleet, stages, nil},
+		{"a leaving member needs no stage", append(fleet[:3:3], leaving), stages, nil},
+		{"a stage is empty", fleet, append(stages[:2:2], selects("prod", "environment=prod")), []string{
+			"stage prod selects no member cluster",
+		}},
+		{"a stage without a selector is empty", fleet, append(stages[:2:2], placement.StageConfig{Name: "none"}), []string{
+			"stage none selects no member cluster",
+		}},
+		{"stages overlap", fleet, append(stages[:2:2], selects("second", "order=2")), []string{
+			"member cluster member1 is in the stages canary, second at once; a run that moves it cannot be initialised",
+		}},
+		{"a stage selects everything", fleet, append(stages[:2:2], placement.StageConfig{Name: "all", LabelSelector: &metav1.LabelSelector{}}), []string{
+			"member clusters member1, member3 are in the stages canary, all at once; a run that moves them cannot be initialised",
+			"member cluster member2 is in the stages staging, all at once; a run that moves it cannot be initialised",
+		}},
+		{"stages are twins", nil, []placement.StageConfig{selects("one", "a=b"), selects("two", "a=b")}, []string{
+			"the stages one and two have the same label selector, but a cluster can be in one stage only",
+			"stage one selects no member cluster",
+			"stage two selects no member cluster",
+		}},
+		{"a member is in no stage", append(fleet[:3:3], member("member4"), member("member5")), stages, []string{
+			"member clusters member4, member5 are in no stage; a run that moves them cannot be initialised",
+		}},
+		{"a member cannot be sorted", append(fleet[:3:3], member("member4", "environment=canary", "order=first"), member("member5", "environment=canary")), stages, []string{
+			"member clusters member4, member5 are in stage canary without an integer in the label order that it is sorted by",
+		}},
+		{"names are cut short", many, nil, []string{
+			"member clusters m00, m01, m02, m03, m04, m05, m06, m07, m08, m09 and 2 more are in no stage; a run that moves them cannot be initialised",
+		}},
+	} {
+		for _, in := range scopes {
+			t.Run(in.name+"/"+tc.name, func(t *testing.T) {
+				plugin, _ := newPlugin(t, tc.fleet...)
+				meta := metav1.ObjectMeta{Name: "example-strategy", Namespace: in.namespace}
+				strategy := in.strategy(meta, placement.UpdateStrategySpec{Stages: tc.stages})
+				other := in.strategy(meta, placement.UpdateStrategySpec{Stages: []placement.StageConfig{{Name: "other"}}})
+				for operation, old := range map[admission.Operation]placementObject{admission.Create: nil, admission.Update: other} {
+					got, err := validate(plugin, attributes("strategies", strategy, old, operation, ""))
+					if err != nil {
+						t.Fatalf("%s refused: %v", operation, err)
+					}
+					if diff := cmp.Diff(tc.want, got); diff != "" {
+						t.Errorf("warnings on %s, -want +got:\n%s", operation, diff)
+					}
+				}
+			})
+		}
+	}
+}
+
+func TestAStrategyWhoseStagesStayIsLeftAlone(t *testing.T) {
+	for _, in := range scopes {
+		t.Run(in.name, func(t *testing.T) {
+			plugin, _ := newPlugin(t)
+			old := in.strategy(metav1.ObjectMeta{Name: "s", Namespace: in.namespace}, placement.UpdateStrategySpec{Stages: []placement.StageConfig{{Name: "empty"}}})
+			labelled := in.strategy(metav1.ObjectMeta{Name: "s", Namespace: in.namespace, Labels: map[string]string{"a": "b"}}, placement.UpdateStrategySpec{Stages: []placement.StageConfig{{Name: "empty"}}})
+			got, err := validate(plugin, attributes("strategies", labelled, old, admission.Update, ""))
+			if err != nil || len(got) > 0 {
+				t.Errorf("warnings %q, refusal %v", got, err)
+			}
+		})
+	}
+}
+
+func TestARunNeedsAnExternalPlacement(t *testing.T) {
+	for _, in := range scopes {
+		meta := func(name string) metav1.ObjectMeta { return metav1.ObjectMeta{Name: name, Namespace: in.namespace} }
+		external := in.storedPlacement(meta("example-placement"), v1beta1.PlacementSpec{Strategy: v1beta1.RolloutStrategy{Type: v1beta1.ExternalRolloutStrategyType}})
+		rolling := in.storedPlacement(meta("example-placement"), v1beta1.PlacementSpec{Strategy: v1beta1.RolloutStrategy{Type: v1beta1.RollingUpdateRolloutStrategyType}})
+		strategy := in.storedStrategy(meta("example-strategy"))
+		for _, tc := range []struct {
+			name    string
+			objects []runtime.Object
+			want    []string
+			refusal string
+		}{
+			{"all is there", []runtime.Object{external, strategy}, nil, ""},
+			{"no placement", []runtime.Object{strategy}, []string{
+				in.placementKind + ` "example-placement" does not exist yet; the run cannot be initialised without it`,
+			}, ""},
+			{"no strategy", []runtime.Object{external}, []string{
+				in.strategyKind + ` "example-strategy" does not exist yet; the run cannot be initialised without it`,
+			}, ""},
+			{"rolls by itself", []runtime.Object{rolling, strategy}, nil,
+				`runs.placement.kubernetes-fleet.io "example-run" is forbidden: parent placement does not have an external rollout strategy, current strategy: RollingUpdate`},
+		} {
+			t.Run(in.name+"/"+tc.name, func(t *testing.T) {
+				plugin, _ := newPlugin(t, tc.objects...)
+				run := in.run(meta("example-run"), placement.UpdateRunSpec{PlacementName: "example-placement", StagedUpdateStrategyName: "example-strategy"})
+				got, err := validate(plugin, attributes("runs", run, nil, admission.Create, ""))
+				if diff := cmp.Diff(tc.want, got); diff != "" {
+					t.Errorf("warnings, -want +got:\n%s", diff)
+				}
+				if diff := cmp.Diff(tc.refusal, text(err)); diff != "" {
+					t.Errorf("refusal, -want +got:\n%s", diff)
+				}
+			})
+		}
+	}
+}
+
+func TestARunIsNotWrongedByAStaleCache(t *testing.T) {
+	for _, in := range scopes {
+		meta := func(name string) metav1.ObjectMeta { return metav1.ObjectMeta{Name: name, Namespace: in.namespace} }
+		external := in.storedPlacement(meta("example-placement"), v1beta1.PlacementSpec{Strategy: v1beta1.RolloutStrategy{Type: v1beta1.ExternalRolloutStrategyType}})
+		rolling := in.storedPlacement(meta("example-placement"), v1beta1.PlacementSpec{Strategy: v1beta1.RolloutStrategy{Type: v1beta1.RollingUpdateRolloutStrategyType}})
+		for name, cached := range map[string][]runtime.Object{
+			"not created yet": {in.storedStrategy(meta("example-strategy"))},
+			"not changed yet": {in.storedStrategy(meta("example-strategy")), rolling},
+		} {
+			t.Run(in.name+"/"+name, func(t *testing.T) {
+				plugin, client := newPlugin(t, cached...)
+				client.PrependReactor("get", "*", func(action clienttesting.Action) (bool, runtime.Object, error) {
+					return strings.HasSuffix(action.GetResource().Resource, "placements"), external, nil
+				})
+				run := in.run(meta("example-run"), placement.UpdateRunSpec{PlacementName: "example-placement", StagedUpdateStrategyName: "example-strategy"})
+				got, err := validate(plugin, attributes("runs", run, nil, admission.Create, ""))
+				if err != nil || len(got) > 0 {
+					t.Errorf("warnings %q, refusal %v", got, err)
+				}
+			})
+		}
+	}
+}
+
+func TestAStrategyThatIsNeededIsMissed(t *testing.T) {
+	initialized := func(status metav1.ConditionStatus, message string) metav1.Condition {
+		return metav1.Condition{Type: "Initialized", Status: status, Message: message}
+	}
+	for _, in := range scopes {
+		meta := func(name string) metav1.ObjectMeta { return metav1.ObjectMeta{Name: name, Namespace: in.namespace} }
+		spec := v1beta1.UpdateRunSpec{StagedUpdateStrategyName: "example-strategy"}
+		for _, tc := range []struct {
+			name string
+			run  runtime.Object
+			want []string
+		}{
+			{"new", in.storedRun(meta("run"), spec), []string{"the strategy is still needed to initialise: run"}},
+			{"tries again", in.storedRun(meta("run"), spec, initialized("False", "not there; trying again until 12:00:41Z")), []string{"the strategy is still needed to initialise: run"}},
+			{"initialised", in.storedRun(meta("run"), spec, initialized("True", "")), nil},
+			{"given up", in.storedRun(meta("run"), spec, initialized("False", "not there")), nil},
+			{"follows another", in.storedRun(meta("run"), v1beta1.UpdateRunSpec{StagedUpdateStrategyName: "other"}), nil},
+			{"elsewhere", &v1beta1.StagedUpdateRun{ObjectMeta: metav1.ObjectMeta{Name: "run", Namespace: "elsewhere"}, Spec: spec}, nil},
+		} {
+			t.Run(in.name+"/"+tc.name, func(t *testing.T) {
+				plugin, _ := newPlugin(t, tc.run)
+				strategy := in.strategy(meta("example-strategy"), placement.UpdateStrategySpec{})
+				got, err := validate(plugin, attributes("strategies", nil, strategy, admission.Delete, ""))
+				if err != nil {
+					t.Fatalf("refused: %v", err)
+				}
+				if diff := cmp.Diff(tc.want, got); diff != "" {
+					t.Errorf("warnings, -want +got:\n%s", diff)
+				}
+			})
+		}
+	}
+}
+
+func TestWhatIsNotOursIsLeftAlone(t *testing.T) {
+	// Without informers, the plugin could look nothing up.
+	plugin := New()
+	meta := metav1.ObjectMeta{Name: "x"}
+	for name, a := range map[string]admission.Attributes{
+		"a placement":    attributes("clusterresourceplacements", &placement.ClusterResourcePlacement{ObjectMeta: meta}, nil, admission.Create, ""),
+		"a run's status": attributes("clusterstagedupdateruns", &placement.ClusterStagedUpdateRun{ObjectMeta: meta}, nil, admission.Update, "status"),
+		"a run's update": attributes("clusterstagedupdateruns", &placement.ClusterStagedUpdateRun{ObjectMeta: meta}, &placement.ClusterStagedUpdateRun{ObjectMeta: meta}, admission.Update, ""),
+	} {
+		if got, err := validate(plugin, a); err != nil || len(got) > 0 {
+			t.Errorf("%s: warnings %q, refusal %v", name, got, err)
+		}
+	}
+}
+
+func TestAPluginThatCannotLookAnythingUpIsNotStarted(t *testing.T) {
+	if err := New().ValidateInitialization(); err == nil {
+		t.Error("a plugin without a client was taken for initialised")
+	}
+}
+
+func text(err error) string {
+	if err == nil {
+		return ""
+	}
+	return err.Error()
+}

@@ -1,0 +1,72 @@
+// Copyright The Stagegate Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package stagedupdatestrategyvalidation
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+
+	"k8s.io/apimachinery/pkg/api/meta"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apiserver/pkg/admission"
+
+	"github.com/stagegate/stagegate/pkg/apis/placement"
+	"github.com/stagegate/stagegate/pkg/apis/placement/v1beta1"
+)
+
+// tryingAgain stands in the message of a run that could not be initialised and is not given up yet.
+const tryingAgain = "; trying again until "
+
+// validateNewRun refuses a run of a placement that moves its clusters itself. What is merely not there yet may turn up before the
+// run is given up, so that a directory can be applied in any order.
+func (p *Plugin) validateNewRun(ctx context.Context, a admission.Attributes, run placement.UpdateRunObject) error {
+	spec, kinds := run.RunSpec(), p.kindsOf(run.GetNamespace())
+	target, found, err := kinds.placements.find(ctx, run.GetNamespace(), spec.PlacementName, isExternal)
+	switch {
+	case err != nil:
+		return err
+	case !found:
+		warn(ctx, "%s %q does not exist yet; the run cannot be initialised without it", kinds.placements.kind, spec.PlacementName)
+	case !isExternal(target):
+		return admission.NewForbidden(a, fmt.Errorf("parent placement does not have an external rollout strategy, current strategy: %s", target.PlacementSpec().Strategy.Type))
+	}
+
+	_, found, err = kinds.strategies.find(ctx, run.GetNamespace(), spec.StagedUpdateStrategyName, func(v1beta1.UpdateStrategyObject) bool { return true })
+	if err != nil {
+		return err
+	}
+	if !found {
+		warn(ctx, "%s %q does not exist yet; the run cannot be initialised without it", kinds.strategies.kind, spec.StagedUpdateStrategyName)
+	}
+	return nil
+}
+
+func isExternal(target v1beta1.PlacementObject) bool {
+	return target.PlacementSpec().Strategy.Type == v1beta1.ExternalRolloutStrategyType
+}
+
+// warnOfWaitingRuns names the runs that have not copied a strategy yet which is about to go.
+func (p *Plugin) warnOfWaitingRuns(ctx context.Context, strategy placement.UpdateStrategyObject) error {
+	var waiting []string
+	for _, run := range p.kindsOf(strategy.GetNamespace()).listRuns(strategy.GetNamespace()) {
+		if run.RunSpec().StagedUpdateStrategyName == strategy.GetName() && awaitsInitialization(run) {
+			waiting = append(waiting, run.GetName())
+		}
+	}
+	if len(waiting) > 0 {
+		slices.Sort(waiting)
+		warn(ctx, "the strategy is still needed to initialise: %s", list(waiting))
+	}
+	return nil
+}
+
+func awaitsInitialization(run v1beta1.UpdateRunObject) bool {
+	if run.GetDeletionTimestamp() != nil {
+		return false
+	}
+	initialized := meta.FindStatusCondition(run.RunStatus().Conditions, v1beta1.RunInitialized)
+	return initialized == nil || initialized.Status != metav1.ConditionTrue && strings.Contains(initialized.Message, tryingAgain)
+}
