@@ -1,0 +1,130 @@
+// Copyright The Stagegate Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package members
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
+	"maps"
+	"strings"
+	"sync"
+
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	coreinformers "k8s.io/client-go/informers/core/v1"
+	"k8s.io/client-go/kubernetes"
+	"k8s.io/client-go/rest"
+	"k8s.io/client-go/tools/cache"
+
+	"github.com/stagegate/stagegate/pkg/apis/wellknown"
+	"github.com/stagegate/stagegate/pkg/rollout/internal/reconcile"
+)
+
+// Member is how to reach a member cluster.
+type Member struct {
+	// Name of the MemberCluster.
+	Name string
+	// Config of clients of the member. It is shared: copy it to change it. It has no timeout, since that would end watches as well;
+	// requests that must not take forever bring a context with a deadline.
+	Config *rest.Config
+	// Generation differs whenever the credentials do.
+	Generation string
+}
+
+// Directory has the members' credentials, as the Secrets in one namespace of the hub have them now, and knows which members are in
+// use.
+type Directory struct {
+	namespace string
+	secrets   cache.SharedIndexInformer
+
+	mu     sync.Mutex
+	parsed map[string]*Member
+	uses   map[string]*use
+}
+
+// NewDirectory makes a directory of the Secrets in a namespace of the hub. It is filled once Run runs.
+func NewDirectory(hub kubernetes.Interface, namespace string) *Directory {
+	d := &Directory{
+		namespace: namespace,
+		secrets:   coreinformers.NewSecretInformer(hub, namespace, 0, cache.Indexers{}),
+		parsed:    map[string]*Member{},
+		uses:      map[string]*use{},
+	}
+	if err := d.secrets.SetTransform(onlyKubeconfig); err != nil {
+		// Only a running informer is refused.
+		panic(err)
+	}
+	return d
+}
+
+// onlyKubeconfig keeps what is none of this package's business out of memory.
+func onlyKubeconfig(obj any) (any, error) {
+	secret, ok := obj.(*corev1.Secret)
+	if !ok {
+		return obj, nil
+	}
+	secret.ManagedFields = nil
+	_, ofMember := memberOf(secret)
+	maps.DeleteFunc(secret.Data, func(key string, _ []byte) bool { return !ofMember || key != KubeconfigKey })
+	return secret, nil
+}
+
+func memberOf(secret metav1.Object) (string, bool) {
+	return strings.CutPrefix(secret.GetName(), wellknown.MemberSecretName(""))
+}
+
+// Run keeps the directory up to date until the context ends.
+func (d *Directory) Run(ctx context.Context) { d.secrets.RunWithContext(ctx) }
+
+// Watch feeds a loop with the names of members whose Secrets change. The loop starts once the directory is filled.
+func (d *Directory) Watch(loop *reconcile.Loop) {
+	loop.Watch(d.secrets, reconcile.ByObject(func(secret metav1.Object) []reconcile.Key {
+		if name, ok := memberOf(secret); ok {
+			return []reconcile.Key{{Name: name}}
+		}
+		return nil
+	}))
+}
+
+// Get says how to reach a member. It fails with a CredentialsError where nothing usable is there, and never asks the hub.
+func (d *Directory) Get(cluster string) (*Member, error) {
+	key := cache.NewObjectName(d.namespace, wellknown.MemberSecretName(cluster)).String()
+	obj, found, err := d.secrets.GetStore().GetByKey(key)
+	if err != nil {
+		return nil, fmt.Errorf("reading Secret %s from the cache: %w", key, err)
+	}
+	if !found {
+		d.forget(cluster)
+		return nil, &CredentialsError{Reason: SecretNotFound, Secret: key}
+	}
+	kubeconfig := obj.(*corev1.Secret).Data[KubeconfigKey]
+	if len(kubeconfig) == 0 {
+		d.forget(cluster)
+		return nil, &CredentialsError{Reason: KubeconfigNotFound, Secret: key}
+	}
+	hash := sha256.Sum256(kubeconfig)
+	generation := hex.EncodeToString(hash[:8])
+
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if m := d.parsed[cluster]; m != nil && m.Generation == generation {
+		return m, nil
+	}
+	delete(d.parsed, cluster)
+	config, reason, err := configOf(kubeconfig)
+	if err != nil {
+		return nil, &CredentialsError{Reason: reason, Secret: key, Err: err}
+	}
+	m := &Member{Name: cluster, Config: config, Generation: generation}
+	d.parsed[cluster] = m
+	return m, nil
+}
+
+func (d *Directory) forget(cluster string) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	delete(d.parsed, cluster)
+}

@@ -1,0 +1,45 @@
+// Copyright The Stagegate Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package members
+
+import "fmt"
+
+// KubeconfigKey is the key of a member's Secret that holds the kubeconfig.
+const KubeconfigKey = "kubeconfig"
+
+// Reason says in one word why a member has no usable credentials. It can be the reason of a condition.
+type Reason string
+
+const (
+	// SecretNotFound means that the member has no Secret.
+	SecretNotFound Reason = "SecretNotFound"
+	// KubeconfigNotFound means that the Secret has no kubeconfig.
+	KubeconfigNotFound Reason = "KubeconfigNotFound"
+	// KubeconfigInvalid means that the kubeconfig cannot be read or names no cluster and user.
+	KubeconfigInvalid Reason = "KubeconfigInvalid"
+	// KubeconfigRefused means that the kubeconfig would have the server run a program or read a file of its own.
+	KubeconfigRefused Reason = "KubeconfigRefused"
+)
+
+// CredentialsError says why a member has no usable credentials, and names the Secret and the key to mend.
+type CredentialsError struct {
+	Reason Reason
+	// Secret is namespace/name of the member's Secret.
+	Secret string
+	// Err has details, and is nil where there are none.
+	Err error
+}
+
+func (e *CredentialsError) Error() string {
+	switch e.Reason {
+	case SecretNotFound:
+		return fmt.Sprintf("Secret %s does not exist; create it with the kubeconfig of the member under the key %q", e.Secret, KubeconfigKey)
+	case KubeconfigNotFound:
+		return fmt.Sprintf("Secret %s has nothing under the key %q; the kubeconfig of the member belongs there", e.Secret, KubeconfigKey)
+	default:
+		return fmt.Sprintf("Secret %s, key %q: %v", e.Secret, KubeconfigKey, e.Err)
+	}
+}
+
+func (e *CredentialsError) Unwrap() error { return e.Err }

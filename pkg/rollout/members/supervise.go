@@ -1,0 +1,212 @@
+// Copyright The Stagegate Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package members
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"runtime/debug"
+	"sync"
+	"time"
+
+	"k8s.io/apimachinery/pkg/api/meta"
+	"k8s.io/klog/v2"
+	"k8s.io/utils/clock"
+
+	clusterv1beta1 "github.com/stagegate/stagegate/pkg/apis/cluster/v1beta1"
+	clusterlisters "github.com/stagegate/stagegate/pkg/generated/listers/cluster/v1beta1"
+	"github.com/stagegate/stagegate/pkg/rollout/internal/fleet"
+	"github.com/stagegate/stagegate/pkg/rollout/internal/reconcile"
+)
+
+const (
+	supervisionWorkers = 4
+
+	// A function that fails is started again after a pause that doubles from the first to the last, and is the first again once the
+	// function has run for longer than the last.
+	firstPause = 100 * time.Millisecond
+	lastPause  = time.Minute
+)
+
+// Func works on one member until its context ends. It may return earlier with an error, and is then started again after a pause.
+type Func func(ctx context.Context, m *Member) error
+
+// Supervise keeps one run of a function going for each cluster that has joined, is not leaving and has usable credentials, until
+// the context ends and all of them have returned. There are never two runs for one member: when its credentials change, the
+// run ends before the next begins. A member is in use, as Directory.Idle understands it, for as long as its run.
+func Supervise(ctx context.Context, f *fleet.Fleet, directory *Directory, run Func) error {
+	return newSupervisor(f, directory, run, clock.RealClock{}).supervise(ctx)
+}
+
+type supervisor struct {
+	clusters  clusterlisters.MemberClusterLister
+	directory *Directory
+	run       Func
+	clock     clock.WithTicker
+	loop      *reconcile.Loop
+
+	running sync.WaitGroup
+	mu      sync.Mutex
+	members map[string]*supervised
+}
+
+// supervised is what is known of a member. The loop reconciles a member in one worker at a time, so only the map needs a lock.
+type supervised struct {
+	session *session
+	// generation of the credentials that the pauses are about.
+	generation string
+	pause      time.Duration
+	notBefore  time.Time
+}
+
+// session is one run of the function. Its error may be read once done is closed.
+type session struct {
+	generation string
+	started    time.Time
+	cancel     context.CancelFunc
+	cancelled  bool
+	done       chan struct{}
+	err        error
+}
+
+func newSupervisor(f *fleet.Fleet, directory *Directory, run Func, c clock.WithTicker) *supervisor {
+	s := &supervisor{
+		clusters:  f.MemberClusters.Lister(),
+		directory: directory,
+		run:       run,
+		clock:     c,
+		members:   map[string]*supervised{},
+	}
+	s.loop = reconcile.NewWithClock("members", supervisionWorkers, s.reconcile, c)
+	s.loop.Watch(f.MemberClusters.Informer(), reconcile.Self)
+	directory.Watch(s.loop)
+	return s
+}
+
+func (s *supervisor) supervise(ctx context.Context) error {
+	ctx, cancel := context.WithCancel(ctx)
+	defer s.running.Wait()
+	defer cancel()
+	return s.loop.Run(ctx)
+}
+
+func (s *supervisor) reconcile(ctx context.Context, key reconcile.Key) (time.Duration, error) {
+	state := s.state(key.Name)
+	member := s.wanted(key.Name)
+	if session := state.session; session != nil {
+		select {
+		case <-session.done:
+			s.ended(ctx, state)
+		default:
+			if !session.cancelled && (member == nil || member.Generation != session.generation) {
+				session.cancelled = true
+				session.cancel()
+			}
+			// The end of the session brings the key back.
+			return 0, nil
+		}
+	}
+	if member == nil {
+		s.forget(key.Name)
+		return 0, nil
+	}
+	if state.generation != member.Generation {
+		*state = supervised{generation: member.Generation}
+	}
+	if wait := state.notBefore.Sub(s.clock.Now()); wait > 0 {
+		return wait, nil
+	}
+	// Whoever sees the member idle after it started to leave can rely on it: nothing starts any more.
+	release := s.directory.acquire(key.Name)
+	if s.wanted(key.Name) == nil {
+		release()
+		s.forget(key.Name)
+		return 0, nil
+	}
+	state.session = s.start(ctx, key, member, release)
+	return 0, nil
+}
+
+// wanted is the member if it should have a run, or else nil.
+func (s *supervisor) wanted(name string) *Member {
+	cluster, err := s.clusters.Get(name)
+	if err != nil || !cluster.DeletionTimestamp.IsZero() ||
+		!meta.IsStatusConditionTrue(cluster.Status.Conditions, clusterv1beta1.ConditionTypeMemberClusterJoined) {
+		return nil
+	}
+	// What is wrong with the credentials is said in the conditions of the MemberCluster.
+	member, err := s.directory.Get(name)
+	if err != nil {
+		return nil
+	}
+	return member
+}
+
+func (s *supervisor) start(ctx context.Context, key reconcile.Key, member *Member, release func()) *session {
+	klog.FromContext(ctx).V(2).Info("Started with a member", "cluster", member.Name, "credentials", member.Generation)
+	ctx, cancel := context.WithCancel(ctx)
+	running := &session{
+		generation: member.Generation,
+		started:    s.clock.Now(),
+		cancel:     cancel,
+		done:       make(chan struct{}),
+	}
+	s.running.Go(func() {
+		defer s.loop.Enqueue(key)
+		defer close(running.done)
+		defer release()
+		defer cancel()
+		running.err = s.safely(ctx, member)
+	})
+	return running
+}
+
+// safely turns a panic into an error: one bad member must not stop all others.
+func (s *supervisor) safely(ctx context.Context, member *Member) (err error) {
+	defer func() {
+		if r := recover(); r != nil {
+			err = fmt.Errorf("panic: %v\n%s", r, debug.Stack())
+		}
+	}()
+	return s.run(ctx, member)
+}
+
+// ended says when the next run may begin: at once after one that was ended, later and later after those that ended by themselves.
+func (s *supervisor) ended(ctx context.Context, state *supervised) {
+	ended := state.session
+	state.session = nil
+	logger := klog.FromContext(ctx).WithValues("credentials", ended.generation)
+	if ended.cancelled {
+		logger.V(2).Info("Stopped with a member")
+		return
+	}
+	now := s.clock.Now()
+	if state.pause = min(2*state.pause, lastPause); state.pause == 0 || now.Sub(ended.started) > lastPause {
+		state.pause = firstPause
+	}
+	state.notBefore = now.Add(state.pause)
+	err := ended.err
+	if err == nil {
+		err = errors.New("returned before it was told to")
+	}
+	logger.Error(err, "Starting again with a member", "after", state.pause)
+}
+
+func (s *supervisor) state(name string) *supervised {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	state := s.members[name]
+	if state == nil {
+		state = &supervised{}
+		s.members[name] = state
+	}
+	return state
+}
+
+func (s *supervisor) forget(name string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	delete(s.members, name)
+}

@@ -1,0 +1,132 @@
+// Copyright The Stagegate Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package membership
+
+import (
+	"context"
+	"sync"
+	"time"
+
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/labels"
+	coreinformers "k8s.io/client-go/informers/core/v1"
+	"k8s.io/client-go/kubernetes"
+	"k8s.io/client-go/tools/cache"
+	"k8s.io/client-go/tools/record"
+	"k8s.io/utils/clock"
+
+	"github.com/stagegate/stagegate/pkg/apis/wellknown"
+	clusterinformers "github.com/stagegate/stagegate/pkg/generated/informers/externalversions/cluster/v1beta1"
+	"github.com/stagegate/stagegate/pkg/rollout/internal/fleet"
+	"github.com/stagegate/stagegate/pkg/rollout/internal/reconcile"
+	"github.com/stagegate/stagegate/pkg/rollout/members"
+)
+
+// Name of the loop.
+const Name = "membership"
+
+// workers is how many members are probed at once. Most of that time is spent waiting, the longest for those that do not answer.
+const workers = 32
+
+// Controller joins and probes member clusters, and lets them leave. It serves one term of leadership.
+type Controller struct {
+	fleet     *fleet.Fleet
+	hub       kubernetes.Interface
+	directory *members.Directory
+	storeID   string
+	recorder  record.EventRecorder
+	clock     clock.WithTicker
+	loop      *reconcile.Loop
+
+	// namespaces of members on the hub, and internals, the InternalMemberClusters in them.
+	namespaces, internals cache.SharedIndexInformer
+
+	mu     sync.Mutex
+	probes map[string]*probe
+}
+
+// New makes the loop. Members are claimed for the store with the id; Events on MemberClusters go to the recorder.
+func New(f *fleet.Fleet, hub kubernetes.Interface, directory *members.Directory, storeID string, recorder record.EventRecorder, c clock.WithTicker) *Controller {
+	controller := &Controller{
+		fleet:     f,
+		hub:       hub,
+		directory: directory,
+		storeID:   storeID,
+		recorder:  recorder,
+		clock:     c,
+		namespaces: coreinformers.NewFilteredNamespaceInformer(hub, 0, cache.Indexers{}, func(o *metav1.ListOptions) {
+			o.LabelSelector = labels.Set{wellknown.FleetResourceLabel: "true"}.String()
+		}),
+		internals: clusterinformers.NewInternalMemberClusterInformer(f.Clientset, metav1.NamespaceAll, 0, cache.Indexers{}),
+		probes:    map[string]*probe{},
+	}
+	controller.loop = reconcile.NewWithClock(Name, workers, controller.reconcile, c)
+	controller.loop.Watch(f.MemberClusters.Informer(), reconcile.Self)
+	controller.loop.Watch(controller.namespaces, reconcile.ByObject(func(namespace metav1.Object) []reconcile.Key {
+		return memberOf(namespace.GetName())
+	}))
+	controller.loop.Watch(controller.internals, unlessStatus(reconcile.ByObject(inMemberNamespace)))
+	controller.loop.Watch(f.Works.Informer(), onDelete(reconcile.ByObject(inMemberNamespace)))
+	directory.Watch(controller.loop)
+	return controller
+}
+
+// Run serves until the context ends.
+func (c *Controller) Run(ctx context.Context) error {
+	ctx, cancel := context.WithCancel(ctx)
+	var informers sync.WaitGroup
+	defer informers.Wait()
+	defer cancel()
+	informers.Go(func() { c.namespaces.RunWithContext(ctx) })
+	informers.Go(func() { c.internals.RunWithContext(ctx) })
+	return c.loop.Run(ctx)
+}
+
+func (c *Controller) reconcile(ctx context.Context, key reconcile.Key) (time.Duration, error) {
+	cluster, err := c.fleet.MemberClusters.Lister().Get(key.Name)
+	if apierrors.IsNotFound(err) {
+		// A namespace without a MemberCluster is left alone: the store may have been lost or restored.
+		c.forget(key.Name)
+		return 0, nil
+	}
+	if err != nil {
+		return 0, err
+	}
+	if cluster.DeletionTimestamp.IsZero() {
+		return c.join(ctx, cluster)
+	}
+	return c.leave(ctx, cluster)
+}
+
+func memberOf(namespace string) []reconcile.Key {
+	if name, ok := wellknown.MemberOfNamespace(namespace); ok {
+		return []reconcile.Key{{Name: name}}
+	}
+	return nil
+}
+
+func inMemberNamespace(o metav1.Object) []reconcile.Key { return memberOf(o.GetNamespace()) }
+
+// unlessStatus leaves out changes of the status alone: it is this loop that writes it.
+func unlessStatus(f reconcile.MapFunc) reconcile.MapFunc {
+	return func(old, new any) []reconcile.Key {
+		o, wasThere := old.(metav1.Object)
+		n, isThere := new.(metav1.Object)
+		if wasThere && isThere && o.GetGeneration() == n.GetGeneration() && o.GetUID() == n.GetUID() && n.GetDeletionTimestamp().IsZero() {
+			return nil
+		}
+		return f(old, new)
+	}
+}
+
+// onDelete leaves out everything but deletions.
+func onDelete(f reconcile.MapFunc) reconcile.MapFunc {
+	return func(old, new any) []reconcile.Key {
+		if new != nil {
+			return nil
+		}
+		return f(old, new)
+	}
+}

@@ -1,0 +1,104 @@
+// Copyright The Stagegate Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package membership
+
+import (
+	"context"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"net"
+	"net/url"
+	"strings"
+	"time"
+
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/stagegate/stagegate/pkg/rollout/members"
+	"github.com/stagegate/stagegate/pkg/rollout/storeid"
+)
+
+// Reasons for which a member cannot be used, besides those of its credentials.
+const (
+	reasonUnreachable  = "Unreachable"
+	reasonUnauthorized = "Unauthorized"
+	reasonForbidden    = "Forbidden"
+	reasonNotReady     = "NotReady"
+	reasonOtherStore   = "OtherStore"
+)
+
+// maxMessage bounds what a member's own words take of a condition, in bytes.
+const maxMessage = 1024
+
+// errNotServed says that a member has a kind, and does not serve it.
+var errNotServed = errors.New("the kind is not served")
+
+// failure is why a member cannot be used, in a user's words.
+type failure struct {
+	reason, message string
+	// passing says that the failure may go by itself: whether the cluster belongs to the fleet is not known then.
+	passing bool
+}
+
+// unknownOrFalse is what a failure makes of a condition that has not been True.
+func (f *failure) unknownOrFalse() metav1.ConditionStatus {
+	if f.passing {
+		return metav1.ConditionUnknown
+	}
+	return metav1.ConditionFalse
+}
+
+// revokes says whether the failure ends a membership. All others only make the member unhealthy.
+func (f *failure) revokes() bool { return f.reason == reasonOtherStore }
+
+func classify(err error) *failure {
+	var credentials *members.CredentialsError
+	var other *storeid.OtherStoreError
+	var answer apierrors.APIStatus
+	switch {
+	case errors.As(err, &credentials):
+		return &failure{reason: string(credentials.Reason), message: err.Error()}
+	case errors.As(err, &other):
+		return &failure{reason: reasonOtherStore, message: "The member belongs to another fleet: " + err.Error()}
+	case apierrors.IsUnauthorized(err):
+		return &failure{reason: reasonUnauthorized, message: "The member does not accept the credentials: " + brief(err)}
+	case apierrors.IsForbidden(err):
+		return &failure{reason: reasonForbidden, message: "The credentials do not allow what is needed on the member: " + brief(err)}
+	case errors.As(err, &answer), errors.Is(err, errNotServed):
+		return &failure{reason: reasonNotReady, message: "The member is not ready: " + brief(err), passing: true}
+	default:
+		return &failure{reason: reasonUnreachable, message: "The member cannot be reached: " + brief(err), passing: true}
+	}
+}
+
+// brief leaves out of an error what differs at each attempt, such as the port that a connection was made from or the time: a
+// message that says the same is to be the same.
+func brief(err error) string {
+	var operation *net.OpError
+	var request *url.Error
+	var certificate x509.CertificateInvalidError
+	message := err.Error()
+	switch {
+	case errors.As(err, &certificate) && certificate.Reason == x509.Expired:
+		message = fmt.Sprintf("its certificate is valid from %s to %s only",
+			certificate.Cert.NotBefore.UTC().Format(time.RFC3339), certificate.Cert.NotAfter.UTC().Format(time.RFC3339))
+	case errors.As(err, &operation):
+		anonymous := *operation
+		anonymous.Source = nil
+		message = anonymous.Error()
+	case errors.As(err, &request) && errors.Is(err, context.DeadlineExceeded):
+		message = "no answer in time"
+	case errors.As(err, &request):
+		message = request.Err.Error()
+	}
+	return truncate(message)
+}
+
+func truncate(message string) string {
+	if len(message) <= maxMessage {
+		return message
+	}
+	return strings.ToValidUTF8(message[:maxMessage], "") + "..."
+}

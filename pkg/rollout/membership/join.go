@@ -1,0 +1,181 @@
+// Copyright The Stagegate Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package membership
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/equality"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/client-go/tools/cache"
+
+	"github.com/stagegate/stagegate/pkg/apis/cluster/v1beta1"
+	"github.com/stagegate/stagegate/pkg/apis/wellknown"
+)
+
+// fieldManager of what the loop writes.
+const fieldManager = "stagegate-" + Name
+
+// join makes everything ready on the hub, looks at the member when it is time to, and reports.
+func (c *Controller) join(ctx context.Context, cluster *v1beta1.MemberCluster) (time.Duration, error) {
+	cluster, err := c.register(ctx, cluster)
+	if err != nil {
+		return 0, err
+	}
+	r := newReporter(cluster)
+	internal, err := c.prepare(ctx, cluster)
+	if err != nil {
+		if apierrors.IsConflict(err) {
+			return 0, err
+		}
+		r.readyToJoin(metav1.ConditionFalse, reasonNotReadyToJoin, truncate(err.Error()))
+		return 0, errors.Join(err, c.write(ctx, r, nil))
+	}
+	r.readyToJoin(metav1.ConditionTrue, reasonReadyToJoin, messageReadyToJoin)
+	seen, again := c.observe(ctx, cluster)
+	if ctx.Err() != nil {
+		// The member was not given the time to answer.
+		return 0, ctx.Err()
+	}
+	r.observed(seen)
+	return again, c.write(ctx, r, internal)
+}
+
+// register marks a MemberCluster as looked after: it cannot go without having left, and can be selected by its name.
+func (c *Controller) register(ctx context.Context, cluster *v1beta1.MemberCluster) (*v1beta1.MemberCluster, error) {
+	if slices.Contains(cluster.Finalizers, wellknown.MemberClusterFinalizer) && cluster.Labels[wellknown.MemberNameLabel] == cluster.Name {
+		return cluster, nil
+	}
+	cluster = cluster.DeepCopy()
+	if !slices.Contains(cluster.Finalizers, wellknown.MemberClusterFinalizer) {
+		cluster.Finalizers = append(cluster.Finalizers, wellknown.MemberClusterFinalizer)
+	}
+	metav1.SetMetaDataLabel(&cluster.ObjectMeta, wellknown.MemberNameLabel, cluster.Name)
+	registered, err := c.fleet.Clientset.ClusterV1beta1().MemberClusters().Update(ctx, cluster, metav1.UpdateOptions{FieldManager: fieldManager})
+	if err != nil {
+		return nil, fmt.Errorf("registering MemberCluster %s: %w", cluster.Name, err)
+	}
+	return registered, nil
+}
+
+// prepare makes the member's namespace on the hub and the InternalMemberCluster in it.
+func (c *Controller) prepare(ctx context.Context, cluster *v1beta1.MemberCluster) (*v1beta1.InternalMemberCluster, error) {
+	if err := c.prepareNamespace(ctx, cluster); err != nil {
+		return nil, err
+	}
+	return c.prepareInternal(ctx, cluster)
+}
+
+func (c *Controller) prepareNamespace(ctx context.Context, cluster *v1beta1.MemberCluster) error {
+	name := wellknown.MemberNamespace(cluster.Name)
+	if obj, found, _ := c.namespaces.GetStore().GetByKey(name); found && usable(obj.(*corev1.Namespace)) {
+		return nil
+	}
+	namespaces := c.hub.CoreV1().Namespaces()
+	namespace, err := namespaces.Get(ctx, name, metav1.GetOptions{})
+	if apierrors.IsNotFound(err) {
+		// Without an owner reference, or the hub would remove it with all that lies in it when the store is lost.
+		namespace, err = namespaces.Create(ctx, &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{
+			Name:   name,
+			Labels: map[string]string{wellknown.FleetResourceLabel: "true"},
+		}}, metav1.CreateOptions{FieldManager: fieldManager})
+		if err == nil {
+			c.recorder.Eventf(cluster, corev1.EventTypeNormal, "NamespaceCreated", "Namespace %s was created", name)
+		}
+	}
+	switch {
+	case err != nil:
+		return fmt.Errorf("namespace %s on the hub: %w", name, err)
+	case usable(namespace):
+		return nil
+	case !namespace.DeletionTimestamp.IsZero():
+		return fmt.Errorf("namespace %s on the hub is still being deleted", name)
+	}
+	return c.ownNamespace(ctx, namespace)
+}
+
+func usable(namespace *corev1.Namespace) bool {
+	return namespace.DeletionTimestamp.IsZero() && namespace.Labels[wellknown.FleetResourceLabel] == "true" &&
+		!slices.ContainsFunc(namespace.OwnerReferences, isMemberCluster)
+}
+
+// isMemberCluster recognises the owner that upstream gives to the namespace of a member.
+func isMemberCluster(owner metav1.OwnerReference) bool {
+	version, err := schema.ParseGroupVersion(owner.APIVersion)
+	return err == nil && version.Group == v1beta1.GroupName && owner.Kind == "MemberCluster"
+}
+
+// ownNamespace makes a namespace that is there one that the loop sees, and that goes with nothing but a member's leave.
+func (c *Controller) ownNamespace(ctx context.Context, namespace *corev1.Namespace) error {
+	namespace = namespace.DeepCopy()
+	metav1.SetMetaDataLabel(&namespace.ObjectMeta, wellknown.FleetResourceLabel, "true")
+	namespace.OwnerReferences = slices.DeleteFunc(namespace.OwnerReferences, isMemberCluster)
+	if _, err := c.hub.CoreV1().Namespaces().Update(ctx, namespace, metav1.UpdateOptions{FieldManager: fieldManager}); err != nil {
+		return fmt.Errorf("namespace %s on the hub: %w", namespace.Name, err)
+	}
+	return nil
+}
+
+func (c *Controller) prepareInternal(ctx context.Context, cluster *v1beta1.MemberCluster) (*v1beta1.InternalMemberCluster, error) {
+	namespace := wellknown.MemberNamespace(cluster.Name)
+	client := c.fleet.Clientset.ClusterV1beta1().InternalMemberClusters(namespace)
+	want := v1beta1.InternalMemberClusterSpec{
+		State:                  v1beta1.ClusterStateJoin,
+		HeartbeatPeriodSeconds: int32(period(cluster) / time.Second),
+	}
+	internal := c.internal(cluster.Name)
+	if internal == nil {
+		internal = &v1beta1.InternalMemberCluster{
+			ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: cluster.Name},
+			Spec:       want,
+		}
+		created, err := client.Create(ctx, internal, metav1.CreateOptions{FieldManager: fieldManager})
+		switch {
+		case apierrors.IsAlreadyExists(err):
+			// The cache does not have it yet.
+			if internal, err = client.Get(ctx, cluster.Name, metav1.GetOptions{}); err != nil {
+				return nil, fmt.Errorf("reading InternalMemberCluster %s/%s: %w", namespace, cluster.Name, err)
+			}
+		case err != nil:
+			return nil, fmt.Errorf("creating InternalMemberCluster %s/%s: %w", namespace, cluster.Name, err)
+		default:
+			c.recorder.Eventf(cluster, corev1.EventTypeNormal, "InternalMemberClusterCreated", "InternalMemberCluster %s/%s was created", namespace, cluster.Name)
+			return created, nil
+		}
+	}
+	if equality.Semantic.DeepEqual(internal.Spec, want) {
+		return internal, nil
+	}
+	internal = internal.DeepCopy()
+	internal.Spec = want
+	updated, err := client.Update(ctx, internal, metav1.UpdateOptions{FieldManager: fieldManager})
+	if err != nil {
+		return nil, fmt.Errorf("updating InternalMemberCluster %s/%s: %w", namespace, cluster.Name, err)
+	}
+	return updated, nil
+}
+
+// internal reads the InternalMemberCluster of a member from the cache, nil where there is none.
+func (c *Controller) internal(cluster string) *v1beta1.InternalMemberCluster {
+	key := cache.NewObjectName(wellknown.MemberNamespace(cluster), cluster).String()
+	if obj, found, _ := c.internals.GetStore().GetByKey(key); found {
+		return obj.(*v1beta1.InternalMemberCluster)
+	}
+	return nil
+}
+
+// period is the time between two heartbeats.
+func period(cluster *v1beta1.MemberCluster) time.Duration {
+	if seconds := cluster.Spec.HeartbeatPeriodSeconds; seconds > 0 {
+		return time.Duration(seconds) * time.Second
+	}
+	return time.Minute
+}

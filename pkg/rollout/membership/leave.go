@@ -1,0 +1,204 @@
+// Copyright The Stagegate Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package membership
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/klog/v2"
+
+	"github.com/stagegate/stagegate/pkg/apis/cluster/v1beta1"
+	"github.com/stagegate/stagegate/pkg/apis/wellknown"
+)
+
+const (
+	// forceLeaveAfter is how long a member that cannot be reached keeps its MemberCluster from going.
+	forceLeaveAfter = 15 * time.Minute
+	// idleTimeout is how long whoever works on a member has to stop before leaving is tried again.
+	idleTimeout = 10 * time.Second
+)
+
+// leave takes a cluster out of the fleet. What was placed on it stays there; what is removed is what Stagegate itself has there, then
+// its namespace on the hub. A member that cannot be reached is waited for until forceLeaveAfter, and not at all where
+// spec.deleteOptions.validationMode is Skip; then it leaves with everything on it as it is.
+func (c *Controller) leave(ctx context.Context, cluster *v1beta1.MemberCluster) (time.Duration, error) {
+	if !slices.Contains(cluster.Finalizers, wellknown.MemberClusterFinalizer) {
+		c.forget(cluster.Name)
+		return 0, nil
+	}
+	// Works lose their finalizers below, which means their workloads to nobody who still serves them.
+	if err := c.waitUntilIdle(ctx, cluster.Name); err != nil {
+		return 0, err
+	}
+	internal := c.internal(cluster.Name)
+	if err := c.askToLeave(ctx, internal); err != nil {
+		return 0, err
+	}
+	r := newReporter(cluster)
+	r.readyToJoin(metav1.ConditionFalse, reasonLeaving, "Member cluster is leaving the fleet")
+	if isMember(r.status) {
+		seen, again := c.observe(ctx, cluster)
+		if ctx.Err() != nil {
+			return 0, ctx.Err()
+		}
+		if wait := c.waitFor(cluster, seen); wait > 0 {
+			r.joined(metav1.ConditionUnknown, reasonLeaving, leavingMessage(cluster, seen.failure))
+			r.unhealthy(seen.failure)
+			if again > 0 {
+				wait = min(wait, again)
+			}
+			return wait, c.write(ctx, r, nil)
+		}
+		if seen.failure != nil && !seen.failure.revokes() {
+			klog.FromContext(ctx).Info("Leaving without having cleaned up on the member", "reason", seen.failure.message)
+			c.recorder.Event(cluster, corev1.EventTypeWarning, "MemberClusterNotCleanedUp",
+				"AppliedWorks and the store id stay on the member: "+seen.failure.message)
+		}
+	}
+	r.left()
+	if err := c.write(ctx, r, nil); err != nil {
+		return 0, err
+	}
+	gone, err := c.clearHub(ctx, cluster.Name)
+	if err != nil || !gone {
+		// The deletion of what is left brings the key back.
+		return 0, err
+	}
+	return 0, c.release(ctx, cluster)
+}
+
+// waitFor says how much longer a leaving member may be waited for, 0 if it need not be.
+func (c *Controller) waitFor(cluster *v1beta1.MemberCluster, seen observation) time.Duration {
+	if seen.failure == nil || seen.failure.revokes() {
+		return 0
+	}
+	if options := cluster.Spec.DeleteOptions; options != nil && options.ValidationMode == v1beta1.DeleteValidationModeSkip {
+		return 0
+	}
+	return max(forceLeave(cluster).Sub(c.clock.Now()), 0)
+}
+
+func forceLeave(cluster *v1beta1.MemberCluster) time.Time {
+	return cluster.DeletionTimestamp.Add(forceLeaveAfter)
+}
+
+func leavingMessage(cluster *v1beta1.MemberCluster, f *failure) string {
+	return fmt.Sprintf("Cleaning up on the member is tried until %s, then the cluster leaves without it; "+
+		"set spec.deleteOptions.validationMode to Skip to go on at once. %s",
+		forceLeave(cluster).UTC().Format(time.TimeOnly+"Z"), f.message)
+}
+
+func (c *Controller) waitUntilIdle(ctx context.Context, cluster string) error {
+	timeout := c.clock.NewTimer(idleTimeout)
+	defer timeout.Stop()
+	select {
+	case <-c.directory.Idle(cluster):
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-timeout.C():
+		return fmt.Errorf("member %s is still being applied to", cluster)
+	}
+}
+
+// askToLeave tells an agent that serves the member, if there is one.
+func (c *Controller) askToLeave(ctx context.Context, internal *v1beta1.InternalMemberCluster) error {
+	if internal == nil || internal.Spec.State == v1beta1.ClusterStateLeave || !internal.DeletionTimestamp.IsZero() {
+		return nil
+	}
+	internal = internal.DeepCopy()
+	internal.Spec.State = v1beta1.ClusterStateLeave
+	_, err := c.fleet.Clientset.ClusterV1beta1().InternalMemberClusters(internal.Namespace).Update(ctx, internal, metav1.UpdateOptions{FieldManager: fieldManager})
+	if err != nil && !apierrors.IsNotFound(err) {
+		return fmt.Errorf("updating InternalMemberCluster %s/%s: %w", internal.Namespace, internal.Name, err)
+	}
+	return nil
+}
+
+// clearHub removes what the hub has of a member, and says whether all of it is gone.
+func (c *Controller) clearHub(ctx context.Context, cluster string) (bool, error) {
+	name := wellknown.MemberNamespace(cluster)
+	// Works go before their namespace: once that is deleted they would be deleted with their finalizers on, which asks for the
+	// removal of their workloads.
+	if err := c.removeWorks(ctx, name); err != nil {
+		return false, err
+	}
+	err := c.fleet.Clientset.ClusterV1beta1().InternalMemberClusters(name).Delete(ctx, cluster, metav1.DeleteOptions{})
+	if err != nil && !apierrors.IsNotFound(err) {
+		return false, fmt.Errorf("deleting InternalMemberCluster %s/%s: %w", name, cluster, err)
+	}
+	namespace, err := c.hub.CoreV1().Namespaces().Get(ctx, name, metav1.GetOptions{})
+	switch {
+	case apierrors.IsNotFound(err):
+		return true, nil
+	case err != nil:
+		return false, fmt.Errorf("namespace %s on the hub: %w", name, err)
+	case namespace.Labels[wellknown.FleetResourceLabel] != "true":
+		// Only with the label the end of the namespace is seen.
+		return false, c.ownNamespace(ctx, namespace)
+	case !namespace.DeletionTimestamp.IsZero():
+		return false, nil
+	}
+	err = c.hub.CoreV1().Namespaces().Delete(ctx, name, metav1.DeleteOptions{Preconditions: metav1.NewUIDPreconditions(string(namespace.UID))})
+	if err != nil && !apierrors.IsNotFound(err) {
+		return false, fmt.Errorf("deleting namespace %s on the hub: %w", name, err)
+	}
+	return false, nil
+}
+
+// removeWorks removes the Works of a namespace without what they mean for the member: a Work is never seen with a deletion
+// timestamp, since it has no finalizer when it is deleted, or is not deleted.
+func (c *Controller) removeWorks(ctx context.Context, namespace string) error {
+	client := c.fleet.Clientset.PlacementV1beta1().Works(namespace)
+	works, err := client.List(ctx, metav1.ListOptions{})
+	if err != nil {
+		return fmt.Errorf("listing Works in %s: %w", namespace, err)
+	}
+	var failed []error
+	for i := range works.Items {
+		work := &works.Items[i]
+		if slices.Contains(work.Finalizers, wellknown.WorkCleanupFinalizer) {
+			work.Finalizers = slices.DeleteFunc(work.Finalizers, func(f string) bool { return f == wellknown.WorkCleanupFinalizer })
+			if work, err = client.Update(ctx, work, metav1.UpdateOptions{FieldManager: fieldManager}); err != nil {
+				failed = append(failed, ignoreNotFound(err, "releasing Work", namespace, works.Items[i].Name))
+				continue
+			}
+		}
+		if !work.DeletionTimestamp.IsZero() {
+			continue
+		}
+		err := client.Delete(ctx, work.Name, metav1.DeleteOptions{
+			Preconditions: &metav1.Preconditions{UID: &work.UID, ResourceVersion: &work.ResourceVersion},
+		})
+		failed = append(failed, ignoreNotFound(err, "deleting Work", namespace, work.Name))
+	}
+	return errors.Join(failed...)
+}
+
+func ignoreNotFound(err error, what, namespace, name string) error {
+	if err == nil || apierrors.IsNotFound(err) {
+		return nil
+	}
+	return fmt.Errorf("%s %s/%s: %w", what, namespace, name, err)
+}
+
+// release lets the MemberCluster go.
+func (c *Controller) release(ctx context.Context, cluster *v1beta1.MemberCluster) error {
+	c.forget(cluster.Name)
+	cluster = cluster.DeepCopy()
+	cluster.Finalizers = slices.DeleteFunc(cluster.Finalizers, func(f string) bool { return f == wellknown.MemberClusterFinalizer })
+	_, err := c.fleet.Clientset.ClusterV1beta1().MemberClusters().Update(ctx, cluster, metav1.UpdateOptions{FieldManager: fieldManager})
+	if err != nil && !apierrors.IsNotFound(err) {
+		return fmt.Errorf("releasing MemberCluster %s: %w", cluster.Name, err)
+	}
+	klog.FromContext(ctx).V(2).Info("Left the fleet")
+	return nil
+}
