@@ -1,0 +1,194 @@
+// Copyright The Stagegate Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package apply
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"sync"
+	"time"
+
+	"k8s.io/apimachinery/pkg/api/equality"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/watch"
+	"k8s.io/client-go/rest"
+	"k8s.io/client-go/tools/cache"
+	"k8s.io/klog/v2"
+	"k8s.io/utils/clock"
+
+	"github.com/stagegate/stagegate/pkg/apis/placement/v1beta1"
+	"github.com/stagegate/stagegate/pkg/apis/wellknown"
+	placementclient "github.com/stagegate/stagegate/pkg/generated/clientset/versioned/typed/placement/v1beta1"
+	"github.com/stagegate/stagegate/pkg/rollout/internal/reconcile"
+)
+
+// Name of the loop.
+const Name = "apply"
+
+// A member has few Works, and each is applied in parallel within itself.
+const workers = 2
+
+// Options of an Applier.
+type Options struct {
+	// Cluster is the member's name. It is required: the Works are those of its namespace.
+	Cluster string
+	// StoreID is the id of the store that holds the Works. AppliedWorks carry it on the member. It may be empty.
+	StoreID string
+	// Clock gives the times in conditions. It defaults to the real one.
+	Clock clock.PassiveClock
+}
+
+// Applier applies the Works of one namespace to one member.
+type Applier struct {
+	options Options
+	works   placementclient.WorkInterface
+	config  *rest.Config
+	connect func(*rest.Config) (*member, error)
+	reach   reach
+
+	member   *member
+	watches  *watches
+	informer cache.SharedIndexInformer
+
+	mu      sync.Mutex
+	records map[string]*record
+}
+
+// New makes an applier of the Works that the client sees, all of one namespace, to the member of the config. A config without a
+// rate limit is used without one: the member's API server has its own.
+func New(works placementclient.WorkInterface, memberConfig *rest.Config, options Options) *Applier {
+	if options.Clock == nil {
+		options.Clock = clock.RealClock{}
+	}
+	return &Applier{
+		options: options,
+		works:   works,
+		config:  memberConfig,
+		connect: connect,
+		records: map[string]*record{},
+	}
+}
+
+// Run applies until the context ends. It fails at once where the member's config cannot make a client; a member that does not answer
+// is tried again for as long as it takes. Run may be called once.
+func (a *Applier) Run(ctx context.Context) error {
+	m, err := a.connect(a.config)
+	if err != nil {
+		return fmt.Errorf("member %s: %w", a.options.Cluster, err)
+	}
+	ctx, stop := context.WithCancel(ctx)
+	defer stop()
+
+	loop := reconcile.New(Name, workers, a.reconcile)
+	a.member = m
+	a.watches = newWatches(ctx, m.informer, func(work string) { loop.Enqueue(reconcile.Key{Name: work}) })
+	a.informer = a.newInformer()
+	loop.Watch(a.informer, reconcile.ByObject(func(o metav1.Object) []reconcile.Key {
+		return []reconcile.Key{{Name: o.GetName()}}
+	}))
+
+	var informers sync.WaitGroup
+	informers.Go(func() { a.informer.RunWithContext(ctx) })
+	err = loop.Run(ctx)
+	stop()
+	a.watches.stopAll()
+	informers.Wait()
+	return err
+}
+
+func (a *Applier) newInformer() cache.SharedIndexInformer {
+	return cache.NewSharedIndexInformer(
+		cache.ToListWatcherWithWatchListSemantics(&cache.ListWatch{
+			ListWithContextFunc: func(ctx context.Context, options metav1.ListOptions) (runtime.Object, error) {
+				return a.works.List(ctx, options)
+			},
+			WatchFuncWithContext: func(ctx context.Context, options metav1.ListOptions) (watch.Interface, error) {
+				return a.works.Watch(ctx, options)
+			},
+		}, a.works),
+		&v1beta1.Work{}, 0, cache.Indexers{})
+}
+
+func (a *Applier) cached(name string) (*v1beta1.Work, error) {
+	key := cache.NewObjectName(wellknown.MemberNamespace(a.options.Cluster), name).String()
+	obj, exists, err := a.informer.GetStore().GetByKey(key)
+	if err != nil || !exists {
+		return nil, err
+	}
+	return obj.(*v1beta1.Work), nil
+}
+
+func (a *Applier) reconcile(ctx context.Context, key reconcile.Key) (time.Duration, error) {
+	err := a.reconcileWork(ctx, key.Name)
+	if pause, down := a.reach.observe(ctx, err); down {
+		return pause, nil
+	}
+	return 0, err
+}
+
+func (a *Applier) reconcileWork(ctx context.Context, name string) error {
+	work, err := a.cached(name)
+	switch {
+	case err != nil:
+		return fmt.Errorf("reading Work %s from the cache: %w", name, err)
+	case work == nil:
+		// A Work that is missing says nothing about what is to be on the member: only a deletion that was asked for removes.
+		a.forget(name)
+		return nil
+	case work.DeletionTimestamp != nil:
+		return a.remove(ctx, work)
+	}
+	work, err = a.withFinalizer(ctx, work)
+	if err != nil {
+		return err
+	}
+
+	p := &pass{Applier: a, work: work, record: a.recordOf(work)}
+	again, err := p.run(ctx)
+	switch {
+	case errors.Is(err, errStale):
+		return nil
+	case err != nil:
+		return err
+	}
+	if err := a.writeStatus(ctx, p.work, p.status()); err != nil {
+		return err
+	}
+	return again
+}
+
+func (a *Applier) withFinalizer(ctx context.Context, work *v1beta1.Work) (*v1beta1.Work, error) {
+	if slices.Contains(work.Finalizers, wellknown.WorkCleanupFinalizer) {
+		return work, nil
+	}
+	work = work.DeepCopy()
+	work.Finalizers = append(work.Finalizers, wellknown.WorkCleanupFinalizer)
+	updated, err := a.works.Update(ctx, work, metav1.UpdateOptions{FieldManager: wellknown.FieldManager})
+	if err != nil {
+		return nil, fmt.Errorf("adding the finalizer to Work %s: %w", work.Name, err)
+	}
+	return updated, nil
+}
+
+func (a *Applier) writeStatus(ctx context.Context, work *v1beta1.Work, status v1beta1.WorkStatus) error {
+	if equality.Semantic.DeepEqual(work.Status, status) {
+		return nil
+	}
+	work = work.DeepCopy()
+	work.Status = status
+	_, err := a.works.UpdateStatus(ctx, work, metav1.UpdateOptions{FieldManager: wellknown.FieldManager})
+	switch {
+	case apierrors.IsNotFound(err):
+		return nil
+	case err != nil:
+		return fmt.Errorf("writing the status of Work %s: %w", work.Name, err)
+	}
+	klog.FromContext(ctx).V(2).Info("Work status written", "work", klog.KObj(work), "generation", work.Generation,
+		"summary", summary(status))
+	return nil
+}

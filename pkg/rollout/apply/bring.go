@@ -1,0 +1,197 @@
+// Copyright The Stagegate Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package apply
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strings"
+
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+
+	"github.com/stagegate/stagegate/pkg/apis/placement/v1beta1"
+	"github.com/stagegate/stagegate/pkg/apis/wellknown"
+)
+
+// An object that comes or goes between reading and writing is read again this often.
+const attempts = 3
+
+// apply brings one object to what its manifest says.
+func (p *pass) apply(ctx context.Context, m *manifest) *result {
+	switch {
+	case m.refused != nil:
+		return blocked(m.refused.reason, m.refused.message)
+	case !m.isResolved():
+		return failed(m.unknown)
+	case p.opened != nil:
+		return failed(p.opened)
+	}
+	var err error
+	for range attempts {
+		var live *unstructured.Unstructured
+		if live, err = get(ctx, p.member.client(m), m.key.Name); err != nil {
+			return failed(err)
+		}
+		if live != nil {
+			if r := p.barred(ctx, m, live); r != nil {
+				return p.observe(r, live)
+			}
+		}
+		var applied *unstructured.Unstructured
+		if applied, err = p.write(ctx, m, live); err == nil {
+			return p.succeeded(ctx, m, applied)
+		}
+		if !apierrors.IsAlreadyExists(err) && !apierrors.IsNotFound(err) {
+			break
+		}
+	}
+	if errors.Is(err, errStale) {
+		return &result{again: err}
+	}
+	return failed(ofMember(err))
+}
+
+// barred says why an object that exists is not written to, nil where it may be.
+func (p *pass) barred(ctx context.Context, m *manifest, live *unstructured.Unstructured) *result {
+	if live.GetDeletionTimestamp() != nil {
+		return blocked(reasonApplyFailed, failedToApply(errors.New("the object is being deleted on the member cluster")))
+	}
+	owners := ownersOf(live, p.work.Name)
+	if !owners.ours {
+		return p.takeOver(ctx, m, live, owners)
+	}
+	if others := append(owners.placements, owners.others...); len(others) > 0 && !p.strategy.AllowCoOwnership {
+		return blocked(reasonApplyFailed, failedToApply(fmt.Errorf("the object is also owned by %s, and co-ownership is not allowed",
+			strings.Join(others, ", "))))
+	}
+	if p.strategy.WhenToApply != v1beta1.WhenToApplyTypeIfNotDrifted || live.GetAnnotations()[wellknown.SpecHashAnnotation] != m.hash {
+		return nil
+	}
+	drifts, err := p.compare(ctx, m, live)
+	if err != nil {
+		return &result{
+			applied: &verdict{reason: reasonDriftUnknown, message: fmt.Sprintf("Failed to look for drifts (error: %v)", err)},
+			again:   err,
+		}
+	}
+	if len(drifts) == 0 {
+		return nil
+	}
+	r := blocked(reasonFoundDrifts, "The object was changed on the member cluster, and is applied only if it was not (whenToApply is IfNotDrifted)")
+	r.drifts = drifts
+	return r
+}
+
+// takeOver says why an object that was on the member before is not taken over, nil where it may be.
+func (p *pass) takeOver(ctx context.Context, m *manifest, live *unstructured.Unstructured, owners owners) *result {
+	switch {
+	case len(owners.placements) > 0:
+		return blocked(reasonFailedToTakeOver, fmt.Sprintf("The object is placed by another placement already (AppliedWork %s)",
+			strings.Join(owners.placements, ", ")))
+	case len(owners.others) > 0 && !p.strategy.AllowCoOwnership:
+		return blocked(reasonFailedToTakeOver, fmt.Sprintf("The object is owned by %s, and co-ownership is not allowed",
+			strings.Join(owners.others, ", ")))
+	}
+	switch p.strategy.WhenToTakeOver {
+	case v1beta1.WhenToTakeOverTypeNever:
+		return blocked(reasonNotTakenOver, "The object was on the member cluster before, and is not taken over (whenToTakeOver is Never)")
+	case v1beta1.WhenToTakeOverTypeIfNoDiff:
+		diffs, err := p.compare(ctx, m, live)
+		if err != nil {
+			r := blocked(reasonFailedToTakeOver, fmt.Sprintf("Failed to compare the object with the manifest (error: %v)", err))
+			r.again = err
+			return r
+		}
+		if len(diffs) > 0 {
+			r := blocked(reasonFailedToTakeOver,
+				"The object was on the member cluster before and differs from the manifest (whenToTakeOver is IfNoDiff)")
+			r.diffs = diffs
+			return r
+		}
+	}
+	return nil
+}
+
+func (p *pass) succeeded(ctx context.Context, m *manifest, live *unstructured.Unstructured) *result {
+	r := &result{
+		applied:   &verdict{ok: true, reason: reasonApplied, message: "Manifest has been applied successfully"},
+		available: availabilityOf(live),
+	}
+	if p.strategy.WhenToApply == v1beta1.WhenToApplyTypeAlways &&
+		p.strategy.ComparisonOption == v1beta1.ComparisonOptionTypeFullComparison {
+		drifts, err := p.compare(ctx, m, live)
+		if err != nil {
+			r.applied.reason = reasonAppliedDriftUnknown
+			r.applied.message = fmt.Sprintf("Manifest has been applied successfully, but drifts could not be looked for (error: %v)", err)
+			r.again = err
+		}
+		r.drifts = drifts
+	}
+	return p.observe(r, live)
+}
+
+// report compares an object with its manifest and writes nothing.
+func (p *pass) report(ctx context.Context, m *manifest) *result {
+	notReported := func(message string, again error) *result {
+		return &result{diffReported: &verdict{reason: reasonFailedToReportDiff, message: message}, again: again}
+	}
+	switch {
+	case m.refused != nil:
+		return notReported(m.refused.message, nil)
+	case !m.isResolved():
+		return notReported(fmt.Sprintf("Failed to report differences (error: %v)", m.unknown), m.unknown)
+	}
+	live, err := get(ctx, p.member.client(m), m.key.Name)
+	if err != nil {
+		return notReported(fmt.Sprintf("Failed to report differences (error: %v)", err), err)
+	}
+	diffs := []v1beta1.PatchDetail{{Path: "/", ValueInHub: "(the whole object)"}}
+	if live != nil {
+		if diffs, err = p.compare(ctx, m, live); err != nil {
+			return p.observe(notReported(fmt.Sprintf("Failed to report differences (error: %v)", err), err), live)
+		}
+	}
+	r := &result{diffs: diffs}
+	if len(diffs) == 0 {
+		r.diffReported = &verdict{ok: true, reason: reasonNoDiffFound, message: "The object on the member cluster agrees with the manifest"}
+	} else {
+		r.diffReported = &verdict{ok: true, reason: reasonFoundDiff, message: "The object on the member cluster differs from the manifest"}
+	}
+	if live == nil {
+		return r
+	}
+	return p.observe(r, live)
+}
+
+// observe notes what the object was like when the result came about.
+func (p *pass) observe(r *result, live *unstructured.Unstructured) *result {
+	r.exists = true
+	r.uid = live.GetUID()
+	r.version = live.GetResourceVersion()
+	r.generation = live.GetGeneration()
+	if report := p.work.Spec.ReportBackStrategy; report != nil && report.Type == v1beta1.ReportBackStrategyTypeMirror {
+		r.status = statusOf(live)
+	}
+	return r
+}
+
+// statusOf is an object of the same name with nothing but the status, nil where it has none.
+func statusOf(live *unstructured.Unstructured) []byte {
+	status, has := live.Object["status"]
+	if !has {
+		return nil
+	}
+	metadata := map[string]any{"name": live.GetName()}
+	if live.GetNamespace() != "" {
+		metadata["namespace"] = live.GetNamespace()
+	}
+	// What was decoded from JSON can be encoded again.
+	data, _ := json.Marshal(map[string]any{
+		"apiVersion": live.GetAPIVersion(), "kind": live.GetKind(), "metadata": metadata, "status": status,
+	})
+	return data
+}

@@ -1,0 +1,144 @@
+// Copyright The Stagegate Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package apply
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"maps"
+	"reflect"
+	"slices"
+	"strconv"
+	"strings"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+
+	"github.com/stagegate/stagegate/pkg/apis/placement/v1beta1"
+	"github.com/stagegate/stagegate/pkg/apis/wellknown"
+)
+
+// maxDetails is how many differences of one object are reported.
+const maxDetails = 100
+
+const redacted = "(redacted for security reasons)"
+
+// compare finds where an object differs from its manifest. Partially, that is what a server-side apply of the manifest would change;
+// the member's API server is asked without anything being written, so that defaults and equal notations are no differences.
+func (p *pass) compare(ctx context.Context, m *manifest, live *unstructured.Unstructured) ([]v1beta1.PatchDetail, error) {
+	wanted := m.object
+	if p.strategy.ComparisonOption == v1beta1.ComparisonOptionTypePartialComparison {
+		var err error
+		wanted, err = p.member.client(m).Apply(ctx, m.key.Name, m.object, metav1.ApplyOptions{
+			FieldManager: wellknown.FieldManager,
+			Force:        true,
+			DryRun:       []string{metav1.DryRunAll},
+		})
+		if err != nil {
+			return nil, ofMember(fmt.Errorf("comparing on the member cluster: %w", err))
+		}
+	}
+	d := &differences{secret: m.object.GroupVersionKind().GroupKind().String() == "Secret"}
+	d.find("", comparable(live), comparable(wanted))
+	return d.details, nil
+}
+
+// comparable takes away what is not the manifest's to say.
+func comparable(object *unstructured.Unstructured) any {
+	content := object.DeepCopy()
+	(&manifest{object: content}).clean()
+	annotations := content.GetAnnotations()
+	delete(annotations, wellknown.SpecHashAnnotation)
+	delete(annotations, wellknown.LastAppliedAnnotation)
+	content.SetAnnotations(annotations)
+	if len(annotations) == 0 {
+		unstructured.RemoveNestedField(content.Object, "metadata", "annotations")
+	}
+	return content.Object
+}
+
+// differences collects places in which two JSON values differ.
+type differences struct {
+	secret  bool
+	details []v1beta1.PatchDetail
+}
+
+// missing is a value that is not there, unlike one that is null.
+type missing struct{}
+
+func (d *differences) find(path string, member, hub any) {
+	if len(d.details) == maxDetails || reflect.DeepEqual(member, hub) {
+		return
+	}
+	switch m := member.(type) {
+	case map[string]any:
+		if h, same := hub.(map[string]any); same {
+			d.inMaps(path, m, h)
+			return
+		}
+	case []any:
+		if h, same := hub.([]any); same {
+			d.inLists(path, m, h)
+			return
+		}
+	}
+	d.details = append(d.details, v1beta1.PatchDetail{
+		Path: path, ValueInMember: d.value(path, member), ValueInHub: d.value(path, hub),
+	})
+}
+
+func (d *differences) inMaps(path string, member, hub map[string]any) {
+	keys := maps.Clone(member)
+	maps.Copy(keys, hub)
+	for _, key := range slices.Sorted(maps.Keys(keys)) {
+		d.find(path+"/"+pointerEscaper.Replace(key), valueOf(member, key), valueOf(hub, key))
+	}
+}
+
+func (d *differences) inLists(path string, member, hub []any) {
+	for i := range max(len(member), len(hub)) {
+		var m, h any = missing{}, missing{}
+		if i < len(member) {
+			m = member[i]
+		}
+		if i < len(hub) {
+			h = hub[i]
+		}
+		d.find(path+"/"+strconv.Itoa(i), m, h)
+	}
+}
+
+func valueOf(values map[string]any, key string) any {
+	if v, has := values[key]; has {
+		return v
+	}
+	return missing{}
+}
+
+// pointerEscaper escapes a key as JSON pointers want it.
+var pointerEscaper = strings.NewReplacer("~", "~0", "/", "~1")
+
+func (d *differences) value(path string, value any) string {
+	switch v := value.(type) {
+	case missing:
+		return ""
+	case string:
+		if d.hides(path) {
+			return redacted
+		}
+		return v
+	default:
+		if d.hides(path) {
+			return redacted
+		}
+		// What was decoded from JSON can be encoded again.
+		data, _ := json.Marshal(v)
+		return string(data)
+	}
+}
+
+func (d *differences) hides(path string) bool {
+	return d.secret && (strings.HasPrefix(path, "/data") || strings.HasPrefix(path, "/stringData"))
+}

@@ -1,0 +1,182 @@
+// Copyright The Stagegate Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package apply
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"slices"
+
+	"k8s.io/apimachinery/pkg/api/equality"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/apimachinery/pkg/util/sets"
+	"k8s.io/klog/v2"
+
+	"github.com/stagegate/stagegate/pkg/apis/placement/v1beta1"
+	"github.com/stagegate/stagegate/pkg/apis/wellknown"
+)
+
+// remembers says whether the AppliedWork lists every manifest. It is made to before the first of them is applied, so that whatever
+// was ever applied is found again when a manifest is dropped, even if no status could be written in between.
+func remembers(owner *v1beta1.AppliedWork, manifests []*manifest) bool {
+	listed := sets.New[identity]()
+	for _, r := range owner.Status.AppliedResources {
+		listed.Insert(identityOf(r.WorkResourceIdentifier))
+	}
+	return !slices.ContainsFunc(manifests, func(m *manifest) bool {
+		return m.refused == nil && !listed.Has(identityOf(m.identifier()))
+	})
+}
+
+// remember lists in the AppliedWork what is to be applied beside what was.
+func (p *pass) remember(ctx context.Context) error {
+	if remembers(p.record.owner, p.record.manifests) {
+		return nil
+	}
+	return p.list(ctx, p.leftovers())
+}
+
+// list writes the AppliedWork's list: the manifests, and what is left of earlier ones.
+func (p *pass) list(ctx context.Context, leftovers []v1beta1.AppliedResourceMeta) error {
+	var resources []v1beta1.AppliedResourceMeta
+	for _, m := range p.record.manifests {
+		if m.refused != nil {
+			continue
+		}
+		r := v1beta1.AppliedResourceMeta{WorkResourceIdentifier: m.identifier()}
+		if known := p.record.results[m.ordinal]; known != nil && known.exists {
+			r.UID = known.uid
+		}
+		resources = append(resources, r)
+	}
+	owner := p.record.owner.DeepCopy()
+	owner.Status.AppliedResources = append(resources, leftovers...)
+	if equality.Semantic.DeepEqual(owner.Status, p.record.owner.Status) {
+		return nil
+	}
+	object, err := fromAppliedWork(owner)
+	if err != nil {
+		return err
+	}
+	object, err = p.member.resource(appliedWorks, "").UpdateStatus(ctx, object, metav1.UpdateOptions{FieldManager: wellknown.FieldManager})
+	if err != nil {
+		return ofMember(fmt.Errorf("writing the status of AppliedWork %s: %w", owner.Name, err))
+	}
+	p.record.owner, err = toAppliedWork(object)
+	return err
+}
+
+// leftovers are objects that were applied for the Work and are in none of its manifests any more.
+func (p *pass) leftovers() []v1beta1.AppliedResourceMeta {
+	wanted := sets.New[identity]()
+	for _, m := range p.record.manifests {
+		wanted.Insert(identityOf(m.identifier()))
+	}
+	var left []v1beta1.AppliedResourceMeta
+	add := func(r v1beta1.AppliedResourceMeta) {
+		if id := identityOf(r.WorkResourceIdentifier); !wanted.Has(id) {
+			wanted.Insert(id)
+			left = append(left, r)
+		}
+	}
+	for _, r := range p.record.owner.Status.AppliedResources {
+		add(r)
+	}
+	for _, c := range p.work.Status.ManifestConditions {
+		add(v1beta1.AppliedResourceMeta{WorkResourceIdentifier: c.Identifier})
+	}
+	return left
+}
+
+// drop removes the leftovers from the member.
+func (p *pass) drop(ctx context.Context) error {
+	if slices.ContainsFunc(p.record.manifests, func(m *manifest) bool { return m.object.GetKind() == "" }) {
+		// A manifest that cannot be read may be any of the objects that no other manifest is.
+		return nil
+	}
+	leftovers := p.leftovers()
+	if len(leftovers) == 0 && !p.outdated() {
+		return nil
+	}
+	if err := p.open(ctx); err != nil {
+		return err
+	}
+	var remaining []v1beta1.AppliedResourceMeta
+	var failures []error
+	for _, r := range leftovers {
+		if err := p.dropOne(ctx, r); err != nil {
+			remaining = append(remaining, r)
+			failures = append(failures, fmt.Errorf("removing %s %s from the member cluster: %w", r.Kind,
+				types.NamespacedName{Namespace: r.Namespace, Name: r.Name}, err))
+		}
+	}
+	return errors.Join(append(failures, p.list(ctx, remaining))...)
+}
+
+// outdated says whether the AppliedWork lists a manifest without its resource: the kind was unknown when the list was made.
+func (p *pass) outdated() bool {
+	listed := map[identity]string{}
+	for _, r := range p.record.owner.Status.AppliedResources {
+		listed[identityOf(r.WorkResourceIdentifier)] = r.Resource
+	}
+	return slices.ContainsFunc(p.record.manifests, func(m *manifest) bool {
+		return m.refused == nil && m.isResolved() && listed[identityOf(m.identifier())] != m.resource.Resource
+	})
+}
+
+// dropOne deletes an object that is ours, or leaves it to those who own it as well.
+func (p *pass) dropOne(ctx context.Context, r v1beta1.AppliedResourceMeta) error {
+	if r.Resource == "" {
+		// Its kind was never known, so it was never applied.
+		return nil
+	}
+	gvr := schema.GroupVersionResource{Group: r.Group, Version: r.Version, Resource: r.Resource}
+	client := p.member.resource(gvr, r.Namespace)
+	live, err := get(ctx, client, r.Name)
+	if err != nil || live == nil {
+		return err
+	}
+	owners := ownersOf(live, p.work.Name)
+	switch {
+	case !owners.ours || live.GetDeletionTimestamp() != nil || p.appliedAs(live.GetUID()):
+		return nil
+	case len(owners.placements)+len(owners.others) > 0:
+		var patch []byte
+		if patch, err = disown(live, p.work.Name); err == nil {
+			_, err = client.Patch(ctx, r.Name, types.MergePatchType, patch, metav1.PatchOptions{FieldManager: wellknown.FieldManager})
+		}
+	default:
+		uid, background := live.GetUID(), metav1.DeletePropagationBackground
+		err = client.Delete(ctx, r.Name, metav1.DeleteOptions{
+			Preconditions:     &metav1.Preconditions{UID: &uid},
+			PropagationPolicy: &background,
+		})
+	}
+	if err == nil {
+		klog.FromContext(ctx).V(2).Info("Object dropped", "object", klog.KRef(r.Namespace, r.Name), "kind", r.Kind)
+	}
+	if apierrors.IsNotFound(err) {
+		return nil
+	}
+	return ofMember(err)
+}
+
+// appliedAs says whether an object is wanted under another group or version of its kind.
+func (p *pass) appliedAs(uid types.UID) bool {
+	return slices.ContainsFunc(p.record.results, func(r *result) bool { return r != nil && r.exists && r.uid == uid })
+}
+
+// disown is the patch that takes the AppliedWork out of an object's owners.
+func disown(live *unstructured.Unstructured, owner string) ([]byte, error) {
+	return json.Marshal(map[string]any{"metadata": map[string]any{
+		"ownerReferences": withoutOwner(live.GetOwnerReferences(), owner),
+		"resourceVersion": live.GetResourceVersion(),
+	}})
+}

@@ -1,0 +1,133 @@
+// Copyright The Stagegate Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package apply
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/api/meta"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/client-go/discovery"
+	"k8s.io/client-go/discovery/cached/memory"
+	"k8s.io/client-go/dynamic"
+	"k8s.io/client-go/metadata"
+	"k8s.io/client-go/metadata/metadatainformer"
+	"k8s.io/client-go/rest"
+	"k8s.io/client-go/restmapper"
+	"k8s.io/client-go/tools/cache"
+
+	"github.com/stagegate/stagegate/pkg/apis/placement/v1beta1"
+)
+
+var (
+	appliedWorks = v1beta1.SchemeGroupVersion.WithResource("appliedworks")
+	namespaces   = schema.GroupVersionResource{Version: "v1", Resource: "namespaces"}
+	definitions  = schema.GroupVersionResource{
+		Group: "apiextensions.k8s.io", Version: "v1", Resource: "customresourcedefinitions",
+	}
+)
+
+// member is the API of a member cluster.
+type member struct {
+	objects dynamic.Interface
+	mapper  meta.ResettableRESTMapper
+	// informer makes one of a kind's metadata, in all namespaces. It is not running.
+	informer func(schema.GroupVersionResource) cache.SharedIndexInformer
+}
+
+func connect(config *rest.Config) (*member, error) {
+	config = rest.CopyConfig(config)
+	if config.QPS == 0 && config.RateLimiter == nil {
+		config.QPS = -1
+	}
+	client, err := rest.HTTPClientFor(config)
+	if err != nil {
+		return nil, fmt.Errorf("making a client: %w", err)
+	}
+	return connectWith(config, client)
+}
+
+func connectWith(config *rest.Config, client *http.Client) (*member, error) {
+	objects, err := dynamic.NewForConfigAndClient(config, client)
+	if err != nil {
+		return nil, fmt.Errorf("making a client: %w", err)
+	}
+	metadatas, err := metadata.NewForConfigAndClient(config, client)
+	if err != nil {
+		return nil, fmt.Errorf("making a client of metadata: %w", err)
+	}
+	kinds, err := discovery.NewDiscoveryClientForConfigAndClient(config, client)
+	if err != nil {
+		return nil, fmt.Errorf("making a client of discovery: %w", err)
+	}
+	return &member{
+		objects: objects,
+		mapper:  restmapper.NewDeferredDiscoveryRESTMapper(memory.NewMemCacheClient(kinds)),
+		informer: func(gvr schema.GroupVersionResource) cache.SharedIndexInformer {
+			informer := metadatainformer.NewFilteredMetadataInformer(metadatas, gvr, metav1.NamespaceAll, 0, cache.Indexers{}, nil)
+			return informer.Informer()
+		},
+	}, nil
+}
+
+// resolve finds the resource of a manifest's kind. A kind that is unknown is looked for once more in fresh discovery if the caller
+// wants that.
+func (m *member) resolve(man *manifest, refresh bool) error {
+	kind := man.object.GroupVersionKind()
+	mapping, err := m.mapper.RESTMapping(kind.GroupKind(), kind.Version)
+	if meta.IsNoMatchError(err) && refresh {
+		m.mapper.Reset()
+		mapping, err = m.mapper.RESTMapping(kind.GroupKind(), kind.Version)
+	}
+	switch {
+	case meta.IsNoMatchError(err):
+		return err
+	case err != nil:
+		return ofMember(fmt.Errorf("looking for %s: %w", kind, err))
+	}
+	man.resolved(mapping)
+	return nil
+}
+
+func (m *member) client(man *manifest) dynamic.ResourceInterface {
+	return m.resource(man.resource, man.key.Namespace)
+}
+
+func (m *member) resource(gvr schema.GroupVersionResource, namespace string) dynamic.ResourceInterface {
+	if namespace == "" {
+		return m.objects.Resource(gvr)
+	}
+	return m.objects.Resource(gvr).Namespace(namespace)
+}
+
+// stripped keeps of the metadata what watches look at, since there may be very many objects of a kind.
+func stripped(obj any) (any, error) {
+	if o, ok := obj.(*metav1.PartialObjectMetadata); ok {
+		return &metav1.PartialObjectMetadata{
+			TypeMeta: o.TypeMeta,
+			ObjectMeta: metav1.ObjectMeta{
+				Namespace:       o.Namespace,
+				Name:            o.Name,
+				ResourceVersion: o.ResourceVersion,
+			},
+		}, nil
+	}
+	return obj, nil
+}
+
+var _ cache.TransformFunc = stripped
+
+// get reads an object; nil without an error means that there is none.
+func get(ctx context.Context, client dynamic.ResourceInterface, name string) (*unstructured.Unstructured, error) {
+	live, err := client.Get(ctx, name, metav1.GetOptions{})
+	if apierrors.IsNotFound(err) {
+		return nil, nil
+	}
+	return live, ofMember(err)
+}

@@ -1,0 +1,81 @@
+// Copyright The Stagegate Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package apply
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/klog/v2"
+
+	"github.com/stagegate/stagegate/pkg/apis/placement/v1beta1"
+	"github.com/stagegate/stagegate/pkg/apis/wellknown"
+)
+
+// remove takes from the member what was applied for a Work that is being deleted. Deleting the AppliedWork in the foreground takes
+// everything along that it alone owns; the Work goes when the AppliedWork is seen to be gone.
+func (a *Applier) remove(ctx context.Context, work *v1beta1.Work) error {
+	if !slices.Contains(work.Finalizers, wellknown.WorkCleanupFinalizer) {
+		return nil
+	}
+	wanted := wish{}
+	wanted.add(appliedWorks, keyOf(work.Name))
+	a.watches.set(work.Name, wanted)
+
+	owner, err := a.owner(ctx, work.Name)
+	if err != nil {
+		return err
+	}
+	live, err := a.current(ctx, work)
+	switch {
+	case errors.Is(err, errStale):
+		return nil
+	case err != nil:
+		return err
+	}
+	if owner != nil && standsFor(owner, live) {
+		return a.removeOwner(ctx, live, owner)
+	}
+	live.Finalizers = slices.DeleteFunc(live.Finalizers, func(f string) bool { return f == wellknown.WorkCleanupFinalizer })
+	_, err = a.works.Update(ctx, live, metav1.UpdateOptions{FieldManager: wellknown.FieldManager})
+	if err != nil && !apierrors.IsNotFound(err) {
+		return fmt.Errorf("removing the finalizer of Work %s: %w", work.Name, err)
+	}
+	klog.FromContext(ctx).V(2).Info("Work removed from the member")
+	return nil
+}
+
+// standsFor says whether an AppliedWork was made for this very Work. One without a note of its Work's uid was made by another
+// implementation.
+func standsFor(owner *v1beta1.AppliedWork, work *v1beta1.Work) bool {
+	uid := owner.Annotations[workUIDAnnotation]
+	return uid == "" || uid == string(work.UID)
+}
+
+func (a *Applier) removeOwner(ctx context.Context, work *v1beta1.Work, owner *v1beta1.AppliedWork) error {
+	if owner.DeletionTimestamp != nil {
+		return nil
+	}
+	policy := metav1.DeletePropagationForeground
+	if work.Annotations[wellknown.DeletePropagationAnnotation] == string(v1beta1.DeletePropagationPolicyAbandon) {
+		policy = metav1.DeletePropagationOrphan
+	}
+	err := a.member.resource(appliedWorks, "").Delete(ctx, owner.Name, metav1.DeleteOptions{
+		Preconditions:     &metav1.Preconditions{UID: &owner.UID},
+		PropagationPolicy: &policy,
+	})
+	if err != nil && !apierrors.IsNotFound(err) {
+		return ofMember(fmt.Errorf("deleting AppliedWork %s: %w", owner.Name, err))
+	}
+	klog.FromContext(ctx).V(2).Info("Removing from the member", "propagation", policy)
+	if apierrors.IsNotFound(err) {
+		// Its going was no event any more.
+		return a.remove(ctx, work)
+	}
+	return nil
+}

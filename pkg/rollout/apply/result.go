@@ -1,0 +1,80 @@
+// Copyright The Stagegate Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package apply
+
+import (
+	"fmt"
+
+	"k8s.io/apimachinery/pkg/types"
+
+	"github.com/stagegate/stagegate/pkg/apis/placement/v1beta1"
+)
+
+// Reasons of a manifest's conditions.
+const (
+	reasonApplied             = "Applied"
+	reasonAppliedDriftUnknown = "AppliedWithFailedDriftDetection"
+	reasonApplyFailed         = "ManifestApplyFailed"
+	reasonDecodingFailed      = "DecodingErred"
+	reasonFoundGenerateName   = "FoundGenerateName"
+	reasonDuplicated          = "Duplicated"
+	reasonFailedToTakeOver    = "FailedToTakeOver"
+	reasonNotTakenOver        = "NotTakenOver"
+	reasonFoundDrifts         = "FoundDrifts"
+	reasonDriftUnknown        = "FailedToRunDriftDetection"
+
+	reasonNoDiffFound        = "NoDiffFound"
+	reasonFoundDiff          = "FoundDiff"
+	reasonFailedToReportDiff = "FailedToReportDiff"
+
+	reasonAvailable       = "Available"
+	reasonNotAvailableYet = "ManifestNotAvailableYet"
+	reasonNotTrackable    = "NotTrackable"
+)
+
+// verdict is what a condition says.
+type verdict struct {
+	ok              bool
+	reason, message string
+}
+
+// result is what became of a manifest.
+type result struct {
+	// applied is set unless differences are only reported.
+	applied *verdict
+	// available is set where applied is ok.
+	available *verdict
+	// diffReported is set where differences are only reported.
+	diffReported *verdict
+
+	drifts, diffs []v1beta1.PatchDetail
+
+	// exists says whether the member has the object; the other fields are empty otherwise.
+	exists     bool
+	uid        types.UID
+	version    string
+	generation int64
+	// status of the object as JSON, where it is to be reported back.
+	status []byte
+
+	// again is why the manifest is tried again without anything having changed; nil where only a change can help.
+	again error
+}
+
+// settled says whether the manifest need not be looked at until its object changes.
+func (r *result) settled() bool { return r != nil && r.again == nil && r.exists }
+
+func failedToApply(err error) string {
+	return fmt.Sprintf("Failed to apply the manifest (error: %v)", err)
+}
+
+// failed is the result of a manifest that could not be applied and is tried again.
+func failed(err error) *result {
+	return &result{applied: &verdict{reason: reasonApplyFailed, message: failedToApply(err)}, again: err}
+}
+
+// blocked is the result of a manifest that is not applied until something changes.
+func blocked(reason, message string) *result {
+	return &result{applied: &verdict{reason: reason, message: message}}
+}

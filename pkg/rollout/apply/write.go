@@ -1,0 +1,153 @@
+// Copyright The Stagegate Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package apply
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/apimachinery/pkg/util/jsonmergepatch"
+	"k8s.io/apimachinery/pkg/util/mergepatch"
+	"k8s.io/apimachinery/pkg/util/sets"
+	"k8s.io/apimachinery/pkg/util/strategicpatch"
+	"k8s.io/client-go/kubernetes/scheme"
+	"k8s.io/client-go/util/csaupgrade"
+
+	"github.com/stagegate/stagegate/pkg/apis/placement/v1beta1"
+	"github.com/stagegate/stagegate/pkg/apis/wellknown"
+)
+
+// maxAnnotations is how many bytes the annotations of an object may have in all, keys included.
+const maxAnnotations = 256 << 10
+
+// write brings an object to what the manifest says, the way the strategy wants, and returns it as it then is. live is nil where the
+// object does not exist.
+func (p *pass) write(ctx context.Context, m *manifest, live *unstructured.Unstructured) (*unstructured.Unstructured, error) {
+	if p.strategy.Type == v1beta1.ApplyStrategyTypeServerSideApply {
+		return p.writeServerSide(ctx, m, live, p.strategy.force())
+	}
+	desired, fits := m.clientSide(p.record.owner, live)
+	if !fits {
+		// Without a record of what was last applied the server has to know, and a client-side apply wins over others as well.
+		return p.writeServerSide(ctx, m, live, true)
+	}
+	client := p.member.client(m)
+	if live == nil {
+		if err := p.open(ctx); err != nil {
+			return nil, err
+		}
+		return client.Create(ctx, desired, metav1.CreateOptions{FieldManager: wellknown.FieldManager})
+	}
+	patchType, patch, err := threeWay(desired, live)
+	if err != nil {
+		return nil, fmt.Errorf("merging the manifest into the object: %w", err)
+	}
+	if patch == nil {
+		return live, nil
+	}
+	if err := p.open(ctx); err != nil {
+		return nil, err
+	}
+	return client.Patch(ctx, m.key.Name, patchType, patch, metav1.PatchOptions{FieldManager: wellknown.FieldManager})
+}
+
+func (p *pass) writeServerSide(ctx context.Context, m *manifest, live *unstructured.Unstructured, force bool) (*unstructured.Unstructured, error) {
+	if err := p.open(ctx); err != nil {
+		return nil, err
+	}
+	client := p.member.client(m)
+	if live != nil {
+		// Fields of an earlier client-side apply have to be known as ours, or those that a manifest drops would stay.
+		upgrade, err := csaupgrade.UpgradeManagedFieldsPatch(live, sets.New(wellknown.FieldManager), wellknown.FieldManager)
+		if err != nil {
+			return nil, fmt.Errorf("reading the managed fields: %w", err)
+		}
+		if upgrade != nil {
+			if _, err := client.Patch(ctx, m.key.Name, types.JSONPatchType, upgrade, metav1.PatchOptions{FieldManager: wellknown.FieldManager}); err != nil {
+				return nil, fmt.Errorf("taking the managed fields over: %w", err)
+			}
+		}
+	}
+	return client.Apply(ctx, m.key.Name, m.serverSide(p.record.owner), metav1.ApplyOptions{FieldManager: wellknown.FieldManager, Force: force})
+}
+
+// serverSide is the manifest as it is handed to a server-side apply: what we own and nothing else.
+func (m *manifest) serverSide(owner *v1beta1.AppliedWork) *unstructured.Unstructured {
+	desired := m.annotated(nil)
+	desired.SetOwnerReferences([]metav1.OwnerReference{ownerReference(owner)})
+	return desired
+}
+
+// clientSide is the manifest as it is to be on the member, with the record of what was applied that the next three-way merge starts
+// from. It says false where that record is too large for an annotation.
+func (m *manifest) clientSide(owner *v1beta1.AppliedWork, live *unstructured.Unstructured) (*unstructured.Unstructured, bool) {
+	// What was decoded from JSON can be encoded again.
+	lastApplied, _ := m.object.MarshalJSON()
+	desired := m.annotated(map[string]string{wellknown.LastAppliedAnnotation: string(lastApplied)})
+	var refs []metav1.OwnerReference
+	if live != nil {
+		refs = live.GetOwnerReferences()
+	}
+	desired.SetOwnerReferences(withOwner(refs, owner))
+	size := 0
+	for k, v := range desired.GetAnnotations() {
+		size += len(k) + len(v)
+	}
+	return desired, size <= maxAnnotations
+}
+
+func (m *manifest) annotated(more map[string]string) *unstructured.Unstructured {
+	desired := m.object.DeepCopy()
+	annotations := desired.GetAnnotations()
+	if annotations == nil {
+		annotations = map[string]string{}
+	}
+	annotations[wellknown.SpecHashAnnotation] = m.hash
+	for k, v := range more {
+		annotations[k] = v
+	}
+	desired.SetAnnotations(annotations)
+	return desired
+}
+
+// threeWay is the patch from an object to what is desired: what was applied before and is not any more goes, what others have added
+// stays. It is nil where nothing has to change.
+func threeWay(desired, live *unstructured.Unstructured) (types.PatchType, []byte, error) {
+	original := []byte(live.GetAnnotations()[wellknown.LastAppliedAnnotation])
+	modified, err := desired.MarshalJSON()
+	if err != nil {
+		return "", nil, err
+	}
+	current, err := live.MarshalJSON()
+	if err != nil {
+		return "", nil, err
+	}
+	patchType, patch := types.MergePatchType, []byte(nil)
+	if typed, unknown := scheme.Scheme.New(desired.GroupVersionKind()); unknown == nil {
+		patchType = types.StrategicMergePatchType
+		var fields strategicpatch.PatchMetaFromStruct
+		if fields, err = strategicpatch.NewPatchMetaFromStruct(typed); err == nil {
+			patch, err = strategicpatch.CreateThreeWayMergePatch(original, modified, current, fields, true)
+		}
+	} else {
+		patch, err = jsonmergepatch.CreateThreeWayJSONMergePatch(original, modified, current,
+			mergepatch.RequireKeyUnchanged("apiVersion"), mergepatch.RequireKeyUnchanged("kind"),
+			mergepatch.RequireMetadataKeyUnchanged("name"))
+	}
+	if err != nil {
+		return "", nil, err
+	}
+	var content map[string]any
+	if err := json.Unmarshal(patch, &content); err != nil {
+		return "", nil, err
+	}
+	if len(content) == 0 {
+		return patchType, nil, nil
+	}
+	return patchType, patch, nil
+}

@@ -1,0 +1,60 @@
+// Copyright The Stagegate Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package work
+
+import (
+	"encoding/json"
+	"strings"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/utils/lru"
+
+	"github.com/stagegate/stagegate/pkg/apis/placement/v1beta1"
+)
+
+// overrideError is a failure to override, which no other try mends.
+type overrideError struct{ message string }
+
+func (e *overrideError) Error() string { return e.message }
+
+// checks remembers of each snapshot whether it may be placed: many bindings name the same one, and it never changes.
+type checks struct{ verdicts *lru.Cache }
+
+func newChecks() checks { return checks{lru.New(1024)} }
+
+func (c checks) of(snapshot v1beta1.ResourceSnapshotObject) error {
+	if verdict, known := c.verdicts.Get(snapshot.GetUID()); known && snapshot.GetUID() != "" {
+		err, _ := verdict.(error)
+		return err
+	}
+	err := check(snapshot)
+	c.verdicts.Add(snapshot.GetUID(), err)
+	return err
+}
+
+// check refuses a snapshot with manifests that must not reach a member. A placement in a namespace reaches into that namespace and
+// nowhere else, whoever wrote its snapshot.
+func check(snapshot v1beta1.ResourceSnapshotObject) error {
+	for i, resource := range snapshot.SnapshotSpec().SelectedResources {
+		var object metav1.PartialObjectMetadata
+		if err := json.Unmarshal(resource.Raw, &object); err != nil {
+			return userErrorf("resource %d of snapshot %q cannot be read: %v", i, snapshot.GetName(), err)
+		}
+		name := types.NamespacedName{Namespace: object.Namespace, Name: object.Name}
+		switch namespace := snapshot.GetNamespace(); {
+		case strings.HasPrefix(object.APIVersion, v1beta1.GroupName+"/") &&
+			(object.Kind == string(v1beta1.ResourceEnvelopeType) || object.Kind == string(v1beta1.ClusterResourceEnvelopeType)):
+			return userErrorf("%s %s: envelopes are not supported yet", object.Kind, name)
+		case namespace == "" || object.Namespace == namespace:
+		case object.Namespace == "":
+			return userErrorf("%s %q is cluster-scoped, and a ResourcePlacement places what is in its namespace %q only",
+				object.Kind, object.Name, namespace)
+		default:
+			return userErrorf("%s %s is in another namespace, and a ResourcePlacement places what is in its namespace %q only",
+				object.Kind, name, namespace)
+		}
+	}
+	return nil
+}

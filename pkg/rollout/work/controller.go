@@ -1,0 +1,252 @@
+// Copyright The Stagegate Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package work
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/equality"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/client-go/tools/record"
+	"k8s.io/klog/v2"
+	"k8s.io/utils/clock"
+
+	"github.com/stagegate/stagegate/pkg/apis/placement/v1beta1"
+	"github.com/stagegate/stagegate/pkg/apis/wellknown"
+	"github.com/stagegate/stagegate/pkg/rollout/internal/conditions"
+	"github.com/stagegate/stagegate/pkg/rollout/internal/fleet"
+	"github.com/stagegate/stagegate/pkg/rollout/internal/reconcile"
+)
+
+// Name of the loop.
+const Name = "work"
+
+const (
+	workers = 8
+	// patience is how long a binding's status waits for what is about to follow: the RolloutStarted condition of whoever rolls out,
+	// and the answer of a member that applies at once. One write then says it all.
+	patience = 300 * time.Millisecond
+)
+
+// Controller is the loop.
+type Controller struct {
+	fleet    *fleet.Fleet
+	recorder record.EventRecorder
+	clock    clock.WithTicker
+	loop     *reconcile.Loop
+
+	// written are the Works and bindings that the caches have not caught up with.
+	written versions
+	waits   waits
+	checks  checks
+}
+
+// New makes the loop for one term of leadership. Events about bindings that cannot be turned into Works go to the recorder.
+func New(f *fleet.Fleet, recorder record.EventRecorder) *Controller {
+	return newWithClock(f, recorder, clock.RealClock{})
+}
+
+func newWithClock(f *fleet.Fleet, recorder record.EventRecorder, c clock.WithTicker) *Controller {
+	controller := &Controller{fleet: f, recorder: recorder, clock: c, checks: newChecks()}
+	controller.loop = reconcile.NewWithClock(Name, workers, controller.reconcile, c)
+	f.Bindings.Watch(controller.loop, reconcile.Self)
+	f.Snapshots.Watch(controller.loop, controller.bindingsOfSnapshot)
+	f.Placements.Watch(controller.loop, controller.bindingsOfPlacement)
+	controller.loop.Watch(f.Works.Informer(), controller.bindingsOfWork)
+	return controller
+}
+
+// Run reconciles until the context ends.
+func (c *Controller) Run(ctx context.Context) error { return c.loop.Run(ctx) }
+
+// bindingsOfWork are the binding that a Work belongs to and, when the Work is gone, those that wait for its name.
+func (c *Controller) bindingsOfWork(old, new any) []reconcile.Key {
+	keys := reconcile.ByObject(bindingOfWork)(old, new)
+	gone, ok := old.(*v1beta1.Work)
+	if !ok || new != nil {
+		return keys
+	}
+	placement := reconcile.Key{
+		Namespace: gone.Labels[wellknown.ParentNamespaceLabel],
+		Name:      gone.Labels[wellknown.ParentPlacementLabel],
+	}
+	return append(keys, c.bindingsOf(placement, func(b v1beta1.BindingObject) bool {
+		return wellknown.MemberNamespace(b.BindingSpec().TargetCluster) == gone.Namespace
+	})...)
+}
+
+func bindingOfWork(work metav1.Object) []reconcile.Key {
+	name := work.GetLabels()[wellknown.ParentBindingLabel]
+	if name == "" {
+		return nil
+	}
+	return []reconcile.Key{{Namespace: work.GetLabels()[wellknown.ParentNamespaceLabel], Name: name}}
+}
+
+// bindingsOfSnapshot are the bindings that wait for a snapshot, or for a part of one.
+func (c *Controller) bindingsOfSnapshot(old, new any) []reconcile.Key {
+	snapshot, ok := new.(v1beta1.ResourceSnapshotObject)
+	if !ok || old != nil {
+		// A snapshot's resources never change, and one that goes takes nothing along.
+		return nil
+	}
+	return c.bindingsOf(placementOf(snapshot), func(b v1beta1.BindingObject) bool {
+		return b.BindingSpec().ResourceSnapshotName != ""
+	})
+}
+
+// bindingsOfPlacement are the bindings whose Works carry what has changed in a placement.
+func (c *Controller) bindingsOfPlacement(old, new any) []reconcile.Key {
+	before, okBefore := old.(v1beta1.PlacementObject)
+	after, okAfter := new.(v1beta1.PlacementObject)
+	if !okBefore || !okAfter || equality.Semantic.DeepEqual(
+		before.PlacementSpec().Strategy.ReportBackStrategy, after.PlacementSpec().Strategy.ReportBackStrategy) {
+		return nil
+	}
+	return c.bindingsOf(reconcile.KeyOf(after), func(v1beta1.BindingObject) bool { return true })
+}
+
+func (c *Controller) bindingsOf(placement reconcile.Key, wanted func(v1beta1.BindingObject) bool) []reconcile.Key {
+	var keys []reconcile.Key
+	for _, b := range c.fleet.Bindings.ByIndex(fleet.ByPlacement, placement) {
+		if wanted(b) {
+			keys = append(keys, reconcile.KeyOf(b))
+		}
+	}
+	return keys
+}
+
+// placementOf is the placement of a binding or a snapshot.
+func placementOf(o metav1.Object) reconcile.Key {
+	return reconcile.Key{Namespace: o.GetNamespace(), Name: o.GetLabels()[wellknown.ParentPlacementLabel]}
+}
+
+func (c *Controller) reconcile(ctx context.Context, key reconcile.Key) (time.Duration, error) {
+	binding, err := c.fleet.Bindings.Get(key)
+	if apierrors.IsNotFound(err) {
+		c.waits.forget(key)
+		c.written.forget(bindingID(key))
+		return 0, nil
+	}
+	if err != nil {
+		return 0, err
+	}
+	if c.written.ahead(bindingID(key), binding.GetResourceVersion()) {
+		// What was written is on its way to the cache.
+		return 0, nil
+	}
+	if binding.GetDeletionTimestamp() != nil {
+		c.waits.forget(key)
+		return 0, c.cleanUp(ctx, binding)
+	}
+	if added, err := c.addFinalizer(ctx, binding); added || err != nil {
+		return 0, err
+	}
+	spec := binding.BindingSpec()
+	if spec.State == v1beta1.BindingStateScheduled || spec.ResourceSnapshotName == "" {
+		return 0, nil
+	}
+	if cluster, err := c.fleet.MemberClusters.Lister().Get(spec.TargetCluster); err != nil || cluster.DeletionTimestamp != nil {
+		// A cluster that leaves gets nothing more.
+		return 0, nil
+	}
+
+	outcome := c.sync(ctx, binding)
+	if outcome.pending || apierrors.IsConflict(outcome.err) || apierrors.IsAlreadyExists(outcome.err) {
+		return 0, outcome.err
+	}
+	again, err := c.report(ctx, binding, outcome)
+	if err == nil {
+		err = outcome.again()
+	}
+	return again, err
+}
+
+// addFinalizer holds a binding until its Works are gone. It is there before the binding is bound, so that it does not get into the
+// way of a rollout's writes.
+func (c *Controller) addFinalizer(ctx context.Context, binding v1beta1.BindingObject) (bool, error) {
+	if slices.Contains(binding.GetFinalizers(), wellknown.WorkCleanupFinalizer) {
+		return false, nil
+	}
+	binding = fleet.Copy(binding)
+	binding.SetFinalizers(append(binding.GetFinalizers(), wellknown.WorkCleanupFinalizer))
+	updated, err := c.fleet.Bindings.Client(binding.GetNamespace()).Update(ctx, binding, metav1.UpdateOptions{})
+	if err != nil {
+		return false, fmt.Errorf("adding the finalizer to binding %s: %w", reconcile.KeyOf(binding), err)
+	}
+	c.written.note(bindingID(reconcile.KeyOf(binding)), updated.GetResourceVersion())
+	return true, nil
+}
+
+// report writes what the Works say into the binding, as soon as there is something worth a write.
+func (c *Controller) report(ctx context.Context, binding v1beta1.BindingObject, outcome outcome) (time.Duration, error) {
+	key := reconcile.KeyOf(binding)
+	status := statusOf(binding, outcome, metav1.NewTime(c.clock.Now()).Rfc3339Copy())
+	if equality.Semantic.DeepEqual(*binding.BindingStatus(), status) {
+		c.waits.forget(key)
+		return 0, nil
+	}
+	if unfinished(binding, status) {
+		if left := c.waits.left(key, binding.GetGeneration(), c.clock.Now()); left > 0 {
+			return left, nil
+		}
+	}
+	c.announce(binding, status)
+
+	binding = fleet.Copy(binding)
+	*binding.BindingStatus() = status
+	updated, err := c.fleet.Bindings.Client(key.Namespace).UpdateStatus(ctx, binding, metav1.UpdateOptions{})
+	if err != nil {
+		return 0, fmt.Errorf("writing the status of binding %s: %w", key, err)
+	}
+	c.written.note(bindingID(key), updated.GetResourceVersion())
+	klog.FromContext(ctx).V(2).Info("Binding status written", "cluster", binding.BindingSpec().TargetCluster,
+		"generation", binding.GetGeneration(), "summary", summary(status))
+	return 0, nil
+}
+
+// unfinished says whether more is about to be said about the binding's generation soon.
+func unfinished(binding v1beta1.BindingObject, status v1beta1.ResourceBindingStatus) bool {
+	generation := binding.GetGeneration()
+	if conditions.Status(status.Conditions, v1beta1.BindingRolloutStarted, generation) == "" {
+		return true
+	}
+	for _, t := range []string{v1beta1.BindingApplied, v1beta1.BindingDiffReported} {
+		if reason := reasonOf(status.Conditions, t); reason == reasonApplyInProgress || reason == reasonDiffReportInProgress {
+			return true
+		}
+	}
+	return false
+}
+
+// announce tells of what only a user can mend.
+func (c *Controller) announce(binding v1beta1.BindingObject, status v1beta1.ResourceBindingStatus) {
+	for _, t := range []string{v1beta1.BindingOverridden, v1beta1.BindingWorkSynchronized} {
+		now, before := find(status.Conditions, t), find(binding.BindingStatus().Conditions, t)
+		if now == nil || now.Status != metav1.ConditionFalse || before != nil && before.Message == now.Message {
+			continue
+		}
+		c.recorder.Event(binding, corev1.EventTypeWarning, now.Reason, now.Message)
+	}
+}
+
+func bindingID(key reconcile.Key) string { return "binding " + key.String() }
+
+// userError is one that trying again does not mend.
+type userError struct{ message string }
+
+func (e *userError) Error() string { return e.message }
+
+func userErrorf(format string, args ...any) error { return &userError{fmt.Sprintf(format, args...)} }
+
+func isUserError(err error) bool {
+	var e *userError
+	return errors.As(err, &e)
+}

@@ -1,0 +1,194 @@
+// Copyright The Stagegate Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package work
+
+import (
+	"bytes"
+	"cmp"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"fmt"
+	"slices"
+	"strconv"
+
+	"k8s.io/apimachinery/pkg/api/equality"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/util/sets"
+
+	"github.com/stagegate/stagegate/pkg/apis/placement/v1beta1"
+	"github.com/stagegate/stagegate/pkg/apis/wellknown"
+	"github.com/stagegate/stagegate/pkg/rollout/internal/fleet"
+	"github.com/stagegate/stagegate/pkg/rollout/internal/reconcile"
+)
+
+// missingSnapshotError says that what a binding names is not there, at least not whole.
+type missingSnapshotError struct{ message string }
+
+func (e *missingSnapshotError) Error() string { return e.message }
+
+// desired are the Works that a binding is to have: one for each part of its snapshot, so at least one.
+func (c *Controller) desired(binding v1beta1.BindingObject) ([]*v1beta1.Work, error) {
+	spec := binding.BindingSpec()
+	if len(spec.ClusterResourceOverrideSnapshots)+len(spec.ResourceOverrideSnapshots) > 0 {
+		return nil, &overrideError{"overrides are not supported yet, and the binding names some"}
+	}
+	parts, err := c.parts(binding)
+	if err != nil {
+		return nil, err
+	}
+	works := make([]*v1beta1.Work, len(parts))
+	prefix := wellknown.WorkNamePrefix(binding.GetNamespace(), placementOf(binding).Name)
+	for i, part := range parts {
+		if err := c.checks.of(part); err != nil {
+			return nil, err
+		}
+		name := prefix + "-work"
+		if i > 0 {
+			name = prefix + "-" + part.GetAnnotations()[wellknown.SubindexAnnotation]
+		}
+		works[i] = c.newWork(binding, name, parts[0], part)
+	}
+	return works, nil
+}
+
+// parts are the snapshot that a binding names and what did not fit into it, in order.
+func (c *Controller) parts(binding v1beta1.BindingObject) ([]v1beta1.ResourceSnapshotObject, error) {
+	name := binding.BindingSpec().ResourceSnapshotName
+	master, err := c.fleet.Snapshots.Get(reconcile.Key{Namespace: binding.GetNamespace(), Name: name})
+	switch {
+	case apierrors.IsNotFound(err):
+		return nil, &missingSnapshotError{fmt.Sprintf("resource snapshot %q is not found", name)}
+	case err != nil:
+		return nil, err
+	}
+	wanted := 1
+	if n := master.GetAnnotations()[wellknown.NumberOfSnapshotsAnnotation]; n != "" {
+		if wanted, err = strconv.Atoi(n); err != nil {
+			return nil, userErrorf("resource snapshot %q: annotation %s: %v", name, wellknown.NumberOfSnapshotsAnnotation, err)
+		}
+	}
+	parts := []v1beta1.ResourceSnapshotObject{master}
+	if wanted > 1 {
+		parts = append(parts, c.otherParts(master)...)
+	}
+	if len(parts) != wanted {
+		return nil, &missingSnapshotError{fmt.Sprintf("resource snapshot %q has %d of its %d parts", name, len(parts), wanted)}
+	}
+	return parts, nil
+}
+
+func (c *Controller) otherParts(master v1beta1.ResourceSnapshotObject) []v1beta1.ResourceSnapshotObject {
+	subindex := func(s v1beta1.ResourceSnapshotObject) int {
+		// One without a number is no part; those are left out below.
+		n, _ := strconv.Atoi(s.GetAnnotations()[wellknown.SubindexAnnotation])
+		return n
+	}
+	index := master.GetLabels()[wellknown.ResourceIndexLabel]
+	parts := slices.DeleteFunc(c.fleet.Snapshots.ByIndex(fleet.ByPlacement, placementOf(master)),
+		func(s v1beta1.ResourceSnapshotObject) bool {
+			return s.GetLabels()[wellknown.ResourceIndexLabel] != index || s.GetAnnotations()[wellknown.SubindexAnnotation] == ""
+		})
+	slices.SortFunc(parts, func(a, b v1beta1.ResourceSnapshotObject) int { return cmp.Compare(subindex(a), subindex(b)) })
+	return parts
+}
+
+func (c *Controller) newWork(binding v1beta1.BindingObject, name string, master, part v1beta1.ResourceSnapshotObject) *v1beta1.Work {
+	spec := binding.BindingSpec()
+	labels := map[string]string{
+		wellknown.ParentPlacementLabel:     placementOf(binding).Name,
+		wellknown.ParentBindingLabel:       binding.GetName(),
+		wellknown.ParentSnapshotIndexLabel: master.GetLabels()[wellknown.ResourceIndexLabel],
+	}
+	if namespace := binding.GetNamespace(); namespace != "" {
+		labels[wellknown.ParentNamespaceLabel] = namespace
+	}
+	work := &v1beta1.Work{
+		ObjectMeta: metav1.ObjectMeta{
+			Namespace: wellknown.MemberNamespace(spec.TargetCluster),
+			Name:      name,
+			Labels:    labels,
+			Annotations: map[string]string{
+				wellknown.ParentSnapshotNameAnnotation:  master.GetName(),
+				wellknown.ClusterOverrideHashAnnotation: hash(spec.ClusterResourceOverrideSnapshots),
+				wellknown.OverrideHashAnnotation:        hash(spec.ResourceOverrideSnapshots),
+			},
+			// From the start, so that nothing can be applied for a Work that may go without it being removed.
+			Finalizers: []string{wellknown.WorkCleanupFinalizer},
+		},
+		Spec: v1beta1.WorkSpec{
+			Workload:      v1beta1.WorkloadTemplate{Manifests: make([]v1beta1.Manifest, len(part.SnapshotSpec().SelectedResources))},
+			ApplyStrategy: spec.ApplyStrategy.DeepCopy(),
+		},
+	}
+	for i, resource := range part.SnapshotSpec().SelectedResources {
+		work.Spec.Workload.Manifests[i].Raw = resource.Raw
+	}
+	if placement, err := c.fleet.Placements.Get(placementOf(binding)); err == nil {
+		work.Spec.ReportBackStrategy = placement.PlacementSpec().Strategy.ReportBackStrategy.DeepCopy()
+	}
+	return work
+}
+
+// hash of the names of overrides, as other implementations write it.
+func hash(names any) string {
+	// Lists of strings can always be encoded.
+	data, _ := json.Marshal(names)
+	sum := sha256.Sum256(data)
+	return hex.EncodeToString(sum[:])
+}
+
+// merged is a Work made what is desired, or nil where it is that already. Labels, annotations and finalizers of others stay.
+func merged(existing, desired *v1beta1.Work) *v1beta1.Work {
+	work := existing.DeepCopy()
+	if work.Labels == nil {
+		work.Labels = map[string]string{}
+	}
+	if work.Annotations == nil {
+		work.Annotations = map[string]string{}
+	}
+	changed := put(work.Labels, desired.Labels)
+	changed = put(work.Annotations, desired.Annotations) || changed
+	if !sameManifests(work.Spec.Workload.Manifests, desired.Spec.Workload.Manifests) {
+		work.Spec.Workload = desired.Spec.Workload
+		changed = true
+	}
+	if !equality.Semantic.DeepEqual(work.Spec.ApplyStrategy, desired.Spec.ApplyStrategy) {
+		work.Spec.ApplyStrategy = desired.Spec.ApplyStrategy
+		changed = true
+	}
+	if !equality.Semantic.DeepEqual(work.Spec.ReportBackStrategy, desired.Spec.ReportBackStrategy) {
+		work.Spec.ReportBackStrategy = desired.Spec.ReportBackStrategy
+		changed = true
+	}
+	if missing := sets.New(desired.Finalizers...).Difference(sets.New(work.Finalizers...)); missing.Len() > 0 {
+		work.Finalizers = append(work.Finalizers, sets.List(missing)...)
+		changed = true
+	}
+	if !changed {
+		return nil
+	}
+	return work
+}
+
+func put(into, values map[string]string) bool {
+	changed := false
+	for k, v := range values {
+		changed = changed || into[k] != v
+		into[k] = v
+	}
+	return changed
+}
+
+// sameManifests compares what manifests say, not how it is written.
+func sameManifests(a, b []v1beta1.Manifest) bool {
+	return slices.EqualFunc(a, b, func(x, y v1beta1.Manifest) bool {
+		if bytes.Equal(x.Raw, y.Raw) {
+			return true
+		}
+		var ox, oy any
+		return json.Unmarshal(x.Raw, &ox) == nil && json.Unmarshal(y.Raw, &oy) == nil && equality.Semantic.DeepEqual(ox, oy)
+	})
+}

@@ -1,0 +1,235 @@
+// Copyright The Stagegate Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package work
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	"k8s.io/apimachinery/pkg/api/meta"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/stagegate/stagegate/pkg/apis/placement/v1beta1"
+	"github.com/stagegate/stagegate/pkg/rollout/internal/conditions"
+)
+
+// Reasons of a binding's conditions.
+const (
+	reasonNoOverride           = "NoOverrideSpecified"
+	reasonOverriddenFailed     = "OverriddenFailed"
+	reasonAllSynced            = "AllWorkSynced"
+	reasonSyncFailed           = "SyncWorkFailed"
+	reasonApplyInProgress      = "ApplyInProgress"
+	reasonAllApplied           = "AllWorkHaveBeenApplied"
+	reasonNotAllApplied        = "NotAllWorkHaveBeenApplied"
+	reasonAllAvailable         = "AllWorkAreAvailable"
+	reasonNotAllAvailable      = "NotAllWorkAreAvailable"
+	reasonNotAllTrackable      = "NotAllWorkAreAvailabilityTrackable"
+	reasonDiffReportInProgress = "DiffReportInProgress"
+	reasonAllDiffReported      = "AllWorkHaveDiffReported"
+	reasonNotAllDiffReported   = "NotAllWorkHaveDiffReported"
+
+	// workNotTrackable is the reason of a Work's Available condition where it is a guess.
+	workNotTrackable = "WorkNotTrackable"
+)
+
+// maxPlacements is how many objects each list of a status has at most.
+const maxPlacements = 100
+
+// ownTypes are the conditions that this loop writes, in the order in which they become true.
+var ownTypes = []string{
+	v1beta1.BindingOverridden, v1beta1.BindingWorkSynchronized, v1beta1.BindingApplied, v1beta1.BindingAvailable,
+	v1beta1.BindingDiffReported,
+}
+
+// statusOf is what a binding's status is to be. Conditions of others stay as they are.
+func statusOf(binding v1beta1.BindingObject, o outcome, now metav1.Time) v1beta1.ResourceBindingStatus {
+	old := binding.BindingStatus()
+	status := v1beta1.ResourceBindingStatus{Conditions: slices.DeleteFunc(slices.Clone(old.Conditions), func(c metav1.Condition) bool {
+		return slices.Contains(ownTypes, c.Type)
+	})}
+	for _, c := range bindingConditions(o, reportsDiff(binding)) {
+		c.ObservedGeneration = binding.GetGeneration()
+		c.LastTransitionTime = now
+		// What is said of a new generation is said for the first time, even if it is the same: who waits for a while after it counts
+		// from then.
+		before := find(old.Conditions, c.Type)
+		if before != nil && before.Status == c.Status && before.ObservedGeneration == c.ObservedGeneration {
+			c.LastTransitionTime = before.LastTransitionTime
+		}
+		status.Conditions = append(status.Conditions, c)
+	}
+	if o.err == nil {
+		collect(&status, o.works)
+	}
+	return status
+}
+
+func reportsDiff(binding v1beta1.BindingObject) bool {
+	strategy := binding.BindingSpec().ApplyStrategy
+	return strategy != nil && strategy.Type == v1beta1.ApplyStrategyTypeReportDiff
+}
+
+// bindingConditions end with the first that is not True.
+func bindingConditions(o outcome, reportsDiff bool) []metav1.Condition {
+	var override *overrideError
+	if errors.As(o.err, &override) {
+		return []metav1.Condition{isFalse(v1beta1.BindingOverridden, reasonOverriddenFailed,
+			"Failed to apply the override rules on the resources: %v", o.err)}
+	}
+	found := []metav1.Condition{
+		isTrue(v1beta1.BindingOverridden, reasonNoOverride, "No override rules are configured for the selected resources"),
+	}
+	if o.err != nil {
+		return append(found, isFalse(v1beta1.BindingWorkSynchronized, reasonSyncFailed,
+			"Failed to synchronize the work to the latest: %v", o.err))
+	}
+	found = append(found, isTrue(v1beta1.BindingWorkSynchronized, reasonAllSynced, "All of the works are synchronized to the latest"))
+	if reportsDiff {
+		return append(found, diffReported(o.works))
+	}
+	applied := applied(o.works)
+	if found = append(found, applied); applied.Status == metav1.ConditionTrue {
+		found = append(found, available(o.works))
+	}
+	return found
+}
+
+// applied sums the Works up. A failure goes before what is still under way, since it is what somebody has to look at.
+func applied(works []*v1beta1.Work) metav1.Condition {
+	failed, waiting := firstWith(works, v1beta1.WorkApplied, metav1.ConditionFalse), firstWith(works, v1beta1.WorkApplied, "")
+	switch {
+	case failed != nil:
+		return isFalse(v1beta1.BindingApplied, reasonNotAllApplied, "Work object %s has failed to apply", failed.Name)
+	case waiting == nil:
+		return isTrue(v1beta1.BindingApplied, reasonAllApplied, "All corresponding work objects are applied")
+	case firstWith(works, v1beta1.WorkApplied, metav1.ConditionTrue) == nil:
+		return isFalse(v1beta1.BindingApplied, reasonApplyInProgress, "Resources are being applied")
+	default:
+		return isFalse(v1beta1.BindingApplied, reasonNotAllApplied, "Work object %s has not yet completed the apply op", waiting.Name)
+	}
+}
+
+func available(works []*v1beta1.Work) metav1.Condition {
+	if work := firstWith(works, v1beta1.WorkAvailable, metav1.ConditionFalse); work != nil {
+		return isFalse(v1beta1.BindingAvailable, reasonNotAllAvailable, "Work object %s is not yet available", work.Name)
+	}
+	if work := firstWith(works, v1beta1.WorkAvailable, ""); work != nil {
+		return isFalse(v1beta1.BindingAvailable, reasonNotAllAvailable, "Work object %s has not yet completed availability check", work.Name)
+	}
+	for _, work := range works {
+		if reasonOf(work.Status.Conditions, v1beta1.WorkAvailable) == workNotTrackable {
+			return isTrue(v1beta1.BindingAvailable, reasonNotAllTrackable, "The availability of work object %s is not trackable", work.Name)
+		}
+	}
+	return isTrue(v1beta1.BindingAvailable, reasonAllAvailable, "All corresponding work objects are available")
+}
+
+func diffReported(works []*v1beta1.Work) metav1.Condition {
+	const t = v1beta1.WorkDiffReported
+	failed, waiting := firstWith(works, t, metav1.ConditionFalse), firstWith(works, t, "")
+	switch {
+	case failed != nil:
+		return isFalse(v1beta1.BindingDiffReported, reasonNotAllDiffReported, "Work object %s has failed to report diff", failed.Name)
+	case waiting == nil:
+		return isTrue(v1beta1.BindingDiffReported, reasonAllDiffReported, "All corresponding work objects have reported diff")
+	case firstWith(works, t, metav1.ConditionTrue) == nil:
+		return isFalse(v1beta1.BindingDiffReported, reasonDiffReportInProgress, "Diff reporting on resources is in progress")
+	default:
+		return isFalse(v1beta1.BindingDiffReported, reasonNotAllDiffReported, "Work object %s has not yet completed diff reporting", waiting.Name)
+	}
+}
+
+// firstWith is the first Work whose condition has a status at the Work's generation; "" means none yet.
+func firstWith(works []*v1beta1.Work, conditionType string, status metav1.ConditionStatus) *v1beta1.Work {
+	i := slices.IndexFunc(works, func(w *v1beta1.Work) bool {
+		return conditions.Status(w.Status.Conditions, conditionType, w.Generation) == status
+	})
+	if i < 0 {
+		return nil
+	}
+	return works[i]
+}
+
+// collect gathers the objects that failed, drifted or differ, sorted by what they are.
+func collect(status *v1beta1.ResourceBindingStatus, works []*v1beta1.Work) {
+	for _, work := range works {
+		if !isCurrent(work) {
+			continue
+		}
+		for _, m := range work.Status.ManifestConditions {
+			id := v1beta1.ResourceIdentifier{
+				Group: m.Identifier.Group, Version: m.Identifier.Version, Kind: m.Identifier.Kind,
+				Namespace: m.Identifier.Namespace, Name: m.Identifier.Name,
+			}
+			for _, t := range []string{v1beta1.WorkApplied, v1beta1.WorkAvailable} {
+				if c := find(m.Conditions, t); c != nil && c.Status == metav1.ConditionFalse {
+					status.FailedPlacements = append(status.FailedPlacements, v1beta1.FailedResourcePlacement{ResourceIdentifier: id, Condition: *c})
+					break
+				}
+			}
+			if d := m.DriftDetails; d != nil {
+				status.DriftedPlacements = append(status.DriftedPlacements, v1beta1.DriftedResourcePlacement{
+					ResourceIdentifier: id, ObservationTime: d.ObservationTime, FirstDriftedObservedTime: d.FirstDriftedObservedTime,
+					TargetClusterObservedGeneration: d.ObservedInMemberClusterGeneration, ObservedDrifts: d.ObservedDrifts,
+				})
+			}
+			if d := m.DiffDetails; d != nil {
+				status.DiffedPlacements = append(status.DiffedPlacements, v1beta1.DiffedResourcePlacement{
+					ResourceIdentifier: id, ObservationTime: d.ObservationTime, FirstDiffedObservedTime: d.FirstDiffedObservedTime,
+					TargetClusterObservedGeneration: d.ObservedInMemberClusterGeneration, ObservedDiffs: d.ObservedDiffs,
+				})
+			}
+		}
+	}
+	status.FailedPlacements = sortedUpTo(status.FailedPlacements, func(p v1beta1.FailedResourcePlacement) v1beta1.ResourceIdentifier { return p.ResourceIdentifier })
+	status.DriftedPlacements = sortedUpTo(status.DriftedPlacements, func(p v1beta1.DriftedResourcePlacement) v1beta1.ResourceIdentifier { return p.ResourceIdentifier })
+	status.DiffedPlacements = sortedUpTo(status.DiffedPlacements, func(p v1beta1.DiffedResourcePlacement) v1beta1.ResourceIdentifier { return p.ResourceIdentifier })
+}
+
+// isCurrent says whether a Work's status is about its generation.
+func isCurrent(work *v1beta1.Work) bool {
+	return conditions.Status(work.Status.Conditions, v1beta1.WorkApplied, work.Generation) != "" ||
+		conditions.Status(work.Status.Conditions, v1beta1.WorkDiffReported, work.Generation) != ""
+}
+
+func sortedUpTo[T any](items []T, id func(T) v1beta1.ResourceIdentifier) []T {
+	slices.SortStableFunc(items, func(a, b T) int {
+		x, y := id(a), id(b)
+		return cmp.Or(strings.Compare(x.Group, y.Group), strings.Compare(x.Version, y.Version), strings.Compare(x.Kind, y.Kind),
+			strings.Compare(x.Namespace, y.Namespace), strings.Compare(x.Name, y.Name))
+	})
+	return items[:min(len(items), maxPlacements)]
+}
+
+func isTrue(conditionType, reason, format string, args ...any) metav1.Condition {
+	return metav1.Condition{Type: conditionType, Status: metav1.ConditionTrue, Reason: reason, Message: fmt.Sprintf(format, args...)}
+}
+
+func isFalse(conditionType, reason, format string, args ...any) metav1.Condition {
+	return metav1.Condition{Type: conditionType, Status: metav1.ConditionFalse, Reason: reason, Message: fmt.Sprintf(format, args...)}
+}
+
+func find(all []metav1.Condition, conditionType string) *metav1.Condition {
+	return meta.FindStatusCondition(all, conditionType)
+}
+
+func reasonOf(all []metav1.Condition, conditionType string) string {
+	if c := find(all, conditionType); c != nil {
+		return c.Reason
+	}
+	return ""
+}
+
+// summary is a status in a few words, for the log.
+func summary(status v1beta1.ResourceBindingStatus) string {
+	words := make([]string, len(status.Conditions))
+	for i, c := range status.Conditions {
+		words[i] = c.Type + "=" + string(c.Status)
+	}
+	return strings.Join(words, " ")
+}

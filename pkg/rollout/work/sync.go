@@ -1,0 +1,176 @@
+// Copyright The Stagegate Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package work
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/labels"
+	"k8s.io/apimachinery/pkg/util/sets"
+	"k8s.io/klog/v2"
+
+	"github.com/stagegate/stagegate/pkg/apis/placement/v1beta1"
+	"github.com/stagegate/stagegate/pkg/apis/wellknown"
+	"github.com/stagegate/stagegate/pkg/rollout/internal/reconcile"
+)
+
+// outcome is how far a binding's Works are.
+type outcome struct {
+	// works are those of the binding, by name, as they are now.
+	works []*v1beta1.Work
+	// err is why they are not what they should be.
+	err error
+	// pending says that a cache lags behind, so that nothing can be said now; the event that ends it is on its way.
+	pending bool
+}
+
+// again is the error to try again for, nil where only a change can help.
+func (o outcome) again() error {
+	var missing *missingSnapshotError
+	var override *overrideError
+	if isUserError(o.err) || errors.As(o.err, &missing) || errors.As(o.err, &override) {
+		return nil
+	}
+	return o.err
+}
+
+// sync makes the Works of a binding what they should be. Works that cannot be made so stay as they are.
+func (c *Controller) sync(ctx context.Context, binding v1beta1.BindingObject) outcome {
+	existing, err := c.worksOf(binding)
+	if err != nil || binding.BindingSpec().State == v1beta1.BindingStateUnscheduled {
+		return outcome{works: existing, err: err}
+	}
+	desired, err := c.desired(binding)
+	var missing *missingSnapshotError
+	if errors.As(err, &missing) && holdAll(existing, binding.BindingSpec().ResourceSnapshotName) {
+		return outcome{works: existing}
+	}
+	if err != nil {
+		return outcome{works: existing, err: err}
+	}
+
+	o := outcome{}
+	names := sets.New[string]()
+	for _, d := range desired {
+		names.Insert(d.Name)
+		work, err := c.syncWork(ctx, binding, d)
+		switch {
+		case err != nil:
+			return outcome{works: existing, err: err}
+		case work == nil:
+			o.pending = true
+		default:
+			o.works = append(o.works, work)
+		}
+	}
+	for _, work := range existing {
+		if names.Has(work.Name) || work.DeletionTimestamp != nil {
+			continue
+		}
+		if err := c.delete(ctx, work); err != nil {
+			return outcome{works: existing, err: err}
+		}
+	}
+	return o
+}
+
+// worksOf are the Works of a binding in the cache, by name.
+func (c *Controller) worksOf(binding v1beta1.BindingObject) ([]*v1beta1.Work, error) {
+	works, err := c.fleet.Works.Lister().Works(wellknown.MemberNamespace(binding.BindingSpec().TargetCluster)).List(selectorOf(binding))
+	if err != nil {
+		return nil, fmt.Errorf("listing the Works of binding %s: %w", reconcile.KeyOf(binding), err)
+	}
+	slices.SortFunc(works, func(a, b *v1beta1.Work) int { return strings.Compare(a.Name, b.Name) })
+	return works, nil
+}
+
+// selectorOf finds the Works of a binding. Bindings of both scopes may have the same name.
+func selectorOf(binding v1beta1.BindingObject) labels.Selector {
+	selector := labels.SelectorFromSet(labels.Set{wellknown.ParentBindingLabel: binding.GetName()})
+	requirement, err := labels.NewRequirement(wellknown.ParentNamespaceLabel, "!", nil)
+	if namespace := binding.GetNamespace(); namespace != "" {
+		requirement, err = labels.NewRequirement(wellknown.ParentNamespaceLabel, "=", []string{namespace})
+	}
+	if err != nil {
+		// A namespace is a valid label.
+		return labels.Nothing()
+	}
+	return selector.Add(*requirement)
+}
+
+// holdAll says whether Works hold the snapshot of a name already.
+func holdAll(works []*v1beta1.Work, snapshot string) bool {
+	return len(works) > 0 && !slices.ContainsFunc(works, func(w *v1beta1.Work) bool {
+		return w.Annotations[wellknown.ParentSnapshotNameAnnotation] != snapshot || w.DeletionTimestamp != nil
+	})
+}
+
+// syncWork makes one Work what it should be and returns it, or nil where that has to wait for an event.
+func (c *Controller) syncWork(ctx context.Context, binding v1beta1.BindingObject, desired *v1beta1.Work) (*v1beta1.Work, error) {
+	client := c.fleet.Clientset.PlacementV1beta1().Works(desired.Namespace)
+	id := workID(desired)
+	existing, err := c.fleet.Works.Lister().Works(desired.Namespace).Get(desired.Name)
+	switch {
+	case apierrors.IsNotFound(err):
+		if c.written.knows(id) {
+			if _, err := client.Get(ctx, desired.Name, metav1.GetOptions{}); !apierrors.IsNotFound(err) {
+				return nil, err
+			}
+			c.written.forget(id)
+		}
+		created, err := client.Create(ctx, desired, metav1.CreateOptions{})
+		if err != nil {
+			return nil, fmt.Errorf("creating Work %s: %w", reconcile.KeyOf(desired), err)
+		}
+		return c.wrote(ctx, created), nil
+	case err != nil:
+		return nil, fmt.Errorf("reading Work %s from the cache: %w", reconcile.KeyOf(desired), err)
+	case c.written.ahead(id, existing.ResourceVersion):
+		return nil, nil
+	case existing.DeletionTimestamp != nil:
+		// A new one is made when it is gone.
+		return nil, nil
+	}
+	if owner := bindingOfWork(existing); len(owner) == 1 && owner[0] != reconcile.KeyOf(binding) {
+		if _, err := c.fleet.Bindings.Get(owner[0]); !apierrors.IsNotFound(err) {
+			return nil, userErrorf("Work %s still belongs to binding %s", reconcile.KeyOf(desired), owner[0])
+		}
+	}
+	changed := merged(existing, desired)
+	if changed == nil {
+		return existing, nil
+	}
+	updated, err := client.Update(ctx, changed, metav1.UpdateOptions{})
+	if err != nil {
+		return nil, fmt.Errorf("updating Work %s: %w", reconcile.KeyOf(desired), err)
+	}
+	return c.wrote(ctx, updated), nil
+}
+
+func (c *Controller) wrote(ctx context.Context, work *v1beta1.Work) *v1beta1.Work {
+	c.written.note(workID(work), work.ResourceVersion)
+	klog.FromContext(ctx).V(2).Info("Work written", "work", klog.KObj(work), "generation", work.Generation,
+		"snapshot", work.Annotations[wellknown.ParentSnapshotNameAnnotation])
+	return work
+}
+
+func (c *Controller) delete(ctx context.Context, work *v1beta1.Work) error {
+	err := c.fleet.Clientset.PlacementV1beta1().Works(work.Namespace).Delete(ctx, work.Name, metav1.DeleteOptions{
+		Preconditions: &metav1.Preconditions{UID: &work.UID},
+	})
+	if err != nil && !apierrors.IsNotFound(err) {
+		return fmt.Errorf("deleting Work %s: %w", reconcile.KeyOf(work), err)
+	}
+	c.written.forget(workID(work))
+	klog.FromContext(ctx).V(2).Info("Work deleted", "work", klog.KObj(work))
+	return nil
+}
+
+func workID(work *v1beta1.Work) string { return "work " + reconcile.KeyOf(work).String() }
