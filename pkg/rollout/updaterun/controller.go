@@ -1,0 +1,118 @@
+// Copyright The Stagegate Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package updaterun
+
+import (
+	"context"
+	"time"
+
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/client-go/tools/record"
+	"k8s.io/utils/clock"
+
+	"github.com/stagegate/stagegate/pkg/apis/placement/v1beta1"
+	"github.com/stagegate/stagegate/pkg/apis/wellknown"
+	"github.com/stagegate/stagegate/pkg/rollout/internal/fleet"
+	"github.com/stagegate/stagegate/pkg/rollout/internal/reconcile"
+	"github.com/stagegate/stagegate/pkg/rollout/updaterun/engine"
+)
+
+// Name of the loop.
+const Name = "updaterun"
+
+const (
+	// workers is how many runs are moved on at once.
+	workers = 16
+	// writers is how many bindings of one run are written at once.
+	writers = 16
+	// coalesce is how long changes to bindings are gathered, so that clusters that finish together are one write to the run.
+	coalesce = 30 * time.Millisecond
+)
+
+// Controller moves runs on.
+type Controller struct {
+	fleet     *fleet.Fleet
+	snapshots SnapshotSource
+	recorder  record.EventRecorder
+	clock     clock.PassiveClock
+	loop      *reconcile.Loop
+	written   *ownWrites
+}
+
+// New makes the loop for one term of leadership.
+func New(f *fleet.Fleet, snapshots SnapshotSource, recorder record.EventRecorder, c clock.WithTicker) *Controller {
+	controller := &Controller{fleet: f, snapshots: snapshots, recorder: recorder, clock: c, written: newOwnWrites()}
+	controller.loop = reconcile.NewWithClock(Name, workers, controller.reconcile, c)
+	controller.watch()
+	return controller
+}
+
+// Run moves runs on until the context ends.
+func (c *Controller) Run(ctx context.Context) error { return c.loop.Run(ctx) }
+
+func (c *Controller) reconcile(ctx context.Context, key reconcile.Key) (time.Duration, error) {
+	run, err := c.fleet.Runs.Get(key)
+	if apierrors.IsNotFound(err) {
+		c.written.forget(key)
+		return 0, nil
+	}
+	if err != nil {
+		return 0, err
+	}
+	// A world older than what was written last is not looked at: the change that makes it newer comes as an event.
+	if c.isStale(run) {
+		return 0, nil
+	}
+	if run.GetDeletionTimestamp() != nil {
+		return 0, c.finalize(ctx, run)
+	}
+	if engine.IsOver(run.RunStatus()) && !engine.IsInitialized(run.RunStatus()) {
+		return 0, nil
+	}
+	if run, err = c.claim(ctx, run); err != nil {
+		return 0, err
+	}
+	if engine.IsInitialized(run.RunStatus()) {
+		return c.step(ctx, run)
+	}
+	return c.initialize(ctx, run)
+}
+
+// claim puts the finalizer on a run, so that its approval requests go before it does.
+func (c *Controller) claim(ctx context.Context, run v1beta1.UpdateRunObject) (v1beta1.UpdateRunObject, error) {
+	if fleet.HasFinalizer(run, wellknown.UpdateRunFinalizer) {
+		return run, nil
+	}
+	claimed := fleet.Copy(run)
+	fleet.AddFinalizer(claimed, wellknown.UpdateRunFinalizer)
+	updated, err := c.fleet.Runs.Client(run.GetNamespace()).Update(ctx, claimed, metav1.UpdateOptions{})
+	if err != nil {
+		return nil, err
+	}
+	c.written.run(updated)
+	return updated, nil
+}
+
+// step moves a planned run on.
+func (c *Controller) step(ctx context.Context, run v1beta1.UpdateRunObject) (time.Duration, error) {
+	world, err := c.world(run)
+	if err != nil {
+		return 0, err
+	}
+	now := c.clock.Now()
+	d := engine.Step(run, world, now)
+	if err := c.perform(ctx, run, d); err != nil {
+		return 0, err
+	}
+	return until(d.WakeAt, now), nil
+}
+
+// until is how long to sleep, 0 where there is nothing to wake up for.
+func until(wake, now time.Time) time.Duration {
+	if wake.IsZero() {
+		return 0
+	}
+	return max(wake.Sub(now), time.Millisecond)
+}

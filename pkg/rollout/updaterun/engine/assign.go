@@ -1,0 +1,117 @@
+// Copyright The Stagegate Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package engine
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+
+	"k8s.io/apimachinery/pkg/labels"
+
+	"github.com/stagegate/stagegate/pkg/apis/placement/v1beta1"
+	"github.com/stagegate/stagegate/pkg/apis/wellknown"
+)
+
+type matcher interface{ Matches(labels.Labels) bool }
+
+// planStages puts every target in exactly one stage, and orders it.
+func (p *plan) planStages() *obstacle {
+	members := make(map[string]labels.Set, len(p.world.Members))
+	for _, m := range p.world.Members {
+		members[m.Name] = m.Labels
+	}
+	placed := make(map[string]bool, len(p.targets))
+	p.status.StagesStatus = make([]v1beta1.StageUpdatingStatus, 0, len(p.status.UpdateStrategySnapshot.Stages))
+	for i := range p.status.UpdateStrategySnapshot.Stages {
+		stage := &p.status.UpdateStrategySnapshot.Stages[i]
+		selector, err := stageSelector(stage)
+		if err != nil {
+			return p.badStage("the stage label selector is invalid", stage, err.Error())
+		}
+		var names []string
+		for _, name := range p.targets {
+			set, ok := members[name]
+			if !ok || !selector.Matches(set) {
+				continue
+			}
+			if placed[name] {
+				return final(invalid, clientError, fmt.Sprintf("cluster `%s` appears in more than one stages", name))
+			}
+			placed[name] = true
+			names = append(names, name)
+		}
+		if o := order(names, stage.SortingLabelKey, members); o != nil {
+			return o
+		}
+		if len(names) == 0 {
+			p.warnings = append(p.warnings, fmt.Sprintf("stage %s matches no cluster of the placement and is skipped", stage.Name))
+		}
+		p.status.StagesStatus = append(p.status.StagesStatus, p.stageStatus(stage, names))
+	}
+	return p.unplaced(placed, members)
+}
+
+// order sorts clusters by the number in a label, or by name.
+func order(names []string, sortingKey *string, members map[string]labels.Set) *obstacle {
+	if sortingKey == nil {
+		slices.Sort(names)
+		return nil
+	}
+	numbers := make(map[string]int, len(names))
+	for _, name := range names {
+		value := members[name][*sortingKey]
+		n, err := strconv.Atoi(value)
+		if err != nil {
+			return final(invalid, clientError, fmt.Sprintf("the sorting label `%s:%s` on cluster `%s` is not valid: %v", *sortingKey, value, name, err))
+		}
+		numbers[name] = n
+	}
+	slices.SortFunc(names, func(a, b string) int {
+		return cmp.Or(cmp.Compare(numbers[a], numbers[b]), cmp.Compare(a, b))
+	})
+	return nil
+}
+
+func (p *plan) stageStatus(stage *v1beta1.StageConfig, names []string) v1beta1.StageUpdatingStatus {
+	status := v1beta1.StageUpdatingStatus{StageName: stage.Name, Clusters: clusterStatuses(names)}
+	run := p.run.GetName()
+	status.BeforeStageTaskStatus = taskStatuses(stage.BeforeStageTasks, wellknown.BeforeStageApprovalName(run, stage.Name))
+	status.AfterStageTaskStatus = taskStatuses(stage.AfterStageTasks, wellknown.AfterStageApprovalName(run, stage.Name))
+	return status
+}
+
+func taskStatuses(tasks []v1beta1.StageTask, approval string) []v1beta1.StageTaskStatus {
+	var statuses []v1beta1.StageTaskStatus
+	for _, task := range tasks {
+		status := v1beta1.StageTaskStatus{Type: task.Type}
+		if task.Type == v1beta1.StageTaskTypeApproval {
+			status.ApprovalRequestName = approval
+		}
+		statuses = append(statuses, status)
+	}
+	return statuses
+}
+
+// unplaced refuses a plan that leaves clusters out. A cluster that is no member any more is about to lose its binding.
+func (p *plan) unplaced(placed map[string]bool, members map[string]labels.Set) *obstacle {
+	var names []string
+	leaving := true
+	for _, name := range p.targets {
+		if !placed[name] {
+			names = append(names, name)
+			_, member := members[name]
+			leaving = leaving && !member
+		}
+	}
+	if len(names) == 0 {
+		return nil
+	}
+	shown := names[:min(len(names), 10)]
+	o := final(invalid, clientError, fmt.Sprintf("some clusters are not placed in any stage, total %d, showing up to 10: %s", len(names), strings.Join(shown, ", ")))
+	o.mayPass = leaving
+	return o
+}

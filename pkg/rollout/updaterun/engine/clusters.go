@@ -1,0 +1,170 @@
+// Copyright The Stagegate Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package engine
+
+import (
+	"fmt"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/util/intstr"
+
+	"github.com/stagegate/stagegate/pkg/apis/placement/v1beta1"
+)
+
+func isStarted(c *v1beta1.ClusterUpdatingStatus) bool {
+	return isTrue(c.Conditions, v1beta1.ClusterStarted)
+}
+
+func isDone(c *v1beta1.ClusterUpdatingStatus) bool {
+	return has(c.Conditions, v1beta1.ClusterSucceeded)
+}
+
+// updateClusters brings the clusters of a stage on, in their order and no more than maxConcurrency at a time, and says whether all
+// are done.
+func (s *step) updateClusters(stage *v1beta1.StageUpdatingStatus, config *v1beta1.StageConfig) bool {
+	if stage.UpdatedTime != nil {
+		return true
+	}
+	if !s.takeTurn(stage) {
+		return false
+	}
+	f := s.settle(stage)
+	s.startClusters(stage, concurrency(config, len(stage.Clusters)), &f)
+	if f.waiting() == 0 {
+		now := metav1.NewMicroTime(s.now)
+		stage.UpdatedTime, s.changed = &now, true
+		return true
+	}
+	s.stageMoves(stage)
+	s.runMoves(stage, f.stuck)
+	return false
+}
+
+// flight are the clusters that are being updated.
+type flight struct {
+	// moving are those within the time that an update may take, stuck those beyond it.
+	moving int
+	stuck  []string
+}
+
+func (f *flight) waiting() int { return f.moving + len(f.stuck) }
+
+// settle looks at the clusters of a stage that were started and finds those still in flight. A cluster whose binding is not as
+// wanted has it written again: its start was recorded first, and what came between does not matter. Targets that have left, started
+// or not, are skipped.
+func (s *step) settle(stage *v1beta1.StageUpdatingStatus) flight {
+	var f flight
+	for i := range stage.Clusters {
+		c := &stage.Clusters[i]
+		if isDone(c) {
+			continue
+		}
+		if why := s.left(c.ClusterName); why != "" {
+			s.skipCluster(c, why)
+			continue
+		}
+		if !isStarted(c) {
+			continue
+		}
+		b := s.binding(c.ClusterName)
+		switch {
+		case !s.wants(b, c):
+			s.write(b, c)
+		case IsSettled(b):
+			s.clusterDone(c)
+			continue
+		case !IsRolloutStarted(b):
+			s.write(b, c)
+		}
+		s.inFlight(&f, c)
+	}
+	return f
+}
+
+// inFlight counts a cluster that is not done.
+func (s *step) inFlight(f *flight, c *v1beta1.ClusterUpdatingStatus) {
+	limit := timeOf(c.Conditions, v1beta1.ClusterStarted).Add(stuckAfter)
+	if s.now.Before(limit) {
+		f.moving++
+		s.wake(limit)
+		return
+	}
+	f.stuck = append(f.stuck, c.ClusterName)
+}
+
+// startClusters starts what maxConcurrency leaves room for. Clusters that another run left in flight come first: they count, and
+// touching them disturbs no further cluster. So a run that follows on one that broke them is never kept waiting for them.
+func (s *step) startClusters(stage *v1beta1.StageUpdatingStatus, limit int, f *flight) {
+	var behind []int
+	for i := range stage.Clusters {
+		if c := &stage.Clusters[i]; !isDone(c) && !isStarted(c) && s.leftInFlight(s.binding(c.ClusterName)) {
+			behind = append(behind, i)
+		}
+	}
+	for len(behind) > 0 && f.waiting() < limit {
+		s.startCluster(stage, &stage.Clusters[behind[0]], f)
+		behind = behind[1:]
+	}
+	for i := range stage.Clusters {
+		if f.waiting() >= limit {
+			return
+		}
+		if c := &stage.Clusters[i]; !isDone(c) && !isStarted(c) {
+			s.startCluster(stage, c, f)
+		}
+	}
+}
+
+// startCluster records that the update of a cluster has begun and has the binding written. A cluster that has everything already is
+// done at once.
+func (s *step) startCluster(stage *v1beta1.StageUpdatingStatus, c *v1beta1.ClusterUpdatingStatus, f *flight) {
+	if reasonOf(stage.Conditions, v1beta1.StageProgressing) != reasonStageStarted {
+		s.stageMoves(stage)
+		s.event(eventStageStarted, fmt.Sprintf("Stage %s is started: %s", stage.StageName, count(len(stage.Clusters), "cluster")))
+	}
+	s.set(&c.Conditions, v1beta1.ClusterStarted, metav1.ConditionTrue, reasonClusterStarted, messageClusterStarted)
+	b := s.binding(c.ClusterName)
+	if s.wants(b, c) && IsRolloutStarted(b) {
+		if IsSettled(b) {
+			s.clusterDone(c)
+			return
+		}
+	} else {
+		s.write(b, c)
+	}
+	s.inFlight(f, c)
+}
+
+func (s *step) clusterDone(c *v1beta1.ClusterUpdatingStatus) {
+	s.set(&c.Conditions, v1beta1.ClusterSucceeded, metav1.ConditionTrue, reasonClusterSucceeded, messageClusterSucceeded)
+}
+
+// left says why a target cannot be updated any more, or nothing. Targets are frozen: one that leaves is not waited for.
+func (s *step) left(cluster string) string {
+	switch {
+	case s.world.Left[cluster]:
+		return "the cluster has left the fleet"
+	case s.binding(cluster) == nil:
+		return "the placement does not pick the cluster any more"
+	}
+	return ""
+}
+
+func (s *step) skipCluster(c *v1beta1.ClusterUpdatingStatus, why string) {
+	s.set(&c.Conditions, v1beta1.ClusterSucceeded, metav1.ConditionTrue, reasonClusterSkipped, "Cluster update skipped: "+why)
+	s.warn(eventClusterSkipped, fmt.Sprintf("Cluster %s is skipped: %s", c.ClusterName, why))
+}
+
+// concurrency is how many of n clusters are updated at once, at least one.
+func concurrency(config *v1beta1.StageConfig, n int) int {
+	if config.MaxConcurrency == nil {
+		return 1
+	}
+	limit, err := intstr.GetScaledValueFromIntOrPercent(config.MaxConcurrency, n, false)
+	if err != nil {
+		// Planning refuses what is neither a number nor a percentage.
+		return 1
+	}
+	return max(limit, 1)
+}

@@ -1,0 +1,63 @@
+// Copyright The Stagegate Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package engine
+
+import (
+	"time"
+
+	"github.com/stagegate/stagegate/pkg/apis/placement/v1beta1"
+)
+
+// Decision is what follows from a look at a run. It is carried out in the order of the fields, and each part only where the parts
+// before it succeeded: the status is written under the resource version of the run that was looked at, which keeps everything else
+// from happening twice or too late. What a crash leaves undone is decided again.
+type Decision struct {
+	// Status is the run's next status, nil where it stays as it is.
+	Status *v1beta1.UpdateRunStatus
+	// Requests are approval requests to create. One that exists by now is left alone.
+	Requests []Request
+	// Accepts are approval requests to mark as acted on.
+	Accepts []v1beta1.ApprovalRequestObject
+	// Bindings to write.
+	Bindings []BindingWrite
+	// Deletions are bindings to delete, as they were observed.
+	Deletions []v1beta1.BindingObject
+	// Events to record on the run.
+	Events []Event
+	// WakeAt is when to look again though nothing changed; zero for never.
+	WakeAt time.Time
+}
+
+// Request is an approval request to create.
+type Request struct {
+	// Name of the request.
+	Name string
+	// Stage that waits.
+	Stage string
+	// TaskType is the value of the task type label.
+	TaskType string
+}
+
+// BindingWrite moves one cluster. It is two writes: the spec with the annotations, then the condition RolloutStarted at the
+// generation that the first one gave.
+type BindingWrite struct {
+	// Binding as it was observed; a newer one is not to be written.
+	Binding v1beta1.BindingObject
+	// Spec is the wanted spec, nil where it is in place and only the condition is missing.
+	Spec *v1beta1.ResourceBindingSpec
+	// Turn in which the cluster is moved, for the binding's annotation.
+	Turn int64
+	// Message of the condition.
+	Message string
+}
+
+// Event tells people what happened to a run.
+type Event struct {
+	// Warning says that somebody should look.
+	Warning bool
+	// Reason in one word.
+	Reason string
+	// Message in a sentence.
+	Message string
+}

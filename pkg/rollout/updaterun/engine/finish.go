@@ -1,0 +1,53 @@
+// Copyright The Stagegate Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package engine
+
+import (
+	"fmt"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/stagegate/stagegate/pkg/apis/placement/v1beta1"
+	"github.com/stagegate/stagegate/pkg/apis/wellknown"
+)
+
+// succeed ends a run whose stages are all over.
+func (s *step) succeed() {
+	s.setRunCondition(v1beta1.RunProgressing, metav1.ConditionFalse, reasonRunSucceeded, messageRunDone)
+	s.setRunCondition(v1beta1.RunSucceeded, metav1.ConditionTrue, reasonRunSucceeded, messageRunSucceeded)
+	s.release()
+	s.event(eventSucceeded, messageRunSucceeded)
+}
+
+// fail ends a run for good.
+func (s *step) fail(message string) {
+	s.end(reasonRunFailed, messageRunFailed, message)
+	s.warn(eventFailed, message)
+}
+
+// reject ends a run because somebody decided so.
+func (s *step) reject(stage *v1beta1.StageUpdatingStatus, taskType string, decision *v1beta1.ApprovalDecision) {
+	when := "after"
+	if taskType == wellknown.BeforeStageTask {
+		when = "before"
+	}
+	message := fmt.Sprintf("The updateRun was rejected by %s %s stage %s%s", decision.User.Username, when, stage.StageName, quoted(decision.Comment))
+	s.end(reasonRunRejected, message, message)
+	s.warn(eventRejected, message)
+}
+
+// end records that the run did not succeed, on the stage that it was in as well. What was moved stays moved.
+func (s *step) end(reason, progressing, message string) {
+	if s.status.DeletionStageStatus != nil {
+		if stage := s.current(); stage.StartTime != nil && !isOver(stage) {
+			s.setTime(&stage.EndTime)
+			s.setStage(stage, v1beta1.StageProgressing, metav1.ConditionFalse, reasonStageFailed, messageStageFailed)
+			s.setStage(stage, v1beta1.StageSucceeded, metav1.ConditionFalse, reasonStageFailed, message)
+		}
+	}
+	s.setRunCondition(v1beta1.RunProgressing, metav1.ConditionFalse, reason, progressing)
+	s.setRunCondition(v1beta1.RunSucceeded, metav1.ConditionFalse, reason, message)
+	s.release()
+	s.decision = Decision{Events: s.decision.Events}
+}

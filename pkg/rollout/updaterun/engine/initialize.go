@@ -1,0 +1,117 @@
+// Copyright The Stagegate Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package engine
+
+import (
+	"fmt"
+	"strings"
+	"time"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/stagegate/stagegate/pkg/apis/placement/v1beta1"
+)
+
+// initializeFor is how long a run waits for what it refers to, from the first attempt.
+const initializeFor = time.Minute
+
+// tryingAgain begins the end of the message of a run that still waits.
+const tryingAgain = "; trying again until "
+
+// Result is how an attempt to plan a run ended.
+type Result int
+
+const (
+	// ResultInitialized is a run that is planned.
+	ResultInitialized Result = iota
+	// ResultWaiting is a run that refers to something which may still turn up.
+	ResultWaiting
+	// ResultFailed is a run that will never be planned.
+	ResultFailed
+	// ResultNeedsSnapshot asks for a snapshot of what is selected now; everything else is in place.
+	ResultNeedsSnapshot
+)
+
+// Outcome is what an attempt to plan a run came to.
+type Outcome struct {
+	Result Result
+	// Decision to carry out. It is empty where a snapshot is needed first.
+	Decision Decision
+	// Message says why the run is not planned, and nothing about trying again.
+	Message string
+	// Warnings are legal but suspicious: what the user may not have meant.
+	Warnings []string
+}
+
+// Initialize plans a run: it freezes the strategy, the clusters and their order, and the resource snapshot. What is not there yet
+// may turn up within a minute of the first attempt, so that objects can be created in any order; what only the user can mend is
+// final at once. A run that is planned, or failed to be, is left as it is.
+func Initialize(run v1beta1.UpdateRunObject, world InitWorld, now time.Time) Outcome {
+	s := newStep(run, World{}, now)
+	if IsOver(&s.status) || IsInitialized(&s.status) {
+		return Outcome{}
+	}
+	if message := s.tooLate(); message != "" {
+		return s.notInitialized(message)
+	}
+	p := plan{run: run, world: world}
+	if obstacle := p.make(); obstacle != nil {
+		switch {
+		case obstacle.needsSnapshot:
+			return Outcome{Result: ResultNeedsSnapshot}
+		case obstacle.mayPass:
+			return s.initializeLater(obstacle.message)
+		default:
+			return s.notInitialized(obstacle.message)
+		}
+	}
+	return s.initialized(&p)
+}
+
+// tooLate is the message of a run whose time is over, and nothing before. No attempt is made then: a run never comes to life on its
+// own long after it was created.
+func (s *step) tooLate() string {
+	first := s.status.InitializationStartTime
+	if first == nil || s.now.Before(first.Add(initializeFor)) {
+		return ""
+	}
+	for _, c := range s.status.Conditions {
+		if c.Type == v1beta1.RunInitialized {
+			message, _, _ := strings.Cut(c.Message, tryingAgain)
+			return message
+		}
+	}
+	return wrap(invalid, unexpectedError, "the updateRun has no condition Initialized")
+}
+
+func (s *step) initialized(p *plan) Outcome {
+	conditions := s.status.Conditions
+	s.status = p.status
+	s.status.Conditions = conditions
+	s.setRunCondition(v1beta1.RunInitialized, metav1.ConditionTrue, reasonInitialized, runKind(s.run)+" initialized successfully")
+	s.decision.Status = &s.status
+	s.event(eventInitialized, fmt.Sprintf("Planned to roll out resource snapshot %s to %s in %s",
+		s.status.ResourceSnapshotIndexUsed, count(s.status.PolicyObservedClusterCount, "cluster"), count(len(s.status.StagesStatus), "stage")))
+	return Outcome{Result: ResultInitialized, Decision: s.decision, Warnings: p.warnings}
+}
+
+func (s *step) initializeLater(message string) Outcome {
+	s.setTime(&s.status.InitializationStartTime)
+	deadline := s.status.InitializationStartTime.Add(initializeFor)
+	s.setRunCondition(v1beta1.RunInitialized, metav1.ConditionFalse, reasonInitFailed,
+		message+tryingAgain+deadline.UTC().Format("15:04:05Z"))
+	if s.changed {
+		s.decision.Status = &s.status
+	}
+	s.wake(deadline)
+	return Outcome{Result: ResultWaiting, Decision: s.decision, Message: message}
+}
+
+func (s *step) notInitialized(message string) Outcome {
+	s.status.InitializationStartTime = nil
+	s.setRunCondition(v1beta1.RunInitialized, metav1.ConditionFalse, reasonInitFailed, message)
+	s.decision.Status = &s.status
+	s.warn(eventInitFailed, message+"; this is final, create a new run once it is mended")
+	return Outcome{Result: ResultFailed, Decision: s.decision, Message: message}
+}

@@ -1,0 +1,418 @@
+// Copyright The Stagegate Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package engine_test
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/util/intstr"
+	"k8s.io/utils/ptr"
+	"sigs.k8s.io/yaml"
+
+	"github.com/stagegate/stagegate/pkg/apis/placement/v1beta1"
+	"github.com/stagegate/stagegate/pkg/apis/wellknown"
+	"github.com/stagegate/stagegate/pkg/rollout/updaterun/engine"
+)
+
+func newRun() *v1beta1.ClusterStagedUpdateRun {
+	return &v1beta1.ClusterStagedUpdateRun{
+		ObjectMeta: metav1.ObjectMeta{Name: "run", UID: "run-uid", Generation: 1},
+		Spec: v1beta1.UpdateRunSpec{
+			PlacementName: "p", StagedUpdateStrategyName: "s", ResourceSnapshotIndex: "1", State: v1beta1.StateInitialize,
+		},
+	}
+}
+
+func TestAPlanHasTheShapeOfUpstreams(t *testing.T) {
+	w := initWorld(0)
+	w.Strategy.StrategySpec().Stages = []v1beta1.StageConfig{
+		stage("staging", waitAfter(time.Minute)),
+		stage("canary", approvedBefore, concurrency("50%"), func(c *v1beta1.StageConfig) { c.SortingLabelKey = ptr.To("order") }),
+	}
+	for name, labels := range map[string]map[string]string{
+		"member1": {"stage": "canary", "order": "2"}, "member2": {"stage": "staging"}, "member3": {"stage": "canary", "order": "1"},
+		"elsewhere": {"stage": "canary"},
+	} {
+		w.Members = append(w.Members, engine.Member{Name: name, Labels: labels})
+		if name != "elsewhere" {
+			w.Bindings = append(w.Bindings, &v1beta1.ClusterResourceBinding{Spec: v1beta1.ResourceBindingSpec{
+				State: v1beta1.BindingStateScheduled, TargetCluster: name, SchedulingPolicySnapshotName: "p-0",
+			}})
+		}
+	}
+	o := engine.Initialize(newRun(), w, simStart)
+	got, err := yaml.Marshal(o.Decision.Status)
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := `appliedStrategy:
+  comparisonOption: PartialComparison
+  type: ClientSideApply
+  whenToApply: Always
+  whenToTakeOver: Always
+conditions:
+- lastTransitionTime: "2026-01-01T12:00:00Z"
+  message: ClusterStagedUpdateRun initialized successfully
+  observedGeneration: 1
+  reason: UpdateRunInitializedSuccessfully
+  status: "True"
+  type: Initialized
+deletionStageStatus:
+  clusters: []
+  stageName: kubernetes-fleet.io/deleteStage
+placementUID: placement
+policyObservedClusterCount: 3
+policySnapshotIndexUsed: "0"
+resourceSnapshotIndexUsed: "1"
+stagedUpdateStrategySnapshot:
+  stages:
+  - afterStageTasks:
+    - type: TimedWait
+      waitTime: 1m0s
+    labelSelector:
+      matchLabels:
+        stage: staging
+    maxConcurrency: 1
+    name: staging
+  - beforeStageTasks:
+    - type: Approval
+    labelSelector:
+      matchLabels:
+        stage: canary
+    maxConcurrency: 50%
+    name: canary
+    sortingLabelKey: order
+stagesStatus:
+- afterStageTaskStatus:
+  - type: TimedWait
+  clusters:
+  - clusterName: member2
+  stageName: staging
+- beforeStageTaskStatus:
+  - approvalRequestName: run-before-canary
+    type: Approval
+  clusters:
+  - clusterName: member3
+  - clusterName: member1
+  stageName: canary
+`
+	if diff := cmp.Diff(want, string(got)); diff != "" {
+		t.Errorf("status (-want +got):\n%s", diff)
+	}
+}
+
+func TestWhatKeepsARunFromBeingPlanned(t *testing.T) {
+	const (
+		invalid = "cannot continue the updateRun: failed to validate the updateRun: "
+		user    = invalid + "failed to process the request due to a client error: "
+		unusual = invalid + "unexpected behavior which cannot be handled by the controller: "
+	)
+	stageOf := func(change func(*v1beta1.StageConfig)) func(*v1beta1.ClusterStagedUpdateRun, *engine.InitWorld) {
+		return func(_ *v1beta1.ClusterStagedUpdateRun, w *engine.InitWorld) {
+			change(&w.Strategy.StrategySpec().Stages[0])
+		}
+	}
+	world := func(change func(*engine.InitWorld)) func(*v1beta1.ClusterStagedUpdateRun, *engine.InitWorld) {
+		return func(_ *v1beta1.ClusterStagedUpdateRun, w *engine.InitWorld) { change(w) }
+	}
+	task := func(kind v1beta1.StageTaskType, wait *metav1.Duration) v1beta1.StageTask {
+		return v1beta1.StageTask{Type: kind, WaitTime: wait}
+	}
+	tests := map[string]struct {
+		change func(*v1beta1.ClusterStagedUpdateRun, *engine.InitWorld)
+		result engine.Result
+		want   string
+	}{
+		"no placement": {
+			world(func(w *engine.InitWorld) { w.Placement = nil }), engine.ResultWaiting, user + "parent placement not found",
+		},
+		"a placement that is deleted": {
+			world(func(w *engine.InitWorld) { w.Placement.SetDeletionTimestamp(&metav1.Time{Time: simStart}) }), engine.ResultWaiting,
+			user + "parent placement not found",
+		},
+		"a placement that rolls out by itself": {
+			world(func(w *engine.InitWorld) { w.Placement.PlacementSpec().Strategy.Type = "" }), engine.ResultFailed,
+			user + "parent placement does not have an external rollout strategy, current strategy: RollingUpdate",
+		},
+		"no policy snapshot": {
+			world(func(w *engine.InitWorld) { w.PolicySnapshots = nil }), engine.ResultWaiting,
+			invalid + "no latest policy snapshot found for placement /p",
+		},
+		"two policy snapshots": {
+			world(func(w *engine.InitWorld) { w.PolicySnapshots = append(w.PolicySnapshots, w.PolicySnapshots[0]) }), engine.ResultWaiting,
+			unusual + "multiple active policy snapshots found for placement /p: got 2, want 1",
+		},
+		"a policy snapshot without index": {
+			world(func(w *engine.InitWorld) { delete(w.PolicySnapshots[0].GetLabels(), wellknown.PolicyIndexLabel) }), engine.ResultFailed,
+			unusual + "policy snapshot `/p-0` does not have a policy index label",
+		},
+		"unfinished scheduling": {
+			world(func(w *engine.InitWorld) {
+				w.PolicySnapshots[0].PolicySnapshotStatus().Conditions[0].Status = metav1.ConditionFalse
+			}),
+			engine.ResultWaiting, invalid + "policy snapshot `p-0` not fully scheduled yet",
+		},
+		"scheduling of an older generation": {
+			world(func(w *engine.InitWorld) { w.PolicySnapshots[0].SetGeneration(2) }), engine.ResultWaiting,
+			invalid + "policy snapshot `p-0` not fully scheduled yet",
+		},
+		"scheduling by an older policy": {
+			world(func(w *engine.InitWorld) {
+				w.Placement.SetGeneration(2)
+				w.Placement.PlacementSpec().Policy = &v1beta1.PlacementPolicy{PlacementType: v1beta1.PickFixedPlacementType}
+			}), engine.ResultWaiting, invalid + "policy snapshot `p-0` not fully scheduled yet",
+		},
+		"no bindings": {
+			world(func(w *engine.InitWorld) { w.Bindings = nil }), engine.ResultWaiting,
+			invalid + "no scheduled or to-be-deleted bindings found for the latest policy snapshot /p-0",
+		},
+		"a binding of an older policy": {
+			world(func(w *engine.InitWorld) { w.Bindings[0].BindingSpec().SchedulingPolicySnapshotName = "p-9" }), engine.ResultWaiting,
+			"binding `/b-a1` with old policy snapshot `/p-9` has state Scheduled, we might observe a transient state, need retry",
+		},
+		"a binding that is not seen yet": {
+			world(func(w *engine.InitWorld) {
+				w.PolicySnapshots[0].PolicySnapshotStatus().ClusterDecisions = []v1beta1.ClusterDecision{{Selected: true}, {Selected: true}, {Selected: true}}
+			}), engine.ResultWaiting, unusual + "the number of selected bindings 2 is not equal to the observed cluster count 3",
+		},
+		"another number than named": {
+			world(func(w *engine.InitWorld) {
+				w.PolicySnapshots[0].PolicySnapshotSpec().Policy = &v1beta1.PlacementPolicy{
+					PlacementType: v1beta1.PickFixedPlacementType, ClusterNames: []string{"a1", "a2", "a3"},
+				}
+			}), engine.ResultWaiting, unusual + "the number of selected bindings 2 is not equal to the observed cluster count 3",
+		},
+		"no number to pick": {
+			world(func(w *engine.InitWorld) {
+				w.PolicySnapshots[0].PolicySnapshotSpec().Policy = &v1beta1.PlacementPolicy{PlacementType: v1beta1.PickNPlacementType}
+			}), engine.ResultFailed, unusual + "the policy snapshot `/p-0` doesn't have valid cluster count annotation",
+		},
+		"no strategy": {
+			world(func(w *engine.InitWorld) { w.Strategy = nil }), engine.ResultWaiting, user + "referenced updateStrategy not found: `/s`",
+		},
+		"too many stages": {
+			world(func(w *engine.InitWorld) { w.Strategy.StrategySpec().Stages = make([]v1beta1.StageConfig, 32) }), engine.ResultFailed,
+			user + "the updateStrategy `/s` has 32 stages, at most 31 are allowed",
+		},
+		"a stage twice": {
+			world(func(w *engine.InitWorld) {
+				spec := w.Strategy.StrategySpec()
+				spec.Stages = append(spec.Stages, spec.Stages[0])
+			}), engine.ResultFailed, user + "the stage name is used more than once, updateStrategy: `/s`, stage: a",
+		},
+		"no concurrency": {
+			stageOf(func(c *v1beta1.StageConfig) { c.MaxConcurrency = ptr.To(intstr.FromInt32(0)) }), engine.ResultFailed,
+			user + "the stage maxConcurrency is invalid, updateStrategy: `/s`, stage: a, err: 0 is less than 1",
+		},
+		"a concurrency of 101%": {
+			stageOf(func(c *v1beta1.StageConfig) { c.MaxConcurrency = ptr.To(intstr.FromString("101%")) }), engine.ResultFailed,
+			user + "the stage maxConcurrency is invalid, updateStrategy: `/s`, stage: a, err: \"101%\" is no percentage from 1% to 100%",
+		},
+		"two tasks before": {
+			stageOf(func(c *v1beta1.StageConfig) { c.BeforeStageTasks = make([]v1beta1.StageTask, 2) }), engine.ResultFailed,
+			user + "the before stage tasks are invalid, updateStrategy: `/s`, stage: a, err: beforeStageTasks can have at most one task",
+		},
+		"a wait before": {
+			stageOf(func(c *v1beta1.StageConfig) {
+				c.BeforeStageTasks = []v1beta1.StageTask{task(v1beta1.StageTaskTypeTimedWait, nil)}
+			}), engine.ResultFailed,
+			user + "the before stage tasks are invalid, updateStrategy: `/s`, stage: a, err: task 0 of type TimedWait is not allowed in beforeStageTasks, allowed type: Approval",
+		},
+		"an approval that takes time": {
+			stageOf(func(c *v1beta1.StageConfig) {
+				c.BeforeStageTasks = []v1beta1.StageTask{task(v1beta1.StageTaskTypeApproval, &metav1.Duration{})}
+			}), engine.ResultFailed,
+			user + "the before stage tasks are invalid, updateStrategy: `/s`, stage: a, err: task 0 of type Approval cannot have wait duration set",
+		},
+		"the same task twice": {
+			stageOf(func(c *v1beta1.StageConfig) {
+				c.AfterStageTasks = []v1beta1.StageTask{task(v1beta1.StageTaskTypeApproval, nil), task(v1beta1.StageTaskTypeApproval, nil)}
+			}), engine.ResultFailed,
+			user + "the after stage tasks are invalid, updateStrategy: `/s`, stage: a, err: afterStageTasks cannot have two tasks of the same type: Approval",
+		},
+		"a wait without time": {
+			stageOf(func(c *v1beta1.StageConfig) {
+				c.AfterStageTasks = []v1beta1.StageTask{task(v1beta1.StageTaskTypeTimedWait, nil)}
+			}), engine.ResultFailed,
+			user + "the after stage tasks are invalid, updateStrategy: `/s`, stage: a, err: task 0 of type TimedWait has wait duration set to nil",
+		},
+		"a wait of no time": {
+			stageOf(func(c *v1beta1.StageConfig) {
+				c.AfterStageTasks = []v1beta1.StageTask{task(v1beta1.StageTaskTypeTimedWait, &metav1.Duration{})}
+			}), engine.ResultFailed,
+			user + "the after stage tasks are invalid, updateStrategy: `/s`, stage: a, err: task 0 of type TimedWait has wait duration <= 0",
+		},
+		"an unknown task": {
+			stageOf(func(c *v1beta1.StageConfig) { c.AfterStageTasks = []v1beta1.StageTask{task("Prayer", nil)} }), engine.ResultFailed,
+			user + "the after stage tasks are invalid, updateStrategy: `/s`, stage: a, err: task 0 has the unknown type Prayer",
+		},
+		"a selector that is none": {
+			stageOf(func(c *v1beta1.StageConfig) {
+				c.LabelSelector = &metav1.LabelSelector{MatchExpressions: []metav1.LabelSelectorRequirement{{Key: "k", Operator: "Like"}}}
+			}), engine.ResultFailed,
+			user + "the stage label selector is invalid, updateStrategy: `/s`, stage: a, err: \"Like\" is not a valid label selector operator",
+		},
+		"a cluster in two stages": {
+			world(func(w *engine.InitWorld) {
+				spec := w.Strategy.StrategySpec()
+				spec.Stages = append(spec.Stages, v1beta1.StageConfig{Name: "all", LabelSelector: &metav1.LabelSelector{}})
+			}), engine.ResultFailed, user + "cluster `a1` appears in more than one stages",
+		},
+		"clusters in no stage": {
+			stageOf(func(c *v1beta1.StageConfig) { c.LabelSelector = nil }), engine.ResultFailed,
+			user + "some clusters are not placed in any stage, total 2, showing up to 10: a1, a2",
+		},
+		"a cluster that is leaving": {
+			world(func(w *engine.InitWorld) { w.Members = w.Members[1:] }), engine.ResultWaiting,
+			user + "some clusters are not placed in any stage, total 1, showing up to 10: a1",
+		},
+		"a label that is no number": {
+			world(func(w *engine.InitWorld) {
+				w.Strategy.StrategySpec().Stages[0].SortingLabelKey = ptr.To("order")
+				w.Members[0].Labels["order"] = "first"
+			}), engine.ResultFailed,
+			user + "the sorting label `order:first` on cluster `a1` is not valid: strconv.Atoi: parsing \"first\": invalid syntax",
+		},
+		"an index that is no number": {
+			func(r *v1beta1.ClusterStagedUpdateRun, _ *engine.InitWorld) { r.Spec.ResourceSnapshotIndex = "-1" }, engine.ResultFailed,
+			user + "invalid resource snapshot index `-1` provided, expected an integer >= 0",
+		},
+		"no such snapshot": {
+			func(r *v1beta1.ClusterStagedUpdateRun, _ *engine.InitWorld) { r.Spec.ResourceSnapshotIndex = "01" }, engine.ResultWaiting,
+			user + "no resourceSnapshots with index `01` found for placement `/p`",
+		},
+		"no master snapshot": {
+			world(func(w *engine.InitWorld) { w.Snapshots[0].SetAnnotations(nil) }), engine.ResultWaiting,
+			unusual + "no master resourceSnapshot found for placement /p",
+		},
+		"no snapshot yet": {
+			func(r *v1beta1.ClusterStagedUpdateRun, _ *engine.InitWorld) { r.Spec.ResourceSnapshotIndex = "" }, engine.ResultNeedsSnapshot, "",
+		},
+		"a hub that cannot be read": {
+			func(r *v1beta1.ClusterStagedUpdateRun, w *engine.InitWorld) {
+				r.Spec.ResourceSnapshotIndex, w.Live = "", &engine.LiveSnapshot{Err: errors.New("no answer")}
+			}, engine.ResultWaiting, invalid + "no answer",
+		},
+		"a selection that is wrong": {
+			func(r *v1beta1.ClusterStagedUpdateRun, w *engine.InitWorld) {
+				r.Spec.ResourceSnapshotIndex, w.Live = "", &engine.LiveSnapshot{Err: errors.New("found duplicate resource"), Final: true}
+			}, engine.ResultFailed, user + "found duplicate resource",
+		},
+	}
+	for name, tt := range tests {
+		t.Run(name, func(t *testing.T) {
+			run, w := newRun(), initWorld(2, stage("a"))
+			tt.change(run, &w)
+			o := engine.Initialize(run, w, simStart)
+			if o.Result != tt.result || o.Message != tt.want {
+				t.Fatalf("result is %d %q, want %d %q", o.Result, o.Message, tt.result, tt.want)
+			}
+			if tt.result == engine.ResultNeedsSnapshot {
+				if o.Decision.Status != nil {
+					t.Error("something is decided before the snapshot is taken")
+				}
+				return
+			}
+			want := "False UpdateRunInitializedFailed: " + tt.want
+			if tt.result == engine.ResultWaiting {
+				want += "; trying again until 12:01:00Z"
+			}
+			if got := conditionText(o.Decision.Status.Conditions, v1beta1.RunInitialized); got != want {
+				t.Errorf("Initialized is %q, want %q", got, want)
+			}
+			if over := engine.IsOver(o.Decision.Status); over != (tt.result == engine.ResultFailed) {
+				t.Errorf("over is %v", over)
+			}
+		})
+	}
+}
+
+func TestARunIsTriedForAMinuteFromTheFirstAttempt(t *testing.T) {
+	run, w := newRun(), initWorld(1, stage("a"))
+	strategy := w.Strategy
+	w.Strategy = nil
+
+	o := engine.Initialize(run, w, simStart)
+	run.Status = *roundTrip(o.Decision.Status)
+	if want := simStart.Add(time.Minute); !o.Decision.WakeAt.Equal(want) {
+		t.Errorf("wakes at %s, want %s", o.Decision.WakeAt, want)
+	}
+	if o := engine.Initialize(run, w, simStart.Add(30*time.Second)); o.Decision.Status != nil {
+		t.Errorf("the second attempt writes %+v", o.Decision.Status)
+	}
+	w.Strategy = strategy
+	if o := engine.Initialize(run, w, simStart.Add(59*time.Second)); o.Result != engine.ResultInitialized || o.Decision.Status.InitializationStartTime != nil {
+		t.Errorf("what turns up in time is not used: %+v", o)
+	}
+
+	o = engine.Initialize(run, w, simStart.Add(time.Minute))
+	if o.Result != engine.ResultFailed {
+		t.Fatalf("an old run comes to life: %+v", o)
+	}
+	want := "False UpdateRunInitializedFailed: cannot continue the updateRun: failed to validate the updateRun: " +
+		"failed to process the request due to a client error: referenced updateStrategy not found: `/s`"
+	if got := conditionText(o.Decision.Status.Conditions, v1beta1.RunInitialized); got != want {
+		t.Errorf("Initialized is %q, want %q", got, want)
+	}
+	if len(o.Decision.Events) != 1 || !strings.Contains(o.Decision.Events[0].Message, "create a new run") {
+		t.Errorf("Events: %+v", o.Decision.Events)
+	}
+	run.Status = *roundTrip(o.Decision.Status)
+	if o := engine.Initialize(run, w, simStart.Add(2*time.Minute)); o.Decision.Status != nil {
+		t.Errorf("a run that is given up is planned: %+v", o)
+	}
+}
+
+func TestAPlanWarns(t *testing.T) {
+	w := initWorld(1, stage("a"))
+	spec := w.Strategy.StrategySpec()
+	spec.Stages = append(spec.Stages, v1beta1.StageConfig{Name: "empty"})
+	w.Bindings = append(w.Bindings, &v1beta1.ClusterResourceBinding{Spec: v1beta1.ResourceBindingSpec{State: v1beta1.BindingStateUnscheduled, TargetCluster: "z"}})
+	want := []string{
+		"stage empty matches no cluster of the placement and is skipped",
+		"the run removes all resources of the placement from 1 cluster that the placement does not pick any more",
+	}
+	if diff := cmp.Diff(want, engine.Initialize(newRun(), w, simStart).Warnings); diff != "" {
+		t.Errorf("warnings (-want +got):\n%s", diff)
+	}
+}
+
+func TestALiveSnapshotIsPinned(t *testing.T) {
+	run, w := newRun(), initWorld(1, stage("a"))
+	run.Spec.ResourceSnapshotIndex = ""
+	w.Live = &engine.LiveSnapshot{Index: 4}
+	if got := engine.Initialize(run, w, simStart).Decision.Status.ResourceSnapshotIndexUsed; got != "4" {
+		t.Errorf("index used is %q, want 4", got)
+	}
+}
+
+func TestARunThatWouldGrowTooLargeIsNotPlanned(t *testing.T) {
+	for n, want := range map[int]engine.Result{10_000: engine.ResultInitialized, 40_000: engine.ResultFailed} {
+		t.Run(fmt.Sprint(n), func(t *testing.T) {
+			o := engine.Initialize(newRun(), initWorld(n, stage("a")), simStart)
+			if o.Result != want {
+				t.Errorf("result is %d, want %d: %s", o.Result, want, o.Message)
+			}
+		})
+	}
+}
+
+func TestThePlacementsApplyStrategyIsCopied(t *testing.T) {
+	w := initWorld(1, stage("a"))
+	w.Placement.PlacementSpec().Strategy.ApplyStrategy = &v1beta1.ApplyStrategy{Type: v1beta1.ApplyStrategyTypeReportDiff, WhenToApply: v1beta1.WhenToApplyTypeIfNotDrifted}
+	want := &v1beta1.ApplyStrategy{
+		Type: v1beta1.ApplyStrategyTypeReportDiff, WhenToApply: v1beta1.WhenToApplyTypeIfNotDrifted,
+		ComparisonOption: v1beta1.ComparisonOptionTypePartialComparison, WhenToTakeOver: v1beta1.WhenToTakeOverTypeAlways,
+	}
+	if diff := cmp.Diff(want, engine.Initialize(newRun(), w, simStart).Decision.Status.ApplyStrategy, cmpopts.EquateEmpty()); diff != "" {
+		t.Errorf("strategy (-want +got):\n%s", diff)
+	}
+}

@@ -1,0 +1,117 @@
+// Copyright The Stagegate Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package engine
+
+import (
+	"fmt"
+	"strings"
+)
+
+// Parts of messages of failure, outermost first. Scripts and dashboards made for upstream look for them.
+const (
+	aborted         = "cannot continue the updateRun"
+	invalid         = aborted + ": failed to validate the updateRun"
+	clientError     = "failed to process the request due to a client error"
+	unexpectedError = "unexpected behavior which cannot be handled by the controller"
+)
+
+func wrap(parts ...string) string { return strings.Join(parts, ": ") }
+
+// Reasons of conditions.
+const (
+	reasonInitialized = "UpdateRunInitializedSuccessfully"
+	reasonInitFailed  = "UpdateRunInitializedFailed"
+
+	reasonRunProgressing = "UpdateRunProgressing"
+	reasonRunWaiting     = "UpdateRunWaiting"
+	reasonRunStuck       = "UpdateRunStuck"
+	reasonRunStopping    = "UpdateRunStopping"
+	reasonRunStopped     = "UpdateRunStopped"
+	reasonRunSucceeded   = "UpdateRunSucceeded"
+	reasonRunFailed      = "UpdateRunFailed"
+	reasonRunRejected    = "UpdateRunRejected"
+
+	reasonStageStarted   = "StageUpdatingStarted"
+	reasonStageWaiting   = "StageUpdatingWaiting"
+	reasonStageStopping  = "StageUpdatingStopping"
+	reasonStageStopped   = "StageUpdatingStopped"
+	reasonStageSucceeded = "StageUpdatingSucceeded"
+	reasonStageFailed    = "StageUpdatingFailed"
+	reasonStageSkipped   = "StageUpdatingSkippedNoClusters"
+
+	reasonClusterStarted   = "ClusterUpdatingStarted"
+	reasonClusterSucceeded = "ClusterUpdatingSucceeded"
+	reasonClusterSkipped   = "ClusterUpdatingSkipped"
+
+	reasonRequestCreated  = "StageTaskApprovalRequestCreated"
+	reasonRequestApproved = "StageTaskApprovalRequestApproved"
+	reasonWaitElapsed     = "StageTaskWaitTimeElapsed"
+)
+
+// Messages of conditions.
+const (
+	messageRunProgressing = "The update run is making progress"
+	messageRunStopping    = "The update run is in the process of stopping, waiting for all the updating/deleting clusters to finish updating before completing the stop process"
+	messageRunStopped     = "The update run has been stopped"
+	messageRunDone        = "All stages are completed"
+	messageRunSucceeded   = "All stages are completed successfully"
+	messageRunFailed      = "The stages are aborted due to a non-recoverable error"
+
+	messageStageStarted   = "Clusters in the stage started updating"
+	messageStageBefore    = "Not all before-stage tasks are completed, waiting for approval"
+	messageStageAfter     = "All clusters in the stage are updated, waiting for after-stage tasks to complete"
+	messageStageTurn      = "Waiting for the updateRun's turn to move the placement"
+	messageStageStopping  = "Waiting for all the updating clusters to finish updating before completing the stop process"
+	messageStageStopped   = "All the updating clusters have finished updating, the stage is now stopped, waiting to be resumed"
+	messageStageAbandoned = "The stage is now stopped with clusters that have not finished updating, waiting to be resumed"
+	messageStageDone      = "All clusters in the stage are updated and after-stage tasks are completed"
+	messageStageSucceeded = "Stage update completed successfully"
+	messageStageFailed    = "Stage update aborted due to a non-recoverable error"
+	messageStageSkipped   = "Stage skipped because it has no clusters"
+
+	messageClusterStarted   = "Cluster update started"
+	messageClusterSucceeded = "Cluster update completed successfully"
+
+	messageWaitElapsed = "Wait time elapsed"
+)
+
+// Reasons of Events.
+const (
+	eventInitialized    = "Initialized"
+	eventInitFailed     = "InitializationFailed"
+	eventStarted        = "Started"
+	eventResumed        = "Resumed"
+	eventWaitingForTurn = "WaitingForTurn"
+	eventStageStarted   = "StageStarted"
+	eventStageSkipped   = "StageSkipped"
+	eventStageSucceeded = "StageSucceeded"
+	eventApproval       = "WaitingForApproval"
+	eventApproved       = "Approved"
+	eventRejected       = "Rejected"
+	eventForeignRequest = "ApprovalRequestNotOwned"
+	eventWaitElapsed    = "WaitTimeElapsed"
+	eventClusterSkipped = "ClusterSkipped"
+	eventStuck          = "Stuck"
+	eventRecovered      = "Recovered"
+	eventStopping       = "Stopping"
+	eventStopped        = "Stopped"
+	eventSucceeded      = "Succeeded"
+	eventFailed         = "Failed"
+)
+
+// firstNames joins up to three names and says by dots that there are more.
+func firstNames(names []string) string {
+	if len(names) > 3 {
+		return strings.Join(names[:3], ", ") + "..."
+	}
+	return strings.Join(names, ", ")
+}
+
+// count says "1 cluster", "2 clusters".
+func count(n int, noun string) string {
+	if n == 1 {
+		return "1 " + noun
+	}
+	return fmt.Sprintf("%d %ss", n, noun)
+}

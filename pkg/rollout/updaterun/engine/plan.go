@@ -1,0 +1,107 @@
+// Copyright The Stagegate Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package engine
+
+import (
+	"fmt"
+
+	"github.com/stagegate/stagegate/pkg/apis/placement/v1beta1"
+)
+
+// plan is the making of a run's plan.
+type plan struct {
+	run   v1beta1.UpdateRunObject
+	world InitWorld
+
+	status   v1beta1.UpdateRunStatus
+	warnings []string
+
+	policy   v1beta1.PolicySnapshotObject
+	targets  []string
+	unpicked []string
+}
+
+// obstacle is why there is no plan.
+type obstacle struct {
+	message string
+	// mayPass says that the obstacle may go away by itself, or because the user has more to create.
+	mayPass bool
+	// needsSnapshot says that all there is to do is to take one.
+	needsSnapshot bool
+}
+
+func final(parts ...string) *obstacle { return &obstacle{message: wrap(parts...)} }
+
+func passing(parts ...string) *obstacle { return &obstacle{message: wrap(parts...), mayPass: true} }
+
+// make goes through everything that a run rests on. The snapshot comes last, since taking one is the only step that leaves a trace.
+func (p *plan) make() *obstacle {
+	for _, part := range []func() *obstacle{
+		p.planPlacement,
+		p.planPolicy,
+		p.planTargets,
+		p.planStrategy,
+		p.planStages,
+		p.planDeletion,
+		p.planSnapshot,
+		p.planSize,
+	} {
+		if o := part(); o != nil {
+			return o
+		}
+	}
+	return nil
+}
+
+const messageNoPlacement = "parent placement not found"
+
+func missing(placement v1beta1.PlacementObject) bool {
+	return placement == nil || placement.GetDeletionTimestamp() != nil
+}
+
+func isExternal(placement v1beta1.PlacementObject) bool {
+	return placement.PlacementSpec().Strategy.Type == v1beta1.ExternalRolloutStrategyType
+}
+
+func messageNotExternal(placement v1beta1.PlacementObject) string {
+	strategy := placement.PlacementSpec().Strategy.Type
+	if strategy == "" {
+		strategy = v1beta1.RollingUpdateRolloutStrategyType
+	}
+	return fmt.Sprintf("parent placement does not have an external rollout strategy, current strategy: %s", strategy)
+}
+
+func (p *plan) planPlacement() *obstacle {
+	placement := p.world.Placement
+	if missing(placement) {
+		return passing(invalid, clientError, messageNoPlacement)
+	}
+	if !isExternal(placement) {
+		return final(invalid, clientError, messageNotExternal(placement))
+	}
+	p.status.PlacementUID = placement.GetUID()
+	p.status.ApplyStrategy = applyStrategy(placement)
+	return nil
+}
+
+// applyStrategy is how a placement's resources are applied, with every default filled in: bindings are compared with it.
+func applyStrategy(placement v1beta1.PlacementObject) *v1beta1.ApplyStrategy {
+	strategy := &v1beta1.ApplyStrategy{}
+	if given := placement.PlacementSpec().Strategy.ApplyStrategy; given != nil {
+		strategy = given.DeepCopy()
+	}
+	if strategy.ComparisonOption == "" {
+		strategy.ComparisonOption = v1beta1.ComparisonOptionTypePartialComparison
+	}
+	if strategy.WhenToApply == "" {
+		strategy.WhenToApply = v1beta1.WhenToApplyTypeAlways
+	}
+	if strategy.Type == "" {
+		strategy.Type = v1beta1.ApplyStrategyTypeClientSideApply
+	}
+	if strategy.WhenToTakeOver == "" {
+		strategy.WhenToTakeOver = v1beta1.WhenToTakeOverTypeAlways
+	}
+	return strategy
+}

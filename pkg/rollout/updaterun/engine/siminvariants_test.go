@@ -1,0 +1,321 @@
+// Copyright The Stagegate Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package engine_test
+
+import (
+	"fmt"
+	"strconv"
+	"strings"
+
+	"k8s.io/apimachinery/pkg/api/meta"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/util/intstr"
+
+	"github.com/stagegate/stagegate/pkg/apis/placement/v1beta1"
+	"github.com/stagegate/stagegate/pkg/apis/wellknown"
+	"github.com/stagegate/stagegate/pkg/rollout/updaterun/engine"
+)
+
+// violated records that an invariant does not hold.
+func (s *simulation) violated(format string, args ...any) {
+	s.violations = append(s.violations, fmt.Sprintf(format, args...))
+}
+
+// checkStatus holds a status write against the invariants. The view is what the decision was taken on.
+func (s *simulation) checkStatus(old, new v1beta1.UpdateRunObject, view map[string]object) {
+	s.checkOneHolder()
+	s.checkMonotonic(old, new)
+	was, is := old.RunStatus(), new.RunStatus()
+	if len(was.StagesStatus) == 0 {
+		return
+	}
+	for i := range is.StagesStatus {
+		s.checkConcurrency(new, i, was, is)
+		started := s.checkStarts(new, i, &was.StagesStatus[i], &is.StagesStatus[i], view)
+		if started {
+			s.checkGates(new, i)
+		}
+		s.checkWait(new, i)
+	}
+}
+
+func (s *simulation) checkOneHolder() {
+	var holders []string
+	for _, run := range s.store.runs() {
+		turn := run.RunStatus().Turn
+		if turn != nil && turn.State == v1beta1.TurnHeld && run.GetDeletionTimestamp() == nil && !engine.IsOver(run.RunStatus()) {
+			holders = append(holders, run.GetName())
+		}
+	}
+	if len(holders) > 1 {
+		s.violated("%v hold the placement at once", holders)
+	}
+}
+
+// checkMonotonic holds that what has happened has happened.
+func (s *simulation) checkMonotonic(old, new v1beta1.UpdateRunObject) {
+	keep := func(what string, was, is []metav1.Condition, types ...string) {
+		for _, t := range types {
+			before, after := meta.FindStatusCondition(was, t), meta.FindStatusCondition(is, t)
+			if before == nil || t == v1beta1.RunInitialized && before.Status != metav1.ConditionTrue {
+				continue
+			}
+			if after == nil || after.Status != before.Status {
+				s.violated("run %s: %s: condition %s went back from %s", new.GetName(), what, t, before.Status)
+			}
+		}
+	}
+	was, is := old.RunStatus(), new.RunStatus()
+	keep("run", was.Conditions, is.Conditions, v1beta1.RunInitialized, v1beta1.RunSucceeded)
+	for i := range was.StagesStatus {
+		a, b := &was.StagesStatus[i], &is.StagesStatus[i]
+		keep("stage "+a.StageName, a.Conditions, b.Conditions, v1beta1.StageSucceeded)
+		for j := range a.Clusters {
+			keep("cluster "+a.Clusters[j].ClusterName, a.Clusters[j].Conditions, b.Clusters[j].Conditions, v1beta1.ClusterStarted, v1beta1.ClusterSucceeded)
+			if a.Clusters[j].ClusterName != b.Clusters[j].ClusterName {
+				s.violated("run %s: targets are not frozen", new.GetName())
+			}
+		}
+		for j := range a.BeforeStageTaskStatus {
+			keep("task", a.BeforeStageTaskStatus[j].Conditions, b.BeforeStageTaskStatus[j].Conditions, v1beta1.TaskApprovalRequestApproved)
+		}
+		for j := range a.AfterStageTaskStatus {
+			keep("task", a.AfterStageTaskStatus[j].Conditions, b.AfterStageTaskStatus[j].Conditions,
+				v1beta1.TaskApprovalRequestApproved, v1beta1.TaskWaitTimeElapsed)
+		}
+	}
+}
+
+// checkConcurrency holds that no more clusters than allowed are in flight.
+func (s *simulation) checkConcurrency(run v1beta1.UpdateRunObject, i int, was, is *v1beta1.UpdateRunStatus) {
+	stage := &is.StagesStatus[i]
+	inFlight := 0
+	for j := range stage.Clusters {
+		if startedOf(&stage.Clusters[j]) && !doneOf(&stage.Clusters[j]) {
+			inFlight++
+		}
+	}
+	if limit := s.limit(i, len(stage.Clusters)); inFlight > limit {
+		s.violated("run %s: %d clusters of stage %s in flight, at most %d are allowed", run.GetName(), inFlight, stage.StageName, limit)
+	}
+}
+
+func (s *simulation) limit(stage, n int) int {
+	limit, err := intstr.GetScaledValueFromIntOrPercent(s.strategy.StrategySpec().Stages[stage].MaxConcurrency, n, false)
+	if err != nil {
+		panic(err)
+	}
+	return max(limit, 1)
+}
+
+// checkStarts holds that clusters are started only while the run is to run, holds the placement, and in their order. It says
+// whether any was.
+func (s *simulation) checkStarts(run v1beta1.UpdateRunObject, i int, was, is *v1beta1.StageUpdatingStatus, view map[string]object) bool {
+	started := false
+	for j := range is.Clusters {
+		c := &is.Clusters[j]
+		if startedOf(&was.Clusters[j]) || !startedOf(c) {
+			continue
+		}
+		started = true
+		if state := run.RunSpec().State; state != v1beta1.StateRun {
+			s.violated("run %s: cluster %s started in state %s", run.GetName(), c.ClusterName, state)
+		}
+		if turn := run.RunStatus().Turn; turn == nil || turn.Number == 0 {
+			s.violated("run %s: cluster %s started without a turn", run.GetName(), c.ClusterName)
+		}
+		for k := range j {
+			before := &is.Clusters[k]
+			if !startedOf(before) && !doneOf(before) && !leftBehind(view, c.ClusterName) {
+				s.violated("run %s: cluster %s started before %s", run.GetName(), c.ClusterName, before.ClusterName)
+			}
+		}
+	}
+	return started
+}
+
+// leftBehind says whether a cluster was seen in flight: such a one may come before its turn.
+func leftBehind(view map[string]object, cluster string) bool {
+	for _, o := range view {
+		b := o.(v1beta1.BindingObject)
+		if b.BindingSpec().TargetCluster == cluster && b.BindingSpec().State == v1beta1.BindingStateBound && !engine.IsSettled(b) {
+			return true
+		}
+	}
+	return false
+}
+
+// checkGates holds that what comes before a cluster is done: the stages, their tasks, and the approval of its own stage.
+func (s *simulation) checkGates(run v1beta1.UpdateRunObject, i int) {
+	stages, config := run.RunStatus().StagesStatus, s.strategy.StrategySpec().Stages
+	for k := range i {
+		if !meta.IsStatusConditionTrue(stages[k].Conditions, v1beta1.StageSucceeded) {
+			s.violated("run %s: a cluster of stage %s started before stage %s was over", run.GetName(), stages[i].StageName, stages[k].StageName)
+		}
+		for _, task := range config[k].AfterStageTasks {
+			if task.Type == v1beta1.StageTaskTypeApproval && len(stages[k].Clusters) > 0 {
+				s.checkApproved(run, wellknown.AfterStageApprovalName(run.GetName(), stages[k].StageName))
+			}
+		}
+	}
+	if len(config[i].BeforeStageTasks) > 0 {
+		s.checkApproved(run, wellknown.BeforeStageApprovalName(run.GetName(), stages[i].StageName))
+	}
+}
+
+func (s *simulation) checkApproved(run v1beta1.UpdateRunObject, request string) {
+	if !s.approved[string(run.GetUID())+"/"+request] {
+		s.violated("run %s: went past %s, which nobody approved", run.GetName(), request)
+	}
+}
+
+// checkWait holds that a timed wait lasts from the moment when the stage's last cluster was seen to be done, which never moves.
+func (s *simulation) checkWait(run v1beta1.UpdateRunObject, i int) {
+	stage := &run.RunStatus().StagesStatus[i]
+	id := fmt.Sprintf("%s/%d", run.GetUID(), i)
+	for j := range stage.Clusters {
+		if !doneOf(&stage.Clusters[j]) {
+			return
+		}
+	}
+	if len(stage.Clusters) == 0 || stage.UpdatedTime == nil {
+		return
+	}
+	updated, ok := s.updated[id]
+	if !ok {
+		s.updated[id] = stage.UpdatedTime.Time
+		return
+	}
+	if !updated.Equal(stage.UpdatedTime.Time) {
+		s.violated("run %s: the clock of stage %s moved from %s to %s", run.GetName(), stage.StageName, updated, stage.UpdatedTime)
+	}
+	if !meta.IsStatusConditionTrue(stage.Conditions, v1beta1.StageSucceeded) || s.waited[id] {
+		return
+	}
+	s.waited[id] = true
+	for _, task := range s.strategy.StrategySpec().Stages[i].AfterStageTasks {
+		if waited := s.store.now.Sub(updated); task.Type == v1beta1.StageTaskTypeTimedWait && waited < task.WaitTime.Duration {
+			s.violated("run %s: stage %s waited %s instead of %s", run.GetName(), stage.StageName, waited, task.WaitTime.Duration)
+		}
+	}
+}
+
+// checkBinding holds a write to a binding against the invariants.
+func (s *simulation) checkBinding(run v1beta1.UpdateRunObject, old, new v1beta1.BindingObject) {
+	before, _ := strconv.Atoi(old.GetAnnotations()[wellknown.UpdateRunTurnAnnotation])
+	after, _ := strconv.Atoi(new.GetAnnotations()[wellknown.UpdateRunTurnAnnotation])
+	if after < before {
+		s.violated("run %s: turn %d overwrites turn %d on %s", run.GetName(), after, before, new.GetName())
+	}
+	if s.twoLeaders {
+		// One that lost its lease may be a write behind; the resource versions keep it from doing harm.
+		return
+	}
+	stored, ok := s.store.objects[simRuns][run.GetName()].(v1beta1.UpdateRunObject)
+	if !ok || stored.GetUID() != run.GetUID() {
+		return
+	}
+	if turn := stored.RunStatus().Turn; turn.State != v1beta1.TurnHeld && !engine.IsOver(stored.RunStatus()) {
+		s.violated("run %s: wrote %s without holding the placement", run.GetName(), new.GetName())
+	}
+	s.checkDisturbed(stored, old, new)
+}
+
+// checkDisturbed holds that a run does not disturb more clusters of a stage than allowed, those that others left behind included.
+func (s *simulation) checkDisturbed(run v1beta1.UpdateRunObject, old, new v1beta1.BindingObject) {
+	if old.BindingSpec().State == v1beta1.BindingStateBound && !engine.IsSettled(old) {
+		return
+	}
+	unsettled := map[string]bool{}
+	for _, b := range s.store.bindings() {
+		if b.BindingSpec().State == v1beta1.BindingStateBound && !engine.IsSettled(b) && b.GetDeletionTimestamp() == nil && s.store.members[b.BindingSpec().TargetCluster] {
+			unsettled[b.BindingSpec().TargetCluster] = true
+		}
+	}
+	for i, stage := range run.RunStatus().StagesStatus {
+		n, mine := 0, false
+		for j := range stage.Clusters {
+			c := &stage.Clusters[j]
+			mine = mine || c.ClusterName == new.BindingSpec().TargetCluster
+			if unsettled[c.ClusterName] && reasonOfDone(c) != "ClusterUpdatingSkipped" {
+				n++
+			}
+		}
+		if limit := s.limit(i, len(stage.Clusters)); mine && n > limit {
+			s.violated("run %s: %d clusters of stage %s are disturbed, at most %d are allowed", run.GetName(), n, stage.StageName, limit)
+		}
+	}
+}
+
+// checkEnd holds that every run that could come to an end did.
+func (s *simulation) checkEnd() {
+	var last v1beta1.UpdateRunObject
+	for _, run := range s.store.runs() {
+		status := run.RunStatus()
+		progressing := meta.FindStatusCondition(status.Conditions, v1beta1.RunProgressing)
+		succeeded := meta.FindStatusCondition(status.Conditions, v1beta1.RunSucceeded)
+		switch {
+		case run.GetDeletionTimestamp() != nil:
+			continue
+		case !engine.IsInitialized(status):
+			if !engine.IsOver(status) {
+				s.violated("run %s: is neither initialised nor given up", run.GetName())
+			}
+		case succeeded == nil && run.RunSpec().State == v1beta1.StateRun:
+			s.violated("run %s: did not end: %v", run.GetName(), progressing)
+		case succeeded == nil && run.RunSpec().State == v1beta1.StateStop && (progressing == nil || progressing.Reason != "UpdateRunStopped"):
+			s.violated("run %s: did not stop: %v", run.GetName(), progressing)
+		case succeeded != nil && succeeded.Status == metav1.ConditionFalse && !s.mayFail(succeeded):
+			s.violated("run %s: failed: %s", run.GetName(), succeeded.Message)
+		}
+		if status.Turn != nil && (last == nil || status.Turn.Number > last.RunStatus().Turn.Number) {
+			last = run
+		}
+	}
+	if last == nil || !meta.IsStatusConditionTrue(last.RunStatus().Conditions, v1beta1.RunSucceeded) || s.store.version == 0 {
+		return
+	}
+	s.checkOutcome(last)
+}
+
+func (s *simulation) mayFail(c *metav1.Condition) bool {
+	return c.Reason == "UpdateRunRejected" ||
+		strings.Contains(c.Message, "since this run was stopped; create a new run") ||
+		s.placementGone && strings.Contains(c.Message, "parent placement not found")
+}
+
+// checkOutcome holds that the clusters of the last run have what it rolled out.
+func (s *simulation) checkOutcome(run v1beta1.UpdateRunObject) {
+	status := run.RunStatus()
+	want := run.RunSpec().PlacementName + "-" + status.ResourceSnapshotIndexUsed + "-snapshot"
+	have := map[string]string{}
+	moved := map[string]int64{}
+	for _, b := range s.store.bindings() {
+		if b.BindingSpec().State == v1beta1.BindingStateBound {
+			have[b.BindingSpec().TargetCluster] = b.BindingSpec().ResourceSnapshotName
+			moved[b.BindingSpec().TargetCluster], _ = strconv.ParseInt(b.GetAnnotations()[wellknown.UpdateRunTurnAnnotation], 10, 64)
+		}
+	}
+	for _, stage := range status.StagesStatus {
+		for j := range stage.Clusters {
+			c := &stage.Clusters[j]
+			if got, ok := have[c.ClusterName]; ok && reasonOfDone(c) == "ClusterUpdatingSucceeded" && moved[c.ClusterName] <= status.Turn.Number && got != want {
+				s.violated("run %s: cluster %s has %s instead of %s", run.GetName(), c.ClusterName, got, want)
+			}
+		}
+	}
+}
+
+func startedOf(c *v1beta1.ClusterUpdatingStatus) bool {
+	return meta.IsStatusConditionTrue(c.Conditions, v1beta1.ClusterStarted)
+}
+
+func doneOf(c *v1beta1.ClusterUpdatingStatus) bool { return reasonOfDone(c) != "" }
+
+func reasonOfDone(c *v1beta1.ClusterUpdatingStatus) string {
+	if done := meta.FindStatusCondition(c.Conditions, v1beta1.ClusterSucceeded); done != nil {
+		return done.Reason
+	}
+	return ""
+}

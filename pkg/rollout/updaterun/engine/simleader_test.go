@@ -1,0 +1,269 @@
+// Copyright The Stagegate Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package engine_test
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+	"strconv"
+	"time"
+
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/api/meta"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/stagegate/stagegate/pkg/apis/placement/v1beta1"
+	"github.com/stagegate/stagegate/pkg/apis/wellknown"
+	"github.com/stagegate/stagegate/pkg/rollout/updaterun/engine"
+)
+
+func sortedKeys[V any](m map[string]V) []string { return slices.Sorted(maps.Keys(m)) }
+
+// simLeader is a controller: caches that lag behind the store, and decisions that it is carrying out one write at a time.
+type simLeader struct {
+	sim   *simulation
+	cache [simKinds]map[string]object
+	seen  [simKinds]int
+	// written has the versions of its own writes: it does not look at a world older than those.
+	written [simKinds]map[string]int64
+	pending map[string]*performance
+	wakeAt  map[string]time.Time
+}
+
+// performance is a decision that is being carried out.
+type performance struct {
+	writes []func() error
+	view   map[string]object
+}
+
+func newSimLeader(sim *simulation) *simLeader {
+	l := &simLeader{sim: sim, pending: map[string]*performance{}, wakeAt: map[string]time.Time{}}
+	for k := range simKinds {
+		l.cache[k] = maps.Clone(sim.store.objects[k])
+		l.seen[k] = len(sim.store.history[k])
+		l.written[k] = map[string]int64{}
+	}
+	return l
+}
+
+// watch brings a cache on by some changes.
+func (l *simLeader) watch(k simKind, n int) {
+	history := l.sim.store.history[k]
+	for ; n > 0 && l.seen[k] < len(history); n-- {
+		c := history[l.seen[k]]
+		l.seen[k]++
+		if c.obj == nil {
+			delete(l.cache[k], c.name)
+		} else {
+			l.cache[k][c.name] = c.obj
+		}
+	}
+}
+
+func (l *simLeader) watchAll() {
+	for k := range simKinds {
+		l.watch(k, len(l.sim.store.history[k]))
+	}
+}
+
+// isStale says whether the caches are older than what this leader wrote.
+func (l *simLeader) isStale() bool {
+	for k := range simKinds {
+		for name, version := range l.written[k] {
+			if cached, ok := l.cache[k][name]; ok && versionOf(cached) < version {
+				return true
+			}
+			delete(l.written[k], name)
+		}
+	}
+	return false
+}
+
+func versionOf(o object) int64 {
+	v, _ := strconv.ParseInt(o.GetResourceVersion(), 10, 64)
+	return v
+}
+
+// look calls the engine for a run and queues what follows. It says whether anything does.
+func (l *simLeader) look(name string) bool {
+	obj, ok := l.cache[simRuns][name]
+	if !ok || l.pending[name] != nil || l.isStale() {
+		return false
+	}
+	run := obj.(v1beta1.UpdateRunObject)
+	if run.GetDeletionTimestamp() != nil {
+		return false
+	}
+	var d engine.Decision
+	if !engine.IsInitialized(run.RunStatus()) {
+		d = engine.Initialize(run, l.initWorld(), l.sim.store.now).Decision
+	} else {
+		before := run.DeepCopyObject()
+		d = l.sim.step(run, l.world(run), l.sim.store.now)
+		if l.sim.checkPurity && !equal(before, run) {
+			l.sim.violated("Step changed the run that it looked at")
+		}
+	}
+	l.wakeAt[name] = d.WakeAt
+	p := l.perform(run, d)
+	if len(p.writes) == 0 {
+		return false
+	}
+	l.pending[name] = p
+	return true
+}
+
+func (l *simLeader) world(run v1beta1.UpdateRunObject) engine.World {
+	w := engine.World{
+		Placement: l.sim.store.placement,
+		Bindings:  list[v1beta1.BindingObject](l.cache[simBindings]),
+		Approvals: map[string]v1beta1.ApprovalRequestObject{},
+		Left:      map[string]bool{},
+	}
+	for _, a := range list[v1beta1.ApprovalRequestObject](l.cache[simApprovals]) {
+		w.Approvals[a.GetName()] = a
+	}
+	for _, other := range list[v1beta1.UpdateRunObject](l.cache[simRuns]) {
+		if other.GetName() != run.GetName() {
+			w.Others = append(w.Others, other)
+		}
+	}
+	for _, stage := range run.RunStatus().StagesStatus {
+		for _, c := range stage.Clusters {
+			w.Left[c.ClusterName] = !l.sim.store.members[c.ClusterName]
+		}
+	}
+	return w
+}
+
+func (l *simLeader) initWorld() engine.InitWorld {
+	w := l.sim.fleet
+	w.Placement = l.sim.store.placement
+	w.Bindings = list[v1beta1.BindingObject](l.cache[simBindings])
+	w.Members = nil
+	for _, name := range sortedKeys(l.sim.labels) {
+		if l.sim.store.members[name] {
+			w.Members = append(w.Members, engine.Member{Name: name, Labels: l.sim.labels[name]})
+		}
+	}
+	return w
+}
+
+// perform turns a decision into writes, in the order that the engine asks for.
+func (l *simLeader) perform(run v1beta1.UpdateRunObject, d engine.Decision) *performance {
+	p := &performance{view: maps.Clone(l.cache[simBindings])}
+	if d.Status != nil {
+		p.writes = append(p.writes, func() error { return l.writeStatus(run, d, p.view) })
+	}
+	for _, r := range d.Requests {
+		p.writes = append(p.writes, func() error { return l.createRequest(run, r) })
+	}
+	for _, a := range d.Accepts {
+		p.writes = append(p.writes, func() error { return l.acceptRequest(a) })
+	}
+	for _, b := range d.Bindings {
+		var version string
+		p.writes = append(p.writes,
+			func() (err error) { version, err = l.writeSpec(run, b); return err },
+			func() error { return l.writeStarted(b, version) })
+	}
+	for _, b := range d.Deletions {
+		p.writes = append(p.writes, func() error {
+			err := l.sim.store.delete(simBindings, b.GetName(), b.GetResourceVersion())
+			l.wrote(simBindings, b.GetName(), err)
+			return ignoreNotFound(err)
+		})
+	}
+	return p
+}
+
+// write carries out the next write of a decision. A failure drops the rest.
+func (l *simLeader) write(name string) {
+	p := l.pending[name]
+	err := p.writes[0]()
+	p.writes = p.writes[1:]
+	if err != nil || len(p.writes) == 0 {
+		delete(l.pending, name)
+	}
+	if l.sim.afterWrite != nil {
+		l.sim.afterWrite()
+	}
+}
+
+func (l *simLeader) wrote(k simKind, name string, err error) {
+	if err == nil {
+		l.written[k][name] = l.sim.store.version
+	}
+}
+
+func (l *simLeader) writeStatus(run v1beta1.UpdateRunObject, d engine.Decision, view map[string]object) error {
+	old := l.sim.store.objects[simRuns][run.GetName()]
+	updated, err := l.sim.store.update(simRuns, run.GetName(), run.GetResourceVersion(), func(o object) {
+		*o.(v1beta1.UpdateRunObject).RunStatus() = *roundTrip(d.Status)
+	})
+	l.wrote(simRuns, run.GetName(), err)
+	if err == nil {
+		l.sim.checkStatus(old.(v1beta1.UpdateRunObject), updated.(v1beta1.UpdateRunObject), view)
+	}
+	return err
+}
+
+func (l *simLeader) createRequest(run v1beta1.UpdateRunObject, r engine.Request) error {
+	request := l.sim.newRequest(run, r.Name, r.Stage)
+	if err := l.sim.store.create(simApprovals, request); err != nil && !apierrors.IsAlreadyExists(err) {
+		return err
+	}
+	return nil
+}
+
+func (l *simLeader) acceptRequest(a v1beta1.ApprovalRequestObject) error {
+	_, err := l.sim.store.update(simApprovals, a.GetName(), a.GetResourceVersion(), func(o object) {
+		request := o.(v1beta1.ApprovalRequestObject)
+		meta.SetStatusCondition(&request.RequestStatus().Conditions, metav1.Condition{
+			Type: v1beta1.RequestApprovalAccepted, Status: metav1.ConditionTrue, Reason: "Accepted", ObservedGeneration: 1,
+		})
+	})
+	l.wrote(simApprovals, a.GetName(), err)
+	return ignoreNotFound(err)
+}
+
+func (l *simLeader) writeSpec(run v1beta1.UpdateRunObject, b engine.BindingWrite) (string, error) {
+	if b.Spec == nil {
+		return b.Binding.GetResourceVersion(), nil
+	}
+	old := l.sim.store.objects[simBindings][b.Binding.GetName()]
+	updated, err := l.sim.store.update(simBindings, b.Binding.GetName(), b.Binding.GetResourceVersion(), func(o object) {
+		*o.(v1beta1.BindingObject).BindingSpec() = *b.Spec
+		o.SetGeneration(o.GetGeneration() + 1)
+		o.SetAnnotations(map[string]string{
+			wellknown.UpdateRunAnnotation:     run.GetName(),
+			wellknown.UpdateRunTurnAnnotation: fmt.Sprint(b.Turn),
+		})
+	})
+	l.wrote(simBindings, b.Binding.GetName(), err)
+	if err != nil {
+		return "", err
+	}
+	l.sim.checkBinding(run, old.(v1beta1.BindingObject), updated.(v1beta1.BindingObject))
+	return updated.GetResourceVersion(), nil
+}
+
+func (l *simLeader) writeStarted(b engine.BindingWrite, version string) error {
+	_, err := l.sim.store.update(simBindings, b.Binding.GetName(), version, func(o object) {
+		binding := o.(v1beta1.BindingObject)
+		meta.SetStatusCondition(&binding.BindingStatus().Conditions, metav1.Condition{
+			Type: v1beta1.BindingRolloutStarted, Status: metav1.ConditionTrue, Reason: "RolloutStarted", ObservedGeneration: binding.GetGeneration(),
+		})
+	})
+	l.wrote(simBindings, b.Binding.GetName(), err)
+	return err
+}
+
+func ignoreNotFound(err error) error {
+	if apierrors.IsNotFound(err) {
+		return nil
+	}
+	return err
+}

@@ -1,0 +1,114 @@
+// Copyright The Stagegate Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package engine_test
+
+import (
+	"flag"
+	"strings"
+	"testing"
+	"time"
+
+	"k8s.io/apimachinery/pkg/util/intstr"
+	"k8s.io/utils/ptr"
+
+	"github.com/stagegate/stagegate/pkg/apis/placement/v1beta1"
+	"github.com/stagegate/stagegate/pkg/rollout/updaterun/engine"
+)
+
+var (
+	simSeed     = flag.Uint64("sim.seed", 0, "first seed of the simulator; the one of a failure repeats it")
+	simRunsFlag = flag.Int("sim.runs", 2000, "how many fleets to simulate")
+)
+
+// TestSimulator holds the engine against random fleets, people, failures and leaders.
+func TestSimulator(t *testing.T) {
+	n := *simRunsFlag
+	if testing.Short() {
+		n /= 10
+	}
+	for i := range n {
+		seed := *simSeed + uint64(i)
+		if violations := newSimulation(seed, engine.Step).run(400); len(violations) > 0 {
+			t.Fatalf("repeat with -sim.seed=%d -sim.runs=1:\n%s", seed, strings.Join(violations, "\n"))
+		}
+	}
+}
+
+// TestSimulatorFindsBugs plants bugs around the engine and holds that the simulator sees them.
+func TestSimulatorFindsBugs(t *testing.T) {
+	tests := map[string]struct {
+		bug  stepFunc
+		want string
+	}{
+		"maxConcurrency is ignored": {bug: withoutConcurrency, want: "in flight, at most"},
+		"gates are left open":       {bug: withoutGates, want: "which nobody approved"},
+		"the turn is not asked for": {bug: alone, want: "hold the placement at once"},
+		"timers are lost": {bug: func(run v1beta1.UpdateRunObject, w engine.World, now time.Time) engine.Decision {
+			d := engine.Step(run, w, now)
+			d.WakeAt = time.Time{}
+			return d
+		}, want: "did not end"},
+		"bindings are written without a fence": {bug: func(run v1beta1.UpdateRunObject, w engine.World, now time.Time) engine.Decision {
+			d := engine.Step(run, w, now)
+			if len(d.Bindings) > 0 {
+				d.Status = nil
+			}
+			return d
+		}, want: ""},
+	}
+	for name, tt := range tests {
+		t.Run(name, func(t *testing.T) {
+			for seed := range uint64(300) {
+				for _, violation := range newSimulation(seed, tt.bug).run(400) {
+					if strings.Contains(violation, tt.want) {
+						return
+					}
+				}
+			}
+			t.Errorf("300 simulations did not find that %s", name)
+		})
+	}
+}
+
+// withoutConcurrency is an engine that updates all clusters of a stage at once.
+func withoutConcurrency(run v1beta1.UpdateRunObject, w engine.World, now time.Time) engine.Decision {
+	other := run.DeepCopyObject().(v1beta1.UpdateRunObject)
+	strategy := other.RunStatus().UpdateStrategySnapshot
+	for i := range strategy.Stages {
+		strategy.Stages[i].MaxConcurrency = ptr.To(intstr.FromString("100%"))
+	}
+	return restored(run, engine.Step(other, w, now))
+}
+
+// withoutGates is an engine that knows no tasks.
+func withoutGates(run v1beta1.UpdateRunObject, w engine.World, now time.Time) engine.Decision {
+	other := run.DeepCopyObject().(v1beta1.UpdateRunObject)
+	status := other.RunStatus()
+	for i := range status.StagesStatus {
+		status.StagesStatus[i].BeforeStageTaskStatus = nil
+		status.StagesStatus[i].AfterStageTaskStatus = nil
+		status.UpdateStrategySnapshot.Stages[i].AfterStageTasks = nil
+	}
+	d := restored(run, engine.Step(other, w, now))
+	if d.Status != nil {
+		for i := range d.Status.StagesStatus {
+			d.Status.StagesStatus[i].BeforeStageTaskStatus = run.RunStatus().StagesStatus[i].BeforeStageTaskStatus
+			d.Status.StagesStatus[i].AfterStageTaskStatus = run.RunStatus().StagesStatus[i].AfterStageTaskStatus
+		}
+	}
+	return d
+}
+
+// alone is an engine that does not see other runs.
+func alone(run v1beta1.UpdateRunObject, w engine.World, now time.Time) engine.Decision {
+	w.Others = nil
+	return engine.Step(run, w, now)
+}
+
+func restored(run v1beta1.UpdateRunObject, d engine.Decision) engine.Decision {
+	if d.Status != nil {
+		d.Status.UpdateStrategySnapshot = run.RunStatus().UpdateStrategySnapshot
+	}
+	return d
+}

@@ -1,0 +1,536 @@
+// Copyright The Stagegate Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package engine_test
+
+import (
+	"encoding/json"
+	"fmt"
+	"math/rand/v2"
+	"reflect"
+	"slices"
+	"time"
+
+	"k8s.io/apimachinery/pkg/api/meta"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/util/intstr"
+	"k8s.io/utils/ptr"
+
+	"github.com/stagegate/stagegate/pkg/apis/placement/v1beta1"
+	"github.com/stagegate/stagegate/pkg/apis/wellknown"
+	"github.com/stagegate/stagegate/pkg/rollout/updaterun/engine"
+)
+
+type stepFunc func(v1beta1.UpdateRunObject, engine.World, time.Time) engine.Decision
+
+// simulation is one random fleet with its people, members and controllers. Everything in it follows from its seed.
+type simulation struct {
+	random *rand.Rand
+	step   stepFunc
+	store  *simStore
+	leader *simLeader
+	// zombie is a leader that does not know yet that it lost its lease.
+	zombie *simLeader
+
+	namespace string
+	clusters  []string
+	labels    map[string]map[string]string
+	strategy  v1beta1.UpdateStrategyObject
+	fleet     engine.InitWorld
+	// broken are pairs of cluster and snapshot that never become available.
+	broken map[string]bool
+	nextID int
+	// healthy has no cluster break.
+	healthy bool
+	// afterWrite is told of every write of a leader.
+	afterWrite func()
+
+	approved      map[string]bool
+	updated       map[string]time.Time
+	waited        map[string]bool
+	twoLeaders    bool
+	placementGone bool
+	checkPurity   bool
+	violations    []string
+}
+
+var simStart = time.Date(2026, 1, 1, 12, 0, 0, 0, time.UTC)
+
+func newSimulation(seed uint64, step stepFunc) *simulation {
+	s := &simulation{
+		random:      rand.New(rand.NewPCG(seed, 0)),
+		step:        step,
+		store:       newSimStore(simStart),
+		labels:      map[string]map[string]string{},
+		broken:      map[string]bool{},
+		approved:    map[string]bool{},
+		updated:     map[string]time.Time{},
+		waited:      map[string]bool{},
+		checkPurity: seed%16 == 0,
+	}
+	if s.random.IntN(2) == 0 {
+		s.namespace = "team"
+	}
+	s.populate()
+	s.leader = newSimLeader(s)
+	return s
+}
+
+// populate makes the placement, the fleet and the strategy.
+func (s *simulation) populate() {
+	stages := 1 + s.random.IntN(4)
+	spec := v1beta1.UpdateStrategySpec{}
+	for i := range stages {
+		stage := v1beta1.StageConfig{
+			Name:           fmt.Sprintf("stage%d", i),
+			LabelSelector:  &metav1.LabelSelector{MatchLabels: map[string]string{"stage": fmt.Sprint(i)}},
+			MaxConcurrency: ptr.To(intstr.FromInt(1 + s.random.IntN(4))),
+		}
+		if s.random.IntN(3) == 0 {
+			stage.MaxConcurrency = ptr.To(intstr.FromString(fmt.Sprintf("%d%%", 1+s.random.IntN(100))))
+		}
+		if s.random.IntN(2) == 0 {
+			stage.SortingLabelKey = ptr.To("order")
+		}
+		if s.random.IntN(4) == 0 {
+			stage.BeforeStageTasks = []v1beta1.StageTask{{Type: v1beta1.StageTaskTypeApproval}}
+		}
+		if s.random.IntN(4) == 0 {
+			stage.AfterStageTasks = append(stage.AfterStageTasks, v1beta1.StageTask{
+				Type: v1beta1.StageTaskTypeTimedWait, WaitTime: &metav1.Duration{Duration: time.Duration(1+s.random.IntN(600)) * time.Second},
+			})
+		}
+		if s.random.IntN(4) == 0 {
+			stage.AfterStageTasks = append(stage.AfterStageTasks, v1beta1.StageTask{Type: v1beta1.StageTaskTypeApproval})
+		}
+		spec.Stages = append(spec.Stages, stage)
+	}
+	om := metav1.ObjectMeta{Name: "p", Namespace: s.namespace, UID: "placement", Generation: 1}
+	external := v1beta1.PlacementSpec{Strategy: v1beta1.RolloutStrategy{Type: v1beta1.ExternalRolloutStrategyType}}
+	policy := metav1.ObjectMeta{
+		Name: "p-0", Namespace: s.namespace, Generation: 1,
+		Labels: map[string]string{wellknown.LatestSnapshotLabel: "true", wellknown.PolicyIndexLabel: "0"},
+	}
+	scheduled := v1beta1.SchedulingPolicySnapshotStatus{ObservedCRPGeneration: 1, Conditions: []metav1.Condition{{
+		Type: v1beta1.PolicySnapshotScheduled, Status: metav1.ConditionTrue, ObservedGeneration: 1,
+	}}}
+	if s.namespace == "" {
+		s.store.placement = &v1beta1.ClusterResourcePlacement{ObjectMeta: om, Spec: external}
+		s.strategy = &v1beta1.ClusterStagedUpdateStrategy{ObjectMeta: metav1.ObjectMeta{Name: "s"}, Spec: spec}
+		s.fleet.PolicySnapshots = []v1beta1.PolicySnapshotObject{&v1beta1.ClusterSchedulingPolicySnapshot{ObjectMeta: policy, Status: scheduled}}
+	} else {
+		s.store.placement = &v1beta1.ResourcePlacement{ObjectMeta: om, Spec: external}
+		s.strategy = &v1beta1.StagedUpdateStrategy{ObjectMeta: metav1.ObjectMeta{Name: "s", Namespace: s.namespace}, Spec: spec}
+		s.fleet.PolicySnapshots = []v1beta1.PolicySnapshotObject{&v1beta1.SchedulingPolicySnapshot{ObjectMeta: policy, Status: scheduled}}
+	}
+	s.fleet.Strategy = s.strategy
+	for i := range 3 {
+		s.fleet.Snapshots = append(s.fleet.Snapshots, &v1beta1.ResourceSnapshot{ObjectMeta: metav1.ObjectMeta{
+			Name:        wellknown.ResourceSnapshotName("p", i),
+			Labels:      map[string]string{wellknown.ResourceIndexLabel: fmt.Sprint(i)},
+			Annotations: map[string]string{wellknown.ResourceHashAnnotation: "x"},
+		}})
+	}
+	for i := range 1 + s.random.IntN(12) {
+		name := fmt.Sprintf("c%02d", i)
+		s.clusters = append(s.clusters, name)
+		s.store.members[name] = true
+		s.labels[name] = map[string]string{"stage": fmt.Sprint(s.random.IntN(stages)), "order": fmt.Sprint(s.random.IntN(5))}
+		state := v1beta1.BindingStateScheduled
+		if s.random.IntN(12) == 0 {
+			state = v1beta1.BindingStateUnscheduled
+		}
+		s.newBinding(name, state)
+	}
+}
+
+func (s *simulation) newBinding(cluster string, state v1beta1.BindingState) {
+	om := metav1.ObjectMeta{Name: fmt.Sprintf("p-%s-%d", cluster, s.id()), Namespace: s.namespace}
+	spec := v1beta1.ResourceBindingSpec{State: state, TargetCluster: cluster, SchedulingPolicySnapshotName: "p-0"}
+	if s.namespace == "" {
+		_ = s.store.create(simBindings, &v1beta1.ClusterResourceBinding{ObjectMeta: om, Spec: spec})
+	} else {
+		_ = s.store.create(simBindings, &v1beta1.ResourceBinding{ObjectMeta: om, Spec: spec})
+	}
+}
+
+func (s *simulation) newRun(state v1beta1.State) {
+	om := metav1.ObjectMeta{Name: fmt.Sprintf("run%d", s.id()), Namespace: s.namespace, Finalizers: []string{wellknown.UpdateRunFinalizer}}
+	spec := v1beta1.UpdateRunSpec{
+		PlacementName: "p", StagedUpdateStrategyName: "s", ResourceSnapshotIndex: fmt.Sprint(s.random.IntN(3)), State: state,
+	}
+	if s.namespace == "" {
+		_ = s.store.create(simRuns, &v1beta1.ClusterStagedUpdateRun{ObjectMeta: om, Spec: spec})
+	} else {
+		_ = s.store.create(simRuns, &v1beta1.StagedUpdateRun{ObjectMeta: om, Spec: spec})
+	}
+}
+
+func (s *simulation) newRequest(run v1beta1.UpdateRunObject, name, stage string) v1beta1.ApprovalRequestObject {
+	om := metav1.ObjectMeta{
+		Name: name, Namespace: s.namespace,
+		OwnerReferences: []metav1.OwnerReference{{Kind: "Run", Name: run.GetName(), UID: run.GetUID()}},
+	}
+	spec := v1beta1.ApprovalRequestSpec{TargetUpdateRun: run.GetName(), TargetStage: stage}
+	if s.namespace == "" {
+		return &v1beta1.ClusterApprovalRequest{ObjectMeta: om, Spec: spec}
+	}
+	return &v1beta1.ApprovalRequest{ObjectMeta: om, Spec: spec}
+}
+
+func (s *simulation) id() int {
+	s.nextID++
+	return s.nextID
+}
+
+// run lets chance reign for a number of moves, then lets everything come to rest, and returns what went wrong.
+func (s *simulation) run(moves int) []string {
+	s.newRun(v1beta1.StateRun)
+	for range moves {
+		s.move()
+		if len(s.violations) > 0 {
+			return s.violations
+		}
+	}
+	s.rest()
+	if len(s.violations) == 0 {
+		s.checkEnd()
+	}
+	return s.violations
+}
+
+// move does one random thing.
+func (s *simulation) move() {
+	leader := s.leader
+	if s.zombie != nil && s.random.IntN(2) == 0 {
+		leader = s.zombie
+	}
+	switch n := s.random.IntN(100); {
+	case n < 25:
+		leader.watch(simKind(s.random.IntN(int(simKinds))), 1+s.random.IntN(4))
+	case n < 30:
+		leader.watchAll()
+	case n < 50:
+		if name := s.pick(sortedKeys(leader.cache[simRuns])); name != "" {
+			leader.look(name)
+		}
+	case n < 70:
+		if name := s.pick(sortedKeys(leader.pending)); name != "" {
+			leader.write(name)
+		}
+	case n < 82:
+		s.memberMoves()
+	case n < 88:
+		s.store.now = s.store.now.Add(time.Duration(s.random.IntN(90_000)) * time.Millisecond)
+	case n < 90:
+		s.leaderChanges()
+	default:
+		s.somebodyMoves()
+	}
+}
+
+func (s *simulation) pick(names []string) string {
+	if len(names) == 0 {
+		return ""
+	}
+	return names[s.random.IntN(len(names))]
+}
+
+// leaderChanges kills the leader between two writes, or makes a second one.
+func (s *simulation) leaderChanges() {
+	switch s.random.IntN(3) {
+	case 0:
+		s.zombie, s.twoLeaders = s.leader, true
+	case 1:
+		s.zombie = nil
+		return
+	}
+	s.leader = newSimLeader(s)
+}
+
+// memberMoves has a cluster report something.
+func (s *simulation) memberMoves() {
+	name := s.pick(sortedKeys(s.store.objects[simBindings]))
+	if name == "" {
+		return
+	}
+	b := s.store.objects[simBindings][name].(v1beta1.BindingObject)
+	switch {
+	case b.GetDeletionTimestamp() != nil:
+		s.store.remove(simBindings, name)
+	case b.BindingSpec().State != v1beta1.BindingStateBound || !engine.IsRolloutStarted(b):
+	case s.random.IntN(4) == 0:
+		s.store.setBindingCondition(name, v1beta1.BindingApplied, metav1.ConditionFalse, "ApplyInProgress")
+	default:
+		s.settle(b)
+	}
+}
+
+// settle makes what is on a cluster available, unless that version is broken there.
+func (s *simulation) settle(b v1beta1.BindingObject) {
+	id := b.BindingSpec().TargetCluster + "/" + b.BindingSpec().ResourceSnapshotName
+	if _, known := s.broken[id]; !known {
+		s.broken[id] = !s.healthy && s.random.IntN(20) == 0
+	}
+	if s.broken[id] {
+		s.store.setBindingCondition(b.GetName(), v1beta1.BindingApplied, metav1.ConditionFalse, "NotAllWorkHaveBeenApplied")
+		return
+	}
+	s.store.setBindingCondition(b.GetName(), v1beta1.BindingAvailable, metav1.ConditionTrue, "AllWorkAreAvailable")
+}
+
+// somebodyMoves has a person do something.
+func (s *simulation) somebodyMoves() {
+	switch n := s.random.IntN(100); {
+	case n < 15:
+		s.newRun([]v1beta1.State{v1beta1.StateInitialize, v1beta1.StateRun, v1beta1.StateRun}[s.random.IntN(3)])
+	case n < 45:
+		s.changeState()
+	case n < 70:
+		s.decide(s.random.IntN(8) == 0)
+	case n < 76:
+		s.forge()
+	case n < 80:
+		s.deleteRequest()
+	case n < 84:
+		s.deleteRun()
+	case n < 88:
+		if cluster := s.pick(s.clusters); s.random.IntN(2) == 0 {
+			s.store.members[cluster] = false
+		} else {
+			s.unschedule(cluster)
+		}
+	case n < 96:
+		if cluster := s.pick(s.clusters); len(s.store.runs()) > 0 {
+			s.labels[cluster] = map[string]string{"stage": s.labels[cluster]["stage"], "order": fmt.Sprint(s.random.IntN(5))}
+		}
+	case n < 97 && s.random.IntN(4) == 0:
+		s.store.placement, s.placementGone = nil, true
+	}
+}
+
+func (s *simulation) changeState() {
+	name := s.pick(sortedKeys(s.store.objects[simRuns]))
+	if name == "" {
+		return
+	}
+	_, _ = s.store.update(simRuns, name, "", func(o object) {
+		spec := o.(v1beta1.UpdateRunObject).RunSpec()
+		if spec.State == v1beta1.StateRun {
+			spec.State = v1beta1.StateStop
+		} else {
+			spec.State = v1beta1.StateRun
+		}
+		o.SetGeneration(o.GetGeneration() + 1)
+	})
+}
+
+// decide records a decision as the server does.
+func (s *simulation) decide(reject bool) {
+	name := s.pick(sortedKeys(s.store.objects[simApprovals]))
+	if name == "" {
+		return
+	}
+	_, _ = s.store.update(simApprovals, name, "", func(o object) {
+		request := o.(v1beta1.ApprovalRequestObject)
+		for _, d := range request.RequestStatus().Decisions {
+			if d.RequestUID == request.GetUID() {
+				return
+			}
+		}
+		decision := v1beta1.ApprovalDecision{Decision: v1beta1.DecisionApproved, RequestUID: request.GetUID(), User: v1beta1.DecisionUser{Username: "ann"}}
+		if reject {
+			decision.Decision = v1beta1.DecisionRejected
+		} else if owners := request.GetOwnerReferences(); len(owners) > 0 {
+			s.approved[string(owners[0].UID)+"/"+name] = true
+		}
+		request.RequestStatus().Decisions = append(request.RequestStatus().Decisions, decision)
+	})
+}
+
+// forge tries to approve past the server: a condition without a decision, a decision on another request, a request of one's own.
+func (s *simulation) forge() {
+	name := s.pick(sortedKeys(s.store.objects[simApprovals]))
+	if run := s.pick(sortedKeys(s.store.objects[simRuns])); run != "" && s.random.IntN(3) == 0 {
+		stage := fmt.Sprintf("stage%d", s.random.IntN(4))
+		request := s.newRequest(s.store.objects[simRuns][run].(v1beta1.UpdateRunObject), wellknown.BeforeStageApprovalName(run, stage), stage)
+		request.SetOwnerReferences(nil)
+		if s.store.create(simApprovals, request) == nil {
+			name = request.GetName()
+		}
+	}
+	if name == "" {
+		return
+	}
+	_, _ = s.store.update(simApprovals, name, "", func(o object) {
+		status := o.(v1beta1.ApprovalRequestObject).RequestStatus()
+		meta.SetStatusCondition(&status.Conditions, metav1.Condition{Type: v1beta1.RequestApproved, Status: metav1.ConditionTrue, ObservedGeneration: 1})
+		if len(status.Decisions) == 0 {
+			status.Decisions = []v1beta1.ApprovalDecision{{Decision: v1beta1.DecisionApproved, RequestUID: "another"}}
+		}
+	})
+}
+
+func (s *simulation) deleteRequest() {
+	name := s.pick(sortedKeys(s.store.objects[simApprovals]))
+	if name == "" {
+		return
+	}
+	request := s.store.objects[simApprovals][name].(v1beta1.ApprovalRequestObject)
+	if owners := request.GetOwnerReferences(); len(owners) > 0 && !meta.IsStatusConditionTrue(request.RequestStatus().Conditions, v1beta1.RequestApprovalAccepted) {
+		s.store.remove(simApprovals, name)
+	} else if len(owners) == 0 {
+		s.store.remove(simApprovals, name)
+	}
+}
+
+func (s *simulation) deleteRun() {
+	name := s.pick(sortedKeys(s.store.objects[simRuns]))
+	if name == "" {
+		return
+	}
+	run := s.store.objects[simRuns][name]
+	if run.GetDeletionTimestamp() == nil {
+		_ = s.store.delete(simRuns, name, "")
+		return
+	}
+	if s.zombie == nil && s.leader.pending[name] == nil {
+		s.removeRun(run)
+	}
+}
+
+func (s *simulation) removeRun(run object) {
+	for _, a := range s.store.approvals() {
+		if owners := a.GetOwnerReferences(); len(owners) > 0 && owners[0].UID == run.GetUID() {
+			s.store.remove(simApprovals, a.GetName())
+		}
+	}
+	s.store.remove(simRuns, run.GetName())
+}
+
+func (s *simulation) unschedule(cluster string) {
+	for _, b := range s.store.bindings() {
+		if b.BindingSpec().TargetCluster == cluster {
+			_, _ = s.store.update(simBindings, b.GetName(), "", func(o object) {
+				o.(v1beta1.BindingObject).BindingSpec().State = v1beta1.BindingStateUnscheduled
+				o.SetGeneration(o.GetGeneration() + 1)
+			})
+		}
+	}
+}
+
+// rest has one leader, willing people and healthy members bring everything to an end. Time passes only to when the engine asked to
+// be called again: a run that forgets to ask sleeps for ever.
+func (s *simulation) rest() {
+	s.zombie = nil
+	s.leader = newSimLeader(s)
+	for _, a := range s.store.approvals() {
+		if len(a.GetOwnerReferences()) == 0 {
+			s.store.remove(simApprovals, a.GetName())
+		}
+	}
+	stubborn := !s.healthy && s.random.IntN(2) == 0
+	for range 2000 {
+		if s.busy(stubborn) {
+			if len(s.violations) > 0 {
+				return
+			}
+			continue
+		}
+		if stubborn && s.anyMoving() {
+			// What is broken stays so until nothing else is left to do.
+			stubborn = false
+			continue
+		}
+		stubborn = false
+		if s.busy(stubborn) {
+			continue
+		}
+		next := s.nextWake()
+		if next.IsZero() {
+			return
+		}
+		s.store.now = next
+	}
+	s.violated("the runs do not come to rest")
+}
+
+func (s *simulation) anyMoving() bool {
+	return slices.ContainsFunc(s.store.bindings(), func(b v1beta1.BindingObject) bool {
+		return b.BindingSpec().State == v1beta1.BindingStateBound && !engine.IsSettled(b)
+	})
+}
+
+// busy does everything that is to be done now, and says whether there was anything.
+func (s *simulation) busy(stubborn bool) bool {
+	version := s.store.version
+	deleted := 0
+	for _, run := range s.store.runs() {
+		if run.GetDeletionTimestamp() != nil {
+			s.removeRun(run)
+			deleted++
+		}
+	}
+	for _, b := range s.store.bindings() {
+		switch {
+		case b.GetDeletionTimestamp() != nil:
+			s.store.remove(simBindings, b.GetName())
+			deleted++
+		case b.BindingSpec().State == v1beta1.BindingStateBound && engine.IsRolloutStarted(b) && !engine.IsSettled(b):
+			id := b.BindingSpec().TargetCluster + "/" + b.BindingSpec().ResourceSnapshotName
+			if !stubborn {
+				s.broken[id] = false
+			}
+			if !s.broken[id] {
+				s.settle(b)
+			}
+		}
+	}
+	for _, a := range s.store.approvals() {
+		undecided := !slices.ContainsFunc(a.RequestStatus().Decisions, func(d v1beta1.ApprovalDecision) bool { return d.RequestUID == a.GetUID() })
+		if undecided {
+			_, _ = s.store.update(simApprovals, a.GetName(), "", func(o object) {
+				request := o.(v1beta1.ApprovalRequestObject)
+				request.RequestStatus().Decisions = append(request.RequestStatus().Decisions, v1beta1.ApprovalDecision{
+					Decision: v1beta1.DecisionApproved, RequestUID: request.GetUID(),
+				})
+			})
+			s.approved[string(a.GetOwnerReferences()[0].UID)+"/"+a.GetName()] = true
+		}
+	}
+	s.leader.watchAll()
+	acted := false
+	for _, name := range sortedKeys(s.leader.cache[simRuns]) {
+		acted = s.leader.look(name) || acted
+		for s.leader.pending[name] != nil {
+			s.leader.write(name)
+		}
+		s.leader.watchAll()
+	}
+	return acted || deleted > 0 || s.store.version != version
+}
+
+func (s *simulation) nextWake() time.Time {
+	var next time.Time
+	for _, name := range sortedKeys(s.leader.wakeAt) {
+		if at := s.leader.wakeAt[name]; s.store.objects[simRuns][name] != nil && at.After(s.store.now) && (next.IsZero() || at.Before(next)) {
+			next = at
+		}
+	}
+	return next
+}
+
+// roundTrip is what a status is once it was stored: times lose what JSON does not keep.
+func roundTrip(status *v1beta1.UpdateRunStatus) *v1beta1.UpdateRunStatus {
+	data, err := json.Marshal(status)
+	if err != nil {
+		panic(err)
+	}
+	stored := &v1beta1.UpdateRunStatus{}
+	if err := json.Unmarshal(data, stored); err != nil {
+		panic(err)
+	}
+	return stored
+}
+
+func equal(a, b any) bool { return reflect.DeepEqual(a, b) }

@@ -1,0 +1,85 @@
+// Copyright The Stagegate Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package engine
+
+import (
+	"encoding/json"
+	"fmt"
+	"strconv"
+
+	"github.com/stagegate/stagegate/pkg/apis/placement/v1beta1"
+	"github.com/stagegate/stagegate/pkg/apis/wellknown"
+)
+
+// planSnapshot pins what is rolled out.
+func (p *plan) planSnapshot() *obstacle {
+	asked := p.run.RunSpec().ResourceSnapshotIndex
+	if asked == "" {
+		return p.planLive()
+	}
+	if n, err := strconv.Atoi(asked); err != nil || n < 0 {
+		return final(invalid, clientError, fmt.Sprintf("invalid resource snapshot index `%s` provided, expected an integer >= 0", asked))
+	}
+	placement := p.world.Placement
+	name := key(placement.GetNamespace(), placement.GetName())
+	found := false
+	for _, snapshot := range p.world.Snapshots {
+		if snapshot.GetLabels()[wellknown.ResourceIndexLabel] != asked {
+			continue
+		}
+		found = true
+		if isMaster(snapshot) {
+			p.status.ResourceSnapshotIndexUsed = asked
+			return nil
+		}
+	}
+	if found {
+		return passing(invalid, unexpectedError, fmt.Sprintf("no master resourceSnapshot found for placement %s", name))
+	}
+	return passing(invalid, clientError, fmt.Sprintf("no resourceSnapshots with index `%s` found for placement `%s`", asked, name))
+}
+
+// planLive uses the snapshot that was taken for the run.
+func (p *plan) planLive() *obstacle {
+	live := p.world.Live
+	switch {
+	case live == nil:
+		return &obstacle{needsSnapshot: true}
+	case live.Err != nil && live.Final:
+		return final(invalid, clientError, live.Err.Error())
+	case live.Err != nil:
+		return passing(invalid, live.Err.Error())
+	}
+	p.status.ResourceSnapshotIndexUsed = strconv.Itoa(live.Index)
+	return nil
+}
+
+func isMaster(snapshot v1beta1.ResourceSnapshotObject) bool {
+	_, ok := snapshot.GetAnnotations()[wellknown.ResourceHashAnnotation]
+	return ok
+}
+
+const (
+	// maxSize is how large a run may become as JSON, in bytes. It leaves room below the server's limit for one request.
+	maxSize = 15 << 20
+	// clusterGrowth is what the two conditions of a cluster add.
+	clusterGrowth = 480
+)
+
+// planSize refuses a plan that could not be stored any more when all its clusters are done.
+func (p *plan) planSize() *obstacle {
+	clusters := len(p.targets) + len(p.unpicked)
+	if clusters*clusterGrowth < maxSize/2 {
+		return nil
+	}
+	data, err := json.Marshal(p.status)
+	if err != nil {
+		return final(invalid, unexpectedError, err.Error())
+	}
+	if size := len(data) + clusters*clusterGrowth; size > maxSize {
+		return final(invalid, clientError, fmt.Sprintf("a run over %d clusters would grow to %d bytes, more than the limit of %d; divide the clusters among several placements",
+			clusters, size, maxSize))
+	}
+	return nil
+}

@@ -1,0 +1,99 @@
+// Copyright The Stagegate Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package engine
+
+import (
+	"fmt"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/stagegate/stagegate/pkg/apis/placement/v1beta1"
+)
+
+// isOver says whether a stage is done, skipped or failed.
+func isOver(stage *v1beta1.StageUpdatingStatus) bool {
+	return has(stage.Conditions, v1beta1.StageSucceeded)
+}
+
+// runStage brings a stage on and says whether it is over.
+func (s *step) runStage(i int) bool {
+	stage, config := s.stage(i), &s.status.UpdateStrategySnapshot.Stages[i]
+	if len(stage.Clusters) == 0 {
+		s.skipStage(stage)
+		return true
+	}
+	s.setTime(&stage.StartTime)
+	if !s.passBefore(stage) || !s.updateClusters(stage, config) || !s.passAfter(stage, config) {
+		return false
+	}
+	s.completeStage(stage)
+	return true
+}
+
+// skipStage passes over a stage without clusters, and its tasks with it.
+func (s *step) skipStage(stage *v1beta1.StageUpdatingStatus) {
+	s.setTime(&stage.StartTime)
+	s.setTime(&stage.EndTime)
+	s.setStage(stage, v1beta1.StageProgressing, metav1.ConditionFalse, reasonStageSkipped, messageStageSkipped)
+	s.setStage(stage, v1beta1.StageSucceeded, metav1.ConditionTrue, reasonStageSkipped, messageStageSkipped)
+	s.event(eventStageSkipped, fmt.Sprintf("Stage %s is skipped because it has no clusters", stage.StageName))
+}
+
+// completeStage records that a stage and the tasks after it are done.
+func (s *step) completeStage(stage *v1beta1.StageUpdatingStatus) {
+	s.setTime(&stage.EndTime)
+	s.setStage(stage, v1beta1.StageProgressing, metav1.ConditionFalse, reasonStageSucceeded, messageStageDone)
+	s.setStage(stage, v1beta1.StageSucceeded, metav1.ConditionTrue, reasonStageSucceeded, messageStageSucceeded)
+	if len(stage.Clusters) == 0 {
+		return
+	}
+	skipped := 0
+	for i := range stage.Clusters {
+		if reasonOf(stage.Clusters[i].Conditions, v1beta1.ClusterSucceeded) == reasonClusterSkipped {
+			skipped++
+		}
+	}
+	message := fmt.Sprintf("Stage %s is completed: %s updated", stage.StageName, count(len(stage.Clusters)-skipped, "cluster"))
+	if skipped > 0 {
+		message += fmt.Sprintf(", %d skipped", skipped)
+	}
+	s.event(eventStageSucceeded, message)
+}
+
+func (s *step) setStage(stage *v1beta1.StageUpdatingStatus, conditionType string, status metav1.ConditionStatus, reason, message string) {
+	s.set(&stage.Conditions, conditionType, status, reason, message)
+}
+
+// stageMoves records that clusters of a stage are updated.
+func (s *step) stageMoves(stage *v1beta1.StageUpdatingStatus) {
+	s.setStage(stage, v1beta1.StageProgressing, metav1.ConditionTrue, reasonStageStarted, messageStageStarted)
+}
+
+// runMoves records that the run makes progress, or that it is stuck with clusters.
+func (s *step) runMoves(stage *v1beta1.StageUpdatingStatus, stuck []string) {
+	was := reasonOf(s.status.Conditions, v1beta1.RunProgressing)
+	if len(stuck) > 0 {
+		message := fmt.Sprintf("The updateRun is stuck waiting for %s cluster(s) in stage %s to finish updating, please check placement status for potential errors",
+			firstNames(stuck), stage.StageName)
+		s.setRunCondition(v1beta1.RunProgressing, metav1.ConditionFalse, reasonRunStuck, message)
+		if was != reasonRunStuck {
+			s.warn(eventStuck, message)
+		}
+		return
+	}
+	s.setRunCondition(v1beta1.RunProgressing, metav1.ConditionTrue, reasonRunProgressing, messageRunProgressing)
+	if was == reasonRunStuck {
+		s.event(eventRecovered, messageRunProgressing)
+	}
+}
+
+// runWaits records that the run waits for something else than clusters.
+func (s *step) runWaits(message string) {
+	s.setRunCondition(v1beta1.RunProgressing, metav1.ConditionFalse, reasonRunWaiting, message)
+}
+
+// setStageTurn records that a stage waits for the run's turn.
+func (s *step) setStageTurn(stage *v1beta1.StageUpdatingStatus) {
+	s.setStage(stage, v1beta1.StageProgressing, metav1.ConditionFalse, reasonStageWaiting, messageStageTurn)
+}

@@ -1,0 +1,126 @@
+// Copyright The Stagegate Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package engine
+
+import (
+	"fmt"
+	"strconv"
+	"strings"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/util/intstr"
+
+	"github.com/stagegate/stagegate/pkg/apis/placement/v1beta1"
+)
+
+// maxStages is how many stages a strategy may have.
+const maxStages = 31
+
+// planStrategy copies the strategy. Its rules are checked again, since admission can be off.
+func (p *plan) planStrategy() *obstacle {
+	strategy := p.world.Strategy
+	if strategy == nil || strategy.GetDeletionTimestamp() != nil {
+		return passing(invalid, clientError, fmt.Sprintf("referenced updateStrategy not found: `%s`", p.strategyKey()))
+	}
+	spec := strategy.StrategySpec().DeepCopy()
+	if n := len(spec.Stages); n > maxStages {
+		return final(invalid, clientError, fmt.Sprintf("the updateStrategy `%s` has %d stages, at most %d are allowed", p.strategyKey(), n, maxStages))
+	}
+	seen := map[string]bool{}
+	for i := range spec.Stages {
+		stage := &spec.Stages[i]
+		if seen[stage.Name] {
+			return p.badStage("the stage name is used more than once", stage, "")
+		}
+		seen[stage.Name] = true
+		if why := badConcurrency(stage.MaxConcurrency); why != "" {
+			return p.badStage("the stage maxConcurrency is invalid", stage, why)
+		}
+		if why := badBeforeTasks(stage.BeforeStageTasks); why != "" {
+			return p.badStage("the before stage tasks are invalid", stage, why)
+		}
+		if why := badAfterTasks(stage.AfterStageTasks); why != "" {
+			return p.badStage("the after stage tasks are invalid", stage, why)
+		}
+		for j := range stage.AfterStageTasks {
+			if task := &stage.AfterStageTasks[j]; task.Type == v1beta1.StageTaskTypeApproval {
+				task.WaitTime = nil
+			}
+		}
+	}
+	p.status.UpdateStrategySnapshot = spec
+	return nil
+}
+
+func (p *plan) strategyKey() string {
+	return key(p.run.GetNamespace(), p.run.RunSpec().StagedUpdateStrategyName)
+}
+
+func (p *plan) badStage(what string, stage *v1beta1.StageConfig, err string) *obstacle {
+	message := fmt.Sprintf("%s, updateStrategy: `%s`, stage: %s", what, p.strategyKey(), stage.Name)
+	if err != "" {
+		message += ", err: " + err
+	}
+	return final(invalid, clientError, message)
+}
+
+func badConcurrency(limit *intstr.IntOrString) string {
+	switch {
+	case limit == nil:
+	case limit.Type == intstr.Int:
+		if limit.IntVal < 1 {
+			return fmt.Sprintf("%d is less than 1", limit.IntVal)
+		}
+	default:
+		percent, ok := strings.CutSuffix(limit.StrVal, "%")
+		n, err := strconv.Atoi(percent)
+		if !ok || err != nil || n < 1 || n > 100 {
+			return fmt.Sprintf("%q is no percentage from 1%% to 100%%", limit.StrVal)
+		}
+	}
+	return ""
+}
+
+func badBeforeTasks(tasks []v1beta1.StageTask) string {
+	if len(tasks) > 1 {
+		return "beforeStageTasks can have at most one task"
+	}
+	for i, task := range tasks {
+		if task.Type != v1beta1.StageTaskTypeApproval {
+			return fmt.Sprintf("task %d of type %s is not allowed in beforeStageTasks, allowed type: Approval", i, task.Type)
+		}
+		if task.WaitTime != nil {
+			return fmt.Sprintf("task %d of type Approval cannot have wait duration set", i)
+		}
+	}
+	return ""
+}
+
+func badAfterTasks(tasks []v1beta1.StageTask) string {
+	seen := map[v1beta1.StageTaskType]bool{}
+	for i, task := range tasks {
+		if seen[task.Type] {
+			return fmt.Sprintf("afterStageTasks cannot have two tasks of the same type: %s", task.Type)
+		}
+		seen[task.Type] = true
+		switch task.Type {
+		case v1beta1.StageTaskTypeApproval:
+		case v1beta1.StageTaskTypeTimedWait:
+			if task.WaitTime == nil {
+				return fmt.Sprintf("task %d of type TimedWait has wait duration set to nil", i)
+			}
+			if task.WaitTime.Duration <= 0 {
+				return fmt.Sprintf("task %d of type TimedWait has wait duration <= 0", i)
+			}
+		default:
+			return fmt.Sprintf("task %d has the unknown type %s", i, task.Type)
+		}
+	}
+	return ""
+}
+
+// stageSelector is what picks the clusters of a stage: without a selector none.
+func stageSelector(stage *v1beta1.StageConfig) (matcher, error) {
+	return metav1.LabelSelectorAsSelector(stage.LabelSelector)
+}

@@ -1,0 +1,154 @@
+// Copyright The Stagegate Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package engine
+
+import (
+	"fmt"
+	"slices"
+	"strconv"
+
+	"k8s.io/apimachinery/pkg/api/equality"
+	"k8s.io/apimachinery/pkg/api/meta"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/stagegate/stagegate/pkg/apis/placement/v1beta1"
+	"github.com/stagegate/stagegate/pkg/apis/wellknown"
+)
+
+// planPolicy finds the policy snapshot that picked the clusters.
+func (p *plan) planPolicy() *obstacle {
+	var latest []v1beta1.PolicySnapshotObject
+	for _, snapshot := range p.world.PolicySnapshots {
+		if snapshot.GetLabels()[wellknown.LatestSnapshotLabel] == "true" {
+			latest = append(latest, snapshot)
+		}
+	}
+	placement := p.world.Placement
+	name := key(placement.GetNamespace(), placement.GetName())
+	switch len(latest) {
+	case 0:
+		return passing(invalid, fmt.Sprintf("no latest policy snapshot found for placement %s", name))
+	case 1:
+	default:
+		// One of them is being replaced.
+		return passing(invalid, unexpectedError, fmt.Sprintf("multiple active policy snapshots found for placement %s: got %d, want 1", name, len(latest)))
+	}
+	p.policy = latest[0]
+	index, ok := p.policy.GetLabels()[wellknown.PolicyIndexLabel]
+	if !ok {
+		return final(invalid, unexpectedError, fmt.Sprintf("policy snapshot `%s` does not have a policy index label", key(p.policy.GetNamespace(), p.policy.GetName())))
+	}
+	p.status.PolicySnapshotIndexUsed = index
+	if !p.isScheduled() {
+		return passing(invalid, fmt.Sprintf("policy snapshot `%s` not fully scheduled yet", p.policy.GetName()))
+	}
+	return nil
+}
+
+// isScheduled says whether all clusters are picked, by the policy that the placement has now.
+func (p *plan) isScheduled() bool {
+	status := p.policy.PolicySnapshotStatus()
+	scheduled := meta.FindStatusCondition(status.Conditions, v1beta1.PolicySnapshotScheduled)
+	if scheduled == nil || scheduled.Status != metav1.ConditionTrue || scheduled.ObservedGeneration != p.policy.GetGeneration() {
+		return false
+	}
+	return status.ObservedCRPGeneration >= p.world.Placement.GetGeneration() ||
+		samePolicy(p.policy.PolicySnapshotSpec().Policy, p.world.Placement.PlacementSpec().Policy)
+}
+
+// samePolicy compares what makes a new policy snapshot.
+func samePolicy(a, b *v1beta1.PlacementPolicy) bool {
+	return equality.Semantic.DeepEqual(withoutCount(a), withoutCount(b))
+}
+
+func withoutCount(policy *v1beta1.PlacementPolicy) *v1beta1.PlacementPolicy {
+	if policy == nil {
+		return nil
+	}
+	other := *policy
+	other.NumberOfClusters = nil
+	return &other
+}
+
+// planTargets sorts the bindings into clusters to update and clusters to clean up.
+func (p *plan) planTargets() *obstacle {
+	for _, b := range p.world.Bindings {
+		spec := b.BindingSpec()
+		switch {
+		case spec.State == v1beta1.BindingStateUnscheduled:
+			p.unpicked = append(p.unpicked, spec.TargetCluster)
+		case b.GetDeletionTimestamp() != nil:
+			// It is on its way out, and not for this run to move.
+		case spec.SchedulingPolicySnapshotName != p.policy.GetName():
+			return passing(fmt.Sprintf("binding `%s` with old policy snapshot `%s` has state %s, we might observe a transient state, need retry",
+				key(b.GetNamespace(), b.GetName()), key(b.GetNamespace(), spec.SchedulingPolicySnapshotName), spec.State))
+		default:
+			p.targets = append(p.targets, spec.TargetCluster)
+		}
+	}
+	slices.Sort(p.targets)
+	p.targets = slices.Compact(p.targets)
+	slices.Sort(p.unpicked)
+	p.unpicked = slices.Compact(p.unpicked)
+
+	if len(p.targets)+len(p.unpicked) == 0 {
+		return passing(invalid, fmt.Sprintf("no scheduled or to-be-deleted bindings found for the latest policy snapshot %s",
+			key(p.policy.GetNamespace(), p.policy.GetName())))
+	}
+	want, o := p.observedCount()
+	if o != nil {
+		return o
+	}
+	if want != len(p.targets) {
+		return passing(invalid, unexpectedError, fmt.Sprintf("the number of selected bindings %d is not equal to the observed cluster count %d", len(p.targets), want))
+	}
+	p.status.PolicyObservedClusterCount = want
+	return nil
+}
+
+// observedCount is how many clusters the policy picks.
+func (p *plan) observedCount() (int, *obstacle) {
+	policy := p.policy.PolicySnapshotSpec().Policy
+	switch {
+	case policy == nil:
+	case policy.PlacementType == v1beta1.PickFixedPlacementType:
+		return len(policy.ClusterNames), nil
+	case policy.PlacementType == v1beta1.PickNPlacementType:
+		n, err := strconv.Atoi(p.policy.GetAnnotations()[wellknown.NumberOfClustersAnnotation])
+		if err != nil || n < 0 {
+			return 0, final(invalid, unexpectedError, fmt.Sprintf("the policy snapshot `%s` doesn't have valid cluster count annotation",
+				key(p.policy.GetNamespace(), p.policy.GetName())))
+		}
+		return n, nil
+	}
+	// All clusters that match are picked. The decisions tell of bindings that are not seen yet.
+	picked := 0
+	for _, d := range p.policy.PolicySnapshotStatus().ClusterDecisions {
+		if d.Selected {
+			picked++
+		}
+	}
+	return max(picked, len(p.targets)), nil
+}
+
+// planDeletion freezes the last stage.
+func (p *plan) planDeletion() *obstacle {
+	p.status.DeletionStageStatus = &v1beta1.StageUpdatingStatus{
+		StageName: wellknown.DeleteStageName,
+		Clusters:  clusterStatuses(p.unpicked),
+	}
+	if n := len(p.unpicked); n > 0 {
+		p.warnings = append(p.warnings, fmt.Sprintf("the run removes all resources of the placement from %s that the placement does not pick any more",
+			count(n, "cluster")))
+	}
+	return nil
+}
+
+func clusterStatuses(names []string) []v1beta1.ClusterUpdatingStatus {
+	clusters := make([]v1beta1.ClusterUpdatingStatus, 0, len(names))
+	for _, name := range names {
+		clusters = append(clusters, v1beta1.ClusterUpdatingStatus{ClusterName: name})
+	}
+	return clusters
+}

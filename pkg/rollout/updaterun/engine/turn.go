@@ -1,0 +1,185 @@
+// Copyright The Stagegate Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package engine
+
+import (
+	"fmt"
+	"slices"
+
+	"github.com/stagegate/stagegate/pkg/apis/placement/v1beta1"
+	"github.com/stagegate/stagegate/pkg/apis/wellknown"
+)
+
+// One run at a time moves a placement. A run asks for the turn by a claim in its status, and has it once it has seen its own claim
+// with no other beside it. Runs of a placement are of one kind and their changes are seen in the order in which they were written:
+// of two claims the later one is made by a run that goes on to see the earlier, and does not take the turn. That holds for two
+// leaders as well.
+
+// holds says whether the run has the turn.
+func (s *step) holds() bool {
+	return s.status.Turn != nil && s.status.Turn.State == v1beta1.TurnHeld
+}
+
+// resuming says whether the run had the turn and gave it up.
+func (s *step) resuming() bool {
+	return s.status.Turn != nil && s.status.Turn.Number > 0 && !s.holds()
+}
+
+// takeTurn says whether the run has the turn, and asks for it where it has not. The stage is the one that waits, nil for none.
+func (s *step) takeTurn(stage *v1beta1.StageUpdatingStatus) bool {
+	if s.holds() {
+		return true
+	}
+	if message := s.overtaken(); message != "" {
+		s.fail(message)
+		return false
+	}
+	first, moves := s.rival()
+	switch claimed, next := s.turn().State == v1beta1.TurnClaimed, s.nextTurn(); {
+	case first == nil && claimed && s.turn().Claim >= next:
+		s.hold()
+		return true
+	case first == nil:
+		// A claim from before the run was stopped may have been passed by the turns of others.
+		s.setTurn(v1beta1.UpdateRunTurn{State: v1beta1.TurnClaimed, Number: s.turn().Number, Claim: next})
+		return false
+	case claimed && !moves && precedes(s.run, first):
+		// The other one sees this claim too, and withdraws its own.
+		return false
+	}
+	s.queue(stage, first, moves)
+	return false
+}
+
+// rival is the run that keeps this one from taking the turn, nil for none, and whether it has the turn already.
+func (s *step) rival() (first v1beta1.UpdateRunObject, moves bool) {
+	claimed := s.turn().State == v1beta1.TurnClaimed
+	for _, other := range s.world.Others {
+		switch turnOf(other) {
+		case v1beta1.TurnHeld:
+			return other, true
+		case v1beta1.TurnClaimed:
+		case v1beta1.TurnWaiting:
+			if claimed || !precedes(other, s.run) {
+				continue
+			}
+		default:
+			continue
+		}
+		if first == nil || precedes(other, first) {
+			first = other
+		}
+	}
+	return first, false
+}
+
+// turnOf is how another run stands to the turn. One that is over has let go of it, and so has one that is deleted, but not before the
+// finalizer says that nothing is being written for it any more. One that is not to run does not wait for the turn.
+func turnOf(run v1beta1.UpdateRunObject) v1beta1.TurnState {
+	turn, deleted := run.RunStatus().Turn, run.GetDeletionTimestamp() != nil
+	switch {
+	case turn == nil || IsOver(run.RunStatus()):
+		return v1beta1.TurnReleased
+	case turn.State == v1beta1.TurnHeld:
+		if deleted && !slices.Contains(run.GetFinalizers(), wellknown.UpdateRunFinalizer) {
+			return v1beta1.TurnReleased
+		}
+	case deleted || run.RunSpec().State != v1beta1.StateRun:
+		return v1beta1.TurnReleased
+	}
+	return turn.State
+}
+
+// precedes says which of two runs comes first.
+func precedes(a, b v1beta1.UpdateRunObject) bool {
+	created, other := a.GetCreationTimestamp(), b.GetCreationTimestamp()
+	if !created.Equal(&other) {
+		return created.Before(&other)
+	}
+	return a.GetUID() < b.GetUID()
+}
+
+// hold begins the run's turn.
+func (s *step) hold() {
+	turn := s.turn()
+	if turn.Number > 0 {
+		s.event(eventResumed, "The update run is resumed")
+	} else {
+		s.event(eventStarted, fmt.Sprintf("The update run has started to roll out resource snapshot %s", s.status.ResourceSnapshotIndexUsed))
+	}
+	s.setTurn(v1beta1.UpdateRunTurn{State: v1beta1.TurnHeld, Number: turn.Claim})
+}
+
+// queue makes the run wait for others, and withdraws a claim.
+func (s *step) queue(stage *v1beta1.StageUpdatingStatus, first v1beta1.UpdateRunObject, moves bool) {
+	message := fmt.Sprintf("The updateRun is waiting for its turn: %s %s comes first", runKind(first), first.GetName())
+	if moves {
+		message = fmt.Sprintf("The updateRun is waiting for its turn: %s %s is moving placement %s; stop or delete it to take over",
+			runKind(first), first.GetName(), s.run.RunSpec().PlacementName)
+	}
+	if s.turn().State != v1beta1.TurnWaiting {
+		s.event(eventWaitingForTurn, message)
+	}
+	s.setTurn(v1beta1.UpdateRunTurn{State: v1beta1.TurnWaiting, Number: s.turn().Number})
+	if stage != nil {
+		s.setStageTurn(stage)
+	}
+	s.runWaits(message)
+}
+
+// release lets go of the turn.
+func (s *step) release() {
+	if s.status.Turn != nil {
+		s.setTurn(v1beta1.UpdateRunTurn{State: v1beta1.TurnReleased, Number: s.turn().Number})
+	}
+}
+
+func (s *step) turn() v1beta1.UpdateRunTurn {
+	if s.status.Turn == nil {
+		return v1beta1.UpdateRunTurn{}
+	}
+	return *s.status.Turn
+}
+
+func (s *step) setTurn(turn v1beta1.UpdateRunTurn) {
+	if s.turn() != turn {
+		s.status.Turn, s.changed = &turn, true
+	}
+}
+
+// nextTurn is a number that no turn of the placement had.
+func (s *step) nextTurn() int64 {
+	last := s.turn().Number
+	for _, other := range s.world.Others {
+		if turn := other.RunStatus().Turn; turn != nil {
+			last = max(last, turn.Number, turn.Claim)
+		}
+	}
+	for _, b := range s.world.Bindings {
+		_, turn := lastMove(b)
+		last = max(last, turn)
+	}
+	return last + 1
+}
+
+// overtaken refuses to resume a run where another one has moved one of its targets since it had the turn.
+func (s *step) overtaken() string {
+	number := s.turn().Number
+	if number == 0 {
+		return ""
+	}
+	for i := range s.status.StagesStatus {
+		for _, c := range s.status.StagesStatus[i].Clusters {
+			b := s.binding(c.ClusterName)
+			if b == nil {
+				continue
+			}
+			if name, turn := lastMove(b); turn > number && name != s.run.GetName() {
+				return wrap(aborted, clientError, fmt.Sprintf("%s %s has moved cluster %s since this run was stopped; create a new run instead of resuming this one",
+					runKind(s.run), name, c.ClusterName))
+			}
+		}
+	}
+	return ""
+}

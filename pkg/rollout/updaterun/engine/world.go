@@ -1,0 +1,57 @@
+// Copyright The Stagegate Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package engine
+
+import (
+	"github.com/stagegate/stagegate/pkg/apis/placement/v1beta1"
+)
+
+// World is what Step looks at besides the run. Nothing in it is changed.
+type World struct {
+	// Placement of the run, nil where there is none.
+	Placement v1beta1.PlacementObject
+	// Bindings of the placement.
+	Bindings []v1beta1.BindingObject
+	// Approvals has the approval requests that exist under the names that the run's tasks give, whoever made them.
+	Approvals map[string]v1beta1.ApprovalRequestObject
+	// Left are the clusters, among those the run is not done with, that have left the fleet or are leaving it.
+	Left map[string]bool
+	// Others are the other runs of the placement. A claim of the run is judged against them, so they have to be at least as new
+	// as the run itself.
+	Others []v1beta1.UpdateRunObject
+}
+
+// InitWorld is what Initialize looks at besides the run. Nothing in it is changed.
+type InitWorld struct {
+	// Placement of the run, nil where there is none.
+	Placement v1beta1.PlacementObject
+	// PolicySnapshots of the placement.
+	PolicySnapshots []v1beta1.PolicySnapshotObject
+	// Bindings of the placement.
+	Bindings []v1beta1.BindingObject
+	// Strategy that the run names, nil where there is none.
+	Strategy v1beta1.UpdateStrategyObject
+	// Members of the fleet.
+	Members []Member
+	// Snapshots of the placement.
+	Snapshots []v1beta1.ResourceSnapshotObject
+	// Live is the answer to ResultNeedsSnapshot, nil before.
+	Live *LiveSnapshot
+}
+
+// Member is a cluster of the fleet.
+type Member struct {
+	Name   string
+	Labels map[string]string
+}
+
+// LiveSnapshot is a snapshot of what is selected right now.
+type LiveSnapshot struct {
+	// Index of the snapshot.
+	Index int
+	// Err says why there is none.
+	Err error
+	// Final says that only the user can mend it.
+	Final bool
+}

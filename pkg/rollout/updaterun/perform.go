@@ -1,0 +1,72 @@
+// Copyright The Stagegate Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package updaterun
+
+import (
+	"context"
+
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/klog/v2"
+
+	"github.com/stagegate/stagegate/pkg/apis/placement/v1beta1"
+	"github.com/stagegate/stagegate/pkg/rollout/internal/reconcile"
+	"github.com/stagegate/stagegate/pkg/rollout/updaterun/engine"
+)
+
+// perform carries a decision out. The run's status comes first, under the version that was looked at: where somebody else wrote it
+// meanwhile, nothing else is done.
+func (c *Controller) perform(ctx context.Context, run v1beta1.UpdateRunObject, d engine.Decision) error {
+	if d.Status != nil {
+		updated, err := c.fleet.Runs.Client(run.GetNamespace()).UpdateStatus(ctx, c.withStatus(run, d.Status), metav1.UpdateOptions{})
+		if err != nil {
+			return reconcile.IgnoreNotFound(err)
+		}
+		c.written.run(updated)
+	}
+	// From here on the decision stands, and is told of whatever becomes of the rest.
+	defer c.tell(ctx, run, d.Events)
+	for _, r := range d.Requests {
+		if err := c.createRequest(ctx, run, r); err != nil {
+			return err
+		}
+	}
+	for _, request := range d.Accepts {
+		if err := c.acceptRequest(ctx, run, request); err != nil {
+			return err
+		}
+	}
+	if err := c.writeBindings(ctx, run, d.Bindings); err != nil {
+		return err
+	}
+	return c.deleteBindings(ctx, d.Deletions)
+}
+
+// withStatus is a run with another status. The stored status, which can be large, is not copied for it.
+func (c *Controller) withStatus(run v1beta1.UpdateRunObject, status *v1beta1.UpdateRunStatus) v1beta1.UpdateRunObject {
+	next := c.fleet.Runs.New(keyOf(run))
+	next.SetUID(run.GetUID())
+	next.SetResourceVersion(run.GetResourceVersion())
+	next.SetGeneration(run.GetGeneration())
+	next.SetCreationTimestamp(run.GetCreationTimestamp())
+	next.SetLabels(run.GetLabels())
+	next.SetAnnotations(run.GetAnnotations())
+	next.SetFinalizers(run.GetFinalizers())
+	next.SetOwnerReferences(run.GetOwnerReferences())
+	*next.RunSpec() = *run.RunSpec()
+	*next.RunStatus() = *status
+	return next
+}
+
+// tell records Events on the hub, and in the log.
+func (c *Controller) tell(ctx context.Context, run v1beta1.UpdateRunObject, events []engine.Event) {
+	for _, e := range events {
+		eventType := corev1.EventTypeNormal
+		if e.Warning {
+			eventType = corev1.EventTypeWarning
+		}
+		c.recorder.Event(run, eventType, e.Reason, e.Message)
+		klog.FromContext(ctx).V(2).Info("Update run", "reason", e.Reason, "message", e.Message)
+	}
+}

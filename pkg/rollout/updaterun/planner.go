@@ -1,0 +1,61 @@
+// Copyright The Stagegate Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package updaterun
+
+import (
+	"context"
+	"fmt"
+
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/api/meta"
+	"k8s.io/utils/clock"
+
+	"github.com/stagegate/stagegate/pkg/apis/placement/v1beta1"
+	"github.com/stagegate/stagegate/pkg/rollout/internal/fleet"
+	"github.com/stagegate/stagegate/pkg/rollout/updaterun/engine"
+)
+
+// Planner says what a run would do, without doing it. It works on every replica, from the caches.
+type Planner struct {
+	fleet     *fleet.Fleet
+	snapshots SnapshotSource
+	clock     clock.PassiveClock
+}
+
+// NewPlanner makes a planner.
+func NewPlanner(f *fleet.Fleet, snapshots SnapshotSource) *Planner {
+	return &Planner{fleet: f, snapshots: snapshots, clock: clock.RealClock{}}
+}
+
+// Plan is the status that a run would have once it is initialised, with stages, clusters and their order, or Initialized False and
+// why. Warnings tell what in it is probably not meant. It changes neither the run nor anything else. The error is ServiceUnavailable
+// while the caches are not filled.
+func (p *Planner) Plan(ctx context.Context, run v1beta1.UpdateRunObject) (*v1beta1.UpdateRunStatus, []string, error) {
+	if !p.hasSynced() {
+		return nil, nil, apierrors.NewServiceUnavailable("the caches that a plan is made from are not filled yet, try again")
+	}
+	// What the client sent as status is no part of the plan.
+	fresh := fleet.Copy(run)
+	*fresh.RunStatus() = v1beta1.UpdateRunStatus{}
+	planned, err := attempt(ctx, p.fleet, p.snapshots, fresh, p.clock.Now(), true)
+	if err != nil {
+		return nil, nil, apierrors.NewServiceUnavailable(fmt.Sprintf("planning the run: %v", err))
+	}
+	status, warnings := planned.outcome.Decision.Status, planned.warnings
+	if planned.outcome.Result == engine.ResultWaiting {
+		status.InitializationStartTime = nil
+		meta.FindStatusCondition(status.Conditions, v1beta1.RunInitialized).Message = planned.outcome.Message
+		warnings = append(warnings, fmt.Sprintf("the run cannot be initialised now and would be tried again for one minute: %s", planned.outcome.Message))
+	}
+	return status, warnings, nil
+}
+
+func (p *Planner) hasSynced() bool {
+	return p.fleet.Placements.HasSynced() &&
+		p.fleet.PolicySnapshots.HasSynced() &&
+		p.fleet.Bindings.HasSynced() &&
+		p.fleet.Strategies.HasSynced() &&
+		p.fleet.Snapshots.HasSynced() &&
+		p.fleet.MemberClusters.Informer().HasSynced()
+}

@@ -1,0 +1,111 @@
+// Copyright The Stagegate Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package updaterun
+
+import (
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/api/meta"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime"
+
+	"github.com/stagegate/stagegate/pkg/apis/placement/v1beta1"
+	"github.com/stagegate/stagegate/pkg/apis/wellknown"
+	"github.com/stagegate/stagegate/pkg/generated/clientset/versioned/fake"
+	"github.com/stagegate/stagegate/pkg/rollout/internal/fleet"
+)
+
+func TestAPlanIsWhatTheRunBecomes(t *testing.T) {
+	for name, index := range map[string]string{"an index": "1", "no index": ""} {
+		t.Run(name, func(t *testing.T) {
+			forBothScopes(t, func(f *fixture) {
+				f.tutorial()
+				run := f.fleet.Runs.New(f.key("example-run"))
+				*run.RunSpec() = v1beta1.UpdateRunSpec{
+					PlacementName: "example-placement", StagedUpdateStrategyName: "example-strategy", ResourceSnapshotIndex: index, State: v1beta1.StateInitialize,
+				}
+				run.SetGeneration(1)
+				f.client.ClearActions()
+				plan, warnings, err := NewPlanner(f.fleet, f.snapshots).Plan(f.ctx, run)
+				f.must(err)
+				if len(warnings) > 0 {
+					f.Errorf("warnings: %q", warnings)
+				}
+				if n := f.writesTo("s"); n > 0 || f.snapshots.calls > 0 && !f.snapshots.dryRun {
+					f.Errorf("planning wrote %d times", n)
+				}
+
+				defer f.start()()
+				f.newRunAt("example-run", index, v1beta1.StateInitialize)
+				f.untilCondition("example-run", v1beta1.RunInitialized, "True UpdateRunInitializedSuccessfully")
+				if diff := cmp.Diff(plan, f.run("example-run").RunStatus(), cmpopts.IgnoreFields(metav1.Condition{}, "LastTransitionTime")); diff != "" {
+					f.Errorf("plan (-) and run (+):\n%s", diff)
+				}
+			})
+		})
+	}
+}
+
+func TestAPlanSaysWhyThereIsNone(t *testing.T) {
+	f := newFixture(t, "")
+	run := f.fleet.Runs.New(f.key("example-run"))
+	run.RunSpec().PlacementName = "missing"
+	plan, warnings, err := NewPlanner(f.fleet, f.snapshots).Plan(f.ctx, run)
+	f.must(err)
+	want := "cannot continue the updateRun: failed to validate the updateRun: failed to process the request due to a client error: parent placement not found"
+	if c := meta.FindStatusCondition(plan.Conditions, v1beta1.RunInitialized); c == nil || c.Status != metav1.ConditionFalse || c.Message != want {
+		t.Errorf("condition is %v", c)
+	}
+	if len(warnings) != 1 {
+		t.Errorf("warnings: %q", warnings)
+	}
+}
+
+func TestAPlanWarnsOfWhatIsProbablyNotMeant(t *testing.T) {
+	f := newFixture(t, "team")
+	f.tutorial()
+	create(f, f.fleet.Bindings, "gone", func(b v1beta1.BindingObject) {
+		b.SetLabels(map[string]string{wellknown.ParentPlacementLabel: "example-placement"})
+		*b.BindingSpec() = v1beta1.ResourceBindingSpec{State: v1beta1.BindingStateUnscheduled, TargetCluster: "gone"}
+	})
+	update(f, f.fleet.Snapshots, "example-placement-0-snapshot", false, func(s v1beta1.ResourceSnapshotObject) {
+		s.SnapshotSpec().SelectedResources = []v1beta1.ResourceContent{
+			{RawExtension: runtime.RawExtension{Raw: []byte(`{"apiVersion":"v1","kind":"ConfigMap","metadata":{"namespace":"team","name":"test-cm"}}`)}},
+		}
+	})
+	update(f, f.fleet.Bindings, "example-placement-member1", false, func(b v1beta1.BindingObject) {
+		b.BindingSpec().State = v1beta1.BindingStateBound
+		b.BindingSpec().ResourceSnapshotName = "example-placement-0-snapshot"
+	})
+	update(f, f.fleet.Strategies, "example-strategy", false, func(s v1beta1.UpdateStrategyObject) {
+		s.StrategySpec().Stages = append(s.StrategySpec().Stages, v1beta1.StageConfig{Name: "empty"})
+	})
+	f.eventually("the caches have it", func() bool {
+		strategy, err := f.fleet.Strategies.Get(f.key("example-strategy"))
+		return err == nil && len(strategy.StrategySpec().Stages) == 3 && f.binding("member1").BindingSpec().State == v1beta1.BindingStateBound
+	})
+	run := f.fleet.Runs.New(f.key("example-run"))
+	*run.RunSpec() = v1beta1.UpdateRunSpec{PlacementName: "example-placement", StagedUpdateStrategyName: "example-strategy", ResourceSnapshotIndex: "1"}
+	_, warnings, err := NewPlanner(f.fleet, f.snapshots).Plan(f.ctx, run)
+	f.must(err)
+	want := []string{
+		"stage empty matches no cluster of the placement and is skipped",
+		"the run removes all resources of the placement from 1 cluster that the placement does not pick any more",
+		"1 object(s) that member clusters have from placement example-placement are not in resource snapshot 1: they will be removed",
+	}
+	if diff := cmp.Diff(want, warnings); diff != "" {
+		t.Errorf("warnings (-want +got):\n%s", diff)
+	}
+}
+
+func TestNoPlanIsMadeFromCachesThatAreNotFilled(t *testing.T) {
+	f := fleet.New(fake.NewClientset())
+	_, _, err := NewPlanner(f, &fakeSnapshots{}).Plan(t.Context(), &v1beta1.ClusterStagedUpdateRun{})
+	if !apierrors.IsServiceUnavailable(err) {
+		t.Errorf("error is %v, want ServiceUnavailable", err)
+	}
+}

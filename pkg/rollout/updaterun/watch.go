@@ -1,0 +1,161 @@
+// Copyright The Stagegate Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package updaterun
+
+import (
+	"strings"
+
+	"k8s.io/apimachinery/pkg/api/equality"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	clusterv1beta1 "github.com/stagegate/stagegate/pkg/apis/cluster/v1beta1"
+	"github.com/stagegate/stagegate/pkg/apis/placement/v1beta1"
+	"github.com/stagegate/stagegate/pkg/apis/wellknown"
+	"github.com/stagegate/stagegate/pkg/rollout/internal/fleet"
+	"github.com/stagegate/stagegate/pkg/rollout/internal/reconcile"
+	"github.com/stagegate/stagegate/pkg/rollout/updaterun/engine"
+)
+
+// watch has every change that can matter to a run wake it, and as few others as possible.
+func (c *Controller) watch() {
+	c.fleet.Runs.Watch(c.loop, c.runChanged)
+	c.fleet.Approvals.Watch(c.loop, approvalChanged)
+	c.fleet.Placements.Watch(c.loop, c.placementChanged)
+	c.fleet.Strategies.Watch(c.loop, reconcile.ByObject(func(o metav1.Object) []reconcile.Key {
+		return keys(c.fleet.Runs.ByIndex(fleet.ByStrategy, keyOf(o)), isUnplanned)
+	}))
+	c.fleet.PolicySnapshots.Watch(c.loop, c.ofPlacement(isUnplanned))
+	c.fleet.Snapshots.Watch(c.loop, c.ofPlacement(isUnplanned))
+	for _, informer := range c.fleet.Bindings.Informers() {
+		c.loop.WatchCoalesced(informer, coalesce, c.bindingChanged)
+	}
+	c.loop.Watch(c.fleet.MemberClusters.Informer(), c.memberChanged)
+}
+
+// isUnplanned is a run that waits for something to be planned with.
+func isUnplanned(run v1beta1.UpdateRunObject) bool {
+	return !engine.IsInitialized(run.RunStatus()) && !engine.IsOver(run.RunStatus())
+}
+
+// isAlive is a run that something can still happen to.
+func isAlive(run v1beta1.UpdateRunObject) bool { return !engine.IsOver(run.RunStatus()) }
+
+// isActive is a run that clusters matter to.
+func isActive(run v1beta1.UpdateRunObject) bool {
+	return isUnplanned(run) || isAlive(run) && run.RunSpec().State != v1beta1.StateInitialize
+}
+
+func keys(runs []v1beta1.UpdateRunObject, which func(v1beta1.UpdateRunObject) bool) []reconcile.Key {
+	var found []reconcile.Key
+	for _, run := range runs {
+		if which(run) {
+			found = append(found, keyOf(run))
+		}
+	}
+	return found
+}
+
+// ofPlacement maps a change of what is labelled with its placement.
+func (c *Controller) ofPlacement(which func(v1beta1.UpdateRunObject) bool) reconcile.MapFunc {
+	return reconcile.ByObject(func(o metav1.Object) []reconcile.Key { return c.runsOf(o, which) })
+}
+
+func (c *Controller) runsOf(o metav1.Object, which func(v1beta1.UpdateRunObject) bool) []reconcile.Key {
+	placement := o.GetLabels()[wellknown.ParentPlacementLabel]
+	if placement == "" {
+		return nil
+	}
+	return keys(c.fleet.Runs.ByIndex(fleet.ByPlacement, reconcile.Key{Namespace: o.GetNamespace(), Name: placement}), which)
+}
+
+// runChanged wakes the run, and those that wait for their turn where its own has changed.
+func (c *Controller) runChanged(old, new any) []reconcile.Key {
+	found := reconcile.Self(nil, either(old, new))
+	before, _ := old.(v1beta1.UpdateRunObject)
+	after, _ := new.(v1beta1.UpdateRunObject)
+	if before == nil || after != nil && sameTurn(before, after) {
+		return found
+	}
+	return append(found, keys(c.fleet.Runs.ByIndex(fleet.ByPlacement, placementOf(before)), func(run v1beta1.UpdateRunObject) bool {
+		return run.GetName() != before.GetName() && isAlive(run) && isInLine(run)
+	})...)
+}
+
+// isInLine is a run that would move clusters but for others.
+func isInLine(run v1beta1.UpdateRunObject) bool {
+	turn := run.RunStatus().Turn
+	return turn != nil && (turn.State == v1beta1.TurnWaiting || turn.State == v1beta1.TurnClaimed)
+}
+
+func sameTurn(a, b v1beta1.UpdateRunObject) bool {
+	return equality.Semantic.DeepEqual(a.RunStatus().Turn, b.RunStatus().Turn) &&
+		a.RunSpec().State == b.RunSpec().State &&
+		engine.IsOver(a.RunStatus()) == engine.IsOver(b.RunStatus()) &&
+		fleet.HasFinalizer(a, wellknown.UpdateRunFinalizer) == fleet.HasFinalizer(b, wellknown.UpdateRunFinalizer) &&
+		(a.GetDeletionTimestamp() == nil) == (b.GetDeletionTimestamp() == nil)
+}
+
+// approvalChanged wakes the run that a request is about, and the one whose request the name says it is.
+var approvalChanged = reconcile.ByObject(func(o metav1.Object) []reconcile.Key {
+	names := []string{o.(v1beta1.ApprovalRequestObject).RequestSpec().TargetUpdateRun}
+	for _, infix := range []string{wellknown.BeforeStageApprovalName("", ""), wellknown.AfterStageApprovalName("", "")} {
+		if i := strings.LastIndex(o.GetName(), infix); i > 0 && o.GetName()[:i] != names[0] {
+			names = append(names, o.GetName()[:i])
+		}
+	}
+	var found []reconcile.Key
+	for _, name := range names {
+		found = append(found, reconcile.Key{Namespace: o.GetNamespace(), Name: name})
+	}
+	return found
+})
+
+// placementChanged wakes the runs of a placement when it comes, goes or is edited; its status matters to none.
+func (c *Controller) placementChanged(old, new any) []reconcile.Key {
+	before, _ := old.(v1beta1.PlacementObject)
+	after, _ := new.(v1beta1.PlacementObject)
+	if before != nil && after != nil && before.GetUID() == after.GetUID() && before.GetGeneration() == after.GetGeneration() &&
+		(before.GetDeletionTimestamp() == nil) == (after.GetDeletionTimestamp() == nil) {
+		return nil
+	}
+	return reconcile.ByObject(func(o metav1.Object) []reconcile.Key {
+		return keys(c.fleet.Runs.ByIndex(fleet.ByPlacement, keyOf(o)), isAlive)
+	})(nil, either(old, new))
+}
+
+// bindingChanged lets runs sleep through what happens between the start of a cluster and its end.
+func (c *Controller) bindingChanged(old, new any) []reconcile.Key {
+	before, _ := old.(v1beta1.BindingObject)
+	after, _ := new.(v1beta1.BindingObject)
+	if before != nil && after != nil &&
+		before.GetGeneration() == after.GetGeneration() &&
+		(before.GetDeletionTimestamp() == nil) == (after.GetDeletionTimestamp() == nil) &&
+		before.BindingSpec().State == after.BindingSpec().State &&
+		engine.IsRolloutStarted(before) == engine.IsRolloutStarted(after) &&
+		engine.IsSettled(before) == engine.IsSettled(after) {
+		return nil
+	}
+	return reconcile.ByObject(func(o metav1.Object) []reconcile.Key { return c.runsOf(o, isActive) })(nil, either(old, new))
+}
+
+// memberChanged wakes runs when a cluster joins, leaves or is labelled.
+func (c *Controller) memberChanged(old, new any) []reconcile.Key {
+	before, _ := old.(*clusterv1beta1.MemberCluster)
+	after, _ := new.(*clusterv1beta1.MemberCluster)
+	switch {
+	case before != nil && (after == nil || before.DeletionTimestamp == nil && after.DeletionTimestamp != nil):
+		return keys(c.fleet.Runs.All(), isActive)
+	case before == nil || !equality.Semantic.DeepEqual(before.Labels, after.Labels):
+		return keys(c.fleet.Runs.All(), isUnplanned)
+	}
+	return nil
+}
+
+// either is the newer state of an object.
+func either(old, new any) any {
+	if new != nil {
+		return new
+	}
+	return old
+}

@@ -1,0 +1,128 @@
+// Copyright The Stagegate Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package updaterun
+
+import (
+	"slices"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	"k8s.io/apimachinery/pkg/api/meta"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	clusterv1beta1 "github.com/stagegate/stagegate/pkg/apis/cluster/v1beta1"
+	"github.com/stagegate/stagegate/pkg/apis/placement/v1beta1"
+	"github.com/stagegate/stagegate/pkg/rollout/internal/fleet"
+	"github.com/stagegate/stagegate/pkg/rollout/internal/reconcile"
+)
+
+// lineUp makes one run in each situation.
+func (f *fixture) lineUp() {
+	for _, name := range []string{"unplanned", "planned", "holding", "waiting", "over"} {
+		f.newRun(name, v1beta1.StateRun)
+		update(f, f.fleet.Runs, name, true, func(r v1beta1.UpdateRunObject) {
+			status := r.RunStatus()
+			set := func(conditionType string) {
+				meta.SetStatusCondition(&status.Conditions, metav1.Condition{Type: conditionType, Status: metav1.ConditionTrue})
+			}
+			if name != "unplanned" {
+				set(v1beta1.RunInitialized)
+			}
+			switch name {
+			case "planned":
+				r.RunSpec().State = v1beta1.StateInitialize
+			case "holding":
+				status.Turn = &v1beta1.UpdateRunTurn{State: v1beta1.TurnHeld}
+			case "waiting":
+				status.Turn = &v1beta1.UpdateRunTurn{State: v1beta1.TurnWaiting}
+			case "over":
+				set(v1beta1.RunSucceeded)
+			}
+		})
+		f.eventually(name+" is in the cache", func() bool {
+			return name == "unplanned" || len(f.run(name).RunStatus().Conditions) > 0
+		})
+	}
+}
+
+func (f *fixture) wantWoken(what string, got []reconcile.Key, want ...string) {
+	f.Helper()
+	var names []string
+	for _, key := range got {
+		if key.Namespace != f.namespace {
+			f.Errorf("%s: wakes %s", what, key)
+		}
+		names = append(names, key.Name)
+	}
+	slices.Sort(names)
+	slices.Sort(want)
+	if diff := cmp.Diff(want, slices.Compact(names)); diff != "" {
+		f.Errorf("%s wakes (-want +got):\n%s", what, diff)
+	}
+}
+
+// changed is an object before and after a change.
+func changed[O fleet.Object](o O, change func(O)) (old, new O) {
+	new = fleet.Copy(o)
+	change(new)
+	return o, new
+}
+
+func TestWhatWakesARun(t *testing.T) {
+	forBothScopes(t, func(f *fixture) {
+		f.tutorial()
+		f.lineUp()
+		c := f.controller()
+		condition := func(conditionType string) func(v1beta1.BindingObject) {
+			return func(b v1beta1.BindingObject) {
+				meta.SetStatusCondition(&b.BindingStatus().Conditions, metav1.Condition{
+					Type: conditionType, Status: metav1.ConditionTrue, ObservedGeneration: b.GetGeneration(),
+				})
+			}
+		}
+		binding := f.binding("member1")
+		for what, change := range map[string]func(v1beta1.BindingObject){
+			"a cluster that is done":             condition(v1beta1.BindingAvailable),
+			"a cluster that reported":            condition(v1beta1.BindingDiffReported),
+			"a rollout that started":             condition(v1beta1.BindingRolloutStarted),
+			"a binding of another spec":          func(b v1beta1.BindingObject) { b.SetGeneration(2) },
+			"a binding that is not picked":       func(b v1beta1.BindingObject) { b.BindingSpec().State = v1beta1.BindingStateUnscheduled },
+			"a binding that is going to be gone": func(b v1beta1.BindingObject) { b.SetDeletionTimestamp(&metav1.Time{}) },
+		} {
+			old, new := changed(binding, change)
+			f.wantWoken(what, c.bindingChanged(old, new), "unplanned", "holding", "waiting")
+		}
+		f.wantWoken("a binding that is gone", c.bindingChanged(binding, nil), "unplanned", "holding", "waiting")
+		old, new := changed(binding, condition(v1beta1.BindingApplied))
+		f.wantWoken("a cluster on its way", c.bindingChanged(old, new))
+
+		placement, err := f.fleet.Placements.Get(f.key("example-placement"))
+		f.must(err)
+		f.wantWoken("a placement that is gone", c.placementChanged(placement, nil), "unplanned", "planned", "holding", "waiting")
+		oldPlacement, newPlacement := changed(placement, func(p v1beta1.PlacementObject) { p.PlacementStatus().ObservedResourceIndex = "9" })
+		f.wantWoken("the status of a placement", c.placementChanged(oldPlacement, newPlacement))
+		oldPlacement, newPlacement = changed(placement, func(p v1beta1.PlacementObject) { p.SetDeletionTimestamp(&metav1.Time{}) })
+		f.wantWoken("a placement that is deleted", c.placementChanged(oldPlacement, newPlacement), "unplanned", "planned", "holding", "waiting")
+
+		oldRun, newRun := changed(f.run("holding"), func(r v1beta1.UpdateRunObject) { r.RunStatus().Turn.State = v1beta1.TurnReleased })
+		f.wantWoken("a turn that ends", c.runChanged(oldRun, newRun), "holding", "waiting")
+		oldRun, newRun = changed(f.run("holding"), func(r v1beta1.UpdateRunObject) { r.RunStatus().PolicyObservedClusterCount = 1 })
+		f.wantWoken("a run that moves on", c.runChanged(oldRun, newRun), "holding")
+		f.wantWoken("a run that is gone", c.runChanged(f.run("holding"), nil), "holding", "waiting")
+
+		request := f.fleet.Approvals.New(f.key("holding-before-canary"))
+		request.RequestSpec().TargetUpdateRun = "planned"
+		f.wantWoken("a request of another run under a run's name", approvalChanged(nil, request), "holding", "planned")
+
+		member := &clusterv1beta1.MemberCluster{ObjectMeta: metav1.ObjectMeta{Name: "member1"}}
+		f.wantWoken("a member that joins", c.memberChanged(nil, member), "unplanned")
+		f.wantWoken("a member that is gone", c.memberChanged(member, nil), "unplanned", "holding", "waiting")
+		labelled := member.DeepCopy()
+		labelled.Labels = map[string]string{"environment": "staging"}
+		f.wantWoken("a member that is labelled", c.memberChanged(member, labelled), "unplanned")
+		healthy := member.DeepCopy()
+		healthy.Status.Conditions = []metav1.Condition{{Type: "Healthy"}}
+		f.wantWoken("a heartbeat", c.memberChanged(member, healthy))
+	})
+}

@@ -1,0 +1,120 @@
+// Copyright The Stagegate Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package updaterun
+
+import (
+	"fmt"
+
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/labels"
+
+	"github.com/stagegate/stagegate/pkg/apis/placement/v1beta1"
+	"github.com/stagegate/stagegate/pkg/rollout/internal/fleet"
+	"github.com/stagegate/stagegate/pkg/rollout/internal/reconcile"
+	"github.com/stagegate/stagegate/pkg/rollout/updaterun/engine"
+)
+
+var keyOf = reconcile.KeyOf
+
+// placementOf is the key of a run's placement.
+func placementOf(run v1beta1.UpdateRunObject) reconcile.Key {
+	return reconcile.Key{Namespace: run.GetNamespace(), Name: run.RunSpec().PlacementName}
+}
+
+// find reads an object from a cache; a missing one is nil.
+func find[O fleet.Object](kind fleet.Kind[O], key reconcile.Key) (found O, err error) {
+	found, err = kind.Get(key)
+	return found, reconcile.IgnoreNotFound(err)
+}
+
+// world is what a planned run is judged by. A run that is over needs no more than its approval requests.
+func (c *Controller) world(run v1beta1.UpdateRunObject) (engine.World, error) {
+	w := engine.World{Approvals: map[string]v1beta1.ApprovalRequestObject{}}
+	status := run.RunStatus()
+	for i := range status.StagesStatus {
+		stage := &status.StagesStatus[i]
+		for _, tasks := range [][]v1beta1.StageTaskStatus{stage.BeforeStageTaskStatus, stage.AfterStageTaskStatus} {
+			for j := range tasks {
+				name := tasks[j].ApprovalRequestName
+				if name == "" {
+					continue
+				}
+				request, err := c.fleet.Approvals.Get(reconcile.Key{Namespace: run.GetNamespace(), Name: name})
+				if err == nil {
+					w.Approvals[name] = request
+				} else if !apierrors.IsNotFound(err) {
+					return engine.World{}, err
+				}
+			}
+		}
+	}
+	if engine.IsOver(status) {
+		return w, nil
+	}
+	placement, err := find(c.fleet.Placements, placementOf(run))
+	if err != nil {
+		return engine.World{}, err
+	}
+	w.Placement = placement
+	w.Bindings = c.fleet.Bindings.ByIndex(fleet.ByPlacement, placementOf(run))
+	for _, other := range c.fleet.Runs.ByIndex(fleet.ByPlacement, placementOf(run)) {
+		if other.GetName() != run.GetName() {
+			w.Others = append(w.Others, other)
+		}
+	}
+	w.Left, err = c.left(status)
+	return w, err
+}
+
+// left finds the clusters that have left the fleet among those the run is not done with.
+func (c *Controller) left(status *v1beta1.UpdateRunStatus) (map[string]bool, error) {
+	gone := map[string]bool{}
+	for i := range status.StagesStatus {
+		stage := &status.StagesStatus[i]
+		if stage.EndTime != nil || stage.UpdatedTime != nil {
+			continue
+		}
+		for j := range stage.Clusters {
+			name := stage.Clusters[j].ClusterName
+			member, err := c.fleet.MemberClusters.Lister().Get(name)
+			switch {
+			case apierrors.IsNotFound(err) || err == nil && member.DeletionTimestamp != nil:
+				gone[name] = true
+			case err != nil:
+				return nil, fmt.Errorf("reading member cluster %s: %w", name, err)
+			}
+		}
+	}
+	return gone, nil
+}
+
+// initWorld is what a run is planned from.
+func initWorld(f *fleet.Fleet, run v1beta1.UpdateRunObject) (engine.InitWorld, error) {
+	key := placementOf(run)
+	placement, err := find(f.Placements, key)
+	if err != nil {
+		return engine.InitWorld{}, err
+	}
+	strategy, err := find(f.Strategies, reconcile.Key{Namespace: run.GetNamespace(), Name: run.RunSpec().StagedUpdateStrategyName})
+	if err != nil {
+		return engine.InitWorld{}, err
+	}
+	members, err := f.MemberClusters.Lister().List(labels.Everything())
+	if err != nil {
+		return engine.InitWorld{}, fmt.Errorf("listing member clusters: %w", err)
+	}
+	w := engine.InitWorld{
+		Placement:       placement,
+		PolicySnapshots: f.PolicySnapshots.ByIndex(fleet.ByPlacement, key),
+		Bindings:        f.Bindings.ByIndex(fleet.ByPlacement, key),
+		Strategy:        strategy,
+		Snapshots:       f.Snapshots.ByIndex(fleet.ByPlacement, key),
+	}
+	for _, member := range members {
+		if member.DeletionTimestamp == nil {
+			w.Members = append(w.Members, engine.Member{Name: member.Name, Labels: member.Labels})
+		}
+	}
+	return w, nil
+}
