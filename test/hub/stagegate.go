@@ -191,26 +191,29 @@ func (e *Environment) register(ctx context.Context, hub *clients) error {
 	if err := waiting.Wait(); err != nil {
 		return err
 	}
-	return waitDiscovered(ctx, hub.kube)
+	return waitServed(ctx, hub.kube)
 }
 
-// waitDiscovered returns when the hub's discovery lists the served versions, without which kubectl does not know the kinds.
-// It follows the availability of an APIService by a moment, and there is no event for it.
-func waitDiscovered(ctx context.Context, hub kubernetes.Interface) error {
+// waitServed returns when the hub's discovery lists the served versions, without which kubectl does not know the kinds, and
+// the hub passes requests for them on. Both follow the availability of an APIService by a moment, and there is no event for it.
+func waitServed(ctx context.Context, hub kubernetes.Interface) error {
 	var missing []string
 	err := wait.PollUntilContextCancel(ctx, readyInterval, true, func(context.Context) (bool, error) {
 		// The error names groups that did not answer; the lists say whether ours did.
 		_, lists, _ := discovery.ServerGroupsAndResources(hub.Discovery())
 		missing = nil
 		for _, v := range servedVersions {
-			if !slices.ContainsFunc(lists, func(l *metav1.APIResourceList) bool { return l.GroupVersion == v.gv.String() }) {
-				missing = append(missing, v.gv.String())
+			gv := v.gv.String()
+			listed := slices.ContainsFunc(lists, func(l *metav1.APIResourceList) bool { return l.GroupVersion == gv })
+			// The lists above come from a cache of the hub's; this is asked of the server itself.
+			if _, err := hub.Discovery().ServerResourcesForGroupVersion(gv); err != nil || !listed {
+				missing = append(missing, gv)
 			}
 		}
 		return len(missing) == 0, nil
 	})
 	if err != nil {
-		return fmt.Errorf("waiting for the hub's discovery to list %s: %w", strings.Join(missing, ", "), err)
+		return fmt.Errorf("waiting for the hub to serve %s: %w", strings.Join(missing, ", "), err)
 	}
 	return nil
 }

@@ -23,6 +23,7 @@ import (
 const usage = `Usage: hub COMMAND [flags]
 
   up     bring up a hub and its member clusters, or bring back what is missing of them
+  demo   bring it up and run the tutorial on it, command by command
   down   stop all of it and remove its data
   user   make a user of the hub: hub user NAME [-group GROUP]...
 
@@ -50,6 +51,8 @@ func run(ctx context.Context, args []string) error {
 	switch command := args[0]; command {
 	case "up":
 		return up(ctx, args[1:])
+	case "demo":
+		return demo(ctx, args[1:])
 	case "down":
 		return down(args[1:])
 	case "user":

@@ -1,0 +1,135 @@
+// Copyright The Stagegate Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package apiserver
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"runtime/debug"
+
+	"github.com/google/uuid"
+	"github.com/spf13/cobra"
+	utilruntime "k8s.io/apimachinery/pkg/util/runtime"
+	"k8s.io/apiserver/pkg/util/compatibility"
+	utilfeature "k8s.io/apiserver/pkg/util/feature"
+	cliflag "k8s.io/component-base/cli/flag"
+	"k8s.io/component-base/cli/globalflag"
+	"k8s.io/component-base/logs"
+	logsapi "k8s.io/component-base/logs/api/v1"
+	_ "k8s.io/component-base/logs/json/register" // --logging-format=json
+	_ "k8s.io/component-base/metrics/prometheus/restclient"
+	_ "k8s.io/component-base/metrics/prometheus/workqueue"
+	"k8s.io/component-base/term"
+	"k8s.io/klog/v2"
+
+	"github.com/stagegate/stagegate/pkg/apiserver/etcd"
+)
+
+func init() {
+	utilruntime.Must(logsapi.AddFeatureGates(utilfeature.DefaultMutableFeatureGate))
+}
+
+// NewCommand returns the command of the server. It runs until the context ends.
+func NewCommand(ctx context.Context) *cobra.Command {
+	o := NewOptions()
+	command := &cobra.Command{
+		Use:   serverName,
+		Short: "API server for staged rollouts over a fleet of clusters",
+		Long: "stagegate-apiserver serves the API groups placement.kubernetes-fleet.io and cluster.kubernetes-fleet.io as an aggregated\n" +
+			"API server of a hub cluster, and runs the loops that carry out staged rollouts over the member clusters.",
+		Args:    cobra.NoArgs,
+		Version: version(),
+		PersistentPreRunE: func(*cobra.Command, []string) error {
+			return compatibility.DefaultComponentGlobalsRegistry.Set()
+		},
+		RunE: func(*cobra.Command, []string) error {
+			if err := logsapi.ValidateAndApply(o.Logs, utilfeature.DefaultFeatureGate); err != nil {
+				return err
+			}
+			o.Complete()
+			if err := o.Validate(); err != nil {
+				return err
+			}
+			return Run(ctx, o)
+		},
+	}
+	fss := o.Flags()
+	globalflag.AddGlobalFlags(fss.FlagSet("global"), command.Name(), logs.SkipLoggingConfigurationFlags())
+	for _, fs := range fss.FlagSets {
+		command.Flags().AddFlagSet(fs)
+	}
+	columns, _, _ := term.TerminalSize(command.OutOrStdout())
+	cliflag.SetUsageAndHelpFunc(command, fss, columns)
+	return command
+}
+
+// Run checks the surroundings, starts etcd unless it is external, and serves until the context ends.
+func Run(ctx context.Context, o *Options) error {
+	logger := klog.FromContext(ctx)
+	if err := preflight(ctx, o); err != nil {
+		return err
+	}
+	embedded := o.embedded()
+	if embedded {
+		member, err := etcd.Start(ctx, etcd.Options{DataDir: o.Embedded.DataDir, QuotaBytes: o.Embedded.QuotaBytes})
+		if err != nil {
+			return err
+		}
+		// Whatever happens, etcd outlives the server, which writes until its end.
+		defer member.Close()
+		o.Recommended.Etcd.StorageConfig.Transport.ServerList = []string{member.Endpoint()}
+		serving, cancel := context.WithCancel(ctx)
+		defer cancel()
+		go func() {
+			select {
+			case <-member.Done():
+				logger.Error(nil, "The etcd in this process has stopped")
+				cancel()
+			case <-serving.Done():
+			}
+		}()
+		ctx = serving
+	}
+	storeID, err := ensureStoreID(ctx, o.Recommended.Etcd.StorageConfig)
+	if err != nil {
+		return err
+	}
+	logger.Info("Starting", "version", version(), "storeID", storeID, "embeddedEtcd", embedded)
+	config, err := o.Config()
+	if err != nil {
+		return err
+	}
+	config.Extra.NewLoops = newRollout
+	config.Extra.Loops.StoreID = storeID
+	if config.Extra.Loops.Identity, err = identity(embedded, storeID); err != nil {
+		return err
+	}
+	server, err := config.Complete().New()
+	if err != nil {
+		return err
+	}
+	return server.Run(ctx)
+}
+
+// identity names this replica in an election. A store in this process has no other replica, so its id will do, and the successor of
+// a killed server need not wait for the lease to run out.
+func identity(embedded bool, storeID string) (string, error) {
+	if embedded {
+		return storeID, nil
+	}
+	host, err := os.Hostname()
+	if err != nil {
+		return "", fmt.Errorf("host name: %w", err)
+	}
+	return host + "_" + uuid.NewString(), nil
+}
+
+// version of the program, as far as the build knows it.
+func version() string {
+	if info, ok := debug.ReadBuildInfo(); ok && info.Main.Version != "" {
+		return info.Main.Version
+	}
+	return "unknown"
+}

@@ -1,0 +1,73 @@
+// Copyright The Stagegate Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package apiserver
+
+import (
+	"fmt"
+
+	genericopenapi "k8s.io/apiserver/pkg/endpoints/openapi"
+	genericapiserver "k8s.io/apiserver/pkg/server"
+	utilfeature "k8s.io/apiserver/pkg/util/feature"
+	"k8s.io/utils/clock"
+
+	"github.com/stagegate/stagegate/pkg/apis/scheme"
+	"github.com/stagegate/stagegate/pkg/generated/openapi"
+)
+
+// ExtraConfig is what this server has beyond any other.
+type ExtraConfig struct {
+	// Clock stamps decisions; nil means the real one.
+	Clock clock.PassiveClock
+	// NewLoops makes what runs beside the API; nil means that nothing does.
+	NewLoops func(LoopsConfig) (Loops, error)
+	// Loops is what NewLoops gets, but for the clients, which the server adds.
+	Loops LoopsConfig
+}
+
+// Config makes a server.
+type Config struct {
+	Generic *genericapiserver.RecommendedConfig
+	Extra   ExtraConfig
+}
+
+// Config applies the options. Etcd must be up, since its clients are made here.
+func (o *Options) Config() (*Config, error) {
+	config := genericapiserver.NewRecommendedConfig(scheme.Codecs)
+	namer := genericopenapi.NewDefinitionNamer(scheme.Scheme)
+	config.OpenAPIConfig = genericapiserver.DefaultOpenAPIConfig(openapi.GetOpenAPIDefinitions, namer)
+	config.OpenAPIConfig.Info.Title = "Stagegate"
+	config.OpenAPIV3Config = genericapiserver.DefaultOpenAPIV3Config(openapi.GetOpenAPIDefinitions, namer)
+	config.OpenAPIV3Config.Info.Title = "Stagegate"
+
+	if err := o.ServerRun.ApplyTo(&config.Config); err != nil {
+		return nil, err
+	}
+	// Etcd comes last, since it takes the tracing that the others set up.
+	recommended := *o.Recommended
+	recommended.Etcd = nil
+	recommended.FeatureGate = utilfeature.DefaultFeatureGate
+	if err := recommended.ApplyTo(config); err != nil {
+		return nil, err
+	}
+	if err := applyStorage(o.Recommended.Etcd, &config.Config); err != nil {
+		return nil, fmt.Errorf("storage: %w", err)
+	}
+	return &Config{Generic: config, Extra: ExtraConfig{Loops: LoopsConfig{Options: *o.Rollout}}}, nil
+}
+
+// CompletedConfig is a Config with all defaults.
+type CompletedConfig struct {
+	generic genericapiserver.CompletedConfig
+	extra   ExtraConfig
+}
+
+// Complete fills in what is not set.
+func (c *Config) Complete() CompletedConfig {
+	if c.Extra.Clock == nil {
+		c.Extra.Clock = clock.RealClock{}
+	}
+	c.Extra.Loops.API = c.Generic.LoopbackClientConfig
+	c.Extra.Loops.Hub = c.Generic.ClientConfig
+	return CompletedConfig{generic: c.Generic.Complete(), extra: c.Extra}
+}

@@ -1,0 +1,79 @@
+// Copyright The Stagegate Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package apiserver
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/spf13/pflag"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/client-go/tools/leaderelection/resourcelock"
+	componentbaseconfig "k8s.io/component-base/config"
+	componentbaseoptions "k8s.io/component-base/config/options"
+
+	"github.com/stagegate/stagegate/pkg/apis/wellknown"
+	"github.com/stagegate/stagegate/pkg/rollout"
+	"github.com/stagegate/stagegate/pkg/rollout/snapshot"
+)
+
+// RolloutOptions are those of the loops.
+type RolloutOptions struct {
+	// Controllers are the loops to run: names, * for all, -name for all but that one.
+	Controllers []string
+	// ExternalSnapshots says when a resource snapshot is made for a placement with the External strategy.
+	ExternalSnapshots snapshot.ExternalMode
+	// LeaderElection chooses the replica whose loops run.
+	LeaderElection componentbaseconfig.LeaderElectionConfiguration
+}
+
+// NewRolloutOptions returns the defaults.
+func NewRolloutOptions() *RolloutOptions {
+	return &RolloutOptions{
+		Controllers:       []string{"*"},
+		ExternalSnapshots: snapshot.Automatic,
+		LeaderElection: componentbaseconfig.LeaderElectionConfiguration{
+			LeaderElect:       true,
+			LeaseDuration:     metav1.Duration{Duration: 15 * time.Second},
+			RenewDeadline:     metav1.Duration{Duration: 10 * time.Second},
+			RetryPeriod:       metav1.Duration{Duration: 2 * time.Second},
+			ResourceLock:      resourcelock.LeasesResourceLock,
+			ResourceNamespace: wellknown.SystemNamespace,
+			ResourceName:      serverName,
+		},
+	}
+}
+
+// AddFlags binds the options to flags, those of leader election apart.
+func (o *RolloutOptions) AddFlags(fs *pflag.FlagSet) {
+	fs.StringSliceVar(&o.Controllers, "controllers", o.Controllers, "Controllers to run: 'foo' names one, '*' means all, "+
+		"'-foo' takes one out of all. There are "+strings.Join(rollout.Controllers, ", ")+".")
+	fs.Var(&o.ExternalSnapshots, "external-snapshots", "When a resource snapshot is made for a placement "+
+		"whose strategy is External: Automatic means soon after a selected resource has changed, OnRun when an update run needs one.")
+}
+
+// AddLeaderElectionFlags binds the options of leader election to flags.
+func (o *RolloutOptions) AddLeaderElectionFlags(fs *pflag.FlagSet) {
+	componentbaseoptions.BindLeaderElectionFlags(&o.LeaderElection, fs)
+}
+
+// Validate refuses values that are not known or do not go together.
+func (o *RolloutOptions) Validate() []error {
+	var errs []error
+	if err := rollout.ValidateControllers(o.Controllers); err != nil {
+		errs = append(errs, fmt.Errorf("--controllers: %w", err))
+	}
+	if o.LeaderElection.LeaderElect {
+		l := o.LeaderElection
+		if l.LeaseDuration.Duration <= l.RenewDeadline.Duration {
+			errs = append(errs, errors.New("--leader-elect-lease-duration must be more than --leader-elect-renew-deadline"))
+		}
+		if l.RenewDeadline.Duration <= l.RetryPeriod.Duration {
+			errs = append(errs, errors.New("--leader-elect-renew-deadline must be more than --leader-elect-retry-period"))
+		}
+	}
+	return errs
+}

@@ -1,0 +1,81 @@
+// Copyright The Stagegate Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package apiserver
+
+import (
+	"testing"
+
+	"github.com/spf13/pflag"
+)
+
+// parse reads flags as the program does.
+func parse(t *testing.T, args ...string) (*Options, error) {
+	t.Helper()
+	o := NewOptions()
+	fs := pflag.NewFlagSet("test", pflag.ContinueOnError)
+	for _, set := range o.Flags().FlagSets {
+		fs.AddFlagSet(set)
+	}
+	if err := fs.Parse(args); err != nil {
+		return nil, err
+	}
+	o.Complete()
+	return o, nil
+}
+
+func TestValidate(t *testing.T) {
+	for name, tc := range map[string]struct {
+		args []string
+		want string
+	}{
+		"the defaults":                     {nil, ""},
+		"an external etcd":                 {[]string{"--etcd-servers=https://etcd:2379", "--etcd-cafile=ca", "--data-dir="}, ""},
+		"no place for the state":           {[]string{"--data-dir="}, "--data-dir must be set"},
+		"no room for the state":            {[]string{"--embedded-etcd-quota-bytes=0"}, "--embedded-etcd-quota-bytes"},
+		"certificates without servers":     {[]string{"--etcd-cafile=ca"}, "--etcd-cafile is for an external etcd"},
+		"one controller":                   {[]string{"--controllers=snapshot"}, ""},
+		"all but one controller":           {[]string{"--controllers=*,-snapshot"}, ""},
+		"an unknown controller":            {[]string{"--controllers=bogus"}, "bogus"},
+		"a lease shorter than its renewal": {[]string{"--leader-elect-lease-duration=5s"}, "--leader-elect-lease-duration"},
+		"no election":                      {[]string{"--leader-elect=false", "--leader-elect-lease-duration=5s"}, ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			o, err := parse(t, tc.args...)
+			if err != nil {
+				t.Fatal(err)
+			}
+			checkError(t, o.Validate(), tc.want)
+		})
+	}
+}
+
+func TestExternalSnapshotsIsOneOfTwo(t *testing.T) {
+	if _, err := parse(t, "--external-snapshots=OnRun"); err != nil {
+		t.Error(err)
+	}
+	if _, err := parse(t, "--external-snapshots=Never"); err == nil {
+		t.Error("Never is accepted")
+	}
+}
+
+func TestFlagsThatLeaveNoChoiceAreAbsent(t *testing.T) {
+	for _, flag := range []string{"--storage-media-type=application/json", "--cert-dir=/tmp", "--etcd-servers-overrides=/a#b"} {
+		if _, err := parse(t, flag); err == nil {
+			t.Errorf("%s is accepted", flag)
+		}
+	}
+}
+
+func TestTheHubsKubeconfigServesAuthenticationAndAuthorizationToo(t *testing.T) {
+	o, err := parse(t, "--kubeconfig=hub", "--authorization-kubeconfig=other")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := o.Recommended.Authentication.RemoteKubeConfigFile; got != "hub" {
+		t.Errorf("authentication uses %q", got)
+	}
+	if got := o.Recommended.Authorization.RemoteKubeConfigFile; got != "other" {
+		t.Errorf("authorization uses %q", got)
+	}
+}

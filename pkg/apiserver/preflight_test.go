@@ -1,0 +1,131 @@
+// Copyright The Stagegate Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package apiserver
+
+import (
+	"encoding/json"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/client-go/rest"
+	certutil "k8s.io/client-go/util/cert"
+)
+
+// writePair writes a certificate and a key that belong together.
+func writePair(t *testing.T) (certFile, keyFile string) {
+	t.Helper()
+	cert, key, err := certutil.GenerateSelfSignedCertKey("localhost", nil, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	dir := t.TempDir()
+	certFile, keyFile = filepath.Join(dir, "tls.crt"), filepath.Join(dir, "tls.key")
+	for file, data := range map[string][]byte{certFile: cert, keyFile: key} {
+		if err := os.WriteFile(file, data, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return certFile, keyFile
+}
+
+// hub answers every request with the status and the object.
+func hub(t *testing.T, status int, obj any) *rest.Config {
+	t.Helper()
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Type", "application/json")
+		w.WriteHeader(status)
+		_ = json.NewEncoder(w).Encode(obj)
+	}))
+	t.Cleanup(server.Close)
+	return &rest.Config{Host: server.URL}
+}
+
+func crds(names ...string) *metav1.PartialObjectMetadataList {
+	list := &metav1.PartialObjectMetadataList{TypeMeta: metav1.TypeMeta{APIVersion: "meta.k8s.io/v1", Kind: "PartialObjectMetadataList"}}
+	for _, name := range names {
+		list.Items = append(list.Items, metav1.PartialObjectMetadata{ObjectMeta: metav1.ObjectMeta{Name: name}})
+	}
+	return list
+}
+
+func TestCheckCertificate(t *testing.T) {
+	certFile, keyFile := writePair(t)
+	_, otherKey := writePair(t)
+	for name, tc := range map[string]struct{ cert, key, want string }{
+		"a pair":            {certFile, keyFile, ""},
+		"none given":        {"", "", "--tls-cert-file and --tls-private-key-file must be set"},
+		"no key given":      {certFile, "", "--tls-cert-file and --tls-private-key-file must be set"},
+		"a missing file":    {certFile + "x", keyFile, "no such file"},
+		"another one's key": {certFile, otherKey, "does not match"},
+	} {
+		t.Run(name, func(t *testing.T) { checkError(t, checkCertificate(tc.cert, tc.key), tc.want) })
+	}
+}
+
+func TestCheckDataDir(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "new", "dir")
+	checkError(t, checkDataDir(dir), "")
+	left, err := os.ReadDir(dir)
+	if err != nil || len(left) > 0 {
+		t.Errorf("the check leaves %v, %v", left, err)
+	}
+	file := filepath.Join(t.TempDir(), "file")
+	if err := os.WriteFile(file, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	checkError(t, checkDataDir(file), "data directory")
+	if os.Geteuid() == 0 {
+		t.Skip("nothing is unwritable for root")
+	}
+	if err := os.Chmod(dir, 0o500); err != nil {
+		t.Fatal(err)
+	}
+	checkError(t, checkDataDir(dir), "not writable")
+}
+
+func TestCheckHub(t *testing.T) {
+	forbidden := &metav1.Status{
+		TypeMeta: metav1.TypeMeta{APIVersion: "v1", Kind: "Status"},
+		Status:   metav1.StatusFailure, Reason: metav1.StatusReasonForbidden, Code: http.StatusForbidden, Message: "user may not",
+	}
+	for name, tc := range map[string]struct {
+		hub  *rest.Config
+		want string
+	}{
+		"a hub":                    {hub(t, http.StatusOK, crds("foos.example.com", "placement.example.com")), ""},
+		"nobody there":             {&rest.Config{Host: "http://127.0.0.1:1"}, "cannot reach the hub http://127.0.0.1:1"},
+		"no rights":                {hub(t, http.StatusForbidden, forbidden), "lacks the rights that its manifests give it"},
+		"KubeFleet is there":       {hub(t, http.StatusOK, crds("works.placement.kubernetes-fleet.io")), "works.placement.kubernetes-fleet.io"},
+		"its clusters are there":   {hub(t, http.StatusOK, crds("memberclusters.cluster.kubernetes-fleet.io")), "export the objects"},
+		"another group's are fine": {hub(t, http.StatusOK, crds("works.placement.kubefleet.dev")), ""},
+	} {
+		t.Run(name, func(t *testing.T) { checkError(t, checkHub(t.Context(), tc.hub), tc.want) })
+	}
+}
+
+func TestHubConfigNamesTheFlag(t *testing.T) {
+	t.Setenv("KUBERNETES_SERVICE_HOST", "")
+	_, err := hubConfig("")
+	checkError(t, err, "--kubeconfig is not set")
+	_, err = hubConfig("/nonexistent/kubeconfig")
+	checkError(t, err, "kubeconfig of the hub")
+}
+
+// checkError wants an error of one line that says so, or none.
+func checkError(t *testing.T, err error, want string) {
+	t.Helper()
+	switch {
+	case want == "" && err != nil:
+		t.Errorf("got %v, want no error", err)
+	case want != "" && (err == nil || !strings.Contains(err.Error(), want)):
+		t.Errorf("got %v, want %q in it", err, want)
+	case err != nil && strings.Contains(err.Error(), "\n"):
+		t.Errorf("%q is more than one line", err)
+	}
+}

@@ -1,0 +1,73 @@
+// Copyright The Stagegate Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package apiserver
+
+import (
+	"slices"
+
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/apiserver/pkg/registry/generic"
+	genericapiserver "k8s.io/apiserver/pkg/server"
+	genericoptions "k8s.io/apiserver/pkg/server/options"
+	serverstorage "k8s.io/apiserver/pkg/server/storage"
+	basecompatibility "k8s.io/component-base/compatibility"
+
+	"github.com/stagegate/stagegate/pkg/apis/scheme"
+	"github.com/stagegate/stagegate/pkg/apiserver/transformer"
+	cluster "github.com/stagegate/stagegate/pkg/registry/cluster/rest"
+	placement "github.com/stagegate/stagegate/pkg/registry/placement/rest"
+)
+
+const (
+	// storagePrefix begins every key in etcd.
+	storagePrefix = "/registry/kubernetes-fleet.io"
+	// storageVersion is the version in which every kind is stored.
+	storageVersion = "v1beta1"
+)
+
+// applyStorage makes the configuration store objects in etcd.
+func applyStorage(options *genericoptions.EtcdOptions, config *genericapiserver.Config) error {
+	o := *options
+	o.StorageConfig.StorageObjectCountTracker = config.StorageObjectCountTracker
+	o.StorageConfig.Transport.TracerProvider = config.TracerProvider
+	if config.EgressSelector != nil {
+		o.StorageConfig.Transport.EgressLookup = config.EgressSelector.Lookup
+	}
+	factory := newStorageFactory(&o, config.EffectiveVersion)
+	if err := o.ApplyWithStorageFactoryTo(factory, config); err != nil {
+		return err
+	}
+	config.RESTOptionsGetter = sizedRESTOptions{
+		o.CreateRESTOptionsGetter(factory, transformer.Resources(config.ResourceTransformers)),
+	}
+	return nil
+}
+
+// newStorageFactory stores every resource as v1beta1 under a key with its group: resources of two groups may share a name.
+func newStorageFactory(o *genericoptions.EtcdOptions, version basecompatibility.EffectiveVersion) *serverstorage.DefaultStorageFactory {
+	encodings := serverstorage.NewDefaultResourceEncodingConfigForEffectiveVersion(scheme.Scheme, version)
+	factory := serverstorage.NewDefaultStorageFactory(o.StorageConfig, o.DefaultStorageMediaType, scheme.Codecs, encodings,
+		serverstorage.NewResourceConfig(), nil)
+	for _, r := range slices.Concat(placement.Resources(), cluster.Resources()) {
+		encodings.SetResourceEncoding(r,
+			schema.GroupVersion{Group: r.Group, Version: storageVersion},
+			schema.GroupVersion{Group: r.Group, Version: runtime.APIVersionInternal})
+		factory.SetResourceEtcdPrefix(r, r.Group+"/"+r.Resource)
+	}
+	return factory
+}
+
+// sizedRESTOptions makes storage tell the user when an object is too large.
+type sizedRESTOptions struct{ generic.RESTOptionsGetter }
+
+// GetRESTOptions returns the options of a resource.
+func (g sizedRESTOptions) GetRESTOptions(resource schema.GroupResource, example runtime.Object) (generic.RESTOptions, error) {
+	options, err := g.RESTOptionsGetter.GetRESTOptions(resource, example)
+	if err != nil {
+		return generic.RESTOptions{}, err
+	}
+	options.Decorator = transformer.Decorate(options.Decorator)
+	return options, nil
+}

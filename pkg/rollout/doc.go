@@ -1,0 +1,18 @@
+// Copyright The Stagegate Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+// Package rollout runs the loops that advance rollouts: on one replica at a time, those that --controllers names. Each loop is a
+// package; what it reads and what it writes are API objects, so that each intermediate state can be read with kubectl, and no loop
+// knows another:
+//
+//	MemberCluster ──membership──► joined, healthy, namespace fleet-member-<name>
+//	placement + hub resources ──snapshot──► resource snapshot, policy snapshot
+//	policy snapshot + MemberClusters ──scheduling──► bindings (Scheduled, Unscheduled)
+//	placement (RollingUpdate) ──rollingupdate──► bindings (Bound, which snapshot)
+//	placement (External) + run + strategy + approvals ──updaterun──► bindings, approval requests, run status
+//	binding + snapshot ──work──► Work in fleet-member-<name>, binding status
+//	Work ──apply──► objects on the member, Work status
+//	bindings ──placementstatus──► placement status
+//
+// What they share is in members (a client for each member cluster), storeid (which store rules a hub) and internal.
+package rollout

@@ -1,0 +1,253 @@
+// Copyright The Stagegate Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package snapshot
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"sync"
+	"time"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/client-go/tools/record"
+	"k8s.io/utils/clock"
+
+	"github.com/stagegate/stagegate/pkg/apis/placement/v1beta1"
+	"github.com/stagegate/stagegate/pkg/apis/wellknown"
+	"github.com/stagegate/stagegate/pkg/rollout/internal/fleet"
+	"github.com/stagegate/stagegate/pkg/rollout/internal/reconcile"
+)
+
+// Name of the loop.
+const Name = "snapshot"
+
+const (
+	// workers is how many placements are looked at at once.
+	workers = 8
+	// grace is how long the hub may show less than everything before that is worth telling: at the start it always does.
+	grace = 10 * time.Second
+)
+
+// Controller makes snapshots as placements and what they select change.
+type Controller struct {
+	fleet    *fleet.Fleet
+	source   *Source
+	mode     ExternalMode
+	recorder record.EventRecorder
+	clock    clock.WithTicker
+	loop     *reconcile.Loop
+	kinds    *kindWatch
+	watches  *watches
+	bursts   *bursts
+
+	mu sync.Mutex
+	// incompleteSince is when a placement's selection was first not completely visible.
+	incompleteSince map[reconcile.Key]time.Time
+}
+
+// New makes the loop for one term of leadership.
+func New(f *fleet.Fleet, source *Source, mode ExternalMode, recorder record.EventRecorder, c clock.WithTicker) *Controller {
+	controller := &Controller{
+		fleet: f, source: source, mode: mode, recorder: recorder, clock: c, bursts: newBursts(c), incompleteSince: map[reconcile.Key]time.Time{},
+	}
+	controller.loop = reconcile.NewWithClock(Name, workers, controller.reconcile, c)
+	controller.kinds = newKindWatch(source.discovery, source.metadata, c, controller.kindsChanged)
+	controller.watches = newWatches(source.metadata, source.dynamic, controller.selectionChanged, controller.loop.Enqueue)
+	f.Placements.Watch(controller.loop, placementChanged)
+	f.Snapshots.Watch(controller.loop, snapshotChanged)
+	f.PolicySnapshots.Watch(controller.loop, snapshotChanged)
+	return controller
+}
+
+// Run makes snapshots until the context ends.
+func (c *Controller) Run(ctx context.Context) error {
+	ctx, stop := context.WithCancel(ctx)
+	c.watches.start(ctx)
+	var running sync.WaitGroup
+	running.Go(func() { reconcile.Forever(ctx, "kinds of the hub", c.kinds.run) })
+	err := c.loop.Run(ctx)
+	stop()
+	running.Wait()
+	c.watches.wait()
+	return err
+}
+
+// placementChanged lets the loop sleep through the changes of a placement's status.
+func placementChanged(old, new any) []reconcile.Key {
+	before, wasThere := old.(v1beta1.PlacementObject)
+	after, isThere := new.(v1beta1.PlacementObject)
+	if wasThere && isThere && before.GetUID() == after.GetUID() && before.GetGeneration() == after.GetGeneration() &&
+		before.GetDeletionTimestamp().IsZero() == after.GetDeletionTimestamp().IsZero() && slices.Equal(before.GetFinalizers(), after.GetFinalizers()) {
+		return nil
+	}
+	return reconcile.Self(old, new)
+}
+
+// snapshotChanged wakes the loop where somebody deletes a snapshot or moves its mark.
+func snapshotChanged(old, new any) []reconcile.Key {
+	before, wasThere := old.(metav1.Object)
+	after, isThere := new.(metav1.Object)
+	if !wasThere || isThere && before.GetLabels()[wellknown.LatestSnapshotLabel] == after.GetLabels()[wellknown.LatestSnapshotLabel] {
+		return nil
+	}
+	return reconcile.ByLabel(wellknown.ParentPlacementLabel)(old, new)
+}
+
+func (c *Controller) selectionChanged(key reconcile.Key) {
+	c.bursts.changed(key)
+	c.loop.EnqueueAfter(key, quiet)
+}
+
+func (c *Controller) kindsChanged() {
+	for _, placement := range c.fleet.Placements.All() {
+		c.loop.Enqueue(reconcile.KeyOf(placement))
+	}
+}
+
+func (c *Controller) reconcile(ctx context.Context, key reconcile.Key) (time.Duration, error) {
+	placement, err := c.fleet.Placements.Get(key)
+	if err != nil {
+		c.forget(key)
+		return 0, reconcile.IgnoreNotFound(err)
+	}
+	if !placement.GetDeletionTimestamp().IsZero() {
+		c.forget(key)
+		return 0, c.cleanUp(ctx, placement)
+	}
+	if claimed := fleet.Copy(placement); fleet.AddFinalizer(claimed, wellknown.PlacementCleanupFinalizer) {
+		// The write comes back as an event, and with it the rest is done.
+		_, err := c.fleet.Placements.Client(key.Namespace).Update(ctx, claimed, metav1.UpdateOptions{})
+		return 0, err
+	}
+	if err := c.source.ensurePolicy(ctx, placement); err != nil {
+		return 0, err
+	}
+	if placement.PlacementSpec().Strategy.Type == v1beta1.ExternalRolloutStrategyType && c.mode == OnRun {
+		c.forget(key)
+		return 0, c.succeed(ctx, placement)
+	}
+	if wait := c.bursts.wait(key); wait > 0 {
+		return wait, nil
+	}
+	return c.snapshot(ctx, placement)
+}
+
+// snapshot records what the placement selects. Whatever fails, the last snapshot stays as it is.
+func (c *Controller) snapshot(ctx context.Context, placement v1beta1.PlacementObject) (time.Duration, error) {
+	defer c.source.lock(placement)()
+	items, err := c.selectItems(ctx, placement)
+	var unseen *incomplete
+	switch {
+	case errors.As(err, &unseen):
+		return c.unseen(ctx, placement, unseen)
+	case isUserError(err):
+		return 0, c.fail(ctx, placement, ReasonInvalidSelectors, fmt.Sprintf("The resource selectors are invalid: %v", err))
+	case err != nil:
+		return 0, err
+	}
+	c.seen(reconcile.KeyOf(placement))
+
+	selected, err := newContent(items)
+	if err != nil {
+		return 0, fmt.Errorf("resources of placement %s: %w", nameOf(placement), err)
+	}
+	if emptied, err := c.emptied(ctx, placement, selected); err != nil {
+		return 0, err
+	} else if emptied {
+		return 0, c.fail(ctx, placement, ReasonNothingSelected,
+			"The resource selectors select nothing any more. The clusters keep what they have: delete the placement to remove it from them")
+	}
+	if _, err := c.source.ensure(ctx, placement, selected, false); err != nil {
+		return 0, err
+	}
+	return 0, c.succeed(ctx, placement)
+}
+
+func (c *Controller) selectItems(ctx context.Context, placement v1beta1.PlacementObject) ([]*item, error) {
+	served := c.kinds.current()
+	if served == nil {
+		return nil, &incomplete{missing: []string{"the kinds of the hub: not read yet"}}
+	}
+	key := reconcile.KeyOf(placement)
+	v := &watchedView{watches: c.watches, key: key, served: served, needed: map[query]struct{}{}}
+	items, err := selectItems(ctx, v, placement)
+	if err == nil {
+		c.watches.keep(key, v.needed)
+	}
+	return items, err
+}
+
+// emptied says that a RollingUpdate placement, which would be rolled out by itself, no longer selects anything.
+func (c *Controller) emptied(ctx context.Context, placement v1beta1.PlacementObject, selected *content) (bool, error) {
+	if len(selected.items) > 0 || placement.PlacementSpec().Strategy.Type == v1beta1.ExternalRolloutStrategyType {
+		return false, nil
+	}
+	revisions, err := c.source.resources.of(ctx, placement)
+	if err != nil {
+		return false, err
+	}
+	last := newest(revisions)
+	return last != nil && last.hasMaster() && len(last.master.SnapshotSpec().SelectedResources) > 0, nil
+}
+
+// unseen tells what is missing once that lasts. Watches and discovery say when it is there; a read that failed is tried again.
+func (c *Controller) unseen(ctx context.Context, placement v1beta1.PlacementObject, err *incomplete) (time.Duration, error) {
+	key := reconcile.KeyOf(placement)
+	c.mu.Lock()
+	since, found := c.incompleteSince[key]
+	if !found {
+		since = c.clock.Now()
+		c.incompleteSince[key] = since
+	}
+	c.mu.Unlock()
+
+	left := since.Add(grace).Sub(c.clock.Now())
+	if left <= 0 {
+		if err := c.fail(ctx, placement, ReasonIncomplete, fmt.Sprintf("No new resource snapshot is made: %v", err)); err != nil {
+			return 0, err
+		}
+	}
+	if err.again {
+		return 0, err
+	}
+	return max(left, 0), nil
+}
+
+func (c *Controller) seen(key reconcile.Key) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	delete(c.incompleteSince, key)
+}
+
+// forget ends all that is done for a placement.
+func (c *Controller) forget(key reconcile.Key) {
+	c.watches.keep(key, nil)
+	c.bursts.forget(key)
+	c.seen(key)
+}
+
+// cleanUp deletes the snapshots of a placement that is being deleted, and lets go of it once they are gone.
+func (c *Controller) cleanUp(ctx context.Context, placement v1beta1.PlacementObject) error {
+	if !fleet.HasFinalizer(placement, wellknown.PlacementCleanupFinalizer) {
+		return nil
+	}
+	resourcesGone, err := c.source.resources.removeAll(ctx, placement)
+	if err != nil {
+		return err
+	}
+	policiesGone, err := c.source.policies.removeAll(ctx, placement)
+	if err != nil {
+		return err
+	}
+	if !resourcesGone || !policiesGone {
+		// The deletions come back as events.
+		return nil
+	}
+	released := fleet.Copy(placement)
+	fleet.RemoveFinalizer(released, wellknown.PlacementCleanupFinalizer)
+	_, err = c.fleet.Placements.Client(placement.GetNamespace()).Update(ctx, released, metav1.UpdateOptions{})
+	return reconcile.IgnoreNotFound(err)
+}

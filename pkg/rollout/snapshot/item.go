@@ -1,0 +1,51 @@
+// Copyright The Stagegate Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package snapshot
+
+import (
+	"bytes"
+	"fmt"
+
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+
+	"github.com/stagegate/stagegate/pkg/apis/placement/v1beta1"
+)
+
+// item is one object as it goes into a snapshot.
+type item struct {
+	id  v1beta1.ResourceIdentifier
+	raw []byte
+}
+
+func (i *item) groupKind() schema.GroupKind {
+	return schema.GroupKind{Group: i.id.Group, Kind: i.id.Kind}
+}
+
+// object names what an item is, in whichever version it was read.
+type object struct {
+	schema.GroupKind
+	namespace, name string
+}
+
+func (i *item) object() object { return object{i.groupKind(), i.id.Namespace, i.id.Name} }
+
+// newItem makes an item of an object of the hub, which it changes. An object that is never selected makes none.
+func newItem(source *unstructured.Unstructured) (*item, error) {
+	gvk := source.GroupVersionKind()
+	if excluded(gvk.GroupKind(), source) || excludedContent(source) {
+		return nil, nil
+	}
+	strip(source)
+	raw, err := source.MarshalJSON()
+	if err != nil {
+		return nil, fmt.Errorf("encoding %s %s: %w", gvk.Kind, source.GetName(), err)
+	}
+	return &item{
+		id: v1beta1.ResourceIdentifier{
+			Group: gvk.Group, Version: gvk.Version, Kind: gvk.Kind, Namespace: source.GetNamespace(), Name: source.GetName(),
+		},
+		raw: bytes.TrimSpace(raw),
+	}, nil
+}

@@ -1,0 +1,159 @@
+// Copyright The Stagegate Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package snapshot
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strconv"
+
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/klog/v2"
+
+	"github.com/stagegate/stagegate/pkg/apis/placement/v1beta1"
+	"github.com/stagegate/stagegate/pkg/apis/wellknown"
+)
+
+type resourceRevision = revision[v1beta1.ResourceSnapshotObject]
+
+// content is a complete selection.
+type content struct {
+	items []*item
+	all   []v1beta1.ResourceContent
+	hash  string
+}
+
+func newContent(items []*item) (*content, error) {
+	all := contents(items)
+	hash, err := hashOf(v1beta1.ResourceSnapshotSpec{SelectedResources: all})
+	if err != nil {
+		return nil, err
+	}
+	return &content{items: items, all: all, hash: hash}, nil
+}
+
+func (c *content) envelopes() int {
+	n := 0
+	for _, i := range c.items {
+		if envelopes.Has(i.groupKind()) {
+			n++
+		}
+	}
+	return n
+}
+
+// heldBy says whether a revision of the placement has this content.
+func (c *content) heldBy(r *resourceRevision, placement v1beta1.PlacementObject) bool {
+	return r != nil && r.hasMaster() && r.master.GetAnnotations()[wellknown.ResourceHashAnnotation] == c.hash && ownedBy(r.master, placement)
+}
+
+// ensure has the newest resource snapshot hold the content, and returns its index. A dry run only says which index that would be.
+// An error is a conflict where somebody else has just made that snapshot. The caller has locked the placement.
+func (s *Source) ensure(ctx context.Context, placement v1beta1.PlacementObject, c *content, dryRun bool) (int, error) {
+	revisions, err := s.resources.of(ctx, placement)
+	if err != nil {
+		return 0, err
+	}
+	last := newest(revisions)
+	held := c.heldBy(last, placement)
+	switch {
+	case dryRun && held:
+		return last.index, nil
+	case dryRun:
+		return nextIndex(revisions), nil
+	case !held:
+		if err := s.discardUnfinished(ctx, placement, last); err != nil {
+			return 0, err
+		}
+		if last, err = s.createMaster(ctx, placement, revisions, c); err != nil {
+			return 0, err
+		}
+		revisions = append(revisions, last)
+	}
+	if err := s.createParts(ctx, placement, last, c); err != nil {
+		return 0, err
+	}
+	if err := s.resources.mark(ctx, revisions, last); err != nil {
+		return 0, err
+	}
+	return last.index, s.resources.prune(ctx, placement, revisions, func() func(*resourceRevision) bool {
+		return resourcesInUse(s.fleet, placement)
+	})
+}
+
+// createMaster makes the master of the next revision. It is marked as the newest at once where it holds everything; otherwise once its
+// parts are there, so that nothing incomplete is rolled out.
+func (s *Source) createMaster(ctx context.Context, placement v1beta1.PlacementObject, revisions []*resourceRevision, c *content) (*resourceRevision, error) {
+	if err := s.resources.unmark(ctx, revisions, nil); err != nil {
+		return nil, err
+	}
+	parts := split(c.all, s.partBytes)
+	index := nextIndex(revisions)
+	obj := s.resources.object(placement, s.owner(placement), index, wellknown.ResourceSnapshotName(placement.GetName(), index))
+	obj.GetLabels()[wellknown.LatestSnapshotLabel] = strconv.FormatBool(len(parts) == 1)
+	obj.SetAnnotations(map[string]string{
+		wellknown.ResourceHashAnnotation:      c.hash,
+		wellknown.NumberOfSnapshotsAnnotation: strconv.Itoa(len(parts)),
+		wellknown.NumberOfEnvelopesAnnotation: strconv.Itoa(c.envelopes()),
+	})
+	obj.SnapshotSpec().SelectedResources = parts[0]
+	created, err := s.fleet.Snapshots.Client(placement.GetNamespace()).Create(ctx, obj, metav1.CreateOptions{})
+	if apierrors.IsAlreadyExists(err) {
+		return nil, conflict(s.resources.kind.GroupVersionKind(placement.GetNamespace()), obj)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("creating resource snapshot %s: %w", obj.GetName(), err)
+	}
+	klog.FromContext(ctx).V(2).Info("Resource snapshot made", "snapshot", klog.KObj(created), "objects", len(c.items))
+	return &resourceRevision{index: index, master: created}, nil
+}
+
+// createParts makes the parts of a revision that are missing. A revision that is marked has all of them.
+func (s *Source) createParts(ctx context.Context, placement v1beta1.PlacementObject, r *resourceRevision, c *content) error {
+	if r.latest() {
+		return nil
+	}
+	for i, part := range split(c.all, s.partBytes)[1:] {
+		obj := s.resources.object(placement, s.owner(placement), r.index, wellknown.ResourceSnapshotPartName(placement.GetName(), r.index, i))
+		obj.SetAnnotations(map[string]string{wellknown.SubindexAnnotation: strconv.Itoa(i)})
+		obj.SnapshotSpec().SelectedResources = part
+		_, err := s.fleet.Snapshots.Client(placement.GetNamespace()).Create(ctx, obj, metav1.CreateOptions{})
+		if err != nil && !apierrors.IsAlreadyExists(err) {
+			return fmt.Errorf("creating resource snapshot %s: %w", obj.GetName(), err)
+		}
+	}
+	return nil
+}
+
+// discardUnfinished deletes a newest revision of which a server that was killed has not made all parts: its content is lost.
+func (s *Source) discardUnfinished(ctx context.Context, placement v1beta1.PlacementObject, last *resourceRevision) error {
+	if last == nil || !last.hasMaster() || last.latest() || resourcesInUse(s.fleet, placement)(last) {
+		return nil
+	}
+	number, err := strconv.Atoi(last.master.GetAnnotations()[wellknown.NumberOfSnapshotsAnnotation])
+	if err != nil {
+		return nil
+	}
+	for i := range number - 1 {
+		// The cache may not have all of them yet.
+		name := wellknown.ResourceSnapshotPartName(placement.GetName(), last.index, i)
+		_, err := s.fleet.Snapshots.Client(placement.GetNamespace()).Get(ctx, name, metav1.GetOptions{})
+		if apierrors.IsNotFound(err) {
+			klog.FromContext(ctx).V(2).Info("Discarding an unfinished resource snapshot", "snapshot", klog.KObj(last.master))
+			return s.resources.remove(ctx, last)
+		}
+		if err != nil {
+			return fmt.Errorf("reading snapshot %s: %w", name, err)
+		}
+	}
+	return nil
+}
+
+func conflict(gvk schema.GroupVersionKind, obj metav1.Object) error {
+	return apierrors.NewConflict(schema.GroupResource{Group: gvk.Group, Resource: gvk.Kind}, obj.GetName(),
+		errors.New("another writer has just made it"))
+}

@@ -1,0 +1,279 @@
+// Copyright The Stagegate Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package snapshot
+
+import (
+	"context"
+	"fmt"
+
+	"k8s.io/apimachinery/pkg/api/meta"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/apimachinery/pkg/util/sets"
+
+	"github.com/stagegate/stagegate/pkg/apis/placement/v1beta1"
+	"github.com/stagegate/stagegate/pkg/rollout/internal/reconcile"
+)
+
+// view is the hub as a selection sees it.
+type view interface {
+	// kinds of the hub.
+	kinds() *kinds
+	// list finds what the queries find, without what is never selected. Where something cannot be seen the error is incomplete
+	// and the rest is there.
+	list(ctx context.Context, queries ...query) ([]*item, error)
+}
+
+// selection is what a placement selects, being found.
+type selection struct {
+	view
+	placement v1beta1.PlacementObject
+	found     []*item
+	queries   []query
+	missing   incomplete
+}
+
+// selectItems finds what a placement selects, in the order of a snapshot. An error says either what only the user can mend or what
+// cannot be seen.
+func selectItems(ctx context.Context, v view, placement v1beta1.PlacementObject) ([]*item, error) {
+	s := &selection{view: v, placement: placement}
+	if err := s.plan(ctx); err != nil {
+		return nil, err
+	}
+	items, err := s.list(ctx, s.queries...)
+	if err := s.missing.merge(err); err != nil {
+		return nil, err
+	}
+	items, err = s.withoutServiceEndpoints(ctx, append(s.found, items...))
+	if err != nil {
+		return nil, err
+	}
+	if err := unique(items); err != nil {
+		return nil, err
+	}
+	if err := s.missing.orNil(); err != nil {
+		return nil, err
+	}
+	sortItems(items)
+	return items, nil
+}
+
+// plan turns selectors into queries.
+func (s *selection) plan(ctx context.Context) error {
+	inside, withSelectors, err := s.namespaceForSelectors(ctx)
+	if err != nil {
+		return err
+	}
+	for i := range s.placement.PlacementSpec().ResourceSelectors {
+		term := &s.placement.PlacementSpec().ResourceSelectors[i]
+		gvk := schema.GroupVersionKind{Group: term.Group, Version: term.Version, Kind: term.Kind}
+		switch {
+		case disabled(gvk.GroupKind()):
+			continue
+		case gvk == namespaceKind:
+			err = s.planNamespace(ctx, term)
+		default:
+			err = s.planKind(term, gvk, inside, withSelectors)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// namespaceForSelectors is the one namespace in which the other selectors find namespaced objects, where a selector says so.
+func (s *selection) namespaceForSelectors(ctx context.Context) (namespace string, withSelectors bool, err error) {
+	if s.placement.GetNamespace() != "" {
+		return "", false, nil
+	}
+	names := sets.New[string]()
+	seen := true
+	for i := range s.placement.PlacementSpec().ResourceSelectors {
+		term := &s.placement.PlacementSpec().ResourceSelectors[i]
+		if !isNamespace(term) || term.SelectionScope != v1beta1.NamespaceWithResourceSelectors {
+			continue
+		}
+		withSelectors = true
+		namespaces, err := s.namespaces(ctx, term)
+		if err != nil {
+			return "", false, err
+		}
+		seen = seen && len(s.missing.missing) == 0
+		for _, namespace := range namespaces {
+			if !reserved(namespace.id.Name) {
+				names.Insert(namespace.id.Name)
+			}
+		}
+	}
+	switch {
+	case !withSelectors || !seen:
+		return "", withSelectors, nil
+	case names.Len() == 0:
+		return "", true, s.invalid("NamespaceWithResourceSelectors mode requires exactly one namespace, but no namespaces were selected")
+	case names.Len() > 1:
+		return "", true, s.invalid("NamespaceWithResourceSelectors mode requires exactly one namespace, but %d namespaces were selected", names.Len())
+	}
+	return names.UnsortedList()[0], true, nil
+}
+
+// planNamespace adds namespaces and, unless the selector wants the objects alone, what is in them.
+func (s *selection) planNamespace(ctx context.Context, term *v1beta1.ResourceSelectorTerm) error {
+	if s.placement.GetNamespace() != "" {
+		return userErrorf("invalid placement %s: cannot select cluster-scoped resource Namespace in a resourcePlacement", reconcile.KeyOf(s.placement))
+	}
+	namespaces, err := s.namespaces(ctx, term)
+	if err != nil {
+		return err
+	}
+	s.found = append(s.found, namespaces...)
+	if term.SelectionScope != "" && term.SelectionScope != v1beta1.NamespaceWithResources {
+		return nil
+	}
+	if err := s.missing.merge(s.kinds().unknown()); err != nil {
+		return err
+	}
+	for _, namespace := range namespaces {
+		if reserved(namespace.id.Name) {
+			return userErrorf("invalid clusterRresourcePlacement %s: namespace %s is not allowed to propagate", s.placement.GetName(), namespace.id.Name)
+		}
+		for _, k := range s.kinds().inNamespaces {
+			s.queries = append(s.queries, query{kind: k, namespace: namespace.id.Name})
+		}
+	}
+	return nil
+}
+
+// namespaces are those that a selector of namespaces finds.
+func (s *selection) namespaces(ctx context.Context, term *v1beta1.ResourceSelectorTerm) ([]*item, error) {
+	k, found, err := s.lookUp(namespaceKind)
+	if err != nil || !found {
+		return nil, err
+	}
+	q, err := s.queryFor(term, k, "")
+	if err != nil {
+		return nil, err
+	}
+	items, err := s.list(ctx, q)
+	return items, s.missing.merge(err)
+}
+
+// planKind adds the objects of one kind other than Namespace.
+func (s *selection) planKind(term *v1beta1.ResourceSelectorTerm, gvk schema.GroupVersionKind, inside string, withSelectors bool) error {
+	k, found, err := s.lookUp(gvk)
+	if err != nil || !found {
+		return err
+	}
+	namespace := s.placement.GetNamespace()
+	switch {
+	case namespace != "" && !k.namespaced:
+		return userErrorf("invalid placement %s: cannot select cluster-scoped resource %s in a resourcePlacement", reconcile.KeyOf(s.placement), k.gvr())
+	case namespace == "" && k.namespaced && !withSelectors:
+		return userErrorf("invalid placement %s: cannot select namespace-scoped resource %s in a clusterResourcePlacement", s.placement.GetName(), k.gvr())
+	case namespace == "" && k.namespaced && inside == "":
+		// The namespace cannot be seen, which has been noted.
+		return nil
+	case namespace == "" && k.namespaced:
+		namespace = inside
+	}
+	q, err := s.queryFor(term, k, namespace)
+	if err != nil {
+		return err
+	}
+	s.queries = append(s.queries, q)
+	return nil
+}
+
+// lookUp finds a kind on the hub. Not found without an error is a kind that cannot be seen.
+func (s *selection) lookUp(gvk schema.GroupVersionKind) (kind, bool, error) {
+	served := s.kinds()
+	if k, found := served.served[gvk]; found {
+		return k, true, nil
+	}
+	why, failed := served.failed[gvk.GroupVersion()]
+	switch {
+	case served.err != nil:
+		s.missing.addf("the kinds of the hub: %v", served.err)
+	case failed:
+		s.missing.addf("the kinds of %s: %s", gvk.GroupVersion(), why)
+	default:
+		return kind{}, false, userErrorf("invalid placement %s, failed to get GVR of the selector: %v", nameOf(s.placement),
+			&meta.NoKindMatchError{GroupKind: gvk.GroupKind(), SearchedVersions: []string{gvk.Version}})
+	}
+	return kind{}, false, nil
+}
+
+func (s *selection) queryFor(term *v1beta1.ResourceSelectorTerm, k kind, namespace string) (query, error) {
+	q := query{kind: k, namespace: namespace, name: term.Name}
+	if term.Name == "" && term.LabelSelector != nil {
+		selector, err := metav1.LabelSelectorAsSelector(term.LabelSelector)
+		if err != nil {
+			return query{}, userErrorf("invalid placement %s: the label selector for %s: %v", nameOf(s.placement), k.Kind, err)
+		}
+		q.labels = selector.String()
+	}
+	return q, nil
+}
+
+// withoutServiceEndpoints drops the Endpoints that each cluster makes for its own Services.
+func (s *selection) withoutServiceEndpoints(ctx context.Context, items []*item) ([]*item, error) {
+	services := map[string]sets.Set[string]{}
+	var kept []*item
+	for _, i := range items {
+		if i.groupKind() != endpointsKind {
+			kept = append(kept, i)
+			continue
+		}
+		names, read := services[i.id.Namespace]
+		if !read {
+			k, found, err := s.lookUp(serviceKind)
+			if err != nil {
+				return nil, err
+			}
+			names = sets.New[string]()
+			if found {
+				list, err := s.list(ctx, query{kind: k, namespace: i.id.Namespace})
+				if err := s.missing.merge(err); err != nil {
+					return nil, err
+				}
+				for _, service := range list {
+					names.Insert(service.id.Name)
+				}
+			}
+			services[i.id.Namespace] = names
+		}
+		if !names.Has(i.id.Name) {
+			kept = append(kept, i)
+		}
+	}
+	return kept, nil
+}
+
+// unique refuses an object that is selected twice.
+func unique(items []*item) error {
+	seen := sets.New[object]()
+	for _, i := range items {
+		if seen.Has(i.object()) {
+			return userErrorf("found duplicate resource %+v", i.id)
+		}
+		seen.Insert(i.object())
+	}
+	return nil
+}
+
+func (s *selection) invalid(format string, args ...any) error {
+	return userErrorf("invalid clusterResourcePlacement %s: %s", s.placement.GetName(), fmt.Sprintf(format, args...))
+}
+
+func isNamespace(term *v1beta1.ResourceSelectorTerm) bool {
+	return term.Group == namespaceKind.Group && term.Version == namespaceKind.Version && term.Kind == namespaceKind.Kind
+}
+
+// nameOf is what messages call a placement: its name, after its namespace where it has one.
+func nameOf(placement v1beta1.PlacementObject) string {
+	if placement.GetNamespace() == "" {
+		return placement.GetName()
+	}
+	return reconcile.KeyOf(placement).String()
+}

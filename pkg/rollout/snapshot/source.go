@@ -1,0 +1,116 @@
+// Copyright The Stagegate Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package snapshot
+
+import (
+	"context"
+	"fmt"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/client-go/discovery"
+	"k8s.io/client-go/dynamic"
+	"k8s.io/client-go/metadata"
+	"k8s.io/client-go/rest"
+	"k8s.io/client-go/util/retry"
+	"k8s.io/utils/keymutex"
+	"k8s.io/utils/ptr"
+
+	"github.com/stagegate/stagegate/pkg/apis/placement/v1beta1"
+	"github.com/stagegate/stagegate/pkg/rollout/internal/fleet"
+	"github.com/stagegate/stagegate/pkg/rollout/internal/reconcile"
+)
+
+// lockBuckets is how many placements can be snapshotted at once without one waiting for another.
+const lockBuckets = 1024
+
+// Source makes snapshots. The loop and the planning of runs share one, so that they do not make the same snapshot twice.
+type Source struct {
+	fleet     *fleet.Fleet
+	discovery discoverer
+	metadata  metadata.Interface
+	dynamic   dynamic.Interface
+	resources history[v1beta1.ResourceSnapshotObject]
+	policies  history[v1beta1.PolicySnapshotObject]
+	locks     keymutex.KeyMutex
+	// partBytes is how much one snapshot object holds at most.
+	partBytes int
+}
+
+// NewSource makes a source that selects objects of the hub. It asks the hub nothing yet.
+func NewSource(f *fleet.Fleet, hub *rest.Config) (*Source, error) {
+	// Whole namespaces are read at once; what that may cost the hub is for its priority and fairness to say.
+	hub = rest.CopyConfig(hub)
+	hub.QPS = -1
+	discoveryClient, err := discovery.NewDiscoveryClientForConfig(hub)
+	if err != nil {
+		return nil, fmt.Errorf("discovery client of the hub: %w", err)
+	}
+	metadataClient, err := metadata.NewForConfig(hub)
+	if err != nil {
+		return nil, fmt.Errorf("metadata client of the hub: %w", err)
+	}
+	dynamicClient, err := dynamic.NewForConfig(hub)
+	if err != nil {
+		return nil, fmt.Errorf("dynamic client of the hub: %w", err)
+	}
+	return newSource(f, discoveryClient, metadataClient, dynamicClient), nil
+}
+
+func newSource(f *fleet.Fleet, discovery discoverer, metadata metadata.Interface, dynamic dynamic.Interface) *Source {
+	return &Source{
+		fleet:     f,
+		discovery: discovery,
+		metadata:  metadata,
+		dynamic:   dynamic,
+		resources: resourceHistory(f),
+		policies:  policyHistory(f),
+		locks:     keymutex.NewHashed(lockBuckets),
+		partBytes: maxPartBytes,
+	}
+}
+
+// Snapshot reads what a placement selects on the hub now, and returns the index of the resource snapshot that holds it: the newest
+// one, or else one that it makes. A dry run makes nothing and returns the index that it would be. Warnings tell what rolling it out
+// would take away from members. An error with IsUserError() true is one that only a change of the selectors or the hub mends; any
+// other, such as a hub of which not everything can be seen, is worth another try. It works on replicas that do not lead.
+func (s *Source) Snapshot(ctx context.Context, placement v1beta1.PlacementObject, dryRun bool) (index int, warnings []string, err error) {
+	err = retry.RetryOnConflict(retry.DefaultRetry, func() error {
+		defer s.lock(placement)()
+		items, err := selectItems(ctx, &liveView{hub: s.dynamic, served: discover(ctx, s.discovery, s.metadata)}, placement)
+		if err != nil {
+			return err
+		}
+		c, err := newContent(items)
+		if err != nil {
+			return fmt.Errorf("resources of placement %s: %w", nameOf(placement), err)
+		}
+		index, err = s.ensure(ctx, placement, c, dryRun)
+		warnings = s.warnings(placement, items)
+		return err
+	})
+	if err != nil {
+		return 0, nil, err
+	}
+	return index, warnings, nil
+}
+
+// lock has one writer at a time select and record what a placement selects. It returns what unlocks.
+func (s *Source) lock(placement v1beta1.PlacementObject) (unlock func()) {
+	key := reconcile.KeyOf(placement).String()
+	s.locks.LockKey(key)
+	// The mutexes of this kind never fail to unlock what was locked.
+	return func() { _ = s.locks.UnlockKey(key) }
+}
+
+func (s *Source) owner(placement v1beta1.PlacementObject) metav1.OwnerReference {
+	gvk := s.fleet.Placements.GroupVersionKind(placement.GetNamespace())
+	return metav1.OwnerReference{
+		APIVersion:         gvk.GroupVersion().String(),
+		Kind:               gvk.Kind,
+		Name:               placement.GetName(),
+		UID:                placement.GetUID(),
+		Controller:         ptr.To(true),
+		BlockOwnerDeletion: ptr.To(true),
+	}
+}

@@ -1,0 +1,74 @@
+// Copyright The Stagegate Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package snapshot
+
+import (
+	"strconv"
+
+	"k8s.io/apimachinery/pkg/api/meta"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/labels"
+	"k8s.io/apimachinery/pkg/util/sets"
+
+	"github.com/stagegate/stagegate/pkg/apis/placement/v1beta1"
+	"github.com/stagegate/stagegate/pkg/apis/wellknown"
+	"github.com/stagegate/stagegate/pkg/rollout/internal/fleet"
+	"github.com/stagegate/stagegate/pkg/rollout/internal/reconcile"
+)
+
+// resourcesInUse finds the resource snapshots that a binding asks for, a Work holds, or a run that is not over rolls out.
+func resourcesInUse(f *fleet.Fleet, placement v1beta1.PlacementObject) func(*revision[v1beta1.ResourceSnapshotObject]) bool {
+	key := reconcile.KeyOf(placement)
+	names, indices := sets.New[string](), sets.New[string]()
+	for _, b := range f.Bindings.ByIndex(fleet.ByPlacement, key) {
+		names.Insert(b.BindingSpec().ResourceSnapshotName)
+	}
+	for _, run := range unfinished(f, key) {
+		indices.Insert(run.RunSpec().ResourceSnapshotIndex, run.RunStatus().ResourceSnapshotIndexUsed)
+	}
+	// The lister fails for no selector.
+	works, _ := f.Works.Lister().List(labels.SelectorFromSet(labels.Set{wellknown.ParentPlacementLabel: key.Name}))
+	for _, w := range works {
+		if w.Labels[wellknown.ParentNamespaceLabel] == key.Namespace {
+			indices.Insert(w.Labels[wellknown.ParentSnapshotIndexLabel])
+		}
+	}
+	return func(r *revision[v1beta1.ResourceSnapshotObject]) bool {
+		return names.Has(wellknown.ResourceSnapshotName(key.Name, r.index)) || indices.Has(strconv.Itoa(r.index))
+	}
+}
+
+// policiesInUse finds the policy snapshots by which a binding was picked, or that a run that is not over has planned with.
+func policiesInUse(f *fleet.Fleet, placement v1beta1.PlacementObject) func(*revision[v1beta1.PolicySnapshotObject]) bool {
+	key := reconcile.KeyOf(placement)
+	names, indices := sets.New[string](), sets.New[string]()
+	for _, b := range f.Bindings.ByIndex(fleet.ByPlacement, key) {
+		names.Insert(b.BindingSpec().SchedulingPolicySnapshotName)
+	}
+	for _, run := range unfinished(f, key) {
+		indices.Insert(run.RunStatus().PolicySnapshotIndexUsed)
+	}
+	return func(r *revision[v1beta1.PolicySnapshotObject]) bool {
+		return names.Has(wellknown.PolicySnapshotName(key.Name, r.index)) || indices.Has(strconv.Itoa(r.index))
+	}
+}
+
+// unfinished are the runs of a placement that can still move a cluster.
+func unfinished(f *fleet.Fleet, placement reconcile.Key) []v1beta1.UpdateRunObject {
+	var runs []v1beta1.UpdateRunObject
+	for _, run := range f.Runs.ByIndex(fleet.ByPlacement, placement) {
+		if !over(run.RunStatus()) {
+			runs = append(runs, run)
+		}
+	}
+	return runs
+}
+
+// over says of a run that it has succeeded, failed, or could not be initialised and no longer tries.
+func over(status *v1beta1.UpdateRunStatus) bool {
+	if succeeded := meta.FindStatusCondition(status.Conditions, v1beta1.RunSucceeded); succeeded != nil && succeeded.Status != metav1.ConditionUnknown {
+		return true
+	}
+	return meta.IsStatusConditionFalse(status.Conditions, v1beta1.RunInitialized) && status.InitializationStartTime == nil
+}

@@ -1,0 +1,78 @@
+// Copyright The Stagegate Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package integration
+
+import (
+	"context"
+	"testing"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/client-go/rest"
+
+	"github.com/stagegate/stagegate/pkg/apiserver"
+	"github.com/stagegate/stagegate/pkg/generated/clientset/versioned"
+	"github.com/stagegate/stagegate/test/integration/testserver"
+)
+
+// writer is a loop that writes once when it starts and once when it is told to end.
+type writer struct {
+	client  versioned.Interface
+	started chan struct{}
+	first   error
+	last    error
+}
+
+func (w *writer) write(ctx context.Context, name string) error {
+	strategy := sampleStrategy(name)
+	_, err := w.client.PlacementV1beta1().ClusterStagedUpdateStrategies().Create(ctx, strategy, metav1.CreateOptions{})
+	return err
+}
+
+func (w *writer) Run(ctx context.Context) error {
+	w.first = w.write(ctx, "first")
+	close(w.started)
+	<-ctx.Done()
+	w.last = w.write(context.WithoutCancel(ctx), "last")
+	return nil
+}
+
+func TestLoopsHaveTheAPIFromStartToEnd(t *testing.T) {
+	dir := t.TempDir()
+	loop := &writer{started: make(chan struct{})}
+	var got apiserver.LoopsConfig
+	s := testserver.Start(t, testserver.WithDataDir(dir), testserver.WithConfig(func(c *apiserver.Config) {
+		c.Generic.ClientConfig = &rest.Config{Host: "https://hub.invalid"}
+		c.Extra.Loops.StoreID = "store"
+		c.Extra.NewLoops = func(config apiserver.LoopsConfig) (apiserver.Loops, error) {
+			got = config
+			var err error
+			loop.client, err = versioned.NewForConfig(config.API)
+			return apiserver.Loops{Runner: loop}, err
+		}
+	}))
+	<-loop.started
+	s.Stop()
+	if loop.first != nil {
+		t.Errorf("write at the start: %v", loop.first)
+	}
+	if loop.last != nil {
+		t.Errorf("write at the end: %v", loop.last)
+	}
+	if got.Hub.Host != "https://hub.invalid" || got.StoreID != "store" || got.Hub.QPS <= 5 {
+		t.Errorf("the loops got hub %s with %v requests a second and store %q", got.Hub.Host, got.Hub.QPS, got.StoreID)
+	}
+
+	s = testserver.Start(t, testserver.WithDataDir(dir))
+	client, err := versioned.NewForConfig(s.Loops())
+	if err != nil {
+		t.Fatal(err)
+	}
+	list, err := client.PlacementV1beta1().ClusterStagedUpdateStrategies().List(t.Context(), metav1.ListOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(list.Items) != 2 {
+		t.Errorf("%d of 2 writes are stored", len(list.Items))
+	}
+}

@@ -1,0 +1,169 @@
+// Copyright The Stagegate Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package integration
+
+import (
+	"bufio"
+	"bytes"
+	"errors"
+	"io"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	rbacv1 "k8s.io/api/rbac/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/apimachinery/pkg/util/sets"
+	utilyaml "k8s.io/apimachinery/pkg/util/yaml"
+	"k8s.io/client-go/dynamic"
+	"sigs.k8s.io/yaml"
+
+	"github.com/stagegate/stagegate/pkg/apis/scheme"
+	"github.com/stagegate/stagegate/test/integration/testserver"
+)
+
+func readManifests(t *testing.T, pattern string) []*unstructured.Unstructured {
+	t.Helper()
+	files, err := filepath.Glob(filepath.Join("..", "..", "artifacts", pattern))
+	if err != nil || len(files) == 0 {
+		t.Fatalf("%s: %d files, %v", pattern, len(files), err)
+	}
+	var objs []*unstructured.Unstructured
+	for _, file := range files {
+		if filepath.Base(file) == "kustomization.yaml" {
+			continue
+		}
+		data, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for docs := utilyaml.NewYAMLReader(bufio.NewReader(bytes.NewReader(data))); ; {
+			doc, err := docs.Read()
+			if errors.Is(err, io.EOF) {
+				break
+			}
+			obj := &unstructured.Unstructured{}
+			if err == nil {
+				doc, err = yaml.YAMLToJSONStrict(doc)
+			}
+			if err == nil {
+				err = obj.UnmarshalJSON(doc)
+			}
+			if err != nil {
+				t.Fatalf("%s: %v", file, err)
+			}
+			objs = append(objs, obj)
+		}
+	}
+	return objs
+}
+
+func TestAPIServicesAreTheVersionsOfTheScheme(t *testing.T) {
+	want := map[string]int64{}
+	for _, group := range groups {
+		versions := scheme.Scheme.PrioritizedVersionsForGroup(group)
+		for i, gv := range versions {
+			want[gv.String()] = int64(10 * (len(versions) - i))
+		}
+	}
+	got := map[string]int64{}
+	for _, obj := range readManifests(t, "deploy/base/apiservices.yaml") {
+		field := func(names ...string) string {
+			s, _, _ := unstructured.NestedString(obj.Object, append([]string{"spec"}, names...)...)
+			return s
+		}
+		gv := schema.GroupVersion{Group: field("group"), Version: field("version")}
+		if want := gv.Version + "." + gv.Group; obj.GetName() != want {
+			t.Errorf("%s should be %s", obj.GetName(), want)
+		}
+		if field("service", "name") != "stagegate-apiserver" || field("service", "namespace") != "fleet-system" {
+			t.Errorf("%s is served by %s/%s", obj.GetName(), field("service", "namespace"), field("service", "name"))
+		}
+		got[gv.String()], _, _ = unstructured.NestedInt64(obj.Object, "spec", "versionPriority")
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("APIServices (-scheme +manifests):\n%s", diff)
+	}
+}
+
+func TestRolesNameWhatIsServed(t *testing.T) {
+	s := testserver.Start(t)
+	known := sets.New[string]()
+	readable := sets.New[string]()
+	for _, r := range discover(t, s.As(testserver.Alice)) {
+		known.Insert(r.gv.Group + "/" + r.Name)
+		readable.Insert(r.gv.Group + "/" + r.Name)
+		for _, sub := range r.subresources {
+			known.Insert(r.gv.Group + "/" + sub.Name)
+		}
+	}
+	for _, obj := range readManifests(t, "rbac/*.yaml") {
+		var role rbacv1.ClusterRole
+		if err := runtime.DefaultUnstructuredConverter.FromUnstructured(obj.Object, &role); err != nil {
+			t.Fatal(err)
+		}
+		aggregated := slices.ContainsFunc(sets.List(sets.KeySet(role.Labels)), func(label string) bool {
+			return strings.HasPrefix(label, "rbac.authorization.k8s.io/aggregate-to-")
+		})
+		for _, rule := range role.Rules {
+			for _, resource := range rule.Resources {
+				name := rule.APIGroups[0] + "/" + resource
+				if !known.Has(name) {
+					t.Errorf("%s names %s, which is not served", role.Name, name)
+				}
+				if aggregated && strings.Contains(resource, "/") {
+					t.Errorf("%s gives everybody who views or edits %s", role.Name, resource)
+				}
+				readable.Delete(name)
+			}
+			if slices.Contains(rule.Verbs, "*") || slices.Contains(rule.Resources, "*") || slices.Contains(rule.APIGroups, "*") {
+				t.Errorf("%s has a wildcard: %+v", role.Name, rule)
+			}
+		}
+	}
+	if readable.Len() > 0 {
+		t.Errorf("no role reads %v", sets.List(readable))
+	}
+}
+
+// TestExamplesAreAccepted creates what the tutorial creates of our kinds.
+func TestExamplesAreAccepted(t *testing.T) {
+	s := testserver.Start(t)
+	client, err := dynamic.NewForConfig(s.As(testserver.Alice))
+	if err != nil {
+		t.Fatal(err)
+	}
+	resources := map[schema.GroupVersionKind]served{}
+	for _, r := range discover(t, s.As(testserver.Alice)) {
+		resources[r.gv.WithKind(r.Kind)] = r
+	}
+	objs := slices.Concat(readManifests(t, "example/*.yaml"), readManifests(t, "example/cluster-scoped/*.yaml"), readManifests(t, "example/namespaced/*.yaml"))
+	accepted := 0
+	for _, obj := range objs {
+		r, ok := resources[obj.GroupVersionKind()]
+		if !ok {
+			if slices.Contains(groups, obj.GroupVersionKind().Group) {
+				t.Errorf("%s is not served", obj.GroupVersionKind())
+			}
+			continue
+		}
+		var resource dynamic.ResourceInterface = client.Resource(r.gvr())
+		if r.Namespaced {
+			resource = client.Resource(r.gvr()).Namespace(obj.GetNamespace())
+		}
+		if _, err := resource.Create(t.Context(), obj, metav1.CreateOptions{FieldValidation: metav1.FieldValidationStrict}); err != nil {
+			t.Errorf("%s %s: %v", obj.GetKind(), obj.GetName(), err)
+		}
+		accepted++
+	}
+	if accepted == 0 {
+		t.Error("no example is of our kinds")
+	}
+}

@@ -1,0 +1,74 @@
+// Copyright The Stagegate Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package integration
+
+import (
+	"encoding/json"
+	"strings"
+	"testing"
+
+	"k8s.io/client-go/kubernetes"
+	"k8s.io/kube-openapi/pkg/validation/spec"
+
+	"github.com/stagegate/stagegate/test/integration/testserver"
+)
+
+const modelPrefix = "io.kubernetes-fleet."
+
+// TestEveryFieldIsDescribed holds what kubectl explain shows, in both forms of OpenAPI.
+func TestEveryFieldIsDescribed(t *testing.T) {
+	s := testserver.Start(t)
+	client, err := kubernetes.NewForConfig(s.As(testserver.Nobody))
+	if err != nil {
+		t.Fatal(err)
+	}
+	get := func(path string, into any) {
+		t.Helper()
+		data, err := client.Discovery().RESTClient().Get().AbsPath(path).SetHeader("Accept", "application/json").DoRaw(t.Context())
+		if err != nil {
+			t.Fatalf("%s: %v", path, err)
+		}
+		if err := json.Unmarshal(data, into); err != nil {
+			t.Fatalf("%s: %v", path, err)
+		}
+	}
+	var v2 struct {
+		Definitions map[string]spec.Schema `json:"definitions"`
+	}
+	get("/openapi/v2", &v2)
+	checkModels(t, "v2", v2.Definitions)
+	for _, group := range groups {
+		for _, version := range []string{"v1", "v1beta1"} {
+			var v3 struct {
+				Components struct {
+					Schemas map[string]spec.Schema `json:"schemas"`
+				} `json:"components"`
+			}
+			get("/openapi/v3/apis/"+group+"/"+version, &v3)
+			checkModels(t, "v3 "+group+"/"+version, v3.Components.Schemas)
+		}
+	}
+}
+
+func checkModels(t *testing.T, document string, models map[string]spec.Schema) {
+	t.Helper()
+	ours := 0
+	for name, model := range models {
+		if !strings.HasPrefix(name, modelPrefix) {
+			continue
+		}
+		ours++
+		if model.Description == "" {
+			t.Errorf("%s: %s has no description", document, name)
+		}
+		for field, schema := range model.Properties {
+			if schema.Description == "" {
+				t.Errorf("%s: %s.%s has no description", document, name, field)
+			}
+		}
+	}
+	if ours == 0 {
+		t.Errorf("%s has no models of ours", document)
+	}
+}

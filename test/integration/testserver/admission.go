@@ -1,0 +1,44 @@
+// Copyright The Stagegate Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package testserver
+
+import (
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apiserver/pkg/admission/plugin/policy/mutating"
+	genericapiserver "k8s.io/apiserver/pkg/server"
+	genericoptions "k8s.io/apiserver/pkg/server/options"
+	utilfeature "k8s.io/apiserver/pkg/util/feature"
+	dynamicfake "k8s.io/client-go/dynamic/fake"
+	"k8s.io/client-go/informers"
+	"k8s.io/client-go/kubernetes/fake"
+	"k8s.io/client-go/kubernetes/scheme"
+	clienttesting "k8s.io/client-go/testing"
+
+	"github.com/stagegate/stagegate/pkg/admission"
+	"github.com/stagegate/stagegate/pkg/apiserver"
+)
+
+// applyAdmission runs the production's admission against a hub that has every namespace, and neither policies nor webhooks.
+func applyAdmission(config *genericapiserver.RecommendedConfig) error {
+	hub := fake.NewClientset()
+	hub.PrependReactor("get", "namespaces", func(action clienttesting.Action) (bool, runtime.Object, error) {
+		return true, &corev1.Namespace{
+			ObjectMeta: metav1.ObjectMeta{Name: action.(clienttesting.GetAction).GetName()},
+			Status:     corev1.NamespaceStatus{Phase: corev1.NamespaceActive},
+		}, nil
+	})
+	config.SharedInformerFactory = informers.NewSharedInformerFactory(hub, 0)
+	initializers, err := apiserver.AdmissionInitializers(config)
+	if err != nil {
+		return err
+	}
+	options := genericoptions.NewAdmissionOptions()
+	admission.Configure(options)
+	// It asks the hub for its OpenAPI schema, which the fake one does not have.
+	options.DisablePlugins = []string{mutating.PluginName}
+	return options.ApplyTo(&config.Config, config.SharedInformerFactory, hub, dynamicfake.NewSimpleDynamicClient(scheme.Scheme),
+		utilfeature.DefaultFeatureGate, config.EffectiveVersion, initializers...)
+}
