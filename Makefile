@@ -4,8 +4,6 @@
 GO ?= go
 OUTPUT := _output
 BIN := $(OUTPUT)/bin
-VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo unknown)
-LDFLAGS := -X k8s.io/component-base/version.gitVersion=$(VERSION)
 
 # Settings of hub-up and demo, see help.
 MEMBERS ?= 3
@@ -21,7 +19,7 @@ help: ## Print the targets.
 
 .PHONY: build
 build: ## Build the server: _output/bin/stagegate-apiserver.
-	$(GO) build -ldflags '$(LDFLAGS)' -o $(BIN)/stagegate-apiserver ./cmd/apiserver
+	$(GO) build -o $(BIN)/stagegate-apiserver ./cmd/apiserver
 
 .PHONY: generate
 generate: ## Regenerate everything that is derived from the types in pkg/apis.

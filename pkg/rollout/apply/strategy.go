@@ -4,8 +4,6 @@
 package apply
 
 import (
-	"k8s.io/utils/ptr"
-
 	"github.com/stagegate/stagegate/pkg/apis/placement/v1beta1"
 )
 
@@ -13,20 +11,7 @@ import (
 type strategy struct{ v1beta1.ApplyStrategy }
 
 func strategyOf(work *v1beta1.Work) strategy {
-	s := strategy{ptr.Deref(work.Spec.ApplyStrategy, v1beta1.ApplyStrategy{})}
-	if s.Type == "" {
-		s.Type = v1beta1.ApplyStrategyTypeClientSideApply
-	}
-	if s.ComparisonOption == "" {
-		s.ComparisonOption = v1beta1.ComparisonOptionTypePartialComparison
-	}
-	if s.WhenToApply == "" {
-		s.WhenToApply = v1beta1.WhenToApplyTypeAlways
-	}
-	if s.WhenToTakeOver == "" {
-		s.WhenToTakeOver = v1beta1.WhenToTakeOverTypeAlways
-	}
-	return s
+	return strategy{*work.Spec.ApplyStrategy.WithDefaults()}
 }
 
 // writes is false where differences are reported and the member is left alone.

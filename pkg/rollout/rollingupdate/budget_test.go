@@ -113,7 +113,7 @@ func TestBudget(t *testing.T) {
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
-			pace := (&v1beta1.PlacementSpec{}).EffectiveRollingUpdate()
+			pace := (*v1beta1.RollingUpdateConfig)(nil).WithDefaults()
 			if test.maxUnavailable != "" {
 				*pace.MaxUnavailable = intstr.Parse(test.maxUnavailable)
 			}

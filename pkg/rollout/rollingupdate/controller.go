@@ -74,8 +74,8 @@ func (c *Controller) reconcile(ctx context.Context, key reconcile.Key) (time.Dur
 	if snapshot == nil {
 		return 0, nil
 	}
-	want := binding.Version{ResourceSnapshot: snapshot.GetName(), ApplyStrategy: spec.EffectiveApplyStrategy()}
-	m, err := budget(c.fleet.Bindings.ByIndex(fleet.ByPlacement, key), spec.EffectiveRollingUpdate(), want, c.clock.Now())
+	want := binding.Version{ResourceSnapshot: snapshot.GetName(), ApplyStrategy: spec.Strategy.ApplyStrategy.WithDefaults()}
+	m, err := budget(c.fleet.Bindings.ByIndex(fleet.ByPlacement, key), spec.Strategy.RollingUpdate.WithDefaults(), want, c.clock.Now())
 	if err != nil {
 		return 0, err
 	}
@@ -97,7 +97,7 @@ func (c *Controller) move(ctx context.Context, m moves, want binding.Version) er
 	var steps []func() error
 	for _, b := range m.start {
 		steps = append(steps, func() error {
-			return reconcile.IgnoreNotFound(binding.Start(ctx, c.fleet.Bindings, b, want, messageStarted))
+			return reconcile.IgnoreNotFound(binding.Start(ctx, c.fleet.Bindings, b, want, messageStarted, c.clock.Now()))
 		})
 	}
 	for _, b := range m.held {
@@ -109,7 +109,8 @@ func (c *Controller) move(ctx context.Context, m moves, want binding.Version) er
 			continue
 		}
 		steps = append(steps, func() error {
-			return reconcile.IgnoreNotFound(binding.Announce(ctx, c.fleet.Bindings, b, metav1.ConditionFalse, reasonNotStarted, messageHeld))
+			_, err := binding.Announce(ctx, c.fleet.Bindings, b, metav1.ConditionFalse, reasonNotStarted, messageHeld, c.clock.Now())
+			return reconcile.IgnoreNotFound(err)
 		})
 	}
 	for _, b := range m.remove {

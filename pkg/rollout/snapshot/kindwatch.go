@@ -62,6 +62,8 @@ func (w *kindWatch) current() *kinds { return w.last.Load() }
 func (w *kindWatch) run(ctx context.Context) error {
 	var running sync.WaitGroup
 	defer running.Wait()
+	ctx, stop := context.WithCancel(ctx)
+	defer stop()
 	for _, k := range []kind{definitions, apiServices} {
 		follow, err := newWatched(w.metadata, query{kind: k}, w.announce)
 		if err != nil {

@@ -9,20 +9,17 @@ import (
 	"strconv"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
-	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	utilerrors "k8s.io/apimachinery/pkg/util/errors"
 	"k8s.io/client-go/util/workqueue"
 
 	"github.com/stagegate/stagegate/pkg/apis/placement/v1beta1"
 	"github.com/stagegate/stagegate/pkg/apis/wellknown"
+	"github.com/stagegate/stagegate/pkg/rollout/internal/binding"
 	"github.com/stagegate/stagegate/pkg/rollout/internal/fleet"
 	"github.com/stagegate/stagegate/pkg/rollout/internal/reconcile"
 	"github.com/stagegate/stagegate/pkg/rollout/updaterun/engine"
 )
-
-// reasonRolloutStarted is the reason of the condition that has a binding rolled out.
-const reasonRolloutStarted = "RolloutStarted"
 
 // writeBindings moves clusters, several at once. One that fails does not keep the others back.
 func (c *Controller) writeBindings(ctx context.Context, run v1beta1.UpdateRunObject, writes []engine.BindingWrite) error {
@@ -32,8 +29,9 @@ func (c *Controller) writeBindings(ctx context.Context, run v1beta1.UpdateRunObj
 // writeBinding writes the spec of a binding and, at the generation that this gave, that the rollout has started. Both are written
 // only to what was looked at.
 func (c *Controller) writeBinding(ctx context.Context, run v1beta1.UpdateRunObject, w *engine.BindingWrite) error {
-	client, b := c.fleet.Bindings.Client(run.GetNamespace()), fleet.Copy(w.Binding)
+	b := w.Binding
 	if w.Spec != nil {
+		b = fleet.Copy(b)
 		*b.BindingSpec() = *w.Spec
 		annotations := b.GetAnnotations()
 		if annotations == nil {
@@ -42,25 +40,14 @@ func (c *Controller) writeBinding(ctx context.Context, run v1beta1.UpdateRunObje
 		annotations[wellknown.UpdateRunAnnotation] = run.GetName()
 		annotations[wellknown.UpdateRunTurnAnnotation] = strconv.FormatInt(w.Turn, 10)
 		b.SetAnnotations(annotations)
-		updated, err := client.Update(ctx, b, metav1.UpdateOptions{})
+		updated, err := c.fleet.Bindings.Client(run.GetNamespace()).Update(ctx, b, metav1.UpdateOptions{})
 		if err != nil {
 			return err
 		}
 		c.written.binding(placementOf(run), updated)
-		b = fleet.Copy(updated)
+		b = updated
 	}
-	// The condition is made anew so that its time is that of this rollout.
-	conditions := &b.BindingStatus().Conditions
-	meta.RemoveStatusCondition(conditions, v1beta1.BindingRolloutStarted)
-	*conditions = slices.Insert(*conditions, 0, metav1.Condition{
-		Type:               v1beta1.BindingRolloutStarted,
-		Status:             metav1.ConditionTrue,
-		Reason:             reasonRolloutStarted,
-		Message:            w.Message,
-		ObservedGeneration: b.GetGeneration(),
-		LastTransitionTime: metav1.NewTime(c.clock.Now()),
-	})
-	updated, err := client.UpdateStatus(ctx, b, metav1.UpdateOptions{})
+	updated, err := binding.Announce(ctx, c.fleet.Bindings, b, metav1.ConditionTrue, binding.ReasonRolloutStarted, w.Message, c.clock.Now())
 	if err != nil {
 		return err
 	}

@@ -3,27 +3,30 @@
 
 package v1beta1
 
-// EffectiveApplyStrategy is the strategy that manifests are applied with: the placement's own, with defaults where it says nothing.
-func (s *PlacementSpec) EffectiveApplyStrategy() *ApplyStrategy {
-	effective := s.Strategy.ApplyStrategy.DeepCopy()
+// WithDefaults is a copy of the strategy with every default filled in. A nil strategy is nothing but defaults.
+func (s *ApplyStrategy) WithDefaults() *ApplyStrategy {
+	effective := s.DeepCopy()
 	if effective == nil {
 		effective = &ApplyStrategy{}
 	}
-	fill := &ClusterResourcePlacement{Spec: PlacementSpec{Strategy: RolloutStrategy{ApplyStrategy: effective}}}
-	SetObjectDefaults_ClusterResourcePlacement(fill)
+	setDefaults(RolloutStrategy{ApplyStrategy: effective})
 	if effective.Type == ApplyStrategyTypeServerSideApply && effective.ServerSideApplyConfig == nil {
 		effective.ServerSideApplyConfig = &ServerSideApplyConfig{}
 	}
 	return effective
 }
 
-// EffectiveRollingUpdate is the pace of a rolling update: the placement's own, with defaults where it says nothing.
-func (s *PlacementSpec) EffectiveRollingUpdate() *RollingUpdateConfig {
-	effective := s.Strategy.RollingUpdate.DeepCopy()
+// WithDefaults is a copy of the configuration with every default filled in. A nil configuration is nothing but defaults.
+func (c *RollingUpdateConfig) WithDefaults() *RollingUpdateConfig {
+	effective := c.DeepCopy()
 	if effective == nil {
 		effective = &RollingUpdateConfig{}
 	}
-	fill := &ClusterResourcePlacement{Spec: PlacementSpec{Strategy: RolloutStrategy{RollingUpdate: effective}}}
-	SetObjectDefaults_ClusterResourcePlacement(fill)
+	setDefaults(RolloutStrategy{RollingUpdate: effective})
 	return effective
+}
+
+// setDefaults gives what the strategy points to the defaults that the API gives it.
+func setDefaults(strategy RolloutStrategy) {
+	SetObjectDefaults_ClusterResourcePlacement(&ClusterResourcePlacement{Spec: PlacementSpec{Strategy: strategy}})
 }

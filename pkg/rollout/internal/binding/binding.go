@@ -8,6 +8,7 @@ package binding
 import (
 	"context"
 	"slices"
+	"time"
 
 	apiequality "k8s.io/apimachinery/pkg/api/equality"
 	"k8s.io/apimachinery/pkg/api/meta"
@@ -47,7 +48,7 @@ func Started(b v1beta1.BindingObject) bool {
 }
 
 // Start has a binding ask for a version and announces that with a message. A binding that does so already is left as it is.
-func Start(ctx context.Context, bindings fleet.Kind[v1beta1.BindingObject], b v1beta1.BindingObject, v Version, message string) error {
+func Start(ctx context.Context, bindings fleet.Kind[v1beta1.BindingObject], b v1beta1.BindingObject, v Version, message string, now time.Time) error {
 	client := bindings.Client(b.GetNamespace())
 	b = fleet.Copy(b)
 	if spec := b.BindingSpec(); !Holds(spec, v) {
@@ -65,11 +66,13 @@ func Start(ctx context.Context, bindings fleet.Kind[v1beta1.BindingObject], b v1
 	if Started(b) {
 		return nil
 	}
-	return Announce(ctx, bindings, b, metav1.ConditionTrue, ReasonRolloutStarted, message)
+	_, err := Announce(ctx, bindings, b, metav1.ConditionTrue, ReasonRolloutStarted, message, now)
+	return err
 }
 
-// Announce sets the RolloutStarted condition of a binding's present generation. The condition's time is that of the announcement.
-func Announce(ctx context.Context, bindings fleet.Kind[v1beta1.BindingObject], b v1beta1.BindingObject, status metav1.ConditionStatus, reason, message string) error {
+// Announce sets the RolloutStarted condition of a binding's present generation and returns the binding as it is stored then. The
+// condition is made anew, so that its time is that of this rollout.
+func Announce(ctx context.Context, bindings fleet.Kind[v1beta1.BindingObject], b v1beta1.BindingObject, status metav1.ConditionStatus, reason, message string, now time.Time) (v1beta1.BindingObject, error) {
 	b = fleet.Copy(b)
 	list := &b.BindingStatus().Conditions
 	meta.RemoveStatusCondition(list, v1beta1.BindingRolloutStarted)
@@ -79,10 +82,9 @@ func Announce(ctx context.Context, bindings fleet.Kind[v1beta1.BindingObject], b
 		Reason:             reason,
 		Message:            message,
 		ObservedGeneration: b.GetGeneration(),
-		LastTransitionTime: metav1.Now(),
+		LastTransitionTime: metav1.NewTime(now),
 	})
-	_, err := bindings.Client(b.GetNamespace()).UpdateStatus(ctx, b, metav1.UpdateOptions{})
-	return err
+	return bindings.Client(b.GetNamespace()).UpdateStatus(ctx, b, metav1.UpdateOptions{})
 }
 
 // Ready says whether a binding's cluster has what it asks for, or has reported how it differs where nothing is applied.

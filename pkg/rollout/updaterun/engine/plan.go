@@ -81,27 +81,6 @@ func (p *plan) planPlacement() *obstacle {
 		return final(invalid, clientError, messageNotExternal(placement))
 	}
 	p.status.PlacementUID = placement.GetUID()
-	p.status.ApplyStrategy = applyStrategy(placement)
+	p.status.ApplyStrategy = placement.PlacementSpec().Strategy.ApplyStrategy.WithDefaults()
 	return nil
-}
-
-// applyStrategy is how a placement's resources are applied, with every default filled in: bindings are compared with it.
-func applyStrategy(placement v1beta1.PlacementObject) *v1beta1.ApplyStrategy {
-	strategy := &v1beta1.ApplyStrategy{}
-	if given := placement.PlacementSpec().Strategy.ApplyStrategy; given != nil {
-		strategy = given.DeepCopy()
-	}
-	if strategy.ComparisonOption == "" {
-		strategy.ComparisonOption = v1beta1.ComparisonOptionTypePartialComparison
-	}
-	if strategy.WhenToApply == "" {
-		strategy.WhenToApply = v1beta1.WhenToApplyTypeAlways
-	}
-	if strategy.Type == "" {
-		strategy.Type = v1beta1.ApplyStrategyTypeClientSideApply
-	}
-	if strategy.WhenToTakeOver == "" {
-		strategy.WhenToTakeOver = v1beta1.WhenToTakeOverTypeAlways
-	}
-	return strategy
 }
