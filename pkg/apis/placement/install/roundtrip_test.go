@@ -8,10 +8,10 @@ import (
 
 	"k8s.io/apimachinery/pkg/api/apitesting/roundtrip"
 
+	lossless "github.com/stagegate/stagegate/pkg/apis/internal/roundtrip"
 	"github.com/stagegate/stagegate/pkg/apis/placement/fuzzer"
 	v1 "github.com/stagegate/stagegate/pkg/apis/placement/v1"
 	"github.com/stagegate/stagegate/pkg/apis/placement/v1beta1"
-	lossless "github.com/stagegate/stagegate/pkg/apis/internal/roundtrip"
 )
 
 func TestInternalTypesSurviveEveryVersion(t *testing.T) {
