@@ -12,6 +12,7 @@ import (
 	"sync"
 	"time"
 
+	"go.etcd.io/etcd/api/v3/etcdserverpb"
 	"go.etcd.io/etcd/client/pkg/v3/fileutil"
 	"go.etcd.io/etcd/server/v3/embed"
 )
@@ -86,7 +87,7 @@ func Start(ctx context.Context, o Options) (_ *Server, err error) {
 	defer timeout.Stop()
 	select {
 	case <-s.etcd.Server.ReadyNotify():
-		return s, nil
+		return s, s.clearNoSpace(ctx)
 	case err := <-s.etcd.Err():
 		return nil, fmt.Errorf("etcd on data directory %s: %w", dir, err)
 	case <-timeout.C:
@@ -94,6 +95,21 @@ func Start(ctx context.Context, o Options) (_ *Server, err error) {
 	case <-ctx.Done():
 		return nil, ctx.Err()
 	}
+}
+
+// clearNoSpace takes back the alarm that etcd raised when it ran into its quota. Under it even the compaction that would make room
+// is refused; without it, the start's defragmentation or a larger quota is all the cure it takes, and where neither made room,
+// the next write raises it again.
+func (s *Server) clearNoSpace(ctx context.Context) error {
+	_, err := s.etcd.Server.Alarm(ctx, &etcdserverpb.AlarmRequest{
+		Action:   etcdserverpb.AlarmRequest_DEACTIVATE,
+		MemberID: uint64(s.etcd.Server.MemberID()),
+		Alarm:    etcdserverpb.AlarmType_NOSPACE,
+	})
+	if err != nil {
+		return fmt.Errorf("clearing the quota alarm of etcd: %w", err)
+	}
+	return nil
 }
 
 func (s *Server) config(dir string, o Options) *embed.Config {
