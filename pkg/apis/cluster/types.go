@@ -40,7 +40,7 @@ type MemberClusterSpec struct {
 	HeartbeatPeriodSeconds int32
 	// Taints keep placements that do not tolerate them from choosing the cluster.
 	Taints []Taint
-	// DeleteOptions says what is checked before the cluster leaves.
+	// DeleteOptions says how the cluster leaves.
 	DeleteOptions *DeleteOptions
 }
 
@@ -57,18 +57,18 @@ type TaintEffect string
 // TaintEffectNoSchedule keeps new placements away and leaves those already there.
 const TaintEffectNoSchedule TaintEffect = "NoSchedule"
 
-// DeleteOptions says what is checked before a member cluster leaves.
+// DeleteOptions says how a member cluster leaves.
 type DeleteOptions struct {
 	ValidationMode DeleteValidationMode
 }
 
-// DeleteValidationMode says whether a delete is checked.
+// DeleteValidationMode says whether a leaving cluster is waited for.
 type DeleteValidationMode string
 
 const (
-	// DeleteValidationModeSkip deletes without a check.
+	// DeleteValidationModeSkip does not wait for a cluster that does not answer.
 	DeleteValidationModeSkip DeleteValidationMode = "Skip"
-	// DeleteValidationModeStrict refuses a delete that would break what others use.
+	// DeleteValidationModeStrict waits for a cluster that does not answer.
 	DeleteValidationModeStrict DeleteValidationMode = "Strict"
 )
 

@@ -461,12 +461,12 @@ func schema_pkg_apis_cluster_v1_DeleteOptions(ref common.ReferenceCallback) comm
 	return common.OpenAPIDefinition{
 		Schema: spec.Schema{
 			SchemaProps: spec.SchemaProps{
-				Description: "DeleteOptions says what is checked before a member cluster may leave the fleet.",
+				Description: "DeleteOptions says how a member cluster leaves the fleet.",
 				Type:        []string{"object"},
 				Properties: map[string]spec.Schema{
 					"validationMode": {
 						SchemaProps: spec.SchemaProps{
-							Description: "validationMode is Strict or Skip. Strict refuses to delete the cluster while it exports services that others may use; Skip deletes without that check. Defaults to Strict.\n\nPossible enum values:\n - `\"Skip\"` deletes without a check.\n - `\"Strict\"` refuses to delete a cluster that exports services others may use.",
+							Description: "validationMode is Strict or Skip. Strict waits up to 15 minutes for a cluster that does not answer, to let go of what was placed there; Skip tries once. Defaults to Strict.\n\nPossible enum values:\n - `\"Skip\"` does not wait for a cluster that does not answer.\n - `\"Strict\"` waits for a cluster that does not answer.",
 							Default:     "Strict",
 							Type:        []string{"string"},
 							Format:      "",
@@ -841,7 +841,7 @@ func schema_pkg_apis_cluster_v1_MemberClusterSpec(ref common.ReferenceCallback) 
 					},
 					"deleteOptions": {
 						SchemaProps: spec.SchemaProps{
-							Description: "deleteOptions says what is checked before the cluster may leave the fleet.",
+							Description: "deleteOptions says how the cluster leaves the fleet.",
 							Ref:         ref(v1.DeleteOptions{}.OpenAPIModelName()),
 						},
 					},
@@ -1134,12 +1134,12 @@ func schema_pkg_apis_cluster_v1beta1_DeleteOptions(ref common.ReferenceCallback)
 	return common.OpenAPIDefinition{
 		Schema: spec.Schema{
 			SchemaProps: spec.SchemaProps{
-				Description: "DeleteOptions says what is checked before a member cluster may leave the fleet.",
+				Description: "DeleteOptions says how a member cluster leaves the fleet.",
 				Type:        []string{"object"},
 				Properties: map[string]spec.Schema{
 					"validationMode": {
 						SchemaProps: spec.SchemaProps{
-							Description: "validationMode is Strict or Skip. Strict refuses to delete the cluster while it exports services that others may use; Skip deletes without that check. Defaults to Strict.\n\nPossible enum values:\n - `\"Skip\"` deletes without a check.\n - `\"Strict\"` refuses to delete a cluster that exports services others may use.",
+							Description: "validationMode is Strict or Skip. Strict waits up to 15 minutes for a cluster that does not answer, to let go of what was placed there; Skip tries once. Defaults to Strict.\n\nPossible enum values:\n - `\"Skip\"` does not wait for a cluster that does not answer.\n - `\"Strict\"` waits for a cluster that does not answer.",
 							Default:     "Strict",
 							Type:        []string{"string"},
 							Format:      "",
@@ -1514,7 +1514,7 @@ func schema_pkg_apis_cluster_v1beta1_MemberClusterSpec(ref common.ReferenceCallb
 					},
 					"deleteOptions": {
 						SchemaProps: spec.SchemaProps{
-							Description: "deleteOptions says what is checked before the cluster may leave the fleet.",
+							Description: "deleteOptions says how the cluster leaves the fleet.",
 							Ref:         ref(v1beta1.DeleteOptions{}.OpenAPIModelName()),
 						},
 					},

@@ -136,7 +136,7 @@ func (s *selection) planNamespace(ctx context.Context, term *v1beta1.ResourceSel
 	}
 	for _, namespace := range namespaces {
 		if reserved(namespace.id.Name) {
-			return userErrorf("invalid clusterRresourcePlacement %s: namespace %s is not allowed to propagate", s.placement.GetName(), namespace.id.Name)
+			return userErrorf("invalid clusterResourcePlacement %s: namespace %s is not allowed to propagate", s.placement.GetName(), namespace.id.Name)
 		}
 		for _, k := range s.kinds().inNamespaces {
 			s.queries = append(s.queries, query{kind: k, namespace: namespace.id.Name})

@@ -82,7 +82,7 @@ func TestSelection(t *testing.T) {
 		},
 		"a reserved namespace cannot be placed": {
 			terms:    terms{namespaceTerm("kube-system", v1beta1.NamespaceWithResources)},
-			wantUser: "invalid clusterRresourcePlacement app: namespace kube-system is not allowed to propagate",
+			wantUser: "invalid clusterResourcePlacement app: namespace kube-system is not allowed to propagate",
 		},
 		"a namespace that is not there is nothing": {
 			terms: terms{namespaceTerm("none", v1beta1.NamespaceWithResources)},

@@ -75,7 +75,7 @@ type MemberClusterSpec struct {
 	// +k8s:maxItems=100
 	Taints []Taint `json:"taints,omitempty"`
 
-	// deleteOptions says what is checked before the cluster may leave the fleet.
+	// deleteOptions says how the cluster leaves the fleet.
 	// +optional
 	// +k8s:optional
 	DeleteOptions *DeleteOptions `json:"deleteOptions,omitempty"`
@@ -111,25 +111,25 @@ type TaintEffect string
 // TaintEffectNoSchedule keeps new placements away and leaves those already there.
 const TaintEffectNoSchedule TaintEffect = "NoSchedule"
 
-// DeleteOptions says what is checked before a member cluster may leave the fleet.
+// DeleteOptions says how a member cluster leaves the fleet.
 type DeleteOptions struct {
-	// validationMode is Strict or Skip. Strict refuses to delete the cluster while it exports services that others may
-	// use; Skip deletes without that check. Defaults to Strict.
+	// validationMode is Strict or Skip. Strict waits up to 15 minutes for a cluster that does not answer, to let go of
+	// what was placed there; Skip tries once. Defaults to Strict.
 	// +optional
 	// +default="Strict"
 	// +k8s:optional
 	ValidationMode DeleteValidationMode `json:"validationMode,omitempty"`
 }
 
-// DeleteValidationMode says whether the deletion of a member cluster is checked first.
+// DeleteValidationMode says whether a leaving cluster is waited for.
 // +enum
 // +k8s:enum
 type DeleteValidationMode string
 
 const (
-	// DeleteValidationModeSkip deletes without a check.
+	// DeleteValidationModeSkip does not wait for a cluster that does not answer.
 	DeleteValidationModeSkip DeleteValidationMode = "Skip"
-	// DeleteValidationModeStrict refuses to delete a cluster that exports services others may use.
+	// DeleteValidationModeStrict waits for a cluster that does not answer.
 	DeleteValidationModeStrict DeleteValidationMode = "Strict"
 )
 

@@ -22,7 +22,7 @@ type MemberClusterSpecApplyConfiguration struct {
 	// taints keep placements that do not tolerate them from choosing the cluster. What is already placed there stays.
 	// No two may be alike. At most 100.
 	Taints []TaintApplyConfiguration `json:"taints,omitempty"`
-	// deleteOptions says what is checked before the cluster may leave the fleet.
+	// deleteOptions says how the cluster leaves the fleet.
 	DeleteOptions *DeleteOptionsApplyConfiguration `json:"deleteOptions,omitempty"`
 }
 
