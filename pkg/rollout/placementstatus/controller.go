@@ -5,17 +5,13 @@ package placementstatus
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
-	"slices"
-	"strconv"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
 	apiequality "k8s.io/apimachinery/pkg/api/equality"
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/client-go/tools/record"
 	"k8s.io/klog/v2"
 
@@ -23,6 +19,7 @@ import (
 	"github.com/stagegate/stagegate/pkg/apis/wellknown"
 	"github.com/stagegate/stagegate/pkg/rollout/internal/fleet"
 	"github.com/stagegate/stagegate/pkg/rollout/internal/reconcile"
+	"github.com/stagegate/stagegate/pkg/rollout/internal/resources"
 )
 
 // Name of the loop.
@@ -97,46 +94,13 @@ func (c *Controller) observe(placement v1beta1.PlacementObject) world {
 		if _, master := snapshot.GetAnnotations()[wellknown.ResourceHashAnnotation]; !master {
 			continue
 		}
-		w.index[snapshot.GetName()] = snapshot.GetLabels()[wellknown.ResourceIndexLabel]
+		w.index[snapshot.GetName()] = resources.Index(snapshot)
 		if snapshot.GetLabels()[wellknown.LatestSnapshotLabel] == "true" {
 			w.latest = snapshot.GetName()
 		}
 	}
-	w.resources = func(name string) []v1beta1.ResourceIdentifier { return resourcesOf(snapshots, w.index[name]) }
+	w.resources = func(name string) []v1beta1.ResourceIdentifier { return resources.Of(snapshots, w.index[name]) }
 	return w
-}
-
-// resourcesOf lists what the master and the parts of an index hold, in the order in which they were selected.
-func resourcesOf(snapshots []v1beta1.ResourceSnapshotObject, index string) []v1beta1.ResourceIdentifier {
-	parts := slices.DeleteFunc(slices.Clone(snapshots), func(s v1beta1.ResourceSnapshotObject) bool {
-		return s.GetLabels()[wellknown.ResourceIndexLabel] != index
-	})
-	slices.SortFunc(parts, func(a, b v1beta1.ResourceSnapshotObject) int { return subindex(a) - subindex(b) })
-	var found []v1beta1.ResourceIdentifier
-	for _, part := range parts {
-		for _, resource := range part.SnapshotSpec().SelectedResources {
-			var object metav1.PartialObjectMetadata
-			if err := json.Unmarshal(resource.Raw, &object); err != nil {
-				// The API takes no snapshot that is not made of objects.
-				continue
-			}
-			kind := schema.FromAPIVersionAndKind(object.APIVersion, object.Kind)
-			found = append(found, v1beta1.ResourceIdentifier{
-				Group: kind.Group, Version: kind.Version, Kind: kind.Kind, Name: object.Name, Namespace: object.Namespace,
-			})
-		}
-	}
-	return found
-}
-
-// subindex puts the master before its parts.
-func subindex(s v1beta1.ResourceSnapshotObject) int {
-	part, ok := s.GetAnnotations()[wellknown.SubindexAnnotation]
-	if !ok {
-		return -1
-	}
-	n, _ := strconv.Atoi(part)
-	return n
 }
 
 // told are the conditions whose turning True is an Event.

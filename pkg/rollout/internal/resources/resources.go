@@ -1,0 +1,83 @@
+// Copyright The Stagegate Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+// Package resources reads what resource snapshots hold. It does not decide which snapshot a cluster is to have.
+package resources
+
+import (
+	"cmp"
+	"encoding/json"
+	"slices"
+	"strconv"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/util/sets"
+
+	"github.com/stagegate/stagegate/pkg/apis/placement/v1beta1"
+	"github.com/stagegate/stagegate/pkg/apis/wellknown"
+	"github.com/stagegate/stagegate/pkg/rollout/internal/fleet"
+	"github.com/stagegate/stagegate/pkg/rollout/internal/reconcile"
+)
+
+// Index of a snapshot, or of the master that it is a part of.
+func Index(snapshot v1beta1.ResourceSnapshotObject) string {
+	return snapshot.GetLabels()[wellknown.ResourceIndexLabel]
+}
+
+// Of lists the resources at an index, master and parts, in the order in which they were selected.
+func Of(snapshots []v1beta1.ResourceSnapshotObject, index string) []v1beta1.ResourceIdentifier {
+	parts := slices.DeleteFunc(slices.Clone(snapshots), func(s v1beta1.ResourceSnapshotObject) bool { return Index(s) != index })
+	slices.SortFunc(parts, func(a, b v1beta1.ResourceSnapshotObject) int { return cmp.Compare(subindex(a), subindex(b)) })
+	var found []v1beta1.ResourceIdentifier
+	for _, part := range parts {
+		for _, selected := range part.SnapshotSpec().SelectedResources {
+			var object metav1.PartialObjectMetadata
+			if err := json.Unmarshal(selected.Raw, &object); err != nil {
+				// The API takes no snapshot that is not made of objects.
+				continue
+			}
+			kind := object.GroupVersionKind()
+			found = append(found, v1beta1.ResourceIdentifier{
+				Group: kind.Group, Version: kind.Version, Kind: kind.Kind, Name: object.Name, Namespace: object.Namespace,
+			})
+		}
+	}
+	return found
+}
+
+// subindex puts the master before its parts.
+func subindex(s v1beta1.ResourceSnapshotObject) int {
+	part, ok := s.GetAnnotations()[wellknown.SubindexAnnotation]
+	if !ok {
+		return -1
+	}
+	n, _ := strconv.Atoi(part)
+	return n
+}
+
+// Removed counts the resources that clusters of a placement have or are getting, at whatever index, and that are not among the
+// kept ones. The version of a kind does not matter: it is the same object on the member.
+func Removed(f *fleet.Fleet, placement reconcile.Key, kept []v1beta1.ResourceIdentifier) int {
+	snapshots := f.Snapshots.ByIndex(fleet.ByPlacement, placement)
+	inUse := sets.New[string]()
+	for _, b := range f.Bindings.ByIndex(fleet.ByPlacement, placement) {
+		if b.BindingSpec().State == v1beta1.BindingStateBound {
+			inUse.Insert(b.BindingSpec().ResourceSnapshotName)
+		}
+	}
+	removed := sets.New[v1beta1.ResourceIdentifier]()
+	for _, snapshot := range snapshots {
+		if inUse.Has(snapshot.GetName()) {
+			removed.Insert(versionless(Of(snapshots, Index(snapshot)))...)
+		}
+	}
+	return removed.Delete(versionless(kept)...).Len()
+}
+
+func versionless(resources []v1beta1.ResourceIdentifier) []v1beta1.ResourceIdentifier {
+	resources = slices.Clone(resources)
+	for i := range resources {
+		resources[i].Version = ""
+	}
+	return resources
+}
