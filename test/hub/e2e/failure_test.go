@@ -1,0 +1,120 @@
+// Copyright The Stagegate Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package e2e
+
+import (
+	"fmt"
+	"testing"
+	"time"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+)
+
+const waitingStage = `
+  - name: staging
+    labelSelector: {matchLabels: {environment: staging}}
+    afterStageTasks: [{type: TimedWait, waitTime: 8s}]
+  - name: canary
+    labelSelector: {matchLabels: {environment: canary}}
+    sortingLabelKey: order
+`
+
+// testServerKilledWhileWaiting kills the server during a timed wait, which neither starts again nor ends early.
+func testServerKilledWhileWaiting(t *testing.T, s *suite) {
+	r := s.newRollout(t, "killed-waiting", waitingStage)
+	r.start(t, "killed-waiting", 0, "Run")
+	r.awaitRun(t, "killed-waiting", has("Progressing", "False", "UpdateRunWaiting"))
+	s.kill(t, serverProcess)
+	s.up(t)
+	run := r.succeeds(t, "killed-waiting", "value1")
+
+	staging := run.StagesStatus[0]
+	waitingSince := transition(t, staging.Clusters[0].Conditions, "Succeeded")
+	elapsed := transition(t, staging.AfterStageTaskStatus[0].Conditions, "WaitTimeElapsed")
+	// Times are stored in whole seconds; bringing the server back takes less than the wait.
+	if waited := elapsed.Sub(waitingSince); waited < 8*time.Second || waited >= 16*time.Second {
+		t.Errorf("the wait of 8s took %s over the restart", waited)
+	}
+	holdsOrder(t, run)
+}
+
+// testServerKilledWithinStage kills the server while a cluster is in flight and another one of the stage is to come.
+func testServerKilledWithinStage(t *testing.T, s *suite) {
+	r := s.newRollout(t, "killed-within", stagingThenCanary, gate)
+	r.start(t, "killed-within", 0, "Run")
+	r.release(t, "member2")
+	r.awaitRun(t, "killed-within", clusterIs("member3", "Started"))
+	r.awaitGate(t, "member3")
+	s.kill(t, serverProcess)
+	// It becomes available while nobody looks.
+	r.release(t, "member3")
+	s.up(t)
+	r.awaitRun(t, "killed-within", all(clusterIs("member3", "Succeeded"), clusterIs("member1", "Started")))
+	s.kill(t, serverProcess)
+	s.up(t)
+	r.release(t, "member1")
+	holdsOrder(t, r.succeeds(t, "killed-within", "value1"))
+}
+
+// testHubKilled kills the hub's API server in the middle of a run.
+func testHubKilled(t *testing.T, s *suite) {
+	r := s.newRollout(t, "hub-killed", stagingThenCanary, gate)
+	r.start(t, "hub-killed", 0, "Run")
+	r.release(t, "member2")
+	r.awaitRun(t, "hub-killed", clusterIs("member3", "Started"))
+	r.awaitGate(t, "member3")
+	s.kill(t, "hub-apiserver")
+	r.release(t, "member3")
+	s.up(t)
+	r.awaitRun(t, "hub-killed", clusterIs("member1", "Started"))
+	r.release(t, "member1")
+	holdsOrder(t, r.succeeds(t, "hub-killed", "value1"))
+}
+
+// testMemberDown kills a member's API server before its turn: the run starts it, waits, and goes on when it is back.
+func testMemberDown(t *testing.T, s *suite) {
+	r := s.newRollout(t, "member-down", stagingThenCanary, gate)
+	r.start(t, "member-down", 0, "Run")
+	r.awaitRun(t, "member-down", clusterIs("member2", "Started"))
+	s.kill(t, "member3-apiserver")
+	r.release(t, "member2")
+	r.awaitRun(t, "member-down", all(
+		has("Progressing", "True", "UpdateRunProgressing"), clusterIs("member3", "Started"), clusterIs("member1", ""),
+	))
+	s.up(t)
+	r.release(t, "member3")
+	r.awaitRun(t, "member-down", clusterIs("member1", "Started"))
+	r.release(t, "member1")
+	holdsOrder(t, r.succeeds(t, "member-down", "value1"))
+}
+
+// holdsOrder holds that the clusters were updated one after the other, each once.
+func holdsOrder(t *testing.T, run runStatus) {
+	t.Helper()
+	var order []string
+	var previous time.Time
+	for _, stage := range run.StagesStatus {
+		for _, cluster := range stage.Clusters {
+			order = append(order, cluster.ClusterName)
+			if started := transition(t, cluster.Conditions, "Started"); started.Before(previous) {
+				t.Errorf("%s was started at %s, before the one before it was done at %s", cluster.ClusterName, started, previous)
+			}
+			previous = transition(t, cluster.Conditions, "Succeeded")
+		}
+	}
+	if got, want := fmt.Sprint(order), "[member2 member3 member1]"; got != want {
+		t.Errorf("the order is %s, want %s", got, want)
+	}
+}
+
+func transition(t *testing.T, conditions []metav1.Condition, conditionType string) time.Time {
+	t.Helper()
+	for _, c := range conditions {
+		if c.Type == conditionType && c.Status == metav1.ConditionTrue {
+			return c.LastTransitionTime.Time
+		}
+	}
+	t.Fatalf("no condition %s that is True among %v", conditionType, conditions)
+	return time.Time{}
+}

@@ -1,0 +1,160 @@
+// Copyright The Stagegate Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package e2e
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/apimachinery/pkg/util/wait"
+)
+
+var kindMemberCluster = schema.GroupVersionKind{Group: "cluster.kubernetes-fleet.io", Version: "v1beta1", Kind: "MemberCluster"}
+
+// testMemberLeaves holds that a member which leaves keeps what was placed on it and loses what tied it to the fleet, and that the
+// fleet forgets it.
+func testMemberLeaves(t *testing.T, s *suite) {
+	const member = "member3"
+	r := s.newRollout(t, "member-leaves", stagingThenCanary)
+	r.start(t, "member-leaves", 0, "Run")
+	r.succeeds(t, "member-leaves", "value1")
+
+	s.mustRun(t, "kubectl delete membercluster "+member)
+	s.eventuallyGone(t, t.Context(), kindNamespace, "fleet-member-"+member)
+	if left := s.names(t, member, "appliedworks"); len(left) > 0 {
+		t.Errorf("AppliedWorks left on %s: %v", member, left)
+	}
+	if err := r.values(t.Context(), r.name, "settings", onAll("value1")); err != nil {
+		t.Errorf("what was placed does not stay: %v", err)
+	}
+
+	// It comes back, and the next run takes it up again.
+	s.up(t)
+	r.awaitBinding(t, member)
+	r.change(t, "value2", 1)
+	r.start(t, "member-is-back", 1, "Run")
+	r.succeeds(t, "member-is-back", "value2")
+}
+
+// awaitBinding waits until a member is picked.
+func (r rollout) awaitBinding(t *testing.T, member string) {
+	t.Helper()
+	r.eventually(t, func() error {
+		obj, err := r.hub().get(t.Context(), kindPlacement, "", r.name)
+		if err != nil {
+			return err
+		}
+		var status struct {
+			PlacementStatuses []struct {
+				ClusterName string `json:"clusterName"`
+			} `json:"placementStatuses"`
+		}
+		if err := decode(obj.Object["status"], &status); err != nil {
+			return err
+		}
+		for _, c := range status.PlacementStatuses {
+			if c.ClusterName == member {
+				return nil
+			}
+		}
+		return fmt.Errorf("%s is not picked", member)
+	})
+}
+
+// testStoreLost takes the server's store away. With the new one, which knows nothing of what was placed, the loops refuse to touch
+// the hub and its members until somebody says that they are theirs; and then nothing is taken off a member either.
+func testStoreLost(t *testing.T, s *suite) {
+	const name = "store-lost"
+	s.hub().mustCreate(t, `apiVersion: v1
+kind: Namespace
+metadata: {name: store-lost}
+---
+apiVersion: v1
+kind: ConfigMap
+metadata: {name: settings, namespace: store-lost}
+data: {key: value1}
+---
+apiVersion: placement.kubernetes-fleet.io/v1beta1
+kind: ClusterResourcePlacement
+metadata: {name: store-lost}
+spec:
+  resourceSelectors: [{group: "", version: v1, kind: Namespace, name: store-lost}]
+`)
+	t.Cleanup(func() {
+		s.mustRunInCleanup(t, "kubectl delete ns "+name+" --ignore-not-found")
+		for _, member := range s.environment.Members() {
+			ctx, cancel := context.WithTimeout(context.WithoutCancel(t.Context()), patience)
+			if _, err := s.run(ctx, member, "kubectl delete appliedworks --all; kubectl delete ns "+name+" --ignore-not-found"); err != nil {
+				t.Error(err)
+			}
+			cancel()
+		}
+	})
+	s.eventually(t, func() error { return s.values(t.Context(), name, "settings", onAll("value1")) })
+	staysPlaced := func() {
+		t.Helper()
+		if err := s.values(t.Context(), name, "settings", onAll("value1")); err != nil {
+			t.Errorf("something was taken off a member: %v", err)
+		}
+		for _, member := range s.environment.Members() {
+			if _, err := s.hub().get(t.Context(), kindNamespace, "", "fleet-member-"+member); err != nil {
+				t.Errorf("the member's namespace: %v", err)
+			}
+			if works := s.names(t, member, "appliedworks"); !slices.Contains(works, name+"-work") {
+				t.Errorf("AppliedWorks on %s are %v", member, works)
+			}
+		}
+	}
+
+	s.kill(t, serverProcess)
+	if err := os.RemoveAll(filepath.Join(s.options.Dir, "data", serverProcess)); err != nil {
+		t.Fatal(err)
+	}
+	// Nothing joins, so the environment must not wait for it.
+	flags := s.options.ServerFlags
+	s.options.ServerFlags = append(slices.Clone(flags), "--controllers=*,-membership")
+	t.Cleanup(func() { s.options.ServerFlags = flags })
+	s.up(t)
+	s.awaitLog(t, "kubectl -n fleet-system delete configmap stagegate-store")
+	staysPlaced()
+
+	// The hub and the members are told that they belong to the new store.
+	s.mustRun(t, "kubectl -n fleet-system delete configmap stagegate-store")
+	for _, member := range s.environment.Members() {
+		script := "kubectl annotate crd appliedworks.placement.kubernetes-fleet.io kubernetes-fleet.io/store-id-"
+		if _, err := s.run(t.Context(), member, script); err != nil {
+			t.Fatal(err)
+		}
+	}
+	s.options.ServerFlags = flags
+	s.up(t)
+	for _, member := range s.environment.Members() {
+		s.eventually(t, func() error {
+			obj, err := s.hub().get(t.Context(), kindMemberCluster, "", member)
+			if err != nil {
+				return err
+			}
+			return condition(obj, "Joined", "True", "")
+		})
+	}
+	staysPlaced()
+}
+
+// awaitLog waits until the server says something that it has not said before the test. A log has no events to wait for.
+func (s *suite) awaitLog(t *testing.T, text string) {
+	t.Helper()
+	err := wait.PollUntilContextTimeout(t.Context(), permissionInterval, patience, true, func(context.Context) (bool, error) {
+		data, err := os.ReadFile(s.environment.Log(serverProcess))
+		return strings.Contains(string(data), text), err
+	})
+	if err != nil {
+		t.Fatalf("%s never says %q: %v\n%s", s.environment.Log(serverProcess), text, err, tail(s.environment.Log(serverProcess)))
+	}
+}
