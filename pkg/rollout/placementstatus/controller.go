@@ -31,6 +31,8 @@ const (
 	// together is how long changes of bindings are collected: a placement's status lists all clusters, so that a write for each
 	// would cost the square of their number.
 	together = 50 * time.Millisecond
+	// rest is how many times as long as a write took there is none, which keeps large placements from taking all of the time.
+	rest = 4
 )
 
 // Controller writes the status of placements.
@@ -38,11 +40,13 @@ type Controller struct {
 	fleet    *fleet.Fleet
 	recorder record.EventRecorder
 	loop     *reconcile.Loop
+	pace     reconcile.Pace
+	written  written
 }
 
 // New makes the loop for one term of leadership.
 func New(f *fleet.Fleet, recorder record.EventRecorder) *Controller {
-	c := &Controller{fleet: f, recorder: recorder}
+	c := &Controller{fleet: f, recorder: recorder, pace: reconcile.Pace{Rest: rest}}
 	c.loop = reconcile.New(Name, workers, c.reconcile)
 	f.Placements.Watch(c.loop, reconcile.Self)
 	f.PolicySnapshots.Watch(c.loop, reconcile.ByLabel(wellknown.ParentPlacementLabel))
@@ -59,10 +63,20 @@ func (c *Controller) Run(ctx context.Context) error { return c.loop.Run(ctx) }
 func (c *Controller) reconcile(ctx context.Context, key reconcile.Key) (time.Duration, error) {
 	placement, err := c.fleet.Placements.Get(key)
 	if err != nil {
+		c.written.forget(key)
+		c.pace.Forget(key)
 		return 0, reconcile.IgnoreNotFound(err)
 	}
 	if !placement.GetDeletionTimestamp().IsZero() {
 		return 0, nil
+	}
+	if c.written.ahead(key, placement.GetResourceVersion()) {
+		// The last write is on its way to the cache, and comes as an event.
+		return 0, nil
+	}
+	start := time.Now()
+	if left := c.pace.Left(key, start); left > 0 {
+		return left, nil
 	}
 	status := summarize(placement, c.observe(placement), metav1.Now())
 	if apiequality.Semantic.DeepEqual(placement.PlacementStatus(), status) {
@@ -70,9 +84,12 @@ func (c *Controller) reconcile(ctx context.Context, key reconcile.Key) (time.Dur
 	}
 	changed := fleet.Copy(placement)
 	*changed.PlacementStatus() = *status
-	if _, err := c.fleet.Placements.Client(key.Namespace).UpdateStatus(ctx, changed, metav1.UpdateOptions{}); err != nil {
+	updated, err := c.fleet.Placements.Client(key.Namespace).UpdateStatus(ctx, changed, metav1.UpdateOptions{})
+	if err != nil {
 		return 0, reconcile.IgnoreNotFound(err)
 	}
+	c.written.note(key, updated.GetResourceVersion())
+	c.pace.Worked(key, start, time.Now())
 	klog.FromContext(ctx).V(2).Info("Placement status written")
 	c.tell(placement, status)
 	return 0, nil

@@ -46,6 +46,13 @@ func schedule(binding v1beta1.BindingObject, policySnapshot string, decision v1b
 	spec.ClusterDecision = decision
 }
 
+// isScheduled says that schedule would change nothing. It spares a large fleet the copies.
+func isScheduled(binding v1beta1.BindingObject, policySnapshot string, decision v1beta1.ClusterDecision) bool {
+	spec := binding.BindingSpec()
+	return spec.State != v1beta1.BindingStateUnscheduled && spec.SchedulingPolicySnapshotName == policySnapshot &&
+		apiequality.Semantic.DeepEqual(spec.ClusterDecision, decision)
+}
+
 // unschedule marks the binding of a cluster that is no longer picked. What the cluster has is taken away by whoever rolls out.
 func unschedule(binding v1beta1.BindingObject, policySnapshot string) {
 	spec := binding.BindingSpec()
@@ -89,6 +96,10 @@ func planBindings(bindings fleet.Kind[v1beta1.BindingObject], placement v1beta1.
 		decision, wanted := decided[cluster]
 		if wanted && bound.Has(cluster) {
 			wanted = false
+		}
+		if wanted && isScheduled(binding, policySnapshot, decision) {
+			bound.Insert(cluster)
+			continue
 		}
 		changed := fleet.Copy(binding)
 		switch {

@@ -36,6 +36,8 @@ const (
 	workers = 4
 	// writers is how many bindings of one placement are written at once.
 	writers = 16
+	// together is how long changes of bindings are collected: most of them are this loop's own, many at a time.
+	together = 100 * time.Millisecond
 )
 
 // Reasons of the Scheduled condition of a policy snapshot.
@@ -58,7 +60,9 @@ func New(f *fleet.Fleet, recorder record.EventRecorder, c clock.WithTicker) *Con
 	controller.loop = reconcile.NewWithClock(Name, workers, controller.reconcile, c)
 	f.Placements.Watch(controller.loop, reconcile.Self)
 	f.PolicySnapshots.Watch(controller.loop, reconcile.ByLabel(wellknown.ParentPlacementLabel))
-	f.Bindings.Watch(controller.loop, bindingChanged)
+	for _, informer := range f.Bindings.Informers() {
+		controller.loop.WatchCoalesced(informer, together, bindingChanged)
+	}
 	controller.loop.Watch(f.MemberClusters.Informer(), controller.memberChanged)
 	return controller
 }

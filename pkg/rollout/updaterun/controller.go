@@ -29,6 +29,11 @@ const (
 	writers = 16
 	// coalesce is how long changes to bindings are gathered, so that clusters that finish together are one write to the run.
 	coalesce = 30 * time.Millisecond
+	// rest is how many times as long as a write of a run's status took there is none: that of a run over thousands of clusters costs
+	// as much as moving hundreds.
+	rest = 1
+	// noRest is how long a write may take without a rest after it: a small run goes on at once.
+	noRest = 100 * time.Millisecond
 )
 
 // Controller moves runs on.
@@ -39,11 +44,12 @@ type Controller struct {
 	clock     clock.PassiveClock
 	loop      *reconcile.Loop
 	written   *ownWrites
+	pace      reconcile.Pace
 }
 
 // New makes the loop for one term of leadership.
 func New(f *fleet.Fleet, snapshots SnapshotSource, recorder record.EventRecorder, c clock.WithTicker) *Controller {
-	controller := &Controller{fleet: f, snapshots: snapshots, recorder: recorder, clock: c, written: newOwnWrites()}
+	controller := &Controller{fleet: f, snapshots: snapshots, recorder: recorder, clock: c, written: newOwnWrites(), pace: reconcile.Pace{Rest: rest, Free: noRest}}
 	controller.loop = reconcile.NewWithClock(Name, workers, controller.reconcile, c)
 	controller.watch()
 	return controller
@@ -56,6 +62,7 @@ func (c *Controller) reconcile(ctx context.Context, key reconcile.Key) (time.Dur
 	run, err := c.fleet.Runs.Get(key)
 	if apierrors.IsNotFound(err) {
 		c.written.forget(key)
+		c.pace.Forget(key)
 		return 0, nil
 	}
 	if err != nil {
@@ -97,6 +104,9 @@ func (c *Controller) claim(ctx context.Context, run v1beta1.UpdateRunObject) (v1
 
 // step moves a planned run on.
 func (c *Controller) step(ctx context.Context, run v1beta1.UpdateRunObject) (time.Duration, error) {
+	if left := c.pace.Left(keyOf(run), c.clock.Now()); left > 0 {
+		return left, nil
+	}
 	world, err := c.world(run)
 	if err != nil {
 		return 0, err

@@ -19,11 +19,13 @@ import (
 // meanwhile, nothing else is done.
 func (c *Controller) perform(ctx context.Context, run v1beta1.UpdateRunObject, d engine.Decision) error {
 	if d.Status != nil {
+		start := c.clock.Now()
 		updated, err := c.fleet.Runs.Client(run.GetNamespace()).UpdateStatus(ctx, c.withStatus(run, d.Status), metav1.UpdateOptions{})
 		if err != nil {
 			return reconcile.IgnoreNotFound(err)
 		}
 		c.written.run(updated)
+		c.pace.Worked(keyOf(run), start, c.clock.Now())
 	}
 	// From here on the decision stands, and is told of whatever becomes of the rest.
 	defer c.tell(ctx, run, d.Events)

@@ -1,0 +1,151 @@
+// Copyright The Stagegate Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package bench
+
+import (
+	"context"
+	"errors"
+	"os"
+	"sync"
+	"testing"
+	"time"
+
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/watch"
+	"k8s.io/client-go/rest"
+	"k8s.io/client-go/tools/cache"
+	watchtools "k8s.io/client-go/tools/watch"
+	"k8s.io/client-go/util/workqueue"
+
+	"github.com/stagegate/stagegate/pkg/apiserver"
+	"github.com/stagegate/stagegate/pkg/generated/clientset/versioned"
+	placement "github.com/stagegate/stagegate/pkg/generated/clientset/versioned/typed/placement/v1beta1"
+	"github.com/stagegate/stagegate/pkg/rollout"
+	"github.com/stagegate/stagegate/pkg/rollout/placementstatus"
+	"github.com/stagegate/stagegate/pkg/rollout/scheduling"
+	"github.com/stagegate/stagegate/pkg/rollout/updaterun"
+	"github.com/stagegate/stagegate/pkg/rollout/work"
+	"github.com/stagegate/stagegate/test/integration/testserver"
+)
+
+// patience is how long a benchmark waits for anything.
+const patience = 15 * time.Minute
+
+// setters is how many writes prepare a benchmark at once.
+const setters = 32
+
+// rig is a server, what stands around it, and a user.
+type rig struct {
+	*testing.B
+	ctx     context.Context
+	dataDir string
+	hub     *rest.Config
+	writes  *writes
+	server  *testserver.Server
+	fleet   versioned.Interface
+	// api is the user's client.
+	api         placement.PlacementV1beta1Interface
+	stopMembers func()
+}
+
+// newRig starts a server with its loops and members.
+func newRig(b *testing.B) *rig {
+	b.Helper()
+	r := newRigWithoutServer(b)
+	r.start(true)
+	return r
+}
+
+func newRigWithoutServer(b *testing.B) *rig {
+	b.Helper()
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	b.Cleanup(cancel)
+	dir, err := os.MkdirTemp("", "bench-")
+	if err != nil {
+		b.Fatal(err)
+	}
+	b.Cleanup(func() { _ = os.RemoveAll(dir) })
+	return &rig{B: b, ctx: ctx, dataDir: dir, hub: startHub(b), writes: &writes{}}
+}
+
+// start runs a server on the rig's data, with the loops that a rollout takes or without any.
+func (r *rig) start(loops bool) {
+	r.Helper()
+	r.server = testserver.Start(r.B, testserver.WithDataDir(r.dataDir), testserver.WithConfig(func(c *apiserver.Config) {
+		if loops {
+			c.Generic.ClientConfig = r.hub
+			c.Extra.NewLoops = r.newLoops
+		}
+	}))
+	members := r.server.Loops()
+	members.Wrap(r.writes.wrap)
+	applier, err := versioned.NewForConfig(members)
+	r.must(err)
+	ctx, cancel := context.WithCancel(r.ctx)
+	var running sync.WaitGroup
+	running.Go(func() { applyAtOnce(ctx, applier) })
+	r.stopMembers = sync.OnceFunc(func() {
+		cancel()
+		running.Wait()
+	})
+	r.Cleanup(r.stopMembers)
+	r.fleet, err = versioned.NewForConfig(r.server.As(testserver.Alice))
+	r.must(err)
+	r.api = r.fleet.PlacementV1beta1()
+}
+
+// stop ends the server and keeps its data.
+func (r *rig) stop() {
+	r.stopMembers()
+	r.server.Stop()
+}
+
+// newLoops are all those that move an update run. Snapshots are made by hand, since there is nothing to select on the hub, and no
+// member has credentials to be joined or applied with.
+func (r *rig) newLoops(c apiserver.LoopsConfig) (apiserver.Loops, error) {
+	c.API.Wrap(r.writes.wrap)
+	manager, err := rollout.New(c.API, c.Hub, rollout.Options{
+		Controllers:       []string{scheduling.Name, updaterun.Name, work.Name, placementstatus.Name},
+		ExternalSnapshots: c.Options.ExternalSnapshots,
+		StoreID:           storeID,
+	})
+	if err != nil {
+		return apiserver.Loops{}, err
+	}
+	return apiserver.Loops{Runner: manager, Planner: manager.Planner()}, nil
+}
+
+func (r *rig) must(err error) {
+	r.Helper()
+	if err != nil {
+		r.Fatal(err)
+	}
+}
+
+// each does something n times, several at once.
+func (r *rig) each(n int, do func(i int) error) {
+	r.Helper()
+	errs := make([]error, n)
+	workqueue.ParallelizeUntil(r.ctx, setters, n, func(i int) { errs[i] = do(i) })
+	r.must(errors.Join(errs...))
+}
+
+// until watches objects, then does something, and returns how long it took from there until an object was seen with which everything
+// is done.
+func until[O runtime.Object](r *rig, lw cache.ListerWatcher, do func() error, done func(O) bool) time.Duration {
+	r.Helper()
+	var start time.Time
+	var zero O
+	_, err := watchtools.UntilWithSync(r.ctx, lw, zero, func(cache.Store) (bool, error) {
+		start = time.Now()
+		return false, do()
+	}, func(e watch.Event) (bool, error) {
+		o, ok := e.Object.(O)
+		return ok && e.Type != watch.Deleted && done(o), nil
+	})
+	r.must(err)
+	return time.Since(start)
+}
+
+func nothing() error { return nil }
