@@ -3,9 +3,7 @@
 
 package e2e
 
-import (
-	"strings"
-)
+import "strings"
 
 const (
 	clusterScoped = "cluster-scoped"
