@@ -7,11 +7,8 @@ import (
 	"context"
 	"time"
 
-	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	utilerrors "k8s.io/apimachinery/pkg/util/errors"
 	"k8s.io/client-go/tools/record"
-	"k8s.io/client-go/util/workqueue"
 	"k8s.io/klog/v2"
 	"k8s.io/utils/clock"
 
@@ -97,7 +94,7 @@ func (c *Controller) move(ctx context.Context, m moves, want binding.Version) er
 	var steps []func() error
 	for _, b := range m.start {
 		steps = append(steps, func() error {
-			return reconcile.IgnoreNotFound(binding.Start(ctx, c.fleet.Bindings, b, want, messageStarted, c.clock.Now()))
+			return binding.Start(ctx, c.fleet.Bindings, b, want, messageStarted, c.clock.Now())
 		})
 	}
 	for _, b := range m.held {
@@ -110,23 +107,17 @@ func (c *Controller) move(ctx context.Context, m moves, want binding.Version) er
 		}
 		steps = append(steps, func() error {
 			_, err := binding.Announce(ctx, c.fleet.Bindings, b, metav1.ConditionFalse, reasonNotStarted, messageHeld, c.clock.Now())
-			return reconcile.IgnoreNotFound(err)
+			return err
 		})
 	}
 	for _, b := range m.remove {
 		steps = append(steps, func() error {
-			err := c.fleet.Bindings.Client(b.GetNamespace()).Delete(ctx, b.GetName(), metav1.DeleteOptions{Preconditions: &metav1.Preconditions{UID: new(b.GetUID())}})
-			if apierrors.IsConflict(err) {
-				return nil
-			}
-			return reconcile.IgnoreNotFound(err)
+			return c.fleet.Bindings.Client(b.GetNamespace()).Delete(ctx, b.GetName(), metav1.DeleteOptions{Preconditions: &metav1.Preconditions{UID: new(b.GetUID())}})
 		})
 	}
 	if len(steps) == 0 {
 		return nil
 	}
 	klog.FromContext(ctx).V(2).Info("Rolling out", "snapshot", want.ResourceSnapshot, "started", len(m.start), "held", len(m.held), "removed", len(m.remove))
-	errs := make([]error, len(steps))
-	workqueue.ParallelizeUntil(ctx, writers, len(steps), func(i int) { errs[i] = steps[i]() })
-	return utilerrors.NewAggregate(errs)
+	return reconcile.InParallel(ctx, writers, len(steps), func(i int) error { return steps[i]() })
 }

@@ -15,9 +15,7 @@ import (
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/labels"
-	utilerrors "k8s.io/apimachinery/pkg/util/errors"
 	"k8s.io/client-go/tools/record"
-	"k8s.io/client-go/util/workqueue"
 	"k8s.io/klog/v2"
 	"k8s.io/utils/clock"
 
@@ -178,14 +176,13 @@ func (c *Controller) write(ctx context.Context, placement v1beta1.PlacementObjec
 	}
 	for _, binding := range p.remove {
 		steps = append(steps, func() error {
-			err := client.Delete(ctx, binding.GetName(), metav1.DeleteOptions{Preconditions: &metav1.Preconditions{UID: new(binding.GetUID())}})
-			return reconcile.IgnoreNotFound(err)
+			return client.Delete(ctx, binding.GetName(), metav1.DeleteOptions{Preconditions: &metav1.Preconditions{UID: new(binding.GetUID())}})
 		})
 	}
 	for _, binding := range p.update {
 		steps = append(steps, func() error {
 			_, err := client.Update(ctx, binding, metav1.UpdateOptions{})
-			return reconcile.IgnoreNotFound(err)
+			return err
 		})
 	}
 	for _, binding := range p.create {
@@ -201,12 +198,11 @@ func (c *Controller) write(ctx context.Context, placement v1beta1.PlacementObjec
 			return err
 		})
 	}
-	errs := make([]error, len(steps))
-	workqueue.ParallelizeUntil(ctx, writers, len(steps), func(i int) { errs[i] = steps[i]() })
+	err := reconcile.InParallel(ctx, writers, len(steps), func(i int) error { return steps[i]() })
 	if len(p.create)+len(p.update)+len(p.remove) > 0 {
 		klog.FromContext(ctx).V(2).Info("Scheduled", "created", len(p.create), "updated", len(p.update), "removed", len(p.remove))
 	}
-	return utilerrors.NewAggregate(errs)
+	return err
 }
 
 func (c *Controller) report(ctx context.Context, placement v1beta1.PlacementObject, snapshot v1beta1.PolicySnapshotObject, result outcome) error {
@@ -269,5 +265,5 @@ func (c *Controller) release(ctx context.Context, binding v1beta1.BindingObject)
 	released := fleet.Copy(binding)
 	fleet.RemoveFinalizer(released, wellknown.SchedulerBindingFinalizer)
 	_, err := c.fleet.Bindings.Client(binding.GetNamespace()).Update(ctx, released, metav1.UpdateOptions{})
-	return reconcile.IgnoreNotFound(err)
+	return err
 }

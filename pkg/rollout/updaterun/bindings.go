@@ -5,13 +5,9 @@ package updaterun
 
 import (
 	"context"
-	"slices"
 	"strconv"
 
-	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	utilerrors "k8s.io/apimachinery/pkg/util/errors"
-	"k8s.io/client-go/util/workqueue"
 
 	"github.com/stagegate/stagegate/pkg/apis/placement/v1beta1"
 	"github.com/stagegate/stagegate/pkg/apis/wellknown"
@@ -23,7 +19,7 @@ import (
 
 // writeBindings moves clusters, several at once. One that fails does not keep the others back.
 func (c *Controller) writeBindings(ctx context.Context, run v1beta1.UpdateRunObject, writes []engine.BindingWrite) error {
-	return c.parallel(ctx, len(writes), func(i int) error { return c.writeBinding(ctx, run, &writes[i]) })
+	return reconcile.InParallel(ctx, writers, len(writes), func(i int) error { return c.writeBinding(ctx, run, &writes[i]) })
 }
 
 // writeBinding writes the spec of a binding and, at the generation that this gave, that the rollout has started. Both are written
@@ -57,32 +53,11 @@ func (c *Controller) writeBinding(ctx context.Context, run v1beta1.UpdateRunObje
 
 // deleteBindings deletes bindings as long as they are what was looked at: one whose cluster was picked again stays.
 func (c *Controller) deleteBindings(ctx context.Context, bindings []v1beta1.BindingObject) error {
-	return c.parallel(ctx, len(bindings), func(i int) error {
+	return reconcile.InParallel(ctx, writers, len(bindings), func(i int) error {
 		b := bindings[i]
 		uid, version := b.GetUID(), b.GetResourceVersion()
 		return c.fleet.Bindings.Client(b.GetNamespace()).Delete(ctx, b.GetName(), metav1.DeleteOptions{
 			Preconditions: &metav1.Preconditions{UID: &uid, ResourceVersion: &version},
 		})
 	})
-}
-
-// parallel does n things and joins what goes wrong. What is gone needs nothing more; a conflict is returned as one only where
-// nothing worse happened, since it tells no more than to look again.
-func (c *Controller) parallel(ctx context.Context, n int, do func(int) error) error {
-	errs := make([]error, n)
-	workqueue.ParallelizeUntil(ctx, writers, n, func(i int) { errs[i] = reconcile.IgnoreNotFound(do(i)) })
-	var conflict error
-	worse := slices.DeleteFunc(errs, func(err error) bool {
-		if apierrors.IsConflict(err) {
-			conflict = err
-		}
-		return err == nil || apierrors.IsConflict(err)
-	})
-	if len(worse) > 0 {
-		return utilerrors.NewAggregate(worse)
-	}
-	if conflict != nil {
-		return conflict
-	}
-	return ctx.Err()
 }
