@@ -35,8 +35,16 @@ func Resources() []store.Resource {
 
 // warnings names what is accepted for the sake of existing manifests but has no effect yet.
 func warnings(o placement.PlacementObject) []string {
-	if policy := o.PlacementSpec().Policy; policy != nil && policy.PlacementType == placement.PickNPlacementType {
-		return []string{"spec.policy.placementType: PickN is not supported yet, no cluster will be picked"}
+	var found []string
+	spec := o.PlacementSpec()
+	if spec.Policy != nil && spec.Policy.PlacementType == placement.PickNPlacementType {
+		found = append(found, "spec.policy.placementType: PickN is not supported yet, no cluster will be picked")
 	}
-	return nil
+	if o.GetNamespace() == "" && spec.StatusReportingScope == placement.NamespaceAccessible {
+		found = append(found, "spec.statusReportingScope: NamespaceAccessible is not supported yet, the status stays on the placement")
+	}
+	if back := spec.Strategy.ReportBackStrategy; back != nil && back.Destination != nil && *back.Destination == placement.ReportBackDestinationOriginalResource {
+		found = append(found, "spec.strategy.reportBackStrategy.destination: OriginalResource is not supported yet, use WorkAPI")
+	}
+	return found
 }

@@ -42,3 +42,31 @@ func TestNameIsAtMost63Characters(t *testing.T) {
 		}
 	}
 }
+
+func TestWhatHasNoEffectYetIsWarnedAbout(t *testing.T) {
+	destination := placement.ReportBackDestinationOriginalResource
+	spec := placement.PlacementSpec{
+		StatusReportingScope: placement.NamespaceAccessible,
+		Strategy:             placement.RolloutStrategy{ReportBackStrategy: &placement.ReportBackStrategy{Destination: &destination}},
+	}
+	want := map[string][]string{
+		"clusterresourceplacements": {"spec.statusReportingScope", "spec.strategy.reportBackStrategy.destination"},
+		// The scope means nothing to a placement in a namespace.
+		"resourceplacements": {"spec.strategy.reportBackStrategy.destination"},
+	}
+	for _, r := range Resources() {
+		o := r.New().(placement.PlacementObject)
+		*o.PlacementSpec() = spec
+		if r.Plural == "resourceplacements" {
+			o.SetNamespace("team")
+		}
+		var got []string
+		for _, warning := range r.Strategy.WarningsOnCreate(t.Context(), o) {
+			field, _, _ := strings.Cut(warning, ":")
+			got = append(got, field)
+		}
+		if !slices.Equal(got, want[r.Plural]) {
+			t.Errorf("%s: warnings about %q, want %q", r.Plural, got, want[r.Plural])
+		}
+	}
+}
