@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"slices"
 	"strconv"
+	"strings"
 	"time"
 
 	"k8s.io/apimachinery/pkg/api/meta"
@@ -127,7 +128,9 @@ func (r *rig) place(clusters int, placements ...string) {
 		},
 	}
 	until(r, policies, nothing, func(p *v1beta1.ClusterSchedulingPolicySnapshot) bool {
-		if meta.IsStatusConditionTrue(p.Status.Conditions, v1beta1.PolicySnapshotScheduled) && len(p.Status.ClusterDecisions) == clusters {
+		// The decisions in the status are cut off at 1000; the message has the number.
+		c := meta.FindStatusCondition(p.Status.Conditions, v1beta1.PolicySnapshotScheduled)
+		if c != nil && c.Status == metav1.ConditionTrue && strings.HasSuffix(c.Message, fmt.Sprintf("found %d cluster(s)", clusters)) {
 			scheduled.Insert(p.Name)
 		}
 		return scheduled.Len() == len(placements)

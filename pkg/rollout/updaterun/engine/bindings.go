@@ -85,7 +85,7 @@ func IsRolloutStarted(b v1beta1.BindingObject) bool {
 }
 
 // IsSettled says whether a cluster has what its binding says, as far as that can be observed. That something is still under way, or
-// fails for now, is never a failure of the run.
+// fails at present, is never a failure of the run.
 func IsSettled(b v1beta1.BindingObject) bool {
 	return isTrueNow(b, v1beta1.BindingAvailable) || isTrueNow(b, v1beta1.BindingDiffReported)
 }
