@@ -142,9 +142,9 @@ func TestKubectl(t *testing.T) {
 	alice, bob := newKubectl(t, s.As(testserver.Alice)), newKubectl(t, s.As(testserver.Bob))
 
 	t.Run("short names and columns", func(t *testing.T) {
-		alice.run("create", "-f", example(t, "cluster-scoped", "strategy.yaml"))
-		alice.run("apply", "-f", example(t, "cluster-scoped", "run.yaml"))
-		alice.run("apply", "--server-side", "-f", example(t, "namespaced", "run.yaml"))
+		alice.run("create", "-f", example(t, "cluster-scoped", "3-strategy.yaml"))
+		alice.run("apply", "-f", example(t, "cluster-scoped", "4-run.yaml"))
+		alice.run("apply", "--server-side", "-f", example(t, "namespaced", "5-run.yaml"))
 		want := [][]string{
 			{"NAME", "PLACEMENT", "RESOURCE-SNAPSHOT-INDEX", "POLICY-SNAPSHOT-INDEX", "INITIALIZED", "SUCCEEDED", "AGE"},
 			{"example-run", "example-placement", "1"},

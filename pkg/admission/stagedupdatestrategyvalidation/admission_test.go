@@ -9,6 +9,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -92,7 +93,7 @@ var scopes = []struct {
 	run                                          func(metav1.ObjectMeta, placement.UpdateRunSpec) placementObject
 	storedPlacement                              func(metav1.ObjectMeta, v1beta1.PlacementSpec) runtime.Object
 	storedStrategy                               func(metav1.ObjectMeta) runtime.Object
-	storedRun                                    func(metav1.ObjectMeta, v1beta1.UpdateRunSpec, ...metav1.Condition) runtime.Object
+	storedRun                                    func(metav1.ObjectMeta, v1beta1.UpdateRunSpec, v1beta1.UpdateRunStatus) runtime.Object
 }{
 	{
 		name: "cluster-scoped", placementKind: "ClusterResourcePlacement", strategyKind: "ClusterStagedUpdateStrategy",
@@ -108,8 +109,8 @@ var scopes = []struct {
 		storedStrategy: func(meta metav1.ObjectMeta) runtime.Object {
 			return &v1beta1.ClusterStagedUpdateStrategy{ObjectMeta: meta}
 		},
-		storedRun: func(meta metav1.ObjectMeta, spec v1beta1.UpdateRunSpec, conditions ...metav1.Condition) runtime.Object {
-			return &v1beta1.ClusterStagedUpdateRun{ObjectMeta: meta, Spec: spec, Status: v1beta1.UpdateRunStatus{Conditions: conditions}}
+		storedRun: func(meta metav1.ObjectMeta, spec v1beta1.UpdateRunSpec, status v1beta1.UpdateRunStatus) runtime.Object {
+			return &v1beta1.ClusterStagedUpdateRun{ObjectMeta: meta, Spec: spec, Status: status}
 		},
 	},
 	{
@@ -126,8 +127,8 @@ var scopes = []struct {
 		storedStrategy: func(meta metav1.ObjectMeta) runtime.Object {
 			return &v1beta1.StagedUpdateStrategy{ObjectMeta: meta}
 		},
-		storedRun: func(meta metav1.ObjectMeta, spec v1beta1.UpdateRunSpec, conditions ...metav1.Condition) runtime.Object {
-			return &v1beta1.StagedUpdateRun{ObjectMeta: meta, Spec: spec, Status: v1beta1.UpdateRunStatus{Conditions: conditions}}
+		storedRun: func(meta metav1.ObjectMeta, spec v1beta1.UpdateRunSpec, status v1beta1.UpdateRunStatus) runtime.Object {
+			return &v1beta1.StagedUpdateRun{ObjectMeta: meta, Spec: spec, Status: status}
 		},
 	},
 }
@@ -304,9 +305,11 @@ func TestARunIsNotWrongedByAStaleCache(t *testing.T) {
 }
 
 func TestAStrategyThatIsNeededIsMissed(t *testing.T) {
-	initialized := func(status metav1.ConditionStatus, message string) metav1.Condition {
-		return metav1.Condition{Type: "Initialized", Status: status, Message: message}
+	initialized := func(status metav1.ConditionStatus) v1beta1.UpdateRunStatus {
+		return v1beta1.UpdateRunStatus{Conditions: []metav1.Condition{{Type: "Initialized", Status: status}}}
 	}
+	triesAgain := initialized("False")
+	triesAgain.InitializationStartTime = &metav1.Time{Time: time.Unix(0, 0)}
 	for _, in := range scopes {
 		meta := func(name string) metav1.ObjectMeta { return metav1.ObjectMeta{Name: name, Namespace: in.namespace} }
 		spec := v1beta1.UpdateRunSpec{StagedUpdateStrategyName: "example-strategy"}
@@ -315,11 +318,11 @@ func TestAStrategyThatIsNeededIsMissed(t *testing.T) {
 			run  runtime.Object
 			want []string
 		}{
-			{"new", in.storedRun(meta("run"), spec), []string{"the strategy is still needed to initialise: run"}},
-			{"tries again", in.storedRun(meta("run"), spec, initialized("False", "not there; trying again until 12:00:41Z")), []string{"the strategy is still needed to initialise: run"}},
-			{"initialised", in.storedRun(meta("run"), spec, initialized("True", "")), nil},
-			{"given up", in.storedRun(meta("run"), spec, initialized("False", "not there")), nil},
-			{"follows another", in.storedRun(meta("run"), v1beta1.UpdateRunSpec{StagedUpdateStrategyName: "other"}), nil},
+			{"new", in.storedRun(meta("run"), spec, v1beta1.UpdateRunStatus{}), []string{"the strategy is still needed to initialise: run"}},
+			{"tries again", in.storedRun(meta("run"), spec, triesAgain), []string{"the strategy is still needed to initialise: run"}},
+			{"initialised", in.storedRun(meta("run"), spec, initialized("True")), nil},
+			{"given up", in.storedRun(meta("run"), spec, initialized("False")), nil},
+			{"follows another", in.storedRun(meta("run"), v1beta1.UpdateRunSpec{StagedUpdateStrategyName: "other"}, v1beta1.UpdateRunStatus{}), nil},
 			{"elsewhere", &v1beta1.StagedUpdateRun{ObjectMeta: metav1.ObjectMeta{Name: "run", Namespace: "elsewhere"}, Spec: spec}, nil},
 		} {
 			t.Run(in.name+"/"+tc.name, func(t *testing.T) {

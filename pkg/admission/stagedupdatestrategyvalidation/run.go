@@ -7,7 +7,6 @@ import (
 	"context"
 	"fmt"
 	"slices"
-	"strings"
 
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -16,9 +15,6 @@ import (
 	"github.com/stagegate/stagegate/pkg/apis/placement"
 	"github.com/stagegate/stagegate/pkg/apis/placement/v1beta1"
 )
-
-// tryingAgain stands in the message of a run that could not be initialised and is not given up yet.
-const tryingAgain = "; trying again until "
 
 // validateNewRun refuses a run of a placement that moves its clusters itself. What is merely not there yet may turn up before the
 // run is given up, so that a directory can be applied in any order.
@@ -63,10 +59,11 @@ func (p *Plugin) warnOfWaitingRuns(ctx context.Context, strategy placement.Updat
 	return nil
 }
 
+// awaitsInitialization says whether a run may still be initialised: it was not looked at yet, or is tried again.
 func awaitsInitialization(run v1beta1.UpdateRunObject) bool {
 	if run.GetDeletionTimestamp() != nil {
 		return false
 	}
 	initialized := meta.FindStatusCondition(run.RunStatus().Conditions, v1beta1.RunInitialized)
-	return initialized == nil || initialized.Status != metav1.ConditionTrue && strings.Contains(initialized.Message, tryingAgain)
+	return initialized == nil || initialized.Status != metav1.ConditionTrue && run.RunStatus().InitializationStartTime != nil
 }

@@ -159,6 +159,9 @@ type UpdateRunTurn struct {
 
 	// Claim is the number of the turn that the run asks for while its state is Claimed.
 	Claim int64
+
+	// WaitingFor is the name of the run that comes first, while State is Waiting.
+	WaitingFor string
 }
 
 // StageUpdatingStatus is how far a stage has come.
@@ -198,6 +201,10 @@ type ClusterUpdatingStatus struct {
 
 	// ClusterResourceOverrideSnapshots are the ClusterResourceOverride snapshots in force on the cluster in this run.
 	ClusterResourceOverrideSnapshots []string
+
+	// Message is what keeps a cluster that is being updated from being done, as its binding reports it: the first object that is
+	// not applied or not available, and why. Empty where nothing is reported. At most 256 bytes.
+	Message string
 
 	// Conditions of the cluster: Started and Succeeded.
 	Conditions []metav1.Condition

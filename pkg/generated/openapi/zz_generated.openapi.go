@@ -4055,6 +4055,13 @@ func schema_pkg_apis_placement_v1_ClusterUpdatingStatus(ref common.ReferenceCall
 							},
 						},
 					},
+					"message": {
+						SchemaProps: spec.SchemaProps{
+							Description: "Message is what keeps a cluster that is being updated from being done, as its binding reports it: the first object that is not applied or not available, and why. Empty where nothing is reported. At most 256 bytes.",
+							Type:        []string{"string"},
+							Format:      "",
+						},
+					},
 					"conditions": {
 						VendorExtensible: spec.VendorExtensible{
 							Extensions: spec.Extensions{
@@ -7663,6 +7670,13 @@ func schema_pkg_apis_placement_v1_UpdateRunTurn(ref common.ReferenceCallback) co
 							Format:      "int64",
 						},
 					},
+					"waitingFor": {
+						SchemaProps: spec.SchemaProps{
+							Description: "WaitingFor is the name of the run that comes first, while State is Waiting.",
+							Type:        []string{"string"},
+							Format:      "",
+						},
+					},
 				},
 				Required: []string{"state"},
 			},
@@ -10294,6 +10308,13 @@ func schema_pkg_apis_placement_v1beta1_ClusterUpdatingStatus(ref common.Referenc
 									},
 								},
 							},
+						},
+					},
+					"message": {
+						SchemaProps: spec.SchemaProps{
+							Description: "Message is what keeps a cluster that is being updated from being done, as its binding reports it: the first object that is not applied or not available, and why. Empty where nothing is reported. At most 256 bytes.",
+							Type:        []string{"string"},
+							Format:      "",
 						},
 					},
 					"conditions": {
@@ -13902,6 +13923,13 @@ func schema_pkg_apis_placement_v1beta1_UpdateRunTurn(ref common.ReferenceCallbac
 							Description: "Claim is the number of the turn that the run asks for while its state is Claimed.",
 							Type:        []string{"integer"},
 							Format:      "int64",
+						},
+					},
+					"waitingFor": {
+						SchemaProps: spec.SchemaProps{
+							Description: "WaitingFor is the name of the run that comes first, while State is Waiting.",
+							Type:        []string{"string"},
+							Format:      "",
 						},
 					},
 				},

@@ -214,6 +214,10 @@ type UpdateRunTurn struct {
 	// Claim is the number of the turn that the run asks for while its state is Claimed.
 	// +optional
 	Claim int64 `json:"claim,omitempty"`
+
+	// WaitingFor is the name of the run that comes first, while State is Waiting.
+	// +optional
+	WaitingFor string `json:"waitingFor,omitempty"`
 }
 
 // StageUpdatingStatus is how far a stage has come.
@@ -284,6 +288,11 @@ type ClusterUpdatingStatus struct {
 	// +k8s:optional
 	// +listType=atomic
 	ClusterResourceOverrideSnapshots []string `json:"clusterResourceOverrideSnapshots,omitempty"`
+
+	// Message is what keeps a cluster that is being updated from being done, as its binding reports it: the first object that is
+	// not applied or not available, and why. Empty where nothing is reported. At most 256 bytes.
+	// +optional
+	Message string `json:"message,omitempty"`
 
 	// Conditions of the cluster: Started and Succeeded.
 	// +optional

@@ -2764,6 +2764,8 @@ func Validate_ClusterUpdatingStatus(
 		errs = append(errs, fn(fldPath.Child("clusterResourceOverrideSnapshots"), obj.ClusterResourceOverrideSnapshots, oldVal, oldObj != nil)...)
 	}
 
+	// field ClusterUpdatingStatus.Message has no validation
+
 	{ // field ClusterUpdatingStatus.Conditions
 		fn := func(
 			fldPath *field.Path,
@@ -8391,6 +8393,7 @@ func Validate_UpdateRunTurn(
 
 	// field UpdateRunTurn.Number has no validation
 	// field UpdateRunTurn.Claim has no validation
+	// field UpdateRunTurn.WaitingFor has no validation
 	return errs
 }
 

@@ -953,6 +953,9 @@ var schemaYAML = typed.YAMLObject(`types:
           elementRelationship: associative
           keys:
           - type
+    - name: message
+      type:
+        scalar: string
     - name: resourceOverrideSnapshots
       type:
         list:
@@ -2102,6 +2105,9 @@ var schemaYAML = typed.YAMLObject(`types:
       type:
         scalar: string
       default: ""
+    - name: waitingFor
+      type:
+        scalar: string
 - name: io.kubernetes-fleet.placement.v1.UpdateStrategySpec
   map:
     fields:
@@ -2717,6 +2723,9 @@ var schemaYAML = typed.YAMLObject(`types:
           elementRelationship: associative
           keys:
           - type
+    - name: message
+      type:
+        scalar: string
     - name: resourceOverrideSnapshots
       type:
         list:
@@ -3866,6 +3875,9 @@ var schemaYAML = typed.YAMLObject(`types:
       type:
         scalar: string
       default: ""
+    - name: waitingFor
+      type:
+        scalar: string
 - name: io.kubernetes-fleet.placement.v1beta1.UpdateStrategySpec
   map:
     fields:

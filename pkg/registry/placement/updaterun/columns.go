@@ -21,9 +21,9 @@ func columns() []column {
 		store.Condition("Succeeded", placement.RunSucceeded, conditions),
 		store.Age[placement.UpdateRunObject](),
 		store.Condition("Progressing", placement.RunProgressing, conditions).OnlyWide(),
-		{Name: "Stage", Wide: true, Description: "Stage that the run is in.", Text: currentStageName},
+		{Name: "Stage", Wide: true, Description: "Stage that the run is in, and its place among all stages.", Text: currentStageName},
 		{Name: "Progress", Wide: true, Description: "Clusters that are done, of all that the run moves.", Text: progress},
-		{Name: "Waiting-For", Wide: true, Description: "Approval requests and timed waits that hold the run up.", Text: waitingFor},
+		{Name: "Waiting-For", Wide: true, Description: "What holds the run up: another run, an approval request, a timed wait or a cluster.", Text: waitingFor},
 		{Name: "Strategy", Wide: true, Description: "Strategy that the run follows.", Text: strategyName},
 	}
 }

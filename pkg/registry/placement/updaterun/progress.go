@@ -5,7 +5,7 @@ package updaterun
 
 import (
 	"fmt"
-	"strings"
+	"slices"
 
 	"k8s.io/apimachinery/pkg/api/meta"
 
@@ -35,11 +35,19 @@ func stages(status *placement.UpdateRunStatus) []*placement.StageUpdatingStatus 
 	return all
 }
 
+// currentStageName is the name of the current stage and its place among all, such as canary (2/3). The stage that deletes is none of
+// the strategy's and has no place.
 func currentStageName(o placement.UpdateRunObject) string {
-	if stage := currentStage(o.RunStatus()); stage != nil {
+	status := o.RunStatus()
+	stage := currentStage(status)
+	switch {
+	case stage == nil:
+		return ""
+	case stage == status.DeletionStageStatus:
 		return stage.StageName
 	}
-	return ""
+	place := 1 + slices.IndexFunc(status.StagesStatus, func(s placement.StageUpdatingStatus) bool { return s.StageName == stage.StageName })
+	return fmt.Sprintf("%s (%d/%d)", stage.StageName, place, len(status.StagesStatus))
 }
 
 // progress is the clusters done out of all, such as 2/3, and empty as long as they are not known.
@@ -57,46 +65,4 @@ func progress(o placement.UpdateRunObject) string {
 		}
 	}
 	return fmt.Sprintf("%d/%d", done, total)
-}
-
-// waitingFor names what keeps the current stage from going on: an approval request by its name, a wait by its type. A run that is
-// told to stop waits for nothing.
-func waitingFor(o placement.UpdateRunObject) string {
-	stage := currentStage(o.RunStatus())
-	if stage == nil || o.RunSpec().State != placement.StateRun {
-		return ""
-	}
-	tasks := open(stage.BeforeStageTaskStatus)
-	if len(tasks) == 0 && clustersDone(stage) {
-		tasks = open(stage.AfterStageTaskStatus)
-	}
-	return strings.Join(tasks, ",")
-}
-
-func clustersDone(stage *placement.StageUpdatingStatus) bool {
-	for i := range stage.Clusters {
-		if !meta.IsStatusConditionTrue(stage.Clusters[i].Conditions, placement.ClusterSucceeded) {
-			return false
-		}
-	}
-	return true
-}
-
-// open are the tasks that are not done.
-func open(tasks []placement.StageTaskStatus) []string {
-	var names []string
-	for i := range tasks {
-		task := &tasks[i]
-		switch task.Type {
-		case placement.StageTaskTypeApproval:
-			if !meta.IsStatusConditionTrue(task.Conditions, placement.TaskApprovalRequestApproved) {
-				names = append(names, task.ApprovalRequestName)
-			}
-		case placement.StageTaskTypeTimedWait:
-			if !meta.IsStatusConditionTrue(task.Conditions, placement.TaskWaitTimeElapsed) {
-				names = append(names, string(task.Type))
-			}
-		}
-	}
-	return names
 }

@@ -6,6 +6,7 @@ package updaterun
 import (
 	"strings"
 	"testing"
+	"time"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
@@ -36,6 +37,7 @@ func TestWideColumnsFollowTheRun(t *testing.T) {
 		s.StagesStatus[0].Clusters[0].Conditions = []metav1.Condition{started}
 	}
 	updated := func(s *placement.UpdateRunStatus) {
+		s.StagesStatus[0].UpdatedTime = &metav1.MicroTime{Time: now.Add(30 * time.Second)}
 		s.StagesStatus[0].Conditions = waiting
 		s.StagesStatus[0].Clusters[0].Conditions = []metav1.Condition{started, succeeded}
 	}
@@ -60,18 +62,33 @@ func TestWideColumnsFollowTheRun(t *testing.T) {
 		want string
 	}{
 		{"initialised", placement.StateInitialize, func(*placement.UpdateRunStatus) {}, " | 0/4 | "},
-		{"first stage", placement.StateRun, enter, "staging | 0/4 | "},
-		{"tasks after it", placement.StateRun, updated, "staging | 1/4 | TimedWait,run-after-staging"},
+		{"first stage", placement.StateRun, enter, "staging (1/2) | 0/4 | cluster a"},
+		{"tasks after it", placement.StateRun, updated, "staging (1/2) | 1/4 | wait: 60m left, approval: run-after-staging"},
 		{"wait is over", placement.StateRun, func(s *placement.UpdateRunStatus) {
 			updated(s)
 			s.StagesStatus[0].AfterStageTaskStatus[0].Conditions = []metav1.Condition{condition(placement.TaskWaitTimeElapsed, metav1.ConditionTrue)}
-		}, "staging | 1/4 | run-after-staging"},
-		{"stopped", placement.StateStop, updated, "staging | 1/4 | "},
-		{"approval before the next", placement.StateRun, leave, "canary | 1/4 | run-before-canary"},
+		}, "staging (1/2) | 1/4 | approval: run-after-staging"},
+		{"stopped", placement.StateStop, updated, "staging (1/2) | 1/4 | "},
+		{"stopping", placement.StateStop, func(s *placement.UpdateRunStatus) {
+			enter(s)
+			s.Conditions = append(s.Conditions, condition(placement.RunProgressing, metav1.ConditionUnknown))
+		}, "staging (1/2) | 0/4 | cluster a"},
+		{"a turn", placement.StateRun, func(s *placement.UpdateRunStatus) {
+			s.StagesStatus[0].Conditions = waiting
+			s.Turn = &placement.UpdateRunTurn{State: placement.TurnWaiting, WaitingFor: "other"}
+		}, "staging (1/2) | 0/4 | run other"},
+		{"approval before the next", placement.StateRun, leave, "canary (2/2) | 1/4 | approval: run-before-canary"},
 		{"approved", placement.StateRun, func(s *placement.UpdateRunStatus) {
 			leave(s)
 			s.StagesStatus[1].BeforeStageTaskStatus[0].Conditions = []metav1.Condition{condition(placement.TaskApprovalRequestApproved, metav1.ConditionTrue)}
-		}, "canary | 1/4 | "},
+		}, "canary (2/2) | 1/4 | "},
+		{"clusters, one of which has trouble", placement.StateRun, func(s *placement.UpdateRunStatus) {
+			leave(s)
+			s.StagesStatus[1].BeforeStageTaskStatus = nil
+			s.StagesStatus[1].Clusters[0].Conditions = []metav1.Condition{started}
+			s.StagesStatus[1].Clusters[1].Conditions = []metav1.Condition{started}
+			s.StagesStatus[1].Clusters[1].Message = "Deployment shop/web: 2 of 3 available"
+		}, "canary (2/2) | 1/4 | cluster c and 1 more: Deployment shop/web: 2 of 3 available"},
 		{"a cluster failed", placement.StateRun, func(s *placement.UpdateRunStatus) {
 			leave(s)
 			s.StagesStatus[1].EndTime = &now
@@ -112,6 +129,12 @@ func TestWideColumnsFollowTheRun(t *testing.T) {
 func planned() placement.UpdateRunStatus {
 	return placement.UpdateRunStatus{
 		Conditions: []metav1.Condition{condition(placement.RunInitialized, metav1.ConditionTrue)},
+		UpdateStrategySnapshot: &placement.UpdateStrategySpec{Stages: []placement.StageConfig{
+			{Name: "staging", AfterStageTasks: []placement.StageTask{
+				{Type: placement.StageTaskTypeTimedWait, WaitTime: &metav1.Duration{Duration: time.Hour}}, {Type: placement.StageTaskTypeApproval},
+			}},
+			{Name: "canary", BeforeStageTasks: []placement.StageTask{{Type: placement.StageTaskTypeApproval}}},
+		}},
 		StagesStatus: []placement.StageUpdatingStatus{
 			{
 				StageName: "staging",

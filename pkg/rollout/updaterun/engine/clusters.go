@@ -77,6 +77,7 @@ func (s *step) settle(stage *v1beta1.StageUpdatingStatus) flight {
 		case !IsRolloutStarted(b):
 			s.write(b, c)
 		}
+		s.report(c, b)
 		s.inFlight(&f, c)
 	}
 	return f
@@ -137,6 +138,7 @@ func (s *step) startCluster(stage *v1beta1.StageUpdatingStatus, c *v1beta1.Clust
 }
 
 func (s *step) clusterDone(c *v1beta1.ClusterUpdatingStatus) {
+	s.say(c, "")
 	s.set(&c.Conditions, v1beta1.ClusterSucceeded, metav1.ConditionTrue, reasonClusterSucceeded, messageClusterSucceeded)
 }
 
@@ -152,6 +154,7 @@ func (s *step) left(cluster string) string {
 }
 
 func (s *step) skipCluster(c *v1beta1.ClusterUpdatingStatus, why string) {
+	s.say(c, "")
 	s.set(&c.Conditions, v1beta1.ClusterSucceeded, metav1.ConditionTrue, reasonClusterSkipped, "Cluster update skipped: "+why)
 	s.warn(eventClusterSkipped, fmt.Sprintf("Cluster %s is skipped: %s", c.ClusterName, why))
 }

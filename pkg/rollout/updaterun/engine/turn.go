@@ -121,7 +121,7 @@ func (s *step) queue(stage *v1beta1.StageUpdatingStatus, first v1beta1.UpdateRun
 	if s.turn().State != v1beta1.TurnWaiting {
 		s.event(eventWaitingForTurn, message)
 	}
-	s.setTurn(v1beta1.UpdateRunTurn{State: v1beta1.TurnWaiting, Number: s.turn().Number})
+	s.setTurn(v1beta1.UpdateRunTurn{State: v1beta1.TurnWaiting, Number: s.turn().Number, WaitingFor: first.GetName()})
 	if stage != nil {
 		s.setStageTurn(stage)
 	}

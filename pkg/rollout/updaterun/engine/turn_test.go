@@ -76,6 +76,9 @@ func TestOneRunAtATimeMovesAPlacement(t *testing.T) {
 			if tt.message != "" {
 				f.wantClusters("a1")
 				f.wantCondition(v1beta1.RunProgressing, tt.message)
+				if got := f.run.Status.Turn.WaitingFor; got != "other" {
+					t.Errorf("the turn waits for %q, want other", got)
+				}
 				// It goes on once the other one has let go.
 				other.Status.Turn.State = v1beta1.TurnReleased
 				f.steps()

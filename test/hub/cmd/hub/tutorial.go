@@ -30,7 +30,7 @@ func tutorial(dir string, wait time.Duration) []scene {
 		{"A workload on the hub, to be placed on all members; a run will roll it out.", []string{
 			"kubectl create ns test-namespace",
 			"kubectl create cm test-cm --from-literal=key=value1 -n test-namespace",
-			"kubectl apply -f artifacts/example/cluster-scoped/placement.yaml",
+			"kubectl apply -f artifacts/example/cluster-scoped/2-placement.yaml",
 			"kubectl wait crp/example-placement --for=condition=ClusterResourcePlacementScheduled " + timeout,
 			"kubectl get crp example-placement",
 		}},
@@ -41,14 +41,14 @@ func tutorial(dir string, wait time.Duration) []scene {
 			"kubectl get clusterresourcesnapshots --show-labels",
 		}},
 		{"A strategy: staging first, then a wait; canary after an approval, one cluster at a time.", []string{
-			fmt.Sprintf("sed 's/waitTime: 1m/waitTime: %.0fs/' artifacts/example/cluster-scoped/strategy.yaml | kubectl apply -f -", wait.Seconds()),
+			fmt.Sprintf("sed 's/waitTime: 1m/waitTime: %.0fs/' artifacts/example/cluster-scoped/3-strategy.yaml | kubectl apply -f -", wait.Seconds()),
 		}},
 		{"What a run would do.", []string{
-			"kubectl create --dry-run=server -f artifacts/example/cluster-scoped/run.yaml \\\n" +
+			"kubectl create --dry-run=server -f artifacts/example/cluster-scoped/4-run.yaml \\\n" +
 				`    -o jsonpath='{range .status.stagesStatus[*]}{.stageName}: {.clusters[*].clusterName}{"\n"}{end}'`,
 		}},
 		{"The run, initialized and then started.", []string{
-			"kubectl apply -f artifacts/example/cluster-scoped/run.yaml",
+			"kubectl apply -f artifacts/example/cluster-scoped/4-run.yaml",
 			"kubectl wait csur/example-run --for=condition=Initialized " + timeout,
 			"kubectl get csur example-run",
 			`kubectl patch csur example-run --type merge -p '{"spec":{"state":"Run"}}'`,
@@ -66,7 +66,7 @@ func tutorial(dir string, wait time.Duration) []scene {
 			onMembers("value2"),
 		}},
 		{"Roll back: a run with the older snapshot.", []string{
-			"kubectl apply -f artifacts/example/cluster-scoped/rollback.yaml",
+			"kubectl apply -f artifacts/example/cluster-scoped/rollback/run.yaml",
 			gate("example-run-2-before-canary"),
 			"kubectl get csur",
 		}},

@@ -22,6 +22,8 @@ type UpdateRunTurnApplyConfiguration struct {
 	Number *int64 `json:"number,omitempty"`
 	// Claim is the number of the turn that the run asks for while its state is Claimed.
 	Claim *int64 `json:"claim,omitempty"`
+	// WaitingFor is the name of the run that comes first, while State is Waiting.
+	WaitingFor *string `json:"waitingFor,omitempty"`
 }
 
 // UpdateRunTurnApplyConfiguration constructs a declarative configuration of the UpdateRunTurn type for use with
@@ -51,5 +53,13 @@ func (b *UpdateRunTurnApplyConfiguration) WithNumber(value int64) *UpdateRunTurn
 // If called multiple times, the Claim field is set to the value of the last call.
 func (b *UpdateRunTurnApplyConfiguration) WithClaim(value int64) *UpdateRunTurnApplyConfiguration {
 	b.Claim = &value
+	return b
+}
+
+// WithWaitingFor sets the WaitingFor field in the declarative configuration to the given value
+// and returns the receiver, so that objects can be built by chaining "With" function invocations.
+// If called multiple times, the WaitingFor field is set to the value of the last call.
+func (b *UpdateRunTurnApplyConfiguration) WithWaitingFor(value string) *UpdateRunTurnApplyConfiguration {
+	b.WaitingFor = &value
 	return b
 }

@@ -20,6 +20,9 @@ type ClusterUpdatingStatusApplyConfiguration struct {
 	ResourceOverrideSnapshots []NamespacedNameApplyConfiguration `json:"resourceOverrideSnapshots,omitempty"`
 	// ClusterResourceOverrideSnapshots are the ClusterResourceOverride snapshots in force on the cluster in this run.
 	ClusterResourceOverrideSnapshots []string `json:"clusterResourceOverrideSnapshots,omitempty"`
+	// Message is what keeps a cluster that is being updated from being done, as its binding reports it: the first object that is
+	// not applied or not available, and why. Empty where nothing is reported. At most 256 bytes.
+	Message *string `json:"message,omitempty"`
 	// Conditions of the cluster: Started and Succeeded.
 	Conditions []v1.ConditionApplyConfiguration `json:"conditions,omitempty"`
 }
@@ -58,6 +61,14 @@ func (b *ClusterUpdatingStatusApplyConfiguration) WithClusterResourceOverrideSna
 	for i := range values {
 		b.ClusterResourceOverrideSnapshots = append(b.ClusterResourceOverrideSnapshots, values[i])
 	}
+	return b
+}
+
+// WithMessage sets the Message field in the declarative configuration to the given value
+// and returns the receiver, so that objects can be built by chaining "With" function invocations.
+// If called multiple times, the Message field is set to the value of the last call.
+func (b *ClusterUpdatingStatusApplyConfiguration) WithMessage(value string) *ClusterUpdatingStatusApplyConfiguration {
+	b.Message = &value
 	return b
 }
 

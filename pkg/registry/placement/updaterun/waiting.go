@@ -1,0 +1,116 @@
+// Copyright The Stagegate Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package updaterun
+
+import (
+	"fmt"
+	"strings"
+	"time"
+
+	"k8s.io/apimachinery/pkg/api/meta"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/util/duration"
+
+	"github.com/stagegate/stagegate/pkg/apis/placement"
+)
+
+// waitingFor names what keeps a run from going on: another run, an approval, a time, or a cluster with what it reports. A run that is
+// told to stop waits for its clusters alone.
+func waitingFor(o placement.UpdateRunObject) string {
+	status := o.RunStatus()
+	stage := currentStage(status)
+	switch state := o.RunSpec().State; {
+	case stage == nil || state == placement.StateInitialize:
+		return ""
+	case state == placement.StateStop:
+		if c := meta.FindStatusCondition(status.Conditions, placement.RunProgressing); c == nil || c.Status == metav1.ConditionFalse {
+			return ""
+		}
+		return clustersInFlight(stage)
+	}
+	if turn := status.Turn; turn != nil && turn.State == placement.TurnWaiting {
+		return "run " + turn.WaitingFor
+	}
+	tasks := openTasks(stage, stage.BeforeStageTaskStatus, nil)
+	if len(tasks) == 0 && clustersDone(stage) {
+		tasks = openTasks(stage, stage.AfterStageTaskStatus, afterStageTasks(status, stage.StageName))
+	}
+	if len(tasks) > 0 {
+		return strings.Join(tasks, ", ")
+	}
+	return clustersInFlight(stage)
+}
+
+// clustersInFlight names one cluster that is being updated, if possible one that reports what is wrong, and the number of others.
+func clustersInFlight(stage *placement.StageUpdatingStatus) string {
+	var first *placement.ClusterUpdatingStatus
+	n := 0
+	for i := range stage.Clusters {
+		c := &stage.Clusters[i]
+		if !meta.IsStatusConditionTrue(c.Conditions, placement.ClusterStarted) || meta.FindStatusCondition(c.Conditions, placement.ClusterSucceeded) != nil {
+			continue
+		}
+		if n++; first == nil || first.Message == "" && c.Message != "" {
+			first = c
+		}
+	}
+	if first == nil {
+		return ""
+	}
+	text := "cluster " + first.ClusterName
+	if n > 1 {
+		text += fmt.Sprintf(" and %d more", n-1)
+	}
+	if first.Message != "" {
+		text += ": " + first.Message
+	}
+	return text
+}
+
+func clustersDone(stage *placement.StageUpdatingStatus) bool {
+	for i := range stage.Clusters {
+		if !meta.IsStatusConditionTrue(stage.Clusters[i].Conditions, placement.ClusterSucceeded) {
+			return false
+		}
+	}
+	return true
+}
+
+// afterStageTasks are the tasks after a stage as the run's strategy has them.
+func afterStageTasks(status *placement.UpdateRunStatus, stage string) []placement.StageTask {
+	if status.UpdateStrategySnapshot == nil {
+		return nil
+	}
+	for i := range status.UpdateStrategySnapshot.Stages {
+		if config := &status.UpdateStrategySnapshot.Stages[i]; config.Name == stage {
+			return config.AfterStageTasks
+		}
+	}
+	return nil
+}
+
+// openTasks are the tasks that are not done. The configuration tells how long a timed wait lasts.
+func openTasks(stage *placement.StageUpdatingStatus, tasks []placement.StageTaskStatus, configs []placement.StageTask) []string {
+	var texts []string
+	for i := range tasks {
+		task := &tasks[i]
+		switch task.Type {
+		case placement.StageTaskTypeApproval:
+			if !meta.IsStatusConditionTrue(task.Conditions, placement.TaskApprovalRequestApproved) {
+				texts = append(texts, "approval: "+task.ApprovalRequestName)
+			}
+		case placement.StageTaskTypeTimedWait:
+			if meta.IsStatusConditionTrue(task.Conditions, placement.TaskWaitTimeElapsed) {
+				continue
+			}
+			text := "wait"
+			if i < len(configs) && configs[i].WaitTime != nil && stage.UpdatedTime != nil {
+				left := time.Until(stage.UpdatedTime.Add(configs[i].WaitTime.Duration))
+				text = fmt.Sprintf("wait: %s left", duration.HumanDuration(max(left, 0)))
+			}
+			texts = append(texts, text)
+		}
+	}
+	return texts
+}

@@ -1,0 +1,69 @@
+// Copyright The Stagegate Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package engine
+
+import (
+	"fmt"
+	"strings"
+
+	"k8s.io/apimachinery/pkg/api/meta"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/stagegate/stagegate/pkg/apis/placement/v1beta1"
+)
+
+// maxReport bounds what a cluster says in the status of a run, in bytes: a run has up to 10,000 clusters.
+const maxReport = 256
+
+// report has a cluster in flight say what its binding reports. A report on what the binding asked for before does not count.
+func (s *step) report(c *v1beta1.ClusterUpdatingStatus, b v1beta1.BindingObject) {
+	if !s.wants(b, c) {
+		s.say(c, "")
+		return
+	}
+	s.say(c, reported(b))
+}
+
+func (s *step) say(c *v1beta1.ClusterUpdatingStatus, message string) {
+	if c.Message != message {
+		c.Message, s.changed = message, true
+	}
+}
+
+// reported is what keeps a binding from having what it asks for: the first object that the member has trouble with, or else the step
+// on the way there that failed.
+func reported(b v1beta1.BindingObject) string {
+	status := b.BindingStatus()
+	for _, t := range []string{v1beta1.BindingOverridden, v1beta1.BindingWorkSynchronized, v1beta1.BindingApplied, v1beta1.BindingAvailable} {
+		c := meta.FindStatusCondition(status.Conditions, t)
+		if c == nil || c.Status != metav1.ConditionFalse || c.ObservedGeneration != b.GetGeneration() {
+			continue
+		}
+		ofObjects := t == v1beta1.BindingApplied || t == v1beta1.BindingAvailable
+		if ofObjects && len(status.FailedPlacements) > 0 {
+			return shortened(failed(status.FailedPlacements))
+		}
+		return shortened(c.Message)
+	}
+	return ""
+}
+
+func failed(placements []v1beta1.FailedResourcePlacement) string {
+	first := &placements[0]
+	object := first.Kind + " " + strings.TrimPrefix(key(first.Namespace, first.Name), "/")
+	if more := len(placements) - 1; more > 0 {
+		object += fmt.Sprintf(" and %s", count(more, "other object"))
+	}
+	return object + ": " + first.Condition.Message
+}
+
+// shortened is one line of at most maxReport bytes.
+func shortened(message string) string {
+	message = strings.Join(strings.Fields(message), " ")
+	if len(message) <= maxReport {
+		return message
+	}
+	const dots = "..."
+	return strings.ToValidUTF8(message[:maxReport-len(dots)], "") + dots
+}
