@@ -71,6 +71,12 @@ type ApprovalRequestSpec struct {
 
 	// TargetStage is the stage of the run that waits.
 	TargetStage string
+
+	// Policy says whose approvals it takes, copied from the run's strategy. Absent, one by anybody who is permitted.
+	Policy *ApprovalPolicy
+
+	// Requester is who created the run.
+	Requester *DecisionUser
 }
 
 // ApprovalRequestStatus is the decision on a request.
@@ -162,4 +168,7 @@ type ApprovalStatus struct {
 
 	// ObservedGeneration is the generation of the approval request that was decided.
 	ObservedGeneration int64
+
+	// Missing says what the request lacks yet, such as 1 of 2 approvals. Empty once it is decided, and where nobody has approved.
+	Missing string
 }

@@ -98,6 +98,9 @@ type UpdateRunSpec struct {
 
 // UpdateRunStatus is how far a run has come.
 type UpdateRunStatus struct {
+	// CreatedBy is who created the run, as the server authenticated them. Only the server writes here.
+	CreatedBy *DecisionUser
+
 	// PolicySnapshotIndexUsed is the index of the scheduling policy snapshot that picked the clusters.
 	PolicySnapshotIndexUsed string
 

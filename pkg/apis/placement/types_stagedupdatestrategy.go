@@ -103,4 +103,24 @@ type StageTask struct {
 	// WaitTime is how long a TimedWait lasts from the moment the stage's last cluster was updated, such as 1h30m. Required for
 	// TimedWait, longer than zero; not allowed for Approval.
 	WaitTime *metav1.Duration
+
+	// Approval says whose approvals an Approval waits for. Absent, one by anybody who is permitted is enough. Not allowed for
+	// TimedWait.
+	Approval *ApprovalPolicy
+}
+
+// ApprovalPolicy says whose approvals open a gate. Whoever approves needs the permission in any case.
+type ApprovalPolicy struct {
+	// Required is how many different users have to approve, at most 10. Not set means 1.
+	Required int32
+
+	// Groups are groups of which at least one of the approving users has to be a member, at most 10. Empty means anybody.
+	Groups []string
+
+	// AllowRequester says whether the user who created the run may be one of those who approve. It defaults to true.
+	AllowRequester *bool
+
+	// ExpiresAfter is how long the gate can be approved after it was asked for, such as 24h. Then the run ends. Not set means for
+	// ever.
+	ExpiresAfter *metav1.Duration
 }

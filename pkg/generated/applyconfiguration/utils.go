@@ -87,6 +87,8 @@ func ForKind(kind schema.GroupVersionKind) interface{} {
 		return &applyconfigurationplacementv1.ApplyStrategyApplyConfiguration{}
 	case placementv1.SchemeGroupVersion.WithKind("ApprovalDecision"):
 		return &applyconfigurationplacementv1.ApprovalDecisionApplyConfiguration{}
+	case placementv1.SchemeGroupVersion.WithKind("ApprovalPolicy"):
+		return &applyconfigurationplacementv1.ApprovalPolicyApplyConfiguration{}
 	case placementv1.SchemeGroupVersion.WithKind("ApprovalRequest"):
 		return &applyconfigurationplacementv1.ApprovalRequestApplyConfiguration{}
 	case placementv1.SchemeGroupVersion.WithKind("ApprovalRequestSpec"):
@@ -285,6 +287,8 @@ func ForKind(kind schema.GroupVersionKind) interface{} {
 		return &applyconfigurationplacementv1beta1.ApplyStrategyApplyConfiguration{}
 	case placementv1beta1.SchemeGroupVersion.WithKind("ApprovalDecision"):
 		return &applyconfigurationplacementv1beta1.ApprovalDecisionApplyConfiguration{}
+	case placementv1beta1.SchemeGroupVersion.WithKind("ApprovalPolicy"):
+		return &applyconfigurationplacementv1beta1.ApprovalPolicyApplyConfiguration{}
 	case placementv1beta1.SchemeGroupVersion.WithKind("ApprovalRequest"):
 		return &applyconfigurationplacementv1beta1.ApprovalRequestApplyConfiguration{}
 	case placementv1beta1.SchemeGroupVersion.WithKind("ApprovalRequestSpec"):

@@ -61,6 +61,7 @@ func GetOpenAPIDefinitions(ref common.ReferenceCallback) map[string]common.OpenA
 		placementv1.ApplyStrategy{}.OpenAPIModelName():                                     schema_pkg_apis_placement_v1_ApplyStrategy(ref),
 		placementv1.Approval{}.OpenAPIModelName():                                          schema_pkg_apis_placement_v1_Approval(ref),
 		placementv1.ApprovalDecision{}.OpenAPIModelName():                                  schema_pkg_apis_placement_v1_ApprovalDecision(ref),
+		placementv1.ApprovalPolicy{}.OpenAPIModelName():                                    schema_pkg_apis_placement_v1_ApprovalPolicy(ref),
 		placementv1.ApprovalRequest{}.OpenAPIModelName():                                   schema_pkg_apis_placement_v1_ApprovalRequest(ref),
 		placementv1.ApprovalRequestList{}.OpenAPIModelName():                               schema_pkg_apis_placement_v1_ApprovalRequestList(ref),
 		placementv1.ApprovalRequestSpec{}.OpenAPIModelName():                               schema_pkg_apis_placement_v1_ApprovalRequestSpec(ref),
@@ -188,6 +189,7 @@ func GetOpenAPIDefinitions(ref common.ReferenceCallback) map[string]common.OpenA
 		placementv1beta1.ApplyStrategy{}.OpenAPIModelName():                                schema_pkg_apis_placement_v1beta1_ApplyStrategy(ref),
 		placementv1beta1.Approval{}.OpenAPIModelName():                                     schema_pkg_apis_placement_v1beta1_Approval(ref),
 		placementv1beta1.ApprovalDecision{}.OpenAPIModelName():                             schema_pkg_apis_placement_v1beta1_ApprovalDecision(ref),
+		placementv1beta1.ApprovalPolicy{}.OpenAPIModelName():                               schema_pkg_apis_placement_v1beta1_ApprovalPolicy(ref),
 		placementv1beta1.ApprovalRequest{}.OpenAPIModelName():                              schema_pkg_apis_placement_v1beta1_ApprovalRequest(ref),
 		placementv1beta1.ApprovalRequestList{}.OpenAPIModelName():                          schema_pkg_apis_placement_v1beta1_ApprovalRequestList(ref),
 		placementv1beta1.ApprovalRequestSpec{}.OpenAPIModelName():                          schema_pkg_apis_placement_v1beta1_ApprovalRequestSpec(ref),
@@ -2180,6 +2182,60 @@ func schema_pkg_apis_placement_v1_ApprovalDecision(ref common.ReferenceCallback)
 	}
 }
 
+func schema_pkg_apis_placement_v1_ApprovalPolicy(ref common.ReferenceCallback) common.OpenAPIDefinition {
+	return common.OpenAPIDefinition{
+		Schema: spec.Schema{
+			SchemaProps: spec.SchemaProps{
+				Description: "ApprovalPolicy says whose approvals open a gate. Whoever approves needs the permission in any case.",
+				Type:        []string{"object"},
+				Properties: map[string]spec.Schema{
+					"required": {
+						SchemaProps: spec.SchemaProps{
+							Description: "Required is how many different users have to approve, at most 10. Not set means 1.",
+							Type:        []string{"integer"},
+							Format:      "int32",
+						},
+					},
+					"groups": {
+						VendorExtensible: spec.VendorExtensible{
+							Extensions: spec.Extensions{
+								"x-kubernetes-list-type": "atomic",
+							},
+						},
+						SchemaProps: spec.SchemaProps{
+							Description: "Groups are groups of which at least one of the approving users has to be a member, at most 10. Empty means anybody.",
+							Type:        []string{"array"},
+							Items: &spec.SchemaOrArray{
+								Schema: &spec.Schema{
+									SchemaProps: spec.SchemaProps{
+										Type:   []string{"string"},
+										Format: "",
+									},
+								},
+							},
+						},
+					},
+					"allowRequester": {
+						SchemaProps: spec.SchemaProps{
+							Description: "AllowRequester says whether the user who created the run may be one of those who approve. It defaults to true.",
+							Type:        []string{"boolean"},
+							Format:      "",
+						},
+					},
+					"expiresAfter": {
+						SchemaProps: spec.SchemaProps{
+							Description: "ExpiresAfter is how long the gate can be approved after it was asked for, such as 24h. Then the run ends. Not set means for ever.",
+							Ref:         ref(metav1.Duration{}.OpenAPIModelName()),
+						},
+					},
+				},
+			},
+		},
+		Dependencies: []string{
+			metav1.Duration{}.OpenAPIModelName()},
+	}
+}
+
 func schema_pkg_apis_placement_v1_ApprovalRequest(ref common.ReferenceCallback) common.OpenAPIDefinition {
 	return common.OpenAPIDefinition{
 		Schema: spec.Schema{
@@ -2304,10 +2360,24 @@ func schema_pkg_apis_placement_v1_ApprovalRequestSpec(ref common.ReferenceCallba
 							Format:      "",
 						},
 					},
+					"policy": {
+						SchemaProps: spec.SchemaProps{
+							Description: "Policy says whose approvals it takes, copied from the run's strategy. Absent, one by anybody who is permitted.",
+							Ref:         ref(placementv1.ApprovalPolicy{}.OpenAPIModelName()),
+						},
+					},
+					"requester": {
+						SchemaProps: spec.SchemaProps{
+							Description: "Requester is who created the run.",
+							Ref:         ref(placementv1.DecisionUser{}.OpenAPIModelName()),
+						},
+					},
 				},
 				Required: []string{"parentStageRollout", "targetStage"},
 			},
 		},
+		Dependencies: []string{
+			placementv1.ApprovalPolicy{}.OpenAPIModelName(), placementv1.DecisionUser{}.OpenAPIModelName()},
 	}
 }
 
@@ -2426,6 +2496,13 @@ func schema_pkg_apis_placement_v1_ApprovalStatus(ref common.ReferenceCallback) c
 							Description: "ObservedGeneration is the generation of the approval request that was decided.",
 							Type:        []string{"integer"},
 							Format:      "int64",
+						},
+					},
+					"missing": {
+						SchemaProps: spec.SchemaProps{
+							Description: "Missing says what the request lacks yet, such as 1 of 2 approvals. Empty once it is decided, and where nobody has approved.",
+							Type:        []string{"string"},
+							Format:      "",
 						},
 					},
 				},
@@ -7019,12 +7096,18 @@ func schema_pkg_apis_placement_v1_StageTask(ref common.ReferenceCallback) common
 							Ref:         ref(metav1.Duration{}.OpenAPIModelName()),
 						},
 					},
+					"approval": {
+						SchemaProps: spec.SchemaProps{
+							Description: "Approval says whose approvals an Approval waits for. Absent, one by anybody who is permitted is enough. Not allowed for TimedWait.",
+							Ref:         ref(placementv1.ApprovalPolicy{}.OpenAPIModelName()),
+						},
+					},
 				},
 				Required: []string{"type"},
 			},
 		},
 		Dependencies: []string{
-			metav1.Duration{}.OpenAPIModelName()},
+			placementv1.ApprovalPolicy{}.OpenAPIModelName(), metav1.Duration{}.OpenAPIModelName()},
 	}
 }
 
@@ -7533,6 +7616,12 @@ func schema_pkg_apis_placement_v1_UpdateRunStatus(ref common.ReferenceCallback) 
 				Description: "UpdateRunStatus is how far a run has come.",
 				Type:        []string{"object"},
 				Properties: map[string]spec.Schema{
+					"createdBy": {
+						SchemaProps: spec.SchemaProps{
+							Description: "CreatedBy is who created the run, as the server authenticated them. Only the server writes here.",
+							Ref:         ref(placementv1.DecisionUser{}.OpenAPIModelName()),
+						},
+					},
 					"policySnapshotIndexUsed": {
 						SchemaProps: spec.SchemaProps{
 							Description: "PolicySnapshotIndexUsed is the index of the scheduling policy snapshot that picked the clusters.",
@@ -7636,7 +7725,7 @@ func schema_pkg_apis_placement_v1_UpdateRunStatus(ref common.ReferenceCallback) 
 			},
 		},
 		Dependencies: []string{
-			placementv1.ApplyStrategy{}.OpenAPIModelName(), placementv1.StageUpdatingStatus{}.OpenAPIModelName(), placementv1.UpdateRunTurn{}.OpenAPIModelName(), placementv1.UpdateStrategySpec{}.OpenAPIModelName(), metav1.Condition{}.OpenAPIModelName(), metav1.Time{}.OpenAPIModelName()},
+			placementv1.ApplyStrategy{}.OpenAPIModelName(), placementv1.DecisionUser{}.OpenAPIModelName(), placementv1.StageUpdatingStatus{}.OpenAPIModelName(), placementv1.UpdateRunTurn{}.OpenAPIModelName(), placementv1.UpdateStrategySpec{}.OpenAPIModelName(), metav1.Condition{}.OpenAPIModelName(), metav1.Time{}.OpenAPIModelName()},
 	}
 }
 
@@ -8435,6 +8524,60 @@ func schema_pkg_apis_placement_v1beta1_ApprovalDecision(ref common.ReferenceCall
 	}
 }
 
+func schema_pkg_apis_placement_v1beta1_ApprovalPolicy(ref common.ReferenceCallback) common.OpenAPIDefinition {
+	return common.OpenAPIDefinition{
+		Schema: spec.Schema{
+			SchemaProps: spec.SchemaProps{
+				Description: "ApprovalPolicy says whose approvals open a gate. Whoever approves needs the permission in any case.",
+				Type:        []string{"object"},
+				Properties: map[string]spec.Schema{
+					"required": {
+						SchemaProps: spec.SchemaProps{
+							Description: "Required is how many different users have to approve, at most 10. Not set means 1.",
+							Type:        []string{"integer"},
+							Format:      "int32",
+						},
+					},
+					"groups": {
+						VendorExtensible: spec.VendorExtensible{
+							Extensions: spec.Extensions{
+								"x-kubernetes-list-type": "atomic",
+							},
+						},
+						SchemaProps: spec.SchemaProps{
+							Description: "Groups are groups of which at least one of the approving users has to be a member, at most 10. Empty means anybody.",
+							Type:        []string{"array"},
+							Items: &spec.SchemaOrArray{
+								Schema: &spec.Schema{
+									SchemaProps: spec.SchemaProps{
+										Type:   []string{"string"},
+										Format: "",
+									},
+								},
+							},
+						},
+					},
+					"allowRequester": {
+						SchemaProps: spec.SchemaProps{
+							Description: "AllowRequester says whether the user who created the run may be one of those who approve. It defaults to true.",
+							Type:        []string{"boolean"},
+							Format:      "",
+						},
+					},
+					"expiresAfter": {
+						SchemaProps: spec.SchemaProps{
+							Description: "ExpiresAfter is how long the gate can be approved after it was asked for, such as 24h. Then the run ends. Not set means for ever.",
+							Ref:         ref(metav1.Duration{}.OpenAPIModelName()),
+						},
+					},
+				},
+			},
+		},
+		Dependencies: []string{
+			metav1.Duration{}.OpenAPIModelName()},
+	}
+}
+
 func schema_pkg_apis_placement_v1beta1_ApprovalRequest(ref common.ReferenceCallback) common.OpenAPIDefinition {
 	return common.OpenAPIDefinition{
 		Schema: spec.Schema{
@@ -8559,10 +8702,24 @@ func schema_pkg_apis_placement_v1beta1_ApprovalRequestSpec(ref common.ReferenceC
 							Format:      "",
 						},
 					},
+					"policy": {
+						SchemaProps: spec.SchemaProps{
+							Description: "Policy says whose approvals it takes, copied from the run's strategy. Absent, one by anybody who is permitted.",
+							Ref:         ref(placementv1beta1.ApprovalPolicy{}.OpenAPIModelName()),
+						},
+					},
+					"requester": {
+						SchemaProps: spec.SchemaProps{
+							Description: "Requester is who created the run.",
+							Ref:         ref(placementv1beta1.DecisionUser{}.OpenAPIModelName()),
+						},
+					},
 				},
 				Required: []string{"parentStageRollout", "targetStage"},
 			},
 		},
+		Dependencies: []string{
+			placementv1beta1.ApprovalPolicy{}.OpenAPIModelName(), placementv1beta1.DecisionUser{}.OpenAPIModelName()},
 	}
 }
 
@@ -8681,6 +8838,13 @@ func schema_pkg_apis_placement_v1beta1_ApprovalStatus(ref common.ReferenceCallba
 							Description: "ObservedGeneration is the generation of the approval request that was decided.",
 							Type:        []string{"integer"},
 							Format:      "int64",
+						},
+					},
+					"missing": {
+						SchemaProps: spec.SchemaProps{
+							Description: "Missing says what the request lacks yet, such as 1 of 2 approvals. Empty once it is decided, and where nobody has approved.",
+							Type:        []string{"string"},
+							Format:      "",
 						},
 					},
 				},
@@ -13274,12 +13438,18 @@ func schema_pkg_apis_placement_v1beta1_StageTask(ref common.ReferenceCallback) c
 							Ref:         ref(metav1.Duration{}.OpenAPIModelName()),
 						},
 					},
+					"approval": {
+						SchemaProps: spec.SchemaProps{
+							Description: "Approval says whose approvals an Approval waits for. Absent, one by anybody who is permitted is enough. Not allowed for TimedWait.",
+							Ref:         ref(placementv1beta1.ApprovalPolicy{}.OpenAPIModelName()),
+						},
+					},
 				},
 				Required: []string{"type"},
 			},
 		},
 		Dependencies: []string{
-			metav1.Duration{}.OpenAPIModelName()},
+			placementv1beta1.ApprovalPolicy{}.OpenAPIModelName(), metav1.Duration{}.OpenAPIModelName()},
 	}
 }
 
@@ -13788,6 +13958,12 @@ func schema_pkg_apis_placement_v1beta1_UpdateRunStatus(ref common.ReferenceCallb
 				Description: "UpdateRunStatus is how far a run has come.",
 				Type:        []string{"object"},
 				Properties: map[string]spec.Schema{
+					"createdBy": {
+						SchemaProps: spec.SchemaProps{
+							Description: "CreatedBy is who created the run, as the server authenticated them. Only the server writes here.",
+							Ref:         ref(placementv1beta1.DecisionUser{}.OpenAPIModelName()),
+						},
+					},
 					"policySnapshotIndexUsed": {
 						SchemaProps: spec.SchemaProps{
 							Description: "PolicySnapshotIndexUsed is the index of the scheduling policy snapshot that picked the clusters.",
@@ -13891,7 +14067,7 @@ func schema_pkg_apis_placement_v1beta1_UpdateRunStatus(ref common.ReferenceCallb
 			},
 		},
 		Dependencies: []string{
-			placementv1beta1.ApplyStrategy{}.OpenAPIModelName(), placementv1beta1.StageUpdatingStatus{}.OpenAPIModelName(), placementv1beta1.UpdateRunTurn{}.OpenAPIModelName(), placementv1beta1.UpdateStrategySpec{}.OpenAPIModelName(), metav1.Condition{}.OpenAPIModelName(), metav1.Time{}.OpenAPIModelName()},
+			placementv1beta1.ApplyStrategy{}.OpenAPIModelName(), placementv1beta1.DecisionUser{}.OpenAPIModelName(), placementv1beta1.StageUpdatingStatus{}.OpenAPIModelName(), placementv1beta1.UpdateRunTurn{}.OpenAPIModelName(), placementv1beta1.UpdateStrategySpec{}.OpenAPIModelName(), metav1.Condition{}.OpenAPIModelName(), metav1.Time{}.OpenAPIModelName()},
 	}
 }
 

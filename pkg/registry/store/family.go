@@ -4,6 +4,7 @@
 package store
 
 import (
+	"context"
 	"maps"
 	"slices"
 
@@ -17,6 +18,11 @@ type Family[O Object, S, T any] struct {
 	Spec func(obj O) *S
 	// Status points at what the server reports, which only the status subresource writes. Nil means that there is neither.
 	Status func(obj O) *T
+
+	// Stamp records in a new object what the server alone knows, such as who creates it. Nil means nothing.
+	Stamp func(ctx context.Context, obj O)
+	// Keep takes back what a client changed of the status that Stamp wrote. Nil means that there is nothing.
+	Keep func(status, stored *T)
 
 	// Name limits the names beyond what holds for every object.
 	Name NameLimit

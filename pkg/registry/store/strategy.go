@@ -35,12 +35,15 @@ type strategy[O Object, S, T any] struct {
 }
 
 // PrepareForCreate starts the generations at 1 and drops a status, which is not the client's to write.
-func (s *strategy[O, S, T]) PrepareForCreate(_ context.Context, obj runtime.Object) {
+func (s *strategy[O, S, T]) PrepareForCreate(ctx context.Context, obj runtime.Object) {
 	o := obj.(O)
 	o.SetGeneration(1)
 	if s.family.Status != nil {
 		var none T
 		*s.family.Status(o) = none
+	}
+	if s.family.Stamp != nil {
+		s.family.Stamp(ctx, o)
 	}
 }
 

@@ -33,7 +33,9 @@ func (c *Controller) createRequest(ctx context.Context, run v1beta1.UpdateRunObj
 		wellknown.LatestApprovalLabel:      "true",
 	})
 	request.SetOwnerReferences([]metav1.OwnerReference{*metav1.NewControllerRef(run, c.fleet.Runs.GroupVersionKind(run.GetNamespace()))})
-	*request.RequestSpec() = v1beta1.ApprovalRequestSpec{TargetUpdateRun: run.GetName(), TargetStage: r.Stage}
+	*request.RequestSpec() = v1beta1.ApprovalRequestSpec{
+		TargetUpdateRun: run.GetName(), TargetStage: r.Stage, Policy: r.Policy, Requester: run.RunStatus().CreatedBy,
+	}
 	_, err := c.fleet.Approvals.Client(run.GetNamespace()).Create(ctx, request, metav1.CreateOptions{})
 	if apierrors.IsAlreadyExists(err) {
 		return nil

@@ -162,6 +162,56 @@ func testRejection(t *testing.T, s *suite) {
 	}
 }
 
+// twoEyes has a gate that takes two, one of them of the group sre, and none of them who has created the run.
+const twoEyes = `
+  - name: all
+    labelSelector: {}
+    maxConcurrency: 100%
+    beforeStageTasks:
+    - {type: Approval, approval: {required: 2, groups: [sre], allowRequester: false, expiresAfter: 24h}}
+`
+
+// testApprovalPolicy goes through the hub, whose names and groups of users are what the policy is held against.
+func testApprovalPolicy(t *testing.T, s *suite) {
+	r := s.newRollout(t, "quorum", twoEyes)
+	for _, user := range []string{"alice", "bob", "carol", "sue"} {
+		s.grant(t, user, "stagegate-approver")
+	}
+	s.mustRun(t, "kubectl create clusterrolebinding e2e-alice-edits --clusterrole=stagegate-edit --user=alice")
+	t.Cleanup(func() { s.mustRunInCleanup(t, "kubectl delete clusterrolebinding e2e-alice-edits") })
+	s.awaitPermission(t, "alice", "", "create", "clusterstagedupdateruns")
+	if _, err := s.run(t.Context(), "alice", "kubectl create -f - <<'EOF'\n"+r.runManifest("quorum", 0, "Run")+"EOF"); err != nil {
+		t.Fatal(err)
+	}
+	const gate = "quorum-before-all"
+	s.mustRun(t, fmt.Sprintf("kubectl wait careq/%s --for=create --timeout=%s", gate, patience))
+	approve := func(comment string) string {
+		return fmt.Sprintf(`kubectl patch careq %s --subresource=approve --type=merge -p '{"spec":{"comment":"%s"}}'`, gate, comment)
+	}
+	s.refused(t, "alice", approve("mine"), `user "alice" has created the run, and the approval has to be by others`)
+	if _, err := s.run(t.Context(), "bob", approve("first")); err != nil {
+		t.Fatal(err)
+	}
+	s.refused(t, "carol", approve("second"), `the approval that is missing has to be by a member of group sre, and user "carol" is none`)
+	const missing = "1 of 2 approvals, one of them has to be by a member of group sre"
+	r.awaitRun(t, "quorum", all(has("Progressing", "False", "UpdateRunWaiting"), func(run runStatus) error {
+		waiting, err := findCondition(run.object, "Progressing")
+		if err == nil && !strings.HasSuffix(waiting.Message, gate+" has "+missing) {
+			err = fmt.Errorf("the run does not say what is missing: %s", waiting.Message)
+		}
+		return err
+	}))
+	for _, command := range []string{"kubectl get csur quorum -o wide", "kubectl get careq -o wide"} {
+		if out := s.mustRun(t, command); !strings.Contains(out, missing) {
+			t.Errorf("%s does not say what is missing:\n%s", command, out)
+		}
+	}
+	// Who is of a group is for the hub to say: here it lets an administrator speak for a member.
+	s.mustRun(t, approve("second")+" --as=sue --as-group=sre --as-group=system:authenticated")
+	s.decided(t, gate, decision{"Approved", "bob", "first"}, decision{"Approved", "sue", "second"})
+	r.succeeds(t, "quorum", "value1")
+}
+
 // grant makes a user of the hub and binds the role in all namespaces, until the test ends.
 func (s *suite) grant(t *testing.T, user, role string) {
 	t.Helper()

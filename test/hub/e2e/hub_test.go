@@ -33,6 +33,7 @@ func TestHub(t *testing.T) {
 		{"DryRun", testDryRun},
 		{"Approval", testApproval},
 		{"Rejection", testRejection},
+		{"ApprovalPolicy", testApprovalPolicy},
 		{"NamespaceTeam", testNamespaceTeam},
 		{"StopAndResume", testStopAndResume},
 		{"RollingUpdateAndDrift", testRollingUpdateAndDrift},

@@ -144,4 +144,35 @@ type StageTask struct {
 	// +optional
 	// +k8s:optional
 	WaitTime *metav1.Duration `json:"waitTime,omitempty"`
+
+	// Approval says whose approvals an Approval waits for. Absent, one by anybody who is permitted is enough. Not allowed for
+	// TimedWait.
+	// +optional
+	// +k8s:optional
+	Approval *ApprovalPolicy `json:"approval,omitempty"`
+}
+
+// ApprovalPolicy says whose approvals open a gate. Whoever approves needs the permission in any case.
+type ApprovalPolicy struct {
+	// Required is how many different users have to approve, at most 10. Not set means 1.
+	// +optional
+	Required int32 `json:"required,omitempty"`
+
+	// Groups are groups of which at least one of the approving users has to be a member, at most 10. Empty means anybody.
+	// +optional
+	// +k8s:optional
+	// +k8s:maxItems=10
+	// +listType=atomic
+	Groups []string `json:"groups,omitempty"`
+
+	// AllowRequester says whether the user who created the run may be one of those who approve. It defaults to true.
+	// +optional
+	// +k8s:optional
+	AllowRequester *bool `json:"allowRequester,omitempty"`
+
+	// ExpiresAfter is how long the gate can be approved after it was asked for, such as 24h. Then the run ends. Not set means for
+	// ever.
+	// +optional
+	// +k8s:optional
+	ExpiresAfter *metav1.Duration `json:"expiresAfter,omitempty"`
 }

@@ -92,6 +92,16 @@ type ApprovalRequestSpec struct {
 	// +required
 	// +k8s:required
 	TargetStage string `json:"targetStage"`
+
+	// Policy says whose approvals it takes, copied from the run's strategy. Absent, one by anybody who is permitted.
+	// +optional
+	// +k8s:optional
+	Policy *ApprovalPolicy `json:"policy,omitempty"`
+
+	// Requester is who created the run.
+	// +optional
+	// +k8s:optional
+	Requester *DecisionUser `json:"requester,omitempty"`
 }
 
 // ApprovalRequestStatus is the decision on a request.
@@ -225,4 +235,8 @@ type ApprovalStatus struct {
 	// ObservedGeneration is the generation of the approval request that was decided.
 	// +optional
 	ObservedGeneration int64 `json:"observedGeneration,omitempty"`
+
+	// Missing says what the request lacks yet, such as 1 of 2 approvals. Empty once it is decided, and where nobody has approved.
+	// +optional
+	Missing string `json:"missing,omitempty"`
 }

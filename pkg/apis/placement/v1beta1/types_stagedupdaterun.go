@@ -122,6 +122,11 @@ type UpdateRunSpec struct {
 
 // UpdateRunStatus is how far a run has come.
 type UpdateRunStatus struct {
+	// CreatedBy is who created the run, as the server authenticated them. Only the server writes here.
+	// +optional
+	// +k8s:optional
+	CreatedBy *DecisionUser `json:"createdBy,omitempty"`
+
 	// PolicySnapshotIndexUsed is the index of the scheduling policy snapshot that picked the clusters.
 	// +optional
 	PolicySnapshotIndexUsed string `json:"policySnapshotIndexUsed,omitempty"`

@@ -54,6 +54,11 @@ func (in ApprovalDecision) OpenAPIModelName() string {
 }
 
 // OpenAPIModelName returns the OpenAPI model name for this type.
+func (in ApprovalPolicy) OpenAPIModelName() string {
+	return "io.kubernetes-fleet.placement.v1beta1.ApprovalPolicy"
+}
+
+// OpenAPIModelName returns the OpenAPI model name for this type.
 func (in ApprovalRequest) OpenAPIModelName() string {
 	return "io.kubernetes-fleet.placement.v1beta1.ApprovalRequest"
 }

@@ -967,6 +967,105 @@ func Validate_ApprovalDecision(
 	return errs
 }
 
+// Validate_ApprovalPolicy validates an instance of ApprovalPolicy according
+// to declarative validation rules in the API schema.
+func Validate_ApprovalPolicy(
+	ctx context.Context, op operation.Operation, fldPath *field.Path,
+	obj, oldObj *ApprovalPolicy) (errs field.ErrorList) {
+
+	// field ApprovalPolicy.Required has no validation
+
+	{ // field ApprovalPolicy.Groups
+		fn := func(
+			fldPath *field.Path,
+			obj, oldObj []string,
+			oldValueCorrelated bool) (errs field.ErrorList) {
+			// don't revalidate unchanged data
+			if oldValueCorrelated && op.Type == operation.Update {
+				if equality.Semantic.DeepEqual(obj, oldObj) {
+					return nil
+				}
+			}
+			// call field-attached validations
+			earlyReturn := false
+			if e := validate.MaxItems(ctx, op, fldPath, obj, oldObj, 10).MarkShortCircuit(); len(e) != 0 {
+				errs = append(errs, e...)
+				earlyReturn = true
+			}
+			if e := validate.OptionalSlice(ctx, op, fldPath, obj, oldObj).MarkShortCircuit(); len(e) != 0 {
+				earlyReturn = true
+			}
+			if earlyReturn {
+				return // do not proceed
+			}
+			return
+		}
+		oldVal := safe.Field(oldObj,
+			func(oldObj *ApprovalPolicy) []string {
+				return oldObj.Groups
+			})
+		errs = append(errs, fn(fldPath.Child("groups"), obj.Groups, oldVal, oldObj != nil)...)
+	}
+
+	{ // field ApprovalPolicy.AllowRequester
+		fn := func(
+			fldPath *field.Path,
+			obj, oldObj *bool,
+			oldValueCorrelated bool) (errs field.ErrorList) {
+			// don't revalidate unchanged data
+			if oldValueCorrelated && op.Type == operation.Update {
+				if obj == oldObj || (obj != nil && oldObj != nil && *obj == *oldObj) {
+					return nil
+				}
+			}
+			// call field-attached validations
+			earlyReturn := false
+			if e := validate.OptionalPointer(ctx, op, fldPath, obj, oldObj).MarkShortCircuit(); len(e) != 0 {
+				earlyReturn = true
+			}
+			if earlyReturn {
+				return // do not proceed
+			}
+			return
+		}
+		oldVal := safe.Field(oldObj,
+			func(oldObj *ApprovalPolicy) *bool {
+				return oldObj.AllowRequester
+			})
+		errs = append(errs, fn(fldPath.Child("allowRequester"), obj.AllowRequester, oldVal, oldObj != nil)...)
+	}
+
+	{ // field ApprovalPolicy.ExpiresAfter
+		fn := func(
+			fldPath *field.Path,
+			obj, oldObj *v1.Duration,
+			oldValueCorrelated bool) (errs field.ErrorList) {
+			// don't revalidate unchanged data
+			if oldValueCorrelated && op.Type == operation.Update {
+				if obj == oldObj || (obj != nil && oldObj != nil && *obj == *oldObj) {
+					return nil
+				}
+			}
+			// call field-attached validations
+			earlyReturn := false
+			if e := validate.OptionalPointer(ctx, op, fldPath, obj, oldObj).MarkShortCircuit(); len(e) != 0 {
+				earlyReturn = true
+			}
+			if earlyReturn {
+				return // do not proceed
+			}
+			return
+		}
+		oldVal := safe.Field(oldObj,
+			func(oldObj *ApprovalPolicy) *v1.Duration {
+				return oldObj.ExpiresAfter
+			})
+		errs = append(errs, fn(fldPath.Child("expiresAfter"), obj.ExpiresAfter, oldVal, oldObj != nil)...)
+	}
+
+	return errs
+}
+
 // Validate_ApprovalRequest validates an instance of ApprovalRequest according
 // to declarative validation rules in the API schema.
 func Validate_ApprovalRequest(
@@ -1004,7 +1103,7 @@ func Validate_ApprovalRequest(
 			oldValueCorrelated bool) (errs field.ErrorList) {
 			// don't revalidate unchanged data
 			if oldValueCorrelated && op.Type == operation.Update {
-				if obj == oldObj || (obj != nil && oldObj != nil && *obj == *oldObj) {
+				if equality.Semantic.DeepEqual(obj, oldObj) {
 					return nil
 				}
 			}
@@ -1106,6 +1205,66 @@ func Validate_ApprovalRequestSpec(
 				return &oldObj.TargetStage
 			})
 		errs = append(errs, fn(fldPath.Child("targetStage"), &obj.TargetStage, oldVal, oldObj != nil)...)
+	}
+
+	{ // field ApprovalRequestSpec.Policy
+		fn := func(
+			fldPath *field.Path,
+			obj, oldObj *ApprovalPolicy,
+			oldValueCorrelated bool) (errs field.ErrorList) {
+			// don't revalidate unchanged data
+			if oldValueCorrelated && op.Type == operation.Update {
+				if equality.Semantic.DeepEqual(obj, oldObj) {
+					return nil
+				}
+			}
+			// call field-attached validations
+			earlyReturn := false
+			if e := validate.OptionalPointer(ctx, op, fldPath, obj, oldObj).MarkShortCircuit(); len(e) != 0 {
+				earlyReturn = true
+			}
+			if earlyReturn {
+				return // do not proceed
+			}
+			// call the type's validation function
+			errs = append(errs, Validate_ApprovalPolicy(ctx, op, fldPath, obj, oldObj)...)
+			return
+		}
+		oldVal := safe.Field(oldObj,
+			func(oldObj *ApprovalRequestSpec) *ApprovalPolicy {
+				return oldObj.Policy
+			})
+		errs = append(errs, fn(fldPath.Child("policy"), obj.Policy, oldVal, oldObj != nil)...)
+	}
+
+	{ // field ApprovalRequestSpec.Requester
+		fn := func(
+			fldPath *field.Path,
+			obj, oldObj *DecisionUser,
+			oldValueCorrelated bool) (errs field.ErrorList) {
+			// don't revalidate unchanged data
+			if oldValueCorrelated && op.Type == operation.Update {
+				if equality.Semantic.DeepEqual(obj, oldObj) {
+					return nil
+				}
+			}
+			// call field-attached validations
+			earlyReturn := false
+			if e := validate.OptionalPointer(ctx, op, fldPath, obj, oldObj).MarkShortCircuit(); len(e) != 0 {
+				earlyReturn = true
+			}
+			if earlyReturn {
+				return // do not proceed
+			}
+			// call the type's validation function
+			errs = append(errs, Validate_DecisionUser(ctx, op, fldPath, obj, oldObj)...)
+			return
+		}
+		oldVal := safe.Field(oldObj,
+			func(oldObj *ApprovalRequestSpec) *DecisionUser {
+				return oldObj.Requester
+			})
+		errs = append(errs, fn(fldPath.Child("requester"), obj.Requester, oldVal, oldObj != nil)...)
 	}
 
 	return errs
@@ -1330,6 +1489,7 @@ func Validate_ApprovalStatus(
 
 	// field ApprovalStatus.AuditID has no validation
 	// field ApprovalStatus.ObservedGeneration has no validation
+	// field ApprovalStatus.Missing has no validation
 	return errs
 }
 
@@ -1441,7 +1601,7 @@ func Validate_ClusterApprovalRequest(
 			oldValueCorrelated bool) (errs field.ErrorList) {
 			// don't revalidate unchanged data
 			if oldValueCorrelated && op.Type == operation.Update {
-				if obj == oldObj || (obj != nil && oldObj != nil && *obj == *oldObj) {
+				if equality.Semantic.DeepEqual(obj, oldObj) {
 					return nil
 				}
 			}
@@ -7290,6 +7450,36 @@ func Validate_StageTask(
 		errs = append(errs, fn(fldPath.Child("waitTime"), obj.WaitTime, oldVal, oldObj != nil)...)
 	}
 
+	{ // field StageTask.Approval
+		fn := func(
+			fldPath *field.Path,
+			obj, oldObj *ApprovalPolicy,
+			oldValueCorrelated bool) (errs field.ErrorList) {
+			// don't revalidate unchanged data
+			if oldValueCorrelated && op.Type == operation.Update {
+				if equality.Semantic.DeepEqual(obj, oldObj) {
+					return nil
+				}
+			}
+			// call field-attached validations
+			earlyReturn := false
+			if e := validate.OptionalPointer(ctx, op, fldPath, obj, oldObj).MarkShortCircuit(); len(e) != 0 {
+				earlyReturn = true
+			}
+			if earlyReturn {
+				return // do not proceed
+			}
+			// call the type's validation function
+			errs = append(errs, Validate_ApprovalPolicy(ctx, op, fldPath, obj, oldObj)...)
+			return
+		}
+		oldVal := safe.Field(oldObj,
+			func(oldObj *StageTask) *ApprovalPolicy {
+				return oldObj.Approval
+			})
+		errs = append(errs, fn(fldPath.Child("approval"), obj.Approval, oldVal, oldObj != nil)...)
+	}
+
 	return errs
 }
 
@@ -8126,6 +8316,36 @@ func Validate_UpdateRunSpec(
 func Validate_UpdateRunStatus(
 	ctx context.Context, op operation.Operation, fldPath *field.Path,
 	obj, oldObj *UpdateRunStatus) (errs field.ErrorList) {
+
+	{ // field UpdateRunStatus.CreatedBy
+		fn := func(
+			fldPath *field.Path,
+			obj, oldObj *DecisionUser,
+			oldValueCorrelated bool) (errs field.ErrorList) {
+			// don't revalidate unchanged data
+			if oldValueCorrelated && op.Type == operation.Update {
+				if equality.Semantic.DeepEqual(obj, oldObj) {
+					return nil
+				}
+			}
+			// call field-attached validations
+			earlyReturn := false
+			if e := validate.OptionalPointer(ctx, op, fldPath, obj, oldObj).MarkShortCircuit(); len(e) != 0 {
+				earlyReturn = true
+			}
+			if earlyReturn {
+				return // do not proceed
+			}
+			// call the type's validation function
+			errs = append(errs, Validate_DecisionUser(ctx, op, fldPath, obj, oldObj)...)
+			return
+		}
+		oldVal := safe.Field(oldObj,
+			func(oldObj *UpdateRunStatus) *DecisionUser {
+				return oldObj.CreatedBy
+			})
+		errs = append(errs, fn(fldPath.Child("createdBy"), obj.CreatedBy, oldVal, oldObj != nil)...)
+	}
 
 	// field UpdateRunStatus.PolicySnapshotIndexUsed has no validation
 	// field UpdateRunStatus.PolicyObservedClusterCount has no validation

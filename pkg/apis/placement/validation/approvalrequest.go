@@ -9,9 +9,9 @@ import (
 	"github.com/stagegate/stagegate/pkg/apis/placement"
 )
 
-// ValidateApprovalRequest returns what is wrong with a new approval request beyond what its type says, which is nothing.
-func ValidateApprovalRequest(placement.ApprovalRequestObject) field.ErrorList {
-	return nil
+// ValidateApprovalRequest returns what is wrong with a new approval request.
+func ValidateApprovalRequest(object placement.ApprovalRequestObject) field.ErrorList {
+	return validateApprovalPolicy(object.RequestSpec().Policy, specPath.Child("policy"))
 }
 
 // ValidateApprovalRequestUpdate refuses to let an approval request ask something else.

@@ -11,6 +11,7 @@ import (
 	"k8s.io/apimachinery/pkg/util/validation/field"
 
 	"github.com/stagegate/stagegate/pkg/apis/placement"
+	"github.com/stagegate/stagegate/pkg/apis/quorum"
 )
 
 // ValidateUpdateStrategy returns what is wrong with a new strategy. One without stages is legal: it can serve a placement that has
@@ -67,6 +68,7 @@ func validateBeforeStageTasks(tasks []placement.StageTask, path *field.Path) fie
 		case task.Type == placement.StageTaskTypeApproval && task.WaitTime != nil:
 			errs = append(errs, waitTimeForApproval(path.Index(i)))
 		}
+		errs = append(errs, validateTaskApproval(&task, path.Index(i).Child("approval"))...)
 	}
 	return errs
 }
@@ -88,6 +90,39 @@ func validateAfterStageTasks(tasks []placement.StageTask, path *field.Path) fiel
 		case task.Type == placement.StageTaskTypeTimedWait && task.WaitTime.Duration <= 0:
 			errs = append(errs, field.Invalid(waitTime, task.WaitTime.Duration.String(), "waitTime must be longer than zero"))
 		}
+		errs = append(errs, validateTaskApproval(&task, path.Index(i).Child("approval"))...)
+	}
+	return errs
+}
+
+func validateTaskApproval(task *placement.StageTask, path *field.Path) field.ErrorList {
+	if task.Approval != nil && task.Type != placement.StageTaskTypeApproval {
+		return field.ErrorList{field.Forbidden(path, fmt.Sprintf("the task is of type %s, approval is only allowed for Approval", task.Type))}
+	}
+	return validateApprovalPolicy(task.Approval, path)
+}
+
+func validateApprovalPolicy(policy *placement.ApprovalPolicy, path *field.Path) field.ErrorList {
+	if policy == nil {
+		return nil
+	}
+	var errs field.ErrorList
+	if policy.Required < 0 || policy.Required > quorum.MaxRequired {
+		errs = append(errs, field.Invalid(path.Child("required"), policy.Required, fmt.Sprintf("required must be from 1 to %d", quorum.MaxRequired)))
+	}
+	seen := map[string]bool{}
+	for i, group := range policy.Groups {
+		at := path.Child("groups").Index(i)
+		switch {
+		case group == "":
+			errs = append(errs, field.Required(at, "a group needs a name"))
+		case seen[group]:
+			errs = append(errs, field.Duplicate(at, group))
+		}
+		seen[group] = true
+	}
+	if d := policy.ExpiresAfter; d != nil && d.Duration <= 0 {
+		errs = append(errs, field.Invalid(path.Child("expiresAfter"), d.Duration.String(), "expiresAfter must be longer than zero"))
 	}
 	return errs
 }

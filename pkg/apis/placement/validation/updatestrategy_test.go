@@ -53,6 +53,9 @@ func strategyRules() []rule[placement.UpdateStrategyObject] {
 	wait := func(duration time.Duration) placement.StageTask {
 		return placement.StageTask{Type: placement.StageTaskTypeTimedWait, WaitTime: &metav1.Duration{Duration: duration}}
 	}
+	approval := func(policy placement.ApprovalPolicy) placement.StageTask {
+		return placement.StageTask{Type: placement.StageTaskTypeApproval, Approval: &policy}
+	}
 	return []rule[placement.UpdateStrategyObject]{
 		{"no stages are legal", func(s placement.UpdateStrategyObject) { s.StrategySpec().Stages = nil }, nil},
 		{"no selector is legal", stage(func(s *placement.StageConfig) { s.LabelSelector = nil }), nil},
@@ -105,6 +108,28 @@ func strategyRules() []rule[placement.UpdateStrategyObject] {
 		}},
 		{"an approval before a stage takes its time", before(placement.StageTask{Type: placement.StageTaskTypeApproval, WaitTime: &metav1.Duration{}}), []string{
 			`spec.stages[0].beforeStageTasks[0].waitTime: Forbidden: AfterStageTaskType is Approval, waitTime is not allowed`,
+		}},
+		{"a policy may leave everything out", before(approval(placement.ApprovalPolicy{})), nil},
+		{"a policy may say everything", after(approval(placement.ApprovalPolicy{
+			Required: 10, Groups: []string{"sre", "release"}, AllowRequester: ptr.To(false), ExpiresAfter: &metav1.Duration{Duration: time.Hour},
+		})), nil},
+		{"nobody is asked for more than ten approvals", before(approval(placement.ApprovalPolicy{Required: 11})), []string{
+			`spec.stages[0].beforeStageTasks[0].approval.required: Invalid value: 11: required must be from 1 to 10`,
+		}},
+		{"a number of approvals is not negative", after(approval(placement.ApprovalPolicy{Required: -1})), []string{
+			`spec.stages[0].afterStageTasks[0].approval.required: Invalid value: -1: required must be from 1 to 10`,
+		}},
+		{"groups have names and are named once", before(approval(placement.ApprovalPolicy{Groups: []string{"sre", "", "sre"}})), []string{
+			`spec.stages[0].beforeStageTasks[0].approval.groups[1]: Required value: a group needs a name`,
+			`spec.stages[0].beforeStageTasks[0].approval.groups[2]: Duplicate value: "sre"`,
+		}},
+		{"there is time to approve", before(approval(placement.ApprovalPolicy{ExpiresAfter: &metav1.Duration{}})), []string{
+			`spec.stages[0].beforeStageTasks[0].approval.expiresAfter: Invalid value: "0s": expiresAfter must be longer than zero`,
+		}},
+		{"nobody approves a wait", after(placement.StageTask{
+			Type: placement.StageTaskTypeTimedWait, WaitTime: &metav1.Duration{Duration: time.Hour}, Approval: &placement.ApprovalPolicy{},
+		}), []string{
+			`spec.stages[0].afterStageTasks[0].approval: Forbidden: the task is of type TimedWait, approval is only allowed for Approval`,
 		}},
 	}
 }

@@ -556,6 +556,24 @@ var schemaYAML = typed.YAMLObject(`types:
       type:
         namedType: io.kubernetes-fleet.placement.v1.DecisionUser
       default: {}
+- name: io.kubernetes-fleet.placement.v1.ApprovalPolicy
+  map:
+    fields:
+    - name: allowRequester
+      type:
+        scalar: boolean
+    - name: expiresAfter
+      type:
+        namedType: io.k8s.apimachinery.pkg.apis.meta.v1.Duration
+    - name: groups
+      type:
+        list:
+          elementType:
+            scalar: string
+          elementRelationship: atomic
+    - name: required
+      type:
+        scalar: numeric
 - name: io.kubernetes-fleet.placement.v1.ApprovalRequest
   map:
     fields:
@@ -584,6 +602,12 @@ var schemaYAML = typed.YAMLObject(`types:
       type:
         scalar: string
       default: ""
+    - name: policy
+      type:
+        namedType: io.kubernetes-fleet.placement.v1.ApprovalPolicy
+    - name: requester
+      type:
+        namedType: io.kubernetes-fleet.placement.v1.DecisionUser
     - name: targetStage
       type:
         scalar: string
@@ -1894,6 +1918,9 @@ var schemaYAML = typed.YAMLObject(`types:
 - name: io.kubernetes-fleet.placement.v1.StageTask
   map:
     fields:
+    - name: approval
+      type:
+        namedType: io.kubernetes-fleet.placement.v1.ApprovalPolicy
     - name: type
       type:
         scalar: string
@@ -2062,6 +2089,9 @@ var schemaYAML = typed.YAMLObject(`types:
           elementRelationship: associative
           keys:
           - type
+    - name: createdBy
+      type:
+        namedType: io.kubernetes-fleet.placement.v1.DecisionUser
     - name: deletionStageStatus
       type:
         namedType: io.kubernetes-fleet.placement.v1.StageUpdatingStatus
@@ -2326,6 +2356,24 @@ var schemaYAML = typed.YAMLObject(`types:
       type:
         namedType: io.kubernetes-fleet.placement.v1beta1.DecisionUser
       default: {}
+- name: io.kubernetes-fleet.placement.v1beta1.ApprovalPolicy
+  map:
+    fields:
+    - name: allowRequester
+      type:
+        scalar: boolean
+    - name: expiresAfter
+      type:
+        namedType: io.k8s.apimachinery.pkg.apis.meta.v1.Duration
+    - name: groups
+      type:
+        list:
+          elementType:
+            scalar: string
+          elementRelationship: atomic
+    - name: required
+      type:
+        scalar: numeric
 - name: io.kubernetes-fleet.placement.v1beta1.ApprovalRequest
   map:
     fields:
@@ -2354,6 +2402,12 @@ var schemaYAML = typed.YAMLObject(`types:
       type:
         scalar: string
       default: ""
+    - name: policy
+      type:
+        namedType: io.kubernetes-fleet.placement.v1beta1.ApprovalPolicy
+    - name: requester
+      type:
+        namedType: io.kubernetes-fleet.placement.v1beta1.DecisionUser
     - name: targetStage
       type:
         scalar: string
@@ -3664,6 +3718,9 @@ var schemaYAML = typed.YAMLObject(`types:
 - name: io.kubernetes-fleet.placement.v1beta1.StageTask
   map:
     fields:
+    - name: approval
+      type:
+        namedType: io.kubernetes-fleet.placement.v1beta1.ApprovalPolicy
     - name: type
       type:
         scalar: string
@@ -3832,6 +3889,9 @@ var schemaYAML = typed.YAMLObject(`types:
           elementRelationship: associative
           keys:
           - type
+    - name: createdBy
+      type:
+        namedType: io.kubernetes-fleet.placement.v1beta1.DecisionUser
     - name: deletionStageStatus
       type:
         namedType: io.kubernetes-fleet.placement.v1beta1.StageUpdatingStatus

@@ -21,6 +21,7 @@ import (
 
 	"github.com/stagegate/stagegate/pkg/apis/placement"
 	"github.com/stagegate/stagegate/pkg/apis/scheme"
+	registry "github.com/stagegate/stagegate/pkg/registry/placement"
 	"github.com/stagegate/stagegate/pkg/registry/store"
 )
 
@@ -70,7 +71,8 @@ func (r *DecisionREST) Get(ctx context.Context, name string, options *metav1.Get
 	if err != nil {
 		return nil, err
 	}
-	return approvalOf(obj.(placement.ApprovalRequestObject)), nil
+	request := obj.(placement.ApprovalRequestObject)
+	return approvalOf(request, decisionOn(request)), nil
 }
 
 // Create decides.
@@ -115,7 +117,7 @@ func (r *DecisionREST) decide(ctx context.Context, name string, options *metav1.
 	decided := false
 	transform := func(_ context.Context, _, old runtime.Object) (runtime.Object, error) {
 		request := old.DeepCopyObject().(placement.ApprovalRequestObject)
-		approval, err := submitted(approvalOf(request))
+		approval, err := submitted(approvalOf(request, decisionOn(request)))
 		if err != nil {
 			return nil, err
 		}
@@ -133,7 +135,12 @@ func (r *DecisionREST) decide(ctx context.Context, name string, options *metav1.
 	if decided {
 		annotateDecision(ctx, options.DryRun)
 	}
-	return approvalOf(result.(placement.ApprovalRequestObject)), nil
+	request := result.(placement.ApprovalRequestObject)
+	decision := decisionOn(request)
+	if decider, ok := genericapirequest.UserFrom(ctx); ok && decision == nil {
+		decision = decisionOf(request, registry.Decider(decider), r.decision)
+	}
+	return approvalOf(request, decision), nil
 }
 
 // validate checks what the body says about the approval request, then the body itself.
@@ -157,26 +164,26 @@ func (r *DecisionREST) validate(ctx context.Context, approval *placement.Approva
 	return nil
 }
 
-// approvalOf shows an approval request as the decision on it. Without the metadata a patch would take the Approval for absent.
-func approvalOf(request placement.ApprovalRequestObject) *placement.Approval {
+// approvalOf shows an approval request as a decision on it. Without the metadata a patch would take the Approval for absent.
+func approvalOf(request placement.ApprovalRequestObject, decision *placement.ApprovalDecision) *placement.Approval {
 	approval := &placement.Approval{ObjectMeta: metav1.ObjectMeta{
 		Name:            request.GetName(),
 		Namespace:       request.GetNamespace(),
 		UID:             request.GetUID(),
 		ResourceVersion: request.GetResourceVersion(),
 	}}
-	decision := decisionOn(request)
+	if len(decisionsOn(request)) > 0 && decisionOn(request) == nil {
+		approval.Status.Missing = missing(request)
+	}
 	if decision == nil {
 		return approval
 	}
 	decision = decision.DeepCopy()
 	approval.Spec.Comment = decision.Comment
-	approval.Status = placement.ApprovalStatus{
-		Decision:  decision.Decision,
-		DecidedBy: &decision.User,
-		DecidedAt: &decision.Time,
-		AuditID:   decision.AuditID,
-	}
+	approval.Status.Decision = decision.Decision
+	approval.Status.DecidedBy = &decision.User
+	approval.Status.DecidedAt = &decision.Time
+	approval.Status.AuditID = decision.AuditID
 	if condition := meta.FindStatusCondition(request.RequestStatus().Conditions, placement.RequestApproved); condition != nil {
 		approval.Status.ObservedGeneration = condition.ObservedGeneration
 	}

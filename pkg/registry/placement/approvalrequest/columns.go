@@ -4,6 +4,9 @@
 package approvalrequest
 
 import (
+	"strings"
+	"time"
+
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/stagegate/stagegate/pkg/apis/placement"
@@ -17,6 +20,9 @@ func columns(runHeader string) []store.Column[placement.ApprovalRequestObject] {
 		store.Condition("Approved", placement.RequestApproved, conditions),
 		store.Condition("ApprovalAccepted", placement.RequestApprovalAccepted, conditions),
 		store.Age[placement.ApprovalRequestObject](),
+		{Name: "Decided-By", Wide: true, Description: "Users who have approved or rejected.", Text: decidedBy},
+		{Name: "Missing", Wide: true, Description: "What is missing yet.", Text: missingApprovals},
+		{Name: "Expires", Wide: true, Description: "Time after which the request cannot be approved any more.", Text: expires},
 	}
 }
 
@@ -28,4 +34,27 @@ func targetStage(o placement.ApprovalRequestObject) string { return o.RequestSpe
 
 func conditions(o placement.ApprovalRequestObject) []metav1.Condition {
 	return o.RequestStatus().Conditions
+}
+
+func decidedBy(o placement.ApprovalRequestObject) string {
+	var names []string
+	for _, d := range decisionsOn(o) {
+		names = append(names, d.User.Username)
+	}
+	return strings.Join(names, ",")
+}
+
+func missingApprovals(o placement.ApprovalRequestObject) string {
+	if decisionOn(o) != nil {
+		return ""
+	}
+	return missing(o)
+}
+
+func expires(o placement.ApprovalRequestObject) string {
+	expiry := expiryOf(o)
+	if expiry.IsZero() || decisionOn(o) != nil {
+		return ""
+	}
+	return expiry.UTC().Format(time.RFC3339)
 }

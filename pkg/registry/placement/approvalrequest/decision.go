@@ -7,7 +7,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"slices"
 	"strings"
 	"time"
 
@@ -22,10 +21,15 @@ import (
 	"k8s.io/utils/clock"
 
 	"github.com/stagegate/stagegate/pkg/apis/placement"
+	"github.com/stagegate/stagegate/pkg/apis/quorum"
+	registry "github.com/stagegate/stagegate/pkg/registry/placement"
 )
 
 // decidedByAnnotation is the audit annotation that names who decided, on the request that did.
 const decidedByAnnotation = placement.GroupName + "/decided-by"
+
+// reasonApprovalsMissing is the reason of an Unknown condition Approved: somebody has approved, and others have to.
+const reasonApprovalsMissing = "ApprovalsMissing"
 
 // gate is the one place where approval requests are decided, whichever way the decision comes in.
 type gate struct {
@@ -42,28 +46,47 @@ type statement struct {
 	comment         string
 }
 
-// decide records what the user of the request says, and reports whether it did. A request that the same user has decided the same
-// way before is left as it is; any other that is decided, or is being deleted, is a conflict.
+// decide records what the user of the request says, and reports whether it did. A user who has said the same before leaves it as it
+// is. A request that is decided, is being deleted or has expired is a conflict; an approval that the policy does not count is refused.
 func (g *gate) decide(ctx context.Context, request placement.ApprovalRequestObject, said statement) (bool, error) {
-	decider, ok := genericapirequest.UserFrom(ctx)
+	info, ok := genericapirequest.UserFrom(ctx)
 	if !ok {
 		return false, apierrors.NewInternalError(errors.New("no user in the context of the request"))
 	}
-	if err := g.authorize(ctx, decider, request, said.decision); err != nil {
+	if err := g.authorize(ctx, info, request, said.decision); err != nil {
 		return false, err
 	}
-	if request.GetDeletionTimestamp() != nil {
-		return false, apierrors.NewConflict(g.resource, request.GetName(), errors.New("the approval request is being deleted"))
+	conflict := func(format string, args ...any) error {
+		return apierrors.NewConflict(g.resource, request.GetName(), fmt.Errorf(format, args...))
 	}
-	if decision := decisionOn(request); decision != nil {
-		if decision.Decision == said.decision && isUser(decision.User, decider) {
-			return false, nil
+	if request.GetDeletionTimestamp() != nil {
+		return false, conflict("the approval request is being deleted")
+	}
+	decider := registry.Decider(info)
+	closing := decisionOn(request)
+	if closing != nil && closing.Decision != said.decision {
+		return false, conflictWith(conflict, closing)
+	}
+	if decisionOf(request, decider, said.decision) != nil {
+		return false, nil
+	}
+	if closing != nil {
+		return false, conflictWith(conflict, closing)
+	}
+	if expiry := expiryOf(request); !expiry.IsZero() && !g.clock.Now().Before(expiry) {
+		return false, conflict("expired at %s without the approvals that it takes", expiry.UTC().Format(time.RFC3339))
+	}
+	if said.decision == placement.DecisionApproved {
+		if why := policyOf(request).Refuses(requesterOf(request), approversOf(request), quorum.User(decider)); why != "" {
+			return false, apierrors.NewForbidden(g.resource, request.GetName(), errors.New(why))
 		}
-		return false, apierrors.NewConflict(g.resource, request.GetName(), fmt.Errorf("already %s by %s at %s",
-			strings.ToLower(string(decision.Decision)), decision.User.Username, decision.Time.UTC().Format(time.RFC3339)))
 	}
 	g.record(ctx, decider, request, said)
 	return true, nil
+}
+
+func conflictWith(conflict func(string, ...any) error, decision *placement.ApprovalDecision) error {
+	return conflict("already %s by %s at %s", strings.ToLower(string(decision.Decision)), decision.User.Username, decision.Time.UTC().Format(time.RFC3339))
 }
 
 // authorize asks for update on the subresource that stands for the decision. It is the one permission that every way needs beyond
@@ -97,22 +120,18 @@ func (g *gate) authorize(ctx context.Context, decider user.Info, request placeme
 	return apierrors.NewForbidden(g.resource, request.GetName(), refusal)
 }
 
-// record writes the decision, and the condition that shows it, into the status.
-func (g *gate) record(ctx context.Context, decider user.Info, request placement.ApprovalRequestObject, said statement) {
+// record writes the decision, and the condition that shows how the request stands then, into the status.
+func (g *gate) record(ctx context.Context, decider placement.DecisionUser, request placement.ApprovalRequestObject, said statement) {
 	now := metav1.NewTime(g.clock.Now()).Rfc3339Copy()
 	status := request.RequestStatus()
-	status.Decisions = []placement.ApprovalDecision{{
-		Decision: said.decision,
-		User: placement.DecisionUser{
-			Username: decider.GetName(),
-			UID:      decider.GetUID(),
-			Groups:   slices.Clone(decider.GetGroups()),
-		},
+	status.Decisions = append(decisionsOn(request), placement.ApprovalDecision{
+		Decision:   said.decision,
+		User:       decider,
 		Time:       now,
 		Comment:    said.comment,
 		RequestUID: request.GetUID(),
 		AuditID:    audit.GetAuditIDTruncated(ctx),
-	}}
+	})
 
 	condition := metav1.Condition{
 		Type:               placement.RequestApproved,
@@ -126,25 +145,13 @@ func (g *gate) record(ctx context.Context, decider user.Info, request placement.
 		condition.Reason = string(said.decision)
 	}
 	if condition.Message == "" {
-		condition.Message = fmt.Sprintf("%s by %s", said.decision, decider.GetName())
+		condition.Message = fmt.Sprintf("%s by %s", said.decision, decider.Username)
+	}
+	if decisionOn(request) == nil {
+		condition.Status, condition.Reason = metav1.ConditionUnknown, reasonApprovalsMissing
+		condition.Message = missing(request)
 	}
 	put(&status.Conditions, condition)
-}
-
-// decisionOn is the decision that the server recorded for this very request, or nil.
-func decisionOn(request placement.ApprovalRequestObject) *placement.ApprovalDecision {
-	decisions := request.RequestStatus().Decisions
-	for i := range decisions {
-		if decisions[i].RequestUID == request.GetUID() {
-			return &decisions[i]
-		}
-	}
-	return nil
-}
-
-// isUser compares uids where both are known: a username can be given to someone else.
-func isUser(recorded placement.DecisionUser, info user.Info) bool {
-	return recorded.Username == info.GetName() && (recorded.UID == "" || info.GetUID() == "" || recorded.UID == info.GetUID())
 }
 
 func subresourceFor(decision placement.DecisionType) string {

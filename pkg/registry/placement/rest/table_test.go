@@ -71,13 +71,20 @@ func TestTables(t *testing.T) {
 		{
 			resources: "clusterapprovalrequests",
 			headers:   "NAME | UPDATE-RUN | STAGE | APPROVED | APPROVALACCEPTED | AGE", row: "sample | run | canary |  |  | 90m",
+			wide: "NAME | UPDATE-RUN | STAGE | APPROVED | APPROVALACCEPTED | AGE | DECIDED-BY | MISSING | EXPIRES", wideRow: "sample | run | canary |  |  | 90m |  | 0 of 1 approvals | ",
 		},
 		{
 			resources: "approvalrequests",
 			with: func(o store.Object) {
-				o.(placement.ApprovalRequestObject).RequestStatus().Conditions = conditions(1, "Approved", "True", "ApprovalAccepted", "True")
+				status := o.(placement.ApprovalRequestObject).RequestStatus()
+				status.Conditions = conditions(1, "Approved", "True", "ApprovalAccepted", "True")
+				status.Decisions = []placement.ApprovalDecision{
+					{Decision: placement.DecisionApproved, User: placement.DecisionUser{Username: "ann"}},
+					{Decision: placement.DecisionApproved, User: placement.DecisionUser{Username: "bob"}},
+				}
 			},
 			headers: "NAME | STAGED-UPDATE-RUN | STAGE | APPROVED | APPROVALACCEPTED | AGE", row: "sample | run | canary | True | True | 90m",
+			wide: "NAME | STAGED-UPDATE-RUN | STAGE | APPROVED | APPROVALACCEPTED | AGE | DECIDED-BY | MISSING | EXPIRES", wideRow: "sample | run | canary | True | True | 90m | ann,bob |  | ",
 		},
 		{
 			resources: "clusterstagedupdatestrategies stagedupdatestrategies",

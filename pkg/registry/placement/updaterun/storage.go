@@ -67,6 +67,7 @@ func (r *REST) plan(ctx context.Context, obj runtime.Object) (runtime.Object, er
 	for _, w := range warnings {
 		warning.AddWarning(ctx, "", w)
 	}
+	keepCreator(status, run.RunStatus())
 	*run.RunStatus() = *status
 	return run, nil
 }

@@ -59,6 +59,11 @@ var ways = map[string]func(ctx context.Context, storage rest.StandardStorage, ru
 	},
 }
 
+// created is the status of a run that nobody has looked at: it says who created it.
+func created() *placement.UpdateRunStatus {
+	return &placement.UpdateRunStatus{CreatedBy: &placement.DecisionUser{Username: "alice", UID: "1", Groups: []string{"team"}}}
+}
+
 func TestDryRunCreateAnswersWithThePlan(t *testing.T) {
 	etcd := storetest.Etcd(t)
 	for _, r := range Resources() {
@@ -78,7 +83,9 @@ func TestDryRunCreateAnswersWithThePlan(t *testing.T) {
 					t.Fatal(err)
 				}
 
-				if diff := cmp.Diff(plan("app"), out.(placement.UpdateRunObject).RunStatus()); diff != "" {
+				want := plan("app")
+				want.CreatedBy = created().CreatedBy
+				if diff := cmp.Diff(want, out.(placement.UpdateRunObject).RunStatus()); diff != "" {
 					t.Errorf("status (-want +got):\n%s", diff)
 				}
 				if diff := cmp.Diff(warnings{"stage empty matches no cluster"}, warned); diff != "" {
@@ -108,7 +115,7 @@ func TestOnlyDryRunCreatesArePlanned(t *testing.T) {
 				if err != nil {
 					t.Fatal(err)
 				}
-				if diff := cmp.Diff(&placement.UpdateRunStatus{}, out.(placement.UpdateRunObject).RunStatus()); diff != "" {
+				if diff := cmp.Diff(created(), out.(placement.UpdateRunObject).RunStatus()); diff != "" {
 					t.Errorf("status of a stored run (-want +got):\n%s", diff)
 				}
 
@@ -121,7 +128,7 @@ func TestOnlyDryRunCreatesArePlanned(t *testing.T) {
 				if err != nil {
 					t.Fatal(err)
 				}
-				if diff := cmp.Diff(&placement.UpdateRunStatus{}, out.(placement.UpdateRunObject).RunStatus()); diff != "" {
+				if diff := cmp.Diff(created(), out.(placement.UpdateRunObject).RunStatus()); diff != "" {
 					t.Errorf("status after a dry-run update (-want +got):\n%s", diff)
 				}
 				if _, _, err := storage.Delete(ctx, "run", rest.ValidateAllObjectFunc, &metav1.DeleteOptions{}); err != nil {
@@ -161,8 +168,42 @@ func TestWithoutPlannerADryRunHasNoStatus(t *testing.T) {
 		if err != nil {
 			t.Fatalf("%s: %v", way, err)
 		}
-		if diff := cmp.Diff(&placement.UpdateRunStatus{}, out.(placement.UpdateRunObject).RunStatus()); diff != "" {
+		if diff := cmp.Diff(created(), out.(placement.UpdateRunObject).RunStatus()); diff != "" {
 			t.Errorf("%s (-want +got):\n%s", way, diff)
+		}
+	}
+}
+
+func TestWhoCreatedARunStays(t *testing.T) {
+	etcd := storetest.Etcd(t)
+	for _, r := range Resources() {
+		s, err := store.NewStorage(r, etcd)
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(s.REST.Destroy)
+		ctx := storetest.Request(t.Context(), r, "v1", "")
+		forged := newRun(r)
+		forged.RunStatus().CreatedBy = &placement.DecisionUser{Username: "bob"}
+		if _, err := s.REST.Create(ctx, forged, rest.ValidateAllObjectFunc, &metav1.CreateOptions{}); err != nil {
+			t.Fatal(err)
+		}
+		for _, creator := range []*placement.DecisionUser{nil, {Username: "bob"}} {
+			write := func(_ context.Context, _, old runtime.Object) (runtime.Object, error) {
+				run := old.DeepCopyObject().(placement.UpdateRunObject)
+				*run.RunStatus() = placement.UpdateRunStatus{CreatedBy: creator, ResourceSnapshotIndexUsed: "1"}
+				return run, nil
+			}
+			out, _, err := s.Status.Update(storetest.Request(t.Context(), r, "v1", "status"), "run", rest.DefaultUpdatedObjectInfo(nil, write),
+				rest.ValidateAllObjectFunc, rest.ValidateAllObjectUpdateFunc, false, &metav1.UpdateOptions{})
+			if err != nil {
+				t.Fatal(err)
+			}
+			want := created()
+			want.ResourceSnapshotIndexUsed = "1"
+			if diff := cmp.Diff(want, out.(placement.UpdateRunObject).RunStatus()); diff != "" {
+				t.Errorf("%s: status (-want +got):\n%s", r.Plural, diff)
+			}
 		}
 	}
 }

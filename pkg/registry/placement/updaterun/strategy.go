@@ -4,6 +4,10 @@
 package updaterun
 
 import (
+	"context"
+
+	genericapirequest "k8s.io/apiserver/pkg/endpoints/request"
+
 	"github.com/stagegate/stagegate/pkg/apis/placement"
 	"github.com/stagegate/stagegate/pkg/apis/placement/validation"
 	registry "github.com/stagegate/stagegate/pkg/registry/placement"
@@ -18,6 +22,8 @@ func Resources() []store.Resource {
 	family := store.Family[placement.UpdateRunObject, placement.UpdateRunSpec, placement.UpdateRunStatus]{
 		Spec:                 placement.UpdateRunObject.RunSpec,
 		Status:               placement.UpdateRunObject.RunStatus,
+		Stamp:                stampCreator,
+		Keep:                 keepCreator,
 		Name:                 store.NameLimit{Max: maxNameLength, Message: "metadata.name max length is 63"},
 		Validate:             validation.ValidateUpdateRun,
 		ValidateUpdate:       validation.ValidateUpdateRunUpdate,
@@ -35,3 +41,13 @@ func Resources() []store.Resource {
 			placement.GroupName, registry.Namespaced("stagedupdateruns", "sur"), family),
 	}
 }
+
+// stampCreator records who creates a run: a policy may not count their approval.
+func stampCreator(ctx context.Context, run placement.UpdateRunObject) {
+	if creator, ok := genericapirequest.UserFrom(ctx); ok {
+		recorded := registry.Decider(creator)
+		run.RunStatus().CreatedBy = &recorded
+	}
+}
+
+func keepCreator(status, stored *placement.UpdateRunStatus) { status.CreatedBy = stored.CreatedBy }

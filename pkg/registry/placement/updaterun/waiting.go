@@ -97,8 +97,12 @@ func openTasks(stage *placement.StageUpdatingStatus, tasks []placement.StageTask
 		task := &tasks[i]
 		switch task.Type {
 		case placement.StageTaskTypeApproval:
-			if !meta.IsStatusConditionTrue(task.Conditions, placement.TaskApprovalRequestApproved) {
+			approved := meta.FindStatusCondition(task.Conditions, placement.TaskApprovalRequestApproved)
+			switch {
+			case approved == nil:
 				texts = append(texts, "approval: "+task.ApprovalRequestName)
+			case approved.Status != metav1.ConditionTrue:
+				texts = append(texts, fmt.Sprintf("approval: %s (%s)", task.ApprovalRequestName, approved.Message))
 			}
 		case placement.StageTaskTypeTimedWait:
 			if meta.IsStatusConditionTrue(task.Conditions, placement.TaskWaitTimeElapsed) {

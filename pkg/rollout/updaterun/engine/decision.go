@@ -37,6 +37,8 @@ type Request struct {
 	Stage string
 	// TaskType is the value of the task type label.
 	TaskType string
+	// Policy says whose approvals it takes, nil for one by anybody.
+	Policy *v1beta1.ApprovalPolicy
 }
 
 // BindingWrite moves one cluster. It is two writes: the spec with the annotations, then the condition RolloutStarted at the

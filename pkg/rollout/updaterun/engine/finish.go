@@ -5,6 +5,7 @@ package engine
 
 import (
 	"fmt"
+	"time"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
@@ -28,13 +29,25 @@ func (s *step) fail(message string) {
 
 // reject ends a run because somebody decided so.
 func (s *step) reject(stage *v1beta1.StageUpdatingStatus, taskType string, decision *v1beta1.ApprovalDecision) {
-	when := "after"
-	if taskType == wellknown.BeforeStageTask {
-		when = "before"
-	}
-	message := fmt.Sprintf("The updateRun was rejected by %s %s stage %s%s", decision.User.Username, when, stage.StageName, quoted(decision.Comment))
+	message := fmt.Sprintf("The updateRun was rejected by %s %s stage %s%s", decision.User.Username, side(taskType), stage.StageName, quoted(decision.Comment))
 	s.end(reasonRunRejected, message, message)
 	s.warn(eventRejected, message)
+}
+
+// expire ends a run that was not approved in time: what it would go on with was planned long ago.
+func (s *step) expire(stage *v1beta1.StageUpdatingStatus, taskType string, request v1beta1.ApprovalRequestObject, expiry time.Time, missing string) {
+	message := fmt.Sprintf("The updateRun was not approved %s stage %s until %s: %s %s has %s; create a new run",
+		side(taskType), stage.StageName, expiry.UTC().Format(time.RFC3339), requestKind(request), request.GetName(), missing)
+	s.end(reasonRunExpired, message, message)
+	s.warn(eventExpired, message)
+}
+
+// side says on which side of its stage a task stands.
+func side(taskType string) string {
+	if taskType == wellknown.BeforeStageTask {
+		return "before"
+	}
+	return "after"
 }
 
 // end records that the run did not succeed, on the stage that it was in as well. What was moved stays moved.

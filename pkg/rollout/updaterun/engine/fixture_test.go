@@ -129,10 +129,10 @@ func (f *fixture) step() engine.Decision {
 	for _, r := range f.last.Requests {
 		f.world.Approvals[r.Name] = &v1beta1.ClusterApprovalRequest{
 			ObjectMeta: metav1.ObjectMeta{
-				Name: r.Name, UID: types.UID("uid-" + r.Name), Generation: 1,
+				Name: r.Name, UID: types.UID("uid-" + r.Name), Generation: 1, CreationTimestamp: metav1.NewTime(f.now),
 				OwnerReferences: []metav1.OwnerReference{{Kind: "ClusterStagedUpdateRun", Name: f.run.Name, UID: f.run.UID}},
 			},
-			Spec: v1beta1.ApprovalRequestSpec{TargetUpdateRun: f.run.Name, TargetStage: r.Stage},
+			Spec: v1beta1.ApprovalRequestSpec{TargetUpdateRun: f.run.Name, TargetStage: r.Stage, Policy: r.Policy, Requester: f.run.Status.CreatedBy},
 		}
 	}
 	for _, a := range f.last.Accepts {

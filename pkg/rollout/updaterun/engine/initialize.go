@@ -86,9 +86,9 @@ func (s *step) tooLate() string {
 }
 
 func (s *step) initialized(p *plan) Outcome {
-	conditions := s.status.Conditions
+	conditions, creator := s.status.Conditions, s.status.CreatedBy
 	s.status = p.status
-	s.status.Conditions = conditions
+	s.status.Conditions, s.status.CreatedBy = conditions, creator
 	s.setRunCondition(v1beta1.RunInitialized, metav1.ConditionTrue, reasonInitialized, runKind(s.run)+" initialized successfully")
 	s.decision.Status = &s.status
 	s.event(eventInitialized, fmt.Sprintf("Planned to roll out resource snapshot %s to %s in %s",

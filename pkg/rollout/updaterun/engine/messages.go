@@ -31,6 +31,7 @@ const (
 	reasonRunSucceeded   = "UpdateRunSucceeded"
 	reasonRunFailed      = "UpdateRunFailed"
 	reasonRunRejected    = "UpdateRunRejected"
+	reasonRunExpired     = "UpdateRunApprovalExpired"
 
 	reasonStageStarted   = "StageUpdatingStarted"
 	reasonStageWaiting   = "StageUpdatingWaiting"
@@ -44,9 +45,10 @@ const (
 	reasonClusterSucceeded = "ClusterUpdatingSucceeded"
 	reasonClusterSkipped   = "ClusterUpdatingSkipped"
 
-	reasonRequestCreated  = "StageTaskApprovalRequestCreated"
-	reasonRequestApproved = "StageTaskApprovalRequestApproved"
-	reasonWaitElapsed     = "StageTaskWaitTimeElapsed"
+	reasonRequestCreated   = "StageTaskApprovalRequestCreated"
+	reasonRequestApproved  = "StageTaskApprovalRequestApproved"
+	reasonApprovalsMissing = "StageTaskApprovalsMissing"
+	reasonWaitElapsed      = "StageTaskWaitTimeElapsed"
 )
 
 // Messages of conditions.
@@ -89,6 +91,7 @@ const (
 	eventApproval       = "WaitingForApproval"
 	eventApproved       = "Approved"
 	eventRejected       = "Rejected"
+	eventExpired        = "ApprovalExpired"
 	eventForeignRequest = "ApprovalRequestNotOwned"
 	eventWaitElapsed    = "WaitTimeElapsed"
 	eventClusterSkipped = "ClusterSkipped"

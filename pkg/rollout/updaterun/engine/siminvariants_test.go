@@ -5,6 +5,7 @@ package engine_test
 
 import (
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -55,10 +56,12 @@ func (s *simulation) checkOneHolder() {
 
 // checkMonotonic holds that what has happened has happened.
 func (s *simulation) checkMonotonic(old, new v1beta1.UpdateRunObject) {
+	// These may be false until they are true.
+	open := []string{v1beta1.RunInitialized, v1beta1.TaskApprovalRequestApproved}
 	keep := func(what string, was, is []metav1.Condition, types ...string) {
 		for _, t := range types {
 			before, after := meta.FindStatusCondition(was, t), meta.FindStatusCondition(is, t)
-			if before == nil || t == v1beta1.RunInitialized && before.Status != metav1.ConditionTrue {
+			if before == nil || slices.Contains(open, t) && before.Status != metav1.ConditionTrue {
 				continue
 			}
 			if after == nil || after.Status != before.Status {

@@ -212,6 +212,7 @@ func (l *simLeader) writeStatus(run v1beta1.UpdateRunObject, d engine.Decision, 
 
 func (l *simLeader) createRequest(run v1beta1.UpdateRunObject, r engine.Request) error {
 	request := l.sim.newRequest(run, r.Name, r.Stage)
+	request.RequestSpec().Policy, request.RequestSpec().Requester = r.Policy, run.RunStatus().CreatedBy
 	if err := l.sim.store.create(simApprovals, request); err != nil && !apierrors.IsAlreadyExists(err) {
 		return err
 	}

@@ -17,6 +17,7 @@ import (
 	"k8s.io/utils/ptr"
 
 	"github.com/stagegate/stagegate/pkg/apis/placement/v1beta1"
+	"github.com/stagegate/stagegate/pkg/apis/quorum"
 	"github.com/stagegate/stagegate/pkg/apis/wellknown"
 	"github.com/stagegate/stagegate/pkg/rollout/updaterun/engine"
 )
@@ -93,7 +94,7 @@ func (s *simulation) populate() {
 			stage.SortingLabelKey = ptr.To("order")
 		}
 		if s.random.IntN(4) == 0 {
-			stage.BeforeStageTasks = []v1beta1.StageTask{{Type: v1beta1.StageTaskTypeApproval}}
+			stage.BeforeStageTasks = []v1beta1.StageTask{{Type: v1beta1.StageTaskTypeApproval, Approval: s.approvalPolicy()}}
 		}
 		if s.random.IntN(4) == 0 {
 			stage.AfterStageTasks = append(stage.AfterStageTasks, v1beta1.StageTask{
@@ -101,7 +102,7 @@ func (s *simulation) populate() {
 			})
 		}
 		if s.random.IntN(4) == 0 {
-			stage.AfterStageTasks = append(stage.AfterStageTasks, v1beta1.StageTask{Type: v1beta1.StageTaskTypeApproval})
+			stage.AfterStageTasks = append(stage.AfterStageTasks, v1beta1.StageTask{Type: v1beta1.StageTaskTypeApproval, Approval: s.approvalPolicy()})
 		}
 		spec.Stages = append(spec.Stages, stage)
 	}
@@ -160,10 +161,76 @@ func (s *simulation) newRun(state v1beta1.State) {
 		PlacementName: "p", StagedUpdateStrategyName: "s", ResourceSnapshotIndex: fmt.Sprint(s.random.IntN(3)), State: state,
 	}
 	if s.namespace == "" {
-		_ = s.store.create(simRuns, &v1beta1.ClusterStagedUpdateRun{ObjectMeta: om, Spec: spec})
+		_ = s.store.create(simRuns, &v1beta1.ClusterStagedUpdateRun{ObjectMeta: om, Spec: spec, Status: v1beta1.UpdateRunStatus{CreatedBy: s.person()}})
 	} else {
-		_ = s.store.create(simRuns, &v1beta1.StagedUpdateRun{ObjectMeta: om, Spec: spec})
+		_ = s.store.create(simRuns, &v1beta1.StagedUpdateRun{ObjectMeta: om, Spec: spec, Status: v1beta1.UpdateRunStatus{CreatedBy: s.person()}})
 	}
+}
+
+// approvalPolicy is one of those that the people of the simulation can meet, or none.
+func (s *simulation) approvalPolicy() *v1beta1.ApprovalPolicy {
+	if s.random.IntN(2) == 0 {
+		return nil
+	}
+	policy := &v1beta1.ApprovalPolicy{Required: int32(s.random.IntN(3))}
+	if s.random.IntN(3) == 0 {
+		policy.Groups = []string{"sre"}
+	}
+	if s.random.IntN(3) == 0 {
+		policy.AllowRequester = ptr.To(false)
+	}
+	return policy
+}
+
+// people are those who create runs and approve them.
+var people = []v1beta1.DecisionUser{
+	{Username: "ann"}, {Username: "bob"}, {Username: "cy"}, {Username: "sue", Groups: []string{"sre"}}, {Username: "sid", Groups: []string{"sre"}},
+}
+
+func (s *simulation) person() *v1beta1.DecisionUser {
+	return people[s.random.IntN(len(people))].DeepCopy()
+}
+
+// rules are what the server goes by when somebody approves a request: its policy, who created the run, and who has approved so far.
+func rules(request v1beta1.ApprovalRequestObject) (policy quorum.Policy, requester *quorum.User, users []quorum.User) {
+	if p := request.RequestSpec().Policy; p != nil {
+		policy = quorum.Policy(*p)
+	}
+	if r := request.RequestSpec().Requester; r != nil {
+		requester = ptr.To(quorum.User(*r))
+	}
+	for _, d := range request.RequestStatus().Decisions {
+		if d.RequestUID == request.GetUID() {
+			users = append(users, quorum.User(d.User))
+		}
+	}
+	return policy, requester, users
+}
+
+func isApproved(request v1beta1.ApprovalRequestObject) bool {
+	policy, requester, users := rules(request)
+	return policy.Missing(requester, users) == ""
+}
+
+// approve records the approval of a user as the server does, and remembers when a gate may open.
+func (s *simulation) approve(request v1beta1.ApprovalRequestObject, user v1beta1.DecisionUser) {
+	policy, requester, users := rules(request)
+	if isRejected(request) || isApproved(request) || slices.ContainsFunc(users, quorum.User(user).Is) ||
+		policy.Refuses(requester, users, quorum.User(user)) != "" {
+		return
+	}
+	request.RequestStatus().Decisions = append(request.RequestStatus().Decisions, v1beta1.ApprovalDecision{
+		Decision: v1beta1.DecisionApproved, RequestUID: request.GetUID(), User: user,
+	})
+	if owners := request.GetOwnerReferences(); len(owners) > 0 && isApproved(request) {
+		s.approved[string(owners[0].UID)+"/"+request.GetName()] = true
+	}
+}
+
+func isRejected(request v1beta1.ApprovalRequestObject) bool {
+	return slices.ContainsFunc(request.RequestStatus().Decisions, func(d v1beta1.ApprovalDecision) bool {
+		return d.RequestUID == request.GetUID() && d.Decision == v1beta1.DecisionRejected
+	})
 }
 
 func (s *simulation) newRequest(run v1beta1.UpdateRunObject, name, stage string) v1beta1.ApprovalRequestObject {
@@ -333,18 +400,16 @@ func (s *simulation) decide(reject bool) {
 	}
 	_, _ = s.store.update(simApprovals, name, "", func(o object) {
 		request := o.(v1beta1.ApprovalRequestObject)
-		for _, d := range request.RequestStatus().Decisions {
-			if d.RequestUID == request.GetUID() {
-				return
-			}
+		if isRejected(request) || isApproved(request) {
+			return
 		}
-		decision := v1beta1.ApprovalDecision{Decision: v1beta1.DecisionApproved, RequestUID: request.GetUID(), User: v1beta1.DecisionUser{Username: "ann"}}
-		if reject {
-			decision.Decision = v1beta1.DecisionRejected
-		} else if owners := request.GetOwnerReferences(); len(owners) > 0 {
-			s.approved[string(owners[0].UID)+"/"+name] = true
+		if !reject {
+			s.approve(request, *s.person())
+			return
 		}
-		request.RequestStatus().Decisions = append(request.RequestStatus().Decisions, decision)
+		request.RequestStatus().Decisions = append(request.RequestStatus().Decisions, v1beta1.ApprovalDecision{
+			Decision: v1beta1.DecisionRejected, RequestUID: request.GetUID(), User: *s.person(),
+		})
 	})
 }
 
@@ -487,16 +552,14 @@ func (s *simulation) busy(stubborn bool) bool {
 		}
 	}
 	for _, a := range s.store.approvals() {
-		undecided := !slices.ContainsFunc(a.RequestStatus().Decisions, func(d v1beta1.ApprovalDecision) bool { return d.RequestUID == a.GetUID() })
-		if undecided {
-			_, _ = s.store.update(simApprovals, a.GetName(), "", func(o object) {
-				request := o.(v1beta1.ApprovalRequestObject)
-				request.RequestStatus().Decisions = append(request.RequestStatus().Decisions, v1beta1.ApprovalDecision{
-					Decision: v1beta1.DecisionApproved, RequestUID: request.GetUID(),
-				})
-			})
-			s.approved[string(a.GetOwnerReferences()[0].UID)+"/"+a.GetName()] = true
+		if isRejected(a) || isApproved(a) {
+			continue
 		}
+		_, _ = s.store.update(simApprovals, a.GetName(), "", func(o object) {
+			for _, user := range people {
+				s.approve(o.(v1beta1.ApprovalRequestObject), user)
+			}
+		})
 	}
 	s.leader.watchAll()
 	acted := false

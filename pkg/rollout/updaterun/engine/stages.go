@@ -24,7 +24,7 @@ func (s *step) runStage(i int) bool {
 		return true
 	}
 	s.setTime(&stage.StartTime)
-	if !s.passBefore(stage) || !s.updateClusters(stage, config) || !s.passAfter(stage, config) {
+	if !s.passBefore(stage, config) || !s.updateClusters(stage, config) || !s.passAfter(stage, config) {
 		return false
 	}
 	s.completeStage(stage)

@@ -12,6 +12,7 @@ import (
 	"k8s.io/apimachinery/pkg/util/intstr"
 
 	"github.com/stagegate/stagegate/pkg/apis/placement/v1beta1"
+	"github.com/stagegate/stagegate/pkg/apis/quorum"
 )
 
 // maxStages is how many stages a strategy may have.
@@ -93,6 +94,9 @@ func badBeforeTasks(tasks []v1beta1.StageTask) string {
 		if task.WaitTime != nil {
 			return fmt.Sprintf("task %d of type Approval cannot have wait duration set", i)
 		}
+		if why := badApproval(i, &task); why != "" {
+			return why
+		}
 	}
 	return ""
 }
@@ -116,6 +120,23 @@ func badAfterTasks(tasks []v1beta1.StageTask) string {
 		default:
 			return fmt.Sprintf("task %d has the unknown type %s", i, task.Type)
 		}
+		if why := badApproval(i, &task); why != "" {
+			return why
+		}
+	}
+	return ""
+}
+
+func badApproval(i int, task *v1beta1.StageTask) string {
+	policy := task.Approval
+	switch {
+	case policy == nil:
+	case task.Type != v1beta1.StageTaskTypeApproval:
+		return fmt.Sprintf("task %d of type %s cannot have an approval policy", i, task.Type)
+	case policy.Required < 0 || policy.Required > quorum.MaxRequired:
+		return fmt.Sprintf("task %d requires %d approvals, allowed are 1 to %d", i, policy.Required, quorum.MaxRequired)
+	case policy.ExpiresAfter != nil && policy.ExpiresAfter.Duration <= 0:
+		return fmt.Sprintf("task %d has an approval that expires after <= 0", i)
 	}
 	return ""
 }

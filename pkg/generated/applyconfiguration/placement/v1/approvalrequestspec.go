@@ -14,6 +14,10 @@ type ApprovalRequestSpecApplyConfiguration struct {
 	TargetUpdateRun *string `json:"parentStageRollout,omitempty"`
 	// TargetStage is the stage of the run that waits.
 	TargetStage *string `json:"targetStage,omitempty"`
+	// Policy says whose approvals it takes, copied from the run's strategy. Absent, one by anybody who is permitted.
+	Policy *ApprovalPolicyApplyConfiguration `json:"policy,omitempty"`
+	// Requester is who created the run.
+	Requester *DecisionUserApplyConfiguration `json:"requester,omitempty"`
 }
 
 // ApprovalRequestSpecApplyConfiguration constructs a declarative configuration of the ApprovalRequestSpec type for use with
@@ -35,5 +39,21 @@ func (b *ApprovalRequestSpecApplyConfiguration) WithTargetUpdateRun(value string
 // If called multiple times, the TargetStage field is set to the value of the last call.
 func (b *ApprovalRequestSpecApplyConfiguration) WithTargetStage(value string) *ApprovalRequestSpecApplyConfiguration {
 	b.TargetStage = &value
+	return b
+}
+
+// WithPolicy sets the Policy field in the declarative configuration to the given value
+// and returns the receiver, so that objects can be built by chaining "With" function invocations.
+// If called multiple times, the Policy field is set to the value of the last call.
+func (b *ApprovalRequestSpecApplyConfiguration) WithPolicy(value *ApprovalPolicyApplyConfiguration) *ApprovalRequestSpecApplyConfiguration {
+	b.Policy = value
+	return b
+}
+
+// WithRequester sets the Requester field in the declarative configuration to the given value
+// and returns the receiver, so that objects can be built by chaining "With" function invocations.
+// If called multiple times, the Requester field is set to the value of the last call.
+func (b *ApprovalRequestSpecApplyConfiguration) WithRequester(value *DecisionUserApplyConfiguration) *ApprovalRequestSpecApplyConfiguration {
+	b.Requester = value
 	return b
 }

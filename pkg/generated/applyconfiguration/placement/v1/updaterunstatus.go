@@ -16,6 +16,8 @@ import (
 //
 // UpdateRunStatus is how far a run has come.
 type UpdateRunStatusApplyConfiguration struct {
+	// CreatedBy is who created the run, as the server authenticated them. Only the server writes here.
+	CreatedBy *DecisionUserApplyConfiguration `json:"createdBy,omitempty"`
 	// PolicySnapshotIndexUsed is the index of the scheduling policy snapshot that picked the clusters.
 	PolicySnapshotIndexUsed *string `json:"policySnapshotIndexUsed,omitempty"`
 	// PolicyObservedClusterCount is the number of clusters that the run moves.
@@ -45,6 +47,14 @@ type UpdateRunStatusApplyConfiguration struct {
 // apply.
 func UpdateRunStatus() *UpdateRunStatusApplyConfiguration {
 	return &UpdateRunStatusApplyConfiguration{}
+}
+
+// WithCreatedBy sets the CreatedBy field in the declarative configuration to the given value
+// and returns the receiver, so that objects can be built by chaining "With" function invocations.
+// If called multiple times, the CreatedBy field is set to the value of the last call.
+func (b *UpdateRunStatusApplyConfiguration) WithCreatedBy(value *DecisionUserApplyConfiguration) *UpdateRunStatusApplyConfiguration {
+	b.CreatedBy = value
+	return b
 }
 
 // WithPolicySnapshotIndexUsed sets the PolicySnapshotIndexUsed field in the declarative configuration to the given value

@@ -20,6 +20,9 @@ type StageTaskApplyConfiguration struct {
 	// WaitTime is how long a TimedWait lasts from the moment the stage's last cluster was updated, such as 1h30m. Required for
 	// TimedWait, longer than zero; not allowed for Approval.
 	WaitTime *v1.Duration `json:"waitTime,omitempty"`
+	// Approval says whose approvals an Approval waits for. Absent, one by anybody who is permitted is enough. Not allowed for
+	// TimedWait.
+	Approval *ApprovalPolicyApplyConfiguration `json:"approval,omitempty"`
 }
 
 // StageTaskApplyConfiguration constructs a declarative configuration of the StageTask type for use with
@@ -41,5 +44,13 @@ func (b *StageTaskApplyConfiguration) WithType(value placementv1beta1.StageTaskT
 // If called multiple times, the WaitTime field is set to the value of the last call.
 func (b *StageTaskApplyConfiguration) WithWaitTime(value v1.Duration) *StageTaskApplyConfiguration {
 	b.WaitTime = &value
+	return b
+}
+
+// WithApproval sets the Approval field in the declarative configuration to the given value
+// and returns the receiver, so that objects can be built by chaining "With" function invocations.
+// If called multiple times, the Approval field is set to the value of the last call.
+func (b *StageTaskApplyConfiguration) WithApproval(value *ApprovalPolicyApplyConfiguration) *StageTaskApplyConfiguration {
+	b.Approval = value
 	return b
 }

@@ -1,0 +1,196 @@
+// Copyright The Stagegate Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package engine
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"k8s.io/apimachinery/pkg/api/equality"
+	"k8s.io/apimachinery/pkg/api/meta"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/stagegate/stagegate/pkg/apis/placement/v1beta1"
+	"github.com/stagegate/stagegate/pkg/apis/quorum"
+)
+
+// gate is how an approval stands.
+type gate struct {
+	open bool
+	// ended says that the run is over with it: it was rejected or has expired.
+	ended bool
+	// obstacle goes at the end of the run's message.
+	obstacle string
+}
+
+// askApproval says how an approval stands and has the request made where it is missing. Once the approval is recorded the request
+// is not looked at again. What the policy asks for is judged by the run's own copy of it.
+func (s *step) askApproval(stage *v1beta1.StageUpdatingStatus, task *v1beta1.StageTaskStatus, taskType string, policy *v1beta1.ApprovalPolicy) gate {
+	if isTrue(task.Conditions, v1beta1.TaskApprovalRequestApproved) {
+		return gate{open: true}
+	}
+	kind := requestKind(s.run)
+	request := s.world.Approvals[task.ApprovalRequestName]
+	if request == nil {
+		s.decision.Requests = append(s.decision.Requests, Request{Name: task.ApprovalRequestName, Stage: stage.StageName, TaskType: taskType, Policy: policy})
+		if !isTrue(task.Conditions, v1beta1.TaskApprovalRequestCreated) {
+			s.set(&task.Conditions, v1beta1.TaskApprovalRequestCreated, metav1.ConditionTrue, reasonRequestCreated, kind+" is created")
+			s.event(eventApproval, fmt.Sprintf("Stage %s waits for approval of %s %s", stage.StageName, kind, task.ApprovalRequestName))
+		}
+		return gate{}
+	}
+	if obstacle := s.notAsked(request, stage.StageName, policy); obstacle != "" {
+		if reasonOf(s.status.Conditions, v1beta1.RunProgressing) != reasonRunWaiting {
+			s.warn(eventForeignRequest, obstacle)
+		}
+		return gate{obstacle: ": " + obstacle}
+	}
+	s.set(&task.Conditions, v1beta1.TaskApprovalRequestCreated, metav1.ConditionTrue, reasonRequestCreated, kind+" is created")
+
+	decisions := decisionsOn(request)
+	if i := slices.IndexFunc(decisions, isRejection); i >= 0 {
+		s.reject(stage, taskType, &decisions[i])
+		return gate{ended: true}
+	}
+	if missing := s.missing(policy, decisions); missing != "" {
+		return s.awaitApprovals(stage, task, taskType, request, policy, missing)
+	}
+	s.set(&task.Conditions, v1beta1.TaskApprovalRequestApproved, metav1.ConditionTrue, reasonRequestApproved, kind+" is approved")
+	s.event(eventApproved, fmt.Sprintf("%s %s is approved by %s", kind, request.GetName(), approvers(decisions)))
+	return gate{open: true}
+}
+
+// awaitApprovals says what is missing, and ends the run where it has been missing for too long. A request that was approved in time
+// never expires: the server takes no approval later.
+func (s *step) awaitApprovals(stage *v1beta1.StageUpdatingStatus, task *v1beta1.StageTaskStatus, taskType string, request v1beta1.ApprovalRequestObject,
+	policy *v1beta1.ApprovalPolicy, missing string) gate {
+	if policy == nil {
+		return gate{}
+	}
+	if policy.ExpiresAfter != nil {
+		expiry := request.GetCreationTimestamp().Add(policy.ExpiresAfter.Duration)
+		if !s.now.Before(expiry) {
+			s.expire(stage, taskType, request, expiry, missing)
+			return gate{ended: true}
+		}
+		s.wake(expiry)
+	}
+	s.set(&task.Conditions, v1beta1.TaskApprovalRequestApproved, metav1.ConditionFalse, reasonApprovalsMissing, missing)
+	return gate{obstacle: fmt.Sprintf(": %s has %s", request.GetName(), missing)}
+}
+
+// missing says what the decisions on a request lack for a policy, or nothing.
+func (s *step) missing(policy *v1beta1.ApprovalPolicy, decisions []v1beta1.ApprovalDecision) string {
+	var p quorum.Policy
+	if policy != nil {
+		p = quorum.Policy(*policy)
+	}
+	var requester *quorum.User
+	if s.status.CreatedBy != nil {
+		creator := quorum.User(*s.status.CreatedBy)
+		requester = &creator
+	}
+	var users []quorum.User
+	for _, d := range decisions {
+		users = append(users, quorum.User(d.User))
+	}
+	return p.Missing(requester, users)
+}
+
+// policyOf is the approval policy of a task in the run's copy of the strategy.
+func policyOf(tasks []v1beta1.StageTask, i int) *v1beta1.ApprovalPolicy {
+	if i < len(tasks) {
+		return tasks[i].Approval
+	}
+	return nil
+}
+
+func isRejection(d v1beta1.ApprovalDecision) bool { return d.Decision == v1beta1.DecisionRejected }
+
+// approvers are those who approved with what they said.
+func approvers(decisions []v1beta1.ApprovalDecision) string {
+	var texts []string
+	for _, d := range decisions {
+		texts = append(texts, d.User.Username+quoted(d.Comment))
+	}
+	return strings.Join(texts, ", ")
+}
+
+// notAsked says why a request is not what the run asks, or nothing.
+func (s *step) notAsked(request v1beta1.ApprovalRequestObject, stage string, policy *v1beta1.ApprovalPolicy) string {
+	if why := s.notOurs(request, stage); why != "" {
+		return why
+	}
+	spec := request.RequestSpec()
+	if !equality.Semantic.DeepEqual(spec.Policy, policy) || !equality.Semantic.DeepEqual(spec.Requester, s.status.CreatedBy) {
+		return fmt.Sprintf("%s %s has another policy or requester than this run; delete it", requestKind(request), request.GetName())
+	}
+	return ""
+}
+
+// notOurs says why a request is not the run's own, or nothing. What somebody else made under its name approves nothing.
+func (s *step) notOurs(request v1beta1.ApprovalRequestObject, stage string) string {
+	spec := request.RequestSpec()
+	switch {
+	case !isOwned(request, s.run):
+		return fmt.Sprintf("%s %s belongs to %s and not to this run; delete it", requestKind(request), request.GetName(), ownerOf(request))
+	case spec.TargetUpdateRun != s.run.GetName() || spec.TargetStage != stage:
+		return fmt.Sprintf("%s %s is about stage %s of run %s and not about this one; delete it",
+			requestKind(request), request.GetName(), spec.TargetStage, spec.TargetUpdateRun)
+	}
+	return ""
+}
+
+func isOwned(o, owner metav1.Object) bool {
+	for _, ref := range o.GetOwnerReferences() {
+		if ref.UID == owner.GetUID() {
+			return true
+		}
+	}
+	return false
+}
+
+func ownerOf(o metav1.Object) string {
+	for _, ref := range o.GetOwnerReferences() {
+		return fmt.Sprintf("%s %s (uid %s)", ref.Kind, ref.Name, ref.UID)
+	}
+	return "nobody"
+}
+
+// decisionsOn are the decisions on a request. Only the server's record counts, and only that of this very request: conditions are
+// anybody's who may patch them.
+func decisionsOn(request v1beta1.ApprovalRequestObject) []v1beta1.ApprovalDecision {
+	if request.GetDeletionTimestamp() != nil {
+		return nil
+	}
+	return slices.DeleteFunc(slices.Clone(request.RequestStatus().Decisions), func(d v1beta1.ApprovalDecision) bool {
+		return d.RequestUID != request.GetUID()
+	})
+}
+
+// accept marks requests whose approval is recorded. A crash may have come between the two.
+func (s *step) accept() {
+	for i := range s.status.StagesStatus {
+		stage := &s.status.StagesStatus[i]
+		for _, tasks := range [][]v1beta1.StageTaskStatus{stage.BeforeStageTaskStatus, stage.AfterStageTaskStatus} {
+			for j := range tasks {
+				request := s.world.Approvals[tasks[j].ApprovalRequestName]
+				if request == nil || !isTrue(tasks[j].Conditions, v1beta1.TaskApprovalRequestApproved) || s.notOurs(request, stage.StageName) != "" {
+					continue
+				}
+				if !meta.IsStatusConditionTrue(request.RequestStatus().Conditions, v1beta1.RequestApprovalAccepted) && len(decisionsOn(request)) > 0 {
+					s.decision.Accepts = append(s.decision.Accepts, request)
+				}
+			}
+		}
+	}
+}
+
+func quoted(comment string) string {
+	if comment == "" {
+		return ""
+	}
+	return fmt.Sprintf(": %q", comment)
+}
