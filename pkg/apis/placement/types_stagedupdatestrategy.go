@@ -60,6 +60,10 @@ type StagedUpdateStrategyList struct {
 type UpdateStrategySpec struct {
 	// Stages are gone through one after the other, at most 31. Every target cluster has to be in exactly one of them.
 	Stages []StageConfig
+
+	// FailurePolicy says when clusters that do not become available are given up, for stages without a policy of their own. Absent,
+	// a run waits for every cluster.
+	FailurePolicy *FailurePolicy
 }
 
 // StageConfig is one stage: a group of clusters, their order and pace, and the gates around them.
@@ -83,6 +87,9 @@ type StageConfig struct {
 
 	// AfterStageTasks are done after all clusters of the stage are updated and before the next stage. At most one of each type.
 	AfterStageTasks []StageTask
+
+	// FailurePolicy says when clusters of the stage that do not become available are given up. It replaces the strategy's as a whole.
+	FailurePolicy *FailurePolicy
 }
 
 // StageTaskType is what a task waits for.
@@ -123,4 +130,15 @@ type ApprovalPolicy struct {
 	// ExpiresAfter is how long the gate can be approved after it was asked for, such as 24h. Then the run ends. Not set means for
 	// ever.
 	ExpiresAfter *metav1.Duration
+}
+
+// FailurePolicy says when a cluster is given up, and how many may be before the run fails.
+type FailurePolicy struct {
+	// ClusterTimeout is how long the update of a cluster may take until it is available, such as 15m. Then the cluster has failed, and
+	// the run goes on without it as long as MaxFailures allows. The time starts anew when a stopped run is resumed.
+	ClusterTimeout metav1.Duration
+
+	// MaxFailures is how many clusters of a stage may fail: a number, or a percentage from 0% to 100% of the stage's clusters, rounded
+	// down. One more, and the run fails. It defaults to 0.
+	MaxFailures *intstr.IntOrString
 }

@@ -153,6 +153,8 @@ func ForKind(kind schema.GroupVersionKind) interface{} {
 		return &applyconfigurationplacementv1.EnvelopeIdentifierApplyConfiguration{}
 	case placementv1.SchemeGroupVersion.WithKind("FailedResourcePlacement"):
 		return &applyconfigurationplacementv1.FailedResourcePlacementApplyConfiguration{}
+	case placementv1.SchemeGroupVersion.WithKind("FailurePolicy"):
+		return &applyconfigurationplacementv1.FailurePolicyApplyConfiguration{}
 	case placementv1.SchemeGroupVersion.WithKind("JSONPatchOverride"):
 		return &applyconfigurationplacementv1.JSONPatchOverrideApplyConfiguration{}
 	case placementv1.SchemeGroupVersion.WithKind("Manifest"):
@@ -353,6 +355,8 @@ func ForKind(kind schema.GroupVersionKind) interface{} {
 		return &applyconfigurationplacementv1beta1.EnvelopeIdentifierApplyConfiguration{}
 	case placementv1beta1.SchemeGroupVersion.WithKind("FailedResourcePlacement"):
 		return &applyconfigurationplacementv1beta1.FailedResourcePlacementApplyConfiguration{}
+	case placementv1beta1.SchemeGroupVersion.WithKind("FailurePolicy"):
+		return &applyconfigurationplacementv1beta1.FailurePolicyApplyConfiguration{}
 	case placementv1beta1.SchemeGroupVersion.WithKind("JSONPatchOverride"):
 		return &applyconfigurationplacementv1beta1.JSONPatchOverrideApplyConfiguration{}
 	case placementv1beta1.SchemeGroupVersion.WithKind("Manifest"):

@@ -111,6 +111,7 @@ func GetOpenAPIDefinitions(ref common.ReferenceCallback) map[string]common.OpenA
 		placementv1.DriftedResourcePlacement{}.OpenAPIModelName():                          schema_pkg_apis_placement_v1_DriftedResourcePlacement(ref),
 		placementv1.EnvelopeIdentifier{}.OpenAPIModelName():                                schema_pkg_apis_placement_v1_EnvelopeIdentifier(ref),
 		placementv1.FailedResourcePlacement{}.OpenAPIModelName():                           schema_pkg_apis_placement_v1_FailedResourcePlacement(ref),
+		placementv1.FailurePolicy{}.OpenAPIModelName():                                     schema_pkg_apis_placement_v1_FailurePolicy(ref),
 		placementv1.JSONPatchOverride{}.OpenAPIModelName():                                 schema_pkg_apis_placement_v1_JSONPatchOverride(ref),
 		placementv1.Manifest{}.OpenAPIModelName():                                          schema_pkg_apis_placement_v1_Manifest(ref),
 		placementv1.ManifestCondition{}.OpenAPIModelName():                                 schema_pkg_apis_placement_v1_ManifestCondition(ref),
@@ -239,6 +240,7 @@ func GetOpenAPIDefinitions(ref common.ReferenceCallback) map[string]common.OpenA
 		placementv1beta1.DriftedResourcePlacement{}.OpenAPIModelName():                     schema_pkg_apis_placement_v1beta1_DriftedResourcePlacement(ref),
 		placementv1beta1.EnvelopeIdentifier{}.OpenAPIModelName():                           schema_pkg_apis_placement_v1beta1_EnvelopeIdentifier(ref),
 		placementv1beta1.FailedResourcePlacement{}.OpenAPIModelName():                      schema_pkg_apis_placement_v1beta1_FailedResourcePlacement(ref),
+		placementv1beta1.FailurePolicy{}.OpenAPIModelName():                                schema_pkg_apis_placement_v1beta1_FailurePolicy(ref),
 		placementv1beta1.JSONPatchOverride{}.OpenAPIModelName():                            schema_pkg_apis_placement_v1beta1_JSONPatchOverride(ref),
 		placementv1beta1.Manifest{}.OpenAPIModelName():                                     schema_pkg_apis_placement_v1beta1_Manifest(ref),
 		placementv1beta1.ManifestCondition{}.OpenAPIModelName():                            schema_pkg_apis_placement_v1beta1_ManifestCondition(ref),
@@ -4648,6 +4650,34 @@ func schema_pkg_apis_placement_v1_FailedResourcePlacement(ref common.ReferenceCa
 	}
 }
 
+func schema_pkg_apis_placement_v1_FailurePolicy(ref common.ReferenceCallback) common.OpenAPIDefinition {
+	return common.OpenAPIDefinition{
+		Schema: spec.Schema{
+			SchemaProps: spec.SchemaProps{
+				Description: "FailurePolicy says when a cluster is given up, and how many may be before the run fails.",
+				Type:        []string{"object"},
+				Properties: map[string]spec.Schema{
+					"clusterTimeout": {
+						SchemaProps: spec.SchemaProps{
+							Description: "ClusterTimeout is how long the update of a cluster may take until it is available, such as 15m. Then the cluster has failed, and the run goes on without it as long as MaxFailures allows. The time starts anew when a stopped run is resumed.",
+							Ref:         ref(metav1.Duration{}.OpenAPIModelName()),
+						},
+					},
+					"maxFailures": {
+						SchemaProps: spec.SchemaProps{
+							Description: "MaxFailures is how many clusters of a stage may fail: a number, or a percentage from 0% to 100% of the stage's clusters, rounded down. One more, and the run fails. It defaults to 0.",
+							Ref:         ref(intstr.IntOrString{}.OpenAPIModelName()),
+						},
+					},
+				},
+				Required: []string{"clusterTimeout"},
+			},
+		},
+		Dependencies: []string{
+			metav1.Duration{}.OpenAPIModelName(), intstr.IntOrString{}.OpenAPIModelName()},
+	}
+}
+
 func schema_pkg_apis_placement_v1_JSONPatchOverride(ref common.ReferenceCallback) common.OpenAPIDefinition {
 	return common.OpenAPIDefinition{
 		Schema: spec.Schema{
@@ -7065,12 +7095,18 @@ func schema_pkg_apis_placement_v1_StageConfig(ref common.ReferenceCallback) comm
 							},
 						},
 					},
+					"failurePolicy": {
+						SchemaProps: spec.SchemaProps{
+							Description: "FailurePolicy says when clusters of the stage that do not become available are given up. It replaces the strategy's as a whole.",
+							Ref:         ref(placementv1.FailurePolicy{}.OpenAPIModelName()),
+						},
+					},
 				},
 				Required: []string{"name"},
 			},
 		},
 		Dependencies: []string{
-			placementv1.StageTask{}.OpenAPIModelName(), metav1.LabelSelector{}.OpenAPIModelName(), intstr.IntOrString{}.OpenAPIModelName()},
+			placementv1.FailurePolicy{}.OpenAPIModelName(), placementv1.StageTask{}.OpenAPIModelName(), metav1.LabelSelector{}.OpenAPIModelName(), intstr.IntOrString{}.OpenAPIModelName()},
 	}
 }
 
@@ -7801,12 +7837,18 @@ func schema_pkg_apis_placement_v1_UpdateStrategySpec(ref common.ReferenceCallbac
 							},
 						},
 					},
+					"failurePolicy": {
+						SchemaProps: spec.SchemaProps{
+							Description: "FailurePolicy says when clusters that do not become available are given up, for stages without a policy of their own. Absent, a run waits for every cluster.",
+							Ref:         ref(placementv1.FailurePolicy{}.OpenAPIModelName()),
+						},
+					},
 				},
 				Required: []string{"stages"},
 			},
 		},
 		Dependencies: []string{
-			placementv1.StageConfig{}.OpenAPIModelName()},
+			placementv1.FailurePolicy{}.OpenAPIModelName(), placementv1.StageConfig{}.OpenAPIModelName()},
 	}
 }
 
@@ -10990,6 +11032,34 @@ func schema_pkg_apis_placement_v1beta1_FailedResourcePlacement(ref common.Refere
 	}
 }
 
+func schema_pkg_apis_placement_v1beta1_FailurePolicy(ref common.ReferenceCallback) common.OpenAPIDefinition {
+	return common.OpenAPIDefinition{
+		Schema: spec.Schema{
+			SchemaProps: spec.SchemaProps{
+				Description: "FailurePolicy says when a cluster is given up, and how many may be before the run fails.",
+				Type:        []string{"object"},
+				Properties: map[string]spec.Schema{
+					"clusterTimeout": {
+						SchemaProps: spec.SchemaProps{
+							Description: "ClusterTimeout is how long the update of a cluster may take until it is available, such as 15m. Then the cluster has failed, and the run goes on without it as long as MaxFailures allows. The time starts anew when a stopped run is resumed.",
+							Ref:         ref(metav1.Duration{}.OpenAPIModelName()),
+						},
+					},
+					"maxFailures": {
+						SchemaProps: spec.SchemaProps{
+							Description: "MaxFailures is how many clusters of a stage may fail: a number, or a percentage from 0% to 100% of the stage's clusters, rounded down. One more, and the run fails. It defaults to 0.",
+							Ref:         ref(intstr.IntOrString{}.OpenAPIModelName()),
+						},
+					},
+				},
+				Required: []string{"clusterTimeout"},
+			},
+		},
+		Dependencies: []string{
+			metav1.Duration{}.OpenAPIModelName(), intstr.IntOrString{}.OpenAPIModelName()},
+	}
+}
+
 func schema_pkg_apis_placement_v1beta1_JSONPatchOverride(ref common.ReferenceCallback) common.OpenAPIDefinition {
 	return common.OpenAPIDefinition{
 		Schema: spec.Schema{
@@ -13407,12 +13477,18 @@ func schema_pkg_apis_placement_v1beta1_StageConfig(ref common.ReferenceCallback)
 							},
 						},
 					},
+					"failurePolicy": {
+						SchemaProps: spec.SchemaProps{
+							Description: "FailurePolicy says when clusters of the stage that do not become available are given up. It replaces the strategy's as a whole.",
+							Ref:         ref(placementv1beta1.FailurePolicy{}.OpenAPIModelName()),
+						},
+					},
 				},
 				Required: []string{"name"},
 			},
 		},
 		Dependencies: []string{
-			placementv1beta1.StageTask{}.OpenAPIModelName(), metav1.LabelSelector{}.OpenAPIModelName(), intstr.IntOrString{}.OpenAPIModelName()},
+			placementv1beta1.FailurePolicy{}.OpenAPIModelName(), placementv1beta1.StageTask{}.OpenAPIModelName(), metav1.LabelSelector{}.OpenAPIModelName(), intstr.IntOrString{}.OpenAPIModelName()},
 	}
 }
 
@@ -14143,12 +14219,18 @@ func schema_pkg_apis_placement_v1beta1_UpdateStrategySpec(ref common.ReferenceCa
 							},
 						},
 					},
+					"failurePolicy": {
+						SchemaProps: spec.SchemaProps{
+							Description: "FailurePolicy says when clusters that do not become available are given up, for stages without a policy of their own. Absent, a run waits for every cluster.",
+							Ref:         ref(placementv1beta1.FailurePolicy{}.OpenAPIModelName()),
+						},
+					},
 				},
 				Required: []string{"stages"},
 			},
 		},
 		Dependencies: []string{
-			placementv1beta1.StageConfig{}.OpenAPIModelName()},
+			placementv1beta1.FailurePolicy{}.OpenAPIModelName(), placementv1beta1.StageConfig{}.OpenAPIModelName()},
 	}
 }
 

@@ -5,6 +5,7 @@ package e2e
 
 import (
 	"fmt"
+	"strings"
 	"testing"
 	"time"
 
@@ -117,4 +118,30 @@ func transition(t *testing.T, conditions []metav1.Condition, conditionType strin
 	}
 	t.Fatalf("no condition %s that is True among %v", conditionType, conditions)
 	return time.Time{}
+}
+
+// testFailurePolicy has one of three clusters never become available.
+func testFailurePolicy(t *testing.T, s *suite) {
+	r := s.newRollout(t, "failures", `
+  - name: all
+    labelSelector: {}
+    maxConcurrency: 100%
+    failurePolicy: {clusterTimeout: 8s, maxFailures: 34%}
+`, gate)
+	r.start(t, "failures", 0, "Run")
+	r.release(t, "member1")
+	r.release(t, "member2")
+	r.awaitRun(t, "failures", clusterIs("member3", "Started"))
+	const trouble = "Service failures/gate: "
+	s.eventually(t, func() error {
+		if out := s.mustRun(t, "kubectl get csur failures -o wide"); !strings.Contains(out, "cluster member3: "+trouble) {
+			return fmt.Errorf("nothing says what the run waits for:\n%s", out)
+		}
+		return nil
+	})
+	r.awaitRun(t, "failures", has("Succeeded", "True", "UpdateRunSucceededWithFailures"))
+	said := s.mustRun(t, `kubectl get csur failures -o jsonpath='{.status.stagesStatus[0].clusters[2].conditions[?(@.type=="Succeeded")].message}'`)
+	if want := "Cluster update failed: not available within 8s: " + trouble; !strings.HasPrefix(said, want) {
+		t.Errorf("member3 says %q, want %q", said, want)
+	}
 }

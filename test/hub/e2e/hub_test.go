@@ -43,6 +43,7 @@ func TestHub(t *testing.T) {
 		{"ServerKilledWhileWaiting", testServerKilledWhileWaiting},
 		{"ServerKilledWithinStage", testServerKilledWithinStage},
 		{"MemberDown", testMemberDown},
+		{"FailurePolicy", testFailurePolicy},
 		// Before the hub is killed: one that starts forbids everything until it has read its roles.
 		{"ServerHasTheRightsItNeeds", testServerHasTheRightsItNeeds},
 		{"HubKilled", testHubKilled},

@@ -78,6 +78,12 @@ type UpdateStrategySpec struct {
 	// +k8s:listType=map
 	// +k8s:listMapKey=name
 	Stages []StageConfig `json:"stages"`
+
+	// FailurePolicy says when clusters that do not become available are given up, for stages without a policy of their own. Absent,
+	// a run waits for every cluster.
+	// +optional
+	// +k8s:optional
+	FailurePolicy *FailurePolicy `json:"failurePolicy,omitempty"`
 }
 
 // StageConfig is one stage: a group of clusters, their order and pace, and the gates around them.
@@ -118,6 +124,11 @@ type StageConfig struct {
 	// +k8s:maxItems=2
 	// +listType=atomic
 	AfterStageTasks []StageTask `json:"afterStageTasks,omitempty"`
+
+	// FailurePolicy says when clusters of the stage that do not become available are given up. It replaces the strategy's as a whole.
+	// +optional
+	// +k8s:optional
+	FailurePolicy *FailurePolicy `json:"failurePolicy,omitempty"`
 }
 
 // StageTaskType is what a task waits for.
@@ -175,4 +186,18 @@ type ApprovalPolicy struct {
 	// +optional
 	// +k8s:optional
 	ExpiresAfter *metav1.Duration `json:"expiresAfter,omitempty"`
+}
+
+// FailurePolicy says when a cluster is given up, and how many may be before the run fails.
+type FailurePolicy struct {
+	// ClusterTimeout is how long the update of a cluster may take until it is available, such as 15m. Then the cluster has failed, and
+	// the run goes on without it as long as MaxFailures allows. The time starts anew when a stopped run is resumed.
+	// +required
+	ClusterTimeout metav1.Duration `json:"clusterTimeout"`
+
+	// MaxFailures is how many clusters of a stage may fail: a number, or a percentage from 0% to 100% of the stage's clusters, rounded
+	// down. One more, and the run fails. It defaults to 0.
+	// +optional
+	// +k8s:optional
+	MaxFailures *intstr.IntOrString `json:"maxFailures,omitempty"`
 }

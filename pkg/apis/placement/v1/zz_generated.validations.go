@@ -3513,6 +3513,45 @@ func Validate_FailedResourcePlacement(
 	return errs
 }
 
+// Validate_FailurePolicy validates an instance of FailurePolicy according
+// to declarative validation rules in the API schema.
+func Validate_FailurePolicy(
+	ctx context.Context, op operation.Operation, fldPath *field.Path,
+	obj, oldObj *FailurePolicy) (errs field.ErrorList) {
+
+	// field FailurePolicy.ClusterTimeout has no validation
+
+	{ // field FailurePolicy.MaxFailures
+		fn := func(
+			fldPath *field.Path,
+			obj, oldObj *intstr.IntOrString,
+			oldValueCorrelated bool) (errs field.ErrorList) {
+			// don't revalidate unchanged data
+			if oldValueCorrelated && op.Type == operation.Update {
+				if obj == oldObj || (obj != nil && oldObj != nil && *obj == *oldObj) {
+					return nil
+				}
+			}
+			// call field-attached validations
+			earlyReturn := false
+			if e := validate.OptionalPointer(ctx, op, fldPath, obj, oldObj).MarkShortCircuit(); len(e) != 0 {
+				earlyReturn = true
+			}
+			if earlyReturn {
+				return // do not proceed
+			}
+			return
+		}
+		oldVal := safe.Field(oldObj,
+			func(oldObj *FailurePolicy) *intstr.IntOrString {
+				return oldObj.MaxFailures
+			})
+		errs = append(errs, fn(fldPath.Child("maxFailures"), obj.MaxFailures, oldVal, oldObj != nil)...)
+	}
+
+	return errs
+}
+
 // Validate_JSONPatchOverride validates an instance of JSONPatchOverride according
 // to declarative validation rules in the API schema.
 func Validate_JSONPatchOverride(
@@ -7382,6 +7421,36 @@ func Validate_StageConfig(
 		errs = append(errs, fn(fldPath.Child("afterStageTasks"), obj.AfterStageTasks, oldVal, oldObj != nil)...)
 	}
 
+	{ // field StageConfig.FailurePolicy
+		fn := func(
+			fldPath *field.Path,
+			obj, oldObj *FailurePolicy,
+			oldValueCorrelated bool) (errs field.ErrorList) {
+			// don't revalidate unchanged data
+			if oldValueCorrelated && op.Type == operation.Update {
+				if equality.Semantic.DeepEqual(obj, oldObj) {
+					return nil
+				}
+			}
+			// call field-attached validations
+			earlyReturn := false
+			if e := validate.OptionalPointer(ctx, op, fldPath, obj, oldObj).MarkShortCircuit(); len(e) != 0 {
+				earlyReturn = true
+			}
+			if earlyReturn {
+				return // do not proceed
+			}
+			// call the type's validation function
+			errs = append(errs, Validate_FailurePolicy(ctx, op, fldPath, obj, oldObj)...)
+			return
+		}
+		oldVal := safe.Field(oldObj,
+			func(oldObj *StageConfig) *FailurePolicy {
+				return oldObj.FailurePolicy
+			})
+		errs = append(errs, fn(fldPath.Child("failurePolicy"), obj.FailurePolicy, oldVal, oldObj != nil)...)
+	}
+
 	return errs
 }
 
@@ -8663,6 +8732,36 @@ func Validate_UpdateStrategySpec(
 				return oldObj.Stages
 			})
 		errs = append(errs, fn(fldPath.Child("stages"), obj.Stages, oldVal, oldObj != nil)...)
+	}
+
+	{ // field UpdateStrategySpec.FailurePolicy
+		fn := func(
+			fldPath *field.Path,
+			obj, oldObj *FailurePolicy,
+			oldValueCorrelated bool) (errs field.ErrorList) {
+			// don't revalidate unchanged data
+			if oldValueCorrelated && op.Type == operation.Update {
+				if equality.Semantic.DeepEqual(obj, oldObj) {
+					return nil
+				}
+			}
+			// call field-attached validations
+			earlyReturn := false
+			if e := validate.OptionalPointer(ctx, op, fldPath, obj, oldObj).MarkShortCircuit(); len(e) != 0 {
+				earlyReturn = true
+			}
+			if earlyReturn {
+				return // do not proceed
+			}
+			// call the type's validation function
+			errs = append(errs, Validate_FailurePolicy(ctx, op, fldPath, obj, oldObj)...)
+			return
+		}
+		oldVal := safe.Field(oldObj,
+			func(oldObj *UpdateStrategySpec) *FailurePolicy {
+				return oldObj.FailurePolicy
+			})
+		errs = append(errs, fn(fldPath.Child("failurePolicy"), obj.FailurePolicy, oldVal, oldObj != nil)...)
 	}
 
 	return errs

@@ -304,6 +304,11 @@ func (in FailedResourcePlacement) OpenAPIModelName() string {
 }
 
 // OpenAPIModelName returns the OpenAPI model name for this type.
+func (in FailurePolicy) OpenAPIModelName() string {
+	return "io.kubernetes-fleet.placement.v1beta1.FailurePolicy"
+}
+
+// OpenAPIModelName returns the OpenAPI model name for this type.
 func (in JSONPatchOverride) OpenAPIModelName() string {
 	return "io.kubernetes-fleet.placement.v1beta1.JSONPatchOverride"
 }

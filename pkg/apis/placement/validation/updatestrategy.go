@@ -18,7 +18,9 @@ import (
 // no clusters.
 func ValidateUpdateStrategy(object placement.UpdateStrategyObject) field.ErrorList {
 	var errs field.ErrorList
-	stages := object.StrategySpec().Stages
+	spec := object.StrategySpec()
+	errs = append(errs, validateFailurePolicy(spec.FailurePolicy, specPath.Child("failurePolicy"))...)
+	stages := spec.Stages
 	for i := range stages {
 		errs = append(errs, validateStage(&stages[i], specPath.Child("stages").Index(i))...)
 	}
@@ -42,6 +44,7 @@ func validateStage(stage *placement.StageConfig, path *field.Path) field.ErrorLi
 		errs = append(errs, metav1validation.ValidateLabelName(*stage.SortingLabelKey, path.Child("sortingLabelKey"))...)
 	}
 	errs = append(errs, validateMaxConcurrency(stage.MaxConcurrency, path.Child("maxConcurrency"))...)
+	errs = append(errs, validateFailurePolicy(stage.FailurePolicy, path.Child("failurePolicy"))...)
 	errs = append(errs, validateBeforeStageTasks(stage.BeforeStageTasks, path.Child("beforeStageTasks"))...)
 	return append(errs, validateAfterStageTasks(stage.AfterStageTasks, path.Child("afterStageTasks"))...)
 }
@@ -56,6 +59,20 @@ func validateMaxConcurrency(value *intstr.IntOrString, path *field.Path) field.E
 		return field.ErrorList{notMatching(path, value.StrVal, positivePercentage)}
 	}
 	return nil
+}
+
+func validateFailurePolicy(policy *placement.FailurePolicy, path *field.Path) field.ErrorList {
+	if policy == nil {
+		return nil
+	}
+	var errs field.ErrorList
+	switch timeout := policy.ClusterTimeout.Duration; {
+	case timeout == 0:
+		errs = append(errs, field.Required(path.Child("clusterTimeout"), "say how long the update of a cluster may take, such as 15m"))
+	case timeout < 0:
+		errs = append(errs, field.Invalid(path.Child("clusterTimeout"), timeout.String(), "clusterTimeout must be longer than zero"))
+	}
+	return append(errs, validateShareOfClusters(policy.MaxFailures, path, "maxFailures")...)
 }
 
 // validateBeforeStageTasks leaves a task of an unknown type to the enumeration of types.

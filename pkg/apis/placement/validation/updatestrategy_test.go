@@ -126,6 +126,23 @@ func strategyRules() []rule[placement.UpdateStrategyObject] {
 		{"there is time to approve", before(approval(placement.ApprovalPolicy{ExpiresAfter: &metav1.Duration{}})), []string{
 			`spec.stages[0].beforeStageTasks[0].approval.expiresAfter: Invalid value: "0s": expiresAfter must be longer than zero`,
 		}},
+		{"a strategy may give clusters up", func(s placement.UpdateStrategyObject) {
+			s.StrategySpec().FailurePolicy = &placement.FailurePolicy{ClusterTimeout: metav1.Duration{Duration: time.Hour}, MaxFailures: ptr.To(intstr.FromString("0%"))}
+		}, nil},
+		{"a policy for failures says when", func(s placement.UpdateStrategyObject) {
+			s.StrategySpec().FailurePolicy = &placement.FailurePolicy{}
+		}, []string{`spec.failurePolicy.clusterTimeout: Required value: say how long the update of a cluster may take, such as 15m`}},
+		{"a cluster has time", stage(func(s *placement.StageConfig) {
+			s.FailurePolicy = &placement.FailurePolicy{ClusterTimeout: metav1.Duration{Duration: -time.Hour}, MaxFailures: ptr.To(intstr.FromInt32(-1))}
+		}), []string{
+			`spec.stages[0].failurePolicy.clusterTimeout: Invalid value: "-1h0m0s": clusterTimeout must be longer than zero`,
+			"spec.stages[0].failurePolicy.maxFailures: Invalid value: \"-1\": maxFailures must be greater than or equal to 0, got `-1`",
+		}},
+		{"no more than all fail", stage(func(s *placement.StageConfig) {
+			s.FailurePolicy = &placement.FailurePolicy{ClusterTimeout: metav1.Duration{Duration: time.Hour}, MaxFailures: ptr.To(intstr.FromString("101%"))}
+		}), []string{
+			`spec.stages[0].failurePolicy.maxFailures: Invalid value: "101%": spec.stages[0].failurePolicy.maxFailures in body should match '^(100|[0-9]{1,2})%$'`,
+		}},
 		{"nobody approves a wait", after(placement.StageTask{
 			Type: placement.StageTaskTypeTimedWait, WaitTime: &metav1.Duration{Duration: time.Hour}, Approval: &placement.ApprovalPolicy{},
 		}), []string{

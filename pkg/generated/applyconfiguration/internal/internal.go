@@ -1167,6 +1167,15 @@ var schemaYAML = typed.YAMLObject(`types:
       type:
         scalar: string
       default: ""
+- name: io.kubernetes-fleet.placement.v1.FailurePolicy
+  map:
+    fields:
+    - name: clusterTimeout
+      type:
+        namedType: io.k8s.apimachinery.pkg.apis.meta.v1.Duration
+    - name: maxFailures
+      type:
+        namedType: io.k8s.apimachinery.pkg.util.intstr.IntOrString
 - name: io.kubernetes-fleet.placement.v1.JSONPatchOverride
   map:
     fields:
@@ -1902,6 +1911,9 @@ var schemaYAML = typed.YAMLObject(`types:
           elementType:
             namedType: io.kubernetes-fleet.placement.v1.StageTask
           elementRelationship: atomic
+    - name: failurePolicy
+      type:
+        namedType: io.kubernetes-fleet.placement.v1.FailurePolicy
     - name: labelSelector
       type:
         namedType: io.k8s.apimachinery.pkg.apis.meta.v1.LabelSelector
@@ -2141,6 +2153,9 @@ var schemaYAML = typed.YAMLObject(`types:
 - name: io.kubernetes-fleet.placement.v1.UpdateStrategySpec
   map:
     fields:
+    - name: failurePolicy
+      type:
+        namedType: io.kubernetes-fleet.placement.v1.FailurePolicy
     - name: stages
       type:
         list:
@@ -2967,6 +2982,15 @@ var schemaYAML = typed.YAMLObject(`types:
       type:
         scalar: string
       default: ""
+- name: io.kubernetes-fleet.placement.v1beta1.FailurePolicy
+  map:
+    fields:
+    - name: clusterTimeout
+      type:
+        namedType: io.k8s.apimachinery.pkg.apis.meta.v1.Duration
+    - name: maxFailures
+      type:
+        namedType: io.k8s.apimachinery.pkg.util.intstr.IntOrString
 - name: io.kubernetes-fleet.placement.v1beta1.JSONPatchOverride
   map:
     fields:
@@ -3702,6 +3726,9 @@ var schemaYAML = typed.YAMLObject(`types:
           elementType:
             namedType: io.kubernetes-fleet.placement.v1beta1.StageTask
           elementRelationship: atomic
+    - name: failurePolicy
+      type:
+        namedType: io.kubernetes-fleet.placement.v1beta1.FailurePolicy
     - name: labelSelector
       type:
         namedType: io.k8s.apimachinery.pkg.apis.meta.v1.LabelSelector
@@ -3941,6 +3968,9 @@ var schemaYAML = typed.YAMLObject(`types:
 - name: io.kubernetes-fleet.placement.v1beta1.UpdateStrategySpec
   map:
     fields:
+    - name: failurePolicy
+      type:
+        namedType: io.kubernetes-fleet.placement.v1beta1.FailurePolicy
     - name: stages
       type:
         list:

@@ -29,7 +29,12 @@ func (s *step) updateClusters(stage *v1beta1.StageUpdatingStatus, config *v1beta
 	if !s.takeTurn(stage) {
 		return false
 	}
-	f := s.settle(stage)
+	policy := s.failurePolicy(config)
+	f := s.settle(stage, policy)
+	if message := tooManyFailures(stage, policy); message != "" {
+		s.fail(message)
+		return false
+	}
 	s.startClusters(stage, concurrency(config, len(stage.Clusters)), &f)
 	if f.waiting() == 0 {
 		now := metav1.NewMicroTime(s.now)
@@ -52,8 +57,8 @@ func (f *flight) waiting() int { return f.moving + len(f.stuck) }
 
 // settle looks at the clusters of a stage that were started and finds those still in flight. A cluster whose binding is not as
 // wanted has it written again: its start was recorded first, and what came between does not matter. Targets that have left, started
-// or not, are skipped.
-func (s *step) settle(stage *v1beta1.StageUpdatingStatus) flight {
+// or not, are skipped, and those that take too long are given up where there is a policy.
+func (s *step) settle(stage *v1beta1.StageUpdatingStatus, policy *v1beta1.FailurePolicy) flight {
 	var f flight
 	for i := range stage.Clusters {
 		c := &stage.Clusters[i]
@@ -68,12 +73,16 @@ func (s *step) settle(stage *v1beta1.StageUpdatingStatus) flight {
 			continue
 		}
 		b := s.binding(c.ClusterName)
+		wanted := s.wants(b, c)
 		switch {
-		case !s.wants(b, c):
-			s.write(b, c)
-		case IsSettled(b):
+		case wanted && IsSettled(b):
 			s.clusterDone(c)
 			continue
+		case s.timedOut(c, policy):
+			s.clusterFailed(stage, c, b, policy)
+			continue
+		case !wanted:
+			s.write(b, c)
 		case !IsRolloutStarted(b):
 			s.write(b, c)
 		}

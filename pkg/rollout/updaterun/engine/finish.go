@@ -16,9 +16,22 @@ import (
 // succeed ends a run whose stages are all over.
 func (s *step) succeed() {
 	s.setRunCondition(v1beta1.RunProgressing, metav1.ConditionFalse, reasonRunSucceeded, messageRunDone)
-	s.setRunCondition(v1beta1.RunSucceeded, metav1.ConditionTrue, reasonRunSucceeded, messageRunSucceeded)
+	reason, message := reasonRunSucceeded, messageRunSucceeded
+	var failed []string
+	for i := range s.status.StagesStatus {
+		failed = append(failed, failedClusters(&s.status.StagesStatus[i])...)
+	}
+	if len(failed) > 0 {
+		reason = reasonRunSucceededWithFailures
+		message = fmt.Sprintf("All stages are completed, %s failed to update: %s", count(len(failed), "cluster"), firstNames(failed))
+	}
+	s.setRunCondition(v1beta1.RunSucceeded, metav1.ConditionTrue, reason, message)
 	s.release()
-	s.event(eventSucceeded, messageRunSucceeded)
+	if len(failed) > 0 {
+		s.warn(eventSucceeded, message)
+	} else {
+		s.event(eventSucceeded, message)
+	}
 }
 
 // fail ends a run for good.

@@ -241,7 +241,7 @@ func (s *simulation) checkDisturbed(run v1beta1.UpdateRunObject, old, new v1beta
 		for j := range stage.Clusters {
 			c := &stage.Clusters[j]
 			mine = mine || c.ClusterName == new.BindingSpec().TargetCluster
-			if unsettled[c.ClusterName] && reasonOfDone(c) != "ClusterUpdatingSkipped" {
+			if reason := reasonOfDone(c); unsettled[c.ClusterName] && reason != "ClusterUpdatingSkipped" && reason != "ClusterUpdatingFailed" {
 				n++
 			}
 		}
@@ -284,6 +284,7 @@ func (s *simulation) checkEnd() {
 
 func (s *simulation) mayFail(c *metav1.Condition) bool {
 	return c.Reason == "UpdateRunRejected" ||
+		strings.Contains(c.Message, "failed to update, at most") ||
 		strings.Contains(c.Message, "since this run was stopped; create a new run") ||
 		s.placementGone && strings.Contains(c.Message, "parent placement not found")
 }

@@ -90,6 +90,12 @@ func (s *simulation) populate() {
 		if s.random.IntN(3) == 0 {
 			stage.MaxConcurrency = ptr.To(intstr.FromString(fmt.Sprintf("%d%%", 1+s.random.IntN(100))))
 		}
+		if s.random.IntN(4) == 0 {
+			stage.FailurePolicy = &v1beta1.FailurePolicy{
+				ClusterTimeout: metav1.Duration{Duration: time.Duration(1+s.random.IntN(900)) * time.Second},
+				MaxFailures:    ptr.To(intstr.FromInt(s.random.IntN(3))),
+			}
+		}
 		if s.random.IntN(2) == 0 {
 			stage.SortingLabelKey = ptr.To("order")
 		}

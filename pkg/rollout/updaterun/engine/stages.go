@@ -54,9 +54,13 @@ func (s *step) completeStage(stage *v1beta1.StageUpdatingStatus) {
 			skipped++
 		}
 	}
-	message := fmt.Sprintf("Stage %s is completed: %s updated", stage.StageName, count(len(stage.Clusters)-skipped, "cluster"))
+	failed := len(failedClusters(stage))
+	message := fmt.Sprintf("Stage %s is completed: %s updated", stage.StageName, count(len(stage.Clusters)-skipped-failed, "cluster"))
 	if skipped > 0 {
 		message += fmt.Sprintf(", %d skipped", skipped)
+	}
+	if failed > 0 {
+		message += fmt.Sprintf(", %d failed", failed)
 	}
 	s.event(eventStageSucceeded, message)
 }

@@ -57,12 +57,12 @@ func (s *step) stopped(stage *v1beta1.StageUpdatingStatus, stuck []string) {
 	s.decision.Bindings, s.decision.Deletions = nil, nil
 }
 
-// settleAny is settle for any stage, the last one included.
+// settleAny is settle for any stage, the last one included. A stop gives no cluster up: it waits for none for long.
 func (s *step) settleAny(stage *v1beta1.StageUpdatingStatus) flight {
 	if stage == s.status.DeletionStageStatus {
 		return s.settleDeletions(stage)
 	}
-	return s.settle(stage)
+	return s.settle(stage, nil)
 }
 
 // current is the first stage that is not over, the last one included.

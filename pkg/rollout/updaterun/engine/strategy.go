@@ -28,6 +28,9 @@ func (p *plan) planStrategy() *obstacle {
 	if n := len(spec.Stages); n > maxStages {
 		return final(invalid, clientError, fmt.Sprintf("the updateStrategy `%s` has %d stages, at most %d are allowed", p.strategyKey(), n, maxStages))
 	}
+	if why := badFailurePolicy(spec.FailurePolicy); why != "" {
+		return final(invalid, clientError, fmt.Sprintf("the failurePolicy of the updateStrategy `%s` is invalid: %s", p.strategyKey(), why))
+	}
 	seen := map[string]bool{}
 	for i := range spec.Stages {
 		stage := &spec.Stages[i]
@@ -37,6 +40,9 @@ func (p *plan) planStrategy() *obstacle {
 		seen[stage.Name] = true
 		if why := badConcurrency(stage.MaxConcurrency); why != "" {
 			return p.badStage("the stage maxConcurrency is invalid", stage, why)
+		}
+		if why := badFailurePolicy(stage.FailurePolicy); why != "" {
+			return p.badStage("the stage failurePolicy is invalid", stage, why)
 		}
 		if why := badBeforeTasks(stage.BeforeStageTasks); why != "" {
 			return p.badStage("the before stage tasks are invalid", stage, why)
@@ -79,6 +85,21 @@ func badConcurrency(limit *intstr.IntOrString) string {
 		if !ok || err != nil || n < 1 || n > 100 {
 			return fmt.Sprintf("%q is no percentage from 1%% to 100%%", limit.StrVal)
 		}
+	}
+	return ""
+}
+
+func badFailurePolicy(policy *v1beta1.FailurePolicy) string {
+	switch {
+	case policy == nil:
+		return ""
+	case policy.ClusterTimeout.Duration <= 0:
+		return "clusterTimeout is not longer than zero"
+	case policy.MaxFailures == nil:
+		return ""
+	}
+	if limit, err := intstr.GetScaledValueFromIntOrPercent(policy.MaxFailures, 100, false); err != nil || limit < 0 {
+		return fmt.Sprintf("maxFailures %s is neither a number from 0 nor a percentage", policy.MaxFailures)
 	}
 	return ""
 }

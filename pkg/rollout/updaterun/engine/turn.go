@@ -105,6 +105,7 @@ func (s *step) hold() {
 	turn := s.turn()
 	if turn.Number > 0 {
 		s.event(eventResumed, "The update run is resumed")
+		s.restartClocks()
 	} else {
 		s.event(eventStarted, fmt.Sprintf("The update run has started to roll out resource snapshot %s", s.status.ResourceSnapshotIndexUsed))
 	}

@@ -29,6 +29,8 @@ type StageConfigApplyConfiguration struct {
 	BeforeStageTasks []StageTaskApplyConfiguration `json:"beforeStageTasks,omitempty"`
 	// AfterStageTasks are done after all clusters of the stage are updated and before the next stage. At most one of each type.
 	AfterStageTasks []StageTaskApplyConfiguration `json:"afterStageTasks,omitempty"`
+	// FailurePolicy says when clusters of the stage that do not become available are given up. It replaces the strategy's as a whole.
+	FailurePolicy *FailurePolicyApplyConfiguration `json:"failurePolicy,omitempty"`
 }
 
 // StageConfigApplyConfiguration constructs a declarative configuration of the StageConfig type for use with
@@ -92,5 +94,13 @@ func (b *StageConfigApplyConfiguration) WithAfterStageTasks(values ...*StageTask
 		}
 		b.AfterStageTasks = append(b.AfterStageTasks, *values[i])
 	}
+	return b
+}
+
+// WithFailurePolicy sets the FailurePolicy field in the declarative configuration to the given value
+// and returns the receiver, so that objects can be built by chaining "With" function invocations.
+// If called multiple times, the FailurePolicy field is set to the value of the last call.
+func (b *StageConfigApplyConfiguration) WithFailurePolicy(value *FailurePolicyApplyConfiguration) *StageConfigApplyConfiguration {
+	b.FailurePolicy = value
 	return b
 }

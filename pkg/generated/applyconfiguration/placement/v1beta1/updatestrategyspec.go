@@ -12,6 +12,9 @@ package v1beta1
 type UpdateStrategySpecApplyConfiguration struct {
 	// Stages are gone through one after the other, at most 31. Every target cluster has to be in exactly one of them.
 	Stages []StageConfigApplyConfiguration `json:"stages,omitempty"`
+	// FailurePolicy says when clusters that do not become available are given up, for stages without a policy of their own. Absent,
+	// a run waits for every cluster.
+	FailurePolicy *FailurePolicyApplyConfiguration `json:"failurePolicy,omitempty"`
 }
 
 // UpdateStrategySpecApplyConfiguration constructs a declarative configuration of the UpdateStrategySpec type for use with
@@ -30,5 +33,13 @@ func (b *UpdateStrategySpecApplyConfiguration) WithStages(values ...*StageConfig
 		}
 		b.Stages = append(b.Stages, *values[i])
 	}
+	return b
+}
+
+// WithFailurePolicy sets the FailurePolicy field in the declarative configuration to the given value
+// and returns the receiver, so that objects can be built by chaining "With" function invocations.
+// If called multiple times, the FailurePolicy field is set to the value of the last call.
+func (b *UpdateStrategySpecApplyConfiguration) WithFailurePolicy(value *FailurePolicyApplyConfiguration) *UpdateStrategySpecApplyConfiguration {
+	b.FailurePolicy = value
 	return b
 }

@@ -1,0 +1,103 @@
+// Copyright The Stagegate Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package engine
+
+import (
+	"fmt"
+	"slices"
+
+	"k8s.io/apimachinery/pkg/api/meta"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/util/intstr"
+
+	"github.com/stagegate/stagegate/pkg/apis/placement/v1beta1"
+)
+
+// failurePolicy is the policy of a stage, nil where no cluster is given up.
+func (s *step) failurePolicy(config *v1beta1.StageConfig) *v1beta1.FailurePolicy {
+	if config.FailurePolicy != nil {
+		return config.FailurePolicy
+	}
+	return s.status.UpdateStrategySnapshot.FailurePolicy
+}
+
+// timedOut says whether a cluster has had its time.
+func (s *step) timedOut(c *v1beta1.ClusterUpdatingStatus, policy *v1beta1.FailurePolicy) bool {
+	if policy == nil {
+		return false
+	}
+	limit := timeOf(c.Conditions, v1beta1.ClusterStarted).Add(policy.ClusterTimeout.Duration)
+	if s.now.Before(limit) {
+		s.wake(limit)
+		return false
+	}
+	return true
+}
+
+// clusterFailed gives a cluster up. What the binding asks for stays: a member that mends itself has the new version.
+func (s *step) clusterFailed(stage *v1beta1.StageUpdatingStatus, c *v1beta1.ClusterUpdatingStatus, b v1beta1.BindingObject, policy *v1beta1.FailurePolicy) {
+	message := fmt.Sprintf("Cluster update failed: not available within %s", policy.ClusterTimeout.Duration)
+	if s.wants(b, c) {
+		if why := reported(b); why != "" {
+			message += ": " + why
+		}
+	}
+	s.say(c, "")
+	s.set(&c.Conditions, v1beta1.ClusterSucceeded, metav1.ConditionFalse, reasonClusterFailed, message)
+	s.warn(eventClusterFailed, fmt.Sprintf("Cluster %s in stage %s: %s", c.ClusterName, stage.StageName, message))
+}
+
+// failedClusters are the names of the clusters of a stage that were given up.
+func failedClusters(stage *v1beta1.StageUpdatingStatus) []string {
+	var names []string
+	for i := range stage.Clusters {
+		if meta.IsStatusConditionFalse(stage.Clusters[i].Conditions, v1beta1.ClusterSucceeded) {
+			names = append(names, stage.Clusters[i].ClusterName)
+		}
+	}
+	return names
+}
+
+// tooManyFailures says that more clusters of a stage have failed than its policy allows, or nothing.
+func tooManyFailures(stage *v1beta1.StageUpdatingStatus, policy *v1beta1.FailurePolicy) string {
+	names := failedClusters(stage)
+	if policy == nil || len(names) <= maxFailures(policy, len(stage.Clusters)) {
+		return ""
+	}
+	message := fmt.Sprintf("%s in stage %s failed to update, at most %d may: %s",
+		count(len(names), "cluster"), stage.StageName, maxFailures(policy, len(stage.Clusters)), firstNames(names))
+	last := stage.Clusters[slices.IndexFunc(stage.Clusters, func(c v1beta1.ClusterUpdatingStatus) bool { return c.ClusterName == names[len(names)-1] })]
+	if c := meta.FindStatusCondition(last.Conditions, v1beta1.ClusterSucceeded); c != nil {
+		message += fmt.Sprintf("; %s: %s", last.ClusterName, c.Message)
+	}
+	return message
+}
+
+// maxFailures is how many of n clusters may fail.
+func maxFailures(policy *v1beta1.FailurePolicy, n int) int {
+	if policy.MaxFailures == nil {
+		return 0
+	}
+	limit, err := intstr.GetScaledValueFromIntOrPercent(policy.MaxFailures, n, false)
+	if err != nil {
+		// Planning refuses what is neither a number nor a percentage.
+		return 0
+	}
+	return max(limit, 0)
+}
+
+// restartClocks gives the clusters that a stop has left in flight their whole time again.
+func (s *step) restartClocks() {
+	for i := range s.status.StagesStatus {
+		for j := range s.status.StagesStatus[i].Clusters {
+			if c := &s.status.StagesStatus[i].Clusters[j]; !isStarted(c) || isDone(c) {
+				continue
+			}
+			c := &s.stage(i).Clusters[j]
+			c.Conditions = slices.Clone(c.Conditions)
+			meta.FindStatusCondition(c.Conditions, v1beta1.ClusterStarted).LastTransitionTime = metav1.NewTime(s.now)
+			s.changed = true
+		}
+	}
+}
