@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 
 	"k8s.io/apimachinery/pkg/api/equality"
 	"k8s.io/apimachinery/pkg/api/meta"
@@ -15,6 +16,10 @@ import (
 	"github.com/stagegate/stagegate/pkg/apis/placement/v1beta1"
 	"github.com/stagegate/stagegate/pkg/apis/quorum"
 )
+
+// expiryGrace is how long after its expiry a request ends the run. The server takes approvals until the expiry, and one that it has
+// taken is to be seen first.
+const expiryGrace = 5 * time.Second
 
 // gate is how an approval stands.
 type gate struct {
@@ -71,11 +76,12 @@ func (s *step) awaitApprovals(stage *v1beta1.StageUpdatingStatus, task *v1beta1.
 	}
 	if policy.ExpiresAfter != nil {
 		expiry := request.GetCreationTimestamp().Add(policy.ExpiresAfter.Duration)
-		if !s.now.Before(expiry) {
+		if end := expiry.Add(expiryGrace); s.now.Before(end) {
+			s.wake(end)
+		} else {
 			s.expire(stage, taskType, request, expiry, missing)
 			return gate{ended: true}
 		}
-		s.wake(expiry)
 	}
 	s.set(&task.Conditions, v1beta1.TaskApprovalRequestApproved, metav1.ConditionFalse, reasonApprovalsMissing, missing)
 	return gate{obstacle: fmt.Sprintf(": %s has %s", request.GetName(), missing)}
