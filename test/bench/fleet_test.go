@@ -8,7 +8,6 @@ import (
 	"fmt"
 	"slices"
 	"strconv"
-	"strings"
 	"time"
 
 	"k8s.io/apimachinery/pkg/api/meta"
@@ -128,9 +127,7 @@ func (r *rig) place(clusters int, placements ...string) {
 		},
 	}
 	until(r, policies, nothing, func(p *v1beta1.ClusterSchedulingPolicySnapshot) bool {
-		// The decisions in the status are cut off at 1000; the message has the number.
-		c := meta.FindStatusCondition(p.Status.Conditions, v1beta1.PolicySnapshotScheduled)
-		if c != nil && c.Status == metav1.ConditionTrue && strings.HasSuffix(c.Message, fmt.Sprintf("found %d cluster(s)", clusters)) {
+		if meta.IsStatusConditionTrue(p.Status.Conditions, v1beta1.PolicySnapshotScheduled) && int(p.Status.SelectedClusters) == clusters {
 			scheduled.Insert(p.Name)
 		}
 		return scheduled.Len() == len(placements)

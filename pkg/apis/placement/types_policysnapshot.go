@@ -81,6 +81,9 @@ type SchedulingPolicySnapshotStatus struct {
 	// ClusterDecisions say which clusters were picked and why, and which were not: all picked ones first, then up to 20 others,
 	// at most 1000.
 	ClusterDecisions []ClusterDecision
+
+	// SelectedClusters is the number of clusters that are picked, those that do not fit into the list of decisions included.
+	SelectedClusters int32
 }
 
 // ClusterDecision says whether a cluster was picked, and why.

@@ -6995,6 +6995,13 @@ func schema_pkg_apis_placement_v1_SchedulingPolicySnapshotStatus(ref common.Refe
 							},
 						},
 					},
+					"selectedClusters": {
+						SchemaProps: spec.SchemaProps{
+							Description: "SelectedClusters is the number of clusters that are picked, those that do not fit into the list of decisions included.",
+							Type:        []string{"integer"},
+							Format:      "int32",
+						},
+					},
 				},
 				Required: []string{"observedCRPGeneration"},
 			},
@@ -13375,6 +13382,13 @@ func schema_pkg_apis_placement_v1beta1_SchedulingPolicySnapshotStatus(ref common
 									},
 								},
 							},
+						},
+					},
+					"selectedClusters": {
+						SchemaProps: spec.SchemaProps{
+							Description: "SelectedClusters is the number of clusters that are picked, those that do not fit into the list of decisions included.",
+							Type:        []string{"integer"},
+							Format:      "int32",
 						},
 					},
 				},

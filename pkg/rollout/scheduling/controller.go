@@ -210,6 +210,7 @@ func (c *Controller) report(ctx context.Context, placement v1beta1.PlacementObje
 	status := reported.PolicySnapshotStatus()
 	status.ObservedCRPGeneration = placement.GetGeneration()
 	status.ClusterDecisions = result.decisions()
+	status.SelectedClusters = int32(len(result.selected))
 	condition := metav1.Condition{
 		Type:               v1beta1.PolicySnapshotScheduled,
 		Status:             metav1.ConditionTrue,

@@ -247,6 +247,9 @@ func TestLifeOfAPlacement(t *testing.T) {
 			if condition == nil || condition.Status != metav1.ConditionTrue || condition.Message != "found all cluster needed as specified by the scheduling policy, found 2 cluster(s)" {
 				t.Errorf("Scheduled condition %+v", condition)
 			}
+			if n := got.PolicySnapshotStatus().SelectedClusters; n != 2 {
+				t.Errorf("%d clusters are selected, want 2", n)
+			}
 
 			// Nothing changed, so nothing is written.
 			w.client.ClearActions()

@@ -7209,6 +7209,7 @@ func Validate_SchedulingPolicySnapshotStatus(
 		errs = append(errs, fn(fldPath.Child("targetClusters"), obj.ClusterDecisions, oldVal, oldObj != nil)...)
 	}
 
+	// field SchedulingPolicySnapshotStatus.SelectedClusters has no validation
 	return errs
 }
 

@@ -110,6 +110,10 @@ type SchedulingPolicySnapshotStatus struct {
 	// +k8s:maxItems=1000
 	// +listType=atomic
 	ClusterDecisions []ClusterDecision `json:"targetClusters,omitempty"`
+
+	// SelectedClusters is the number of clusters that are picked, those that do not fit into the list of decisions included.
+	// +optional
+	SelectedClusters int32 `json:"selectedClusters,omitempty"`
 }
 
 // ClusterDecision says whether a cluster was picked, and why.

@@ -1883,6 +1883,9 @@ var schemaYAML = typed.YAMLObject(`types:
       type:
         scalar: numeric
       default: 0
+    - name: selectedClusters
+      type:
+        scalar: numeric
     - name: targetClusters
       type:
         list:
@@ -3698,6 +3701,9 @@ var schemaYAML = typed.YAMLObject(`types:
       type:
         scalar: numeric
       default: 0
+    - name: selectedClusters
+      type:
+        scalar: numeric
     - name: targetClusters
       type:
         list:

@@ -180,7 +180,7 @@ func TestWhatKeepsARunFromBeingPlanned(t *testing.T) {
 		},
 		"a binding that is not seen yet": {
 			world(func(w *engine.InitWorld) {
-				w.PolicySnapshots[0].PolicySnapshotStatus().ClusterDecisions = []v1beta1.ClusterDecision{{Selected: true}, {Selected: true}, {Selected: true}}
+				w.PolicySnapshots[0].PolicySnapshotStatus().SelectedClusters = 3
 			}), engine.ResultWaiting, unusual + "the number of selected bindings 2 is not equal to the observed cluster count 3",
 		},
 		"another number than named": {

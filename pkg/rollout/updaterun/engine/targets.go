@@ -122,14 +122,8 @@ func (p *plan) observedCount() (int, *obstacle) {
 		}
 		return n, nil
 	}
-	// All clusters that match are picked. The decisions tell of bindings that are not seen yet.
-	picked := 0
-	for _, d := range p.policy.PolicySnapshotStatus().ClusterDecisions {
-		if d.Selected {
-			picked++
-		}
-	}
-	return max(picked, len(p.targets)), nil
+	// All clusters that match are picked. Their number tells of bindings that are not seen yet.
+	return max(int(p.policy.PolicySnapshotStatus().SelectedClusters), len(p.targets)), nil
 }
 
 // planDeletion freezes the last stage.

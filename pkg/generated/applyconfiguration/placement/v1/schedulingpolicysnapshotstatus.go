@@ -21,6 +21,8 @@ type SchedulingPolicySnapshotStatusApplyConfiguration struct {
 	// ClusterDecisions say which clusters were picked and why, and which were not: all picked ones first, then up to 20 others,
 	// at most 1000.
 	ClusterDecisions []ClusterDecisionApplyConfiguration `json:"targetClusters,omitempty"`
+	// SelectedClusters is the number of clusters that are picked, those that do not fit into the list of decisions included.
+	SelectedClusters *int32 `json:"selectedClusters,omitempty"`
 }
 
 // SchedulingPolicySnapshotStatusApplyConfiguration constructs a declarative configuration of the SchedulingPolicySnapshotStatus type for use with
@@ -60,5 +62,13 @@ func (b *SchedulingPolicySnapshotStatusApplyConfiguration) WithClusterDecisions(
 		}
 		b.ClusterDecisions = append(b.ClusterDecisions, *values[i])
 	}
+	return b
+}
+
+// WithSelectedClusters sets the SelectedClusters field in the declarative configuration to the given value
+// and returns the receiver, so that objects can be built by chaining "With" function invocations.
+// If called multiple times, the SelectedClusters field is set to the value of the last call.
+func (b *SchedulingPolicySnapshotStatusApplyConfiguration) WithSelectedClusters(value int32) *SchedulingPolicySnapshotStatusApplyConfiguration {
+	b.SelectedClusters = &value
 	return b
 }
