@@ -70,6 +70,11 @@ var deviations = []deviation{
 		field:      "status.placementUID",
 	},
 	{
+		reason:     "A run says who created it, since a policy may not count their approval.",
+		transcript: clusterScoped,
+		field:      "status.createdBy",
+	},
+	{
 		reason:     "One run at a time moves a placement, and a run says whether it does.",
 		transcript: clusterScoped,
 		field:      "status.turn",
