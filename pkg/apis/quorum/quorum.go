@@ -2,13 +2,14 @@
 // SPDX-License-Identifier: Apache-2.0
 
 // Package quorum says whether approvals are enough for a policy. The server asks it when a user approves, the engine when it looks at
-// a gate: both have to come to the same answer. It knows nothing of requests, versions and time.
+// a gate: both have to come to the same answer. It knows nothing of requests, versions and clocks.
 package quorum
 
 import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 )
@@ -67,6 +68,14 @@ func (p Policy) Refuses(requester *User, approvers []User, next User) string {
 		return fmt.Sprintf("the approval that is missing has to be by a member of %s, and user %q is none", p.groups(), next.Username)
 	}
 	return ""
+}
+
+// Expiry is when what was asked at a time cannot be approved any more, zero for never.
+func (p Policy) Expiry(asked time.Time) time.Time {
+	if p.ExpiresAfter == nil {
+		return time.Time{}
+	}
+	return asked.Add(p.ExpiresAfter.Duration)
 }
 
 func (p Policy) required() int { return max(1, int(p.Required)) }

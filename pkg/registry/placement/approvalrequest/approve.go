@@ -138,7 +138,7 @@ func (r *DecisionREST) decide(ctx context.Context, name string, options *metav1.
 	request := result.(placement.ApprovalRequestObject)
 	decision := decisionOn(request)
 	if decider, ok := genericapirequest.UserFrom(ctx); ok && decision == nil {
-		decision = decisionOf(request, registry.Decider(decider), r.decision)
+		decision = decisionOf(request, registry.RecordedUser(decider), r.decision)
 	}
 	return approvalOf(request, decision), nil
 }

@@ -62,16 +62,13 @@ func (g *gate) decide(ctx context.Context, request placement.ApprovalRequestObje
 	if request.GetDeletionTimestamp() != nil {
 		return false, conflict("the approval request is being deleted")
 	}
-	decider := registry.Decider(info)
-	closing := decisionOn(request)
-	if closing != nil && closing.Decision != said.decision {
-		return false, conflictWith(conflict, closing)
-	}
-	if decisionOf(request, decider, said.decision) != nil {
+	decider := registry.RecordedUser(info)
+	closing, same := decisionOn(request), decisionOf(request, decider, said.decision)
+	switch {
+	case closing != nil && (closing.Decision != said.decision || same == nil):
+		return false, conflict("already %s by %s at %s", strings.ToLower(string(closing.Decision)), closing.User.Username, closing.Time.UTC().Format(time.RFC3339))
+	case same != nil:
 		return false, nil
-	}
-	if closing != nil {
-		return false, conflictWith(conflict, closing)
 	}
 	if expiry := expiryOf(request); !expiry.IsZero() && !g.clock.Now().Before(expiry) {
 		return false, conflict("expired at %s without the approvals that it takes", expiry.UTC().Format(time.RFC3339))
@@ -83,10 +80,6 @@ func (g *gate) decide(ctx context.Context, request placement.ApprovalRequestObje
 	}
 	g.record(ctx, decider, request, said)
 	return true, nil
-}
-
-func conflictWith(conflict func(string, ...any) error, decision *placement.ApprovalDecision) error {
-	return conflict("already %s by %s at %s", strings.ToLower(string(decision.Decision)), decision.User.Username, decision.Time.UTC().Format(time.RFC3339))
 }
 
 // authorize asks for update on the subresource that stands for the decision. It is the one permission that every way needs beyond

@@ -30,10 +30,7 @@ func requesterOf(request placement.ApprovalRequestObject) *quorum.User {
 
 // expiryOf is when an approval request cannot be decided any more, zero for never.
 func expiryOf(request placement.ApprovalRequestObject) time.Time {
-	if policy := request.RequestSpec().Policy; policy != nil && policy.ExpiresAfter != nil {
-		return request.GetCreationTimestamp().Add(policy.ExpiresAfter.Duration)
-	}
-	return time.Time{}
+	return policyOf(request).Expiry(request.GetCreationTimestamp().Time)
 }
 
 // decisionsOn are the decisions that the server recorded for this very request.

@@ -64,6 +64,10 @@ func TestWideColumnsFollowTheRun(t *testing.T) {
 		{"initialised", placement.StateInitialize, func(*placement.UpdateRunStatus) {}, " | 0/4 | "},
 		{"first stage", placement.StateRun, enter, "staging (1/2) | 0/4 | cluster a"},
 		{"tasks after it", placement.StateRun, updated, "staging (1/2) | 1/4 | wait: 60m left, approval: run-after-staging"},
+		{"tasks after it, past a failure", placement.StateRun, func(s *placement.UpdateRunStatus) {
+			updated(s)
+			s.StagesStatus[0].Clusters[0].Conditions = []metav1.Condition{started, failed}
+		}, "staging (1/2) | 0/4 | wait: 60m left, approval: run-after-staging"},
 		{"wait is over", placement.StateRun, func(s *placement.UpdateRunStatus) {
 			updated(s)
 			s.StagesStatus[0].AfterStageTaskStatus[0].Conditions = []metav1.Condition{condition(placement.TaskWaitTimeElapsed, metav1.ConditionTrue)}

@@ -45,7 +45,7 @@ func Resources() []store.Resource {
 // stampCreator records who creates a run: a policy may not count their approval.
 func stampCreator(ctx context.Context, run placement.UpdateRunObject) {
 	if creator, ok := genericapirequest.UserFrom(ctx); ok {
-		recorded := registry.Decider(creator)
+		recorded := registry.RecordedUser(creator)
 		run.RunStatus().CreatedBy = &recorded
 	}
 }

@@ -68,9 +68,10 @@ func clustersInFlight(stage *placement.StageUpdatingStatus) string {
 	return text
 }
 
+// clustersDone says whether no cluster is waited for any more, whatever became of it.
 func clustersDone(stage *placement.StageUpdatingStatus) bool {
 	for i := range stage.Clusters {
-		if !meta.IsStatusConditionTrue(stage.Clusters[i].Conditions, placement.ClusterSucceeded) {
+		if meta.FindStatusCondition(stage.Clusters[i].Conditions, placement.ClusterSucceeded) == nil {
 			return false
 		}
 	}

@@ -74,8 +74,7 @@ func (s *step) awaitApprovals(stage *v1beta1.StageUpdatingStatus, task *v1beta1.
 	if policy == nil {
 		return gate{}
 	}
-	if policy.ExpiresAfter != nil {
-		expiry := request.GetCreationTimestamp().Add(policy.ExpiresAfter.Duration)
+	if expiry := quorum.Policy(*policy).Expiry(request.GetCreationTimestamp().Time); !expiry.IsZero() {
 		if end := expiry.Add(expiryGrace); s.now.Before(end) {
 			s.wake(end)
 		} else {

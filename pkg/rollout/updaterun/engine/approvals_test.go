@@ -79,15 +79,24 @@ func TestOneRejectionEndsARunWhateverThePolicy(t *testing.T) {
 	f.wantCondition(v1beta1.RunSucceeded, `False UpdateRunRejected: The updateRun was rejected by bob before stage a: "not today"`)
 }
 
-func TestARequestWithAnotherPolicyOpensNothing(t *testing.T) {
-	f := newFixture(t, 1, stage("a", approvedBy(v1beta1.ApprovalPolicy{Required: 2})))
-	f.steps()
-	f.world.Approvals["run-before-a"].RequestSpec().Policy = nil
-	f.approve(person("ann"), person("bob"))
-	f.steps()
-	f.wantClusters("a1")
-	if got := f.condition(v1beta1.RunProgressing); !strings.HasSuffix(got, "ClusterApprovalRequest run-before-a has another policy or requester than this run; delete it") {
-		t.Errorf("Progressing is %q", got)
+func TestARequestWithAnotherPolicyOrRequesterOpensNothing(t *testing.T) {
+	for name, change := range map[string]func(*v1beta1.ApprovalRequestSpec){
+		"policy":    func(spec *v1beta1.ApprovalRequestSpec) { spec.Policy = nil },
+		"requester": func(spec *v1beta1.ApprovalRequestSpec) { spec.Requester = nil },
+	} {
+		t.Run(name, func(t *testing.T) {
+			f := newFixture(t, 1, stage("a", approvedBy(v1beta1.ApprovalPolicy{Required: 2})))
+			creator := person("req")
+			f.run.Status.CreatedBy = &creator
+			f.steps()
+			change(f.world.Approvals["run-before-a"].RequestSpec())
+			f.approve(person("ann"), person("bob"))
+			f.steps()
+			f.wantClusters("a1")
+			if got := f.condition(v1beta1.RunProgressing); !strings.HasSuffix(got, "ClusterApprovalRequest run-before-a has another policy or requester than this run; delete it") {
+				t.Errorf("Progressing is %q", got)
+			}
+		})
 	}
 }
 

@@ -48,30 +48,33 @@ func (s *step) clusterFailed(stage *v1beta1.StageUpdatingStatus, c *v1beta1.Clus
 	s.warn(eventClusterFailed, fmt.Sprintf("Cluster %s in stage %s: %s", c.ClusterName, stage.StageName, message))
 }
 
-// failedClusters are the names of the clusters of a stage that were given up.
-func failedClusters(stage *v1beta1.StageUpdatingStatus) []string {
+// failedClusters are the clusters of a stage that were given up.
+func failedClusters(stage *v1beta1.StageUpdatingStatus) []v1beta1.ClusterUpdatingStatus {
+	return slices.DeleteFunc(slices.Clone(stage.Clusters), func(c v1beta1.ClusterUpdatingStatus) bool {
+		return !meta.IsStatusConditionFalse(c.Conditions, v1beta1.ClusterSucceeded)
+	})
+}
+
+func namesOf(clusters []v1beta1.ClusterUpdatingStatus) []string {
 	var names []string
-	for i := range stage.Clusters {
-		if meta.IsStatusConditionFalse(stage.Clusters[i].Conditions, v1beta1.ClusterSucceeded) {
-			names = append(names, stage.Clusters[i].ClusterName)
-		}
+	for i := range clusters {
+		names = append(names, clusters[i].ClusterName)
 	}
 	return names
 }
 
-// tooManyFailures says that more clusters of a stage have failed than its policy allows, or nothing.
+// tooManyFailures says that more clusters of a stage have failed than its policy allows, with what the last of them said, or nothing.
 func tooManyFailures(stage *v1beta1.StageUpdatingStatus, policy *v1beta1.FailurePolicy) string {
-	names := failedClusters(stage)
-	if policy == nil || len(names) <= maxFailures(policy, len(stage.Clusters)) {
+	if policy == nil {
 		return ""
 	}
-	message := fmt.Sprintf("%s in stage %s failed to update, at most %d may: %s",
-		count(len(names), "cluster"), stage.StageName, maxFailures(policy, len(stage.Clusters)), firstNames(names))
-	last := stage.Clusters[slices.IndexFunc(stage.Clusters, func(c v1beta1.ClusterUpdatingStatus) bool { return c.ClusterName == names[len(names)-1] })]
-	if c := meta.FindStatusCondition(last.Conditions, v1beta1.ClusterSucceeded); c != nil {
-		message += fmt.Sprintf("; %s: %s", last.ClusterName, c.Message)
+	failed, allowed := failedClusters(stage), maxFailures(policy, len(stage.Clusters))
+	if len(failed) <= allowed {
+		return ""
 	}
-	return message
+	last := failed[len(failed)-1]
+	return fmt.Sprintf("%s in stage %s failed to update, at most %d may: %s; %s: %s", count(len(failed), "cluster"), stage.StageName, allowed,
+		firstNames(namesOf(failed)), last.ClusterName, meta.FindStatusCondition(last.Conditions, v1beta1.ClusterSucceeded).Message)
 }
 
 // maxFailures is how many of n clusters may fail.
@@ -91,12 +94,12 @@ func maxFailures(policy *v1beta1.FailurePolicy, n int) int {
 func (s *step) restartClocks() {
 	for i := range s.status.StagesStatus {
 		for j := range s.status.StagesStatus[i].Clusters {
-			if c := &s.status.StagesStatus[i].Clusters[j]; !isStarted(c) || isDone(c) {
+			if c := &s.status.StagesStatus[i].Clusters[j]; isDone(c) || !isStarted(c) {
 				continue
 			}
-			c := &s.stage(i).Clusters[j]
-			c.Conditions = slices.Clone(c.Conditions)
-			meta.FindStatusCondition(c.Conditions, v1beta1.ClusterStarted).LastTransitionTime = metav1.NewTime(s.now)
+			mine := &s.stage(i).Clusters[j]
+			mine.Conditions = slices.Clone(mine.Conditions)
+			meta.FindStatusCondition(mine.Conditions, v1beta1.ClusterStarted).LastTransitionTime = metav1.NewTime(s.now)
 			s.changed = true
 		}
 	}

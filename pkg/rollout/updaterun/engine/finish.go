@@ -17,13 +17,13 @@ import (
 func (s *step) succeed() {
 	s.setRunCondition(v1beta1.RunProgressing, metav1.ConditionFalse, reasonRunSucceeded, messageRunDone)
 	reason, message := reasonRunSucceeded, messageRunSucceeded
-	var failed []string
+	var failed []v1beta1.ClusterUpdatingStatus
 	for i := range s.status.StagesStatus {
 		failed = append(failed, failedClusters(&s.status.StagesStatus[i])...)
 	}
 	if len(failed) > 0 {
 		reason = reasonRunSucceededWithFailures
-		message = fmt.Sprintf("All stages are completed, %s failed to update: %s", count(len(failed), "cluster"), firstNames(failed))
+		message = fmt.Sprintf("All stages are completed, %s failed to update: %s", count(len(failed), "cluster"), firstNames(namesOf(failed)))
 	}
 	s.setRunCondition(v1beta1.RunSucceeded, metav1.ConditionTrue, reason, message)
 	s.release()

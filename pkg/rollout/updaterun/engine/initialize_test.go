@@ -216,6 +216,38 @@ func TestWhatKeepsARunFromBeingPlanned(t *testing.T) {
 			stageOf(func(c *v1beta1.StageConfig) { c.MaxConcurrency = ptr.To(intstr.FromString("101%")) }), engine.ResultFailed,
 			user + "the stage maxConcurrency is invalid, updateStrategy: `/s`, stage: a, err: \"101%\" is no percentage from 1% to 100%",
 		},
+		"a cluster that has no time": {
+			stageOf(func(c *v1beta1.StageConfig) { c.FailurePolicy = &v1beta1.FailurePolicy{} }), engine.ResultFailed,
+			user + "the stage failurePolicy is invalid, updateStrategy: `/s`, stage: a, err: clusterTimeout is not longer than zero",
+		},
+		"failures that are no number": {
+			stageOf(func(c *v1beta1.StageConfig) {
+				c.FailurePolicy = &v1beta1.FailurePolicy{ClusterTimeout: metav1.Duration{Duration: 1}, MaxFailures: ptr.To(intstr.FromString("few"))}
+			}), engine.ResultFailed,
+			user + "the stage failurePolicy is invalid, updateStrategy: `/s`, stage: a, err: maxFailures few is neither a number from 0 nor a percentage",
+		},
+		"a cluster that has no time in any stage": {
+			world(func(w *engine.InitWorld) { w.Strategy.StrategySpec().FailurePolicy = &v1beta1.FailurePolicy{} }), engine.ResultFailed,
+			user + "the failurePolicy of the updateStrategy `/s` is invalid: clusterTimeout is not longer than zero",
+		},
+		"too many approvals": {
+			stageOf(func(c *v1beta1.StageConfig) {
+				c.BeforeStageTasks = []v1beta1.StageTask{{Type: v1beta1.StageTaskTypeApproval, Approval: &v1beta1.ApprovalPolicy{Required: 11}}}
+			}), engine.ResultFailed,
+			user + "the before stage tasks are invalid, updateStrategy: `/s`, stage: a, err: task 0 requires 11 approvals, allowed are 1 to 10",
+		},
+		"an approval that expires at once": {
+			stageOf(func(c *v1beta1.StageConfig) {
+				c.AfterStageTasks = []v1beta1.StageTask{{Type: v1beta1.StageTaskTypeApproval, Approval: &v1beta1.ApprovalPolicy{ExpiresAfter: &metav1.Duration{}}}}
+			}), engine.ResultFailed,
+			user + "the after stage tasks are invalid, updateStrategy: `/s`, stage: a, err: task 0 has an approval that expires after <= 0",
+		},
+		"a wait with an approval policy": {
+			stageOf(func(c *v1beta1.StageConfig) {
+				c.AfterStageTasks = []v1beta1.StageTask{{Type: v1beta1.StageTaskTypeTimedWait, WaitTime: &metav1.Duration{Duration: 1}, Approval: &v1beta1.ApprovalPolicy{}}}
+			}), engine.ResultFailed,
+			user + "the after stage tasks are invalid, updateStrategy: `/s`, stage: a, err: task 0 of type TimedWait cannot have an approval policy",
+		},
 		"two tasks before": {
 			stageOf(func(c *v1beta1.StageConfig) { c.BeforeStageTasks = make([]v1beta1.StageTask, 2) }), engine.ResultFailed,
 			user + "the before stage tasks are invalid, updateStrategy: `/s`, stage: a, err: beforeStageTasks can have at most one task",

@@ -11,7 +11,7 @@ import (
 	"github.com/stagegate/stagegate/pkg/apis/placement"
 )
 
-// Decider is how the server records a user who did something that counts.
-func Decider(info user.Info) placement.DecisionUser {
+// RecordedUser is how the server records who did something: decided, or created a run.
+func RecordedUser(info user.Info) placement.DecisionUser {
 	return placement.DecisionUser{Username: info.GetName(), UID: info.GetUID(), Groups: slices.Clone(info.GetGroups())}
 }
