@@ -23,6 +23,8 @@ BOILERPLATE="${ROOT}/hack/boilerplate.go.txt"
 export GOBIN="${ROOT}/_output/bin"
 mkdir -p "${GOBIN}"
 
+# On a new machine the module's directory is not known before it is there.
+go mod download k8s.io/code-generator
 # shellcheck source=/dev/null
 source "$(go list -m -f '{{.Dir}}' k8s.io/code-generator)/kube_codegen.sh"
 

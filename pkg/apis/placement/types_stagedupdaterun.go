@@ -94,6 +94,12 @@ type UpdateRunSpec struct {
 	// State is Initialize, Run or Stop. From Initialize it can become Run, from Run Stop, and from Stop Run again. It defaults
 	// to Initialize.
 	State State
+
+	// RollbackOf is the name of an earlier run of the same placement to roll back: each cluster that it has begun to update goes back to
+	// the resource snapshot that it had before, in the reverse order, stage by stage, without tasks between them. A cluster that had
+	// none before stays as it is. ResourceSnapshotIndex has to be empty then, and StagedUpdateStrategyName that of the earlier run. It
+	// cannot be changed.
+	RollbackOf string
 }
 
 // UpdateRunStatus is how far a run has come.
@@ -132,8 +138,30 @@ type UpdateRunStatus struct {
 	// Turn is the run's turn to move the placement, which one run has at a time.
 	Turn *UpdateRunTurn
 
+	// RolledBackBy is the run that rolls this one back.
+	RolledBackBy *UpdateRunReference
+
+	// RollbackOfUID is the uid of the run that this one rolls back.
+	RollbackOfUID types.UID
+
+	// History is what happened to the run and what users asked of it, oldest first. Where there is more than 100, the oldest is dropped,
+	// what users did last. Only the server writes here.
+	History []UpdateRunHistoryEntry
+
+	// ObservedOperation is the number of the last operation in History that the run has acted on.
+	ObservedOperation int64
+
 	// Conditions of the run: Initialized, Progressing and Succeeded.
 	Conditions []metav1.Condition
+}
+
+// UpdateRunReference names another run of the placement.
+type UpdateRunReference struct {
+	// Name of the run.
+	Name string
+
+	// UID of the run; empty as long as it is about to be created.
+	UID types.UID
 }
 
 // TurnState says how a run stands to its turn.
@@ -204,6 +232,13 @@ type ClusterUpdatingStatus struct {
 
 	// ClusterResourceOverrideSnapshots are the ClusterResourceOverride snapshots in force on the cluster in this run.
 	ClusterResourceOverrideSnapshots []string
+
+	// ResourceSnapshotIndex is the index of the resource snapshot that the cluster gets, where it is not that of the run.
+	ResourceSnapshotIndex string
+
+	// PreviousResourceSnapshotIndex is the index of the resource snapshot that the cluster had when its update began, empty where it had
+	// none. Absent as long as the update has not begun.
+	PreviousResourceSnapshotIndex *string
 
 	// Message is what keeps a cluster that is being updated from being done, as its binding reports it: the first object that is
 	// not applied or not available, and why. Empty where nothing is reported. At most 256 bytes.

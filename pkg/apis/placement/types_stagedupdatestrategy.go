@@ -139,6 +139,21 @@ type FailurePolicy struct {
 	ClusterTimeout metav1.Duration
 
 	// MaxFailures is how many clusters of a stage may fail: a number, or a percentage from 0% to 100% of the stage's clusters, rounded
-	// down. One more, and the run fails. It defaults to 0.
+	// down. What happens with one more says OnFailure. It defaults to 0.
 	MaxFailures *intstr.IntOrString
+
+	// OnFailure is Fail, Pause or Rollback: what a run does when more clusters have failed than MaxFailures. It defaults to Fail.
+	OnFailure FailureAction
 }
+
+// FailureAction is what a run does when too many clusters have failed.
+type FailureAction string
+
+const (
+	// FailureActionFail ends the run. What was moved stays moved.
+	FailureActionFail FailureAction = "Fail"
+	// FailureActionPause starts no other cluster until the failed ones are retried or skipped, or the run is stopped.
+	FailureActionPause FailureAction = "Pause"
+	// FailureActionRollback ends the run and creates one that brings its clusters back to what they had before.
+	FailureActionRollback FailureAction = "Rollback"
+)

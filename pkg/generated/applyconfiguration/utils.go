@@ -255,6 +255,10 @@ func ForKind(kind schema.GroupVersionKind) interface{} {
 		return &applyconfigurationplacementv1.TolerationApplyConfiguration{}
 	case placementv1.SchemeGroupVersion.WithKind("TopologySpreadConstraint"):
 		return &applyconfigurationplacementv1.TopologySpreadConstraintApplyConfiguration{}
+	case placementv1.SchemeGroupVersion.WithKind("UpdateRunHistoryEntry"):
+		return &applyconfigurationplacementv1.UpdateRunHistoryEntryApplyConfiguration{}
+	case placementv1.SchemeGroupVersion.WithKind("UpdateRunReference"):
+		return &applyconfigurationplacementv1.UpdateRunReferenceApplyConfiguration{}
 	case placementv1.SchemeGroupVersion.WithKind("UpdateRunSpec"):
 		return &applyconfigurationplacementv1.UpdateRunSpecApplyConfiguration{}
 	case placementv1.SchemeGroupVersion.WithKind("UpdateRunStatus"):
@@ -457,6 +461,10 @@ func ForKind(kind schema.GroupVersionKind) interface{} {
 		return &applyconfigurationplacementv1beta1.TolerationApplyConfiguration{}
 	case placementv1beta1.SchemeGroupVersion.WithKind("TopologySpreadConstraint"):
 		return &applyconfigurationplacementv1beta1.TopologySpreadConstraintApplyConfiguration{}
+	case placementv1beta1.SchemeGroupVersion.WithKind("UpdateRunHistoryEntry"):
+		return &applyconfigurationplacementv1beta1.UpdateRunHistoryEntryApplyConfiguration{}
+	case placementv1beta1.SchemeGroupVersion.WithKind("UpdateRunReference"):
+		return &applyconfigurationplacementv1beta1.UpdateRunReferenceApplyConfiguration{}
 	case placementv1beta1.SchemeGroupVersion.WithKind("UpdateRunSpec"):
 		return &applyconfigurationplacementv1beta1.UpdateRunSpecApplyConfiguration{}
 	case placementv1beta1.SchemeGroupVersion.WithKind("UpdateRunStatus"):

@@ -171,6 +171,11 @@ func GetOpenAPIDefinitions(ref common.ReferenceCallback) map[string]common.OpenA
 		placementv1.StagedUpdateStrategyList{}.OpenAPIModelName():                          schema_pkg_apis_placement_v1_StagedUpdateStrategyList(ref),
 		placementv1.Toleration{}.OpenAPIModelName():                                        schema_pkg_apis_placement_v1_Toleration(ref),
 		placementv1.TopologySpreadConstraint{}.OpenAPIModelName():                          schema_pkg_apis_placement_v1_TopologySpreadConstraint(ref),
+		placementv1.UpdateRunHistoryEntry{}.OpenAPIModelName():                             schema_pkg_apis_placement_v1_UpdateRunHistoryEntry(ref),
+		placementv1.UpdateRunOperation{}.OpenAPIModelName():                                schema_pkg_apis_placement_v1_UpdateRunOperation(ref),
+		placementv1.UpdateRunOperationSpec{}.OpenAPIModelName():                            schema_pkg_apis_placement_v1_UpdateRunOperationSpec(ref),
+		placementv1.UpdateRunOperationStatus{}.OpenAPIModelName():                          schema_pkg_apis_placement_v1_UpdateRunOperationStatus(ref),
+		placementv1.UpdateRunReference{}.OpenAPIModelName():                                schema_pkg_apis_placement_v1_UpdateRunReference(ref),
 		placementv1.UpdateRunSpec{}.OpenAPIModelName():                                     schema_pkg_apis_placement_v1_UpdateRunSpec(ref),
 		placementv1.UpdateRunStatus{}.OpenAPIModelName():                                   schema_pkg_apis_placement_v1_UpdateRunStatus(ref),
 		placementv1.UpdateRunTurn{}.OpenAPIModelName():                                     schema_pkg_apis_placement_v1_UpdateRunTurn(ref),
@@ -300,6 +305,11 @@ func GetOpenAPIDefinitions(ref common.ReferenceCallback) map[string]common.OpenA
 		placementv1beta1.StagedUpdateStrategyList{}.OpenAPIModelName():                     schema_pkg_apis_placement_v1beta1_StagedUpdateStrategyList(ref),
 		placementv1beta1.Toleration{}.OpenAPIModelName():                                   schema_pkg_apis_placement_v1beta1_Toleration(ref),
 		placementv1beta1.TopologySpreadConstraint{}.OpenAPIModelName():                     schema_pkg_apis_placement_v1beta1_TopologySpreadConstraint(ref),
+		placementv1beta1.UpdateRunHistoryEntry{}.OpenAPIModelName():                        schema_pkg_apis_placement_v1beta1_UpdateRunHistoryEntry(ref),
+		placementv1beta1.UpdateRunOperation{}.OpenAPIModelName():                           schema_pkg_apis_placement_v1beta1_UpdateRunOperation(ref),
+		placementv1beta1.UpdateRunOperationSpec{}.OpenAPIModelName():                       schema_pkg_apis_placement_v1beta1_UpdateRunOperationSpec(ref),
+		placementv1beta1.UpdateRunOperationStatus{}.OpenAPIModelName():                     schema_pkg_apis_placement_v1beta1_UpdateRunOperationStatus(ref),
+		placementv1beta1.UpdateRunReference{}.OpenAPIModelName():                           schema_pkg_apis_placement_v1beta1_UpdateRunReference(ref),
 		placementv1beta1.UpdateRunSpec{}.OpenAPIModelName():                                schema_pkg_apis_placement_v1beta1_UpdateRunSpec(ref),
 		placementv1beta1.UpdateRunStatus{}.OpenAPIModelName():                              schema_pkg_apis_placement_v1beta1_UpdateRunStatus(ref),
 		placementv1beta1.UpdateRunTurn{}.OpenAPIModelName():                                schema_pkg_apis_placement_v1beta1_UpdateRunTurn(ref),
@@ -4134,6 +4144,20 @@ func schema_pkg_apis_placement_v1_ClusterUpdatingStatus(ref common.ReferenceCall
 							},
 						},
 					},
+					"resourceSnapshotIndex": {
+						SchemaProps: spec.SchemaProps{
+							Description: "ResourceSnapshotIndex is the index of the resource snapshot that the cluster gets, where it is not that of the run.",
+							Type:        []string{"string"},
+							Format:      "",
+						},
+					},
+					"previousResourceSnapshotIndex": {
+						SchemaProps: spec.SchemaProps{
+							Description: "PreviousResourceSnapshotIndex is the index of the resource snapshot that the cluster had when its update began, empty where it had none. Absent as long as the update has not begun.",
+							Type:        []string{"string"},
+							Format:      "",
+						},
+					},
 					"message": {
 						SchemaProps: spec.SchemaProps{
 							Description: "Message is what keeps a cluster that is being updated from being done, as its binding reports it: the first object that is not applied or not available, and why. Empty where nothing is reported. At most 256 bytes.",
@@ -4665,8 +4689,17 @@ func schema_pkg_apis_placement_v1_FailurePolicy(ref common.ReferenceCallback) co
 					},
 					"maxFailures": {
 						SchemaProps: spec.SchemaProps{
-							Description: "MaxFailures is how many clusters of a stage may fail: a number, or a percentage from 0% to 100% of the stage's clusters, rounded down. One more, and the run fails. It defaults to 0.",
+							Description: "MaxFailures is how many clusters of a stage may fail: a number, or a percentage from 0% to 100% of the stage's clusters, rounded down. What happens with one more says OnFailure. It defaults to 0.",
 							Ref:         ref(intstr.IntOrString{}.OpenAPIModelName()),
+						},
+					},
+					"onFailure": {
+						SchemaProps: spec.SchemaProps{
+							Description: "OnFailure is Fail, Pause or Rollback: what a run does when more clusters have failed than MaxFailures. It defaults to Fail.\n\nPossible enum values:\n - `\"Fail\"` ends the run. What was moved stays moved.\n - `\"Pause\"` starts no other cluster until the failed ones are retried or skipped, or the run is stopped.\n - `\"Rollback\"` ends the run and creates one that brings its clusters back to what they had before.",
+							Default:     "Fail",
+							Type:        []string{"string"},
+							Format:      "",
+							Enum:        []interface{}{"Fail", "Pause", "Rollback"},
 						},
 					},
 				},
@@ -7606,6 +7639,283 @@ func schema_pkg_apis_placement_v1_TopologySpreadConstraint(ref common.ReferenceC
 	}
 }
 
+func schema_pkg_apis_placement_v1_UpdateRunHistoryEntry(ref common.ReferenceCallback) common.OpenAPIDefinition {
+	return common.OpenAPIDefinition{
+		Schema: spec.Schema{
+			SchemaProps: spec.SchemaProps{
+				Description: "UpdateRunHistoryEntry is one thing that happened to a run, or that a user asked of it.",
+				Type:        []string{"object"},
+				Properties: map[string]spec.Schema{
+					"number": {
+						SchemaProps: spec.SchemaProps{
+							Description: "Number counts what happened to the run, from 1.",
+							Default:     0,
+							Type:        []string{"integer"},
+							Format:      "int64",
+						},
+					},
+					"time": {
+						SchemaProps: spec.SchemaProps{
+							Description: "Time when it happened, by the server's clock.",
+							Ref:         ref(metav1.Time{}.OpenAPIModelName()),
+						},
+					},
+					"reason": {
+						SchemaProps: spec.SchemaProps{
+							Description: "Reason says in one word what happened. It is the reason of the Event that tells of it.",
+							Default:     "",
+							Type:        []string{"string"},
+							Format:      "",
+						},
+					},
+					"operation": {
+						SchemaProps: spec.SchemaProps{
+							Description: "Operation is what a user asked; empty for what happened to the run.\n\nPossible enum values:\n - `\"Resume\"` lets a stopped run go on.\n - `\"Retry\"` updates clusters once more that have failed.\n - `\"Rollback\"` ends the run where it is not over, and creates one that brings its clusters back.\n - `\"Skip\"` has the run go on without clusters, a stage or a timed wait.\n - `\"Start\"` starts a run that was only planned: its state became Run.\n - `\"Stop\"` lets the clusters in flight finish and starts no other.",
+							Type:        []string{"string"},
+							Format:      "",
+							Enum:        []interface{}{"Resume", "Retry", "Rollback", "Skip", "Start", "Stop"},
+						},
+					},
+					"user": {
+						SchemaProps: spec.SchemaProps{
+							Description: "User is the name of the user who did it, as the server authenticated them; empty for what the run did by itself.",
+							Type:        []string{"string"},
+							Format:      "",
+						},
+					},
+					"stage": {
+						SchemaProps: spec.SchemaProps{
+							Description: "Stage that it is about.",
+							Type:        []string{"string"},
+							Format:      "",
+						},
+					},
+					"clusters": {
+						VendorExtensible: spec.VendorExtensible{
+							Extensions: spec.Extensions{
+								"x-kubernetes-list-type": "atomic",
+							},
+						},
+						SchemaProps: spec.SchemaProps{
+							Description: "Clusters that it is about.",
+							Type:        []string{"array"},
+							Items: &spec.SchemaOrArray{
+								Schema: &spec.Schema{
+									SchemaProps: spec.SchemaProps{
+										Type:   []string{"string"},
+										Format: "",
+									},
+								},
+							},
+						},
+					},
+					"task": {
+						SchemaProps: spec.SchemaProps{
+							Description: "Task that it is about.\n\nPossible enum values:\n - `\"Approval\"` waits for a person to approve.\n - `\"TimedWait\"` waits for a time to pass.",
+							Type:        []string{"string"},
+							Format:      "",
+							Enum:        []interface{}{"Approval", "TimedWait"},
+						},
+					},
+					"message": {
+						SchemaProps: spec.SchemaProps{
+							Description: "Message says in a sentence what happened, or why the user asked.",
+							Type:        []string{"string"},
+							Format:      "",
+						},
+					},
+					"auditID": {
+						SchemaProps: spec.SchemaProps{
+							Description: "AuditID helps to find the request of the user in the audit log, at most 64 characters. A client can choose it, so it proves nothing.",
+							Type:        []string{"string"},
+							Format:      "",
+						},
+					},
+				},
+				Required: []string{"number", "time", "reason"},
+			},
+		},
+		Dependencies: []string{
+			metav1.Time{}.OpenAPIModelName()},
+	}
+}
+
+func schema_pkg_apis_placement_v1_UpdateRunOperation(ref common.ReferenceCallback) common.OpenAPIDefinition {
+	return common.OpenAPIDefinition{
+		Schema: spec.Schema{
+			SchemaProps: spec.SchemaProps{
+				Description: "UpdateRunOperation is what a user asks of a run: the body of its subresources stop, resume, skip, retry and rollback.",
+				Type:        []string{"object"},
+				Properties: map[string]spec.Schema{
+					"kind": {
+						SchemaProps: spec.SchemaProps{
+							Description: "Kind is a string value representing the REST resource this object represents. Servers may infer this from the endpoint the client submits requests to. Cannot be updated. In CamelCase. More info: https://git.k8s.io/community/contributors/devel/sig-architecture/api-conventions.md#types-kinds",
+							Type:        []string{"string"},
+							Format:      "",
+						},
+					},
+					"apiVersion": {
+						SchemaProps: spec.SchemaProps{
+							Description: "APIVersion defines the versioned schema of this representation of an object. Servers should convert recognized schemas to the latest internal value, and may reject unrecognized values. More info: https://git.k8s.io/community/contributors/devel/sig-architecture/api-conventions.md#resources",
+							Type:        []string{"string"},
+							Format:      "",
+						},
+					},
+					"metadata": {
+						SchemaProps: spec.SchemaProps{
+							Description: "Standard object's metadata. Name, uid and resourceVersion, where given, have to be those of the run.",
+							Default:     map[string]interface{}{},
+							Ref:         ref(metav1.ObjectMeta{}.OpenAPIModelName()),
+						},
+					},
+					"spec": {
+						SchemaProps: spec.SchemaProps{
+							Description: "Spec is what the user asks. It is empty when read: what was asked is in the history of the run.",
+							Default:     map[string]interface{}{},
+							Ref:         ref(placementv1.UpdateRunOperationSpec{}.OpenAPIModelName()),
+						},
+					},
+					"status": {
+						SchemaProps: spec.SchemaProps{
+							Description: "Status is the last operation of the kind as the server recorded it; empty as long as there was none.",
+							Default:     map[string]interface{}{},
+							Ref:         ref(placementv1.UpdateRunOperationStatus{}.OpenAPIModelName()),
+						},
+					},
+				},
+			},
+		},
+		Dependencies: []string{
+			placementv1.UpdateRunOperationSpec{}.OpenAPIModelName(), placementv1.UpdateRunOperationStatus{}.OpenAPIModelName(), metav1.ObjectMeta{}.OpenAPIModelName()},
+	}
+}
+
+func schema_pkg_apis_placement_v1_UpdateRunOperationSpec(ref common.ReferenceCallback) common.OpenAPIDefinition {
+	return common.OpenAPIDefinition{
+		Schema: spec.Schema{
+			SchemaProps: spec.SchemaProps{
+				Description: "UpdateRunOperationSpec is what a user asks of a run.",
+				Type:        []string{"object"},
+				Properties: map[string]spec.Schema{
+					"reason": {
+						SchemaProps: spec.SchemaProps{
+							Description: "Reason is why, for those who read the history: an incident, a change number. At most 1024 characters.",
+							Type:        []string{"string"},
+							Format:      "",
+						},
+					},
+					"clusters": {
+						VendorExtensible: spec.VendorExtensible{
+							Extensions: spec.Extensions{
+								"x-kubernetes-list-type": "atomic",
+							},
+						},
+						SchemaProps: spec.SchemaProps{
+							Description: "Clusters are the clusters to skip or to retry, at most 100. Retry without any means all that have failed in the current stage. Not allowed for stop, resume and rollback.",
+							Type:        []string{"array"},
+							Items: &spec.SchemaOrArray{
+								Schema: &spec.Schema{
+									SchemaProps: spec.SchemaProps{
+										Type:   []string{"string"},
+										Format: "",
+									},
+								},
+							},
+						},
+					},
+					"stage": {
+						SchemaProps: spec.SchemaProps{
+							Description: "Stage is the stage to skip: its clusters that are not done are left out and its timed wait is passed over. An approval after the stage is still asked for. For skip only, and not together with Clusters.",
+							Type:        []string{"string"},
+							Format:      "",
+						},
+					},
+					"task": {
+						SchemaProps: spec.SchemaProps{
+							Description: "Task is TimedWait to skip the timed wait after Stage and nothing else of it.\n\nPossible enum values:\n - `\"Approval\"` waits for a person to approve.\n - `\"TimedWait\"` waits for a time to pass.",
+							Type:        []string{"string"},
+							Format:      "",
+							Enum:        []interface{}{"Approval", "TimedWait"},
+						},
+					},
+				},
+				Required: []string{"reason"},
+			},
+		},
+	}
+}
+
+func schema_pkg_apis_placement_v1_UpdateRunOperationStatus(ref common.ReferenceCallback) common.OpenAPIDefinition {
+	return common.OpenAPIDefinition{
+		Schema: spec.Schema{
+			SchemaProps: spec.SchemaProps{
+				Description: "UpdateRunOperationStatus is an operation as the server recorded it.",
+				Type:        []string{"object"},
+				Properties: map[string]spec.Schema{
+					"number": {
+						SchemaProps: spec.SchemaProps{
+							Description: "Number of the operation in the history of the run.",
+							Type:        []string{"integer"},
+							Format:      "int64",
+						},
+					},
+					"user": {
+						SchemaProps: spec.SchemaProps{
+							Description: "User is the name of the user who asked, as the server authenticated them.",
+							Type:        []string{"string"},
+							Format:      "",
+						},
+					},
+					"time": {
+						SchemaProps: spec.SchemaProps{
+							Description: "Time when they did, by the server's clock.",
+							Ref:         ref(metav1.Time{}.OpenAPIModelName()),
+						},
+					},
+					"done": {
+						SchemaProps: spec.SchemaProps{
+							Description: "Done says whether the run has acted on it.",
+							Type:        []string{"boolean"},
+							Format:      "",
+						},
+					},
+				},
+			},
+		},
+		Dependencies: []string{
+			metav1.Time{}.OpenAPIModelName()},
+	}
+}
+
+func schema_pkg_apis_placement_v1_UpdateRunReference(ref common.ReferenceCallback) common.OpenAPIDefinition {
+	return common.OpenAPIDefinition{
+		Schema: spec.Schema{
+			SchemaProps: spec.SchemaProps{
+				Description: "UpdateRunReference names another run of the placement.",
+				Type:        []string{"object"},
+				Properties: map[string]spec.Schema{
+					"name": {
+						SchemaProps: spec.SchemaProps{
+							Description: "Name of the run.",
+							Default:     "",
+							Type:        []string{"string"},
+							Format:      "",
+						},
+					},
+					"uid": {
+						SchemaProps: spec.SchemaProps{
+							Description: "UID of the run; empty as long as it is about to be created.",
+							Type:        []string{"string"},
+							Format:      "",
+						},
+					},
+				},
+				Required: []string{"name"},
+			},
+		},
+	}
+}
+
 func schema_pkg_apis_placement_v1_UpdateRunSpec(ref common.ReferenceCallback) common.OpenAPIDefinition {
 	return common.OpenAPIDefinition{
 		Schema: spec.Schema{
@@ -7643,6 +7953,13 @@ func schema_pkg_apis_placement_v1_UpdateRunSpec(ref common.ReferenceCallback) co
 							Type:        []string{"string"},
 							Format:      "",
 							Enum:        []interface{}{"Initialize", "Run", "Stop"},
+						},
+					},
+					"rollbackOf": {
+						SchemaProps: spec.SchemaProps{
+							Description: "RollbackOf is the name of an earlier run of the same placement to roll back: each cluster that it has begun to update goes back to the resource snapshot that it had before, in the reverse order, stage by stage, without tasks between them. A cluster that had none before stays as it is. ResourceSnapshotIndex has to be empty then, and StagedUpdateStrategyName that of the earlier run. It cannot be changed.",
+							Type:        []string{"string"},
+							Format:      "",
 						},
 					},
 				},
@@ -7741,6 +8058,47 @@ func schema_pkg_apis_placement_v1_UpdateRunStatus(ref common.ReferenceCallback) 
 							Ref:         ref(placementv1.UpdateRunTurn{}.OpenAPIModelName()),
 						},
 					},
+					"rolledBackBy": {
+						SchemaProps: spec.SchemaProps{
+							Description: "RolledBackBy is the run that rolls this one back.",
+							Ref:         ref(placementv1.UpdateRunReference{}.OpenAPIModelName()),
+						},
+					},
+					"rollbackOfUID": {
+						SchemaProps: spec.SchemaProps{
+							Description: "RollbackOfUID is the uid of the run that this one rolls back.",
+							Type:        []string{"string"},
+							Format:      "",
+						},
+					},
+					"history": {
+						VendorExtensible: spec.VendorExtensible{
+							Extensions: spec.Extensions{
+								"x-kubernetes-list-map-keys": []interface{}{
+									"number",
+								},
+								"x-kubernetes-list-type": "map",
+							},
+						},
+						SchemaProps: spec.SchemaProps{
+							Description: "History is what happened to the run and what users asked of it, oldest first. Where there is more than 100, the oldest is dropped, what users did last. Only the server writes here.",
+							Type:        []string{"array"},
+							Items: &spec.SchemaOrArray{
+								Schema: &spec.Schema{
+									SchemaProps: spec.SchemaProps{
+										Ref: ref(placementv1.UpdateRunHistoryEntry{}.OpenAPIModelName()),
+									},
+								},
+							},
+						},
+					},
+					"observedOperation": {
+						SchemaProps: spec.SchemaProps{
+							Description: "ObservedOperation is the number of the last operation in History that the run has acted on.",
+							Type:        []string{"integer"},
+							Format:      "int64",
+						},
+					},
 					"conditions": {
 						VendorExtensible: spec.VendorExtensible{
 							Extensions: spec.Extensions{
@@ -7768,7 +8126,7 @@ func schema_pkg_apis_placement_v1_UpdateRunStatus(ref common.ReferenceCallback) 
 			},
 		},
 		Dependencies: []string{
-			placementv1.ApplyStrategy{}.OpenAPIModelName(), placementv1.DecisionUser{}.OpenAPIModelName(), placementv1.StageUpdatingStatus{}.OpenAPIModelName(), placementv1.UpdateRunTurn{}.OpenAPIModelName(), placementv1.UpdateStrategySpec{}.OpenAPIModelName(), metav1.Condition{}.OpenAPIModelName(), metav1.Time{}.OpenAPIModelName()},
+			placementv1.ApplyStrategy{}.OpenAPIModelName(), placementv1.DecisionUser{}.OpenAPIModelName(), placementv1.StageUpdatingStatus{}.OpenAPIModelName(), placementv1.UpdateRunHistoryEntry{}.OpenAPIModelName(), placementv1.UpdateRunReference{}.OpenAPIModelName(), placementv1.UpdateRunTurn{}.OpenAPIModelName(), placementv1.UpdateStrategySpec{}.OpenAPIModelName(), metav1.Condition{}.OpenAPIModelName(), metav1.Time{}.OpenAPIModelName()},
 	}
 }
 
@@ -10523,6 +10881,20 @@ func schema_pkg_apis_placement_v1beta1_ClusterUpdatingStatus(ref common.Referenc
 							},
 						},
 					},
+					"resourceSnapshotIndex": {
+						SchemaProps: spec.SchemaProps{
+							Description: "ResourceSnapshotIndex is the index of the resource snapshot that the cluster gets, where it is not that of the run.",
+							Type:        []string{"string"},
+							Format:      "",
+						},
+					},
+					"previousResourceSnapshotIndex": {
+						SchemaProps: spec.SchemaProps{
+							Description: "PreviousResourceSnapshotIndex is the index of the resource snapshot that the cluster had when its update began, empty where it had none. Absent as long as the update has not begun.",
+							Type:        []string{"string"},
+							Format:      "",
+						},
+					},
 					"message": {
 						SchemaProps: spec.SchemaProps{
 							Description: "Message is what keeps a cluster that is being updated from being done, as its binding reports it: the first object that is not applied or not available, and why. Empty where nothing is reported. At most 256 bytes.",
@@ -11054,8 +11426,17 @@ func schema_pkg_apis_placement_v1beta1_FailurePolicy(ref common.ReferenceCallbac
 					},
 					"maxFailures": {
 						SchemaProps: spec.SchemaProps{
-							Description: "MaxFailures is how many clusters of a stage may fail: a number, or a percentage from 0% to 100% of the stage's clusters, rounded down. One more, and the run fails. It defaults to 0.",
+							Description: "MaxFailures is how many clusters of a stage may fail: a number, or a percentage from 0% to 100% of the stage's clusters, rounded down. What happens with one more says OnFailure. It defaults to 0.",
 							Ref:         ref(intstr.IntOrString{}.OpenAPIModelName()),
+						},
+					},
+					"onFailure": {
+						SchemaProps: spec.SchemaProps{
+							Description: "OnFailure is Fail, Pause or Rollback: what a run does when more clusters have failed than MaxFailures. It defaults to Fail.\n\nPossible enum values:\n - `\"Fail\"` ends the run. What was moved stays moved.\n - `\"Pause\"` starts no other cluster until the failed ones are retried or skipped, or the run is stopped.\n - `\"Rollback\"` ends the run and creates one that brings its clusters back to what they had before.",
+							Default:     "Fail",
+							Type:        []string{"string"},
+							Format:      "",
+							Enum:        []interface{}{"Fail", "Pause", "Rollback"},
 						},
 					},
 				},
@@ -13995,6 +14376,283 @@ func schema_pkg_apis_placement_v1beta1_TopologySpreadConstraint(ref common.Refer
 	}
 }
 
+func schema_pkg_apis_placement_v1beta1_UpdateRunHistoryEntry(ref common.ReferenceCallback) common.OpenAPIDefinition {
+	return common.OpenAPIDefinition{
+		Schema: spec.Schema{
+			SchemaProps: spec.SchemaProps{
+				Description: "UpdateRunHistoryEntry is one thing that happened to a run, or that a user asked of it.",
+				Type:        []string{"object"},
+				Properties: map[string]spec.Schema{
+					"number": {
+						SchemaProps: spec.SchemaProps{
+							Description: "Number counts what happened to the run, from 1.",
+							Default:     0,
+							Type:        []string{"integer"},
+							Format:      "int64",
+						},
+					},
+					"time": {
+						SchemaProps: spec.SchemaProps{
+							Description: "Time when it happened, by the server's clock.",
+							Ref:         ref(metav1.Time{}.OpenAPIModelName()),
+						},
+					},
+					"reason": {
+						SchemaProps: spec.SchemaProps{
+							Description: "Reason says in one word what happened. It is the reason of the Event that tells of it.",
+							Default:     "",
+							Type:        []string{"string"},
+							Format:      "",
+						},
+					},
+					"operation": {
+						SchemaProps: spec.SchemaProps{
+							Description: "Operation is what a user asked; empty for what happened to the run.\n\nPossible enum values:\n - `\"Resume\"` lets a stopped run go on.\n - `\"Retry\"` updates clusters once more that have failed.\n - `\"Rollback\"` ends the run where it is not over, and creates one that brings its clusters back.\n - `\"Skip\"` has the run go on without clusters, a stage or a timed wait.\n - `\"Start\"` starts a run that was only planned: its state became Run.\n - `\"Stop\"` lets the clusters in flight finish and starts no other.",
+							Type:        []string{"string"},
+							Format:      "",
+							Enum:        []interface{}{"Resume", "Retry", "Rollback", "Skip", "Start", "Stop"},
+						},
+					},
+					"user": {
+						SchemaProps: spec.SchemaProps{
+							Description: "User is the name of the user who did it, as the server authenticated them; empty for what the run did by itself.",
+							Type:        []string{"string"},
+							Format:      "",
+						},
+					},
+					"stage": {
+						SchemaProps: spec.SchemaProps{
+							Description: "Stage that it is about.",
+							Type:        []string{"string"},
+							Format:      "",
+						},
+					},
+					"clusters": {
+						VendorExtensible: spec.VendorExtensible{
+							Extensions: spec.Extensions{
+								"x-kubernetes-list-type": "atomic",
+							},
+						},
+						SchemaProps: spec.SchemaProps{
+							Description: "Clusters that it is about.",
+							Type:        []string{"array"},
+							Items: &spec.SchemaOrArray{
+								Schema: &spec.Schema{
+									SchemaProps: spec.SchemaProps{
+										Type:   []string{"string"},
+										Format: "",
+									},
+								},
+							},
+						},
+					},
+					"task": {
+						SchemaProps: spec.SchemaProps{
+							Description: "Task that it is about.\n\nPossible enum values:\n - `\"Approval\"` waits for a person to approve.\n - `\"TimedWait\"` waits for a time to pass.",
+							Type:        []string{"string"},
+							Format:      "",
+							Enum:        []interface{}{"Approval", "TimedWait"},
+						},
+					},
+					"message": {
+						SchemaProps: spec.SchemaProps{
+							Description: "Message says in a sentence what happened, or why the user asked.",
+							Type:        []string{"string"},
+							Format:      "",
+						},
+					},
+					"auditID": {
+						SchemaProps: spec.SchemaProps{
+							Description: "AuditID helps to find the request of the user in the audit log, at most 64 characters. A client can choose it, so it proves nothing.",
+							Type:        []string{"string"},
+							Format:      "",
+						},
+					},
+				},
+				Required: []string{"number", "time", "reason"},
+			},
+		},
+		Dependencies: []string{
+			metav1.Time{}.OpenAPIModelName()},
+	}
+}
+
+func schema_pkg_apis_placement_v1beta1_UpdateRunOperation(ref common.ReferenceCallback) common.OpenAPIDefinition {
+	return common.OpenAPIDefinition{
+		Schema: spec.Schema{
+			SchemaProps: spec.SchemaProps{
+				Description: "UpdateRunOperation is what a user asks of a run: the body of its subresources stop, resume, skip, retry and rollback.",
+				Type:        []string{"object"},
+				Properties: map[string]spec.Schema{
+					"kind": {
+						SchemaProps: spec.SchemaProps{
+							Description: "Kind is a string value representing the REST resource this object represents. Servers may infer this from the endpoint the client submits requests to. Cannot be updated. In CamelCase. More info: https://git.k8s.io/community/contributors/devel/sig-architecture/api-conventions.md#types-kinds",
+							Type:        []string{"string"},
+							Format:      "",
+						},
+					},
+					"apiVersion": {
+						SchemaProps: spec.SchemaProps{
+							Description: "APIVersion defines the versioned schema of this representation of an object. Servers should convert recognized schemas to the latest internal value, and may reject unrecognized values. More info: https://git.k8s.io/community/contributors/devel/sig-architecture/api-conventions.md#resources",
+							Type:        []string{"string"},
+							Format:      "",
+						},
+					},
+					"metadata": {
+						SchemaProps: spec.SchemaProps{
+							Description: "Standard object's metadata. Name, uid and resourceVersion, where given, have to be those of the run.",
+							Default:     map[string]interface{}{},
+							Ref:         ref(metav1.ObjectMeta{}.OpenAPIModelName()),
+						},
+					},
+					"spec": {
+						SchemaProps: spec.SchemaProps{
+							Description: "Spec is what the user asks. It is empty when read: what was asked is in the history of the run.",
+							Default:     map[string]interface{}{},
+							Ref:         ref(placementv1beta1.UpdateRunOperationSpec{}.OpenAPIModelName()),
+						},
+					},
+					"status": {
+						SchemaProps: spec.SchemaProps{
+							Description: "Status is the last operation of the kind as the server recorded it; empty as long as there was none.",
+							Default:     map[string]interface{}{},
+							Ref:         ref(placementv1beta1.UpdateRunOperationStatus{}.OpenAPIModelName()),
+						},
+					},
+				},
+			},
+		},
+		Dependencies: []string{
+			placementv1beta1.UpdateRunOperationSpec{}.OpenAPIModelName(), placementv1beta1.UpdateRunOperationStatus{}.OpenAPIModelName(), metav1.ObjectMeta{}.OpenAPIModelName()},
+	}
+}
+
+func schema_pkg_apis_placement_v1beta1_UpdateRunOperationSpec(ref common.ReferenceCallback) common.OpenAPIDefinition {
+	return common.OpenAPIDefinition{
+		Schema: spec.Schema{
+			SchemaProps: spec.SchemaProps{
+				Description: "UpdateRunOperationSpec is what a user asks of a run.",
+				Type:        []string{"object"},
+				Properties: map[string]spec.Schema{
+					"reason": {
+						SchemaProps: spec.SchemaProps{
+							Description: "Reason is why, for those who read the history: an incident, a change number. At most 1024 characters.",
+							Type:        []string{"string"},
+							Format:      "",
+						},
+					},
+					"clusters": {
+						VendorExtensible: spec.VendorExtensible{
+							Extensions: spec.Extensions{
+								"x-kubernetes-list-type": "atomic",
+							},
+						},
+						SchemaProps: spec.SchemaProps{
+							Description: "Clusters are the clusters to skip or to retry, at most 100. Retry without any means all that have failed in the current stage. Not allowed for stop, resume and rollback.",
+							Type:        []string{"array"},
+							Items: &spec.SchemaOrArray{
+								Schema: &spec.Schema{
+									SchemaProps: spec.SchemaProps{
+										Type:   []string{"string"},
+										Format: "",
+									},
+								},
+							},
+						},
+					},
+					"stage": {
+						SchemaProps: spec.SchemaProps{
+							Description: "Stage is the stage to skip: its clusters that are not done are left out and its timed wait is passed over. An approval after the stage is still asked for. For skip only, and not together with Clusters.",
+							Type:        []string{"string"},
+							Format:      "",
+						},
+					},
+					"task": {
+						SchemaProps: spec.SchemaProps{
+							Description: "Task is TimedWait to skip the timed wait after Stage and nothing else of it.\n\nPossible enum values:\n - `\"Approval\"` waits for a person to approve.\n - `\"TimedWait\"` waits for a time to pass.",
+							Type:        []string{"string"},
+							Format:      "",
+							Enum:        []interface{}{"Approval", "TimedWait"},
+						},
+					},
+				},
+				Required: []string{"reason"},
+			},
+		},
+	}
+}
+
+func schema_pkg_apis_placement_v1beta1_UpdateRunOperationStatus(ref common.ReferenceCallback) common.OpenAPIDefinition {
+	return common.OpenAPIDefinition{
+		Schema: spec.Schema{
+			SchemaProps: spec.SchemaProps{
+				Description: "UpdateRunOperationStatus is an operation as the server recorded it.",
+				Type:        []string{"object"},
+				Properties: map[string]spec.Schema{
+					"number": {
+						SchemaProps: spec.SchemaProps{
+							Description: "Number of the operation in the history of the run.",
+							Type:        []string{"integer"},
+							Format:      "int64",
+						},
+					},
+					"user": {
+						SchemaProps: spec.SchemaProps{
+							Description: "User is the name of the user who asked, as the server authenticated them.",
+							Type:        []string{"string"},
+							Format:      "",
+						},
+					},
+					"time": {
+						SchemaProps: spec.SchemaProps{
+							Description: "Time when they did, by the server's clock.",
+							Ref:         ref(metav1.Time{}.OpenAPIModelName()),
+						},
+					},
+					"done": {
+						SchemaProps: spec.SchemaProps{
+							Description: "Done says whether the run has acted on it.",
+							Type:        []string{"boolean"},
+							Format:      "",
+						},
+					},
+				},
+			},
+		},
+		Dependencies: []string{
+			metav1.Time{}.OpenAPIModelName()},
+	}
+}
+
+func schema_pkg_apis_placement_v1beta1_UpdateRunReference(ref common.ReferenceCallback) common.OpenAPIDefinition {
+	return common.OpenAPIDefinition{
+		Schema: spec.Schema{
+			SchemaProps: spec.SchemaProps{
+				Description: "UpdateRunReference names another run of the placement.",
+				Type:        []string{"object"},
+				Properties: map[string]spec.Schema{
+					"name": {
+						SchemaProps: spec.SchemaProps{
+							Description: "Name of the run.",
+							Default:     "",
+							Type:        []string{"string"},
+							Format:      "",
+						},
+					},
+					"uid": {
+						SchemaProps: spec.SchemaProps{
+							Description: "UID of the run; empty as long as it is about to be created.",
+							Type:        []string{"string"},
+							Format:      "",
+						},
+					},
+				},
+				Required: []string{"name"},
+			},
+		},
+	}
+}
+
 func schema_pkg_apis_placement_v1beta1_UpdateRunSpec(ref common.ReferenceCallback) common.OpenAPIDefinition {
 	return common.OpenAPIDefinition{
 		Schema: spec.Schema{
@@ -14032,6 +14690,13 @@ func schema_pkg_apis_placement_v1beta1_UpdateRunSpec(ref common.ReferenceCallbac
 							Type:        []string{"string"},
 							Format:      "",
 							Enum:        []interface{}{"Initialize", "Run", "Stop"},
+						},
+					},
+					"rollbackOf": {
+						SchemaProps: spec.SchemaProps{
+							Description: "RollbackOf is the name of an earlier run of the same placement to roll back: each cluster that it has begun to update goes back to the resource snapshot that it had before, in the reverse order, stage by stage, without tasks between them. A cluster that had none before stays as it is. ResourceSnapshotIndex has to be empty then, and StagedUpdateStrategyName that of the earlier run. It cannot be changed.",
+							Type:        []string{"string"},
+							Format:      "",
 						},
 					},
 				},
@@ -14130,6 +14795,47 @@ func schema_pkg_apis_placement_v1beta1_UpdateRunStatus(ref common.ReferenceCallb
 							Ref:         ref(placementv1beta1.UpdateRunTurn{}.OpenAPIModelName()),
 						},
 					},
+					"rolledBackBy": {
+						SchemaProps: spec.SchemaProps{
+							Description: "RolledBackBy is the run that rolls this one back.",
+							Ref:         ref(placementv1beta1.UpdateRunReference{}.OpenAPIModelName()),
+						},
+					},
+					"rollbackOfUID": {
+						SchemaProps: spec.SchemaProps{
+							Description: "RollbackOfUID is the uid of the run that this one rolls back.",
+							Type:        []string{"string"},
+							Format:      "",
+						},
+					},
+					"history": {
+						VendorExtensible: spec.VendorExtensible{
+							Extensions: spec.Extensions{
+								"x-kubernetes-list-map-keys": []interface{}{
+									"number",
+								},
+								"x-kubernetes-list-type": "map",
+							},
+						},
+						SchemaProps: spec.SchemaProps{
+							Description: "History is what happened to the run and what users asked of it, oldest first. Where there is more than 100, the oldest is dropped, what users did last. Only the server writes here.",
+							Type:        []string{"array"},
+							Items: &spec.SchemaOrArray{
+								Schema: &spec.Schema{
+									SchemaProps: spec.SchemaProps{
+										Ref: ref(placementv1beta1.UpdateRunHistoryEntry{}.OpenAPIModelName()),
+									},
+								},
+							},
+						},
+					},
+					"observedOperation": {
+						SchemaProps: spec.SchemaProps{
+							Description: "ObservedOperation is the number of the last operation in History that the run has acted on.",
+							Type:        []string{"integer"},
+							Format:      "int64",
+						},
+					},
 					"conditions": {
 						VendorExtensible: spec.VendorExtensible{
 							Extensions: spec.Extensions{
@@ -14157,7 +14863,7 @@ func schema_pkg_apis_placement_v1beta1_UpdateRunStatus(ref common.ReferenceCallb
 			},
 		},
 		Dependencies: []string{
-			placementv1beta1.ApplyStrategy{}.OpenAPIModelName(), placementv1beta1.DecisionUser{}.OpenAPIModelName(), placementv1beta1.StageUpdatingStatus{}.OpenAPIModelName(), placementv1beta1.UpdateRunTurn{}.OpenAPIModelName(), placementv1beta1.UpdateStrategySpec{}.OpenAPIModelName(), metav1.Condition{}.OpenAPIModelName(), metav1.Time{}.OpenAPIModelName()},
+			placementv1beta1.ApplyStrategy{}.OpenAPIModelName(), placementv1beta1.DecisionUser{}.OpenAPIModelName(), placementv1beta1.StageUpdatingStatus{}.OpenAPIModelName(), placementv1beta1.UpdateRunHistoryEntry{}.OpenAPIModelName(), placementv1beta1.UpdateRunReference{}.OpenAPIModelName(), placementv1beta1.UpdateRunTurn{}.OpenAPIModelName(), placementv1beta1.UpdateStrategySpec{}.OpenAPIModelName(), metav1.Condition{}.OpenAPIModelName(), metav1.Time{}.OpenAPIModelName()},
 	}
 }
 

@@ -105,6 +105,10 @@ func rollouts() []any {
 			c.FillNoCustom(stage)
 			stage.MaxConcurrency = share(c)
 		},
+		func(policy *placement.FailurePolicy, c randfill.Continue) {
+			c.FillNoCustom(policy)
+			policy.OnFailure = oneOf(c, placement.FailureActionFail, placement.FailureActionPause, placement.FailureActionRollback)
+		},
 		func(spec *placement.UpdateRunSpec, c randfill.Continue) {
 			c.FillNoCustom(spec)
 			spec.State = oneOf(c, placement.StateInitialize, placement.StateRun, placement.StateStop)

@@ -10,6 +10,11 @@ import (
 
 // +genclient
 // +genclient:nonNamespaced
+// +genclient:method=Stop,verb=create,subresource=stop,input=UpdateRunOperation,result=UpdateRunOperation
+// +genclient:method=Resume,verb=create,subresource=resume,input=UpdateRunOperation,result=UpdateRunOperation
+// +genclient:method=Skip,verb=create,subresource=skip,input=UpdateRunOperation,result=UpdateRunOperation
+// +genclient:method=Retry,verb=create,subresource=retry,input=UpdateRunOperation,result=UpdateRunOperation
+// +genclient:method=Rollback,verb=create,subresource=rollback,input=UpdateRunOperation,result=UpdateRunOperation
 // +k8s:deepcopy-gen:interfaces=k8s.io/apimachinery/pkg/runtime.Object
 // +k8s:supportsSubresource="/status"
 
@@ -44,6 +49,11 @@ type ClusterStagedUpdateRunList struct {
 }
 
 // +genclient
+// +genclient:method=Stop,verb=create,subresource=stop,input=UpdateRunOperation,result=UpdateRunOperation
+// +genclient:method=Resume,verb=create,subresource=resume,input=UpdateRunOperation,result=UpdateRunOperation
+// +genclient:method=Skip,verb=create,subresource=skip,input=UpdateRunOperation,result=UpdateRunOperation
+// +genclient:method=Retry,verb=create,subresource=retry,input=UpdateRunOperation,result=UpdateRunOperation
+// +genclient:method=Rollback,verb=create,subresource=rollback,input=UpdateRunOperation,result=UpdateRunOperation
 // +k8s:deepcopy-gen:interfaces=k8s.io/apimachinery/pkg/runtime.Object
 // +k8s:supportsSubresource="/status"
 
@@ -118,6 +128,15 @@ type UpdateRunSpec struct {
 	// +k8s:optional
 	// +default="Initialize"
 	State State `json:"state,omitempty"`
+
+	// RollbackOf is the name of an earlier run of the same placement to roll back: each cluster that it has begun to update goes back to
+	// the resource snapshot that it had before, in the reverse order, stage by stage, without tasks between them. A cluster that had
+	// none before stays as it is. ResourceSnapshotIndex has to be empty then, and StagedUpdateStrategyName that of the earlier run. It
+	// cannot be changed.
+	// +optional
+	// +k8s:optional
+	// +k8s:maxLength=63
+	RollbackOf string `json:"rollbackOf,omitempty"`
 }
 
 // UpdateRunStatus is how far a run has come.
@@ -175,6 +194,29 @@ type UpdateRunStatus struct {
 	// +k8s:optional
 	Turn *UpdateRunTurn `json:"turn,omitempty"`
 
+	// RolledBackBy is the run that rolls this one back.
+	// +optional
+	// +k8s:optional
+	RolledBackBy *UpdateRunReference `json:"rolledBackBy,omitempty"`
+
+	// RollbackOfUID is the uid of the run that this one rolls back.
+	// +optional
+	RollbackOfUID types.UID `json:"rollbackOfUID,omitempty"`
+
+	// History is what happened to the run and what users asked of it, oldest first. Where there is more than 100, the oldest is dropped,
+	// what users did last. Only the server writes here.
+	// +optional
+	// +k8s:optional
+	// +listType=map
+	// +listMapKey=number
+	// +k8s:listType=map
+	// +k8s:listMapKey=number
+	History []UpdateRunHistoryEntry `json:"history,omitempty"`
+
+	// ObservedOperation is the number of the last operation in History that the run has acted on.
+	// +optional
+	ObservedOperation int64 `json:"observedOperation,omitempty"`
+
 	// Conditions of the run: Initialized, Progressing and Succeeded.
 	// +optional
 	// +k8s:optional
@@ -185,6 +227,17 @@ type UpdateRunStatus struct {
 	// +patchMergeKey=type
 	// +patchStrategy=merge
 	Conditions []metav1.Condition `json:"conditions,omitempty" patchStrategy:"merge" patchMergeKey:"type"`
+}
+
+// UpdateRunReference names another run of the placement.
+type UpdateRunReference struct {
+	// Name of the run.
+	// +required
+	Name string `json:"name"`
+
+	// UID of the run; empty as long as it is about to be created.
+	// +optional
+	UID types.UID `json:"uid,omitempty"`
 }
 
 // TurnState says how a run stands to its turn.
@@ -293,6 +346,16 @@ type ClusterUpdatingStatus struct {
 	// +k8s:optional
 	// +listType=atomic
 	ClusterResourceOverrideSnapshots []string `json:"clusterResourceOverrideSnapshots,omitempty"`
+
+	// ResourceSnapshotIndex is the index of the resource snapshot that the cluster gets, where it is not that of the run.
+	// +optional
+	ResourceSnapshotIndex string `json:"resourceSnapshotIndex,omitempty"`
+
+	// PreviousResourceSnapshotIndex is the index of the resource snapshot that the cluster had when its update began, empty where it had
+	// none. Absent as long as the update has not begun.
+	// +optional
+	// +k8s:optional
+	PreviousResourceSnapshotIndex *string `json:"previousResourceSnapshotIndex,omitempty"`
 
 	// Message is what keeps a cluster that is being updated from being done, as its binding reports it: the first object that is
 	// not applied or not available, and why. Empty where nothing is reported. At most 256 bytes.

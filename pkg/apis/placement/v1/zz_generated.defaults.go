@@ -392,6 +392,16 @@ func SetObjectDefaults_ClusterStagedUpdateRun(in *ClusterStagedUpdateRun) {
 		for i := range in.Status.UpdateStrategySnapshot.Stages {
 			a := &in.Status.UpdateStrategySnapshot.Stages[i]
 			SetDefaults_StageConfig(a)
+			if a.FailurePolicy != nil {
+				if a.FailurePolicy.OnFailure == "" {
+					a.FailurePolicy.OnFailure = "Fail"
+				}
+			}
+		}
+		if in.Status.UpdateStrategySnapshot.FailurePolicy != nil {
+			if in.Status.UpdateStrategySnapshot.FailurePolicy.OnFailure == "" {
+				in.Status.UpdateStrategySnapshot.FailurePolicy.OnFailure = "Fail"
+			}
 		}
 	}
 }
@@ -407,6 +417,16 @@ func SetObjectDefaults_ClusterStagedUpdateStrategy(in *ClusterStagedUpdateStrate
 	for i := range in.Spec.Stages {
 		a := &in.Spec.Stages[i]
 		SetDefaults_StageConfig(a)
+		if a.FailurePolicy != nil {
+			if a.FailurePolicy.OnFailure == "" {
+				a.FailurePolicy.OnFailure = "Fail"
+			}
+		}
+	}
+	if in.Spec.FailurePolicy != nil {
+		if in.Spec.FailurePolicy.OnFailure == "" {
+			in.Spec.FailurePolicy.OnFailure = "Fail"
+		}
 	}
 }
 
@@ -677,6 +697,16 @@ func SetObjectDefaults_StagedUpdateRun(in *StagedUpdateRun) {
 		for i := range in.Status.UpdateStrategySnapshot.Stages {
 			a := &in.Status.UpdateStrategySnapshot.Stages[i]
 			SetDefaults_StageConfig(a)
+			if a.FailurePolicy != nil {
+				if a.FailurePolicy.OnFailure == "" {
+					a.FailurePolicy.OnFailure = "Fail"
+				}
+			}
+		}
+		if in.Status.UpdateStrategySnapshot.FailurePolicy != nil {
+			if in.Status.UpdateStrategySnapshot.FailurePolicy.OnFailure == "" {
+				in.Status.UpdateStrategySnapshot.FailurePolicy.OnFailure = "Fail"
+			}
 		}
 	}
 }
@@ -692,6 +722,16 @@ func SetObjectDefaults_StagedUpdateStrategy(in *StagedUpdateStrategy) {
 	for i := range in.Spec.Stages {
 		a := &in.Spec.Stages[i]
 		SetDefaults_StageConfig(a)
+		if a.FailurePolicy != nil {
+			if a.FailurePolicy.OnFailure == "" {
+				a.FailurePolicy.OnFailure = "Fail"
+			}
+		}
+	}
+	if in.Spec.FailurePolicy != nil {
+		if in.Spec.FailurePolicy.OnFailure == "" {
+			in.Spec.FailurePolicy.OnFailure = "Fail"
+		}
 	}
 }
 

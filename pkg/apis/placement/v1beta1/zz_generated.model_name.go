@@ -604,6 +604,31 @@ func (in TopologySpreadConstraint) OpenAPIModelName() string {
 }
 
 // OpenAPIModelName returns the OpenAPI model name for this type.
+func (in UpdateRunHistoryEntry) OpenAPIModelName() string {
+	return "io.kubernetes-fleet.placement.v1beta1.UpdateRunHistoryEntry"
+}
+
+// OpenAPIModelName returns the OpenAPI model name for this type.
+func (in UpdateRunOperation) OpenAPIModelName() string {
+	return "io.kubernetes-fleet.placement.v1beta1.UpdateRunOperation"
+}
+
+// OpenAPIModelName returns the OpenAPI model name for this type.
+func (in UpdateRunOperationSpec) OpenAPIModelName() string {
+	return "io.kubernetes-fleet.placement.v1beta1.UpdateRunOperationSpec"
+}
+
+// OpenAPIModelName returns the OpenAPI model name for this type.
+func (in UpdateRunOperationStatus) OpenAPIModelName() string {
+	return "io.kubernetes-fleet.placement.v1beta1.UpdateRunOperationStatus"
+}
+
+// OpenAPIModelName returns the OpenAPI model name for this type.
+func (in UpdateRunReference) OpenAPIModelName() string {
+	return "io.kubernetes-fleet.placement.v1beta1.UpdateRunReference"
+}
+
+// OpenAPIModelName returns the OpenAPI model name for this type.
 func (in UpdateRunSpec) OpenAPIModelName() string {
 	return "io.kubernetes-fleet.placement.v1beta1.UpdateRunSpec"
 }

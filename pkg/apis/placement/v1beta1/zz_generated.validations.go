@@ -404,6 +404,21 @@ func RegisterValidations(scheme *runtime.Scheme) error {
 				field.InternalError(nil, fmt.Errorf("no validation found for %T, subresource: %v", obj, op.Request.SubresourcePath())),
 			}
 		})
+	// type UpdateRunOperation
+	scheme.AddValidationFunc(
+		(*UpdateRunOperation)(nil),
+		func(ctx context.Context, op operation.Operation, obj, oldObj interface{}) field.ErrorList {
+			switch op.Request.SubresourcePath() {
+			case "/", "/resume", "/retry", "/rollback", "/skip", "/stop":
+				return Validate_UpdateRunOperation(
+					ctx, op, nil, /* fldPath */
+					obj.(*UpdateRunOperation),
+					safe.Cast[*UpdateRunOperation](oldObj))
+			}
+			return field.ErrorList{
+				field.InternalError(nil, fmt.Errorf("no validation found for %T, subresource: %v", obj, op.Request.SubresourcePath())),
+			}
+		})
 	// type Work
 	scheme.AddValidationFunc(
 		(*Work)(nil),
@@ -2924,6 +2939,36 @@ func Validate_ClusterUpdatingStatus(
 		errs = append(errs, fn(fldPath.Child("clusterResourceOverrideSnapshots"), obj.ClusterResourceOverrideSnapshots, oldVal, oldObj != nil)...)
 	}
 
+	// field ClusterUpdatingStatus.ResourceSnapshotIndex has no validation
+
+	{ // field ClusterUpdatingStatus.PreviousResourceSnapshotIndex
+		fn := func(
+			fldPath *field.Path,
+			obj, oldObj *string,
+			oldValueCorrelated bool) (errs field.ErrorList) {
+			// don't revalidate unchanged data
+			if oldValueCorrelated && op.Type == operation.Update {
+				if obj == oldObj || (obj != nil && oldObj != nil && *obj == *oldObj) {
+					return nil
+				}
+			}
+			// call field-attached validations
+			earlyReturn := false
+			if e := validate.OptionalPointer(ctx, op, fldPath, obj, oldObj).MarkShortCircuit(); len(e) != 0 {
+				earlyReturn = true
+			}
+			if earlyReturn {
+				return // do not proceed
+			}
+			return
+		}
+		oldVal := safe.Field(oldObj,
+			func(oldObj *ClusterUpdatingStatus) *string {
+				return oldObj.PreviousResourceSnapshotIndex
+			})
+		errs = append(errs, fn(fldPath.Child("previousResourceSnapshotIndex"), obj.PreviousResourceSnapshotIndex, oldVal, oldObj != nil)...)
+	}
+
 	// field ClusterUpdatingStatus.Message has no validation
 
 	{ // field ClusterUpdatingStatus.Conditions
@@ -3513,6 +3558,21 @@ func Validate_FailedResourcePlacement(
 	return errs
 }
 
+var symbolsForFailureAction = sets.New(FailureActionFail, FailureActionPause, FailureActionRollback)
+
+// Validate_FailureAction validates an instance of FailureAction according
+// to declarative validation rules in the API schema.
+func Validate_FailureAction(
+	ctx context.Context, op operation.Operation, fldPath *field.Path,
+	obj, oldObj *FailureAction) (errs field.ErrorList) {
+
+	if e := validate.Enum(ctx, op, fldPath, obj, oldObj, symbolsForFailureAction, nil); len(e) != 0 {
+		errs = append(errs, e...)
+	}
+
+	return errs
+}
+
 // Validate_FailurePolicy validates an instance of FailurePolicy according
 // to declarative validation rules in the API schema.
 func Validate_FailurePolicy(
@@ -3547,6 +3607,38 @@ func Validate_FailurePolicy(
 				return oldObj.MaxFailures
 			})
 		errs = append(errs, fn(fldPath.Child("maxFailures"), obj.MaxFailures, oldVal, oldObj != nil)...)
+	}
+
+	{ // field FailurePolicy.OnFailure
+		fn := func(
+			fldPath *field.Path,
+			obj, oldObj *FailureAction,
+			oldValueCorrelated bool) (errs field.ErrorList) {
+			// don't revalidate unchanged data
+			if oldValueCorrelated && op.Type == operation.Update {
+				if obj == oldObj || (obj != nil && oldObj != nil && *obj == *oldObj) {
+					return nil
+				}
+			}
+			// call field-attached validations
+			earlyReturn := false
+			// optional fields with default values are effectively required
+			if e := validate.RequiredValue(ctx, op, fldPath, obj, oldObj).MarkShortCircuit(); len(e) != 0 {
+				errs = append(errs, e...)
+				earlyReturn = true
+			}
+			if earlyReturn {
+				return // do not proceed
+			}
+			// call the type's validation function
+			errs = append(errs, Validate_FailureAction(ctx, op, fldPath, obj, oldObj)...)
+			return
+		}
+		oldVal := safe.Field(oldObj,
+			func(oldObj *FailurePolicy) *FailureAction {
+				return &oldObj.OnFailure
+			})
+		errs = append(errs, fn(fldPath.Child("onFailure"), &obj.OnFailure, oldVal, oldObj != nil)...)
 	}
 
 	return errs
@@ -3830,6 +3922,21 @@ func Validate_NamespacedName(
 				return &oldObj.Namespace
 			})
 		errs = append(errs, fn(fldPath.Child("namespace"), &obj.Namespace, oldVal, oldObj != nil)...)
+	}
+
+	return errs
+}
+
+var symbolsForOperationType = sets.New(OperationResume, OperationRetry, OperationRollback, OperationSkip, OperationStart, OperationStop)
+
+// Validate_OperationType validates an instance of OperationType according
+// to declarative validation rules in the API schema.
+func Validate_OperationType(
+	ctx context.Context, op operation.Operation, fldPath *field.Path,
+	obj, oldObj *OperationType) (errs field.ErrorList) {
+
+	if e := validate.Enum(ctx, op, fldPath, obj, oldObj, symbolsForOperationType, nil); len(e) != 0 {
+		errs = append(errs, e...)
 	}
 
 	return errs
@@ -8277,6 +8384,335 @@ func Validate_UnsatisfiableConstraintAction(
 	return errs
 }
 
+// Validate_UpdateRunHistoryEntry validates an instance of UpdateRunHistoryEntry according
+// to declarative validation rules in the API schema.
+func Validate_UpdateRunHistoryEntry(
+	ctx context.Context, op operation.Operation, fldPath *field.Path,
+	obj, oldObj *UpdateRunHistoryEntry) (errs field.ErrorList) {
+
+	// field UpdateRunHistoryEntry.Number has no validation
+	// field UpdateRunHistoryEntry.Time has no validation
+	// field UpdateRunHistoryEntry.Reason has no validation
+
+	{ // field UpdateRunHistoryEntry.Operation
+		fn := func(
+			fldPath *field.Path,
+			obj, oldObj *OperationType,
+			oldValueCorrelated bool) (errs field.ErrorList) {
+			// don't revalidate unchanged data
+			if oldValueCorrelated && op.Type == operation.Update {
+				if obj == oldObj || (obj != nil && oldObj != nil && *obj == *oldObj) {
+					return nil
+				}
+			}
+			// call field-attached validations
+			earlyReturn := false
+			if e := validate.OptionalValue(ctx, op, fldPath, obj, oldObj).MarkShortCircuit(); len(e) != 0 {
+				earlyReturn = true
+			}
+			if earlyReturn {
+				return // do not proceed
+			}
+			// call the type's validation function
+			errs = append(errs, Validate_OperationType(ctx, op, fldPath, obj, oldObj)...)
+			return
+		}
+		oldVal := safe.Field(oldObj,
+			func(oldObj *UpdateRunHistoryEntry) *OperationType {
+				return &oldObj.Operation
+			})
+		errs = append(errs, fn(fldPath.Child("operation"), &obj.Operation, oldVal, oldObj != nil)...)
+	}
+
+	// field UpdateRunHistoryEntry.User has no validation
+	// field UpdateRunHistoryEntry.Stage has no validation
+
+	{ // field UpdateRunHistoryEntry.Clusters
+		fn := func(
+			fldPath *field.Path,
+			obj, oldObj []string,
+			oldValueCorrelated bool) (errs field.ErrorList) {
+			// don't revalidate unchanged data
+			if oldValueCorrelated && op.Type == operation.Update {
+				if equality.Semantic.DeepEqual(obj, oldObj) {
+					return nil
+				}
+			}
+			// call field-attached validations
+			earlyReturn := false
+			if e := validate.OptionalSlice(ctx, op, fldPath, obj, oldObj).MarkShortCircuit(); len(e) != 0 {
+				earlyReturn = true
+			}
+			if earlyReturn {
+				return // do not proceed
+			}
+			return
+		}
+		oldVal := safe.Field(oldObj,
+			func(oldObj *UpdateRunHistoryEntry) []string {
+				return oldObj.Clusters
+			})
+		errs = append(errs, fn(fldPath.Child("clusters"), obj.Clusters, oldVal, oldObj != nil)...)
+	}
+
+	{ // field UpdateRunHistoryEntry.Task
+		fn := func(
+			fldPath *field.Path,
+			obj, oldObj *StageTaskType,
+			oldValueCorrelated bool) (errs field.ErrorList) {
+			// don't revalidate unchanged data
+			if oldValueCorrelated && op.Type == operation.Update {
+				if obj == oldObj || (obj != nil && oldObj != nil && *obj == *oldObj) {
+					return nil
+				}
+			}
+			// call field-attached validations
+			earlyReturn := false
+			if e := validate.OptionalValue(ctx, op, fldPath, obj, oldObj).MarkShortCircuit(); len(e) != 0 {
+				earlyReturn = true
+			}
+			if earlyReturn {
+				return // do not proceed
+			}
+			// call the type's validation function
+			errs = append(errs, Validate_StageTaskType(ctx, op, fldPath, obj, oldObj)...)
+			return
+		}
+		oldVal := safe.Field(oldObj,
+			func(oldObj *UpdateRunHistoryEntry) *StageTaskType {
+				return &oldObj.Task
+			})
+		errs = append(errs, fn(fldPath.Child("task"), &obj.Task, oldVal, oldObj != nil)...)
+	}
+
+	// field UpdateRunHistoryEntry.Message has no validation
+	// field UpdateRunHistoryEntry.AuditID has no validation
+	return errs
+}
+
+// Validate_UpdateRunOperation validates an instance of UpdateRunOperation according
+// to declarative validation rules in the API schema.
+func Validate_UpdateRunOperation(
+	ctx context.Context, op operation.Operation, fldPath *field.Path,
+	obj, oldObj *UpdateRunOperation) (errs field.ErrorList) {
+
+	// field UpdateRunOperation.TypeMeta has no validation
+
+	{ // field UpdateRunOperation.ObjectMeta
+		fn := func(
+			fldPath *field.Path,
+			obj, oldObj *v1.ObjectMeta,
+			oldValueCorrelated bool) (errs field.ErrorList) {
+			// don't revalidate unchanged data
+			if oldValueCorrelated && op.Type == operation.Update {
+				if equality.Semantic.DeepEqual(obj, oldObj) {
+					return nil
+				}
+			}
+			// call the type's validation function
+			errs = append(errs, metavalidation.Validate_ObjectMeta(ctx, op, fldPath, obj, oldObj)...)
+			return
+		}
+		oldVal := safe.Field(oldObj,
+			func(oldObj *UpdateRunOperation) *v1.ObjectMeta {
+				return &oldObj.ObjectMeta
+			})
+		errs = append(errs, fn(fldPath.Child("metadata"), &obj.ObjectMeta, oldVal, oldObj != nil)...)
+	}
+
+	{ // field UpdateRunOperation.Spec
+		fn := func(
+			fldPath *field.Path,
+			obj, oldObj *UpdateRunOperationSpec,
+			oldValueCorrelated bool) (errs field.ErrorList) {
+			// don't revalidate unchanged data
+			if oldValueCorrelated && op.Type == operation.Update {
+				if equality.Semantic.DeepEqual(obj, oldObj) {
+					return nil
+				}
+			}
+			// call the type's validation function
+			errs = append(errs, Validate_UpdateRunOperationSpec(ctx, op, fldPath, obj, oldObj)...)
+			return
+		}
+		oldVal := safe.Field(oldObj,
+			func(oldObj *UpdateRunOperation) *UpdateRunOperationSpec {
+				return &oldObj.Spec
+			})
+		errs = append(errs, fn(fldPath.Child("spec"), &obj.Spec, oldVal, oldObj != nil)...)
+	}
+
+	{ // field UpdateRunOperation.Status
+		fn := func(
+			fldPath *field.Path,
+			obj, oldObj *UpdateRunOperationStatus,
+			oldValueCorrelated bool) (errs field.ErrorList) {
+			// don't revalidate unchanged data
+			if oldValueCorrelated && op.Type == operation.Update {
+				if equality.Semantic.DeepEqual(obj, oldObj) {
+					return nil
+				}
+			}
+			// call the type's validation function
+			errs = append(errs, Validate_UpdateRunOperationStatus(ctx, op, fldPath, obj, oldObj)...)
+			return
+		}
+		oldVal := safe.Field(oldObj,
+			func(oldObj *UpdateRunOperation) *UpdateRunOperationStatus {
+				return &oldObj.Status
+			})
+		errs = append(errs, fn(fldPath.Child("status"), &obj.Status, oldVal, oldObj != nil)...)
+	}
+
+	return errs
+}
+
+// Validate_UpdateRunOperationSpec validates an instance of UpdateRunOperationSpec according
+// to declarative validation rules in the API schema.
+func Validate_UpdateRunOperationSpec(
+	ctx context.Context, op operation.Operation, fldPath *field.Path,
+	obj, oldObj *UpdateRunOperationSpec) (errs field.ErrorList) {
+
+	{ // field UpdateRunOperationSpec.Reason
+		fn := func(
+			fldPath *field.Path,
+			obj, oldObj *string,
+			oldValueCorrelated bool) (errs field.ErrorList) {
+			// don't revalidate unchanged data
+			if oldValueCorrelated && op.Type == operation.Update {
+				if obj == oldObj || (obj != nil && oldObj != nil && *obj == *oldObj) {
+					return nil
+				}
+			}
+			// call field-attached validations
+			earlyReturn := false
+			if e := validate.RequiredValue(ctx, op, fldPath, obj, oldObj).MarkShortCircuit(); len(e) != 0 {
+				errs = append(errs, e...)
+				earlyReturn = true
+			}
+			if earlyReturn {
+				return // do not proceed
+			}
+			if e := validate.MaxLength(ctx, op, fldPath, obj, oldObj, 1024); len(e) != 0 {
+				errs = append(errs, e...)
+			}
+			return
+		}
+		oldVal := safe.Field(oldObj,
+			func(oldObj *UpdateRunOperationSpec) *string {
+				return &oldObj.Reason
+			})
+		errs = append(errs, fn(fldPath.Child("reason"), &obj.Reason, oldVal, oldObj != nil)...)
+	}
+
+	{ // field UpdateRunOperationSpec.Clusters
+		fn := func(
+			fldPath *field.Path,
+			obj, oldObj []string,
+			oldValueCorrelated bool) (errs field.ErrorList) {
+			// don't revalidate unchanged data
+			if oldValueCorrelated && op.Type == operation.Update {
+				if equality.Semantic.DeepEqual(obj, oldObj) {
+					return nil
+				}
+			}
+			// call field-attached validations
+			earlyReturn := false
+			if e := validate.MaxItems(ctx, op, fldPath, obj, oldObj, 100).MarkShortCircuit(); len(e) != 0 {
+				errs = append(errs, e...)
+				earlyReturn = true
+			}
+			if e := validate.OptionalSlice(ctx, op, fldPath, obj, oldObj).MarkShortCircuit(); len(e) != 0 {
+				earlyReturn = true
+			}
+			if earlyReturn {
+				return // do not proceed
+			}
+			return
+		}
+		oldVal := safe.Field(oldObj,
+			func(oldObj *UpdateRunOperationSpec) []string {
+				return oldObj.Clusters
+			})
+		errs = append(errs, fn(fldPath.Child("clusters"), obj.Clusters, oldVal, oldObj != nil)...)
+	}
+
+	// field UpdateRunOperationSpec.Stage has no validation
+
+	{ // field UpdateRunOperationSpec.Task
+		fn := func(
+			fldPath *field.Path,
+			obj, oldObj *StageTaskType,
+			oldValueCorrelated bool) (errs field.ErrorList) {
+			// don't revalidate unchanged data
+			if oldValueCorrelated && op.Type == operation.Update {
+				if obj == oldObj || (obj != nil && oldObj != nil && *obj == *oldObj) {
+					return nil
+				}
+			}
+			// call field-attached validations
+			earlyReturn := false
+			if e := validate.OptionalValue(ctx, op, fldPath, obj, oldObj).MarkShortCircuit(); len(e) != 0 {
+				earlyReturn = true
+			}
+			if earlyReturn {
+				return // do not proceed
+			}
+			// call the type's validation function
+			errs = append(errs, Validate_StageTaskType(ctx, op, fldPath, obj, oldObj)...)
+			return
+		}
+		oldVal := safe.Field(oldObj,
+			func(oldObj *UpdateRunOperationSpec) *StageTaskType {
+				return &oldObj.Task
+			})
+		errs = append(errs, fn(fldPath.Child("task"), &obj.Task, oldVal, oldObj != nil)...)
+	}
+
+	return errs
+}
+
+// Validate_UpdateRunOperationStatus validates an instance of UpdateRunOperationStatus according
+// to declarative validation rules in the API schema.
+func Validate_UpdateRunOperationStatus(
+	ctx context.Context, op operation.Operation, fldPath *field.Path,
+	obj, oldObj *UpdateRunOperationStatus) (errs field.ErrorList) {
+
+	// field UpdateRunOperationStatus.Number has no validation
+	// field UpdateRunOperationStatus.User has no validation
+
+	{ // field UpdateRunOperationStatus.Time
+		fn := func(
+			fldPath *field.Path,
+			obj, oldObj *v1.Time,
+			oldValueCorrelated bool) (errs field.ErrorList) {
+			// don't revalidate unchanged data
+			if oldValueCorrelated && op.Type == operation.Update {
+				if equality.Semantic.DeepEqual(obj, oldObj) {
+					return nil
+				}
+			}
+			// call field-attached validations
+			earlyReturn := false
+			if e := validate.OptionalPointer(ctx, op, fldPath, obj, oldObj).MarkShortCircuit(); len(e) != 0 {
+				earlyReturn = true
+			}
+			if earlyReturn {
+				return // do not proceed
+			}
+			return
+		}
+		oldVal := safe.Field(oldObj,
+			func(oldObj *UpdateRunOperationStatus) *v1.Time {
+				return oldObj.Time
+			})
+		errs = append(errs, fn(fldPath.Child("time"), obj.Time, oldVal, oldObj != nil)...)
+	}
+
+	// field UpdateRunOperationStatus.Done has no validation
+	return errs
+}
+
 // Validate_UpdateRunSpec validates an instance of UpdateRunSpec according
 // to declarative validation rules in the API schema.
 func Validate_UpdateRunSpec(
@@ -8376,6 +8812,37 @@ func Validate_UpdateRunSpec(
 				return &oldObj.State
 			})
 		errs = append(errs, fn(fldPath.Child("state"), &obj.State, oldVal, oldObj != nil)...)
+	}
+
+	{ // field UpdateRunSpec.RollbackOf
+		fn := func(
+			fldPath *field.Path,
+			obj, oldObj *string,
+			oldValueCorrelated bool) (errs field.ErrorList) {
+			// don't revalidate unchanged data
+			if oldValueCorrelated && op.Type == operation.Update {
+				if obj == oldObj || (obj != nil && oldObj != nil && *obj == *oldObj) {
+					return nil
+				}
+			}
+			// call field-attached validations
+			earlyReturn := false
+			if e := validate.OptionalValue(ctx, op, fldPath, obj, oldObj).MarkShortCircuit(); len(e) != 0 {
+				earlyReturn = true
+			}
+			if earlyReturn {
+				return // do not proceed
+			}
+			if e := validate.MaxLength(ctx, op, fldPath, obj, oldObj, 63); len(e) != 0 {
+				errs = append(errs, e...)
+			}
+			return
+		}
+		oldVal := safe.Field(oldObj,
+			func(oldObj *UpdateRunSpec) *string {
+				return &oldObj.RollbackOf
+			})
+		errs = append(errs, fn(fldPath.Child("rollbackOf"), &obj.RollbackOf, oldVal, oldObj != nil)...)
 	}
 
 	return errs
@@ -8602,6 +9069,76 @@ func Validate_UpdateRunStatus(
 			})
 		errs = append(errs, fn(fldPath.Child("turn"), obj.Turn, oldVal, oldObj != nil)...)
 	}
+
+	{ // field UpdateRunStatus.RolledBackBy
+		fn := func(
+			fldPath *field.Path,
+			obj, oldObj *UpdateRunReference,
+			oldValueCorrelated bool) (errs field.ErrorList) {
+			// don't revalidate unchanged data
+			if oldValueCorrelated && op.Type == operation.Update {
+				if obj == oldObj || (obj != nil && oldObj != nil && *obj == *oldObj) {
+					return nil
+				}
+			}
+			// call field-attached validations
+			earlyReturn := false
+			if e := validate.OptionalPointer(ctx, op, fldPath, obj, oldObj).MarkShortCircuit(); len(e) != 0 {
+				earlyReturn = true
+			}
+			if earlyReturn {
+				return // do not proceed
+			}
+			return
+		}
+		oldVal := safe.Field(oldObj,
+			func(oldObj *UpdateRunStatus) *UpdateRunReference {
+				return oldObj.RolledBackBy
+			})
+		errs = append(errs, fn(fldPath.Child("rolledBackBy"), obj.RolledBackBy, oldVal, oldObj != nil)...)
+	}
+
+	// field UpdateRunStatus.RollbackOfUID has no validation
+
+	{ // field UpdateRunStatus.History
+		fn := func(
+			fldPath *field.Path,
+			obj, oldObj []UpdateRunHistoryEntry,
+			oldValueCorrelated bool) (errs field.ErrorList) {
+			// don't revalidate unchanged data
+			if oldValueCorrelated && op.Type == operation.Update {
+				if equality.Semantic.DeepEqual(obj, oldObj) {
+					return nil
+				}
+			}
+			// call field-attached validations
+			earlyReturn := false
+			if e := validate.OptionalSlice(ctx, op, fldPath, obj, oldObj).MarkShortCircuit(); len(e) != 0 {
+				earlyReturn = true
+			}
+			if earlyReturn {
+				return // do not proceed
+			}
+			// lists with map semantics require unique keys
+			if e := validate.ValSliceUnique(ctx, op, fldPath, obj, oldObj,
+				func(a *UpdateRunHistoryEntry, b *UpdateRunHistoryEntry) bool { return a.Number == b.Number }); len(e) != 0 {
+				errs = append(errs, e...)
+			}
+			// iterate the list and call the type's validation function
+			if e := validate.EachValSliceVal(ctx, op, fldPath, obj, oldObj,
+				func(a *UpdateRunHistoryEntry, b *UpdateRunHistoryEntry) bool { return a.Number == b.Number }, validate.SemanticDeepEqual, Validate_UpdateRunHistoryEntry); len(e) != 0 {
+				errs = append(errs, e...)
+			}
+			return
+		}
+		oldVal := safe.Field(oldObj,
+			func(oldObj *UpdateRunStatus) []UpdateRunHistoryEntry {
+				return oldObj.History
+			})
+		errs = append(errs, fn(fldPath.Child("history"), obj.History, oldVal, oldObj != nil)...)
+	}
+
+	// field UpdateRunStatus.ObservedOperation has no validation
 
 	{ // field UpdateRunStatus.Conditions
 		fn := func(

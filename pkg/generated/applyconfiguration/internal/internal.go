@@ -980,12 +980,18 @@ var schemaYAML = typed.YAMLObject(`types:
     - name: message
       type:
         scalar: string
+    - name: previousResourceSnapshotIndex
+      type:
+        scalar: string
     - name: resourceOverrideSnapshots
       type:
         list:
           elementType:
             namedType: io.kubernetes-fleet.placement.v1.NamespacedName
           elementRelationship: atomic
+    - name: resourceSnapshotIndex
+      type:
+        scalar: string
 - name: io.kubernetes-fleet.placement.v1.DecisionUser
   map:
     fields:
@@ -1176,6 +1182,10 @@ var schemaYAML = typed.YAMLObject(`types:
     - name: maxFailures
       type:
         namedType: io.k8s.apimachinery.pkg.util.intstr.IntOrString
+    - name: onFailure
+      type:
+        scalar: string
+      default: Fail
 - name: io.kubernetes-fleet.placement.v1.JSONPatchOverride
   map:
     fields:
@@ -2072,6 +2082,54 @@ var schemaYAML = typed.YAMLObject(`types:
       type:
         scalar: string
       default: DoNotSchedule
+- name: io.kubernetes-fleet.placement.v1.UpdateRunHistoryEntry
+  map:
+    fields:
+    - name: auditID
+      type:
+        scalar: string
+    - name: clusters
+      type:
+        list:
+          elementType:
+            scalar: string
+          elementRelationship: atomic
+    - name: message
+      type:
+        scalar: string
+    - name: number
+      type:
+        scalar: numeric
+      default: 0
+    - name: operation
+      type:
+        scalar: string
+    - name: reason
+      type:
+        scalar: string
+      default: ""
+    - name: stage
+      type:
+        scalar: string
+    - name: task
+      type:
+        scalar: string
+    - name: time
+      type:
+        namedType: io.k8s.apimachinery.pkg.apis.meta.v1.Time
+    - name: user
+      type:
+        scalar: string
+- name: io.kubernetes-fleet.placement.v1.UpdateRunReference
+  map:
+    fields:
+    - name: name
+      type:
+        scalar: string
+      default: ""
+    - name: uid
+      type:
+        scalar: string
 - name: io.kubernetes-fleet.placement.v1.UpdateRunSpec
   map:
     fields:
@@ -2080,6 +2138,9 @@ var schemaYAML = typed.YAMLObject(`types:
         scalar: string
       default: ""
     - name: resourceSnapshotIndex
+      type:
+        scalar: string
+    - name: rollbackOf
       type:
         scalar: string
     - name: stagedRolloutStrategyName
@@ -2110,9 +2171,20 @@ var schemaYAML = typed.YAMLObject(`types:
     - name: deletionStageStatus
       type:
         namedType: io.kubernetes-fleet.placement.v1.StageUpdatingStatus
+    - name: history
+      type:
+        list:
+          elementType:
+            namedType: io.kubernetes-fleet.placement.v1.UpdateRunHistoryEntry
+          elementRelationship: associative
+          keys:
+          - number
     - name: initializationStartTime
       type:
         namedType: io.k8s.apimachinery.pkg.apis.meta.v1.Time
+    - name: observedOperation
+      type:
+        scalar: numeric
     - name: placementUID
       type:
         scalar: string
@@ -2125,6 +2197,12 @@ var schemaYAML = typed.YAMLObject(`types:
     - name: resourceSnapshotIndexUsed
       type:
         scalar: string
+    - name: rollbackOfUID
+      type:
+        scalar: string
+    - name: rolledBackBy
+      type:
+        namedType: io.kubernetes-fleet.placement.v1.UpdateRunReference
     - name: stagedUpdateStrategySnapshot
       type:
         namedType: io.kubernetes-fleet.placement.v1.UpdateStrategySpec
@@ -2798,12 +2876,18 @@ var schemaYAML = typed.YAMLObject(`types:
     - name: message
       type:
         scalar: string
+    - name: previousResourceSnapshotIndex
+      type:
+        scalar: string
     - name: resourceOverrideSnapshots
       type:
         list:
           elementType:
             namedType: io.kubernetes-fleet.placement.v1beta1.NamespacedName
           elementRelationship: atomic
+    - name: resourceSnapshotIndex
+      type:
+        scalar: string
 - name: io.kubernetes-fleet.placement.v1beta1.DecisionUser
   map:
     fields:
@@ -2994,6 +3078,10 @@ var schemaYAML = typed.YAMLObject(`types:
     - name: maxFailures
       type:
         namedType: io.k8s.apimachinery.pkg.util.intstr.IntOrString
+    - name: onFailure
+      type:
+        scalar: string
+      default: Fail
 - name: io.kubernetes-fleet.placement.v1beta1.JSONPatchOverride
   map:
     fields:
@@ -3890,6 +3978,54 @@ var schemaYAML = typed.YAMLObject(`types:
       type:
         scalar: string
       default: DoNotSchedule
+- name: io.kubernetes-fleet.placement.v1beta1.UpdateRunHistoryEntry
+  map:
+    fields:
+    - name: auditID
+      type:
+        scalar: string
+    - name: clusters
+      type:
+        list:
+          elementType:
+            scalar: string
+          elementRelationship: atomic
+    - name: message
+      type:
+        scalar: string
+    - name: number
+      type:
+        scalar: numeric
+      default: 0
+    - name: operation
+      type:
+        scalar: string
+    - name: reason
+      type:
+        scalar: string
+      default: ""
+    - name: stage
+      type:
+        scalar: string
+    - name: task
+      type:
+        scalar: string
+    - name: time
+      type:
+        namedType: io.k8s.apimachinery.pkg.apis.meta.v1.Time
+    - name: user
+      type:
+        scalar: string
+- name: io.kubernetes-fleet.placement.v1beta1.UpdateRunReference
+  map:
+    fields:
+    - name: name
+      type:
+        scalar: string
+      default: ""
+    - name: uid
+      type:
+        scalar: string
 - name: io.kubernetes-fleet.placement.v1beta1.UpdateRunSpec
   map:
     fields:
@@ -3898,6 +4034,9 @@ var schemaYAML = typed.YAMLObject(`types:
         scalar: string
       default: ""
     - name: resourceSnapshotIndex
+      type:
+        scalar: string
+    - name: rollbackOf
       type:
         scalar: string
     - name: stagedRolloutStrategyName
@@ -3928,9 +4067,20 @@ var schemaYAML = typed.YAMLObject(`types:
     - name: deletionStageStatus
       type:
         namedType: io.kubernetes-fleet.placement.v1beta1.StageUpdatingStatus
+    - name: history
+      type:
+        list:
+          elementType:
+            namedType: io.kubernetes-fleet.placement.v1beta1.UpdateRunHistoryEntry
+          elementRelationship: associative
+          keys:
+          - number
     - name: initializationStartTime
       type:
         namedType: io.k8s.apimachinery.pkg.apis.meta.v1.Time
+    - name: observedOperation
+      type:
+        scalar: numeric
     - name: placementUID
       type:
         scalar: string
@@ -3943,6 +4093,12 @@ var schemaYAML = typed.YAMLObject(`types:
     - name: resourceSnapshotIndexUsed
       type:
         scalar: string
+    - name: rollbackOfUID
+      type:
+        scalar: string
+    - name: rolledBackBy
+      type:
+        namedType: io.kubernetes-fleet.placement.v1beta1.UpdateRunReference
     - name: stagedUpdateStrategySnapshot
       type:
         namedType: io.kubernetes-fleet.placement.v1beta1.UpdateStrategySpec

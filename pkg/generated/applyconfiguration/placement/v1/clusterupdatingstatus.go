@@ -20,6 +20,11 @@ type ClusterUpdatingStatusApplyConfiguration struct {
 	ResourceOverrideSnapshots []NamespacedNameApplyConfiguration `json:"resourceOverrideSnapshots,omitempty"`
 	// ClusterResourceOverrideSnapshots are the ClusterResourceOverride snapshots in force on the cluster in this run.
 	ClusterResourceOverrideSnapshots []string `json:"clusterResourceOverrideSnapshots,omitempty"`
+	// ResourceSnapshotIndex is the index of the resource snapshot that the cluster gets, where it is not that of the run.
+	ResourceSnapshotIndex *string `json:"resourceSnapshotIndex,omitempty"`
+	// PreviousResourceSnapshotIndex is the index of the resource snapshot that the cluster had when its update began, empty where it had
+	// none. Absent as long as the update has not begun.
+	PreviousResourceSnapshotIndex *string `json:"previousResourceSnapshotIndex,omitempty"`
 	// Message is what keeps a cluster that is being updated from being done, as its binding reports it: the first object that is
 	// not applied or not available, and why. Empty where nothing is reported. At most 256 bytes.
 	Message *string `json:"message,omitempty"`
@@ -61,6 +66,22 @@ func (b *ClusterUpdatingStatusApplyConfiguration) WithClusterResourceOverrideSna
 	for i := range values {
 		b.ClusterResourceOverrideSnapshots = append(b.ClusterResourceOverrideSnapshots, values[i])
 	}
+	return b
+}
+
+// WithResourceSnapshotIndex sets the ResourceSnapshotIndex field in the declarative configuration to the given value
+// and returns the receiver, so that objects can be built by chaining "With" function invocations.
+// If called multiple times, the ResourceSnapshotIndex field is set to the value of the last call.
+func (b *ClusterUpdatingStatusApplyConfiguration) WithResourceSnapshotIndex(value string) *ClusterUpdatingStatusApplyConfiguration {
+	b.ResourceSnapshotIndex = &value
+	return b
+}
+
+// WithPreviousResourceSnapshotIndex sets the PreviousResourceSnapshotIndex field in the declarative configuration to the given value
+// and returns the receiver, so that objects can be built by chaining "With" function invocations.
+// If called multiple times, the PreviousResourceSnapshotIndex field is set to the value of the last call.
+func (b *ClusterUpdatingStatusApplyConfiguration) WithPreviousResourceSnapshotIndex(value string) *ClusterUpdatingStatusApplyConfiguration {
+	b.PreviousResourceSnapshotIndex = &value
 	return b
 }
 

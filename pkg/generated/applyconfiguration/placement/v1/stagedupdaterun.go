@@ -75,10 +75,40 @@ func ExtractStagedUpdateRun(stagedUpdateRun *placementv1.StagedUpdateRun, fieldM
 	return ExtractStagedUpdateRunFrom(stagedUpdateRun, fieldManager, "")
 }
 
+// ExtractStagedUpdateRunResume extracts the applied configuration owned by fieldManager from
+// stagedUpdateRun for the resume subresource.
+func ExtractStagedUpdateRunResume(stagedUpdateRun *placementv1.StagedUpdateRun, fieldManager string) (*StagedUpdateRunApplyConfiguration, error) {
+	return ExtractStagedUpdateRunFrom(stagedUpdateRun, fieldManager, "resume")
+}
+
+// ExtractStagedUpdateRunRetry extracts the applied configuration owned by fieldManager from
+// stagedUpdateRun for the retry subresource.
+func ExtractStagedUpdateRunRetry(stagedUpdateRun *placementv1.StagedUpdateRun, fieldManager string) (*StagedUpdateRunApplyConfiguration, error) {
+	return ExtractStagedUpdateRunFrom(stagedUpdateRun, fieldManager, "retry")
+}
+
+// ExtractStagedUpdateRunRollback extracts the applied configuration owned by fieldManager from
+// stagedUpdateRun for the rollback subresource.
+func ExtractStagedUpdateRunRollback(stagedUpdateRun *placementv1.StagedUpdateRun, fieldManager string) (*StagedUpdateRunApplyConfiguration, error) {
+	return ExtractStagedUpdateRunFrom(stagedUpdateRun, fieldManager, "rollback")
+}
+
+// ExtractStagedUpdateRunSkip extracts the applied configuration owned by fieldManager from
+// stagedUpdateRun for the skip subresource.
+func ExtractStagedUpdateRunSkip(stagedUpdateRun *placementv1.StagedUpdateRun, fieldManager string) (*StagedUpdateRunApplyConfiguration, error) {
+	return ExtractStagedUpdateRunFrom(stagedUpdateRun, fieldManager, "skip")
+}
+
 // ExtractStagedUpdateRunStatus extracts the applied configuration owned by fieldManager from
 // stagedUpdateRun for the status subresource.
 func ExtractStagedUpdateRunStatus(stagedUpdateRun *placementv1.StagedUpdateRun, fieldManager string) (*StagedUpdateRunApplyConfiguration, error) {
 	return ExtractStagedUpdateRunFrom(stagedUpdateRun, fieldManager, "status")
+}
+
+// ExtractStagedUpdateRunStop extracts the applied configuration owned by fieldManager from
+// stagedUpdateRun for the stop subresource.
+func ExtractStagedUpdateRunStop(stagedUpdateRun *placementv1.StagedUpdateRun, fieldManager string) (*StagedUpdateRunApplyConfiguration, error) {
+	return ExtractStagedUpdateRunFrom(stagedUpdateRun, fieldManager, "stop")
 }
 
 func (b StagedUpdateRunApplyConfiguration) IsApplyConfiguration() {}

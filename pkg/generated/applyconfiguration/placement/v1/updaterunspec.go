@@ -27,6 +27,11 @@ type UpdateRunSpecApplyConfiguration struct {
 	// State is Initialize, Run or Stop. From Initialize it can become Run, from Run Stop, and from Stop Run again. It defaults
 	// to Initialize.
 	State *placementv1.State `json:"state,omitempty"`
+	// RollbackOf is the name of an earlier run of the same placement to roll back: each cluster that it has begun to update goes back to
+	// the resource snapshot that it had before, in the reverse order, stage by stage, without tasks between them. A cluster that had
+	// none before stays as it is. ResourceSnapshotIndex has to be empty then, and StagedUpdateStrategyName that of the earlier run. It
+	// cannot be changed.
+	RollbackOf *string `json:"rollbackOf,omitempty"`
 }
 
 // UpdateRunSpecApplyConfiguration constructs a declarative configuration of the UpdateRunSpec type for use with
@@ -64,5 +69,13 @@ func (b *UpdateRunSpecApplyConfiguration) WithStagedUpdateStrategyName(value str
 // If called multiple times, the State field is set to the value of the last call.
 func (b *UpdateRunSpecApplyConfiguration) WithState(value placementv1.State) *UpdateRunSpecApplyConfiguration {
 	b.State = &value
+	return b
+}
+
+// WithRollbackOf sets the RollbackOf field in the declarative configuration to the given value
+// and returns the receiver, so that objects can be built by chaining "With" function invocations.
+// If called multiple times, the RollbackOf field is set to the value of the last call.
+func (b *UpdateRunSpecApplyConfiguration) WithRollbackOf(value string) *UpdateRunSpecApplyConfiguration {
+	b.RollbackOf = &value
 	return b
 }

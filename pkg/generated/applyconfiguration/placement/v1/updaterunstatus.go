@@ -39,6 +39,15 @@ type UpdateRunStatusApplyConfiguration struct {
 	PlacementUID *types.UID `json:"placementUID,omitempty"`
 	// Turn is the run's turn to move the placement, which one run has at a time.
 	Turn *UpdateRunTurnApplyConfiguration `json:"turn,omitempty"`
+	// RolledBackBy is the run that rolls this one back.
+	RolledBackBy *UpdateRunReferenceApplyConfiguration `json:"rolledBackBy,omitempty"`
+	// RollbackOfUID is the uid of the run that this one rolls back.
+	RollbackOfUID *types.UID `json:"rollbackOfUID,omitempty"`
+	// History is what happened to the run and what users asked of it, oldest first. Where there is more than 100, the oldest is dropped,
+	// what users did last. Only the server writes here.
+	History []UpdateRunHistoryEntryApplyConfiguration `json:"history,omitempty"`
+	// ObservedOperation is the number of the last operation in History that the run has acted on.
+	ObservedOperation *int64 `json:"observedOperation,omitempty"`
 	// Conditions of the run: Initialized, Progressing and Succeeded.
 	Conditions []applyconfigurationsmetav1.ConditionApplyConfiguration `json:"conditions,omitempty"`
 }
@@ -139,6 +148,43 @@ func (b *UpdateRunStatusApplyConfiguration) WithPlacementUID(value types.UID) *U
 // If called multiple times, the Turn field is set to the value of the last call.
 func (b *UpdateRunStatusApplyConfiguration) WithTurn(value *UpdateRunTurnApplyConfiguration) *UpdateRunStatusApplyConfiguration {
 	b.Turn = value
+	return b
+}
+
+// WithRolledBackBy sets the RolledBackBy field in the declarative configuration to the given value
+// and returns the receiver, so that objects can be built by chaining "With" function invocations.
+// If called multiple times, the RolledBackBy field is set to the value of the last call.
+func (b *UpdateRunStatusApplyConfiguration) WithRolledBackBy(value *UpdateRunReferenceApplyConfiguration) *UpdateRunStatusApplyConfiguration {
+	b.RolledBackBy = value
+	return b
+}
+
+// WithRollbackOfUID sets the RollbackOfUID field in the declarative configuration to the given value
+// and returns the receiver, so that objects can be built by chaining "With" function invocations.
+// If called multiple times, the RollbackOfUID field is set to the value of the last call.
+func (b *UpdateRunStatusApplyConfiguration) WithRollbackOfUID(value types.UID) *UpdateRunStatusApplyConfiguration {
+	b.RollbackOfUID = &value
+	return b
+}
+
+// WithHistory adds the given value to the History field in the declarative configuration
+// and returns the receiver, so that objects can be build by chaining "With" function invocations.
+// If called multiple times, values provided by each call will be appended to the History field.
+func (b *UpdateRunStatusApplyConfiguration) WithHistory(values ...*UpdateRunHistoryEntryApplyConfiguration) *UpdateRunStatusApplyConfiguration {
+	for i := range values {
+		if values[i] == nil {
+			panic("nil value passed to WithHistory")
+		}
+		b.History = append(b.History, *values[i])
+	}
+	return b
+}
+
+// WithObservedOperation sets the ObservedOperation field in the declarative configuration to the given value
+// and returns the receiver, so that objects can be built by chaining "With" function invocations.
+// If called multiple times, the ObservedOperation field is set to the value of the last call.
+func (b *UpdateRunStatusApplyConfiguration) WithObservedOperation(value int64) *UpdateRunStatusApplyConfiguration {
+	b.ObservedOperation = &value
 	return b
 }
 

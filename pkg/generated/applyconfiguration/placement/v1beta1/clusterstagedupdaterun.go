@@ -73,10 +73,40 @@ func ExtractClusterStagedUpdateRun(clusterStagedUpdateRun *placementv1beta1.Clus
 	return ExtractClusterStagedUpdateRunFrom(clusterStagedUpdateRun, fieldManager, "")
 }
 
+// ExtractClusterStagedUpdateRunResume extracts the applied configuration owned by fieldManager from
+// clusterStagedUpdateRun for the resume subresource.
+func ExtractClusterStagedUpdateRunResume(clusterStagedUpdateRun *placementv1beta1.ClusterStagedUpdateRun, fieldManager string) (*ClusterStagedUpdateRunApplyConfiguration, error) {
+	return ExtractClusterStagedUpdateRunFrom(clusterStagedUpdateRun, fieldManager, "resume")
+}
+
+// ExtractClusterStagedUpdateRunRetry extracts the applied configuration owned by fieldManager from
+// clusterStagedUpdateRun for the retry subresource.
+func ExtractClusterStagedUpdateRunRetry(clusterStagedUpdateRun *placementv1beta1.ClusterStagedUpdateRun, fieldManager string) (*ClusterStagedUpdateRunApplyConfiguration, error) {
+	return ExtractClusterStagedUpdateRunFrom(clusterStagedUpdateRun, fieldManager, "retry")
+}
+
+// ExtractClusterStagedUpdateRunRollback extracts the applied configuration owned by fieldManager from
+// clusterStagedUpdateRun for the rollback subresource.
+func ExtractClusterStagedUpdateRunRollback(clusterStagedUpdateRun *placementv1beta1.ClusterStagedUpdateRun, fieldManager string) (*ClusterStagedUpdateRunApplyConfiguration, error) {
+	return ExtractClusterStagedUpdateRunFrom(clusterStagedUpdateRun, fieldManager, "rollback")
+}
+
+// ExtractClusterStagedUpdateRunSkip extracts the applied configuration owned by fieldManager from
+// clusterStagedUpdateRun for the skip subresource.
+func ExtractClusterStagedUpdateRunSkip(clusterStagedUpdateRun *placementv1beta1.ClusterStagedUpdateRun, fieldManager string) (*ClusterStagedUpdateRunApplyConfiguration, error) {
+	return ExtractClusterStagedUpdateRunFrom(clusterStagedUpdateRun, fieldManager, "skip")
+}
+
 // ExtractClusterStagedUpdateRunStatus extracts the applied configuration owned by fieldManager from
 // clusterStagedUpdateRun for the status subresource.
 func ExtractClusterStagedUpdateRunStatus(clusterStagedUpdateRun *placementv1beta1.ClusterStagedUpdateRun, fieldManager string) (*ClusterStagedUpdateRunApplyConfiguration, error) {
 	return ExtractClusterStagedUpdateRunFrom(clusterStagedUpdateRun, fieldManager, "status")
+}
+
+// ExtractClusterStagedUpdateRunStop extracts the applied configuration owned by fieldManager from
+// clusterStagedUpdateRun for the stop subresource.
+func ExtractClusterStagedUpdateRunStop(clusterStagedUpdateRun *placementv1beta1.ClusterStagedUpdateRun, fieldManager string) (*ClusterStagedUpdateRunApplyConfiguration, error) {
+	return ExtractClusterStagedUpdateRunFrom(clusterStagedUpdateRun, fieldManager, "stop")
 }
 
 func (b ClusterStagedUpdateRunApplyConfiguration) IsApplyConfiguration() {}

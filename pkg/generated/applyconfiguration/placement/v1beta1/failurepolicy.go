@@ -6,6 +6,7 @@
 package v1beta1
 
 import (
+	placementv1beta1 "github.com/stagegate/stagegate/pkg/apis/placement/v1beta1"
 	v1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	intstr "k8s.io/apimachinery/pkg/util/intstr"
 )
@@ -19,8 +20,10 @@ type FailurePolicyApplyConfiguration struct {
 	// the run goes on without it as long as MaxFailures allows. The time starts anew when a stopped run is resumed.
 	ClusterTimeout *v1.Duration `json:"clusterTimeout,omitempty"`
 	// MaxFailures is how many clusters of a stage may fail: a number, or a percentage from 0% to 100% of the stage's clusters, rounded
-	// down. One more, and the run fails. It defaults to 0.
+	// down. What happens with one more says OnFailure. It defaults to 0.
 	MaxFailures *intstr.IntOrString `json:"maxFailures,omitempty"`
+	// OnFailure is Fail, Pause or Rollback: what a run does when more clusters have failed than MaxFailures. It defaults to Fail.
+	OnFailure *placementv1beta1.FailureAction `json:"onFailure,omitempty"`
 }
 
 // FailurePolicyApplyConfiguration constructs a declarative configuration of the FailurePolicy type for use with
@@ -42,5 +45,13 @@ func (b *FailurePolicyApplyConfiguration) WithClusterTimeout(value v1.Duration) 
 // If called multiple times, the MaxFailures field is set to the value of the last call.
 func (b *FailurePolicyApplyConfiguration) WithMaxFailures(value intstr.IntOrString) *FailurePolicyApplyConfiguration {
 	b.MaxFailures = &value
+	return b
+}
+
+// WithOnFailure sets the OnFailure field in the declarative configuration to the given value
+// and returns the receiver, so that objects can be built by chaining "With" function invocations.
+// If called multiple times, the OnFailure field is set to the value of the last call.
+func (b *FailurePolicyApplyConfiguration) WithOnFailure(value placementv1beta1.FailureAction) *FailurePolicyApplyConfiguration {
+	b.OnFailure = &value
 	return b
 }

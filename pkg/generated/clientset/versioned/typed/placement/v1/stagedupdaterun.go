@@ -38,6 +38,12 @@ type StagedUpdateRunInterface interface {
 	Apply(ctx context.Context, stagedUpdateRun *applyconfigurationplacementv1.StagedUpdateRunApplyConfiguration, opts metav1.ApplyOptions) (result *placementv1.StagedUpdateRun, err error)
 	// Add a +genclient:noStatus comment above the type to avoid generating ApplyStatus().
 	ApplyStatus(ctx context.Context, stagedUpdateRun *applyconfigurationplacementv1.StagedUpdateRunApplyConfiguration, opts metav1.ApplyOptions) (result *placementv1.StagedUpdateRun, err error)
+	Stop(ctx context.Context, stagedUpdateRunName string, updateRunOperation *placementv1.UpdateRunOperation, opts metav1.CreateOptions) (*placementv1.UpdateRunOperation, error)
+	Resume(ctx context.Context, stagedUpdateRunName string, updateRunOperation *placementv1.UpdateRunOperation, opts metav1.CreateOptions) (*placementv1.UpdateRunOperation, error)
+	Skip(ctx context.Context, stagedUpdateRunName string, updateRunOperation *placementv1.UpdateRunOperation, opts metav1.CreateOptions) (*placementv1.UpdateRunOperation, error)
+	Retry(ctx context.Context, stagedUpdateRunName string, updateRunOperation *placementv1.UpdateRunOperation, opts metav1.CreateOptions) (*placementv1.UpdateRunOperation, error)
+	Rollback(ctx context.Context, stagedUpdateRunName string, updateRunOperation *placementv1.UpdateRunOperation, opts metav1.CreateOptions) (*placementv1.UpdateRunOperation, error)
+
 	StagedUpdateRunExpansion
 }
 
@@ -58,4 +64,79 @@ func newStagedUpdateRuns(c *PlacementV1Client, namespace string) *stagedUpdateRu
 			func() *placementv1.StagedUpdateRunList { return &placementv1.StagedUpdateRunList{} },
 		),
 	}
+}
+
+// Stop takes the representation of a updateRunOperation and creates it.  Returns the server's representation of the updateRunOperation, and an error, if there is any.
+func (c *stagedUpdateRuns) Stop(ctx context.Context, stagedUpdateRunName string, updateRunOperation *placementv1.UpdateRunOperation, opts metav1.CreateOptions) (result *placementv1.UpdateRunOperation, err error) {
+	result = &placementv1.UpdateRunOperation{}
+	err = c.GetClient().Post().
+		Namespace(c.GetNamespace()).
+		Resource("stagedupdateruns").
+		Name(stagedUpdateRunName).
+		SubResource("stop").
+		VersionedParams(&opts, scheme.ParameterCodec).
+		Body(updateRunOperation).
+		Do(ctx).
+		Into(result)
+	return
+}
+
+// Resume takes the representation of a updateRunOperation and creates it.  Returns the server's representation of the updateRunOperation, and an error, if there is any.
+func (c *stagedUpdateRuns) Resume(ctx context.Context, stagedUpdateRunName string, updateRunOperation *placementv1.UpdateRunOperation, opts metav1.CreateOptions) (result *placementv1.UpdateRunOperation, err error) {
+	result = &placementv1.UpdateRunOperation{}
+	err = c.GetClient().Post().
+		Namespace(c.GetNamespace()).
+		Resource("stagedupdateruns").
+		Name(stagedUpdateRunName).
+		SubResource("resume").
+		VersionedParams(&opts, scheme.ParameterCodec).
+		Body(updateRunOperation).
+		Do(ctx).
+		Into(result)
+	return
+}
+
+// Skip takes the representation of a updateRunOperation and creates it.  Returns the server's representation of the updateRunOperation, and an error, if there is any.
+func (c *stagedUpdateRuns) Skip(ctx context.Context, stagedUpdateRunName string, updateRunOperation *placementv1.UpdateRunOperation, opts metav1.CreateOptions) (result *placementv1.UpdateRunOperation, err error) {
+	result = &placementv1.UpdateRunOperation{}
+	err = c.GetClient().Post().
+		Namespace(c.GetNamespace()).
+		Resource("stagedupdateruns").
+		Name(stagedUpdateRunName).
+		SubResource("skip").
+		VersionedParams(&opts, scheme.ParameterCodec).
+		Body(updateRunOperation).
+		Do(ctx).
+		Into(result)
+	return
+}
+
+// Retry takes the representation of a updateRunOperation and creates it.  Returns the server's representation of the updateRunOperation, and an error, if there is any.
+func (c *stagedUpdateRuns) Retry(ctx context.Context, stagedUpdateRunName string, updateRunOperation *placementv1.UpdateRunOperation, opts metav1.CreateOptions) (result *placementv1.UpdateRunOperation, err error) {
+	result = &placementv1.UpdateRunOperation{}
+	err = c.GetClient().Post().
+		Namespace(c.GetNamespace()).
+		Resource("stagedupdateruns").
+		Name(stagedUpdateRunName).
+		SubResource("retry").
+		VersionedParams(&opts, scheme.ParameterCodec).
+		Body(updateRunOperation).
+		Do(ctx).
+		Into(result)
+	return
+}
+
+// Rollback takes the representation of a updateRunOperation and creates it.  Returns the server's representation of the updateRunOperation, and an error, if there is any.
+func (c *stagedUpdateRuns) Rollback(ctx context.Context, stagedUpdateRunName string, updateRunOperation *placementv1.UpdateRunOperation, opts metav1.CreateOptions) (result *placementv1.UpdateRunOperation, err error) {
+	result = &placementv1.UpdateRunOperation{}
+	err = c.GetClient().Post().
+		Namespace(c.GetNamespace()).
+		Resource("stagedupdateruns").
+		Name(stagedUpdateRunName).
+		SubResource("rollback").
+		VersionedParams(&opts, scheme.ParameterCodec).
+		Body(updateRunOperation).
+		Do(ctx).
+		Into(result)
+	return
 }

@@ -38,6 +38,12 @@ type ClusterStagedUpdateRunInterface interface {
 	Apply(ctx context.Context, clusterStagedUpdateRun *applyconfigurationplacementv1beta1.ClusterStagedUpdateRunApplyConfiguration, opts v1.ApplyOptions) (result *placementv1beta1.ClusterStagedUpdateRun, err error)
 	// Add a +genclient:noStatus comment above the type to avoid generating ApplyStatus().
 	ApplyStatus(ctx context.Context, clusterStagedUpdateRun *applyconfigurationplacementv1beta1.ClusterStagedUpdateRunApplyConfiguration, opts v1.ApplyOptions) (result *placementv1beta1.ClusterStagedUpdateRun, err error)
+	Stop(ctx context.Context, clusterStagedUpdateRunName string, updateRunOperation *placementv1beta1.UpdateRunOperation, opts v1.CreateOptions) (*placementv1beta1.UpdateRunOperation, error)
+	Resume(ctx context.Context, clusterStagedUpdateRunName string, updateRunOperation *placementv1beta1.UpdateRunOperation, opts v1.CreateOptions) (*placementv1beta1.UpdateRunOperation, error)
+	Skip(ctx context.Context, clusterStagedUpdateRunName string, updateRunOperation *placementv1beta1.UpdateRunOperation, opts v1.CreateOptions) (*placementv1beta1.UpdateRunOperation, error)
+	Retry(ctx context.Context, clusterStagedUpdateRunName string, updateRunOperation *placementv1beta1.UpdateRunOperation, opts v1.CreateOptions) (*placementv1beta1.UpdateRunOperation, error)
+	Rollback(ctx context.Context, clusterStagedUpdateRunName string, updateRunOperation *placementv1beta1.UpdateRunOperation, opts v1.CreateOptions) (*placementv1beta1.UpdateRunOperation, error)
+
 	ClusterStagedUpdateRunExpansion
 }
 
@@ -60,4 +66,74 @@ func newClusterStagedUpdateRuns(c *PlacementV1beta1Client) *clusterStagedUpdateR
 			},
 		),
 	}
+}
+
+// Stop takes the representation of a updateRunOperation and creates it.  Returns the server's representation of the updateRunOperation, and an error, if there is any.
+func (c *clusterStagedUpdateRuns) Stop(ctx context.Context, clusterStagedUpdateRunName string, updateRunOperation *placementv1beta1.UpdateRunOperation, opts v1.CreateOptions) (result *placementv1beta1.UpdateRunOperation, err error) {
+	result = &placementv1beta1.UpdateRunOperation{}
+	err = c.GetClient().Post().
+		Resource("clusterstagedupdateruns").
+		Name(clusterStagedUpdateRunName).
+		SubResource("stop").
+		VersionedParams(&opts, scheme.ParameterCodec).
+		Body(updateRunOperation).
+		Do(ctx).
+		Into(result)
+	return
+}
+
+// Resume takes the representation of a updateRunOperation and creates it.  Returns the server's representation of the updateRunOperation, and an error, if there is any.
+func (c *clusterStagedUpdateRuns) Resume(ctx context.Context, clusterStagedUpdateRunName string, updateRunOperation *placementv1beta1.UpdateRunOperation, opts v1.CreateOptions) (result *placementv1beta1.UpdateRunOperation, err error) {
+	result = &placementv1beta1.UpdateRunOperation{}
+	err = c.GetClient().Post().
+		Resource("clusterstagedupdateruns").
+		Name(clusterStagedUpdateRunName).
+		SubResource("resume").
+		VersionedParams(&opts, scheme.ParameterCodec).
+		Body(updateRunOperation).
+		Do(ctx).
+		Into(result)
+	return
+}
+
+// Skip takes the representation of a updateRunOperation and creates it.  Returns the server's representation of the updateRunOperation, and an error, if there is any.
+func (c *clusterStagedUpdateRuns) Skip(ctx context.Context, clusterStagedUpdateRunName string, updateRunOperation *placementv1beta1.UpdateRunOperation, opts v1.CreateOptions) (result *placementv1beta1.UpdateRunOperation, err error) {
+	result = &placementv1beta1.UpdateRunOperation{}
+	err = c.GetClient().Post().
+		Resource("clusterstagedupdateruns").
+		Name(clusterStagedUpdateRunName).
+		SubResource("skip").
+		VersionedParams(&opts, scheme.ParameterCodec).
+		Body(updateRunOperation).
+		Do(ctx).
+		Into(result)
+	return
+}
+
+// Retry takes the representation of a updateRunOperation and creates it.  Returns the server's representation of the updateRunOperation, and an error, if there is any.
+func (c *clusterStagedUpdateRuns) Retry(ctx context.Context, clusterStagedUpdateRunName string, updateRunOperation *placementv1beta1.UpdateRunOperation, opts v1.CreateOptions) (result *placementv1beta1.UpdateRunOperation, err error) {
+	result = &placementv1beta1.UpdateRunOperation{}
+	err = c.GetClient().Post().
+		Resource("clusterstagedupdateruns").
+		Name(clusterStagedUpdateRunName).
+		SubResource("retry").
+		VersionedParams(&opts, scheme.ParameterCodec).
+		Body(updateRunOperation).
+		Do(ctx).
+		Into(result)
+	return
+}
+
+// Rollback takes the representation of a updateRunOperation and creates it.  Returns the server's representation of the updateRunOperation, and an error, if there is any.
+func (c *clusterStagedUpdateRuns) Rollback(ctx context.Context, clusterStagedUpdateRunName string, updateRunOperation *placementv1beta1.UpdateRunOperation, opts v1.CreateOptions) (result *placementv1beta1.UpdateRunOperation, err error) {
+	result = &placementv1beta1.UpdateRunOperation{}
+	err = c.GetClient().Post().
+		Resource("clusterstagedupdateruns").
+		Name(clusterStagedUpdateRunName).
+		SubResource("rollback").
+		VersionedParams(&opts, scheme.ParameterCodec).
+		Body(updateRunOperation).
+		Do(ctx).
+		Into(result)
+	return
 }

@@ -6,10 +6,14 @@
 package fake
 
 import (
+	context "context"
+
 	v1 "github.com/stagegate/stagegate/pkg/apis/placement/v1"
 	placementv1 "github.com/stagegate/stagegate/pkg/generated/applyconfiguration/placement/v1"
 	typedplacementv1 "github.com/stagegate/stagegate/pkg/generated/clientset/versioned/typed/placement/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	gentype "k8s.io/client-go/gentype"
+	testing "k8s.io/client-go/testing"
 )
 
 // fakeClusterStagedUpdateRuns implements ClusterStagedUpdateRunInterface
@@ -37,4 +41,59 @@ func newFakeClusterStagedUpdateRuns(fake *FakePlacementV1) typedplacementv1.Clus
 		),
 		fake,
 	}
+}
+
+// Stop takes the representation of a updateRunOperation and creates it.  Returns the server's representation of the updateRunOperation, and an error, if there is any.
+func (c *fakeClusterStagedUpdateRuns) Stop(ctx context.Context, clusterStagedUpdateRunName string, updateRunOperation *v1.UpdateRunOperation, opts metav1.CreateOptions) (result *v1.UpdateRunOperation, err error) {
+	emptyResult := &v1.UpdateRunOperation{}
+	obj, err := c.Fake.
+		Invokes(testing.NewRootCreateSubresourceActionWithOptions(c.Resource(), clusterStagedUpdateRunName, "stop", updateRunOperation, opts), emptyResult)
+	if obj == nil {
+		return emptyResult, err
+	}
+	return obj.(*v1.UpdateRunOperation), err
+}
+
+// Resume takes the representation of a updateRunOperation and creates it.  Returns the server's representation of the updateRunOperation, and an error, if there is any.
+func (c *fakeClusterStagedUpdateRuns) Resume(ctx context.Context, clusterStagedUpdateRunName string, updateRunOperation *v1.UpdateRunOperation, opts metav1.CreateOptions) (result *v1.UpdateRunOperation, err error) {
+	emptyResult := &v1.UpdateRunOperation{}
+	obj, err := c.Fake.
+		Invokes(testing.NewRootCreateSubresourceActionWithOptions(c.Resource(), clusterStagedUpdateRunName, "resume", updateRunOperation, opts), emptyResult)
+	if obj == nil {
+		return emptyResult, err
+	}
+	return obj.(*v1.UpdateRunOperation), err
+}
+
+// Skip takes the representation of a updateRunOperation and creates it.  Returns the server's representation of the updateRunOperation, and an error, if there is any.
+func (c *fakeClusterStagedUpdateRuns) Skip(ctx context.Context, clusterStagedUpdateRunName string, updateRunOperation *v1.UpdateRunOperation, opts metav1.CreateOptions) (result *v1.UpdateRunOperation, err error) {
+	emptyResult := &v1.UpdateRunOperation{}
+	obj, err := c.Fake.
+		Invokes(testing.NewRootCreateSubresourceActionWithOptions(c.Resource(), clusterStagedUpdateRunName, "skip", updateRunOperation, opts), emptyResult)
+	if obj == nil {
+		return emptyResult, err
+	}
+	return obj.(*v1.UpdateRunOperation), err
+}
+
+// Retry takes the representation of a updateRunOperation and creates it.  Returns the server's representation of the updateRunOperation, and an error, if there is any.
+func (c *fakeClusterStagedUpdateRuns) Retry(ctx context.Context, clusterStagedUpdateRunName string, updateRunOperation *v1.UpdateRunOperation, opts metav1.CreateOptions) (result *v1.UpdateRunOperation, err error) {
+	emptyResult := &v1.UpdateRunOperation{}
+	obj, err := c.Fake.
+		Invokes(testing.NewRootCreateSubresourceActionWithOptions(c.Resource(), clusterStagedUpdateRunName, "retry", updateRunOperation, opts), emptyResult)
+	if obj == nil {
+		return emptyResult, err
+	}
+	return obj.(*v1.UpdateRunOperation), err
+}
+
+// Rollback takes the representation of a updateRunOperation and creates it.  Returns the server's representation of the updateRunOperation, and an error, if there is any.
+func (c *fakeClusterStagedUpdateRuns) Rollback(ctx context.Context, clusterStagedUpdateRunName string, updateRunOperation *v1.UpdateRunOperation, opts metav1.CreateOptions) (result *v1.UpdateRunOperation, err error) {
+	emptyResult := &v1.UpdateRunOperation{}
+	obj, err := c.Fake.
+		Invokes(testing.NewRootCreateSubresourceActionWithOptions(c.Resource(), clusterStagedUpdateRunName, "rollback", updateRunOperation, opts), emptyResult)
+	if obj == nil {
+		return emptyResult, err
+	}
+	return obj.(*v1.UpdateRunOperation), err
 }

@@ -6,10 +6,14 @@
 package fake
 
 import (
+	context "context"
+
 	v1 "github.com/stagegate/stagegate/pkg/apis/placement/v1"
 	placementv1 "github.com/stagegate/stagegate/pkg/generated/applyconfiguration/placement/v1"
 	typedplacementv1 "github.com/stagegate/stagegate/pkg/generated/clientset/versioned/typed/placement/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	gentype "k8s.io/client-go/gentype"
+	testing "k8s.io/client-go/testing"
 )
 
 // fakeStagedUpdateRuns implements StagedUpdateRunInterface
@@ -35,4 +39,64 @@ func newFakeStagedUpdateRuns(fake *FakePlacementV1, namespace string) typedplace
 		),
 		fake,
 	}
+}
+
+// Stop takes the representation of a updateRunOperation and creates it.  Returns the server's representation of the updateRunOperation, and an error, if there is any.
+func (c *fakeStagedUpdateRuns) Stop(ctx context.Context, stagedUpdateRunName string, updateRunOperation *v1.UpdateRunOperation, opts metav1.CreateOptions) (result *v1.UpdateRunOperation, err error) {
+	emptyResult := &v1.UpdateRunOperation{}
+	obj, err := c.Fake.
+		Invokes(testing.NewCreateSubresourceActionWithOptions(c.Resource(), stagedUpdateRunName, "stop", c.Namespace(), updateRunOperation, opts), emptyResult)
+
+	if obj == nil {
+		return emptyResult, err
+	}
+	return obj.(*v1.UpdateRunOperation), err
+}
+
+// Resume takes the representation of a updateRunOperation and creates it.  Returns the server's representation of the updateRunOperation, and an error, if there is any.
+func (c *fakeStagedUpdateRuns) Resume(ctx context.Context, stagedUpdateRunName string, updateRunOperation *v1.UpdateRunOperation, opts metav1.CreateOptions) (result *v1.UpdateRunOperation, err error) {
+	emptyResult := &v1.UpdateRunOperation{}
+	obj, err := c.Fake.
+		Invokes(testing.NewCreateSubresourceActionWithOptions(c.Resource(), stagedUpdateRunName, "resume", c.Namespace(), updateRunOperation, opts), emptyResult)
+
+	if obj == nil {
+		return emptyResult, err
+	}
+	return obj.(*v1.UpdateRunOperation), err
+}
+
+// Skip takes the representation of a updateRunOperation and creates it.  Returns the server's representation of the updateRunOperation, and an error, if there is any.
+func (c *fakeStagedUpdateRuns) Skip(ctx context.Context, stagedUpdateRunName string, updateRunOperation *v1.UpdateRunOperation, opts metav1.CreateOptions) (result *v1.UpdateRunOperation, err error) {
+	emptyResult := &v1.UpdateRunOperation{}
+	obj, err := c.Fake.
+		Invokes(testing.NewCreateSubresourceActionWithOptions(c.Resource(), stagedUpdateRunName, "skip", c.Namespace(), updateRunOperation, opts), emptyResult)
+
+	if obj == nil {
+		return emptyResult, err
+	}
+	return obj.(*v1.UpdateRunOperation), err
+}
+
+// Retry takes the representation of a updateRunOperation and creates it.  Returns the server's representation of the updateRunOperation, and an error, if there is any.
+func (c *fakeStagedUpdateRuns) Retry(ctx context.Context, stagedUpdateRunName string, updateRunOperation *v1.UpdateRunOperation, opts metav1.CreateOptions) (result *v1.UpdateRunOperation, err error) {
+	emptyResult := &v1.UpdateRunOperation{}
+	obj, err := c.Fake.
+		Invokes(testing.NewCreateSubresourceActionWithOptions(c.Resource(), stagedUpdateRunName, "retry", c.Namespace(), updateRunOperation, opts), emptyResult)
+
+	if obj == nil {
+		return emptyResult, err
+	}
+	return obj.(*v1.UpdateRunOperation), err
+}
+
+// Rollback takes the representation of a updateRunOperation and creates it.  Returns the server's representation of the updateRunOperation, and an error, if there is any.
+func (c *fakeStagedUpdateRuns) Rollback(ctx context.Context, stagedUpdateRunName string, updateRunOperation *v1.UpdateRunOperation, opts metav1.CreateOptions) (result *v1.UpdateRunOperation, err error) {
+	emptyResult := &v1.UpdateRunOperation{}
+	obj, err := c.Fake.
+		Invokes(testing.NewCreateSubresourceActionWithOptions(c.Resource(), stagedUpdateRunName, "rollback", c.Namespace(), updateRunOperation, opts), emptyResult)
+
+	if obj == nil {
+		return emptyResult, err
+	}
+	return obj.(*v1.UpdateRunOperation), err
 }
