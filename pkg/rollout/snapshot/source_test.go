@@ -450,6 +450,21 @@ func TestHistoryIsLimited(t *testing.T) {
 				w.t.Fatal(err)
 			}
 		}, []string{"app-2-snapshot 2 false"}},
+		"a run can take a cluster back to one": {func(w *world) {
+			run("", "3", metav1.Condition{Type: "Initialized", Status: "True"})(w)
+			kind := w.source().fleet.Runs
+			r, err := kind.Get(w.key("run"))
+			if err != nil {
+				w.t.Fatal(err)
+			}
+			r = fleet.Copy(r)
+			r.RunStatus().StagesStatus = []v1beta1.StageUpdatingStatus{{Clusters: []v1beta1.ClusterUpdatingStatus{
+				{PreviousResourceSnapshotIndex: ptr.To("0")}, {PreviousResourceSnapshotIndex: ptr.To("")}, {ResourceSnapshotIndex: "1"}, {},
+			}}}
+			if _, err := kind.Client(w.placement.GetNamespace()).Update(w.t.Context(), r, metav1.UpdateOptions{}); err != nil {
+				w.t.Fatal(err)
+			}
+		}, []string{"app-0-snapshot 0 false", "app-1-snapshot 1 false"}},
 		"a cluster still holds one": {func(w *world) {
 			work := &v1beta1.Work{ObjectMeta: metav1.ObjectMeta{Namespace: "fleet-member-m", Name: "w", Labels: map[string]string{
 				wellknown.ParentPlacementLabel: "app", wellknown.ParentSnapshotIndexLabel: "0",

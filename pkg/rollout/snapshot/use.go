@@ -10,6 +10,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/labels"
 	"k8s.io/apimachinery/pkg/util/sets"
+	"k8s.io/utils/ptr"
 
 	"github.com/stagegate/stagegate/pkg/apis/placement/v1beta1"
 	"github.com/stagegate/stagegate/pkg/apis/wellknown"
@@ -17,7 +18,8 @@ import (
 	"github.com/stagegate/stagegate/pkg/rollout/internal/reconcile"
 )
 
-// resourcesInUse finds the resource snapshots that a binding asks for, a Work holds, or a run that is not over rolls out.
+// resourcesInUse finds the resource snapshots that a binding asks for, a Work holds, or a run that is not over rolls out or
+// can go back to.
 func resourcesInUse(f *fleet.Fleet, placement v1beta1.PlacementObject) func(*revision[v1beta1.ResourceSnapshotObject]) bool {
 	key := reconcile.KeyOf(placement)
 	names, indices := sets.New[string](), sets.New[string]()
@@ -26,6 +28,12 @@ func resourcesInUse(f *fleet.Fleet, placement v1beta1.PlacementObject) func(*rev
 	}
 	for _, run := range unfinished(f, key) {
 		indices.Insert(run.RunSpec().ResourceSnapshotIndex, run.RunStatus().ResourceSnapshotIndexUsed)
+		for _, stage := range run.RunStatus().StagesStatus {
+			for i := range stage.Clusters {
+				c := &stage.Clusters[i]
+				indices.Insert(c.ResourceSnapshotIndex, ptr.Deref(c.PreviousResourceSnapshotIndex, ""))
+			}
+		}
 	}
 	// The lister fails for no selector.
 	works, _ := f.Works.Lister().List(labels.SelectorFromSet(labels.Set{wellknown.ParentPlacementLabel: key.Name}))

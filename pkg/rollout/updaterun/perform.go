@@ -39,6 +39,11 @@ func (c *Controller) perform(ctx context.Context, run v1beta1.UpdateRunObject, d
 			return err
 		}
 	}
+	if d.Rollback != nil {
+		if err := c.createRollback(ctx, run, d.Rollback); err != nil {
+			return err
+		}
+	}
 	if err := c.writeBindings(ctx, run, d.Bindings); err != nil {
 		return err
 	}

@@ -43,6 +43,8 @@ func (p *Planner) Plan(ctx context.Context, run v1beta1.UpdateRunObject) (*v1bet
 		return nil, nil, apierrors.NewServiceUnavailable(fmt.Sprintf("planning the run: %v", err))
 	}
 	status, warnings := planned.outcome.Decision.Status, planned.warnings
+	// Nothing has happened.
+	status.History = nil
 	if planned.outcome.Result == engine.ResultWaiting {
 		status.InitializationStartTime = nil
 		meta.FindStatusCondition(status.Conditions, v1beta1.RunInitialized).Message = planned.outcome.Message
@@ -57,5 +59,6 @@ func (p *Planner) hasSynced() bool {
 		p.fleet.Bindings.HasSynced() &&
 		p.fleet.Strategies.HasSynced() &&
 		p.fleet.Snapshots.HasSynced() &&
+		p.fleet.Runs.HasSynced() &&
 		p.fleet.MemberClusters.Informer().HasSynced()
 }

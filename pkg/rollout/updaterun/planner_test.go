@@ -42,7 +42,8 @@ func TestAPlanIsWhatTheRunBecomes(t *testing.T) {
 				defer f.start()()
 				f.newRunAt("example-run", index, v1beta1.StateInitialize)
 				f.untilCondition("example-run", v1beta1.RunInitialized, "True UpdateRunInitializedSuccessfully")
-				if diff := cmp.Diff(plan, f.run("example-run").RunStatus(), cmpopts.IgnoreFields(metav1.Condition{}, "LastTransitionTime")); diff != "" {
+				if diff := cmp.Diff(plan, f.run("example-run").RunStatus(), cmpopts.IgnoreFields(metav1.Condition{}, "LastTransitionTime"),
+					cmpopts.IgnoreFields(v1beta1.UpdateRunStatus{}, "History")); diff != "" {
 					f.Errorf("plan (-) and run (+):\n%s", diff)
 				}
 			})

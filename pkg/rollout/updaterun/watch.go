@@ -69,16 +69,21 @@ func (c *Controller) runsOf(o metav1.Object, which func(v1beta1.UpdateRunObject)
 	return keys(c.fleet.Runs.ByIndex(fleet.ByPlacement, reconcile.Key{Namespace: o.GetNamespace(), Name: placement}), which)
 }
 
-// runChanged wakes the run, and those that wait for their turn where its own has changed.
+// runChanged wakes the run and the one that it rolls back; and where its turn has changed, those that wait for theirs, or to roll it back.
 func (c *Controller) runChanged(old, new any) []reconcile.Key {
 	found := reconcile.Self(nil, either(old, new))
 	before, _ := old.(v1beta1.UpdateRunObject)
 	after, _ := new.(v1beta1.UpdateRunObject)
-	if before == nil || after != nil && sameTurn(before, after) {
+	changed := either(old, new).(v1beta1.UpdateRunObject)
+	if earlier := changed.RunSpec().RollbackOf; earlier != "" {
+		found = append(found, reconcile.Key{Namespace: changed.GetNamespace(), Name: earlier})
+	}
+	if before != nil && after != nil && sameTurn(before, after) {
 		return found
 	}
-	return append(found, keys(c.fleet.Runs.ByIndex(fleet.ByPlacement, placementOf(before)), func(run v1beta1.UpdateRunObject) bool {
-		return run.GetName() != before.GetName() && isAlive(run) && isInLine(run)
+	return append(found, keys(c.fleet.Runs.ByIndex(fleet.ByPlacement, placementOf(changed)), func(run v1beta1.UpdateRunObject) bool {
+		return run.GetName() != changed.GetName() && isAlive(run) &&
+			(before != nil && isInLine(run) || run.RunSpec().RollbackOf == changed.GetName() && isUnplanned(run))
 	})...)
 }
 
@@ -92,6 +97,7 @@ func sameTurn(a, b v1beta1.UpdateRunObject) bool {
 	return equality.Semantic.DeepEqual(a.RunStatus().Turn, b.RunStatus().Turn) &&
 		a.RunSpec().State == b.RunSpec().State &&
 		engine.IsOver(a.RunStatus()) == engine.IsOver(b.RunStatus()) &&
+		equality.Semantic.DeepEqual(a.RunStatus().RolledBackBy, b.RunStatus().RolledBackBy) &&
 		fleet.HasFinalizer(a, wellknown.UpdateRunFinalizer) == fleet.HasFinalizer(b, wellknown.UpdateRunFinalizer) &&
 		(a.GetDeletionTimestamp() == nil) == (b.GetDeletionTimestamp() == nil)
 }

@@ -28,7 +28,8 @@ func find[O fleet.Object](kind fleet.Kind[O], key reconcile.Key) (found O, err e
 	return found, reconcile.IgnoreNotFound(err)
 }
 
-// world is what a planned run is judged by. A run that is over needs no more than its approval requests.
+// world is what a planned run is judged by. A run that is over needs no more than its approval requests
+// and the other runs, one of which may roll it back.
 func (c *Controller) world(run v1beta1.UpdateRunObject) (engine.World, error) {
 	w := engine.World{Approvals: map[string]v1beta1.ApprovalRequestObject{}}
 	status := run.RunStatus()
@@ -49,6 +50,11 @@ func (c *Controller) world(run v1beta1.UpdateRunObject) (engine.World, error) {
 			}
 		}
 	}
+	for _, other := range c.fleet.Runs.ByIndex(fleet.ByPlacement, placementOf(run)) {
+		if other.GetName() != run.GetName() {
+			w.Others = append(w.Others, other)
+		}
+	}
 	if engine.IsOver(status) {
 		return w, nil
 	}
@@ -58,11 +64,6 @@ func (c *Controller) world(run v1beta1.UpdateRunObject) (engine.World, error) {
 	}
 	w.Placement = placement
 	w.Bindings = c.fleet.Bindings.ByIndex(fleet.ByPlacement, placementOf(run))
-	for _, other := range c.fleet.Runs.ByIndex(fleet.ByPlacement, placementOf(run)) {
-		if other.GetName() != run.GetName() {
-			w.Others = append(w.Others, other)
-		}
-	}
 	w.Left, err = c.left(status)
 	return w, err
 }
@@ -110,6 +111,11 @@ func initWorld(f *fleet.Fleet, run v1beta1.UpdateRunObject) (engine.InitWorld, e
 		Bindings:        f.Bindings.ByIndex(fleet.ByPlacement, key),
 		Strategy:        strategy,
 		Snapshots:       f.Snapshots.ByIndex(fleet.ByPlacement, key),
+	}
+	if earlier := run.RunSpec().RollbackOf; earlier != "" {
+		if w.RolledBack, err = find(f.Runs, reconcile.Key{Namespace: run.GetNamespace(), Name: earlier}); err != nil {
+			return engine.InitWorld{}, err
+		}
 	}
 	for _, member := range members {
 		if member.DeletionTimestamp == nil {

@@ -63,7 +63,7 @@ func (s *step) askApproval(stage *v1beta1.StageUpdatingStatus, task *v1beta1.Sta
 		return s.awaitApprovals(stage, task, taskType, request, policy, missing)
 	}
 	s.set(&task.Conditions, v1beta1.TaskApprovalRequestApproved, metav1.ConditionTrue, reasonRequestApproved, kind+" is approved")
-	s.event(eventApproved, fmt.Sprintf("%s %s is approved by %s", kind, request.GetName(), approvers(decisions)))
+	s.event(eventApproved, fmt.Sprintf("%s %s is approved by %s", kind, request.GetName(), approvers(decisions))).User = usersOf(decisions)
 	return gate{open: true}
 }
 
@@ -110,6 +110,15 @@ func policyOf(tasks []v1beta1.StageTask, i int) *v1beta1.ApprovalPolicy {
 		return tasks[i].Approval
 	}
 	return nil
+}
+
+// usersOf are the names of those who decided.
+func usersOf(decisions []v1beta1.ApprovalDecision) string {
+	var names []string
+	for _, d := range decisions {
+		names = append(names, d.User.Username)
+	}
+	return strings.Join(names, ", ")
 }
 
 func isRejection(d v1beta1.ApprovalDecision) bool { return d.Decision == v1beta1.DecisionRejected }

@@ -36,7 +36,7 @@ func isPicked(b v1beta1.BindingObject) bool {
 func (s *step) wants(b v1beta1.BindingObject, cluster *v1beta1.ClusterUpdatingStatus) bool {
 	spec := b.BindingSpec()
 	return spec.State == v1beta1.BindingStateBound &&
-		spec.ResourceSnapshotName == s.snapshot &&
+		spec.ResourceSnapshotName == s.target(cluster) &&
 		slices.Equal(spec.ResourceOverrideSnapshots, cluster.ResourceOverrideSnapshots) &&
 		slices.Equal(spec.ClusterResourceOverrideSnapshots, cluster.ClusterResourceOverrideSnapshots) &&
 		sameApplyStrategy(spec.ApplyStrategy, s.status.ApplyStrategy)
@@ -66,12 +66,12 @@ func (s *step) write(b v1beta1.BindingObject, cluster *v1beta1.ClusterUpdatingSt
 		Binding: b,
 		Turn:    turn,
 		Message: fmt.Sprintf("Detected the new changes on the resources and started the rollout process, resourceSnapshotIndex: %s, updateRun: %s",
-			s.status.ResourceSnapshotIndexUsed, s.run.GetName()),
+			targetIndex(&s.status, cluster), s.run.GetName()),
 	}
 	if !s.wants(b, cluster) {
 		w.Spec = b.BindingSpec().DeepCopy()
 		w.Spec.State = v1beta1.BindingStateBound
-		w.Spec.ResourceSnapshotName = s.snapshot
+		w.Spec.ResourceSnapshotName = s.target(cluster)
 		w.Spec.ResourceOverrideSnapshots = cluster.ResourceOverrideSnapshots
 		w.Spec.ClusterResourceOverrideSnapshots = cluster.ClusterResourceOverrideSnapshots
 		w.Spec.ApplyStrategy = s.status.ApplyStrategy

@@ -32,7 +32,7 @@ func (s *step) updateClusters(stage *v1beta1.StageUpdatingStatus, config *v1beta
 	policy := s.failurePolicy(config)
 	f := s.settle(stage, policy)
 	if message := tooManyFailures(stage, policy); message != "" {
-		s.fail(message)
+		s.onFailure(stage, policy, message)
 		return false
 	}
 	s.startClusters(stage, concurrency(config, len(stage.Clusters)), &f)
@@ -135,6 +135,11 @@ func (s *step) startCluster(stage *v1beta1.StageUpdatingStatus, c *v1beta1.Clust
 	}
 	s.set(&c.Conditions, v1beta1.ClusterStarted, metav1.ConditionTrue, reasonClusterStarted, messageClusterStarted)
 	b := s.binding(c.ClusterName)
+	if c.PreviousResourceSnapshotIndex == nil {
+		// A retry is no other version to go back to.
+		previous := snapshotIndex(s.run, b.BindingSpec().ResourceSnapshotName)
+		c.PreviousResourceSnapshotIndex = &previous
+	}
 	if s.wants(b, c) && IsRolloutStarted(b) {
 		if IsSettled(b) {
 			s.clusterDone(c)
@@ -165,7 +170,7 @@ func (s *step) left(cluster string) string {
 func (s *step) skipCluster(c *v1beta1.ClusterUpdatingStatus, why string) {
 	s.say(c, "")
 	s.set(&c.Conditions, v1beta1.ClusterSucceeded, metav1.ConditionTrue, reasonClusterSkipped, "Cluster update skipped: "+why)
-	s.warn(eventClusterSkipped, fmt.Sprintf("Cluster %s is skipped: %s", c.ClusterName, why))
+	s.warnOf(c.ClusterName, eventClusterSkipped, fmt.Sprintf("Cluster %s is skipped: %s", c.ClusterName, why))
 }
 
 // concurrency is how many of n clusters are updated at once, at least one.

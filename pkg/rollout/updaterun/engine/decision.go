@@ -19,6 +19,8 @@ type Decision struct {
 	Requests []Request
 	// Accepts are approval requests to mark as acted on.
 	Accepts []v1beta1.ApprovalRequestObject
+	// Rollback is the run to create that rolls this one back, nil for none. One that exists by now is left alone.
+	Rollback *Rollback
 	// Bindings to write.
 	Bindings []BindingWrite
 	// Deletions are bindings to delete, as they were observed.
@@ -39,6 +41,14 @@ type Request struct {
 	TaskType string
 	// Policy says whose approvals it takes, nil for one by anybody.
 	Policy *v1beta1.ApprovalPolicy
+}
+
+// Rollback is a run to create that rolls the run back which is looked at.
+type Rollback struct {
+	// Name of the new run.
+	Name string
+	// CreatedBy is the user who asked for it, nil where nobody did.
+	CreatedBy *v1beta1.DecisionUser
 }
 
 // BindingWrite moves one cluster. It is two writes: the spec with the annotations, then the condition RolloutStarted at the

@@ -45,10 +45,29 @@ func (s *step) clusterFailed(stage *v1beta1.StageUpdatingStatus, c *v1beta1.Clus
 	}
 	s.say(c, "")
 	s.set(&c.Conditions, v1beta1.ClusterSucceeded, metav1.ConditionFalse, reasonClusterFailed, message)
-	s.warn(eventClusterFailed, fmt.Sprintf("Cluster %s in stage %s: %s", c.ClusterName, stage.StageName, message))
+	s.warnOf(c.ClusterName, eventClusterFailed, fmt.Sprintf("Cluster %s in stage %s: %s", c.ClusterName, stage.StageName, message))
 }
 
-// failedClusters are the clusters of a stage that were given up.
+// onFailure does what the policy of a stage says about too many failures. A paused run goes on with the clusters in flight and starts no
+// other; it is not a state of its own, and ends as soon as there are not too many any more.
+func (s *step) onFailure(stage *v1beta1.StageUpdatingStatus, policy *v1beta1.FailurePolicy, message string) {
+	switch policy.OnFailure {
+	case v1beta1.FailureActionPause:
+		was := reasonOf(s.status.Conditions, v1beta1.RunProgressing)
+		message = fmt.Sprintf("The updateRun is paused: %s; retry or skip what has failed, or stop the run", message)
+		s.setStage(stage, v1beta1.StageProgressing, metav1.ConditionFalse, reasonStagePaused, messageStagePaused)
+		s.setRunCondition(v1beta1.RunProgressing, metav1.ConditionFalse, reasonRunPaused, message)
+		if was != reasonRunPaused {
+			s.warn(eventPaused, message)
+		}
+	case v1beta1.FailureActionRollback:
+		s.failAndRollBack(message)
+	default:
+		s.fail(message)
+	}
+}
+
+// failedClusters are the clusters of a stage that were given up, those that somebody skipped afterwards among them.
 func failedClusters(stage *v1beta1.StageUpdatingStatus) []v1beta1.ClusterUpdatingStatus {
 	return slices.DeleteFunc(slices.Clone(stage.Clusters), func(c v1beta1.ClusterUpdatingStatus) bool {
 		return !meta.IsStatusConditionFalse(c.Conditions, v1beta1.ClusterSucceeded)
@@ -68,13 +87,18 @@ func tooManyFailures(stage *v1beta1.StageUpdatingStatus, policy *v1beta1.Failure
 	if policy == nil {
 		return ""
 	}
-	failed, allowed := failedClusters(stage), maxFailures(policy, len(stage.Clusters))
+	failed, allowed := slices.DeleteFunc(failedClusters(stage), wasSkipped), maxFailures(policy, len(stage.Clusters))
 	if len(failed) <= allowed {
 		return ""
 	}
 	last := failed[len(failed)-1]
 	return fmt.Sprintf("%s in stage %s failed to update, at most %d may: %s; %s: %s", count(len(failed), "cluster"), stage.StageName, allowed,
 		firstNames(namesOf(failed)), last.ClusterName, meta.FindStatusCondition(last.Conditions, v1beta1.ClusterSucceeded).Message)
+}
+
+// wasSkipped says of a failed cluster that somebody has decided to go on without it.
+func wasSkipped(c v1beta1.ClusterUpdatingStatus) bool {
+	return reasonOf(c.Conditions, v1beta1.ClusterSucceeded) == reasonClusterFailureSkipped
 }
 
 // maxFailures is how many of n clusters may fail.

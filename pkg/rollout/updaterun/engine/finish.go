@@ -44,7 +44,7 @@ func (s *step) fail(message string) {
 func (s *step) reject(stage *v1beta1.StageUpdatingStatus, taskType string, decision *v1beta1.ApprovalDecision) {
 	message := fmt.Sprintf("The updateRun was rejected by %s %s stage %s%s", decision.User.Username, side(taskType), stage.StageName, quoted(decision.Comment))
 	s.end(reasonRunRejected, message, message)
-	s.warn(eventRejected, message)
+	s.warn(eventRejected, message).User = decision.User.Username
 }
 
 // expire ends a run that was not approved in time: what it would go on with was planned long ago.

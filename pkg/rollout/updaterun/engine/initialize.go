@@ -86,14 +86,23 @@ func (s *step) tooLate() string {
 }
 
 func (s *step) initialized(p *plan) Outcome {
-	conditions, creator := s.status.Conditions, s.status.CreatedBy
+	stored := s.status
 	s.status = p.status
-	s.status.Conditions, s.status.CreatedBy = conditions, creator
+	s.status.Conditions, s.status.CreatedBy = stored.Conditions, stored.CreatedBy
+	s.status.History, s.status.ObservedOperation = stored.History, stored.ObservedOperation
 	s.setRunCondition(v1beta1.RunInitialized, metav1.ConditionTrue, reasonInitialized, runKind(s.run)+" initialized successfully")
 	s.decision.Status = &s.status
-	s.event(eventInitialized, fmt.Sprintf("Planned to roll out resource snapshot %s to %s in %s",
-		s.status.ResourceSnapshotIndexUsed, count(s.status.PolicyObservedClusterCount, "cluster"), count(len(s.status.StagesStatus), "stage")))
+	s.event(eventInitialized, fmt.Sprintf("Planned to %s %s in %s",
+		s.purpose(), count(s.status.PolicyObservedClusterCount, "cluster"), count(len(s.status.StagesStatus), "stage")))
 	return Outcome{Result: ResultInitialized, Decision: s.decision, Warnings: p.warnings}
+}
+
+// purpose says what the run does, before the clusters are named that it does it to.
+func (s *step) purpose() string {
+	if earlier := s.run.RunSpec().RollbackOf; earlier != "" {
+		return fmt.Sprintf("roll back %s %s on", runKind(s.run), earlier)
+	}
+	return fmt.Sprintf("roll out resource snapshot %s to", s.status.ResourceSnapshotIndexUsed)
 }
 
 func (s *step) initializeLater(message string) Outcome {

@@ -68,6 +68,11 @@ conditions:
 deletionStageStatus:
   clusters: []
   stageName: kubernetes-fleet.io/deleteStage
+history:
+- message: Planned to roll out resource snapshot 1 to 3 clusters in 2 stages
+  number: 1
+  reason: Initialized
+  time: "2026-01-01T12:00:00Z"
 placementUID: placement
 policyObservedClusterCount: 3
 policySnapshotIndexUsed: "0"

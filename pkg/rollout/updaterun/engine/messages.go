@@ -31,11 +31,14 @@ const (
 	reasonRunSucceeded             = "UpdateRunSucceeded"
 	reasonRunSucceededWithFailures = "UpdateRunSucceededWithFailures"
 	reasonRunFailed                = "UpdateRunFailed"
+	reasonRunPaused                = "UpdateRunPaused"
+	reasonRunRolledBack            = "UpdateRunRolledBack"
 	reasonRunRejected              = "UpdateRunRejected"
 	reasonRunExpired               = "UpdateRunApprovalExpired"
 
 	reasonStageStarted   = "StageUpdatingStarted"
 	reasonStageWaiting   = "StageUpdatingWaiting"
+	reasonStagePaused    = "StageUpdatingPaused"
 	reasonStageStopping  = "StageUpdatingStopping"
 	reasonStageStopped   = "StageUpdatingStopped"
 	reasonStageSucceeded = "StageUpdatingSucceeded"
@@ -46,11 +49,14 @@ const (
 	reasonClusterSucceeded = "ClusterUpdatingSucceeded"
 	reasonClusterSkipped   = "ClusterUpdatingSkipped"
 	reasonClusterFailed    = "ClusterUpdatingFailed"
+	// reasonClusterFailureSkipped is a failed cluster that somebody has decided to go on without.
+	reasonClusterFailureSkipped = "ClusterUpdatingFailureSkipped"
 
 	reasonRequestCreated   = "StageTaskApprovalRequestCreated"
 	reasonRequestApproved  = "StageTaskApprovalRequestApproved"
 	reasonApprovalsMissing = "StageTaskApprovalsMissing"
 	reasonWaitElapsed      = "StageTaskWaitTimeElapsed"
+	reasonWaitSkipped      = "StageTaskWaitSkipped"
 )
 
 // Messages of conditions.
@@ -66,6 +72,7 @@ const (
 	messageStageBefore    = "Not all before-stage tasks are completed, waiting for approval"
 	messageStageAfter     = "All clusters in the stage are updated, waiting for after-stage tasks to complete"
 	messageStageTurn      = "Waiting for the updateRun's turn to move the placement"
+	messageStagePaused    = "Too many clusters in the stage failed to update, waiting for them to be retried or skipped"
 	messageStageStopping  = "Waiting for all the updating clusters to finish updating before completing the stop process"
 	messageStageStopped   = "All the updating clusters have finished updating, the stage is now stopped, waiting to be resumed"
 	messageStageAbandoned = "The stage is now stopped with clusters that have not finished updating, waiting to be resumed"
@@ -98,6 +105,8 @@ const (
 	eventWaitElapsed    = "WaitTimeElapsed"
 	eventClusterSkipped = "ClusterSkipped"
 	eventClusterFailed  = "ClusterFailed"
+	eventPaused         = "Paused"
+	eventRolledBack     = "RolledBack"
 	eventStuck          = "Stuck"
 	eventRecovered      = "Recovered"
 	eventStopping       = "Stopping"

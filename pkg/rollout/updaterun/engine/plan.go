@@ -37,7 +37,7 @@ func passing(parts ...string) *obstacle { return &obstacle{message: wrap(parts..
 
 // make goes through everything that a run rests on. The snapshot comes last, since taking one is the only step that leaves a trace.
 func (p *plan) make() *obstacle {
-	for _, part := range []func() *obstacle{
+	parts := []func() *obstacle{
 		p.planPlacement,
 		p.planPolicy,
 		p.planTargets,
@@ -46,7 +46,11 @@ func (p *plan) make() *obstacle {
 		p.planDeletion,
 		p.planSnapshot,
 		p.planSize,
-	} {
+	}
+	if p.run.RunSpec().RollbackOf != "" {
+		parts = []func() *obstacle{p.planPlacement, p.planRollback, p.planSize}
+	}
+	for _, part := range parts {
 		if o := part(); o != nil {
 			return o
 		}

@@ -4,6 +4,7 @@
 package engine_test
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"strconv"
@@ -28,6 +29,7 @@ func (s *simulation) checkStatus(old, new v1beta1.UpdateRunObject, view map[stri
 	s.checkOneHolder()
 	s.checkMonotonic(old, new)
 	was, is := old.RunStatus(), new.RunStatus()
+	s.checkHistory(new, was, is)
 	if len(was.StagesStatus) == 0 {
 		return
 	}
@@ -36,6 +38,10 @@ func (s *simulation) checkStatus(old, new v1beta1.UpdateRunObject, view map[stri
 		started := s.checkStarts(new, i, &was.StagesStatus[i], &is.StagesStatus[i], view)
 		if started {
 			s.checkGates(new, i)
+		}
+		if slices.ContainsFunc(was.StagesStatus[i].Clusters, func(c v1beta1.ClusterUpdatingStatus) bool { return isRetried(&c, was, is) }) {
+			// The clock starts anew with the cluster that is updated once more.
+			delete(s.updated, stageID(new, i))
 		}
 		s.checkWait(new, i)
 	}
@@ -52,6 +58,36 @@ func (s *simulation) checkOneHolder() {
 	if len(holders) > 1 {
 		s.violated("%v hold the placement at once", holders)
 	}
+}
+
+// checkHistory holds that what users did is kept, in its order, and acted on once.
+func (s *simulation) checkHistory(run v1beta1.UpdateRunObject, was, is *v1beta1.UpdateRunStatus) {
+	if len(is.History) > 100 {
+		s.violated("run %s: the history has %d entries", run.GetName(), len(is.History))
+	}
+	for i := 1; i < len(is.History); i++ {
+		if is.History[i-1].Number >= is.History[i].Number {
+			s.violated("run %s: entry %d of the history follows %d", run.GetName(), is.History[i].Number, is.History[i-1].Number)
+		}
+	}
+	for _, entry := range was.History {
+		if entry.Operation != "" && len(is.History) < 100 && !slices.ContainsFunc(is.History, func(e v1beta1.UpdateRunHistoryEntry) bool {
+			return e.Number == entry.Number && e.Operation == entry.Operation && e.User == entry.User
+		}) {
+			s.violated("run %s: the history has lost operation %d", run.GetName(), entry.Number)
+		}
+	}
+	if is.ObservedOperation < was.ObservedOperation {
+		s.violated("run %s: operation %d is acted on again", run.GetName(), was.ObservedOperation)
+	}
+}
+
+// isRetried says whether a write acts on somebody's wish to have a cluster that has failed updated once more.
+func isRetried(cluster *v1beta1.ClusterUpdatingStatus, was, is *v1beta1.UpdateRunStatus) bool {
+	return reasonOfDone(cluster) == "ClusterUpdatingFailed" && slices.ContainsFunc(is.History, func(e v1beta1.UpdateRunHistoryEntry) bool {
+		return e.Operation == v1beta1.OperationRetry && e.Number > was.ObservedOperation && e.Number <= is.ObservedOperation &&
+			(len(e.Clusters) == 0 || slices.Contains(e.Clusters, cluster.ClusterName))
+	})
 }
 
 // checkMonotonic holds that what has happened has happened.
@@ -75,6 +111,9 @@ func (s *simulation) checkMonotonic(old, new v1beta1.UpdateRunObject) {
 		a, b := &was.StagesStatus[i], &is.StagesStatus[i]
 		keep("stage "+a.StageName, a.Conditions, b.Conditions, v1beta1.StageSucceeded)
 		for j := range a.Clusters {
+			if isRetried(&a.Clusters[j], was, is) {
+				continue
+			}
 			keep("cluster "+a.Clusters[j].ClusterName, a.Clusters[j].Conditions, b.Clusters[j].Conditions, v1beta1.ClusterStarted, v1beta1.ClusterSucceeded)
 			if a.Clusters[j].ClusterName != b.Clusters[j].ClusterName {
 				s.violated("run %s: targets are not frozen", new.GetName())
@@ -99,13 +138,19 @@ func (s *simulation) checkConcurrency(run v1beta1.UpdateRunObject, i int, was, i
 			inFlight++
 		}
 	}
-	if limit := s.limit(i, len(stage.Clusters)); inFlight > limit {
+	if limit := s.limit(stage); inFlight > limit {
 		s.violated("run %s: %d clusters of stage %s in flight, at most %d are allowed", run.GetName(), inFlight, stage.StageName, limit)
 	}
 }
 
-func (s *simulation) limit(stage, n int) int {
-	limit, err := intstr.GetScaledValueFromIntOrPercent(s.strategy.StrategySpec().Stages[stage].MaxConcurrency, n, false)
+// config is what the strategy says about a stage. A rollback has the same ones in another order.
+func (s *simulation) config(stage *v1beta1.StageUpdatingStatus) *v1beta1.StageConfig {
+	stages := s.strategy.StrategySpec().Stages
+	return &stages[slices.IndexFunc(stages, func(c v1beta1.StageConfig) bool { return c.Name == stage.StageName })]
+}
+
+func (s *simulation) limit(stage *v1beta1.StageUpdatingStatus) int {
+	limit, err := intstr.GetScaledValueFromIntOrPercent(s.config(stage).MaxConcurrency, len(stage.Clusters), false)
 	if err != nil {
 		panic(err)
 	}
@@ -122,6 +167,9 @@ func (s *simulation) checkStarts(run v1beta1.UpdateRunObject, i int, was, is *v1
 			continue
 		}
 		started = true
+		if failed, allowed := s.failures(run, is); failed > allowed {
+			s.violated("run %s: cluster %s started though %d have failed and %d may", run.GetName(), c.ClusterName, failed, allowed)
+		}
 		if state := run.RunSpec().State; state != v1beta1.StateRun {
 			s.violated("run %s: cluster %s started in state %s", run.GetName(), c.ClusterName, state)
 		}
@@ -138,6 +186,20 @@ func (s *simulation) checkStarts(run v1beta1.UpdateRunObject, i int, was, is *v1
 	return started
 }
 
+// failures are how many clusters of a stage have failed and nobody has decided to go on without, and how many may.
+func (s *simulation) failures(run v1beta1.UpdateRunObject, stage *v1beta1.StageUpdatingStatus) (failed, allowed int) {
+	policy := s.config(stage).FailurePolicy
+	if policy == nil || run.RunSpec().RollbackOf != "" {
+		return 0, 0
+	}
+	for i := range stage.Clusters {
+		if reasonOfDone(&stage.Clusters[i]) == "ClusterUpdatingFailed" {
+			failed++
+		}
+	}
+	return failed, policy.MaxFailures.IntValue()
+}
+
 // leftBehind says whether a cluster was seen in flight: such a one may come before its turn.
 func leftBehind(view map[string]object, cluster string) bool {
 	for _, o := range view {
@@ -151,18 +213,21 @@ func leftBehind(view map[string]object, cluster string) bool {
 
 // checkGates holds that what comes before a cluster is done: the stages, their tasks, and the approval of its own stage.
 func (s *simulation) checkGates(run v1beta1.UpdateRunObject, i int) {
-	stages, config := run.RunStatus().StagesStatus, s.strategy.StrategySpec().Stages
+	stages := run.RunStatus().StagesStatus
 	for k := range i {
 		if !meta.IsStatusConditionTrue(stages[k].Conditions, v1beta1.StageSucceeded) {
 			s.violated("run %s: a cluster of stage %s started before stage %s was over", run.GetName(), stages[i].StageName, stages[k].StageName)
 		}
-		for _, task := range config[k].AfterStageTasks {
+		if run.RunSpec().RollbackOf != "" {
+			continue
+		}
+		for _, task := range s.config(&stages[k]).AfterStageTasks {
 			if task.Type == v1beta1.StageTaskTypeApproval && len(stages[k].Clusters) > 0 {
 				s.checkApproved(run, wellknown.AfterStageApprovalName(run.GetName(), stages[k].StageName))
 			}
 		}
 	}
-	if len(config[i].BeforeStageTasks) > 0 {
+	if len(s.config(&stages[i]).BeforeStageTasks) > 0 && run.RunSpec().RollbackOf == "" {
 		s.checkApproved(run, wellknown.BeforeStageApprovalName(run.GetName(), stages[i].StageName))
 	}
 }
@@ -173,16 +238,18 @@ func (s *simulation) checkApproved(run v1beta1.UpdateRunObject, request string) 
 	}
 }
 
+func stageID(run v1beta1.UpdateRunObject, i int) string { return fmt.Sprintf("%s/%d", run.GetUID(), i) }
+
 // checkWait holds that a timed wait lasts from the moment when the stage's last cluster was seen to be done, which never moves.
 func (s *simulation) checkWait(run v1beta1.UpdateRunObject, i int) {
 	stage := &run.RunStatus().StagesStatus[i]
-	id := fmt.Sprintf("%s/%d", run.GetUID(), i)
+	id := stageID(run, i)
 	for j := range stage.Clusters {
 		if !doneOf(&stage.Clusters[j]) {
 			return
 		}
 	}
-	if len(stage.Clusters) == 0 || stage.UpdatedTime == nil {
+	if len(stage.Clusters) == 0 || stage.UpdatedTime == nil || run.RunSpec().RollbackOf != "" {
 		return
 	}
 	updated, ok := s.updated[id]
@@ -197,7 +264,11 @@ func (s *simulation) checkWait(run v1beta1.UpdateRunObject, i int) {
 		return
 	}
 	s.waited[id] = true
-	for _, task := range s.strategy.StrategySpec().Stages[i].AfterStageTasks {
+	for j, task := range s.config(stage).AfterStageTasks {
+		if c := meta.FindStatusCondition(stage.AfterStageTaskStatus[j].Conditions, v1beta1.TaskWaitTimeElapsed); c != nil && (c.Reason == "StageTaskWaitSkipped" || c.LastTransitionTime.Time.Before(updated)) {
+			// It was skipped, or was over before a retry.
+			continue
+		}
 		if waited := s.store.now.Sub(updated); task.Type == v1beta1.StageTaskTypeTimedWait && waited < task.WaitTime.Duration {
 			s.violated("run %s: stage %s waited %s instead of %s", run.GetName(), stage.StageName, waited, task.WaitTime.Duration)
 		}
@@ -232,20 +303,22 @@ func (s *simulation) checkDisturbed(run v1beta1.UpdateRunObject, old, new v1beta
 	}
 	unsettled := map[string]bool{}
 	for _, b := range s.store.bindings() {
-		if b.BindingSpec().State == v1beta1.BindingStateBound && !engine.IsSettled(b) && b.GetDeletionTimestamp() == nil && s.store.members[b.BindingSpec().TargetCluster] {
+		if b.BindingSpec().State == v1beta1.BindingStateBound && !engine.IsSettled(b) && b.GetDeletionTimestamp() == nil && s.store.members[b.BindingSpec().TargetCluster] &&
+			!s.flapped[b.GetName()] && !s.tampered[b.BindingSpec().TargetCluster] {
 			unsettled[b.BindingSpec().TargetCluster] = true
 		}
 	}
-	for i, stage := range run.RunStatus().StagesStatus {
+	for i := range run.RunStatus().StagesStatus {
+		stage := &run.RunStatus().StagesStatus[i]
 		n, mine := 0, false
 		for j := range stage.Clusters {
 			c := &stage.Clusters[j]
 			mine = mine || c.ClusterName == new.BindingSpec().TargetCluster
-			if reason := reasonOfDone(c); unsettled[c.ClusterName] && reason != "ClusterUpdatingSkipped" && reason != "ClusterUpdatingFailed" {
+			if reason := reasonOfDone(c); unsettled[c.ClusterName] && (reason == "" || reason == "ClusterUpdatingSucceeded") {
 				n++
 			}
 		}
-		if limit := s.limit(i, len(stage.Clusters)); mine && n > limit {
+		if limit := s.limit(stage); mine && n > limit {
 			s.violated("run %s: %d clusters of stage %s are disturbed, at most %d are allowed", run.GetName(), n, stage.StageName, limit)
 		}
 	}
@@ -272,6 +345,16 @@ func (s *simulation) checkEnd() {
 		case succeeded != nil && succeeded.Status == metav1.ConditionFalse && !s.mayFail(succeeded):
 			s.violated("run %s: failed: %s", run.GetName(), succeeded.Message)
 		}
+		if last := len(status.History) - 1; engine.IsInitialized(status) && last >= 0 {
+			for _, entry := range status.History {
+				if entry.Operation != "" && entry.Number > status.ObservedOperation {
+					s.violated("run %s: operation %d was never acted on", run.GetName(), entry.Number)
+				}
+			}
+		}
+		if by := status.RolledBackBy; by != nil && by.UID == "" {
+			s.violated("run %s: %s was never created", run.GetName(), by.Name)
+		}
 		if status.Turn != nil && (last == nil || status.Turn.Number > last.RunStatus().Turn.Number) {
 			last = run
 		}
@@ -283,7 +366,8 @@ func (s *simulation) checkEnd() {
 }
 
 func (s *simulation) mayFail(c *metav1.Condition) bool {
-	return c.Reason == "UpdateRunRejected" ||
+	return c.Reason == "UpdateRunRejected" || c.Reason == "UpdateRunApprovalExpired" || c.Reason == "UpdateRunRolledBack" ||
+		strings.Contains(c.Message, "; create a run with the resourceSnapshotIndex that the clusters are to have") ||
 		strings.Contains(c.Message, "failed to update, at most") ||
 		strings.Contains(c.Message, "since this run was stopped; create a new run") ||
 		s.placementGone && strings.Contains(c.Message, "parent placement not found")
@@ -292,7 +376,6 @@ func (s *simulation) mayFail(c *metav1.Condition) bool {
 // checkOutcome holds that the clusters of the last run have what it rolled out.
 func (s *simulation) checkOutcome(run v1beta1.UpdateRunObject) {
 	status := run.RunStatus()
-	want := run.RunSpec().PlacementName + "-" + status.ResourceSnapshotIndexUsed + "-snapshot"
 	have := map[string]string{}
 	moved := map[string]int64{}
 	for _, b := range s.store.bindings() {
@@ -304,7 +387,8 @@ func (s *simulation) checkOutcome(run v1beta1.UpdateRunObject) {
 	for _, stage := range status.StagesStatus {
 		for j := range stage.Clusters {
 			c := &stage.Clusters[j]
-			if got, ok := have[c.ClusterName]; ok && reasonOfDone(c) == "ClusterUpdatingSucceeded" && moved[c.ClusterName] <= status.Turn.Number && got != want {
+			want := run.RunSpec().PlacementName + "-" + cmp.Or(c.ResourceSnapshotIndex, status.ResourceSnapshotIndexUsed) + "-snapshot"
+			if got, ok := have[c.ClusterName]; ok && !s.tampered[c.ClusterName] && reasonOfDone(c) == "ClusterUpdatingSucceeded" && moved[c.ClusterName] <= status.Turn.Number && got != want {
 				s.violated("run %s: cluster %s has %s instead of %s", run.GetName(), c.ClusterName, got, want)
 			}
 		}

@@ -98,7 +98,7 @@ func (l *simLeader) look(name string) bool {
 	}
 	var d engine.Decision
 	if !engine.IsInitialized(run.RunStatus()) {
-		d = engine.Initialize(run, l.initWorld(), l.sim.store.now).Decision
+		d = engine.Initialize(run, l.initWorld(run), l.sim.store.now).Decision
 	} else {
 		before := run.DeepCopyObject()
 		d = l.sim.step(run, l.world(run), l.sim.store.now)
@@ -138,8 +138,11 @@ func (l *simLeader) world(run v1beta1.UpdateRunObject) engine.World {
 	return w
 }
 
-func (l *simLeader) initWorld() engine.InitWorld {
+func (l *simLeader) initWorld(run v1beta1.UpdateRunObject) engine.InitWorld {
 	w := l.sim.fleet
+	if earlier, ok := l.cache[simRuns][run.RunSpec().RollbackOf]; ok {
+		w.RolledBack = earlier.(v1beta1.UpdateRunObject)
+	}
 	w.Placement = l.sim.store.placement
 	w.Bindings = list[v1beta1.BindingObject](l.cache[simBindings])
 	w.Members = nil
@@ -162,6 +165,9 @@ func (l *simLeader) perform(run v1beta1.UpdateRunObject, d engine.Decision) *per
 	}
 	for _, a := range d.Accepts {
 		p.writes = append(p.writes, func() error { return l.acceptRequest(a) })
+	}
+	if d.Rollback != nil {
+		p.writes = append(p.writes, func() error { return l.createRollback(run, d.Rollback) })
 	}
 	for _, b := range d.Bindings {
 		var version string
@@ -214,6 +220,16 @@ func (l *simLeader) createRequest(run v1beta1.UpdateRunObject, r engine.Request)
 	request := l.sim.newRequest(run, r.Name, r.Stage)
 	request.RequestSpec().Policy, request.RequestSpec().Requester = r.Policy, run.RunStatus().CreatedBy
 	if err := l.sim.store.create(simApprovals, request); err != nil && !apierrors.IsAlreadyExists(err) {
+		return err
+	}
+	return nil
+}
+
+func (l *simLeader) createRollback(run v1beta1.UpdateRunObject, r *engine.Rollback) error {
+	err := l.sim.createRun(r.Name, v1beta1.UpdateRunSpec{
+		PlacementName: "p", StagedUpdateStrategyName: "s", State: v1beta1.StateRun, RollbackOf: run.GetName(),
+	}, r.CreatedBy)
+	if err != nil && !apierrors.IsAlreadyExists(err) {
 		return err
 	}
 	return nil

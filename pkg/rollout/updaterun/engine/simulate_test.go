@@ -44,6 +44,31 @@ func TestSimulatorFindsBugs(t *testing.T) {
 		"maxConcurrency is ignored": {bug: withoutConcurrency, want: "in flight, at most"},
 		"gates are left open":       {bug: withoutGates, want: "which nobody approved"},
 		"the turn is not asked for": {bug: alone, want: "hold the placement at once"},
+		"a pause is ignored":        {bug: withoutPause, want: "have failed and"},
+		"what users ask is forgotten": {bug: func(run v1beta1.UpdateRunObject, w engine.World, now time.Time) engine.Decision {
+			other := run.DeepCopyObject().(v1beta1.UpdateRunObject)
+			status := other.RunStatus()
+			if n := len(status.History); n > 0 {
+				status.ObservedOperation = status.History[n-1].Number
+			}
+			d := engine.Step(other, w, now)
+			if d.Status != nil {
+				d.Status.ObservedOperation = run.RunStatus().ObservedOperation
+			}
+			return d
+		}, want: "was never acted on"},
+		"a rollback is not created": {bug: func(run v1beta1.UpdateRunObject, w engine.World, now time.Time) engine.Decision {
+			d := engine.Step(run, w, now)
+			d.Rollback = nil
+			return d
+		}, want: "was never created"},
+		"the history is lost": {bug: func(run v1beta1.UpdateRunObject, w engine.World, now time.Time) engine.Decision {
+			d := engine.Step(run, w, now)
+			if d.Status != nil && d.Status.ObservedOperation > run.RunStatus().ObservedOperation {
+				d.Status.History = run.RunStatus().History[:0]
+			}
+			return d
+		}, want: "the history has lost"},
 		"timers are lost": {bug: func(run v1beta1.UpdateRunObject, w engine.World, now time.Time) engine.Decision {
 			d := engine.Step(run, w, now)
 			d.WakeAt = time.Time{}
@@ -77,6 +102,18 @@ func withoutConcurrency(run v1beta1.UpdateRunObject, w engine.World, now time.Ti
 	strategy := other.RunStatus().UpdateStrategySnapshot
 	for i := range strategy.Stages {
 		strategy.Stages[i].MaxConcurrency = ptr.To(intstr.FromString("100%"))
+	}
+	return restored(run, engine.Step(other, w, now))
+}
+
+// withoutPause is an engine that goes on whatever fails, where it should pause.
+func withoutPause(run v1beta1.UpdateRunObject, w engine.World, now time.Time) engine.Decision {
+	other := run.DeepCopyObject().(v1beta1.UpdateRunObject)
+	strategy := other.RunStatus().UpdateStrategySnapshot
+	for i := range strategy.Stages {
+		if policy := strategy.Stages[i].FailurePolicy; policy != nil && policy.OnFailure == v1beta1.FailureActionPause {
+			policy.MaxFailures = ptr.To(intstr.FromString("100%"))
+		}
 	}
 	return restored(run, engine.Step(other, w, now))
 }

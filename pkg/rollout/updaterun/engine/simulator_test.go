@@ -40,11 +40,17 @@ type simulation struct {
 	fleet     engine.InitWorld
 	// broken are pairs of cluster and snapshot that never become available.
 	broken map[string]bool
+	// breaks is of how many such pairs one is broken, on average.
+	breaks int
 	nextID int
 	// healthy has no cluster break.
 	healthy bool
 	// afterWrite is told of every write of a leader.
 	afterWrite func()
+
+	// flapped are bindings whose clusters went away after they were available, and tampered the clusters whose bindings somebody edited.
+	flapped  map[string]bool
+	tampered map[string]bool
 
 	approved      map[string]bool
 	updated       map[string]time.Time
@@ -64,6 +70,8 @@ func newSimulation(seed uint64, step stepFunc) *simulation {
 		store:       newSimStore(simStart),
 		labels:      map[string]map[string]string{},
 		broken:      map[string]bool{},
+		flapped:     map[string]bool{},
+		tampered:    map[string]bool{},
 		approved:    map[string]bool{},
 		updated:     map[string]time.Time{},
 		waited:      map[string]bool{},
@@ -72,6 +80,7 @@ func newSimulation(seed uint64, step stepFunc) *simulation {
 	if s.random.IntN(2) == 0 {
 		s.namespace = "team"
 	}
+	s.breaks = []int{20, 20, 2}[s.random.IntN(3)]
 	s.populate()
 	s.leader = newSimLeader(s)
 	return s
@@ -90,10 +99,11 @@ func (s *simulation) populate() {
 		if s.random.IntN(3) == 0 {
 			stage.MaxConcurrency = ptr.To(intstr.FromString(fmt.Sprintf("%d%%", 1+s.random.IntN(100))))
 		}
-		if s.random.IntN(4) == 0 {
+		if s.random.IntN(3) == 0 || s.breaks == 2 {
 			stage.FailurePolicy = &v1beta1.FailurePolicy{
-				ClusterTimeout: metav1.Duration{Duration: time.Duration(1+s.random.IntN(900)) * time.Second},
-				MaxFailures:    ptr.To(intstr.FromInt(s.random.IntN(3))),
+				ClusterTimeout: metav1.Duration{Duration: time.Duration(1+s.random.IntN(300)) * time.Second},
+				MaxFailures:    ptr.To(intstr.FromInt(s.random.IntN(4) / 2)),
+				OnFailure:      []v1beta1.FailureAction{"", v1beta1.FailureActionFail, v1beta1.FailureActionPause, v1beta1.FailureActionPause, v1beta1.FailureActionRollback}[s.random.IntN(5)],
 			}
 		}
 		if s.random.IntN(2) == 0 {
@@ -154,23 +164,38 @@ func (s *simulation) populate() {
 func (s *simulation) newBinding(cluster string, state v1beta1.BindingState) {
 	om := metav1.ObjectMeta{Name: fmt.Sprintf("p-%s-%d", cluster, s.id()), Namespace: s.namespace}
 	spec := v1beta1.ResourceBindingSpec{State: state, TargetCluster: cluster, SchedulingPolicySnapshotName: "p-0"}
+	if bound := state == v1beta1.BindingStateScheduled && s.random.IntN(2) == 0; bound {
+		// It had a version before.
+		spec.State, spec.ResourceSnapshotName = v1beta1.BindingStateBound, wellknown.ResourceSnapshotName("p", s.random.IntN(3))
+		spec.ApplyStrategy = s.store.placement.PlacementSpec().Strategy.ApplyStrategy.WithDefaults()
+	}
 	if s.namespace == "" {
 		_ = s.store.create(simBindings, &v1beta1.ClusterResourceBinding{ObjectMeta: om, Spec: spec})
 	} else {
 		_ = s.store.create(simBindings, &v1beta1.ResourceBinding{ObjectMeta: om, Spec: spec})
 	}
+	if spec.State == v1beta1.BindingStateBound {
+		s.store.setBindingCondition(om.Name, v1beta1.BindingRolloutStarted, metav1.ConditionTrue, "RolloutStarted")
+		s.store.setBindingCondition(om.Name, v1beta1.BindingAvailable, metav1.ConditionTrue, "AllWorkAreAvailable")
+	}
 }
 
 func (s *simulation) newRun(state v1beta1.State) {
-	om := metav1.ObjectMeta{Name: fmt.Sprintf("run%d", s.id()), Namespace: s.namespace, Finalizers: []string{wellknown.UpdateRunFinalizer}}
 	spec := v1beta1.UpdateRunSpec{
 		PlacementName: "p", StagedUpdateStrategyName: "s", ResourceSnapshotIndex: fmt.Sprint(s.random.IntN(3)), State: state,
 	}
-	if s.namespace == "" {
-		_ = s.store.create(simRuns, &v1beta1.ClusterStagedUpdateRun{ObjectMeta: om, Spec: spec, Status: v1beta1.UpdateRunStatus{CreatedBy: s.person()}})
-	} else {
-		_ = s.store.create(simRuns, &v1beta1.StagedUpdateRun{ObjectMeta: om, Spec: spec, Status: v1beta1.UpdateRunStatus{CreatedBy: s.person()}})
+	if earlier := s.pick(sortedKeys(s.store.objects[simRuns])); earlier != "" && s.random.IntN(8) == 0 {
+		spec.ResourceSnapshotIndex, spec.RollbackOf = "", earlier
 	}
+	_ = s.createRun(fmt.Sprintf("run%d", s.id()), spec, s.person())
+}
+
+func (s *simulation) createRun(name string, spec v1beta1.UpdateRunSpec, creator *v1beta1.DecisionUser) error {
+	om := metav1.ObjectMeta{Name: name, Namespace: s.namespace, Finalizers: []string{wellknown.UpdateRunFinalizer}}
+	if s.namespace == "" {
+		return s.store.create(simRuns, &v1beta1.ClusterStagedUpdateRun{ObjectMeta: om, Spec: spec, Status: v1beta1.UpdateRunStatus{CreatedBy: creator}})
+	}
+	return s.store.create(simRuns, &v1beta1.StagedUpdateRun{ObjectMeta: om, Spec: spec, Status: v1beta1.UpdateRunStatus{CreatedBy: creator}})
 }
 
 // approvalPolicy is one of those that the people of the simulation can meet, or none.
@@ -184,6 +209,9 @@ func (s *simulation) approvalPolicy() *v1beta1.ApprovalPolicy {
 	}
 	if s.random.IntN(3) == 0 {
 		policy.AllowRequester = ptr.To(false)
+	}
+	if s.random.IntN(4) == 0 {
+		policy.ExpiresAfter = &metav1.Duration{Duration: time.Duration(1+s.random.IntN(900)) * time.Second}
 	}
 	return policy
 }
@@ -222,7 +250,7 @@ func isApproved(request v1beta1.ApprovalRequestObject) bool {
 func (s *simulation) approve(request v1beta1.ApprovalRequestObject, user v1beta1.DecisionUser) {
 	policy, requester, users := rules(request)
 	if isRejected(request) || isApproved(request) || slices.ContainsFunc(users, quorum.User(user).Is) ||
-		policy.Refuses(requester, users, quorum.User(user)) != "" {
+		policy.Refuses(requester, users, quorum.User(user)) != "" || s.isExpired(request) {
 		return
 	}
 	request.RequestStatus().Decisions = append(request.RequestStatus().Decisions, v1beta1.ApprovalDecision{
@@ -231,6 +259,13 @@ func (s *simulation) approve(request v1beta1.ApprovalRequestObject, user v1beta1
 	if owners := request.GetOwnerReferences(); len(owners) > 0 && isApproved(request) {
 		s.approved[string(owners[0].UID)+"/"+request.GetName()] = true
 	}
+}
+
+// isExpired says that the server takes no approval any more.
+func (s *simulation) isExpired(request v1beta1.ApprovalRequestObject) bool {
+	policy, _, _ := rules(request)
+	expiry := policy.Expiry(request.GetCreationTimestamp().Time)
+	return !expiry.IsZero() && !s.store.now.Before(expiry)
 }
 
 func isRejected(request v1beta1.ApprovalRequestObject) bool {
@@ -293,8 +328,11 @@ func (s *simulation) move() {
 		}
 	case n < 82:
 		s.memberMoves()
-	case n < 88:
+	case n < 87:
 		s.store.now = s.store.now.Add(time.Duration(s.random.IntN(90_000)) * time.Millisecond)
+	case n < 88:
+		// Clocks are set back, and those of two leaders differ.
+		s.store.now = s.store.now.Add(-time.Duration(s.random.IntN(90_000)) * time.Millisecond)
 	case n < 90:
 		s.leaderChanges()
 	default:
@@ -332,6 +370,9 @@ func (s *simulation) memberMoves() {
 	case b.GetDeletionTimestamp() != nil:
 		s.store.remove(simBindings, name)
 	case b.BindingSpec().State != v1beta1.BindingStateBound || !engine.IsRolloutStarted(b):
+	case engine.IsSettled(b) && s.random.IntN(20) == 0:
+		s.flapped[name] = true
+		s.store.setBindingCondition(name, v1beta1.BindingAvailable, metav1.ConditionFalse, "NotAllWorkAreAvailable")
 	case s.random.IntN(4) == 0:
 		s.store.setBindingCondition(name, v1beta1.BindingApplied, metav1.ConditionFalse, "ApplyInProgress")
 	default:
@@ -343,7 +384,7 @@ func (s *simulation) memberMoves() {
 func (s *simulation) settle(b v1beta1.BindingObject) {
 	id := b.BindingSpec().TargetCluster + "/" + b.BindingSpec().ResourceSnapshotName
 	if _, known := s.broken[id]; !known {
-		s.broken[id] = !s.healthy && s.random.IntN(20) == 0
+		s.broken[id] = !s.healthy && s.random.IntN(s.breaks) == 0
 	}
 	if s.broken[id] {
 		s.store.setBindingCondition(b.GetName(), v1beta1.BindingApplied, metav1.ConditionFalse, "NotAllWorkHaveBeenApplied")
@@ -357,8 +398,12 @@ func (s *simulation) somebodyMoves() {
 	switch n := s.random.IntN(100); {
 	case n < 15:
 		s.newRun([]v1beta1.State{v1beta1.StateInitialize, v1beta1.StateRun, v1beta1.StateRun}[s.random.IntN(3)])
-	case n < 45:
+	case n < 33:
 		s.changeState()
+	case n < 44:
+		s.operate()
+	case n < 45:
+		s.tamper()
 	case n < 70:
 		s.decide(s.random.IntN(8) == 0)
 	case n < 76:
@@ -388,13 +433,73 @@ func (s *simulation) changeState() {
 		return
 	}
 	_, _ = s.store.update(simRuns, name, "", func(o object) {
-		spec := o.(v1beta1.UpdateRunObject).RunSpec()
+		spec, operation := o.(v1beta1.UpdateRunObject).RunSpec(), v1beta1.OperationResume
 		if spec.State == v1beta1.StateRun {
-			spec.State = v1beta1.StateStop
+			spec.State, operation = v1beta1.StateStop, v1beta1.OperationStop
 		} else {
 			spec.State = v1beta1.StateRun
 		}
 		o.SetGeneration(o.GetGeneration() + 1)
+		s.ask(o.(v1beta1.UpdateRunObject), v1beta1.UpdateRunHistoryEntry{Operation: operation})
+	})
+}
+
+// ask records what a user asks of a run as the server does.
+func (s *simulation) ask(run v1beta1.UpdateRunObject, entry v1beta1.UpdateRunHistoryEntry) {
+	status := run.RunStatus()
+	entry.Number = 1
+	if n := len(status.History); n > 0 {
+		entry.Number = status.History[n-1].Number + 1
+	}
+	entry.Time, entry.Reason, entry.User = metav1.NewTime(s.store.now), string(entry.Operation)+"Requested", s.person().Username
+	status.History = append(status.History, entry)
+}
+
+// operate has a user ask something of a run, whether or not it makes sense by now.
+func (s *simulation) operate() {
+	name := s.pick(sortedKeys(s.store.objects[simRuns]))
+	if name == "" {
+		return
+	}
+	_, _ = s.store.update(simRuns, name, "", func(o object) {
+		run := o.(v1beta1.UpdateRunObject)
+		stages := run.RunStatus().StagesStatus
+		if len(stages) == 0 {
+			return
+		}
+		stage := &stages[s.random.IntN(len(stages))]
+		var clusters []string
+		for i := range stage.Clusters {
+			if s.random.IntN(3) == 0 {
+				clusters = append(clusters, stage.Clusters[i].ClusterName)
+			}
+		}
+		switch n := s.random.IntN(10); {
+		case n < 3:
+			s.ask(run, v1beta1.UpdateRunHistoryEntry{Operation: v1beta1.OperationSkip, Clusters: clusters})
+		case n < 4:
+			s.ask(run, v1beta1.UpdateRunHistoryEntry{Operation: v1beta1.OperationSkip, Stage: stage.StageName})
+		case n < 5:
+			s.ask(run, v1beta1.UpdateRunHistoryEntry{Operation: v1beta1.OperationSkip, Stage: stage.StageName, Task: v1beta1.StageTaskTypeTimedWait})
+		case n < 8:
+			s.ask(run, v1beta1.UpdateRunHistoryEntry{Operation: v1beta1.OperationRetry, Clusters: clusters})
+		default:
+			s.ask(run, v1beta1.UpdateRunHistoryEntry{Operation: v1beta1.OperationRollback})
+		}
+	})
+}
+
+// tamper has somebody edit a binding past the run.
+func (s *simulation) tamper() {
+	name := s.pick(sortedKeys(s.store.objects[simBindings]))
+	if name == "" || s.store.objects[simBindings][name].(v1beta1.BindingObject).BindingSpec().State == v1beta1.BindingStateUnscheduled {
+		return
+	}
+	_, _ = s.store.update(simBindings, name, "", func(o object) {
+		spec := o.(v1beta1.BindingObject).BindingSpec()
+		spec.State, spec.ResourceSnapshotName = v1beta1.BindingStateBound, wellknown.ResourceSnapshotName("p", s.random.IntN(3))
+		o.SetGeneration(o.GetGeneration() + 1)
+		s.tampered[spec.TargetCluster] = true
 	})
 }
 
@@ -557,8 +662,11 @@ func (s *simulation) busy(stubborn bool) bool {
 			}
 		}
 	}
+	for _, run := range s.store.runs() {
+		s.unpause(run)
+	}
 	for _, a := range s.store.approvals() {
-		if isRejected(a) || isApproved(a) {
+		if isRejected(a) || isApproved(a) || s.isExpired(a) {
 			continue
 		}
 		_, _ = s.store.update(simApprovals, a.GetName(), "", func(o object) {
@@ -577,6 +685,26 @@ func (s *simulation) busy(stubborn bool) bool {
 		s.leader.watchAll()
 	}
 	return acted || deleted > 0 || s.store.version != version
+}
+
+// unpause has somebody decide about the failures that a run is paused for.
+func (s *simulation) unpause(run v1beta1.UpdateRunObject) {
+	progressing, status := meta.FindStatusCondition(run.RunStatus().Conditions, v1beta1.RunProgressing), run.RunStatus()
+	if progressing == nil || progressing.Reason != "UpdateRunPaused" || status.History[len(status.History)-1].Number > status.ObservedOperation && status.History[len(status.History)-1].Operation != "" {
+		return
+	}
+	entry := v1beta1.UpdateRunHistoryEntry{Operation: v1beta1.OperationRetry}
+	if s.random.IntN(2) == 0 {
+		entry.Operation = v1beta1.OperationSkip
+		for _, stage := range status.StagesStatus {
+			for i := range stage.Clusters {
+				if reasonOfDone(&stage.Clusters[i]) == "ClusterUpdatingFailed" {
+					entry.Clusters = append(entry.Clusters, stage.Clusters[i].ClusterName)
+				}
+			}
+		}
+	}
+	_, _ = s.store.update(simRuns, run.GetName(), "", func(o object) { s.ask(o.(v1beta1.UpdateRunObject), entry) })
 }
 
 func (s *simulation) nextWake() time.Time {

@@ -24,7 +24,8 @@ func (s *step) runStage(i int) bool {
 		return true
 	}
 	s.setTime(&stage.StartTime)
-	if !s.passBefore(stage, config) || !s.updateClusters(stage, config) || !s.passAfter(stage, config) {
+	// Nobody has to approve that nothing happens: all clusters may have been skipped.
+	if !allDone(stage) && !s.passBefore(stage, config) || !s.updateClusters(stage, config) || !s.passAfter(stage, config) {
 		return false
 	}
 	s.completeStage(stage)

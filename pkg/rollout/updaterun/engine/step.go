@@ -25,8 +25,12 @@ func Step(run v1beta1.UpdateRunObject, world World, now time.Time) Decision {
 	s := newStep(run, world, now)
 	if !IsOver(&s.status) {
 		s.advance()
+	} else {
+		s.operate()
 	}
 	s.accept()
+	s.link()
+	s.trimHistory()
 	if s.changed {
 		s.decision.Status = &s.status
 	}
@@ -49,13 +53,17 @@ type step struct {
 	// snapshot is the name of the resource snapshot that the run rolls out.
 	snapshot string
 	byName   map[string]v1beta1.BindingObject
+	// at is the stage that is looked at, empty for none, and before how long the history was.
+	at     string
+	before int
 }
 
 func newStep(run v1beta1.UpdateRunObject, world World, now time.Time) *step {
 	s := &step{run: run, world: world, now: now, status: *run.RunStatus()}
 	s.status.StagesStatus = slices.Clone(s.status.StagesStatus)
 	s.copied = make([]bool, len(s.status.StagesStatus)+1)
-	s.snapshot = run.RunSpec().PlacementName + "-" + s.status.ResourceSnapshotIndexUsed + "-snapshot"
+	s.snapshot = snapshotName(run, s.status.ResourceSnapshotIndexUsed)
+	s.before = len(s.status.History)
 	return s
 }
 
@@ -93,6 +101,10 @@ func (s *step) advance() {
 		return
 	}
 	s.observe()
+	s.operate()
+	if IsOver(&s.status) {
+		return
+	}
 	if message := s.orphaned(); message != "" {
 		s.fail(message)
 		return
@@ -148,11 +160,14 @@ func (s *step) execute() {
 	}
 	stages := s.status.StagesStatus
 	for i := range stages {
+		s.at = stages[i].StageName
 		if !isOver(&stages[i]) && !s.runStage(i) {
 			return
 		}
 	}
+	s.at = s.status.DeletionStageStatus.StageName
 	if s.runDeletion() {
+		s.at = ""
 		s.succeed()
 	}
 }
@@ -162,14 +177,6 @@ func (s *step) wake(at time.Time) {
 	if s.decision.WakeAt.IsZero() || at.Before(s.decision.WakeAt) {
 		s.decision.WakeAt = at
 	}
-}
-
-func (s *step) event(reason, message string) {
-	s.decision.Events = append(s.decision.Events, Event{Reason: reason, Message: message})
-}
-
-func (s *step) warn(reason, message string) {
-	s.decision.Events = append(s.decision.Events, Event{Warning: true, Reason: reason, Message: message})
 }
 
 // setTime sets a time once.

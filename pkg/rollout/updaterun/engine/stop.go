@@ -18,6 +18,7 @@ func (s *step) stop() {
 		return
 	}
 	stage := s.current()
+	s.at = stage.StageName
 	var f flight
 	if s.holds() {
 		f = s.settleAny(stage)
@@ -41,7 +42,7 @@ func (s *step) stopped(stage *v1beta1.StageUpdatingStatus, stuck []string) {
 			messageRunStopped, firstNames(stuck), stage.StageName, stuckAfter)
 		stageMessage = messageStageAbandoned
 	}
-	if stage.UpdatedTime == nil && stage != s.status.DeletionStageStatus && allDone(stage) {
+	if stage.UpdatedTime == nil && allDone(stage) && !s.isPaused(stage) {
 		now := metav1.NewMicroTime(s.now)
 		stage.UpdatedTime, s.changed = &now, true
 	}
@@ -55,6 +56,17 @@ func (s *step) stopped(stage *v1beta1.StageUpdatingStatus, stuck []string) {
 	}
 	// Nothing may be written that another run could have to take back.
 	s.decision.Bindings, s.decision.Deletions = nil, nil
+}
+
+// isPaused says of a stage whose clusters are all done, one way or the other, that it is not over because too many have failed.
+func (s *step) isPaused(stage *v1beta1.StageUpdatingStatus) bool {
+	for i := range s.status.UpdateStrategySnapshot.Stages {
+		if config := &s.status.UpdateStrategySnapshot.Stages[i]; config.Name == stage.StageName {
+			return tooManyFailures(stage, s.failurePolicy(config)) != ""
+		}
+	}
+	// The last stage has no wait after it.
+	return true
 }
 
 // settleAny is settle for any stage, the last one included. A stop gives no cluster up: it waits for none for long.

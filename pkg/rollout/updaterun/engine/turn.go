@@ -79,6 +79,11 @@ func (s *step) rival() (first v1beta1.UpdateRunObject, moves bool) {
 func turnOf(run v1beta1.UpdateRunObject) v1beta1.TurnState {
 	turn, deleted := run.RunStatus().Turn, run.GetDeletionTimestamp() != nil
 	switch {
+	case isBeingRolledBack(run):
+		// Nobody else comes before the run that is about to be created.
+		return v1beta1.TurnHeld
+	case turn == nil && run.RunSpec().RollbackOf != "" && run.RunSpec().State == v1beta1.StateRun && !deleted && !IsOver(run.RunStatus()):
+		return v1beta1.TurnWaiting
 	case turn == nil || IsOver(run.RunStatus()):
 		return v1beta1.TurnReleased
 	case turn.State == v1beta1.TurnHeld:
@@ -91,8 +96,11 @@ func turnOf(run v1beta1.UpdateRunObject) v1beta1.TurnState {
 	return turn.State
 }
 
-// precedes says which of two runs comes first.
+// precedes says which of two runs comes first: one that rolls another back, or else the older one.
 func precedes(a, b v1beta1.UpdateRunObject) bool {
+	if back, other := a.RunSpec().RollbackOf != "", b.RunSpec().RollbackOf != ""; back != other {
+		return back
+	}
 	created, other := a.GetCreationTimestamp(), b.GetCreationTimestamp()
 	if !created.Equal(&other) {
 		return created.Before(&other)
@@ -107,7 +115,7 @@ func (s *step) hold() {
 		s.event(eventResumed, "The update run is resumed")
 		s.restartClocks()
 	} else {
-		s.event(eventStarted, fmt.Sprintf("The update run has started to roll out resource snapshot %s", s.status.ResourceSnapshotIndexUsed))
+		s.event(eventStarted, fmt.Sprintf("The update run has started to %s %s", s.purpose(), count(s.status.PolicyObservedClusterCount, "cluster")))
 	}
 	s.setTurn(v1beta1.UpdateRunTurn{State: v1beta1.TurnHeld, Number: turn.Claim})
 }
@@ -166,7 +174,10 @@ func (s *step) nextTurn() int64 {
 
 // overtaken refuses to resume a run where another one has moved one of its targets since it had the turn.
 func (s *step) overtaken() string {
-	number := s.turn().Number
+	number, name := s.turn().Number, s.run.GetName()
+	if number == 0 {
+		number, name = s.rolledBackTurn()
+	}
 	if number == 0 {
 		return ""
 	}
@@ -176,11 +187,30 @@ func (s *step) overtaken() string {
 			if b == nil {
 				continue
 			}
-			if name, turn := lastMove(b); turn > number && name != s.run.GetName() {
+			if other, turn := lastMove(b); turn > number && other != name {
+				if name != s.run.GetName() {
+					return wrap(aborted, clientError, messageMovedSince(s.run, other, c.ClusterName, name))
+				}
 				return wrap(aborted, clientError, fmt.Sprintf("%s %s has moved cluster %s since this run was stopped; create a new run instead of resuming this one",
-					runKind(s.run), name, c.ClusterName))
+					runKind(s.run), other, c.ClusterName))
 			}
 		}
 	}
 	return ""
+}
+
+// rolledBackTurn is the last turn of the run that this one rolls back, and its name; 0 where there is none. What somebody else has moved
+// since is not taken back.
+func (s *step) rolledBackTurn() (number int64, name string) {
+	for _, other := range s.world.Others {
+		if other.GetUID() == s.status.RollbackOfUID && other.RunStatus().Turn != nil {
+			return other.RunStatus().Turn.Number, other.GetName()
+		}
+	}
+	return 0, ""
+}
+
+func messageMovedSince(run v1beta1.UpdateRunObject, mover, cluster, earlier string) string {
+	return fmt.Sprintf("%s %s has moved cluster %s since %s did; create a run with the resourceSnapshotIndex that the clusters are to have",
+		runKind(run), mover, cluster, earlier)
 }

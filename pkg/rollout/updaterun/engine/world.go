@@ -36,6 +36,8 @@ type InitWorld struct {
 	Members []Member
 	// Snapshots of the placement.
 	Snapshots []v1beta1.ResourceSnapshotObject
+	// RolledBack is the run that the run is to roll back, nil where there is none.
+	RolledBack v1beta1.UpdateRunObject
 	// Live is the answer to ResultNeedsSnapshot, nil before.
 	Live *LiveSnapshot
 }

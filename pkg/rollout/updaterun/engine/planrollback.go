@@ -1,0 +1,119 @@
+// Copyright The Stagegate Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package engine
+
+import (
+	"fmt"
+	"slices"
+
+	"github.com/stagegate/stagegate/pkg/apis/placement/v1beta1"
+	"github.com/stagegate/stagegate/pkg/apis/wellknown"
+)
+
+// planRollback makes the plan out of what another run has done: its stages and their clusters in the reverse order, without tasks and
+// policies, each cluster with the version that it had before.
+func (p *plan) planRollback() *obstacle {
+	spec, earlier := p.run.RunSpec(), p.world.RolledBack
+	name := fmt.Sprintf("%s %s", runKind(p.run), spec.RollbackOf)
+	if earlier == nil {
+		return passing(invalid, clientError, fmt.Sprintf("%s, which is to be rolled back, not found", name))
+	}
+	status := earlier.RunStatus()
+	switch {
+	case earlier.RunSpec().PlacementName != spec.PlacementName:
+		return final(invalid, clientError, fmt.Sprintf("%s moves placement %s and not %s", name, earlier.RunSpec().PlacementName, spec.PlacementName))
+	case earlier.RunSpec().StagedUpdateStrategyName != spec.StagedUpdateStrategyName:
+		return final(invalid, clientError, fmt.Sprintf("stagedRolloutStrategyName has to be %s, as in %s", earlier.RunSpec().StagedUpdateStrategyName, name))
+	case turnOf(earlier) == v1beta1.TurnHeld && !isBeingRolledBack(earlier):
+		return passing(invalid, clientError, fmt.Sprintf("%s is still moving clusters; stop it first, or use its subresource rollback", name))
+	}
+	stages := touched(status)
+	switch strategy := status.UpdateStrategySnapshot; {
+	case len(stages) == 0:
+		return final(invalid, clientError, fmt.Sprintf("%s has changed no cluster that had another version before", name))
+	case status.PlacementUID != p.status.PlacementUID:
+		return final(invalid, clientError, fmt.Sprintf("%s has moved clusters of another placement of that name", name))
+	case strategy == nil || len(strategy.Stages) != len(status.StagesStatus):
+		return final(invalid, unexpectedError, fmt.Sprintf("the stages of %s have changed", name))
+	}
+	p.status.RollbackOfUID = earlier.GetUID()
+	p.status.PolicySnapshotIndexUsed = status.PolicySnapshotIndexUsed
+	p.status.UpdateStrategySnapshot = &v1beta1.UpdateStrategySpec{}
+	p.status.DeletionStageStatus = &v1beta1.StageUpdatingStatus{StageName: wellknown.DeleteStageName, Clusters: clusterStatuses(nil)}
+	for _, stage := range stages {
+		config := status.UpdateStrategySnapshot.Stages[stage.index].DeepCopy()
+		config.BeforeStageTasks, config.AfterStageTasks, config.FailurePolicy = nil, nil, nil
+		p.status.UpdateStrategySnapshot.Stages = append(p.status.UpdateStrategySnapshot.Stages, *config)
+		p.status.StagesStatus = append(p.status.StagesStatus, v1beta1.StageUpdatingStatus{StageName: config.Name, Clusters: stage.clusters})
+		for i := range stage.clusters {
+			p.targets = append(p.targets, stage.clusters[i].ClusterName)
+		}
+	}
+	p.status.PolicyObservedClusterCount = len(p.targets)
+	if o := p.movedSince(earlier); o != nil {
+		return o
+	}
+	p.warnOfFirstVersions(earlier)
+	return p.planVersions()
+}
+
+// movedSince refuses to take back what somebody else has done since.
+func (p *plan) movedSince(earlier v1beta1.UpdateRunObject) *obstacle {
+	turn := earlier.RunStatus().Turn
+	if turn == nil {
+		return nil
+	}
+	for _, b := range p.world.Bindings {
+		cluster := b.BindingSpec().TargetCluster
+		if name, number := lastMove(b); number > turn.Number && name != earlier.GetName() && slices.Contains(p.targets, cluster) {
+			return final(invalid, clientError, messageMovedSince(p.run, name, cluster, earlier.GetName()))
+		}
+	}
+	return nil
+}
+
+// warnOfFirstVersions names clusters that the earlier run was the first to give a version: there is none to go back to.
+func (p *plan) warnOfFirstVersions(earlier v1beta1.UpdateRunObject) {
+	var names []string
+	for _, stage := range earlier.RunStatus().StagesStatus {
+		for i := range stage.Clusters {
+			if previous := stage.Clusters[i].PreviousResourceSnapshotIndex; previous != nil && *previous == "" {
+				names = append(names, stage.Clusters[i].ClusterName)
+			}
+		}
+	}
+	if len(names) > 0 {
+		p.warnings = append(p.warnings, fmt.Sprintf("%s had no version before %s and stay as they are: %s",
+			count(len(names), "cluster"), earlier.GetName(), firstNames(names)))
+	}
+}
+
+// planVersions has the resource snapshots that clusters go back to be there. Where it is one for all, it is that of the run.
+func (p *plan) planVersions() *obstacle {
+	known := map[string]bool{}
+	for _, snapshot := range p.world.Snapshots {
+		if isMaster(snapshot) {
+			known[snapshot.GetLabels()[wellknown.ResourceIndexLabel]] = true
+		}
+	}
+	indices := map[string]bool{}
+	for i := range p.status.StagesStatus {
+		for _, c := range p.status.StagesStatus[i].Clusters {
+			indices[c.ResourceSnapshotIndex] = true
+			if !known[c.ResourceSnapshotIndex] {
+				return final(invalid, clientError, fmt.Sprintf("cluster %s had resource snapshot %s, which is not kept any more", c.ClusterName, c.ResourceSnapshotIndex))
+			}
+		}
+	}
+	if len(indices) > 1 {
+		return nil
+	}
+	for i := range p.status.StagesStatus {
+		for j := range p.status.StagesStatus[i].Clusters {
+			c := &p.status.StagesStatus[i].Clusters[j]
+			p.status.ResourceSnapshotIndexUsed, c.ResourceSnapshotIndex = c.ResourceSnapshotIndex, ""
+		}
+	}
+	return nil
+}

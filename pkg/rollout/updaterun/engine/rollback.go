@@ -1,0 +1,151 @@
+// Copyright The Stagegate Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package engine
+
+import (
+	"fmt"
+	"hash/fnv"
+	"strconv"
+	"strings"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/stagegate/stagegate/pkg/apis/placement/v1beta1"
+)
+
+// A run is rolled back by another run, which names it and is like any other from then on. The run that is rolled back says its name
+// first, and has it created: a crash between the two is mended at the next look. Until it is seen, nobody else gets the turn.
+
+// maxRunName is how long the name of a run may be.
+const maxRunName = 63
+
+// rollBackAsAsked has the run rolled back, and ends it where it is not over.
+func (s *step) rollBackAsAsked(entry *v1beta1.UpdateRunHistoryEntry) {
+	if s.status.RolledBackBy != nil || len(touched(&s.status)) == 0 {
+		return
+	}
+	name := s.rollBack()
+	if !IsOver(&s.status) {
+		message := fmt.Sprintf("The updateRun is rolled back %s; %s %s brings the clusters back", by(entry), runKind(s.run), name)
+		s.end(reasonRunRolledBack, message, message)
+	}
+	s.event(eventRolledBack, fmt.Sprintf("%s %s brings the clusters back", runKind(s.run), name))
+}
+
+// failAndRollBack ends the run, and has the clusters brought back to what they had.
+func (s *step) failAndRollBack(message string) {
+	if len(touched(&s.status)) == 0 {
+		s.fail(message + "; there is no version to roll back to")
+		return
+	}
+	name := s.rollBack()
+	s.fail(fmt.Sprintf("%s; %s %s brings the clusters back", message, runKind(s.run), name))
+}
+
+// rollBack names the run that rolls this one back.
+func (s *step) rollBack() string {
+	name := rollbackName(s.run)
+	s.status.RolledBackBy, s.changed = &v1beta1.UpdateRunReference{Name: name}, true
+	return name
+}
+
+// rollbackName is a name that nobody else gives by accident, and the same at each look.
+func rollbackName(run metav1.Object) string {
+	h := fnv.New32a()
+	h.Write([]byte(run.GetUID()))
+	suffix := fmt.Sprintf("-rollback-%05x", h.Sum32()&0xfffff)
+	return strings.TrimRight(run.GetName()[:min(len(run.GetName()), maxRunName-len(suffix))], ".-") + suffix
+}
+
+// link has the run created that rolls this one back, until it is seen.
+func (s *step) link() {
+	by := s.status.RolledBackBy
+	if by != nil && by.UID != "" {
+		return
+	}
+	for _, other := range s.world.Others {
+		if other.RunSpec().RollbackOf != s.run.GetName() {
+			continue
+		}
+		if by != nil && other.GetName() == by.Name || other.RunStatus().RollbackOfUID == s.run.GetUID() {
+			s.status.RolledBackBy, s.changed = &v1beta1.UpdateRunReference{Name: other.GetName(), UID: other.GetUID()}, true
+			return
+		}
+	}
+	if by != nil {
+		s.decision.Rollback = &Rollback{Name: by.Name, CreatedBy: s.whoRollsBack()}
+	}
+}
+
+// whoRollsBack is the user who asked to roll the run back, nil where it does so by itself.
+func (s *step) whoRollsBack() *v1beta1.DecisionUser {
+	for i := len(s.status.History) - 1; i >= 0; i-- {
+		if entry := &s.status.History[i]; entry.Operation == v1beta1.OperationRollback {
+			return &v1beta1.DecisionUser{Username: entry.User}
+		}
+	}
+	return nil
+}
+
+// isBeingRolledBack is a run whose rollback is about to be created.
+func isBeingRolledBack(run v1beta1.UpdateRunObject) bool {
+	by := run.RunStatus().RolledBackBy
+	return by != nil && by.UID == "" && run.GetDeletionTimestamp() == nil
+}
+
+// touched are the clusters that a run has begun to update and that had another version before, the last ones first, by stage.
+func touched(status *v1beta1.UpdateRunStatus) (stages []touchedStage) {
+	for i := len(status.StagesStatus) - 1; i >= 0; i-- {
+		stage := touchedStage{index: i}
+		clusters := status.StagesStatus[i].Clusters
+		for j := len(clusters) - 1; j >= 0; j-- {
+			c := &clusters[j]
+			if previous := c.PreviousResourceSnapshotIndex; previous != nil && *previous != "" && *previous != targetIndex(status, c) {
+				stage.clusters = append(stage.clusters, v1beta1.ClusterUpdatingStatus{ClusterName: c.ClusterName, ResourceSnapshotIndex: *previous})
+			}
+		}
+		if len(stage.clusters) > 0 {
+			stages = append(stages, stage)
+		}
+	}
+	return stages
+}
+
+// touchedStage has the touched clusters of a stage with what they had before.
+type touchedStage struct {
+	index    int
+	clusters []v1beta1.ClusterUpdatingStatus
+}
+
+// targetIndex is the index of the resource snapshot that a cluster gets.
+func targetIndex(status *v1beta1.UpdateRunStatus, c *v1beta1.ClusterUpdatingStatus) string {
+	if c.ResourceSnapshotIndex != "" {
+		return c.ResourceSnapshotIndex
+	}
+	return status.ResourceSnapshotIndexUsed
+}
+
+// target is the name of the resource snapshot that a cluster gets.
+func (s *step) target(c *v1beta1.ClusterUpdatingStatus) string {
+	if c.ResourceSnapshotIndex != "" {
+		return snapshotName(s.run, c.ResourceSnapshotIndex)
+	}
+	return s.snapshot
+}
+
+// snapshotName is the name of the placement's resource snapshot with an index.
+func snapshotName(run v1beta1.UpdateRunObject, index string) string {
+	return run.RunSpec().PlacementName + "-" + index + snapshotSuffix
+}
+
+const snapshotSuffix = "-snapshot"
+
+// snapshotIndex is the index in the name of one of the placement's resource snapshots, empty for none.
+func snapshotIndex(run v1beta1.UpdateRunObject, name string) string {
+	index := strings.TrimSuffix(strings.TrimPrefix(name, run.RunSpec().PlacementName+"-"), snapshotSuffix)
+	if _, err := strconv.Atoi(index); err != nil {
+		return ""
+	}
+	return index
+}

@@ -1,0 +1,66 @@
+// Copyright The Stagegate Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package updaterun
+
+import (
+	"testing"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/stagegate/stagegate/pkg/apis/placement/v1beta1"
+)
+
+// ask records what a user asks of a run as the server does.
+func (f *fixture) ask(run string, operation v1beta1.OperationType) {
+	f.Helper()
+	update(f, f.fleet.Runs, run, true, func(r v1beta1.UpdateRunObject) {
+		history := r.RunStatus().History
+		r.RunStatus().History = append(history, v1beta1.UpdateRunHistoryEntry{
+			Number: history[len(history)-1].Number + 1, Time: metav1.Now(), Reason: string(operation) + "Requested", Operation: operation, User: "ann", Message: "INC-7",
+		})
+	})
+}
+
+func TestARunIsRolledBackByAnotherAndTheyNameEachOther(t *testing.T) {
+	forBothScopes(t, func(f *fixture) {
+		f.tutorial()
+		f.membersApply()
+		defer f.start()()
+		f.newRunAt("first", "0", v1beta1.StateRun)
+		f.decide("first-before-canary", v1beta1.DecisionApproved)
+		f.untilCondition("first", v1beta1.RunSucceeded, "True UpdateRunSucceeded")
+
+		// The second one waits with one cluster updated.
+		f.newRun("second", v1beta1.StateRun)
+		f.eventually("the second run has moved a cluster", func() bool {
+			return f.binding("member2").BindingSpec().ResourceSnapshotName == "example-placement-1-snapshot"
+		})
+		f.ask("second", v1beta1.OperationRollback)
+		f.untilCondition("second", v1beta1.RunSucceeded, "False UpdateRunRolledBack")
+		f.eventually("the runs are linked", func() bool {
+			by := f.run("second").RunStatus().RolledBackBy
+			return by != nil && by.UID != "" && f.run(by.Name).RunStatus().RollbackOfUID == f.run("second").GetUID()
+		})
+		name := f.run("second").RunStatus().RolledBackBy.Name
+		f.untilCondition(name, v1beta1.RunSucceeded, "True UpdateRunSucceeded")
+
+		rollback := f.run(name)
+		want := v1beta1.UpdateRunSpec{
+			PlacementName: "example-placement", StagedUpdateStrategyName: "example-strategy", State: v1beta1.StateRun, RollbackOf: "second",
+		}
+		if diff := cmp.Diff(&want, rollback.RunSpec()); diff != "" {
+			f.Errorf("the rollback (-want +got):\n%s", diff)
+		}
+		if by := rollback.RunStatus().CreatedBy; by == nil || by.Username != "ann" {
+			f.Errorf("the rollback is created by %v, want ann", by)
+		}
+		for _, member := range []string{"member1", "member2", "member3"} {
+			if got := f.binding(member).BindingSpec().ResourceSnapshotName; got != "example-placement-0-snapshot" {
+				f.Errorf("%s has %s", member, got)
+			}
+		}
+	})
+}
