@@ -115,8 +115,12 @@ func (r *DecisionREST) Update(ctx context.Context, name string, objInfo rest.Upd
 // decide takes the decision in one write of the request's status; submitted makes the Approval out of the current one.
 func (r *DecisionREST) decide(ctx context.Context, name string, options *metav1.UpdateOptions, submitted func(current *placement.Approval) (*placement.Approval, error)) (runtime.Object, error) {
 	decided := false
+	same := r.gate.sameRequest()
 	transform := func(_ context.Context, _, old runtime.Object) (runtime.Object, error) {
 		request := old.DeepCopyObject().(placement.ApprovalRequestObject)
+		if err := same(request); err != nil {
+			return nil, err
+		}
 		approval, err := submitted(approvalOf(request, decisionOn(request)))
 		if err != nil {
 			return nil, err
@@ -146,7 +150,7 @@ func (r *DecisionREST) decide(ctx context.Context, name string, options *metav1.
 // validate checks what the body says about the approval request, then the body itself.
 func (r *DecisionREST) validate(ctx context.Context, approval *placement.Approval, request placement.ApprovalRequestObject) error {
 	conflict := func(what string, given, actual any) error {
-		return apierrors.NewConflict(r.gate.resource, request.GetName(), fmt.Errorf("the %s in the precondition (%v) does not match the %s in record (%v)", what, given, what, actual))
+		return r.gate.conflict(request, fmt.Errorf("the %s in the precondition (%v) does not match the %s in record (%v)", what, given, what, actual))
 	}
 	switch {
 	case approval.Name != "" && approval.Name != request.GetName():

@@ -4,6 +4,7 @@
 package approvalrequest
 
 import (
+	"fmt"
 	"net/http"
 	"strings"
 	"testing"
@@ -155,44 +156,36 @@ func TestAnUndecidedRequestReadsAsAnEmptyApproval(t *testing.T) {
 func TestADecisionStays(t *testing.T) {
 	s := newServer(t)
 	for _, in := range scopes {
-		qualified := in.resource + ".placement.kubernetes-fleet.io"
-		for _, tc := range []struct {
-			name, user, subresource string
-			code                    int
-			message                 string
-		}{
-			{"same-user-same-decision", "alice", "approve", 0, ""},
-			{"same-user-other-decision", "alice", "reject", http.StatusConflict,
-				`Operation cannot be fulfilled on ` + qualified + ` "same-user-other-decision": already approved by alice at 2026-03-01T12:00:00Z`},
-			{"other-user", "bob", "approve", http.StatusConflict,
-				`Operation cannot be fulfilled on ` + qualified + ` "other-user": already approved by alice at 2026-03-01T12:00:00Z`},
-			{"other-user-other-decision", "bob", "reject", http.StatusConflict,
-				`Operation cannot be fulfilled on ` + qualified + ` "other-user-other-decision": already approved by alice at 2026-03-01T12:00:00Z`},
-		} {
-			for _, method := range []string{http.MethodPost, http.MethodPatch, http.MethodPut} {
-				t.Run(in.name+"/"+tc.name+"/"+method, func(t *testing.T) {
-					s.create(t, in, tc.name)
-					defer s.mustDo(t, call{user: loop, method: http.MethodDelete, path: in.path("v1", tc.name)})
-					s.mustDo(t, call{user: "alice", method: http.MethodPost, path: in.path("v1", tc.name, "approve"), body: `{"spec": {"comment": "first"}}`})
-					before := s.get(t, in, tc.name)
+		for _, first := range decisions {
+			for _, again := range decisions {
+				for _, who := range []string{"alice", "bob"} {
+					for _, method := range []string{http.MethodPost, http.MethodPatch, http.MethodPut} {
+						name := strings.ToLower(strings.Join([]string{first.subresource, who, again.subresource, method}, "-"))
+						t.Run(in.name+"/"+name, func(t *testing.T) {
+							s.create(t, in, name)
+							s.mustDo(t, call{user: "alice", method: http.MethodPost, path: in.path("v1", name, first.subresource), body: `{"spec": {"comment": "first"}}`})
+							before := s.get(t, in, name)
 
-					again := call{user: tc.user, method: method, path: in.path("v1", tc.name, tc.subresource), body: `{"metadata": {"name": "` + tc.name + `"}, "spec": {"comment": "second"}}`}
-					if method == http.MethodPatch {
-						again.contentType = mergePatch
+							c := call{user: who, method: method, path: in.path("v1", name, again.subresource), body: `{"metadata": {"name": "` + name + `"}, "spec": {"comment": "second"}}`}
+							if method == http.MethodPatch {
+								c.contentType = mergePatch
+							}
+							code, body := s.do(t, c)
+							if by := s.lastAudit(t).Annotations[decidedByAnnotation]; by != "" {
+								t.Errorf("audited as a decision by %s", by)
+							}
+							if who != "alice" || again != first {
+								expectRefusal(t, code, body, http.StatusConflict, fmt.Sprintf("Operation cannot be fulfilled on %s.placement.kubernetes-fleet.io %q: already %s by alice at 2026-03-01T12:00:00Z",
+									in.resource, name, strings.ToLower(string(first.decision))))
+							} else if comment := decode[v1beta1.Approval](t, body).Spec.Comment; comment != "first" {
+								t.Errorf("answer has the comment %q, want the stored one: %s", comment, body)
+							}
+							if diff := cmp.Diff(before, s.get(t, in, name)); diff != "" {
+								t.Errorf("request changed, -before +after:\n%s", diff)
+							}
+						})
 					}
-					code, body := s.do(t, again)
-					if by := s.lastAudit(t).Annotations[decidedByAnnotation]; by != "" {
-						t.Errorf("audited as a decision by %s", by)
-					}
-					if tc.code != 0 {
-						expectRefusal(t, code, body, tc.code, tc.message)
-					} else if comment := decode[v1beta1.Approval](t, body).Spec.Comment; comment != "first" {
-						t.Errorf("answer has the comment %q, want the stored one: %s", comment, body)
-					}
-					if diff := cmp.Diff(before, s.get(t, in, tc.name)); diff != "" {
-						t.Errorf("request changed, -before +after:\n%s", diff)
-					}
-				})
+				}
 			}
 		}
 	}

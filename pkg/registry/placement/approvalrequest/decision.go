@@ -14,6 +14,7 @@ import (
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/apiserver/pkg/audit"
 	"k8s.io/apiserver/pkg/authentication/user"
 	"k8s.io/apiserver/pkg/authorization/authorizer"
@@ -57,7 +58,7 @@ func (g *gate) decide(ctx context.Context, request placement.ApprovalRequestObje
 		return false, err
 	}
 	conflict := func(format string, args ...any) error {
-		return apierrors.NewConflict(g.resource, request.GetName(), fmt.Errorf(format, args...))
+		return g.conflict(request, fmt.Errorf(format, args...))
 	}
 	if request.GetDeletionTimestamp() != nil {
 		return false, conflict("the approval request is being deleted")
@@ -80,6 +81,27 @@ func (g *gate) decide(ctx context.Context, request placement.ApprovalRequestObje
 	}
 	g.record(ctx, decider, request, said)
 	return true, nil
+}
+
+func (g *gate) conflict(request placement.ApprovalRequestObject, why error) error {
+	return apierrors.NewConflict(g.resource, request.GetName(), why)
+}
+
+// sameRequest refuses all requests but the first that it is given. A write that meets another is tried again, on what is stored then:
+// a decision must not go over to a request that has taken the name of the one it was made for.
+func (g *gate) sameRequest() func(placement.ApprovalRequestObject) error {
+	var first types.UID
+	return func(request placement.ApprovalRequestObject) error {
+		uid := request.GetUID()
+		if first == "" {
+			first = uid
+		}
+		// What is not there has no uid, and is the store's to refuse.
+		if uid != first && uid != "" {
+			return g.conflict(request, errors.New("the approval request was deleted and made anew meanwhile"))
+		}
+		return nil
+	}
 }
 
 // authorize asks for update on the subresource that stands for the decision. It is the one permission that every way needs beyond

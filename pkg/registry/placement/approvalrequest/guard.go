@@ -40,9 +40,13 @@ var (
 // whole list of conditions, and older clients do not know of decisions.
 func (r *StatusREST) Update(ctx context.Context, name string, objInfo rest.UpdatedObjectInfo, createValidation rest.ValidateObjectFunc, updateValidation rest.ValidateObjectUpdateFunc, forceAllowCreate bool, options *metav1.UpdateOptions) (runtime.Object, bool, error) {
 	decided := false
+	same := r.gate.sameRequest()
 	guarded := rest.WrapUpdatedObjectInfo(objInfo, func(ctx context.Context, obj, old runtime.Object) (runtime.Object, error) {
 		request, stored := obj.(placement.ApprovalRequestObject), old.(placement.ApprovalRequestObject)
-		var err error
+		err := same(stored)
+		if err != nil {
+			return nil, err
+		}
 		decided, err = r.gate.guard(ctx, request, stored)
 		return request, err
 	})

@@ -129,9 +129,7 @@ func TestTheCommentOfOneApprovalIsNotThatOfTheNext(t *testing.T) {
 	s := newServer(t)
 	for _, in := range scopes {
 		t.Run(in.name, func(t *testing.T) {
-			s.mustDo(t, call{user: loop, method: http.MethodPost, path: in.path("v1beta1"), body: `{
-				"apiVersion": "placement.kubernetes-fleet.io/v1beta1", "kind": "` + in.kind + `", "metadata": {"name": "gate"},
-				"spec": {"parentStageRollout": "example-run", "targetStage": "canary", "policy": {"required": 2}}}`})
+			s.createWithPolicy(t, in, "gate", `{"required": 2}`)
 			approve := call{user: "alice", method: http.MethodPatch, contentType: mergePatch, path: in.path("v1", "gate", "approve"), body: `{"spec": {"comment": "smoke ok"}}`}
 			first := decode[v1beta1.Approval](t, s.mustDo(t, approve))
 			if first.Status.DecidedBy == nil || first.Status.DecidedBy.Username != "alice" || first.Status.Missing != "1 of 2 approvals" {
@@ -157,9 +155,7 @@ func TestTheCommentOfOneApprovalIsNotThatOfTheNext(t *testing.T) {
 func TestTheTutorialsPatchCountsTowardsAQuorum(t *testing.T) {
 	s := newServer(t)
 	in := scopes[0]
-	s.mustDo(t, call{user: loop, method: http.MethodPost, path: in.path("v1beta1"), body: `{
-		"apiVersion": "placement.kubernetes-fleet.io/v1beta1", "kind": "` + in.kind + `", "metadata": {"name": "gate"},
-		"spec": {"parentStageRollout": "example-run", "targetStage": "canary", "policy": {"required": 2}}}`})
+	s.createWithPolicy(t, in, "gate", `{"required": 2}`)
 	for _, step := range []struct {
 		user string
 		want metav1.ConditionStatus

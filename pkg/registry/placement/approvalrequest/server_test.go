@@ -61,6 +61,8 @@ type server struct {
 	// asked are the attributes the authorizer was asked about by the storage, not by the handlers.
 	asked  []authorizer.AttributesRecord
 	events []*auditinternal.Event
+	// meanwhile is done once, in the middle of the next decision: after the request was read and before it is written.
+	meanwhile func()
 }
 
 func newServer(t *testing.T) *server {
@@ -80,7 +82,7 @@ func newServer(t *testing.T) *server {
 	config.OpenAPIV3Config = genericapiserver.DefaultOpenAPIV3Config(openapi.GetOpenAPIDefinitions, namer)
 	config.Authentication.Authenticator = authenticator.RequestFunc(authenticate)
 	config.Authorization.Authorizer = authorizer.AuthorizerFunc(letThrough)
-	config.AdmissionControl = admission.NewChainHandler(noFoul{})
+	config.AdmissionControl = admission.NewChainHandler(noFoul{}, interruption{s})
 	config.AuditBackend = s
 	config.AuditPolicyRuleEvaluator = policy.NewFakePolicyRuleEvaluator(auditinternal.LevelMetadata, nil)
 
@@ -206,6 +208,22 @@ func (noFoul) Validate(_ context.Context, a admission.Attributes, _ admission.Ob
 	return nil
 }
 
+// interruption is admission as the moment between the read of a request and the write of a decision on it.
+type interruption struct{ *server }
+
+func (interruption) Handles(admission.Operation) bool { return true }
+
+func (i interruption) Validate(context.Context, admission.Attributes, admission.ObjectInterfaces) error {
+	i.lock.Lock()
+	meanwhile := i.meanwhile
+	i.meanwhile = nil
+	i.lock.Unlock()
+	if meanwhile != nil {
+		meanwhile()
+	}
+	return nil
+}
+
 // scope is one of the two kinds of approval request.
 type scope struct {
 	name      string
@@ -264,10 +282,22 @@ func (s *server) mustDo(t *testing.T, c call) string {
 // create makes an undecided request and returns its uid.
 func (s *server) create(t *testing.T, in scope, name string) types.UID {
 	t.Helper()
+	return s.createWithPolicy(t, in, name, "null")
+}
+
+// createWithPolicy makes an undecided request with a policy and returns its uid.
+func (s *server) createWithPolicy(t *testing.T, in scope, name, policy string) types.UID {
+	t.Helper()
 	body := s.mustDo(t, call{user: loop, method: http.MethodPost, path: in.path("v1beta1"), body: `{
 		"apiVersion": "placement.kubernetes-fleet.io/v1beta1", "kind": "` + in.kind + `", "metadata": {"name": "` + name + `"},
-		"spec": {"parentStageRollout": "example-run", "targetStage": "canary"}}`})
+		"spec": {"parentStageRollout": "example-run", "targetStage": "canary", "policy": ` + policy + `}}`})
 	return decode[v1beta1.ApprovalRequest](t, body).UID
+}
+
+// remove deletes a request.
+func (s *server) remove(t *testing.T, in scope, name string) {
+	t.Helper()
+	s.mustDo(t, call{user: loop, method: http.MethodDelete, path: in.path("v1beta1", name)})
 }
 
 // get reads a request; both kinds have the same fields.
@@ -283,6 +313,15 @@ func decode[T any](t *testing.T, body string) T {
 		t.Fatalf("reading %s: %v", body, err)
 	}
 	return into
+}
+
+func encode(t *testing.T, value any) string {
+	t.Helper()
+	data, err := json.Marshal(value)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(data)
 }
 
 // expectRefusal wants a code and a message.
