@@ -84,13 +84,24 @@ func TestPolicySnapshot(t *testing.T) {
 
 func TestApprovalRequest(t *testing.T) {
 	spec := placement.ApprovalRequestSpec{TargetUpdateRun: "example-run", TargetStage: "canary"}
+	owners := []metav1.OwnerReference{{Kind: "Run", Name: "example-run", UID: "run"}}
 	requests := []placement.ApprovalRequestObject{
-		&placement.ClusterApprovalRequest{Spec: spec},
-		&placement.ApprovalRequest{ObjectMeta: metav1.ObjectMeta{Namespace: "test-namespace"}, Spec: spec},
+		&placement.ClusterApprovalRequest{ObjectMeta: metav1.ObjectMeta{OwnerReferences: owners}, Spec: spec},
+		&placement.ApprovalRequest{ObjectMeta: metav1.ObjectMeta{Namespace: "test-namespace", OwnerReferences: owners}, Spec: spec},
 	}
 	check(t, requests, ValidateApprovalRequest, nil)
 	checkUpdate(t, requests, ValidateApprovalRequestUpdate, []rule[placement.ApprovalRequestObject]{
 		{"what is asked stays", func(r placement.ApprovalRequestObject) { r.RequestSpec().TargetStage = "prod" }, []string{stays}},
+		{"another run does not take it over", func(r placement.ApprovalRequestObject) { r.GetOwnerReferences()[0].UID = "another" }, []string{
+			`metadata.ownerReferences[0]: Forbidden: an approval request belongs to the run that made it, and no other owner can be added`,
+		}},
+		{"another run does not share it", func(r placement.ApprovalRequestObject) {
+			r.SetOwnerReferences(append(r.GetOwnerReferences(), metav1.OwnerReference{UID: "another"}))
+		}, []string{
+			`metadata.ownerReferences[1]: Forbidden: an approval request belongs to the run that made it, and no other owner can be added`,
+		}},
+		{"its run lets it go", func(r placement.ApprovalRequestObject) { r.SetOwnerReferences(nil) }, nil},
+		{"its run is not waited for", func(r placement.ApprovalRequestObject) { r.GetOwnerReferences()[0].BlockOwnerDeletion = ptr.To(false) }, nil},
 	})
 	checkUpdate(t, requests, ValidateApprovalRequestStatusUpdate, []rule[placement.ApprovalRequestObject]{
 		{"conditions are complete", func(r placement.ApprovalRequestObject) {
