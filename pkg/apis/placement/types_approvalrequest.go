@@ -127,7 +127,7 @@ type DecisionUser struct {
 	// UID of the user, where the hub passes it on.
 	UID string
 
-	// Groups of the user.
+	// Groups of the user. Of more than 32, those that the policy names and then the first others; the audit log has all.
 	Groups []string
 }
 

@@ -4226,7 +4226,7 @@ func schema_pkg_apis_placement_v1_DecisionUser(ref common.ReferenceCallback) com
 							},
 						},
 						SchemaProps: spec.SchemaProps{
-							Description: "Groups of the user.",
+							Description: "Groups of the user. Of more than 32, those that the policy names and then the first others; the audit log has all.",
 							Type:        []string{"array"},
 							Items: &spec.SchemaOrArray{
 								Schema: &spec.Schema{
@@ -10963,7 +10963,7 @@ func schema_pkg_apis_placement_v1beta1_DecisionUser(ref common.ReferenceCallback
 							},
 						},
 						SchemaProps: spec.SchemaProps{
-							Description: "Groups of the user.",
+							Description: "Groups of the user. Of more than 32, those that the policy names and then the first others; the audit log has all.",
 							Type:        []string{"array"},
 							Items: &spec.SchemaOrArray{
 								Schema: &spec.Schema{

@@ -4,6 +4,7 @@
 package placement
 
 import (
+	"cmp"
 	"slices"
 
 	"k8s.io/apiserver/pkg/authentication/user"
@@ -11,7 +12,29 @@ import (
 	"github.com/stagegate/stagegate/pkg/apis/placement"
 )
 
-// RecordedUser is how the server records who did something: decided, or created a run.
-func RecordedUser(info user.Info) placement.DecisionUser {
-	return placement.DecisionUser{Username: info.GetName(), UID: info.GetUID(), Groups: slices.Clone(info.GetGroups())}
+// maxRecordedGroups bounds what a user of very many groups adds to a status.
+const maxRecordedGroups = 32
+
+// RecordedUser is how the server records who did something: decided, or created a run. Of a user of more groups than are recorded it
+// keeps those of the given ones, since they may count for a policy, and then the first.
+func RecordedUser(info user.Info, keep ...string) placement.DecisionUser {
+	return placement.DecisionUser{Username: info.GetName(), UID: info.GetUID(), Groups: recordedGroups(info.GetGroups(), keep)}
+}
+
+func recordedGroups(groups, keep []string) []string {
+	recorded := slices.Clone(groups)
+	if len(recorded) <= maxRecordedGroups {
+		return recorded
+	}
+	slices.SortStableFunc(recorded, func(a, b string) int {
+		return cmp.Compare(rank(keep, a), rank(keep, b))
+	})
+	return slices.Clip(recorded[:maxRecordedGroups])
+}
+
+func rank(keep []string, group string) int {
+	if slices.Contains(keep, group) {
+		return 0
+	}
+	return 1
 }

@@ -175,7 +175,7 @@ type DecisionUser struct {
 	// +optional
 	UID string `json:"uid,omitempty"`
 
-	// Groups of the user.
+	// Groups of the user. Of more than 32, those that the policy names and then the first others; the audit log has all.
 	// +optional
 	// +k8s:optional
 	// +listType=atomic

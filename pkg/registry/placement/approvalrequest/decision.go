@@ -63,7 +63,8 @@ func (g *gate) decide(ctx context.Context, request placement.ApprovalRequestObje
 	if request.GetDeletionTimestamp() != nil {
 		return false, conflict("the approval request is being deleted")
 	}
-	decider := registry.RecordedUser(info)
+	policy := policyOf(request)
+	decider := registry.RecordedUser(info, policy.Groups...)
 	closing, same := decisionOn(request), decisionOf(request, decider, said.decision)
 	switch {
 	case closing != nil && (closing.Decision != said.decision || same == nil):
@@ -75,7 +76,7 @@ func (g *gate) decide(ctx context.Context, request placement.ApprovalRequestObje
 		return false, conflict("expired at %s without the approvals that it takes", expiry.UTC().Format(time.RFC3339))
 	}
 	if said.decision == placement.DecisionApproved {
-		if why := policyOf(request).Refuses(requesterOf(request), approversOf(request), quorum.User(decider)); why != "" {
+		if why := policy.Refuses(requesterOf(request), approversOf(request), quorum.User(decider)); why != "" {
 			return false, apierrors.NewForbidden(g.resource, request.GetName(), errors.New(why))
 		}
 	}

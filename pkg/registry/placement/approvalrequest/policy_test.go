@@ -6,6 +6,7 @@ package approvalrequest
 import (
 	"context"
 	"net/http"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -73,6 +74,9 @@ func TestAPolicySaysWhoseApprovalsOpenTheGate(t *testing.T) {
 			{user: "bob", decision: yes, refused: `user "bob" is none`, approved: "Unknown 1 of 2 approvals, one of them has to be by a member of group sre", decided: "ann"},
 			{user: "sue", decision: yes, approved: "True Approved by sue", decided: "ann,sue"},
 		}},
+		"one of the group and of very many others": {&placement.ApprovalPolicy{Groups: []string{"sre"}}, []act{
+			{user: "max", decision: yes, approved: "True Approved by max", decided: "max"},
+		}},
 		"not who created the run": {&placement.ApprovalPolicy{AllowRequester: ptr.To(false)}, []act{
 			{user: "req", decision: yes, refused: `user "req" has created the run`},
 			{user: "ann", decision: yes, approved: "True Approved by ann", decided: "ann"},
@@ -103,8 +107,11 @@ func TestAPolicySaysWhoseApprovalsOpenTheGate(t *testing.T) {
 			for i, a := range tt.acts {
 				clock.SetTime(now.Add(a.after))
 				info := &user.DefaultInfo{Name: a.user, UID: "uid-of-" + a.user}
-				if a.user == "sue" {
+				switch a.user {
+				case "sue":
 					info.Groups = []string{"sre"}
+				case "max":
+					info.Groups = append(slices.Repeat([]string{"other"}, 300), "sre")
 				}
 				_, err := g.decide(genericapirequest.WithUser(t.Context(), info), request, statement{decision: a.decision})
 				switch {

@@ -14,7 +14,7 @@ type DecisionUserApplyConfiguration struct {
 	Username *string `json:"username,omitempty"`
 	// UID of the user, where the hub passes it on.
 	UID *string `json:"uid,omitempty"`
-	// Groups of the user.
+	// Groups of the user. Of more than 32, those that the policy names and then the first others; the audit log has all.
 	Groups []string `json:"groups,omitempty"`
 }
 
