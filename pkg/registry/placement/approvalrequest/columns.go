@@ -44,9 +44,13 @@ func decidedBy(o placement.ApprovalRequestObject) string {
 	return strings.Join(names, ",")
 }
 
+// missingApprovals counts where there is a policy to count for.
 func missingApprovals(o placement.ApprovalRequestObject) string {
-	if decisionOn(o) != nil {
+	switch {
+	case decisionOn(o) != nil:
 		return ""
+	case o.RequestSpec().Policy == nil:
+		return "approval"
 	}
 	return missing(o)
 }

@@ -23,6 +23,8 @@ func TestTables(t *testing.T) {
 		placementWide    = "NAME | GEN | TYPE | SCHEDULED | SCHEDULED-GEN | WORK-SYNCHRONIZED | WORK-SYNCHRONIZED-GEN | AVAILABLE | AVAILABLE-GEN | AGE"
 		runHeaders       = "NAME | PLACEMENT | RESOURCE-SNAPSHOT-INDEX | POLICY-SNAPSHOT-INDEX | INITIALIZED | SUCCEEDED | AGE"
 		runWide          = runHeaders + " | PROGRESSING | STAGE | PROGRESS | WAITING-FOR | STRATEGY"
+		requestHeaders   = "NAME | UPDATE-RUN | STAGE | APPROVED | APPROVALACCEPTED | AGE"
+		requestWide      = requestHeaders + " | DECIDED-BY | MISSING | EXPIRES"
 		bindingHeaders   = "NAME | WORKSYNCHRONIZED | RESOURCESAPPLIED | AGE"
 		bindingWide      = "NAME | WORKSYNCHRONIZED | RESOURCESAPPLIED | RESOURCEAVAILABLE | AGE | CLUSTER | STATE | RESOURCE-SNAPSHOT"
 	)
@@ -70,8 +72,18 @@ func TestTables(t *testing.T) {
 		},
 		{
 			resources: "clusterapprovalrequests",
-			headers:   "NAME | UPDATE-RUN | STAGE | APPROVED | APPROVALACCEPTED | AGE", row: "sample | run | canary |  |  | 90m",
-			wide: "NAME | UPDATE-RUN | STAGE | APPROVED | APPROVALACCEPTED | AGE | DECIDED-BY | MISSING | EXPIRES", wideRow: "sample | run | canary |  |  | 90m |  | 0 of 1 approvals | ",
+			headers:   requestHeaders, row: "sample | run | canary |  |  | 90m",
+			wide: requestWide, wideRow: "sample | run | canary |  |  | 90m |  | approval | ",
+		},
+		{
+			resources: "clusterapprovalrequests",
+			with: func(o store.Object) {
+				r := o.(placement.ApprovalRequestObject)
+				r.RequestSpec().Policy = &placement.ApprovalPolicy{Required: 2}
+				r.RequestStatus().Decisions = []placement.ApprovalDecision{{Decision: placement.DecisionApproved, User: placement.DecisionUser{Username: "ann"}}}
+			},
+			headers: requestHeaders, row: "sample | run | canary |  |  | 90m",
+			wide: requestWide, wideRow: "sample | run | canary |  |  | 90m | ann | 1 of 2 approvals | ",
 		},
 		{
 			resources: "approvalrequests",
