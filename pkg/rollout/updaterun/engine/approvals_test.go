@@ -131,3 +131,117 @@ func TestARunThatIsNotApprovedInTimeEnds(t *testing.T) {
 		f.wantClusters("a1 Started")
 	})
 }
+
+// TestAStopAndADecisionDoNotLoseEachOther: a run that is stopped does nothing with a decision and forgets none.
+func TestAStopAndADecisionDoNotLoseEachOther(t *testing.T) {
+	const (
+		stopped  = "False UpdateRunStopped: The update run has been stopped"
+		rejected = `False UpdateRunRejected: The updateRun was rejected by ann before stage a: "CHG-1"`
+	)
+	stop := func(f *fixture) { f.setState(v1beta1.StateStop) }
+	for decision, resumed := range map[v1beta1.DecisionType]struct{ progressing, clusters string }{
+		v1beta1.DecisionApproved: {"True UpdateRunProgressing: The update run is making progress", "a1 Started"},
+		v1beta1.DecisionRejected: {rejected, "a1"},
+	} {
+		decide := func(f *fixture) { f.decide("run-before-a", decision) }
+		for name, order := range map[string][]func(*fixture){
+			"decided and stopped at once":  {func(f *fixture) { decide(f); stop(f) }},
+			"stopped, then decided":        {stop, decide},
+			"stopped, decided and deleted": {stop, decide, func(f *fixture) { delete(f.world.Approvals, "run-before-a") }},
+		} {
+			t.Run(string(decision)+"/"+name, func(t *testing.T) {
+				f := newFixture(t, 1, stage("a", approvedBefore))
+				f.steps()
+				for _, happens := range order {
+					happens(f)
+					f.steps()
+				}
+				f.wantCondition(v1beta1.RunProgressing, stopped)
+				f.wantClusters("a1")
+				f.setState(v1beta1.StateRun)
+				f.steps()
+				if len(order) == 3 {
+					// What nobody has acted on is gone with the request, and is asked again.
+					f.wantClusters("a1")
+					if request := f.world.Approvals["run-before-a"]; request == nil || len(request.RequestStatus().Decisions) > 0 {
+						t.Errorf("the request is not made anew: %+v", request)
+					}
+					return
+				}
+				f.wantCondition(v1beta1.RunProgressing, resumed.progressing)
+				f.wantClusters(resumed.clusters)
+			})
+		}
+	}
+}
+
+// TestAnApprovalOpensItsOwnGateOnly: a decision is for one stage, one side of it, and one run.
+func TestAnApprovalOpensItsOwnGateOnly(t *testing.T) {
+	t.Run("not that after the stage", func(t *testing.T) {
+		f := newFixture(t, 1, stage("a", approvedBefore, approvedAfter), stage("b", approvedBefore))
+		f.steps()
+		f.decide("run-before-a", v1beta1.DecisionApproved)
+		f.steps()
+		f.available("a1")
+		f.steps()
+		f.wantClusters("a1 Succeeded", "b1")
+		f.wantCondition(v1beta1.RunProgressing, "False UpdateRunWaiting: The updateRun is waiting for after-stage tasks in stage a to complete")
+	})
+	t.Run("not that of the next stage", func(t *testing.T) {
+		f := newFixture(t, 1, stage("a", approvedAfter), stage("b", approvedBefore))
+		f.steps()
+		f.available("a1")
+		f.steps()
+		f.decide("run-after-a", v1beta1.DecisionApproved)
+		f.steps()
+		f.wantClusters("a1 Succeeded", "b1")
+		f.wantCondition(v1beta1.RunProgressing, "False UpdateRunWaiting: The updateRun is waiting for before-stage tasks in stage b to complete")
+	})
+	t.Run("not that of a run of the same name", func(t *testing.T) {
+		f := newFixture(t, 1, stage("a", approvedBefore))
+		f.steps()
+		f.decide("run-before-a", v1beta1.DecisionApproved)
+		approved := f.world.Approvals
+		next := newFixture(t, 1, stage("a", approvedBefore))
+		next.run.UID = "next"
+		next.world.Approvals = approved
+		next.steps()
+		next.wantClusters("a1")
+		next.wantCondition(v1beta1.RunProgressing, "False UpdateRunWaiting: The updateRun is waiting for before-stage tasks in stage a to complete: "+
+			"ClusterApprovalRequest run-before-a belongs to ClusterStagedUpdateRun run (uid run-uid) and not to this run; delete it")
+	})
+}
+
+// TestARequestThatWasThereBeforeTheRunOpensNothing: whoever may make requests cannot ask in the run's place. It is named until it is
+// deleted, and then the run asks itself.
+func TestARequestThatWasThereBeforeTheRunOpensNothing(t *testing.T) {
+	for name, owners := range map[string][]metav1.OwnerReference{
+		"of nobody":                   nil,
+		"of a run of another uid":     {{Kind: "ClusterStagedUpdateRun", Name: "run", UID: "guessed"}},
+		"of something else by chance": {{Kind: "ClusterStagedUpdateRun", Name: "other", UID: "other"}, {Kind: "ConfigMap", Name: "run", UID: "run"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			f := newFixture(t, 1, stage("a", approvedBefore))
+			f.world.Approvals["run-before-a"] = &v1beta1.ClusterApprovalRequest{
+				ObjectMeta: metav1.ObjectMeta{Name: "run-before-a", UID: "early", OwnerReferences: owners},
+				Spec:       v1beta1.ApprovalRequestSpec{TargetUpdateRun: "run", TargetStage: "a"},
+			}
+			f.decide("run-before-a", v1beta1.DecisionApproved)
+			f.steps()
+			f.wantClusters("a1")
+			if got := f.condition(v1beta1.RunProgressing); !strings.Contains(got, "ClusterApprovalRequest run-before-a belongs to ") || !strings.HasSuffix(got, "and not to this run; delete it") {
+				t.Errorf("Progressing is %q", got)
+			}
+			if len(f.last.Accepts) > 0 {
+				t.Error("the request is accepted")
+			}
+
+			delete(f.world.Approvals, "run-before-a")
+			f.steps()
+			f.wantClusters("a1")
+			f.decide("run-before-a", v1beta1.DecisionApproved)
+			f.steps()
+			f.wantClusters("a1 Started")
+		})
+	}
+}
