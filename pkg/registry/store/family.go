@@ -54,6 +54,14 @@ type NameLimit struct {
 	Message string
 }
 
+// countGeneration makes a new generation where the spec is changed.
+func (f Family[O, S, T]) countGeneration(obj, old O) {
+	obj.SetGeneration(old.GetGeneration())
+	if !equality.DeepEqual(f.Spec(obj), f.Spec(old)) {
+		obj.SetGeneration(old.GetGeneration() + 1)
+	}
+}
+
 func (f Family[O, S, T]) fieldLabels() []string {
 	return slices.Sorted(maps.Keys(f.Fields))
 }

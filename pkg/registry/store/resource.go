@@ -51,6 +51,8 @@ type Resource struct {
 	Strategy Strategy
 	// StatusStrategy holds for writes to their status, nil where there is none.
 	StatusStrategy StatusStrategy
+	// ActionStrategy holds for what subresources do to the objects.
+	ActionStrategy rest.RESTUpdateStrategy
 	// TableConvertor prints objects and lists.
 	TableConvertor rest.TableConvertor
 	// Attributes says what selectors see of an object, nil for labels, name and namespace only.
@@ -79,6 +81,7 @@ func NewResource[K, L any, PK pointer[K], PL pointer[L], O Object, S, T any](gro
 	}
 	base := newBase(group, names.Namespaced)
 	r.Strategy = &strategy[O, S, T]{base: base, kind: r.Kind, family: family}
+	r.ActionStrategy = &actionStrategy[O, S, T]{base: base, family: family}
 	if family.Status != nil {
 		r.StatusStrategy = &statusStrategy[O, S, T]{base: base, family: family}
 	}

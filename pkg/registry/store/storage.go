@@ -18,6 +18,8 @@ type Storage struct {
 	REST *REST
 	// Status serves their status subresource, nil where there is none.
 	Status *StatusREST
+	// Action is the store for subresources that do something to the objects.
+	Action *genericregistry.Store
 }
 
 // NewStorage makes the storage of a kind. The same storage serves all versions, with one watch on etcd.
@@ -38,7 +40,9 @@ func NewStorage(r Resource, optsGetter generic.RESTOptionsGetter) (*Storage, err
 		return nil, fmt.Errorf("completing the store of %s: %w", r.GroupResource(), err)
 	}
 
-	s := &Storage{REST: &REST{Store: main, shortNames: r.ShortNames, categories: r.Categories}}
+	action := *main
+	action.UpdateStrategy = r.ActionStrategy
+	s := &Storage{REST: &REST{Store: main, shortNames: r.ShortNames, categories: r.Categories}, Action: &action}
 	if r.StatusStrategy != nil {
 		status := *main
 		status.UpdateStrategy = r.StatusStrategy

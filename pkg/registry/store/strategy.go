@@ -53,10 +53,7 @@ func (s *strategy[O, S, T]) PrepareForUpdate(_ context.Context, obj, old runtime
 	if s.family.Status != nil {
 		*s.family.Status(o) = *s.family.Status(was)
 	}
-	o.SetGeneration(was.GetGeneration())
-	if !equality.DeepEqual(s.family.Spec(o), s.family.Spec(was)) {
-		o.SetGeneration(was.GetGeneration() + 1)
-	}
+	s.family.countGeneration(o, was)
 }
 
 // Validate checks the name and what the family asks for. A name is a DNS subdomain, as with custom resources.

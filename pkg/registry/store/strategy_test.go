@@ -105,6 +105,46 @@ func TestStatusUpdateChangesNothingElse(t *testing.T) {
 	})
 }
 
+func TestAnActionChangesSpecAndStatusAndNoMetadata(t *testing.T) {
+	bothScopes(t, func(t *testing.T, r store.Resource, stored placement.UpdateRunObject) {
+		stored.SetGeneration(4)
+		stored.SetLabels(map[string]string{"a": "b"})
+		for state, wantGeneration := range map[placement.State]int64{placement.StateInitialize: 4, placement.StateRun: 5} {
+			run := stored.DeepCopyObject().(placement.UpdateRunObject)
+			run.SetGeneration(9)
+			run.SetLabels(nil)
+			run.SetFinalizers([]string{"a/b"})
+			run.RunSpec().State = state
+			run.RunStatus().ResourceSnapshotIndexUsed = "3"
+
+			r.ActionStrategy.PrepareForUpdate(t.Context(), run, stored)
+
+			want := stored.DeepCopyObject().(placement.UpdateRunObject)
+			want.SetGeneration(wantGeneration)
+			want.RunSpec().State = state
+			want.RunStatus().ResourceSnapshotIndexUsed = "3"
+			if diff := cmp.Diff(want, run); diff != "" {
+				t.Errorf("state %s (-want +got):\n%s", state, diff)
+			}
+		}
+	})
+}
+
+func TestAnActionIsValidatedAsAWhole(t *testing.T) {
+	bothScopes(t, func(t *testing.T, r store.Resource, stored placement.UpdateRunObject) {
+		run := stored.DeepCopyObject().(placement.UpdateRunObject)
+		run.RunSpec().PlacementName = "other"
+		run.RunStatus().Conditions = []metav1.Condition{{Type: "Succeeded", Status: metav1.ConditionTrue, LastTransitionTime: metav1.Now()}}
+		var got []string
+		for _, err := range r.ActionStrategy.ValidateUpdate(t.Context(), run, stored) {
+			got = append(got, err.Field)
+		}
+		if diff := cmp.Diff([]string{"spec.placementName", "status.conditions[0].reason"}, got); diff != "" {
+			t.Errorf("refused fields (-want +got):\n%s", diff)
+		}
+	})
+}
+
 func TestKindsWithoutStatusCountEveryChangeOutsideMetadata(t *testing.T) {
 	raw := func(s string) map[string]runtime.RawExtension {
 		return map[string]runtime.RawExtension{"a": {Raw: []byte(s)}}

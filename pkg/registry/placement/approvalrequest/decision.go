@@ -14,11 +14,8 @@ import (
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime/schema"
-	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/apiserver/pkg/audit"
-	"k8s.io/apiserver/pkg/authentication/user"
 	"k8s.io/apiserver/pkg/authorization/authorizer"
-	genericapirequest "k8s.io/apiserver/pkg/endpoints/request"
 	"k8s.io/utils/clock"
 
 	"github.com/stagegate/stagegate/pkg/apis/placement"
@@ -50,15 +47,12 @@ type statement struct {
 // decide records what the user of the request says, and reports whether it did. A user who has said the same before leaves it as it
 // is. A request that is decided, is being deleted or has expired is a conflict; an approval that the policy does not count is refused.
 func (g *gate) decide(ctx context.Context, request placement.ApprovalRequestObject, said statement) (bool, error) {
-	info, ok := genericapirequest.UserFrom(ctx)
-	if !ok {
-		return false, apierrors.NewInternalError(errors.New("no user in the context of the request"))
-	}
-	if err := g.authorize(ctx, info, request, said.decision); err != nil {
+	info, err := registry.AuthorizeUpdate(ctx, g.authorizer, g.resource, request, subresourceFor(said.decision))
+	if err != nil {
 		return false, err
 	}
 	conflict := func(format string, args ...any) error {
-		return g.conflict(request, fmt.Errorf(format, args...))
+		return apierrors.NewConflict(g.resource, request.GetName(), fmt.Errorf(format, args...))
 	}
 	if request.GetDeletionTimestamp() != nil {
 		return false, conflict("the approval request is being deleted")
@@ -82,58 +76,6 @@ func (g *gate) decide(ctx context.Context, request placement.ApprovalRequestObje
 	}
 	g.record(ctx, decider, request, said)
 	return true, nil
-}
-
-func (g *gate) conflict(request placement.ApprovalRequestObject, why error) error {
-	return apierrors.NewConflict(g.resource, request.GetName(), why)
-}
-
-// sameRequest refuses all requests but the first that it is given. A write that meets another is tried again, on what is stored then:
-// a decision must not go over to a request that has taken the name of the one it was made for.
-func (g *gate) sameRequest() func(placement.ApprovalRequestObject) error {
-	var first types.UID
-	return func(request placement.ApprovalRequestObject) error {
-		uid := request.GetUID()
-		if first == "" {
-			first = uid
-		}
-		// What is not there has no uid, and is the store's to refuse.
-		if uid != first && uid != "" {
-			return g.conflict(request, errors.New("the approval request was deleted and made anew meanwhile"))
-		}
-		return nil
-	}
-}
-
-// authorize asks for update on the subresource that stands for the decision. It is the one permission that every way needs beyond
-// that for its own path.
-func (g *gate) authorize(ctx context.Context, decider user.Info, request placement.ApprovalRequestObject, decision placement.DecisionType) error {
-	attributes := authorizer.AttributesRecord{
-		User:            decider,
-		Verb:            "update",
-		Namespace:       request.GetNamespace(),
-		APIGroup:        g.resource.Group,
-		Resource:        g.resource.Resource,
-		Subresource:     subresourceFor(decision),
-		Name:            request.GetName(),
-		ResourceRequest: true,
-	}
-	if info, ok := genericapirequest.RequestInfoFrom(ctx); ok {
-		attributes.APIVersion = info.APIVersion
-		attributes.Path = info.Path
-	}
-	allowed, why, err := g.authorizer.Authorize(ctx, attributes)
-	switch {
-	case allowed == authorizer.DecisionAllow:
-		return nil
-	case err != nil:
-		return apierrors.NewInternalError(fmt.Errorf("asking whether %q may update %s/%s: %w", decider.GetName(), g.resource, attributes.Subresource, err))
-	}
-	refusal := fmt.Errorf("user %q needs the permission to update %s/%s", decider.GetName(), g.resource, attributes.Subresource)
-	if why != "" {
-		refusal = fmt.Errorf("%w: %s", refusal, why)
-	}
-	return apierrors.NewForbidden(g.resource, request.GetName(), refusal)
 }
 
 // record writes the decision, and the condition that shows how the request stands then, into the status.

@@ -40,7 +40,7 @@ var (
 // whole list of conditions, and older clients do not know of decisions.
 func (r *StatusREST) Update(ctx context.Context, name string, objInfo rest.UpdatedObjectInfo, createValidation rest.ValidateObjectFunc, updateValidation rest.ValidateObjectUpdateFunc, forceAllowCreate bool, options *metav1.UpdateOptions) (runtime.Object, bool, error) {
 	decided := false
-	same := r.gate.sameRequest()
+	same := store.SameObject(r.gate.resource, noun)
 	guarded := rest.WrapUpdatedObjectInfo(objInfo, func(ctx context.Context, obj, old runtime.Object) (runtime.Object, error) {
 		request, stored := obj.(placement.ApprovalRequestObject), old.(placement.ApprovalRequestObject)
 		err := same(stored)
@@ -52,7 +52,7 @@ func (r *StatusREST) Update(ctx context.Context, name string, objInfo rest.Updat
 	})
 	result, created, err := r.StatusREST.Update(ctx, name, guarded, createValidation, updateValidation, forceAllowCreate, options)
 	if err == nil && decided {
-		annotateDecision(ctx, options.DryRun)
+		store.AnnotateUser(ctx, decidedByAnnotation, options.DryRun)
 	}
 	return result, created, err
 }
