@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"strconv"
 
+	"k8s.io/apimachinery/pkg/api/validation"
 	"k8s.io/apimachinery/pkg/util/validation/field"
 
 	"github.com/stagegate/stagegate/pkg/apis/placement"
@@ -14,7 +15,9 @@ import (
 
 // ValidateUpdateRun returns what is wrong with a new run.
 func ValidateUpdateRun(object placement.UpdateRunObject) field.ErrorList {
-	return validateSnapshotIndex(object.RunSpec().ResourceSnapshotIndex, specPath.Child("resourceSnapshotIndex"))
+	spec := object.RunSpec()
+	errs := validateSnapshotIndex(spec.ResourceSnapshotIndex, specPath.Child("resourceSnapshotIndex"))
+	return append(errs, validateRollbackOf(spec, object.GetName())...)
 }
 
 // ValidateUpdateRunUpdate returns what is wrong with a changed run: only its state may change, and not in every direction.
@@ -22,6 +25,7 @@ func ValidateUpdateRunUpdate(object, old placement.UpdateRunObject) field.ErrorL
 	spec, oldSpec := object.RunSpec(), old.RunSpec()
 	errs := immutableField(spec.PlacementName, oldSpec.PlacementName, specPath.Child("placementName"), "placementName is immutable")
 	errs = append(errs, immutableField(spec.ResourceSnapshotIndex, oldSpec.ResourceSnapshotIndex, specPath.Child("resourceSnapshotIndex"), "resourceSnapshotIndex is immutable")...)
+	errs = append(errs, immutableField(spec.RollbackOf, oldSpec.RollbackOf, specPath.Child("rollbackOf"), "rollbackOf is immutable")...)
 	errs = append(errs, immutableField(spec.StagedUpdateStrategyName, oldSpec.StagedUpdateStrategyName, specPath.Child("stagedRolloutStrategyName"), "stagedRolloutStrategyName is immutable")...)
 	return append(errs, validateStateTransition(spec.State, oldSpec.State, specPath.Child("state"))...)
 }
@@ -52,6 +56,25 @@ func validateSnapshotIndex(index string, path *field.Path) field.ErrorList {
 		return nil
 	}
 	return field.ErrorList{field.Invalid(path, index, fmt.Sprintf("invalid resource snapshot index `%s` provided, expected an integer >= 0", index))}
+}
+
+// validateRollbackOf knows that each cluster goes back to a version of its own.
+func validateRollbackOf(spec *placement.UpdateRunSpec, name string) field.ErrorList {
+	if spec.RollbackOf == "" {
+		return nil
+	}
+	path := specPath.Child("rollbackOf")
+	var errs field.ErrorList
+	for _, message := range validation.NameIsDNSSubdomain(spec.RollbackOf, false) {
+		errs = append(errs, field.Invalid(path, spec.RollbackOf, message))
+	}
+	if spec.RollbackOf == name {
+		errs = append(errs, field.Invalid(path, spec.RollbackOf, "a run cannot roll back itself"))
+	}
+	if spec.ResourceSnapshotIndex != "" {
+		errs = append(errs, field.Forbidden(specPath.Child("resourceSnapshotIndex"), "has to be empty with rollbackOf: each cluster goes back to what it had"))
+	}
+	return errs
 }
 
 // validateStateTransition knows that nothing goes back to Initialize, and that what was never started cannot be stopped.

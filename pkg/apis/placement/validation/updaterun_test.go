@@ -35,6 +35,24 @@ func TestUpdateRun(t *testing.T) {
 	check(t, runs(), ValidateUpdateRun, rules)
 }
 
+func TestRollbackOf(t *testing.T) {
+	rollbackOf := func(name, index string) func(placement.UpdateRunObject) {
+		return func(run placement.UpdateRunObject) {
+			run.RunSpec().RollbackOf, run.RunSpec().ResourceSnapshotIndex = name, index
+		}
+	}
+	const notAName = "a lowercase RFC 1123 subdomain must consist of lower case alphanumeric characters, '-' or '.', and must start and end with an " +
+		"alphanumeric character (e.g. 'example.com', regex used for validation is '[a-z0-9]([-a-z0-9]*[a-z0-9])?(\\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*')"
+	check(t, runs(), ValidateUpdateRun, []rule[placement.UpdateRunObject]{
+		{"of another run", rollbackOf("other-run", ""), nil},
+		{"of itself", rollbackOf("example-run", ""), []string{`spec.rollbackOf: Invalid value: "example-run": a run cannot roll back itself`}},
+		{"of no run", rollbackOf("Run_1", ""), []string{`spec.rollbackOf: Invalid value: "Run_1": ` + notAName}},
+		{"to a version", rollbackOf("other-run", "1"), []string{
+			"spec.resourceSnapshotIndex: Forbidden: has to be empty with rollbackOf: each cluster goes back to what it had",
+		}},
+	})
+}
+
 func TestUpdateRunUpdate(t *testing.T) {
 	checkUpdate(t, runs(), ValidateUpdateRunUpdate, []rule[placement.UpdateRunObject]{
 		{"the placement stays", func(run placement.UpdateRunObject) { run.RunSpec().PlacementName = "other" }, []string{
@@ -45,6 +63,9 @@ func TestUpdateRunUpdate(t *testing.T) {
 		}},
 		{"the index is not taken away", func(run placement.UpdateRunObject) { run.RunSpec().ResourceSnapshotIndex = "" }, []string{
 			`spec.resourceSnapshotIndex: Invalid value: "": resourceSnapshotIndex is immutable`,
+		}},
+		{"what is rolled back stays", func(run placement.UpdateRunObject) { run.RunSpec().RollbackOf = "other-run" }, []string{
+			`spec.rollbackOf: Invalid value: "other-run": rollbackOf is immutable`,
 		}},
 		{"the strategy stays", func(run placement.UpdateRunObject) { run.RunSpec().StagedUpdateStrategyName = "other" }, []string{
 			`spec.stagedRolloutStrategyName: Invalid value: "other": stagedRolloutStrategyName is immutable`,
