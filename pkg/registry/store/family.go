@@ -19,10 +19,13 @@ type Family[O Object, S, T any] struct {
 	// Status points at what the server reports, which only the status subresource writes. Nil means that there is neither.
 	Status func(obj O) *T
 
-	// Stamp records in a new object what the server alone knows, such as who creates it. Nil means nothing.
-	Stamp func(ctx context.Context, obj O)
-	// Keep takes back what a client changed of the status that Stamp wrote. Nil means that there is nothing.
-	Keep func(status, stored *T)
+	// Stamp records in a new object what the server alone knows, such as who creates it. sent is the status that came with the
+	// object, which is dropped otherwise. Nil means nothing.
+	Stamp func(ctx context.Context, obj O, sent *T)
+	// Record records in the status of a changed object what the server alone knows, such as who changed it. Nil means nothing.
+	Record func(ctx context.Context, obj, old O)
+	// Keep takes back what a client changed of the status that the server alone writes. Nil means that there is nothing.
+	Keep func(ctx context.Context, status, stored *T)
 
 	// Name limits the names beyond what holds for every object.
 	Name NameLimit

@@ -38,22 +38,27 @@ type strategy[O Object, S, T any] struct {
 func (s *strategy[O, S, T]) PrepareForCreate(ctx context.Context, obj runtime.Object) {
 	o := obj.(O)
 	o.SetGeneration(1)
-	if s.family.Status != nil {
-		var none T
-		*s.family.Status(o) = none
+	if s.family.Status == nil {
+		return
 	}
+	var none T
+	sent := *s.family.Status(o)
+	*s.family.Status(o) = none
 	if s.family.Stamp != nil {
-		s.family.Stamp(ctx, o)
+		s.family.Stamp(ctx, o, &sent)
 	}
 }
 
-// PrepareForUpdate keeps the stored status and makes a new generation where the spec is changed.
-func (s *strategy[O, S, T]) PrepareForUpdate(_ context.Context, obj, old runtime.Object) {
+// PrepareForUpdate keeps the stored status but for what the server records in it, and makes a new generation where the spec is changed.
+func (s *strategy[O, S, T]) PrepareForUpdate(ctx context.Context, obj, old runtime.Object) {
 	o, was := obj.(O), old.(O)
 	if s.family.Status != nil {
 		*s.family.Status(o) = *s.family.Status(was)
 	}
 	s.family.countGeneration(o, was)
+	if s.family.Record != nil {
+		s.family.Record(ctx, o, was)
+	}
 }
 
 // Validate checks the name and what the family asks for. A name is a DNS subdomain, as with custom resources.

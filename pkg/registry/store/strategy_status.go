@@ -19,12 +19,12 @@ type statusStrategy[O Object, S, T any] struct {
 }
 
 // PrepareForUpdate keeps the stored spec and metadata, and what is the server's own of the status.
-func (s *statusStrategy[O, S, T]) PrepareForUpdate(_ context.Context, obj, old runtime.Object) {
+func (s *statusStrategy[O, S, T]) PrepareForUpdate(ctx context.Context, obj, old runtime.Object) {
 	o, was := obj.(O), old.(O)
 	*s.family.Spec(o) = *s.family.Spec(was)
 	metav1.ResetObjectMetaForStatus(o, was)
 	if s.family.Keep != nil {
-		s.family.Keep(s.family.Status(o), s.family.Status(was))
+		s.family.Keep(ctx, s.family.Status(o), s.family.Status(was))
 	}
 }
 

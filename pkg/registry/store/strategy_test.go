@@ -11,6 +11,7 @@ import (
 	apiextensionsv1 "k8s.io/apiextensions-apiserver/pkg/apis/apiextensions/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/utils/clock"
 	"sigs.k8s.io/structured-merge-diff/v6/fieldpath"
 
 	"github.com/stagegate/stagegate/pkg/apis/placement"
@@ -23,7 +24,7 @@ import (
 
 // bothScopes runs a test for each of two resources with a fresh run of its kind.
 func bothScopes(t *testing.T, test func(t *testing.T, r store.Resource, run placement.UpdateRunObject)) {
-	for _, r := range updaterun.Resources() {
+	for _, r := range updaterun.Resources(clock.RealClock{}) {
 		t.Run(r.Plural, func(t *testing.T) {
 			run := r.New().(placement.UpdateRunObject)
 			run.SetName("run")
@@ -57,7 +58,7 @@ func TestUpdateKeepsStatusAndCountsSpecChanges(t *testing.T) {
 		wantGeneration int64
 	}{
 		{"nothing", func(placement.UpdateRunObject) {}, 4},
-		{"spec", func(run placement.UpdateRunObject) { run.RunSpec().State = placement.StateRun }, 5},
+		{"spec", func(run placement.UpdateRunObject) { run.RunSpec().ResourceSnapshotIndex = "4" }, 5},
 		{"labels", func(run placement.UpdateRunObject) { run.SetLabels(map[string]string{"a": "b"}) }, 4},
 		{"finalizers", func(run placement.UpdateRunObject) { run.SetFinalizers([]string{"a/b"}) }, 4},
 		{"status", func(run placement.UpdateRunObject) { run.RunStatus().ResourceSnapshotIndexUsed = "9" }, 4},
@@ -208,7 +209,7 @@ func TestResetFieldsCoverEveryVersion(t *testing.T) {
 		}
 	}
 	same := cmp.Comparer(func(a, b *fieldpath.Set) bool { return a.Equals(b) })
-	for _, r := range updaterun.Resources() {
+	for _, r := range updaterun.Resources(clock.RealClock{}) {
 		if diff := cmp.Diff(set("status"), r.Strategy.GetResetFields(), same); diff != "" {
 			t.Errorf("%s (-want +got):\n%s", r.Plural, diff)
 		}

@@ -33,9 +33,9 @@ type Config struct {
 	RESTOptions generic.RESTOptionsGetter
 	// Planner plans runs that a dry run would create. Without it they come back with an empty status.
 	Planner updaterun.Planner
-	// Authorizer is asked whether the user who writes the status of an approval request may approve it.
+	// Authorizer is asked whether a user may decide an approval request, or stop a run and the like.
 	Authorizer authorizer.Authorizer
-	// Clock says when a decision was made.
+	// Clock says when they did.
 	Clock clock.PassiveClock
 }
 
@@ -79,7 +79,9 @@ func families(c Config) []family {
 		{binding.Resources(), plain},
 		{work.Resources(), plain},
 		{override.Resources(), plain},
-		{updaterun.Resources(), func(s *store.Storage) map[string]rest.Storage { return updaterun.Paths(s, c.Planner) }},
+		{updaterun.Resources(c.Clock), func(s *store.Storage) map[string]rest.Storage {
+			return updaterun.Paths(s, c.Planner, c.Authorizer, c.Clock)
+		}},
 		{updatestrategy.Resources(), plain},
 		{approvalrequest.Resources(), func(s *store.Storage) map[string]rest.Storage {
 			return approvalrequest.Paths(s, c.Authorizer, c.Clock)

@@ -40,7 +40,7 @@ var served = map[string]string{
 	"clusterresourceplacementstatuses":          "crps namespaced ClusterResourcePlacementStatus -",
 	"clusterresourcesnapshots":                  "crs cluster ClusterResourceSnapshot status",
 	"clusterschedulingpolicysnapshots":          "csps cluster ClusterSchedulingPolicySnapshot status",
-	"clusterstagedupdateruns":                   "csur cluster ClusterStagedUpdateRun status",
+	"clusterstagedupdateruns":                   "csur cluster ClusterStagedUpdateRun resume,retry,rollback,skip,status,stop",
 	"clusterstagedupdatestrategies":             "csus cluster ClusterStagedUpdateStrategy -",
 	"resourcebindings":                          "rb namespaced ResourceBinding status",
 	"resourceenvelopes":                         "- namespaced ResourceEnvelope -",
@@ -49,7 +49,7 @@ var served = map[string]string{
 	"resourceplacements":                        "rp namespaced ResourcePlacement status",
 	"resourcesnapshots":                         "rs namespaced ResourceSnapshot status",
 	"schedulingpolicysnapshots":                 "sps namespaced SchedulingPolicySnapshot status",
-	"stagedupdateruns":                          "sur namespaced StagedUpdateRun status",
+	"stagedupdateruns":                          "sur namespaced StagedUpdateRun resume,retry,rollback,skip,status,stop",
 	"stagedupdatestrategies":                    "sus namespaced StagedUpdateStrategy -",
 	"works":                                     "- namespaced Work status",
 }

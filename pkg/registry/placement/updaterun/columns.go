@@ -23,7 +23,7 @@ func columns() []column {
 		store.Condition("Progressing", placement.RunProgressing, conditions).OnlyWide(),
 		{Name: "Stage", Wide: true, Description: "Stage that the run is in, and its place among all stages.", Text: currentStageName},
 		{Name: "Progress", Wide: true, Description: "Clusters that are done, of all that the run moves.", Text: progress},
-		{Name: "Waiting-For", Wide: true, Description: "What holds the run up: another run, an approval request, a timed wait or a cluster.", Text: waitingFor},
+		{Name: "Waiting-For", Wide: true, Description: "What holds the run up: another run, clusters that have failed, an approval request, a timed wait or a cluster.", Text: waitingFor},
 		{Name: "Strategy", Wide: true, Description: "Strategy that the run follows.", Text: strategyName},
 	}
 }

@@ -15,7 +15,11 @@ import (
 )
 
 func condition(conditionType string, status metav1.ConditionStatus) metav1.Condition {
-	return metav1.Condition{Type: conditionType, Status: status}
+	return withReason(conditionType, status, "Tested")
+}
+
+func withReason(conditionType string, status metav1.ConditionStatus, reason string) metav1.Condition {
+	return metav1.Condition{Type: conditionType, Status: status, Reason: reason, LastTransitionTime: metav1.NewTime(testClock.Now())}
 }
 
 func cluster(name string, conditions ...metav1.Condition) placement.ClusterUpdatingStatus {
@@ -72,6 +76,22 @@ func TestWideColumnsFollowTheRun(t *testing.T) {
 			updated(s)
 			s.StagesStatus[0].AfterStageTaskStatus[0].Conditions = []metav1.Condition{condition(placement.TaskWaitTimeElapsed, metav1.ConditionTrue)}
 		}, "staging (1/2) | 1/4 | approval: run-after-staging"},
+		{"paused", placement.StateRun, func(s *placement.UpdateRunStatus) {
+			leave(s)
+			s.Conditions = append(s.Conditions, withReason(placement.RunProgressing, metav1.ConditionFalse, "UpdateRunPaused"))
+			s.StagesStatus[1].Clusters[0].Conditions = []metav1.Condition{started, withReason(placement.ClusterSucceeded, metav1.ConditionFalse, "ClusterUpdatingFailed")}
+			s.StagesStatus[1].Clusters[1].Conditions = []metav1.Condition{started}
+		}, "canary (2/2) | 1/4 | paused: 1 cluster failed: b"},
+		{"paused for many", placement.StateRun, func(s *placement.UpdateRunStatus) {
+			leave(s)
+			s.Conditions = append(s.Conditions, withReason(placement.RunProgressing, metav1.ConditionFalse, "UpdateRunPaused"))
+			failed := withReason(placement.ClusterSucceeded, metav1.ConditionFalse, "ClusterUpdatingFailed")
+			skipped := withReason(placement.ClusterSucceeded, metav1.ConditionFalse, "ClusterUpdatingFailureSkipped")
+			s.StagesStatus[1].Clusters = []placement.ClusterUpdatingStatus{cluster("e", skipped)}
+			for _, name := range []string{"f", "g", "h", "i", "j"} {
+				s.StagesStatus[1].Clusters = append(s.StagesStatus[1].Clusters, cluster(name, failed))
+			}
+		}, "canary (2/2) | 1/8 | paused: 5 clusters failed: f, g, h and 2 more"},
 		{"stopped", placement.StateStop, updated, "staging (1/2) | 1/4 | "},
 		{"stopping", placement.StateStop, func(s *placement.UpdateRunStatus) {
 			enter(s)
@@ -108,7 +128,7 @@ func TestWideColumnsFollowTheRun(t *testing.T) {
 			*s = placement.UpdateRunStatus{Conditions: []metav1.Condition{condition(placement.RunInitialized, metav1.ConditionFalse)}}
 		}, " |  | "},
 	}
-	for _, r := range Resources() {
+	for _, r := range Resources(testClock) {
 		for _, test := range tests {
 			t.Run(r.Plural+"/"+test.name, func(t *testing.T) {
 				run := r.New().(placement.UpdateRunObject)
@@ -168,7 +188,7 @@ func TestResourceSnapshotIndexIsTheOneUsed(t *testing.T) {
 		{"", "2", "2"},
 		{"1", "2", "2"},
 	} {
-		for _, r := range Resources() {
+		for _, r := range Resources(testClock) {
 			run := r.New().(placement.UpdateRunObject)
 			run.RunSpec().ResourceSnapshotIndex = test.asked
 			run.RunStatus().ResourceSnapshotIndexUsed = test.used

@@ -5,12 +5,15 @@ package updaterun
 
 import (
 	"context"
+	"maps"
 	"slices"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apiserver/pkg/authorization/authorizer"
 	"k8s.io/apiserver/pkg/registry/rest"
 	"k8s.io/apiserver/pkg/warning"
+	"k8s.io/utils/clock"
 
 	"github.com/stagegate/stagegate/pkg/apis/placement"
 	"github.com/stagegate/stagegate/pkg/registry/store"
@@ -30,9 +33,11 @@ var (
 	_ rest.CategoriesProvider  = &REST{}
 )
 
-// Paths are the storages of a resource of this package. Without a planner, a dry run answers with an empty status.
-func Paths(s *store.Storage, planner Planner) map[string]rest.Storage {
+// Paths are the storages of a resource of this package. Without a planner, a dry run answers with an empty status. The authorizer is
+// asked who may stop a run and the like, the clock says when they did.
+func Paths(s *store.Storage, planner Planner, authz authorizer.Authorizer, clk clock.PassiveClock) map[string]rest.Storage {
 	paths := s.Paths()
+	maps.Copy(paths, operations(s, authz, recorder{clock: clk}))
 	if planner != nil {
 		paths[""] = &REST{REST: s.REST, planner: planner}
 	}
@@ -67,7 +72,7 @@ func (r *REST) plan(ctx context.Context, obj runtime.Object) (runtime.Object, er
 	for _, w := range warnings {
 		warning.AddWarning(ctx, "", w)
 	}
-	keepCreator(status, run.RunStatus())
+	status.CreatedBy = run.RunStatus().CreatedBy
 	*run.RunStatus() = *status
 	return run, nil
 }

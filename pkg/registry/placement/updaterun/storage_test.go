@@ -11,6 +11,7 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apiserver/pkg/authorization/authorizerfactory"
 	"k8s.io/apiserver/pkg/registry/rest"
 	"k8s.io/apiserver/pkg/warning"
 
@@ -66,13 +67,13 @@ func created() *placement.UpdateRunStatus {
 
 func TestDryRunCreateAnswersWithThePlan(t *testing.T) {
 	etcd := storetest.Etcd(t)
-	for _, r := range Resources() {
+	for _, r := range Resources(testClock) {
 		s, err := store.NewStorage(r, etcd)
 		if err != nil {
 			t.Fatal(err)
 		}
 		t.Cleanup(s.REST.Destroy)
-		storage := Paths(s, &fakePlanner{})[""].(rest.StandardStorage)
+		storage := Paths(s, &fakePlanner{}, authorizerfactory.NewAlwaysAllowAuthorizer(), testClock)[""].(rest.StandardStorage)
 		for way, create := range ways {
 			t.Run(r.Plural+"/"+way, func(t *testing.T) {
 				var warned warnings
@@ -101,13 +102,13 @@ func TestDryRunCreateAnswersWithThePlan(t *testing.T) {
 
 func TestOnlyDryRunCreatesArePlanned(t *testing.T) {
 	etcd := storetest.Etcd(t)
-	for _, r := range Resources() {
+	for _, r := range Resources(testClock) {
 		s, err := store.NewStorage(r, etcd)
 		if err != nil {
 			t.Fatal(err)
 		}
 		t.Cleanup(s.REST.Destroy)
-		storage := Paths(s, &fakePlanner{})[""].(rest.StandardStorage)
+		storage := Paths(s, &fakePlanner{}, authorizerfactory.NewAlwaysAllowAuthorizer(), testClock)[""].(rest.StandardStorage)
 		for way, create := range ways {
 			t.Run(r.Plural+"/"+way, func(t *testing.T) {
 				ctx := storetest.Request(t.Context(), r, "v1", "")
@@ -124,11 +125,13 @@ func TestOnlyDryRunCreatesArePlanned(t *testing.T) {
 					run.RunSpec().State = placement.StateRun
 					return run, nil
 				}
+				want := created()
+				want.History = []placement.UpdateRunHistoryEntry{{Number: 1, Time: metav1.NewTime(testClock.Now()), Reason: "StartRequested", Operation: placement.OperationStart, User: "alice"}}
 				out, _, err = storage.Update(ctx, "run", rest.DefaultUpdatedObjectInfo(nil, start), rest.ValidateAllObjectFunc, rest.ValidateAllObjectUpdateFunc, false, &metav1.UpdateOptions{DryRun: []string{metav1.DryRunAll}})
 				if err != nil {
 					t.Fatal(err)
 				}
-				if diff := cmp.Diff(created(), out.(placement.UpdateRunObject).RunStatus()); diff != "" {
+				if diff := cmp.Diff(want, out.(placement.UpdateRunObject).RunStatus()); diff != "" {
 					t.Errorf("status after a dry-run update (-want +got):\n%s", diff)
 				}
 				if _, _, err := storage.Delete(ctx, "run", rest.ValidateAllObjectFunc, &metav1.DeleteOptions{}); err != nil {
@@ -140,13 +143,13 @@ func TestOnlyDryRunCreatesArePlanned(t *testing.T) {
 }
 
 func TestPlanThatCannotBeMadeIsAnError(t *testing.T) {
-	r := Resources()[0]
+	r := Resources(testClock)[0]
 	s, err := store.NewStorage(r, storetest.Etcd(t))
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(s.REST.Destroy)
-	storage := Paths(s, &fakePlanner{err: apierrors.NewServiceUnavailable("not ready")})[""].(rest.StandardStorage)
+	storage := Paths(s, &fakePlanner{err: apierrors.NewServiceUnavailable("not ready")}, authorizerfactory.NewAlwaysAllowAuthorizer(), testClock)[""].(rest.StandardStorage)
 	for way, create := range ways {
 		ctx := storetest.Request(t.Context(), r, "v1", "")
 		if _, err := create(ctx, storage, newRun(r), []string{metav1.DryRunAll}); !apierrors.IsServiceUnavailable(err) {
@@ -156,13 +159,13 @@ func TestPlanThatCannotBeMadeIsAnError(t *testing.T) {
 }
 
 func TestWithoutPlannerADryRunHasNoStatus(t *testing.T) {
-	r := Resources()[0]
+	r := Resources(testClock)[0]
 	s, err := store.NewStorage(r, storetest.Etcd(t))
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(s.REST.Destroy)
-	storage := Paths(s, nil)[""].(rest.StandardStorage)
+	storage := Paths(s, nil, authorizerfactory.NewAlwaysAllowAuthorizer(), testClock)[""].(rest.StandardStorage)
 	for way, create := range ways {
 		out, err := create(storetest.Request(t.Context(), r, "v1", ""), storage, newRun(r), []string{metav1.DryRunAll})
 		if err != nil {
@@ -176,7 +179,7 @@ func TestWithoutPlannerADryRunHasNoStatus(t *testing.T) {
 
 func TestWhoCreatedARunStays(t *testing.T) {
 	etcd := storetest.Etcd(t)
-	for _, r := range Resources() {
+	for _, r := range Resources(testClock) {
 		s, err := store.NewStorage(r, etcd)
 		if err != nil {
 			t.Fatal(err)

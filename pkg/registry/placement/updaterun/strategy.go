@@ -7,6 +7,7 @@ import (
 	"context"
 
 	genericapirequest "k8s.io/apiserver/pkg/endpoints/request"
+	"k8s.io/utils/clock"
 
 	"github.com/stagegate/stagegate/pkg/apis/placement"
 	"github.com/stagegate/stagegate/pkg/apis/placement/validation"
@@ -17,13 +18,14 @@ import (
 // maxNameLength lets the name of a run be the value of a label on its approval requests.
 const maxNameLength = 63
 
-// Resources are the kinds of the family in both scopes.
-func Resources() []store.Resource {
+// Resources are the kinds of the family in both scopes. The clock says when the state of a run was changed.
+func Resources(clk clock.PassiveClock) []store.Resource {
 	family := store.Family[placement.UpdateRunObject, placement.UpdateRunSpec, placement.UpdateRunStatus]{
 		Spec:                 placement.UpdateRunObject.RunSpec,
 		Status:               placement.UpdateRunObject.RunStatus,
 		Stamp:                stampCreator,
-		Keep:                 keepCreator,
+		Record:               recorder{clock: clk}.recordState,
+		Keep:                 keepOwn,
 		Name:                 store.NameLimit{Max: maxNameLength, Message: "metadata.name max length is 63"},
 		Validate:             validation.ValidateUpdateRun,
 		ValidateUpdate:       validation.ValidateUpdateRunUpdate,
@@ -42,12 +44,26 @@ func Resources() []store.Resource {
 	}
 }
 
-// stampCreator records who creates a run: a policy may not count their approval.
-func stampCreator(ctx context.Context, run placement.UpdateRunObject) {
+// stampCreator records who creates a run: a policy may not count their approval. A loop says for whom it creates one.
+func stampCreator(ctx context.Context, run placement.UpdateRunObject, sent *placement.UpdateRunStatus) {
+	if sent.CreatedBy != nil && registry.IsLoop(ctx) {
+		run.RunStatus().CreatedBy = sent.CreatedBy
+		return
+	}
 	if creator, ok := genericapirequest.UserFrom(ctx); ok {
 		recorded := registry.RecordedUser(creator)
 		run.RunStatus().CreatedBy = &recorded
 	}
 }
 
-func keepCreator(status, stored *placement.UpdateRunStatus) { status.CreatedBy = stored.CreatedBy }
+// keepOwn takes back what is not the client's to write: who created the run, and for all but the loops what was asked of it and what
+// came of that.
+func keepOwn(ctx context.Context, status, stored *placement.UpdateRunStatus) {
+	status.CreatedBy = stored.CreatedBy
+	if registry.IsLoop(ctx) {
+		return
+	}
+	status.History = stored.History
+	status.ObservedOperation = stored.ObservedOperation
+	status.RolledBackBy = stored.RolledBackBy
+}

@@ -15,8 +15,8 @@ import (
 	"github.com/stagegate/stagegate/pkg/apis/placement"
 )
 
-// waitingFor names what keeps a run from going on: another run, an approval, a time, or a cluster with what it reports. A run that is
-// told to stop waits for its clusters alone.
+// waitingFor names what keeps a run from going on: another run, somebody to look after clusters that have failed, an approval, a time,
+// or a cluster with what it reports. A run that is told to stop waits for its clusters alone.
 func waitingFor(o placement.UpdateRunObject) string {
 	status := o.RunStatus()
 	stage := currentStage(status)
@@ -32,6 +32,9 @@ func waitingFor(o placement.UpdateRunObject) string {
 	if turn := status.Turn; turn != nil && turn.State == placement.TurnWaiting {
 		return "run " + turn.WaitingFor
 	}
+	if isPaused(status) {
+		return pausedBy(stage)
+	}
 	tasks := openTasks(stage, stage.BeforeStageTaskStatus, nil)
 	if len(tasks) == 0 && clustersDone(stage) {
 		tasks = openTasks(stage, stage.AfterStageTaskStatus, afterStageTasks(status, stage.StageName))
@@ -40,6 +43,23 @@ func waitingFor(o placement.UpdateRunObject) string {
 		return strings.Join(tasks, ", ")
 	}
 	return clustersInFlight(stage)
+}
+
+// pausedBy names up to three clusters for which a run is paused, and the number of all.
+func pausedBy(stage *placement.StageUpdatingStatus) string {
+	failed := failedClusters(stage)
+	if len(failed) == 0 {
+		return "paused"
+	}
+	noun := "clusters"
+	if len(failed) == 1 {
+		noun = "cluster"
+	}
+	names, more := failed, ""
+	if len(failed) > 3 {
+		names, more = failed[:3], fmt.Sprintf(" and %d more", len(failed)-3)
+	}
+	return fmt.Sprintf("paused: %d %s failed: %s%s", len(failed), noun, strings.Join(names, ", "), more)
 }
 
 // clustersInFlight names one cluster that is being updated, if possible one that reports what is wrong, and the number of others.

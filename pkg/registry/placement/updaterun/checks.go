@@ -1,0 +1,190 @@
+// Copyright The Stagegate Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package updaterun
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"time"
+
+	"k8s.io/apimachinery/pkg/api/meta"
+
+	"github.com/stagegate/stagegate/pkg/apis/placement"
+)
+
+// check says in a sentence why an operation makes no sense for a run that is neither deleted nor, but for a rollback, over. Where the
+// user has asked for it already, it returns the record of that.
+type check func(run placement.UpdateRunObject, asked *placement.UpdateRunOperationSpec, asker string) (stored *placement.UpdateRunHistoryEntry, why error)
+
+var checks = map[placement.OperationType]check{
+	placement.OperationStop:     checkStop,
+	placement.OperationResume:   checkResume,
+	placement.OperationSkip:     checkSkip,
+	placement.OperationRetry:    checkRetry,
+	placement.OperationRollback: checkRollback,
+}
+
+var errNotInitialized = errors.New("the run is not initialized")
+
+func checkStop(run placement.UpdateRunObject, _ *placement.UpdateRunOperationSpec, asker string) (*placement.UpdateRunHistoryEntry, error) {
+	switch run.RunSpec().State {
+	case placement.StateRun:
+		return nil, nil
+	case placement.StateStop:
+		changed := last(run.RunStatus(), isStateChange)
+		if changed == nil || changed.Operation != placement.OperationStop {
+			return nil, errors.New("the run is stopped already")
+		}
+		return repeated(changed, asker, "stopped")
+	}
+	return nil, errors.New("the run is not started")
+}
+
+// checkResume tells those who would resume a paused run what it waits for.
+func checkResume(run placement.UpdateRunObject, _ *placement.UpdateRunOperationSpec, asker string) (*placement.UpdateRunHistoryEntry, error) {
+	switch run.RunSpec().State {
+	case placement.StateStop:
+		return nil, nil
+	case placement.StateRun:
+		changed := last(run.RunStatus(), isStateChange)
+		switch {
+		case isPaused(run.RunStatus()):
+			return nil, errors.New("the run is not stopped, it is paused: retry or skip the clusters that have failed")
+		case changed != nil && changed.Operation == placement.OperationResume:
+			return repeated(changed, asker, "resumed")
+		}
+		return nil, errors.New("the run is running")
+	}
+	return nil, errors.New("the run is not started: set spec.state to Run")
+}
+
+func checkSkip(run placement.UpdateRunObject, asked *placement.UpdateRunOperationSpec, _ string) (*placement.UpdateRunHistoryEntry, error) {
+	status := run.RunStatus()
+	switch {
+	case !isInitialized(status):
+		return nil, errNotInitialized
+	case asked.Stage == "":
+		return nil, checkClusters(status, asked.Clusters, skippable)
+	}
+	for _, stage := range stages(status) {
+		if stage.StageName == asked.Stage {
+			return nil, checkSkipOfStage(stage, asked.Task)
+		}
+	}
+	return nil, fmt.Errorf("the run has no stage %s", asked.Stage)
+}
+
+func checkSkipOfStage(stage *placement.StageUpdatingStatus, task placement.StageTaskType) error {
+	switch {
+	case isOver(stage):
+		return fmt.Errorf("stage %s is over", stage.StageName)
+	case task == "":
+		return nil
+	}
+	for i := range stage.AfterStageTaskStatus {
+		if after := &stage.AfterStageTaskStatus[i]; after.Type == task {
+			if meta.IsStatusConditionTrue(after.Conditions, placement.TaskWaitTimeElapsed) {
+				return fmt.Errorf("the timed wait after stage %s is over", stage.StageName)
+			}
+			return nil
+		}
+	}
+	return fmt.Errorf("there is no timed wait after stage %s", stage.StageName)
+}
+
+func checkRetry(run placement.UpdateRunObject, asked *placement.UpdateRunOperationSpec, _ string) (*placement.UpdateRunHistoryEntry, error) {
+	status := run.RunStatus()
+	switch {
+	case !isInitialized(status):
+		return nil, errNotInitialized
+	case len(asked.Clusters) > 0:
+		return nil, checkClusters(status, asked.Clusters, retriable)
+	}
+	for _, stage := range stages(status) {
+		if isOver(stage) {
+			continue
+		}
+		if len(failedClusters(stage)) == 0 {
+			return nil, fmt.Errorf("no cluster in stage %s has failed", stage.StageName)
+		}
+		return nil, nil
+	}
+	return nil, errors.New("all stages are over")
+}
+
+// checkClusters says what is wrong with the first of some clusters for which rule finds anything.
+func checkClusters(status *placement.UpdateRunStatus, names []string, rule func(*placement.StageUpdatingStatus, *placement.ClusterUpdatingStatus) error) error {
+	for _, name := range names {
+		stage, cluster := find(status, name)
+		if cluster == nil {
+			return fmt.Errorf("cluster %s is not a target of the run", name)
+		}
+		if err := rule(stage, cluster); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func skippable(stage *placement.StageUpdatingStatus, cluster *placement.ClusterUpdatingStatus) error {
+	succeeded := meta.FindStatusCondition(cluster.Conditions, placement.ClusterSucceeded)
+	switch {
+	case succeeded != nil && (succeeded.Reason == reasonClusterSkipped || succeeded.Reason == reasonClusterFailureSkipped):
+		return fmt.Errorf("cluster %s is skipped already", cluster.ClusterName)
+	case meta.IsStatusConditionTrue(cluster.Conditions, placement.ClusterSucceeded):
+		return fmt.Errorf("cluster %s is updated already", cluster.ClusterName)
+	case isOver(stage):
+		return fmt.Errorf("stage %s, which cluster %s is in, is over", stage.StageName, cluster.ClusterName)
+	}
+	return nil
+}
+
+func retriable(stage *placement.StageUpdatingStatus, cluster *placement.ClusterUpdatingStatus) error {
+	switch {
+	case !hasFailed(cluster):
+		return fmt.Errorf("cluster %s has not failed", cluster.ClusterName)
+	case isOver(stage):
+		return fmt.Errorf("cluster %s has failed in stage %s, which is over: create a new run", cluster.ClusterName, stage.StageName)
+	}
+	return nil
+}
+
+// checkRollback allows one rollback of a run, over or not, that has moved a cluster from one version to another.
+func checkRollback(run placement.UpdateRunObject, _ *placement.UpdateRunOperationSpec, asker string) (*placement.UpdateRunHistoryEntry, error) {
+	status := run.RunStatus()
+	asked := last(status, is(placement.OperationRollback))
+	switch {
+	case !isInitialized(status):
+		return nil, errNotInitialized
+	case status.RolledBackBy != nil && asked == nil:
+		return nil, fmt.Errorf("already rolled back by run %s", status.RolledBackBy.Name)
+	case status.RolledBackBy != nil:
+		return repeated(asked, asker, fmt.Sprintf("rolled back by run %s, asked for", status.RolledBackBy.Name))
+	case asked != nil && asked.Number > status.ObservedOperation:
+		return repeated(asked, asker, "asked for")
+	}
+	for i := range status.StagesStatus {
+		for j := range status.StagesStatus[i].Clusters {
+			if cluster := &status.StagesStatus[i].Clusters[j]; hasMoved(status, cluster) {
+				return nil, nil
+			}
+		}
+	}
+	return nil, errors.New("the run has moved no cluster from another version: there is nothing to roll back")
+}
+
+// hasMoved says whether a cluster had another version before the run.
+func hasMoved(status *placement.UpdateRunStatus, cluster *placement.ClusterUpdatingStatus) bool {
+	before := cluster.PreviousResourceSnapshotIndex
+	return before != nil && *before != "" && *before != cmp.Or(cluster.ResourceSnapshotIndex, status.ResourceSnapshotIndexUsed)
+}
+
+// repeated is the record of a user who asks again for what they have asked for. Another user is told who has, and when.
+func repeated(entry *placement.UpdateRunHistoryEntry, asker, done string) (*placement.UpdateRunHistoryEntry, error) {
+	if entry.User == asker {
+		return entry, nil
+	}
+	return nil, fmt.Errorf("already %s by %s at %s", done, entry.User, entry.Time.UTC().Format(time.RFC3339))
+}

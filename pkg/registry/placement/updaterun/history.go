@@ -1,0 +1,96 @@
+// Copyright The Stagegate Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package updaterun
+
+import (
+	"context"
+	"slices"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apiserver/pkg/audit"
+	genericapirequest "k8s.io/apiserver/pkg/endpoints/request"
+	"k8s.io/utils/clock"
+
+	"github.com/stagegate/stagegate/pkg/apis/placement"
+)
+
+// maxPending is how many operations of a run may wait to be acted on.
+const maxPending = 20
+
+// stateChanges are the operations that change the state of a run, by the state before and after.
+var stateChanges = map[[2]placement.State]placement.OperationType{
+	{placement.StateInitialize, placement.StateRun}: placement.OperationStart,
+	{placement.StateRun, placement.StateStop}:       placement.OperationStop,
+	{placement.StateStop, placement.StateRun}:       placement.OperationResume,
+}
+
+// recorder writes into the history of runs what users ask of them.
+type recorder struct {
+	clock clock.PassiveClock
+}
+
+// recordState records a change of spec.state that was written as such, the way of the tutorial.
+func (r recorder) recordState(ctx context.Context, run, old placement.UpdateRunObject) {
+	if changed, ok := stateChanges[[2]placement.State{old.RunSpec().State, run.RunSpec().State}]; ok {
+		r.record(ctx, run.RunStatus(), placement.UpdateRunHistoryEntry{Operation: changed})
+	}
+}
+
+// record appends what the user of the request asks, stamped, and returns it. Changes of the state that wait to be acted on make room
+// where there are too many: the state itself says what is wanted.
+func (r recorder) record(ctx context.Context, status *placement.UpdateRunStatus, asked placement.UpdateRunHistoryEntry) *placement.UpdateRunHistoryEntry {
+	asked.Number = status.ObservedOperation + 1
+	if n := len(status.History); n > 0 {
+		asked.Number = max(asked.Number, status.History[n-1].Number+1)
+	}
+	asked.Time = metav1.NewTime(r.clock.Now()).Rfc3339Copy()
+	asked.Reason = string(asked.Operation) + "Requested"
+	asked.AuditID = audit.GetAuditIDTruncated(ctx)
+	if asker, ok := genericapirequest.UserFrom(ctx); ok {
+		asked.User = asker.GetName()
+	}
+
+	// The stored object, which the slice may belong to, stays as it is.
+	history := slices.Clone(status.History)
+	if excess := len(pending(status)) - maxPending + 1; excess > 0 {
+		history = slices.DeleteFunc(history, func(e placement.UpdateRunHistoryEntry) bool {
+			drop := excess > 0 && e.Number > status.ObservedOperation && isStateChange(e.Operation)
+			if drop {
+				excess--
+			}
+			return drop
+		})
+	}
+	status.History = append(history, asked)
+	return &status.History[len(status.History)-1]
+}
+
+// pending are the operations that a run has not acted on.
+func pending(status *placement.UpdateRunStatus) []placement.UpdateRunHistoryEntry {
+	return slices.DeleteFunc(slices.Clone(status.History), func(e placement.UpdateRunHistoryEntry) bool {
+		return e.Operation == "" || e.Number <= status.ObservedOperation
+	})
+}
+
+// last is the last entry of some operations, or nil.
+func last(status *placement.UpdateRunStatus, of func(placement.OperationType) bool) *placement.UpdateRunHistoryEntry {
+	for i := len(status.History) - 1; i >= 0; i-- {
+		if entry := &status.History[i]; of(entry.Operation) {
+			return entry
+		}
+	}
+	return nil
+}
+
+func isStateChange(operation placement.OperationType) bool {
+	switch operation {
+	case placement.OperationStart, placement.OperationStop, placement.OperationResume:
+		return true
+	}
+	return false
+}
+
+func is(wanted placement.OperationType) func(placement.OperationType) bool {
+	return func(operation placement.OperationType) bool { return operation == wanted }
+}

@@ -1,0 +1,144 @@
+// Copyright The Stagegate Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package updaterun
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/apimachinery/pkg/util/validation/field"
+	"k8s.io/apiserver/pkg/authorization/authorizer"
+	"k8s.io/apiserver/pkg/registry/rest"
+
+	"github.com/stagegate/stagegate/pkg/apis/placement"
+	"github.com/stagegate/stagegate/pkg/apis/placement/validation"
+	registry "github.com/stagegate/stagegate/pkg/registry/placement"
+	"github.com/stagegate/stagegate/pkg/registry/store"
+)
+
+// operationByAnnotation is the audit annotation that names who asked something of a run, on the request that did.
+const operationByAnnotation = placement.GroupName + "/operation-by"
+
+// operations are the subresources of runs, by name: each records what a user asks, and the run acts on it in its own time.
+func operations(s *store.Storage, authz authorizer.Authorizer, records recorder) map[string]rest.Storage {
+	paths := map[string]rest.Storage{}
+	for operation, check := range checks {
+		subresource := strings.ToLower(string(operation))
+		paths[subresource] = store.NewActionREST(s, "run", operationByAnnotation, &asking{
+			operation:   operation,
+			subresource: subresource,
+			check:       check,
+			resource:    s.Action.DefaultQualifiedResource,
+			authorizer:  authz,
+			records:     records,
+		})
+	}
+	return paths
+}
+
+// asking is the action of one of the subresources. All verbs take and return an UpdateRunOperation.
+type asking struct {
+	operation   placement.OperationType
+	subresource string
+	check       check
+	resource    schema.GroupResource
+	authorizer  authorizer.Authorizer
+	records     recorder
+}
+
+var _ store.Action[placement.UpdateRunObject, *placement.UpdateRunOperation] = &asking{}
+
+// New implements store.Action.
+func (a *asking) New() *placement.UpdateRunOperation { return &placement.UpdateRunOperation{} }
+
+// Read returns when the operation was last asked for, and by whom. The spec is empty, for a patch to fill in.
+func (a *asking) Read(run placement.UpdateRunObject) *placement.UpdateRunOperation {
+	read := &placement.UpdateRunOperation{}
+	if entry := last(run.RunStatus(), is(a.operation)); entry != nil {
+		read.Status = statusOf(run, entry)
+	}
+	return read
+}
+
+// Validate checks that what is asked makes sense for the operation.
+func (a *asking) Validate(asked *placement.UpdateRunOperation) field.ErrorList {
+	return validation.ValidateUpdateRunOperation(asked, a.operation)
+}
+
+// Do records what is asked. A stop or a resume takes effect on the state at once.
+func (a *asking) Do(ctx context.Context, run placement.UpdateRunObject, asked *placement.UpdateRunOperation) (*placement.UpdateRunOperation, bool, error) {
+	asker, err := registry.AuthorizeUpdate(ctx, a.authorizer, a.resource, run, a.subresource)
+	if err != nil {
+		return nil, false, err
+	}
+	stored, err := a.refuse(run, &asked.Spec, asker.GetName())
+	if err != nil {
+		return nil, false, apierrors.NewConflict(a.resource, run.GetName(), err)
+	}
+	if stored != nil {
+		return answer(run, stored), false, nil
+	}
+	entry := a.records.record(ctx, run.RunStatus(), placement.UpdateRunHistoryEntry{
+		Operation: a.operation,
+		Stage:     asked.Spec.Stage,
+		Clusters:  slices.Clone(asked.Spec.Clusters),
+		Task:      asked.Spec.Task,
+		Message:   asked.Spec.Reason,
+	})
+	switch a.operation {
+	case placement.OperationStop:
+		run.RunSpec().State = placement.StateStop
+	case placement.OperationResume:
+		run.RunSpec().State = placement.StateRun
+	}
+	return answer(run, entry), true, nil
+}
+
+// refuse says why a run cannot do what is asked. What the user has asked for already, and still stands, is returned.
+func (a *asking) refuse(run placement.UpdateRunObject, asked *placement.UpdateRunOperationSpec, asker string) (*placement.UpdateRunHistoryEntry, error) {
+	if run.GetDeletionTimestamp() != nil {
+		return nil, errors.New("the run is being deleted")
+	}
+	if reason := endOf(run.RunStatus()); reason != "" && a.operation != placement.OperationRollback {
+		return nil, fmt.Errorf("the run has ended (%s): create a new run", reason)
+	}
+	stored, err := a.check(run, asked, asker)
+	if err != nil || stored != nil {
+		return stored, err
+	}
+	if waiting := pending(run.RunStatus()); len(waiting) >= maxPending && !isStateChange(a.operation) {
+		return nil, fmt.Errorf("the run has not acted on the last %d operations, the first of %s: look whether the loops of the server run",
+			len(waiting), waiting[0].Time.UTC().Format(time.RFC3339))
+	}
+	return nil, nil
+}
+
+// answer is what a user gets back: what was recorded, now or earlier.
+func answer(run placement.UpdateRunObject, entry *placement.UpdateRunHistoryEntry) *placement.UpdateRunOperation {
+	return &placement.UpdateRunOperation{
+		Spec: placement.UpdateRunOperationSpec{
+			Reason:   entry.Message,
+			Clusters: slices.Clone(entry.Clusters),
+			Stage:    entry.Stage,
+			Task:     entry.Task,
+		},
+		Status: statusOf(run, entry),
+	}
+}
+
+func statusOf(run placement.UpdateRunObject, entry *placement.UpdateRunHistoryEntry) placement.UpdateRunOperationStatus {
+	when := entry.Time
+	return placement.UpdateRunOperationStatus{
+		Number: entry.Number,
+		User:   entry.User,
+		Time:   &when,
+		Done:   entry.Number <= run.RunStatus().ObservedOperation,
+	}
+}

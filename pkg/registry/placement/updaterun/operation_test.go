@@ -1,0 +1,290 @@
+// Copyright The Stagegate Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package updaterun
+
+import (
+	"context"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apiserver/pkg/audit"
+	"k8s.io/apiserver/pkg/authorization/authorizer"
+	"k8s.io/apiserver/pkg/registry/rest"
+
+	"github.com/stagegate/stagegate/pkg/apis/placement"
+)
+
+// sound is a request for each operation that a run under way grants, and what becomes of the state.
+var sound = []struct {
+	operation     placement.OperationType
+	state, become placement.State
+	spec          placement.UpdateRunOperationSpec
+}{
+	{placement.OperationStop, placement.StateRun, placement.StateStop, placement.UpdateRunOperationSpec{Reason: "INC-7"}},
+	{placement.OperationResume, placement.StateStop, placement.StateRun, placement.UpdateRunOperationSpec{Reason: "INC-7"}},
+	{placement.OperationSkip, placement.StateRun, placement.StateRun, placement.UpdateRunOperationSpec{Reason: "INC-7", Clusters: []string{"b", "c"}}},
+	{placement.OperationSkip, placement.StateStop, placement.StateStop, placement.UpdateRunOperationSpec{Reason: "INC-7", Stage: "canary", Task: placement.StageTaskTypeTimedWait}},
+	{placement.OperationRetry, placement.StateRun, placement.StateRun, placement.UpdateRunOperationSpec{Reason: "INC-7", Clusters: []string{"b"}}},
+	{placement.OperationRetry, placement.StateRun, placement.StateRun, placement.UpdateRunOperationSpec{Reason: "INC-7"}},
+	{placement.OperationRollback, placement.StateRun, placement.StateRun, placement.UpdateRunOperationSpec{Reason: "INC-7"}},
+}
+
+func subresourceOf(operation placement.OperationType) string {
+	return strings.ToLower(string(operation))
+}
+
+func TestWhatIsAskedIsRecordedAndNothingElseChanges(t *testing.T) {
+	for way, write := range map[string]func(s *service, ctx context.Context, subresource, name string, spec placement.UpdateRunOperationSpec) (runtime.Object, error){
+		"post": func(s *service, ctx context.Context, subresource, name string, spec placement.UpdateRunOperationSpec) (runtime.Object, error) {
+			return s.ask(ctx, subresource, name, spec)
+		},
+		"put": func(s *service, ctx context.Context, subresource, name string, spec placement.UpdateRunOperationSpec) (runtime.Object, error) {
+			put := rest.DefaultUpdatedObjectInfo(&placement.UpdateRunOperation{ObjectMeta: metav1.ObjectMeta{Name: name}, Spec: spec})
+			out, _, err := s.paths[subresource].(rest.Updater).Update(ctx, name, put, nil, rest.ValidateAllObjectUpdateFunc, false, &metav1.UpdateOptions{})
+			return out, err
+		},
+		"patch": func(s *service, ctx context.Context, subresource, name string, spec placement.UpdateRunOperationSpec) (runtime.Object, error) {
+			patch := changed(func(o *placement.UpdateRunOperation) { o.Spec = spec })
+			out, _, err := s.paths[subresource].(rest.Updater).Update(ctx, name, patch, nil, rest.ValidateAllObjectUpdateFunc, false, &metav1.UpdateOptions{})
+			return out, err
+		},
+	} {
+		t.Run(way, func(t *testing.T) {
+			bothScopes(t, func(t *testing.T, s *service) {
+				for i, tc := range sound {
+					subresource := subresourceOf(tc.operation)
+					name := subresource + "-" + string(rune('a'+i))
+					status := underWay()
+					status.History = []placement.UpdateRunHistoryEntry{entry(6, placement.OperationStart, "bob", ""), entry(7, "", "", "moved")}
+					status.ObservedOperation = 6
+					want := s.run(name, tc.state, status)
+
+					ctx := s.as(alice, subresource)
+					answer, err := write(s, ctx, subresource, name, tc.spec)
+					if err != nil {
+						t.Errorf("%s: %v", name, err)
+						continue
+					}
+
+					got := s.get(name)
+					asked := entry(8, tc.operation, "alice", "INC-7")
+					asked.Stage, asked.Clusters, asked.Task = tc.spec.Stage, tc.spec.Clusters, tc.spec.Task
+					want.RunStatus().History = append(want.RunStatus().History, asked)
+					want.RunSpec().State = tc.become
+					if tc.become != tc.state {
+						want.SetGeneration(want.GetGeneration() + 1)
+					}
+					want.SetResourceVersion(got.GetResourceVersion())
+					if diff := cmp.Diff(want, got); diff != "" {
+						t.Errorf("%s: run (-want +got):\n%s", name, diff)
+					}
+					wantAnswer := &placement.UpdateRunOperation{
+						ObjectMeta: metav1.ObjectMeta{Name: name, Namespace: got.GetNamespace(), UID: got.GetUID(), ResourceVersion: got.GetResourceVersion()},
+						Spec:       tc.spec,
+						Status:     placement.UpdateRunOperationStatus{Number: 8, User: "alice", Time: &asked.Time},
+					}
+					if diff := cmp.Diff(runtime.Object(wantAnswer), answer); diff != "" {
+						t.Errorf("%s: answer (-want +got):\n%s", name, diff)
+					}
+					if by, _ := audit.AuditContextFrom(ctx).GetEventAnnotation("placement.kubernetes-fleet.io/operation-by"); by != "alice" {
+						t.Errorf("%s: audited as asked by %q", name, by)
+					}
+				}
+			})
+		})
+	}
+}
+
+func TestWhatIsReadIsTheLastOfItsKind(t *testing.T) {
+	bothScopes(t, func(t *testing.T, s *service) {
+		status := underWay()
+		status.History = []placement.UpdateRunHistoryEntry{
+			entry(1, placement.OperationStop, "bob", "first"), entry(2, placement.OperationResume, "bob", ""), entry(3, placement.OperationStop, "alice", "second"),
+		}
+		status.ObservedOperation = 2
+		run := s.run("run", placement.StateStop, status)
+		when := metav1.NewTime(testClock.Now())
+		for subresource, want := range map[string]placement.UpdateRunOperationStatus{
+			"stop":     {Number: 3, User: "alice", Time: &when},
+			"resume":   {Number: 2, User: "bob", Time: &when, Done: true},
+			"rollback": {},
+		} {
+			got, err := s.paths[subresource].(rest.Getter).Get(s.as(bob, subresource), "run", &metav1.GetOptions{})
+			if err != nil {
+				t.Fatal(err)
+			}
+			read := &placement.UpdateRunOperation{
+				ObjectMeta: metav1.ObjectMeta{Name: "run", Namespace: run.GetNamespace(), UID: run.GetUID(), ResourceVersion: run.GetResourceVersion()},
+				Status:     want,
+			}
+			if diff := cmp.Diff(runtime.Object(read), got); diff != "" {
+				t.Errorf("%s (-want +got):\n%s", subresource, diff)
+			}
+		}
+	})
+}
+
+func TestAskingAgainGetsWhatIsRecorded(t *testing.T) {
+	bothScopes(t, func(t *testing.T, s *service) {
+		for _, operation := range []placement.OperationType{placement.OperationStop, placement.OperationResume, placement.OperationRollback} {
+			subresource := subresourceOf(operation)
+			state := placement.StateRun
+			if operation == placement.OperationResume {
+				state = placement.StateStop
+			}
+			s.run(subresource, state, underWay())
+			first := s.mustAsk(alice, subresource, subresource, placement.UpdateRunOperationSpec{Reason: "first"})
+			before := s.get(subresource)
+
+			ctx := s.as(alice, subresource)
+			again, err := s.ask(ctx, subresource, subresource, placement.UpdateRunOperationSpec{Reason: "again"})
+			if err != nil {
+				t.Errorf("%s: %v", subresource, err)
+			}
+			if diff := cmp.Diff(first, again); diff != "" {
+				t.Errorf("%s: answer, -first +again:\n%s", subresource, diff)
+			}
+			if diff := cmp.Diff(before, s.get(subresource)); diff != "" {
+				t.Errorf("%s: run, -before +after:\n%s", subresource, diff)
+			}
+			if by, ok := audit.AuditContextFrom(ctx).GetEventAnnotation("placement.kubernetes-fleet.io/operation-by"); ok {
+				t.Errorf("%s: audited as asked by %s", subresource, by)
+			}
+		}
+	})
+}
+
+func TestARollbackThatIsMadeIsStillWhoAskedForIt(t *testing.T) {
+	bothScopes(t, func(t *testing.T, s *service) {
+		status := underWay()
+		status.History = []placement.UpdateRunHistoryEntry{entry(1, placement.OperationRollback, "alice", "INC-7")}
+		status.ObservedOperation = 1
+		status.RolledBackBy = &placement.UpdateRunReference{Name: "run-rollback"}
+		status.Conditions = append(status.Conditions, withReason(placement.RunSucceeded, metav1.ConditionFalse, "UpdateRunRolledBack"))
+		s.run("run", placement.StateRun, status)
+		answer := s.mustAsk(alice, "rollback", "run", placement.UpdateRunOperationSpec{Reason: "again"})
+		when := metav1.NewTime(testClock.Now())
+		if diff := cmp.Diff(placement.UpdateRunOperationStatus{Number: 1, User: "alice", Time: &when, Done: true}, answer.Status); diff != "" {
+			t.Errorf("(-want +got):\n%s", diff)
+		}
+	})
+}
+
+func TestARollbackThatCameToNothingCanBeAskedForAgain(t *testing.T) {
+	bothScopes(t, func(t *testing.T, s *service) {
+		status := underWay()
+		status.History = []placement.UpdateRunHistoryEntry{entry(1, placement.OperationRollback, "bob", "INC-7")}
+		status.ObservedOperation = 1
+		s.run("run", placement.StateRun, status)
+		if answer := s.mustAsk(alice, "rollback", "run", placement.UpdateRunOperationSpec{Reason: "again"}); answer.Status.Number != 2 {
+			t.Errorf("the answer is %+v, want a second record", answer.Status)
+		}
+	})
+}
+
+func TestARunThatIsOverCanBeRolledBack(t *testing.T) {
+	bothScopes(t, func(t *testing.T, s *service) {
+		for name, status := range map[string]metav1.ConditionStatus{"succeeded": metav1.ConditionTrue, "failed": metav1.ConditionFalse} {
+			over := underWay()
+			over.Conditions = append(over.Conditions, condition(placement.RunSucceeded, status))
+			s.run(name, placement.StateRun, over)
+			s.mustAsk(alice, "rollback", name, placement.UpdateRunOperationSpec{Reason: "INC-7"})
+		}
+	})
+}
+
+func TestDryRunAsksNothing(t *testing.T) {
+	bothScopes(t, func(t *testing.T, s *service) {
+		before := s.run("run", placement.StateRun, underWay())
+		out, err := s.paths["stop"].(rest.NamedCreater).Create(s.as(alice, "stop"), "run", &placement.UpdateRunOperation{Spec: placement.UpdateRunOperationSpec{Reason: "INC-7"}},
+			rest.ValidateAllObjectFunc, &metav1.CreateOptions{DryRun: []string{metav1.DryRunAll}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := out.(*placement.UpdateRunOperation).Status.User; got != "alice" {
+			t.Errorf("the answer names %q", got)
+		}
+		if diff := cmp.Diff(before, s.get("run")); diff != "" {
+			t.Errorf("run, -before +after:\n%s", diff)
+		}
+		_, err = s.paths["resume"].(rest.NamedCreater).Create(s.as(alice, "resume"), "run", &placement.UpdateRunOperation{Spec: placement.UpdateRunOperationSpec{Reason: "INC-7"}},
+			rest.ValidateAllObjectFunc, &metav1.CreateOptions{DryRun: []string{metav1.DryRunAll}})
+		if !apierrors.IsConflict(err) {
+			t.Errorf("a dry run of a refused operation answers %v", err)
+		}
+	})
+}
+
+// TestWhoMayStopMayDoNothingElse has handlers that let everything through: what is asked for is the storage's own.
+func TestWhoMayStopMayDoNothingElse(t *testing.T) {
+	bothScopes(t, func(t *testing.T, s *service) {
+		qualified := s.resource.GroupResource().String()
+		s.allowed = func(a authorizer.Attributes) bool { return a.GetVerb() == "update" && a.GetSubresource() == "stop" }
+		for _, tc := range sound {
+			subresource := subresourceOf(tc.operation)
+			s.run("run", tc.state, underWay())
+			_, err := s.ask(s.as(alice, subresource), subresource, "run", tc.spec)
+			want := ""
+			if tc.operation != placement.OperationStop {
+				want = qualified + ` "run" is forbidden: user "alice" needs the permission to update ` + qualified + `/` + subresource + `: no rule allows it`
+			}
+			expect(t, subresource, err, want)
+
+			asked := s.asked[len(s.asked)-1]
+			got := []string{asked.User.GetName(), asked.Verb, asked.APIGroup, asked.APIVersion, asked.Resource, asked.Subresource, asked.Namespace, asked.Name}
+			attributes := []string{"alice", "update", "placement.kubernetes-fleet.io", "v1", s.resource.Plural, subresource, s.get("run").GetNamespace(), "run"}
+			if diff := cmp.Diff(attributes, got); diff != "" {
+				t.Errorf("%s asks (-want +got):\n%s", subresource, diff)
+			}
+			if _, _, err := s.storage.REST.Delete(s.as(alice, ""), "run", rest.ValidateAllObjectFunc, &metav1.DeleteOptions{}); err != nil {
+				t.Fatal(err)
+			}
+		}
+	})
+}
+
+// TestAnOperationDoesNotGoOverToAnotherRun has the run replaced between the read and the write.
+func TestAnOperationDoesNotGoOverToAnotherRun(t *testing.T) {
+	bothScopes(t, func(t *testing.T, s *service) {
+		s.run("run", placement.StateRun, underWay())
+		replaced := false
+		replace := func(context.Context, runtime.Object) error {
+			if replaced {
+				return nil
+			}
+			replaced = true
+			if _, _, err := s.storage.REST.Delete(s.as(alice, ""), "run", rest.ValidateAllObjectFunc, &metav1.DeleteOptions{}); err != nil {
+				return err
+			}
+			s.run("run", placement.StateRun, underWay())
+			return nil
+		}
+		_, err := s.paths["stop"].(rest.NamedCreater).Create(s.as(alice, "stop"), "run", &placement.UpdateRunOperation{Spec: placement.UpdateRunOperationSpec{Reason: "INC-7"}},
+			replace, &metav1.CreateOptions{})
+		expect(t, "stop", err, conflictOn(s, "the run was deleted and made anew meanwhile"))
+		if got := s.get("run"); got.RunSpec().State != placement.StateRun || len(got.RunStatus().History) > 0 {
+			t.Errorf("the other run is in state %s, with the history %v", got.RunSpec().State, got.RunStatus().History)
+		}
+	})
+}
+
+func conflictOn(s *service, why string) string {
+	return `Operation cannot be fulfilled on ` + s.resource.GroupResource().String() + ` "run": ` + why
+}
+
+// expect wants an error with a text, or none.
+func expect(t *testing.T, what string, err error, want string) {
+	t.Helper()
+	got := ""
+	if err != nil {
+		got = err.Error()
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("%s: error (-want +got):\n%s", what, diff)
+	}
+}
