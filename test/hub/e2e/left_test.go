@@ -123,6 +123,7 @@ func (s *suite) names(t *testing.T, cluster, resource string) []string {
 
 // auditEvent is what is read of the events of audit.k8s.io.
 type auditEvent struct {
+	AuditID        string           `json:"auditID"`
 	Verb           string           `json:"verb"`
 	RequestURI     string           `json:"requestURI"`
 	StageTimestamp metav1.MicroTime `json:"stageTimestamp"`
