@@ -215,12 +215,18 @@ func testApprovalPolicy(t *testing.T, s *suite) {
 // grant makes a user of the hub and binds the role in all namespaces, until the test ends.
 func (s *suite) grant(t *testing.T, user, role string) {
 	t.Helper()
+	s.grantWith(t, user, role, "clusterapprovalrequests")
+}
+
+// grantWith is grant for a role that lets users read a resource.
+func (s *suite) grantWith(t *testing.T, user, role, resource string) {
+	t.Helper()
 	if _, err := s.environment.User(user); err != nil {
 		t.Fatal(err)
 	}
 	s.mustRun(t, fmt.Sprintf("kubectl create clusterrolebinding e2e-%[1]s --clusterrole=%[2]s --user=%[1]s", user, role))
 	t.Cleanup(func() { s.mustRunInCleanup(t, "kubectl delete clusterrolebinding e2e-"+user) })
-	s.awaitPermission(t, user, "", "get", "clusterapprovalrequests")
+	s.awaitPermission(t, user, "", "get", resource)
 }
 
 // refused holds that a script fails for a user with an error that contains why.

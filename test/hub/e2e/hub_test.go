@@ -47,6 +47,9 @@ func TestHub(t *testing.T) {
 		{"ServerKilledWithinStage", testServerKilledWithinStage},
 		{"MemberDown", testMemberDown},
 		{"FailurePolicy", testFailurePolicy},
+		{"RollBack", testRollBack},
+		{"Pause", testPause},
+		{"RollsItselfBack", testRollsItselfBack},
 		// Before the hub is killed: one that starts forbids everything until it has read its roles.
 		{"ServerHasTheRightsItNeeds", testServerHasTheRightsItNeeds},
 		{"HubKilled", testHubKilled},
