@@ -56,6 +56,10 @@ func (s *step) takeTurn(stage *v1beta1.StageUpdatingStatus) bool {
 func (s *step) rival() (first v1beta1.UpdateRunObject, moves bool) {
 	claimed := s.turn().State == v1beta1.TurnClaimed
 	for _, other := range s.world.Others {
+		if isBeingRolledBack(other) && other.RunStatus().RolledBackBy.Name == s.run.GetName() {
+			// It keeps the place for this run.
+			continue
+		}
 		switch turnOf(other) {
 		case v1beta1.TurnHeld:
 			return other, true
