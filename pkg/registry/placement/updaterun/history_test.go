@@ -101,6 +101,24 @@ func TestWhatWaitsIsBounded(t *testing.T) {
 	}
 }
 
+// TestRecordingLeavesTheStoredHistoryAlone has a status that shares its history with the stored run, as a write of a run begins with.
+func TestRecordingLeavesTheStoredHistoryAlone(t *testing.T) {
+	var stored placement.UpdateRunStatus
+	waiting(20)(&stored)
+	stored.History[3].Operation = placement.OperationStop
+	before := stored.DeepCopy()
+	status := stored
+
+	recorder{clock: testClock}.record(t.Context(), &status, placement.UpdateRunHistoryEntry{Operation: placement.OperationResume})
+
+	if diff := cmp.Diff(before, &stored); diff != "" {
+		t.Errorf("stored, -before +after:\n%s", diff)
+	}
+	if n := len(status.History); n != 20 || status.History[n-1].Operation != placement.OperationResume {
+		t.Errorf("the history is %v", status.History)
+	}
+}
+
 func TestAStopIsTakenHoweverManyWait(t *testing.T) {
 	bothScopes(t, func(t *testing.T, s *service) {
 		status := underWay()

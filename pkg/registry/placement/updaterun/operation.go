@@ -88,7 +88,7 @@ func (a *asking) Do(ctx context.Context, run placement.UpdateRunObject, asked *p
 	entry := a.records.record(ctx, run.RunStatus(), placement.UpdateRunHistoryEntry{
 		Operation: a.operation,
 		Stage:     asked.Spec.Stage,
-		Clusters:  slices.Clone(asked.Spec.Clusters),
+		Clusters:  asked.Spec.Clusters,
 		Task:      asked.Spec.Task,
 		Message:   asked.Spec.Reason,
 	})

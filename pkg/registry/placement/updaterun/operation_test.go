@@ -198,6 +198,17 @@ func TestARunThatIsOverCanBeRolledBack(t *testing.T) {
 	})
 }
 
+func TestARunWhoseInitialisationIsTriedAgainCanBeStopped(t *testing.T) {
+	bothScopes(t, func(t *testing.T, s *service) {
+		first := metav1.NewTime(testClock.Now())
+		s.run("run", placement.StateRun, placement.UpdateRunStatus{
+			InitializationStartTime: &first,
+			Conditions:              []metav1.Condition{withReason(placement.RunInitialized, metav1.ConditionFalse, "UpdateRunInitializedFailed")},
+		})
+		s.mustAsk(alice, "stop", "run", placement.UpdateRunOperationSpec{Reason: "INC-7"})
+	})
+}
+
 func TestDryRunAsksNothing(t *testing.T) {
 	bothScopes(t, func(t *testing.T, s *service) {
 		before := s.run("run", placement.StateRun, underWay())
