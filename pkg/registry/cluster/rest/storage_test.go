@@ -50,18 +50,26 @@ func TestEveryKindIsServedInBothVersions(t *testing.T) {
 	}
 }
 
-func TestLifeOfEveryKind(t *testing.T) {
-	samples := map[string]func() store.Object{
-		"memberclusters": func() store.Object {
-			return &cluster.MemberCluster{Spec: cluster.MemberClusterSpec{
-				Identity:               rbacv1.Subject{Kind: rbacv1.UserKind, APIGroup: rbacv1.GroupName, Name: "agent"},
-				HeartbeatPeriodSeconds: 60,
-			}}
-		},
-		"internalmemberclusters": func() store.Object {
-			return &cluster.InternalMemberCluster{Spec: cluster.InternalMemberClusterSpec{State: cluster.ClusterStateJoin, HeartbeatPeriodSeconds: 60}}
-		},
+// sample is a valid object of a resource.
+func sample(t testing.TB, r store.Resource) store.Object {
+	t.Helper()
+	obj := r.New().(store.Object)
+	obj.SetName("sample")
+	switch o := obj.(type) {
+	case *cluster.MemberCluster:
+		o.Spec = cluster.MemberClusterSpec{
+			Identity:               rbacv1.Subject{Kind: rbacv1.UserKind, APIGroup: rbacv1.GroupName, Name: "agent"},
+			HeartbeatPeriodSeconds: 60,
+		}
+	case *cluster.InternalMemberCluster:
+		o.Spec = cluster.InternalMemberClusterSpec{State: cluster.ClusterStateJoin, HeartbeatPeriodSeconds: 60}
+	default:
+		t.Fatalf("no sample of %s", r.Plural)
 	}
+	return obj
+}
+
+func TestLifeOfEveryKind(t *testing.T) {
 	etcd := storetest.Etcd(t)
 	for _, r := range membercluster.Resources() {
 		s, err := store.NewStorage(r, etcd)
@@ -72,10 +80,7 @@ func TestLifeOfEveryKind(t *testing.T) {
 		for _, version := range store.Versions {
 			t.Run(r.Plural+"/"+version, func(t *testing.T) {
 				ctx := storetest.Request(t.Context(), r, version, "")
-				obj := samples[r.Plural]()
-				obj.SetName("sample")
-
-				created, err := s.REST.Create(ctx, obj, rest.ValidateAllObjectFunc, &metav1.CreateOptions{})
+				created, err := s.REST.Create(ctx, sample(t, r), rest.ValidateAllObjectFunc, &metav1.CreateOptions{})
 				if err != nil {
 					t.Fatal(err)
 				}

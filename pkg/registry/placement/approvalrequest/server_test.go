@@ -65,7 +65,7 @@ type server struct {
 	meanwhile func()
 }
 
-func newServer(t *testing.T) *server {
+func newServer(t testing.TB) *server {
 	t.Helper()
 	etcd := testserver.RunEtcd(t, nil)
 	storage := storagebackend.NewDefaultConfig("/test", scheme.Codecs.LegacyCodec(v1beta1.SchemeGroupVersion))
@@ -101,7 +101,7 @@ func newServer(t *testing.T) *server {
 	return s
 }
 
-func (s *server) storage(t *testing.T, config *storagebackend.Config) map[string]rest.Storage {
+func (s *server) storage(t testing.TB, config *storagebackend.Config) map[string]rest.Storage {
 	t.Helper()
 	paths := map[string]rest.Storage{}
 	for _, resource := range Resources() {
@@ -174,7 +174,7 @@ func (s *server) Shutdown() {}
 func (s *server) String() string { return "test" }
 
 // lastAudit is the audit event of the last request that was answered.
-func (s *server) lastAudit(t *testing.T) *auditinternal.Event {
+func (s *server) lastAudit(t testing.TB) *auditinternal.Event {
 	t.Helper()
 	s.lock.Lock()
 	defer s.lock.Unlock()
@@ -185,7 +185,7 @@ func (s *server) lastAudit(t *testing.T) *auditinternal.Event {
 }
 
 // lastAsked is what the storage last asked the authorizer.
-func (s *server) lastAsked(t *testing.T) authorizer.AttributesRecord {
+func (s *server) lastAsked(t testing.TB) authorizer.AttributesRecord {
 	t.Helper()
 	s.lock.Lock()
 	defer s.lock.Unlock()
@@ -253,7 +253,7 @@ type call struct {
 }
 
 // do answers the code and the body.
-func (s *server) do(t *testing.T, c call) (int, string) {
+func (s *server) do(t testing.TB, c call) (int, string) {
 	t.Helper()
 	request := httptest.NewRequest(c.method, "https://localhost/apis/"+placement.GroupName+"/"+c.path, strings.NewReader(c.body))
 	request.Header.Set("Authorization", "Bearer "+c.user)
@@ -270,7 +270,7 @@ func (s *server) do(t *testing.T, c call) (int, string) {
 }
 
 // mustDo is do for what a test takes for granted.
-func (s *server) mustDo(t *testing.T, c call) string {
+func (s *server) mustDo(t testing.TB, c call) string {
 	t.Helper()
 	code, body := s.do(t, c)
 	if code >= http.StatusMultipleChoices {
@@ -280,7 +280,7 @@ func (s *server) mustDo(t *testing.T, c call) string {
 }
 
 // create makes an undecided request and returns its uid.
-func (s *server) create(t *testing.T, in scope, name string) types.UID {
+func (s *server) create(t testing.TB, in scope, name string) types.UID {
 	t.Helper()
 	return s.createWithPolicy(t, in, name, "null")
 }
@@ -301,12 +301,12 @@ func (s *server) remove(t *testing.T, in scope, name string) {
 }
 
 // get reads a request; both kinds have the same fields.
-func (s *server) get(t *testing.T, in scope, name string) v1beta1.ApprovalRequest {
+func (s *server) get(t testing.TB, in scope, name string) v1beta1.ApprovalRequest {
 	t.Helper()
 	return decode[v1beta1.ApprovalRequest](t, s.mustDo(t, call{user: loop, method: http.MethodGet, path: in.path("v1beta1", name)}))
 }
 
-func decode[T any](t *testing.T, body string) T {
+func decode[T any](t testing.TB, body string) T {
 	t.Helper()
 	var into T
 	if err := json.Unmarshal([]byte(body), &into); err != nil {
@@ -325,7 +325,7 @@ func encode(t *testing.T, value any) string {
 }
 
 // expectRefusal wants a code and a message.
-func expectRefusal(t *testing.T, code int, body string, wantCode int, wantMessage string) {
+func expectRefusal(t testing.TB, code int, body string, wantCode int, wantMessage string) {
 	t.Helper()
 	if code != wantCode {
 		t.Fatalf("code %d, want %d: %s", code, wantCode, body)

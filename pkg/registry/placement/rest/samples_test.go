@@ -20,7 +20,7 @@ var configMap = runtime.RawExtension{Raw: []byte(`{"apiVersion":"v1","kind":"Con
 var clusterRole = runtime.RawExtension{Raw: []byte(`{"apiVersion":"rbac.authorization.k8s.io/v1","kind":"ClusterRole","metadata":{"name":"c"}}`)}
 
 // sample is a valid object of a resource.
-func sample(t *testing.T, r store.Resource) store.Object {
+func sample(t testing.TB, r store.Resource) store.Object {
 	t.Helper()
 	obj := r.New().(store.Object)
 	obj.SetName("sample")
