@@ -58,12 +58,14 @@ func failed(placements []v1beta1.FailedResourcePlacement) string {
 	return object + ": " + first.Condition.Message
 }
 
-// shortened is one line of at most maxReport bytes.
+// shortened is one line of at most maxReport bytes. What is too much is cut out of its middle: a message begins with the object it is
+// about, and often ends with the point.
 func shortened(message string) string {
 	message = strings.Join(strings.Fields(message), " ")
 	if len(message) <= maxReport {
 		return message
 	}
 	const dots = "..."
-	return strings.ToValidUTF8(message[:maxReport-len(dots)], "") + dots
+	half := (maxReport - len(dots)) / 2
+	return strings.ToValidUTF8(message[:half], "") + dots + strings.ToValidUTF8(message[len(message)-half:], "")
 }

@@ -82,13 +82,27 @@ func TestAClusterInFlightSaysWhatItsBindingReports(t *testing.T) {
 	}
 }
 
-func TestALongReportIsCutBetweenCharacters(t *testing.T) {
-	f := newFixture(t, 1, stage("a"))
-	f.steps()
-	f.fails("a1", v1beta1.BindingApplied, strings.Repeat("ä", 200))
-	f.steps()
-	got := f.run.Status.StagesStatus[0].Clusters[0].Message
-	if len(got) > 256 || len(got) < 250 || !utf8.ValidString(got) || !strings.HasSuffix(got, "ä...") {
-		t.Errorf("%d bytes: %q", len(got), got)
+func TestALongReportLosesItsMiddle(t *testing.T) {
+	object := troubled("Deployment", "shop", "web", "failed to apply: "+strings.Repeat("very ", 100)+"long: quota exceeded")
+	tests := map[string]struct {
+		objects     []v1beta1.FailedResourcePlacement
+		message     string
+		first, last string
+	}{
+		"object and point stay":     {[]v1beta1.FailedResourcePlacement{object}, "", "Deployment shop/web: failed to apply: very ", " long: quota exceeded"},
+		"it is cut between letters": {nil, strings.Repeat("ä", 200), "äääää", "äääää"},
+	}
+	for name, tt := range tests {
+		t.Run(name, func(t *testing.T) {
+			f := newFixture(t, 1, stage("a"))
+			f.steps()
+			f.fails("a1", v1beta1.BindingApplied, tt.message, tt.objects...)
+			f.steps()
+			got := f.run.Status.StagesStatus[0].Clusters[0].Message
+			if len(got) > 256 || len(got) < 250 || !utf8.ValidString(got) || strings.Count(got, "...") != 1 ||
+				!strings.HasPrefix(got, tt.first) || !strings.HasSuffix(got, tt.last) {
+				t.Errorf("%d bytes: %q", len(got), got)
+			}
+		})
 	}
 }
