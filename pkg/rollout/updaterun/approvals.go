@@ -5,7 +5,9 @@ package updaterun
 
 import (
 	"context"
+	"fmt"
 
+	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -23,6 +25,12 @@ const (
 	messageAccepted = "The approval request has been approved and cannot be reverted"
 )
 
+// Reasons of the Events that an approval request gets. What became of the run is told of the run.
+const (
+	eventRequested = "Requested"
+	eventAccepted  = "Accepted"
+)
+
 // createRequest asks for an approval. One that exists already, whoever made it, is left alone.
 func (c *Controller) createRequest(ctx context.Context, run v1beta1.UpdateRunObject, r engine.Request) error {
 	request := c.fleet.Approvals.New(reconcile.Key{Namespace: run.GetNamespace(), Name: r.Name})
@@ -36,11 +44,24 @@ func (c *Controller) createRequest(ctx context.Context, run v1beta1.UpdateRunObj
 	*request.RequestSpec() = v1beta1.ApprovalRequestSpec{
 		TargetUpdateRun: run.GetName(), TargetStage: r.Stage, Policy: r.Policy, Requester: run.RunStatus().CreatedBy,
 	}
-	_, err := c.fleet.Approvals.Client(run.GetNamespace()).Create(ctx, request, metav1.CreateOptions{})
+	created, err := c.fleet.Approvals.Client(run.GetNamespace()).Create(ctx, request, metav1.CreateOptions{})
 	if apierrors.IsAlreadyExists(err) {
 		return nil
 	}
-	return err
+	if err != nil {
+		return err
+	}
+	when := "before it begins"
+	if r.TaskType == wellknown.AfterStageTask {
+		when = "after its clusters are updated"
+	}
+	c.recorder.Event(created, corev1.EventTypeNormal, eventRequested, fmt.Sprintf("Stage %s of %s waits for this approval %s", r.Stage, c.called(run), when))
+	return nil
+}
+
+// called is a run as a person knows it.
+func (c *Controller) called(run v1beta1.UpdateRunObject) string {
+	return c.fleet.Runs.GroupVersionKind(run.GetNamespace()).Kind + " " + run.GetName()
 }
 
 // acceptRequest shows on a request that the run has acted on the approval.
@@ -59,6 +80,7 @@ func (c *Controller) acceptRequest(ctx context.Context, run v1beta1.UpdateRunObj
 		return reconcile.IgnoreNotFound(err)
 	}
 	c.written.request(keyOf(run), updated)
+	c.recorder.Event(updated, corev1.EventTypeNormal, eventAccepted, c.called(run)+" has acted on the approval")
 	return nil
 }
 

@@ -5,7 +5,6 @@ package updaterun
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"slices"
 	"strconv"
@@ -14,14 +13,11 @@ import (
 	"testing"
 	"time"
 
-	"k8s.io/apimachinery/pkg/api/equality"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
-	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/apimachinery/pkg/util/intstr"
-	clienttesting "k8s.io/client-go/testing"
 	"k8s.io/client-go/tools/cache"
 	"k8s.io/client-go/tools/record"
 	"k8s.io/utils/clock"
@@ -32,6 +28,7 @@ import (
 	"github.com/stagegate/stagegate/pkg/apis/wellknown"
 	"github.com/stagegate/stagegate/pkg/generated/clientset/versioned/fake"
 	"github.com/stagegate/stagegate/pkg/rollout/internal/fleet"
+	"github.com/stagegate/stagegate/pkg/rollout/internal/fleettest"
 	"github.com/stagegate/stagegate/pkg/rollout/internal/reconcile"
 	"github.com/stagegate/stagegate/pkg/rollout/updaterun/engine"
 )
@@ -61,10 +58,9 @@ func newFixture(t *testing.T, namespace string) *fixture {
 	ctx, cancel := context.WithCancel(t.Context())
 	f := &fixture{
 		T: t, ctx: ctx, namespace: namespace,
-		client: fake.NewClientset(), events: &events{}, snapshots: &fakeSnapshots{index: 7}, changed: make(chan struct{}, 1),
+		client: fleettest.NewClientset(), events: &events{}, snapshots: &fakeSnapshots{index: 7}, changed: make(chan struct{}, 1),
 	}
 	f.events.notify = f.notify
-	f.client.PrependReactor("*", "*", keepVersions(f.client))
 	f.fleet = fleet.New(f.client)
 	for _, informer := range slices.Concat(f.fleet.Runs.Informers(), f.fleet.Approvals.Informers(), f.fleet.Bindings.Informers(),
 		f.fleet.Placements.Informers(), f.fleet.Strategies.Informers(), f.fleet.Snapshots.Informers(), f.fleet.PolicySnapshots.Informers(),
@@ -80,51 +76,6 @@ func newFixture(t *testing.T, namespace string) *fixture {
 	}
 	t.Cleanup(cancel)
 	return f
-}
-
-// keepVersions makes the fake keep resource versions, uids and generations as a server does.
-func keepVersions(client *fake.Clientset) clienttesting.ReactionFunc {
-	version := 0
-	next := func(o metav1.Object) {
-		version++
-		o.SetResourceVersion(strconv.Itoa(version))
-	}
-	return func(action clienttesting.Action) (bool, runtime.Object, error) {
-		switch a := action.(type) {
-		case clienttesting.CreateActionImpl:
-			o := a.GetObject().(metav1.Object)
-			next(o)
-			o.SetUID(types.UID("uid-" + o.GetResourceVersion()))
-			o.SetGeneration(1)
-			o.SetCreationTimestamp(metav1.Now())
-		case clienttesting.UpdateActionImpl:
-			o := a.GetObject().(metav1.Object)
-			stored, err := client.Tracker().Get(a.GetResource(), a.GetNamespace(), o.GetName())
-			if err != nil {
-				return true, nil, err
-			}
-			old := stored.(metav1.Object)
-			if v := o.GetResourceVersion(); v != "" && v != old.GetResourceVersion() {
-				return true, nil, apierrors.NewConflict(a.GetResource().GroupResource(), o.GetName(), errors.New("it was changed"))
-			}
-			next(o)
-			o.SetGeneration(old.GetGeneration())
-			if a.GetSubresource() == "" && !sameSpec(old, o) {
-				o.SetGeneration(old.GetGeneration() + 1)
-			}
-		}
-		return false, nil, nil
-	}
-}
-
-func sameSpec(a, b any) bool {
-	switch a := a.(type) {
-	case v1beta1.BindingObject:
-		return equality.Semantic.DeepEqual(a.BindingSpec(), b.(v1beta1.BindingObject).BindingSpec())
-	case v1beta1.UpdateRunObject:
-		return equality.Semantic.DeepEqual(a.RunSpec(), b.(v1beta1.UpdateRunObject).RunSpec())
-	}
-	return true
 }
 
 func (f *fixture) notify() {
@@ -392,13 +343,18 @@ type events struct {
 	record.FakeRecorder
 	notify func()
 
-	mu   sync.Mutex
-	list []string
+	mu               sync.Mutex
+	list, ofRequests []string
 }
 
-func (e *events) Event(_ runtime.Object, _, reason, message string) {
+// Event keeps those of runs and those of approval requests apart.
+func (e *events) Event(o runtime.Object, _, reason, message string) {
 	e.mu.Lock()
-	e.list = append(e.list, reason+": "+message)
+	if _, ok := o.(v1beta1.ApprovalRequestObject); ok {
+		e.ofRequests = append(e.ofRequests, reason+": "+message)
+	} else {
+		e.list = append(e.list, reason+": "+message)
+	}
 	e.mu.Unlock()
 	e.notify()
 }

@@ -1,0 +1,73 @@
+// Copyright The Stagegate Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package fleettest
+
+import (
+	"errors"
+	"strconv"
+
+	"k8s.io/apimachinery/pkg/api/equality"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/types"
+	clienttesting "k8s.io/client-go/testing"
+
+	"github.com/stagegate/stagegate/pkg/apis/placement/v1beta1"
+	"github.com/stagegate/stagegate/pkg/generated/clientset/versioned/fake"
+)
+
+// NewClientset is a fake that keeps resource versions, uids and generations as a server does, and refuses a write to what has been
+// changed meanwhile.
+func NewClientset() *fake.Clientset {
+	client := fake.NewClientset()
+	client.PrependReactor("*", "*", keepVersions(client))
+	return client
+}
+
+func keepVersions(client *fake.Clientset) clienttesting.ReactionFunc {
+	version := 0
+	next := func(o metav1.Object) {
+		version++
+		o.SetResourceVersion(strconv.Itoa(version))
+	}
+	return func(action clienttesting.Action) (bool, runtime.Object, error) {
+		switch a := action.(type) {
+		case clienttesting.CreateActionImpl:
+			o := a.GetObject().(metav1.Object)
+			next(o)
+			o.SetUID(types.UID("uid-" + o.GetResourceVersion()))
+			o.SetGeneration(1)
+			o.SetCreationTimestamp(metav1.Now())
+		case clienttesting.UpdateActionImpl:
+			o := a.GetObject().(metav1.Object)
+			stored, err := client.Tracker().Get(a.GetResource(), a.GetNamespace(), o.GetName())
+			if err != nil {
+				return true, nil, err
+			}
+			old := stored.(metav1.Object)
+			if v := o.GetResourceVersion(); v != "" && v != old.GetResourceVersion() {
+				return true, nil, apierrors.NewConflict(a.GetResource().GroupResource(), o.GetName(), errors.New("it was changed"))
+			}
+			next(o)
+			o.SetGeneration(old.GetGeneration())
+			if a.GetSubresource() == "" && !sameSpec(old, o) {
+				o.SetGeneration(old.GetGeneration() + 1)
+			}
+		}
+		return false, nil, nil
+	}
+}
+
+func sameSpec(a, b any) bool {
+	switch a := a.(type) {
+	case v1beta1.BindingObject:
+		return equality.Semantic.DeepEqual(a.BindingSpec(), b.(v1beta1.BindingObject).BindingSpec())
+	case v1beta1.PlacementObject:
+		return equality.Semantic.DeepEqual(a.PlacementSpec(), b.(v1beta1.PlacementObject).PlacementSpec())
+	case v1beta1.UpdateRunObject:
+		return equality.Semantic.DeepEqual(a.RunSpec(), b.(v1beta1.UpdateRunObject).RunSpec())
+	}
+	return true
+}

@@ -1,0 +1,127 @@
+// Copyright The Stagegate Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package placementstatus
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	"k8s.io/apimachinery/pkg/api/meta"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/client-go/tools/record"
+
+	"github.com/stagegate/stagegate/pkg/apis/placement/v1beta1"
+	"github.com/stagegate/stagegate/pkg/apis/wellknown"
+	"github.com/stagegate/stagegate/pkg/rollout/internal/fleettest"
+)
+
+// placed makes a placement p that is scheduled to the clusters a and b and rolled out to them, and says whether they have it.
+func placed(w *fleettest.World, available metav1.ConditionStatus) {
+	w.Helper()
+	parent := map[string]string{wellknown.ParentPlacementLabel: "p", wellknown.LatestSnapshotLabel: "true"}
+	fleettest.Create(w, w.Fleet.PolicySnapshots, "p-0", func(s v1beta1.PolicySnapshotObject) {
+		s.SetLabels(parent)
+		*s.PolicySnapshotStatus() = v1beta1.SchedulingPolicySnapshotStatus{
+			ObservedCRPGeneration: 1,
+			Conditions: []metav1.Condition{{
+				Type: v1beta1.PolicySnapshotScheduled, Status: metav1.ConditionTrue, Reason: "SchedulingPolicyFulfilled", ObservedGeneration: 1,
+			}},
+			ClusterDecisions: []v1beta1.ClusterDecision{{ClusterName: "a", Selected: true}, {ClusterName: "b", Selected: true}},
+		}
+	})
+	fleettest.Create(w, w.Fleet.Snapshots, wellknown.ResourceSnapshotName("p", 0), func(s v1beta1.ResourceSnapshotObject) {
+		s.SetLabels(map[string]string{
+			wellknown.ParentPlacementLabel: "p", wellknown.LatestSnapshotLabel: "true", wellknown.ResourceIndexLabel: "0",
+		})
+		s.SetAnnotations(map[string]string{wellknown.ResourceHashAnnotation: "hash"})
+	})
+	for _, cluster := range []string{"a", "b"} {
+		fleettest.Create(w, w.Fleet.Bindings, cluster, func(b v1beta1.BindingObject) {
+			b.SetLabels(map[string]string{wellknown.ParentPlacementLabel: "p"})
+			*b.BindingSpec() = v1beta1.ResourceBindingSpec{
+				State: v1beta1.BindingStateBound, TargetCluster: cluster, ResourceSnapshotName: wellknown.ResourceSnapshotName("p", 0),
+			}
+			reports(b, available)
+		})
+	}
+	fleettest.Create(w, w.Fleet.Placements, "p", func(p v1beta1.PlacementObject) {
+		p.PlacementSpec().Strategy.Type = v1beta1.RollingUpdateRolloutStrategyType
+	})
+}
+
+// reports has a binding report every step as done but the last.
+func reports(b v1beta1.BindingObject, available metav1.ConditionStatus) {
+	for _, conditionType := range []string{
+		v1beta1.BindingRolloutStarted, v1beta1.BindingOverridden, v1beta1.BindingWorkSynchronized, v1beta1.BindingApplied,
+	} {
+		meta.SetStatusCondition(&b.BindingStatus().Conditions, metav1.Condition{
+			Type: conditionType, Status: metav1.ConditionTrue, Reason: conditionType, ObservedGeneration: 1,
+		})
+	}
+	meta.SetStatusCondition(&b.BindingStatus().Conditions, metav1.Condition{
+		Type: v1beta1.BindingAvailable, Status: available, Reason: "WorkAvailable", ObservedGeneration: 1,
+	})
+}
+
+// condition is the status of a condition of the placement.
+func condition(w *fleettest.World, name string) metav1.ConditionStatus {
+	p, err := w.Fleet.Placements.Get(w.Key("p"))
+	w.Must(err)
+	if c := meta.FindStatusCondition(p.PlacementStatus().Conditions, v1beta1.PlacementConditionType(w.Namespace, name)); c != nil {
+		return c.Status
+	}
+	return ""
+}
+
+func TestAPlacementFollowsItsBindings(t *testing.T) {
+	fleettest.InBothScopes(t, func(w *fleettest.World) {
+		placed(w, metav1.ConditionFalse)
+		recorder := record.NewFakeRecorder(20)
+		w.Run(New(w.Fleet, recorder).Run)
+		w.Eventually("the placement is not available", func() bool { return condition(w, v1beta1.PlacementAvailable) == metav1.ConditionFalse })
+
+		for _, cluster := range []string{"a", "b"} {
+			fleettest.UpdateStatus(w, w.Fleet.Bindings, cluster, func(b v1beta1.BindingObject) { reports(b, metav1.ConditionTrue) })
+		}
+		w.Eventually("the placement is available", func() bool { return condition(w, v1beta1.PlacementAvailable) == metav1.ConditionTrue })
+		p, err := w.Fleet.Placements.Get(w.Key("p"))
+		w.Must(err)
+		var clusters []string
+		for _, c := range p.PlacementStatus().PerClusterPlacementStatuses {
+			clusters = append(clusters, c.ClusterName)
+		}
+		if diff := cmp.Diff([]string{"a", "b"}, clusters); diff != "" {
+			t.Errorf("clusters (-want +got):\n%s", diff)
+		}
+
+		// What turns True is told once, whatever else changes.
+		want := []string{"PlacementRolloutStarted", "PlacementWorkSynchronized", "PlacementApplied", "PlacementAvailable"}
+		var got []string
+		for range want {
+			got = append(got, strings.Fields(<-recorder.Events)[1])
+		}
+		if diff := cmp.Diff(want, got); diff != "" {
+			t.Errorf("Events (-want +got):\n%s", diff)
+		}
+	})
+}
+
+func TestWhatIsSummedUpAlreadyIsNotWritten(t *testing.T) {
+	fleettest.InBothScopes(t, func(w *fleettest.World) {
+		placed(w, metav1.ConditionTrue)
+		c := New(w.Fleet, record.NewFakeRecorder(20))
+		_, err := c.reconcile(t.Context(), w.Key("p"))
+		w.Must(err)
+		w.Eventually("the status is in the cache", func() bool { return condition(w, v1beta1.PlacementAvailable) == metav1.ConditionTrue })
+		w.Client.ClearActions()
+		// The first write may have the placement rest for a moment.
+		c.pace.Forget(w.Key("p"))
+		_, err = c.reconcile(t.Context(), w.Key("p"))
+		w.Must(err)
+		for _, action := range w.Client.Actions() {
+			t.Errorf("%s %s", action.GetVerb(), action.GetResource().Resource)
+		}
+	})
+}
