@@ -203,7 +203,7 @@ func TestAStrategyIsComparedWithTheFleet(t *testing.T) {
 			"member clusters member4, member5 are in no stage; a run that moves them cannot be initialised",
 		}},
 		{"a member cannot be sorted", append(fleet[:3:3], member("member4", "environment=canary", "order=first"), member("member5", "environment=canary")), stages, []string{
-			"member clusters member4, member5 are in stage canary without an integer in the label order that it is sorted by",
+			"member clusters member4, member5 are in stage canary without an integer in the label order that it is sorted by; a run that moves them cannot be initialised",
 		}},
 		{"names are cut short", many, nil, []string{
 			"member clusters m00, m01, m02, m03, m04, m05, m06, m07, m08, m09 and 2 more are in no stage; a run that moves them cannot be initialised",

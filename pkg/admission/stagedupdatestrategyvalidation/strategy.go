@@ -119,6 +119,7 @@ func warnOfStage(ctx context.Context, s *stage) {
 		}
 	}
 	if len(unsortable) > 0 {
-		warn(ctx, "%s in stage %s without an integer in the label %s that it is sorted by", membersAre(unsortable), s.Name, *s.SortingLabelKey)
+		warn(ctx, "%s in stage %s without an integer in the label %s that it is sorted by; a run that moves %s cannot be initialised",
+			membersAre(unsortable), s.Name, *s.SortingLabelKey, them(unsortable))
 	}
 }

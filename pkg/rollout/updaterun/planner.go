@@ -29,7 +29,7 @@ func NewPlanner(f *fleet.Fleet, snapshots SnapshotSource) *Planner {
 }
 
 // Plan is the status that a run would have once it is initialised, with stages, clusters and their order, or Initialized False and
-// why. Warnings tell what in it is probably not meant. It changes neither the run nor anything else. The error is ServiceUnavailable
+// why. Warnings tell what in it is probably not meant, and that there is no plan: of a dry run most commands show nothing else. It changes neither the run nor anything else. The error is ServiceUnavailable
 // while the caches are not filled.
 func (p *Planner) Plan(ctx context.Context, run v1beta1.UpdateRunObject) (*v1beta1.UpdateRunStatus, []string, error) {
 	if !p.hasSynced() {
@@ -45,10 +45,13 @@ func (p *Planner) Plan(ctx context.Context, run v1beta1.UpdateRunObject) (*v1bet
 	status, warnings := planned.outcome.Decision.Status, planned.warnings
 	// Nothing has happened.
 	status.History = nil
-	if planned.outcome.Result == engine.ResultWaiting {
+	switch why := engine.Plainly(planned.outcome.Message); planned.outcome.Result {
+	case engine.ResultWaiting:
 		status.InitializationStartTime = nil
 		meta.FindStatusCondition(status.Conditions, v1beta1.RunInitialized).Message = planned.outcome.Message
-		warnings = append(warnings, fmt.Sprintf("the run cannot be initialised now and would be tried again for one minute: %s", planned.outcome.Message))
+		warnings = append(warnings, fmt.Sprintf("the run cannot be initialised now and would be tried again for one minute: %s", why))
+	case engine.ResultFailed:
+		warnings = append(warnings, fmt.Sprintf("the run cannot be initialised: %s", why))
 	}
 	return status, warnings, nil
 }

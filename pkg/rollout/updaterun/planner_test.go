@@ -61,9 +61,32 @@ func TestAPlanSaysWhyThereIsNone(t *testing.T) {
 	if c := meta.FindStatusCondition(plan.Conditions, v1beta1.RunInitialized); c == nil || c.Status != metav1.ConditionFalse || c.Message != want {
 		t.Errorf("condition is %v", c)
 	}
-	if len(warnings) != 1 {
-		t.Errorf("warnings: %q", warnings)
+	wantWarnings := []string{"the run cannot be initialised now and would be tried again for one minute: parent placement not found"}
+	if diff := cmp.Diff(wantWarnings, warnings); diff != "" {
+		t.Errorf("warnings (-want +got):\n%s", diff)
 	}
+}
+
+// A dry run is a success whatever the plan, and most commands show nothing of its status.
+func TestAPlanThatCannotBeMadeIsAWarning(t *testing.T) {
+	forBothScopes(t, func(f *fixture) {
+		f.tutorial()
+		update(f, f.fleet.Strategies, "example-strategy", false, func(s v1beta1.UpdateStrategyObject) {
+			s.StrategySpec().Stages = s.StrategySpec().Stages[:1]
+		})
+		f.eventually("the cache has it", func() bool {
+			s, err := f.fleet.Strategies.Get(f.key("example-strategy"))
+			return err == nil && len(s.StrategySpec().Stages) == 1
+		})
+		run := f.fleet.Runs.New(f.key("example-run"))
+		*run.RunSpec() = v1beta1.UpdateRunSpec{PlacementName: "example-placement", StagedUpdateStrategyName: "example-strategy", ResourceSnapshotIndex: "1"}
+		_, warnings, err := NewPlanner(f.fleet, f.snapshots).Plan(f.ctx, run)
+		f.must(err)
+		want := []string{"the run cannot be initialised: some clusters are not placed in any stage, total 2, showing up to 10: member1, member3"}
+		if diff := cmp.Diff(want, warnings); diff != "" {
+			t.Errorf("warnings (-want +got):\n%s", diff)
+		}
+	})
 }
 
 func TestAPlanWarnsOfWhatIsProbablyNotMeant(t *testing.T) {

@@ -18,6 +18,14 @@ const (
 
 func wrap(parts ...string) string { return strings.Join(parts, ": ") }
 
+// Plainly is a message without the classes of error that it begins with, for somebody who has just asked.
+func Plainly(message string) string {
+	for _, class := range []string{invalid, aborted, clientError, unexpectedError} {
+		message = strings.TrimPrefix(message, class+": ")
+	}
+	return message
+}
+
 // Reasons of conditions.
 const (
 	reasonInitialized = "UpdateRunInitializedSuccessfully"
