@@ -130,7 +130,7 @@ func (c *Controller) placementChanged(old, new any) []reconcile.Key {
 	})(nil, either(old, new))
 }
 
-// bindingChanged lets runs sleep through what happens between the start of a cluster and its end.
+// bindingChanged lets runs sleep through what happens between the start of a cluster and its end, trouble aside.
 func (c *Controller) bindingChanged(old, new any) []reconcile.Key {
 	before, _ := old.(v1beta1.BindingObject)
 	after, _ := new.(v1beta1.BindingObject)
@@ -139,6 +139,7 @@ func (c *Controller) bindingChanged(old, new any) []reconcile.Key {
 		(before.GetDeletionTimestamp() == nil) == (after.GetDeletionTimestamp() == nil) &&
 		before.BindingSpec().State == after.BindingSpec().State &&
 		engine.IsRolloutStarted(before) == engine.IsRolloutStarted(after) &&
+		engine.Trouble(before) == engine.Trouble(after) &&
 		engine.IsSettled(before) == engine.IsSettled(after) {
 		return nil
 	}

@@ -69,6 +69,18 @@ func changed[O fleet.Object](o O, change func(O)) (old, new O) {
 	return o, new
 }
 
+// failing has a member report an object that it cannot apply.
+func failing(why string) func(v1beta1.BindingObject) {
+	return func(b v1beta1.BindingObject) {
+		meta.SetStatusCondition(&b.BindingStatus().Conditions, metav1.Condition{
+			Type: v1beta1.BindingApplied, Status: metav1.ConditionFalse, Reason: "NotAllWorkHaveBeenApplied", ObservedGeneration: b.GetGeneration(),
+		})
+		b.BindingStatus().FailedPlacements = []v1beta1.FailedResourcePlacement{{
+			ResourceIdentifier: v1beta1.ResourceIdentifier{Kind: "ConfigMap", Name: "settings"}, Condition: metav1.Condition{Message: why},
+		}}
+	}
+}
+
 func TestWhatWakesARun(t *testing.T) {
 	forBothScopes(t, func(f *fixture) {
 		f.tutorial()
@@ -89,6 +101,12 @@ func TestWhatWakesARun(t *testing.T) {
 			"a binding of another spec":          func(b v1beta1.BindingObject) { b.SetGeneration(2) },
 			"a binding that is not picked":       func(b v1beta1.BindingObject) { b.BindingSpec().State = v1beta1.BindingStateUnscheduled },
 			"a binding that is going to be gone": func(b v1beta1.BindingObject) { b.SetDeletionTimestamp(&metav1.Time{}) },
+			"an object that fails":               failing("no such kind"),
+			"what keeps it from the member": func(b v1beta1.BindingObject) {
+				meta.SetStatusCondition(&b.BindingStatus().Conditions, metav1.Condition{
+					Type: v1beta1.BindingWorkSynchronized, Status: metav1.ConditionFalse, Message: "too large", ObservedGeneration: b.GetGeneration(),
+				})
+			},
 		} {
 			old, new := changed(binding, change)
 			f.wantWoken(what, c.bindingChanged(old, new), "unplanned", "holding", "waiting")
@@ -96,6 +114,19 @@ func TestWhatWakesARun(t *testing.T) {
 		f.wantWoken("a binding that is gone", c.bindingChanged(binding, nil), "unplanned", "holding", "waiting")
 		old, new := changed(binding, condition(v1beta1.BindingApplied))
 		f.wantWoken("a cluster on its way", c.bindingChanged(old, new))
+		old, new = changed(binding, func(b v1beta1.BindingObject) {
+			meta.SetStatusCondition(&b.BindingStatus().Conditions, metav1.Condition{
+				Type: v1beta1.BindingApplied, Status: metav1.ConditionFalse, Message: "Resources are being applied", ObservedGeneration: b.GetGeneration(),
+			})
+		})
+		f.wantWoken("a cluster that is being applied to", c.bindingChanged(old, new))
+		_, failed := changed(binding, failing("no such kind"))
+		old, new = changed(failed, func(b v1beta1.BindingObject) {
+			b.BindingStatus().FailedPlacements[0].Condition.LastTransitionTime = metav1.Now()
+		})
+		f.wantWoken("an object that goes on failing", c.bindingChanged(old, new))
+		old, new = changed(failed, failing("forbidden"))
+		f.wantWoken("an object that fails otherwise", c.bindingChanged(old, new), "unplanned", "holding", "waiting")
 
 		placement, err := f.fleet.Placements.Get(f.key("example-placement"))
 		f.must(err)

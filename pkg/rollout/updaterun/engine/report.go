@@ -49,6 +49,17 @@ func reported(b v1beta1.BindingObject) string {
 	return ""
 }
 
+// Trouble is what a binding reports that somebody may have to look at, or nothing as long as all is on its way.
+func Trouble(b v1beta1.BindingObject) string {
+	status := b.BindingStatus()
+	unsent := meta.IsStatusConditionFalse(status.Conditions, v1beta1.BindingOverridden) ||
+		meta.IsStatusConditionFalse(status.Conditions, v1beta1.BindingWorkSynchronized)
+	if !unsent && len(status.FailedPlacements) == 0 {
+		return ""
+	}
+	return reported(b)
+}
+
 func failed(placements []v1beta1.FailedResourcePlacement) string {
 	first := &placements[0]
 	object := first.Kind + " " + strings.TrimPrefix(key(first.Namespace, first.Name), "/")
