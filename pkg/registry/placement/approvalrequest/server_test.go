@@ -286,7 +286,7 @@ func (s *server) create(t testing.TB, in scope, name string) types.UID {
 }
 
 // createWithPolicy makes an undecided request with a policy and returns its uid.
-func (s *server) createWithPolicy(t *testing.T, in scope, name, policy string) types.UID {
+func (s *server) createWithPolicy(t testing.TB, in scope, name, policy string) types.UID {
 	t.Helper()
 	body := s.mustDo(t, call{user: loop, method: http.MethodPost, path: in.path("v1beta1"), body: `{
 		"apiVersion": "placement.kubernetes-fleet.io/v1beta1", "kind": "` + in.kind + `", "metadata": {"name": "` + name + `"},
@@ -295,7 +295,7 @@ func (s *server) createWithPolicy(t *testing.T, in scope, name, policy string) t
 }
 
 // remove deletes a request.
-func (s *server) remove(t *testing.T, in scope, name string) {
+func (s *server) remove(t testing.TB, in scope, name string) {
 	t.Helper()
 	s.mustDo(t, call{user: loop, method: http.MethodDelete, path: in.path("v1beta1", name)})
 }
