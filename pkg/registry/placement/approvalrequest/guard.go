@@ -6,7 +6,6 @@ package approvalrequest
 import (
 	"context"
 	"errors"
-	"slices"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/api/meta"
@@ -14,11 +13,10 @@ import (
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/util/validation/field"
-	"k8s.io/apiserver/pkg/authentication/user"
-	genericapirequest "k8s.io/apiserver/pkg/endpoints/request"
 	"k8s.io/apiserver/pkg/registry/rest"
 
 	"github.com/stagegate/stagegate/pkg/apis/placement"
+	registry "github.com/stagegate/stagegate/pkg/registry/placement"
 	"github.com/stagegate/stagegate/pkg/registry/store"
 )
 
@@ -87,7 +85,7 @@ func (g *gate) guard(ctx context.Context, request, stored placement.ApprovalRequ
 	return decided, nil
 }
 
-// guardAccepted leaves the condition ApprovalAccepted to the loops, which the server knows by their group.
+// guardAccepted leaves the condition ApprovalAccepted to the loops, and not to administrators, who are in the same group.
 func (g *gate) guardAccepted(ctx context.Context, status, storedStatus *placement.ApprovalRequestStatus, name string) error {
 	wanted := meta.FindStatusCondition(status.Conditions, placement.RequestApprovalAccepted)
 	was := meta.FindStatusCondition(storedStatus.Conditions, placement.RequestApprovalAccepted)
@@ -95,7 +93,7 @@ func (g *gate) guardAccepted(ctx context.Context, status, storedStatus *placemen
 		restore(status, was)
 		return nil
 	}
-	if writer, ok := genericapirequest.UserFrom(ctx); ok && slices.Contains(writer.GetGroups(), user.SystemPrivilegedGroup) {
+	if registry.IsLoop(ctx) {
 		return nil
 	}
 	return apierrors.NewForbidden(g.resource, name, errors.New("the condition ApprovalAccepted is set by the server, once the run has acted on the approval"))

@@ -174,6 +174,11 @@ func TestApprovalAcceptedIsTheLoops(t *testing.T) {
 			code, body := s.do(t, statusPatch(in, "alice", "set", conditionsPatch(acceptedCondition)))
 			expectRefusal(t, code, body, http.StatusForbidden, replace(refusal, "NAME", "set"))
 		})
+		t.Run(in.name+"/set by an administrator", func(t *testing.T) {
+			s.create(t, in, "set-by-admin")
+			code, body := s.do(t, statusPatch(in, administrator, "set-by-admin", conditionsPatch(acceptedCondition)))
+			expectRefusal(t, code, body, http.StatusForbidden, replace(refusal, "NAME", "set-by-admin"))
+		})
 		t.Run(in.name+"/changed", func(t *testing.T) {
 			s.create(t, in, "changed")
 			s.mustDo(t, statusPatch(in, loop, "changed", conditionsPatch(acceptedCondition)))

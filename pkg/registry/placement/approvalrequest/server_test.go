@@ -46,6 +46,9 @@ import (
 // loop is whom the server takes for one of its loops.
 const loop = "system:apiserver"
 
+// administrator is in the group of the loops.
+const administrator = "admin"
+
 // now is when everything in these tests is decided.
 var now = time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
 
@@ -131,7 +134,7 @@ func letThrough(context.Context, authorizer.Attributes) (authorizer.Decision, st
 func authenticate(request *http.Request) (*authenticator.Response, bool, error) {
 	name := strings.TrimPrefix(request.Header.Get("Authorization"), "Bearer ")
 	info := &user.DefaultInfo{Name: name, UID: "uid-of-" + name, Groups: []string{"people", user.AllAuthenticated}}
-	if name == loop {
+	if name == loop || name == administrator {
 		info.Groups = []string{user.SystemPrivilegedGroup}
 	}
 	return &authenticator.Response{User: info}, name != "", nil
@@ -295,7 +298,7 @@ func (s *server) createWithPolicy(t testing.TB, in scope, name, policy string) t
 }
 
 // remove deletes a request.
-func (s *server) remove(t testing.TB, in scope, name string) {
+func (s *server) remove(t *testing.T, in scope, name string) {
 	t.Helper()
 	s.mustDo(t, call{user: loop, method: http.MethodDelete, path: in.path("v1beta1", name)})
 }
