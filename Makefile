@@ -5,10 +5,13 @@ GO ?= go
 OUTPUT := _output
 BIN := $(OUTPUT)/bin
 
-# Settings of hub-up and demo, see help.
+# Settings of hub-up, demo and soak, see help.
 MEMBERS ?= 3
 SERVER_FLAGS ?=
 WAIT ?= 5s
+DURATION ?= 30m
+RUNS ?= 200
+SEED ?= 0
 
 # Our own Go files: neither generated nor of the build output.
 GOFILES = $(shell git ls-files -co --exclude-standard '*.go' | grep -v -e '^pkg/generated/' -e 'zz_generated')
@@ -65,6 +68,10 @@ hub-down: ## Stop what hub-up started and delete its data.
 .PHONY: bench
 bench: ## Measure the speed of the API and of rollouts.
 	$(GO) test -run '^$$' -bench . -benchtime 1x -timeout 60m ./test/bench/...
+
+.PHONY: soak
+soak: ## Kill a working server every minute for DURATION=30m and watch that nothing is lost. RUNS=200 SEED=0
+	$(GO) run ./test/soak -duration '$(DURATION)' -runs '$(RUNS)' -seed '$(SEED)'
 
 .PHONY: clean
 clean: hub-down ## Stop the hub and delete the build output.

@@ -1,0 +1,109 @@
+// Copyright The Stagegate Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"log/slog"
+	"math/rand/v2"
+	"os"
+	"os/signal"
+	"sync"
+	"syscall"
+	"time"
+
+	"k8s.io/klog/v2"
+)
+
+// settings of a soak.
+type settings struct {
+	duration   time.Duration
+	killEvery  time.Duration
+	runs       int
+	members    int
+	placements int
+	seed       uint64
+	keep       bool
+}
+
+func main() {
+	var s settings
+	flag.DurationVar(&s.duration, "duration", 30*time.Minute, "how long runs are started and the server is killed")
+	flag.DurationVar(&s.killEvery, "kill-every", time.Minute, "how long the server lives")
+	flag.IntVar(&s.runs, "runs", 200, "how many update runs there are")
+	flag.IntVar(&s.members, "members", 50, "how many member clusters there are")
+	flag.IntVar(&s.placements, "placements", 8, "how many placements there are")
+	flag.Uint64Var(&s.seed, "seed", 0, "of everything that is random; 0 chooses one")
+	flag.BoolVar(&s.keep, "keep", false, "leave the hub running")
+	flag.Parse()
+	// What the client libraries log is that the server is gone, which is what this is about.
+	klog.SetSlogLogger(slog.New(slog.DiscardHandler))
+	if s.seed == 0 {
+		s.seed = rand.Uint64()
+	}
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	if err := soak(ctx, s); err != nil {
+		fmt.Fprintln(os.Stderr, "error:", err)
+		stop()
+		os.Exit(1)
+	}
+}
+
+// soak runs all of it and returns an error if anything was violated, or could not be done.
+func soak(ctx context.Context, s settings) (err error) {
+	fmt.Printf("soak: seed %d, %d runs of %d placements over %d members for %s, the server is killed every %s\n",
+		s.seed, s.runs, s.placements, s.members, s.duration, s.killEvery)
+	h, err := newHub(ctx)
+	if err != nil {
+		return err
+	}
+	if err := h.down(context.WithoutCancel(ctx)); err != nil {
+		return err
+	}
+	if !s.keep {
+		defer func() { err = errors.Join(err, h.down(context.WithoutCancel(ctx))) }()
+	}
+	if err := h.up(ctx); err != nil {
+		return err
+	}
+	api, err := h.client()
+	if err != nil {
+		return err
+	}
+	book := &book{}
+	fleet := &fleet{settings: s, api: api, book: book}
+	if err := fleet.prepare(ctx, h); err != nil {
+		return err
+	}
+
+	ctx, end := context.WithCancel(ctx)
+	var around sync.WaitGroup
+	defer around.Wait()
+	defer end()
+	around.Go(func() { fleet.answer(ctx) })
+	if err := fleet.awaitPlaced(ctx); err != nil {
+		return err
+	}
+	watcher := newWatcher(api, book)
+	watcher.start(ctx, &around)
+	around.Go(func() { fleet.decide(ctx) })
+
+	start := time.Now()
+	killer := &killer{hub: h, book: book, fleet: fleet, watcher: watcher, every: s.killEvery}
+	around.Go(func() { killer.run(ctx, start.Add(s.duration)) })
+	around.Go(func() { killer.report(ctx, start, s.runs) })
+	fleet.drive(ctx, start)
+	if err := context.Cause(ctx); err != nil {
+		return err
+	}
+	killer.wait(ctx)
+	fleet.verify(ctx)
+	watcher.verify(ctx)
+	fleet.verifyEnd(ctx)
+	return killer.verdict(start, s)
+}
