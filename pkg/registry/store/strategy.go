@@ -19,12 +19,14 @@ type Strategy interface {
 	rest.RESTCreateStrategy
 	rest.RESTUpdateStrategy
 	rest.ResetFieldsStrategy
+	rest.DeclarativeValidationStrategy
 }
 
 // StatusStrategy is what a store asks of the strategy of a status.
 type StatusStrategy interface {
 	rest.RESTUpdateStrategy
 	rest.ResetFieldsStrategy
+	rest.DeclarativeValidationStrategy
 }
 
 // strategy is for the objects themselves: a client writes the spec and, with every change of it, makes a new generation.

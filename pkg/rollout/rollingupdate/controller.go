@@ -106,8 +106,7 @@ func (c *Controller) move(ctx context.Context, m moves, want binding.Version) er
 			continue
 		}
 		steps = append(steps, func() error {
-			_, err := binding.Announce(ctx, c.fleet.Bindings, b, metav1.ConditionFalse, reasonNotStarted, messageHeld, c.clock.Now())
-			return err
+			return binding.Hold(ctx, c.fleet.Bindings, b, reasonNotStarted, messageHeld, c.clock.Now())
 		})
 	}
 	for _, b := range m.remove {

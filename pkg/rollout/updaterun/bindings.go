@@ -22,12 +22,10 @@ func (c *Controller) writeBindings(ctx context.Context, run v1beta1.UpdateRunObj
 	return reconcile.InParallel(ctx, writers, len(writes), func(i int) error { return c.writeBinding(ctx, run, &writes[i]) })
 }
 
-// writeBinding writes the spec of a binding and, at the generation that this gave, that the rollout has started. Both are written
-// only to what was looked at.
+// writeBinding writes the spec of a binding together with that the rollout has started. Only what was looked at is written.
 func (c *Controller) writeBinding(ctx context.Context, run v1beta1.UpdateRunObject, w *engine.BindingWrite) error {
-	b := w.Binding
+	b := fleet.Copy(w.Binding)
 	if w.Spec != nil {
-		b = fleet.Copy(b)
 		*b.BindingSpec() = *w.Spec
 		annotations := b.GetAnnotations()
 		if annotations == nil {
@@ -36,14 +34,8 @@ func (c *Controller) writeBinding(ctx context.Context, run v1beta1.UpdateRunObje
 		annotations[wellknown.UpdateRunAnnotation] = run.GetName()
 		annotations[wellknown.UpdateRunTurnAnnotation] = strconv.FormatInt(w.Turn, 10)
 		b.SetAnnotations(annotations)
-		updated, err := c.fleet.Bindings.Client(run.GetNamespace()).Update(ctx, b, metav1.UpdateOptions{})
-		if err != nil {
-			return err
-		}
-		c.written.binding(placementOf(run), updated)
-		b = updated
 	}
-	updated, err := binding.Announce(ctx, c.fleet.Bindings, b, metav1.ConditionTrue, binding.ReasonRolloutStarted, w.Message, c.clock.Now())
+	updated, err := binding.Rollout(ctx, c.fleet.Bindings, b, w.Message, c.clock.Now())
 	if err != nil {
 		return err
 	}

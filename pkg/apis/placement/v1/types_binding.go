@@ -9,8 +9,10 @@ import (
 
 // +genclient
 // +genclient:nonNamespaced
+// +genclient:method=UpdateRollout,verb=update,subresource=rollout
 // +k8s:deepcopy-gen:interfaces=k8s.io/apimachinery/pkg/runtime.Object
 // +k8s:supportsSubresource="/status"
+// +k8s:supportsSubresource="/rollout"
 
 // ClusterResourceBinding ties a ClusterResourcePlacement to one member cluster.
 type ClusterResourceBinding struct {
@@ -42,8 +44,10 @@ type ClusterResourceBindingList struct {
 }
 
 // +genclient
+// +genclient:method=UpdateRollout,verb=update,subresource=rollout
 // +k8s:deepcopy-gen:interfaces=k8s.io/apimachinery/pkg/runtime.Object
 // +k8s:supportsSubresource="/status"
+// +k8s:supportsSubresource="/rollout"
 
 // ResourceBinding ties a ResourcePlacement to one member cluster.
 type ResourceBinding struct {

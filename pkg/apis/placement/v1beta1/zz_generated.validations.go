@@ -94,7 +94,7 @@ func RegisterValidations(scheme *runtime.Scheme) error {
 		(*ClusterResourceBinding)(nil),
 		func(ctx context.Context, op operation.Operation, obj, oldObj interface{}) field.ErrorList {
 			switch op.Request.SubresourcePath() {
-			case "/", "/status":
+			case "/", "/rollout", "/status":
 				return Validate_ClusterResourceBinding(
 					ctx, op, nil, /* fldPath */
 					obj.(*ClusterResourceBinding),
@@ -274,7 +274,7 @@ func RegisterValidations(scheme *runtime.Scheme) error {
 		(*ResourceBinding)(nil),
 		func(ctx context.Context, op operation.Operation, obj, oldObj interface{}) field.ErrorList {
 			switch op.Request.SubresourcePath() {
-			case "/", "/status":
+			case "/", "/rollout", "/status":
 				return Validate_ResourceBinding(
 					ctx, op, nil, /* fldPath */
 					obj.(*ResourceBinding),

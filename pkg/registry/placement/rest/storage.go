@@ -76,7 +76,7 @@ func families(c Config) []family {
 		{placementstatus.Resources(), plain},
 		{resourcesnapshot.Resources(), plain},
 		{policysnapshot.Resources(), plain},
-		{binding.Resources(), plain},
+		{binding.Resources(), binding.Paths},
 		{work.Resources(), plain},
 		{override.Resources(), plain},
 		{updaterun.Resources(c.Clock), func(s *store.Storage) map[string]rest.Storage {

@@ -49,31 +49,37 @@ func Started(b v1beta1.BindingObject) bool {
 
 // Start has a binding ask for a version and announces that with a message. A binding that does so already is left as it is.
 func Start(ctx context.Context, bindings fleet.Kind[v1beta1.BindingObject], b v1beta1.BindingObject, v Version, message string, now time.Time) error {
-	client := bindings.Client(b.GetNamespace())
-	b = fleet.Copy(b)
-	if spec := b.BindingSpec(); !Holds(spec, v) {
-		spec.State = v1beta1.BindingStateBound
-		spec.ResourceSnapshotName = v.ResourceSnapshot
-		spec.ClusterResourceOverrideSnapshots = v.ClusterOverrides
-		spec.ResourceOverrideSnapshots = v.Overrides
-		spec.ApplyStrategy = v.ApplyStrategy
-		updated, err := client.Update(ctx, b, metav1.UpdateOptions{})
-		if err != nil {
-			return err
-		}
-		b = fleet.Copy(updated)
-	}
-	if Started(b) {
+	if Holds(b.BindingSpec(), v) && Started(b) {
 		return nil
 	}
-	_, err := Announce(ctx, bindings, b, metav1.ConditionTrue, ReasonRolloutStarted, message, now)
+	b = fleet.Copy(b)
+	spec := b.BindingSpec()
+	spec.State = v1beta1.BindingStateBound
+	spec.ResourceSnapshotName = v.ResourceSnapshot
+	spec.ClusterResourceOverrideSnapshots = v.ClusterOverrides
+	spec.ResourceOverrideSnapshots = v.Overrides
+	spec.ApplyStrategy = v.ApplyStrategy
+	_, err := Rollout(ctx, bindings, b, message, now)
 	return err
 }
 
-// Announce sets the RolloutStarted condition of a binding's present generation and returns the binding as it is stored then. The
-// condition is made anew, so that its time is that of this rollout.
-func Announce(ctx context.Context, bindings fleet.Kind[v1beta1.BindingObject], b v1beta1.BindingObject, status metav1.ConditionStatus, reason, message string, now time.Time) (v1beta1.BindingObject, error) {
+// Rollout writes a binding as it is given, which it changes, and that its rollout has started, and returns it as it is stored then.
+func Rollout(ctx context.Context, bindings fleet.Kind[v1beta1.BindingObject], b v1beta1.BindingObject, message string, now time.Time) (v1beta1.BindingObject, error) {
+	announce(b, metav1.ConditionTrue, ReasonRolloutStarted, message, now)
+	return bindings.Client(b.GetNamespace()).UpdateRollout(ctx, b, metav1.UpdateOptions{})
+}
+
+// Hold announces that the rollout of what a binding asks for has not started.
+func Hold(ctx context.Context, bindings fleet.Kind[v1beta1.BindingObject], b v1beta1.BindingObject, reason, message string, now time.Time) error {
 	b = fleet.Copy(b)
+	announce(b, metav1.ConditionFalse, reason, message, now)
+	_, err := bindings.Client(b.GetNamespace()).UpdateStatus(ctx, b, metav1.UpdateOptions{})
+	return err
+}
+
+// announce sets the RolloutStarted condition of a binding's present generation; where the spec is written along with it, the server
+// makes that the new one. The condition is made anew, so that its time is that of this rollout.
+func announce(b v1beta1.BindingObject, status metav1.ConditionStatus, reason, message string, now time.Time) {
 	list := &b.BindingStatus().Conditions
 	meta.RemoveStatusCondition(list, v1beta1.BindingRolloutStarted)
 	*list = slices.Insert(*list, 0, metav1.Condition{
@@ -84,7 +90,6 @@ func Announce(ctx context.Context, bindings fleet.Kind[v1beta1.BindingObject], b
 		ObservedGeneration: b.GetGeneration(),
 		LastTransitionTime: metav1.NewTime(now),
 	})
-	return bindings.Client(b.GetNamespace()).UpdateStatus(ctx, b, metav1.UpdateOptions{})
 }
 
 // Ready says whether a binding's cluster has what it asks for, or has reported how it differs where nothing is applied.

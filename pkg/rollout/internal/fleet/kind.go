@@ -31,6 +31,8 @@ type Client[O Object] interface {
 	Update(ctx context.Context, obj O, opts metav1.UpdateOptions) (O, error)
 	// UpdateStatus fails for a kind without a status.
 	UpdateStatus(ctx context.Context, obj O, opts metav1.UpdateOptions) (O, error)
+	// UpdateRollout fails for a kind without the subresource rollout.
+	UpdateRollout(ctx context.Context, obj O, opts metav1.UpdateOptions) (O, error)
 	Delete(ctx context.Context, name string, opts metav1.DeleteOptions) error
 	Get(ctx context.Context, name string, opts metav1.GetOptions) (O, error)
 	Patch(ctx context.Context, name string, pt types.PatchType, data []byte, opts metav1.PatchOptions, subresources ...string) (O, error)

@@ -24,6 +24,10 @@ type statusUpdater[P Object] interface {
 	UpdateStatus(ctx context.Context, obj P, opts metav1.UpdateOptions) (P, error)
 }
 
+type rolloutUpdater[P Object] interface {
+	UpdateRollout(ctx context.Context, name string, obj P, opts metav1.UpdateOptions) (P, error)
+}
+
 // untyped makes a generated client one for the interface that both scopes of the kind implement.
 type untyped[O, P Object] struct{ typedClient typedClient[P] }
 
@@ -50,6 +54,15 @@ func (c untyped[O, P]) UpdateStatus(ctx context.Context, obj O, opts metav1.Upda
 		return none, fmt.Errorf("%T has no status", obj)
 	}
 	return as[O](updater.UpdateStatus(ctx, any(obj).(P), opts))
+}
+
+func (c untyped[O, P]) UpdateRollout(ctx context.Context, obj O, opts metav1.UpdateOptions) (O, error) {
+	updater, ok := c.typedClient.(rolloutUpdater[P])
+	if !ok {
+		var none O
+		return none, fmt.Errorf("%T has no rollout", obj)
+	}
+	return as[O](updater.UpdateRollout(ctx, obj.GetName(), any(obj).(P), opts))
 }
 
 func (c untyped[O, P]) Delete(ctx context.Context, name string, opts metav1.DeleteOptions) error {

@@ -9,6 +9,7 @@ import (
 
 	"k8s.io/apimachinery/pkg/api/equality"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/types"
@@ -52,8 +53,11 @@ func keepVersions(client *fake.Clientset) clienttesting.ReactionFunc {
 			}
 			next(o)
 			o.SetGeneration(old.GetGeneration())
-			if a.GetSubresource() == "" && !sameSpec(old, o) {
+			if a.GetSubresource() != "status" && !sameSpec(old, o) {
 				o.SetGeneration(old.GetGeneration() + 1)
+			}
+			if a.GetSubresource() == "rollout" {
+				meta.FindStatusCondition(o.(v1beta1.BindingObject).BindingStatus().Conditions, v1beta1.BindingRolloutStarted).ObservedGeneration = o.GetGeneration()
 			}
 		}
 		return false, nil, nil

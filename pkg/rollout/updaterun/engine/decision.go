@@ -51,8 +51,8 @@ type Rollback struct {
 	CreatedBy *v1beta1.DecisionUser
 }
 
-// BindingWrite moves one cluster. It is two writes: the spec with the annotations, then the condition RolloutStarted at the
-// generation that the first one gave.
+// BindingWrite moves one cluster: the spec with the annotations, and the condition RolloutStarted at the generation that this gives.
+// A binding that has the one without the other is put right by the next.
 type BindingWrite struct {
 	// Binding as it was observed; a newer one is not to be written.
 	Binding v1beta1.BindingObject

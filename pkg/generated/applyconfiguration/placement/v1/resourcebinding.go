@@ -74,6 +74,12 @@ func ExtractResourceBinding(resourceBinding *placementv1.ResourceBinding, fieldM
 	return ExtractResourceBindingFrom(resourceBinding, fieldManager, "")
 }
 
+// ExtractResourceBindingRollout extracts the applied configuration owned by fieldManager from
+// resourceBinding for the rollout subresource.
+func ExtractResourceBindingRollout(resourceBinding *placementv1.ResourceBinding, fieldManager string) (*ResourceBindingApplyConfiguration, error) {
+	return ExtractResourceBindingFrom(resourceBinding, fieldManager, "rollout")
+}
+
 // ExtractResourceBindingStatus extracts the applied configuration owned by fieldManager from
 // resourceBinding for the status subresource.
 func ExtractResourceBindingStatus(resourceBinding *placementv1.ResourceBinding, fieldManager string) (*ResourceBindingApplyConfiguration, error) {

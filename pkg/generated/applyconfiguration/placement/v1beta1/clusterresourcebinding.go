@@ -72,6 +72,12 @@ func ExtractClusterResourceBinding(clusterResourceBinding *placementv1beta1.Clus
 	return ExtractClusterResourceBindingFrom(clusterResourceBinding, fieldManager, "")
 }
 
+// ExtractClusterResourceBindingRollout extracts the applied configuration owned by fieldManager from
+// clusterResourceBinding for the rollout subresource.
+func ExtractClusterResourceBindingRollout(clusterResourceBinding *placementv1beta1.ClusterResourceBinding, fieldManager string) (*ClusterResourceBindingApplyConfiguration, error) {
+	return ExtractClusterResourceBindingFrom(clusterResourceBinding, fieldManager, "rollout")
+}
+
 // ExtractClusterResourceBindingStatus extracts the applied configuration owned by fieldManager from
 // clusterResourceBinding for the status subresource.
 func ExtractClusterResourceBindingStatus(clusterResourceBinding *placementv1beta1.ClusterResourceBinding, fieldManager string) (*ClusterResourceBindingApplyConfiguration, error) {

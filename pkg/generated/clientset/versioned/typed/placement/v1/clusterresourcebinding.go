@@ -38,6 +38,8 @@ type ClusterResourceBindingInterface interface {
 	Apply(ctx context.Context, clusterResourceBinding *applyconfigurationplacementv1.ClusterResourceBindingApplyConfiguration, opts metav1.ApplyOptions) (result *placementv1.ClusterResourceBinding, err error)
 	// Add a +genclient:noStatus comment above the type to avoid generating ApplyStatus().
 	ApplyStatus(ctx context.Context, clusterResourceBinding *applyconfigurationplacementv1.ClusterResourceBindingApplyConfiguration, opts metav1.ApplyOptions) (result *placementv1.ClusterResourceBinding, err error)
+	UpdateRollout(ctx context.Context, clusterResourceBindingName string, clusterResourceBinding *placementv1.ClusterResourceBinding, opts metav1.UpdateOptions) (*placementv1.ClusterResourceBinding, error)
+
 	ClusterResourceBindingExpansion
 }
 
@@ -58,4 +60,18 @@ func newClusterResourceBindings(c *PlacementV1Client) *clusterResourceBindings {
 			func() *placementv1.ClusterResourceBindingList { return &placementv1.ClusterResourceBindingList{} },
 		),
 	}
+}
+
+// UpdateRollout takes the top resource name and the representation of a clusterResourceBinding and updates it. Returns the server's representation of the clusterResourceBinding, and an error, if there is any.
+func (c *clusterResourceBindings) UpdateRollout(ctx context.Context, clusterResourceBindingName string, clusterResourceBinding *placementv1.ClusterResourceBinding, opts metav1.UpdateOptions) (result *placementv1.ClusterResourceBinding, err error) {
+	result = &placementv1.ClusterResourceBinding{}
+	err = c.GetClient().Put().
+		Resource("clusterresourcebindings").
+		Name(clusterResourceBindingName).
+		SubResource("rollout").
+		VersionedParams(&opts, scheme.ParameterCodec).
+		Body(clusterResourceBinding).
+		Do(ctx).
+		Into(result)
+	return
 }

@@ -38,6 +38,8 @@ type ResourceBindingInterface interface {
 	Apply(ctx context.Context, resourceBinding *applyconfigurationplacementv1.ResourceBindingApplyConfiguration, opts metav1.ApplyOptions) (result *placementv1.ResourceBinding, err error)
 	// Add a +genclient:noStatus comment above the type to avoid generating ApplyStatus().
 	ApplyStatus(ctx context.Context, resourceBinding *applyconfigurationplacementv1.ResourceBindingApplyConfiguration, opts metav1.ApplyOptions) (result *placementv1.ResourceBinding, err error)
+	UpdateRollout(ctx context.Context, resourceBindingName string, resourceBinding *placementv1.ResourceBinding, opts metav1.UpdateOptions) (*placementv1.ResourceBinding, error)
+
 	ResourceBindingExpansion
 }
 
@@ -58,4 +60,19 @@ func newResourceBindings(c *PlacementV1Client, namespace string) *resourceBindin
 			func() *placementv1.ResourceBindingList { return &placementv1.ResourceBindingList{} },
 		),
 	}
+}
+
+// UpdateRollout takes the top resource name and the representation of a resourceBinding and updates it. Returns the server's representation of the resourceBinding, and an error, if there is any.
+func (c *resourceBindings) UpdateRollout(ctx context.Context, resourceBindingName string, resourceBinding *placementv1.ResourceBinding, opts metav1.UpdateOptions) (result *placementv1.ResourceBinding, err error) {
+	result = &placementv1.ResourceBinding{}
+	err = c.GetClient().Put().
+		Namespace(c.GetNamespace()).
+		Resource("resourcebindings").
+		Name(resourceBindingName).
+		SubResource("rollout").
+		VersionedParams(&opts, scheme.ParameterCodec).
+		Body(resourceBinding).
+		Do(ctx).
+		Into(result)
+	return
 }

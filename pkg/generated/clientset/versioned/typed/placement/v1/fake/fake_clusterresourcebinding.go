@@ -6,10 +6,14 @@
 package fake
 
 import (
+	context "context"
+
 	v1 "github.com/stagegate/stagegate/pkg/apis/placement/v1"
 	placementv1 "github.com/stagegate/stagegate/pkg/generated/applyconfiguration/placement/v1"
 	typedplacementv1 "github.com/stagegate/stagegate/pkg/generated/clientset/versioned/typed/placement/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	gentype "k8s.io/client-go/gentype"
+	testing "k8s.io/client-go/testing"
 )
 
 // fakeClusterResourceBindings implements ClusterResourceBindingInterface
@@ -37,4 +41,15 @@ func newFakeClusterResourceBindings(fake *FakePlacementV1) typedplacementv1.Clus
 		),
 		fake,
 	}
+}
+
+// UpdateRollout takes the representation of a clusterResourceBinding and updates it. Returns the server's representation of the clusterResourceBinding, and an error, if there is any.
+func (c *fakeClusterResourceBindings) UpdateRollout(ctx context.Context, clusterResourceBindingName string, clusterResourceBinding *v1.ClusterResourceBinding, opts metav1.UpdateOptions) (result *v1.ClusterResourceBinding, err error) {
+	emptyResult := &v1.ClusterResourceBinding{}
+	obj, err := c.Fake.
+		Invokes(testing.NewRootUpdateSubresourceActionWithOptions(c.Resource(), "rollout", clusterResourceBinding, opts), emptyResult)
+	if obj == nil {
+		return emptyResult, err
+	}
+	return obj.(*v1.ClusterResourceBinding), err
 }

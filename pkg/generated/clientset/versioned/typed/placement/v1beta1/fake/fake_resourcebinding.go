@@ -6,10 +6,14 @@
 package fake
 
 import (
+	context "context"
+
 	v1beta1 "github.com/stagegate/stagegate/pkg/apis/placement/v1beta1"
 	placementv1beta1 "github.com/stagegate/stagegate/pkg/generated/applyconfiguration/placement/v1beta1"
 	typedplacementv1beta1 "github.com/stagegate/stagegate/pkg/generated/clientset/versioned/typed/placement/v1beta1"
+	v1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	gentype "k8s.io/client-go/gentype"
+	testing "k8s.io/client-go/testing"
 )
 
 // fakeResourceBindings implements ResourceBindingInterface
@@ -37,4 +41,16 @@ func newFakeResourceBindings(fake *FakePlacementV1beta1, namespace string) typed
 		),
 		fake,
 	}
+}
+
+// UpdateRollout takes the representation of a resourceBinding and updates it. Returns the server's representation of the resourceBinding, and an error, if there is any.
+func (c *fakeResourceBindings) UpdateRollout(ctx context.Context, resourceBindingName string, resourceBinding *v1beta1.ResourceBinding, opts v1.UpdateOptions) (result *v1beta1.ResourceBinding, err error) {
+	emptyResult := &v1beta1.ResourceBinding{}
+	obj, err := c.Fake.
+		Invokes(testing.NewUpdateSubresourceActionWithOptions(c.Resource(), "rollout", c.Namespace(), resourceBinding, opts), &v1beta1.ResourceBinding{})
+
+	if obj == nil {
+		return emptyResult, err
+	}
+	return obj.(*v1beta1.ResourceBinding), err
 }

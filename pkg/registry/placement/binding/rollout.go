@@ -1,0 +1,103 @@
+// Copyright The Stagegate Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package binding
+
+import (
+	"context"
+	"maps"
+	"slices"
+
+	"k8s.io/apimachinery/pkg/api/meta"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/util/validation/field"
+	genericregistry "k8s.io/apiserver/pkg/registry/generic/registry"
+	"k8s.io/apiserver/pkg/registry/rest"
+	"sigs.k8s.io/structured-merge-diff/v6/fieldpath"
+
+	"github.com/stagegate/stagegate/pkg/apis/placement"
+	"github.com/stagegate/stagegate/pkg/apis/placement/validation"
+	"github.com/stagegate/stagegate/pkg/registry/store"
+)
+
+// Paths are the storages of a resource of this package: the bindings, their status, and the rollout of a version.
+func Paths(s *store.Storage) map[string]rest.Storage {
+	paths := s.Paths()
+	maps.Copy(paths, map[string]rest.Storage{"rollout": newRolloutREST(s)})
+	return paths
+}
+
+// RolloutREST serves the rollout subresource of a binding: PUT of the binding with a version to hold and the condition RolloutStarted.
+// Both are one write, so that no version is ever seen of which nobody knows whether its rollout has started.
+type RolloutREST struct {
+	store *genericregistry.Store
+}
+
+var (
+	_ rest.Storage                   = &RolloutREST{}
+	_ rest.Updater                   = &RolloutREST{}
+	_ rest.ResetFieldsFilterStrategy = &RolloutREST{}
+)
+
+func newRolloutREST(s *store.Storage) *RolloutREST {
+	rollout := *s.REST.Store
+	rollout.UpdateStrategy = rolloutStrategy{rollout.UpdateStrategy.(store.Strategy)}
+	return &RolloutREST{store: &rollout}
+}
+
+// New implements rest.Storage.
+func (r *RolloutREST) New() runtime.Object { return r.store.New() }
+
+// Destroy does nothing: the store belongs to the bindings, which destroy it.
+func (r *RolloutREST) Destroy() {}
+
+// Update writes a binding that exists. It never creates one.
+func (r *RolloutREST) Update(ctx context.Context, name string, objInfo rest.UpdatedObjectInfo, createValidation rest.ValidateObjectFunc, updateValidation rest.ValidateObjectUpdateFunc, _ bool, options *metav1.UpdateOptions) (runtime.Object, bool, error) {
+	return r.store.Update(ctx, name, objInfo, createValidation, updateValidation, false, options)
+}
+
+// GetResetFieldsFilter leaves of the status the one condition that a write to the subresource can own.
+func (r *RolloutREST) GetResetFieldsFilter() map[fieldpath.APIVersion]fieldpath.Filter {
+	filter := fieldpath.NewIncludeMatcherFilter(
+		fieldpath.MakePrefixMatcherOrDie("metadata"),
+		fieldpath.MakePrefixMatcherOrDie("spec"),
+		fieldpath.MakePrefixMatcherOrDie("status", "conditions", fieldpath.KeyByFields("type", placement.BindingRolloutStarted)),
+	)
+	filters := map[fieldpath.APIVersion]fieldpath.Filter{}
+	for _, version := range store.Versions {
+		filters[fieldpath.APIVersion(placement.GroupName+"/"+version)] = filter
+	}
+	return filters
+}
+
+// rolloutStrategy is that of the bindings, and lets one condition pass. It embeds all of it, since what a store asks of a strategy is
+// in part optional, validation by tags for one.
+type rolloutStrategy struct{ store.Strategy }
+
+// PrepareForUpdate keeps the stored status but for the condition RolloutStarted, which is about the generation that this write gives.
+func (s rolloutStrategy) PrepareForUpdate(ctx context.Context, obj, old runtime.Object) {
+	binding := obj.(placement.BindingObject)
+	started := meta.FindStatusCondition(binding.BindingStatus().Conditions, placement.BindingRolloutStarted).DeepCopy()
+	s.Strategy.PrepareForUpdate(ctx, obj, old)
+	// The list is the stored object's until here.
+	list := slices.DeleteFunc(slices.Clone(binding.BindingStatus().Conditions), func(c metav1.Condition) bool {
+		return c.Type == placement.BindingRolloutStarted
+	})
+	if started != nil {
+		started.ObservedGeneration = binding.GetGeneration()
+		list = slices.Insert(list, 0, *started)
+	}
+	binding.BindingStatus().Conditions = list
+}
+
+// ValidateUpdate checks the binding and its status, and that it says whether the rollout has started.
+func (s rolloutStrategy) ValidateUpdate(ctx context.Context, obj, old runtime.Object) field.ErrorList {
+	binding, stored := obj.(placement.BindingObject), old.(placement.BindingObject)
+	errs := s.Strategy.ValidateUpdate(ctx, obj, old)
+	errs = append(errs, validation.ValidateBindingStatusUpdate(binding, stored)...)
+	if meta.FindStatusCondition(binding.BindingStatus().Conditions, placement.BindingRolloutStarted) == nil {
+		errs = append(errs, field.Required(field.NewPath("status", "conditions"), "has to have the condition "+placement.BindingRolloutStarted))
+	}
+	return errs
+}
