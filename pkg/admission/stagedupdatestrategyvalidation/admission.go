@@ -54,6 +54,7 @@ func (p *Plugin) SetFleetClient(client versioned.Interface) { p.client = client 
 // SetFleetInformers implements initializer.WantsFleetInformers.
 func (p *Plugin) SetFleetInformers(informers externalversions.SharedInformerFactory) {
 	memberClusters := informers.Cluster().V1beta1().MemberClusters()
+	initializer.QuietStop(memberClusters.Informer())
 	p.memberClusters = memberClusters.Lister()
 	api := func() typed.PlacementV1beta1Interface { return p.client.PlacementV1beta1() }
 	p.clusterScoped = newClusterScoped(informers.Placement().V1beta1(), api)

@@ -11,6 +11,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/client-go/tools/cache"
 
+	"github.com/stagegate/stagegate/pkg/admission/initializer"
 	"github.com/stagegate/stagegate/pkg/apis/placement/v1beta1"
 	typed "github.com/stagegate/stagegate/pkg/generated/clientset/versioned/typed/placement/v1beta1"
 	placementinformers "github.com/stagegate/stagegate/pkg/generated/informers/externalversions/placement/v1beta1"
@@ -75,6 +76,7 @@ func newNamespaced(informers placementinformers.Interface, api apiFunc) *kinds {
 }
 
 func newKinds(placements reference[v1beta1.PlacementObject], strategies reference[v1beta1.UpdateStrategyObject], runs cache.SharedIndexInformer) *kinds {
+	initializer.QuietStop(placements.informer, strategies.informer, runs)
 	return &kinds{
 		placements: placements,
 		strategies: strategies,
