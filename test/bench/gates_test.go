@@ -53,6 +53,7 @@ func BenchmarkApprovalToFirstBinding(b *testing.B) {
 		},
 	}
 	var times []time.Duration
+	cost := startMeter()
 	for b.Loop() {
 		for i := range 10 {
 			name, version := fmt.Sprintf("run-%d-%d", b.N, i), i%2
@@ -65,6 +66,7 @@ func BenchmarkApprovalToFirstBinding(b *testing.B) {
 			until(r, r.runs(name), nothing, r.succeeded)
 		}
 	}
+	cost.stop(approval)
 	took := median(times)
 	b.ReportMetric(took.Seconds(), "s/approval")
 	result(approval, "%.3f s", took.Seconds())
@@ -91,6 +93,7 @@ func BenchmarkRestart(b *testing.B) {
 	r.start(false)
 	r.each(runs, func(i int) error { return r.approve(names[i]) })
 	r.stop()
+	cost := startMeter()
 	for b.Loop() {
 		start := time.Now()
 		r.start(true)
@@ -103,6 +106,7 @@ func BenchmarkRestart(b *testing.B) {
 			return accepted.Len() == runs
 		})
 		moved := time.Since(start)
+		cost.stop(restart)
 		b.ReportMetric(serving.Seconds(), "s/start")
 		b.ReportMetric(moved.Seconds(), "s/restart")
 		result(restart, "%.1f s, of which the start of the server %.1f s", moved.Seconds(), serving.Seconds())

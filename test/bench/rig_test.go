@@ -11,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	clientv3 "go.etcd.io/etcd/client/v3"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/watch"
 	"k8s.io/client-go/rest"
@@ -18,6 +19,7 @@ import (
 	watchtools "k8s.io/client-go/tools/watch"
 	"k8s.io/client-go/util/workqueue"
 
+	"github.com/stagegate/stagegate/pkg/apis/placement/v1beta1"
 	"github.com/stagegate/stagegate/pkg/apiserver"
 	"github.com/stagegate/stagegate/pkg/generated/clientset/versioned"
 	placement "github.com/stagegate/stagegate/pkg/generated/clientset/versioned/typed/placement/v1beta1"
@@ -114,6 +116,20 @@ func (r *rig) newLoops(c apiserver.LoopsConfig) (apiserver.Loops, error) {
 		return apiserver.Loops{}, err
 	}
 	return apiserver.Loops{Runner: manager, Planner: manager.Planner()}, nil
+}
+
+// stored is the size in bytes of a cluster-scoped object as it is in etcd.
+func (r *rig) stored(resource, name string) int {
+	r.Helper()
+	client, err := clientv3.New(clientv3.Config{Endpoints: []string{r.server.Endpoint}})
+	r.must(err)
+	defer func() { _ = client.Close() }()
+	response, err := client.Get(r.ctx, "/registry/kubernetes-fleet.io/"+v1beta1.GroupName+"/"+resource+"/"+name)
+	r.must(err)
+	if len(response.Kvs) != 1 {
+		r.Fatalf("%s %s is in etcd %d times", resource, name, len(response.Kvs))
+	}
+	return len(response.Kvs[0].Value)
 }
 
 func (r *rig) must(err error) {

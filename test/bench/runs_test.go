@@ -28,19 +28,21 @@ func BenchmarkRunWithNothingToChange(b *testing.B) {
 	r.place(100, app)
 	r.run("first", app, "all", 0)
 	var times []time.Duration
+	cost := startMeter()
 	for b.Loop() {
 		for i := range 5 {
 			times = append(times, r.run(fmt.Sprintf("again-%d-%d", b.N, i), app, "all", 0))
 		}
 	}
 	took := median(times)
+	cost.stop(nothingToChange)
 	b.ReportMetric(took.Seconds(), "s/run")
 	result(nothingToChange, "%.2f s", took.Seconds())
 }
 
 func BenchmarkOneClusterAfterTheOther(b *testing.B) {
 	const clusters = 20
-	took := measure(b, clusters, "1")
+	took := measure(b, clusters, "1", oneByOne)
 	b.ReportMetric(took.Seconds()/clusters, "s/cluster")
 	result(oneByOne, "%.3f s", took.Seconds()/clusters)
 }
@@ -53,14 +55,14 @@ func BenchmarkAllClustersAtOnce(b *testing.B) {
 		{100, clusters100}, {500, clusters500}, {2000, clusters2000},
 	} {
 		b.Run(fmt.Sprint(size.clusters), func(b *testing.B) {
-			took := measure(b, size.clusters, "100%")
+			took := measure(b, size.clusters, "100%", size.row)
 			result(size.row, "%.1f s", took.Seconds())
 		})
 	}
 }
 
 // measure updates a fleet that has version 0 to version 1, and returns how long that takes.
-func measure(b *testing.B, clusters int, maxConcurrency string) time.Duration {
+func measure(b *testing.B, clusters int, maxConcurrency string, row *row) time.Duration {
 	r := newRig(b)
 	r.join(clusters)
 	r.strategyOf("all", maxConcurrency)
@@ -70,12 +72,12 @@ func measure(b *testing.B, clusters int, maxConcurrency string) time.Duration {
 
 	version, before, n := 0, r.writes.since(nil), 0
 	var total time.Duration
-	cpu := processCPU()
+	cost := startMeter()
 	for b.Loop() {
 		version, n = 1-version, n+1
 		total += r.run(fmt.Sprintf("run-%d", n), app, "all", version)
 	}
-	reportCPU(b, cpu, clusters*n)
+	reportCost(b, cost, row, clusters*n)
 	counts := r.writes.since(before)
 	took := total / time.Duration(n)
 	b.ReportMetric(took.Seconds(), "s/run")
@@ -84,10 +86,12 @@ func measure(b *testing.B, clusters int, maxConcurrency string) time.Duration {
 	return took
 }
 
-// reportCPU tells what moving so many clusters cost in time of processors. It depends less than the time that passes on what else the
-// machine does.
-func reportCPU(b *testing.B, before time.Duration, clusters int) {
-	b.ReportMetric(milliseconds(processCPU()-before)/float64(clusters), "ms-CPU/cluster")
+// reportCost tells what moving so many clusters cost: in time of processors, which depends less than the time that passes on what
+// else the machine does, and in bytes of etcd's log.
+func reportCost(b *testing.B, cost meter, row *row, clusters int) {
+	b.ReportMetric(milliseconds(cost.spent())/float64(clusters), "ms-CPU/cluster")
+	b.ReportMetric(cost.logged()/float64(clusters)/1024, "KiB-log/cluster")
+	cost.stop(row)
 }
 
 // reportWrites tells what moving so many clusters cost in writes, those of the members included.
@@ -131,7 +135,7 @@ func BenchmarkStages(b *testing.B) {
 				placements[i] = fmt.Sprintf("%s-%d", app, i)
 			}
 			r.place(clusters, placements...)
-			before, n, cpu := r.writes.since(nil), 0, processCPU()
+			before, n, cost := r.writes.since(nil), 0, startMeter()
 			var total time.Duration
 			for b.Loop() {
 				n++
@@ -152,41 +156,57 @@ func BenchmarkStages(b *testing.B) {
 			}
 			took := total / time.Duration(n)
 			b.ReportMetric(took.Seconds(), "s/all-runs")
-			reportCPU(b, cpu, clusters*size.runs*n)
+			reportCost(b, cost, size.row, clusters*size.runs*n)
 			reportWrites(b, r.writes.since(before), clusters*size.runs*n)
 			result(size.row, "%.1f s", took.Seconds())
 		})
 	}
 }
 
-func BenchmarkLargestRun(b *testing.B) {
-	const clusters = 10000
+// BenchmarkOneRun moves large fleets that have no version yet by one run, and tells how large the run gets.
+func BenchmarkOneRun(b *testing.B) {
+	for _, size := range []struct {
+		clusters int
+		row      *row
+	}{
+		{1000, run1000}, {5000, run5000}, {10000, run10000},
+	} {
+		b.Run(fmt.Sprint(size.clusters), func(b *testing.B) { measureRun(b, size.clusters, size.row) })
+	}
+}
+
+func measureRun(b *testing.B, clusters int, row *row) {
 	r := newRig(b)
 	start := time.Now()
 	r.join(clusters)
 	r.strategyOf("all", "100%")
 	r.place(clusters, app)
 	b.Logf("joining and scheduling %d clusters took %.0f s", clusters, time.Since(start).Seconds())
-	before, cpu := r.writes.since(nil), processCPU()
+	before, cost := r.writes.since(nil), startMeter()
 	for b.Loop() {
 		var planned time.Duration
 		start := time.Now()
-		took := until(r, r.runs("largest"), func() error { return r.startRun("largest", app, "all", 0) },
+		took := until(r, r.runs("large"), func() error { return r.startRun("large", app, "all", 0) },
 			func(run *v1beta1.ClusterStagedUpdateRun) bool {
 				if planned == 0 && meta.IsStatusConditionTrue(run.Status.Conditions, v1beta1.RunInitialized) {
 					planned = time.Since(start)
 				}
 				return r.succeeded(run)
 			})
-		run, err := r.api.ClusterStagedUpdateRuns().Get(r.ctx, "largest", metav1.GetOptions{})
+		run, err := r.api.ClusterStagedUpdateRuns().Get(r.ctx, "large", metav1.GetOptions{})
 		r.must(err)
 		data, err := json.Marshal(run)
 		r.must(err)
+		stored := r.stored("clusterstagedupdateruns", "large")
 		b.ReportMetric(planned.Seconds(), "s/plan")
 		b.ReportMetric(took.Seconds(), "s/run")
-		b.ReportMetric(float64(len(data))/(1<<20), "MiB")
-		result(largestRun, "%d clusters in %.0f s; planned in %.1f s, %.1f MiB of JSON", clusters, took.Seconds(), planned.Seconds(), float64(len(data))/(1<<20))
+		b.ReportMetric(mebibytes(len(data)), "MiB")
+		b.ReportMetric(mebibytes(stored), "MiB-stored")
+		result(row, "%.0f s; planned in %.1f s; %.1f MiB of JSON, %.2f stored; %.1f KiB of etcd's log per cluster",
+			took.Seconds(), planned.Seconds(), mebibytes(len(data)), mebibytes(stored), cost.logged()/float64(clusters)/1024)
 	}
-	reportCPU(b, cpu, clusters)
+	reportCost(b, cost, row, clusters)
 	reportWrites(b, r.writes.since(before), clusters)
 }
+
+func mebibytes(n int) float64 { return float64(n) / (1 << 20) }

@@ -4,7 +4,9 @@
 package bench
 
 import (
+	"errors"
 	"fmt"
+	"io"
 	"testing"
 	"time"
 
@@ -31,11 +33,12 @@ func BenchmarkStrategies(b *testing.B) {
 	}
 	n := 0
 	b.Run("create", func(b *testing.B) {
-		var total, cpu time.Duration
+		var total time.Duration
+		cost := startMeter()
 		for b.Loop() {
 			n++
 			errs := make([]error, strategies)
-			start, before := time.Now(), processCPU()
+			start := time.Now()
 			workqueue.ParallelizeUntil(r.ctx, len(clients), strategies, func(i int) {
 				_, errs[i] = clients[i%len(clients)].PlacementV1beta1().ClusterStagedUpdateStrategies().Create(r.ctx, &v1beta1.ClusterStagedUpdateStrategy{
 					ObjectMeta: metav1.ObjectMeta{Name: fmt.Sprintf("strategy-%d-%d", n, i)},
@@ -44,18 +47,20 @@ func BenchmarkStrategies(b *testing.B) {
 					}},
 				}, metav1.CreateOptions{})
 			})
-			total, cpu = total+time.Since(start), cpu+processCPU()-before
+			total += time.Since(start)
 			for _, err := range errs {
 				r.must(err)
 			}
 		}
-		rate, each := float64(strategies*n)/total.Seconds(), milliseconds(cpu)/float64(strategies*n)
+		rate, each := float64(strategies*n)/total.Seconds(), milliseconds(cost.spent())/float64(strategies*n)
+		cost.stop(createStrategies)
 		b.ReportMetric(rate, "creates/s")
 		b.ReportMetric(each, "ms-CPU/create")
 		result(createStrategies, "%.0f/s, %.1f ms CPU each with the client", rate, each)
 	})
 	b.Run("list", func(b *testing.B) {
-		var times []time.Duration
+		var times, read, first []time.Duration
+		size, cost := 0, startMeter()
 		for b.Loop() {
 			for range 9 {
 				start := time.Now()
@@ -65,10 +70,22 @@ func BenchmarkStrategies(b *testing.B) {
 					b.Fatalf("%d of %d strategies are listed", len(list.Items), strategies)
 				}
 				times = append(times, time.Since(start))
+
+				start = time.Now()
+				body, err := clients[0].PlacementV1beta1().RESTClient().Get().Resource("clusterstagedupdatestrategies").Stream(r.ctx)
+				r.must(err)
+				first = append(first, time.Since(start))
+				n, err := io.Copy(io.Discard, body)
+				r.must(errors.Join(err, body.Close()))
+				size, read = int(n), append(read, time.Since(start))
 			}
 		}
-		took := median(times)
+		cost.stop(listStrategies)
+		took, firstByte, lastByte := median(times), median(first), median(read)
 		b.ReportMetric(milliseconds(took), "ms/list")
-		result(listStrategies, "%.0f ms, decoding included", milliseconds(took))
+		b.ReportMetric(milliseconds(firstByte), "ms/first-byte")
+		b.ReportMetric(milliseconds(lastByte), "ms/last-byte")
+		result(listStrategies, "%.0f ms with decoding; first byte after %.0f ms, last after %.0f ms, %.1f MiB",
+			milliseconds(took), milliseconds(firstByte), milliseconds(lastByte), mebibytes(size))
 	})
 }
