@@ -48,16 +48,17 @@ func (f *fleet) drive(ctx context.Context, start time.Time) {
 		random := rand.New(rand.NewPCG(f.seed, uint64(p)))
 		driving.Go(func() {
 			var going sync.WaitGroup
+			shared := false
 			for i := range runs {
 				// Not all begin at once, and all kills meet some.
 				pause(ctx, time.Until(start.Add(f.duration*time.Duration(i*len(rings)*8+random.IntN(8))/time.Duration(runs*len(rings)*8))))
 				if ctx.Err() != nil {
 					break
 				}
-				together := i+1 < runs && random.IntN(4) == 0
-				run := f.begin(ctx, placementName(p), i, random, together)
+				next := i+1 < runs && random.IntN(4) == 0
+				run := f.begin(ctx, placementName(p), i, random, shared || next)
 				going.Go(func() { f.see(ctx, run) })
-				if !together {
+				if shared = next; !next {
 					going.Wait()
 				}
 			}
@@ -67,12 +68,12 @@ func (f *fleet) drive(ctx context.Context, start time.Time) {
 	driving.Wait()
 }
 
-// begin makes a run. One that shares its time with the next is not resumed: the other one moves its clusters meanwhile.
-func (f *fleet) begin(ctx context.Context, placement string, i int, random *rand.Rand, together bool) planned {
+// begin makes a run. One that shares its time with another is not resumed: the other one may move its clusters meanwhile.
+func (f *fleet) begin(ctx context.Context, placement string, i int, random *rand.Rand, shared bool) planned {
 	r := planned{name: fmt.Sprintf("%s-%03d", placement, i), plan: straight, after: time.Duration(random.IntN(4000)) * time.Millisecond}
 	strategy := []string{plainStrategy, waitingStrategy, gatedStrategy}[random.IntN(3)]
 	switch n := random.IntN(10); {
-	case n < 2 && !together && i > 0:
+	case n < 2 && !shared && i > 0:
 		r.plan = resumed
 	case n < 3:
 		r.plan = abandoned
