@@ -31,8 +31,11 @@ const (
 	// together is how long changes of bindings are collected: a placement's status lists all clusters, so that a write for each
 	// would cost the square of their number.
 	together = 50 * time.Millisecond
-	// rest is how many times as long as a write took there is none, which keeps large placements from taking all of the time.
-	rest = 4
+	// rest is how many times as long as a write took there is none, unless somebody may be waiting for it: a status lists all clusters,
+	// so that one write of it costs as much as a fifth of what it takes to move them all.
+	rest = 20
+	// longestRest is how old the progress of a rollout may be.
+	longestRest = 30 * time.Second
 )
 
 // Controller writes the status of placements.
@@ -46,7 +49,7 @@ type Controller struct {
 
 // New makes the loop for one term of leadership.
 func New(f *fleet.Fleet, recorder record.EventRecorder) *Controller {
-	c := &Controller{fleet: f, recorder: recorder, pace: reconcile.Pace{Rest: rest}}
+	c := &Controller{fleet: f, recorder: recorder, pace: reconcile.Pace{Rest: rest, Longest: longestRest}}
 	c.loop = reconcile.New(Name, workers, c.reconcile)
 	f.Placements.Watch(c.loop, reconcile.Self)
 	f.PolicySnapshots.Watch(c.loop, reconcile.ByLabel(wellknown.ParentPlacementLabel))
@@ -75,7 +78,7 @@ func (c *Controller) reconcile(ctx context.Context, key reconcile.Key) (time.Dur
 		return 0, nil
 	}
 	start := time.Now()
-	if left := c.pace.Left(key, start); left > 0 {
+	if left := c.pace.Left(key, start); left > 0 && !urgent(placement, c.fleet.Bindings.ByIndex(fleet.ByPlacement, key)) {
 		return left, nil
 	}
 	status := summarize(placement, c.observe(placement), metav1.Now())

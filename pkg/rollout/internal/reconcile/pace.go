@@ -14,6 +14,8 @@ import (
 type Pace struct {
 	// Rest is how many times as long as the work took.
 	Rest int
+	// Longest is the longest rest, 0 for no limit: work that was slow once, for a reason that has passed, is not paid for ever after.
+	Longest time.Duration
 	// Free is how long work may take without a rest after it: what is small is to be quick.
 	Free time.Duration
 
@@ -43,7 +45,11 @@ func (p *Pace) Worked(key Key, from, to time.Time) {
 	if p.until == nil {
 		p.until = map[Key]time.Time{}
 	}
-	p.until[key] = to.Add(to.Sub(from) * time.Duration(p.Rest))
+	rest := to.Sub(from) * time.Duration(p.Rest)
+	if p.Longest > 0 {
+		rest = min(rest, p.Longest)
+	}
+	p.until[key] = to.Add(rest)
 }
 
 // Forget takes a key for gone.

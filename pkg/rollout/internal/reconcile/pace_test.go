@@ -51,3 +51,14 @@ func TestSmallWorkNeedsNoRest(t *testing.T) {
 		t.Errorf("large work is followed by a rest of %s, want 2s", left)
 	}
 }
+
+func TestNoRestIsLongerThanTheLongest(t *testing.T) {
+	start := time.Date(2025, 7, 22, 21, 28, 8, 0, time.UTC)
+	for took, want := range map[time.Duration]time.Duration{time.Second: 4 * time.Second, 2 * time.Second: 5 * time.Second} {
+		p := Pace{Rest: 4, Longest: 5 * time.Second}
+		p.Worked(Key{}, start, start.Add(took))
+		if left := p.Left(Key{}, start.Add(took)); left != want {
+			t.Errorf("work of %s is followed by a rest of %s, want %s", took, left, want)
+		}
+	}
+}
