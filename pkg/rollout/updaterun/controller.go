@@ -29,9 +29,11 @@ const (
 	writers = 16
 	// coalesce is how long changes to bindings are gathered, so that clusters that finish together are one write to the run.
 	coalesce = 30 * time.Millisecond
-	// rest is how many times as long as a write of a run's status took there is none: that of a run over thousands of clusters costs
-	// as much as moving hundreds.
-	rest = 1
+	// rest is how many times as long as a write of a run's status took there is none while clusters are under way: that of a run over
+	// thousands of clusters costs as much as moving hundreds.
+	rest = 3
+	// longestRest is how old the progress of a run may be.
+	longestRest = 10 * time.Second
 	// noRest is how long a write may take without a rest after it: a small run goes on at once.
 	noRest = 100 * time.Millisecond
 )
@@ -49,7 +51,7 @@ type Controller struct {
 
 // New makes the loop for one term of leadership.
 func New(f *fleet.Fleet, snapshots SnapshotSource, recorder record.EventRecorder, c clock.WithTicker) *Controller {
-	controller := &Controller{fleet: f, snapshots: snapshots, recorder: recorder, clock: c, written: newOwnWrites(), pace: reconcile.Pace{Rest: rest, Free: noRest}}
+	controller := &Controller{fleet: f, snapshots: snapshots, recorder: recorder, clock: c, written: newOwnWrites(), pace: reconcile.Pace{Rest: rest, Longest: longestRest, Free: noRest}}
 	controller.loop = reconcile.NewWithClock(Name, workers, controller.reconcile, c)
 	controller.watch()
 	return controller
@@ -104,7 +106,7 @@ func (c *Controller) claim(ctx context.Context, run v1beta1.UpdateRunObject) (v1
 
 // step moves a planned run on.
 func (c *Controller) step(ctx context.Context, run v1beta1.UpdateRunObject) (time.Duration, error) {
-	if left := c.pace.Left(keyOf(run), c.clock.Now()); left > 0 {
+	if left := c.pace.Left(keyOf(run), c.clock.Now()); left > 0 && mayRest(run, c.fleet.Bindings.ByIndex(fleet.ByPlacement, placementOf(run))) {
 		return left, nil
 	}
 	world, err := c.world(run)
