@@ -52,6 +52,7 @@ func NewCommand(ctx context.Context) *cobra.Command {
 			if err := o.Validate(); err != nil {
 				return err
 			}
+			TuneGarbageCollector()
 			return Run(ctx, o)
 		},
 	}

@@ -13,6 +13,8 @@ import (
 	"text/tabwriter"
 
 	"k8s.io/klog/v2"
+
+	"github.com/stagegate/stagegate/pkg/apiserver"
 )
 
 // row is one kind of work that is measured.
@@ -61,6 +63,8 @@ func TestMain(m *testing.M) {
 	// What the server logs would drown the results.
 	klog.LogToStderr(false)
 	klog.SetOutput(io.Discard)
+	// As the program does.
+	apiserver.TuneGarbageCollector()
 	code := m.Run()
 	if len(results.of) > 0 {
 		fmt.Printf("\n%s\n\n%s", machine(), formatTable())

@@ -1,0 +1,21 @@
+// Copyright The Stagegate Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package apiserver
+
+import (
+	"runtime/debug"
+	"testing"
+)
+
+func TestTheEnvironmentDecidesHowOftenGarbageIsCollected(t *testing.T) {
+	before := debug.SetGCPercent(100)
+	t.Cleanup(func() { debug.SetGCPercent(before) })
+	for env, want := range map[string]int{"": 300, "100": 100, "off": 100} {
+		t.Setenv("GOGC", env)
+		TuneGarbageCollector()
+		if got := debug.SetGCPercent(100); got != want {
+			t.Errorf("with GOGC=%q the percentage is %d, want %d", env, got, want)
+		}
+	}
+}
