@@ -10,11 +10,12 @@ import (
 	"github.com/stagegate/stagegate/pkg/rollout/updaterun/engine"
 )
 
-// mayRest says whether a run loses nothing by not being looked at for a while: clusters are under way, and nobody has edited it.
+// mayRest says whether a run loses nothing by not being looked at for a while: clusters are under way, and nobody has edited it or asked
+// anything of it.
 func mayRest(run v1beta1.UpdateRunObject, bindings []v1beta1.BindingObject) bool {
 	status := run.RunStatus()
 	progressing := meta.FindStatusCondition(status.Conditions, v1beta1.RunProgressing)
-	if progressing == nil || progressing.ObservedGeneration != run.GetGeneration() || run.GetDeletionTimestamp() != nil {
+	if progressing == nil || progressing.ObservedGeneration != run.GetGeneration() || run.GetDeletionTimestamp() != nil || engine.IsAsked(status) {
 		return false
 	}
 	var underWay map[string]bool

@@ -26,11 +26,19 @@ func TestARunRestsOnlyWhileClustersAreUnderWay(t *testing.T) {
 		change           func(v1beta1.UpdateRunObject)
 		want             bool
 	}{
-		"a cluster is under way":              {cluster: isTrue(started), want: true},
-		"the last cluster under way is done":  {cluster: isTrue(started), binding: isTrue(available)},
-		"a cluster has not started":           {},
-		"a cluster is recorded as done":       {cluster: isTrue(started, succeeded)},
-		"the run was stopped":                 {cluster: isTrue(started), change: func(r v1beta1.UpdateRunObject) { r.SetGeneration(3) }},
+		"a cluster is under way":             {cluster: isTrue(started), want: true},
+		"the last cluster under way is done": {cluster: isTrue(started), binding: isTrue(available)},
+		"a cluster has not started":          {},
+		"a cluster is recorded as done":      {cluster: isTrue(started, succeeded)},
+		"the run was stopped":                {cluster: isTrue(started), change: func(r v1beta1.UpdateRunObject) { r.SetGeneration(3) }},
+		"somebody asks something of the run": {cluster: isTrue(started), change: func(r v1beta1.UpdateRunObject) {
+			r.RunStatus().ObservedOperation = 1
+			r.RunStatus().History = []v1beta1.UpdateRunHistoryEntry{{Number: 1, Operation: v1beta1.OperationSkip}, {Number: 2, Operation: v1beta1.OperationSkip}}
+		}},
+		"what was asked is done": {cluster: isTrue(started), change: func(r v1beta1.UpdateRunObject) {
+			r.RunStatus().ObservedOperation = 1
+			r.RunStatus().History = []v1beta1.UpdateRunHistoryEntry{{Number: 1, Operation: v1beta1.OperationSkip}, {Number: 2, Reason: "ClusterSkipped"}}
+		}, want: true},
 		"the run is deleted":                  {cluster: isTrue(started), change: func(r v1beta1.UpdateRunObject) { r.SetDeletionTimestamp(&metav1.Time{}) }},
 		"nothing is said of the progress":     {cluster: isTrue(started), change: func(r v1beta1.UpdateRunObject) { r.RunStatus().Conditions = nil }},
 		"the binding of the cluster has gone": {cluster: isTrue(started), change: func(r v1beta1.UpdateRunObject) { r.RunStatus().StagesStatus[1].Clusters[0].ClusterName = "other" }},

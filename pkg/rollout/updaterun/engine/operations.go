@@ -18,7 +18,7 @@ import (
 // what made no sense then; what makes none any more has no effect. Stop and resume are in the state of the run.
 func (s *step) operate() {
 	for _, entry := range s.status.History {
-		if entry.Operation == "" || entry.Number <= s.status.ObservedOperation {
+		if !isOpen(&s.status, &entry) {
 			continue
 		}
 		s.status.ObservedOperation, s.changed = entry.Number, true
@@ -33,6 +33,21 @@ func (s *step) operate() {
 			s.retry(&entry)
 		}
 	}
+}
+
+// isOpen says of an entry of the history that a user asks what the run has yet to act on.
+func isOpen(status *v1beta1.UpdateRunStatus, entry *v1beta1.UpdateRunHistoryEntry) bool {
+	return entry.Operation != "" && entry.Number > status.ObservedOperation
+}
+
+// IsAsked says whether a user has asked something of a run that it has yet to act on.
+func IsAsked(status *v1beta1.UpdateRunStatus) bool {
+	for i := range status.History {
+		if isOpen(status, &status.History[i]) {
+			return true
+		}
+	}
+	return false
 }
 
 // asked is a sentence about an operation.
