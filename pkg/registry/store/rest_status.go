@@ -39,7 +39,7 @@ func (r *StatusREST) Get(ctx context.Context, name string, options *metav1.GetOp
 
 // Update changes the status of an object that exists. It never creates one, server-side apply included.
 func (r *StatusREST) Update(ctx context.Context, name string, objInfo rest.UpdatedObjectInfo, createValidation rest.ValidateObjectFunc, updateValidation rest.ValidateObjectUpdateFunc, _ bool, options *metav1.UpdateOptions) (runtime.Object, bool, error) {
-	return r.Store.Update(ctx, name, objInfo, createValidation, updateValidation, false, options)
+	return r.Store.Update(ctx, name, blamesClient{objInfo}, createValidation, updateValidation, false, options)
 }
 
 // ConvertToTable implements rest.TableConvertor.

@@ -110,7 +110,8 @@ func seedBodies(w write) []string {
 			return []string{`[]`, `[{"op": "add", "path": "/spec", "value": {"comment": "ok"}}]`, `[{"op": "remove", "path": "/metadata"}]`}
 		default:
 			return []string{`{}`, `{"apiVersion": "placement.kubernetes-fleet.io/v1", "kind": "Approval", "metadata": {"name": "NAME", "resourceVersion": "RV"}, "spec": {"comment": "ok"}}`,
-				`{"status": {"decision": "Approved", "decidedBy": {"username": "forged"}}}`}
+				`{"status": {"decision": "Approved", "decidedBy": {"username": "forged"}}}`,
+				`{"apiVersion": "placement.kubernetes-fleet.io/` + w.version + `", "kind": "Approval", "metadata": {"labels": "a"}}`}
 		}
 	}
 	approved := approvedCondition("True", "Fine", "lgtm")
@@ -125,7 +126,7 @@ func seedBodies(w write) []string {
 	case mergePatch, strategicPatch:
 		return []string{
 			conditionsPatch(approved), conditionsPatch(approvedCondition("False", "No", "")), conditionsPatch(approved + "," + approved),
-			conditionsPatch(acceptedCondition), `{"status": null}`, `{"status": {"decisions": null}, "metadata": {"ownerReferences": [], "labels": {"a": "b"}}}`,
+			conditionsPatch(acceptedCondition), conditionsPatch("null, {}"), `{"status": null}`, `{"status": {"decisions": null}, "metadata": {"ownerReferences": [], "labels": {"a": "b"}}}`,
 		}
 	default:
 		return []string{`{"apiVersion": "placement.kubernetes-fleet.io/` + w.version + `", "kind": "` + w.in.kind + `", "metadata": {"name": "NAME", "resourceVersion": "RV"},

@@ -1,0 +1,40 @@
+// Copyright The Stagegate Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package store
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"testing"
+
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/apiserver/pkg/registry/rest"
+)
+
+func TestAPatchThatCannotBeUsedIsTheClientsFault(t *testing.T) {
+	conflict := apierrors.NewConflict(schema.GroupResource{Resource: "runs"}, "a", errors.New("changed"))
+	ended, cancel := context.WithCancel(t.Context())
+	cancel()
+	tests := map[string]struct {
+		ctx  context.Context
+		err  error
+		want func(error) bool
+	}{
+		"a plain error":          {t.Context(), errors.New("list element types are not identical"), apierrors.IsBadRequest},
+		"an API error":           {t.Context(), conflict, apierrors.IsConflict},
+		"an API error within":    {t.Context(), fmt.Errorf("patching: %w", conflict), apierrors.IsConflict},
+		"a request that is over": {ended, ended.Err(), func(err error) bool { return errors.Is(err, context.Canceled) }},
+	}
+	for name, tt := range tests {
+		t.Run(name, func(t *testing.T) {
+			patch := rest.DefaultUpdatedObjectInfo(nil, func(context.Context, runtime.Object, runtime.Object) (runtime.Object, error) { return nil, tt.err })
+			if _, err := (blamesClient{patch}).UpdatedObject(tt.ctx, nil); !tt.want(err) {
+				t.Errorf("error is %#v", err)
+			}
+		})
+	}
+}
