@@ -106,7 +106,7 @@ func (r *ActionREST[O, B]) Create(ctx context.Context, name string, obj runtime.
 // Update does what the body says, for PUT and PATCH. What is patched is what Get returns. It never creates an object.
 func (r *ActionREST[O, B]) Update(ctx context.Context, name string, objInfo rest.UpdatedObjectInfo, _ rest.ValidateObjectFunc, updateValidation rest.ValidateObjectUpdateFunc, _ bool, options *metav1.UpdateOptions) (runtime.Object, bool, error) {
 	result, err := r.write(ctx, name, options, func(current B) (B, error) {
-		obj, err := objInfo.UpdatedObject(ctx, current.DeepCopyObject())
+		obj, err := blamesClient{objInfo}.UpdatedObject(ctx, current.DeepCopyObject())
 		if err != nil {
 			return current, err
 		}
