@@ -103,8 +103,8 @@ func lastMove(b v1beta1.BindingObject) (run string, turn int64) {
 	return annotations[wellknown.UpdateRunAnnotation], turn
 }
 
-// leftInFlight says whether the last run that moved a binding left it behind before the cluster was done. Such a cluster counts
-// against the concurrency of the next run that has it among its targets.
+// leftInFlight says whether the last run that moved a binding left it behind before the cluster was done: it was stopped or failed, or
+// went on without the cluster. Such a cluster counts against the concurrency of the next run that has it among its targets.
 func (s *step) leftInFlight(b v1beta1.BindingObject) bool {
 	if b.BindingSpec().State != v1beta1.BindingStateBound || IsSettled(b) {
 		return false
@@ -113,10 +113,28 @@ func (s *step) leftInFlight(b v1beta1.BindingObject) bool {
 	if name == "" {
 		return false
 	}
+	return !s.updatedBy(name)[b.BindingSpec().TargetCluster]
+}
+
+// updatedBy are the clusters that another run has seen updated, none where there is no such run.
+func (s *step) updatedBy(run string) map[string]bool {
+	if updated, ok := s.updated[run]; ok {
+		return updated
+	}
+	updated := map[string]bool{}
 	for _, other := range s.world.Others {
-		if other.GetName() == name {
-			return !isTrue(other.RunStatus().Conditions, v1beta1.RunSucceeded)
+		if other.GetName() != run {
+			continue
+		}
+		for i := range other.RunStatus().StagesStatus {
+			for _, c := range other.RunStatus().StagesStatus[i].Clusters {
+				updated[c.ClusterName] = reasonOf(c.Conditions, v1beta1.ClusterSucceeded) == reasonClusterSucceeded
+			}
 		}
 	}
-	return true
+	if s.updated == nil {
+		s.updated = map[string]map[string]bool{}
+	}
+	s.updated[run] = updated
+	return updated
 }

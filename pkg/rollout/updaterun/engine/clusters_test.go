@@ -222,14 +222,17 @@ func TestClustersLeftInFlightCount(t *testing.T) {
 	tests := map[string]struct {
 		limit string
 		other v1beta1.TurnState
-		over  bool
-		want  []string
+		// done is the reason for which the other run was done with a3 and a4, empty where it was not.
+		done string
+		want []string
 	}{
-		"they come first and fill the room":         {"2", v1beta1.TurnReleased, false, []string{"a1", "a2", "a3 Started", "a4 Started"}},
-		"no more than maxConcurrency of them":       {"1", v1beta1.TurnReleased, false, []string{"a1", "a2", "a3 Started", "a4"}},
-		"others follow where there is room":         {"3", v1beta1.TurnReleased, false, []string{"a1 Started", "a2", "a3 Started", "a4 Started"}},
-		"what a run that succeeded left is no harm": {"2", v1beta1.TurnReleased, true, []string{"a1 Started", "a2 Started", "a3", "a4"}},
-		"what a deleted run left counts":            {"2", "", false, []string{"a1", "a2", "a3 Started", "a4 Started"}},
+		"they come first and fill the room":         {"2", v1beta1.TurnReleased, "", []string{"a1", "a2", "a3 Started", "a4 Started"}},
+		"no more than maxConcurrency of them":       {"1", v1beta1.TurnReleased, "", []string{"a1", "a2", "a3 Started", "a4"}},
+		"others follow where there is room":         {"3", v1beta1.TurnReleased, "", []string{"a1 Started", "a2", "a3 Started", "a4 Started"}},
+		"what was updated and went away is no harm": {"2", v1beta1.TurnReleased, "ClusterUpdatingSucceeded", []string{"a1 Started", "a2 Started", "a3", "a4"}},
+		"what a run passed over counts":             {"2", v1beta1.TurnReleased, "ClusterUpdatingFailed", []string{"a1", "a2", "a3 Started", "a4 Started"}},
+		"what somebody skipped counts":              {"2", v1beta1.TurnReleased, "ClusterUpdatingSkipped", []string{"a1", "a2", "a3 Started", "a4 Started"}},
+		"what a deleted run left counts":            {"2", "", "", []string{"a1", "a2", "a3 Started", "a4 Started"}},
 	}
 	for name, tt := range tests {
 		t.Run(name, func(t *testing.T) {
@@ -237,8 +240,12 @@ func TestClustersLeftInFlightCount(t *testing.T) {
 			behind(f)
 			if tt.other != "" {
 				other := f.other("other", 0, v1beta1.UpdateRunTurn{State: tt.other, Number: 1})
-				if tt.over {
+				if tt.done != "" {
+					done := []metav1.Condition{{Type: v1beta1.ClusterSucceeded, Status: metav1.ConditionTrue, Reason: tt.done}}
 					other.Status.Conditions = append(other.Status.Conditions, metav1.Condition{Type: v1beta1.RunSucceeded, Status: metav1.ConditionTrue})
+					other.Status.StagesStatus = []v1beta1.StageUpdatingStatus{{Clusters: []v1beta1.ClusterUpdatingStatus{
+						{ClusterName: "a3", Conditions: done}, {ClusterName: "a4", Conditions: done},
+					}}}
 				}
 			}
 			f.steps()

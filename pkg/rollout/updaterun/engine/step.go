@@ -53,6 +53,8 @@ type step struct {
 	// snapshot is the name of the resource snapshot that the run rolls out.
 	snapshot string
 	byName   map[string]v1beta1.BindingObject
+	// updated has what other runs have updated, by their names.
+	updated map[string]map[string]bool
 	// at is the stage that is looked at, empty for none, and before how long the history was.
 	at     string
 	before int
