@@ -38,7 +38,7 @@ func (m meter) logged() float64 { return etcdLog() - m.log }
 func (m meter) stop(r *row) {
 	results.Lock()
 	defer results.Unlock()
-	results.costs[r] = fmt.Sprintf("%.0f s, %s", m.spent().Seconds(), peakMemory())
+	results.costs[r] = fmt.Sprintf("%.1f s, %s", m.spent().Seconds(), peakMemory())
 }
 
 // peakMemory is the most that the process, etcd and members included, has held since the meter was started.

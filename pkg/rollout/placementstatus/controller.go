@@ -32,7 +32,7 @@ const (
 	// would cost the square of their number.
 	together = 50 * time.Millisecond
 	// rest is how many times as long as a write took there is none, unless somebody may be waiting for it: a status lists all clusters,
-	// so that one write of it costs as much as a fifth of what it takes to move them all.
+	// so that twenty writes of it cost as much as moving them all.
 	rest = 20
 	// longestRest is how old the progress of a rollout may be.
 	longestRest = 30 * time.Second
