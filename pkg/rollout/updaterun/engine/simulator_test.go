@@ -55,6 +55,8 @@ type simulation struct {
 	approved      map[string]bool
 	updated       map[string]time.Time
 	waited        map[string]bool
+	// latest is how late it was before the clock was set back.
+	latest        time.Time
 	twoLeaders    bool
 	placementGone bool
 	checkPurity   bool
@@ -332,6 +334,9 @@ func (s *simulation) move() {
 		s.store.now = s.store.now.Add(time.Duration(s.random.IntN(90_000)) * time.Millisecond)
 	case n < 88:
 		// Clocks are set back, and those of two leaders differ.
+		if s.store.now.After(s.latest) {
+			s.latest = s.store.now
+		}
 		s.store.now = s.store.now.Add(-time.Duration(s.random.IntN(90_000)) * time.Millisecond)
 	case n < 90:
 		s.leaderChanges()
