@@ -52,9 +52,9 @@ type simulation struct {
 	flapped  map[string]bool
 	tampered map[string]bool
 
-	approved      map[string]bool
-	updated       map[string]time.Time
-	waited        map[string]bool
+	approved map[string]bool
+	updated  map[string]time.Time
+	waited   map[string]bool
 	// latest is how late it was before the clock was set back.
 	latest        time.Time
 	twoLeaders    bool
