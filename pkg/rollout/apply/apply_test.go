@@ -94,14 +94,14 @@ func TestNamespacesComeBeforeWhatIsInThem(t *testing.T) {
 func TestWhatIsAppliedIsListedBefore(t *testing.T) {
 	b := newBench(t, newWork(t, configMapYAML))
 	listed := false
-	b.member.failing = func(verb, resource, _ string) error {
+	b.member.fail(func(verb, resource, _ string) error {
 		if verb == "create" && resource == "configmaps" {
 			owner := b.member.get(t, appliedWorks, "", "web-work")
 			resources, _, _ := unstructured.NestedSlice(owner.Object, "status", "appliedResources")
 			listed = len(resources) == 1
 		}
 		return nil
-	}
+	})
 	b.pass(t)
 	if !listed {
 		t.Error("the AppliedWork did not list the object when it was made")
@@ -688,9 +688,9 @@ func TestKindThatAnEarlierWaveDefines(t *testing.T) {
 
 func TestMemberThatDoesNotAnswerChangesNoStatus(t *testing.T) {
 	b := newBench(t, newWork(t, configMapYAML))
-	b.member.failing = func(string, string, string) error {
+	b.member.fail(func(string, string, string) error {
 		return &url.Error{Op: "Get", URL: "https://member1", Err: errors.New("connection refused")}
-	}
+	})
 	b.cacheUp(t)
 	for _, want := range []time.Duration{firstPause, 2 * firstPause} {
 		pause, err := b.Applier.reconcile(t.Context(), reconcile.Key{Name: "web-work"})
@@ -701,7 +701,7 @@ func TestMemberThatDoesNotAnswerChangesNoStatus(t *testing.T) {
 	if work := b.work(t); len(work.Status.Conditions) > 0 {
 		t.Errorf("status: %v", work.Status)
 	}
-	b.member.failing = nil
+	b.member.fail(nil)
 	if _, err := b.Applier.reconcile(t.Context(), reconcile.Key{Name: "web-work"}); err != nil {
 		t.Fatal(err)
 	}
@@ -712,12 +712,12 @@ func TestMemberThatDoesNotAnswerChangesNoStatus(t *testing.T) {
 
 func TestRefusalOfOneManifestLeavesOthersAlone(t *testing.T) {
 	b := newBench(t, newWork(t, namespaceYAML, configMapYAML))
-	b.member.failing = func(verb, resource, _ string) error {
+	b.member.fail(func(verb, resource, _ string) error {
 		if verb == "create" && resource == "configmaps" {
 			return apierrors.NewForbidden(schema.GroupResource{Resource: resource}, "test-cm", errors.New("policy"))
 		}
 		return nil
-	}
+	})
 	work, err := b.tryPass(t)
 	if err == nil {
 		t.Error("it is not tried again")

@@ -126,6 +126,13 @@ func (m *fakeMember) member() *member {
 	}
 }
 
+// fail has the member answer with what f returns, where that is an error. Nil lets it answer again.
+func (m *fakeMember) fail(f func(verb, resource, name string) error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.failing = f
+}
+
 func (m *fakeMember) react(action clienttesting.Action) (bool, runtime.Object, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()

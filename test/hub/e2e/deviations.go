@@ -75,6 +75,21 @@ var deviations = []deviation{
 		field:      "status.createdBy",
 	},
 	{
+		reason:     "A run tells what has happened to it and what users have asked of it.",
+		transcript: clusterScoped,
+		field:      "status.history",
+	},
+	{
+		reason:     "A run says up to which of these it has acted.",
+		transcript: clusterScoped,
+		field:      "status.observedOperation",
+	},
+	{
+		reason:     "A run can be rolled back, each cluster to what it had.",
+		transcript: clusterScoped,
+		field:      "status.stagesStatus[0].clusters[0].previousResourceSnapshotIndex",
+	},
+	{
 		reason:     "One run at a time moves a placement, and a run says whether it does.",
 		transcript: clusterScoped,
 		field:      "status.turn",
