@@ -42,7 +42,7 @@ func (s *step) stopped(stage *v1beta1.StageUpdatingStatus, stuck []string) {
 			messageRunStopped, firstNames(stuck), stage.StageName, stuckAfter)
 		stageMessage = messageStageAbandoned
 	}
-	if stage.UpdatedTime == nil && allDone(stage) && !s.isPaused(stage) {
+	if stage.UpdatedTime == nil && stage != s.status.DeletionStageStatus && allDone(stage) && !s.isPaused(stage) {
 		now := metav1.NewMicroTime(s.now)
 		stage.UpdatedTime, s.changed = &now, true
 	}
@@ -65,8 +65,7 @@ func (s *step) isPaused(stage *v1beta1.StageUpdatingStatus) bool {
 			return tooManyFailures(stage, s.failurePolicy(config)) != ""
 		}
 	}
-	// The last stage has no wait after it.
-	return true
+	return false
 }
 
 // settleAny is settle for any stage, the last one included. A stop gives no cluster up: it waits for none for long.
