@@ -128,7 +128,7 @@ type ClusterResourceOverrideSpec struct {
 	// Placement that the override is for. Absent means every placement. It cannot be changed.
 	Placement *PlacementRef
 
-	// ClusterResourceSelectors name the cluster-scoped objects to change, 1 to 20.
+	// ClusterResourceSelectors name the cluster-scoped objects to change, 1 to 20. Who names a Namespace changes everything in it.
 	ClusterResourceSelectors []ResourceSelectorTerm
 
 	// Policy are the changes.

@@ -239,6 +239,11 @@ type ClusterUpdatingStatus struct {
 	// PreviousResourceSnapshotIndex is the index of the resource snapshot that the cluster had when its update began, empty where it had
 	// none. Absent as long as the update has not begun.
 	PreviousResourceSnapshotIndex *string
+	// PreviousResourceOverrideSnapshots are the ResourceOverride snapshots that were in force on the cluster when its update began.
+	PreviousResourceOverrideSnapshots []NamespacedName
+	// PreviousClusterResourceOverrideSnapshots are the ClusterResourceOverride snapshots that were in force on the cluster when its
+	// update began.
+	PreviousClusterResourceOverrideSnapshots []string
 
 	// Message is what keeps a cluster that is being updated from being done, as its binding reports it: the first object that is
 	// not applied or not available, and why. Empty where nothing is reported. At most 256 bytes.

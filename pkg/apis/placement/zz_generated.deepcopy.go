@@ -1420,6 +1420,16 @@ func (in *ClusterUpdatingStatus) DeepCopyInto(out *ClusterUpdatingStatus) {
 		*out = new(string)
 		**out = **in
 	}
+	if in.PreviousResourceOverrideSnapshots != nil {
+		in, out := &in.PreviousResourceOverrideSnapshots, &out.PreviousResourceOverrideSnapshots
+		*out = make([]NamespacedName, len(*in))
+		copy(*out, *in)
+	}
+	if in.PreviousClusterResourceOverrideSnapshots != nil {
+		in, out := &in.PreviousClusterResourceOverrideSnapshots, &out.PreviousClusterResourceOverrideSnapshots
+		*out = make([]string, len(*in))
+		copy(*out, *in)
+	}
 	if in.Conditions != nil {
 		in, out := &in.Conditions, &out.Conditions
 		*out = make([]v1.Condition, len(*in))

@@ -34,6 +34,11 @@ func PolicySnapshotName(placement string, index int) string {
 	return placement + "-" + strconv.Itoa(index)
 }
 
+// OverrideSnapshotName is the version of an override at an index.
+func OverrideSnapshotName(override string, index int) string {
+	return override + "-" + strconv.Itoa(index)
+}
+
 // BeforeStageApprovalName is the approval request before a stage.
 func BeforeStageApprovalName(run, stage string) string { return run + "-before-" + stage }
 

@@ -28,6 +28,8 @@ const (
 	SchedulerBindingFinalizer = Prefix + "scheduler-crb-cleanup"
 	// WorkCleanupFinalizer on a binding goes when its Works are gone, on a Work when what it applied is gone.
 	WorkCleanupFinalizer = Prefix + "work-cleanup"
+	// OverrideCleanupFinalizer on an override goes when the versions of it that nothing uses are gone.
+	OverrideCleanupFinalizer = Prefix + "override-cleanup"
 	// UpdateRunFinalizer on a run goes when its approval requests are gone.
 	UpdateRunFinalizer = Prefix + "stagedupdaterun-finalizer"
 )
@@ -48,6 +50,10 @@ const (
 	ResourceIndexLabel = Prefix + "resource-index"
 	// PolicyIndexLabel on a policy snapshot is its index.
 	PolicyIndexLabel = Prefix + "policy-index"
+	// ParentOverrideLabel on an override snapshot is the override's name.
+	ParentOverrideLabel = Prefix + "parent-resource-override"
+	// OverrideIndexLabel on an override snapshot is its index.
+	OverrideIndexLabel = Prefix + "override-index"
 	// ParentBindingLabel on a Work is the binding it belongs to.
 	ParentBindingLabel = Prefix + "parent-resource-binding"
 	// ParentSnapshotIndexLabel on a Work is the index of the resource snapshot that it holds.

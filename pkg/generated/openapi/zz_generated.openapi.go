@@ -3179,7 +3179,7 @@ func schema_pkg_apis_placement_v1_ClusterResourceOverrideSpec(ref common.Referen
 							},
 						},
 						SchemaProps: spec.SchemaProps{
-							Description: "ClusterResourceSelectors name the cluster-scoped objects to change, 1 to 20.",
+							Description: "ClusterResourceSelectors name the cluster-scoped objects to change, 1 to 20. Who names a Namespace changes everything in it.",
 							Type:        []string{"array"},
 							Items: &spec.SchemaOrArray{
 								Schema: &spec.Schema{
@@ -4156,6 +4156,43 @@ func schema_pkg_apis_placement_v1_ClusterUpdatingStatus(ref common.ReferenceCall
 							Description: "PreviousResourceSnapshotIndex is the index of the resource snapshot that the cluster had when its update began, empty where it had none. Absent as long as the update has not begun.",
 							Type:        []string{"string"},
 							Format:      "",
+						},
+					},
+					"previousResourceOverrideSnapshots": {
+						VendorExtensible: spec.VendorExtensible{
+							Extensions: spec.Extensions{
+								"x-kubernetes-list-type": "atomic",
+							},
+						},
+						SchemaProps: spec.SchemaProps{
+							Description: "PreviousResourceOverrideSnapshots are the ResourceOverride snapshots that were in force on the cluster when its update began.",
+							Type:        []string{"array"},
+							Items: &spec.SchemaOrArray{
+								Schema: &spec.Schema{
+									SchemaProps: spec.SchemaProps{
+										Ref: ref(placementv1.NamespacedName{}.OpenAPIModelName()),
+									},
+								},
+							},
+						},
+					},
+					"previousClusterResourceOverrideSnapshots": {
+						VendorExtensible: spec.VendorExtensible{
+							Extensions: spec.Extensions{
+								"x-kubernetes-list-type": "atomic",
+							},
+						},
+						SchemaProps: spec.SchemaProps{
+							Description: "PreviousClusterResourceOverrideSnapshots are the ClusterResourceOverride snapshots that were in force on the cluster when its update began.",
+							Type:        []string{"array"},
+							Items: &spec.SchemaOrArray{
+								Schema: &spec.Schema{
+									SchemaProps: spec.SchemaProps{
+										Type:   []string{"string"},
+										Format: "",
+									},
+								},
+							},
 						},
 					},
 					"message": {
@@ -9916,7 +9953,7 @@ func schema_pkg_apis_placement_v1beta1_ClusterResourceOverrideSpec(ref common.Re
 							},
 						},
 						SchemaProps: spec.SchemaProps{
-							Description: "ClusterResourceSelectors name the cluster-scoped objects to change, 1 to 20.",
+							Description: "ClusterResourceSelectors name the cluster-scoped objects to change, 1 to 20. Who names a Namespace changes everything in it.",
 							Type:        []string{"array"},
 							Items: &spec.SchemaOrArray{
 								Schema: &spec.Schema{
@@ -10893,6 +10930,43 @@ func schema_pkg_apis_placement_v1beta1_ClusterUpdatingStatus(ref common.Referenc
 							Description: "PreviousResourceSnapshotIndex is the index of the resource snapshot that the cluster had when its update began, empty where it had none. Absent as long as the update has not begun.",
 							Type:        []string{"string"},
 							Format:      "",
+						},
+					},
+					"previousResourceOverrideSnapshots": {
+						VendorExtensible: spec.VendorExtensible{
+							Extensions: spec.Extensions{
+								"x-kubernetes-list-type": "atomic",
+							},
+						},
+						SchemaProps: spec.SchemaProps{
+							Description: "PreviousResourceOverrideSnapshots are the ResourceOverride snapshots that were in force on the cluster when its update began.",
+							Type:        []string{"array"},
+							Items: &spec.SchemaOrArray{
+								Schema: &spec.Schema{
+									SchemaProps: spec.SchemaProps{
+										Ref: ref(placementv1beta1.NamespacedName{}.OpenAPIModelName()),
+									},
+								},
+							},
+						},
+					},
+					"previousClusterResourceOverrideSnapshots": {
+						VendorExtensible: spec.VendorExtensible{
+							Extensions: spec.Extensions{
+								"x-kubernetes-list-type": "atomic",
+							},
+						},
+						SchemaProps: spec.SchemaProps{
+							Description: "PreviousClusterResourceOverrideSnapshots are the ClusterResourceOverride snapshots that were in force on the cluster when its update began.",
+							Type:        []string{"array"},
+							Items: &spec.SchemaOrArray{
+								Schema: &spec.Schema{
+									SchemaProps: spec.SchemaProps{
+										Type:   []string{"string"},
+										Format: "",
+									},
+								},
+							},
 						},
 					},
 					"message": {

@@ -176,3 +176,119 @@ func (o *ResourceBinding) BindingSpec() *ResourceBindingSpec { return &o.Spec }
 
 // BindingStatus implements BindingObject.
 func (o *ResourceBinding) BindingStatus() *ResourceBindingStatus { return &o.Status }
+
+// Override is what an override and a version of it have in common.
+// +k8s:deepcopy-gen=false
+type Override interface {
+	metav1.Object
+	runtime.Object
+
+	// OverriddenPlacement is the placement that the override is for, nil for every placement. It points into the object.
+	OverriddenPlacement() *PlacementRef
+	// OverriddenResources name the objects that the override changes, namespaces included.
+	OverriddenResources() []ResourceIdentifier
+	// OverridePolicy points into the object.
+	OverridePolicy() *OverridePolicy
+}
+
+// OverrideObject is a ClusterResourceOverride or a ResourceOverride.
+// +k8s:deepcopy-gen=false
+type OverrideObject interface {
+	Override
+
+	// NewSnapshot makes a version of the override that says what it says now, without metadata.
+	NewSnapshot(hash []byte) OverrideSnapshotObject
+}
+
+// OverrideSnapshotObject is a ClusterResourceOverrideSnapshot or a ResourceOverrideSnapshot.
+// +k8s:deepcopy-gen=false
+type OverrideSnapshotObject interface {
+	Override
+
+	// OverrideHash points into the object.
+	OverrideHash() []byte
+}
+
+// OverriddenPlacement implements Override.
+func (o *ClusterResourceOverride) OverriddenPlacement() *PlacementRef { return o.Spec.Placement }
+
+// OverriddenResources implements Override.
+func (o *ClusterResourceOverride) OverriddenResources() []ResourceIdentifier {
+	return o.Spec.resources()
+}
+
+// OverridePolicy implements Override.
+func (o *ClusterResourceOverride) OverridePolicy() *OverridePolicy { return o.Spec.Policy }
+
+// NewSnapshot implements OverrideObject.
+func (o *ClusterResourceOverride) NewSnapshot(hash []byte) OverrideSnapshotObject {
+	return &ClusterResourceOverrideSnapshot{Spec: ClusterResourceOverrideSnapshotSpec{OverrideSpec: *o.Spec.DeepCopy(), OverrideHash: hash}}
+}
+
+// OverriddenPlacement implements Override.
+func (o *ResourceOverride) OverriddenPlacement() *PlacementRef { return o.Spec.Placement }
+
+// OverriddenResources implements Override.
+func (o *ResourceOverride) OverriddenResources() []ResourceIdentifier {
+	return o.Spec.resources(o.Namespace)
+}
+
+// OverridePolicy implements Override.
+func (o *ResourceOverride) OverridePolicy() *OverridePolicy { return o.Spec.Policy }
+
+// NewSnapshot implements OverrideObject.
+func (o *ResourceOverride) NewSnapshot(hash []byte) OverrideSnapshotObject {
+	return &ResourceOverrideSnapshot{Spec: ResourceOverrideSnapshotSpec{OverrideSpec: *o.Spec.DeepCopy(), OverrideHash: hash}}
+}
+
+// OverriddenPlacement implements Override.
+func (o *ClusterResourceOverrideSnapshot) OverriddenPlacement() *PlacementRef {
+	return o.Spec.OverrideSpec.Placement
+}
+
+// OverriddenResources implements Override.
+func (o *ClusterResourceOverrideSnapshot) OverriddenResources() []ResourceIdentifier {
+	return o.Spec.OverrideSpec.resources()
+}
+
+// OverridePolicy implements Override.
+func (o *ClusterResourceOverrideSnapshot) OverridePolicy() *OverridePolicy {
+	return o.Spec.OverrideSpec.Policy
+}
+
+// OverrideHash implements OverrideSnapshotObject.
+func (o *ClusterResourceOverrideSnapshot) OverrideHash() []byte { return o.Spec.OverrideHash }
+
+// OverriddenPlacement implements Override.
+func (o *ResourceOverrideSnapshot) OverriddenPlacement() *PlacementRef {
+	return o.Spec.OverrideSpec.Placement
+}
+
+// OverriddenResources implements Override.
+func (o *ResourceOverrideSnapshot) OverriddenResources() []ResourceIdentifier {
+	return o.Spec.OverrideSpec.resources(o.Namespace)
+}
+
+// OverridePolicy implements Override.
+func (o *ResourceOverrideSnapshot) OverridePolicy() *OverridePolicy {
+	return o.Spec.OverrideSpec.Policy
+}
+
+// OverrideHash implements OverrideSnapshotObject.
+func (o *ResourceOverrideSnapshot) OverrideHash() []byte { return o.Spec.OverrideHash }
+
+func (s *ClusterResourceOverrideSpec) resources() []ResourceIdentifier {
+	resources := make([]ResourceIdentifier, 0, len(s.ClusterResourceSelectors))
+	for _, r := range s.ClusterResourceSelectors {
+		resources = append(resources, ResourceIdentifier{Group: r.Group, Version: r.Version, Kind: r.Kind, Name: r.Name})
+	}
+	return resources
+}
+
+func (s *ResourceOverrideSpec) resources(namespace string) []ResourceIdentifier {
+	resources := make([]ResourceIdentifier, 0, len(s.ResourceSelectors))
+	for _, r := range s.ResourceSelectors {
+		resources = append(resources, ResourceIdentifier{Group: r.Group, Version: r.Version, Kind: r.Kind, Name: r.Name, Namespace: namespace})
+	}
+	return resources
+}

@@ -159,7 +159,7 @@ type ClusterResourceOverrideSpec struct {
 	// +k8s:optional
 	Placement *PlacementRef `json:"placement,omitempty"`
 
-	// ClusterResourceSelectors name the cluster-scoped objects to change, 1 to 20.
+	// ClusterResourceSelectors name the cluster-scoped objects to change, 1 to 20. Who names a Namespace changes everything in it.
 	// +required
 	// +k8s:required
 	// +k8s:maxItems=20

@@ -357,6 +357,19 @@ type ClusterUpdatingStatus struct {
 	// +k8s:optional
 	PreviousResourceSnapshotIndex *string `json:"previousResourceSnapshotIndex,omitempty"`
 
+	// PreviousResourceOverrideSnapshots are the ResourceOverride snapshots that were in force on the cluster when its update began.
+	// +optional
+	// +k8s:optional
+	// +listType=atomic
+	PreviousResourceOverrideSnapshots []NamespacedName `json:"previousResourceOverrideSnapshots,omitempty"`
+
+	// PreviousClusterResourceOverrideSnapshots are the ClusterResourceOverride snapshots that were in force on the cluster when its
+	// update began.
+	// +optional
+	// +k8s:optional
+	// +listType=atomic
+	PreviousClusterResourceOverrideSnapshots []string `json:"previousClusterResourceOverrideSnapshots,omitempty"`
+
 	// Message is what keeps a cluster that is being updated from being done, as its binding reports it: the first object that is
 	// not applied or not available, and why. Empty where nothing is reported. At most 256 bytes.
 	// +optional

@@ -2969,6 +2969,66 @@ func Validate_ClusterUpdatingStatus(
 		errs = append(errs, fn(fldPath.Child("previousResourceSnapshotIndex"), obj.PreviousResourceSnapshotIndex, oldVal, oldObj != nil)...)
 	}
 
+	{ // field ClusterUpdatingStatus.PreviousResourceOverrideSnapshots
+		fn := func(
+			fldPath *field.Path,
+			obj, oldObj []NamespacedName,
+			oldValueCorrelated bool) (errs field.ErrorList) {
+			// don't revalidate unchanged data
+			if oldValueCorrelated && op.Type == operation.Update {
+				if equality.Semantic.DeepEqual(obj, oldObj) {
+					return nil
+				}
+			}
+			// call field-attached validations
+			earlyReturn := false
+			if e := validate.OptionalSlice(ctx, op, fldPath, obj, oldObj).MarkShortCircuit(); len(e) != 0 {
+				earlyReturn = true
+			}
+			if earlyReturn {
+				return // do not proceed
+			}
+			// iterate the list and call the type's validation function
+			if e := validate.EachValSliceVal(ctx, op, fldPath, obj, oldObj, nil, nil, Validate_NamespacedName); len(e) != 0 {
+				errs = append(errs, e...)
+			}
+			return
+		}
+		oldVal := safe.Field(oldObj,
+			func(oldObj *ClusterUpdatingStatus) []NamespacedName {
+				return oldObj.PreviousResourceOverrideSnapshots
+			})
+		errs = append(errs, fn(fldPath.Child("previousResourceOverrideSnapshots"), obj.PreviousResourceOverrideSnapshots, oldVal, oldObj != nil)...)
+	}
+
+	{ // field ClusterUpdatingStatus.PreviousClusterResourceOverrideSnapshots
+		fn := func(
+			fldPath *field.Path,
+			obj, oldObj []string,
+			oldValueCorrelated bool) (errs field.ErrorList) {
+			// don't revalidate unchanged data
+			if oldValueCorrelated && op.Type == operation.Update {
+				if equality.Semantic.DeepEqual(obj, oldObj) {
+					return nil
+				}
+			}
+			// call field-attached validations
+			earlyReturn := false
+			if e := validate.OptionalSlice(ctx, op, fldPath, obj, oldObj).MarkShortCircuit(); len(e) != 0 {
+				earlyReturn = true
+			}
+			if earlyReturn {
+				return // do not proceed
+			}
+			return
+		}
+		oldVal := safe.Field(oldObj,
+			func(oldObj *ClusterUpdatingStatus) []string {
+				return oldObj.PreviousClusterResourceOverrideSnapshots
+			})
+		errs = append(errs, fn(fldPath.Child("previousClusterResourceOverrideSnapshots"), obj.PreviousClusterResourceOverrideSnapshots, oldVal, oldObj != nil)...)
+	}
+
 	// field ClusterUpdatingStatus.Message has no validation
 
 	{ // field ClusterUpdatingStatus.Conditions

@@ -980,6 +980,18 @@ var schemaYAML = typed.YAMLObject(`types:
     - name: message
       type:
         scalar: string
+    - name: previousClusterResourceOverrideSnapshots
+      type:
+        list:
+          elementType:
+            scalar: string
+          elementRelationship: atomic
+    - name: previousResourceOverrideSnapshots
+      type:
+        list:
+          elementType:
+            namedType: io.kubernetes-fleet.placement.v1.NamespacedName
+          elementRelationship: atomic
     - name: previousResourceSnapshotIndex
       type:
         scalar: string
@@ -2876,6 +2888,18 @@ var schemaYAML = typed.YAMLObject(`types:
     - name: message
       type:
         scalar: string
+    - name: previousClusterResourceOverrideSnapshots
+      type:
+        list:
+          elementType:
+            scalar: string
+          elementRelationship: atomic
+    - name: previousResourceOverrideSnapshots
+      type:
+        list:
+          elementType:
+            namedType: io.kubernetes-fleet.placement.v1beta1.NamespacedName
+          elementRelationship: atomic
     - name: previousResourceSnapshotIndex
       type:
         scalar: string

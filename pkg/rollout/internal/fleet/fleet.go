@@ -22,6 +22,8 @@ import (
 
 // Indexes of the caches. Their values are keys, see Kind.ByIndex.
 const (
+	// ByOverride finds override snapshots by their override.
+	ByOverride = "override"
 	// ByPlacement finds bindings, snapshots, policy snapshots and runs by their placement.
 	ByPlacement = "placement"
 	// ByStrategy finds runs by their strategy.
@@ -37,13 +39,15 @@ type Fleet struct {
 	// Clientset writes kinds that have one scope only.
 	Clientset versioned.Interface
 
-	Placements      Kind[v1beta1.PlacementObject]
-	Runs            Kind[v1beta1.UpdateRunObject]
-	Strategies      Kind[v1beta1.UpdateStrategyObject]
-	Approvals       Kind[v1beta1.ApprovalRequestObject]
-	Snapshots       Kind[v1beta1.ResourceSnapshotObject]
-	PolicySnapshots Kind[v1beta1.PolicySnapshotObject]
-	Bindings        Kind[v1beta1.BindingObject]
+	Placements        Kind[v1beta1.PlacementObject]
+	Runs              Kind[v1beta1.UpdateRunObject]
+	Strategies        Kind[v1beta1.UpdateStrategyObject]
+	Approvals         Kind[v1beta1.ApprovalRequestObject]
+	Snapshots         Kind[v1beta1.ResourceSnapshotObject]
+	PolicySnapshots   Kind[v1beta1.PolicySnapshotObject]
+	Bindings          Kind[v1beta1.BindingObject]
+	Overrides         Kind[v1beta1.OverrideObject]
+	OverrideSnapshots Kind[v1beta1.OverrideSnapshotObject]
 
 	// Works of all members.
 	Works placementinformers.WorkInformer
@@ -134,6 +138,26 @@ func New(clientset versioned.Interface) *Fleet {
 				return client.ResourceBindings(ns)
 			}),
 	}
+	f.Overrides = Kind[v1beta1.OverrideObject]{
+		cluster: newScope[v1beta1.OverrideObject]("ClusterResourceOverride", "clusterresourceoverrides",
+			informers.ClusterResourceOverrides().Informer(), func(string) typedClient[*v1beta1.ClusterResourceOverride] {
+				return client.ClusterResourceOverrides()
+			}),
+		namespaced: newScope[v1beta1.OverrideObject]("ResourceOverride", "resourceoverrides",
+			informers.ResourceOverrides().Informer(), func(ns string) typedClient[*v1beta1.ResourceOverride] {
+				return client.ResourceOverrides(ns)
+			}),
+	}
+	f.OverrideSnapshots = Kind[v1beta1.OverrideSnapshotObject]{
+		cluster: newScope[v1beta1.OverrideSnapshotObject]("ClusterResourceOverrideSnapshot", "clusterresourceoverridesnapshots",
+			informers.ClusterResourceOverrideSnapshots().Informer(), func(string) typedClient[*v1beta1.ClusterResourceOverrideSnapshot] {
+				return client.ClusterResourceOverrideSnapshots()
+			}),
+		namespaced: newScope[v1beta1.OverrideSnapshotObject]("ResourceOverrideSnapshot", "resourceoverridesnapshots",
+			informers.ResourceOverrideSnapshots().Informer(), func(ns string) typedClient[*v1beta1.ResourceOverrideSnapshot] {
+				return client.ResourceOverrideSnapshots(ns)
+			}),
+	}
 	// Informers of the kinds with one scope exist once they are asked for.
 	f.Works.Informer()
 	f.MemberClusters.Informer()
@@ -145,6 +169,9 @@ func New(clientset versioned.Interface) *Fleet {
 	addIndex(f.Runs, ByPlacement, func(r v1beta1.UpdateRunObject) string { return r.RunSpec().PlacementName })
 	addIndex(f.Runs, ByStrategy, func(r v1beta1.UpdateRunObject) string { return r.RunSpec().StagedUpdateStrategyName })
 	addIndex(f.Approvals, ByRun, func(a v1beta1.ApprovalRequestObject) string { return a.RequestSpec().TargetUpdateRun })
+	addIndex(f.OverrideSnapshots, ByOverride, func(o v1beta1.OverrideSnapshotObject) string {
+		return o.GetLabels()[wellknown.ParentOverrideLabel]
+	})
 	return f
 }
 

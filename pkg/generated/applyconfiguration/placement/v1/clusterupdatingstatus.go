@@ -25,6 +25,11 @@ type ClusterUpdatingStatusApplyConfiguration struct {
 	// PreviousResourceSnapshotIndex is the index of the resource snapshot that the cluster had when its update began, empty where it had
 	// none. Absent as long as the update has not begun.
 	PreviousResourceSnapshotIndex *string `json:"previousResourceSnapshotIndex,omitempty"`
+	// PreviousResourceOverrideSnapshots are the ResourceOverride snapshots that were in force on the cluster when its update began.
+	PreviousResourceOverrideSnapshots []NamespacedNameApplyConfiguration `json:"previousResourceOverrideSnapshots,omitempty"`
+	// PreviousClusterResourceOverrideSnapshots are the ClusterResourceOverride snapshots that were in force on the cluster when its
+	// update began.
+	PreviousClusterResourceOverrideSnapshots []string `json:"previousClusterResourceOverrideSnapshots,omitempty"`
 	// Message is what keeps a cluster that is being updated from being done, as its binding reports it: the first object that is
 	// not applied or not available, and why. Empty where nothing is reported. At most 256 bytes.
 	Message *string `json:"message,omitempty"`
@@ -82,6 +87,29 @@ func (b *ClusterUpdatingStatusApplyConfiguration) WithResourceSnapshotIndex(valu
 // If called multiple times, the PreviousResourceSnapshotIndex field is set to the value of the last call.
 func (b *ClusterUpdatingStatusApplyConfiguration) WithPreviousResourceSnapshotIndex(value string) *ClusterUpdatingStatusApplyConfiguration {
 	b.PreviousResourceSnapshotIndex = &value
+	return b
+}
+
+// WithPreviousResourceOverrideSnapshots adds the given value to the PreviousResourceOverrideSnapshots field in the declarative configuration
+// and returns the receiver, so that objects can be build by chaining "With" function invocations.
+// If called multiple times, values provided by each call will be appended to the PreviousResourceOverrideSnapshots field.
+func (b *ClusterUpdatingStatusApplyConfiguration) WithPreviousResourceOverrideSnapshots(values ...*NamespacedNameApplyConfiguration) *ClusterUpdatingStatusApplyConfiguration {
+	for i := range values {
+		if values[i] == nil {
+			panic("nil value passed to WithPreviousResourceOverrideSnapshots")
+		}
+		b.PreviousResourceOverrideSnapshots = append(b.PreviousResourceOverrideSnapshots, *values[i])
+	}
+	return b
+}
+
+// WithPreviousClusterResourceOverrideSnapshots adds the given value to the PreviousClusterResourceOverrideSnapshots field in the declarative configuration
+// and returns the receiver, so that objects can be build by chaining "With" function invocations.
+// If called multiple times, values provided by each call will be appended to the PreviousClusterResourceOverrideSnapshots field.
+func (b *ClusterUpdatingStatusApplyConfiguration) WithPreviousClusterResourceOverrideSnapshots(values ...string) *ClusterUpdatingStatusApplyConfiguration {
+	for i := range values {
+		b.PreviousClusterResourceOverrideSnapshots = append(b.PreviousClusterResourceOverrideSnapshots, values[i])
+	}
 	return b
 }
 

@@ -12,7 +12,7 @@ package v1beta1
 type ClusterResourceOverrideSpecApplyConfiguration struct {
 	// Placement that the override is for. Absent means every placement. It cannot be changed.
 	Placement *PlacementRefApplyConfiguration `json:"placement,omitempty"`
-	// ClusterResourceSelectors name the cluster-scoped objects to change, 1 to 20.
+	// ClusterResourceSelectors name the cluster-scoped objects to change, 1 to 20. Who names a Namespace changes everything in it.
 	ClusterResourceSelectors []ResourceSelectorTermApplyConfiguration `json:"clusterResourceSelectors,omitempty"`
 	// Policy are the changes.
 	Policy *OverridePolicyApplyConfiguration `json:"policy,omitempty"`
