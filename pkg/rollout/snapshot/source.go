@@ -19,6 +19,7 @@ import (
 	"github.com/stagegate/stagegate/pkg/apis/placement/v1beta1"
 	"github.com/stagegate/stagegate/pkg/rollout/internal/fleet"
 	"github.com/stagegate/stagegate/pkg/rollout/internal/reconcile"
+	"github.com/stagegate/stagegate/pkg/rollout/internal/resources"
 )
 
 // lockBuckets is how many placements can be snapshotted at once without one waiting for another.
@@ -70,12 +71,12 @@ func newSource(f *fleet.Fleet, discovery discoverer, metadata metadata.Interface
 	}
 }
 
-// Snapshot reads what a placement selects on the hub now, and returns the index of the resource snapshot that holds it: the newest
-// one, or else one that it makes. A dry run makes nothing and returns the index that it would be. Warnings tell what rolling it out
-// would take away from members. An error with IsUserError() true is one that only a change of the selectors or the hub mends; any
+// Snapshot reads what a placement selects on the hub now, and returns it with the index of the resource snapshot that holds it: the
+// newest one, or else one that it makes. A dry run makes nothing and returns the index that it would be. An error with IsUserError() true is one that only a change of the selectors or the hub mends; any
 // other, such as a hub of which not everything can be seen, is worth another try. It works on replicas that do not lead.
-func (s *Source) Snapshot(ctx context.Context, placement v1beta1.PlacementObject, dryRun bool) (index int, warnings []string, err error) {
-	err = retry.RetryOnConflict(retry.DefaultRetry, func() error {
+func (s *Source) Snapshot(ctx context.Context, placement v1beta1.PlacementObject, dryRun bool) (resources.Selection, error) {
+	selection := resources.Selection{}
+	err := retry.RetryOnConflict(retry.DefaultRetry, func() error {
 		defer s.lock(placement)()
 		items, err := selectItems(ctx, &liveView{hub: s.dynamic, served: discover(ctx, s.discovery, s.metadata)}, placement)
 		if err != nil {
@@ -85,14 +86,17 @@ func (s *Source) Snapshot(ctx context.Context, placement v1beta1.PlacementObject
 		if err != nil {
 			return fmt.Errorf("resources of placement %s: %w", nameOf(placement), err)
 		}
-		index, err = s.ensure(ctx, placement, c, dryRun)
-		warnings = s.warnings(placement, items)
+		selection = resources.Selection{Warnings: s.warnings(placement, items)}
+		for _, i := range items {
+			selection.Resources = append(selection.Resources, i.id)
+		}
+		selection.Index, err = s.ensure(ctx, placement, c, dryRun)
 		return err
 	})
 	if err != nil {
-		return 0, nil, err
+		return resources.Selection{}, err
 	}
-	return index, warnings, nil
+	return selection, nil
 }
 
 // lock has one writer at a time select and record what a placement selects. It returns what unlocks.

@@ -74,11 +74,11 @@ func (w *world) source() *Source {
 // snapshot makes one and returns its index and warnings.
 func (w *world) snapshot(dryRun bool) (int, []string) {
 	w.t.Helper()
-	index, warnings, err := w.source().Snapshot(w.t.Context(), w.placement, dryRun)
+	selection, err := w.source().Snapshot(w.t.Context(), w.placement, dryRun)
 	if err != nil {
 		w.t.Fatal(err)
 	}
-	return index, warnings
+	return selection.Index, selection.Warnings
 }
 
 // snapshots are the stored ones, "name index latest" each.
@@ -304,7 +304,7 @@ func TestACrashBetweenAnyTwoWritesChangesNothing(t *testing.T) {
 					w.snapshot(false)
 					w.large("a")
 					restart := w.crashAt(n)
-					_, _, err := w.source().Snapshot(t.Context(), w.placement, false)
+					_, err := w.source().Snapshot(t.Context(), w.placement, false)
 					crashed := err != nil
 					if got := w.snapshots(); latest(got) > 1 {
 						t.Errorf("crash after write %d: more than one is the newest: %q", n, got)
@@ -363,12 +363,12 @@ func TestTwoWritersMakeOneSnapshot(t *testing.T) {
 		// Neither has seen what the other writes.
 		first, second := w.source(), w.source()
 		for _, s := range []*Source{first, second} {
-			index, _, err := s.Snapshot(t.Context(), w.placement, false)
+			selection, err := s.Snapshot(t.Context(), w.placement, false)
 			if err != nil {
 				t.Fatal(err)
 			}
-			if index != 1 {
-				t.Errorf("index %d", index)
+			if selection.Index != 1 {
+				t.Errorf("index %d", selection.Index)
 			}
 		}
 		w.expect("app-0-snapshot 0 false", "app-1-snapshot 1 true")
@@ -391,12 +391,12 @@ func TestAWriterThatComesBetweenIsNoticed(t *testing.T) {
 			}
 			return false, nil, nil
 		})
-		index, _, err := s.Snapshot(t.Context(), w.placement, false)
+		selection, err := s.Snapshot(t.Context(), w.placement, false)
 		if err != nil {
 			t.Fatal(err)
 		}
-		if index != 1 {
-			t.Errorf("index %d", index)
+		if selection.Index != 1 {
+			t.Errorf("index %d", selection.Index)
 		}
 		w.expect("app-0-snapshot 0 false", "app-1-snapshot 1 true")
 	})
@@ -522,12 +522,12 @@ func TestWarningsSayWhatARunWouldRemove(t *testing.T) {
 func TestErrorsOfSnapshotSayWhoCanMendThem(t *testing.T) {
 	forBothScopes(t, func(t *testing.T, w *world) {
 		w.hub.refuse("configmaps")
-		_, _, err := w.source().Snapshot(t.Context(), w.placement, false)
+		_, err := w.source().Snapshot(t.Context(), w.placement, false)
 		if err == nil || isUserError(err) {
 			t.Errorf("a kind that cannot be read: %v", err)
 		}
 		w.placement.PlacementSpec().ResourceSelectors = []v1beta1.ResourceSelectorTerm{named("example.com", "v1", "Widget", "")}
-		_, _, err = w.source().Snapshot(t.Context(), w.placement, false)
+		_, err = w.source().Snapshot(t.Context(), w.placement, false)
 		if !isUserError(err) {
 			t.Errorf("a kind that is not there: %v", err)
 		}

@@ -30,6 +30,7 @@ import (
 	"github.com/stagegate/stagegate/pkg/rollout/internal/fleet"
 	"github.com/stagegate/stagegate/pkg/rollout/internal/fleettest"
 	"github.com/stagegate/stagegate/pkg/rollout/internal/reconcile"
+	"github.com/stagegate/stagegate/pkg/rollout/internal/resources"
 	"github.com/stagegate/stagegate/pkg/rollout/updaterun/engine"
 )
 
@@ -64,6 +65,7 @@ func newFixture(t *testing.T, namespace string) *fixture {
 	f.fleet = fleet.New(f.client)
 	for _, informer := range slices.Concat(f.fleet.Runs.Informers(), f.fleet.Approvals.Informers(), f.fleet.Bindings.Informers(),
 		f.fleet.Placements.Informers(), f.fleet.Strategies.Informers(), f.fleet.Snapshots.Informers(), f.fleet.PolicySnapshots.Informers(),
+		f.fleet.OverrideSnapshots.Informers(),
 		[]cache.SharedIndexInformer{f.fleet.MemberClusters.Informer()}) {
 		_, err := informer.AddEventHandler(cache.ResourceEventHandlerFuncs{
 			AddFunc: func(any) { f.notify() }, UpdateFunc: func(any, any) { f.notify() }, DeleteFunc: func(any) { f.notify() },
@@ -372,19 +374,21 @@ func (e *events) reasons() []string {
 
 // fakeSnapshots is a SnapshotSource.
 type fakeSnapshots struct {
-	mu     sync.Mutex
-	index  int
-	err    error
-	calls  int
-	dryRun bool
+	mu    sync.Mutex
+	index int
+	// selected are the resources at that index.
+	selected []v1beta1.ResourceIdentifier
+	err      error
+	calls    int
+	dryRun   bool
 }
 
-func (s *fakeSnapshots) Snapshot(_ context.Context, _ v1beta1.PlacementObject, dryRun bool) (int, []string, error) {
+func (s *fakeSnapshots) Snapshot(_ context.Context, _ v1beta1.PlacementObject, dryRun bool) (resources.Selection, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.calls++
 	s.dryRun = dryRun
-	return s.index, nil, s.err
+	return resources.Selection{Index: s.index, Resources: s.selected}, s.err
 }
 
 type userError struct{ error }

@@ -12,16 +12,16 @@ import (
 
 	"github.com/stagegate/stagegate/pkg/apis/placement/v1beta1"
 	"github.com/stagegate/stagegate/pkg/rollout/internal/fleet"
+	"github.com/stagegate/stagegate/pkg/rollout/internal/resources"
 	"github.com/stagegate/stagegate/pkg/rollout/updaterun/engine"
 )
 
 // SnapshotSource makes snapshots of what a placement selects.
 type SnapshotSource interface {
-	// Snapshot reads what the placement selects on the hub now, and returns the index of the resource snapshot that holds it: an
-	// existing one, or one that it makes. A dry run makes nothing and returns the index that it would be. Warnings tell what
-	// rolling it out would take away from members. An error is a UserError where only the user can mend it; any other is worth
-	// another try.
-	Snapshot(ctx context.Context, placement v1beta1.PlacementObject, dryRun bool) (index int, warnings []string, err error)
+	// Snapshot reads what the placement selects on the hub now, and returns it with the index of the resource snapshot that holds
+	// it: an existing one, or one that it makes. A dry run makes nothing and returns the index that it would be. An error is a
+	// UserError where only the user can mend it; any other is worth another try.
+	Snapshot(ctx context.Context, placement v1beta1.PlacementObject, dryRun bool) (resources.Selection, error)
 }
 
 // UserError is an error that trying again does not mend.
@@ -79,18 +79,29 @@ func attempt(ctx context.Context, f *fleet.Fleet, snapshots SnapshotSource, run 
 		return planned{}, err
 	}
 	p := planned{outcome: engine.Initialize(run, world, now)}
+	selected := func() []v1beta1.ResourceIdentifier {
+		return resources.Of(world.Snapshots, run.RunSpec().ResourceSnapshotIndex)
+	}
 	if p.outcome.Result == engine.ResultNeedsSnapshot {
-		index, warnings, err := snapshots.Snapshot(ctx, world.Placement, dryRun)
+		selection, err := snapshots.Snapshot(ctx, world.Placement, dryRun)
 		if err != nil && ctx.Err() != nil {
 			return planned{}, err
 		}
-		world.Live = &engine.LiveSnapshot{Index: index, Err: err, Final: isUserError(err)}
-		p = planned{outcome: engine.Initialize(run, world, now), warnings: warnings}
+		world.Live = &engine.LiveSnapshot{Index: selection.Index, Err: err, Final: isUserError(err)}
+		p = planned{outcome: engine.Initialize(run, world, now), warnings: selection.Warnings}
 		if err != nil && !isUserError(err) {
 			p.retry = err
 		}
-	} else if p.outcome.Result == engine.ResultInitialized {
-		p.warnings = removals(f, world.Placement, run.RunSpec().ResourceSnapshotIndex)
+		selected = func() []v1beta1.ResourceIdentifier { return selection.Resources }
+	}
+	if p.outcome.Result == engine.ResultNeedsOverrides {
+		if world.Overrides, err = overridesFor(ctx, f, run, &world, selected); err != nil {
+			return planned{}, err
+		}
+		p.outcome = engine.Initialize(run, world, now)
+	}
+	if p.outcome.Result == engine.ResultInitialized && world.Live == nil {
+		p.warnings = removals(f, world.Placement, p.outcome.Decision.Status.ResourceSnapshotIndexUsed)
 	}
 	p.warnings = append(p.outcome.Warnings, p.warnings...)
 	return p, nil

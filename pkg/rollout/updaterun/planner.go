@@ -62,6 +62,7 @@ func (p *Planner) hasSynced() bool {
 		p.fleet.Bindings.HasSynced() &&
 		p.fleet.Strategies.HasSynced() &&
 		p.fleet.Snapshots.HasSynced() &&
+		p.fleet.OverrideSnapshots.HasSynced() &&
 		p.fleet.Runs.HasSynced() &&
 		p.fleet.MemberClusters.Informer().HasSynced()
 }

@@ -11,8 +11,12 @@ import (
 	"github.com/stagegate/stagegate/pkg/rollout/internal/resources"
 )
 
-// removals warns of objects that clusters have and a snapshot has not: rolling it out takes them away.
+// removals warns of objects that clusters have and a snapshot has not: rolling it out takes them away. Where clusters go back to several
+// snapshots there is no one index, and nothing to say.
 func removals(f *fleet.Fleet, placement v1beta1.PlacementObject, index string) []string {
+	if index == "" {
+		return nil
+	}
 	key := keyOf(placement)
 	kept := resources.Of(f.Snapshots.ByIndex(fleet.ByPlacement, key), index)
 	removed := resources.Removed(f, key, kept)

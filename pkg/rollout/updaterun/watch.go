@@ -27,6 +27,10 @@ func (c *Controller) watch() {
 	}))
 	c.fleet.PolicySnapshots.Watch(c.loop, c.ofPlacement(isUnplanned))
 	c.fleet.Snapshots.Watch(c.loop, c.ofPlacement(isUnplanned))
+	// Which runs an override matters to is known once they are planned.
+	anyUnplanned := func(_, _ any) []reconcile.Key { return keys(c.fleet.Runs.All(), isUnplanned) }
+	c.fleet.Overrides.Watch(c.loop, anyUnplanned)
+	c.fleet.OverrideSnapshots.Watch(c.loop, anyUnplanned)
 	for _, informer := range c.fleet.Bindings.Informers() {
 		c.loop.WatchCoalesced(informer, coalesce, c.bindingChanged)
 	}

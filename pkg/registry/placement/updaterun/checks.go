@@ -7,6 +7,7 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"k8s.io/apimachinery/pkg/api/meta"
@@ -178,7 +179,10 @@ func checkRollback(run placement.UpdateRunObject, _ *placement.UpdateRunOperatio
 // hasMoved says whether a cluster had another version before the run.
 func hasMoved(status *placement.UpdateRunStatus, cluster *placement.ClusterUpdatingStatus) bool {
 	before := cluster.PreviousResourceSnapshotIndex
-	return before != nil && *before != "" && *before != cmp.Or(cluster.ResourceSnapshotIndex, status.ResourceSnapshotIndexUsed)
+	return before != nil && *before != "" &&
+		(*before != cmp.Or(cluster.ResourceSnapshotIndex, status.ResourceSnapshotIndexUsed) ||
+			!slices.Equal(cluster.PreviousClusterResourceOverrideSnapshots, cluster.ClusterResourceOverrideSnapshots) ||
+			!slices.Equal(cluster.PreviousResourceOverrideSnapshots, cluster.ResourceOverrideSnapshots))
 }
 
 // repeated is the record of a user who asks again for what they have asked for. Another user is told who has, and when.

@@ -122,6 +122,11 @@ func TestRefusals(t *testing.T) {
 		{"rollback of clusters that had nothing", rollback, run, unmoved("", ""), plain, "the run has moved no cluster from another version: there is nothing to roll back"},
 		{"rollback of clusters that had the run's version", rollback, run, unmoved("2", ""), plain, "the run has moved no cluster from another version: there is nothing to roll back"},
 		{"rollback of clusters that had their own version", rollback, run, unmoved("1", "1"), plain, "the run has moved no cluster from another version: there is nothing to roll back"},
+		{"rollback of clusters that had the same overrides", rollback, run, func(s *placement.UpdateRunStatus) {
+			unmoved("2", "")(s)
+			c := &s.StagesStatus[0].Clusters[0]
+			c.ClusterResourceOverrideSnapshots, c.PreviousClusterResourceOverrideSnapshots = []string{"o-0"}, []string{"o-0"}
+		}, plain, "the run has moved no cluster from another version: there is nothing to roll back"},
 		{"rollback that another asked for", rollback, run, history(placement.OperationRollback), plain, "already asked for by bob at 2026-03-01T12:00:00Z"},
 		{"rollback that another was given", rollback, run, func(s *placement.UpdateRunStatus) {
 			history(placement.OperationRollback)(s)

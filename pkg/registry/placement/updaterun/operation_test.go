@@ -187,6 +187,17 @@ func TestARollbackThatCameToNothingCanBeAskedForAgain(t *testing.T) {
 	})
 }
 
+func TestARunThatChangedOverridesAloneCanBeRolledBack(t *testing.T) {
+	bothScopes(t, func(t *testing.T, s *service) {
+		status := underWay()
+		c := &status.StagesStatus[0].Clusters[0]
+		c.PreviousResourceSnapshotIndex = &status.ResourceSnapshotIndexUsed
+		c.PreviousResourceOverrideSnapshots = []placement.NamespacedName{{Namespace: "shop", Name: "o-0"}}
+		s.run("run", placement.StateRun, status)
+		s.mustAsk(alice, "rollback", "run", placement.UpdateRunOperationSpec{Reason: "INC-7"})
+	})
+}
+
 func TestARunThatIsOverCanBeRolledBack(t *testing.T) {
 	bothScopes(t, func(t *testing.T, s *service) {
 		for name, status := range map[string]metav1.ConditionStatus{"succeeded": metav1.ConditionTrue, "failed": metav1.ConditionFalse} {

@@ -19,6 +19,16 @@ import (
 	"github.com/stagegate/stagegate/pkg/rollout/internal/reconcile"
 )
 
+// Selection is what a placement selects at one moment.
+type Selection struct {
+	// Index of the resource snapshot that holds it.
+	Index int
+	// Resources in it.
+	Resources []v1beta1.ResourceIdentifier
+	// Warnings tell what rolling it out would take away from members.
+	Warnings []string
+}
+
 // Index of a snapshot, or of the master that it is a part of.
 func Index(snapshot v1beta1.ResourceSnapshotObject) string {
 	return snapshot.GetLabels()[wellknown.ResourceIndexLabel]

@@ -137,8 +137,11 @@ func (s *step) startCluster(stage *v1beta1.StageUpdatingStatus, c *v1beta1.Clust
 	b := s.binding(c.ClusterName)
 	if c.PreviousResourceSnapshotIndex == nil {
 		// A retry is no other version to go back to.
-		previous := snapshotIndex(s.run, b.BindingSpec().ResourceSnapshotName)
+		spec := b.BindingSpec()
+		previous := snapshotIndex(s.run, spec.ResourceSnapshotName)
 		c.PreviousResourceSnapshotIndex = &previous
+		c.PreviousClusterResourceOverrideSnapshots = spec.ClusterResourceOverrideSnapshots
+		c.PreviousResourceOverrideSnapshots = spec.ResourceOverrideSnapshots
 	}
 	if s.wants(b, c) && IsRolloutStarted(b) {
 		if IsSettled(b) {

@@ -100,6 +100,7 @@ func initWorld(n int, stages ...v1beta1.StageConfig) engine.InitWorld {
 				Type: v1beta1.PolicySnapshotScheduled, Status: metav1.ConditionTrue, ObservedGeneration: 1,
 			}}},
 		}},
+		Overrides: &engine.Overrides{},
 		Snapshots: []v1beta1.ResourceSnapshotObject{&v1beta1.ClusterResourceSnapshot{ObjectMeta: metav1.ObjectMeta{
 			Labels: map[string]string{wellknown.ResourceIndexLabel: "1"}, Annotations: map[string]string{wellknown.ResourceHashAnnotation: "x"},
 		}}},

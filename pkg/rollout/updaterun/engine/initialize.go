@@ -29,14 +29,16 @@ const (
 	ResultWaiting
 	// ResultFailed is a run that will never be planned.
 	ResultFailed
-	// ResultNeedsSnapshot asks for a snapshot of what is selected now; everything else is in place.
+	// ResultNeedsSnapshot asks for a snapshot of what is selected now; everything before it is in place.
 	ResultNeedsSnapshot
+	// ResultNeedsOverrides asks for the overrides of what is rolled out; everything else is in place.
+	ResultNeedsOverrides
 )
 
 // Outcome is what an attempt to plan a run came to.
 type Outcome struct {
 	Result Result
-	// Decision to carry out. It is empty where a snapshot is needed first.
+	// Decision to carry out. It is empty where something is needed first.
 	Decision Decision
 	// Message says why the run is not planned, and nothing about trying again.
 	Message string
@@ -58,8 +60,8 @@ func Initialize(run v1beta1.UpdateRunObject, world InitWorld, now time.Time) Out
 	p := plan{run: run, world: world}
 	if obstacle := p.make(); obstacle != nil {
 		switch {
-		case obstacle.needsSnapshot:
-			return Outcome{Result: ResultNeedsSnapshot}
+		case obstacle.needs != ResultInitialized:
+			return Outcome{Result: obstacle.needs}
 		case obstacle.mayPass:
 			return s.initializeLater(obstacle.message)
 		default:

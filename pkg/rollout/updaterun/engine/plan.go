@@ -27,15 +27,16 @@ type obstacle struct {
 	message string
 	// mayPass says that the obstacle may go away by itself, or because the user has more to create.
 	mayPass bool
-	// needsSnapshot says that all there is to do is to take one.
-	needsSnapshot bool
+	// needs is what has to be found out first, ResultInitialized for nothing.
+	needs Result
 }
 
 func final(parts ...string) *obstacle { return &obstacle{message: wrap(parts...)} }
 
 func passing(parts ...string) *obstacle { return &obstacle{message: wrap(parts...), mayPass: true} }
 
-// make goes through everything that a run rests on. The snapshot comes last, since taking one is the only step that leaves a trace.
+// make goes through everything that a run rests on. Taking a snapshot leaves a trace, so it comes
+// late; which overrides matter depends on what is in it.
 func (p *plan) make() *obstacle {
 	parts := []func() *obstacle{
 		p.planPlacement,
@@ -45,6 +46,7 @@ func (p *plan) make() *obstacle {
 		p.planStages,
 		p.planDeletion,
 		p.planSnapshot,
+		p.planOverrides,
 		p.planSize,
 	}
 	if p.run.RunSpec().RollbackOf != "" {

@@ -55,6 +55,9 @@ func (p *plan) planRollback() *obstacle {
 		return o
 	}
 	p.warnOfFirstVersions(earlier)
+	if o := p.planOldOverrides(); o != nil {
+		return o
+	}
 	return p.planVersions()
 }
 

@@ -101,8 +101,13 @@ func touched(status *v1beta1.UpdateRunStatus) (stages []touchedStage) {
 		clusters := status.StagesStatus[i].Clusters
 		for j := len(clusters) - 1; j >= 0; j-- {
 			c := &clusters[j]
-			if previous := c.PreviousResourceSnapshotIndex; previous != nil && *previous != "" && *previous != targetIndex(status, c) {
-				stage.clusters = append(stage.clusters, v1beta1.ClusterUpdatingStatus{ClusterName: c.ClusterName, ResourceSnapshotIndex: *previous})
+			if previous := c.PreviousResourceSnapshotIndex; previous != nil && *previous != "" && (*previous != targetIndex(status, c) || !sameOverrides(c)) {
+				stage.clusters = append(stage.clusters, v1beta1.ClusterUpdatingStatus{
+					ClusterName:                      c.ClusterName,
+					ResourceSnapshotIndex:            *previous,
+					ClusterResourceOverrideSnapshots: c.PreviousClusterResourceOverrideSnapshots,
+					ResourceOverrideSnapshots:        c.PreviousResourceOverrideSnapshots,
+				})
 			}
 		}
 		if len(stage.clusters) > 0 {

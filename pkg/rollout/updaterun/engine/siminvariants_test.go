@@ -170,6 +170,9 @@ func (s *simulation) checkStarts(run v1beta1.UpdateRunObject, i int, was, is *v1
 		if failed, allowed := s.failures(run, is); failed > allowed {
 			s.violated("run %s: cluster %s started though %d have failed and %d may", run.GetName(), c.ClusterName, failed, allowed)
 		}
+		if b := boundTo(view, c.ClusterName); b != nil && was.Clusters[j].PreviousResourceSnapshotIndex == nil && !slices.Equal(engine.PreviousOverrideSnapshotsOf(c), overridesOn(b)) {
+			s.violated("run %s: cluster %s had the overrides %v, not %v", run.GetName(), c.ClusterName, overridesOn(b), engine.PreviousOverrideSnapshotsOf(c))
+		}
 		if state := run.RunSpec().State; state != v1beta1.StateRun {
 			s.violated("run %s: cluster %s started in state %s", run.GetName(), c.ClusterName, state)
 		}
@@ -198,6 +201,19 @@ func (s *simulation) failures(run v1beta1.UpdateRunObject, stage *v1beta1.StageU
 		}
 	}
 	return failed, policy.MaxFailures.IntValue()
+}
+
+// boundTo is the one binding of a cluster, nil where it has none or several.
+func boundTo(view map[string]object, cluster string) (found v1beta1.BindingObject) {
+	for _, o := range view {
+		if b := o.(v1beta1.BindingObject); b.BindingSpec().TargetCluster == cluster {
+			if found != nil {
+				return nil
+			}
+			found = b
+		}
+	}
+	return found
 }
 
 // leftBehind says whether a cluster was seen in flight: such a one may come before its turn.
@@ -378,10 +394,12 @@ func (s *simulation) mayFail(c *metav1.Condition) bool {
 func (s *simulation) checkOutcome(run v1beta1.UpdateRunObject) {
 	status := run.RunStatus()
 	have := map[string]string{}
+	overrides := map[string][]v1beta1.NamespacedName{}
 	moved := map[string]int64{}
 	for _, b := range s.store.bindings() {
 		if b.BindingSpec().State == v1beta1.BindingStateBound {
 			have[b.BindingSpec().TargetCluster] = b.BindingSpec().ResourceSnapshotName
+			overrides[b.BindingSpec().TargetCluster] = overridesOn(b)
 			moved[b.BindingSpec().TargetCluster], _ = strconv.ParseInt(b.GetAnnotations()[wellknown.UpdateRunTurnAnnotation], 10, 64)
 		}
 	}
@@ -389,8 +407,15 @@ func (s *simulation) checkOutcome(run v1beta1.UpdateRunObject) {
 		for j := range stage.Clusters {
 			c := &stage.Clusters[j]
 			want := run.RunSpec().PlacementName + "-" + cmp.Or(c.ResourceSnapshotIndex, status.ResourceSnapshotIndexUsed) + "-snapshot"
-			if got, ok := have[c.ClusterName]; ok && !s.tampered[c.ClusterName] && reasonOfDone(c) == "ClusterUpdatingSucceeded" && moved[c.ClusterName] <= status.Turn.Number && got != want {
+			got, ok := have[c.ClusterName]
+			if !ok || s.tampered[c.ClusterName] || reasonOfDone(c) != "ClusterUpdatingSucceeded" || moved[c.ClusterName] > status.Turn.Number {
+				continue
+			}
+			if got != want {
 				s.violated("run %s: cluster %s has %s instead of %s", run.GetName(), c.ClusterName, got, want)
+			}
+			if got, want := overrides[c.ClusterName], engine.OverrideSnapshotsOf(c); !slices.Equal(got, want) {
+				s.violated("run %s: cluster %s has the overrides %v instead of %v", run.GetName(), c.ClusterName, got, want)
 			}
 		}
 	}

@@ -30,6 +30,8 @@ type simLeader struct {
 	written [simKinds]map[string]int64
 	pending map[string]*performance
 	wakeAt  map[string]time.Time
+	// inForce are the overrides when a run was last planned.
+	inForce map[string]map[string][]v1beta1.NamespacedName
 }
 
 // performance is a decision that is being carried out.
@@ -39,7 +41,7 @@ type performance struct {
 }
 
 func newSimLeader(sim *simulation) *simLeader {
-	l := &simLeader{sim: sim, pending: map[string]*performance{}, wakeAt: map[string]time.Time{}}
+	l := &simLeader{sim: sim, pending: map[string]*performance{}, wakeAt: map[string]time.Time{}, inForce: map[string]map[string][]v1beta1.NamespacedName{}}
 	for k := range simKinds {
 		l.cache[k] = maps.Clone(sim.store.objects[k])
 		l.seen[k] = len(sim.store.history[k])
@@ -145,6 +147,7 @@ func (l *simLeader) initWorld(run v1beta1.UpdateRunObject) engine.InitWorld {
 	}
 	w.Placement = l.sim.store.placement
 	w.Bindings = list[v1beta1.BindingObject](l.cache[simBindings])
+	w.Overrides, l.inForce[run.GetName()] = l.sim.liveOverrides()
 	w.Members = nil
 	for _, name := range sortedKeys(l.sim.labels) {
 		if l.sim.store.members[name] {
@@ -170,10 +173,7 @@ func (l *simLeader) perform(run v1beta1.UpdateRunObject, d engine.Decision) *per
 		p.writes = append(p.writes, func() error { return l.createRollback(run, d.Rollback) })
 	}
 	for _, b := range d.Bindings {
-		var version string
-		p.writes = append(p.writes,
-			func() (err error) { version, err = l.writeSpec(run, b); return err },
-			func() error { return l.writeStarted(b, version) })
+		p.writes = append(p.writes, func() error { return l.writeRollout(run, b) })
 	}
 	for _, b := range d.Deletions {
 		p.writes = append(p.writes, func() error {
@@ -211,6 +211,7 @@ func (l *simLeader) writeStatus(run v1beta1.UpdateRunObject, d engine.Decision, 
 	})
 	l.wrote(simRuns, run.GetName(), err)
 	if err == nil {
+		l.sim.checkFrozen(old.(v1beta1.UpdateRunObject), updated.(v1beta1.UpdateRunObject), l.inForce[run.GetName()])
 		l.sim.checkStatus(old.(v1beta1.UpdateRunObject), updated.(v1beta1.UpdateRunObject), view)
 	}
 	return err
@@ -246,35 +247,27 @@ func (l *simLeader) acceptRequest(a v1beta1.ApprovalRequestObject) error {
 	return ignoreNotFound(err)
 }
 
-func (l *simLeader) writeSpec(run v1beta1.UpdateRunObject, b engine.BindingWrite) (string, error) {
-	if b.Spec == nil {
-		return b.Binding.GetResourceVersion(), nil
-	}
+// writeRollout writes the spec of a binding together with that its rollout has started.
+func (l *simLeader) writeRollout(run v1beta1.UpdateRunObject, b engine.BindingWrite) error {
 	old := l.sim.store.objects[simBindings][b.Binding.GetName()]
 	updated, err := l.sim.store.update(simBindings, b.Binding.GetName(), b.Binding.GetResourceVersion(), func(o object) {
-		*o.(v1beta1.BindingObject).BindingSpec() = *b.Spec
-		o.SetGeneration(o.GetGeneration() + 1)
-		o.SetAnnotations(map[string]string{
-			wellknown.UpdateRunAnnotation:     run.GetName(),
-			wellknown.UpdateRunTurnAnnotation: fmt.Sprint(b.Turn),
-		})
-	})
-	l.wrote(simBindings, b.Binding.GetName(), err)
-	if err != nil {
-		return "", err
-	}
-	l.sim.checkBinding(run, old.(v1beta1.BindingObject), updated.(v1beta1.BindingObject))
-	return updated.GetResourceVersion(), nil
-}
-
-func (l *simLeader) writeStarted(b engine.BindingWrite, version string) error {
-	_, err := l.sim.store.update(simBindings, b.Binding.GetName(), version, func(o object) {
 		binding := o.(v1beta1.BindingObject)
+		if b.Spec != nil {
+			*binding.BindingSpec() = *b.Spec
+			o.SetGeneration(o.GetGeneration() + 1)
+			o.SetAnnotations(map[string]string{
+				wellknown.UpdateRunAnnotation:     run.GetName(),
+				wellknown.UpdateRunTurnAnnotation: fmt.Sprint(b.Turn),
+			})
+		}
 		meta.SetStatusCondition(&binding.BindingStatus().Conditions, metav1.Condition{
 			Type: v1beta1.BindingRolloutStarted, Status: metav1.ConditionTrue, Reason: "RolloutStarted", ObservedGeneration: binding.GetGeneration(),
 		})
 	})
 	l.wrote(simBindings, b.Binding.GetName(), err)
+	if err == nil && b.Spec != nil {
+		l.sim.checkBinding(run, old.(v1beta1.BindingObject), updated.(v1beta1.BindingObject))
+	}
 	return err
 }
 

@@ -69,6 +69,37 @@ func TestSimulatorFindsBugs(t *testing.T) {
 			}
 			return d
 		}, want: "the history has lost"},
+		"overrides are forgotten": {bug: func(run v1beta1.UpdateRunObject, w engine.World, now time.Time) engine.Decision {
+			d := engine.Step(run, w, now)
+			if d.Status != nil {
+				for i := range d.Status.StagesStatus {
+					for j := range d.Status.StagesStatus[i].Clusters {
+						d.Status.StagesStatus[i].Clusters[j].ClusterResourceOverrideSnapshots = nil
+					}
+				}
+			}
+			return d
+		}, want: "is to have the overrides []"},
+		"what was in force before is not recorded": {bug: func(run v1beta1.UpdateRunObject, w engine.World, now time.Time) engine.Decision {
+			d := engine.Step(run, w, now)
+			if d.Status != nil {
+				for i := range d.Status.StagesStatus {
+					for j := range d.Status.StagesStatus[i].Clusters {
+						d.Status.StagesStatus[i].Clusters[j].PreviousClusterResourceOverrideSnapshots = nil
+					}
+				}
+			}
+			return d
+		}, want: "had the overrides"},
+		"clusters are written without overrides": {bug: func(run v1beta1.UpdateRunObject, w engine.World, now time.Time) engine.Decision {
+			d := engine.Step(run, w, now)
+			for i := range d.Bindings {
+				if d.Bindings[i].Spec != nil {
+					d.Bindings[i].Spec.ClusterResourceOverrideSnapshots, d.Bindings[i].Spec.ResourceOverrideSnapshots = nil, nil
+				}
+			}
+			return d
+		}, want: ""},
 		"timers are lost": {bug: func(run v1beta1.UpdateRunObject, w engine.World, now time.Time) engine.Decision {
 			d := engine.Step(run, w, now)
 			d.WakeAt = time.Time{}

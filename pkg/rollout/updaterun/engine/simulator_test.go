@@ -38,6 +38,7 @@ type simulation struct {
 	labels    map[string]map[string]string
 	strategy  v1beta1.UpdateStrategyObject
 	fleet     engine.InitWorld
+	overrides []*simOverride
 	// broken are pairs of cluster and snapshot that never become available.
 	broken map[string]bool
 	// breaks is of how many such pairs one is broken, on average.
@@ -150,6 +151,7 @@ func (s *simulation) populate() {
 			Annotations: map[string]string{wellknown.ResourceHashAnnotation: "x"},
 		}})
 	}
+	s.addOverrides()
 	for i := range 1 + s.random.IntN(12) {
 		name := fmt.Sprintf("c%02d", i)
 		s.clusters = append(s.clusters, name)
@@ -170,6 +172,9 @@ func (s *simulation) newBinding(cluster string, state v1beta1.BindingState) {
 		// It had a version before.
 		spec.State, spec.ResourceSnapshotName = v1beta1.BindingStateBound, wellknown.ResourceSnapshotName("p", s.random.IntN(3))
 		spec.ApplyStrategy = s.store.placement.PlacementSpec().Strategy.ApplyStrategy.WithDefaults()
+		if s.random.IntN(3) == 0 {
+			spec.ClusterResourceOverrideSnapshots = []string{orphan}
+		}
 	}
 	if s.namespace == "" {
 		_ = s.store.create(simBindings, &v1beta1.ClusterResourceBinding{ObjectMeta: om, Spec: spec})
@@ -423,6 +428,8 @@ func (s *simulation) somebodyMoves() {
 		} else {
 			s.unschedule(cluster)
 		}
+	case n < 91:
+		s.overrideMoves()
 	case n < 96:
 		if cluster := s.pick(s.clusters); len(s.store.runs()) > 0 {
 			s.labels[cluster] = map[string]string{"stage": s.labels[cluster]["stage"], "order": fmt.Sprint(s.random.IntN(5))}
@@ -605,6 +612,7 @@ func (s *simulation) unschedule(cluster string) {
 func (s *simulation) rest() {
 	s.zombie = nil
 	s.leader = newSimLeader(s)
+	s.recordOverrides()
 	for _, a := range s.store.approvals() {
 		if len(a.GetOwnerReferences()) == 0 {
 			s.store.remove(simApprovals, a.GetName())

@@ -23,21 +23,29 @@ func (p *plan) planSnapshot() *obstacle {
 	}
 	placement := p.world.Placement
 	name := key(placement.GetNamespace(), placement.GetName())
-	found := false
+	found := 0
+	var master v1beta1.ResourceSnapshotObject
 	for _, snapshot := range p.world.Snapshots {
 		if snapshot.GetLabels()[wellknown.ResourceIndexLabel] != asked {
 			continue
 		}
-		found = true
+		found++
 		if isMaster(snapshot) {
-			p.status.ResourceSnapshotIndexUsed = asked
-			return nil
+			master = snapshot
 		}
 	}
-	if found {
+	switch {
+	case found == 0:
+		return passing(invalid, clientError, fmt.Sprintf("no resourceSnapshots with index `%s` found for placement `%s`", asked, name))
+	case master == nil:
 		return passing(invalid, unexpectedError, fmt.Sprintf("no master resourceSnapshot found for placement %s", name))
 	}
-	return passing(invalid, clientError, fmt.Sprintf("no resourceSnapshots with index `%s` found for placement `%s`", asked, name))
+	// One that is not whole does not tell what is rolled out. A number that cannot be read is for those to refuse who place it.
+	if parts, err := strconv.Atoi(master.GetAnnotations()[wellknown.NumberOfSnapshotsAnnotation]); err == nil && found < parts {
+		return passing(invalid, fmt.Sprintf("resource snapshot %s has %d of its %d parts", master.GetName(), found, parts))
+	}
+	p.status.ResourceSnapshotIndexUsed = asked
+	return nil
 }
 
 // planLive uses the snapshot that was taken for the run.
@@ -45,7 +53,7 @@ func (p *plan) planLive() *obstacle {
 	live := p.world.Live
 	switch {
 	case live == nil:
-		return &obstacle{needsSnapshot: true}
+		return &obstacle{needs: ResultNeedsSnapshot}
 	case live.Err != nil && live.Final:
 		return final(invalid, clientError, live.Err.Error())
 	case live.Err != nil:

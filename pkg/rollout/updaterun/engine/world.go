@@ -40,12 +40,22 @@ type InitWorld struct {
 	RolledBack v1beta1.UpdateRunObject
 	// Live is the answer to ResultNeedsSnapshot, nil before.
 	Live *LiveSnapshot
+	// Overrides is the answer to ResultNeedsOverrides, nil before.
+	Overrides *Overrides
 }
 
 // Member is a cluster of the fleet.
 type Member struct {
 	Name   string
 	Labels map[string]string
+}
+
+// Overrides are those that matter to a run, as they are right now.
+type Overrides struct {
+	// Objects are the overrides that are for the placement and change something that is rolled out. A rollback asks for none.
+	Objects []v1beta1.OverrideObject
+	// Snapshots are the versions of Objects that there are, or those of a rollback that clusters had before.
+	Snapshots []v1beta1.OverrideSnapshotObject
 }
 
 // LiveSnapshot is a snapshot of what is selected right now.

@@ -1,0 +1,96 @@
+// Copyright The Stagegate Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package engine
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"k8s.io/apimachinery/pkg/labels"
+	"k8s.io/apimachinery/pkg/util/sets"
+
+	"github.com/stagegate/stagegate/pkg/apis/overrides"
+	"github.com/stagegate/stagegate/pkg/apis/placement/v1beta1"
+)
+
+// planOverrides freezes which version of which override is in force on each cluster. What is edited later, or deleted, is for the
+// next run.
+func (p *plan) planOverrides() *obstacle {
+	if p.world.Overrides == nil {
+		return &obstacle{needs: ResultNeedsOverrides}
+	}
+	latest, pending := overrides.Latest(p.world.Overrides.Objects, p.world.Overrides.Snapshots)
+	if len(pending) > 0 {
+		return passing(invalid, fmt.Sprintf("no snapshot yet of what %s says now", overrideName(pending[0])))
+	}
+	rules, err := overrides.NewRules(latest)
+	if err != nil {
+		return final(invalid, unexpectedError, err.Error())
+	}
+	members := make(map[string]labels.Set, len(p.world.Members))
+	for _, m := range p.world.Members {
+		members[m.Name] = m.Labels
+	}
+	for i := range p.status.StagesStatus {
+		for j := range p.status.StagesStatus[i].Clusters {
+			c := &p.status.StagesStatus[i].Clusters[j]
+			c.ClusterResourceOverrideSnapshots, c.ResourceOverrideSnapshots = rules.On(members[c.ClusterName])
+		}
+	}
+	return nil
+}
+
+func overrideName(o v1beta1.OverrideObject) string {
+	if o.GetNamespace() == "" {
+		return fmt.Sprintf("ClusterResourceOverride `%s`", o.GetName())
+	}
+	return fmt.Sprintf("ResourceOverride `%s`", key(o.GetNamespace(), o.GetName()))
+}
+
+// planOldOverrides has the versions of overrides be there that clusters go back to.
+func (p *plan) planOldOverrides() *obstacle {
+	if p.world.Overrides == nil {
+		return &obstacle{needs: ResultNeedsOverrides}
+	}
+	known := sets.New[string]()
+	for _, s := range p.world.Overrides.Snapshots {
+		known.Insert(key(s.GetNamespace(), s.GetName()))
+	}
+	for i := range p.status.StagesStatus {
+		for j := range p.status.StagesStatus[i].Clusters {
+			c := &p.status.StagesStatus[i].Clusters[j]
+			for _, name := range OverrideSnapshotsOf(c) {
+				if !known.Has(key(name.Namespace, name.Name)) {
+					return final(invalid, clientError, fmt.Sprintf("cluster %s had override snapshot %s, which is not kept any more",
+						c.ClusterName, strings.TrimPrefix(key(name.Namespace, name.Name), "/")))
+				}
+			}
+		}
+	}
+	return nil
+}
+
+// OverrideSnapshotsOf are the versions of overrides that a cluster gets, those without a namespace first.
+func OverrideSnapshotsOf(c *v1beta1.ClusterUpdatingStatus) []v1beta1.NamespacedName {
+	return overrideSnapshots(c.ClusterResourceOverrideSnapshots, c.ResourceOverrideSnapshots)
+}
+
+// PreviousOverrideSnapshotsOf are those that a cluster had before.
+func PreviousOverrideSnapshotsOf(c *v1beta1.ClusterUpdatingStatus) []v1beta1.NamespacedName {
+	return overrideSnapshots(c.PreviousClusterResourceOverrideSnapshots, c.PreviousResourceOverrideSnapshots)
+}
+
+func overrideSnapshots(clusterScoped []string, namespaced []v1beta1.NamespacedName) []v1beta1.NamespacedName {
+	names := make([]v1beta1.NamespacedName, 0, len(clusterScoped)+len(namespaced))
+	for _, name := range clusterScoped {
+		names = append(names, v1beta1.NamespacedName{Name: name})
+	}
+	return append(names, namespaced...)
+}
+
+// sameOverrides says whether the same versions of overrides are in force on a cluster as before its update.
+func sameOverrides(c *v1beta1.ClusterUpdatingStatus) bool {
+	return slices.Equal(OverrideSnapshotsOf(c), PreviousOverrideSnapshotsOf(c))
+}

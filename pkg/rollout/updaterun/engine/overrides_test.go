@@ -1,0 +1,99 @@
+// Copyright The Stagegate Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package engine_test
+
+import (
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/stagegate/stagegate/pkg/apis/placement/v1beta1"
+	"github.com/stagegate/stagegate/pkg/apis/wellknown"
+	"github.com/stagegate/stagegate/pkg/rollout/updaterun/engine"
+)
+
+func TestARunFreezesTheOverridesOfEachCluster(t *testing.T) {
+	first, second := &simOverride{name: "first", stage: "a"}, &simOverride{name: "second", namespace: "shop", stage: "a"}
+	w := initWorld(1, stage("a"), stage("b"))
+	w.Overrides = nil
+	run := newRun()
+	if o := engine.Initialize(run, w, simStart); o.Result != engine.ResultNeedsOverrides || o.Decision.Status != nil {
+		t.Fatalf("planned without a look at the overrides: %+v", o)
+	}
+	w.Overrides = &engine.Overrides{
+		Objects:   []v1beta1.OverrideObject{first.object(1), second.object(0)},
+		Snapshots: []v1beta1.OverrideSnapshotObject{first.snapshot(0, 0), second.snapshot(0, 0)},
+	}
+	o := engine.Initialize(run, w, simStart)
+	want := "cannot continue the updateRun: failed to validate the updateRun: no snapshot yet of what ClusterResourceOverride `first` says now"
+	if o.Result != engine.ResultWaiting || o.Message != want {
+		t.Fatalf("result %d %q, want to wait: %q", o.Result, o.Message, want)
+	}
+	w.Overrides.Snapshots = append(w.Overrides.Snapshots, first.snapshot(1, 1))
+	o = engine.Initialize(run, w, simStart)
+	if o.Result != engine.ResultInitialized {
+		t.Fatalf("not planned: %s", o.Message)
+	}
+	stages := o.Decision.Status.StagesStatus
+	if diff := cmp.Diff([]v1beta1.NamespacedName{{Name: "first-1"}, {Namespace: "shop", Name: "second-0"}}, engine.OverrideSnapshotsOf(&stages[0].Clusters[0])); diff != "" {
+		t.Errorf("overrides of a1 (-want +got):\n%s", diff)
+	}
+	if got := engine.OverrideSnapshotsOf(&stages[1].Clusters[0]); len(got) > 0 {
+		t.Errorf("overrides of b1: %v, want none", got)
+	}
+}
+
+func TestASnapshotThatIsNotWholeIsWaitedFor(t *testing.T) {
+	w := initWorld(1, stage("a"))
+	w.Snapshots[0].SetName("p-1-snapshot")
+	w.Snapshots[0].GetAnnotations()[wellknown.NumberOfSnapshotsAnnotation] = "2"
+	o := engine.Initialize(newRun(), w, simStart)
+	want := "cannot continue the updateRun: failed to validate the updateRun: resource snapshot p-1-snapshot has 1 of its 2 parts"
+	if o.Result != engine.ResultWaiting || o.Message != want {
+		t.Errorf("result %d %q, want to wait: %q", o.Result, o.Message, want)
+	}
+}
+
+func TestARollbackBringsOverridesBack(t *testing.T) {
+	f := newFixture(t, 2, stage("a", concurrency("2")))
+	// Only the overrides are to change: a1 loses one, a2 keeps what it has.
+	f.had("1", "a1", "a2")
+	f.binding("a1").Spec.ClusterResourceOverrideSnapshots = []string{"o-0"}
+	f.steps()
+	if got := f.binding("a1").Spec.ClusterResourceOverrideSnapshots; len(got) > 0 {
+		t.Fatalf("a1 has the overrides %v", got)
+	}
+	f.ask(v1beta1.OperationRollback, nil)
+	f.step()
+
+	run, w := f.rollback()
+	w.Overrides = nil
+	if o := engine.Initialize(run, w, f.now); o.Result != engine.ResultNeedsOverrides {
+		t.Fatalf("result %d %q", o.Result, o.Message)
+	}
+	w.Overrides = &engine.Overrides{}
+	o := engine.Initialize(run, w, f.now)
+	want := "cannot continue the updateRun: failed to validate the updateRun: failed to process the request due to a client error: " +
+		"cluster a1 had override snapshot o-0, which is not kept any more"
+	if o.Result != engine.ResultFailed || o.Message != want {
+		t.Errorf("result %d %q, want %q", o.Result, o.Message, want)
+	}
+	w.Overrides.Snapshots = []v1beta1.OverrideSnapshotObject{(&simOverride{name: "o"}).snapshot(0, 0)}
+	o = engine.Initialize(run, w, f.now)
+	if o.Result != engine.ResultInitialized {
+		t.Fatalf("not planned: %s", o.Message)
+	}
+	back := *f
+	back.run = run
+	back.run.Status = *roundTrip(o.Decision.Status)
+	back.world.Others = []v1beta1.UpdateRunObject{f.run}
+	back.steps()
+	back.available("a1")
+	back.steps()
+	back.wantCondition(v1beta1.RunSucceeded, "True UpdateRunSucceeded: All stages are completed successfully")
+	back.wantClusters("a1 Succeeded")
+	if diff := cmp.Diff([]string{"o-0"}, back.binding("a1").Spec.ClusterResourceOverrideSnapshots); diff != "" {
+		t.Errorf("a1 has (-want +got):\n%s", diff)
+	}
+}

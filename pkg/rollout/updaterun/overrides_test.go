@@ -1,0 +1,139 @@
+// Copyright The Stagegate Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package updaterun
+
+import (
+	"cmp"
+	"testing"
+
+	gocmp "github.com/google/go-cmp/cmp"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime"
+
+	"github.com/stagegate/stagegate/pkg/apis/placement/v1beta1"
+	"github.com/stagegate/stagegate/pkg/apis/wellknown"
+	"github.com/stagegate/stagegate/pkg/rollout/internal/reconcile"
+	"github.com/stagegate/stagegate/pkg/rollout/updaterun/engine"
+)
+
+// override makes one in the namespace shop or the fixture's, which changes a ConfigMap on the canary clusters.
+func (f *fixture) override(name, path string) *v1beta1.ResourceOverride {
+	f.Helper()
+	o := &v1beta1.ResourceOverride{
+		ObjectMeta: metav1.ObjectMeta{Namespace: cmp.Or(f.namespace, "shop"), Name: name},
+		Spec: v1beta1.ResourceOverrideSpec{
+			ResourceSelectors: []v1beta1.ResourceSelector{{Version: "v1", Kind: "ConfigMap", Name: "settings"}},
+			Policy: &v1beta1.OverridePolicy{OverrideRules: []v1beta1.OverrideRule{{
+				ClusterSelector: &v1beta1.ClusterSelector{ClusterSelectorTerms: []v1beta1.ClusterSelectorTerm{{
+					LabelSelector: &metav1.LabelSelector{MatchLabels: map[string]string{"environment": "canary"}},
+				}}},
+				JSONPatchOverrides: []v1beta1.JSONPatchOverride{{Operator: v1beta1.JSONPatchOverrideOpRemove, Path: path}},
+			}}},
+		},
+	}
+	_, err := f.client.PlacementV1beta1().ResourceOverrides(o.Namespace).Create(f.ctx, o, metav1.CreateOptions{})
+	f.must(err)
+	return o
+}
+
+// record makes the first version of an override.
+func (f *fixture) record(o *v1beta1.ResourceOverride) {
+	f.Helper()
+	s := o.NewSnapshot(nil).(*v1beta1.ResourceOverrideSnapshot)
+	s.Namespace, s.Name = o.Namespace, o.Name+"-0"
+	s.Labels = map[string]string{wellknown.ParentOverrideLabel: o.Name, wellknown.OverrideIndexLabel: "0"}
+	_, err := f.client.PlacementV1beta1().ResourceOverrideSnapshots(s.Namespace).Create(f.ctx, s, metav1.CreateOptions{})
+	f.must(err)
+	f.eventually(s.Name+" is in the cache", func() bool {
+		_, err := f.fleet.OverrideSnapshots.Get(reconcile.KeyOf(s))
+		return err == nil
+	})
+}
+
+func (f *fixture) overridesOf(run string) map[string][]v1beta1.NamespacedName {
+	found := map[string][]v1beta1.NamespacedName{}
+	for _, stage := range f.run(run).RunStatus().StagesStatus {
+		for i := range stage.Clusters {
+			if names := engine.OverrideSnapshotsOf(&stage.Clusters[i]); len(names) > 0 {
+				found[stage.Clusters[i].ClusterName] = names
+			}
+		}
+	}
+	return found
+}
+
+func TestWhatIsOverriddenBeforeARunIsInForceInIt(t *testing.T) {
+	forBothScopes(t, func(f *fixture) {
+		f.tutorial()
+		raw := []byte(`{"apiVersion":"v1","kind":"ConfigMap","metadata":{"namespace":"` + cmp.Or(f.namespace, "shop") + `","name":"settings"}}`)
+		update(f, f.fleet.Snapshots, "example-placement-1-snapshot", false, func(s v1beta1.ResourceSnapshotObject) {
+			s.SnapshotSpec().SelectedResources = []v1beta1.ResourceContent{{RawExtension: runtime.RawExtension{Raw: raw}}}
+		})
+		f.snapshots.selected = []v1beta1.ResourceIdentifier{{Version: "v1", Kind: "ConfigMap", Namespace: cmp.Or(f.namespace, "shop"), Name: "settings"}}
+		o := f.override("less", "/data/a")
+		defer f.start()()
+		// One run names a snapshot, the other has one taken.
+		f.newRunAt("named", "1", v1beta1.StateInitialize)
+		f.newRunAt("live", "", v1beta1.StateInitialize)
+		for _, run := range []string{"named", "live"} {
+			f.untilCondition(run, v1beta1.RunInitialized, "False UpdateRunInitializedFailed")
+		}
+		f.record(o)
+		canary := []v1beta1.NamespacedName{{Namespace: o.Namespace, Name: "less-0"}}
+		for _, run := range []string{"named", "live"} {
+			f.untilCondition(run, v1beta1.RunInitialized, "True UpdateRunInitializedSuccessfully")
+			if diff := gocmp.Diff(map[string][]v1beta1.NamespacedName{"member1": canary, "member3": canary}, f.overridesOf(run)); diff != "" {
+				f.Errorf("overrides of run %s (-want +got):\n%s", run, diff)
+			}
+		}
+
+		// A plan has them too.
+		run := f.fleet.Runs.New(f.key("named"))
+		*run.RunSpec() = *f.run("named").RunSpec()
+		plan, _, err := NewPlanner(f.fleet, f.snapshots).Plan(f.ctx, run)
+		f.must(err)
+		if diff := gocmp.Diff(f.run("named").RunStatus().StagesStatus, plan.StagesStatus); diff != "" {
+			f.Errorf("run (-) and plan (+):\n%s", diff)
+		}
+	})
+}
+
+func TestAnOverrideOfSomethingElseIsNotWaitedFor(t *testing.T) {
+	forBothScopes(t, func(f *fixture) {
+		f.tutorial()
+		f.snapshots.selected = []v1beta1.ResourceIdentifier{{Version: "v1", Kind: "ConfigMap", Namespace: cmp.Or(f.namespace, "shop"), Name: "other"}}
+		// Nobody makes its version, and no run waits for one.
+		f.override("less", "/data/a")
+		defer f.start()()
+		f.newRunAt("live", "", v1beta1.StateInitialize)
+		f.untilCondition("live", v1beta1.RunInitialized, "True UpdateRunInitializedSuccessfully")
+		if got := f.overridesOf("live"); len(got) > 0 {
+			f.Errorf("overrides: %v", got)
+		}
+	})
+}
+
+func TestARollbackFindsTheVersionsThatClustersHad(t *testing.T) {
+	forBothScopes(t, func(f *fixture) {
+		f.tutorial()
+		f.record(f.override("less", "/data/a"))
+		had := []v1beta1.NamespacedName{{Namespace: cmp.Or(f.namespace, "shop"), Name: "less-0"}}
+		update(f, f.fleet.Bindings, "example-placement-member2", false, func(b v1beta1.BindingObject) {
+			b.BindingSpec().State = v1beta1.BindingStateBound
+			b.BindingSpec().ResourceSnapshotName = "example-placement-1-snapshot"
+			b.BindingSpec().ResourceOverrideSnapshots = had
+		})
+		f.membersApply()
+		defer f.start()()
+		f.newRun("second", v1beta1.StateRun)
+		f.eventually("the run has moved a cluster", func() bool {
+			return len(f.binding("member2").BindingSpec().ResourceOverrideSnapshots) == 0 && len(f.run("second").RunStatus().History) > 0
+		})
+		f.ask("second", v1beta1.OperationRollback)
+		f.eventually("the cluster has its override again", func() bool {
+			return gocmp.Equal(had, f.binding("member2").BindingSpec().ResourceOverrideSnapshots)
+		})
+		f.untilCondition(f.run("second").RunStatus().RolledBackBy.Name, v1beta1.RunSucceeded, "True UpdateRunSucceeded")
+	})
+}
