@@ -40,6 +40,7 @@ func TestHub(t *testing.T) {
 		{"NamespaceTeam", testNamespaceTeam},
 		{"StopAndResume", testStopAndResume},
 		{"RollingUpdateAndDrift", testRollingUpdateAndDrift},
+		{"Overrides", testOverrides},
 		{"MemberLeaves", testMemberLeaves},
 		{"BadInput", testBadInput},
 		{"BadRun", testBadRun},
