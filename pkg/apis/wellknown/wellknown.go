@@ -1,7 +1,7 @@
 // Copyright The Stagegate Authors.
 // SPDX-License-Identifier: Apache-2.0
 
-// Package wellknown holds the labels, annotations, finalizers and object names that loops, users and other implementations of the
+// Package wellknown holds the labels, annotations, finalizers, names of objects and reasons that loops, users and other implementations of the
 // API agree on. It knows no types.
 package wellknown
 
@@ -120,3 +120,15 @@ const DeleteStageName = Prefix + "deleteStage"
 
 // FieldManager under which objects are applied to members.
 const FieldManager = "work-api-agent"
+
+// Reasons of a run's conditions by which the server tells what a user may ask of the run. The loop sets them.
+const (
+	// ReasonRunPaused is that of a run which waits for somebody to look after clusters that have failed.
+	ReasonRunPaused = "UpdateRunPaused"
+	// ReasonClusterFailed is that of a cluster that was given up.
+	ReasonClusterFailed = "ClusterUpdatingFailed"
+	// ReasonClusterSkipped is that of a cluster that was left out.
+	ReasonClusterSkipped = "ClusterUpdatingSkipped"
+	// ReasonClusterFailureSkipped is that of a cluster that was given up and then left out.
+	ReasonClusterFailureSkipped = "ClusterUpdatingFailureSkipped"
+)

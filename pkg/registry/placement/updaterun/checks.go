@@ -13,6 +13,7 @@ import (
 	"k8s.io/apimachinery/pkg/api/meta"
 
 	"github.com/stagegate/stagegate/pkg/apis/placement"
+	"github.com/stagegate/stagegate/pkg/apis/wellknown"
 )
 
 // check says in a sentence why an operation makes no sense for a run that is neither deleted nor, but for a rollback, over. Where the
@@ -132,7 +133,7 @@ func checkClusters(status *placement.UpdateRunStatus, names []string, rule func(
 func skippable(stage *placement.StageUpdatingStatus, cluster *placement.ClusterUpdatingStatus) error {
 	succeeded := meta.FindStatusCondition(cluster.Conditions, placement.ClusterSucceeded)
 	switch {
-	case succeeded != nil && (succeeded.Reason == reasonClusterSkipped || succeeded.Reason == reasonClusterFailureSkipped):
+	case succeeded != nil && (succeeded.Reason == wellknown.ReasonClusterSkipped || succeeded.Reason == wellknown.ReasonClusterFailureSkipped):
 		return fmt.Errorf("cluster %s is skipped already", cluster.ClusterName)
 	case meta.IsStatusConditionTrue(cluster.Conditions, placement.ClusterSucceeded):
 		return fmt.Errorf("cluster %s is updated already", cluster.ClusterName)

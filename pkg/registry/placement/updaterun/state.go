@@ -10,14 +10,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/stagegate/stagegate/pkg/apis/placement"
-)
-
-// Reasons of conditions that the loop sets, by which the server tells apart what the status alone does not.
-const (
-	reasonRunPaused             = "UpdateRunPaused"
-	reasonClusterFailed         = "ClusterUpdatingFailed"
-	reasonClusterSkipped        = "ClusterUpdatingSkipped"
-	reasonClusterFailureSkipped = "ClusterUpdatingFailureSkipped"
+	"github.com/stagegate/stagegate/pkg/apis/wellknown"
 )
 
 func isInitialized(status *placement.UpdateRunStatus) bool {
@@ -27,7 +20,7 @@ func isInitialized(status *placement.UpdateRunStatus) bool {
 // isPaused says whether a run waits for somebody to look after clusters that have failed.
 func isPaused(status *placement.UpdateRunStatus) bool {
 	progressing := meta.FindStatusCondition(status.Conditions, placement.RunProgressing)
-	return progressing != nil && progressing.Reason == reasonRunPaused
+	return progressing != nil && progressing.Reason == wellknown.ReasonRunPaused
 }
 
 // endOf is the reason for which a run is over, whatever its outcome, and empty as long as it is not. One that cannot be initialised is
@@ -51,7 +44,7 @@ func isOver(stage *placement.StageUpdatingStatus) bool {
 // hasFailed says whether a cluster was given up and nobody has skipped it since.
 func hasFailed(cluster *placement.ClusterUpdatingStatus) bool {
 	succeeded := meta.FindStatusCondition(cluster.Conditions, placement.ClusterSucceeded)
-	return succeeded != nil && succeeded.Reason == reasonClusterFailed
+	return succeeded != nil && succeeded.Reason == wellknown.ReasonClusterFailed
 }
 
 // failedClusters are the names of the clusters of a stage that have failed.

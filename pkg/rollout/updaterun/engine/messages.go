@@ -6,6 +6,8 @@ package engine
 import (
 	"fmt"
 	"strings"
+
+	"github.com/stagegate/stagegate/pkg/apis/wellknown"
 )
 
 // Parts of messages of failure, outermost first. Scripts and dashboards made for upstream look for them.
@@ -39,7 +41,7 @@ const (
 	reasonRunSucceeded             = "UpdateRunSucceeded"
 	reasonRunSucceededWithFailures = "UpdateRunSucceededWithFailures"
 	reasonRunFailed                = "UpdateRunFailed"
-	reasonRunPaused                = "UpdateRunPaused"
+	reasonRunPaused                = wellknown.ReasonRunPaused
 	reasonRunRolledBack            = "UpdateRunRolledBack"
 	reasonRunRejected              = "UpdateRunRejected"
 	reasonRunExpired               = "UpdateRunApprovalExpired"
@@ -55,10 +57,10 @@ const (
 
 	reasonClusterStarted   = "ClusterUpdatingStarted"
 	reasonClusterSucceeded = "ClusterUpdatingSucceeded"
-	reasonClusterSkipped   = "ClusterUpdatingSkipped"
-	reasonClusterFailed    = "ClusterUpdatingFailed"
+	reasonClusterSkipped   = wellknown.ReasonClusterSkipped
+	reasonClusterFailed    = wellknown.ReasonClusterFailed
 	// reasonClusterFailureSkipped is a failed cluster that somebody has decided to go on without.
-	reasonClusterFailureSkipped = "ClusterUpdatingFailureSkipped"
+	reasonClusterFailureSkipped = wellknown.ReasonClusterFailureSkipped
 
 	reasonRequestCreated   = "StageTaskApprovalRequestCreated"
 	reasonRequestApproved  = "StageTaskApprovalRequestApproved"
