@@ -5,6 +5,7 @@ package work
 
 import (
 	"encoding/json"
+	"fmt"
 	"strings"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -18,6 +19,10 @@ import (
 type overrideError struct{ message string }
 
 func (e *overrideError) Error() string { return e.message }
+
+func overrideErrorf(format string, args ...any) error {
+	return &overrideError{fmt.Sprintf(format, args...)}
+}
 
 // checks remembers of each snapshot whether it may be placed: many bindings name the same one, and it never changes.
 type checks struct{ verdicts *lru.Cache }
@@ -38,8 +43,8 @@ func (c checks) of(snapshot v1beta1.ResourceSnapshotObject) error {
 // nowhere else, whoever wrote its snapshot.
 func check(snapshot v1beta1.ResourceSnapshotObject) error {
 	for i, resource := range snapshot.SnapshotSpec().SelectedResources {
-		var object metav1.PartialObjectMetadata
-		if err := json.Unmarshal(resource.Raw, &object); err != nil {
+		object, err := decode(resource.Raw)
+		if err != nil {
 			return userErrorf("resource %d of snapshot %q cannot be read: %v", i, snapshot.GetName(), err)
 		}
 		name := types.NamespacedName{Namespace: object.Namespace, Name: object.Name}
@@ -57,4 +62,11 @@ func check(snapshot v1beta1.ResourceSnapshotObject) error {
 		}
 	}
 	return nil
+}
+
+// decode reads what every object has.
+func decode(raw []byte) (metav1.PartialObjectMetadata, error) {
+	var object metav1.PartialObjectMetadata
+	err := json.Unmarshal(raw, &object)
+	return object, err
 }

@@ -58,6 +58,7 @@ func newWithClock(f *fleet.Fleet, recorder record.EventRecorder, c clock.WithTic
 	controller.loop = reconcile.NewWithClock(Name, workers, controller.reconcile, c)
 	f.Bindings.Watch(controller.loop, reconcile.Self)
 	f.Snapshots.Watch(controller.loop, controller.bindingsOfSnapshot)
+	f.OverrideSnapshots.Watch(controller.loop, controller.bindingsOfOverride)
 	f.Placements.Watch(controller.loop, controller.bindingsOfPlacement)
 	controller.loop.Watch(f.Works.Informer(), controller.bindingsOfWork)
 	return controller

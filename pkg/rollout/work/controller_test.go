@@ -152,6 +152,12 @@ func (b *bench) cacheUp() {
 	fill(b, b.fleet.Snapshots.Informers()[1].GetStore().Replace, func() (runtime.Object, error) {
 		return c.ResourceSnapshots("").List(ctx, metav1.ListOptions{})
 	})
+	fill(b, b.fleet.OverrideSnapshots.Informers()[0].GetStore().Replace, func() (runtime.Object, error) {
+		return c.ClusterResourceOverrideSnapshots().List(ctx, metav1.ListOptions{})
+	})
+	fill(b, b.fleet.OverrideSnapshots.Informers()[1].GetStore().Replace, func() (runtime.Object, error) {
+		return c.ResourceOverrideSnapshots("").List(ctx, metav1.ListOptions{})
+	})
 	fill(b, b.fleet.Placements.Informers()[0].GetStore().Replace, func() (runtime.Object, error) {
 		return c.ClusterResourcePlacements().List(ctx, metav1.ListOptions{})
 	})
@@ -505,16 +511,6 @@ func TestWhatMayNotBePlaced(t *testing.T) {
 	}
 }
 
-func TestOverridesAreRefused(t *testing.T) {
-	b := newBench(t, "")
-	b.snapshot("web-1-snapshot", nil, configMapJSON)
-	b.binding(func(o v1beta1.BindingObject) { o.BindingSpec().ClusterResourceOverrideSnapshots = []string{"o-0"} })
-	b.settle()
-	if said := b.said(); !strings.HasPrefix(said[len(said)-1], "Overridden=False OverriddenFailed: ") {
-		t.Errorf("conditions: %v", said)
-	}
-}
-
 func TestDeletedBinding(t *testing.T) {
 	for _, tc := range []struct {
 		name     string
@@ -659,7 +655,11 @@ func TestStatusFromWorks(t *testing.T) {
 		{"differences not reported", []*v1beta1.Work{work("i", condition("DiffReported", "False", ""))}, true, "DiffReported=False NotAllWorkHaveDiffReported: Work object i has failed to report diff"},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
-			all := bindingConditions(outcome{works: tc.works}, tc.diff)
+			binding := &v1beta1.ClusterResourceBinding{}
+			if tc.diff {
+				binding.Spec.ApplyStrategy = &v1beta1.ApplyStrategy{Type: v1beta1.ApplyStrategyTypeReportDiff}
+			}
+			all := bindingConditions(binding, outcome{works: tc.works})
 			last := all[len(all)-1]
 			if got := fmt.Sprintf("%s=%s %s: %s", last.Type, last.Status, last.Reason, last.Message); !strings.HasPrefix(got, tc.want) {
 				t.Errorf("last condition is %q, want %q", got, tc.want)

@@ -29,12 +29,10 @@ type missingSnapshotError struct{ message string }
 
 func (e *missingSnapshotError) Error() string { return e.message }
 
-// desired are the Works that a binding is to have: one for each part of its snapshot, so at least one.
-func (c *Controller) desired(binding v1beta1.BindingObject) ([]*v1beta1.Work, error) {
-	spec := binding.BindingSpec()
-	if len(spec.ClusterResourceOverrideSnapshots)+len(spec.ResourceOverrideSnapshots) > 0 {
-		return nil, &overrideError{"overrides are not supported yet, and the binding names some"}
-	}
+// desired are the Works that a binding is to have: one for each part of its snapshot, so at least one. What is overridden is decided
+// when the cluster is moved: a Work that holds the version already keeps its manifests, whatever labels the cluster has got since.
+func (c *Controller) desired(binding v1beta1.BindingObject, existing []*v1beta1.Work) ([]*v1beta1.Work, error) {
+	var o *overriding
 	parts, err := c.parts(binding)
 	if err != nil {
 		return nil, err
@@ -50,6 +48,21 @@ func (c *Controller) desired(binding v1beta1.BindingObject) ([]*v1beta1.Work, er
 			name = prefix + "-" + part.GetAnnotations()[wellknown.SubindexAnnotation]
 		}
 		works[i] = c.newWork(binding, name, parts[0], part)
+		if !isOverridden(binding.BindingSpec()) {
+			continue
+		}
+		if held := slices.IndexFunc(existing, func(w *v1beta1.Work) bool { return w.Name == name && holds(w, works[i].Annotations) }); held >= 0 {
+			works[i].Spec.Workload = existing[held].Spec.Workload
+			continue
+		}
+		if o == nil {
+			if o, err = c.overridesOf(binding); err != nil {
+				return nil, err
+			}
+		}
+		if err := o.apply(works[i]); err != nil {
+			return nil, err
+		}
 	}
 	return works, nil
 }
@@ -107,14 +120,10 @@ func (c *Controller) newWork(binding v1beta1.BindingObject, name string, master,
 	}
 	work := &v1beta1.Work{
 		ObjectMeta: metav1.ObjectMeta{
-			Namespace: wellknown.MemberNamespace(spec.TargetCluster),
-			Name:      name,
-			Labels:    labels,
-			Annotations: map[string]string{
-				wellknown.ParentSnapshotNameAnnotation:  master.GetName(),
-				wellknown.ClusterOverrideHashAnnotation: hash(spec.ClusterResourceOverrideSnapshots),
-				wellknown.OverrideHashAnnotation:        hash(spec.ResourceOverrideSnapshots),
-			},
+			Namespace:   wellknown.MemberNamespace(spec.TargetCluster),
+			Name:        name,
+			Labels:      labels,
+			Annotations: versionOf(spec),
 			// From the start, so that nothing can be applied for a Work that may go without it being removed.
 			Finalizers: []string{wellknown.WorkCleanupFinalizer},
 		},
@@ -130,6 +139,25 @@ func (c *Controller) newWork(binding v1beta1.BindingObject, name string, master,
 		work.Spec.ReportBackStrategy = placement.PlacementSpec().Strategy.ReportBackStrategy.DeepCopy()
 	}
 	return work
+}
+
+// versionOf are the annotations of a Work that say which version it holds.
+func versionOf(spec *v1beta1.ResourceBindingSpec) map[string]string {
+	return map[string]string{
+		wellknown.ParentSnapshotNameAnnotation:  spec.ResourceSnapshotName,
+		wellknown.ClusterOverrideHashAnnotation: hash(spec.ClusterResourceOverrideSnapshots),
+		wellknown.OverrideHashAnnotation:        hash(spec.ResourceOverrideSnapshots),
+	}
+}
+
+// holds says whether a Work holds a version already.
+func holds(work *v1beta1.Work, version map[string]string) bool {
+	for annotation, value := range version {
+		if work.Annotations[annotation] != value {
+			return false
+		}
+	}
+	return work.DeletionTimestamp == nil
 }
 
 // hash of the names of overrides, as other implementations write it.

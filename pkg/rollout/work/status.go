@@ -20,6 +20,7 @@ import (
 // Reasons of a binding's conditions.
 const (
 	reasonNoOverride           = "NoOverrideSpecified"
+	reasonOverridden           = "OverriddenSucceeded"
 	reasonOverriddenFailed     = "OverriddenFailed"
 	reasonAllSynced            = "AllWorkSynced"
 	reasonSyncFailed           = "SyncWorkFailed"
@@ -52,7 +53,7 @@ func statusOf(binding v1beta1.BindingObject, o outcome, now metav1.Time) v1beta1
 	status := v1beta1.ResourceBindingStatus{Conditions: slices.DeleteFunc(slices.Clone(old.Conditions), func(c metav1.Condition) bool {
 		return slices.Contains(ownTypes, c.Type)
 	})}
-	for _, c := range bindingConditions(o, reportsDiff(binding)) {
+	for _, c := range bindingConditions(binding, o) {
 		c.ObservedGeneration = binding.GetGeneration()
 		c.LastTransitionTime = now
 		// What is said of a new generation is said for the first time, even if it is the same: who waits for a while after it counts
@@ -75,21 +76,23 @@ func reportsDiff(binding v1beta1.BindingObject) bool {
 }
 
 // bindingConditions end with the first that is not True.
-func bindingConditions(o outcome, reportsDiff bool) []metav1.Condition {
+func bindingConditions(binding v1beta1.BindingObject, o outcome) []metav1.Condition {
 	var override *overrideError
 	if errors.As(o.err, &override) {
 		return []metav1.Condition{isFalse(v1beta1.BindingOverridden, reasonOverriddenFailed,
 			"Failed to apply the override rules on the resources: %v", o.err)}
 	}
-	found := []metav1.Condition{
-		isTrue(v1beta1.BindingOverridden, reasonNoOverride, "No override rules are configured for the selected resources"),
+	overridden := isTrue(v1beta1.BindingOverridden, reasonNoOverride, "No override rules are configured for the selected resources")
+	if isOverridden(binding.BindingSpec()) {
+		overridden = isTrue(v1beta1.BindingOverridden, reasonOverridden, "Successfully applied the override rules on the resources")
 	}
+	found := []metav1.Condition{overridden}
 	if o.err != nil {
 		return append(found, isFalse(v1beta1.BindingWorkSynchronized, reasonSyncFailed,
 			"Failed to synchronize the work to the latest: %v", o.err))
 	}
 	found = append(found, isTrue(v1beta1.BindingWorkSynchronized, reasonAllSynced, "All of the works are synchronized to the latest"))
-	if reportsDiff {
+	if reportsDiff(binding) {
 		return append(found, diffReported(o.works))
 	}
 	applied := applied(o.works)

@@ -47,9 +47,9 @@ func (c *Controller) sync(ctx context.Context, binding v1beta1.BindingObject) ou
 	if err != nil || binding.BindingSpec().State == v1beta1.BindingStateUnscheduled {
 		return outcome{works: existing, err: err}
 	}
-	desired, err := c.desired(binding)
+	desired, err := c.desired(binding, existing)
 	var missing *missingSnapshotError
-	if errors.As(err, &missing) && holdAll(existing, binding.BindingSpec().ResourceSnapshotName) {
+	if errors.As(err, &missing) && holdAll(existing, versionOf(binding.BindingSpec())) {
 		return outcome{works: existing}
 	}
 	if err != nil {
@@ -105,11 +105,9 @@ func selectorOf(binding v1beta1.BindingObject) labels.Selector {
 	return selector.Add(*requirement)
 }
 
-// holdAll says whether Works hold the snapshot of a name already.
-func holdAll(works []*v1beta1.Work, snapshot string) bool {
-	return len(works) > 0 && !slices.ContainsFunc(works, func(w *v1beta1.Work) bool {
-		return w.Annotations[wellknown.ParentSnapshotNameAnnotation] != snapshot || w.DeletionTimestamp != nil
-	})
+// holdAll says whether Works hold a version already.
+func holdAll(works []*v1beta1.Work, version map[string]string) bool {
+	return len(works) > 0 && !slices.ContainsFunc(works, func(w *v1beta1.Work) bool { return !holds(w, version) })
 }
 
 // syncWork makes one Work what it should be and returns it, or nil where that has to wait for an event.
