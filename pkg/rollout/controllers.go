@@ -10,6 +10,7 @@ import (
 
 	"github.com/stagegate/stagegate/pkg/rollout/apply"
 	"github.com/stagegate/stagegate/pkg/rollout/membership"
+	"github.com/stagegate/stagegate/pkg/rollout/override"
 	"github.com/stagegate/stagegate/pkg/rollout/placementstatus"
 	"github.com/stagegate/stagegate/pkg/rollout/rollingupdate"
 	"github.com/stagegate/stagegate/pkg/rollout/scheduling"
@@ -22,6 +23,7 @@ import (
 var Controllers = []string{
 	membership.Name,
 	snapshot.Name,
+	override.Name,
 	scheduling.Name,
 	rollingupdate.Name,
 	updaterun.Name,

@@ -7,6 +7,7 @@
 //
 //	MemberCluster ──membership──► joined, healthy, namespace fleet-member-<name>
 //	placement + hub resources ──snapshot──► resource snapshot, policy snapshot
+//	override + who uses which version ──override──► override snapshots
 //	policy snapshot + MemberClusters ──scheduling──► bindings (Scheduled, Unscheduled)
 //	placement (RollingUpdate) ──rollingupdate──► bindings (Bound, which snapshot)
 //	placement (External) + run + strategy + approvals ──updaterun──► bindings, approval requests, run status

@@ -25,6 +25,7 @@ import (
 	"github.com/stagegate/stagegate/pkg/rollout/internal/reconcile"
 	"github.com/stagegate/stagegate/pkg/rollout/members"
 	"github.com/stagegate/stagegate/pkg/rollout/membership"
+	"github.com/stagegate/stagegate/pkg/rollout/override"
 	"github.com/stagegate/stagegate/pkg/rollout/placementstatus"
 	"github.com/stagegate/stagegate/pkg/rollout/rollingupdate"
 	"github.com/stagegate/stagegate/pkg/rollout/scheduling"
@@ -157,6 +158,9 @@ func (m *Manager) loops(directory *members.Directory, recorder record.EventRecor
 		},
 		snapshot.Name: func(ctx context.Context) error {
 			return snapshot.New(m.fleet, m.snapshots, m.options.ExternalSnapshots, recorder, c).Run(ctx)
+		},
+		override.Name: func(ctx context.Context) error {
+			return override.New(m.fleet, c).Run(ctx)
 		},
 		scheduling.Name: func(ctx context.Context) error {
 			return scheduling.New(m.fleet, recorder, c).Run(ctx)

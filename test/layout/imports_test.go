@@ -40,7 +40,7 @@ var rules = []rule{
 
 // loops never import each other: what one says to another is an API object.
 var loops = []string{
-	"membership", "snapshot", "scheduling", "rollingupdate", "updaterun", "work", "apply", "placementstatus",
+	"membership", "snapshot", "override", "scheduling", "rollingupdate", "updaterun", "work", "apply", "placementstatus",
 }
 
 type goPackage struct {

@@ -15,6 +15,7 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 	clienttesting "k8s.io/client-go/testing"
 
+	"github.com/stagegate/stagegate/pkg/apis/overrides"
 	"github.com/stagegate/stagegate/pkg/apis/placement/v1beta1"
 	"github.com/stagegate/stagegate/pkg/generated/clientset/versioned/fake"
 )
@@ -70,6 +71,8 @@ func sameSpec(a, b any) bool {
 		return equality.Semantic.DeepEqual(a.BindingSpec(), b.(v1beta1.BindingObject).BindingSpec())
 	case v1beta1.PlacementObject:
 		return equality.Semantic.DeepEqual(a.PlacementSpec(), b.(v1beta1.PlacementObject).PlacementSpec())
+	case v1beta1.OverrideObject:
+		return overrides.SaysTheSame(a, b.(v1beta1.OverrideObject))
 	case v1beta1.UpdateRunObject:
 		return equality.Semantic.DeepEqual(a.RunSpec(), b.(v1beta1.UpdateRunObject).RunSpec())
 	}
