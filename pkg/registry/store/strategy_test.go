@@ -15,6 +15,7 @@ import (
 	"sigs.k8s.io/structured-merge-diff/v6/fieldpath"
 
 	"github.com/stagegate/stagegate/pkg/apis/placement"
+	registry "github.com/stagegate/stagegate/pkg/registry/placement"
 	"github.com/stagegate/stagegate/pkg/registry/placement/envelope"
 	"github.com/stagegate/stagegate/pkg/registry/placement/override"
 	"github.com/stagegate/stagegate/pkg/registry/placement/updaterun"
@@ -268,7 +269,9 @@ func TestPutNeedsAnExistingObjectAndItsResourceVersion(t *testing.T) {
 
 func TestCreatingAKindThatNothingActsOnIsWarnedAbout(t *testing.T) {
 	want := []string{"ClusterResourceOverride is stored but has no effect: nothing acts on this kind yet"}
-	r := override.Resources()[0]
+	r := store.NewResource[placement.ClusterResourceOverride, placement.ClusterResourceOverrideList](
+		placement.GroupName, registry.ClusterScoped("overrides"),
+		store.Family[*placement.ClusterResourceOverride, placement.ClusterResourceOverrideSpec, struct{}]{Inert: true})
 	if diff := cmp.Diff(want, r.Strategy.WarningsOnCreate(t.Context(), r.New())); diff != "" {
 		t.Errorf("on create (-want +got):\n%s", diff)
 	}

@@ -10,6 +10,9 @@ import (
 	"github.com/stagegate/stagegate/pkg/registry/store"
 )
 
+// nameLimit is that of a label: versions carry the name of their override in one.
+var nameLimit = store.NameLimit{Max: 63, Message: "the name field cannot have length exceeding 63"}
+
 // Resources are the overrides of both scopes, whose specs differ, and their snapshots.
 func Resources() []store.Resource {
 	return []store.Resource{
@@ -19,19 +22,27 @@ func Resources() []store.Resource {
 				Spec: func(o *placement.ClusterResourceOverride) *placement.ClusterResourceOverrideSpec {
 					return &o.Spec
 				},
+				Name:           nameLimit,
 				Validate:       validation.ValidateClusterResourceOverride,
 				ValidateUpdate: validation.ValidateClusterResourceOverrideUpdate,
-				Inert:          true,
-				Columns:        age[*placement.ClusterResourceOverride](),
+				Columns: columns(
+					func(o *placement.ClusterResourceOverride) *placement.PlacementRef { return o.Spec.Placement },
+					func(o *placement.ClusterResourceOverride) []string {
+						return namesOf(o.Spec.ClusterResourceSelectors, func(s placement.ResourceSelectorTerm) string { return s.Kind + "/" + s.Name })
+					}),
 			}),
 		store.NewResource[placement.ResourceOverride, placement.ResourceOverrideList](
 			placement.GroupName, registry.Namespaced("resourceoverrides"),
 			store.Family[*placement.ResourceOverride, placement.ResourceOverrideSpec, struct{}]{
 				Spec:           func(o *placement.ResourceOverride) *placement.ResourceOverrideSpec { return &o.Spec },
+				Name:           nameLimit,
 				Validate:       validation.ValidateResourceOverride,
 				ValidateUpdate: validation.ValidateResourceOverrideUpdate,
-				Inert:          true,
-				Columns:        age[*placement.ResourceOverride](),
+				Columns: columns(
+					func(o *placement.ResourceOverride) *placement.PlacementRef { return o.Spec.Placement },
+					func(o *placement.ResourceOverride) []string {
+						return namesOf(o.Spec.ResourceSelectors, func(s placement.ResourceSelector) string { return s.Kind + "/" + s.Name })
+					}),
 			}),
 		store.NewResource[placement.ClusterResourceOverrideSnapshot, placement.ClusterResourceOverrideSnapshotList](
 			placement.GroupName, registry.ClusterScoped("clusterresourceoverridesnapshots"),
@@ -41,8 +52,7 @@ func Resources() []store.Resource {
 				},
 				Validate:       validation.ValidateClusterResourceOverrideSnapshot,
 				ValidateUpdate: validation.ValidateClusterResourceOverrideSnapshotUpdate,
-				Inert:          true,
-				Columns:        age[*placement.ClusterResourceOverrideSnapshot](),
+				Columns:        snapshotColumns[*placement.ClusterResourceOverrideSnapshot](),
 			}),
 		store.NewResource[placement.ResourceOverrideSnapshot, placement.ResourceOverrideSnapshotList](
 			placement.GroupName, registry.Namespaced("resourceoverridesnapshots"),
@@ -52,10 +62,7 @@ func Resources() []store.Resource {
 				},
 				Validate:       validation.ValidateResourceOverrideSnapshot,
 				ValidateUpdate: validation.ValidateResourceOverrideSnapshotUpdate,
-				Inert:          true,
-				Columns:        age[*placement.ResourceOverrideSnapshot](),
+				Columns:        snapshotColumns[*placement.ResourceOverrideSnapshot](),
 			}),
 	}
 }
-
-func age[O store.Object]() []store.Column[O] { return []store.Column[O]{store.Age[O]()} }

@@ -11,6 +11,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/stagegate/stagegate/pkg/apis/placement"
+	"github.com/stagegate/stagegate/pkg/apis/wellknown"
 	"github.com/stagegate/stagegate/pkg/registry/store"
 	"github.com/stagegate/stagegate/pkg/registry/store/storetest"
 )
@@ -25,6 +26,8 @@ func TestTables(t *testing.T) {
 		runWide          = runHeaders + " | PROGRESSING | STAGE | PROGRESS | WAITING-FOR | STRATEGY"
 		requestHeaders   = "NAME | UPDATE-RUN | STAGE | APPROVED | APPROVALACCEPTED | AGE"
 		requestWide      = requestHeaders + " | DECIDED-BY | MISSING | EXPIRES"
+		overrideHeaders  = "NAME | PLACEMENT | AGE"
+		overrideWide     = overrideHeaders + " | SELECTS"
 		bindingHeaders   = "NAME | WORKSYNCHRONIZED | RESOURCESAPPLIED | AGE"
 		bindingWide      = "NAME | WORKSYNCHRONIZED | RESOURCESAPPLIED | RESOURCEAVAILABLE | AGE | CLUSTER | STATE | RESOURCE-SNAPSHOT"
 	)
@@ -158,9 +161,55 @@ func TestTables(t *testing.T) {
 			headers: "NAME | RESOURCE-INDEX | LAST-UPDATED | AGE", row: "sample | 3 |  | 90m",
 		},
 		{
-			resources: "appliedworks clusterresourceenvelopes clusterresourceoverrides clusterresourceoverridesnapshots " +
-				"clusterresourceplacementdisruptionbudgets resourceenvelopes resourceoverrides resourceoverridesnapshots",
-			headers: "NAME | AGE", row: "sample | 90m",
+			resources: "clusterresourceoverrides",
+			headers:   overrideHeaders, row: "sample | <all> | 90m",
+			wide: overrideWide, wideRow: "sample | <all> | 90m | ClusterRole/c",
+		},
+		{
+			resources: "clusterresourceoverrides",
+			with: func(o store.Object) {
+				spec := &o.(*placement.ClusterResourceOverride).Spec
+				spec.Placement = &placement.PlacementRef{Name: "app", Scope: placement.ClusterScoped}
+				spec.ClusterResourceSelectors = append(spec.ClusterResourceSelectors, placement.ResourceSelectorTerm{Version: "v1", Kind: "Namespace", Name: "n"})
+			},
+			headers: overrideHeaders, row: "sample | app | 90m",
+			wide: overrideWide, wideRow: "sample | app | 90m | ClusterRole/c,Namespace/n",
+		},
+		{
+			resources: "resourceoverrides",
+			headers:   overrideHeaders, row: "sample | <all> | 90m",
+			wide: overrideWide, wideRow: "sample | <all> | 90m | ConfigMap/c",
+		},
+		{
+			resources: "resourceoverrides",
+			with: func(o store.Object) {
+				o.(*placement.ResourceOverride).Spec.Placement = &placement.PlacementRef{Name: "app", Scope: placement.ClusterScoped}
+			},
+			headers: overrideHeaders, row: "sample | app | 90m",
+			wide: overrideWide, wideRow: "sample | app | 90m | ConfigMap/c",
+		},
+		{
+			resources: "resourceoverrides",
+			with: func(o store.Object) {
+				o.(*placement.ResourceOverride).Spec.Placement = &placement.PlacementRef{Name: "app", Scope: placement.NamespaceScoped}
+			},
+			headers: overrideHeaders, row: "sample | team/app | 90m",
+			wide: overrideWide, wideRow: "sample | team/app | 90m | ConfigMap/c",
+		},
+		{
+			resources: "clusterresourceoverridesnapshots resourceoverridesnapshots",
+			headers:   "NAME | OVERRIDE | INDEX | LATEST | AGE", row: "sample |  |  |  | 90m",
+		},
+		{
+			resources: "clusterresourceoverridesnapshots resourceoverridesnapshots",
+			with: func(o store.Object) {
+				o.SetLabels(map[string]string{wellknown.ParentOverrideLabel: "o", wellknown.OverrideIndexLabel: "3", wellknown.LatestSnapshotLabel: "true"})
+			},
+			headers: "NAME | OVERRIDE | INDEX | LATEST | AGE", row: "sample | o | 3 | true | 90m",
+		},
+		{
+			resources: "appliedworks clusterresourceenvelopes clusterresourceplacementdisruptionbudgets resourceenvelopes",
+			headers:   "NAME | AGE", row: "sample | 90m",
 		},
 	}
 
