@@ -13,6 +13,7 @@ import (
 	validatingwebhook "k8s.io/apiserver/pkg/admission/plugin/webhook/validating"
 	genericoptions "k8s.io/apiserver/pkg/server/options"
 
+	"github.com/stagegate/stagegate/pkg/admission/overridevalidation"
 	"github.com/stagegate/stagegate/pkg/admission/stagedupdatestrategyvalidation"
 )
 
@@ -21,6 +22,7 @@ import (
 var Plugins = []string{
 	lifecycle.PluginName,
 	stagedupdatestrategyvalidation.PluginName,
+	overridevalidation.PluginName,
 	mutatingadmissionpolicy.PluginName,
 	mutatingwebhook.PluginName,
 	validatingadmissionpolicy.PluginName,
@@ -30,5 +32,6 @@ var Plugins = []string{
 // Configure registers our plugins beside those of every API server and sets the order of all. Flags bound afterwards know them.
 func Configure(options *genericoptions.AdmissionOptions) {
 	stagedupdatestrategyvalidation.Register(options.Plugins)
+	overridevalidation.Register(options.Plugins)
 	options.RecommendedPluginOrder = slices.Clone(Plugins)
 }

@@ -14,6 +14,7 @@ func TestPluginsRunInThisOrder(t *testing.T) {
 	want := []string{
 		"NamespaceLifecycle",
 		"StagedUpdateStrategyValidation",
+		"OverrideValidation",
 		"MutatingAdmissionPolicy",
 		"MutatingAdmissionWebhook",
 		"ValidatingAdmissionPolicy",
