@@ -68,7 +68,7 @@ func newRigWithoutServer(b *testing.B) *rig {
 		b.Fatal(err)
 	}
 	b.Cleanup(func() { _ = os.RemoveAll(dir) })
-	return &rig{B: b, ctx: ctx, dataDir: dir, hub: startHub(b), writes: &writes{}}
+	return &rig{B: b, ctx: ctx, dataDir: dir, hub: testserver.StartHub(b), writes: &writes{}}
 }
 
 // start runs a server on the rig's data, with the loops that a rollout takes or without any.
@@ -110,7 +110,7 @@ func (r *rig) newLoops(c apiserver.LoopsConfig) (apiserver.Loops, error) {
 	manager, err := rollout.New(c.API, c.Hub, rollout.Options{
 		Controllers:       []string{scheduling.Name, updaterun.Name, work.Name, placementstatus.Name},
 		ExternalSnapshots: c.Options.ExternalSnapshots,
-		StoreID:           storeID,
+		StoreID:           testserver.HubStoreID,
 	})
 	if err != nil {
 		return apiserver.Loops{}, err

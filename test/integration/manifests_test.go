@@ -95,6 +95,9 @@ func TestAPIServicesAreTheVersionsOfTheScheme(t *testing.T) {
 
 func TestRolesNameWhatIsServed(t *testing.T) {
 	s := testserver.Start(t)
+	// theServers are what the loops write and believe.
+	theServers := sets.New("clusterresourceoverridesnapshots", "resourceoverridesnapshots", "clusterresourcesnapshots", "resourcesnapshots",
+		"clusterschedulingpolicysnapshots", "schedulingpolicysnapshots", "clusterresourcebindings", "resourcebindings", "works")
 	// editable are the subresources that go with writing runs.
 	editable := sets.New("stop", "resume", "retry", "rollback")
 	known := sets.New[string]()
@@ -124,6 +127,9 @@ func TestRolesNameWhatIsServed(t *testing.T) {
 				_, subresource, _ := strings.Cut(resource, "/")
 				if aggregated && subresource != "" && (toView || !editable.Has(subresource)) {
 					t.Errorf("%s gives everybody who views or edits %s", role.Name, resource)
+				}
+				if theServers.Has(resource) && !sets.New("get", "list", "watch").HasAll(rule.Verbs...) {
+					t.Errorf("%s allows to %v %s, which the server alone writes", role.Name, rule.Verbs, resource)
 				}
 				readable.Delete(name)
 			}

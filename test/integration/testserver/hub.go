@@ -1,7 +1,7 @@
 // Copyright The Stagegate Authors.
 // SPDX-License-Identifier: Apache-2.0
 
-package bench
+package testserver
 
 import (
 	"encoding/json"
@@ -20,17 +20,18 @@ import (
 	"github.com/stagegate/stagegate/pkg/rollout/storeid"
 )
 
-const storeID = "bench"
+// HubStoreID is the store that a hub of StartHub belongs to.
+const HubStoreID = "store"
 
-// startHub serves the little that the loops ask of a hub here: it belongs to the store, has no Secrets and takes every Event.
-func startHub(tb testing.TB) *rest.Config {
+// StartHub serves the little that the loops ask of a hub without members: it belongs to the store, has no Secrets and takes every Event.
+func StartHub(tb testing.TB) *rest.Config {
 	tb.Helper()
 	const core = "/api/v1/namespaces/"
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET "+core+wellknown.SystemNamespace+"/configmaps/"+storeid.ConfigMapName, func(w http.ResponseWriter, _ *http.Request) {
 		answer(w, http.StatusOK, &corev1.ConfigMap{
 			TypeMeta: metav1.TypeMeta{APIVersion: "v1", Kind: "ConfigMap"},
-			Data:     map[string]string{storeid.ConfigMapKey: storeID},
+			Data:     map[string]string{storeid.ConfigMapKey: HubStoreID},
 		})
 	})
 	mux.HandleFunc("GET "+core+wellknown.SystemNamespace+"/secrets", serveNoSecrets)
