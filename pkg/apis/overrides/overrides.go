@@ -21,17 +21,24 @@ import (
 
 // For keeps the overrides, or versions of them, that are for a placement and change one of the resources that it places.
 func For[O v1beta1.Override](all []O, placement metav1.Object, resources []v1beta1.ResourceIdentifier) []O {
+	return slices.DeleteFunc(OfPlacement(all, placement), func(o O) bool {
+		return !slices.ContainsFunc(resources, func(r v1beta1.ResourceIdentifier) bool { return Changes(o, r) })
+	})
+}
+
+// OfPlacement keeps the overrides that are for a placement, whatever it places.
+func OfPlacement[O v1beta1.Override](all []O, placement metav1.Object) []O {
 	var found []O
 	for _, o := range all {
-		if isFor(o, placement) && slices.ContainsFunc(resources, func(r v1beta1.ResourceIdentifier) bool { return Changes(o, r) }) {
+		if IsFor(o, placement) {
 			found = append(found, o)
 		}
 	}
 	return found
 }
 
-// isFor says whether an override is for a placement: both its name and its scope have to be the ones that the override names.
-func isFor(o v1beta1.Override, placement metav1.Object) bool {
+// IsFor says whether an override is for a placement: both its name and its scope have to be the ones that the override names.
+func IsFor(o v1beta1.Override, placement metav1.Object) bool {
 	ref := o.OverriddenPlacement()
 	switch {
 	case ref == nil:

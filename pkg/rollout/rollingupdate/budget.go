@@ -31,9 +31,9 @@ type moves struct {
 	again time.Duration
 }
 
-// budget says which bindings may move to a version now, so that no more than maxUnavailable clusters lack available resources
+// budget says which bindings may move to the version that their cluster is to hold now, so that no more than maxUnavailable clusters lack available resources
 // because of it, and no more than maxSurge clusters above the target hold them.
-func budget(bindings []v1beta1.BindingObject, pace *v1beta1.RollingUpdateConfig, want binding.Version, now time.Time) (moves, error) {
+func budget(bindings []v1beta1.BindingObject, pace *v1beta1.RollingUpdateConfig, want func(cluster string) binding.Version, now time.Time) (moves, error) {
 	var (
 		m                            moves
 		fresh, outdated, unscheduled []v1beta1.BindingObject
@@ -62,7 +62,7 @@ func budget(bindings []v1beta1.BindingObject, pace *v1beta1.RollingUpdateConfig,
 			continue
 		case spec.State == v1beta1.BindingStateScheduled:
 			fresh = append(fresh, b)
-		case binding.Holds(spec, want):
+		case binding.Holds(spec, want(spec.TargetCluster)):
 			bound++
 			if !binding.Started(b) {
 				m.start = append(m.start, b)

@@ -120,7 +120,7 @@ func TestBudget(t *testing.T) {
 			if test.maxSurge != "" {
 				*pace.MaxSurge = intstr.Parse(test.maxSurge)
 			}
-			m, err := budget(test.bindings, pace, binding.Version{ResourceSnapshot: new}, now)
+			m, err := budget(test.bindings, pace, func(string) binding.Version { return binding.Version{ResourceSnapshot: new} }, now)
 			if err != nil {
 				t.Fatal(err)
 			}

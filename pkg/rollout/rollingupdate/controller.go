@@ -43,15 +43,19 @@ type Controller struct {
 	recorder record.EventRecorder
 	clock    clock.PassiveClock
 	loop     *reconcile.Loop
+	selected selections
 }
 
 // New makes the loop for one term of leadership.
 func New(f *fleet.Fleet, recorder record.EventRecorder, c clock.WithTicker) *Controller {
-	controller := &Controller{fleet: f, recorder: recorder, clock: c}
+	controller := &Controller{fleet: f, recorder: recorder, clock: c, selected: newSelections()}
 	controller.loop = reconcile.NewWithClock(Name, workers, controller.reconcile, c)
 	f.Placements.Watch(controller.loop, reconcile.Self)
 	f.Snapshots.Watch(controller.loop, reconcile.ByLabel(wellknown.ParentPlacementLabel))
 	f.Bindings.Watch(controller.loop, reconcile.ByLabel(wellknown.ParentPlacementLabel))
+	f.Overrides.Watch(controller.loop, controller.overrideChanged)
+	f.OverrideSnapshots.Watch(controller.loop, controller.overrideChanged)
+	controller.loop.Watch(f.MemberClusters.Informer(), controller.memberChanged)
 	return controller
 }
 
@@ -67,34 +71,22 @@ func (c *Controller) reconcile(ctx context.Context, key reconcile.Key) (time.Dur
 	if !placement.GetDeletionTimestamp().IsZero() || spec.Strategy.Type == v1beta1.ExternalRolloutStrategyType {
 		return 0, nil
 	}
-	snapshot := c.latest(key)
-	if snapshot == nil {
-		return 0, nil
+	want, err := c.versions(placement)
+	if err != nil || want == nil {
+		return 0, err
 	}
-	want := binding.Version{ResourceSnapshot: snapshot.GetName(), ApplyStrategy: spec.Strategy.ApplyStrategy.WithDefaults()}
-	m, err := budget(c.fleet.Bindings.ByIndex(fleet.ByPlacement, key), spec.Strategy.RollingUpdate.WithDefaults(), want, c.clock.Now())
+	m, err := budget(c.fleet.Bindings.ByIndex(fleet.ByPlacement, key), spec.Strategy.RollingUpdate.WithDefaults(), want.on, c.clock.Now())
 	if err != nil {
 		return 0, err
 	}
 	return m.again, c.move(ctx, m, want)
 }
 
-// latest is the newest master snapshot of a placement, or nil as long as there is none.
-func (c *Controller) latest(placement reconcile.Key) v1beta1.ResourceSnapshotObject {
-	for _, snapshot := range c.fleet.Snapshots.ByIndex(fleet.ByPlacement, placement) {
-		_, master := snapshot.GetAnnotations()[wellknown.ResourceHashAnnotation]
-		if master && snapshot.GetLabels()[wellknown.LatestSnapshotLabel] == "true" && snapshot.GetDeletionTimestamp().IsZero() {
-			return snapshot
-		}
-	}
-	return nil
-}
-
-func (c *Controller) move(ctx context.Context, m moves, want binding.Version) error {
+func (c *Controller) move(ctx context.Context, m moves, want *versions) error {
 	var steps []func() error
 	for _, b := range m.start {
 		steps = append(steps, func() error {
-			return binding.Start(ctx, c.fleet.Bindings, b, want, messageStarted, c.clock.Now())
+			return binding.Start(ctx, c.fleet.Bindings, b, want.on(b.BindingSpec().TargetCluster), messageStarted, c.clock.Now())
 		})
 	}
 	for _, b := range m.held {
@@ -117,6 +109,6 @@ func (c *Controller) move(ctx context.Context, m moves, want binding.Version) er
 	if len(steps) == 0 {
 		return nil
 	}
-	klog.FromContext(ctx).V(2).Info("Rolling out", "snapshot", want.ResourceSnapshot, "started", len(m.start), "held", len(m.held), "removed", len(m.remove))
+	klog.FromContext(ctx).V(2).Info("Rolling out", "snapshot", want.version.ResourceSnapshot, "started", len(m.start), "held", len(m.held), "removed", len(m.remove))
 	return reconcile.InParallel(ctx, writers, len(steps), func(i int) error { return steps[i]() })
 }
