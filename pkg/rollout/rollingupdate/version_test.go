@@ -37,6 +37,9 @@ func newOverridden(w *fleettest.World) *overridden {
 	fleettest.Update(w, w.Fleet.Snapshots, "p-0-snapshot", func(s v1beta1.ResourceSnapshotObject) {
 		s.SnapshotSpec().SelectedResources = []v1beta1.ResourceContent{{RawExtension: runtime.RawExtension{Raw: raw}}}
 	})
+	w.Eventually("the resources are in the cache", func() bool {
+		return len(latest(w.Fleet.Snapshots.ByIndex(fleet.ByPlacement, w.Key("p"))).SnapshotSpec().SelectedResources) == 1
+	})
 	return o
 }
 
