@@ -5,6 +5,8 @@ package main
 
 import (
 	"fmt"
+	"slices"
+	"strings"
 	"sync"
 
 	"k8s.io/apimachinery/pkg/types"
@@ -17,6 +19,7 @@ type book struct {
 	mu         sync.Mutex
 	runs       map[string]*entry
 	decisions  map[string]decision
+	asked      []operation
 	violations []string
 	seen       map[string]bool
 	ended      map[string]int
@@ -78,6 +81,19 @@ func (b *book) decided(name string, d decision) {
 	b.decisions[name] = d
 }
 
+func (b *book) operated(o operation) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.asked = append(b.asked, o)
+}
+
+// operations is a copy of all that were acknowledged.
+func (b *book) operations() []operation {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return slices.Clone(b.asked)
+}
+
 func (b *book) hasDecided(name string) bool {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -85,14 +101,14 @@ func (b *book) hasDecided(name string) bool {
 	return known
 }
 
-// over counts a run that has ended.
-func (b *book) over(how string) {
+// over counts a run that has ended as its plan wants it.
+func (b *book) over(p plan, how string) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if b.ended == nil {
 		b.ended = map[string]int{}
 	}
-	b.ended[how]++
+	b.ended[fmt.Sprintf("%s (%s)", strings.TrimPrefix(how, "UpdateRun"), p)]++
 }
 
 // run is a copy of what is known of a run, nil for nothing.

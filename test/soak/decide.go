@@ -79,6 +79,7 @@ func (f *fleet) verify(ctx context.Context) {
 			f.book.violated("run %s was told to %s, and is to %s", name, e.state, run.Spec.State)
 		}
 	}
+	f.verifyOperations(found)
 	asked := map[string]*v1beta1.ClusterApprovalRequest{}
 	for i := range requests.Items {
 		asked[requests.Items[i].Name] = &requests.Items[i]

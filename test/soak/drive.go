@@ -7,6 +7,7 @@ import (
 	"context"
 	"fmt"
 	"math/rand/v2"
+	"slices"
 	"strconv"
 	"sync"
 	"time"
@@ -35,7 +36,19 @@ const (
 	abandoned plan = "abandoned"
 	// rejected has its approval refused.
 	rejected plan = "rejected"
+	// rolledBack is taken back on the way.
+	rolledBack plan = "rolled back"
+	// passing meets clusters that fail, few enough to go on.
+	passing plan = "past failures"
+	// failing meets one too many.
+	failing plan = "failing"
+	// pausing meets one too many, and waits for somebody who decides what comes of them.
+	pausing plan = "pausing"
+	// returning meets one too many, and takes itself back.
+	returning plan = "returning"
 )
+
+var plans = []plan{straight, resumed, abandoned, rejected, rolledBack, passing, failing, pausing, returning}
 
 // drive has every placement's runs begin over the duration, and returns when all have ended.
 func (f *fleet) drive(ctx context.Context, start time.Time) {
@@ -48,7 +61,7 @@ func (f *fleet) drive(ctx context.Context, start time.Time) {
 		random := rand.New(rand.NewPCG(f.seed, uint64(p)))
 		driving.Go(func() {
 			var going sync.WaitGroup
-			shared := false
+			shared, mend := false, false
 			for i := range runs {
 				// Not all begin at once, and all kills meet some.
 				pause(ctx, time.Until(start.Add(f.duration*time.Duration(i*len(rings)*8+random.IntN(8))/time.Duration(runs*len(rings)*8))))
@@ -56,7 +69,8 @@ func (f *fleet) drive(ctx context.Context, start time.Time) {
 					break
 				}
 				next := i+1 < runs && random.IntN(4) == 0
-				run := f.begin(ctx, placementName(p), i, random, shared || next)
+				run := f.begin(ctx, placementName(p), i, random, shared || next, mend)
+				mend = run.breaks
 				going.Go(func() { f.see(ctx, run) })
 				if shared = next; !next {
 					going.Wait()
@@ -68,23 +82,38 @@ func (f *fleet) drive(ctx context.Context, start time.Time) {
 	driving.Wait()
 }
 
-// begin makes a run. One that shares its time with another is not resumed: the other one may move its clusters meanwhile.
-func (f *fleet) begin(ctx context.Context, placement string, i int, random *rand.Rand, shared bool) planned {
-	r := planned{name: fmt.Sprintf("%s-%03d", placement, i), plan: straight, after: time.Duration(random.IntN(4000)) * time.Millisecond}
+// begin makes a run. One that shares its time with another goes straight, or is left: the other one may move its clusters meanwhile.
+// After one that leaves broken versions behind, one that mends them comes first: nobody can go back to those.
+func (f *fleet) begin(ctx context.Context, placement string, i int, random *rand.Rand, shared, mend bool) planned {
+	r := planned{
+		name: fmt.Sprintf("%s-%03d", placement, i), plan: straight,
+		after: time.Duration(random.IntN(4000)) * time.Millisecond, asks: random.IntN(2) == 0,
+	}
 	strategy := []string{plainStrategy, waitingStrategy, gatedStrategy}[random.IntN(3)]
-	switch n := random.IntN(10); {
-	case n < 2 && !shared && i > 0:
+	alone := !shared && !mend && i > 0
+	switch n := random.IntN(20); {
+	case mend:
+		strategy = plainStrategy
+	case n < 3 && alone:
 		r.plan = resumed
-	case n < 3:
+	case n < 5:
 		r.plan = abandoned
-	case n < 5 && strategy == gatedStrategy:
+	case n < 8 && strategy == gatedStrategy:
 		r.plan = rejected
+	case n < 10 && alone:
+		r.plan = rolledBack
+	case n < 14 && alone:
+		failures := []struct {
+			plan     plan
+			strategy string
+		}{{passing, tolerantStrategy}, {failing, failingStrategy}, {pausing, pausingStrategy}, {returning, returningStrategy}}[n-10]
+		r.plan, strategy, r.breaks = failures.plan, failures.strategy, true
 	}
 	index := ""
-	if random.IntN(3) == 0 {
+	if r.plan == straight && !mend && random.IntN(3) == 0 {
 		index = f.older(ctx, placement, random)
 	} else {
-		f.change(ctx, placement, i)
+		f.change(ctx, placement, i, r.breaks)
 	}
 	run := &v1beta1.ClusterStagedUpdateRun{
 		ObjectMeta: metav1.ObjectMeta{Name: r.name},
@@ -112,6 +141,10 @@ type planned struct {
 	name  string
 	plan  plan
 	after time.Duration
+	// asks says that it is stopped and resumed by asking for it, and not by its state.
+	asks bool
+	// breaks says that it rolls out what is broken on some members.
+	breaks bool
 }
 
 // older is the index of a snapshot that exists, empty where there is none.
@@ -125,7 +158,9 @@ func (f *fleet) older(ctx context.Context, placement string, random *rand.Rand) 
 		indexes = nil
 		// The oldest may be pruned before the run has pinned it.
 		for _, s := range list.Items[max(0, len(list.Items)-5):] {
-			indexes = append(indexes, s.Labels[wellknown.ResourceIndexLabel])
+			if !slices.ContainsFunc(s.Spec.SelectedResources, func(r v1beta1.ResourceContent) bool { return isBrokenVersion(r.Raw) }) {
+				indexes = append(indexes, s.Labels[wellknown.ResourceIndexLabel])
+			}
 		}
 		return nil
 	})
@@ -136,8 +171,12 @@ func (f *fleet) older(ctx context.Context, placement string, random *rand.Rand) 
 }
 
 // change has a placement select something new.
-func (f *fleet) change(ctx context.Context, placement string, version int) {
-	patch := fmt.Appendf(nil, `{"data": {"version": %q}}`, strconv.Itoa(version))
+func (f *fleet) change(ctx context.Context, placement string, version int, broken bool) {
+	is := "no"
+	if broken {
+		is = "yes"
+	}
+	patch := fmt.Appendf(nil, `{"data": {"version": %q, %q: %q}}`, strconv.Itoa(version), brokenKey, is)
 	_ = persist(ctx, func() error {
 		_, err := f.core.CoreV1().ConfigMaps(placement).Patch(ctx, appConfig, types.MergePatchType, patch, metav1.PatchOptions{})
 		return err
@@ -150,33 +189,46 @@ func (f *fleet) see(ctx context.Context, r planned) {
 	defer cancel()
 	if r.plan == resumed || r.plan == abandoned {
 		pause(ctx, r.after)
-		f.setState(ctx, r.name, v1beta1.StateStop)
+		f.command(ctx, r, v1beta1.StateStop)
 		run := f.await(ctx, r, isStopped)
 		if run == nil {
 			return
 		}
 		if !isOver(run) {
 			if r.plan == abandoned {
-				f.book.over("stopped")
+				f.book.over(r.plan, "stopped")
 				return
 			}
-			f.setState(ctx, r.name, v1beta1.StateRun)
+			f.command(ctx, r, v1beta1.StateRun)
 		}
+	}
+	switch r.plan {
+	case rolledBack:
+		f.rollBack(ctx, r)
+		return
+	case pausing:
+		f.goOn(ctx, r)
 	}
 	run := f.await(ctx, r, isOver)
 	if run == nil {
 		return
 	}
 	how := meta.FindStatusCondition(run.Status.Conditions, v1beta1.RunSucceeded)
-	want := "UpdateRunSucceeded"
-	if r.plan == rejected {
-		want = "UpdateRunRejected"
+	want := map[plan]string{
+		rejected: "UpdateRunRejected", passing: "UpdateRunSucceededWithFailures", pausing: "UpdateRunSucceededWithFailures",
+		failing: "UpdateRunFailed", returning: "UpdateRunFailed",
+	}[r.plan]
+	if want == "" {
+		want = "UpdateRunSucceeded"
 	}
 	if how == nil || how.Reason != want {
 		f.book.violated("run %s (%s) ended with %s", r.name, r.plan, text(run))
 		return
 	}
-	f.book.over(how.Reason)
+	f.book.over(r.plan, how.Reason)
+	if r.plan == returning {
+		f.seeRollback(ctx, r)
+	}
 }
 
 func (f *fleet) setState(ctx context.Context, name string, state v1beta1.State) {

@@ -177,7 +177,7 @@ const (
 	gatedStrategy   = "gated"
 )
 
-// strategies differ in what stands between the stages.
+// strategies differ in what stands between the stages, and in what clusters that fail come to.
 func strategies() []*v1beta1.ClusterStagedUpdateStrategy {
 	limits := []intstr.IntOrString{intstr.FromInt32(1), intstr.FromString("30%"), intstr.FromInt32(5), intstr.FromString("100%")}
 	waiting := func(i int) *v1beta1.StageTask {
@@ -185,8 +185,9 @@ func strategies() []*v1beta1.ClusterStagedUpdateStrategy {
 	}
 	approval := v1beta1.StageTask{Type: v1beta1.StageTaskTypeApproval}
 	var made []*v1beta1.ClusterStagedUpdateStrategy
-	for _, name := range []string{plainStrategy, waitingStrategy, gatedStrategy} {
+	for _, name := range []string{plainStrategy, waitingStrategy, gatedStrategy, tolerantStrategy, failingStrategy, pausingStrategy, returningStrategy} {
 		strategy := &v1beta1.ClusterStagedUpdateStrategy{ObjectMeta: metav1.ObjectMeta{Name: name}}
+		strategy.Spec.FailurePolicy = failurePolicy(name)
 		for i := range rings {
 			stage := v1beta1.StageConfig{
 				Name:           fmt.Sprintf("ring%d", i),
@@ -252,8 +253,9 @@ func isApplied(work *v1beta1.Work) bool {
 
 // applied is a Work with the status that an applier gives it.
 func applied(work *v1beta1.Work) *v1beta1.Work {
+	available := !isBroken(work)
 	work = work.DeepCopy()
-	work.Status.Conditions = appliedConditions(work.Generation)
+	work.Status.Conditions = appliedConditions(work.Generation, available)
 	work.Status.ManifestConditions = nil
 	for i, manifest := range work.Spec.Workload.Manifests {
 		var object metav1.PartialObjectMetadata
@@ -263,18 +265,22 @@ func applied(work *v1beta1.Work) *v1beta1.Work {
 			Identifier: v1beta1.WorkResourceIdentifier{
 				Ordinal: i, Version: object.APIVersion, Kind: object.Kind, Namespace: object.Namespace, Name: object.Name,
 			},
-			Conditions: appliedConditions(1),
+			Conditions: appliedConditions(1, available),
 		})
 	}
 	return work
 }
 
-func appliedConditions(generation int64) []metav1.Condition {
+func appliedConditions(generation int64, available bool) []metav1.Condition {
 	now := metav1.Now()
-	return []metav1.Condition{
+	conditions := []metav1.Condition{
 		{Type: v1beta1.WorkApplied, Status: metav1.ConditionTrue, Reason: "Applied", Message: "Manifest has been applied successfully",
 			ObservedGeneration: generation, LastTransitionTime: now},
 		{Type: v1beta1.WorkAvailable, Status: metav1.ConditionTrue, Reason: "Available", Message: "Manifest is available",
 			ObservedGeneration: generation, LastTransitionTime: now},
 	}
+	if !available {
+		conditions[1].Status, conditions[1].Reason, conditions[1].Message = metav1.ConditionFalse, "NotAvailable", "Manifest is not yet available"
+	}
+	return conditions
 }

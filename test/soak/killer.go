@@ -104,7 +104,7 @@ func (k *killer) line(runs int) string {
 	var how []string
 	for _, reason := range slices.Sorted(maps.Keys(k.book.ended)) {
 		ended += k.book.ended[reason]
-		how = append(how, fmt.Sprintf("%d %s", k.book.ended[reason], strings.TrimPrefix(reason, "UpdateRun")))
+		how = append(how, fmt.Sprintf("%d %s", k.book.ended[reason], reason))
 	}
 	violations := len(k.book.violations)
 	k.book.mu.Unlock()
@@ -113,10 +113,13 @@ func (k *killer) line(runs int) string {
 	k.watcher.mu.Unlock()
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	return fmt.Sprintf("kills %d (back after %s)  runs %d of %d, %d ended: %s  decisions %d  states seen %d  memory %s young, %s old  database %s  violations %d",
-		k.kills, last(k.restarts).Round(100*time.Millisecond), len(entries), runs, ended, strings.Join(how, ", "), len(decisions), events,
+	return fmt.Sprintf("kills %d (back after %s)  runs %d of %d, %d ended: %s  decisions %d  asked %d  states seen %d  memory %s young, %s old  database %s  violations %d",
+		k.kills, last(k.restarts).Round(100*time.Millisecond), len(entries), runs, ended, strings.Join(how, ", "), len(decisions), len(k.book.operations()), events,
 		mebibytes(last(k.young)), mebibytes(last(k.old)), mebibytes(last(k.databases)), violations)
 }
+
+// everyPlan is how many runs it takes for each plan to occur.
+const everyPlan = 200
 
 // verdict prints the figures and says whether anything was violated.
 func (k *killer) verdict(start time.Time, s settings) error {
@@ -137,6 +140,11 @@ func (k *killer) verdict(start time.Time, s settings) error {
 	k.book.mu.Unlock()
 	if entries, _ := k.book.acknowledged(); len(entries) < s.runs {
 		violations = append(violations, fmt.Sprintf("only %d of %d runs were created", len(entries), s.runs))
+	}
+	for _, p := range plans {
+		if s.runs >= everyPlan && !strings.Contains(line, fmt.Sprintf("(%s)", p)) {
+			violations = append(violations, fmt.Sprintf("no run was %s", p))
+		}
 	}
 	if len(violations) > 0 {
 		fmt.Printf("FAIL  seed %d, %s: %s\n", s.seed, time.Since(start).Round(time.Second), line)

@@ -6,6 +6,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strconv"
 	"sync"
 
@@ -36,7 +37,7 @@ type watcher struct {
 
 // move is a binding that was given another snapshot.
 type move struct {
-	binding, placement, run, index string
+	binding, placement, cluster, run, index string
 }
 
 func newWatcher(api versioned.Interface, b *book) *watcher {
@@ -146,11 +147,21 @@ func (w *watcher) goesForward(old, run *v1beta1.ClusterStagedUpdateRun) {
 		}
 		for j, was := range old.Status.StagesStatus[i].Clusters {
 			is := run.Status.StagesStatus[i].Clusters[j]
+			if doneOf(&was) == wellknown.ReasonClusterFailed && isRetried(run) {
+				continue
+			}
 			if is.ClusterName != was.ClusterName || started(was) && !started(is) || finished(was) && !finished(is) {
 				w.book.violated("run %s: cluster %s went back", run.Name, was.ClusterName)
 			}
+			if doneOf(&was) == wellknown.ReasonClusterFailed && doneOf(&is) != doneOf(&was) && doneOf(&is) != wellknown.ReasonClusterFailureSkipped {
+				w.book.violated("run %s: cluster %s has failed, and is %s", run.Name, was.ClusterName, doneOf(&is))
+			}
 		}
 	}
+}
+
+func isRetried(run *v1beta1.ClusterStagedUpdateRun) bool {
+	return slices.ContainsFunc(run.Status.History, func(e v1beta1.UpdateRunHistoryEntry) bool { return e.Operation == v1beta1.OperationRetry })
 }
 
 func started(c v1beta1.ClusterUpdatingStatus) bool {
@@ -241,7 +252,7 @@ func (w *watcher) sawBindings(changed []runtime.Object) {
 			w.book.violated("binding %s: the turn went from %d to %d", b.Name, turnNumber(old), turnNumber(b))
 		}
 		w.moves = append(w.moves, move{
-			binding: b.Name, placement: b.Labels[wellknown.ParentPlacementLabel], run: b.Annotations[wellknown.UpdateRunAnnotation],
+			binding: b.Name, placement: b.Labels[wellknown.ParentPlacementLabel], cluster: b.Spec.TargetCluster, run: b.Annotations[wellknown.UpdateRunAnnotation],
 			index: indexOf(b),
 		})
 	}
@@ -281,10 +292,28 @@ func (w *watcher) verify(ctx context.Context) {
 	}
 	for _, m := range moves {
 		run := runs[m.run]
-		if run == nil || run.Spec.PlacementName != m.placement || run.Status.ResourceSnapshotIndexUsed != m.index {
+		if run == nil || run.Spec.PlacementName != m.placement || !gives(run, m.cluster, m.index) {
 			w.book.violated("binding %s was moved to snapshot %s, and run %q does not say so", m.binding, m.index, m.run)
 		}
 	}
+}
+
+// gives says whether a run gives a cluster the snapshot of an index.
+func gives(run *v1beta1.ClusterStagedUpdateRun, cluster, index string) bool {
+	c := find(run, cluster)
+	return c != nil && targetOf(run, c) == index
+}
+
+// find is the entry of a cluster in a run, nil for none.
+func find(run *v1beta1.ClusterStagedUpdateRun, cluster string) *v1beta1.ClusterUpdatingStatus {
+	for i := range run.Status.StagesStatus {
+		for j := range run.Status.StagesStatus[i].Clusters {
+			if c := &run.Status.StagesStatus[i].Clusters[j]; c.ClusterName == cluster {
+				return c
+			}
+		}
+	}
+	return nil
 }
 
 // verifyEnd holds that every cluster has what the last run to move its placement has brought.
@@ -317,9 +346,14 @@ func (f *fleet) verifyEnd(ctx context.Context) {
 			// The last one was stopped or rejected half way.
 			continue
 		}
+		c := find(run, b.Spec.TargetCluster)
+		if c == nil || doneOf(c) != "ClusterUpdatingSucceeded" {
+			// A rollback leaves out what was not touched, others what has failed.
+			continue
+		}
 		available := meta.FindStatusCondition(b.Status.Conditions, v1beta1.BindingAvailable)
-		if indexOf(b) != run.Status.ResourceSnapshotIndexUsed || available == nil || available.Status != metav1.ConditionTrue || available.ObservedGeneration != b.Generation {
-			f.book.violated("binding %s asks for snapshot %s, and run %s has succeeded with %s", b.Name, indexOf(b), run.Name, run.Status.ResourceSnapshotIndexUsed)
+		if indexOf(b) != targetOf(run, c) || available == nil || available.Status != metav1.ConditionTrue || available.ObservedGeneration != b.Generation {
+			f.book.violated("binding %s asks for snapshot %s, and run %s has succeeded with %s", b.Name, indexOf(b), run.Name, targetOf(run, c))
 		}
 	}
 }
