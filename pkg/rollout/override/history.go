@@ -35,7 +35,7 @@ const kept = 10
 type history struct {
 	kind     fleet.Kind[v1beta1.OverrideSnapshotObject]
 	override reconcile.Key
-	// versions are those that are not being deleted, oldest first.
+	// versions, oldest first, with those that somebody is deleting.
 	versions []v1beta1.OverrideSnapshotObject
 	// next is the index above those of all versions at which no object is.
 	next int
@@ -62,15 +62,11 @@ func (c *Controller) historyOf(ctx context.Context, override reconcile.Key) (*hi
 	}
 }
 
-// add takes in an object, unless it is no version of the override and has but the name of one.
+// add takes in an object, unless it is no version and has but the name or the label of one.
 func (h *history) add(snapshot v1beta1.OverrideSnapshotObject) {
-	index, ok := overrides.Index(snapshot)
-	if !ok || snapshot.GetLabels()[wellknown.ParentOverrideLabel] != h.override.Name {
-		return
-	}
-	h.next = max(h.next, index+1)
-	if snapshot.GetDeletionTimestamp().IsZero() {
+	if index, ok := overrides.Index(snapshot); ok {
 		h.versions = append(h.versions, snapshot)
+		h.next = max(h.next, index+1)
 	}
 }
 
@@ -80,10 +76,12 @@ func indexOf(version v1beta1.OverrideSnapshotObject) int {
 }
 
 func (h *history) newest() v1beta1.OverrideSnapshotObject {
-	if len(h.versions) == 0 {
-		return nil
+	for _, v := range slices.Backward(h.versions) {
+		if v.GetDeletionTimestamp().IsZero() {
+			return v
+		}
 	}
-	return h.versions[len(h.versions)-1]
+	return nil
 }
 
 // mark marks one version as the newest, or none, and no other. The newest comes last, so that never two are marked.
@@ -144,7 +142,7 @@ func (h *history) make(ctx context.Context, override v1beta1.OverrideObject, use
 // remove deletes versions that are not used.
 func (h *history) remove(ctx context.Context, versions []v1beta1.OverrideSnapshotObject, used sets.Set[int]) error {
 	for _, v := range versions {
-		if used.Has(indexOf(v)) {
+		if used.Has(indexOf(v)) || !v.GetDeletionTimestamp().IsZero() {
 			continue
 		}
 		err := h.client().Delete(ctx, v.GetName(), metav1.DeleteOptions{Preconditions: metav1.NewUIDPreconditions(string(v.GetUID()))})

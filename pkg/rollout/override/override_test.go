@@ -6,11 +6,13 @@ package override
 import (
 	"crypto/sha256"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
@@ -240,6 +242,34 @@ func TestAVersionThatSomebodyDeletes(t *testing.T) {
 		remove(f, f.Fleet.OverrideSnapshots, "o-1")
 		f.look()
 		f.want("o-0 y latest")
+	})
+}
+
+func TestAVersionThatIsBeingDeletedIsNotTheNewest(t *testing.T) {
+	inBothScopes(t, func(f *fixture) {
+		f.create("y")
+		f.look()
+		f.version(0, "x", "false")
+		f.version(1, "y", "true")
+		fleettest.Update(f.World, f.Fleet.OverrideSnapshots, "o-1", func(s v1beta1.OverrideSnapshotObject) {
+			s.SetFinalizers([]string{"example.com/wait"})
+			s.SetDeletionTimestamp(&metav1.Time{Time: start})
+		})
+		f.look()
+		f.want("o-0 x, o-1 y, o-2 y latest")
+	})
+}
+
+func TestNothingIsMadeInANamespaceThatGoes(t *testing.T) {
+	inBothScopes(t, func(f *fixture) {
+		f.create("x")
+		f.look()
+		f.Client.PrependReactor("create", "*", func(action clienttesting.Action) (bool, runtime.Object, error) {
+			err := apierrors.NewForbidden(action.GetResource().GroupResource(), "o-0", errors.New("the namespace goes"))
+			err.ErrStatus.Details.Causes = []metav1.StatusCause{{Type: corev1.NamespaceTerminatingCause}}
+			return true, nil, err
+		})
+		f.look()
 	})
 }
 

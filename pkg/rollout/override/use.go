@@ -23,7 +23,7 @@ func (c *Controller) used(override reconcile.Key) sets.Set[int] {
 	add := func(user any) {
 		for version := range versionsIn(user) {
 			// Most are of other overrides, which this tells fast.
-			if version.Namespace != override.Namespace || !strings.HasPrefix(version.Name, override.Name) {
+			if !strings.HasPrefix(version.Name, override.Name) {
 				continue
 			}
 			if of, index, ok := overrideOf(version); ok && of == override {
