@@ -331,7 +331,9 @@ func (s *simulation) checkDisturbed(run v1beta1.UpdateRunObject, old, new v1beta
 		for j := range stage.Clusters {
 			c := &stage.Clusters[j]
 			mine = mine || c.ClusterName == new.BindingSpec().TargetCluster
-			if reason := reasonOfDone(c); unsettled[c.ClusterName] && (reason == "" || reason == "ClusterUpdatingSucceeded") {
+			// One that was given up made room for the next; it still waits when it is to be tried once more.
+			waits := !startedOf(c) && c.PreviousResourceSnapshotIndex != nil
+			if reason := reasonOfDone(c); unsettled[c.ClusterName] && !waits && (reason == "" || reason == "ClusterUpdatingSucceeded") {
 				n++
 			}
 		}
