@@ -121,16 +121,16 @@ func TestOverridesAreComparedWithEachOther(t *testing.T) {
 			if _, err := client.Create(t.Context(), sample(t, r, "one"), metav1.CreateOptions{}); err != nil {
 				t.Fatal(err)
 			}
-			twin := sample(t, r, "one")
-			twin.SetName("two")
-			_, err := client.Create(t.Context(), twin, metav1.CreateOptions{})
+			two := sample(t, r, "one")
+			two.SetName("two")
+			_, err := client.Create(t.Context(), two, metav1.CreateOptions{})
 			if !apierrors.IsInvalid(err) || !strings.Contains(err.Error(), "the resource has been selected by both one and two") {
 				t.Errorf("a second one of the same object: %v", err)
 			}
 			if err := client.Delete(t.Context(), "one", metav1.DeleteOptions{}); err != nil {
 				t.Fatal(err)
 			}
-			if _, err := client.Create(t.Context(), twin, metav1.CreateOptions{}); err != nil {
+			if _, err := client.Create(t.Context(), two, metav1.CreateOptions{}); err != nil {
 				t.Errorf("once the first is gone: %v", err)
 			}
 			if err := client.Delete(t.Context(), "two", metav1.DeleteOptions{}); err != nil {

@@ -114,23 +114,20 @@ func sample(t *testing.T, r served, name string) *unstructured.Unstructured {
 		t.Fatalf("testdata/samples.yaml has no %s", r.Kind)
 	}
 	obj := &unstructured.Unstructured{Object: content}
+	// No two overrides may select the same object.
+	spec, _ := content["spec"].(map[string]any)
+	switch r.Kind {
+	case "ClusterResourceOverride":
+		spec["clusterResourceSelectors"].([]any)[0].(map[string]any)["name"] = name
+	case "ResourceOverride":
+		spec["resourceSelectors"].([]any)[0].(map[string]any)["name"] = name
+	}
 	obj.SetGroupVersionKind(r.gv.WithKind(r.Kind))
 	obj.SetName(name)
 	if r.Namespaced {
 		obj.SetNamespace(sampleNamespace)
 	}
-	selectItself(obj)
 	return obj
-}
-
-// selectItself has an override select an object of its own name: no two overrides may select the same.
-func selectItself(obj *unstructured.Unstructured) {
-	spec, _ := obj.Object["spec"].(map[string]any)
-	for _, field := range []string{"clusterResourceSelectors", "resourceSelectors"} {
-		if selectors, ok := spec[field].([]any); ok && strings.HasSuffix(obj.GetKind(), "ResourceOverride") {
-			selectors[0].(map[string]any)["name"] = obj.GetName()
-		}
-	}
 }
 
 // sampleStrategy is a valid strategy of one stage.

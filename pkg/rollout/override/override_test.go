@@ -24,6 +24,7 @@ import (
 	"github.com/stagegate/stagegate/pkg/apis/wellknown"
 	"github.com/stagegate/stagegate/pkg/rollout/internal/fleet"
 	"github.com/stagegate/stagegate/pkg/rollout/internal/fleettest"
+	"github.com/stagegate/stagegate/pkg/rollout/internal/reconcile"
 )
 
 func TestEachContentIsAVersion(t *testing.T) {
@@ -196,6 +197,30 @@ func TestAVersionIsUsedInItsOwnScopeOnly(t *testing.T) {
 		})
 		f.look()
 		f.want("")
+	})
+}
+
+func TestAVersionIsUsedByPlacementsOfTheOtherScopeToo(t *testing.T) {
+	inBothScopes(t, func(f *fixture) {
+		other := "team"
+		if f.Namespace != "" {
+			other = ""
+		}
+		f.version(0, "x", "false")
+		f.version(1, "x", "false")
+		f.version(2, "x", "false")
+		binding := f.Fleet.Bindings.New(reconcile.Key{Namespace: other, Name: "user"})
+		f.name("o-0", &binding.BindingSpec().ClusterResourceOverrideSnapshots, &binding.BindingSpec().ResourceOverrideSnapshots)
+		_, err := f.Fleet.Bindings.Client(other).Create(f.Context(), binding, metav1.CreateOptions{})
+		f.Must(err)
+		run := f.Fleet.Runs.New(reconcile.Key{Namespace: other, Name: "user"})
+		c := v1beta1.ClusterUpdatingStatus{}
+		f.name("o-1", &c.ClusterResourceOverrideSnapshots, &c.ResourceOverrideSnapshots)
+		run.RunStatus().StagesStatus = []v1beta1.StageUpdatingStatus{{Clusters: []v1beta1.ClusterUpdatingStatus{c}}}
+		_, err = f.Fleet.Runs.Client(other).Create(f.Context(), run, metav1.CreateOptions{})
+		f.Must(err)
+		f.look()
+		f.want("o-0 x, o-1 x")
 	})
 }
 
