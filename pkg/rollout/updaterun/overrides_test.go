@@ -5,6 +5,7 @@ package updaterun
 
 import (
 	"cmp"
+	"slices"
 	"testing"
 
 	gocmp "github.com/google/go-cmp/cmp"
@@ -63,13 +64,19 @@ func (f *fixture) overridesOf(run string) map[string][]v1beta1.NamespacedName {
 	return found
 }
 
+// placesSettings has the ConfigMap that overrides change be in the second snapshot.
+func (f *fixture) placesSettings() {
+	f.Helper()
+	raw := []byte(`{"apiVersion":"v1","kind":"ConfigMap","metadata":{"namespace":"` + cmp.Or(f.namespace, "shop") + `","name":"settings"}}`)
+	update(f, f.fleet.Snapshots, "example-placement-1-snapshot", false, func(s v1beta1.ResourceSnapshotObject) {
+		s.SnapshotSpec().SelectedResources = []v1beta1.ResourceContent{{RawExtension: runtime.RawExtension{Raw: raw}}}
+	})
+}
+
 func TestWhatIsOverriddenBeforeARunIsInForceInIt(t *testing.T) {
 	forBothScopes(t, func(f *fixture) {
 		f.tutorial()
-		raw := []byte(`{"apiVersion":"v1","kind":"ConfigMap","metadata":{"namespace":"` + cmp.Or(f.namespace, "shop") + `","name":"settings"}}`)
-		update(f, f.fleet.Snapshots, "example-placement-1-snapshot", false, func(s v1beta1.ResourceSnapshotObject) {
-			s.SnapshotSpec().SelectedResources = []v1beta1.ResourceContent{{RawExtension: runtime.RawExtension{Raw: raw}}}
-		})
+		f.placesSettings()
 		f.snapshots.selected = []v1beta1.ResourceIdentifier{{Version: "v1", Kind: "ConfigMap", Namespace: cmp.Or(f.namespace, "shop"), Name: "settings"}}
 		o := f.override("less", "/data/a")
 		defer f.start()()
@@ -117,6 +124,7 @@ func TestAnOverrideOfSomethingElseIsNotWaitedFor(t *testing.T) {
 func TestARollbackFindsTheVersionsThatClustersHad(t *testing.T) {
 	forBothScopes(t, func(f *fixture) {
 		f.tutorial()
+		f.placesSettings()
 		f.record(f.override("less", "/data/a"))
 		had := []v1beta1.NamespacedName{{Namespace: cmp.Or(f.namespace, "shop"), Name: "less-0"}}
 		update(f, f.fleet.Bindings, "example-placement-member2", false, func(b v1beta1.BindingObject) {
@@ -135,5 +143,9 @@ func TestARollbackFindsTheVersionsThatClustersHad(t *testing.T) {
 			return gocmp.Equal(had, f.binding("member2").BindingSpec().ResourceOverrideSnapshots)
 		})
 		f.untilCondition(f.run("second").RunStatus().RolledBackBy.Name, v1beta1.RunSucceeded, "True UpdateRunSucceeded")
+		// What clusters go back to has all that they had.
+		if slices.Contains(f.events.reasons(), eventWarning) {
+			f.Errorf("the rollback warns: %v", f.events.list)
+		}
 	})
 }
