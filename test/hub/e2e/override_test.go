@@ -8,11 +8,25 @@ import (
 	"strings"
 	"testing"
 
+	"k8s.io/apimachinery/pkg/runtime/schema"
+
 	"github.com/stagegate/stagegate/test/hub"
 )
 
-// override changes the value on the canary clusters to a text and the cluster's name.
+// override has all objects carry the cluster's place among the canary clusters, and changes the value there to a text and the
+// cluster's name.
 const override = `apiVersion: placement.kubernetes-fleet.io/v1beta1
+kind: ClusterResourceOverride
+metadata: {name: %[1]s-order}
+spec:
+  placement: {name: %[1]s}
+  clusterResourceSelectors: [{group: "", version: v1, kind: Namespace, name: %[1]s}]
+  policy:
+    overrideRules:
+    - clusterSelector: {clusterSelectorTerms: [{labelSelector: {matchLabels: {environment: canary}}}]}
+      jsonPatchOverrides: [{op: add, path: /metadata/annotations, value: {order: "${MEMBER-CLUSTER-LABEL-KEY-order}"}}]
+---
+apiVersion: placement.kubernetes-fleet.io/v1beta1
 kind: ResourceOverride
 metadata: {name: by-cluster, namespace: %[1]s}
 spec:
@@ -43,10 +57,22 @@ func testOverrides(t *testing.T, s *suite) {
 			t.Fatalf("run %s has succeeded, but: %v", run, err)
 		}
 	}
-	// The run is created right after the override.
+	t.Cleanup(func() { r.mustRunInCleanup(t, "kubectl delete clusterresourceoverride --ignore-not-found "+name+"-order") })
+	// The run is created right after the overrides.
 	s.hub().mustCreate(t, fmt.Sprintf(override, name, "first"))
 	run("first", "Run")
 	have("first", overridden("first"))
+	for cluster, want := range map[string]string{"member1": "2", "member2": "", "member3": "1"} {
+		for kind, object := range map[schema.GroupVersionKind][2]string{kindNamespace: {"", name}, kindConfigMap: {name, "settings"}} {
+			obj, err := r.clusters[cluster].get(t.Context(), kind, object[0], object[1])
+			if err != nil {
+				t.Fatal(err)
+			}
+			if got := obj.GetAnnotations()["order"]; got != want {
+				t.Errorf("%s of %s: order is %q, want %q", kind.Kind, cluster, got, want)
+			}
+		}
+	}
 	conditions := r.mustRun(t, `kubectl get crb -l kubernetes-fleet.io/parent-CRP=`+name+
 		` -o jsonpath='{range .items[*]}{.spec.targetCluster}={.status.conditions[?(@.type=="Overridden")].reason}{"\n"}{end}'`)
 	for cluster, want := range map[string]string{"member1": "OverriddenSucceeded", "member2": "NoOverrideSpecified", "member3": "OverriddenSucceeded"} {
