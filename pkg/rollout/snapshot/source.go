@@ -88,7 +88,7 @@ func (s *Source) Snapshot(ctx context.Context, placement v1beta1.PlacementObject
 		}
 		selection = resources.Selection{Warnings: s.warnings(placement, items)}
 		for _, i := range items {
-			selection.Resources = append(selection.Resources, i.id)
+			selection.Resources = append(selection.Resources, resources.Resource{ID: i.id, Manifest: i.raw})
 		}
 		selection.Index, err = s.ensure(ctx, placement, c, dryRun)
 		return err

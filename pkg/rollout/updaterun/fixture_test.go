@@ -377,7 +377,7 @@ type fakeSnapshots struct {
 	mu    sync.Mutex
 	index int
 	// selected are the resources at that index.
-	selected []v1beta1.ResourceIdentifier
+	selected []resources.Resource
 	err      error
 	calls    int
 	dryRun   bool

@@ -79,8 +79,8 @@ func attempt(ctx context.Context, f *fleet.Fleet, snapshots SnapshotSource, run 
 		return planned{}, err
 	}
 	p := planned{outcome: engine.Initialize(run, world, now)}
-	selected := func() []v1beta1.ResourceIdentifier {
-		return resources.Of(world.Snapshots, run.RunSpec().ResourceSnapshotIndex)
+	selected := func() []resources.Resource {
+		return resources.At(world.Snapshots, run.RunSpec().ResourceSnapshotIndex)
 	}
 	if p.outcome.Result == engine.ResultNeedsSnapshot {
 		selection, err := snapshots.Snapshot(ctx, world.Placement, dryRun)
@@ -92,7 +92,7 @@ func attempt(ctx context.Context, f *fleet.Fleet, snapshots SnapshotSource, run 
 		if err != nil && !isUserError(err) {
 			p.retry = err
 		}
-		selected = func() []v1beta1.ResourceIdentifier { return selection.Resources }
+		selected = func() []resources.Resource { return selection.Resources }
 	}
 	if p.outcome.Result == engine.ResultNeedsOverrides {
 		if world.Overrides, err = overridesFor(ctx, f, run, &world, selected); err != nil {

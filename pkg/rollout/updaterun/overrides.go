@@ -6,6 +6,7 @@ package updaterun
 import (
 	"context"
 	"fmt"
+	"slices"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -13,14 +14,16 @@ import (
 	"github.com/stagegate/stagegate/pkg/apis/overrides"
 	"github.com/stagegate/stagegate/pkg/apis/placement/v1beta1"
 	"github.com/stagegate/stagegate/pkg/rollout/internal/fleet"
+	"github.com/stagegate/stagegate/pkg/rollout/internal/overriding"
 	"github.com/stagegate/stagegate/pkg/rollout/internal/reconcile"
+	"github.com/stagegate/stagegate/pkg/rollout/internal/resources"
 	"github.com/stagegate/stagegate/pkg/rollout/updaterun/engine"
 )
 
 // overridesFor answers engine.ResultNeedsOverrides: for a rollback the versions that clusters go back to, for any other run the
 // overrides of what is selected.
 func overridesFor(ctx context.Context, f *fleet.Fleet, run v1beta1.UpdateRunObject, world *engine.InitWorld,
-	selected func() []v1beta1.ResourceIdentifier) (*engine.Overrides, error) {
+	selected func() []resources.Resource) (*engine.Overrides, error) {
 	if run.RunSpec().RollbackOf != "" {
 		return previousOverrides(f, world.RolledBack)
 	}
@@ -28,9 +31,21 @@ func overridesFor(ctx context.Context, f *fleet.Fleet, run v1beta1.UpdateRunObje
 	if err != nil || len(all) == 0 {
 		return &engine.Overrides{}, err
 	}
-	found := &engine.Overrides{Objects: overrides.For(all, world.Placement, selected())}
+	rolledOut := selected()
+	found := &engine.Overrides{Objects: overrides.For(all, world.Placement, resources.IDs(rolledOut))}
 	for _, o := range found.Objects {
 		found.Snapshots = append(found.Snapshots, f.OverrideSnapshots.ByIndex(fleet.ByOverride, reconcile.KeyOf(o))...)
+	}
+	// What no override changes need not be tried.
+	rolledOut = slices.DeleteFunc(slices.Clone(rolledOut), func(r resources.Resource) bool {
+		return !slices.ContainsFunc(found.Objects, func(o v1beta1.OverrideObject) bool { return overrides.Changes(o, r.ID) })
+	})
+	found.Try = func(member engine.Member, inForce []v1beta1.OverrideSnapshotObject) error {
+		o, err := overriding.New(member.Name, member.Labels, inForce)
+		for i := 0; i < len(rolledOut) && err == nil; i++ {
+			_, err = o.Manifest(rolledOut[i].Manifest)
+		}
+		return err
 	}
 	return found, nil
 }

@@ -15,6 +15,7 @@ import (
 	"github.com/stagegate/stagegate/pkg/apis/placement/v1beta1"
 	"github.com/stagegate/stagegate/pkg/apis/wellknown"
 	"github.com/stagegate/stagegate/pkg/rollout/internal/reconcile"
+	"github.com/stagegate/stagegate/pkg/rollout/internal/resources"
 	"github.com/stagegate/stagegate/pkg/rollout/updaterun/engine"
 )
 
@@ -67,17 +68,22 @@ func (f *fixture) overridesOf(run string) map[string][]v1beta1.NamespacedName {
 // placesSettings has the ConfigMap that overrides change be in the second snapshot.
 func (f *fixture) placesSettings() {
 	f.Helper()
-	raw := []byte(`{"apiVersion":"v1","kind":"ConfigMap","metadata":{"namespace":"` + cmp.Or(f.namespace, "shop") + `","name":"settings"}}`)
 	update(f, f.fleet.Snapshots, "example-placement-1-snapshot", false, func(s v1beta1.ResourceSnapshotObject) {
-		s.SnapshotSpec().SelectedResources = []v1beta1.ResourceContent{{RawExtension: runtime.RawExtension{Raw: raw}}}
+		s.SnapshotSpec().SelectedResources = []v1beta1.ResourceContent{{RawExtension: runtime.RawExtension{Raw: f.settings()}}}
 	})
+}
+
+func (f *fixture) settings() []byte {
+	return []byte(`{"apiVersion":"v1","kind":"ConfigMap","metadata":{"namespace":"` + cmp.Or(f.namespace, "shop") + `","name":"settings"},"data":{"a":"1"}}`)
 }
 
 func TestWhatIsOverriddenBeforeARunIsInForceInIt(t *testing.T) {
 	forBothScopes(t, func(f *fixture) {
 		f.tutorial()
 		f.placesSettings()
-		f.snapshots.selected = []v1beta1.ResourceIdentifier{{Version: "v1", Kind: "ConfigMap", Namespace: cmp.Or(f.namespace, "shop"), Name: "settings"}}
+		f.snapshots.selected = []resources.Resource{{
+			ID: v1beta1.ResourceIdentifier{Version: "v1", Kind: "ConfigMap", Namespace: cmp.Or(f.namespace, "shop"), Name: "settings"}, Manifest: f.settings(),
+		}}
 		o := f.override("less", "/data/a")
 		defer f.start()()
 		// One run names a snapshot, the other has one taken.
@@ -106,10 +112,29 @@ func TestWhatIsOverriddenBeforeARunIsInForceInIt(t *testing.T) {
 	})
 }
 
+func TestAnOverrideThatDoesNotFitKeepsARunFromBeingPlanned(t *testing.T) {
+	forBothScopes(t, func(f *fixture) {
+		f.tutorial()
+		f.placesSettings()
+		f.record(f.override("wrong", "/data/b"))
+		defer f.start()()
+		f.newRunAt("run", "1", v1beta1.StateRun)
+		f.untilCondition("run", v1beta1.RunInitialized, "False UpdateRunInitializedFailed")
+		namespace := cmp.Or(f.namespace, "shop")
+		want := `ResourceOverrideSnapshot "` + namespace + `/wrong-0" on ConfigMap "` + namespace + `/settings" in cluster member3: remove /data/b: ` +
+			`error in remove for path: '/data/b': Unable to remove nonexistent key: b: missing value`
+		if got := engine.Plainly(f.message("run", v1beta1.RunInitialized)); got != want {
+			f.Errorf("message is %q, want %q", got, want)
+		}
+	})
+}
+
 func TestAnOverrideOfSomethingElseIsNotWaitedFor(t *testing.T) {
 	forBothScopes(t, func(f *fixture) {
 		f.tutorial()
-		f.snapshots.selected = []v1beta1.ResourceIdentifier{{Version: "v1", Kind: "ConfigMap", Namespace: cmp.Or(f.namespace, "shop"), Name: "other"}}
+		f.snapshots.selected = []resources.Resource{{
+			ID: v1beta1.ResourceIdentifier{Version: "v1", Kind: "ConfigMap", Namespace: cmp.Or(f.namespace, "shop"), Name: "other"},
+		}}
 		// Nobody makes its version, and no run waits for one.
 		f.override("less", "/data/a")
 		defer f.start()()

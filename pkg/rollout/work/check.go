@@ -43,8 +43,8 @@ func (c checks) of(snapshot v1beta1.ResourceSnapshotObject) error {
 // nowhere else, whoever wrote its snapshot.
 func check(snapshot v1beta1.ResourceSnapshotObject) error {
 	for i, resource := range snapshot.SnapshotSpec().SelectedResources {
-		object, err := decode(resource.Raw)
-		if err != nil {
+		var object metav1.PartialObjectMetadata
+		if err := json.Unmarshal(resource.Raw, &object); err != nil {
 			return userErrorf("resource %d of snapshot %q cannot be read: %v", i, snapshot.GetName(), err)
 		}
 		name := types.NamespacedName{Namespace: object.Namespace, Name: object.Name}
@@ -62,11 +62,4 @@ func check(snapshot v1beta1.ResourceSnapshotObject) error {
 		}
 	}
 	return nil
-}
-
-// decode reads what every object has.
-func decode(raw []byte) (metav1.PartialObjectMetadata, error) {
-	var object metav1.PartialObjectMetadata
-	err := json.Unmarshal(raw, &object)
-	return object, err
 }

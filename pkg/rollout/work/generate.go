@@ -21,6 +21,7 @@ import (
 	"github.com/stagegate/stagegate/pkg/apis/placement/v1beta1"
 	"github.com/stagegate/stagegate/pkg/apis/wellknown"
 	"github.com/stagegate/stagegate/pkg/rollout/internal/fleet"
+	"github.com/stagegate/stagegate/pkg/rollout/internal/overriding"
 	"github.com/stagegate/stagegate/pkg/rollout/internal/reconcile"
 )
 
@@ -32,7 +33,7 @@ func (e *missingSnapshotError) Error() string { return e.message }
 // desired are the Works that a binding is to have: one for each part of its snapshot, so at least one. What is overridden is decided
 // when the cluster is moved: a Work that holds the version already keeps its manifests, whatever labels the cluster has got since.
 func (c *Controller) desired(binding v1beta1.BindingObject, existing []*v1beta1.Work) ([]*v1beta1.Work, error) {
-	var o *overriding
+	var o *overriding.Overriding
 	parts, err := c.parts(binding)
 	if err != nil {
 		return nil, err
@@ -60,7 +61,7 @@ func (c *Controller) desired(binding v1beta1.BindingObject, existing []*v1beta1.
 				return nil, err
 			}
 		}
-		if err := o.apply(works[i]); err != nil {
+		if err := override(works[i], o); err != nil {
 			return nil, err
 		}
 	}

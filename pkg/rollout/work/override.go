@@ -6,33 +6,14 @@ package work
 import (
 	"fmt"
 	"slices"
+	"strings"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
-	"k8s.io/apimachinery/pkg/labels"
 
-	"github.com/stagegate/stagegate/pkg/apis/overrides"
 	"github.com/stagegate/stagegate/pkg/apis/placement/v1beta1"
+	"github.com/stagegate/stagegate/pkg/rollout/internal/overriding"
 	"github.com/stagegate/stagegate/pkg/rollout/internal/reconcile"
 )
-
-// overriding is what the overrides that a binding names come to on its cluster.
-type overriding struct {
-	cluster cluster
-	// versions in the order in which they are applied.
-	versions []version
-}
-
-// cluster is the member that manifests are made for.
-type cluster struct {
-	name   string
-	labels labels.Set
-}
-
-// version of an override with those of its rules that are for the cluster.
-type version struct {
-	snapshot v1beta1.OverrideSnapshotObject
-	rules    []*v1beta1.OverrideRule
-}
 
 // isOverridden says whether a binding names overrides.
 func isOverridden(spec *v1beta1.ResourceBindingSpec) bool {
@@ -40,58 +21,45 @@ func isOverridden(spec *v1beta1.ResourceBindingSpec) bool {
 }
 
 // overridesOf finds the overrides that a binding names: those without a namespace come first.
-func (c *Controller) overridesOf(binding v1beta1.BindingObject) (*overriding, error) {
+func (c *Controller) overridesOf(binding v1beta1.BindingObject) (*overriding.Overriding, error) {
 	spec := binding.BindingSpec()
 	member, err := c.fleet.MemberClusters.Lister().Get(spec.TargetCluster)
 	if err != nil {
 		return nil, fmt.Errorf("reading member cluster %s from the cache: %w", spec.TargetCluster, err)
 	}
-	o := &overriding{cluster: cluster{name: member.Name, labels: member.Labels}}
+	var keys []reconcile.Key
 	for _, name := range spec.ClusterResourceOverrideSnapshots {
-		if err := c.addOverride(o, reconcile.Key{Name: name}); err != nil {
-			return nil, err
-		}
+		keys = append(keys, reconcile.Key{Name: name})
 	}
 	for _, name := range spec.ResourceOverrideSnapshots {
-		if err := c.addOverride(o, reconcile.Key{Namespace: name.Namespace, Name: name.Name}); err != nil {
+		keys = append(keys, reconcile.Key{Namespace: name.Namespace, Name: name.Name})
+	}
+	var versions []v1beta1.OverrideSnapshotObject
+	for _, key := range keys {
+		snapshot, err := c.fleet.OverrideSnapshots.Get(key)
+		switch {
+		case apierrors.IsNotFound(err):
+			return nil, overrideErrorf("%s %q is not found", c.fleet.OverrideSnapshots.GroupVersionKind(key.Namespace).Kind,
+				strings.TrimPrefix(key.String(), "/"))
+		case err != nil:
 			return nil, err
 		}
+		versions = append(versions, snapshot)
+	}
+	o, err := overriding.New(member.Name, member.Labels, versions)
+	if err != nil {
+		return nil, overrideErrorf("%v", err)
 	}
 	return o, nil
 }
 
-func (c *Controller) addOverride(o *overriding, key reconcile.Key) error {
-	snapshot, err := c.fleet.OverrideSnapshots.Get(key)
-	switch {
-	case apierrors.IsNotFound(err):
-		return overrideErrorf("%s %q is not found", c.fleet.OverrideSnapshots.GroupVersionKind(key.Namespace).Kind, name(key))
-	case err != nil:
-		return err
-	}
-	v := version{snapshot: snapshot}
-	if policy := snapshot.OverridePolicy(); policy != nil {
-		for i := range policy.OverrideRules {
-			rule := &policy.OverrideRules[i]
-			selected, err := overrides.Selects(rule, o.cluster.labels)
-			if err != nil {
-				return overrideErrorf("%s: rule %d: %v", describe(snapshot), i, err)
-			}
-			if selected {
-				v.rules = append(v.rules, rule)
-			}
-		}
-	}
-	o.versions = append(o.versions, v)
-	return nil
-}
-
-// apply overrides the manifests of a Work.
-func (o *overriding) apply(work *v1beta1.Work) error {
+// override makes the manifests of a Work what they are on its cluster.
+func override(work *v1beta1.Work, o *overriding.Overriding) error {
 	var manifests []v1beta1.Manifest
 	for _, m := range work.Spec.Workload.Manifests {
-		raw, err := o.manifest(m.Raw)
+		raw, err := o.Manifest(m.Raw)
 		if err != nil {
-			return err
+			return overrideErrorf("%v", err)
 		}
 		if raw != nil {
 			m.Raw = raw
@@ -100,52 +68,6 @@ func (o *overriding) apply(work *v1beta1.Work) error {
 	}
 	work.Spec.Workload.Manifests = manifests
 	return nil
-}
-
-// manifest is one as it is on the cluster, nil where it is left out there.
-func (o *overriding) manifest(raw []byte) ([]byte, error) {
-	id, err := identify(raw)
-	if err != nil {
-		return nil, userErrorf("a manifest cannot be read: %v", err)
-	}
-	for _, v := range o.versions {
-		if len(v.rules) == 0 || !overrides.Changes(v.snapshot, id) {
-			continue
-		}
-		for _, rule := range v.rules {
-			if rule.OverrideType == v1beta1.DeleteOverrideType {
-				return nil, nil
-			}
-			if raw, err = o.cluster.patch(raw, rule.JSONPatchOverrides); err != nil {
-				return nil, overrideErrorf("%s on %s in cluster %s: %v", describe(v.snapshot), object(id), o.cluster.name, err)
-			}
-		}
-		// Validation keeps patches away from what an object is; nothing here relies on that.
-		if patched, err := identify(raw); err != nil || patched != id {
-			return nil, overrideErrorf("%s makes another object of %s", describe(v.snapshot), object(id))
-		}
-	}
-	return raw, nil
-}
-
-func describe(snapshot v1beta1.OverrideSnapshotObject) string {
-	kind := "ResourceOverrideSnapshot"
-	if snapshot.GetNamespace() == "" {
-		kind = "ClusterResourceOverrideSnapshot"
-	}
-	return fmt.Sprintf("%s %q", kind, name(reconcile.KeyOf(snapshot)))
-}
-
-func object(id v1beta1.ResourceIdentifier) string {
-	return fmt.Sprintf("%s %q", id.Kind, name(reconcile.Key{Namespace: id.Namespace, Name: id.Name}))
-}
-
-// name is how users write it.
-func name(key reconcile.Key) string {
-	if key.Namespace == "" {
-		return key.Name
-	}
-	return key.Namespace + "/" + key.Name
 }
 
 // bindingsOfOverride are the bindings that wait for the version of an override.
@@ -165,14 +87,4 @@ func (c *Controller) bindingsOfOverride(old, new any) []reconcile.Key {
 		}
 	}
 	return keys
-}
-
-// identify says which object a manifest is.
-func identify(raw []byte) (v1beta1.ResourceIdentifier, error) {
-	object, err := decode(raw)
-	if err != nil {
-		return v1beta1.ResourceIdentifier{}, err
-	}
-	kind := object.GroupVersionKind()
-	return v1beta1.ResourceIdentifier{Group: kind.Group, Version: kind.Version, Kind: kind.Kind, Namespace: object.Namespace, Name: object.Name}, nil
 }

@@ -316,27 +316,3 @@ func TestAVersionOfAnOverrideIsWaitedFor(t *testing.T) {
 	b.wantOverridden(overridden)
 	b.wantManifests(had)
 }
-
-func FuzzPatch(f *testing.F) {
-	f.Add("add", "/data", `{"a":"${MEMBER-CLUSTER-NAME}"}`)
-	f.Add("replace", "/metadata/labels", `"\"}${MEMBER-CLUSTER-LABEL-KEY-a}"`)
-	f.Add("replace", "/metadata~1name", `"${MEMBER-CLUSTER-LABEL-KEY-${MEMBER-CLUSTER-NAME}}"`)
-	f.Add("remove", "", ``)
-	f.Add("add", "/metadata/-", `[[]]`)
-	f.Fuzz(func(t *testing.T, op, path, value string) {
-		o := &overriding{cluster: cluster{name: "member1", labels: map[string]string{"a": `"}\`}}}
-		b := rule("", "")
-		b.JSONPatchOverrides = []v1beta1.JSONPatchOverride{{Operator: v1beta1.JSONPatchOverrideOperator(op), Path: path}}
-		b.JSONPatchOverrides[0].Value.Raw = []byte(value)
-		s := &v1beta1.ResourceOverrideSnapshot{ObjectMeta: metav1.ObjectMeta{Namespace: "test-namespace", Name: "b-0"}}
-		s.Spec.OverrideSpec.ResourceSelectors = []v1beta1.ResourceSelector{{Version: "v1", Kind: "ConfigMap", Name: "test-cm"}}
-		o.versions = []version{{snapshot: s, rules: []*v1beta1.OverrideRule{&b}}}
-		raw, err := o.manifest([]byte(configMapJSON))
-		if err != nil {
-			return
-		}
-		if id, err := identify(raw); err != nil || id.Name != "test-cm" || id.Namespace != "test-namespace" || id.Kind != "ConfigMap" {
-			t.Errorf("%s %s %s makes %s", op, path, value, raw)
-		}
-	})
-}

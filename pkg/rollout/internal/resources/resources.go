@@ -24,9 +24,16 @@ type Selection struct {
 	// Index of the resource snapshot that holds it.
 	Index int
 	// Resources in it.
-	Resources []v1beta1.ResourceIdentifier
+	Resources []Resource
 	// Warnings tell what rolling it out would take away from members.
 	Warnings []string
+}
+
+// Resource is an object in a snapshot.
+type Resource struct {
+	ID v1beta1.ResourceIdentifier
+	// Manifest is its JSON.
+	Manifest []byte
 }
 
 // Index of a snapshot, or of the master that it is a part of.
@@ -34,11 +41,25 @@ func Index(snapshot v1beta1.ResourceSnapshotObject) string {
 	return snapshot.GetLabels()[wellknown.ResourceIndexLabel]
 }
 
-// Of lists the resources at an index, master and parts, in the order in which they were selected.
+// Of names the resources at an index, master and parts, in the order in which they were selected.
 func Of(snapshots []v1beta1.ResourceSnapshotObject, index string) []v1beta1.ResourceIdentifier {
+	return IDs(At(snapshots, index))
+}
+
+// IDs of resources.
+func IDs(resources []Resource) []v1beta1.ResourceIdentifier {
+	ids := make([]v1beta1.ResourceIdentifier, 0, len(resources))
+	for i := range resources {
+		ids = append(ids, resources[i].ID)
+	}
+	return ids
+}
+
+// At lists the resources at an index, master and parts, in the order in which they were selected.
+func At(snapshots []v1beta1.ResourceSnapshotObject, index string) []Resource {
 	parts := slices.DeleteFunc(slices.Clone(snapshots), func(s v1beta1.ResourceSnapshotObject) bool { return Index(s) != index })
 	slices.SortFunc(parts, func(a, b v1beta1.ResourceSnapshotObject) int { return cmp.Compare(subindex(a), subindex(b)) })
-	var found []v1beta1.ResourceIdentifier
+	var found []Resource
 	for _, part := range parts {
 		for _, selected := range part.SnapshotSpec().SelectedResources {
 			var object metav1.PartialObjectMetadata
@@ -47,9 +68,9 @@ func Of(snapshots []v1beta1.ResourceSnapshotObject, index string) []v1beta1.Reso
 				continue
 			}
 			kind := object.GroupVersionKind()
-			found = append(found, v1beta1.ResourceIdentifier{
+			found = append(found, Resource{ID: v1beta1.ResourceIdentifier{
 				Group: kind.Group, Version: kind.Version, Kind: kind.Kind, Name: object.Name, Namespace: object.Namespace,
-			})
+			}, Manifest: selected.Raw})
 		}
 	}
 	return found

@@ -29,14 +29,30 @@ func (p *plan) planOverrides() *obstacle {
 	if err != nil {
 		return final(invalid, unexpectedError, err.Error())
 	}
-	members := make(map[string]labels.Set, len(p.world.Members))
+	members := make(map[string]Member, len(p.world.Members))
 	for _, m := range p.world.Members {
-		members[m.Name] = m.Labels
+		members[m.Name] = m
+	}
+	byName := make(map[v1beta1.NamespacedName]v1beta1.OverrideSnapshotObject, len(latest))
+	for _, s := range latest {
+		byName[v1beta1.NamespacedName{Namespace: s.GetNamespace(), Name: s.GetName()}] = s
 	}
 	for i := range p.status.StagesStatus {
 		for j := range p.status.StagesStatus[i].Clusters {
 			c := &p.status.StagesStatus[i].Clusters[j]
-			c.ClusterResourceOverrideSnapshots, c.ResourceOverrideSnapshots = rules.On(members[c.ClusterName])
+			member := members[c.ClusterName]
+			c.ClusterResourceOverrideSnapshots, c.ResourceOverrideSnapshots = rules.On(labels.Set(member.Labels))
+			var inForce []v1beta1.OverrideSnapshotObject
+			for _, name := range OverrideSnapshotsOf(c) {
+				inForce = append(inForce, byName[name])
+			}
+			if p.world.Overrides.Try == nil || len(inForce) == 0 {
+				continue
+			}
+			// Better before the first cluster is touched than when this one is reached.
+			if err := p.world.Overrides.Try(member, inForce); err != nil {
+				return final(invalid, clientError, err.Error())
+			}
 		}
 	}
 	return nil

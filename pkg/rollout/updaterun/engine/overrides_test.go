@@ -4,6 +4,7 @@
 package engine_test
 
 import (
+	"errors"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -41,6 +42,34 @@ func TestARunFreezesTheOverridesOfEachCluster(t *testing.T) {
 	}
 	if got := engine.OverrideSnapshotsOf(&stages[1].Clusters[0]); len(got) > 0 {
 		t.Errorf("overrides of b1: %v, want none", got)
+	}
+}
+
+func TestAnOverrideThatDoesNotFitIsFoundBeforeAnythingMoves(t *testing.T) {
+	first, second := &simOverride{name: "first", stage: "b"}, &simOverride{name: "second", namespace: "shop", stage: "b"}
+	w := initWorld(2, stage("a"), stage("b"))
+	var tried []string
+	w.Overrides = &engine.Overrides{
+		Objects:   []v1beta1.OverrideObject{second.object(0), first.object(0)},
+		Snapshots: []v1beta1.OverrideSnapshotObject{second.snapshot(0, 0), first.snapshot(0, 0)},
+		Try: func(member engine.Member, inForce []v1beta1.OverrideSnapshotObject) error {
+			line := member.Name
+			for _, s := range inForce {
+				line += " " + s.GetName()
+			}
+			if tried = append(tried, line); member.Name == "b2" {
+				return errors.New("b2 lacks a label")
+			}
+			return nil
+		},
+	}
+	o := engine.Initialize(newRun(), w, simStart)
+	want := "cannot continue the updateRun: failed to validate the updateRun: failed to process the request due to a client error: b2 lacks a label"
+	if o.Result != engine.ResultFailed || o.Message != want {
+		t.Errorf("result %d %q, want %q", o.Result, o.Message, want)
+	}
+	if diff := cmp.Diff([]string{"b1 first-0 second-0", "b2 first-0 second-0"}, tried); diff != "" {
+		t.Errorf("tried (-want +got):\n%s", diff)
 	}
 }
 

@@ -56,6 +56,9 @@ type Overrides struct {
 	Objects []v1beta1.OverrideObject
 	// Snapshots are the versions of Objects that there are, or those of a rollback that clusters had before.
 	Snapshots []v1beta1.OverrideSnapshotObject
+	// Try says why versions, in the order in which they are applied, do not fit what is rolled out to a member. It changes nothing,
+	// and is nil where that cannot be told.
+	Try func(member Member, inForce []v1beta1.OverrideSnapshotObject) error
 }
 
 // LiveSnapshot is a snapshot of what is selected right now.

@@ -1,0 +1,109 @@
+// Copyright The Stagegate Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+// Package overriding changes manifests as overrides want them on a cluster. It does not decide which overrides are in force there.
+package overriding
+
+import (
+	"encoding/json"
+	"fmt"
+	"strings"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/labels"
+
+	"github.com/stagegate/stagegate/pkg/apis/overrides"
+	"github.com/stagegate/stagegate/pkg/apis/placement/v1beta1"
+)
+
+// Overriding is what versions of overrides come to on a cluster.
+type Overriding struct {
+	cluster  cluster
+	versions []version
+}
+
+// cluster is the member that manifests are made for.
+type cluster struct {
+	name   string
+	labels labels.Set
+}
+
+// version of an override with those of its rules that are for the cluster.
+type version struct {
+	snapshot v1beta1.OverrideSnapshotObject
+	rules    []*v1beta1.OverrideRule
+}
+
+// New takes versions in the order in which they are applied. It fails for a label selector that the API does not take.
+func New(name string, set labels.Set, versions []v1beta1.OverrideSnapshotObject) (*Overriding, error) {
+	o := &Overriding{cluster: cluster{name: name, labels: set}}
+	for _, snapshot := range versions {
+		v := version{snapshot: snapshot}
+		if policy := snapshot.OverridePolicy(); policy != nil {
+			for i := range policy.OverrideRules {
+				rule := &policy.OverrideRules[i]
+				selected, err := overrides.Selects(rule, set)
+				if err != nil {
+					return nil, fmt.Errorf("%s: rule %d: %w", describe(snapshot), i, err)
+				}
+				if selected {
+					v.rules = append(v.rules, rule)
+				}
+			}
+		}
+		o.versions = append(o.versions, v)
+	}
+	return o, nil
+}
+
+// Manifest is one as it is on the cluster, nil where it is left out there. An error names the override, the object, the cluster and the
+// step that does not fit.
+func (o *Overriding) Manifest(raw []byte) ([]byte, error) {
+	id, err := Identify(raw)
+	if err != nil {
+		return nil, fmt.Errorf("a manifest cannot be read: %w", err)
+	}
+	for _, v := range o.versions {
+		if len(v.rules) == 0 || !overrides.Changes(v.snapshot, id) {
+			continue
+		}
+		for _, rule := range v.rules {
+			if rule.OverrideType == v1beta1.DeleteOverrideType {
+				return nil, nil
+			}
+			if raw, err = o.cluster.patch(raw, rule.JSONPatchOverrides); err != nil {
+				return nil, fmt.Errorf("%s on %s in cluster %s: %w", describe(v.snapshot), object(id), o.cluster.name, err)
+			}
+		}
+		// Validation keeps patches away from what an object is; nothing here relies on that.
+		if patched, err := Identify(raw); err != nil || patched != id {
+			return nil, fmt.Errorf("%s makes another object of %s", describe(v.snapshot), object(id))
+		}
+	}
+	return raw, nil
+}
+
+// Identify says which object a manifest is.
+func Identify(raw []byte) (v1beta1.ResourceIdentifier, error) {
+	var object metav1.PartialObjectMetadata
+	if err := json.Unmarshal(raw, &object); err != nil {
+		return v1beta1.ResourceIdentifier{}, err
+	}
+	kind := object.GroupVersionKind()
+	return v1beta1.ResourceIdentifier{Group: kind.Group, Version: kind.Version, Kind: kind.Kind, Namespace: object.Namespace, Name: object.Name}, nil
+}
+
+func describe(snapshot v1beta1.OverrideSnapshotObject) string {
+	kind := "ResourceOverrideSnapshot"
+	if snapshot.GetNamespace() == "" {
+		kind = "ClusterResourceOverrideSnapshot"
+	}
+	return fmt.Sprintf("%s %q", kind, name(snapshot.GetNamespace(), snapshot.GetName()))
+}
+
+func object(id v1beta1.ResourceIdentifier) string {
+	return fmt.Sprintf("%s %q", id.Kind, name(id.Namespace, id.Name))
+}
+
+// name is how users write it.
+func name(namespace, name string) string { return strings.TrimPrefix(namespace+"/"+name, "/") }
