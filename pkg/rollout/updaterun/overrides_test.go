@@ -122,7 +122,7 @@ func TestAnOverrideThatDoesNotFitKeepsARunFromBeingPlanned(t *testing.T) {
 		f.untilCondition("run", v1beta1.RunInitialized, "False UpdateRunInitializedFailed")
 		namespace := cmp.Or(f.namespace, "shop")
 		want := `ResourceOverrideSnapshot "` + namespace + `/wrong-0" on ConfigMap "` + namespace + `/settings" in cluster member3: remove /data/b: ` +
-			`error in remove for path: '/data/b': Unable to remove nonexistent key: b: missing value`
+			`error in remove for path: '/data/b': unable to remove nonexistent key: b: missing value`
 		if got := engine.Plainly(f.message("run", v1beta1.RunInitialized)); got != want {
 			f.Errorf("message is %q, want %q", got, want)
 		}

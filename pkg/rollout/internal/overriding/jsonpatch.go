@@ -9,7 +9,7 @@ import (
 	"fmt"
 	"strings"
 
-	jsonpatch "gopkg.in/evanphx/json-patch.v4"
+	jsonpatch "github.com/evanphx/json-patch/v5"
 
 	"github.com/stagegate/stagegate/pkg/apis/placement/v1beta1"
 )

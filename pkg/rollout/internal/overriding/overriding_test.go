@@ -4,6 +4,7 @@
 package overriding
 
 import (
+	"strings"
 	"testing"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -38,6 +39,32 @@ func TestVariablesStandForTheCluster(t *testing.T) {
 	} {
 		if got, err := c.substitute(value); err == nil || err.Error() != want {
 			t.Errorf("%s: got %q %v, want %q", value, got, err, want)
+		}
+	}
+}
+
+func TestStepsAreThoseOfTheStandard(t *testing.T) {
+	const doc = `{"a":{"b":[1,2]},"n":12345678901234567890}`
+	for step, want := range map[string]string{
+		`add /a/c 1`:     `{"a":{"b":[1,2],"c":1},"n":12345678901234567890}`,
+		`add /a/b/- 3`:   `{"a":{"b":[1,2,3]},"n":12345678901234567890}`,
+		`add /a/b/0 0`:   `{"a":{"b":[0,1,2]},"n":12345678901234567890}`,
+		`add /a/b null`:  `{"a":{"b":null},"n":12345678901234567890}`,
+		`replace /a 1`:   `{"a":1,"n":12345678901234567890}`,
+		`remove /a/b/0 `: `{"a":{"b":[2]},"n":12345678901234567890}`,
+		// What is not there cannot be replaced, nor removed, nor does anything get made for what is added to it.
+		`replace /a/c 1`:   "",
+		`replace /a/b/2 1`: "",
+		`remove /a/c `:     "",
+		`add /x/y 1`:       "",
+		`add /a/b/3 1`:     "",
+	} {
+		fields := strings.SplitN(step, " ", 3)
+		s := v1beta1.JSONPatchOverride{Operator: v1beta1.JSONPatchOverrideOperator(fields[0]), Path: fields[1]}
+		s.Value.Raw = []byte(fields[2])
+		got, err := (&cluster{}).patch([]byte(doc), []v1beta1.JSONPatchOverride{s})
+		if string(got) != want || (err != nil) != (want == "") {
+			t.Errorf("%s: got %s %v, want %q", step, got, err, want)
 		}
 	}
 }
