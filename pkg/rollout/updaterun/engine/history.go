@@ -14,6 +14,8 @@ import (
 const (
 	// maxHistory is how many entries the history of a run keeps.
 	maxHistory = 100
+	// maxEntry bounds what an entry says, in bytes: as much as the reason that a user can give.
+	maxEntry = 1024
 	// maxNamed is how many clusters an entry of the history names.
 	maxNamed = 100
 )
@@ -52,7 +54,7 @@ func (s *step) record(reason, message string) *v1beta1.UpdateRunHistoryEntry {
 	}
 	// What the run had before belongs to the run as stored.
 	s.status.History = append(slices.Clip(s.status.History), v1beta1.UpdateRunHistoryEntry{
-		Number: number, Time: metav1.NewTime(s.now), Reason: reason, Stage: s.at, Message: shortened(message),
+		Number: number, Time: metav1.NewTime(s.now), Reason: reason, Stage: s.at, Message: shortened(Plainly(message), maxEntry),
 	})
 	s.changed = true
 	return &s.status.History[len(s.status.History)-1]

@@ -68,6 +68,10 @@ func TestAnOverrideThatDoesNotFitIsFoundBeforeAnythingMoves(t *testing.T) {
 	if o.Result != engine.ResultFailed || o.Message != want {
 		t.Errorf("result %d %q, want %q", o.Result, o.Message, want)
 	}
+	// The history is for people: what went wrong goes before how it is classed.
+	if got, want := o.Decision.Status.History[0].Message, "b2 lacks a label; this is final, create a new run once it is mended"; got != want {
+		t.Errorf("the history says %q, want %q", got, want)
+	}
 	if diff := cmp.Diff([]string{"b1 first-0 second-0", "b2 first-0 second-0"}, tried); diff != "" {
 		t.Errorf("tried (-want +got):\n%s", diff)
 	}

@@ -42,9 +42,9 @@ func reported(b v1beta1.BindingObject) string {
 		}
 		ofObjects := t == v1beta1.BindingApplied || t == v1beta1.BindingAvailable
 		if ofObjects && len(status.FailedPlacements) > 0 {
-			return shortened(failed(status.FailedPlacements))
+			return shortened(failed(status.FailedPlacements), maxReport)
 		}
-		return shortened(c.Message)
+		return shortened(c.Message, maxReport)
 	}
 	return ""
 }
@@ -69,14 +69,14 @@ func failed(placements []v1beta1.FailedResourcePlacement) string {
 	return object + ": " + first.Condition.Message
 }
 
-// shortened is one line of at most maxReport bytes. What is too much is cut out of its middle: a message begins with the object it is
+// shortened is one line of at most so many bytes. What is too much is cut out of its middle: a message begins with the object it is
 // about, and often ends with the point.
-func shortened(message string) string {
+func shortened(message string, limit int) string {
 	message = strings.Join(strings.Fields(message), " ")
-	if len(message) <= maxReport {
+	if len(message) <= limit {
 		return message
 	}
 	const dots = "..."
-	half := (maxReport - len(dots)) / 2
+	half := (limit - len(dots)) / 2
 	return strings.ToValidUTF8(message[:half], "") + dots + strings.ToValidUTF8(message[len(message)-half:], "")
 }
