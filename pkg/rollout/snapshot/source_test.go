@@ -465,6 +465,12 @@ func TestHistoryIsLimited(t *testing.T) {
 				w.t.Fatal(err)
 			}
 		}, []string{"app-0-snapshot 0 false", "app-1-snapshot 1 false"}},
+		"the last run can be taken back to one":   {func(w *world) { moved(w, "run", 2, "0", nil) }, []string{"app-0-snapshot 0 false"}},
+		"the last run cannot be taken back again": {func(w *world) { moved(w, "run", 2, "0", &v1beta1.UpdateRunReference{Name: "back"}) }, nil},
+		"a run before the last cannot be taken back": {func(w *world) {
+			moved(w, "run", 2, "0", nil)
+			moved(w, "earlier", 1, "1", nil)
+		}, []string{"app-0-snapshot 0 false"}},
 		"a cluster still holds one": {func(w *world) {
 			work := &v1beta1.Work{ObjectMeta: metav1.ObjectMeta{Namespace: "fleet-member-m", Name: "w", Labels: map[string]string{
 				wellknown.ParentPlacementLabel: "app", wellknown.ParentSnapshotIndexLabel: "0",
@@ -498,6 +504,20 @@ func TestHistoryIsLimited(t *testing.T) {
 			})
 		})
 	}
+}
+
+// moved makes a run that is over and has moved a cluster from a version.
+func moved(w *world, name string, turn int64, from string, rolledBackBy *v1beta1.UpdateRunReference) {
+	kind := w.source().fleet.Runs
+	r := kind.New(w.key(name))
+	r.RunSpec().PlacementName = w.placement.GetName()
+	*r.RunStatus() = v1beta1.UpdateRunStatus{
+		Conditions:   []metav1.Condition{{Type: v1beta1.RunSucceeded, Status: metav1.ConditionTrue}},
+		Turn:         &v1beta1.UpdateRunTurn{Number: turn, State: v1beta1.TurnReleased},
+		StagesStatus: []v1beta1.StageUpdatingStatus{{Clusters: []v1beta1.ClusterUpdatingStatus{{PreviousResourceSnapshotIndex: &from}}}},
+		RolledBackBy: rolledBackBy,
+	}
+	create(w, kind, r)
 }
 
 func TestWarningsSayWhatARunWouldRemove(t *testing.T) {

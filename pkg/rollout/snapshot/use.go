@@ -19,7 +19,7 @@ import (
 )
 
 // resourcesInUse finds the resource snapshots that a binding asks for, a Work holds, or a run that is not over rolls out or
-// can go back to.
+// can go back to, and those that the run which moved clusters last can be taken back to.
 func resourcesInUse(f *fleet.Fleet, placement v1beta1.PlacementObject) func(*revision[v1beta1.ResourceSnapshotObject]) bool {
 	key := reconcile.KeyOf(placement)
 	names, indices := sets.New[string](), sets.New[string]()
@@ -28,12 +28,11 @@ func resourcesInUse(f *fleet.Fleet, placement v1beta1.PlacementObject) func(*rev
 	}
 	for _, run := range unfinished(f, key) {
 		indices.Insert(run.RunSpec().ResourceSnapshotIndex, run.RunStatus().ResourceSnapshotIndexUsed)
-		for _, stage := range run.RunStatus().StagesStatus {
-			for i := range stage.Clusters {
-				c := &stage.Clusters[i]
-				indices.Insert(c.ResourceSnapshotIndex, ptr.Deref(c.PreviousResourceSnapshotIndex, ""))
-			}
-		}
+		eachCluster(run, func(c *v1beta1.ClusterUpdatingStatus) { indices.Insert(c.ResourceSnapshotIndex) })
+		eachCluster(run, previous(indices))
+	}
+	if last := lastToMove(f, key); last != nil && last.RunStatus().RolledBackBy == nil {
+		eachCluster(last, previous(indices))
 	}
 	// The lister fails for no selector.
 	works, _ := f.Works.Lister().List(labels.SelectorFromSet(labels.Set{wellknown.ParentPlacementLabel: key.Name}))
@@ -45,6 +44,30 @@ func resourcesInUse(f *fleet.Fleet, placement v1beta1.PlacementObject) func(*rev
 	return func(r *revision[v1beta1.ResourceSnapshotObject]) bool {
 		return names.Has(wellknown.ResourceSnapshotName(key.Name, r.index)) || indices.Has(strconv.Itoa(r.index))
 	}
+}
+
+func eachCluster(run v1beta1.UpdateRunObject, f func(*v1beta1.ClusterUpdatingStatus)) {
+	for _, stage := range run.RunStatus().StagesStatus {
+		for i := range stage.Clusters {
+			f(&stage.Clusters[i])
+		}
+	}
+}
+
+// previous collects the indices that clusters had before.
+func previous(indices sets.Set[string]) func(*v1beta1.ClusterUpdatingStatus) {
+	return func(c *v1beta1.ClusterUpdatingStatus) { indices.Insert(ptr.Deref(c.PreviousResourceSnapshotIndex, "")) }
+}
+
+// lastToMove is the run that was the last to move clusters, nil where none was. It can be rolled back even if it is over; one that was
+// before it cannot.
+func lastToMove(f *fleet.Fleet, placement reconcile.Key) (last v1beta1.UpdateRunObject) {
+	for _, run := range f.Runs.ByIndex(fleet.ByPlacement, placement) {
+		if turn := run.RunStatus().Turn; turn != nil && turn.Number > 0 && (last == nil || turn.Number > last.RunStatus().Turn.Number) {
+			last = run
+		}
+	}
+	return last
 }
 
 // policiesInUse finds the policy snapshots by which a binding was picked, or that a run that is not over has planned with.
