@@ -115,6 +115,11 @@ func (f *fleet) begin(ctx context.Context, placement string, i int, random *rand
 	} else {
 		f.change(ctx, placement, i, r.breaks)
 	}
+	if random.IntN(3) == 0 {
+		// Right before the run, which has to have it in force.
+		f.renumber(ctx, placement, i)
+		r.number = i
+	}
 	run := &v1beta1.ClusterStagedUpdateRun{
 		ObjectMeta: metav1.ObjectMeta{Name: r.name},
 		Spec:       v1beta1.UpdateRunSpec{PlacementName: placement, StagedUpdateStrategyName: strategy, ResourceSnapshotIndex: index, State: v1beta1.StateRun},
@@ -143,6 +148,8 @@ type planned struct {
 	after time.Duration
 	// asks says that it is stopped and resumed by asking for it, and not by its state.
 	asks bool
+	// number is what the override said when the run was created, 0 where it was not edited for it.
+	number int
 	// breaks says that it rolls out what is broken on some members.
 	breaks bool
 }
@@ -187,6 +194,9 @@ func (f *fleet) change(ctx context.Context, placement string, version int, broke
 func (f *fleet) see(ctx context.Context, r planned) {
 	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
+	if r.number > 0 {
+		f.seeNumber(ctx, r)
+	}
 	if r.plan == resumed || r.plan == abandoned {
 		pause(ctx, r.after)
 		f.command(ctx, r, v1beta1.StateStop)

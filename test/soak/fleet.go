@@ -140,6 +140,9 @@ func (f *fleet) place(ctx context.Context, name string) error {
 	if _, err := f.core.CoreV1().ConfigMaps(name).Create(ctx, config, metav1.CreateOptions{}); err != nil {
 		return err
 	}
+	if err := f.override(ctx, name); err != nil {
+		return err
+	}
 	_, err := f.api.PlacementV1beta1().ClusterResourcePlacements().Create(ctx, &v1beta1.ClusterResourcePlacement{
 		ObjectMeta: metav1.ObjectMeta{Name: name},
 		Spec: v1beta1.PlacementSpec{

@@ -147,6 +147,7 @@ func (w *watcher) goesForward(old, run *v1beta1.ClusterStagedUpdateRun) {
 		}
 		for j, was := range old.Status.StagesStatus[i].Clusters {
 			is := run.Status.StagesStatus[i].Clusters[j]
+			w.keepsOverrides(run.Name, &was, &is)
 			if doneOf(&was) == wellknown.ReasonClusterFailed && isRetried(run) {
 				continue
 			}
@@ -235,6 +236,13 @@ func waited(config *v1beta1.StageConfig, stage *v1beta1.StageUpdatingStatus, tas
 		}
 	}
 	return false
+}
+
+// keepsOverrides holds that the overrides of a cluster are those that the run had when it was planned.
+func (w *watcher) keepsOverrides(run string, was, is *v1beta1.ClusterUpdatingStatus) {
+	if !slices.Equal(was.ResourceOverrideSnapshots, is.ResourceOverrideSnapshots) {
+		w.book.violated("run %s: the overrides of cluster %s went from %v to %v", run, was.ClusterName, was.ResourceOverrideSnapshots, is.ResourceOverrideSnapshots)
+	}
 }
 
 func (w *watcher) sawBindings(changed []runtime.Object) {
@@ -350,6 +358,9 @@ func (f *fleet) verifyEnd(ctx context.Context) {
 		if c == nil || doneOf(c) != "ClusterUpdatingSucceeded" {
 			// A rollback leaves out what was not touched, others what has failed.
 			continue
+		}
+		if !sameOverrides(b, c) {
+			f.book.violated("binding %s names the overrides %v, and run %s has succeeded with %v", b.Name, b.Spec.ResourceOverrideSnapshots, run.Name, c.ResourceOverrideSnapshots)
 		}
 		available := meta.FindStatusCondition(b.Status.Conditions, v1beta1.BindingAvailable)
 		if indexOf(b) != targetOf(run, c) || available == nil || available.Status != metav1.ConditionTrue || available.ObservedGeneration != b.Generation {

@@ -57,7 +57,9 @@ func testOverrides(t *testing.T, s *suite) {
 			t.Fatalf("run %s has succeeded, but: %v", run, err)
 		}
 	}
-	t.Cleanup(func() { r.mustRunInCleanup(t, "kubectl delete clusterresourceoverride --ignore-not-found "+name+"-order") })
+	t.Cleanup(func() {
+		r.mustRunInCleanup(t, "kubectl delete clusterresourceoverride --ignore-not-found "+name+"-order")
+	})
 	// The run is created right after the overrides.
 	s.hub().mustCreate(t, fmt.Sprintf(override, name, "first"))
 	run("first", "Run")
