@@ -21,7 +21,6 @@ import (
 	"github.com/stagegate/stagegate/pkg/apis/placement/v1beta1"
 	"github.com/stagegate/stagegate/pkg/apis/wellknown"
 	"github.com/stagegate/stagegate/pkg/rollout/internal/fleet"
-	"github.com/stagegate/stagegate/pkg/rollout/internal/overriding"
 	"github.com/stagegate/stagegate/pkg/rollout/internal/reconcile"
 )
 
@@ -30,10 +29,8 @@ type missingSnapshotError struct{ message string }
 
 func (e *missingSnapshotError) Error() string { return e.message }
 
-// desired are the Works that a binding is to have: one for each part of its snapshot, so at least one. What is overridden is decided
-// when the cluster is moved: a Work that holds the version already keeps its manifests, whatever labels the cluster has got since.
+// desired are the Works that a binding is to have: one for each part of its snapshot, so at least one.
 func (c *Controller) desired(binding v1beta1.BindingObject, existing []*v1beta1.Work) ([]*v1beta1.Work, error) {
-	var o *overriding.Overriding
 	parts, err := c.parts(binding)
 	if err != nil {
 		return nil, err
@@ -49,19 +46,9 @@ func (c *Controller) desired(binding v1beta1.BindingObject, existing []*v1beta1.
 			name = prefix + "-" + part.GetAnnotations()[wellknown.SubindexAnnotation]
 		}
 		works[i] = c.newWork(binding, name, parts[0], part)
-		if !isOverridden(binding.BindingSpec()) {
-			continue
-		}
-		if held := slices.IndexFunc(existing, func(w *v1beta1.Work) bool { return w.Name == name && holds(w, works[i].Annotations) }); held >= 0 {
-			works[i].Spec.Workload = existing[held].Spec.Workload
-			continue
-		}
-		if o == nil {
-			if o, err = c.overridesOf(binding); err != nil {
-				return nil, err
-			}
-		}
-		if err := override(works[i], o); err != nil {
+	}
+	if isOverridden(binding.BindingSpec()) {
+		if err := c.override(binding, existing, works); err != nil {
 			return nil, err
 		}
 	}

@@ -20,6 +20,28 @@ func isOverridden(spec *v1beta1.ResourceBindingSpec) bool {
 	return len(spec.ClusterResourceOverrideSnapshots)+len(spec.ResourceOverrideSnapshots) > 0
 }
 
+// override makes the manifests of a binding's Works what they are on its cluster. That is decided when the cluster is moved: a Work that
+// holds the version already keeps its manifests, whatever labels the cluster has got since.
+func (c *Controller) override(binding v1beta1.BindingObject, existing, works []*v1beta1.Work) error {
+	var o *overriding.Overriding
+	for _, work := range works {
+		if held := slices.IndexFunc(existing, func(w *v1beta1.Work) bool { return w.Name == work.Name && holds(w, work.Annotations) }); held >= 0 {
+			work.Spec.Workload = existing[held].Spec.Workload
+			continue
+		}
+		if o == nil {
+			var err error
+			if o, err = c.overridesOf(binding); err != nil {
+				return err
+			}
+		}
+		if err := overrideWork(work, o); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 // overridesOf finds the overrides that a binding names: those without a namespace come first.
 func (c *Controller) overridesOf(binding v1beta1.BindingObject) (*overriding.Overriding, error) {
 	spec := binding.BindingSpec()
@@ -53,8 +75,7 @@ func (c *Controller) overridesOf(binding v1beta1.BindingObject) (*overriding.Ove
 	return o, nil
 }
 
-// override makes the manifests of a Work what they are on its cluster.
-func override(work *v1beta1.Work, o *overriding.Overriding) error {
+func overrideWork(work *v1beta1.Work, o *overriding.Overriding) error {
 	var manifests []v1beta1.Manifest
 	for _, m := range work.Spec.Workload.Manifests {
 		raw, err := o.Manifest(m.Raw)
