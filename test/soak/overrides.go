@@ -56,29 +56,26 @@ func (f *fleet) seeNumber(ctx context.Context, r planned) {
 	if run == nil || len(run.Status.StagesStatus) < len(rings) {
 		return
 	}
-	for i := range run.Status.StagesStatus[len(rings)-1].Clusters {
-		c := &run.Status.StagesStatus[len(rings)-1].Clusters[i]
-		if len(c.ResourceOverrideSnapshots) != 1 {
-			f.book.violated("run %s: cluster %s is to have the overrides %v", r.name, c.ClusterName, c.ResourceOverrideSnapshots)
-			return
-		}
-		name := c.ResourceOverrideSnapshots[0]
-		var version *v1beta1.ResourceOverrideSnapshot
-		err := persist(ctx, func() (err error) {
-			version, err = f.api.PlacementV1beta1().ResourceOverrideSnapshots(name.Namespace).Get(ctx, name.Name, metav1.GetOptions{})
-			return err
-		})
-		if ctx.Err() != nil {
-			return
-		}
-		number := 0
-		if err == nil {
-			number, err = strconv.Atoi(strings.Trim(string(version.Spec.OverrideSpec.Policy.OverrideRules[0].JSONPatchOverrides[0].Value.Raw), `"`))
-		}
-		if err != nil || number < r.number {
-			f.book.violated("run %s was created when the override said %d, and has %s, which says %d %v", r.name, r.number, name.Name, number, err)
-		}
+	c := &run.Status.StagesStatus[len(rings)-1].Clusters[0]
+	if len(c.ResourceOverrideSnapshots) != 1 {
+		f.book.violated("run %s: cluster %s is to have the overrides %v", r.name, c.ClusterName, c.ResourceOverrideSnapshots)
 		return
+	}
+	name := c.ResourceOverrideSnapshots[0]
+	var version *v1beta1.ResourceOverrideSnapshot
+	err := persist(ctx, func() (err error) {
+		version, err = f.api.PlacementV1beta1().ResourceOverrideSnapshots(name.Namespace).Get(ctx, name.Name, metav1.GetOptions{})
+		return err
+	})
+	if ctx.Err() != nil {
+		return
+	}
+	number := 0
+	if err == nil {
+		number, err = strconv.Atoi(strings.Trim(string(version.Spec.OverrideSpec.Policy.OverrideRules[0].JSONPatchOverrides[0].Value.Raw), `"`))
+	}
+	if err != nil || number < r.number {
+		f.book.violated("run %s was created when the override said %d, and has %s, which says %d %v", r.name, r.number, name.Name, number, err)
 	}
 }
 
