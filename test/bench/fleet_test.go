@@ -10,6 +10,8 @@ import (
 	"strconv"
 	"time"
 
+	corev1 "k8s.io/api/core/v1"
+	rbacv1 "k8s.io/api/rbac/v1"
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/fields"
@@ -18,8 +20,6 @@ import (
 	"k8s.io/apimachinery/pkg/util/sets"
 	"k8s.io/apimachinery/pkg/watch"
 	"k8s.io/client-go/tools/cache"
-
-	rbacv1 "k8s.io/api/rbac/v1"
 
 	clusterv1beta1 "github.com/stagegate/stagegate/pkg/apis/cluster/v1beta1"
 	"github.com/stagegate/stagegate/pkg/apis/placement/v1beta1"
@@ -31,10 +31,10 @@ const (
 	orderLabel = "order"
 )
 
-// join makes member clusters, with the share of each stage in per cent, or all in one stage "all".
+// join makes member clusters and their namespaces on the hub, with the share of each stage in per cent, or all in one stage "all".
 func (r *rig) join(clusters int, shares ...int) {
 	r.Helper()
-	members := r.fleet.ClusterV1beta1().MemberClusters()
+	members, namespaces := r.fleet.ClusterV1beta1().MemberClusters(), r.namespaces.CoreV1().Namespaces()
 	r.each(clusters, func(i int) error {
 		stage := "all"
 		for s, limit := 0, 0; s < len(shares); s++ {
@@ -43,9 +43,14 @@ func (r *rig) join(clusters int, shares ...int) {
 				break
 			}
 		}
+		name := fmt.Sprintf("member-%05d", i)
+		namespace := &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: wellknown.MemberNamespace(name)}}
+		if _, err := namespaces.Create(r.ctx, namespace, metav1.CreateOptions{}); err != nil {
+			return err
+		}
 		member, err := members.Create(r.ctx, &clusterv1beta1.MemberCluster{
 			ObjectMeta: metav1.ObjectMeta{
-				Name:   fmt.Sprintf("member-%05d", i),
+				Name:   name,
 				Labels: map[string]string{stageLabel: stage, orderLabel: strconv.Itoa(i)},
 			},
 			Spec: clusterv1beta1.MemberClusterSpec{Identity: rbacv1.Subject{Kind: "User", Name: "nobody"}},

@@ -14,6 +14,7 @@ import (
 	clientv3 "go.etcd.io/etcd/client/v3"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/watch"
+	"k8s.io/client-go/kubernetes"
 	"k8s.io/client-go/rest"
 	"k8s.io/client-go/tools/cache"
 	watchtools "k8s.io/client-go/tools/watch"
@@ -43,9 +44,11 @@ type rig struct {
 	ctx     context.Context
 	dataDir string
 	hub     *rest.Config
-	writes  *writes
-	server  *testserver.Server
-	fleet   versioned.Interface
+	// namespaces is what admission sees of the hub.
+	namespaces kubernetes.Interface
+	writes     *writes
+	server     *testserver.Server
+	fleet      versioned.Interface
 	// api is the user's client.
 	api         placement.PlacementV1beta1Interface
 	stopMembers func()
@@ -68,13 +71,13 @@ func newRigWithoutServer(b *testing.B) *rig {
 		b.Fatal(err)
 	}
 	b.Cleanup(func() { _ = os.RemoveAll(dir) })
-	return &rig{B: b, ctx: ctx, dataDir: dir, hub: testserver.StartHub(b), writes: &writes{}}
+	return &rig{B: b, ctx: ctx, dataDir: dir, hub: testserver.StartHub(b), namespaces: testserver.NewHub(), writes: &writes{}}
 }
 
 // start runs a server on the rig's data, with the loops that a rollout takes or without any.
 func (r *rig) start(loops bool) {
 	r.Helper()
-	r.server = testserver.Start(r.B, testserver.WithDataDir(r.dataDir), testserver.WithConfig(func(c *apiserver.Config) {
+	r.server = testserver.Start(r.B, testserver.WithDataDir(r.dataDir), testserver.WithHub(r.namespaces), testserver.WithConfig(func(c *apiserver.Config) {
 		if loops {
 			c.Generic.ClientConfig = r.hub
 			c.Extra.NewLoops = r.newLoops

@@ -13,6 +13,7 @@ import (
 	utilfeature "k8s.io/apiserver/pkg/util/feature"
 	dynamicfake "k8s.io/client-go/dynamic/fake"
 	"k8s.io/client-go/informers"
+	"k8s.io/client-go/kubernetes"
 	"k8s.io/client-go/kubernetes/fake"
 	"k8s.io/client-go/kubernetes/scheme"
 	clienttesting "k8s.io/client-go/testing"
@@ -21,8 +22,9 @@ import (
 	"github.com/stagegate/stagegate/pkg/apiserver"
 )
 
-// applyAdmission runs the production's admission against a hub that has every namespace, and neither policies nor webhooks.
-func applyAdmission(config *genericapiserver.RecommendedConfig) error {
+// NewHub is a hub for admission, made up: whoever asks for a namespace is told that it is there. One that is created in it is known
+// without asking, as every namespace of a real hub soon is; any other costs the server the 50 ms that it gives a new one to show up.
+func NewHub() kubernetes.Interface {
 	hub := fake.NewClientset()
 	hub.PrependReactor("get", "namespaces", func(action clienttesting.Action) (bool, runtime.Object, error) {
 		return true, &corev1.Namespace{
@@ -30,6 +32,11 @@ func applyAdmission(config *genericapiserver.RecommendedConfig) error {
 			Status:     corev1.NamespaceStatus{Phase: corev1.NamespaceActive},
 		}, nil
 	})
+	return hub
+}
+
+// applyAdmission runs the production's admission against a hub that has neither policies nor webhooks.
+func applyAdmission(config *genericapiserver.RecommendedConfig, hub kubernetes.Interface) error {
 	config.SharedInformerFactory = informers.NewSharedInformerFactory(hub, 0)
 	initializers, err := apiserver.AdmissionInitializers(config)
 	if err != nil {

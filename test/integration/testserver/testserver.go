@@ -73,6 +73,7 @@ type config struct {
 	dataDir   string
 	external  bool
 	authorize func(authorizer.Attributes) bool
+	hub       kubernetes.Interface
 	options   []func(*apiserver.Options)
 	configs   []func(*apiserver.Config)
 }
@@ -87,6 +88,9 @@ func WithExternalEtcd() Option { return func(c *config) { c.external = true } }
 func WithAuthorizer(authorize func(authorizer.Attributes) bool) Option {
 	return func(c *config) { c.authorize = authorize }
 }
+
+// WithHub has admission ask this hub, and not one of its own from NewHub.
+func WithHub(hub kubernetes.Interface) Option { return func(c *config) { c.hub = hub } }
 
 // WithOptions changes the options of the server before they are applied.
 func WithOptions(change func(*apiserver.Options)) Option {
@@ -107,7 +111,7 @@ func Start(t testing.TB, opts ...Option) *Server {
 	if err := setFeatures(); err != nil {
 		t.Fatal(err)
 	}
-	c := config{authorize: Authorize}
+	c := config{authorize: Authorize, hub: NewHub()}
 	for _, option := range opts {
 		option(&c)
 	}
@@ -122,7 +126,7 @@ func Start(t testing.TB, opts ...Option) *Server {
 	}
 	config.Generic.Authentication.Authenticator = tokenAuthenticator()
 	config.Generic.Authorization.Authorizer = authorize(c.authorize)
-	if err := applyAdmission(config.Generic); err != nil {
+	if err := applyAdmission(config.Generic, c.hub); err != nil {
 		t.Fatal(err)
 	}
 	for _, change := range c.configs {
