@@ -4720,7 +4720,7 @@ func schema_pkg_apis_placement_v1_FailurePolicy(ref common.ReferenceCallback) co
 				Properties: map[string]spec.Schema{
 					"clusterTimeout": {
 						SchemaProps: spec.SchemaProps{
-							Description: "ClusterTimeout is how long the update of a cluster may take until it is available, such as 15m. Then the cluster has failed, and the run goes on without it as long as MaxFailures allows. The time starts anew when a stopped run is resumed.",
+							Description: "ClusterTimeout is how long the update of a cluster may take until it is available, such as 15m. Then the cluster has failed, and the run goes on without it as long as MaxFailures allows. The time starts anew when a stopped run is resumed, and when a server that was away is back.",
 							Ref:         ref(metav1.Duration{}.OpenAPIModelName()),
 						},
 					},
@@ -11494,7 +11494,7 @@ func schema_pkg_apis_placement_v1beta1_FailurePolicy(ref common.ReferenceCallbac
 				Properties: map[string]spec.Schema{
 					"clusterTimeout": {
 						SchemaProps: spec.SchemaProps{
-							Description: "ClusterTimeout is how long the update of a cluster may take until it is available, such as 15m. Then the cluster has failed, and the run goes on without it as long as MaxFailures allows. The time starts anew when a stopped run is resumed.",
+							Description: "ClusterTimeout is how long the update of a cluster may take until it is available, such as 15m. Then the cluster has failed, and the run goes on without it as long as MaxFailures allows. The time starts anew when a stopped run is resumed, and when a server that was away is back.",
 							Ref:         ref(metav1.Duration{}.OpenAPIModelName()),
 						},
 					},

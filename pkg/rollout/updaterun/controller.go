@@ -47,6 +47,8 @@ type Controller struct {
 	loop      *reconcile.Loop
 	written   *ownWrites
 	pace      reconcile.Pace
+	// since is when the term of leadership began.
+	since time.Time
 }
 
 // New makes the loop for one term of leadership.
@@ -58,7 +60,10 @@ func New(f *fleet.Fleet, snapshots SnapshotSource, recorder record.EventRecorder
 }
 
 // Run moves runs on until the context ends.
-func (c *Controller) Run(ctx context.Context) error { return c.loop.Run(ctx) }
+func (c *Controller) Run(ctx context.Context) error {
+	c.since = c.clock.Now()
+	return c.loop.Run(ctx)
+}
 
 func (c *Controller) reconcile(ctx context.Context, key reconcile.Key) (time.Duration, error) {
 	run, err := c.fleet.Runs.Get(key)

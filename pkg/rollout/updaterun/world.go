@@ -64,6 +64,7 @@ func (c *Controller) world(run v1beta1.UpdateRunObject) (engine.World, error) {
 	}
 	w.Placement = placement
 	w.Bindings = c.fleet.Bindings.ByIndex(fleet.ByPlacement, placementOf(run))
+	w.Since = c.since
 	w.Left, err = c.left(status)
 	return w, err
 }

@@ -191,7 +191,8 @@ type ApprovalPolicy struct {
 // FailurePolicy says when a cluster is given up, and how many may be before the run fails.
 type FailurePolicy struct {
 	// ClusterTimeout is how long the update of a cluster may take until it is available, such as 15m. Then the cluster has failed, and
-	// the run goes on without it as long as MaxFailures allows. The time starts anew when a stopped run is resumed.
+	// the run goes on without it as long as MaxFailures allows. The time starts anew when a stopped run is resumed,
+	// and when a server that was away is back.
 	// +required
 	ClusterTimeout metav1.Duration `json:"clusterTimeout"`
 

@@ -22,12 +22,17 @@ func (s *step) failurePolicy(config *v1beta1.StageConfig) *v1beta1.FailurePolicy
 	return s.status.UpdateStrategySnapshot.FailurePolicy
 }
 
-// timedOut says whether a cluster has had its time.
+// timedOut says whether a cluster has had its time. It has the whole of it from a new leader: while nobody led, nothing was written for
+// the cluster, and nobody heard what its member said.
 func (s *step) timedOut(c *v1beta1.ClusterUpdatingStatus, policy *v1beta1.FailurePolicy) bool {
 	if policy == nil {
 		return false
 	}
-	limit := timeOf(c.Conditions, v1beta1.ClusterStarted).Add(policy.ClusterTimeout.Duration)
+	since := timeOf(c.Conditions, v1beta1.ClusterStarted)
+	if since.Before(s.world.Since) {
+		since = s.world.Since
+	}
+	limit := since.Add(policy.ClusterTimeout.Duration)
 	if s.now.Before(limit) {
 		s.wake(limit)
 		return false

@@ -12,6 +12,7 @@ import (
 	"k8s.io/utils/ptr"
 
 	"github.com/stagegate/stagegate/pkg/apis/placement/v1beta1"
+	"github.com/stagegate/stagegate/pkg/rollout/updaterun/engine"
 )
 
 // givesUp is a policy of ten minutes.
@@ -117,5 +118,57 @@ func TestAResumedRunGivesClustersTheirWholeTime(t *testing.T) {
 	f.steps()
 	if got := f.condition(v1beta1.RunSucceeded); got == "" {
 		t.Error("the cluster is not given up")
+	}
+}
+
+func TestTheTimeInWhichNobodyLookedIsNotTheClusters(t *testing.T) {
+	f := newFixture(t, 1, stage("a", givesUp("")))
+	f.step()
+	// Whoever led died before the binding was written, and nobody led for an hour.
+	f.run.Status = *roundTrip(engine.Step(f.run, f.world, f.now).Status)
+	f.wantClusters("a1 Started")
+	f.pass(time.Hour)
+	f.world.Since = f.now
+	f.steps()
+	f.wantClusters("a1 Started")
+	if got := f.binding("a1").Spec.ResourceSnapshotName; got != "p-1-snapshot" {
+		t.Errorf("the binding asks for %s", got)
+	}
+	f.pass(10*time.Minute - time.Second)
+	f.steps()
+	f.wantClusters("a1 Started")
+	f.pass(time.Second)
+	f.steps()
+	f.wantFailed(1)
+}
+
+func TestARunResumedWhileItIsStoppingGivesClustersTheirWholeTime(t *testing.T) {
+	f := newFixture(t, 1, stage("a", givesUp("")))
+	f.steps()
+	f.pass(time.Minute)
+	f.setState(v1beta1.StateStop)
+	f.steps()
+	f.pass(time.Minute)
+	f.steps()
+	f.setState(v1beta1.StateRun)
+	f.steps()
+	f.pass(10*time.Minute - time.Second)
+	f.steps()
+	f.wantClusters("a1 Started")
+	f.pass(time.Second)
+	f.steps()
+	f.wantFailed(1)
+}
+
+func (f *fixture) wantFailed(n int) {
+	f.Helper()
+	failed := 0
+	for i := range f.run.Status.StagesStatus[0].Clusters {
+		if reasonOfDone(&f.run.Status.StagesStatus[0].Clusters[i]) == "ClusterUpdatingFailed" {
+			failed++
+		}
+	}
+	if failed != n {
+		f.Errorf("%d clusters have failed, want %d", failed, n)
 	}
 }

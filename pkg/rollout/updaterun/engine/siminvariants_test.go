@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -44,6 +45,31 @@ func (s *simulation) checkStatus(old, new v1beta1.UpdateRunObject, view map[stri
 			delete(s.updated, stageID(new, i))
 		}
 		s.checkWait(new, i)
+	}
+}
+
+// checkPatience holds that a cluster has its whole time with the leader that gives it up. Times of conditions are whole seconds.
+func (s *simulation) checkPatience(old, new v1beta1.UpdateRunObject, since time.Time) {
+	strategy := new.RunStatus().UpdateStrategySnapshot
+	for i, stage := range old.RunStatus().StagesStatus {
+		policy := strategy.FailurePolicy
+		if own := strategy.Stages[i].FailurePolicy; own != nil {
+			policy = own
+		}
+		for j := range stage.Clusters {
+			was, is := &stage.Clusters[j], &new.RunStatus().StagesStatus[i].Clusters[j]
+			if doneOf(was) || reasonOfDone(is) != "ClusterUpdatingFailed" {
+				continue
+			}
+			begun := meta.FindStatusCondition(was.Conditions, v1beta1.ClusterStarted).LastTransitionTime.Time
+			if begun.Before(since) {
+				begun = since
+			}
+			end := meta.FindStatusCondition(is.Conditions, v1beta1.ClusterSucceeded).LastTransitionTime.Time
+			if end.Before(begun.Add(policy.ClusterTimeout.Duration).Truncate(time.Second)) {
+				s.violated("cluster %s is given up at %s, and began at %s with %s", is.ClusterName, end, begun, policy.ClusterTimeout.Duration)
+			}
+		}
 	}
 }
 

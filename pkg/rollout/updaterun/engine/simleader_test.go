@@ -24,6 +24,7 @@ func sortedKeys[V any](m map[string]V) []string { return slices.Sorted(maps.Keys
 // simLeader is a controller: caches that lag behind the store, and decisions that it is carrying out one write at a time.
 type simLeader struct {
 	sim   *simulation
+	since time.Time
 	cache [simKinds]map[string]object
 	seen  [simKinds]int
 	// written has the versions of its own writes: it does not look at a world older than those.
@@ -41,7 +42,7 @@ type performance struct {
 }
 
 func newSimLeader(sim *simulation) *simLeader {
-	l := &simLeader{sim: sim, pending: map[string]*performance{}, wakeAt: map[string]time.Time{}, inForce: map[string]map[string][]v1beta1.NamespacedName{}}
+	l := &simLeader{sim: sim, since: sim.store.now, pending: map[string]*performance{}, wakeAt: map[string]time.Time{}, inForce: map[string]map[string][]v1beta1.NamespacedName{}}
 	for k := range simKinds {
 		l.cache[k] = maps.Clone(sim.store.objects[k])
 		l.seen[k] = len(sim.store.history[k])
@@ -123,6 +124,7 @@ func (l *simLeader) world(run v1beta1.UpdateRunObject) engine.World {
 		Bindings:  list[v1beta1.BindingObject](l.cache[simBindings]),
 		Approvals: map[string]v1beta1.ApprovalRequestObject{},
 		Left:      map[string]bool{},
+		Since:     l.since,
 	}
 	for _, a := range list[v1beta1.ApprovalRequestObject](l.cache[simApprovals]) {
 		w.Approvals[a.GetName()] = a
@@ -213,6 +215,7 @@ func (l *simLeader) writeStatus(run v1beta1.UpdateRunObject, d engine.Decision, 
 	if err == nil {
 		l.sim.checkFrozen(old.(v1beta1.UpdateRunObject), updated.(v1beta1.UpdateRunObject), l.inForce[run.GetName()])
 		l.sim.checkStatus(old.(v1beta1.UpdateRunObject), updated.(v1beta1.UpdateRunObject), view)
+		l.sim.checkPatience(old.(v1beta1.UpdateRunObject), updated.(v1beta1.UpdateRunObject), l.since)
 	}
 	return err
 }

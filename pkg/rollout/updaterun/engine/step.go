@@ -160,6 +160,9 @@ func (s *step) execute() {
 	if s.resuming() && !s.takeTurn(nil) {
 		return
 	}
+	if reasonOf(s.status.Conditions, v1beta1.RunProgressing) == reasonRunStopping {
+		s.restartClocks()
+	}
 	stages := s.status.StagesStatus
 	for i := range stages {
 		s.at = stages[i].StageName

@@ -4,6 +4,8 @@
 package engine
 
 import (
+	"time"
+
 	"github.com/stagegate/stagegate/pkg/apis/placement/v1beta1"
 )
 
@@ -20,6 +22,8 @@ type World struct {
 	// Others are the other runs of the placement. A claim of the run is judged against them, so they have to be at least as new
 	// as the run itself.
 	Others []v1beta1.UpdateRunObject
+	// Since is when the present leader began to look. Time in which nobody acted on a cluster is not held against it.
+	Since time.Time
 }
 
 // InitWorld is what Initialize looks at besides the run. Nothing in it is changed.

@@ -17,7 +17,8 @@ import (
 // FailurePolicy says when a cluster is given up, and how many may be before the run fails.
 type FailurePolicyApplyConfiguration struct {
 	// ClusterTimeout is how long the update of a cluster may take until it is available, such as 15m. Then the cluster has failed, and
-	// the run goes on without it as long as MaxFailures allows. The time starts anew when a stopped run is resumed.
+	// the run goes on without it as long as MaxFailures allows. The time starts anew when a stopped run is resumed,
+	// and when a server that was away is back.
 	ClusterTimeout *metav1.Duration `json:"clusterTimeout,omitempty"`
 	// MaxFailures is how many clusters of a stage may fail: a number, or a percentage from 0% to 100% of the stage's clusters, rounded
 	// down. What happens with one more says OnFailure. It defaults to 0.
