@@ -32,10 +32,15 @@ type User struct {
 	Groups   []string
 }
 
-// Is compares uids where both are known: a username can be given to someone else.
+// Is says whether a user is the one who has said something. It compares uids where both are known: a username can be given to someone
+// else.
 func (u User) Is(other User) bool {
 	return u.Username == other.Username && (u.UID == "" || other.UID == "" || u.UID == other.UID)
 }
+
+// shares says whether two users have one name. Where different people are asked for they are one, whatever their uids: permissions go
+// by name, and who may make a ServiceAccount anew would have as many approvals as are needed.
+func (u User) shares(other User) bool { return u.Username == other.Username }
 
 func (u User) in(groups []string) bool {
 	return slices.ContainsFunc(u.Groups, func(g string) bool { return slices.Contains(groups, g) })
@@ -60,6 +65,8 @@ func (p Policy) Missing(requester *User, approvers []User) string {
 func (p Policy) Refuses(requester *User, approvers []User, next User) string {
 	counted := p.counted(requester, approvers)
 	switch {
+	case slices.ContainsFunc(counted, next.shares):
+		return fmt.Sprintf("user %q has approved already, under another uid, and a name counts once", next.Username)
 	case p.excludes(requester, next):
 		return fmt.Sprintf("user %q has created the run, and the approval has to be by others", next.Username)
 	case len(p.Groups) == 0 || next.in(p.Groups) || slices.ContainsFunc(counted, func(u User) bool { return u.in(p.Groups) }):
@@ -81,14 +88,14 @@ func (p Policy) Expiry(asked time.Time) time.Time {
 func (p Policy) required() int { return max(1, int(p.Required)) }
 
 func (p Policy) excludes(requester *User, u User) bool {
-	return p.AllowRequester != nil && !*p.AllowRequester && requester != nil && requester.Is(u)
+	return p.AllowRequester != nil && !*p.AllowRequester && requester != nil && requester.shares(u)
 }
 
 // counted are the approvers whose approval counts, each once.
 func (p Policy) counted(requester *User, approvers []User) []User {
 	var counted []User
 	for _, u := range approvers {
-		if !p.excludes(requester, u) && !slices.ContainsFunc(counted, u.Is) {
+		if !p.excludes(requester, u) && !slices.ContainsFunc(counted, u.shares) {
 			counted = append(counted, u)
 		}
 	}

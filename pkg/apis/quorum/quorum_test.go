@@ -29,7 +29,8 @@ func TestApprovalsAreEnoughOrSayWhatIsMissing(t *testing.T) {
 		"two of two":                           {policy: Policy{Required: 2}, approvers: []User{ann, bob}},
 		"the same twice":                       {policy: Policy{Required: 2}, approvers: []User{ann, ann}, want: "1 of 2 approvals"},
 		"a uid that is not known":              {policy: Policy{Required: 2}, approvers: []User{ann, {Username: "ann"}}, want: "1 of 2 approvals"},
-		"the same name given to somebody else": {policy: Policy{Required: 2}, approvers: []User{ann, {Username: "ann", UID: "new"}}},
+		"the same name given to somebody else": {policy: Policy{Required: 2}, approvers: []User{ann, {Username: "ann", UID: "new"}}, want: "1 of 2 approvals"},
+		"the requester under another uid":      {policy: Policy{AllowRequester: ptr.To(false)}, requester: &ann, approvers: []User{{Username: "ann", UID: "new"}}, want: "0 of 1 approvals"},
 		"the requester does not count":         {policy: others, requester: &ann, approvers: []User{ann, bob}, want: "1 of 2 approvals"},
 		"others count":                         {policy: others, requester: &ann, approvers: []User{sue, bob}},
 		"the requester counts unless excluded": {policy: Policy{Required: 2}, requester: &ann, approvers: []User{ann, bob}},
@@ -60,6 +61,8 @@ func TestAnApprovalThatWouldNotCountIsRefused(t *testing.T) {
 	}{
 		"no policy":                       {next: ann},
 		"the requester":                   {policy: Policy{AllowRequester: ptr.To(false)}, requester: &ann, next: ann, want: `user "ann" has created the run, and the approval has to be by others`},
+		"the requester under another uid": {policy: Policy{AllowRequester: ptr.To(false)}, requester: &ann, next: User{Username: "ann", UID: "new"}, want: `user "ann" has created the run, and the approval has to be by others`},
+		"an approver under another uid":   {policy: Policy{Required: 2}, approvers: []User{ann}, next: User{Username: "ann", UID: "new"}, want: `user "ann" has approved already, under another uid, and a name counts once`},
 		"the first of two needs no group": {policy: sre, next: ann},
 		"the last of two needs the group": {policy: sre, approvers: []User{ann}, next: bob, want: `the approval that is missing has to be by a member of group sre, and user "bob" is none`},
 		"the last of two has the group":   {policy: sre, approvers: []User{ann}, next: sue},

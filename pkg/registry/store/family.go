@@ -32,6 +32,8 @@ type Family[O Object, S, T any] struct {
 
 	// Validate checks a new object.
 	Validate func(obj O) field.ErrorList
+	// Restrict checks what only some users may put into a new object. Nil means nothing.
+	Restrict func(ctx context.Context, obj O) field.ErrorList
 	// ValidateUpdate checks a changed object, both what it is and what it was.
 	ValidateUpdate func(obj, old O) field.ErrorList
 	// ValidateStatusUpdate checks a written status. Nil allows all that the types do.

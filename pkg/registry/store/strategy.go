@@ -64,11 +64,14 @@ func (s *strategy[O, S, T]) PrepareForUpdate(ctx context.Context, obj, old runti
 }
 
 // Validate checks the name and what the family asks for. A name is a DNS subdomain, as with custom resources.
-func (s *strategy[O, S, T]) Validate(_ context.Context, obj runtime.Object) field.ErrorList {
+func (s *strategy[O, S, T]) Validate(ctx context.Context, obj runtime.Object) field.ErrorList {
 	o := obj.(O)
 	errs := s.validateName(o.GetName())
 	if s.family.Validate != nil {
 		errs = append(errs, s.family.Validate(o)...)
+	}
+	if s.family.Restrict != nil {
+		errs = append(errs, s.family.Restrict(ctx, o)...)
 	}
 	return errs
 }

@@ -6,6 +6,7 @@ package approvalrequest
 import (
 	"context"
 	"errors"
+	"unicode/utf8"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/api/meta"
@@ -99,18 +100,26 @@ func (g *gate) guardAccepted(ctx context.Context, status, storedStatus *placemen
 	return apierrors.NewForbidden(g.resource, name, errors.New("the condition ApprovalAccepted is set by the server, once the run has acted on the approval"))
 }
 
-// statedDecision reads a condition Approved. Unknown would be neither an approval nor a rejection, and is refused.
+// maxComment is how many characters a decision may say, as in the spec of an Approval.
+const maxComment = 1024
+
+// statedDecision reads a condition Approved. Unknown would be neither an approval nor a rejection, and is refused. The message is kept
+// as the comment of the decision, and goes into the conditions of the run.
 func (g *gate) statedDecision(approved *metav1.Condition, name string) (placement.DecisionType, error) {
+	path := field.NewPath("status", "conditions").Key(placement.RequestApproved)
+	invalid := func(err *field.Error) error {
+		return apierrors.NewInvalid(schema.GroupKind{Group: g.resource.Group, Kind: g.resource.Resource}, name, field.ErrorList{err})
+	}
+	if utf8.RuneCountInString(approved.Message) > maxComment {
+		return "", invalid(field.TooLongCharacters(path.Child("message"), approved.Message, maxComment))
+	}
 	switch approved.Status {
 	case metav1.ConditionTrue:
 		return placement.DecisionApproved, nil
 	case metav1.ConditionFalse:
 		return placement.DecisionRejected, nil
 	}
-	return "", apierrors.NewInvalid(schema.GroupKind{Group: g.resource.Group, Kind: g.resource.Resource}, name, field.ErrorList{
-		field.NotSupported(field.NewPath("status", "conditions").Key(placement.RequestApproved).Child("status"), approved.Status,
-			[]metav1.ConditionStatus{metav1.ConditionFalse, metav1.ConditionTrue}),
-	})
+	return "", invalid(field.NotSupported(path.Child("status"), approved.Status, []metav1.ConditionStatus{metav1.ConditionFalse, metav1.ConditionTrue}))
 }
 
 // restore puts a stored condition back, if there is one.

@@ -201,6 +201,43 @@ func TestAConditionIsComplete(t *testing.T) {
 	}
 }
 
+func TestAStatedDecisionSaysNoMoreThanAnyOther(t *testing.T) {
+	s := newServer(t)
+	for _, in := range scopes {
+		for _, status := range []string{"True", "False"} {
+			name := "long-" + strings.ToLower(status)
+			t.Run(in.name+"/"+name, func(t *testing.T) {
+				s.create(t, in, name)
+				before := s.get(t, in, name)
+				code, body := s.do(t, statusPatch(in, "alice", name, conditionsPatch(approvedCondition(status, "read", strings.Repeat("ä", 1025)))))
+				expectRefusal(t, code, body, http.StatusUnprocessableEntity, in.resource+`.placement.kubernetes-fleet.io "`+name+`" is invalid: `+
+					`status.conditions[Approved].message: Too long: may not be more than 1024 characters`)
+				if diff := cmp.Diff(before, s.get(t, in, name)); diff != "" {
+					t.Errorf("request changed, -before +after:\n%s", diff)
+				}
+				s.mustDo(t, statusPatch(in, "alice", name, conditionsPatch(approvedCondition(status, "read", strings.Repeat("ä", 1024)))))
+			})
+		}
+	}
+}
+
+func TestNobodyMakesARequestThatPassesForARunsOwn(t *testing.T) {
+	s := newServer(t)
+	for _, in := range scopes {
+		t.Run(in.name, func(t *testing.T) {
+			body := func(name string) string {
+				return `{"apiVersion": "placement.kubernetes-fleet.io/v1beta1", "kind": "` + in.kind + `", "metadata": {"name": "` + name + `",
+					"ownerReferences": [{"apiVersion": "placement.kubernetes-fleet.io/v1beta1", "kind": "StagedUpdateRun", "name": "example-run", "uid": "run"}]},
+					"spec": {"parentStageRollout": "example-run", "targetStage": "canary"}}`
+			}
+			code, answer := s.do(t, call{user: "alice", method: http.MethodPost, path: in.path("v1beta1"), body: body("advance")})
+			expectRefusal(t, code, answer, http.StatusUnprocessableEntity, in.kind+`.placement.kubernetes-fleet.io "advance" is invalid: `+
+				`metadata.ownerReferences: Forbidden: an approval request that belongs to a run is made by the server, when the run asks for it`)
+			s.mustDo(t, call{user: loop, method: http.MethodPost, path: in.path("v1beta1"), body: body("asked")})
+		})
+	}
+}
+
 func TestADecisionOnAnotherRequestOpensNothing(t *testing.T) {
 	request := &placement.ApprovalRequest{
 		ObjectMeta: metav1.ObjectMeta{UID: "this"},

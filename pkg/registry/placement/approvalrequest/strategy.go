@@ -4,6 +4,10 @@
 package approvalrequest
 
 import (
+	"context"
+
+	"k8s.io/apimachinery/pkg/util/validation/field"
+
 	"github.com/stagegate/stagegate/pkg/apis/placement"
 	"github.com/stagegate/stagegate/pkg/apis/placement/validation"
 	registry "github.com/stagegate/stagegate/pkg/registry/placement"
@@ -26,6 +30,7 @@ func family(runHeader string) store.Family[placement.ApprovalRequestObject, plac
 		Spec:                 placement.ApprovalRequestObject.RequestSpec,
 		Status:               placement.ApprovalRequestObject.RequestStatus,
 		Validate:             validation.ValidateApprovalRequest,
+		Restrict:             restrictOwners,
 		ValidateUpdate:       validation.ValidateApprovalRequestUpdate,
 		ValidateStatusUpdate: validation.ValidateApprovalRequestStatusUpdate,
 		Columns:              columns(runHeader),
@@ -34,4 +39,13 @@ func family(runHeader string) store.Family[placement.ApprovalRequestObject, plac
 			"spec.targetStage":        targetStage,
 		},
 	}
+}
+
+// restrictOwners keeps everybody but the loops from making a request that passes for a run's own.
+func restrictOwners(ctx context.Context, request placement.ApprovalRequestObject) field.ErrorList {
+	if len(request.GetOwnerReferences()) == 0 || registry.IsLoop(ctx) {
+		return nil
+	}
+	return field.ErrorList{field.Forbidden(field.NewPath("metadata", "ownerReferences"),
+		"an approval request that belongs to a run is made by the server, when the run asks for it")}
 }

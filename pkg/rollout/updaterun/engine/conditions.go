@@ -34,12 +34,23 @@ func (s *step) set(conditions *[]metav1.Condition, conditionType string, status 
 		Type:               conditionType,
 		Status:             status,
 		Reason:             reason,
-		Message:            message,
+		Message:            bounded(message),
 		ObservedGeneration: s.run.GetGeneration(),
 		LastTransitionTime: metav1.NewTime(s.now),
 	}) {
 		s.changed = true
 	}
+}
+
+// maxMessage is how long the message of a condition may be, in bytes. The server takes no longer ones, and a status that it does not
+// take would never be written.
+const maxMessage = 32 << 10
+
+func bounded(message string) string {
+	if len(message) <= maxMessage {
+		return message
+	}
+	return shortened(message, maxMessage)
 }
 
 // observe brings the observed generation of every condition to that of the run: a change of state makes nothing outdated.
