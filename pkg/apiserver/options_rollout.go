@@ -11,6 +11,7 @@ import (
 
 	"github.com/spf13/pflag"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/client-go/tools/leaderelection"
 	"k8s.io/client-go/tools/leaderelection/resourcelock"
 	componentbaseconfig "k8s.io/component-base/config"
 	componentbaseoptions "k8s.io/component-base/config/options"
@@ -71,8 +72,11 @@ func (o *RolloutOptions) Validate() []error {
 		if l.LeaseDuration.Duration <= l.RenewDeadline.Duration {
 			errs = append(errs, errors.New("--leader-elect-lease-duration must be more than --leader-elect-renew-deadline"))
 		}
-		if l.RenewDeadline.Duration <= l.RetryPeriod.Duration {
-			errs = append(errs, errors.New("--leader-elect-renew-deadline must be more than --leader-elect-retry-period"))
+		if l.RetryPeriod.Duration <= 0 {
+			errs = append(errs, errors.New("--leader-elect-retry-period must be more than zero"))
+		}
+		if float64(l.RenewDeadline.Duration) <= leaderelection.JitterFactor*float64(l.RetryPeriod.Duration) {
+			errs = append(errs, fmt.Errorf("--leader-elect-renew-deadline must be more than %g times --leader-elect-retry-period", leaderelection.JitterFactor))
 		}
 	}
 	return errs

@@ -4,15 +4,13 @@
 package work
 
 import (
-	"encoding/json"
 	"fmt"
-	"strings"
 
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/utils/lru"
 
 	"github.com/stagegate/stagegate/pkg/apis/placement/v1beta1"
+	"github.com/stagegate/stagegate/pkg/rollout/internal/overriding"
 )
 
 // overrideError is a failure to override, which no other try mends.
@@ -43,13 +41,13 @@ func (c checks) of(snapshot v1beta1.ResourceSnapshotObject) error {
 // nowhere else, whoever wrote its snapshot.
 func check(snapshot v1beta1.ResourceSnapshotObject) error {
 	for i, resource := range snapshot.SnapshotSpec().SelectedResources {
-		var object metav1.PartialObjectMetadata
-		if err := json.Unmarshal(resource.Raw, &object); err != nil {
+		object, err := overriding.Identify(resource.Raw)
+		if err != nil {
 			return userErrorf("resource %d of snapshot %q cannot be read: %v", i, snapshot.GetName(), err)
 		}
 		name := types.NamespacedName{Namespace: object.Namespace, Name: object.Name}
 		switch namespace := snapshot.GetNamespace(); {
-		case strings.HasPrefix(object.APIVersion, v1beta1.GroupName+"/") &&
+		case object.Group == v1beta1.GroupName &&
 			(object.Kind == string(v1beta1.ResourceEnvelopeType) || object.Kind == string(v1beta1.ClusterResourceEnvelopeType)):
 			return userErrorf("%s %s: envelopes are not supported yet", object.Kind, name)
 		case namespace == "" || object.Namespace == namespace:

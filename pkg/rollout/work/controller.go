@@ -61,6 +61,7 @@ func newWithClock(f *fleet.Fleet, recorder record.EventRecorder, c clock.WithTic
 	f.OverrideSnapshots.Watch(controller.loop, controller.bindingsOfOverride)
 	f.Placements.Watch(controller.loop, controller.bindingsOfPlacement)
 	controller.loop.Watch(f.Works.Informer(), controller.bindingsOfWork)
+	controller.loop.Watch(f.MemberClusters.Informer(), controller.bindingsOfMember)
 	return controller
 }
 

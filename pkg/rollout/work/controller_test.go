@@ -485,6 +485,16 @@ func TestWhatMayNotBePlaced(t *testing.T) {
 			"object of another namespace", "test-namespace", elsewhere,
 			`ConfigMap kube-system/test-cm is in another namespace, and a ResourcePlacement places what is in its namespace "test-namespace" only`,
 		},
+		{
+			"object of another namespace that says so in two ways", "test-namespace",
+			`{"apiVersion":"v1","kind":"ConfigMap","metadata":{"name":"test-cm","namespace":"kube-system"},"Metadata":{"namespace":"test-namespace"}}`,
+			`ConfigMap kube-system/test-cm is in another namespace, and a ResourcePlacement places what is in its namespace "test-namespace" only`,
+		},
+		{
+			"cluster-scoped object that has its metadata twice", "test-namespace",
+			`{"apiVersion":"v1","kind":"Namespace","metadata":{"namespace":"test-namespace"},"metadata":{"name":"other"}}`,
+			`Namespace "other" is cluster-scoped, and a ResourcePlacement places what is in its namespace "test-namespace" only`,
+		},
 		{"envelope", "", envelope, "ClusterResourceEnvelope /e: envelopes are not supported yet"},
 	} {
 		t.Run(tc.name, func(t *testing.T) {

@@ -5,11 +5,13 @@ package work
 
 import (
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 
+	clusterv1beta1 "github.com/stagegate/stagegate/pkg/apis/cluster/v1beta1"
 	"github.com/stagegate/stagegate/pkg/apis/placement/v1beta1"
 	"github.com/stagegate/stagegate/pkg/rollout/internal/overriding"
 	"github.com/stagegate/stagegate/pkg/rollout/internal/reconcile"
@@ -104,6 +106,22 @@ func (c *Controller) bindingsOfOverride(old, new any) []reconcile.Key {
 		spec := b.BindingSpec()
 		if slices.Contains(spec.ResourceOverrideSnapshots, key) ||
 			key.Namespace == "" && slices.Contains(spec.ClusterResourceOverrideSnapshots, key.Name) {
+			keys = append(keys, reconcile.KeyOf(b))
+		}
+	}
+	return keys
+}
+
+// bindingsOfMember are the bindings whose overrides may fit a cluster now that its labels are others.
+func (c *Controller) bindingsOfMember(old, new any) []reconcile.Key {
+	before, okBefore := old.(*clusterv1beta1.MemberCluster)
+	after, okAfter := new.(*clusterv1beta1.MemberCluster)
+	if !okBefore || !okAfter || maps.Equal(before.Labels, after.Labels) {
+		return nil
+	}
+	var keys []reconcile.Key
+	for _, b := range c.fleet.Bindings.All() {
+		if spec := b.BindingSpec(); spec.TargetCluster == after.Name && isOverridden(spec) {
 			keys = append(keys, reconcile.KeyOf(b))
 		}
 	}

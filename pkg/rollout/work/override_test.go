@@ -331,3 +331,33 @@ func TestAVersionOfAnOverrideIsWaitedFor(t *testing.T) {
 	b.wantOverridden(overridden)
 	b.wantManifests(had)
 }
+
+func TestALabelThatAnOverrideNeedsIsWaitedFor(t *testing.T) {
+	b := newBench(t, "")
+	b.label(map[string]string{"zone": "a"})
+	b.snapshot("web-1-snapshot", nil, configMapJSON)
+	b.configMapOverride("b-0", rule("", `add /data {"a":"${MEMBER-CLUSTER-LABEL-KEY-region}"}`))
+	b.binding(named("test-namespace/b-0"))
+	b.settle()
+	b.wantOverridden(failed + `ResourceOverrideSnapshot "test-namespace/b-0" on ConfigMap "test-namespace/test-cm" in cluster member1: add /data: the cluster has no label "region"`)
+
+	before, err := b.fleet.MemberClusters.Lister().Get("member1")
+	if err != nil {
+		t.Fatal(err)
+	}
+	b.label(map[string]string{"region": "eu"})
+	b.cacheUp()
+	after, err := b.fleet.MemberClusters.Lister().Get("member1")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff([]reconcile.Key{b.key("web-member1")}, b.bindingsOfMember(before, after)); diff != "" {
+		t.Errorf("woken (-want +got):\n%s", diff)
+	}
+	if woken := b.bindingsOfMember(after, after); len(woken) > 0 {
+		t.Errorf("a heartbeat wakes %v", woken)
+	}
+	b.settle()
+	b.wantOverridden(overridden)
+	b.wantManifests(configMapWith(`"data":{"a":"eu"},`, ""))
+}

@@ -5,11 +5,10 @@
 package overriding
 
 import (
-	"encoding/json"
 	"fmt"
 	"strings"
 
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/labels"
 
 	"github.com/stagegate/stagegate/pkg/apis/overrides"
@@ -83,14 +82,15 @@ func (o *Overriding) Manifest(raw []byte) ([]byte, error) {
 	return raw, nil
 }
 
-// Identify says which object a manifest is.
+// Identify says which object a manifest is. It reads the manifest as the member's side does: keys that differ in case are different
+// keys, and of equal ones the last counts as a whole. Otherwise a manifest could be one object here and another one there.
 func Identify(raw []byte) (v1beta1.ResourceIdentifier, error) {
-	var object metav1.PartialObjectMetadata
-	if err := json.Unmarshal(raw, &object); err != nil {
+	var object unstructured.Unstructured
+	if err := object.UnmarshalJSON(raw); err != nil {
 		return v1beta1.ResourceIdentifier{}, err
 	}
 	kind := object.GroupVersionKind()
-	return v1beta1.ResourceIdentifier{Group: kind.Group, Version: kind.Version, Kind: kind.Kind, Namespace: object.Namespace, Name: object.Name}, nil
+	return v1beta1.ResourceIdentifier{Group: kind.Group, Version: kind.Version, Kind: kind.Kind, Namespace: object.GetNamespace(), Name: object.GetName()}, nil
 }
 
 func describe(snapshot v1beta1.OverrideSnapshotObject) string {
