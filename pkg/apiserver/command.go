@@ -5,6 +5,7 @@ package apiserver
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"runtime/debug"
@@ -81,13 +82,12 @@ func Run(ctx context.Context, o *Options) error {
 		// Whatever happens, etcd outlives the server, which writes until its end.
 		defer member.Close()
 		o.Recommended.Etcd.StorageConfig.Transport.ServerList = []string{member.Endpoint()}
-		serving, cancel := context.WithCancel(ctx)
-		defer cancel()
+		serving, cancel := context.WithCancelCause(ctx)
+		defer cancel(nil)
 		go func() {
 			select {
 			case <-member.Done():
-				logger.Error(nil, "The etcd in this process has stopped")
-				cancel()
+				cancel(errEtcdStopped)
 			case <-serving.Done():
 			}
 		}()
@@ -111,8 +111,16 @@ func Run(ctx context.Context, o *Options) error {
 	if err != nil {
 		return err
 	}
-	return server.Run(ctx)
+	err = server.Run(ctx)
+	if cause := context.Cause(ctx); err == nil && errors.Is(cause, errEtcdStopped) {
+		// Nobody asked the server to end.
+		return cause
+	}
+	return err
 }
+
+// errEtcdStopped ends a server whose etcd has stopped by itself.
+var errEtcdStopped = errors.New("the etcd in this process has stopped, see its log above")
 
 // identity names this replica in an election. A store in this process has no other replica, so its id will do, and the successor of
 // a killed server need not wait for the lease to run out.

@@ -4,11 +4,16 @@
 package updaterun
 
 import (
+	"errors"
+	"slices"
+	"sync/atomic"
 	"testing"
 
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-
 	"github.com/google/go-cmp/cmp"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime"
+	clienttesting "k8s.io/client-go/testing"
 
 	"github.com/stagegate/stagegate/pkg/apis/placement/v1beta1"
 )
@@ -62,5 +67,35 @@ func TestARunIsRolledBackByAnotherAndTheyNameEachOther(t *testing.T) {
 				f.Errorf("%s has %s", member, got)
 			}
 		}
+	})
+}
+
+func TestARollbackThatTheHubRefusesIsToldOf(t *testing.T) {
+	forBothScopes(t, func(f *fixture) {
+		f.tutorial()
+		f.membersApply()
+		var refused atomic.Int32
+		f.client.PrependReactor("create", "*", func(a clienttesting.Action) (bool, runtime.Object, error) {
+			run, ok := a.(clienttesting.CreateAction).GetObject().(v1beta1.UpdateRunObject)
+			if !ok || run.RunSpec().RollbackOf == "" || refused.Add(1) > 2 {
+				return false, nil, nil
+			}
+			return true, nil, apierrors.NewForbidden(a.GetResource().GroupResource(), run.GetName(), errors.New("runs need an owner"))
+		})
+		defer f.start()()
+		f.newRunAt("first", "0", v1beta1.StateRun)
+		f.decide("first-before-canary", v1beta1.DecisionApproved)
+		f.untilCondition("first", v1beta1.RunSucceeded, "True UpdateRunSucceeded")
+		f.newRun("second", v1beta1.StateRun)
+		f.eventually("the second run has moved a cluster", func() bool {
+			return f.binding("member2").BindingSpec().ResourceSnapshotName == "example-placement-1-snapshot"
+		})
+		f.ask("second", v1beta1.OperationRollback)
+		f.eventually("the refusal is told of", func() bool { return slices.Contains(f.events.reasons(), "RollbackRefused") })
+		f.eventually("the runs are linked", func() bool {
+			by := f.run("second").RunStatus().RolledBackBy
+			return by != nil && by.UID != ""
+		})
+		f.untilCondition(f.run("second").RunStatus().RolledBackBy.Name, v1beta1.RunSucceeded, "True UpdateRunSucceeded")
 	})
 }

@@ -35,8 +35,9 @@ func waitingFor(o placement.UpdateRunObject) string {
 	if isPaused(status) {
 		return pausedBy(stage)
 	}
+	// Nobody has to approve any more that clusters are moved which are all done, or skipped.
 	tasks := openTasks(stage, stage.BeforeStageTaskStatus, nil)
-	if len(tasks) == 0 && clustersDone(stage) {
+	if clustersDone(stage) {
 		tasks = openTasks(stage, stage.AfterStageTaskStatus, afterStageTasks(status, stage.StageName))
 	}
 	if len(tasks) > 0 {

@@ -133,5 +133,11 @@ func (s *step) retry(entry *v1beta1.UpdateRunHistoryEntry) {
 		}
 		// A wait after the stage counts from the last cluster.
 		c.Conditions, stage.UpdatedTime, s.changed = nil, nil, true
+		for j := range stage.AfterStageTaskStatus {
+			task := &stage.AfterStageTaskStatus[j]
+			task.Conditions = slices.DeleteFunc(slices.Clone(task.Conditions), func(c metav1.Condition) bool {
+				return c.Type == v1beta1.TaskWaitTimeElapsed && c.Reason == reasonWaitElapsed
+			})
+		}
 	}
 }

@@ -58,7 +58,8 @@ func rollbackName(run metav1.Object) string {
 	return strings.TrimRight(run.GetName()[:min(len(run.GetName()), maxRunName-len(suffix))], ".-") + suffix
 }
 
-// link has the run created that rolls this one back, until it is seen.
+// link has the run created that rolls this one back, until it is seen. One that somebody else has made counts from its first turn on: a
+// plan takes nothing back.
 func (s *step) link() {
 	by := s.status.RolledBackBy
 	if by != nil && by.UID != "" {
@@ -68,7 +69,7 @@ func (s *step) link() {
 		if other.RunSpec().RollbackOf != s.run.GetName() {
 			continue
 		}
-		if by != nil && other.GetName() == by.Name || other.RunStatus().RollbackOfUID == s.run.GetUID() {
+		if by != nil && other.GetName() == by.Name || other.RunStatus().RollbackOfUID == s.run.GetUID() && hasHadTurn(other) {
 			s.status.RolledBackBy, s.changed = &v1beta1.UpdateRunReference{Name: other.GetName(), UID: other.GetUID()}, true
 			return
 		}
@@ -76,6 +77,11 @@ func (s *step) link() {
 	if by != nil {
 		s.decision.Rollback = &Rollback{Name: by.Name, CreatedBy: s.whoRollsBack()}
 	}
+}
+
+func hasHadTurn(run v1beta1.UpdateRunObject) bool {
+	turn := run.RunStatus().Turn
+	return turn != nil && turn.Number > 0
 }
 
 // whoRollsBack is the user who asked to roll the run back, nil where it does so by itself.

@@ -299,3 +299,67 @@ func TestARollbackTakesNothingBackThatCameAfterItsPlan(t *testing.T) {
 		t.Errorf("the rollback is %q", got)
 	}
 }
+
+// planned is a rollback of the fixture's run as somebody makes it by hand, beside the run.
+func (f *fixture) planned() *fixture {
+	f.Helper()
+	run, w := f.rollback()
+	o := engine.Initialize(run, w, f.now)
+	if o.Result != engine.ResultInitialized {
+		f.Fatalf("not planned: %s", o.Message)
+	}
+	back := *f
+	back.run = run
+	back.run.Status = *roundTrip(o.Decision.Status)
+	back.world.Others = []v1beta1.UpdateRunObject{f.run}
+	f.world.Others = []v1beta1.UpdateRunObject{back.run}
+	return &back
+}
+
+func TestARollbackThatIsOnlyPlannedTakesNothingBack(t *testing.T) {
+	f := newFixture(t, 1, stage("a"), stage("b"))
+	f.had("0", "a1", "b1")
+	f.steps()
+	f.setState(v1beta1.StateStop)
+	f.available("a1")
+	f.steps()
+	back := f.planned()
+	f.steps()
+	if by := f.run.Status.RolledBackBy; by != nil {
+		t.Errorf("the run is rolled back by %+v, which has not begun", by)
+	}
+	back.steps()
+	back.wantClusters("a1 Started")
+	f.steps()
+	if by := f.run.Status.RolledBackBy; by == nil || by.UID != "rollback-uid" {
+		t.Errorf("the run is rolled back by %+v", by)
+	}
+}
+
+func TestARollbackIsPlannedAnewOnceItsRunHasMovedOn(t *testing.T) {
+	f := newFixture(t, 1, stage("a"), stage("b"))
+	f.had("0", "a1", "b1")
+	f.steps()
+	f.setState(v1beta1.StateStop)
+	f.available("a1")
+	f.steps()
+	back := f.planned()
+	back.setState(v1beta1.StateInitialize)
+	f.setState(v1beta1.StateRun)
+	f.steps()
+	f.wantClusters("a1 Succeeded", "b1 Started")
+	f.setState(v1beta1.StateStop)
+	f.available("b1")
+	f.steps()
+
+	back.setState(v1beta1.StateRun)
+	back.steps()
+	if got := back.condition(v1beta1.RunSucceeded); !strings.HasSuffix(got, "ClusterStagedUpdateRun run has moved cluster b1 since this run was planned; create a new run to roll it back") {
+		t.Errorf("the rollback is %q", got)
+	}
+	back.wantClusters("a1")
+	f.steps()
+	if by := f.run.Status.RolledBackBy; by != nil {
+		t.Errorf("the run is rolled back by %+v, which did nothing", by)
+	}
+}

@@ -131,6 +131,10 @@ func (s *step) queue(stage *v1beta1.StageUpdatingStatus, first v1beta1.UpdateRun
 		message = fmt.Sprintf("The updateRun is waiting for its turn: %s %s is moving placement %s; stop or delete it to take over",
 			runKind(first), first.GetName(), s.run.RunSpec().PlacementName)
 	}
+	if isBeingRolledBack(first) {
+		message = fmt.Sprintf("The updateRun is waiting for its turn: %s %s is about to be rolled back by %s, which is not there yet; see the Events of %s, or delete it to take over",
+			runKind(first), first.GetName(), first.RunStatus().RolledBackBy.Name, first.GetName())
+	}
 	if s.turn().State != v1beta1.TurnWaiting {
 		s.event(eventWaitingForTurn, message)
 	}
@@ -185,6 +189,9 @@ func (s *step) overtaken() string {
 	if number == 0 {
 		return ""
 	}
+	if message := s.outgrown(); message != "" {
+		return message
+	}
 	for i := range s.status.StagesStatus {
 		for _, c := range s.status.StagesStatus[i].Clusters {
 			b := s.binding(c.ClusterName)
@@ -203,15 +210,46 @@ func (s *step) overtaken() string {
 	return ""
 }
 
+// outgrown refuses to roll back what the earlier run had done when this one was planned, and leave what it has done since.
+func (s *step) outgrown() string {
+	earlier := s.rolledBackRun()
+	if earlier == nil || s.turn().Number > 0 {
+		return ""
+	}
+	planned := map[string]bool{}
+	for i := range s.status.StagesStatus {
+		for _, c := range s.status.StagesStatus[i].Clusters {
+			planned[c.ClusterName] = true
+		}
+	}
+	for _, stage := range touched(earlier.RunStatus()) {
+		for _, c := range stage.clusters {
+			if !planned[c.ClusterName] {
+				return wrap(aborted, clientError, fmt.Sprintf("%s %s has moved cluster %s since this run was planned; create a new run to roll it back",
+					runKind(s.run), earlier.GetName(), c.ClusterName))
+			}
+		}
+	}
+	return ""
+}
+
 // rolledBackTurn is the last turn of the run that this one rolls back, and its name; 0 where there is none. What somebody else has moved
 // since is not taken back.
 func (s *step) rolledBackTurn() (number int64, name string) {
-	for _, other := range s.world.Others {
-		if other.GetUID() == s.status.RollbackOfUID && other.RunStatus().Turn != nil {
-			return other.RunStatus().Turn.Number, other.GetName()
-		}
+	if earlier := s.rolledBackRun(); earlier != nil && earlier.RunStatus().Turn != nil {
+		return earlier.RunStatus().Turn.Number, earlier.GetName()
 	}
 	return 0, ""
+}
+
+// rolledBackRun is the run that this one rolls back, nil where there is none.
+func (s *step) rolledBackRun() v1beta1.UpdateRunObject {
+	for _, other := range s.world.Others {
+		if other.GetUID() == s.status.RollbackOfUID {
+			return other
+		}
+	}
+	return nil
 }
 
 func messageMovedSince(run v1beta1.UpdateRunObject, mover, cluster, earlier string) string {
