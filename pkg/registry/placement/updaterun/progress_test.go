@@ -101,6 +101,13 @@ func TestWideColumnsFollowTheRun(t *testing.T) {
 			s.StagesStatus[0].Conditions = waiting
 			s.Turn = &placement.UpdateRunTurn{State: placement.TurnWaiting, WaitingFor: "other"}
 		}, "staging (1/2) | 0/4 | run other"},
+		{"a stage that was skipped before anybody approved it", placement.StateRun, func(s *placement.UpdateRunStatus) {
+			leave(s)
+			s.StagesStatus[1].UpdatedTime = &metav1.MicroTime{Time: now.Time}
+			for i := range s.StagesStatus[1].Clusters {
+				s.StagesStatus[1].Clusters[i].Conditions = []metav1.Condition{withReason(placement.ClusterSucceeded, metav1.ConditionTrue, "ClusterUpdatingSkipped")}
+			}
+		}, "canary (2/2) | 3/4 | "},
 		{"approval before the next", placement.StateRun, leave, "canary (2/2) | 1/4 | approval: run-before-canary"},
 		{"approved", placement.StateRun, func(s *placement.UpdateRunStatus) {
 			leave(s)

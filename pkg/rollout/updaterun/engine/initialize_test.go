@@ -453,3 +453,23 @@ func TestThePlacementsApplyStrategyIsCopied(t *testing.T) {
 		t.Errorf("strategy (-want +got):\n%s", diff)
 	}
 }
+
+func TestARunThatCouldNotBeStoredInTheEndIsNotPlanned(t *testing.T) {
+	var names []string
+	for i := range 1000 {
+		names = append(names, fmt.Sprintf("override-with-a-long-name-%05d", i))
+	}
+	for clusters, want := range map[int]engine.Result{300: engine.ResultInitialized, 500: engine.ResultFailed} {
+		w := initWorld(clusters, stage("a"))
+		for _, b := range w.Bindings {
+			// They are the versions to go back to, and written down for each cluster when it is started.
+			b.BindingSpec().ClusterResourceOverrideSnapshots = names
+		}
+		run := newFixture(t, 1, stage("a")).run
+		run.Status = v1beta1.UpdateRunStatus{}
+		o := engine.Initialize(run, w, simStart)
+		if o.Result != want || want == engine.ResultFailed && !strings.HasSuffix(o.Message, "divide the clusters among several placements") {
+			t.Errorf("%d clusters: %v %s", clusters, o.Result, o.Message)
+		}
+	}
+}

@@ -347,3 +347,25 @@ func TestWhatHappensToManyClustersAtOnceIsOneEntry(t *testing.T) {
 		t.Errorf("there are %d Events, want 120", events)
 	}
 }
+
+func TestTheWaitAfterAStageStartsAnewWithARetry(t *testing.T) {
+	f := newFixture(t, 2, stage("a", concurrency("2"), givesUp("1"), waitAfter(time.Hour), approvedAfter))
+	f.steps()
+	f.available("a1")
+	f.pass(10 * time.Minute)
+	f.steps()
+	f.pass(time.Hour)
+	f.steps()
+	f.ask(v1beta1.OperationRetry, about("a2"))
+	f.steps()
+	f.available("a2")
+	f.steps()
+	f.decide("run-after-a", v1beta1.DecisionApproved)
+	f.steps()
+	f.pass(time.Hour - time.Second)
+	f.steps()
+	f.wantCondition(v1beta1.RunSucceeded, "")
+	f.pass(time.Second)
+	f.steps()
+	f.wantCondition(v1beta1.RunSucceeded, "True UpdateRunSucceeded: All stages are completed successfully")
+}

@@ -78,16 +78,40 @@ const (
 // planSize refuses a plan that could not be stored any more when all its clusters are done.
 func (p *plan) planSize() *obstacle {
 	clusters := len(p.targets) + len(p.unpicked)
-	if clusters*clusterGrowth < maxSize/2 {
+	growth := clusters * clusterGrowth
+	for _, b := range p.world.Bindings {
+		// What a cluster has now is written down when it is started.
+		spec := b.BindingSpec()
+		growth += sizeOfNames(spec.ClusterResourceOverrideSnapshots, spec.ResourceOverrideSnapshots)
+	}
+	planned := 0
+	for i := range p.status.StagesStatus {
+		for _, c := range p.status.StagesStatus[i].Clusters {
+			planned += sizeOfNames(c.ClusterResourceOverrideSnapshots, c.ResourceOverrideSnapshots)
+		}
+	}
+	if growth+planned < maxSize/2 {
 		return nil
 	}
 	data, err := json.Marshal(p.status)
 	if err != nil {
 		return final(invalid, unexpectedError, err.Error())
 	}
-	if size := len(data) + clusters*clusterGrowth; size > maxSize {
+	if size := len(data) + growth; size > maxSize {
 		return final(invalid, clientError, fmt.Sprintf("a run over %d clusters would grow to %d bytes, more than the limit of %d; divide the clusters among several placements",
 			clusters, size, maxSize))
 	}
 	return nil
+}
+
+// sizeOfNames is at least what the names of overrides take as JSON, in bytes.
+func sizeOfNames(cluster []string, namespaced []v1beta1.NamespacedName) int {
+	size := 0
+	for _, name := range cluster {
+		size += len(name) + len(`"",`)
+	}
+	for _, name := range namespaced {
+		size += len(name.Namespace) + len(name.Name) + len(`{"name":"","namespace":""},`)
+	}
+	return size
 }
