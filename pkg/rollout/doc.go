@@ -9,9 +9,9 @@
 //	placement + hub resources ──snapshot──► resource snapshot, policy snapshot
 //	override + who uses which version ──override──► override snapshots
 //	policy snapshot + MemberClusters ──scheduling──► bindings (Scheduled, Unscheduled)
-//	placement (RollingUpdate) ──rollingupdate──► bindings (Bound, which snapshot)
-//	placement (External) + run + strategy + approvals ──updaterun──► bindings, approval requests, run status
-//	binding + snapshot ──work──► Work in fleet-member-<name>, binding status
+//	placement (RollingUpdate) + overrides ──rollingupdate──► bindings (Bound, which snapshot)
+//	placement (External) + run + strategy + approvals + overrides ──updaterun──► bindings, approval requests, run status
+//	binding + snapshot + override snapshots ──work──► Work in fleet-member-<name>, binding status
 //	Work ──apply──► objects on the member, Work status
 //	bindings ──placementstatus──► placement status
 //

@@ -58,10 +58,6 @@ const (
 	ParentBindingLabel = Prefix + "parent-resource-binding"
 	// ParentSnapshotIndexLabel on a Work is the index of the resource snapshot that it holds.
 	ParentSnapshotIndexLabel = Prefix + "parent-resource-snapshot-index"
-	// EnvelopeWorkLabel, EnvelopeNamespaceLabel and EnvelopeNameLabel on a Work name the envelope that it unwraps.
-	EnvelopeWorkLabel      = Prefix + "envelope-work"
-	EnvelopeNamespaceLabel = Prefix + "envelope-namespace"
-	EnvelopeNameLabel      = Prefix + "envelope-name"
 	// TargetUpdateRunLabel and TargetUpdatingStageLabel on an approval request name the run and the stage that wait.
 	TargetUpdateRunLabel     = Prefix + "targetUpdateRun"
 	TargetUpdatingStageLabel = Prefix + "targetUpdatingStage"
