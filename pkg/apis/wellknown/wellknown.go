@@ -109,6 +109,14 @@ const (
 	DeletePropagationAnnotation = Prefix + "delete-propagation-policy"
 	// StoreIDAnnotation names the Stagegate store that rules a hub or a member.
 	StoreIDAnnotation = Prefix + "store-id"
+	// HubUIDAnnotation names the hub whose store rules a member, by the uid of the hub's namespace kube-system. On a resource
+	// snapshot it is the hub whose content the snapshot holds, on a Work that of its snapshot.
+	HubUIDAnnotation = Prefix + "hub-uid"
+	// MemberNameAnnotation names the MemberCluster as which a cluster has joined.
+	MemberNameAnnotation = Prefix + "member-name"
+	// NumberOfWorksAnnotation on a Work counts the Works that its version of the placement has on the cluster. Until there are that
+	// many of one version, nothing says that an object which one of them has dropped is not another's.
+	NumberOfWorksAnnotation = Prefix + "number-of-works"
 )
 
 // DeleteStageName is the name of the last stage of every run.
