@@ -54,7 +54,10 @@ func (o *Options) Config() (*Config, error) {
 	if err := applyStorage(o.Recommended.Etcd, &config.Config); err != nil {
 		return nil, fmt.Errorf("storage: %w", err)
 	}
-	return &Config{Generic: config, Extra: ExtraConfig{Loops: LoopsConfig{Options: *o.Rollout}}}, nil
+	return &Config{Generic: config, Extra: ExtraConfig{Loops: LoopsConfig{
+		HubRecord: hubRecord{o.Recommended.Etcd.StorageConfig},
+		Options:   *o.Rollout,
+	}}}, nil
 }
 
 // CompletedConfig is a Config with all defaults.

@@ -12,6 +12,8 @@ import (
 	genericapiserver "k8s.io/apiserver/pkg/server"
 	"k8s.io/client-go/rest"
 	"k8s.io/klog/v2"
+
+	"github.com/stagegate/stagegate/pkg/rollout/storeid"
 )
 
 // loopsStopTimeout is how long the loops may take to finish what they are at.
@@ -39,6 +41,8 @@ type LoopsConfig struct {
 	Hub *rest.Config
 	// StoreID is the id of the store.
 	StoreID string
+	// HubRecord is where the store keeps which hub it rules.
+	HubRecord storeid.HubRecord
 	// Identity of this replica in an election.
 	Identity string
 	// Options are those of the flags.

@@ -13,6 +13,7 @@ func newRollout(c LoopsConfig) (Loops, error) {
 		LeaderElection:    c.Options.LeaderElection,
 		Identity:          c.Identity,
 		StoreID:           c.StoreID,
+		HubRecord:         c.HubRecord,
 	})
 	if err != nil {
 		return Loops{}, err

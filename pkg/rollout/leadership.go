@@ -5,65 +5,107 @@ package rollout
 
 import (
 	"context"
-	"fmt"
-	"sync/atomic"
+	"sync"
+	"time"
 
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/util/wait"
 	"k8s.io/client-go/kubernetes"
-	"k8s.io/client-go/tools/leaderelection"
-	"k8s.io/client-go/tools/leaderelection/resourcelock"
 	componentbaseconfig "k8s.io/component-base/config"
 	"k8s.io/klog/v2"
+
+	"github.com/stagegate/stagegate/pkg/apis/wellknown"
+	"github.com/stagegate/stagegate/pkg/rollout/storeid"
 )
 
-// campaign holds an election until the context ends and calls lead for each term. The term's context ends when the lease is lost
-// or the context does, and the lease is given back only after lead has returned.
-func campaign(ctx context.Context, hub kubernetes.Interface, config componentbaseconfig.LeaderElectionConfiguration, identity string, lead func(context.Context)) error {
-	logger := klog.FromContext(ctx).WithValues("lease", klog.KRef(config.ResourceNamespace, config.ResourceName), "identity", identity)
+// Pauses between attempts to lead that fail for the same reason. They stay short, since an outage of the hub is one.
+const (
+	firstAttemptPause = time.Second
+	lastAttemptPause  = 10 * time.Second
+)
+
+// leadership decides when a replica leads: after its store and its hub are known to belong together, while it holds the lease, and
+// until the hub names another ruler. Whoever may not rule the hub does not campaign, so that it keeps nobody else from leading.
+type leadership struct {
+	hub kubernetes.Interface
+	// store is the id of the store.
+	store string
+	// record is where the store keeps which hub it rules.
+	record storeid.HubRecord
+	// election has the lease and its times. Without LeaderElect there is none.
+	election componentbaseconfig.LeaderElectionConfiguration
+	// identity of this replica in the election.
+	identity string
+	// lead does what a leader does until the context ends.
+	lead func(context.Context, storeid.Ruler)
+}
+
+// run leads in one term after the other until the context ends. A new reason not to lead is logged, and soon tried again; one that
+// stays is tried again less and less often, and not logged any more.
+func (l *leadership) run(ctx context.Context) {
+	logger := klog.FromContext(ctx)
+	said := ""
+	var backoff wait.Backoff
 	for ctx.Err() == nil {
-		// The election goes on while the loops stop, so that nobody else starts before they have.
-		election, stop := context.WithCancel(context.WithoutCancel(ctx))
-		var leading atomic.Bool
-		termOver := make(chan struct{})
-		elector, err := leaderelection.NewLeaderElector(leaderelection.LeaderElectionConfig{
-			Name: config.ResourceName,
-			Lock: &resourcelock.LeaseLock{
-				LeaseMeta:  metav1.ObjectMeta{Namespace: config.ResourceNamespace, Name: config.ResourceName},
-				Client:     hub.CoordinationV1(),
-				LockConfig: resourcelock.ResourceLockConfig{Identity: identity},
-			},
-			LeaseDuration:   config.LeaseDuration.Duration,
-			RenewDeadline:   config.RenewDeadline.Duration,
-			RetryPeriod:     config.RetryPeriod.Duration,
-			ReleaseOnCancel: true,
-			Callbacks: leaderelection.LeaderCallbacks{
-				OnStartedLeading: func(leaseHeld context.Context) {
-					leading.Store(true)
-					defer close(termOver)
-					term, endTerm := context.WithCancel(leaseHeld)
-					defer endTerm()
-					defer context.AfterFunc(ctx, endTerm)()
-					logger.Info("Leading")
-					lead(term)
-				},
-				OnStoppedLeading: func() { logger.Info("Not leading") },
-			},
-		})
-		if err != nil {
-			stop()
-			return fmt.Errorf("leader election: %w", err)
+		err := l.term(ctx)
+		if ctx.Err() != nil {
+			return
 		}
-		defer context.AfterFunc(ctx, func() {
-			if leading.Load() {
-				<-termOver
-			}
-			stop()
-		})()
-		elector.Run(election)
-		if leading.Load() {
-			<-termOver
+		if err == nil {
+			said = ""
+			continue
 		}
-		stop()
+		if err.Error() != said {
+			said = err.Error()
+			backoff = wait.Backoff{Duration: firstAttemptPause, Factor: 2, Jitter: 0.1, Steps: 20, Cap: lastAttemptPause}
+			logger.Error(err, "This server leads nothing: the API is served, and nothing is rolled out")
+		}
+		select {
+		case <-ctx.Done():
+		case <-time.After(backoff.Step()):
+		}
 	}
-	return nil
+}
+
+// term claims the hub, campaigns, and leads once. It returns nil if another replica took the lease.
+func (l *leadership) term(ctx context.Context) error {
+	if !l.election.LeaderElect {
+		return l.rule(ctx)
+	}
+	if _, err := l.claim(ctx); err != nil {
+		return err
+	}
+	return campaign(ctx, l.hub, l.election, l.identity, l.rule)
+}
+
+// rule leads until the context ends or the hub names another ruler, which is the error then. The campaign may have been long, so the
+// hub is claimed again first.
+func (l *leadership) rule(ctx context.Context) error {
+	ruler, err := l.claim(ctx)
+	if ctx.Err() != nil {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	ctx, end := context.WithCancel(ctx)
+	defer end()
+	var other error
+	var watching sync.WaitGroup
+	watching.Go(func() {
+		if err := storeid.AwaitOther(ctx, l.hub, wellknown.SystemNamespace, ruler); ctx.Err() == nil {
+			other = err
+			end()
+		}
+	})
+	logger := klog.FromContext(ctx).WithValues("identity", l.identity)
+	logger.Info("Leading", "store", ruler.Store, "hub", ruler.Hub)
+	l.lead(ctx, ruler)
+	end()
+	watching.Wait()
+	logger.Info("Not leading")
+	return other
+}
+
+func (l *leadership) claim(ctx context.Context) (storeid.Ruler, error) {
+	return storeid.Claim(ctx, l.hub, wellknown.SystemNamespace, l.store, l.record)
 }

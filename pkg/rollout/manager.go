@@ -41,12 +41,14 @@ type Options struct {
 	Controllers []string
 	// ExternalSnapshots says when a snapshot is made for a placement with the External strategy.
 	ExternalSnapshots snapshot.ExternalMode
-	// LeaderElection has the lease and its times. Without LeaderElect the loops run at once, which is right for one replica only.
+	// LeaderElection has the lease and its times. Without LeaderElect the loops run once the hub is claimed, which is right for one replica only.
 	LeaderElection componentbaseconfig.LeaderElectionConfiguration
 	// Identity of this replica in the election. The same identity takes a lease again without waiting for it to run out.
 	Identity string
 	// StoreID is the id of the store that this server has.
 	StoreID string
+	// HubRecord is where that store keeps which hub it rules.
+	HubRecord storeid.HubRecord
 }
 
 // Manager runs the loops.
@@ -94,47 +96,32 @@ func (m *Manager) Run(ctx context.Context) error {
 	if !m.fleet.WaitForSync(ctx.Done()) {
 		return nil
 	}
-	if !m.options.LeaderElection.LeaderElect {
-		m.lead(ctx)
-		return nil
+	l := leadership{
+		hub:      m.hub,
+		store:    m.options.StoreID,
+		record:   m.options.HubRecord,
+		election: m.options.LeaderElection,
+		identity: m.options.Identity,
+		lead:     m.lead,
 	}
-	return campaign(ctx, m.hub, m.options.LeaderElection, m.options.Identity, m.lead)
+	l.run(ctx)
+	return nil
 }
 
 // lead runs the chosen loops until the context ends.
-func (m *Manager) lead(ctx context.Context) {
-	if !m.claim(ctx) {
-		return
-	}
+func (m *Manager) lead(ctx context.Context, ruler storeid.Ruler) {
 	broadcaster, recorder := m.events()
 	defer broadcaster.Shutdown()
 	directory := members.NewDirectory(m.hub, wellknown.SystemNamespace)
 
 	var running sync.WaitGroup
 	running.Go(func() { directory.Run(ctx) })
-	for name, run := range m.loops(directory, recorder) {
+	for name, run := range m.loops(ruler, directory, recorder) {
 		if enabled(name, m.options.Controllers) {
 			running.Go(func() { reconcile.Forever(ctx, name, run) })
 		}
 	}
 	running.Wait()
-}
-
-// claim waits until the hub is known to belong to this server's store: with another store's hub the loops would take everything
-// there for unwanted.
-func (m *Manager) claim(ctx context.Context) bool {
-	claimed := false
-	attempt, stop := context.WithCancel(ctx)
-	defer stop()
-	reconcile.Forever(attempt, "claim of the hub", func(ctx context.Context) error {
-		err := storeid.Claim(ctx, m.hub, wellknown.SystemNamespace, m.options.StoreID)
-		if err == nil {
-			claimed = true
-			stop()
-		}
-		return err
-	})
-	return claimed
 }
 
 // Each loop may tell of one object this often before the recorder drops Events: a run of 31 stages has to fit.
@@ -150,11 +137,11 @@ func (m *Manager) events() (record.EventBroadcaster, record.EventRecorder) {
 }
 
 // loops are fresh at each term, since a loop's queue does not survive its end.
-func (m *Manager) loops(directory *members.Directory, recorder record.EventRecorder) map[string]func(context.Context) error {
+func (m *Manager) loops(ruler storeid.Ruler, directory *members.Directory, recorder record.EventRecorder) map[string]func(context.Context) error {
 	c := clock.RealClock{}
 	return map[string]func(context.Context) error{
 		membership.Name: func(ctx context.Context) error {
-			return membership.New(m.fleet, m.hub, directory, m.options.StoreID, recorder, c).Run(ctx)
+			return membership.New(m.fleet, m.hub, directory, ruler.Store, recorder, c).Run(ctx)
 		},
 		snapshot.Name: func(ctx context.Context) error {
 			return snapshot.New(m.fleet, m.snapshots, m.options.ExternalSnapshots, recorder, c).Run(ctx)
@@ -175,7 +162,9 @@ func (m *Manager) loops(directory *members.Directory, recorder record.EventRecor
 			return work.New(m.fleet, recorder).Run(ctx)
 		},
 		apply.Name: func(ctx context.Context) error {
-			return members.Supervise(ctx, m.fleet, directory, m.applyTo)
+			return members.Supervise(ctx, m.fleet, directory, func(ctx context.Context, member *members.Member) error {
+				return m.applyTo(ctx, ruler, member)
+			})
 		},
 		placementstatus.Name: func(ctx context.Context) error {
 			return placementstatus.New(m.fleet, recorder).Run(ctx)
@@ -184,8 +173,8 @@ func (m *Manager) loops(directory *members.Directory, recorder record.EventRecor
 }
 
 // applyTo applies the Works of one member until the context ends.
-func (m *Manager) applyTo(ctx context.Context, member *members.Member) error {
+func (m *Manager) applyTo(ctx context.Context, ruler storeid.Ruler, member *members.Member) error {
 	ctx = klog.NewContext(ctx, klog.FromContext(ctx).WithValues("cluster", member.Name))
 	works := m.fleet.Clientset.PlacementV1beta1().Works(wellknown.MemberNamespace(member.Name))
-	return apply.New(works, member.Config, apply.Options{Cluster: member.Name, StoreID: m.options.StoreID}).Run(ctx)
+	return apply.New(works, member.Config, apply.Options{Cluster: member.Name, StoreID: ruler.Store}).Run(ctx)
 }

@@ -114,6 +114,7 @@ func (r *rig) newLoops(c apiserver.LoopsConfig) (apiserver.Loops, error) {
 		Controllers:       []string{scheduling.Name, updaterun.Name, work.Name, placementstatus.Name},
 		ExternalSnapshots: c.Options.ExternalSnapshots,
 		StoreID:           testserver.HubStoreID,
+		HubRecord:         c.HubRecord,
 	})
 	if err != nil {
 		return apiserver.Loops{}, err

@@ -29,7 +29,11 @@ func startWithLoops(t *testing.T, loops ...string) *testserver.Server {
 	return testserver.Start(t, testserver.WithConfig(func(c *apiserver.Config) {
 		c.Generic.ClientConfig = testserver.StartHub(t)
 		c.Extra.NewLoops = func(config apiserver.LoopsConfig) (apiserver.Loops, error) {
-			manager, err := rollout.New(config.API, config.Hub, rollout.Options{Controllers: loops, StoreID: testserver.HubStoreID})
+			manager, err := rollout.New(config.API, config.Hub, rollout.Options{
+				Controllers: loops,
+				StoreID:     testserver.HubStoreID,
+				HubRecord:   config.HubRecord,
+			})
 			return apiserver.Loops{Runner: manager}, err
 		}
 	}))

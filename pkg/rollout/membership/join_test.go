@@ -105,7 +105,7 @@ func TestWhyAClusterDoesNotJoin(t *testing.T) {
 				m.isHub = true
 				m.store(configMapPath+"/stagegate-store", map[string]any{"metadata": map[string]any{"name": "stagegate-store"}, "data": map[string]any{"id": "that-store"}})
 			},
-			status: metav1.ConditionFalse, reason: "OtherStore", says: []string{"that-store", "kubectl -n fleet-system delete configmap stagegate-store"},
+			status: metav1.ConditionFalse, reason: "OtherStore", says: []string{"that-store", "joins no fleet but its own"},
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -139,8 +139,8 @@ func TestWhyAClusterDoesNotJoin(t *testing.T) {
 			m.change(func(m *member) {
 				m.ready = true
 				delete(m.objects, crdOf)
-				delete(m.objects, configMapPath+"/stagegate-store")
 			})
+			m.put(configMapPath+"/stagegate-store", map[string]any{"metadata": map[string]any{"name": "stagegate-store"}, "data": map[string]any{"id": storeID}})
 			w.setSecret(m.kubeconfig(memberToken))
 			w.clock.Step(time.Hour)
 			w.reconcile()
@@ -175,12 +175,17 @@ func TestAHubIsAMemberWithoutACustomResourceDefinition(t *testing.T) {
 	m.change(func(m *member) { m.isHub = true })
 	w.setSecret(m.kubeconfig(memberToken))
 	w.reconcile()
+	w.expect(v1beta1.ConditionTypeMemberClusterJoined, metav1.ConditionUnknown, "NotReady", "ConfigMap fleet-system/stagegate-store")
+	if m.get(configMapPath+"/stagegate-store") != nil {
+		t.Error("the hub was claimed by joining it")
+	}
+
+	m.put(configMapPath+"/stagegate-store", map[string]any{"metadata": map[string]any{"name": "stagegate-store"}, "data": map[string]any{"id": storeID}})
+	w.clock.Step(time.Hour)
+	w.reconcile()
 	w.expect(v1beta1.ConditionTypeMemberClusterJoined, metav1.ConditionTrue, reasonJoined)
 	if m.get(crdOf) != nil {
 		t.Error("a CustomResourceDefinition was made beside the served kind")
-	}
-	if m.get(configMapPath+"/stagegate-store") == nil {
-		t.Error("no store id on the member")
 	}
 }
 

@@ -52,7 +52,7 @@ func (c *Controller) own(ctx context.Context, member *clients) error {
 			return err
 		}
 		if served {
-			return storeid.Claim(ctx, member.kube, wellknown.SystemNamespace, c.storeID)
+			return storeid.Verify(ctx, member.kube, wellknown.SystemNamespace, storeid.Ruler{Store: c.storeID})
 		}
 		if crd, err = newAppliedWorks(c.storeID); err != nil {
 			return err

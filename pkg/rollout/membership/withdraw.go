@@ -25,7 +25,7 @@ func (c *Controller) withdraw(ctx context.Context, cluster string, member *clien
 			return err
 		}
 		// A hub keeps its store's id: it is that of the whole hub.
-		if err := storeid.Claim(ctx, member.kube, wellknown.SystemNamespace, c.storeID); err != nil {
+		if err := storeid.Verify(ctx, member.kube, wellknown.SystemNamespace, storeid.Ruler{Store: c.storeID}); err != nil {
 			return err
 		}
 		return orphan(ctx, cluster, member)

@@ -23,6 +23,9 @@ import (
 // HubStoreID is the store that a hub of StartHub belongs to.
 const HubStoreID = "store"
 
+// hubUID is the uid of a hub of StartHub.
+const hubUID = "hub"
+
 // StartHub serves the little that the loops ask of a hub without members: it belongs to the store, has no Secrets and takes every Event.
 func StartHub(tb testing.TB) *rest.Config {
 	tb.Helper()
@@ -31,10 +34,17 @@ func StartHub(tb testing.TB) *rest.Config {
 	mux.HandleFunc("GET "+core+wellknown.SystemNamespace+"/configmaps/"+storeid.ConfigMapName, func(w http.ResponseWriter, _ *http.Request) {
 		answer(w, http.StatusOK, &corev1.ConfigMap{
 			TypeMeta: metav1.TypeMeta{APIVersion: "v1", Kind: "ConfigMap"},
-			Data:     map[string]string{storeid.ConfigMapKey: HubStoreID},
+			Data:     map[string]string{storeid.ConfigMapKey: HubStoreID, storeid.ConfigMapHubKey: hubUID},
 		})
 	})
-	mux.HandleFunc("GET "+core+wellknown.SystemNamespace+"/secrets", serveNoSecrets)
+	mux.HandleFunc("GET "+core+metav1.NamespaceSystem, func(w http.ResponseWriter, _ *http.Request) {
+		answer(w, http.StatusOK, &corev1.Namespace{
+			TypeMeta:   metav1.TypeMeta{APIVersion: "v1", Kind: "Namespace"},
+			ObjectMeta: metav1.ObjectMeta{Name: metav1.NamespaceSystem, UID: hubUID},
+		})
+	})
+	mux.HandleFunc("GET "+core+wellknown.SystemNamespace+"/secrets", serveNone("SecretList"))
+	mux.HandleFunc("GET "+core+wellknown.SystemNamespace+"/configmaps", serveNone("ConfigMapList"))
 	takeEvent := func(w http.ResponseWriter, r *http.Request) {
 		_, _ = io.Copy(io.Discard, r.Body)
 		answer(w, http.StatusCreated, &corev1.Event{TypeMeta: metav1.TypeMeta{APIVersion: "v1", Kind: "Event"}})
@@ -50,26 +60,28 @@ func StartHub(tb testing.TB) *rest.Config {
 	return &rest.Config{Host: server.URL, ContentConfig: rest.ContentConfig{ContentType: runtime.ContentTypeJSON}}
 }
 
-// serveNoSecrets lists none, and has a watch wait.
-func serveNoSecrets(w http.ResponseWriter, r *http.Request) {
-	query := r.URL.Query()
-	switch {
-	case query.Has("sendInitialEvents"):
-		// As a server that does not know of it: the client lists instead.
-		answer(w, http.StatusUnprocessableEntity, &metav1.Status{
-			TypeMeta: metav1.TypeMeta{APIVersion: "v1", Kind: "Status"},
-			Status:   metav1.StatusFailure, Reason: metav1.StatusReasonInvalid, Code: http.StatusUnprocessableEntity,
-		})
-	case strings.EqualFold(query.Get("watch"), "true"):
-		w.Header().Set("Content-Type", runtime.ContentTypeJSON)
-		w.WriteHeader(http.StatusOK)
-		_ = http.NewResponseController(w).Flush()
-		<-r.Context().Done()
-	default:
-		answer(w, http.StatusOK, &corev1.SecretList{
-			TypeMeta: metav1.TypeMeta{APIVersion: "v1", Kind: "SecretList"},
-			ListMeta: metav1.ListMeta{ResourceVersion: "1"},
-		})
+// serveNone lists no object, and has a watch wait.
+func serveNone(listKind string) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
+		query := r.URL.Query()
+		switch {
+		case query.Has("sendInitialEvents"):
+			// As a server that does not know of it: the client lists instead.
+			answer(w, http.StatusUnprocessableEntity, &metav1.Status{
+				TypeMeta: metav1.TypeMeta{APIVersion: "v1", Kind: "Status"},
+				Status:   metav1.StatusFailure, Reason: metav1.StatusReasonInvalid, Code: http.StatusUnprocessableEntity,
+			})
+		case strings.EqualFold(query.Get("watch"), "true"):
+			w.Header().Set("Content-Type", runtime.ContentTypeJSON)
+			w.WriteHeader(http.StatusOK)
+			_ = http.NewResponseController(w).Flush()
+			<-r.Context().Done()
+		default:
+			answer(w, http.StatusOK, &metav1.PartialObjectMetadataList{
+				TypeMeta: metav1.TypeMeta{APIVersion: "v1", Kind: listKind},
+				ListMeta: metav1.ListMeta{ResourceVersion: "1"},
+			})
+		}
 	}
 }
 

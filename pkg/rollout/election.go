@@ -1,0 +1,118 @@
+// Copyright The Stagegate Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package rollout
+
+import (
+	"context"
+	"fmt"
+	"sync/atomic"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/client-go/kubernetes"
+	"k8s.io/client-go/tools/leaderelection"
+	"k8s.io/client-go/tools/leaderelection/resourcelock"
+	componentbaseconfig "k8s.io/component-base/config"
+	"k8s.io/klog/v2"
+)
+
+// campaign waits for the lease, calls lead once and returns its error. The term's context ends when the lease is lost or the context
+// ends. The lease is given back once lead has returned, unless another replica has taken it.
+func campaign(ctx context.Context, hub kubernetes.Interface, config componentbaseconfig.LeaderElectionConfiguration, identity string, lead func(context.Context) error) error {
+	// The election goes on while lead returns, so that nobody else starts before it has.
+	election, stop := context.WithCancel(context.WithoutCancel(ctx))
+	defer stop()
+	lock := &leaderLock{
+		Interface: &resourcelock.LeaseLock{
+			LeaseMeta:  metav1.ObjectMeta{Namespace: config.ResourceNamespace, Name: config.ResourceName},
+			Client:     hub.CoordinationV1(),
+			LockConfig: resourcelock.ResourceLockConfig{Identity: identity},
+		},
+		lost: func(holder string) {
+			klog.FromContext(ctx).Info("Ending the term: the lease has another holder", "holder", holder, "identity", identity)
+			stop()
+		},
+	}
+	// Either the term begins or the context ends, whichever is first.
+	var settled atomic.Bool
+	over := make(chan struct{})
+	var result error
+	elector, err := leaderelection.NewLeaderElector(leaderelection.LeaderElectionConfig{
+		Name:            config.ResourceName,
+		Lock:            lock,
+		LeaseDuration:   config.LeaseDuration.Duration,
+		RenewDeadline:   config.RenewDeadline.Duration,
+		RetryPeriod:     config.RetryPeriod.Duration,
+		ReleaseOnCancel: true,
+		Callbacks: leaderelection.LeaderCallbacks{
+			OnStartedLeading: func(leaseHeld context.Context) {
+				defer close(over)
+				defer stop()
+				if !settled.CompareAndSwap(false, true) {
+					return
+				}
+				term, end := context.WithCancel(leaseHeld)
+				defer end()
+				defer context.AfterFunc(ctx, end)()
+				result = lead(term)
+			},
+			OnStoppedLeading: func() {},
+		},
+	})
+	if err != nil {
+		return fmt.Errorf("leader election: %w", err)
+	}
+	defer context.AfterFunc(ctx, func() {
+		if settled.CompareAndSwap(false, true) {
+			stop()
+		}
+	})()
+	elector.Run(election)
+	if !lock.won {
+		return nil
+	}
+	<-over
+	return result
+}
+
+// leaderLock is the lock of one campaign. It reports at once when the lock that it has won is read to have another holder, and writes
+// nothing from then on. An elector by itself tries to renew the lock until its deadline while the other leads already, and can release
+// the other's when it ends.
+type leaderLock struct {
+	resourcelock.Interface
+	// lost is called with the other holder.
+	lost func(holder string)
+	// won is set once the lock has been held.
+	won bool
+	// taken is who has taken the lock from this holder, as an error of whatever is written after that.
+	taken error
+}
+
+// Get reads who holds the lock.
+func (l *leaderLock) Get(ctx context.Context) (*resourcelock.LeaderElectionRecord, []byte, error) {
+	record, raw, err := l.Interface.Get(ctx)
+	if err == nil && l.won && l.taken == nil && record.HolderIdentity != l.Identity() {
+		l.taken = fmt.Errorf("%s has another holder, %q", l.Describe(), record.HolderIdentity)
+		l.lost(record.HolderIdentity)
+	}
+	return record, raw, err
+}
+
+// Create makes the lock, held by who is in the record.
+func (l *leaderLock) Create(ctx context.Context, record resourcelock.LeaderElectionRecord) error {
+	return l.write(ctx, record, l.Interface.Create)
+}
+
+// Update takes, renews or releases the lock.
+func (l *leaderLock) Update(ctx context.Context, record resourcelock.LeaderElectionRecord) error {
+	return l.write(ctx, record, l.Interface.Update)
+}
+
+func (l *leaderLock) write(ctx context.Context, record resourcelock.LeaderElectionRecord, write func(context.Context, resourcelock.LeaderElectionRecord) error) error {
+	if l.taken != nil {
+		return l.taken
+	}
+	err := write(ctx, record)
+	l.won = l.won || err == nil && record.HolderIdentity == l.Identity()
+	return err
+}
