@@ -141,7 +141,7 @@ func (m *Manager) loops(ruler storeid.Ruler, directory *members.Directory, recor
 	c := clock.RealClock{}
 	return map[string]func(context.Context) error{
 		membership.Name: func(ctx context.Context) error {
-			return membership.New(m.fleet, m.hub, directory, ruler.Store, recorder, c).Run(ctx)
+			return membership.New(m.fleet, m.hub, directory, ruler, recorder, c).Run(ctx)
 		},
 		snapshot.Name: func(ctx context.Context) error {
 			return snapshot.New(m.fleet, m.snapshots, m.options.ExternalSnapshots, recorder, c).Run(ctx)
@@ -159,7 +159,7 @@ func (m *Manager) loops(ruler storeid.Ruler, directory *members.Directory, recor
 			return updaterun.New(m.fleet, m.snapshots, recorder, c).Run(ctx)
 		},
 		work.Name: func(ctx context.Context) error {
-			return work.New(m.fleet, recorder).Run(ctx)
+			return work.New(m.fleet, m.hub, recorder).Run(ctx)
 		},
 		apply.Name: func(ctx context.Context) error {
 			return members.Supervise(ctx, m.fleet, directory, func(ctx context.Context, member *members.Member) error {
@@ -176,5 +176,9 @@ func (m *Manager) loops(ruler storeid.Ruler, directory *members.Directory, recor
 func (m *Manager) applyTo(ctx context.Context, ruler storeid.Ruler, member *members.Member) error {
 	ctx = klog.NewContext(ctx, klog.FromContext(ctx).WithValues("cluster", member.Name))
 	works := m.fleet.Clientset.PlacementV1beta1().Works(wellknown.MemberNamespace(member.Name))
-	return apply.New(works, member.Config, apply.Options{Cluster: member.Name, StoreID: ruler.Store}).Run(ctx)
+	options := apply.Options{Cluster: member.Name, Ruler: ruler}
+	if cluster, err := m.fleet.MemberClusters.Lister().Get(member.Name); err == nil {
+		options.ClusterUID = cluster.Status.Properties[storeid.ClusterUIDProperty].Value
+	}
+	return apply.New(works, member.Config, options).Run(ctx)
 }

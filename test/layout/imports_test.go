@@ -29,7 +29,7 @@ var rules = []rule{
 	{packages: "pkg/registry", may: []string{"pkg/apis", "pkg/registry"}},
 	{packages: "pkg/admission", may: []string{"pkg/apis", "pkg/generated", "pkg/admission"}},
 	{packages: "pkg/rollout/updaterun/engine", may: []string{"pkg/apis", "pkg/rollout/updaterun/engine"}},
-	{packages: "pkg/rollout/apply", may: []string{"pkg/apis", "pkg/generated", "pkg/rollout/internal/reconcile", "pkg/rollout/internal/conditions"}},
+	{packages: "pkg/rollout/apply", may: []string{"pkg/apis", "pkg/generated", "pkg/rollout/internal/reconcile", "pkg/rollout/internal/conditions", "pkg/rollout/storeid"}},
 	{packages: "pkg/rollout/internal", may: []string{"pkg/apis", "pkg/generated", "pkg/rollout/internal"}},
 	{packages: "pkg/rollout/members", may: []string{"pkg/apis", "pkg/generated", "pkg/rollout/internal", "pkg/rollout/members"}},
 	{packages: "pkg/rollout/storeid", may: []string{"pkg/apis"}},

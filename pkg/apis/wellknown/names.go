@@ -45,10 +45,35 @@ func BeforeStageApprovalName(run, stage string) string { return run + "-before-"
 // AfterStageApprovalName is the approval request after a stage.
 func AfterStageApprovalName(run, stage string) string { return run + "-after-" + stage }
 
-// WorkNamePrefix begins the names of the Works of a placement; namespace is empty for a cluster-scoped one.
-func WorkNamePrefix(namespace, placement string) string {
-	if namespace == "" {
-		return placement
+// firstWorkPart ends the name of the Work that every version of a placement has.
+const firstWorkPart = "work"
+
+// WorkName is the name of a Work of a placement; namespace is empty for a cluster-scoped one. The first Work has no part, the others
+// have the number of their part of the resource snapshot.
+func WorkName(namespace, placement, part string) string {
+	if part == "" {
+		part = firstWorkPart
 	}
-	return namespace + "." + placement
+	return workNamePrefix(namespace, placement) + part
+}
+
+// WorkPart is the number of the part that a Work of the name holds, -1 for the first Work, and false where the name is not that of a Work
+// of the placement.
+func WorkPart(namespace, placement, name string) (int, bool) {
+	part, ok := strings.CutPrefix(name, workNamePrefix(namespace, placement))
+	if !ok {
+		return 0, false
+	}
+	if part == firstWorkPart {
+		return -1, true
+	}
+	number, err := strconv.ParseUint(part, 10, 31)
+	return int(number), err == nil
+}
+
+func workNamePrefix(namespace, placement string) string {
+	if namespace == "" {
+		return placement + "-"
+	}
+	return namespace + "." + placement + "-"
 }

@@ -105,19 +105,34 @@ const (
 	// did. A turn never overwrites a later one.
 	UpdateRunAnnotation     = Prefix + "update-run"
 	UpdateRunTurnAnnotation = Prefix + "update-run-turn"
-	// DeletePropagationAnnotation on a Work that is being deleted is Abandon where the applied objects are to stay on the member.
+	// DeletePropagationAnnotation on a Work that is about to be deleted is Delete where the applied objects are to go from the
+	// member, and Abandon where they are to stay. A Work that is deleted without it was deleted by mistake, or along with its
+	// namespace: the objects stay.
 	DeletePropagationAnnotation = Prefix + "delete-propagation-policy"
 	// StoreIDAnnotation names the Stagegate store that rules a hub or a member.
 	StoreIDAnnotation = Prefix + "store-id"
 	// HubUIDAnnotation names the hub whose store rules a member, by the uid of the hub's namespace kube-system. On a resource
 	// snapshot it is the hub whose content the snapshot holds, on a Work that of its snapshot.
 	HubUIDAnnotation = Prefix + "hub-uid"
+	// AppliedWorkAnnotation on an applied object names its AppliedWork where that cannot own the object: on a member that is the hub.
+	AppliedWorkAnnotation = Prefix + "applied-work"
+	// AdoptedAnnotation on an AppliedWork is the time at which it was taken over from another store, hub or Work. As long as it is
+	// there, nothing that the AppliedWork lists is removed from the member.
+	AdoptedAnnotation = Prefix + "adopted"
+	// PruneAnnotation on a Work is the resource snapshot for which somebody has asked that objects which stayed after an adoption go.
+	PruneAnnotation = Prefix + "prune"
+	// AdoptClusterUIDAnnotation on a MemberCluster is the uid of the cluster that is to be the member from now on, in place of the one
+	// that has joined.
+	AdoptClusterUIDAnnotation = Prefix + "adopt-cluster-uid"
 	// MemberNameAnnotation names the MemberCluster as which a cluster has joined.
 	MemberNameAnnotation = Prefix + "member-name"
 	// NumberOfWorksAnnotation on a Work counts the Works that its version of the placement has on the cluster. Until there are that
 	// many of one version, nothing says that an object which one of them has dropped is not another's.
 	NumberOfWorksAnnotation = Prefix + "number-of-works"
 )
+
+// WorkVersionAnnotations on a Work say which version of its placement it holds.
+var WorkVersionAnnotations = []string{ParentSnapshotNameAnnotation, ClusterOverrideHashAnnotation, OverrideHashAnnotation}
 
 // DeleteStageName is the name of the last stage of every run.
 const DeleteStageName = Prefix + "deleteStage"

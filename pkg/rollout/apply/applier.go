@@ -15,6 +15,7 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/util/sets"
 	"k8s.io/apimachinery/pkg/watch"
 	"k8s.io/client-go/rest"
 	"k8s.io/client-go/tools/cache"
@@ -25,6 +26,7 @@ import (
 	"github.com/stagegate/stagegate/pkg/apis/wellknown"
 	placementclient "github.com/stagegate/stagegate/pkg/generated/clientset/versioned/typed/placement/v1beta1"
 	"github.com/stagegate/stagegate/pkg/rollout/internal/reconcile"
+	"github.com/stagegate/stagegate/pkg/rollout/storeid"
 )
 
 // Name of the loop.
@@ -37,8 +39,10 @@ const workers = 2
 type Options struct {
 	// Cluster is the member's name. It is required: the Works are those of its namespace.
 	Cluster string
-	// StoreID is the id of the store that holds the Works. AppliedWorks carry it on the member. It may be empty.
-	StoreID string
+	// Ruler is the store that holds the Works, and its hub. AppliedWorks carry both on the member. Either may be empty.
+	Ruler storeid.Ruler
+	// ClusterUID is the uid of the member, that of its namespace kube-system. Where it is set, nothing is done on another cluster.
+	ClusterUID string
 	// Clock gives the times in conditions. It defaults to the real one.
 	Clock clock.PassiveClock
 }
@@ -51,12 +55,15 @@ type Applier struct {
 	connect func(*rest.Config) (*member, error)
 	reach   reach
 
-	member   *member
-	watches  *watches
-	informer cache.SharedIndexInformer
+	member    *member
+	ownership ownership
+	watches   *watches
+	informer  cache.SharedIndexInformer
 
 	mu      sync.Mutex
 	records map[string]*record
+	// waiting are the Works that wait for others of their placement.
+	waiting sets.Set[string]
 }
 
 // New makes an applier of the Works that the client sees, all of one namespace, to the member of the config. A config without a
@@ -71,11 +78,13 @@ func New(works placementclient.WorkInterface, memberConfig *rest.Config, options
 		config:  memberConfig,
 		connect: connect,
 		records: map[string]*record{},
+		waiting: sets.New[string](),
 	}
 }
 
-// Run applies until the context ends. It fails at once where the member's config cannot make a client; a member that does not answer
-// is tried again for as long as it takes. Run may be called once.
+// Run applies until the context ends. It fails at once where the member's config cannot make a client, and where the cluster is not the
+// member that it is taken for or does not say so yet; a member that does not answer later is tried again for as long as it takes. Run
+// may be called once.
 func (a *Applier) Run(ctx context.Context) error {
 	m, err := a.connect(a.config)
 	if err != nil {
@@ -83,14 +92,18 @@ func (a *Applier) Run(ctx context.Context) error {
 	}
 	ctx, stop := context.WithCancel(ctx)
 	defer stop()
+	a.member = m
+	if a.ownership, err = m.identify(ctx, a.options); err != nil {
+		return fmt.Errorf("member %s: %w", a.options.Cluster, err)
+	}
+	if err := a.disownOwned(ctx); err != nil {
+		return fmt.Errorf("member %s: %w", a.options.Cluster, err)
+	}
 
 	loop := reconcile.New(Name, workers, a.reconcile)
-	a.member = m
 	a.watches = newWatches(ctx, m.informer, func(work string) { loop.Enqueue(reconcile.Key{Name: work}) })
 	a.informer = a.newInformer()
-	loop.Watch(a.informer, reconcile.ByObject(func(o metav1.Object) []reconcile.Key {
-		return []reconcile.Key{{Name: o.GetName()}}
-	}))
+	loop.Watch(a.informer, a.concerned)
 
 	var informers sync.WaitGroup
 	informers.Go(func() { a.informer.RunWithContext(ctx) })
@@ -99,6 +112,19 @@ func (a *Applier) Run(ctx context.Context) error {
 	a.watches.stopAll()
 	informers.Wait()
 	return err
+}
+
+// concerned are the Work that has changed and those that wait for it.
+func (a *Applier) concerned(old, new any) []reconcile.Key {
+	return reconcile.ByObject(func(o metav1.Object) []reconcile.Key {
+		keys := []reconcile.Key{{Name: o.GetName()}}
+		if work, ok := o.(*v1beta1.Work); ok {
+			for _, name := range a.wokenBy(work) {
+				keys = append(keys, reconcile.Key{Name: name})
+			}
+		}
+		return keys
+	})(old, new)
 }
 
 func (a *Applier) newInformer() cache.SharedIndexInformer {
@@ -111,7 +137,7 @@ func (a *Applier) newInformer() cache.SharedIndexInformer {
 				return a.works.Watch(ctx, options)
 			},
 		}, a.works),
-		&v1beta1.Work{}, 0, cache.Indexers{})
+		&v1beta1.Work{}, 0, cache.Indexers{byPlacement: placementIndex})
 }
 
 func (a *Applier) cached(name string) (*v1beta1.Work, error) {
@@ -151,7 +177,7 @@ func (a *Applier) reconcileWork(ctx context.Context, name string) error {
 	p := &pass{Applier: a, work: work, record: a.recordOf(work)}
 	again, err := p.run(ctx)
 	switch {
-	case errors.Is(err, errStale):
+	case errors.Is(err, errStale), errors.Is(err, errHeld):
 		return nil
 	case err != nil:
 		return err

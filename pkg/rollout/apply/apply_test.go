@@ -69,6 +69,7 @@ func TestAppliesAndReportsInOnePass(t *testing.T) {
 	}
 	wantAnnotations := map[string]string{
 		wellknown.WorkGenerationAnnotation: "1", workUIDAnnotation: "work-uid", wellknown.StoreIDAnnotation: testStore,
+		wellknown.HubUIDAnnotation: testHub,
 	}
 	if diff := cmp.Diff(wantAnnotations, applied.GetAnnotations()); diff != "" {
 		t.Errorf("annotations of the AppliedWork (-want +got):\n%s", diff)
@@ -566,7 +567,7 @@ func TestFencing(t *testing.T) {
 			name: "the member has seen a later generation",
 			change: func(t *testing.T, b *bench) {
 				b.member.put(t, `{apiVersion: placement.kubernetes-fleet.io/v1beta1, kind: AppliedWork, metadata: {name: web-work, annotations: {`+
-					workUIDAnnotation+`: work-uid, `+wellknown.WorkGenerationAnnotation+`: "7"}}, spec: {workName: web-work, workNamespace: ns}}`)
+					workUIDAnnotation+`: work-uid, `+wellknown.WorkGenerationAnnotation+`: "7"}}, spec: {workName: web-work, workNamespace: `+testNamespace+`}}`)
 			},
 			reason: "False SomeManifestsAreNotApplied",
 		},
@@ -574,7 +575,7 @@ func TestFencing(t *testing.T) {
 			name: "the member has seen a later generation of an earlier Work",
 			change: func(t *testing.T, b *bench) {
 				b.member.put(t, `{apiVersion: placement.kubernetes-fleet.io/v1beta1, kind: AppliedWork, metadata: {name: web-work, annotations: {`+
-					workUIDAnnotation+`: earlier, `+wellknown.WorkGenerationAnnotation+`: "7"}}, spec: {workName: web-work, workNamespace: ns}}`)
+					workUIDAnnotation+`: earlier, `+wellknown.WorkGenerationAnnotation+`: "7"}}, spec: {workName: web-work, workNamespace: `+testNamespace+`}}`)
 			},
 			writes: true, reason: "True AllManifestsApplied",
 		},
@@ -613,7 +614,10 @@ func TestRemoving(t *testing.T) {
 		change func(*v1beta1.Work)
 		want   metav1.DeletionPropagation
 	}{
-		{"takes what was applied along", nil, metav1.DeletePropagationForeground},
+		{"takes what was applied along where that is wanted", func(w *v1beta1.Work) {
+			w.Annotations = map[string]string{wellknown.DeletePropagationAnnotation: "Delete"}
+		}, metav1.DeletePropagationForeground},
+		{"leaves what was applied where the Work only disappears", nil, metav1.DeletePropagationOrphan},
 		{"leaves what was applied where that is wanted", func(w *v1beta1.Work) {
 			w.Annotations = map[string]string{wellknown.DeletePropagationAnnotation: "Abandon"}
 		}, metav1.DeletePropagationOrphan},

@@ -37,8 +37,16 @@ func (p *pass) apply(ctx context.Context, m *manifest) *result {
 			return failed(err)
 		}
 		if live != nil {
-			if r := p.barred(ctx, m, live); r != nil {
+			r, handed := p.barred(ctx, m, live)
+			if r != nil {
 				return p.observe(r, live)
+			}
+			if len(handed) > 0 {
+				if live, err = p.receive(ctx, m, live, handed); apierrors.IsConflict(err) || apierrors.IsNotFound(err) {
+					continue
+				} else if err != nil {
+					break
+				}
 			}
 		}
 		var applied *unstructured.Unstructured
@@ -55,19 +63,29 @@ func (p *pass) apply(ctx context.Context, m *manifest) *result {
 	return failed(ofMember(err))
 }
 
-// barred says why an object that exists is not written to, nil where it may be.
-func (p *pass) barred(ctx context.Context, m *manifest, live *unstructured.Unstructured) *result {
+// barred reports why an object that exists is not written to, nil where it may be. Then it returns the AppliedWorks of the same
+// placement that hand the object over.
+func (p *pass) barred(ctx context.Context, m *manifest, live *unstructured.Unstructured) (*result, []string) {
 	if live.GetDeletionTimestamp() != nil {
-		return blocked(reasonApplyFailed, failedToApply(errors.New("the object is being deleted on the member cluster")))
+		return blocked(reasonApplyFailed, failedToApply(errors.New("the object is being deleted on the member cluster"))), nil
 	}
 	owners := ownersOf(live, p.work.Name)
-	if !owners.ours {
-		return p.takeOver(ctx, m, live, owners)
+	handed, r := p.handed(ctx, m, &owners)
+	switch {
+	case r != nil:
+		return r, nil
+	case !owners.ours && len(handed) == 0:
+		return p.takeOver(ctx, m, live, owners), nil
 	}
 	if others := append(owners.placements, owners.others...); len(others) > 0 && !p.strategy.AllowCoOwnership {
 		return blocked(reasonApplyFailed, failedToApply(fmt.Errorf("the object is also owned by %s, and co-ownership is not allowed",
-			strings.Join(others, ", "))))
+			strings.Join(others, ", ")))), nil
 	}
+	return p.drifted(ctx, m, live), handed
+}
+
+// drifted reports why an object of the placement is not written to because it was changed on the member, nil where it may be.
+func (p *pass) drifted(ctx context.Context, m *manifest, live *unstructured.Unstructured) *result {
 	if p.strategy.WhenToApply != v1beta1.WhenToApplyTypeIfNotDrifted || live.GetAnnotations()[wellknown.SpecHashAnnotation] != m.hash {
 		return nil
 	}

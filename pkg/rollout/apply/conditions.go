@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"slices"
+	"strings"
 
 	"k8s.io/apimachinery/pkg/api/equality"
 	"k8s.io/apimachinery/pkg/api/meta"
@@ -14,6 +15,7 @@ import (
 	"k8s.io/apimachinery/pkg/runtime"
 
 	"github.com/stagegate/stagegate/pkg/apis/placement/v1beta1"
+	"github.com/stagegate/stagegate/pkg/apis/wellknown"
 )
 
 // Reasons of a Work's conditions.
@@ -26,6 +28,7 @@ const (
 	reasonAllDiffReported   = "AllManifestsDiffReported"
 	reasonSomeDiffsMissing  = "SomeManifestsHaveNotReportedDiff"
 	reasonStatusOversized   = "Oversized"
+	reasonKeptSinceAdoption = "Adopted"
 	messageStatusOversized  = "The status is too large to be stored whole; details of drifts and differences and reported statuses are left out"
 	maxWorkSize             = 1415578
 	messageAllApplied       = "All the specified manifests have been applied"
@@ -137,7 +140,35 @@ func (p *pass) workConditions(now metav1.Time) []metav1.Condition {
 	applied, available, diffReported := verdicts(p.record.results, p.strategy.writes())
 	return conditionsOf(p.work.Status.Conditions, now, p.work.Generation, []conditionVerdict{
 		{v1beta1.WorkApplied, applied}, {v1beta1.WorkAvailable, available}, {v1beta1.WorkDiffReported, diffReported},
+		{v1beta1.WorkObjectsKept, p.keptVerdict()},
 	})
+}
+
+// keptVerdict names the objects that stay on the member since they were there at an adoption, nil for none.
+func (p *pass) keptVerdict() *verdict {
+	if len(p.record.kept) == 0 {
+		return nil
+	}
+	names := make([]string, len(p.record.kept))
+	for i, r := range p.record.kept {
+		names[i] = r.Kind + " " + r.Name
+		if r.Namespace != "" {
+			names[i] = r.Kind + " " + r.Namespace + "/" + r.Name
+		}
+	}
+	return &verdict{ok: true, reason: reasonKeptSinceAdoption, message: fmt.Sprintf(
+		"Placed before the adoption at %s and not selected any more, so kept on the member cluster until somebody prunes the placement: %s",
+		p.record.owner.Annotations[wellknown.AdoptedAnnotation], firstOf(names))}
+}
+
+// maxNames is how many objects a message names.
+const maxNames = 10
+
+func firstOf(names []string) string {
+	if more := len(names) - maxNames; more > 0 {
+		return fmt.Sprintf("%s and %d more", strings.Join(names[:maxNames], ", "), more)
+	}
+	return strings.Join(names, ", ")
 }
 
 // verdicts on a whole Work. Availability counts once everything is applied.

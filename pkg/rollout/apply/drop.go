@@ -5,7 +5,6 @@ package apply
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"slices"
@@ -13,8 +12,6 @@ import (
 	"k8s.io/apimachinery/pkg/api/equality"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
-	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/apimachinery/pkg/util/sets"
 	"k8s.io/klog/v2"
@@ -23,7 +20,7 @@ import (
 	"github.com/stagegate/stagegate/pkg/apis/wellknown"
 )
 
-// remembers says whether the AppliedWork lists every manifest. It is made to before the first of them is applied, so that whatever
+// remembers reports whether the AppliedWork lists every manifest. It is made to before the first of them is applied, so that whatever
 // was ever applied is found again when a manifest is dropped, even if no status could be written in between.
 func remembers(owner *v1beta1.AppliedWork, manifests []*manifest) bool {
 	listed := sets.New[identity]()
@@ -75,52 +72,118 @@ func (p *pass) list(ctx context.Context, leftovers []v1beta1.AppliedResourceMeta
 
 // leftovers are objects that were applied for the Work and are in none of its manifests any more.
 func (p *pass) leftovers() []v1beta1.AppliedResourceMeta {
-	wanted := sets.New[identity]()
-	for _, m := range p.record.manifests {
-		wanted.Insert(identityOf(m.identifier()))
-	}
-	var left []v1beta1.AppliedResourceMeta
-	add := func(r v1beta1.AppliedResourceMeta) {
-		if id := identityOf(r.WorkResourceIdentifier); !wanted.Has(id) {
-			wanted.Insert(id)
-			left = append(left, r)
-		}
-	}
-	for _, r := range p.record.owner.Status.AppliedResources {
-		add(r)
-	}
-	for _, c := range p.work.Status.ManifestConditions {
-		add(v1beta1.AppliedResourceMeta{WorkResourceIdentifier: c.Identifier})
-	}
-	return left
+	return leftoversOf(p.work, p.record.owner, p.record.manifests)
 }
 
-// drop removes the leftovers from the member.
+func leftoversOf(work *v1beta1.Work, owner *v1beta1.AppliedWork, manifests []*manifest) []v1beta1.AppliedResourceMeta {
+	wanted := sets.New[identity]()
+	for _, m := range manifests {
+		wanted.Insert(identityOf(m.identifier()))
+	}
+	return slices.DeleteFunc(listedFor(work, owner), func(r v1beta1.AppliedResourceMeta) bool {
+		return wanted.Has(identityOf(r.WorkResourceIdentifier))
+	})
+}
+
+// drop removes the leftovers from the member. Those that another Work of the placement holds are left to it, and none is removed before
+// the Work's version has all its Works. After an adoption they stay.
 func (p *pass) drop(ctx context.Context) error {
-	if slices.ContainsFunc(p.record.manifests, func(m *manifest) bool { return m.object.GetKind() == "" }) {
+	p.record.kept = nil
+	if slices.ContainsFunc(p.record.manifests, func(m *manifest) bool { return !m.readable() }) {
 		// A manifest that cannot be read may be any of the objects that no other manifest is.
 		return nil
 	}
 	leftovers := p.leftovers()
-	if len(leftovers) == 0 && !p.outdated() {
+	if len(leftovers) == 0 && !p.outdated() && !p.endsAdoption(nil) {
 		return nil
 	}
 	if err := p.open(ctx); err != nil {
 		return err
 	}
+	all := &parts{}
+	if len(leftovers) > 0 {
+		var err error
+		if all, err = p.parts(ctx); err != nil {
+			return err
+		}
+	}
 	var remaining []v1beta1.AppliedResourceMeta
 	var failures []error
 	for _, r := range leftovers {
-		if err := p.dropOne(ctx, r); err != nil {
-			remaining = append(remaining, r)
-			failures = append(failures, fmt.Errorf("removing %s %s from the member cluster: %w", r.Kind,
-				types.NamespacedName{Namespace: r.Namespace, Name: r.Name}, err))
+		switch {
+		case !all.decide(p.work) || all.holder(identityOf(r.WorkResourceIdentifier), p.work.Name) != nil:
+			p.pending.Store(true)
+			mine, err := p.isOurs(ctx, r)
+			if err != nil {
+				failures = append(failures, err)
+			}
+			if mine || err != nil {
+				remaining = append(remaining, r)
+			}
+		case isAdopted(p.record.owner) && !p.letsGo():
+			exists, err := p.isOurs(ctx, r)
+			if err != nil {
+				failures = append(failures, err)
+			}
+			if exists || err != nil {
+				remaining = append(remaining, r)
+				p.record.kept = append(p.record.kept, r)
+			}
+		default:
+			if err := p.dropOne(ctx, r); err != nil {
+				remaining = append(remaining, r)
+				failures = append(failures, fmt.Errorf("removing %s %s from the member cluster: %w", r.Kind,
+					types.NamespacedName{Namespace: r.Namespace, Name: r.Name}, err))
+			}
 		}
 	}
-	return errors.Join(append(failures, p.list(ctx, remaining))...)
+	if err := p.list(ctx, remaining); err != nil {
+		failures = append(failures, err)
+	} else if p.endsAdoption(remaining) {
+		failures = append(failures, p.endAdoption(ctx))
+	}
+	return errors.Join(failures...)
 }
 
-// outdated says whether the AppliedWork lists a manifest without its resource: the kind was unknown when the list was made.
+// isOurs reports whether an object is on the member and this Work's.
+func (p *pass) isOurs(ctx context.Context, r v1beta1.AppliedResourceMeta) (bool, error) {
+	if r.Resource == "" {
+		return false, nil
+	}
+	live, err := get(ctx, p.member.resource(resourceOf(r), r.Namespace), r.Name)
+	return live != nil && ownersOf(live, p.work.Name).ours, err
+}
+
+// endsAdoption reports whether an adoption is over: a version made from what the hub has now holds all that was placed before it, or
+// somebody has let go of the rest.
+func (p *pass) endsAdoption(remaining []v1beta1.AppliedResourceMeta) bool {
+	return isAdopted(p.record.owner) && len(remaining) == 0 &&
+		(p.letsGo() || p.work.Annotations[wellknown.HubUIDAnnotation] == p.options.Ruler.Hub)
+}
+
+// letsGo reports whether somebody has asked for the removal of what the version that the Work holds does not have.
+func (p *pass) letsGo() bool {
+	snapshot := p.work.Annotations[wellknown.PruneAnnotation]
+	return snapshot != "" && snapshot == p.work.Annotations[wellknown.ParentSnapshotNameAnnotation]
+}
+
+func (p *pass) endAdoption(ctx context.Context) error {
+	owner := p.record.owner.DeepCopy()
+	delete(owner.Annotations, wellknown.AdoptedAnnotation)
+	object, err := fromAppliedWork(owner)
+	if err != nil {
+		return err
+	}
+	object, err = p.member.resource(appliedWorks, "").Update(ctx, object, metav1.UpdateOptions{FieldManager: wellknown.FieldManager})
+	if err != nil {
+		return ofMember(fmt.Errorf("ending the adoption of AppliedWork %s: %w", owner.Name, err))
+	}
+	klog.FromContext(ctx).V(2).Info("Adoption is over")
+	p.record.owner, err = toAppliedWork(object)
+	return err
+}
+
+// outdated reports whether the AppliedWork lists a manifest without its resource: the kind was unknown when the list was made.
 func (p *pass) outdated() bool {
 	listed := map[identity]string{}
 	for _, r := range p.record.owner.Status.AppliedResources {
@@ -137,8 +200,7 @@ func (p *pass) dropOne(ctx context.Context, r v1beta1.AppliedResourceMeta) error
 		// Its kind was never known, so it was never applied.
 		return nil
 	}
-	gvr := schema.GroupVersionResource{Group: r.Group, Version: r.Version, Resource: r.Resource}
-	client := p.member.resource(gvr, r.Namespace)
+	client := p.member.resource(resourceOf(r), r.Namespace)
 	live, err := get(ctx, client, r.Name)
 	if err != nil || live == nil {
 		return err
@@ -148,10 +210,7 @@ func (p *pass) dropOne(ctx context.Context, r v1beta1.AppliedResourceMeta) error
 	case !owners.ours || live.GetDeletionTimestamp() != nil || p.appliedAs(live.GetUID()):
 		return nil
 	case len(owners.placements)+len(owners.others) > 0:
-		var patch []byte
-		if patch, err = disown(live, p.work.Name); err == nil {
-			_, err = client.Patch(ctx, r.Name, types.MergePatchType, patch, metav1.PatchOptions{FieldManager: wellknown.FieldManager})
-		}
+		_, err = p.ownership.reown(ctx, client, live, []string{p.work.Name}, nil)
 	default:
 		uid, background := live.GetUID(), metav1.DeletePropagationBackground
 		err = client.Delete(ctx, r.Name, metav1.DeleteOptions{
@@ -168,15 +227,7 @@ func (p *pass) dropOne(ctx context.Context, r v1beta1.AppliedResourceMeta) error
 	return ofMember(err)
 }
 
-// appliedAs says whether an object is wanted under another group or version of its kind.
+// appliedAs reports whether an object is wanted under another group or version of its kind.
 func (p *pass) appliedAs(uid types.UID) bool {
 	return slices.ContainsFunc(p.record.results, func(r *result) bool { return r != nil && r.exists && r.uid == uid })
-}
-
-// disown is the patch that takes the AppliedWork out of an object's owners.
-func disown(live *unstructured.Unstructured, owner string) ([]byte, error) {
-	return json.Marshal(map[string]any{"metadata": map[string]any{
-		"ownerReferences": withoutOwner(live.GetOwnerReferences(), owner),
-		"resourceVersion": live.GetResourceVersion(),
-	}})
 }

@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"strconv"
+	"time"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -16,16 +17,21 @@ import (
 
 	"github.com/stagegate/stagegate/pkg/apis/placement/v1beta1"
 	"github.com/stagegate/stagegate/pkg/apis/wellknown"
+	"github.com/stagegate/stagegate/pkg/rollout/storeid"
 )
 
 // workUIDAnnotation on an AppliedWork is the uid of the Work that WorkGenerationAnnotation counts generations of: the generations of
-// two Works of one name cannot be compared.
-const workUIDAnnotation = wellknown.Prefix + "work-uid"
+// two Works of one name cannot be compared. workCreatedAnnotation is when that Work was created, by the clock of its store: of two
+// Works of one name the one that was created later is the one that counts.
+const (
+	workUIDAnnotation     = wellknown.Prefix + "work-uid"
+	workCreatedAnnotation = wellknown.Prefix + "work-created"
+)
 
 // errStale ends a pass whose Work has changed: the change is on its way.
 var errStale = errors.New("the Work has changed")
 
-// current reads a Work from the API and says whether it still is what the caller has, deletion included. Nothing is written to a
+// current reads a Work from the API and reports whether it still is what the caller has, deletion included. Nothing is written to a
 // member on the word of a cache alone, which may belong to a leader that is none any more.
 func (a *Applier) current(ctx context.Context, work *v1beta1.Work) (*v1beta1.Work, error) {
 	live, err := a.works.Get(ctx, work.Name, metav1.GetOptions{})
@@ -53,34 +59,35 @@ func (a *Applier) owner(ctx context.Context, name string) (*v1beta1.AppliedWork,
 	return toAppliedWork(live)
 }
 
-// claim makes the AppliedWork say that this generation of the Work is being applied. It fails where the member has seen a later one.
+// claim makes the AppliedWork say that this generation of the Work is being applied. It fails where the AppliedWork is another
+// member's, and where the member has seen a later state of the Work.
 func (a *Applier) claim(ctx context.Context, work *v1beta1.Work, owner *v1beta1.AppliedWork) (*v1beta1.AppliedWork, error) {
 	claimed := &v1beta1.AppliedWork{
 		ObjectMeta: metav1.ObjectMeta{Name: work.Name},
 		Spec:       v1beta1.AppliedWorkSpec{WorkName: work.Name, WorkNamespace: work.Namespace},
 	}
 	if owner != nil {
-		if owner.DeletionTimestamp != nil {
-			return nil, fmt.Errorf("AppliedWork %s is being deleted on the member cluster", owner.Name)
-		}
-		if seen := generationSeen(owner, work); seen > work.Generation {
-			return nil, fmt.Errorf("the member cluster has generation %d of the Work already, and this is generation %d: "+
-				"if the Work was restored from a backup, remove the annotation %s from AppliedWork %s on the member cluster",
-				seen, work.Generation, wellknown.WorkGenerationAnnotation, owner.Name)
+		if err := a.mayClaim(owner, work); err != nil {
+			return nil, err
 		}
 		if a.claims(owner, work) {
 			return owner, nil
 		}
 		claimed = owner.DeepCopy()
 	}
-	if claimed.Annotations == nil {
-		claimed.Annotations = map[string]string{}
+	annotate := func(key, value string) {
+		if value != "" {
+			metav1.SetMetaDataAnnotation(&claimed.ObjectMeta, key, value)
+		}
 	}
-	claimed.Annotations[wellknown.WorkGenerationAnnotation] = strconv.FormatInt(work.Generation, 10)
-	claimed.Annotations[workUIDAnnotation] = string(work.UID)
-	if a.options.StoreID != "" {
-		claimed.Annotations[wellknown.StoreIDAnnotation] = a.options.StoreID
+	if owner != nil && len(owner.Status.AppliedResources) > 0 && !isAdopted(owner) && a.adopts(owner, work) {
+		annotate(wellknown.AdoptedAnnotation, a.options.Clock.Now().UTC().Format(time.RFC3339))
 	}
+	annotate(wellknown.WorkGenerationAnnotation, strconv.FormatInt(work.Generation, 10))
+	annotate(workUIDAnnotation, string(work.UID))
+	annotate(workCreatedAnnotation, createdAt(work))
+	annotate(wellknown.StoreIDAnnotation, a.options.Ruler.Store)
+	annotate(wellknown.HubUIDAnnotation, a.options.Ruler.Hub)
 
 	object, err := fromAppliedWork(claimed)
 	if err != nil {
@@ -101,10 +108,50 @@ func (a *Applier) claim(ctx context.Context, work *v1beta1.Work, owner *v1beta1.
 	return toAppliedWork(object)
 }
 
-// claims says whether an AppliedWork names this very generation of the Work.
+// mayClaim reports why an AppliedWork is not the Work's to claim, nil where it is.
+func (a *Applier) mayClaim(owner *v1beta1.AppliedWork, work *v1beta1.Work) error {
+	switch {
+	case owner.Spec.WorkNamespace != work.Namespace:
+		return storeid.OtherMemberOf(owner.Name, owner.Spec.WorkNamespace, work.Namespace)
+	case owner.DeletionTimestamp != nil:
+		return fmt.Errorf("AppliedWork %s is being deleted on the member cluster", owner.Name)
+	}
+	if seen := generationSeen(owner, work); seen > work.Generation {
+		return fmt.Errorf("the member cluster has generation %d of the Work already, and this is generation %d: "+
+			"if the Work was restored from a backup, remove the annotation %s from AppliedWork %s on the member cluster",
+			seen, work.Generation, wellknown.WorkGenerationAnnotation, owner.Name)
+	}
+	// Both are times of one store in a format that sorts.
+	if seen := owner.Annotations[workCreatedAnnotation]; owner.Annotations[workUIDAnnotation] != string(work.UID) &&
+		owner.Annotations[wellknown.StoreIDAnnotation] == a.options.Ruler.Store && seen > createdAt(work) {
+		return fmt.Errorf("the member cluster has a Work of this name that was created at %s, and this one was created at %s: "+
+			"if the Work was restored from a backup, remove the annotation %s from AppliedWork %s on the member cluster",
+			seen, createdAt(work), workCreatedAnnotation, owner.Name)
+	}
+	return nil
+}
+
+// claims reports whether an AppliedWork names this very generation of the Work.
 func (a *Applier) claims(owner *v1beta1.AppliedWork, work *v1beta1.Work) bool {
-	return generationSeen(owner, work) == work.Generation &&
-		(a.options.StoreID == "" || owner.Annotations[wellknown.StoreIDAnnotation] == a.options.StoreID)
+	return owner.Spec.WorkNamespace == work.Namespace && generationSeen(owner, work) == work.Generation &&
+		owner.Annotations[workCreatedAnnotation] == createdAt(work) &&
+		(a.options.Ruler.Store == "" || owner.Annotations[wellknown.StoreIDAnnotation] == a.options.Ruler.Store) &&
+		(a.options.Ruler.Hub == "" || owner.Annotations[wellknown.HubUIDAnnotation] == a.options.Ruler.Hub)
+}
+
+// adopts reports whether an AppliedWork was last claimed by another than this Work of this store and hub. What it lists was then placed
+// by somebody else, or from what a hub was before it was lost: that this Work does not have it means nothing.
+func (a *Applier) adopts(owner *v1beta1.AppliedWork, work *v1beta1.Work) bool {
+	hub := owner.Annotations[wellknown.HubUIDAnnotation]
+	return owner.Annotations[workUIDAnnotation] != string(work.UID) ||
+		owner.Annotations[wellknown.StoreIDAnnotation] != a.options.Ruler.Store ||
+		// Earlier versions have not written it.
+		hub != "" && hub != a.options.Ruler.Hub
+}
+
+// isAdopted reports whether nothing that an AppliedWork lists may be removed by itself.
+func isAdopted(owner *v1beta1.AppliedWork) bool {
+	return owner.Annotations[wellknown.AdoptedAnnotation] != ""
 }
 
 // generationSeen is the generation of this Work that the member has seen, 0 where it has seen none.
@@ -115,6 +162,13 @@ func generationSeen(owner *v1beta1.AppliedWork, work *v1beta1.Work) int64 {
 	// An annotation that is no number is as good as none.
 	seen, _ := strconv.ParseInt(owner.Annotations[wellknown.WorkGenerationAnnotation], 10, 64)
 	return seen
+}
+
+func createdAt(work *v1beta1.Work) string {
+	if work.CreationTimestamp.IsZero() {
+		return ""
+	}
+	return work.CreationTimestamp.UTC().Format(time.RFC3339)
 }
 
 func toAppliedWork(object *unstructured.Unstructured) (*v1beta1.AppliedWork, error) {

@@ -16,6 +16,7 @@ import (
 	"k8s.io/client-go/discovery"
 	"k8s.io/client-go/discovery/cached/memory"
 	"k8s.io/client-go/dynamic"
+	"k8s.io/client-go/kubernetes"
 	"k8s.io/client-go/metadata"
 	"k8s.io/client-go/metadata/metadatainformer"
 	"k8s.io/client-go/rest"
@@ -23,6 +24,8 @@ import (
 	"k8s.io/client-go/tools/cache"
 
 	"github.com/stagegate/stagegate/pkg/apis/placement/v1beta1"
+	"github.com/stagegate/stagegate/pkg/apis/wellknown"
+	"github.com/stagegate/stagegate/pkg/rollout/storeid"
 )
 
 var (
@@ -39,6 +42,8 @@ type member struct {
 	mapper  meta.ResettableRESTMapper
 	// informer makes one of a kind's metadata, in all namespaces. It is not running.
 	informer func(schema.GroupVersionResource) cache.SharedIndexInformer
+	// identify holds that the cluster is the member of the options, and says how what is applied there is owned.
+	identify func(ctx context.Context, options Options) (ownership, error)
 }
 
 func connect(config *rest.Config) (*member, error) {
@@ -66,14 +71,54 @@ func connectWith(config *rest.Config, client *http.Client) (*member, error) {
 	if err != nil {
 		return nil, fmt.Errorf("making a client of discovery: %w", err)
 	}
-	return &member{
+	kube, err := kubernetes.NewForConfigAndClient(config, client)
+	if err != nil {
+		return nil, fmt.Errorf("making a client: %w", err)
+	}
+	m := &member{
 		objects: objects,
 		mapper:  restmapper.NewDeferredDiscoveryRESTMapper(memory.NewMemCacheClient(kinds)),
 		informer: func(gvr schema.GroupVersionResource) cache.SharedIndexInformer {
 			informer := metadatainformer.NewFilteredMetadataInformer(metadatas, gvr, metav1.NamespaceAll, 0, cache.Indexers{}, nil)
 			return informer.Informer()
 		},
-	}, nil
+	}
+	m.identify = func(ctx context.Context, options Options) (ownership, error) { return identify(ctx, m, kube, options) }
+	return m, nil
+}
+
+// identify holds that a cluster is the member that it is taken for: a kubeconfig may have been copied or swapped. It is joined, and
+// says as what, by whoever looks after memberships.
+func identify(ctx context.Context, m *member, kube kubernetes.Interface, options Options) (ownership, error) {
+	want := storeid.Membership{Ruler: options.Ruler, Member: options.Cluster, ClusterUID: options.ClusterUID}
+	system, err := get(ctx, m.resource(namespaces, ""), metav1.NamespaceSystem)
+	if err != nil {
+		return ownership{}, fmt.Errorf("reading namespace %s, which identifies the cluster: %w", metav1.NamespaceSystem, err)
+	}
+	if system == nil {
+		return ownership{}, fmt.Errorf("the cluster has no namespace %s, which identifies it", metav1.NamespaceSystem)
+	}
+	definition, err := get(ctx, m.resource(definitions, ""), storeid.MemberCRD)
+	if err != nil {
+		return ownership{}, fmt.Errorf("reading CustomResourceDefinition %s: %w", storeid.MemberCRD, err)
+	}
+	if definition == nil {
+		// A hub serves the kind without one.
+		if _, err := m.mapper.RESTMapping(v1beta1.SchemeGroupVersion.WithKind(appliedWorkKind).GroupKind(), v1beta1.SchemeGroupVersion.Version); err != nil {
+			return ownership{}, fmt.Errorf("the cluster has not joined: %w", err)
+		}
+		if err := storeid.Verify(ctx, kube, wellknown.SystemNamespace, options.Ruler); err != nil {
+			return ownership{}, err
+		}
+		return ownership{annotated: true}, storeid.Mismatch(nil, string(system.GetUID()), want)
+	}
+	if err := storeid.Mismatch(definition.GetAnnotations(), string(system.GetUID()), want); err != nil {
+		return ownership{}, err
+	}
+	if storeid.Undecided(definition.GetAnnotations()) {
+		return ownership{}, fmt.Errorf("CustomResourceDefinition %s does not name the store, the hub and the member yet", storeid.MemberCRD)
+	}
+	return ownership{}, nil
 }
 
 // resolve finds the resource of a manifest's kind. A kind that is unknown is looked for once more in fresh discovery if the caller

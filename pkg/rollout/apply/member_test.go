@@ -36,12 +36,14 @@ import (
 	"github.com/stagegate/stagegate/pkg/apis/wellknown"
 	"github.com/stagegate/stagegate/pkg/generated/clientset/versioned/fake"
 	placementclient "github.com/stagegate/stagegate/pkg/generated/clientset/versioned/typed/placement/v1beta1"
+	"github.com/stagegate/stagegate/pkg/rollout/storeid"
 )
 
 const (
 	testCluster   = "member1"
 	testNamespace = wellknown.MemberNamespacePrefix + testCluster
 	testStore     = "store-1"
+	testHub       = "hub-1"
 )
 
 var testTime = time.Date(2026, 11, 23, 2, 20, 0, 0, time.UTC)
@@ -123,6 +125,7 @@ func (m *fakeMember) member() *member {
 		informer: func(gvr schema.GroupVersionResource) cache.SharedIndexInformer {
 			return dynamicinformer.NewFilteredDynamicInformer(m, gvr, metav1.NamespaceAll, 0, cache.Indexers{}, nil).Informer()
 		},
+		identify: func(context.Context, Options) (ownership, error) { return ownership{}, nil },
 	}
 }
 
@@ -360,7 +363,7 @@ func newBench(t *testing.T, work *v1beta1.Work) *bench {
 	t.Helper()
 	b := &bench{member: newFakeMember(), api: fake.NewClientset(work.DeepCopy()), clock: clocktesting.NewFakePassiveClock(testTime)}
 	b.Applier = New(listing{b.api.PlacementV1beta1().Works(testNamespace)}, &rest.Config{}, Options{
-		Cluster: testCluster, StoreID: testStore, Clock: b.clock,
+		Cluster: testCluster, Ruler: storeid.Ruler{Store: testStore, Hub: testHub}, Clock: b.clock,
 	})
 	b.Applier.connect = func(*rest.Config) (*member, error) { return b.member.member(), nil }
 	b.Applier.member = b.member.member()

@@ -7,6 +7,7 @@ import (
 	"context"
 	"errors"
 	"sync"
+	"sync/atomic"
 
 	"k8s.io/apimachinery/pkg/api/meta"
 	"k8s.io/client-go/util/workqueue"
@@ -32,11 +33,22 @@ type pass struct {
 	opened  error
 	// live is the Work as read then.
 	live *v1beta1.Work
+	// reading makes the first who asks for the placement's Works, and only that, read them.
+	reading  sync.Once
+	allParts *parts
+	unread   error
+	// pending reports whether the outcome depends on what becomes of the other Works.
+	pending atomic.Bool
 }
 
 // run fills the record's results. err says that nothing could be found out, again that some manifests are to be tried again; their
 // results say why.
 func (p *pass) run(ctx context.Context) (again, err error) {
+	defer func() {
+		if !p.pending.Load() && err == nil {
+			p.waitsForParts(p.work.Name, false)
+		}
+	}()
 	p.strategy = strategyOf(p.work)
 	p.resolve(p.record.manifests, false)
 	p.watch()
@@ -68,8 +80,8 @@ func (p *pass) run(ctx context.Context) (again, err error) {
 	var failures []error
 	for i, r := range p.record.results {
 		switch {
-		case errors.Is(r.again, errStale) || isUnreachable(r.again):
-			// Neither says anything about the manifest.
+		case errors.Is(r.again, errStale) || errors.Is(r.again, errHeld) || isUnreachable(r.again):
+			// None of them says anything about the manifest.
 			p.record.results[i] = nil
 			err = r.again
 		case r.again != nil:

@@ -19,6 +19,8 @@ type record struct {
 	owner *v1beta1.AppliedWork
 	// results are by ordinal; nil where a manifest has to be looked at.
 	results []*result
+	// kept are objects that stay on the member although the Work has them no more, since they were there at an adoption.
+	kept []v1beta1.AppliedResourceMeta
 }
 
 // recordOf is the record of a Work at its generation; that of an older one is thrown away.
@@ -42,6 +44,7 @@ func (a *Applier) recordOf(work *v1beta1.Work) *record {
 func (a *Applier) forget(name string) {
 	a.mu.Lock()
 	delete(a.records, name)
+	a.waiting.Delete(name)
 	a.mu.Unlock()
 	a.watches.set(name, nil)
 }

@@ -17,8 +17,9 @@ import (
 	"github.com/stagegate/stagegate/pkg/apis/wellknown"
 )
 
-// remove takes from the member what was applied for a Work that is being deleted. Deleting the AppliedWork in the foreground takes
-// everything along that it alone owns; the Work goes when the AppliedWork is seen to be gone.
+// remove takes from the member what was applied for a Work that is being deleted, where its deletion asks for that: a Work that only
+// disappears, with its namespace or by a mistake, leaves everything. What another Work of the placement holds is handed over first.
+// Deleting the AppliedWork in the foreground takes everything along that it alone owns; the Work goes when the AppliedWork is gone.
 func (a *Applier) remove(ctx context.Context, work *v1beta1.Work) error {
 	if !slices.Contains(work.Finalizers, wellknown.WorkCleanupFinalizer) {
 		return nil
@@ -39,7 +40,7 @@ func (a *Applier) remove(ctx context.Context, work *v1beta1.Work) error {
 		return err
 	}
 	if owner != nil && standsFor(owner, live) {
-		return a.removeOwner(ctx, live, owner)
+		return a.removeApplied(ctx, live, owner)
 	}
 	live.Finalizers = slices.DeleteFunc(live.Finalizers, func(f string) bool { return f == wellknown.WorkCleanupFinalizer })
 	_, err = a.works.Update(ctx, live, metav1.UpdateOptions{FieldManager: wellknown.FieldManager})
@@ -50,22 +51,49 @@ func (a *Applier) remove(ctx context.Context, work *v1beta1.Work) error {
 	return nil
 }
 
-// standsFor says whether an AppliedWork was made for this very Work. One without a note of its Work's uid was made by another
+// standsFor reports whether an AppliedWork was made for this very Work. One without a note of its Work's uid was made by another
 // implementation.
 func standsFor(owner *v1beta1.AppliedWork, work *v1beta1.Work) bool {
 	uid := owner.Annotations[workUIDAnnotation]
-	return uid == "" || uid == string(work.UID)
+	return owner.Spec.WorkNamespace == work.Namespace && (uid == "" || uid == string(work.UID))
 }
 
-func (a *Applier) removeOwner(ctx context.Context, work *v1beta1.Work, owner *v1beta1.AppliedWork) error {
+func (a *Applier) removeApplied(ctx context.Context, work *v1beta1.Work, owner *v1beta1.AppliedWork) error {
 	if owner.DeletionTimestamp != nil {
 		return nil
 	}
+	a.waitsForParts(work.Name, true)
+	all, err := a.readParts(ctx, work)
+	if err != nil {
+		return err
+	}
+	if done, err := a.handOver(ctx, work, owner, all); err != nil || !done {
+		return err
+	}
+	remove := work.Annotations[wellknown.DeletePropagationAnnotation] == string(v1beta1.DeletePropagationPolicyDelete)
+	if remove {
+		switch all.fateOf(work) {
+		case fateWait:
+			// The Works that are written next bring this one back.
+			return nil
+		case fateStay:
+			klog.FromContext(ctx).Info("Leaving on the member what a Work has placed, since the next version has a Work of that name and is not written yet")
+			remove = false
+		}
+	}
+	if remove && isAdopted(owner) {
+		if err := a.disownLeftovers(ctx, work, owner); err != nil {
+			return err
+		}
+	}
+	if a.ownership.annotated {
+		return a.removeAnnotated(ctx, work, owner, remove)
+	}
 	policy := metav1.DeletePropagationForeground
-	if work.Annotations[wellknown.DeletePropagationAnnotation] == string(v1beta1.DeletePropagationPolicyAbandon) {
+	if !remove {
 		policy = metav1.DeletePropagationOrphan
 	}
-	err := a.member.resource(appliedWorks, "").Delete(ctx, owner.Name, metav1.DeleteOptions{
+	err = a.member.resource(appliedWorks, "").Delete(ctx, owner.Name, metav1.DeleteOptions{
 		Preconditions:     &metav1.Preconditions{UID: &owner.UID},
 		PropagationPolicy: &policy,
 	})
@@ -78,4 +106,23 @@ func (a *Applier) removeOwner(ctx context.Context, work *v1beta1.Work, owner *v1
 		return a.remove(ctx, work)
 	}
 	return nil
+}
+
+// disownLeftovers makes nobody's what stayed at an adoption, so that it does not go with the AppliedWork.
+func (a *Applier) disownLeftovers(ctx context.Context, work *v1beta1.Work, owner *v1beta1.AppliedWork) error {
+	var failures []error
+	for _, r := range leftoversOf(work, owner, decode(work.Spec.Workload.Manifests)) {
+		if r.Resource == "" {
+			continue
+		}
+		client := a.member.resource(resourceOf(r), r.Namespace)
+		live, err := get(ctx, client, r.Name)
+		if err == nil && live != nil && ownersOf(live, work.Name).ours {
+			_, err = a.ownership.reown(ctx, client, live, []string{work.Name}, nil)
+		}
+		if err != nil && !apierrors.IsNotFound(err) {
+			failures = append(failures, fmt.Errorf("leaving %s %s/%s on the member cluster: %w", r.Kind, r.Namespace, r.Name, err))
+		}
+	}
+	return errors.Join(failures...)
 }

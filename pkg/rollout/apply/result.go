@@ -60,10 +60,12 @@ type result struct {
 
 	// again is why the manifest is tried again without anything having changed; nil where only a change can help.
 	again error
+	// held reports whether another Work of the placement has the object. Its change is no event of the object.
+	held bool
 }
 
-// settled says whether the manifest need not be looked at until its object changes.
-func (r *result) settled() bool { return r != nil && r.again == nil && r.exists }
+// settled reports whether the manifest need not be looked at until its object changes.
+func (r *result) settled() bool { return r != nil && r.again == nil && r.exists && !r.held }
 
 func failedToApply(err error) string {
 	return fmt.Sprintf("Failed to apply the manifest (error: %v)", err)

@@ -22,6 +22,7 @@ import (
 	"github.com/stagegate/stagegate/pkg/rollout/internal/fleet"
 	"github.com/stagegate/stagegate/pkg/rollout/internal/reconcile"
 	"github.com/stagegate/stagegate/pkg/rollout/members"
+	"github.com/stagegate/stagegate/pkg/rollout/storeid"
 )
 
 // Name of the loop.
@@ -35,7 +36,7 @@ type Controller struct {
 	fleet     *fleet.Fleet
 	hub       kubernetes.Interface
 	directory *members.Directory
-	storeID   string
+	ruler     storeid.Ruler
 	recorder  record.EventRecorder
 	clock     clock.WithTicker
 	loop      *reconcile.Loop
@@ -47,13 +48,13 @@ type Controller struct {
 	probes map[string]*probe
 }
 
-// New makes the loop. Members are claimed for the store with the id; Events on MemberClusters go to the recorder.
-func New(f *fleet.Fleet, hub kubernetes.Interface, directory *members.Directory, storeID string, recorder record.EventRecorder, c clock.WithTicker) *Controller {
+// New makes the loop. Members are claimed for the ruler; Events on MemberClusters go to the recorder.
+func New(f *fleet.Fleet, hub kubernetes.Interface, directory *members.Directory, ruler storeid.Ruler, recorder record.EventRecorder, c clock.WithTicker) *Controller {
 	controller := &Controller{
 		fleet:     f,
 		hub:       hub,
 		directory: directory,
-		storeID:   storeID,
+		ruler:     ruler,
 		recorder:  recorder,
 		clock:     c,
 		namespaces: coreinformers.NewFilteredNamespaceInformer(hub, 0, cache.Indexers{}, func(o *metav1.ListOptions) {

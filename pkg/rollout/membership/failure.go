@@ -27,6 +27,8 @@ const (
 	reasonForbidden    = "Forbidden"
 	reasonNotReady     = "NotReady"
 	reasonOtherStore   = "OtherStore"
+	reasonOtherHub     = "OtherHub"
+	reasonOtherMember  = "OtherMember"
 )
 
 // maxMessage bounds what a member's own words take of a condition, in bytes.
@@ -50,18 +52,26 @@ func (f *failure) unknownOrFalse() metav1.ConditionStatus {
 	return metav1.ConditionFalse
 }
 
-// revokes says whether the failure ends a membership. All others only make the member unhealthy.
-func (f *failure) revokes() bool { return f.reason == reasonOtherStore }
+// revokes reports whether the failure ends a membership: the cluster is somebody else's. All others only make the member unhealthy.
+func (f *failure) revokes() bool {
+	return f.reason == reasonOtherStore || f.reason == reasonOtherHub || f.reason == reasonOtherMember
+}
 
 func classify(err error) *failure {
 	var credentials *members.CredentialsError
-	var other *storeid.OtherStoreError
+	var otherStore *storeid.OtherStoreError
+	var otherHub *storeid.OtherHubError
+	var otherMember *storeid.OtherMemberError
 	var answer apierrors.APIStatus
 	switch {
 	case errors.As(err, &credentials):
 		return &failure{reason: string(credentials.Reason), message: err.Error()}
-	case errors.As(err, &other):
+	case errors.As(err, &otherStore):
 		return &failure{reason: reasonOtherStore, message: "The member belongs to another fleet: " + err.Error()}
+	case errors.As(err, &otherHub):
+		return &failure{reason: reasonOtherHub, message: "The member belongs to the fleet of another hub: " + err.Error()}
+	case errors.As(err, &otherMember):
+		return &failure{reason: reasonOtherMember, message: "The cluster is another member: " + err.Error()}
 	case apierrors.IsUnauthorized(err):
 		return &failure{reason: reasonUnauthorized, message: "The member does not accept the credentials: " + brief(err)}
 	case apierrors.IsForbidden(err):

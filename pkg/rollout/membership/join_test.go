@@ -15,6 +15,7 @@ import (
 
 	"github.com/stagegate/stagegate/pkg/apis/cluster/v1beta1"
 	"github.com/stagegate/stagegate/pkg/apis/wellknown"
+	"github.com/stagegate/stagegate/pkg/rollout/storeid"
 )
 
 func TestAClusterJoins(t *testing.T) {
@@ -37,8 +38,9 @@ func TestAClusterJoins(t *testing.T) {
 		t.Errorf("agent %+v", agent)
 	}
 	want := map[v1beta1.PropertyName]v1beta1.PropertyValue{
-		"kubernetes-fleet.io/node-count": {Value: "3", ObservationTime: at},
-		"k8s.io/k8s-version":             {Value: "v1.37.2", ObservationTime: at},
+		"kubernetes-fleet.io/node-count":  {Value: "3", ObservationTime: at},
+		"k8s.io/k8s-version":              {Value: "v1.37.2", ObservationTime: at},
+		"kubernetes-fleet.io/cluster-uid": {Value: "cluster-a", ObservationTime: at},
 	}
 	if diff := cmp.Diff(want, cluster.Status.Properties); diff != "" {
 		t.Errorf("properties (-want +got):\n%s", diff)
@@ -55,8 +57,12 @@ func TestAClusterJoins(t *testing.T) {
 	if diff := cmp.Diff(cluster.Status.AgentStatus, internal.Status.AgentStatus); diff != "" {
 		t.Errorf("agents of MemberCluster and InternalMemberCluster differ:\n%s", diff)
 	}
-	if got := m.annotation(crdOf, wellknown.StoreIDAnnotation); got != storeID {
-		t.Errorf("the store id on the member is %q", got)
+	for annotation, want := range map[string]string{
+		wellknown.StoreIDAnnotation: storeID, wellknown.HubUIDAnnotation: hubUID, wellknown.MemberNameAnnotation: name,
+	} {
+		if got := m.annotation(crdOf, annotation); got != want {
+			t.Errorf("%s on the member is %q, want %q", annotation, got, want)
+		}
 	}
 	if shortest, longest := 57*time.Second, 63*time.Second; again < shortest || again > longest {
 		t.Errorf("looks again in %s, want the period with its jitter", again)
@@ -100,6 +106,31 @@ func TestWhyAClusterDoesNotJoin(t *testing.T) {
 			status: metav1.ConditionFalse, reason: "OtherStore",
 			says: []string{"that-store", "kubectl annotate crd appliedworks.placement.kubernetes-fleet.io kubernetes-fleet.io/store-id-"},
 		},
+		"a member of another hub with a copy of the store": {
+			member: func(m *member) {
+				m.store(crdOf, joinedAs(map[string]any{wellknown.StoreIDAnnotation: storeID, wellknown.HubUIDAnnotation: "that-hub"}))
+			},
+			status: metav1.ConditionFalse, reason: "OtherHub",
+			says: []string{"that-hub", hubUID, "kubectl annotate crd appliedworks.placement.kubernetes-fleet.io kubernetes-fleet.io/hub-uid-"},
+		},
+		"another member": {
+			member: func(m *member) {
+				m.store(crdOf, joinedAs(map[string]any{
+					wellknown.StoreIDAnnotation: storeID, wellknown.HubUIDAnnotation: hubUID, wellknown.MemberNameAnnotation: "b",
+				}))
+			},
+			status: metav1.ConditionFalse, reason: "OtherMember",
+			says: []string{"joined as member b", "kubectl annotate --overwrite crd appliedworks.placement.kubernetes-fleet.io kubernetes-fleet.io/member-name=a"},
+		},
+		"what an earlier version has made another member": {
+			member: func(m *member) {
+				m.store(crdOf, appliedWorksOf(storeID))
+				m.store(appliedPath+"/web-work", map[string]any{
+					"metadata": map[string]any{"name": "web-work"}, "spec": map[string]any{"workNamespace": "fleet-member-b"},
+				})
+			},
+			status: metav1.ConditionFalse, reason: "OtherMember", says: []string{"AppliedWork web-work", "fleet-member-b"},
+		},
 		"a hub of another store": {
 			member: func(m *member) {
 				m.isHub = true
@@ -125,7 +156,8 @@ func TestWhyAClusterDoesNotJoin(t *testing.T) {
 			if agents := w.cluster().Status.AgentStatus; len(agents) != 0 {
 				t.Errorf("agents %+v", agents)
 			}
-			if got := m.annotation(crdOf, wellknown.StoreIDAnnotation); got == storeID {
+			if m.annotation(crdOf, wellknown.StoreIDAnnotation) == storeID && m.annotation(crdOf, wellknown.HubUIDAnnotation) == hubUID &&
+				m.annotation(crdOf, wellknown.MemberNameAnnotation) == name {
 				t.Error("the member was claimed")
 			}
 			w.writes()
@@ -150,15 +182,91 @@ func TestWhyAClusterDoesNotJoin(t *testing.T) {
 }
 
 func appliedWorksOf(store string) map[string]any {
-	return map[string]any{"metadata": map[string]any{
-		"name":        appliedWorksName,
-		"annotations": map[string]any{wellknown.StoreIDAnnotation: store},
-	}}
+	return joinedAs(map[string]any{wellknown.StoreIDAnnotation: store})
+}
+
+func joinedAs(annotations map[string]any) map[string]any {
+	return map[string]any{"metadata": map[string]any{"name": storeid.MemberCRD, "annotations": annotations}}
+}
+
+func TestAMemberOfAnEarlierVersionSaysAsWhatItHasJoinedAtTheFirstLook(t *testing.T) {
+	w, m := newWorld(t, memberCluster()), newMember(t)
+	m.put(crdOf, appliedWorksOf(storeID))
+	m.putAppliedWork("web-work", wellknown.MemberNamespace(name))
+	w.setSecret(m.kubeconfig(memberToken))
+	w.reconcile()
+	w.expect(v1beta1.ConditionTypeMemberClusterJoined, metav1.ConditionTrue, reasonJoined)
+	if got := m.annotation(crdOf, wellknown.HubUIDAnnotation) + " " + m.annotation(crdOf, wellknown.MemberNameAnnotation); got != hubUID+" "+name {
+		t.Errorf("hub and name on the member are %q", got)
+	}
+	if got := w.cluster().Status.Properties[storeid.ClusterUIDProperty].Value; got != "cluster-a" {
+		t.Errorf("the uid of the cluster is %q", got)
+	}
+}
+
+func TestAKubeconfigThatLeadsElsewhereEndsTheMembership(t *testing.T) {
+	for _, tc := range []struct {
+		name  string
+		there func(m *member)
+		// adopt is what the message says to do, to say done.
+		says  string
+		adopt func(w *world, m *member)
+	}{
+		{
+			name: "to another member",
+			there: func(m *member) {
+				m.put(systemPath, namespaceOf("cluster-b"))
+				m.put(crdOf, joinedAs(map[string]any{
+					wellknown.StoreIDAnnotation: storeID, wellknown.HubUIDAnnotation: hubUID, wellknown.MemberNameAnnotation: "b",
+				}))
+			},
+			says: "joined as member b",
+		},
+		{
+			name:  "to a cluster that is new",
+			there: func(m *member) { m.put(systemPath, namespaceOf("cluster-b")) },
+			says:  "kubectl annotate --overwrite membercluster a kubernetes-fleet.io/adopt-cluster-uid=cluster-b",
+			adopt: func(w *world, _ *member) {
+				w.edit(func(c *v1beta1.MemberCluster) {
+					metav1.SetMetaDataAnnotation(&c.ObjectMeta, wellknown.AdoptClusterUIDAnnotation, "cluster-b")
+				})
+			},
+		},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			w, _ := joinedWorld(t)
+			other := newMember(t)
+			tc.there(other)
+			objects := len(other.objects)
+			w.setSecret(other.kubeconfig(memberToken))
+			w.reconcile()
+			w.expect(v1beta1.ConditionTypeMemberClusterJoined, metav1.ConditionFalse, reasonOtherMember, tc.says)
+			if isMember(&w.cluster().Status) {
+				t.Error("the agent is still joined")
+			}
+			if len(other.objects) != objects {
+				t.Error("something was made on the other cluster")
+			}
+			if got := w.cluster().Status.Properties[storeid.ClusterUIDProperty].Value; got != "cluster-a" {
+				t.Errorf("the uid that joined is forgotten: %q", got)
+			}
+			if tc.adopt == nil {
+				return
+			}
+			tc.adopt(w, other)
+			w.clock.Step(2 * time.Minute)
+			w.reconcile()
+			w.expect(v1beta1.ConditionTypeMemberClusterJoined, metav1.ConditionTrue, reasonJoined)
+			if got := w.cluster().Status.Properties[storeid.ClusterUIDProperty].Value; got != "cluster-b" {
+				t.Errorf("the uid after the adoption is %q", got)
+			}
+		})
+	}
 }
 
 func TestAKindThatIsThereIsAdopted(t *testing.T) {
 	w, m := newWorld(t, memberCluster()), newMember(t)
-	m.put(crdOf, map[string]any{"metadata": map[string]any{"name": appliedWorksName, "labels": map[string]any{"by": "upstream"}}})
+	m.put(crdOf, map[string]any{"metadata": map[string]any{"name": storeid.MemberCRD, "labels": map[string]any{"by": "upstream"}}})
 	w.setSecret(m.kubeconfig(memberToken))
 	w.reconcile()
 	w.expect(v1beta1.ConditionTypeMemberClusterJoined, metav1.ConditionTrue, reasonJoined)

@@ -93,8 +93,9 @@ func TestAClusterLeavesAndKeepsItsWorkloads(t *testing.T) {
 	if m.get(appliedPath+"/others") == nil {
 		t.Error("the AppliedWork of another member was deleted")
 	}
-	if m.get(crdOf) == nil || m.annotation(crdOf, wellknown.StoreIDAnnotation) != "" {
-		t.Error("the kind has to stay on the member, without the store's id")
+	if m.get(crdOf) == nil || m.annotation(crdOf, wellknown.StoreIDAnnotation)+m.annotation(crdOf, wellknown.HubUIDAnnotation)+
+		m.annotation(crdOf, wellknown.MemberNameAnnotation) != "" {
+		t.Error("the kind must stay on the member, without what it has joined as")
 	}
 	if _, err := w.api.PlacementV1beta1().Works("fleet-member-b").Get(t.Context(), "other", metav1.GetOptions{}); err != nil {
 		t.Errorf("Work of another member: %v", err)
@@ -118,6 +119,23 @@ func TestAClusterOfAnotherStoreLeavesUntouched(t *testing.T) {
 	w.hasLeft()
 	if m.annotation(crdOf, wellknown.StoreIDAnnotation) != "that-store" || len(m.deleted) != 0 {
 		t.Error("something of the other store was touched")
+	}
+}
+
+func TestLeavingThroughTheKubeconfigOfAnotherMemberTouchesNothing(t *testing.T) {
+	w, _ := joinedWorld(t)
+	other := newMember(t)
+	other.put(systemPath, namespaceOf("cluster-b"))
+	other.put(crdOf, joinedAs(map[string]any{
+		wellknown.StoreIDAnnotation: storeID, wellknown.HubUIDAnnotation: hubUID, wellknown.MemberNameAnnotation: "b",
+	}))
+	other.putAppliedWork("theirs", "fleet-member-b")
+	w.setSecret(other.kubeconfig(memberToken))
+	w.delete()
+	w.reconcile()
+	w.hasLeft()
+	if other.annotation(crdOf, wellknown.MemberNameAnnotation) != "b" || len(other.deleted) != 0 {
+		t.Error("something of the other member was touched")
 	}
 }
 

@@ -34,6 +34,7 @@ const (
 	crdPath       = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions"
 	appliedPath   = "/apis/placement.kubernetes-fleet.io/v1beta1/appliedworks"
 	configMapPath = "/api/v1/namespaces/fleet-system/configmaps"
+	systemPath    = "/api/v1/namespaces/kube-system"
 	memberToken   = "secret"
 )
 
@@ -62,10 +63,16 @@ func newMember(t *testing.T) *member {
 	}
 	m.Server = httptest.NewTLSServer(m)
 	t.Cleanup(m.Close)
+	m.put(systemPath, namespaceOf("cluster-a"))
 	for i := range 3 {
 		m.put("/api/v1/nodes/node-"+strconv.Itoa(i), map[string]any{"metadata": map[string]any{"name": "node-" + strconv.Itoa(i)}})
 	}
 	return m
+}
+
+// namespaceOf is the namespace that gives a cluster its uid.
+func namespaceOf(uid string) map[string]any {
+	return map[string]any{"metadata": map[string]any{"name": "kube-system", "uid": uid}}
 }
 
 // change sets how the member behaves.

@@ -5,6 +5,7 @@ package membership
 
 import (
 	"context"
+	"fmt"
 	"math/rand/v2"
 	"strconv"
 	"time"
@@ -14,6 +15,7 @@ import (
 
 	"github.com/stagegate/stagegate/pkg/apis/cluster/v1beta1"
 	"github.com/stagegate/stagegate/pkg/rollout/members"
+	"github.com/stagegate/stagegate/pkg/rollout/storeid"
 )
 
 const (
@@ -72,13 +74,13 @@ func (c *Controller) observe(ctx context.Context, cluster *v1beta1.MemberCluster
 	last := c.lastProbe(cluster.Name)
 	if last == nil || last.leaving != leaving || last.clients.generation != member.Generation ||
 		!c.clock.Now().Before(last.due(period(cluster))) {
-		last = c.probe(ctx, member, last, leaving)
+		last = c.probe(ctx, cluster, member, last, leaving)
 		c.keep(cluster.Name, last)
 	}
 	return last.seen, max(last.due(period(cluster)).Sub(c.clock.Now()), time.Millisecond)
 }
 
-func (c *Controller) probe(ctx context.Context, member *members.Member, last *probe, leaving bool) *probe {
+func (c *Controller) probe(ctx context.Context, cluster *v1beta1.MemberCluster, member *members.Member, last *probe, leaving bool) *probe {
 	next := &probe{leaving: leaving, stretch: 1 + jitter*(2*rand.Float64()-1)}
 	if last != nil && last.clients.generation == member.Generation {
 		next.clients, next.failures = last.clients, last.failures
@@ -91,11 +93,11 @@ func (c *Controller) probe(ctx context.Context, member *members.Member, last *pr
 	case leaving:
 		ctx, cancel := context.WithTimeout(ctx, withdrawTimeout)
 		defer cancel()
-		err = c.withdraw(ctx, member.Name, next.clients)
+		err = c.withdraw(ctx, cluster, next.clients)
 	default:
 		ctx, cancel := context.WithTimeout(ctx, probeTimeout)
 		defer cancel()
-		next.seen.properties, err = c.look(ctx, next.clients)
+		next.seen.properties, err = c.look(ctx, cluster, next.clients)
 	}
 	next.seen.at = c.clock.Now()
 	if err != nil {
@@ -108,7 +110,7 @@ func (c *Controller) probe(ctx context.Context, member *members.Member, last *pr
 }
 
 // look asks a member whether it is ready, makes sure that it is this store's, and reads what is cheap to know of it.
-func (c *Controller) look(ctx context.Context, member *clients) (map[v1beta1.PropertyName]string, error) {
+func (c *Controller) look(ctx context.Context, cluster *v1beta1.MemberCluster, member *clients) (map[v1beta1.PropertyName]string, error) {
 	if err := member.discovery.RESTClient().Get().AbsPath("/readyz").Do(ctx).Error(); err != nil {
 		return nil, err
 	}
@@ -116,14 +118,29 @@ func (c *Controller) look(ctx context.Context, member *clients) (map[v1beta1.Pro
 	if err != nil {
 		return nil, err
 	}
-	if err := c.own(ctx, member); err != nil {
+	clusterUID, err := uidOf(ctx, member)
+	if err != nil {
 		return nil, err
 	}
-	properties := map[v1beta1.PropertyName]string{kubernetesVersionProperty: version.GitVersion}
+	if err := c.own(ctx, member, c.membership(cluster, clusterUID), clusterUID); err != nil {
+		return nil, err
+	}
+	properties := map[v1beta1.PropertyName]string{
+		kubernetesVersionProperty: version.GitVersion, storeid.ClusterUIDProperty: clusterUID,
+	}
 	if count, ok := countNodes(ctx, member); ok {
 		properties[nodeCountProperty] = strconv.FormatInt(count, 10)
 	}
 	return properties, nil
+}
+
+// uidOf returns the uid of a cluster, that of its namespace kube-system: it lives as long as the cluster's etcd.
+func uidOf(ctx context.Context, member *clients) (string, error) {
+	system, err := member.kube.CoreV1().Namespaces().Get(ctx, metav1.NamespaceSystem, metav1.GetOptions{})
+	if err != nil {
+		return "", fmt.Errorf("reading namespace %s, which identifies the cluster: %w", metav1.NamespaceSystem, err)
+	}
+	return string(system.UID), nil
 }
 
 // countNodes has the member count its nodes: one object is sent, whatever their number. A member whose credentials do not allow

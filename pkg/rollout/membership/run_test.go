@@ -23,6 +23,7 @@ import (
 	"github.com/stagegate/stagegate/pkg/generated/clientset/versioned/fake"
 	"github.com/stagegate/stagegate/pkg/rollout/internal/fleet"
 	"github.com/stagegate/stagegate/pkg/rollout/members"
+	"github.com/stagegate/stagegate/pkg/rollout/storeid"
 )
 
 // TestRun has nothing but changes of objects move the loop: the Secret, the MemberCluster and the end of the namespace.
@@ -69,7 +70,7 @@ func TestRun(t *testing.T) {
 	f := fleet.New(api)
 	f.Start(ctx.Done())
 	directory := members.NewDirectory(hub, wellknown.SystemNamespace)
-	controller := New(f, hub, directory, storeID, record.NewFakeRecorder(1000), clock.RealClock{})
+	controller := New(f, hub, directory, storeid.Ruler{Store: storeID, Hub: hubUID}, record.NewFakeRecorder(1000), clock.RealClock{})
 	running, stop := context.WithCancel(ctx)
 	ended := make(chan error, 1)
 	stopped := make(chan struct{})

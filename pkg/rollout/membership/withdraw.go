@@ -11,36 +11,50 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
+	"github.com/stagegate/stagegate/pkg/apis/cluster/v1beta1"
 	"github.com/stagegate/stagegate/pkg/apis/wellknown"
 	"github.com/stagegate/stagegate/pkg/rollout/storeid"
 )
 
 // withdraw removes from a member what Stagegate itself has there, and leaves what was placed on it. The kind AppliedWork stays, since
 // its end would be the end of whatever else is owned by objects of it.
-func (c *Controller) withdraw(ctx context.Context, cluster string, member *clients) error {
-	crd, err := member.crds.ApiextensionsV1().CustomResourceDefinitions().Get(ctx, appliedWorksName, metav1.GetOptions{})
+func (c *Controller) withdraw(ctx context.Context, cluster *v1beta1.MemberCluster, member *clients) error {
+	clusterUID, err := uidOf(ctx, member)
+	if err != nil {
+		return err
+	}
+	want := c.membership(cluster, clusterUID)
+	crd, err := member.crds.ApiextensionsV1().CustomResourceDefinitions().Get(ctx, storeid.MemberCRD, metav1.GetOptions{})
 	if apierrors.IsNotFound(err) {
 		served, err := servesAppliedWorks(ctx, member)
 		if err != nil || !served {
 			return err
 		}
-		// A hub keeps its store's id: it is that of the whole hub.
-		if err := storeid.Verify(ctx, member.kube, wellknown.SystemNamespace, storeid.Ruler{Store: c.storeID}); err != nil {
+		if err := storeid.Mismatch(nil, clusterUID, want); err != nil {
 			return err
 		}
-		return orphan(ctx, cluster, member)
+		// A hub keeps its store's id: it is that of the whole hub.
+		if err := storeid.Verify(ctx, member.kube, wellknown.SystemNamespace, c.ruler); err != nil {
+			return err
+		}
+		return orphan(ctx, cluster.Name, member)
 	}
 	if err != nil {
 		return err
 	}
-	holder := crd.Annotations[wellknown.StoreIDAnnotation]
-	if holder != "" && holder != c.storeID {
-		return otherStore(holder, c.storeID)
-	}
-	if err := orphan(ctx, cluster, member); err != nil || holder == "" {
+	if err := storeid.Mismatch(crd.Annotations, clusterUID, want); err != nil {
 		return err
 	}
-	_, err = annotate(ctx, member, crd, "")
+	identity := identityOf(want)
+	joined := false
+	for key := range identity {
+		joined = joined || crd.Annotations[key] != ""
+		identity[key] = ""
+	}
+	if err := orphan(ctx, cluster.Name, member); err != nil || !joined {
+		return err
+	}
+	_, err = annotate(ctx, member, crd, identity)
 	return err
 }
 

@@ -25,13 +25,15 @@ import (
 	"github.com/stagegate/stagegate/pkg/rollout/internal/fleet"
 	"github.com/stagegate/stagegate/pkg/rollout/internal/reconcile"
 	"github.com/stagegate/stagegate/pkg/rollout/members"
+	"github.com/stagegate/stagegate/pkg/rollout/storeid"
 )
 
 const (
 	storeID  = "this-store"
+	hubUID   = "this-hub"
 	name     = "a"
 	deadline = 30 * time.Second
-	crdOf    = crdPath + "/" + appliedWorksName
+	crdOf    = crdPath + "/" + storeid.MemberCRD
 )
 
 var start = time.Date(2026, 1, 2, 12, 0, 0, 0, time.UTC)
@@ -62,7 +64,7 @@ func newWorld(t *testing.T, inFleet ...runtime.Object) *world {
 	recorder := record.NewFakeRecorder(1000)
 	w.events = recorder.Events
 	w.directory = members.NewDirectory(w.hub, wellknown.SystemNamespace)
-	w.controller = New(fleet.New(w.api), w.hub, w.directory, storeID, recorder, w.clock)
+	w.controller = New(fleet.New(w.api), w.hub, w.directory, storeid.Ruler{Store: storeID, Hub: hubUID}, recorder, w.clock)
 
 	ctx, cancel := context.WithCancel(t.Context())
 	changes := reconcile.New("changes", 1, func(ctx context.Context, _ reconcile.Key) (time.Duration, error) {
@@ -89,7 +91,7 @@ func (w *world) setSecret(kubeconfig string) {
 	secrets := w.hub.CoreV1().Secrets(wellknown.SystemNamespace)
 	err := secrets.Delete(w.t.Context(), wellknown.MemberSecretName(name), metav1.DeleteOptions{})
 	if err == nil {
-		w.seeSecret(func(err error) bool { return err != nil })
+		w.seeSecret(func(err error) bool { return err != nil && strings.Contains(err.Error(), "does not exist") })
 	}
 	if kubeconfig == "" {
 		return

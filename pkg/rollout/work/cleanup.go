@@ -5,13 +5,12 @@ package work
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 	"slices"
 
+	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/klog/v2"
 
 	"github.com/stagegate/stagegate/pkg/apis/placement/v1beta1"
@@ -47,55 +46,75 @@ func (c *Controller) cleanUp(ctx context.Context, binding v1beta1.BindingObject)
 	return nil
 }
 
-// deleteWorks says whether a binding has no Works any more. It asks the API, since a cache may not have the last one yet.
+// deleteWorks reports whether a binding has no Works any more. It asks the API, since a cache may not have the last one yet. All Works
+// are marked before the first is deleted: the applier would hand over what one has to another that is about to go as well.
 func (c *Controller) deleteWorks(ctx context.Context, binding v1beta1.BindingObject) (bool, error) {
-	works, err := c.worksOf(binding)
+	list, err := c.fleet.Clientset.PlacementV1beta1().Works(wellknown.MemberNamespace(binding.BindingSpec().TargetCluster)).
+		List(ctx, metav1.ListOptions{LabelSelector: selectorOf(binding).String()})
+	if err != nil {
+		return false, fmt.Errorf("listing the Works of binding %s: %w", reconcile.KeyOf(binding), err)
+	}
+	if len(list.Items) == 0 {
+		return true, nil
+	}
+	policy, err := c.fateOf(ctx, binding)
 	if err != nil {
 		return false, err
 	}
-	if len(works) == 0 {
-		list, err := c.fleet.Clientset.PlacementV1beta1().Works(wellknown.MemberNamespace(binding.BindingSpec().TargetCluster)).
-			List(ctx, metav1.ListOptions{LabelSelector: selectorOf(binding).String()})
-		if err != nil {
-			return false, fmt.Errorf("listing the Works of binding %s: %w", reconcile.KeyOf(binding), err)
-		}
-		for i := range list.Items {
-			works = append(works, &list.Items[i])
+	var marked []*v1beta1.Work
+	for i := range list.Items {
+		work, err := c.mark(ctx, &list.Items[i], policy)
+		switch {
+		case err != nil:
+			return false, err
+		case work != nil && work.DeletionTimestamp == nil:
+			marked = append(marked, work)
 		}
 	}
-	for _, work := range works {
-		if work.DeletionTimestamp != nil {
-			continue
-		}
-		if err := c.abandon(ctx, binding, work); err != nil {
-			return false, err
-		}
+	for _, work := range marked {
 		if err := c.delete(ctx, work); err != nil {
 			return false, err
 		}
 	}
-	return len(works) == 0, nil
+	return false, nil
 }
 
-// abandon has a Work leave on the member what was applied for it, where its placement is deleted and wants that.
-func (c *Controller) abandon(ctx context.Context, binding v1beta1.BindingObject, work *v1beta1.Work) error {
-	placement, err := c.fleet.Placements.Get(placementOf(binding))
-	if err != nil || placement.GetDeletionTimestamp() == nil {
-		return nil
-	}
-	strategy := placement.PlacementSpec().Strategy.DeleteStrategy
-	if strategy == nil || strategy.PropagationPolicy != v1beta1.DeletePropagationPolicyAbandon {
-		return nil
-	}
-	patch, err := json.Marshal(map[string]any{"metadata": map[string]any{
-		"annotations": map[string]string{wellknown.DeletePropagationAnnotation: string(v1beta1.DeletePropagationPolicyAbandon)},
-	}})
-	if err != nil {
-		return err
-	}
-	_, err = c.fleet.Clientset.PlacementV1beta1().Works(work.Namespace).Patch(ctx, work.Name, types.MergePatchType, patch, metav1.PatchOptions{})
+// fateOf decides what becomes on the cluster of what was placed there by a binding that is being deleted. It goes where the placement no
+// longer picks the cluster, and with the placement unless that wants it to stay. Where neither is so, somebody has deleted the binding
+// by itself, which nothing asks for: it stays.
+func (c *Controller) fateOf(ctx context.Context, binding v1beta1.BindingObject) (v1beta1.DeletePropagationPolicy, error) {
+	key := placementOf(binding)
+	placement, err := c.fleet.Placements.Get(key)
 	if err != nil && !apierrors.IsNotFound(err) {
-		return fmt.Errorf("having Work %s leave its objects: %w", reconcile.KeyOf(work), err)
+		return "", err
 	}
-	return nil
+	isGoing := func() bool { return err == nil && placement.GetDeletionTimestamp() != nil }
+	if !isGoing() {
+		if binding.BindingSpec().State == v1beta1.BindingStateUnscheduled {
+			return v1beta1.DeletePropagationPolicyDelete, nil
+		}
+		// The cache may lag behind.
+		if placement, err = c.fleet.Placements.Client(key.Namespace).Get(ctx, key.Name, metav1.GetOptions{}); err != nil && !apierrors.IsNotFound(err) {
+			return "", fmt.Errorf("reading placement %s: %w", key, err)
+		}
+	}
+	if isGoing() {
+		if strategy := placement.PlacementSpec().Strategy.DeleteStrategy; strategy != nil && strategy.PropagationPolicy != "" {
+			return strategy.PropagationPolicy, nil
+		}
+		return v1beta1.DeletePropagationPolicyDelete, nil
+	}
+	if key.Namespace != "" {
+		namespace, err := c.hub.CoreV1().Namespaces().Get(ctx, key.Namespace, metav1.GetOptions{})
+		switch {
+		case err != nil && !apierrors.IsNotFound(err):
+			return "", fmt.Errorf("reading namespace %s on the hub: %w", key.Namespace, err)
+		case err == nil && namespace.DeletionTimestamp != nil:
+			// The placement is about to go as well.
+			return v1beta1.DeletePropagationPolicyDelete, nil
+		}
+	}
+	c.recorder.Eventf(binding, corev1.EventTypeWarning, "ObjectsKept", "The binding was deleted while its placement picks cluster %s: "+
+		"what was placed on the cluster stays there", binding.BindingSpec().TargetCluster)
+	return v1beta1.DeletePropagationPolicyAbandon, nil
 }

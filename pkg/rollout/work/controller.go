@@ -14,6 +14,7 @@ import (
 	"k8s.io/apimachinery/pkg/api/equality"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/client-go/kubernetes"
 	"k8s.io/client-go/tools/record"
 	"k8s.io/klog/v2"
 	"k8s.io/utils/clock"
@@ -38,6 +39,7 @@ const (
 // Controller is the loop.
 type Controller struct {
 	fleet    *fleet.Fleet
+	hub      kubernetes.Interface
 	recorder record.EventRecorder
 	clock    clock.WithTicker
 	loop     *reconcile.Loop
@@ -49,12 +51,12 @@ type Controller struct {
 }
 
 // New makes the loop for one term of leadership. Events about bindings that cannot be turned into Works go to the recorder.
-func New(f *fleet.Fleet, recorder record.EventRecorder) *Controller {
-	return newWithClock(f, recorder, clock.RealClock{})
+func New(f *fleet.Fleet, hub kubernetes.Interface, recorder record.EventRecorder) *Controller {
+	return newWithClock(f, hub, recorder, clock.RealClock{})
 }
 
-func newWithClock(f *fleet.Fleet, recorder record.EventRecorder, c clock.WithTicker) *Controller {
-	controller := &Controller{fleet: f, recorder: recorder, clock: c, checks: newChecks()}
+func newWithClock(f *fleet.Fleet, hub kubernetes.Interface, recorder record.EventRecorder, c clock.WithTicker) *Controller {
+	controller := &Controller{fleet: f, hub: hub, recorder: recorder, clock: c, checks: newChecks()}
 	controller.loop = reconcile.NewWithClock(Name, workers, controller.reconcile, c)
 	f.Bindings.Watch(controller.loop, reconcile.Self)
 	f.Snapshots.Watch(controller.loop, controller.bindingsOfSnapshot)

@@ -11,10 +11,12 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
+	hubfake "k8s.io/client-go/kubernetes/fake"
 	clienttesting "k8s.io/client-go/testing"
 	"k8s.io/client-go/tools/record"
 	clocktesting "k8s.io/utils/clock/testing"
@@ -53,7 +55,7 @@ func newBench(t *testing.T, namespace string) *bench {
 		t: t, namespace: namespace, api: fake.NewClientset(), clock: clocktesting.NewFakeClock(testTime), events: record.NewFakeRecorder(10),
 	}
 	b.api.PrependReactor("update", "works", b.countGenerations)
-	b.Controller = newWithClock(fleet.New(b.api), b.events, b.clock)
+	b.Controller = newWithClock(fleet.New(b.api), hubfake.NewClientset(), b.events, b.clock)
 	b.add(&clusterv1beta1.MemberCluster{ObjectMeta: metav1.ObjectMeta{Name: "member1"}})
 	placement := b.fleet.Placements.New(b.key("web"))
 	create(b, b.fleet.Placements, placement)
@@ -287,6 +289,8 @@ func TestWorkOfABinding(t *testing.T) {
 						"kubernetes-fleet.io/parent-resource-snapshot-name":                  "web-1-snapshot",
 						"kubernetes-fleet.io/parent-cluster-resource-override-snapshot-hash": noOverrides,
 						"kubernetes-fleet.io/parent-resource-override-snapshot-hash":         noOverrides,
+						"kubernetes-fleet.io/number-of-works":                                "1",
+						"kubernetes-fleet.io/hub-uid":                                        "",
 					},
 					Finalizers: []string{"kubernetes-fleet.io/work-cleanup"},
 				},
@@ -522,43 +526,94 @@ func TestWhatMayNotBePlaced(t *testing.T) {
 }
 
 func TestDeletedBinding(t *testing.T) {
+	now := metav1.NewTime(testTime)
+	deletePlacement := func(strategy *v1beta1.DeleteStrategy) func(b *bench) {
+		return func(b *bench) {
+			placement, err := b.fleet.Placements.Client(b.namespace).Get(b.t.Context(), "web", metav1.GetOptions{})
+			if err != nil {
+				b.t.Fatal(err)
+			}
+			placement.SetDeletionTimestamp(&now)
+			placement.SetFinalizers([]string{"held"})
+			placement.PlacementSpec().Strategy.DeleteStrategy = strategy
+			if _, err := b.fleet.Placements.Client(b.namespace).Update(b.t.Context(), placement, metav1.UpdateOptions{}); err != nil {
+				b.t.Fatal(err)
+			}
+		}
+	}
 	for _, tc := range []struct {
-		name     string
-		strategy *v1beta1.DeleteStrategy
-		abandons bool
+		name   string
+		before func(b *bench)
+		// policy is what the Works are marked with; for a namespaced placement namespacedPolicy where that differs.
+		policy, namespacedPolicy string
 	}{
-		{name: "takes its Works along"},
+		{name: "takes its objects along with its placement", before: deletePlacement(nil), policy: "Delete"},
 		{
-			name:     "has them leave their objects where the placement wants that",
-			strategy: &v1beta1.DeleteStrategy{PropagationPolicy: v1beta1.DeletePropagationPolicyAbandon}, abandons: true,
+			name: "has them leave their objects where the placement wants that", policy: "Abandon",
+			before: deletePlacement(&v1beta1.DeleteStrategy{PropagationPolicy: v1beta1.DeletePropagationPolicyAbandon}),
+		},
+		{
+			name: "takes its objects along where the placement picks the cluster no more", policy: "Delete",
+			before: func(b *bench) {
+				b.edit(func(o v1beta1.BindingObject) { o.BindingSpec().State = v1beta1.BindingStateUnscheduled })
+			},
+		},
+		{name: "that nothing asks for leaves its objects", before: func(*bench) {}, policy: "Abandon"},
+		{
+			name: "without its placement leaves its objects", policy: "Abandon",
+			before: func(b *bench) {
+				if err := b.fleet.Placements.Client(b.namespace).Delete(b.t.Context(), "web", metav1.DeleteOptions{}); err != nil {
+					b.t.Fatal(err)
+				}
+			},
+		},
+		{
+			name: "takes its objects along where its namespace is deleted", policy: "Abandon", namespacedPolicy: "Delete",
+			before: func(b *bench) {
+				namespace := &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: "test-namespace", DeletionTimestamp: &now, Finalizers: []string{"kubernetes"}}}
+				if _, err := b.hub.CoreV1().Namespaces().Create(b.t.Context(), namespace, metav1.CreateOptions{}); err != nil {
+					b.t.Fatal(err)
+				}
+			},
 		},
 	} {
 		for _, scope := range bothScopes {
 			t.Run(tc.name+", "+scope.name, func(t *testing.T) {
 				b := newBench(t, scope.namespace)
-				b.snapshot("web-1-snapshot", nil, configMapJSON)
+				b.snapshot("web-1-snapshot", map[string]string{wellknown.NumberOfSnapshotsAnnotation: "2"}, namespaceJSON)
+				b.snapshot("web-1-0", map[string]string{wellknown.SubindexAnnotation: "0"}, configMapJSON)
+				if scope.namespace != "" {
+					b = newBench(t, scope.namespace)
+					b.snapshot("web-1-snapshot", map[string]string{wellknown.NumberOfSnapshotsAnnotation: "2"}, configMapJSON)
+					b.snapshot("web-1-0", map[string]string{wellknown.SubindexAnnotation: "0"}, strings.Replace(configMapJSON, "test-cm", "other", 1))
+				}
 				b.binding(nil)
 				b.settle()
-				now := metav1.NewTime(testTime)
-				placement, err := b.fleet.Placements.Client(b.namespace).Get(t.Context(), "web", metav1.GetOptions{})
-				if err != nil {
-					t.Fatal(err)
+				if works := b.works(); len(works) != 2 {
+					t.Fatalf("Works: %v", names(works))
 				}
-				placement.SetDeletionTimestamp(&now)
-				placement.SetFinalizers([]string{"held"})
-				placement.PlacementSpec().Strategy.DeleteStrategy = tc.strategy
-				if _, err := b.fleet.Placements.Client(b.namespace).Update(t.Context(), placement, metav1.UpdateOptions{}); err != nil {
-					t.Fatal(err)
-				}
+				tc.before(b)
 				b.edit(func(o v1beta1.BindingObject) { o.SetDeletionTimestamp(&now) })
 				b.api.ClearActions()
 				b.pass()
-				abandoned := slices.ContainsFunc(b.api.Actions(), func(a clienttesting.Action) bool {
-					p, ok := a.(clienttesting.PatchAction)
-					return ok && strings.Contains(string(p.GetPatch()), `"kubernetes-fleet.io/delete-propagation-policy":"Abandon"`)
-				})
-				if abandoned != tc.abandons {
-					t.Errorf("objects are abandoned: %t, want %t", abandoned, tc.abandons)
+
+				want := tc.policy
+				if scope.namespace != "" && tc.namespacedPolicy != "" {
+					want = tc.namespacedPolicy
+				}
+				// All are marked before the first is deleted.
+				var writes []string
+				for _, a := range b.api.Actions() {
+					if p, ok := a.(clienttesting.PatchAction); ok && strings.Contains(string(p.GetPatch()),
+						`"kubernetes-fleet.io/delete-propagation-policy":"`+want+`"`) {
+						writes = append(writes, "mark")
+					}
+					if a.Matches("delete", "works") {
+						writes = append(writes, "delete")
+					}
+				}
+				if diff := cmp.Diff([]string{"mark", "mark", "delete", "delete"}, writes); diff != "" {
+					t.Errorf("writes of Works (-want +got):\n%s", diff)
 				}
 				if works := b.works(); len(works) > 0 {
 					t.Errorf("Works: %v", names(works))
@@ -588,6 +643,62 @@ func TestDeletedBinding(t *testing.T) {
 			t.Errorf("the binding is not released: %v, %v", binding, err)
 		}
 	})
+}
+
+func TestNothingIsWrittenBeforeTheNamesOfWorksAreFree(t *testing.T) {
+	for _, tc := range []struct {
+		name   string
+		change func(w *v1beta1.Work)
+		// deletes reports whether a deletion that was begun is carried on.
+		deletes bool
+	}{
+		{name: "being deleted", change: func(w *v1beta1.Work) {
+			now := metav1.NewTime(testTime)
+			w.DeletionTimestamp = &now
+		}},
+		{name: "about to be deleted", deletes: true, change: func(w *v1beta1.Work) {
+			w.Annotations[wellknown.DeletePropagationAnnotation] = "Delete"
+		}},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			b := newBench(t, "")
+			b.snapshot("web-1-snapshot", map[string]string{wellknown.NumberOfSnapshotsAnnotation: "2"}, namespaceJSON)
+			b.snapshot("web-1-0", map[string]string{wellknown.SubindexAnnotation: "0"}, configMapJSON)
+			b.binding(nil)
+			b.settle()
+			works := b.api.PlacementV1beta1().Works("fleet-member-member1")
+			going, err := works.Get(t.Context(), "web-0", metav1.GetOptions{})
+			if err != nil {
+				t.Fatal(err)
+			}
+			tc.change(going)
+			if _, err := works.Update(t.Context(), going, metav1.UpdateOptions{}); err != nil {
+				t.Fatal(err)
+			}
+			first, err := works.Get(t.Context(), "web-work", metav1.GetOptions{})
+			if err != nil {
+				t.Fatal(err)
+			}
+			first.Annotations[wellknown.ParentSnapshotNameAnnotation] = "web-0-snapshot"
+			if _, err := works.Update(t.Context(), first, metav1.UpdateOptions{}); err != nil {
+				t.Fatal(err)
+			}
+			b.api.ClearActions()
+			b.pass()
+			deleted := false
+			for _, a := range b.api.Actions() {
+				switch {
+				case a.Matches("delete", "works"):
+					deleted = true
+				case a.Matches("update", "works") || a.Matches("create", "works"):
+					t.Errorf("a Work was written: %v", a)
+				}
+			}
+			if deleted != tc.deletes {
+				t.Errorf("deleted: %t, want %t", deleted, tc.deletes)
+			}
+		})
+	}
 }
 
 func TestWorkOfAnotherBindingIsWaitedFor(t *testing.T) {

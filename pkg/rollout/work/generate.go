@@ -36,16 +36,16 @@ func (c *Controller) desired(binding v1beta1.BindingObject, existing []*v1beta1.
 		return nil, err
 	}
 	works := make([]*v1beta1.Work, len(parts))
-	prefix := wellknown.WorkNamePrefix(binding.GetNamespace(), placementOf(binding).Name)
 	for i, part := range parts {
 		if err := c.checks.of(part); err != nil {
 			return nil, err
 		}
-		name := prefix + "-work"
+		subindex := ""
 		if i > 0 {
-			name = prefix + "-" + part.GetAnnotations()[wellknown.SubindexAnnotation]
+			subindex = part.GetAnnotations()[wellknown.SubindexAnnotation]
 		}
-		works[i] = c.newWork(binding, name, parts[0], part)
+		works[i] = c.newWork(binding, wellknown.WorkName(binding.GetNamespace(), placementOf(binding).Name, subindex), parts[0], part)
+		works[i].Annotations[wellknown.NumberOfWorksAnnotation] = strconv.Itoa(len(parts))
 	}
 	if isOverridden(binding.BindingSpec()) {
 		if err := c.override(binding, existing, works); err != nil {
@@ -120,6 +120,8 @@ func (c *Controller) newWork(binding v1beta1.BindingObject, name string, master,
 			ApplyStrategy: spec.ApplyStrategy.DeepCopy(),
 		},
 	}
+	// Empty where the snapshot does not say it, so that what an earlier one said goes.
+	work.Annotations[wellknown.HubUIDAnnotation] = master.GetAnnotations()[wellknown.HubUIDAnnotation]
 	for i, resource := range part.SnapshotSpec().SelectedResources {
 		work.Spec.Workload.Manifests[i].Raw = resource.Raw
 	}

@@ -5,6 +5,7 @@ package work
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"slices"
@@ -13,6 +14,7 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/labels"
+	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/apimachinery/pkg/util/sets"
 	"k8s.io/klog/v2"
 
@@ -56,10 +58,15 @@ func (c *Controller) sync(ctx context.Context, binding v1beta1.BindingObject) ou
 		return outcome{works: existing, err: err}
 	}
 
-	o := outcome{}
 	names := sets.New[string]()
 	for _, d := range desired {
 		names.Insert(d.Name)
+	}
+	if free, err := c.namesAreFree(ctx, existing, names); err != nil || !free {
+		return outcome{works: existing, err: err, pending: err == nil}
+	}
+	o := outcome{}
+	for _, d := range desired {
 		work, err := c.syncWork(ctx, binding, d)
 		switch {
 		case err != nil:
@@ -70,15 +77,41 @@ func (c *Controller) sync(ctx context.Context, binding v1beta1.BindingObject) ou
 			o.works = append(o.works, work)
 		}
 	}
+	if o.pending {
+		// What a Work that goes has may be in one that is not written yet.
+		return o
+	}
 	for _, work := range existing {
 		if names.Has(work.Name) || work.DeletionTimestamp != nil {
 			continue
 		}
-		if err := c.delete(ctx, work); err != nil {
+		if err := c.remove(ctx, work); err != nil {
 			return outcome{works: existing, err: err}
 		}
 	}
 	return o
+}
+
+// namesAreFree reports whether no Work that is going has the name of one that is wanted. Until then nothing is written: what the one
+// that goes has is handed over to the others as they are, and would be lost to a version in which they do not have it.
+func (c *Controller) namesAreFree(ctx context.Context, existing []*v1beta1.Work, wanted sets.Set[string]) (bool, error) {
+	free := true
+	for _, work := range existing {
+		if !wanted.Has(work.Name) {
+			continue
+		}
+		switch {
+		case c.written.ahead(workID(work), work.ResourceVersion), work.DeletionTimestamp != nil:
+			free = false
+		case work.Annotations[wellknown.DeletePropagationAnnotation] != "":
+			// Its deletion was begun, and others count on it.
+			if err := c.delete(ctx, work); err != nil {
+				return false, err
+			}
+			free = false
+		}
+	}
+	return free, nil
 }
 
 // worksOf are the Works of a binding in the cache, by name.
@@ -159,14 +192,48 @@ func (c *Controller) wrote(ctx context.Context, work *v1beta1.Work) *v1beta1.Wor
 	return work
 }
 
+// remove deletes a Work so that what was applied for it goes from the member, or is handed over to the other Works of the placement.
+func (c *Controller) remove(ctx context.Context, work *v1beta1.Work) error {
+	marked, err := c.mark(ctx, work, v1beta1.DeletePropagationPolicyDelete)
+	if err != nil || marked == nil {
+		return err
+	}
+	return c.delete(ctx, marked)
+}
+
+// mark says what becomes on the member of what was applied for a Work that is about to be deleted. It returns the Work, or nil where
+// it is gone.
+func (c *Controller) mark(ctx context.Context, work *v1beta1.Work, policy v1beta1.DeletePropagationPolicy) (*v1beta1.Work, error) {
+	if work.Annotations[wellknown.DeletePropagationAnnotation] == string(policy) {
+		return work, nil
+	}
+	patch, err := json.Marshal(map[string]any{"metadata": map[string]any{
+		// Somebody else may have found in the meantime that it is wanted.
+		"uid":             work.UID,
+		"resourceVersion": work.ResourceVersion,
+		"annotations":     map[string]string{wellknown.DeletePropagationAnnotation: string(policy)},
+	}})
+	if err != nil {
+		return nil, err
+	}
+	marked, err := c.fleet.Clientset.PlacementV1beta1().Works(work.Namespace).Patch(ctx, work.Name, types.MergePatchType, patch, metav1.PatchOptions{})
+	switch {
+	case apierrors.IsNotFound(err):
+		return nil, nil
+	case err != nil:
+		return nil, fmt.Errorf("marking Work %s for its deletion: %w", reconcile.KeyOf(work), err)
+	}
+	c.written.note(workID(work), marked.ResourceVersion)
+	return marked, nil
+}
+
 func (c *Controller) delete(ctx context.Context, work *v1beta1.Work) error {
 	err := c.fleet.Clientset.PlacementV1beta1().Works(work.Namespace).Delete(ctx, work.Name, metav1.DeleteOptions{
-		Preconditions: &metav1.Preconditions{UID: &work.UID},
+		Preconditions: &metav1.Preconditions{UID: &work.UID, ResourceVersion: &work.ResourceVersion},
 	})
 	if err != nil && !apierrors.IsNotFound(err) {
 		return fmt.Errorf("deleting Work %s: %w", reconcile.KeyOf(work), err)
 	}
-	c.written.forget(workID(work))
 	klog.FromContext(ctx).V(2).Info("Work deleted", "work", klog.KObj(work))
 	return nil
 }

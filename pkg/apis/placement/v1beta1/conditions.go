@@ -58,6 +58,8 @@ const (
 	WorkDiffReported = "DiffReported"
 	// WorkStatusTrimmed is True when details were left out of a Work's status to keep it storable.
 	WorkStatusTrimmed = "StatusTrimmed"
+	// WorkObjectsKept is True while objects that were placed before an adoption, and are not selected any more, are kept on the member.
+	WorkObjectsKept = "ObjectsKept"
 
 	// PlacementScheduled is True when all wanted clusters are picked. On a placement, these types have the kind as a prefix;
 	// see PlacementConditionType.

@@ -1,0 +1,538 @@
+// Copyright The Stagegate Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package apply
+
+import (
+	"errors"
+	"flag"
+	"fmt"
+	"maps"
+	"math/rand/v2"
+	"net/url"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/client-go/rest"
+	clienttesting "k8s.io/client-go/testing"
+	clocktesting "k8s.io/utils/clock/testing"
+
+	"github.com/stagegate/stagegate/pkg/apis/placement/v1beta1"
+	"github.com/stagegate/stagegate/pkg/apis/wellknown"
+	"github.com/stagegate/stagegate/pkg/generated/clientset/versioned/fake"
+	"github.com/stagegate/stagegate/pkg/rollout/storeid"
+)
+
+// fleetOfParts is a member and the Works of one placement on it, as the controller of Works writes them. Writes to the member and to
+// the API can be cut off after any of them.
+type fleetOfParts struct {
+	t       *testing.T
+	member  *fakeMember
+	api     *fake.Clientset
+	applier *Applier
+	// annotated members are hubs.
+	annotated bool
+	strategy  *v1beta1.ApplyStrategy
+	clock     *clocktesting.FakePassiveClock
+	uids      int
+	// left is how many writes are let through before all fail; negative for no limit.
+	left int
+}
+
+var errKilled = errors.New("killed")
+
+func newFleetOfParts(t *testing.T, strategy v1beta1.ApplyStrategyType, annotated bool) *fleetOfParts {
+	t.Helper()
+	f := &fleetOfParts{
+		t: t, member: newFakeMember(), api: fake.NewClientset(), annotated: annotated, left: -1,
+		strategy: &v1beta1.ApplyStrategy{Type: strategy, WhenToTakeOver: v1beta1.WhenToTakeOverTypeNever},
+		clock:    clocktesting.NewFakePassiveClock(testTime),
+	}
+	f.member.fail(func(verb, _, _ string) error {
+		if verb == "get" || verb == "list" || verb == "watch" {
+			return nil
+		}
+		return f.spend()
+	})
+	f.member.PrependReactor("delete", "*", f.collectGarbage)
+	f.api.PrependReactor("*", "works", func(action clienttesting.Action) (bool, runtime.Object, error) {
+		if verb := action.GetVerb(); verb == "get" || verb == "list" || verb == "watch" {
+			return false, nil, nil
+		}
+		if err := f.spend(); err != nil {
+			return true, nil, err
+		}
+		return false, nil, nil
+	})
+	f.restart()
+	return f
+}
+
+// spend uses up one write.
+func (f *fleetOfParts) spend() error {
+	if f.left == 0 {
+		return &url.Error{Op: "Patch", URL: "https://member1", Err: errKilled}
+	}
+	if f.left > 0 {
+		f.left--
+	}
+	return nil
+}
+
+// collectGarbage does what the garbage collector does when an AppliedWork is deleted.
+func (f *fleetOfParts) collectGarbage(action clienttesting.Action) (bool, runtime.Object, error) {
+	a := action.(clienttesting.DeleteActionImpl)
+	if err := f.spend(); err != nil {
+		return true, nil, err
+	}
+	if a.GetResource() != appliedWorks {
+		return true, nil, f.member.Tracker().Delete(a.GetResource(), a.GetNamespace(), a.GetName())
+	}
+	policy := metav1.DeletePropagationBackground
+	if a.DeleteOptions.PropagationPolicy != nil {
+		policy = *a.DeleteOptions.PropagationPolicy
+	}
+	for _, name := range f.objectNames() {
+		live := f.member.get(f.t, configMaps, "ns", name)
+		refs := live.GetOwnerReferences()
+		kept := withoutOwners(refs, a.GetName())
+		switch {
+		case len(kept) == len(refs):
+		case len(kept) == 0 && policy != metav1.DeletePropagationOrphan:
+			if err := f.member.Tracker().Delete(configMaps, "ns", name); err != nil {
+				f.t.Error(err)
+			}
+		default:
+			live.SetOwnerReferences(kept)
+			f.member.mu.Lock()
+			f.member.stamp(live)
+			f.member.mu.Unlock()
+			if err := f.member.Tracker().Update(configMaps, live, "ns"); err != nil {
+				f.t.Error(err)
+			}
+		}
+	}
+	return true, nil, f.member.Tracker().Delete(appliedWorks, "", a.GetName())
+}
+
+// restart begins with an applier that remembers nothing.
+func (f *fleetOfParts) restart() {
+	f.left = -1
+	if f.applier != nil {
+		f.applier.watches.stopAll()
+	}
+	b := New(listing{f.api.PlacementV1beta1().Works(testNamespace)}, &rest.Config{}, Options{
+		Cluster: testCluster, Ruler: storeid.Ruler{Store: testStore, Hub: testHub}, Clock: f.clock,
+	})
+	b.member, b.ownership = f.member.member(), ownership{annotated: f.annotated}
+	b.watches = newWatches(f.t.Context(), b.member.informer, func(string) {})
+	b.informer = b.newInformer()
+	f.applier = b
+}
+
+func (f *fleetOfParts) objectNames() []string {
+	list, err := f.member.Tracker().List(configMaps, configMaps.GroupVersion().WithKind("ConfigMap"), "ns")
+	if err != nil {
+		f.t.Fatal(err)
+	}
+	var names []string
+	for _, item := range list.(*unstructured.UnstructuredList).Items {
+		names = append(names, item.GetName())
+	}
+	return names
+}
+
+func (f *fleetOfParts) works() []v1beta1.Work {
+	list, err := f.api.PlacementV1beta1().Works(testNamespace).List(f.t.Context(), metav1.ListOptions{})
+	if err != nil {
+		f.t.Fatal(err)
+	}
+	return list.Items
+}
+
+// version is what a version of the placement has in each Work.
+type version map[string][]string
+
+func (v version) objects() []string {
+	var all []string
+	for _, names := range v {
+		all = append(all, names...)
+	}
+	slices.Sort(all)
+	return all
+}
+
+// write writes a version as the controller of Works does: it waits for names that are not free, writes all Works that are wanted, and
+// then marks and deletes the others. It reports whether all is written.
+func (f *fleetOfParts) write(number int, v version) bool {
+	client := f.api.PlacementV1beta1().Works(testNamespace)
+	existing := map[string]*v1beta1.Work{}
+	for _, w := range f.works() {
+		existing[w.Name] = &w
+	}
+	for name := range v {
+		if w := existing[name]; w != nil && isGoing(w) {
+			if w.DeletionTimestamp == nil {
+				f.delete(w)
+			}
+			return false
+		}
+	}
+	// The first Work is written first.
+	for _, name := range slices.Backward(slices.Sorted(maps.Keys(v))) {
+		var manifests []string
+		for _, object := range v[name] {
+			manifests = append(manifests, fmt.Sprintf(`{apiVersion: v1, kind: ConfigMap, metadata: {name: %s, namespace: ns}, data: {key: v%d}}`, object, number))
+		}
+		work := existing[name]
+		if work == nil {
+			f.uids++
+			work = &v1beta1.Work{ObjectMeta: metav1.ObjectMeta{
+				Namespace: testNamespace, Name: name, UID: types.UID(fmt.Sprintf("work-%d", f.uids)),
+				Labels:     map[string]string{wellknown.ParentPlacementLabel: "web"},
+				Finalizers: []string{wellknown.WorkCleanupFinalizer},
+			}}
+		}
+		work = work.DeepCopy()
+		work.Generation++
+		work.Annotations = map[string]string{
+			wellknown.ParentSnapshotNameAnnotation: fmt.Sprintf("web-%d-snapshot", number),
+			wellknown.NumberOfWorksAnnotation:      fmt.Sprint(len(v)),
+			wellknown.HubUIDAnnotation:             testHub,
+		}
+		work.Spec.ApplyStrategy = f.strategy
+		work.Spec.Workload.Manifests = raw(f.t, manifests...)
+		var err error
+		if existing[name] == nil {
+			_, err = client.Create(f.t.Context(), work, metav1.CreateOptions{})
+		} else {
+			_, err = client.Update(f.t.Context(), work, metav1.UpdateOptions{})
+		}
+		if err != nil {
+			return false
+		}
+	}
+	for name, work := range existing {
+		if _, wanted := v[name]; wanted || work.DeletionTimestamp != nil {
+			continue
+		}
+		if !f.delete(work) {
+			return false
+		}
+	}
+	return true
+}
+
+// delete marks and deletes a Work, as the controller of Works does.
+func (f *fleetOfParts) delete(work *v1beta1.Work) bool {
+	client := f.api.PlacementV1beta1().Works(testNamespace)
+	work = work.DeepCopy()
+	metav1.SetMetaDataAnnotation(&work.ObjectMeta, wellknown.DeletePropagationAnnotation, "Delete")
+	if _, err := client.Update(f.t.Context(), work, metav1.UpdateOptions{}); err != nil {
+		return false
+	}
+	now := metav1.NewTime(testTime)
+	work.DeletionTimestamp = &now
+	_, err := client.Update(f.t.Context(), work, metav1.UpdateOptions{})
+	return err == nil
+}
+
+// pass has the applier look at one Work.
+func (f *fleetOfParts) pass(name string) {
+	for _, obj := range f.applier.informer.GetStore().List() {
+		_ = f.applier.informer.GetStore().Delete(obj)
+	}
+	for _, w := range f.works() {
+		if w.DeletionTimestamp != nil && len(w.Finalizers) == 0 {
+			// The API server deletes what nobody holds any more.
+			if err := f.api.Tracker().Delete(v1beta1.SchemeGroupVersion.WithResource("works"), w.Namespace, w.Name); err != nil {
+				f.t.Fatal(err)
+			}
+			continue
+		}
+		_ = f.applier.informer.GetStore().Add(&w)
+	}
+	_ = f.applier.reconcileWork(f.t.Context(), name)
+}
+
+// settle makes passes over all Works until they have what they want.
+func (f *fleetOfParts) settle() {
+	for range 6 {
+		for _, w := range f.works() {
+			f.pass(w.Name)
+		}
+	}
+}
+
+// owners are the owners of an object, by both ways in which it can have one.
+func (f *fleetOfParts) owners(name string) []string {
+	live := f.member.get(f.t, configMaps, "ns", name)
+	if live == nil {
+		return nil
+	}
+	var found []string
+	for _, ref := range live.GetOwnerReferences() {
+		found = append(found, "ref "+ref.Name)
+	}
+	if a := live.GetAnnotations()[wellknown.AppliedWorkAnnotation]; a != "" {
+		found = append(found, "annotation "+a)
+	}
+	return found
+}
+
+var partsFleets = []struct {
+	name      string
+	strategy  v1beta1.ApplyStrategyType
+	annotated bool
+}{
+	{"client-side", v1beta1.ApplyStrategyTypeClientSideApply, false},
+	{"server-side", v1beta1.ApplyStrategyTypeServerSideApply, false},
+	{"client-side on a hub", v1beta1.ApplyStrategyTypeClientSideApply, true},
+	{"server-side on a hub", v1beta1.ApplyStrategyTypeServerSideApply, true},
+}
+
+func TestAnObjectThatMovesBetweenPartsIsHandedOver(t *testing.T) {
+	for _, kind := range partsFleets {
+		for _, tc := range []struct {
+			name          string
+			before, after version
+		}{
+			{"parts grow", version{"web-work": {"a", "b"}}, version{"web-work": {"a"}, "web-0": {"b"}}},
+			{"parts shrink", version{"web-work": {"a"}, "web-0": {"b"}}, version{"web-work": {"a", "b"}}},
+			{"parts swap", version{"web-work": {"a"}, "web-0": {"b"}}, version{"web-work": {"b"}, "web-0": {"a"}}},
+			{"one in the middle goes", version{"web-work": {"a"}, "web-0": {"b"}, "web-1": {"c"}}, version{"web-work": {"a", "b"}, "web-0": {"c"}}},
+		} {
+			t.Run(kind.name+"/"+tc.name, func(t *testing.T) {
+				f := newFleetOfParts(t, kind.strategy, kind.annotated)
+				f.write(1, tc.before)
+				f.settle()
+				uids := map[string]types.UID{}
+				for _, name := range tc.before.objects() {
+					uids[name] = f.member.get(t, configMaps, "ns", name).GetUID()
+				}
+				// The applier sees each write by itself.
+				for writes := 1; ; writes++ {
+					f.left = writes
+					done := f.write(2, tc.after)
+					f.left = -1
+					f.settle()
+					if done {
+						break
+					}
+				}
+				f.settle()
+				for part, names := range tc.after {
+					for _, name := range names {
+						live := f.member.get(t, configMaps, "ns", name)
+						if live == nil || live.GetUID() != uids[name] {
+							t.Errorf("%s was deleted", name)
+							continue
+						}
+						want := []string{"ref " + part}
+						if kind.annotated {
+							want = []string{"annotation " + part}
+						}
+						if diff := cmp.Diff(want, f.owners(name)); diff != "" {
+							t.Errorf("owners of %s (-want +got):\n%s", name, diff)
+						}
+						if value, _, _ := unstructured.NestedString(live.Object, "data", "key"); value != "v2" {
+							t.Errorf("%s has %q, want the second version", name, value)
+						}
+					}
+				}
+			})
+		}
+	}
+}
+
+func TestWhatNoPartHoldsGoesOnceAllAgree(t *testing.T) {
+	f := newFleetOfParts(t, v1beta1.ApplyStrategyTypeClientSideApply, false)
+	f.write(1, version{"web-work": {"a"}, "web-0": {"b", "c"}})
+	f.settle()
+	f.left = 1
+	f.write(2, version{"web-0": {"b"}, "web-work": {"a"}})
+	f.left = -1
+	f.settle()
+	if f.member.get(t, configMaps, "ns", "c") == nil {
+		t.Error("an object went before all Works were of the version without it")
+	}
+	f.write(2, version{"web-0": {"b"}, "web-work": {"a"}})
+	f.settle()
+	if f.member.get(t, configMaps, "ns", "c") != nil {
+		t.Error("an object that the version has not stays")
+	}
+}
+
+func TestWorksOfAnEarlierVersionOfTheServerDropNothing(t *testing.T) {
+	f := newFleetOfParts(t, v1beta1.ApplyStrategyTypeClientSideApply, false)
+	f.write(1, version{"web-work": {"a", "b"}})
+	f.settle()
+	f.write(2, version{"web-work": {"a"}})
+	work := f.works()[0]
+	delete(work.Annotations, wellknown.NumberOfWorksAnnotation)
+	if _, err := f.api.PlacementV1beta1().Works(testNamespace).Update(t.Context(), &work, metav1.UpdateOptions{}); err != nil {
+		t.Fatal(err)
+	}
+	f.settle()
+	if f.member.get(t, configMaps, "ns", "b") == nil {
+		t.Fatal("an object went without anybody knowing of how many Works its version has")
+	}
+	f.write(2, version{"web-work": {"a"}})
+	f.settle()
+	if f.member.get(t, configMaps, "ns", "b") != nil {
+		t.Error("the object stays although the Work says that it is the only one")
+	}
+}
+
+func TestAnotherPlacementHandsNothingOver(t *testing.T) {
+	f := newFleetOfParts(t, v1beta1.ApplyStrategyTypeClientSideApply, false)
+	f.write(1, version{"web-work": {"a"}})
+	f.settle()
+	work := f.works()[0]
+	other := work.DeepCopy()
+	other.Name, other.UID, other.ResourceVersion = "web-2-work", "other", ""
+	other.Labels = map[string]string{wellknown.ParentPlacementLabel: "web-2"}
+	if _, err := f.api.PlacementV1beta1().Works(testNamespace).Create(t.Context(), other, metav1.CreateOptions{}); err != nil {
+		t.Fatal(err)
+	}
+	f.settle()
+	if diff := cmp.Diff([]string{"ref web-work"}, f.owners("a")); diff != "" {
+		t.Errorf("owners (-want +got):\n%s", diff)
+	}
+	for _, w := range f.works() {
+		if w.Name == other.Name {
+			if got := condition(w.Status.ManifestConditions[0].Conditions, "Applied"); got != "False FailedToTakeOver" {
+				t.Errorf("Applied: %s", got)
+			}
+		}
+	}
+}
+
+var handoverRuns = flag.Int("handover.runs", 60, "how many random placements the test of handing over plays")
+
+// TestNothingThatIsSelectedIsEverDeleted plays random versions of a placement, divided over its Works at random, with kills of server
+// and applier between any two writes. An object that all versions since it was placed have keeps its uid.
+func TestNothingThatIsSelectedIsEverDeleted(t *testing.T) {
+	seed := rand.Uint64()
+	for run := range *handoverRuns {
+		kind := partsFleets[run%len(partsFleets)]
+		name := fmt.Sprintf("seed %d, run %d, %s", seed, run, kind.name)
+		playParts(t, name, rand.New(rand.NewPCG(seed, uint64(run))), kind.strategy, kind.annotated)
+		if t.Failed() {
+			return
+		}
+	}
+}
+
+func playParts(t *testing.T, name string, random *rand.Rand, strategy v1beta1.ApplyStrategyType, annotated bool) {
+	f := newFleetOfParts(t, strategy, annotated)
+	defer func() { f.applier.watches.stopAll() }()
+	uids := map[string]types.UID{}
+	var story []string
+	check := func(wanted []string) {
+		for object, uid := range uids {
+			if !slices.Contains(wanted, object) {
+				continue
+			}
+			if live := f.member.get(t, configMaps, "ns", object); live == nil || live.GetUID() != uid {
+				t.Fatalf("%s: %s was deleted:\n%s", name, object, strings.Join(story, "\n"))
+			}
+		}
+	}
+	// An object that is dropped and wanted again at once may go in between or not.
+	var last version
+	for number := range 2 + random.IntN(5) {
+		v := randomVersion(random)
+		story = append(story, fmt.Sprintf("version %d: %v", number, v))
+		for object := range uids {
+			if !slices.Contains(v.objects(), object) {
+				delete(uids, object)
+			}
+		}
+		for try := 0; ; try++ {
+			if try < 10 {
+				f.left = random.IntN(5)
+			}
+			done := f.write(number, v)
+			f.left = -1
+			if done && random.IntN(2) == 0 || try > 50 {
+				break
+			}
+			for range random.IntN(6) {
+				works := f.works()
+				if len(works) == 0 {
+					break
+				}
+				work := works[random.IntN(len(works))].Name
+				if random.IntN(2) == 0 {
+					f.left = random.IntN(4)
+				}
+				f.pass(work)
+				killed := f.left == 0
+				f.left = -1
+				if killed || random.IntN(4) == 0 {
+					f.restart()
+				}
+				story = append(story, fmt.Sprintf("  pass of %s, killed %t", work, killed))
+				check(v.objects())
+			}
+		}
+		if random.IntN(3) > 0 {
+			for !f.write(number, v) {
+				f.settle()
+			}
+			f.settle()
+			story = append(story, "  settled")
+			check(v.objects())
+			for _, object := range v.objects() {
+				live := f.member.get(t, configMaps, "ns", object)
+				if live == nil {
+					t.Fatalf("%s: %s is not on the member:\n%s", name, object, strings.Join(story, "\n"))
+				}
+				uids[object] = live.GetUID()
+			}
+		}
+		last = v
+	}
+	for !f.write(100, last) {
+		f.settle()
+	}
+	f.settle()
+	check(last.objects())
+	got := f.objectNames()
+	slices.Sort(got)
+	if diff := cmp.Diff(last.objects(), got); diff != "" {
+		t.Errorf("%s: objects on the member (-want +got):\n%s\n%s", name, diff, strings.Join(story, "\n"))
+		for _, object := range got {
+			t.Logf("%s is owned by %v", object, f.owners(object))
+		}
+	}
+	for _, w := range f.works() {
+		f.delete(&w)
+	}
+	f.settle()
+	if left := f.objectNames(); len(left) > 0 {
+		t.Errorf("%s: left when all Works are deleted: %v\n%s", name, left, strings.Join(story, "\n"))
+	}
+}
+
+func randomVersion(random *rand.Rand) version {
+	parts := []string{"web-work", "web-0", "web-1"}[:1+random.IntN(3)]
+	v := version{}
+	for _, part := range parts {
+		v[part] = nil
+	}
+	for _, object := range []string{"a", "b", "c", "d", "e", "f"} {
+		if random.IntN(6) > 0 {
+			part := parts[random.IntN(len(parts))]
+			v[part] = append(v[part], object)
+		}
+	}
+	return v
+}

@@ -1,0 +1,189 @@
+// Copyright The Stagegate Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package membership
+
+import (
+	"context"
+	_ "embed"
+	"encoding/json"
+	"fmt"
+	"maps"
+
+	apiextensionsv1 "k8s.io/apiextensions-apiserver/pkg/apis/apiextensions/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/fields"
+	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/apimachinery/pkg/watch"
+	"k8s.io/client-go/tools/cache"
+	watchtools "k8s.io/client-go/tools/watch"
+	"sigs.k8s.io/yaml"
+
+	"github.com/stagegate/stagegate/pkg/apis/cluster/v1beta1"
+	placementv1beta1 "github.com/stagegate/stagegate/pkg/apis/placement/v1beta1"
+	"github.com/stagegate/stagegate/pkg/apis/wellknown"
+	"github.com/stagegate/stagegate/pkg/rollout/storeid"
+)
+
+// appliedWorks is the kind that a member needs: what is applied there is owned by an object of it.
+//
+//go:embed appliedworks.yaml
+var appliedWorks []byte
+
+func newAppliedWorks(identity map[string]string) (*apiextensionsv1.CustomResourceDefinition, error) {
+	crd := &apiextensionsv1.CustomResourceDefinition{}
+	if err := yaml.UnmarshalStrict(appliedWorks, crd); err != nil {
+		return nil, fmt.Errorf("embedded CustomResourceDefinition %s: %w", storeid.MemberCRD, err)
+	}
+	if crd.Annotations == nil {
+		crd.Annotations = map[string]string{}
+	}
+	maps.Copy(crd.Annotations, identity)
+	return crd, nil
+}
+
+// identityOf are the annotations by which a member says as what it has joined.
+func identityOf(m storeid.Membership) map[string]string {
+	return map[string]string{
+		wellknown.StoreIDAnnotation:    m.Store,
+		wellknown.HubUIDAnnotation:     m.Hub,
+		wellknown.MemberNameAnnotation: m.Member,
+	}
+}
+
+// membership is as what a MemberCluster is to have joined.
+func (c *Controller) membership(cluster *v1beta1.MemberCluster, clusterUID string) storeid.Membership {
+	m := storeid.Membership{Ruler: c.ruler, Member: cluster.Name, ClusterUID: cluster.Status.Properties[storeid.ClusterUIDProperty].Value}
+	if cluster.Annotations[wellknown.AdoptClusterUIDAnnotation] == clusterUID {
+		m.ClusterUID = clusterUID
+	}
+	return m
+}
+
+// own makes a cluster this store's member, and has it serve AppliedWorks. Store, hub and name are annotations of the
+// CustomResourceDefinition; a cluster that serves AppliedWorks without one is a hub, and names its store where each hub does. A cluster
+// that has joined as anything else is left as it is, with an error of package storeid.
+func (c *Controller) own(ctx context.Context, member *clients, want storeid.Membership, clusterUID string) error {
+	crds := member.crds.ApiextensionsV1().CustomResourceDefinitions()
+	crd, err := crds.Get(ctx, storeid.MemberCRD, metav1.GetOptions{})
+	if apierrors.IsNotFound(err) {
+		served, err := servesAppliedWorks(ctx, member)
+		if err != nil {
+			return err
+		}
+		if err := storeid.Mismatch(nil, clusterUID, want); err != nil {
+			return err
+		}
+		if served {
+			return storeid.Verify(ctx, member.kube, wellknown.SystemNamespace, want.Ruler)
+		}
+		if crd, err = newAppliedWorks(identityOf(want)); err != nil {
+			return err
+		}
+		if crd, err = crds.Create(ctx, crd, metav1.CreateOptions{FieldManager: fieldManager}); err != nil {
+			return fmt.Errorf("creating CustomResourceDefinition %s: %w", storeid.MemberCRD, err)
+		}
+		return established(ctx, member, crd)
+	}
+	if err != nil {
+		return err
+	}
+	if err := storeid.Mismatch(crd.Annotations, clusterUID, want); err != nil {
+		return err
+	}
+	if err := established(ctx, member, crd); err != nil || !storeid.Undecided(crd.Annotations) {
+		return err
+	}
+	if crd.Annotations[wellknown.MemberNameAnnotation] == "" {
+		if err := isNobodyElses(ctx, member, want.Member); err != nil {
+			return err
+		}
+	}
+	_, err = annotate(ctx, member, crd, identityOf(want))
+	return err
+}
+
+// isNobodyElses holds that a cluster which does not say as what it has joined has nothing of another member: it joined before members
+// said so.
+func isNobodyElses(ctx context.Context, member *clients, name string) error {
+	works, err := member.fleet.PlacementV1beta1().AppliedWorks().List(ctx, metav1.ListOptions{})
+	if err != nil {
+		return fmt.Errorf("listing AppliedWorks: %w", err)
+	}
+	for i := range works.Items {
+		if work := &works.Items[i]; work.Spec.WorkNamespace != wellknown.MemberNamespace(name) {
+			return storeid.OtherMemberOf(work.Name, work.Spec.WorkNamespace, wellknown.MemberNamespace(name))
+		}
+	}
+	return nil
+}
+
+// servesAppliedWorks reports whether the kind is there without a CustomResourceDefinition, as it is on a hub.
+func servesAppliedWorks(ctx context.Context, member *clients) (bool, error) {
+	resources, err := member.discovery.ServerResourcesForGroupVersionWithContext(ctx, placementv1beta1.SchemeGroupVersion.String())
+	if apierrors.IsNotFound(err) {
+		return false, nil
+	}
+	if err != nil {
+		return false, err
+	}
+	for _, resource := range resources.APIResources {
+		if resource.Name == "appliedworks" {
+			return true, nil
+		}
+	}
+	return false, nil
+}
+
+// annotate writes annotations, and takes those away that are empty. The resourceVersion makes it fail where another store was faster.
+func annotate(ctx context.Context, member *clients, crd *apiextensionsv1.CustomResourceDefinition, identity map[string]string) (*apiextensionsv1.CustomResourceDefinition, error) {
+	annotations := map[string]any{}
+	for key, value := range identity {
+		if annotations[key] = value; value == "" {
+			annotations[key] = nil
+		}
+	}
+	patch, err := json.Marshal(map[string]any{"metadata": map[string]any{
+		"resourceVersion": crd.ResourceVersion,
+		"annotations":     annotations,
+	}})
+	if err != nil {
+		return nil, err
+	}
+	patched, err := member.crds.ApiextensionsV1().CustomResourceDefinitions().Patch(ctx, crd.Name, types.MergePatchType, patch,
+		metav1.PatchOptions{FieldManager: fieldManager})
+	if err != nil {
+		return nil, fmt.Errorf("annotating CustomResourceDefinition %s: %w", crd.Name, err)
+	}
+	return patched, nil
+}
+
+// established waits until the member serves the kind, within what the context allows.
+func established(ctx context.Context, member *clients, crd *apiextensionsv1.CustomResourceDefinition) error {
+	if isEstablished(crd) {
+		return nil
+	}
+	crds := member.crds.ApiextensionsV1().CustomResourceDefinitions()
+	watcher := &cache.ListWatch{WatchFuncWithContext: func(ctx context.Context, options metav1.ListOptions) (watch.Interface, error) {
+		options.FieldSelector = fields.OneTermEqualSelector(metav1.ObjectNameField, crd.Name).String()
+		return crds.Watch(ctx, options)
+	}}
+	_, err := watchtools.Until(ctx, crd.ResourceVersion, watcher, func(event watch.Event) (bool, error) {
+		current, ok := event.Object.(*apiextensionsv1.CustomResourceDefinition)
+		return ok && event.Type != watch.Deleted && isEstablished(current), nil
+	})
+	if err != nil {
+		return fmt.Errorf("%w: CustomResourceDefinition %s is not established: %v", errNotServed, crd.Name, err)
+	}
+	return nil
+}
+
+func isEstablished(crd *apiextensionsv1.CustomResourceDefinition) bool {
+	for _, condition := range crd.Status.Conditions {
+		if condition.Type == apiextensionsv1.Established {
+			return condition.Status == apiextensionsv1.ConditionTrue && crd.DeletionTimestamp.IsZero()
+		}
+	}
+	return false
+}
