@@ -88,6 +88,10 @@ func (s *Source) ensure(ctx context.Context, placement v1beta1.PlacementObject, 
 // createMaster makes the master of the next revision. It is marked as the newest at once where it holds everything; otherwise once its
 // parts are there, so that nothing incomplete is rolled out.
 func (s *Source) createMaster(ctx context.Context, placement v1beta1.PlacementObject, revisions []*resourceRevision, c *content) (*resourceRevision, error) {
+	hub, err := s.hub(ctx)
+	if err != nil {
+		return nil, err
+	}
 	if err := s.resources.unmark(ctx, revisions, nil); err != nil {
 		return nil, err
 	}
@@ -99,6 +103,7 @@ func (s *Source) createMaster(ctx context.Context, placement v1beta1.PlacementOb
 		wellknown.ResourceHashAnnotation:      c.hash,
 		wellknown.NumberOfSnapshotsAnnotation: strconv.Itoa(len(parts)),
 		wellknown.NumberOfEnvelopesAnnotation: strconv.Itoa(c.envelopes()),
+		wellknown.HubUIDAnnotation:            hub,
 	})
 	obj.SnapshotSpec().SelectedResources = parts[0]
 	created, err := s.fleet.Snapshots.Client(placement.GetNamespace()).Create(ctx, obj, metav1.CreateOptions{})

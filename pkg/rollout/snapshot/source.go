@@ -7,6 +7,7 @@ import (
 	"context"
 	"fmt"
 
+	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/client-go/discovery"
 	"k8s.io/client-go/dynamic"
@@ -117,4 +118,13 @@ func (s *Source) owner(placement v1beta1.PlacementObject) metav1.OwnerReference 
 		Controller:         ptr.To(true),
 		BlockOwnerDeletion: ptr.To(true),
 	}
+}
+
+// hub returns the uid of the hub that the resources are read from.
+func (s *Source) hub(ctx context.Context) (string, error) {
+	system, err := s.dynamic.Resource(corev1.SchemeGroupVersion.WithResource("namespaces")).Get(ctx, metav1.NamespaceSystem, metav1.GetOptions{})
+	if err != nil {
+		return "", fmt.Errorf("reading namespace %s, which identifies the hub: %w", metav1.NamespaceSystem, err)
+	}
+	return string(system.GetUID()), nil
 }

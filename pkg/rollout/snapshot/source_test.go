@@ -51,6 +51,7 @@ func newWorld(t *testing.T, namespaceOf string) *world {
 		w.placement = placementIn(namespaceOf, named("", "v1", "ConfigMap", ""))
 	}
 	w.api = fake.NewSimpleClientset(fleet.Copy(w.placement))
+	w.hub.put(`{"apiVersion":"v1","kind":"Namespace","metadata":{"name":"kube-system","uid":"hub-1"}}`)
 	w.hub.put(namespace("a"))
 	w.hub.put(configMap("a", "test", "value1"))
 	return w
@@ -156,6 +157,7 @@ func TestTheFirstSnapshot(t *testing.T) {
 			},
 			Annotations: map[string]string{
 				"kubernetes-fleet.io/number-of-enveloped-object":   "0",
+				"kubernetes-fleet.io/hub-uid":                      "hub-1",
 				"kubernetes-fleet.io/number-of-resource-snapshots": "1",
 				"kubernetes-fleet.io/resource-hash":                hash,
 			},

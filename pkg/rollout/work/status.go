@@ -109,12 +109,23 @@ func applied(works []*v1beta1.Work) metav1.Condition {
 	case failed != nil:
 		return isFalse(v1beta1.BindingApplied, reasonNotAllApplied, "Work object %s has failed to apply", failed.Name)
 	case waiting == nil:
-		return isTrue(v1beta1.BindingApplied, reasonAllApplied, "All corresponding work objects are applied")
+		return isTrue(v1beta1.BindingApplied, reasonAllApplied, "All corresponding work objects are applied%s", kept(works))
 	case firstWith(works, v1beta1.WorkApplied, metav1.ConditionTrue) == nil:
 		return isFalse(v1beta1.BindingApplied, reasonApplyInProgress, "Resources are being applied")
 	default:
 		return isFalse(v1beta1.BindingApplied, reasonNotAllApplied, "Work object %s has not yet completed the apply op", waiting.Name)
 	}
+}
+
+// kept says what stays on the cluster although the version does not have it, since it was placed before an adoption.
+func kept(works []*v1beta1.Work) string {
+	said := ""
+	for _, work := range works {
+		if c := find(work.Status.Conditions, v1beta1.WorkObjectsKept); c != nil && c.Status == metav1.ConditionTrue && c.ObservedGeneration == work.Generation {
+			said += ". " + c.Message
+		}
+	}
+	return said
 }
 
 func available(works []*v1beta1.Work) metav1.Condition {
