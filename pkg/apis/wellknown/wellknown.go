@@ -114,8 +114,6 @@ const (
 	// HubUIDAnnotation names the hub whose store rules a member, by the uid of the hub's namespace kube-system. On a resource
 	// snapshot it is the hub whose content the snapshot holds, on a Work that of its snapshot.
 	HubUIDAnnotation = Prefix + "hub-uid"
-	// AppliedWorkAnnotation on an applied object names its AppliedWork where that cannot own the object: on a member that is the hub.
-	AppliedWorkAnnotation = Prefix + "applied-work"
 	// AdoptedAnnotation on an AppliedWork is the time at which it was taken over from another store, hub or Work. As long as it is
 	// there, nothing that the AppliedWork lists is removed from the member.
 	AdoptedAnnotation = Prefix + "adopted"

@@ -55,10 +55,11 @@ type Applier struct {
 	connect func(*rest.Config) (*member, error)
 	reach   reach
 
-	member    *member
-	ownership ownership
-	watches   *watches
-	informer  cache.SharedIndexInformer
+	member *member
+	// isHub reports whether the member is the hub itself.
+	isHub    bool
+	watches  *watches
+	informer cache.SharedIndexInformer
 
 	mu      sync.Mutex
 	records map[string]*record
@@ -93,10 +94,10 @@ func (a *Applier) Run(ctx context.Context) error {
 	ctx, stop := context.WithCancel(ctx)
 	defer stop()
 	a.member = m
-	if a.ownership, err = m.identify(ctx, a.options); err != nil {
-		return fmt.Errorf("member %s: %w", a.options.Cluster, err)
+	if a.isHub, err = m.identify(ctx, a.options); err == nil && a.isHub {
+		err = a.disownOnHub(ctx)
 	}
-	if err := a.disownOwned(ctx); err != nil {
+	if err != nil {
 		return fmt.Errorf("member %s: %w", a.options.Cluster, err)
 	}
 

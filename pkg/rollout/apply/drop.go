@@ -86,7 +86,7 @@ func leftoversOf(work *v1beta1.Work, owner *v1beta1.AppliedWork, manifests []*ma
 }
 
 // drop removes the leftovers from the member. Those that another Work of the placement holds are left to it, and none is removed before
-// the Work's version has all its Works. After an adoption they stay.
+// the Work's version has all its Works. After an adoption they stay, and on the hub they always do.
 func (p *pass) drop(ctx context.Context) error {
 	p.record.kept = nil
 	if slices.ContainsFunc(p.record.manifests, func(m *manifest) bool { return !m.readable() }) {
@@ -99,6 +99,9 @@ func (p *pass) drop(ctx context.Context) error {
 	}
 	if err := p.open(ctx); err != nil {
 		return err
+	}
+	if p.isHub {
+		return p.list(ctx, nil)
 	}
 	all := &parts{}
 	if len(leftovers) > 0 {
@@ -210,7 +213,7 @@ func (p *pass) dropOne(ctx context.Context, r v1beta1.AppliedResourceMeta) error
 	case !owners.ours || live.GetDeletionTimestamp() != nil || p.appliedAs(live.GetUID()):
 		return nil
 	case len(owners.placements)+len(owners.others) > 0:
-		_, err = p.ownership.reown(ctx, client, live, []string{p.work.Name}, nil)
+		_, err = reown(ctx, client, live, []string{p.work.Name}, nil)
 	default:
 		uid, background := live.GetUID(), metav1.DeletePropagationBackground
 		err = client.Delete(ctx, r.Name, metav1.DeleteOptions{

@@ -34,21 +34,16 @@ func (p *pass) parts(ctx context.Context) (*parts, error) {
 // the owners. An object that another Work of the placement still holds has a result: it waits.
 func (p *pass) handed(ctx context.Context, m *manifest, owners *owners) ([]string, *result) {
 	placement := placementOf(p.work)
-	var handed, stale []string
+	var handed []string
 	for _, name := range owners.placements {
-		_, isPart := partOfPlacement(placement, name)
-		if !isPart && !p.ownership.annotated {
+		if _, isPart := partOfPlacement(placement, name); !isPart {
 			continue
 		}
 		owner, err := p.owner(ctx, name)
-		switch {
-		case err != nil:
+		if err != nil {
 			return nil, failed(err)
-		case !isPart && owner == nil:
-			// An annotation outlives its AppliedWork, which an owner reference does not.
-			stale = append(stale, name)
-			continue
-		case !isPart || owner != nil && owner.Spec.WorkNamespace != p.work.Namespace:
+		}
+		if owner != nil && owner.Spec.WorkNamespace != p.work.Namespace {
 			continue
 		}
 		all, err := p.parts(ctx)
@@ -66,9 +61,7 @@ func (p *pass) handed(ctx context.Context, m *manifest, owners *owners) ([]strin
 		}
 		handed = append(handed, name)
 	}
-	owners.placements = slices.DeleteFunc(owners.placements, func(name string) bool {
-		return slices.Contains(handed, name) || slices.Contains(stale, name)
-	})
+	owners.placements = slices.DeleteFunc(owners.placements, func(name string) bool { return slices.Contains(handed, name) })
 	return handed, nil
 }
 
@@ -77,7 +70,7 @@ func (p *pass) receive(ctx context.Context, m *manifest, live *unstructured.Unst
 	if err := p.open(ctx); err != nil {
 		return nil, err
 	}
-	received, err := p.ownership.reown(ctx, p.member.client(m), live, from, p.record.owner)
+	received, err := reown(ctx, p.member.client(m), live, from, p.record.owner)
 	if err == nil {
 		klog.FromContext(ctx).V(2).Info("Object handed over", "object", m.key, "kind", m.object.GetKind(), "from", from, "to", p.work.Name)
 	}
@@ -125,7 +118,7 @@ func (a *Applier) handOverOne(ctx context.Context, work *v1beta1.Work, r v1beta1
 	default:
 		return false, nil
 	}
-	_, err = a.ownership.reown(ctx, client, live, []string{work.Name}, heir)
+	_, err = reown(ctx, client, live, []string{work.Name}, heir)
 	if err == nil {
 		klog.FromContext(ctx).V(2).Info("Object handed over", "object", klog.KRef(r.Namespace, r.Name), "kind", r.Kind, "from", work.Name, "to", holder.Name)
 	}

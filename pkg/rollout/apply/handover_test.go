@@ -32,25 +32,23 @@ import (
 // fleetOfParts is a member and the Works of one placement on it, as the controller of Works writes them. Writes to the member and to
 // the API can be cut off after any of them.
 type fleetOfParts struct {
-	t       *testing.T
-	member  *fakeMember
-	api     *fake.Clientset
-	applier *Applier
-	// annotated members are hubs.
-	annotated bool
-	strategy  *v1beta1.ApplyStrategy
-	clock     *clocktesting.FakePassiveClock
-	uids      int
+	t        *testing.T
+	member   *fakeMember
+	api      *fake.Clientset
+	applier  *Applier
+	strategy *v1beta1.ApplyStrategy
+	clock    *clocktesting.FakePassiveClock
+	uids     int
 	// left is how many writes are let through before all fail; negative for no limit.
 	left int
 }
 
 var errKilled = errors.New("killed")
 
-func newFleetOfParts(t *testing.T, strategy v1beta1.ApplyStrategyType, annotated bool) *fleetOfParts {
+func newFleetOfParts(t *testing.T, strategy v1beta1.ApplyStrategyType) *fleetOfParts {
 	t.Helper()
 	f := &fleetOfParts{
-		t: t, member: newFakeMember(), api: fake.NewClientset(), annotated: annotated, left: -1,
+		t: t, member: newFakeMember(), api: fake.NewClientset(), left: -1,
 		strategy: &v1beta1.ApplyStrategy{Type: strategy, WhenToTakeOver: v1beta1.WhenToTakeOverTypeNever},
 		clock:    clocktesting.NewFakePassiveClock(testTime),
 	}
@@ -130,7 +128,7 @@ func (f *fleetOfParts) restart() {
 	b := New(listing{f.api.PlacementV1beta1().Works(testNamespace)}, &rest.Config{}, Options{
 		Cluster: testCluster, Ruler: storeid.Ruler{Store: testStore, Hub: testHub}, Clock: f.clock,
 	})
-	b.member, b.ownership = f.member.member(), ownership{annotated: f.annotated}
+	b.member = f.member.member()
 	b.watches = newWatches(f.t.Context(), b.member.informer, func(string) {})
 	b.informer = b.newInformer()
 	f.applier = b
@@ -270,7 +268,7 @@ func (f *fleetOfParts) settle() {
 	}
 }
 
-// owners are the owners of an object, by both ways in which it can have one.
+// owners are the owners of an object.
 func (f *fleetOfParts) owners(name string) []string {
 	live := f.member.get(f.t, configMaps, "ns", name)
 	if live == nil {
@@ -278,27 +276,15 @@ func (f *fleetOfParts) owners(name string) []string {
 	}
 	var found []string
 	for _, ref := range live.GetOwnerReferences() {
-		found = append(found, "ref "+ref.Name)
-	}
-	if a := live.GetAnnotations()[wellknown.AppliedWorkAnnotation]; a != "" {
-		found = append(found, "annotation "+a)
+		found = append(found, ref.Name)
 	}
 	return found
 }
 
-var partsFleets = []struct {
-	name      string
-	strategy  v1beta1.ApplyStrategyType
-	annotated bool
-}{
-	{"client-side", v1beta1.ApplyStrategyTypeClientSideApply, false},
-	{"server-side", v1beta1.ApplyStrategyTypeServerSideApply, false},
-	{"client-side on a hub", v1beta1.ApplyStrategyTypeClientSideApply, true},
-	{"server-side on a hub", v1beta1.ApplyStrategyTypeServerSideApply, true},
-}
+var bothStrategies = []v1beta1.ApplyStrategyType{v1beta1.ApplyStrategyTypeClientSideApply, v1beta1.ApplyStrategyTypeServerSideApply}
 
 func TestAnObjectThatMovesBetweenPartsIsHandedOver(t *testing.T) {
-	for _, kind := range partsFleets {
+	for _, strategy := range bothStrategies {
 		for _, tc := range []struct {
 			name          string
 			before, after version
@@ -308,8 +294,8 @@ func TestAnObjectThatMovesBetweenPartsIsHandedOver(t *testing.T) {
 			{"parts swap", version{"web-work": {"a"}, "web-0": {"b"}}, version{"web-work": {"b"}, "web-0": {"a"}}},
 			{"one in the middle goes", version{"web-work": {"a"}, "web-0": {"b"}, "web-1": {"c"}}, version{"web-work": {"a", "b"}, "web-0": {"c"}}},
 		} {
-			t.Run(kind.name+"/"+tc.name, func(t *testing.T) {
-				f := newFleetOfParts(t, kind.strategy, kind.annotated)
+			t.Run(string(strategy)+"/"+tc.name, func(t *testing.T) {
+				f := newFleetOfParts(t, strategy)
 				f.write(1, tc.before)
 				f.settle()
 				uids := map[string]types.UID{}
@@ -334,11 +320,7 @@ func TestAnObjectThatMovesBetweenPartsIsHandedOver(t *testing.T) {
 							t.Errorf("%s was deleted", name)
 							continue
 						}
-						want := []string{"ref " + part}
-						if kind.annotated {
-							want = []string{"annotation " + part}
-						}
-						if diff := cmp.Diff(want, f.owners(name)); diff != "" {
+						if diff := cmp.Diff([]string{part}, f.owners(name)); diff != "" {
 							t.Errorf("owners of %s (-want +got):\n%s", name, diff)
 						}
 						if value, _, _ := unstructured.NestedString(live.Object, "data", "key"); value != "v2" {
@@ -352,7 +334,7 @@ func TestAnObjectThatMovesBetweenPartsIsHandedOver(t *testing.T) {
 }
 
 func TestWhatNoPartHoldsGoesOnceAllAgree(t *testing.T) {
-	f := newFleetOfParts(t, v1beta1.ApplyStrategyTypeClientSideApply, false)
+	f := newFleetOfParts(t, v1beta1.ApplyStrategyTypeClientSideApply)
 	f.write(1, version{"web-work": {"a"}, "web-0": {"b", "c"}})
 	f.settle()
 	f.left = 1
@@ -370,7 +352,7 @@ func TestWhatNoPartHoldsGoesOnceAllAgree(t *testing.T) {
 }
 
 func TestWorksOfAnEarlierVersionOfTheServerDropNothing(t *testing.T) {
-	f := newFleetOfParts(t, v1beta1.ApplyStrategyTypeClientSideApply, false)
+	f := newFleetOfParts(t, v1beta1.ApplyStrategyTypeClientSideApply)
 	f.write(1, version{"web-work": {"a", "b"}})
 	f.settle()
 	f.write(2, version{"web-work": {"a"}})
@@ -391,7 +373,7 @@ func TestWorksOfAnEarlierVersionOfTheServerDropNothing(t *testing.T) {
 }
 
 func TestAnotherPlacementHandsNothingOver(t *testing.T) {
-	f := newFleetOfParts(t, v1beta1.ApplyStrategyTypeClientSideApply, false)
+	f := newFleetOfParts(t, v1beta1.ApplyStrategyTypeClientSideApply)
 	f.write(1, version{"web-work": {"a"}})
 	f.settle()
 	work := f.works()[0]
@@ -402,7 +384,7 @@ func TestAnotherPlacementHandsNothingOver(t *testing.T) {
 		t.Fatal(err)
 	}
 	f.settle()
-	if diff := cmp.Diff([]string{"ref web-work"}, f.owners("a")); diff != "" {
+	if diff := cmp.Diff([]string{"web-work"}, f.owners("a")); diff != "" {
 		t.Errorf("owners (-want +got):\n%s", diff)
 	}
 	for _, w := range f.works() {
@@ -421,17 +403,17 @@ var handoverRuns = flag.Int("handover.runs", 60, "how many random placements the
 func TestNothingThatIsSelectedIsEverDeleted(t *testing.T) {
 	seed := rand.Uint64()
 	for run := range *handoverRuns {
-		kind := partsFleets[run%len(partsFleets)]
-		name := fmt.Sprintf("seed %d, run %d, %s", seed, run, kind.name)
-		playParts(t, name, rand.New(rand.NewPCG(seed, uint64(run))), kind.strategy, kind.annotated)
+		strategy := bothStrategies[run%len(bothStrategies)]
+		name := fmt.Sprintf("seed %d, run %d, %s", seed, run, strategy)
+		playParts(t, name, rand.New(rand.NewPCG(seed, uint64(run))), strategy)
 		if t.Failed() {
 			return
 		}
 	}
 }
 
-func playParts(t *testing.T, name string, random *rand.Rand, strategy v1beta1.ApplyStrategyType, annotated bool) {
-	f := newFleetOfParts(t, strategy, annotated)
+func playParts(t *testing.T, name string, random *rand.Rand, strategy v1beta1.ApplyStrategyType) {
+	f := newFleetOfParts(t, strategy)
 	defer func() { f.applier.watches.stopAll() }()
 	uids := map[string]types.UID{}
 	var story []string

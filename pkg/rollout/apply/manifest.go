@@ -15,7 +15,6 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 
 	"github.com/stagegate/stagegate/pkg/apis/placement/v1beta1"
-	"github.com/stagegate/stagegate/pkg/apis/wellknown"
 )
 
 // manifest is one manifest of a Work, decoded.
@@ -79,11 +78,6 @@ func (m *manifest) clean() {
 		unstructured.RemoveNestedField(m.object.Object, "metadata", field)
 	}
 	unstructured.RemoveNestedField(m.object.Object, "status")
-	// It says whose the object is on a cluster.
-	if annotations := m.object.GetAnnotations(); annotations[wellknown.AppliedWorkAnnotation] != "" {
-		delete(annotations, wellknown.AppliedWorkAnnotation)
-		m.object.SetAnnotations(annotations)
-	}
 	// Marshalling what was just unmarshalled does not fail, and a map's keys are sorted.
 	data, _ := json.Marshal(m.object.Object)
 	sum := sha256.Sum256(data)

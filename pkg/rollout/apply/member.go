@@ -42,8 +42,8 @@ type member struct {
 	mapper  meta.ResettableRESTMapper
 	// informer makes one of a kind's metadata, in all namespaces. It is not running.
 	informer func(schema.GroupVersionResource) cache.SharedIndexInformer
-	// identify holds that the cluster is the member of the options, and says how what is applied there is owned.
-	identify func(ctx context.Context, options Options) (ownership, error)
+	// identify holds that the cluster is the member of the options, and reports whether it is the hub itself.
+	identify func(ctx context.Context, options Options) (isHub bool, err error)
 }
 
 func connect(config *rest.Config) (*member, error) {
@@ -83,42 +83,42 @@ func connectWith(config *rest.Config, client *http.Client) (*member, error) {
 			return informer.Informer()
 		},
 	}
-	m.identify = func(ctx context.Context, options Options) (ownership, error) { return identify(ctx, m, kube, options) }
+	m.identify = func(ctx context.Context, options Options) (bool, error) { return identify(ctx, m, kube, options) }
 	return m, nil
 }
 
 // identify holds that a cluster is the member that it is taken for: a kubeconfig may have been copied or swapped. It is joined, and
 // says as what, by whoever looks after memberships.
-func identify(ctx context.Context, m *member, kube kubernetes.Interface, options Options) (ownership, error) {
+func identify(ctx context.Context, m *member, kube kubernetes.Interface, options Options) (isHub bool, err error) {
 	want := storeid.Membership{Ruler: options.Ruler, Member: options.Cluster, ClusterUID: options.ClusterUID}
 	system, err := get(ctx, m.resource(namespaces, ""), metav1.NamespaceSystem)
 	if err != nil {
-		return ownership{}, fmt.Errorf("reading namespace %s, which identifies the cluster: %w", metav1.NamespaceSystem, err)
+		return false, fmt.Errorf("reading namespace %s, which identifies the cluster: %w", metav1.NamespaceSystem, err)
 	}
 	if system == nil {
-		return ownership{}, fmt.Errorf("the cluster has no namespace %s, which identifies it", metav1.NamespaceSystem)
+		return false, fmt.Errorf("the cluster has no namespace %s, which identifies it", metav1.NamespaceSystem)
 	}
 	definition, err := get(ctx, m.resource(definitions, ""), storeid.MemberCRD)
 	if err != nil {
-		return ownership{}, fmt.Errorf("reading CustomResourceDefinition %s: %w", storeid.MemberCRD, err)
+		return false, fmt.Errorf("reading CustomResourceDefinition %s: %w", storeid.MemberCRD, err)
 	}
 	if definition == nil {
 		// A hub serves the kind without one.
 		if _, err := m.mapper.RESTMapping(v1beta1.SchemeGroupVersion.WithKind(appliedWorkKind).GroupKind(), v1beta1.SchemeGroupVersion.Version); err != nil {
-			return ownership{}, fmt.Errorf("the cluster has not joined: %w", err)
+			return false, fmt.Errorf("the cluster has not joined: %w", err)
 		}
 		if err := storeid.Verify(ctx, kube, wellknown.SystemNamespace, options.Ruler); err != nil {
-			return ownership{}, err
+			return false, err
 		}
-		return ownership{annotated: true}, storeid.Mismatch(nil, string(system.GetUID()), want)
+		return true, storeid.Mismatch(nil, string(system.GetUID()), want)
 	}
 	if err := storeid.Mismatch(definition.GetAnnotations(), string(system.GetUID()), want); err != nil {
-		return ownership{}, err
+		return false, err
 	}
 	if storeid.Undecided(definition.GetAnnotations()) {
-		return ownership{}, fmt.Errorf("CustomResourceDefinition %s does not name the store, the hub and the member yet", storeid.MemberCRD)
+		return false, fmt.Errorf("CustomResourceDefinition %s does not name the store, the hub and the member yet", storeid.MemberCRD)
 	}
-	return ownership{}, nil
+	return false, nil
 }
 
 // resolve finds the resource of a manifest's kind. A kind that is unknown is looked for once more in fresh discovery if the caller

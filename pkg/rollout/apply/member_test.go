@@ -125,7 +125,7 @@ func (m *fakeMember) member() *member {
 		informer: func(gvr schema.GroupVersionResource) cache.SharedIndexInformer {
 			return dynamicinformer.NewFilteredDynamicInformer(m, gvr, metav1.NamespaceAll, 0, cache.Indexers{}, nil).Informer()
 		},
-		identify: func(context.Context, Options) (ownership, error) { return ownership{}, nil },
+		identify: func(context.Context, Options) (bool, error) { return false, nil },
 	}
 }
 

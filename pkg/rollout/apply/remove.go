@@ -62,6 +62,9 @@ func (a *Applier) removeApplied(ctx context.Context, work *v1beta1.Work, owner *
 	if owner.DeletionTimestamp != nil {
 		return nil
 	}
+	if a.isHub {
+		return a.deleteOwner(ctx, work, owner, metav1.DeletePropagationOrphan)
+	}
 	a.waitsForParts(work.Name, true)
 	all, err := a.readParts(ctx, work)
 	if err != nil {
@@ -86,14 +89,15 @@ func (a *Applier) removeApplied(ctx context.Context, work *v1beta1.Work, owner *
 			return err
 		}
 	}
-	if a.ownership.annotated {
-		return a.removeAnnotated(ctx, work, owner, remove)
-	}
 	policy := metav1.DeletePropagationForeground
 	if !remove {
 		policy = metav1.DeletePropagationOrphan
 	}
-	err = a.member.resource(appliedWorks, "").Delete(ctx, owner.Name, metav1.DeleteOptions{
+	return a.deleteOwner(ctx, work, owner, policy)
+}
+
+func (a *Applier) deleteOwner(ctx context.Context, work *v1beta1.Work, owner *v1beta1.AppliedWork, policy metav1.DeletionPropagation) error {
+	err := a.member.resource(appliedWorks, "").Delete(ctx, owner.Name, metav1.DeleteOptions{
 		Preconditions:     &metav1.Preconditions{UID: &owner.UID},
 		PropagationPolicy: &policy,
 	})
@@ -112,15 +116,7 @@ func (a *Applier) removeApplied(ctx context.Context, work *v1beta1.Work, owner *
 func (a *Applier) disownLeftovers(ctx context.Context, work *v1beta1.Work, owner *v1beta1.AppliedWork) error {
 	var failures []error
 	for _, r := range leftoversOf(work, owner, decode(work.Spec.Workload.Manifests)) {
-		if r.Resource == "" {
-			continue
-		}
-		client := a.member.resource(resourceOf(r), r.Namespace)
-		live, err := get(ctx, client, r.Name)
-		if err == nil && live != nil && ownersOf(live, work.Name).ours {
-			_, err = a.ownership.reown(ctx, client, live, []string{work.Name}, nil)
-		}
-		if err != nil && !apierrors.IsNotFound(err) {
+		if err := a.disown(ctx, work.Name, r); err != nil && !apierrors.IsNotFound(err) {
 			failures = append(failures, fmt.Errorf("leaving %s %s/%s on the member cluster: %w", r.Kind, r.Namespace, r.Name, err))
 		}
 	}

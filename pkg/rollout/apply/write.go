@@ -31,7 +31,7 @@ func (p *pass) write(ctx context.Context, m *manifest, live *unstructured.Unstru
 	if p.strategy.Type == v1beta1.ApplyStrategyTypeServerSideApply {
 		return p.writeServerSide(ctx, m, live, p.strategy.force())
 	}
-	desired, fits := m.clientSide(p.ownership, p.record.owner, live)
+	desired, fits := m.clientSide(p.objectOwner(), live)
 	if !fits {
 		// Without a record of what was last applied the server has to know, and a client-side apply wins over others as well.
 		return p.writeServerSide(ctx, m, live, true)
@@ -73,29 +73,35 @@ func (p *pass) writeServerSide(ctx context.Context, m *manifest, live *unstructu
 			}
 		}
 	}
-	return client.Apply(ctx, m.key.Name, m.serverSide(p.ownership, p.record.owner), metav1.ApplyOptions{FieldManager: wellknown.FieldManager, Force: force})
+	return client.Apply(ctx, m.key.Name, m.serverSide(p.objectOwner()), metav1.ApplyOptions{FieldManager: wellknown.FieldManager, Force: force})
+}
+
+// objectOwner is the AppliedWork that owns what is applied, nil on the hub.
+func (p *pass) objectOwner() *v1beta1.AppliedWork {
+	if p.isHub {
+		return nil
+	}
+	return p.record.owner
 }
 
 // serverSide is the manifest as it is handed to a server-side apply: what we own and nothing else.
-func (m *manifest) serverSide(o ownership, owner *v1beta1.AppliedWork) *unstructured.Unstructured {
-	desired := m.annotated(map[string]string{wellknown.AppliedWorkAnnotation: o.annotation(owner)})
-	desired.SetOwnerReferences(o.refs(nil, owner))
+func (m *manifest) serverSide(owner *v1beta1.AppliedWork) *unstructured.Unstructured {
+	desired := m.annotated(nil)
+	desired.SetOwnerReferences(withOwner(nil, owner))
 	return desired
 }
 
 // clientSide is the manifest as it is to be on the member, with the record of what was applied that the next three-way merge starts
 // from. It says false where that record is too large for an annotation.
-func (m *manifest) clientSide(o ownership, owner *v1beta1.AppliedWork, live *unstructured.Unstructured) (*unstructured.Unstructured, bool) {
+func (m *manifest) clientSide(owner *v1beta1.AppliedWork, live *unstructured.Unstructured) (*unstructured.Unstructured, bool) {
 	// What was decoded from JSON can be encoded again.
 	lastApplied, _ := m.object.MarshalJSON()
-	desired := m.annotated(map[string]string{
-		wellknown.LastAppliedAnnotation: string(lastApplied), wellknown.AppliedWorkAnnotation: o.annotation(owner),
-	})
+	desired := m.annotated(map[string]string{wellknown.LastAppliedAnnotation: string(lastApplied)})
 	var refs []metav1.OwnerReference
 	if live != nil {
 		refs = live.GetOwnerReferences()
 	}
-	desired.SetOwnerReferences(o.refs(refs, owner))
+	desired.SetOwnerReferences(withOwner(refs, owner))
 	size := 0
 	for k, v := range desired.GetAnnotations() {
 		size += len(k) + len(v)
@@ -111,9 +117,7 @@ func (m *manifest) annotated(more map[string]string) *unstructured.Unstructured 
 	}
 	annotations[wellknown.SpecHashAnnotation] = m.hash
 	for k, v := range more {
-		if v != "" {
-			annotations[k] = v
-		}
+		annotations[k] = v
 	}
 	desired.SetAnnotations(annotations)
 	return desired
