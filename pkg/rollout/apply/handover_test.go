@@ -518,3 +518,48 @@ func randomVersion(random *rand.Rand) version {
 	}
 	return v
 }
+
+// TestAWorkThatGoesWhileAVersionIsHalfWritten has two servers that both take themselves for the leader: one has deleted a Work while the
+// other writes a version.
+func TestAWorkThatGoesWhileAVersionIsHalfWritten(t *testing.T) {
+	for _, tc := range []struct {
+		name string
+		// second is the version of which the first Work is written when the Work goes.
+		second version
+		goes   string
+		// waits reports whether the Work waits for the rest, and is not just let go with its objects left.
+		waits bool
+	}{
+		{"waits for the Works that are to come", version{"web-work": {"a"}, "web-0": {"b"}}, "web-1", true},
+		{"leaves its objects to the Work of its name that is to come", version{"web-work": {"a"}, "web-0": {"b"}, "web-1": {"c"}}, "web-1", false},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			f := newFleetOfParts(t, v1beta1.ApplyStrategyTypeClientSideApply)
+			f.write(1, version{"web-work": {"a"}, "web-0": {"b"}, "web-1": {"c"}})
+			f.settle()
+			f.left = 1
+			f.write(2, tc.second)
+			f.left = -1
+			for _, w := range f.works() {
+				if w.Name == tc.goes {
+					f.delete(&w)
+				}
+			}
+			f.settle()
+			if f.member.get(t, configMaps, "ns", "c") == nil {
+				t.Error("an object is gone that the version may have")
+			}
+			waits := slices.ContainsFunc(f.works(), func(w v1beta1.Work) bool { return w.Name == tc.goes && len(w.Finalizers) > 0 })
+			if waits != tc.waits {
+				t.Errorf("the Work waits: %t, want %t", waits, tc.waits)
+			}
+			for !f.write(2, tc.second) {
+				f.settle()
+			}
+			f.settle()
+			if _, wanted := tc.second[tc.goes]; (f.member.get(t, configMaps, "ns", "c") != nil) != wanted {
+				t.Errorf("the object is on the member: %t, want %t", !wanted, wanted)
+			}
+		})
+	}
+}
