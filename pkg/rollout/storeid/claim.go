@@ -173,7 +173,7 @@ func Verify(ctx context.Context, cluster kubernetes.Interface, namespace string,
 		Holder: holder(namespace),
 		Found:  named.Store,
 		Want:   ruler.Store,
-		Adopt:  "the cluster is a hub, which joins no fleet but its own: remove the Stagegate there first",
+		Adopt:  "remove the Stagegate there, since a hub is a member of its own fleet only",
 	}
 	switch {
 	case named.Store != ruler.Store:
