@@ -15,5 +15,5 @@
 //	Work ──apply──► objects on the member, Work status
 //	bindings ──placementstatus──► placement status
 //
-// What they share is in members (a client for each member cluster), storeid (which store rules a hub) and internal.
+// What they share is in members (a client for each member cluster), storeid (who rules a cluster) and internal.
 package rollout

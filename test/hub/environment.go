@@ -228,6 +228,26 @@ func (e *Environment) Processes() ([]string, error) {
 
 // Kill ends a process with SIGKILL and returns when it is gone. Up brings it back.
 func (e *Environment) Kill(process string) error {
+	return e.withProcess(process, func(h *handle) error {
+		if err := h.kill(); err != nil {
+			return fmt.Errorf("killing %s: %w", process, err)
+		}
+		return nil
+	})
+}
+
+// Signal sends a signal to a process, such as SIGSTOP to pause it.
+func (e *Environment) Signal(process string, signal syscall.Signal) error {
+	return e.withProcess(process, func(h *handle) error {
+		if err := h.signal(signal); err != nil {
+			return fmt.Errorf("sending %s to %s: %w", signal, process, err)
+		}
+		return nil
+	})
+}
+
+// withProcess calls a function with a process that runs; it is an error if it was never started, and none if it has ended.
+func (e *Environment) withProcess(process string, do func(*handle) error) error {
 	record, err := readPIDFile(e.pidFile(process))
 	if err != nil {
 		return err
@@ -240,10 +260,7 @@ func (e *Environment) Kill(process string) error {
 		return err
 	}
 	defer h.Close()
-	if err := h.kill(); err != nil {
-		return fmt.Errorf("killing %s (pid %d): %w", process, record.PID, err)
-	}
-	return nil
+	return do(h)
 }
 
 // BinDir is where the binaries are: etcd, kube-apiserver, kube-controller-manager, kubectl and stagegate-apiserver.

@@ -136,7 +136,7 @@ func TestWhyAClusterDoesNotJoin(t *testing.T) {
 				m.isHub = true
 				m.store(configMapPath+"/stagegate-store", map[string]any{"metadata": map[string]any{"name": "stagegate-store"}, "data": map[string]any{"id": "that-store"}})
 			},
-			status: metav1.ConditionFalse, reason: "OtherStore", says: []string{"that-store", "joins no fleet but its own"},
+			status: metav1.ConditionFalse, reason: "OtherStore", says: []string{"that-store", "a member of its own fleet only"},
 		},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -173,7 +173,7 @@ func Verify(ctx context.Context, cluster kubernetes.Interface, namespace string,
 		Holder: holder(namespace),
 		Found:  named.Store,
 		Want:   ruler.Store,
-		Adopt:  "the cluster is a hub, which joins no fleet but its own: remove the Stagegate there first",
+		Adopt:  "remove the Stagegate there, since a hub is a member of its own fleet only",
 	}
 	switch {
 	case named.Store != ruler.Store:
@@ -207,7 +207,7 @@ func AwaitOther(ctx context.Context, hub kubernetes.Interface, namespace string,
 	_, err := watchtools.UntilWithSync(ctx, source, &corev1.ConfigMap{}, nil, func(event watch.Event) (bool, error) {
 		configMap, ok := event.Object.(*corev1.ConfigMap)
 		// The selector saves traffic, the name decides.
-		if !ok || configMap.Name != ConfigMapName || event.Type == watch.Deleted {
+		if !ok || configMap.Name != ConfigMapName {
 			return false, nil
 		}
 		return false, judge(namespace, ruler, ruler.Hub, namedBy(configMap))

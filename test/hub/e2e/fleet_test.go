@@ -147,14 +147,20 @@ spec:
 	staysPlaced()
 }
 
-// awaitLog waits until the server says something that it has not said before the test. A log has no events to wait for.
+// awaitLog waits until the server says something that it has not said before the test.
 func (s *suite) awaitLog(t *testing.T, text string) {
 	t.Helper()
+	awaitText(t, s.environment.Log(serverProcess), text)
+}
+
+// awaitText waits until a log has a text. A log has no events to wait for.
+func awaitText(t *testing.T, path, text string) {
+	t.Helper()
 	err := wait.PollUntilContextTimeout(t.Context(), permissionInterval, patience, true, func(context.Context) (bool, error) {
-		data, err := os.ReadFile(s.environment.Log(serverProcess))
+		data, err := os.ReadFile(path)
 		return strings.Contains(string(data), text), err
 	})
 	if err != nil {
-		t.Fatalf("%s never says %q: %v\n%s", s.environment.Log(serverProcess), text, err, tail(s.environment.Log(serverProcess)))
+		t.Fatalf("%s never says %q: %v\n%s", path, text, err, tail(path))
 	}
 }

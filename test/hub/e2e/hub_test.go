@@ -54,6 +54,8 @@ func TestHub(t *testing.T) {
 		// Before the hub is killed: one that starts forbids everything until it has read its roles.
 		{"ServerHasTheRightsItNeeds", testServerHasTheRightsItNeeds},
 		{"HubKilled", testHubKilled},
+		{"RebuiltHub", testRebuiltHub},
+		{"LeaderPaused", testLeaderPaused},
 		{"NothingIsLeft", testNothingIsLeft},
 		{"StoreLost", testStoreLost},
 	} {

@@ -1,0 +1,298 @@
+// Copyright The Stagegate Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package e2e
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/util/wait"
+	"k8s.io/client-go/kubernetes"
+
+	"github.com/stagegate/stagegate/test/hub"
+)
+
+// secondHub is a hub without members beside that of the suite, with a server and a store of its own.
+type secondHub struct {
+	options     hub.Options
+	environment *hub.Environment
+	kube        kubernetes.Interface
+}
+
+// newSecondHub names a hub that up brings up, and that is gone after the test.
+func (s *suite) newSecondHub(t *testing.T) *secondHub {
+	t.Helper()
+	h := &secondHub{options: hub.Options{
+		Root: s.options.Root, Dir: s.options.Dir + "-second", ServerFlags: []string{"--v=2"}, Out: os.Stderr,
+	}}
+	down := func() {
+		if err := hub.Down(h.options); err != nil {
+			t.Error(err)
+		}
+	}
+	down()
+	t.Cleanup(down)
+	t.Cleanup(func() {
+		if t.Failed() && h.environment != nil {
+			t.Logf("%s ends with:\n%s", h.log(), tail(h.log()))
+		}
+	})
+	return h
+}
+
+func (h *secondHub) up(t *testing.T) {
+	t.Helper()
+	var err error
+	if h.environment, err = hub.Up(t.Context(), h.options); err != nil {
+		t.Fatal(err)
+	}
+	config, err := h.environment.RESTConfig(hub.HubName)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if h.kube, err = kubernetes.NewForConfig(config); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func (h *secondHub) log() string { return h.environment.Log(serverProcess) }
+
+func (h *secondHub) mustRun(t *testing.T, script string) string {
+	t.Helper()
+	out, err := h.environment.Command(t.Context(), hub.HubName, script).CombinedOutput()
+	if err != nil {
+		t.Fatalf("%s: %v\n%s", script, err, out)
+	}
+	return string(out)
+}
+
+// holder returns who holds the Lease of the servers, "" if nobody ever has.
+func (h *secondHub) holder(t *testing.T) string {
+	t.Helper()
+	lease, err := h.kube.CoordinationV1().Leases("fleet-system").Get(t.Context(), serverProcess, metav1.GetOptions{})
+	if apierrors.IsNotFound(err) || err == nil && lease.Spec.HolderIdentity == nil {
+		return ""
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	return *lease.Spec.HolderIdentity
+}
+
+// awaitHolder waits until somebody other than those named holds the Lease, and returns who.
+func (h *secondHub) awaitHolder(t *testing.T, other string) string {
+	t.Helper()
+	holder := ""
+	err := wait.PollUntilContextTimeout(t.Context(), permissionInterval, patience, true, func(context.Context) (bool, error) {
+		holder = h.holder(t)
+		return holder != "" && holder != other, nil
+	})
+	if err != nil {
+		t.Fatalf("the Lease is held by %q: %v", holder, err)
+	}
+	return holder
+}
+
+// testRebuiltHub starts a server on a copy of the store at a hub that has come anew and has only a part yet of what is placed, with the
+// members' credentials. It leads nothing and touches no member, until a person runs the command that its log has.
+func testRebuiltHub(t *testing.T, s *suite) {
+	const name = "rebuilt-hub"
+	part := func(i int) string {
+		return fmt.Sprintf(`apiVersion: v1
+kind: Namespace
+metadata: {name: %[1]s-%[2]d, labels: {of: %[1]s}}
+---
+apiVersion: v1
+kind: ConfigMap
+metadata: {name: settings, namespace: %[1]s-%[2]d}
+data: {key: value1}
+`, name, i)
+	}
+	t.Cleanup(func() {
+		s.mustRunInCleanup(t, "kubectl delete crp "+name+" --ignore-not-found; kubectl delete ns -l of="+name)
+	})
+	s.hub().mustCreate(t, part(1)+"---\n"+part(2)+fmt.Sprintf(`---
+apiVersion: placement.kubernetes-fleet.io/v1beta1
+kind: ClusterResourcePlacement
+metadata: {name: %[1]s}
+spec:
+  resourceSelectors: [{group: "", version: v1, kind: Namespace, labelSelector: {matchLabels: {of: %[1]s}}}]
+`, name))
+	for _, namespace := range []string{name + "-1", name + "-2"} {
+		s.eventually(t, func() error { return s.values(t.Context(), namespace, "settings", onAll("value1")) })
+	}
+	s.eventually(t, func() error {
+		obj, err := s.hub().get(t.Context(), kindPlacement, "", name)
+		if err != nil {
+			return err
+		}
+		return condition(obj, "ClusterResourcePlacementAvailable", "True", "")
+	})
+
+	// The copy is of a store that nobody writes.
+	second := s.newSecondHub(t)
+	s.kill(t, serverProcess)
+	data := filepath.Join("data", serverProcess, "etcd")
+	if err := os.CopyFS(filepath.Join(second.options.Dir, data), os.DirFS(filepath.Join(s.options.Dir, data))); err != nil {
+		t.Fatal(err)
+	}
+	s.up(t)
+	before := s.placed(t, name)
+	second.up(t)
+	secrets := s.mustRun(t, `kubectl -n fleet-system get secrets -o json | sed -E '/"(uid|resourceVersion|creationTimestamp)":/d'`)
+	file := filepath.Join(t.TempDir(), "objects")
+	if err := os.WriteFile(file, []byte(secrets), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	second.mustRun(t, "kubectl apply -f "+file)
+	if err := os.WriteFile(file, []byte(part(1)), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	second.mustRun(t, "kubectl apply -f "+file)
+
+	awaitText(t, second.log(), "This server leads nothing")
+	if out := second.mustRun(t, "kubectl get crp "+name+" -o name"); !strings.Contains(out, name) {
+		t.Errorf("the copy of the store is not served: %s", out)
+	}
+	stays := func(when string) {
+		t.Helper()
+		if diff := cmp.Diff(before, s.placed(t, name)); diff != "" {
+			t.Errorf("on the members, %s (-before +after):\n%s", when, diff)
+		}
+	}
+	stays("while the second hub has not been adopted")
+	if got := second.holder(t); got != "" {
+		t.Errorf("%s holds the Lease of the second hub", got)
+	}
+
+	// From here on it runs nothing that reaches a member, since the first hub is there still.
+	second.options.ServerFlags = []string{"--v=2", "--controllers=override"}
+	second.up(t)
+	text, err := os.ReadFile(second.log())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if n := bytes.Count(text, []byte("This server leads nothing")); n > 2 {
+		t.Errorf("two servers have said %d times that they lead nothing", n)
+	}
+	adopt := regexp.MustCompile(`kubectl -n fleet-system create configmap stagegate-store [^|"]+\| kubectl apply -f -`).Find(text)
+	if adopt == nil {
+		t.Fatalf("nothing says how to adopt the hub:\n%s", tail(second.log()))
+	}
+	second.mustRun(t, string(adopt))
+	second.awaitHolder(t, "")
+	stays("after the second hub was adopted")
+
+	// The restart is no other hub: it goes on without being told again.
+	if err := second.environment.Kill(serverProcess); err != nil {
+		t.Fatal(err)
+	}
+	second.mustRun(t, "kubectl -n fleet-system delete lease "+serverProcess)
+	second.up(t)
+	second.awaitHolder(t, "")
+}
+
+// placed returns the uid and resourceVersion of what a test has placed, by member.
+func (s *suite) placed(t *testing.T, name string) map[string]string {
+	t.Helper()
+	placed := map[string]string{}
+	for _, member := range s.environment.Members() {
+		out, err := s.run(t.Context(), member, `
+columns=NAMESPACE:.metadata.namespace,NAME:.metadata.name,UID:.metadata.uid,VERSION:.metadata.resourceVersion
+kubectl get ns -l of=`+name+` -o custom-columns=$columns
+for i in 1 2; do kubectl -n `+name+`-$i get configmap settings -o custom-columns=$columns; done
+kubectl get appliedworks -o custom-columns=$columns
+`)
+		if err != nil {
+			t.Fatal(err)
+		}
+		placed[member] = out
+	}
+	return placed
+}
+
+// testLeaderPaused pauses the leader of two replicas until the other leads. When it goes on it must see that at once.
+func testLeaderPaused(t *testing.T, s *suite) {
+	// Less than the renewal deadline of ten seconds, for which it would go on trying.
+	const soon = 5 * time.Second
+	h := s.newSecondHub(t)
+	h.up(t)
+	first := h.awaitHolder(t, "")
+
+	// Two replicas need an etcd outside of them; that is another store, to which the hub is handed over.
+	if err := h.environment.Kill(serverProcess); err != nil {
+		t.Fatal(err)
+	}
+	h.mustRun(t, "kubectl -n fleet-system delete configmap stagegate-store; kubectl -n fleet-system delete lease "+serverProcess)
+	h.options.ServerFlags = []string{"--v=2", fmt.Sprintf("--etcd-servers=http://127.0.0.1:%d", h.environment.Ports["etcd"])}
+	h.up(t)
+	first = h.awaitHolder(t, first)
+
+	other := h.startReplica(t)
+	awaitText(t, other, "Attempting to acquire leader lease")
+	pause := func(signal syscall.Signal) {
+		t.Helper()
+		if err := h.environment.Signal(serverProcess, signal); err != nil {
+			t.Fatal(err)
+		}
+	}
+	pause(syscall.SIGSTOP)
+	// One that is stopped cannot be ended in order.
+	t.Cleanup(func() { _ = h.environment.Signal(serverProcess, syscall.SIGCONT) })
+	second := h.awaitHolder(t, first)
+	awaitText(t, other, `"Leading"`)
+	pause(syscall.SIGCONT)
+	resumed := time.Now()
+	awaitText(t, h.log(), `"Not leading"`)
+	if took := time.Since(resumed); took > soon {
+		t.Errorf("there were two leaders for %s", took)
+	}
+	if got := h.holder(t); got != second {
+		t.Errorf("the Lease is held by %q, want %q", got, second)
+	}
+}
+
+// startReplica starts a second server with the flags of the first one at a port of its own, and returns its log.
+func (h *secondHub) startReplica(t *testing.T) string {
+	t.Helper()
+	script := `tr '\0' '\n' < /proc/$(sed -E 's/.*"pid":([0-9]+).*/\1/' ` + filepath.Join(h.options.Dir, "pids", serverProcess) + `)/cmdline`
+	args := strings.Split(strings.TrimSpace(h.mustRun(t, script)), "\n")
+	path := filepath.Join(t.TempDir(), "replica.log")
+	log, err := os.Create(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { log.Close() })
+	// 0 would be no port at all to the server.
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	listener.Close()
+	_, port, _ := net.SplitHostPort(listener.Addr().String())
+	args = append(args, "--secure-port="+port)
+	replica := exec.Command(args[0], args[1:]...)
+	replica.Stdout, replica.Stderr = log, log
+	if err := replica.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		_ = replica.Process.Kill()
+		_ = replica.Wait()
+	})
+	return path
+}
