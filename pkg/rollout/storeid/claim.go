@@ -159,7 +159,7 @@ func otherHub(namespace string, want Ruler, holder, found string) error {
 }
 
 // Verify returns nil if a member that is itself the hub names the ruler, and an OtherStoreError if it names another one. It is an error
-// if it names none: only Claim writes that down. A hub that is missing on either side is not compared.
+// if it names none: only Claim writes that down.
 func Verify(ctx context.Context, cluster kubernetes.Interface, namespace string, ruler Ruler) error {
 	found, err := cluster.CoreV1().ConfigMaps(namespace).Get(ctx, ConfigMapName, metav1.GetOptions{})
 	if err == nil && found.Data[ConfigMapKey] == "" {
@@ -178,7 +178,7 @@ func Verify(ctx context.Context, cluster kubernetes.Interface, namespace string,
 	switch {
 	case named.Store != ruler.Store:
 		return other
-	case named.Hub != "" && ruler.Hub != "" && named.Hub != ruler.Hub:
+	case named.Hub != "" && named.Hub != ruler.Hub:
 		other.Found, other.Want = named.String(), ruler.String()
 		return other
 	}
@@ -190,7 +190,8 @@ func (r Ruler) String() string { return fmt.Sprintf("%s of hub %s", r.Store, r.H
 
 // AwaitOther returns once the hub's ConfigMap names another store or another hub than the ruler, with the error that Claim would fail
 // with, or once the context has ended, with its error. A ConfigMap that is deleted names nobody: that is how a person lets another
-// store claim the hub, and the ruler goes on until one has, since claiming it again at once would leave no time for that.
+// store claim the hub, and the ruler goes on until one has, since claiming it again at once would leave no time for that. A hub that is
+// replaced under the same address is noticed by what becomes of its ConfigMap.
 func AwaitOther(ctx context.Context, hub kubernetes.Interface, namespace string, ruler Ruler) error {
 	configMaps := hub.CoreV1().ConfigMaps(namespace)
 	selector := fields.OneTermEqualSelector(metav1.ObjectNameField, ConfigMapName).String()
@@ -208,6 +209,14 @@ func AwaitOther(ctx context.Context, hub kubernetes.Interface, namespace string,
 		configMap, ok := event.Object.(*corev1.ConfigMap)
 		// The selector saves traffic, the name decides.
 		if !ok || configMap.Name != ConfigMapName {
+			return false, nil
+		}
+		switch uid, err := uidOf(ctx, hub); {
+		case err != nil:
+			return false, err
+		case uid != ruler.Hub:
+			return false, otherHub(namespace, Ruler{Store: ruler.Store, Hub: uid}, "the store of this server", ruler.Hub)
+		case event.Type == watch.Deleted:
 			return false, nil
 		}
 		return false, judge(namespace, ruler, ruler.Hub, namedBy(configMap))

@@ -286,7 +286,6 @@ func TestVerifyOnlyReads(t *testing.T) {
 	}{
 		"its own hub":                            {there: ours, ruler: Ruler{"mine", "this-hub"}},
 		"its own hub, as earlier versions wrote": {there: storeOnly, ruler: Ruler{"mine", "this-hub"}},
-		"a ruler whose hub is not known":         {there: ours, ruler: Ruler{Store: "mine"}},
 		"the hub of another store":               {there: theirs, ruler: Ruler{"mine", "this-hub"}, other: true, says: "theirs"},
 		"another hub of this store":              {there: oursElsewhere, ruler: Ruler{"mine", "this-hub"}, other: true, says: "that-hub"},
 		"a hub that nobody rules":                {ruler: Ruler{"mine", "this-hub"}, says: "ConfigMap fleet-system/stagegate-store"},
@@ -314,8 +313,12 @@ func TestVerifyOnlyReads(t *testing.T) {
 func TestAwaitOther(t *testing.T) {
 	for name, tc := range map[string]struct {
 		becomes map[string]string
-		other   any
+		// replaced has the hub replaced by another one under the same address.
+		replaced bool
+		other    any
 	}{
+		"a hub that was replaced, without the ConfigMap":     {replaced: true, other: new(*OtherHubError)},
+		"a hub that was replaced, with a copy of everything": {replaced: true, becomes: ours, other: new(*OtherHubError)},
 		"another store":                {becomes: theirs, other: new(*OtherStoreError)},
 		"another hub":                  {becomes: oursElsewhere, other: new(*OtherHubError)},
 		"the hub that it was":          {becomes: ours},
@@ -331,6 +334,12 @@ func TestAwaitOther(t *testing.T) {
 				done := make(chan error, 1)
 				go func() { done <- AwaitOther(ctx, hub, namespace, Ruler{"mine", "this-hub"}) }()
 				synctest.Wait()
+				if tc.replaced {
+					system := &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: metav1.NamespaceSystem, UID: "that-hub"}}
+					if _, err := hub.CoreV1().Namespaces().Update(ctx, system, metav1.UpdateOptions{}); err != nil {
+						t.Fatal(err)
+					}
+				}
 				var err error
 				if configMaps := hub.CoreV1().ConfigMaps(namespace); tc.becomes == nil {
 					err = configMaps.Delete(ctx, ConfigMapName, metav1.DeleteOptions{})
