@@ -65,6 +65,10 @@ var deviations = []deviation{
 		field:      "status.appliedStrategy",
 	},
 	{
+		reason: "A snapshot says which hub it was read from, so that one of a hub that was rebuilt is not taken for the whole.",
+		field:  "metadata.annotations.kubernetes-fleet.io/hub-uid",
+	},
+	{
 		reason:     "A run remembers which placement it was made for, so that another one of the same name is not taken for it.",
 		transcript: clusterScoped,
 		field:      "status.placementUID",

@@ -5,6 +5,7 @@ package e2e
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -14,6 +15,8 @@ import (
 
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/util/wait"
+
+	"github.com/stagegate/stagegate/test/hub"
 )
 
 var kindMemberCluster = schema.GroupVersionKind{Group: "cluster.kubernetes-fleet.io", Version: "v1beta1", Kind: "MemberCluster"}
@@ -71,10 +74,21 @@ func (r rollout) awaitBinding(t *testing.T, member string) {
 // testStoreLost takes the server's store away. With the new one, which knows nothing of what was placed, the loops refuse to touch
 // the hub and its members until somebody says that they are theirs; and then nothing is taken off a member either.
 func testStoreLost(t *testing.T, s *suite) {
-	const name = "store-lost"
+	const name, dropped = "store-lost", "store-lost-dropped"
+	// The hub is a member too: its garbage collector must find nothing that the lost store owned.
+	s.joinHub(t)
 	s.hub().mustCreate(t, `apiVersion: v1
 kind: Namespace
 metadata: {name: store-lost}
+---
+apiVersion: v1
+kind: Namespace
+metadata: {name: store-lost-dropped}
+---
+apiVersion: v1
+kind: ConfigMap
+metadata: {name: settings, namespace: store-lost-dropped}
+data: {key: value1}
 ---
 apiVersion: v1
 kind: ConfigMap
@@ -85,24 +99,29 @@ apiVersion: placement.kubernetes-fleet.io/v1beta1
 kind: ClusterResourcePlacement
 metadata: {name: store-lost}
 spec:
-  resourceSelectors: [{group: "", version: v1, kind: Namespace, name: store-lost}]
+  resourceSelectors:
+  - {group: "", version: v1, kind: Namespace, name: store-lost}
+  - {group: "", version: v1, kind: Namespace, name: store-lost-dropped}
 `)
 	t.Cleanup(func() {
-		s.mustRunInCleanup(t, "kubectl delete ns "+name+" --ignore-not-found")
+		s.mustRunInCleanup(t, "kubectl delete ns "+name+" "+dropped+" --ignore-not-found")
 		for _, member := range s.environment.Members() {
 			ctx, cancel := context.WithTimeout(context.WithoutCancel(t.Context()), patience)
-			if _, err := s.run(ctx, member, "kubectl delete appliedworks --all; kubectl delete ns "+name+" --ignore-not-found"); err != nil {
+			if _, err := s.run(ctx, member, "kubectl delete appliedworks --all; kubectl delete ns "+name+" "+dropped+" --ignore-not-found"); err != nil {
 				t.Error(err)
 			}
 			cancel()
 		}
 	})
-	s.eventually(t, func() error { return s.values(t.Context(), name, "settings", onAll("value1")) })
+	s.eventually(t, func() error {
+		return errors.Join(s.values(t.Context(), name, "settings", onAll("value1")), s.values(t.Context(), dropped, "settings", onAll("value1")))
+	})
+	everywhere := append(s.environment.Members(), hub.HubName)
+	objects := []object{{kindNamespace, "", name}, {kindConfigMap, name, "settings"}, {kindNamespace, "", dropped}, {kindConfigMap, dropped, "settings"}}
+	before := s.awaitUIDs(t, everywhere, objects)
 	staysPlaced := func() {
 		t.Helper()
-		if err := s.values(t.Context(), name, "settings", onAll("value1")); err != nil {
-			t.Errorf("something was taken off a member: %v", err)
-		}
+		s.sameUIDs(t, before, everywhere, objects)
 		for _, member := range s.environment.Members() {
 			if _, err := s.hub().get(t.Context(), kindNamespace, "", "fleet-member-"+member); err != nil {
 				t.Errorf("the member's namespace: %v", err)
@@ -144,6 +163,32 @@ spec:
 			return condition(obj, "Joined", "True", "")
 		})
 	}
+	staysPlaced()
+
+	// The placement is applied again, and selects less. What it had before stays, and is named, until somebody lets go of it.
+	s.hub().mustCreate(t, `apiVersion: placement.kubernetes-fleet.io/v1beta1
+kind: ClusterResourcePlacement
+metadata: {name: store-lost}
+spec:
+  resourceSelectors: [{group: "", version: v1, kind: Namespace, name: store-lost}]
+`)
+	t.Cleanup(func() { s.mustRunInCleanup(t, "kubectl delete crp "+name+" --ignore-not-found --timeout=1m") })
+	s.eventually(t, func() error {
+		placement, err := s.hub().get(t.Context(), kindPlacement, "", name)
+		if err != nil {
+			return err
+		}
+		if err := condition(placement, "ClusterResourcePlacementAvailable", "True", ""); err != nil {
+			return err
+		}
+		for _, member := range s.environment.Members() {
+			said := s.mustRun(t, fmt.Sprintf(`kubectl get crp %s -o jsonpath='{.status.placementStatuses[?(@.clusterName=="%s")].conditions[?(@.type=="Applied")].message}'`, name, member))
+			if !strings.Contains(said, "ConfigMap "+dropped+"/settings") {
+				return fmt.Errorf("%s says %q, which does not name what is kept", member, said)
+			}
+		}
+		return nil
+	})
 	staysPlaced()
 }
 

@@ -51,6 +51,10 @@ func TestHub(t *testing.T) {
 		{"RollBack", testRollBack},
 		{"Pause", testPause},
 		{"RollsItselfBack", testRollsItselfBack},
+		{"Split", testSplit},
+		{"SwappedKubeconfig", testSwappedKubeconfig},
+		{"MemberNamespaceDeleted", testMemberNamespaceDeleted},
+		{"HubAsMember", testHubAsMember},
 		// Before the hub is killed: one that starts forbids everything until it has read its roles.
 		{"ServerHasTheRightsItNeeds", testServerHasTheRightsItNeeds},
 		{"HubKilled", testHubKilled},
