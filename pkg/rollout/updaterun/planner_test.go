@@ -119,7 +119,7 @@ func TestAPlanWarnsOfWhatIsProbablyNotMeant(t *testing.T) {
 	want := []string{
 		"stage empty matches no cluster of the placement and is skipped",
 		"the run removes all resources of the placement from 1 cluster that the placement does not pick any more",
-		"1 object(s) that member clusters have from placement example-placement are not in resource snapshot 1: they will be removed",
+		"1 object(s) that member clusters have from placement example-placement are not in resource snapshot 1 and will be removed: ConfigMap team/test-cm",
 	}
 	if diff := cmp.Diff(want, warnings); diff != "" {
 		t.Errorf("warnings (-want +got):\n%s", diff)
