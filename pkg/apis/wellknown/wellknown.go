@@ -122,6 +122,10 @@ const (
 // DeleteStageName is the name of the last stage of every run.
 const DeleteStageName = Prefix + "deleteStage"
 
+// DeleteStageAlias stands for DeleteStageName where no slash is allowed: in names of objects and in values of labels. No stage of a
+// strategy is called so, since names of stages have no dash.
+const DeleteStageAlias = "delete-stage"
+
 // FieldManager under which objects are applied to members.
 const FieldManager = "work-api-agent"
 

@@ -36,7 +36,7 @@ func (c *Controller) createRequest(ctx context.Context, run v1beta1.UpdateRunObj
 	request := c.fleet.Approvals.New(reconcile.Key{Namespace: run.GetNamespace(), Name: r.Name})
 	request.SetLabels(map[string]string{
 		wellknown.TargetUpdateRunLabel:     run.GetName(),
-		wellknown.TargetUpdatingStageLabel: r.Stage,
+		wellknown.TargetUpdatingStageLabel: wellknown.StageAlias(r.Stage),
 		wellknown.TaskTypeLabel:            r.TaskType,
 		wellknown.LatestApprovalLabel:      "true",
 	})

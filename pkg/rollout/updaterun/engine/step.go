@@ -79,7 +79,7 @@ func (s *step) stage(i int) *v1beta1.StageUpdatingStatus {
 	return stage
 }
 
-// deletionStage makes the last stage one that may be changed.
+// deletionStage makes the delete stage one that may be changed.
 func (s *step) deletionStage() *v1beta1.StageUpdatingStatus {
 	if last := len(s.copied) - 1; !s.copied[last] {
 		s.copied[last] = true
@@ -166,7 +166,7 @@ func (s *step) execute() {
 	stages := s.status.StagesStatus
 	for i := range stages {
 		s.at = stages[i].StageName
-		if !isOver(&stages[i]) && !s.runStage(i) {
+		if !isOver(&stages[i]) && !s.runStage(s.stage(i), &s.status.UpdateStrategySnapshot.Stages[i]) {
 			return
 		}
 	}
