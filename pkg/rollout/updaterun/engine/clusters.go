@@ -150,7 +150,8 @@ func (s *step) startCluster(stage *v1beta1.StageUpdatingStatus, c *v1beta1.Clust
 	}
 	s.clusterStarted(c)
 	if s.removes(stage) {
-		s.startRemoval(c, f)
+		s.remove(s.unpicked(c.ClusterName))
+		s.inFlight(f, c)
 		return
 	}
 	b := s.binding(c.ClusterName)

@@ -87,20 +87,23 @@ func (s *step) unpicked(cluster string) v1beta1.BindingObject {
 	return nil
 }
 
-// passOverRemoved is done with clusters that nothing is to be removed from any more, before anybody is asked to approve it. A cluster
-// that was picked again keeps its resources.
+// passOverRemoved is done with clusters that nothing is to be removed from any more, before anybody is asked to approve it.
 func (s *step) passOverRemoved(stage *v1beta1.StageUpdatingStatus) {
 	for i := range stage.Clusters {
-		c := &stage.Clusters[i]
-		switch {
-		case isDone(c) || isStarted(c) || s.unpicked(c.ClusterName) != nil:
-		case s.binding(c.ClusterName) != nil:
-			s.skipCluster(c, "the placement picks the cluster again")
-		default:
-			s.clusterStarted(c)
-			s.clusterDone(c)
+		if c := &stage.Clusters[i]; !isDone(c) && !isStarted(c) && s.unpicked(c.ClusterName) == nil {
+			s.removed(c)
 		}
 	}
+}
+
+// removed is done with a cluster from which nothing is to be removed any more. One that was picked again keeps its resources.
+func (s *step) removed(c *v1beta1.ClusterUpdatingStatus) {
+	if s.binding(c.ClusterName) != nil {
+		s.skipCluster(c, "the placement picks the cluster again")
+		return
+	}
+	s.clusterStarted(c)
+	s.clusterDone(c)
 }
 
 // settleRemovals is settle for the delete stage.
@@ -114,7 +117,7 @@ func (s *step) settleRemovals(stage *v1beta1.StageUpdatingStatus, policy *v1beta
 		b := s.unpicked(c.ClusterName)
 		switch {
 		case b == nil:
-			s.clusterDone(c)
+			s.removed(c)
 			continue
 		case s.timedOut(c, policy):
 			s.clusterFailed(stage, c, b, policy)
@@ -124,17 +127,6 @@ func (s *step) settleRemovals(stage *v1beta1.StageUpdatingStatus, policy *v1beta
 		s.inFlight(&f, c)
 	}
 	return f
-}
-
-// startRemoval has the binding of a cluster deleted whose start is recorded.
-func (s *step) startRemoval(c *v1beta1.ClusterUpdatingStatus, f *flight) {
-	b := s.unpicked(c.ClusterName)
-	if b == nil {
-		s.clusterDone(c)
-		return
-	}
-	s.remove(b)
-	s.inFlight(f, c)
 }
 
 func (s *step) remove(b v1beta1.BindingObject) {

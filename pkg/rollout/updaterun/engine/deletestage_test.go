@@ -95,6 +95,18 @@ func TestAClusterThatIsPickedAgainKeepsItsResources(t *testing.T) {
 	}
 }
 
+func TestAClusterThatIsPickedAgainBeforeItsBindingIsDeletedDoesNotCountAsCleanedUp(t *testing.T) {
+	f := newDeletion(t, 0, stage("a"))
+	f.steps()
+	f.wantClusters("z1 Started", "z2")
+	// The deletion met a newer binding.
+	f.binding("z1").DeletionTimestamp = nil
+	f.binding("z1").Spec.State = v1beta1.BindingStateBound
+	f.steps()
+	f.wantClusters("z1 Skipped", "z2 Started")
+	f.wantDeletes("z2")
+}
+
 func TestADeletionThatWasLostIsDoneAgain(t *testing.T) {
 	f := newDeletion(t, 1, stage("a", concurrency("2")))
 	f.steps()
