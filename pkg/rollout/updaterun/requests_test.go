@@ -86,6 +86,14 @@ func TestResourcesAreRemovedOnceThatIsApproved(t *testing.T) {
 		if got := request.RequestSpec().TargetStage; got != wellknown.DeleteStageName {
 			t.Errorf("the request is about stage %s", got)
 		}
+		run := f.fleet.Runs.GroupVersionKind(f.namespace).Kind + " example-run"
+		told := "Requested: Stage kubernetes-fleet.io/deleteStage of " + run + " waits for this approval before it begins: " +
+			"all resources of the placement are then removed from 1 cluster: gone"
+		f.eventually("the request tells what is at stake", func() bool {
+			f.events.mu.Lock()
+			defer f.events.mu.Unlock()
+			return slices.Contains(f.events.ofRequests, told)
+		})
 		if b := f.binding("gone"); b.GetDeletionTimestamp() != nil {
 			t.Error("the binding is deleted before anybody has approved it")
 		}

@@ -39,7 +39,9 @@ func (s *step) askApproval(stage *v1beta1.StageUpdatingStatus, task *v1beta1.Sta
 	kind := requestKind(s.run)
 	request := s.world.Approvals[task.ApprovalRequestName]
 	if request == nil {
-		s.decision.Requests = append(s.decision.Requests, Request{Name: task.ApprovalRequestName, Stage: stage.StageName, TaskType: taskType, Policy: policy})
+		s.decision.Requests = append(s.decision.Requests, Request{
+			Name: task.ApprovalRequestName, Stage: stage.StageName, TaskType: taskType, AtStake: s.atStake(stage), Policy: policy,
+		})
 		if !isTrue(task.Conditions, v1beta1.TaskApprovalRequestCreated) {
 			s.set(&task.Conditions, v1beta1.TaskApprovalRequestCreated, metav1.ConditionTrue, reasonRequestCreated, kind+" is created")
 			s.event(eventApproval, fmt.Sprintf("Stage %s waits for approval of %s %s%s", stage.StageName, kind, task.ApprovalRequestName, s.atStake(stage)))

@@ -50,7 +50,7 @@ func (s *step) stageStarted(stage *v1beta1.StageUpdatingStatus) string {
 	return fmt.Sprintf("Stage %s is started: %s", stage.StageName, count(len(stage.Clusters), "cluster"))
 }
 
-// atStake says what an approver of the delete stage decides about, and nothing of other stages.
+// atStake is what an approver of the delete stage decides about, and nothing for other stages.
 func (s *step) atStake(stage *v1beta1.StageUpdatingStatus) string {
 	if !s.removes(stage) {
 		return ""

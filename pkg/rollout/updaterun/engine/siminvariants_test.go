@@ -534,6 +534,7 @@ func (s *simulation) mayFail(c *metav1.Condition) bool {
 		strings.Contains(c.Message, "; create a run with the resourceSnapshotIndex that the clusters are to have") ||
 		strings.Contains(c.Message, "failed to update, at most") ||
 		strings.Contains(c.Message, "since this run was stopped; create a new run") ||
+		strings.Contains(c.Message, "since this run was planned; create a new run to roll it back") ||
 		s.placementGone && strings.Contains(c.Message, "parent placement not found")
 }
 

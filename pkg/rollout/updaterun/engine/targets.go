@@ -127,7 +127,7 @@ func (p *plan) observedCount() (int, *obstacle) {
 	return max(int(p.policy.PolicySnapshotStatus().SelectedClusters), len(p.targets)), nil
 }
 
-// planDeletion freezes the delete stage. Without clusters it has no tasks: nobody has to approve that nothing is removed.
+// planDeletion freezes the delete stage. Without clusters it has no tasks: nobody is asked to approve that nothing is removed.
 func (p *plan) planDeletion() *obstacle {
 	p.status.DeletionStageStatus = emptyDeletion()
 	if n := len(p.unpicked); n > 0 {
