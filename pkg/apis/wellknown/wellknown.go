@@ -58,7 +58,8 @@ const (
 	ParentBindingLabel = Prefix + "parent-resource-binding"
 	// ParentSnapshotIndexLabel on a Work is the index of the resource snapshot that it holds.
 	ParentSnapshotIndexLabel = Prefix + "parent-resource-snapshot-index"
-	// TargetUpdateRunLabel and TargetUpdatingStageLabel on an approval request name the run and the stage that wait.
+	// TargetUpdateRunLabel and TargetUpdatingStageLabel on an approval request name the run and the stage that wait, the stage by its
+	// alias.
 	TargetUpdateRunLabel     = Prefix + "targetUpdateRun"
 	TargetUpdatingStageLabel = Prefix + "targetUpdatingStage"
 	// TaskTypeLabel on an approval request is beforeStage or afterStage.

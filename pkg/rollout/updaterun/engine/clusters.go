@@ -5,7 +5,6 @@ package engine
 
 import (
 	"fmt"
-	"slices"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/util/intstr"
@@ -27,7 +26,7 @@ func (s *step) moveClusters(stage *v1beta1.StageUpdatingStatus, config *v1beta1.
 	if stage.UpdatedTime != nil {
 		return true
 	}
-	if slices.ContainsFunc(stage.Clusters, isOpenCluster) && !s.takeTurn(stage) {
+	if len(stage.Clusters) > 0 && !allDone(stage) && !s.takeTurn(stage) {
 		return false
 	}
 	policy := s.failurePolicy(config)
@@ -46,8 +45,6 @@ func (s *step) moveClusters(stage *v1beta1.StageUpdatingStatus, config *v1beta1.
 	s.runMoves(stage, f.stuck)
 	return false
 }
-
-func isOpenCluster(c v1beta1.ClusterUpdatingStatus) bool { return !isDone(&c) }
 
 // flight are the clusters that are being moved.
 type flight struct {

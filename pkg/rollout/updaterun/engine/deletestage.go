@@ -18,8 +18,8 @@ import (
 // deletionConfig is the delete stage as a strategy would have it: as fast as the last stage, with its failure policy, and after an
 // approval if any stage has one. Otherwise whoever changes what the placement picks would be past all gates.
 //
-// Of several approvals it takes the policy of the last one in the order of the run, and in a stage that of the one before it: nothing
-// passed a later gate that let clusters be changed, and an approval after a stage is about what has been seen already.
+// Of several approvals it takes the policy of the last one in the order of the run, and in a stage that of the one before it: that is
+// the one without which the last clusters are not changed. An approval after a stage is about what has been done already.
 func deletionConfig(strategy *v1beta1.UpdateStrategySpec) *v1beta1.StageConfig {
 	config := &v1beta1.StageConfig{Name: wellknown.DeleteStageName}
 	if n := len(strategy.Stages); n > 0 {
@@ -55,7 +55,7 @@ func (s *step) atStake(stage *v1beta1.StageUpdatingStatus) string {
 	if !s.removes(stage) {
 		return ""
 	}
-	open := slices.DeleteFunc(slices.Clone(stage.Clusters), func(c v1beta1.ClusterUpdatingStatus) bool { return isDone(&c) })
+	open := slices.DeleteFunc(slices.Clone(stage.Clusters), wasDone)
 	return fmt.Sprintf(": all resources of the placement are then removed from %s: %s", count(len(open), "cluster"), wording.List(namesOf(open)))
 }
 
@@ -77,14 +77,19 @@ func (s *step) runDeletion() bool {
 
 func wasStarted(c v1beta1.ClusterUpdatingStatus) bool { return isStarted(&c) }
 
+func wasDone(c v1beta1.ClusterUpdatingStatus) bool { return isDone(&c) }
+
 // unpicked is the binding of a cluster that the placement does not pick any more, nil for none.
 func (s *step) unpicked(cluster string) v1beta1.BindingObject {
-	for _, b := range s.world.Bindings {
-		if spec := b.BindingSpec(); spec.TargetCluster == cluster && spec.State == v1beta1.BindingStateUnscheduled {
-			return b
+	if s.leaving == nil {
+		s.leaving = map[string]v1beta1.BindingObject{}
+		for _, b := range s.world.Bindings {
+			if spec := b.BindingSpec(); spec.State == v1beta1.BindingStateUnscheduled {
+				s.leaving[spec.TargetCluster] = b
+			}
 		}
 	}
-	return nil
+	return s.leaving[cluster]
 }
 
 // passOverRemoved is done with clusters that nothing is to be removed from any more, before anybody is asked to approve it.

@@ -52,7 +52,8 @@ type step struct {
 	decision Decision
 	// snapshot is the name of the resource snapshot that the run rolls out.
 	snapshot string
-	byName   map[string]v1beta1.BindingObject
+	// byName has the bindings of clusters that the placement picks, leaving those of clusters that it does not pick any more.
+	byName, leaving map[string]v1beta1.BindingObject
 	// updated has what other runs have updated, by their names.
 	updated map[string]map[string]bool
 	// at is the stage that is looked at, empty for none, and before how long the history was.
