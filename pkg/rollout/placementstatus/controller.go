@@ -140,7 +140,7 @@ const eventRemoved = "ObjectsRemoved"
 
 func (c *Controller) tell(before v1beta1.PlacementObject, after *v1beta1.PlacementStatus, removed string) {
 	if removed != "" {
-		c.recorder.Event(before, corev1.EventTypeWarning, eventRemoved, "The "+removed)
+		c.recorder.Event(before, corev1.EventTypeWarning, eventRemoved, "Rolling out "+removed)
 	}
 	for _, t := range told {
 		conditionType := v1beta1.PlacementConditionType(before.GetNamespace(), t.conditionType)

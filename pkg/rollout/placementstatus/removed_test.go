@@ -162,7 +162,7 @@ func TestAVersionThatRemovesObjectsIsAnEventOnce(t *testing.T) {
 				told = append(told, event)
 			}
 		}
-		const want = "Warning ObjectsRemoved The resource snapshot 1 removes 1 object(s) from member clusters: ConfigMap web/b"
+		const want = "Warning ObjectsRemoved Rolling out resource snapshot 1 removes 1 object(s) from member clusters: ConfigMap web/b"
 		if len(told) != 1 || told[0] != want {
 			t.Errorf("Events are %q, want %q", told, want)
 		}
