@@ -14,6 +14,7 @@ import (
 
 	"github.com/stagegate/stagegate/pkg/apis/placement"
 	"github.com/stagegate/stagegate/pkg/apis/placement/v1beta1"
+	"github.com/stagegate/stagegate/pkg/apis/wording"
 )
 
 // validateNewRun refuses a run of a placement that moves its clusters itself. What is merely not there yet may turn up before the
@@ -54,7 +55,7 @@ func (p *Plugin) warnOfWaitingRuns(ctx context.Context, strategy placement.Updat
 	}
 	if len(waiting) > 0 {
 		slices.Sort(waiting)
-		warn(ctx, "the strategy is still needed to initialise: %s", list(waiting))
+		warn(ctx, "the strategy is still needed to initialise: %s", wording.List(waiting))
 	}
 	return nil
 }

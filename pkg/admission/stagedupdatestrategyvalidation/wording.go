@@ -6,24 +6,14 @@ package stagedupdatestrategyvalidation
 import (
 	"context"
 	"fmt"
-	"strings"
 
 	"k8s.io/apiserver/pkg/warning"
-)
 
-// listed is how many names a warning has at most.
-const listed = 10
+	"github.com/stagegate/stagegate/pkg/apis/wording"
+)
 
 func warn(ctx context.Context, format string, args ...any) {
 	warning.AddWarning(ctx, "", fmt.Sprintf(format, args...))
-}
-
-// list names the first of many.
-func list(names []string) string {
-	if len(names) <= listed {
-		return strings.Join(names, ", ")
-	}
-	return fmt.Sprintf("%s and %d more", strings.Join(names[:listed], ", "), len(names)-listed)
 }
 
 // membersAre begins a sentence about member clusters.
@@ -31,7 +21,7 @@ func membersAre(names []string) string {
 	if len(names) == 1 {
 		return fmt.Sprintf("member cluster %s is", names[0])
 	}
-	return fmt.Sprintf("member clusters %s are", list(names))
+	return fmt.Sprintf("member clusters %s are", wording.List(names))
 }
 
 func them(names []string) string {

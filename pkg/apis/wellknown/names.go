@@ -40,10 +40,18 @@ func OverrideSnapshotName(override string, index int) string {
 }
 
 // BeforeStageApprovalName is the approval request before a stage.
-func BeforeStageApprovalName(run, stage string) string { return run + "-before-" + stage }
+func BeforeStageApprovalName(run, stage string) string { return run + "-before-" + StageAlias(stage) }
 
 // AfterStageApprovalName is the approval request after a stage.
-func AfterStageApprovalName(run, stage string) string { return run + "-after-" + stage }
+func AfterStageApprovalName(run, stage string) string { return run + "-after-" + StageAlias(stage) }
+
+// StageAlias is a stage in names of objects and in values of labels: its name, but for the last stage of every run.
+func StageAlias(stage string) string {
+	if stage == DeleteStageName {
+		return DeleteStageAlias
+	}
+	return stage
+}
 
 // firstWorkPart ends the name of the Work that every version of a placement has.
 const firstWorkPart = "work"

@@ -58,7 +58,8 @@ const (
 	ParentBindingLabel = Prefix + "parent-resource-binding"
 	// ParentSnapshotIndexLabel on a Work is the index of the resource snapshot that it holds.
 	ParentSnapshotIndexLabel = Prefix + "parent-resource-snapshot-index"
-	// TargetUpdateRunLabel and TargetUpdatingStageLabel on an approval request name the run and the stage that wait.
+	// TargetUpdateRunLabel and TargetUpdatingStageLabel on an approval request name the run and the stage that wait, the stage by its
+	// alias.
 	TargetUpdateRunLabel     = Prefix + "targetUpdateRun"
 	TargetUpdatingStageLabel = Prefix + "targetUpdatingStage"
 	// TaskTypeLabel on an approval request is beforeStage or afterStage.
@@ -134,6 +135,10 @@ var WorkVersionAnnotations = []string{ParentSnapshotNameAnnotation, ClusterOverr
 
 // DeleteStageName is the name of the last stage of every run.
 const DeleteStageName = Prefix + "deleteStage"
+
+// DeleteStageAlias stands for DeleteStageName where no slash is allowed: in names of objects and in values of labels. No stage of a
+// strategy is called so, since names of stages have no dash.
+const DeleteStageAlias = "delete-stage"
 
 // FieldManager under which objects are applied to members.
 const FieldManager = "work-api-agent"

@@ -78,13 +78,15 @@ func (c *Controller) reconcile(ctx context.Context, key reconcile.Key) (time.Dur
 		return 0, nil
 	}
 	start := time.Now()
-	if left := c.pace.Left(key, start); left > 0 && !urgent(placement, c.fleet.Bindings.ByIndex(fleet.ByPlacement, key)) {
+	w := c.observe(placement)
+	if left := c.pace.Left(key, start); left > 0 && !urgent(placement, w) {
 		return left, nil
 	}
-	status := summarize(placement, c.observe(placement), metav1.Now())
+	status := summarize(placement, w, metav1.Now())
 	if apiequality.Semantic.DeepEqual(placement.PlacementStatus(), status) {
 		return 0, nil
 	}
+	removed := removedBy(placement, status, w)
 	changed := fleet.Copy(placement)
 	*changed.PlacementStatus() = *status
 	updated, err := c.fleet.Placements.Client(key.Namespace).UpdateStatus(ctx, changed, metav1.UpdateOptions{})
@@ -94,7 +96,7 @@ func (c *Controller) reconcile(ctx context.Context, key reconcile.Key) (time.Dur
 	c.written.note(key, updated.GetResourceVersion())
 	c.pace.Worked(key, start, time.Now())
 	klog.FromContext(ctx).V(2).Info("Placement status written")
-	c.tell(placement, status)
+	c.tell(placement, status, removed)
 	return 0, nil
 }
 
@@ -120,6 +122,7 @@ func (c *Controller) observe(placement v1beta1.PlacementObject) world {
 		}
 	}
 	w.resources = func(name string) []v1beta1.ResourceIdentifier { return resources.Of(snapshots, w.index[name]) }
+	w.onClusters = func() []v1beta1.ResourceIdentifier { return resources.OnClusters(c.fleet, key) }
 	return w
 }
 
@@ -132,7 +135,13 @@ var told = []struct{ conditionType, reason, message string }{
 	{v1beta1.PlacementDiffReported, "PlacementDiffReported", "Configuration differences have been reported on the selected cluster(s)"},
 }
 
-func (c *Controller) tell(before v1beta1.PlacementObject, after *v1beta1.PlacementStatus) {
+// eventRemoved is the reason of the Event that names what a new version removes from members.
+const eventRemoved = "ObjectsRemoved"
+
+func (c *Controller) tell(before v1beta1.PlacementObject, after *v1beta1.PlacementStatus, removed string) {
+	if removed != "" {
+		c.recorder.Event(before, corev1.EventTypeWarning, eventRemoved, "Rolling out "+removed)
+	}
 	for _, t := range told {
 		conditionType := v1beta1.PlacementConditionType(before.GetNamespace(), t.conditionType)
 		if meta.IsStatusConditionTrue(after.Conditions, conditionType) && !meta.IsStatusConditionTrue(before.PlacementStatus().Conditions, conditionType) {

@@ -29,6 +29,8 @@ type world struct {
 	index map[string]string
 	// resources lists what a master snapshot and its parts hold.
 	resources func(name string) []v1beta1.ResourceIdentifier
+	// onClusters lists what clusters have or are getting, at whatever index.
+	onClusters func() []v1beta1.ResourceIdentifier
 }
 
 // summarize makes the status of a placement from its present one and the world.
@@ -107,8 +109,12 @@ func summarize(placement v1beta1.PlacementObject, w world, now metav1.Time) *v1b
 		}
 	}
 	observed(snapshot)
+	removed := cmp.Or(removedBy(placement, status, w), stillRemoved(placement, status))
 	for i, s := range way {
 		result, reason, message := count(s, clusters)
+		if i == 0 && removed != "" && !allHave(way, clusters) {
+			message += "; " + removed
+		}
 		set(s.conditionType, result, reason, message)
 		if result != metav1.ConditionTrue {
 			clear(way[i+1:])
@@ -142,6 +148,16 @@ func agreed(picked []v1beta1.BindingObject, clusters []v1beta1.PerClusterPlaceme
 		}
 	}
 	return snapshot, ""
+}
+
+// allHave reports whether all clusters have gone the whole way.
+func allHave(way []step, clusters []v1beta1.PerClusterPlacementStatus) bool {
+	for _, s := range way {
+		if result, _, _ := count(s, clusters); result != metav1.ConditionTrue {
+			return false
+		}
+	}
+	return true
 }
 
 // count sums up one step over all clusters: Unknown as long as one has not come to it, False if one failed, else True.

@@ -184,8 +184,9 @@ func TestSummarize(t *testing.T) {
 				}
 				w := world{
 					policy: test.policy, bindings: test.bindings, latest: "p-1-snapshot",
-					index:     map[string]string{"p-0-snapshot": "0", "p-1-snapshot": "1"},
-					resources: func(string) []v1beta1.ResourceIdentifier { return []v1beta1.ResourceIdentifier{{Kind: "ConfigMap"}} },
+					index:      map[string]string{"p-0-snapshot": "0", "p-1-snapshot": "1"},
+					resources:  func(string) []v1beta1.ResourceIdentifier { return []v1beta1.ResourceIdentifier{{Kind: "ConfigMap"}} },
+					onClusters: func() []v1beta1.ResourceIdentifier { return nil },
 				}
 				got := summarize(placement, w, now)
 				shown := lines(got.Conditions)

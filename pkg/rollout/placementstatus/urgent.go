@@ -10,15 +10,15 @@ import (
 	"github.com/stagegate/stagegate/pkg/rollout/internal/binding"
 )
 
-// urgent says whether somebody may be waiting for the status of a placement: the placement was edited, or the last cluster of a
-// rollout is done. The rest is progress, and may come a little later.
-func urgent(placement v1beta1.PlacementObject, bindings []v1beta1.BindingObject) bool {
+// urgent reports whether somebody may be waiting for the status of a placement: the placement was edited, a version begins to roll out
+// by itself, or the last cluster of a rollout is done. The rest is progress, and may come a little later.
+func urgent(placement v1beta1.PlacementObject, w world) bool {
 	scheduled := meta.FindStatusCondition(placement.PlacementStatus().Conditions,
 		v1beta1.PlacementConditionType(placement.GetNamespace(), v1beta1.PlacementScheduled))
 	if scheduled == nil || scheduled.ObservedGeneration != placement.GetGeneration() {
 		return true
 	}
-	return !saidDone(placement) && areDone(bindings)
+	return isNews(placement, w.index[w.latest]) || !saidDone(placement) && areDone(w.bindings)
 }
 
 // saidDone says whether the status tells that all clusters have what they should.

@@ -18,6 +18,7 @@ func TestWhatSomebodyMayWaitForIsUrgent(t *testing.T) {
 	for name, test := range map[string]struct {
 		edited   bool
 		said     string
+		latest   string
 		bindings []v1beta1.BindingObject
 		want     bool
 	}{
@@ -28,6 +29,7 @@ func TestWhatSomebodyMayWaitForIsUrgent(t *testing.T) {
 		"one is under way":                          {bindings: []v1beta1.BindingObject{newest, underWay}},
 		"one waits for its stage":                   {bindings: []v1beta1.BindingObject{newest, older}},
 		"no cluster is picked":                      {},
+		"a version begins to roll out by itself":    {latest: "app-2-snapshot", bindings: []v1beta1.BindingObject{newest, underWay}, want: true},
 		"the placement was edited, one under way":   {edited: true, bindings: []v1beta1.BindingObject{newest, underWay}, want: true},
 		"the placement was edited, and all is done": {edited: true, said: v1beta1.PlacementAvailable, bindings: []v1beta1.BindingObject{newest, other}, want: true},
 	} {
@@ -50,7 +52,7 @@ func TestWhatSomebodyMayWaitForIsUrgent(t *testing.T) {
 				if test.said != "" {
 					say(test.said, generation)
 				}
-				if got := urgent(placement, test.bindings); got != test.want {
+				if got := urgent(placement, world{bindings: test.bindings, latest: test.latest, index: map[string]string{"app-2-snapshot": "2"}}); got != test.want {
 					t.Errorf("urgent is %v, want %v", got, test.want)
 				}
 			})

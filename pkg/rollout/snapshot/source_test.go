@@ -534,7 +534,7 @@ func TestWarningsSayWhatARunWouldRemove(t *testing.T) {
 		}
 		w.bind("app-0-snapshot")
 		_, warnings := w.snapshot(true)
-		want := []string{"2 object(s) that member clusters have from placement " + nameOf(w.placement) + " are no longer selected: they will be removed"}
+		want := []string{"2 object(s) that member clusters have from placement " + nameOf(w.placement) + " are no longer selected and will be removed: ConfigMap a/second, ConfigMap a/third"}
 		if diff := gocmp.Diff(want, warnings); diff != "" {
 			t.Errorf("warnings (-want +got):\n%s", diff)
 		}

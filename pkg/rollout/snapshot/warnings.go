@@ -21,8 +21,9 @@ func (s *Source) warnings(placement v1beta1.PlacementObject, items []*item) []st
 	if len(items) == 0 {
 		warnings = append(warnings, fmt.Sprintf("placement %s selects nothing", nameOf(placement)))
 	}
-	if n := resources.Removed(s.fleet, reconcile.KeyOf(placement), kept); n > 0 {
-		warnings = append(warnings, fmt.Sprintf("%d object(s) that member clusters have from placement %s are no longer selected: they will be removed", n, nameOf(placement)))
+	if removed := resources.Removed(resources.OnClusters(s.fleet, reconcile.KeyOf(placement)), kept); len(removed) > 0 {
+		warnings = append(warnings, fmt.Sprintf("%d object(s) that member clusters have from placement %s are no longer selected and will be removed: %s",
+			len(removed), nameOf(placement), resources.Listed(removed)))
 	}
 	return warnings
 }

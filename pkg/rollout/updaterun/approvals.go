@@ -36,7 +36,7 @@ func (c *Controller) createRequest(ctx context.Context, run v1beta1.UpdateRunObj
 	request := c.fleet.Approvals.New(reconcile.Key{Namespace: run.GetNamespace(), Name: r.Name})
 	request.SetLabels(map[string]string{
 		wellknown.TargetUpdateRunLabel:     run.GetName(),
-		wellknown.TargetUpdatingStageLabel: r.Stage,
+		wellknown.TargetUpdatingStageLabel: wellknown.StageAlias(r.Stage),
 		wellknown.TaskTypeLabel:            r.TaskType,
 		wellknown.LatestApprovalLabel:      "true",
 	})
@@ -55,7 +55,7 @@ func (c *Controller) createRequest(ctx context.Context, run v1beta1.UpdateRunObj
 	if r.TaskType == wellknown.AfterStageTask {
 		when = "after its clusters are updated"
 	}
-	c.recorder.Event(created, corev1.EventTypeNormal, eventRequested, fmt.Sprintf("Stage %s of %s waits for this approval %s", r.Stage, c.called(run), when))
+	c.recorder.Event(created, corev1.EventTypeNormal, eventRequested, fmt.Sprintf("Stage %s of %s waits for this approval %s%s", r.Stage, c.called(run), when, r.AtStake))
 	return nil
 }
 

@@ -118,8 +118,8 @@ func TestAPlanWarnsOfWhatIsProbablyNotMeant(t *testing.T) {
 	f.must(err)
 	want := []string{
 		"stage empty matches no cluster of the placement and is skipped",
-		"the run removes all resources of the placement from 1 cluster that the placement does not pick any more",
-		"1 object(s) that member clusters have from placement example-placement are not in resource snapshot 1: they will be removed",
+		"the run removes all resources of the placement from 1 cluster that the placement does not pick any more: gone",
+		"1 object(s) that member clusters have from placement example-placement are not in resource snapshot 1 and will be removed: ConfigMap team/test-cm",
 	}
 	if diff := cmp.Diff(want, warnings); diff != "" {
 		t.Errorf("warnings (-want +got):\n%s", diff)

@@ -11,7 +11,7 @@ import (
 	"github.com/stagegate/stagegate/pkg/rollout/internal/resources"
 )
 
-// removals warns of objects that clusters have and a snapshot has not: rolling it out takes them away. Where clusters go back to several
+// removals warn of objects that clusters have and a snapshot has not: rolling it out takes them away. Where clusters go back to several
 // snapshots there is no one index, and nothing to say.
 func removals(f *fleet.Fleet, placement v1beta1.PlacementObject, index string) []string {
 	if index == "" {
@@ -19,10 +19,10 @@ func removals(f *fleet.Fleet, placement v1beta1.PlacementObject, index string) [
 	}
 	key := keyOf(placement)
 	kept := resources.Of(f.Snapshots.ByIndex(fleet.ByPlacement, key), index)
-	removed := resources.Removed(f, key, kept)
-	if removed == 0 {
+	removed := resources.Removed(resources.OnClusters(f, key), kept)
+	if len(removed) == 0 {
 		return nil
 	}
-	return []string{fmt.Sprintf("%d object(s) that member clusters have from placement %s are not in resource snapshot %s: they will be removed",
-		removed, placement.GetName(), index)}
+	return []string{fmt.Sprintf("%d object(s) that member clusters have from placement %s are not in resource snapshot %s and will be removed: %s",
+		len(removed), placement.GetName(), index, resources.Listed(removed))}
 }

@@ -9,10 +9,14 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/util/validation"
 	"k8s.io/utils/ptr"
 
 	"github.com/stagegate/stagegate/pkg/apis/placement/v1beta1"
+	"github.com/stagegate/stagegate/pkg/apis/wellknown"
 )
 
 func TestARequestCarriesThePolicyOfItsStageAndWhoCreatedTheRun(t *testing.T) {
@@ -47,6 +51,62 @@ func TestARequestCarriesThePolicyOfItsStageAndWhoCreatedTheRun(t *testing.T) {
 		if diff := cmp.Diff(want, *request.RequestSpec()); diff != "" {
 			t.Errorf("spec (-want +got):\n%s", diff)
 		}
+	})
+}
+
+func TestResourcesAreRemovedOnceThatIsApproved(t *testing.T) {
+	forBothScopes(t, func(f *fixture) {
+		f.tutorial()
+		create(f, f.fleet.Bindings, "example-placement-gone", func(b v1beta1.BindingObject) {
+			b.SetLabels(map[string]string{wellknown.ParentPlacementLabel: "example-placement"})
+			*b.BindingSpec() = v1beta1.ResourceBindingSpec{State: v1beta1.BindingStateUnscheduled, TargetCluster: "gone"}
+		})
+		f.membersApply()
+		defer f.start()()
+		f.newRun("example-run", v1beta1.StateRun)
+		f.decide("example-run-before-canary", v1beta1.DecisionApproved)
+		f.eventually("the removal is asked for", func() bool {
+			_, err := f.fleet.Approvals.Get(f.key("example-run-before-delete-stage"))
+			return err == nil
+		})
+		request, err := f.fleet.Approvals.Get(f.key("example-run-before-delete-stage"))
+		f.must(err)
+		wantLabels := map[string]string{
+			wellknown.TargetUpdateRunLabel: "example-run", wellknown.TargetUpdatingStageLabel: "delete-stage",
+			wellknown.TaskTypeLabel: "beforeStage", wellknown.LatestApprovalLabel: "true",
+		}
+		if diff := cmp.Diff(wantLabels, request.GetLabels()); diff != "" {
+			t.Errorf("labels (-want +got):\n%s", diff)
+		}
+		for label, value := range request.GetLabels() {
+			for _, problem := range validation.IsValidLabelValue(value) {
+				t.Errorf("label %s: %s", label, problem)
+			}
+		}
+		if got := request.RequestSpec().TargetStage; got != wellknown.DeleteStageName {
+			t.Errorf("the request is about stage %s", got)
+		}
+		run := f.fleet.Runs.GroupVersionKind(f.namespace).Kind + " example-run"
+		told := "Requested: Stage kubernetes-fleet.io/deleteStage of " + run + " waits for this approval before it begins: " +
+			"all resources of the placement are then removed from 1 cluster: gone"
+		f.eventually("the request tells what is at stake", func() bool {
+			f.events.mu.Lock()
+			defer f.events.mu.Unlock()
+			return slices.Contains(f.events.ofRequests, told)
+		})
+		if b := f.binding("gone"); b.GetDeletionTimestamp() != nil {
+			t.Error("the binding is deleted before anybody has approved it")
+		}
+
+		f.decide("example-run-before-delete-stage", v1beta1.DecisionApproved)
+		f.untilCondition("example-run", v1beta1.RunSucceeded, "True UpdateRunSucceeded")
+		if _, err := f.fleet.Bindings.Get(f.key("example-placement-gone")); !apierrors.IsNotFound(err) {
+			t.Errorf("the binding is there still: %v", err)
+		}
+		f.eventually("the approval is marked as acted on", func() bool {
+			request, err := f.fleet.Approvals.Get(f.key("example-run-before-delete-stage"))
+			return err == nil && meta.IsStatusConditionTrue(request.RequestStatus().Conditions, v1beta1.RequestApprovalAccepted)
+		})
 	})
 }
 

@@ -5,6 +5,7 @@ package updaterun
 
 import (
 	"fmt"
+	"slices"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/labels"
@@ -33,8 +34,12 @@ func find[O fleet.Object](kind fleet.Kind[O], key reconcile.Key) (found O, err e
 func (c *Controller) world(run v1beta1.UpdateRunObject) (engine.World, error) {
 	w := engine.World{Approvals: map[string]v1beta1.ApprovalRequestObject{}}
 	status := run.RunStatus()
-	for i := range status.StagesStatus {
-		stage := &status.StagesStatus[i]
+	stages := status.StagesStatus
+	if stage := status.DeletionStageStatus; stage != nil {
+		stages = append(slices.Clip(stages), *stage)
+	}
+	for i := range stages {
+		stage := &stages[i]
 		for _, tasks := range [][]v1beta1.StageTaskStatus{stage.BeforeStageTaskStatus, stage.AfterStageTaskStatus} {
 			for j := range tasks {
 				name := tasks[j].ApprovalRequestName

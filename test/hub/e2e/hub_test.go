@@ -40,6 +40,8 @@ func TestHub(t *testing.T) {
 		{"NamespaceTeam", testNamespaceTeam},
 		{"StopAndResume", testStopAndResume},
 		{"RollingUpdateAndDrift", testRollingUpdateAndDrift},
+		{"Removal", testRemoval},
+		{"RollingUpdateNamesRemovals", testRollingUpdateNamesRemovals},
 		{"Overrides", testOverrides},
 		{"MemberLeaves", testMemberLeaves},
 		{"BadInput", testBadInput},

@@ -125,6 +125,22 @@ func TestWideColumnsFollowTheRun(t *testing.T) {
 			s.StagesStatus[1].EndTime = &now
 			s.StagesStatus[1].Clusters[0].Conditions = []metav1.Condition{started, failed}
 		}, " | 1/4 | "},
+		{"approval before anything is removed", placement.StateRun, func(s *placement.UpdateRunStatus) {
+			finish(s)
+			s.DeletionStageStatus.Conditions = waiting
+			s.DeletionStageStatus.BeforeStageTaskStatus = []placement.StageTaskStatus{{Type: placement.StageTaskTypeApproval, ApprovalRequestName: "run-before-delete-stage"}}
+		}, "kubernetes-fleet.io/deleteStage | 3/4 | approval: run-before-delete-stage"},
+		{"approval before a stage without clusters", placement.StateRun, func(s *placement.UpdateRunStatus) {
+			leave(s)
+			s.StagesStatus[1].Clusters = nil
+			s.StagesStatus[1].AfterStageTaskStatus = []placement.StageTaskStatus{{Type: placement.StageTaskTypeTimedWait}}
+		}, "canary (2/2) | 1/2 | approval: run-before-canary"},
+		{"a wait after a stage without clusters", placement.StateRun, func(s *placement.UpdateRunStatus) {
+			leave(s)
+			s.StagesStatus[1].Clusters = nil
+			s.StagesStatus[1].BeforeStageTaskStatus[0].Conditions = []metav1.Condition{condition(placement.TaskApprovalRequestApproved, metav1.ConditionTrue)}
+			s.StagesStatus[1].AfterStageTaskStatus = []placement.StageTaskStatus{{Type: placement.StageTaskTypeTimedWait}}
+		}, "canary (2/2) | 1/2 | wait"},
 		{"deleting", placement.StateRun, finish, "kubernetes-fleet.io/deleteStage | 3/4 | "},
 		{"done", placement.StateRun, func(s *placement.UpdateRunStatus) {
 			finish(s)

@@ -35,9 +35,10 @@ func waitingFor(o placement.UpdateRunObject) string {
 	if isPaused(status) {
 		return pausedBy(stage)
 	}
-	// Nobody has to approve any more that clusters are moved which are all done, or skipped.
+	// Nobody has to approve any more that clusters are moved which are all done, or skipped. A stage without clusters is come to for
+	// its tasks alone.
 	tasks := openTasks(stage, stage.BeforeStageTaskStatus, nil)
-	if clustersDone(stage) {
+	if clustersDone(stage) && (len(stage.Clusters) > 0 || len(tasks) == 0) {
 		tasks = openTasks(stage, stage.AfterStageTaskStatus, afterStageTasks(status, stage.StageName))
 	}
 	if len(tasks) > 0 {

@@ -11,12 +11,9 @@ import (
 	"strconv"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/util/sets"
 
 	"github.com/stagegate/stagegate/pkg/apis/placement/v1beta1"
 	"github.com/stagegate/stagegate/pkg/apis/wellknown"
-	"github.com/stagegate/stagegate/pkg/rollout/internal/fleet"
-	"github.com/stagegate/stagegate/pkg/rollout/internal/reconcile"
 )
 
 // Selection is what a placement selects at one moment.
@@ -84,31 +81,4 @@ func subindex(s v1beta1.ResourceSnapshotObject) int {
 	}
 	n, _ := strconv.Atoi(part)
 	return n
-}
-
-// Removed counts the resources that clusters of a placement have or are getting, at whatever index, and that are not among the
-// kept ones. The version of a kind does not matter: it is the same object on the member.
-func Removed(f *fleet.Fleet, placement reconcile.Key, kept []v1beta1.ResourceIdentifier) int {
-	snapshots := f.Snapshots.ByIndex(fleet.ByPlacement, placement)
-	inUse := sets.New[string]()
-	for _, b := range f.Bindings.ByIndex(fleet.ByPlacement, placement) {
-		if b.BindingSpec().State == v1beta1.BindingStateBound {
-			inUse.Insert(b.BindingSpec().ResourceSnapshotName)
-		}
-	}
-	removed := sets.New[v1beta1.ResourceIdentifier]()
-	for _, snapshot := range snapshots {
-		if inUse.Has(snapshot.GetName()) {
-			removed.Insert(versionless(Of(snapshots, Index(snapshot)))...)
-		}
-	}
-	return removed.Delete(versionless(kept)...).Len()
-}
-
-func versionless(resources []v1beta1.ResourceIdentifier) []v1beta1.ResourceIdentifier {
-	resources = slices.Clone(resources)
-	for i := range resources {
-		resources[i].Version = ""
-	}
-	return resources
 }

@@ -39,10 +39,12 @@ func (s *step) askApproval(stage *v1beta1.StageUpdatingStatus, task *v1beta1.Sta
 	kind := requestKind(s.run)
 	request := s.world.Approvals[task.ApprovalRequestName]
 	if request == nil {
-		s.decision.Requests = append(s.decision.Requests, Request{Name: task.ApprovalRequestName, Stage: stage.StageName, TaskType: taskType, Policy: policy})
+		s.decision.Requests = append(s.decision.Requests, Request{
+			Name: task.ApprovalRequestName, Stage: stage.StageName, TaskType: taskType, AtStake: s.atStake(stage), Policy: policy,
+		})
 		if !isTrue(task.Conditions, v1beta1.TaskApprovalRequestCreated) {
 			s.set(&task.Conditions, v1beta1.TaskApprovalRequestCreated, metav1.ConditionTrue, reasonRequestCreated, kind+" is created")
-			s.event(eventApproval, fmt.Sprintf("Stage %s waits for approval of %s %s", stage.StageName, kind, task.ApprovalRequestName))
+			s.event(eventApproval, fmt.Sprintf("Stage %s waits for approval of %s %s%s", stage.StageName, kind, task.ApprovalRequestName, s.atStake(stage)))
 		}
 		return gate{}
 	}
@@ -186,8 +188,7 @@ func decisionsOn(request v1beta1.ApprovalRequestObject) []v1beta1.ApprovalDecisi
 
 // accept marks requests whose approval is recorded. A crash may have come between the two.
 func (s *step) accept() {
-	for i := range s.status.StagesStatus {
-		stage := &s.status.StagesStatus[i]
+	for _, stage := range stagesOf(&s.status) {
 		for _, tasks := range [][]v1beta1.StageTaskStatus{stage.BeforeStageTaskStatus, stage.AfterStageTaskStatus} {
 			for j := range tasks {
 				request := s.world.Approvals[tasks[j].ApprovalRequestName]

@@ -48,9 +48,9 @@ func (p *plan) planStages() *obstacle {
 			return o
 		}
 		if len(names) == 0 {
-			p.warnings = append(p.warnings, fmt.Sprintf("stage %s matches no cluster of the placement and is skipped", stage.Name))
+			p.warnings = append(p.warnings, p.messageNoClusters(stage))
 		}
-		p.status.StagesStatus = append(p.status.StagesStatus, p.stageStatus(stage, names))
+		p.status.StagesStatus = append(p.status.StagesStatus, stageStatus(p.run, stage, names))
 	}
 	return p.unplaced(placed, members)
 }
@@ -76,12 +76,25 @@ func order(names []string, sortingKey *string, members map[string]labels.Set) *o
 	return nil
 }
 
-func (p *plan) stageStatus(stage *v1beta1.StageConfig, names []string) v1beta1.StageUpdatingStatus {
-	status := v1beta1.StageUpdatingStatus{StageName: stage.Name, Clusters: clusterStatuses(names)}
-	run := p.run.GetName()
-	status.BeforeStageTaskStatus = taskStatuses(stage.BeforeStageTasks, wellknown.BeforeStageApprovalName(run, stage.Name))
-	status.AfterStageTaskStatus = taskStatuses(stage.AfterStageTasks, wellknown.AfterStageApprovalName(run, stage.Name))
-	return status
+// messageNoClusters warns of a stage that picks nothing.
+func (p *plan) messageNoClusters(stage *v1beta1.StageConfig) string {
+	if len(p.unpicked) > 0 && len(stage.BeforeStageTasks)+len(stage.AfterStageTasks) > 0 {
+		return fmt.Sprintf("stage %s matches no cluster of the placement, its tasks are done because the run removes resources from other clusters", stage.Name)
+	}
+	return fmt.Sprintf("stage %s matches no cluster of the placement and is skipped", stage.Name)
+}
+
+func stageStatus(run v1beta1.UpdateRunObject, stage *v1beta1.StageConfig, names []string) v1beta1.StageUpdatingStatus {
+	return v1beta1.StageUpdatingStatus{
+		StageName:             stage.Name,
+		Clusters:              clusterStatuses(names),
+		BeforeStageTaskStatus: beforeTasks(run, stage),
+		AfterStageTaskStatus:  taskStatuses(stage.AfterStageTasks, wellknown.AfterStageApprovalName(run.GetName(), stage.Name)),
+	}
+}
+
+func beforeTasks(run v1beta1.UpdateRunObject, stage *v1beta1.StageConfig) []v1beta1.StageTaskStatus {
+	return taskStatuses(stage.BeforeStageTasks, wellknown.BeforeStageApprovalName(run.GetName(), stage.Name))
 }
 
 func taskStatuses(tasks []v1beta1.StageTask, approval string) []v1beta1.StageTaskStatus {

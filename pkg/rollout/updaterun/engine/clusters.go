@@ -20,13 +20,13 @@ func isDone(c *v1beta1.ClusterUpdatingStatus) bool {
 	return has(c.Conditions, v1beta1.ClusterSucceeded)
 }
 
-// updateClusters brings the clusters of a stage on, in their order and no more than maxConcurrency at a time, and says whether all
-// are done.
-func (s *step) updateClusters(stage *v1beta1.StageUpdatingStatus, config *v1beta1.StageConfig) bool {
+// moveClusters brings the clusters of a stage on, in their order and no more than maxConcurrency at a time, and reports whether all
+// are done. Only what moves takes the turn.
+func (s *step) moveClusters(stage *v1beta1.StageUpdatingStatus, config *v1beta1.StageConfig) bool {
 	if stage.UpdatedTime != nil {
 		return true
 	}
-	if !s.takeTurn(stage) {
+	if len(stage.Clusters) > 0 && !allDone(stage) && !s.takeTurn(stage) {
 		return false
 	}
 	policy := s.failurePolicy(config)
@@ -46,9 +46,9 @@ func (s *step) updateClusters(stage *v1beta1.StageUpdatingStatus, config *v1beta
 	return false
 }
 
-// flight are the clusters that are being updated.
+// flight are the clusters that are being moved.
 type flight struct {
-	// moving are those within the time that an update may take, stuck those beyond it.
+	// moving are those within the time that a move may take, stuck those beyond it.
 	moving int
 	stuck  []string
 }
@@ -59,6 +59,9 @@ func (f *flight) waiting() int { return f.moving + len(f.stuck) }
 // wanted has it written again: its start was recorded first, and what came between does not matter. Targets that have left, started
 // or not, are skipped, and those that take too long are given up where there is a policy.
 func (s *step) settle(stage *v1beta1.StageUpdatingStatus, policy *v1beta1.FailurePolicy) flight {
+	if s.removes(stage) {
+		return s.settleRemovals(stage, policy)
+	}
 	var f flight
 	for i := range stage.Clusters {
 		c := &stage.Clusters[i]
@@ -108,7 +111,7 @@ func (s *step) inFlight(f *flight, c *v1beta1.ClusterUpdatingStatus) {
 func (s *step) startClusters(stage *v1beta1.StageUpdatingStatus, limit int, f *flight) {
 	var behind []int
 	for i := range stage.Clusters {
-		if c := &stage.Clusters[i]; !isDone(c) && !isStarted(c) && s.leftInFlight(s.binding(c.ClusterName)) {
+		if c := &stage.Clusters[i]; !isDone(c) && !isStarted(c) && s.isUnderWay(stage, c) {
 			behind = append(behind, i)
 		}
 	}
@@ -126,14 +129,28 @@ func (s *step) startClusters(stage *v1beta1.StageUpdatingStatus, limit int, f *f
 	}
 }
 
-// startCluster records that the update of a cluster has begun and has the binding written. A cluster that has everything already is
-// done at once.
+// isUnderWay reports whether a cluster that the run has not started is in flight all the same.
+func (s *step) isUnderWay(stage *v1beta1.StageUpdatingStatus, c *v1beta1.ClusterUpdatingStatus) bool {
+	if s.removes(stage) {
+		b := s.unpicked(c.ClusterName)
+		return b != nil && b.GetDeletionTimestamp() != nil
+	}
+	return s.leftInFlight(s.binding(c.ClusterName))
+}
+
+// startCluster records that the move of a cluster has begun and has the binding written, or deleted. A cluster that has everything
+// already is done at once.
 func (s *step) startCluster(stage *v1beta1.StageUpdatingStatus, c *v1beta1.ClusterUpdatingStatus, f *flight) {
 	if reasonOf(stage.Conditions, v1beta1.StageProgressing) != reasonStageStarted {
 		s.stageMoves(stage)
-		s.event(eventStageStarted, fmt.Sprintf("Stage %s is started: %s", stage.StageName, count(len(stage.Clusters), "cluster")))
+		s.event(eventStageStarted, s.stageStarted(stage))
 	}
-	s.set(&c.Conditions, v1beta1.ClusterStarted, metav1.ConditionTrue, reasonClusterStarted, messageClusterStarted)
+	s.clusterStarted(c)
+	if s.removes(stage) {
+		s.remove(s.unpicked(c.ClusterName))
+		s.inFlight(f, c)
+		return
+	}
 	b := s.binding(c.ClusterName)
 	if c.PreviousResourceSnapshotIndex == nil {
 		// A retry is no other version to go back to.
@@ -154,12 +171,16 @@ func (s *step) startCluster(stage *v1beta1.StageUpdatingStatus, c *v1beta1.Clust
 	s.inFlight(f, c)
 }
 
+func (s *step) clusterStarted(c *v1beta1.ClusterUpdatingStatus) {
+	s.set(&c.Conditions, v1beta1.ClusterStarted, metav1.ConditionTrue, reasonClusterStarted, messageClusterStarted)
+}
+
 func (s *step) clusterDone(c *v1beta1.ClusterUpdatingStatus) {
 	s.say(c, "")
 	s.set(&c.Conditions, v1beta1.ClusterSucceeded, metav1.ConditionTrue, reasonClusterSucceeded, messageClusterSucceeded)
 }
 
-// left says why a target cannot be updated any more, or nothing. Targets are frozen: one that leaves is not waited for.
+// left is why a target cannot be updated any more, or nothing. Targets are frozen: one that leaves is not waited for.
 func (s *step) left(cluster string) string {
 	switch {
 	case s.world.Left[cluster]:

@@ -5,45 +5,114 @@ package engine
 
 import (
 	"fmt"
-
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"slices"
 
 	"github.com/stagegate/stagegate/pkg/apis/placement/v1beta1"
+	"github.com/stagegate/stagegate/pkg/apis/wellknown"
+	"github.com/stagegate/stagegate/pkg/apis/wording"
 )
 
-// runDeletion brings the last stage on, which takes the resources off clusters that the placement no longer picked when the run was
-// planned, and says whether it is over. maxConcurrency does not apply.
-func (s *step) runDeletion() bool {
-	stage := s.deletionStage()
-	s.setTime(&stage.StartTime)
-	if len(stage.Clusters) > 0 && !allDone(stage) {
-		if !s.takeTurn(stage) {
-			return false
-		}
-		f := s.settleDeletions(stage)
-		s.startDeletions(stage, &f)
-		if f.waiting() > 0 {
-			s.stageMoves(stage)
-			s.runMoves(stage, f.stuck)
-			return false
+// The delete stage takes the resources off clusters that the placement no longer picked when the run was planned. It is a stage like
+// any other, but for what is done to its clusters.
+
+// deletionConfig is the delete stage as a strategy would have it: as fast as the last stage, with its failure policy, and after an
+// approval if any stage has one. Otherwise whoever changes what the placement picks would be past all gates.
+//
+// Of several approvals it takes the policy of the last one in the order of the run, and in a stage that of the one before it: that is
+// the one without which the last clusters are not changed. An approval after a stage is about what has been done already.
+func deletionConfig(strategy *v1beta1.UpdateStrategySpec) *v1beta1.StageConfig {
+	config := &v1beta1.StageConfig{Name: wellknown.DeleteStageName}
+	if n := len(strategy.Stages); n > 0 {
+		last := &strategy.Stages[n-1]
+		config.MaxConcurrency, config.FailurePolicy = last.MaxConcurrency, last.FailurePolicy
+	}
+	for _, stage := range slices.Backward(strategy.Stages) {
+		for _, task := range slices.Concat(stage.BeforeStageTasks, stage.AfterStageTasks) {
+			if task.Type == v1beta1.StageTaskTypeApproval {
+				config.BeforeStageTasks = []v1beta1.StageTask{{Type: task.Type, Approval: task.Approval}}
+				return config
+			}
 		}
 	}
-	s.completeStage(stage)
-	return true
+	return config
 }
+
+// removes reports whether a stage is the delete stage.
+func (s *step) removes(stage *v1beta1.StageUpdatingStatus) bool {
+	return stage == s.status.DeletionStageStatus
+}
+
+// stageStarted tells that clusters of a stage are moved now.
+func (s *step) stageStarted(stage *v1beta1.StageUpdatingStatus) string {
+	if s.removes(stage) {
+		return fmt.Sprintf("The resources are removed from %s", count(len(stage.Clusters), "cluster"))
+	}
+	return fmt.Sprintf("Stage %s is started: %s", stage.StageName, count(len(stage.Clusters), "cluster"))
+}
+
+// atStake is what an approver of the delete stage decides about, and nothing for other stages.
+func (s *step) atStake(stage *v1beta1.StageUpdatingStatus) string {
+	if !s.removes(stage) {
+		return ""
+	}
+	open := slices.DeleteFunc(slices.Clone(stage.Clusters), wasDone)
+	return fmt.Sprintf(": all resources of the placement are then removed from %s: %s", count(len(open), "cluster"), wording.List(namesOf(open)))
+}
+
+// runDeletion brings the delete stage on and reports whether it is over.
+func (s *step) runDeletion() bool {
+	stage, config := s.deletionStage(), deletionConfig(s.status.UpdateStrategySnapshot)
+	if len(stage.Clusters) == 0 {
+		s.setTime(&stage.StartTime)
+		s.completeStage(stage)
+		return true
+	}
+	// An earlier version of the server planned no gate. What it has begun goes on.
+	if len(stage.BeforeStageTaskStatus) < len(config.BeforeStageTasks) && !slices.ContainsFunc(stage.Clusters, wasStarted) {
+		stage.BeforeStageTaskStatus, s.changed = beforeTasks(s.run, config), true
+	}
+	s.passOverRemoved(stage)
+	return s.runStage(stage, config)
+}
+
+func wasStarted(c v1beta1.ClusterUpdatingStatus) bool { return isStarted(&c) }
+
+func wasDone(c v1beta1.ClusterUpdatingStatus) bool { return isDone(&c) }
 
 // unpicked is the binding of a cluster that the placement does not pick any more, nil for none.
 func (s *step) unpicked(cluster string) v1beta1.BindingObject {
-	for _, b := range s.world.Bindings {
-		if spec := b.BindingSpec(); spec.TargetCluster == cluster && spec.State == v1beta1.BindingStateUnscheduled {
-			return b
+	if s.leaving == nil {
+		s.leaving = map[string]v1beta1.BindingObject{}
+		for _, b := range s.world.Bindings {
+			if spec := b.BindingSpec(); spec.State == v1beta1.BindingStateUnscheduled {
+				s.leaving[spec.TargetCluster] = b
+			}
 		}
 	}
-	return nil
+	return s.leaving[cluster]
 }
 
-// settleDeletions looks at the clusters whose bindings were deleted and finds those still in flight.
-func (s *step) settleDeletions(stage *v1beta1.StageUpdatingStatus) flight {
+// passOverRemoved is done with clusters that nothing is to be removed from any more, before anybody is asked to approve it.
+func (s *step) passOverRemoved(stage *v1beta1.StageUpdatingStatus) {
+	for i := range stage.Clusters {
+		if c := &stage.Clusters[i]; !isDone(c) && !isStarted(c) && s.unpicked(c.ClusterName) == nil {
+			s.removed(c)
+		}
+	}
+}
+
+// removed is done with a cluster from which nothing is to be removed any more. One that was picked again keeps its resources.
+func (s *step) removed(c *v1beta1.ClusterUpdatingStatus) {
+	if s.binding(c.ClusterName) != nil {
+		s.skipCluster(c, "the placement picks the cluster again")
+		return
+	}
+	s.clusterStarted(c)
+	s.clusterDone(c)
+}
+
+// settleRemovals is settle for the delete stage.
+func (s *step) settleRemovals(stage *v1beta1.StageUpdatingStatus, policy *v1beta1.FailurePolicy) flight {
 	var f flight
 	for i := range stage.Clusters {
 		c := &stage.Clusters[i]
@@ -51,40 +120,18 @@ func (s *step) settleDeletions(stage *v1beta1.StageUpdatingStatus) flight {
 			continue
 		}
 		b := s.unpicked(c.ClusterName)
-		if b == nil {
-			s.clusterDone(c)
+		switch {
+		case b == nil:
+			s.removed(c)
+			continue
+		case s.timedOut(c, policy):
+			s.clusterFailed(stage, c, b, policy)
 			continue
 		}
 		s.remove(b)
 		s.inFlight(&f, c)
 	}
 	return f
-}
-
-// startDeletions deletes the bindings of all clusters at once. A cluster that was picked again since keeps its own.
-func (s *step) startDeletions(stage *v1beta1.StageUpdatingStatus, f *flight) {
-	for i := range stage.Clusters {
-		c := &stage.Clusters[i]
-		if isDone(c) || isStarted(c) {
-			continue
-		}
-		b := s.unpicked(c.ClusterName)
-		if b == nil && s.binding(c.ClusterName) != nil {
-			s.skipCluster(c, "the placement picks the cluster again")
-			continue
-		}
-		if reasonOf(stage.Conditions, v1beta1.StageProgressing) != reasonStageStarted {
-			s.stageMoves(stage)
-			s.event(eventStageStarted, fmt.Sprintf("The resources are removed from %s", count(len(stage.Clusters), "cluster")))
-		}
-		s.set(&c.Conditions, v1beta1.ClusterStarted, metav1.ConditionTrue, reasonClusterStarted, messageClusterStarted)
-		if b == nil {
-			s.clusterDone(c)
-			continue
-		}
-		s.remove(b)
-		s.inFlight(f, c)
-	}
 }
 
 func (s *step) remove(b v1beta1.BindingObject) {

@@ -40,10 +40,12 @@ func (s *step) timedOut(c *v1beta1.ClusterUpdatingStatus, policy *v1beta1.Failur
 	return true
 }
 
-// clusterFailed gives a cluster up. What the binding asks for stays: a member that mends itself has the new version.
+// clusterFailed gives a cluster up. What the binding asks for stays: a member that mends itself has the new version, or nothing left.
 func (s *step) clusterFailed(stage *v1beta1.StageUpdatingStatus, c *v1beta1.ClusterUpdatingStatus, b v1beta1.BindingObject, policy *v1beta1.FailurePolicy) {
 	message := fmt.Sprintf("Cluster update failed: not available within %s", policy.ClusterTimeout.Duration)
-	if s.wants(b, c) {
+	if s.removes(stage) {
+		message = fmt.Sprintf("Cluster update failed: resources not removed within %s", policy.ClusterTimeout.Duration)
+	} else if s.wants(b, c) {
 		if why := reported(b); why != "" {
 			message += ": " + why
 		}
@@ -54,7 +56,8 @@ func (s *step) clusterFailed(stage *v1beta1.StageUpdatingStatus, c *v1beta1.Clus
 }
 
 // onFailure does what the policy of a stage says about too many failures. A paused run goes on with the clusters in flight and starts no
-// other; it is not a state of its own, and ends as soon as there are not too many any more.
+// other; it is not a state of its own, and ends as soon as there are not too many any more. A removal that fails rolls nothing back: it
+// tells nothing of the version that the other clusters have, and what was removed would not come back.
 func (s *step) onFailure(stage *v1beta1.StageUpdatingStatus, policy *v1beta1.FailurePolicy, message string) {
 	switch policy.OnFailure {
 	case v1beta1.FailureActionPause:
@@ -66,6 +69,10 @@ func (s *step) onFailure(stage *v1beta1.StageUpdatingStatus, policy *v1beta1.Fai
 			s.warn(eventPaused, message)
 		}
 	case v1beta1.FailureActionRollback:
+		if s.removes(stage) {
+			s.fail(message + "; the run is not rolled back, which would bring back nothing that was removed")
+			return
+		}
 		s.failAndRollBack(message)
 	default:
 		s.fail(message)
@@ -121,15 +128,15 @@ func maxFailures(policy *v1beta1.FailurePolicy, n int) int {
 
 // restartClocks gives the clusters that a stop has left in flight their whole time again.
 func (s *step) restartClocks() {
-	for i := range s.status.StagesStatus {
-		for j := range s.status.StagesStatus[i].Clusters {
-			if c := &s.status.StagesStatus[i].Clusters[j]; isDone(c) || !isStarted(c) {
+	s.eachOpenStage(func(stage *v1beta1.StageUpdatingStatus) {
+		for i := range stage.Clusters {
+			c := &stage.Clusters[i]
+			if isDone(c) || !isStarted(c) {
 				continue
 			}
-			mine := &s.stage(i).Clusters[j]
-			mine.Conditions = slices.Clone(mine.Conditions)
-			meta.FindStatusCondition(mine.Conditions, v1beta1.ClusterStarted).LastTransitionTime = metav1.NewTime(s.now)
+			c.Conditions = slices.Clone(c.Conditions)
+			meta.FindStatusCondition(c.Conditions, v1beta1.ClusterStarted).LastTransitionTime = metav1.NewTime(s.now)
 			s.changed = true
 		}
-	}
+	})
 }

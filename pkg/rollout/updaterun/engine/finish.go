@@ -18,8 +18,8 @@ func (s *step) succeed() {
 	s.setRunCondition(v1beta1.RunProgressing, metav1.ConditionFalse, reasonRunSucceeded, messageRunDone)
 	reason, message := reasonRunSucceeded, messageRunSucceeded
 	var failed []v1beta1.ClusterUpdatingStatus
-	for i := range s.status.StagesStatus {
-		failed = append(failed, failedClusters(&s.status.StagesStatus[i])...)
+	for _, stage := range stagesOf(&s.status) {
+		failed = append(failed, failedClusters(stage)...)
 	}
 	if len(failed) > 0 {
 		reason = reasonRunSucceededWithFailures

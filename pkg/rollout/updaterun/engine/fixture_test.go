@@ -62,6 +62,11 @@ func waitAfter(d time.Duration) func(*v1beta1.StageConfig) {
 // newFixture is a run that is planned over n clusters in each stage, and to run.
 func newFixture(t *testing.T, n int, stages ...v1beta1.StageConfig) *fixture {
 	t.Helper()
+	return newFixtureIn(t, initWorld(n, stages...))
+}
+
+func newFixtureIn(t *testing.T, w engine.InitWorld) *fixture {
+	t.Helper()
 	f := &fixture{T: t, now: simStart.Add(300 * time.Millisecond)}
 	f.run = &v1beta1.ClusterStagedUpdateRun{
 		ObjectMeta: metav1.ObjectMeta{Name: "run", UID: "run-uid", Generation: 1, CreationTimestamp: metav1.NewTime(simStart)},
@@ -69,7 +74,6 @@ func newFixture(t *testing.T, n int, stages ...v1beta1.StageConfig) *fixture {
 			PlacementName: "p", StagedUpdateStrategyName: "s", ResourceSnapshotIndex: "1", State: v1beta1.StateRun,
 		},
 	}
-	w := initWorld(n, stages...)
 	f.world = engine.World{
 		Placement: w.Placement, Bindings: w.Bindings,
 		Approvals: map[string]v1beta1.ApprovalRequestObject{}, Left: map[string]bool{},
@@ -195,7 +199,7 @@ func (f *fixture) setState(state v1beta1.State) {
 
 func (f *fixture) pass(d time.Duration) { f.now = f.now.Add(d) }
 
-// clusters are the clusters of the run in the states "", Started, Succeeded and Skipped, in their order.
+// clusters are the clusters of the run in the states "", Started, Succeeded, Skipped and Failed, in their order.
 func (f *fixture) clusters() []string {
 	var found []string
 	for _, s := range append(f.run.Status.StagesStatus, *f.run.Status.DeletionStageStatus) {
@@ -205,6 +209,8 @@ func (f *fixture) clusters() []string {
 			switch {
 			case reasonOfDone(c) == "ClusterUpdatingSkipped":
 				state = " Skipped"
+			case meta.IsStatusConditionFalse(c.Conditions, v1beta1.ClusterSucceeded):
+				state = " Failed"
 			case doneOf(c):
 				state = " Succeeded"
 			case startedOf(c):

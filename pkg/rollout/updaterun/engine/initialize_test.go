@@ -411,11 +411,14 @@ func TestARunIsTriedForAMinuteFromTheFirstAttempt(t *testing.T) {
 func TestAPlanWarns(t *testing.T) {
 	w := initWorld(1, stage("a"))
 	spec := w.Strategy.StrategySpec()
-	spec.Stages = append(spec.Stages, v1beta1.StageConfig{Name: "empty"})
+	spec.Stages = append(spec.Stages, v1beta1.StageConfig{Name: "empty"}, v1beta1.StageConfig{
+		Name: "gated", BeforeStageTasks: []v1beta1.StageTask{{Type: v1beta1.StageTaskTypeApproval}},
+	})
 	w.Bindings = append(w.Bindings, &v1beta1.ClusterResourceBinding{Spec: v1beta1.ResourceBindingSpec{State: v1beta1.BindingStateUnscheduled, TargetCluster: "z"}})
 	want := []string{
 		"stage empty matches no cluster of the placement and is skipped",
-		"the run removes all resources of the placement from 1 cluster that the placement does not pick any more",
+		"stage gated matches no cluster of the placement, its tasks are done because the run removes resources from other clusters",
+		"the run removes all resources of the placement from 1 cluster that the placement does not pick any more: z",
 	}
 	if diff := cmp.Diff(want, engine.Initialize(newRun(), w, simStart).Warnings); diff != "" {
 		t.Errorf("warnings (-want +got):\n%s", diff)

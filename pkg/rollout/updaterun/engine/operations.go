@@ -92,7 +92,7 @@ func (s *step) skip(entry *v1beta1.UpdateRunHistoryEntry) {
 	})
 }
 
-// eachOpenStage calls f for every stage that is not over, the last one included.
+// eachOpenStage calls f for every stage that is not over, the delete stage included.
 func (s *step) eachOpenStage(f func(*v1beta1.StageUpdatingStatus)) {
 	for i := range s.status.StagesStatus {
 		if !isOver(&s.status.StagesStatus[i]) {

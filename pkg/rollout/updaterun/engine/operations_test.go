@@ -181,7 +181,7 @@ const pausedBecause = "False UpdateRunPaused: The updateRun is paused: 1 cluster
 
 func TestOneFailureTooManyPausesTheRun(t *testing.T) {
 	f := paused(t)
-	f.wantClusters("a1 Succeeded", "a2 Succeeded", "a3 Started", "a4")
+	f.wantClusters("a1 Succeeded", "a2 Failed", "a3 Started", "a4")
 	f.wantCluster("a2", "False ClusterUpdatingFailed: Cluster update failed: not available within 10m0s")
 	f.wantCondition(v1beta1.RunProgressing, pausedBecause)
 	f.wantCondition(v1beta1.RunSucceeded, "")
@@ -193,7 +193,7 @@ func TestOneFailureTooManyPausesTheRun(t *testing.T) {
 	}
 	f.available("a3")
 	f.steps()
-	f.wantClusters("a1 Succeeded", "a2 Succeeded", "a3 Succeeded", "a4")
+	f.wantClusters("a1 Succeeded", "a2 Failed", "a3 Succeeded", "a4")
 	f.wantCondition(v1beta1.RunProgressing, pausedBecause)
 }
 

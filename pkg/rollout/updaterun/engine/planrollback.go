@@ -40,7 +40,7 @@ func (p *plan) planRollback() *obstacle {
 	p.status.RollbackOfUID = earlier.GetUID()
 	p.status.PolicySnapshotIndexUsed = status.PolicySnapshotIndexUsed
 	p.status.UpdateStrategySnapshot = &v1beta1.UpdateStrategySpec{}
-	p.status.DeletionStageStatus = &v1beta1.StageUpdatingStatus{StageName: wellknown.DeleteStageName, Clusters: clusterStatuses(nil)}
+	p.status.DeletionStageStatus = emptyDeletion()
 	for _, stage := range stages {
 		config := status.UpdateStrategySnapshot.Stages[stage.index].DeepCopy()
 		config.BeforeStageTasks, config.AfterStageTasks, config.FailurePolicy = nil, nil, nil

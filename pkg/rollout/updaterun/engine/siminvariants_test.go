@@ -35,7 +35,7 @@ func (s *simulation) checkStatus(old, new v1beta1.UpdateRunObject, view map[stri
 		return
 	}
 	for i := range is.StagesStatus {
-		s.checkConcurrency(new, i, was, is)
+		s.checkConcurrency(new, &is.StagesStatus[i])
 		started := s.checkStarts(new, i, &was.StagesStatus[i], &is.StagesStatus[i], view)
 		if started {
 			s.checkGates(new, i)
@@ -46,18 +46,118 @@ func (s *simulation) checkStatus(old, new v1beta1.UpdateRunObject, view map[stri
 		}
 		s.checkWait(new, i)
 	}
+	s.checkRemovals(new, was.DeletionStageStatus, is.DeletionStageStatus, view)
+	s.checkSkips(new)
+}
+
+// allStages are the stages of a planned run in order, the delete stage included.
+func allStages(status *v1beta1.UpdateRunStatus) (all []*v1beta1.StageUpdatingStatus) {
+	for i := range status.StagesStatus {
+		all = append(all, &status.StagesStatus[i])
+	}
+	if status.DeletionStageStatus != nil {
+		all = append(all, status.DeletionStageStatus)
+	}
+	return all
+}
+
+// hasApproval reports whether anybody has to approve anything that the strategy of a run does.
+func (s *simulation) hasApproval(run v1beta1.UpdateRunObject) bool {
+	return run.RunSpec().RollbackOf == "" && slices.ContainsFunc(s.strategy.StrategySpec().Stages, func(c v1beta1.StageConfig) bool {
+		return slices.ContainsFunc(slices.Concat(c.BeforeStageTasks, c.AfterStageTasks), func(t v1beta1.StageTask) bool {
+			return t.Type == v1beta1.StageTaskTypeApproval
+		})
+	})
+}
+
+// checkRemovals holds that resources are removed only while the run is to run, holds the placement, once all stages are over, and in the
+// order of the clusters.
+func (s *simulation) checkRemovals(run v1beta1.UpdateRunObject, was, is *v1beta1.StageUpdatingStatus, view map[string]object) {
+	s.checkConcurrency(run, is)
+	for j := range is.Clusters {
+		c := &is.Clusters[j]
+		if startedOf(&was.Clusters[j]) || !startedOf(c) || !hasUnpicked(view, c.ClusterName) {
+			continue
+		}
+		s.checkMayStart(run, is, c)
+		for k := range j {
+			if before := &is.Clusters[k]; !startedOf(before) && !doneOf(before) && !isGoing(view, c.ClusterName) {
+				s.violated("run %s: resources are removed from cluster %s before %s", run.GetName(), c.ClusterName, before.ClusterName)
+			}
+		}
+		s.checkGates(run, len(run.RunStatus().StagesStatus))
+		if s.hasApproval(run) {
+			s.checkApproved(run, run.GetName()+"-before-delete-stage")
+		}
+	}
+}
+
+// hasUnpicked reports whether there is something to remove from a cluster.
+func hasUnpicked(view map[string]object, cluster string) bool {
+	b := boundTo(view, cluster)
+	return b != nil && b.BindingSpec().State == v1beta1.BindingStateUnscheduled
+}
+
+// isGoing reports whether a removal from a cluster was seen to be under way: such a one may come before its turn.
+func isGoing(view map[string]object, cluster string) bool {
+	b := boundTo(view, cluster)
+	return b != nil && b.GetDeletionTimestamp() != nil
+}
+
+// checkSkips holds that the tasks of a stage without clusters are skipped only where the run removes nothing.
+func (s *simulation) checkSkips(run v1beta1.UpdateRunObject) {
+	status := run.RunStatus()
+	if len(status.DeletionStageStatus.Clusters) == 0 || run.RunSpec().RollbackOf != "" {
+		return
+	}
+	for i := range status.StagesStatus {
+		stage := &status.StagesStatus[i]
+		skipped := meta.FindStatusCondition(stage.Conditions, v1beta1.StageSucceeded)
+		if config := s.config(stage); skipped != nil && skipped.Reason == "StageUpdatingSkippedNoClusters" && len(config.BeforeStageTasks)+len(config.AfterStageTasks) > 0 {
+			s.violated("run %s: stage %s is skipped with its tasks though the run removes resources", run.GetName(), stage.StageName)
+		}
+	}
+}
+
+// checkDeletion holds the deletion of a binding against the invariants: nothing is deleted that is not recorded, past a gate, or beyond
+// what is allowed at a time.
+func (s *simulation) checkDeletion(run v1beta1.UpdateRunObject, b v1beta1.BindingObject) {
+	cluster := b.BindingSpec().TargetCluster
+	if b.BindingSpec().State != v1beta1.BindingStateUnscheduled {
+		s.violated("run %s: deletes %s, whose cluster is picked", run.GetName(), b.GetName())
+	}
+	if s.hasApproval(run) {
+		s.checkApproved(run, run.GetName()+"-before-delete-stage")
+	}
+	stored, ok := s.store.objects[simRuns][run.GetName()].(v1beta1.UpdateRunObject)
+	if !ok || stored.GetUID() != run.GetUID() || s.twoLeaders {
+		return
+	}
+	stage := stored.RunStatus().DeletionStageStatus
+	going, recorded := 0, false
+	for i := range stage.Clusters {
+		c := &stage.Clusters[i]
+		recorded = recorded || c.ClusterName == cluster && startedOf(c)
+		// One that was given up made room for the next; it still waits when it is to be tried once more.
+		if reason := reasonOfDone(c); isGoing(s.store.objects[simBindings], c.ClusterName) && startedOf(c) && (reason == "" || reason == "ClusterUpdatingSucceeded") {
+			going++
+		}
+	}
+	if !recorded {
+		s.violated("run %s: deletes %s, which is not recorded", run.GetName(), b.GetName())
+	}
+	if limit := s.limit(stage); going > limit {
+		s.violated("run %s: %d clusters of stage %s are going, at most %d are allowed", run.GetName(), going, stage.StageName, limit)
+	}
 }
 
 // checkPatience holds that a cluster has its whole time with the leader that gives it up. Times of conditions are whole seconds.
 func (s *simulation) checkPatience(old, new v1beta1.UpdateRunObject, since time.Time) {
-	strategy := new.RunStatus().UpdateStrategySnapshot
-	for i, stage := range old.RunStatus().StagesStatus {
-		policy := strategy.FailurePolicy
-		if own := strategy.Stages[i].FailurePolicy; own != nil {
-			policy = own
-		}
+	next := allStages(new.RunStatus())
+	for i, stage := range allStages(old.RunStatus()) {
+		policy := s.config(stage).FailurePolicy
 		for j := range stage.Clusters {
-			was, is := &stage.Clusters[j], &new.RunStatus().StagesStatus[i].Clusters[j]
+			was, is := &stage.Clusters[j], &next[i].Clusters[j]
 			if doneOf(was) || reasonOfDone(is) != "ClusterUpdatingFailed" {
 				continue
 			}
@@ -133,8 +233,9 @@ func (s *simulation) checkMonotonic(old, new v1beta1.UpdateRunObject) {
 	}
 	was, is := old.RunStatus(), new.RunStatus()
 	keep("run", was.Conditions, is.Conditions, v1beta1.RunInitialized, v1beta1.RunSucceeded)
-	for i := range was.StagesStatus {
-		a, b := &was.StagesStatus[i], &is.StagesStatus[i]
+	next := allStages(is)
+	for i, a := range allStages(was) {
+		b := next[i]
 		keep("stage "+a.StageName, a.Conditions, b.Conditions, v1beta1.StageSucceeded)
 		for j := range a.Clusters {
 			if isRetried(&a.Clusters[j], was, is) {
@@ -148,16 +249,19 @@ func (s *simulation) checkMonotonic(old, new v1beta1.UpdateRunObject) {
 		for j := range a.BeforeStageTaskStatus {
 			keep("task", a.BeforeStageTaskStatus[j].Conditions, b.BeforeStageTaskStatus[j].Conditions, v1beta1.TaskApprovalRequestApproved)
 		}
+		final := []string{v1beta1.TaskApprovalRequestApproved, v1beta1.TaskWaitTimeElapsed}
+		if slices.ContainsFunc(a.Clusters, func(c v1beta1.ClusterUpdatingStatus) bool { return isRetried(&c, was, is) }) {
+			// The wait counts from the last cluster.
+			final = final[:1]
+		}
 		for j := range a.AfterStageTaskStatus {
-			keep("task", a.AfterStageTaskStatus[j].Conditions, b.AfterStageTaskStatus[j].Conditions,
-				v1beta1.TaskApprovalRequestApproved, v1beta1.TaskWaitTimeElapsed)
+			keep("task", a.AfterStageTaskStatus[j].Conditions, b.AfterStageTaskStatus[j].Conditions, final...)
 		}
 	}
 }
 
 // checkConcurrency holds that no more clusters than allowed are in flight.
-func (s *simulation) checkConcurrency(run v1beta1.UpdateRunObject, i int, was, is *v1beta1.UpdateRunStatus) {
-	stage := &is.StagesStatus[i]
+func (s *simulation) checkConcurrency(run v1beta1.UpdateRunObject, stage *v1beta1.StageUpdatingStatus) {
 	inFlight := 0
 	for j := range stage.Clusters {
 		if startedOf(&stage.Clusters[j]) && !doneOf(&stage.Clusters[j]) {
@@ -169,9 +273,14 @@ func (s *simulation) checkConcurrency(run v1beta1.UpdateRunObject, i int, was, i
 	}
 }
 
-// config is what the strategy says about a stage. A rollback has the same ones in another order.
+// config is what the strategy says about a stage. A rollback has the same ones in another order, and the delete stage is as fast and
+// patient as the last one.
 func (s *simulation) config(stage *v1beta1.StageUpdatingStatus) *v1beta1.StageConfig {
 	stages := s.strategy.StrategySpec().Stages
+	if stage.StageName == wellknown.DeleteStageName {
+		last := stages[len(stages)-1]
+		return &v1beta1.StageConfig{MaxConcurrency: last.MaxConcurrency, FailurePolicy: last.FailurePolicy}
+	}
 	return &stages[slices.IndexFunc(stages, func(c v1beta1.StageConfig) bool { return c.Name == stage.StageName })]
 }
 
@@ -193,17 +302,9 @@ func (s *simulation) checkStarts(run v1beta1.UpdateRunObject, i int, was, is *v1
 			continue
 		}
 		started = true
-		if failed, allowed := s.failures(run, is); failed > allowed {
-			s.violated("run %s: cluster %s started though %d have failed and %d may", run.GetName(), c.ClusterName, failed, allowed)
-		}
+		s.checkMayStart(run, is, c)
 		if b := boundTo(view, c.ClusterName); b != nil && was.Clusters[j].PreviousResourceSnapshotIndex == nil && !slices.Equal(engine.PreviousOverrideSnapshotsOf(c), overridesOn(b)) {
 			s.violated("run %s: cluster %s had the overrides %v, not %v", run.GetName(), c.ClusterName, overridesOn(b), engine.PreviousOverrideSnapshotsOf(c))
-		}
-		if state := run.RunSpec().State; state != v1beta1.StateRun {
-			s.violated("run %s: cluster %s started in state %s", run.GetName(), c.ClusterName, state)
-		}
-		if turn := run.RunStatus().Turn; turn == nil || turn.Number == 0 {
-			s.violated("run %s: cluster %s started without a turn", run.GetName(), c.ClusterName)
 		}
 		for k := range j {
 			before := &is.Clusters[k]
@@ -213,6 +314,19 @@ func (s *simulation) checkStarts(run v1beta1.UpdateRunObject, i int, was, is *v1
 		}
 	}
 	return started
+}
+
+// checkMayStart holds what must be so whenever a cluster of a stage is started.
+func (s *simulation) checkMayStart(run v1beta1.UpdateRunObject, stage *v1beta1.StageUpdatingStatus, c *v1beta1.ClusterUpdatingStatus) {
+	if failed, allowed := s.failures(run, stage); failed > allowed {
+		s.violated("run %s: cluster %s started though %d have failed and %d may", run.GetName(), c.ClusterName, failed, allowed)
+	}
+	if state := run.RunSpec().State; state != v1beta1.StateRun {
+		s.violated("run %s: cluster %s started in state %s", run.GetName(), c.ClusterName, state)
+	}
+	if turn := run.RunStatus().Turn; turn == nil || turn.Number == 0 {
+		s.violated("run %s: cluster %s started without a turn", run.GetName(), c.ClusterName)
+	}
 }
 
 // failures are how many clusters of a stage have failed and nobody has decided to go on without, and how many may.
@@ -255,7 +369,8 @@ func leftBehind(view map[string]object, cluster string) bool {
 
 // checkGates holds that what comes before a cluster is done: the stages, their tasks, and the approval of its own stage.
 func (s *simulation) checkGates(run v1beta1.UpdateRunObject, i int) {
-	stages := run.RunStatus().StagesStatus
+	stages := allStages(run.RunStatus())
+	removes := len(run.RunStatus().DeletionStageStatus.Clusters) > 0
 	for k := range i {
 		if !meta.IsStatusConditionTrue(stages[k].Conditions, v1beta1.StageSucceeded) {
 			s.violated("run %s: a cluster of stage %s started before stage %s was over", run.GetName(), stages[i].StageName, stages[k].StageName)
@@ -263,13 +378,17 @@ func (s *simulation) checkGates(run v1beta1.UpdateRunObject, i int) {
 		if run.RunSpec().RollbackOf != "" {
 			continue
 		}
-		for _, task := range s.config(&stages[k]).AfterStageTasks {
-			if task.Type == v1beta1.StageTaskTypeApproval && len(stages[k].Clusters) > 0 {
+		config, empty := s.config(stages[k]), len(stages[k].Clusters) == 0
+		if len(config.BeforeStageTasks) > 0 && empty && removes {
+			s.checkApproved(run, wellknown.BeforeStageApprovalName(run.GetName(), stages[k].StageName))
+		}
+		for _, task := range config.AfterStageTasks {
+			if task.Type == v1beta1.StageTaskTypeApproval && (!empty || removes) {
 				s.checkApproved(run, wellknown.AfterStageApprovalName(run.GetName(), stages[k].StageName))
 			}
 		}
 	}
-	if len(s.config(&stages[i]).BeforeStageTasks) > 0 && run.RunSpec().RollbackOf == "" {
+	if len(s.config(stages[i]).BeforeStageTasks) > 0 && run.RunSpec().RollbackOf == "" {
 		s.checkApproved(run, wellknown.BeforeStageApprovalName(run.GetName(), stages[i].StageName))
 	}
 }
@@ -291,7 +410,7 @@ func (s *simulation) checkWait(run v1beta1.UpdateRunObject, i int) {
 			return
 		}
 	}
-	if len(stage.Clusters) == 0 || stage.UpdatedTime == nil || run.RunSpec().RollbackOf != "" {
+	if stage.UpdatedTime == nil || run.RunSpec().RollbackOf != "" {
 		return
 	}
 	updated, ok := s.updated[id]
@@ -415,6 +534,7 @@ func (s *simulation) mayFail(c *metav1.Condition) bool {
 		strings.Contains(c.Message, "; create a run with the resourceSnapshotIndex that the clusters are to have") ||
 		strings.Contains(c.Message, "failed to update, at most") ||
 		strings.Contains(c.Message, "since this run was stopped; create a new run") ||
+		strings.Contains(c.Message, "since this run was planned; create a new run to roll it back") ||
 		s.placementGone && strings.Contains(c.Message, "parent placement not found")
 }
 
@@ -429,6 +549,12 @@ func (s *simulation) checkOutcome(run v1beta1.UpdateRunObject) {
 			have[b.BindingSpec().TargetCluster] = b.BindingSpec().ResourceSnapshotName
 			overrides[b.BindingSpec().TargetCluster] = overridesOn(b)
 			moved[b.BindingSpec().TargetCluster], _ = strconv.ParseInt(b.GetAnnotations()[wellknown.UpdateRunTurnAnnotation], 10, 64)
+		}
+	}
+	for i := range status.DeletionStageStatus.Clusters {
+		c := &status.DeletionStageStatus.Clusters[i]
+		if reasonOfDone(c) == "ClusterUpdatingSucceeded" && hasUnpicked(s.store.objects[simBindings], c.ClusterName) {
+			s.violated("run %s: cluster %s counts as cleaned up, and is not", run.GetName(), c.ClusterName)
 		}
 	}
 	for _, stage := range status.StagesStatus {

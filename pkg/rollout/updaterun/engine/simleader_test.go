@@ -102,6 +102,9 @@ func (l *simLeader) look(name string) bool {
 	var d engine.Decision
 	if !engine.IsInitialized(run.RunStatus()) {
 		d = engine.Initialize(run, l.initWorld(run), l.sim.store.now).Decision
+		if d.Status != nil && d.Status.DeletionStageStatus != nil && l.sim.older {
+			d.Status.DeletionStageStatus.BeforeStageTaskStatus = nil
+		}
 	} else {
 		before := run.DeepCopyObject()
 		d = l.sim.step(run, l.world(run), l.sim.store.now)
@@ -181,6 +184,9 @@ func (l *simLeader) perform(run v1beta1.UpdateRunObject, d engine.Decision) *per
 		p.writes = append(p.writes, func() error {
 			err := l.sim.store.delete(simBindings, b.GetName(), b.GetResourceVersion())
 			l.wrote(simBindings, b.GetName(), err)
+			if err == nil {
+				l.sim.checkDeletion(run, b)
+			}
 			return ignoreNotFound(err)
 		})
 	}

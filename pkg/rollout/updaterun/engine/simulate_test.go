@@ -9,6 +9,8 @@ import (
 	"testing"
 	"time"
 
+	"k8s.io/apimachinery/pkg/api/meta"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/util/intstr"
 	"k8s.io/utils/ptr"
 
@@ -41,10 +43,13 @@ func TestSimulatorFindsBugs(t *testing.T) {
 		bug  stepFunc
 		want string
 	}{
-		"maxConcurrency is ignored": {bug: withoutConcurrency, want: "in flight, at most"},
-		"gates are left open":       {bug: withoutGates, want: "which nobody approved"},
-		"the turn is not asked for": {bug: alone, want: "hold the placement at once"},
-		"a pause is ignored":        {bug: withoutPause, want: "have failed and"},
+		"maxConcurrency is ignored":                            {bug: withoutConcurrency, want: "in flight, at most"},
+		"gates are left open":                                  {bug: withoutGates, want: "which nobody approved"},
+		"the turn is not asked for":                            {bug: alone, want: "hold the placement at once"},
+		"a pause is ignored":                                   {bug: withoutPause, want: "have failed and"},
+		"the gate of the delete stage is left open":            {bug: withoutDeleteGate, want: "-before-delete-stage, which nobody approved"},
+		"resources are removed from all clusters at once":      {bug: withoutDeleteConcurrency, want: "clusters of stage kubernetes-fleet.io/deleteStage"},
+		"stages without clusters are skipped with their tasks": {bug: withoutEmptyStages, want: "is skipped with its tasks"},
 		"what users ask is forgotten": {bug: func(run v1beta1.UpdateRunObject, w engine.World, now time.Time) engine.Decision {
 			other := run.DeepCopyObject().(v1beta1.UpdateRunObject)
 			status := other.RunStatus()
@@ -158,14 +163,59 @@ func withoutGates(run v1beta1.UpdateRunObject, w engine.World, now time.Time) en
 		status.StagesStatus[i].AfterStageTaskStatus = nil
 		status.UpdateStrategySnapshot.Stages[i].AfterStageTasks = nil
 	}
-	d := restored(run, engine.Step(other, w, now))
-	if d.Status != nil {
-		for i := range d.Status.StagesStatus {
-			d.Status.StagesStatus[i].BeforeStageTaskStatus = run.RunStatus().StagesStatus[i].BeforeStageTaskStatus
-			d.Status.StagesStatus[i].AfterStageTaskStatus = run.RunStatus().StagesStatus[i].AfterStageTaskStatus
+	return withTasks(run, restored(run, engine.Step(other, w, now)))
+}
+
+// withTasks gives the stages back the tasks that a planted bug has taken from them.
+func withTasks(run v1beta1.UpdateRunObject, d engine.Decision) engine.Decision {
+	if d.Status == nil {
+		return d
+	}
+	for i := range d.Status.StagesStatus {
+		next, stored := &d.Status.StagesStatus[i], &run.RunStatus().StagesStatus[i]
+		if next.BeforeStageTaskStatus == nil && next.AfterStageTaskStatus == nil {
+			next.BeforeStageTaskStatus, next.AfterStageTaskStatus = stored.BeforeStageTaskStatus, stored.AfterStageTaskStatus
 		}
 	}
 	return d
+}
+
+// withoutDeleteGate is an engine for which somebody has approved every removal.
+func withoutDeleteGate(run v1beta1.UpdateRunObject, w engine.World, now time.Time) engine.Decision {
+	other := run.DeepCopyObject().(v1beta1.UpdateRunObject)
+	tasks := other.RunStatus().DeletionStageStatus.BeforeStageTaskStatus
+	for i := range tasks {
+		tasks[i].Conditions = []metav1.Condition{{Type: v1beta1.TaskApprovalRequestApproved, Status: metav1.ConditionTrue}}
+	}
+	return engine.Step(other, w, now)
+}
+
+// withoutDeleteConcurrency is an engine that removes the resources from all clusters at once.
+func withoutDeleteConcurrency(run v1beta1.UpdateRunObject, w engine.World, now time.Time) engine.Decision {
+	other := run.DeepCopyObject().(v1beta1.UpdateRunObject)
+	status := other.RunStatus()
+	for i := range status.StagesStatus {
+		if !meta.IsStatusConditionTrue(status.StagesStatus[i].Conditions, v1beta1.StageSucceeded) {
+			return engine.Step(run, w, now)
+		}
+	}
+	if n := len(status.UpdateStrategySnapshot.Stages); n > 0 {
+		status.UpdateStrategySnapshot.Stages[n-1].MaxConcurrency = ptr.To(intstr.FromString("100%"))
+	}
+	return restored(run, engine.Step(other, w, now))
+}
+
+// withoutEmptyStages is an engine that skips stages without clusters whatever the run removes.
+func withoutEmptyStages(run v1beta1.UpdateRunObject, w engine.World, now time.Time) engine.Decision {
+	other := run.DeepCopyObject().(v1beta1.UpdateRunObject)
+	status := other.RunStatus()
+	for i := range status.StagesStatus {
+		if stage := &status.StagesStatus[i]; len(stage.Clusters) == 0 {
+			stage.BeforeStageTaskStatus, stage.AfterStageTaskStatus = nil, nil
+			status.UpdateStrategySnapshot.Stages[i].AfterStageTasks = nil
+		}
+	}
+	return withTasks(run, restored(run, engine.Step(other, w, now)))
 }
 
 // alone is an engine that does not see other runs.

@@ -44,6 +44,8 @@ type simulation struct {
 	// breaks is of how many such pairs one is broken, on average.
 	breaks int
 	nextID int
+	// older has runs be planned by a version of the server that knew no gate before the delete stage.
+	older bool
 	// healthy has no cluster break.
 	healthy bool
 	// afterWrite is told of every write of a leader.
@@ -79,6 +81,7 @@ func newSimulation(seed uint64, step stepFunc) *simulation {
 		updated:     map[string]time.Time{},
 		waited:      map[string]bool{},
 		checkPurity: seed%16 == 0,
+		older:       seed%8 == 1,
 	}
 	if s.random.IntN(2) == 0 {
 		s.namespace = "team"
@@ -152,13 +155,15 @@ func (s *simulation) populate() {
 		}})
 	}
 	s.addOverrides()
+	// A policy that picks nobody any more must not be a way around the gates.
+	emptied := s.random.IntN(12) == 0
 	for i := range 1 + s.random.IntN(12) {
 		name := fmt.Sprintf("c%02d", i)
 		s.clusters = append(s.clusters, name)
 		s.store.members[name] = true
 		s.labels[name] = map[string]string{"stage": fmt.Sprint(s.random.IntN(stages)), "order": fmt.Sprint(s.random.IntN(5))}
 		state := v1beta1.BindingStateScheduled
-		if s.random.IntN(12) == 0 {
+		if emptied || s.random.IntN(6) == 0 {
 			state = v1beta1.BindingStateUnscheduled
 		}
 		s.newBinding(name, state)
@@ -378,7 +383,9 @@ func (s *simulation) memberMoves() {
 	b := s.store.objects[simBindings][name].(v1beta1.BindingObject)
 	switch {
 	case b.GetDeletionTimestamp() != nil:
-		s.store.remove(simBindings, name)
+		if !s.hangs(b) {
+			s.store.remove(simBindings, name)
+		}
 	case b.BindingSpec().State != v1beta1.BindingStateBound || !engine.IsRolloutStarted(b):
 	case engine.IsSettled(b) && s.random.IntN(20) == 0:
 		s.flapped[name] = true
@@ -390,13 +397,22 @@ func (s *simulation) memberMoves() {
 	}
 }
 
-// settle makes what is on a cluster available, unless that version is broken there.
-func (s *simulation) settle(b v1beta1.BindingObject) {
-	id := b.BindingSpec().TargetCluster + "/" + b.BindingSpec().ResourceSnapshotName
+// hangs reports whether the removal from a cluster does not come to an end.
+func (s *simulation) hangs(b v1beta1.BindingObject) bool { return s.breaksDown(removalID(b)) }
+
+func removalID(b v1beta1.BindingObject) string { return b.BindingSpec().TargetCluster + "/removal" }
+
+// breaksDown lets chance decide once about what may break.
+func (s *simulation) breaksDown(id string) bool {
 	if _, known := s.broken[id]; !known {
 		s.broken[id] = !s.healthy && s.random.IntN(s.breaks) == 0
 	}
-	if s.broken[id] {
+	return s.broken[id]
+}
+
+// settle makes what is on a cluster available, unless that version is broken there.
+func (s *simulation) settle(b v1beta1.BindingObject) {
+	if s.breaksDown(b.BindingSpec().TargetCluster + "/" + b.BindingSpec().ResourceSnapshotName) {
 		s.store.setBindingCondition(b.GetName(), v1beta1.BindingApplied, metav1.ConditionFalse, "NotAllWorkHaveBeenApplied")
 		return
 	}
@@ -423,10 +439,14 @@ func (s *simulation) somebodyMoves() {
 	case n < 84:
 		s.deleteRun()
 	case n < 88:
-		if cluster := s.pick(s.clusters); s.random.IntN(2) == 0 {
+		switch cluster := s.pick(s.clusters); s.random.IntN(3) {
+		case 0:
 			s.store.members[cluster] = false
-		} else {
-			s.unschedule(cluster)
+		case 1:
+			s.schedule(cluster, v1beta1.BindingStateScheduled, v1beta1.BindingStateUnscheduled)
+		default:
+			s.schedule(cluster, v1beta1.BindingStateUnscheduled, v1beta1.BindingStateScheduled)
+			s.schedule(cluster, v1beta1.BindingStateUnscheduled, v1beta1.BindingStateBound)
 		}
 	case n < 91:
 		s.overrideMoves()
@@ -475,11 +495,11 @@ func (s *simulation) operate() {
 	}
 	_, _ = s.store.update(simRuns, name, "", func(o object) {
 		run := o.(v1beta1.UpdateRunObject)
-		stages := run.RunStatus().StagesStatus
+		stages := allStages(run.RunStatus())
 		if len(stages) == 0 {
 			return
 		}
-		stage := &stages[s.random.IntN(len(stages))]
+		stage := stages[s.random.IntN(len(stages))]
 		var clusters []string
 		for i := range stage.Clusters {
 			if s.random.IntN(3) == 0 {
@@ -596,11 +616,12 @@ func (s *simulation) removeRun(run object) {
 	s.store.remove(simRuns, run.GetName())
 }
 
-func (s *simulation) unschedule(cluster string) {
+// schedule brings bindings of a cluster from one state to another as the scheduler does.
+func (s *simulation) schedule(cluster string, to, from v1beta1.BindingState) {
 	for _, b := range s.store.bindings() {
-		if b.BindingSpec().TargetCluster == cluster {
+		if b.BindingSpec().TargetCluster == cluster && b.BindingSpec().State == from && b.GetDeletionTimestamp() == nil {
 			_, _ = s.store.update(simBindings, b.GetName(), "", func(o object) {
-				o.(v1beta1.BindingObject).BindingSpec().State = v1beta1.BindingStateUnscheduled
+				o.(v1beta1.BindingObject).BindingSpec().State = to
 				o.SetGeneration(o.GetGeneration() + 1)
 			})
 		}
@@ -646,7 +667,7 @@ func (s *simulation) rest() {
 
 func (s *simulation) anyMoving() bool {
 	return slices.ContainsFunc(s.store.bindings(), func(b v1beta1.BindingObject) bool {
-		return b.BindingSpec().State == v1beta1.BindingStateBound && !engine.IsSettled(b)
+		return b.GetDeletionTimestamp() != nil || b.BindingSpec().State == v1beta1.BindingStateBound && !engine.IsSettled(b)
 	})
 }
 
@@ -663,6 +684,9 @@ func (s *simulation) busy(stubborn bool) bool {
 	for _, b := range s.store.bindings() {
 		switch {
 		case b.GetDeletionTimestamp() != nil:
+			if stubborn && s.hangs(b) {
+				continue
+			}
 			s.store.remove(simBindings, b.GetName())
 			deleted++
 		case b.BindingSpec().State == v1beta1.BindingStateBound && engine.IsRolloutStarted(b) && !engine.IsSettled(b):
@@ -709,7 +733,7 @@ func (s *simulation) unpause(run v1beta1.UpdateRunObject) {
 	entry := v1beta1.UpdateRunHistoryEntry{Operation: v1beta1.OperationRetry}
 	if s.random.IntN(2) == 0 {
 		entry.Operation = v1beta1.OperationSkip
-		for _, stage := range status.StagesStatus {
+		for _, stage := range allStages(status) {
 			for i := range stage.Clusters {
 				if reasonOfDone(&stage.Clusters[i]) == "ClusterUpdatingFailed" {
 					entry.Clusters = append(entry.Clusters, stage.Clusters[i].ClusterName)

@@ -11,25 +11,42 @@ import (
 	"github.com/stagegate/stagegate/pkg/apis/placement/v1beta1"
 )
 
-// isOver says whether a stage is done, skipped or failed.
+// isOver reports whether a stage is done, skipped or failed.
 func isOver(stage *v1beta1.StageUpdatingStatus) bool {
 	return has(stage.Conditions, v1beta1.StageSucceeded)
 }
 
-// runStage brings a stage on and says whether it is over.
-func (s *step) runStage(i int) bool {
-	stage, config := s.stage(i), &s.status.UpdateStrategySnapshot.Stages[i]
-	if len(stage.Clusters) == 0 {
+// runStage brings a stage on and reports whether it is over.
+func (s *step) runStage(stage *v1beta1.StageUpdatingStatus, config *v1beta1.StageConfig) bool {
+	if len(stage.Clusters) == 0 && !s.keepsTasks(stage) {
 		s.skipStage(stage)
 		return true
 	}
 	s.setTime(&stage.StartTime)
 	// Nobody has to approve that nothing happens: all clusters may have been skipped.
-	if !allDone(stage) && !s.passBefore(stage, config) || !s.updateClusters(stage, config) || !s.passAfter(stage, config) {
+	if !allDone(stage) && !s.passBefore(stage, config) || !s.moveClusters(stage, config) || !s.passAfter(stage, config) {
 		return false
 	}
 	s.completeStage(stage)
 	return true
+}
+
+// stagesOf are all stages of a run in order, the delete stage included, to read.
+func stagesOf(status *v1beta1.UpdateRunStatus) []*v1beta1.StageUpdatingStatus {
+	var all []*v1beta1.StageUpdatingStatus
+	for i := range status.StagesStatus {
+		all = append(all, &status.StagesStatus[i])
+	}
+	if status.DeletionStageStatus != nil {
+		all = append(all, status.DeletionStageStatus)
+	}
+	return all
+}
+
+// keepsTasks reports whether the tasks of a stage without clusters are done all the same: where the run removes the resources from
+// other clusters, a placement that picks nothing any more would have no gate left.
+func (s *step) keepsTasks(stage *v1beta1.StageUpdatingStatus) bool {
+	return len(stage.BeforeStageTaskStatus)+len(stage.AfterStageTaskStatus) > 0 && len(s.status.DeletionStageStatus.Clusters) > 0
 }
 
 // skipStage passes over a stage without clusters, and its tasks with it.
@@ -46,7 +63,7 @@ func (s *step) completeStage(stage *v1beta1.StageUpdatingStatus) {
 	s.setTime(&stage.EndTime)
 	s.setStage(stage, v1beta1.StageProgressing, metav1.ConditionFalse, reasonStageSucceeded, messageStageDone)
 	s.setStage(stage, v1beta1.StageSucceeded, metav1.ConditionTrue, reasonStageSucceeded, messageStageSucceeded)
-	if len(stage.Clusters) == 0 {
+	if len(stage.Clusters) == 0 && s.removes(stage) {
 		return
 	}
 	skipped := 0
@@ -56,7 +73,11 @@ func (s *step) completeStage(stage *v1beta1.StageUpdatingStatus) {
 		}
 	}
 	failed := len(failedClusters(stage))
-	message := fmt.Sprintf("Stage %s is completed: %s updated", stage.StageName, count(len(stage.Clusters)-skipped-failed, "cluster"))
+	done := count(len(stage.Clusters)-skipped-failed, "cluster") + " updated"
+	if s.removes(stage) {
+		done = "resources removed from " + count(len(stage.Clusters)-skipped-failed, "cluster")
+	}
+	message := fmt.Sprintf("Stage %s is completed: %s", stage.StageName, done)
 	if skipped > 0 {
 		message += fmt.Sprintf(", %d skipped", skipped)
 	}

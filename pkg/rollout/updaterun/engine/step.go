@@ -52,7 +52,8 @@ type step struct {
 	decision Decision
 	// snapshot is the name of the resource snapshot that the run rolls out.
 	snapshot string
-	byName   map[string]v1beta1.BindingObject
+	// byName has the bindings of clusters that the placement picks, leaving those of clusters that it does not pick any more.
+	byName, leaving map[string]v1beta1.BindingObject
 	// updated has what other runs have updated, by their names.
 	updated map[string]map[string]bool
 	// at is the stage that is looked at, empty for none, and before how long the history was.
@@ -79,7 +80,7 @@ func (s *step) stage(i int) *v1beta1.StageUpdatingStatus {
 	return stage
 }
 
-// deletionStage makes the last stage one that may be changed.
+// deletionStage makes the delete stage one that may be changed.
 func (s *step) deletionStage() *v1beta1.StageUpdatingStatus {
 	if last := len(s.copied) - 1; !s.copied[last] {
 		s.copied[last] = true
@@ -166,7 +167,7 @@ func (s *step) execute() {
 	stages := s.status.StagesStatus
 	for i := range stages {
 		s.at = stages[i].StageName
-		if !isOver(&stages[i]) && !s.runStage(i) {
+		if !isOver(&stages[i]) && !s.runStage(s.stage(i), &s.status.UpdateStrategySnapshot.Stages[i]) {
 			return
 		}
 	}

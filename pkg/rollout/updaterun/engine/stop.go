@@ -21,7 +21,8 @@ func (s *step) stop() {
 	s.at = stage.StageName
 	var f flight
 	if s.holds() {
-		f = s.settleAny(stage)
+		// A stop gives no cluster up: it waits for none for long.
+		f = s.settle(stage, nil)
 	}
 	if f.moving > 0 {
 		s.setStage(stage, v1beta1.StageProgressing, metav1.ConditionUnknown, reasonStageStopping, messageStageStopping)
@@ -42,7 +43,7 @@ func (s *step) stopped(stage *v1beta1.StageUpdatingStatus, stuck []string) {
 			messageRunStopped, firstNames(stuck), stage.StageName, stuckAfter)
 		stageMessage = messageStageAbandoned
 	}
-	if stage.UpdatedTime == nil && stage != s.status.DeletionStageStatus && allDone(stage) && !s.isPaused(stage) {
+	if stage.UpdatedTime == nil && allDone(stage) && !s.isPaused(stage) {
 		now := metav1.NewMicroTime(s.now)
 		stage.UpdatedTime, s.changed = &now, true
 	}
@@ -58,25 +59,23 @@ func (s *step) stopped(stage *v1beta1.StageUpdatingStatus, stuck []string) {
 	s.decision.Bindings, s.decision.Deletions = nil, nil
 }
 
-// isPaused says of a stage whose clusters are all done, one way or the other, that it is not over because too many have failed.
+// isPaused reports of a stage whose clusters are all done, one way or the other, that it is not over because too many have failed.
 func (s *step) isPaused(stage *v1beta1.StageUpdatingStatus) bool {
-	for i := range s.status.UpdateStrategySnapshot.Stages {
-		if config := &s.status.UpdateStrategySnapshot.Stages[i]; config.Name == stage.StageName {
-			return tooManyFailures(stage, s.failurePolicy(config)) != ""
+	return tooManyFailures(stage, s.failurePolicy(s.configOf(stage))) != ""
+}
+
+// configOf is what the run's copy of the strategy has to say of a stage.
+func (s *step) configOf(stage *v1beta1.StageUpdatingStatus) *v1beta1.StageConfig {
+	strategy := s.status.UpdateStrategySnapshot
+	for i := range strategy.Stages {
+		if config := &strategy.Stages[i]; config.Name == stage.StageName {
+			return config
 		}
 	}
-	return false
+	return deletionConfig(strategy)
 }
 
-// settleAny is settle for any stage, the last one included. A stop gives no cluster up: it waits for none for long.
-func (s *step) settleAny(stage *v1beta1.StageUpdatingStatus) flight {
-	if stage == s.status.DeletionStageStatus {
-		return s.settleDeletions(stage)
-	}
-	return s.settle(stage, nil)
-}
-
-// current is the first stage that is not over, the last one included.
+// current is the first stage that is not over, the delete stage included.
 func (s *step) current() *v1beta1.StageUpdatingStatus {
 	for i := range s.status.StagesStatus {
 		if !isOver(&s.status.StagesStatus[i]) {

@@ -13,6 +13,7 @@ import (
 
 	"github.com/stagegate/stagegate/pkg/apis/placement/v1beta1"
 	"github.com/stagegate/stagegate/pkg/apis/quorum"
+	"github.com/stagegate/stagegate/pkg/apis/wellknown"
 )
 
 // maxStages is how many stages a strategy may have.
@@ -38,6 +39,9 @@ func (p *plan) planStrategy() *obstacle {
 			return p.badStage("the stage name is used more than once", stage, "")
 		}
 		seen[stage.Name] = true
+		if stage.Name == wellknown.DeleteStageName || stage.Name == wellknown.DeleteStageAlias {
+			return p.badStage("the stage name is that of the stage in which every run removes resources", stage, "")
+		}
 		if why := badConcurrency(stage.MaxConcurrency); why != "" {
 			return p.badStage("the stage maxConcurrency is invalid", stage, why)
 		}

@@ -14,6 +14,7 @@ import (
 
 	"github.com/stagegate/stagegate/pkg/apis/placement/v1beta1"
 	"github.com/stagegate/stagegate/pkg/apis/wellknown"
+	"github.com/stagegate/stagegate/pkg/apis/wording"
 )
 
 // planPolicy finds the policy snapshot that picked the clusters.
@@ -126,17 +127,21 @@ func (p *plan) observedCount() (int, *obstacle) {
 	return max(int(p.policy.PolicySnapshotStatus().SelectedClusters), len(p.targets)), nil
 }
 
-// planDeletion freezes the last stage.
+// planDeletion freezes the delete stage. Without clusters it has no tasks: nobody is asked to approve that nothing is removed.
 func (p *plan) planDeletion() *obstacle {
-	p.status.DeletionStageStatus = &v1beta1.StageUpdatingStatus{
-		StageName: wellknown.DeleteStageName,
-		Clusters:  clusterStatuses(p.unpicked),
-	}
+	p.status.DeletionStageStatus = emptyDeletion()
 	if n := len(p.unpicked); n > 0 {
-		p.warnings = append(p.warnings, fmt.Sprintf("the run removes all resources of the placement from %s that the placement does not pick any more",
-			count(n, "cluster")))
+		stage := stageStatus(p.run, deletionConfig(p.status.UpdateStrategySnapshot), p.unpicked)
+		p.status.DeletionStageStatus = &stage
+		p.warnings = append(p.warnings, fmt.Sprintf("the run removes all resources of the placement from %s that the placement does not pick any more: %s",
+			count(n, "cluster"), wording.List(p.unpicked)))
 	}
 	return nil
+}
+
+// emptyDeletion is the delete stage of a run that removes nothing.
+func emptyDeletion() *v1beta1.StageUpdatingStatus {
+	return &v1beta1.StageUpdatingStatus{StageName: wellknown.DeleteStageName, Clusters: clusterStatuses(nil)}
 }
 
 func clusterStatuses(names []string) []v1beta1.ClusterUpdatingStatus {

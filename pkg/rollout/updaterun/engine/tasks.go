@@ -12,7 +12,7 @@ import (
 	"github.com/stagegate/stagegate/pkg/apis/wellknown"
 )
 
-// passBefore says whether the tasks before a stage are done.
+// passBefore reports whether the tasks before a stage are done.
 func (s *step) passBefore(stage *v1beta1.StageUpdatingStatus, config *v1beta1.StageConfig) bool {
 	message := fmt.Sprintf("The updateRun is waiting for before-stage tasks in stage %s to complete", stage.StageName)
 	open := true
@@ -31,7 +31,7 @@ func (s *step) passBefore(stage *v1beta1.StageUpdatingStatus, config *v1beta1.St
 	return open
 }
 
-// passAfter says whether the tasks after a stage are done. All of them are worked on at once.
+// passAfter reports whether the tasks after a stage are done. All of them are worked on at once.
 func (s *step) passAfter(stage *v1beta1.StageUpdatingStatus, config *v1beta1.StageConfig) bool {
 	message := fmt.Sprintf("The updateRun is waiting for after-stage tasks in stage %s to complete", stage.StageName)
 	open := true
@@ -55,8 +55,8 @@ func (s *step) passAfter(stage *v1beta1.StageUpdatingStatus, config *v1beta1.Sta
 	return open
 }
 
-// wait says whether a timed wait is over. It counts from the moment when the last cluster of the stage was done, whatever was
-// stopped and resumed since.
+// wait reports whether a timed wait is over. It counts from the moment when the last cluster of the stage was done, whatever was
+// stopped and resumed since; in a stage without clusters from the moment when it was come to.
 func (s *step) wait(stage *v1beta1.StageUpdatingStatus, task *v1beta1.StageTaskStatus, duration *metav1.Duration) bool {
 	if isTrue(task.Conditions, v1beta1.TaskWaitTimeElapsed) {
 		return true
