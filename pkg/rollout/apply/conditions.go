@@ -7,7 +7,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"slices"
-	"strings"
 
 	"k8s.io/apimachinery/pkg/api/equality"
 	"k8s.io/apimachinery/pkg/api/meta"
@@ -16,6 +15,7 @@ import (
 
 	"github.com/stagegate/stagegate/pkg/apis/placement/v1beta1"
 	"github.com/stagegate/stagegate/pkg/apis/wellknown"
+	"github.com/stagegate/stagegate/pkg/apis/wording"
 )
 
 // Reasons of a Work's conditions.
@@ -158,17 +158,7 @@ func (p *pass) keptVerdict() *verdict {
 	}
 	return &verdict{ok: true, reason: reasonKeptSinceAdoption, message: fmt.Sprintf(
 		"Placed before the adoption at %s and not selected any more, so kept on the member cluster until somebody prunes the placement: %s",
-		p.record.owner.Annotations[wellknown.AdoptedAnnotation], firstOf(names))}
-}
-
-// maxNames is how many objects a message names.
-const maxNames = 10
-
-func firstOf(names []string) string {
-	if more := len(names) - maxNames; more > 0 {
-		return fmt.Sprintf("%s and %d more", strings.Join(names[:maxNames], ", "), more)
-	}
-	return strings.Join(names, ", ")
+		p.record.owner.Annotations[wellknown.AdoptedAnnotation], wording.List(names))}
 }
 
 // verdicts on a whole Work. Availability counts once everything is applied.
