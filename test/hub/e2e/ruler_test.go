@@ -108,7 +108,8 @@ func (h *secondHub) awaitHolder(t *testing.T, other string) string {
 }
 
 // testRebuiltHub starts a server on a copy of the store at a hub that has come anew and has only a part yet of what is placed, with the
-// members' credentials. It leads nothing and touches no member, until a person runs the command that its log has.
+// members' credentials. It leads nothing and touches no member, until a person runs the command that its log has. Then the members are
+// still another hub's; and when they are this one's, they keep what is not back on it yet.
 func testRebuiltHub(t *testing.T, s *suite) {
 	const name = "rebuilt-hub"
 	part := func(i int) string {
@@ -179,31 +180,82 @@ spec:
 		t.Errorf("%s holds the Lease of the second hub", got)
 	}
 
-	// From here on it runs nothing that reaches a member, since the first hub is there still.
-	second.options.ServerFlags = []string{"--v=2", "--controllers=override"}
-	second.up(t)
 	text, err := os.ReadFile(second.log())
 	if err != nil {
 		t.Fatal(err)
 	}
-	if n := bytes.Count(text, []byte("This server leads nothing")); n > 2 {
-		t.Errorf("two servers have said %d times that they lead nothing", n)
+	if n := bytes.Count(text, []byte("This server leads nothing")); n > 1 {
+		t.Errorf("the server has said %d times that it leads nothing", n)
 	}
 	adopt := regexp.MustCompile(`kubectl -n fleet-system create configmap stagegate-store [^|"]+\| kubectl apply -f -`).Find(text)
 	if adopt == nil {
 		t.Fatalf("nothing says how to adopt the hub:\n%s", tail(second.log()))
 	}
+	// From here on the first hub is gone.
+	s.kill(t, serverProcess)
+	t.Cleanup(func() {
+		if err := second.environment.Kill(serverProcess); err != nil {
+			t.Error(err)
+		}
+		s.returnMembers(t)
+	})
 	second.mustRun(t, string(adopt))
 	second.awaitHolder(t, "")
-	stays("after the second hub was adopted")
+	second.mustRun(t, `kubectl wait mc --all --timeout=1m --for=jsonpath='{.status.conditions[?(@.type=="Joined")].reason}'=OtherHub`)
+	stays("after the second hub was adopted, and no member")
 
-	// The restart is no other hub: it goes on without being told again.
+	members := s.environment.Members()
+	objects := []object{
+		{kindNamespace, "", name + "-1"}, {kindConfigMap, name + "-1", "settings"}, {kindNamespace, "", name + "-2"}, {kindConfigMap, name + "-2", "settings"},
+	}
+	uids := s.awaitUIDs(t, members, objects)
+	for _, member := range members {
+		if _, err := s.run(t.Context(), member, "kubectl annotate crd appliedworks.placement.kubernetes-fleet.io kubernetes-fleet.io/hub-uid-"); err != nil {
+			t.Fatal(err)
+		}
+	}
+	// The restart is no other hub: it goes on without being told again. And it looks at the members at once.
 	if err := second.environment.Kill(serverProcess); err != nil {
 		t.Fatal(err)
 	}
 	second.mustRun(t, "kubectl -n fleet-system delete lease "+serverProcess)
 	second.up(t)
 	second.awaitHolder(t, "")
+	kept := "ConfigMap " + name + "-2/settings"
+	says := func(all bool) {
+		t.Helper()
+		out := ""
+		err := wait.PollUntilContextTimeout(t.Context(), time.Second, patience, true, func(context.Context) (bool, error) {
+			out = second.mustRun(t, `kubectl get crp `+name+` -o jsonpath='{.status.placementStatuses[*].conditions[?(@.type=="Applied")].message}'`)
+			n := strings.Count(out, kept)
+			return all && n == len(members) || !all && n == 0, nil
+		})
+		if err != nil {
+			t.Errorf("what is kept is named: %s", out)
+		}
+	}
+	says(true)
+	s.sameUIDs(t, uids, members, objects)
+	if err := os.WriteFile(file, []byte(part(2)), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	second.mustRun(t, "kubectl apply -f "+file)
+	says(false)
+	s.sameUIDs(t, uids, members, objects)
+}
+
+// returnMembers gives the members back to the hub of the suite, as if the other had never been.
+func (s *suite) returnMembers(t *testing.T) {
+	t.Helper()
+	for _, member := range s.environment.Members() {
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(t.Context()), patience)
+		if _, err := s.run(ctx, member, `kubectl delete appliedworks --all --cascade=orphan
+kubectl annotate crd appliedworks.placement.kubernetes-fleet.io kubernetes-fleet.io/hub-uid-`); err != nil {
+			t.Error(err)
+		}
+		cancel()
+	}
+	s.up(t)
 }
 
 // placed returns the uid and resourceVersion of what a test has placed, by member.
