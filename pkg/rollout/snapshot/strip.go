@@ -5,6 +5,8 @@ package snapshot
 
 import (
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+
+	"github.com/stagegate/stagegate/pkg/apis/wellknown"
 )
 
 var strippedMetadata = []string{
@@ -14,6 +16,9 @@ var strippedMetadata = []string{
 var strippedAnnotations = []string{
 	"kubectl.kubernetes.io/last-applied-configuration",
 	"deployment.kubernetes.io/revision",
+	// Those of an object that is placed here as well, where the hub is or was a member.
+	wellknown.SpecHashAnnotation,
+	wellknown.LastAppliedAnnotation,
 }
 
 // jobUIDLabels tie a Job to its pods; each cluster's Job gets its own.

@@ -13,7 +13,7 @@ func TestStrip(t *testing.T) {
 	for name, tc := range map[string]struct{ source, want string }{
 		"metadata of the hub and status go, the rest stays": {
 			source: `{apiVersion: example.com/v1, kind: Widget, metadata: {name: w, namespace: n, labels: {a: b}, finalizers: [x/y],
-				annotations: {kubectl.kubernetes.io/last-applied-configuration: "{}", deployment.kubernetes.io/revision: "3", keep: me},
+				annotations: {kubectl.kubernetes.io/last-applied-configuration: "{}", deployment.kubernetes.io/revision: "3", kubernetes-fleet.io/spec-hash: x, kubernetes-fleet.io/last-applied-configuration: "{}", keep: me},
 				resourceVersion: "1", generation: 2, uid: u, selfLink: s, managedFields: [{manager: m}], deletionGracePeriodSeconds: 30,
 				ownerReferences: [{name: o}], creationTimestamp: "2026-01-01T00:00:00Z", generateName: w-}, spec: {status: kept}, status: {a: b}}`,
 			want: `{apiVersion: example.com/v1, kind: Widget, metadata: {name: w, namespace: n, labels: {a: b}, finalizers: [x/y],

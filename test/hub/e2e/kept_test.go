@@ -186,16 +186,7 @@ func testSplit(t *testing.T, s *suite) {
 		}
 	}
 	create(0, 12)
-	s.hub().mustCreate(t, fmt.Sprintf(`apiVersion: placement.kubernetes-fleet.io/v1beta1
-kind: ClusterResourcePlacement
-metadata: {name: %[1]s}
-spec:
-  resourceSelectors:
-  - {group: "", version: v1, kind: Namespace, name: %[1]s}
-  - {group: apiextensions.k8s.io, version: v1, kind: CustomResourceDefinition, name: gadgets.kept.example.com}
-  policy: {placementType: PickAll}
-  strategy: {type: RollingUpdate, rollingUpdate: {maxUnavailable: 100%%, unavailablePeriodSeconds: 1}}
-`, name))
+	s.hub().mustCreate(t, keptPlacement(name))
 	members := s.environment.Members()
 	objects := preciousIn(name)
 	before := s.awaitUIDs(t, members, objects)
@@ -308,6 +299,8 @@ spec:
   - {group: "", version: v1, kind: Namespace, name: %[1]s}
   - {group: apiextensions.k8s.io, version: v1, kind: CustomResourceDefinition, name: gadgets.kept.example.com}
   policy: {placementType: PickAll}
+  # Nobody here provides volumes, so the claim is never available.
+  strategy: {type: RollingUpdate, rollingUpdate: {maxUnavailable: 100%%, unavailablePeriodSeconds: 1}}
 `, name)
 }
 
