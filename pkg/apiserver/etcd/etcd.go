@@ -29,6 +29,12 @@ const (
 	memberName = "stagegate"
 	// defragThresholdMegabytes of space to be won are worth a defragmentation at start.
 	defragThresholdMegabytes = 100
+	// snapshotCount is how many writes etcd logs before it makes its database the place to begin from at the next start. Each of
+	// them is read and held in memory at a start.
+	snapshotCount = 1000
+	// catchUpEntries of the log stay in memory, besides the hundred or so that etcd collects before it drops any. They are for
+	// followers, which a single member has not. 0 would mean etcd's default of 5,000, each of them a whole write.
+	catchUpEntries = 1
 )
 
 // Options of an embedded etcd.
@@ -126,6 +132,7 @@ func (s *Server) config(dir string, o Options) *embed.Config {
 	c.QuotaBackendBytes = o.QuotaBytes
 	c.MaxRequestBytes = MaxRequestBytes
 	c.BootstrapDefragThresholdMegabytes = defragThresholdMegabytes
+	c.SnapshotCount, c.SnapshotCatchUpEntries = snapshotCount, catchUpEntries
 	c.EnableGRPCGateway = false
 	// Who can open the socket may do everything; there are no users.
 	c.AuthToken = ""
