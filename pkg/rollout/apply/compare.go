@@ -17,11 +17,16 @@ import (
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 
 	"github.com/stagegate/stagegate/pkg/apis/placement/v1beta1"
+	"github.com/stagegate/stagegate/pkg/apis/text"
 	"github.com/stagegate/stagegate/pkg/apis/wellknown"
 )
 
-// maxDetails is how many differences of one object are reported.
-const maxDetails = 100
+const (
+	// maxDetails is how many differences of one object are reported.
+	maxDetails = 100
+	// maxPath and maxValue bound where a difference is and what differs, in bytes.
+	maxPath, maxValue = 1 << 10, 256
+)
 
 const redacted = "(redacted for security reasons)"
 
@@ -85,7 +90,9 @@ func (d *differences) find(path string, member, hub any) {
 		}
 	}
 	d.details = append(d.details, v1beta1.PatchDetail{
-		Path: path, ValueInMember: d.value(path, member), ValueInHub: d.value(path, hub),
+		Path:          text.Shorten(path, maxPath),
+		ValueInMember: text.Shorten(d.value(path, member), maxValue),
+		ValueInHub:    text.Shorten(d.value(path, hub), maxValue),
 	})
 }
 

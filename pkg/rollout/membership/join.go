@@ -18,6 +18,7 @@ import (
 	"k8s.io/client-go/tools/cache"
 
 	"github.com/stagegate/stagegate/pkg/apis/cluster/v1beta1"
+	"github.com/stagegate/stagegate/pkg/apis/text"
 	"github.com/stagegate/stagegate/pkg/apis/wellknown"
 )
 
@@ -36,7 +37,7 @@ func (c *Controller) join(ctx context.Context, cluster *v1beta1.MemberCluster) (
 		if apierrors.IsConflict(err) {
 			return 0, err
 		}
-		r.readyToJoin(metav1.ConditionFalse, reasonNotReadyToJoin, truncate(err.Error()))
+		r.readyToJoin(metav1.ConditionFalse, reasonNotReadyToJoin, text.Shorten(err.Error(), maxMessage))
 		return 0, errors.Join(err, c.write(ctx, r, nil))
 	}
 	r.readyToJoin(metav1.ConditionTrue, reasonReadyToJoin, messageReadyToJoin)
