@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"sync"
+	"sync/atomic"
 
 	"go.uber.org/zap"
 	"go.uber.org/zap/zapcore"
@@ -27,17 +28,17 @@ type logState struct {
 	// failed gets why etcd cannot start.
 	failed chan error
 
-	mu    sync.Mutex
-	phase phase
+	// phase is asked at every entry, the many that are of no use among them.
+	phase atomic.Int32
+
+	mu sync.Mutex
 	// activity is what a start is at, repeated the warning that it logged last.
 	activity, repeated string
 }
 
-// phase of an etcd's life.
-type phase int
-
+// Phases of an etcd's life.
 const (
-	starting phase = iota
+	starting int32 = iota
 	running
 	// stopping etcd reports a number of errors that are none.
 	stopping
@@ -66,26 +67,14 @@ func (s *logState) now() string {
 }
 
 // settle is called when etcd takes requests.
-func (s *logState) settle() { s.enter(running) }
+func (s *logState) settle() { s.phase.Store(running) }
 
 // mute is called before etcd stops.
-func (s *logState) mute() { s.enter(stopping) }
-
-func (s *logState) enter(p phase) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.phase = p
-}
-
-func (s *logState) current() phase {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.phase
-}
+func (s *logState) mute() { s.phase.Store(stopping) }
 
 // Enabled reports whether entries of the level are of use: information tells what a start is at.
 func (s *logState) Enabled(level zapcore.Level) bool {
-	switch s.current() {
+	switch s.phase.Load() {
 	case starting:
 		return level >= zapcore.InfoLevel
 	case running:
@@ -131,7 +120,7 @@ func (c *logCore) Write(entry zapcore.Entry, fields []zapcore.Field) error {
 func (s *logState) repeats(message string) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	repeats := s.phase == starting && s.repeated == message
+	repeats := s.phase.Load() == starting && s.repeated == message
 	s.repeated = message
 	return repeats
 }
@@ -159,7 +148,7 @@ type failHook struct{ *logState }
 // nothing: whatever etcd has acknowledged is on the disk.
 func (h failHook) OnWrite(entry *zapcore.CheckedEntry, fields []zapcore.Field) {
 	err := failureOf(entry.Message, fields)
-	if h.current() == starting {
+	if h.phase.Load() == starting {
 		select {
 		case h.failed <- err:
 		default:
