@@ -24,8 +24,6 @@ import (
 	_ "k8s.io/component-base/metrics/prometheus/workqueue"
 	"k8s.io/component-base/term"
 	"k8s.io/klog/v2"
-
-	"github.com/stagegate/stagegate/pkg/apiserver/etcd"
 )
 
 func init() {
@@ -75,7 +73,7 @@ func Run(ctx context.Context, o *Options) error {
 	}
 	embedded := o.embedded()
 	if embedded {
-		member, err := etcd.Start(ctx, etcd.Options{DataDir: o.Embedded.DataDir, QuotaBytes: o.Embedded.QuotaBytes})
+		member, err := o.Embedded.start(ctx)
 		if err != nil {
 			return err
 		}

@@ -4,9 +4,13 @@
 package apiserver
 
 import (
+	"os"
 	"testing"
+	"time"
 
 	"github.com/spf13/pflag"
+	appsv1 "k8s.io/api/apps/v1"
+	"sigs.k8s.io/yaml"
 )
 
 // parse reads flags as the program does.
@@ -33,6 +37,7 @@ func TestValidate(t *testing.T) {
 		"an external etcd":                 {[]string{"--etcd-servers=https://etcd:2379", "--etcd-cafile=ca", "--data-dir="}, ""},
 		"no place for the state":           {[]string{"--data-dir="}, "--data-dir must be set"},
 		"no room for the state":            {[]string{"--embedded-etcd-quota-bytes=0"}, "--embedded-etcd-quota-bytes"},
+		"no time to start":                 {[]string{"--embedded-etcd-start-timeout=0s"}, "--embedded-etcd-start-timeout"},
 		"certificates without servers":     {[]string{"--etcd-cafile=ca"}, "--etcd-cafile is for an external etcd"},
 		"one controller":                   {[]string{"--controllers=snapshot"}, ""},
 		"all but one controller":           {[]string{"--controllers=*,-snapshot"}, ""},
@@ -77,5 +82,27 @@ func TestTheHubsKubeconfigServesAuthenticationAndAuthorizationToo(t *testing.T) 
 	}
 	if got := o.Recommended.Authorization.RemoteKubeConfigFile; got != "other" {
 		t.Errorf("authorization uses %q", got)
+	}
+}
+
+func TestTheStartupProbeOutlastsTheStartOfEtcd(t *testing.T) {
+	manifest, err := os.ReadFile("../../artifacts/deploy/base/deployment.yaml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var deployment appsv1.Deployment
+	if err := yaml.UnmarshalStrict(manifest, &deployment); err != nil {
+		t.Fatal(err)
+	}
+	container := &deployment.Spec.Template.Spec.Containers[0]
+	o, err := parse(t, container.Args...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	probe := container.StartupProbe
+	budget := time.Duration(probe.InitialDelaySeconds+probe.PeriodSeconds*probe.FailureThreshold) * time.Second
+	// What comes before and after etcd took two minutes of the probe before etcd had a time of its own.
+	if want := o.Embedded.StartTimeout + 2*time.Minute; budget < want {
+		t.Errorf("the probe ends a start after %s, want %s or more: etcd alone may take %s", budget, want, o.Embedded.StartTimeout)
 	}
 }

@@ -7,6 +7,7 @@ import (
 	"bufio"
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"os/exec"
@@ -21,10 +22,23 @@ import (
 	"github.com/stagegate/stagegate/pkg/apiserver/transformer"
 )
 
-// writerDir makes the test binary a server that writes to the data directory until it is killed.
-const writerDir = "STAGEGATE_TEST_WRITER_DIR"
+const (
+	// writerDir makes the test binary a server that writes to the data directory until it is killed.
+	writerDir = "STAGEGATE_TEST_WRITER_DIR"
+	// writerDisk has it do so on a small disk of its own, in values that soon fill it.
+	writerDisk = "STAGEGATE_TEST_WRITER_DISK"
+	// noDisk is what it says where it cannot have one.
+	noDisk = "no disk of its own"
+)
+
+// mountDisk mounts a small disk on a directory, on systems that can.
+var mountDisk = func(string) error { return errors.ErrUnsupported }
 
 func TestMain(m *testing.M) {
+	if os.Getenv(fullDisk) != "" {
+		meetFullDisk()
+		return
+	}
 	if dir := os.Getenv(writerDir); dir != "" {
 		if err := write(dir); err != nil {
 			fmt.Fprintln(os.Stderr, err)
@@ -38,6 +52,13 @@ func TestMain(m *testing.M) {
 // write puts numbered keys and prints each number once etcd has acknowledged it.
 func write(dir string) error {
 	ctx := context.Background()
+	value := strings.Repeat("v", 1000)
+	if os.Getenv(writerDisk) != "" {
+		value = strings.Repeat("v", 1<<20)
+		if err := mountDisk(dir); err != nil {
+			return fmt.Errorf("%s: %w", noDisk, err)
+		}
+	}
 	server, err := Start(ctx, Options{DataDir: dir})
 	if err != nil {
 		return err
@@ -47,7 +68,7 @@ func write(dir string) error {
 		return err
 	}
 	for i := 0; ; i++ {
-		if _, err := client.Put(ctx, key(i), strings.Repeat("v", 1000)); err != nil {
+		if _, err := client.Put(ctx, key(i), value); err != nil {
 			return err
 		}
 		fmt.Println(i)

@@ -8,21 +8,18 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
-	"time"
 
 	"go.etcd.io/etcd/client/pkg/v3/fileutil"
 )
 
-// lockDir excludes other processes from the directory. A predecessor that is about to end gets the timeout to do so; one that was
-// killed holds nothing, since the lock ends with its process.
-func lockDir(ctx context.Context, dir string, timeout time.Duration) (*fileutil.LockedFile, error) {
+// lockDir excludes other processes from the directory. A predecessor that is about to end gets until the end of the context to do so;
+// one that was killed holds nothing, since the lock ends with its process.
+func lockDir(ctx context.Context, dir string) (*fileutil.LockedFile, error) {
 	type result struct {
 		lock *fileutil.LockedFile
 		err  error
 	}
 	locked := make(chan result)
-	ctx, cancel := context.WithTimeout(ctx, timeout)
-	defer cancel()
 	go func() {
 		lock, err := fileutil.LockFile(filepath.Join(dir, "lock"), os.O_CREATE|os.O_RDWR, 0o600)
 		select {
@@ -40,6 +37,6 @@ func lockDir(ctx context.Context, dir string, timeout time.Duration) (*fileutil.
 		}
 		return r.lock, nil
 	case <-ctx.Done():
-		return nil, fmt.Errorf("data directory %s is in use by another process, waited %s for it", dir, timeout)
+		return nil, fmt.Errorf("data directory %s, waiting for its lock: %w", dir, ctx.Err())
 	}
 }

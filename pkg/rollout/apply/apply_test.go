@@ -739,6 +739,51 @@ func TestRefusalOfOneManifestLeavesOthersAlone(t *testing.T) {
 	}
 }
 
+func TestAPanicOverOneManifestIsItsFailureAlone(t *testing.T) {
+	for name, tc := range map[string]struct {
+		strategy *v1beta1.ApplyStrategy
+		verb     string
+		typ      string
+		want     []string
+	}{
+		"applied": {
+			verb: "create", typ: v1beta1.WorkApplied,
+			want: []string{"True Applied", "False ManifestApplyFailed"},
+		},
+		"reported": {
+			strategy: &v1beta1.ApplyStrategy{Type: v1beta1.ApplyStrategyTypeReportDiff}, verb: "get", typ: v1beta1.WorkDiffReported,
+			want: []string{"True FoundDiff", "False FailedToReportDiff"},
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			work := newWork(t, namespaceYAML, configMapYAML)
+			work.Spec.ApplyStrategy = tc.strategy
+			b := newBench(t, work)
+			b.member.fail(func(verb, resource, _ string) error {
+				if verb == tc.verb && resource == "configmaps" {
+					panic("out of order")
+				}
+				return nil
+			})
+			work, err := b.tryPass(t)
+			if err == nil {
+				t.Error("it is not tried again")
+			}
+			var got []string
+			for _, m := range work.Status.ManifestConditions {
+				got = append(got, condition(m.Conditions, tc.typ))
+			}
+			if diff := cmp.Diff(tc.want, got); diff != "" {
+				t.Errorf("%s (-want +got):\n%s", tc.typ, diff)
+			}
+			c := meta.FindStatusCondition(work.Status.ManifestConditions[1].Conditions, tc.typ)
+			if c == nil || !strings.Contains(c.Message, "(error: panic: out of order)") {
+				t.Errorf("the condition is %v", c)
+			}
+		})
+	}
+}
+
 func TestReportsStatusBack(t *testing.T) {
 	const deployment = `{apiVersion: apps/v1, kind: Deployment, metadata: {name: d, namespace: ns}, spec: {replicas: 1}}`
 	work := newWork(t, deployment)

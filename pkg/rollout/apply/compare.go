@@ -18,10 +18,15 @@ import (
 
 	"github.com/stagegate/stagegate/pkg/apis/placement/v1beta1"
 	"github.com/stagegate/stagegate/pkg/apis/wellknown"
+	"github.com/stagegate/stagegate/pkg/apis/wording"
 )
 
-// maxDetails is how many differences of one object are reported.
-const maxDetails = 100
+const (
+	// maxDetails is how many differences of one object are reported.
+	maxDetails = 100
+	// maxPath and maxValue bound where a difference is and what differs, in bytes.
+	maxPath, maxValue = 1 << 10, 256
+)
 
 const redacted = "(redacted for security reasons)"
 
@@ -85,7 +90,9 @@ func (d *differences) find(path string, member, hub any) {
 		}
 	}
 	d.details = append(d.details, v1beta1.PatchDetail{
-		Path: path, ValueInMember: d.value(path, member), ValueInHub: d.value(path, hub),
+		Path:          wording.Shorten(path, maxPath),
+		ValueInMember: wording.Shorten(d.value(path, member), maxValue),
+		ValueInHub:    wording.Shorten(d.value(path, hub), maxValue),
 	})
 }
 

@@ -6,7 +6,6 @@ package apply
 import (
 	"encoding/json"
 	"fmt"
-	"slices"
 
 	"k8s.io/apimachinery/pkg/api/equality"
 	"k8s.io/apimachinery/pkg/api/meta"
@@ -37,19 +36,68 @@ const (
 	messageAllDiffReported  = "All the specified manifests have reported their differences"
 )
 
-// status is the Work's status as it follows from the record. What has not changed keeps its times.
+// A status must be storable whatever members say: the API refuses a condition with more than 32 KiB, and a write that it refuses is never
+// made.
+const (
+	// maxMessage bounds what a condition says, in bytes.
+	maxMessage = 1 << 10
+	// maxBriefMessage bounds it where a Work has so many manifests that they have no room for more.
+	maxBriefMessage = 128
+	// maxDetailsOfWork is how many drifts and differences of all objects of a Work are reported.
+	maxDetailsOfWork = 1000
+	// maxUnmeasured is how many bytes of texts a status may have without being measured as a whole.
+	maxUnmeasured = 64 << 10
+)
+
+// extent is how much a status says.
+type extent struct {
+	// details is how many drifts and differences there may be.
+	details int
+	// reported reports statuses of objects back.
+	reported bool
+	// message is how many bytes a message may have.
+	message int
+}
+
+// extents from the fullest on.
+var extents = []extent{
+	{details: maxDetailsOfWork, reported: true, message: maxMessage},
+	{message: maxMessage},
+	{message: maxBriefMessage},
+}
+
+// status is the Work's status as it follows from the record, with as much as can be stored. What has not changed keeps its times.
 func (p *pass) status() v1beta1.WorkStatus {
 	now := metav1.NewTime(p.options.Clock.Now()).Rfc3339Copy()
+	var status v1beta1.WorkStatus
+	for i, e := range extents {
+		var whole bool
+		status, whole = p.statusOf(e, now)
+		if !whole {
+			status.Conditions = append(status.Conditions, conditionsOf(p.work.Status.Conditions, now, p.work.Generation, maxMessage, []conditionVerdict{
+				{v1beta1.WorkStatusTrimmed, &verdict{ok: true, reason: reasonStatusOversized, message: messageStatusOversized}},
+			})...)
+		}
+		if i == len(extents)-1 || p.fits(status) {
+			break
+		}
+	}
+	return status
+}
+
+// statusOf is the status to an extent, and whether that leaves nothing out.
+func (p *pass) statusOf(e extent, now metav1.Time) (status v1beta1.WorkStatus, whole bool) {
 	old := map[identity]v1beta1.ManifestCondition{}
 	for _, c := range p.work.Status.ManifestConditions {
 		if id := identityOf(c.Identifier); id.kind != "" {
 			old[id] = c
 		}
 	}
-	status := v1beta1.WorkStatus{
+	status = v1beta1.WorkStatus{
 		Conditions:         p.workConditions(now),
 		ManifestConditions: make([]v1beta1.ManifestCondition, len(p.record.manifests)),
 	}
+	whole = e.message == maxMessage
 	for i, m := range p.record.manifests {
 		before := old[identityOf(m.identifier())]
 		if m.refused != nil {
@@ -58,14 +106,62 @@ func (p *pass) status() v1beta1.WorkStatus {
 				before = p.work.Status.ManifestConditions[i]
 			}
 		}
-		status.ManifestConditions[i] = manifestCondition(m, p.record.results[i], before, now)
+		r := p.record.results[i]
+		status.ManifestConditions[i] = manifestCondition(m, r, e, before, now)
+		if n := len(r.drifts) + len(r.diffs); n > e.details {
+			e.details, whole = 0, false
+		} else {
+			e.details -= n
+		}
+		whole = whole && (e.reported || r.status == nil)
 	}
-	return p.trimmed(status, now)
+	return status, whole
 }
 
-func manifestCondition(m *manifest, r *result, before v1beta1.ManifestCondition, now metav1.Time) v1beta1.ManifestCondition {
+// fits reports whether the Work with the status can be stored.
+func (p *pass) fits(status v1beta1.WorkStatus) bool {
+	texts := 0
+	for i := range status.ManifestConditions {
+		c := &status.ManifestConditions[i]
+		for j := range c.Conditions {
+			texts += len(c.Conditions[j].Message)
+		}
+		if c.BackReportedStatus != nil {
+			texts += len(c.BackReportedStatus.ObservedStatus.Raw)
+		}
+		if c.DriftDetails != nil {
+			texts += sizeOf(c.DriftDetails.ObservedDrifts)
+		}
+		if c.DiffDetails != nil {
+			texts += sizeOf(c.DiffDetails.ObservedDiffs)
+		}
+	}
+	if texts <= maxUnmeasured {
+		return true
+	}
+	whole := *p.work
+	whole.Status = status
+	data, err := json.Marshal(&whole)
+	return err != nil || len(data) <= maxWorkSize
+}
+
+func sizeOf(details []v1beta1.PatchDetail) int {
+	size := 0
+	for i := range details {
+		size += len(details[i].Path) + len(details[i].ValueInMember) + len(details[i].ValueInHub)
+	}
+	return size
+}
+
+// manifestCondition says what became of a manifest. Details that are more than the extent allows are left out, and that there are some is
+// not.
+func manifestCondition(m *manifest, r *result, e extent, before v1beta1.ManifestCondition, now metav1.Time) v1beta1.ManifestCondition {
+	drifts, diffs := r.drifts, r.diffs
+	if len(drifts)+len(diffs) > e.details {
+		drifts, diffs = nil, nil
+	}
 	c := v1beta1.ManifestCondition{Identifier: m.identifier(), Conditions: []metav1.Condition{}}
-	c.Conditions = conditionsOf(before.Conditions, now, r.generation, []conditionVerdict{
+	c.Conditions = conditionsOf(before.Conditions, now, r.generation, e.message, []conditionVerdict{
 		{v1beta1.WorkApplied, r.applied}, {v1beta1.WorkAvailable, r.available}, {v1beta1.WorkDiffReported, r.diffReported},
 	})
 	if len(r.drifts) > 0 {
@@ -73,29 +169,29 @@ func manifestCondition(m *manifest, r *result, before v1beta1.ManifestCondition,
 			ObservationTime:                   now,
 			FirstDriftedObservedTime:          now,
 			ObservedInMemberClusterGeneration: r.generation,
-			ObservedDrifts:                    r.drifts,
+			ObservedDrifts:                    drifts,
 		}
 		if old := before.DriftDetails; old != nil {
 			c.DriftDetails.FirstDriftedObservedTime = old.FirstDriftedObservedTime
-			if old.ObservedInMemberClusterGeneration == r.generation && equality.Semantic.DeepEqual(old.ObservedDrifts, r.drifts) {
+			if old.ObservedInMemberClusterGeneration == r.generation && equality.Semantic.DeepEqual(old.ObservedDrifts, drifts) {
 				c.DriftDetails.ObservationTime = old.ObservationTime
 			}
 		}
 	}
 	if len(r.diffs) > 0 {
-		c.DiffDetails = &v1beta1.DiffDetails{ObservationTime: now, FirstDiffedObservedTime: now, ObservedDiffs: r.diffs}
+		c.DiffDetails = &v1beta1.DiffDetails{ObservationTime: now, FirstDiffedObservedTime: now, ObservedDiffs: diffs}
 		if r.exists {
 			c.DiffDetails.ObservedInMemberClusterGeneration = &r.generation
 		}
 		if old := before.DiffDetails; old != nil {
 			c.DiffDetails.FirstDiffedObservedTime = old.FirstDiffedObservedTime
 			if equality.Semantic.DeepEqual(old.ObservedInMemberClusterGeneration, c.DiffDetails.ObservedInMemberClusterGeneration) &&
-				equality.Semantic.DeepEqual(old.ObservedDiffs, r.diffs) {
+				equality.Semantic.DeepEqual(old.ObservedDiffs, diffs) {
 				c.DiffDetails.ObservationTime = old.ObservationTime
 			}
 		}
 	}
-	if r.status != nil {
+	if r.status != nil && e.reported {
 		c.BackReportedStatus = &v1beta1.BackReportedStatus{ObservedStatus: runtime.RawExtension{Raw: r.status}, ObservationTime: now}
 		if old := before.BackReportedStatus; old != nil && sameJSON(old.ObservedStatus.Raw, r.status) {
 			c.BackReportedStatus = old
@@ -114,15 +210,16 @@ type conditionVerdict struct {
 	verdict       *verdict
 }
 
-// conditionsOf are the conditions for the verdicts there are; one without a verdict goes.
-func conditionsOf(before []metav1.Condition, now metav1.Time, generation int64, verdicts []conditionVerdict) []metav1.Condition {
+// conditionsOf are the conditions for the verdicts there are; one without a verdict goes. A message has at most so many bytes: much of it
+// is the member's own words.
+func conditionsOf(before []metav1.Condition, now metav1.Time, generation int64, limit int, verdicts []conditionVerdict) []metav1.Condition {
 	conditions := []metav1.Condition{}
 	for _, v := range verdicts {
 		if v.verdict == nil {
 			continue
 		}
 		c := metav1.Condition{
-			Type: v.conditionType, Status: metav1.ConditionFalse, Reason: v.verdict.reason, Message: v.verdict.message,
+			Type: v.conditionType, Status: metav1.ConditionFalse, Reason: v.verdict.reason, Message: wording.Shorten(v.verdict.message, limit),
 			ObservedGeneration: generation, LastTransitionTime: now,
 		}
 		if v.verdict.ok {
@@ -138,7 +235,7 @@ func conditionsOf(before []metav1.Condition, now metav1.Time, generation int64, 
 
 func (p *pass) workConditions(now metav1.Time) []metav1.Condition {
 	applied, available, diffReported := verdicts(p.record.results, p.strategy.writes())
-	return conditionsOf(p.work.Status.Conditions, now, p.work.Generation, []conditionVerdict{
+	return conditionsOf(p.work.Status.Conditions, now, p.work.Generation, maxMessage, []conditionVerdict{
 		{v1beta1.WorkApplied, applied}, {v1beta1.WorkAvailable, available}, {v1beta1.WorkDiffReported, diffReported},
 		{v1beta1.WorkObjectsKept, p.keptVerdict()},
 	})
@@ -200,39 +297,11 @@ func verdicts(results []*result, writes bool) (applied, available, diffReported 
 	return applied, available, diffReported
 }
 
-// trimmed leaves details out of a status with which the Work would be too large to be stored.
-func (p *pass) trimmed(status v1beta1.WorkStatus, now metav1.Time) v1beta1.WorkStatus {
-	if !slices.ContainsFunc(status.ManifestConditions, func(c v1beta1.ManifestCondition) bool {
-		return c.DriftDetails != nil || c.DiffDetails != nil || c.BackReportedStatus != nil
-	}) {
-		return status
-	}
-	whole := *p.work
-	whole.Status = status
-	if data, err := json.Marshal(&whole); err != nil || len(data) <= maxWorkSize {
-		return status
-	}
-	for i := range status.ManifestConditions {
-		c := &status.ManifestConditions[i]
-		c.BackReportedStatus = nil
-		if c.DriftDetails != nil {
-			c.DriftDetails.ObservedDrifts = nil
-		}
-		if c.DiffDetails != nil {
-			c.DiffDetails.ObservedDiffs = nil
-		}
-	}
-	status.Conditions = append(status.Conditions, conditionsOf(p.work.Status.Conditions, now, p.work.Generation, []conditionVerdict{
-		{v1beta1.WorkStatusTrimmed, &verdict{ok: true, reason: reasonStatusOversized, message: messageStatusOversized}},
-	})...)
-	return status
-}
-
 // summary is a status in a few words, for the log.
 func summary(status v1beta1.WorkStatus) string {
-	text := ""
+	words := ""
 	for _, c := range status.Conditions {
-		text += c.Type + "=" + string(c.Status) + " "
+		words += c.Type + "=" + string(c.Status) + " "
 	}
-	return text
+	return words
 }

@@ -10,10 +10,10 @@ import (
 	"sync/atomic"
 
 	"k8s.io/apimachinery/pkg/api/meta"
-	"k8s.io/client-go/util/workqueue"
 	"k8s.io/klog/v2"
 
 	"github.com/stagegate/stagegate/pkg/apis/placement/v1beta1"
+	"github.com/stagegate/stagegate/pkg/rollout/internal/reconcile"
 )
 
 // Manifests of one wave that are applied at once.
@@ -65,12 +65,18 @@ func (p *pass) run(ctx context.Context) (again, err error) {
 			// Earlier waves may have defined kinds that were unknown.
 			p.resolve(wave, true)
 		}
-		workqueue.ParallelizeUntil(ctx, parallelism, len(wave), func(i int) {
+		errs := reconcile.Each(ctx, parallelism, len(wave), func(i int) error {
 			m := wave[i]
 			if !p.keep(m) {
 				p.record.results[m.ordinal] = p.bring(ctx, m)
 			}
+			return nil
 		})
+		for i, err := range errs {
+			if err != nil {
+				p.record.results[wave[i].ordinal] = panicked(err, p.strategy.writes())
+			}
+		}
 		if ctx.Err() != nil {
 			return nil, ctx.Err()
 		}
@@ -122,7 +128,8 @@ func (p *pass) readOwner(ctx context.Context) error {
 
 // open asks once in a pass whether the member may be written to.
 func (p *pass) open(ctx context.Context) error {
-	p.opening.Do(func() { p.opened = p.tryOpen(ctx) })
+	// A panic must not count as a yes.
+	p.opening.Do(func() { p.opened = reconcile.Safely(ctx, func() error { return p.tryOpen(ctx) }) })
 	return p.opened
 }
 

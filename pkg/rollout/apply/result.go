@@ -76,6 +76,15 @@ func failed(err error) *result {
 	return &result{applied: &verdict{reason: reasonApplyFailed, message: failedToApply(err)}, again: err}
 }
 
+// panicked is the result of a manifest over which the program has failed, be it to apply it or to report differences.
+func panicked(err error, writes bool) *result {
+	if writes {
+		return failed(err)
+	}
+	message := fmt.Sprintf("Failed to report differences (error: %v)", err)
+	return &result{diffReported: &verdict{reason: reasonFailedToReportDiff, message: message}, again: err}
+}
+
 // blocked is the result of a manifest that is not applied until something changes.
 func blocked(reason, message string) *result {
 	return &result{applied: &verdict{reason: reason, message: message}}

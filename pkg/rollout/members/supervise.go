@@ -6,8 +6,6 @@ package members
 import (
 	"context"
 	"errors"
-	"fmt"
-	"runtime/debug"
 	"sync"
 	"time"
 
@@ -158,19 +156,9 @@ func (s *supervisor) start(ctx context.Context, key reconcile.Key, member *Membe
 		defer close(running.done)
 		defer release()
 		defer cancel()
-		running.err = s.safely(ctx, member)
+		running.err = reconcile.Safely(ctx, func() error { return s.run(ctx, member) })
 	})
 	return running
-}
-
-// safely turns a panic into an error: one bad member must not stop all others.
-func (s *supervisor) safely(ctx context.Context, member *Member) (err error) {
-	defer func() {
-		if r := recover(); r != nil {
-			err = fmt.Errorf("panic: %v\n%s", r, debug.Stack())
-		}
-	}()
-	return s.run(ctx, member)
 }
 
 // ended says when the next run may begin: at once after one that was ended, later and later after those that ended by themselves.

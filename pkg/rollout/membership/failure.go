@@ -10,12 +10,12 @@ import (
 	"fmt"
 	"net"
 	"net/url"
-	"strings"
 	"time"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
+	"github.com/stagegate/stagegate/pkg/apis/wording"
 	"github.com/stagegate/stagegate/pkg/rollout/members"
 	"github.com/stagegate/stagegate/pkg/rollout/storeid"
 )
@@ -103,12 +103,5 @@ func brief(err error) string {
 	case errors.As(err, &request):
 		message = request.Err.Error()
 	}
-	return truncate(message)
-}
-
-func truncate(message string) string {
-	if len(message) <= maxMessage {
-		return message
-	}
-	return strings.ToValidUTF8(message[:maxMessage], "") + "..."
+	return wording.Shorten(message, maxMessage)
 }

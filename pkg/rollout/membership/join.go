@@ -19,6 +19,7 @@ import (
 
 	"github.com/stagegate/stagegate/pkg/apis/cluster/v1beta1"
 	"github.com/stagegate/stagegate/pkg/apis/wellknown"
+	"github.com/stagegate/stagegate/pkg/apis/wording"
 )
 
 // fieldManager of what the loop writes.
@@ -36,7 +37,7 @@ func (c *Controller) join(ctx context.Context, cluster *v1beta1.MemberCluster) (
 		if apierrors.IsConflict(err) {
 			return 0, err
 		}
-		r.readyToJoin(metav1.ConditionFalse, reasonNotReadyToJoin, truncate(err.Error()))
+		r.readyToJoin(metav1.ConditionFalse, reasonNotReadyToJoin, wording.Shorten(err.Error(), maxMessage))
 		return 0, errors.Join(err, c.write(ctx, r, nil))
 	}
 	r.readyToJoin(metav1.ConditionTrue, reasonReadyToJoin, messageReadyToJoin)

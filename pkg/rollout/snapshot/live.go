@@ -7,7 +7,8 @@ import (
 	"context"
 
 	"k8s.io/client-go/dynamic"
-	"k8s.io/client-go/util/workqueue"
+
+	"github.com/stagegate/stagegate/pkg/rollout/internal/reconcile"
 )
 
 // readers is how many reads of the hub one selection makes at once.
@@ -43,8 +44,11 @@ func (v *liveView) list(ctx context.Context, queries ...query) ([]*item, error) 
 
 // inParallel runs queries, keeps the order of what they find, and tells all that failed.
 func inParallel(ctx context.Context, queries []query, run func(query) ([]*item, error)) ([]*item, error) {
-	results, errs := make([][]*item, len(queries)), make([]error, len(queries))
-	workqueue.ParallelizeUntil(ctx, readers, len(queries), func(i int) { results[i], errs[i] = run(queries[i]) })
+	results := make([][]*item, len(queries))
+	errs := reconcile.Each(ctx, readers, len(queries), func(i int) (err error) {
+		results[i], err = run(queries[i])
+		return err
+	})
 	if err := ctx.Err(); err != nil {
 		return nil, err
 	}

@@ -4,13 +4,9 @@
 package reconcile
 
 import (
-	"runtime/debug"
-
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 )
-
-func stack() []byte { return debug.Stack() }
 
 // Self maps each change to the key of the object that changed.
 func Self(old, new any) []Key {

@@ -38,3 +38,31 @@ func TestAConflictIsOneOnlyWhereNothingWorseHappened(t *testing.T) {
 		})
 	}
 }
+
+func TestAPanicIsTheErrorOfItsPieceAlone(t *testing.T) {
+	errs := Each(t.Context(), 2, 3, func(i int) error {
+		if i == 1 {
+			panic("out of order")
+		}
+		return nil
+	})
+	if errs[0] != nil || errs[2] != nil {
+		t.Errorf("other pieces failed: %v", errs)
+	}
+	var panicked *PanicError
+	if !errors.As(errs[1], &panicked) || panicked.Value != "out of order" || errs[1].Error() != "panic: out of order" {
+		t.Errorf("got %v", errs[1])
+	}
+}
+
+func TestAJoinedPanicNamesItsPiece(t *testing.T) {
+	err := InParallel(t.Context(), 2, 3, func(i int) error {
+		if i == 1 {
+			panic("out of order")
+		}
+		return nil
+	})
+	if want := "2 of 3: panic: out of order"; err == nil || err.Error() != want {
+		t.Errorf("got %v, want %q", err, want)
+	}
+}

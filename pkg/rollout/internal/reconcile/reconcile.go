@@ -92,7 +92,7 @@ func (l *Loop) Run(ctx context.Context) error {
 
 	var synced []cache.InformerSynced
 	for _, s := range l.sources {
-		registration, err := s.informer.AddEventHandler(l.handler(s))
+		registration, err := s.informer.AddEventHandler(l.handler(ctx, s))
 		if err != nil {
 			return fmt.Errorf("loop %s: watching: %w", l.name, err)
 		}
@@ -119,11 +119,15 @@ func (l *Loop) Run(ctx context.Context) error {
 	return nil
 }
 
-func (l *Loop) handler(s source) cache.ResourceEventHandler {
+// handler feeds the queue. A change that a MapFunc panics on is logged and lost; all others are not.
+func (l *Loop) handler(ctx context.Context, s source) cache.ResourceEventHandler {
 	enqueue := func(old, new any) {
-		for _, key := range s.mapFunc(old, new) {
-			l.queue.AddAfter(key, s.delay)
-		}
+		_ = Safely(ctx, func() error {
+			for _, key := range s.mapFunc(old, new) {
+				l.queue.AddAfter(key, s.delay)
+			}
+			return nil
+		})
 	}
 	return cache.ResourceEventHandlerFuncs{
 		AddFunc:    func(obj any) { enqueue(nil, obj) },
@@ -147,7 +151,12 @@ func (l *Loop) next(ctx context.Context) bool {
 		return true
 	}
 	logger := klog.FromContext(ctx).WithValues("key", key)
-	again, err := l.safely(klog.NewContext(ctx, logger), key)
+	ctx = klog.NewContext(ctx, logger)
+	var again time.Duration
+	err := Safely(ctx, func() (err error) {
+		again, err = l.reconcile(ctx, key)
+		return err
+	})
 	switch {
 	case err != nil && ctx.Err() != nil:
 	case apierrors.IsConflict(err):
@@ -166,21 +175,11 @@ func (l *Loop) next(ctx context.Context) bool {
 	return true
 }
 
-// safely turns a panic into an error: one bad object must not stop the loop for all others.
-func (l *Loop) safely(ctx context.Context, key Key) (again time.Duration, err error) {
-	defer func() {
-		if r := recover(); r != nil {
-			err = fmt.Errorf("panic: %v\n%s", r, stack())
-		}
-	}()
-	return l.reconcile(ctx, key)
-}
-
-// Forever keeps a function running until the context ends, with pauses that grow where it fails.
+// Forever keeps a function running until the context ends, with pauses that grow where it fails or panics.
 func Forever(ctx context.Context, what string, f func(context.Context) error) {
 	backoff := wait.Backoff{Duration: firstRetry, Factor: 2, Jitter: 0.1, Steps: 20, Cap: lastRetry}
 	for ctx.Err() == nil {
-		err := f(ctx)
+		err := Safely(ctx, func() error { return f(ctx) })
 		if ctx.Err() != nil {
 			return
 		}

@@ -11,6 +11,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/stagegate/stagegate/pkg/apis/placement/v1beta1"
+	"github.com/stagegate/stagegate/pkg/apis/wording"
 )
 
 // maxReport bounds what a cluster says in the status of a run, in bytes: a run has up to 10,000 clusters.
@@ -69,14 +70,7 @@ func failed(placements []v1beta1.FailedResourcePlacement) string {
 	return object + ": " + first.Condition.Message
 }
 
-// shortened is one line of at most so many bytes. What is too much is cut out of its middle: a message begins with the object it is
-// about, and often ends with the point.
+// shortened is one line of at most so many bytes.
 func shortened(message string, limit int) string {
-	message = strings.Join(strings.Fields(message), " ")
-	if len(message) <= limit {
-		return message
-	}
-	const dots = "..."
-	half := (limit - len(dots)) / 2
-	return strings.ToValidUTF8(message[:half], "") + dots + strings.ToValidUTF8(message[len(message)-half:], "")
+	return wording.Shorten(strings.Join(strings.Fields(message), " "), limit)
 }

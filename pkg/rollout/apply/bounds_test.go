@@ -1,0 +1,150 @@
+// Copyright The Stagegate Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package apply
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+	"unicode/utf8"
+
+	"github.com/google/go-cmp/cmp"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/api/meta"
+	metav1validation "k8s.io/apimachinery/pkg/apis/meta/v1/validation"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/apimachinery/pkg/util/validation/field"
+
+	"github.com/stagegate/stagegate/pkg/apis/placement/v1beta1"
+)
+
+func TestWhatAMemberSaysDoesNotKeepAStatusFromBeingWritten(t *testing.T) {
+	b := newBench(t, newWork(t, namespaceYAML, configMapYAML))
+	b.member.fail(func(verb, resource, _ string) error {
+		if verb == "create" && resource == "configmaps" {
+			return apierrors.NewForbidden(schema.GroupResource{Resource: resource}, "test-cm", errors.New(strings.Repeat("ä", 50<<10)+" is what is wrong"))
+		}
+		return nil
+	})
+	work, err := b.tryPass(t)
+	if err == nil {
+		t.Error("it is not tried again")
+	}
+	conditions := work.Status.ManifestConditions[1].Conditions
+	if errs := metav1validation.ValidateConditions(conditions, field.NewPath("conditions")); len(errs) > 0 {
+		t.Errorf("the API refuses it: %v", errs.ToAggregate())
+	}
+	message := meta.FindStatusCondition(conditions, v1beta1.WorkApplied).Message
+	if len(message) > maxMessage || !utf8.ValidString(message) {
+		t.Errorf("%d bytes: %q", len(message), message)
+	}
+	for _, want := range []string{`Failed to apply the manifest (error: configmaps "test-cm" is forbidden: ä`, "ä...ä", "ä is what is wrong)"} {
+		if !strings.Contains(message, want) {
+			t.Errorf("%q does not contain %q", message, want)
+		}
+	}
+}
+
+func TestADifferenceOfLargeValuesIsSmall(t *testing.T) {
+	large := strings.Repeat("v", 300<<10)
+	live := `{apiVersion: v1, kind: ConfigMap, metadata: {name: cm, namespace: ns}, data: {large: ` + large + `}}`
+	wanted := strings.Replace(live, large, large+"-more", 1)
+	d := &differences{}
+	d.find("", comparable(parse(t, live)), comparable(parse(t, wanted)))
+	value := strings.Repeat("v", 126)
+	want := []v1beta1.PatchDetail{{
+		Path:          "/data/large",
+		ValueInMember: value + "..." + value,
+		ValueInHub:    value + "..." + value[:121] + "-more",
+	}}
+	if diff := cmp.Diff(want, d.details); diff != "" {
+		t.Errorf("details (-want +got):\n%s", diff)
+	}
+}
+
+func TestAStatusSaysAsMuchAsCanBeStored(t *testing.T) {
+	details := make([]v1beta1.PatchDetail, maxDetails)
+	for i := range details {
+		details[i] = v1beta1.PatchDetail{Path: fmt.Sprintf("/data/%d", i), ValueInMember: "a", ValueInHub: strings.Repeat("b", maxValue)}
+	}
+	drifted := &result{applied: &verdict{reason: reasonFoundDrifts, message: "drifted"}, drifts: details, exists: true, generation: 1}
+	refused := blocked(reasonApplyFailed, strings.Repeat("m", 4*maxMessage))
+	reported := &result{applied: &verdict{ok: true, reason: reasonApplied, message: "applied"}, exists: true, generation: 1,
+		status: []byte(`{"text": "` + strings.Repeat("s", 100<<10) + `"}`)}
+	for name, tc := range map[string]struct {
+		manifests int
+		result    *result
+		// wantDetails is how many drifts are told in all, wantStatuses how many statuses of objects, and wantMessage the longest message.
+		wantDetails, wantStatuses, wantMessage int
+		wantTrimmed                            bool
+	}{
+		"all there is": {
+			manifests: maxDetailsOfWork / maxDetails, result: drifted,
+			wantDetails: maxDetailsOfWork, wantMessage: len("drifted"),
+		},
+		"drifts up to a number": {
+			manifests: 2 * maxDetailsOfWork / maxDetails, result: drifted,
+			wantDetails: maxDetailsOfWork, wantMessage: len("drifted"), wantTrimmed: true,
+		},
+		"no statuses that are too much together": {
+			manifests: 20, result: reported,
+			wantMessage: len("applied"), wantTrimmed: true,
+		},
+		"messages": {
+			manifests: 100, result: refused,
+			wantMessage: maxMessage - 1,
+		},
+		"brief messages where there are very many": {
+			manifests: 2500, result: refused,
+			wantMessage: maxBriefMessage - 1, wantTrimmed: true,
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			manifests := make([]string, tc.manifests)
+			for i := range manifests {
+				manifests[i] = fmt.Sprintf(`{apiVersion: v1, kind: ConfigMap, metadata: {namespace: ns, name: cm-%d}}`, i)
+			}
+			b := newBench(t, newWork(t, manifests...))
+			work := b.work(t)
+			p := &pass{Applier: b.Applier, work: work, record: b.recordOf(work), strategy: strategyOf(work)}
+			for i := range p.record.results {
+				p.record.results[i] = tc.result
+			}
+			work.Status = p.status()
+
+			details, statuses, message := 0, 0, 0
+			for _, m := range work.Status.ManifestConditions {
+				if d := m.DriftDetails; d != nil {
+					details += len(d.ObservedDrifts)
+				}
+				if (m.DriftDetails != nil) != (tc.result.drifts != nil) {
+					t.Error("that an object has drifted is left out")
+				}
+				if m.BackReportedStatus != nil {
+					statuses++
+				}
+				for _, c := range m.Conditions {
+					message = max(message, len(c.Message))
+				}
+			}
+			trimmed := meta.IsStatusConditionTrue(work.Status.Conditions, v1beta1.WorkStatusTrimmed)
+			if details != tc.wantDetails || statuses != tc.wantStatuses || message != tc.wantMessage || trimmed != tc.wantTrimmed {
+				t.Errorf("%d drifts, %d statuses, messages of %d bytes, trimmed %v; want %d, %d, %d, %v",
+					details, statuses, message, trimmed, tc.wantDetails, tc.wantStatuses, tc.wantMessage, tc.wantTrimmed)
+			}
+			if data, err := json.Marshal(work); err != nil || len(data) > maxWorkSize {
+				t.Errorf("the Work has %d bytes, %v", len(data), err)
+			}
+
+			// A status that differed at each look would be written, and looked at, for ever.
+			b.clock.SetTime(b.clock.Now().Add(time.Minute))
+			if diff := cmp.Diff(work.Status, p.status()); diff != "" {
+				t.Errorf("nothing has changed, and the status has:\n%s", diff)
+			}
+		})
+	}
+}
