@@ -54,6 +54,7 @@ func TestHub(t *testing.T) {
 		// Before the hub is killed: one that starts forbids everything until it has read its roles.
 		{"ServerHasTheRightsItNeeds", testServerHasTheRightsItNeeds},
 		{"HubKilled", testHubKilled},
+		{"DamagedLog", testDamagedLog},
 		{"NothingIsLeft", testNothingIsLeft},
 		{"StoreLost", testStoreLost},
 	} {
