@@ -62,6 +62,7 @@ func TestHub(t *testing.T) {
 		{"HubKilled", testHubKilled},
 		{"RebuiltHub", testRebuiltHub},
 		{"LeaderPaused", testLeaderPaused},
+		{"DamagedLog", testDamagedLog},
 		{"NothingIsLeft", testNothingIsLeft},
 		{"StoreLost", testStoreLost},
 	} {

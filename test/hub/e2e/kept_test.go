@@ -283,7 +283,7 @@ func (s *suite) forgetKept(t *testing.T, name string) {
 // newKept places precious objects on all members.
 func (s *suite) newKept(t *testing.T, name string) {
 	t.Helper()
-	s.explain(t, "crp/"+name, "mc", "works -A -l kubernetes-fleet.io/parent-CRP="+name)
+	s.explain(t, "crp/"+name, "membercluster", "works -A -l kubernetes-fleet.io/parent-CRP="+name)
 	t.Cleanup(func() { s.forgetKept(t, name) })
 	s.hub().mustCreate(t, fmt.Sprintf(precious, name))
 	s.createGadget(t, hub.HubName, name)
@@ -347,7 +347,7 @@ func testSwappedKubeconfig(t *testing.T, s *suite) {
 	give("member2", "member1")
 	joined("member1", "False", "OtherMember")
 	joined("member2", "False", "OtherMember")
-	said := s.mustRun(t, `kubectl get mc member1 -o jsonpath='{.status.conditions[?(@.type=="Joined")].message}'`)
+	said := s.mustRun(t, `kubectl get membercluster member1 -o jsonpath='{.status.conditions[?(@.type=="Joined")].message}'`)
 	if !strings.Contains(said, "member member2") || !strings.Contains(said, "kubernetes-fleet.io/member-name=member1") {
 		t.Errorf("member1 says %q", said)
 	}
@@ -357,7 +357,7 @@ func testSwappedKubeconfig(t *testing.T, s *suite) {
 	joined("member2", "False", "OtherMember")
 	touchesNothing()
 	// Leaving through another member's kubeconfig touches nothing of that one either.
-	s.mustRun(t, "kubectl delete mc member2 --timeout=1m")
+	s.mustRun(t, "kubectl delete membercluster member2 --timeout=1m")
 	touchesNothing()
 	give("member2", "member2")
 	s.up(t)
@@ -422,9 +422,9 @@ kind: MemberCluster
 metadata: {name: hub}
 spec: {identity: {kind: ServiceAccount, namespace: fleet-system, name: stagegate-apiserver}}
 EOF
-kubectl wait mc/hub --for=condition=Joined --timeout=1m`)
+kubectl wait membercluster/hub --for=condition=Joined --timeout=1m`)
 	t.Cleanup(func() {
-		s.mustRunInCleanup(t, "kubectl delete mc hub --ignore-not-found --timeout=1m && kubectl -n fleet-system delete secret member-hub --ignore-not-found")
+		s.mustRunInCleanup(t, "kubectl delete membercluster hub --ignore-not-found --timeout=1m && kubectl -n fleet-system delete secret member-hub --ignore-not-found")
 	})
 }
 

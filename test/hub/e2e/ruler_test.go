@@ -201,7 +201,7 @@ spec:
 	})
 	second.mustRun(t, string(adopt))
 	second.awaitHolder(t, "")
-	second.mustRun(t, `kubectl wait mc --all --timeout=1m --for=jsonpath='{.status.conditions[?(@.type=="Joined")].reason}'=OtherHub`)
+	second.mustRun(t, `kubectl wait memberclusters --all --timeout=1m --for=jsonpath='{.status.conditions[?(@.type=="Joined")].reason}'=OtherHub`)
 	stays("after the second hub was adopted, and no member")
 
 	members := s.environment.Members()
