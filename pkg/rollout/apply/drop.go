@@ -88,6 +88,7 @@ func leftoversOf(work *v1beta1.Work, owner *v1beta1.AppliedWork, manifests []*ma
 // drop removes the leftovers from the member. Those that another Work of the placement holds are left to it, and none is removed before
 // the Work's version has all its Works. After an adoption they stay, and on the hub they always do.
 func (p *pass) drop(ctx context.Context) error {
+	known := p.record.kept
 	p.record.kept = nil
 	if slices.ContainsFunc(p.record.manifests, func(m *manifest) bool { return !m.readable() }) {
 		// A manifest that cannot be read may be any of the objects that no other manifest is.
@@ -124,7 +125,11 @@ func (p *pass) drop(ctx context.Context) error {
 				remaining = append(remaining, r)
 			}
 		case isAdopted(p.record.owner) && !p.letsGo():
-			exists, err := p.isOurs(ctx, r)
+			// What was seen is not looked for in each pass: nobody watches it.
+			exists, err := slices.Contains(known, r), error(nil)
+			if !exists {
+				exists, err = p.isOurs(ctx, r)
+			}
 			if err != nil {
 				failures = append(failures, err)
 			}
