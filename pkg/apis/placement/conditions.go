@@ -49,6 +49,9 @@ const (
 	BindingAvailable = "Available"
 	// BindingDiffReported is True once differences are reported, where nothing is applied.
 	BindingDiffReported = "DiffReported"
+	// BindingObjectsKept is True while the cluster keeps objects that were placed before an adoption and that the version does not
+	// have, since a time that is its lastTransitionTime. Absent otherwise.
+	BindingObjectsKept = "ObjectsKept"
 
 	// WorkApplied is True once a manifest, or all manifests of a Work, are applied.
 	WorkApplied = "Applied"
@@ -78,6 +81,8 @@ const (
 	PlacementAvailable = "Available"
 	// PlacementDiffReported is True when differences are reported for all of them.
 	PlacementDiffReported = "DiffReported"
+	// PlacementObjectsKept is the binding's ObjectsKept in the status of each cluster. On a placement itself there is none.
+	PlacementObjectsKept = "ObjectsKept"
 	// PlacementStatusSynced is True when the status is mirrored into the selected namespace.
 	PlacementStatusSynced = "StatusSynced"
 

@@ -57,6 +57,7 @@ func addKnownTypes(scheme *runtime.Scheme) error {
 		&ClusterApprovalRequest{}, &ClusterApprovalRequestList{},
 		&ApprovalRequest{}, &ApprovalRequestList{},
 		&Approval{},
+		&PlacementPrune{},
 		&UpdateRunOperation{},
 		&ClusterResourcePlacementEviction{}, &ClusterResourcePlacementEvictionList{},
 		&ClusterResourcePlacementDisruptionBudget{}, &ClusterResourcePlacementDisruptionBudgetList{},

@@ -111,6 +111,7 @@ type ResourceBindingStatus struct {
 	// DiffedPlacements are objects that differ from their manifest, at most 100.
 	DiffedPlacements []DiffedResourcePlacement
 
-	// Conditions of the binding: RolloutStarted, Overridden, WorkSynchronized, Applied, Available, DiffReported.
+	// Conditions of the binding: RolloutStarted, Overridden, WorkSynchronized, Applied, Available, DiffReported,
+	// ObjectsKept.
 	Conditions []metav1.Condition
 }

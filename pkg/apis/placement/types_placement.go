@@ -103,6 +103,10 @@ type PlacementStatus struct {
 	// PerClusterPlacementStatuses say how each picked cluster is doing.
 	PerClusterPlacementStatuses []PerClusterPlacementStatus
 
+	// Prune is the last request that clusters let go of what they have kept since an adoption and their version does not have. Only
+	// the server writes it, for the subresource prune.
+	Prune *PlacementPruneRecord
+
 	// Conditions of the placement. Their types have the kind as a prefix: Scheduled, RolloutStarted, Overridden,
 	// WorkSynchronized, Applied, Available, DiffReported, StatusSynced.
 	Conditions []metav1.Condition
@@ -131,7 +135,8 @@ type PerClusterPlacementStatus struct {
 	// DiffedPlacements are objects that differ from their manifest, at most 100.
 	DiffedPlacements []DiffedResourcePlacement
 
-	// Conditions of the cluster: Scheduled, RolloutStarted, Overridden, WorkSynchronized, Applied, Available, DiffReported.
+	// Conditions of the cluster: Scheduled, RolloutStarted, Overridden, WorkSynchronized, Applied, Available, DiffReported,
+	// ObjectsKept.
 	Conditions []metav1.Condition
 }
 

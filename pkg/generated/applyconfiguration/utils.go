@@ -179,6 +179,8 @@ func ForKind(kind schema.GroupVersionKind) interface{} {
 		return &applyconfigurationplacementv1.PlacementEvictionStatusApplyConfiguration{}
 	case placementv1.SchemeGroupVersion.WithKind("PlacementPolicy"):
 		return &applyconfigurationplacementv1.PlacementPolicyApplyConfiguration{}
+	case placementv1.SchemeGroupVersion.WithKind("PlacementPruneRecord"):
+		return &applyconfigurationplacementv1.PlacementPruneRecordApplyConfiguration{}
 	case placementv1.SchemeGroupVersion.WithKind("PlacementRef"):
 		return &applyconfigurationplacementv1.PlacementRefApplyConfiguration{}
 	case placementv1.SchemeGroupVersion.WithKind("PlacementSpec"):
@@ -385,6 +387,8 @@ func ForKind(kind schema.GroupVersionKind) interface{} {
 		return &applyconfigurationplacementv1beta1.PlacementEvictionStatusApplyConfiguration{}
 	case placementv1beta1.SchemeGroupVersion.WithKind("PlacementPolicy"):
 		return &applyconfigurationplacementv1beta1.PlacementPolicyApplyConfiguration{}
+	case placementv1beta1.SchemeGroupVersion.WithKind("PlacementPruneRecord"):
+		return &applyconfigurationplacementv1beta1.PlacementPruneRecordApplyConfiguration{}
 	case placementv1beta1.SchemeGroupVersion.WithKind("PlacementRef"):
 		return &applyconfigurationplacementv1beta1.PlacementRefApplyConfiguration{}
 	case placementv1beta1.SchemeGroupVersion.WithKind("PlacementSpec"):

@@ -124,6 +124,10 @@ func GetOpenAPIDefinitions(ref common.ReferenceCallback) map[string]common.OpenA
 		placementv1.PlacementEvictionSpec{}.OpenAPIModelName():                             schema_pkg_apis_placement_v1_PlacementEvictionSpec(ref),
 		placementv1.PlacementEvictionStatus{}.OpenAPIModelName():                           schema_pkg_apis_placement_v1_PlacementEvictionStatus(ref),
 		placementv1.PlacementPolicy{}.OpenAPIModelName():                                   schema_pkg_apis_placement_v1_PlacementPolicy(ref),
+		placementv1.PlacementPrune{}.OpenAPIModelName():                                    schema_pkg_apis_placement_v1_PlacementPrune(ref),
+		placementv1.PlacementPruneRecord{}.OpenAPIModelName():                              schema_pkg_apis_placement_v1_PlacementPruneRecord(ref),
+		placementv1.PlacementPruneSpec{}.OpenAPIModelName():                                schema_pkg_apis_placement_v1_PlacementPruneSpec(ref),
+		placementv1.PlacementPruneStatus{}.OpenAPIModelName():                              schema_pkg_apis_placement_v1_PlacementPruneStatus(ref),
 		placementv1.PlacementRef{}.OpenAPIModelName():                                      schema_pkg_apis_placement_v1_PlacementRef(ref),
 		placementv1.PlacementSpec{}.OpenAPIModelName():                                     schema_pkg_apis_placement_v1_PlacementSpec(ref),
 		placementv1.PlacementStatus{}.OpenAPIModelName():                                   schema_pkg_apis_placement_v1_PlacementStatus(ref),
@@ -258,6 +262,10 @@ func GetOpenAPIDefinitions(ref common.ReferenceCallback) map[string]common.OpenA
 		placementv1beta1.PlacementEvictionSpec{}.OpenAPIModelName():                        schema_pkg_apis_placement_v1beta1_PlacementEvictionSpec(ref),
 		placementv1beta1.PlacementEvictionStatus{}.OpenAPIModelName():                      schema_pkg_apis_placement_v1beta1_PlacementEvictionStatus(ref),
 		placementv1beta1.PlacementPolicy{}.OpenAPIModelName():                              schema_pkg_apis_placement_v1beta1_PlacementPolicy(ref),
+		placementv1beta1.PlacementPrune{}.OpenAPIModelName():                               schema_pkg_apis_placement_v1beta1_PlacementPrune(ref),
+		placementv1beta1.PlacementPruneRecord{}.OpenAPIModelName():                         schema_pkg_apis_placement_v1beta1_PlacementPruneRecord(ref),
+		placementv1beta1.PlacementPruneSpec{}.OpenAPIModelName():                           schema_pkg_apis_placement_v1beta1_PlacementPruneSpec(ref),
+		placementv1beta1.PlacementPruneStatus{}.OpenAPIModelName():                         schema_pkg_apis_placement_v1beta1_PlacementPruneStatus(ref),
 		placementv1beta1.PlacementRef{}.OpenAPIModelName():                                 schema_pkg_apis_placement_v1beta1_PlacementRef(ref),
 		placementv1beta1.PlacementSpec{}.OpenAPIModelName():                                schema_pkg_apis_placement_v1beta1_PlacementSpec(ref),
 		placementv1beta1.PlacementStatus{}.OpenAPIModelName():                              schema_pkg_apis_placement_v1beta1_PlacementStatus(ref),
@@ -5124,7 +5132,7 @@ func schema_pkg_apis_placement_v1_PerClusterPlacementStatus(ref common.Reference
 							},
 						},
 						SchemaProps: spec.SchemaProps{
-							Description: "Conditions of the cluster: Scheduled, RolloutStarted, Overridden, WorkSynchronized, Applied, Available, DiffReported.",
+							Description: "Conditions of the cluster: Scheduled, RolloutStarted, Overridden, WorkSynchronized, Applied, Available, DiffReported, ObjectsKept.",
 							Type:        []string{"array"},
 							Items: &spec.SchemaOrArray{
 								Schema: &spec.Schema{
@@ -5330,6 +5338,156 @@ func schema_pkg_apis_placement_v1_PlacementPolicy(ref common.ReferenceCallback) 
 	}
 }
 
+func schema_pkg_apis_placement_v1_PlacementPrune(ref common.ReferenceCallback) common.OpenAPIDefinition {
+	return common.OpenAPIDefinition{
+		Schema: spec.Schema{
+			SchemaProps: spec.SchemaProps{
+				Description: "PlacementPrune asks that the clusters of a placement let go of what they have kept since an adoption and their version does not have: the body of the subresource prune of placements.",
+				Type:        []string{"object"},
+				Properties: map[string]spec.Schema{
+					"kind": {
+						SchemaProps: spec.SchemaProps{
+							Description: "Kind is a string value representing the REST resource this object represents. Servers may infer this from the endpoint the client submits requests to. Cannot be updated. In CamelCase. More info: https://git.k8s.io/community/contributors/devel/sig-architecture/api-conventions.md#types-kinds",
+							Type:        []string{"string"},
+							Format:      "",
+						},
+					},
+					"apiVersion": {
+						SchemaProps: spec.SchemaProps{
+							Description: "APIVersion defines the versioned schema of this representation of an object. Servers should convert recognized schemas to the latest internal value, and may reject unrecognized values. More info: https://git.k8s.io/community/contributors/devel/sig-architecture/api-conventions.md#resources",
+							Type:        []string{"string"},
+							Format:      "",
+						},
+					},
+					"metadata": {
+						SchemaProps: spec.SchemaProps{
+							Description: "Standard object's metadata. Name, uid and resourceVersion, where given, must be those of the placement.",
+							Default:     map[string]interface{}{},
+							Ref:         ref(metav1.ObjectMeta{}.OpenAPIModelName()),
+						},
+					},
+					"spec": {
+						SchemaProps: spec.SchemaProps{
+							Description: "Spec is what the user asks. It is empty when read: what was asked is in the status of the placement.",
+							Default:     map[string]interface{}{},
+							Ref:         ref(placementv1.PlacementPruneSpec{}.OpenAPIModelName()),
+						},
+					},
+					"status": {
+						SchemaProps: spec.SchemaProps{
+							Description: "Status is the last request as the server recorded it; empty as long as there was none.",
+							Default:     map[string]interface{}{},
+							Ref:         ref(placementv1.PlacementPruneStatus{}.OpenAPIModelName()),
+						},
+					},
+				},
+			},
+		},
+		Dependencies: []string{
+			placementv1.PlacementPruneSpec{}.OpenAPIModelName(), placementv1.PlacementPruneStatus{}.OpenAPIModelName(), metav1.ObjectMeta{}.OpenAPIModelName()},
+	}
+}
+
+func schema_pkg_apis_placement_v1_PlacementPruneRecord(ref common.ReferenceCallback) common.OpenAPIDefinition {
+	return common.OpenAPIDefinition{
+		Schema: spec.Schema{
+			SchemaProps: spec.SchemaProps{
+				Description: "PlacementPruneRecord is the server's record of the last request that clusters let go of what they have kept since an adoption.",
+				Type:        []string{"object"},
+				Properties: map[string]spec.Schema{
+					"resourceSnapshotName": {
+						SchemaProps: spec.SchemaProps{
+							Description: "ResourceSnapshotName is the version whose clusters are to let go.",
+							Default:     "",
+							Type:        []string{"string"},
+							Format:      "",
+						},
+					},
+					"reason": {
+						SchemaProps: spec.SchemaProps{
+							Description: "Reason is why, as the user said.",
+							Default:     "",
+							Type:        []string{"string"},
+							Format:      "",
+						},
+					},
+					"user": {
+						SchemaProps: spec.SchemaProps{
+							Description: "User who asked, as the server authenticated them.",
+							Default:     map[string]interface{}{},
+							Ref:         ref(placementv1.DecisionUser{}.OpenAPIModelName()),
+						},
+					},
+					"time": {
+						SchemaProps: spec.SchemaProps{
+							Description: "Time when they did, by the server's clock. What a cluster has kept only since a later time stays there.",
+							Ref:         ref(metav1.Time{}.OpenAPIModelName()),
+						},
+					},
+				},
+				Required: []string{"resourceSnapshotName", "reason", "user", "time"},
+			},
+		},
+		Dependencies: []string{
+			placementv1.DecisionUser{}.OpenAPIModelName(), metav1.Time{}.OpenAPIModelName()},
+	}
+}
+
+func schema_pkg_apis_placement_v1_PlacementPruneSpec(ref common.ReferenceCallback) common.OpenAPIDefinition {
+	return common.OpenAPIDefinition{
+		Schema: spec.Schema{
+			SchemaProps: spec.SchemaProps{
+				Description: "PlacementPruneSpec is what a user asks of a placement.",
+				Type:        []string{"object"},
+				Properties: map[string]spec.Schema{
+					"reason": {
+						SchemaProps: spec.SchemaProps{
+							Description: "Reason is why, for those who read the placement: an incident, a change number. At most 1024 characters.",
+							Type:        []string{"string"},
+							Format:      "",
+						},
+					},
+					"resourceSnapshotName": {
+						SchemaProps: spec.SchemaProps{
+							Description: "ResourceSnapshotName is the version that the user has seen in the status of the placement, such as web-4-snapshot. Clusters that have another version keep what they have kept. At most 253 characters.",
+							Type:        []string{"string"},
+							Format:      "",
+						},
+					},
+				},
+				Required: []string{"reason", "resourceSnapshotName"},
+			},
+		},
+	}
+}
+
+func schema_pkg_apis_placement_v1_PlacementPruneStatus(ref common.ReferenceCallback) common.OpenAPIDefinition {
+	return common.OpenAPIDefinition{
+		Schema: spec.Schema{
+			SchemaProps: spec.SchemaProps{
+				Description: "PlacementPruneStatus is a request as the server recorded it.",
+				Type:        []string{"object"},
+				Properties: map[string]spec.Schema{
+					"user": {
+						SchemaProps: spec.SchemaProps{
+							Description: "User is who asked, as the server authenticated them.",
+							Ref:         ref(placementv1.DecisionUser{}.OpenAPIModelName()),
+						},
+					},
+					"time": {
+						SchemaProps: spec.SchemaProps{
+							Description: "Time when they did, by the server's clock.",
+							Ref:         ref(metav1.Time{}.OpenAPIModelName()),
+						},
+					},
+				},
+			},
+		},
+		Dependencies: []string{
+			placementv1.DecisionUser{}.OpenAPIModelName(), metav1.Time{}.OpenAPIModelName()},
+	}
+}
+
 func schema_pkg_apis_placement_v1_PlacementRef(ref common.ReferenceCallback) common.OpenAPIDefinition {
 	return common.OpenAPIDefinition{
 		Schema: spec.Schema{
@@ -5480,6 +5638,12 @@ func schema_pkg_apis_placement_v1_PlacementStatus(ref common.ReferenceCallback) 
 							},
 						},
 					},
+					"prune": {
+						SchemaProps: spec.SchemaProps{
+							Description: "Prune is the last request that clusters let go of what they have kept since an adoption and their version does not have. Only the server writes it, for the subresource prune.",
+							Ref:         ref(placementv1.PlacementPruneRecord{}.OpenAPIModelName()),
+						},
+					},
 					"conditions": {
 						VendorExtensible: spec.VendorExtensible{
 							Extensions: spec.Extensions{
@@ -5507,7 +5671,7 @@ func schema_pkg_apis_placement_v1_PlacementStatus(ref common.ReferenceCallback) 
 			},
 		},
 		Dependencies: []string{
-			placementv1.PerClusterPlacementStatus{}.OpenAPIModelName(), placementv1.ResourceIdentifier{}.OpenAPIModelName(), metav1.Condition{}.OpenAPIModelName()},
+			placementv1.PerClusterPlacementStatus{}.OpenAPIModelName(), placementv1.PlacementPruneRecord{}.OpenAPIModelName(), placementv1.ResourceIdentifier{}.OpenAPIModelName(), metav1.Condition{}.OpenAPIModelName()},
 	}
 }
 
@@ -5959,7 +6123,7 @@ func schema_pkg_apis_placement_v1_ResourceBindingStatus(ref common.ReferenceCall
 							},
 						},
 						SchemaProps: spec.SchemaProps{
-							Description: "Conditions of the binding: RolloutStarted, Overridden, WorkSynchronized, Applied, Available, DiffReported.",
+							Description: "Conditions of the binding: RolloutStarted, Overridden, WorkSynchronized, Applied, Available, DiffReported, ObjectsKept.",
 							Type:        []string{"array"},
 							Items: &spec.SchemaOrArray{
 								Schema: &spec.Schema{
@@ -11898,7 +12062,7 @@ func schema_pkg_apis_placement_v1beta1_PerClusterPlacementStatus(ref common.Refe
 							},
 						},
 						SchemaProps: spec.SchemaProps{
-							Description: "Conditions of the cluster: Scheduled, RolloutStarted, Overridden, WorkSynchronized, Applied, Available, DiffReported.",
+							Description: "Conditions of the cluster: Scheduled, RolloutStarted, Overridden, WorkSynchronized, Applied, Available, DiffReported, ObjectsKept.",
 							Type:        []string{"array"},
 							Items: &spec.SchemaOrArray{
 								Schema: &spec.Schema{
@@ -12104,6 +12268,156 @@ func schema_pkg_apis_placement_v1beta1_PlacementPolicy(ref common.ReferenceCallb
 	}
 }
 
+func schema_pkg_apis_placement_v1beta1_PlacementPrune(ref common.ReferenceCallback) common.OpenAPIDefinition {
+	return common.OpenAPIDefinition{
+		Schema: spec.Schema{
+			SchemaProps: spec.SchemaProps{
+				Description: "PlacementPrune asks that the clusters of a placement let go of what they have kept since an adoption and their version does not have: the body of the subresource prune of placements.",
+				Type:        []string{"object"},
+				Properties: map[string]spec.Schema{
+					"kind": {
+						SchemaProps: spec.SchemaProps{
+							Description: "Kind is a string value representing the REST resource this object represents. Servers may infer this from the endpoint the client submits requests to. Cannot be updated. In CamelCase. More info: https://git.k8s.io/community/contributors/devel/sig-architecture/api-conventions.md#types-kinds",
+							Type:        []string{"string"},
+							Format:      "",
+						},
+					},
+					"apiVersion": {
+						SchemaProps: spec.SchemaProps{
+							Description: "APIVersion defines the versioned schema of this representation of an object. Servers should convert recognized schemas to the latest internal value, and may reject unrecognized values. More info: https://git.k8s.io/community/contributors/devel/sig-architecture/api-conventions.md#resources",
+							Type:        []string{"string"},
+							Format:      "",
+						},
+					},
+					"metadata": {
+						SchemaProps: spec.SchemaProps{
+							Description: "Standard object's metadata. Name, uid and resourceVersion, where given, must be those of the placement.",
+							Default:     map[string]interface{}{},
+							Ref:         ref(metav1.ObjectMeta{}.OpenAPIModelName()),
+						},
+					},
+					"spec": {
+						SchemaProps: spec.SchemaProps{
+							Description: "Spec is what the user asks. It is empty when read: what was asked is in the status of the placement.",
+							Default:     map[string]interface{}{},
+							Ref:         ref(placementv1beta1.PlacementPruneSpec{}.OpenAPIModelName()),
+						},
+					},
+					"status": {
+						SchemaProps: spec.SchemaProps{
+							Description: "Status is the last request as the server recorded it; empty as long as there was none.",
+							Default:     map[string]interface{}{},
+							Ref:         ref(placementv1beta1.PlacementPruneStatus{}.OpenAPIModelName()),
+						},
+					},
+				},
+			},
+		},
+		Dependencies: []string{
+			placementv1beta1.PlacementPruneSpec{}.OpenAPIModelName(), placementv1beta1.PlacementPruneStatus{}.OpenAPIModelName(), metav1.ObjectMeta{}.OpenAPIModelName()},
+	}
+}
+
+func schema_pkg_apis_placement_v1beta1_PlacementPruneRecord(ref common.ReferenceCallback) common.OpenAPIDefinition {
+	return common.OpenAPIDefinition{
+		Schema: spec.Schema{
+			SchemaProps: spec.SchemaProps{
+				Description: "PlacementPruneRecord is the server's record of the last request that clusters let go of what they have kept since an adoption.",
+				Type:        []string{"object"},
+				Properties: map[string]spec.Schema{
+					"resourceSnapshotName": {
+						SchemaProps: spec.SchemaProps{
+							Description: "ResourceSnapshotName is the version whose clusters are to let go.",
+							Default:     "",
+							Type:        []string{"string"},
+							Format:      "",
+						},
+					},
+					"reason": {
+						SchemaProps: spec.SchemaProps{
+							Description: "Reason is why, as the user said.",
+							Default:     "",
+							Type:        []string{"string"},
+							Format:      "",
+						},
+					},
+					"user": {
+						SchemaProps: spec.SchemaProps{
+							Description: "User who asked, as the server authenticated them.",
+							Default:     map[string]interface{}{},
+							Ref:         ref(placementv1beta1.DecisionUser{}.OpenAPIModelName()),
+						},
+					},
+					"time": {
+						SchemaProps: spec.SchemaProps{
+							Description: "Time when they did, by the server's clock. What a cluster has kept only since a later time stays there.",
+							Ref:         ref(metav1.Time{}.OpenAPIModelName()),
+						},
+					},
+				},
+				Required: []string{"resourceSnapshotName", "reason", "user", "time"},
+			},
+		},
+		Dependencies: []string{
+			placementv1beta1.DecisionUser{}.OpenAPIModelName(), metav1.Time{}.OpenAPIModelName()},
+	}
+}
+
+func schema_pkg_apis_placement_v1beta1_PlacementPruneSpec(ref common.ReferenceCallback) common.OpenAPIDefinition {
+	return common.OpenAPIDefinition{
+		Schema: spec.Schema{
+			SchemaProps: spec.SchemaProps{
+				Description: "PlacementPruneSpec is what a user asks of a placement.",
+				Type:        []string{"object"},
+				Properties: map[string]spec.Schema{
+					"reason": {
+						SchemaProps: spec.SchemaProps{
+							Description: "Reason is why, for those who read the placement: an incident, a change number. At most 1024 characters.",
+							Type:        []string{"string"},
+							Format:      "",
+						},
+					},
+					"resourceSnapshotName": {
+						SchemaProps: spec.SchemaProps{
+							Description: "ResourceSnapshotName is the version that the user has seen in the status of the placement, such as web-4-snapshot. Clusters that have another version keep what they have kept. At most 253 characters.",
+							Type:        []string{"string"},
+							Format:      "",
+						},
+					},
+				},
+				Required: []string{"reason", "resourceSnapshotName"},
+			},
+		},
+	}
+}
+
+func schema_pkg_apis_placement_v1beta1_PlacementPruneStatus(ref common.ReferenceCallback) common.OpenAPIDefinition {
+	return common.OpenAPIDefinition{
+		Schema: spec.Schema{
+			SchemaProps: spec.SchemaProps{
+				Description: "PlacementPruneStatus is a request as the server recorded it.",
+				Type:        []string{"object"},
+				Properties: map[string]spec.Schema{
+					"user": {
+						SchemaProps: spec.SchemaProps{
+							Description: "User is who asked, as the server authenticated them.",
+							Ref:         ref(placementv1beta1.DecisionUser{}.OpenAPIModelName()),
+						},
+					},
+					"time": {
+						SchemaProps: spec.SchemaProps{
+							Description: "Time when they did, by the server's clock.",
+							Ref:         ref(metav1.Time{}.OpenAPIModelName()),
+						},
+					},
+				},
+			},
+		},
+		Dependencies: []string{
+			placementv1beta1.DecisionUser{}.OpenAPIModelName(), metav1.Time{}.OpenAPIModelName()},
+	}
+}
+
 func schema_pkg_apis_placement_v1beta1_PlacementRef(ref common.ReferenceCallback) common.OpenAPIDefinition {
 	return common.OpenAPIDefinition{
 		Schema: spec.Schema{
@@ -12254,6 +12568,12 @@ func schema_pkg_apis_placement_v1beta1_PlacementStatus(ref common.ReferenceCallb
 							},
 						},
 					},
+					"prune": {
+						SchemaProps: spec.SchemaProps{
+							Description: "Prune is the last request that clusters let go of what they have kept since an adoption and their version does not have. Only the server writes it, for the subresource prune.",
+							Ref:         ref(placementv1beta1.PlacementPruneRecord{}.OpenAPIModelName()),
+						},
+					},
 					"conditions": {
 						VendorExtensible: spec.VendorExtensible{
 							Extensions: spec.Extensions{
@@ -12281,7 +12601,7 @@ func schema_pkg_apis_placement_v1beta1_PlacementStatus(ref common.ReferenceCallb
 			},
 		},
 		Dependencies: []string{
-			placementv1beta1.PerClusterPlacementStatus{}.OpenAPIModelName(), placementv1beta1.ResourceIdentifier{}.OpenAPIModelName(), metav1.Condition{}.OpenAPIModelName()},
+			placementv1beta1.PerClusterPlacementStatus{}.OpenAPIModelName(), placementv1beta1.PlacementPruneRecord{}.OpenAPIModelName(), placementv1beta1.ResourceIdentifier{}.OpenAPIModelName(), metav1.Condition{}.OpenAPIModelName()},
 	}
 }
 
@@ -12733,7 +13053,7 @@ func schema_pkg_apis_placement_v1beta1_ResourceBindingStatus(ref common.Referenc
 							},
 						},
 						SchemaProps: spec.SchemaProps{
-							Description: "Conditions of the binding: RolloutStarted, Overridden, WorkSynchronized, Applied, Available, DiffReported.",
+							Description: "Conditions of the binding: RolloutStarted, Overridden, WorkSynchronized, Applied, Available, DiffReported, ObjectsKept.",
 							Type:        []string{"array"},
 							Items: &spec.SchemaOrArray{
 								Schema: &spec.Schema{

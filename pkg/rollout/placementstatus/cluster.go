@@ -55,6 +55,11 @@ func perCluster(placement v1beta1.PlacementObject, b v1beta1.BindingObject, way 
 			conditions.Remove(&entry.Conditions, s.conditionType)
 		}
 	}
+	// Its time is when the cluster began to keep them, and counts for who asks that it let go.
+	conditions.Remove(&entry.Conditions, v1beta1.PlacementObjectsKept)
+	if kept := meta.FindStatusCondition(status.Conditions, v1beta1.BindingObjectsKept); kept != nil && kept.ObservedGeneration == b.GetGeneration() {
+		set(*kept)
+	}
 	if meta.IsStatusConditionTrue(entry.Conditions, v1beta1.PlacementRolloutStarted) {
 		entry.ApplicableClusterResourceOverrides = spec.ClusterResourceOverrideSnapshots
 		entry.ApplicableResourceOverrides = spec.ResourceOverrideSnapshots

@@ -11,7 +11,9 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/utils/ptr"
 
 	"github.com/stagegate/stagegate/pkg/apis/placement/v1beta1"
 )
@@ -215,6 +217,59 @@ func TestSummarize(t *testing.T) {
 				}
 			})
 		}
+	}
+}
+
+func TestWhatAClusterKeepsIsInItsStatus(t *testing.T) {
+	earlier := metav1.NewTime(before.Add(-time.Hour))
+	kept := func(generation int64, since metav1.Time, message string) metav1.Condition {
+		return metav1.Condition{
+			Type: v1beta1.BindingObjectsKept, Status: metav1.ConditionTrue, Reason: "Adopted", Message: message,
+			ObservedGeneration: generation, LastTransitionTime: since,
+		}
+	}
+	for name, tc := range map[string]struct {
+		binding   []metav1.Condition
+		said      []metav1.Condition
+		applied   string
+		want      *metav1.Condition
+		wantSteps int
+	}{
+		"nothing":                       {nil, nil, "True", nil, 6},
+		"that it keeps them":            {[]metav1.Condition{kept(2, before, "x")}, nil, "True", ptr.To(kept(3, before, "x")), 7},
+		"although applying has failed":  {[]metav1.Condition{kept(2, before, "x")}, nil, "False", ptr.To(kept(3, before, "x")), 6},
+		"since when, not since it said": {[]metav1.Condition{kept(2, before, "y")}, []metav1.Condition{kept(3, earlier, "x")}, "True", ptr.To(kept(3, before, "y")), 7},
+		"not of an older binding":       {[]metav1.Condition{kept(1, before, "x")}, nil, "True", nil, 6},
+		"not any more":                  {nil, []metav1.Condition{kept(3, before, "x")}, "True", nil, 6},
+	} {
+		t.Run(name, func(t *testing.T) {
+			b := bind("a", "p-1-snapshot", append(allDone[:3:3], "Applied="+tc.applied, "Available=True")...)
+			b.BindingStatus().Conditions = append(b.BindingStatus().Conditions, tc.binding...)
+			placement := &v1beta1.ClusterResourcePlacement{ObjectMeta: metav1.ObjectMeta{Generation: 3}}
+			placement.Spec.Strategy.Type = v1beta1.RollingUpdateRolloutStrategyType
+			placement.Status.PerClusterPlacementStatuses = []v1beta1.PerClusterPlacementStatus{{ClusterName: "a", Conditions: tc.said}}
+			placement.Status.Prune = &v1beta1.PlacementPruneRecord{ResourceSnapshotName: "p-1-snapshot"}
+			w := world{
+				policy: policy(metav1.ConditionTrue), bindings: []v1beta1.BindingObject{b}, latest: "p-1-snapshot", index: map[string]string{"p-1-snapshot": "1"},
+				resources:  func(string) []v1beta1.ResourceIdentifier { return []v1beta1.ResourceIdentifier{{Kind: "ConfigMap"}} },
+				onClusters: func() []v1beta1.ResourceIdentifier { return nil },
+			}
+			got := summarize(placement, w, now)
+			conditions := got.PerClusterPlacementStatuses[0].Conditions
+			if diff := cmp.Diff(tc.want, meta.FindStatusCondition(conditions, v1beta1.PlacementObjectsKept)); diff != "" {
+				t.Errorf("condition (-want +got):\n%s", diff)
+			}
+			if len(conditions) != tc.wantSteps {
+				t.Errorf("conditions %v, want %d", lines(conditions), tc.wantSteps)
+			}
+			if diff := cmp.Diff(placement.Status.Prune, got.Prune); diff != "" {
+				t.Errorf("what was asked is lost:\n%s", diff)
+			}
+			placement.Status = *got
+			if diff := cmp.Diff(got, summarize(placement, w, metav1.NewTime(now.Add(time.Hour)))); diff != "" {
+				t.Errorf("summing up again changes the status:\n%s", diff)
+			}
+		})
 	}
 }
 

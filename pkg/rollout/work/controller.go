@@ -111,7 +111,8 @@ func (c *Controller) bindingsOfPlacement(old, new any) []reconcile.Key {
 	before, okBefore := old.(v1beta1.PlacementObject)
 	after, okAfter := new.(v1beta1.PlacementObject)
 	if !okBefore || !okAfter || equality.Semantic.DeepEqual(
-		before.PlacementSpec().Strategy.ReportBackStrategy, after.PlacementSpec().Strategy.ReportBackStrategy) {
+		before.PlacementSpec().Strategy.ReportBackStrategy, after.PlacementSpec().Strategy.ReportBackStrategy) &&
+		equality.Semantic.DeepEqual(before.PlacementStatus().Prune, after.PlacementStatus().Prune) {
 		return nil
 	}
 	return c.bindingsOf(reconcile.KeyOf(after), func(v1beta1.BindingObject) bool { return true })

@@ -46,6 +46,7 @@ func (c *Controller) desired(binding v1beta1.BindingObject, existing []*v1beta1.
 		}
 		works[i] = c.newWork(binding, wellknown.WorkName(binding.GetNamespace(), placementOf(binding).Name, subindex), parts[0], part)
 		works[i].Annotations[wellknown.NumberOfWorksAnnotation] = strconv.Itoa(len(parts))
+		works[i].Annotations[wellknown.PruneAnnotation] = c.pruneOf(binding, existing, works[i].Name)
 	}
 	if isOverridden(binding.BindingSpec()) {
 		if err := c.override(binding, existing, works); err != nil {

@@ -26,8 +26,9 @@ func isOverridden(spec *v1beta1.ResourceBindingSpec) bool {
 // holds the version already keeps its manifests, whatever labels the cluster has got since.
 func (c *Controller) override(binding v1beta1.BindingObject, existing, works []*v1beta1.Work) error {
 	var o *overriding.Overriding
+	version := versionOf(binding.BindingSpec())
 	for _, work := range works {
-		if held := slices.IndexFunc(existing, func(w *v1beta1.Work) bool { return w.Name == work.Name && holds(w, work.Annotations) }); held >= 0 {
+		if held := slices.IndexFunc(existing, func(w *v1beta1.Work) bool { return w.Name == work.Name && holds(w, version) }); held >= 0 {
 			work.Spec.Workload = existing[held].Spec.Workload
 			continue
 		}

@@ -287,6 +287,20 @@ func TestOverridesAreFrozenOnceTheyAreWritten(t *testing.T) {
 	b.settle()
 	b.wantManifests(frozen...)
 	b.wantOverridden(overridden)
+	// Nor is what somebody asks of it, or what an earlier server has not written yet.
+	b.applied(testTime)
+	b.prune(asked("web-1-snapshot"))
+	for _, work := range b.works() {
+		delete(work.Annotations, wellknown.NumberOfWorksAnnotation)
+		if _, err := b.api.PlacementV1beta1().Works(work.Namespace).Update(t.Context(), &work, metav1.UpdateOptions{}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	b.settle()
+	if diff := cmp.Diff([]string{"web-1-snapshot", "web-1-snapshot"}, b.pruned()); diff != "" {
+		t.Errorf("prune annotations (-want +got):\n%s", diff)
+	}
+	b.wantManifests(frozen...)
 	// The version itself is not needed any more.
 	if err := b.api.Tracker().Delete(v1beta1.SchemeGroupVersion.WithResource("resourceoverridesnapshots"), "test-namespace", "b-0"); err != nil {
 		t.Fatal(err)

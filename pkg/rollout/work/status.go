@@ -41,10 +41,10 @@ const (
 // maxPlacements is how many objects each list of a status has at most.
 const maxPlacements = 100
 
-// ownTypes are the conditions that this loop writes, in the order in which they become true.
+// ownTypes are the conditions that this controller writes, in the order in which they become true.
 var ownTypes = []string{
 	v1beta1.BindingOverridden, v1beta1.BindingWorkSynchronized, v1beta1.BindingApplied, v1beta1.BindingAvailable,
-	v1beta1.BindingDiffReported,
+	v1beta1.BindingDiffReported, v1beta1.BindingObjectsKept,
 }
 
 // statusOf is what a binding's status is to be. Conditions of others stay as they are.
@@ -66,6 +66,10 @@ func statusOf(binding v1beta1.BindingObject, o outcome, now metav1.Time) v1beta1
 	}
 	if o.err == nil {
 		collect(&status, o.works)
+		if c := objectsKept(o.works); c != nil {
+			c.ObservedGeneration = binding.GetGeneration()
+			status.Conditions = append(status.Conditions, *c)
+		}
 	}
 	return status
 }
@@ -109,7 +113,11 @@ func applied(works []*v1beta1.Work) metav1.Condition {
 	case failed != nil:
 		return isFalse(v1beta1.BindingApplied, reasonNotAllApplied, "Work object %s has failed to apply", failed.Name)
 	case waiting == nil:
-		return isTrue(v1beta1.BindingApplied, reasonAllApplied, "All corresponding work objects are applied%s", kept(works))
+		done := isTrue(v1beta1.BindingApplied, reasonAllApplied, "All corresponding work objects are applied")
+		if kept := objectsKept(works); kept != nil {
+			done.Message += ". " + kept.Message
+		}
+		return done
 	case firstWith(works, v1beta1.WorkApplied, metav1.ConditionTrue) == nil:
 		return isFalse(v1beta1.BindingApplied, reasonApplyInProgress, "Resources are being applied")
 	default:
@@ -117,15 +125,32 @@ func applied(works []*v1beta1.Work) metav1.Condition {
 	}
 }
 
-// kept says what stays on the cluster although the version does not have it, since it was placed before an adoption.
-func kept(works []*v1beta1.Work) string {
-	said := ""
+// maxKeptMessage is how long the message of what is kept may become before Works are only named. A condition's message has at most 32768
+// bytes.
+const maxKeptMessage = 8 << 10
+
+// objectsKept sums up what the Works have kept since an adoption, since the time at which the last of them began to. Nil where they
+// keep nothing.
+func objectsKept(works []*v1beta1.Work) *metav1.Condition {
+	var sum *metav1.Condition
 	for _, work := range works {
-		if c := find(work.Status.Conditions, v1beta1.WorkObjectsKept); c != nil && c.Status == metav1.ConditionTrue && c.ObservedGeneration == work.Generation {
-			said += ". " + c.Message
+		c := keptBy(work)
+		switch {
+		case c == nil:
+			continue
+		case sum == nil:
+			sum = c.DeepCopy()
+			continue
+		case len(sum.Message)+len(c.Message) > maxKeptMessage:
+			sum.Message += fmt.Sprintf(". Work object %s has kept more", work.Name)
+		default:
+			sum.Message += ". " + c.Message
+		}
+		if c.LastTransitionTime.After(sum.LastTransitionTime.Time) {
+			sum.LastTransitionTime = c.LastTransitionTime
 		}
 	}
-	return said
+	return sum
 }
 
 func available(works []*v1beta1.Work) metav1.Condition {

@@ -182,6 +182,7 @@ func (c *Controller) syncWork(ctx context.Context, binding v1beta1.BindingObject
 	if err != nil {
 		return nil, fmt.Errorf("updating Work %s: %w", reconcile.KeyOf(desired), err)
 	}
+	c.tellOfPruning(binding, existing, updated)
 	return c.wrote(ctx, updated), nil
 }
 

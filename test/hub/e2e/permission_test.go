@@ -33,6 +33,7 @@ const (
 	refused  outcome = "refused (403)"      // the user may use the path, and not decide
 	closed   outcome = "forbidden (403)"    // the user may not use the path
 	stranger outcome = "unauthorized (401)" // the hub does not know the user
+	granted  outcome = "granted"            // there is only nothing to do it to
 )
 
 // permissions say who can decide in which way. The ways are those of waysToTry: approve by merge patch, PUT and POST, reject by
@@ -63,6 +64,25 @@ var permissions = []struct {
 	// Without credentials, and with some that are nobody's.
 	{"anonymous", bothScopes, always(closed)},
 	{"nobody", bothScopes, always(stranger)},
+}
+
+// prunePermissions say who can prune a placement: by merge patch, PUT and POST.
+var prunePermissions = []struct {
+	who  string
+	at   []requestScope
+	want [3]outcome
+}{
+	{"cluster-admin", bothPlacements, [...]outcome{granted, granted, granted}},
+	{"fleet-pruner", bothPlacements, [...]outcome{granted, granted, granted}},
+	{"team-pruner", bothPlacements[1:], [...]outcome{granted, granted, granted}},
+	{"team-pruner", bothPlacements[:1], [...]outcome{closed, closed, closed}},
+	{"fleet-approver", bothPlacements, [...]outcome{closed, closed, closed}},
+	{"editor", bothPlacements, [...]outcome{closed, closed, closed}},
+	{"viewer", bothPlacements, [...]outcome{closed, closed, closed}},
+	// Who may do everything there is with placements, only not update .../prune.
+	{"all-but-pruner", bothPlacements, [...]outcome{refused, closed, refused}},
+	{"anonymous", bothPlacements, [...]outcome{closed, closed, closed}},
+	{"nobody", bothPlacements, [...]outcome{stranger, stranger, stranger}},
 }
 
 func always(o outcome) [9]outcome { return [...]outcome{o, o, o, o, o, o, o, o, o} }
@@ -98,10 +118,35 @@ rules:
 - apiGroups: [placement.kubernetes-fleet.io]
   resources: [clusterapprovalrequests/approve, approvalrequests/approve, clusterapprovalrequests/reject, approvalrequests/reject]
   verbs: [get, create, patch]
+---
+apiVersion: rbac.authorization.k8s.io/v1
+kind: ClusterRole
+metadata: {name: e2e-all-but-pruner, labels: {e2e: permissions}}
+rules:
+- apiGroups: [placement.kubernetes-fleet.io]
+  resources: [clusterresourceplacements, resourceplacements, clusterresourceplacements/status, resourceplacements/status]
+  verbs: ["*"]
+- apiGroups: [placement.kubernetes-fleet.io]
+  resources: [clusterresourceplacements/prune, resourceplacements/prune]
+  verbs: [get, create, patch]
+---
+apiVersion: placement.kubernetes-fleet.io/v1beta1
+kind: ClusterResourcePlacement
+metadata: {name: permissions, labels: {e2e: permissions}}
+spec:
+  resourceSelectors: [{group: rbac.authorization.k8s.io, version: v1, kind: ClusterRole, name: e2e-all-but-pruner}]
+  strategy: {type: External}
+---
+apiVersion: placement.kubernetes-fleet.io/v1beta1
+kind: ResourcePlacement
+metadata: {name: permissions, namespace: permissions, labels: {e2e: permissions}}
+spec:
+  resourceSelectors: [{group: "", version: v1, kind: ConfigMap, name: none}]
+  strategy: {type: External}
 `
 )
 
-// requestScope is one of the two kinds of approval request, and where the requests are.
+// requestScope is one of the two kinds of approval request or of placement, and where the objects are.
 type requestScope struct {
 	kind      schema.GroupVersionKind
 	namespace string
@@ -114,6 +159,11 @@ var (
 	bothScopes = []requestScope{fleetScope, teamScope}
 	ofTheFleet = []requestScope{fleetScope}
 	ofTheTeam  = []requestScope{teamScope}
+
+	bothPlacements = []requestScope{
+		{kind: placementV1beta1.WithKind("ClusterResourcePlacement")},
+		{kind: placementV1beta1.WithKind("ResourcePlacement"), namespace: permissionsNamespace},
+	}
 )
 
 const (
@@ -169,6 +219,7 @@ var waysToTry = [...]struct {
 // testPermissions tries every way as every user. Whatever is refused or ignored leaves the request undecided for the next.
 func testPermissions(t *testing.T, s *suite) {
 	clients := s.permissionsClients(t)
+	t.Run("Prune", func(t *testing.T) { testPrunePermissions(t, clients) })
 	for _, row := range permissions {
 		for _, at := range row.at {
 			t.Run(at.kind.Kind+"/"+row.who, func(t *testing.T) {
@@ -205,11 +256,53 @@ func testPermissions(t *testing.T, s *suite) {
 	}
 }
 
-// permissionsClients are the users of the table.
+// waysToPrune are what a user does to a placement whose clusters keep nothing.
+var waysToPrune = [...]struct {
+	name string
+	try  func(ctx context.Context, placements dynamic.ResourceInterface, prune *unstructured.Unstructured) error
+}{
+	{"patch of prune", func(ctx context.Context, placements dynamic.ResourceInterface, prune *unstructured.Unstructured) error {
+		return mergePatch(ctx, placements, prune, prune, "prune")
+	}},
+	{"put to prune", func(ctx context.Context, placements dynamic.ResourceInterface, prune *unstructured.Unstructured) error {
+		_, err := placements.Update(ctx, prune, metav1.UpdateOptions{}, "prune")
+		return err
+	}},
+	{"post to prune", func(ctx context.Context, placements dynamic.ResourceInterface, prune *unstructured.Unstructured) error {
+		_, err := placements.Create(ctx, prune, metav1.CreateOptions{}, "prune")
+		return err
+	}},
+}
+
+func testPrunePermissions(t *testing.T, clients map[string]cluster) {
+	for _, row := range prunePermissions {
+		for _, at := range row.at {
+			t.Run(at.kind.Kind+"/"+row.who, func(t *testing.T) {
+				prune := &unstructured.Unstructured{Object: map[string]any{
+					"metadata": map[string]any{"name": "permissions"},
+					"spec":     map[string]any{"reason": "INC-7", "resourceSnapshotName": "permissions-0-snapshot"},
+				}}
+				prune.SetGroupVersionKind(placementV1beta1.WithKind("PlacementPrune"))
+				for i, way := range waysToPrune {
+					err := way.try(t.Context(), clients[row.who].of(at.kind, at.namespace), prune)
+					got := outcomeOf(err)
+					if apierrors.IsConflict(err) && strings.Contains(err.Error(), "there is nothing to let go of") {
+						got = granted
+					}
+					if got != row.want[i] {
+						t.Errorf("%s: %s, want %s: %v", way.name, got, row.want[i], err)
+					}
+				}
+			})
+		}
+	}
+}
+
+// permissionsClients are the users of the tables.
 func (s *suite) permissionsClients(t *testing.T) map[string]cluster {
 	t.Helper()
 	t.Cleanup(func() {
-		s.mustRunInCleanup(t, "kubectl delete careq,clusterrolebindings,clusterroles,namespaces -l e2e=permissions --wait=false")
+		s.mustRunInCleanup(t, "kubectl delete crp,careq,clusterrolebindings,clusterroles,namespaces -l e2e=permissions --wait=false")
 	})
 	s.hub().mustCreate(t, permissionsManifest)
 	clients := map[string]cluster{"cluster-admin": s.hub()}
@@ -217,10 +310,13 @@ func (s *suite) permissionsClients(t *testing.T) map[string]cluster {
 		{"fleet-approver", "stagegate-approver", "", "update", "clusterapprovalrequests/approve"},
 		{"team-approver", "stagegate-approver", "permissions", "update", "approvalrequests/approve"},
 		{"neighbour-approver", "stagegate-approver", "permissions-neighbour", "update", "approvalrequests/approve"},
+		{"fleet-pruner", "stagegate-pruner", "", "update", "clusterresourceplacements/prune"},
+		{"team-pruner", "stagegate-pruner", "permissions", "update", "resourceplacements/prune"},
 		{"editor", "edit", "", "update", "clusterstagedupdateruns"},
 		{"viewer", "view", "", "get", "clusterapprovalrequests"},
 		{"status-writer", "e2e-status-writer", "", "update", "clusterapprovalrequests/status"},
 		{"all-but-approver", "e2e-all-but-approver", "", "update", "clusterapprovalrequests/status"},
+		{"all-but-pruner", "e2e-all-but-pruner", "", "update", "clusterresourceplacements/status"},
 	} {
 		if _, err := s.environment.User(user.name); err != nil {
 			t.Fatal(err)

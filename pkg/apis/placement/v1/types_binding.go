@@ -155,7 +155,8 @@ type ResourceBindingStatus struct {
 	// +listType=atomic
 	DiffedPlacements []DiffedResourcePlacement `json:"diffedPlacements,omitempty"`
 
-	// Conditions of the binding: RolloutStarted, Overridden, WorkSynchronized, Applied, Available, DiffReported.
+	// Conditions of the binding: RolloutStarted, Overridden, WorkSynchronized, Applied, Available, DiffReported,
+	// ObjectsKept.
 	// +optional
 	// +k8s:optional
 	// +listType=map

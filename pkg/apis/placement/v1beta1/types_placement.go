@@ -9,6 +9,7 @@ import (
 
 // +genclient
 // +genclient:nonNamespaced
+// +genclient:method=Prune,verb=create,subresource=prune,input=PlacementPrune,result=PlacementPrune
 // +k8s:deepcopy-gen:interfaces=k8s.io/apimachinery/pkg/runtime.Object
 // +k8s:supportsSubresource="/status"
 
@@ -42,6 +43,7 @@ type ClusterResourcePlacementList struct {
 }
 
 // +genclient
+// +genclient:method=Prune,verb=create,subresource=prune,input=PlacementPrune,result=PlacementPrune
 // +k8s:deepcopy-gen:interfaces=k8s.io/apimachinery/pkg/runtime.Object
 // +k8s:supportsSubresource="/status"
 
@@ -141,6 +143,12 @@ type PlacementStatus struct {
 	// +listType=atomic
 	PerClusterPlacementStatuses []PerClusterPlacementStatus `json:"placementStatuses,omitempty"`
 
+	// Prune is the last request that clusters let go of what they have kept since an adoption and their version does not have. Only
+	// the server writes it, for the subresource prune.
+	// +optional
+	// +k8s:optional
+	Prune *PlacementPruneRecord `json:"prune,omitempty"`
+
 	// Conditions of the placement. Their types have the kind as a prefix: Scheduled, RolloutStarted, Overridden,
 	// WorkSynchronized, Applied, Available, DiffReported, StatusSynced.
 	// +optional
@@ -197,7 +205,8 @@ type PerClusterPlacementStatus struct {
 	// +listType=atomic
 	DiffedPlacements []DiffedResourcePlacement `json:"diffedPlacements,omitempty"`
 
-	// Conditions of the cluster: Scheduled, RolloutStarted, Overridden, WorkSynchronized, Applied, Available, DiffReported.
+	// Conditions of the cluster: Scheduled, RolloutStarted, Overridden, WorkSynchronized, Applied, Available, DiffReported,
+	// ObjectsKept.
 	// +optional
 	// +k8s:optional
 	// +listType=atomic

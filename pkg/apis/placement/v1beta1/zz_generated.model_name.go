@@ -369,6 +369,26 @@ func (in PlacementPolicy) OpenAPIModelName() string {
 }
 
 // OpenAPIModelName returns the OpenAPI model name for this type.
+func (in PlacementPrune) OpenAPIModelName() string {
+	return "io.kubernetes-fleet.placement.v1beta1.PlacementPrune"
+}
+
+// OpenAPIModelName returns the OpenAPI model name for this type.
+func (in PlacementPruneRecord) OpenAPIModelName() string {
+	return "io.kubernetes-fleet.placement.v1beta1.PlacementPruneRecord"
+}
+
+// OpenAPIModelName returns the OpenAPI model name for this type.
+func (in PlacementPruneSpec) OpenAPIModelName() string {
+	return "io.kubernetes-fleet.placement.v1beta1.PlacementPruneSpec"
+}
+
+// OpenAPIModelName returns the OpenAPI model name for this type.
+func (in PlacementPruneStatus) OpenAPIModelName() string {
+	return "io.kubernetes-fleet.placement.v1beta1.PlacementPruneStatus"
+}
+
+// OpenAPIModelName returns the OpenAPI model name for this type.
 func (in PlacementRef) OpenAPIModelName() string {
 	return "io.kubernetes-fleet.placement.v1beta1.PlacementRef"
 }

@@ -269,6 +269,21 @@ func RegisterValidations(scheme *runtime.Scheme) error {
 				field.InternalError(nil, fmt.Errorf("no validation found for %T, subresource: %v", obj, op.Request.SubresourcePath())),
 			}
 		})
+	// type PlacementPrune
+	scheme.AddValidationFunc(
+		(*PlacementPrune)(nil),
+		func(ctx context.Context, op operation.Operation, obj, oldObj interface{}) field.ErrorList {
+			switch op.Request.SubresourcePath() {
+			case "/", "/prune":
+				return Validate_PlacementPrune(
+					ctx, op, nil, /* fldPath */
+					obj.(*PlacementPrune),
+					safe.Cast[*PlacementPrune](oldObj))
+			}
+			return field.ErrorList{
+				field.InternalError(nil, fmt.Errorf("no validation found for %T, subresource: %v", obj, op.Request.SubresourcePath())),
+			}
+		})
 	// type ResourceBinding
 	scheme.AddValidationFunc(
 		(*ResourceBinding)(nil),
@@ -4813,6 +4828,258 @@ func Validate_PlacementPolicy(
 	return errs
 }
 
+// Validate_PlacementPrune validates an instance of PlacementPrune according
+// to declarative validation rules in the API schema.
+func Validate_PlacementPrune(
+	ctx context.Context, op operation.Operation, fldPath *field.Path,
+	obj, oldObj *PlacementPrune) (errs field.ErrorList) {
+
+	// field PlacementPrune.TypeMeta has no validation
+
+	{ // field PlacementPrune.ObjectMeta
+		fn := func(
+			fldPath *field.Path,
+			obj, oldObj *v1.ObjectMeta,
+			oldValueCorrelated bool) (errs field.ErrorList) {
+			// don't revalidate unchanged data
+			if oldValueCorrelated && op.Type == operation.Update {
+				if equality.Semantic.DeepEqual(obj, oldObj) {
+					return nil
+				}
+			}
+			// call the type's validation function
+			errs = append(errs, metavalidation.Validate_ObjectMeta(ctx, op, fldPath, obj, oldObj)...)
+			return
+		}
+		oldVal := safe.Field(oldObj,
+			func(oldObj *PlacementPrune) *v1.ObjectMeta {
+				return &oldObj.ObjectMeta
+			})
+		errs = append(errs, fn(fldPath.Child("metadata"), &obj.ObjectMeta, oldVal, oldObj != nil)...)
+	}
+
+	{ // field PlacementPrune.Spec
+		fn := func(
+			fldPath *field.Path,
+			obj, oldObj *PlacementPruneSpec,
+			oldValueCorrelated bool) (errs field.ErrorList) {
+			// don't revalidate unchanged data
+			if oldValueCorrelated && op.Type == operation.Update {
+				if obj == oldObj || (obj != nil && oldObj != nil && *obj == *oldObj) {
+					return nil
+				}
+			}
+			// call the type's validation function
+			errs = append(errs, Validate_PlacementPruneSpec(ctx, op, fldPath, obj, oldObj)...)
+			return
+		}
+		oldVal := safe.Field(oldObj,
+			func(oldObj *PlacementPrune) *PlacementPruneSpec {
+				return &oldObj.Spec
+			})
+		errs = append(errs, fn(fldPath.Child("spec"), &obj.Spec, oldVal, oldObj != nil)...)
+	}
+
+	{ // field PlacementPrune.Status
+		fn := func(
+			fldPath *field.Path,
+			obj, oldObj *PlacementPruneStatus,
+			oldValueCorrelated bool) (errs field.ErrorList) {
+			// don't revalidate unchanged data
+			if oldValueCorrelated && op.Type == operation.Update {
+				if equality.Semantic.DeepEqual(obj, oldObj) {
+					return nil
+				}
+			}
+			// call the type's validation function
+			errs = append(errs, Validate_PlacementPruneStatus(ctx, op, fldPath, obj, oldObj)...)
+			return
+		}
+		oldVal := safe.Field(oldObj,
+			func(oldObj *PlacementPrune) *PlacementPruneStatus {
+				return &oldObj.Status
+			})
+		errs = append(errs, fn(fldPath.Child("status"), &obj.Status, oldVal, oldObj != nil)...)
+	}
+
+	return errs
+}
+
+// Validate_PlacementPruneRecord validates an instance of PlacementPruneRecord according
+// to declarative validation rules in the API schema.
+func Validate_PlacementPruneRecord(
+	ctx context.Context, op operation.Operation, fldPath *field.Path,
+	obj, oldObj *PlacementPruneRecord) (errs field.ErrorList) {
+
+	// field PlacementPruneRecord.ResourceSnapshotName has no validation
+	// field PlacementPruneRecord.Reason has no validation
+
+	{ // field PlacementPruneRecord.User
+		fn := func(
+			fldPath *field.Path,
+			obj, oldObj *DecisionUser,
+			oldValueCorrelated bool) (errs field.ErrorList) {
+			// don't revalidate unchanged data
+			if oldValueCorrelated && op.Type == operation.Update {
+				if equality.Semantic.DeepEqual(obj, oldObj) {
+					return nil
+				}
+			}
+			// call the type's validation function
+			errs = append(errs, Validate_DecisionUser(ctx, op, fldPath, obj, oldObj)...)
+			return
+		}
+		oldVal := safe.Field(oldObj,
+			func(oldObj *PlacementPruneRecord) *DecisionUser {
+				return &oldObj.User
+			})
+		errs = append(errs, fn(fldPath.Child("user"), &obj.User, oldVal, oldObj != nil)...)
+	}
+
+	// field PlacementPruneRecord.Time has no validation
+	return errs
+}
+
+// Validate_PlacementPruneSpec validates an instance of PlacementPruneSpec according
+// to declarative validation rules in the API schema.
+func Validate_PlacementPruneSpec(
+	ctx context.Context, op operation.Operation, fldPath *field.Path,
+	obj, oldObj *PlacementPruneSpec) (errs field.ErrorList) {
+
+	{ // field PlacementPruneSpec.Reason
+		fn := func(
+			fldPath *field.Path,
+			obj, oldObj *string,
+			oldValueCorrelated bool) (errs field.ErrorList) {
+			// don't revalidate unchanged data
+			if oldValueCorrelated && op.Type == operation.Update {
+				if obj == oldObj || (obj != nil && oldObj != nil && *obj == *oldObj) {
+					return nil
+				}
+			}
+			// call field-attached validations
+			earlyReturn := false
+			if e := validate.RequiredValue(ctx, op, fldPath, obj, oldObj).MarkShortCircuit(); len(e) != 0 {
+				errs = append(errs, e...)
+				earlyReturn = true
+			}
+			if earlyReturn {
+				return // do not proceed
+			}
+			if e := validate.MaxLength(ctx, op, fldPath, obj, oldObj, 1024); len(e) != 0 {
+				errs = append(errs, e...)
+			}
+			return
+		}
+		oldVal := safe.Field(oldObj,
+			func(oldObj *PlacementPruneSpec) *string {
+				return &oldObj.Reason
+			})
+		errs = append(errs, fn(fldPath.Child("reason"), &obj.Reason, oldVal, oldObj != nil)...)
+	}
+
+	{ // field PlacementPruneSpec.ResourceSnapshotName
+		fn := func(
+			fldPath *field.Path,
+			obj, oldObj *string,
+			oldValueCorrelated bool) (errs field.ErrorList) {
+			// don't revalidate unchanged data
+			if oldValueCorrelated && op.Type == operation.Update {
+				if obj == oldObj || (obj != nil && oldObj != nil && *obj == *oldObj) {
+					return nil
+				}
+			}
+			// call field-attached validations
+			earlyReturn := false
+			if e := validate.RequiredValue(ctx, op, fldPath, obj, oldObj).MarkShortCircuit(); len(e) != 0 {
+				errs = append(errs, e...)
+				earlyReturn = true
+			}
+			if earlyReturn {
+				return // do not proceed
+			}
+			if e := validate.MaxLength(ctx, op, fldPath, obj, oldObj, 253); len(e) != 0 {
+				errs = append(errs, e...)
+			}
+			return
+		}
+		oldVal := safe.Field(oldObj,
+			func(oldObj *PlacementPruneSpec) *string {
+				return &oldObj.ResourceSnapshotName
+			})
+		errs = append(errs, fn(fldPath.Child("resourceSnapshotName"), &obj.ResourceSnapshotName, oldVal, oldObj != nil)...)
+	}
+
+	return errs
+}
+
+// Validate_PlacementPruneStatus validates an instance of PlacementPruneStatus according
+// to declarative validation rules in the API schema.
+func Validate_PlacementPruneStatus(
+	ctx context.Context, op operation.Operation, fldPath *field.Path,
+	obj, oldObj *PlacementPruneStatus) (errs field.ErrorList) {
+
+	{ // field PlacementPruneStatus.User
+		fn := func(
+			fldPath *field.Path,
+			obj, oldObj *DecisionUser,
+			oldValueCorrelated bool) (errs field.ErrorList) {
+			// don't revalidate unchanged data
+			if oldValueCorrelated && op.Type == operation.Update {
+				if equality.Semantic.DeepEqual(obj, oldObj) {
+					return nil
+				}
+			}
+			// call field-attached validations
+			earlyReturn := false
+			if e := validate.OptionalPointer(ctx, op, fldPath, obj, oldObj).MarkShortCircuit(); len(e) != 0 {
+				earlyReturn = true
+			}
+			if earlyReturn {
+				return // do not proceed
+			}
+			// call the type's validation function
+			errs = append(errs, Validate_DecisionUser(ctx, op, fldPath, obj, oldObj)...)
+			return
+		}
+		oldVal := safe.Field(oldObj,
+			func(oldObj *PlacementPruneStatus) *DecisionUser {
+				return oldObj.User
+			})
+		errs = append(errs, fn(fldPath.Child("user"), obj.User, oldVal, oldObj != nil)...)
+	}
+
+	{ // field PlacementPruneStatus.Time
+		fn := func(
+			fldPath *field.Path,
+			obj, oldObj *v1.Time,
+			oldValueCorrelated bool) (errs field.ErrorList) {
+			// don't revalidate unchanged data
+			if oldValueCorrelated && op.Type == operation.Update {
+				if equality.Semantic.DeepEqual(obj, oldObj) {
+					return nil
+				}
+			}
+			// call field-attached validations
+			earlyReturn := false
+			if e := validate.OptionalPointer(ctx, op, fldPath, obj, oldObj).MarkShortCircuit(); len(e) != 0 {
+				earlyReturn = true
+			}
+			if earlyReturn {
+				return // do not proceed
+			}
+			return
+		}
+		oldVal := safe.Field(oldObj,
+			func(oldObj *PlacementPruneStatus) *v1.Time {
+				return oldObj.Time
+			})
+		errs = append(errs, fn(fldPath.Child("time"), obj.Time, oldVal, oldObj != nil)...)
+	}
+
+	return errs
+}
+
 // Validate_PlacementRef validates an instance of PlacementRef according
 // to declarative validation rules in the API schema.
 func Validate_PlacementRef(
@@ -5119,6 +5386,36 @@ func Validate_PlacementStatus(
 				return oldObj.PerClusterPlacementStatuses
 			})
 		errs = append(errs, fn(fldPath.Child("placementStatuses"), obj.PerClusterPlacementStatuses, oldVal, oldObj != nil)...)
+	}
+
+	{ // field PlacementStatus.Prune
+		fn := func(
+			fldPath *field.Path,
+			obj, oldObj *PlacementPruneRecord,
+			oldValueCorrelated bool) (errs field.ErrorList) {
+			// don't revalidate unchanged data
+			if oldValueCorrelated && op.Type == operation.Update {
+				if equality.Semantic.DeepEqual(obj, oldObj) {
+					return nil
+				}
+			}
+			// call field-attached validations
+			earlyReturn := false
+			if e := validate.OptionalPointer(ctx, op, fldPath, obj, oldObj).MarkShortCircuit(); len(e) != 0 {
+				earlyReturn = true
+			}
+			if earlyReturn {
+				return // do not proceed
+			}
+			// call the type's validation function
+			errs = append(errs, Validate_PlacementPruneRecord(ctx, op, fldPath, obj, oldObj)...)
+			return
+		}
+		oldVal := safe.Field(oldObj,
+			func(oldObj *PlacementStatus) *PlacementPruneRecord {
+				return oldObj.Prune
+			})
+		errs = append(errs, fn(fldPath.Child("prune"), obj.Prune, oldVal, oldObj != nil)...)
 	}
 
 	{ // field PlacementStatus.Conditions

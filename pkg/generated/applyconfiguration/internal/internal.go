@@ -1402,6 +1402,24 @@ var schemaYAML = typed.YAMLObject(`types:
           elementRelationship: associative
           keys:
           - topologyKey
+- name: io.kubernetes-fleet.placement.v1.PlacementPruneRecord
+  map:
+    fields:
+    - name: reason
+      type:
+        scalar: string
+      default: ""
+    - name: resourceSnapshotName
+      type:
+        scalar: string
+      default: ""
+    - name: time
+      type:
+        namedType: io.k8s.apimachinery.pkg.apis.meta.v1.Time
+    - name: user
+      type:
+        namedType: io.kubernetes-fleet.placement.v1.DecisionUser
+      default: {}
 - name: io.kubernetes-fleet.placement.v1.PlacementRef
   map:
     fields:
@@ -1457,6 +1475,9 @@ var schemaYAML = typed.YAMLObject(`types:
           elementType:
             namedType: io.kubernetes-fleet.placement.v1.PerClusterPlacementStatus
           elementRelationship: atomic
+    - name: prune
+      type:
+        namedType: io.kubernetes-fleet.placement.v1.PlacementPruneRecord
     - name: selectedResources
       type:
         list:
@@ -3310,6 +3331,24 @@ var schemaYAML = typed.YAMLObject(`types:
           elementRelationship: associative
           keys:
           - topologyKey
+- name: io.kubernetes-fleet.placement.v1beta1.PlacementPruneRecord
+  map:
+    fields:
+    - name: reason
+      type:
+        scalar: string
+      default: ""
+    - name: resourceSnapshotName
+      type:
+        scalar: string
+      default: ""
+    - name: time
+      type:
+        namedType: io.k8s.apimachinery.pkg.apis.meta.v1.Time
+    - name: user
+      type:
+        namedType: io.kubernetes-fleet.placement.v1beta1.DecisionUser
+      default: {}
 - name: io.kubernetes-fleet.placement.v1beta1.PlacementRef
   map:
     fields:
@@ -3365,6 +3404,9 @@ var schemaYAML = typed.YAMLObject(`types:
           elementType:
             namedType: io.kubernetes-fleet.placement.v1beta1.PerClusterPlacementStatus
           elementRelationship: atomic
+    - name: prune
+      type:
+        namedType: io.kubernetes-fleet.placement.v1beta1.PlacementPruneRecord
     - name: selectedResources
       type:
         list:

@@ -4,6 +4,8 @@
 package resourceplacement
 
 import (
+	"context"
+
 	"github.com/stagegate/stagegate/pkg/apis/placement"
 	"github.com/stagegate/stagegate/pkg/apis/placement/validation"
 	registry "github.com/stagegate/stagegate/pkg/registry/placement"
@@ -18,6 +20,7 @@ func Resources() []store.Resource {
 	family := store.Family[placement.PlacementObject, placement.PlacementSpec, placement.PlacementStatus]{
 		Spec:                 placement.PlacementObject.PlacementSpec,
 		Status:               placement.PlacementObject.PlacementStatus,
+		Keep:                 keepPrune,
 		Name:                 store.NameLimit{Max: maxNameLength, Message: "the name field cannot have length exceeding 63"},
 		Validate:             validation.ValidatePlacement,
 		ValidateUpdate:       validation.ValidatePlacementUpdate,
@@ -31,6 +34,11 @@ func Resources() []store.Resource {
 		store.NewResource[placement.ResourcePlacement, placement.ResourcePlacementList](
 			placement.GroupName, registry.Namespaced("resourceplacements", "rp"), family),
 	}
+}
+
+// keepPrune takes back a change of what only the subresource prune writes.
+func keepPrune(_ context.Context, status, stored *placement.PlacementStatus) {
+	status.Prune = stored.Prune
 }
 
 // warnings names what is accepted for the sake of existing manifests but has no effect yet.

@@ -33,7 +33,7 @@ type Config struct {
 	RESTOptions generic.RESTOptionsGetter
 	// Planner plans runs that a dry run would create. Without it they come back with an empty status.
 	Planner updaterun.Planner
-	// Authorizer is asked whether a user may decide an approval request, or stop a run and the like.
+	// Authorizer is asked whether a user may decide an approval request, stop a run and the like, or prune a placement.
 	Authorizer authorizer.Authorizer
 	// Clock says when they did.
 	Clock clock.PassiveClock
@@ -72,7 +72,9 @@ type family struct {
 func families(c Config) []family {
 	plain := (*store.Storage).Paths
 	return []family{
-		{resourceplacement.Resources(), plain},
+		{resourceplacement.Resources(), func(s *store.Storage) map[string]rest.Storage {
+			return resourceplacement.Paths(s, c.Authorizer, c.Clock)
+		}},
 		{placementstatus.Resources(), plain},
 		{resourcesnapshot.Resources(), plain},
 		{policysnapshot.Resources(), plain},

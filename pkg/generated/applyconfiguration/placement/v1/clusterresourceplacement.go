@@ -72,6 +72,12 @@ func ExtractClusterResourcePlacement(clusterResourcePlacement *placementv1.Clust
 	return ExtractClusterResourcePlacementFrom(clusterResourcePlacement, fieldManager, "")
 }
 
+// ExtractClusterResourcePlacementPrune extracts the applied configuration owned by fieldManager from
+// clusterResourcePlacement for the prune subresource.
+func ExtractClusterResourcePlacementPrune(clusterResourcePlacement *placementv1.ClusterResourcePlacement, fieldManager string) (*ClusterResourcePlacementApplyConfiguration, error) {
+	return ExtractClusterResourcePlacementFrom(clusterResourcePlacement, fieldManager, "prune")
+}
+
 // ExtractClusterResourcePlacementStatus extracts the applied configuration owned by fieldManager from
 // clusterResourcePlacement for the status subresource.
 func ExtractClusterResourcePlacementStatus(clusterResourcePlacement *placementv1.ClusterResourcePlacement, fieldManager string) (*ClusterResourcePlacementApplyConfiguration, error) {

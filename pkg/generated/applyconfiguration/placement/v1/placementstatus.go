@@ -21,6 +21,9 @@ type PlacementStatusApplyConfiguration struct {
 	ObservedResourceIndex *string `json:"observedResourceIndex,omitempty"`
 	// PerClusterPlacementStatuses say how each picked cluster is doing.
 	PerClusterPlacementStatuses []PerClusterPlacementStatusApplyConfiguration `json:"placementStatuses,omitempty"`
+	// Prune is the last request that clusters let go of what they have kept since an adoption and their version does not have. Only
+	// the server writes it, for the subresource prune.
+	Prune *PlacementPruneRecordApplyConfiguration `json:"prune,omitempty"`
 	// Conditions of the placement. Their types have the kind as a prefix: Scheduled, RolloutStarted, Overridden,
 	// WorkSynchronized, Applied, Available, DiffReported, StatusSynced.
 	Conditions []metav1.ConditionApplyConfiguration `json:"conditions,omitempty"`
@@ -63,6 +66,14 @@ func (b *PlacementStatusApplyConfiguration) WithPerClusterPlacementStatuses(valu
 		}
 		b.PerClusterPlacementStatuses = append(b.PerClusterPlacementStatuses, *values[i])
 	}
+	return b
+}
+
+// WithPrune sets the Prune field in the declarative configuration to the given value
+// and returns the receiver, so that objects can be built by chaining "With" function invocations.
+// If called multiple times, the Prune field is set to the value of the last call.
+func (b *PlacementStatusApplyConfiguration) WithPrune(value *PlacementPruneRecordApplyConfiguration) *PlacementStatusApplyConfiguration {
+	b.Prune = value
 	return b
 }
 

@@ -74,6 +74,12 @@ func ExtractResourcePlacement(resourcePlacement *placementv1.ResourcePlacement, 
 	return ExtractResourcePlacementFrom(resourcePlacement, fieldManager, "")
 }
 
+// ExtractResourcePlacementPrune extracts the applied configuration owned by fieldManager from
+// resourcePlacement for the prune subresource.
+func ExtractResourcePlacementPrune(resourcePlacement *placementv1.ResourcePlacement, fieldManager string) (*ResourcePlacementApplyConfiguration, error) {
+	return ExtractResourcePlacementFrom(resourcePlacement, fieldManager, "prune")
+}
+
 // ExtractResourcePlacementStatus extracts the applied configuration owned by fieldManager from
 // resourcePlacement for the status subresource.
 func ExtractResourcePlacementStatus(resourcePlacement *placementv1.ResourcePlacement, fieldManager string) (*ResourcePlacementApplyConfiguration, error) {

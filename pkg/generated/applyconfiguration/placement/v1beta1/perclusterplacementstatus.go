@@ -28,7 +28,8 @@ type PerClusterPlacementStatusApplyConfiguration struct {
 	DriftedPlacements []DriftedResourcePlacementApplyConfiguration `json:"driftedPlacements,omitempty"`
 	// DiffedPlacements are objects that differ from their manifest, at most 100.
 	DiffedPlacements []DiffedResourcePlacementApplyConfiguration `json:"diffedPlacements,omitempty"`
-	// Conditions of the cluster: Scheduled, RolloutStarted, Overridden, WorkSynchronized, Applied, Available, DiffReported.
+	// Conditions of the cluster: Scheduled, RolloutStarted, Overridden, WorkSynchronized, Applied, Available, DiffReported,
+	// ObjectsKept.
 	Conditions []v1.ConditionApplyConfiguration `json:"conditions,omitempty"`
 }
 

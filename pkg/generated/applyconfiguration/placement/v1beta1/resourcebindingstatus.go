@@ -20,7 +20,8 @@ type ResourceBindingStatusApplyConfiguration struct {
 	DriftedPlacements []DriftedResourcePlacementApplyConfiguration `json:"driftedPlacements,omitempty"`
 	// DiffedPlacements are objects that differ from their manifest, at most 100.
 	DiffedPlacements []DiffedResourcePlacementApplyConfiguration `json:"diffedPlacements,omitempty"`
-	// Conditions of the binding: RolloutStarted, Overridden, WorkSynchronized, Applied, Available, DiffReported.
+	// Conditions of the binding: RolloutStarted, Overridden, WorkSynchronized, Applied, Available, DiffReported,
+	// ObjectsKept.
 	Conditions []v1.ConditionApplyConfiguration `json:"conditions,omitempty"`
 }
 

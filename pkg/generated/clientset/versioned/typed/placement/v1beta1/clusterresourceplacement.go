@@ -38,6 +38,8 @@ type ClusterResourcePlacementInterface interface {
 	Apply(ctx context.Context, clusterResourcePlacement *applyconfigurationplacementv1beta1.ClusterResourcePlacementApplyConfiguration, opts v1.ApplyOptions) (result *placementv1beta1.ClusterResourcePlacement, err error)
 	// Add a +genclient:noStatus comment above the type to avoid generating ApplyStatus().
 	ApplyStatus(ctx context.Context, clusterResourcePlacement *applyconfigurationplacementv1beta1.ClusterResourcePlacementApplyConfiguration, opts v1.ApplyOptions) (result *placementv1beta1.ClusterResourcePlacement, err error)
+	Prune(ctx context.Context, clusterResourcePlacementName string, placementPrune *placementv1beta1.PlacementPrune, opts v1.CreateOptions) (*placementv1beta1.PlacementPrune, error)
+
 	ClusterResourcePlacementExpansion
 }
 
@@ -60,4 +62,18 @@ func newClusterResourcePlacements(c *PlacementV1beta1Client) *clusterResourcePla
 			},
 		),
 	}
+}
+
+// Prune takes the representation of a placementPrune and creates it.  Returns the server's representation of the placementPrune, and an error, if there is any.
+func (c *clusterResourcePlacements) Prune(ctx context.Context, clusterResourcePlacementName string, placementPrune *placementv1beta1.PlacementPrune, opts v1.CreateOptions) (result *placementv1beta1.PlacementPrune, err error) {
+	result = &placementv1beta1.PlacementPrune{}
+	err = c.GetClient().Post().
+		Resource("clusterresourceplacements").
+		Name(clusterResourcePlacementName).
+		SubResource("prune").
+		VersionedParams(&opts, scheme.ParameterCodec).
+		Body(placementPrune).
+		Do(ctx).
+		Into(result)
+	return
 }

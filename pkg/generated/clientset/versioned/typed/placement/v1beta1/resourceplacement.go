@@ -38,6 +38,8 @@ type ResourcePlacementInterface interface {
 	Apply(ctx context.Context, resourcePlacement *applyconfigurationplacementv1beta1.ResourcePlacementApplyConfiguration, opts v1.ApplyOptions) (result *placementv1beta1.ResourcePlacement, err error)
 	// Add a +genclient:noStatus comment above the type to avoid generating ApplyStatus().
 	ApplyStatus(ctx context.Context, resourcePlacement *applyconfigurationplacementv1beta1.ResourcePlacementApplyConfiguration, opts v1.ApplyOptions) (result *placementv1beta1.ResourcePlacement, err error)
+	Prune(ctx context.Context, resourcePlacementName string, placementPrune *placementv1beta1.PlacementPrune, opts v1.CreateOptions) (*placementv1beta1.PlacementPrune, error)
+
 	ResourcePlacementExpansion
 }
 
@@ -58,4 +60,19 @@ func newResourcePlacements(c *PlacementV1beta1Client, namespace string) *resourc
 			func() *placementv1beta1.ResourcePlacementList { return &placementv1beta1.ResourcePlacementList{} },
 		),
 	}
+}
+
+// Prune takes the representation of a placementPrune and creates it.  Returns the server's representation of the placementPrune, and an error, if there is any.
+func (c *resourcePlacements) Prune(ctx context.Context, resourcePlacementName string, placementPrune *placementv1beta1.PlacementPrune, opts v1.CreateOptions) (result *placementv1beta1.PlacementPrune, err error) {
+	result = &placementv1beta1.PlacementPrune{}
+	err = c.GetClient().Post().
+		Namespace(c.GetNamespace()).
+		Resource("resourceplacements").
+		Name(resourcePlacementName).
+		SubResource("prune").
+		VersionedParams(&opts, scheme.ParameterCodec).
+		Body(placementPrune).
+		Do(ctx).
+		Into(result)
+	return
 }

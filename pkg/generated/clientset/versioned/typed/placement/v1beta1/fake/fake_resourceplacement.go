@@ -6,10 +6,14 @@
 package fake
 
 import (
+	context "context"
+
 	v1beta1 "github.com/stagegate/stagegate/pkg/apis/placement/v1beta1"
 	placementv1beta1 "github.com/stagegate/stagegate/pkg/generated/applyconfiguration/placement/v1beta1"
 	typedplacementv1beta1 "github.com/stagegate/stagegate/pkg/generated/clientset/versioned/typed/placement/v1beta1"
+	v1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	gentype "k8s.io/client-go/gentype"
+	testing "k8s.io/client-go/testing"
 )
 
 // fakeResourcePlacements implements ResourcePlacementInterface
@@ -37,4 +41,16 @@ func newFakeResourcePlacements(fake *FakePlacementV1beta1, namespace string) typ
 		),
 		fake,
 	}
+}
+
+// Prune takes the representation of a placementPrune and creates it.  Returns the server's representation of the placementPrune, and an error, if there is any.
+func (c *fakeResourcePlacements) Prune(ctx context.Context, resourcePlacementName string, placementPrune *v1beta1.PlacementPrune, opts v1.CreateOptions) (result *v1beta1.PlacementPrune, err error) {
+	emptyResult := &v1beta1.PlacementPrune{}
+	obj, err := c.Fake.
+		Invokes(testing.NewCreateSubresourceActionWithOptions(c.Resource(), resourcePlacementName, "prune", c.Namespace(), placementPrune, opts), emptyResult)
+
+	if obj == nil {
+		return emptyResult, err
+	}
+	return obj.(*v1beta1.PlacementPrune), err
 }

@@ -1,0 +1,154 @@
+// Copyright The Stagegate Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package resourceplacement
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strconv"
+
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/api/meta"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/apimachinery/pkg/util/validation/field"
+	"k8s.io/apiserver/pkg/authorization/authorizer"
+	"k8s.io/utils/clock"
+
+	"github.com/stagegate/stagegate/pkg/apis/placement"
+	"github.com/stagegate/stagegate/pkg/apis/wellknown"
+	"github.com/stagegate/stagegate/pkg/apis/wording"
+	registry "github.com/stagegate/stagegate/pkg/registry/placement"
+	"github.com/stagegate/stagegate/pkg/registry/store"
+)
+
+const (
+	pruneSubresource = "prune"
+	// prunedByAnnotation is the audit annotation that names who had clusters let go of what they kept, on the request that did.
+	prunedByAnnotation = placement.GroupName + "/pruned-by"
+)
+
+// pruning is the action of the subresource prune: it records in the status that the clusters which have a version let go of what they
+// have kept since an adoption. All verbs take and return a PlacementPrune.
+type pruning struct {
+	resource   schema.GroupResource
+	authorizer authorizer.Authorizer
+	clock      clock.PassiveClock
+}
+
+var _ store.Action[placement.PlacementObject, *placement.PlacementPrune] = &pruning{}
+
+// New implements store.Action.
+func (p *pruning) New() *placement.PlacementPrune { return &placement.PlacementPrune{} }
+
+// Read returns when clusters were last asked to let go, and by whom. The spec is empty, for a patch to fill in.
+func (p *pruning) Read(o placement.PlacementObject) *placement.PlacementPrune {
+	read := &placement.PlacementPrune{}
+	if record := o.PlacementStatus().Prune; record != nil {
+		read.Status = pruneStatus(record)
+	}
+	return read
+}
+
+// Validate returns nothing: the tags of the type say it all.
+func (p *pruning) Validate(*placement.PlacementPrune) field.ErrorList { return nil }
+
+// Do records the request, unless the one that is recorded covers it.
+func (p *pruning) Do(ctx context.Context, o placement.PlacementObject, asked *placement.PlacementPrune) (*placement.PlacementPrune, bool, error) {
+	asker, err := registry.AuthorizeUpdate(ctx, p.authorizer, p.resource, o, pruneSubresource)
+	if err != nil {
+		return nil, false, err
+	}
+	status := o.PlacementStatus()
+	if o.GetDeletionTimestamp() != nil {
+		return nil, false, p.conflict(o, errors.New("the placement is being deleted"))
+	}
+	keepers := keepersOf(o)
+	if record := status.Prune; record != nil && record.ResourceSnapshotName == asked.Spec.ResourceSnapshotName && covers(record, keepers) {
+		return pruneAnswer(record), false, nil
+	}
+	if err := refusePrune(keepers, asked.Spec.ResourceSnapshotName); err != nil {
+		return nil, false, p.conflict(o, err)
+	}
+	status.Prune = &placement.PlacementPruneRecord{
+		ResourceSnapshotName: asked.Spec.ResourceSnapshotName,
+		Reason:               asked.Spec.Reason,
+		User:                 registry.RecordedUser(asker),
+		Time:                 metav1.NewTime(p.clock.Now()).Rfc3339Copy(),
+	}
+	return pruneAnswer(status.Prune), true, nil
+}
+
+func (p *pruning) conflict(o placement.PlacementObject, err error) error {
+	return apierrors.NewConflict(p.resource, o.GetName(), err)
+}
+
+// keeper is a cluster that keeps objects since an adoption.
+type keeper struct {
+	// snapshot is the version that the cluster has, empty where it is not known.
+	snapshot string
+	since    metav1.Time
+}
+
+func keepersOf(o placement.PlacementObject) []keeper {
+	var keepers []keeper
+	for i := range o.PlacementStatus().PerClusterPlacementStatuses {
+		cluster := &o.PlacementStatus().PerClusterPlacementStatuses[i]
+		kept := meta.FindStatusCondition(cluster.Conditions, placement.PlacementObjectsKept)
+		if kept == nil || kept.Status != metav1.ConditionTrue {
+			continue
+		}
+		k := keeper{since: kept.LastTransitionTime}
+		if index, err := strconv.Atoi(cluster.ObservedResourceIndex); err == nil {
+			k.snapshot = wellknown.ResourceSnapshotName(o.GetName(), index)
+		}
+		keepers = append(keepers, k)
+	}
+	return keepers
+}
+
+// covers reports whether a recorded request is for all that the clusters with its version keep. What they keep only since a later time
+// nobody had seen.
+func covers(record *placement.PlacementPruneRecord, keepers []keeper) bool {
+	return !slices.ContainsFunc(keepers, func(k keeper) bool {
+		return k.snapshot == record.ResourceSnapshotName && k.since.After(record.Time.Time)
+	})
+}
+
+// refusePrune returns why nobody lets go of anything for a version, nil where somebody does.
+func refusePrune(keepers []keeper, snapshot string) error {
+	var snapshots []string
+	for _, k := range keepers {
+		if k.snapshot == snapshot {
+			return nil
+		}
+		if k.snapshot != "" {
+			snapshots = append(snapshots, k.snapshot)
+		}
+	}
+	if len(keepers) == 0 {
+		return errors.New("no cluster keeps objects since an adoption: there is nothing to let go of")
+	}
+	slices.Sort(snapshots)
+	snapshots = slices.Compact(snapshots)
+	if len(snapshots) == 0 {
+		return fmt.Errorf("no cluster that keeps objects has resource snapshot %q: wait until the status shows the version of those that do", snapshot)
+	}
+	return fmt.Errorf("no cluster that keeps objects has resource snapshot %q: look at what they keep, and name the version that they have: %s",
+		snapshot, wording.List(snapshots))
+}
+
+// pruneAnswer is what a user gets back: what was recorded, now or earlier.
+func pruneAnswer(record *placement.PlacementPruneRecord) *placement.PlacementPrune {
+	return &placement.PlacementPrune{
+		Spec:   placement.PlacementPruneSpec{Reason: record.Reason, ResourceSnapshotName: record.ResourceSnapshotName},
+		Status: pruneStatus(record),
+	}
+}
+
+func pruneStatus(record *placement.PlacementPruneRecord) placement.PlacementPruneStatus {
+	return placement.PlacementPruneStatus{User: record.User.DeepCopy(), Time: record.Time.DeepCopy()}
+}
