@@ -118,7 +118,8 @@ spec:
 	})
 	everywhere := append(s.environment.Members(), hub.HubName)
 	objects := []object{{kindNamespace, "", name}, {kindConfigMap, name, "settings"}, {kindNamespace, "", dropped}, {kindConfigMap, dropped, "settings"}}
-	before := s.awaitUIDs(t, everywhere, objects)
+	before, stay := s.awaitUIDs(t, everywhere, objects), s.awaitUIDs(t, everywhere, objects[:2])
+	onHub := s.awaitUIDs(t, []string{hub.HubName}, objects)
 	staysPlaced := func() {
 		t.Helper()
 		s.sameUIDs(t, before, everywhere, objects)
@@ -190,6 +191,21 @@ spec:
 		return nil
 	})
 	staysPlaced()
+
+	// Somebody lets go of it, for the version that was shown.
+	snapshot := s.mustRun(t, "kubectl get clusterresourcesnapshots -l kubernetes-fleet.io/parent-CRP="+name+",kubernetes-fleet.io/is-latest-snapshot=true -o jsonpath='{.items[0].metadata.name}'")
+	s.mustRun(t, fmt.Sprintf(`kubectl patch crp %s --subresource=prune --type=merge -p '{"spec":{"reason":"it moved to another fleet","resourceSnapshotName":"%s"}}'`, name, snapshot))
+	s.eventually(t, func() error {
+		for _, member := range s.environment.Members() {
+			if _, err := s.clusters[member].get(t.Context(), kindNamespace, "", dropped); !isGone(err) {
+				return fmt.Errorf("namespace %s is still on %s: %v", dropped, member, err)
+			}
+		}
+		return nil
+	})
+	s.sameUIDs(t, stay, everywhere, objects[:2])
+	// On the hub it is the source.
+	s.sameUIDs(t, onHub, []string{hub.HubName}, objects)
 }
 
 // awaitLog waits until the server says something that it has not said before the test.
