@@ -396,12 +396,18 @@ func TestAnotherPlacementHandsNothingOver(t *testing.T) {
 	}
 }
 
-var handoverRuns = flag.Int("handover.runs", 60, "how many random placements the test of handing over plays")
+var (
+	handoverRuns = flag.Int("handover.runs", 60, "how many random placements the test of handing over plays")
+	handoverSeed = flag.Uint64("handover.seed", 0, "the seed of a failure to repeat, 0 for a random one")
+)
 
 // TestNothingThatIsSelectedIsEverDeleted plays random versions of a placement, divided over its Works at random, with kills of server
 // and applier between any two writes. An object that all versions since it was placed have keeps its uid.
 func TestNothingThatIsSelectedIsEverDeleted(t *testing.T) {
-	seed := rand.Uint64()
+	seed := *handoverSeed
+	if seed == 0 {
+		seed = rand.Uint64()
+	}
 	for run := range *handoverRuns {
 		strategy := bothStrategies[run%len(bothStrategies)]
 		name := fmt.Sprintf("seed %d, run %d, %s", seed, run, strategy)
