@@ -24,6 +24,20 @@ func ResourceSnapshotName(placement string, index int) string {
 	return placement + "-" + strconv.Itoa(index) + "-snapshot"
 }
 
+// ResourceSnapshotIndex returns the index of the master resource snapshot of a name, and false where the name is that of no resource
+// snapshot of the placement.
+func ResourceSnapshotIndex(placement, name string) (int, bool) {
+	rest, ok := strings.CutPrefix(name, placement+"-")
+	if !ok {
+		return 0, false
+	}
+	if rest, ok = strings.CutSuffix(rest, "-snapshot"); !ok {
+		return 0, false
+	}
+	index, err := strconv.ParseUint(rest, 10, 31)
+	return int(index), err == nil
+}
+
 // ResourceSnapshotPartName is a part of a resource snapshot that did not fit into the master.
 func ResourceSnapshotPartName(placement string, index, subindex int) string {
 	return placement + "-" + strconv.Itoa(index) + "-" + strconv.Itoa(subindex)

@@ -16,6 +16,8 @@ import (
 
 	"github.com/stagegate/stagegate/pkg/apis/placement/v1beta1"
 	"github.com/stagegate/stagegate/pkg/apis/wellknown"
+	"github.com/stagegate/stagegate/pkg/rollout/internal/fleet"
+	"github.com/stagegate/stagegate/pkg/rollout/internal/reconcile"
 )
 
 type resourceRevision = revision[v1beta1.ResourceSnapshotObject]
@@ -64,7 +66,7 @@ func (s *Source) ensure(ctx context.Context, placement v1beta1.PlacementObject, 
 	case dryRun && held:
 		return last.index, nil
 	case dryRun:
-		return nextIndex(revisions), nil
+		return s.nextIndex(placement, revisions), nil
 	case !held:
 		if err := s.discardUnfinished(ctx, placement, last); err != nil {
 			return 0, err
@@ -85,6 +87,18 @@ func (s *Source) ensure(ctx context.Context, placement v1beta1.PlacementObject, 
 	})
 }
 
+// nextIndex is past all revisions, and past all that bindings name: where a snapshot is gone that a binding names, another one of its
+// name would be rolled out to that cluster without anybody having decided it.
+func (s *Source) nextIndex(placement v1beta1.PlacementObject, revisions []*resourceRevision) int {
+	next := nextIndex(revisions)
+	for _, b := range s.fleet.Bindings.ByIndex(fleet.ByPlacement, reconcile.KeyOf(placement)) {
+		if index, ok := wellknown.ResourceSnapshotIndex(placement.GetName(), b.BindingSpec().ResourceSnapshotName); ok {
+			next = max(next, index+1)
+		}
+	}
+	return next
+}
+
 // createMaster makes the master of the next revision. It is marked as the newest at once where it holds everything; otherwise once its
 // parts are there, so that nothing incomplete is rolled out.
 func (s *Source) createMaster(ctx context.Context, placement v1beta1.PlacementObject, revisions []*resourceRevision, c *content) (*resourceRevision, error) {
@@ -96,7 +110,7 @@ func (s *Source) createMaster(ctx context.Context, placement v1beta1.PlacementOb
 		return nil, err
 	}
 	parts := split(c.all, s.partBytes)
-	index := nextIndex(revisions)
+	index := s.nextIndex(placement, revisions)
 	obj := s.resources.object(placement, s.owner(placement), index, wellknown.ResourceSnapshotName(placement.GetName(), index))
 	obj.GetLabels()[wellknown.LatestSnapshotLabel] = strconv.FormatBool(len(parts) == 1)
 	obj.SetAnnotations(map[string]string{

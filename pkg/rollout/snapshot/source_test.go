@@ -126,6 +126,21 @@ func (w *world) bind(snapshot string) {
 	create(w, kind, b)
 }
 
+func TestASnapshotIsNeverCalledLikeOneThatABindingNames(t *testing.T) {
+	forBothScopes(t, func(t *testing.T, w *world) {
+		// All snapshots are gone, by whatever mistake.
+		w.bind("app-3-snapshot")
+		w.bind("app-x-snapshot")
+		if index, _ := w.snapshot(true); index != 4 {
+			t.Errorf("a dry run says %d", index)
+		}
+		if index, _ := w.snapshot(false); index != 4 {
+			t.Errorf("the index is %d", index)
+		}
+		w.expect("app-4-snapshot 4 true")
+	})
+}
+
 func TestTheFirstSnapshot(t *testing.T) {
 	forBothScopes(t, func(t *testing.T, w *world) {
 		if index, _ := w.snapshot(true); index != 0 {
