@@ -55,7 +55,7 @@ func (p *pass) handed(ctx context.Context, m *manifest, owners *owners) ([]strin
 			if !all.decide(p.work) {
 				return nil, &result{again: errHeld}
 			}
-			r := blocked(reasonApplyFailed, failedToApply(fmt.Errorf("Work %s of the same placement has the object as well", name)))
+			r := blocked(reasonApplyFailed, failedToApply(fmt.Errorf("the object is in Work %s of the same placement as well", name)))
 			r.held = true
 			return nil, r
 		}
