@@ -183,7 +183,7 @@ spec:
 			return err
 		}
 		for _, member := range s.environment.Members() {
-			said := s.mustRun(t, fmt.Sprintf(`kubectl get crp %s -o jsonpath='{.status.placementStatuses[?(@.clusterName=="%s")].conditions[?(@.type=="Applied")].message}'`, name, member))
+			said := s.mustRun(t, fmt.Sprintf(`kubectl get crp %s -o jsonpath='{.status.placementStatuses[?(@.clusterName=="%s")].conditions[?(@.type=="ObjectsKept")].message}'`, name, member))
 			if !strings.Contains(said, "ConfigMap "+dropped+"/settings") {
 				return fmt.Errorf("%s says %q, which does not name what is kept", member, said)
 			}

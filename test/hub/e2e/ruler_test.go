@@ -226,7 +226,7 @@ spec:
 		t.Helper()
 		out := ""
 		err := wait.PollUntilContextTimeout(t.Context(), time.Second, patience, true, func(context.Context) (bool, error) {
-			out = second.mustRun(t, `kubectl get crp `+name+` -o jsonpath='{.status.placementStatuses[*].conditions[?(@.type=="Applied")].message}'`)
+			out = second.mustRun(t, `kubectl get crp `+name+` -o jsonpath='{.status.placementStatuses[*].conditions[?(@.type=="ObjectsKept")].message}'`)
 			n := strings.Count(out, kept)
 			return all && n == len(members) || !all && n == 0, nil
 		})
