@@ -119,7 +119,9 @@ const (
 	// there, nothing that the AppliedWork lists is removed from the member.
 	AdoptedAnnotation = Prefix + "adopted"
 	// PruneAnnotation on a Work is the resource snapshot for which somebody has asked that objects which stayed after an adoption go.
-	PruneAnnotation = Prefix + "prune"
+	// PruneTimeAnnotation is when: it does not stand for what is kept since a later adoption.
+	PruneAnnotation     = Prefix + "prune"
+	PruneTimeAnnotation = Prefix + "prune-time"
 	// AdoptClusterUIDAnnotation on a MemberCluster is the uid of the cluster that is to be the member from now on, in place of the one
 	// that has joined.
 	AdoptClusterUIDAnnotation = Prefix + "adopt-cluster-uid"

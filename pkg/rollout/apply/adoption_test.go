@@ -73,7 +73,22 @@ func TestWhatWasPlacedBeforeAnAdoptionStays(t *testing.T) {
 				o.Annotations[wellknown.HubUIDAnnotation] = "that-hub"
 			},
 			work: func(w *v1beta1.Work) {
-				w.Annotations = map[string]string{wellknown.ParentSnapshotNameAnnotation: "web-1-snapshot", wellknown.PruneAnnotation: "web-1-snapshot"}
+				w.Annotations = map[string]string{
+					wellknown.ParentSnapshotNameAnnotation: "web-1-snapshot", wellknown.PruneAnnotation: "web-1-snapshot",
+					wellknown.PruneTimeAnnotation: testTime.Format(time.RFC3339),
+				}
+			},
+		},
+		{
+			name: "of another hub, and somebody has let go of it before the adoption", keeps: true,
+			before: func(o *v1beta1.AppliedWork) {
+				o.Annotations[wellknown.HubUIDAnnotation] = "that-hub"
+			},
+			work: func(w *v1beta1.Work) {
+				w.Annotations = map[string]string{
+					wellknown.ParentSnapshotNameAnnotation: "web-1-snapshot", wellknown.PruneAnnotation: "web-1-snapshot",
+					wellknown.PruneTimeAnnotation: testTime.Add(-time.Second).Format(time.RFC3339),
+				}
 			},
 		},
 		{

@@ -169,10 +169,17 @@ func (p *pass) endsAdoption(remaining []v1beta1.AppliedResourceMeta) bool {
 		(p.letsGo() || p.work.Annotations[wellknown.HubUIDAnnotation] == p.options.Ruler.Hub)
 }
 
-// letsGo reports whether somebody has asked for the removal of what the version that the Work holds does not have.
+// letsGo reports whether somebody has asked, since the adoption, for the removal of what the version that the Work holds does not have.
 func (p *pass) letsGo() bool {
-	snapshot := p.work.Annotations[wellknown.PruneAnnotation]
-	return snapshot != "" && snapshot == p.work.Annotations[wellknown.ParentSnapshotNameAnnotation]
+	work := p.work
+	if p.live != nil {
+		// The request may have been withdrawn.
+		work = p.live
+	}
+	snapshot := work.Annotations[wellknown.PruneAnnotation]
+	// Both are times of this server in a format that sorts.
+	return snapshot != "" && snapshot == work.Annotations[wellknown.ParentSnapshotNameAnnotation] &&
+		work.Annotations[wellknown.PruneTimeAnnotation] >= p.record.owner.Annotations[wellknown.AdoptedAnnotation]
 }
 
 func (p *pass) endAdoption(ctx context.Context) error {

@@ -290,8 +290,6 @@ func TestWorkOfABinding(t *testing.T) {
 						"kubernetes-fleet.io/parent-cluster-resource-override-snapshot-hash": noOverrides,
 						"kubernetes-fleet.io/parent-resource-override-snapshot-hash":         noOverrides,
 						"kubernetes-fleet.io/number-of-works":                                "1",
-						"kubernetes-fleet.io/hub-uid":                                        "",
-						"kubernetes-fleet.io/prune":                                          "",
 					},
 					Finalizers: []string{"kubernetes-fleet.io/work-cleanup"},
 				},

@@ -46,7 +46,7 @@ func (c *Controller) desired(binding v1beta1.BindingObject, existing []*v1beta1.
 		}
 		works[i] = c.newWork(binding, wellknown.WorkName(binding.GetNamespace(), placementOf(binding).Name, subindex), parts[0], part)
 		works[i].Annotations[wellknown.NumberOfWorksAnnotation] = strconv.Itoa(len(parts))
-		works[i].Annotations[wellknown.PruneAnnotation] = c.pruneOf(binding, existing, works[i].Name)
+		works[i].Annotations[wellknown.PruneAnnotation], works[i].Annotations[wellknown.PruneTimeAnnotation] = c.pruneOf(binding, existing, works[i].Name)
 	}
 	if isOverridden(binding.BindingSpec()) {
 		if err := c.override(binding, existing, works); err != nil {
@@ -192,11 +192,14 @@ func merged(existing, desired *v1beta1.Work) *v1beta1.Work {
 	return work
 }
 
+// put reports whether it has changed anything. An empty value takes the key away.
 func put(into, values map[string]string) bool {
 	changed := false
 	for k, v := range values {
 		changed = changed || into[k] != v
-		into[k] = v
+		if into[k] = v; v == "" {
+			delete(into, k)
+		}
 	}
 	return changed
 }

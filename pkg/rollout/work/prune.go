@@ -5,6 +5,7 @@ package work
 
 import (
 	"slices"
+	"time"
 
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -13,26 +14,26 @@ import (
 	"github.com/stagegate/stagegate/pkg/apis/wellknown"
 )
 
-// pruneOf is the version for which a Work lets go of what it has kept since an adoption, as a user has asked of the placement; empty where
-// it does not, so that an earlier request goes. A request is for what could be seen when it was made: a Work that has not said yet what
+// pruneOf is the version for which a Work lets go of what it has kept since an adoption, as a user has asked of the placement, and when
+// they have; both are empty where it does not, so that an earlier request goes. A request is for what could be seen when it was made: a Work that has not said yet what
 // it keeps, or says it only since then, waits for another one.
-func (c *Controller) pruneOf(binding v1beta1.BindingObject, existing []*v1beta1.Work, name string) string {
-	snapshot := binding.BindingSpec().ResourceSnapshotName
+func (c *Controller) pruneOf(binding v1beta1.BindingObject, existing []*v1beta1.Work, name string) (snapshot, at string) {
+	snapshot = binding.BindingSpec().ResourceSnapshotName
 	placement, err := c.fleet.Placements.Get(placementOf(binding))
 	if err != nil {
-		return ""
+		return "", ""
 	}
 	asked := placement.PlacementStatus().Prune
 	i := slices.IndexFunc(existing, func(w *v1beta1.Work) bool { return w.Name == name })
 	if asked == nil || asked.ResourceSnapshotName != snapshot || i < 0 || existing[i].Annotations[wellknown.ParentSnapshotNameAnnotation] != snapshot {
-		return ""
+		return "", ""
 	}
 	kept, begun := keptBy(existing[i]), existing[i].Annotations[wellknown.PruneAnnotation] == snapshot
 	if kept == nil && !begun || kept != nil && kept.LastTransitionTime.After(asked.Time.Time) {
-		return ""
+		return "", ""
 	}
 	// One that has begun goes on although it names nothing any more: the applier may have to try again.
-	return snapshot
+	return snapshot, asked.Time.UTC().Format(time.RFC3339)
 }
 
 // keptBy is the condition in which a Work names what it has kept since an adoption, nil where it keeps nothing.

@@ -132,7 +132,8 @@ func TestWorksLetGoOfWhatWasShownWhenSomebodyAsked(t *testing.T) {
 				// It is no new version, and the binding says what it said.
 				after := unmanaged(b.works())
 				for i := range after {
-					after[i].Annotations[wellknown.PruneAnnotation] = ""
+					delete(after[i].Annotations, wellknown.PruneAnnotation)
+					delete(after[i].Annotations, wellknown.PruneTimeAnnotation)
 				}
 				if diff := cmp.Diff(before, after); diff != "" {
 					t.Errorf("Works, -before +after:\n%s", diff)

@@ -8,6 +8,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 
@@ -156,6 +157,7 @@ func (c *Controller) syncWork(ctx context.Context, binding v1beta1.BindingObject
 			}
 			c.written.forget(id)
 		}
+		maps.DeleteFunc(desired.Annotations, func(_, value string) bool { return value == "" })
 		created, err := client.Create(ctx, desired, metav1.CreateOptions{})
 		if err != nil {
 			return nil, fmt.Errorf("creating Work %s: %w", reconcile.KeyOf(desired), err)
