@@ -80,9 +80,13 @@ func (c *Controller) deleteWorks(ctx context.Context, binding v1beta1.BindingObj
 }
 
 // fateOf decides what becomes on the cluster of what was placed there by a binding that is being deleted. It goes where the placement no
-// longer picks the cluster, and with the placement unless that wants it to stay. Where neither is so, somebody has deleted the binding
-// by itself, which nothing asks for: it stays.
+// longer picks the cluster, and with the placement unless that wants it to stay. A cluster that leaves the fleet keeps it. Where nothing
+// of this is so, somebody has deleted the binding by itself, which nothing asks for: it stays.
 func (c *Controller) fateOf(ctx context.Context, binding v1beta1.BindingObject) (v1beta1.DeletePropagationPolicy, error) {
+	if cluster, err := c.fleet.MemberClusters.Lister().Get(binding.BindingSpec().TargetCluster); err == nil && cluster.DeletionTimestamp != nil {
+		// That is why the placement picks it no more.
+		return v1beta1.DeletePropagationPolicyAbandon, nil
+	}
 	key := placementOf(binding)
 	placement, err := c.fleet.Placements.Get(key)
 	if err != nil && !apierrors.IsNotFound(err) {

@@ -557,6 +557,21 @@ func TestDeletedBinding(t *testing.T) {
 				b.edit(func(o v1beta1.BindingObject) { o.BindingSpec().State = v1beta1.BindingStateUnscheduled })
 			},
 		},
+		{
+			name: "of a cluster that leaves the fleet leaves its objects", policy: "Abandon",
+			before: func(b *bench) {
+				b.edit(func(o v1beta1.BindingObject) { o.BindingSpec().State = v1beta1.BindingStateUnscheduled })
+				clusters := b.api.ClusterV1beta1().MemberClusters()
+				cluster, err := clusters.Get(b.t.Context(), "member1", metav1.GetOptions{})
+				if err != nil {
+					b.t.Fatal(err)
+				}
+				cluster.DeletionTimestamp = &now
+				if _, err := clusters.Update(b.t.Context(), cluster, metav1.UpdateOptions{}); err != nil {
+					b.t.Fatal(err)
+				}
+			},
+		},
 		{name: "that nothing asks for leaves its objects", before: func(*bench) {}, policy: "Abandon"},
 		{
 			name: "without its placement leaves its objects", policy: "Abandon",
