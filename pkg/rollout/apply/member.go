@@ -91,12 +91,9 @@ func connectWith(config *rest.Config, client *http.Client) (*member, error) {
 // says as what, by whoever looks after memberships.
 func identify(ctx context.Context, m *member, kube kubernetes.Interface, options Options) (isHub bool, err error) {
 	want := storeid.Membership{Ruler: options.Ruler, Member: options.Cluster, ClusterUID: options.ClusterUID}
-	system, err := get(ctx, m.resource(namespaces, ""), metav1.NamespaceSystem)
+	clusterUID, err := storeid.ClusterUID(ctx, kube)
 	if err != nil {
-		return false, fmt.Errorf("reading namespace %s, which identifies the cluster: %w", metav1.NamespaceSystem, err)
-	}
-	if system == nil {
-		return false, fmt.Errorf("the cluster has no namespace %s, which identifies it", metav1.NamespaceSystem)
+		return false, ofMember(err)
 	}
 	definition, err := get(ctx, m.resource(definitions, ""), storeid.MemberCRD)
 	if err != nil {
@@ -110,9 +107,9 @@ func identify(ctx context.Context, m *member, kube kubernetes.Interface, options
 		if err := storeid.Verify(ctx, kube, wellknown.SystemNamespace, options.Ruler); err != nil {
 			return false, err
 		}
-		return true, storeid.Mismatch(nil, string(system.GetUID()), want)
+		return true, storeid.Mismatch(nil, clusterUID, want)
 	}
-	if err := storeid.Mismatch(definition.GetAnnotations(), string(system.GetUID()), want); err != nil {
+	if err := storeid.Mismatch(definition.GetAnnotations(), clusterUID, want); err != nil {
 		return false, err
 	}
 	if storeid.Undecided(definition.GetAnnotations()) {

@@ -5,7 +5,6 @@ package membership
 
 import (
 	"context"
-	"fmt"
 	"math/rand/v2"
 	"strconv"
 	"time"
@@ -118,7 +117,7 @@ func (c *Controller) look(ctx context.Context, cluster *v1beta1.MemberCluster, m
 	if err != nil {
 		return nil, err
 	}
-	clusterUID, err := uidOf(ctx, member)
+	clusterUID, err := storeid.ClusterUID(ctx, member.kube)
 	if err != nil {
 		return nil, err
 	}
@@ -132,15 +131,6 @@ func (c *Controller) look(ctx context.Context, cluster *v1beta1.MemberCluster, m
 		properties[nodeCountProperty] = strconv.FormatInt(count, 10)
 	}
 	return properties, nil
-}
-
-// uidOf returns the uid of a cluster, that of its namespace kube-system: it lives as long as the cluster's etcd.
-func uidOf(ctx context.Context, member *clients) (string, error) {
-	system, err := member.kube.CoreV1().Namespaces().Get(ctx, metav1.NamespaceSystem, metav1.GetOptions{})
-	if err != nil {
-		return "", fmt.Errorf("reading namespace %s, which identifies the cluster: %w", metav1.NamespaceSystem, err)
-	}
-	return string(system.UID), nil
 }
 
 // countNodes has the member count its nodes: one object is sent, whatever their number. A member whose credentials do not allow

@@ -19,7 +19,7 @@ import (
 // withdraw removes from a member what Stagegate itself has there, and leaves what was placed on it. The kind AppliedWork stays, since
 // its end would be the end of whatever else is owned by objects of it.
 func (c *Controller) withdraw(ctx context.Context, cluster *v1beta1.MemberCluster, member *clients) error {
-	clusterUID, err := uidOf(ctx, member)
+	clusterUID, err := storeid.ClusterUID(ctx, member.kube)
 	if err != nil {
 		return err
 	}

@@ -48,7 +48,7 @@ func Claim(ctx context.Context, hub kubernetes.Interface, namespace, store strin
 	ruler := Ruler{Store: store}
 	// Another replica of this store, or another store, may write at the same time. What it has written is judged again.
 	err := retry.OnError(retry.DefaultRetry, isRace, func() (err error) {
-		ruler.Hub, err = uidOf(ctx, hub)
+		ruler.Hub, err = ClusterUID(ctx, hub)
 		if err != nil {
 			return err
 		}
@@ -62,17 +62,6 @@ func Claim(ctx context.Context, hub kubernetes.Interface, namespace, store strin
 
 func isRace(err error) bool {
 	return apierrors.IsAlreadyExists(err) || apierrors.IsConflict(err) || errors.Is(err, ErrHubRecordChanged)
-}
-
-func uidOf(ctx context.Context, hub kubernetes.Interface) (string, error) {
-	system, err := hub.CoreV1().Namespaces().Get(ctx, metav1.NamespaceSystem, metav1.GetOptions{})
-	if err != nil {
-		return "", fmt.Errorf("uid of the hub, which is that of its namespace %s: %w", metav1.NamespaceSystem, err)
-	}
-	if system.UID == "" {
-		return "", fmt.Errorf("uid of the hub: its namespace %s has none", metav1.NamespaceSystem)
-	}
-	return string(system.UID), nil
 }
 
 func claim(ctx context.Context, hub kubernetes.Interface, namespace string, want Ruler, record HubRecord) error {
@@ -211,7 +200,7 @@ func AwaitOther(ctx context.Context, hub kubernetes.Interface, namespace string,
 		if !ok || configMap.Name != ConfigMapName {
 			return false, nil
 		}
-		switch uid, err := uidOf(ctx, hub); {
+		switch uid, err := ClusterUID(ctx, hub); {
 		case err != nil:
 			return false, err
 		case uid != ruler.Hub:

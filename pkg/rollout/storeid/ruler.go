@@ -3,7 +3,13 @@
 
 package storeid
 
-import "context"
+import (
+	"context"
+	"fmt"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/client-go/kubernetes"
+)
 
 // Ruler is what places objects on a cluster: a store, and the hub that the store belongs to.
 type Ruler struct {
@@ -20,4 +26,17 @@ type HubRecord interface {
 	// SetHub replaces one uid by another in a single transaction; from is "" where the store has never ruled a hub. It fails with
 	// ErrHubRecordChanged, and writes nothing, if the store does not hold from.
 	SetHub(ctx context.Context, from, to string) error
+}
+
+// ClusterUID returns the uid of a cluster, be it a hub or a member: that of its namespace kube-system, which lives as long as the
+// cluster's etcd. It fails where the namespace cannot be read.
+func ClusterUID(ctx context.Context, cluster kubernetes.Interface) (string, error) {
+	system, err := cluster.CoreV1().Namespaces().Get(ctx, metav1.NamespaceSystem, metav1.GetOptions{})
+	if err != nil {
+		return "", fmt.Errorf("reading namespace %s, whose uid identifies the cluster: %w", metav1.NamespaceSystem, err)
+	}
+	if system.UID == "" {
+		return "", fmt.Errorf("namespace %s, whose uid identifies the cluster, has none", metav1.NamespaceSystem)
+	}
+	return string(system.UID), nil
 }
