@@ -98,6 +98,12 @@ func lastStored(path string) (index uint64, err error) {
 	}
 	defer func() { err = errors.Join(err, db.Close()) }()
 	err = db.View(func(tx *bbolt.Tx) error {
+		// A page beyond the end of the file would be a fault that nobody can recover from.
+		if info, err := os.Stat(path); err != nil {
+			return err
+		} else if info.Size() < tx.Size() {
+			return fmt.Errorf("%s has %d bytes of %d", path, info.Size(), tx.Size())
+		}
 		if bucket := tx.Bucket(schema.Meta.Name()); bucket != nil {
 			if value := bucket.Get(schema.MetaConsistentIndexKeyName); len(value) == 8 {
 				index = binary.BigEndian.Uint64(value)

@@ -248,3 +248,15 @@ func TestWhatAKilledDefragmentationLeftIsRemoved(t *testing.T) {
 		t.Errorf("%s is there still: %v", left, err)
 	}
 }
+
+// A copy that ran out of room has lost its end.
+func TestADatabaseThatHasLostItsEndIsRefused(t *testing.T) {
+	dir := t.TempDir()
+	fill(t, dir, 0, puts)
+	if err := os.Truncate(databaseOf(dir), int64(4*os.Getpagesize())); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := Start(t.Context(), Options{DataDir: dir}); err == nil || !strings.Contains(err.Error(), "is damaged") {
+		t.Errorf("Start: %v", err)
+	}
+}

@@ -36,9 +36,6 @@ func (p *pass) apply(ctx context.Context, m *manifest) *result {
 		if live, err = get(ctx, p.member.client(m), m.key.Name); err != nil {
 			return failed(err)
 		}
-		if live != nil && p.isHub {
-			return p.succeeded(ctx, m, live)
-		}
 		if live != nil {
 			r, handed := p.barred(ctx, m, live)
 			if r != nil {

@@ -254,8 +254,8 @@ func (p *pass) keptVerdict() *verdict {
 		}
 	}
 	return &verdict{ok: true, reason: reasonKeptSinceAdoption, message: fmt.Sprintf(
-		"Placed before the adoption at %s and not selected any more, so kept on the member cluster until somebody prunes the placement: %s",
-		p.record.owner.Annotations[wellknown.AdoptedAnnotation], wording.List(names))}
+		"Placed before the adoption at %s and not selected any more, so kept on the member cluster until somebody prunes the placement (AppliedWork %s lists all that it has): %s",
+		p.record.owner.Annotations[wellknown.AdoptedAnnotation], p.work.Name, wording.List(names))}
 }
 
 // verdicts on a whole Work. Availability counts once everything is applied.

@@ -95,7 +95,7 @@ func (p *pass) drop(ctx context.Context) error {
 		return nil
 	}
 	leftovers := p.leftovers()
-	if len(leftovers) == 0 && !p.outdated() && !p.endsAdoption(nil) {
+	if len(leftovers) == 0 && !p.outdated() && !isAdopted(p.record.owner) {
 		return nil
 	}
 	if err := p.open(ctx); err != nil {
@@ -104,6 +104,10 @@ func (p *pass) drop(ctx context.Context) error {
 	if p.isHub {
 		return p.list(ctx, nil)
 	}
+	if err := p.inheritOrphans(ctx); err != nil {
+		return err
+	}
+	leftovers = p.leftovers()
 	all := &parts{}
 	if len(leftovers) > 0 {
 		var err error
@@ -155,11 +159,53 @@ func (p *pass) drop(ctx context.Context) error {
 
 // isOurs reports whether an object is on the member and this Work's.
 func (p *pass) isOurs(ctx context.Context, r v1beta1.AppliedResourceMeta) (bool, error) {
-	if r.Resource == "" {
-		return false, nil
-	}
-	live, err := get(ctx, p.member.resource(resourceOf(r), r.Namespace), r.Name)
+	_, live, err := p.member.lookUp(ctx, r)
 	return live != nil && ownersOf(live, p.work.Name).ours, err
+}
+
+// inheritOrphans takes over, after an adoption, what AppliedWorks of the placement list that have no Work any more: the store that had
+// their Works is lost, and the version has fewer parts. The first Work does it.
+func (p *pass) inheritOrphans(ctx context.Context) error {
+	placement := placementOf(p.work)
+	if part, ok := partOfPlacement(placement, p.work.Name); !ok || part >= 0 || !isAdopted(p.record.owner) || p.record.hasInherited {
+		return nil
+	}
+	all, err := p.parts(ctx)
+	if err != nil {
+		return err
+	}
+	list, err := p.member.resource(appliedWorks, "").List(ctx, metav1.ListOptions{})
+	if err != nil {
+		return ofMember(fmt.Errorf("listing AppliedWorks: %w", err))
+	}
+	for i := range list.Items {
+		orphan, err := toAppliedWork(&list.Items[i])
+		if err != nil {
+			return err
+		}
+		if _, ok := partOfPlacement(placement, orphan.Name); !ok || orphan.Name == p.work.Name || orphan.Spec.WorkNamespace != p.work.Namespace ||
+			all.works[orphan.Name] != nil {
+			continue
+		}
+		if _, err := p.works.Get(ctx, orphan.Name, metav1.GetOptions{}); !apierrors.IsNotFound(err) {
+			// It is going, and sees to it.
+			continue
+		}
+		unheld := slices.DeleteFunc(orphan.Status.AppliedResources, func(r v1beta1.AppliedResourceMeta) bool {
+			return all.holder(identityOf(r.WorkResourceIdentifier), "") != nil
+		})
+		if err := p.inherit(ctx, p.record.owner, orphan.Name, unheld); err != nil {
+			return err
+		}
+		if p.record.owner, err = p.owner(ctx, p.work.Name); err != nil {
+			return err
+		}
+		if p.record.owner == nil {
+			return errStale
+		}
+	}
+	p.record.hasInherited = true
+	return nil
 }
 
 // endsAdoption reports whether an adoption is over: a version made from what the hub has now holds all that was placed before it, or
@@ -211,12 +257,7 @@ func (p *pass) outdated() bool {
 
 // dropOne deletes an object that is ours, or leaves it to those who own it as well.
 func (p *pass) dropOne(ctx context.Context, r v1beta1.AppliedResourceMeta) error {
-	if r.Resource == "" {
-		// Its kind was never known, so it was never applied.
-		return nil
-	}
-	client := p.member.resource(resourceOf(r), r.Namespace)
-	live, err := get(ctx, client, r.Name)
+	client, live, err := p.member.lookUp(ctx, r)
 	if err != nil || live == nil {
 		return err
 	}
@@ -227,9 +268,10 @@ func (p *pass) dropOne(ctx context.Context, r v1beta1.AppliedResourceMeta) error
 	case len(owners.placements)+len(owners.others) > 0:
 		_, err = reown(ctx, client, live, []string{p.work.Name}, nil)
 	default:
-		uid, background := live.GetUID(), metav1.DeletePropagationBackground
+		// Another Work may have received it since.
+		uid, version, background := live.GetUID(), live.GetResourceVersion(), metav1.DeletePropagationBackground
 		err = client.Delete(ctx, r.Name, metav1.DeleteOptions{
-			Preconditions:     &metav1.Preconditions{UID: &uid},
+			Preconditions:     &metav1.Preconditions{UID: &uid, ResourceVersion: &version},
 			PropagationPolicy: &background,
 		})
 	}

@@ -8,13 +8,15 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"time"
 
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
-	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/util/sets"
 	"k8s.io/klog/v2"
 
 	"github.com/stagegate/stagegate/pkg/apis/placement/v1beta1"
+	"github.com/stagegate/stagegate/pkg/apis/wellknown"
 )
 
 // errHeld ends a pass in which an object is still held by another Work of the placement: the change of that Work is on its way.
@@ -86,7 +88,7 @@ func (a *Applier) handOver(ctx context.Context, work *v1beta1.Work, owner *v1bet
 	wanted.add(appliedWorks, keyOf(work.Name))
 	for _, r := range listedFor(work, owner) {
 		holder := all.holder(identityOf(r.WorkResourceIdentifier), work.Name)
-		if holder == nil || r.Resource == "" {
+		if holder == nil {
 			continue
 		}
 		// The wish comes before the look, so that no change falls between them.
@@ -102,8 +104,7 @@ func (a *Applier) handOver(ctx context.Context, work *v1beta1.Work, owner *v1bet
 }
 
 func (a *Applier) handOverOne(ctx context.Context, work *v1beta1.Work, r v1beta1.AppliedResourceMeta, holder *v1beta1.Work) (bool, error) {
-	client := a.member.resource(resourceOf(r), r.Namespace)
-	live, err := get(ctx, client, r.Name)
+	client, live, err := a.member.lookUp(ctx, r)
 	if err != nil || live == nil || !ownersOf(live, work.Name).ours {
 		return true, err
 	}
@@ -111,11 +112,12 @@ func (a *Applier) handOverOne(ctx context.Context, work *v1beta1.Work, r v1beta1
 	switch {
 	case err != nil:
 		return false, err
-	case heir != nil && heir.DeletionTimestamp == nil && heir.Spec.WorkNamespace == work.Namespace && lists(heir, identityOf(r.WorkResourceIdentifier)):
 	case !strategyOf(holder).writes():
 		// It only reports differences, and never owns anything: the object becomes nobody's.
 		heir = nil
-	default:
+	case heir == nil || heir.DeletionTimestamp != nil || heir.Spec.WorkNamespace != work.Namespace,
+		// One that is applied as it is now and does not list the object refuses its manifest, and owns it all the same.
+		!lists(heir, identityOf(r.WorkResourceIdentifier)) && generationSeen(heir, holder) != holder.Generation:
 		return false, nil
 	}
 	_, err = reown(ctx, client, live, []string{work.Name}, heir)
@@ -123,6 +125,67 @@ func (a *Applier) handOverOne(ctx context.Context, work *v1beta1.Work, r v1beta1
 		klog.FromContext(ctx).V(2).Info("Object handed over", "object", klog.KRef(r.Namespace, r.Name), "kind", r.Kind, "from", work.Name, "to", holder.Name)
 	}
 	return true, err
+}
+
+// bequeath gives what a Work that is going has kept since an adoption to the first Work of its placement, which keeps it on and names
+// it. It reports whether all of it is handed over.
+func (a *Applier) bequeath(ctx context.Context, work *v1beta1.Work, owner *v1beta1.AppliedWork, first *v1beta1.Work) (bool, error) {
+	wanted := wish{}
+	wanted.add(appliedWorks, keyOf(work.Name))
+	wanted.add(appliedWorks, keyOf(first.Name))
+	a.watches.set(work.Name, wanted)
+	heir, err := a.owner(ctx, first.Name)
+	if err != nil || heir == nil || heir.DeletionTimestamp != nil || !a.claims(heir, first) {
+		return false, err
+	}
+	return true, a.inherit(ctx, heir, owner.Name, listedFor(work, owner))
+}
+
+// inherit has an AppliedWork list and own what another one owns of some objects, and keep it until somebody lets go of it.
+func (a *Applier) inherit(ctx context.Context, heir *v1beta1.AppliedWork, from string, resources []v1beta1.AppliedResourceMeta) error {
+	client := a.member.resource(appliedWorks, "")
+	write := func(update func(context.Context, *unstructured.Unstructured, metav1.UpdateOptions, ...string) (*unstructured.Unstructured, error)) error {
+		object, err := fromAppliedWork(heir)
+		if err == nil {
+			object, err = update(ctx, object, metav1.UpdateOptions{FieldManager: wellknown.FieldManager})
+		}
+		if err == nil {
+			heir, err = toAppliedWork(object)
+		}
+		return err
+	}
+	heir = heir.DeepCopy()
+	if !isAdopted(heir) {
+		metav1.SetMetaDataAnnotation(&heir.ObjectMeta, wellknown.AdoptedAnnotation, a.options.Clock.Now().UTC().Format(time.RFC3339))
+		if err := write(client.Update); err != nil {
+			return ofMember(fmt.Errorf("having AppliedWork %s keep what %s has placed: %w", heir.Name, from, err))
+		}
+	}
+	// They are listed before they are owned: what is owned and not listed would be forgotten.
+	listed := len(heir.Status.AppliedResources)
+	for _, r := range resources {
+		if !lists(heir, identityOf(r.WorkResourceIdentifier)) {
+			heir.Status.AppliedResources = append(heir.Status.AppliedResources, r)
+		}
+	}
+	if len(heir.Status.AppliedResources) > listed {
+		if err := write(func(ctx context.Context, o *unstructured.Unstructured, options metav1.UpdateOptions, _ ...string) (*unstructured.Unstructured, error) {
+			return client.UpdateStatus(ctx, o, options)
+		}); err != nil {
+			return ofMember(fmt.Errorf("having AppliedWork %s list what %s has placed: %w", heir.Name, from, err))
+		}
+	}
+	var failures []error
+	for _, r := range resources {
+		client, live, err := a.member.lookUp(ctx, r)
+		if err == nil && live != nil && ownersOf(live, from).ours {
+			_, err = reown(ctx, client, live, []string{from}, heir)
+		}
+		if err != nil {
+			failures = append(failures, fmt.Errorf("handing %s %s/%s over to AppliedWork %s: %w", r.Kind, r.Namespace, r.Name, heir.Name, err))
+		}
+	}
+	return errors.Join(failures...)
 }
 
 // listedFor are all objects that may have been applied for a Work.
@@ -148,8 +211,4 @@ func lists(owner *v1beta1.AppliedWork, id identity) bool {
 	return slices.ContainsFunc(owner.Status.AppliedResources, func(r v1beta1.AppliedResourceMeta) bool {
 		return identityOf(r.WorkResourceIdentifier) == id
 	})
-}
-
-func resourceOf(r v1beta1.AppliedResourceMeta) schema.GroupVersionResource {
-	return schema.GroupVersionResource{Group: r.Group, Version: r.Version, Resource: r.Resource}
 }

@@ -193,7 +193,7 @@ func (f *fleetOfParts) write(number int, v version) bool {
 			f.uids++
 			work = &v1beta1.Work{ObjectMeta: metav1.ObjectMeta{
 				Namespace: testNamespace, Name: name, UID: types.UID(fmt.Sprintf("work-%d", f.uids)),
-				Labels:     map[string]string{wellknown.ParentPlacementLabel: "web"},
+				Labels:     map[string]string{wellknown.ParentPlacementLabel: "web", wellknown.ParentBindingLabel: "web-member1"},
 				Finalizers: []string{wellknown.WorkCleanupFinalizer},
 			}}
 		}
@@ -202,7 +202,7 @@ func (f *fleetOfParts) write(number int, v version) bool {
 		work.Annotations = map[string]string{
 			wellknown.ParentSnapshotNameAnnotation: fmt.Sprintf("web-%d-snapshot", number),
 			wellknown.NumberOfWorksAnnotation:      fmt.Sprint(len(v)),
-			wellknown.HubUIDAnnotation:             testHub,
+			wellknown.HubUIDAnnotation:             f.applier.options.Ruler.Hub,
 		}
 		work.Spec.ApplyStrategy = f.strategy
 		work.Spec.Workload.Manifests = raw(f.t, manifests...)

@@ -15,9 +15,32 @@ import (
 )
 
 // A member may be the hub itself. What is placed there is the very object that it was selected from: written to, an override would
-// spread to the whole fleet and an edit would be undone before it is seen; deleted, it would be gone for all. So what the hub has is
-// left alone, and only what it lacks is created. Nothing there is owned by an AppliedWork: on a hub AppliedWorks are objects of the
-// fleet's own store, and without that store the hub's garbage collector would delete all that they own.
+// spread to the whole fleet and an edit would be undone before it is seen; created, what a user has deleted would come back; deleted, it
+// would be gone for all. So nothing is written there, and the hub counts as having what it has. Nothing there is owned by an AppliedWork
+// either: on a hub AppliedWorks are objects of the fleet's own store, and without that store the hub's garbage collector would delete all
+// that they own.
+
+// onHub is the result of a manifest of which the hub is the source.
+func (p *pass) onHub(ctx context.Context, m *manifest) *result {
+	switch {
+	case m.refused != nil:
+		return blocked(m.refused.reason, m.refused.message)
+	case !m.isResolved():
+		return failed(m.unknown)
+	}
+	live, err := get(ctx, p.member.client(m), m.key.Name)
+	switch {
+	case err != nil:
+		return failed(err)
+	case live == nil:
+		const gone = "The cluster is the hub, and does not have the object any more"
+		return &result{applied: &verdict{ok: true, reason: reasonApplied, message: gone}, available: &verdict{ok: true, reason: reasonAvailable, message: gone}}
+	}
+	return p.observe(&result{
+		applied:   &verdict{ok: true, reason: reasonApplied, message: "The cluster is the hub, and the object is the one that is selected"},
+		available: availabilityOf(live),
+	}, live)
+}
 
 // disownOnHub takes AppliedWorks out of the owners of what an earlier version has placed on the hub, before anything else is done there.
 func (a *Applier) disownOnHub(ctx context.Context) error {
@@ -46,11 +69,7 @@ func (a *Applier) disownOnHub(ctx context.Context) error {
 
 // disown makes an object that an AppliedWork owns nobody's.
 func (a *Applier) disown(ctx context.Context, owner string, r v1beta1.AppliedResourceMeta) error {
-	if r.Resource == "" {
-		return nil
-	}
-	client := a.member.resource(resourceOf(r), r.Namespace)
-	live, err := get(ctx, client, r.Name)
+	client, live, err := a.member.lookUp(ctx, r)
 	if err != nil || live == nil || !ownersOf(live, owner).ours {
 		return err
 	}

@@ -95,19 +95,18 @@ func identify(ctx context.Context, m *member, kube kubernetes.Interface, options
 	if err != nil {
 		return false, ofMember(err)
 	}
-	definition, err := get(ctx, m.resource(definitions, ""), storeid.MemberCRD)
-	if err != nil {
-		return false, fmt.Errorf("reading CustomResourceDefinition %s: %w", storeid.MemberCRD, err)
-	}
-	if definition == nil {
-		// A hub serves the kind without one.
-		if _, err := m.mapper.RESTMapping(v1beta1.SchemeGroupVersion.WithKind(appliedWorkKind).GroupKind(), v1beta1.SchemeGroupVersion.Version); err != nil {
-			return false, fmt.Errorf("the cluster has not joined: %w", err)
-		}
+	if clusterUID == options.Ruler.Hub {
 		if err := storeid.Verify(ctx, kube, wellknown.SystemNamespace, options.Ruler); err != nil {
 			return false, err
 		}
 		return true, storeid.Mismatch(nil, clusterUID, want)
+	}
+	definition, err := get(ctx, m.resource(definitions, ""), storeid.MemberCRD)
+	switch {
+	case err != nil:
+		return false, fmt.Errorf("reading CustomResourceDefinition %s: %w", storeid.MemberCRD, err)
+	case definition == nil:
+		return false, fmt.Errorf("the cluster has not joined: it has no CustomResourceDefinition %s", storeid.MemberCRD)
 	}
 	if err := storeid.Mismatch(definition.GetAnnotations(), clusterUID, want); err != nil {
 		return false, err
@@ -135,6 +134,30 @@ func (m *member) resolve(man *manifest, refresh bool) error {
 	}
 	man.resolved(mapping)
 	return nil
+}
+
+// lookUp reads an object that an AppliedWork lists. It returns no object where the member has none, or does not know the kind: then it
+// was never applied. A kind that was unknown when the list was made may have been defined since.
+func (m *member) lookUp(ctx context.Context, r v1beta1.AppliedResourceMeta) (dynamic.ResourceInterface, *unstructured.Unstructured, error) {
+	gvr := schema.GroupVersionResource{Group: r.Group, Version: r.Version, Resource: r.Resource}
+	if r.Resource == "" {
+		kind := schema.GroupKind{Group: r.Group, Kind: r.Kind}
+		mapping, err := m.mapper.RESTMapping(kind, r.Version)
+		if meta.IsNoMatchError(err) {
+			m.mapper.Reset()
+			mapping, err = m.mapper.RESTMapping(kind, r.Version)
+		}
+		switch {
+		case meta.IsNoMatchError(err):
+			return nil, nil, nil
+		case err != nil:
+			return nil, nil, ofMember(fmt.Errorf("looking for %s: %w", kind, err))
+		}
+		gvr = mapping.Resource
+	}
+	client := m.resource(gvr, r.Namespace)
+	live, err := get(ctx, client, r.Name)
+	return client, live, err
 }
 
 func (m *member) client(man *manifest) dynamic.ResourceInterface {

@@ -145,9 +145,13 @@ const (
 	fateStay fate = "Stay"
 )
 
-// fateOf decides on a Work that is going. Where no Work is left all of the placement goes.
+// fateOf decides on a Work that is going. Where no Work of its binding is left all of the placement goes.
 func (ps *parts) fateOf(work *v1beta1.Work) fate {
-	if ps.current != nil || len(ps.works) == 0 {
+	remain := false
+	for _, p := range ps.works {
+		remain = remain || p.work.Labels[wellknown.ParentBindingLabel] == work.Labels[wellknown.ParentBindingLabel]
+	}
+	if ps.current != nil || !remain {
 		return fateGo
 	}
 	if ps.first != nil {

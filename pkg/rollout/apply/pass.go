@@ -191,8 +191,11 @@ func (p *pass) watch() {
 // bring applies one manifest, or compares it where only differences are reported.
 func (p *pass) bring(ctx context.Context, m *manifest) *result {
 	bring := p.apply
-	if !p.strategy.writes() {
+	switch {
+	case !p.strategy.writes():
 		bring = p.report
+	case p.isHub:
+		bring = p.onHub
 	}
 	before := p.record.results[m.ordinal]
 	r := bring(ctx, m)

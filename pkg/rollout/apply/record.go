@@ -21,6 +21,8 @@ type record struct {
 	results []*result
 	// kept are objects that stay on the member although the Work has them no more, since they were there at an adoption.
 	kept []v1beta1.AppliedResourceMeta
+	// hasInherited reports whether AppliedWorks without a Work were looked for since the adoption.
+	hasInherited bool
 }
 
 // recordOf is the record of a Work at its generation; that of an older one is thrown away.

@@ -84,8 +84,14 @@ func (a *Applier) removeApplied(ctx context.Context, work *v1beta1.Work, owner *
 			remove = false
 		}
 	}
-	if remove && isAdopted(owner) {
-		if err := a.disownLeftovers(ctx, work, owner); err != nil {
+	// An adoption may not have been seen yet: the Work goes before it was applied once since.
+	if adopted := isAdopted(owner) || a.adopts(owner, work); remove && adopted {
+		if all.first != nil {
+			// The placement goes on, with fewer parts.
+			if done, err := a.bequeath(ctx, work, owner, all.first); err != nil || !done {
+				return err
+			}
+		} else if err := a.disownLeftovers(ctx, work, owner); err != nil {
 			return err
 		}
 	}

@@ -31,7 +31,7 @@ func (p *pass) write(ctx context.Context, m *manifest, live *unstructured.Unstru
 	if p.strategy.Type == v1beta1.ApplyStrategyTypeServerSideApply {
 		return p.writeServerSide(ctx, m, live, p.strategy.force())
 	}
-	desired, fits := m.clientSide(p.objectOwner(), live)
+	desired, fits := m.clientSide(p.record.owner, live)
 	if !fits {
 		// Without a record of what was last applied the server has to know, and a client-side apply wins over others as well.
 		return p.writeServerSide(ctx, m, live, true)
@@ -73,15 +73,7 @@ func (p *pass) writeServerSide(ctx context.Context, m *manifest, live *unstructu
 			}
 		}
 	}
-	return client.Apply(ctx, m.key.Name, m.serverSide(p.objectOwner()), metav1.ApplyOptions{FieldManager: wellknown.FieldManager, Force: force})
-}
-
-// objectOwner is the AppliedWork that owns what is applied, nil on the hub.
-func (p *pass) objectOwner() *v1beta1.AppliedWork {
-	if p.isHub {
-		return nil
-	}
-	return p.record.owner
+	return client.Apply(ctx, m.key.Name, m.serverSide(p.record.owner), metav1.ApplyOptions{FieldManager: wellknown.FieldManager, Force: force})
 }
 
 // serverSide is the manifest as it is handed to a server-side apply: what we own and nothing else.

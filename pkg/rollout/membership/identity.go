@@ -62,9 +62,15 @@ func (c *Controller) membership(cluster *v1beta1.MemberCluster, clusterUID strin
 }
 
 // own makes a cluster this store's member, and has it serve AppliedWorks. Store, hub and name are annotations of the
-// CustomResourceDefinition; a cluster that serves AppliedWorks without one is a hub, and names its store where each hub does. A cluster
-// that has joined as anything else is left as it is, with an error of package storeid.
+// CustomResourceDefinition. The hub itself, which is known by its uid, serves the kind without one and names its store where each hub does.
+// A cluster that has joined as anything else is left as it is, with an error of package storeid.
 func (c *Controller) own(ctx context.Context, member *clients, want storeid.Membership, clusterUID string) error {
+	if clusterUID == want.Hub {
+		if err := storeid.Mismatch(nil, clusterUID, want); err != nil {
+			return err
+		}
+		return storeid.Verify(ctx, member.kube, wellknown.SystemNamespace, want.Ruler)
+	}
 	crds := member.crds.ApiextensionsV1().CustomResourceDefinitions()
 	crd, err := crds.Get(ctx, storeid.MemberCRD, metav1.GetOptions{})
 	if apierrors.IsNotFound(err) {
@@ -76,6 +82,7 @@ func (c *Controller) own(ctx context.Context, member *clients, want storeid.Memb
 			return err
 		}
 		if served {
+			// It is another hub.
 			return storeid.Verify(ctx, member.kube, wellknown.SystemNamespace, want.Ruler)
 		}
 		if crd, err = newAppliedWorks(identityOf(want)); err != nil {

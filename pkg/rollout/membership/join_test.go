@@ -432,3 +432,14 @@ func TestAMissingMemberClusterRemovesNothing(t *testing.T) {
 		t.Error("something was removed")
 	}
 }
+
+// The APIServices of a hub can be away for a moment, and its discovery does not list AppliedWorks then.
+func TestNoCustomResourceDefinitionIsMadeOnTheHub(t *testing.T) {
+	w, m := newWorld(t, memberCluster()), newMember(t)
+	m.put(systemPath, namespaceOf(hubUID))
+	w.setSecret(m.kubeconfig(memberToken))
+	w.reconcile()
+	if m.get(crdOf) != nil {
+		t.Error("a CustomResourceDefinition was made on the hub itself")
+	}
+}

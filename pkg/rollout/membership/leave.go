@@ -126,8 +126,7 @@ func (c *Controller) askToLeave(ctx context.Context, internal *v1beta1.InternalM
 // clearHub removes what the hub has of a member, and says whether all of it is gone.
 func (c *Controller) clearHub(ctx context.Context, cluster string) (bool, error) {
 	name := wellknown.MemberNamespace(cluster)
-	// Works go before their namespace: once that is deleted they would be deleted with their finalizers on, which asks for the
-	// removal of their workloads.
+	// Works go before their namespace, which they would hold.
 	if err := c.removeWorks(ctx, name); err != nil {
 		return false, err
 	}

@@ -24,12 +24,7 @@ func (c *Controller) withdraw(ctx context.Context, cluster *v1beta1.MemberCluste
 		return err
 	}
 	want := c.membership(cluster, clusterUID)
-	crd, err := member.crds.ApiextensionsV1().CustomResourceDefinitions().Get(ctx, storeid.MemberCRD, metav1.GetOptions{})
-	if apierrors.IsNotFound(err) {
-		served, err := servesAppliedWorks(ctx, member)
-		if err != nil || !served {
-			return err
-		}
+	if clusterUID == want.Hub {
 		if err := storeid.Mismatch(nil, clusterUID, want); err != nil {
 			return err
 		}
@@ -38,6 +33,11 @@ func (c *Controller) withdraw(ctx context.Context, cluster *v1beta1.MemberCluste
 			return err
 		}
 		return orphan(ctx, cluster.Name, member)
+	}
+	crd, err := member.crds.ApiextensionsV1().CustomResourceDefinitions().Get(ctx, storeid.MemberCRD, metav1.GetOptions{})
+	if apierrors.IsNotFound(err) {
+		// Nothing is there that was ever made.
+		return nil
 	}
 	if err != nil {
 		return err

@@ -103,22 +103,27 @@ func (c *Controller) fateOf(ctx context.Context, binding v1beta1.BindingObject) 
 		}
 	}
 	if isGoing() {
-		if strategy := placement.PlacementSpec().Strategy.DeleteStrategy; strategy != nil && strategy.PropagationPolicy != "" {
-			return strategy.PropagationPolicy, nil
-		}
-		return v1beta1.DeletePropagationPolicyDelete, nil
+		return policyOf(placement), nil
 	}
-	if key.Namespace != "" {
+	if key.Namespace != "" && err == nil {
 		namespace, err := c.hub.CoreV1().Namespaces().Get(ctx, key.Namespace, metav1.GetOptions{})
 		switch {
 		case err != nil && !apierrors.IsNotFound(err):
 			return "", fmt.Errorf("reading namespace %s on the hub: %w", key.Namespace, err)
 		case err == nil && namespace.DeletionTimestamp != nil:
 			// The placement is about to go as well.
-			return v1beta1.DeletePropagationPolicyDelete, nil
+			return policyOf(placement), nil
 		}
 	}
 	c.recorder.Eventf(binding, corev1.EventTypeWarning, "ObjectsKept", "The binding was deleted while its placement picks cluster %s: "+
 		"what was placed on the cluster stays there", binding.BindingSpec().TargetCluster)
 	return v1beta1.DeletePropagationPolicyAbandon, nil
+}
+
+// policyOf is what becomes of what a placement has placed when the placement is deleted.
+func policyOf(placement v1beta1.PlacementObject) v1beta1.DeletePropagationPolicy {
+	if strategy := placement.PlacementSpec().Strategy.DeleteStrategy; strategy != nil && strategy.PropagationPolicy != "" {
+		return strategy.PropagationPolicy
+	}
+	return v1beta1.DeletePropagationPolicyDelete
 }

@@ -590,6 +590,23 @@ func TestDeletedBinding(t *testing.T) {
 				}
 			},
 		},
+		{
+			name: "leaves its objects where the placement wants that and their namespace is deleted", policy: "Abandon",
+			before: func(b *bench) {
+				placement, err := b.fleet.Placements.Client(b.namespace).Get(b.t.Context(), "web", metav1.GetOptions{})
+				if err != nil {
+					b.t.Fatal(err)
+				}
+				placement.PlacementSpec().Strategy.DeleteStrategy = &v1beta1.DeleteStrategy{PropagationPolicy: v1beta1.DeletePropagationPolicyAbandon}
+				if _, err := b.fleet.Placements.Client(b.namespace).Update(b.t.Context(), placement, metav1.UpdateOptions{}); err != nil {
+					b.t.Fatal(err)
+				}
+				namespace := &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: "test-namespace", DeletionTimestamp: &now, Finalizers: []string{"kubernetes"}}}
+				if _, err := b.hub.CoreV1().Namespaces().Create(b.t.Context(), namespace, metav1.CreateOptions{}); err != nil {
+					b.t.Fatal(err)
+				}
+			},
+		},
 	} {
 		for _, scope := range bothScopes {
 			t.Run(tc.name+", "+scope.name, func(t *testing.T) {
