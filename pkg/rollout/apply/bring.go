@@ -27,8 +27,8 @@ func (p *pass) apply(ctx context.Context, m *manifest) *result {
 		return blocked(m.refused.reason, m.refused.message)
 	case !m.isResolved():
 		return failed(m.unknown)
-	case p.opened != nil:
-		return failed(p.opened)
+	case p.closed != nil:
+		return failed(p.closed)
 	}
 	var err error
 	for range attempts {

@@ -235,10 +235,17 @@ func conditionsOf(before []metav1.Condition, now metav1.Time, generation int64, 
 
 func (p *pass) workConditions(now metav1.Time) []metav1.Condition {
 	applied, available, diffReported := verdicts(p.record.results, p.strategy.writes())
-	return conditionsOf(p.work.Status.Conditions, now, p.work.Generation, maxMessage, []conditionVerdict{
+	before := p.work.Status.Conditions
+	conditions := conditionsOf(before, now, p.work.Generation, maxMessage, []conditionVerdict{
 		{v1beta1.WorkApplied, applied}, {v1beta1.WorkAvailable, available}, {v1beta1.WorkDiffReported, diffReported},
 		{v1beta1.WorkObjectsKept, p.keptVerdict()},
 	})
+	// Whoever prunes the placement lets go of what they were shown: the time is that of what is said, and not of the first object.
+	if kept, old := meta.FindStatusCondition(conditions, v1beta1.WorkObjectsKept), meta.FindStatusCondition(before, v1beta1.WorkObjectsKept); kept != nil &&
+		old != nil && (old.ObservedGeneration != kept.ObservedGeneration || old.Message != kept.Message) {
+		kept.LastTransitionTime = now
+	}
+	return conditions
 }
 
 // keptVerdict names the objects that stay on the member since they were there at an adoption, nil for none.

@@ -88,14 +88,13 @@ func leftoversOf(work *v1beta1.Work, owner *v1beta1.AppliedWork, manifests []*ma
 // drop removes the leftovers from the member. Those that another Work of the placement holds are left to it, and none is removed before
 // the Work's version has all its Works. After an adoption they stay, and on the hub they always do.
 func (p *pass) drop(ctx context.Context) error {
-	known := p.record.kept
-	p.record.kept = nil
 	if slices.ContainsFunc(p.record.manifests, func(m *manifest) bool { return !m.readable() }) {
 		// A manifest that cannot be read may be any of the objects that no other manifest is.
 		return nil
 	}
 	leftovers := p.leftovers()
 	if len(leftovers) == 0 && !p.outdated() && !isAdopted(p.record.owner) {
+		p.record.kept = nil
 		return nil
 	}
 	if err := p.open(ctx); err != nil {
@@ -104,8 +103,12 @@ func (p *pass) drop(ctx context.Context) error {
 	if p.isHub {
 		return p.list(ctx, nil)
 	}
+	var failures []error
 	if err := p.inheritOrphans(ctx); err != nil {
-		return err
+		failures = append(failures, err)
+	}
+	if p.record.owner == nil {
+		return errors.Join(failures...)
 	}
 	leftovers = p.leftovers()
 	all := &parts{}
@@ -115,31 +118,34 @@ func (p *pass) drop(ctx context.Context) error {
 			return err
 		}
 	}
-	var remaining []v1beta1.AppliedResourceMeta
-	var failures []error
+	var remaining, kept []v1beta1.AppliedResourceMeta
 	for _, r := range leftovers {
 		switch {
 		case !all.decide(p.work) || all.holder(identityOf(r.WorkResourceIdentifier), p.work.Name) != nil:
 			p.pending.Store(true)
-			mine, err := p.isOurs(ctx, r)
+			whose, err := p.whose(ctx, r)
 			if err != nil {
 				failures = append(failures, err)
 			}
-			if mine || err != nil {
+			if whose == ofOurs || err != nil {
 				remaining = append(remaining, r)
 			}
 		case isAdopted(p.record.owner) && !p.letsGo():
 			// What was seen is not looked for in each pass: nobody watches it.
-			exists, err := slices.Contains(known, r), error(nil)
-			if !exists {
-				exists, err = p.isOurs(ctx, r)
+			whose, err := ofOurs, error(nil)
+			if !slices.Contains(p.record.kept, r) {
+				whose, err = p.whose(ctx, r)
 			}
-			if err != nil {
+			switch {
+			case err != nil:
 				failures = append(failures, err)
-			}
-			if exists || err != nil {
+				remaining, kept = append(remaining, r), append(kept, r)
+			case whose == ofOurs:
+				remaining, kept = append(remaining, r), append(kept, r)
+			case whose == ofAPart:
+				// It is being bequeathed: it is listed before it is owned.
+				p.pending.Store(true)
 				remaining = append(remaining, r)
-				p.record.kept = append(p.record.kept, r)
 			}
 		default:
 			if err := p.dropOne(ctx, r); err != nil {
@@ -149,6 +155,7 @@ func (p *pass) drop(ctx context.Context) error {
 			}
 		}
 	}
+	p.record.kept = kept
 	if err := p.list(ctx, remaining); err != nil {
 		failures = append(failures, err)
 	} else if p.endsAdoption(remaining) {
@@ -157,10 +164,33 @@ func (p *pass) drop(ctx context.Context) error {
 	return errors.Join(failures...)
 }
 
-// isOurs reports whether an object is on the member and this Work's.
-func (p *pass) isOurs(ctx context.Context, r v1beta1.AppliedResourceMeta) (bool, error) {
+// belonging is whose an object on the member is.
+type belonging int
+
+const (
+	ofNobody belonging = iota
+	ofOurs
+	// ofAPart is another AppliedWork of the placement.
+	ofAPart
+)
+
+// whose looks whose an object is, as this Work sees it. One that is not on the member is nobody's.
+func (p *pass) whose(ctx context.Context, r v1beta1.AppliedResourceMeta) (belonging, error) {
 	_, live, err := p.member.lookUp(ctx, r)
-	return live != nil && ownersOf(live, p.work.Name).ours, err
+	if err != nil || live == nil {
+		return ofNobody, err
+	}
+	owners := ownersOf(live, p.work.Name)
+	switch {
+	case owners.ours:
+		return ofOurs, nil
+	case slices.ContainsFunc(owners.placements, func(name string) bool {
+		_, ok := partOfPlacement(placementOf(p.work), name)
+		return ok
+	}):
+		return ofAPart, nil
+	}
+	return ofNobody, nil
 }
 
 // inheritOrphans takes over, after an adoption, what AppliedWorks of the placement list that have no Work any more: the store that had
@@ -223,9 +253,9 @@ func (p *pass) letsGo() bool {
 		work = p.live
 	}
 	snapshot := work.Annotations[wellknown.PruneAnnotation]
-	// Both are times of this server in a format that sorts.
+	// Both are times in a format that sorts. What began to be kept in the second of the request was not shown to whoever made it.
 	return snapshot != "" && snapshot == work.Annotations[wellknown.ParentSnapshotNameAnnotation] &&
-		work.Annotations[wellknown.PruneTimeAnnotation] >= p.record.owner.Annotations[wellknown.AdoptedAnnotation]
+		work.Annotations[wellknown.PruneTimeAnnotation] > p.record.owner.Annotations[wellknown.AdoptedAnnotation]
 }
 
 func (p *pass) endAdoption(ctx context.Context) error {

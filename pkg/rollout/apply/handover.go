@@ -116,8 +116,8 @@ func (a *Applier) handOverOne(ctx context.Context, work *v1beta1.Work, r v1beta1
 		// It only reports differences, and never owns anything: the object becomes nobody's.
 		heir = nil
 	case heir == nil || heir.DeletionTimestamp != nil || heir.Spec.WorkNamespace != work.Namespace,
-		// One that is applied as it is now and does not list the object refuses its manifest, and owns it all the same.
-		!lists(heir, identityOf(r.WorkResourceIdentifier)) && generationSeen(heir, holder) != holder.Generation:
+		// One that refuses the manifest never lists the object, and owns it all the same.
+		!lists(heir, identityOf(r.WorkResourceIdentifier)) && !(generationSeen(heir, holder) == holder.Generation && a.refuses(holder, r)):
 		return false, nil
 	}
 	_, err = reown(ctx, client, live, []string{work.Name}, heir)
@@ -125,6 +125,21 @@ func (a *Applier) handOverOne(ctx context.Context, work *v1beta1.Work, r v1beta1
 		klog.FromContext(ctx).V(2).Info("Object handed over", "object", klog.KRef(r.Namespace, r.Name), "kind", r.Kind, "from", work.Name, "to", holder.Name)
 	}
 	return true, err
+}
+
+// refuses reports whether a Work has an object in a manifest that is never applied as it stands.
+func (a *Applier) refuses(work *v1beta1.Work, r v1beta1.AppliedResourceMeta) bool {
+	for _, m := range decode(work.Spec.Workload.Manifests) {
+		if identityOf(m.identifier()) != identityOf(r.WorkResourceIdentifier) {
+			continue
+		}
+		if m.refused == nil {
+			// Whether it is in the scope of its kind.
+			_ = a.member.resolve(m, false)
+		}
+		return m.refused != nil
+	}
+	return false
 }
 
 // bequeath gives what a Work that is going has kept since an adoption to the first Work of its placement, which keeps it on and names
@@ -135,8 +150,15 @@ func (a *Applier) bequeath(ctx context.Context, work *v1beta1.Work, owner *v1bet
 	wanted.add(appliedWorks, keyOf(first.Name))
 	a.watches.set(work.Name, wanted)
 	heir, err := a.owner(ctx, first.Name)
-	if err != nil || heir == nil || heir.DeletionTimestamp != nil || !a.claims(heir, first) {
+	switch {
+	case err != nil:
 		return false, err
+	case heir == nil && !strategyOf(first).writes():
+		// It only reports differences and may never have an AppliedWork: the objects become nobody's.
+		return true, a.disownAll(ctx, work.Name, listedFor(work, owner))
+	case heir == nil || heir.DeletionTimestamp != nil || heir.Spec.WorkNamespace != work.Namespace,
+		strategyOf(first).writes() && !a.claims(heir, first):
+		return false, nil
 	}
 	return true, a.inherit(ctx, heir, owner.Name, listedFor(work, owner))
 }
@@ -155,7 +177,9 @@ func (a *Applier) inherit(ctx context.Context, heir *v1beta1.AppliedWork, from s
 		return err
 	}
 	heir = heir.DeepCopy()
-	if !isAdopted(heir) {
+	inherits := slices.ContainsFunc(resources, func(r v1beta1.AppliedResourceMeta) bool { return !lists(heir, identityOf(r.WorkResourceIdentifier)) })
+	if inherits || !isAdopted(heir) {
+		// The time is that of what is kept last: who has let go of something before has not seen it.
 		metav1.SetMetaDataAnnotation(&heir.ObjectMeta, wellknown.AdoptedAnnotation, a.options.Clock.Now().UTC().Format(time.RFC3339))
 		if err := write(client.Update); err != nil {
 			return ofMember(fmt.Errorf("having AppliedWork %s keep what %s has placed: %w", heir.Name, from, err))

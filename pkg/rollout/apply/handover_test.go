@@ -12,6 +12,7 @@ import (
 	"net/url"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -39,7 +40,8 @@ type fleetOfParts struct {
 	strategy *v1beta1.ApplyStrategy
 	clock    *clocktesting.FakePassiveClock
 	uids     int
-	// left is how many writes are let through before all fail; negative for no limit.
+	// left is how many writes are let through before all fail; negative for no limit. Objects are written in parallel.
+	mu   sync.Mutex
 	left int
 }
 
@@ -74,6 +76,8 @@ func newFleetOfParts(t *testing.T, strategy v1beta1.ApplyStrategyType) *fleetOfP
 
 // spend uses up one write.
 func (f *fleetOfParts) spend() error {
+	f.mu.Lock()
+	defer f.mu.Unlock()
 	if f.left == 0 {
 		return &url.Error{Op: "Patch", URL: "https://member1", Err: errKilled}
 	}

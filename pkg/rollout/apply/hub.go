@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 
+	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/stagegate/stagegate/pkg/apis/placement/v1beta1"
@@ -22,9 +23,15 @@ import (
 
 // onHub is the result of a manifest of which the hub is the source.
 func (p *pass) onHub(ctx context.Context, m *manifest) *result {
+	gone := func() *result {
+		const message = "The cluster is the hub, and does not have the object any more"
+		return &result{applied: &verdict{ok: true, reason: reasonApplied, message: message}, available: &verdict{ok: true, reason: reasonAvailable, message: message}}
+	}
 	switch {
 	case m.refused != nil:
 		return blocked(m.refused.reason, m.refused.message)
+	case !m.isResolved() && meta.IsNoMatchError(m.unknown):
+		return gone()
 	case !m.isResolved():
 		return failed(m.unknown)
 	}
@@ -33,8 +40,7 @@ func (p *pass) onHub(ctx context.Context, m *manifest) *result {
 	case err != nil:
 		return failed(err)
 	case live == nil:
-		const gone = "The cluster is the hub, and does not have the object any more"
-		return &result{applied: &verdict{ok: true, reason: reasonApplied, message: gone}, available: &verdict{ok: true, reason: reasonAvailable, message: gone}}
+		return gone()
 	}
 	return p.observe(&result{
 		applied:   &verdict{ok: true, reason: reasonApplied, message: "The cluster is the hub, and the object is the one that is selected"},

@@ -204,7 +204,7 @@ func TestWhatAUserDeletesOnTheHubStaysDeleted(t *testing.T) {
 	b.isHub = true
 	b.member.put(t, configMapYAML)
 	b.pass(t)
-	if err := b.member.Tracker().Delete(configMaps, "test-namespace", "test-cm"); err != nil {
+	if err := b.member.Resource(configMaps).Namespace("test-namespace").Delete(t.Context(), "test-cm", metav1.DeleteOptions{}); err != nil {
 		t.Fatal(err)
 	}
 	b.pass(t)

@@ -31,6 +31,8 @@ type pass struct {
 	// opening makes the first write, and only that, ask whether writing is allowed.
 	opening sync.Once
 	opened  error
+	// closed is why nothing may be written, where that was asked before the first manifest.
+	closed error
 	// live is the Work as read then.
 	live *v1beta1.Work
 	// reading makes the first who asks for the placement's Works, and only that, read them.
@@ -56,8 +58,7 @@ func (p *pass) run(ctx context.Context) (again, err error) {
 		return nil, err
 	}
 	if p.strategy.writes() && !p.ready {
-		// What it returns is seen again by each manifest.
-		_ = p.open(ctx)
+		p.closed = p.open(ctx)
 	}
 
 	for _, wave := range inWaves(p.record.manifests) {

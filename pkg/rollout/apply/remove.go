@@ -39,8 +39,25 @@ func (a *Applier) remove(ctx context.Context, work *v1beta1.Work) error {
 	case err != nil:
 		return err
 	}
-	if owner != nil && standsFor(owner, live) {
+	switch {
+	case owner == nil:
+	case standsFor(owner, live):
 		return a.removeApplied(ctx, live, owner)
+	case !a.isHub && owner.DeletionTimestamp == nil && a.mayClaim(owner, live) == nil && marksRemoval(live):
+		// It is of an earlier Work, and the first Work keeps and names what it has.
+		a.waitsForParts(work.Name, true)
+		all, err := a.readParts(ctx, live)
+		if err != nil {
+			return err
+		}
+		if all.first != nil {
+			if done, err := a.handOver(ctx, live, owner, all); err != nil || !done {
+				return err
+			}
+			if done, err := a.bequeath(ctx, live, owner, all.first); err != nil || !done {
+				return err
+			}
+		}
 	}
 	live.Finalizers = slices.DeleteFunc(live.Finalizers, func(f string) bool { return f == wellknown.WorkCleanupFinalizer })
 	_, err = a.works.Update(ctx, live, metav1.UpdateOptions{FieldManager: wellknown.FieldManager})
@@ -58,6 +75,11 @@ func standsFor(owner *v1beta1.AppliedWork, work *v1beta1.Work) bool {
 	return owner.Spec.WorkNamespace == work.Namespace && (uid == "" || uid == string(work.UID))
 }
 
+// marksRemoval reports whether what was applied for a Work is to go with it.
+func marksRemoval(work *v1beta1.Work) bool {
+	return work.Annotations[wellknown.DeletePropagationAnnotation] == string(v1beta1.DeletePropagationPolicyDelete)
+}
+
 func (a *Applier) removeApplied(ctx context.Context, work *v1beta1.Work, owner *v1beta1.AppliedWork) error {
 	if owner.DeletionTimestamp != nil {
 		return nil
@@ -73,7 +95,7 @@ func (a *Applier) removeApplied(ctx context.Context, work *v1beta1.Work, owner *
 	if done, err := a.handOver(ctx, work, owner, all); err != nil || !done {
 		return err
 	}
-	remove := work.Annotations[wellknown.DeletePropagationAnnotation] == string(v1beta1.DeletePropagationPolicyDelete)
+	remove := marksRemoval(work)
 	if remove {
 		switch all.fateOf(work) {
 		case fateWait:
@@ -120,9 +142,14 @@ func (a *Applier) deleteOwner(ctx context.Context, work *v1beta1.Work, owner *v1
 
 // disownLeftovers makes nobody's what stayed at an adoption, so that it does not go with the AppliedWork.
 func (a *Applier) disownLeftovers(ctx context.Context, work *v1beta1.Work, owner *v1beta1.AppliedWork) error {
+	return a.disownAll(ctx, work.Name, leftoversOf(work, owner, decode(work.Spec.Workload.Manifests)))
+}
+
+// disownAll makes objects that an AppliedWork owns nobody's.
+func (a *Applier) disownAll(ctx context.Context, owner string, resources []v1beta1.AppliedResourceMeta) error {
 	var failures []error
-	for _, r := range leftoversOf(work, owner, decode(work.Spec.Workload.Manifests)) {
-		if err := a.disown(ctx, work.Name, r); err != nil && !apierrors.IsNotFound(err) {
+	for _, r := range resources {
+		if err := a.disown(ctx, owner, r); err != nil && !apierrors.IsNotFound(err) {
 			failures = append(failures, fmt.Errorf("leaving %s %s/%s on the member cluster: %w", r.Kind, r.Namespace, r.Name, err))
 		}
 	}

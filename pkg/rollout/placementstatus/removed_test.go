@@ -137,6 +137,14 @@ func TestAVersionThatRemovesObjectsIsAnEventOnce(t *testing.T) {
 				return err == nil && p.PlacementStatus().ObservedResourceIndex == index
 			}
 		}
+		// The content of a snapshot never changes but here.
+		holds := func(index, objects int) func() bool {
+			return func() bool {
+				s, err := w.Fleet.Snapshots.Get(w.Key(wellknown.ResourceSnapshotName("p", index)))
+				return err == nil && len(s.SnapshotSpec().SelectedResources) == objects
+			}
+		}
+		w.Eventually("the first version is seen", holds(0, 2))
 		look()
 		w.Eventually("the first version is told of", observed("0"))
 
@@ -150,6 +158,7 @@ func TestAVersionThatRemovesObjectsIsAnEventOnce(t *testing.T) {
 			s.SetAnnotations(map[string]string{wellknown.ResourceHashAnnotation: "other"})
 			hold(s, "a")
 		})
+		w.Eventually("the second version is seen", holds(1, 1))
 		look()
 		w.Eventually("the second version is told of", observed("1"))
 		// Another leader begins with what is stored.
