@@ -43,6 +43,8 @@ type fleetOfParts struct {
 	// left is how many writes are let through before all fail; negative for no limit. Objects are written in parallel.
 	mu   sync.Mutex
 	left int
+	// deleting, where it is set, is asked first when a ConfigMap is deleted on the member.
+	deleting func(clienttesting.DeleteActionImpl) error
 }
 
 var errKilled = errors.New("killed")
@@ -90,6 +92,14 @@ func (f *fleetOfParts) spend() error {
 // collectGarbage does what the garbage collector does when an AppliedWork is deleted.
 func (f *fleetOfParts) collectGarbage(action clienttesting.Action) (bool, runtime.Object, error) {
 	a := action.(clienttesting.DeleteActionImpl)
+	f.mu.Lock()
+	deleting := f.deleting
+	f.mu.Unlock()
+	if deleting != nil && a.GetResource() == configMaps {
+		if err := deleting(a); err != nil {
+			return true, nil, err
+		}
+	}
 	if err := f.spend(); err != nil {
 		return true, nil, err
 	}
@@ -121,6 +131,13 @@ func (f *fleetOfParts) collectGarbage(action clienttesting.Action) (bool, runtim
 		}
 	}
 	return true, nil, f.member.Tracker().Delete(appliedWorks, "", a.GetName())
+}
+
+// onDelete sets what is asked first when a ConfigMap is deleted on the member; nil for nothing.
+func (f *fleetOfParts) onDelete(do func(clienttesting.DeleteActionImpl) error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.deleting = do
 }
 
 // restart begins with an applier that remembers nothing.

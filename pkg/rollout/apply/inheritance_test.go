@@ -13,7 +13,6 @@ import (
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
-	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/dynamic"
@@ -212,15 +211,12 @@ func TestAPruneLetsGoOfNothingInheritedLater(t *testing.T) {
 		}
 	}
 	// The removal fails for a while (a webhook that is down), in which web-0, which was held up, goes.
-	down := true
-	f.member.PrependReactor("delete", "configmaps", func(clienttesting.Action) (bool, runtime.Object, error) {
-		return down, nil, errors.New("webhook is down")
-	})
+	f.onDelete(func(clienttesting.DeleteActionImpl) error { return errors.New("webhook is down") })
 	f.clock.SetTime(asked.Add(time.Minute))
 	f.pass("web-work")
 	f.pass("web-0")
 	f.pass("web-0")
-	down = false
+	f.onDelete(nil)
 	// The AppliedWork is read afresh (the fake knows no conflicts).
 	f.restart()
 	f.settle()

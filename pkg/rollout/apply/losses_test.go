@@ -12,7 +12,6 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	hubfake "k8s.io/client-go/kubernetes/fake"
 	clienttesting "k8s.io/client-go/testing"
@@ -71,9 +70,9 @@ func TestAnObjectThatIsHandedOverBetweenReadAndDeleteStays(t *testing.T) {
 	}
 	uid := f.member.get(t, configMaps, "ns", "c").GetUID()
 	done := false
-	f.member.PrependReactor("delete", "configmaps", func(action clienttesting.Action) (bool, runtime.Object, error) {
+	f.onDelete(func(action clienttesting.DeleteActionImpl) error {
 		if done {
-			return false, nil, nil
+			return nil
 		}
 		done = true
 		// Version 3 has c in web-work, which the other worker applies now.
@@ -86,11 +85,11 @@ func TestAnObjectThatIsHandedOverBetweenReadAndDeleteStays(t *testing.T) {
 		if err := f.member.Tracker().Update(configMaps, live, "ns"); err != nil {
 			t.Error(err)
 		}
-		p := action.(clienttesting.DeleteActionImpl).DeleteOptions.Preconditions
+		p := action.DeleteOptions.Preconditions
 		if p != nil && p.ResourceVersion != nil && *p.ResourceVersion != live.GetResourceVersion() {
-			return true, nil, apierrors.NewConflict(configMaps.GroupResource(), "c", nil)
+			return apierrors.NewConflict(configMaps.GroupResource(), "c", nil)
 		}
-		return false, nil, nil
+		return nil
 	})
 	f.pass("web-0")
 	if !done {
