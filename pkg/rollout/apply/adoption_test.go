@@ -75,7 +75,7 @@ func TestWhatWasPlacedBeforeAnAdoptionStays(t *testing.T) {
 			work: func(w *v1beta1.Work) {
 				w.Annotations = map[string]string{
 					wellknown.ParentSnapshotNameAnnotation: "web-1-snapshot", wellknown.PruneAnnotation: "web-1-snapshot",
-					wellknown.PruneTimeAnnotation: testTime.Add(time.Second).Format(time.RFC3339),
+					wellknown.PruneTimeAnnotation: testTime.Format(time.RFC3339),
 				}
 			},
 		},
@@ -87,7 +87,7 @@ func TestWhatWasPlacedBeforeAnAdoptionStays(t *testing.T) {
 			work: func(w *v1beta1.Work) {
 				w.Annotations = map[string]string{
 					wellknown.ParentSnapshotNameAnnotation: "web-1-snapshot", wellknown.PruneAnnotation: "web-1-snapshot",
-					wellknown.PruneTimeAnnotation: testTime.Format(time.RFC3339),
+					wellknown.PruneTimeAnnotation: testTime.Add(-time.Second).Format(time.RFC3339),
 				}
 			},
 		},

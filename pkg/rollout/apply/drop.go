@@ -253,9 +253,9 @@ func (p *pass) letsGo() bool {
 		work = p.live
 	}
 	snapshot := work.Annotations[wellknown.PruneAnnotation]
-	// Both are times in a format that sorts. What began to be kept in the second of the request was not shown to whoever made it.
+	// Both are times in a format that sorts, to the second: a request in the second of the adoption counts, or it would never be met.
 	return snapshot != "" && snapshot == work.Annotations[wellknown.ParentSnapshotNameAnnotation] &&
-		work.Annotations[wellknown.PruneTimeAnnotation] > p.record.owner.Annotations[wellknown.AdoptedAnnotation]
+		work.Annotations[wellknown.PruneTimeAnnotation] >= p.record.owner.Annotations[wellknown.AdoptedAnnotation]
 }
 
 func (p *pass) endAdoption(ctx context.Context) error {
