@@ -315,3 +315,36 @@ func TestWhatAPartHasKeptIsStillNamedWhenThePartGoes(t *testing.T) {
 		t.Errorf("nobody names b, which is on the member (%t) with owners %v", f.member.get(t, configMaps, "ns", "b") != nil, f.owners("b"))
 	}
 }
+
+// Two servers take themselves for the leader: a part goes, after an adoption, whose name the version has that is being written.
+func TestAPartThatGoesAfterAnAdoptionWhileAVersionIsHalfWrittenIsForgottenByNobody(t *testing.T) {
+	f := newFleetOfParts(t, v1beta1.ApplyStrategyTypeClientSideApply)
+	f.applier.options.Ruler.Hub = "old-hub"
+	f.write(1, version{"web-work": {"a"}, "web-0": {"b"}, "web-1": {"c"}})
+	f.settle()
+	uid := f.member.get(t, configMaps, "ns", "c").GetUID()
+	f.restart()
+	second := version{"web-work": {"a"}, "web-0": {"b"}, "web-1": {"c"}}
+	f.left = 1
+	f.write(2, second)
+	f.left = -1
+	for _, w := range f.works() {
+		if w.Name == "web-1" {
+			f.delete(&w)
+		}
+	}
+	f.settle()
+	if owners := f.owners("c"); len(owners) != 1 || owners[0] != "web-work" {
+		t.Errorf("c is owned by %v, want the first Work", owners)
+	}
+	for i := 0; !f.write(2, second); i++ {
+		if i > 10 {
+			t.Fatal("the version cannot be written any more")
+		}
+		f.settle()
+	}
+	f.settle()
+	if live := f.member.get(t, configMaps, "ns", "c"); live == nil || live.GetUID() != uid || len(f.owners("c")) != 1 || f.owners("c")[0] != "web-1" {
+		t.Errorf("c is %v, owned by %v", live, f.owners("c"))
+	}
+}

@@ -106,8 +106,9 @@ func (a *Applier) removeApplied(ctx context.Context, work *v1beta1.Work, owner *
 			remove = false
 		}
 	}
-	// An adoption may not have been seen yet: the Work goes before it was applied once since.
-	if adopted := isAdopted(owner) || a.adopts(owner, work); remove && adopted {
+	// An adoption may not have been seen yet: the Work goes before it was applied once since. What was placed before it is not just let go
+	// of, so that somebody names it.
+	if adopted := isAdopted(owner) || a.adopts(owner, work); adopted && marksRemoval(work) {
 		if all.first != nil {
 			// The placement goes on, with fewer parts.
 			if done, err := a.bequeath(ctx, work, owner, all.first); err != nil || !done {

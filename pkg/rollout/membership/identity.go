@@ -82,8 +82,11 @@ func (c *Controller) own(ctx context.Context, member *clients, want storeid.Memb
 			return err
 		}
 		if served {
-			// It is another hub.
-			return storeid.Verify(ctx, member.kube, wellknown.SystemNamespace, want.Ruler)
+			if err := storeid.Verify(ctx, member.kube, wellknown.SystemNamespace, want.Ruler); err != nil {
+				return err
+			}
+			// It names this store, as a copy of the hub's own namespace does.
+			return storeid.OtherHubAsMember(clusterUID, want.Hub)
 		}
 		if crd, err = newAppliedWorks(identityOf(want)); err != nil {
 			return err

@@ -134,6 +134,7 @@ func TestWhyAClusterDoesNotJoin(t *testing.T) {
 		"a hub of another store": {
 			member: func(m *member) {
 				m.isHub = true
+				m.store(systemPath, namespaceOf(hubUID))
 				m.store(configMapPath+"/stagegate-store", map[string]any{"metadata": map[string]any{"name": "stagegate-store"}, "data": map[string]any{"id": "that-store"}})
 			},
 			status: metav1.ConditionFalse, reason: "OtherStore", says: []string{"that-store", "a member of its own fleet only"},
@@ -281,6 +282,7 @@ func TestAKindThatIsThereIsAdopted(t *testing.T) {
 func TestAHubIsAMemberWithoutACustomResourceDefinition(t *testing.T) {
 	w, m := newWorld(t, memberCluster()), newMember(t)
 	m.change(func(m *member) { m.isHub = true })
+	m.put(systemPath, namespaceOf(hubUID))
 	w.setSecret(m.kubeconfig(memberToken))
 	w.reconcile()
 	w.expect(v1beta1.ConditionTypeMemberClusterJoined, metav1.ConditionUnknown, "NotReady", "ConfigMap fleet-system/stagegate-store")
@@ -442,4 +444,17 @@ func TestNoCustomResourceDefinitionIsMadeOnTheHub(t *testing.T) {
 	if m.get(crdOf) != nil {
 		t.Error("a CustomResourceDefinition was made on the hub itself")
 	}
+}
+
+func TestAnotherHubDoesNotJoinWhateverItNames(t *testing.T) {
+	w, m := newWorld(t, memberCluster()), newMember(t)
+	m.change(func(m *member) {
+		m.isHub = true
+		m.store(configMapPath+"/stagegate-store", map[string]any{
+			"metadata": map[string]any{"name": "stagegate-store"}, "data": map[string]any{"id": storeID, "hub": hubUID},
+		})
+	})
+	w.setSecret(m.kubeconfig(memberToken))
+	w.reconcile()
+	w.expect(v1beta1.ConditionTypeMemberClusterJoined, metav1.ConditionFalse, reasonOtherMember, "cluster-a", hubUID, "a member of its own fleet only")
 }

@@ -75,3 +75,9 @@ func OtherMemberOf(appliedWork, found, want string) error {
 		`kubectl patch appliedwork %s --type=merge -p '{"spec":{"workNamespace":"%s"}}' on the member`,
 		appliedWork, found, want, appliedWork, want)}
 }
+
+// OtherHubAsMember is the error of a cluster that is a hub, and not the one of this fleet.
+func OtherHubAsMember(found, want string) error {
+	return &OtherMemberError{fmt.Sprintf("the kubeconfig leads to a hub with uid %s, and the hub of this server has uid %s: "+
+		"a hub is a member of its own fleet only; remove the Stagegate there first", found, want)}
+}
