@@ -4,6 +4,7 @@
 package apply
 
 import (
+	"context"
 	"errors"
 	"flag"
 	"fmt"
@@ -14,12 +15,15 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/apimachinery/pkg/util/wait"
 	"k8s.io/client-go/rest"
 	clienttesting "k8s.io/client-go/testing"
 	clocktesting "k8s.io/utils/clock/testing"
@@ -262,8 +266,9 @@ func (f *fleetOfParts) delete(work *v1beta1.Work) bool {
 	return err == nil
 }
 
-// pass has the applier look at one Work.
+// pass has the applier look at one Work, once it has heard of all that has happened on the member.
 func (f *fleetOfParts) pass(name string) {
+	f.hear()
 	for _, obj := range f.applier.informer.GetStore().List() {
 		_ = f.applier.informer.GetStore().Delete(obj)
 	}
@@ -278,6 +283,44 @@ func (f *fleetOfParts) pass(name string) {
 		_ = f.applier.informer.GetStore().Add(&w)
 	}
 	_ = f.applier.reconcileWork(f.t.Context(), name)
+}
+
+// hear waits until the applier has heard of what has happened on the member, as far as it watches.
+func (f *fleetOfParts) hear() {
+	f.t.Helper()
+	heard := func(gvr schema.GroupVersionResource, kind string) bool {
+		list, err := f.member.Tracker().List(gvr, gvr.GroupVersion().WithKind(kind), metav1.NamespaceAll)
+		if err != nil {
+			f.t.Fatal(err)
+		}
+		versions := map[types.NamespacedName]string{}
+		for _, item := range list.(*unstructured.UnstructuredList).Items {
+			versions[types.NamespacedName{Namespace: item.GetNamespace(), Name: item.GetName()}] = item.GetResourceVersion()
+		}
+		return f.applier.watches.has(gvr, versions)
+	}
+	err := wait.PollUntilContextTimeout(f.t.Context(), time.Millisecond, 30*time.Second, true, func(context.Context) (bool, error) {
+		return heard(appliedWorks, "AppliedWork") && heard(configMaps, "ConfigMap"), nil
+	})
+	if err != nil {
+		f.t.Fatalf("the applier has not heard of what is on the member: %v", err)
+	}
+}
+
+// has reports whether the watch of a kind, if there is one, knows these objects in these versions and no others.
+func (w *watches) has(gvr schema.GroupVersionResource, versions map[types.NamespacedName]string) bool {
+	w.mu.Lock()
+	kind := w.kinds[gvr]
+	w.mu.Unlock()
+	if kind == nil {
+		return true
+	}
+	known := map[types.NamespacedName]string{}
+	for _, obj := range kind.informer.GetStore().List() {
+		o := obj.(metav1.Object)
+		known[types.NamespacedName{Namespace: o.GetNamespace(), Name: o.GetName()}] = o.GetResourceVersion()
+	}
+	return kind.informer.HasSynced() && maps.Equal(known, versions)
 }
 
 // settle makes passes over all Works until they have what they want.

@@ -97,8 +97,6 @@ func TestWhatIsInheritedWhileTheHeirIsLookedAtIsNotForgotten(t *testing.T) {
 	f.applier.member.objects = hooked{f.member, func() {
 		if !busy {
 			busy = true
-			// Its watch has caught up: the AppliedWork is read afresh (the fake knows no conflicts).
-			delete(f.applier.records, "web-work")
 			f.pass("web-work")
 		}
 	}}
@@ -217,8 +215,6 @@ func TestAPruneLetsGoOfNothingInheritedLater(t *testing.T) {
 	f.pass("web-0")
 	f.pass("web-0")
 	f.onDelete(nil)
-	// The AppliedWork is read afresh (the fake knows no conflicts).
-	f.restart()
 	f.settle()
 	if f.member.get(t, configMaps, "ns", "b") == nil {
 		t.Error("b went, which nobody had seen when they asked for the removal of x")

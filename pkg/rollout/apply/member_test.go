@@ -6,6 +6,7 @@ package apply
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"strconv"
 	"strings"
@@ -23,7 +24,7 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/apimachinery/pkg/util/strategicpatch"
 	"k8s.io/apimachinery/pkg/util/wait"
-	"k8s.io/client-go/dynamic/dynamicinformer"
+	"k8s.io/apimachinery/pkg/watch"
 	dynamicfake "k8s.io/client-go/dynamic/fake"
 	"k8s.io/client-go/kubernetes/scheme"
 	"k8s.io/client-go/rest"
@@ -48,8 +49,9 @@ const (
 
 var testTime = time.Date(2026, 11, 23, 2, 20, 0, 0, time.UTC)
 
-// fakeMember is a member cluster in memory. Beyond the fake client it gives objects uids, resourceVersions and generations, and
-// merges patches as an API server does. A server-side apply merges into what is there, which is enough where no field is dropped.
+// fakeMember is a member cluster in memory. Beyond the fake client it gives objects uids, resourceVersions and generations, refuses
+// updates of what has changed since, and merges patches as an API server does. A server-side apply merges into what is there, which is
+// enough where no field is dropped.
 type fakeMember struct {
 	*dynamicfake.FakeDynamicClient
 	mapper *fakeMapper
@@ -120,13 +122,27 @@ func newFakeMember() *fakeMember {
 
 func (m *fakeMember) member() *member {
 	return &member{
-		objects: m,
-		mapper:  m.mapper,
-		informer: func(gvr schema.GroupVersionResource) cache.SharedIndexInformer {
-			return dynamicinformer.NewFilteredDynamicInformer(m, gvr, metav1.NamespaceAll, 0, cache.Indexers{}, nil).Informer()
-		},
+		objects:  m,
+		mapper:   m.mapper,
+		informer: m.informer,
 		identify: func(context.Context, Options) (bool, error) { return false, nil },
 	}
+}
+
+// informer watches from before it lists: the fake client keeps no history, and what happens between a list and its watch would be lost.
+func (m *fakeMember) informer(gvr schema.GroupVersionResource) cache.SharedIndexInformer {
+	client := m.Resource(gvr)
+	var opened watch.Interface
+	return cache.NewSharedIndexInformer(cache.ToListWatcherWithWatchListSemantics(&cache.ListWatch{
+		ListWithContextFunc: func(ctx context.Context, options metav1.ListOptions) (runtime.Object, error) {
+			var err error
+			if opened, err = client.Watch(ctx, options); err != nil {
+				return nil, err
+			}
+			return client.List(ctx, options)
+		},
+		WatchFuncWithContext: func(context.Context, metav1.ListOptions) (watch.Interface, error) { return opened, nil },
+	}, m), &unstructured.Unstructured{}, 0, cache.Indexers{})
 }
 
 // fail has the member answer with what f returns, where that is an error. Nil lets it answer again.
@@ -164,6 +180,13 @@ func (m *fakeMember) react(action clienttesting.Action) (bool, runtime.Object, e
 	}
 	if a, ok := action.(clienttesting.UpdateActionImpl); ok {
 		object := a.GetObject().DeepCopyObject().(*unstructured.Unstructured)
+		live, err := m.Tracker().Get(gvr, namespace, object.GetName())
+		if err != nil {
+			return true, nil, err
+		}
+		if version := object.GetResourceVersion(); version != "" && version != live.(*unstructured.Unstructured).GetResourceVersion() {
+			return true, nil, apierrors.NewConflict(gvr.GroupResource(), object.GetName(), errors.New("the object has been modified"))
+		}
 		m.stamp(object)
 		return true, object, m.Tracker().Update(gvr, object, namespace)
 	}
