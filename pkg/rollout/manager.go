@@ -19,7 +19,6 @@ import (
 
 	"github.com/stagegate/stagegate/pkg/apis/wellknown"
 	"github.com/stagegate/stagegate/pkg/generated/clientset/versioned"
-	"github.com/stagegate/stagegate/pkg/generated/clientset/versioned/scheme"
 	"github.com/stagegate/stagegate/pkg/rollout/apply"
 	"github.com/stagegate/stagegate/pkg/rollout/internal/fleet"
 	"github.com/stagegate/stagegate/pkg/rollout/internal/reconcile"
@@ -133,7 +132,7 @@ const (
 func (m *Manager) events() (record.EventBroadcaster, record.EventRecorder) {
 	broadcaster := record.NewBroadcaster(record.WithCorrelatorOptions(record.CorrelatorOptions{BurstSize: eventBurst, QPS: eventQPS}))
 	broadcaster.StartRecordingToSink(&typedcorev1.EventSinkImpl{Interface: m.hub.CoreV1().Events("")})
-	return broadcaster, broadcaster.NewRecorder(scheme.Scheme, corev1.EventSource{Component: "stagegate"})
+	return broadcaster, broadcaster.NewRecorder(eventScheme(), corev1.EventSource{Component: "stagegate"})
 }
 
 // loops are fresh at each term, since a loop's queue does not survive its end.
