@@ -162,7 +162,7 @@ func (m *Manager) loops(ruler storeid.Ruler, directory *members.Directory, recor
 		},
 		apply.Name: func(ctx context.Context) error {
 			return members.Supervise(ctx, m.fleet, directory, func(ctx context.Context, member *members.Member) error {
-				return m.applyTo(ctx, ruler, member)
+				return m.applyTo(ctx, ruler, directory, member)
 			})
 		},
 		placementstatus.Name: func(ctx context.Context) error {
@@ -172,10 +172,10 @@ func (m *Manager) loops(ruler storeid.Ruler, directory *members.Directory, recor
 }
 
 // applyTo applies the Works of one member until the context ends.
-func (m *Manager) applyTo(ctx context.Context, ruler storeid.Ruler, member *members.Member) error {
+func (m *Manager) applyTo(ctx context.Context, ruler storeid.Ruler, directory *members.Directory, member *members.Member) error {
 	ctx = klog.NewContext(ctx, klog.FromContext(ctx).WithValues("cluster", member.Name))
 	works := m.fleet.Clientset.PlacementV1beta1().Works(wellknown.MemberNamespace(member.Name))
-	options := apply.Options{Cluster: member.Name, Ruler: ruler}
+	options := apply.Options{Cluster: member.Name, Ruler: ruler, Doubt: func() { directory.Doubt(member.Name) }}
 	if cluster, err := m.fleet.MemberClusters.Lister().Get(member.Name); err == nil {
 		options.ClusterUID = cluster.Status.Properties[storeid.ClusterUIDProperty].Value
 	}

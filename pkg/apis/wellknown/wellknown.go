@@ -132,6 +132,10 @@ const (
 	NumberOfWorksAnnotation = Prefix + "number-of-works"
 )
 
+// ReasonClusterUnreachable is the reason of a binding's condition that is False since nothing can be done on the cluster now. Its message
+// is that of the MemberCluster.
+const ReasonClusterUnreachable = "ClusterUnreachable"
+
 // WorkVersionAnnotations on a Work say which version of its placement it holds.
 var WorkVersionAnnotations = []string{ParentSnapshotNameAnnotation, ClusterOverrideHashAnnotation, OverrideHashAnnotation}
 

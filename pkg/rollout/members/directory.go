@@ -14,6 +14,7 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/util/sets"
 	coreinformers "k8s.io/client-go/informers/core/v1"
 	"k8s.io/client-go/kubernetes"
 	"k8s.io/client-go/rest"
@@ -40,9 +41,11 @@ type Directory struct {
 	namespace string
 	secrets   cache.SharedIndexInformer
 
-	mu     sync.Mutex
-	parsed map[string]*Member
-	uses   map[string]*use
+	mu      sync.Mutex
+	parsed  map[string]*Member
+	uses    map[string]*use
+	doubted sets.Set[string]
+	loops   []*reconcile.Loop
 }
 
 // NewDirectory makes a directory of the Secrets in a namespace of the hub. It is filled once Run runs.
@@ -52,6 +55,7 @@ func NewDirectory(hub kubernetes.Interface, namespace string) *Directory {
 		secrets:   coreinformers.NewSecretInformer(hub, namespace, 0, cache.Indexers{}),
 		parsed:    map[string]*Member{},
 		uses:      map[string]*use{},
+		doubted:   sets.New[string](),
 	}
 	if err := d.secrets.SetTransform(onlyKubeconfig); err != nil {
 		// Only a running informer is refused.
@@ -79,14 +83,35 @@ func memberOf(secret metav1.Object) (string, bool) {
 // Run keeps the directory up to date until the context ends.
 func (d *Directory) Run(ctx context.Context) { d.secrets.RunWithContext(ctx) }
 
-// Watch feeds a loop with the names of members whose Secrets change. The loop starts once the directory is filled.
+// Watch feeds a loop with the names of members whose Secrets change, or which are doubted. The loop starts once the directory is filled.
+// It must be called before anything runs.
 func (d *Directory) Watch(loop *reconcile.Loop) {
+	d.loops = append(d.loops, loop)
 	loop.Watch(d.secrets, reconcile.ByObject(func(secret metav1.Object) []reconcile.Key {
 		if name, ok := memberOf(secret); ok {
 			return []reconcile.Key{{Name: name}}
 		}
 		return nil
 	}))
+}
+
+// Doubt says that a member has not answered, so that those who watch look at it before its next heartbeat is due.
+func (d *Directory) Doubt(cluster string) {
+	d.mu.Lock()
+	d.doubted.Insert(cluster)
+	d.mu.Unlock()
+	for _, loop := range d.loops {
+		loop.Enqueue(reconcile.Key{Name: cluster})
+	}
+}
+
+// Doubted reports whether a member was doubted since this was asked last.
+func (d *Directory) Doubted(cluster string) bool {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	doubted := d.doubted.Has(cluster)
+	d.doubted.Delete(cluster)
+	return doubted
 }
 
 // Get says how to reach a member. It fails with a CredentialsError where nothing usable is there, and never asks the hub.

@@ -370,6 +370,17 @@ func TestAMemberThatFailsStaysJoinedAndIsLookedAtSooner(t *testing.T) {
 	w.expect(v1beta1.ConditionTypeMemberClusterHealthy, metav1.ConditionTrue, reasonHealthy)
 }
 
+func TestAMemberThatDoesNotAnswerSomebodyIsLookedAtBeforeItsHeartbeat(t *testing.T) {
+	w, m := joinedWorld(t)
+	m.change(func(m *member) { m.ready = false })
+	w.clock.Step(time.Second)
+	w.reconcile()
+	w.expect(v1beta1.ConditionTypeMemberClusterHealthy, metav1.ConditionTrue, reasonHealthy)
+	w.directory.Doubt(w.cluster().Name)
+	w.reconcile()
+	w.expect(v1beta1.ConditionTypeMemberClusterHealthy, metav1.ConditionFalse, reasonNotReady)
+}
+
 func TestAMemberThatAnotherStoreTakesIsNoLongerJoined(t *testing.T) {
 	w, m := joinedWorld(t)
 	m.put(crdOf, appliedWorksOf("that-store"))

@@ -61,7 +61,8 @@ func (p *probe) due(period time.Duration) time.Time {
 	return p.seen.at.Add(time.Duration(float64(pause) * p.stretch))
 }
 
-// observe looks at a member where that is due: at each heartbeat, sooner after a failure, and at once with new credentials. From a
+// observe looks at a member where that is due: at each heartbeat, sooner after a failure, and at once with new credentials or where
+// somebody has had no answer from it. From a
 // member that leaves it withdraws instead. It returns what was last seen and when to look again, 0 if only new credentials can help.
 func (c *Controller) observe(ctx context.Context, cluster *v1beta1.MemberCluster) (observation, time.Duration) {
 	member, err := c.directory.Get(cluster.Name)
@@ -71,7 +72,7 @@ func (c *Controller) observe(ctx context.Context, cluster *v1beta1.MemberCluster
 	}
 	leaving := !cluster.DeletionTimestamp.IsZero()
 	last := c.lastProbe(cluster.Name)
-	if last == nil || last.leaving != leaving || last.clients.generation != member.Generation ||
+	if c.directory.Doubted(cluster.Name) || last == nil || last.leaving != leaving || last.clients.generation != member.Generation ||
 		!c.clock.Now().Before(last.due(period(cluster))) {
 		last = c.probe(ctx, cluster, member, last, leaving)
 		c.keep(cluster.Name, last)

@@ -368,6 +368,51 @@ func TestProgressIsReportedWhereItLasts(t *testing.T) {
 	}
 }
 
+func TestAClusterThatCannotBeUsedIsWhatIsWaitedFor(t *testing.T) {
+	const down = "The member cannot be reached: dial tcp 127.0.0.1:6443: connect: connection refused"
+	member := func(joined, healthy metav1.ConditionStatus) *clusterv1beta1.MemberCluster {
+		return &clusterv1beta1.MemberCluster{ObjectMeta: metav1.ObjectMeta{Name: "member1"}, Status: clusterv1beta1.MemberClusterStatus{
+			Conditions: []metav1.Condition{
+				{Type: clusterv1beta1.ConditionTypeMemberClusterJoined, Status: joined, Message: down},
+				{Type: clusterv1beta1.ConditionTypeMemberClusterHealthy, Status: healthy, Message: down},
+			},
+		}}
+	}
+	for name, tc := range map[string]struct {
+		now  *clusterv1beta1.MemberCluster
+		want string
+	}{
+		"not looked at yet": {member(metav1.ConditionUnknown, metav1.ConditionUnknown), "ApplyInProgress: Resources are being applied"},
+		"in use":            {member(metav1.ConditionTrue, metav1.ConditionTrue), "ApplyInProgress: Resources are being applied"},
+		"unhealthy":         {member(metav1.ConditionTrue, metav1.ConditionFalse), "ClusterUnreachable: " + down},
+		"of another fleet":  {member(metav1.ConditionFalse, metav1.ConditionTrue), "ClusterUnreachable: " + down},
+	} {
+		t.Run(name, func(t *testing.T) {
+			b := newBench(t, "")
+			b.snapshot("web-1-snapshot", nil, configMapJSON)
+			b.binding(nil)
+			b.settle()
+			before := member("", "")
+			if _, err := b.api.ClusterV1beta1().MemberClusters().Update(t.Context(), tc.now, metav1.UpdateOptions{}); err != nil {
+				t.Fatal(err)
+			}
+			if woken := b.bindingsOfMember(before, tc.now); (len(woken) > 0) != strings.HasSuffix(tc.want, down) {
+				t.Errorf("woken: %v", woken)
+			}
+			b.settle()
+			if said := b.said(); said[len(said)-1] != "Applied=False "+tc.want {
+				t.Errorf("says %q", said[len(said)-1])
+			}
+			// What is applied stays so.
+			b.applied(testTime)
+			b.settle()
+			if said := b.said(); strings.Contains(strings.Join(said, "\n"), down) {
+				t.Errorf("an applied version says %q", said)
+			}
+		})
+	}
+}
+
 func TestWorkFollowsTheBinding(t *testing.T) {
 	b := newBench(t, "")
 	b.snapshot("web-1-snapshot", map[string]string{wellknown.NumberOfSnapshotsAnnotation: "3"}, namespaceJSON)

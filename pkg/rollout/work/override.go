@@ -113,16 +113,21 @@ func (c *Controller) bindingsOfOverride(old, new any) []reconcile.Key {
 	return keys
 }
 
-// bindingsOfMember are the bindings whose overrides may fit a cluster now that its labels are others.
+// bindingsOfMember are the bindings whose overrides may fit a cluster now that its labels are others, and all of its bindings where it
+// can be used again, or no more.
 func (c *Controller) bindingsOfMember(old, new any) []reconcile.Key {
 	before, okBefore := old.(*clusterv1beta1.MemberCluster)
 	after, okAfter := new.(*clusterv1beta1.MemberCluster)
-	if !okBefore || !okAfter || maps.Equal(before.Labels, after.Labels) {
+	if !okBefore || !okAfter {
+		return nil
+	}
+	all := unreachable(before) != unreachable(after)
+	if !all && maps.Equal(before.Labels, after.Labels) {
 		return nil
 	}
 	var keys []reconcile.Key
 	for _, b := range c.fleet.Bindings.All() {
-		if spec := b.BindingSpec(); spec.TargetCluster == after.Name && isOverridden(spec) {
+		if spec := b.BindingSpec(); spec.TargetCluster == after.Name && (all || isOverridden(spec)) {
 			keys = append(keys, reconcile.KeyOf(b))
 		}
 	}

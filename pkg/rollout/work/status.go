@@ -14,6 +14,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/stagegate/stagegate/pkg/apis/placement/v1beta1"
+	"github.com/stagegate/stagegate/pkg/apis/wellknown"
 	"github.com/stagegate/stagegate/pkg/rollout/internal/conditions"
 )
 
@@ -97,17 +98,26 @@ func bindingConditions(binding v1beta1.BindingObject, o outcome) []metav1.Condit
 	}
 	found = append(found, isTrue(v1beta1.BindingWorkSynchronized, reasonAllSynced, "All of the works are synchronized to the latest"))
 	if reportsDiff(binding) {
-		return append(found, diffReported(o.works))
+		return append(found, diffReported(o))
 	}
-	applied := applied(o.works)
+	applied := applied(o)
 	if found = append(found, applied); applied.Status == metav1.ConditionTrue {
 		found = append(found, available(o.works))
 	}
 	return found
 }
 
+// underWay is a condition for what is not done yet. Where the cluster is known to be of no use now, that is why.
+func (o outcome) underWay(conditionType, reason, format string, args ...any) metav1.Condition {
+	if o.unreachable != "" {
+		return isFalse(conditionType, wellknown.ReasonClusterUnreachable, "%s", o.unreachable)
+	}
+	return isFalse(conditionType, reason, format, args...)
+}
+
 // applied sums the Works up. A failure goes before what is still under way, since it is what somebody has to look at.
-func applied(works []*v1beta1.Work) metav1.Condition {
+func applied(o outcome) metav1.Condition {
+	works := o.works
 	failed, waiting := firstWith(works, v1beta1.WorkApplied, metav1.ConditionFalse), firstWith(works, v1beta1.WorkApplied, "")
 	switch {
 	case failed != nil:
@@ -119,9 +129,9 @@ func applied(works []*v1beta1.Work) metav1.Condition {
 		}
 		return done
 	case firstWith(works, v1beta1.WorkApplied, metav1.ConditionTrue) == nil:
-		return isFalse(v1beta1.BindingApplied, reasonApplyInProgress, "Resources are being applied")
+		return o.underWay(v1beta1.BindingApplied, reasonApplyInProgress, "Resources are being applied")
 	default:
-		return isFalse(v1beta1.BindingApplied, reasonNotAllApplied, "Work object %s has not yet completed the apply op", waiting.Name)
+		return o.underWay(v1beta1.BindingApplied, reasonNotAllApplied, "Work object %s has not yet completed the apply op", waiting.Name)
 	}
 }
 
@@ -168,7 +178,8 @@ func available(works []*v1beta1.Work) metav1.Condition {
 	return isTrue(v1beta1.BindingAvailable, reasonAllAvailable, "All corresponding work objects are available")
 }
 
-func diffReported(works []*v1beta1.Work) metav1.Condition {
+func diffReported(o outcome) metav1.Condition {
+	works := o.works
 	const t = v1beta1.WorkDiffReported
 	failed, waiting := firstWith(works, t, metav1.ConditionFalse), firstWith(works, t, "")
 	switch {
@@ -177,9 +188,9 @@ func diffReported(works []*v1beta1.Work) metav1.Condition {
 	case waiting == nil:
 		return isTrue(v1beta1.BindingDiffReported, reasonAllDiffReported, "All corresponding work objects have reported diff")
 	case firstWith(works, t, metav1.ConditionTrue) == nil:
-		return isFalse(v1beta1.BindingDiffReported, reasonDiffReportInProgress, "Diff reporting on resources is in progress")
+		return o.underWay(v1beta1.BindingDiffReported, reasonDiffReportInProgress, "Diff reporting on resources is in progress")
 	default:
-		return isFalse(v1beta1.BindingDiffReported, reasonNotAllDiffReported, "Work object %s has not yet completed diff reporting", waiting.Name)
+		return o.underWay(v1beta1.BindingDiffReported, reasonNotAllDiffReported, "Work object %s has not yet completed diff reporting", waiting.Name)
 	}
 }
 

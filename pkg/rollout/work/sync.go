@@ -30,6 +30,8 @@ type outcome struct {
 	works []*v1beta1.Work
 	// err is why they are not what they should be.
 	err error
+	// unreachable is why nothing can be applied to the cluster now, "" where nothing is known against it.
+	unreachable string
 	// pending says that a cache lags behind, so that nothing can be said now; the event that ends it is on its way.
 	pending bool
 }

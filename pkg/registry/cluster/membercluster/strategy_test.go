@@ -20,7 +20,7 @@ import (
 
 const (
 	headers = "NAME | JOINED | AGE | MEMBER-AGENT-LAST-SEEN | NODE-COUNT | AVAILABLE-CPU | AVAILABLE-MEMORY"
-	wide    = headers + " | ALLOCATABLE-CPU | ALLOCATABLE-MEMORY"
+	wide    = headers + " | ALLOCATABLE-CPU | ALLOCATABLE-MEMORY | HEALTHY | REASON"
 )
 
 func ago(d time.Duration) metav1.Time { return metav1.NewTime(time.Now().Add(-d - 5*time.Second)) }
@@ -40,7 +40,7 @@ func TestMemberClusterTable(t *testing.T) {
 			name:    "not heard of yet",
 			object:  &cluster.MemberCluster{ObjectMeta: created},
 			row:     "member1 |  | 90m |  |  |  | ",
-			wideRow: "member1 |  | 90m |  |  |  |  |  | ",
+			wideRow: "member1 |  | 90m |  |  |  |  |  |  |  | ",
 		},
 		{
 			name: "joined",
@@ -54,7 +54,16 @@ func TestMemberClusterTable(t *testing.T) {
 				},
 			}},
 			row:     "member1 | True | 90m | 20m | 3 | 1500m | 2Gi",
-			wideRow: "member1 | True | 90m | 20m | 3 | 1500m | 2Gi | 4 | 8Gi",
+			wideRow: "member1 | True | 90m | 20m | 3 | 1500m | 2Gi | 4 | 8Gi |  | ",
+		},
+		{
+			name: "not to be reached",
+			object: &cluster.MemberCluster{ObjectMeta: created, Status: cluster.MemberClusterStatus{Conditions: []metav1.Condition{
+				{Type: "Joined", Status: metav1.ConditionTrue, Reason: "MemberClusterJoined"},
+				{Type: "Healthy", Status: metav1.ConditionFalse, Reason: "Unreachable"},
+			}}},
+			row:     "member1 | True | 90m |  |  |  | ",
+			wideRow: "member1 | True | 90m |  |  |  |  |  |  | False | Unreachable",
 		},
 	}
 	for _, test := range tests {
