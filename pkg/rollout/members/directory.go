@@ -27,8 +27,9 @@ import (
 type Member struct {
 	// Name of the MemberCluster.
 	Name string
-	// Config of clients of the member. It is shared: copy it to change it. It has no timeout, since that would end watches as well;
-	// requests that must not take forever bring a context with a deadline.
+	// Config of clients of the member. It is shared: copy it to change it. Its transport bounds what the member can answer and how long
+	// that may take, so that a member which is not what it should be harms no other. Requests that must not take a minute bring a
+	// context with a deadline.
 	Config *rest.Config
 	// Generation differs whenever the credentials do.
 	Generation string

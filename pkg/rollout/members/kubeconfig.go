@@ -45,7 +45,7 @@ func configOf(kubeconfig []byte) (*rest.Config, Reason, error) {
 		return nil, KubeconfigInvalid, err
 	}
 	// Built here, so that a bad certificate is found where the Secret can be named.
-	if _, err := rest.TransportFor(config); err != nil {
+	if err := bind(config, memberBounds); err != nil {
 		return nil, KubeconfigInvalid, err
 	}
 	config.QPS = memberQPS
