@@ -14,6 +14,7 @@ import (
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/apimachinery/pkg/util/validation"
 	"k8s.io/client-go/discovery"
 	"k8s.io/client-go/discovery/cached/memory"
 	"k8s.io/client-go/dynamic"
@@ -133,6 +134,9 @@ func (m *member) resolve(man *manifest, refresh bool) error {
 		return err
 	case err != nil:
 		return ofMember(fmt.Errorf("looking for %s: %w", kind, err))
+	case len(validation.IsDNS1035Label(mapping.Resource.Resource)) > 0:
+		// It goes into statuses and into the paths of requests.
+		return fmt.Errorf("discovery on the member cluster gives %s a resource of a name that none has", kind)
 	}
 	man.resolved(mapping)
 	return nil
