@@ -40,6 +40,8 @@ type Options struct {
 	Controllers []string
 	// ExternalSnapshots says when a snapshot is made for a placement with the External strategy.
 	ExternalSnapshots snapshot.ExternalMode
+	// AllowInsecureMembers takes kubeconfigs of members with which nothing proves that the member is the member.
+	AllowInsecureMembers bool
 	// LeaderElection has the lease and its times. Without LeaderElect the loops run once the hub is claimed, which is right for one replica only.
 	LeaderElection componentbaseconfig.LeaderElectionConfiguration
 	// Identity of this replica in the election. The same identity takes a lease again without waiting for it to run out.
@@ -111,7 +113,7 @@ func (m *Manager) Run(ctx context.Context) error {
 func (m *Manager) lead(ctx context.Context, ruler storeid.Ruler) {
 	broadcaster, recorder := m.events()
 	defer broadcaster.Shutdown()
-	directory := members.NewDirectory(m.hub, wellknown.SystemNamespace)
+	directory := members.NewDirectory(m.hub, wellknown.SystemNamespace, members.Options{AllowInsecure: m.options.AllowInsecureMembers})
 
 	var running sync.WaitGroup
 	running.Go(func() { directory.Run(ctx) })

@@ -28,17 +28,27 @@ import (
 type Member struct {
 	// Name of the MemberCluster.
 	Name string
-	// Config of clients of the member. It is shared: copy it to change it. It has no timeout, since that would end watches as well;
-	// requests that must not take forever bring a context with a deadline.
+	// Config of clients of the member. It is shared: copy it to change it. Its transport bounds what the member can answer and how long
+	// that may take, so that a member which is not what it should be harms no other. Requests that must not take a minute bring a
+	// context with a deadline.
 	Config *rest.Config
+	// Proxy is the URL of the proxy through which the member is reached, without a user or a password; empty where there is none.
+	Proxy string
 	// Generation differs whenever the credentials do.
 	Generation string
+}
+
+// Options of a Directory.
+type Options struct {
+	// AllowInsecure takes kubeconfigs with a server without TLS, and those that skip the verification of its certificate.
+	AllowInsecure bool
 }
 
 // Directory has the members' credentials, as the Secrets in one namespace of the hub have them now, and knows which members are in
 // use.
 type Directory struct {
 	namespace string
+	options   Options
 	secrets   cache.SharedIndexInformer
 
 	mu      sync.Mutex
@@ -49,9 +59,10 @@ type Directory struct {
 }
 
 // NewDirectory makes a directory of the Secrets in a namespace of the hub. It is filled once Run runs.
-func NewDirectory(hub kubernetes.Interface, namespace string) *Directory {
+func NewDirectory(hub kubernetes.Interface, namespace string, options Options) *Directory {
 	d := &Directory{
 		namespace: namespace,
+		options:   options,
 		secrets:   coreinformers.NewSecretInformer(hub, namespace, 0, cache.Indexers{}),
 		parsed:    map[string]*Member{},
 		uses:      map[string]*use{},
@@ -139,11 +150,11 @@ func (d *Directory) Get(cluster string) (*Member, error) {
 		return m, nil
 	}
 	delete(d.parsed, cluster)
-	config, reason, err := configOf(kubeconfig)
+	m, reason, err := read(kubeconfig, d.options)
 	if err != nil {
 		return nil, &CredentialsError{Reason: reason, Secret: key, Err: err}
 	}
-	m := &Member{Name: cluster, Config: config, Generation: generation}
+	m.Name, m.Generation = cluster, generation
 	d.parsed[cluster] = m
 	return m, nil
 }

@@ -13,6 +13,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/stagegate/stagegate/pkg/apis/cluster/v1beta1"
+	"github.com/stagegate/stagegate/pkg/apis/wording"
 	"github.com/stagegate/stagegate/pkg/rollout/members"
 	"github.com/stagegate/stagegate/pkg/rollout/storeid"
 )
@@ -37,7 +38,9 @@ const (
 type observation struct {
 	at time.Time
 	// failure is why the member could not be used, nil if it could.
-	failure    *failure
+	failure *failure
+	// proxy is the URL of the proxy through which the member was asked, empty for none.
+	proxy      string
 	properties map[v1beta1.PropertyName]string
 }
 
@@ -99,10 +102,11 @@ func (c *Controller) probe(ctx context.Context, cluster *v1beta1.MemberCluster, 
 		defer cancel()
 		next.seen.properties, err = c.look(ctx, cluster, next.clients)
 	}
-	next.seen.at = c.clock.Now()
+	next.seen.at, next.seen.proxy = c.clock.Now(), member.Proxy
 	if err != nil {
 		next.failures++
 		next.seen.failure = classify(err)
+		next.seen.failure.message += through(member.Proxy)
 	} else {
 		next.failures = 0
 	}
@@ -126,7 +130,7 @@ func (c *Controller) look(ctx context.Context, cluster *v1beta1.MemberCluster, m
 		return nil, err
 	}
 	properties := map[v1beta1.PropertyName]string{
-		kubernetesVersionProperty: version.GitVersion, storeid.ClusterUIDProperty: clusterUID,
+		kubernetesVersionProperty: wording.Shorten(version.GitVersion, maxProperty), storeid.ClusterUIDProperty: clusterUID,
 	}
 	if count, ok := countNodes(ctx, member); ok {
 		properties[nodeCountProperty] = strconv.FormatInt(count, 10)
@@ -145,7 +149,15 @@ func countNodes(ctx context.Context, member *clients) (int64, bool) {
 	if rest := nodes.RemainingItemCount; rest != nil {
 		count += *rest
 	}
-	return count, true
+	return count, count >= 0
+}
+
+// through says that a member is reached through a proxy: whoever runs it sees when the fleet does what.
+func through(proxy string) string {
+	if proxy == "" {
+		return ""
+	}
+	return " (through the proxy " + wording.Shorten(proxy, maxProperty) + ")"
 }
 
 func (c *Controller) lastProbe(cluster string) *probe {

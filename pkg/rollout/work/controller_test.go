@@ -4,6 +4,7 @@
 package work
 
 import (
+	"encoding/json"
 	"fmt"
 	"slices"
 	"strings"
@@ -887,6 +888,37 @@ func TestTimesOfConditions(t *testing.T) {
 				t.Errorf("the time is %v, want %v", got.LastTransitionTime, tc.want)
 			}
 		})
+	}
+}
+
+func TestABindingHasAsManyDetailsAsCanBeStored(t *testing.T) {
+	details := make([]v1beta1.PatchDetail, 100)
+	for i := range details {
+		details[i] = v1beta1.PatchDetail{Path: fmt.Sprintf("/data/%d", i), ValueInMember: strings.Repeat("m", 256), ValueInHub: strings.Repeat("h", 256)}
+	}
+	work := &v1beta1.Work{ObjectMeta: metav1.ObjectMeta{Generation: 1}, Status: v1beta1.WorkStatus{
+		Conditions: []metav1.Condition{{Type: "Applied", Status: "True", ObservedGeneration: 1}},
+	}}
+	for i := range 20 {
+		work.Status.ManifestConditions = append(work.Status.ManifestConditions, v1beta1.ManifestCondition{
+			Identifier:   v1beta1.WorkResourceIdentifier{Version: "v1", Kind: "ConfigMap", Resource: "configmaps", Namespace: "ns", Name: fmt.Sprintf("cm-%02d", i)},
+			DriftDetails: &v1beta1.DriftDetails{ObservedDrifts: details},
+			DiffDetails:  &v1beta1.DiffDetails{ObservedDiffs: details},
+		})
+	}
+	var status v1beta1.ResourceBindingStatus
+	collect(&status, []*v1beta1.Work{work})
+	if len(status.DriftedPlacements) != 20 || len(status.DiffedPlacements) != 20 {
+		t.Errorf("%d drifted, %d differ, want 20 each", len(status.DriftedPlacements), len(status.DiffedPlacements))
+	}
+	if len(status.DriftedPlacements[0].ObservedDrifts) != len(details) {
+		t.Error("the first object has no details")
+	}
+	if data, err := json.Marshal(status); err != nil || len(data) > 2*maxDetails {
+		t.Errorf("the status has %d bytes, %v", len(data), err)
+	}
+	if work.Status.ManifestConditions[19].DiffDetails.ObservedDiffs == nil {
+		t.Error("the Work in the cache was changed")
 	}
 }
 

@@ -39,8 +39,12 @@ const (
 	workNotTrackable = "WorkNotTrackable"
 )
 
-// maxPlacements is how many objects each list of a status has at most.
-const maxPlacements = 100
+const (
+	// maxPlacements is how many objects each list of a status has at most.
+	maxPlacements = 100
+	// maxDetails is how many bytes all that a status says of where objects drifted or differ may have. Which objects do is said of all.
+	maxDetails = 256 << 10
+)
 
 // ownTypes are the conditions that this controller writes, in the order in which they become true.
 var ownTypes = []string{
@@ -239,6 +243,26 @@ func collect(status *v1beta1.ResourceBindingStatus, works []*v1beta1.Work) {
 	status.FailedPlacements = sortedUpTo(status.FailedPlacements, func(p v1beta1.FailedResourcePlacement) v1beta1.ResourceIdentifier { return p.ResourceIdentifier })
 	status.DriftedPlacements = sortedUpTo(status.DriftedPlacements, func(p v1beta1.DriftedResourcePlacement) v1beta1.ResourceIdentifier { return p.ResourceIdentifier })
 	status.DiffedPlacements = sortedUpTo(status.DiffedPlacements, func(p v1beta1.DiffedResourcePlacement) v1beta1.ResourceIdentifier { return p.ResourceIdentifier })
+	room := maxDetails
+	for i := range status.DriftedPlacements {
+		status.DriftedPlacements[i].ObservedDrifts = upTo(&room, status.DriftedPlacements[i].ObservedDrifts)
+	}
+	for i := range status.DiffedPlacements {
+		status.DiffedPlacements[i].ObservedDiffs = upTo(&room, status.DiffedPlacements[i].ObservedDiffs)
+	}
+}
+
+// upTo returns the details of an object if there is room for all of them, which they then take.
+func upTo(room *int, details []v1beta1.PatchDetail) []v1beta1.PatchDetail {
+	size := 0
+	for i := range details {
+		size += len(details[i].Path) + len(details[i].ValueInMember) + len(details[i].ValueInHub)
+	}
+	if size > *room {
+		return nil
+	}
+	*room -= size
+	return details
 }
 
 // isCurrent says whether a Work's status is about its generation.
