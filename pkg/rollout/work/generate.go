@@ -123,6 +123,7 @@ func (c *Controller) newWork(binding v1beta1.BindingObject, name string, master,
 	}
 	// Empty where the snapshot does not say it, so that what an earlier one said goes.
 	work.Annotations[wellknown.HubUIDAnnotation] = master.GetAnnotations()[wellknown.HubUIDAnnotation]
+	work.Annotations[wellknown.LeftOutOverridesAnnotation] = ""
 	for i, resource := range part.SnapshotSpec().SelectedResources {
 		work.Spec.Workload.Manifests[i].Raw = resource.Raw
 	}

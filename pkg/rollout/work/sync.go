@@ -162,6 +162,7 @@ func (c *Controller) syncWork(ctx context.Context, binding v1beta1.BindingObject
 		if err != nil {
 			return nil, fmt.Errorf("creating Work %s: %w", reconcile.KeyOf(desired), err)
 		}
+		c.tellOfLeftOut(binding, nil, created)
 		return c.wrote(ctx, created), nil
 	case err != nil:
 		return nil, fmt.Errorf("reading Work %s from the cache: %w", reconcile.KeyOf(desired), err)
@@ -185,6 +186,7 @@ func (c *Controller) syncWork(ctx context.Context, binding v1beta1.BindingObject
 		return nil, fmt.Errorf("updating Work %s: %w", reconcile.KeyOf(desired), err)
 	}
 	c.tellOfPruning(binding, existing, updated)
+	c.tellOfLeftOut(binding, existing, updated)
 	return c.wrote(ctx, updated), nil
 }
 
