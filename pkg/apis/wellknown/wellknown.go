@@ -130,6 +130,9 @@ const (
 	// NumberOfWorksAnnotation on a Work counts the Works that its version of the placement has on the cluster. Until there are that
 	// many of one version, nothing says that an object which one of them has dropped is not another's.
 	NumberOfWorksAnnotation = Prefix + "number-of-works"
+	// LeftOutOverridesAnnotation on a Work lists versions of overrides that do not fit what it holds, and that were left out: JSON of
+	// overrides.LeftOut.
+	LeftOutOverridesAnnotation = Prefix + "left-out-overrides"
 )
 
 // ReasonClusterUnreachable is the reason of a binding's condition that is False since nothing can be done on the cluster now. Its message

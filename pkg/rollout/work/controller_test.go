@@ -161,6 +161,9 @@ func (b *bench) cacheUp() {
 	fill(b, b.fleet.OverrideSnapshots.Informers()[1].GetStore().Replace, func() (runtime.Object, error) {
 		return c.ResourceOverrideSnapshots("").List(ctx, metav1.ListOptions{})
 	})
+	fill(b, b.fleet.Overrides.Informers()[1].GetStore().Replace, func() (runtime.Object, error) {
+		return c.ResourceOverrides("").List(ctx, metav1.ListOptions{})
+	})
 	fill(b, b.fleet.Placements.Informers()[0].GetStore().Replace, func() (runtime.Object, error) {
 		return c.ClusterResourcePlacements().List(ctx, metav1.ListOptions{})
 	})

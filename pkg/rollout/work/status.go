@@ -94,6 +94,9 @@ func bindingConditions(binding v1beta1.BindingObject, o outcome) []metav1.Condit
 	overridden := isTrue(v1beta1.BindingOverridden, reasonNoOverride, "No override rules are configured for the selected resources")
 	if isOverridden(binding.BindingSpec()) {
 		overridden = isTrue(v1beta1.BindingOverridden, reasonOverridden, "Successfully applied the override rules on the resources")
+		if message := leftOut(o.works); message != "" && o.err == nil {
+			overridden.Message += ". " + message
+		}
 	}
 	found := []metav1.Condition{overridden}
 	if o.err != nil {

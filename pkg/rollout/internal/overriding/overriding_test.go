@@ -83,11 +83,11 @@ func FuzzPatch(f *testing.F) {
 		s.Spec.OverrideSpec.Policy = &v1beta1.OverridePolicy{OverrideRules: []v1beta1.OverrideRule{{
 			ClusterSelector: &v1beta1.ClusterSelector{}, JSONPatchOverrides: []v1beta1.JSONPatchOverride{step},
 		}}}
-		o, err := New("member1", labels.Set{"a": `"}\`}, []v1beta1.OverrideSnapshotObject{s})
+		o, err := New("test-namespace", "member1", labels.Set{"a": `"}\`}, []v1beta1.OverrideSnapshotObject{s})
 		if err != nil {
 			t.Fatal(err)
 		}
-		raw, err := o.Manifest([]byte(configMapJSON))
+		raw, _, err := o.Manifest([]byte(configMapJSON))
 		if err != nil {
 			return
 		}
