@@ -13,6 +13,7 @@ import (
 
 	clusterv1beta1 "github.com/stagegate/stagegate/pkg/apis/cluster/v1beta1"
 	"github.com/stagegate/stagegate/pkg/apis/placement/v1beta1"
+	"github.com/stagegate/stagegate/pkg/apis/wellknown"
 	"github.com/stagegate/stagegate/pkg/rollout/internal/overriding"
 	"github.com/stagegate/stagegate/pkg/rollout/internal/reconcile"
 )
@@ -113,16 +114,18 @@ func (c *Controller) bindingsOfOverride(old, new any) []reconcile.Key {
 	return keys
 }
 
-// bindingsOfMember are the bindings whose overrides may fit a cluster now that its labels are others.
+// bindingsOfMember are the bindings whose overrides may fit a cluster now that its labels are others, and those of which its namespaces
+// take what they did not, or no longer do.
 func (c *Controller) bindingsOfMember(old, new any) []reconcile.Key {
 	before, okBefore := old.(*clusterv1beta1.MemberCluster)
 	after, okAfter := new.(*clusterv1beta1.MemberCluster)
 	if !okBefore || !okAfter || maps.Equal(before.Labels, after.Labels) {
 		return nil
 	}
+	accepts := before.Labels[wellknown.AcceptPlacementsLabel] != after.Labels[wellknown.AcceptPlacementsLabel]
 	var keys []reconcile.Key
 	for _, b := range c.fleet.Bindings.All() {
-		if spec := b.BindingSpec(); spec.TargetCluster == after.Name && isOverridden(spec) {
+		if spec := b.BindingSpec(); spec.TargetCluster == after.Name && (isOverridden(spec) || accepts && b.GetNamespace() != "") {
 			keys = append(keys, reconcile.KeyOf(b))
 		}
 	}
