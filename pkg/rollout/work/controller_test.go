@@ -829,6 +829,14 @@ func TestStatusFromWorks(t *testing.T) {
 	failed := work("e", condition("Applied", "False", ""))
 	silent := work("f")
 	stale := work("g", metav1.Condition{Type: "Applied", Status: "True", ObservedGeneration: 1})
+	unreported := work("i", condition("DiffReported", "False", ""))
+	unreported.Status.ManifestConditions = []v1beta1.ManifestCondition{
+		{Conditions: []metav1.Condition{condition("DiffReported", "True", "")}},
+		{
+			Identifier: v1beta1.WorkResourceIdentifier{Kind: "ConfigMap", Namespace: "ns", Name: "c"},
+			Conditions: []metav1.Condition{{Type: "DiffReported", Status: "False", Message: "forbidden"}},
+		},
+	}
 	for _, tc := range []struct {
 		name  string
 		works []*v1beta1.Work
@@ -844,6 +852,10 @@ func TestStatusFromWorks(t *testing.T) {
 		{"none has answered to this generation", []*v1beta1.Work{silent, stale}, false, "Applied=False ApplyInProgress"},
 		{"differences wanted", []*v1beta1.Work{available}, true, "DiffReported=False DiffReportInProgress"},
 		{"differences reported", []*v1beta1.Work{work("h", condition("DiffReported", "True", ""))}, true, "DiffReported=True AllWorkHaveDiffReported"},
+		{
+			"differences of an object not reported", []*v1beta1.Work{unreported}, true,
+			"DiffReported=False NotAllWorkHaveDiffReported: Work object i has failed to report diff: ConfigMap ns/c: forbidden",
+		},
 		{"differences not reported", []*v1beta1.Work{work("i", condition("DiffReported", "False", ""))}, true, "DiffReported=False NotAllWorkHaveDiffReported: Work object i has failed to report diff"},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
