@@ -16,6 +16,12 @@ func MemberOfNamespace(namespace string) (string, bool) {
 	return strings.CutPrefix(namespace, MemberNamespacePrefix)
 }
 
+// IsReservedNamespace reports whether a namespace belongs to clusters themselves or to the fleet: default, and those that begin with kube-
+// or fleet-. No placement takes such a Namespace or anything in it.
+func IsReservedNamespace(namespace string) bool {
+	return namespace == "default" || strings.HasPrefix(namespace, "kube-") || strings.HasPrefix(namespace, "fleet-")
+}
+
 // MemberSecretName is the Secret in the system namespace that holds a member's kubeconfig.
 func MemberSecretName(cluster string) string { return "member-" + cluster }
 

@@ -64,6 +64,9 @@ const (
 	TargetUpdatingStageLabel = Prefix + "targetUpdatingStage"
 	// TaskTypeLabel on an approval request is beforeStage or afterStage.
 	TaskTypeLabel = Prefix + "taskType"
+	// AcceptPlacementsLabel is "true" on a member's Namespace that takes what ResourcePlacements of the hub's namespace of its name place,
+	// although no ClusterResourcePlacement has brought it, and on a MemberCluster of which all Namespaces do.
+	AcceptPlacementsLabel = Prefix + "accept-placements"
 	// LatestApprovalLabel on an approval request is "true".
 	LatestApprovalLabel = Prefix + "isLatestUpdateRunApproval"
 )
@@ -127,6 +130,8 @@ const (
 	AdoptClusterUIDAnnotation = Prefix + "adopt-cluster-uid"
 	// MemberNameAnnotation names the MemberCluster as which a cluster has joined.
 	MemberNameAnnotation = Prefix + "member-name"
+	// AcceptPlacementsAnnotation on a Work of a ResourcePlacement is "true" where the MemberCluster has AcceptPlacementsLabel.
+	AcceptPlacementsAnnotation = Prefix + "accept-placements"
 	// NumberOfWorksAnnotation on a Work counts the Works that its version of the placement has on the cluster. Until there are that
 	// many of one version, nothing says that an object which one of them has dropped is not another's.
 	NumberOfWorksAnnotation = Prefix + "number-of-works"

@@ -181,17 +181,22 @@ func (p *pass) whose(ctx context.Context, r v1beta1.AppliedResourceMeta) (belong
 	if err != nil || live == nil {
 		return ofNobody, err
 	}
+	return p.belongingOf(live), nil
+}
+
+// belongingOf is whose an object that is on the member is.
+func (p *pass) belongingOf(live *unstructured.Unstructured) belonging {
 	owners := ownersOf(live, p.work.Name)
 	switch {
 	case owners.ours:
-		return ofOurs, nil
+		return ofOurs
 	case slices.ContainsFunc(owners.placements, func(name string) bool {
 		_, ok := partOfPlacement(placementOf(p.work), name)
 		return ok
 	}):
-		return ofAPart, nil
+		return ofAPart
 	}
-	return ofNobody, nil
+	return ofNobody
 }
 
 // inheritOrphans takes over, after an adoption, what AppliedWorks of the placement list that have no Work any more: the store that had

@@ -526,7 +526,8 @@ func TestMissingSnapshot(t *testing.T) {
 }
 
 func TestWhatMayNotBePlaced(t *testing.T) {
-	const elsewhere = `{"apiVersion":"v1","kind":"ConfigMap","metadata":{"name":"test-cm","namespace":"kube-system"}}`
+	const elsewhere = `{"apiVersion":"v1","kind":"ConfigMap","metadata":{"name":"test-cm","namespace":"other"}}`
+	const reserved = `{"apiVersion":"v1","kind":"Secret","metadata":{"name":"member-a","namespace":"fleet-system"}}`
 	const envelope = `{"apiVersion":"placement.kubernetes-fleet.io/v1beta1","kind":"ClusterResourceEnvelope","metadata":{"name":"e"}}`
 	for _, tc := range []struct{ name, namespace, manifest, want string }{
 		{
@@ -535,23 +536,35 @@ func TestWhatMayNotBePlaced(t *testing.T) {
 		},
 		{
 			"object of another namespace", "test-namespace", elsewhere,
-			`ConfigMap kube-system/test-cm is in another namespace, and a ResourcePlacement places what is in its namespace "test-namespace" only`,
+			`ConfigMap other/test-cm is in another namespace, and a ResourcePlacement places what is in its namespace "test-namespace" only`,
 		},
 		{
 			"object of another namespace that says so in two ways", "test-namespace",
-			`{"apiVersion":"v1","kind":"ConfigMap","metadata":{"name":"test-cm","namespace":"kube-system"},"Metadata":{"namespace":"test-namespace"}}`,
-			`ConfigMap kube-system/test-cm is in another namespace, and a ResourcePlacement places what is in its namespace "test-namespace" only`,
+			`{"apiVersion":"v1","kind":"ConfigMap","metadata":{"name":"test-cm","namespace":"other"},"Metadata":{"namespace":"test-namespace"}}`,
+			`ConfigMap other/test-cm is in another namespace, and a ResourcePlacement places what is in its namespace "test-namespace" only`,
 		},
 		{
 			"cluster-scoped object that has its metadata twice", "test-namespace",
 			`{"apiVersion":"v1","kind":"Namespace","metadata":{"namespace":"test-namespace"},"metadata":{"name":"other"}}`,
 			`Namespace "other" is cluster-scoped, and a ResourcePlacement places what is in its namespace "test-namespace" only`,
 		},
+		{
+			"object of a reserved namespace", "", reserved,
+			"Secret fleet-system/member-a is in namespace fleet-system, which belongs to clusters or the fleet and is not allowed to propagate",
+		},
+		{
+			"object of a reserved namespace, which is the placement's", "fleet-system", reserved,
+			"Secret fleet-system/member-a is in namespace fleet-system, which belongs to clusters or the fleet and is not allowed to propagate",
+		},
+		{
+			"reserved namespace", "", `{"apiVersion":"v1","kind":"Namespace","metadata":{"name":"kube-node-lease"}}`,
+			"Namespace kube-node-lease belongs to clusters or the fleet and is not allowed to propagate",
+		},
 		{"envelope", "", envelope, "ClusterResourceEnvelope /e: envelopes are not supported yet"},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			b := newBench(t, tc.namespace)
-			b.snapshot("web-1-snapshot", nil, configMapJSON, tc.manifest)
+			b.snapshot("web-1-snapshot", nil, tc.manifest, configMapJSON)
 			b.binding(nil)
 			b.settle()
 			if works := b.works(); len(works) > 0 {
@@ -568,6 +581,33 @@ func TestWhatMayNotBePlaced(t *testing.T) {
 				}
 			default:
 				t.Error("no Event")
+			}
+		})
+	}
+}
+
+func TestWhatIsPlacedOfAReservedNamespaceStays(t *testing.T) {
+	for scope, namespace := range map[string]string{"cluster-scoped": "", "namespaced": "fleet-system"} {
+		t.Run(scope, func(t *testing.T) {
+			b := newBench(t, namespace)
+			b.snapshot("web-1-snapshot", nil)
+			b.binding(nil)
+			b.settle()
+			const manifest = `{"apiVersion":"v1","kind":"ConfigMap","metadata":{"name":"test-cm","namespace":"fleet-system"}}`
+			before := b.works()[0]
+			before.Spec.Workload.Manifests = []v1beta1.Manifest{{RawExtension: runtime.RawExtension{Raw: []byte(manifest)}}}
+			if _, err := b.api.PlacementV1beta1().Works(before.Namespace).Update(t.Context(), &before, metav1.UpdateOptions{}); err != nil {
+				t.Fatal(err)
+			}
+			b.snapshot("web-2-snapshot", nil, manifest)
+			b.edit(func(o v1beta1.BindingObject) { o.BindingSpec().ResourceSnapshotName = "web-2-snapshot" })
+			b.settle()
+			works := b.works()
+			if len(works) != 1 || works[0].DeletionTimestamp != nil || !sameManifests(works[0].Spec.Workload.Manifests, before.Spec.Workload.Manifests) {
+				t.Errorf("Works: %+v", works)
+			}
+			if said := b.said(); !strings.HasSuffix(said[len(said)-1], "is not allowed to propagate") {
+				t.Errorf("conditions: %v", said)
 			}
 		})
 	}
@@ -838,6 +878,14 @@ func TestStatusFromWorks(t *testing.T) {
 	failed := work("e", condition("Applied", "False", ""))
 	silent := work("f")
 	stale := work("g", metav1.Condition{Type: "Applied", Status: "True", ObservedGeneration: 1})
+	unreported := work("i", condition("DiffReported", "False", ""))
+	unreported.Status.ManifestConditions = []v1beta1.ManifestCondition{
+		{Conditions: []metav1.Condition{condition("DiffReported", "True", "")}},
+		{
+			Identifier: v1beta1.WorkResourceIdentifier{Kind: "ConfigMap", Namespace: "ns", Name: "c"},
+			Conditions: []metav1.Condition{{Type: "DiffReported", Status: "False", Message: "forbidden"}},
+		},
+	}
 	for _, tc := range []struct {
 		name  string
 		works []*v1beta1.Work
@@ -853,6 +901,10 @@ func TestStatusFromWorks(t *testing.T) {
 		{"none has answered to this generation", []*v1beta1.Work{silent, stale}, false, "Applied=False ApplyInProgress"},
 		{"differences wanted", []*v1beta1.Work{available}, true, "DiffReported=False DiffReportInProgress"},
 		{"differences reported", []*v1beta1.Work{work("h", condition("DiffReported", "True", ""))}, true, "DiffReported=True AllWorkHaveDiffReported"},
+		{
+			"differences of an object not reported", []*v1beta1.Work{unreported}, true,
+			"DiffReported=False NotAllWorkHaveDiffReported: Work object i has failed to report diff: ConfigMap ns/c: forbidden",
+		},
 		{"differences not reported", []*v1beta1.Work{work("i", condition("DiffReported", "False", ""))}, true, "DiffReported=False NotAllWorkHaveDiffReported: Work object i has failed to report diff"},
 	} {
 		t.Run(tc.name, func(t *testing.T) {

@@ -51,6 +51,7 @@ func (c *Controller) desired(ctx context.Context, binding v1beta1.BindingObject,
 		}
 		works[i] = c.newWork(binding, nameOf(binding.GetNamespace(), placementOf(binding).Name, subindex), parts[0], part)
 		works[i].Annotations[wellknown.NumberOfWorksAnnotation] = strconv.Itoa(len(parts))
+		works[i].Annotations[wellknown.AcceptPlacementsAnnotation] = c.acceptance(binding)
 		works[i].Annotations[wellknown.PruneAnnotation], works[i].Annotations[wellknown.PruneTimeAnnotation] = c.pruneOf(binding, existing, works[i].Name)
 	}
 	if isOverridden(binding.BindingSpec()) {
@@ -94,6 +95,16 @@ func (c *Controller) naming(ctx context.Context, binding v1beta1.BindingObject) 
 		}
 	}
 	return wellknown.WorkName, nil
+}
+
+// acceptance is what Works of a binding say of the namespaces of its cluster: "true" where they take whatever placements in namespaces
+// place, empty otherwise.
+func (c *Controller) acceptance(binding v1beta1.BindingObject) string {
+	member, err := c.fleet.MemberClusters.Lister().Get(binding.BindingSpec().TargetCluster)
+	if err != nil || binding.GetNamespace() == "" || member.Labels[wellknown.AcceptPlacementsLabel] != "true" {
+		return ""
+	}
+	return "true"
 }
 
 // parts are the snapshot that a binding names and what did not fit into it, in order.

@@ -119,8 +119,8 @@ func (c *Controller) bindingsOfOverride(old, new any) []reconcile.Key {
 	return keys
 }
 
-// bindingsOfMember are the bindings whose overrides may fit a cluster now that its labels are others, and all of its bindings where it
-// can be used again, or no more.
+// bindingsOfMember are the bindings whose overrides may fit a cluster now that its labels are others, those of which its namespaces take
+// what they did not, or no longer do, and all of its bindings where it can be used again, or no more.
 func (c *Controller) bindingsOfMember(old, new any) []reconcile.Key {
 	before, okBefore := old.(*clusterv1beta1.MemberCluster)
 	after, okAfter := new.(*clusterv1beta1.MemberCluster)
@@ -131,9 +131,10 @@ func (c *Controller) bindingsOfMember(old, new any) []reconcile.Key {
 	if !all && maps.Equal(before.Labels, after.Labels) {
 		return nil
 	}
+	accepts := before.Labels[wellknown.AcceptPlacementsLabel] != after.Labels[wellknown.AcceptPlacementsLabel]
 	var keys []reconcile.Key
 	for _, b := range c.fleet.Bindings.All() {
-		if spec := b.BindingSpec(); spec.TargetCluster == after.Name && (all || isOverridden(spec)) {
+		if spec := b.BindingSpec(); spec.TargetCluster == after.Name && (all || isOverridden(spec) || accepts && b.GetNamespace() != "") {
 			keys = append(keys, reconcile.KeyOf(b))
 		}
 	}

@@ -16,6 +16,7 @@ import (
 	"github.com/stagegate/stagegate/pkg/apis/placement/v1beta1"
 	"github.com/stagegate/stagegate/pkg/apis/wellknown"
 	"github.com/stagegate/stagegate/pkg/rollout/internal/conditions"
+	"github.com/stagegate/stagegate/pkg/rollout/internal/reconcile"
 )
 
 // Reasons of a binding's conditions.
@@ -191,7 +192,7 @@ func diffReported(o outcome) metav1.Condition {
 	failed, waiting := firstWith(works, t, metav1.ConditionFalse), firstWith(works, t, "")
 	switch {
 	case failed != nil:
-		return isFalse(v1beta1.BindingDiffReported, reasonNotAllDiffReported, "Work object %s has failed to report diff", failed.Name)
+		return isFalse(v1beta1.BindingDiffReported, reasonNotAllDiffReported, "Work object %s has failed to report diff%s", failed.Name, why(failed, t))
 	case waiting == nil:
 		return isTrue(v1beta1.BindingDiffReported, reasonAllDiffReported, "All corresponding work objects have reported diff")
 	case firstWith(works, t, metav1.ConditionTrue) == nil:
@@ -199,6 +200,17 @@ func diffReported(o outcome) metav1.Condition {
 	default:
 		return o.underWay(v1beta1.BindingDiffReported, reasonNotAllDiffReported, "Work object %s has not yet completed diff reporting", waiting.Name)
 	}
+}
+
+// why says of which object of a Work a condition is False, and what for: no list of a status has those whose differences are not reported.
+func why(work *v1beta1.Work, conditionType string) string {
+	for _, m := range work.Status.ManifestConditions {
+		if c := find(m.Conditions, conditionType); c != nil && c.Status == metav1.ConditionFalse {
+			name := reconcile.Key{Namespace: m.Identifier.Namespace, Name: m.Identifier.Name}
+			return fmt.Sprintf(": %s %s: %s", m.Identifier.Kind, strings.TrimPrefix(name.String(), "/"), c.Message)
+		}
+	}
+	return ""
 }
 
 // firstWith is the first Work whose condition has a status at the Work's generation; "" means none yet.
