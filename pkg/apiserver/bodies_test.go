@@ -5,11 +5,13 @@ package apiserver
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -112,5 +114,43 @@ func TestABodyIsNotReadOnceTheTimeOfItsRequestIsOver(t *testing.T) {
 	}
 	if body.Len() != 2 {
 		t.Error("the body was read")
+	}
+}
+
+func TestJSONPatchesOfUsersHaveSoManySteps(t *testing.T) {
+	const limit = 3
+	steps := func(n int) string { return "[" + strings.TrimSuffix(strings.Repeat(`{"op":"test"},`, n), ",") + "]" }
+	bounded := withBoundedPatches(readAll, limit, isController, scheme.Codecs)
+	for name, test := range map[string]struct {
+		method, contentType, body string
+		controller                bool
+		want                      int
+	}{
+		"none":                 {body: "[]", want: http.StatusOK},
+		"as many as may be":    {body: steps(limit), want: http.StatusOK},
+		"one more":             {body: steps(limit + 1), want: http.StatusRequestEntityTooLarge},
+		"by another name":      {body: steps(limit + 1), contentType: "Application/JSON-patch+json; charset=utf-8", want: http.StatusRequestEntityTooLarge},
+		"of a controller":      {body: steps(limit + 1), controller: true, want: http.StatusOK},
+		"another kind":         {body: steps(limit + 1), contentType: "application/merge-patch+json", want: http.StatusOK},
+		"no patch":             {body: steps(limit + 1), method: http.MethodPut, want: http.StatusOK},
+		"no list":              {body: `{"a":` + steps(limit+1) + "}", want: http.StatusOK},
+		"no JSON":              {body: "[[[[[[", want: http.StatusOK},
+		"broken after so many": {body: strings.TrimSuffix(steps(limit+1), "]"), want: http.StatusRequestEntityTooLarge},
+	} {
+		t.Run(name, func(t *testing.T) {
+			r := httptest.NewRequest(cmp.Or(test.method, http.MethodPatch), "/", strings.NewReader(test.body))
+			r.Header.Set("Content-Type", cmp.Or(test.contentType, "application/json-patch+json"))
+			if test.controller {
+				r = r.WithContext(context.WithValue(r.Context(), controllerKey{}, true))
+			}
+			w := httptest.NewRecorder()
+			bounded.ServeHTTP(w, r)
+			if w.Code != test.want {
+				t.Errorf("answered %d %s, want %d", w.Code, w.Body, test.want)
+			}
+			if got := strings.TrimSpace(w.Body.String()); test.want == http.StatusOK && got != strconv.Itoa(len(test.body)) {
+				t.Errorf("%s bytes are passed on, want all %d", got, len(test.body))
+			}
+		})
 	}
 }

@@ -306,3 +306,57 @@ func TestTheServerStartsWithWhatIsTooLargeToRead(t *testing.T) {
 	}
 	create(t, client, sample(t, r, "small"))
 }
+
+// TestJSONPatchesEndWithinBounds sends the JSON patches that make most of one request. The library bounds what they copy.
+func TestJSONPatchesEndWithinBounds(t *testing.T) {
+	s := testserver.Start(t)
+	r := find(t, s, "v1", "resourceenvelopes")
+	client := r.client(t, s.As(testserver.Bob))
+	create(t, client, sample(t, r, "patched"))
+	if _, err := client.Patch(t.Context(), "patched", types.MergePatchType, manifestPatch(0, 900<<10), metav1.PatchOptions{}); err != nil {
+		t.Fatal(err)
+	}
+	numbers := `{"data":{"list":{"apiVersion":"v1","kind":"List","metadata":{"name":"l"},"n":[` + strings.Repeat("1,", 50_000) + `1]}}}`
+	if _, err := client.Patch(t.Context(), "patched", types.MergePatchType, []byte(numbers), metav1.PatchOptions{}); err != nil {
+		t.Fatal(err)
+	}
+	steps := func(n int, step func(i int) string) []byte {
+		all := make([]string, n)
+		for i := range all {
+			all[i] = step(i)
+		}
+		return []byte("[" + strings.Join(all, ",") + "]")
+	}
+	tooLarge := apierrors.IsRequestEntityTooLargeError
+	done := func(err error) bool { return err == nil }
+	for name, test := range map[string]struct {
+		patch []byte
+		want  func(error) bool
+	}{
+		"3 MiB of copies": {steps(50_000, func(i int) string { return fmt.Sprintf(`{"op":"copy","from":"/data/m0","path":"/data/c%d"}`, i) }), tooLarge},
+		// The library bounds the bytes that are copied, and answers 422.
+		"copies":                     {steps(1000, func(i int) string { return fmt.Sprintf(`{"op":"copy","from":"/data/m0","path":"/data/c%d"}`, i) }), apierrors.IsInvalid},
+		"copies of copies":           {steps(1000, func(int) string { return `{"op":"copy","from":"/data","path":"/data/x"}` }), apierrors.IsInvalid},
+		"additions to an object":     {steps(1000, func(i int) string { return fmt.Sprintf(`{"op":"add","path":"/data/m0/data/k%d","value":"v"}`, i) }), done},
+		"additions to a list":        {steps(1000, func(int) string { return `{"op":"add","path":"/data/list/n/0","value":1}` }), done},
+		"moves in a list":            {steps(1000, func(int) string { return `{"op":"move","from":"/data/list/n/0","path":"/data/list/n/-"}` }), done},
+		"10,000 additions to a list": {steps(10_000, func(int) string { return `{"op":"add","path":"/data/list/n/0","value":1}` }), tooLarge},
+	} {
+		t.Run(name, func(t *testing.T) {
+			began := time.Now()
+			var err error
+			held := heldAfter(func() {
+				_, err = client.Patch(t.Context(), "patched", types.JSONPatchType, test.patch, metav1.PatchOptions{DryRun: []string{metav1.DryRunAll}})
+			})
+			if !test.want(err) {
+				t.Errorf("answered %v", err)
+			}
+			if took := time.Since(began); took > 30*time.Second {
+				t.Errorf("it takes %s", took)
+			}
+			if held > 400*mib {
+				t.Errorf("the process has grown by %d MiB", held/mib)
+			}
+		})
+	}
+}
