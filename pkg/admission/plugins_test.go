@@ -13,6 +13,7 @@ import (
 func TestPluginsRunInThisOrder(t *testing.T) {
 	want := []string{
 		"NamespaceLifecycle",
+		"ObjectLimit",
 		"StagedUpdateStrategyValidation",
 		"OverrideValidation",
 		"MutatingAdmissionPolicy",

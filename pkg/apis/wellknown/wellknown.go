@@ -79,6 +79,9 @@ const (
 
 // Annotations.
 const (
+	// UnreadableAnnotation on an object that is got by its name says why only its metadata is there: it is too large to be read. It is
+	// never stored.
+	UnreadableAnnotation = Prefix + "unreadable"
 	// ResourceHashAnnotation on a master resource snapshot is the hash of everything selected.
 	ResourceHashAnnotation = Prefix + "resource-hash"
 	// NumberOfSnapshotsAnnotation on a master resource snapshot counts it and its parts.

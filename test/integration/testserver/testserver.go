@@ -126,7 +126,7 @@ func Start(t testing.TB, opts ...Option) *Server {
 	}
 	config.Generic.Authentication.Authenticator = tokenAuthenticator()
 	config.Generic.Authorization.Authorizer = authorize(c.authorize)
-	if err := applyAdmission(config.Generic, c.hub); err != nil {
+	if err := applyAdmission(s.Options, config.Generic, c.hub); err != nil {
 		t.Fatal(err)
 	}
 	for _, change := range c.configs {
