@@ -13,6 +13,7 @@ import (
 	validatingwebhook "k8s.io/apiserver/pkg/admission/plugin/webhook/validating"
 	genericoptions "k8s.io/apiserver/pkg/server/options"
 
+	"github.com/stagegate/stagegate/pkg/admission/authorvalidation"
 	"github.com/stagegate/stagegate/pkg/admission/overridevalidation"
 	"github.com/stagegate/stagegate/pkg/admission/stagedupdatestrategyvalidation"
 )
@@ -23,6 +24,7 @@ var Plugins = []string{
 	lifecycle.PluginName,
 	stagedupdatestrategyvalidation.PluginName,
 	overridevalidation.PluginName,
+	authorvalidation.PluginName,
 	mutatingadmissionpolicy.PluginName,
 	mutatingwebhook.PluginName,
 	validatingadmissionpolicy.PluginName,
@@ -33,5 +35,6 @@ var Plugins = []string{
 func Configure(options *genericoptions.AdmissionOptions) {
 	stagedupdatestrategyvalidation.Register(options.Plugins)
 	overridevalidation.Register(options.Plugins)
+	authorvalidation.Register(options.Plugins)
 	options.RecommendedPluginOrder = slices.Clone(Plugins)
 }

@@ -15,6 +15,7 @@ func TestPluginsRunInThisOrder(t *testing.T) {
 		"NamespaceLifecycle",
 		"StagedUpdateStrategyValidation",
 		"OverrideValidation",
+		"AuthorValidation",
 		"MutatingAdmissionPolicy",
 		"MutatingAdmissionWebhook",
 		"ValidatingAdmissionPolicy",
