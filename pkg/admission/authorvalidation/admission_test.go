@@ -303,13 +303,21 @@ func TestWhoPlacesMayReadWhatIsPlaced(t *testing.T) {
 		{"a namespace that they read in full", "reader", clusterPlacement(selector("/Namespace/x", wholeNamespace)), nil},
 		{"a namespace that they read kind by kind", "enumerator", clusterPlacement(selector("/Namespace/x")), nil},
 		{"a namespace but for a kind", "getter", clusterPlacement(selector("/Namespace/x", wholeNamespace)), []string{
-			`user "getter" cannot place every Role in namespace x: needs list on roles.rbac.authorization.k8s.io in namespace x`,
+			`user "getter" cannot place what is in namespace x: needs list on roles.rbac.authorization.k8s.io in namespace x`,
+		}},
+		{"a namespace of which they read little", "mender", clusterPlacement(selector("/Namespace/team-a")), []string{
+			`user "mender" cannot place Namespace team-a: needs get and list on namespaces in namespace team-a`,
+			`user "mender" cannot place what is in namespace team-a: needs get and list on deployments.apps, resourceenvelopes.placement.kubernetes-fleet.io, resourcequotas, rolebindings.rbac.authorization.k8s.io, roles.rbac.authorization.k8s.io, secrets in namespace team-a`,
 		}},
 		{"another namespace too", "reader", clusterPlacement(selector("/Namespace/x"), selector("/Namespace/y", placement.NamespaceOnly)), []string{
 			`user "reader" cannot place Namespace y: needs get and list on namespaces in namespace y`,
 		}},
 		{"all namespaces", "reader", clusterPlacement(selector("/Namespace", placement.NamespaceOnly)), []string{
 			`user "reader" cannot place every Namespace: needs get and list on namespaces`,
+		}},
+		{"all namespaces with what is in them", "getter", clusterPlacement(selector("/Namespace")), []string{
+			`user "getter" cannot place every Namespace: needs get and list on namespaces`,
+			`user "getter" cannot place what is in every namespace: needs get and list on configmaps, deployments.apps, resourceenvelopes.placement.kubernetes-fleet.io, resourcequotas, rolebindings.rbac.authorization.k8s.io, roles.rbac.authorization.k8s.io, secrets`,
 		}},
 		{"a Namespace alone", "alice", clusterPlacement(selector("/Namespace/team-a", placement.NamespaceOnly)), nil},
 		{"a Namespace with what selectors name", "alice", clusterPlacement(

@@ -87,8 +87,12 @@ func placedNamespace(ctx context.Context, r *review, s placement.ResourceSelecto
 	if err != nil {
 		return err
 	}
+	within := place + " what is in namespace " + s.Name
+	if s.Name == "" {
+		within = place + " what is in every namespace"
+	}
 	for _, k := range kinds {
-		r.addKnown(deed{does: place, kind: k.GroupKind(), namespace: s.Name, verbs: missing}, k)
+		r.addKnown(deed{does: place, kind: k.GroupKind(), namespace: s.Name, verbs: missing}, k, within)
 	}
 	return nil
 }

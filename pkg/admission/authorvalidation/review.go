@@ -18,6 +18,7 @@ import (
 	"k8s.io/client-go/util/workqueue"
 
 	"github.com/stagegate/stagegate/pkg/apis/placement"
+	"github.com/stagegate/stagegate/pkg/apis/wording"
 	registry "github.com/stagegate/stagegate/pkg/registry/placement"
 )
 
@@ -63,22 +64,29 @@ type need struct {
 
 // String is what the permission is called by those who can give it.
 func (n need) String() string {
-	var s string
 	switch {
 	case n.group == "*" && n.resource == "*" && slices.Equal(n.verbs, []string{"*"}):
-		s = "every permission"
+		return "every permission" + n.in()
 	case n.resource == "*":
-		s = enumerate(n.verbs) + " on every resource of group " + group(n.group)
-	default:
-		s = enumerate(n.verbs) + " on " + schema.GroupResource{Group: n.group, Resource: n.resource}.String()
+		return n.on("every resource of group " + group(n.group))
+	case n.shown && n.name != "":
+		return n.on(n.groupResource() + " " + n.name)
 	}
-	if n.shown && n.name != "" {
-		s += " " + n.name
+	return n.on(n.groupResource())
+}
+
+// on is the permission for what is told in words.
+func (n need) on(what string) string { return enumerate(n.verbs) + " on " + what + n.in() }
+
+func (n need) in() string {
+	if n.namespace == "" {
+		return ""
 	}
-	if n.namespace != "" {
-		s += " in namespace " + n.namespace
-	}
-	return s
+	return " in namespace " + n.namespace
+}
+
+func (n need) groupResource() string {
+	return schema.GroupResource{Group: n.group, Resource: n.resource}.String()
 }
 
 // asked is a deed in words with what it takes.
@@ -86,6 +94,8 @@ type asked struct {
 	// what is done to which objects.
 	what  string
 	needs []need
+	// within is what it is a part of, which a message tells once for all parts that need the same; empty for what stands alone.
+	within string
 	// because says why, where that is not plain.
 	because string
 	// never is why nobody may but those who may do everything; empty for what can be allowed.
@@ -122,13 +132,13 @@ func (r *review) add(ctx context.Context, d deed) error {
 		})
 	}
 	for _, k := range kinds {
-		r.addKnown(d, k)
+		r.addKnown(d, k, "")
 	}
 	return nil
 }
 
-// addKnown adds a deed that is done to objects of a kind of the hub.
-func (r *review) addKnown(d deed, k Kind) {
+// addKnown adds a deed that is done to objects of a kind of the hub. Within may tell what that is a part of.
+func (r *review) addKnown(d deed, k Kind, within string) {
 	n := need{verbs: d.verbs, group: k.Group, resource: k.Resource, name: d.name}
 	switch {
 	case k.Namespaced:
@@ -137,7 +147,7 @@ func (r *review) addKnown(d deed, k Kind) {
 		// A request for a Namespace by its name is one in that namespace, so that whoever has a role there may. To create it is none.
 		n.namespace = d.name
 	}
-	a := asked{what: d.does + " " + d.on(k.Namespaced), needs: []need{n}}
+	a := asked{what: d.does + " " + d.on(k.Namespaced), within: within, needs: []need{n}}
 	switch {
 	case d.does == place:
 	case d.role():
@@ -240,30 +250,17 @@ func (r *review) refusal(ctx context.Context) (refused, err error) {
 	if err := ctx.Err(); err != nil {
 		return nil, apierrors.NewInternalError(fmt.Errorf("asking what %q may: %w", r.user.GetName(), err))
 	}
-	lacks := map[*asked][]string{}
+	lacks := map[*asked][]need{}
 	for i, q := range questions {
 		if errs[i] != nil {
 			return nil, errs[i]
 		}
 		if len(missing[i]) > 0 {
 			q.verbs = missing[i]
-			lacks[q.of] = append(lacks[q.of], q.String())
+			lacks[q.of] = append(lacks[q.of], q.need)
 		}
 	}
-	var sentences []string
-	for i := range r.asked {
-		a := &r.asked[i]
-		switch {
-		case a.never != "":
-			sentences = append(sentences, fmt.Sprintf("user %q cannot %s: %s", r.user.GetName(), a.what, a.never))
-		case len(lacks[a]) > 0:
-			sentence := fmt.Sprintf("user %q cannot %s: needs %s", r.user.GetName(), a.what, strings.Join(lacks[a], ", and "))
-			if a.because != "" {
-				sentence += ", " + a.because
-			}
-			sentences = append(sentences, sentence)
-		}
-	}
+	sentences := r.sentences(lacks)
 	if len(sentences) == 0 {
 		return nil, nil
 	}
@@ -273,6 +270,52 @@ func (r *review) refusal(ctx context.Context) (refused, err error) {
 	}
 	return errors.New(strings.Join(sentences, "; ") + more +
 		". Leave it out, or have somebody write it who may do the same without Stagegate"), nil
+}
+
+// sentences returns what is refused, in the order in which it was added.
+func (r *review) sentences(lacks map[*asked][]need) []string {
+	// parts are the resources of what is told once, by that and the verbs.
+	type whole struct{ within, verbs string }
+	parts := map[whole][]string{}
+	for i := range r.asked {
+		if a := &r.asked[i]; a.within != "" {
+			for _, n := range lacks[a] {
+				key := whole{a.within, enumerate(n.verbs)}
+				parts[key] = append(parts[key], n.groupResource())
+			}
+		}
+	}
+	var sentences []string
+	say := func(what, why string) {
+		sentences = append(sentences, fmt.Sprintf("user %q cannot %s: %s", r.user.GetName(), what, why))
+	}
+	for i := range r.asked {
+		a := &r.asked[i]
+		switch {
+		case a.never != "":
+			say(a.what, a.never)
+		case len(lacks[a]) == 0:
+		case a.within != "":
+			for _, n := range lacks[a] {
+				key := whole{a.within, enumerate(n.verbs)}
+				if resources := parts[key]; resources != nil {
+					say(a.within, "needs "+n.on(wording.List(resources)))
+					delete(parts, key)
+				}
+			}
+		default:
+			var needs []string
+			for _, n := range lacks[a] {
+				needs = append(needs, n.String())
+			}
+			why := "needs " + strings.Join(needs, ", and ")
+			if a.because != "" {
+				why += ", " + a.because
+			}
+			say(a.what, why)
+		}
+	}
+	return sentences
 }
 
 func group(name string) string {
