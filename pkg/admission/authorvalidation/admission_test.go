@@ -272,6 +272,9 @@ func TestWhoPlacesMayReadWhatIsPlaced(t *testing.T) {
 		{"all of a kind", "alice", resourcePlacement(selector(rbacGroup + "/Role")), []string{
 			`user "alice" cannot place every Role in namespace team-a: needs get and list on roles.rbac.authorization.k8s.io in namespace team-a`,
 		}},
+		{"what holds them to their share, though they read it", "alice", resourcePlacement(selector("/ResourceQuota/q"), selector("/ConfigMap/web")), []string{
+			`user "alice" cannot place ResourceQuota team-a/q: needs update and delete on resourcequotas in namespace team-a`,
+		}},
 		{"one object by its name", "narrow", resourcePlacement(selector("/Secret/tls")), nil},
 		{"another object", "narrow", resourcePlacement(selector("/Secret/tls"), selector("/Secret/other")), []string{
 			`user "narrow" cannot place Secret team-a/other: needs get and list on secrets in namespace team-a`,
@@ -560,6 +563,13 @@ func TestWhatCannotBeAskedIsRefused(t *testing.T) {
 		r := &review{authorizer: newFixture().authorizer, user: &user.DefaultInfo{Name: "root"}, asked: []asked{{what: "x", needs: []need{{verbs: []string{"get"}}}}}}
 		if refused, err := r.refusal(ctx); refused == nil && err == nil {
 			t.Error("what was not asked is allowed")
+		}
+	})
+	t.Run("an authorizer that panics", func(t *testing.T) {
+		r := &review{user: &user.DefaultInfo{Name: "root"}, asked: []asked{{what: "x", needs: []need{{verbs: []string{"get"}, resource: "secrets"}}}}}
+		r.authorizer = authorizer.AuthorizerFunc(func(context.Context, authorizer.Attributes) (authorizer.Decision, string, error) { panic("nil") })
+		if _, err := r.refusal(t.Context()); !apierrors.IsInternalError(err) || !strings.Contains(err.Error(), `asking whether "root" may get on secrets: panic: nil`) {
+			t.Errorf("answered with %v", err)
 		}
 	})
 	t.Run("a request without a user", func(t *testing.T) {

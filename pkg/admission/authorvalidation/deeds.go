@@ -25,6 +25,10 @@ const (
 var (
 	namespaceKind = schema.GroupKind{Kind: "Namespace"}
 
+	// limitKinds hold those who work in a namespace to what they may use, and those read them. A placement takes over what a member has,
+	// and its deletion removes it there, so that reading is not enough to place one of them by itself.
+	limitKinds = sets.New(schema.GroupKind{Kind: "ResourceQuota"}, schema.GroupKind{Kind: "LimitRange"})
+
 	readVerbs  = []string{"get", "list"}
 	writeVerbs = []string{"create", "update"}
 )
@@ -63,12 +67,20 @@ func placed(ctx context.Context, r *review, o placement.PlacementObject) error {
 			continue
 		}
 		for _, namespace := range namespaces {
-			if err := r.add(ctx, deed{does: place, kind: gk, namespace: namespace, name: s.Name, verbs: readVerbs}); err != nil {
+			if err := r.add(ctx, deed{does: place, kind: gk, namespace: namespace, name: s.Name, verbs: placeVerbs(gk)}); err != nil {
 				return err
 			}
 		}
 	}
 	return nil
+}
+
+// placeVerbs is what it takes to place objects of a kind that a selector names.
+func placeVerbs(gk schema.GroupKind) []string {
+	if limitKinds.Has(gk) {
+		return slices.Concat(readVerbs, []string{"update", "delete"})
+	}
+	return readVerbs
 }
 
 // placedNamespace is a Namespace of a ClusterResourcePlacement and, unless the selector wants the object alone, what is in it.

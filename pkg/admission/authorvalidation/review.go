@@ -244,6 +244,12 @@ func (r *review) refusal(ctx context.Context) (refused, err error) {
 	}
 	missing, errs := make([][]string, len(questions)), make([]error, len(questions))
 	workqueue.ParallelizeUntil(ctx, askers, len(questions), func(i int) {
+		// Nothing recovers what panics beside the request's own goroutine.
+		defer func() {
+			if panicked := recover(); panicked != nil {
+				errs[i] = apierrors.NewInternalError(fmt.Errorf("asking whether %q may %s: panic: %v", r.user.GetName(), questions[i].need, panicked))
+			}
+		}()
 		missing[i], errs[i] = r.missing(ctx, questions[i].need)
 	})
 	// What had not begun when the request ended was not asked, and not allowed.
