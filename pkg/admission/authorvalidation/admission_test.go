@@ -352,6 +352,13 @@ func TestARefusalNamesTenAndCountsTheRest(t *testing.T) {
 	}
 }
 
+func TestARefusalIsNoLongerThanIsReadable(t *testing.T) {
+	long := fmt.Sprintf(`{"apiVersion":"v1","kind":%q,"metadata":{"name":"x"}}`, strings.Repeat("K", 1<<16))
+	if got := newFixture().write("nobody", envelope(long, long), nil).Error(); len(got) > 4<<10 || !strings.Contains(got, `user "nobody" cannot wrap K`) {
+		t.Errorf("refused with %d bytes: %s", len(got), got)
+	}
+}
+
 func TestWhoOverridesMayChangeWhatIsOverridden(t *testing.T) {
 	const patch, remove = placement.JSONPatchOverrideType, placement.DeleteOverrideType
 	try(t, []attempt{

@@ -27,6 +27,8 @@ const (
 	askers = 16
 	// maxRefusals is how many of what is refused a message names.
 	maxRefusals = 10
+	// maxSentence is how many bytes of a message are for one of them: names in manifests have any length, and audit logs keep messages.
+	maxSentence = 1024
 )
 
 // The groups whose roles and bindings give permissions. Kubernetes lets nobody give away more than they have, but the server has all on a
@@ -175,7 +177,7 @@ func (d deed) bind(group, namespace string) []need {
 
 // addEverything adds what takes every permission in a namespace.
 func (r *review) addEverything(does, what, namespace string) {
-	r.append(asked{what: does + " " + what, needs: []need{{verbs: []string{"*"}, group: "*", resource: "*", namespace: namespace}}})
+	r.append(asked{what: does + " " + what, needs: []need{everything(namespace)}})
 }
 
 // refuse adds what is only for those who may do everything.
@@ -207,10 +209,9 @@ func (d deed) on(namespaced bool) string {
 	return "every " + d.kind.Kind
 }
 
-// mayEverything reports whether the author may do everything in a namespace, or in all.
-func (r *review) mayEverything(ctx context.Context, namespace string) (bool, error) {
-	missing, err := r.missing(ctx, need{verbs: []string{"*"}, group: "*", resource: "*", namespace: namespace})
-	return len(missing) == 0, err
+// everything is every permission in a namespace, or in all.
+func everything(namespace string) need {
+	return need{verbs: []string{"*"}, group: "*", resource: "*", namespace: namespace}
 }
 
 // missing returns those verbs of a need that the author lacks.
@@ -293,7 +294,7 @@ func (r *review) sentences(lacks map[*asked][]need) []string {
 	}
 	var sentences []string
 	say := func(what, why string) {
-		sentences = append(sentences, fmt.Sprintf("user %q cannot %s: %s", r.user.GetName(), what, why))
+		sentences = append(sentences, wording.Shorten(fmt.Sprintf("user %q cannot %s: %s", r.user.GetName(), what, why), maxSentence))
 	}
 	for i := range r.asked {
 		a := &r.asked[i]
