@@ -13,6 +13,7 @@ import (
 	validatingwebhook "k8s.io/apiserver/pkg/admission/plugin/webhook/validating"
 	genericoptions "k8s.io/apiserver/pkg/server/options"
 
+	"github.com/stagegate/stagegate/pkg/admission/authorvalidation"
 	"github.com/stagegate/stagegate/pkg/admission/objectlimit"
 	"github.com/stagegate/stagegate/pkg/admission/overridevalidation"
 	"github.com/stagegate/stagegate/pkg/admission/stagedupdatestrategyvalidation"
@@ -25,6 +26,7 @@ var Plugins = []string{
 	objectlimit.PluginName,
 	stagedupdatestrategyvalidation.PluginName,
 	overridevalidation.PluginName,
+	authorvalidation.PluginName,
 	mutatingadmissionpolicy.PluginName,
 	mutatingwebhook.PluginName,
 	validatingadmissionpolicy.PluginName,
@@ -36,5 +38,6 @@ func Configure(options *genericoptions.AdmissionOptions) {
 	objectlimit.Register(options.Plugins)
 	stagedupdatestrategyvalidation.Register(options.Plugins)
 	overridevalidation.Register(options.Plugins)
+	authorvalidation.Register(options.Plugins)
 	options.RecommendedPluginOrder = slices.Clone(Plugins)
 }

@@ -16,6 +16,7 @@ func TestPluginsRunInThisOrder(t *testing.T) {
 		"ObjectLimit",
 		"StagedUpdateStrategyValidation",
 		"OverrideValidation",
+		"AuthorValidation",
 		"MutatingAdmissionPolicy",
 		"MutatingAdmissionWebhook",
 		"ValidatingAdmissionPolicy",
