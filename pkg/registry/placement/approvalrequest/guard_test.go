@@ -174,11 +174,14 @@ func TestApprovalAcceptedIsTheLoops(t *testing.T) {
 			code, body := s.do(t, statusPatch(in, "alice", "set", conditionsPatch(acceptedCondition)))
 			expectRefusal(t, code, body, http.StatusForbidden, replace(refusal, "NAME", "set"))
 		})
-		t.Run(in.name+"/set by an administrator", func(t *testing.T) {
-			s.create(t, in, "set-by-admin")
-			code, body := s.do(t, statusPatch(in, administrator, "set-by-admin", conditionsPatch(acceptedCondition)))
-			expectRefusal(t, code, body, http.StatusForbidden, replace(refusal, "NAME", "set-by-admin"))
-		})
+		for _, who := range []string{administrator, impostor} {
+			t.Run(in.name+"/set by an "+who, func(t *testing.T) {
+				name := "set-by-" + who
+				s.create(t, in, name)
+				code, body := s.do(t, statusPatch(in, who, name, conditionsPatch(acceptedCondition)))
+				expectRefusal(t, code, body, http.StatusForbidden, replace(refusal, "NAME", name))
+			})
+		}
 		t.Run(in.name+"/changed", func(t *testing.T) {
 			s.create(t, in, "changed")
 			s.mustDo(t, statusPatch(in, loop, "changed", conditionsPatch(acceptedCondition)))
@@ -230,9 +233,11 @@ func TestNobodyMakesARequestThatPassesForARunsOwn(t *testing.T) {
 					"ownerReferences": [{"apiVersion": "placement.kubernetes-fleet.io/v1beta1", "kind": "StagedUpdateRun", "name": "example-run", "uid": "run"}]},
 					"spec": {"parentStageRollout": "example-run", "targetStage": "canary"}}`
 			}
-			code, answer := s.do(t, call{user: "alice", method: http.MethodPost, path: in.path("v1beta1"), body: body("advance")})
-			expectRefusal(t, code, answer, http.StatusUnprocessableEntity, in.kind+`.placement.kubernetes-fleet.io "advance" is invalid: `+
-				`metadata.ownerReferences: Forbidden: an approval request that belongs to a run is made by the server, when the run asks for it`)
+			for _, who := range []string{"alice", administrator, impostor} {
+				code, answer := s.do(t, call{user: who, method: http.MethodPost, path: in.path("v1beta1"), body: body("advance")})
+				expectRefusal(t, code, answer, http.StatusUnprocessableEntity, in.kind+`.placement.kubernetes-fleet.io "advance" is invalid: `+
+					`metadata.ownerReferences: Forbidden: an approval request that belongs to a run is made by the server, when the run asks for it`)
+			}
 			s.mustDo(t, call{user: loop, method: http.MethodPost, path: in.path("v1beta1"), body: body("asked")})
 		})
 	}
