@@ -243,6 +243,40 @@ func TestNobodyMakesARequestThatPassesForARunsOwn(t *testing.T) {
 	}
 }
 
+func TestNobodyElseTellsAnApproverWhatARunDoes(t *testing.T) {
+	s := newServer(t)
+	for _, in := range scopes {
+		for _, version := range []string{"v1beta1", "v1"} {
+			t.Run(in.name+"/"+version, func(t *testing.T) {
+				body := func(name string) string {
+					return `{"apiVersion": "placement.kubernetes-fleet.io/` + version + `", "kind": "` + in.kind + `", "metadata": {"name": "` + name + `"},
+						"spec": {"parentStageRollout": "example-run", "targetStage": "canary", "rollout": {"placementName": "harmless",
+						"resourceSnapshotIndex": "7", "clusters": ["oslo"], "clusterCount": 1, "runClustersDone": 0, "runClusterCount": 1}}}`
+				}
+				for _, who := range []string{"alice", administrator, impostor} {
+					code, answer := s.do(t, call{user: who, method: http.MethodPost, path: in.path(version), body: body("forged")})
+					expectRefusal(t, code, answer, http.StatusUnprocessableEntity, in.kind+`.placement.kubernetes-fleet.io "forged" is invalid: `+
+						`spec.rollout: Forbidden: what a run does is told by the server, when the run asks for the approval; leave it out`)
+				}
+				name := "own-" + version
+				s.mustDo(t, call{user: loop, method: http.MethodPost, path: in.path(version), body: body(name)})
+				want := &v1beta1.StageRollout{
+					PlacementName: "harmless", ResourceSnapshotIndex: "7", Clusters: []string{"oslo"}, ClusterCount: 1, RunClusterCount: 1,
+				}
+				if diff := cmp.Diff(want, s.get(t, in, name).Spec.Rollout); diff != "" {
+					t.Errorf("the controllers' request (-want +got):\n%s", diff)
+				}
+				for _, who := range []string{"alice", loop} {
+					code, answer := s.do(t, call{user: who, method: http.MethodPatch, contentType: mergePatch, path: in.path(version, name), body: `{"spec": {"rollout": {"clusters": ["rome"]}}}`})
+					if code != http.StatusUnprocessableEntity || !strings.Contains(answer, "immutable") {
+						t.Errorf("%s changes what the request tells: %d %s", who, code, answer)
+					}
+				}
+			})
+		}
+	}
+}
+
 func TestADecisionOnAnotherRequestOpensNothing(t *testing.T) {
 	request := &placement.ApprovalRequest{
 		ObjectMeta: metav1.ObjectMeta{UID: "this"},
