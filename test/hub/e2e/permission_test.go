@@ -48,8 +48,8 @@ var permissions = []struct {
 	//                                           approve                       reject    status                        decisions whole
 	//                                           patch     put       post      patch     patch     put       apply     patch     put
 	{"cluster-admin", bothScopes, [...]outcome{approved, approved, approved, rejected, approved, approved, approved, ignored, ignored}},
-	{"fleet-approver", bothScopes, [...]outcome{approved, approved, approved, rejected, approved, closed, approved, ignored, closed}},
-	{"team-approver", ofTheTeam, [...]outcome{approved, approved, approved, rejected, approved, closed, approved, ignored, closed}},
+	{"fleet-approver", bothScopes, [...]outcome{approved, approved, approved, rejected, approved, approved, approved, ignored, closed}},
+	{"team-approver", ofTheTeam, [...]outcome{approved, approved, approved, rejected, approved, approved, approved, ignored, closed}},
 	{"team-approver", ofTheFleet, always(closed)},
 	{"neighbour-approver", bothScopes, always(closed)},
 	{"editor", bothScopes, always(closed)},
@@ -58,7 +58,7 @@ var permissions = []struct {
 	{"status-writer", bothScopes, [...]outcome{closed, closed, closed, closed, refused, refused, refused, ignored, closed}},
 	{"all-but-approver", bothScopes, [...]outcome{refused, closed, refused, refused, refused, refused, refused, ignored, ignored}},
 	// Impersonation is the hub's to allow. What is done under it is done by the user who is spoken for.
-	{"cluster-admin as fleet-approver", bothScopes, [...]outcome{approved, approved, approved, rejected, approved, closed, approved, ignored, closed}},
+	{"cluster-admin as fleet-approver", bothScopes, [...]outcome{approved, approved, approved, rejected, approved, approved, approved, ignored, closed}},
 	{"cluster-admin as editor", bothScopes, always(closed)},
 	{"editor as fleet-approver", bothScopes, always(closed)},
 	// Without credentials, and with some that are nobody's.

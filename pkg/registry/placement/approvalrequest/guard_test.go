@@ -85,6 +85,62 @@ func TestAStatusWriteThatApprovesIsADecision(t *testing.T) {
 	}
 }
 
+// TestAnUpdateOfTheStatusDoesNothingButDecide reads a request, changes all that there is, and puts it to the status. KubeFleet's kubectl
+// fleet approve does that with the condition Approved alone.
+func TestAnUpdateOfTheStatusDoesNothingButDecide(t *testing.T) {
+	s := newServer(t)
+	for _, in := range scopes {
+		for _, approves := range []bool{true, false} {
+			name := map[bool]string{true: "approves", false: "forges"}[approves]
+			t.Run(in.name+"/"+name, func(t *testing.T) {
+				s.createWithPolicy(t, in, name, `{"required": 2}`)
+				s.mustDo(t, statusPatch(in, "bob", name, seedPatch))
+				before := s.get(t, in, name)
+
+				sent := before.DeepCopy()
+				sent.Labels = map[string]string{"a": "b"}
+				sent.Annotations = map[string]string{"a": "b"}
+				sent.Finalizers = []string{"example.com/forever"}
+				sent.OwnerReferences = []metav1.OwnerReference{{APIVersion: "v1", Kind: "Secret", Name: "x", UID: "x"}}
+				sent.Spec = v1beta1.ApprovalRequestSpec{TargetUpdateRun: "another", TargetStage: "prod", Rollout: &v1beta1.StageRollout{PlacementName: "x"}}
+				sent.Status.Decisions = []v1beta1.ApprovalDecision{{
+					Decision: v1beta1.DecisionApproved, User: v1beta1.DecisionUser{Username: "mallory"}, RequestUID: before.UID, Time: metav1.NewTime(now),
+				}}
+				sent.Status.Conditions = nil
+				if approves {
+					sent.Status.Conditions = []metav1.Condition{{
+						Type: v1beta1.RequestApproved, Status: metav1.ConditionTrue, Reason: "ClusterApprovalRequestApproved", Message: "approved", LastTransitionTime: metav1.NewTime(now),
+					}}
+				}
+				sent.APIVersion, sent.Kind = v1beta1.SchemeGroupVersion.String(), in.kind
+				s.mustDo(t, call{user: "alice", method: http.MethodPut, path: in.path("v1beta1", name, "status"), body: encode(t, sent)})
+
+				after := s.get(t, in, name)
+				want := before.DeepCopy()
+				want.ResourceVersion, want.ManagedFields = after.ResourceVersion, after.ManagedFields
+				users := []string{"bob"}
+				if approves {
+					users = append(users, "alice")
+					want.Status = after.Status
+				}
+				if diff := cmp.Diff(*want, after); diff != "" {
+					t.Errorf("request (-want +got):\n%s", diff)
+				}
+				var decided []string
+				for _, d := range after.Status.Decisions {
+					decided = append(decided, d.User.Username)
+				}
+				if diff := cmp.Diff(users, decided); diff != "" {
+					t.Errorf("who has decided (-want +got):\n%s", diff)
+				}
+				if got := byType(after)[v1beta1.RequestApproved].Status == metav1.ConditionTrue; got != approves {
+					t.Errorf("approved: %v, want %v", got, approves)
+				}
+			})
+		}
+	}
+}
+
 func TestAStatusWriteNeedsThePermissionToDecide(t *testing.T) {
 	s := newServer(t)
 	for _, in := range scopes {
