@@ -225,8 +225,8 @@ kubectl create rolebinding releases -n %[1]s --clusterrole=release-runs --user=r
 		t.Fatalf("the policies are not in force: %v", err)
 	}
 	const (
-		missing  = "each stage has to begin with an approval by group release"
-		external = "the strategy of a placement has to be External here"
+		missing  = "each stage must begin with an approval by group release"
+		external = "the strategy of a placement must be External here"
 	)
 	for _, step := range []struct{ who, what, manifest, refusal string }{
 		{"roles-editor", "no gate", fmt.Sprintf(gatedStrategy, "none", ""), missing},
@@ -248,7 +248,9 @@ kubectl create rolebinding releases -n %[1]s --clusterrole=release-runs --user=r
 	}
 	const inNamespace = "kubectl -n " + gatesNamespace
 	s.refused(t, "roles-editor", inNamespace+` patch sus app --type=json -p '[{"op":"remove","path":"/spec/stages/0/beforeStageTasks"}]'`, missing)
-	s.refused(t, "roles-editor", inNamespace+` patch rp app --type=merge -p '{"spec":{"strategy":{"type":"RollingUpdate"}}}'`, external)
+	s.refused(t, "roles-editor", inNamespace+` patch rp app --type=merge -p '{"spec":{"strategy":{"type":"RollingUpdate"}}}'`, "cannot change rollout strategy type from 'External'")
+	s.refused(t, "roles-editor", inNamespace+` patch rp app --type=merge -p '{"metadata":{"ownerReferences":[{"apiVersion":"v1","kind":"ConfigMap","name":"mine","uid":"mine"}]}}'`,
+		"a placement has no owners here")
 	s.refused(t, "roles-editor", inNamespace+` delete rp app`, "deleting a placement removes what it placed")
 	s.refused(t, "roles-editor", inNamespace+` delete rp --all`, "deleting a placement removes what it placed")
 	s.refused(t, "roles-editor", "kubectl delete --raw /apis/placement.kubernetes-fleet.io/v1/namespaces/"+gatesNamespace+"/resourceplacements",
@@ -343,7 +345,7 @@ func testManifestsAreAccepted(t *testing.T, s *suite) {
 		"ha":                                 {"ha", "", ""},
 		"base with a network policy":         {"base", component + patch, ""},
 		"ha with a network policy":           {"ha", component + patch, ""},
-		"a network policy without addresses": {"base", component, `NetworkPolicy.networking.k8s.io "stagegate-apiserver" is invalid: spec.ingress[0].from[0].ipBlock.cidr: Invalid value: "ADDRESS-OF-THE-CONTROL-PLANE"`},
+		"a network policy without addresses": {"base", component, `The NetworkPolicy "stagegate-apiserver" is invalid: spec.ingress[0].from[0].ipBlock.cidr: Invalid value: "ADDRESS-OF-THE-CONTROL-PLANE"`},
 	} {
 		t.Run(name, func(t *testing.T) {
 			dir := overlay(tc.base, tc.more)
