@@ -74,5 +74,7 @@ func (c *Config) Complete() CompletedConfig {
 	}
 	c.Extra.Loops.API = c.Generic.LoopbackClientConfig
 	c.Extra.Loops.Hub = c.Generic.ClientConfig
-	return CompletedConfig{generic: c.Generic.Complete(), extra: c.Extra}
+	generic := c.Generic.Complete()
+	authenticateControllers(generic)
+	return CompletedConfig{generic: generic, extra: c.Extra}
 }

@@ -30,6 +30,7 @@ func serverManifests(root string) ([]*unstructured.Unstructured, error) {
 		filepath.Join(base, "namespace.yaml"),
 		filepath.Join(base, "serviceaccount.yaml"),
 		filepath.Join(base, "rbac.yaml"),
+		filepath.Join(base, "admission.yaml"),
 	}, roles...)
 	var objs []*unstructured.Unstructured
 	for _, file := range files {

@@ -10,12 +10,15 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"reflect"
 	"slices"
 	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
 	rbacv1 "k8s.io/api/rbac/v1"
+	apiextensionsv1 "k8s.io/apiextensions-apiserver/pkg/apis/apiextensions/v1"
+	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime"
@@ -63,6 +66,69 @@ func readManifests(t *testing.T, pattern string) []*unstructured.Unstructured {
 		}
 	}
 	return objs
+}
+
+// manifestHolders are the resources with content that users choose: manifests, and parts of them.
+func manifestHolders(t *testing.T) sets.Set[string] {
+	t.Helper()
+	content := []reflect.Type{reflect.TypeFor[runtime.RawExtension](), reflect.TypeFor[apiextensionsv1.JSON]()}
+	var holds func(reflect.Type, sets.Set[reflect.Type]) bool
+	holds = func(typ reflect.Type, seen sets.Set[reflect.Type]) bool {
+		if slices.Contains(content, typ) {
+			return true
+		}
+		if seen.Has(typ) {
+			return false
+		}
+		seen.Insert(typ)
+		switch typ.Kind() {
+		case reflect.Pointer, reflect.Slice, reflect.Array, reflect.Map:
+			return holds(typ.Elem(), seen)
+		case reflect.Struct:
+			for i := range typ.NumField() {
+				if holds(typ.Field(i).Type, seen) {
+					return true
+				}
+			}
+		}
+		return false
+	}
+	resources := sets.New[string]()
+	for gvk, typ := range scheme.Scheme.AllKnownTypes() {
+		if !slices.Contains(groups, gvk.Group) || gvk.Version == runtime.APIVersionInternal || strings.HasSuffix(gvk.Kind, "List") {
+			continue
+		}
+		if _, object := reflect.New(typ).Interface().(metav1.Object); object && holds(typ, sets.New[reflect.Type]()) {
+			resource, _ := meta.UnsafeGuessKindToResource(gvk)
+			resources.Insert(resource.Resource)
+		}
+	}
+	if !resources.HasAll("works", "resourceoverrides") {
+		t.Fatalf("the search for what holds manifests has found %v only", sets.List(resources))
+	}
+	return resources
+}
+
+// TestTheEncryptionExampleHasAllThatHoldsManifests reads the example in the documentation, which is copied.
+func TestTheEncryptionExampleHasAllThatHoldsManifests(t *testing.T) {
+	data, err := os.ReadFile(filepath.Join("..", "..", "docs", "operations.md"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, example, found := strings.Cut(string(data), "kind: EncryptionConfiguration\n")
+	if !found {
+		t.Fatal("docs/operations.md has no EncryptionConfiguration")
+	}
+	example, _, _ = strings.Cut(example, "providers:")
+	got := sets.New[string]()
+	for line := range strings.Lines(example) {
+		if resource, group, ok := strings.Cut(strings.TrimPrefix(strings.TrimSpace(line), "- "), "."); ok && slices.Contains(groups, group) {
+			got.Insert(resource)
+		}
+	}
+	if diff := cmp.Diff(sets.List(manifestHolders(t)), sets.List(got)); diff != "" {
+		t.Errorf("what is encrypted (-what holds manifests +the example):\n%s", diff)
+	}
 }
 
 func TestAPIServicesAreTheVersionsOfTheScheme(t *testing.T) {
@@ -119,6 +185,13 @@ func TestRolesNameWhatIsServed(t *testing.T) {
 		})
 		toView := role.Labels["rbac.authorization.k8s.io/aggregate-to-view"] != ""
 		for _, rule := range role.Rules {
+			if slices.Equal(rule.Resources, []string{"events"}) && slices.Equal(rule.APIGroups, []string{"", "events.k8s.io"}) {
+				// They are the hub's, in both of its groups.
+				if !sets.New("get", "list", "watch").HasAll(rule.Verbs...) {
+					t.Errorf("%s allows to %v events", role.Name, rule.Verbs)
+				}
+				continue
+			}
 			for _, resource := range rule.Resources {
 				name := rule.APIGroups[0] + "/" + resource
 				if !known.Has(name) {

@@ -77,6 +77,32 @@ type ApprovalRequestSpec struct {
 
 	// Requester is who created the run.
 	Requester *DecisionUser
+
+	// Rollout is what the run does in the stage, as it was planned when the run asked. Only the server writes it. Absent on requests that
+	// users have made, or versions of the server that did not write it.
+	Rollout *StageRollout
+}
+
+// StageRollout is what a run does in a stage, for those who decide about it.
+type StageRollout struct {
+	// PlacementName is the placement whose clusters the run moves, in the namespace of the request if that has one.
+	PlacementName string
+
+	// ResourceSnapshotIndex is the index of the resource snapshot that the run rolls out. Empty for the stage that removes resources.
+	ResourceSnapshotIndex string
+
+	// Clusters are the names of the clusters of the stage, in the order in which they are updated; for the stage that removes resources,
+	// of those that lose them. At most 100: of a larger stage the first are named.
+	Clusters []string
+
+	// ClusterCount is the number of clusters of the stage, those that are not named among them.
+	ClusterCount int32
+
+	// RunClustersDone is how many clusters of the run, in all its stages, were done when the run asked.
+	RunClustersDone int32
+
+	// RunClusterCount is the number of clusters of the run, in all its stages.
+	RunClusterCount int32
 }
 
 // ApprovalRequestStatus is the decision on a request.

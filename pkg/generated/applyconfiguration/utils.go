@@ -247,6 +247,8 @@ func ForKind(kind schema.GroupVersionKind) interface{} {
 		return &applyconfigurationplacementv1.StagedUpdateRunApplyConfiguration{}
 	case placementv1.SchemeGroupVersion.WithKind("StagedUpdateStrategy"):
 		return &applyconfigurationplacementv1.StagedUpdateStrategyApplyConfiguration{}
+	case placementv1.SchemeGroupVersion.WithKind("StageRollout"):
+		return &applyconfigurationplacementv1.StageRolloutApplyConfiguration{}
 	case placementv1.SchemeGroupVersion.WithKind("StageTask"):
 		return &applyconfigurationplacementv1.StageTaskApplyConfiguration{}
 	case placementv1.SchemeGroupVersion.WithKind("StageTaskStatus"):
@@ -455,6 +457,8 @@ func ForKind(kind schema.GroupVersionKind) interface{} {
 		return &applyconfigurationplacementv1beta1.StagedUpdateRunApplyConfiguration{}
 	case placementv1beta1.SchemeGroupVersion.WithKind("StagedUpdateStrategy"):
 		return &applyconfigurationplacementv1beta1.StagedUpdateStrategyApplyConfiguration{}
+	case placementv1beta1.SchemeGroupVersion.WithKind("StageRollout"):
+		return &applyconfigurationplacementv1beta1.StageRolloutApplyConfiguration{}
 	case placementv1beta1.SchemeGroupVersion.WithKind("StageTask"):
 		return &applyconfigurationplacementv1beta1.StageTaskApplyConfiguration{}
 	case placementv1beta1.SchemeGroupVersion.WithKind("StageTaskStatus"):

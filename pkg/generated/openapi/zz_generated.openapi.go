@@ -166,6 +166,7 @@ func GetOpenAPIDefinitions(ref common.ReferenceCallback) map[string]common.OpenA
 		placementv1.SchedulingPolicySnapshotStatus{}.OpenAPIModelName():                    schema_pkg_apis_placement_v1_SchedulingPolicySnapshotStatus(ref),
 		placementv1.ServerSideApplyConfig{}.OpenAPIModelName():                             schema_pkg_apis_placement_v1_ServerSideApplyConfig(ref),
 		placementv1.StageConfig{}.OpenAPIModelName():                                       schema_pkg_apis_placement_v1_StageConfig(ref),
+		placementv1.StageRollout{}.OpenAPIModelName():                                      schema_pkg_apis_placement_v1_StageRollout(ref),
 		placementv1.StageTask{}.OpenAPIModelName():                                         schema_pkg_apis_placement_v1_StageTask(ref),
 		placementv1.StageTaskStatus{}.OpenAPIModelName():                                   schema_pkg_apis_placement_v1_StageTaskStatus(ref),
 		placementv1.StageUpdatingStatus{}.OpenAPIModelName():                               schema_pkg_apis_placement_v1_StageUpdatingStatus(ref),
@@ -304,6 +305,7 @@ func GetOpenAPIDefinitions(ref common.ReferenceCallback) map[string]common.OpenA
 		placementv1beta1.SchedulingPolicySnapshotStatus{}.OpenAPIModelName():               schema_pkg_apis_placement_v1beta1_SchedulingPolicySnapshotStatus(ref),
 		placementv1beta1.ServerSideApplyConfig{}.OpenAPIModelName():                        schema_pkg_apis_placement_v1beta1_ServerSideApplyConfig(ref),
 		placementv1beta1.StageConfig{}.OpenAPIModelName():                                  schema_pkg_apis_placement_v1beta1_StageConfig(ref),
+		placementv1beta1.StageRollout{}.OpenAPIModelName():                                 schema_pkg_apis_placement_v1beta1_StageRollout(ref),
 		placementv1beta1.StageTask{}.OpenAPIModelName():                                    schema_pkg_apis_placement_v1beta1_StageTask(ref),
 		placementv1beta1.StageTaskStatus{}.OpenAPIModelName():                              schema_pkg_apis_placement_v1beta1_StageTaskStatus(ref),
 		placementv1beta1.StageUpdatingStatus{}.OpenAPIModelName():                          schema_pkg_apis_placement_v1beta1_StageUpdatingStatus(ref),
@@ -2392,12 +2394,18 @@ func schema_pkg_apis_placement_v1_ApprovalRequestSpec(ref common.ReferenceCallba
 							Ref:         ref(placementv1.DecisionUser{}.OpenAPIModelName()),
 						},
 					},
+					"rollout": {
+						SchemaProps: spec.SchemaProps{
+							Description: "Rollout is what the run does in the stage, as it was planned when the run asked. Only the server writes it. Absent on requests that users have made, or versions of the server that did not write it.",
+							Ref:         ref(placementv1.StageRollout{}.OpenAPIModelName()),
+						},
+					},
 				},
 				Required: []string{"parentStageRollout", "targetStage"},
 			},
 		},
 		Dependencies: []string{
-			placementv1.ApprovalPolicy{}.OpenAPIModelName(), placementv1.DecisionUser{}.OpenAPIModelName()},
+			placementv1.ApprovalPolicy{}.OpenAPIModelName(), placementv1.DecisionUser{}.OpenAPIModelName(), placementv1.StageRollout{}.OpenAPIModelName()},
 	}
 }
 
@@ -7351,6 +7359,78 @@ func schema_pkg_apis_placement_v1_StageConfig(ref common.ReferenceCallback) comm
 	}
 }
 
+func schema_pkg_apis_placement_v1_StageRollout(ref common.ReferenceCallback) common.OpenAPIDefinition {
+	return common.OpenAPIDefinition{
+		Schema: spec.Schema{
+			SchemaProps: spec.SchemaProps{
+				Description: "StageRollout is what a run does in a stage, for those who decide about it.",
+				Type:        []string{"object"},
+				Properties: map[string]spec.Schema{
+					"placementName": {
+						SchemaProps: spec.SchemaProps{
+							Description: "PlacementName is the placement whose clusters the run moves, in the namespace of the request if that has one.",
+							Default:     "",
+							Type:        []string{"string"},
+							Format:      "",
+						},
+					},
+					"resourceSnapshotIndex": {
+						SchemaProps: spec.SchemaProps{
+							Description: "ResourceSnapshotIndex is the index of the resource snapshot that the run rolls out. Empty for the stage that removes resources.",
+							Type:        []string{"string"},
+							Format:      "",
+						},
+					},
+					"clusters": {
+						VendorExtensible: spec.VendorExtensible{
+							Extensions: spec.Extensions{
+								"x-kubernetes-list-type": "atomic",
+							},
+						},
+						SchemaProps: spec.SchemaProps{
+							Description: "Clusters are the names of the clusters of the stage, in the order in which they are updated; for the stage that removes resources, of those that lose them. At most 100: of a larger stage the first are named.",
+							Type:        []string{"array"},
+							Items: &spec.SchemaOrArray{
+								Schema: &spec.Schema{
+									SchemaProps: spec.SchemaProps{
+										Type:   []string{"string"},
+										Format: "",
+									},
+								},
+							},
+						},
+					},
+					"clusterCount": {
+						SchemaProps: spec.SchemaProps{
+							Description: "ClusterCount is the number of clusters of the stage, those that are not named among them.",
+							Default:     0,
+							Type:        []string{"integer"},
+							Format:      "int32",
+						},
+					},
+					"runClustersDone": {
+						SchemaProps: spec.SchemaProps{
+							Description: "RunClustersDone is how many clusters of the run, in all its stages, were done when the run asked.",
+							Default:     0,
+							Type:        []string{"integer"},
+							Format:      "int32",
+						},
+					},
+					"runClusterCount": {
+						SchemaProps: spec.SchemaProps{
+							Description: "RunClusterCount is the number of clusters of the run, in all its stages.",
+							Default:     0,
+							Type:        []string{"integer"},
+							Format:      "int32",
+						},
+					},
+				},
+				Required: []string{"placementName", "clusterCount", "runClustersDone", "runClusterCount"},
+			},
+		},
+	}
+}
+
 func schema_pkg_apis_placement_v1_StageTask(ref common.ReferenceCallback) common.OpenAPIDefinition {
 	return common.OpenAPIDefinition{
 		Schema: spec.Schema{
@@ -9322,12 +9402,18 @@ func schema_pkg_apis_placement_v1beta1_ApprovalRequestSpec(ref common.ReferenceC
 							Ref:         ref(placementv1beta1.DecisionUser{}.OpenAPIModelName()),
 						},
 					},
+					"rollout": {
+						SchemaProps: spec.SchemaProps{
+							Description: "Rollout is what the run does in the stage, as it was planned when the run asked. Only the server writes it. Absent on requests that users have made, or versions of the server that did not write it.",
+							Ref:         ref(placementv1beta1.StageRollout{}.OpenAPIModelName()),
+						},
+					},
 				},
 				Required: []string{"parentStageRollout", "targetStage"},
 			},
 		},
 		Dependencies: []string{
-			placementv1beta1.ApprovalPolicy{}.OpenAPIModelName(), placementv1beta1.DecisionUser{}.OpenAPIModelName()},
+			placementv1beta1.ApprovalPolicy{}.OpenAPIModelName(), placementv1beta1.DecisionUser{}.OpenAPIModelName(), placementv1beta1.StageRollout{}.OpenAPIModelName()},
 	}
 }
 
@@ -14278,6 +14364,78 @@ func schema_pkg_apis_placement_v1beta1_StageConfig(ref common.ReferenceCallback)
 		},
 		Dependencies: []string{
 			placementv1beta1.FailurePolicy{}.OpenAPIModelName(), placementv1beta1.StageTask{}.OpenAPIModelName(), metav1.LabelSelector{}.OpenAPIModelName(), intstr.IntOrString{}.OpenAPIModelName()},
+	}
+}
+
+func schema_pkg_apis_placement_v1beta1_StageRollout(ref common.ReferenceCallback) common.OpenAPIDefinition {
+	return common.OpenAPIDefinition{
+		Schema: spec.Schema{
+			SchemaProps: spec.SchemaProps{
+				Description: "StageRollout is what a run does in a stage, for those who decide about it.",
+				Type:        []string{"object"},
+				Properties: map[string]spec.Schema{
+					"placementName": {
+						SchemaProps: spec.SchemaProps{
+							Description: "PlacementName is the placement whose clusters the run moves, in the namespace of the request if that has one.",
+							Default:     "",
+							Type:        []string{"string"},
+							Format:      "",
+						},
+					},
+					"resourceSnapshotIndex": {
+						SchemaProps: spec.SchemaProps{
+							Description: "ResourceSnapshotIndex is the index of the resource snapshot that the run rolls out. Empty for the stage that removes resources.",
+							Type:        []string{"string"},
+							Format:      "",
+						},
+					},
+					"clusters": {
+						VendorExtensible: spec.VendorExtensible{
+							Extensions: spec.Extensions{
+								"x-kubernetes-list-type": "atomic",
+							},
+						},
+						SchemaProps: spec.SchemaProps{
+							Description: "Clusters are the names of the clusters of the stage, in the order in which they are updated; for the stage that removes resources, of those that lose them. At most 100: of a larger stage the first are named.",
+							Type:        []string{"array"},
+							Items: &spec.SchemaOrArray{
+								Schema: &spec.Schema{
+									SchemaProps: spec.SchemaProps{
+										Type:   []string{"string"},
+										Format: "",
+									},
+								},
+							},
+						},
+					},
+					"clusterCount": {
+						SchemaProps: spec.SchemaProps{
+							Description: "ClusterCount is the number of clusters of the stage, those that are not named among them.",
+							Default:     0,
+							Type:        []string{"integer"},
+							Format:      "int32",
+						},
+					},
+					"runClustersDone": {
+						SchemaProps: spec.SchemaProps{
+							Description: "RunClustersDone is how many clusters of the run, in all its stages, were done when the run asked.",
+							Default:     0,
+							Type:        []string{"integer"},
+							Format:      "int32",
+						},
+					},
+					"runClusterCount": {
+						SchemaProps: spec.SchemaProps{
+							Description: "RunClusterCount is the number of clusters of the run, in all its stages.",
+							Default:     0,
+							Type:        []string{"integer"},
+							Format:      "int32",
+						},
+					},
+				},
+				Required: []string{"placementName", "clusterCount", "runClustersDone", "runClusterCount"},
+			},
+		},
 	}
 }
 

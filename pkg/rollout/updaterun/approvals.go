@@ -42,7 +42,7 @@ func (c *Controller) createRequest(ctx context.Context, run v1beta1.UpdateRunObj
 	})
 	request.SetOwnerReferences([]metav1.OwnerReference{*metav1.NewControllerRef(run, c.fleet.Runs.GroupVersionKind(run.GetNamespace()))})
 	*request.RequestSpec() = v1beta1.ApprovalRequestSpec{
-		TargetUpdateRun: run.GetName(), TargetStage: r.Stage, Policy: r.Policy, Requester: run.RunStatus().CreatedBy,
+		TargetUpdateRun: run.GetName(), TargetStage: r.Stage, Policy: r.Policy, Requester: run.RunStatus().CreatedBy, Rollout: &r.Rollout,
 	}
 	created, err := c.fleet.Approvals.Client(run.GetNamespace()).Create(ctx, request, metav1.CreateOptions{})
 	if apierrors.IsAlreadyExists(err) {

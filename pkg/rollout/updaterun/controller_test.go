@@ -136,7 +136,10 @@ func (f *fixture) checkRequest() {
 	if diff := cmp.Diff(want, request.GetLabels()); diff != "" {
 		f.Errorf("labels (-want +got):\n%s", diff)
 	}
-	if diff := cmp.Diff(v1beta1.ApprovalRequestSpec{TargetUpdateRun: "example-run", TargetStage: "canary"}, *request.RequestSpec()); diff != "" {
+	wantSpec := v1beta1.ApprovalRequestSpec{TargetUpdateRun: "example-run", TargetStage: "canary", Rollout: &v1beta1.StageRollout{
+		PlacementName: "example-placement", ResourceSnapshotIndex: "1", Clusters: []string{"member3", "member1"}, ClusterCount: 2, RunClustersDone: 1, RunClusterCount: 3,
+	}}
+	if diff := cmp.Diff(wantSpec, *request.RequestSpec()); diff != "" {
 		f.Errorf("spec (-want +got):\n%s", diff)
 	}
 	owner := metav1.GetControllerOf(request)

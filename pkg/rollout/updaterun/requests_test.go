@@ -47,7 +47,9 @@ func TestARequestCarriesThePolicyOfItsStageAndWhoCreatedTheRun(t *testing.T) {
 		})
 		request, err := f.fleet.Approvals.Get(f.key("example-run-before-canary"))
 		f.must(err)
-		want := v1beta1.ApprovalRequestSpec{TargetUpdateRun: "example-run", TargetStage: "canary", Policy: policy, Requester: requester}
+		want := v1beta1.ApprovalRequestSpec{TargetUpdateRun: "example-run", TargetStage: "canary", Policy: policy, Requester: requester, Rollout: &v1beta1.StageRollout{
+			PlacementName: "example-placement", ResourceSnapshotIndex: "1", Clusters: []string{"member3", "member1"}, ClusterCount: 2, RunClustersDone: 1, RunClusterCount: 3,
+		}}
 		if diff := cmp.Diff(want, *request.RequestSpec()); diff != "" {
 			t.Errorf("spec (-want +got):\n%s", diff)
 		}

@@ -35,6 +35,7 @@ func TestHub(t *testing.T) {
 		{"Rejection", testRejection},
 		{"ApprovalPolicy", testApprovalPolicy},
 		{"Permissions", testPermissions},
+		{"Roles", testRoles},
 		{"RequestMadeInAdvance", testRequestMadeInAdvance},
 		{"ApprovalAudit", testApprovalAudit},
 		{"NamespaceTeam", testNamespaceTeam},

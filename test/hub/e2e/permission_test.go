@@ -17,6 +17,7 @@ import (
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/apiserver/pkg/authentication/user"
 	"k8s.io/client-go/dynamic"
 	"k8s.io/client-go/rest"
 
@@ -48,8 +49,8 @@ var permissions = []struct {
 	//                                           approve                       reject    status                        decisions whole
 	//                                           patch     put       post      patch     patch     put       apply     patch     put
 	{"cluster-admin", bothScopes, [...]outcome{approved, approved, approved, rejected, approved, approved, approved, ignored, ignored}},
-	{"fleet-approver", bothScopes, [...]outcome{approved, approved, approved, rejected, approved, closed, approved, ignored, closed}},
-	{"team-approver", ofTheTeam, [...]outcome{approved, approved, approved, rejected, approved, closed, approved, ignored, closed}},
+	{"fleet-approver", bothScopes, [...]outcome{approved, approved, approved, rejected, approved, approved, approved, ignored, closed}},
+	{"team-approver", ofTheTeam, [...]outcome{approved, approved, approved, rejected, approved, approved, approved, ignored, closed}},
 	{"team-approver", ofTheFleet, always(closed)},
 	{"neighbour-approver", bothScopes, always(closed)},
 	{"editor", bothScopes, always(closed)},
@@ -58,9 +59,13 @@ var permissions = []struct {
 	{"status-writer", bothScopes, [...]outcome{closed, closed, closed, closed, refused, refused, refused, ignored, closed}},
 	{"all-but-approver", bothScopes, [...]outcome{refused, closed, refused, refused, refused, refused, refused, ignored, ignored}},
 	// Impersonation is the hub's to allow. What is done under it is done by the user who is spoken for.
-	{"cluster-admin as fleet-approver", bothScopes, [...]outcome{approved, approved, approved, rejected, approved, closed, approved, ignored, closed}},
+	{"cluster-admin as fleet-approver", bothScopes, [...]outcome{approved, approved, approved, rejected, approved, approved, approved, ignored, closed}},
 	{"cluster-admin as editor", bothScopes, always(closed)},
 	{"editor as fleet-approver", bothScopes, always(closed)},
+	// The name of the server's own controllers gives an administrator nothing.
+	{"cluster-admin as system:apiserver", bothScopes, [...]outcome{approved, approved, approved, rejected, approved, approved, approved, ignored, ignored}},
+	// Who is on call reads requests.
+	{"operator", bothScopes, always(closed)},
 	// Without credentials, and with some that are nobody's.
 	{"anonymous", bothScopes, always(closed)},
 	{"nobody", bothScopes, always(stranger)},
@@ -226,7 +231,7 @@ func testPermissions(t *testing.T, s *suite) {
 				var request *unstructured.Unstructured
 				for i, way := range waysToTry {
 					if request == nil {
-						request = s.undecidedRequest(t, at, fmt.Sprintf("%s-%d", strings.ReplaceAll(row.who, " ", "-"), i))
+						request = s.undecidedRequest(t, at, fmt.Sprintf("%s-%d", strings.NewReplacer(" ", "-", ":", "-").Replace(row.who), i))
 					}
 					began := time.Now().Add(-time.Second)
 					err := way.try(t.Context(), clients[row.who].of(at.kind, at.namespace), request)
@@ -312,6 +317,7 @@ func (s *suite) permissionsClients(t *testing.T) map[string]cluster {
 		{"neighbour-approver", "stagegate-approver", "permissions-neighbour", "update", "approvalrequests/approve"},
 		{"fleet-pruner", "stagegate-pruner", "", "update", "clusterresourceplacements/prune"},
 		{"team-pruner", "stagegate-pruner", "permissions", "update", "resourceplacements/prune"},
+		{"operator", "stagegate-operator", "", "update", "clusterstagedupdateruns/skip"},
 		{"editor", "edit", "", "update", "clusterstagedupdateruns"},
 		{"viewer", "view", "", "get", "clusterapprovalrequests"},
 		{"status-writer", "e2e-status-writer", "", "update", "clusterapprovalrequests/status"},
@@ -334,10 +340,13 @@ subjects: [{apiGroup: rbac.authorization.k8s.io, kind: User, name: %[2]s}]
 		s.awaitPermission(t, user.name, user.namespace, user.verb, user.resource)
 		clients[user.name] = s.as(t, user.name)
 	}
-	for who, kubeconfig := range map[string]string{"cluster-admin as fleet-approver": hub.HubName, "cluster-admin as editor": hub.HubName, "editor as fleet-approver": "editor"} {
+	for who, kubeconfig := range map[string]string{"cluster-admin as fleet-approver": hub.HubName, "cluster-admin as editor": hub.HubName, "cluster-admin as system:apiserver": hub.HubName, "editor as fleet-approver": "editor"} {
 		_, spokenFor, _ := strings.Cut(who, " as ")
 		clients[who] = s.with(t, kubeconfig, func(config *rest.Config) *rest.Config {
 			config.Impersonate.UserName = spokenFor
+			if spokenFor == user.APIServerUser {
+				config.Impersonate.Groups = []string{user.SystemPrivilegedGroup, user.AllAuthenticated}
+			}
 			return config
 		})
 	}
@@ -459,7 +468,7 @@ func isDecided(request *unstructured.Unstructured) bool {
 }
 
 // recordedAs returns what was decided, and holds that who and when are the server's.
-func recordedAs(t *testing.T, request *unstructured.Unstructured, user string, since time.Time) outcome {
+func recordedAs(t *testing.T, request *unstructured.Unstructured, who string, since time.Time) outcome {
 	t.Helper()
 	var status recordedRequest
 	if err := decode(request.Object["status"], &status); err != nil {
@@ -470,12 +479,15 @@ func recordedAs(t *testing.T, request *unstructured.Unstructured, user string, s
 	}
 	d := status.Decisions[0]
 	groups := []string{"system:authenticated"}
-	if user == "cluster-admin" {
-		user, groups = "admin", []string{"system:masters", "system:authenticated"}
+	switch who {
+	case "cluster-admin":
+		who, groups = "admin", []string{"system:masters", "system:authenticated"}
+	case user.APIServerUser:
+		groups = []string{"system:masters", "system:authenticated"}
 	}
-	if d.User.Username != user || !cmp.Equal(d.User.Groups, groups) || d.Comment != "lgtm" || d.RequestUID != request.GetUID() ||
+	if d.User.Username != who || !cmp.Equal(d.User.Groups, groups) || d.Comment != "lgtm" || d.RequestUID != request.GetUID() ||
 		d.Time.Time.Before(since) || d.Time.After(time.Now()) || d.AuditID == "" || d.AuditID == "forged" {
-		t.Errorf("it is not recorded that %s of %v decided since %s: %+v", user, groups, since.Format(time.RFC3339), d)
+		t.Errorf("it is not recorded that %s of %v decided since %s: %+v", who, groups, since.Format(time.RFC3339), d)
 	}
 	want := metav1.Condition{Type: "Approved", Status: metav1.ConditionTrue, ObservedGeneration: 1, LastTransitionTime: d.Time, Message: "lgtm"}
 	if d.Decision == "Rejected" {

@@ -102,6 +102,44 @@ type ApprovalRequestSpec struct {
 	// +optional
 	// +k8s:optional
 	Requester *DecisionUser `json:"requester,omitempty"`
+
+	// Rollout is what the run does in the stage, as it was planned when the run asked. Only the server writes it. Absent on requests that
+	// users have made, or versions of the server that did not write it.
+	// +optional
+	// +k8s:optional
+	Rollout *StageRollout `json:"rollout,omitempty"`
+}
+
+// StageRollout is what a run does in a stage, for those who decide about it.
+type StageRollout struct {
+	// PlacementName is the placement whose clusters the run moves, in the namespace of the request if that has one.
+	// +required
+	// +k8s:required
+	PlacementName string `json:"placementName"`
+
+	// ResourceSnapshotIndex is the index of the resource snapshot that the run rolls out. Empty for the stage that removes resources.
+	// +optional
+	ResourceSnapshotIndex string `json:"resourceSnapshotIndex,omitempty"`
+
+	// Clusters are the names of the clusters of the stage, in the order in which they are updated; for the stage that removes resources,
+	// of those that lose them. At most 100: of a larger stage the first are named.
+	// +optional
+	// +k8s:optional
+	// +k8s:maxItems=100
+	// +listType=atomic
+	Clusters []string `json:"clusters,omitempty"`
+
+	// ClusterCount is the number of clusters of the stage, those that are not named among them.
+	// +required
+	ClusterCount int32 `json:"clusterCount"`
+
+	// RunClustersDone is how many clusters of the run, in all its stages, were done when the run asked.
+	// +required
+	RunClustersDone int32 `json:"runClustersDone"`
+
+	// RunClusterCount is the number of clusters of the run, in all its stages.
+	// +required
+	RunClusterCount int32 `json:"runClusterCount"`
 }
 
 // ApprovalRequestStatus is the decision on a request.

@@ -579,6 +579,11 @@ func (in StageConfig) OpenAPIModelName() string {
 }
 
 // OpenAPIModelName returns the OpenAPI model name for this type.
+func (in StageRollout) OpenAPIModelName() string {
+	return "io.kubernetes-fleet.placement.v1.StageRollout"
+}
+
+// OpenAPIModelName returns the OpenAPI model name for this type.
 func (in StageTask) OpenAPIModelName() string {
 	return "io.kubernetes-fleet.placement.v1.StageTask"
 }

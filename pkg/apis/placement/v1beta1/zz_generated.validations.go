@@ -1297,6 +1297,36 @@ func Validate_ApprovalRequestSpec(
 		errs = append(errs, fn(fldPath.Child("requester"), obj.Requester, oldVal, oldObj != nil)...)
 	}
 
+	{ // field ApprovalRequestSpec.Rollout
+		fn := func(
+			fldPath *field.Path,
+			obj, oldObj *StageRollout,
+			oldValueCorrelated bool) (errs field.ErrorList) {
+			// don't revalidate unchanged data
+			if oldValueCorrelated && op.Type == operation.Update {
+				if equality.Semantic.DeepEqual(obj, oldObj) {
+					return nil
+				}
+			}
+			// call field-attached validations
+			earlyReturn := false
+			if e := validate.OptionalPointer(ctx, op, fldPath, obj, oldObj).MarkShortCircuit(); len(e) != 0 {
+				earlyReturn = true
+			}
+			if earlyReturn {
+				return // do not proceed
+			}
+			// call the type's validation function
+			errs = append(errs, Validate_StageRollout(ctx, op, fldPath, obj, oldObj)...)
+			return
+		}
+		oldVal := safe.Field(oldObj,
+			func(oldObj *ApprovalRequestSpec) *StageRollout {
+				return oldObj.Rollout
+			})
+		errs = append(errs, fn(fldPath.Child("rollout"), obj.Rollout, oldVal, oldObj != nil)...)
+	}
+
 	return errs
 }
 
@@ -7916,6 +7946,81 @@ func Validate_StageConfig(
 		errs = append(errs, fn(fldPath.Child("failurePolicy"), obj.FailurePolicy, oldVal, oldObj != nil)...)
 	}
 
+	return errs
+}
+
+// Validate_StageRollout validates an instance of StageRollout according
+// to declarative validation rules in the API schema.
+func Validate_StageRollout(
+	ctx context.Context, op operation.Operation, fldPath *field.Path,
+	obj, oldObj *StageRollout) (errs field.ErrorList) {
+
+	{ // field StageRollout.PlacementName
+		fn := func(
+			fldPath *field.Path,
+			obj, oldObj *string,
+			oldValueCorrelated bool) (errs field.ErrorList) {
+			// don't revalidate unchanged data
+			if oldValueCorrelated && op.Type == operation.Update {
+				if obj == oldObj || (obj != nil && oldObj != nil && *obj == *oldObj) {
+					return nil
+				}
+			}
+			// call field-attached validations
+			earlyReturn := false
+			if e := validate.RequiredValue(ctx, op, fldPath, obj, oldObj).MarkShortCircuit(); len(e) != 0 {
+				errs = append(errs, e...)
+				earlyReturn = true
+			}
+			if earlyReturn {
+				return // do not proceed
+			}
+			return
+		}
+		oldVal := safe.Field(oldObj,
+			func(oldObj *StageRollout) *string {
+				return &oldObj.PlacementName
+			})
+		errs = append(errs, fn(fldPath.Child("placementName"), &obj.PlacementName, oldVal, oldObj != nil)...)
+	}
+
+	// field StageRollout.ResourceSnapshotIndex has no validation
+
+	{ // field StageRollout.Clusters
+		fn := func(
+			fldPath *field.Path,
+			obj, oldObj []string,
+			oldValueCorrelated bool) (errs field.ErrorList) {
+			// don't revalidate unchanged data
+			if oldValueCorrelated && op.Type == operation.Update {
+				if equality.Semantic.DeepEqual(obj, oldObj) {
+					return nil
+				}
+			}
+			// call field-attached validations
+			earlyReturn := false
+			if e := validate.MaxItems(ctx, op, fldPath, obj, oldObj, 100).MarkShortCircuit(); len(e) != 0 {
+				errs = append(errs, e...)
+				earlyReturn = true
+			}
+			if e := validate.OptionalSlice(ctx, op, fldPath, obj, oldObj).MarkShortCircuit(); len(e) != 0 {
+				earlyReturn = true
+			}
+			if earlyReturn {
+				return // do not proceed
+			}
+			return
+		}
+		oldVal := safe.Field(oldObj,
+			func(oldObj *StageRollout) []string {
+				return oldObj.Clusters
+			})
+		errs = append(errs, fn(fldPath.Child("clusters"), obj.Clusters, oldVal, oldObj != nil)...)
+	}
+
+	// field StageRollout.ClusterCount has no validation
+	// field StageRollout.RunClustersDone has no validation
+	// field StageRollout.RunClusterCount has no validation
 	return errs
 }
 

@@ -608,6 +608,9 @@ var schemaYAML = typed.YAMLObject(`types:
     - name: requester
       type:
         namedType: io.kubernetes-fleet.placement.v1.DecisionUser
+    - name: rollout
+      type:
+        namedType: io.kubernetes-fleet.placement.v1.StageRollout
     - name: targetStage
       type:
         scalar: string
@@ -1973,6 +1976,34 @@ var schemaYAML = typed.YAMLObject(`types:
     - name: sortingLabelKey
       type:
         scalar: string
+- name: io.kubernetes-fleet.placement.v1.StageRollout
+  map:
+    fields:
+    - name: clusterCount
+      type:
+        scalar: numeric
+      default: 0
+    - name: clusters
+      type:
+        list:
+          elementType:
+            scalar: string
+          elementRelationship: atomic
+    - name: placementName
+      type:
+        scalar: string
+      default: ""
+    - name: resourceSnapshotIndex
+      type:
+        scalar: string
+    - name: runClusterCount
+      type:
+        scalar: numeric
+      default: 0
+    - name: runClustersDone
+      type:
+        scalar: numeric
+      default: 0
 - name: io.kubernetes-fleet.placement.v1.StageTask
   map:
     fields:
@@ -2537,6 +2568,9 @@ var schemaYAML = typed.YAMLObject(`types:
     - name: requester
       type:
         namedType: io.kubernetes-fleet.placement.v1beta1.DecisionUser
+    - name: rollout
+      type:
+        namedType: io.kubernetes-fleet.placement.v1beta1.StageRollout
     - name: targetStage
       type:
         scalar: string
@@ -3902,6 +3936,34 @@ var schemaYAML = typed.YAMLObject(`types:
     - name: sortingLabelKey
       type:
         scalar: string
+- name: io.kubernetes-fleet.placement.v1beta1.StageRollout
+  map:
+    fields:
+    - name: clusterCount
+      type:
+        scalar: numeric
+      default: 0
+    - name: clusters
+      type:
+        list:
+          elementType:
+            scalar: string
+          elementRelationship: atomic
+    - name: placementName
+      type:
+        scalar: string
+      default: ""
+    - name: resourceSnapshotIndex
+      type:
+        scalar: string
+    - name: runClusterCount
+      type:
+        scalar: numeric
+      default: 0
+    - name: runClustersDone
+      type:
+        scalar: numeric
+      default: 0
 - name: io.kubernetes-fleet.placement.v1beta1.StageTask
   map:
     fields:

@@ -4,6 +4,7 @@
 package approvalrequest
 
 import (
+	"fmt"
 	"strings"
 	"time"
 
@@ -20,6 +21,9 @@ func columns(runHeader string) []store.Column[placement.ApprovalRequestObject] {
 		store.Condition("Approved", placement.RequestApproved, conditions),
 		store.Condition("ApprovalAccepted", placement.RequestApprovalAccepted, conditions),
 		store.Age[placement.ApprovalRequestObject](),
+		{Name: "Placement", Wide: true, Description: "Placement whose clusters the run moves.", Text: placementName},
+		{Name: "Snapshot", Wide: true, Description: "Index of the resource snapshot that the run rolls out; empty for the removal of resources.", Text: snapshotIndex},
+		{Name: "Clusters", Wide: true, Description: "Clusters of the stage.", Text: clusters},
 		{Name: "Decided-By", Wide: true, Description: "Users who have approved or rejected.", Text: decidedBy},
 		{Name: "Missing", Wide: true, Description: "What is missing yet.", Text: missingApprovals},
 		{Name: "Expires", Wide: true, Description: "Time after which the request cannot be approved any more.", Text: expires},
@@ -31,6 +35,33 @@ func targetUpdateRun(o placement.ApprovalRequestObject) string {
 }
 
 func targetStage(o placement.ApprovalRequestObject) string { return o.RequestSpec().TargetStage }
+
+func placementName(o placement.ApprovalRequestObject) string { return rollout(o).PlacementName }
+
+func snapshotIndex(o placement.ApprovalRequestObject) string {
+	return rollout(o).ResourceSnapshotIndex
+}
+
+// shownClusters is how many clusters the column names.
+const shownClusters = 3
+
+func clusters(o placement.ApprovalRequestObject) string {
+	told := rollout(o)
+	named := told.Clusters[:min(len(told.Clusters), shownClusters)]
+	text := strings.Join(named, ",")
+	if more := int(told.ClusterCount) - len(named); more > 0 {
+		text += fmt.Sprintf(" and %d more", more)
+	}
+	return text
+}
+
+// rollout is what there is to decide about, empty where the request does not say.
+func rollout(o placement.ApprovalRequestObject) placement.StageRollout {
+	if told := o.RequestSpec().Rollout; told != nil {
+		return *told
+	}
+	return placement.StageRollout{}
+}
 
 func conditions(o placement.ApprovalRequestObject) []metav1.Condition {
 	return o.RequestStatus().Conditions

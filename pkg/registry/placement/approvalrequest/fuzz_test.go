@@ -243,7 +243,7 @@ func (w write) checkDecision(t *testing.T, before v1beta1.ApprovalRequest, d v1b
 		t.Errorf("%+v: decided what cannot be decided any more", w)
 	case w.path == "approve" && d.Decision != v1beta1.DecisionApproved, w.path == "reject" && d.Decision != v1beta1.DecisionRejected:
 		t.Errorf("%+v: decided %s", w, d.Decision)
-	case d.User.Username != w.user || d.User.UID != "uid-of-"+w.user || d.RequestUID != before.UID || !d.Time.Time.Equal(now):
+	case d.User.Username != w.user || d.User.UID != uidOf(w.user) || d.RequestUID != before.UID || !d.Time.Time.Equal(now):
 		t.Errorf("%+v: recorded %+v", w, d)
 	}
 }

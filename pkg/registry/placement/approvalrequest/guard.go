@@ -86,7 +86,7 @@ func (g *gate) guard(ctx context.Context, request, stored placement.ApprovalRequ
 	return decided, nil
 }
 
-// guardAccepted leaves the condition ApprovalAccepted to the loops, and not to administrators, who are in the same group.
+// guardAccepted leaves the condition ApprovalAccepted to the controllers, and not to administrators, who are in the same group.
 func (g *gate) guardAccepted(ctx context.Context, status, storedStatus *placement.ApprovalRequestStatus, name string) error {
 	wanted := meta.FindStatusCondition(status.Conditions, placement.RequestApprovalAccepted)
 	was := meta.FindStatusCondition(storedStatus.Conditions, placement.RequestApprovalAccepted)

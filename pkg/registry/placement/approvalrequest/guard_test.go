@@ -85,6 +85,62 @@ func TestAStatusWriteThatApprovesIsADecision(t *testing.T) {
 	}
 }
 
+// TestAnUpdateOfTheStatusDoesNothingButDecide reads a request, changes all that there is, and puts it to the status. KubeFleet's kubectl
+// fleet approve does that with the condition Approved alone.
+func TestAnUpdateOfTheStatusDoesNothingButDecide(t *testing.T) {
+	s := newServer(t)
+	for _, in := range scopes {
+		for _, approves := range []bool{true, false} {
+			name := map[bool]string{true: "approves", false: "forges"}[approves]
+			t.Run(in.name+"/"+name, func(t *testing.T) {
+				s.createWithPolicy(t, in, name, `{"required": 2}`)
+				s.mustDo(t, statusPatch(in, "bob", name, seedPatch))
+				before := s.get(t, in, name)
+
+				sent := before.DeepCopy()
+				sent.Labels = map[string]string{"a": "b"}
+				sent.Annotations = map[string]string{"a": "b"}
+				sent.Finalizers = []string{"example.com/forever"}
+				sent.OwnerReferences = []metav1.OwnerReference{{APIVersion: "v1", Kind: "Secret", Name: "x", UID: "x"}}
+				sent.Spec = v1beta1.ApprovalRequestSpec{TargetUpdateRun: "another", TargetStage: "prod", Rollout: &v1beta1.StageRollout{PlacementName: "x"}}
+				sent.Status.Decisions = []v1beta1.ApprovalDecision{{
+					Decision: v1beta1.DecisionApproved, User: v1beta1.DecisionUser{Username: "mallory"}, RequestUID: before.UID, Time: metav1.NewTime(now),
+				}}
+				sent.Status.Conditions = nil
+				if approves {
+					sent.Status.Conditions = []metav1.Condition{{
+						Type: v1beta1.RequestApproved, Status: metav1.ConditionTrue, Reason: "ClusterApprovalRequestApproved", Message: "approved", LastTransitionTime: metav1.NewTime(now),
+					}}
+				}
+				sent.APIVersion, sent.Kind = v1beta1.SchemeGroupVersion.String(), in.kind
+				s.mustDo(t, call{user: "alice", method: http.MethodPut, path: in.path("v1beta1", name, "status"), body: encode(t, sent)})
+
+				after := s.get(t, in, name)
+				want := before.DeepCopy()
+				want.ResourceVersion, want.ManagedFields = after.ResourceVersion, after.ManagedFields
+				users := []string{"bob"}
+				if approves {
+					users = append(users, "alice")
+					want.Status = after.Status
+				}
+				if diff := cmp.Diff(*want, after); diff != "" {
+					t.Errorf("request (-want +got):\n%s", diff)
+				}
+				var decided []string
+				for _, d := range after.Status.Decisions {
+					decided = append(decided, d.User.Username)
+				}
+				if diff := cmp.Diff(users, decided); diff != "" {
+					t.Errorf("who has decided (-want +got):\n%s", diff)
+				}
+				if got := byType(after)[v1beta1.RequestApproved].Status == metav1.ConditionTrue; got != approves {
+					t.Errorf("approved: %v, want %v", got, approves)
+				}
+			})
+		}
+	}
+}
+
 func TestAStatusWriteNeedsThePermissionToDecide(t *testing.T) {
 	s := newServer(t)
 	for _, in := range scopes {
@@ -174,11 +230,14 @@ func TestApprovalAcceptedIsTheLoops(t *testing.T) {
 			code, body := s.do(t, statusPatch(in, "alice", "set", conditionsPatch(acceptedCondition)))
 			expectRefusal(t, code, body, http.StatusForbidden, replace(refusal, "NAME", "set"))
 		})
-		t.Run(in.name+"/set by an administrator", func(t *testing.T) {
-			s.create(t, in, "set-by-admin")
-			code, body := s.do(t, statusPatch(in, administrator, "set-by-admin", conditionsPatch(acceptedCondition)))
-			expectRefusal(t, code, body, http.StatusForbidden, replace(refusal, "NAME", "set-by-admin"))
-		})
+		for _, who := range []string{administrator, impostor} {
+			t.Run(in.name+"/set by an "+who, func(t *testing.T) {
+				name := "set-by-" + who
+				s.create(t, in, name)
+				code, body := s.do(t, statusPatch(in, who, name, conditionsPatch(acceptedCondition)))
+				expectRefusal(t, code, body, http.StatusForbidden, replace(refusal, "NAME", name))
+			})
+		}
 		t.Run(in.name+"/changed", func(t *testing.T) {
 			s.create(t, in, "changed")
 			s.mustDo(t, statusPatch(in, loop, "changed", conditionsPatch(acceptedCondition)))
@@ -230,11 +289,47 @@ func TestNobodyMakesARequestThatPassesForARunsOwn(t *testing.T) {
 					"ownerReferences": [{"apiVersion": "placement.kubernetes-fleet.io/v1beta1", "kind": "StagedUpdateRun", "name": "example-run", "uid": "run"}]},
 					"spec": {"parentStageRollout": "example-run", "targetStage": "canary"}}`
 			}
-			code, answer := s.do(t, call{user: "alice", method: http.MethodPost, path: in.path("v1beta1"), body: body("advance")})
-			expectRefusal(t, code, answer, http.StatusUnprocessableEntity, in.kind+`.placement.kubernetes-fleet.io "advance" is invalid: `+
-				`metadata.ownerReferences: Forbidden: an approval request that belongs to a run is made by the server, when the run asks for it`)
+			for _, who := range []string{"alice", administrator, impostor} {
+				code, answer := s.do(t, call{user: who, method: http.MethodPost, path: in.path("v1beta1"), body: body("advance")})
+				expectRefusal(t, code, answer, http.StatusUnprocessableEntity, in.kind+`.placement.kubernetes-fleet.io "advance" is invalid: `+
+					`metadata.ownerReferences: Forbidden: an approval request that belongs to a run is made by the server, when the run asks for it`)
+			}
 			s.mustDo(t, call{user: loop, method: http.MethodPost, path: in.path("v1beta1"), body: body("asked")})
 		})
+	}
+}
+
+func TestNobodyElseTellsAnApproverWhatARunDoes(t *testing.T) {
+	s := newServer(t)
+	for _, in := range scopes {
+		for _, version := range []string{"v1beta1", "v1"} {
+			t.Run(in.name+"/"+version, func(t *testing.T) {
+				body := func(name string) string {
+					return `{"apiVersion": "placement.kubernetes-fleet.io/` + version + `", "kind": "` + in.kind + `", "metadata": {"name": "` + name + `"},
+						"spec": {"parentStageRollout": "example-run", "targetStage": "canary", "rollout": {"placementName": "harmless",
+						"resourceSnapshotIndex": "7", "clusters": ["oslo"], "clusterCount": 1, "runClustersDone": 0, "runClusterCount": 1}}}`
+				}
+				for _, who := range []string{"alice", administrator, impostor} {
+					code, answer := s.do(t, call{user: who, method: http.MethodPost, path: in.path(version), body: body("forged")})
+					expectRefusal(t, code, answer, http.StatusUnprocessableEntity, in.kind+`.placement.kubernetes-fleet.io "forged" is invalid: `+
+						`spec.rollout: Forbidden: what a run does is told by the server, when the run asks for the approval; leave it out`)
+				}
+				name := "own-" + version
+				s.mustDo(t, call{user: loop, method: http.MethodPost, path: in.path(version), body: body(name)})
+				want := &v1beta1.StageRollout{
+					PlacementName: "harmless", ResourceSnapshotIndex: "7", Clusters: []string{"oslo"}, ClusterCount: 1, RunClusterCount: 1,
+				}
+				if diff := cmp.Diff(want, s.get(t, in, name).Spec.Rollout); diff != "" {
+					t.Errorf("the controllers' request (-want +got):\n%s", diff)
+				}
+				for _, who := range []string{"alice", loop} {
+					code, answer := s.do(t, call{user: who, method: http.MethodPatch, contentType: mergePatch, path: in.path(version, name), body: `{"spec": {"rollout": {"clusters": ["rome"]}}}`})
+					if code != http.StatusUnprocessableEntity || !strings.Contains(answer, "immutable") {
+						t.Errorf("%s changes what the request tells: %d %s", who, code, answer)
+					}
+				}
+			})
+		}
 	}
 }
 

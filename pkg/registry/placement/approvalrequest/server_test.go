@@ -40,14 +40,18 @@ import (
 	"github.com/stagegate/stagegate/pkg/apis/placement/v1beta1"
 	"github.com/stagegate/stagegate/pkg/apis/scheme"
 	"github.com/stagegate/stagegate/pkg/generated/openapi"
+	registry "github.com/stagegate/stagegate/pkg/registry/placement"
 	"github.com/stagegate/stagegate/pkg/registry/store"
 )
 
-// loop is whom the server takes for one of its loops.
-const loop = "system:apiserver"
-
-// administrator is in the group of the loops.
-const administrator = "admin"
+const (
+	// loop is whom the server takes for one of its controllers.
+	loop = "system:apiserver"
+	// administrator is in the group of the controllers.
+	administrator = "administrator"
+	// impostor shows all that the controllers show.
+	impostor = "impostor"
+)
 
 // now is when everything in these tests is decided.
 var now = time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
@@ -133,11 +137,25 @@ func letThrough(context.Context, authorizer.Attributes) (authorizer.Decision, st
 // authenticate takes the bearer token for the user's name.
 func authenticate(request *http.Request) (*authenticator.Response, bool, error) {
 	name := strings.TrimPrefix(request.Header.Get("Authorization"), "Bearer ")
-	info := &user.DefaultInfo{Name: name, UID: "uid-of-" + name, Groups: []string{"people", user.AllAuthenticated}}
-	if name == loop || name == administrator {
-		info.Groups = []string{user.SystemPrivilegedGroup}
+	info := &user.DefaultInfo{Name: name, UID: uidOf(name), Groups: []string{"people", user.AllAuthenticated}}
+	own := registry.Controllers()
+	switch name {
+	case loop:
+		return &authenticator.Response{User: own}, true, nil
+	case administrator:
+		info.Groups = own.GetGroups()
+	case impostor:
+		info = &user.DefaultInfo{Name: own.GetName(), UID: own.GetUID(), Groups: own.GetGroups()}
 	}
 	return &authenticator.Response{User: info}, name != "", nil
+}
+
+// uidOf is what is recorded of a user beside the name.
+func uidOf(name string) string {
+	if name == loop {
+		return ""
+	}
+	return "uid-of-" + name
 }
 
 // ask is the authorizer that the storage asks.

@@ -30,7 +30,7 @@ func family(runHeader string) store.Family[placement.ApprovalRequestObject, plac
 		Spec:                 placement.ApprovalRequestObject.RequestSpec,
 		Status:               placement.ApprovalRequestObject.RequestStatus,
 		Validate:             validation.ValidateApprovalRequest,
-		Restrict:             restrictOwners,
+		Restrict:             restrictToControllers,
 		ValidateUpdate:       validation.ValidateApprovalRequestUpdate,
 		ValidateStatusUpdate: validation.ValidateApprovalRequestStatusUpdate,
 		Columns:              columns(runHeader),
@@ -41,11 +41,20 @@ func family(runHeader string) store.Family[placement.ApprovalRequestObject, plac
 	}
 }
 
-// restrictOwners keeps everybody but the loops from making a request that passes for a run's own.
-func restrictOwners(ctx context.Context, request placement.ApprovalRequestObject) field.ErrorList {
-	if len(request.GetOwnerReferences()) == 0 || registry.IsLoop(ctx) {
+// restrictToControllers keeps everybody but the controllers from making a request that passes for a run's own, or that tells an approver what
+// no run does.
+func restrictToControllers(ctx context.Context, request placement.ApprovalRequestObject) field.ErrorList {
+	if registry.IsLoop(ctx) {
 		return nil
 	}
-	return field.ErrorList{field.Forbidden(field.NewPath("metadata", "ownerReferences"),
-		"an approval request that belongs to a run is made by the server, when the run asks for it")}
+	var errs field.ErrorList
+	if len(request.GetOwnerReferences()) > 0 {
+		errs = append(errs, field.Forbidden(field.NewPath("metadata", "ownerReferences"),
+			"an approval request that belongs to a run is made by the server, when the run asks for it"))
+	}
+	if request.RequestSpec().Rollout != nil {
+		errs = append(errs, field.Forbidden(field.NewPath("spec", "rollout"),
+			"what a run does is told by the server, when the run asks for the approval; leave it out"))
+	}
+	return errs
 }

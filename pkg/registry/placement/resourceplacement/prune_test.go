@@ -22,6 +22,7 @@ import (
 	clocktesting "k8s.io/utils/clock/testing"
 
 	"github.com/stagegate/stagegate/pkg/apis/placement"
+	registry "github.com/stagegate/stagegate/pkg/registry/placement"
 	"github.com/stagegate/stagegate/pkg/registry/store"
 	"github.com/stagegate/stagegate/pkg/registry/store/storetest"
 )
@@ -32,7 +33,7 @@ var noon = time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
 var (
 	alice = &user.DefaultInfo{Name: "alice", UID: "1", Groups: []string{"platform"}}
 	bob   = &user.DefaultInfo{Name: "bob", UID: "2"}
-	loop  = &user.DefaultInfo{Name: user.APIServerUser, Groups: []string{user.AllAuthenticated, user.SystemPrivilegedGroup}}
+	loop  = registry.Controllers()
 )
 
 // service serves the placements of one scope from an etcd.
@@ -475,9 +476,9 @@ func TestNobodyElseWritesTheRecordOfPruning(t *testing.T) {
 		"changed": {true, forged},
 		"dropped": {true, nil},
 	} {
-		for _, who := range []*user.DefaultInfo{bob, loop} {
+		for _, who := range []user.Info{bob, loop} {
 			for _, subresource := range []string{"", "status"} {
-				t.Run(name+"/"+who.Name+"/"+subresource, func(t *testing.T) {
+				t.Run(name+"/"+who.GetName()+"/"+subresource, func(t *testing.T) {
 					all.each(t, func(t *testing.T, s *service) {
 						s.place(keeps("oslo", "4"))
 						var want *placement.PlacementPruneRecord

@@ -25,7 +25,7 @@ func TestTables(t *testing.T) {
 		runHeaders       = "NAME | PLACEMENT | RESOURCE-SNAPSHOT-INDEX | POLICY-SNAPSHOT-INDEX | INITIALIZED | SUCCEEDED | AGE"
 		runWide          = runHeaders + " | PROGRESSING | STAGE | PROGRESS | WAITING-FOR | STRATEGY"
 		requestHeaders   = "NAME | UPDATE-RUN | STAGE | APPROVED | APPROVALACCEPTED | AGE"
-		requestWide      = requestHeaders + " | DECIDED-BY | MISSING | EXPIRES"
+		requestWide      = requestHeaders + " | PLACEMENT | SNAPSHOT | CLUSTERS | DECIDED-BY | MISSING | EXPIRES"
 		overrideHeaders  = "NAME | PLACEMENT | AGE"
 		overrideWide     = overrideHeaders + " | SELECTS"
 		bindingHeaders   = "NAME | WORKSYNCHRONIZED | RESOURCESAPPLIED | AGE"
@@ -76,21 +76,25 @@ func TestTables(t *testing.T) {
 		{
 			resources: "clusterapprovalrequests",
 			headers:   requestHeaders, row: "sample | run | canary |  |  | 90m",
-			wide: requestWide, wideRow: "sample | run | canary |  |  | 90m |  | approval | ",
+			wide: requestWide, wideRow: "sample | run | canary |  |  | 90m |  |  |  |  | approval | ",
 		},
 		{
 			resources: "clusterapprovalrequests",
 			with: func(o store.Object) {
 				r := o.(placement.ApprovalRequestObject)
 				r.RequestSpec().Policy = &placement.ApprovalPolicy{Required: 2}
+				r.RequestSpec().Rollout = &placement.StageRollout{
+					PlacementName: "app", ResourceSnapshotIndex: "4", Clusters: []string{"bern", "oslo", "paris", "rome"}, ClusterCount: 104,
+				}
 				r.RequestStatus().Decisions = []placement.ApprovalDecision{{Decision: placement.DecisionApproved, User: placement.DecisionUser{Username: "ann"}}}
 			},
 			headers: requestHeaders, row: "sample | run | canary |  |  | 90m",
-			wide: requestWide, wideRow: "sample | run | canary |  |  | 90m | ann | 1 of 2 approvals | ",
+			wide: requestWide, wideRow: "sample | run | canary |  |  | 90m | app | 4 | bern,oslo,paris and 101 more | ann | 1 of 2 approvals | ",
 		},
 		{
 			resources: "approvalrequests",
 			with: func(o store.Object) {
+				o.(placement.ApprovalRequestObject).RequestSpec().Rollout = &placement.StageRollout{PlacementName: "app", Clusters: []string{"oslo"}, ClusterCount: 1}
 				status := o.(placement.ApprovalRequestObject).RequestStatus()
 				status.Conditions = conditions(1, "Approved", "True", "ApprovalAccepted", "True")
 				status.Decisions = []placement.ApprovalDecision{
@@ -99,7 +103,7 @@ func TestTables(t *testing.T) {
 				}
 			},
 			headers: "NAME | STAGED-UPDATE-RUN | STAGE | APPROVED | APPROVALACCEPTED | AGE", row: "sample | run | canary | True | True | 90m",
-			wide: "NAME | STAGED-UPDATE-RUN | STAGE | APPROVED | APPROVALACCEPTED | AGE | DECIDED-BY | MISSING | EXPIRES", wideRow: "sample | run | canary | True | True | 90m | ann,bob |  | ",
+			wide: "NAME | STAGED-UPDATE-RUN | STAGE | APPROVED | APPROVALACCEPTED | AGE | PLACEMENT | SNAPSHOT | CLUSTERS | DECIDED-BY | MISSING | EXPIRES", wideRow: "sample | run | canary | True | True | 90m | app |  | oslo | ann,bob |  | ",
 		},
 		{
 			resources: "clusterstagedupdatestrategies stagedupdatestrategies",

@@ -19,6 +19,7 @@ import (
 	clocktesting "k8s.io/utils/clock/testing"
 
 	"github.com/stagegate/stagegate/pkg/apis/placement"
+	registry "github.com/stagegate/stagegate/pkg/registry/placement"
 	"github.com/stagegate/stagegate/pkg/registry/store"
 	"github.com/stagegate/stagegate/pkg/registry/store/storetest"
 )
@@ -31,7 +32,7 @@ var (
 	bob   = &user.DefaultInfo{Name: "bob", UID: "2", Groups: []string{"team"}}
 	// admin is an administrator of the hub, loop a loop of this server.
 	admin = &user.DefaultInfo{Name: "kubernetes-admin", Groups: []string{user.SystemPrivilegedGroup}}
-	loop  = &user.DefaultInfo{Name: user.APIServerUser, Groups: []string{user.AllAuthenticated, user.SystemPrivilegedGroup}}
+	loop  = registry.Controllers()
 )
 
 // service serves the runs of one scope from an etcd.

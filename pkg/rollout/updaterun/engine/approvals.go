@@ -41,6 +41,7 @@ func (s *step) askApproval(stage *v1beta1.StageUpdatingStatus, task *v1beta1.Sta
 	if request == nil {
 		s.decision.Requests = append(s.decision.Requests, Request{
 			Name: task.ApprovalRequestName, Stage: stage.StageName, TaskType: taskType, AtStake: s.atStake(stage), Policy: policy,
+			Rollout: s.rollout(stage),
 		})
 		if !isTrue(task.Conditions, v1beta1.TaskApprovalRequestCreated) {
 			s.set(&task.Conditions, v1beta1.TaskApprovalRequestCreated, metav1.ConditionTrue, reasonRequestCreated, kind+" is created")
@@ -67,6 +68,37 @@ func (s *step) askApproval(stage *v1beta1.StageUpdatingStatus, task *v1beta1.Sta
 	s.set(&task.Conditions, v1beta1.TaskApprovalRequestApproved, metav1.ConditionTrue, reasonRequestApproved, kind+" is approved")
 	s.event(eventApproved, fmt.Sprintf("%s %s is approved by %s", kind, request.GetName(), approvers(decisions))).User = usersOf(decisions)
 	return gate{open: true}
+}
+
+// maxNamedClusters is how many clusters a request names. A stage can have all 10,000 of a fleet.
+const maxNamedClusters = 100
+
+// rollout is what the run does in a stage, as an approver is told of it.
+func (s *step) rollout(stage *v1beta1.StageUpdatingStatus) v1beta1.StageRollout {
+	told := v1beta1.StageRollout{PlacementName: s.run.RunSpec().PlacementName}
+	clusters := stage.Clusters
+	if s.removes(stage) {
+		clusters = slices.DeleteFunc(slices.Clone(clusters), wasDone)
+	} else {
+		told.ResourceSnapshotIndex = s.status.ResourceSnapshotIndexUsed
+	}
+	told.Clusters = namesOf(clusters[:min(len(clusters), maxNamedClusters)])
+	told.ClusterCount = int32(len(clusters))
+	count := func(stage *v1beta1.StageUpdatingStatus) {
+		for i := range stage.Clusters {
+			told.RunClusterCount++
+			if isTrue(stage.Clusters[i].Conditions, v1beta1.ClusterSucceeded) {
+				told.RunClustersDone++
+			}
+		}
+	}
+	for i := range s.status.StagesStatus {
+		count(&s.status.StagesStatus[i])
+	}
+	if s.status.DeletionStageStatus != nil {
+		count(s.status.DeletionStageStatus)
+	}
+	return told
 }
 
 // awaitApprovals says what is missing, and ends the run where it has been missing for too long. A request that was approved in time

@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/utils/ptr"
 
@@ -32,6 +33,61 @@ func (f *fixture) approve(users ...v1beta1.DecisionUser) {
 
 func person(name string, groups ...string) v1beta1.DecisionUser {
 	return v1beta1.DecisionUser{Username: name, Groups: groups}
+}
+
+// asked is what an approver is told by a request that the run makes now.
+func (f *fixture) asked(name string) v1beta1.StageRollout {
+	f.Helper()
+	for range 10 {
+		for _, r := range f.step().Requests {
+			if r.Name == name {
+				return r.Rollout
+			}
+		}
+	}
+	f.Fatalf("%s is not asked for: %s", name, f.condition(v1beta1.RunProgressing))
+	return v1beta1.StageRollout{}
+}
+
+func TestARequestTellsWhatTheStageDoes(t *testing.T) {
+	gate := []v1beta1.StageTask{{Type: v1beta1.StageTaskTypeApproval}}
+	w := initWorld(2, stage("a", func(s *v1beta1.StageConfig) { s.AfterStageTasks = gate }, concurrency("2")), stage("b", func(s *v1beta1.StageConfig) { s.BeforeStageTasks = gate }, concurrency("2")))
+	w.Bindings = append(w.Bindings, &v1beta1.ClusterResourceBinding{
+		ObjectMeta: metav1.ObjectMeta{Name: "b-z1", Generation: 1},
+		Spec:       v1beta1.ResourceBindingSpec{State: v1beta1.BindingStateUnscheduled, TargetCluster: "z1"},
+	})
+	f := newFixtureIn(t, w)
+	expect := func(name string, want v1beta1.StageRollout) {
+		t.Helper()
+		if diff := cmp.Diff(want, f.asked(name)); diff != "" {
+			t.Errorf("%s (-want +got):\n%s", name, diff)
+		}
+		f.decide(name, v1beta1.DecisionApproved)
+	}
+	f.steps()
+	f.available("a1", "a2")
+	expect("run-after-a", v1beta1.StageRollout{
+		PlacementName: "p", ResourceSnapshotIndex: "1", Clusters: []string{"a1", "a2"}, ClusterCount: 2, RunClustersDone: 2, RunClusterCount: 5,
+	})
+	expect("run-before-b", v1beta1.StageRollout{
+		PlacementName: "p", ResourceSnapshotIndex: "1", Clusters: []string{"b1", "b2"}, ClusterCount: 2, RunClustersDone: 2, RunClusterCount: 5,
+	})
+	f.steps()
+	f.available("b1", "b2")
+	// No version is brought by the stage that removes.
+	expect("run-before-delete-stage", v1beta1.StageRollout{
+		PlacementName: "p", Clusters: []string{"z1"}, ClusterCount: 1, RunClustersDone: 4, RunClusterCount: 5,
+	})
+}
+
+func TestARequestNamesTheFirstHundredClusters(t *testing.T) {
+	f := newFixture(t, 101, stage("a", func(s *v1beta1.StageConfig) {
+		s.BeforeStageTasks = []v1beta1.StageTask{{Type: v1beta1.StageTaskTypeApproval}}
+	}))
+	told := f.asked("run-before-a")
+	if len(told.Clusters) != 100 || told.ClusterCount != 101 || told.RunClusterCount != 101 || told.Clusters[0] != f.run.Status.StagesStatus[0].Clusters[0].ClusterName {
+		t.Errorf("the request names %d clusters from %s on and counts %d", len(told.Clusters), told.Clusters[0], told.ClusterCount)
+	}
 }
 
 func TestAGateWithAPolicyOpensOnceItIsMet(t *testing.T) {

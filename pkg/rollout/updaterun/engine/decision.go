@@ -43,6 +43,8 @@ type Request struct {
 	AtStake string
 	// Policy says whose approvals it takes, nil for one by anybody.
 	Policy *v1beta1.ApprovalPolicy
+	// Rollout is what there is to decide about.
+	Rollout v1beta1.StageRollout
 }
 
 // Rollback is a run to create that rolls the run back which is looked at.

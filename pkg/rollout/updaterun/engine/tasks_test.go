@@ -82,7 +82,10 @@ func TestAGateOpensOnTheServersRecordOnly(t *testing.T) {
 func TestAStageIsEnteredWhenItsApprovalIsAskedFor(t *testing.T) {
 	f := newFixture(t, 1, stage("a", approvedBefore))
 	d := f.step()
-	if diff := cmp.Diff([]engine.Request{{Name: "run-before-a", Stage: "a", TaskType: "beforeStage"}}, d.Requests); diff != "" {
+	want := []engine.Request{{Name: "run-before-a", Stage: "a", TaskType: "beforeStage", Rollout: v1beta1.StageRollout{
+		PlacementName: "p", ResourceSnapshotIndex: "1", Clusters: []string{"a1"}, ClusterCount: 1, RunClusterCount: 1,
+	}}}
+	if diff := cmp.Diff(want, d.Requests); diff != "" {
 		t.Errorf("requests (-want +got):\n%s", diff)
 	}
 	got := f.run.Status.StagesStatus[0]

@@ -18,6 +18,9 @@ type ApprovalRequestSpecApplyConfiguration struct {
 	Policy *ApprovalPolicyApplyConfiguration `json:"policy,omitempty"`
 	// Requester is who created the run.
 	Requester *DecisionUserApplyConfiguration `json:"requester,omitempty"`
+	// Rollout is what the run does in the stage, as it was planned when the run asked. Only the server writes it. Absent on requests that
+	// users have made, or versions of the server that did not write it.
+	Rollout *StageRolloutApplyConfiguration `json:"rollout,omitempty"`
 }
 
 // ApprovalRequestSpecApplyConfiguration constructs a declarative configuration of the ApprovalRequestSpec type for use with
@@ -55,5 +58,13 @@ func (b *ApprovalRequestSpecApplyConfiguration) WithPolicy(value *ApprovalPolicy
 // If called multiple times, the Requester field is set to the value of the last call.
 func (b *ApprovalRequestSpecApplyConfiguration) WithRequester(value *DecisionUserApplyConfiguration) *ApprovalRequestSpecApplyConfiguration {
 	b.Requester = value
+	return b
+}
+
+// WithRollout sets the Rollout field in the declarative configuration to the given value
+// and returns the receiver, so that objects can be built by chaining "With" function invocations.
+// If called multiple times, the Rollout field is set to the value of the last call.
+func (b *ApprovalRequestSpecApplyConfiguration) WithRollout(value *StageRolloutApplyConfiguration) *ApprovalRequestSpecApplyConfiguration {
+	b.Rollout = value
 	return b
 }

@@ -1,0 +1,192 @@
+// Copyright The Stagegate Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package integration
+
+import (
+	"net/netip"
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+
+	admissionregistrationv1 "k8s.io/api/admissionregistration/v1"
+	appsv1 "k8s.io/api/apps/v1"
+	corev1 "k8s.io/api/core/v1"
+	networkingv1 "k8s.io/api/networking/v1"
+	rbacv1 "k8s.io/api/rbac/v1"
+	"k8s.io/apimachinery/pkg/api/resource"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/labels"
+	"k8s.io/apimachinery/pkg/runtime"
+	"sigs.k8s.io/yaml"
+
+	"github.com/stagegate/stagegate/pkg/apis/placement"
+	"github.com/stagegate/stagegate/pkg/apis/wellknown"
+)
+
+// manifest reads the one object of a kind in a file of artifacts.
+func manifest[T any](t *testing.T, file, kind string) T {
+	t.Helper()
+	var into T
+	found := 0
+	for _, obj := range readManifests(t, file) {
+		if obj.GetKind() != kind {
+			continue
+		}
+		found++
+		if err := runtime.DefaultUnstructuredConverter.FromUnstructuredWithValidation(obj.Object, &into, true); err != nil {
+			t.Fatalf("%s: %v", file, err)
+		}
+	}
+	if found != 1 {
+		t.Fatalf("%s has %d objects of kind %s", file, found, kind)
+	}
+	return into
+}
+
+func serverContainer(t *testing.T) (appsv1.Deployment, corev1.Container) {
+	t.Helper()
+	deployment := manifest[appsv1.Deployment](t, "deploy/base/deployment.yaml", "Deployment")
+	return deployment, deployment.Spec.Template.Spec.Containers[0]
+}
+
+// goMemory reads an amount as GOMEMLIMIT has it, such as 3686MiB.
+func goMemory(t *testing.T, amount string) int64 {
+	t.Helper()
+	quantity, err := resource.ParseQuantity(strings.TrimSuffix(amount, "B"))
+	if err != nil {
+		t.Fatalf("GOMEMLIMIT %s: %v", amount, err)
+	}
+	return quantity.Value()
+}
+
+// TestGarbageIsCollectedBeforeTheMemoryLimit holds GOMEMLIMIT at nine tenths of the container's limit, in the manifest and in the table
+// from which people take others.
+func TestGarbageIsCollectedBeforeTheMemoryLimit(t *testing.T) {
+	expect := func(where, limit, goLimit string) {
+		t.Helper()
+		quantity, err := resource.ParseQuantity(limit)
+		if err != nil {
+			t.Fatalf("%s: limit %s: %v", where, limit, err)
+		}
+		if share := float64(goMemory(t, goLimit)) / float64(quantity.Value()); share < 0.899 || share > 0.901 {
+			t.Errorf("%s: GOMEMLIMIT %s is %.1f %% of the limit %s, want 90", where, goLimit, 100*share, limit)
+		}
+	}
+	_, container := serverContainer(t)
+	i := slices.IndexFunc(container.Env, func(env corev1.EnvVar) bool { return env.Name == "GOMEMLIMIT" })
+	if i < 0 {
+		t.Fatal("the Deployment has no GOMEMLIMIT")
+	}
+	limit := container.Resources.Limits.Memory()
+	expect("deploy/base/deployment.yaml", limit.String(), container.Env[i].Value)
+
+	data, err := os.ReadFile(filepath.Join("..", "..", "docs", "operations.md"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	rows := regexp.MustCompile(`(?m)^\| [^|]+ \| [^|]+ \| (\w+) \| (\d+MiB) \|`).FindAllStringSubmatch(string(data), -1)
+	if len(rows) < 3 {
+		t.Fatalf("docs/operations.md has %d rows of limits", len(rows))
+	}
+	for _, row := range rows {
+		expect("docs/operations.md", row[1], row[2])
+	}
+	if !slices.ContainsFunc(rows, func(row []string) bool { return row[1] == limit.String() }) {
+		t.Errorf("docs/operations.md has no row for the limit of the manifest, %s", limit)
+	}
+}
+
+// TestANetworkPolicyCutsTheHubOffNowhereByItself holds that nobody gets it who has not asked for it, and not before it has an address.
+func TestANetworkPolicyCutsTheHubOffNowhereByItself(t *testing.T) {
+	for _, overlay := range []string{"base", "ha"} {
+		data, err := os.ReadFile(filepath.Join("..", "..", "artifacts", "deploy", overlay, "kustomization.yaml"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		var kustomization struct{ Resources, Components []string }
+		if err := yaml.Unmarshal(data, &kustomization); err != nil {
+			t.Fatal(err)
+		}
+		for _, used := range slices.Concat(kustomization.Resources, kustomization.Components) {
+			if strings.Contains(used, "network-policy") {
+				t.Errorf("%s has the NetworkPolicy", overlay)
+			}
+		}
+	}
+	policy := manifest[networkingv1.NetworkPolicy](t, "deploy/network-policy/network-policy.yaml", "NetworkPolicy")
+	deployment, container := serverContainer(t)
+	selector, err := metav1.LabelSelectorAsSelector(&policy.Spec.PodSelector)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if selector.Empty() || !selector.Matches(labels.Set(deployment.Spec.Template.Labels)) || policy.Namespace != deployment.Namespace {
+		t.Errorf("the policy is for pods %s of %s, and not for the server's", selector, policy.Namespace)
+	}
+	if !slices.Equal(policy.Spec.PolicyTypes, []networkingv1.PolicyType{networkingv1.PolicyTypeIngress}) {
+		t.Errorf("the policy is about %v: what the server connects to is not to be limited", policy.Spec.PolicyTypes)
+	}
+	blocks := 0
+	for _, rule := range policy.Spec.Ingress {
+		if len(rule.Ports) != 1 || rule.Ports[0].Port.StrVal != container.Ports[0].Name {
+			t.Errorf("a rule is for the ports %+v, and not for %s", rule.Ports, container.Ports[0].Name)
+		}
+		if len(rule.From) == 0 {
+			t.Error("a rule lets everybody in")
+		}
+		for _, from := range rule.From {
+			if from.IPBlock == nil {
+				continue
+			}
+			blocks++
+			if _, err := netip.ParsePrefix(from.IPBlock.CIDR); err == nil {
+				t.Errorf("the address is given as %s, which is no hub's but one: an API server would take it", from.IPBlock.CIDR)
+			}
+		}
+	}
+	if blocks != 1 {
+		t.Errorf("there are %d addresses to fill in", blocks)
+	}
+}
+
+// TestTheServerIsBoundToTheNamespacesOfMembers holds that the policy is about the server's own account, and the names that it uses.
+func TestTheServerIsBoundToTheNamespacesOfMembers(t *testing.T) {
+	policy := manifest[admissionregistrationv1.ValidatingAdmissionPolicy](t, "deploy/base/admission.yaml", "ValidatingAdmissionPolicy")
+	binding := manifest[admissionregistrationv1.ValidatingAdmissionPolicyBinding](t, "deploy/base/admission.yaml", "ValidatingAdmissionPolicyBinding")
+	deployment, _ := serverContainer(t)
+	account := "system:serviceaccount:" + deployment.Namespace + ":" + deployment.Spec.Template.Spec.ServiceAccountName
+	if len(policy.Spec.MatchConditions) != 1 || policy.Spec.MatchConditions[0].Expression != "request.userInfo.username == '"+account+"'" {
+		t.Errorf("the policy is about %+v, and not about %s", policy.Spec.MatchConditions, account)
+	}
+	if len(policy.Spec.Validations) != 1 || policy.Spec.Validations[0].Expression != "request.name.startsWith('"+wellknown.MemberNamespacePrefix+"')" {
+		t.Errorf("the policy allows what %+v says", policy.Spec.Validations)
+	}
+	if binding.Spec.PolicyName != policy.Name || !slices.Equal(binding.Spec.ValidationActions, []admissionregistrationv1.ValidationAction{admissionregistrationv1.Deny}) {
+		t.Errorf("the binding is %+v", binding.Spec)
+	}
+	data, err := os.ReadFile(filepath.Join("..", "..", "artifacts", "deploy", "base", "kustomization.yaml"))
+	if err != nil || !strings.Contains(string(data), "\n- admission.yaml\n") {
+		t.Errorf("base does not have admission.yaml: %v", err)
+	}
+}
+
+// TestWhoReleasesWritesNoGate holds the example to what it is for.
+func TestWhoReleasesWritesNoGate(t *testing.T) {
+	role := manifest[rbacv1.ClusterRole](t, "example/gates/role.yaml", "ClusterRole")
+	if len(role.Labels) > 0 {
+		t.Errorf("the role has the labels %v, by which it could become part of others", role.Labels)
+	}
+	if !allows(role, "create", placement.GroupName, "stagedupdateruns") {
+		t.Error("the role does not create runs")
+	}
+	for _, rule := range role.Rules {
+		for _, resource := range rule.Resources {
+			if kind, _, _ := strings.Cut(resource, "/"); kind != "stagedupdateruns" {
+				t.Errorf("the role allows to %v %s", rule.Verbs, resource)
+			}
+		}
+	}
+}
