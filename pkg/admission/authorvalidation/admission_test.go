@@ -335,6 +335,11 @@ func TestWhoPlacesMayReadWhatIsPlaced(t *testing.T) {
 			`user "alice" cannot place every Namespace: needs get and list on namespaces`,
 			`user "alice" cannot place every ConfigMap: needs get and list on configmaps`,
 		}},
+		{"a namespace by its name or another with a label", "alice", clusterPlacement(
+			selector("/Namespace/team-a", placement.NamespaceWithResourceSelectors), selector("/Namespace", placement.NamespaceWithResourceSelectors), selector("/ConfigMap")), []string{
+			`user "alice" cannot place every Namespace: needs get and list on namespaces`,
+			`user "alice" cannot place every ConfigMap: needs get and list on configmaps`,
+		}},
 		{"what is in a namespace without one", "alice", clusterPlacement(selector("/ConfigMap/web")), []string{
 			`user "alice" cannot place ConfigMap web in any namespace: needs get and list on configmaps`,
 		}},
@@ -614,6 +619,19 @@ func TestAKindThatAppearsIsFoundAtOnceAndTheHubIsAskedOnceASecond(t *testing.T) 
 	f.failure = nil
 	f.clock.SetTime(f.clock.Now().Add(kindsAgain))
 	write(4, false)
+}
+
+func TestKindsAreReadForAllRequestsAndNotForTheFirst(t *testing.T) {
+	cache := &kindCache{clock: clocktesting.NewFakePassiveClock(time.Unix(1e9, 0)), read: func(ctx context.Context) (Kinds, error) {
+		return Kinds{Served: hubKinds}, ctx.Err()
+	}}
+	gone, hangUp := context.WithCancel(t.Context())
+	hangUp()
+	for _, ctx := range []context.Context{gone, t.Context()} {
+		if found, err := cache.of(ctx, schema.GroupKind{Kind: "Secret"}); err != nil || len(found) != 1 {
+			t.Errorf("found %v, %v", found, err)
+		}
+	}
 }
 
 func TestAnAdministratorCostsOneQuestion(t *testing.T) {

@@ -118,7 +118,7 @@ func namespacesForSelectors(selectors []placement.ResourceSelectorTerm) []string
 			names.Insert(s.Name)
 		}
 	}
-	if names.Len() == 0 || names.Has("") {
+	if names.Len() == 0 {
 		return []string{metav1.NamespaceAll}
 	}
 	return sets.List(names)
