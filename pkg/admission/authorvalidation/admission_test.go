@@ -26,6 +26,7 @@ import (
 	clocktesting "k8s.io/utils/clock/testing"
 
 	"github.com/stagegate/stagegate/pkg/apis/placement"
+	registry "github.com/stagegate/stagegate/pkg/registry/placement"
 )
 
 // fix ends every refusal.
@@ -530,7 +531,7 @@ func TestAnUpdateThatChangesNoneOfItAsksNothing(t *testing.T) {
 func TestTheServersOwnControllersAreNotAsked(t *testing.T) {
 	f := newFixture()
 	object := clusterPlacement(selector("/Namespace"))
-	own := &user.DefaultInfo{Name: user.APIServerUser, Groups: []string{user.SystemPrivilegedGroup}}
+	own := registry.Controllers()
 	err := f.Validate(genericapirequest.WithUser(t.Context(), own), admission.NewAttributesRecord(object, nil, schema.GroupVersionKind{}, "", "o",
 		schema.GroupVersionResource{Group: placement.GroupName}, "", admission.Create, nil, false, own), nil)
 	if err != nil || len(f.asked) > 0 {
