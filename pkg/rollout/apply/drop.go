@@ -285,18 +285,30 @@ func (p *pass) outdated() bool {
 	})
 }
 
-// dropOne deletes an object that is ours, or leaves it to those who own it as well.
+// dropOne deletes an object that is ours, or leaves it to those who own it as well or have it in another placement.
 func (p *pass) dropOne(ctx context.Context, r v1beta1.AppliedResourceMeta) error {
 	client, live, err := p.member.lookUp(ctx, r)
 	if err != nil || live == nil {
 		return err
 	}
 	owners := ownersOf(live, p.work.Name)
-	switch {
-	case !owners.ours || live.GetDeletionTimestamp() != nil || p.appliedAs(live.GetUID()):
+	if !owners.ours || live.GetDeletionTimestamp() != nil || p.appliedAs(live.GetUID()) {
 		return nil
+	}
+	others, err := p.heirs(ctx)
+	if err != nil {
+		return err
+	}
+	heir := others.of(identityOf(r.WorkResourceIdentifier))
+	switch {
 	case len(owners.placements)+len(owners.others) > 0:
 		_, err = reown(ctx, client, live, []string{p.work.Name}, nil)
+	case heir != nil:
+		handed, err := p.handOverOne(ctx, p.work, r, heir)
+		if err == nil && !handed {
+			err = fmt.Errorf("%s has it too, and its Work %s is not ready to get it", describePlacement(heir), heir.Name)
+		}
+		return err
 	default:
 		// Another Work may have received it since.
 		uid, version, background := live.GetUID(), live.GetResourceVersion(), metav1.DeletePropagationBackground

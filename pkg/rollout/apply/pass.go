@@ -39,6 +39,8 @@ type pass struct {
 	reading  sync.Once
 	allParts *parts
 	unread   error
+	// others are the Works of other placements, nil before somebody asks for them.
+	others *heirs
 	// pending reports whether the outcome depends on what becomes of the other Works.
 	pending atomic.Bool
 }
