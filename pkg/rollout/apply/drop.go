@@ -127,7 +127,8 @@ func (p *pass) drop(ctx context.Context) error {
 			if err != nil {
 				failures = append(failures, err)
 			}
-			if whose == ofOurs || err != nil {
+			// What another placement has is given to this one if that lets go of it before the version is whole.
+			if whose == ofOurs || whose == ofARival || err != nil {
 				remaining = append(remaining, r)
 			}
 		case isAdopted(p.record.owner) && !p.letsGo():
@@ -172,6 +173,8 @@ const (
 	ofOurs
 	// ofAPart is another AppliedWork of the placement.
 	ofAPart
+	// ofARival is an AppliedWork of another placement.
+	ofARival
 )
 
 // whose looks whose an object is, as this Work sees it. One that is not on the member is nobody's.
@@ -189,6 +192,8 @@ func (p *pass) whose(ctx context.Context, r v1beta1.AppliedResourceMeta) (belong
 		return ok
 	}):
 		return ofAPart, nil
+	case len(owners.placements) > 0:
+		return ofARival, nil
 	}
 	return ofNobody, nil
 }
@@ -299,10 +304,12 @@ func (p *pass) dropOne(ctx context.Context, r v1beta1.AppliedResourceMeta) error
 	if err != nil {
 		return err
 	}
-	heir := others.of(identityOf(r.WorkResourceIdentifier))
+	heir, err := others.of(ctx, identityOf(r.WorkResourceIdentifier))
 	switch {
 	case len(owners.placements)+len(owners.others) > 0:
 		_, err = reown(ctx, client, live, []string{p.work.Name}, nil)
+	case err != nil:
+		return err
 	case heir != nil:
 		handed, err := p.handOverOne(ctx, p.work, r, heir)
 		if err == nil && !handed {

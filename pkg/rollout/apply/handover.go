@@ -93,18 +93,22 @@ func (p *pass) receive(ctx context.Context, m *manifest, live *unstructured.Unst
 
 // handOver gives what a Work that is going owns, and another Work of the placement holds, to that Work.
 func (a *Applier) handOver(ctx context.Context, work *v1beta1.Work, owner *v1beta1.AppliedWork, all *parts) (bool, error) {
-	return a.handOverTo(ctx, work, owner, func(id identity) *v1beta1.Work { return all.holder(id, work.Name) })
+	return a.handOverTo(ctx, work, owner, func(_ context.Context, id identity) (*v1beta1.Work, error) { return all.holder(id, work.Name), nil })
 }
 
 // handOverTo gives what a Work that is going owns to the Works that hold it. It reports whether all of it is handed over: the other Work
 // must have listed an object in its AppliedWork before it gets it, or nobody would know of the object if that Work were to drop it at
 // once.
-func (a *Applier) handOverTo(ctx context.Context, work *v1beta1.Work, owner *v1beta1.AppliedWork, holderOf func(identity) *v1beta1.Work) (bool, error) {
+func (a *Applier) handOverTo(ctx context.Context, work *v1beta1.Work, owner *v1beta1.AppliedWork,
+	holderOf func(context.Context, identity) (*v1beta1.Work, error)) (bool, error) {
 	done := true
 	wanted := wish{}
 	wanted.add(appliedWorks, keyOf(work.Name))
 	for _, r := range listedFor(work, owner) {
-		holder := holderOf(identityOf(r.WorkResourceIdentifier))
+		holder, err := holderOf(ctx, identityOf(r.WorkResourceIdentifier))
+		if err != nil {
+			return false, err
+		}
 		if holder == nil {
 			continue
 		}

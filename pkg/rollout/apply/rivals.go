@@ -110,47 +110,80 @@ func belongsTo(rivals []rival) string {
 	return fmt.Sprintf("The object is placed by %s already (AppliedWork %s)", rivals[0].placement, rivals[0].name)
 }
 
-// heirs are the Works of other placements on the member, those that win first.
-type heirs []*part
+// heirs are the Works of other placements on the member, as they are in the API now: nothing is deleted on the word of a cache.
+type heirs struct {
+	applier *Applier
+	// works are those that write, the ones that win first.
+	works []*part
+	// unfinished are versions of other placements of which not all Works are written.
+	unfinished []*parts
+	// owners are AppliedWorks that were read, nil where there is none.
+	owners map[string]*v1beta1.AppliedWork
+}
 
-// readHeirs reads from the API which Works of other placements there are now: nothing is deleted on the word of a cache.
-func (a *Applier) readHeirs(ctx context.Context, work *v1beta1.Work) (heirs, error) {
+func (a *Applier) readHeirs(ctx context.Context, work *v1beta1.Work) (*heirs, error) {
 	list, err := a.works.List(ctx, metav1.ListOptions{})
 	if err != nil {
 		return nil, fmt.Errorf("listing the Works of other placements: %w", err)
 	}
+	found := &heirs{applier: a, owners: map[string]*v1beta1.AppliedWork{}}
+	byPlacement := map[string]*parts{}
 	own := placementOf(work).String()
-	var found heirs
 	for i := range list.Items {
 		other := &list.Items[i]
-		if rankOf(other) != noRank && placementOf(other).String() != own && !isGoing(other) && strategyOf(other).writes() {
-			found = append(found, partOf(other))
+		placement := placementOf(other)
+		if placement == nil || placement.String() == own || isGoing(other) || !strategyOf(other).writes() {
+			continue
+		}
+		if byPlacement[placement.String()] == nil {
+			byPlacement[placement.String()] = &parts{works: map[string]*part{}}
+		}
+		p := partOf(other)
+		byPlacement[placement.String()].works[other.Name] = p
+		found.works = append(found.works, p)
+	}
+	for _, all := range byPlacement {
+		if all.count(); all.current == nil {
+			found.unfinished = append(found.unfinished, all)
 		}
 	}
-	slices.SortStableFunc(found, func(a, b *part) int {
+	slices.SortFunc(found.works, func(a, b *part) int {
 		return cmp.Or(cmp.Compare(rankOf(b.work), rankOf(a.work)), cmp.Compare(a.work.Name, b.work.Name))
 	})
 	return found, nil
 }
 
-// of returns the Work that gets an object, nil for none.
-func (h heirs) of(id identity) *v1beta1.Work {
-	for _, p := range h {
+// of returns the Work that gets an object, nil for none. It fails where another placement has listed the object and is between two
+// versions: a Work that is not written yet may have it.
+func (h *heirs) of(ctx context.Context, id identity) (*v1beta1.Work, error) {
+	for _, p := range h.works {
 		if p.holds.Has(id) {
-			return p.work
+			return p.work, nil
 		}
 	}
-	return nil
+	for _, all := range h.unfinished {
+		for name, p := range all.works {
+			owner, known := h.owners[name]
+			if !known {
+				var err error
+				if owner, err = h.applier.owner(ctx, name); err != nil {
+					return nil, err
+				}
+				h.owners[name] = owner
+			}
+			if owner != nil && owner.Spec.WorkNamespace == p.work.Namespace && lists(owner, id) {
+				return nil, fmt.Errorf("%s may have %s %s/%s too, in the version that is being written", describePlacement(p.work), id.kind, id.namespace, id.name)
+			}
+		}
+	}
+	return nil, nil
 }
 
 // heirs are those of this pass, read once.
-func (p *pass) heirs(ctx context.Context) (heirs, error) {
+func (p *pass) heirs(ctx context.Context) (*heirs, error) {
+	var err error
 	if p.others == nil {
-		found, err := p.readHeirs(ctx, p.work)
-		if err != nil {
-			return nil, err
-		}
-		p.others = &found
+		p.others, err = p.readHeirs(ctx, p.work)
 	}
-	return *p.others, nil
+	return p.others, err
 }
