@@ -8,6 +8,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -66,20 +67,30 @@ func (p *pass) apply(ctx context.Context, m *manifest) *result {
 	return failed(ofMember(err))
 }
 
-// barred reports why an object that exists is not written to, nil where it may be. Then it returns the AppliedWorks of the same
-// placement that hand the object over.
+// barred reports why an object that exists is not written to, nil where it may be. Then it returns the AppliedWorks that hand the object
+// over: those of the same placement, and those of placements that this one wins against.
 func (p *pass) barred(ctx context.Context, m *manifest, live *unstructured.Unstructured) (*result, []string) {
 	if live.GetDeletionTimestamp() != nil {
 		return blocked(reasonApplyFailed, failedToApply(errors.New("the object is being deleted on the member cluster"))), nil
 	}
 	owners := ownersOf(live, p.work.Name)
 	handed, r := p.handed(ctx, m, &owners)
-	switch {
-	case r != nil:
+	if r != nil {
 		return r, nil
-	case !owners.ours && len(handed) == 0:
-		return p.takeOver(ctx, m, live, owners), nil
 	}
+	rivals, err := p.rivals(ctx, owners.placements)
+	if err != nil {
+		return failed(err), nil
+	}
+	rivals, outranked := p.outranked(rivals)
+	owners.placements = slices.DeleteFunc(owners.placements, func(name string) bool { return slices.Contains(outranked, name) })
+	switch winner := p.yields(rivals); {
+	case !owners.ours && len(handed) == 0:
+		return p.takeOver(ctx, m, live, owners, rivals), outranked
+	case winner != nil:
+		return blocked(reasonFailedToTakeOver, belongsTo([]rival{*winner})), nil
+	}
+	handed = append(handed, outranked...)
 	if others := append(owners.placements, owners.others...); len(others) > 0 && !p.strategy.AllowCoOwnership {
 		return blocked(reasonApplyFailed, failedToApply(fmt.Errorf("the object is also owned by %s, and co-ownership is not allowed",
 			strings.Join(others, ", ")))), nil
@@ -108,11 +119,10 @@ func (p *pass) drifted(ctx context.Context, m *manifest, live *unstructured.Unst
 }
 
 // takeOver says why an object that was on the member before is not taken over, nil where it may be.
-func (p *pass) takeOver(ctx context.Context, m *manifest, live *unstructured.Unstructured, owners owners) *result {
+func (p *pass) takeOver(ctx context.Context, m *manifest, live *unstructured.Unstructured, owners owners, rivals []rival) *result {
 	switch {
-	case len(owners.placements) > 0:
-		return blocked(reasonFailedToTakeOver, fmt.Sprintf("The object is placed by another placement already (AppliedWork %s)",
-			strings.Join(owners.placements, ", ")))
+	case len(rivals) > 0:
+		return blocked(reasonFailedToTakeOver, belongsTo(rivals))
 	case len(owners.others) > 0 && !p.strategy.AllowCoOwnership:
 		return blocked(reasonFailedToTakeOver, fmt.Sprintf("The object is owned by %s, and co-ownership is not allowed",
 			strings.Join(owners.others, ", ")))

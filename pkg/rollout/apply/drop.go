@@ -128,7 +128,8 @@ func (p *pass) drop(ctx context.Context) error {
 			if err != nil {
 				failures = append(failures, err)
 			}
-			if whose == ofOurs || err != nil {
+			// What another placement has is given to this one if that lets go of it before the version is whole.
+			if whose == ofOurs || whose == ofARival || err != nil {
 				remaining = append(remaining, r)
 			}
 		case isAdopted(p.record.owner) && !p.letsGo():
@@ -173,6 +174,8 @@ const (
 	ofOurs
 	// ofAPart is another AppliedWork of the placement.
 	ofAPart
+	// ofARival is an AppliedWork of another placement.
+	ofARival
 )
 
 // whose looks whose an object is, as this Work sees it. One that is not on the member is nobody's.
@@ -195,6 +198,8 @@ func (p *pass) belongingOf(live *unstructured.Unstructured) belonging {
 		return ok
 	}):
 		return ofAPart
+	case len(owners.placements) > 0:
+		return ofARival
 	}
 	return ofNobody
 }
@@ -291,18 +296,32 @@ func (p *pass) outdated() bool {
 	})
 }
 
-// dropOne deletes an object that is ours, or leaves it to those who own it as well.
+// dropOne deletes an object that is ours, or leaves it to those who own it as well or have it in another placement.
 func (p *pass) dropOne(ctx context.Context, r v1beta1.AppliedResourceMeta) error {
 	client, live, err := p.member.lookUp(ctx, r)
 	if err != nil || live == nil {
 		return err
 	}
 	owners := ownersOf(live, p.work.Name)
-	switch {
-	case !owners.ours || live.GetDeletionTimestamp() != nil || p.appliedAs(live.GetUID()):
+	if !owners.ours || live.GetDeletionTimestamp() != nil || p.appliedAs(live.GetUID()) {
 		return nil
+	}
+	others, err := p.heirs(ctx)
+	if err != nil {
+		return err
+	}
+	heir, err := others.of(ctx, identityOf(r.WorkResourceIdentifier))
+	switch {
 	case len(owners.placements)+len(owners.others) > 0:
 		_, err = reown(ctx, client, live, []string{p.work.Name}, nil)
+	case err != nil:
+		return err
+	case heir != nil:
+		handed, err := p.handOverOne(ctx, p.work, r, heir)
+		if err == nil && !handed {
+			err = fmt.Errorf("%s has it too, and its Work %s is not ready to get it", describePlacement(heir), heir.Name)
+		}
+		return err
 	default:
 		// Another Work may have received it since.
 		uid, version, background := live.GetUID(), live.GetResourceVersion(), metav1.DeletePropagationBackground

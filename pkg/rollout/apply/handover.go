@@ -10,6 +10,7 @@ import (
 	"slices"
 	"time"
 
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/util/sets"
@@ -52,7 +53,18 @@ func (p *pass) handed(ctx context.Context, m *manifest, owners *owners) ([]strin
 		if err != nil {
 			return nil, failed(err)
 		}
-		if other := all.works[name]; other != nil && other.holds.Has(identityOf(m.identifier())) {
+		other := all.works[name]
+		if other == nil {
+			// Names do not tell placements of either scope apart, and what their Works say does.
+			work, err := p.works.Get(ctx, name, metav1.GetOptions{})
+			if err != nil && !apierrors.IsNotFound(err) {
+				return nil, failed(fmt.Errorf("reading Work %s: %w", name, err))
+			}
+			if err == nil && placementOf(work).String() != placement.String() {
+				continue
+			}
+		}
+		if other != nil && other.holds.Has(identityOf(m.identifier())) {
 			p.pending.Store(true)
 			if !all.decide(p.work) {
 				return nil, &result{again: errHeld}
@@ -79,15 +91,24 @@ func (p *pass) receive(ctx context.Context, m *manifest, live *unstructured.Unst
 	return received, err
 }
 
-// handOver gives what a Work that is going owns, and another Work of the placement holds, to that Work. It reports whether all of it
-// is handed over: the other Work must have listed an object in its AppliedWork before it gets it, or nobody would know of the object
-// if that Work were to drop it at once.
+// handOver gives what a Work that is going owns, and another Work of the placement holds, to that Work.
 func (a *Applier) handOver(ctx context.Context, work *v1beta1.Work, owner *v1beta1.AppliedWork, all *parts) (bool, error) {
+	return a.handOverTo(ctx, work, owner, func(_ context.Context, id identity) (*v1beta1.Work, error) { return all.holder(id, work.Name), nil })
+}
+
+// handOverTo gives what a Work that is going owns to the Works that hold it. It reports whether all of it is handed over: the other Work
+// must have listed an object in its AppliedWork before it gets it, or nobody would know of the object if that Work were to drop it at
+// once.
+func (a *Applier) handOverTo(ctx context.Context, work *v1beta1.Work, owner *v1beta1.AppliedWork,
+	holderOf func(context.Context, identity) (*v1beta1.Work, error)) (bool, error) {
 	done := true
 	wanted := wish{}
 	wanted.add(appliedWorks, keyOf(work.Name))
 	for _, r := range listedFor(work, owner) {
-		holder := all.holder(identityOf(r.WorkResourceIdentifier), work.Name)
+		holder, err := holderOf(ctx, identityOf(r.WorkResourceIdentifier))
+		if err != nil {
+			return false, err
+		}
 		if holder == nil {
 			continue
 		}

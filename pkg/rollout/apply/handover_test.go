@@ -193,11 +193,16 @@ func (v version) objects() []string {
 
 // write writes a version as the controller of Works does: it waits for names that are not free, writes all Works that are wanted, and
 // then marks and deletes the others. It reports whether all is written.
-func (f *fleetOfParts) write(number int, v version) bool {
+func (f *fleetOfParts) write(number int, v version) bool { return f.writeOf("", "web", number, v) }
+
+// writeOf writes a version of a placement, whose namespace is empty where it is cluster-scoped.
+func (f *fleetOfParts) writeOf(namespace, placement string, number int, v version) bool {
 	client := f.api.PlacementV1beta1().Works(testNamespace)
 	existing := map[string]*v1beta1.Work{}
 	for _, w := range f.works() {
-		existing[w.Name] = &w
+		if w.Labels[wellknown.ParentPlacementLabel] == placement && w.Labels[wellknown.ParentNamespaceLabel] == namespace {
+			existing[w.Name] = &w
+		}
 	}
 	for name := range v {
 		if w := existing[name]; w != nil && isGoing(w) {
@@ -211,16 +216,19 @@ func (f *fleetOfParts) write(number int, v version) bool {
 	for _, name := range slices.Backward(slices.Sorted(maps.Keys(v))) {
 		var manifests []string
 		for _, object := range v[name] {
-			manifests = append(manifests, fmt.Sprintf(`{apiVersion: v1, kind: ConfigMap, metadata: {name: %s, namespace: ns}, data: {key: v%d}}`, object, number))
+			manifests = append(manifests, fmt.Sprintf(`{apiVersion: v1, kind: ConfigMap, metadata: {name: %s, namespace: ns}, data: {key: %sv%d}}`, object, f.prefix(namespace), number))
 		}
 		work := existing[name]
 		if work == nil {
 			f.uids++
 			work = &v1beta1.Work{ObjectMeta: metav1.ObjectMeta{
 				Namespace: testNamespace, Name: name, UID: types.UID(fmt.Sprintf("work-%d", f.uids)),
-				Labels:     map[string]string{wellknown.ParentPlacementLabel: "web", wellknown.ParentBindingLabel: "web-member1"},
+				Labels:     map[string]string{wellknown.ParentPlacementLabel: placement, wellknown.ParentBindingLabel: placement + "-member1"},
 				Finalizers: []string{wellknown.WorkCleanupFinalizer},
 			}}
+			if namespace != "" {
+				work.Labels[wellknown.ParentNamespaceLabel] = namespace
+			}
 		}
 		work = work.DeepCopy()
 		work.Generation++
@@ -250,6 +258,14 @@ func (f *fleetOfParts) write(number int, v version) bool {
 		}
 	}
 	return true
+}
+
+// prefix tells what a placement of a namespace writes from what a cluster-scoped one does.
+func (f *fleetOfParts) prefix(namespace string) string {
+	if namespace == "" {
+		return ""
+	}
+	return namespace + "-"
 }
 
 // delete marks and deletes a Work, as the controller of Works does.

@@ -50,8 +50,13 @@ func isForeign(err error) bool {
 
 // mayTouch reports why an object is neither written nor compared, nil where it may be. live is nil where the member does not have it.
 func (p *pass) mayTouch(ctx context.Context, m *manifest, live *unstructured.Unstructured) error {
-	if !isOfANamespace(p.work) || p.isHub || m.key.Namespace == "" || live != nil && p.belongingOf(live) != ofNobody {
+	if !isOfANamespace(p.work) || p.isHub || m.key.Namespace == "" {
 		return nil
+	}
+	if live != nil {
+		if whose := p.belongingOf(live); whose == ofOurs || whose == ofAPart {
+			return nil
+		}
 	}
 	p.asking.Lock()
 	defer p.asking.Unlock()

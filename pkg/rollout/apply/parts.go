@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"slices"
 	"strconv"
+	"strings"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/labels"
@@ -78,20 +79,26 @@ func (a *Applier) readParts(ctx context.Context, work *v1beta1.Work) (*parts, er
 			found.works[other.Name] = partOf(other)
 		}
 	}
-	inNamespace, name := placement[wellknown.ParentNamespaceLabel], placement[wellknown.ParentPlacementLabel]
-	first, upstream := found.works[wellknown.WorkName(inNamespace, name, "")], found.works[wellknown.UpstreamWorkName(inNamespace, name, "")]
-	if first == nil {
-		first = upstream
-	}
-	if first == nil {
-		return found, nil
-	}
-	found.first = first.work
-	// Of two that are named either way one is about to go: nothing is decided before.
-	if (upstream == nil || upstream == first) && found.areAll(first.work) {
-		found.current = first.work
-	}
+	found.count()
 	return found, nil
+}
+
+// count finds the first Work, and whether its version has all its Works.
+func (ps *parts) count() {
+	var firsts []*v1beta1.Work
+	for name, p := range ps.works {
+		if part, ok := partOfPlacement(placementOf(p.work), name); ok && part < 0 {
+			firsts = append(firsts, p.work)
+		}
+	}
+	if len(firsts) == 0 {
+		return
+	}
+	ps.first = slices.MaxFunc(firsts, func(a, b *v1beta1.Work) int { return strings.Compare(a.Name, b.Name) })
+	// Of two that are named either way one is about to go: nothing is decided before.
+	if len(firsts) == 1 && ps.areAll(ps.first) {
+		ps.current = ps.first
+	}
 }
 
 // partOfPlacement returns which part of its placement's version a Work of the name has, and false for a Work of no or another placement.

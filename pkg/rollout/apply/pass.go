@@ -42,6 +42,8 @@ type pass struct {
 	// asking has namespaces of the member asked once in a pass. answers are why they do not take what the Work places.
 	asking  sync.Mutex
 	answers map[string]error
+	// others are the Works of other placements, nil before somebody asks for them.
+	others *heirs
 	// pending reports whether the outcome depends on what becomes of the other Works.
 	pending atomic.Bool
 }

@@ -118,6 +118,19 @@ func (a *Applier) removeApplied(ctx context.Context, work *v1beta1.Work, owner *
 			return err
 		}
 	}
+	if remove {
+		others, err := a.readHeirs(ctx, work)
+		if err != nil {
+			return err
+		}
+		switch done, err := a.handOverTo(ctx, work, owner, others.of); {
+		case err != nil:
+			return err
+		case !done:
+			// Nothing tells when the other Work goes instead of getting it.
+			return fmt.Errorf("removing what Work %s has placed: another placement has an object of it too, and its Work is not ready to get it", work.Name)
+		}
+	}
 	policy := metav1.DeletePropagationForeground
 	if !remove {
 		policy = metav1.DeletePropagationOrphan

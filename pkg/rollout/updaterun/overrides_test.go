@@ -92,6 +92,10 @@ func (f *fixture) placesSettings() {
 	update(f, f.fleet.Snapshots, "example-placement-1-snapshot", false, func(s v1beta1.ResourceSnapshotObject) {
 		s.SnapshotSpec().SelectedResources = []v1beta1.ResourceContent{{RawExtension: runtime.RawExtension{Raw: f.settings()}}}
 	})
+	f.eventually("the cache has the ConfigMap in it", func() bool {
+		s, err := f.fleet.Snapshots.Get(f.key("example-placement-1-snapshot"))
+		return err == nil && len(s.SnapshotSpec().SelectedResources) > 0
+	})
 }
 
 func (f *fixture) settings() []byte {

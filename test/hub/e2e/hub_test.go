@@ -45,6 +45,7 @@ func TestHub(t *testing.T) {
 		{"Removal", testRemoval},
 		{"RollingUpdateNamesRemovals", testRollingUpdateNamesRemovals},
 		{"Overrides", testOverrides},
+		{"Rivals", testRivals},
 		{"MemberLeaves", testMemberLeaves},
 		{"BadInput", testBadInput},
 		{"BadRun", testBadRun},

@@ -37,7 +37,7 @@ func (p *plan) planOverrides() *obstacle {
 	for _, s := range latest {
 		byName[v1beta1.NamespacedName{Namespace: s.GetNamespace(), Name: s.GetName()}] = s
 	}
-	var unfit unfitOverrides
+	unfit := unfitOverrides{known: map[v1beta1.NamespacedName]*unfitOverride{}}
 	for i := range p.status.StagesStatus {
 		for j := range p.status.StagesStatus[i].Clusters {
 			c := &p.status.StagesStatus[i].Clusters[j]
@@ -65,11 +65,14 @@ func (p *plan) planOverrides() *obstacle {
 // maxUnfit is of how many overrides that are left out a plan tells.
 const maxUnfit = 10
 
-// unfitOverrides are the overrides that a plan leaves out, in the order in which they were found.
-type unfitOverrides []*unfitOverride
+// unfitOverrides are the overrides that a plan leaves out.
+type unfitOverrides struct {
+	known map[v1beta1.NamespacedName]*unfitOverride
+	// found has them in the order in which they were found.
+	found []*unfitOverride
+}
 
 type unfitOverride struct {
-	version  v1beta1.NamespacedName
 	message  string
 	clusters []string
 }
@@ -77,23 +80,25 @@ type unfitOverride struct {
 // on adds what is left out on a cluster.
 func (u *unfitOverrides) on(cluster string, leftOut []overrides.LeftOut) {
 	for _, l := range leftOut {
-		i := slices.IndexFunc(*u, func(known *unfitOverride) bool { return known.version == l.Version })
-		if i < 0 {
-			i = len(*u)
-			*u = append(*u, &unfitOverride{version: l.Version, message: l.Message})
+		o := u.known[l.Version]
+		if o == nil {
+			o = &unfitOverride{message: l.Message}
+			u.known[l.Version] = o
+			u.found = append(u.found, o)
 		}
-		if o := (*u)[i]; !slices.Contains(o.clusters, cluster) {
+		// One object after the other of a cluster.
+		if n := len(o.clusters); n == 0 || o.clusters[n-1] != cluster {
 			o.clusters = append(o.clusters, cluster)
 		}
 	}
 }
 
 // warnings name each override with one object that it does not fit, and the clusters on which it is left out.
-func (u unfitOverrides) warnings() []string {
+func (u *unfitOverrides) warnings() []string {
 	var warnings []string
-	for i, o := range u {
+	for i, o := range u.found {
 		if i == maxUnfit {
-			return append(warnings, fmt.Sprintf("%s do not fit either and are left out", count(len(u)-i, "more override")))
+			return append(warnings, fmt.Sprintf("%s do not fit either and are left out", count(len(u.found)-i, "more override")))
 		}
 		warnings = append(warnings, fmt.Sprintf("an override does not fit and is left out on %s (%s): %s",
 			count(len(o.clusters), "cluster"), firstNames(o.clusters), o.message))

@@ -1,0 +1,189 @@
+// Copyright The Stagegate Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package apply
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"slices"
+
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/stagegate/stagegate/pkg/apis/placement/v1beta1"
+	"github.com/stagegate/stagegate/pkg/apis/wellknown"
+)
+
+// Two placements may have the same object. The one that placed it keeps it, and the other one says so, with one exception: a
+// cluster-scoped placement takes it from one of a namespace, so that nobody in a namespace keeps the platform from placing what it
+// places. Whoever lets go of an object that the other one has gives it to that one: it changes its owner, and is never deleted.
+
+// rank is which of two placements wins an object.
+type rank int
+
+const (
+	// noRank is that of a Work that is not known to be a placement's.
+	noRank rank = iota
+	namespaceRank
+	clusterRank
+)
+
+func rankOf(work *v1beta1.Work) rank {
+	placement := placementOf(work)
+	switch {
+	case placement == nil:
+		return noRank
+	case placement[wellknown.ParentNamespaceLabel] != "":
+		return namespaceRank
+	}
+	return clusterRank
+}
+
+// rival is another placement's AppliedWork that owns an object.
+type rival struct {
+	name string
+	rank rank
+	// placement is what users call it.
+	placement string
+}
+
+// rivals finds out whose AppliedWorks are, as Works say it that are in the API now. One without a Work on this member is anybody's.
+func (p *pass) rivals(ctx context.Context, names []string) ([]rival, error) {
+	var found []rival
+	for _, name := range names {
+		r := rival{name: name, placement: "another placement"}
+		owner, err := p.owner(ctx, name)
+		if err != nil {
+			return nil, err
+		}
+		if owner != nil && owner.Spec.WorkNamespace == p.work.Namespace {
+			work, err := p.works.Get(ctx, name, metav1.GetOptions{})
+			switch {
+			case apierrors.IsNotFound(err):
+			case err != nil:
+				return nil, fmt.Errorf("reading Work %s: %w", name, err)
+			default:
+				if r.rank = rankOf(work); r.rank != noRank {
+					r.placement = describePlacement(work)
+				}
+			}
+		}
+		found = append(found, r)
+	}
+	return found, nil
+}
+
+func describePlacement(work *v1beta1.Work) string {
+	placement := placementOf(work)
+	if namespace := placement[wellknown.ParentNamespaceLabel]; namespace != "" {
+		return fmt.Sprintf("ResourcePlacement %s/%s", namespace, placement[wellknown.ParentPlacementLabel])
+	}
+	return "ClusterResourcePlacement " + placement[wellknown.ParentPlacementLabel]
+}
+
+// outranked takes those out of the rivals from which this Work takes an object, and returns their names.
+func (p *pass) outranked(rivals []rival) (rest []rival, names []string) {
+	mine := rankOf(p.work)
+	for _, r := range rivals {
+		if mine == clusterRank && r.rank == namespaceRank {
+			names = append(names, r.name)
+		} else {
+			rest = append(rest, r)
+		}
+	}
+	return rest, names
+}
+
+// yields reports to which rival this Work leaves an object that it owns as well, nil for none.
+func (p *pass) yields(rivals []rival) *rival {
+	for i := range rivals {
+		if rankOf(p.work) == namespaceRank && rivals[i].rank == clusterRank {
+			return &rivals[i]
+		}
+	}
+	return nil
+}
+
+func belongsTo(rivals []rival) string {
+	return fmt.Sprintf("The object is placed by %s already (AppliedWork %s)", rivals[0].placement, rivals[0].name)
+}
+
+// heirs are the Works of other placements on the member, as they are in the API now: nothing is deleted on the word of a cache.
+type heirs struct {
+	applier *Applier
+	// works are those that write, the ones that win first.
+	works []*part
+	// unfinished are versions of other placements of which not all Works are written.
+	unfinished []*parts
+	// owners are AppliedWorks that were read, nil where there is none.
+	owners map[string]*v1beta1.AppliedWork
+}
+
+func (a *Applier) readHeirs(ctx context.Context, work *v1beta1.Work) (*heirs, error) {
+	list, err := a.works.List(ctx, metav1.ListOptions{})
+	if err != nil {
+		return nil, fmt.Errorf("listing the Works of other placements: %w", err)
+	}
+	found := &heirs{applier: a, owners: map[string]*v1beta1.AppliedWork{}}
+	byPlacement := map[string]*parts{}
+	own := placementOf(work).String()
+	for i := range list.Items {
+		other := &list.Items[i]
+		placement := placementOf(other)
+		if placement == nil || placement.String() == own || isGoing(other) || !strategyOf(other).writes() {
+			continue
+		}
+		if byPlacement[placement.String()] == nil {
+			byPlacement[placement.String()] = &parts{works: map[string]*part{}}
+		}
+		p := partOf(other)
+		byPlacement[placement.String()].works[other.Name] = p
+		found.works = append(found.works, p)
+	}
+	for _, all := range byPlacement {
+		if all.count(); all.current == nil {
+			found.unfinished = append(found.unfinished, all)
+		}
+	}
+	slices.SortFunc(found.works, func(a, b *part) int {
+		return cmp.Or(cmp.Compare(rankOf(b.work), rankOf(a.work)), cmp.Compare(a.work.Name, b.work.Name))
+	})
+	return found, nil
+}
+
+// of returns the Work that gets an object, nil for none. It fails where another placement has listed the object and is between two
+// versions: a Work that is not written yet may have it.
+func (h *heirs) of(ctx context.Context, id identity) (*v1beta1.Work, error) {
+	for _, p := range h.works {
+		if p.holds.Has(id) {
+			return p.work, nil
+		}
+	}
+	for _, all := range h.unfinished {
+		for name, p := range all.works {
+			owner, known := h.owners[name]
+			if !known {
+				var err error
+				if owner, err = h.applier.owner(ctx, name); err != nil {
+					return nil, err
+				}
+				h.owners[name] = owner
+			}
+			if owner != nil && owner.Spec.WorkNamespace == p.work.Namespace && lists(owner, id) {
+				return nil, fmt.Errorf("%s may have %s %s/%s too, in the version that is being written", describePlacement(p.work), id.kind, id.namespace, id.name)
+			}
+		}
+	}
+	return nil, nil
+}
+
+// heirs are those of this pass, read once.
+func (p *pass) heirs(ctx context.Context) (*heirs, error) {
+	var err error
+	if p.others == nil {
+		p.others, err = p.readHeirs(ctx, p.work)
+	}
+	return p.others, err
+}
