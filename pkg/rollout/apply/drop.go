@@ -301,7 +301,7 @@ func (p *pass) dropOne(ctx context.Context, r v1beta1.AppliedResourceMeta) error
 	switch {
 	case !owners.ours || live.GetDeletionTimestamp() != nil || p.appliedAs(live.GetUID()):
 		return nil
-	case len(owners.placements)+len(owners.others) > 0:
+	case len(owners.placements)+len(owners.others) > 0, isReserved(r):
 		_, err = reown(ctx, client, live, []string{p.work.Name}, nil)
 	default:
 		// Another Work may have received it since.

@@ -428,3 +428,42 @@ func TestTheOwnerOfANamespaceIsWatchedBeforeItIsLookedAt(t *testing.T) {
 		t.Errorf("looked %d times, want once in each pass", looks)
 	}
 }
+
+func TestAReservedNamespaceIsNeverDeleted(t *testing.T) {
+	reserved := strings.ReplaceAll(namespaceYAML, "test-namespace", wellknown.SystemNamespace)
+	now := metav1.NewTime(testTime)
+	for name, end := range map[string]func(w *v1beta1.Work){
+		"a version lacks it": func(w *v1beta1.Work) {
+			w.Spec.Workload.Manifests = nil
+			w.Generation++
+		},
+		"its Work goes": func(w *v1beta1.Work) {
+			w.DeletionTimestamp = &now
+			w.Annotations[wellknown.DeletePropagationAnnotation] = "Delete"
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			work := newWork(t, reserved, namespaceYAML)
+			work.Labels = map[string]string{wellknown.ParentPlacementLabel: "web"}
+			work.Annotations = map[string]string{wellknown.NumberOfWorksAnnotation: "1"}
+			b := newBench(t, work)
+			b.pass(t)
+			owned := func(name string) bool {
+				live := b.member.get(t, namespaces, "", name)
+				return live != nil && len(live.GetOwnerReferences()) > 0
+			}
+			if !owned(wellknown.SystemNamespace) || !owned("test-namespace") {
+				t.Fatal("the Namespaces are not owned, as those are that an earlier version has placed")
+			}
+			b.edit(t, end)
+			b.pass(t)
+			if live := b.member.get(t, namespaces, "", wellknown.SystemNamespace); live == nil || owned(wellknown.SystemNamespace) {
+				t.Errorf("the reserved one: %v, owned: %t", live, owned(wellknown.SystemNamespace))
+			}
+			// What is owned when its AppliedWork goes is for the garbage collector to delete.
+			if ended := b.member.get(t, appliedWorks, "", b.name) == nil; !ended && b.member.get(t, namespaces, "", "test-namespace") != nil {
+				t.Error("the other one is still there")
+			}
+		})
+	}
+}

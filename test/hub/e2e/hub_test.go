@@ -38,6 +38,7 @@ func TestHub(t *testing.T) {
 		{"RequestMadeInAdvance", testRequestMadeInAdvance},
 		{"ApprovalAudit", testApprovalAudit},
 		{"NamespaceTeam", testNamespaceTeam},
+		{"ForeignNamespace", testForeignNamespace},
 		{"StopAndResume", testStopAndResume},
 		{"RollingUpdateAndDrift", testRollingUpdateAndDrift},
 		{"Removal", testRemoval},
