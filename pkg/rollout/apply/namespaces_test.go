@@ -268,6 +268,30 @@ func TestWhatIsDeliveredToANamespaceIsUpdatedAndKept(t *testing.T) {
 	}
 }
 
+func TestWhatAnotherPartHasDeliveredToANamespaceIsHandedOver(t *testing.T) {
+	part := newTeamWork(t, configMapYAML)
+	part.Name = wellknown.WorkName("test-namespace", "web", "0")
+	part.Annotations[wellknown.NumberOfWorksAnnotation] = "2"
+	b := newBench(t, part)
+	first := newTeamWork(t)
+	first.Annotations[wellknown.NumberOfWorksAnnotation] = "2"
+	if _, err := b.works.Create(t.Context(), first, metav1.CreateOptions{}); err != nil {
+		t.Fatal(err)
+	}
+	b.member.put(t, namespaceYAML)
+	owner := b.member.put(t, `{apiVersion: placement.kubernetes-fleet.io/v1beta1, kind: AppliedWork, metadata: {name: `+first.Name+`, annotations: {`+
+		keptNamespacesAnnotation+`: ""}}, spec: {workName: `+first.Name+`, workNamespace: `+testNamespace+`}}`)
+	b.member.put(t, strings.Replace(configMapYAML, "namespace: test-namespace", "namespace: test-namespace, ownerReferences: ["+
+		"{apiVersion: placement.kubernetes-fleet.io/v1beta1, kind: AppliedWork, name: "+first.Name+", uid: "+string(owner.GetUID())+"}]", 1))
+	work := b.pass(t)
+	if got := condition(work.Status.ManifestConditions[0].Conditions, "Applied"); got != "True Applied" {
+		t.Errorf("Applied: %s", got)
+	}
+	if refs := b.member.get(t, configMaps, "test-namespace", "test-cm").GetOwnerReferences(); len(refs) != 1 || refs[0].Name != part.Name {
+		t.Errorf("owners: %v", refs)
+	}
+}
+
 func TestWhatAnEarlierVersionHasPlacedInANamespaceGoesOn(t *testing.T) {
 	const owner = `{apiVersion: placement.kubernetes-fleet.io/v1beta1, kind: AppliedWork, metadata: {name: test-namespace.web-work, annotations: {` +
 		workUIDAnnotation + `: work-uid, ` + wellknown.WorkGenerationAnnotation + `: "1", ` + wellknown.StoreIDAnnotation + `: ` + testStore + `, ` +

@@ -5,6 +5,7 @@ package e2e
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strings"
 	"testing"
@@ -144,4 +145,49 @@ EOF
 	s.mustRun(t, "kubectl label membercluster member2 kubernetes-fleet.io/accept-placements-")
 	theo(`kubectl patch cm settings -n argocd --type=merge -p '{"data":{"key":"newer"}}'`)
 	s.eventually(t, func() error { return s.values(t.Context(), "argocd", "settings", onAll("newer")) })
+}
+
+// byHand is a namespace that members have, and of which a team on the hub places all ConfigMaps.
+const byHand = "by-hand"
+
+// placeIntoNamespacesMadeByHand has a version that did not ask members' namespaces place into ones that no placement has brought.
+func (s *suite) placeIntoNamespacesMadeByHand(t *testing.T, members []string) {
+	t.Helper()
+	for _, member := range members {
+		if _, err := s.run(t.Context(), member, "kubectl create ns "+byHand); err != nil {
+			t.Fatal(err)
+		}
+	}
+	s.mustRun(t, fmt.Sprintf(`kubectl create ns %[1]s
+kubectl create cm first -n %[1]s --from-literal=key=value1
+kubectl create -f - << 'EOF'
+apiVersion: placement.kubernetes-fleet.io/v1beta1
+kind: ResourcePlacement
+metadata: {name: settings, namespace: %[1]s}
+spec:
+  resourceSelectors: [{group: "", version: v1, kind: ConfigMap}]
+  policy: {placementType: PickAll}
+  strategy:
+    rollingUpdate: {maxUnavailable: 100%%}
+EOF
+`, byHand))
+	s.eventually(t, func() error { return s.values(t.Context(), byHand, "first", valueOn(members, "value1")) })
+}
+
+// namespacesMadeByHandGoOn holds that a version which asks takes such a placement on: what it has is updated, and what is new arrives.
+func (s *suite) namespacesMadeByHandGoOn(t *testing.T, members []string) {
+	t.Helper()
+	s.mustRun(t, fmt.Sprintf(`kubectl patch cm first -n %[1]s --type=merge -p '{"data":{"key":"value2"}}'
+kubectl create cm second -n %[1]s --from-literal=key=new`, byHand))
+	s.eventually(t, func() error {
+		return errors.Join(s.values(t.Context(), byHand, "first", valueOn(members, "value2")), s.values(t.Context(), byHand, "second", valueOn(members, "new")))
+	})
+}
+
+func valueOn(members []string, value string) map[string]string {
+	values := map[string]string{}
+	for _, member := range members {
+		values[member] = value
+	}
+	return values
 }
