@@ -312,7 +312,7 @@ func (p *pass) dropOne(ctx context.Context, r v1beta1.AppliedResourceMeta) error
 	}
 	heir, err := others.of(ctx, identityOf(r.WorkResourceIdentifier))
 	switch {
-	case len(owners.placements)+len(owners.others) > 0:
+	case len(owners.placements)+len(owners.others) > 0, isReserved(r):
 		_, err = reown(ctx, client, live, []string{p.work.Name}, nil)
 	case err != nil:
 		return err

@@ -24,6 +24,16 @@ import (
 // where a cluster-scoped placement has brought it, or where its label or that of the MemberCluster says so. What the placement owns there
 // already is kept and updated, whatever becomes of those.
 
+// isReserved reports whether an object is a reserved Namespace. Earlier versions have placed such ones; they are the cluster's, and are
+// left to it where others are deleted.
+func isReserved(r v1beta1.AppliedResourceMeta) bool {
+	return r.Group == "" && r.Kind == "Namespace" && wellknown.IsReservedNamespace(r.Name)
+}
+
+func reservedOf(resources []v1beta1.AppliedResourceMeta) []v1beta1.AppliedResourceMeta {
+	return slices.DeleteFunc(resources, func(r v1beta1.AppliedResourceMeta) bool { return !isReserved(r) })
+}
+
 // keptNamespacesAnnotation on the AppliedWork of a placement in a namespace names, separated by commas, the namespaces in which it had
 // objects before members' namespaces were asked: they take what it places without being asked. A claim writes it, empty perhaps, before
 // anything is listed. An AppliedWork without it is one from before.

@@ -268,6 +268,30 @@ func TestWhatIsDeliveredToANamespaceIsUpdatedAndKept(t *testing.T) {
 	}
 }
 
+func TestWhatAnotherPartHasDeliveredToANamespaceIsHandedOver(t *testing.T) {
+	part := newTeamWork(t, configMapYAML)
+	part.Name = wellknown.WorkName("test-namespace", "web", "0")
+	part.Annotations[wellknown.NumberOfWorksAnnotation] = "2"
+	b := newBench(t, part)
+	first := newTeamWork(t)
+	first.Annotations[wellknown.NumberOfWorksAnnotation] = "2"
+	if _, err := b.works.Create(t.Context(), first, metav1.CreateOptions{}); err != nil {
+		t.Fatal(err)
+	}
+	b.member.put(t, namespaceYAML)
+	owner := b.member.put(t, `{apiVersion: placement.kubernetes-fleet.io/v1beta1, kind: AppliedWork, metadata: {name: `+first.Name+`, annotations: {`+
+		keptNamespacesAnnotation+`: ""}}, spec: {workName: `+first.Name+`, workNamespace: `+testNamespace+`}}`)
+	b.member.put(t, strings.Replace(configMapYAML, "namespace: test-namespace", "namespace: test-namespace, ownerReferences: ["+
+		"{apiVersion: placement.kubernetes-fleet.io/v1beta1, kind: AppliedWork, name: "+first.Name+", uid: "+string(owner.GetUID())+"}]", 1))
+	work := b.pass(t)
+	if got := condition(work.Status.ManifestConditions[0].Conditions, "Applied"); got != "True Applied" {
+		t.Errorf("Applied: %s", got)
+	}
+	if refs := b.member.get(t, configMaps, "test-namespace", "test-cm").GetOwnerReferences(); len(refs) != 1 || refs[0].Name != part.Name {
+		t.Errorf("owners: %v", refs)
+	}
+}
+
 func TestWhatAnEarlierVersionHasPlacedInANamespaceGoesOn(t *testing.T) {
 	const owner = `{apiVersion: placement.kubernetes-fleet.io/v1beta1, kind: AppliedWork, metadata: {name: test-namespace.web-work, annotations: {` +
 		workUIDAnnotation + `: work-uid, ` + wellknown.WorkGenerationAnnotation + `: "1", ` + wellknown.StoreIDAnnotation + `: ` + testStore + `, ` +
@@ -426,5 +450,44 @@ func TestTheOwnerOfANamespaceIsWatchedBeforeItIsLookedAt(t *testing.T) {
 	b.pass(t)
 	if looks != 2 {
 		t.Errorf("looked %d times, want once in each pass", looks)
+	}
+}
+
+func TestAReservedNamespaceIsNeverDeleted(t *testing.T) {
+	reserved := strings.ReplaceAll(namespaceYAML, "test-namespace", wellknown.SystemNamespace)
+	now := metav1.NewTime(testTime)
+	for name, end := range map[string]func(w *v1beta1.Work){
+		"a version lacks it": func(w *v1beta1.Work) {
+			w.Spec.Workload.Manifests = nil
+			w.Generation++
+		},
+		"its Work goes": func(w *v1beta1.Work) {
+			w.DeletionTimestamp = &now
+			w.Annotations[wellknown.DeletePropagationAnnotation] = "Delete"
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			work := newWork(t, reserved, namespaceYAML)
+			work.Labels = map[string]string{wellknown.ParentPlacementLabel: "web"}
+			work.Annotations = map[string]string{wellknown.NumberOfWorksAnnotation: "1"}
+			b := newBench(t, work)
+			b.pass(t)
+			owned := func(name string) bool {
+				live := b.member.get(t, namespaces, "", name)
+				return live != nil && len(live.GetOwnerReferences()) > 0
+			}
+			if !owned(wellknown.SystemNamespace) || !owned("test-namespace") {
+				t.Fatal("the Namespaces are not owned, as those are that an earlier version has placed")
+			}
+			b.edit(t, end)
+			b.pass(t)
+			if live := b.member.get(t, namespaces, "", wellknown.SystemNamespace); live == nil || owned(wellknown.SystemNamespace) {
+				t.Errorf("the reserved one: %v, owned: %t", live, owned(wellknown.SystemNamespace))
+			}
+			// What is owned when its AppliedWork goes is for the garbage collector to delete.
+			if ended := b.member.get(t, appliedWorks, "", b.name) == nil; !ended && b.member.get(t, namespaces, "", "test-namespace") != nil {
+				t.Error("the other one is still there")
+			}
+		})
 	}
 }

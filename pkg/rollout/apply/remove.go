@@ -134,6 +134,8 @@ func (a *Applier) removeApplied(ctx context.Context, work *v1beta1.Work, owner *
 	policy := metav1.DeletePropagationForeground
 	if !remove {
 		policy = metav1.DeletePropagationOrphan
+	} else if err := a.disownAll(ctx, work.Name, reservedOf(listedFor(work, owner))); err != nil {
+		return err
 	}
 	return a.deleteOwner(ctx, work, owner, policy)
 }

@@ -40,6 +40,7 @@ func TestHub(t *testing.T) {
 		{"ApprovalAudit", testApprovalAudit},
 		{"NamespaceTeam", testNamespaceTeam},
 		{"Authors", testAuthors},
+		{"ForeignNamespace", testForeignNamespace},
 		{"StopAndResume", testStopAndResume},
 		{"RollingUpdateAndDrift", testRollingUpdateAndDrift},
 		{"Removal", testRemoval},

@@ -53,9 +53,11 @@ func TestUpgrade(t *testing.T) {
 		objects = append(objects, object{kindConfigMap, name, fmt.Sprintf("filler-%02d", i)})
 	}
 	before := s.awaitUIDs(t, members, objects)
+	s.placeIntoNamespacesMadeByHand(t, members)
 
 	s.options.Root = root
 	s.up(t)
+	s.namespacesMadeByHandGoOn(t, members)
 	settled := func(works int) {
 		t.Helper()
 		s.eventually(t, func() error {
