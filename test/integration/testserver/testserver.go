@@ -74,6 +74,8 @@ type config struct {
 	external  bool
 	authorize func(authorizer.Attributes) bool
 	hub       kubernetes.Interface
+	fair      bool
+	seats     int
 	options   []func(*apiserver.Options)
 	configs   []func(*apiserver.Config)
 }
@@ -91,6 +93,12 @@ func WithAuthorizer(authorize func(authorizer.Attributes) bool) Option {
 
 // WithHub has admission ask this hub, and not one of its own from NewHub.
 func WithHub(hub kubernetes.Interface) Option { return func(c *config) { c.hub = hub } }
+
+// WithPriorityAndFairness limits requests as in production: by the priority and fairness of a hub that has what every hub has. Seats is
+// how many requests may be served at once in all; 0 means the default.
+func WithPriorityAndFairness(seats int) Option {
+	return func(c *config) { c.fair, c.seats = true, seats }
+}
 
 // WithOptions changes the options of the server before they are applied.
 func WithOptions(change func(*apiserver.Options)) Option {
@@ -128,6 +136,9 @@ func Start(t testing.TB, opts ...Option) *Server {
 	config.Generic.Authorization.Authorizer = authorize(c.authorize)
 	if err := applyAdmission(s.Options, config.Generic, c.hub); err != nil {
 		t.Fatal(err)
+	}
+	if c.fair {
+		beFair(t, config.Generic, c.hub, c.seats)
 	}
 	for _, change := range c.configs {
 		change(config)
