@@ -9,8 +9,8 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
-	"mime"
 	"net/http"
+	"strings"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/runtime"
@@ -31,11 +31,15 @@ const maxUserBodyBytes = 3 << 20
 // that has the mebibyte of a user's object, that takes minutes of a processor, which go on when nobody waits any more.
 const maxUserPatchSteps = 1000
 
+// maxUserStrategicBytes is the largest strategic merge patch in bytes that a user may send: the time that one takes grows with the square
+// of its length, where it has a list with keys.
+const maxUserStrategicBytes = 256 << 10
+
 // boundBodies has larger bodies of users refused, and longer JSON patches. It goes where the user is known.
 func boundBodies(config *genericapiserver.Config) {
 	build := config.BuildHandlerChainFunc
 	config.BuildHandlerChainFunc = func(api http.Handler, c *genericapiserver.Config) http.Handler {
-		api = withBoundedPatches(api, maxUserPatchSteps, registry.IsLoop, c.Serializer)
+		api = withBoundedPatches(api, maxUserPatchSteps, maxUserStrategicBytes, registry.IsLoop, c.Serializer)
 		return build(withBoundedBodies(api, maxUserBodyBytes, registry.IsLoop, c.Serializer), c)
 	}
 }
@@ -89,30 +93,45 @@ func bodyTooLarge(size string, limit int64) error {
 		"the body of the request is %s, and at most %d bytes (%d MiB) are read: divide what it has over several objects", size, limit, limit>>20))
 }
 
-// withBoundedPatches refuses a JSON patch of more than limit steps. It reads patches, so that withBoundedBodies must come before it. What
-// is no list of steps is passed on, for the handlers to refuse.
-func withBoundedPatches(next http.Handler, limit int, exempt func(context.Context) bool, serializer runtime.NegotiatedSerializer) http.Handler {
+// withBoundedPatches refuses a JSON patch of more than so many steps, and a strategic merge patch of more than so many bytes. It reads
+// both, so that withBoundedBodies must come before it. What is no list of steps is passed on, for the handlers to refuse.
+func withBoundedPatches(next http.Handler, maxSteps, maxStrategic int, exempt func(context.Context) bool, serializer runtime.NegotiatedSerializer) http.Handler {
+	check := map[types.PatchType]func(patch []byte) error{
+		types.JSONPatchType: func(patch []byte) error {
+			if countSteps(patch, maxSteps) <= maxSteps {
+				return nil
+			}
+			return apierrors.NewRequestEntityTooLargeError(fmt.Sprintf("the JSON patch has more than %d steps: send a merge patch, or divide it into several", maxSteps))
+		},
+		types.StrategicMergePatchType: func(patch []byte) error {
+			if len(patch) <= maxStrategic {
+				return nil
+			}
+			return apierrors.NewRequestEntityTooLargeError(fmt.Sprintf("the strategic merge patch has %d bytes, and may have %d: send a merge patch, or apply it on the server's side",
+				len(patch), maxStrategic))
+		},
+	}
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		mediaType, _, _ := mime.ParseMediaType(r.Header.Get("Content-Type"))
-		if r.Method != http.MethodPatch || mediaType != string(types.JSONPatchType) || r.Body == nil || exempt(r.Context()) {
+		// As the handlers take it.
+		mediaType, _, _ := strings.Cut(r.Header.Get("Content-Type"), ";")
+		checkPatch := check[types.PatchType(mediaType)]
+		if r.Method != http.MethodPatch || checkPatch == nil || r.Body == nil || exempt(r.Context()) {
 			next.ServeHTTP(w, r)
 			return
 		}
-		data, err := io.ReadAll(r.Body)
+		patch, err := io.ReadAll(r.Body)
+		if err == nil {
+			err = checkPatch(patch)
+		}
 		if err != nil {
 			refuse(w, r, err, serializer)
-			return
-		}
-		if steps := countSteps(data, limit); steps > limit {
-			refuse(w, r, apierrors.NewRequestEntityTooLargeError(fmt.Sprintf(
-				"the JSON patch has more than %d steps: send a merge patch, or divide it into several", limit)), serializer)
 			return
 		}
 		read := *r
 		read.Body = struct {
 			io.Reader
 			io.Closer
-		}{bytes.NewReader(data), r.Body}
+		}{bytes.NewReader(patch), r.Body}
 		next.ServeHTTP(w, &read)
 	})
 }

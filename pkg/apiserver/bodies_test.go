@@ -117,25 +117,28 @@ func TestABodyIsNotReadOnceTheTimeOfItsRequestIsOver(t *testing.T) {
 	}
 }
 
-func TestJSONPatchesOfUsersHaveSoManySteps(t *testing.T) {
+func TestPatchesOfUsersAreBoundedByWhatTheyCost(t *testing.T) {
 	const limit = 3
 	steps := func(n int) string { return "[" + strings.TrimSuffix(strings.Repeat(`{"op":"test"},`, n), ",") + "]" }
-	bounded := withBoundedPatches(readAll, limit, isController, scheme.Codecs)
+	bounded := withBoundedPatches(readAll, limit, 100, isController, scheme.Codecs)
 	for name, test := range map[string]struct {
 		method, contentType, body string
 		controller                bool
 		want                      int
 	}{
-		"none":                 {body: "[]", want: http.StatusOK},
-		"as many as may be":    {body: steps(limit), want: http.StatusOK},
-		"one more":             {body: steps(limit + 1), want: http.StatusRequestEntityTooLarge},
-		"by another name":      {body: steps(limit + 1), contentType: "Application/JSON-patch+json; charset=utf-8", want: http.StatusRequestEntityTooLarge},
-		"of a controller":      {body: steps(limit + 1), controller: true, want: http.StatusOK},
-		"another kind":         {body: steps(limit + 1), contentType: "application/merge-patch+json", want: http.StatusOK},
-		"no patch":             {body: steps(limit + 1), method: http.MethodPut, want: http.StatusOK},
-		"no list":              {body: `{"a":` + steps(limit+1) + "}", want: http.StatusOK},
-		"no JSON":              {body: "[[[[[[", want: http.StatusOK},
-		"broken after so many": {body: strings.TrimSuffix(steps(limit+1), "]"), want: http.StatusRequestEntityTooLarge},
+		"none":                       {body: "[]", want: http.StatusOK},
+		"as many as may be":          {body: steps(limit), want: http.StatusOK},
+		"one more":                   {body: steps(limit + 1), want: http.StatusRequestEntityTooLarge},
+		"by another name":            {body: steps(limit + 1), contentType: "application/json-patch+json;a=1;a=2", want: http.StatusRequestEntityTooLarge},
+		"of a controller":            {body: steps(limit + 1), controller: true, want: http.StatusOK},
+		"strategic":                  {body: steps(10)[:100], contentType: "application/strategic-merge-patch+json", want: http.StatusOK},
+		"strategic, a byte more":     {body: steps(10)[:101], contentType: "application/strategic-merge-patch+json", want: http.StatusRequestEntityTooLarge},
+		"strategic, of a controller": {body: steps(10)[:101], contentType: "application/strategic-merge-patch+json", controller: true, want: http.StatusOK},
+		"another kind":               {body: steps(limit + 1), contentType: "application/merge-patch+json", want: http.StatusOK},
+		"no patch":                   {body: steps(limit + 1), method: http.MethodPut, want: http.StatusOK},
+		"no list":                    {body: `{"a":` + steps(limit+1) + "}", want: http.StatusOK},
+		"no JSON":                    {body: "[[[[[[", want: http.StatusOK},
+		"broken after so many":       {body: strings.TrimSuffix(steps(limit+1), "]"), want: http.StatusRequestEntityTooLarge},
 	} {
 		t.Run(name, func(t *testing.T) {
 			r := httptest.NewRequest(cmp.Or(test.method, http.MethodPatch), "/", strings.NewReader(test.body))

@@ -57,6 +57,16 @@ func TestValidate(t *testing.T) {
 	}
 }
 
+func TestRequestsAreSubjectToPriorityAndFairness(t *testing.T) {
+	o, err := parse(t)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !o.Recommended.Features.EnablePriorityAndFairness {
+		t.Error("it is off by default")
+	}
+}
+
 func TestExternalSnapshotsIsOneOfTwo(t *testing.T) {
 	if _, err := parse(t, "--external-snapshots=OnRun"); err != nil {
 		t.Error(err)

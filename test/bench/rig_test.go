@@ -7,6 +7,7 @@ import (
 	"context"
 	"errors"
 	"os"
+	"slices"
 	"sync"
 	"testing"
 	"time"
@@ -74,18 +75,23 @@ func newRigWithoutServer(b *testing.B) *rig {
 	return &rig{B: b, ctx: ctx, dataDir: dir, hub: testserver.StartHub(b), namespaces: testserver.NewHub(), writes: &writes{}}
 }
 
-// start runs a server on the rig's data, with the loops that a rollout takes or without any.
-func (r *rig) start(loops bool) {
+// start runs a server on the rig's data, with the loops that a rollout takes or without any. The options come last.
+func (r *rig) start(loops bool, options ...testserver.Option) {
 	r.Helper()
-	r.server = testserver.Start(r.B, testserver.WithDataDir(r.dataDir), testserver.WithHub(r.namespaces), testserver.WithOptions(func(o *apiserver.Options) {
-		// Benchmarks prepare as a user what controllers and many teams make of a fleet.
-		o.MaxObjects = 0
-	}), testserver.WithConfig(func(c *apiserver.Config) {
-		if loops {
-			c.Generic.ClientConfig = r.hub
-			c.Extra.NewLoops = r.newLoops
-		}
-	}))
+	r.server = testserver.Start(r.B, slices.Concat([]testserver.Option{
+		testserver.WithDataDir(r.dataDir),
+		testserver.WithHub(r.namespaces),
+		testserver.WithOptions(func(o *apiserver.Options) {
+			// Benchmarks prepare as a user what controllers and many teams make of a fleet.
+			o.MaxObjects = 0
+		}),
+		testserver.WithConfig(func(c *apiserver.Config) {
+			if loops {
+				c.Generic.ClientConfig = r.hub
+				c.Extra.NewLoops = r.newLoops
+			}
+		}),
+	}, options)...)
 	members := r.server.Loops()
 	members.Wrap(r.writes.wrap)
 	applier, err := versioned.NewForConfig(members)

@@ -18,8 +18,12 @@ type blamesClient struct {
 	rest.UpdatedObjectInfo
 }
 
-// UpdatedObject implements rest.UpdatedObjectInfo.
+// UpdatedObject implements rest.UpdatedObjectInfo. It does not begin to apply a patch, which may take long, that nobody waits for any
+// more.
 func (b blamesClient) UpdatedObject(ctx context.Context, old runtime.Object) (runtime.Object, error) {
+	if err := inTime(ctx); err != nil {
+		return nil, err
+	}
 	updated, err := b.UpdatedObjectInfo.UpdatedObject(ctx, old)
 	if status := apierrors.APIStatus(nil); err == nil || errors.As(err, &status) || ctx.Err() != nil {
 		return updated, err

@@ -75,6 +75,8 @@ type config struct {
 	authorize func(authorizer.Attributes) bool
 	hub       kubernetes.Interface
 	hubConfig *rest.Config
+	fair      bool
+	seats     int
 	options   []func(*apiserver.Options)
 	configs   []func(*apiserver.Config)
 }
@@ -96,6 +98,12 @@ func WithHub(hub kubernetes.Interface) Option { return func(c *config) { c.hub =
 // WithKindsOf has admission ask this hub for its kinds. Without it there is none to ask, so that only those who may do everything write
 // placements, overrides and envelopes.
 func WithKindsOf(hub *rest.Config) Option { return func(c *config) { c.hubConfig = hub } }
+
+// WithPriorityAndFairness limits requests as in production: by the priority and fairness of a hub that has what every hub has. Seats is
+// how many requests may be served at once in all; 0 means the default.
+func WithPriorityAndFairness(seats int) Option {
+	return func(c *config) { c.fair, c.seats = true, seats }
+}
 
 // WithOptions changes the options of the server before they are applied.
 func WithOptions(change func(*apiserver.Options)) Option {
@@ -134,6 +142,9 @@ func Start(t testing.TB, opts ...Option) *Server {
 	config.Generic.ClientConfig = c.hubConfig
 	if err := applyAdmission(s.Options, config.Generic, c.hub); err != nil {
 		t.Fatal(err)
+	}
+	if c.fair {
+		beFair(t, config.Generic, c.hub, c.seats)
 	}
 	for _, change := range c.configs {
 		change(config)

@@ -5,6 +5,7 @@ package rest
 
 import (
 	"context"
+	"fmt"
 	"maps"
 	"slices"
 	"strings"
@@ -208,6 +209,53 @@ func testLife(t *testing.T, r store.Resource, s *store.Storage, version string) 
 	update(t, ctx, s.REST, "sample", func(o store.Object) { o.SetFinalizers(nil) })
 	if _, err := s.REST.Get(ctx, "sample", &metav1.GetOptions{}); !apierrors.IsNotFound(err) {
 		t.Errorf("without finalizers the object is still there: %v", err)
+	}
+}
+
+// TestNoKindIsWrittenBeyondAMebibyte enlarges an object on its way to the store, as admission may.
+func TestNoKindIsWrittenBeyondAMebibyte(t *testing.T) {
+	etcd := storetest.Etcd(t)
+	enlarged := func(_ context.Context, _, old runtime.Object) (runtime.Object, error) {
+		o := old.DeepCopyObject()
+		o.(store.Object).SetManagedFields([]metav1.ManagedFieldsEntry{{
+			Manager: "admission", Operation: metav1.ManagedFieldsOperationUpdate,
+			FieldsType: "FieldsV1", FieldsV1: metav1.NewFieldsV1(fmt.Sprintf(`{"f:%s":{}}`, strings.Repeat("x", store.MaxUserBytes))),
+		}})
+		return o, nil
+	}
+	for _, r := range table() {
+		s, err := store.NewStorage(r, etcd)
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(s.REST.Destroy)
+		type controllerKey struct{}
+		s.Exempt(func(ctx context.Context) bool { return ctx.Value(controllerKey{}) != nil })
+		t.Run(r.Plural, func(t *testing.T) {
+			ctx := storetest.Request(t.Context(), r, "v1", "")
+			large, _ := enlarged(ctx, nil, sample(t, r))
+			if _, err := s.REST.Create(ctx, large, rest.ValidateAllObjectFunc, &metav1.CreateOptions{}); !apierrors.IsRequestEntityTooLargeError(err) {
+				t.Errorf("create: %v, want RequestEntityTooLarge", err)
+			}
+			if _, err := s.REST.Create(ctx, sample(t, r), rest.ValidateAllObjectFunc, &metav1.CreateOptions{}); err != nil {
+				t.Fatal(err)
+			}
+			update := func(ctx context.Context, storage rest.Updater) error {
+				_, _, err := storage.Update(ctx, "sample", rest.DefaultUpdatedObjectInfo(nil, enlarged), rest.ValidateAllObjectFunc, rest.ValidateAllObjectUpdateFunc, false, &metav1.UpdateOptions{})
+				return err
+			}
+			if err := update(ctx, s.REST); !apierrors.IsRequestEntityTooLargeError(err) {
+				t.Errorf("update: %v, want RequestEntityTooLarge", err)
+			}
+			if s.Status != nil {
+				if err := update(storetest.Request(t.Context(), r, "v1", "status"), s.Status); !apierrors.IsRequestEntityTooLargeError(err) {
+					t.Errorf("update of the status: %v, want RequestEntityTooLarge", err)
+				}
+			}
+			if err := update(context.WithValue(ctx, controllerKey{}, true), s.REST); err != nil {
+				t.Errorf("update of a controller: %v", err)
+			}
+		})
 	}
 }
 
