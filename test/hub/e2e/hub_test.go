@@ -43,6 +43,7 @@ func TestHub(t *testing.T) {
 		{"Removal", testRemoval},
 		{"RollingUpdateNamesRemovals", testRollingUpdateNamesRemovals},
 		{"Overrides", testOverrides},
+		{"SecretValues", testSecretValues},
 		{"MemberLeaves", testMemberLeaves},
 		{"BadInput", testBadInput},
 		{"BadRun", testBadRun},
