@@ -40,6 +40,7 @@ func (p *pass) apply(ctx context.Context, m *manifest) *result {
 		if err = p.mayTouch(ctx, m, live); err != nil {
 			return untouched(err)
 		}
+		m.note(live)
 		if live != nil {
 			r, handed := p.barred(ctx, m, live)
 			if r != nil {
@@ -188,6 +189,7 @@ func (p *pass) report(ctx context.Context, m *manifest) *result {
 	case err != nil:
 		return notReported(fmt.Sprintf("Failed to report differences (error: %v)", err), err)
 	}
+	m.note(live)
 	diffs := []v1beta1.PatchDetail{{Path: "/", ValueInHub: "(the whole object)"}}
 	if live != nil {
 		if diffs, err = p.compare(ctx, m, live); err != nil {

@@ -13,6 +13,7 @@ import (
 	"strconv"
 	"strings"
 
+	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 
@@ -27,8 +28,6 @@ const (
 	// maxPath and maxValue bound where a difference is and what differs, in bytes.
 	maxPath, maxValue = 1 << 10, 256
 )
-
-const redacted = "(redacted for security reasons)"
 
 // compare finds where an object differs from its manifest. Partially, that is what a server-side apply of the manifest would change;
 // the member's API server is asked without anything being written, so that defaults and equal notations are no differences.
@@ -45,18 +44,20 @@ func (p *pass) compare(ctx context.Context, m *manifest, live *unstructured.Unst
 			return nil, ofMember(fmt.Errorf("comparing on the member cluster: %w", err))
 		}
 	}
-	d := &differences{secret: m.object.GroupVersionKind().GroupKind().String() == "Secret"}
+	d := &differences{secret: m.isSecret()}
 	d.find("", comparable(live), comparable(wanted))
 	return d.details, nil
 }
 
-// comparable takes away what is not the manifest's to say.
+// comparable takes away what is not the manifest's to say, and records of what was applied once, with which a difference would be told
+// twice.
 func comparable(object *unstructured.Unstructured) any {
 	content := object.DeepCopy()
 	(&manifest{object: content}).clean()
 	annotations := content.GetAnnotations()
 	delete(annotations, wellknown.SpecHashAnnotation)
 	delete(annotations, wellknown.LastAppliedAnnotation)
+	delete(annotations, corev1.LastAppliedConfigAnnotation)
 	content.SetAnnotations(annotations)
 	if len(annotations) == 0 {
 		unstructured.RemoveNestedField(content.Object, "metadata", "annotations")
@@ -66,6 +67,7 @@ func comparable(object *unstructured.Unstructured) any {
 
 // differences collects places in which two JSON values differ.
 type differences struct {
+	// secret reports whether no values are shown.
 	secret  bool
 	details []v1beta1.PatchDetail
 }
@@ -91,8 +93,8 @@ func (d *differences) find(path string, member, hub any) {
 	}
 	d.details = append(d.details, v1beta1.PatchDetail{
 		Path:          wording.Shorten(path, maxPath),
-		ValueInMember: wording.Shorten(d.value(path, member), maxValue),
-		ValueInHub:    wording.Shorten(d.value(path, hub), maxValue),
+		ValueInMember: wording.Shorten(d.value(member), maxValue),
+		ValueInHub:    wording.Shorten(d.value(hub), maxValue),
 	})
 }
 
@@ -127,25 +129,17 @@ func valueOf(values map[string]any, key string) any {
 // pointerEscaper escapes a key as JSON pointers want it.
 var pointerEscaper = strings.NewReplacer("~", "~0", "/", "~1")
 
-func (d *differences) value(path string, value any) string {
-	switch v := value.(type) {
-	case missing:
+func (d *differences) value(value any) string {
+	if _, none := value.(missing); none {
 		return ""
-	case string:
-		if d.hides(path) {
-			return redacted
-		}
-		return v
-	default:
-		if d.hides(path) {
-			return redacted
-		}
-		// What was decoded from JSON can be encoded again.
-		data, _ := json.Marshal(v)
-		return string(data)
 	}
-}
-
-func (d *differences) hides(path string) bool {
-	return d.secret && (strings.HasPrefix(path, "/data") || strings.HasPrefix(path, "/stringData"))
+	if d.secret {
+		return redacted
+	}
+	if text, isText := value.(string); isText {
+		return text
+	}
+	// What was decoded from JSON can be encoded again.
+	data, _ := json.Marshal(value)
+	return string(data)
 }

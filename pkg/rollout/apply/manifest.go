@@ -31,6 +31,8 @@ type manifest struct {
 	unknown error
 	// refused is why it is never applied as it stands.
 	refused *verdict
+	// quotable are objects that what a member says of a Secret may quote. It is empty between two passes.
+	quotable []*unstructured.Unstructured
 }
 
 // decode reads the manifests of a Work. What is wrong with one of them is kept in it.

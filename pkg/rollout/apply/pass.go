@@ -80,7 +80,7 @@ func (p *pass) run(ctx context.Context) (again, err error) {
 		})
 		for i, err := range errs {
 			if err != nil {
-				p.record.results[wave[i].ordinal] = panicked(err, p.strategy.writes())
+				p.record.results[wave[i].ordinal] = wave[i].conceal(panicked(err, p.strategy.writes()))
 			}
 		}
 		if ctx.Err() != nil {
@@ -207,7 +207,7 @@ func (p *pass) bring(ctx context.Context, m *manifest) *result {
 		bring = p.onHub
 	}
 	before := p.record.results[m.ordinal]
-	r := bring(ctx, m)
+	r := m.conceal(bring(ctx, m))
 	if v := r.applied; v != nil && !v.ok && (before == nil || before.applied == nil || *before.applied != *v) {
 		klog.FromContext(ctx).V(2).Info("Manifest not applied", "object", m.key, "kind", m.object.GetKind(), "reason", v.reason,
 			"message", v.message)

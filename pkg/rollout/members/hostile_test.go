@@ -13,6 +13,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"runtime"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -130,12 +131,10 @@ func watchObjects(ctx context.Context, config *rest.Config) error {
 var zeros = sync.OnceValue(func() []byte {
 	var packed bytes.Buffer
 	w := gzip.NewWriter(&packed)
-	chunk := make([]byte, 1<<20)
-	for range 256 {
-		_, _ = w.Write(chunk)
-	}
+	_, _ = w.Write(make([]byte, 1<<20))
 	_ = w.Close()
-	return packed.Bytes()
+	// Packed parts that follow each other are one.
+	return bytes.Repeat(packed.Bytes(), 256)
 })
 
 func bomb(w http.ResponseWriter, _ *http.Request) {
@@ -180,6 +179,9 @@ func heap(t *testing.T, most uint64, f func()) {
 
 func TestAMemberThatMisbehavesHarmsNoOther(t *testing.T) {
 	zeros()
+	// The pace has a test of its own.
+	fast := memberBounds
+	fast.rate = 1 << 10
 	brief := memberBounds
 	brief.answer = 200 * time.Millisecond
 	for name, tc := range map[string]struct {
@@ -196,7 +198,17 @@ func TestAMemberThatMisbehavesHarmsNoOther(t *testing.T) {
 		"a list that does":                 {answer: bomb, request: listObjects, says: "the member's answer to GET /api/v1/namespaces/ns/configmaps has more than 33554432 bytes"},
 		"a watch that does":                {answer: bomb, request: watchObjects, says: "invalid character"},
 		"an object without an end":         {answer: endless(http.StatusOK, `{"apiVersion": "`), request: getObject, says: "has more than 8388608 bytes"},
-		"an event without an end":          {answer: endless(http.StatusOK, `{"type": "ADDED", "object": {"kind": "`), request: watchObjects, says: "an event of the member's watch has more than 16777216 bytes"},
+		"a frame without an end": {
+			answer: func(w http.ResponseWriter, request *http.Request) {
+				w.Header().Set("Content-Type", "application/vnd.kubernetes.protobuf;stream=watch")
+				_, err := w.Write([]byte{0xff, 0xff, 0xff, 0xff})
+				for chunk := make([]byte, 1<<20); err == nil && request.Context().Err() == nil; {
+					_, err = w.Write(chunk)
+				}
+			},
+			request: watchObjects, says: "an event of the member's watch has more than 16777216 bytes",
+		},
+		"an event without an end": {answer: endless(http.StatusOK, `{"type": "ADDED", "object": {"kind": "`), request: watchObjects, says: "an event of the member's watch has more than 16777216 bytes"},
 		"a header of 10 MiB": {
 			answer: func(w http.ResponseWriter, _ *http.Request) {
 				for i := range 100 {
@@ -260,7 +272,7 @@ func TestAMemberThatMisbehavesHarmsNoOther(t *testing.T) {
 		for _, http2 := range []bool{false, true} {
 			t.Run(fmt.Sprintf("%s, HTTP/2 %v", name, http2), func(t *testing.T) {
 				if tc.bounds == (bounds{}) {
-					tc.bounds = memberBounds
+					tc.bounds = fast
 				}
 				config := boundConfig(t, serve(t, http2, tc.answer), tc.bounds)
 				good := boundConfig(t, serve(t, http2, func(http.ResponseWriter, *http.Request) {}), memberBounds)
@@ -282,6 +294,72 @@ func TestAMemberThatMisbehavesHarmsNoOther(t *testing.T) {
 				})
 			})
 		}
+	}
+}
+
+func TestLargeAnswersOfAMemberAtOnceShareARate(t *testing.T) {
+	for name, path := range map[string]string{"an object": "/api/v1/namespaces/ns/configmaps/cm", "a list": "/api/v1/configmaps"} {
+		t.Run(name, func(t *testing.T) { testPace(t, path) })
+	}
+}
+
+func testPace(t *testing.T, path string) {
+	const requests = 8
+	b := memberBounds
+	b.answer, b.free, b.chunk, b.rate, b.atOnce = time.Second, 32<<10, 16<<10, 1, 8
+	config := boundConfig(t, serve(t, true, endless(http.StatusOK, "")), b)
+	client, err := rest.HTTPClientFor(config)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var read atomic.Int64
+	var running sync.WaitGroup
+	for range requests {
+		running.Go(func() {
+			response, err := client.Get(config.Host + path)
+			if err != nil {
+				t.Error(err)
+				return
+			}
+			defer func() { _ = response.Body.Close() }()
+			n, err := io.Copy(io.Discard, response.Body)
+			read.Add(n)
+			if err == nil || !strings.Contains(err.Error(), "no whole answer within 1s") {
+				t.Errorf("got %v", err)
+			}
+		})
+	}
+	running.Wait()
+	// A chunk or two became due while the requests ran.
+	if most := requests*b.free + int64(b.atOnce+3)*b.chunk; read.Load() > most {
+		t.Errorf("%d bytes were read, want at most %d", read.Load(), most)
+	}
+}
+
+func TestEventsEndWhereTheyDo(t *testing.T) {
+	for name, tc := range map[string]struct {
+		scanner scanner
+		stream  string
+		want    []int
+	}{
+		"objects":              {&jsonScanner{}, `{"a": [1, {}]}{}`, []int{14, 16}},
+		"brackets in strings":  {&jsonScanner{}, `{"}": "]\"}", "b": "\\"} {}`, []int{24, 27}},
+		"brackets too many":    {&jsonScanner{}, `}]{}`, []int{1, 2, 4}},
+		"nothing but spaces":   {&jsonScanner{}, "   \n\n  ", nil},
+		"nothing but a scalar": {&jsonScanner{}, "123 \"{}\" true", nil},
+		"frames":               {&frameScanner{}, "\x00\x00\x00\x03abc\x00\x00\x00\x00\x00\x00\x01\x02" + strings.Repeat("x", 258), []int{7, 11, 273}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			var got []int
+			for i := range len(tc.stream) {
+				if tc.scanner.ends(tc.stream[i]) {
+					got = append(got, i+1)
+				}
+			}
+			if !slices.Equal(got, tc.want) {
+				t.Errorf("got %v, want %v", got, tc.want)
+			}
+		})
 	}
 }
 

@@ -16,10 +16,12 @@ import (
 	"strings"
 	"time"
 
+	"k8s.io/apimachinery/pkg/runtime"
 	utilnet "k8s.io/apimachinery/pkg/util/net"
 	"k8s.io/apimachinery/pkg/util/sets"
 	apirequest "k8s.io/apiserver/pkg/endpoints/request"
 	"k8s.io/client-go/rest"
+	"k8s.io/client-go/util/flowcontrol"
 
 	"github.com/stagegate/stagegate/pkg/apis/wording"
 )
@@ -41,6 +43,11 @@ type bounds struct {
 	object int64
 	// list is how large a list may be, or a page of one.
 	list int64
+	// free is how much of each answer, and of each event, comes as fast as it can. The rest of all answers of a member shares a rate, in
+	// chunks a second, after some at once: many requests are made to a member at the same time, and an answer that is decoded takes twenty
+	// times as much memory if it is made for that. Hardly anything that a member has is as large as that.
+	free, chunk  int64
+	rate, atOnce int
 	// event is how large one event of a watch may be. A watch as a whole has no bound.
 	event int64
 	// failure is what is read of an answer that is an error. The rest is left out: of an error the status is what counts.
@@ -53,6 +60,10 @@ var memberBounds = bounds{
 	header:  256 << 10,
 	object:  8 << 20,
 	list:    32 << 20,
+	free:    256 << 10,
+	chunk:   64 << 10,
+	rate:    16,
+	atOnce:  64,
 	event:   16 << 20,
 	failure: 256 << 10,
 }
@@ -74,6 +85,7 @@ func bind(config *rest.Config, b bounds) error {
 	}
 	config.Transport = &transport{
 		bounds: b,
+		pace:   flowcontrol.NewTokenBucketRateLimiter(float32(b.rate), b.atOnce),
 		base:   strings.TrimRight(base.Path, "/"),
 		// As client-go has it, but for the header.
 		next: utilnet.SetTransportDefaults(&http.Transport{
@@ -97,6 +109,8 @@ func bind(config *rest.Config, b bounds) error {
 // transport sends requests to a member that is not trusted. What it returns has been unpacked by the transport below.
 type transport struct {
 	bounds
+	// pace is that of chunks.
+	pace flowcontrol.RateLimiter
 	// base is the path under which the member serves its API.
 	base string
 	next http.RoundTripper
@@ -144,19 +158,18 @@ func (t *transport) RoundTrip(request *http.Request) (*http.Response, error) {
 		}{io.LimitReader(response.Body, t.failure), response.Body}
 	case verb == "watch":
 		timer.Stop()
-		if mediaType, _, _ := mime.ParseMediaType(response.Header.Get("Content-Type")); mediaType != protobuf {
-			response.Body = &events{ReadCloser: response.Body, limit: t.event}
+		var s scanner = &jsonScanner{}
+		if mediaType, _, _ := mime.ParseMediaType(response.Header.Get("Content-Type")); mediaType == runtime.ContentTypeProtobuf {
+			s = &frameScanner{}
 		}
+		response.Body = &events{ReadCloser: response.Body, ctx: ctx, request: request, transport: t, scanner: s, granted: t.free}
 	case verb == "list":
-		response.Body = &limited{ReadCloser: response.Body, request: request, limit: t.list, left: t.list}
+		response.Body = t.limited(ctx, response.Body, request, t.list)
 	default:
-		response.Body = &limited{ReadCloser: response.Body, request: request, limit: t.object, left: t.object}
+		response.Body = t.limited(ctx, response.Body, request, t.object)
 	}
 	return response, nil
 }
-
-// protobuf frames say how long they are, and client-go refuses those of more than 16 MiB before it reads them. It reads JSON whole.
-const protobuf = "application/vnd.kubernetes.protobuf"
 
 var requestInfo = apirequest.RequestInfoFactory{APIPrefixes: sets.NewString("api", "apis"), GrouplessAPIPrefixes: sets.NewString("api")}
 
@@ -206,9 +219,14 @@ func (b *body) Read(p []byte) (int, error) {
 	}
 	// A connection that is closed at the deadline can look like the end of the answer.
 	if late := b.late(); late != nil {
-		return n, &url.Error{Op: b.request.Method, URL: b.request.URL.Redacted(), Err: late}
+		return n, failed(b.request, late)
 	}
 	return n, err
+}
+
+// failed is the error of a request that got no answer, as a client has it.
+func failed(request *http.Request, err error) error {
+	return &url.Error{Op: request.Method, URL: request.URL.Redacted(), Err: err}
 }
 
 func (b *body) Close() error {
@@ -216,22 +234,44 @@ func (b *body) Close() error {
 	return b.ReadCloser.Close()
 }
 
-// limited is an answer that fails where it becomes too large.
+// awaitChunk waits until another chunk of an answer may be read.
+func (t *transport) awaitChunk(ctx context.Context, request *http.Request) error {
+	if err := t.pace.Wait(ctx); err != nil {
+		return failed(request, cmp.Or(context.Cause(ctx), err))
+	}
+	return nil
+}
+
+func (t *transport) limited(ctx context.Context, body io.ReadCloser, request *http.Request, limit int64) io.ReadCloser {
+	return &limited{ReadCloser: body, ctx: ctx, request: request, transport: t, limit: limit, left: limit, granted: t.free}
+}
+
+// limited is an answer that fails where it becomes too large, and comes at the transport's pace.
 type limited struct {
 	io.ReadCloser
-	request     *http.Request
-	limit, left int64
+	ctx       context.Context
+	request   *http.Request
+	transport *transport
+	// limit is how much there may be, left how much more of it, and granted how much of that may be read before the next chunk is due.
+	limit, left, granted int64
 }
 
 func (l *limited) Read(p []byte) (int, error) {
 	if l.left < 0 {
 		return 0, l.tooLarge()
 	}
+	if l.granted <= 0 {
+		if err := l.transport.awaitChunk(l.ctx, l.request); err != nil {
+			return 0, err
+		}
+		l.granted = l.transport.chunk
+	}
 	// One byte more tells an answer that is too large from one that is just not.
-	if int64(len(p)) > l.left+1 {
-		p = p[:l.left+1]
+	if most := min(l.left+1, l.granted); int64(len(p)) > most {
+		p = p[:most]
 	}
 	n, err := l.ReadCloser.Read(p)
+	l.granted -= int64(n)
 	if l.left -= int64(n); l.left < 0 {
 		return n - 1, l.tooLarge()
 	}
@@ -242,35 +282,85 @@ func (l *limited) tooLarge() error {
 	return fmt.Errorf("the member's answer to %s %s has more than %d bytes", l.request.Method, l.request.URL.Path, l.limit)
 }
 
-// events is a stream of JSON values that fails where one of them becomes too large. What stands between two values counts for the next.
+// events is a stream that fails where an event becomes too large, and comes at the transport's pace where one is large.
 type events struct {
 	io.ReadCloser
-	limit, size     int64
+	ctx       context.Context
+	request   *http.Request
+	transport *transport
+	scanner   scanner
+	// size is how much of the present event was read, granted how much of it may be before the next chunk is due.
+	size, granted int64
+}
+
+func (e *events) Read(p []byte) (int, error) {
+	if int64(len(p)) > e.transport.chunk {
+		p = p[:e.transport.chunk]
+	}
+	n, err := e.ReadCloser.Read(p)
+	for _, c := range p[:n] {
+		if e.size++; e.size > e.transport.event {
+			return 0, fmt.Errorf("an event of the member's watch has more than %d bytes", e.transport.event)
+		}
+		if e.scanner.ends(c) {
+			e.size, e.granted = 0, e.transport.free
+		}
+	}
+	if e.size > e.granted {
+		if err := e.transport.awaitChunk(e.ctx, e.request); err != nil {
+			return 0, err
+		}
+		e.granted = e.size + e.transport.chunk
+	}
+	return n, err
+}
+
+// scanner finds the ends of the events of a stream.
+type scanner interface {
+	// ends takes the next byte and reports whether it is the last one of an event.
+	ends(c byte) bool
+}
+
+// jsonScanner finds the ends of JSON objects. What stands between two counts for the next.
+type jsonScanner struct {
 	depth           int
 	quoted, escaped bool
 }
 
-func (e *events) Read(p []byte) (int, error) {
-	n, err := e.ReadCloser.Read(p)
-	for _, c := range p[:n] {
-		if e.size++; e.size > e.limit {
-			return 0, fmt.Errorf("an event of the member's watch has more than %d bytes", e.limit)
-		}
-		switch {
-		case e.escaped:
-			e.escaped = false
-		case e.quoted && c == '\\':
-			e.escaped = true
-		case c == '"':
-			e.quoted = !e.quoted
-		case e.quoted:
-		case c == '{' || c == '[':
-			e.depth++
-		case c == '}' || c == ']':
-			if e.depth--; e.depth <= 0 {
-				e.depth, e.size = 0, 0
-			}
-		}
+func (s *jsonScanner) ends(c byte) bool {
+	switch {
+	case s.escaped:
+		s.escaped = false
+	case s.quoted && c == '\\':
+		s.escaped = true
+	case c == '"':
+		s.quoted = !s.quoted
+	case s.quoted:
+	case c == '{' || c == '[':
+		s.depth++
+	case c == '}' || c == ']':
+		s.depth = max(s.depth-1, 0)
+		return s.depth == 0
 	}
-	return n, err
+	return false
+}
+
+// frameScanner finds the ends of frames that begin with their length, in four bytes.
+type frameScanner struct {
+	header int
+	left   uint32
+}
+
+func (s *frameScanner) ends(c byte) bool {
+	if s.header < 4 {
+		s.header++
+		s.left = s.left<<8 | uint32(c)
+	} else {
+		s.left--
+	}
+	if s.header < 4 || s.left > 0 {
+		return false
+	}
+	s.header = 0
+	return true
 }

@@ -47,6 +47,7 @@ func TestHub(t *testing.T) {
 		{"RollingUpdateNamesRemovals", testRollingUpdateNamesRemovals},
 		{"Overrides", testOverrides},
 		{"Rivals", testRivals},
+		{"SecretValues", testSecretValues},
 		{"MemberLeaves", testMemberLeaves},
 		{"BadInput", testBadInput},
 		{"BadRun", testBadRun},
