@@ -20,10 +20,11 @@ import (
 	"github.com/stagegate/stagegate/pkg/apis/wellknown"
 )
 
-// newFleetOfRivals is a fleet whose placements take over what was there before.
+// newFleetOfRivals is a fleet whose placements take over what was there before, and whose namespace takes what one in it places.
 func newFleetOfRivals(t *testing.T, strategy v1beta1.ApplyStrategyType) *fleetOfParts {
 	f := newFleetOfParts(t, strategy)
 	f.strategy.WhenToTakeOver = v1beta1.WhenToTakeOverTypeAlways
+	f.member.put(t, `{apiVersion: v1, kind: Namespace, metadata: {name: ns, labels: {`+wellknown.AcceptPlacementsLabel+`: "true"}}}`)
 	return f
 }
 
