@@ -11,6 +11,7 @@ import (
 	"net/http"
 	"runtime"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -21,6 +22,7 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/rest"
 	"k8s.io/client-go/util/retry"
+	"k8s.io/client-go/util/workqueue"
 
 	"github.com/stagegate/stagegate/pkg/apis/wellknown"
 	"github.com/stagegate/stagegate/pkg/apiserver"
@@ -77,20 +79,23 @@ func TestATenantCannotFillTheServersMemory(t *testing.T) {
 		t.Errorf("the process has grown by %d MiB through 49 patches of 100 KiB", held/mib)
 	}
 
-	created, forbidden := 1, 0
-	for i := range 600 {
+	const writers = 8
+	var created, forbidden atomic.Int64
+	created.Add(1)
+	workqueue.ParallelizeUntil(t.Context(), writers, 600, func(i int) {
 		_, err := client.Create(t.Context(), sample(t, r, fmt.Sprintf("many-%d", i)), metav1.CreateOptions{})
 		switch {
 		case err == nil:
-			created++
-		case apierrors.IsForbidden(err) && strings.Contains(err.Error(), "namespace "+sampleNamespace+" has 500 objects of kind ResourceEnvelope"):
-			forbidden++
+			created.Add(1)
+		case apierrors.IsForbidden(err) && strings.Contains(err.Error(), "namespace "+sampleNamespace+" has 50"):
+			forbidden.Add(1)
 		default:
-			t.Fatalf("envelope %d: %v", i, err)
+			t.Errorf("envelope %d: %v", i, err)
 		}
-	}
-	if created != 500 || forbidden != 101 {
-		t.Errorf("%d envelopes are created and %d refused, want 500 and 101", created, forbidden)
+	})
+	// Those who create at the same time may get in together.
+	if created.Load() < 500 || created.Load() >= 500+writers || created.Load()+forbidden.Load() != 601 {
+		t.Errorf("%d envelopes are created and %d refused, want 500 or a few more of 601", created.Load(), forbidden.Load())
 	}
 	// Server-side apply creates, too.
 	_, err := client.Apply(t.Context(), "applied", sample(t, r, "applied"), metav1.ApplyOptions{FieldManager: "test"})
@@ -100,8 +105,10 @@ func TestATenantCannotFillTheServersMemory(t *testing.T) {
 	if _, err := client.Patch(t.Context(), "many-7", types.MergePatchType, labelPatch("yes"), metav1.PatchOptions{}); err != nil {
 		t.Errorf("a change of one of 500: %v", err)
 	}
-	if err := client.Delete(t.Context(), "many-7", metav1.DeleteOptions{}); err != nil {
-		t.Fatal(err)
+	for i := range created.Load() - 499 {
+		if err := client.Delete(t.Context(), fmt.Sprintf("many-%d", 7+i), metav1.DeleteOptions{}); err != nil {
+			t.Fatal(err)
+		}
 	}
 	create(t, client, sample(t, r, "after-all"))
 }

@@ -21,17 +21,22 @@ import (
 
 // TestAFloodOfRequestsOfOneUserHoldsUpNobodyElse has one user make more requests than are served at once, and another one come last.
 func TestAFloodOfRequestsOfOneUserHoldsUpNobodyElse(t *testing.T) {
-	const flood, patience = 40, 30 * time.Second
+	const flood, patience = 100, time.Minute
 	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
-	serve := make(chan struct{})
+	// A request of the flood is served from when it enters until the test lets it go.
+	entered, leave := make(chan struct{}, flood), make(chan struct{})
+	// The other user is served when their request enters.
+	other := make(chan struct{}, 1)
 	s := testserver.Start(t, testserver.WithPriorityAndFairness(12), testserver.WithAuthorizer(func(a authorizer.Attributes) bool {
-		// A request of the flood is served until the test lets it go.
 		if strings.HasPrefix(a.GetName(), "flood-") {
+			entered <- struct{}{}
 			select {
-			case <-serve:
+			case <-leave:
 			case <-ctx.Done():
 			}
+		} else if a.GetUser().GetName() == testserver.Alice && a.GetVerb() == "list" {
+			other <- struct{}{}
 		}
 		return testserver.Authorize(a)
 	}))
@@ -43,38 +48,34 @@ func TestAFloodOfRequestsOfOneUserHoldsUpNobodyElse(t *testing.T) {
 		})
 	}
 	defer flooding.Wait()
-	waitQueued := func(enough func(n float64) bool) (n float64) {
+	answered := make(chan error, 1)
+	waitFor := func(arrived int) {
 		t.Helper()
 		if err := wait.PollUntilContextCancel(ctx, time.Millisecond, true, func(context.Context) (bool, error) {
-			var err error
-			n, err = queued()
-			return enough(n), err
+			n, err := queued()
+			return len(entered)+n >= arrived || len(other) > 0, err
 		}); err != nil {
-			t.Fatalf("%.0f requests are queued: %v", n, err)
+			t.Fatalf("%d requests have not arrived: %v", arrived, err)
 		}
-		return n
 	}
-	// A few are served, the others wait.
-	waiting := waitQueued(func(n float64) bool { return n >= flood/2 })
-	answered := make(chan error, 1)
+	waitFor(flood)
+	if served := len(entered); served > flood/2 {
+		t.Fatalf("%d of %d requests are served at once, which is no flood", served, flood)
+	}
 	go func() {
 		_, err := r.client(t, s.As(testserver.Alice)).List(ctx, metav1.ListOptions{Limit: 1})
 		answered <- err
 	}()
-	waiting = waitQueued(func(n float64) bool { return n > waiting })
+	waitFor(flood + 1)
 
 	served := 0
-	for alone := false; !alone; {
+	for waiting := true; waiting; {
 		select {
-		case err := <-answered:
-			if err != nil {
-				t.Errorf("the other user: %v", err)
-			}
-			alone = true
-		case serve <- struct{}{}:
+		case <-other:
+			waiting = false
+		case <-entered:
+			leave <- struct{}{}
 			served++
-			// What is let go makes room for one that waits.
-			waiting = waitQueued(func(n float64) bool { return n < waiting || n == 0 })
 		case <-ctx.Done():
 			t.Fatalf("the other user is not served after %d requests of the flood", served)
 		}
@@ -82,20 +83,23 @@ func TestAFloodOfRequestsOfOneUserHoldsUpNobodyElse(t *testing.T) {
 	if served > flood/2 {
 		t.Errorf("the other user is served after %d of %d requests of the flood, which came first", served, flood)
 	}
-	close(serve)
+	if err := <-answered; err != nil {
+		t.Errorf("the other user: %v", err)
+	}
+	close(leave)
 }
 
 // queued returns how many requests wait to be served.
-func queued() (float64, error) {
+func queued() (int, error) {
 	families, err := legacyregistry.DefaultGatherer.Gather()
 	if err != nil {
 		return 0, err
 	}
-	n := 0.0
+	n := 0
 	for _, family := range families {
 		if family.GetName() == "apiserver_flowcontrol_current_inqueue_requests" {
 			for _, m := range family.GetMetric() {
-				n += m.GetGauge().GetValue()
+				n += int(m.GetGauge().GetValue())
 			}
 		}
 	}

@@ -80,7 +80,7 @@ const (
 // Annotations.
 const (
 	// UnreadableAnnotation on an object that is got by its name says why only its metadata is there: it is too large to be read. It is
-	// never stored.
+	// stored only where such an object is being deleted and waits for its finalizers.
 	UnreadableAnnotation = Prefix + "unreadable"
 	// ResourceHashAnnotation on a master resource snapshot is the hash of everything selected.
 	ResourceHashAnnotation = Prefix + "resource-hash"
