@@ -12,6 +12,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"syscall"
 
@@ -261,6 +262,28 @@ func (e *Environment) withProcess(process string, do func(*handle) error) error 
 	}
 	defer h.Close()
 	return do(h)
+}
+
+// Resident returns how many bytes of memory a process has.
+func (e *Environment) Resident(process string) (int, error) {
+	record, err := readPIDFile(e.pidFile(process))
+	if err != nil {
+		return 0, err
+	}
+	if record == nil || !record.running() {
+		return 0, fmt.Errorf("%s does not run", process)
+	}
+	status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", record.PID))
+	if err != nil {
+		return 0, err
+	}
+	for line := range strings.Lines(string(status)) {
+		if value, ok := strings.CutPrefix(line, "VmRSS:"); ok {
+			kib, err := strconv.Atoi(strings.Fields(value)[0])
+			return kib << 10, err
+		}
+	}
+	return 0, fmt.Errorf("the kernel does not tell the memory of %s", process)
 }
 
 // BinDir is where the binaries are: etcd, kube-apiserver, kube-controller-manager, kubectl and stagegate-apiserver.

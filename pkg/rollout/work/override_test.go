@@ -235,7 +235,7 @@ func TestWhatCannotBeOverridden(t *testing.T) {
 		"a path that is not there":       {`replace /data/a "1"`, of + `on ConfigMap "test-namespace/test-cm" in cluster member1: replace /data/a: replace operation does not apply: doc is missing path: /data/a: missing value`},
 		"nothing to remove":              {`remove /none`, of + `on ConfigMap "test-namespace/test-cm" in cluster member1: remove /none: error in remove for path: '/none': unable to remove nonexistent key: none: missing value`},
 		"a label that the cluster lacks": {`add /data {"a":"${MEMBER-CLUSTER-LABEL-KEY-region}"}`, of + `on ConfigMap "test-namespace/test-cm" in cluster member1: add /data: the cluster has no label "region"`},
-		"an open brace":                  {`add /data {"a":"${MEMBER-CLUSTER-LABEL-KEY-region"}`, of + `on ConfigMap "test-namespace/test-cm" in cluster member1: add /data: ${MEMBER-CLUSTER-LABEL-KEY-region is not closed by a brace`},
+		"an open brace":                  {`add /data {"a":"${MEMBER-CLUSTER-LABEL-KEY-region"}`, of + `on ConfigMap "test-namespace/test-cm" in cluster member1: add /data: a value has ${MEMBER-CLUSTER-LABEL-KEY- without a closing brace`},
 		// Validation refuses these.
 		"another name":      {`replace /metadata/name "other"`, of + `makes another object of ConfigMap "test-namespace/test-cm"`},
 		"another namespace": {`replace /metadata/namespace "kube-system"`, of + `makes another object of ConfigMap "test-namespace/test-cm"`},

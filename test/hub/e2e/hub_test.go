@@ -40,6 +40,7 @@ func TestHub(t *testing.T) {
 		{"ApprovalAudit", testApprovalAudit},
 		{"NamespaceTeam", testNamespaceTeam},
 		{"Authors", testAuthors},
+		{"TenantFloods", testTenantFloods},
 		{"ForeignNamespace", testForeignNamespace},
 		{"StopAndResume", testStopAndResume},
 		{"RollingUpdateAndDrift", testRollingUpdateAndDrift},

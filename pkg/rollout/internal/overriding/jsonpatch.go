@@ -12,6 +12,7 @@ import (
 	"strings"
 
 	jsonpatch "github.com/evanphx/json-patch/v5"
+	"k8s.io/apimachinery/pkg/util/validation"
 
 	"github.com/stagegate/stagegate/pkg/apis/placement/v1beta1"
 )
@@ -142,10 +143,14 @@ func (c *cluster) substitute(s string) (string, error) {
 			s = s[label+len(clusterLabelVariable):]
 			key, rest, closed := strings.Cut(s, "}")
 			if !closed {
-				return "", fmt.Errorf("%s%s is not closed by a brace", clusterLabelVariable, s)
+				// Neither the value nor what follows in it is quoted: it may be that of a Secret, and statuses have the message.
+				return "", fmt.Errorf("a value has %s without a closing brace", clusterLabelVariable)
 			}
 			value, ok := c.labels[key]
 			if !ok {
+				if len(validation.IsQualifiedName(key)) > 0 {
+					return "", fmt.Errorf("a value has %s with what is no key of a label", clusterLabelVariable)
+				}
 				return "", fmt.Errorf("the cluster has no label %q", key)
 			}
 			done.WriteString(value)

@@ -34,10 +34,11 @@ func TestVariablesStandForTheCluster(t *testing.T) {
 		}
 	}
 	for value, want := range map[string]string{
-		"${MEMBER-CLUSTER-LABEL-KEY-}":                                `the cluster has no label ""`,
+		"${MEMBER-CLUSTER-LABEL-KEY-}":                                "a value has ${MEMBER-CLUSTER-LABEL-KEY- with what is no key of a label",
 		"${MEMBER-CLUSTER-LABEL-KEY-abc}":                             `the cluster has no label "abc"`,
-		"${MEMBER-CLUSTER-LABEL-KEY-${MEMBER-CLUSTER-NAME}}":          `the cluster has no label "${MEMBER-CLUSTER-NAME"`,
-		"${MEMBER-CLUSTER-LABEL-KEY-ab} ${MEMBER-CLUSTER-LABEL-KEY-a": "${MEMBER-CLUSTER-LABEL-KEY-a is not closed by a brace",
+		"${MEMBER-CLUSTER-LABEL-KEY-${MEMBER-CLUSTER-NAME}}":          "a value has ${MEMBER-CLUSTER-LABEL-KEY- with what is no key of a label",
+		"${MEMBER-CLUSTER-LABEL-KEY-ab} ${MEMBER-CLUSTER-LABEL-KEY-a": "a value has ${MEMBER-CLUSTER-LABEL-KEY- without a closing brace",
+		"${MEMBER-CLUSTER-LABEL-KEY-a secret}":                        "a value has ${MEMBER-CLUSTER-LABEL-KEY- with what is no key of a label",
 	} {
 		if got, err := c.substitute(value); err == nil || err.Error() != want {
 			t.Errorf("%s: got %q %v, want %q", value, got, err, want)
