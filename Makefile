@@ -53,12 +53,20 @@ race: ## Run the tests of the loops and the integration tests under the race det
 e2e: ## Run the tutorial and the failure tests on a real hub with real members.
 	cd test/hub && $(GO) test -count=1 -timeout 40m -v ./e2e/...
 
+# What a newcomer may lack is named before anything starts.
+.PHONY: prerequisites
+prerequisites:
+	@[ "$$(uname)" = Linux ] || { echo "The hub runs on Linux only: use a virtual machine or a container."; exit 1; }
+	@command -v $(GO) >/dev/null || { echo "Go is missing: install Go 1.26 or later from https://go.dev/dl/ and put its bin directory on the PATH."; exit 1; }
+	@command -v git >/dev/null || { echo "git is missing, which Go asks for the revision that it builds: install it with your distribution's package manager."; exit 1; }
+	@echo "Building the tool that runs the hub: a minute or two the first time."
+
 .PHONY: demo
-demo: ## Run the tutorial command by command on a real hub. WAIT=1m waits as long as the document does.
+demo: prerequisites ## Run the tutorial command by command on a real hub. WAIT=1m waits as long as the document does.
 	cd test/hub && $(GO) run ./cmd/hub demo -wait '$(WAIT)'
 
 .PHONY: hub-up
-hub-up: ## Start a real hub with MEMBERS=3 member clusters and leave it running. SERVER_FLAGS go to stagegate-apiserver.
+hub-up: prerequisites ## Start a real hub with MEMBERS=3 member clusters and leave it running. SERVER_FLAGS go to stagegate-apiserver.
 	cd test/hub && $(GO) run ./cmd/hub up -members '$(MEMBERS)' -server-flags '$(SERVER_FLAGS)'
 
 .PHONY: hub-down

@@ -13,6 +13,8 @@ import (
 	validatingwebhook "k8s.io/apiserver/pkg/admission/plugin/webhook/validating"
 	genericoptions "k8s.io/apiserver/pkg/server/options"
 
+	"github.com/stagegate/stagegate/pkg/admission/authorvalidation"
+	"github.com/stagegate/stagegate/pkg/admission/objectlimit"
 	"github.com/stagegate/stagegate/pkg/admission/overridevalidation"
 	"github.com/stagegate/stagegate/pkg/admission/stagedupdatestrategyvalidation"
 )
@@ -21,8 +23,10 @@ import (
 // proxies, so policies and webhooks for our groups run here, after our own plugins.
 var Plugins = []string{
 	lifecycle.PluginName,
+	objectlimit.PluginName,
 	stagedupdatestrategyvalidation.PluginName,
 	overridevalidation.PluginName,
+	authorvalidation.PluginName,
 	mutatingadmissionpolicy.PluginName,
 	mutatingwebhook.PluginName,
 	validatingadmissionpolicy.PluginName,
@@ -31,7 +35,9 @@ var Plugins = []string{
 
 // Configure registers our plugins beside those of every API server and sets the order of all. Flags bound afterwards know them.
 func Configure(options *genericoptions.AdmissionOptions) {
+	objectlimit.Register(options.Plugins)
 	stagedupdatestrategyvalidation.Register(options.Plugins)
 	overridevalidation.Register(options.Plugins)
+	authorvalidation.Register(options.Plugins)
 	options.RecommendedPluginOrder = slices.Clone(Plugins)
 }

@@ -13,8 +13,10 @@ import (
 func TestPluginsRunInThisOrder(t *testing.T) {
 	want := []string{
 		"NamespaceLifecycle",
+		"ObjectLimit",
 		"StagedUpdateStrategyValidation",
 		"OverrideValidation",
+		"AuthorValidation",
 		"MutatingAdmissionPolicy",
 		"MutatingAdmissionWebhook",
 		"ValidatingAdmissionPolicy",

@@ -4,21 +4,34 @@
 package apiserver
 
 import (
+	"context"
+	"errors"
 	"fmt"
 
 	"k8s.io/apiserver/pkg/admission"
 	genericapiserver "k8s.io/apiserver/pkg/server"
+	"k8s.io/client-go/metadata"
+	"k8s.io/client-go/rest"
 
+	"github.com/stagegate/stagegate/pkg/admission/authorvalidation"
 	"github.com/stagegate/stagegate/pkg/admission/initializer"
+	"github.com/stagegate/stagegate/pkg/admission/objectlimit"
 	"github.com/stagegate/stagegate/pkg/generated/clientset/versioned"
 	"github.com/stagegate/stagegate/pkg/generated/informers/externalversions"
+	registry "github.com/stagegate/stagegate/pkg/registry/placement"
+	"github.com/stagegate/stagegate/pkg/rollout/snapshot"
 )
 
-// AdmissionInitializers gives our admission plugins the server's own API, and starts their informers with the server.
-func AdmissionInitializers(config *genericapiserver.RecommendedConfig) ([]admission.PluginInitializer, error) {
+// AdmissionInitializers gives our admission plugins the server's own API, the kinds of the hub and the limits that the flags set, and starts
+// their informers with the server.
+func (o *Options) AdmissionInitializers(config *genericapiserver.RecommendedConfig) ([]admission.PluginInitializer, error) {
 	client, err := versioned.NewForConfig(config.LoopbackClientConfig)
 	if err != nil {
 		return nil, fmt.Errorf("client of the fleet's API: %w", err)
+	}
+	metadataClient, err := metadata.NewForConfig(config.LoopbackClientConfig)
+	if err != nil {
+		return nil, fmt.Errorf("metadata client of the fleet's API: %w", err)
 	}
 	informers := externalversions.NewSharedInformerFactory(client, 0)
 	err = config.AddPostStartHook("start-fleet-informers", func(hook genericapiserver.PostStartHookContext) error {
@@ -28,5 +41,39 @@ func AdmissionInitializers(config *genericapiserver.RecommendedConfig) ([]admiss
 	if err != nil {
 		return nil, err
 	}
-	return []admission.PluginInitializer{initializer.New(client, informers)}, nil
+	kinds, err := hubKinds(config.ClientConfig)
+	if err != nil {
+		return nil, err
+	}
+	return []admission.PluginInitializer{
+		initializer.New(client, informers),
+		objectlimit.NewInitializer(metadataClient, o.MaxObjects, registry.IsLoop),
+		authorvalidation.NewInitializer(kinds),
+	}, nil
+}
+
+// hubKinds has admission ask for the kinds that placements take. A server that was put together without a hub has none to ask.
+func hubKinds(hub *rest.Config) (authorvalidation.ReadKinds, error) {
+	if hub == nil {
+		return func(context.Context) (authorvalidation.Kinds, error) {
+			return authorvalidation.Kinds{}, errors.New("the server has no hub")
+		}, nil
+	}
+	hub = rest.CopyConfig(hub)
+	hub.WarningHandler = rest.NoWarnings{}
+	reader, err := snapshot.NewKindReader(hub)
+	if err != nil {
+		return nil, err
+	}
+	return func(ctx context.Context) (authorvalidation.Kinds, error) {
+		found, err := reader.Kinds(ctx)
+		if err != nil {
+			return authorvalidation.Kinds{}, err
+		}
+		kinds := authorvalidation.Kinds{Failed: found.Failed}
+		for _, k := range found.Served {
+			kinds.Served = append(kinds.Served, authorvalidation.Kind(k))
+		}
+		return kinds, nil
+	}, nil
 }

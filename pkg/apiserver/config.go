@@ -50,6 +50,7 @@ func (o *Options) Config() (*Config, error) {
 	if err := recommended.ApplyTo(config); err != nil {
 		return nil, err
 	}
+	boundBodies(&config.Config)
 	awaitFrontProxy(&config.Config)
 	if err := applyStorage(o.Recommended.Etcd, &config.Config); err != nil {
 		return nil, fmt.Errorf("storage: %w", err)

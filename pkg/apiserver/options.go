@@ -4,6 +4,7 @@
 package apiserver
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 	"time"
@@ -18,8 +19,12 @@ import (
 	logsapi "k8s.io/component-base/logs/api/v1"
 )
 
-// maxRequestBodyBytes is the largest request that is read: a run over 10,000 clusters is 4 to 10 MB of JSON.
+// maxRequestBodyBytes is the largest body in bytes that is read of a controller: a run over 10,000 clusters is 4 to 10 MB of JSON.
+// maxUserBodyBytes holds for everybody else.
 const maxRequestBodyBytes = 16 << 20
+
+// defaultMaxObjects is several times what a team has of any kind, finished runs included, and as much as the server holds of several teams.
+const defaultMaxObjects = 500
 
 // watchTerminationGracePeriod is the time over which the watches of a server that shuts down are ended.
 const watchTerminationGracePeriod = 5 * time.Second
@@ -31,6 +36,8 @@ type Options struct {
 	Embedded    *EmbeddedEtcdOptions
 	Rollout     *RolloutOptions
 	Logs        *logs.Options
+	// MaxObjects is how many objects of a kind users may create in a namespace, or outside of namespaces; 0 means any number.
+	MaxObjects int
 }
 
 // NewOptions returns the defaults.
@@ -41,6 +48,7 @@ func NewOptions() *Options {
 		Embedded:    NewEmbeddedEtcdOptions(),
 		Rollout:     NewRolloutOptions(),
 		Logs:        logs.NewOptions(),
+		MaxObjects:  defaultMaxObjects,
 	}
 	o.ServerRun.MaxRequestBodyBytes = maxRequestBodyBytes
 	// Without these a shutdown waits a minute for watches, which end of themselves after half an hour at the earliest.
@@ -51,7 +59,7 @@ func NewOptions() *Options {
 	// Certificates are given; none are written.
 	o.Recommended.SecureServing.ServerCert.CertDirectory = ""
 	admission.Configure(o.Recommended.Admission)
-	o.Recommended.ExtraAdmissionInitializers = AdmissionInitializers
+	o.Recommended.ExtraAdmissionInitializers = o.AdmissionInitializers
 	return o
 }
 
@@ -71,6 +79,8 @@ func (o *Options) Flags() cliflag.NamedFlagSets {
 	o.Recommended.Authentication.AddFlags(fss.FlagSet("authentication"))
 	o.Recommended.Authorization.AddFlags(fss.FlagSet("authorization"))
 	o.Recommended.Admission.AddFlags(fss.FlagSet("admission"))
+	fss.FlagSet("admission").IntVar(&o.MaxObjects, "max-objects-per-namespace", o.MaxObjects, "Number of objects of a kind that users may create "+
+		"in a namespace, and of a cluster-scoped kind in all. MemberClusters and what the controllers create are not limited. 0 means no limit.")
 	o.Recommended.Audit.AddFlags(fss.FlagSet("auditing"))
 	o.Recommended.Features.AddFlags(fss.FlagSet("features"))
 	o.Recommended.EgressSelector.AddFlags(fss.FlagSet("egress selector"))
@@ -118,6 +128,9 @@ func (o *Options) Validate() error {
 		o.Recommended.EgressSelector.Validate(),
 		o.Recommended.Traces.Validate(),
 	)
+	if o.MaxObjects < 0 {
+		errs = append(errs, errors.New("--max-objects-per-namespace must be 0, which means no limit, or more"))
+	}
 	if err := logsapi.Validate(o.Logs, utilfeature.DefaultFeatureGate, nil).ToAggregate(); err != nil {
 		errs = append(errs, err)
 	}

@@ -27,6 +27,8 @@ type RolloutOptions struct {
 	Controllers []string
 	// ExternalSnapshots says when a resource snapshot is made for a placement with the External strategy.
 	ExternalSnapshots snapshot.ExternalMode
+	// AllowInsecureMembers takes kubeconfigs of members that have a server without TLS or insecure-skip-tls-verify. It is false by default.
+	AllowInsecureMembers bool
 	// LeaderElection chooses the replica whose loops run.
 	LeaderElection componentbaseconfig.LeaderElectionConfiguration
 }
@@ -54,6 +56,8 @@ func (o *RolloutOptions) AddFlags(fs *pflag.FlagSet) {
 		"'-foo' takes one out of all. There are "+strings.Join(rollout.Controllers, ", ")+".")
 	fs.Var(&o.ExternalSnapshots, "external-snapshots", "When a resource snapshot is made for a placement "+
 		"whose strategy is External: Automatic means soon after a selected resource has changed, OnRun when an update run needs one.")
+	fs.BoolVar(&o.AllowInsecureMembers, "allow-insecure-members", o.AllowInsecureMembers, "Take kubeconfigs of member clusters "+
+		"that have a server without TLS or insecure-skip-tls-verify. The credentials in them go to whoever answers there.")
 }
 
 // AddLeaderElectionFlags binds the options of leader election to flags.

@@ -43,6 +43,8 @@ func TestValidate(t *testing.T) {
 		"all but one controller":           {[]string{"--controllers=*,-snapshot"}, ""},
 		"an unknown controller":            {[]string{"--controllers=bogus"}, "bogus"},
 		"a lease shorter than its renewal": {[]string{"--leader-elect-lease-duration=5s"}, "--leader-elect-lease-duration"},
+		"objects without a limit":          {[]string{"--max-objects-per-namespace=0"}, ""},
+		"fewer objects than none":          {[]string{"--max-objects-per-namespace=-1"}, "--max-objects-per-namespace"},
 		"no election":                      {[]string{"--leader-elect=false", "--leader-elect-lease-duration=5s"}, ""},
 	} {
 		t.Run(name, func(t *testing.T) {

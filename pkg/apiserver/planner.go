@@ -6,11 +6,24 @@ package apiserver
 import (
 	"context"
 	"fmt"
+	"sync"
+
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	genericapirequest "k8s.io/apiserver/pkg/endpoints/request"
 
 	"github.com/stagegate/stagegate/pkg/apis/placement"
 	"github.com/stagegate/stagegate/pkg/apis/placement/v1beta1"
 	"github.com/stagegate/stagegate/pkg/apis/scheme"
 	"github.com/stagegate/stagegate/pkg/registry/placement/updaterun"
+)
+
+const (
+	// maxPlans is how many runs are planned at once: each reads what a placement selects, and patches it for every cluster.
+	maxPlans = 8
+	// maxPlansOfUser is how many of them are one user's, so that no one can keep others from planning.
+	maxPlansOfUser = 2
+	// retryPlanSeconds is after how many seconds a client that is turned away tries again.
+	retryPlanSeconds = 5
 )
 
 // RunPlanner says what an update run would do, in the version that the loops work on.
@@ -19,13 +32,27 @@ type RunPlanner interface {
 	Plan(ctx context.Context, run v1beta1.UpdateRunObject) (*v1beta1.UpdateRunStatus, []string, error)
 }
 
-// planner lets the registry, which works on internal types, ask a RunPlanner.
-type planner struct{ RunPlanner }
+// planner lets the registry, which works on internal types, ask a RunPlanner, for so many runs at once.
+type planner struct {
+	RunPlanner
 
-var _ updaterun.Planner = planner{}
+	mu sync.Mutex
+	// planning counts the plans that are being made, by the user who waits for one.
+	planning map[string]int
+}
 
-// Plan says what the status of the run would be once it is initialised.
-func (p planner) Plan(ctx context.Context, run placement.UpdateRunObject) (*placement.UpdateRunStatus, []string, error) {
+var _ updaterun.Planner = &planner{}
+
+func newPlanner(p RunPlanner) *planner { return &planner{RunPlanner: p, planning: map[string]int{}} }
+
+// Plan says what the status of the run would be once it is initialised. It fails with TooManyRequests where the user, or all users
+// together, wait for as many plans as are made at once.
+func (p *planner) Plan(ctx context.Context, run placement.UpdateRunObject) (*placement.UpdateRunStatus, []string, error) {
+	end, err := p.begin(ctx)
+	if err != nil {
+		return nil, nil, err
+	}
+	defer end()
 	versioned, err := scheme.Scheme.ConvertToVersion(run, v1beta1.SchemeGroupVersion)
 	if err != nil {
 		return nil, nil, fmt.Errorf("update run %s: %w", run.GetName(), err)
@@ -39,4 +66,33 @@ func (p planner) Plan(ctx context.Context, run placement.UpdateRunObject) (*plac
 		return nil, nil, fmt.Errorf("plan of update run %s: %w", run.GetName(), err)
 	}
 	return &internal, warnings, nil
+}
+
+// begin counts a plan until its end.
+func (p *planner) begin(ctx context.Context) (end func(), err error) {
+	name := ""
+	if info, ok := genericapirequest.UserFrom(ctx); ok {
+		name = info.GetName()
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	all := 0
+	for _, n := range p.planning {
+		all += n
+	}
+	switch {
+	case p.planning[name] >= maxPlansOfUser:
+		return nil, apierrors.NewTooManyRequests(fmt.Sprintf("%d dry runs of yours are being planned, which is as many as a user may have at once: try again when one is done",
+			maxPlansOfUser), retryPlanSeconds)
+	case all >= maxPlans:
+		return nil, apierrors.NewTooManyRequests(fmt.Sprintf("%d dry runs are being planned, which is as many as there may be at once: try again later", maxPlans), retryPlanSeconds)
+	}
+	p.planning[name]++
+	return func() {
+		p.mu.Lock()
+		defer p.mu.Unlock()
+		if p.planning[name]--; p.planning[name] == 0 {
+			delete(p.planning, name)
+		}
+	}, nil
 }

@@ -70,7 +70,7 @@ func (c CompletedConfig) newLoops() (Loops, error) {
 func (c CompletedConfig) installAPI(server *genericapiserver.GenericAPIServer, runs RunPlanner) error {
 	var plans updaterun.Planner
 	if runs != nil {
-		plans = planner{runs}
+		plans = newPlanner(runs)
 	}
 	placementGroup, err := placement.NewAPIGroupInfo(placement.Config{
 		RESTOptions: c.generic.RESTOptionsGetter,

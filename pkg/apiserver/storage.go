@@ -17,6 +17,7 @@ import (
 	"github.com/stagegate/stagegate/pkg/apis/scheme"
 	"github.com/stagegate/stagegate/pkg/apiserver/transformer"
 	cluster "github.com/stagegate/stagegate/pkg/registry/cluster/rest"
+	registry "github.com/stagegate/stagegate/pkg/registry/placement"
 	placement "github.com/stagegate/stagegate/pkg/registry/placement/rest"
 )
 
@@ -40,7 +41,7 @@ func applyStorage(options *genericoptions.EtcdOptions, config *genericapiserver.
 		return err
 	}
 	config.RESTOptionsGetter = sizedRESTOptions{
-		o.CreateRESTOptionsGetter(factory, transformer.Resources(config.ResourceTransformers)),
+		o.CreateRESTOptionsGetter(factory, transformer.Resources(config.ResourceTransformers, placement.CompressedResources())),
 	}
 	return nil
 }
@@ -59,7 +60,7 @@ func newStorageFactory(o *genericoptions.EtcdOptions, version basecompatibility.
 	return factory
 }
 
-// sizedRESTOptions makes storage tell the user when an object is too large.
+// sizedRESTOptions makes storage answer the user when an object is too large.
 type sizedRESTOptions struct{ generic.RESTOptionsGetter }
 
 // GetRESTOptions returns the options of a resource.
@@ -68,6 +69,6 @@ func (g sizedRESTOptions) GetRESTOptions(resource schema.GroupResource, example 
 	if err != nil {
 		return generic.RESTOptions{}, err
 	}
-	options.Decorator = transformer.Decorate(options.Decorator)
+	options.Decorator = transformer.Decorate(options.Decorator, registry.IsLoop)
 	return options, nil
 }

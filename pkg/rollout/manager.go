@@ -19,7 +19,6 @@ import (
 
 	"github.com/stagegate/stagegate/pkg/apis/wellknown"
 	"github.com/stagegate/stagegate/pkg/generated/clientset/versioned"
-	"github.com/stagegate/stagegate/pkg/generated/clientset/versioned/scheme"
 	"github.com/stagegate/stagegate/pkg/rollout/apply"
 	"github.com/stagegate/stagegate/pkg/rollout/internal/fleet"
 	"github.com/stagegate/stagegate/pkg/rollout/internal/reconcile"
@@ -41,6 +40,8 @@ type Options struct {
 	Controllers []string
 	// ExternalSnapshots says when a snapshot is made for a placement with the External strategy.
 	ExternalSnapshots snapshot.ExternalMode
+	// AllowInsecureMembers takes kubeconfigs of members with which nothing proves that the member is the member.
+	AllowInsecureMembers bool
 	// LeaderElection has the lease and its times. Without LeaderElect the loops run once the hub is claimed, which is right for one replica only.
 	LeaderElection componentbaseconfig.LeaderElectionConfiguration
 	// Identity of this replica in the election. The same identity takes a lease again without waiting for it to run out.
@@ -112,7 +113,7 @@ func (m *Manager) Run(ctx context.Context) error {
 func (m *Manager) lead(ctx context.Context, ruler storeid.Ruler) {
 	broadcaster, recorder := m.events()
 	defer broadcaster.Shutdown()
-	directory := members.NewDirectory(m.hub, wellknown.SystemNamespace)
+	directory := members.NewDirectory(m.hub, wellknown.SystemNamespace, members.Options{AllowInsecure: m.options.AllowInsecureMembers})
 
 	var running sync.WaitGroup
 	running.Go(func() { directory.Run(ctx) })
@@ -133,7 +134,7 @@ const (
 func (m *Manager) events() (record.EventBroadcaster, record.EventRecorder) {
 	broadcaster := record.NewBroadcaster(record.WithCorrelatorOptions(record.CorrelatorOptions{BurstSize: eventBurst, QPS: eventQPS}))
 	broadcaster.StartRecordingToSink(&typedcorev1.EventSinkImpl{Interface: m.hub.CoreV1().Events("")})
-	return broadcaster, broadcaster.NewRecorder(scheme.Scheme, corev1.EventSource{Component: "stagegate"})
+	return broadcaster, broadcaster.NewRecorder(eventScheme(), corev1.EventSource{Component: "stagegate"})
 }
 
 // loops are fresh at each term, since a loop's queue does not survive its end.
@@ -163,7 +164,7 @@ func (m *Manager) loops(ruler storeid.Ruler, directory *members.Directory, recor
 		},
 		apply.Name: func(ctx context.Context) error {
 			return members.Supervise(ctx, m.fleet, directory, func(ctx context.Context, member *members.Member) error {
-				return m.applyTo(ctx, ruler, member)
+				return m.applyTo(ctx, ruler, directory, member)
 			})
 		},
 		placementstatus.Name: func(ctx context.Context) error {
@@ -173,10 +174,10 @@ func (m *Manager) loops(ruler storeid.Ruler, directory *members.Directory, recor
 }
 
 // applyTo applies the Works of one member until the context ends.
-func (m *Manager) applyTo(ctx context.Context, ruler storeid.Ruler, member *members.Member) error {
+func (m *Manager) applyTo(ctx context.Context, ruler storeid.Ruler, directory *members.Directory, member *members.Member) error {
 	ctx = klog.NewContext(ctx, klog.FromContext(ctx).WithValues("cluster", member.Name))
 	works := m.fleet.Clientset.PlacementV1beta1().Works(wellknown.MemberNamespace(member.Name))
-	options := apply.Options{Cluster: member.Name, Ruler: ruler}
+	options := apply.Options{Cluster: member.Name, Ruler: ruler, Doubt: func() { directory.Doubt(member.Name) }}
 	if cluster, err := m.fleet.MemberClusters.Lister().Get(member.Name); err == nil {
 		options.ClusterUID = cluster.Status.Properties[storeid.ClusterUIDProperty].Value
 	}

@@ -77,7 +77,10 @@ func newRigWithoutServer(b *testing.B) *rig {
 // start runs a server on the rig's data, with the loops that a rollout takes or without any.
 func (r *rig) start(loops bool) {
 	r.Helper()
-	r.server = testserver.Start(r.B, testserver.WithDataDir(r.dataDir), testserver.WithHub(r.namespaces), testserver.WithConfig(func(c *apiserver.Config) {
+	r.server = testserver.Start(r.B, testserver.WithDataDir(r.dataDir), testserver.WithHub(r.namespaces), testserver.WithOptions(func(o *apiserver.Options) {
+		// Benchmarks prepare as a user what controllers and many teams make of a fleet.
+		o.MaxObjects = 0
+	}), testserver.WithConfig(func(c *apiserver.Config) {
 		if loops {
 			c.Generic.ClientConfig = r.hub
 			c.Extra.NewLoops = r.newLoops

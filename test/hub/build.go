@@ -4,55 +4,169 @@
 package hub
 
 import (
+	"bufio"
+	"bytes"
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
+	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"strings"
+	"time"
 )
 
-// kubeVersion is what the binaries call themselves; it is the version in go.mod.
-const kubeVersion = "v1.37.2"
+const (
+	// kubeVersion and etcdVersion are what the binaries call themselves; they are the versions in go.mod.
+	kubeVersion = "v1.37.2"
+	etcdVersion = "3.7.3"
 
-// buildKube builds etcd, kube-apiserver, kube-controller-manager and kubectl from this module's dependencies, which takes
-// about ten minutes on two cores the first time. They depend on nothing but the go tool and go.mod, so a stamp of those
-// tells whether they are current; asking the go tool takes it several seconds for each.
-func buildKube(ctx context.Context, l layout) error {
-	module := filepath.Join(l.root, "test", "hub")
-	major, minor, _ := strings.Cut(strings.TrimPrefix(kubeVersion, "v"), ".")
-	minor, _, _ = strings.Cut(minor, ".")
-	const version = "k8s.io/component-base/version."
-	ldflags := fmt.Sprintf("-X %sgitVersion=%s -X %sgitMajor=%s -X %sgitMinor=%s",
-		version, kubeVersion, version, major, version, minor)
+	// kubeName is the binary that is all the tools in one.
+	kubeName = "kube"
+	// assetsVariable names a directory with binaries of Kubernetes, as it does for other projects' tests.
+	assetsVariable = "KUBEBUILDER_ASSETS"
+	// progressInterval is how often a build says how far it is.
+	progressInterval = 15 * time.Second
+	// versionTimeout is how long a binary that was found may take to say its version.
+	versionTimeout = 10 * time.Second
+)
 
-	stamp, err := buildStamp(ldflags, filepath.Join(module, "go.mod"), filepath.Join(module, "go.sum"))
+// tool is a binary of Kubernetes that an environment needs.
+type tool struct {
+	name string
+	// version is a line that the binary prints first when it is called with versionArgs.
+	version     string
+	versionArgs []string
+}
+
+var kubeTools = []tool{
+	{"etcd", "etcd Version: " + etcdVersion, []string{"--version"}},
+	{"kube-apiserver", "Kubernetes " + kubeVersion, []string{"--version"}},
+	{"kube-controller-manager", "Kubernetes " + kubeVersion, []string{"--version"}},
+	{"kubectl", "Client Version: " + kubeVersion, []string{"version", "--client"}},
+}
+
+// KubeIsBuilt reports whether the next Up finds all binaries of Kubernetes in place.
+func KubeIsBuilt(options Options) (bool, error) {
+	l, err := newLayout(options.Root, options.Dir)
 	if err != nil {
+		return false, err
+	}
+	current, _, err := kubeIsCurrent(l)
+	return current, err
+}
+
+// kubeIsCurrent reports whether the binaries are those of this module, and returns the stamp that says so. They depend on nothing but
+// the go tool and go.mod, and asking the go tool takes it several seconds.
+func kubeIsCurrent(l layout) (bool, string, error) {
+	module := kubeModule(l)
+	stamp, err := buildStamp(kubeFlags(), filepath.Join(module, "go.mod"), filepath.Join(module, "go.sum"))
+	if err != nil {
+		return false, "", err
+	}
+	current, _ := os.ReadFile(l.bin(".kube-stamp"))
+	missing := slices.ContainsFunc(kubeTools, func(t tool) bool { return !exists(l.bin(t.name)) })
+	return string(current) == stamp && !missing, stamp, nil
+}
+
+// provideKube puts etcd, kube-apiserver, kube-controller-manager and kubectl in place: those of the right version that are in
+// KUBEBUILDER_ASSETS or on the PATH, and for the rest one binary that is built from this module's dependencies, which takes about
+// eight minutes on two cores the first time.
+func provideKube(ctx context.Context, l layout, out io.Writer) error {
+	current, stamp, err := kubeIsCurrent(l)
+	if err != nil || current {
 		return err
 	}
-	binaries := []struct{ name, pkg string }{
-		{"etcd", "go.etcd.io/etcd/server/v3"},
-		{"kube-apiserver", "k8s.io/kubernetes/cmd/kube-apiserver"},
-		{"kube-controller-manager", "k8s.io/kubernetes/cmd/kube-controller-manager"},
-		{"kubectl", "k8s.io/kubernetes/cmd/kubectl"},
+	if err := os.MkdirAll(l.binDir(), 0o755); err != nil {
+		return err
 	}
-	stampFile := l.bin(".kube-stamp")
-	current, _ := os.ReadFile(stampFile)
-	for _, b := range binaries {
-		if string(current) == stamp && exists(l.bin(b.name)) {
+	var missing []string
+	for _, t := range kubeTools {
+		found := t.find(ctx, l.binDir())
+		if found == "" {
+			missing = append(missing, t.name)
 			continue
 		}
-		if err := goBuild(ctx, module, "-ldflags", ldflags, "-o", l.bin(b.name), b.pkg); err != nil {
+		fmt.Fprintf(out, "using %s\n", found)
+		if err := copyBinary(found, l.bin(t.name)); err != nil {
 			return err
 		}
 	}
-	if string(current) == stamp {
-		return nil
+	if len(missing) > 0 {
+		fmt.Fprintf(out, "building %s %s from source: about 8 minutes on two cores, once\n", strings.Join(missing, ", "), kubeVersion)
+		if err := buildShown(ctx, out, kubeModule(l), "./cmd/kube", l.bin(kubeName)); err != nil {
+			return err
+		}
+		for _, name := range missing {
+			if err := os.Remove(l.bin(name)); err != nil && !os.IsNotExist(err) {
+				return err
+			}
+			if err := os.Symlink(kubeName, l.bin(name)); err != nil {
+				return err
+			}
+		}
 	}
-	return writeFile(stampFile, []byte(stamp))
+	return writeFile(l.bin(".kube-stamp"), []byte(stamp))
+}
+
+func kubeModule(l layout) string { return filepath.Join(l.root, "test", "hub") }
+
+func kubeFlags() string {
+	major, minor, _ := strings.Cut(strings.TrimPrefix(kubeVersion, "v"), ".")
+	minor, _, _ = strings.Cut(minor, ".")
+	const version = "k8s.io/component-base/version."
+	return fmt.Sprintf("-X %sgitVersion=%s -X %sgitMajor=%s -X %sgitMinor=%s", version, kubeVersion, version, major, version, minor)
+}
+
+// find returns the path of the tool in the right version, empty where there is none but in the directory that is left out.
+func (t tool) find(ctx context.Context, except string) string {
+	directories := filepath.SplitList(os.Getenv("PATH"))
+	if assets := os.Getenv(assetsVariable); assets != "" {
+		directories = slices.Insert(directories, 0, assets)
+	}
+	for _, dir := range directories {
+		path, err := exec.LookPath(filepath.Join(dir, t.name))
+		if dir == "" || dir == except || err != nil {
+			continue
+		}
+		asking, cancel := context.WithTimeout(ctx, versionTimeout)
+		printed, err := exec.CommandContext(asking, path, t.versionArgs...).Output()
+		cancel()
+		if first, _, _ := strings.Cut(string(printed), "\n"); err == nil && first == t.version {
+			return path
+		}
+	}
+	return ""
+}
+
+// copyBinary makes target a copy of a binary: what is found today may be another version tomorrow.
+func copyBinary(source, target string) error {
+	in, err := os.Open(source)
+	if err != nil {
+		return err
+	}
+	defer in.Close()
+	// A new file: one that is being run cannot be written to.
+	out, err := os.CreateTemp(filepath.Dir(target), ".copy-")
+	if err != nil {
+		return err
+	}
+	defer os.Remove(out.Name())
+	_, err = io.Copy(out, in)
+	if err == nil {
+		err = out.Chmod(0o755)
+	}
+	if closing := out.Close(); err == nil {
+		err = closing
+	}
+	if err != nil {
+		return fmt.Errorf("copying %s: %w", source, err)
+	}
+	return os.Rename(out.Name(), target)
 }
 
 // buildServer builds stagegate-apiserver from the repository. The go tool leaves a binary that is current untouched.
@@ -66,6 +180,63 @@ func goBuild(ctx context.Context, dir string, args ...string) error {
 	if out, err := cmd.CombinedOutput(); err != nil {
 		return fmt.Errorf("in %s: go build %s: %w\n%s", dir, args[len(args)-1], err, out)
 	}
+	return nil
+}
+
+// buildShown builds the binaries of Kubernetes, and says now and then how far it is.
+func buildShown(ctx context.Context, out io.Writer, dir, pkg, target string) error {
+	start := time.Now()
+	fmt.Fprintln(out, "  downloading modules and listing what there is to compile")
+	listing := exec.CommandContext(ctx, "go", "list", "-deps", "-f", "{{if .Stale}}{{.ImportPath}}{{end}}", "-ldflags", kubeFlags(), pkg)
+	listing.Dir = dir
+	var problem bytes.Buffer
+	listing.Stderr = &problem
+	listed, err := listing.Output()
+	if err != nil {
+		return fmt.Errorf("in %s: go list %s: %w\n%s", dir, pkg, err, problem.String())
+	}
+	total := len(strings.Fields(string(listed)))
+
+	cmd := exec.CommandContext(ctx, "go", "build", "-v", "-ldflags", kubeFlags(), "-o", target, pkg)
+	cmd.Dir = dir
+	stderr, err := cmd.StderrPipe()
+	if err != nil {
+		return err
+	}
+	if err := cmd.Start(); err != nil {
+		return err
+	}
+	lines := make(chan string)
+	go func() {
+		defer close(lines)
+		for scanner := bufio.NewScanner(stderr); scanner.Scan(); {
+			lines <- scanner.Text()
+		}
+	}()
+	ticks := time.NewTicker(progressInterval)
+	defer ticks.Stop()
+	compiled, printed := 0, []string{}
+	for open := true; open; {
+		var line string
+		select {
+		case line, open = <-lines:
+			if !open {
+				break
+			}
+			compiled++
+			printed = append(printed, line)
+		case <-ticks.C:
+			what := fmt.Sprintf("%d of %d packages", min(compiled, total), total)
+			if compiled >= total {
+				what = "linking"
+			}
+			fmt.Fprintf(out, "  %s, %s\n", what, time.Since(start).Round(time.Second))
+		}
+	}
+	if err := cmd.Wait(); err != nil {
+		return fmt.Errorf("in %s: go build %s: %w\n%s", dir, pkg, err, strings.Join(printed[max(0, len(printed)-logTailLines):], "\n"))
+	}
+	fmt.Fprintf(out, "  built in %s\n", time.Since(start).Round(time.Second))
 	return nil
 }
 

@@ -58,7 +58,7 @@ func Up(ctx context.Context, options Options) (*Environment, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := buildKube(ctx, l); err != nil {
+	if err := provideKube(ctx, l, e.out); err != nil {
 		return nil, err
 	}
 	building, buildCtx := errgroup.WithContext(ctx)

@@ -78,13 +78,15 @@ func TestRunsLoop(t *testing.T) {
 	}
 }
 
-func TestKubeVersionIsTheOneInGoMod(t *testing.T) {
+func TestVersionsAreThoseInGoMod(t *testing.T) {
 	data, err := os.ReadFile("go.mod")
 	if err != nil {
 		t.Fatal(err)
 	}
-	if !strings.Contains(string(data), "k8s.io/kubernetes "+kubeVersion+"\n") {
-		t.Errorf("go.mod does not require k8s.io/kubernetes %s", kubeVersion)
+	for _, want := range []string{"k8s.io/kubernetes " + kubeVersion, "go.etcd.io/etcd/server/v3 v" + etcdVersion} {
+		if !strings.Contains(string(data), want+"\n") {
+			t.Errorf("go.mod does not require %s", want)
+		}
 	}
 }
 

@@ -16,6 +16,12 @@ func MemberOfNamespace(namespace string) (string, bool) {
 	return strings.CutPrefix(namespace, MemberNamespacePrefix)
 }
 
+// IsReservedNamespace reports whether a namespace belongs to clusters themselves or to the fleet: default, and those that begin with kube-
+// or fleet-. No placement takes such a Namespace or anything in it.
+func IsReservedNamespace(namespace string) bool {
+	return namespace == "default" || strings.HasPrefix(namespace, "kube-") || strings.HasPrefix(namespace, "fleet-")
+}
+
 // MemberSecretName is the Secret in the system namespace that holds a member's kubeconfig.
 func MemberSecretName(cluster string) string { return "member-" + cluster }
 
@@ -70,9 +76,16 @@ func StageAlias(stage string) string {
 // firstWorkPart ends the name of the Work that every version of a placement has.
 const firstWorkPart = "work"
 
-// WorkName is the name of a Work of a placement; namespace is empty for a cluster-scoped one. The first Work has no part, the others
-// have the number of their part of the resource snapshot.
+// WorkName is the name of a new Work of a placement; namespace is empty for a cluster-scoped one. The first Work has no part, the others
+// have the number of their part of the resource snapshot. No Work of another placement has the name.
 func WorkName(namespace, placement, part string) string {
+	return UpstreamWorkName(namespace, placement, part) + workNameSuffix(namespace, placement)
+}
+
+// UpstreamWorkName is the name that other implementations and earlier versions give a Work. It is another than WorkName for a
+// cluster-scoped placement with a dot in its name alone: what comes before the dot may be a namespace, in which a placement is called what
+// comes after it. Works that have such a name keep it.
+func UpstreamWorkName(namespace, placement, part string) string {
 	if part == "" {
 		part = firstWorkPart
 	}
@@ -80,12 +93,13 @@ func WorkName(namespace, placement, part string) string {
 }
 
 // WorkPart is the number of the part that a Work of the name holds, -1 for the first Work, and false where the name is not that of a Work
-// of the placement.
+// of the placement, by either way to name them.
 func WorkPart(namespace, placement, name string) (int, bool) {
 	part, ok := strings.CutPrefix(name, workNamePrefix(namespace, placement))
 	if !ok {
 		return 0, false
 	}
+	part = strings.TrimSuffix(part, workNameSuffix(namespace, placement))
 	if part == firstWorkPart {
 		return -1, true
 	}
@@ -98,4 +112,12 @@ func workNamePrefix(namespace, placement string) string {
 		return placement + "-"
 	}
 	return namespace + "." + placement + "-"
+}
+
+// workNameSuffix ends names that end in the number of a part or in firstWorkPart otherwise, as those of namespaced placements do.
+func workNameSuffix(namespace, placement string) string {
+	if namespace == "" && strings.Contains(placement, ".") {
+		return "-cluster"
+	}
+	return ""
 }

@@ -64,6 +64,9 @@ const (
 	TargetUpdatingStageLabel = Prefix + "targetUpdatingStage"
 	// TaskTypeLabel on an approval request is beforeStage or afterStage.
 	TaskTypeLabel = Prefix + "taskType"
+	// AcceptPlacementsLabel is "true" on a member's Namespace that takes what ResourcePlacements of the hub's namespace of its name place,
+	// although no ClusterResourcePlacement has brought it, and on a MemberCluster of which all Namespaces do.
+	AcceptPlacementsLabel = Prefix + "accept-placements"
 	// LatestApprovalLabel on an approval request is "true".
 	LatestApprovalLabel = Prefix + "isLatestUpdateRunApproval"
 )
@@ -76,6 +79,9 @@ const (
 
 // Annotations.
 const (
+	// UnreadableAnnotation on an object that is got by its name says why only its metadata is there: it is too large to be read. It is
+	// never stored.
+	UnreadableAnnotation = Prefix + "unreadable"
 	// ResourceHashAnnotation on a master resource snapshot is the hash of everything selected.
 	ResourceHashAnnotation = Prefix + "resource-hash"
 	// NumberOfSnapshotsAnnotation on a master resource snapshot counts it and its parts.
@@ -127,10 +133,19 @@ const (
 	AdoptClusterUIDAnnotation = Prefix + "adopt-cluster-uid"
 	// MemberNameAnnotation names the MemberCluster as which a cluster has joined.
 	MemberNameAnnotation = Prefix + "member-name"
+	// AcceptPlacementsAnnotation on a Work of a ResourcePlacement is "true" where the MemberCluster has AcceptPlacementsLabel.
+	AcceptPlacementsAnnotation = Prefix + "accept-placements"
 	// NumberOfWorksAnnotation on a Work counts the Works that its version of the placement has on the cluster. Until there are that
 	// many of one version, nothing says that an object which one of them has dropped is not another's.
 	NumberOfWorksAnnotation = Prefix + "number-of-works"
+	// LeftOutOverridesAnnotation on a Work lists versions of overrides that do not fit what it holds, and that were left out: JSON of
+	// overrides.LeftOut.
+	LeftOutOverridesAnnotation = Prefix + "left-out-overrides"
 )
+
+// ReasonClusterUnreachable is the reason of a binding's condition that is False since nothing can be done on the cluster now. Its message
+// is that of the MemberCluster.
+const ReasonClusterUnreachable = "ClusterUnreachable"
 
 // WorkVersionAnnotations on a Work say which version of its placement it holds.
 var WorkVersionAnnotations = []string{ParentSnapshotNameAnnotation, ClusterOverrideHashAnnotation, OverrideHashAnnotation}

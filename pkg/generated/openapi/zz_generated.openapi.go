@@ -726,7 +726,7 @@ func schema_pkg_apis_cluster_v1_MemberCluster(ref common.ReferenceCallback) comm
 	return common.OpenAPIDefinition{
 		Schema: spec.Schema{
 			SchemaProps: spec.SchemaProps{
-				Description: "MemberCluster is a cluster of the fleet. Creating one asks the cluster to join, deleting it asks the cluster to leave. Its labels are what placements and stages choose clusters by. The name has at most 63 characters, since the namespace fleet-member-<name> on the hub and further objects are named after it.",
+				Description: "MemberCluster is a cluster of the fleet. Creating one asks the cluster to join, deleting it asks the cluster to leave. Its labels are what placements and stages choose clusters by. The name has at most 50 characters and no dot, since the namespace fleet-member-<name> on the hub is named after it.",
 				Type:        []string{"object"},
 				Properties: map[string]spec.Schema{
 					"kind": {
@@ -1399,7 +1399,7 @@ func schema_pkg_apis_cluster_v1beta1_MemberCluster(ref common.ReferenceCallback)
 	return common.OpenAPIDefinition{
 		Schema: spec.Schema{
 			SchemaProps: spec.SchemaProps{
-				Description: "MemberCluster is a cluster of the fleet. Creating one asks the cluster to join, deleting it asks the cluster to leave. Its labels are what placements and stages choose clusters by. The name has at most 63 characters, since the namespace fleet-member-<name> on the hub and further objects are named after it.",
+				Description: "MemberCluster is a cluster of the fleet. Creating one asks the cluster to join, deleting it asks the cluster to leave. Its labels are what placements and stages choose clusters by. The name has at most 50 characters and no dot, since the namespace fleet-member-<name> on the hub is named after it.",
 				Type:        []string{"object"},
 				Properties: map[string]spec.Schema{
 					"kind": {

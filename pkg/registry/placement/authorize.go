@@ -37,16 +37,34 @@ func AuthorizeUpdate(ctx context.Context, authz authorizer.Authorizer, resource 
 		attributes.APIVersion = request.APIVersion
 		attributes.Path = request.Path
 	}
-	allowed, why, err := authz.Authorize(ctx, attributes)
+	allowed, why, err := Allowed(ctx, authz, attributes)
 	switch {
-	case allowed == authorizer.DecisionAllow:
-		return info, nil
 	case err != nil:
-		return nil, apierrors.NewInternalError(fmt.Errorf("asking whether %q may update %s/%s: %w", info.GetName(), resource, subresource, err))
+		return nil, err
+	case allowed:
+		return info, nil
 	}
 	refusal := fmt.Errorf("user %q needs the permission to update %s/%s", info.GetName(), resource, subresource)
 	if why != "" {
 		refusal = fmt.Errorf("%w: %s", refusal, why)
 	}
 	return nil, apierrors.NewForbidden(resource, object.GetName(), refusal)
+}
+
+// Allowed reports whether an authorizer allows what the attributes describe, and otherwise why not, where it tells. An authorizer that
+// cannot answer is an internal error that names the user and what was asked, and never a yes.
+func Allowed(ctx context.Context, authz authorizer.UnconditionalAuthorizer, attributes authorizer.Attributes) (allowed bool, why string, err error) {
+	decision, why, err := authz.Authorize(ctx, attributes)
+	switch {
+	case decision == authorizer.DecisionAllow:
+		return true, "", nil
+	case err != nil:
+		resource := schema.GroupResource{Group: attributes.GetAPIGroup(), Resource: attributes.GetResource()}.String()
+		if attributes.GetSubresource() != "" {
+			resource += "/" + attributes.GetSubresource()
+		}
+		return false, "", apierrors.NewInternalError(fmt.Errorf("asking whether %q may %s %s: %w",
+			attributes.GetUser().GetName(), attributes.GetVerb(), resource, err))
+	}
+	return false, why, nil
 }

@@ -57,6 +57,9 @@ type Resource struct {
 	TableConvertor rest.TableConvertor
 	// Attributes says what selectors see of an object, nil for labels, name and namespace only.
 	Attributes storage.AttrFunc
+
+	// measure returns the size of an object.
+	measure func(obj runtime.Object) (size, error)
 }
 
 // NewResource is the entry for kind K with list kind L, which behaves as its family says. *K has to implement O; it panics where
@@ -78,6 +81,7 @@ func NewResource[K, L any, PK pointer[K], PL pointer[L], O Object, S, T any](gro
 		New:            func() runtime.Object { return PK(new(K)) },
 		NewList:        func() runtime.Object { return PL(new(L)) },
 		TableConvertor: tableConvertor[O]{columns: family.Columns},
+		measure:        measure(group, family),
 	}
 	base := newBase(group, names.Namespaced)
 	r.Strategy = &strategy[O, S, T]{base: base, kind: r.Kind, family: family}

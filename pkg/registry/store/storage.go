@@ -4,6 +4,7 @@
 package store
 
 import (
+	"context"
 	"fmt"
 
 	"k8s.io/apimachinery/pkg/runtime/schema"
@@ -20,10 +21,14 @@ type Storage struct {
 	Status *StatusREST
 	// Action is the store for subresources that do something to the objects.
 	Action *genericregistry.Store
+
+	bounds *bounds
 }
 
-// NewStorage makes the storage of a kind. The same storage serves all versions, with one watch on etcd.
+// NewStorage makes the storage of a kind. The same storage serves all versions, with one watch on etcd. It refuses what is larger than
+// MaxUserBytes.
 func NewStorage(r Resource, optsGetter generic.RESTOptionsGetter) (*Storage, error) {
+	bounds := &bounds{kind: r.Kind, measure: r.measure}
 	main := &genericregistry.Store{
 		NewFunc:                   r.New,
 		NewListFunc:               r.NewList,
@@ -35,6 +40,9 @@ func NewStorage(r Resource, optsGetter generic.RESTOptionsGetter) (*Storage, err
 		DeleteStrategy:      r.Strategy,
 		ResetFieldsStrategy: r.Strategy,
 		TableConvertor:      r.TableConvertor,
+
+		BeginCreate: bounds.create,
+		BeginUpdate: bounds.update,
 	}
 	if err := main.CompleteWithOptions(&generic.StoreOptions{RESTOptions: optsGetter, AttrFunc: r.Attributes}); err != nil {
 		return nil, fmt.Errorf("completing the store of %s: %w", r.GroupResource(), err)
@@ -42,7 +50,8 @@ func NewStorage(r Resource, optsGetter generic.RESTOptionsGetter) (*Storage, err
 
 	action := *main
 	action.UpdateStrategy = r.ActionStrategy
-	s := &Storage{REST: &REST{Store: main, shortNames: r.ShortNames, categories: r.Categories}, Action: &action}
+	action.BeginUpdate = ofAction
+	s := &Storage{REST: &REST{Store: main, shortNames: r.ShortNames, categories: r.Categories}, Action: &action, bounds: bounds}
 	if r.StatusStrategy != nil {
 		status := *main
 		status.UpdateStrategy = r.StatusStrategy
@@ -51,6 +60,10 @@ func NewStorage(r Resource, optsGetter generic.RESTOptionsGetter) (*Storage, err
 	}
 	return s, nil
 }
+
+// Exempt lets requests for which exempt returns true write objects of more than MaxUserBytes. It must be called before anything is
+// served.
+func (s *Storage) Exempt(exempt func(ctx context.Context) bool) { s.bounds.exempt = exempt }
 
 // Paths are the storages by what follows the name of an object in the URL.
 func (s *Storage) Paths() map[string]rest.Storage {

@@ -43,6 +43,8 @@ type Options struct {
 	Ruler storeid.Ruler
 	// ClusterUID is the uid of the member, that of its namespace kube-system. Where it is set, nothing is done on another cluster.
 	ClusterUID string
+	// Doubt is called when the member ceases to answer. It must not block. Nil is nobody.
+	Doubt func()
 	// Clock gives the times in conditions. It defaults to the real one.
 	Clock clock.PassiveClock
 }
@@ -153,6 +155,9 @@ func (a *Applier) cached(name string) (*v1beta1.Work, error) {
 func (a *Applier) reconcile(ctx context.Context, key reconcile.Key) (time.Duration, error) {
 	err := a.reconcileWork(ctx, key.Name)
 	if pause, down := a.reach.observe(ctx, err); down {
+		if pause == firstPause && a.options.Doubt != nil {
+			a.options.Doubt()
+		}
 		return pause, nil
 	}
 	return 0, err

@@ -696,6 +696,8 @@ func TestMemberThatDoesNotAnswerChangesNoStatus(t *testing.T) {
 		return &url.Error{Op: "Get", URL: "https://member1", Err: errors.New("connection refused")}
 	})
 	b.cacheUp(t)
+	doubts := 0
+	b.options.Doubt = func() { doubts++ }
 	for _, want := range []time.Duration{firstPause, 2 * firstPause} {
 		pause, err := b.Applier.reconcile(t.Context(), reconcile.Key{Name: "web-work"})
 		if err != nil || pause != want {
@@ -704,6 +706,9 @@ func TestMemberThatDoesNotAnswerChangesNoStatus(t *testing.T) {
 	}
 	if work := b.work(t); len(work.Status.Conditions) > 0 {
 		t.Errorf("status: %v", work.Status)
+	}
+	if doubts != 1 {
+		t.Errorf("the member is doubted %d times, want once", doubts)
 	}
 	b.member.fail(nil)
 	if _, err := b.Applier.reconcile(t.Context(), reconcile.Key{Name: "web-work"}); err != nil {

@@ -49,6 +49,21 @@ func TestWhatAMemberSaysDoesNotKeepAStatusFromBeingWritten(t *testing.T) {
 	}
 }
 
+func TestAResourceIsCalledWhatOneCanBeCalled(t *testing.T) {
+	b := newBench(t, newWork(t, `{apiVersion: example.com/v1, kind: Hostile, metadata: {name: h, namespace: ns}}`))
+	kind := schema.GroupVersionKind{Group: "example.com", Version: "v1", Kind: "Hostile"}
+	called := kind.GroupVersion().WithResource(strings.Repeat("x", 1<<20))
+	b.member.mapper.AddSpecific(kind, called, called, meta.RESTScopeNamespace)
+	work, err := b.tryPass(t)
+	if err == nil {
+		t.Error("it is not tried again")
+	}
+	m := work.Status.ManifestConditions[0]
+	if message := meta.FindStatusCondition(m.Conditions, v1beta1.WorkApplied).Message; m.Identifier.Resource != "" || !strings.Contains(message, "a name that none has") {
+		t.Errorf("resource of %d bytes, %q", len(m.Identifier.Resource), message)
+	}
+}
+
 func TestADifferenceOfLargeValuesIsSmall(t *testing.T) {
 	large := strings.Repeat("v", 300<<10)
 	live := `{apiVersion: v1, kind: ConfigMap, metadata: {name: cm, namespace: ns}, data: {large: ` + large + `}}`

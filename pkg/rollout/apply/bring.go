@@ -36,6 +36,9 @@ func (p *pass) apply(ctx context.Context, m *manifest) *result {
 		if live, err = get(ctx, p.member.client(m), m.key.Name); err != nil {
 			return failed(err)
 		}
+		if err = p.mayTouch(ctx, m, live); err != nil {
+			return untouched(err)
+		}
 		if live != nil {
 			r, handed := p.barred(ctx, m, live)
 			if r != nil {
@@ -164,7 +167,15 @@ func (p *pass) report(ctx context.Context, m *manifest) *result {
 		return notReported(fmt.Sprintf("Failed to report differences (error: %v)", m.unknown), m.unknown)
 	}
 	live, err := get(ctx, p.member.client(m), m.key.Name)
-	if err != nil {
+	if err == nil {
+		err = p.mayTouch(ctx, m, live)
+	}
+	switch {
+	case isForeign(err):
+		return &result{diffReported: &verdict{reason: reasonForeignNamespace, message: err.Error()}}
+	case live == nil && apierrors.IsNotFound(err):
+		// The member does not have the namespace either.
+	case err != nil:
 		return notReported(fmt.Sprintf("Failed to report differences (error: %v)", err), err)
 	}
 	diffs := []v1beta1.PatchDetail{{Path: "/", ValueInHub: "(the whole object)"}}

@@ -12,6 +12,7 @@ import (
 	"k8s.io/apimachinery/pkg/api/equality"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/apimachinery/pkg/util/sets"
 	"k8s.io/klog/v2"
@@ -180,17 +181,22 @@ func (p *pass) whose(ctx context.Context, r v1beta1.AppliedResourceMeta) (belong
 	if err != nil || live == nil {
 		return ofNobody, err
 	}
+	return p.belongingOf(live), nil
+}
+
+// belongingOf is whose an object that is on the member is.
+func (p *pass) belongingOf(live *unstructured.Unstructured) belonging {
 	owners := ownersOf(live, p.work.Name)
 	switch {
 	case owners.ours:
-		return ofOurs, nil
+		return ofOurs
 	case slices.ContainsFunc(owners.placements, func(name string) bool {
 		_, ok := partOfPlacement(placementOf(p.work), name)
 		return ok
 	}):
-		return ofAPart, nil
+		return ofAPart
 	}
-	return ofNobody, nil
+	return ofNobody
 }
 
 // inheritOrphans takes over, after an adoption, what AppliedWorks of the placement list that have no Work any more: the store that had
@@ -204,22 +210,18 @@ func (p *pass) inheritOrphans(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	list, err := p.member.resource(appliedWorks, "").List(ctx, metav1.ListOptions{})
-	if err != nil {
-		return ofMember(fmt.Errorf("listing AppliedWorks: %w", err))
-	}
-	for i := range list.Items {
-		orphan, err := toAppliedWork(&list.Items[i])
+	err = p.member.eachAppliedWork(ctx, func(object *unstructured.Unstructured) error {
+		orphan, err := toAppliedWork(object)
 		if err != nil {
 			return err
 		}
 		if _, ok := partOfPlacement(placement, orphan.Name); !ok || orphan.Name == p.work.Name || orphan.Spec.WorkNamespace != p.work.Namespace ||
 			all.works[orphan.Name] != nil {
-			continue
+			return nil
 		}
 		if _, err := p.works.Get(ctx, orphan.Name, metav1.GetOptions{}); !apierrors.IsNotFound(err) {
 			// It is going, and sees to it.
-			continue
+			return nil
 		}
 		unheld := slices.DeleteFunc(orphan.Status.AppliedResources, func(r v1beta1.AppliedResourceMeta) bool {
 			return all.holder(identityOf(r.WorkResourceIdentifier), "") != nil
@@ -233,6 +235,10 @@ func (p *pass) inheritOrphans(ctx context.Context) error {
 		if p.record.owner == nil {
 			return errStale
 		}
+		return nil
+	})
+	if err != nil {
+		return err
 	}
 	p.record.hasInherited = true
 	return nil

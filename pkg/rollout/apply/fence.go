@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"strconv"
+	"strings"
 	"time"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -88,6 +89,9 @@ func (a *Applier) claim(ctx context.Context, work *v1beta1.Work, owner *v1beta1.
 	annotate(workCreatedAnnotation, createdAt(work))
 	annotate(wellknown.StoreIDAnnotation, a.options.Ruler.Store)
 	annotate(wellknown.HubUIDAnnotation, a.options.Ruler.Hub)
+	if !saysKeptNamespaces(claimed, work) {
+		metav1.SetMetaDataAnnotation(&claimed.ObjectMeta, keptNamespacesAnnotation, strings.Join(keptNamespaces(owner), ","))
+	}
 
 	object, err := fromAppliedWork(claimed)
 	if err != nil {
@@ -134,7 +138,7 @@ func (a *Applier) mayClaim(owner *v1beta1.AppliedWork, work *v1beta1.Work) error
 // claims reports whether an AppliedWork names this very generation of the Work.
 func (a *Applier) claims(owner *v1beta1.AppliedWork, work *v1beta1.Work) bool {
 	return owner.Spec.WorkNamespace == work.Namespace && generationSeen(owner, work) == work.Generation &&
-		owner.Annotations[workCreatedAnnotation] == createdAt(work) &&
+		owner.Annotations[workCreatedAnnotation] == createdAt(work) && saysKeptNamespaces(owner, work) &&
 		(a.options.Ruler.Store == "" || owner.Annotations[wellknown.StoreIDAnnotation] == a.options.Ruler.Store) &&
 		(a.options.Ruler.Hub == "" || owner.Annotations[wellknown.HubUIDAnnotation] == a.options.Ruler.Hub)
 }

@@ -9,7 +9,7 @@ import (
 	"fmt"
 
 	"k8s.io/apimachinery/pkg/api/meta"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 
 	"github.com/stagegate/stagegate/pkg/apis/placement/v1beta1"
 	"github.com/stagegate/stagegate/pkg/apis/wellknown"
@@ -50,27 +50,24 @@ func (p *pass) onHub(ctx context.Context, m *manifest) *result {
 
 // disownOnHub takes AppliedWorks out of the owners of what an earlier version has placed on the hub, before anything else is done there.
 func (a *Applier) disownOnHub(ctx context.Context) error {
-	list, err := a.member.resource(appliedWorks, "").List(ctx, metav1.ListOptions{})
-	if err != nil {
-		return fmt.Errorf("listing AppliedWorks: %w", err)
-	}
 	var failures []error
-	for i := range list.Items {
-		owner, err := toAppliedWork(&list.Items[i])
+	err := a.member.eachAppliedWork(ctx, func(object *unstructured.Unstructured) error {
+		owner, err := toAppliedWork(object)
 		if err != nil {
 			failures = append(failures, err)
-			continue
+			return nil
 		}
 		if owner.Spec.WorkNamespace != wellknown.MemberNamespace(a.options.Cluster) {
-			continue
+			return nil
 		}
 		for _, r := range owner.Status.AppliedResources {
 			if err := a.disown(ctx, owner.Name, r); err != nil {
 				failures = append(failures, fmt.Errorf("taking AppliedWork %s out of the owners of %s %s/%s: %w", owner.Name, r.Kind, r.Namespace, r.Name, err))
 			}
 		}
-	}
-	return errors.Join(failures...)
+		return nil
+	})
+	return errors.Join(append(failures, err)...)
 }
 
 // disown makes an object that an AppliedWork owns nobody's.

@@ -12,7 +12,9 @@ import (
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/apimachinery/pkg/util/validation"
 	"k8s.io/client-go/discovery"
 	"k8s.io/client-go/discovery/cached/memory"
 	"k8s.io/client-go/dynamic"
@@ -22,6 +24,7 @@ import (
 	"k8s.io/client-go/rest"
 	"k8s.io/client-go/restmapper"
 	"k8s.io/client-go/tools/cache"
+	"k8s.io/client-go/tools/pager"
 
 	"github.com/stagegate/stagegate/pkg/apis/placement/v1beta1"
 	"github.com/stagegate/stagegate/pkg/apis/wellknown"
@@ -79,7 +82,7 @@ func connectWith(config *rest.Config, client *http.Client) (*member, error) {
 		objects: objects,
 		mapper:  restmapper.NewDeferredDiscoveryRESTMapper(memory.NewMemCacheClient(kinds)),
 		informer: func(gvr schema.GroupVersionResource) cache.SharedIndexInformer {
-			informer := metadatainformer.NewFilteredMetadataInformer(metadatas, gvr, metav1.NamespaceAll, 0, cache.Indexers{}, nil)
+			informer := metadatainformer.NewFilteredMetadataInformer(metadatas, gvr, metav1.NamespaceAll, 0, cache.Indexers{}, inPages)
 			return informer.Informer()
 		},
 	}
@@ -131,6 +134,9 @@ func (m *member) resolve(man *manifest, refresh bool) error {
 		return err
 	case err != nil:
 		return ofMember(fmt.Errorf("looking for %s: %w", kind, err))
+	case len(validation.IsDNS1035Label(mapping.Resource.Resource)) > 0:
+		// It goes into statuses and into the paths of requests.
+		return fmt.Errorf("discovery on the member cluster gives %s a resource of a name that none has", kind)
 	}
 	man.resolved(mapping)
 	return nil
@@ -187,6 +193,38 @@ func stripped(obj any) (any, error) {
 }
 
 var _ cache.TransformFunc = stripped
+
+// Pages are so small that the largest objects there can be do not make an answer that is refused as too large.
+const (
+	appliedWorksPage = 20
+	metadataPage     = 100
+)
+
+// inPages has an informer list in small pages where it lists at all: from its watch cache, an API server would send all objects in one
+// answer.
+func inPages(options *metav1.ListOptions) {
+	if !options.AllowWatchBookmarks {
+		options.ResourceVersion, options.ResourceVersionMatch = "", ""
+		options.Limit = metadataPage
+	}
+}
+
+// eachAppliedWork calls f for each AppliedWork on the member.
+func (m *member) eachAppliedWork(ctx context.Context, f func(*unstructured.Unstructured) error) error {
+	var failed error
+	pages := pager.New(func(ctx context.Context, options metav1.ListOptions) (runtime.Object, error) {
+		return m.resource(appliedWorks, "").List(ctx, options)
+	})
+	pages.PageSize = appliedWorksPage
+	err := pages.EachListItem(ctx, metav1.ListOptions{}, func(object runtime.Object) error {
+		failed = f(object.(*unstructured.Unstructured))
+		return failed
+	})
+	if failed != nil || err == nil {
+		return failed
+	}
+	return ofMember(fmt.Errorf("listing AppliedWorks: %w", err))
+}
 
 // get reads an object; nil without an error means that there is none.
 func get(ctx context.Context, client dynamic.ResourceInterface, name string) (*unstructured.Unstructured, error) {

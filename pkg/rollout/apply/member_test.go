@@ -377,6 +377,8 @@ func (listing) IsWatchListSemanticsUnSupported() bool { return true }
 // bench is an applier with a member and the API in memory. Passes are made by hand.
 type bench struct {
 	*Applier
+	// name of the Work under test.
+	name   string
 	member *fakeMember
 	api    *fake.Clientset
 	clock  *clocktesting.FakePassiveClock
@@ -384,7 +386,7 @@ type bench struct {
 
 func newBench(t *testing.T, work *v1beta1.Work) *bench {
 	t.Helper()
-	b := &bench{member: newFakeMember(), api: fake.NewClientset(work.DeepCopy()), clock: clocktesting.NewFakePassiveClock(testTime)}
+	b := &bench{name: work.Name, member: newFakeMember(), api: fake.NewClientset(work.DeepCopy()), clock: clocktesting.NewFakePassiveClock(testTime)}
 	b.Applier = New(listing{b.api.PlacementV1beta1().Works(testNamespace)}, &rest.Config{}, Options{
 		Cluster: testCluster, Ruler: storeid.Ruler{Store: testStore, Hub: testHub}, Clock: b.clock,
 	})
@@ -414,7 +416,7 @@ func (b *bench) tryPass(t *testing.T) (*v1beta1.Work, error) {
 	t.Helper()
 	b.cacheUp(t)
 	b.watchesUp(t)
-	err := b.reconcileWork(t.Context(), "web-work")
+	err := b.reconcileWork(t.Context(), b.name)
 	return b.work(t), err
 }
 
@@ -431,7 +433,7 @@ func (b *bench) cacheUp(t *testing.T) {
 // watchesUp waits until the watches have seen what is on the member.
 func (b *bench) watchesUp(t *testing.T) {
 	t.Helper()
-	for gvr, keys := range b.watches.wishes["web-work"] {
+	for gvr, keys := range b.watches.wishes[b.name] {
 		for key := range keys {
 			err := wait.PollUntilContextTimeout(t.Context(), time.Millisecond, 10*time.Second, true, func(context.Context) (bool, error) {
 				version, synced := b.watches.version(gvr, key)
@@ -447,7 +449,7 @@ func (b *bench) watchesUp(t *testing.T) {
 
 func (b *bench) work(t *testing.T) *v1beta1.Work {
 	t.Helper()
-	work, err := b.works.Get(t.Context(), "web-work", metav1.GetOptions{})
+	work, err := b.works.Get(t.Context(), b.name, metav1.GetOptions{})
 	if apierrors.IsNotFound(err) {
 		return nil
 	}

@@ -78,10 +78,18 @@ func (a *Applier) readParts(ctx context.Context, work *v1beta1.Work) (*parts, er
 			found.works[other.Name] = partOf(other)
 		}
 	}
-	if first := found.works[wellknown.WorkName(placement[wellknown.ParentNamespaceLabel], placement[wellknown.ParentPlacementLabel], "")]; first != nil {
-		if found.first = first.work; found.areAll(first.work) {
-			found.current = first.work
-		}
+	inNamespace, name := placement[wellknown.ParentNamespaceLabel], placement[wellknown.ParentPlacementLabel]
+	first, upstream := found.works[wellknown.WorkName(inNamespace, name, "")], found.works[wellknown.UpstreamWorkName(inNamespace, name, "")]
+	if first == nil {
+		first = upstream
+	}
+	if first == nil {
+		return found, nil
+	}
+	found.first = first.work
+	// Of two that are named either way one is about to go: nothing is decided before.
+	if (upstream == nil || upstream == first) && found.areAll(first.work) {
+		found.current = first.work
 	}
 	return found, nil
 }

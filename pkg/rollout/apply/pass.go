@@ -39,6 +39,9 @@ type pass struct {
 	reading  sync.Once
 	allParts *parts
 	unread   error
+	// asking has namespaces of the member asked once in a pass. answers are why they do not take what the Work places.
+	asking  sync.Mutex
+	answers map[string]error
 	// pending reports whether the outcome depends on what becomes of the other Works.
 	pending atomic.Bool
 }
@@ -174,6 +177,9 @@ func (p *pass) keep(m *manifest) bool {
 func (p *pass) watch() {
 	wanted := wish{}
 	wanted.add(appliedWorks, keyOf(p.work.Name))
+	for name := range p.record.awaited {
+		wanted.add(appliedWorks, keyOf(name))
+	}
 	for _, m := range p.record.manifests {
 		switch {
 		case m.refused != nil:

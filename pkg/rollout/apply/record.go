@@ -5,6 +5,7 @@ package apply
 
 import (
 	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/apimachinery/pkg/util/sets"
 
 	"github.com/stagegate/stagegate/pkg/apis/placement/v1beta1"
 )
@@ -21,6 +22,8 @@ type record struct {
 	results []*result
 	// kept are objects that stay on the member although the Work has them no more, since they were there at an adoption.
 	kept []v1beta1.AppliedResourceMeta
+	// awaited are the AppliedWorks that own the namespaces which were asked whether they take what the Work places.
+	awaited sets.Set[string]
 	// hasInherited reports whether AppliedWorks without a Work were looked for since the adoption.
 	hasInherited bool
 }

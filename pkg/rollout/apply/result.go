@@ -23,6 +23,7 @@ const (
 	reasonNotTakenOver        = "NotTakenOver"
 	reasonFoundDrifts         = "FoundDrifts"
 	reasonDriftUnknown        = "FailedToRunDriftDetection"
+	reasonForeignNamespace    = "NamespaceNotAccepted"
 
 	reasonNoDiffFound        = "NoDiffFound"
 	reasonFoundDiff          = "FoundDiff"
@@ -83,6 +84,15 @@ func panicked(err error, writes bool) *result {
 	}
 	message := fmt.Sprintf("Failed to report differences (error: %v)", err)
 	return &result{diffReported: &verdict{reason: reasonFailedToReportDiff, message: message}, again: err}
+}
+
+// untouched is the result of a manifest whose object may not be touched. It looks for nothing of the object: that is not the placement's
+// to know.
+func untouched(err error) *result {
+	if isForeign(err) {
+		return blocked(reasonForeignNamespace, err.Error())
+	}
+	return failed(err)
 }
 
 // blocked is the result of a manifest that is not applied until something changes.

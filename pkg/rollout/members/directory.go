@@ -14,6 +14,7 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/util/sets"
 	coreinformers "k8s.io/client-go/informers/core/v1"
 	"k8s.io/client-go/kubernetes"
 	"k8s.io/client-go/rest"
@@ -27,31 +28,45 @@ import (
 type Member struct {
 	// Name of the MemberCluster.
 	Name string
-	// Config of clients of the member. It is shared: copy it to change it. It has no timeout, since that would end watches as well;
-	// requests that must not take forever bring a context with a deadline.
+	// Config of clients of the member. It is shared: copy it to change it. Its transport bounds what the member can answer and how long
+	// that may take, so that a member which is not what it should be harms no other. Requests that must not take a minute bring a
+	// context with a deadline.
 	Config *rest.Config
+	// Proxy is the URL of the proxy through which the member is reached, without a user or a password; empty where there is none.
+	Proxy string
 	// Generation differs whenever the credentials do.
 	Generation string
+}
+
+// Options of a Directory.
+type Options struct {
+	// AllowInsecure takes kubeconfigs with a server without TLS, and those that skip the verification of its certificate.
+	AllowInsecure bool
 }
 
 // Directory has the members' credentials, as the Secrets in one namespace of the hub have them now, and knows which members are in
 // use.
 type Directory struct {
 	namespace string
+	options   Options
 	secrets   cache.SharedIndexInformer
 
-	mu     sync.Mutex
-	parsed map[string]*Member
-	uses   map[string]*use
+	mu      sync.Mutex
+	parsed  map[string]*Member
+	uses    map[string]*use
+	doubted sets.Set[string]
+	loops   []*reconcile.Loop
 }
 
 // NewDirectory makes a directory of the Secrets in a namespace of the hub. It is filled once Run runs.
-func NewDirectory(hub kubernetes.Interface, namespace string) *Directory {
+func NewDirectory(hub kubernetes.Interface, namespace string, options Options) *Directory {
 	d := &Directory{
 		namespace: namespace,
+		options:   options,
 		secrets:   coreinformers.NewSecretInformer(hub, namespace, 0, cache.Indexers{}),
 		parsed:    map[string]*Member{},
 		uses:      map[string]*use{},
+		doubted:   sets.New[string](),
 	}
 	if err := d.secrets.SetTransform(onlyKubeconfig); err != nil {
 		// Only a running informer is refused.
@@ -79,14 +94,35 @@ func memberOf(secret metav1.Object) (string, bool) {
 // Run keeps the directory up to date until the context ends.
 func (d *Directory) Run(ctx context.Context) { d.secrets.RunWithContext(ctx) }
 
-// Watch feeds a loop with the names of members whose Secrets change. The loop starts once the directory is filled.
+// Watch feeds a loop with the names of members whose Secrets change, or which are doubted. The loop starts once the directory is filled.
+// It must be called before anything runs.
 func (d *Directory) Watch(loop *reconcile.Loop) {
+	d.loops = append(d.loops, loop)
 	loop.Watch(d.secrets, reconcile.ByObject(func(secret metav1.Object) []reconcile.Key {
 		if name, ok := memberOf(secret); ok {
 			return []reconcile.Key{{Name: name}}
 		}
 		return nil
 	}))
+}
+
+// Doubt says that a member has not answered, so that those who watch look at it before its next heartbeat is due.
+func (d *Directory) Doubt(cluster string) {
+	d.mu.Lock()
+	d.doubted.Insert(cluster)
+	d.mu.Unlock()
+	for _, loop := range d.loops {
+		loop.Enqueue(reconcile.Key{Name: cluster})
+	}
+}
+
+// Doubted reports whether a member was doubted since this was asked last.
+func (d *Directory) Doubted(cluster string) bool {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	doubted := d.doubted.Has(cluster)
+	d.doubted.Delete(cluster)
+	return doubted
 }
 
 // Get says how to reach a member. It fails with a CredentialsError where nothing usable is there, and never asks the hub.
@@ -114,11 +150,11 @@ func (d *Directory) Get(cluster string) (*Member, error) {
 		return m, nil
 	}
 	delete(d.parsed, cluster)
-	config, reason, err := configOf(kubeconfig)
+	m, reason, err := read(kubeconfig, d.options)
 	if err != nil {
 		return nil, &CredentialsError{Reason: reason, Secret: key, Err: err}
 	}
-	m := &Member{Name: cluster, Config: config, Generation: generation}
+	m.Name, m.Generation = cluster, generation
 	d.parsed[cluster] = m
 	return m, nil
 }

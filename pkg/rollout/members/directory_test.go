@@ -5,7 +5,9 @@ package members
 
 import (
 	"context"
+	"encoding/base64"
 	"errors"
+	"net/http"
 	"strings"
 	"testing"
 	"time"
@@ -44,7 +46,12 @@ func memberSecret(cluster, kubeconfig string) *corev1.Secret {
 // newDirectory has a directory of a hub run until the test ends.
 func newDirectory(t *testing.T, hub *fake.Clientset) *Directory {
 	t.Helper()
-	d := NewDirectory(hub, wellknown.SystemNamespace)
+	return newDirectoryWith(t, hub, Options{})
+}
+
+func newDirectoryWith(t *testing.T, hub *fake.Clientset, options Options) *Directory {
+	t.Helper()
+	d := NewDirectory(hub, wellknown.SystemNamespace, options)
 	ctx, cancel := context.WithCancel(t.Context())
 	done := make(chan struct{})
 	go func() {
@@ -77,6 +84,14 @@ func TestKubeconfig(t *testing.T) {
 		"a certificate file":         {kubeconfig: replace("token: secret", "client-certificate: /a"), reason: KubeconfigRefused, says: "client-certificate-data"},
 		"a key file":                 {kubeconfig: replace("token: secret", "client-key: /a"), reason: KubeconfigRefused, says: "client-key-data"},
 		"an authority file":          {kubeconfig: replace("server:", "certificate-authority: /a, server:"), reason: KubeconfigRefused, says: "certificate-authority-data"},
+		"no TLS":                     {kubeconfig: replace("https://", "http://"), reason: KubeconfigRefused, says: "a server without TLS is not allowed; use an https:// address, or start the server with --allow-insecure-members"},
+		"no scheme and no TLS":       {kubeconfig: replace("https://", ""), reason: KubeconfigRefused, says: "a server without TLS"},
+		"no scheme with a name":      {kubeconfig: replace(`"https://`, `"FTP://`), reason: KubeconfigRefused, says: "a server without TLS"},
+		"any certificate":            {kubeconfig: replace("server:", "insecure-skip-tls-verify: true, server:"), reason: KubeconfigRefused, says: "insecure-skip-tls-verify is not allowed; use certificate-authority-data, or start the server with --allow-insecure-members"},
+		"a proxy that is none":       {kubeconfig: replace("server:", `proxy-url: "ftp://user:password@proxy", server:`), reason: KubeconfigInvalid, says: `the proxy-url of cluster "m"`},
+		"a proxy that is no URL":     {kubeconfig: replace("server:", `proxy-url: "http://user:password@proxy:%zz", server:`), reason: KubeconfigInvalid, says: `the proxy-url of cluster "m"`},
+		"somebody else is acted as":  {kubeconfig: replace("token: secret", "token: secret, as: somebody")},
+		"another name on the server": {kubeconfig: replace("server:", "tls-server-name: other.example, server:")},
 		"empty":                      {reason: KubeconfigNotFound},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -95,12 +110,72 @@ func TestKubeconfig(t *testing.T) {
 			if !errors.As(err, &credentials) || credentials.Reason != tc.reason {
 				t.Fatalf("Get() = %v, want reason %s", err, tc.reason)
 			}
+			if strings.Contains(err.Error(), "password") {
+				t.Errorf("%q has a password", err)
+			}
 			for _, part := range []string{"Secret fleet-system/member-a", `"kubeconfig"`, tc.says} {
 				if !strings.Contains(err.Error(), part) {
 					t.Errorf("%q does not say %q", err, part)
 				}
 			}
 		})
+	}
+}
+
+func TestWhatIsInsecureIsTakenWhereItIsAllowed(t *testing.T) {
+	for name, kubeconfig := range map[string]string{
+		"no TLS":          strings.Replace(goodKubeconfig, "https://", "http://", 1),
+		"any certificate": strings.Replace(goodKubeconfig, "server:", "insecure-skip-tls-verify: true, server:", 1),
+	} {
+		t.Run(name, func(t *testing.T) {
+			d := newDirectoryWith(t, fake.NewClientset(memberSecret("a", kubeconfig)), Options{AllowInsecure: true})
+			if _, err := d.Get("a"); err != nil {
+				t.Error(err)
+			}
+			// What reads files or runs programs is not.
+			d = newDirectoryWith(t, fake.NewClientset(memberSecret("a", strings.Replace(kubeconfig, "token: secret", "tokenFile: /etc/passwd", 1))), Options{AllowInsecure: true})
+			if _, err := d.Get("a"); err == nil {
+				t.Error("a file is read")
+			}
+		})
+	}
+}
+
+func TestAProxyIsKnownWithoutItsPassword(t *testing.T) {
+	kubeconfig := strings.Replace(goodKubeconfig, "server:", `proxy-url: "http://user:password@proxy.example:3128/x", server:`, 1)
+	member, err := newDirectory(t, fake.NewClientset(memberSecret("a", kubeconfig))).Get("a")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if want := "http://proxy.example:3128"; member.Proxy != want {
+		t.Errorf("proxy %q, want %q", member.Proxy, want)
+	}
+	request, err := http.NewRequestWithContext(t.Context(), http.MethodGet, member.Config.Host, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	used, err := member.Config.Transport.(*transport).next.(*http.Transport).Proxy(request)
+	if err != nil || used.String() != "http://user:password@proxy.example:3128/x" {
+		t.Errorf("requests go through %v, %v", used, err)
+	}
+}
+
+func TestEveryMemberIsBound(t *testing.T) {
+	server := serve(t, true, func(w http.ResponseWriter, request *http.Request) {
+		if request.Header.Get("Authorization") != "Bearer secret" {
+			w.WriteHeader(http.StatusUnauthorized)
+			return
+		}
+		http.Redirect(w, request, "https://other.example", http.StatusFound)
+	})
+	ca := base64.StdEncoding.EncodeToString(configFor(server).CAData)
+	kubeconfig := strings.Replace(goodKubeconfig, `server: "https://member.example"`, `certificate-authority-data: "`+ca+`", server: "`+server.URL+`"`, 1)
+	member, err := newDirectory(t, fake.NewClientset(memberSecret("a", kubeconfig))).Get("a")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := readyz(t.Context(), member.Config); err == nil || !strings.Contains(err.Error(), "redirects are not followed") {
+		t.Errorf("got %v", err)
 	}
 }
 
@@ -178,7 +253,7 @@ func TestDirectoryFollowsTheSecret(t *testing.T) {
 }
 
 func TestIdle(t *testing.T) {
-	d := NewDirectory(fake.NewClientset(), wellknown.SystemNamespace)
+	d := NewDirectory(fake.NewClientset(), wellknown.SystemNamespace, Options{})
 	isIdle := func() bool {
 		select {
 		case <-d.Idle("a"):

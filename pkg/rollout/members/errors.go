@@ -18,7 +18,8 @@ const (
 	KubeconfigNotFound Reason = "KubeconfigNotFound"
 	// KubeconfigInvalid means that the kubeconfig cannot be read or names no cluster and user.
 	KubeconfigInvalid Reason = "KubeconfigInvalid"
-	// KubeconfigRefused means that the kubeconfig would have the server run a program or read a file of its own.
+	// KubeconfigRefused means that the kubeconfig would have the server run a program, read a file of its own or send the credentials to
+	// whoever answers.
 	KubeconfigRefused Reason = "KubeconfigRefused"
 )
 

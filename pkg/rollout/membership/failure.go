@@ -31,8 +31,12 @@ const (
 	reasonOtherMember  = "OtherMember"
 )
 
-// maxMessage bounds what a member's own words take of a condition, in bytes.
-const maxMessage = 1024
+const (
+	// maxMessage bounds what a condition says of a failure, in bytes: most of it can be the member's own words.
+	maxMessage = 1024
+	// maxProperty bounds a property that a member says of itself, in bytes.
+	maxProperty = 256
+)
 
 // errNotServed says that a member has a kind, and does not serve it.
 var errNotServed = errors.New("the kind is not served")
@@ -57,7 +61,14 @@ func (f *failure) revokes() bool {
 	return f.reason == reasonOtherStore || f.reason == reasonOtherHub || f.reason == reasonOtherMember
 }
 
+// classify says why a member cannot be used, in at most maxMessage bytes.
 func classify(err error) *failure {
+	f := classified(err)
+	f.message = wording.Shorten(f.message, maxMessage)
+	return f
+}
+
+func classified(err error) *failure {
 	var credentials *members.CredentialsError
 	var otherStore *storeid.OtherStoreError
 	var otherHub *storeid.OtherHubError
@@ -103,5 +114,5 @@ func brief(err error) string {
 	case errors.As(err, &request):
 		message = request.Err.Error()
 	}
-	return wording.Shorten(message, maxMessage)
+	return message
 }

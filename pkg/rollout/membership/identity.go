@@ -117,16 +117,12 @@ func (c *Controller) own(ctx context.Context, member *clients, want storeid.Memb
 // isNobodyElses holds that a cluster which does not say as what it has joined has nothing of another member: it joined before members
 // said so.
 func isNobodyElses(ctx context.Context, member *clients, name string) error {
-	works, err := member.fleet.PlacementV1beta1().AppliedWorks().List(ctx, metav1.ListOptions{})
-	if err != nil {
-		return fmt.Errorf("listing AppliedWorks: %w", err)
-	}
-	for i := range works.Items {
-		if work := &works.Items[i]; work.Spec.WorkNamespace != wellknown.MemberNamespace(name) {
+	return member.eachAppliedWork(ctx, func(work *placementv1beta1.AppliedWork) error {
+		if work.Spec.WorkNamespace != wellknown.MemberNamespace(name) {
 			return storeid.OtherMemberOf(work.Name, work.Spec.WorkNamespace, wellknown.MemberNamespace(name))
 		}
-	}
-	return nil
+		return nil
+	})
 }
 
 // servesAppliedWorks reports whether the kind is there without a CustomResourceDefinition, as it is on a hub.

@@ -5,6 +5,7 @@ package membership
 
 import (
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -80,6 +81,8 @@ func TestWhyAClusterDoesNotJoin(t *testing.T) {
 		status     metav1.ConditionStatus
 		reason     string
 		says       []string
+		// mend takes back what the member does, beyond what is mended for all.
+		mend func(m *member)
 	}{
 		"no Secret": {
 			kubeconfig: func(*testing.T, *member) string { return "" },
@@ -96,6 +99,34 @@ func TestWhyAClusterDoesNotJoin(t *testing.T) {
 		"a wrong token": {
 			kubeconfig: func(_ *testing.T, m *member) string { return m.kubeconfig("wrong") },
 			status:     metav1.ConditionFalse, reason: "Unauthorized", says: []string{"does not accept the credentials"},
+		},
+		"no TLS": {
+			kubeconfig: func(_ *testing.T, m *member) string {
+				return strings.Replace(m.kubeconfig(memberToken), "https://", "http://", 1)
+			},
+			status: metav1.ConditionFalse, reason: "KubeconfigRefused", says: []string{"a server without TLS is not allowed", "--allow-insecure-members"},
+		},
+		"a proxy that does not answer": {
+			kubeconfig: func(t *testing.T, m *member) string {
+				proxy := strings.TrimPrefix(unreachable(t), "https://")
+				return strings.Replace(m.kubeconfig(memberToken), "{server:", `{proxy-url: "http://user:password@`+proxy+`", server:`, 1)
+			},
+			status: metav1.ConditionUnknown, reason: "Unreachable", says: []string{"cannot be reached", "(through the proxy http://127.0.0.1:"},
+		},
+		"a member that redirects": {
+			member: func(m *member) { m.redirect = "https://metadata.example/latest" },
+			mend:   func(m *member) { m.redirect = "" },
+			status: metav1.ConditionUnknown, reason: "Unreachable",
+			says: []string{"redirects GET /readyz to https://metadata.example/latest, and redirects are not followed"},
+		},
+		"a uid that is a program": {
+			member: func(m *member) { m.store(systemPath, namespaceOf("$(reboot)")) },
+			mend:   func(m *member) { m.store(systemPath, namespaceOf("cluster-a")) },
+			status: metav1.ConditionUnknown, reason: "Unreachable", says: []string{"has none that can be one"},
+		},
+		"a member that says very much": {
+			member: func(m *member) { m.store(crdOf, appliedWorksOf(strings.Repeat("x", 100<<10))) },
+			status: metav1.ConditionFalse, reason: "OtherStore", says: []string{"belongs to another fleet", "kubernetes-fleet.io/store-id-"},
 		},
 		"a member that is not ready": {
 			member: func(m *member) { m.ready = false },
@@ -157,6 +188,11 @@ func TestWhyAClusterDoesNotJoin(t *testing.T) {
 			if agents := w.cluster().Status.AgentStatus; len(agents) != 0 {
 				t.Errorf("agents %+v", agents)
 			}
+			for _, c := range w.cluster().Status.Conditions {
+				if len(c.Message) > 2*maxMessage || strings.Contains(c.Message, "password") {
+					t.Errorf("%s says %d bytes: %q", c.Type, len(c.Message), c.Message)
+				}
+			}
 			if m.annotation(crdOf, wellknown.StoreIDAnnotation) == storeID && m.annotation(crdOf, wellknown.HubUIDAnnotation) == hubUID &&
 				m.annotation(crdOf, wellknown.MemberNameAnnotation) == name {
 				t.Error("the member was claimed")
@@ -172,6 +208,9 @@ func TestWhyAClusterDoesNotJoin(t *testing.T) {
 			m.change(func(m *member) {
 				m.ready = true
 				delete(m.objects, crdOf)
+				if tc.mend != nil {
+					tc.mend(m)
+				}
 			})
 			m.put(configMapPath+"/stagegate-store", map[string]any{"metadata": map[string]any{"name": "stagegate-store"}, "data": map[string]any{"id": storeID}})
 			w.setSecret(m.kubeconfig(memberToken))
@@ -368,6 +407,53 @@ func TestAMemberThatFailsStaysJoinedAndIsLookedAtSooner(t *testing.T) {
 	m.change(func(m *member) { m.ready = true })
 	w.reconcile()
 	w.expect(v1beta1.ConditionTypeMemberClusterHealthy, metav1.ConditionTrue, reasonHealthy)
+}
+
+func TestAMemberThatDoesNotAnswerSomebodyIsLookedAtBeforeItsHeartbeat(t *testing.T) {
+	w, m := joinedWorld(t)
+	m.change(func(m *member) { m.ready = false })
+	w.clock.Step(time.Second)
+	w.reconcile()
+	w.expect(v1beta1.ConditionTypeMemberClusterHealthy, metav1.ConditionTrue, reasonHealthy)
+	w.directory.Doubt(w.cluster().Name)
+	w.reconcile()
+	w.expect(v1beta1.ConditionTypeMemberClusterHealthy, metav1.ConditionFalse, reasonNotReady)
+}
+
+func TestAMemberWhoseKubeconfigIsNoLongerTakenStaysJoined(t *testing.T) {
+	w, m := joinedWorld(t)
+	m.putAppliedWork("web-work", wellknown.MemberNamespace(name))
+	probes := m.probes()
+	w.setSecret(strings.Replace(m.kubeconfig(memberToken), "https://", "http://", 1))
+	w.clock.Step(time.Hour)
+	w.reconcile()
+	w.expect(v1beta1.ConditionTypeMemberClusterJoined, metav1.ConditionTrue, reasonJoined)
+	w.expect(v1beta1.ConditionTypeMemberClusterHealthy, metav1.ConditionFalse, "KubeconfigRefused", "--allow-insecure-members")
+	if !isMember(&w.cluster().Status) || w.namespace() == nil || w.internal() == nil {
+		t.Error("the membership has ended")
+	}
+	if m.probes() != probes || m.get(appliedPath+"/web-work") == nil || m.get(crdOf) == nil {
+		t.Error("the member was reached")
+	}
+}
+
+func TestAHealthyMemberSaysThroughWhichProxyItIsReached(t *testing.T) {
+	r := newReporter(memberCluster())
+	r.observed(observation{at: start, proxy: "http://proxy.example:3128"})
+	healthy := meta.FindStatusCondition(r.status.Conditions, v1beta1.ConditionTypeMemberClusterHealthy)
+	if want := messageHealthy + " (through the proxy http://proxy.example:3128)"; healthy.Message != want {
+		t.Errorf("got %q, want %q", healthy.Message, want)
+	}
+}
+
+func TestWhatAMemberSaysOfItselfIsBounded(t *testing.T) {
+	w, m := joinedWorld(t)
+	m.change(func(m *member) { m.gitVersion = strings.Repeat("v", 1<<20) })
+	w.clock.Step(2 * time.Minute)
+	w.reconcile()
+	if got := len(w.cluster().Status.Properties[kubernetesVersionProperty].Value); got == 0 || got > maxProperty {
+		t.Errorf("the version has %d bytes, want at most %d", got, maxProperty)
+	}
 }
 
 func TestAMemberThatAnotherStoreTakesIsNoLongerJoined(t *testing.T) {

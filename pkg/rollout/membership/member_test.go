@@ -49,6 +49,10 @@ type member struct {
 	token string
 	ready bool
 	isHub bool
+	// gitVersion is what it says it runs.
+	gitVersion string
+	// redirect is where it sends whoever asks, empty for nowhere.
+	redirect string
 	// probed counts looks at /readyz, deleted has the options of deletions by path.
 	probed  int
 	deleted map[string]map[string]any
@@ -59,7 +63,9 @@ func newMember(t *testing.T) *member {
 		objects: map[string]map[string]any{},
 		token:   memberToken,
 		ready:   true,
-		deleted: map[string]map[string]any{},
+
+		gitVersion: "v1.37.2",
+		deleted:    map[string]map[string]any{},
 	}
 	m.Server = httptest.NewTLSServer(m)
 	t.Cleanup(m.Close)
@@ -117,6 +123,10 @@ func (m *member) store(at string, object map[string]any) {
 func (m *member) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
+	if m.redirect != "" {
+		http.Redirect(w, r, m.redirect, http.StatusTemporaryRedirect)
+		return
+	}
 	status, body := m.serve(r)
 	var answer apierrors.APIStatus
 	if err, ok := body.(error); ok && errors.As(err, &answer) {
@@ -147,7 +157,7 @@ func (m *member) serve(r *http.Request) (int, any) {
 		}
 		return http.StatusOK, "ok"
 	case "/version":
-		return http.StatusOK, map[string]any{"gitVersion": "v1.37.2"}
+		return http.StatusOK, map[string]any{"gitVersion": m.gitVersion}
 	case path.Dir(appliedPath):
 		if !m.isHub {
 			return 0, apierrors.NewNotFound(resource, "")

@@ -13,6 +13,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/stagegate/stagegate/pkg/apis/cluster/v1beta1"
+	"github.com/stagegate/stagegate/pkg/apis/wording"
 	"github.com/stagegate/stagegate/pkg/rollout/members"
 	"github.com/stagegate/stagegate/pkg/rollout/storeid"
 )
@@ -37,7 +38,9 @@ const (
 type observation struct {
 	at time.Time
 	// failure is why the member could not be used, nil if it could.
-	failure    *failure
+	failure *failure
+	// proxy is the URL of the proxy through which the member was asked, empty for none.
+	proxy      string
 	properties map[v1beta1.PropertyName]string
 }
 
@@ -61,7 +64,8 @@ func (p *probe) due(period time.Duration) time.Time {
 	return p.seen.at.Add(time.Duration(float64(pause) * p.stretch))
 }
 
-// observe looks at a member where that is due: at each heartbeat, sooner after a failure, and at once with new credentials. From a
+// observe looks at a member where that is due: at each heartbeat, sooner after a failure, and at once with new credentials or where
+// somebody has had no answer from it. From a
 // member that leaves it withdraws instead. It returns what was last seen and when to look again, 0 if only new credentials can help.
 func (c *Controller) observe(ctx context.Context, cluster *v1beta1.MemberCluster) (observation, time.Duration) {
 	member, err := c.directory.Get(cluster.Name)
@@ -71,7 +75,7 @@ func (c *Controller) observe(ctx context.Context, cluster *v1beta1.MemberCluster
 	}
 	leaving := !cluster.DeletionTimestamp.IsZero()
 	last := c.lastProbe(cluster.Name)
-	if last == nil || last.leaving != leaving || last.clients.generation != member.Generation ||
+	if c.directory.Doubted(cluster.Name) || last == nil || last.leaving != leaving || last.clients.generation != member.Generation ||
 		!c.clock.Now().Before(last.due(period(cluster))) {
 		last = c.probe(ctx, cluster, member, last, leaving)
 		c.keep(cluster.Name, last)
@@ -98,10 +102,11 @@ func (c *Controller) probe(ctx context.Context, cluster *v1beta1.MemberCluster, 
 		defer cancel()
 		next.seen.properties, err = c.look(ctx, cluster, next.clients)
 	}
-	next.seen.at = c.clock.Now()
+	next.seen.at, next.seen.proxy = c.clock.Now(), member.Proxy
 	if err != nil {
 		next.failures++
 		next.seen.failure = classify(err)
+		next.seen.failure.message += through(member.Proxy)
 	} else {
 		next.failures = 0
 	}
@@ -125,7 +130,7 @@ func (c *Controller) look(ctx context.Context, cluster *v1beta1.MemberCluster, m
 		return nil, err
 	}
 	properties := map[v1beta1.PropertyName]string{
-		kubernetesVersionProperty: version.GitVersion, storeid.ClusterUIDProperty: clusterUID,
+		kubernetesVersionProperty: wording.Shorten(version.GitVersion, maxProperty), storeid.ClusterUIDProperty: clusterUID,
 	}
 	if count, ok := countNodes(ctx, member); ok {
 		properties[nodeCountProperty] = strconv.FormatInt(count, 10)
@@ -144,7 +149,15 @@ func countNodes(ctx context.Context, member *clients) (int64, bool) {
 	if rest := nodes.RemainingItemCount; rest != nil {
 		count += *rest
 	}
-	return count, true
+	return count, count >= 0
+}
+
+// through says that a member is reached through a proxy: whoever runs it sees when the fleet does what.
+func through(proxy string) string {
+	if proxy == "" {
+		return ""
+	}
+	return " (through the proxy " + wording.Shorten(proxy, maxProperty) + ")"
 }
 
 func (c *Controller) lastProbe(cluster string) *probe {

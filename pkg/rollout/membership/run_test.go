@@ -69,7 +69,7 @@ func TestRun(t *testing.T) {
 
 	f := fleet.New(api)
 	f.Start(ctx.Done())
-	directory := members.NewDirectory(hub, wellknown.SystemNamespace)
+	directory := members.NewDirectory(hub, wellknown.SystemNamespace, members.Options{})
 	controller := New(f, hub, directory, storeid.Ruler{Store: storeID, Hub: hubUID}, record.NewFakeRecorder(1000), clock.RealClock{})
 	running, stop := context.WithCancel(ctx)
 	ended := make(chan error, 1)

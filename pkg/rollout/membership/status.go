@@ -106,14 +106,14 @@ func (r reporter) left() {
 
 func (r reporter) answered(seen observation) {
 	r.joined(metav1.ConditionTrue, reasonJoined, messageJoined)
-	r.healthy(metav1.ConditionTrue, reasonHealthy, messageHealthy)
+	r.healthy(metav1.ConditionTrue, reasonHealthy, messageHealthy+through(seen.proxy))
 	agent := findAgent(r.status)
 	if agent == nil {
 		r.status.AgentStatus = append(r.status.AgentStatus, v1beta1.AgentStatus{Type: v1beta1.MemberAgent})
 		agent = findAgent(r.status)
 	}
 	r.set(&agent.Conditions, v1beta1.AgentJoined, metav1.ConditionTrue, reasonAgentJoined, messageJoined)
-	r.set(&agent.Conditions, v1beta1.AgentHealthy, metav1.ConditionTrue, reasonAgentHealthy, messageHealthy)
+	r.set(&agent.Conditions, v1beta1.AgentHealthy, metav1.ConditionTrue, reasonAgentHealthy, messageHealthy+through(seen.proxy))
 
 	// A heartbeat is written once a period, however often the member was looked at: the rest of a period is the jitter's.
 	at := metav1.NewTime(seen.at).Rfc3339Copy()

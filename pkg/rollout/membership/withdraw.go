@@ -12,6 +12,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/stagegate/stagegate/pkg/apis/cluster/v1beta1"
+	placementv1beta1 "github.com/stagegate/stagegate/pkg/apis/placement/v1beta1"
 	"github.com/stagegate/stagegate/pkg/apis/wellknown"
 	"github.com/stagegate/stagegate/pkg/rollout/storeid"
 )
@@ -61,25 +62,20 @@ func (c *Controller) withdraw(ctx context.Context, cluster *v1beta1.MemberCluste
 // orphan deletes the AppliedWorks of a member, so that what they own stays and is nobody's. Those of other members, as there may be
 // where several are one cluster, are not touched.
 func orphan(ctx context.Context, cluster string, member *clients) error {
-	client := member.fleet.PlacementV1beta1().AppliedWorks()
-	works, err := client.List(ctx, metav1.ListOptions{})
-	if err != nil {
-		return err
-	}
 	policy := metav1.DeletePropagationOrphan
 	var failed []error
-	for i := range works.Items {
-		work := &works.Items[i]
+	err := member.eachAppliedWork(ctx, func(work *placementv1beta1.AppliedWork) error {
 		if work.Spec.WorkNamespace != wellknown.MemberNamespace(cluster) || !work.DeletionTimestamp.IsZero() {
-			continue
+			return nil
 		}
-		err := client.Delete(ctx, work.Name, metav1.DeleteOptions{
+		err := member.fleet.PlacementV1beta1().AppliedWorks().Delete(ctx, work.Name, metav1.DeleteOptions{
 			PropagationPolicy: &policy,
 			Preconditions:     metav1.NewUIDPreconditions(string(work.UID)),
 		})
 		if err != nil && !apierrors.IsNotFound(err) {
 			failed = append(failed, fmt.Errorf("deleting AppliedWork %s: %w", work.Name, err))
 		}
-	}
-	return errors.Join(failed...)
+		return nil
+	})
+	return errors.Join(append(failed, err)...)
 }

@@ -63,7 +63,7 @@ func newWorld(t *testing.T, inFleet ...runtime.Object) *world {
 	}
 	recorder := record.NewFakeRecorder(1000)
 	w.events = recorder.Events
-	w.directory = members.NewDirectory(w.hub, wellknown.SystemNamespace)
+	w.directory = members.NewDirectory(w.hub, wellknown.SystemNamespace, members.Options{})
 	w.controller = New(fleet.New(w.api), w.hub, w.directory, storeid.Ruler{Store: storeID, Hub: hubUID}, recorder, w.clock)
 
 	ctx, cancel := context.WithCancel(t.Context())

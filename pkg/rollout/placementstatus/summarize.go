@@ -72,6 +72,7 @@ func summarize(placement v1beta1.PlacementObject, w world, now metav1.Time) *v1b
 		cluster := b.BindingSpec().TargetCluster
 		entries = append(entries, perCluster(placement, b, way, w.index[b.BindingSpec().ResourceSnapshotName], wanted, before[cluster], now))
 	}
+	trimmed := trim(entries)
 	clusters := entries
 	if condition.Status == metav1.ConditionFalse && w.policy != nil {
 		entries = append(entries, unscheduled(placement, w.policy, status.PerClusterPlacementStatuses, now)...)
@@ -114,6 +115,9 @@ func summarize(placement v1beta1.PlacementObject, w world, now metav1.Time) *v1b
 		result, reason, message := count(s, clusters)
 		if i == 0 && removed != "" && !allHave(way, clusters) {
 			message += "; " + removed
+		}
+		if trimmed && s.lists() && result != metav1.ConditionUnknown {
+			message += "; " + messageObjectsLeftOut
 		}
 		set(s.conditionType, result, reason, message)
 		if result != metav1.ConditionTrue {

@@ -6,6 +6,7 @@ package scheduling
 import (
 	"crypto/sha256"
 	"encoding/hex"
+	"strings"
 
 	apiequality "k8s.io/apimachinery/pkg/api/equality"
 	"k8s.io/apimachinery/pkg/types"
@@ -26,8 +27,13 @@ const (
 // bindingName is the same for the same placement and cluster, so that a scheduler that was killed does not create a second binding.
 func bindingName(placement v1beta1.PlacementObject, cluster string) string {
 	hash := sha256.Sum256([]byte(string(placement.GetUID()) + "/" + cluster))
-	name := placement.GetName()
-	return name[:min(len(name), placementInName)] + "-" + cluster[:min(len(cluster), clusterInName)] + "-" + hex.EncodeToString(hash[:])[:hashInName]
+	return beginning(placement.GetName(), placementInName) + "-" + beginning(cluster, clusterInName) + "-" + hex.EncodeToString(hash[:])[:hashInName]
+}
+
+// beginning cuts a name so that a dash may follow, which must not come after a dot. A dash at its end may stay: there are bindings with
+// such names.
+func beginning(name string, limit int) string {
+	return strings.TrimRight(name[:min(len(name), limit)], ".")
 }
 
 // schedule makes the binding of a picked cluster what it has to be.

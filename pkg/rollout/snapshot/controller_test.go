@@ -42,20 +42,25 @@ func forBothScopesRunning(t *testing.T, mode ExternalMode, prepare func(w *world
 				if prepare != nil {
 					prepare(w)
 				}
-				source := w.source()
-				r := &running{world: w, recorder: record.NewFakeRecorder(100)}
-				r.controller = New(source.fleet, source, mode, r.recorder, clock.RealClock{})
-				ctx, stop := context.WithCancel(t.Context())
-				done := make(chan error, 1)
-				go func() { done <- r.controller.Run(ctx) }()
-				r.after(time.Second)
-				test(t, r)
-				stop()
-				if err := <-done; err != nil {
-					t.Error(err)
-				}
+				w.running(mode, func(r *running) { test(t, r) })
 			})
 		})
+	}
+}
+
+// running runs the loop around a test, which is in a bubble of synctest.
+func (w *world) running(mode ExternalMode, test func(r *running)) {
+	source := w.source()
+	r := &running{world: w, recorder: record.NewFakeRecorder(100)}
+	r.controller = New(source.fleet, source, mode, r.recorder, clock.RealClock{})
+	ctx, stop := context.WithCancel(w.t.Context())
+	done := make(chan error, 1)
+	go func() { done <- r.controller.Run(ctx) }()
+	r.after(time.Second)
+	test(r)
+	stop()
+	if err := <-done; err != nil {
+		w.t.Error(err)
 	}
 }
 
@@ -281,6 +286,37 @@ func TestSelectorsThatAreWrongAreToldUntilTheyAreRight(t *testing.T) {
 			t.Errorf("the condition stays: %s", failure)
 		}
 	})
+}
+
+func TestWhatIsPlacedOfAReservedNamespaceStays(t *testing.T) {
+	for name, placement := range map[string]v1beta1.PlacementObject{
+		"its object":    placementIn("", namespaceTerm("kube-system", v1beta1.NamespaceOnly)),
+		"objects in it": placementIn("kube-system", named("", "v1", "ConfigMap", "")),
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				w := newWorldOf(t, placement)
+				w.hub.put(configMap("kube-system", "settings", "newer"))
+				// The version that a server had made before it refused reserved namespaces.
+				made := w.source().fleet.Snapshots.New(w.key("app-0-snapshot"))
+				made.SetLabels(map[string]string{
+					wellknown.ParentPlacementLabel: "app", wellknown.ResourceIndexLabel: "0", wellknown.LatestSnapshotLabel: "true",
+				})
+				made.SetAnnotations(map[string]string{wellknown.ResourceHashAnnotation: "h", wellknown.NumberOfSnapshotsAnnotation: "1"})
+				create(w, w.source().fleet.Snapshots, made)
+				w.running(Automatic, func(r *running) {
+					r.expect("app-0-snapshot 0 true")
+					const want = " is not allowed to propagate"
+					if failure := r.failure(); !strings.HasPrefix(failure, "InvalidResourceSelectors: ") || !strings.HasSuffix(failure, "namespace kube-system"+want) {
+						t.Errorf("condition %q", failure)
+					}
+					if events := r.events(); len(events) != 1 || !strings.HasSuffix(events[0], want) {
+						t.Errorf("events %q", events)
+					}
+				})
+			})
+		})
+	}
 }
 
 func TestANewKindIsNoticed(t *testing.T) {

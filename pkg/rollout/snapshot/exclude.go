@@ -4,8 +4,6 @@
 package snapshot
 
 import (
-	"strings"
-
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime/schema"
@@ -50,9 +48,4 @@ func excludedContent(object *unstructured.Unstructured) bool {
 	}
 	secretType, _, _ := unstructured.NestedString(object.Object, "type")
 	return secretType == "kubernetes.io/service-account-token"
-}
-
-// reserved says of a namespace that it belongs to the cluster or the fleet and is never placed with its content.
-func reserved(namespace string) bool {
-	return namespace == metav1.NamespaceDefault || strings.HasPrefix(namespace, "kube-") || strings.HasPrefix(namespace, "fleet-")
 }

@@ -61,11 +61,3 @@ func TestDisabledKinds(t *testing.T) {
 		}
 	}
 }
-
-func TestReservedNamespaces(t *testing.T) {
-	for name, want := range map[string]bool{"default": true, "kube-system": true, "fleet-member-a": true, "app": false, "default-app": false, "kubeflow": false} {
-		if got := reserved(name); got != want {
-			t.Errorf("%s is reserved: %t, want %t", name, got, want)
-		}
-	}
-}

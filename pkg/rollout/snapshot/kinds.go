@@ -137,13 +137,16 @@ func (k *kinds) unknown() error {
 		missing.addf("the kinds of the hub: %v", k.err)
 	}
 	for gv, why := range k.failed {
-		if !disabledGroups.Has(gv.Group) {
+		if matters(gv) {
 			missing.addf("the kinds of %s: %s", gv, why)
 		}
 	}
 	slices.Sort(missing.missing)
 	return missing.orNil()
 }
+
+// matters reports whether anything of a group version could be placed.
+func matters(gv schema.GroupVersion) bool { return !disabledGroups.Has(gv.Group) }
 
 // equal says whether selections come out the same.
 func (k *kinds) equal(other *kinds) bool {

@@ -13,6 +13,7 @@ import (
 	"k8s.io/apimachinery/pkg/util/sets"
 
 	"github.com/stagegate/stagegate/pkg/apis/placement/v1beta1"
+	"github.com/stagegate/stagegate/pkg/apis/wellknown"
 	"github.com/stagegate/stagegate/pkg/rollout/internal/reconcile"
 )
 
@@ -61,6 +62,9 @@ func selectItems(ctx context.Context, v view, placement v1beta1.PlacementObject)
 
 // plan turns selectors into queries.
 func (s *selection) plan(ctx context.Context) error {
+	if err := s.refuseReserved(s.placement.GetNamespace()); err != nil {
+		return err
+	}
 	inside, withSelectors, err := s.namespaceForSelectors(ctx)
 	if err != nil {
 		return err
@@ -102,9 +106,7 @@ func (s *selection) namespaceForSelectors(ctx context.Context) (namespace string
 		}
 		seen = seen && len(s.missing.missing) == 0
 		for _, namespace := range namespaces {
-			if !reserved(namespace.id.Name) {
-				names.Insert(namespace.id.Name)
-			}
+			names.Insert(namespace.id.Name)
 		}
 	}
 	switch {
@@ -135,9 +137,6 @@ func (s *selection) planNamespace(ctx context.Context, term *v1beta1.ResourceSel
 		return err
 	}
 	for _, namespace := range namespaces {
-		if reserved(namespace.id.Name) {
-			return userErrorf("invalid clusterResourcePlacement %s: namespace %s is not allowed to propagate", s.placement.GetName(), namespace.id.Name)
-		}
 		for _, k := range s.kinds().inNamespaces {
 			s.queries = append(s.queries, query{kind: k, namespace: namespace.id.Name})
 		}
@@ -145,7 +144,8 @@ func (s *selection) planNamespace(ctx context.Context, term *v1beta1.ResourceSel
 	return nil
 }
 
-// namespaces are those that a selector of namespaces finds.
+// namespaces are those that a selector of namespaces finds. A reserved one among them is the user's to leave out: without it a version
+// would take away from clusters what an earlier version of the server has placed of it.
 func (s *selection) namespaces(ctx context.Context, term *v1beta1.ResourceSelectorTerm) ([]*item, error) {
 	k, found, err := s.lookUp(namespaceKind)
 	if err != nil || !found {
@@ -156,7 +156,20 @@ func (s *selection) namespaces(ctx context.Context, term *v1beta1.ResourceSelect
 		return nil, err
 	}
 	items, err := s.list(ctx, q)
+	for _, i := range items {
+		if err := s.refuseReserved(i.id.Name); err != nil {
+			return nil, err
+		}
+	}
 	return items, s.missing.merge(err)
+}
+
+// refuseReserved fails for a namespace of which nothing is placed.
+func (s *selection) refuseReserved(namespace string) error {
+	if !wellknown.IsReservedNamespace(namespace) {
+		return nil
+	}
+	return s.invalid("namespace %s is not allowed to propagate", namespace)
 }
 
 // planKind adds the objects of one kind other than Namespace.
@@ -263,7 +276,11 @@ func unique(items []*item) error {
 }
 
 func (s *selection) invalid(format string, args ...any) error {
-	return userErrorf("invalid clusterResourcePlacement %s: %s", s.placement.GetName(), fmt.Sprintf(format, args...))
+	kind := "clusterResourcePlacement"
+	if s.placement.GetNamespace() != "" {
+		kind = "resourcePlacement"
+	}
+	return userErrorf("invalid %s %s: %s", kind, nameOf(s.placement), fmt.Sprintf(format, args...))
 }
 
 func isNamespace(term *v1beta1.ResourceSelectorTerm) bool {

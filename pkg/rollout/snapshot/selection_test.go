@@ -59,9 +59,13 @@ func TestSelection(t *testing.T) {
 			terms: terms{namespaceTerm("a", v1beta1.NamespaceOnly)},
 			want:  []string{"Namespace a"},
 		},
-		"even a reserved one": {
-			terms: terms{namespaceTerm("kube-system", v1beta1.NamespaceOnly)},
-			want:  []string{"Namespace kube-system"},
+		"but no reserved one": {
+			terms:    terms{namespaceTerm("kube-system", v1beta1.NamespaceOnly)},
+			wantUser: "invalid clusterResourcePlacement app: namespace kube-system is not allowed to propagate",
+		},
+		"nor one among others": {
+			terms:    terms{{Version: "v1", Kind: "Namespace", SelectionScope: v1beta1.NamespaceOnly, LabelSelector: &metav1.LabelSelector{}}},
+			wantUser: "invalid clusterResourcePlacement app: namespace kube-system is not allowed to propagate",
 		},
 		"a namespace with what other selectors find in it": {
 			terms: terms{namespaceTerm("a", v1beta1.NamespaceWithResourceSelectors), labelled("", "v1", "ConfigMap", labels("one")),
@@ -69,7 +73,14 @@ func TestSelection(t *testing.T) {
 			want: []string{"Namespace a", "ConfigMap a/one", "ClusterRole reader"},
 		},
 		"which is one namespace": {
-			terms:    terms{{Version: "v1", Kind: "Namespace", SelectionScope: v1beta1.NamespaceWithResourceSelectors, LabelSelector: &metav1.LabelSelector{}}},
+			terms: terms{{
+				Version: "v1", Kind: "Namespace", SelectionScope: v1beta1.NamespaceWithResourceSelectors,
+				LabelSelector: &metav1.LabelSelector{MatchLabels: labels("x")},
+			}},
+			change: func(h *hub) {
+				h.put(`{apiVersion: v1, kind: Namespace, metadata: {name: x1, labels: {app: x}}}`)
+				h.put(`{apiVersion: v1, kind: Namespace, metadata: {name: x2, labels: {app: x}}}`)
+			},
 			wantUser: "invalid clusterResourcePlacement app: NamespaceWithResourceSelectors mode requires exactly one namespace, but 2 namespaces were selected",
 		},
 		"which exists": {
@@ -78,7 +89,7 @@ func TestSelection(t *testing.T) {
 		},
 		"and is not reserved": {
 			terms:    terms{namespaceTerm("kube-system", v1beta1.NamespaceWithResourceSelectors)},
-			wantUser: "invalid clusterResourcePlacement app: NamespaceWithResourceSelectors mode requires exactly one namespace, but no namespaces were selected",
+			wantUser: "invalid clusterResourcePlacement app: namespace kube-system is not allowed to propagate",
 		},
 		"a reserved namespace cannot be placed": {
 			terms:    terms{namespaceTerm("kube-system", v1beta1.NamespaceWithResources)},
@@ -138,6 +149,11 @@ func TestSelection(t *testing.T) {
 			namespace: "a",
 			terms:     terms{named("", "v1", "ConfigMap", "one"), labelled("rbac.authorization.k8s.io", "v1", "Role", labels("r"))},
 			want:      []string{"ConfigMap a/one", "Role a/r"},
+		},
+		"but in no reserved one": {
+			namespace: "kube-system",
+			terms:     terms{named("", "v1", "ConfigMap", "none")},
+			wantUser:  "invalid resourcePlacement kube-system/app: namespace kube-system is not allowed to propagate",
 		},
 		"and neither a Namespace": {
 			namespace: "a",

@@ -9,7 +9,6 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/client-go/discovery"
 	"k8s.io/client-go/dynamic"
 	"k8s.io/client-go/metadata"
 	"k8s.io/client-go/rest"
@@ -44,19 +43,15 @@ func NewSource(f *fleet.Fleet, hub *rest.Config) (*Source, error) {
 	// Whole namespaces are read at once; what that may cost the hub is for its priority and fairness to say.
 	hub = rest.CopyConfig(hub)
 	hub.QPS = -1
-	discoveryClient, err := discovery.NewDiscoveryClientForConfig(hub)
+	kinds, err := NewKindReader(hub)
 	if err != nil {
-		return nil, fmt.Errorf("discovery client of the hub: %w", err)
-	}
-	metadataClient, err := metadata.NewForConfig(hub)
-	if err != nil {
-		return nil, fmt.Errorf("metadata client of the hub: %w", err)
+		return nil, err
 	}
 	dynamicClient, err := dynamic.NewForConfig(hub)
 	if err != nil {
 		return nil, fmt.Errorf("dynamic client of the hub: %w", err)
 	}
-	return newSource(f, discoveryClient, metadataClient, dynamicClient), nil
+	return newSource(f, kinds.discovery, kinds.metadata, dynamicClient), nil
 }
 
 func newSource(f *fleet.Fleet, discovery discoverer, metadata metadata.Interface, dynamic dynamic.Interface) *Source {

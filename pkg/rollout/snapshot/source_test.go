@@ -46,10 +46,14 @@ type world struct {
 }
 
 func newWorld(t *testing.T, namespaceOf string) *world {
-	w := &world{t: t, hub: newHub(t), placement: placementIn(namespaceOf, namespaceTerm("a", ""))}
 	if namespaceOf != "" {
-		w.placement = placementIn(namespaceOf, named("", "v1", "ConfigMap", ""))
+		return newWorldOf(t, placementIn(namespaceOf, named("", "v1", "ConfigMap", "")))
 	}
+	return newWorldOf(t, placementIn("", namespaceTerm("a", "")))
+}
+
+func newWorldOf(t *testing.T, placement v1beta1.PlacementObject) *world {
+	w := &world{t: t, hub: newHub(t), placement: placement}
 	w.api = fake.NewSimpleClientset(fleet.Copy(w.placement))
 	w.hub.put(`{"apiVersion":"v1","kind":"Namespace","metadata":{"name":"kube-system","uid":"hub-1"}}`)
 	w.hub.put(namespace("a"))

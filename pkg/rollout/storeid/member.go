@@ -6,6 +6,8 @@ package storeid
 import (
 	"fmt"
 
+	"k8s.io/apimachinery/pkg/util/validation"
+
 	clusterv1beta1 "github.com/stagegate/stagegate/pkg/apis/cluster/v1beta1"
 	"github.com/stagegate/stagegate/pkg/apis/wellknown"
 )
@@ -70,6 +72,10 @@ func Undecided(annotations map[string]string) bool {
 
 // OtherMemberOf is the error of an AppliedWork that belongs to the Works of another namespace than the one wanted.
 func OtherMemberOf(appliedWork, found, want string) error {
+	if len(validation.IsDNS1123Subdomain(appliedWork)) > 0 {
+		// The command below would be the cluster's.
+		return &OtherMemberError{"an AppliedWork on the member cluster has a name that no API server takes"}
+	}
 	return &OtherMemberError{fmt.Sprintf("AppliedWork %s on the member cluster belongs to Works of namespace %s, not %s: "+
 		"a kubeconfig was copied or swapped, or the member was renamed; if it was renamed: "+
 		`kubectl patch appliedwork %s --type=merge -p '{"spec":{"workNamespace":"%s"}}' on the member`,

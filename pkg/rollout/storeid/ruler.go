@@ -8,6 +8,7 @@ import (
 	"fmt"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/util/validation"
 	"k8s.io/client-go/kubernetes"
 )
 
@@ -37,6 +38,10 @@ func ClusterUID(ctx context.Context, cluster kubernetes.Interface) (string, erro
 	}
 	if system.UID == "" {
 		return "", fmt.Errorf("namespace %s, whose uid identifies the cluster, has none", metav1.NamespaceSystem)
+	}
+	// The messages about a cluster have its uid in commands for the administrator, and the cluster is not trusted.
+	if errs := validation.IsValidLabelValue(string(system.UID)); len(errs) > 0 {
+		return "", fmt.Errorf("namespace %s, whose uid identifies the cluster, has none that can be one: %s", metav1.NamespaceSystem, errs[0])
 	}
 	return string(system.UID), nil
 }

@@ -40,12 +40,15 @@ func overridesFor(ctx context.Context, f *fleet.Fleet, run v1beta1.UpdateRunObje
 	rolledOut = slices.DeleteFunc(slices.Clone(rolledOut), func(r resources.Resource) bool {
 		return !slices.ContainsFunc(found.Objects, func(o v1beta1.OverrideObject) bool { return overrides.Changes(o, r.ID) })
 	})
-	found.Try = func(member engine.Member, inForce []v1beta1.OverrideSnapshotObject) error {
-		o, err := overriding.New(member.Name, member.Labels, inForce)
+	found.Try = func(member engine.Member, inForce []v1beta1.OverrideSnapshotObject) ([]overrides.LeftOut, error) {
+		o, err := overriding.New(run.GetNamespace(), member.Name, member.Labels, inForce)
+		var all []overrides.LeftOut
 		for i := 0; i < len(rolledOut) && err == nil; i++ {
-			_, err = o.Manifest(rolledOut[i].Manifest)
+			var leftOut []overrides.LeftOut
+			_, leftOut, err = o.Manifest(rolledOut[i].Manifest)
+			all = append(all, leftOut...)
 		}
-		return err
+		return all, err
 	}
 	return found, nil
 }

@@ -39,15 +39,36 @@ func (f *fixture) override(name, path string) *v1beta1.ResourceOverride {
 	return o
 }
 
-// record makes the first version of an override.
-func (f *fixture) record(o *v1beta1.ResourceOverride) {
+// clusterOverride makes one that does the same to all that is in a namespace.
+func (f *fixture) clusterOverride(name, namespace, path string) *v1beta1.ClusterResourceOverride {
 	f.Helper()
-	s := o.NewSnapshot(nil).(*v1beta1.ResourceOverrideSnapshot)
-	s.Namespace, s.Name = o.Namespace, o.Name+"-0"
-	s.Labels = map[string]string{wellknown.ParentOverrideLabel: o.Name, wellknown.OverrideIndexLabel: "0"}
-	_, err := f.client.PlacementV1beta1().ResourceOverrideSnapshots(s.Namespace).Create(f.ctx, s, metav1.CreateOptions{})
+	o := &v1beta1.ClusterResourceOverride{
+		ObjectMeta: metav1.ObjectMeta{Name: name},
+		Spec: v1beta1.ClusterResourceOverrideSpec{
+			ClusterResourceSelectors: []v1beta1.ResourceSelectorTerm{{Version: "v1", Kind: "Namespace", Name: namespace}},
+			Policy: &v1beta1.OverridePolicy{OverrideRules: []v1beta1.OverrideRule{{
+				ClusterSelector: &v1beta1.ClusterSelector{ClusterSelectorTerms: []v1beta1.ClusterSelectorTerm{{
+					LabelSelector: &metav1.LabelSelector{MatchLabels: map[string]string{"environment": "canary"}},
+				}}},
+				JSONPatchOverrides: []v1beta1.JSONPatchOverride{{Operator: v1beta1.JSONPatchOverrideOpRemove, Path: path}},
+			}}},
+		},
+	}
+	_, err := f.client.PlacementV1beta1().ClusterResourceOverrides().Create(f.ctx, o, metav1.CreateOptions{})
 	f.must(err)
-	f.eventually(s.Name+" is in the cache", func() bool {
+	return o
+}
+
+// record makes the first version of an override.
+func (f *fixture) record(o v1beta1.OverrideObject) {
+	f.Helper()
+	s := o.NewSnapshot(nil)
+	s.SetNamespace(o.GetNamespace())
+	s.SetName(o.GetName() + "-0")
+	s.SetLabels(map[string]string{wellknown.ParentOverrideLabel: o.GetName(), wellknown.OverrideIndexLabel: "0"})
+	_, err := f.fleet.OverrideSnapshots.Client(o.GetNamespace()).Create(f.ctx, s, metav1.CreateOptions{})
+	f.must(err)
+	f.eventually(s.GetName()+" is in the cache", func() bool {
 		_, err := f.fleet.OverrideSnapshots.Get(reconcile.KeyOf(s))
 		return err == nil
 	})
@@ -116,17 +137,57 @@ func TestAnOverrideThatDoesNotFitKeepsARunFromBeingPlanned(t *testing.T) {
 	forBothScopes(t, func(f *fixture) {
 		f.tutorial()
 		f.placesSettings()
-		f.record(f.override("wrong", "/data/b"))
+		namespace := cmp.Or(f.namespace, "shop")
+		of := `ResourceOverrideSnapshot "` + namespace + `/wrong-0"`
+		if f.namespace == "" {
+			f.record(f.clusterOverride("wrong", namespace, "/data/b"))
+			of = `ClusterResourceOverrideSnapshot "wrong-0"`
+		} else {
+			f.record(f.override("wrong", "/data/b"))
+		}
 		defer f.start()()
 		f.newRunAt("run", "1", v1beta1.StateRun)
 		f.untilCondition("run", v1beta1.RunInitialized, "False UpdateRunInitializedFailed")
-		namespace := cmp.Or(f.namespace, "shop")
-		want := `ResourceOverrideSnapshot "` + namespace + `/wrong-0" on ConfigMap "` + namespace + `/settings" in cluster member3: remove /data/b: ` +
+		want := of + ` on ConfigMap "` + namespace + `/settings" in cluster member3: remove /data/b: ` +
 			`error in remove for path: '/data/b': unable to remove nonexistent key: b: missing value`
 		if got := engine.Plainly(f.message("run", v1beta1.RunInitialized)); got != want {
 			f.Errorf("message is %q, want %q", got, want)
 		}
 	})
+}
+
+func TestAnOverrideOfThePlatformStopsRunsOfANamespace(t *testing.T) {
+	f := newFixture(t, "team")
+	f.tutorial()
+	f.placesSettings()
+	f.record(f.clusterOverride("wrong", "team", "/data/b"))
+	defer f.start()()
+	f.newRunAt("run", "1", v1beta1.StateRun)
+	f.untilCondition("run", v1beta1.RunInitialized, "False UpdateRunInitializedFailed")
+}
+
+func TestAnOverrideOfANamespaceDoesNotStopRunsOfThePlatform(t *testing.T) {
+	f := newFixture(t, "")
+	f.tutorial()
+	f.placesSettings()
+	f.record(f.override("wrong", "/data/b"))
+	f.record(f.override("right", "/data/a"))
+	want := []string{`an override does not fit and is left out on 2 clusters (member3, member1): ` +
+		`ResourceOverrideSnapshot "shop/wrong-0" on ConfigMap "shop/settings" in cluster member3: remove /data/b: ` +
+		`error in remove for path: '/data/b': unable to remove nonexistent key: b: missing value`}
+	run := f.fleet.Runs.New(f.key("run"))
+	*run.RunSpec() = v1beta1.UpdateRunSpec{
+		PlacementName: "example-placement", StagedUpdateStrategyName: "example-strategy", ResourceSnapshotIndex: "1", State: v1beta1.StateRun,
+	}
+	_, warnings, err := NewPlanner(f.fleet, f.snapshots).Plan(f.ctx, run)
+	f.must(err)
+	if diff := gocmp.Diff(want, warnings); diff != "" {
+		t.Errorf("warnings of a dry run (-want +got):\n%s", diff)
+	}
+	defer f.start()()
+	f.newRunAt("run", "1", v1beta1.StateRun)
+	f.untilCondition("run", v1beta1.RunInitialized, "True UpdateRunInitializedSuccessfully")
+	f.eventually("the run tells of it", func() bool { return slices.Contains(f.events.reasons(), eventWarning) })
 }
 
 func TestAnOverrideOfSomethingElseIsNotWaitedFor(t *testing.T) {

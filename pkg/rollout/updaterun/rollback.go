@@ -4,49 +4,94 @@
 package updaterun
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/util/rand"
+	"k8s.io/apiserver/pkg/authentication/user"
 
 	"github.com/stagegate/stagegate/pkg/apis/placement/v1beta1"
 	"github.com/stagegate/stagegate/pkg/rollout/internal/reconcile"
 	"github.com/stagegate/stagegate/pkg/rollout/updaterun/engine"
 )
 
-// eventRollbackRefused is the reason of the Event that a run gets whose rollback cannot be created.
-const eventRollbackRefused = "RollbackRefused"
+const (
+	// eventRollbackRefused is the reason of the Event that a run gets whose rollback cannot be created.
+	eventRollbackRefused = "RollbackRefused"
+	// eventRollbackRenamed is the reason of the Event that a run gets where somebody else has taken the name of its rollback.
+	eventRollbackRenamed = "RollbackRenamed"
+	// saltLength makes a name that nobody can take in advance.
+	saltLength = 10
+)
 
-// createRollback makes the run that rolls another back, on behalf of who asked for it. One that exists already is left alone. What the
-// hub's policies refuse is tried again, and told to those who look after the run: its placement stays locked meanwhile.
+// createRollback makes the run that rolls another back, on behalf of who asked for it. One that a controller has created already is left
+// alone; one that has its name and that somebody else has created is no rollback, and keeps none from being created. What the hub's
+// policies refuse is tried again, and told to those who look after the run: its placement stays locked meanwhile.
 func (c *Controller) createRollback(ctx context.Context, run v1beta1.UpdateRunObject, r *engine.Rollback) error {
-	rollback := c.fleet.Runs.New(reconcile.Key{Namespace: run.GetNamespace(), Name: r.Name})
+	err := c.createRollbackNamed(ctx, run, r, r.Name)
+	if !apierrors.IsAlreadyExists(err) {
+		return err
+	}
+	// The cache may lack the one that was created at the last look.
+	existing, err := c.liveRuns(ctx, run.GetNamespace())
+	if err != nil {
+		return err
+	}
+	for _, other := range existing {
+		if engine.IsRollback(other, run) {
+			return nil
+		}
+	}
+	name := engine.RollbackName(run, rand.String(saltLength))
+	if err := c.createRollbackNamed(ctx, run, r, name); err != nil {
+		return err
+	}
+	c.recorder.Event(run, corev1.EventTypeWarning, eventRollbackRenamed,
+		fmt.Sprintf("%s is there already and was created by somebody else; %s brings the clusters back", r.Name, name))
+	return nil
+}
+
+func (c *Controller) createRollbackNamed(ctx context.Context, run v1beta1.UpdateRunObject, r *engine.Rollback, name string) error {
+	rollback := c.fleet.Runs.New(reconcile.Key{Namespace: run.GetNamespace(), Name: name})
 	*rollback.RunSpec() = v1beta1.UpdateRunSpec{
 		PlacementName:            run.RunSpec().PlacementName,
 		StagedUpdateStrategyName: run.RunSpec().StagedUpdateStrategyName,
 		State:                    v1beta1.StateRun,
 		RollbackOf:               run.GetName(),
 	}
-	rollback.RunStatus().CreatedBy = r.CreatedBy
-	client := c.fleet.Runs.Client(run.GetNamespace())
-	_, err := client.Create(ctx, rollback, metav1.CreateOptions{})
-	if apierrors.IsAlreadyExists(err) {
-		var existing v1beta1.UpdateRunObject
-		if existing, err = client.Get(ctx, r.Name, metav1.GetOptions{}); err != nil {
-			return reconcile.IgnoreNotFound(err)
-		}
-		if existing.RunSpec().RollbackOf == run.GetName() {
-			return nil
-		}
-		err = fmt.Errorf("%s is there already and rolls back another run or none; delete it", c.called(existing))
-		c.recorder.Event(run, corev1.EventTypeWarning, eventRollbackRefused, err.Error())
-		return err
-	}
+	rollback.RunStatus().CreatedBy = cmp.Or(r.CreatedBy, &v1beta1.DecisionUser{Username: user.APIServerUser})
+	_, err := c.fleet.Runs.Client(run.GetNamespace()).Create(ctx, rollback, metav1.CreateOptions{})
 	if apierrors.IsForbidden(err) || apierrors.IsInvalid(err) || apierrors.IsBadRequest(err) {
 		c.recorder.Event(run, corev1.EventTypeWarning, eventRollbackRefused,
-			fmt.Sprintf("The run %s, which is to bring the clusters back, cannot be created: %v", r.Name, err))
+			fmt.Sprintf("The run %s, which is to bring the clusters back, cannot be created: %v", name, err))
 	}
 	return err
+}
+
+// liveRuns are the runs of a scope as the API has them.
+func (c *Controller) liveRuns(ctx context.Context, namespace string) ([]v1beta1.UpdateRunObject, error) {
+	client := c.fleet.Clientset.PlacementV1beta1()
+	var runs []v1beta1.UpdateRunObject
+	if namespace == "" {
+		list, err := client.ClusterStagedUpdateRuns().List(ctx, metav1.ListOptions{})
+		if err != nil {
+			return nil, fmt.Errorf("listing ClusterStagedUpdateRuns: %w", err)
+		}
+		for i := range list.Items {
+			runs = append(runs, &list.Items[i])
+		}
+		return runs, nil
+	}
+	list, err := client.StagedUpdateRuns(namespace).List(ctx, metav1.ListOptions{})
+	if err != nil {
+		return nil, fmt.Errorf("listing StagedUpdateRuns in namespace %s: %w", namespace, err)
+	}
+	for i := range list.Items {
+		runs = append(runs, &list.Items[i])
+	}
+	return runs, nil
 }

@@ -16,6 +16,7 @@ import (
 	clienttesting "k8s.io/client-go/testing"
 
 	"github.com/stagegate/stagegate/pkg/apis/placement/v1beta1"
+	"github.com/stagegate/stagegate/pkg/rollout/updaterun/engine"
 )
 
 // ask records what a user asks of a run as the server does.
@@ -68,6 +69,60 @@ func TestARunIsRolledBackByAnotherAndTheyNameEachOther(t *testing.T) {
 			}
 		}
 	})
+}
+
+func TestNobodyTakesTheNameOfARollback(t *testing.T) {
+	for name, squat := range map[string]v1beta1.UpdateRunSpec{
+		"a plan of a rollback": {
+			PlacementName: "example-placement", StagedUpdateStrategyName: "example-strategy", State: v1beta1.StateInitialize, RollbackOf: "second",
+		},
+		"a run of another placement": {PlacementName: "other", StagedUpdateStrategyName: "example-strategy", State: v1beta1.StateInitialize},
+	} {
+		t.Run(name, func(t *testing.T) {
+			forBothScopes(t, func(f *fixture) {
+				f.tutorial()
+				f.membersApply()
+				defer f.start()()
+				f.newRunAt("first", "0", v1beta1.StateRun)
+				f.decide("first-before-canary", v1beta1.DecisionApproved)
+				f.untilCondition("first", v1beta1.RunSucceeded, "True UpdateRunSucceeded")
+				f.newRun("second", v1beta1.StateRun)
+				f.eventually("the second run has moved a cluster", func() bool {
+					return f.binding("member2").BindingSpec().ResourceSnapshotName == "example-placement-1-snapshot"
+				})
+				squatter := engine.RollbackName(f.run("second"), "")
+				create(f, f.fleet.Runs, squatter, func(r v1beta1.UpdateRunObject) {
+					*r.RunSpec() = squat
+					r.RunStatus().CreatedBy = &v1beta1.DecisionUser{Username: "mallory", Groups: []string{"system:authenticated"}}
+				})
+				f.ask("second", v1beta1.OperationRollback)
+				f.eventually("the runs are linked", func() bool {
+					by := f.run("second").RunStatus().RolledBackBy
+					return by != nil && by.UID != ""
+				})
+				by := f.run("second").RunStatus().RolledBackBy.Name
+				if by == squatter {
+					f.Fatalf("the run is rolled back by %s of %+v", by, f.run(by).RunStatus().CreatedBy)
+				}
+				f.untilCondition(by, v1beta1.RunSucceeded, "True UpdateRunSucceeded")
+				if got := f.binding("member2").BindingSpec().ResourceSnapshotName; got != "example-placement-0-snapshot" {
+					f.Errorf("member2 has %s", got)
+				}
+				if !slices.Contains(f.events.reasons(), "RollbackRenamed") {
+					f.Errorf("nobody is told: %v", f.events.reasons())
+				}
+				rollbacks := 0
+				for _, run := range f.fleet.Runs.All() {
+					if engine.IsRollback(run, f.run("second")) {
+						rollbacks++
+					}
+				}
+				if rollbacks != 1 {
+					f.Errorf("%d runs roll it back", rollbacks)
+				}
+			})
+		})
+	}
 }
 
 func TestARollbackThatTheHubRefusesIsToldOf(t *testing.T) {

@@ -13,6 +13,7 @@ import (
 
 	clusterv1beta1 "github.com/stagegate/stagegate/pkg/apis/cluster/v1beta1"
 	"github.com/stagegate/stagegate/pkg/apis/placement/v1beta1"
+	"github.com/stagegate/stagegate/pkg/apis/wellknown"
 	"github.com/stagegate/stagegate/pkg/rollout/internal/fleet"
 	"github.com/stagegate/stagegate/pkg/rollout/internal/reconcile"
 )
@@ -120,6 +121,13 @@ func TestWhatWakesARun(t *testing.T) {
 			})
 		})
 		f.wantWoken("a cluster that is being applied to", c.bindingChanged(old, new))
+		old, new = changed(binding, func(b v1beta1.BindingObject) {
+			meta.SetStatusCondition(&b.BindingStatus().Conditions, metav1.Condition{
+				Type: v1beta1.BindingApplied, Status: metav1.ConditionFalse, Reason: wellknown.ReasonClusterUnreachable,
+				Message: "The member cannot be reached", ObservedGeneration: b.GetGeneration(),
+			})
+		})
+		f.wantWoken("a cluster that cannot be reached", c.bindingChanged(old, new), "unplanned", "holding", "waiting")
 		_, failed := changed(binding, failing("no such kind"))
 		old, new = changed(failed, func(b v1beta1.BindingObject) {
 			b.BindingStatus().FailedPlacements[0].Condition.LastTransitionTime = metav1.Now()

@@ -10,6 +10,7 @@ import (
 	"k8s.io/utils/lru"
 
 	"github.com/stagegate/stagegate/pkg/apis/placement/v1beta1"
+	"github.com/stagegate/stagegate/pkg/apis/wellknown"
 	"github.com/stagegate/stagegate/pkg/rollout/internal/overriding"
 )
 
@@ -38,7 +39,7 @@ func (c checks) of(snapshot v1beta1.ResourceSnapshotObject) error {
 }
 
 // check refuses a snapshot with manifests that must not reach a member. A placement in a namespace reaches into that namespace and
-// nowhere else, whoever wrote its snapshot.
+// nowhere else, and none reaches a reserved namespace, whoever wrote its snapshot. What Works hold already stays on the member.
 func check(snapshot v1beta1.ResourceSnapshotObject) error {
 	for i, resource := range snapshot.SnapshotSpec().SelectedResources {
 		object, err := overriding.Identify(resource.Raw)
@@ -50,6 +51,11 @@ func check(snapshot v1beta1.ResourceSnapshotObject) error {
 		case object.Group == v1beta1.GroupName &&
 			(object.Kind == string(v1beta1.ResourceEnvelopeType) || object.Kind == string(v1beta1.ClusterResourceEnvelopeType)):
 			return userErrorf("%s %s: envelopes are not supported yet", object.Kind, name)
+		case wellknown.IsReservedNamespace(object.Namespace):
+			return userErrorf("%s %s is in namespace %s, which belongs to clusters or the fleet and is not allowed to propagate",
+				object.Kind, name, object.Namespace)
+		case object.Group == "" && object.Kind == "Namespace" && wellknown.IsReservedNamespace(object.Name):
+			return userErrorf("Namespace %s belongs to clusters or the fleet and is not allowed to propagate", object.Name)
 		case namespace == "" || object.Namespace == namespace:
 		case object.Namespace == "":
 			return userErrorf("%s %q is cluster-scoped, and a ResourcePlacement places what is in its namespace %q only",

@@ -158,12 +158,14 @@ func (c *Controller) reconcile(ctx context.Context, key reconcile.Key) (time.Dur
 	if spec.State == v1beta1.BindingStateScheduled || spec.ResourceSnapshotName == "" {
 		return 0, nil
 	}
-	if cluster, err := c.fleet.MemberClusters.Lister().Get(spec.TargetCluster); err != nil || cluster.DeletionTimestamp != nil {
+	cluster, err := c.fleet.MemberClusters.Lister().Get(spec.TargetCluster)
+	if err != nil || cluster.DeletionTimestamp != nil {
 		// A cluster that leaves gets nothing more.
 		return 0, nil
 	}
 
 	outcome := c.sync(ctx, binding)
+	outcome.unreachable = unreachable(cluster)
 	if outcome.pending || apierrors.IsConflict(outcome.err) || apierrors.IsAlreadyExists(outcome.err) {
 		return 0, outcome.err
 	}

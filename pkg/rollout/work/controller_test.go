@@ -4,6 +4,7 @@
 package work
 
 import (
+	"encoding/json"
 	"fmt"
 	"slices"
 	"strings"
@@ -159,6 +160,9 @@ func (b *bench) cacheUp() {
 	})
 	fill(b, b.fleet.OverrideSnapshots.Informers()[1].GetStore().Replace, func() (runtime.Object, error) {
 		return c.ResourceOverrideSnapshots("").List(ctx, metav1.ListOptions{})
+	})
+	fill(b, b.fleet.Overrides.Informers()[1].GetStore().Replace, func() (runtime.Object, error) {
+		return c.ResourceOverrides("").List(ctx, metav1.ListOptions{})
 	})
 	fill(b, b.fleet.Placements.Informers()[0].GetStore().Replace, func() (runtime.Object, error) {
 		return c.ClusterResourcePlacements().List(ctx, metav1.ListOptions{})
@@ -368,6 +372,51 @@ func TestProgressIsReportedWhereItLasts(t *testing.T) {
 	}
 }
 
+func TestAClusterThatCannotBeUsedIsWhatIsWaitedFor(t *testing.T) {
+	const down = "The member cannot be reached: dial tcp 127.0.0.1:6443: connect: connection refused"
+	member := func(joined, healthy metav1.ConditionStatus) *clusterv1beta1.MemberCluster {
+		return &clusterv1beta1.MemberCluster{ObjectMeta: metav1.ObjectMeta{Name: "member1"}, Status: clusterv1beta1.MemberClusterStatus{
+			Conditions: []metav1.Condition{
+				{Type: clusterv1beta1.ConditionTypeMemberClusterJoined, Status: joined, Message: down},
+				{Type: clusterv1beta1.ConditionTypeMemberClusterHealthy, Status: healthy, Message: down},
+			},
+		}}
+	}
+	for name, tc := range map[string]struct {
+		now  *clusterv1beta1.MemberCluster
+		want string
+	}{
+		"not looked at yet": {member(metav1.ConditionUnknown, metav1.ConditionUnknown), "ApplyInProgress: Resources are being applied"},
+		"in use":            {member(metav1.ConditionTrue, metav1.ConditionTrue), "ApplyInProgress: Resources are being applied"},
+		"unhealthy":         {member(metav1.ConditionTrue, metav1.ConditionFalse), "ClusterUnreachable: " + down},
+		"of another fleet":  {member(metav1.ConditionFalse, metav1.ConditionTrue), "ClusterUnreachable: " + down},
+	} {
+		t.Run(name, func(t *testing.T) {
+			b := newBench(t, "")
+			b.snapshot("web-1-snapshot", nil, configMapJSON)
+			b.binding(nil)
+			b.settle()
+			before := member("", "")
+			if _, err := b.api.ClusterV1beta1().MemberClusters().Update(t.Context(), tc.now, metav1.UpdateOptions{}); err != nil {
+				t.Fatal(err)
+			}
+			if woken := b.bindingsOfMember(before, tc.now); (len(woken) > 0) != strings.HasSuffix(tc.want, down) {
+				t.Errorf("woken: %v", woken)
+			}
+			b.settle()
+			if said := b.said(); said[len(said)-1] != "Applied=False "+tc.want {
+				t.Errorf("says %q", said[len(said)-1])
+			}
+			// What is applied stays so.
+			b.applied(testTime)
+			b.settle()
+			if said := b.said(); strings.Contains(strings.Join(said, "\n"), down) {
+				t.Errorf("an applied version says %q", said)
+			}
+		})
+	}
+}
+
 func TestWorkFollowsTheBinding(t *testing.T) {
 	b := newBench(t, "")
 	b.snapshot("web-1-snapshot", map[string]string{wellknown.NumberOfSnapshotsAnnotation: "3"}, namespaceJSON)
@@ -477,7 +526,8 @@ func TestMissingSnapshot(t *testing.T) {
 }
 
 func TestWhatMayNotBePlaced(t *testing.T) {
-	const elsewhere = `{"apiVersion":"v1","kind":"ConfigMap","metadata":{"name":"test-cm","namespace":"kube-system"}}`
+	const elsewhere = `{"apiVersion":"v1","kind":"ConfigMap","metadata":{"name":"test-cm","namespace":"other"}}`
+	const reserved = `{"apiVersion":"v1","kind":"Secret","metadata":{"name":"member-a","namespace":"fleet-system"}}`
 	const envelope = `{"apiVersion":"placement.kubernetes-fleet.io/v1beta1","kind":"ClusterResourceEnvelope","metadata":{"name":"e"}}`
 	for _, tc := range []struct{ name, namespace, manifest, want string }{
 		{
@@ -486,23 +536,35 @@ func TestWhatMayNotBePlaced(t *testing.T) {
 		},
 		{
 			"object of another namespace", "test-namespace", elsewhere,
-			`ConfigMap kube-system/test-cm is in another namespace, and a ResourcePlacement places what is in its namespace "test-namespace" only`,
+			`ConfigMap other/test-cm is in another namespace, and a ResourcePlacement places what is in its namespace "test-namespace" only`,
 		},
 		{
 			"object of another namespace that says so in two ways", "test-namespace",
-			`{"apiVersion":"v1","kind":"ConfigMap","metadata":{"name":"test-cm","namespace":"kube-system"},"Metadata":{"namespace":"test-namespace"}}`,
-			`ConfigMap kube-system/test-cm is in another namespace, and a ResourcePlacement places what is in its namespace "test-namespace" only`,
+			`{"apiVersion":"v1","kind":"ConfigMap","metadata":{"name":"test-cm","namespace":"other"},"Metadata":{"namespace":"test-namespace"}}`,
+			`ConfigMap other/test-cm is in another namespace, and a ResourcePlacement places what is in its namespace "test-namespace" only`,
 		},
 		{
 			"cluster-scoped object that has its metadata twice", "test-namespace",
 			`{"apiVersion":"v1","kind":"Namespace","metadata":{"namespace":"test-namespace"},"metadata":{"name":"other"}}`,
 			`Namespace "other" is cluster-scoped, and a ResourcePlacement places what is in its namespace "test-namespace" only`,
 		},
+		{
+			"object of a reserved namespace", "", reserved,
+			"Secret fleet-system/member-a is in namespace fleet-system, which belongs to clusters or the fleet and is not allowed to propagate",
+		},
+		{
+			"object of a reserved namespace, which is the placement's", "fleet-system", reserved,
+			"Secret fleet-system/member-a is in namespace fleet-system, which belongs to clusters or the fleet and is not allowed to propagate",
+		},
+		{
+			"reserved namespace", "", `{"apiVersion":"v1","kind":"Namespace","metadata":{"name":"kube-node-lease"}}`,
+			"Namespace kube-node-lease belongs to clusters or the fleet and is not allowed to propagate",
+		},
 		{"envelope", "", envelope, "ClusterResourceEnvelope /e: envelopes are not supported yet"},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			b := newBench(t, tc.namespace)
-			b.snapshot("web-1-snapshot", nil, configMapJSON, tc.manifest)
+			b.snapshot("web-1-snapshot", nil, tc.manifest, configMapJSON)
 			b.binding(nil)
 			b.settle()
 			if works := b.works(); len(works) > 0 {
@@ -519,6 +581,33 @@ func TestWhatMayNotBePlaced(t *testing.T) {
 				}
 			default:
 				t.Error("no Event")
+			}
+		})
+	}
+}
+
+func TestWhatIsPlacedOfAReservedNamespaceStays(t *testing.T) {
+	for scope, namespace := range map[string]string{"cluster-scoped": "", "namespaced": "fleet-system"} {
+		t.Run(scope, func(t *testing.T) {
+			b := newBench(t, namespace)
+			b.snapshot("web-1-snapshot", nil)
+			b.binding(nil)
+			b.settle()
+			const manifest = `{"apiVersion":"v1","kind":"ConfigMap","metadata":{"name":"test-cm","namespace":"fleet-system"}}`
+			before := b.works()[0]
+			before.Spec.Workload.Manifests = []v1beta1.Manifest{{RawExtension: runtime.RawExtension{Raw: []byte(manifest)}}}
+			if _, err := b.api.PlacementV1beta1().Works(before.Namespace).Update(t.Context(), &before, metav1.UpdateOptions{}); err != nil {
+				t.Fatal(err)
+			}
+			b.snapshot("web-2-snapshot", nil, manifest)
+			b.edit(func(o v1beta1.BindingObject) { o.BindingSpec().ResourceSnapshotName = "web-2-snapshot" })
+			b.settle()
+			works := b.works()
+			if len(works) != 1 || works[0].DeletionTimestamp != nil || !sameManifests(works[0].Spec.Workload.Manifests, before.Spec.Workload.Manifests) {
+				t.Errorf("Works: %+v", works)
+			}
+			if said := b.said(); !strings.HasSuffix(said[len(said)-1], "is not allowed to propagate") {
+				t.Errorf("conditions: %v", said)
 			}
 		})
 	}
@@ -789,6 +878,14 @@ func TestStatusFromWorks(t *testing.T) {
 	failed := work("e", condition("Applied", "False", ""))
 	silent := work("f")
 	stale := work("g", metav1.Condition{Type: "Applied", Status: "True", ObservedGeneration: 1})
+	unreported := work("i", condition("DiffReported", "False", ""))
+	unreported.Status.ManifestConditions = []v1beta1.ManifestCondition{
+		{Conditions: []metav1.Condition{condition("DiffReported", "True", "")}},
+		{
+			Identifier: v1beta1.WorkResourceIdentifier{Kind: "ConfigMap", Namespace: "ns", Name: "c"},
+			Conditions: []metav1.Condition{{Type: "DiffReported", Status: "False", Message: "forbidden"}},
+		},
+	}
 	for _, tc := range []struct {
 		name  string
 		works []*v1beta1.Work
@@ -804,6 +901,10 @@ func TestStatusFromWorks(t *testing.T) {
 		{"none has answered to this generation", []*v1beta1.Work{silent, stale}, false, "Applied=False ApplyInProgress"},
 		{"differences wanted", []*v1beta1.Work{available}, true, "DiffReported=False DiffReportInProgress"},
 		{"differences reported", []*v1beta1.Work{work("h", condition("DiffReported", "True", ""))}, true, "DiffReported=True AllWorkHaveDiffReported"},
+		{
+			"differences of an object not reported", []*v1beta1.Work{unreported}, true,
+			"DiffReported=False NotAllWorkHaveDiffReported: Work object i has failed to report diff: ConfigMap ns/c: forbidden",
+		},
 		{"differences not reported", []*v1beta1.Work{work("i", condition("DiffReported", "False", ""))}, true, "DiffReported=False NotAllWorkHaveDiffReported: Work object i has failed to report diff"},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
@@ -842,6 +943,37 @@ func TestTimesOfConditions(t *testing.T) {
 				t.Errorf("the time is %v, want %v", got.LastTransitionTime, tc.want)
 			}
 		})
+	}
+}
+
+func TestABindingHasAsManyDetailsAsCanBeStored(t *testing.T) {
+	details := make([]v1beta1.PatchDetail, 100)
+	for i := range details {
+		details[i] = v1beta1.PatchDetail{Path: fmt.Sprintf("/data/%d", i), ValueInMember: strings.Repeat("m", 256), ValueInHub: strings.Repeat("h", 256)}
+	}
+	work := &v1beta1.Work{ObjectMeta: metav1.ObjectMeta{Generation: 1}, Status: v1beta1.WorkStatus{
+		Conditions: []metav1.Condition{{Type: "Applied", Status: "True", ObservedGeneration: 1}},
+	}}
+	for i := range 20 {
+		work.Status.ManifestConditions = append(work.Status.ManifestConditions, v1beta1.ManifestCondition{
+			Identifier:   v1beta1.WorkResourceIdentifier{Version: "v1", Kind: "ConfigMap", Resource: "configmaps", Namespace: "ns", Name: fmt.Sprintf("cm-%02d", i)},
+			DriftDetails: &v1beta1.DriftDetails{ObservedDrifts: details},
+			DiffDetails:  &v1beta1.DiffDetails{ObservedDiffs: details},
+		})
+	}
+	var status v1beta1.ResourceBindingStatus
+	collect(&status, []*v1beta1.Work{work})
+	if len(status.DriftedPlacements) != 20 || len(status.DiffedPlacements) != 20 {
+		t.Errorf("%d drifted, %d differ, want 20 each", len(status.DriftedPlacements), len(status.DiffedPlacements))
+	}
+	if len(status.DriftedPlacements[0].ObservedDrifts) != len(details) {
+		t.Error("the first object has no details")
+	}
+	if data, err := json.Marshal(status); err != nil || len(data) > 2*maxDetails {
+		t.Errorf("the status has %d bytes, %v", len(data), err)
+	}
+	if work.Status.ManifestConditions[19].DiffDetails.ObservedDiffs == nil {
+		t.Error("the Work in the cache was changed")
 	}
 }
 

@@ -6,6 +6,7 @@ package work
 import (
 	"bytes"
 	"cmp"
+	"context"
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
@@ -30,8 +31,12 @@ type missingSnapshotError struct{ message string }
 func (e *missingSnapshotError) Error() string { return e.message }
 
 // desired are the Works that a binding is to have: one for each part of its snapshot, so at least one.
-func (c *Controller) desired(binding v1beta1.BindingObject, existing []*v1beta1.Work) ([]*v1beta1.Work, error) {
+func (c *Controller) desired(ctx context.Context, binding v1beta1.BindingObject, existing []*v1beta1.Work) ([]*v1beta1.Work, error) {
 	parts, err := c.parts(binding)
+	if err != nil {
+		return nil, err
+	}
+	nameOf, err := c.naming(ctx, binding)
 	if err != nil {
 		return nil, err
 	}
@@ -44,8 +49,9 @@ func (c *Controller) desired(binding v1beta1.BindingObject, existing []*v1beta1.
 		if i > 0 {
 			subindex = part.GetAnnotations()[wellknown.SubindexAnnotation]
 		}
-		works[i] = c.newWork(binding, wellknown.WorkName(binding.GetNamespace(), placementOf(binding).Name, subindex), parts[0], part)
+		works[i] = c.newWork(binding, nameOf(binding.GetNamespace(), placementOf(binding).Name, subindex), parts[0], part)
 		works[i].Annotations[wellknown.NumberOfWorksAnnotation] = strconv.Itoa(len(parts))
+		works[i].Annotations[wellknown.AcceptPlacementsAnnotation] = c.acceptance(binding)
 		works[i].Annotations[wellknown.PruneAnnotation], works[i].Annotations[wellknown.PruneTimeAnnotation] = c.pruneOf(binding, existing, works[i].Name)
 	}
 	if isOverridden(binding.BindingSpec()) {
@@ -54,6 +60,51 @@ func (c *Controller) desired(binding v1beta1.BindingObject, existing []*v1beta1.
 		}
 	}
 	return works, nil
+}
+
+// naming is how the Works of a binding are named: as those are that its placement has on the cluster already, since a Work under another
+// name would be another one, for the same objects.
+func (c *Controller) naming(ctx context.Context, binding v1beta1.BindingObject) (func(namespace, placement, part string) string, error) {
+	placement, cluster := placementOf(binding), wellknown.MemberNamespace(binding.BindingSpec().TargetCluster)
+	if wellknown.WorkName(placement.Namespace, placement.Name, "") == wellknown.UpstreamWorkName(placement.Namespace, placement.Name, "") {
+		return wellknown.WorkName, nil
+	}
+	selector := selectorOfPlacement(placement)
+	works, err := c.fleet.Works.Lister().Works(cluster).List(selector)
+	if err != nil {
+		return nil, fmt.Errorf("listing the Works of placement %s: %w", placement, err)
+	}
+	if len(works) == 0 {
+		// The cache may lack those of another server that had the turn before.
+		list, err := c.fleet.Clientset.PlacementV1beta1().Works(cluster).List(ctx, metav1.ListOptions{LabelSelector: selector.String()})
+		if err != nil {
+			return nil, fmt.Errorf("listing the Works of placement %s: %w", placement, err)
+		}
+		for i := range list.Items {
+			works = append(works, &list.Items[i])
+		}
+	}
+	for _, work := range works {
+		part, ok := wellknown.WorkPart(placement.Namespace, placement.Name, work.Name)
+		name := ""
+		if part >= 0 {
+			name = strconv.Itoa(part)
+		}
+		if ok && work.Name == wellknown.UpstreamWorkName(placement.Namespace, placement.Name, name) {
+			return wellknown.UpstreamWorkName, nil
+		}
+	}
+	return wellknown.WorkName, nil
+}
+
+// acceptance is what Works of a binding say of the namespaces of its cluster: "true" where they take whatever placements in namespaces
+// place, empty otherwise.
+func (c *Controller) acceptance(binding v1beta1.BindingObject) string {
+	member, err := c.fleet.MemberClusters.Lister().Get(binding.BindingSpec().TargetCluster)
+	if err != nil || binding.GetNamespace() == "" || member.Labels[wellknown.AcceptPlacementsLabel] != "true" {
+		return ""
+	}
+	return "true"
 }
 
 // parts are the snapshot that a binding names and what did not fit into it, in order.
@@ -123,6 +174,7 @@ func (c *Controller) newWork(binding v1beta1.BindingObject, name string, master,
 	}
 	// Empty where the snapshot does not say it, so that what an earlier one said goes.
 	work.Annotations[wellknown.HubUIDAnnotation] = master.GetAnnotations()[wellknown.HubUIDAnnotation]
+	work.Annotations[wellknown.LeftOutOverridesAnnotation] = ""
 	for i, resource := range part.SnapshotSpec().SelectedResources {
 		work.Spec.Workload.Manifests[i].Raw = resource.Raw
 	}

@@ -12,7 +12,9 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 
 	clusterv1beta1 "github.com/stagegate/stagegate/pkg/apis/cluster/v1beta1"
+	"github.com/stagegate/stagegate/pkg/apis/overrides"
 	"github.com/stagegate/stagegate/pkg/apis/placement/v1beta1"
+	"github.com/stagegate/stagegate/pkg/apis/wellknown"
 	"github.com/stagegate/stagegate/pkg/rollout/internal/overriding"
 	"github.com/stagegate/stagegate/pkg/rollout/internal/reconcile"
 )
@@ -30,6 +32,7 @@ func (c *Controller) override(binding v1beta1.BindingObject, existing, works []*
 	for _, work := range works {
 		if held := slices.IndexFunc(existing, func(w *v1beta1.Work) bool { return w.Name == work.Name && holds(w, version) }); held >= 0 {
 			work.Spec.Workload = existing[held].Spec.Workload
+			work.Annotations[wellknown.LeftOutOverridesAnnotation] = existing[held].Annotations[wellknown.LeftOutOverridesAnnotation]
 			continue
 		}
 		if o == nil {
@@ -71,7 +74,7 @@ func (c *Controller) overridesOf(binding v1beta1.BindingObject) (*overriding.Ove
 		}
 		versions = append(versions, snapshot)
 	}
-	o, err := overriding.New(member.Name, member.Labels, versions)
+	o, err := overriding.New(binding.GetNamespace(), member.Name, member.Labels, versions)
 	if err != nil {
 		return nil, overrideErrorf("%v", err)
 	}
@@ -80,17 +83,20 @@ func (c *Controller) overridesOf(binding v1beta1.BindingObject) (*overriding.Ove
 
 func overrideWork(work *v1beta1.Work, o *overriding.Overriding) error {
 	var manifests []v1beta1.Manifest
+	var leftOut []overrides.LeftOut
 	for _, m := range work.Spec.Workload.Manifests {
-		raw, err := o.Manifest(m.Raw)
+		raw, unfit, err := o.Manifest(m.Raw)
 		if err != nil {
 			return overrideErrorf("%v", err)
 		}
+		leftOut = append(leftOut, unfit...)
 		if raw != nil {
 			m.Raw = raw
 			manifests = append(manifests, m)
 		}
 	}
 	work.Spec.Workload.Manifests = manifests
+	work.Annotations[wellknown.LeftOutOverridesAnnotation] = encodeLeftOut(leftOut)
 	return nil
 }
 
@@ -113,16 +119,22 @@ func (c *Controller) bindingsOfOverride(old, new any) []reconcile.Key {
 	return keys
 }
 
-// bindingsOfMember are the bindings whose overrides may fit a cluster now that its labels are others.
+// bindingsOfMember are the bindings whose overrides may fit a cluster now that its labels are others, those of which its namespaces take
+// what they did not, or no longer do, and all of its bindings where it can be used again, or no more.
 func (c *Controller) bindingsOfMember(old, new any) []reconcile.Key {
 	before, okBefore := old.(*clusterv1beta1.MemberCluster)
 	after, okAfter := new.(*clusterv1beta1.MemberCluster)
-	if !okBefore || !okAfter || maps.Equal(before.Labels, after.Labels) {
+	if !okBefore || !okAfter {
 		return nil
 	}
+	all := unreachable(before) != unreachable(after)
+	if !all && maps.Equal(before.Labels, after.Labels) {
+		return nil
+	}
+	accepts := before.Labels[wellknown.AcceptPlacementsLabel] != after.Labels[wellknown.AcceptPlacementsLabel]
 	var keys []reconcile.Key
 	for _, b := range c.fleet.Bindings.All() {
-		if spec := b.BindingSpec(); spec.TargetCluster == after.Name && isOverridden(spec) {
+		if spec := b.BindingSpec(); spec.TargetCluster == after.Name && (all || isOverridden(spec) || accepts && b.GetNamespace() != "") {
 			keys = append(keys, reconcile.KeyOf(b))
 		}
 	}

@@ -50,6 +50,7 @@ func (b *bench) clusterOverride(name string, rules ...v1beta1.OverrideRule) {
 // configMapOverride makes a version of an override of the ConfigMap.
 func (b *bench) configMapOverride(name string, rules ...v1beta1.OverrideRule) {
 	s := &v1beta1.ResourceOverrideSnapshot{ObjectMeta: metav1.ObjectMeta{Namespace: "test-namespace", Name: name}}
+	s.Labels = map[string]string{wellknown.ParentOverrideLabel: name[:strings.LastIndexByte(name, '-')]}
 	s.Spec.OverrideSpec.ResourceSelectors = []v1beta1.ResourceSelector{{Version: "v1", Kind: "ConfigMap", Name: "test-cm"}}
 	s.Spec.OverrideSpec.Policy = &v1beta1.OverridePolicy{OverrideRules: rules}
 	b.add(s)
@@ -242,7 +243,7 @@ func TestWhatCannotBeOverridden(t *testing.T) {
 		"no object":         {`replace /metadata 1`, of + `makes another object of ConfigMap "test-namespace/test-cm"`},
 	} {
 		t.Run(name, func(t *testing.T) {
-			b := newBench(t, "")
+			b := newBench(t, "test-namespace")
 			b.snapshot("web-1-snapshot", nil, configMapJSON)
 			b.configMapOverride("b-0", rule("", tc.step))
 			b.binding(named("test-namespace/b-0"))
@@ -262,6 +263,73 @@ func TestWhatCannotBeOverridden(t *testing.T) {
 			}
 		})
 	}
+}
+
+func TestAnOverrideOfANamespaceDoesNotStopWhatThePlatformPlaces(t *testing.T) {
+	const message = `ResourceOverrideSnapshot "test-namespace/b-0" on ConfigMap "test-namespace/test-cm" in cluster member1: add /data: the cluster has no label "region"`
+	b := newBench(t, "")
+	b.snapshot("web-1-snapshot", nil, namespaceJSON, configMapJSON)
+	b.add(&v1beta1.ResourceOverride{ObjectMeta: metav1.ObjectMeta{Namespace: "test-namespace", Name: "b"}})
+	// Of a version that does not fit nothing is applied, not what comes before the step either, nor is the object left out.
+	b.configMapOverride("b-0", rule("", `add /before 1`), rule("", `add /data {"a":"${MEMBER-CLUSTER-LABEL-KEY-region}"}`), drop(""))
+	b.configMapOverride("c-0", rule("", `add /after 1`))
+	b.binding(named("test-namespace/b-0", "test-namespace/c-0"))
+	b.settle()
+	without := []string{namespaceJSON, configMapWith(`"after":1,`, "")}
+	b.wantManifests(without...)
+	left := overridden + ". One that does not fit is left out: " + message
+	b.wantOverridden(left)
+	if diff := cmp.Diff([]string{"Warning OverrideLeftOut ClusterResourcePlacement web is rolled out without it: " + message}, b.told()); diff != "" {
+		t.Errorf("Events (-want +got):\n%s", diff)
+	}
+	// That is decided with the rest of what the cluster has, and told once.
+	b.label(map[string]string{"region": "eu"})
+	b.settle()
+	b.wantManifests(without...)
+	b.wantOverridden(left)
+	if told := b.told(); len(told) > 0 {
+		t.Errorf("told again: %q", told)
+	}
+
+	b.configMapOverride("b-1", rule("", `add /data {"a":"${MEMBER-CLUSTER-LABEL-KEY-region}"}`))
+	b.change(named("test-namespace/b-1", "test-namespace/c-0"))
+	b.settle()
+	b.wantManifests(namespaceJSON, configMapWith(`"after":1,"data":{"a":"eu"},`, ""))
+	b.wantOverridden(overridden)
+}
+
+func TestTheOverridesThatAreLeftOutAreCounted(t *testing.T) {
+	b := newBench(t, "")
+	b.snapshot("web-1-snapshot", nil, configMapJSON)
+	var names []string
+	for i := range maxLeftOut + 1 {
+		name := fmt.Sprintf("o%02d-0", i)
+		b.configMapOverride(name, rule("", `remove /none`))
+		names = append(names, "test-namespace/"+name)
+	}
+	b.binding(named(names...))
+	b.settle()
+	b.wantOverridden(overridden + fmt.Sprintf(". %d that do not fit are left out, the first: ", maxLeftOut) +
+		`ResourceOverrideSnapshot "test-namespace/o00-0" on ConfigMap "test-namespace/test-cm" in cluster member1: remove /none: ` +
+		`error in remove for path: '/none': unable to remove nonexistent key: none: missing value`)
+	b.change(named())
+	b.settle()
+	for _, work := range b.works() {
+		if left, ok := work.Annotations[wellknown.LeftOutOverridesAnnotation]; ok {
+			t.Errorf("a version without overrides has left out %s", left)
+		}
+	}
+}
+
+func TestAnOverrideOfThePlatformStopsWhatANamespacePlaces(t *testing.T) {
+	b := newBench(t, "test-namespace")
+	b.snapshot("web-1-snapshot", nil, configMapJSON)
+	b.clusterOverride("a-0", rule("", `replace /data/a "1"`))
+	b.binding(named("a-0"))
+	b.settle()
+	b.wantOverridden(failed + `ClusterResourceOverrideSnapshot "a-0" on ConfigMap "test-namespace/test-cm" in cluster member1: replace /data/a: ` +
+		`replace operation does not apply: doc is missing path: /data/a: missing value`)
+	b.wantManifests()
 }
 
 // What a cluster has is decided when it is moved. Whoever edits its labels changes what the next version is there, and nothing else.
@@ -347,7 +415,7 @@ func TestAVersionOfAnOverrideIsWaitedFor(t *testing.T) {
 }
 
 func TestALabelThatAnOverrideNeedsIsWaitedFor(t *testing.T) {
-	b := newBench(t, "")
+	b := newBench(t, "test-namespace")
 	b.label(map[string]string{"zone": "a"})
 	b.snapshot("web-1-snapshot", nil, configMapJSON)
 	b.configMapOverride("b-0", rule("", `add /data {"a":"${MEMBER-CLUSTER-LABEL-KEY-region}"}`))

@@ -14,7 +14,9 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/stagegate/stagegate/pkg/apis/placement/v1beta1"
+	"github.com/stagegate/stagegate/pkg/apis/wellknown"
 	"github.com/stagegate/stagegate/pkg/rollout/internal/conditions"
+	"github.com/stagegate/stagegate/pkg/rollout/internal/reconcile"
 )
 
 // Reasons of a binding's conditions.
@@ -38,8 +40,12 @@ const (
 	workNotTrackable = "WorkNotTrackable"
 )
 
-// maxPlacements is how many objects each list of a status has at most.
-const maxPlacements = 100
+const (
+	// maxPlacements is how many objects each list of a status has at most.
+	maxPlacements = 100
+	// maxDetails is how many bytes all that a status says of where objects drifted or differ may have. Which objects do is said of all.
+	maxDetails = 256 << 10
+)
 
 // ownTypes are the conditions that this controller writes, in the order in which they become true.
 var ownTypes = []string{
@@ -89,6 +95,9 @@ func bindingConditions(binding v1beta1.BindingObject, o outcome) []metav1.Condit
 	overridden := isTrue(v1beta1.BindingOverridden, reasonNoOverride, "No override rules are configured for the selected resources")
 	if isOverridden(binding.BindingSpec()) {
 		overridden = isTrue(v1beta1.BindingOverridden, reasonOverridden, "Successfully applied the override rules on the resources")
+		if message := leftOut(o.works); message != "" && o.err == nil {
+			overridden.Message += ". " + message
+		}
 	}
 	found := []metav1.Condition{overridden}
 	if o.err != nil {
@@ -97,17 +106,26 @@ func bindingConditions(binding v1beta1.BindingObject, o outcome) []metav1.Condit
 	}
 	found = append(found, isTrue(v1beta1.BindingWorkSynchronized, reasonAllSynced, "All of the works are synchronized to the latest"))
 	if reportsDiff(binding) {
-		return append(found, diffReported(o.works))
+		return append(found, diffReported(o))
 	}
-	applied := applied(o.works)
+	applied := applied(o)
 	if found = append(found, applied); applied.Status == metav1.ConditionTrue {
 		found = append(found, available(o.works))
 	}
 	return found
 }
 
+// underWay is a condition for what is not done yet. Where the cluster is known to be of no use now, that is why.
+func (o outcome) underWay(conditionType, reason, format string, args ...any) metav1.Condition {
+	if o.unreachable != "" {
+		return isFalse(conditionType, wellknown.ReasonClusterUnreachable, "%s", o.unreachable)
+	}
+	return isFalse(conditionType, reason, format, args...)
+}
+
 // applied sums the Works up. A failure goes before what is still under way, since it is what somebody has to look at.
-func applied(works []*v1beta1.Work) metav1.Condition {
+func applied(o outcome) metav1.Condition {
+	works := o.works
 	failed, waiting := firstWith(works, v1beta1.WorkApplied, metav1.ConditionFalse), firstWith(works, v1beta1.WorkApplied, "")
 	switch {
 	case failed != nil:
@@ -119,9 +137,9 @@ func applied(works []*v1beta1.Work) metav1.Condition {
 		}
 		return done
 	case firstWith(works, v1beta1.WorkApplied, metav1.ConditionTrue) == nil:
-		return isFalse(v1beta1.BindingApplied, reasonApplyInProgress, "Resources are being applied")
+		return o.underWay(v1beta1.BindingApplied, reasonApplyInProgress, "Resources are being applied")
 	default:
-		return isFalse(v1beta1.BindingApplied, reasonNotAllApplied, "Work object %s has not yet completed the apply op", waiting.Name)
+		return o.underWay(v1beta1.BindingApplied, reasonNotAllApplied, "Work object %s has not yet completed the apply op", waiting.Name)
 	}
 }
 
@@ -168,19 +186,31 @@ func available(works []*v1beta1.Work) metav1.Condition {
 	return isTrue(v1beta1.BindingAvailable, reasonAllAvailable, "All corresponding work objects are available")
 }
 
-func diffReported(works []*v1beta1.Work) metav1.Condition {
+func diffReported(o outcome) metav1.Condition {
+	works := o.works
 	const t = v1beta1.WorkDiffReported
 	failed, waiting := firstWith(works, t, metav1.ConditionFalse), firstWith(works, t, "")
 	switch {
 	case failed != nil:
-		return isFalse(v1beta1.BindingDiffReported, reasonNotAllDiffReported, "Work object %s has failed to report diff", failed.Name)
+		return isFalse(v1beta1.BindingDiffReported, reasonNotAllDiffReported, "Work object %s has failed to report diff%s", failed.Name, why(failed, t))
 	case waiting == nil:
 		return isTrue(v1beta1.BindingDiffReported, reasonAllDiffReported, "All corresponding work objects have reported diff")
 	case firstWith(works, t, metav1.ConditionTrue) == nil:
-		return isFalse(v1beta1.BindingDiffReported, reasonDiffReportInProgress, "Diff reporting on resources is in progress")
+		return o.underWay(v1beta1.BindingDiffReported, reasonDiffReportInProgress, "Diff reporting on resources is in progress")
 	default:
-		return isFalse(v1beta1.BindingDiffReported, reasonNotAllDiffReported, "Work object %s has not yet completed diff reporting", waiting.Name)
+		return o.underWay(v1beta1.BindingDiffReported, reasonNotAllDiffReported, "Work object %s has not yet completed diff reporting", waiting.Name)
 	}
+}
+
+// why says of which object of a Work a condition is False, and what for: no list of a status has those whose differences are not reported.
+func why(work *v1beta1.Work, conditionType string) string {
+	for _, m := range work.Status.ManifestConditions {
+		if c := find(m.Conditions, conditionType); c != nil && c.Status == metav1.ConditionFalse {
+			name := reconcile.Key{Namespace: m.Identifier.Namespace, Name: m.Identifier.Name}
+			return fmt.Sprintf(": %s %s: %s", m.Identifier.Kind, strings.TrimPrefix(name.String(), "/"), c.Message)
+		}
+	}
+	return ""
 }
 
 // firstWith is the first Work whose condition has a status at the Work's generation; "" means none yet.
@@ -228,6 +258,26 @@ func collect(status *v1beta1.ResourceBindingStatus, works []*v1beta1.Work) {
 	status.FailedPlacements = sortedUpTo(status.FailedPlacements, func(p v1beta1.FailedResourcePlacement) v1beta1.ResourceIdentifier { return p.ResourceIdentifier })
 	status.DriftedPlacements = sortedUpTo(status.DriftedPlacements, func(p v1beta1.DriftedResourcePlacement) v1beta1.ResourceIdentifier { return p.ResourceIdentifier })
 	status.DiffedPlacements = sortedUpTo(status.DiffedPlacements, func(p v1beta1.DiffedResourcePlacement) v1beta1.ResourceIdentifier { return p.ResourceIdentifier })
+	room := maxDetails
+	for i := range status.DriftedPlacements {
+		status.DriftedPlacements[i].ObservedDrifts = upTo(&room, status.DriftedPlacements[i].ObservedDrifts)
+	}
+	for i := range status.DiffedPlacements {
+		status.DiffedPlacements[i].ObservedDiffs = upTo(&room, status.DiffedPlacements[i].ObservedDiffs)
+	}
+}
+
+// upTo returns the details of an object if there is room for all of them, which they then take.
+func upTo(room *int, details []v1beta1.PatchDetail) []v1beta1.PatchDetail {
+	size := 0
+	for i := range details {
+		size += len(details[i].Path) + len(details[i].ValueInMember) + len(details[i].ValueInHub)
+	}
+	if size > *room {
+		return nil
+	}
+	*room -= size
+	return details
 }
 
 // isCurrent says whether a Work's status is about its generation.

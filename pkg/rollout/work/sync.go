@@ -30,6 +30,8 @@ type outcome struct {
 	works []*v1beta1.Work
 	// err is why they are not what they should be.
 	err error
+	// unreachable is why nothing can be applied to the cluster now, "" where nothing is known against it.
+	unreachable string
 	// pending says that a cache lags behind, so that nothing can be said now; the event that ends it is on its way.
 	pending bool
 }
@@ -50,7 +52,7 @@ func (c *Controller) sync(ctx context.Context, binding v1beta1.BindingObject) ou
 	if err != nil || binding.BindingSpec().State == v1beta1.BindingStateUnscheduled {
 		return outcome{works: existing, err: err}
 	}
-	desired, err := c.desired(binding, existing)
+	desired, err := c.desired(ctx, binding, existing)
 	var missing *missingSnapshotError
 	if errors.As(err, &missing) && holdAll(existing, versionOf(binding.BindingSpec())) {
 		return outcome{works: existing}
@@ -125,11 +127,21 @@ func (c *Controller) worksOf(binding v1beta1.BindingObject) ([]*v1beta1.Work, er
 	return works, nil
 }
 
-// selectorOf finds the Works of a binding. Bindings of both scopes may have the same name.
+// selectorOf finds the Works of a binding.
 func selectorOf(binding v1beta1.BindingObject) labels.Selector {
-	selector := labels.SelectorFromSet(labels.Set{wellknown.ParentBindingLabel: binding.GetName()})
+	return inScope(binding.GetNamespace(), labels.Set{wellknown.ParentBindingLabel: binding.GetName()})
+}
+
+// selectorOfPlacement finds the Works of a placement.
+func selectorOfPlacement(placement reconcile.Key) labels.Selector {
+	return inScope(placement.Namespace, labels.Set{wellknown.ParentPlacementLabel: placement.Name})
+}
+
+// inScope finds Works with labels that name an object, of which there may be one of the same name in each scope.
+func inScope(namespace string, set labels.Set) labels.Selector {
+	selector := labels.SelectorFromSet(set)
 	requirement, err := labels.NewRequirement(wellknown.ParentNamespaceLabel, "!", nil)
-	if namespace := binding.GetNamespace(); namespace != "" {
+	if namespace != "" {
 		requirement, err = labels.NewRequirement(wellknown.ParentNamespaceLabel, "=", []string{namespace})
 	}
 	if err != nil {
@@ -162,6 +174,7 @@ func (c *Controller) syncWork(ctx context.Context, binding v1beta1.BindingObject
 		if err != nil {
 			return nil, fmt.Errorf("creating Work %s: %w", reconcile.KeyOf(desired), err)
 		}
+		c.tellOfLeftOut(binding, nil, created)
 		return c.wrote(ctx, created), nil
 	case err != nil:
 		return nil, fmt.Errorf("reading Work %s from the cache: %w", reconcile.KeyOf(desired), err)
@@ -185,6 +198,7 @@ func (c *Controller) syncWork(ctx context.Context, binding v1beta1.BindingObject
 		return nil, fmt.Errorf("updating Work %s: %w", reconcile.KeyOf(desired), err)
 	}
 	c.tellOfPruning(binding, existing, updated)
+	c.tellOfLeftOut(binding, existing, updated)
 	return c.wrote(ctx, updated), nil
 }
 

@@ -83,6 +83,15 @@ func testMemberDown(t *testing.T, s *suite) {
 	r.awaitRun(t, "member-down", all(
 		has("Progressing", "True", "UpdateRunProgressing"), clusterIs("member3", "Started"), clusterIs("member1", ""),
 	))
+	s.eventually(t, func() error {
+		if out := s.mustRun(t, "kubectl get csur member-down -o wide"); !strings.Contains(out, "cluster member3: The member cannot be reached: ") {
+			return fmt.Errorf("the run waits for something else:\n%s", out)
+		}
+		if out := s.mustRun(t, "kubectl get membercluster member3 -o wide"); !strings.Contains(out, "Unreachable") {
+			return fmt.Errorf("the member is in use:\n%s", out)
+		}
+		return nil
+	})
 	s.up(t)
 	r.release(t, "member3")
 	r.awaitRun(t, "member-down", clusterIs("member1", "Started"))

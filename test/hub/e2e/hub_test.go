@@ -39,6 +39,7 @@ func TestHub(t *testing.T) {
 		{"RequestMadeInAdvance", testRequestMadeInAdvance},
 		{"ApprovalAudit", testApprovalAudit},
 		{"NamespaceTeam", testNamespaceTeam},
+		{"Authors", testAuthors},
 		{"StopAndResume", testStopAndResume},
 		{"RollingUpdateAndDrift", testRollingUpdateAndDrift},
 		{"Removal", testRemoval},

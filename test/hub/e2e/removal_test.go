@@ -133,8 +133,8 @@ spec:
 		return errors.New("no condition RolloutStarted")
 	})
 	s.eventually(t, func() error {
-		events, err := s.run(t.Context(), hub.HubName, "kubectl get events -A --field-selector reason=ObjectsRemoved,involvedObject.name="+name+
-			` -o jsonpath='{range .items[*]}{.type} {.message}{"\n"}{end}'`)
+		events, err := s.run(t.Context(), hub.HubName, "kubectl events --for crp/"+name+
+			` -o jsonpath='{range .items[?(@.reason=="ObjectsRemoved")]}{.type} {.message}{"\n"}{end}'`)
 		if lines := strings.Split(strings.TrimSpace(events), "\n"); err != nil || len(lines) != 1 ||
 			!strings.HasPrefix(lines[0], "Warning Rolling out resource snapshot ") || !strings.HasSuffix(lines[0], names) {
 			return fmt.Errorf("Events are %q, %w", events, err)

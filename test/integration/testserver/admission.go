@@ -36,9 +36,9 @@ func NewHub() kubernetes.Interface {
 }
 
 // applyAdmission runs the production's admission against a hub that has neither policies nor webhooks.
-func applyAdmission(config *genericapiserver.RecommendedConfig, hub kubernetes.Interface) error {
+func applyAdmission(server *apiserver.Options, config *genericapiserver.RecommendedConfig, hub kubernetes.Interface) error {
 	config.SharedInformerFactory = informers.NewSharedInformerFactory(hub, 0)
-	initializers, err := apiserver.AdmissionInitializers(config)
+	initializers, err := server.AdmissionInitializers(config)
 	if err != nil {
 		return err
 	}

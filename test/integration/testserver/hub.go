@@ -26,7 +26,19 @@ const HubStoreID = "store"
 // hubUID is the uid of a hub of StartHub.
 const hubUID = "hub"
 
-// StartHub serves the little that the loops ask of a hub without members: it belongs to the store, has no Secrets and takes every Event.
+// hubKinds are the kinds of a hub of StartHub.
+var hubKinds = map[string][]metav1.APIResource{
+	"v1": {
+		{Name: "namespaces", Kind: "Namespace", Verbs: metav1.Verbs{"get", "list", "watch"}},
+		{Name: "secrets", Kind: "Secret", Namespaced: true, Verbs: metav1.Verbs{"get", "list", "watch"}},
+	},
+	"rbac.authorization.k8s.io/v1": {
+		{Name: "clusterroles", Kind: "ClusterRole", Verbs: metav1.Verbs{"get", "list", "watch"}},
+	},
+}
+
+// StartHub serves the little that the loops and admission ask of a hub without members: it belongs to the store, has no Secrets, takes
+// every Event and tells a few kinds.
 func StartHub(tb testing.TB) *rest.Config {
 	tb.Helper()
 	const core = "/api/v1/namespaces/"
@@ -52,12 +64,39 @@ func StartHub(tb testing.TB) *rest.Config {
 	mux.HandleFunc("POST "+core+"{namespace}/events", takeEvent)
 	mux.HandleFunc("PATCH "+core+"{namespace}/events/{name}", takeEvent)
 
+	serveKinds(mux)
+
 	server := httptest.NewServer(mux)
 	tb.Cleanup(func() {
 		server.CloseClientConnections()
 		server.Close()
 	})
 	return &rest.Config{Host: server.URL, ContentConfig: rest.ContentConfig{ContentType: runtime.ContentTypeJSON}}
+}
+
+// serveKinds tells the kinds, as a server does that knows no aggregated discovery.
+func serveKinds(mux *http.ServeMux) {
+	groups := metav1.APIGroupList{TypeMeta: metav1.TypeMeta{APIVersion: "v1", Kind: "APIGroupList"}}
+	for groupVersion, resources := range hubKinds {
+		group, version, found := strings.Cut(groupVersion, "/")
+		path := "/apis/" + groupVersion
+		if found {
+			v := metav1.GroupVersionForDiscovery{GroupVersion: groupVersion, Version: version}
+			groups.Groups = append(groups.Groups, metav1.APIGroup{Name: group, Versions: []metav1.GroupVersionForDiscovery{v}, PreferredVersion: v})
+		} else {
+			path = "/api/" + groupVersion
+		}
+		mux.HandleFunc("GET "+path, func(w http.ResponseWriter, _ *http.Request) {
+			answer(w, http.StatusOK, &metav1.APIResourceList{
+				TypeMeta: metav1.TypeMeta{APIVersion: "v1", Kind: "APIResourceList"}, GroupVersion: groupVersion, APIResources: resources,
+			})
+		})
+	}
+	mux.HandleFunc("GET /api", func(w http.ResponseWriter, _ *http.Request) {
+		answer(w, http.StatusOK, &metav1.APIVersions{TypeMeta: metav1.TypeMeta{APIVersion: "v1", Kind: "APIVersions"}, Versions: []string{"v1"}})
+	})
+	mux.HandleFunc("GET /apis", func(w http.ResponseWriter, _ *http.Request) { answer(w, http.StatusOK, &groups) })
+	mux.HandleFunc("GET /apis/apiregistration.k8s.io/v1/apiservices", serveNone("APIServiceList"))
 }
 
 // serveNone lists no object, and has a watch wait.

@@ -74,6 +74,7 @@ type config struct {
 	external  bool
 	authorize func(authorizer.Attributes) bool
 	hub       kubernetes.Interface
+	hubConfig *rest.Config
 	options   []func(*apiserver.Options)
 	configs   []func(*apiserver.Config)
 }
@@ -91,6 +92,10 @@ func WithAuthorizer(authorize func(authorizer.Attributes) bool) Option {
 
 // WithHub has admission ask this hub, and not one of its own from NewHub.
 func WithHub(hub kubernetes.Interface) Option { return func(c *config) { c.hub = hub } }
+
+// WithKindsOf has admission ask this hub for its kinds. Without it there is none to ask, so that only those who may do everything write
+// placements, overrides and envelopes.
+func WithKindsOf(hub *rest.Config) Option { return func(c *config) { c.hubConfig = hub } }
 
 // WithOptions changes the options of the server before they are applied.
 func WithOptions(change func(*apiserver.Options)) Option {
@@ -126,7 +131,8 @@ func Start(t testing.TB, opts ...Option) *Server {
 	}
 	config.Generic.Authentication.Authenticator = tokenAuthenticator()
 	config.Generic.Authorization.Authorizer = authorize(c.authorize)
-	if err := applyAdmission(config.Generic, c.hub); err != nil {
+	config.Generic.ClientConfig = c.hubConfig
+	if err := applyAdmission(s.Options, config.Generic, c.hub); err != nil {
 		t.Fatal(err)
 	}
 	for _, change := range c.configs {

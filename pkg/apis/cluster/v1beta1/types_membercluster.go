@@ -14,8 +14,8 @@ import (
 // +k8s:deepcopy-gen:interfaces=k8s.io/apimachinery/pkg/runtime.Object
 
 // MemberCluster is a cluster of the fleet. Creating one asks the cluster to join, deleting it asks the cluster to leave.
-// Its labels are what placements and stages choose clusters by. The name has at most 63 characters, since the namespace
-// fleet-member-<name> on the hub and further objects are named after it.
+// Its labels are what placements and stages choose clusters by. The name has at most 50 characters and no dot, since the
+// namespace fleet-member-<name> on the hub is named after it.
 type MemberCluster struct {
 	metav1.TypeMeta `json:""`
 

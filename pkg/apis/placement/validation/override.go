@@ -5,6 +5,7 @@ package validation
 
 import (
 	"fmt"
+	"slices"
 
 	apiequality "k8s.io/apimachinery/pkg/api/equality"
 	"k8s.io/apimachinery/pkg/util/sets"
@@ -13,27 +14,37 @@ import (
 	"github.com/stagegate/stagegate/pkg/apis/placement"
 )
 
+var policyPath = specPath.Child("policy")
+
 // ValidateClusterResourceOverride returns what is wrong with a new ClusterResourceOverride.
 func ValidateClusterResourceOverride(object *placement.ClusterResourceOverride) field.ErrorList {
-	return validateClusterResourceOverrideSpec(&object.Spec, specPath)
+	return append(validateClusterResourceOverrideSpec(&object.Spec, specPath), validateOverrideAmount(object.Spec.Policy, nil, policyPath)...)
 }
 
 // ValidateClusterResourceOverrideUpdate returns what is wrong with a changed ClusterResourceOverride.
 func ValidateClusterResourceOverrideUpdate(object, old *placement.ClusterResourceOverride) field.ErrorList {
 	return ifChanged(&object.Spec, &old.Spec, func() field.ErrorList {
-		return append(ValidateClusterResourceOverride(object), immutablePlacement(object.Spec.Placement, old.Spec.Placement)...)
+		return slices.Concat(
+			validateClusterResourceOverrideSpec(&object.Spec, specPath),
+			validateOverrideAmount(object.Spec.Policy, old.Spec.Policy, policyPath),
+			immutablePlacement(object.Spec.Placement, old.Spec.Placement),
+		)
 	})
 }
 
 // ValidateResourceOverride returns what is wrong with a new ResourceOverride.
 func ValidateResourceOverride(object *placement.ResourceOverride) field.ErrorList {
-	return validateResourceOverrideSpec(&object.Spec, specPath)
+	return append(validateResourceOverrideSpec(&object.Spec, specPath), validateOverrideAmount(object.Spec.Policy, nil, policyPath)...)
 }
 
 // ValidateResourceOverrideUpdate returns what is wrong with a changed ResourceOverride.
 func ValidateResourceOverrideUpdate(object, old *placement.ResourceOverride) field.ErrorList {
 	return ifChanged(&object.Spec, &old.Spec, func() field.ErrorList {
-		return append(ValidateResourceOverride(object), immutablePlacement(object.Spec.Placement, old.Spec.Placement)...)
+		return slices.Concat(
+			validateResourceOverrideSpec(&object.Spec, specPath),
+			validateOverrideAmount(object.Spec.Policy, old.Spec.Policy, policyPath),
+			immutablePlacement(object.Spec.Placement, old.Spec.Placement),
+		)
 	})
 }
 

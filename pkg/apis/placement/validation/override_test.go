@@ -5,10 +5,12 @@ package validation
 
 import (
 	"fmt"
+	"strings"
 	"testing"
 
 	apiextensionsv1 "k8s.io/apiextensions-apiserver/pkg/apis/apiextensions/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/util/validation/field"
 
 	"github.com/stagegate/stagegate/pkg/apis/placement"
 )
@@ -163,4 +165,69 @@ func TestOverrideSnapshots(t *testing.T) {
 	checkUpdate(t, []*placement.ResourceOverrideSnapshot{ofNamespace}, ValidateResourceOverrideSnapshotUpdate, []rule[*placement.ResourceOverrideSnapshot]{
 		{"it stays", func(s *placement.ResourceOverrideSnapshot) { s.Spec.OverrideHash = []byte("x") }, []string{immutable}},
 	})
+}
+
+func TestOverridesHaveSoManyStepsOfSoManyBytes(t *testing.T) {
+	// In two rules, so that it is the sum that counts.
+	withSteps := func(n int) *placement.ResourceOverride {
+		o := namespacedOverride()
+		rules := &o.Spec.Policy.OverrideRules
+		*rules = append(*rules, *(*rules)[0].DeepCopy())
+		for range n - 2 {
+			(*rules)[1].JSONPatchOverrides = append((*rules)[1].JSONPatchOverrides, (*rules)[0].JSONPatchOverrides[0])
+		}
+		return o
+	}
+	withValue := func(n int) *placement.ResourceOverride {
+		o := namespacedOverride()
+		o.Spec.Policy.OverrideRules[0].JSONPatchOverrides[0].Value.Raw = []byte(strings.Repeat("1", n))
+		return o
+	}
+	tooMany := func(n int) string {
+		return fmt.Sprintf("spec.policy.overrideRules: Forbidden: the rules have %d JSON patch steps together, and may have 500: put what several add into one value", n)
+	}
+	tooLarge := func(n int) string {
+		return fmt.Sprintf("spec.policy.overrideRules[0].jsonPatchOverrides[0].value: Forbidden: the value has %d bytes, and may have 262144", n)
+	}
+	for name, test := range map[string]struct {
+		object, old *placement.ResourceOverride
+		want        string
+	}{
+		"as many as may be":      {object: withSteps(500)},
+		"one more":               {object: withSteps(501), want: tooMany(501)},
+		"as large as may be":     {object: withValue(256 << 10)},
+		"a byte more":            {object: withValue(256<<10 + 1), want: tooLarge(256<<10 + 1)},
+		"an update to too many":  {object: withSteps(501), old: withSteps(500), want: tooMany(501)},
+		"an update of too many":  {object: withSteps(700), old: withSteps(701)},
+		"more of too many":       {object: withSteps(702), old: withSteps(701), want: tooMany(702)},
+		"an update of too large": {object: withValue(300 << 10), old: withValue(301 << 10)},
+		"larger than too large":  {object: withValue(302 << 10), old: withValue(301 << 10), want: tooLarge(302 << 10)},
+	} {
+		t.Run(name, func(t *testing.T) {
+			validate := func() field.ErrorList {
+				if test.old == nil {
+					return ValidateResourceOverride(test.object)
+				}
+				return ValidateResourceOverrideUpdate(test.object, test.old)
+			}
+			got := ""
+			if err := validate().ToAggregate(); err != nil {
+				got = err.Error()
+			}
+			if got != test.want {
+				t.Errorf("got:  %s\nwant: %s", got, test.want)
+			}
+		})
+	}
+}
+
+func TestTheVersionOfAnOverrideWithTooManyStepsCanBeStored(t *testing.T) {
+	s := &placement.ResourceOverrideSnapshot{Spec: placement.ResourceOverrideSnapshotSpec{OverrideSpec: namespacedOverride().Spec}}
+	rule := &s.Spec.OverrideSpec.Policy.OverrideRules[0]
+	for range 600 {
+		rule.JSONPatchOverrides = append(rule.JSONPatchOverrides, rule.JSONPatchOverrides[0])
+	}
+	if errs := ValidateResourceOverrideSnapshot(s); len(errs) > 0 {
+		t.Error(errs.ToAggregate())
+	}
 }

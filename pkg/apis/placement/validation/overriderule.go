@@ -13,6 +13,47 @@ import (
 	"github.com/stagegate/stagegate/pkg/apis/placement"
 )
 
+const (
+	// maxOverrideSteps is how many JSON patch steps the rules of an override may have together. Each is applied for each cluster, in
+	// each plan.
+	maxOverrideSteps = 500
+	// maxStepBytes is the largest value in bytes of JSON that a step may have.
+	maxStepBytes = 256 << 10
+)
+
+// validateOverrideAmount refuses more steps, or larger ones, than an override may have. One that has more already may keep as many: old
+// is the stored policy, nil for a new override.
+func validateOverrideAmount(policy, old *placement.OverridePolicy, path *field.Path) field.ErrorList {
+	steps, largest, at := amount(policy, path)
+	oldSteps, oldLargest, _ := amount(old, path)
+	var errs field.ErrorList
+	if steps > max(maxOverrideSteps, oldSteps) {
+		errs = append(errs, field.Forbidden(path.Child("overrideRules"), fmt.Sprintf(
+			"the rules have %d JSON patch steps together, and may have %d: put what several add into one value", steps, maxOverrideSteps)))
+	}
+	if largest > max(maxStepBytes, oldLargest) {
+		errs = append(errs, field.Forbidden(at, fmt.Sprintf("the value has %d bytes, and may have %d", largest, maxStepBytes)))
+	}
+	return errs
+}
+
+// amount returns how many steps a policy has, and the size and the place of the largest value.
+func amount(policy *placement.OverridePolicy, path *field.Path) (steps, largest int, at *field.Path) {
+	if policy == nil {
+		return 0, 0, nil
+	}
+	for i := range policy.OverrideRules {
+		patches := policy.OverrideRules[i].JSONPatchOverrides
+		steps += len(patches)
+		for j := range patches {
+			if size := len(patches[j].Value.Raw); size > largest {
+				largest, at = size, path.Child("overrideRules").Index(i).Child("jsonPatchOverrides").Index(j).Child("value")
+			}
+		}
+	}
+	return steps, largest, at
+}
+
 func validateOverridePolicy(policy *placement.OverridePolicy, path *field.Path) field.ErrorList {
 	if policy == nil {
 		return field.ErrorList{field.Required(path, "must say what is changed")}

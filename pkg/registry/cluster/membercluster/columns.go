@@ -5,6 +5,7 @@ package membercluster
 
 import (
 	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/stagegate/stagegate/pkg/apis/cluster"
@@ -30,10 +31,22 @@ func columns() []column {
 		usage("Available-Memory", "Memory that is free.", corev1.ResourceMemory, available),
 		usage("Allocatable-CPU", "CPU that workloads can have in all.", corev1.ResourceCPU, allocatable).OnlyWide(),
 		usage("Allocatable-Memory", "Memory that workloads can have in all.", corev1.ResourceMemory, allocatable).OnlyWide(),
+		store.Condition("Healthy", v1beta1.ConditionTypeMemberClusterHealthy, conditions).OnlyWide(),
+		column{Name: "Reason", Description: "Why the cluster has not joined or is not healthy.", Text: reason}.OnlyWide(),
 	}
 }
 
 func conditions(o *cluster.MemberCluster) []metav1.Condition { return o.Status.Conditions }
+
+// reason is that of the first condition that keeps the cluster from being used.
+func reason(o *cluster.MemberCluster) string {
+	for _, conditionType := range []string{v1beta1.ConditionTypeMemberClusterJoined, v1beta1.ConditionTypeMemberClusterHealthy} {
+		if c := meta.FindStatusCondition(o.Status.Conditions, conditionType); c != nil && c.Status != metav1.ConditionTrue {
+			return c.Reason
+		}
+	}
+	return ""
+}
 
 func lastSeen(o *cluster.MemberCluster) string {
 	for i := range o.Status.AgentStatus {

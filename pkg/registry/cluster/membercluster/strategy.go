@@ -4,13 +4,23 @@
 package membercluster
 
 import (
+	"fmt"
+	"strings"
+
+	"k8s.io/apimachinery/pkg/util/validation"
+	"k8s.io/apimachinery/pkg/util/validation/field"
+
 	"github.com/stagegate/stagegate/pkg/apis/cluster"
-	"github.com/stagegate/stagegate/pkg/apis/cluster/validation"
+	clustervalidation "github.com/stagegate/stagegate/pkg/apis/cluster/validation"
+	"github.com/stagegate/stagegate/pkg/apis/wellknown"
 	"github.com/stagegate/stagegate/pkg/registry/store"
 )
 
-// maxNameLength leaves room for the prefix of the cluster's namespace, and lets the name be a label's value.
-const maxNameLength = 63
+// maxNameLength leaves room for the prefix of the member's namespace, whose name has at most 63 characters.
+const maxNameLength = validation.DNS1123LabelMaxLength - len(wellknown.MemberNamespacePrefix)
+
+// namesANamespace is why a name can be refused.
+const namesANamespace = wellknown.MemberNamespacePrefix + "<name> is the name of the member's namespace on the hub"
 
 // categories are those of every resource of the group.
 var categories = []string{"fleet", "fleet-cluster"}
@@ -29,21 +39,31 @@ func memberFamily() store.Family[*cluster.MemberCluster, cluster.MemberClusterSp
 	return store.Family[*cluster.MemberCluster, cluster.MemberClusterSpec, cluster.MemberClusterStatus]{
 		Spec:                 func(o *cluster.MemberCluster) *cluster.MemberClusterSpec { return &o.Spec },
 		Status:               func(o *cluster.MemberCluster) *cluster.MemberClusterStatus { return &o.Status },
-		Name:                 store.NameLimit{Max: maxNameLength, Message: "metadata.name max length is 63"},
-		Validate:             validation.ValidateMemberCluster,
-		ValidateUpdate:       validation.ValidateMemberClusterUpdate,
-		ValidateStatusUpdate: validation.ValidateMemberClusterStatusUpdate,
+		Name:                 store.NameLimit{Max: maxNameLength, Message: fmt.Sprintf("must have at most %d characters: %s", maxNameLength, namesANamespace)},
+		Validate:             validateNew,
+		ValidateUpdate:       clustervalidation.ValidateMemberClusterUpdate,
+		ValidateStatusUpdate: clustervalidation.ValidateMemberClusterStatusUpdate,
 		Columns:              columns(),
 	}
+}
+
+// validateNew refuses a name of which no namespace can be named. A member that has such a name already cannot have joined, and may be
+// edited and deleted.
+func validateNew(o *cluster.MemberCluster) field.ErrorList {
+	var errs field.ErrorList
+	if strings.Contains(o.Name, ".") {
+		errs = append(errs, field.Invalid(field.NewPath("metadata", "name"), o.Name, "must have no dot: "+namesANamespace))
+	}
+	return append(errs, clustervalidation.ValidateMemberCluster(o)...)
 }
 
 func internalFamily() store.Family[*cluster.InternalMemberCluster, cluster.InternalMemberClusterSpec, cluster.InternalMemberClusterStatus] {
 	return store.Family[*cluster.InternalMemberCluster, cluster.InternalMemberClusterSpec, cluster.InternalMemberClusterStatus]{
 		Spec:                 func(o *cluster.InternalMemberCluster) *cluster.InternalMemberClusterSpec { return &o.Spec },
 		Status:               func(o *cluster.InternalMemberCluster) *cluster.InternalMemberClusterStatus { return &o.Status },
-		Validate:             validation.ValidateInternalMemberCluster,
-		ValidateUpdate:       validation.ValidateInternalMemberClusterUpdate,
-		ValidateStatusUpdate: validation.ValidateInternalMemberClusterStatusUpdate,
+		Validate:             clustervalidation.ValidateInternalMemberCluster,
+		ValidateUpdate:       clustervalidation.ValidateInternalMemberClusterUpdate,
+		ValidateStatusUpdate: clustervalidation.ValidateInternalMemberClusterStatusUpdate,
 		Columns:              []store.Column[*cluster.InternalMemberCluster]{store.Age[*cluster.InternalMemberCluster]()},
 	}
 }

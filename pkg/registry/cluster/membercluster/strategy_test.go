@@ -4,7 +4,6 @@
 package membercluster
 
 import (
-	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -13,14 +12,16 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/resource"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/util/validation"
 
 	"github.com/stagegate/stagegate/pkg/apis/cluster"
+	"github.com/stagegate/stagegate/pkg/apis/wellknown"
 	"github.com/stagegate/stagegate/pkg/registry/store/storetest"
 )
 
 const (
 	headers = "NAME | JOINED | AGE | MEMBER-AGENT-LAST-SEEN | NODE-COUNT | AVAILABLE-CPU | AVAILABLE-MEMORY"
-	wide    = headers + " | ALLOCATABLE-CPU | ALLOCATABLE-MEMORY"
+	wide    = headers + " | ALLOCATABLE-CPU | ALLOCATABLE-MEMORY | HEALTHY | REASON"
 )
 
 func ago(d time.Duration) metav1.Time { return metav1.NewTime(time.Now().Add(-d - 5*time.Second)) }
@@ -40,7 +41,7 @@ func TestMemberClusterTable(t *testing.T) {
 			name:    "not heard of yet",
 			object:  &cluster.MemberCluster{ObjectMeta: created},
 			row:     "member1 |  | 90m |  |  |  | ",
-			wideRow: "member1 |  | 90m |  |  |  |  |  | ",
+			wideRow: "member1 |  | 90m |  |  |  |  |  |  |  | ",
 		},
 		{
 			name: "joined",
@@ -54,7 +55,16 @@ func TestMemberClusterTable(t *testing.T) {
 				},
 			}},
 			row:     "member1 | True | 90m | 20m | 3 | 1500m | 2Gi",
-			wideRow: "member1 | True | 90m | 20m | 3 | 1500m | 2Gi | 4 | 8Gi",
+			wideRow: "member1 | True | 90m | 20m | 3 | 1500m | 2Gi | 4 | 8Gi |  | ",
+		},
+		{
+			name: "not to be reached",
+			object: &cluster.MemberCluster{ObjectMeta: created, Status: cluster.MemberClusterStatus{Conditions: []metav1.Condition{
+				{Type: "Joined", Status: metav1.ConditionTrue, Reason: "MemberClusterJoined"},
+				{Type: "Healthy", Status: metav1.ConditionFalse, Reason: "Unreachable"},
+			}}},
+			row:     "member1 | True | 90m |  |  |  | ",
+			wideRow: "member1 | True | 90m |  |  |  |  |  |  | False | Unreachable",
 		},
 	}
 	for _, test := range tests {
@@ -77,17 +87,38 @@ func TestInternalMemberClusterTable(t *testing.T) {
 	}
 }
 
-func TestMemberClusterNameIsAtMost63Characters(t *testing.T) {
-	const message = "metadata.name max length is 63"
-	for length, want := range map[int]bool{63: false, 64: true} {
-		object := &cluster.MemberCluster{ObjectMeta: metav1.ObjectMeta{Name: strings.Repeat("a", length)}}
-		var details []string
-		for _, err := range Resources()[0].Strategy.Validate(t.Context(), object) {
-			details = append(details, err.Detail)
-		}
-		if got := slices.Contains(details, message); got != want {
-			t.Errorf("a name of %d characters is refused for its length: %v, want %v", length, got, want)
-		}
+func TestAMemberIsCalledWhatItsNamespaceCanBeNamedAfter(t *testing.T) {
+	const why = "fleet-member-<name> is the name of the member's namespace on the hub"
+	for name, want := range map[string][]string{
+		"paris":                     nil,
+		strings.Repeat("a", 50):     nil,
+		strings.Repeat("a", 51):     {"must have at most 50 characters: " + why},
+		"paris.example":             {"must have no dot: " + why},
+		strings.Repeat("a.b", 51/3): {"must have at most 50 characters: " + why, "must have no dot: " + why},
+		"fleet-member-paris":        nil,
+	} {
+		t.Run(name, func(t *testing.T) {
+			strategy := Resources()[0].Strategy
+			object := &cluster.MemberCluster{ObjectMeta: metav1.ObjectMeta{Name: name}}
+			var got []string
+			for _, err := range strategy.Validate(t.Context(), object) {
+				if err.Field == "metadata.name" {
+					got = append(got, err.Detail)
+				}
+			}
+			if diff := cmp.Diff(want, got); diff != "" {
+				t.Errorf("errors (-want +got):\n%s", diff)
+			}
+			if fits := len(validation.IsDNS1123Label(wellknown.MemberNamespace(name))) == 0; fits != (want == nil) {
+				t.Errorf("the namespace can be called so: %v", fits)
+			}
+			// One that is there can be edited, and its finalizers taken away.
+			for _, err := range strategy.ValidateUpdate(t.Context(), object, object) {
+				if err.Field == "metadata.name" {
+					t.Errorf("an update is refused: %v", err)
+				}
+			}
+		})
 	}
 }
 

@@ -10,6 +10,7 @@ import (
 
 	"github.com/stagegate/stagegate/pkg/apis/cluster"
 	"github.com/stagegate/stagegate/pkg/registry/cluster/membercluster"
+	registry "github.com/stagegate/stagegate/pkg/registry/placement"
 	"github.com/stagegate/stagegate/pkg/registry/store"
 )
 
@@ -27,6 +28,7 @@ func NewAPIGroupInfo(c Config) (genericapiserver.APIGroupInfo, error) {
 		if err != nil {
 			return genericapiserver.APIGroupInfo{}, err
 		}
+		s.Exempt(registry.IsLoop)
 		group.Add(resource, s.Paths())
 	}
 	return group.Info(), nil

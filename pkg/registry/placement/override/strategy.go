@@ -15,7 +15,7 @@ var nameLimit = store.NameLimit{Max: 63, Message: "the name field cannot have le
 
 // Resources are the overrides of both scopes, whose specs differ, and their snapshots.
 func Resources() []store.Resource {
-	return []store.Resource{
+	return append([]store.Resource{
 		store.NewResource[placement.ClusterResourceOverride, placement.ClusterResourceOverrideList](
 			placement.GroupName, registry.ClusterScoped("clusterresourceoverrides"),
 			store.Family[*placement.ClusterResourceOverride, placement.ClusterResourceOverrideSpec, struct{}]{
@@ -44,6 +44,12 @@ func Resources() []store.Resource {
 						return namesOf(o.Spec.ResourceSelectors, func(s placement.ResourceSelector) string { return s.Kind + "/" + s.Name })
 					}),
 			}),
+	}, SnapshotResources()...)
+}
+
+// SnapshotResources are the resources of the versions of overrides.
+func SnapshotResources() []store.Resource {
+	return []store.Resource{
 		store.NewResource[placement.ClusterResourceOverrideSnapshot, placement.ClusterResourceOverrideSnapshotList](
 			placement.GroupName, registry.ClusterScoped("clusterresourceoverridesnapshots"),
 			store.Family[*placement.ClusterResourceOverrideSnapshot, placement.ClusterResourceOverrideSnapshotSpec, struct{}]{

@@ -5,9 +5,11 @@ package resourceplacement
 
 import (
 	"context"
+	"fmt"
 
 	"github.com/stagegate/stagegate/pkg/apis/placement"
 	"github.com/stagegate/stagegate/pkg/apis/placement/validation"
+	"github.com/stagegate/stagegate/pkg/apis/wellknown"
 	registry "github.com/stagegate/stagegate/pkg/registry/placement"
 	"github.com/stagegate/stagegate/pkg/registry/store"
 )
@@ -41,10 +43,19 @@ func keepPrune(_ context.Context, status, stored *placement.PlacementStatus) {
 	status.Prune = stored.Prune
 }
 
-// warnings names what is accepted for the sake of existing manifests but has no effect yet.
+// warnings names what is accepted for the sake of existing manifests but has no effect, or none yet.
 func warnings(o placement.PlacementObject) []string {
 	var found []string
 	spec := o.PlacementSpec()
+	const reserved = "namespace %s is reserved (default, kube-*, fleet-*): it is not placed, and neither is anything in it"
+	if namespace := o.GetNamespace(); wellknown.IsReservedNamespace(namespace) {
+		found = append(found, fmt.Sprintf("metadata.namespace: "+reserved, namespace))
+	}
+	for i, term := range spec.ResourceSelectors {
+		if term.Group == "" && term.Kind == "Namespace" && wellknown.IsReservedNamespace(term.Name) {
+			found = append(found, fmt.Sprintf("spec.resourceSelectors[%d]: "+reserved, i, term.Name))
+		}
+	}
 	if spec.Policy != nil && spec.Policy.PlacementType == placement.PickNPlacementType {
 		found = append(found, "spec.policy.placementType: PickN is not supported yet, no cluster will be picked")
 	}

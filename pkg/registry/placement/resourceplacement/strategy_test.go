@@ -70,3 +70,27 @@ func TestWhatHasNoEffectYetIsWarnedAbout(t *testing.T) {
 		}
 	}
 }
+
+func TestReservedNamespacesAreWarnedAbout(t *testing.T) {
+	for namespace, reserved := range map[string]bool{"default": true, "kube-system": true, "fleet-system": true, "team": false} {
+		for _, r := range Resources() {
+			o := r.New().(placement.PlacementObject)
+			field := "metadata.namespace"
+			if r.Plural == "resourceplacements" {
+				o.SetNamespace(namespace)
+			} else {
+				field = "spec.resourceSelectors[0]"
+				o.PlacementSpec().ResourceSelectors = []placement.ResourceSelectorTerm{
+					{Version: "v1", Kind: "Namespace", Name: namespace, SelectionScope: placement.NamespaceOnly},
+				}
+			}
+			var want []string
+			if reserved {
+				want = []string{field + ": namespace " + namespace + " is reserved (default, kube-*, fleet-*): it is not placed, and neither is anything in it"}
+			}
+			if got := r.Strategy.WarningsOnCreate(t.Context(), o); !slices.Equal(got, want) {
+				t.Errorf("%s and namespace %s: warnings %q, want %q", r.Plural, namespace, got, want)
+			}
+		}
+	}
+}

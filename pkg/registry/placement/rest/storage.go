@@ -12,6 +12,7 @@ import (
 	"k8s.io/utils/clock"
 
 	"github.com/stagegate/stagegate/pkg/apis/placement"
+	registry "github.com/stagegate/stagegate/pkg/registry/placement"
 	"github.com/stagegate/stagegate/pkg/registry/placement/approvalrequest"
 	"github.com/stagegate/stagegate/pkg/registry/placement/binding"
 	"github.com/stagegate/stagegate/pkg/registry/placement/envelope"
@@ -48,6 +49,7 @@ func NewAPIGroupInfo(c Config) (genericapiserver.APIGroupInfo, error) {
 			if err != nil {
 				return genericapiserver.APIGroupInfo{}, err
 			}
+			s.Exempt(registry.IsLoop)
 			group.Add(resource, family.paths(s))
 		}
 	}
@@ -59,6 +61,27 @@ func Resources() []schema.GroupResource {
 	var names []schema.GroupResource
 	for _, r := range table() {
 		names = append(names, r.GroupResource())
+	}
+	return names
+}
+
+// CompressedResources are the names of the resources whose objects are stored compressed if they are large: what grows with the number
+// of clusters or of objects that are placed. All others are stored as they are, within what etcd takes.
+func CompressedResources() []schema.GroupResource {
+	var names []schema.GroupResource
+	for _, resources := range [][]store.Resource{
+		resourceplacement.Resources(),
+		placementstatus.Resources(),
+		resourcesnapshot.Resources(),
+		policysnapshot.Resources(),
+		binding.Resources(),
+		work.Resources(),
+		override.SnapshotResources(),
+		updaterun.Resources(nil),
+	} {
+		for _, r := range resources {
+			names = append(names, r.GroupResource())
+		}
 	}
 	return names
 }

@@ -139,6 +139,22 @@ func TestResourcesNamesAllThatIsServed(t *testing.T) {
 	}
 }
 
+func TestOnlyWhatGrowsWithTheFleetIsCompressed(t *testing.T) {
+	want := []string{
+		"appliedworks", "clusterresourcebindings", "clusterresourceoverridesnapshots", "clusterresourceplacements", "clusterresourceplacementstatuses",
+		"clusterresourcesnapshots", "clusterschedulingpolicysnapshots", "clusterstagedupdateruns", "resourcebindings", "resourceoverridesnapshots",
+		"resourceplacements", "resourcesnapshots", "schedulingpolicysnapshots", "stagedupdateruns", "works",
+	}
+	var got []string
+	for _, r := range CompressedResources() {
+		got = append(got, r.Resource)
+	}
+	slices.Sort(got)
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+}
+
 // TestLifeOfEveryKind writes an object of each kind through each version into etcd. Validation by tags is an internal error where a
 // version lacks it for a resource or its status, so this also shows that none does.
 func TestLifeOfEveryKind(t *testing.T) {

@@ -5,8 +5,10 @@ package overriding
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/json"
 	"fmt"
+	"sort"
 	"strings"
 
 	jsonpatch "github.com/evanphx/json-patch/v5"
@@ -20,18 +22,56 @@ const (
 	clusterLabelVariable = "${MEMBER-CLUSTER-LABEL-KEY-"
 )
 
-// patch applies the steps of a JSON patch to a manifest, one after the other, so that a message can name the one that does not fit.
+const (
+	// maxPatchWork bounds the steps of a rule times the bytes of the manifest that they change: patches are made for every cluster,
+	// in every plan.
+	maxPatchWork = 256 << 20
+	// maxManifest is the largest manifest in bytes that a patch may make: no API server takes a larger one.
+	maxManifest = 3 << 20
+)
+
+// patch applies the steps of a JSON patch to a manifest. An error names the first step that does not fit.
 func (c *cluster) patch(raw []byte, steps []v1beta1.JSONPatchOverride) ([]byte, error) {
+	if work := int64(len(steps)) * int64(len(raw)); work > maxPatchWork {
+		return nil, fmt.Errorf("%d steps are too many for a manifest of %d bytes, which may have %d: put what they add into one value", len(steps), len(raw), maxPatchWork/len(raw))
+	}
+	operations := make([]any, len(steps))
 	for i := range steps {
 		var err error
-		if raw, err = c.step(raw, &steps[i]); err != nil {
-			return nil, fmt.Errorf("%s %s: %w", steps[i].Operator, steps[i].Path, err)
+		if operations[i], err = c.operation(&steps[i]); err != nil {
+			return nil, inStep(&steps[i], err)
 		}
 	}
-	return raw, nil
+	encoded, err := json.Marshal(operations)
+	if err != nil {
+		return nil, err
+	}
+	patch, err := jsonpatch.DecodePatch(encoded)
+	if err != nil {
+		return nil, err
+	}
+	// All at once, since each application parses and writes the manifest. Only to name a step that does not fit, parts are tried.
+	patched, err := patch.Apply(raw)
+	if err != nil {
+		fits := func(n int) error {
+			_, err := patch[:n].Apply(raw)
+			return err
+		}
+		n := 1 + sort.Search(len(patch)-1, func(i int) bool { return fits(i+1) != nil })
+		return nil, inStep(&steps[n-1], cmp.Or(fits(n), err))
+	}
+	if len(patched) > maxManifest {
+		return nil, fmt.Errorf("the manifest would have %d bytes, and may have %d", len(patched), maxManifest)
+	}
+	return patched, nil
 }
 
-func (c *cluster) step(raw []byte, step *v1beta1.JSONPatchOverride) ([]byte, error) {
+func inStep(step *v1beta1.JSONPatchOverride, err error) error {
+	return fmt.Errorf("%s %s: %w", step.Operator, step.Path, err)
+}
+
+// operation is a step as the standard has it, with its value for the cluster.
+func (c *cluster) operation(step *v1beta1.JSONPatchOverride) (map[string]any, error) {
 	operation := map[string]any{"op": step.Operator, "path": step.Path}
 	if step.Operator != v1beta1.JSONPatchOverrideOpRemove {
 		value, err := c.value(step.Value.Raw)
@@ -40,15 +80,7 @@ func (c *cluster) step(raw []byte, step *v1beta1.JSONPatchOverride) ([]byte, err
 		}
 		operation["value"] = value
 	}
-	encoded, err := json.Marshal([]any{operation})
-	if err != nil {
-		return nil, err
-	}
-	patch, err := jsonpatch.DecodePatch(encoded)
-	if err != nil {
-		return nil, err
-	}
-	return patch.Apply(raw)
+	return operation, nil
 }
 
 // value is what a step adds, for the cluster. Nothing is null.

@@ -13,12 +13,15 @@ import (
 
 	"github.com/stagegate/stagegate/pkg/apis/overrides"
 	"github.com/stagegate/stagegate/pkg/apis/placement/v1beta1"
+	"github.com/stagegate/stagegate/pkg/apis/wording"
 )
 
 // Overriding is what versions of overrides come to on a cluster.
 type Overriding struct {
-	cluster  cluster
-	versions []version
+	cluster cluster
+	// namespace of the placement, empty for a cluster-scoped one.
+	namespace string
+	versions  []version
 }
 
 // cluster is the member that manifests are made for.
@@ -33,9 +36,13 @@ type version struct {
 	rules    []*v1beta1.OverrideRule
 }
 
-// New takes versions in the order in which they are applied. It fails for a label selector that the API does not take.
-func New(name string, set labels.Set, versions []v1beta1.OverrideSnapshotObject) (*Overriding, error) {
-	o := &Overriding{cluster: cluster{name: name, labels: set}}
+// maxMessage is how many bytes are told of one override that is left out.
+const maxMessage = 512
+
+// New takes the namespace of the placement, empty for a cluster-scoped one, the name and the labels of the cluster, and versions in the
+// order in which they are applied. It fails for a label selector that the API does not take.
+func New(placementNamespace, name string, set labels.Set, versions []v1beta1.OverrideSnapshotObject) (*Overriding, error) {
+	o := &Overriding{cluster: cluster{name: name, labels: set}, namespace: placementNamespace}
 	for _, snapshot := range versions {
 		v := version{snapshot: snapshot}
 		if policy := snapshot.OverridePolicy(); policy != nil {
@@ -55,29 +62,50 @@ func New(name string, set labels.Set, versions []v1beta1.OverrideSnapshotObject)
 	return o, nil
 }
 
-// Manifest is one as it is on the cluster, nil where it is left out there. An error names the override, the object, the cluster and the
-// step that does not fit.
-func (o *Overriding) Manifest(raw []byte) ([]byte, error) {
+// Manifest is one as it is on the cluster, nil where it is left out there, and the versions that do not fit it and have no say in that.
+// An error is of a version that has: it names the override, the object, the cluster and the step that does not fit.
+func (o *Overriding) Manifest(raw []byte) ([]byte, []overrides.LeftOut, error) {
 	id, err := Identify(raw)
 	if err != nil {
-		return nil, fmt.Errorf("a manifest cannot be read: %w", err)
+		return nil, nil, fmt.Errorf("a manifest cannot be read: %w", err)
 	}
+	var leftOut []overrides.LeftOut
 	for _, v := range o.versions {
 		if len(v.rules) == 0 || !overrides.Changes(v.snapshot, id) {
 			continue
 		}
-		for _, rule := range v.rules {
-			if rule.OverrideType == v1beta1.DeleteOverrideType {
-				return nil, nil
-			}
-			if raw, err = o.cluster.patch(raw, rule.JSONPatchOverrides); err != nil {
-				return nil, fmt.Errorf("%s on %s in cluster %s: %w", describe(v.snapshot), object(id), o.cluster.name, err)
-			}
+		changed, err := v.apply(raw, id, o.cluster)
+		switch {
+		case err == nil:
+			raw = changed
+		case overrides.Vetoes(v.snapshot, o.namespace):
+			return nil, nil, err
+		default:
+			leftOut = append(leftOut, overrides.LeftOut{
+				Version: v1beta1.NamespacedName{Namespace: v.snapshot.GetNamespace(), Name: v.snapshot.GetName()},
+				Message: wording.Shorten(err.Error(), maxMessage),
+			})
 		}
-		// Validation keeps patches away from what an object is; nothing here relies on that.
-		if patched, err := Identify(raw); err != nil || patched != id {
-			return nil, fmt.Errorf("%s makes another object of %s", describe(v.snapshot), object(id))
+		if raw == nil {
+			break
 		}
+	}
+	return raw, leftOut, nil
+}
+
+// apply returns a manifest as all rules of a version make it, nil where one of them leaves it out.
+func (v *version) apply(raw []byte, id v1beta1.ResourceIdentifier, c cluster) (_ []byte, err error) {
+	for _, rule := range v.rules {
+		if rule.OverrideType == v1beta1.DeleteOverrideType {
+			return nil, nil
+		}
+		if raw, err = c.patch(raw, rule.JSONPatchOverrides); err != nil {
+			return nil, fmt.Errorf("%s on %s in cluster %s: %w", describe(v.snapshot), object(id), c.name, err)
+		}
+	}
+	// Validation keeps patches away from what an object is; nothing here relies on that.
+	if patched, err := Identify(raw); err != nil || patched != id {
+		return nil, fmt.Errorf("%s makes another object of %s", describe(v.snapshot), object(id))
 	}
 	return raw, nil
 }

@@ -4,6 +4,8 @@
 package overriding
 
 import (
+	"fmt"
+	"runtime"
 	"strings"
 	"testing"
 
@@ -69,6 +71,60 @@ func TestStepsAreThoseOfTheStandard(t *testing.T) {
 	}
 }
 
+// stepsOf are n that add a label each.
+func stepsOf(n int) []v1beta1.JSONPatchOverride {
+	steps := make([]v1beta1.JSONPatchOverride, n)
+	for i := range steps {
+		steps[i] = v1beta1.JSONPatchOverride{Operator: v1beta1.JSONPatchOverrideOpAdd, Path: fmt.Sprintf("/a/k%d", i)}
+		steps[i].Value.Raw = []byte(`"v"`)
+	}
+	return steps
+}
+
+func TestTheFirstStepThatDoesNotFitIsNamed(t *testing.T) {
+	const n = 20
+	for broken := range n {
+		steps := stepsOf(n)
+		steps[broken].Path = fmt.Sprintf("/missing/%d", broken)
+		steps[n-1].Path = "/missing/last"
+		want := "add " + steps[broken].Path + ": "
+		if _, err := (&cluster{}).patch([]byte(`{"a":{}}`), steps); err == nil || !strings.HasPrefix(err.Error(), want) {
+			t.Errorf("got %v, want %s...", err, want)
+		}
+	}
+}
+
+func TestPatchesAreBounded(t *testing.T) {
+	manifest := func(size int) []byte { return fmt.Appendf(nil, `{"a":{},"b":%q}`, strings.Repeat("x", size)) }
+	large := stepsOf(1)
+	large[0].Value.Raw = manifest(3 << 20)
+	for name, test := range map[string]struct {
+		raw   []byte
+		steps []v1beta1.JSONPatchOverride
+		want  string
+	}{
+		"very many on a small one": {manifest(1000), stepsOf(10_000), ""},
+		"many on a large one":      {manifest(1 << 20), stepsOf(200), ""},
+		"very many on a large one": {manifest(1 << 20), stepsOf(300), "300 steps are too many for a manifest of 1048591 bytes, which may have 255: put what they add into one value"},
+		"what makes it very large": {manifest(1000), large, "the manifest would have 3146763 bytes, and may have 3145728"},
+		"nothing":                  {[]byte(`{}`), nil, ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			var before, after runtime.MemStats
+			runtime.ReadMemStats(&before)
+			_, err := (&cluster{}).patch(test.raw, test.steps)
+			if got := fmt.Sprint(err); err != nil && got != test.want || (err != nil) != (test.want != "") {
+				t.Errorf("got %v, want %q", err, test.want)
+			}
+			runtime.ReadMemStats(&after)
+			// Parsed once for each step, 200 on a mebibyte take several times as much.
+			if allocated := (after.TotalAlloc - before.TotalAlloc) >> 20; allocated > 100 {
+				t.Errorf("it allocates %d MiB", allocated)
+			}
+		})
+	}
+}
+
 func FuzzPatch(f *testing.F) {
 	f.Add("add", "/data", `{"a":"${MEMBER-CLUSTER-NAME}"}`)
 	f.Add("replace", "/metadata/labels", `"\"}${MEMBER-CLUSTER-LABEL-KEY-a}"`)
@@ -83,11 +139,11 @@ func FuzzPatch(f *testing.F) {
 		s.Spec.OverrideSpec.Policy = &v1beta1.OverridePolicy{OverrideRules: []v1beta1.OverrideRule{{
 			ClusterSelector: &v1beta1.ClusterSelector{}, JSONPatchOverrides: []v1beta1.JSONPatchOverride{step},
 		}}}
-		o, err := New("member1", labels.Set{"a": `"}\`}, []v1beta1.OverrideSnapshotObject{s})
+		o, err := New("test-namespace", "member1", labels.Set{"a": `"}\`}, []v1beta1.OverrideSnapshotObject{s})
 		if err != nil {
 			t.Fatal(err)
 		}
-		raw, err := o.Manifest([]byte(configMapJSON))
+		raw, _, err := o.Manifest([]byte(configMapJSON))
 		if err != nil {
 			return
 		}

@@ -37,6 +37,7 @@ func (p *plan) planOverrides() *obstacle {
 	for _, s := range latest {
 		byName[v1beta1.NamespacedName{Namespace: s.GetNamespace(), Name: s.GetName()}] = s
 	}
+	var unfit unfitOverrides
 	for i := range p.status.StagesStatus {
 		for j := range p.status.StagesStatus[i].Clusters {
 			c := &p.status.StagesStatus[i].Clusters[j]
@@ -50,12 +51,54 @@ func (p *plan) planOverrides() *obstacle {
 				continue
 			}
 			// Better before the first cluster is touched than when this one is reached.
-			if err := p.world.Overrides.Try(member, inForce); err != nil {
+			leftOut, err := p.world.Overrides.Try(member, inForce)
+			if err != nil {
 				return final(invalid, clientError, err.Error())
 			}
+			unfit.on(c.ClusterName, leftOut)
 		}
 	}
+	p.warnings = append(p.warnings, unfit.warnings()...)
 	return nil
+}
+
+// maxUnfit is of how many overrides that are left out a plan tells.
+const maxUnfit = 10
+
+// unfitOverrides are the overrides that a plan leaves out, in the order in which they were found.
+type unfitOverrides []*unfitOverride
+
+type unfitOverride struct {
+	version  v1beta1.NamespacedName
+	message  string
+	clusters []string
+}
+
+// on adds what is left out on a cluster.
+func (u *unfitOverrides) on(cluster string, leftOut []overrides.LeftOut) {
+	for _, l := range leftOut {
+		i := slices.IndexFunc(*u, func(known *unfitOverride) bool { return known.version == l.Version })
+		if i < 0 {
+			i = len(*u)
+			*u = append(*u, &unfitOverride{version: l.Version, message: l.Message})
+		}
+		if o := (*u)[i]; !slices.Contains(o.clusters, cluster) {
+			o.clusters = append(o.clusters, cluster)
+		}
+	}
+}
+
+// warnings name each override with one object that it does not fit, and the clusters on which it is left out.
+func (u unfitOverrides) warnings() []string {
+	var warnings []string
+	for i, o := range u {
+		if i == maxUnfit {
+			return append(warnings, fmt.Sprintf("%s do not fit either and are left out", count(len(u)-i, "more override")))
+		}
+		warnings = append(warnings, fmt.Sprintf("an override does not fit and is left out on %s (%s): %s",
+			count(len(o.clusters), "cluster"), firstNames(o.clusters), o.message))
+	}
+	return warnings
 }
 
 func overrideName(o v1beta1.OverrideObject) string {

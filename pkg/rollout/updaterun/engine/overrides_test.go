@@ -5,10 +5,12 @@ package engine_test
 
 import (
 	"errors"
+	"fmt"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/stagegate/stagegate/pkg/apis/overrides"
 	"github.com/stagegate/stagegate/pkg/apis/placement/v1beta1"
 	"github.com/stagegate/stagegate/pkg/apis/wellknown"
 	"github.com/stagegate/stagegate/pkg/rollout/updaterun/engine"
@@ -52,15 +54,15 @@ func TestAnOverrideThatDoesNotFitIsFoundBeforeAnythingMoves(t *testing.T) {
 	w.Overrides = &engine.Overrides{
 		Objects:   []v1beta1.OverrideObject{second.object(0), first.object(0)},
 		Snapshots: []v1beta1.OverrideSnapshotObject{second.snapshot(0, 0), first.snapshot(0, 0)},
-		Try: func(member engine.Member, inForce []v1beta1.OverrideSnapshotObject) error {
+		Try: func(member engine.Member, inForce []v1beta1.OverrideSnapshotObject) ([]overrides.LeftOut, error) {
 			line := member.Name
 			for _, s := range inForce {
 				line += " " + s.GetName()
 			}
 			if tried = append(tried, line); member.Name == "b2" {
-				return errors.New("b2 lacks a label")
+				return nil, errors.New("b2 lacks a label")
 			}
-			return nil
+			return nil, nil
 		},
 	}
 	o := engine.Initialize(newRun(), w, simStart)
@@ -74,6 +76,48 @@ func TestAnOverrideThatDoesNotFitIsFoundBeforeAnythingMoves(t *testing.T) {
 	}
 	if diff := cmp.Diff([]string{"b1 first-0 second-0", "b2 first-0 second-0"}, tried); diff != "" {
 		t.Errorf("tried (-want +got):\n%s", diff)
+	}
+}
+
+func TestWhatIsLeftOutIsToldAndKeepsNoRunFromBeingPlanned(t *testing.T) {
+	var all []*simOverride
+	w := initWorld(5, stage("a"), stage("b"))
+	w.Overrides = &engine.Overrides{}
+	for i := range 12 {
+		o := &simOverride{name: fmt.Sprintf("o%02d", i), namespace: "shop", stage: "a"}
+		all = append(all, o)
+		w.Overrides.Objects = append(w.Overrides.Objects, o.object(0))
+		w.Overrides.Snapshots = append(w.Overrides.Snapshots, o.snapshot(0, 0))
+	}
+	w.Overrides.Try = func(member engine.Member, inForce []v1beta1.OverrideSnapshotObject) (unfit []overrides.LeftOut, _ error) {
+		for _, s := range inForce {
+			if s.GetName() == "o00-0" && member.Name == "a5" {
+				continue
+			}
+			for _, object := range []string{"first", "second"} {
+				unfit = append(unfit, overrides.LeftOut{
+					Version: v1beta1.NamespacedName{Namespace: s.GetNamespace(), Name: s.GetName()},
+					Message: fmt.Sprintf("%s on %s in %s", s.GetName(), object, member.Name),
+				})
+			}
+		}
+		return unfit, nil
+	}
+	o := engine.Initialize(newRun(), w, simStart)
+	if o.Result != engine.ResultInitialized {
+		t.Fatalf("not planned: %s", o.Message)
+	}
+	want := []string{"an override does not fit and is left out on 4 clusters (a1, a2, a3...): o00-0 on first in a1"}
+	for _, more := range all[1:10] {
+		want = append(want, fmt.Sprintf("an override does not fit and is left out on 5 clusters (a1, a2, a3...): %s-0 on first in a1", more.name))
+	}
+	want = append(want, "2 more overrides do not fit either and are left out")
+	if diff := cmp.Diff(want, o.Warnings); diff != "" {
+		t.Errorf("warnings (-want +got):\n%s", diff)
+	}
+	// It is in force all the same: a cluster whose labels change before it is moved gets what fits then.
+	if got := len(engine.OverrideSnapshotsOf(&o.Decision.Status.StagesStatus[0].Clusters[0])); got != len(all) {
+		t.Errorf("%d overrides are in force on a1, want %d", got, len(all))
 	}
 }
 

@@ -11,6 +11,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/stagegate/stagegate/pkg/apis/placement/v1beta1"
+	"github.com/stagegate/stagegate/pkg/apis/wellknown"
 	"github.com/stagegate/stagegate/pkg/apis/wording"
 )
 
@@ -55,7 +56,9 @@ func Trouble(b v1beta1.BindingObject) string {
 	status := b.BindingStatus()
 	unsent := meta.IsStatusConditionFalse(status.Conditions, v1beta1.BindingOverridden) ||
 		meta.IsStatusConditionFalse(status.Conditions, v1beta1.BindingWorkSynchronized)
-	if !unsent && len(status.FailedPlacements) == 0 {
+	applied := meta.FindStatusCondition(status.Conditions, v1beta1.BindingApplied)
+	unreachable := applied != nil && applied.Reason == wellknown.ReasonClusterUnreachable
+	if !unsent && !unreachable && len(status.FailedPlacements) == 0 {
 		return ""
 	}
 	return reported(b)

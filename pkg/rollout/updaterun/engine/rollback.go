@@ -45,17 +45,30 @@ func (s *step) failAndRollBack(message string) {
 
 // rollBack names the run that rolls this one back.
 func (s *step) rollBack() string {
-	name := rollbackName(s.run)
+	name := RollbackName(s.run, "")
 	s.status.RolledBackBy, s.changed = &v1beta1.UpdateRunReference{Name: name}, true
 	return name
 }
 
-// rollbackName is a name that nobody else gives by accident, and the same at each look.
-func rollbackName(run metav1.Object) string {
+// RollbackName is a name for the run that rolls another back. Without a salt it is one that nobody else gives by accident, and the same
+// at each look; who gives it on purpose leaves those with a salt.
+func RollbackName(run metav1.Object, salt string) string {
 	h := fnv.New32a()
 	h.Write([]byte(run.GetUID()))
+	h.Write([]byte(salt))
 	suffix := fmt.Sprintf("-rollback-%05x", h.Sum32()&0xfffff)
 	return strings.TrimRight(run.GetName()[:min(len(run.GetName()), maxRunName-len(suffix))], ".-") + suffix
+}
+
+// IsRollback reports whether a run is the one that a controller has created to roll an earlier run back. A run that somebody else has
+// created is not, whatever its name. A controller says for whom it creates a run by the name alone, and nobody else can: a user whom
+// the server has authenticated is in a group at least.
+func IsRollback(run, earlier v1beta1.UpdateRunObject) bool {
+	by, uid, created := run.RunStatus().CreatedBy, run.RunStatus().RollbackOfUID, run.GetCreationTimestamp()
+	before := earlier.GetCreationTimestamp()
+	return run.RunSpec().RollbackOf == earlier.GetName() && by != nil && by.UID == "" && len(by.Groups) == 0 &&
+		// There may have been an earlier run of that name.
+		(uid == "" || uid == earlier.GetUID()) && !created.Before(&before)
 }
 
 // link has the run created that rolls this one back, until it is seen. One that somebody else has made counts from its first turn on: a
@@ -69,7 +82,7 @@ func (s *step) link() {
 		if other.RunSpec().RollbackOf != s.run.GetName() {
 			continue
 		}
-		if by != nil && other.GetName() == by.Name || other.RunStatus().RollbackOfUID == s.run.GetUID() && hasHadTurn(other) {
+		if by != nil && IsRollback(other, s.run) || other.RunStatus().RollbackOfUID == s.run.GetUID() && hasHadTurn(other) {
 			s.status.RolledBackBy, s.changed = &v1beta1.UpdateRunReference{Name: other.GetName(), UID: other.GetUID()}, true
 			return
 		}

@@ -44,6 +44,7 @@ func (f *fixture) rollback() (*v1beta1.ClusterStagedUpdateRun, engine.InitWorld)
 		Spec: v1beta1.UpdateRunSpec{
 			PlacementName: "p", StagedUpdateStrategyName: "s", State: v1beta1.StateRun, RollbackOf: "run",
 		},
+		Status: v1beta1.UpdateRunStatus{CreatedBy: &v1beta1.DecisionUser{Username: "ann"}},
 	}, w
 }
 
@@ -103,6 +104,66 @@ func TestARunIsRolledBackAsAsked(t *testing.T) {
 			}
 		})
 	}
+}
+
+// mallory is a user as the server records who creates a run.
+func mallory() *v1beta1.DecisionUser {
+	return &v1beta1.DecisionUser{Username: "mallory", Groups: []string{"system:authenticated"}}
+}
+
+func TestOnlyARunThatAControllerHasCreatedIsTheRollback(t *testing.T) {
+	for name, tt := range map[string]struct {
+		change func(rollback *v1beta1.ClusterStagedUpdateRun)
+		want   bool
+	}{
+		"of the name":            {func(*v1beta1.ClusterStagedUpdateRun) {}, true},
+		"of another name":        {func(r *v1beta1.ClusterStagedUpdateRun) { r.Name = "run-rollback-00000" }, true},
+		"planned already":        {func(r *v1beta1.ClusterStagedUpdateRun) { r.Status.RollbackOfUID = "run-uid" }, true},
+		"of a user":              {func(r *v1beta1.ClusterStagedUpdateRun) { r.Status.CreatedBy = mallory() }, false},
+		"of a user called so":    {func(r *v1beta1.ClusterStagedUpdateRun) { r.Status.CreatedBy.Groups = []string{"system:authenticated"} }, false},
+		"of nobody":              {func(r *v1beta1.ClusterStagedUpdateRun) { r.Status.CreatedBy = nil }, false},
+		"of another run":         {func(r *v1beta1.ClusterStagedUpdateRun) { r.Spec.RollbackOf = "other" }, false},
+		"of none":                {func(r *v1beta1.ClusterStagedUpdateRun) { r.Spec.RollbackOf = "" }, false},
+		"of an earlier namesake": {func(r *v1beta1.ClusterStagedUpdateRun) { r.Status.RollbackOfUID = "earlier" }, false},
+		"from before the run": {func(r *v1beta1.ClusterStagedUpdateRun) {
+			r.CreationTimestamp = metav1.NewTime(simStart.Add(-24 * time.Hour))
+		}, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			f := newFixture(t, 1, stage("a"))
+			f.had("0", "a1")
+			f.run.CreationTimestamp = metav1.NewTime(simStart)
+			f.steps()
+			rollback, _ := f.rollback()
+			tt.change(rollback)
+			f.world.Others = []v1beta1.UpdateRunObject{rollback}
+			f.ask(v1beta1.OperationRollback, nil)
+			f.step()
+			f.steps()
+			if by := f.run.Status.RolledBackBy; by == nil || (by.UID == rollback.UID) != tt.want {
+				t.Errorf("the run is rolled back by %+v, want %v", by, tt.want)
+			}
+			if wants := f.last.Rollback != nil; wants == tt.want {
+				t.Errorf("a rollback is still to be created: %v", wants)
+			}
+		})
+	}
+}
+
+func TestWhoTakesTheNameOfARollbackDoesNotTakeItsTurn(t *testing.T) {
+	f := newFixture(t, 1, stage("a"))
+	f.had("0", "a1")
+	f.steps()
+	f.ask(v1beta1.OperationRollback, nil)
+	f.step()
+	back := f.planned()
+	back.steps()
+	if turn := back.run.Status.Turn; turn != nil && turn.State != v1beta1.TurnWaiting {
+		t.Errorf("the turn is %+v", turn)
+	}
+	back.run.Status.CreatedBy = &v1beta1.DecisionUser{Username: "ann"}
+	back.steps()
+	back.wantClusters("a1 Started")
 }
 
 func TestOneFailureTooManyRollsTheRunBack(t *testing.T) {
@@ -304,6 +365,7 @@ func TestARollbackTakesNothingBackThatCameAfterItsPlan(t *testing.T) {
 func (f *fixture) planned() *fixture {
 	f.Helper()
 	run, w := f.rollback()
+	run.Status.CreatedBy = mallory()
 	o := engine.Initialize(run, w, f.now)
 	if o.Result != engine.ResultInitialized {
 		f.Fatalf("not planned: %s", o.Message)

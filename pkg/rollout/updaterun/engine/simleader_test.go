@@ -4,6 +4,7 @@
 package engine_test
 
 import (
+	"cmp"
 	"fmt"
 	"maps"
 	"slices"
@@ -238,7 +239,7 @@ func (l *simLeader) createRequest(run v1beta1.UpdateRunObject, r engine.Request)
 func (l *simLeader) createRollback(run v1beta1.UpdateRunObject, r *engine.Rollback) error {
 	err := l.sim.createRun(r.Name, v1beta1.UpdateRunSpec{
 		PlacementName: "p", StagedUpdateStrategyName: "s", State: v1beta1.StateRun, RollbackOf: run.GetName(),
-	}, r.CreatedBy)
+	}, cmp.Or(r.CreatedBy, &v1beta1.DecisionUser{Username: "system:apiserver"}))
 	if err != nil && !apierrors.IsAlreadyExists(err) {
 		return err
 	}

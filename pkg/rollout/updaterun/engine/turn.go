@@ -56,7 +56,7 @@ func (s *step) takeTurn(stage *v1beta1.StageUpdatingStatus) bool {
 func (s *step) rival() (first v1beta1.UpdateRunObject, moves bool) {
 	claimed := s.turn().State == v1beta1.TurnClaimed
 	for _, other := range s.world.Others {
-		if isBeingRolledBack(other) && other.RunStatus().RolledBackBy.Name == s.run.GetName() {
+		if isBeingRolledBack(other) && IsRollback(s.run, other) {
 			// It keeps the place for this run.
 			continue
 		}

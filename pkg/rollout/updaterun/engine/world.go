@@ -6,6 +6,7 @@ package engine
 import (
 	"time"
 
+	"github.com/stagegate/stagegate/pkg/apis/overrides"
 	"github.com/stagegate/stagegate/pkg/apis/placement/v1beta1"
 )
 
@@ -60,9 +61,9 @@ type Overrides struct {
 	Objects []v1beta1.OverrideObject
 	// Snapshots are the versions of Objects that there are, or those of a rollback that clusters had before.
 	Snapshots []v1beta1.OverrideSnapshotObject
-	// Try says why versions, in the order in which they are applied, do not fit what is rolled out to a member. It changes nothing,
-	// and is nil where that cannot be told.
-	Try func(member Member, inForce []v1beta1.OverrideSnapshotObject) error
+	// Try returns which versions, in the order in which they are applied, do not fit what is rolled out to a member and are left out
+	// there, and as an error why one does not fit that is not left out. It changes nothing, and is nil where that cannot be told.
+	Try func(member Member, inForce []v1beta1.OverrideSnapshotObject) ([]overrides.LeftOut, error)
 }
 
 // LiveSnapshot is a snapshot of what is selected right now.

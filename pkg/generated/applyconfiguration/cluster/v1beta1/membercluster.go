@@ -18,8 +18,8 @@ import (
 // with apply.
 //
 // MemberCluster is a cluster of the fleet. Creating one asks the cluster to join, deleting it asks the cluster to leave.
-// Its labels are what placements and stages choose clusters by. The name has at most 63 characters, since the namespace
-// fleet-member-<name> on the hub and further objects are named after it.
+// Its labels are what placements and stages choose clusters by. The name has at most 50 characters and no dot, since the
+// namespace fleet-member-<name> on the hub is named after it.
 type MemberClusterApplyConfiguration struct {
 	v1.TypeMetaApplyConfiguration `json:""`
 	// metadata is the standard object metadata. Its labels are what placements and stages select clusters by.

@@ -1,0 +1,143 @@
+// Copyright The Stagegate Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package authorvalidation
+
+import (
+	"context"
+	"errors"
+	"io"
+
+	apiequality "k8s.io/apimachinery/pkg/api/equality"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apiserver/pkg/admission"
+	genericinitializer "k8s.io/apiserver/pkg/admission/initializer"
+	"k8s.io/apiserver/pkg/authorization/authorizer"
+	"k8s.io/utils/clock"
+
+	"github.com/stagegate/stagegate/pkg/apis/placement"
+	registry "github.com/stagegate/stagegate/pkg/registry/placement"
+)
+
+// PluginName is the name of the plugin in flags and configuration.
+const PluginName = "AuthorValidation"
+
+// Register makes the plugin known.
+func Register(plugins *admission.Plugins) {
+	plugins.Register(PluginName, func(io.Reader) (admission.Interface, error) { return New(), nil })
+}
+
+// WantsKinds is a plugin that asks which kinds the hub has.
+type WantsKinds interface {
+	SetKinds(ReadKinds)
+	admission.InitializationValidator
+}
+
+// Plugin looks at who writes placements, overrides and envelopes.
+type Plugin struct {
+	*admission.Handler
+	authorizer authorizer.UnconditionalAuthorizer
+	kinds      *kindCache
+}
+
+var (
+	_ admission.ValidationInterface                   = &Plugin{}
+	_ genericinitializer.WantsUnconditionalAuthorizer = &Plugin{}
+	_ WantsKinds                                      = &Plugin{}
+)
+
+// New makes a plugin that must be initialised.
+func New() *Plugin {
+	return &Plugin{Handler: admission.NewHandler(admission.Create, admission.Update)}
+}
+
+// NewInitializer makes an initializer that hands out how the hub is asked for its kinds.
+func NewInitializer(read ReadKinds) admission.PluginInitializer { return kindsInitializer(read) }
+
+type kindsInitializer ReadKinds
+
+// Initialize implements admission.PluginInitializer.
+func (i kindsInitializer) Initialize(plugin admission.Interface) {
+	if wants, ok := plugin.(WantsKinds); ok {
+		wants.SetKinds(ReadKinds(i))
+	}
+}
+
+// SetUnconditionalAuthorizer implements initializer.WantsUnconditionalAuthorizer.
+func (p *Plugin) SetUnconditionalAuthorizer(authorizer authorizer.UnconditionalAuthorizer) {
+	p.authorizer = authorizer
+}
+
+// SetKinds implements WantsKinds.
+func (p *Plugin) SetKinds(read ReadKinds) {
+	p.kinds = &kindCache{read: read, clock: clock.RealClock{}}
+}
+
+// ValidateInitialization implements admission.InitializationValidator.
+func (p *Plugin) ValidateInitialization() error {
+	if p.authorizer == nil {
+		return errors.New("missing an authorizer")
+	}
+	if p.kinds == nil {
+		return errors.New("missing the kinds of the hub")
+	}
+	return nil
+}
+
+// Validate implements admission.ValidationInterface.
+func (p *Plugin) Validate(ctx context.Context, a admission.Attributes, _ admission.ObjectInterfaces) error {
+	if a.GetResource().Group != placement.GroupName || a.GetSubresource() != "" || registry.IsLoop(ctx) {
+		return nil
+	}
+	deeds := deedsOf(a.GetObject())
+	if deeds == nil || isLeaving(a.GetObject()) || !changes(a.GetObject(), a.GetOldObject()) {
+		return nil
+	}
+	if a.GetUserInfo() == nil {
+		return apierrors.NewInternalError(errors.New("no user in the context of the request"))
+	}
+	r := &review{authorizer: p.authorizer, kinds: p.kinds, user: a.GetUserInfo()}
+	// Who may do everything needs no kind to be looked up, which matters most when the hub is in trouble.
+	if missing, err := r.missing(ctx, everything(metav1.NamespaceAll)); err != nil || len(missing) == 0 {
+		return err
+	}
+	if err := deeds(ctx, r); err != nil {
+		return err
+	}
+	refused, err := r.refusal(ctx)
+	if err != nil || refused == nil {
+		return err
+	}
+	return admission.NewForbidden(a, refused)
+}
+
+// isLeaving reports whether an object is being deleted: nothing is done with what it says any more.
+func isLeaving(object runtime.Object) bool {
+	meta, ok := object.(metav1.Object)
+	return ok && !meta.GetDeletionTimestamp().IsZero()
+}
+
+// changes reports whether a write changes what the author is asked about. All of it is asked about then, since what stays was written by
+// somebody else perhaps, and does something else beside what is new.
+func changes(object, old runtime.Object) bool {
+	switch object := object.(type) {
+	case placement.PlacementObject:
+		old, ok := old.(placement.PlacementObject)
+		return !ok || !apiequality.Semantic.DeepEqual(object.PlacementSpec().ResourceSelectors, old.PlacementSpec().ResourceSelectors)
+	case *placement.ClusterResourceOverride:
+		old, ok := old.(*placement.ClusterResourceOverride)
+		return !ok || !apiequality.Semantic.DeepEqual(object.Spec, old.Spec)
+	case *placement.ResourceOverride:
+		old, ok := old.(*placement.ResourceOverride)
+		return !ok || !apiequality.Semantic.DeepEqual(object.Spec, old.Spec)
+	case *placement.ClusterResourceEnvelope:
+		old, ok := old.(*placement.ClusterResourceEnvelope)
+		return !ok || !sameManifests(object.Data, old.Data)
+	case *placement.ResourceEnvelope:
+		old, ok := old.(*placement.ResourceEnvelope)
+		return !ok || !sameManifests(object.Data, old.Data)
+	}
+	return false
+}

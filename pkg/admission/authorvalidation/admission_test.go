@@ -1,0 +1,643 @@
+// Copyright The Stagegate Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package authorvalidation
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	rbacv1 "k8s.io/api/rbac/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/apiserver/pkg/admission"
+	"k8s.io/apiserver/pkg/authentication/user"
+	"k8s.io/apiserver/pkg/authorization/authorizer"
+	genericapirequest "k8s.io/apiserver/pkg/endpoints/request"
+	clocktesting "k8s.io/utils/clock/testing"
+
+	"github.com/stagegate/stagegate/pkg/apis/placement"
+	registry "github.com/stagegate/stagegate/pkg/registry/placement"
+)
+
+// fix ends every refusal.
+const fix = ". Leave it out, or have somebody write it who may do the same without Stagegate"
+
+const rbacGroup = "rbac.authorization.k8s.io"
+
+// roles are what users of the tests may, in a namespace or, under "", everywhere.
+type roles map[string]map[string][]rbacv1.PolicyRule
+
+func rule(verbs, groups, resources string, names ...string) rbacv1.PolicyRule {
+	split := func(s string) []string { return strings.Split(s, ",") }
+	return rbacv1.PolicyRule{Verbs: split(verbs), APIGroups: split(groups), Resources: split(resources), ResourceNames: names}
+}
+
+var people = roles{
+	"root": {"": {rule("*", "*", "*")}},
+	// edit, as Kubernetes has it: neither roles nor writing quotas.
+	"alice": {"team-a": {
+		rule("get,list,create,update,delete", ",apps", "configmaps,secrets,deployments"),
+		rule("get,list", "", "resourcequotas,limitranges,namespaces"),
+		rule("get,list,create,update,delete", placement.GroupName, "resourceenvelopes"),
+	}},
+	// Who may change, and not delete.
+	"mender": {"team-a": {rule("get,list,create,update", "", "configmaps")}},
+	// Who may read one object.
+	"narrow": {"team-a": {rule("get,list", "", "secrets", "tls")}},
+	// Who reads a namespace in full, by kinds and by a wildcard.
+	"reader":     {"x": {rule("get,list", "*", "*")}},
+	"enumerator": {"x": {rule("get,list", ",apps", "namespaces,configmaps,secrets,resourcequotas,deployments"), rule("get,list", rbacGroup+","+placement.GroupName, "roles,rolebindings,resourceenvelopes")}},
+	// Who gets everything of a namespace, and lists no roles.
+	"getter": {"x": {rule("get", "*", "*"), rule("list", ",apps,"+placement.GroupName, "*"), rule("list", rbacGroup, "rolebindings")}},
+	// The owner of a namespace.
+	"owner": {"x": {rule("*", "*", "*")}},
+	// Who writes roles and bindings, and gives away what they have only.
+	"officer": {"team-a": {rule("create,update", rbacGroup, "roles,rolebindings")}},
+	// Who may give away some role as well.
+	"binder": {"team-a": {rule("create,update", rbacGroup, "roles,rolebindings"), rule("bind", rbacGroup, "clusterroles", "view"), rule("escalate", rbacGroup, "roles", "some")}},
+	// Who may do all there is in a group that the hub does not have.
+	"widgeteer": {"team-a": {rule("create,update", "example.com", "*")}},
+	// Who reads a kind that the hub gets later.
+	"early":  {"team-a": {rule("get,list", "example.com", "widgets")}},
+	"nobody": {},
+}
+
+func has(granted []string, asked string) bool {
+	return slices.Contains(granted, "*") || slices.Contains(granted, asked)
+}
+
+func (p roles) allows(a authorizer.Attributes) bool {
+	for _, namespace := range []string{"", a.GetNamespace()} {
+		for _, r := range p[a.GetUser().GetName()][namespace] {
+			if has(r.Verbs, a.GetVerb()) && has(r.APIGroups, a.GetAPIGroup()) && has(r.Resources, a.GetResource()) &&
+				(len(r.ResourceNames) == 0 || slices.Contains(r.ResourceNames, a.GetName())) {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+func kind(group, version, name, resource string, namespaced bool) Kind {
+	return Kind{
+		GroupVersionKind: schema.GroupVersionKind{Group: group, Version: version, Kind: name}, Resource: resource,
+		Namespaced: namespaced, InNamespaces: namespaced,
+	}
+}
+
+var hubKinds = []Kind{
+	kind("", "v1", "Namespace", "namespaces", false),
+	kind("", "v1", "ConfigMap", "configmaps", true),
+	kind("", "v1", "Secret", "secrets", true),
+	kind("", "v1", "ResourceQuota", "resourcequotas", true),
+	{GroupVersionKind: schema.GroupVersionKind{Version: "v1", Kind: "Pod"}, Resource: "pods", Namespaced: true},
+	kind("apps", "v1", "Deployment", "deployments", true),
+	kind(rbacGroup, "v1", "Role", "roles", true),
+	kind(rbacGroup, "v1", "RoleBinding", "rolebindings", true),
+	kind(rbacGroup, "v1", "ClusterRole", "clusterroles", false),
+	kind(rbacGroup, "v1", "ClusterRoleBinding", "clusterrolebindings", false),
+	kind(placement.GroupName, "v1", "ResourceEnvelope", "resourceenvelopes", true),
+}
+
+// fixture is a plugin with what it asked.
+type fixture struct {
+	*Plugin
+	clock *clocktesting.FakePassiveClock
+
+	mu      sync.Mutex
+	asked   []string
+	down    error
+	reads   int
+	kinds   Kinds
+	failure error
+}
+
+func newFixture() *fixture {
+	f := &fixture{Plugin: New(), clock: clocktesting.NewFakePassiveClock(time.Unix(1e9, 0)), kinds: Kinds{Served: hubKinds}}
+	f.SetUnconditionalAuthorizer(authorizer.AuthorizerFunc(func(_ context.Context, a authorizer.Attributes) (authorizer.Decision, string, error) {
+		f.mu.Lock()
+		defer f.mu.Unlock()
+		f.asked = append(f.asked, strings.TrimSpace(fmt.Sprintf("%s %s %s/%s", a.GetVerb(),
+			schema.GroupResource{Group: a.GetAPIGroup(), Resource: a.GetResource()}, a.GetNamespace(), a.GetName())))
+		if f.down != nil {
+			return authorizer.DecisionNoOpinion, "", f.down
+		}
+		if people.allows(a) {
+			return authorizer.DecisionAllow, "", nil
+		}
+		return authorizer.DecisionNoOpinion, "", nil
+	}))
+	f.SetKinds(func(context.Context) (Kinds, error) {
+		f.reads++
+		return f.kinds, f.failure
+	})
+	f.Plugin.kinds.clock = f.clock
+	return f
+}
+
+func (f *fixture) write(who string, object, old runtime.Object) error {
+	return f.writeSubresource(who, object, old, "")
+}
+
+func (f *fixture) writeSubresource(who string, object, old runtime.Object, subresource string) error {
+	operation := admission.Create
+	if old != nil {
+		operation = admission.Update
+	}
+	meta := object.(metav1.Object)
+	author := &user.DefaultInfo{Name: who}
+	return f.Validate(genericapirequest.WithUser(context.Background(), author), admission.NewAttributesRecord(object, old,
+		schema.GroupVersionKind{Group: placement.GroupName, Kind: "Written"}, meta.GetNamespace(), meta.GetName(),
+		schema.GroupVersionResource{Group: placement.GroupName, Version: "v1", Resource: "written"}, subresource, operation, nil, false, author), nil)
+}
+
+// refusal returns what a refusal says, without what all have in common.
+func refusal(t *testing.T, err error) []string {
+	t.Helper()
+	if err == nil {
+		return nil
+	}
+	if !apierrors.IsForbidden(err) {
+		t.Errorf("refused as %s: %v", apierrors.ReasonForError(err), err)
+	}
+	said, fixed := strings.CutSuffix(strings.TrimPrefix(err.Error(), `written.placement.kubernetes-fleet.io "o" is forbidden: `), fix)
+	if !fixed {
+		t.Errorf("the refusal does not tell what to do: %v", err)
+	}
+	return strings.Split(said, "; ")
+}
+
+func in(namespace string) metav1.ObjectMeta {
+	return metav1.ObjectMeta{Name: "o", Namespace: namespace}
+}
+
+// selector is group/kind/name, or group/kind for all of a kind.
+func selector(s string, scope ...placement.SelectionScope) placement.ResourceSelectorTerm {
+	parts := append(strings.Split(s, "/"), "")
+	term := placement.ResourceSelectorTerm{Group: parts[0], Version: "v1", Kind: parts[1], Name: parts[2]}
+	for _, term.SelectionScope = range scope {
+	}
+	return term
+}
+
+func resourcePlacement(selectors ...placement.ResourceSelectorTerm) runtime.Object {
+	return &placement.ResourcePlacement{ObjectMeta: in("team-a"), Spec: placement.PlacementSpec{ResourceSelectors: selectors}}
+}
+
+func clusterPlacement(selectors ...placement.ResourceSelectorTerm) runtime.Object {
+	return &placement.ClusterResourcePlacement{ObjectMeta: in(""), Spec: placement.PlacementSpec{ResourceSelectors: selectors}}
+}
+
+func policyOf(kind placement.OverrideType) *placement.OverridePolicy {
+	return &placement.OverridePolicy{OverrideRules: []placement.OverrideRule{{}, {OverrideType: kind}}}
+}
+
+func resourceOverride(kind placement.OverrideType, selectors ...string) runtime.Object {
+	o := &placement.ResourceOverride{ObjectMeta: in("team-a"), Spec: placement.ResourceOverrideSpec{Policy: policyOf(kind)}}
+	for _, s := range selectors {
+		term := selector(s)
+		o.Spec.ResourceSelectors = append(o.Spec.ResourceSelectors, placement.ResourceSelector{Group: term.Group, Version: term.Version, Kind: term.Kind, Name: term.Name})
+	}
+	return o
+}
+
+func clusterOverride(kind placement.OverrideType, selectors ...string) runtime.Object {
+	o := &placement.ClusterResourceOverride{ObjectMeta: in(""), Spec: placement.ClusterResourceOverrideSpec{Policy: policyOf(kind)}}
+	for _, s := range selectors {
+		o.Spec.ClusterResourceSelectors = append(o.Spec.ClusterResourceSelectors, selector(s))
+	}
+	return o
+}
+
+func data(manifests ...string) map[string]runtime.RawExtension {
+	data := map[string]runtime.RawExtension{}
+	for i, m := range manifests {
+		data[fmt.Sprint(i)] = runtime.RawExtension{Raw: []byte(m)}
+	}
+	return data
+}
+
+func envelope(manifests ...string) runtime.Object {
+	return &placement.ResourceEnvelope{ObjectMeta: in("team-a"), Data: data(manifests...)}
+}
+
+func clusterEnvelope(manifests ...string) runtime.Object {
+	return &placement.ClusterResourceEnvelope{ObjectMeta: in(""), Data: data(manifests...)}
+}
+
+// attempt is a write with what is refused of it.
+type attempt struct {
+	name   string
+	who    string
+	object runtime.Object
+	want   []string
+}
+
+func try(t *testing.T, attempts []attempt) {
+	t.Helper()
+	for _, a := range attempts {
+		t.Run(a.name, func(t *testing.T) {
+			f := newFixture()
+			if diff := cmp.Diff(a.want, refusal(t, f.write(a.who, a.object, nil))); diff != "" {
+				t.Errorf("refusals (-want +got):\n%s", diff)
+			}
+			if err := f.write("root", a.object, nil); err != nil {
+				t.Errorf("an administrator is refused: %v", err)
+			}
+			if a.want == nil {
+				if err := f.write("nobody", a.object, nil); !apierrors.IsForbidden(err) {
+					t.Errorf("somebody without any permission is answered with %v", err)
+				}
+			}
+		})
+	}
+}
+
+func TestWhoPlacesMayReadWhatIsPlaced(t *testing.T) {
+	const wholeNamespace = placement.NamespaceWithResources
+	try(t, []attempt{
+		{"their own", "alice", resourcePlacement(selector("/ConfigMap/web"), selector("apps/Deployment"), selector("/Secret")), nil},
+		{"a binding", "alice", resourcePlacement(selector("/ConfigMap/web"), selector(rbacGroup+"/RoleBinding/edit")), []string{
+			`user "alice" cannot place RoleBinding team-a/edit: needs get and list on rolebindings.rbac.authorization.k8s.io in namespace team-a`,
+		}},
+		{"all of a kind", "alice", resourcePlacement(selector(rbacGroup + "/Role")), []string{
+			`user "alice" cannot place every Role in namespace team-a: needs get and list on roles.rbac.authorization.k8s.io in namespace team-a`,
+		}},
+		{"what holds them to their share, though they read it", "alice", resourcePlacement(selector("/ResourceQuota/q"), selector("/ConfigMap/web")), []string{
+			`user "alice" cannot place ResourceQuota team-a/q: needs update and delete on resourcequotas in namespace team-a`,
+		}},
+		{"one object by its name", "narrow", resourcePlacement(selector("/Secret/tls")), nil},
+		{"another object", "narrow", resourcePlacement(selector("/Secret/tls"), selector("/Secret/other")), []string{
+			`user "narrow" cannot place Secret team-a/other: needs get and list on secrets in namespace team-a`,
+		}},
+		{"that object and all others", "narrow", resourcePlacement(selector("/Secret/tls"), selector("/Secret")), []string{
+			`user "narrow" cannot place every Secret in namespace team-a: needs get and list on secrets in namespace team-a`,
+		}},
+		{"a cluster-scoped kind", "alice", resourcePlacement(selector(rbacGroup + "/ClusterRole/admin")), []string{
+			`user "alice" cannot place ClusterRole admin: needs get and list on clusterroles.rbac.authorization.k8s.io`,
+		}},
+		{"another namespace", "alice", resourcePlacement(selector("/Namespace/x")), []string{
+			`user "alice" cannot place Namespace x: needs get and list on namespaces in namespace x`,
+		}},
+		{"an envelope", "mender", resourcePlacement(selector(placement.GroupName + "/ResourceEnvelope/e")), []string{
+			`user "mender" cannot place ResourceEnvelope team-a/e: needs get and list on resourceenvelopes.placement.kubernetes-fleet.io in namespace team-a`,
+		}},
+		{"a kind that the hub does not have", "alice", resourcePlacement(selector("example.com/Widget/w")), []string{
+			`user "alice" cannot place Widget team-a/w: needs get and list on every resource of group example.com in namespace team-a, since the hub has no kind Widget in group example.com`,
+		}},
+		{"a kind in another case", "alice", resourcePlacement(selector("/secret/tls")), []string{
+			`user "alice" cannot place secret team-a/tls: needs get and list on every resource of group "" in namespace team-a, since the hub has no kind secret in group ""`,
+		}},
+		{"the core group by another name", "alice", resourcePlacement(selector("core/Secret/tls")), []string{
+			`user "alice" cannot place Secret team-a/tls: needs get and list on every resource of group core in namespace team-a, since the hub has no kind Secret in group core`,
+		}},
+		{"an older group of the kind", "alice", resourcePlacement(selector("extensions/Deployment/web")), []string{
+			`user "alice" cannot place Deployment team-a/web: needs get and list on every resource of group extensions in namespace team-a, since the hub has no kind Deployment in group extensions`,
+		}},
+		{"a namespace that they read in full", "reader", clusterPlacement(selector("/Namespace/x", wholeNamespace)), nil},
+		{"a namespace that they read kind by kind", "enumerator", clusterPlacement(selector("/Namespace/x")), nil},
+		{"a namespace but for a kind", "getter", clusterPlacement(selector("/Namespace/x", wholeNamespace)), []string{
+			`user "getter" cannot place what is in namespace x: needs list on roles.rbac.authorization.k8s.io in namespace x`,
+		}},
+		{"a namespace of which they read little", "mender", clusterPlacement(selector("/Namespace/team-a")), []string{
+			`user "mender" cannot place Namespace team-a: needs get and list on namespaces in namespace team-a`,
+			`user "mender" cannot place what is in namespace team-a: needs get and list on deployments.apps, resourceenvelopes.placement.kubernetes-fleet.io, resourcequotas, rolebindings.rbac.authorization.k8s.io, roles.rbac.authorization.k8s.io, secrets in namespace team-a`,
+		}},
+		{"another namespace too", "reader", clusterPlacement(selector("/Namespace/x"), selector("/Namespace/y", placement.NamespaceOnly)), []string{
+			`user "reader" cannot place Namespace y: needs get and list on namespaces in namespace y`,
+		}},
+		{"all namespaces", "reader", clusterPlacement(selector("/Namespace", placement.NamespaceOnly)), []string{
+			`user "reader" cannot place every Namespace: needs get and list on namespaces`,
+		}},
+		{"all namespaces with what is in them", "getter", clusterPlacement(selector("/Namespace")), []string{
+			`user "getter" cannot place every Namespace: needs get and list on namespaces`,
+			`user "getter" cannot place what is in every namespace: needs get and list on configmaps, deployments.apps, resourceenvelopes.placement.kubernetes-fleet.io, resourcequotas, rolebindings.rbac.authorization.k8s.io, roles.rbac.authorization.k8s.io, secrets`,
+		}},
+		{"a Namespace alone", "alice", clusterPlacement(selector("/Namespace/team-a", placement.NamespaceOnly)), nil},
+		{"a Namespace with what selectors name", "alice", clusterPlacement(
+			selector("/Namespace/team-a", placement.NamespaceWithResourceSelectors), selector("/ConfigMap"), selector("apps/Deployment/web")), nil},
+		{"a Namespace with what they may not read", "alice", clusterPlacement(
+			selector("/Namespace/team-a", placement.NamespaceWithResourceSelectors), selector(rbacGroup+"/RoleBinding"), selector(rbacGroup+"/ClusterRole/admin")), []string{
+			`user "alice" cannot place every RoleBinding in namespace team-a: needs get and list on rolebindings.rbac.authorization.k8s.io in namespace team-a`,
+			`user "alice" cannot place ClusterRole admin: needs get and list on clusterroles.rbac.authorization.k8s.io`,
+		}},
+		{"one of the namespaces with a label", "alice", clusterPlacement(
+			selector("/Namespace", placement.NamespaceWithResourceSelectors), selector("/ConfigMap")), []string{
+			`user "alice" cannot place every Namespace: needs get and list on namespaces`,
+			`user "alice" cannot place every ConfigMap: needs get and list on configmaps`,
+		}},
+		{"what is in a namespace without one", "alice", clusterPlacement(selector("/ConfigMap/web")), []string{
+			`user "alice" cannot place ConfigMap web in any namespace: needs get and list on configmaps`,
+		}},
+	})
+}
+
+func TestARefusalNamesTenAndCountsTheRest(t *testing.T) {
+	var selectors []placement.ResourceSelectorTerm
+	for i := range 12 {
+		selectors = append(selectors, selector(fmt.Sprintf("/Secret/s%d", i)))
+	}
+	got := refusal(t, newFixture().write("nobody", resourcePlacement(selectors...), nil))
+	if len(got) != 11 || got[10] != "and 2 more like these" {
+		t.Errorf("refused with %q", got)
+	}
+}
+
+func TestARefusalIsNoLongerThanIsReadable(t *testing.T) {
+	long := fmt.Sprintf(`{"apiVersion":"v1","kind":%q,"metadata":{"name":"x"}}`, strings.Repeat("K", 1<<16))
+	if got := newFixture().write("nobody", envelope(long, long), nil).Error(); len(got) > 4<<10 || !strings.Contains(got, `user "nobody" cannot wrap K`) {
+		t.Errorf("refused with %d bytes: %s", len(got), got)
+	}
+}
+
+func TestWhoOverridesMayChangeWhatIsOverridden(t *testing.T) {
+	const patch, remove = placement.JSONPatchOverrideType, placement.DeleteOverrideType
+	try(t, []attempt{
+		{"their own", "alice", resourceOverride(patch, "/ConfigMap/web", "apps/Deployment/web", "/Secret/tls"), nil},
+		{"leaving out their own", "alice", resourceOverride(remove, "/ConfigMap/web"), nil},
+		{"leaving out what they may not delete", "mender", resourceOverride(remove, "/ConfigMap/web"), []string{
+			`user "mender" cannot override ConfigMap team-a/web: needs delete on configmaps in namespace team-a`,
+		}},
+		{"changing that", "mender", resourceOverride(patch, "/ConfigMap/web"), nil},
+		{"what they only read", "alice", resourceOverride(patch, "/ResourceQuota/q", "/ConfigMap/web"), []string{
+			`user "alice" cannot override ResourceQuota team-a/q: needs update on resourcequotas in namespace team-a`,
+		}},
+		{"a binding", "officer", resourceOverride(patch, rbacGroup+"/RoleBinding/edit"), []string{
+			`user "officer" cannot override RoleBinding team-a/edit: needs bind on roles.rbac.authorization.k8s.io in namespace team-a, and bind on clusterroles.rbac.authorization.k8s.io in namespace team-a`,
+		}},
+		{"a binding, by somebody who may give away one role", "binder", resourceOverride(patch, rbacGroup+"/RoleBinding/edit"), []string{
+			`user "binder" cannot override RoleBinding team-a/edit: needs bind on roles.rbac.authorization.k8s.io in namespace team-a, and bind on clusterroles.rbac.authorization.k8s.io in namespace team-a`,
+		}},
+		{"a role", "officer", resourceOverride(patch, rbacGroup+"/Role/some"), []string{
+			`user "officer" cannot override Role team-a/some: needs escalate on roles.rbac.authorization.k8s.io in namespace team-a`,
+		}},
+		{"a role that they may raise", "binder", resourceOverride(patch, rbacGroup+"/Role/some"), nil},
+		{"a role in another case", "binder", resourceOverride(patch, rbacGroup+"/role/some"), []string{
+			`user "binder" cannot override role team-a/some: needs update, escalate and bind on every resource of group rbac.authorization.k8s.io in namespace team-a, since the hub has no kind role in group rbac.authorization.k8s.io`,
+		}},
+		{"a cluster-scoped kind from a namespace", "owner", resourceOverride(patch, rbacGroup+"/ClusterRole/admin"), []string{
+			`user "owner" cannot override ClusterRole admin: needs update and escalate on clusterroles.rbac.authorization.k8s.io`,
+		}},
+		{"a kind that only members have", "widgeteer", resourceOverride(patch, "example.com/Widget/w"), nil},
+		{"an envelope", "alice", resourceOverride(patch, placement.GroupName+"/ResourceEnvelope/e"), []string{
+			`user "alice" cannot override ResourceEnvelope team-a/e: what an overridden ResourceEnvelope would do is not checked: change it on the hub`,
+		}},
+		{"a namespace of their own", "owner", clusterOverride(patch, "/Namespace/x"), nil},
+		{"a namespace that they read", "reader", clusterOverride(patch, "/Namespace/x"), []string{
+			`user "reader" cannot override Namespace x: needs update on namespaces in namespace x`,
+			`user "reader" cannot override everything in namespace x: needs every permission in namespace x`,
+		}},
+		{"a cluster role", "owner", clusterOverride(patch, rbacGroup+"/ClusterRoleBinding/b"), []string{
+			`user "owner" cannot override ClusterRoleBinding b: needs update on clusterrolebindings.rbac.authorization.k8s.io, and bind on roles.rbac.authorization.k8s.io, and bind on clusterroles.rbac.authorization.k8s.io`,
+		}},
+		{"what is in a namespace without one", "owner", clusterOverride(patch, "/ConfigMap/c"), []string{
+			`user "owner" cannot override ConfigMap c in any namespace: needs update on configmaps`,
+		}},
+	})
+}
+
+func TestWhoWrapsMayWriteWhatIsWrapped(t *testing.T) {
+	const binding = `{"apiVersion":"rbac.authorization.k8s.io/v1","kind":"RoleBinding","metadata":{"name":"b"},"roleRef":{"apiGroup":"rbac.authorization.k8s.io","kind":"ClusterRole","name":%q}}`
+	try(t, []attempt{
+		{"their own", "alice", envelope(
+			`{"apiVersion":"v1","kind":"ConfigMap","metadata":{"name":"c"}}`,
+			`{"apiVersion":"apps/v1beta1","kind":"Deployment","metadata":{"name":"d","namespace":"team-a"}}`), nil},
+		{"what they only read", "alice", envelope(`{"apiVersion":"v1","kind":"ResourceQuota","metadata":{"name":"q"}}`), []string{
+			`user "alice" cannot wrap ResourceQuota team-a/q: needs create and update on resourcequotas in namespace team-a`,
+		}},
+		{"a role that they may give away", "binder", envelope(fmt.Sprintf(binding, "view")), nil},
+		{"a role that they may not give away", "binder", envelope(fmt.Sprintf(binding, "cluster-admin")), []string{
+			`user "binder" cannot wrap RoleBinding team-a/b: needs bind on clusterroles.rbac.authorization.k8s.io cluster-admin in namespace team-a`,
+		}},
+		{"a role that cannot be read", "binder", envelope(`{"apiVersion":"rbac.authorization.k8s.io/v1","kind":"RoleBinding","metadata":{"name":"b"},"roleRef":{"kind":"clusterrole","name":"view"}}`), []string{
+			`user "binder" cannot wrap RoleBinding team-a/b: needs bind on roles.rbac.authorization.k8s.io in namespace team-a, and bind on clusterroles.rbac.authorization.k8s.io in namespace team-a`,
+		}},
+		{"a role", "officer", envelope(`{"apiVersion":"rbac.authorization.k8s.io/v1","kind":"Role","metadata":{"name":"r"}}`), []string{
+			`user "officer" cannot wrap Role team-a/r: needs escalate on roles.rbac.authorization.k8s.io in namespace team-a`,
+		}},
+		{"a cluster-scoped kind", "owner", envelope(`{"apiVersion":"rbac.authorization.k8s.io/v1","kind":"ClusterRole","metadata":{"name":"r","namespace":"team-a"}}`), []string{
+			`user "owner" cannot wrap ClusterRole r: needs create, update and escalate on clusterroles.rbac.authorization.k8s.io`,
+		}},
+		{"a Namespace", "owner", clusterEnvelope(`{"apiVersion":"v1","kind":"Namespace","metadata":{"name":"x"}}`), []string{
+			`user "owner" cannot wrap Namespace x: needs create and update on namespaces`,
+		}},
+		{"a kind that only members have", "widgeteer", envelope(`{"apiVersion":"example.com/v1","kind":"Widget","metadata":{"name":"w","namespace":"team-a"}}`), nil},
+		{"a kind that only members have and that may be in no namespace", "widgeteer", envelope(`{"apiVersion":"example.com/v1","kind":"Widget","metadata":{"name":"w"}}`), []string{
+			`user "widgeteer" cannot wrap Widget w: needs create and update on every resource of group example.com, since the hub has no kind Widget in group example.com`,
+		}},
+		{"a list", "alice", envelope(`{"apiVersion":"v1","kind":"List","metadata":{"name":"l"},"items":[]}`, `{"apiVersion":"v1","kind":"ConfigMap","metadata":{"name":"l"},"items":[]}`), []string{
+			`user "alice" cannot wrap data[0]: List is a list: wrap each of its objects by itself`,
+			`user "alice" cannot wrap data[1]: ConfigMap is a list: wrap each of its objects by itself`,
+		}},
+		{"an envelope", "alice", envelope(`{"apiVersion":"placement.kubernetes-fleet.io/v1","kind":"ResourceEnvelope","metadata":{"name":"e"},"data":{}}`), []string{
+			`user "alice" cannot wrap data[0]: what a wrapped ResourceEnvelope would do is not checked: write it to the hub that it is for`,
+		}},
+		{"two kinds in one", "alice", envelope(`{"apiVersion":"v1","kind":"Role","kind":"ConfigMap","metadata":{"name":"c"}}`), []string{
+			`user "alice" cannot wrap data[0]: the manifest can be read in two ways: duplicate field "kind"`,
+		}},
+		{"a kind in another case", "alice", envelope(`{"apiVersion":"v1","Kind":"ConfigMap","metadata":{"name":"c"}}`), []string{
+			`user "alice" cannot wrap data[0]: apiVersion, kind and metadata.name do not tell which object it is: write them in full`,
+		}},
+	})
+}
+
+// labelled is an object that says the same, with another label.
+func labelled(object runtime.Object) runtime.Object {
+	other := object.DeepCopyObject()
+	other.(metav1.Object).SetLabels(map[string]string{"a": "b"})
+	return other
+}
+
+func leaving(object runtime.Object) runtime.Object {
+	other := object.DeepCopyObject()
+	other.(metav1.Object).SetDeletionTimestamp(&metav1.Time{Time: time.Unix(1e9, 0)})
+	return other
+}
+
+func TestAnUpdateThatChangesNoneOfItAsksNothing(t *testing.T) {
+	const patch, remove = placement.JSONPatchOverrideType, placement.DeleteOverrideType
+	const secret, sorted = `{"kind":"Secret","apiVersion":"v1","metadata":{"name":"s"}}`, `{"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "s"}}`
+	moved := func(object runtime.Object) runtime.Object {
+		other := object.DeepCopyObject().(placement.PlacementObject)
+		other.PlacementSpec().Policy = &placement.PlacementPolicy{}
+		return other
+	}
+	redirected := func(object runtime.Object) runtime.Object {
+		other := object.DeepCopyObject().(*placement.ResourceOverride)
+		other.Spec.Placement = &placement.PlacementRef{Name: "p"}
+		return other
+	}
+	objects := []runtime.Object{
+		resourcePlacement(selector("/Secret")), clusterPlacement(selector("/Namespace")),
+		resourceOverride(patch, "/Secret/s"), clusterOverride(patch, "/Namespace/x"),
+		envelope(secret), clusterEnvelope(secret),
+	}
+	for i, object := range objects {
+		f := newFixture()
+		for what, err := range map[string]error{
+			"a label":       f.write("nobody", labelled(object), object),
+			"the status":    f.writeSubresource("nobody", object, nil, "status"),
+			"on its way":    f.write("nobody", leaving(object), objects[(i+2)%len(objects)]),
+			"another group": f.write("nobody", &placement.ClusterStagedUpdateStrategy{}, nil),
+		} {
+			if err != nil {
+				t.Errorf("%T: %s: %v", object, what, err)
+			}
+		}
+		if len(f.asked) > 0 {
+			t.Errorf("%T: asked %v", object, f.asked)
+		}
+	}
+	for name, test := range map[string]struct {
+		object, old runtime.Object
+		refused     bool
+	}{
+		"a policy":                {moved(objects[0]), objects[0], false},
+		"a policy of the fleet":   {moved(objects[1]), objects[1], false},
+		"no selectors either way": {resourcePlacement(), &placement.ResourcePlacement{ObjectMeta: in("team-a"), Spec: placement.PlacementSpec{ResourceSelectors: []placement.ResourceSelectorTerm{}}}, false},
+		"one selector more":       {resourcePlacement(selector("/Secret"), selector("/ConfigMap")), objects[0], true},
+		"one selector fewer":      {resourcePlacement(selector("/Secret")), resourcePlacement(selector("/Secret"), selector("/ConfigMap")), true},
+		"another scope":           {clusterPlacement(selector("/Namespace", placement.NamespaceOnly)), objects[1], true},
+		"another placement":       {redirected(objects[2]), objects[2], true},
+		"another type":            {resourceOverride(remove, "/Secret/s"), objects[2], true},
+		"manifests spelled anew":  {envelope(sorted), envelope(secret), false},
+		"a manifest more":         {envelope(secret, secret), envelope(secret), true},
+		"another manifest":        {clusterEnvelope(`{"kind":"Secret","apiVersion":"v1","metadata":{"name":"t"}}`), clusterEnvelope(secret), true},
+		"a key twice":             {envelope(`{"kind":"Role","kind":"Secret","apiVersion":"v1","metadata":{"name":"s"}}`), envelope(secret), true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			if err := newFixture().write("nobody", test.object, test.old); apierrors.IsForbidden(err) != test.refused {
+				t.Errorf("answered with %v, refused should be %v", err, test.refused)
+			}
+		})
+	}
+}
+
+func TestTheServersOwnControllersAreNotAsked(t *testing.T) {
+	f := newFixture()
+	object := clusterPlacement(selector("/Namespace"))
+	own := registry.Controllers()
+	err := f.Validate(genericapirequest.WithUser(t.Context(), own), admission.NewAttributesRecord(object, nil, schema.GroupVersionKind{}, "", "o",
+		schema.GroupVersionResource{Group: placement.GroupName}, "", admission.Create, nil, false, own), nil)
+	if err != nil || len(f.asked) > 0 {
+		t.Errorf("answered with %v after %v", err, f.asked)
+	}
+}
+
+func TestWhatCannotBeAskedIsRefused(t *testing.T) {
+	stale := map[schema.GroupVersion]string{{Group: "example.com", Version: "v1"}: "stale"}
+	wholeNamespace := clusterPlacement(selector("/Namespace/x"))
+	for name, test := range map[string]struct {
+		spoil  func(*fixture)
+		who    string
+		object runtime.Object
+		reason metav1.StatusReason
+		want   string
+	}{
+		"the authorizer is down": {func(f *fixture) { f.down = errors.New("no route") }, "alice", wholeNamespace, metav1.StatusReasonInternalError,
+			`asking whether "alice" may * *.*: no route`},
+		"the hub tells no kinds": {func(f *fixture) { f.failure = errors.New("no route") }, "alice", resourcePlacement(selector("/Secret")),
+			metav1.StatusReasonServiceUnavailable, "before the hub tells its kinds, try again later: no route"},
+		"the hub does not tell the kind": {func(f *fixture) { f.kinds.Failed = stale }, "widgeteer", resourceOverride("", "example.com/Widget/w"),
+			metav1.StatusReasonServiceUnavailable, "try again later: the kinds of example.com/v1: stale"},
+		"the hub does not tell all kinds of a namespace": {func(f *fixture) { f.kinds.Failed = stale }, "enumerator", wholeNamespace,
+			metav1.StatusReasonServiceUnavailable, "try again later: the kinds of example.com/v1: stale"},
+		"the hub does not tell another kind":                    {func(f *fixture) { f.kinds.Failed = stale }, "alice", resourcePlacement(selector("/Secret")), "", ""},
+		"who reads a namespace in full does not need its kinds": {func(f *fixture) { f.kinds.Failed = stale }, "reader", wholeNamespace, "", ""},
+		"an administrator does not need any":                    {func(f *fixture) { f.failure = errors.New("no route") }, "root", wholeNamespace, "", ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			f := newFixture()
+			test.spoil(f)
+			err := f.write(test.who, test.object, nil)
+			if apierrors.ReasonForError(err) != test.reason && (err != nil || test.reason != "") || err != nil && !strings.Contains(err.Error(), test.want) {
+				t.Errorf("answered with %v, want %s: %s", err, test.reason, test.want)
+			}
+		})
+	}
+	t.Run("a request that has ended", func(t *testing.T) {
+		ctx, cancel := context.WithCancel(t.Context())
+		cancel()
+		r := &review{authorizer: newFixture().authorizer, user: &user.DefaultInfo{Name: "root"}, asked: []asked{{what: "x", needs: []need{{verbs: []string{"get"}}}}}}
+		if refused, err := r.refusal(ctx); refused == nil && err == nil {
+			t.Error("what was not asked is allowed")
+		}
+	})
+	t.Run("an authorizer that panics", func(t *testing.T) {
+		r := &review{user: &user.DefaultInfo{Name: "root"}, asked: []asked{{what: "x", needs: []need{{verbs: []string{"get"}, resource: "secrets"}}}}}
+		r.authorizer = authorizer.AuthorizerFunc(func(context.Context, authorizer.Attributes) (authorizer.Decision, string, error) { panic("nil") })
+		if _, err := r.refusal(t.Context()); !apierrors.IsInternalError(err) || !strings.Contains(err.Error(), `asking whether "root" may get on secrets: panic: nil`) {
+			t.Errorf("answered with %v", err)
+		}
+	})
+	t.Run("a request without a user", func(t *testing.T) {
+		if err := newFixture().Validate(t.Context(), admission.NewAttributesRecord(wholeNamespace, nil, schema.GroupVersionKind{}, "", "o",
+			schema.GroupVersionResource{Group: placement.GroupName}, "", admission.Create, nil, false, nil), nil); err == nil {
+			t.Error("it is let through")
+		}
+	})
+}
+
+func TestAKindThatAppearsIsFoundAtOnceAndTheHubIsAskedOnceASecond(t *testing.T) {
+	f := newFixture()
+	widgets := resourcePlacement(selector("example.com/Widget"))
+	write := func(wantReads int, refused bool) {
+		t.Helper()
+		if err := f.write("early", widgets, nil); (err != nil) != refused {
+			t.Errorf("answered with %v, refused should be %v", err, refused)
+		}
+		if f.reads != wantReads {
+			t.Errorf("the hub was asked %d times, want %d", f.reads, wantReads)
+		}
+	}
+	write(1, true)
+	write(1, true)
+	f.kinds.Served = append(slices.Clone(hubKinds), kind("example.com", "v1", "Widget", "widgets", true))
+	write(1, true)
+	f.clock.SetTime(f.clock.Now().Add(kindsAgain))
+	write(2, false)
+	f.clock.SetTime(f.clock.Now().Add(kindsFresh - time.Millisecond))
+	write(2, false)
+	f.clock.SetTime(f.clock.Now().Add(time.Millisecond))
+	f.failure = errors.New("no route")
+	write(3, true)
+	write(3, true)
+	f.failure = nil
+	f.clock.SetTime(f.clock.Now().Add(kindsAgain))
+	write(4, false)
+}
+
+func TestAnAdministratorCostsOneQuestion(t *testing.T) {
+	f := newFixture()
+	if err := f.write("root", clusterPlacement(selector("/Namespace"), selector(rbacGroup+"/ClusterRole")), nil); err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff([]string{"* *.* /"}, f.asked); diff != "" || f.reads > 0 {
+		t.Errorf("the hub was asked for its kinds %d times, and (-want +got):\n%s", f.reads, diff)
+	}
+}
+
+func TestAPluginThatCannotAskAnythingIsNotStarted(t *testing.T) {
+	if err := New().ValidateInitialization(); err == nil {
+		t.Error("a plugin without an authorizer was taken for initialised")
+	}
+	p := New()
+	p.SetUnconditionalAuthorizer(authorizer.AuthorizerFunc(nil))
+	if err := p.ValidateInitialization(); err == nil {
+		t.Error("a plugin without kinds was taken for initialised")
+	}
+	NewInitializer(func(context.Context) (Kinds, error) { return Kinds{}, nil }).Initialize(p)
+	if err := p.ValidateInitialization(); err != nil {
+		t.Error(err)
+	}
+}

@@ -1,0 +1,167 @@
+// Copyright The Stagegate Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package apply
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/util/sets"
+
+	"github.com/stagegate/stagegate/pkg/apis/placement/v1beta1"
+	"github.com/stagegate/stagegate/pkg/apis/wellknown"
+)
+
+// A namespace of the hub and one of the same name on a member may be two teams'. Whoever may make namespaces on the hub could otherwise
+// call one like a member's own and run there what they like. So a namespace of a member takes what a placement in a namespace places only
+// where a cluster-scoped placement has brought it, or where its label or that of the MemberCluster says so. What the placement owns there
+// already is kept and updated, whatever becomes of those.
+
+// keptNamespacesAnnotation on the AppliedWork of a placement in a namespace names, separated by commas, the namespaces in which it had
+// objects before members' namespaces were asked: they take what it places without being asked. A claim writes it, empty perhaps, before
+// anything is listed. An AppliedWork without it is one from before.
+const keptNamespacesAnnotation = wellknown.Prefix + "kept-namespaces"
+
+// isOfANamespace reports whether a Work is that of a placement in a namespace.
+func isOfANamespace(work *v1beta1.Work) bool {
+	return work.Labels[wellknown.ParentNamespaceLabel] != ""
+}
+
+// foreignError is that a namespace of the member does not take what is placed from the hub's namespace of that name.
+type foreignError struct{ namespace, cluster string }
+
+func (e *foreignError) Error() string {
+	return fmt.Sprintf("Namespace %[1]q of cluster %[2]q does not take what is placed from namespace %[1]q of the hub: place the Namespace "+
+		"with a ClusterResourcePlacement, or label the Namespace on the cluster or MemberCluster %[2]q on the hub with %[3]s=true",
+		e.namespace, e.cluster, wellknown.AcceptPlacementsLabel)
+}
+
+func isForeign(err error) bool {
+	var foreign *foreignError
+	return errors.As(err, &foreign)
+}
+
+// mayTouch reports why an object is neither written nor compared, nil where it may be. live is nil where the member does not have it.
+func (p *pass) mayTouch(ctx context.Context, m *manifest, live *unstructured.Unstructured) error {
+	if !isOfANamespace(p.work) || p.isHub || m.key.Namespace == "" || live != nil && p.belongingOf(live) != ofNobody {
+		return nil
+	}
+	p.asking.Lock()
+	defer p.asking.Unlock()
+	answer, asked := p.answers[m.key.Namespace]
+	if !asked {
+		answer = p.askNamespace(ctx, m.key.Namespace)
+		if p.answers == nil {
+			p.answers = map[string]error{}
+		}
+		p.answers[m.key.Namespace] = answer
+	}
+	return answer
+}
+
+// askNamespace reports why a namespace of the member does not take what the Work places, nil where it does. One that is not there has the
+// answer of the API server: asked to create an object in it, that could meet one which somebody else makes in the meantime.
+func (p *pass) askNamespace(ctx context.Context, name string) error {
+	if p.work.Annotations[wellknown.AcceptPlacementsAnnotation] == "true" {
+		return nil
+	}
+	if kept, err := p.keeps(ctx, name); err != nil || kept {
+		return err
+	}
+	live, err := get(ctx, p.member.resource(namespaces, ""), name)
+	switch {
+	case err != nil:
+		return fmt.Errorf("reading Namespace %s: %w", name, err)
+	case live == nil:
+		return apierrors.NewNotFound(namespaces.GroupResource(), name)
+	case live.GetLabels()[wellknown.AcceptPlacementsLabel] == "true":
+		return nil
+	}
+	brought, err := p.isBrought(ctx, live)
+	switch {
+	case err != nil:
+		return err
+	case !brought:
+		return &foreignError{namespace: name, cluster: p.options.Cluster}
+	}
+	return nil
+}
+
+// isBrought reports whether a Namespace is on the member by a cluster-scoped placement: the Work of an AppliedWork that owns it is there
+// and stays.
+func (p *pass) isBrought(ctx context.Context, namespace *unstructured.Unstructured) (bool, error) {
+	refs := slices.DeleteFunc(namespace.GetOwnerReferences(), func(ref metav1.OwnerReference) bool { return !isAppliedWork(ref) })
+	// The wish comes before the look, so that no change falls between them: a Work that claims the AppliedWork changes no Namespace.
+	for _, ref := range refs {
+		if p.record.awaited == nil {
+			p.record.awaited = sets.New[string]()
+		}
+		p.record.awaited.Insert(ref.Name)
+	}
+	p.watch()
+	for _, ref := range refs {
+		owner, err := p.owner(ctx, ref.Name)
+		if err != nil {
+			return false, err
+		}
+		if owner == nil || owner.UID != ref.UID || owner.Spec.WorkNamespace != p.work.Namespace {
+			continue
+		}
+		work, err := p.works.Get(ctx, ref.Name, metav1.GetOptions{})
+		switch {
+		case apierrors.IsNotFound(err):
+		case err != nil:
+			return false, fmt.Errorf("reading Work %s, which has placed Namespace %s: %w", ref.Name, namespace.GetName(), err)
+		case !isOfANamespace(work) && !isGoing(work):
+			return true, nil
+		}
+	}
+	return false, nil
+}
+
+// keeps reports whether the placement had objects in a namespace before members' namespaces were asked. An AppliedWork of another part may
+// be newer than that, and the first is as old as the placement.
+func (p *pass) keeps(ctx context.Context, namespace string) (bool, error) {
+	if slices.Contains(keptNamespaces(p.record.owner), namespace) {
+		return true, nil
+	}
+	first := wellknown.WorkName(p.work.Labels[wellknown.ParentNamespaceLabel], p.work.Labels[wellknown.ParentPlacementLabel], "")
+	if p.work.Name == first {
+		return false, nil
+	}
+	owner, err := p.owner(ctx, first)
+	if err != nil || owner == nil || owner.Spec.WorkNamespace != p.work.Namespace {
+		return false, err
+	}
+	return slices.Contains(keptNamespaces(owner), namespace), nil
+}
+
+// keptNamespaces are what the annotation of an AppliedWork says or, as long as it has none, the namespaces of what it lists; none of nil.
+func keptNamespaces(owner *v1beta1.AppliedWork) []string {
+	if owner == nil {
+		return nil
+	}
+	if kept, said := owner.Annotations[keptNamespacesAnnotation]; said {
+		return strings.Split(kept, ",")
+	}
+	names := sets.New[string]()
+	for _, r := range owner.Status.AppliedResources {
+		if r.Namespace != "" {
+			names.Insert(r.Namespace)
+		}
+	}
+	return sets.List(names)
+}
+
+// saysKeptNamespaces reports whether an AppliedWork says which namespaces its Work keeps, where that is asked.
+func saysKeptNamespaces(owner *v1beta1.AppliedWork, work *v1beta1.Work) bool {
+	_, said := owner.Annotations[keptNamespacesAnnotation]
+	return said || !isOfANamespace(work)
+}

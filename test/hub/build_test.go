@@ -1,0 +1,49 @@
+// Copyright The Stagegate Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package hub
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"testing"
+)
+
+func TestOnlyABinaryOfTheRightVersionIsUsed(t *testing.T) {
+	assets, first, second := t.TempDir(), t.TempDir(), t.TempDir()
+	put := func(dir, name, script string) {
+		if err := os.WriteFile(filepath.Join(dir, name), []byte("#!/bin/sh\n"+script+"\n"), 0o755); err != nil {
+			t.Fatal(err)
+		}
+	}
+	etcd := kubeTools[0]
+	says := func(version string) string {
+		return fmt.Sprintf(`[ "$*" = --version ] && printf '%s\nGit SHA: x\n'`, version)
+	}
+	t.Setenv("PATH", first+string(filepath.ListSeparator)+second)
+	t.Setenv(assetsVariable, "")
+	for _, step := range []struct {
+		name, dir, script, want string
+	}{
+		{"none", "", "", ""},
+		{"an older one", first, says("etcd Version: 3.5.0"), ""},
+		{"one that fails", first, "exit 1", ""},
+		{"the right one behind a wrong one", second, says(etcd.version), filepath.Join(second, "etcd")},
+		{"the right one before it", first, says(etcd.version), filepath.Join(first, "etcd")},
+		{"that of the assets", assets, says(etcd.version), filepath.Join(assets, "etcd")},
+	} {
+		if step.dir != "" {
+			put(step.dir, "etcd", step.script)
+		}
+		if step.dir == assets {
+			t.Setenv(assetsVariable, assets)
+		}
+		if got := etcd.find(t.Context(), "/except"); got != step.want {
+			t.Errorf("%s: %q, want %q", step.name, got, step.want)
+		}
+	}
+	if got := etcd.find(t.Context(), assets); got != filepath.Join(first, "etcd") {
+		t.Errorf("without the assets: %q", got)
+	}
+}
