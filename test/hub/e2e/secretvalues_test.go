@@ -62,7 +62,7 @@ func testSecretValues(t *testing.T, s *suite) {
 			}
 		}
 	})
-	namespace := "kubectl create namespace " + secretValues
+	namespace := fmt.Sprintf("kubectl create namespace %[1]s; kubectl label namespace %[1]s kubernetes-fleet.io/accept-placements=true", secretValues)
 	// kubectl apply records the Secret in an annotation.
 	put := func(password string) string {
 		return fmt.Sprintf("%s\nkubectl apply -f - << EOF\n%sEOF\n", namespace, fmt.Sprintf(secretValuesManifest, password))
