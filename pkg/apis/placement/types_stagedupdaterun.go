@@ -138,6 +138,13 @@ type UpdateRunStatus struct {
 	// Turn is the run's turn to move the placement, which one run has at a time.
 	Turn *UpdateRunTurn
 
+	// Outcome is how the run ended. Absent as long as it goes on, or waits. What waits for any end waits for this:
+	// kubectl wait --for=jsonpath='{.status.outcome}'.
+	Outcome UpdateRunOutcome
+
+	// EndTime is when the run ended. Absent as long as it has no outcome.
+	EndTime *metav1.Time
+
 	// RolledBackBy is the run that rolls this one back.
 	RolledBackBy *UpdateRunReference
 
@@ -154,6 +161,26 @@ type UpdateRunStatus struct {
 	// Conditions of the run: Initialized, Progressing and Succeeded.
 	Conditions []metav1.Condition
 }
+
+// UpdateRunOutcome is how a run ended.
+type UpdateRunOutcome string
+
+const (
+	// OutcomeSucceeded is that every cluster has what the run rolls out.
+	OutcomeSucceeded UpdateRunOutcome = "Succeeded"
+	// OutcomeSucceededWithFailures is that the run is through, and gave clusters up on its way.
+	OutcomeSucceededWithFailures UpdateRunOutcome = "SucceededWithFailures"
+	// OutcomeFailed is that the run cannot go on.
+	OutcomeFailed UpdateRunOutcome = "Failed"
+	// OutcomeRejected is that somebody has rejected an approval request of the run.
+	OutcomeRejected UpdateRunOutcome = "Rejected"
+	// OutcomeExpired is that an approval did not come in time.
+	OutcomeExpired UpdateRunOutcome = "Expired"
+	// OutcomeRolledBack is that another run has the turn, to take back what this one has moved.
+	OutcomeRolledBack UpdateRunOutcome = "RolledBack"
+	// OutcomeNotInitialized is that the run could not be planned. It has moved nothing.
+	OutcomeNotInitialized UpdateRunOutcome = "NotInitialized"
+)
 
 // UpdateRunReference names another run of the placement.
 type UpdateRunReference struct {

@@ -3562,6 +3562,10 @@ func (in *UpdateRunStatus) DeepCopyInto(out *UpdateRunStatus) {
 		*out = new(UpdateRunTurn)
 		**out = **in
 	}
+	if in.EndTime != nil {
+		in, out := &in.EndTime, &out.EndTime
+		*out = (*in).DeepCopy()
+	}
 	if in.RolledBackBy != nil {
 		in, out := &in.RolledBackBy, &out.RolledBackBy
 		*out = new(UpdateRunReference)

@@ -8339,6 +8339,20 @@ func schema_pkg_apis_placement_v1_UpdateRunStatus(ref common.ReferenceCallback) 
 							Ref:         ref(placementv1.UpdateRunTurn{}.OpenAPIModelName()),
 						},
 					},
+					"outcome": {
+						SchemaProps: spec.SchemaProps{
+							Description: "Outcome is how the run ended. Absent as long as it goes on, or waits. What waits for any end waits for this: kubectl wait --for=jsonpath='{.status.outcome}'.\n\nPossible enum values:\n - `\"Expired\"` is that an approval did not come in time.\n - `\"Failed\"` is that the run cannot go on.\n - `\"NotInitialized\"` is that the run could not be planned. It has moved nothing.\n - `\"Rejected\"` is that somebody has rejected an approval request of the run.\n - `\"RolledBack\"` is that another run has the turn, to take back what this one has moved.\n - `\"Succeeded\"` is that every cluster has what the run rolls out.\n - `\"SucceededWithFailures\"` is that the run is through, and gave clusters up on its way.",
+							Type:        []string{"string"},
+							Format:      "",
+							Enum:        []interface{}{"Expired", "Failed", "NotInitialized", "Rejected", "RolledBack", "Succeeded", "SucceededWithFailures"},
+						},
+					},
+					"endTime": {
+						SchemaProps: spec.SchemaProps{
+							Description: "EndTime is when the run ended. Absent as long as it has no outcome.",
+							Ref:         ref(metav1.Time{}.OpenAPIModelName()),
+						},
+					},
 					"rolledBackBy": {
 						SchemaProps: spec.SchemaProps{
 							Description: "RolledBackBy is the run that rolls this one back.",
@@ -15345,6 +15359,20 @@ func schema_pkg_apis_placement_v1beta1_UpdateRunStatus(ref common.ReferenceCallb
 						SchemaProps: spec.SchemaProps{
 							Description: "Turn is the run's turn to move the placement, which one run has at a time.",
 							Ref:         ref(placementv1beta1.UpdateRunTurn{}.OpenAPIModelName()),
+						},
+					},
+					"outcome": {
+						SchemaProps: spec.SchemaProps{
+							Description: "Outcome is how the run ended. Absent as long as it goes on, or waits. What waits for any end waits for this: kubectl wait --for=jsonpath='{.status.outcome}'.\n\nPossible enum values:\n - `\"Expired\"` is that an approval did not come in time.\n - `\"Failed\"` is that the run cannot go on.\n - `\"NotInitialized\"` is that the run could not be planned. It has moved nothing.\n - `\"Rejected\"` is that somebody has rejected an approval request of the run.\n - `\"RolledBack\"` is that another run has the turn, to take back what this one has moved.\n - `\"Succeeded\"` is that every cluster has what the run rolls out.\n - `\"SucceededWithFailures\"` is that the run is through, and gave clusters up on its way.",
+							Type:        []string{"string"},
+							Format:      "",
+							Enum:        []interface{}{"Expired", "Failed", "NotInitialized", "Rejected", "RolledBack", "Succeeded", "SucceededWithFailures"},
+						},
+					},
+					"endTime": {
+						SchemaProps: spec.SchemaProps{
+							Description: "EndTime is when the run ended. Absent as long as it has no outcome.",
+							Ref:         ref(metav1.Time{}.OpenAPIModelName()),
 						},
 					},
 					"rolledBackBy": {

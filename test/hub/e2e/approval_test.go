@@ -160,6 +160,11 @@ func testRejection(t *testing.T, s *suite) {
 	if err := s.values(t.Context(), r.name, "settings", onAll("")); err != nil {
 		t.Error(err)
 	}
+	// Who waits for any end is not left waiting by this one.
+	s.mustRun(t, fmt.Sprintf("kubectl wait csur/rejection --for=jsonpath='{.status.outcome}' --timeout=%s", patience))
+	if outcome := s.mustRun(t, "kubectl get csur rejection -o jsonpath='{.status.outcome}'"); outcome != "Rejected" {
+		t.Errorf("the outcome is %q", outcome)
+	}
 }
 
 // twoEyes has a gate that takes two, one of them of the group sre, and none of them who has created the run.

@@ -9532,6 +9532,36 @@ func Validate_UpdateRunStatus(
 		errs = append(errs, fn(fldPath.Child("turn"), obj.Turn, oldVal, oldObj != nil)...)
 	}
 
+	// field UpdateRunStatus.Outcome has no validation
+
+	{ // field UpdateRunStatus.EndTime
+		fn := func(
+			fldPath *field.Path,
+			obj, oldObj *metav1.Time,
+			oldValueCorrelated bool) (errs field.ErrorList) {
+			// don't revalidate unchanged data
+			if oldValueCorrelated && op.Type == operation.Update {
+				if equality.Semantic.DeepEqual(obj, oldObj) {
+					return nil
+				}
+			}
+			// call field-attached validations
+			earlyReturn := false
+			if e := validate.OptionalPointer(ctx, op, fldPath, obj, oldObj).MarkShortCircuit(); len(e) != 0 {
+				earlyReturn = true
+			}
+			if earlyReturn {
+				return // do not proceed
+			}
+			return
+		}
+		oldVal := safe.Field(oldObj,
+			func(oldObj *UpdateRunStatus) *metav1.Time {
+				return oldObj.EndTime
+			})
+		errs = append(errs, fn(fldPath.Child("endTime"), obj.EndTime, oldVal, oldObj != nil)...)
+	}
+
 	{ // field UpdateRunStatus.RolledBackBy
 		fn := func(
 			fldPath *field.Path,

@@ -194,6 +194,16 @@ type UpdateRunStatus struct {
 	// +k8s:optional
 	Turn *UpdateRunTurn `json:"turn,omitempty"`
 
+	// Outcome is how the run ended. Absent as long as it goes on, or waits. What waits for any end waits for this:
+	// kubectl wait --for=jsonpath='{.status.outcome}'.
+	// +optional
+	Outcome UpdateRunOutcome `json:"outcome,omitempty"`
+
+	// EndTime is when the run ended. Absent as long as it has no outcome.
+	// +optional
+	// +k8s:optional
+	EndTime *metav1.Time `json:"endTime,omitempty"`
+
 	// RolledBackBy is the run that rolls this one back.
 	// +optional
 	// +k8s:optional
@@ -228,6 +238,27 @@ type UpdateRunStatus struct {
 	// +patchStrategy=merge
 	Conditions []metav1.Condition `json:"conditions,omitempty" patchStrategy:"merge" patchMergeKey:"type"`
 }
+
+// UpdateRunOutcome is how a run ended.
+// +enum
+type UpdateRunOutcome string
+
+const (
+	// OutcomeSucceeded is that every cluster has what the run rolls out.
+	OutcomeSucceeded UpdateRunOutcome = "Succeeded"
+	// OutcomeSucceededWithFailures is that the run is through, and gave clusters up on its way.
+	OutcomeSucceededWithFailures UpdateRunOutcome = "SucceededWithFailures"
+	// OutcomeFailed is that the run cannot go on.
+	OutcomeFailed UpdateRunOutcome = "Failed"
+	// OutcomeRejected is that somebody has rejected an approval request of the run.
+	OutcomeRejected UpdateRunOutcome = "Rejected"
+	// OutcomeExpired is that an approval did not come in time.
+	OutcomeExpired UpdateRunOutcome = "Expired"
+	// OutcomeRolledBack is that another run has the turn, to take back what this one has moved.
+	OutcomeRolledBack UpdateRunOutcome = "RolledBack"
+	// OutcomeNotInitialized is that the run could not be planned. It has moved nothing.
+	OutcomeNotInitialized UpdateRunOutcome = "NotInitialized"
+)
 
 // UpdateRunReference names another run of the placement.
 type UpdateRunReference struct {

@@ -2235,6 +2235,9 @@ var schemaYAML = typed.YAMLObject(`types:
     - name: deletionStageStatus
       type:
         namedType: io.kubernetes-fleet.placement.v1.StageUpdatingStatus
+    - name: endTime
+      type:
+        namedType: io.k8s.apimachinery.pkg.apis.meta.v1.Time
     - name: history
       type:
         list:
@@ -2249,6 +2252,9 @@ var schemaYAML = typed.YAMLObject(`types:
     - name: observedOperation
       type:
         scalar: numeric
+    - name: outcome
+      type:
+        scalar: string
     - name: placementUID
       type:
         scalar: string
@@ -4195,6 +4201,9 @@ var schemaYAML = typed.YAMLObject(`types:
     - name: deletionStageStatus
       type:
         namedType: io.kubernetes-fleet.placement.v1beta1.StageUpdatingStatus
+    - name: endTime
+      type:
+        namedType: io.k8s.apimachinery.pkg.apis.meta.v1.Time
     - name: history
       type:
         list:
@@ -4209,6 +4218,9 @@ var schemaYAML = typed.YAMLObject(`types:
     - name: observedOperation
       type:
         scalar: numeric
+    - name: outcome
+      type:
+        scalar: string
     - name: placementUID
       type:
         scalar: string

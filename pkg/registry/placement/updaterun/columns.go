@@ -24,11 +24,14 @@ func columns() []column {
 		{Name: "Stage", Wide: true, Description: "Stage that the run is in, and its place among all stages.", Text: currentStageName},
 		{Name: "Progress", Wide: true, Description: "Clusters that are done, of all that the run moves.", Text: progress},
 		{Name: "Waiting-For", Wide: true, Description: "What holds the run up: another run, clusters that have failed, an approval request, a timed wait or a cluster.", Text: waitingFor},
+		{Name: "Outcome", Wide: true, Description: "How the run ended.", Text: outcome},
 		{Name: "Strategy", Wide: true, Description: "Strategy that the run follows.", Text: strategyName},
 	}
 }
 
 func placementName(o placement.UpdateRunObject) string { return o.RunSpec().PlacementName }
+
+func outcome(o placement.UpdateRunObject) string { return string(o.RunStatus().Outcome) }
 
 func strategyName(o placement.UpdateRunObject) string { return o.RunSpec().StagedUpdateStrategyName }
 

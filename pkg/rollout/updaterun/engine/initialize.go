@@ -122,6 +122,7 @@ func (s *step) initializeLater(message string) Outcome {
 func (s *step) notInitialized(message string) Outcome {
 	s.status.InitializationStartTime = nil
 	s.setRunCondition(v1beta1.RunInitialized, metav1.ConditionFalse, reasonInitFailed, message)
+	s.conclude()
 	s.decision.Status = &s.status
 	s.warn(eventInitFailed, message+"; this is final, create a new run once it is mended")
 	return Outcome{Result: ResultFailed, Decision: s.decision, Message: message}

@@ -30,6 +30,9 @@ func (s *simulation) checkStatus(old, new v1beta1.UpdateRunObject, view map[stri
 	s.checkOneHolder()
 	s.checkMonotonic(old, new)
 	was, is := old.RunStatus(), new.RunStatus()
+	if engine.IsOver(is) != (is.Outcome != "") || (is.Outcome != "") != (is.EndTime != nil) || engine.IsOver(was) && was.Outcome != is.Outcome {
+		s.violated("run %s is over: %v, and its outcome was %q and is %q at %v", new.GetName(), engine.IsOver(is), was.Outcome, is.Outcome, is.EndTime)
+	}
 	s.checkHistory(new, was, is)
 	if len(was.StagesStatus) == 0 {
 		return

@@ -31,6 +31,7 @@ func Step(run v1beta1.UpdateRunObject, world World, now time.Time) Decision {
 	s.accept()
 	s.link()
 	s.trimHistory()
+	s.conclude()
 	if s.changed {
 		s.decision.Status = &s.status
 	}

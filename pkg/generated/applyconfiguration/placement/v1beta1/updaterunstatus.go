@@ -6,6 +6,7 @@
 package v1beta1
 
 import (
+	placementv1beta1 "github.com/stagegate/stagegate/pkg/apis/placement/v1beta1"
 	v1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	types "k8s.io/apimachinery/pkg/types"
 	metav1 "k8s.io/client-go/applyconfigurations/meta/v1"
@@ -39,6 +40,11 @@ type UpdateRunStatusApplyConfiguration struct {
 	PlacementUID *types.UID `json:"placementUID,omitempty"`
 	// Turn is the run's turn to move the placement, which one run has at a time.
 	Turn *UpdateRunTurnApplyConfiguration `json:"turn,omitempty"`
+	// Outcome is how the run ended. Absent as long as it goes on, or waits. What waits for any end waits for this:
+	// kubectl wait --for=jsonpath='{.status.outcome}'.
+	Outcome *placementv1beta1.UpdateRunOutcome `json:"outcome,omitempty"`
+	// EndTime is when the run ended. Absent as long as it has no outcome.
+	EndTime *v1.Time `json:"endTime,omitempty"`
 	// RolledBackBy is the run that rolls this one back.
 	RolledBackBy *UpdateRunReferenceApplyConfiguration `json:"rolledBackBy,omitempty"`
 	// RollbackOfUID is the uid of the run that this one rolls back.
@@ -148,6 +154,22 @@ func (b *UpdateRunStatusApplyConfiguration) WithPlacementUID(value types.UID) *U
 // If called multiple times, the Turn field is set to the value of the last call.
 func (b *UpdateRunStatusApplyConfiguration) WithTurn(value *UpdateRunTurnApplyConfiguration) *UpdateRunStatusApplyConfiguration {
 	b.Turn = value
+	return b
+}
+
+// WithOutcome sets the Outcome field in the declarative configuration to the given value
+// and returns the receiver, so that objects can be built by chaining "With" function invocations.
+// If called multiple times, the Outcome field is set to the value of the last call.
+func (b *UpdateRunStatusApplyConfiguration) WithOutcome(value placementv1beta1.UpdateRunOutcome) *UpdateRunStatusApplyConfiguration {
+	b.Outcome = &value
+	return b
+}
+
+// WithEndTime sets the EndTime field in the declarative configuration to the given value
+// and returns the receiver, so that objects can be built by chaining "With" function invocations.
+// If called multiple times, the EndTime field is set to the value of the last call.
+func (b *UpdateRunStatusApplyConfiguration) WithEndTime(value v1.Time) *UpdateRunStatusApplyConfiguration {
+	b.EndTime = &value
 	return b
 }
 
