@@ -60,14 +60,14 @@ func (g *gate) decide(ctx context.Context, request placement.ApprovalRequestObje
 	policy := policyOf(request)
 	decider := registry.RecordedUser(info, policy.Groups...)
 	closing, same := decisionOn(request), decisionOf(request, decider, said.decision)
+	expiry := expiryOf(request)
 	switch {
 	case closing != nil && (closing.Decision != said.decision || same == nil):
 		return false, conflict("already %s by %s at %s", strings.ToLower(string(closing.Decision)), closing.User.Username, closing.Time.UTC().Format(time.RFC3339))
+	case closing == nil && !expiry.IsZero() && !g.clock.Now().Before(expiry):
+		return false, conflict("expired at %s without the approvals that it takes", expiry.UTC().Format(time.RFC3339))
 	case same != nil:
 		return false, nil
-	}
-	if expiry := expiryOf(request); !expiry.IsZero() && !g.clock.Now().Before(expiry) {
-		return false, conflict("expired at %s without the approvals that it takes", expiry.UTC().Format(time.RFC3339))
 	}
 	if said.decision == placement.DecisionApproved {
 		if why := policy.Refuses(requesterOf(request), approversOf(request), quorum.User(decider)); why != "" {

@@ -92,6 +92,11 @@ func TestAPolicySaysWhoseApprovalsOpenTheGate(t *testing.T) {
 			{user: "ann", decision: yes, after: 24 * time.Hour, refused: "expired at 2026-03-02T12:00:00Z"},
 			{user: "ann", decision: no, after: 24 * time.Hour, refused: "expired at 2026-03-02T12:00:00Z"},
 		}},
+		"once more, when the time of the others is over": {&placement.ApprovalPolicy{Required: 2, ExpiresAfter: day}, []act{
+			{user: "ann", decision: yes, approved: "Unknown 1 of 2 approvals", decided: "ann"},
+			{user: "ann", decision: yes, after: 24*time.Hour - time.Second, approved: "Unknown 1 of 2 approvals", decided: "ann"},
+			{user: "ann", decision: yes, after: 24 * time.Hour, refused: "expired at 2026-03-02T12:00:00Z", approved: "Unknown 1 of 2 approvals", decided: "ann"},
+		}},
 	}
 	allow := authorizer.AuthorizerFunc(func(context.Context, authorizer.Attributes) (authorizer.Decision, string, error) {
 		return authorizer.DecisionAllow, "", nil
