@@ -51,6 +51,7 @@ func (o *Options) Config() (*Config, error) {
 		return nil, err
 	}
 	boundBodies(&config.Config)
+	beStrictWithActions(&config.Config)
 	awaitFrontProxy(&config.Config)
 	if err := applyStorage(o.Recommended.Etcd, &config.Config); err != nil {
 		return nil, fmt.Errorf("storage: %w", err)

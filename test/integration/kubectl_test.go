@@ -9,6 +9,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -215,6 +216,13 @@ func testApproving(t *testing.T, alice, bob *kubectl, resource, kind string) {
 	merge := []string{"patch", resource, "merge", "--subresource=approve", "--type=merge", "-p", `{"spec":{"comment":"smoke ok"}}`}
 	if out, err := bob.try("", merge...); err == nil || !strings.Contains(out, "Forbidden") {
 		t.Errorf("bob may approve: %v\n%s", err, out)
+	}
+	misspelled := append(slices.Clone(merge[:len(merge)-1]), `{"spec":{"commment":"smoke ok"}}`)
+	if out, err := alice.try("", misspelled...); err == nil || !strings.Contains(out, `unknown field "spec.commment"`) {
+		t.Errorf("an approval with a field that is misspelled: %v\n%s", err, out)
+	}
+	if out := alice.run("get", resource, "merge", "-o", "jsonpath={.status}"); out != "" {
+		t.Errorf("a refused approval has left the status %s", out)
 	}
 	alice.run(merge...)
 	if out, err := alice.try("{}", "create", "--raw", path+resource+"/raw/approve", "-f", "-"); err != nil {
