@@ -31,7 +31,8 @@ func testTenantFloods(t *testing.T, s *suite) {
 		}
 		return path
 	}
-	const envelope = `{apiVersion: placement.kubernetes-fleet.io/v1beta1, kind: ResourceEnvelope, metadata: {name: large, namespace: flood}, data: {}}`
+	const envelope = `{apiVersion: placement.kubernetes-fleet.io/v1beta1, kind: ResourceEnvelope, metadata: {name: large, namespace: flood}, ` +
+		`data: {first: {apiVersion: v1, kind: ConfigMap, metadata: {name: first}}}}`
 	if err := do("kubectl create -f " + file(envelope)); err != nil {
 		t.Fatal(err)
 	}
