@@ -91,25 +91,29 @@ func (p *pass) receive(ctx context.Context, m *manifest, live *unstructured.Unst
 	return received, err
 }
 
-// handOver gives what a Work that is going owns, and another Work of the placement holds, to that Work.
+// handOver gives what a Work that is going owns, and another Work of the placement holds, to that Work. It reports whether all of it is
+// handed over.
 func (a *Applier) handOver(ctx context.Context, work *v1beta1.Work, owner *v1beta1.AppliedWork, all *parts) (bool, error) {
-	return a.handOverTo(ctx, work, owner, func(_ context.Context, id identity) (*v1beta1.Work, error) { return all.holder(id, work.Name), nil })
+	waiting, err := a.handOverTo(ctx, work, owner, func(_ context.Context, id identity) (*v1beta1.Work, error) { return all.holder(id, work.Name), nil })
+	return len(waiting) == 0, err
 }
 
-// handOverTo gives what a Work that is going owns to the Works that hold it. It reports whether all of it is handed over: the other Work
-// must have listed an object in its AppliedWork before it gets it, or nobody would know of the object if that Work were to drop it at
+// handOverTo gives what a Work that is going owns to the Works that hold it. It returns what waits for one that is not ready: the other
+// Work must have listed an object in its AppliedWork before it gets it, or nobody would know of the object if that Work were to drop it at
 // once.
 func (a *Applier) handOverTo(ctx context.Context, work *v1beta1.Work, owner *v1beta1.AppliedWork,
-	holderOf func(context.Context, identity) (*v1beta1.Work, error)) (bool, error) {
-	done := true
+	holderOf func(context.Context, identity) (*v1beta1.Work, error)) (waiting []v1beta1.AppliedResourceMeta, err error) {
 	wanted := wish{}
 	wanted.add(appliedWorks, keyOf(work.Name))
 	for _, r := range listedFor(work, owner) {
 		holder, err := holderOf(ctx, identityOf(r.WorkResourceIdentifier))
-		if err != nil {
-			return false, err
-		}
-		if holder == nil {
+		switch {
+		case errors.Is(err, errUndecided):
+			waiting = append(waiting, r)
+			continue
+		case err != nil:
+			return nil, err
+		case holder == nil:
 			continue
 		}
 		// The wish comes before the look, so that no change falls between them.
@@ -117,11 +121,13 @@ func (a *Applier) handOverTo(ctx context.Context, work *v1beta1.Work, owner *v1b
 		a.watches.set(work.Name, wanted)
 		handed, err := a.handOverOne(ctx, work, r, holder)
 		if err != nil {
-			return false, fmt.Errorf("handing %s %s/%s over to Work %s: %w", r.Kind, r.Namespace, r.Name, holder.Name, err)
+			return nil, fmt.Errorf("handing %s %s/%s over to Work %s: %w", r.Kind, r.Namespace, r.Name, holder.Name, err)
 		}
-		done = done && handed
+		if !handed {
+			waiting = append(waiting, r)
+		}
 	}
-	return done, nil
+	return waiting, nil
 }
 
 func (a *Applier) handOverOne(ctx context.Context, work *v1beta1.Work, r v1beta1.AppliedResourceMeta, holder *v1beta1.Work) (bool, error) {
