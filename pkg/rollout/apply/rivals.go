@@ -21,7 +21,7 @@ import (
 
 // Two placements may have the same object. The one that placed it keeps it, and the other one says so, with one exception: a
 // cluster-scoped placement takes it from one of a namespace, so that nobody in a namespace keeps the platform from placing what it
-// places. Whoever lets go of an object that the other one has gives it to that one: it changes its owner, and is never deleted.
+// places. Where two own it, since their writes were under way at once, it is the one's that its references name first. Whoever lets go of an object that the other one has gives it to that one: it changes its owner, and is never deleted.
 
 // rank is which of two placements wins an object.
 type rank int
@@ -48,15 +48,22 @@ func rankOf(work *v1beta1.Work) rank {
 type rival struct {
 	name string
 	rank rank
+	// earlier reports whether it was an owner before this placement.
+	earlier bool
 	// placement is what users call it.
 	placement string
 }
 
-// rivals finds out whose AppliedWorks are, as Works say it that are in the API now. One without a Work on this member is anybody's.
-func (p *pass) rivals(ctx context.Context, names []string) ([]rival, error) {
+// rivals finds out whose AppliedWorks are that own an object, as Works say it that are in the API now. One without a Work on this member is
+// anybody's. handed are those that hand it over to this Work.
+func (p *pass) rivals(ctx context.Context, live *unstructured.Unstructured, names, handed []string) ([]rival, error) {
 	var found []rival
+	mine := slices.IndexFunc(live.GetOwnerReferences(), func(ref metav1.OwnerReference) bool {
+		return isAppliedWork(ref) && (ref.Name == p.work.Name || slices.Contains(handed, ref.Name))
+	})
 	for _, name := range names {
-		r := rival{name: name, placement: "another placement"}
+		theirs := slices.IndexFunc(live.GetOwnerReferences(), func(ref metav1.OwnerReference) bool { return isAppliedWork(ref) && ref.Name == name })
+		r := rival{name: name, placement: "another placement", earlier: mine < 0 || theirs < mine}
 		owner, err := p.owner(ctx, name)
 		if err != nil {
 			return nil, err
@@ -90,7 +97,7 @@ func describePlacement(work *v1beta1.Work) string {
 func (p *pass) outranked(rivals []rival) (rest []rival, names []string) {
 	mine := rankOf(p.work)
 	for _, r := range rivals {
-		if mine == clusterRank && r.rank == namespaceRank {
+		if r.rank != noRank && (mine > r.rank || mine == r.rank && !r.earlier) {
 			names = append(names, r.name)
 		} else {
 			rest = append(rest, r)
@@ -101,9 +108,10 @@ func (p *pass) outranked(rivals []rival) (rest []rival, names []string) {
 
 // yields reports to which rival this Work leaves an object that it owns as well, nil for none.
 func (p *pass) yields(rivals []rival) *rival {
+	mine := rankOf(p.work)
 	for i := range rivals {
-		if rankOf(p.work) == namespaceRank && rivals[i].rank == clusterRank {
-			return &rivals[i]
+		if r := &rivals[i]; mine != noRank && (mine < r.rank || mine == r.rank && r.earlier) {
+			return r
 		}
 	}
 	return nil

@@ -457,3 +457,46 @@ func winners(placements []types.NamespacedName, versions []version) map[string]s
 	}
 	return owners
 }
+
+// Two writes that were under way at once, or an earlier version of the server, make two placements of the same scope owners of an object.
+func TestOfTwoOwnersOfTheSameScopeOneHasTheObject(t *testing.T) {
+	for _, strategy := range bothStrategies {
+		for _, coOwnership := range []bool{true, false} {
+			for _, namespace := range []string{"", "ns"} {
+				t.Run(fmt.Sprintf("%s/co-ownership=%t/%s", strategy, coOwnership, namespace), func(t *testing.T) {
+					f := newFleetOfRivals(t, strategy)
+					f.strategy.AllowCoOwnership = coOwnership
+					first, second := wellknown.WorkName(namespace, "web", ""), wellknown.WorkName(namespace, "shop", "")
+					f.writeOf(namespace, "shop", 2, version{second: {"b"}})
+					f.settle()
+					refs := f.member.get(t, configMaps, "ns", "b").GetOwnerReferences()
+					f.writeOf(namespace, "web", 1, version{first: {"a"}})
+					f.settle()
+					uid := f.uid("a")
+					f.member.change(t, configMaps, "ns", "a", func(o *unstructured.Unstructured) {
+						o.SetOwnerReferences(append(o.GetOwnerReferences(), refs...))
+					})
+					f.writeOf(namespace, "shop", 2, version{second: {"a"}})
+					f.settle()
+					if diff := cmp.Diff([]string{first}, f.owners("a")); diff != "" {
+						t.Errorf("owners (-want +got):\n%s", diff)
+					}
+					live := f.member.get(t, configMaps, "ns", "a")
+					if got, _, _ := unstructured.NestedString(live.Object, "data", "key"); got != f.prefix(namespace)+"v1" || live.GetUID() != uid {
+						t.Errorf("has %s as %s", got, live.GetUID())
+					}
+					f.settle()
+					if after := f.member.get(t, configMaps, "ns", "a").GetResourceVersion(); after != live.GetResourceVersion() {
+						t.Errorf("it is written again and again: version %s, then %s", live.GetResourceVersion(), after)
+					}
+					if got := f.says(first); !strings.HasPrefix(got, "Applied") {
+						t.Errorf("the one that has it says %q", got)
+					}
+					if got := f.says(second); !strings.HasPrefix(got, "FailedToTakeOver: The object is placed by") {
+						t.Errorf("the other one says %q", got)
+					}
+				})
+			}
+		}
+	}
+}
