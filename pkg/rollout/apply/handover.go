@@ -10,7 +10,6 @@ import (
 	"slices"
 	"time"
 
-	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/util/sets"
@@ -36,10 +35,9 @@ func (p *pass) parts(ctx context.Context) (*parts, error) {
 // handed finds which of the AppliedWorks that own an object belong to this placement and let go of the object, and takes them out of
 // the owners. An object that another Work of the placement still holds has a result: it waits.
 func (p *pass) handed(ctx context.Context, m *manifest, owners *owners) ([]string, *result) {
-	placement := placementOf(p.work)
 	var handed []string
 	for _, name := range owners.placements {
-		if _, isPart := partOfPlacement(placement, name); !isPart {
+		if _, named := partOfPlacement(placementOf(p.work), name); !named {
 			continue
 		}
 		owner, err := p.owner(ctx, name)
@@ -55,12 +53,11 @@ func (p *pass) handed(ctx context.Context, m *manifest, owners *owners) ([]strin
 		}
 		other := all.works[name]
 		if other == nil {
-			// Names do not tell placements of either scope apart, and what their Works say does.
-			work, err := p.works.Get(ctx, name, metav1.GetOptions{})
-			if err != nil && !apierrors.IsNotFound(err) {
-				return nil, failed(fmt.Errorf("reading Work %s: %w", name, err))
+			isPart, err := p.isPart(ctx, name)
+			if err != nil {
+				return nil, failed(err)
 			}
-			if err == nil && placementOf(work).String() != placement.String() {
+			if !isPart {
 				continue
 			}
 		}

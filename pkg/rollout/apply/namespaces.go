@@ -64,8 +64,8 @@ func (p *pass) mayTouch(ctx context.Context, m *manifest, live *unstructured.Uns
 		return nil
 	}
 	if live != nil {
-		if whose := p.belongingOf(live); whose == ofOurs || whose == ofAPart {
-			return nil
+		if whose, err := p.belongingOf(ctx, live); err != nil || whose == ofOurs || whose == ofAPart {
+			return err
 		}
 	}
 	p.asking.Lock()
@@ -159,7 +159,7 @@ func (a *Applier) bringers(ctx context.Context, namespace *unstructured.Unstruct
 // keeps reports whether the placement had objects in a namespace before members' namespaces were asked. An AppliedWork of another part may
 // be newer than that, and the first is as old as the placement.
 func (a *Applier) keeps(ctx context.Context, work *v1beta1.Work, owner *v1beta1.AppliedWork, namespace string) (bool, error) {
-	if slices.Contains(keptNamespaces(owner), namespace) {
+	if owner != nil && isOfScope(owner, work) && slices.Contains(keptNamespaces(owner), namespace) {
 		return true, nil
 	}
 	first := wellknown.WorkName(work.Labels[wellknown.ParentNamespaceLabel], work.Labels[wellknown.ParentPlacementLabel], "")
@@ -167,7 +167,7 @@ func (a *Applier) keeps(ctx context.Context, work *v1beta1.Work, owner *v1beta1.
 		return false, nil
 	}
 	owner, err := a.owner(ctx, first)
-	if err != nil || owner == nil || owner.Spec.WorkNamespace != work.Namespace {
+	if err != nil || owner == nil || owner.Spec.WorkNamespace != work.Namespace || !isOfScope(owner, work) {
 		return false, err
 	}
 	return slices.Contains(keptNamespaces(owner), namespace), nil
