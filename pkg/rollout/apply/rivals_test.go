@@ -283,8 +283,9 @@ var (
 )
 
 // TestTwoPlacementsLoseNothingToEachOther plays random versions of a cluster-scoped placement and one of a namespace that have objects in
-// common, with kills of server and applier between any two writes. An object that a placement goes on having keeps its uid, whoever
-// owns it, and in the end the cluster-scoped one has what both have.
+// common, with kills of server and applier between any two writes, while the member's namespace takes what the one of a namespace places and
+// then does not. An object that a placement goes on having keeps its uid, whoever owns it, and in the end the cluster-scoped one has what
+// both have. The one of a namespace goes on having what it owns where the namespace takes nothing, and gets nothing else.
 func TestTwoPlacementsLoseNothingToEachOther(t *testing.T) {
 	seed := *rivalsSeed
 	if seed == 0 {
@@ -305,9 +306,18 @@ func playRivals(t *testing.T, name string, random *rand.Rand, strategy v1beta1.A
 	defer func() { f.applier.watches.stopAll() }()
 	placements := []types.NamespacedName{{Name: "web"}, {Namespace: "ns", Name: "shop"}}
 	versions, uids := make([]version, len(placements)), map[string]types.UID{}
+	takes := true
 	var story []string
 	fail := func(format string, args ...any) {
 		t.Fatalf("%s: %s:\n%s", name, fmt.Sprintf(format, args...), strings.Join(story, "\n"))
+	}
+	// remains are the objects that one in a namespace has whatever the cluster-scoped one does, in its version before and the next one.
+	remains := func(objects []string, before, next version) []string {
+		return slices.DeleteFunc(objects, func(object string) bool {
+			owners := f.owners(object)
+			mine := len(owners) == 1 && strings.HasPrefix(owners[0], "ns.shop-")
+			return !takes && (!mine || slices.Contains(before.objects(), object) || slices.Contains(next.objects(), object))
+		})
 	}
 	// goesOn are the objects that a placement has had and still has.
 	goesOn := func(i int, v version) []string {
@@ -365,6 +375,12 @@ func playRivals(t *testing.T, name string, random *rand.Rand, strategy v1beta1.A
 		f.settle()
 		clear(uids)
 		for object, want := range winners(placements, versions) {
+			if !takes && strings.HasPrefix(want, "ns.shop-") && f.owners(object) == nil {
+				if f.member.get(t, configMaps, "ns", object) != nil {
+					fail("%s is nobody's", object)
+				}
+				continue
+			}
 			if diff := cmp.Diff([]string{want}, f.owners(object)); diff != "" {
 				fail("owners of %s (-want +got):\n%s", object, diff)
 			}
@@ -378,6 +394,11 @@ func playRivals(t *testing.T, name string, random *rand.Rand, strategy v1beta1.A
 		story = append(story, "  settled")
 	}
 	for number := range 3 + random.IntN(5) {
+		if random.IntN(3) == 0 {
+			takes = !takes
+			f.consent(takes)
+			story = append(story, fmt.Sprintf("the namespace takes what one in a namespace places: %t", takes))
+		}
 		i := random.IntN(len(placements))
 		p, v := placements[i], version{}
 		for part, objects := range randomVersion(random) {
@@ -389,8 +410,10 @@ func playRivals(t *testing.T, name string, random *rand.Rand, strategy v1beta1.A
 		}
 		story = append(story, fmt.Sprintf("version %d of %s: %v", number, p, v))
 		wanted := goesOn(i, v)
-		if other := versions[1-i]; other != nil {
-			wanted = append(wanted, other.objects()...)
+		if i == 1 {
+			wanted = append(remains(wanted, versions[0], nil), versions[0].objects()...)
+		} else {
+			wanted = append(wanted, remains(versions[1].objects(), versions[0], v)...)
 		}
 		versions[i] = v
 		for try := 0; ; try++ {
@@ -429,10 +452,10 @@ func playRivals(t *testing.T, name string, random *rand.Rand, strategy v1beta1.A
 	for _, i := range []int{first, 1 - first} {
 		story = append(story, fmt.Sprintf("%s is deleted", placements[i]))
 		var wanted []string
-		versions[i] = nil
-		if other := versions[1-i]; other != nil {
-			wanted = other.objects()
+		if wanted = versions[1-i].objects(); i == 0 {
+			wanted = remains(wanted, versions[0], nil)
 		}
+		versions[i] = nil
 		f.removeAll(placements[i].Namespace, placements[i].Name)
 		passes(wanted)
 		f.settle()
