@@ -307,6 +307,13 @@ func playRivals(t *testing.T, name string, random *rand.Rand, strategy v1beta1.A
 	placements := []types.NamespacedName{{Name: "web"}, {Namespace: "ns", Name: "shop"}}
 	versions, uids := make([]version, len(placements)), map[string]types.UID{}
 	takes := true
+	// owned are the objects that the one of a namespace has owned since the namespace takes nothing.
+	var owned []string
+	ownedNow := func() []string {
+		return slices.DeleteFunc(f.objectNames(), func(object string) bool {
+			return !slices.ContainsFunc(f.owners(object), func(name string) bool { return strings.HasPrefix(name, "ns.shop-") })
+		})
+	}
 	var story []string
 	fail := func(format string, args ...any) {
 		t.Fatalf("%s: %s:\n%s", name, fmt.Sprintf(format, args...), strings.Join(story, "\n"))
@@ -333,6 +340,12 @@ func playRivals(t *testing.T, name string, random *rand.Rand, strategy v1beta1.A
 		return kept
 	}
 	check := func(wanted []string) {
+		for _, object := range ownedNow() {
+			if !takes && !slices.Contains(owned, object) {
+				fail("%s was given to one whose things the namespace does not take", object)
+			}
+		}
+		owned = ownedNow()
 		for object, uid := range uids {
 			if !slices.Contains(wanted, object) {
 				continue
@@ -373,6 +386,7 @@ func playRivals(t *testing.T, name string, random *rand.Rand, strategy v1beta1.A
 		}
 		f.settle()
 		f.settle()
+		check(nil)
 		clear(uids)
 		for object, want := range winners(placements, versions) {
 			if !takes && strings.HasPrefix(want, "ns.shop-") && f.owners(object) == nil {
@@ -397,6 +411,7 @@ func playRivals(t *testing.T, name string, random *rand.Rand, strategy v1beta1.A
 		if random.IntN(3) == 0 {
 			takes = !takes
 			f.consent(takes)
+			owned = ownedNow()
 			story = append(story, fmt.Sprintf("the namespace takes what one in a namespace places: %t", takes))
 		}
 		i := random.IntN(len(placements))
