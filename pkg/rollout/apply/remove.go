@@ -113,13 +113,10 @@ func (a *Applier) removeApplied(ctx context.Context, work *v1beta1.Work, owner *
 	}
 	// An adoption may not have been seen yet: the Work goes before it was applied once since. What was placed before it is not just let go
 	// of, so that somebody names it.
-	if adopted := isAdopted(owner) || a.adopts(owner, work); adopted && marksRemoval(work) {
-		if all.first != nil {
-			// The placement goes on, with fewer parts.
-			if done, err := a.bequeath(ctx, work, owner, all.first); err != nil || !done {
-				return err
-			}
-		} else if err := a.disownLeftovers(ctx, work, owner); err != nil {
+	adopted := marksRemoval(work) && (isAdopted(owner) || a.adopts(owner, work))
+	if adopted && all.first != nil {
+		// The placement goes on, with fewer parts.
+		if done, err := a.bequeath(ctx, work, owner, all.first); err != nil || !done {
 			return err
 		}
 	}
@@ -140,6 +137,11 @@ func (a *Applier) removeApplied(ctx context.Context, work *v1beta1.Work, owner *
 			if err := a.disownAll(ctx, work.Name, waiting); err != nil {
 				return err
 			}
+		}
+	}
+	if adopted && all.first == nil {
+		if err := a.disownLeftovers(ctx, work, owner); err != nil {
+			return err
 		}
 	}
 	policy := metav1.DeletePropagationForeground

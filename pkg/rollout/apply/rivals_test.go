@@ -538,3 +538,33 @@ func TestOfTwoOwnersOfTheSameScopeOneHasTheObject(t *testing.T) {
 		}
 	}
 }
+
+// What stayed at an adoption is let go of as well when its Work goes, and somebody else may have it.
+func TestWhatWasKeptSinceAnAdoptionGoesToThePlacementThatHasIt(t *testing.T) {
+	for _, namespace := range []string{"", "ns"} {
+		t.Run("in "+namespace, func(t *testing.T) {
+			f := newFleetOfRivals(t, v1beta1.ApplyStrategyTypeClientSideApply)
+			f.write(1, version{"web-work": {"a", "b", "c"}})
+			f.settle()
+			uid := f.uid("a")
+			f.loseStore()
+			f.write(2, version{"web-work": {"b"}})
+			f.settle()
+			f.strategy.WhenToTakeOver = v1beta1.WhenToTakeOverTypeNever
+			shop := wellknown.WorkName(namespace, "shop", "")
+			f.writeOf(namespace, "shop", 1, version{shop: {"a"}})
+			f.settle()
+			if diff := cmp.Diff([]string{"web-work"}, f.owners("a")); diff != "" {
+				t.Fatalf("owners (-want +got):\n%s", diff)
+			}
+			f.removeAll("", "web")
+			f.settle()
+			if diff := cmp.Diff([]string{shop}, f.owners("a")); diff != "" || f.uid("a") != uid {
+				t.Errorf("owners (-want +got):\n%s", diff)
+			}
+			if f.member.get(t, configMaps, "ns", "c") == nil || f.member.get(t, configMaps, "ns", "b") != nil {
+				t.Error("what was kept for nobody is to stay, and what the Work had to go")
+			}
+		})
+	}
+}
