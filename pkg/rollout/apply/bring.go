@@ -79,7 +79,7 @@ func (p *pass) barred(ctx context.Context, m *manifest, live *unstructured.Unstr
 	if r != nil {
 		return r, nil
 	}
-	rivals, err := p.rivals(ctx, owners.placements)
+	rivals, err := p.rivals(ctx, live, owners.placements, handed)
 	if err != nil {
 		return failed(err), nil
 	}

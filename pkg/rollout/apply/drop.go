@@ -184,24 +184,27 @@ func (p *pass) whose(ctx context.Context, r v1beta1.AppliedResourceMeta) (belong
 	if err != nil || live == nil {
 		return ofNobody, err
 	}
-	return p.belongingOf(live), nil
+	return p.belongingOf(ctx, live)
 }
 
 // belongingOf is whose an object that is on the member is.
-func (p *pass) belongingOf(live *unstructured.Unstructured) belonging {
+func (p *pass) belongingOf(ctx context.Context, live *unstructured.Unstructured) (belonging, error) {
 	owners := ownersOf(live, p.work.Name)
-	switch {
-	case owners.ours:
-		return ofOurs
-	case slices.ContainsFunc(owners.placements, func(name string) bool {
-		_, ok := partOfPlacement(placementOf(p.work), name)
-		return ok
-	}):
-		return ofAPart
-	case len(owners.placements) > 0:
-		return ofARival
+	if owners.ours {
+		if p.record.owner != nil && !isOfScope(p.record.owner, p.work) {
+			return ofARival, nil
+		}
+		return ofOurs, nil
 	}
-	return ofNobody
+	for _, name := range owners.placements {
+		if isPart, err := p.isPart(ctx, name); err != nil || isPart {
+			return ofAPart, err
+		}
+	}
+	if len(owners.placements) > 0 {
+		return ofARival, nil
+	}
+	return ofNobody, nil
 }
 
 // inheritOrphans takes over, after an adoption, what AppliedWorks of the placement list that have no Work any more: the store that had
@@ -221,12 +224,16 @@ func (p *pass) inheritOrphans(ctx context.Context) error {
 			return err
 		}
 		if _, ok := partOfPlacement(placement, orphan.Name); !ok || orphan.Name == p.work.Name || orphan.Spec.WorkNamespace != p.work.Namespace ||
-			all.works[orphan.Name] != nil {
+			all.works[orphan.Name] != nil || !isOfScope(orphan, p.work) {
 			return nil
 		}
-		if _, err := p.works.Get(ctx, orphan.Name, metav1.GetOptions{}); !apierrors.IsNotFound(err) {
+		work, err := p.works.Get(ctx, orphan.Name, metav1.GetOptions{})
+		switch {
+		case err == nil && placementOf(work).String() == placement.String():
 			// It is going, and sees to it.
 			return nil
+		case err != nil && !apierrors.IsNotFound(err):
+			return fmt.Errorf("reading Work %s: %w", orphan.Name, err)
 		}
 		unheld := slices.DeleteFunc(orphan.Status.AppliedResources, func(r v1beta1.AppliedResourceMeta) bool {
 			return all.holder(identityOf(r.WorkResourceIdentifier), "") != nil

@@ -119,6 +119,9 @@ func (a *Applier) mayClaim(owner *v1beta1.AppliedWork, work *v1beta1.Work) error
 		return storeid.OtherMemberOf(owner.Name, owner.Spec.WorkNamespace, work.Namespace)
 	case owner.DeletionTimestamp != nil:
 		return fmt.Errorf("AppliedWork %s is being deleted on the member cluster", owner.Name)
+	case !isOfScope(owner, work):
+		return fmt.Errorf("AppliedWork %s on the member cluster is of a placement of the other scope, whose Works had the same names, and owns what that has "+
+			"placed: if nothing has it any more, delete the AppliedWork with --cascade=orphan", owner.Name)
 	}
 	if seen := generationSeen(owner, work); seen > work.Generation {
 		return fmt.Errorf("the member cluster has generation %d of the Work already, and this is generation %d: "+

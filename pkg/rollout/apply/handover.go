@@ -10,7 +10,6 @@ import (
 	"slices"
 	"time"
 
-	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/util/sets"
@@ -36,10 +35,9 @@ func (p *pass) parts(ctx context.Context) (*parts, error) {
 // handed finds which of the AppliedWorks that own an object belong to this placement and let go of the object, and takes them out of
 // the owners. An object that another Work of the placement still holds has a result: it waits.
 func (p *pass) handed(ctx context.Context, m *manifest, owners *owners) ([]string, *result) {
-	placement := placementOf(p.work)
 	var handed []string
 	for _, name := range owners.placements {
-		if _, isPart := partOfPlacement(placement, name); !isPart {
+		if _, named := partOfPlacement(placementOf(p.work), name); !named {
 			continue
 		}
 		owner, err := p.owner(ctx, name)
@@ -55,12 +53,11 @@ func (p *pass) handed(ctx context.Context, m *manifest, owners *owners) ([]strin
 		}
 		other := all.works[name]
 		if other == nil {
-			// Names do not tell placements of either scope apart, and what their Works say does.
-			work, err := p.works.Get(ctx, name, metav1.GetOptions{})
-			if err != nil && !apierrors.IsNotFound(err) {
-				return nil, failed(fmt.Errorf("reading Work %s: %w", name, err))
+			isPart, err := p.isPart(ctx, name)
+			if err != nil {
+				return nil, failed(err)
 			}
-			if err == nil && placementOf(work).String() != placement.String() {
+			if !isPart {
 				continue
 			}
 		}
@@ -91,25 +88,29 @@ func (p *pass) receive(ctx context.Context, m *manifest, live *unstructured.Unst
 	return received, err
 }
 
-// handOver gives what a Work that is going owns, and another Work of the placement holds, to that Work.
+// handOver gives what a Work that is going owns, and another Work of the placement holds, to that Work. It reports whether all of it is
+// handed over.
 func (a *Applier) handOver(ctx context.Context, work *v1beta1.Work, owner *v1beta1.AppliedWork, all *parts) (bool, error) {
-	return a.handOverTo(ctx, work, owner, func(_ context.Context, id identity) (*v1beta1.Work, error) { return all.holder(id, work.Name), nil })
+	waiting, err := a.handOverTo(ctx, work, owner, func(_ context.Context, id identity) (*v1beta1.Work, error) { return all.holder(id, work.Name), nil })
+	return len(waiting) == 0, err
 }
 
-// handOverTo gives what a Work that is going owns to the Works that hold it. It reports whether all of it is handed over: the other Work
-// must have listed an object in its AppliedWork before it gets it, or nobody would know of the object if that Work were to drop it at
+// handOverTo gives what a Work that is going owns to the Works that hold it. It returns what waits for one that is not ready: the other
+// Work must have listed an object in its AppliedWork before it gets it, or nobody would know of the object if that Work were to drop it at
 // once.
 func (a *Applier) handOverTo(ctx context.Context, work *v1beta1.Work, owner *v1beta1.AppliedWork,
-	holderOf func(context.Context, identity) (*v1beta1.Work, error)) (bool, error) {
-	done := true
+	holderOf func(context.Context, identity) (*v1beta1.Work, error)) (waiting []v1beta1.AppliedResourceMeta, err error) {
 	wanted := wish{}
 	wanted.add(appliedWorks, keyOf(work.Name))
 	for _, r := range listedFor(work, owner) {
 		holder, err := holderOf(ctx, identityOf(r.WorkResourceIdentifier))
-		if err != nil {
-			return false, err
-		}
-		if holder == nil {
+		switch {
+		case errors.Is(err, errUndecided):
+			waiting = append(waiting, r)
+			continue
+		case err != nil:
+			return nil, err
+		case holder == nil:
 			continue
 		}
 		// The wish comes before the look, so that no change falls between them.
@@ -117,11 +118,13 @@ func (a *Applier) handOverTo(ctx context.Context, work *v1beta1.Work, owner *v1b
 		a.watches.set(work.Name, wanted)
 		handed, err := a.handOverOne(ctx, work, r, holder)
 		if err != nil {
-			return false, fmt.Errorf("handing %s %s/%s over to Work %s: %w", r.Kind, r.Namespace, r.Name, holder.Name, err)
+			return nil, fmt.Errorf("handing %s %s/%s over to Work %s: %w", r.Kind, r.Namespace, r.Name, holder.Name, err)
 		}
-		done = done && handed
+		if !handed {
+			waiting = append(waiting, r)
+		}
 	}
-	return done, nil
+	return waiting, nil
 }
 
 func (a *Applier) handOverOne(ctx context.Context, work *v1beta1.Work, r v1beta1.AppliedResourceMeta, holder *v1beta1.Work) (bool, error) {

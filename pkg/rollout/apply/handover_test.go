@@ -114,14 +114,17 @@ func (f *fleetOfParts) collectGarbage(action clienttesting.Action) (bool, runtim
 	if a.DeleteOptions.PropagationPolicy != nil {
 		policy = *a.DeleteOptions.PropagationPolicy
 	}
-	for _, name := range f.objectNames() {
-		live := f.member.get(f.t, configMaps, "ns", name)
+	collect := func(gvr schema.GroupVersionResource, namespace, name string) {
+		live := f.member.get(f.t, gvr, namespace, name)
+		if live == nil {
+			return
+		}
 		refs := live.GetOwnerReferences()
 		kept := withoutOwners(refs, a.GetName())
 		switch {
 		case len(kept) == len(refs):
 		case len(kept) == 0 && policy != metav1.DeletePropagationOrphan:
-			if err := f.member.Tracker().Delete(configMaps, "ns", name); err != nil {
+			if err := f.member.Tracker().Delete(gvr, namespace, name); err != nil {
 				f.t.Error(err)
 			}
 		default:
@@ -129,11 +132,15 @@ func (f *fleetOfParts) collectGarbage(action clienttesting.Action) (bool, runtim
 			f.member.mu.Lock()
 			f.member.stamp(live)
 			f.member.mu.Unlock()
-			if err := f.member.Tracker().Update(configMaps, live, "ns"); err != nil {
+			if err := f.member.Tracker().Update(gvr, live, namespace); err != nil {
 				f.t.Error(err)
 			}
 		}
 	}
+	for _, name := range f.objectNames() {
+		collect(configMaps, "ns", name)
+	}
+	collect(namespaces, "", "ns")
 	return true, nil, f.member.Tracker().Delete(appliedWorks, "", a.GetName())
 }
 
@@ -216,6 +223,10 @@ func (f *fleetOfParts) writeOf(namespace, placement string, number int, v versio
 	for _, name := range slices.Backward(slices.Sorted(maps.Keys(v))) {
 		var manifests []string
 		for _, object := range v[name] {
+			if object == "ns" {
+				manifests = append(manifests, `{apiVersion: v1, kind: Namespace, metadata: {name: ns}}`)
+				continue
+			}
 			manifests = append(manifests, fmt.Sprintf(`{apiVersion: v1, kind: ConfigMap, metadata: {name: %s, namespace: ns}, data: {key: %sv%d}}`, object, f.prefix(namespace), number))
 		}
 		work := existing[name]

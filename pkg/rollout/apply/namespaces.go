@@ -64,8 +64,8 @@ func (p *pass) mayTouch(ctx context.Context, m *manifest, live *unstructured.Uns
 		return nil
 	}
 	if live != nil {
-		if whose := p.belongingOf(live); whose == ofOurs || whose == ofAPart {
-			return nil
+		if whose, err := p.belongingOf(ctx, live); err != nil || whose == ofOurs || whose == ofAPart {
+			return err
 		}
 	}
 	p.asking.Lock()
@@ -81,16 +81,36 @@ func (p *pass) mayTouch(ctx context.Context, m *manifest, live *unstructured.Uns
 	return answer
 }
 
-// askNamespace reports why a namespace of the member does not take what the Work places, nil where it does. One that is not there has the
-// answer of the API server: asked to create an object in it, that could meet one which somebody else makes in the meantime.
+// askNamespace reports why a namespace of the member does not take what the Work places, nil where it does.
 func (p *pass) askNamespace(ctx context.Context, name string) error {
-	if p.work.Annotations[wellknown.AcceptPlacementsAnnotation] == "true" {
+	return p.consents(ctx, p.work, p.record.owner, name, func(namespace *unstructured.Unstructured) (bool, error) {
+		// The wish comes before the look, so that no change falls between them: a Work that claims the AppliedWork changes no Namespace.
+		for _, ref := range namespace.GetOwnerReferences() {
+			if isAppliedWork(ref) {
+				if p.record.awaited == nil {
+					p.record.awaited = sets.New[string]()
+				}
+				p.record.awaited.Insert(ref.Name)
+			}
+		}
+		p.watch()
+		works, _, err := p.bringers(ctx, namespace)
+		return slices.ContainsFunc(works, func(w *v1beta1.Work) bool { return !isGoing(w) }), err
+	})
+}
+
+// consents reports why a namespace of the member does not take what a Work with that AppliedWork places, nil where it does. isBrought
+// reports whether a cluster-scoped placement has it on the member. One that is not there has the answer of the API server: asked to create
+// an object in it, that could meet one which somebody else makes in the meantime.
+func (a *Applier) consents(ctx context.Context, work *v1beta1.Work, owner *v1beta1.AppliedWork, name string,
+	isBrought func(*unstructured.Unstructured) (bool, error)) error {
+	if work.Annotations[wellknown.AcceptPlacementsAnnotation] == "true" {
 		return nil
 	}
-	if kept, err := p.keeps(ctx, name); err != nil || kept {
+	if kept, err := a.keeps(ctx, work, owner, name); err != nil || kept {
 		return err
 	}
-	live, err := get(ctx, p.member.resource(namespaces, ""), name)
+	live, err := get(ctx, a.member.resource(namespaces, ""), name)
 	switch {
 	case err != nil:
 		return fmt.Errorf("reading Namespace %s: %w", name, err)
@@ -99,60 +119,55 @@ func (p *pass) askNamespace(ctx context.Context, name string) error {
 	case live.GetLabels()[wellknown.AcceptPlacementsLabel] == "true":
 		return nil
 	}
-	brought, err := p.isBrought(ctx, live)
+	brought, err := isBrought(live)
 	switch {
 	case err != nil:
 		return err
 	case !brought:
-		return &foreignError{namespace: name, cluster: p.options.Cluster}
+		return &foreignError{namespace: name, cluster: a.options.Cluster}
 	}
 	return nil
 }
 
-// isBrought reports whether a Namespace is on the member by a cluster-scoped placement: the Work of an AppliedWork that owns it is there
-// and stays.
-func (p *pass) isBrought(ctx context.Context, namespace *unstructured.Unstructured) (bool, error) {
-	refs := slices.DeleteFunc(namespace.GetOwnerReferences(), func(ref metav1.OwnerReference) bool { return !isAppliedWork(ref) })
-	// The wish comes before the look, so that no change falls between them: a Work that claims the AppliedWork changes no Namespace.
-	for _, ref := range refs {
-		if p.record.awaited == nil {
-			p.record.awaited = sets.New[string]()
-		}
-		p.record.awaited.Insert(ref.Name)
-	}
-	p.watch()
-	for _, ref := range refs {
-		owner, err := p.owner(ctx, ref.Name)
-		if err != nil {
-			return false, err
-		}
-		if owner == nil || owner.UID != ref.UID || owner.Spec.WorkNamespace != p.work.Namespace {
+// bringers are the Works of cluster-scoped placements whose AppliedWorks own a Namespace of the member, also those that are going. missing
+// are AppliedWorks of this member that own it and have no Work.
+func (a *Applier) bringers(ctx context.Context, namespace *unstructured.Unstructured) (works []*v1beta1.Work, missing []string, err error) {
+	for _, ref := range namespace.GetOwnerReferences() {
+		if !isAppliedWork(ref) {
 			continue
 		}
-		work, err := p.works.Get(ctx, ref.Name, metav1.GetOptions{})
+		owner, err := a.owner(ctx, ref.Name)
+		if err != nil {
+			return nil, nil, err
+		}
+		if owner == nil || owner.UID != ref.UID || owner.Spec.WorkNamespace != wellknown.MemberNamespace(a.options.Cluster) {
+			continue
+		}
+		work, err := a.works.Get(ctx, ref.Name, metav1.GetOptions{})
 		switch {
 		case apierrors.IsNotFound(err):
+			missing = append(missing, ref.Name)
 		case err != nil:
-			return false, fmt.Errorf("reading Work %s, which has placed Namespace %s: %w", ref.Name, namespace.GetName(), err)
-		case !isOfANamespace(work) && !isGoing(work):
-			return true, nil
+			return nil, nil, fmt.Errorf("reading Work %s, which has placed Namespace %s: %w", ref.Name, namespace.GetName(), err)
+		case !isOfANamespace(work):
+			works = append(works, work)
 		}
 	}
-	return false, nil
+	return works, missing, nil
 }
 
 // keeps reports whether the placement had objects in a namespace before members' namespaces were asked. An AppliedWork of another part may
 // be newer than that, and the first is as old as the placement.
-func (p *pass) keeps(ctx context.Context, namespace string) (bool, error) {
-	if slices.Contains(keptNamespaces(p.record.owner), namespace) {
+func (a *Applier) keeps(ctx context.Context, work *v1beta1.Work, owner *v1beta1.AppliedWork, namespace string) (bool, error) {
+	if owner != nil && isOfScope(owner, work) && slices.Contains(keptNamespaces(owner), namespace) {
 		return true, nil
 	}
-	first := wellknown.WorkName(p.work.Labels[wellknown.ParentNamespaceLabel], p.work.Labels[wellknown.ParentPlacementLabel], "")
-	if p.work.Name == first {
+	first := wellknown.WorkName(work.Labels[wellknown.ParentNamespaceLabel], work.Labels[wellknown.ParentPlacementLabel], "")
+	if work.Name == first {
 		return false, nil
 	}
-	owner, err := p.owner(ctx, first)
-	if err != nil || owner == nil || owner.Spec.WorkNamespace != p.work.Namespace {
+	owner, err := a.owner(ctx, first)
+	if err != nil || owner == nil || owner.Spec.WorkNamespace != work.Namespace || !isOfScope(owner, work) {
 		return false, err
 	}
 	return slices.Contains(keptNamespaces(owner), namespace), nil

@@ -10,6 +10,7 @@ import (
 	"strconv"
 	"strings"
 
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/labels"
 	"k8s.io/apimachinery/pkg/util/sets"
@@ -107,6 +108,35 @@ func partOfPlacement(placement labels.Set, name string) (int, bool) {
 		return 0, false
 	}
 	return wellknown.WorkPart(placement[wellknown.ParentNamespaceLabel], placement[wellknown.ParentPlacementLabel], name)
+}
+
+// isPart reports whether an AppliedWork is of this Work's placement. Names do not tell placements of either scope apart; what their Works say
+// does, and where there is no Work what the AppliedWork says.
+func (p *pass) isPart(ctx context.Context, name string) (bool, error) {
+	placement := placementOf(p.work)
+	if _, ok := partOfPlacement(placement, name); !ok {
+		return false, nil
+	}
+	work, err := p.works.Get(ctx, name, metav1.GetOptions{})
+	switch {
+	case err == nil:
+		return placementOf(work).String() == placement.String(), nil
+	case !apierrors.IsNotFound(err):
+		return false, fmt.Errorf("reading Work %s: %w", name, err)
+	}
+	owner, err := p.owner(ctx, name)
+	return err == nil && (owner == nil || isOfScope(owner, p.work)), err
+}
+
+// isOfScope reports whether an AppliedWork can be that of a placement in the namespace of a Work's placement, or cluster-scoped as that is.
+// Only those of placements in namespaces say which namespaces they keep; one from before lists nothing that is elsewhere.
+func isOfScope(owner *v1beta1.AppliedWork, work *v1beta1.Work) bool {
+	_, says := owner.Annotations[keptNamespacesAnnotation]
+	namespace := work.Labels[wellknown.ParentNamespaceLabel]
+	if namespace == "" {
+		return !says
+	}
+	return says || !slices.ContainsFunc(owner.Status.AppliedResources, func(r v1beta1.AppliedResourceMeta) bool { return r.Namespace != namespace })
 }
 
 func partOf(work *v1beta1.Work) *part {

@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"time"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -16,6 +17,10 @@ import (
 	"github.com/stagegate/stagegate/pkg/apis/placement/v1beta1"
 	"github.com/stagegate/stagegate/pkg/apis/wellknown"
 )
+
+// handOverPatience is how long a removal waits for Works of other placements that are to get something and are not ready. Whoever has
+// those must not keep it from ever ending. What they did not get is left on the member, and is nobody's until they take it over.
+const handOverPatience = 10 * time.Minute
 
 // remove takes from the member what was applied for a Work that is being deleted, where its deletion asks for that: a Work that only
 // disappears, with its namespace or by a mistake, leaves everything. What another Work of the placement holds is handed over first.
@@ -108,13 +113,10 @@ func (a *Applier) removeApplied(ctx context.Context, work *v1beta1.Work, owner *
 	}
 	// An adoption may not have been seen yet: the Work goes before it was applied once since. What was placed before it is not just let go
 	// of, so that somebody names it.
-	if adopted := isAdopted(owner) || a.adopts(owner, work); adopted && marksRemoval(work) {
-		if all.first != nil {
-			// The placement goes on, with fewer parts.
-			if done, err := a.bequeath(ctx, work, owner, all.first); err != nil || !done {
-				return err
-			}
-		} else if err := a.disownLeftovers(ctx, work, owner); err != nil {
+	adopted := marksRemoval(work) && (isAdopted(owner) || a.adopts(owner, work))
+	if adopted && all.first != nil {
+		// The placement goes on, with fewer parts.
+		if done, err := a.bequeath(ctx, work, owner, all.first); err != nil || !done {
 			return err
 		}
 	}
@@ -123,12 +125,23 @@ func (a *Applier) removeApplied(ctx context.Context, work *v1beta1.Work, owner *
 		if err != nil {
 			return err
 		}
-		switch done, err := a.handOverTo(ctx, work, owner, others.of); {
+		waiting, err := a.handOverTo(ctx, work, owner, others.of)
+		switch {
 		case err != nil:
 			return err
-		case !done:
+		case len(waiting) > 0 && a.options.Clock.Now().Sub(work.DeletionTimestamp.Time) < handOverPatience:
 			// Nothing tells when the other Work goes instead of getting it.
 			return fmt.Errorf("removing what Work %s has placed: another placement has an object of it too, and its Work is not ready to get it", work.Name)
+		case len(waiting) > 0:
+			klog.FromContext(ctx).Info("Leaving on the member what another placement has too and was not ready to get", "objects", len(waiting), "since", work.DeletionTimestamp)
+			if err := a.disownAll(ctx, work.Name, waiting); err != nil {
+				return err
+			}
+		}
+	}
+	if adopted && all.first == nil {
+		if err := a.disownLeftovers(ctx, work, owner); err != nil {
+			return err
 		}
 	}
 	policy := metav1.DeletePropagationForeground

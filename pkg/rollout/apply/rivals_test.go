@@ -283,8 +283,9 @@ var (
 )
 
 // TestTwoPlacementsLoseNothingToEachOther plays random versions of a cluster-scoped placement and one of a namespace that have objects in
-// common, with kills of server and applier between any two writes. An object that a placement goes on having keeps its uid, whoever
-// owns it, and in the end the cluster-scoped one has what both have.
+// common, with kills of server and applier between any two writes, while the member's namespace takes what the one of a namespace places and
+// then does not. An object that a placement goes on having keeps its uid, whoever owns it, and in the end the cluster-scoped one has what
+// both have. The one of a namespace goes on having what it owns where the namespace takes nothing, and gets nothing else.
 func TestTwoPlacementsLoseNothingToEachOther(t *testing.T) {
 	seed := *rivalsSeed
 	if seed == 0 {
@@ -305,9 +306,25 @@ func playRivals(t *testing.T, name string, random *rand.Rand, strategy v1beta1.A
 	defer func() { f.applier.watches.stopAll() }()
 	placements := []types.NamespacedName{{Name: "web"}, {Namespace: "ns", Name: "shop"}}
 	versions, uids := make([]version, len(placements)), map[string]types.UID{}
+	takes := true
+	// owned are the objects that the one of a namespace has owned since the namespace takes nothing.
+	var owned []string
+	ownedNow := func() []string {
+		return slices.DeleteFunc(f.objectNames(), func(object string) bool {
+			return !slices.ContainsFunc(f.owners(object), func(name string) bool { return strings.HasPrefix(name, "ns.shop-") })
+		})
+	}
 	var story []string
 	fail := func(format string, args ...any) {
 		t.Fatalf("%s: %s:\n%s", name, fmt.Sprintf(format, args...), strings.Join(story, "\n"))
+	}
+	// remains are the objects that one in a namespace has whatever the cluster-scoped one does, in its version before and the next one.
+	remains := func(objects []string, before, next version) []string {
+		return slices.DeleteFunc(objects, func(object string) bool {
+			owners := f.owners(object)
+			mine := len(owners) == 1 && strings.HasPrefix(owners[0], "ns.shop-")
+			return !takes && (!mine || slices.Contains(before.objects(), object) || slices.Contains(next.objects(), object))
+		})
 	}
 	// goesOn are the objects that a placement has had and still has.
 	goesOn := func(i int, v version) []string {
@@ -323,6 +340,12 @@ func playRivals(t *testing.T, name string, random *rand.Rand, strategy v1beta1.A
 		return kept
 	}
 	check := func(wanted []string) {
+		for _, object := range ownedNow() {
+			if !takes && !slices.Contains(owned, object) {
+				fail("%s was given to one whose things the namespace does not take", object)
+			}
+		}
+		owned = ownedNow()
 		for object, uid := range uids {
 			if !slices.Contains(wanted, object) {
 				continue
@@ -363,8 +386,15 @@ func playRivals(t *testing.T, name string, random *rand.Rand, strategy v1beta1.A
 		}
 		f.settle()
 		f.settle()
+		check(nil)
 		clear(uids)
 		for object, want := range winners(placements, versions) {
+			if !takes && strings.HasPrefix(want, "ns.shop-") && f.owners(object) == nil {
+				if f.member.get(t, configMaps, "ns", object) != nil {
+					fail("%s is nobody's", object)
+				}
+				continue
+			}
 			if diff := cmp.Diff([]string{want}, f.owners(object)); diff != "" {
 				fail("owners of %s (-want +got):\n%s", object, diff)
 			}
@@ -378,6 +408,12 @@ func playRivals(t *testing.T, name string, random *rand.Rand, strategy v1beta1.A
 		story = append(story, "  settled")
 	}
 	for number := range 3 + random.IntN(5) {
+		if random.IntN(3) == 0 {
+			takes = !takes
+			f.consent(takes)
+			owned = ownedNow()
+			story = append(story, fmt.Sprintf("the namespace takes what one in a namespace places: %t", takes))
+		}
 		i := random.IntN(len(placements))
 		p, v := placements[i], version{}
 		for part, objects := range randomVersion(random) {
@@ -389,8 +425,10 @@ func playRivals(t *testing.T, name string, random *rand.Rand, strategy v1beta1.A
 		}
 		story = append(story, fmt.Sprintf("version %d of %s: %v", number, p, v))
 		wanted := goesOn(i, v)
-		if other := versions[1-i]; other != nil {
-			wanted = append(wanted, other.objects()...)
+		if i == 1 {
+			wanted = append(remains(wanted, versions[0], nil), versions[0].objects()...)
+		} else {
+			wanted = append(wanted, remains(versions[1].objects(), versions[0], v)...)
 		}
 		versions[i] = v
 		for try := 0; ; try++ {
@@ -429,10 +467,10 @@ func playRivals(t *testing.T, name string, random *rand.Rand, strategy v1beta1.A
 	for _, i := range []int{first, 1 - first} {
 		story = append(story, fmt.Sprintf("%s is deleted", placements[i]))
 		var wanted []string
-		versions[i] = nil
-		if other := versions[1-i]; other != nil {
-			wanted = other.objects()
+		if wanted = versions[1-i].objects(); i == 0 {
+			wanted = remains(wanted, versions[0], nil)
 		}
+		versions[i] = nil
 		f.removeAll(placements[i].Namespace, placements[i].Name)
 		passes(wanted)
 		f.settle()
@@ -456,4 +494,77 @@ func winners(placements []types.NamespacedName, versions []version) map[string]s
 		}
 	}
 	return owners
+}
+
+// Two writes that were under way at once, or an earlier version of the server, make two placements of the same scope owners of an object.
+func TestOfTwoOwnersOfTheSameScopeOneHasTheObject(t *testing.T) {
+	for _, strategy := range bothStrategies {
+		for _, coOwnership := range []bool{true, false} {
+			for _, namespace := range []string{"", "ns"} {
+				t.Run(fmt.Sprintf("%s/co-ownership=%t/%s", strategy, coOwnership, namespace), func(t *testing.T) {
+					f := newFleetOfRivals(t, strategy)
+					f.strategy.AllowCoOwnership = coOwnership
+					first, second := wellknown.WorkName(namespace, "web", ""), wellknown.WorkName(namespace, "shop", "")
+					f.writeOf(namespace, "shop", 2, version{second: {"b"}})
+					f.settle()
+					refs := f.member.get(t, configMaps, "ns", "b").GetOwnerReferences()
+					f.writeOf(namespace, "web", 1, version{first: {"a"}})
+					f.settle()
+					uid := f.uid("a")
+					f.member.change(t, configMaps, "ns", "a", func(o *unstructured.Unstructured) {
+						o.SetOwnerReferences(append(o.GetOwnerReferences(), refs...))
+					})
+					f.writeOf(namespace, "shop", 2, version{second: {"a"}})
+					f.settle()
+					if diff := cmp.Diff([]string{first}, f.owners("a")); diff != "" {
+						t.Errorf("owners (-want +got):\n%s", diff)
+					}
+					live := f.member.get(t, configMaps, "ns", "a")
+					if got, _, _ := unstructured.NestedString(live.Object, "data", "key"); got != f.prefix(namespace)+"v1" || live.GetUID() != uid {
+						t.Errorf("has %s as %s", got, live.GetUID())
+					}
+					f.settle()
+					if after := f.member.get(t, configMaps, "ns", "a").GetResourceVersion(); after != live.GetResourceVersion() {
+						t.Errorf("it is written again and again: version %s, then %s", live.GetResourceVersion(), after)
+					}
+					if got := f.says(first); !strings.HasPrefix(got, "Applied") {
+						t.Errorf("the one that has it says %q", got)
+					}
+					if got := f.says(second); !strings.HasPrefix(got, "FailedToTakeOver: The object is placed by") {
+						t.Errorf("the other one says %q", got)
+					}
+				})
+			}
+		}
+	}
+}
+
+// What stayed at an adoption is let go of as well when its Work goes, and somebody else may have it.
+func TestWhatWasKeptSinceAnAdoptionGoesToThePlacementThatHasIt(t *testing.T) {
+	for _, namespace := range []string{"", "ns"} {
+		t.Run("in "+namespace, func(t *testing.T) {
+			f := newFleetOfRivals(t, v1beta1.ApplyStrategyTypeClientSideApply)
+			f.write(1, version{"web-work": {"a", "b", "c"}})
+			f.settle()
+			uid := f.uid("a")
+			f.loseStore()
+			f.write(2, version{"web-work": {"b"}})
+			f.settle()
+			f.strategy.WhenToTakeOver = v1beta1.WhenToTakeOverTypeNever
+			shop := wellknown.WorkName(namespace, "shop", "")
+			f.writeOf(namespace, "shop", 1, version{shop: {"a"}})
+			f.settle()
+			if diff := cmp.Diff([]string{"web-work"}, f.owners("a")); diff != "" {
+				t.Fatalf("owners (-want +got):\n%s", diff)
+			}
+			f.removeAll("", "web")
+			f.settle()
+			if diff := cmp.Diff([]string{shop}, f.owners("a")); diff != "" || f.uid("a") != uid {
+				t.Errorf("owners (-want +got):\n%s", diff)
+			}
+			if f.member.get(t, configMaps, "ns", "c") == nil || f.member.get(t, configMaps, "ns", "b") != nil {
+				t.Error("what was kept for nobody is to stay, and what the Work had to go")
+			}
+		})
+	}
 }

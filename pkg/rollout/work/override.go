@@ -84,6 +84,7 @@ func (c *Controller) overridesOf(binding v1beta1.BindingObject) (*overriding.Ove
 func overrideWork(work *v1beta1.Work, o *overriding.Overriding) error {
 	var manifests []v1beta1.Manifest
 	var leftOut []overrides.LeftOut
+	o.NextWork()
 	for _, m := range work.Spec.Workload.Manifests {
 		raw, unfit, err := o.Manifest(m.Raw)
 		if err != nil {

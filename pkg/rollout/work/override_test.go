@@ -298,6 +298,37 @@ func TestAnOverrideOfANamespaceDoesNotStopWhatThePlatformPlaces(t *testing.T) {
 	b.wantOverridden(overridden)
 }
 
+// A Work that is too large to be stored would stop what the platform places on every cluster.
+func TestOverridesOfNamespacesDoNotMakeAWorkTooLarge(t *testing.T) {
+	const objects = 12
+	large := rule("", `add /data {"a":"`+strings.Repeat("x", 100<<10)+`"}`)
+	for _, namespace := range []string{"", "test-namespace"} {
+		t.Run("of a placement in "+namespace, func(t *testing.T) {
+			b := newBench(t, namespace)
+			manifests, names := []string{}, []string{}
+			for i := range objects {
+				object, name := fmt.Sprintf("cm%02d", i), fmt.Sprintf("o%02d-0", i)
+				manifests = append(manifests, strings.ReplaceAll(configMapJSON, "test-cm", object))
+				s := &v1beta1.ResourceOverrideSnapshot{ObjectMeta: metav1.ObjectMeta{Namespace: "test-namespace", Name: name}}
+				s.Spec.OverrideSpec.ResourceSelectors = []v1beta1.ResourceSelector{{Version: "v1", Kind: "ConfigMap", Name: object}}
+				s.Spec.OverrideSpec.Policy = &v1beta1.OverridePolicy{OverrideRules: []v1beta1.OverrideRule{large}}
+				b.add(s)
+				names = append(names, "test-namespace/"+name)
+			}
+			b.snapshot("web-1-snapshot", nil, manifests...)
+			b.binding(named(names...))
+			b.settle()
+			size := 0
+			for _, m := range b.manifests() {
+				size += len(m)
+			}
+			if placed := len(b.manifests()); placed != objects || (size < 1<<20) != (namespace == "") {
+				t.Errorf("%d manifests with %d bytes", placed, size)
+			}
+		})
+	}
+}
+
 func TestTheOverridesThatAreLeftOutAreCounted(t *testing.T) {
 	b := newBench(t, "")
 	b.snapshot("web-1-snapshot", nil, configMapJSON)

@@ -22,6 +22,8 @@ type Overriding struct {
 	// namespace of the placement, empty for a cluster-scoped one.
 	namespace string
 	versions  []version
+	// room is by how many bytes overrides that have no say may still make the manifests of a Work larger.
+	room int
 }
 
 // cluster is the member that manifests are made for.
@@ -36,6 +38,10 @@ type version struct {
 	rules    []*v1beta1.OverrideRule
 }
 
+// maxAdded is by how many bytes overrides that have no say may make the manifests of a Work larger in all. A part of a snapshot with that
+// much more can be stored as a Work, whatever is in it: otherwise a namespace could keep the platform from rolling anything out.
+const maxAdded = 512 << 10
+
 // maxMessage is how many bytes are told of one override that is left out.
 const maxMessage = 512
 
@@ -43,6 +49,7 @@ const maxMessage = 512
 // order in which they are applied. It fails for a label selector that the API does not take.
 func New(placementNamespace, name string, set labels.Set, versions []v1beta1.OverrideSnapshotObject) (*Overriding, error) {
 	o := &Overriding{cluster: cluster{name: name, labels: set}, namespace: placementNamespace}
+	o.NextWork()
 	for _, snapshot := range versions {
 		v := version{snapshot: snapshot}
 		if policy := snapshot.OverridePolicy(); policy != nil {
@@ -62,6 +69,9 @@ func New(placementNamespace, name string, set labels.Set, versions []v1beta1.Ove
 	return o, nil
 }
 
+// NextWork begins another Work: the manifests that come next are of that one.
+func (o *Overriding) NextWork() { o.room = maxAdded }
+
 // Manifest is one as it is on the cluster, nil where it is left out there, and the versions that do not fit it and have no say in that.
 // An error is of a version that has: it names the override, the object, the cluster and the step that does not fit.
 func (o *Overriding) Manifest(raw []byte) ([]byte, []overrides.LeftOut, error) {
@@ -75,10 +85,19 @@ func (o *Overriding) Manifest(raw []byte) ([]byte, []overrides.LeftOut, error) {
 			continue
 		}
 		changed, err := v.apply(raw, id, o.cluster)
+		vetoes := overrides.Vetoes(v.snapshot, o.namespace)
+		if added := len(changed) - len(raw); err == nil && !vetoes && added > 0 {
+			if added > o.room {
+				err = fmt.Errorf("%s makes %s in cluster %s larger by %d bytes, and overrides of namespaces may add %d more to the Work that has it",
+					describe(v.snapshot), object(id), o.cluster.name, added, o.room)
+			} else {
+				o.room -= added
+			}
+		}
 		switch {
 		case err == nil:
 			raw = changed
-		case overrides.Vetoes(v.snapshot, o.namespace):
+		case vetoes:
 			return nil, nil, err
 		default:
 			leftOut = append(leftOut, overrides.LeftOut{
