@@ -8,6 +8,8 @@ import (
 	"sync"
 
 	"k8s.io/apiserver/pkg/authorization/authorizer"
+
+	registry "github.com/stagegate/stagegate/pkg/registry/placement"
 )
 
 // paced is an authorizer that is asked askers questions at once about each user. One write can have hundreds, and all of them go to the
@@ -16,7 +18,7 @@ type paced struct {
 	authorizer.UnconditionalAuthorizer
 
 	mu sync.Mutex
-	// turns are those of the users who have a question.
+	// turns are those of the users about whom there is a question, by whom they count as.
 	turns map[string]*turn
 }
 
@@ -34,7 +36,7 @@ func newPaced(of authorizer.UnconditionalAuthorizer) *paced {
 
 // Authorize implements authorizer.UnconditionalAuthorizer. It fails where the time of the request is over before it is the user's turn.
 func (p *paced) Authorize(ctx context.Context, a authorizer.Attributes) (authorizer.Decision, string, error) {
-	name := a.GetUser().GetName()
+	name := registry.CountedAs(a.GetUser())
 	t := p.enter(name)
 	defer p.leave(name)
 	select {
