@@ -8,6 +8,7 @@ import (
 	"cmp"
 	"context"
 	"encoding/json"
+	"fmt"
 	"io"
 	"net/http"
 	"net/http/httptest"
@@ -19,6 +20,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/stagegate/stagegate/pkg/apis/scheme"
+	"github.com/stagegate/stagegate/pkg/registry/store"
 )
 
 type controllerKey struct{}
@@ -120,7 +122,16 @@ func TestABodyIsNotReadOnceTheTimeOfItsRequestIsOver(t *testing.T) {
 func TestPatchesOfUsersAreBoundedByWhatTheyCost(t *testing.T) {
 	const limit = 3
 	steps := func(n int) string { return "[" + strings.TrimSuffix(strings.Repeat(`{"op":"test"},`, n), ",") + "]" }
-	bounded := withBoundedPatches(readAll, limit, 100, isController, scheme.Codecs)
+	bounded := withBoundedPatches(readAll, patchBounds{steps: limit, strategicBytes: 100, work: 11 * store.MaxUserBytes}, isController, scheme.Codecs)
+	// With the bytes of the patch, that is ten levels.
+	nested := func(levels int) string { return strings.Repeat(`{"a":`, levels) + "1" + strings.Repeat("}", levels) }
+	add := func(levels int, value string) string {
+		return fmt.Sprintf(`{"op":"add","path":"%s","value":%s}`, strings.Repeat("/a", levels), value)
+	}
+	move := func(from, to int) string {
+		return fmt.Sprintf(`{"op":"move","from":"%s","path":"%s"}`, strings.Repeat("/a", from), strings.Repeat("/b", to))
+	}
+	const mergePatch, strategicPatch = "application/merge-patch+json", "application/strategic-merge-patch+json"
 	for name, test := range map[string]struct {
 		method, contentType, body string
 		controller                bool
@@ -138,6 +149,21 @@ func TestPatchesOfUsersAreBoundedByWhatTheyCost(t *testing.T) {
 		"no patch":                   {body: steps(limit + 1), method: http.MethodPut, want: http.StatusOK},
 		"no list":                    {body: `{"a":` + steps(limit+1) + "}", want: http.StatusOK},
 		"no JSON":                    {body: "[[[[[[", want: http.StatusOK},
+		"nested":                     {body: nested(10), contentType: mergePatch, want: http.StatusOK},
+		"nested deeper":              {body: nested(11), contentType: mergePatch, want: http.StatusRequestEntityTooLarge},
+		"nested, of a controller":    {body: nested(11), contentType: mergePatch, controller: true, want: http.StatusOK},
+		"nested in a list":           {body: `{"a":[` + nested(9) + "]}", contentType: mergePatch, want: http.StatusRequestEntityTooLarge},
+		"nested, strategic":          {body: nested(11), contentType: strategicPatch, want: http.StatusRequestEntityTooLarge},
+		"brackets in a text":         {body: `{"a":"\"[[[[[[[[[[[[\\"}`, contentType: mergePatch, want: http.StatusOK},
+		"after a text":               {body: `{"a":"\\","b":` + nested(10) + "}", contentType: mergePatch, want: http.StatusRequestEntityTooLarge},
+		"side by side":               {body: "{" + strings.Repeat(`"a":{},`, 20) + `"b":[]}`, contentType: mergePatch, want: http.StatusOK},
+		"applied on the server":      {body: nested(11), contentType: "application/apply-patch+yaml", want: http.StatusOK},
+		"step down":                  {body: "[" + add(6, nested(4)) + "]", want: http.StatusOK},
+		"step further down":          {body: "[" + add(6, nested(5)) + "]", want: http.StatusRequestEntityTooLarge},
+		"step with two paths":        {body: `[{"op":"add","path":"` + strings.Repeat("/a", 11) + `","value":1,"PATH":"/a"}]`, want: http.StatusRequestEntityTooLarge},
+		"step from below":            {body: "[" + move(11, 1) + "]", want: http.StatusRequestEntityTooLarge},
+		"moves on a level":           {body: "[" + move(5, 5) + "," + move(5, 5) + "," + move(5, 1) + "]", want: http.StatusOK},
+		"moves into each other":      {body: "[" + move(1, 5) + "," + move(1, 5) + "]", want: http.StatusRequestEntityTooLarge},
 		"broken after so many":       {body: strings.TrimSuffix(steps(limit+1), "]"), want: http.StatusRequestEntityTooLarge},
 	} {
 		t.Run(name, func(t *testing.T) {

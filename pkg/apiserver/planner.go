@@ -14,13 +14,15 @@ import (
 	"github.com/stagegate/stagegate/pkg/apis/placement"
 	"github.com/stagegate/stagegate/pkg/apis/placement/v1beta1"
 	"github.com/stagegate/stagegate/pkg/apis/scheme"
+	registry "github.com/stagegate/stagegate/pkg/registry/placement"
 	"github.com/stagegate/stagegate/pkg/registry/placement/updaterun"
 )
 
 const (
 	// maxPlans is how many runs are planned at once: each reads what a placement selects, and patches it for every cluster.
 	maxPlans = 8
-	// maxPlansOfUser is how many of them are one user's, so that no one can keep others from planning.
+	// maxPlansOfUser is how many of them are one user's, or of all ServiceAccounts of a namespace, so that no one can keep others from
+	// planning.
 	maxPlansOfUser = 2
 	// retryPlanSeconds is after how many seconds a client that is turned away tries again.
 	retryPlanSeconds = 5
@@ -37,7 +39,7 @@ type planner struct {
 	RunPlanner
 
 	mu sync.Mutex
-	// planning counts the plans that are being made, by the user who waits for one.
+	// planning counts the plans that are being made, by whom the user who waits for one counts as.
 	planning map[string]int
 }
 
@@ -72,7 +74,7 @@ func (p *planner) Plan(ctx context.Context, run placement.UpdateRunObject) (*pla
 func (p *planner) begin(ctx context.Context) (end func(), err error) {
 	name := ""
 	if info, ok := genericapirequest.UserFrom(ctx); ok {
-		name = info.GetName()
+		name = registry.CountedAs(info)
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -82,7 +84,7 @@ func (p *planner) begin(ctx context.Context) (end func(), err error) {
 	}
 	switch {
 	case p.planning[name] >= maxPlansOfUser:
-		return nil, apierrors.NewTooManyRequests(fmt.Sprintf("%d dry runs of yours are being planned, which is as many as a user may have at once: try again when one is done",
+		return nil, apierrors.NewTooManyRequests(fmt.Sprintf("%d dry runs of yours are being planned, which is as many as a user, or the ServiceAccounts of a namespace together, may have at once: try again when one is done",
 			maxPlansOfUser), retryPlanSeconds)
 	case all >= maxPlans:
 		return nil, apierrors.NewTooManyRequests(fmt.Sprintf("%d dry runs are being planned, which is as many as there may be at once: try again later", maxPlans), retryPlanSeconds)

@@ -103,11 +103,13 @@ func TestSoManyRunsArePlannedAtOnce(t *testing.T) {
 			t.Errorf("a client is told to wait %d s, want %d", seconds, retryPlanSeconds)
 		}
 	}
-	for range maxPlansOfUser {
+	for i := range maxPlansOfUser {
 		begin("alice")
+		begin(fmt.Sprintf("system:serviceaccount:team-a:robot-%d", i))
 	}
 	turnedAway("alice", "2 dry runs of yours are being planned")
-	for i := range maxPlans - maxPlansOfUser {
+	turnedAway("system:serviceaccount:team-a:another-robot", "2 dry runs of yours are being planned")
+	for i := range maxPlans - 2*maxPlansOfUser {
 		begin(fmt.Sprintf("user-%d", i))
 	}
 	turnedAway("bob", "8 dry runs are being planned")

@@ -343,7 +343,7 @@ func TestJSONPatchesEndWithinBounds(t *testing.T) {
 		"3 MiB of copies": {steps(50_000, func(i int) string { return fmt.Sprintf(`{"op":"copy","from":"/data/m0","path":"/data/c%d"}`, i) }), tooLarge},
 		// The library bounds the bytes that are copied, and answers 422.
 		"copies":                     {steps(1000, func(i int) string { return fmt.Sprintf(`{"op":"copy","from":"/data/m0","path":"/data/c%d"}`, i) }), apierrors.IsInvalid},
-		"copies of copies":           {steps(1000, func(int) string { return `{"op":"copy","from":"/data","path":"/data/x"}` }), apierrors.IsInvalid},
+		"copies of copies":           {steps(1000, func(int) string { return `{"op":"copy","from":"/data","path":"/data/x"}` }), tooLarge},
 		"additions to an object":     {steps(1000, func(i int) string { return fmt.Sprintf(`{"op":"add","path":"/data/m0/data/k%d","value":"v"}`, i) }), done},
 		"additions to a list":        {steps(1000, func(int) string { return `{"op":"add","path":"/data/list/n/0","value":1}` }), done},
 		"moves in a list":            {steps(1000, func(int) string { return `{"op":"move","from":"/data/list/n/0","path":"/data/list/n/-"}` }), done},
@@ -359,6 +359,75 @@ func TestJSONPatchesEndWithinBounds(t *testing.T) {
 				t.Errorf("answered %v", err)
 			}
 			if took := time.Since(began); took > 30*time.Second {
+				t.Errorf("it takes %s", took)
+			}
+			if held > 400*mib {
+				t.Errorf("the process has grown by %d MiB", held/mib)
+			}
+		})
+	}
+}
+
+// TestNestedPatchesEndWithinBounds sends patches of which the libraries would write what they change once for each of thousands of levels.
+// Nobody else is served meanwhile, and the server's own etcd neither.
+func TestNestedPatchesEndWithinBounds(t *testing.T) {
+	s := testserver.Start(t)
+	r := find(t, s, "v1", "resourceenvelopes")
+	client := r.client(t, s.As(testserver.Bob))
+	nested := func(levels int, within string) string {
+		return strings.Repeat(`{"a":`, levels) + within + strings.Repeat("}", levels)
+	}
+	many := fmt.Sprintf("%q", strings.Repeat("a", 500<<10))
+	patch := func(content string) []byte {
+		return []byte(`{"data":{"m":{"apiVersion":"v1","kind":"ConfigMap","metadata":{"name":"m"},"data":` + content + `}}}`)
+	}
+	apply := func(content string) []byte {
+		return bytes.Replace(patch(content), []byte(`{"data"`), []byte(`{"apiVersion":"placement.kubernetes-fleet.io/v1","kind":"ResourceEnvelope","metadata":{"name":"deep"},"data"`), 1)
+	}
+	// What is nested as deep as that can be stored and labelled.
+	if _, err := client.Patch(t.Context(), "deep", types.ApplyPatchType, apply(nested(9000, many)), metav1.PatchOptions{FieldManager: "test"}); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := client.Patch(t.Context(), "deep", types.MergePatchType, labelPatch("yes"), metav1.PatchOptions{}); err != nil {
+		t.Fatal(err)
+	}
+	var moves []string
+	for i := range 500 {
+		moves = append(moves, fmt.Sprintf(`{"op":"add","path":"/x%d","value":%s}`, i+1, nested(90, "{}")),
+			fmt.Sprintf(`{"op":"move","from":"/x%d","path":"/x%d%s/b"}`, i, i+1, strings.Repeat("/a", 90)))
+	}
+	tooLarge := apierrors.IsRequestEntityTooLargeError
+	done := func(err error) bool { return err == nil }
+	for name, test := range map[string]struct {
+		kind  types.PatchType
+		patch []byte
+		want  func(error) bool
+	}{
+		"merge":                    {types.MergePatchType, patch(nested(9000, many)), tooLarge},
+		"merge of no field":        {types.MergePatchType, []byte(`{"x":` + nested(9000, "1") + "}"), tooLarge},
+		"strategic merge":          {types.StrategicMergePatchType, patch(nested(9000, "1")), tooLarge},
+		"step down":                {types.JSONPatchType, []byte(`[{"op":"add","path":"/data/m/data` + strings.Repeat("/a", 8990) + `/b","value":1}]`), tooLarge},
+		"moves into each other":    {types.JSONPatchType, []byte("[" + strings.Join(moves[1:], ",") + "]"), tooLarge},
+		"as deep as a merge may":   {types.MergePatchType, patch(nested(60, many)), done},
+		"as deep as a step may":    {types.JSONPatchType, []byte(`[{"op":"add","path":"/data/m/data` + strings.Repeat("/a", 90) + `/b","value":1}]`), done},
+		"server-side apply deeper": {types.ApplyPatchType, apply(nested(9000, "1")), done},
+	} {
+		t.Run(name, func(t *testing.T) {
+			began := time.Now()
+			var err error
+			held := heldAfter(func() {
+				options := metav1.PatchOptions{DryRun: []string{metav1.DryRunAll}}
+				if test.kind == types.ApplyPatchType {
+					options.FieldManager = "test"
+				}
+				_, err = client.Patch(t.Context(), "deep", test.kind, test.patch, options)
+			})
+			if !test.want(err) {
+				t.Errorf("answered %.300v", err)
+			}
+			took := time.Since(began)
+			t.Logf("took %s, held %d MiB more", took, held/mib)
+			if took > 30*time.Second {
 				t.Errorf("it takes %s", took)
 			}
 			if held > 400*mib {

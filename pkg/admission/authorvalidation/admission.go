@@ -67,7 +67,7 @@ func (i kindsInitializer) Initialize(plugin admission.Interface) {
 
 // SetUnconditionalAuthorizer implements initializer.WantsUnconditionalAuthorizer.
 func (p *Plugin) SetUnconditionalAuthorizer(authorizer authorizer.UnconditionalAuthorizer) {
-	p.authorizer = authorizer
+	p.authorizer = newPaced(authorizer)
 }
 
 // SetKinds implements WantsKinds.

@@ -23,7 +23,7 @@ import (
 )
 
 const (
-	// askers is how many permissions one review asks about at once.
+	// askers is how many permissions of one user are asked about at once, in one review or in all of theirs.
 	askers = 16
 	// maxRefusals is how many of what is refused a message names.
 	maxRefusals = 10

@@ -7,6 +7,7 @@ import (
 	"cmp"
 	"slices"
 
+	"k8s.io/apiserver/pkg/authentication/serviceaccount"
 	"k8s.io/apiserver/pkg/authentication/user"
 
 	"github.com/stagegate/stagegate/pkg/apis/placement"
@@ -37,4 +38,14 @@ func rank(keep []string, group string) int {
 		return 0
 	}
 	return 1
+}
+
+// CountedAs returns as whom a user counts where each may have so many of something at once: a ServiceAccount as all of its namespace, since
+// whoever may edit one makes as many as they like, and anybody else as themselves.
+func CountedAs(info user.Info) string {
+	namespace, _, err := serviceaccount.SplitUsername(info.GetName())
+	if err != nil {
+		return info.GetName()
+	}
+	return serviceaccount.MakeNamespaceGroupName(namespace)
 }

@@ -39,6 +39,21 @@ func TestOfVeryManyGroupsThoseThatCountAreRecorded(t *testing.T) {
 	}
 }
 
+func TestServiceAccountsCountAsAllOfTheirNamespace(t *testing.T) {
+	for name, want := range map[string]string{
+		"ann":                              "ann",
+		"":                                 "",
+		"system:serviceaccount:team-a:ci":  "system:serviceaccounts:team-a",
+		"system:serviceaccount:team-a:ci2": "system:serviceaccounts:team-a",
+		"system:serviceaccount:team-b:ci":  "system:serviceaccounts:team-b",
+		"system:serviceaccount:team-a":     "system:serviceaccount:team-a",
+	} {
+		if got := CountedAs(&user.DefaultInfo{Name: name}); got != want {
+			t.Errorf("%q counts as %q, want %q", name, got, want)
+		}
+	}
+}
+
 func numbered(n int) []string {
 	var groups []string
 	for i := range n {

@@ -183,6 +183,14 @@ func TestOverridesHaveSoManyStepsOfSoManyBytes(t *testing.T) {
 		o.Spec.Policy.OverrideRules[0].JSONPatchOverrides[0].Value.Raw = []byte(strings.Repeat("1", n))
 		return o
 	}
+	withPath := func(n int) *placement.ResourceOverride {
+		o := namespacedOverride()
+		o.Spec.Policy.OverrideRules[0].JSONPatchOverrides[0].Path = "/data" + strings.Repeat("/a", n-1)
+		return o
+	}
+	tooDeep := func(n int) string {
+		return fmt.Sprintf("spec.policy.overrideRules[0].jsonPatchOverrides[0].path: Forbidden: the path goes down %d levels, and may go down 64: replace more of the object in one step", n)
+	}
 	tooMany := func(n int) string {
 		return fmt.Sprintf("spec.policy.overrideRules: Forbidden: the rules have %d JSON patch steps together, and may have 500: put what several add into one value", n)
 	}
@@ -202,6 +210,10 @@ func TestOverridesHaveSoManyStepsOfSoManyBytes(t *testing.T) {
 		"more of too many":       {object: withSteps(702), old: withSteps(701), want: tooMany(702)},
 		"an update of too large": {object: withValue(300 << 10), old: withValue(301 << 10)},
 		"larger than too large":  {object: withValue(302 << 10), old: withValue(301 << 10), want: tooLarge(302 << 10)},
+		"as deep as may be":      {object: withPath(64)},
+		"a level more":           {object: withPath(65), want: tooDeep(65)},
+		"an update of too deep":  {object: withPath(70), old: withPath(71)},
+		"deeper than too deep":   {object: withPath(72), old: withPath(71), want: tooDeep(72)},
 	} {
 		t.Run(name, func(t *testing.T) {
 			validate := func() field.ErrorList {

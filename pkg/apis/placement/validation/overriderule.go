@@ -19,39 +19,55 @@ const (
 	maxOverrideSteps = 500
 	// maxStepBytes is the largest value in bytes of JSON that a step may have.
 	maxStepBytes = 256 << 10
+	// maxStepLevels is how many levels the path of a step may go down. The manifest is written again for each of them.
+	maxStepLevels = 64
 )
 
-// validateOverrideAmount refuses more steps, or larger ones, than an override may have. One that has more already may keep as many: old
-// is the stored policy, nil for a new override.
+// validateOverrideAmount refuses more steps, or larger or deeper ones, than an override may have. One that has more already may keep as
+// many: old is the stored policy, nil for a new override.
 func validateOverrideAmount(policy, old *placement.OverridePolicy, path *field.Path) field.ErrorList {
-	steps, largest, at := amount(policy, path)
-	oldSteps, oldLargest, _ := amount(old, path)
+	has, had := amountOf(policy, path), amountOf(old, path)
 	var errs field.ErrorList
-	if steps > max(maxOverrideSteps, oldSteps) {
+	if has.steps > max(maxOverrideSteps, had.steps) {
 		errs = append(errs, field.Forbidden(path.Child("overrideRules"), fmt.Sprintf(
-			"the rules have %d JSON patch steps together, and may have %d: put what several add into one value", steps, maxOverrideSteps)))
+			"the rules have %d JSON patch steps together, and may have %d: put what several add into one value", has.steps, maxOverrideSteps)))
 	}
-	if largest > max(maxStepBytes, oldLargest) {
-		errs = append(errs, field.Forbidden(at, fmt.Sprintf("the value has %d bytes, and may have %d", largest, maxStepBytes)))
+	if has.bytes > max(maxStepBytes, had.bytes) {
+		errs = append(errs, field.Forbidden(has.largest.Child("value"), fmt.Sprintf("the value has %d bytes, and may have %d", has.bytes, maxStepBytes)))
+	}
+	if has.levels > max(maxStepLevels, had.levels) {
+		errs = append(errs, field.Forbidden(has.deepest.Child("path"), fmt.Sprintf("the path goes down %d levels, and may go down %d: replace more of the object in one step", has.levels, maxStepLevels)))
 	}
 	return errs
 }
 
-// amount returns how many steps a policy has, and the size and the place of the largest value.
-func amount(policy *placement.OverridePolicy, path *field.Path) (steps, largest int, at *field.Path) {
+// amount is how much a policy has.
+type amount struct {
+	steps int
+	// bytes of the largest value, and levels of the deepest path, with the steps that have them.
+	bytes, levels    int
+	largest, deepest *field.Path
+}
+
+func amountOf(policy *placement.OverridePolicy, path *field.Path) amount {
+	var a amount
 	if policy == nil {
-		return 0, 0, nil
+		return a
 	}
 	for i := range policy.OverrideRules {
 		patches := policy.OverrideRules[i].JSONPatchOverrides
-		steps += len(patches)
+		a.steps += len(patches)
 		for j := range patches {
-			if size := len(patches[j].Value.Raw); size > largest {
-				largest, at = size, path.Child("overrideRules").Index(i).Child("jsonPatchOverrides").Index(j).Child("value")
+			step := path.Child("overrideRules").Index(i).Child("jsonPatchOverrides").Index(j)
+			if bytes := len(patches[j].Value.Raw); bytes > a.bytes {
+				a.bytes, a.largest = bytes, step
+			}
+			if levels := strings.Count(patches[j].Path, "/"); levels > a.levels {
+				a.levels, a.deepest = levels, step
 			}
 		}
 	}
-	return steps, largest, at
+	return a
 }
 
 func validateOverridePolicy(policy *placement.OverridePolicy, path *field.Path) field.ErrorList {
