@@ -31,6 +31,7 @@ func serverManifests(root string) ([]*unstructured.Unstructured, error) {
 		filepath.Join(base, "serviceaccount.yaml"),
 		filepath.Join(base, "rbac.yaml"),
 		filepath.Join(base, "admission.yaml"),
+		filepath.Join(base, "reserved-namespaces.yaml"),
 	}, roles...)
 	var objs []*unstructured.Unstructured
 	for _, file := range files {

@@ -173,6 +173,28 @@ func TestTheServerIsBoundToTheNamespacesOfMembers(t *testing.T) {
 	}
 }
 
+// TestNamespacesOfTheFleetAreMadeByItsAdministrators holds that the policy is in force for the names that the server uses.
+func TestNamespacesOfTheFleetAreMadeByItsAdministrators(t *testing.T) {
+	const file = "deploy/base/reserved-namespaces.yaml"
+	policy := manifest[admissionregistrationv1.ValidatingAdmissionPolicy](t, file, "ValidatingAdmissionPolicy")
+	binding := manifest[admissionregistrationv1.ValidatingAdmissionPolicyBinding](t, file, "ValidatingAdmissionPolicyBinding")
+	const prefix = "fleet-"
+	if !strings.HasPrefix(wellknown.MemberNamespacePrefix, prefix) || !strings.HasPrefix(wellknown.SystemNamespace, prefix) ||
+		len(policy.Spec.MatchConditions) != 1 || policy.Spec.MatchConditions[0].Expression != "object.metadata.name.startsWith('"+prefix+"')" {
+		t.Errorf("the policy is about %+v", policy.Spec.MatchConditions)
+	}
+	if len(policy.Spec.Validations) != 1 || !strings.Contains(policy.Spec.Validations[0].Expression, "namespace('"+wellknown.SystemNamespace+"')") {
+		t.Errorf("the policy allows what %+v says", policy.Spec.Validations)
+	}
+	if binding.Spec.PolicyName != policy.Name || !slices.Equal(binding.Spec.ValidationActions, []admissionregistrationv1.ValidationAction{admissionregistrationv1.Deny}) {
+		t.Errorf("the binding is %+v", binding.Spec)
+	}
+	data, err := os.ReadFile(filepath.Join("..", "..", "artifacts", "deploy", "base", "kustomization.yaml"))
+	if err != nil || !strings.Contains(string(data), "\n- reserved-namespaces.yaml\n") {
+		t.Errorf("base does not have reserved-namespaces.yaml: %v", err)
+	}
+}
+
 // TestWhoReleasesWritesNoGate holds the example to what it is for.
 func TestWhoReleasesWritesNoGate(t *testing.T) {
 	role := manifest[rbacv1.ClusterRole](t, "example/gates/role.yaml", "ClusterRole")

@@ -284,6 +284,14 @@ func testServerIsBoundToNamespacesOfMembers(t *testing.T, s *suite) {
 	} {
 		s.refused(t, hub.HubName, script, refusal)
 	}
+	// Who may create namespaces does not get that of a member that has yet to join.
+	s.mustRun(t, "kubectl create clusterrole roles-self-service --verb=create --resource=namespaces; "+
+		"kubectl create clusterrolebinding roles-self-service --clusterrole=roles-self-service --user=roles-tenant")
+	t.Cleanup(func() {
+		s.mustRunInCleanup(t, "kubectl delete clusterrole,clusterrolebinding roles-self-service --ignore-not-found")
+	})
+	s.refused(t, hub.HubName, "kubectl create ns fleet-member-roles --as=roles-tenant", "namespace fleet-member-roles belongs to the fleet")
+	s.mustRun(t, "kubectl create ns roles-own --as=roles-tenant && kubectl delete ns roles-own --wait=false")
 	s.mustRun(t, "kubectl create ns fleet-member-roles"+as+" && kubectl label ns fleet-member-roles a=b"+as+" && kubectl delete ns fleet-member-roles --wait=false"+as)
 }
 
