@@ -23,7 +23,7 @@ func TestTables(t *testing.T) {
 		placementHeaders = "NAME | GEN | SCHEDULED | SCHEDULED-GEN | AVAILABLE | AVAILABLE-GEN | AGE"
 		placementWide    = "NAME | GEN | TYPE | SCHEDULED | SCHEDULED-GEN | WORK-SYNCHRONIZED | WORK-SYNCHRONIZED-GEN | AVAILABLE | AVAILABLE-GEN | AGE"
 		runHeaders       = "NAME | PLACEMENT | RESOURCE-SNAPSHOT-INDEX | POLICY-SNAPSHOT-INDEX | INITIALIZED | SUCCEEDED | AGE"
-		runWide          = runHeaders + " | PROGRESSING | STAGE | PROGRESS | WAITING-FOR | STRATEGY"
+		runWide          = runHeaders + " | PROGRESSING | STAGE | PROGRESS | WAITING-FOR | OUTCOME | STRATEGY"
 		requestHeaders   = "NAME | UPDATE-RUN | STAGE | APPROVED | APPROVALACCEPTED | AGE"
 		requestWide      = requestHeaders + " | PLACEMENT | SNAPSHOT | CLUSTERS | DECIDED-BY | MISSING | EXPIRES"
 		overrideHeaders  = "NAME | PLACEMENT | AGE"
@@ -60,7 +60,7 @@ func TestTables(t *testing.T) {
 		{
 			resources: "clusterstagedupdateruns stagedupdateruns",
 			headers:   runHeaders, row: "sample | app |  |  |  |  | 90m",
-			wide: runWide, wideRow: "sample | app |  |  |  |  | 90m |  |  |  |  | s",
+			wide: runWide, wideRow: "sample | app |  |  |  |  | 90m |  |  |  |  |  | s",
 		},
 		{
 			resources: "clusterstagedupdateruns stagedupdateruns",
@@ -68,10 +68,11 @@ func TestTables(t *testing.T) {
 				r := o.(placement.UpdateRunObject)
 				r.RunSpec().ResourceSnapshotIndex = "1"
 				r.RunStatus().PolicySnapshotIndexUsed = "0"
+				r.RunStatus().Outcome = placement.OutcomeSucceeded
 				r.RunStatus().Conditions = conditions(1, "Initialized", "True", "Progressing", "False", "Succeeded", "True")
 			},
 			headers: runHeaders, row: "sample | app | 1 | 0 | True | True | 90m",
-			wide: runWide, wideRow: "sample | app | 1 | 0 | True | True | 90m | False |  | 0/0 |  | s",
+			wide: runWide, wideRow: "sample | app | 1 | 0 | True | True | 90m | False |  | 0/0 |  | Succeeded | s",
 		},
 		{
 			resources: "clusterapprovalrequests",
