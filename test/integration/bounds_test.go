@@ -36,9 +36,18 @@ func manifestPatch(number, size int) []byte {
 	return fmt.Appendf(nil, `{"data":{"m%d":{"apiVersion":"v1","kind":"ConfigMap","metadata":{"name":"m%d"},"data":{"a":%q}}}}`, number, number, strings.Repeat("a", size))
 }
 
+// skipUnderRace skips a test of what something costs in time or memory: the race detector multiplies both.
+func skipUnderRace(t *testing.T) {
+	t.Helper()
+	if underRace {
+		t.Skip("the race detector multiplies what this measures")
+	}
+}
+
 // TestATenantCannotFillTheServersMemory plays somebody who may edit one namespace: with one object that is large and compresses well,
 // and with very many.
 func TestATenantCannotFillTheServersMemory(t *testing.T) {
+	skipUnderRace(t)
 	hub := testserver.NewHub()
 	if _, err := hub.CoreV1().Namespaces().Create(t.Context(), &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: sampleNamespace}}, metav1.CreateOptions{}); err != nil {
 		t.Fatal(err)
@@ -264,6 +273,7 @@ func TestWhatIsTooLargeAlreadyCanBeLabelledShrunkAndDeleted(t *testing.T) {
 // TestTheServerStartsWithWhatIsTooLargeToRead starts on the store of an older version with an object that takes 700 MiB decoded. Of its
 // kind all lists fail until it is deleted, so that nobody takes what is left for the whole. All else is served.
 func TestTheServerStartsWithWhatIsTooLargeToRead(t *testing.T) {
+	skipUnderRace(t)
 	dir := t.TempDir()
 	s := testserver.Start(t, testserver.WithDataDir(dir))
 	storedByAnOlderVersion(t, s, "bomb", 700*mib)
@@ -316,6 +326,7 @@ func TestTheServerStartsWithWhatIsTooLargeToRead(t *testing.T) {
 
 // TestJSONPatchesEndWithinBounds sends the JSON patches that make most of one request. The library bounds what they copy.
 func TestJSONPatchesEndWithinBounds(t *testing.T) {
+	skipUnderRace(t)
 	s := testserver.Start(t)
 	r := find(t, s, "v1", "resourceenvelopes")
 	client := r.client(t, s.As(testserver.Bob))
@@ -371,6 +382,7 @@ func TestJSONPatchesEndWithinBounds(t *testing.T) {
 // TestNestedPatchesEndWithinBounds sends patches of which the libraries would write what they change once for each of thousands of levels.
 // Nobody else is served meanwhile, and the server's own etcd neither.
 func TestNestedPatchesEndWithinBounds(t *testing.T) {
+	skipUnderRace(t)
 	s := testserver.Start(t)
 	r := find(t, s, "v1", "resourceenvelopes")
 	client := r.client(t, s.As(testserver.Bob))

@@ -21,6 +21,7 @@ import (
 
 // TestAFloodOfRequestsOfOneUserHoldsUpNobodyElse has one user make more requests than are served at once, and another one come last.
 func TestAFloodOfRequestsOfOneUserHoldsUpNobodyElse(t *testing.T) {
+	skipUnderRace(t)
 	const flood, patience = 100, time.Minute
 	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
