@@ -113,7 +113,18 @@ func provideKube(ctx context.Context, l layout, out io.Writer) error {
 	return writeFile(l.bin(".kube-stamp"), []byte(stamp))
 }
 
-func kubeModule(l layout) string { return filepath.Join(l.root, "test", "hub") }
+// kubeModule is the module from which the binaries of Kubernetes are built. A repository of an earlier version, which has no command for
+// them, gets those of the one that this runs in.
+func kubeModule(l layout) string {
+	module := filepath.Join(l.root, "test", "hub")
+	if exists(filepath.Join(module, "cmd", kubeName)) {
+		return module
+	}
+	if root, err := FindRoot(); err == nil {
+		return filepath.Join(root, "test", "hub")
+	}
+	return module
+}
 
 func kubeFlags() string {
 	major, minor, _ := strings.Cut(strings.TrimPrefix(kubeVersion, "v"), ".")
