@@ -11,6 +11,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"slices"
 
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	utilyaml "k8s.io/apimachinery/pkg/util/yaml"
@@ -26,13 +27,24 @@ func serverManifests(root string) ([]*unstructured.Unstructured, error) {
 	if err != nil {
 		return nil, err
 	}
-	files := append([]string{
-		filepath.Join(base, "namespace.yaml"),
-		filepath.Join(base, "serviceaccount.yaml"),
-		filepath.Join(base, "rbac.yaml"),
-		filepath.Join(base, "admission.yaml"),
-		filepath.Join(base, "reserved-namespaces.yaml"),
-	}, roles...)
+	// What there is depends on the version of the repository.
+	data, err := os.ReadFile(filepath.Join(base, "kustomization.yaml"))
+	if err != nil {
+		return nil, err
+	}
+	var deployed struct {
+		Resources []string `json:"resources"`
+	}
+	if err := yaml.Unmarshal(data, &deployed); err != nil {
+		return nil, fmt.Errorf("%s: %w", base, err)
+	}
+	var files []string
+	for _, name := range deployed.Resources {
+		if !slices.Contains([]string{"apiservices.yaml", "deployment.yaml", "pvc.yaml", "service.yaml"}, name) {
+			files = append(files, filepath.Join(base, name))
+		}
+	}
+	files = append(files, roles...)
 	var objs []*unstructured.Unstructured
 	for _, file := range files {
 		if filepath.Base(file) == "kustomization.yaml" {
