@@ -29,7 +29,7 @@ import (
 const maxUserBodyBytes = 3 << 20
 
 // maxUserPatchSteps is how many steps a user's JSON patch may have. The library takes 10,000, each of which may copy all of a list: of one
-// that has the mebibyte of a user's object, that takes minutes of a processor, which go on when nobody waits any more.
+// that has the mebibyte of a user's object, that takes minutes of CPU time, which go on when nobody waits any more.
 const maxUserPatchSteps = 1000
 
 // maxUserStrategicBytes is the largest strategic merge patch in bytes that a user may send: the time that one takes grows with the square
@@ -37,7 +37,7 @@ const maxUserPatchSteps = 1000
 const maxUserStrategicBytes = 256 << 10
 
 // maxUserPatchWork is what a user's patch may take, in bytes times levels. The libraries write the patch and what it changes again for each
-// level that the patch reaches down to: for 50 KiB that are 9,000 levels deep, gigabytes of memory and many seconds of a processor.
+// level that the patch reaches down to: for 50 KiB that are 9,000 levels deep, gigabytes of memory and many seconds of CPU time.
 const maxUserPatchWork = 100 << 20
 
 // boundBodies has larger bodies of users refused, and patches that would take too long. It goes where the user is known.

@@ -507,18 +507,18 @@ func TestAnUpdateThatChangesNoneOfItAsksNothing(t *testing.T) {
 		object, old runtime.Object
 		refused     bool
 	}{
-		"a policy":                {moved(objects[0]), objects[0], false},
-		"a policy of the fleet":   {moved(objects[1]), objects[1], false},
-		"no selectors either way": {resourcePlacement(), &placement.ResourcePlacement{ObjectMeta: in("team-a"), Spec: placement.PlacementSpec{ResourceSelectors: []placement.ResourceSelectorTerm{}}}, false},
-		"one selector more":       {resourcePlacement(selector("/Secret"), selector("/ConfigMap")), objects[0], true},
-		"one selector fewer":      {resourcePlacement(selector("/Secret")), resourcePlacement(selector("/Secret"), selector("/ConfigMap")), true},
-		"another scope":           {clusterPlacement(selector("/Namespace", placement.NamespaceOnly)), objects[1], true},
-		"another placement":       {redirected(objects[2]), objects[2], true},
-		"another type":            {resourceOverride(remove, "/Secret/s"), objects[2], true},
-		"manifests spelled anew":  {envelope(sorted), envelope(secret), false},
-		"a manifest more":         {envelope(secret, secret), envelope(secret), true},
-		"another manifest":        {clusterEnvelope(`{"kind":"Secret","apiVersion":"v1","metadata":{"name":"t"}}`), clusterEnvelope(secret), true},
-		"a key twice":             {envelope(`{"kind":"Role","kind":"Secret","apiVersion":"v1","metadata":{"name":"s"}}`), envelope(secret), true},
+		"a policy":                 {moved(objects[0]), objects[0], false},
+		"a policy of the fleet":    {moved(objects[1]), objects[1], false},
+		"no selectors either way":  {resourcePlacement(), &placement.ResourcePlacement{ObjectMeta: in("team-a"), Spec: placement.PlacementSpec{ResourceSelectors: []placement.ResourceSelectorTerm{}}}, false},
+		"one selector more":        {resourcePlacement(selector("/Secret"), selector("/ConfigMap")), objects[0], true},
+		"one selector fewer":       {resourcePlacement(selector("/Secret")), resourcePlacement(selector("/Secret"), selector("/ConfigMap")), true},
+		"another scope":            {clusterPlacement(selector("/Namespace", placement.NamespaceOnly)), objects[1], true},
+		"another placement":        {redirected(objects[2]), objects[2], true},
+		"another type":             {resourceOverride(remove, "/Secret/s"), objects[2], true},
+		"manifests in other words": {envelope(sorted), envelope(secret), false},
+		"a manifest more":          {envelope(secret, secret), envelope(secret), true},
+		"another manifest":         {clusterEnvelope(`{"kind":"Secret","apiVersion":"v1","metadata":{"name":"t"}}`), clusterEnvelope(secret), true},
+		"a key twice":              {envelope(`{"kind":"Role","kind":"Secret","apiVersion":"v1","metadata":{"name":"s"}}`), envelope(secret), true},
 	} {
 		t.Run(name, func(t *testing.T) {
 			if err := newFixture().write("nobody", test.object, test.old); apierrors.IsForbidden(err) != test.refused {

@@ -86,7 +86,7 @@ func TestAnObjectIsGivenWhereItsNamespaceIsHandedOverToo(t *testing.T) {
 	}
 }
 
-// Nothing says whether the namespace takes it: the Work that has brought the Namespace is missing.
+// The Work that placed the Namespace is missing, so it is unknown whether the namespace takes the object: the object stays.
 func TestAnObjectStaysWhereItIsNotKnownWhetherItsNamespaceTakesIt(t *testing.T) {
 	for name, letGo := range lettingGo {
 		t.Run(name, func(t *testing.T) {

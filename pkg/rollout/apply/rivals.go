@@ -166,8 +166,8 @@ func (a *Applier) readHeirs(ctx context.Context, work *v1beta1.Work) (*heirs, er
 	return found, nil
 }
 
-// errUndecided is that nobody knows yet whether a Work gets an object.
-var errUndecided = errors.New("who gets the object is not decided yet")
+// errUndecided is that it is not known yet whether a Work gets an object. The object stays until it is.
+var errUndecided = errors.New("the object stays until the hub has that Work again, or a placement places the Namespace")
 
 // of returns the Work that gets an object, nil for none. Where another placement has listed the object and is between two versions, a Work
 // that is not written yet may have it: then the one that has listed it keeps it until all are.

@@ -51,7 +51,7 @@ type member struct {
 	isHub bool
 	// gitVersion is what it says it runs.
 	gitVersion string
-	// redirect is where it sends whoever asks, empty for nowhere.
+	// redirect is the address to which it redirects every request, empty for none.
 	redirect string
 	// probed counts looks at /readyz, deleted has the options of deletions by path.
 	probed  int
