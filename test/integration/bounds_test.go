@@ -311,6 +311,10 @@ func TestTheServerStartsWithWhatIsTooLargeToRead(t *testing.T) {
 	if _, err := client.Patch(t.Context(), "bomb", types.MergePatchType, labelPatch("x"), metav1.PatchOptions{}); !apierrors.IsRequestEntityTooLargeError(err) {
 		t.Errorf("a change: %v, want RequestEntityTooLarge", err)
 	}
+	another := types.UID("another")
+	if err := client.Delete(t.Context(), "bomb", metav1.DeleteOptions{Preconditions: &metav1.Preconditions{UID: &another}}); !apierrors.IsConflict(err) {
+		t.Errorf("deleting another of its name: %v, want Conflict", err)
+	}
 	if err := client.Delete(t.Context(), "bomb", metav1.DeleteOptions{}); err != nil {
 		t.Fatalf("deleting: %v", err)
 	}
