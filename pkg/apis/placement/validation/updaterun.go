@@ -30,7 +30,7 @@ func ValidateUpdateRunUpdate(object, old placement.UpdateRunObject) field.ErrorL
 	return append(errs, validateStateTransition(spec.State, oldSpec.State, specPath.Child("state"))...)
 }
 
-// ValidateUpdateRunStatusUpdate returns what is wrong with a run's new status.
+// ValidateUpdateRunStatusUpdate returns what is wrong with a run's new status. What an initialised run goes by stays as it was planned.
 func ValidateUpdateRunStatusUpdate(object, old placement.UpdateRunObject) field.ErrorList {
 	status, oldStatus := object.RunStatus(), old.RunStatus()
 	errs := validateConditions(status.Conditions, oldStatus.Conditions, statusPath.Child("conditions"))
@@ -45,7 +45,7 @@ func ValidateUpdateRunStatusUpdate(object, old placement.UpdateRunObject) field.
 		}
 		errs = append(errs, validateStageStatus(stage, oldStage, statusPath.Child("deletionStageStatus"))...)
 	}
-	return errs
+	return append(errs, immutablePlan(status, oldStatus)...)
 }
 
 func validateSnapshotIndex(index string, path *field.Path) field.ErrorList {

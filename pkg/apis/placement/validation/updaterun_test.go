@@ -5,6 +5,7 @@ package validation
 
 import (
 	"fmt"
+	"slices"
 	"testing"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -127,4 +128,123 @@ func TestUpdateRunStatus(t *testing.T) {
 			run.RunStatus().Conditions = []metav1.Condition{complete("Initialized")}
 		}, nil},
 	})
+}
+
+// plannedRuns are runs that are initialised, with one stage and one cluster to take the resources off.
+func plannedRuns() []placement.UpdateRunObject {
+	planned := runs()
+	for _, run := range planned {
+		*run.RunStatus() = placement.UpdateRunStatus{
+			Conditions:                 []metav1.Condition{complete(placement.RunInitialized)},
+			PlacementUID:               "uid",
+			PolicySnapshotIndexUsed:    "0",
+			PolicyObservedClusterCount: 2,
+			ResourceSnapshotIndexUsed:  "1",
+			ApplyStrategy:              &placement.ApplyStrategy{},
+			UpdateStrategySnapshot:     &placement.UpdateStrategySpec{Stages: []placement.StageConfig{{Name: "canary"}}},
+			StagesStatus: []placement.StageUpdatingStatus{{
+				StageName:             "canary",
+				Clusters:              []placement.ClusterUpdatingStatus{{ClusterName: "a"}, {ClusterName: "b"}},
+				BeforeStageTaskStatus: []placement.StageTaskStatus{{Type: placement.StageTaskTypeApproval, ApprovalRequestName: "example-run-before-canary"}},
+				AfterStageTaskStatus:  []placement.StageTaskStatus{{Type: placement.StageTaskTypeTimedWait}},
+			}},
+			DeletionStageStatus: &placement.StageUpdatingStatus{
+				StageName: "kubernetes-fleet.io/deleteStage", Clusters: []placement.ClusterUpdatingStatus{{ClusterName: "c"}},
+			},
+		}
+	}
+	return planned
+}
+
+func TestThePlanOfAnInitializedRunStays(t *testing.T) {
+	const stays = "is part of the plan of an initialized run, which cannot be changed; create a new run instead"
+	type change = rule[placement.UpdateRunObject]
+	status := func(f func(s *placement.UpdateRunStatus)) func(placement.UpdateRunObject) {
+		return func(run placement.UpdateRunObject) { f(run.RunStatus()) }
+	}
+	stage := func(f func(s *placement.StageUpdatingStatus)) func(placement.UpdateRunObject) {
+		return status(func(s *placement.UpdateRunStatus) { f(&s.StagesStatus[0]) })
+	}
+	deletion := func(f func(s *placement.StageUpdatingStatus)) func(placement.UpdateRunObject) {
+		return status(func(s *placement.UpdateRunStatus) { f(s.DeletionStageStatus) })
+	}
+	checkUpdate(t, plannedRuns(), ValidateUpdateRunStatusUpdate, []change{
+		{"a stage is renamed", stage(func(s *placement.StageUpdatingStatus) { s.StageName = "prod" }), []string{
+			"status.stagesStatus[0].stageName: Forbidden: " + stays,
+		}},
+		{"a stage goes", status(func(s *placement.UpdateRunStatus) { s.StagesStatus = nil }), []string{"status.stagesStatus: Forbidden: " + stays}},
+		{"a cluster goes", stage(func(s *placement.StageUpdatingStatus) { s.Clusters = s.Clusters[:1] }), []string{
+			"status.stagesStatus[0].clusters: Forbidden: " + stays,
+		}},
+		{"clusters change places", stage(func(s *placement.StageUpdatingStatus) { slices.Reverse(s.Clusters) }), []string{
+			"status.stagesStatus[0].clusters: Forbidden: " + stays,
+		}},
+		{"a cluster gets another version", stage(func(s *placement.StageUpdatingStatus) { s.Clusters[0].ResourceSnapshotIndex = "0" }), []string{
+			"status.stagesStatus[0].clusters: Forbidden: " + stays,
+		}},
+		{"a cluster gets another override", stage(func(s *placement.StageUpdatingStatus) {
+			s.Clusters[0].ClusterResourceOverrideSnapshots = []string{"o-0"}
+		}), []string{"status.stagesStatus[0].clusters: Forbidden: " + stays}},
+		{"the approval before a stage goes", stage(func(s *placement.StageUpdatingStatus) { s.BeforeStageTaskStatus = nil }), []string{
+			"status.stagesStatus[0].beforeStageTaskStatus: Forbidden: " + stays,
+		}},
+		{"another request approves", stage(func(s *placement.StageUpdatingStatus) { s.BeforeStageTaskStatus[0].ApprovalRequestName = "mine" }), []string{
+			"status.stagesStatus[0].beforeStageTaskStatus: Forbidden: " + stays,
+		}},
+		{"a wait becomes an approval", stage(func(s *placement.StageUpdatingStatus) {
+			s.AfterStageTaskStatus[0].Type = placement.StageTaskTypeApproval
+		}), []string{"status.stagesStatus[0].afterStageTaskStatus: Forbidden: " + stays}},
+		{"a cluster is to be removed", deletion(func(s *placement.StageUpdatingStatus) {
+			s.Clusters = append(s.Clusters, placement.ClusterUpdatingStatus{ClusterName: "d"})
+		}), []string{"status.deletionStageStatus.clusters: Forbidden: " + stays}},
+		{"the last stage goes", status(func(s *placement.UpdateRunStatus) { s.DeletionStageStatus = nil }), []string{
+			"status.deletionStageStatus: Forbidden: " + stays,
+		}},
+		{"a cluster that is to be removed goes", deletion(func(s *placement.StageUpdatingStatus) { s.Clusters = nil }), []string{
+			"status.deletionStageStatus.clusters: Forbidden: " + stays,
+		}},
+		{"the strategy changes", status(func(s *placement.UpdateRunStatus) { s.UpdateStrategySnapshot.Stages[0].Name = "prod" }), []string{
+			"status.stagedUpdateStrategySnapshot: Forbidden: " + stays,
+		}},
+		{"another version is rolled out", status(func(s *placement.UpdateRunStatus) { s.ResourceSnapshotIndexUsed = "0" }), []string{
+			"status.resourceSnapshotIndexUsed: Forbidden: " + stays,
+		}},
+		{"another policy picked", status(func(s *placement.UpdateRunStatus) { s.PolicySnapshotIndexUsed = "1" }), []string{
+			"status.policySnapshotIndexUsed: Forbidden: " + stays,
+		}},
+		{"another number was picked", status(func(s *placement.UpdateRunStatus) { s.PolicyObservedClusterCount = 3 }), []string{
+			"status.policyObservedClusterCount: Forbidden: " + stays,
+		}},
+		{"manifests are written in another way", status(func(s *placement.UpdateRunStatus) { s.ApplyStrategy = nil }), []string{
+			"status.appliedStrategy: Forbidden: " + stays,
+		}},
+		{"another placement is moved", status(func(s *placement.UpdateRunStatus) { s.PlacementUID = "other" }), []string{
+			"status.placementUID: Forbidden: " + stays,
+		}},
+		{"another run is rolled back", status(func(s *placement.UpdateRunStatus) { s.RollbackOfUID = "other" }), []string{
+			"status.rollbackOfUID: Forbidden: " + stays,
+		}},
+		{"all is wiped, so that the run would be planned again", status(func(s *placement.UpdateRunStatus) { *s = placement.UpdateRunStatus{} }), []string{
+			"status.conditions: Forbidden: an initialized run stays initialized; create a new run instead",
+		}},
+
+		{"it goes on", stage(func(s *placement.StageUpdatingStatus) {
+			s.Conditions = []metav1.Condition{complete(placement.StageProgressing)}
+			s.Clusters[0].Conditions = []metav1.Condition{complete(placement.ClusterStarted)}
+			s.Clusters[0].Message = "not available yet"
+			before := ""
+			s.Clusters[0].PreviousResourceSnapshotIndex = &before
+			s.BeforeStageTaskStatus[0].Conditions = []metav1.Condition{complete(placement.TaskApprovalRequestCreated)}
+		}), nil},
+		{"a gate comes to the last stage", deletion(func(s *placement.StageUpdatingStatus) {
+			s.BeforeStageTaskStatus = []placement.StageTaskStatus{{Type: placement.StageTaskTypeApproval, ApprovalRequestName: "example-run-before-delete"}}
+		}), nil},
+	})
+}
+
+func TestThePlanOfARunThatIsNotInitializedIsMade(t *testing.T) {
+	for i, run := range plannedRuns() {
+		unplanned := runs()[i]
+		expect(t, ValidateUpdateRunStatusUpdate(run, unplanned))
+	}
 }

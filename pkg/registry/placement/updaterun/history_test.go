@@ -150,7 +150,7 @@ func TestOnlyLoopsWriteWhatIsTheServersOwn(t *testing.T) {
 		s.History = []placement.UpdateRunHistoryEntry{entry(1, placement.OperationStop, "bob", "")}
 		s.ObservedOperation = 9
 		s.RolledBackBy = &placement.UpdateRunReference{Name: "other"}
-		s.PolicySnapshotIndexUsed = "3"
+		s.Outcome = placement.OutcomeFailed
 	}
 	bothScopes(t, func(t *testing.T, s *service) {
 		for _, who := range []user.Info{alice, admin, loop} {
@@ -166,7 +166,7 @@ func TestOnlyLoopsWriteWhatIsTheServersOwn(t *testing.T) {
 				want = stored.DeepCopyObject().(placement.UpdateRunObject).RunStatus()
 				want.CreatedBy = creator
 			}
-			want.PolicySnapshotIndexUsed = "3"
+			want.Outcome = placement.OutcomeFailed
 			got := s.update(who, "status", stored.GetName(), forge)
 			if diff := cmp.Diff(want, got.RunStatus()); diff != "" {
 				t.Errorf("%s: status (-want +got):\n%s", who.GetName(), diff)

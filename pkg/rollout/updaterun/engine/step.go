@@ -124,7 +124,8 @@ func (s *step) advance() {
 	}
 }
 
-// broken says what somebody took out of the status that a run cannot go on without.
+// broken returns what in the status is no longer as it was planned, and a run cannot go on with. The server refuses such a write; this is
+// for a status that was changed in another way.
 func (s *step) broken() string {
 	strategy := s.status.UpdateStrategySnapshot
 	switch {
@@ -137,7 +138,13 @@ func (s *step) broken() string {
 			len(strategy.Stages), len(s.status.StagesStatus)))
 	}
 	for i := range strategy.Stages {
-		if stage := &s.status.StagesStatus[i]; len(stage.AfterStageTaskStatus) != len(strategy.Stages[i].AfterStageTasks) {
+		planned, stage := &strategy.Stages[i], &s.status.StagesStatus[i]
+		switch {
+		case stage.StageName != planned.Name:
+			return wrap(aborted, fmt.Sprintf("index `%d` stage name in the updateRun has changed, new: %s, existing: %s", i, planned.Name, stage.StageName))
+		case len(stage.BeforeStageTaskStatus) != len(planned.BeforeStageTasks):
+			return wrap(aborted, unexpectedError, fmt.Sprintf("the before-stage tasks of stage %s have changed", stage.StageName))
+		case len(stage.AfterStageTaskStatus) != len(planned.AfterStageTasks):
 			return wrap(aborted, unexpectedError, fmt.Sprintf("the after-stage tasks of stage %s have changed", stage.StageName))
 		}
 	}

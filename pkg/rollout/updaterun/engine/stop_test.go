@@ -163,3 +163,53 @@ func TestWhatEndsARun(t *testing.T) {
 		})
 	}
 }
+
+// TestWhatIsNoLongerAsPlannedEndsARunAtOnce has somebody change the plan in the status of a run that waits, whatever it waits for.
+func TestWhatIsNoLongerAsPlannedEndsARunAtOnce(t *testing.T) {
+	const aborted = "cannot continue the updateRun: "
+	const unexpected = aborted + "unexpected behavior which cannot be handled by the controller: "
+	waiting := map[string]func(f *fixture){
+		"for its start":          func(f *fixture) { f.setState(v1beta1.StateInitialize); f.steps() },
+		"for an approval before": func(f *fixture) { f.steps() },
+		"for clusters":           func(f *fixture) { f.steps(); f.decide("run-before-a", v1beta1.DecisionApproved); f.steps() },
+		"for time and an approval after": func(f *fixture) {
+			f.steps()
+			f.decide("run-before-a", v1beta1.DecisionApproved)
+			f.steps()
+			f.available("a1")
+			f.steps()
+		},
+		"to be resumed": func(f *fixture) { f.setState(v1beta1.StateStop); f.steps() },
+	}
+	changes := map[string]struct {
+		change func(stage *v1beta1.StageUpdatingStatus)
+		want   string
+	}{
+		"the stage is renamed": {
+			func(stage *v1beta1.StageUpdatingStatus) { stage.StageName = "b" },
+			aborted + "index `0` stage name in the updateRun has changed, new: a, existing: b",
+		},
+		"the approval before it is wiped": {
+			func(stage *v1beta1.StageUpdatingStatus) { stage.BeforeStageTaskStatus = nil },
+			unexpected + "the before-stage tasks of stage a have changed",
+		},
+		"the tasks after it are wiped": {
+			func(stage *v1beta1.StageUpdatingStatus) { stage.AfterStageTaskStatus = nil },
+			unexpected + "the after-stage tasks of stage a have changed",
+		},
+	}
+	for what, wait := range waiting {
+		for name, tt := range changes {
+			t.Run(name+" while the run waits "+what, func(t *testing.T) {
+				f := newFixture(t, 1, stage("a", approvedBefore, waitAfter(time.Hour), approvedAfter))
+				wait(f)
+				tt.change(&f.run.Status.StagesStatus[0])
+				d := f.step()
+				f.wantCondition(v1beta1.RunSucceeded, "False UpdateRunFailed: "+tt.want)
+				if len(d.Bindings)+len(d.Requests)+len(d.Deletions) > 0 {
+					t.Errorf("the run goes on: %+v", d)
+				}
+			})
+		}
+	}
+}
