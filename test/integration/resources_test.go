@@ -106,6 +106,17 @@ func samples(t *testing.T) map[string]map[string]any {
 	return all
 }
 
+// selectAlone has an override select an object of its own: no two may select the same.
+func selectAlone(content map[string]any, kind, name string) {
+	spec, _ := content["spec"].(map[string]any)
+	switch kind {
+	case "ClusterResourceOverride":
+		spec["clusterResourceSelectors"].([]any)[0].(map[string]any)["name"] = name
+	case "ResourceOverride":
+		spec["resourceSelectors"].([]any)[0].(map[string]any)["name"] = name
+	}
+}
+
 // sample is a valid object of the resource.
 func sample(t *testing.T, r served, name string) *unstructured.Unstructured {
 	t.Helper()
@@ -114,14 +125,7 @@ func sample(t *testing.T, r served, name string) *unstructured.Unstructured {
 		t.Fatalf("testdata/samples.yaml has no %s", r.Kind)
 	}
 	obj := &unstructured.Unstructured{Object: content}
-	// No two overrides may select the same object.
-	spec, _ := content["spec"].(map[string]any)
-	switch r.Kind {
-	case "ClusterResourceOverride":
-		spec["clusterResourceSelectors"].([]any)[0].(map[string]any)["name"] = name
-	case "ResourceOverride":
-		spec["resourceSelectors"].([]any)[0].(map[string]any)["name"] = name
-	}
+	selectAlone(content, r.Kind, name)
 	obj.SetGroupVersionKind(r.gv.WithKind(r.Kind))
 	obj.SetName(name)
 	if r.Namespaced {

@@ -137,7 +137,9 @@ func (w *watcher) goesForward(old, run *v1beta1.ClusterStagedUpdateRun) {
 			w.book.violated("run %s: %s went from %s to %v", run.Name, t, was.Reason, is)
 		}
 	}
-	if index := old.Status.ResourceSnapshotIndexUsed; index != "" && run.Status.ResourceSnapshotIndexUsed != index {
+	// A run that is not planned yet shows how far the last attempt got.
+	planned := meta.IsStatusConditionTrue(old.Status.Conditions, v1beta1.RunInitialized)
+	if index := old.Status.ResourceSnapshotIndexUsed; planned && run.Status.ResourceSnapshotIndexUsed != index {
 		w.book.violated("run %s: the snapshot went from %s to %s", run.Name, index, run.Status.ResourceSnapshotIndexUsed)
 	}
 	for i := range old.Status.StagesStatus {

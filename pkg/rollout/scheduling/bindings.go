@@ -144,8 +144,9 @@ func planBindings(bindings fleet.Kind[v1beta1.BindingObject], placement v1beta1.
 	return p
 }
 
-// neverRolledOut says that nothing was put on the cluster by this binding, so that there is nothing to take away in stages.
+// neverRolledOut reports whether nothing was put on the cluster by this binding, so that there is nothing to take away in stages. A binding
+// that names a cluster keeps it, so that one without never had any.
 func neverRolledOut(binding v1beta1.BindingObject) bool {
 	spec := binding.BindingSpec()
-	return spec.State == v1beta1.BindingStateScheduled && spec.ResourceSnapshotName == ""
+	return spec.TargetCluster == "" || spec.State == v1beta1.BindingStateScheduled && spec.ResourceSnapshotName == ""
 }

@@ -350,3 +350,38 @@ func TestANewBindingWaitsForTheOldOne(t *testing.T) {
 		t.Error("scheduling is reported as done although a binding is missing")
 	}
 }
+
+// TestBindingsThatSayLittle has bindings as a client writes them that leaves fields empty.
+func TestBindingsThatSayLittle(t *testing.T) {
+	for name, tt := range map[string]struct {
+		spec v1beta1.ResourceBindingSpec
+		want map[string]string
+	}{
+		"no cluster":                    {v1beta1.ResourceBindingSpec{State: v1beta1.BindingStateBound, ResourceSnapshotName: "app-0-snapshot"}, map[string]string{}},
+		"nothing":                       {v1beta1.ResourceBindingSpec{}, map[string]string{}},
+		"no state, of a cluster":        {v1beta1.ResourceBindingSpec{TargetCluster: "gone"}, map[string]string{"gone": "Unscheduled app-0"}},
+		"no state, of a picked cluster": {v1beta1.ResourceBindingSpec{TargetCluster: "a"}, map[string]string{"a": " app-0"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			placement, snapshot := objects("")
+			placement.SetFinalizers([]string{wellknown.SchedulerCleanupFinalizer})
+			binding := &v1beta1.ClusterResourceBinding{
+				ObjectMeta: metav1.ObjectMeta{Name: "little", Labels: map[string]string{wellknown.ParentPlacementLabel: "app"}}, Spec: tt.spec,
+			}
+			w := newWorld(t, "", placement, snapshot, binding, member("a"))
+			w.step()
+			got := map[string]string{}
+			for cluster, state := range w.bindings() {
+				if cluster != "a" || tt.spec.TargetCluster == "a" {
+					got[cluster] = state
+				}
+			}
+			if diff := cmp.Diff(tt.want, got); diff != "" {
+				t.Errorf("bindings (-want +got):\n%s", diff)
+			}
+			if _, ok := w.bindings()["a"]; !ok {
+				t.Error("the picked cluster has no binding")
+			}
+		})
+	}
+}

@@ -155,7 +155,7 @@ func (c *Controller) reconcile(ctx context.Context, key reconcile.Key) (time.Dur
 		return 0, err
 	}
 	spec := binding.BindingSpec()
-	if spec.State == v1beta1.BindingStateScheduled || spec.ResourceSnapshotName == "" {
+	if !isRolledOut(spec) {
 		return 0, nil
 	}
 	cluster, err := c.fleet.MemberClusters.Lister().Get(spec.TargetCluster)
@@ -174,6 +174,11 @@ func (c *Controller) reconcile(ctx context.Context, key reconcile.Key) (time.Dur
 		err = outcome.again()
 	}
 	return again, err
+}
+
+// isRolledOut reports whether a cluster is to have, or has had, a version by a binding. One without a state is none that a rollout has written.
+func isRolledOut(spec *v1beta1.ResourceBindingSpec) bool {
+	return (spec.State == v1beta1.BindingStateBound || spec.State == v1beta1.BindingStateUnscheduled) && spec.ResourceSnapshotName != ""
 }
 
 // addFinalizer holds a binding until its Works are gone. It is there before the binding is bound, so that it does not get into the

@@ -469,6 +469,8 @@ func TestOnlyBoundBindingsHaveWorks(t *testing.T) {
 		change func(b *bench, o v1beta1.BindingObject)
 	}{
 		{"Scheduled", func(_ *bench, o v1beta1.BindingObject) { o.BindingSpec().State = v1beta1.BindingStateScheduled }},
+		{"no state", func(_ *bench, o v1beta1.BindingObject) { o.BindingSpec().State = "" }},
+		{"no cluster", func(_ *bench, o v1beta1.BindingObject) { o.BindingSpec().TargetCluster = "" }},
 		{"no snapshot named", func(_ *bench, o v1beta1.BindingObject) { o.BindingSpec().ResourceSnapshotName = "" }},
 		{"Unscheduled", func(_ *bench, o v1beta1.BindingObject) { o.BindingSpec().State = v1beta1.BindingStateUnscheduled }},
 		{"cluster that is gone", func(_ *bench, o v1beta1.BindingObject) { o.BindingSpec().TargetCluster = "gone" }},

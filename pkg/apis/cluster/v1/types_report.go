@@ -54,7 +54,6 @@ type AgentType string
 type AgentStatus struct {
 	// type is the kind of the agent: MemberAgent, MultiClusterServiceAgent or ServiceExportImportAgent.
 	// +required
-	// +k8s:required
 	Type AgentType `json:"type"`
 
 	// conditions say how the agent is. Their types are Joined and Healthy.

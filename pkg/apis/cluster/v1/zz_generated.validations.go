@@ -69,34 +69,7 @@ func Validate_AgentStatus(
 	ctx context.Context, op operation.Operation, fldPath *field.Path,
 	obj, oldObj *AgentStatus) (errs field.ErrorList) {
 
-	{ // field AgentStatus.Type
-		fn := func(
-			fldPath *field.Path,
-			obj, oldObj *AgentType,
-			oldValueCorrelated bool) (errs field.ErrorList) {
-			// don't revalidate unchanged data
-			if oldValueCorrelated && op.Type == operation.Update {
-				if obj == oldObj || (obj != nil && oldObj != nil && *obj == *oldObj) {
-					return nil
-				}
-			}
-			// call field-attached validations
-			earlyReturn := false
-			if e := validate.RequiredValue(ctx, op, fldPath, obj, oldObj).MarkShortCircuit(); len(e) != 0 {
-				errs = append(errs, e...)
-				earlyReturn = true
-			}
-			if earlyReturn {
-				return // do not proceed
-			}
-			return
-		}
-		oldVal := safe.Field(oldObj,
-			func(oldObj *AgentStatus) *AgentType {
-				return &oldObj.Type
-			})
-		errs = append(errs, fn(fldPath.Child("type"), &obj.Type, oldVal, oldObj != nil)...)
-	}
+	// field AgentStatus.Type has no validation
 
 	{ // field AgentStatus.Conditions
 		fn := func(

@@ -85,12 +85,10 @@ type ApprovalRequestList struct {
 type ApprovalRequestSpec struct {
 	// TargetUpdateRun is the name of the run that waits.
 	// +required
-	// +k8s:required
 	TargetUpdateRun string `json:"parentStageRollout"`
 
 	// TargetStage is the stage of the run that waits.
 	// +required
-	// +k8s:required
 	TargetStage string `json:"targetStage"`
 
 	// Policy says whose approvals it takes, copied from the run's strategy. Absent, one by anybody who is permitted.

@@ -78,7 +78,6 @@ const (
 type EnvelopeIdentifier struct {
 	// Name of the envelope.
 	// +required
-	// +k8s:required
 	Name string `json:"name"`
 
 	// Namespace of the envelope, if it has one.
@@ -100,17 +99,14 @@ type ResourceIdentifier struct {
 
 	// Version of the object's kind.
 	// +required
-	// +k8s:required
 	Version string `json:"version"`
 
 	// Kind of the object.
 	// +required
-	// +k8s:required
 	Kind string `json:"kind"`
 
 	// Name of the object.
 	// +required
-	// +k8s:required
 	Name string `json:"name"`
 
 	// Namespace of the object; empty for cluster-scoped kinds.
@@ -127,12 +123,10 @@ type ResourceIdentifier struct {
 type NamespacedName struct {
 	// Name of the object.
 	// +required
-	// +k8s:required
 	Name string `json:"name"`
 
 	// Namespace of the object.
 	// +required
-	// +k8s:required
 	Namespace string `json:"namespace"`
 }
 
@@ -140,7 +134,6 @@ type NamespacedName struct {
 type PatchDetail struct {
 	// Path is a JSON pointer into the object.
 	// +required
-	// +k8s:required
 	Path string `json:"path"`
 
 	// ValueInMember is the value on the member cluster; empty where the member lacks the field.

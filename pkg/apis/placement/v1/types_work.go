@@ -240,12 +240,10 @@ type BackReportedStatus struct {
 type AppliedWorkSpec struct {
 	// WorkName is the name of the Work on the hub.
 	// +required
-	// +k8s:required
 	WorkName string `json:"workName"`
 
 	// WorkNamespace is the namespace of the Work on the hub.
 	// +required
-	// +k8s:required
 	WorkNamespace string `json:"workNamespace"`
 }
 

@@ -94,7 +94,6 @@ const (
 type ResourceBindingSpec struct {
 	// State is Scheduled, Bound or Unscheduled.
 	// +required
-	// +k8s:required
 	State BindingState `json:"state"`
 
 	// ResourceSnapshotName is the master resource snapshot that the cluster is to have; empty as long as none was rolled out.
@@ -119,7 +118,6 @@ type ResourceBindingSpec struct {
 
 	// TargetCluster is the member cluster.
 	// +required
-	// +k8s:required
 	TargetCluster string `json:"targetCluster"`
 
 	// ClusterDecision says why the cluster was picked.

@@ -120,7 +120,6 @@ type SchedulingPolicySnapshotStatus struct {
 type ClusterDecision struct {
 	// ClusterName is the member cluster.
 	// +required
-	// +k8s:required
 	ClusterName string `json:"clusterName"`
 
 	// Selected says whether it was picked.

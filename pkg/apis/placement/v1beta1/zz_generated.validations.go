@@ -521,27 +521,7 @@ func Validate_AppliedWork(
 		errs = append(errs, fn(fldPath.Child("metadata"), &obj.ObjectMeta, oldVal, oldObj != nil)...)
 	}
 
-	{ // field AppliedWork.Spec
-		fn := func(
-			fldPath *field.Path,
-			obj, oldObj *AppliedWorkSpec,
-			oldValueCorrelated bool) (errs field.ErrorList) {
-			// don't revalidate unchanged data
-			if oldValueCorrelated && op.Type == operation.Update {
-				if obj == oldObj || (obj != nil && oldObj != nil && *obj == *oldObj) {
-					return nil
-				}
-			}
-			// call the type's validation function
-			errs = append(errs, Validate_AppliedWorkSpec(ctx, op, fldPath, obj, oldObj)...)
-			return
-		}
-		oldVal := safe.Field(oldObj,
-			func(oldObj *AppliedWork) *AppliedWorkSpec {
-				return &oldObj.Spec
-			})
-		errs = append(errs, fn(fldPath.Child("spec"), &obj.Spec, oldVal, oldObj != nil)...)
-	}
+	// field AppliedWork.Spec has no validation
 
 	{ // field AppliedWork.Status
 		fn := func(
@@ -563,73 +543,6 @@ func Validate_AppliedWork(
 				return &oldObj.Status
 			})
 		errs = append(errs, fn(fldPath.Child("status"), &obj.Status, oldVal, oldObj != nil)...)
-	}
-
-	return errs
-}
-
-// Validate_AppliedWorkSpec validates an instance of AppliedWorkSpec according
-// to declarative validation rules in the API schema.
-func Validate_AppliedWorkSpec(
-	ctx context.Context, op operation.Operation, fldPath *field.Path,
-	obj, oldObj *AppliedWorkSpec) (errs field.ErrorList) {
-
-	{ // field AppliedWorkSpec.WorkName
-		fn := func(
-			fldPath *field.Path,
-			obj, oldObj *string,
-			oldValueCorrelated bool) (errs field.ErrorList) {
-			// don't revalidate unchanged data
-			if oldValueCorrelated && op.Type == operation.Update {
-				if obj == oldObj || (obj != nil && oldObj != nil && *obj == *oldObj) {
-					return nil
-				}
-			}
-			// call field-attached validations
-			earlyReturn := false
-			if e := validate.RequiredValue(ctx, op, fldPath, obj, oldObj).MarkShortCircuit(); len(e) != 0 {
-				errs = append(errs, e...)
-				earlyReturn = true
-			}
-			if earlyReturn {
-				return // do not proceed
-			}
-			return
-		}
-		oldVal := safe.Field(oldObj,
-			func(oldObj *AppliedWorkSpec) *string {
-				return &oldObj.WorkName
-			})
-		errs = append(errs, fn(fldPath.Child("workName"), &obj.WorkName, oldVal, oldObj != nil)...)
-	}
-
-	{ // field AppliedWorkSpec.WorkNamespace
-		fn := func(
-			fldPath *field.Path,
-			obj, oldObj *string,
-			oldValueCorrelated bool) (errs field.ErrorList) {
-			// don't revalidate unchanged data
-			if oldValueCorrelated && op.Type == operation.Update {
-				if obj == oldObj || (obj != nil && oldObj != nil && *obj == *oldObj) {
-					return nil
-				}
-			}
-			// call field-attached validations
-			earlyReturn := false
-			if e := validate.RequiredValue(ctx, op, fldPath, obj, oldObj).MarkShortCircuit(); len(e) != 0 {
-				errs = append(errs, e...)
-				earlyReturn = true
-			}
-			if earlyReturn {
-				return // do not proceed
-			}
-			return
-		}
-		oldVal := safe.Field(oldObj,
-			func(oldObj *AppliedWorkSpec) *string {
-				return &oldObj.WorkNamespace
-			})
-		errs = append(errs, fn(fldPath.Child("workNamespace"), &obj.WorkNamespace, oldVal, oldObj != nil)...)
 	}
 
 	return errs
@@ -1179,63 +1092,8 @@ func Validate_ApprovalRequestSpec(
 	ctx context.Context, op operation.Operation, fldPath *field.Path,
 	obj, oldObj *ApprovalRequestSpec) (errs field.ErrorList) {
 
-	{ // field ApprovalRequestSpec.TargetUpdateRun
-		fn := func(
-			fldPath *field.Path,
-			obj, oldObj *string,
-			oldValueCorrelated bool) (errs field.ErrorList) {
-			// don't revalidate unchanged data
-			if oldValueCorrelated && op.Type == operation.Update {
-				if obj == oldObj || (obj != nil && oldObj != nil && *obj == *oldObj) {
-					return nil
-				}
-			}
-			// call field-attached validations
-			earlyReturn := false
-			if e := validate.RequiredValue(ctx, op, fldPath, obj, oldObj).MarkShortCircuit(); len(e) != 0 {
-				errs = append(errs, e...)
-				earlyReturn = true
-			}
-			if earlyReturn {
-				return // do not proceed
-			}
-			return
-		}
-		oldVal := safe.Field(oldObj,
-			func(oldObj *ApprovalRequestSpec) *string {
-				return &oldObj.TargetUpdateRun
-			})
-		errs = append(errs, fn(fldPath.Child("parentStageRollout"), &obj.TargetUpdateRun, oldVal, oldObj != nil)...)
-	}
-
-	{ // field ApprovalRequestSpec.TargetStage
-		fn := func(
-			fldPath *field.Path,
-			obj, oldObj *string,
-			oldValueCorrelated bool) (errs field.ErrorList) {
-			// don't revalidate unchanged data
-			if oldValueCorrelated && op.Type == operation.Update {
-				if obj == oldObj || (obj != nil && oldObj != nil && *obj == *oldObj) {
-					return nil
-				}
-			}
-			// call field-attached validations
-			earlyReturn := false
-			if e := validate.RequiredValue(ctx, op, fldPath, obj, oldObj).MarkShortCircuit(); len(e) != 0 {
-				errs = append(errs, e...)
-				earlyReturn = true
-			}
-			if earlyReturn {
-				return // do not proceed
-			}
-			return
-		}
-		oldVal := safe.Field(oldObj,
-			func(oldObj *ApprovalRequestSpec) *string {
-				return &oldObj.TargetStage
-			})
-		errs = append(errs, fn(fldPath.Child("targetStage"), &obj.TargetStage, oldVal, oldObj != nil)...)
-	}
+	// field ApprovalRequestSpec.TargetUpdateRun has no validation
+	// field ApprovalRequestSpec.TargetStage has no validation
 
 	{ // field ApprovalRequestSpec.Policy
 		fn := func(
@@ -1707,35 +1565,7 @@ func Validate_ClusterDecision(
 	ctx context.Context, op operation.Operation, fldPath *field.Path,
 	obj, oldObj *ClusterDecision) (errs field.ErrorList) {
 
-	{ // field ClusterDecision.ClusterName
-		fn := func(
-			fldPath *field.Path,
-			obj, oldObj *string,
-			oldValueCorrelated bool) (errs field.ErrorList) {
-			// don't revalidate unchanged data
-			if oldValueCorrelated && op.Type == operation.Update {
-				if obj == oldObj || (obj != nil && oldObj != nil && *obj == *oldObj) {
-					return nil
-				}
-			}
-			// call field-attached validations
-			earlyReturn := false
-			if e := validate.RequiredValue(ctx, op, fldPath, obj, oldObj).MarkShortCircuit(); len(e) != 0 {
-				errs = append(errs, e...)
-				earlyReturn = true
-			}
-			if earlyReturn {
-				return // do not proceed
-			}
-			return
-		}
-		oldVal := safe.Field(oldObj,
-			func(oldObj *ClusterDecision) *string {
-				return &oldObj.ClusterName
-			})
-		errs = append(errs, fn(fldPath.Child("clusterName"), &obj.ClusterName, oldVal, oldObj != nil)...)
-	}
-
+	// field ClusterDecision.ClusterName has no validation
 	// field ClusterDecision.Selected has no validation
 
 	{ // field ClusterDecision.ClusterScore
@@ -2943,10 +2773,6 @@ func Validate_ClusterUpdatingStatus(
 			if earlyReturn {
 				return // do not proceed
 			}
-			// iterate the list and call the type's validation function
-			if e := validate.EachValSliceVal(ctx, op, fldPath, obj, oldObj, nil, nil, Validate_NamespacedName); len(e) != 0 {
-				errs = append(errs, e...)
-			}
 			return
 		}
 		oldVal := safe.Field(oldObj,
@@ -3032,10 +2858,6 @@ func Validate_ClusterUpdatingStatus(
 			}
 			if earlyReturn {
 				return // do not proceed
-			}
-			// iterate the list and call the type's validation function
-			if e := validate.EachValSliceVal(ctx, op, fldPath, obj, oldObj, nil, nil, Validate_NamespacedName); len(e) != 0 {
-				errs = append(errs, e...)
 			}
 			return
 		}
@@ -3300,10 +3122,6 @@ func Validate_DiffDetails(
 			if earlyReturn {
 				return // do not proceed
 			}
-			// iterate the list and call the type's validation function
-			if e := validate.EachValSliceVal(ctx, op, fldPath, obj, oldObj, nil, nil, Validate_PatchDetail); len(e) != 0 {
-				errs = append(errs, e...)
-			}
 			return
 		}
 		oldVal := safe.Field(oldObj,
@@ -3395,10 +3213,6 @@ func Validate_DiffedResourcePlacement(
 			if earlyReturn {
 				return // do not proceed
 			}
-			// iterate the list and call the type's validation function
-			if e := validate.EachValSliceVal(ctx, op, fldPath, obj, oldObj, nil, nil, Validate_PatchDetail); len(e) != 0 {
-				errs = append(errs, e...)
-			}
 			return
 		}
 		oldVal := safe.Field(oldObj,
@@ -3439,10 +3253,6 @@ func Validate_DriftDetails(
 			}
 			if earlyReturn {
 				return // do not proceed
-			}
-			// iterate the list and call the type's validation function
-			if e := validate.EachValSliceVal(ctx, op, fldPath, obj, oldObj, nil, nil, Validate_PatchDetail); len(e) != 0 {
-				errs = append(errs, e...)
 			}
 			return
 		}
@@ -3507,10 +3317,6 @@ func Validate_DriftedResourcePlacement(
 			if earlyReturn {
 				return // do not proceed
 			}
-			// iterate the list and call the type's validation function
-			if e := validate.EachValSliceVal(ctx, op, fldPath, obj, oldObj, nil, nil, Validate_PatchDetail); len(e) != 0 {
-				errs = append(errs, e...)
-			}
 			return
 		}
 		oldVal := safe.Field(oldObj,
@@ -3529,35 +3335,7 @@ func Validate_EnvelopeIdentifier(
 	ctx context.Context, op operation.Operation, fldPath *field.Path,
 	obj, oldObj *EnvelopeIdentifier) (errs field.ErrorList) {
 
-	{ // field EnvelopeIdentifier.Name
-		fn := func(
-			fldPath *field.Path,
-			obj, oldObj *string,
-			oldValueCorrelated bool) (errs field.ErrorList) {
-			// don't revalidate unchanged data
-			if oldValueCorrelated && op.Type == operation.Update {
-				if obj == oldObj || (obj != nil && oldObj != nil && *obj == *oldObj) {
-					return nil
-				}
-			}
-			// call field-attached validations
-			earlyReturn := false
-			if e := validate.RequiredValue(ctx, op, fldPath, obj, oldObj).MarkShortCircuit(); len(e) != 0 {
-				errs = append(errs, e...)
-				earlyReturn = true
-			}
-			if earlyReturn {
-				return // do not proceed
-			}
-			return
-		}
-		oldVal := safe.Field(oldObj,
-			func(oldObj *EnvelopeIdentifier) *string {
-				return &oldObj.Name
-			})
-		errs = append(errs, fn(fldPath.Child("name"), &obj.Name, oldVal, oldObj != nil)...)
-	}
-
+	// field EnvelopeIdentifier.Name has no validation
 	// field EnvelopeIdentifier.Namespace has no validation
 
 	{ // field EnvelopeIdentifier.Type
@@ -3965,73 +3743,6 @@ func Validate_ManifestCondition(
 	return errs
 }
 
-// Validate_NamespacedName validates an instance of NamespacedName according
-// to declarative validation rules in the API schema.
-func Validate_NamespacedName(
-	ctx context.Context, op operation.Operation, fldPath *field.Path,
-	obj, oldObj *NamespacedName) (errs field.ErrorList) {
-
-	{ // field NamespacedName.Name
-		fn := func(
-			fldPath *field.Path,
-			obj, oldObj *string,
-			oldValueCorrelated bool) (errs field.ErrorList) {
-			// don't revalidate unchanged data
-			if oldValueCorrelated && op.Type == operation.Update {
-				if obj == oldObj || (obj != nil && oldObj != nil && *obj == *oldObj) {
-					return nil
-				}
-			}
-			// call field-attached validations
-			earlyReturn := false
-			if e := validate.RequiredValue(ctx, op, fldPath, obj, oldObj).MarkShortCircuit(); len(e) != 0 {
-				errs = append(errs, e...)
-				earlyReturn = true
-			}
-			if earlyReturn {
-				return // do not proceed
-			}
-			return
-		}
-		oldVal := safe.Field(oldObj,
-			func(oldObj *NamespacedName) *string {
-				return &oldObj.Name
-			})
-		errs = append(errs, fn(fldPath.Child("name"), &obj.Name, oldVal, oldObj != nil)...)
-	}
-
-	{ // field NamespacedName.Namespace
-		fn := func(
-			fldPath *field.Path,
-			obj, oldObj *string,
-			oldValueCorrelated bool) (errs field.ErrorList) {
-			// don't revalidate unchanged data
-			if oldValueCorrelated && op.Type == operation.Update {
-				if obj == oldObj || (obj != nil && oldObj != nil && *obj == *oldObj) {
-					return nil
-				}
-			}
-			// call field-attached validations
-			earlyReturn := false
-			if e := validate.RequiredValue(ctx, op, fldPath, obj, oldObj).MarkShortCircuit(); len(e) != 0 {
-				errs = append(errs, e...)
-				earlyReturn = true
-			}
-			if earlyReturn {
-				return // do not proceed
-			}
-			return
-		}
-		oldVal := safe.Field(oldObj,
-			func(oldObj *NamespacedName) *string {
-				return &oldObj.Namespace
-			})
-		errs = append(errs, fn(fldPath.Child("namespace"), &obj.Namespace, oldVal, oldObj != nil)...)
-	}
-
-	return errs
-}
-
 var symbolsForOperationType = sets.New(OperationResume, OperationRetry, OperationRollback, OperationSkip, OperationStart, OperationStop)
 
 // Validate_OperationType validates an instance of OperationType according
@@ -4215,46 +3926,6 @@ func Validate_OverrideType(
 	return errs
 }
 
-// Validate_PatchDetail validates an instance of PatchDetail according
-// to declarative validation rules in the API schema.
-func Validate_PatchDetail(
-	ctx context.Context, op operation.Operation, fldPath *field.Path,
-	obj, oldObj *PatchDetail) (errs field.ErrorList) {
-
-	{ // field PatchDetail.Path
-		fn := func(
-			fldPath *field.Path,
-			obj, oldObj *string,
-			oldValueCorrelated bool) (errs field.ErrorList) {
-			// don't revalidate unchanged data
-			if oldValueCorrelated && op.Type == operation.Update {
-				if obj == oldObj || (obj != nil && oldObj != nil && *obj == *oldObj) {
-					return nil
-				}
-			}
-			// call field-attached validations
-			earlyReturn := false
-			if e := validate.RequiredValue(ctx, op, fldPath, obj, oldObj).MarkShortCircuit(); len(e) != 0 {
-				errs = append(errs, e...)
-				earlyReturn = true
-			}
-			if earlyReturn {
-				return // do not proceed
-			}
-			return
-		}
-		oldVal := safe.Field(oldObj,
-			func(oldObj *PatchDetail) *string {
-				return &oldObj.Path
-			})
-		errs = append(errs, fn(fldPath.Child("path"), &obj.Path, oldVal, oldObj != nil)...)
-	}
-
-	// field PatchDetail.ValueInMember has no validation
-	// field PatchDetail.ValueInHub has no validation
-	return errs
-}
-
 // Validate_PerClusterPlacementStatus validates an instance of PerClusterPlacementStatus according
 // to declarative validation rules in the API schema.
 func Validate_PerClusterPlacementStatus(
@@ -4282,10 +3953,6 @@ func Validate_PerClusterPlacementStatus(
 			}
 			if earlyReturn {
 				return // do not proceed
-			}
-			// iterate the list and call the type's validation function
-			if e := validate.EachValSliceVal(ctx, op, fldPath, obj, oldObj, nil, nil, Validate_NamespacedName); len(e) != 0 {
-				errs = append(errs, e...)
 			}
 			return
 		}
@@ -5977,35 +5644,7 @@ func Validate_ResourceBindingSpec(
 	ctx context.Context, op operation.Operation, fldPath *field.Path,
 	obj, oldObj *ResourceBindingSpec) (errs field.ErrorList) {
 
-	{ // field ResourceBindingSpec.State
-		fn := func(
-			fldPath *field.Path,
-			obj, oldObj *BindingState,
-			oldValueCorrelated bool) (errs field.ErrorList) {
-			// don't revalidate unchanged data
-			if oldValueCorrelated && op.Type == operation.Update {
-				if obj == oldObj || (obj != nil && oldObj != nil && *obj == *oldObj) {
-					return nil
-				}
-			}
-			// call field-attached validations
-			earlyReturn := false
-			if e := validate.RequiredValue(ctx, op, fldPath, obj, oldObj).MarkShortCircuit(); len(e) != 0 {
-				errs = append(errs, e...)
-				earlyReturn = true
-			}
-			if earlyReturn {
-				return // do not proceed
-			}
-			return
-		}
-		oldVal := safe.Field(oldObj,
-			func(oldObj *ResourceBindingSpec) *BindingState {
-				return &oldObj.State
-			})
-		errs = append(errs, fn(fldPath.Child("state"), &obj.State, oldVal, oldObj != nil)...)
-	}
-
+	// field ResourceBindingSpec.State has no validation
 	// field ResourceBindingSpec.ResourceSnapshotName has no validation
 
 	{ // field ResourceBindingSpec.ResourceOverrideSnapshots
@@ -6026,10 +5665,6 @@ func Validate_ResourceBindingSpec(
 			}
 			if earlyReturn {
 				return // do not proceed
-			}
-			// iterate the list and call the type's validation function
-			if e := validate.EachValSliceVal(ctx, op, fldPath, obj, oldObj, nil, nil, Validate_NamespacedName); len(e) != 0 {
-				errs = append(errs, e...)
 			}
 			return
 		}
@@ -6069,35 +5704,7 @@ func Validate_ResourceBindingSpec(
 	}
 
 	// field ResourceBindingSpec.SchedulingPolicySnapshotName has no validation
-
-	{ // field ResourceBindingSpec.TargetCluster
-		fn := func(
-			fldPath *field.Path,
-			obj, oldObj *string,
-			oldValueCorrelated bool) (errs field.ErrorList) {
-			// don't revalidate unchanged data
-			if oldValueCorrelated && op.Type == operation.Update {
-				if obj == oldObj || (obj != nil && oldObj != nil && *obj == *oldObj) {
-					return nil
-				}
-			}
-			// call field-attached validations
-			earlyReturn := false
-			if e := validate.RequiredValue(ctx, op, fldPath, obj, oldObj).MarkShortCircuit(); len(e) != 0 {
-				errs = append(errs, e...)
-				earlyReturn = true
-			}
-			if earlyReturn {
-				return // do not proceed
-			}
-			return
-		}
-		oldVal := safe.Field(oldObj,
-			func(oldObj *ResourceBindingSpec) *string {
-				return &oldObj.TargetCluster
-			})
-		errs = append(errs, fn(fldPath.Child("targetCluster"), &obj.TargetCluster, oldVal, oldObj != nil)...)
-	}
+	// field ResourceBindingSpec.TargetCluster has no validation
 
 	{ // field ResourceBindingSpec.ClusterDecision
 		fn := func(
@@ -6377,94 +5984,9 @@ func Validate_ResourceIdentifier(
 	obj, oldObj *ResourceIdentifier) (errs field.ErrorList) {
 
 	// field ResourceIdentifier.Group has no validation
-
-	{ // field ResourceIdentifier.Version
-		fn := func(
-			fldPath *field.Path,
-			obj, oldObj *string,
-			oldValueCorrelated bool) (errs field.ErrorList) {
-			// don't revalidate unchanged data
-			if oldValueCorrelated && op.Type == operation.Update {
-				if obj == oldObj || (obj != nil && oldObj != nil && *obj == *oldObj) {
-					return nil
-				}
-			}
-			// call field-attached validations
-			earlyReturn := false
-			if e := validate.RequiredValue(ctx, op, fldPath, obj, oldObj).MarkShortCircuit(); len(e) != 0 {
-				errs = append(errs, e...)
-				earlyReturn = true
-			}
-			if earlyReturn {
-				return // do not proceed
-			}
-			return
-		}
-		oldVal := safe.Field(oldObj,
-			func(oldObj *ResourceIdentifier) *string {
-				return &oldObj.Version
-			})
-		errs = append(errs, fn(fldPath.Child("version"), &obj.Version, oldVal, oldObj != nil)...)
-	}
-
-	{ // field ResourceIdentifier.Kind
-		fn := func(
-			fldPath *field.Path,
-			obj, oldObj *string,
-			oldValueCorrelated bool) (errs field.ErrorList) {
-			// don't revalidate unchanged data
-			if oldValueCorrelated && op.Type == operation.Update {
-				if obj == oldObj || (obj != nil && oldObj != nil && *obj == *oldObj) {
-					return nil
-				}
-			}
-			// call field-attached validations
-			earlyReturn := false
-			if e := validate.RequiredValue(ctx, op, fldPath, obj, oldObj).MarkShortCircuit(); len(e) != 0 {
-				errs = append(errs, e...)
-				earlyReturn = true
-			}
-			if earlyReturn {
-				return // do not proceed
-			}
-			return
-		}
-		oldVal := safe.Field(oldObj,
-			func(oldObj *ResourceIdentifier) *string {
-				return &oldObj.Kind
-			})
-		errs = append(errs, fn(fldPath.Child("kind"), &obj.Kind, oldVal, oldObj != nil)...)
-	}
-
-	{ // field ResourceIdentifier.Name
-		fn := func(
-			fldPath *field.Path,
-			obj, oldObj *string,
-			oldValueCorrelated bool) (errs field.ErrorList) {
-			// don't revalidate unchanged data
-			if oldValueCorrelated && op.Type == operation.Update {
-				if obj == oldObj || (obj != nil && oldObj != nil && *obj == *oldObj) {
-					return nil
-				}
-			}
-			// call field-attached validations
-			earlyReturn := false
-			if e := validate.RequiredValue(ctx, op, fldPath, obj, oldObj).MarkShortCircuit(); len(e) != 0 {
-				errs = append(errs, e...)
-				earlyReturn = true
-			}
-			if earlyReturn {
-				return // do not proceed
-			}
-			return
-		}
-		oldVal := safe.Field(oldObj,
-			func(oldObj *ResourceIdentifier) *string {
-				return &oldObj.Name
-			})
-		errs = append(errs, fn(fldPath.Child("name"), &obj.Name, oldVal, oldObj != nil)...)
-	}
-
+	// field ResourceIdentifier.Version has no validation
+	// field ResourceIdentifier.Kind has no validation
+	// field ResourceIdentifier.Name has no validation
 	// field ResourceIdentifier.Namespace has no validation
 
 	{ // field ResourceIdentifier.Envelope

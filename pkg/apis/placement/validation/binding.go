@@ -23,9 +23,20 @@ func ValidateBinding(object placement.BindingObject) field.ErrorList {
 	return append(errs, validateApplyStrategy(spec.ApplyStrategy, specPath.Child("applyStrategy"))...)
 }
 
-// ValidateBindingUpdate returns what is wrong with a changed binding.
+// ValidateBindingUpdate returns what is wrong with a changed binding. A new one may name no cluster and have no state, as clients write it
+// that leave fields empty; what is placed on a cluster must not lose the binding that it came by.
 func ValidateBindingUpdate(object, old placement.BindingObject) field.ErrorList {
-	return ifChanged(object.BindingSpec(), old.BindingSpec(), func() field.ErrorList { return ValidateBinding(object) })
+	spec, oldSpec := object.BindingSpec(), old.BindingSpec()
+	return ifChanged(spec, oldSpec, func() field.ErrorList {
+		errs := ValidateBinding(object)
+		if oldSpec.TargetCluster != "" {
+			errs = append(errs, immutableField(spec.TargetCluster, oldSpec.TargetCluster, specPath.Child("targetCluster"), "targetCluster is immutable")...)
+		}
+		if oldSpec.State != "" && spec.State == "" {
+			errs = append(errs, field.Required(specPath.Child("state"), "a binding that has a state keeps one"))
+		}
+		return errs
+	})
 }
 
 // ValidateBindingStatusUpdate returns what is wrong with a binding's new status.

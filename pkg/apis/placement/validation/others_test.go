@@ -126,8 +126,26 @@ func TestBinding(t *testing.T) {
 			b.BindingSpec().ApplyStrategy = &placement.ApplyStrategy{ServerSideApplyConfig: &placement.ServerSideApplyConfig{}}
 		}, []string{"spec.applyStrategy.serverSideApplyConfig: Forbidden: serverSideApplyConfig is only valid for ServerSideApply strategy type"}},
 	}
-	check(t, bindings, ValidateBinding, rules)
-	checkUpdate(t, bindings, ValidateBindingUpdate, rules)
+	check(t, bindings, ValidateBinding, append(rules, rule[placement.BindingObject]{
+		"nothing is said", func(b placement.BindingObject) { *b.BindingSpec() = placement.ResourceBindingSpec{} }, nil,
+	}))
+	checkUpdate(t, bindings, ValidateBindingUpdate, append(rules,
+		rule[placement.BindingObject]{"the cluster stays", func(b placement.BindingObject) { b.BindingSpec().TargetCluster = "member2" }, []string{
+			`spec.targetCluster: Invalid value: "member2": targetCluster is immutable`,
+		}},
+		rule[placement.BindingObject]{"the cluster and the state are not taken away", func(b placement.BindingObject) {
+			*b.BindingSpec() = placement.ResourceBindingSpec{}
+		}, []string{
+			`spec.targetCluster: Invalid value: "": targetCluster is immutable`,
+			`spec.state: Required value: a binding that has a state keeps one`,
+		}},
+		rule[placement.BindingObject]{"labels change", func(b placement.BindingObject) { b.SetLabels(map[string]string{"a": "b"}) }, nil},
+	))
+	for _, b := range bindings {
+		unsaid := b.DeepCopyObject().(placement.BindingObject)
+		*unsaid.BindingSpec() = placement.ResourceBindingSpec{}
+		expect(t, ValidateBindingUpdate(b, unsaid))
+	}
 	checkUpdate(t, bindings, ValidateBindingStatusUpdate, []rule[placement.BindingObject]{
 		{"conditions are complete", func(b placement.BindingObject) {
 			b.BindingStatus().Conditions = []metav1.Condition{incomplete("Applied")}

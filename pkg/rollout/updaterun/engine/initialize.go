@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	"k8s.io/apimachinery/pkg/api/equality"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/stagegate/stagegate/pkg/apis/placement/v1beta1"
@@ -63,12 +64,27 @@ func Initialize(run v1beta1.UpdateRunObject, world InitWorld, now time.Time) Out
 		case obstacle.needs != ResultInitialized:
 			return Outcome{Result: obstacle.needs}
 		case obstacle.mayPass:
+			s.showProgress(&p.status)
 			return s.initializeLater(obstacle.message)
 		default:
+			s.showProgress(&p.status)
 			return s.notInitialized(obstacle.message)
 		}
 	}
 	return s.initialized(&p)
+}
+
+// showProgress has a run that is not planned tell what the attempt found before it met its obstacle. Stages are not among it: half a plan
+// looks like a plan.
+func (s *step) showProgress(found *v1beta1.UpdateRunStatus) {
+	next := s.status
+	next.ApplyStrategy = found.ApplyStrategy
+	next.PolicySnapshotIndexUsed = found.PolicySnapshotIndexUsed
+	next.PolicyObservedClusterCount = found.PolicyObservedClusterCount
+	next.ResourceSnapshotIndexUsed = found.ResourceSnapshotIndexUsed
+	if !equality.Semantic.DeepEqual(s.status, next) {
+		s.status, s.changed = next, true
+	}
 }
 
 // tooLate is the message of a run whose time is over, and nothing before. No attempt is made then: a run never comes to life on its

@@ -372,6 +372,92 @@ func TestWhatKeepsARunFromBeingPlanned(t *testing.T) {
 	}
 }
 
+// reached is how far an attempt to plan a run got, as its status shows it.
+type reached struct {
+	Strategy v1beta1.ApplyStrategyType
+	Policy   string
+	Count    int
+	Snapshot string
+	Stages   int
+}
+
+func reachedBy(status *v1beta1.UpdateRunStatus) reached {
+	r := reached{
+		Policy: status.PolicySnapshotIndexUsed, Count: status.PolicyObservedClusterCount,
+		Snapshot: status.ResourceSnapshotIndexUsed, Stages: len(status.StagesStatus),
+	}
+	if status.ApplyStrategy != nil {
+		r.Strategy = status.ApplyStrategy.Type
+	}
+	return r
+}
+
+func TestARunThatCannotBePlannedShowsHowFarItGot(t *testing.T) {
+	const applied = v1beta1.ApplyStrategyTypeClientSideApply
+	for _, tt := range []struct {
+		obstacle string
+		change   func(*engine.InitWorld)
+		want     reached
+	}{
+		{"no placement", func(w *engine.InitWorld) { w.Placement = nil }, reached{}},
+		{"a placement that rolls out by itself", func(w *engine.InitWorld) { w.Placement.PlacementSpec().Strategy.Type = "" }, reached{}},
+		{"no policy snapshot", func(w *engine.InitWorld) { w.PolicySnapshots = nil }, reached{Strategy: applied}},
+		{"unfinished scheduling", func(w *engine.InitWorld) { w.PolicySnapshots[0].SetGeneration(2) }, reached{Strategy: applied, Policy: "0"}},
+		{"no bindings", func(w *engine.InitWorld) { w.Bindings = nil }, reached{Strategy: applied, Policy: "0"}},
+		{"no strategy", func(w *engine.InitWorld) { w.Strategy = nil }, reached{Strategy: applied, Policy: "0", Count: 2}},
+		{"clusters in no stage", func(w *engine.InitWorld) { w.Strategy.StrategySpec().Stages[0].LabelSelector = nil },
+			reached{Strategy: applied, Policy: "0", Count: 2}},
+		{"no snapshot", func(w *engine.InitWorld) { w.Snapshots = nil }, reached{Strategy: applied, Policy: "0", Count: 2}},
+		{"an override without a version", func(w *engine.InitWorld) {
+			w.Overrides = &engine.Overrides{Objects: []v1beta1.OverrideObject{&v1beta1.ClusterResourceOverride{ObjectMeta: metav1.ObjectMeta{Name: "o"}}}}
+		}, reached{Strategy: applied, Policy: "0", Count: 2, Snapshot: "1"}},
+	} {
+		t.Run(tt.obstacle, func(t *testing.T) {
+			run, w := newRun(), initWorld(2, stage("a"))
+			tt.change(&w)
+			o := engine.Initialize(run, w, simStart)
+			if o.Result != engine.ResultFailed && o.Result != engine.ResultWaiting {
+				t.Fatalf("the run is planned: %+v", o)
+			}
+			if diff := cmp.Diff(tt.want, reachedBy(o.Decision.Status)); diff != "" {
+				t.Errorf("status (-want +got):\n%s", diff)
+			}
+		})
+	}
+}
+
+// TestARunShowsHowFarTheLastAttemptGot has attempts that get farther, less far, and are given up.
+func TestARunShowsHowFarTheLastAttemptGot(t *testing.T) {
+	run, w := newRun(), initWorld(2, stage("a"))
+	snapshots, strategy := w.Snapshots, w.Strategy
+	w.Snapshots, w.Strategy = nil, nil
+	try := func(after time.Duration, want reached) {
+		t.Helper()
+		o := engine.Initialize(run, w, simStart.Add(after))
+		if o.Decision.Status != nil {
+			run.Status = *roundTrip(o.Decision.Status)
+		}
+		if diff := cmp.Diff(want, reachedBy(&run.Status)); diff != "" {
+			t.Errorf("after %s (-want +got):\n%s", after, diff)
+		}
+	}
+	const applied = v1beta1.ApplyStrategyTypeClientSideApply
+	w.PolicySnapshots[0].SetGeneration(2)
+	try(0, reached{Strategy: applied, Policy: "0"})
+	w.PolicySnapshots[0].SetGeneration(1)
+	try(time.Second, reached{Strategy: applied, Policy: "0", Count: 2})
+	w.PolicySnapshots[0].GetLabels()[wellknown.LatestSnapshotLabel] = "false"
+	try(2*time.Second, reached{Strategy: applied})
+	w.PolicySnapshots[0].GetLabels()[wellknown.LatestSnapshotLabel] = "true"
+	w.Strategy = strategy
+	try(3*time.Second, reached{Strategy: applied, Policy: "0", Count: 2})
+	w.Snapshots = snapshots
+	try(time.Minute, reached{Strategy: applied, Policy: "0", Count: 2})
+	if !engine.IsOver(&run.Status) {
+		t.Error("the run is still tried")
+	}
+}
+
 func TestARunIsTriedForAMinuteFromTheFirstAttempt(t *testing.T) {
 	run, w := newRun(), initWorld(1, stage("a"))
 	strategy := w.Strategy
@@ -405,6 +491,21 @@ func TestARunIsTriedForAMinuteFromTheFirstAttempt(t *testing.T) {
 	run.Status = *roundTrip(o.Decision.Status)
 	if o := engine.Initialize(run, w, simStart.Add(2*time.Minute)); o.Decision.Status != nil {
 		t.Errorf("a run that is given up is planned: %+v", o)
+	}
+}
+
+func TestABindingWithoutAClusterIsNoTarget(t *testing.T) {
+	for _, state := range []v1beta1.BindingState{"", v1beta1.BindingStateScheduled, v1beta1.BindingStateBound, v1beta1.BindingStateUnscheduled} {
+		w := initWorld(1, stage("a"))
+		w.Bindings = append(w.Bindings, &v1beta1.ClusterResourceBinding{Spec: v1beta1.ResourceBindingSpec{State: state, SchedulingPolicySnapshotName: "p-0"}})
+		o := engine.Initialize(newRun(), w, simStart)
+		if o.Result != engine.ResultInitialized {
+			t.Errorf("state %q: the run is not planned: %s", state, o.Message)
+			continue
+		}
+		if status := o.Decision.Status; status.PolicyObservedClusterCount != 1 || len(status.DeletionStageStatus.Clusters) != 0 {
+			t.Errorf("state %q: %d clusters to update, %d to clean up", state, status.PolicyObservedClusterCount, len(status.DeletionStageStatus.Clusters))
+		}
 	}
 }
 

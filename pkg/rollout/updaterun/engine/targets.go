@@ -77,6 +77,8 @@ func (p *plan) planTargets() *obstacle {
 	for _, b := range p.world.Bindings {
 		spec := b.BindingSpec()
 		switch {
+		case spec.TargetCluster == "":
+			// There is no cluster to move, nor one to take anything off.
 		case spec.State == v1beta1.BindingStateUnscheduled:
 			p.unpicked = append(p.unpicked, spec.TargetCluster)
 		case b.GetDeletionTimestamp() != nil:

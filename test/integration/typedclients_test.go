@@ -1,0 +1,65 @@
+// Copyright The Stagegate Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package integration
+
+import (
+	"os"
+	"testing"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"sigs.k8s.io/yaml"
+
+	"github.com/stagegate/stagegate/test/integration/testserver"
+)
+
+// TestWhatTypedClientsOfKubeFleetWrite creates and updates objects with all that a Go client of KubeFleet sends without being asked to.
+func TestWhatTypedClientsOfKubeFleetWrite(t *testing.T) {
+	data, err := os.ReadFile("testdata/typedclients.yaml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	forEachResource(t, func(t *testing.T, s *testserver.Server, r served) {
+		var all map[string]map[string]any
+		if err := yaml.UnmarshalStrict(data, &all); err != nil {
+			t.Fatal(err)
+		}
+		content, ok := all[r.Kind]
+		if !ok {
+			t.Fatalf("testdata/typedclients.yaml has no %s", r.Kind)
+		}
+		written := content["writtenStatus"]
+		delete(content, "writtenStatus")
+		if r.has("status") != (written != nil) {
+			t.Fatalf("has a status: %v, writtenStatus: %v", r.has("status"), written)
+		}
+		obj := &unstructured.Unstructured{Object: content}
+		obj.SetAPIVersion(r.gv.String())
+		obj.SetKind(r.Kind)
+		obj.SetName("typed-" + r.gv.Version)
+		selectAlone(content, r.Kind, obj.GetName())
+		obj.Object["metadata"].(map[string]any)["creationTimestamp"] = nil
+
+		client := r.client(t, s.As(testserver.Alice))
+		created := create(t, client, obj)
+		if written != nil {
+			withStatus := obj.DeepCopy()
+			withStatus.SetResourceVersion(created.GetResourceVersion())
+			withStatus.Object["status"] = written
+			if created, err = client.UpdateStatus(t.Context(), withStatus, metav1.UpdateOptions{FieldValidation: metav1.FieldValidationStrict}); err != nil {
+				t.Fatalf("update of the status: %v", err)
+			}
+		}
+		again := obj.DeepCopy()
+		again.SetResourceVersion(created.GetResourceVersion())
+		again.SetLabels(map[string]string{"updated": "yes"})
+		updated, err := client.Update(t.Context(), again, metav1.UpdateOptions{FieldValidation: metav1.FieldValidationStrict})
+		if err != nil {
+			t.Fatalf("update: %v", err)
+		}
+		if got := updated.GetGeneration(); got != 1 {
+			t.Errorf("the same object again is generation %d", got)
+		}
+	})
+}
