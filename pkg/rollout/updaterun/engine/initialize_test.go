@@ -446,6 +446,10 @@ func TestARunShowsHowFarTheLastAttemptGot(t *testing.T) {
 	try(0, reached{Strategy: applied, Policy: "0"})
 	w.PolicySnapshots[0].SetGeneration(1)
 	try(time.Second, reached{Strategy: applied, Policy: "0", Count: 2})
+	bindings := w.Bindings
+	w.Bindings = bindings[:1]
+	try(time.Second, reached{Strategy: applied, Policy: "0", Count: 1})
+	w.Bindings = bindings
 	w.PolicySnapshots[0].GetLabels()[wellknown.LatestSnapshotLabel] = "false"
 	try(2*time.Second, reached{Strategy: applied})
 	w.PolicySnapshots[0].GetLabels()[wellknown.LatestSnapshotLabel] = "true"
