@@ -5,6 +5,7 @@ package integration
 
 import (
 	"os"
+	"strings"
 	"testing"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -62,4 +63,27 @@ func TestWhatTypedClientsOfKubeFleetWrite(t *testing.T) {
 			t.Errorf("the same object again is generation %d", got)
 		}
 	})
+}
+
+// TestThePlanOfARunIsKeptWhoeverWritesItsStatus has somebody who may write statuses change the plan of a run that is under way.
+func TestThePlanOfARunIsKeptWhoeverWritesItsStatus(t *testing.T) {
+	k := newKubectl(t, testserver.Start(t).As(testserver.Alice))
+	for _, in := range runScopes {
+		t.Run(in.kind, func(t *testing.T) {
+			k.createRun(in, "planned")
+			for what, patch := range map[string]string{
+				"status.stagesStatus[1].stageName": `[{"op": "replace", "path": "/status/stagesStatus/1/stageName", "value": "later"}]`,
+				"status.stagesStatus[0].clusters":  `[{"op": "remove", "path": "/status/stagesStatus/0/clusters/0"}]`,
+				"status.resourceSnapshotIndexUsed": `[{"op": "remove", "path": "/status/resourceSnapshotIndexUsed"}]`,
+				"status.conditions":                `[{"op": "remove", "path": "/status"}]`,
+			} {
+				out, err := k.try("", "patch", in.resource, "planned", "--subresource=status", "--type=json", "-p", patch)
+				if err == nil || !strings.Contains(out, what+": Forbidden: ") || !strings.Contains(out, "create a new run instead") {
+					t.Errorf("%s: %v\n%s", patch, err, out)
+				}
+			}
+			k.run("patch", in.resource, "planned", "--subresource=status", "--type=json", "-p",
+				`[{"op": "add", "path": "/status/stagesStatus/1/clusters/0/message", "value": "not available yet"}]`)
+		})
+	}
 }

@@ -75,7 +75,7 @@ const (
 
 // ResourceBindingSpec says which version a cluster is to have.
 type ResourceBindingSpec struct {
-	// State is Scheduled, Bound or Unscheduled.
+	// State is Scheduled, Bound or Unscheduled. A binding may be created without; nothing is placed by it then. Once set, it cannot be taken away.
 	State BindingState
 
 	// ResourceSnapshotName is the master resource snapshot that the cluster is to have; empty as long as none was rolled out.
@@ -90,7 +90,7 @@ type ResourceBindingSpec struct {
 	// SchedulingPolicySnapshotName is the policy snapshot by which the cluster was picked.
 	SchedulingPolicySnapshotName string
 
-	// TargetCluster is the member cluster.
+	// TargetCluster is the member cluster. A binding may be created without; nothing is placed by it then. Once set, it cannot be changed.
 	TargetCluster string
 
 	// ClusterDecision says why the cluster was picked.

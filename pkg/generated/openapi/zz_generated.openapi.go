@@ -5969,7 +5969,7 @@ func schema_pkg_apis_placement_v1_ResourceBindingSpec(ref common.ReferenceCallba
 				Properties: map[string]spec.Schema{
 					"state": {
 						SchemaProps: spec.SchemaProps{
-							Description: "State is Scheduled, Bound or Unscheduled.",
+							Description: "State is Scheduled, Bound or Unscheduled. A binding may be created without; nothing is placed by it then. Once set, it cannot be taken away.",
 							Default:     "",
 							Type:        []string{"string"},
 							Format:      "",
@@ -6030,7 +6030,7 @@ func schema_pkg_apis_placement_v1_ResourceBindingSpec(ref common.ReferenceCallba
 					},
 					"targetCluster": {
 						SchemaProps: spec.SchemaProps{
-							Description: "TargetCluster is the member cluster.",
+							Description: "TargetCluster is the member cluster. A binding may be created without; nothing is placed by it then. Once set, it cannot be changed.",
 							Default:     "",
 							Type:        []string{"string"},
 							Format:      "",
@@ -8254,7 +8254,7 @@ func schema_pkg_apis_placement_v1_UpdateRunStatus(ref common.ReferenceCallback) 
 	return common.OpenAPIDefinition{
 		Schema: spec.Schema{
 			SchemaProps: spec.SchemaProps{
-				Description: "UpdateRunStatus is how far a run has come.",
+				Description: "UpdateRunStatus is how far a run has come. Once it is initialised, what was planned cannot be changed: the indices, the number of clusters, the apply strategy, the strategy, and the stages with their clusters and tasks. Before, the indices, the number of clusters and the apply strategy are as far as the last attempt to plan the run got.",
 				Type:        []string{"object"},
 				Properties: map[string]spec.Schema{
 					"createdBy": {
@@ -12991,7 +12991,7 @@ func schema_pkg_apis_placement_v1beta1_ResourceBindingSpec(ref common.ReferenceC
 				Properties: map[string]spec.Schema{
 					"state": {
 						SchemaProps: spec.SchemaProps{
-							Description: "State is Scheduled, Bound or Unscheduled.",
+							Description: "State is Scheduled, Bound or Unscheduled. A binding may be created without; nothing is placed by it then. Once set, it cannot be taken away.",
 							Default:     "",
 							Type:        []string{"string"},
 							Format:      "",
@@ -13052,7 +13052,7 @@ func schema_pkg_apis_placement_v1beta1_ResourceBindingSpec(ref common.ReferenceC
 					},
 					"targetCluster": {
 						SchemaProps: spec.SchemaProps{
-							Description: "TargetCluster is the member cluster.",
+							Description: "TargetCluster is the member cluster. A binding may be created without; nothing is placed by it then. Once set, it cannot be changed.",
 							Default:     "",
 							Type:        []string{"string"},
 							Format:      "",
@@ -15276,7 +15276,7 @@ func schema_pkg_apis_placement_v1beta1_UpdateRunStatus(ref common.ReferenceCallb
 	return common.OpenAPIDefinition{
 		Schema: spec.Schema{
 			SchemaProps: spec.SchemaProps{
-				Description: "UpdateRunStatus is how far a run has come.",
+				Description: "UpdateRunStatus is how far a run has come. Once it is initialised, what was planned cannot be changed: the indices, the number of clusters, the apply strategy, the strategy, and the stages with their clusters and tasks. Before, the indices, the number of clusters and the apply strategy are as far as the last attempt to plan the run got.",
 				Type:        []string{"object"},
 				Properties: map[string]spec.Schema{
 					"createdBy": {

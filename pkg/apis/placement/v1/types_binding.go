@@ -92,7 +92,7 @@ const (
 
 // ResourceBindingSpec says which version a cluster is to have.
 type ResourceBindingSpec struct {
-	// State is Scheduled, Bound or Unscheduled.
+	// State is Scheduled, Bound or Unscheduled. A binding may be created without; nothing is placed by it then. Once set, it cannot be taken away.
 	// +required
 	State BindingState `json:"state"`
 
@@ -116,7 +116,7 @@ type ResourceBindingSpec struct {
 	// +optional
 	SchedulingPolicySnapshotName string `json:"schedulingPolicySnapshotName"`
 
-	// TargetCluster is the member cluster.
+	// TargetCluster is the member cluster. A binding may be created without; nothing is placed by it then. Once set, it cannot be changed.
 	// +required
 	TargetCluster string `json:"targetCluster"`
 

@@ -14,7 +14,7 @@ import (
 //
 // ResourceBindingSpec says which version a cluster is to have.
 type ResourceBindingSpecApplyConfiguration struct {
-	// State is Scheduled, Bound or Unscheduled.
+	// State is Scheduled, Bound or Unscheduled. A binding may be created without; nothing is placed by it then. Once set, it cannot be taken away.
 	State *placementv1.BindingState `json:"state,omitempty"`
 	// ResourceSnapshotName is the master resource snapshot that the cluster is to have; empty as long as none was rolled out.
 	ResourceSnapshotName *string `json:"resourceSnapshotName,omitempty"`
@@ -24,7 +24,7 @@ type ResourceBindingSpecApplyConfiguration struct {
 	ClusterResourceOverrideSnapshots []string `json:"clusterResourceOverrideSnapshots,omitempty"`
 	// SchedulingPolicySnapshotName is the policy snapshot by which the cluster was picked.
 	SchedulingPolicySnapshotName *string `json:"schedulingPolicySnapshotName,omitempty"`
-	// TargetCluster is the member cluster.
+	// TargetCluster is the member cluster. A binding may be created without; nothing is placed by it then. Once set, it cannot be changed.
 	TargetCluster *string `json:"targetCluster,omitempty"`
 	// ClusterDecision says why the cluster was picked.
 	ClusterDecision *ClusterDecisionApplyConfiguration `json:"clusterDecision,omitempty"`

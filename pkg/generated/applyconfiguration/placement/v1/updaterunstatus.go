@@ -15,7 +15,9 @@ import (
 // UpdateRunStatusApplyConfiguration represents a declarative configuration of the UpdateRunStatus type for use
 // with apply.
 //
-// UpdateRunStatus is how far a run has come.
+// UpdateRunStatus is how far a run has come. Once it is initialised, what was planned cannot be changed: the indices, the number of clusters,
+// the apply strategy, the strategy, and the stages with their clusters and tasks. Before, the indices, the number of clusters and the apply
+// strategy are as far as the last attempt to plan the run got.
 type UpdateRunStatusApplyConfiguration struct {
 	// CreatedBy is who created the run, as the server authenticated them. Only the server writes here.
 	CreatedBy *DecisionUserApplyConfiguration `json:"createdBy,omitempty"`
