@@ -110,7 +110,9 @@ func TestAPlanWarnsOfWhatIsProbablyNotMeant(t *testing.T) {
 	})
 	f.eventually("the caches have it", func() bool {
 		strategy, err := f.fleet.Strategies.Get(f.key("example-strategy"))
-		return err == nil && len(strategy.StrategySpec().Stages) == 3 && f.binding("member1").BindingSpec().State == v1beta1.BindingStateBound
+		snapshot, snapshotErr := f.fleet.Snapshots.Get(f.key("example-placement-0-snapshot"))
+		return err == nil && len(strategy.StrategySpec().Stages) == 3 && f.binding("member1").BindingSpec().State == v1beta1.BindingStateBound &&
+			snapshotErr == nil && len(snapshot.SnapshotSpec().SelectedResources) == 1
 	})
 	run := f.fleet.Runs.New(f.key("example-run"))
 	*run.RunSpec() = v1beta1.UpdateRunSpec{PlacementName: "example-placement", StagedUpdateStrategyName: "example-strategy", ResourceSnapshotIndex: "1"}
