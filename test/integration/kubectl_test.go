@@ -16,8 +16,6 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	"k8s.io/client-go/rest"
-	"k8s.io/client-go/tools/clientcmd"
-	clientcmdapi "k8s.io/client-go/tools/clientcmd/api"
 
 	"github.com/stagegate/stagegate/test/integration/testserver"
 )
@@ -61,15 +59,7 @@ func newKubectl(t *testing.T, config *rest.Config) *kubectl {
 	}
 	dir := t.TempDir()
 	k := &kubectl{t: t, path: path, dir: dir, kubeconfig: filepath.Join(dir, "kubeconfig")}
-	err = clientcmd.WriteToFile(clientcmdapi.Config{
-		Clusters: map[string]*clientcmdapi.Cluster{"test": {
-			Server: config.Host, TLSServerName: config.ServerName, CertificateAuthorityData: config.CAData,
-		}},
-		AuthInfos:      map[string]*clientcmdapi.AuthInfo{"test": {Token: config.BearerToken}},
-		Contexts:       map[string]*clientcmdapi.Context{"test": {Cluster: "test", AuthInfo: "test", Namespace: "test-namespace"}},
-		CurrentContext: "test",
-	}, k.kubeconfig)
-	if err != nil {
+	if err := testserver.WriteKubeconfig(config, k.kubeconfig); err != nil {
 		t.Fatal(err)
 	}
 	return k
