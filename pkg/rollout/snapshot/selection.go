@@ -12,6 +12,7 @@ import (
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/util/sets"
 
+	"github.com/stagegate/stagegate/pkg/apis/placeable"
 	"github.com/stagegate/stagegate/pkg/apis/placement/v1beta1"
 	"github.com/stagegate/stagegate/pkg/apis/wellknown"
 	"github.com/stagegate/stagegate/pkg/rollout/internal/reconcile"
@@ -65,20 +66,20 @@ func (s *selection) plan(ctx context.Context) error {
 	if err := s.refuseReserved(s.placement.GetNamespace()); err != nil {
 		return err
 	}
-	inside, withSelectors, err := s.namespaceForSelectors(ctx)
+	inside, err := s.namespaceForSelectors(ctx)
 	if err != nil {
 		return err
 	}
 	for i := range s.placement.PlacementSpec().ResourceSelectors {
 		term := &s.placement.PlacementSpec().ResourceSelectors[i]
-		gvk := schema.GroupVersionKind{Group: term.Group, Version: term.Version, Kind: term.Kind}
+		gvk := placeable.KindOf(term)
 		switch {
-		case disabled(gvk.GroupKind()):
+		case placeable.NeverSelected(gvk.GroupKind()):
 			continue
 		case gvk == namespaceKind:
 			err = s.planNamespace(ctx, term)
 		default:
-			err = s.planKind(term, gvk, inside, withSelectors)
+			err = s.planKind(term, gvk, inside)
 		}
 		if err != nil {
 			return err
@@ -88,21 +89,22 @@ func (s *selection) plan(ctx context.Context) error {
 }
 
 // namespaceForSelectors is the one namespace in which the other selectors find namespaced objects, where a selector says so.
-func (s *selection) namespaceForSelectors(ctx context.Context) (namespace string, withSelectors bool, err error) {
+func (s *selection) namespaceForSelectors(ctx context.Context) (string, error) {
 	if s.placement.GetNamespace() != "" {
-		return "", false, nil
+		return "", nil
 	}
+	withSelectors := false
 	names := sets.New[string]()
 	seen := true
 	for i := range s.placement.PlacementSpec().ResourceSelectors {
 		term := &s.placement.PlacementSpec().ResourceSelectors[i]
-		if !isNamespace(term) || term.SelectionScope != v1beta1.NamespaceWithResourceSelectors {
+		if !placeable.WithResourceSelectors(term) {
 			continue
 		}
 		withSelectors = true
 		namespaces, err := s.namespaces(ctx, term)
 		if err != nil {
-			return "", false, err
+			return "", err
 		}
 		seen = seen && len(s.missing.missing) == 0
 		for _, namespace := range namespaces {
@@ -111,19 +113,19 @@ func (s *selection) namespaceForSelectors(ctx context.Context) (namespace string
 	}
 	switch {
 	case !withSelectors || !seen:
-		return "", withSelectors, nil
+		return "", nil
 	case names.Len() == 0:
-		return "", true, s.invalid("NamespaceWithResourceSelectors mode requires exactly one namespace, but no namespaces were selected")
+		return "", s.invalid("NamespaceWithResourceSelectors mode requires exactly one namespace, but no namespaces were selected")
 	case names.Len() > 1:
-		return "", true, s.invalid("NamespaceWithResourceSelectors mode requires exactly one namespace, but %d namespaces were selected", names.Len())
+		return "", s.invalid("NamespaceWithResourceSelectors mode requires exactly one namespace, but %d namespaces were selected", names.Len())
 	}
-	return names.UnsortedList()[0], true, nil
+	return names.UnsortedList()[0], nil
 }
 
 // planNamespace adds namespaces and, unless the selector wants the objects alone, what is in them.
 func (s *selection) planNamespace(ctx context.Context, term *v1beta1.ResourceSelectorTerm) error {
-	if s.placement.GetNamespace() != "" {
-		return userErrorf("invalid placement %s: cannot select cluster-scoped resource Namespace in a resourcePlacement", reconcile.KeyOf(s.placement))
+	if err := placeable.WrongScope(s.placement, namespaceKind.Kind, false); err != nil {
+		return userErrorf("invalid placement %s: %v", nameOf(s.placement), err)
 	}
 	namespaces, err := s.namespaces(ctx, term)
 	if err != nil {
@@ -173,17 +175,16 @@ func (s *selection) refuseReserved(namespace string) error {
 }
 
 // planKind adds the objects of one kind other than Namespace.
-func (s *selection) planKind(term *v1beta1.ResourceSelectorTerm, gvk schema.GroupVersionKind, inside string, withSelectors bool) error {
+func (s *selection) planKind(term *v1beta1.ResourceSelectorTerm, gvk schema.GroupVersionKind, inside string) error {
 	k, found, err := s.lookUp(gvk)
 	if err != nil || !found {
 		return err
 	}
+	if err := placeable.WrongScope(s.placement, k.gvr().String(), k.namespaced); err != nil {
+		return userErrorf("invalid placement %s: %v", nameOf(s.placement), err)
+	}
 	namespace := s.placement.GetNamespace()
 	switch {
-	case namespace != "" && !k.namespaced:
-		return userErrorf("invalid placement %s: cannot select cluster-scoped resource %s in a resourcePlacement", reconcile.KeyOf(s.placement), k.gvr())
-	case namespace == "" && k.namespaced && !withSelectors:
-		return userErrorf("invalid placement %s: cannot select namespace-scoped resource %s in a clusterResourcePlacement", s.placement.GetName(), k.gvr())
 	case namespace == "" && k.namespaced && inside == "":
 		// The namespace cannot be seen, which has been noted.
 		return nil
@@ -281,10 +282,6 @@ func (s *selection) invalid(format string, args ...any) error {
 		kind = "resourcePlacement"
 	}
 	return userErrorf("invalid %s %s: %s", kind, nameOf(s.placement), fmt.Sprintf(format, args...))
-}
-
-func isNamespace(term *v1beta1.ResourceSelectorTerm) bool {
-	return term.Group == namespaceKind.Group && term.Version == namespaceKind.Version && term.Kind == namespaceKind.Kind
 }
 
 // nameOf is what messages call a placement: its name, after its namespace where it has one.
