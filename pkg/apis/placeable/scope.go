@@ -6,6 +6,7 @@ package placeable
 import (
 	"fmt"
 
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 
 	"github.com/stagegate/stagegate/pkg/apis/placement/v1beta1"
@@ -17,6 +18,25 @@ var NamespaceKind = schema.GroupVersionKind{Version: "v1", Kind: "Namespace"}
 // KindOf returns the kind that a selector names.
 func KindOf(term *v1beta1.ResourceSelectorTerm) schema.GroupVersionKind {
 	return schema.GroupVersionKind{Group: term.Group, Version: term.Version, Kind: term.Kind}
+}
+
+// Describe names what a selector of a placement selects, such as Namespace "shop" or Deployment.apps with labels app=web in namespace team-a.
+func Describe(term *v1beta1.ResourceSelectorTerm, placement v1beta1.PlacementObject) string {
+	gk := KindOf(term).GroupKind()
+	what := gk.String()
+	if term.Name != "" {
+		what += fmt.Sprintf(" %q", term.Name)
+	}
+	if term.LabelSelector != nil {
+		what += " with labels " + metav1.FormatLabelSelector(term.LabelSelector)
+	}
+	if namespace := placement.GetNamespace(); namespace != "" {
+		what += " in namespace " + namespace
+	}
+	if NeverSelected(gk) {
+		what += ", of a kind that is never placed"
+	}
+	return what
 }
 
 // WithResourceSelectors reports whether a selector picks the one namespace in which the others of a ClusterResourcePlacement find

@@ -6,6 +6,7 @@ package snapshot
 import (
 	"context"
 	"fmt"
+	"slices"
 
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -15,6 +16,7 @@ import (
 	"github.com/stagegate/stagegate/pkg/apis/placeable"
 	"github.com/stagegate/stagegate/pkg/apis/placement/v1beta1"
 	"github.com/stagegate/stagegate/pkg/apis/wellknown"
+	"github.com/stagegate/stagegate/pkg/apis/wording"
 	"github.com/stagegate/stagegate/pkg/rollout/internal/reconcile"
 )
 
@@ -22,9 +24,9 @@ import (
 type view interface {
 	// kinds of the hub.
 	kinds() *kinds
-	// list finds what the queries find, without what is never selected. Where something cannot be seen the error is incomplete
+	// list finds what each of the queries finds, without what is never selected. Where something cannot be seen the error is incomplete
 	// and the rest is there.
-	list(ctx context.Context, queries ...query) ([]*item, error)
+	list(ctx context.Context, queries ...query) ([][]*item, error)
 }
 
 // selection is what a placement selects, being found.
@@ -33,21 +35,42 @@ type selection struct {
 	placement v1beta1.PlacementObject
 	found     []*item
 	queries   []query
-	missing   incomplete
+	// terms are the selectors that the queries are for, by their index.
+	terms []int
+	// finds are the selectors that find something, by their index.
+	finds   sets.Set[int]
+	missing incomplete
 }
 
-// selectItems finds what a placement selects, in the order of a snapshot. An error says either what only the user can mend or what
-// cannot be seen.
-func selectItems(ctx context.Context, v view, placement v1beta1.PlacementObject) ([]*item, error) {
-	s := &selection{view: v, placement: placement}
+// selected is what a placement selects.
+type selected struct {
+	// items are in the order of a snapshot.
+	items []*item
+	// nothing describes the selectors that find nothing, in their order.
+	nothing []string
+}
+
+// missing says what the hub lacks that selectors name.
+func (s *selected) missing() string { return "the hub has no " + wording.List(s.nothing) }
+
+// selectItems finds what a placement selects. An error says either what only the user can mend or what cannot be seen.
+func selectItems(ctx context.Context, v view, placement v1beta1.PlacementObject) (*selected, error) {
+	s := &selection{view: v, placement: placement, finds: sets.New[int]()}
 	if err := s.plan(ctx); err != nil {
 		return nil, err
 	}
-	items, err := s.list(ctx, s.queries...)
+	results, err := s.list(ctx, s.queries...)
 	if err := s.missing.merge(err); err != nil {
 		return nil, err
 	}
-	items, err = s.withoutServiceEndpoints(ctx, append(s.found, items...))
+	items := s.found
+	for i, found := range results {
+		items = append(items, found...)
+		if len(found) > 0 {
+			s.finds.Insert(s.terms[i])
+		}
+	}
+	items, err = s.withoutServiceEndpoints(ctx, items)
 	if err != nil {
 		return nil, err
 	}
@@ -58,7 +81,19 @@ func selectItems(ctx context.Context, v view, placement v1beta1.PlacementObject)
 		return nil, err
 	}
 	sortItems(items)
-	return items, nil
+	return &selected{items: items, nothing: s.nothing()}, nil
+}
+
+// nothing describes the selectors that find nothing.
+func (s *selection) nothing() []string {
+	var nothing []string
+	terms := s.placement.PlacementSpec().ResourceSelectors
+	for i := range terms {
+		if !s.finds.Has(i) {
+			nothing = append(nothing, placeable.Describe(&terms[i], s.placement))
+		}
+	}
+	return nothing
 }
 
 // plan turns selectors into queries.
@@ -77,9 +112,9 @@ func (s *selection) plan(ctx context.Context) error {
 		case placeable.NeverSelected(gvk.GroupKind()):
 			continue
 		case gvk == namespaceKind:
-			err = s.planNamespace(ctx, term)
+			err = s.planNamespace(ctx, i, term)
 		default:
-			err = s.planKind(term, gvk, inside)
+			err = s.planKind(i, term, gvk, inside)
 		}
 		if err != nil {
 			return err
@@ -123,7 +158,7 @@ func (s *selection) namespaceForSelectors(ctx context.Context) (string, error) {
 }
 
 // planNamespace adds namespaces and, unless the selector wants the objects alone, what is in them.
-func (s *selection) planNamespace(ctx context.Context, term *v1beta1.ResourceSelectorTerm) error {
+func (s *selection) planNamespace(ctx context.Context, index int, term *v1beta1.ResourceSelectorTerm) error {
 	if err := placeable.WrongScope(s.placement, namespaceKind.Kind, false); err != nil {
 		return userErrorf("invalid placement %s: %v", nameOf(s.placement), err)
 	}
@@ -132,6 +167,9 @@ func (s *selection) planNamespace(ctx context.Context, term *v1beta1.ResourceSel
 		return err
 	}
 	s.found = append(s.found, namespaces...)
+	if len(namespaces) > 0 {
+		s.finds.Insert(index)
+	}
 	if term.SelectionScope != "" && term.SelectionScope != v1beta1.NamespaceWithResources {
 		return nil
 	}
@@ -140,7 +178,7 @@ func (s *selection) planNamespace(ctx context.Context, term *v1beta1.ResourceSel
 	}
 	for _, namespace := range namespaces {
 		for _, k := range s.kinds().inNamespaces {
-			s.queries = append(s.queries, query{kind: k, namespace: namespace.id.Name})
+			s.ask(index, query{kind: k, namespace: namespace.id.Name})
 		}
 	}
 	return nil
@@ -157,7 +195,8 @@ func (s *selection) namespaces(ctx context.Context, term *v1beta1.ResourceSelect
 	if err != nil {
 		return nil, err
 	}
-	items, err := s.list(ctx, q)
+	results, err := s.list(ctx, q)
+	items := slices.Concat(results...)
 	for _, i := range items {
 		if err := s.refuseReserved(i.id.Name); err != nil {
 			return nil, err
@@ -175,7 +214,7 @@ func (s *selection) refuseReserved(namespace string) error {
 }
 
 // planKind adds the objects of one kind other than Namespace.
-func (s *selection) planKind(term *v1beta1.ResourceSelectorTerm, gvk schema.GroupVersionKind, inside string) error {
+func (s *selection) planKind(index int, term *v1beta1.ResourceSelectorTerm, gvk schema.GroupVersionKind, inside string) error {
 	k, found, err := s.lookUp(gvk)
 	if err != nil || !found {
 		return err
@@ -195,8 +234,14 @@ func (s *selection) planKind(term *v1beta1.ResourceSelectorTerm, gvk schema.Grou
 	if err != nil {
 		return err
 	}
-	s.queries = append(s.queries, q)
+	s.ask(index, q)
 	return nil
+}
+
+// ask adds a query for a selector.
+func (s *selection) ask(index int, q query) {
+	s.queries = append(s.queries, q)
+	s.terms = append(s.terms, index)
 }
 
 // lookUp finds a kind on the hub. Not found without an error is a kind that cannot be seen.
@@ -251,7 +296,7 @@ func (s *selection) withoutServiceEndpoints(ctx context.Context, items []*item) 
 				if err := s.missing.merge(err); err != nil {
 					return nil, err
 				}
-				for _, service := range list {
+				for _, service := range slices.Concat(list...) {
 					names.Insert(service.id.Name)
 				}
 			}
