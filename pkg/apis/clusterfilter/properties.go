@@ -48,6 +48,12 @@ func holds(cluster *clusterv1beta1.MemberCluster, requirement v1beta1.PropertySe
 	return false, fmt.Errorf("property %s: unsupported operator %s", requirement.Name, requirement.Operator)
 }
 
+// Has reports whether a cluster reports a property, whatever it is.
+func Has(cluster *clusterv1beta1.MemberCluster, name string) bool {
+	_, found, err := property(cluster, name)
+	return found || err != nil
+}
+
 func property(cluster *clusterv1beta1.MemberCluster, name string) (resource.Quantity, bool, error) {
 	if usage, ok := strings.CutPrefix(name, resourceProperties); ok {
 		capacity, resourceName, _ := strings.Cut(usage, "-")

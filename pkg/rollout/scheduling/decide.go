@@ -75,7 +75,7 @@ func pickAll(policy *v1beta1.PlacementPolicy, clusters []*clusterv1beta1.MemberC
 		if why == "" {
 			o.selected = append(o.selected, picked(cluster.Name))
 		} else {
-			o.unselected = append(o.unselected, left(cluster.Name, "ClusterUnschedulable, "+why))
+			o.unselected = append(o.unselected, left(cluster.Name, unschedulable+why))
 		}
 	}
 	return o, nil
