@@ -17,6 +17,7 @@ import (
 	"github.com/stagegate/stagegate/pkg/admission/hubkinds"
 	"github.com/stagegate/stagegate/pkg/admission/initializer"
 	"github.com/stagegate/stagegate/pkg/admission/objectlimit"
+	"github.com/stagegate/stagegate/pkg/admission/placementvalidation"
 	"github.com/stagegate/stagegate/pkg/generated/clientset/versioned"
 	"github.com/stagegate/stagegate/pkg/generated/informers/externalversions"
 	registry "github.com/stagegate/stagegate/pkg/registry/placement"
@@ -46,9 +47,14 @@ func (o *Options) AdmissionInitializers(config *genericapiserver.RecommendedConf
 	if err != nil {
 		return nil, err
 	}
+	hub, err := hubObjects(config.ClientConfig)
+	if err != nil {
+		return nil, err
+	}
 	return []admission.PluginInitializer{
 		initializer.New(client, informers),
 		objectlimit.NewInitializer(metadataClient, o.MaxObjects, registry.IsLoop),
+		placementvalidation.NewInitializer(hub),
 		hubkinds.NewInitializer(hubkinds.New(kinds, clock.RealClock{})),
 	}, nil
 }
@@ -77,4 +83,19 @@ func hubKinds(hub *rest.Config) (hubkinds.Read, error) {
 		}
 		return kinds, nil
 	}, nil
+}
+
+// hubObjects has admission look for objects of the hub. How many it looks for at once the plugin bounds, and its priority and fairness.
+func hubObjects(hub *rest.Config) (metadata.Interface, error) {
+	if hub == nil {
+		return nil, nil
+	}
+	hub = rest.CopyConfig(hub)
+	hub.WarningHandler = rest.NoWarnings{}
+	hub.QPS = -1
+	objects, err := metadata.NewForConfig(hub)
+	if err != nil {
+		return nil, fmt.Errorf("metadata client of the hub: %w", err)
+	}
+	return objects, nil
 }

@@ -4,6 +4,7 @@
 package placeable
 
 import (
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 )
@@ -33,4 +34,9 @@ func Excluded(gk schema.GroupKind, object metav1.Object) bool {
 		return managed
 	}
 	return false
+}
+
+// IsGone reports whether the answer to a request for an object is that the object is not there, while its kind is.
+func IsGone(err error) bool {
+	return apierrors.IsNotFound(err) && !apierrors.HasStatusCause(err, metav1.CauseTypeUnexpectedServerResponse)
 }
