@@ -16,6 +16,7 @@ import (
 	"github.com/stagegate/stagegate/pkg/admission/authorvalidation"
 	"github.com/stagegate/stagegate/pkg/admission/objectlimit"
 	"github.com/stagegate/stagegate/pkg/admission/overridevalidation"
+	"github.com/stagegate/stagegate/pkg/admission/placementvalidation"
 	"github.com/stagegate/stagegate/pkg/admission/stagedupdatestrategyvalidation"
 )
 
@@ -27,6 +28,8 @@ var Plugins = []string{
 	stagedupdatestrategyvalidation.PluginName,
 	overridevalidation.PluginName,
 	authorvalidation.PluginName,
+	// It tells whether objects exist, so it comes after the plugin that asks whether the author may read them.
+	placementvalidation.PluginName,
 	mutatingadmissionpolicy.PluginName,
 	mutatingwebhook.PluginName,
 	validatingadmissionpolicy.PluginName,
@@ -39,5 +42,6 @@ func Configure(options *genericoptions.AdmissionOptions) {
 	stagedupdatestrategyvalidation.Register(options.Plugins)
 	overridevalidation.Register(options.Plugins)
 	authorvalidation.Register(options.Plugins)
+	placementvalidation.Register(options.Plugins)
 	options.RecommendedPluginOrder = slices.Clone(Plugins)
 }

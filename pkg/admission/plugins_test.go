@@ -17,6 +17,7 @@ func TestPluginsRunInThisOrder(t *testing.T) {
 		"StagedUpdateStrategyValidation",
 		"OverrideValidation",
 		"AuthorValidation",
+		"PlacementValidation",
 		"MutatingAdmissionPolicy",
 		"MutatingAdmissionWebhook",
 		"ValidatingAdmissionPolicy",

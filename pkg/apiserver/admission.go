@@ -12,10 +12,12 @@ import (
 	genericapiserver "k8s.io/apiserver/pkg/server"
 	"k8s.io/client-go/metadata"
 	"k8s.io/client-go/rest"
+	"k8s.io/utils/clock"
 
-	"github.com/stagegate/stagegate/pkg/admission/authorvalidation"
+	"github.com/stagegate/stagegate/pkg/admission/hubkinds"
 	"github.com/stagegate/stagegate/pkg/admission/initializer"
 	"github.com/stagegate/stagegate/pkg/admission/objectlimit"
+	"github.com/stagegate/stagegate/pkg/admission/placementvalidation"
 	"github.com/stagegate/stagegate/pkg/generated/clientset/versioned"
 	"github.com/stagegate/stagegate/pkg/generated/informers/externalversions"
 	registry "github.com/stagegate/stagegate/pkg/registry/placement"
@@ -45,18 +47,23 @@ func (o *Options) AdmissionInitializers(config *genericapiserver.RecommendedConf
 	if err != nil {
 		return nil, err
 	}
+	hub, err := hubObjects(config.ClientConfig)
+	if err != nil {
+		return nil, err
+	}
 	return []admission.PluginInitializer{
 		initializer.New(client, informers),
 		objectlimit.NewInitializer(metadataClient, o.MaxObjects, registry.IsLoop),
-		authorvalidation.NewInitializer(kinds),
+		placementvalidation.NewInitializer(hub),
+		hubkinds.NewInitializer(hubkinds.New(kinds, clock.RealClock{})),
 	}, nil
 }
 
 // hubKinds has admission ask for the kinds that placements take. A server that was put together without a hub has none to ask.
-func hubKinds(hub *rest.Config) (authorvalidation.ReadKinds, error) {
+func hubKinds(hub *rest.Config) (hubkinds.Read, error) {
 	if hub == nil {
-		return func(context.Context) (authorvalidation.Kinds, error) {
-			return authorvalidation.Kinds{}, errors.New("the server has no hub")
+		return func(context.Context) (hubkinds.Kinds, error) {
+			return hubkinds.Kinds{}, errors.New("the server has no hub")
 		}, nil
 	}
 	hub = rest.CopyConfig(hub)
@@ -65,15 +72,30 @@ func hubKinds(hub *rest.Config) (authorvalidation.ReadKinds, error) {
 	if err != nil {
 		return nil, err
 	}
-	return func(ctx context.Context) (authorvalidation.Kinds, error) {
+	return func(ctx context.Context) (hubkinds.Kinds, error) {
 		found, err := reader.Kinds(ctx)
 		if err != nil {
-			return authorvalidation.Kinds{}, err
+			return hubkinds.Kinds{}, err
 		}
-		kinds := authorvalidation.Kinds{Failed: found.Failed}
+		kinds := hubkinds.Kinds{Failed: found.Failed}
 		for _, k := range found.Served {
-			kinds.Served = append(kinds.Served, authorvalidation.Kind(k))
+			kinds.Served = append(kinds.Served, hubkinds.Kind(k))
 		}
 		return kinds, nil
 	}, nil
+}
+
+// hubObjects has admission look for objects of the hub. How many it looks for at once the plugin bounds, and its priority and fairness.
+func hubObjects(hub *rest.Config) (metadata.Interface, error) {
+	if hub == nil {
+		return nil, nil
+	}
+	hub = rest.CopyConfig(hub)
+	hub.WarningHandler = rest.NoWarnings{}
+	hub.QPS = -1
+	objects, err := metadata.NewForConfig(hub)
+	if err != nil {
+		return nil, fmt.Errorf("metadata client of the hub: %w", err)
+	}
+	return objects, nil
 }

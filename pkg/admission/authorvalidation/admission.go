@@ -15,8 +15,8 @@ import (
 	"k8s.io/apiserver/pkg/admission"
 	genericinitializer "k8s.io/apiserver/pkg/admission/initializer"
 	"k8s.io/apiserver/pkg/authorization/authorizer"
-	"k8s.io/utils/clock"
 
+	"github.com/stagegate/stagegate/pkg/admission/hubkinds"
 	"github.com/stagegate/stagegate/pkg/apis/placement"
 	registry "github.com/stagegate/stagegate/pkg/registry/placement"
 )
@@ -29,23 +29,17 @@ func Register(plugins *admission.Plugins) {
 	plugins.Register(PluginName, func(io.Reader) (admission.Interface, error) { return New(), nil })
 }
 
-// WantsKinds is a plugin that asks which kinds the hub has.
-type WantsKinds interface {
-	SetKinds(ReadKinds)
-	admission.InitializationValidator
-}
-
 // Plugin looks at who writes placements, overrides and envelopes.
 type Plugin struct {
 	*admission.Handler
 	authorizer authorizer.UnconditionalAuthorizer
-	kinds      *kindCache
+	kinds      *hubkinds.Cache
 }
 
 var (
 	_ admission.ValidationInterface                   = &Plugin{}
 	_ genericinitializer.WantsUnconditionalAuthorizer = &Plugin{}
-	_ WantsKinds                                      = &Plugin{}
+	_ hubkinds.Wants                                  = &Plugin{}
 )
 
 // New makes a plugin that must be initialised.
@@ -53,27 +47,13 @@ func New() *Plugin {
 	return &Plugin{Handler: admission.NewHandler(admission.Create, admission.Update)}
 }
 
-// NewInitializer makes an initializer that hands out how the hub is asked for its kinds.
-func NewInitializer(read ReadKinds) admission.PluginInitializer { return kindsInitializer(read) }
-
-type kindsInitializer ReadKinds
-
-// Initialize implements admission.PluginInitializer.
-func (i kindsInitializer) Initialize(plugin admission.Interface) {
-	if wants, ok := plugin.(WantsKinds); ok {
-		wants.SetKinds(ReadKinds(i))
-	}
-}
-
 // SetUnconditionalAuthorizer implements initializer.WantsUnconditionalAuthorizer.
 func (p *Plugin) SetUnconditionalAuthorizer(authorizer authorizer.UnconditionalAuthorizer) {
 	p.authorizer = newPaced(authorizer)
 }
 
-// SetKinds implements WantsKinds.
-func (p *Plugin) SetKinds(read ReadKinds) {
-	p.kinds = &kindCache{read: read, clock: clock.RealClock{}}
-}
+// SetHubKinds implements hubkinds.Wants.
+func (p *Plugin) SetHubKinds(kinds *hubkinds.Cache) { p.kinds = kinds }
 
 // ValidateInitialization implements admission.InitializationValidator.
 func (p *Plugin) ValidateInitialization() error {

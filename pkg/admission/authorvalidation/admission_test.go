@@ -25,6 +25,7 @@ import (
 	genericapirequest "k8s.io/apiserver/pkg/endpoints/request"
 	clocktesting "k8s.io/utils/clock/testing"
 
+	"github.com/stagegate/stagegate/pkg/admission/hubkinds"
 	"github.com/stagegate/stagegate/pkg/apis/placement"
 	registry "github.com/stagegate/stagegate/pkg/registry/placement"
 )
@@ -88,14 +89,14 @@ func (p roles) allows(a authorizer.Attributes) bool {
 	return false
 }
 
-func kind(group, version, name, resource string, namespaced bool) Kind {
-	return Kind{
+func kind(group, version, name, resource string, namespaced bool) hubkinds.Kind {
+	return hubkinds.Kind{
 		GroupVersionKind: schema.GroupVersionKind{Group: group, Version: version, Kind: name}, Resource: resource,
 		Namespaced: namespaced, InNamespaces: namespaced,
 	}
 }
 
-var hubKinds = []Kind{
+var hubKinds = []hubkinds.Kind{
 	kind("", "v1", "Namespace", "namespaces", false),
 	kind("", "v1", "ConfigMap", "configmaps", true),
 	kind("", "v1", "Secret", "secrets", true),
@@ -118,12 +119,12 @@ type fixture struct {
 	asked   []string
 	down    error
 	reads   int
-	kinds   Kinds
+	kinds   hubkinds.Kinds
 	failure error
 }
 
 func newFixture() *fixture {
-	f := &fixture{Plugin: New(), clock: clocktesting.NewFakePassiveClock(time.Unix(1e9, 0)), kinds: Kinds{Served: hubKinds}}
+	f := &fixture{Plugin: New(), clock: clocktesting.NewFakePassiveClock(time.Unix(1e9, 0)), kinds: hubkinds.Kinds{Served: hubKinds}}
 	f.SetUnconditionalAuthorizer(authorizer.AuthorizerFunc(func(_ context.Context, a authorizer.Attributes) (authorizer.Decision, string, error) {
 		f.mu.Lock()
 		defer f.mu.Unlock()
@@ -137,11 +138,10 @@ func newFixture() *fixture {
 		}
 		return authorizer.DecisionNoOpinion, "", nil
 	}))
-	f.SetKinds(func(context.Context) (Kinds, error) {
+	f.SetHubKinds(hubkinds.New(func(context.Context) (hubkinds.Kinds, error) {
 		f.reads++
 		return f.kinds, f.failure
-	})
-	f.Plugin.kinds.clock = f.clock
+	}, f.clock))
 	return f
 }
 
@@ -609,30 +609,17 @@ func TestAKindThatAppearsIsFoundAtOnceAndTheHubIsAskedOnceASecond(t *testing.T) 
 	write(1, true)
 	f.kinds.Served = append(slices.Clone(hubKinds), kind("example.com", "v1", "Widget", "widgets", true))
 	write(1, true)
-	f.clock.SetTime(f.clock.Now().Add(kindsAgain))
+	f.clock.SetTime(f.clock.Now().Add(hubkinds.Again))
 	write(2, false)
-	f.clock.SetTime(f.clock.Now().Add(kindsFresh - time.Millisecond))
+	f.clock.SetTime(f.clock.Now().Add(hubkinds.Fresh - time.Millisecond))
 	write(2, false)
 	f.clock.SetTime(f.clock.Now().Add(time.Millisecond))
 	f.failure = errors.New("no route")
 	write(3, true)
 	write(3, true)
 	f.failure = nil
-	f.clock.SetTime(f.clock.Now().Add(kindsAgain))
+	f.clock.SetTime(f.clock.Now().Add(hubkinds.Again))
 	write(4, false)
-}
-
-func TestKindsAreReadForAllRequestsAndNotForTheFirst(t *testing.T) {
-	cache := &kindCache{clock: clocktesting.NewFakePassiveClock(time.Unix(1e9, 0)), read: func(ctx context.Context) (Kinds, error) {
-		return Kinds{Served: hubKinds}, ctx.Err()
-	}}
-	gone, hangUp := context.WithCancel(t.Context())
-	hangUp()
-	for _, ctx := range []context.Context{gone, t.Context()} {
-		if found, err := cache.of(ctx, schema.GroupKind{Kind: "Secret"}); err != nil || len(found) != 1 {
-			t.Errorf("found %v, %v", found, err)
-		}
-	}
 }
 
 func TestAnAdministratorCostsOneQuestion(t *testing.T) {
@@ -654,7 +641,7 @@ func TestAPluginThatCannotAskAnythingIsNotStarted(t *testing.T) {
 	if err := p.ValidateInitialization(); err == nil {
 		t.Error("a plugin without kinds was taken for initialised")
 	}
-	NewInitializer(func(context.Context) (Kinds, error) { return Kinds{}, nil }).Initialize(p)
+	hubkinds.NewInitializer(hubkinds.New(nil, nil)).Initialize(p)
 	if err := p.ValidateInitialization(); err != nil {
 		t.Error(err)
 	}

@@ -95,9 +95,9 @@ func placedNamespace(ctx context.Context, r *review, s placement.ResourceSelecto
 	if err != nil || len(missing) == 0 {
 		return err
 	}
-	kinds, err := r.kinds.inNamespaces(ctx)
+	kinds, err := r.kinds.InNamespaces(ctx)
 	if err != nil {
-		return err
+		return unavailable(err)
 	}
 	within := place + " what is in namespace " + s.Name
 	if s.Name == "" {

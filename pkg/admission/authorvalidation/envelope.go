@@ -35,7 +35,7 @@ func wrapped(ctx context.Context, r *review, namespace string, data map[string]r
 		}
 		if d.namespace == "" && namespace != "" {
 			// Whether the object is in a namespace at all, only a kind of the hub tells.
-			kinds, err := r.kinds.of(ctx, d.kind)
+			kinds, err := r.kindsOf(ctx, d.kind)
 			if err != nil {
 				return err
 			}

@@ -15,7 +15,9 @@ import (
 	"k8s.io/apiserver/pkg/admission"
 	"k8s.io/apiserver/pkg/authentication/user"
 	"k8s.io/apiserver/pkg/authorization/authorizer"
+	"k8s.io/utils/clock"
 
+	"github.com/stagegate/stagegate/pkg/admission/hubkinds"
 	"github.com/stagegate/stagegate/pkg/apis/placement"
 )
 
@@ -35,7 +37,7 @@ func TestManyWritesOfOneUserAskAsMuchAtOnceAsOne(t *testing.T) {
 		}
 		return authorizer.DecisionNoOpinion, "", nil
 	}))
-	p.SetKinds(func(context.Context) (Kinds, error) { return Kinds{Served: hubKinds}, nil })
+	p.SetHubKinds(hubkinds.New(func(context.Context) (hubkinds.Kinds, error) { return hubkinds.Kinds{Served: hubKinds}, nil }, clock.RealClock{}))
 	write := func(ctx context.Context, who string) error {
 		var selectors []placement.ResourceSelectorTerm
 		for i := range 100 {

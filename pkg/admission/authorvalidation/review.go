@@ -17,6 +17,7 @@ import (
 	"k8s.io/apiserver/pkg/authorization/authorizer"
 	"k8s.io/client-go/util/workqueue"
 
+	"github.com/stagegate/stagegate/pkg/admission/hubkinds"
 	"github.com/stagegate/stagegate/pkg/apis/placement"
 	"github.com/stagegate/stagegate/pkg/apis/wording"
 	registry "github.com/stagegate/stagegate/pkg/registry/placement"
@@ -107,7 +108,7 @@ type asked struct {
 // review asks about one write.
 type review struct {
 	authorizer authorizer.UnconditionalAuthorizer
-	kinds      *kindCache
+	kinds      *hubkinds.Cache
 	user       user.Info
 	asked      []asked
 }
@@ -118,7 +119,7 @@ func (r *review) add(ctx context.Context, d deed) error {
 		r.refuse(d.does, d.on(d.namespace != ""), fmt.Sprintf("what an overridden %s would do is not checked: change it on the hub", d.kind.Kind))
 		return nil
 	}
-	kinds, err := r.kinds.of(ctx, d.kind)
+	kinds, err := r.kindsOf(ctx, d.kind)
 	if err != nil {
 		return err
 	}
@@ -139,8 +140,29 @@ func (r *review) add(ctx context.Context, d deed) error {
 	return nil
 }
 
+// kindsOf returns what serves a group and kind, whatever the version: more than one only where the kind has several plurals. None without
+// an error is a kind that the hub does not have.
+func (r *review) kindsOf(ctx context.Context, gk schema.GroupKind) ([]hubkinds.Kind, error) {
+	versions, err := r.kinds.Of(ctx, gk)
+	if err != nil {
+		return nil, unavailable(err)
+	}
+	var found []hubkinds.Kind
+	for _, k := range versions {
+		if !slices.ContainsFunc(found, func(f hubkinds.Kind) bool { return f.Resource == k.Resource }) {
+			found = append(found, k)
+		}
+	}
+	return found, nil
+}
+
+// unavailable is the answer while it cannot be told which permissions are needed.
+func unavailable(why error) error {
+	return apierrors.NewServiceUnavailable(fmt.Sprintf("which permissions this takes cannot be told before the hub tells its kinds, try again later: %v", why))
+}
+
 // addKnown adds a deed that is done to objects of a kind of the hub. Within may tell what that is a part of.
-func (r *review) addKnown(d deed, k Kind, within string) {
+func (r *review) addKnown(d deed, k hubkinds.Kind, within string) {
 	n := need{verbs: d.verbs, group: k.Group, resource: k.Resource, name: d.name}
 	switch {
 	case k.Namespaced:

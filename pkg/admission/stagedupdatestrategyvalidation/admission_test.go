@@ -248,6 +248,10 @@ func TestARunNeedsAnExternalPlacement(t *testing.T) {
 		meta := func(name string) metav1.ObjectMeta { return metav1.ObjectMeta{Name: name, Namespace: in.namespace} }
 		external := in.storedPlacement(meta("example-placement"), v1beta1.PlacementSpec{Strategy: v1beta1.RolloutStrategy{Type: v1beta1.ExternalRolloutStrategyType}})
 		rolling := in.storedPlacement(meta("example-placement"), v1beta1.PlacementSpec{Strategy: v1beta1.RolloutStrategy{Type: v1beta1.RollingUpdateRolloutStrategyType}})
+		nothing := external.DeepCopyObject()
+		nothing.(v1beta1.PlacementObject).PlacementStatus().Conditions = []metav1.Condition{{
+			Type: v1beta1.PlacementConditionType(in.namespace, "ResourcesSelected"), Status: metav1.ConditionFalse, Message: "the hub has no such thing",
+		}}
 		strategy := in.storedStrategy(meta("example-strategy"))
 		for _, tc := range []struct {
 			name    string
@@ -262,6 +266,7 @@ func TestARunNeedsAnExternalPlacement(t *testing.T) {
 			{"no strategy", []runtime.Object{external}, []string{
 				in.strategyKind + ` "example-strategy" does not exist yet; the run cannot be initialised without it`,
 			}, ""},
+			{"a placement that selects nothing", []runtime.Object{nothing, strategy}, []string{in.placementKind + ` "example-placement": the hub has no such thing`}, ""},
 			{"rolls by itself", []runtime.Object{rolling, strategy}, nil,
 				`runs.placement.kubernetes-fleet.io "example-run" is forbidden: parent placement does not have an external rollout strategy, current strategy: RollingUpdate`},
 		} {

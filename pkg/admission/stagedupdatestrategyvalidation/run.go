@@ -30,6 +30,9 @@ func (p *Plugin) validateNewRun(ctx context.Context, a admission.Attributes, run
 	case !isExternal(target):
 		return admission.NewForbidden(a, fmt.Errorf("parent placement does not have an external rollout strategy, current strategy: %s", target.PlacementSpec().Strategy.Type))
 	}
+	if found && err == nil {
+		warnOfNothing(ctx, kinds.placements.kind, target)
+	}
 
 	_, found, err = kinds.strategies.find(ctx, run.GetNamespace(), spec.StagedUpdateStrategyName, func(v1beta1.UpdateStrategyObject) bool { return true })
 	if err != nil {
@@ -39,6 +42,15 @@ func (p *Plugin) validateNewRun(ctx context.Context, a admission.Attributes, run
 		warn(ctx, "%s %q does not exist yet; the run cannot be initialised without it", kinds.strategies.kind, spec.StagedUpdateStrategyName)
 	}
 	return nil
+}
+
+// warnOfNothing tells of a placement whose status says that its selectors, or some of them, find nothing.
+func warnOfNothing(ctx context.Context, kind string, target v1beta1.PlacementObject) {
+	selected := meta.FindStatusCondition(target.PlacementStatus().Conditions,
+		v1beta1.PlacementConditionType(target.GetNamespace(), v1beta1.PlacementResourcesSelected))
+	if selected != nil && selected.ObservedGeneration == target.GetGeneration() {
+		warn(ctx, "%s %q: %s", kind, target.GetName(), selected.Message)
+	}
 }
 
 func isExternal(target v1beta1.PlacementObject) bool {

@@ -67,7 +67,8 @@ const (
 	// PlacementScheduled is True when all wanted clusters are picked. On a placement, these types have the kind as a prefix;
 	// see PlacementConditionType.
 	PlacementScheduled = "Scheduled"
-	// PlacementResourcesSelected is False while the resources cannot be selected, and absent otherwise.
+	// PlacementResourcesSelected is False while the resources cannot be selected, or none are; True where only some selectors find
+	// something; and absent otherwise.
 	PlacementResourcesSelected = "ResourcesSelected"
 	// PlacementRolloutStarted is True when all picked clusters roll out the same version.
 	PlacementRolloutStarted = "RolloutStarted"

@@ -143,6 +143,12 @@ const (
 	LeftOutOverridesAnnotation = Prefix + "left-out-overrides"
 )
 
+// NoClusterPicked begins the part of a message which tells why a placement's policy picks no cluster.
+const NoClusterPicked = "no cluster is picked: "
+
+// ReasonNothingSelected is the reason of a placement's conditions that are False since its selectors select nothing.
+const ReasonNothingSelected = "NothingSelected"
+
 // ReasonClusterUnreachable is the reason of a binding's condition that is False since nothing can be done on the cluster now. Its message
 // is that of the MemberCluster.
 const ReasonClusterUnreachable = "ClusterUnreachable"

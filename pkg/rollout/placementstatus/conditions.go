@@ -17,6 +17,8 @@ type step struct {
 	cluster pending
 	// True, False and Unknown are what the placement says, each of a number of clusters.
 	whenTrue, whenFalse, whenUnknown summary
+	// empty is the message of True where the version has no resources; empty where that makes no difference.
+	empty string
 }
 
 type pending struct{ reason, message string }
@@ -53,6 +55,7 @@ var applied = step{
 	conditionType: v1beta1.PlacementApplied,
 	cluster:       pending{"ApplyPending", "In the process of applying the resources on the member cluster"},
 	whenTrue:      summary{"ApplySucceeded", "The selected resources are successfully applied to %d cluster(s)"},
+	empty:         "The version has no resources: nothing is to be applied to %d cluster(s)",
 	whenFalse:     summary{"ApplyFailed", "Failed to apply resources to %d cluster(s), please check the `failedPlacements` status"},
 	whenUnknown:   summary{"ApplyPending", "There are still %d cluster(s) in the process of applying the resources on the member cluster"},
 }
@@ -61,6 +64,7 @@ var available = step{
 	conditionType: v1beta1.PlacementAvailable,
 	cluster:       pending{"ResourceAvailableUnknown", "The availability of the selected resources is unknown yet"},
 	whenTrue:      summary{"ResourceAvailable", "The selected resources in %d cluster(s) are available now"},
+	empty:         "The version has no resources: there is nothing to be available in %d cluster(s)",
 	whenFalse:     summary{"ResourceNotAvailableYet", "The selected resources in %d cluster(s) are still not available yet"},
 	whenUnknown:   summary{"ResourceAvailableUnknown", "There are still %d cluster(s) in the process of checking the availability of the selected resources"},
 }
@@ -69,9 +73,13 @@ var diffReported = step{
 	conditionType: v1beta1.PlacementDiffReported,
 	cluster:       pending{"DiffReportingPending", "Diff reporting has just started; its status is not yet to be known"},
 	whenTrue:      summary{"DiffReportingCompleted", "Diff reporting in %d cluster(s) has been completed"},
+	empty:         "The version has no resources: nothing is to be compared with %d cluster(s)",
 	whenFalse:     summary{"DiffReportingIncompleteOrFailed", "Diff reporting in %d clusters is still in progress or has failed"},
 	whenUnknown:   summary{"DiffReportingPending", "There are still %d cluster(s) in the process of checking for configuration differences"},
 }
+
+// messageNothing is said in place of the last steps of a placement that never selected anything: nothing is no success.
+const messageNothing = "Nothing is placed on %d cluster(s), since the placement selects nothing: mend its resource selectors, or create what they select"
 
 // noOverrides is said of a placement, and of a cluster, that no override changes.
 var noOverrides = pending{"NoOverrideSpecified", "No override rules are configured for the selected resources"}

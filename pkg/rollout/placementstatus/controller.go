@@ -6,6 +6,7 @@ package placementstatus
 import (
 	"context"
 	"fmt"
+	"strconv"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
@@ -15,6 +16,7 @@ import (
 	"k8s.io/client-go/tools/record"
 	"k8s.io/klog/v2"
 
+	"github.com/stagegate/stagegate/pkg/apis/placeable"
 	"github.com/stagegate/stagegate/pkg/apis/placement/v1beta1"
 	"github.com/stagegate/stagegate/pkg/apis/wellknown"
 	"github.com/stagegate/stagegate/pkg/rollout/internal/fleet"
@@ -122,6 +124,10 @@ func (c *Controller) observe(placement v1beta1.PlacementObject) world {
 		}
 	}
 	w.resources = func(name string) []v1beta1.ResourceIdentifier { return resources.Of(snapshots, w.index[name]) }
+	w.neverAnything = func(index string) bool {
+		n, err := strconv.Atoi(index)
+		return err == nil && placeable.NeverAnything(placement, n, snapshots, w.bindings)
+	}
 	w.onClusters = func() []v1beta1.ResourceIdentifier { return resources.OnClusters(c.fleet, key) }
 	return w
 }

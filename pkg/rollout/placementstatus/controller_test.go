@@ -10,6 +10,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/client-go/tools/record"
 
 	"github.com/stagegate/stagegate/pkg/apis/placement/v1beta1"
@@ -36,6 +37,9 @@ func placed(w *fleettest.World, available metav1.ConditionStatus) {
 			wellknown.ParentPlacementLabel: "p", wellknown.LatestSnapshotLabel: "true", wellknown.ResourceIndexLabel: "0",
 		})
 		s.SetAnnotations(map[string]string{wellknown.ResourceHashAnnotation: "hash"})
+		s.SnapshotSpec().SelectedResources = []v1beta1.ResourceContent{{RawExtension: runtime.RawExtension{
+			Raw: []byte(`{"apiVersion":"v1","kind":"ConfigMap","metadata":{"name":"c"}}`),
+		}}}
 	})
 	for _, cluster := range []string{"a", "b"} {
 		fleettest.Create(w, w.Fleet.Bindings, cluster, func(b v1beta1.BindingObject) {

@@ -123,7 +123,10 @@ func TestAVersionThatRemovesObjectsIsAnEventOnce(t *testing.T) {
 					v1beta1.ResourceContent{RawExtension: runtime.RawExtension{Raw: []byte(manifest)}})
 			}
 		}
-		fleettest.Update(w, w.Fleet.Snapshots, wellknown.ResourceSnapshotName("p", 0), func(s v1beta1.ResourceSnapshotObject) { hold(s, "a", "b") })
+		fleettest.Update(w, w.Fleet.Snapshots, wellknown.ResourceSnapshotName("p", 0), func(s v1beta1.ResourceSnapshotObject) {
+			s.SnapshotSpec().SelectedResources = nil
+			hold(s, "a", "b")
+		})
 		recorder := record.NewFakeRecorder(50)
 		c := New(w.Fleet, recorder)
 		look := func() {

@@ -12,6 +12,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/stagegate/stagegate/pkg/apis/placement/v1beta1"
+	"github.com/stagegate/stagegate/pkg/apis/wellknown"
 	"github.com/stagegate/stagegate/pkg/rollout/internal/conditions"
 )
 
@@ -29,6 +30,8 @@ type world struct {
 	index map[string]string
 	// resources lists what a master snapshot and its parts hold.
 	resources func(name string) []v1beta1.ResourceIdentifier
+	// neverAnything reports whether the master snapshot at an index, which holds nothing, comes after none that held something.
+	neverAnything func(index string) bool
 	// onClusters lists what clusters have or are getting, at whatever index.
 	onClusters func() []v1beta1.ResourceIdentifier
 }
@@ -110,9 +113,17 @@ func summarize(placement v1beta1.PlacementObject, w world, now metav1.Time) *v1b
 		}
 	}
 	observed(snapshot)
+	empty := status.ObservedResourceIndex != "" && len(status.SelectedResources) == 0
 	removed := cmp.Or(removedBy(placement, status, w), stillRemoved(placement, status))
 	for i, s := range way {
 		result, reason, message := count(s, clusters)
+		switch {
+		case !empty || s.empty == "" || result != metav1.ConditionTrue:
+		case w.neverAnything(status.ObservedResourceIndex):
+			result, reason, message = metav1.ConditionFalse, wellknown.ReasonNothingSelected, fmt.Sprintf(messageNothing, len(clusters))
+		default:
+			message = fmt.Sprintf(s.empty, len(clusters))
+		}
 		if i == 0 && removed != "" && !allHave(way, clusters) {
 			message += "; " + removed
 		}

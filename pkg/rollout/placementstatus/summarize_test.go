@@ -80,6 +80,8 @@ func TestSummarize(t *testing.T) {
 		index     string
 		clusters  string
 		resources bool
+		// empty is a version without resources, never whether no version had any.
+		empty, never bool
 	}{
 		"scheduling has not begun": {
 			strategy: v1beta1.ExternalRolloutStrategyType,
@@ -133,6 +135,38 @@ func TestSummarize(t *testing.T) {
 				"WorkSynchronized=True WorkSynchronized: Work(s) are successfully created or updated in 2 target cluster(s)' namespaces",
 				"Applied=True ApplySucceeded: The selected resources are successfully applied to 2 cluster(s)",
 				"Available=True ResourceAvailable: The selected resources in 2 cluster(s) are available now",
+			},
+		},
+		"a version without resources is no success": {
+			strategy: v1beta1.RollingUpdateRolloutStrategyType, policy: policy(metav1.ConditionTrue), index: "1", empty: true, never: true,
+			bindings: []v1beta1.BindingObject{bind("a", "p-1-snapshot", allDone...), bind("b", "p-1-snapshot", allDone...)}, clusters: "a:1 b:1",
+			want: []string{
+				scheduledLine,
+				"RolloutStarted=True RolloutStarted: All 2 cluster(s) start rolling out the latest resource",
+				"Overridden=True NoOverrideSpecified: No override rules are configured for the selected resources",
+				"WorkSynchronized=True WorkSynchronized: Work(s) are successfully created or updated in 2 target cluster(s)' namespaces",
+				"Applied=False NothingSelected: Nothing is placed on 2 cluster(s), since the placement selects nothing: mend its resource selectors, or create what they select",
+			},
+		},
+		"unless it takes away what there was": {
+			strategy: v1beta1.ExternalRolloutStrategyType, policy: policy(metav1.ConditionTrue), index: "1", empty: true,
+			bindings: []v1beta1.BindingObject{bind("a", "p-1-snapshot", allDone...)}, clusters: "a:1",
+			want: []string{
+				scheduledLine,
+				"RolloutStarted=True RolloutStarted: All 1 cluster(s) start rolling out the latest resource",
+				"Overridden=True NoOverrideSpecified: No override rules are configured for the selected resources",
+				"WorkSynchronized=True WorkSynchronized: Work(s) are successfully created or updated in 1 target cluster(s)' namespaces",
+				"Applied=True ApplySucceeded: The version has no resources: nothing is to be applied to 1 cluster(s)",
+				"Available=True ResourceAvailable: The version has no resources: there is nothing to be available in 1 cluster(s)",
+			},
+		},
+		"a version without resources that is on its way": {
+			strategy: v1beta1.RollingUpdateRolloutStrategyType, policy: policy(metav1.ConditionTrue), index: "1", empty: true, never: true,
+			bindings: []v1beta1.BindingObject{bind("a", "p-1-snapshot", "RolloutStarted=True")}, clusters: "a:1",
+			want: []string{
+				scheduledLine,
+				"RolloutStarted=True RolloutStarted: All 1 cluster(s) start rolling out the latest resource",
+				"Overridden=Unknown OverriddenPending: There are still 1 cluster(s) in the process of overriding the selected resources if there is any override defined",
 			},
 		},
 		"a cluster on which applying failed stops the line there": {
@@ -189,6 +223,10 @@ func TestSummarize(t *testing.T) {
 					index:      map[string]string{"p-0-snapshot": "0", "p-1-snapshot": "1"},
 					resources:  func(string) []v1beta1.ResourceIdentifier { return []v1beta1.ResourceIdentifier{{Kind: "ConfigMap"}} },
 					onClusters: func() []v1beta1.ResourceIdentifier { return nil },
+				}
+				if test.empty {
+					w.resources = func(string) []v1beta1.ResourceIdentifier { return nil }
+					w.neverAnything = func(string) bool { return test.never }
 				}
 				got := summarize(placement, w, now)
 				shown := lines(got.Conditions)

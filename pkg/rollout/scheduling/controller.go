@@ -225,6 +225,9 @@ func (c *Controller) report(ctx context.Context, placement v1beta1.PlacementObje
 			condition.Message = result.message
 		}
 	}
+	if nobody := result.nobody(snapshot.PolicySnapshotSpec().Policy); nobody != "" && result.message == "" {
+		condition.Message += "; " + nobody
+	}
 	condition.LastTransitionTime = metav1.NewTime(c.clock.Now())
 	if meta.SetStatusCondition(&status.Conditions, condition); apiequality.Semantic.DeepEqual(snapshot, reported) {
 		return nil

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	clusterv1beta1 "github.com/stagegate/stagegate/pkg/apis/cluster/v1beta1"
+	"github.com/stagegate/stagegate/pkg/apis/clusterfilter"
 	"github.com/stagegate/stagegate/pkg/apis/placement/v1beta1"
 )
 
@@ -67,14 +68,14 @@ func pickAll(policy *v1beta1.PlacementPolicy, clusters []*clusterv1beta1.MemberC
 		why := ineligible(cluster, now)
 		if why == "" {
 			var err error
-			if why, err = rejected(cluster, policy); err != nil {
+			if why, err = clusterfilter.Rejected(cluster, policy); err != nil {
 				return outcome{}, err
 			}
 		}
 		if why == "" {
 			o.selected = append(o.selected, picked(cluster.Name))
 		} else {
-			o.unselected = append(o.unselected, left(cluster.Name, "ClusterUnschedulable, "+why))
+			o.unselected = append(o.unselected, left(cluster.Name, unschedulable+why))
 		}
 	}
 	return o, nil

@@ -10,6 +10,8 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/client-go/dynamic"
+
+	"github.com/stagegate/stagegate/pkg/apis/placeable"
 )
 
 // readSingly is up to how many changed objects are read one by one; more are read with one list.
@@ -42,7 +44,7 @@ func (c *cached) items(ctx context.Context) ([]*item, error) {
 	for _, obj := range c.informer.GetStore().List() {
 		object, ok := obj.(metav1.Object)
 		// Not every server behind the hub knows field selectors.
-		if !ok || excluded(c.GroupKind(), object) || c.name != "" && c.name != object.GetName() {
+		if !ok || placeable.Excluded(c.GroupKind(), object) || c.name != "" && c.name != object.GetName() {
 			continue
 		}
 		present[object.GetName()] = object

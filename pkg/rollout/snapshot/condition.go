@@ -12,6 +12,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/stagegate/stagegate/pkg/apis/placement/v1beta1"
+	"github.com/stagegate/stagegate/pkg/apis/wellknown"
 	"github.com/stagegate/stagegate/pkg/rollout/internal/fleet"
 )
 
@@ -21,18 +22,29 @@ const (
 	ReasonInvalidSelectors = "InvalidResourceSelectors"
 	// ReasonIncomplete is a hub of which not everything that is selected can be seen.
 	ReasonIncomplete = "ResourcesIncomplete"
-	// ReasonNothingSelected is a RollingUpdate placement that used to select something.
-	ReasonNothingSelected = "NothingSelected"
+	// ReasonNothingSelected is a placement that selects nothing.
+	ReasonNothingSelected = wellknown.ReasonNothingSelected
+	// ReasonSelectorsFindNothing is a placement that selects something, with some of its selectors only.
+	ReasonSelectorsFindNothing = "SelectorsFindNothing"
 )
 
-// fail says on the placement, and in an Event, why there is no new snapshot.
+// fail says on the placement, and in an Event, why there is no new snapshot, or nothing in it.
 func (c *Controller) fail(ctx context.Context, placement v1beta1.PlacementObject, reason, message string) error {
+	return c.report(ctx, placement, metav1.ConditionFalse, reason, message)
+}
+
+// warn says on the placement, and in an Event, what of a selection is probably not meant.
+func (c *Controller) warn(ctx context.Context, placement v1beta1.PlacementObject, reason, message string) error {
+	return c.report(ctx, placement, metav1.ConditionTrue, reason, message)
+}
+
+func (c *Controller) report(ctx context.Context, placement v1beta1.PlacementObject, status metav1.ConditionStatus, reason, message string) error {
 	changed := fleet.Copy(placement)
 	conditionType := v1beta1.PlacementConditionType(placement.GetNamespace(), v1beta1.PlacementResourcesSelected)
 	before := meta.FindStatusCondition(placement.PlacementStatus().Conditions, conditionType)
 	if !meta.SetStatusCondition(&changed.PlacementStatus().Conditions, metav1.Condition{
 		Type:               conditionType,
-		Status:             metav1.ConditionFalse,
+		Status:             status,
 		Reason:             reason,
 		Message:            message,
 		ObservedGeneration: placement.GetGeneration(),

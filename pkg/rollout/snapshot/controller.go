@@ -138,7 +138,7 @@ func (c *Controller) reconcile(ctx context.Context, key reconcile.Key) (time.Dur
 // snapshot records what the placement selects. Whatever fails, the last snapshot stays as it is.
 func (c *Controller) snapshot(ctx context.Context, placement v1beta1.PlacementObject) (time.Duration, error) {
 	defer c.source.lock(placement)()
-	items, err := c.selectItems(ctx, placement)
+	found, err := c.selectItems(ctx, placement)
 	var unseen *incomplete
 	switch {
 	case errors.As(err, &unseen):
@@ -150,34 +150,40 @@ func (c *Controller) snapshot(ctx context.Context, placement v1beta1.PlacementOb
 	}
 	c.seen(reconcile.KeyOf(placement))
 
-	selected, err := newContent(items)
+	selected, err := newContent(found.items)
 	if err != nil {
 		return 0, fmt.Errorf("resources of placement %s: %w", nameOf(placement), err)
 	}
 	if emptied, err := c.emptied(ctx, placement, selected); err != nil {
 		return 0, err
 	} else if emptied {
-		return 0, c.fail(ctx, placement, ReasonNothingSelected,
-			"The resource selectors select nothing any more. The clusters keep what they have: delete the placement to remove it from them")
+		return 0, c.fail(ctx, placement, ReasonNothingSelected, fmt.Sprintf("The resource selectors select nothing any more: %s. "+
+			"The clusters keep what they have: delete the placement to remove it from them", found.missing()))
 	}
 	if _, err := c.source.ensure(ctx, placement, selected, false); err != nil {
 		return 0, err
 	}
+	switch {
+	case len(found.items) == 0:
+		return 0, c.fail(ctx, placement, ReasonNothingSelected, "The resource selectors select nothing: "+found.missing())
+	case len(found.nothing) > 0:
+		return 0, c.warn(ctx, placement, ReasonSelectorsFindNothing, "Some resource selectors select nothing: "+found.missing())
+	}
 	return 0, c.succeed(ctx, placement)
 }
 
-func (c *Controller) selectItems(ctx context.Context, placement v1beta1.PlacementObject) ([]*item, error) {
+func (c *Controller) selectItems(ctx context.Context, placement v1beta1.PlacementObject) (*selected, error) {
 	served := c.kinds.current()
 	if served == nil {
 		return nil, &incomplete{missing: []string{"the kinds of the hub: not read yet"}}
 	}
 	key := reconcile.KeyOf(placement)
 	v := &watchedView{watches: c.watches, key: key, served: served, needed: map[query]struct{}{}}
-	items, err := selectItems(ctx, v, placement)
+	found, err := selectItems(ctx, v, placement)
 	if err == nil {
 		c.watches.keep(key, v.needed)
 	}
-	return items, err
+	return found, err
 }
 
 // emptied says that a RollingUpdate placement, which would be rolled out by itself, no longer selects anything.

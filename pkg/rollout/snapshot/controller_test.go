@@ -22,6 +22,7 @@ import (
 
 	"github.com/stagegate/stagegate/pkg/apis/placement/v1beta1"
 	"github.com/stagegate/stagegate/pkg/apis/wellknown"
+	"github.com/stagegate/stagegate/pkg/generated/clientset/versioned/fake"
 	"github.com/stagegate/stagegate/pkg/rollout/internal/fleet"
 	"github.com/stagegate/stagegate/pkg/rollout/internal/reconcile"
 )
@@ -346,6 +347,65 @@ func TestANewKindIsNoticed(t *testing.T) {
 	})
 }
 
+// TestSelectorsThatFindNothingAreNamed begins with a placement that selects something.
+func TestSelectorsThatFindNothingAreNamed(t *testing.T) {
+	forBothScopesRunning(t, Automatic, nil, func(t *testing.T, r *running) {
+		good := r.placement.PlacementSpec().ResourceSelectors[0]
+		typo, lacks := named("", "v1", "Namespace", "shpo"), `the hub has no Namespace "shpo"`
+		if r.placement.GetNamespace() != "" {
+			typo, lacks = labelled("rbac.authorization.k8s.io", "v1", "Role", map[string]string{"app": "wbe"}), `the hub has no Role.rbac.authorization.k8s.io with labels app=wbe in namespace a`
+		}
+		for _, step := range []struct {
+			selectors []v1beta1.ResourceSelectorTerm
+			want      string
+		}{
+			{[]v1beta1.ResourceSelectorTerm{good, typo}, "True SelectorsFindNothing: Some resource selectors select nothing: " + lacks},
+			{[]v1beta1.ResourceSelectorTerm{good}, ""},
+		} {
+			r.change(func(spec *v1beta1.PlacementSpec) { spec.ResourceSelectors = step.selectors })
+			r.after(patience)
+			got := ""
+			conditionType := v1beta1.PlacementConditionType(r.placement.GetNamespace(), "ResourcesSelected")
+			if c := meta.FindStatusCondition(r.stored().PlacementStatus().Conditions, conditionType); c != nil {
+				got = fmt.Sprintf("%s %s: %s", c.Status, c.Reason, c.Message)
+			}
+			if got != step.want {
+				t.Errorf("condition %q, want %q", got, step.want)
+			}
+		}
+		if events := r.events(); len(events) != 1 || !strings.Contains(events[0], lacks) {
+			t.Errorf("events %q", events)
+		}
+	})
+}
+
+// TestAPlacementThatNeverSelectedAnythingSaysSo holds of one with a strategy of its own as of one that a run rolls out.
+func TestAPlacementThatNeverSelectedAnythingSaysSo(t *testing.T) {
+	for _, strategy := range []v1beta1.RolloutStrategyType{v1beta1.RollingUpdateRolloutStrategyType, v1beta1.ExternalRolloutStrategyType} {
+		t.Run(string(strategy), func(t *testing.T) {
+			prepare := func(w *world) {
+				spec := w.placement.PlacementSpec()
+				spec.Strategy.Type = strategy
+				spec.ResourceSelectors = []v1beta1.ResourceSelectorTerm{named("", "v1", "Namespace", "shpo"), named("", "v1", "Node", "n")}
+				if w.placement.GetNamespace() != "" {
+					spec.ResourceSelectors[0] = named("", "v1", "Secret", "nope")
+				}
+				w.api = fake.NewSimpleClientset(fleet.Copy(w.placement))
+			}
+			forBothScopesRunning(t, Automatic, prepare, func(t *testing.T, r *running) {
+				r.expect("app-0-snapshot 0 true")
+				want := `NothingSelected: The resource selectors select nothing: the hub has no Namespace "shpo", Node "n", of a kind that is never placed`
+				if r.placement.GetNamespace() != "" {
+					want = `NothingSelected: The resource selectors select nothing: the hub has no Secret "nope" in namespace a, Node "n" in namespace a, of a kind that is never placed`
+				}
+				if failure := r.failure(); failure != want {
+					t.Errorf("condition %q, want %q", failure, want)
+				}
+			})
+		})
+	}
+}
+
 func TestASelectionThatBecomesNothing(t *testing.T) {
 	for name, tc := range map[string]struct {
 		strategy v1beta1.RolloutStrategyType
@@ -354,9 +414,12 @@ func TestASelectionThatBecomesNothing(t *testing.T) {
 	}{
 		"is not rolled out by itself": {
 			v1beta1.RollingUpdateRolloutStrategyType, []string{"app-0-snapshot 0 true"},
-			"NothingSelected: The resource selectors select nothing any more. The clusters keep what they have: delete the placement to remove it from them",
+			"NothingSelected: The resource selectors select nothing any more: LACKS. The clusters keep what they have: delete the placement to remove it from them",
 		},
-		"waits for a run": {v1beta1.ExternalRolloutStrategyType, []string{"app-0-snapshot 0 false", "app-1-snapshot 1 true"}, ""},
+		"waits for a run": {
+			v1beta1.ExternalRolloutStrategyType, []string{"app-0-snapshot 0 false", "app-1-snapshot 1 true"},
+			"NothingSelected: The resource selectors select nothing: LACKS",
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			forBothScopesRunning(t, Automatic, nil, func(t *testing.T, r *running) {
@@ -365,11 +428,15 @@ func TestASelectionThatBecomesNothing(t *testing.T) {
 				r.hub.remove(namespace("a"))
 				r.after(patience)
 				r.expect(tc.want...)
-				if failure := r.failure(); failure != tc.failure {
-					t.Errorf("condition %q, want %q", failure, tc.failure)
+				lacks := `the hub has no Namespace "a"`
+				if r.placement.GetNamespace() != "" {
+					lacks = "the hub has no ConfigMap in namespace a"
 				}
-				if events := r.events(); len(events) > 0 != (tc.failure != "") {
-					t.Errorf("events %q", events)
+				if failure, want := r.failure(), strings.ReplaceAll(tc.failure, "LACKS", lacks); failure != want {
+					t.Errorf("condition %q, want %q", failure, want)
+				}
+				if events := r.events(); len(events) == 0 {
+					t.Error("no event tells of it")
 				}
 				r.hub.put(namespace("a"))
 				r.hub.put(configMap("a", "test", "value1"))

@@ -5,8 +5,6 @@ package snapshot
 
 import (
 	"testing"
-
-	"k8s.io/apimachinery/pkg/runtime/schema"
 )
 
 func TestNeverSelected(t *testing.T) {
@@ -37,27 +35,5 @@ func TestNeverSelected(t *testing.T) {
 				t.Errorf("selected: %t, want %t", got, tc.selected)
 			}
 		})
-	}
-}
-
-func TestDisabledKinds(t *testing.T) {
-	for gk, want := range map[schema.GroupKind]bool{
-		{Kind: "Pod"}: true, {Kind: "Node"}: true, {Kind: "Event"}: true, {Kind: "ConfigMap"}: false,
-		{Group: "events.k8s.io", Kind: "Event"}:                                   true,
-		{Group: "coordination.k8s.io", Kind: "Lease"}:                             true,
-		{Group: "metrics.k8s.io", Kind: "PodMetrics"}:                             true,
-		{Group: "cluster.kubernetes-fleet.io", Kind: "MemberCluster"}:             true,
-		{Group: "placement.kubernetes-fleet.io", Kind: "Work"}:                    true,
-		{Group: "placement.kubernetes-fleet.io", Kind: "StagedUpdateRun"}:         true,
-		{Group: "placement.kubernetes-fleet.io", Kind: "ResourceEnvelope"}:        false,
-		{Group: "networking.fleet.azure.com", Kind: "ServiceImport"}:              true,
-		{Group: "networking.fleet.azure.com", Kind: "ServiceExport"}:              false,
-		{Group: "example.com", Kind: "Pod"}:                                       false,
-		{Group: "placement.kubernetes-fleet.io", Kind: "ResourcePlacement"}:       true,
-		{Group: "placement.kubernetes-fleet.io", Kind: "ClusterResourceEnvelope"}: false,
-	} {
-		if got := disabled(gk); got != want {
-			t.Errorf("%s is disabled: %t, want %t", gk, got, want)
-		}
 	}
 }

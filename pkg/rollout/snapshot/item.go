@@ -10,6 +10,7 @@ import (
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 
+	"github.com/stagegate/stagegate/pkg/apis/placeable"
 	"github.com/stagegate/stagegate/pkg/apis/placement/v1beta1"
 )
 
@@ -34,7 +35,7 @@ func (i *item) object() object { return object{i.groupKind(), i.id.Namespace, i.
 // newItem makes an item of an object of the hub, which it changes. An object that is never selected makes none.
 func newItem(source *unstructured.Unstructured) (*item, error) {
 	gvk := source.GroupVersionKind()
-	if excluded(gvk.GroupKind(), source) || excludedContent(source) {
+	if placeable.Excluded(gvk.GroupKind(), source) || excludedContent(source) {
 		return nil, nil
 	}
 	strip(source)

@@ -14,6 +14,8 @@ import (
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/client-go/discovery"
 	"k8s.io/client-go/metadata"
+
+	"github.com/stagegate/stagegate/pkg/apis/placeable"
 )
 
 // kind is a kind that the hub serves.
@@ -90,7 +92,7 @@ func discover(ctx context.Context, hub discoverer, objects metadata.Interface) *
 		taken := map[string]bool{}
 		for _, version := range preferredFirst(group) {
 			for _, k := range inVersion[version] {
-				if k.namespaced && !taken[k.resource] && !disabled(k.GroupKind()) {
+				if k.namespaced && !taken[k.resource] && !placeable.NeverSelected(k.GroupKind()) {
 					found.inNamespaces = append(found.inNamespaces, k)
 				}
 				taken[k.resource] = true
@@ -146,7 +148,7 @@ func (k *kinds) unknown() error {
 }
 
 // matters reports whether anything of a group version could be placed.
-func matters(gv schema.GroupVersion) bool { return !disabledGroups.Has(gv.Group) }
+func matters(gv schema.GroupVersion) bool { return !placeable.NeverSelectedGroup(gv.Group) }
 
 // equal says whether selections come out the same.
 func (k *kinds) equal(other *kinds) bool {

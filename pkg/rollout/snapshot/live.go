@@ -22,7 +22,7 @@ type liveView struct {
 
 func (v *liveView) kinds() *kinds { return v.served }
 
-func (v *liveView) list(ctx context.Context, queries ...query) ([]*item, error) {
+func (v *liveView) list(ctx context.Context, queries ...query) ([][]*item, error) {
 	return inParallel(ctx, queries, func(q query) ([]*item, error) {
 		objects, err := q.read(ctx, v.hub)
 		if err != nil {
@@ -42,8 +42,8 @@ func (v *liveView) list(ctx context.Context, queries ...query) ([]*item, error) 
 	})
 }
 
-// inParallel runs queries, keeps the order of what they find, and tells all that failed.
-func inParallel(ctx context.Context, queries []query, run func(query) ([]*item, error)) ([]*item, error) {
+// inParallel runs queries, returns what each finds, and tells all that failed.
+func inParallel(ctx context.Context, queries []query, run func(query) ([]*item, error)) ([][]*item, error) {
 	results := make([][]*item, len(queries))
 	errs := reconcile.Each(ctx, readers, len(queries), func(i int) (err error) {
 		results[i], err = run(queries[i])
@@ -52,14 +52,12 @@ func inParallel(ctx context.Context, queries []query, run func(query) ([]*item, 
 	if err := ctx.Err(); err != nil {
 		return nil, err
 	}
-	var items []*item
 	missing := &incomplete{}
 	for i := range queries {
-		items = append(items, results[i]...)
 		if err := errs[i]; err != nil && missing.merge(err) != nil {
 			missing.addf("%s: %v", queries[i], err)
 			missing.again = true
 		}
 	}
-	return items, missing.orNil()
+	return results, missing.orNil()
 }

@@ -6,13 +6,14 @@ package snapshot
 import (
 	"context"
 
-	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/fields"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/client-go/dynamic"
 	"k8s.io/client-go/tools/pager"
+
+	"github.com/stagegate/stagegate/pkg/apis/placeable"
 )
 
 // query finds objects of one kind. It is what is watched and what is read.
@@ -58,7 +59,7 @@ func (q query) in(hub dynamic.Interface) dynamic.ResourceInterface {
 func (q query) read(ctx context.Context, hub dynamic.Interface) ([]*unstructured.Unstructured, error) {
 	if q.name != "" {
 		object, err := q.in(hub).Get(ctx, q.name, metav1.GetOptions{})
-		if isGone(err) {
+		if placeable.IsGone(err) {
 			return nil, nil
 		}
 		if err != nil {
@@ -76,9 +77,4 @@ func (q query) read(ctx context.Context, hub dynamic.Interface) ([]*unstructured
 		return nil
 	})
 	return found, err
-}
-
-// isGone says that an object is not there, while its kind is.
-func isGone(err error) bool {
-	return apierrors.IsNotFound(err) && !apierrors.HasStatusCause(err, metav1.CauseTypeUnexpectedServerResponse)
 }

@@ -14,6 +14,7 @@ import (
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/klog/v2"
 
+	"github.com/stagegate/stagegate/pkg/apis/placeable"
 	"github.com/stagegate/stagegate/pkg/apis/placement/v1beta1"
 	"github.com/stagegate/stagegate/pkg/apis/wellknown"
 	"github.com/stagegate/stagegate/pkg/rollout/internal/fleet"
@@ -41,7 +42,7 @@ func newContent(items []*item) (*content, error) {
 func (c *content) envelopes() int {
 	n := 0
 	for _, i := range c.items {
-		if envelopes.Has(i.groupKind()) {
+		if placeable.IsEnvelope(i.groupKind()) {
 			n++
 		}
 	}

@@ -6,14 +6,17 @@ package snapshot
 import (
 	"context"
 	"fmt"
+	"slices"
 
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/util/sets"
 
+	"github.com/stagegate/stagegate/pkg/apis/placeable"
 	"github.com/stagegate/stagegate/pkg/apis/placement/v1beta1"
 	"github.com/stagegate/stagegate/pkg/apis/wellknown"
+	"github.com/stagegate/stagegate/pkg/apis/wording"
 	"github.com/stagegate/stagegate/pkg/rollout/internal/reconcile"
 )
 
@@ -21,9 +24,9 @@ import (
 type view interface {
 	// kinds of the hub.
 	kinds() *kinds
-	// list finds what the queries find, without what is never selected. Where something cannot be seen the error is incomplete
+	// list finds what each of the queries finds, without what is never selected. Where something cannot be seen the error is incomplete
 	// and the rest is there.
-	list(ctx context.Context, queries ...query) ([]*item, error)
+	list(ctx context.Context, queries ...query) ([][]*item, error)
 }
 
 // selection is what a placement selects, being found.
@@ -32,21 +35,42 @@ type selection struct {
 	placement v1beta1.PlacementObject
 	found     []*item
 	queries   []query
-	missing   incomplete
+	// terms are the selectors that the queries are for, by their index.
+	terms []int
+	// finds are the selectors that find something, by their index.
+	finds   sets.Set[int]
+	missing incomplete
 }
 
-// selectItems finds what a placement selects, in the order of a snapshot. An error says either what only the user can mend or what
-// cannot be seen.
-func selectItems(ctx context.Context, v view, placement v1beta1.PlacementObject) ([]*item, error) {
-	s := &selection{view: v, placement: placement}
+// selected is what a placement selects.
+type selected struct {
+	// items are in the order of a snapshot.
+	items []*item
+	// nothing describes the selectors that find nothing, in their order.
+	nothing []string
+}
+
+// missing says what the hub lacks that selectors name.
+func (s *selected) missing() string { return "the hub has no " + wording.List(s.nothing) }
+
+// selectItems finds what a placement selects. An error says either what only the user can mend or what cannot be seen.
+func selectItems(ctx context.Context, v view, placement v1beta1.PlacementObject) (*selected, error) {
+	s := &selection{view: v, placement: placement, finds: sets.New[int]()}
 	if err := s.plan(ctx); err != nil {
 		return nil, err
 	}
-	items, err := s.list(ctx, s.queries...)
+	results, err := s.list(ctx, s.queries...)
 	if err := s.missing.merge(err); err != nil {
 		return nil, err
 	}
-	items, err = s.withoutServiceEndpoints(ctx, append(s.found, items...))
+	items := s.found
+	for i, found := range results {
+		items = append(items, found...)
+		if len(found) > 0 {
+			s.finds.Insert(s.terms[i])
+		}
+	}
+	items, err = s.withoutServiceEndpoints(ctx, items)
 	if err != nil {
 		return nil, err
 	}
@@ -57,7 +81,19 @@ func selectItems(ctx context.Context, v view, placement v1beta1.PlacementObject)
 		return nil, err
 	}
 	sortItems(items)
-	return items, nil
+	return &selected{items: items, nothing: s.nothing()}, nil
+}
+
+// nothing describes the selectors that find nothing.
+func (s *selection) nothing() []string {
+	var nothing []string
+	terms := s.placement.PlacementSpec().ResourceSelectors
+	for i := range terms {
+		if !s.finds.Has(i) {
+			nothing = append(nothing, placeable.Describe(&terms[i], s.placement))
+		}
+	}
+	return nothing
 }
 
 // plan turns selectors into queries.
@@ -65,20 +101,20 @@ func (s *selection) plan(ctx context.Context) error {
 	if err := s.refuseReserved(s.placement.GetNamespace()); err != nil {
 		return err
 	}
-	inside, withSelectors, err := s.namespaceForSelectors(ctx)
+	inside, err := s.namespaceForSelectors(ctx)
 	if err != nil {
 		return err
 	}
 	for i := range s.placement.PlacementSpec().ResourceSelectors {
 		term := &s.placement.PlacementSpec().ResourceSelectors[i]
-		gvk := schema.GroupVersionKind{Group: term.Group, Version: term.Version, Kind: term.Kind}
+		gvk := placeable.KindOf(term)
 		switch {
-		case disabled(gvk.GroupKind()):
+		case placeable.NeverSelected(gvk.GroupKind()):
 			continue
 		case gvk == namespaceKind:
-			err = s.planNamespace(ctx, term)
+			err = s.planNamespace(ctx, i, term)
 		default:
-			err = s.planKind(term, gvk, inside, withSelectors)
+			err = s.planKind(i, term, gvk, inside)
 		}
 		if err != nil {
 			return err
@@ -88,21 +124,22 @@ func (s *selection) plan(ctx context.Context) error {
 }
 
 // namespaceForSelectors is the one namespace in which the other selectors find namespaced objects, where a selector says so.
-func (s *selection) namespaceForSelectors(ctx context.Context) (namespace string, withSelectors bool, err error) {
+func (s *selection) namespaceForSelectors(ctx context.Context) (string, error) {
 	if s.placement.GetNamespace() != "" {
-		return "", false, nil
+		return "", nil
 	}
+	withSelectors := false
 	names := sets.New[string]()
 	seen := true
 	for i := range s.placement.PlacementSpec().ResourceSelectors {
 		term := &s.placement.PlacementSpec().ResourceSelectors[i]
-		if !isNamespace(term) || term.SelectionScope != v1beta1.NamespaceWithResourceSelectors {
+		if !placeable.WithResourceSelectors(term) {
 			continue
 		}
 		withSelectors = true
 		namespaces, err := s.namespaces(ctx, term)
 		if err != nil {
-			return "", false, err
+			return "", err
 		}
 		seen = seen && len(s.missing.missing) == 0
 		for _, namespace := range namespaces {
@@ -111,25 +148,28 @@ func (s *selection) namespaceForSelectors(ctx context.Context) (namespace string
 	}
 	switch {
 	case !withSelectors || !seen:
-		return "", withSelectors, nil
+		return "", nil
 	case names.Len() == 0:
-		return "", true, s.invalid("NamespaceWithResourceSelectors mode requires exactly one namespace, but no namespaces were selected")
+		return "", s.invalid("NamespaceWithResourceSelectors mode requires exactly one namespace, but no namespaces were selected")
 	case names.Len() > 1:
-		return "", true, s.invalid("NamespaceWithResourceSelectors mode requires exactly one namespace, but %d namespaces were selected", names.Len())
+		return "", s.invalid("NamespaceWithResourceSelectors mode requires exactly one namespace, but %d namespaces were selected", names.Len())
 	}
-	return names.UnsortedList()[0], true, nil
+	return names.UnsortedList()[0], nil
 }
 
 // planNamespace adds namespaces and, unless the selector wants the objects alone, what is in them.
-func (s *selection) planNamespace(ctx context.Context, term *v1beta1.ResourceSelectorTerm) error {
-	if s.placement.GetNamespace() != "" {
-		return userErrorf("invalid placement %s: cannot select cluster-scoped resource Namespace in a resourcePlacement", reconcile.KeyOf(s.placement))
+func (s *selection) planNamespace(ctx context.Context, index int, term *v1beta1.ResourceSelectorTerm) error {
+	if err := placeable.WrongScope(s.placement, namespaceKind.Kind, false); err != nil {
+		return userErrorf("invalid placement %s: %v", nameOf(s.placement), err)
 	}
 	namespaces, err := s.namespaces(ctx, term)
 	if err != nil {
 		return err
 	}
 	s.found = append(s.found, namespaces...)
+	if len(namespaces) > 0 {
+		s.finds.Insert(index)
+	}
 	if term.SelectionScope != "" && term.SelectionScope != v1beta1.NamespaceWithResources {
 		return nil
 	}
@@ -138,7 +178,7 @@ func (s *selection) planNamespace(ctx context.Context, term *v1beta1.ResourceSel
 	}
 	for _, namespace := range namespaces {
 		for _, k := range s.kinds().inNamespaces {
-			s.queries = append(s.queries, query{kind: k, namespace: namespace.id.Name})
+			s.ask(index, query{kind: k, namespace: namespace.id.Name})
 		}
 	}
 	return nil
@@ -155,7 +195,8 @@ func (s *selection) namespaces(ctx context.Context, term *v1beta1.ResourceSelect
 	if err != nil {
 		return nil, err
 	}
-	items, err := s.list(ctx, q)
+	results, err := s.list(ctx, q)
+	items := slices.Concat(results...)
 	for _, i := range items {
 		if err := s.refuseReserved(i.id.Name); err != nil {
 			return nil, err
@@ -173,17 +214,16 @@ func (s *selection) refuseReserved(namespace string) error {
 }
 
 // planKind adds the objects of one kind other than Namespace.
-func (s *selection) planKind(term *v1beta1.ResourceSelectorTerm, gvk schema.GroupVersionKind, inside string, withSelectors bool) error {
+func (s *selection) planKind(index int, term *v1beta1.ResourceSelectorTerm, gvk schema.GroupVersionKind, inside string) error {
 	k, found, err := s.lookUp(gvk)
 	if err != nil || !found {
 		return err
 	}
+	if err := placeable.WrongScope(s.placement, k.gvr().String(), k.namespaced); err != nil {
+		return userErrorf("invalid placement %s: %v", nameOf(s.placement), err)
+	}
 	namespace := s.placement.GetNamespace()
 	switch {
-	case namespace != "" && !k.namespaced:
-		return userErrorf("invalid placement %s: cannot select cluster-scoped resource %s in a resourcePlacement", reconcile.KeyOf(s.placement), k.gvr())
-	case namespace == "" && k.namespaced && !withSelectors:
-		return userErrorf("invalid placement %s: cannot select namespace-scoped resource %s in a clusterResourcePlacement", s.placement.GetName(), k.gvr())
 	case namespace == "" && k.namespaced && inside == "":
 		// The namespace cannot be seen, which has been noted.
 		return nil
@@ -194,8 +234,14 @@ func (s *selection) planKind(term *v1beta1.ResourceSelectorTerm, gvk schema.Grou
 	if err != nil {
 		return err
 	}
-	s.queries = append(s.queries, q)
+	s.ask(index, q)
 	return nil
+}
+
+// ask adds a query for a selector.
+func (s *selection) ask(index int, q query) {
+	s.queries = append(s.queries, q)
+	s.terms = append(s.terms, index)
 }
 
 // lookUp finds a kind on the hub. Not found without an error is a kind that cannot be seen.
@@ -250,7 +296,7 @@ func (s *selection) withoutServiceEndpoints(ctx context.Context, items []*item) 
 				if err := s.missing.merge(err); err != nil {
 					return nil, err
 				}
-				for _, service := range list {
+				for _, service := range slices.Concat(list...) {
 					names.Insert(service.id.Name)
 				}
 			}
@@ -281,10 +327,6 @@ func (s *selection) invalid(format string, args ...any) error {
 		kind = "resourcePlacement"
 	}
 	return userErrorf("invalid %s %s: %s", kind, nameOf(s.placement), fmt.Sprintf(format, args...))
-}
-
-func isNamespace(term *v1beta1.ResourceSelectorTerm) bool {
-	return term.Group == namespaceKind.Group && term.Version == namespaceKind.Version && term.Kind == namespaceKind.Kind
 }
 
 // nameOf is what messages call a placement: its name, after its namespace where it has one.

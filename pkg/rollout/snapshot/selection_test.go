@@ -224,9 +224,12 @@ func TestSelection(t *testing.T) {
 			if tc.change != nil {
 				tc.change(h)
 			}
-			items, err := selectItems(t.Context(), &liveView{hub: h.dynamic, served: h.discover()}, placementIn(tc.namespace, tc.terms...))
+			found, err := selectItems(t.Context(), &liveView{hub: h.dynamic, served: h.discover()}, placementIn(tc.namespace, tc.terms...))
 			var got []string
-			for _, i := range items {
+			if found == nil {
+				found = &selected{}
+			}
+			for _, i := range found.items {
 				name := i.id.Name
 				if i.id.Namespace != "" {
 					name = i.id.Namespace + "/" + name

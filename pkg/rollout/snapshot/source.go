@@ -74,16 +74,19 @@ func (s *Source) Snapshot(ctx context.Context, placement v1beta1.PlacementObject
 	selection := resources.Selection{}
 	err := retry.RetryOnConflict(retry.DefaultRetry, func() error {
 		defer s.lock(placement)()
-		items, err := selectItems(ctx, &liveView{hub: s.dynamic, served: discover(ctx, s.discovery, s.metadata)}, placement)
+		found, err := selectItems(ctx, &liveView{hub: s.dynamic, served: discover(ctx, s.discovery, s.metadata)}, placement)
 		if err != nil {
 			return err
 		}
-		c, err := newContent(items)
+		c, err := newContent(found.items)
 		if err != nil {
 			return fmt.Errorf("resources of placement %s: %w", nameOf(placement), err)
 		}
-		selection = resources.Selection{Warnings: s.warnings(placement, items)}
-		for _, i := range items {
+		selection = resources.Selection{Warnings: s.warnings(placement, found)}
+		if len(found.items) == 0 {
+			selection.Nothing = found.missing()
+		}
+		for _, i := range found.items {
 			selection.Resources = append(selection.Resources, resources.Resource{ID: i.id, Manifest: i.raw})
 		}
 		selection.Index, err = s.ensure(ctx, placement, c, dryRun)

@@ -238,7 +238,7 @@ func TestNothingSelectedIsAnEmptySnapshot(t *testing.T) {
 		w.placement.PlacementSpec().ResourceSelectors = []v1beta1.ResourceSelectorTerm{named("", "v1", "Node", "")}
 		_, warnings := w.snapshot(false)
 		w.expect("app-0-snapshot 0 true")
-		if len(warnings) != 1 || !strings.HasSuffix(warnings[0], "app selects nothing") {
+		if len(warnings) != 1 || !strings.Contains(warnings[0], "app selects nothing: the hub has no Node") {
 			t.Errorf("warnings %q", warnings)
 		}
 	})

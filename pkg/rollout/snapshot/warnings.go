@@ -11,15 +11,18 @@ import (
 	"github.com/stagegate/stagegate/pkg/rollout/internal/resources"
 )
 
-// warnings tell what rolling the items out would take away from members.
-func (s *Source) warnings(placement v1beta1.PlacementObject, items []*item) []string {
-	kept := make([]v1beta1.ResourceIdentifier, 0, len(items))
-	for _, i := range items {
+// warnings tell of selectors that find nothing, and what rolling out what is found would take away from members.
+func (s *Source) warnings(placement v1beta1.PlacementObject, found *selected) []string {
+	kept := make([]v1beta1.ResourceIdentifier, 0, len(found.items))
+	for _, i := range found.items {
 		kept = append(kept, i.id)
 	}
 	var warnings []string
-	if len(items) == 0 {
-		warnings = append(warnings, fmt.Sprintf("placement %s selects nothing", nameOf(placement)))
+	switch {
+	case len(found.items) == 0:
+		warnings = append(warnings, fmt.Sprintf("placement %s selects nothing: %s", nameOf(placement), found.missing()))
+	case len(found.nothing) > 0:
+		warnings = append(warnings, fmt.Sprintf("some selectors of placement %s select nothing: %s", nameOf(placement), found.missing()))
 	}
 	if removed := resources.Removed(resources.OnClusters(s.fleet, reconcile.KeyOf(placement)), kept); len(removed) > 0 {
 		warnings = append(warnings, fmt.Sprintf("%d object(s) that member clusters have from placement %s are no longer selected and will be removed: %s",

@@ -16,6 +16,8 @@ import (
 	"k8s.io/client-go/metadata"
 	"k8s.io/client-go/tools/cache"
 	"k8s.io/klog/v2"
+
+	"github.com/stagegate/stagegate/pkg/apis/placeable"
 )
 
 // watched follows the metadata of what one query finds.
@@ -81,7 +83,7 @@ func (w *watched) run(ctx context.Context, synced func()) {
 func (w *watched) handler() cache.ResourceEventHandler {
 	ignored := func(obj any) bool {
 		object, ok := obj.(metav1.Object)
-		return ok && excluded(w.GroupKind(), object)
+		return ok && placeable.Excluded(w.GroupKind(), object)
 	}
 	return cache.ResourceEventHandlerDetailedFuncs{
 		AddFunc: func(obj any, isInInitialList bool) {

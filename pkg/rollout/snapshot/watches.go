@@ -123,7 +123,7 @@ type watchedView struct {
 
 func (v *watchedView) kinds() *kinds { return v.served }
 
-func (v *watchedView) list(ctx context.Context, queries ...query) ([]*item, error) {
+func (v *watchedView) list(ctx context.Context, queries ...query) ([][]*item, error) {
 	return inParallel(ctx, queries, func(q query) ([]*item, error) {
 		v.mu.Lock()
 		v.needed[q] = struct{}{}

@@ -205,6 +205,7 @@ func (f *fixture) placement() {
 		create(f, f.fleet.Snapshots, wellknown.ResourceSnapshotName("example-placement", i), func(s v1beta1.ResourceSnapshotObject) {
 			s.SetLabels(map[string]string{wellknown.ParentPlacementLabel: "example-placement", wellknown.ResourceIndexLabel: strconv.Itoa(i)})
 			s.SetAnnotations(map[string]string{wellknown.ResourceHashAnnotation: "hash"})
+			s.SnapshotSpec().SelectedResources = []v1beta1.ResourceContent{{RawExtension: runtime.RawExtension{Raw: []byte(`{"apiVersion":"v1","kind":"ConfigMap","metadata":{"name":"any"}}`)}}}
 		})
 	}
 	create(f, f.fleet.PolicySnapshots, "example-placement-0", func(s v1beta1.PolicySnapshotObject) {

@@ -6,6 +6,7 @@ package updaterun
 import (
 	"context"
 	"errors"
+	"fmt"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
@@ -87,10 +88,13 @@ func attempt(ctx context.Context, f *fleet.Fleet, snapshots SnapshotSource, run 
 		if err != nil && ctx.Err() != nil {
 			return planned{}, err
 		}
-		world.Live = &engine.LiveSnapshot{Index: selection.Index, Err: err, Final: isUserError(err)}
+		world.Live = &engine.LiveSnapshot{Index: selection.Index, Nothing: selection.Nothing, Err: err, Final: isUserError(err)}
 		p = planned{outcome: engine.Initialize(run, world, now), warnings: selection.Warnings}
-		if err != nil && !isUserError(err) {
+		switch {
+		case err != nil && !isUserError(err):
 			p.retry = err
+		case selection.Nothing != "":
+			p.retry = fmt.Errorf("update run %s: %s", keyOf(run), selection.Nothing)
 		}
 		selected = func() []resources.Resource { return selection.Resources }
 	}

@@ -4,6 +4,7 @@
 package updaterun
 
 import (
+	"bytes"
 	"cmp"
 	"slices"
 	"testing"
@@ -94,7 +95,7 @@ func (f *fixture) placesSettings() {
 	})
 	f.eventually("the cache has the ConfigMap in it", func() bool {
 		s, err := f.fleet.Snapshots.Get(f.key("example-placement-1-snapshot"))
-		return err == nil && len(s.SnapshotSpec().SelectedResources) > 0
+		return err == nil && bytes.Equal(s.SnapshotSpec().SelectedResources[0].Raw, f.settings())
 	})
 }
 

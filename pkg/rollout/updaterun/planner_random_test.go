@@ -14,6 +14,7 @@ import (
 	"github.com/google/go-cmp/cmp/cmpopts"
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/utils/ptr"
 
 	clusterv1beta1 "github.com/stagegate/stagegate/pkg/apis/cluster/v1beta1"
@@ -147,6 +148,7 @@ func (f *fixture) randomPlacement(random *rand.Rand, selected int) {
 	create(f, f.fleet.Snapshots, wellknown.ResourceSnapshotName("example-placement", 0), func(s v1beta1.ResourceSnapshotObject) {
 		s.SetLabels(map[string]string{wellknown.ParentPlacementLabel: "example-placement", wellknown.ResourceIndexLabel: "0"})
 		s.SetAnnotations(map[string]string{wellknown.ResourceHashAnnotation: "hash"})
+		s.SnapshotSpec().SelectedResources = []v1beta1.ResourceContent{{RawExtension: runtime.RawExtension{Raw: []byte(`{"apiVersion":"v1","kind":"ConfigMap","metadata":{"name":"any"}}`)}}}
 	})
 	strategy := []v1beta1.RolloutStrategyType{v1beta1.ExternalRolloutStrategyType, v1beta1.RollingUpdateRolloutStrategyType}[random.IntN(12)/11]
 	create(f, f.fleet.Placements, "example-placement", func(p v1beta1.PlacementObject) { p.PlacementSpec().Strategy.Type = strategy })

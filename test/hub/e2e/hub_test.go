@@ -46,6 +46,7 @@ func TestHub(t *testing.T) {
 		{"RollingUpdateAndDrift", testRollingUpdateAndDrift},
 		{"Removal", testRemoval},
 		{"RollingUpdateNamesRemovals", testRollingUpdateNamesRemovals},
+		{"NothingPlaced", testNothingPlaced},
 		{"Overrides", testOverrides},
 		{"Rivals", testRivals},
 		{"SecretValues", testSecretValues},

@@ -12,8 +12,10 @@ import (
 	"testing"
 
 	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/client-go/rest"
 
 	"github.com/stagegate/stagegate/pkg/apis/wellknown"
@@ -37,8 +39,8 @@ var hubKinds = map[string][]metav1.APIResource{
 	},
 }
 
-// StartHub serves the little that the loops and admission ask of a hub without members: it belongs to the store, has no Secrets, takes
-// every Event and tells a few kinds.
+// StartHub serves the little that the loops and admission ask of a hub without members: it belongs to the store, has no objects of the few
+// kinds that it tells, and takes every Event.
 func StartHub(tb testing.TB) *rest.Config {
 	tb.Helper()
 	const core = "/api/v1/namespaces/"
@@ -64,6 +66,15 @@ func StartHub(tb testing.TB) *rest.Config {
 	mux.HandleFunc("POST "+core+"{namespace}/events", takeEvent)
 	mux.HandleFunc("PATCH "+core+"{namespace}/events/{name}", takeEvent)
 
+	for path, resource := range map[string]string{
+		core + "{name}": "namespaces", core + "{namespace}/secrets/{name}": "secrets", "/apis/rbac.authorization.k8s.io/v1/clusterroles/{name}": "clusterroles",
+	} {
+		mux.HandleFunc("GET "+path, func(w http.ResponseWriter, r *http.Request) {
+			status := apierrors.NewNotFound(schema.GroupResource{Resource: resource}, r.PathValue("name")).ErrStatus
+			status.TypeMeta = metav1.TypeMeta{APIVersion: "v1", Kind: "Status"}
+			answer(w, http.StatusNotFound, &status)
+		})
+	}
 	serveKinds(mux)
 
 	server := httptest.NewServer(mux)

@@ -59,6 +59,9 @@ func warnings(o placement.PlacementObject) []string {
 	if spec.Policy != nil && spec.Policy.PlacementType == placement.PickNPlacementType {
 		found = append(found, "spec.policy.placementType: PickN is not supported yet, no cluster will be picked")
 	}
+	if spec.Policy != nil && spec.Policy.PlacementType == placement.PickFixedPlacementType && len(spec.Policy.ClusterNames) == 0 {
+		found = append(found, "spec.policy.clusterNames: no cluster is named, no cluster will be picked")
+	}
 	if o.GetNamespace() == "" && spec.StatusReportingScope == placement.NamespaceAccessible {
 		found = append(found, "spec.statusReportingScope: NamespaceAccessible is not supported yet, the status stays on the placement")
 	}

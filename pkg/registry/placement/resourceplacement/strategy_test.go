@@ -26,6 +26,18 @@ func TestPickNIsWarnedAbout(t *testing.T) {
 	}
 }
 
+func TestAPolicyThatNamesNoClusterIsWarnedAbout(t *testing.T) {
+	for _, r := range Resources() {
+		for names, want := range map[string][]string{"": {"spec.policy.clusterNames: no cluster is named, no cluster will be picked"}, "oslo": nil} {
+			o := r.New().(placement.PlacementObject)
+			o.PlacementSpec().Policy = &placement.PlacementPolicy{PlacementType: placement.PickFixedPlacementType, ClusterNames: strings.Fields(names)}
+			if got := r.Strategy.WarningsOnCreate(t.Context(), o); !slices.Equal(got, want) {
+				t.Errorf("%s with the names %q: warnings %q, want %q", r.Plural, names, got, want)
+			}
+		}
+	}
+}
+
 func TestNameIsAtMost63Characters(t *testing.T) {
 	const message = "the name field cannot have length exceeding 63"
 	for _, r := range Resources() {

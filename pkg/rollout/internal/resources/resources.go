@@ -22,7 +22,9 @@ type Selection struct {
 	Index int
 	// Resources in it.
 	Resources []Resource
-	// Warnings tell what rolling it out would take away from members.
+	// Nothing says why there is no resource in it; empty where there is one.
+	Nothing string
+	// Warnings tell of selectors that find nothing, and what rolling it out would take away from members.
 	Warnings []string
 }
 

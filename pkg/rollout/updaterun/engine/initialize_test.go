@@ -179,6 +179,19 @@ func TestWhatKeepsARunFromBeingPlanned(t *testing.T) {
 			world(func(w *engine.InitWorld) { w.Bindings = nil }), engine.ResultWaiting,
 			invalid + "no scheduled or to-be-deleted bindings found for the latest policy snapshot /p-0",
 		},
+		"a policy that picks nobody": {
+			world(func(w *engine.InitWorld) {
+				w.Bindings = nil
+				w.PolicySnapshots[0].PolicySnapshotStatus().Conditions[0].Message = "found 0 cluster(s); no cluster is picked: the fleet has no member cluster"
+			}), engine.ResultWaiting,
+			invalid + "no scheduled or to-be-deleted bindings found for the latest policy snapshot /p-0: no cluster is picked: the fleet has no member cluster",
+		},
+		"a policy that names a cluster which is not there": {
+			world(func(w *engine.InitWorld) {
+				c := &w.PolicySnapshots[0].PolicySnapshotStatus().Conditions[0]
+				c.Status, c.Message = metav1.ConditionFalse, "could not find all clusters"
+			}), engine.ResultWaiting, invalid + "policy snapshot `p-0` not fully scheduled yet: could not find all clusters",
+		},
 		"a binding of an older policy": {
 			world(func(w *engine.InitWorld) { w.Bindings[0].BindingSpec().SchedulingPolicySnapshotName = "p-9" }), engine.ResultWaiting,
 			"binding `/b-a1` with old policy snapshot `/p-9` has state Scheduled, we might observe a transient state, need retry",
@@ -329,6 +342,23 @@ func TestWhatKeepsARunFromBeingPlanned(t *testing.T) {
 		"no master snapshot": {
 			world(func(w *engine.InitWorld) { w.Snapshots[0].SetAnnotations(nil) }), engine.ResultWaiting,
 			unusual + "no master resourceSnapshot found for placement /p",
+		},
+		"nothing that was ever selected": {
+			func(r *v1beta1.ClusterStagedUpdateRun, w *engine.InitWorld) {
+				r.Spec.ResourceSnapshotIndex = "0"
+				w.Snapshots[0].GetLabels()[wellknown.ResourceIndexLabel] = "0"
+				w.Placement.PlacementStatus().Conditions = []metav1.Condition{{
+					Type: "ClusterResourcePlacementResourcesSelected", Status: metav1.ConditionFalse, Reason: "NothingSelected", Message: "the hub has no Namespace \"shpo\"",
+				}}
+			}, engine.ResultWaiting,
+			user + "there is nothing to roll out: placement `/p` selects nothing: the hub has no Namespace \"shpo\"",
+		},
+		"nothing that is selected now or ever was": {
+			func(r *v1beta1.ClusterStagedUpdateRun, w *engine.InitWorld) {
+				r.Spec.ResourceSnapshotIndex, w.Snapshots = "", nil
+				w.Live = &engine.LiveSnapshot{Nothing: "the hub has no Namespace \"shpo\""}
+			}, engine.ResultWaiting,
+			user + "there is nothing to roll out: placement `/p` selects nothing: the hub has no Namespace \"shpo\"",
 		},
 		"no snapshot yet": {
 			func(r *v1beta1.ClusterStagedUpdateRun, _ *engine.InitWorld) { r.Spec.ResourceSnapshotIndex = "" }, engine.ResultNeedsSnapshot, "",
@@ -536,6 +566,40 @@ func TestALiveSnapshotIsPinned(t *testing.T) {
 	w.Live = &engine.LiveSnapshot{Index: 4}
 	if got := engine.Initialize(run, w, simStart).Decision.Status.ResourceSnapshotIndexUsed; got != "4" {
 		t.Errorf("index used is %q, want 4", got)
+	}
+}
+
+// TestARemovalIsNeverRefused holds of versions that have nothing.
+func TestARemovalIsNeverRefused(t *testing.T) {
+	const nothing = "the hub has no Namespace \"shop\""
+	for name, change := range map[string]func(*v1beta1.ClusterStagedUpdateRun, *engine.InitWorld){
+		"of what an earlier version had": func(r *v1beta1.ClusterStagedUpdateRun, w *engine.InitWorld) {
+			r.Spec.ResourceSnapshotIndex, w.Live = "", &engine.LiveSnapshot{Index: 1, Nothing: nothing}
+		},
+		"of what a later version has": func(r *v1beta1.ClusterStagedUpdateRun, w *engine.InitWorld) {
+			r.Spec.ResourceSnapshotIndex = "0"
+			w.Snapshots[0].GetLabels()[wellknown.ResourceIndexLabel] = "0"
+			w.Snapshots = append(w.Snapshots, &v1beta1.ClusterResourceSnapshot{
+				ObjectMeta: metav1.ObjectMeta{Labels: map[string]string{wellknown.ResourceIndexLabel: "1"}},
+				Spec:       v1beta1.ResourceSnapshotSpec{SelectedResources: make([]v1beta1.ResourceContent, 1)},
+			})
+		},
+		"of what a cluster has of a version that is lost": func(r *v1beta1.ClusterStagedUpdateRun, w *engine.InitWorld) {
+			r.Spec.ResourceSnapshotIndex, w.Snapshots, w.Live = "", nil, &engine.LiveSnapshot{Nothing: nothing}
+			w.Bindings[0].BindingSpec().ResourceSnapshotName = "p-3-snapshot"
+		},
+		"from a cluster that is not picked any more": func(r *v1beta1.ClusterStagedUpdateRun, w *engine.InitWorld) {
+			r.Spec.ResourceSnapshotIndex, w.Snapshots, w.Live = "", nil, &engine.LiveSnapshot{Nothing: nothing}
+			w.Bindings[0].BindingSpec().State = v1beta1.BindingStateUnscheduled
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			run, w := newRun(), initWorld(2, stage("a"))
+			change(run, &w)
+			if o := engine.Initialize(run, w, simStart); o.Result != engine.ResultInitialized {
+				t.Errorf("result is %d %q", o.Result, o.Message)
+			}
+		})
 	}
 }
 

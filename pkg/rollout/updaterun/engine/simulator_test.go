@@ -152,7 +152,7 @@ func (s *simulation) populate() {
 			Name:        wellknown.ResourceSnapshotName("p", i),
 			Labels:      map[string]string{wellknown.ResourceIndexLabel: fmt.Sprint(i)},
 			Annotations: map[string]string{wellknown.ResourceHashAnnotation: "x"},
-		}})
+		}, Spec: v1beta1.ResourceSnapshotSpec{SelectedResources: make([]v1beta1.ResourceContent, 1)}})
 	}
 	s.addOverrides()
 	// A policy that picks nobody any more must not be a way around the gates.

@@ -8,6 +8,9 @@ import (
 	"fmt"
 	"strconv"
 
+	"k8s.io/apimachinery/pkg/api/meta"
+
+	"github.com/stagegate/stagegate/pkg/apis/placeable"
 	"github.com/stagegate/stagegate/pkg/apis/placement/v1beta1"
 	"github.com/stagegate/stagegate/pkg/apis/wellknown"
 )
@@ -18,7 +21,8 @@ func (p *plan) planSnapshot() *obstacle {
 	if asked == "" {
 		return p.planLive()
 	}
-	if n, err := strconv.Atoi(asked); err != nil || n < 0 {
+	n, err := strconv.Atoi(asked)
+	if err != nil || n < 0 {
 		return final(invalid, clientError, fmt.Sprintf("invalid resource snapshot index `%s` provided, expected an integer >= 0", asked))
 	}
 	placement := p.world.Placement
@@ -45,7 +49,7 @@ func (p *plan) planSnapshot() *obstacle {
 		return passing(invalid, fmt.Sprintf("resource snapshot %s has %d of its %d parts", master.GetName(), found, parts))
 	}
 	p.status.ResourceSnapshotIndexUsed = asked
-	return nil
+	return p.refuseNothing(n, p.selectsNothing())
 }
 
 // planLive uses the snapshot that was taken for the run.
@@ -60,7 +64,35 @@ func (p *plan) planLive() *obstacle {
 		return passing(invalid, live.Err.Error())
 	}
 	p.status.ResourceSnapshotIndexUsed = strconv.Itoa(live.Index)
-	return nil
+	if live.Nothing == "" {
+		return nil
+	}
+	return p.refuseNothing(live.Index, live.Nothing)
+}
+
+// refuseNothing keeps a version from being a success that has nothing, where no earlier one had anything either and no cluster is to be
+// cleaned up. What is selected may be created yet. A version that takes away what there was is never refused.
+func (p *plan) refuseNothing(index int, why string) *obstacle {
+	placement := p.world.Placement
+	if len(p.unpicked) > 0 || !placeable.NeverAnything(placement, index, p.world.Snapshots, p.world.Bindings) {
+		return nil
+	}
+	message := fmt.Sprintf("there is nothing to roll out: placement `%s` selects nothing", key(placement.GetNamespace(), placement.GetName()))
+	if why != "" {
+		message += ": " + why
+	}
+	return passing(invalid, clientError, message)
+}
+
+// selectsNothing is what the placement says of selecting nothing, if it does.
+func (p *plan) selectsNothing() string {
+	placement := p.world.Placement
+	selected := meta.FindStatusCondition(placement.PlacementStatus().Conditions,
+		v1beta1.PlacementConditionType(placement.GetNamespace(), v1beta1.PlacementResourcesSelected))
+	if selected == nil || selected.Reason != wellknown.ReasonNothingSelected {
+		return ""
+	}
+	return selected.Message
 }
 
 func isMaster(snapshot v1beta1.ResourceSnapshotObject) bool {

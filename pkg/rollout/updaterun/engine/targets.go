@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"slices"
 	"strconv"
+	"strings"
 
 	"k8s.io/apimachinery/pkg/api/equality"
 	"k8s.io/apimachinery/pkg/api/meta"
@@ -42,7 +43,7 @@ func (p *plan) planPolicy() *obstacle {
 	}
 	p.status.PolicySnapshotIndexUsed = index
 	if !p.isScheduled() {
-		return passing(invalid, fmt.Sprintf("policy snapshot `%s` not fully scheduled yet", p.policy.GetName()))
+		return passing(append([]string{invalid, fmt.Sprintf("policy snapshot `%s` not fully scheduled yet", p.policy.GetName())}, p.unscheduled()...)...)
 	}
 	return nil
 }
@@ -56,6 +57,21 @@ func (p *plan) isScheduled() bool {
 	}
 	return status.ObservedCRPGeneration >= p.world.Placement.GetGeneration() ||
 		samePolicy(p.policy.PolicySnapshotSpec().Policy, p.world.Placement.PlacementSpec().Policy)
+}
+
+// unscheduled is what scheduling by the placement's policy says of clusters that are not picked, if it does.
+func (p *plan) unscheduled() []string {
+	scheduled := meta.FindStatusCondition(p.policy.PolicySnapshotStatus().Conditions, v1beta1.PolicySnapshotScheduled)
+	if scheduled == nil || scheduled.ObservedGeneration != p.policy.GetGeneration() {
+		return nil
+	}
+	if i := strings.Index(scheduled.Message, wellknown.NoClusterPicked); i >= 0 {
+		return []string{scheduled.Message[i:]}
+	}
+	if scheduled.Status == metav1.ConditionFalse && scheduled.Message != "" {
+		return []string{scheduled.Message}
+	}
+	return nil
 }
 
 // samePolicy compares what makes a new policy snapshot.
@@ -96,8 +112,8 @@ func (p *plan) planTargets() *obstacle {
 	p.unpicked = slices.Compact(p.unpicked)
 
 	if len(p.targets)+len(p.unpicked) == 0 {
-		return passing(invalid, fmt.Sprintf("no scheduled or to-be-deleted bindings found for the latest policy snapshot %s",
-			key(p.policy.GetNamespace(), p.policy.GetName())))
+		return passing(append([]string{invalid, fmt.Sprintf("no scheduled or to-be-deleted bindings found for the latest policy snapshot %s",
+			key(p.policy.GetNamespace(), p.policy.GetName()))}, p.unscheduled()...)...)
 	}
 	want, o := p.observedCount()
 	if o != nil {

@@ -70,6 +70,8 @@ type Overrides struct {
 type LiveSnapshot struct {
 	// Index of the snapshot.
 	Index int
+	// Nothing says why nothing is selected; empty where something is.
+	Nothing string
 	// Err says why there is none.
 	Err error
 	// Final says that only the user can mend it.

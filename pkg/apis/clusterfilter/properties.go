@@ -1,7 +1,7 @@
 // Copyright The Stagegate Authors.
 // SPDX-License-Identifier: Apache-2.0
 
-package scheduling
+package clusterfilter
 
 import (
 	"fmt"
@@ -46,6 +46,12 @@ func holds(cluster *clusterv1beta1.MemberCluster, requirement v1beta1.PropertySe
 		return order <= 0, nil
 	}
 	return false, fmt.Errorf("property %s: unsupported operator %s", requirement.Name, requirement.Operator)
+}
+
+// Has reports whether a cluster reports a property, whatever it is.
+func Has(cluster *clusterv1beta1.MemberCluster, name string) bool {
+	_, found, err := property(cluster, name)
+	return found || err != nil
 }
 
 func property(cluster *clusterv1beta1.MemberCluster, name string) (resource.Quantity, bool, error) {

@@ -1,7 +1,7 @@
 // Copyright The Stagegate Authors.
 // SPDX-License-Identifier: Apache-2.0
 
-package snapshot
+package placeable
 
 import (
 	"k8s.io/apimachinery/pkg/runtime/schema"
@@ -37,8 +37,14 @@ var envelopes = sets.New(
 	schema.GroupKind{Group: v1beta1.GroupName, Kind: "ResourceEnvelope"},
 )
 
-// disabled says that a kind is never selected. A selector that names it selects nothing.
-func disabled(gk schema.GroupKind) bool {
+// IsEnvelope reports whether objects of a kind carry others to members.
+func IsEnvelope(gk schema.GroupKind) bool { return envelopes.Has(gk) }
+
+// NeverSelectedGroup reports whether no kind of a group is ever selected.
+func NeverSelectedGroup(group string) bool { return disabledGroups.Has(group) }
+
+// NeverSelected reports whether objects of a kind are never selected. A selector that names it selects nothing.
+func NeverSelected(gk schema.GroupKind) bool {
 	if gk.Group == v1beta1.GroupName {
 		return !envelopes.Has(gk)
 	}

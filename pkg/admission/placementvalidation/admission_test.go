@@ -1,0 +1,354 @@
+// Copyright The Stagegate Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package placementvalidation
+
+import (
+	"context"
+	"errors"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/apiserver/pkg/admission"
+	genericapirequest "k8s.io/apiserver/pkg/endpoints/request"
+	"k8s.io/apiserver/pkg/warning"
+	metadatafake "k8s.io/client-go/metadata/fake"
+	clienttesting "k8s.io/client-go/testing"
+	"k8s.io/client-go/tools/cache"
+	"k8s.io/utils/clock"
+
+	"github.com/stagegate/stagegate/pkg/admission/hubkinds"
+	clusterv1beta1 "github.com/stagegate/stagegate/pkg/apis/cluster/v1beta1"
+	"github.com/stagegate/stagegate/pkg/apis/placement"
+	clusterlisters "github.com/stagegate/stagegate/pkg/generated/listers/cluster/v1beta1"
+	registry "github.com/stagegate/stagegate/pkg/registry/placement"
+)
+
+type warnings []string
+
+func (w *warnings) AddWarning(_, text string) { *w = append(*w, text) }
+
+// fixture is a plugin with a hub and a fleet.
+type fixture struct {
+	*Plugin
+	kinds   hubkinds.Kinds
+	failure error
+	hub     *metadatafake.FakeMetadataClient
+	fleet   cache.Indexer
+}
+
+func newFixture(t *testing.T, members ...*clusterv1beta1.MemberCluster) *fixture {
+	t.Helper()
+	kind := func(group, version, name, resource string, namespaced bool) hubkinds.Kind {
+		return hubkinds.Kind{GroupVersionKind: schema.GroupVersionKind{Group: group, Version: version, Kind: name}, Resource: resource, Namespaced: namespaced}
+	}
+	object := func(apiVersion, kind, namespace, name, app string) runtime.Object {
+		return &metav1.PartialObjectMetadata{
+			TypeMeta:   metav1.TypeMeta{APIVersion: apiVersion, Kind: kind},
+			ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: name, Labels: map[string]string{"app": app}},
+		}
+	}
+	scheme := metadatafake.NewTestScheme()
+	if err := metav1.AddMetaToScheme(scheme); err != nil {
+		t.Fatal(err)
+	}
+	f := &fixture{Plugin: New(), fleet: cache.NewIndexer(cache.MetaNamespaceKeyFunc, nil)}
+	f.kinds = hubkinds.Kinds{Served: []hubkinds.Kind{
+		kind("", "v1", "Namespace", "namespaces", false), kind("", "v1", "Secret", "secrets", true), kind("", "v1", "ServiceAccount", "serviceaccounts", true),
+		kind("", "v1", "Pod", "pods", true), kind("apps", "v1", "Deployment", "deployments", true),
+		kind("rbac.authorization.k8s.io", "v1", "ClusterRole", "clusterroles", false),
+	}}
+	f.hub = metadatafake.NewSimpleMetadataClient(scheme,
+		object("v1", "Namespace", "", "shop", "shop"), object("v1", "Secret", "team", "key", "shop"), object("v1", "ServiceAccount", "team", "default", ""),
+		object("apps/v1", "Deployment", "shop", "web", "shop"), object("rbac.authorization.k8s.io/v1", "ClusterRole", "", "reader", "shop"))
+	f.SetHubKinds(hubkinds.New(func(context.Context) (hubkinds.Kinds, error) { return f.kinds, f.failure }, clock.RealClock{}))
+	f.SetHub(f.hub)
+	for _, m := range members {
+		if err := f.fleet.Add(m); err != nil {
+			t.Fatal(err)
+		}
+	}
+	f.members, f.synced = clusterlisters.NewMemberClusterLister(f.fleet), func() bool { return true }
+	return f
+}
+
+func (f *fixture) write(ctx context.Context, object, old placement.PlacementObject, subresource string) ([]string, error) {
+	said := warnings{}
+	operation, before := admission.Create, runtime.Object(nil)
+	if old != nil {
+		operation, before = admission.Update, old
+	}
+	err := f.Validate(warning.WithWarningRecorder(ctx, &said), admission.NewAttributesRecord(object, before,
+		schema.GroupVersionKind{Group: placement.GroupName, Version: "v1", Kind: "Placement"}, object.GetNamespace(), object.GetName(),
+		schema.GroupVersionResource{Group: placement.GroupName, Version: "v1", Resource: "placements"}, subresource, operation, nil, false, nil), nil)
+	return said, err
+}
+
+func placed(namespace string, selectors ...placement.ResourceSelectorTerm) placement.PlacementObject {
+	var o placement.PlacementObject = &placement.ClusterResourcePlacement{}
+	if namespace != "" {
+		o = &placement.ResourcePlacement{}
+	}
+	o.SetNamespace(namespace)
+	o.SetName("web")
+	o.PlacementSpec().ResourceSelectors = selectors
+	return o
+}
+
+// selector is written as "group/version/Kind/name", or as "group/version/Kind/key=value" by a label.
+func selector(what string) placement.ResourceSelectorTerm {
+	parts := strings.Split(what, "/")
+	s := placement.ResourceSelectorTerm{Group: parts[0], Version: parts[1], Kind: parts[2], Name: parts[3]}
+	if key, value, ok := strings.Cut(parts[3], "="); ok {
+		s.Name, s.LabelSelector = "", &metav1.LabelSelector{MatchLabels: map[string]string{key: value}}
+	}
+	return s
+}
+
+func TestSelectors(t *testing.T) {
+	const path = "spec.resourceSelectors[0]: "
+	inShop := selector("/v1/Namespace/shop")
+	inShop.SelectionScope = placement.NamespaceWithResourceSelectors
+	for name, tc := range map[string]struct {
+		object   placement.PlacementObject
+		warnings []string
+		refused  string
+	}{
+		"what is there":                {object: placed("", selector("/v1/Namespace/shop"), selector("rbac.authorization.k8s.io/v1/ClusterRole/app=shop"))},
+		"what is there in a namespace": {object: placed("team", selector("/v1/Secret/key"), selector("/v1/Secret/app=shop"), selector("/v1/Secret/"))},
+		"a typo in a name": {
+			object: placed("", selector("/v1/Namespace/shpo")), warnings: []string{path + `the hub has no Namespace "shpo": nothing is selected by it before there is one`},
+		},
+		"in a namespace": {
+			object:   placed("team", selector("/v1/Secret/nope")),
+			warnings: []string{path + `the hub has no Secret "nope" in namespace team: nothing is selected by it before there is one`},
+		},
+		"labels that nothing has": {
+			object:   placed("team", selector("/v1/Secret/app=web")),
+			warnings: []string{path + "the hub has no Secret with labels app=web in namespace team: nothing is selected by it before there is one"},
+		},
+		"a kind of which there is none": {
+			object:   placed("team", selector("apps/v1/Deployment/")),
+			warnings: []string{path + "the hub has no Deployment.apps in namespace team: nothing is selected by it before there is one"},
+		},
+		"an object that each cluster makes": {
+			object:   placed("team", selector("/v1/ServiceAccount/")),
+			warnings: []string{path + "the hub has no ServiceAccount in namespace team: nothing is selected by it before there is one"},
+		},
+		"a kind that is not there": {
+			object: placed("", selector("/v1/Namespce/shop")),
+			warnings: []string{path + `the hub has no kind Namespce in group "": nothing of the placement is placed before it has, ` +
+				"check the spelling or create its CustomResourceDefinition"},
+		},
+		"a version that is not served": {
+			object:   placed("team", selector("apps/v1beta1/Deployment/web")),
+			warnings: []string{path + "the hub does not serve Deployment.apps in version v1beta1: nothing of the placement is placed before it does, use v1"},
+		},
+		"a kind that is never placed": {
+			object: placed("team", selector("/v1/Pod/web")), warnings: []string{path + "Pod is a kind that is never placed: this selects nothing"},
+		},
+		"a kind of namespaces in no namespace": {
+			object: placed("", selector("apps/v1/Deployment/web")),
+			refused: `spec.resourceSelectors[0]: Invalid value: "Deployment": cannot select namespace-scoped resource deployments.apps in a clusterResourcePlacement; ` +
+				"place it with a ResourcePlacement in its namespace, or select its Namespace, with selectionScope NamespaceWithResourceSelectors to take no more of it than the selectors say",
+		},
+		"a kind without namespaces in one": {
+			object: placed("team", selector("rbac.authorization.k8s.io/v1/ClusterRole/reader")),
+			refused: `spec.resourceSelectors[0]: Invalid value: "ClusterRole": cannot select cluster-scoped resource clusterroles.rbac.authorization.k8s.io in a resourcePlacement; ` +
+				"place it with a ClusterResourcePlacement",
+		},
+		"a Namespace in a namespace, beside what is right": {
+			object: placed("team", selector("/v1/Secret/nope"), selector("/v1/Namespace/team")),
+			refused: `spec.resourceSelectors[1]: Invalid value: "Namespace": cannot select cluster-scoped resource namespaces in a resourcePlacement; ` +
+				"place it with a ClusterResourcePlacement",
+		},
+		"the selectors of one namespace": {object: placed("", inShop, selector("apps/v1/Deployment/web"))},
+		"a typo in one of them": {
+			object:   placed("", inShop, selector("apps/v1/Deployment/wbe")),
+			warnings: []string{`spec.resourceSelectors[1]: the hub has no Deployment.apps "wbe": nothing is selected by it before there is one`},
+		},
+		"a reserved namespace is the placement's own to tell": {object: placed("", selector("/v1/Namespace/kube-system"))},
+	} {
+		t.Run(name, func(t *testing.T) {
+			said, err := newFixture(t).write(t.Context(), tc.object, nil, "")
+			if diff := cmp.Diff(tc.warnings, []string(said), cmp.Transformer("", func(s []string) string { return strings.Join(s, "\n") })); diff != "" {
+				t.Errorf("warnings (-want +got):\n%s", diff)
+			}
+			if (tc.refused != "") != apierrors.IsInvalid(err) || err != nil && !strings.HasSuffix(err.Error(), tc.refused) {
+				t.Errorf("answered with %v, want %q", err, tc.refused)
+			}
+		})
+	}
+}
+
+func TestOnlyWhatAUserChangesIsLookedAt(t *testing.T) {
+	wrong, good := placed("team", selector("/v1/Namespace/shop")), placed("team", selector("/v1/Secret/key"))
+	labelled := placed("team", selector("/v1/Namespace/shop"))
+	labelled.SetLabels(map[string]string{"a": "b"})
+	leaving := placed("team", selector("/v1/Namespace/shop"))
+	leaving.SetDeletionTimestamp(&metav1.Time{Time: time.Unix(1, 0)})
+	controllers := genericapirequest.WithUser(context.Background(), registry.Controllers())
+	for name, tc := range map[string]struct {
+		ctx         context.Context
+		object, old placement.PlacementObject
+		subresource string
+		refused     bool
+	}{
+		"a new object":          {context.Background(), wrong, nil, "", true},
+		"a change for the bad":  {context.Background(), wrong, good, "", true},
+		"a label of a bad one":  {context.Background(), labelled, wrong, "", false},
+		"a status of a bad one": {context.Background(), wrong, good, "status", false},
+		"a bad one that goes":   {context.Background(), leaving, good, "", false},
+		"a controller's write":  {controllers, wrong, nil, "", false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			said, err := newFixture(t).write(tc.ctx, tc.object, tc.old, tc.subresource)
+			if apierrors.IsInvalid(err) != tc.refused || len(said) > 0 {
+				t.Errorf("answered with %v and %q", err, said)
+			}
+		})
+	}
+}
+
+func TestWhatCannotBeAskedIsNotWarnedAbout(t *testing.T) {
+	typo := placed("", selector("/v1/Namespace/shpo"))
+	for name, change := range map[string]func(*fixture){
+		"a hub that tells no kinds": func(f *fixture) { f.failure = errors.New("no route") },
+		"a hub that refuses": func(f *fixture) {
+			f.hub.PrependReactor("get", "*", func(clienttesting.Action) (bool, runtime.Object, error) { return true, nil, errors.New("not yours") })
+		},
+		"no hub": func(f *fixture) { f.SetHub(nil) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			f := newFixture(t)
+			change(f)
+			if said, err := f.write(t.Context(), typo, nil, ""); err != nil || len(said) > 0 {
+				t.Errorf("answered with %v and %q", err, said)
+			}
+		})
+	}
+}
+
+func TestASlowHubDelaysAWriteForAMoment(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := newFixture(t)
+		f.SetHubKinds(hubkinds.New(func(ctx context.Context) (hubkinds.Kinds, error) {
+			<-ctx.Done()
+			return hubkinds.Kinds{}, ctx.Err()
+		}, clock.RealClock{}))
+		start := time.Now()
+		said, err := f.write(t.Context(), placed("", selector("/v1/Namespace/a"), selector("/v1/Namespace/b")), nil, "")
+		if took := time.Since(start); err != nil || len(said) > 0 || took > patience {
+			t.Errorf("answered with %v and %q after %s", err, said, took)
+		}
+		// The hub is given more time for the next who asks.
+		time.Sleep(time.Minute)
+	})
+}
+
+func TestAWriteCostsAFewRequests(t *testing.T) {
+	f := newFixture(t)
+	var selectors []placement.ResourceSelectorTerm
+	for range 100 {
+		selectors = append(selectors, selector("/v1/Namespace/shpo"))
+	}
+	said, err := f.write(t.Context(), placed("", selectors...), nil, "")
+	if asked := len(f.hub.Actions()); err != nil || asked != maxLookups || len(said) != maxLookups {
+		t.Errorf("answered with %v and %d warnings after %d requests", err, len(said), asked)
+	}
+}
+
+func member(name string, properties ...string) *clusterv1beta1.MemberCluster {
+	m := &clusterv1beta1.MemberCluster{ObjectMeta: metav1.ObjectMeta{Name: name, Labels: map[string]string{"environment": "staging"}}}
+	m.Status.Properties = map[clusterv1beta1.PropertyName]clusterv1beta1.PropertyValue{}
+	for _, p := range properties {
+		m.Status.Properties[clusterv1beta1.PropertyName(p)] = clusterv1beta1.PropertyValue{Value: "3"}
+	}
+	return m
+}
+
+func TestPolicies(t *testing.T) {
+	affinity := func(label, property string) *placement.PlacementPolicy {
+		term := placement.ClusterSelectorTerm{LabelSelector: &metav1.LabelSelector{MatchLabels: map[string]string{label: "staging"}}}
+		if property != "" {
+			term.PropertySelector = &placement.PropertySelector{MatchExpressions: []placement.PropertySelectorRequirement{
+				{Name: property, Operator: placement.PropertySelectorGreaterThan, Values: []string{"2"}},
+			}}
+		}
+		return &placement.PlacementPolicy{PlacementType: placement.PickAllPlacementType, Affinity: &placement.Affinity{ClusterAffinity: &placement.ClusterAffinity{
+			RequiredDuringSchedulingIgnoredDuringExecution: &placement.ClusterSelector{ClusterSelectorTerms: []placement.ClusterSelectorTerm{term}},
+		}}}
+	}
+	sorter := &placement.PlacementPolicy{PlacementType: placement.PickNPlacementType, Affinity: &placement.Affinity{ClusterAffinity: &placement.ClusterAffinity{
+		PreferredDuringSchedulingIgnoredDuringExecution: []placement.PreferredClusterSelector{
+			{Preference: placement.ClusterSelectorTerm{PropertySorter: &placement.PropertySorter{Name: "example.com/cost"}}},
+		},
+	}}}
+	fixed := func(names ...string) *placement.PlacementPolicy {
+		return &placement.PlacementPolicy{PlacementType: placement.PickFixedPlacementType, ClusterNames: names}
+	}
+	leaving := member("rome")
+	leaving.DeletionTimestamp = &metav1.Time{Time: time.Unix(1, 0)}
+	tainted := member("oslo")
+	tainted.Spec.Taints = []clusterv1beta1.Taint{{Key: "k", Effect: "NoSchedule"}}
+	const nobody = "spec.policy: it lets in none of the fleet's 1 member clusters: nothing is placed before one fits its affinity and tolerations"
+	for name, tc := range map[string]struct {
+		policy  *placement.PlacementPolicy
+		members []*clusterv1beta1.MemberCluster
+		want    []string
+	}{
+		"no policy, and no fleet yet":  {nil, nil, nil},
+		"all, and no fleet yet":        {&placement.PlacementPolicy{}, nil, nil},
+		"an affinity that matches":     {affinity("environment", ""), []*clusterv1beta1.MemberCluster{member("oslo")}, nil},
+		"a typo in a label":            {affinity("enviroment", ""), []*clusterv1beta1.MemberCluster{member("oslo")}, []string{nobody}},
+		"a taint":                      {&placement.PlacementPolicy{}, []*clusterv1beta1.MemberCluster{tainted}, []string{nobody}},
+		"names that are there":         {fixed("oslo"), []*clusterv1beta1.MemberCluster{member("oslo")}, nil},
+		"a property that is collected": {affinity("environment", "example.com/nodes"), []*clusterv1beta1.MemberCluster{member("oslo", "example.com/nodes")}, nil},
+		"names that are not": {
+			fixed("oslo", "rome", "wien"), []*clusterv1beta1.MemberCluster{member("oslo"), leaving},
+			[]string{"spec.policy.clusterNames: the fleet has no member cluster rome, wien: a run cannot be initialised before it has, check the spelling or join it"},
+		},
+		"a property that nothing collects": {
+			affinity("environment", "example.com/cost"), []*clusterv1beta1.MemberCluster{member("oslo", "example.com/nodes")},
+			[]string{
+				"spec.policy.affinity.clusterAffinity.requiredDuringSchedulingIgnoredDuringExecution.clusterSelectorTerms[0].propertySelector.matchExpressions[0].name: " +
+					"no member cluster reports the property example.com/cost, and none is picked by it before one does",
+				nobody,
+			},
+		},
+		"to sort by": {
+			sorter, []*clusterv1beta1.MemberCluster{member("oslo")},
+			[]string{"spec.policy.affinity.clusterAffinity.preferredDuringSchedulingIgnoredDuringExecution[0].preference.propertySorter.name: " +
+				"no member cluster reports the property example.com/cost, and none is picked by it before one does"},
+		},
+	} {
+		for _, namespace := range []string{"", "team"} {
+			t.Run(name+"/"+namespace, func(t *testing.T) {
+				o := placed(namespace)
+				o.PlacementSpec().Policy = tc.policy
+				said, err := newFixture(t, tc.members...).write(t.Context(), o, nil, "")
+				if diff := cmp.Diff(strings.Join(tc.want, "\n"), strings.Join(said, "\n")); diff != "" || err != nil {
+					t.Errorf("answered with %v, warnings (-want +got):\n%s", err, diff)
+				}
+			})
+		}
+	}
+}
+
+func TestAPluginThatCannotAskAnythingIsNotStarted(t *testing.T) {
+	p := New()
+	if err := p.ValidateInitialization(); err == nil {
+		t.Error("a plugin without kinds was taken for initialised")
+	}
+	hubkinds.NewInitializer(hubkinds.New(nil, nil)).Initialize(p)
+	if err := p.ValidateInitialization(); err == nil {
+		t.Error("a plugin without informers was taken for initialised")
+	}
+}

@@ -1,0 +1,43 @@
+// Copyright The Stagegate Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package scheduling
+
+import (
+	"fmt"
+	"strings"
+
+	"github.com/stagegate/stagegate/pkg/apis/placement/v1beta1"
+	"github.com/stagegate/stagegate/pkg/apis/wellknown"
+)
+
+// maxReasons is how many clusters a message tells of why they are not picked.
+const maxReasons = 3
+
+// unschedulable begins the reason of a cluster that PickAll leaves out.
+const unschedulable = "ClusterUnschedulable, "
+
+// nobody returns why a policy picks no cluster, and nothing where it picks one. It does not change as long as the reason does not.
+func (o outcome) nobody(policy *v1beta1.PlacementPolicy) string {
+	switch {
+	case len(o.selected) > 0:
+		return ""
+	case placementType(policy) == v1beta1.PickFixedPlacementType && len(policy.ClusterNames) == 0:
+		return wellknown.NoClusterPicked + "spec.policy.clusterNames names none"
+	case len(o.unselected) == 0:
+		return wellknown.NoClusterPicked + "the fleet has no member cluster"
+	}
+	var reasons []string
+	for _, d := range o.unselected[:min(len(o.unselected), maxReasons)] {
+		// The time since a cluster is ill is for the cluster's own entry.
+		why, _, _ := strings.Cut(d.Reason, " (last transitioned")
+		if rest, ok := strings.CutPrefix(why, unschedulable); ok {
+			why = d.ClusterName + ": " + rest
+		}
+		reasons = append(reasons, why)
+	}
+	if more := len(o.unselected) - len(reasons); more > 0 {
+		reasons = append(reasons, fmt.Sprintf("and %d more", more))
+	}
+	return wellknown.NoClusterPicked + strings.Join(reasons, "; ")
+}
