@@ -13,10 +13,8 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/apimachinery/pkg/util/jsonmergepatch"
 	"k8s.io/apimachinery/pkg/util/mergepatch"
-	"k8s.io/apimachinery/pkg/util/sets"
 	"k8s.io/apimachinery/pkg/util/strategicpatch"
 	"k8s.io/client-go/kubernetes/scheme"
-	"k8s.io/client-go/util/csaupgrade"
 
 	"github.com/stagegate/stagegate/pkg/apis/placement/v1beta1"
 	"github.com/stagegate/stagegate/pkg/apis/wellknown"
@@ -62,8 +60,7 @@ func (p *pass) writeServerSide(ctx context.Context, m *manifest, live *unstructu
 	}
 	client := p.member.client(m)
 	if live != nil {
-		// Fields of an earlier client-side apply have to be known as ours, or those that a manifest drops would stay.
-		upgrade, err := csaupgrade.UpgradeManagedFieldsPatch(live, sets.New(wellknown.FieldManager), wellknown.FieldManager)
+		upgrade, err := managedPatch(live)
 		if err != nil {
 			return nil, fmt.Errorf("reading the managed fields: %w", err)
 		}
@@ -87,8 +84,8 @@ func (m *manifest) serverSide(owner *v1beta1.AppliedWork) *unstructured.Unstruct
 // from. It says false where that record is too large for an annotation.
 func (m *manifest) clientSide(owner *v1beta1.AppliedWork, live *unstructured.Unstructured) (*unstructured.Unstructured, bool) {
 	// What was decoded from JSON can be encoded again.
-	lastApplied, _ := m.object.MarshalJSON()
-	desired := m.annotated(map[string]string{wellknown.LastAppliedAnnotation: string(lastApplied)})
+	applied, _ := m.object.MarshalJSON()
+	desired := m.annotated(map[string]string{wellknown.LastAppliedAnnotation: string(applied)})
 	var refs []metav1.OwnerReference
 	if live != nil {
 		refs = live.GetOwnerReferences()
@@ -116,9 +113,9 @@ func (m *manifest) annotated(more map[string]string) *unstructured.Unstructured 
 }
 
 // threeWay is the patch from an object to what is desired: what was applied before and is not any more goes, what others have added
-// stays. It is nil where nothing has to change.
+// stays. Finalizers stay, whoever has put them there. It is nil where nothing has to change.
 func threeWay(desired, live *unstructured.Unstructured) (types.PatchType, []byte, error) {
-	original := []byte(live.GetAnnotations()[wellknown.LastAppliedAnnotation])
+	original := lastApplied(live)
 	modified, err := desired.MarshalJSON()
 	if err != nil {
 		return "", nil, err
