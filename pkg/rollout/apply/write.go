@@ -39,7 +39,8 @@ func (p *pass) write(ctx context.Context, m *manifest, live *unstructured.Unstru
 		if err := p.open(ctx); err != nil {
 			return nil, err
 		}
-		return client.Create(ctx, desired, metav1.CreateOptions{FieldManager: wellknown.FieldManager})
+		created, err := client.Create(ctx, desired, metav1.CreateOptions{FieldManager: wellknown.FieldManager})
+		return created, answered(err)
 	}
 	patchType, patch, err := threeWay(desired, live)
 	if err != nil {
@@ -51,7 +52,8 @@ func (p *pass) write(ctx context.Context, m *manifest, live *unstructured.Unstru
 	if err := p.open(ctx); err != nil {
 		return nil, err
 	}
-	return client.Patch(ctx, m.key.Name, patchType, patch, metav1.PatchOptions{FieldManager: wellknown.FieldManager})
+	patched, err := client.Patch(ctx, m.key.Name, patchType, patch, metav1.PatchOptions{FieldManager: wellknown.FieldManager})
+	return patched, answered(err)
 }
 
 func (p *pass) writeServerSide(ctx context.Context, m *manifest, live *unstructured.Unstructured, force bool) (*unstructured.Unstructured, error) {
@@ -66,11 +68,12 @@ func (p *pass) writeServerSide(ctx context.Context, m *manifest, live *unstructu
 		}
 		if upgrade != nil {
 			if _, err := client.Patch(ctx, m.key.Name, types.JSONPatchType, upgrade, metav1.PatchOptions{FieldManager: wellknown.FieldManager}); err != nil {
-				return nil, fmt.Errorf("taking the managed fields over: %w", err)
+				return nil, answered(fmt.Errorf("taking the managed fields over: %w", err))
 			}
 		}
 	}
-	return client.Apply(ctx, m.key.Name, m.serverSide(p.record.owner), metav1.ApplyOptions{FieldManager: wellknown.FieldManager, Force: force})
+	applied, err := client.Apply(ctx, m.key.Name, m.serverSide(p.record.owner), metav1.ApplyOptions{FieldManager: wellknown.FieldManager, Force: force})
+	return applied, answered(err)
 }
 
 // serverSide is the manifest as it is handed to a server-side apply: what we own and nothing else.
