@@ -50,7 +50,7 @@ const (
 // ownTypes are the conditions that this controller writes, in the order in which they become true.
 var ownTypes = []string{
 	v1beta1.BindingOverridden, v1beta1.BindingWorkSynchronized, v1beta1.BindingApplied, v1beta1.BindingAvailable,
-	v1beta1.BindingDiffReported, v1beta1.BindingObjectsKept,
+	v1beta1.BindingDiffReported, v1beta1.BindingObjectsKept, v1beta1.BindingObjectsRemaining,
 }
 
 // statusOf is what a binding's status is to be. Conditions of others stay as they are.
@@ -73,6 +73,10 @@ func statusOf(binding v1beta1.BindingObject, o outcome, now metav1.Time) v1beta1
 	if o.err == nil {
 		collect(&status, o.works)
 		if c := objectsKept(o.works); c != nil {
+			c.ObservedGeneration = binding.GetGeneration()
+			status.Conditions = append(status.Conditions, *c)
+		}
+		if c := objectsRemaining(append(slices.Clone(o.works), o.leaving...)); c != nil {
 			c.ObservedGeneration = binding.GetGeneration()
 			status.Conditions = append(status.Conditions, *c)
 		}

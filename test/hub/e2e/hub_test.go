@@ -46,6 +46,7 @@ func TestHub(t *testing.T) {
 		{"RollingUpdateAndDrift", testRollingUpdateAndDrift},
 		{"Removal", testRemoval},
 		{"RollingUpdateNamesRemovals", testRollingUpdateNamesRemovals},
+		{"CannotHeal", testCannotHeal},
 		{"Overrides", testOverrides},
 		{"Rivals", testRivals},
 		{"SecretValues", testSecretValues},

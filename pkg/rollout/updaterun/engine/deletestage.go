@@ -129,6 +129,7 @@ func (s *step) settleRemovals(stage *v1beta1.StageUpdatingStatus, policy *v1beta
 			continue
 		}
 		s.remove(b)
+		s.say(c, remaining(b))
 		s.inFlight(&f, c, "")
 	}
 	return f

@@ -76,8 +76,20 @@ func Refusal(b v1beta1.BindingObject) string {
 	return shortened(failed(status.FailedPlacements), maxRefusal)
 }
 
+// remaining is what a cluster has still that is to go from it, or nothing.
+func remaining(b v1beta1.BindingObject) string {
+	c := meta.FindStatusCondition(b.BindingStatus().Conditions, v1beta1.BindingObjectsRemaining)
+	if c == nil || c.Status != metav1.ConditionTrue || c.ObservedGeneration != b.GetGeneration() {
+		return ""
+	}
+	return shortened(c.Message, maxReport)
+}
+
 // Trouble is what a binding reports that somebody may have to look at, or nothing as long as all is on its way.
 func Trouble(b v1beta1.BindingObject) string {
+	if b.GetDeletionTimestamp() != nil {
+		return remaining(b)
+	}
 	status := b.BindingStatus()
 	unsent := meta.IsStatusConditionFalse(status.Conditions, v1beta1.BindingOverridden) ||
 		meta.IsStatusConditionFalse(status.Conditions, v1beta1.BindingWorkSynchronized)
