@@ -138,7 +138,7 @@ func (p *pass) drop(ctx context.Context) error {
 			// What was seen is not looked for in each pass: nobody watches it.
 			whose, err := ofOurs, error(nil)
 			if !slices.Contains(p.record.kept, r) {
-				whose, err = p.whose(ctx, r)
+				whose, err = p.whoseToKeep(ctx, r)
 			}
 			switch {
 			case err != nil:
@@ -192,6 +192,15 @@ const (
 func (p *pass) whose(ctx context.Context, r v1beta1.AppliedResourceMeta) (belonging, error) {
 	_, live, err := p.member.lookUp(ctx, r)
 	if err != nil || live == nil {
+		return ofNobody, err
+	}
+	return p.belongingOf(ctx, live)
+}
+
+// whoseToKeep is whose for what stays since an adoption. What is being deleted already does not stay, and is nobody's.
+func (p *pass) whoseToKeep(ctx context.Context, r v1beta1.AppliedResourceMeta) (belonging, error) {
+	_, live, err := p.member.lookUp(ctx, r)
+	if err != nil || live == nil || live.GetDeletionTimestamp() != nil {
 		return ofNobody, err
 	}
 	return p.belongingOf(ctx, live)

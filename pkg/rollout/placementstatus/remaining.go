@@ -29,7 +29,7 @@ import (
 const (
 	// maxHeld is how many clusters are named, and maxHeldMessage how many bytes each may have for what it says.
 	maxHeld        = 10
-	maxHeldMessage = 256
+	maxHeldMessage = 512
 
 	// eventRemaining is the reason of the Event that tells of objects which are held, once for each time that there are some.
 	eventRemaining = "ObjectsRemaining"
