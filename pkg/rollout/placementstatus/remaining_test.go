@@ -32,7 +32,7 @@ func holds(message string) func(v1beta1.BindingObject) {
 	}
 }
 
-// told is what the placement says of what clusters have still.
+// toldOf is what the placement says of what clusters have still.
 func toldOf(w *fleettest.World) string {
 	p, err := w.Fleet.Placements.Get(w.Key("p"))
 	w.Must(err)

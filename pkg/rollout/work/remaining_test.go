@@ -13,7 +13,7 @@ import (
 	"github.com/stagegate/stagegate/pkg/apis/wellknown"
 )
 
-// waits has the Works of the binding say that they wait for something, and what they say it at an earlier generation of others.
+// waits has the Works of the binding say what they wait for, after a change of each.
 func (b *bench) waits(message string, change func(*v1beta1.Work)) {
 	b.t.Helper()
 	for i := range b.works() {
