@@ -112,6 +112,6 @@ type ResourceBindingStatus struct {
 	DiffedPlacements []DiffedResourcePlacement
 
 	// Conditions of the binding: RolloutStarted, Overridden, WorkSynchronized, Applied, Available, DiffReported,
-	// ObjectsKept.
+	// ObjectsKept, ObjectsRemaining.
 	Conditions []metav1.Condition
 }

@@ -108,7 +108,7 @@ type PlacementStatus struct {
 	Prune *PlacementPruneRecord
 
 	// Conditions of the placement. Their types have the kind as a prefix: Scheduled, RolloutStarted, Overridden,
-	// WorkSynchronized, Applied, Available, DiffReported, StatusSynced.
+	// WorkSynchronized, Applied, Available, DiffReported, ObjectsRemaining, StatusSynced.
 	Conditions []metav1.Condition
 }
 

@@ -88,7 +88,7 @@ type Manifest struct {
 
 // WorkStatus says what became of a Work on its member cluster.
 type WorkStatus struct {
-	// Conditions of the Work: Applied, Available, DiffReported and StatusTrimmed.
+	// Conditions of the Work: Applied, Available, DiffReported, StatusTrimmed, ObjectsKept and ObjectsRemaining.
 	Conditions []metav1.Condition
 
 	// ManifestConditions has one entry a manifest.

@@ -153,6 +153,34 @@ const ReasonNothingSelected = "NothingSelected"
 // is that of the MemberCluster.
 const ReasonClusterUnreachable = "ClusterUnreachable"
 
+// Reasons of a manifest's condition Applied that is False and stays so however often it is tried: only a change helps, on the hub or on
+// the member.
+const (
+	// ReasonManifestRefused is that the member refuses what is applied: the object is invalid, changes what cannot be changed, or is not
+	// allowed there. The message has the member's own words and ends with what helps.
+	ReasonManifestRefused = "ManifestRefused"
+	// ReasonManifestUndecodable is that the manifest is no object with a name.
+	ReasonManifestUndecodable = "DecodingErred"
+	// ReasonManifestGeneratesName is that each apply would make another object.
+	ReasonManifestGeneratesName = "FoundGenerateName"
+	// ReasonManifestDuplicated is that another manifest of the Work is of the same object.
+	ReasonManifestDuplicated = "Duplicated"
+	// ReasonManifestNotTakenOver is that the object was on the member before, and whenToTakeOver is Never.
+	ReasonManifestNotTakenOver = "NotTakenOver"
+	// ReasonManifestDrifted is that the object was changed on the member, and whenToApply is IfNotDrifted.
+	ReasonManifestDrifted = "FoundDrifts"
+)
+
+// CannotHeal reports whether the reason of a manifest's condition Applied is one of those.
+func CannotHeal(reason string) bool {
+	switch reason {
+	case ReasonManifestRefused, ReasonManifestUndecodable, ReasonManifestGeneratesName, ReasonManifestDuplicated,
+		ReasonManifestNotTakenOver, ReasonManifestDrifted:
+		return true
+	}
+	return false
+}
+
 // WorkVersionAnnotations on a Work say which version of its placement it holds.
 var WorkVersionAnnotations = []string{ParentSnapshotNameAnnotation, ClusterOverrideHashAnnotation, OverrideHashAnnotation}
 

@@ -5664,7 +5664,7 @@ func schema_pkg_apis_placement_v1_PlacementStatus(ref common.ReferenceCallback) 
 							},
 						},
 						SchemaProps: spec.SchemaProps{
-							Description: "Conditions of the placement. Their types have the kind as a prefix: Scheduled, RolloutStarted, Overridden, WorkSynchronized, Applied, Available, DiffReported, StatusSynced.",
+							Description: "Conditions of the placement. Their types have the kind as a prefix: Scheduled, RolloutStarted, Overridden, WorkSynchronized, Applied, Available, DiffReported, ObjectsRemaining, StatusSynced.",
 							Type:        []string{"array"},
 							Items: &spec.SchemaOrArray{
 								Schema: &spec.Schema{
@@ -6131,7 +6131,7 @@ func schema_pkg_apis_placement_v1_ResourceBindingStatus(ref common.ReferenceCall
 							},
 						},
 						SchemaProps: spec.SchemaProps{
-							Description: "Conditions of the binding: RolloutStarted, Overridden, WorkSynchronized, Applied, Available, DiffReported, ObjectsKept.",
+							Description: "Conditions of the binding: RolloutStarted, Overridden, WorkSynchronized, Applied, Available, DiffReported, ObjectsKept, ObjectsRemaining.",
 							Type:        []string{"array"},
 							Items: &spec.SchemaOrArray{
 								Schema: &spec.Schema{
@@ -8725,7 +8725,7 @@ func schema_pkg_apis_placement_v1_WorkStatus(ref common.ReferenceCallback) commo
 							},
 						},
 						SchemaProps: spec.SchemaProps{
-							Description: "Conditions of the Work: Applied, Available, DiffReported and StatusTrimmed.",
+							Description: "Conditions of the Work: Applied, Available, DiffReported, StatusTrimmed, ObjectsKept and ObjectsRemaining.",
 							Type:        []string{"array"},
 							Items: &spec.SchemaOrArray{
 								Schema: &spec.Schema{
@@ -12686,7 +12686,7 @@ func schema_pkg_apis_placement_v1beta1_PlacementStatus(ref common.ReferenceCallb
 							},
 						},
 						SchemaProps: spec.SchemaProps{
-							Description: "Conditions of the placement. Their types have the kind as a prefix: Scheduled, RolloutStarted, Overridden, WorkSynchronized, Applied, Available, DiffReported, StatusSynced.",
+							Description: "Conditions of the placement. Their types have the kind as a prefix: Scheduled, RolloutStarted, Overridden, WorkSynchronized, Applied, Available, DiffReported, ObjectsRemaining, StatusSynced.",
 							Type:        []string{"array"},
 							Items: &spec.SchemaOrArray{
 								Schema: &spec.Schema{
@@ -13153,7 +13153,7 @@ func schema_pkg_apis_placement_v1beta1_ResourceBindingStatus(ref common.Referenc
 							},
 						},
 						SchemaProps: spec.SchemaProps{
-							Description: "Conditions of the binding: RolloutStarted, Overridden, WorkSynchronized, Applied, Available, DiffReported, ObjectsKept.",
+							Description: "Conditions of the binding: RolloutStarted, Overridden, WorkSynchronized, Applied, Available, DiffReported, ObjectsKept, ObjectsRemaining.",
 							Type:        []string{"array"},
 							Items: &spec.SchemaOrArray{
 								Schema: &spec.Schema{
@@ -15747,7 +15747,7 @@ func schema_pkg_apis_placement_v1beta1_WorkStatus(ref common.ReferenceCallback) 
 							},
 						},
 						SchemaProps: spec.SchemaProps{
-							Description: "Conditions of the Work: Applied, Available, DiffReported and StatusTrimmed.",
+							Description: "Conditions of the Work: Applied, Available, DiffReported, StatusTrimmed, ObjectsKept and ObjectsRemaining.",
 							Type:        []string{"array"},
 							Items: &spec.SchemaOrArray{
 								Schema: &spec.Schema{

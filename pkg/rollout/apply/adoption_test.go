@@ -135,6 +135,19 @@ func TestWhatWasPlacedBeforeAnAdoptionStays(t *testing.T) {
 	}
 }
 
+func TestWhatIsBeingDeletedIsNotKeptSinceAnAdoption(t *testing.T) {
+	b := newBench(t, newWork(t, configMapYAML))
+	placedBefore(t, b, func(o *v1beta1.AppliedWork) { o.Annotations[wellknown.HubUIDAnnotation] = "that-hub" })
+	b.member.change(t, configMaps, "test-namespace", "precious", holdBy("example.com/hold"))
+	if err := b.member.Resource(configMaps).Namespace("test-namespace").Delete(t.Context(), "precious", metav1.DeleteOptions{}); err != nil {
+		t.Fatal(err)
+	}
+	work := b.pass(t)
+	if c := meta.FindStatusCondition(work.Status.Conditions, v1beta1.WorkObjectsKept); c != nil {
+		t.Errorf("ObjectsKept: %v", c)
+	}
+}
+
 func TestAnAdoptionIsOverOnceAVersionOfTheHubHasEverything(t *testing.T) {
 	work := newWork(t, configMapYAML)
 	b := newBench(t, work)

@@ -67,6 +67,8 @@ type Applier struct {
 	records map[string]*record
 	// waiting are the Works that wait for others of their placement.
 	waiting sets.Set[string]
+	// remnants are what Works wait for that are being deleted.
+	remnants map[string][]remnant
 }
 
 // New makes an applier of the Works that the client sees, all of one namespace, to the member of the config. A config without a
@@ -82,6 +84,8 @@ func New(works placementclient.WorkInterface, memberConfig *rest.Config, options
 		connect: connect,
 		records: map[string]*record{},
 		waiting: sets.New[string](),
+
+		remnants: map[string][]remnant{},
 	}
 }
 
@@ -153,45 +157,47 @@ func (a *Applier) cached(name string) (*v1beta1.Work, error) {
 }
 
 func (a *Applier) reconcile(ctx context.Context, key reconcile.Key) (time.Duration, error) {
-	err := a.reconcileWork(ctx, key.Name)
+	again, err := a.reconcileWork(ctx, key.Name)
 	if pause, down := a.reach.observe(ctx, err); down {
 		if pause == firstPause && a.options.Doubt != nil {
 			a.options.Doubt()
 		}
 		return pause, nil
 	}
-	return 0, err
+	return again, err
 }
 
-func (a *Applier) reconcileWork(ctx context.Context, name string) error {
+// reconcileWork brings the member closer to what a Work says. It returns when to look again although nothing changes, 0 for never.
+func (a *Applier) reconcileWork(ctx context.Context, name string) (time.Duration, error) {
 	work, err := a.cached(name)
 	switch {
 	case err != nil:
-		return fmt.Errorf("reading Work %s from the cache: %w", name, err)
+		return 0, fmt.Errorf("reading Work %s from the cache: %w", name, err)
 	case work == nil:
 		// A Work that is missing says nothing about what is to be on the member: only a deletion that was asked for removes.
 		a.forget(name)
-		return nil
+		return 0, nil
 	case work.DeletionTimestamp != nil:
 		return a.remove(ctx, work)
 	}
 	work, err = a.withFinalizer(ctx, work)
 	if err != nil {
-		return err
+		return 0, err
 	}
 
 	p := &pass{Applier: a, work: work, record: a.recordOf(work)}
 	again, err := p.run(ctx)
 	switch {
 	case errors.Is(err, errStale), errors.Is(err, errHeld):
-		return nil
+		return 0, nil
 	case err != nil:
-		return err
+		return 0, err
 	}
 	if err := a.writeStatus(ctx, p.work, p.status()); err != nil {
-		return err
+		return 0, err
 	}
-	return again
+	_, left := remainingVerdict(p.record.remnants, false, a.options.Clock.Now())
+	return left, again
 }
 
 func (a *Applier) withFinalizer(ctx context.Context, work *v1beta1.Work) (*v1beta1.Work, error) {

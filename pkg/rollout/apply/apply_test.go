@@ -524,7 +524,7 @@ func TestMissingWorkRemovesNothing(t *testing.T) {
 		t.Fatal(err)
 	}
 	b.member.ClearActions()
-	if err := b.reconcileWork(t.Context(), work.Name); err != nil {
+	if _, err := b.reconcileWork(t.Context(), work.Name); err != nil {
 		t.Fatal(err)
 	}
 	for _, a := range b.member.Actions() {
@@ -586,7 +586,7 @@ func TestFencing(t *testing.T) {
 			tc.change(t, b)
 			b.member.ClearActions()
 			// An error means that it is tried again, which is not what is looked at here.
-			_ = b.reconcileWork(t.Context(), "web-work")
+			_, _ = b.reconcileWork(t.Context(), "web-work")
 			if wrote := len(b.member.writes()) > 0; wrote != tc.writes {
 				t.Errorf("writes to the member: %v", b.member.writes())
 			}

@@ -32,8 +32,8 @@ func (p *pass) apply(ctx context.Context, m *manifest) *result {
 		return failed(p.closed)
 	}
 	var err error
+	var live *unstructured.Unstructured
 	for range attempts {
-		var live *unstructured.Unstructured
 		if live, err = get(ctx, p.member.client(m), m.key.Name); err != nil {
 			return failed(err)
 		}
@@ -65,7 +65,7 @@ func (p *pass) apply(ctx context.Context, m *manifest) *result {
 	if errors.Is(err, errStale) {
 		return &result{again: err}
 	}
-	return failed(ofMember(err))
+	return p.unwritten(m, live, p.record.results[m.ordinal], ofMember(err))
 }
 
 // barred reports why an object that exists is not written to, nil where it may be. Then it returns the AppliedWorks that hand the object

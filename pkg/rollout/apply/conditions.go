@@ -234,11 +234,12 @@ func conditionsOf(before []metav1.Condition, now metav1.Time, generation int64, 
 }
 
 func (p *pass) workConditions(now metav1.Time) []metav1.Condition {
+	remaining, _ := remainingVerdict(p.record.remnants, false, now.Time)
 	applied, available, diffReported := verdicts(p.record.results, p.strategy.writes())
 	before := p.work.Status.Conditions
 	conditions := conditionsOf(before, now, p.work.Generation, maxMessage, []conditionVerdict{
 		{v1beta1.WorkApplied, applied}, {v1beta1.WorkAvailable, available}, {v1beta1.WorkDiffReported, diffReported},
-		{v1beta1.WorkObjectsKept, p.keptVerdict()},
+		{v1beta1.WorkObjectsKept, p.keptVerdict()}, {v1beta1.WorkObjectsRemaining, remaining},
 	})
 	// Whoever prunes the placement lets go of what they were shown: the time is that of what is said, and not of the first object.
 	if kept, old := meta.FindStatusCondition(conditions, v1beta1.WorkObjectsKept), meta.FindStatusCondition(before, v1beta1.WorkObjectsKept); kept != nil &&

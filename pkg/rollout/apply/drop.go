@@ -13,6 +13,7 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/apimachinery/pkg/util/sets"
 	"k8s.io/klog/v2"
@@ -95,7 +96,7 @@ func (p *pass) drop(ctx context.Context) error {
 	}
 	leftovers := p.leftovers()
 	if len(leftovers) == 0 && !p.outdated() && !isAdopted(p.record.owner) {
-		p.record.kept = nil
+		p.record.kept, p.record.remnants = nil, nil
 		return nil
 	}
 	if err := p.open(ctx); err != nil {
@@ -120,6 +121,7 @@ func (p *pass) drop(ctx context.Context) error {
 		}
 	}
 	var remaining, kept []v1beta1.AppliedResourceMeta
+	var remnants []remnant
 	for _, r := range leftovers {
 		switch {
 		case !all.decide(p.work) || all.holder(identityOf(r.WorkResourceIdentifier), p.work.Name) != nil:
@@ -136,7 +138,7 @@ func (p *pass) drop(ctx context.Context) error {
 			// What was seen is not looked for in each pass: nobody watches it.
 			whose, err := ofOurs, error(nil)
 			if !slices.Contains(p.record.kept, r) {
-				whose, err = p.whose(ctx, r)
+				whose, err = p.whoseToKeep(ctx, r)
 			}
 			switch {
 			case err != nil:
@@ -150,14 +152,22 @@ func (p *pass) drop(ctx context.Context) error {
 				remaining = append(remaining, r)
 			}
 		default:
-			if err := p.dropOne(ctx, r); err != nil {
-				remaining = append(remaining, r)
+			going, err := p.dropOne(ctx, r)
+			if err != nil {
 				failures = append(failures, fmt.Errorf("removing %s %s from the member cluster: %w", r.Kind,
 					types.NamespacedName{Namespace: r.Namespace, Name: r.Name}, err))
 			}
+			if going != nil {
+				remnants = append(remnants, *going)
+			}
+			// What goes is listed until it is gone.
+			if err != nil || going != nil {
+				remaining = append(remaining, r)
+			}
 		}
 	}
-	p.record.kept = kept
+	p.record.kept, p.record.remnants = kept, remnants
+	p.watch()
 	if err := p.list(ctx, remaining); err != nil {
 		failures = append(failures, err)
 	} else if p.endsAdoption(remaining) {
@@ -182,6 +192,15 @@ const (
 func (p *pass) whose(ctx context.Context, r v1beta1.AppliedResourceMeta) (belonging, error) {
 	_, live, err := p.member.lookUp(ctx, r)
 	if err != nil || live == nil {
+		return ofNobody, err
+	}
+	return p.belongingOf(ctx, live)
+}
+
+// whoseToKeep is whose for what stays since an adoption. What is being deleted already does not stay, and is nobody's.
+func (p *pass) whoseToKeep(ctx context.Context, r v1beta1.AppliedResourceMeta) (belonging, error) {
+	_, live, err := p.member.lookUp(ctx, r)
+	if err != nil || live == nil || live.GetDeletionTimestamp() != nil {
 		return ofNobody, err
 	}
 	return p.belongingOf(ctx, live)
@@ -303,47 +322,71 @@ func (p *pass) outdated() bool {
 	})
 }
 
-// dropOne deletes an object that is ours, or leaves it to those who own it as well or have it in another placement.
-func (p *pass) dropOne(ctx context.Context, r v1beta1.AppliedResourceMeta) error {
-	client, live, err := p.member.lookUp(ctx, r)
+// dropOne deletes an object that is ours, or leaves it to those who own it as well or have it in another placement. It returns the object
+// where its deletion has begun, and it is there still.
+func (p *pass) dropOne(ctx context.Context, r v1beta1.AppliedResourceMeta) (*remnant, error) {
+	gvr, live, err := p.member.find(ctx, r)
 	if err != nil || live == nil {
-		return err
+		return nil, err
 	}
 	owners := ownersOf(live, p.work.Name)
-	if !owners.ours || live.GetDeletionTimestamp() != nil || p.appliedAs(live.GetUID()) {
-		return nil
+	switch {
+	case !owners.ours || p.appliedAs(live.GetUID()):
+		return nil, nil
+	case live.GetDeletionTimestamp() != nil:
+		going := remnantOf(gvr, live)
+		return &going, nil
 	}
+	client := p.member.resource(gvr, r.Namespace)
 	others, err := p.heirs(ctx)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	heir, err := others.of(ctx, identityOf(r.WorkResourceIdentifier))
 	switch {
 	case len(owners.placements)+len(owners.others) > 0, isReserved(r):
 		_, err = reown(ctx, client, live, []string{p.work.Name}, nil)
 	case err != nil:
-		return err
+		return nil, err
 	case heir != nil:
 		handed, err := p.handOverOne(ctx, p.work, r, heir)
 		if err == nil && !handed {
 			err = fmt.Errorf("%s has it too, and its Work %s is not ready to get it", describePlacement(heir), heir.Name)
 		}
-		return err
+		return nil, err
 	default:
-		// Another Work may have received it since.
-		uid, version, background := live.GetUID(), live.GetResourceVersion(), metav1.DeletePropagationBackground
-		err = client.Delete(ctx, r.Name, metav1.DeleteOptions{
-			Preconditions:     &metav1.Preconditions{UID: &uid, ResourceVersion: &version},
-			PropagationPolicy: &background,
-		})
+		return p.deleteOne(ctx, gvr, live)
 	}
 	if err == nil {
 		klog.FromContext(ctx).V(2).Info("Object dropped", "object", klog.KRef(r.Namespace, r.Name), "kind", r.Kind)
 	}
 	if apierrors.IsNotFound(err) {
-		return nil
+		return nil, nil
 	}
-	return ofMember(err)
+	return nil, ofMember(err)
+}
+
+// deleteOne deletes an object. It returns the object where it is there still.
+func (p *pass) deleteOne(ctx context.Context, gvr schema.GroupVersionResource, live *unstructured.Unstructured) (*remnant, error) {
+	client := p.member.resource(gvr, live.GetNamespace())
+	// Another Work may have received it since.
+	uid, version, background := live.GetUID(), live.GetResourceVersion(), metav1.DeletePropagationBackground
+	err := client.Delete(ctx, live.GetName(), metav1.DeleteOptions{
+		Preconditions:     &metav1.Preconditions{UID: &uid, ResourceVersion: &version},
+		PropagationPolicy: &background,
+	})
+	switch {
+	case apierrors.IsNotFound(err):
+		return nil, nil
+	case err != nil:
+		return p.undeleted(gvr, live, err), ofMember(err)
+	}
+	klog.FromContext(ctx).V(2).Info("Object dropped", "object", klog.KObj(live), "kind", live.GetKind())
+	if live, err = get(ctx, client, live.GetName()); err != nil || live == nil || live.GetUID() != uid {
+		return nil, err
+	}
+	going := remnantOf(gvr, live)
+	return &going, nil
 }
 
 // appliedAs reports whether an object is wanted under another group or version of its kind.

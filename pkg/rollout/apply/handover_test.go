@@ -309,7 +309,7 @@ func (f *fleetOfParts) pass(name string) {
 		}
 		_ = f.applier.informer.GetStore().Add(&w)
 	}
-	_ = f.applier.reconcileWork(f.t.Context(), name)
+	_, _ = f.applier.reconcileWork(f.t.Context(), name)
 }
 
 // hear waits until the applier has heard of what has happened on the member, as far as it watches.

@@ -142,9 +142,18 @@ func (m *member) resolve(man *manifest, refresh bool) error {
 	return nil
 }
 
-// lookUp reads an object that an AppliedWork lists. It returns no object where the member has none, or does not know the kind: then it
-// was never applied. A kind that was unknown when the list was made may have been defined since.
+// lookUp reads an object that an AppliedWork lists, and returns a client for it. It returns no object where the member has none, or does
+// not know the kind: then it was never applied.
 func (m *member) lookUp(ctx context.Context, r v1beta1.AppliedResourceMeta) (dynamic.ResourceInterface, *unstructured.Unstructured, error) {
+	gvr, live, err := m.find(ctx, r)
+	if err != nil || live == nil {
+		return nil, nil, err
+	}
+	return m.resource(gvr, r.Namespace), live, nil
+}
+
+// find is lookUp with the resource. A kind that was unknown when the list was made may have been defined since.
+func (m *member) find(ctx context.Context, r v1beta1.AppliedResourceMeta) (schema.GroupVersionResource, *unstructured.Unstructured, error) {
 	gvr := schema.GroupVersionResource{Group: r.Group, Version: r.Version, Resource: r.Resource}
 	if r.Resource == "" {
 		kind := schema.GroupKind{Group: r.Group, Kind: r.Kind}
@@ -155,15 +164,14 @@ func (m *member) lookUp(ctx context.Context, r v1beta1.AppliedResourceMeta) (dyn
 		}
 		switch {
 		case meta.IsNoMatchError(err):
-			return nil, nil, nil
+			return gvr, nil, nil
 		case err != nil:
-			return nil, nil, ofMember(fmt.Errorf("looking for %s: %w", kind, err))
+			return gvr, nil, ofMember(fmt.Errorf("looking for %s: %w", kind, err))
 		}
 		gvr = mapping.Resource
 	}
-	client := m.resource(gvr, r.Namespace)
-	live, err := get(ctx, client, r.Name)
-	return client, live, err
+	live, err := get(ctx, m.resource(gvr, r.Namespace), r.Name)
+	return gvr, live, err
 }
 
 func (m *member) client(man *manifest) dynamic.ResourceInterface {

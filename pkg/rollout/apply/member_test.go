@@ -50,7 +50,7 @@ const (
 var testTime = time.Date(2026, 11, 23, 2, 20, 0, 0, time.UTC)
 
 // fakeMember is a member cluster in memory. Beyond the fake client it gives objects uids, resourceVersions and generations, refuses
-// updates of what has changed since, and merges patches as an API server does. A server-side apply merges into what is there, which is
+// updates of what has changed since, keeps what is deleted as long as it has finalizers, and merges patches as an API server does. A server-side apply merges into what is there, which is
 // enough where no field is dropped.
 type fakeMember struct {
 	*dynamicfake.FakeDynamicClient
@@ -59,6 +59,8 @@ type fakeMember struct {
 	mu      sync.Mutex
 	version int
 	failing func(verb, resource, name string) error
+	// now is when objects with finalizers are deleted.
+	now time.Time
 }
 
 type fakeMapper struct {
@@ -115,6 +117,7 @@ func newFakeMember() *fakeMember {
 	m := &fakeMember{
 		FakeDynamicClient: dynamicfake.NewSimpleDynamicClientWithCustomListKinds(runtime.NewScheme(), lists),
 		mapper:            &fakeMapper{DefaultRESTMapper: mapper, hidden: map[string]bool{}, reveal: map[string]bool{}},
+		now:               testTime,
 	}
 	m.PrependReactor("*", "*", m.react)
 	return m
@@ -177,6 +180,17 @@ func (m *fakeMember) react(action clienttesting.Action) (bool, runtime.Object, e
 		return true, object, m.Tracker().Create(gvr, object, namespace)
 	case clienttesting.PatchActionImpl:
 		return m.patch(a)
+	case clienttesting.DeleteActionImpl:
+		live, err := m.Tracker().Get(gvr, namespace, a.GetName())
+		if err != nil || len(live.(*unstructured.Unstructured).GetFinalizers()) == 0 {
+			break
+		}
+		object := live.(*unstructured.Unstructured).DeepCopy()
+		if object.GetDeletionTimestamp() == nil {
+			object.SetDeletionTimestamp(&metav1.Time{Time: m.now})
+			m.stamp(object)
+		}
+		return true, object, m.Tracker().Update(gvr, object, namespace)
 	}
 	if a, ok := action.(clienttesting.UpdateActionImpl); ok {
 		object := a.GetObject().DeepCopyObject().(*unstructured.Unstructured)
@@ -186,6 +200,9 @@ func (m *fakeMember) react(action clienttesting.Action) (bool, runtime.Object, e
 		}
 		if version := object.GetResourceVersion(); version != "" && version != live.(*unstructured.Unstructured).GetResourceVersion() {
 			return true, nil, apierrors.NewConflict(gvr.GroupResource(), object.GetName(), errors.New("the object has been modified"))
+		}
+		if object.GetDeletionTimestamp() != nil && len(object.GetFinalizers()) == 0 {
+			return true, object, m.Tracker().Delete(gvr, namespace, object.GetName())
 		}
 		m.stamp(object)
 		return true, object, m.Tracker().Update(gvr, object, namespace)
@@ -416,7 +433,7 @@ func (b *bench) tryPass(t *testing.T) (*v1beta1.Work, error) {
 	t.Helper()
 	b.cacheUp(t)
 	b.watchesUp(t)
-	err := b.reconcileWork(t.Context(), b.name)
+	_, err := b.reconcileWork(t.Context(), b.name)
 	return b.work(t), err
 }
 

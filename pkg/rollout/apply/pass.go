@@ -179,6 +179,9 @@ func (p *pass) keep(m *manifest) bool {
 func (p *pass) watch() {
 	wanted := wish{}
 	wanted.add(appliedWorks, keyOf(p.work.Name))
+	for i := range p.record.remnants {
+		p.record.remnants[i].addTo(wanted)
+	}
 	for name := range p.record.awaited {
 		wanted.add(appliedWorks, keyOf(name))
 	}

@@ -22,6 +22,8 @@ type record struct {
 	results []*result
 	// kept are objects that stay on the member although the Work has them no more, since they were there at an adoption.
 	kept []v1beta1.AppliedResourceMeta
+	// remnants are objects that the Work has no more, and whose deletion is under way.
+	remnants []remnant
 	// awaited are the AppliedWorks that own the namespaces which were asked whether they take what the Work places.
 	awaited sets.Set[string]
 	// hasInherited reports whether AppliedWorks without a Work were looked for since the adoption.
@@ -50,6 +52,7 @@ func (a *Applier) forget(name string) {
 	a.mu.Lock()
 	delete(a.records, name)
 	a.waiting.Delete(name)
+	delete(a.remnants, name)
 	a.mu.Unlock()
 	a.watches.set(name, nil)
 }

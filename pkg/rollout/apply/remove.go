@@ -25,24 +25,24 @@ const handOverPatience = 10 * time.Minute
 // remove takes from the member what was applied for a Work that is being deleted, where its deletion asks for that: a Work that only
 // disappears, with its namespace or by a mistake, leaves everything. What another Work of the placement holds is handed over first.
 // Deleting the AppliedWork in the foreground takes everything along that it alone owns; the Work goes when the AppliedWork is gone.
-func (a *Applier) remove(ctx context.Context, work *v1beta1.Work) error {
+//
+// It returns when to look again although nothing changes, 0 for never.
+func (a *Applier) remove(ctx context.Context, work *v1beta1.Work) (time.Duration, error) {
 	if !slices.Contains(work.Finalizers, wellknown.WorkCleanupFinalizer) {
-		return nil
+		return 0, nil
 	}
-	wanted := wish{}
-	wanted.add(appliedWorks, keyOf(work.Name))
-	a.watches.set(work.Name, wanted)
+	a.watchRemoval(work.Name)
 
 	owner, err := a.owner(ctx, work.Name)
 	if err != nil {
-		return err
+		return 0, err
 	}
 	live, err := a.current(ctx, work)
 	switch {
 	case errors.Is(err, errStale):
-		return nil
+		return 0, nil
 	case err != nil:
-		return err
+		return 0, err
 	}
 	switch {
 	case owner == nil:
@@ -53,24 +53,24 @@ func (a *Applier) remove(ctx context.Context, work *v1beta1.Work) error {
 		a.waitsForParts(work.Name, true)
 		all, err := a.readParts(ctx, live)
 		if err != nil {
-			return err
+			return 0, err
 		}
 		if all.first != nil {
 			if done, err := a.handOver(ctx, live, owner, all); err != nil || !done {
-				return err
+				return 0, err
 			}
 			if done, err := a.bequeath(ctx, live, owner, all.first); err != nil || !done {
-				return err
+				return 0, err
 			}
 		}
 	}
 	live.Finalizers = slices.DeleteFunc(live.Finalizers, func(f string) bool { return f == wellknown.WorkCleanupFinalizer })
 	_, err = a.works.Update(ctx, live, metav1.UpdateOptions{FieldManager: wellknown.FieldManager})
 	if err != nil && !apierrors.IsNotFound(err) {
-		return fmt.Errorf("removing the finalizer of Work %s: %w", work.Name, err)
+		return 0, fmt.Errorf("removing the finalizer of Work %s: %w", work.Name, err)
 	}
 	klog.FromContext(ctx).V(2).Info("Work removed from the member")
-	return nil
+	return 0, nil
 }
 
 // standsFor reports whether an AppliedWork was made for this very Work. One without a note of its Work's uid was made by another
@@ -85,9 +85,9 @@ func marksRemoval(work *v1beta1.Work) bool {
 	return work.Annotations[wellknown.DeletePropagationAnnotation] == string(v1beta1.DeletePropagationPolicyDelete)
 }
 
-func (a *Applier) removeApplied(ctx context.Context, work *v1beta1.Work, owner *v1beta1.AppliedWork) error {
+func (a *Applier) removeApplied(ctx context.Context, work *v1beta1.Work, owner *v1beta1.AppliedWork) (time.Duration, error) {
 	if owner.DeletionTimestamp != nil {
-		return nil
+		return a.tellRemaining(ctx, work, owner)
 	}
 	if a.isHub {
 		return a.deleteOwner(ctx, work, owner, metav1.DeletePropagationOrphan)
@@ -95,17 +95,17 @@ func (a *Applier) removeApplied(ctx context.Context, work *v1beta1.Work, owner *
 	a.waitsForParts(work.Name, true)
 	all, err := a.readParts(ctx, work)
 	if err != nil {
-		return err
+		return 0, err
 	}
 	if done, err := a.handOver(ctx, work, owner, all); err != nil || !done {
-		return err
+		return 0, err
 	}
 	remove := marksRemoval(work)
 	if remove {
 		switch all.fateOf(work) {
 		case fateWait:
 			// The Works that are written next bring this one back.
-			return nil
+			return 0, nil
 		case fateStay:
 			klog.FromContext(ctx).Info("Leaving on the member what a Work has placed, since the next version has a Work of that name and is not written yet")
 			remove = false
@@ -117,56 +117,56 @@ func (a *Applier) removeApplied(ctx context.Context, work *v1beta1.Work, owner *
 	if adopted && all.first != nil {
 		// The placement goes on, with fewer parts.
 		if done, err := a.bequeath(ctx, work, owner, all.first); err != nil || !done {
-			return err
+			return 0, err
 		}
 	}
 	if remove {
 		others, err := a.readHeirs(ctx, work)
 		if err != nil {
-			return err
+			return 0, err
 		}
 		waiting, err := a.handOverTo(ctx, work, owner, others.of)
 		switch {
 		case err != nil:
-			return err
+			return 0, err
 		case len(waiting) > 0 && a.options.Clock.Now().Sub(work.DeletionTimestamp.Time) < handOverPatience:
 			// Nothing tells when the other Work goes instead of getting it.
-			return fmt.Errorf("removing what Work %s has placed: another placement has an object of it too, and its Work is not ready to get it", work.Name)
+			return 0, fmt.Errorf("removing what Work %s has placed: another placement has an object of it too, and its Work is not ready to get it", work.Name)
 		case len(waiting) > 0:
 			klog.FromContext(ctx).Info("Leaving on the member what another placement has too and was not ready to get", "objects", len(waiting), "since", work.DeletionTimestamp)
 			if err := a.disownAll(ctx, work.Name, waiting); err != nil {
-				return err
+				return 0, err
 			}
 		}
 	}
 	if adopted && all.first == nil {
 		if err := a.disownLeftovers(ctx, work, owner); err != nil {
-			return err
+			return 0, err
 		}
 	}
 	policy := metav1.DeletePropagationForeground
 	if !remove {
 		policy = metav1.DeletePropagationOrphan
 	} else if err := a.disownAll(ctx, work.Name, reservedOf(listedFor(work, owner))); err != nil {
-		return err
+		return 0, err
 	}
 	return a.deleteOwner(ctx, work, owner, policy)
 }
 
-func (a *Applier) deleteOwner(ctx context.Context, work *v1beta1.Work, owner *v1beta1.AppliedWork, policy metav1.DeletionPropagation) error {
+func (a *Applier) deleteOwner(ctx context.Context, work *v1beta1.Work, owner *v1beta1.AppliedWork, policy metav1.DeletionPropagation) (time.Duration, error) {
 	err := a.member.resource(appliedWorks, "").Delete(ctx, owner.Name, metav1.DeleteOptions{
 		Preconditions:     &metav1.Preconditions{UID: &owner.UID},
 		PropagationPolicy: &policy,
 	})
 	if err != nil && !apierrors.IsNotFound(err) {
-		return ofMember(fmt.Errorf("deleting AppliedWork %s: %w", owner.Name, err))
+		return 0, ofMember(fmt.Errorf("deleting AppliedWork %s: %w", owner.Name, err))
 	}
 	klog.FromContext(ctx).V(2).Info("Removing from the member", "propagation", policy)
 	if apierrors.IsNotFound(err) {
 		// Its going was no event any more.
 		return a.remove(ctx, work)
 	}
-	return nil
+	return 0, nil
 }
 
 // disownLeftovers makes nobody's what stayed at an adoption, so that it does not go with the AppliedWork.

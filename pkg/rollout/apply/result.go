@@ -5,10 +5,12 @@ package apply
 
 import (
 	"fmt"
+	"time"
 
 	"k8s.io/apimachinery/pkg/types"
 
 	"github.com/stagegate/stagegate/pkg/apis/placement/v1beta1"
+	"github.com/stagegate/stagegate/pkg/apis/wellknown"
 )
 
 // Reasons of a manifest's conditions.
@@ -16,12 +18,13 @@ const (
 	reasonApplied             = "Applied"
 	reasonAppliedDriftUnknown = "AppliedWithFailedDriftDetection"
 	reasonApplyFailed         = "ManifestApplyFailed"
-	reasonDecodingFailed      = "DecodingErred"
-	reasonFoundGenerateName   = "FoundGenerateName"
-	reasonDuplicated          = "Duplicated"
+	reasonRefused             = wellknown.ReasonManifestRefused
+	reasonDecodingFailed      = wellknown.ReasonManifestUndecodable
+	reasonFoundGenerateName   = wellknown.ReasonManifestGeneratesName
+	reasonDuplicated          = wellknown.ReasonManifestDuplicated
 	reasonFailedToTakeOver    = "FailedToTakeOver"
-	reasonNotTakenOver        = "NotTakenOver"
-	reasonFoundDrifts         = "FoundDrifts"
+	reasonNotTakenOver        = wellknown.ReasonManifestNotTakenOver
+	reasonFoundDrifts         = wellknown.ReasonManifestDrifted
 	reasonDriftUnknown        = "FailedToRunDriftDetection"
 	reasonForeignNamespace    = "NamespaceNotAccepted"
 
@@ -61,6 +64,8 @@ type result struct {
 
 	// again is why the manifest is tried again without anything having changed; nil where only a change can help.
 	again error
+	// deniedSince is since when the member has denied the manifest without a break, zero where the last answer was another.
+	deniedSince time.Time
 	// held reports whether another Work of the placement has the object. Its change is no event of the object.
 	held bool
 }

@@ -13,10 +13,8 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/apimachinery/pkg/util/jsonmergepatch"
 	"k8s.io/apimachinery/pkg/util/mergepatch"
-	"k8s.io/apimachinery/pkg/util/sets"
 	"k8s.io/apimachinery/pkg/util/strategicpatch"
 	"k8s.io/client-go/kubernetes/scheme"
-	"k8s.io/client-go/util/csaupgrade"
 
 	"github.com/stagegate/stagegate/pkg/apis/placement/v1beta1"
 	"github.com/stagegate/stagegate/pkg/apis/wellknown"
@@ -41,7 +39,8 @@ func (p *pass) write(ctx context.Context, m *manifest, live *unstructured.Unstru
 		if err := p.open(ctx); err != nil {
 			return nil, err
 		}
-		return client.Create(ctx, desired, metav1.CreateOptions{FieldManager: wellknown.FieldManager})
+		created, err := client.Create(ctx, desired, metav1.CreateOptions{FieldManager: wellknown.FieldManager})
+		return created, answered(err)
 	}
 	patchType, patch, err := threeWay(desired, live)
 	if err != nil {
@@ -53,7 +52,8 @@ func (p *pass) write(ctx context.Context, m *manifest, live *unstructured.Unstru
 	if err := p.open(ctx); err != nil {
 		return nil, err
 	}
-	return client.Patch(ctx, m.key.Name, patchType, patch, metav1.PatchOptions{FieldManager: wellknown.FieldManager})
+	patched, err := client.Patch(ctx, m.key.Name, patchType, patch, metav1.PatchOptions{FieldManager: wellknown.FieldManager})
+	return patched, answered(err)
 }
 
 func (p *pass) writeServerSide(ctx context.Context, m *manifest, live *unstructured.Unstructured, force bool) (*unstructured.Unstructured, error) {
@@ -62,18 +62,18 @@ func (p *pass) writeServerSide(ctx context.Context, m *manifest, live *unstructu
 	}
 	client := p.member.client(m)
 	if live != nil {
-		// Fields of an earlier client-side apply have to be known as ours, or those that a manifest drops would stay.
-		upgrade, err := csaupgrade.UpgradeManagedFieldsPatch(live, sets.New(wellknown.FieldManager), wellknown.FieldManager)
+		upgrade, err := managedPatch(live)
 		if err != nil {
 			return nil, fmt.Errorf("reading the managed fields: %w", err)
 		}
 		if upgrade != nil {
 			if _, err := client.Patch(ctx, m.key.Name, types.JSONPatchType, upgrade, metav1.PatchOptions{FieldManager: wellknown.FieldManager}); err != nil {
-				return nil, fmt.Errorf("taking the managed fields over: %w", err)
+				return nil, answered(fmt.Errorf("taking the managed fields over: %w", err))
 			}
 		}
 	}
-	return client.Apply(ctx, m.key.Name, m.serverSide(p.record.owner), metav1.ApplyOptions{FieldManager: wellknown.FieldManager, Force: force})
+	applied, err := client.Apply(ctx, m.key.Name, m.serverSide(p.record.owner), metav1.ApplyOptions{FieldManager: wellknown.FieldManager, Force: force})
+	return applied, answered(err)
 }
 
 // serverSide is the manifest as it is handed to a server-side apply: what we own and nothing else.
@@ -87,8 +87,8 @@ func (m *manifest) serverSide(owner *v1beta1.AppliedWork) *unstructured.Unstruct
 // from. It says false where that record is too large for an annotation.
 func (m *manifest) clientSide(owner *v1beta1.AppliedWork, live *unstructured.Unstructured) (*unstructured.Unstructured, bool) {
 	// What was decoded from JSON can be encoded again.
-	lastApplied, _ := m.object.MarshalJSON()
-	desired := m.annotated(map[string]string{wellknown.LastAppliedAnnotation: string(lastApplied)})
+	applied, _ := m.object.MarshalJSON()
+	desired := m.annotated(map[string]string{wellknown.LastAppliedAnnotation: string(applied)})
 	var refs []metav1.OwnerReference
 	if live != nil {
 		refs = live.GetOwnerReferences()
@@ -116,9 +116,9 @@ func (m *manifest) annotated(more map[string]string) *unstructured.Unstructured 
 }
 
 // threeWay is the patch from an object to what is desired: what was applied before and is not any more goes, what others have added
-// stays. It is nil where nothing has to change.
+// stays. Finalizers stay, whoever has put them there. It is nil where nothing has to change.
 func threeWay(desired, live *unstructured.Unstructured) (types.PatchType, []byte, error) {
-	original := []byte(live.GetAnnotations()[wellknown.LastAppliedAnnotation])
+	original := lastApplied(live)
 	modified, err := desired.MarshalJSON()
 	if err != nil {
 		return "", nil, err

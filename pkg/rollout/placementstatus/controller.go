@@ -72,12 +72,12 @@ func (c *Controller) reconcile(ctx context.Context, key reconcile.Key) (time.Dur
 		c.pace.Forget(key)
 		return 0, reconcile.IgnoreNotFound(err)
 	}
-	if !placement.GetDeletionTimestamp().IsZero() {
-		return 0, nil
-	}
 	if c.written.ahead(key, placement.GetResourceVersion()) {
 		// The last write is on its way to the cache, and comes as an event.
 		return 0, nil
+	}
+	if !placement.GetDeletionTimestamp().IsZero() {
+		return c.leave(ctx, placement)
 	}
 	start := time.Now()
 	w := c.observe(placement)
@@ -89,17 +89,25 @@ func (c *Controller) reconcile(ctx context.Context, key reconcile.Key) (time.Dur
 		return 0, nil
 	}
 	removed := removedBy(placement, status, w)
+	if err := c.write(ctx, placement, status); err != nil {
+		return 0, reconcile.IgnoreNotFound(err)
+	}
+	c.pace.Worked(key, start, time.Now())
+	c.tell(placement, status, removed)
+	return 0, nil
+}
+
+func (c *Controller) write(ctx context.Context, placement v1beta1.PlacementObject, status *v1beta1.PlacementStatus) error {
+	key := reconcile.KeyOf(placement)
 	changed := fleet.Copy(placement)
 	*changed.PlacementStatus() = *status
 	updated, err := c.fleet.Placements.Client(key.Namespace).UpdateStatus(ctx, changed, metav1.UpdateOptions{})
 	if err != nil {
-		return 0, reconcile.IgnoreNotFound(err)
+		return err
 	}
 	c.written.note(key, updated.GetResourceVersion())
-	c.pace.Worked(key, start, time.Now())
 	klog.FromContext(ctx).V(2).Info("Placement status written")
-	c.tell(placement, status, removed)
-	return 0, nil
+	return nil
 }
 
 func (c *Controller) observe(placement v1beta1.PlacementObject) world {
@@ -148,6 +156,7 @@ func (c *Controller) tell(before v1beta1.PlacementObject, after *v1beta1.Placeme
 	if removed != "" {
 		c.recorder.Event(before, corev1.EventTypeWarning, eventRemoved, "Rolling out "+removed)
 	}
+	c.tellRemaining(before, after)
 	for _, t := range told {
 		conditionType := v1beta1.PlacementConditionType(before.GetNamespace(), t.conditionType)
 		if meta.IsStatusConditionTrue(after.Conditions, conditionType) && !meta.IsStatusConditionTrue(before.PlacementStatus().Conditions, conditionType) {

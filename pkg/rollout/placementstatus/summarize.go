@@ -45,6 +45,7 @@ func summarize(placement v1beta1.PlacementObject, w world, now metav1.Time) *v1b
 			ObservedGeneration: placement.GetGeneration(), LastTransitionTime: now,
 		})
 	}
+	setRemaining(placement, status, w.bindings, now)
 	condition := scheduled(placement, w.policy)
 	condition.LastTransitionTime = now
 	meta.SetStatusCondition(&status.Conditions, condition)

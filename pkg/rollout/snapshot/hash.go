@@ -23,6 +23,21 @@ func contents(items []*item) []v1beta1.ResourceContent {
 	return list
 }
 
+// earlierHashOf is the hash that KubeFleet and earlier versions give to the items, "" where it is the same.
+func earlierHashOf(items []*item) (string, error) {
+	differs := false
+	list := contents(items)
+	for i, item := range items {
+		if len(item.earlier) > 0 {
+			list[i].Raw, differs = item.earlier, true
+		}
+	}
+	if !differs {
+		return "", nil
+	}
+	return hashOf(v1beta1.ResourceSnapshotSpec{SelectedResources: list})
+}
+
 // hashOf is the hash that snapshots carry: of the JSON of a resource snapshot's spec with everything selected, or of a policy.
 func hashOf(value any) (string, error) {
 	encoded, err := json.Marshal(value)

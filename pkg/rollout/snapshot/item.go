@@ -18,6 +18,8 @@ import (
 type item struct {
 	id  v1beta1.ResourceIdentifier
 	raw []byte
+	// earlier is what KubeFleet and earlier versions have for raw: with the object's finalizers. Nil where that is the same.
+	earlier []byte
 }
 
 func (i *item) groupKind() schema.GroupKind {
@@ -38,15 +40,24 @@ func newItem(source *unstructured.Unstructured) (*item, error) {
 	if placeable.Excluded(gvk.GroupKind(), source) || excludedContent(source) {
 		return nil, nil
 	}
+	finalizers := source.GetFinalizers()
 	strip(source)
 	raw, err := source.MarshalJSON()
 	if err != nil {
 		return nil, fmt.Errorf("encoding %s %s: %w", gvk.Kind, source.GetName(), err)
 	}
+	var earlier []byte
+	if len(finalizers) > 0 {
+		source.SetFinalizers(finalizers)
+		if earlier, err = source.MarshalJSON(); err != nil {
+			return nil, fmt.Errorf("encoding %s %s with its finalizers: %w", gvk.Kind, source.GetName(), err)
+		}
+	}
 	return &item{
 		id: v1beta1.ResourceIdentifier{
 			Group: gvk.Group, Version: gvk.Version, Kind: gvk.Kind, Namespace: source.GetNamespace(), Name: source.GetName(),
 		},
-		raw: bytes.TrimSpace(raw),
+		raw:     bytes.TrimSpace(raw),
+		earlier: bytes.TrimSpace(earlier),
 	}, nil
 }

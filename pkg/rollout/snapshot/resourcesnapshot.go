@@ -28,6 +28,8 @@ type content struct {
 	items []*item
 	all   []v1beta1.ResourceContent
 	hash  string
+	// earlierHash is that of a snapshot with the same objects and their finalizers, "" where none has any.
+	earlierHash string
 }
 
 func newContent(items []*item) (*content, error) {
@@ -36,7 +38,11 @@ func newContent(items []*item) (*content, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &content{items: items, all: all, hash: hash}, nil
+	earlierHash, err := earlierHashOf(items)
+	if err != nil {
+		return nil, err
+	}
+	return &content{items: items, all: all, hash: hash, earlierHash: earlierHash}, nil
 }
 
 func (c *content) envelopes() int {
@@ -49,9 +55,14 @@ func (c *content) envelopes() int {
 	return n
 }
 
-// heldBy says whether a revision of the placement has this content.
+// heldBy reports whether a revision of the placement has this content. A revision that holds finalizers beside it counts where it is
+// whole, so that an upgrade by itself makes no new version. One that is not whole would get parts that are cut differently.
 func (c *content) heldBy(r *resourceRevision, placement v1beta1.PlacementObject) bool {
-	return r != nil && r.hasMaster() && r.master.GetAnnotations()[wellknown.ResourceHashAnnotation] == c.hash && ownedBy(r.master, placement)
+	if r == nil || !r.hasMaster() || !ownedBy(r.master, placement) {
+		return false
+	}
+	hash := r.master.GetAnnotations()[wellknown.ResourceHashAnnotation]
+	return hash == c.hash || c.earlierHash != "" && hash == c.earlierHash && r.latest()
 }
 
 // ensure has the newest resource snapshot hold the content, and returns its index. A dry run only says which index that would be.

@@ -4,6 +4,7 @@
 package snapshot
 
 import (
+	"bytes"
 	"cmp"
 	"context"
 	"errors"
@@ -14,6 +15,7 @@ import (
 
 	gocmp "github.com/google/go-cmp/cmp"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime"
 	clienttesting "k8s.io/client-go/testing"
 	"k8s.io/utils/ptr"
@@ -212,6 +214,115 @@ func TestTheSameContentIsTheSameSnapshot(t *testing.T) {
 			}
 		}
 		w.expect("app-0-snapshot 0 true")
+	})
+}
+
+// holdFinalizers makes what the hub's ConfigMap says hold finalizers.
+func (w *world) holdFinalizers(names ...string) {
+	object := parse(w.t, configMap("a", "test", "value1"))
+	object.SetFinalizers(names)
+	manifest, err := object.MarshalJSON()
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	w.hub.put(string(manifest))
+}
+
+// madeEarlier has a snapshot be as KubeFleet and earlier versions make it: with the object's finalizers in it and in its hash.
+func (w *world) madeEarlier(name string, finalizers ...string) {
+	w.t.Helper()
+	client := w.source().fleet.Snapshots.Client(w.placement.GetNamespace())
+	stored, err := client.Get(w.t.Context(), w.key(name).Name, metav1.GetOptions{})
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	for i, r := range stored.SnapshotSpec().SelectedResources {
+		object := &unstructured.Unstructured{}
+		if err := object.UnmarshalJSON(r.Raw); err != nil {
+			w.t.Fatal(err)
+		}
+		if object.GetKind() != "ConfigMap" {
+			continue
+		}
+		object.SetFinalizers(finalizers)
+		data, err := object.MarshalJSON()
+		if err != nil {
+			w.t.Fatal(err)
+		}
+		stored.SnapshotSpec().SelectedResources[i].Raw = bytes.TrimSpace(data)
+	}
+	hash, err := hashOf(*stored.SnapshotSpec())
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	stored.GetAnnotations()[wellknown.ResourceHashAnnotation] = hash
+	if _, err := client.Update(w.t.Context(), stored, metav1.UpdateOptions{}); err != nil {
+		w.t.Fatal(err)
+	}
+}
+
+func TestFinalizersOfTheHubAreNotPlaced(t *testing.T) {
+	forBothScopes(t, func(t *testing.T, w *world) {
+		w.snapshot(false)
+		hash := func() string {
+			got, err := w.source().fleet.Snapshots.Get(w.key("app-0-snapshot"))
+			if err != nil {
+				t.Fatal(err)
+			}
+			return got.GetAnnotations()[wellknown.ResourceHashAnnotation]
+		}
+		without := hash()
+		w.holdFinalizers("example.com/hold")
+		w.snapshot(false)
+		w.expect("app-0-snapshot 0 true")
+		if hash() != without {
+			t.Error("the hash has become another")
+		}
+	})
+}
+
+func TestASnapshotOfAnEarlierVersionWithFinalizersStaysTheNewest(t *testing.T) {
+	forBothScopes(t, func(t *testing.T, w *world) {
+		w.holdFinalizers("example.com/hold", "example.com/other")
+		w.snapshot(false)
+		w.madeEarlier("app-0-snapshot", "example.com/hold", "example.com/other")
+		if index, _ := w.snapshot(true); index != 0 {
+			t.Errorf("a dry run says %d", index)
+		}
+		w.snapshot(false)
+		w.expect("app-0-snapshot 0 true")
+
+		// It cannot be recognised any more, and what is made holds none.
+		w.holdFinalizers()
+		w.snapshot(false)
+		w.holdFinalizers("example.com/hold")
+		w.snapshot(false)
+		w.expect("app-0-snapshot 0 false", "app-1-snapshot 1 true")
+	})
+}
+
+func TestASnapshotOfAnEarlierVersionThatIsNotWholeIsNotFinished(t *testing.T) {
+	forBothScopes(t, func(t *testing.T, w *world) {
+		object := parse(t, configMap("a", "test", "value1"))
+		object.SetFinalizers([]string{"example.com/hold"})
+		i, err := newItem(object)
+		if err != nil {
+			t.Fatal(err)
+		}
+		c, err := newContent([]*item{i})
+		if err != nil {
+			t.Fatal(err)
+		}
+		kind := w.source().fleet.Snapshots
+		master := kind.New(w.key("app-0-snapshot"))
+		master.SetOwnerReferences([]metav1.OwnerReference{w.source().owner(w.placement)})
+		for latest, want := range map[string]bool{"true": true, "false": false} {
+			master.SetLabels(map[string]string{wellknown.LatestSnapshotLabel: latest})
+			master.SetAnnotations(map[string]string{wellknown.ResourceHashAnnotation: c.earlierHash})
+			if got := c.heldBy(&resourceRevision{master: master}, w.placement); got != want {
+				t.Errorf("latest %s: held is %t, want %t", latest, got, want)
+			}
+		}
 	})
 }
 

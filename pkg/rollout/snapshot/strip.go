@@ -9,8 +9,10 @@ import (
 	"github.com/stagegate/stagegate/pkg/apis/wellknown"
 )
 
+// strippedMetadata is what belongs to the hub's object alone. Its finalizers are those of controllers of the hub: on a member nobody may
+// ever take them away, and the object could not be deleted there.
 var strippedMetadata = []string{
-	"resourceVersion", "generation", "uid", "selfLink", "deletionTimestamp", "managedFields", "ownerReferences", "creationTimestamp",
+	"resourceVersion", "generation", "uid", "selfLink", "deletionTimestamp", "managedFields", "ownerReferences", "creationTimestamp", "finalizers",
 }
 
 var strippedAnnotations = []string{

@@ -16,8 +16,12 @@ func TestStrip(t *testing.T) {
 				annotations: {kubectl.kubernetes.io/last-applied-configuration: "{}", deployment.kubernetes.io/revision: "3", kubernetes-fleet.io/spec-hash: x, kubernetes-fleet.io/last-applied-configuration: "{}", keep: me},
 				resourceVersion: "1", generation: 2, uid: u, selfLink: s, managedFields: [{manager: m}], deletionGracePeriodSeconds: 30,
 				ownerReferences: [{name: o}], creationTimestamp: "2026-01-01T00:00:00Z", generateName: w-}, spec: {status: kept}, status: {a: b}}`,
-			want: `{apiVersion: example.com/v1, kind: Widget, metadata: {name: w, namespace: n, labels: {a: b}, finalizers: [x/y],
+			want: `{apiVersion: example.com/v1, kind: Widget, metadata: {name: w, namespace: n, labels: {a: b},
 				annotations: {keep: me}, deletionGracePeriodSeconds: 30, generateName: w-}, spec: {status: kept}}`,
+		},
+		"finalizers of the spec stay: they are a Namespace's own": {
+			source: `{apiVersion: v1, kind: Namespace, metadata: {name: n, finalizers: [example.com/hold]}, spec: {finalizers: [kubernetes]}}`,
+			want:   `{apiVersion: v1, kind: Namespace, metadata: {name: n}, spec: {finalizers: [kubernetes]}}`,
 		},
 		"no empty annotations are left": {
 			source: `{apiVersion: v1, kind: ConfigMap, metadata: {name: c, annotations: {deployment.kubernetes.io/revision: "3"}}}`,

@@ -144,6 +144,7 @@ func (c *Controller) bindingChanged(old, new any) []reconcile.Key {
 		before.BindingSpec().State == after.BindingSpec().State &&
 		engine.IsRolloutStarted(before) == engine.IsRolloutStarted(after) &&
 		engine.Trouble(before) == engine.Trouble(after) &&
+		engine.Refusal(before) == engine.Refusal(after) &&
 		engine.IsSettled(before) == engine.IsSettled(after) {
 		return nil
 	}

@@ -135,6 +135,10 @@ func TestWhatWakesARun(t *testing.T) {
 		f.wantWoken("an object that goes on failing", c.bindingChanged(old, new))
 		old, new = changed(failed, failing("forbidden"))
 		f.wantWoken("an object that fails otherwise", c.bindingChanged(old, new), "unplanned", "holding", "waiting")
+		old, new = changed(failed, func(b v1beta1.BindingObject) {
+			b.BindingStatus().FailedPlacements[0].Condition.Reason = wellknown.ReasonManifestRefused
+		})
+		f.wantWoken("an object that fails for good", c.bindingChanged(old, new), "unplanned", "holding", "waiting")
 
 		placement, err := f.fleet.Placements.Get(f.key("example-placement"))
 		f.must(err)

@@ -27,8 +27,12 @@ func (c *Controller) cleanUp(ctx context.Context, binding v1beta1.BindingObject)
 	_, err := c.fleet.MemberClusters.Lister().Get(binding.BindingSpec().TargetCluster)
 	// Without its cluster there is nobody who could empty a Work.
 	if !apierrors.IsNotFound(err) {
-		if gone, err := c.deleteWorks(ctx, binding); err != nil || !gone {
+		works, err := c.deleteWorks(ctx, binding)
+		if err != nil {
 			return err
+		}
+		if len(works) > 0 {
+			return c.tellRemaining(ctx, binding, works)
 		}
 	}
 	key := reconcile.KeyOf(binding)
@@ -46,37 +50,38 @@ func (c *Controller) cleanUp(ctx context.Context, binding v1beta1.BindingObject)
 	return nil
 }
 
-// deleteWorks reports whether a binding has no Works any more. It asks the API, since a cache may not have the last one yet. All Works
+// deleteWorks returns the Works that a binding has still. It asks the API, since a cache may not have the last one yet. All Works
 // are marked before the first is deleted: the applier would hand over what one has to another that is about to go as well.
-func (c *Controller) deleteWorks(ctx context.Context, binding v1beta1.BindingObject) (bool, error) {
+func (c *Controller) deleteWorks(ctx context.Context, binding v1beta1.BindingObject) ([]*v1beta1.Work, error) {
 	list, err := c.fleet.Clientset.PlacementV1beta1().Works(wellknown.MemberNamespace(binding.BindingSpec().TargetCluster)).
 		List(ctx, metav1.ListOptions{LabelSelector: selectorOf(binding).String()})
 	if err != nil {
-		return false, fmt.Errorf("listing the Works of binding %s: %w", reconcile.KeyOf(binding), err)
+		return nil, fmt.Errorf("listing the Works of binding %s: %w", reconcile.KeyOf(binding), err)
 	}
 	if len(list.Items) == 0 {
-		return true, nil
+		return nil, nil
 	}
 	policy, err := c.fateOf(ctx, binding)
 	if err != nil {
-		return false, err
+		return nil, err
 	}
-	var marked []*v1beta1.Work
+	var works, marked []*v1beta1.Work
 	for i := range list.Items {
+		works = append(works, &list.Items[i])
 		work, err := c.mark(ctx, &list.Items[i], policy)
 		switch {
 		case err != nil:
-			return false, err
+			return nil, err
 		case work != nil && work.DeletionTimestamp == nil:
 			marked = append(marked, work)
 		}
 	}
 	for _, work := range marked {
 		if err := c.delete(ctx, work); err != nil {
-			return false, err
+			return nil, err
 		}
 	}
-	return false, nil
+	return works, nil
 }
 
 // fateOf decides what becomes on the cluster of what was placed there by a binding that is being deleted. It goes where the placement no

@@ -1020,6 +1020,14 @@ func TestPlacementsInTheStatus(t *testing.T) {
 	if len(status.FailedPlacements) != maxPlacements {
 		t.Errorf("%d failed placements, want %d", len(status.FailedPlacements), maxPlacements)
 	}
+	// The run must learn of it, however many others fail.
+	refused := metav1.Condition{Type: "Applied", Status: "False", Reason: wellknown.ReasonManifestRefused}
+	work.Status.ManifestConditions = append(work.Status.ManifestConditions, v1beta1.ManifestCondition{Identifier: id("z"), Conditions: []metav1.Condition{refused}})
+	status = v1beta1.ResourceBindingStatus{}
+	collect(&status, []*v1beta1.Work{work})
+	if first := status.FailedPlacements[0]; first.Name != "z" || status.FailedPlacements[1].Name != "b" {
+		t.Errorf("what cannot heal is not the first: %s", first.Name)
+	}
 	work.Generation++
 	status = v1beta1.ResourceBindingStatus{}
 	if collect(&status, []*v1beta1.Work{work}); len(status.FailedPlacements) > 0 {

@@ -50,7 +50,7 @@ const (
 // ownTypes are the conditions that this controller writes, in the order in which they become true.
 var ownTypes = []string{
 	v1beta1.BindingOverridden, v1beta1.BindingWorkSynchronized, v1beta1.BindingApplied, v1beta1.BindingAvailable,
-	v1beta1.BindingDiffReported, v1beta1.BindingObjectsKept,
+	v1beta1.BindingDiffReported, v1beta1.BindingObjectsKept, v1beta1.BindingObjectsRemaining,
 }
 
 // statusOf is what a binding's status is to be. Conditions of others stay as they are.
@@ -73,6 +73,10 @@ func statusOf(binding v1beta1.BindingObject, o outcome, now metav1.Time) v1beta1
 	if o.err == nil {
 		collect(&status, o.works)
 		if c := objectsKept(o.works); c != nil {
+			c.ObservedGeneration = binding.GetGeneration()
+			status.Conditions = append(status.Conditions, *c)
+		}
+		if c := objectsRemaining(append(slices.Clone(o.works), o.leaving...)); c != nil {
 			c.ObservedGeneration = binding.GetGeneration()
 			status.Conditions = append(status.Conditions, *c)
 		}
@@ -224,7 +228,8 @@ func firstWith(works []*v1beta1.Work, conditionType string, status metav1.Condit
 	return works[i]
 }
 
-// collect gathers the objects that failed, drifted or differ, sorted by what they are.
+// collect gathers the objects that failed, drifted or differ, sorted by what they are. Failures that cannot heal come first: lists are cut,
+// and messages name the first.
 func collect(status *v1beta1.ResourceBindingStatus, works []*v1beta1.Work) {
 	for _, work := range works {
 		if !isCurrent(work) {
@@ -255,7 +260,10 @@ func collect(status *v1beta1.ResourceBindingStatus, works []*v1beta1.Work) {
 			}
 		}
 	}
-	status.FailedPlacements = sortedUpTo(status.FailedPlacements, func(p v1beta1.FailedResourcePlacement) v1beta1.ResourceIdentifier { return p.ResourceIdentifier })
+	slices.SortStableFunc(status.FailedPlacements, func(a, b v1beta1.FailedResourcePlacement) int {
+		return cmp.Or(cmp.Compare(urgency(a), urgency(b)), compare(a.ResourceIdentifier, b.ResourceIdentifier))
+	})
+	status.FailedPlacements = status.FailedPlacements[:min(len(status.FailedPlacements), maxPlacements)]
 	status.DriftedPlacements = sortedUpTo(status.DriftedPlacements, func(p v1beta1.DriftedResourcePlacement) v1beta1.ResourceIdentifier { return p.ResourceIdentifier })
 	status.DiffedPlacements = sortedUpTo(status.DiffedPlacements, func(p v1beta1.DiffedResourcePlacement) v1beta1.ResourceIdentifier { return p.ResourceIdentifier })
 	room := maxDetails
@@ -287,12 +295,20 @@ func isCurrent(work *v1beta1.Work) bool {
 }
 
 func sortedUpTo[T any](items []T, id func(T) v1beta1.ResourceIdentifier) []T {
-	slices.SortStableFunc(items, func(a, b T) int {
-		x, y := id(a), id(b)
-		return cmp.Or(strings.Compare(x.Group, y.Group), strings.Compare(x.Version, y.Version), strings.Compare(x.Kind, y.Kind),
-			strings.Compare(x.Namespace, y.Namespace), strings.Compare(x.Name, y.Name))
-	})
+	slices.SortStableFunc(items, func(a, b T) int { return compare(id(a), id(b)) })
 	return items[:min(len(items), maxPlacements)]
+}
+
+func compare(a, b v1beta1.ResourceIdentifier) int {
+	return cmp.Or(strings.Compare(a.Group, b.Group), strings.Compare(a.Version, b.Version), strings.Compare(a.Kind, b.Kind),
+		strings.Compare(a.Namespace, b.Namespace), strings.Compare(a.Name, b.Name))
+}
+
+func urgency(p v1beta1.FailedResourcePlacement) int {
+	if wellknown.CannotHeal(p.Condition.Reason) {
+		return 0
+	}
+	return 1
 }
 
 func isTrue(conditionType, reason, format string, args ...any) metav1.Condition {

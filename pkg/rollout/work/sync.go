@@ -28,6 +28,8 @@ import (
 type outcome struct {
 	// works are those of the binding, by name, as they are now.
 	works []*v1beta1.Work
+	// leaving are those of an earlier version that this one has no more, and that are there still.
+	leaving []*v1beta1.Work
 	// err is why they are not what they should be.
 	err error
 	// unreachable is why nothing can be applied to the cluster now, "" where nothing is known against it.
@@ -85,7 +87,11 @@ func (c *Controller) sync(ctx context.Context, binding v1beta1.BindingObject) ou
 		return o
 	}
 	for _, work := range existing {
-		if names.Has(work.Name) || work.DeletionTimestamp != nil {
+		if names.Has(work.Name) {
+			continue
+		}
+		o.leaving = append(o.leaving, work)
+		if work.DeletionTimestamp != nil {
 			continue
 		}
 		if err := c.remove(ctx, work); err != nil {

@@ -47,6 +47,7 @@ func TestHub(t *testing.T) {
 		{"Removal", testRemoval},
 		{"RollingUpdateNamesRemovals", testRollingUpdateNamesRemovals},
 		{"NothingPlaced", testNothingPlaced},
+		{"CannotHeal", testCannotHeal},
 		{"Overrides", testOverrides},
 		{"Rivals", testRivals},
 		{"SecretValues", testSecretValues},

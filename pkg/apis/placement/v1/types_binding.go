@@ -154,7 +154,7 @@ type ResourceBindingStatus struct {
 	DiffedPlacements []DiffedResourcePlacement `json:"diffedPlacements,omitempty"`
 
 	// Conditions of the binding: RolloutStarted, Overridden, WorkSynchronized, Applied, Available, DiffReported,
-	// ObjectsKept.
+	// ObjectsKept, ObjectsRemaining.
 	// +optional
 	// +k8s:optional
 	// +listType=map

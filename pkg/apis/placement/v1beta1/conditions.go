@@ -52,6 +52,9 @@ const (
 	// BindingObjectsKept is True while the cluster keeps objects that were placed before an adoption and that the version does not
 	// have, since a time that is its lastTransitionTime. Absent otherwise.
 	BindingObjectsKept = "ObjectsKept"
+	// BindingObjectsRemaining is True while objects that are to go from the cluster are there still, some time after their deletion. Absent
+	// otherwise.
+	BindingObjectsRemaining = "ObjectsRemaining"
 
 	// WorkApplied is True once a manifest, or all manifests of a Work, are applied.
 	WorkApplied = "Applied"
@@ -63,6 +66,9 @@ const (
 	WorkStatusTrimmed = "StatusTrimmed"
 	// WorkObjectsKept is True while objects that were placed before an adoption, and are not selected any more, are kept on the member.
 	WorkObjectsKept = "ObjectsKept"
+	// WorkObjectsRemaining is True while objects that are to go from the member, with the Work or since its version lacks them, are there
+	// still, some time after their deletion. The message names them and what holds them. Absent otherwise.
+	WorkObjectsRemaining = "ObjectsRemaining"
 
 	// PlacementScheduled is True when all wanted clusters are picked. On a placement, these types have the kind as a prefix;
 	// see PlacementConditionType.
@@ -84,6 +90,9 @@ const (
 	PlacementDiffReported = "DiffReported"
 	// PlacementObjectsKept is the binding's ObjectsKept in the status of each cluster. On a placement itself there is none.
 	PlacementObjectsKept = "ObjectsKept"
+	// PlacementObjectsRemaining is True while objects that are to go from clusters are there still, be the placement being deleted or not.
+	// The message names clusters and objects. Absent otherwise, and in the status of each cluster.
+	PlacementObjectsRemaining = "ObjectsRemaining"
 	// PlacementStatusSynced is True when the status is mirrored into the selected namespace.
 	PlacementStatusSynced = "StatusSynced"
 

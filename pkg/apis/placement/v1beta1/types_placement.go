@@ -150,7 +150,7 @@ type PlacementStatus struct {
 	Prune *PlacementPruneRecord `json:"prune,omitempty"`
 
 	// Conditions of the placement. Their types have the kind as a prefix: Scheduled, RolloutStarted, Overridden,
-	// WorkSynchronized, Applied, Available, DiffReported, StatusSynced.
+	// WorkSynchronized, Applied, Available, DiffReported, ObjectsRemaining, StatusSynced.
 	// +optional
 	// +k8s:optional
 	// +listType=map

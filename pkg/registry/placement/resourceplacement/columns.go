@@ -4,6 +4,10 @@
 package resourceplacement
 
 import (
+	"strings"
+
+	"k8s.io/apimachinery/pkg/api/meta"
+
 	"github.com/stagegate/stagegate/pkg/apis/placement"
 	"github.com/stagegate/stagegate/pkg/registry/store"
 )
@@ -18,10 +22,27 @@ func columns() []column {
 		conditionGeneration("Scheduled-Gen", placement.PlacementScheduled),
 		condition("Work-Synchronized", placement.PlacementWorkSynchronized).OnlyWide(),
 		conditionGeneration("Work-Synchronized-Gen", placement.PlacementWorkSynchronized).OnlyWide(),
-		condition("Available", placement.PlacementAvailable),
+		{Name: "Available", Description: "Status of the condition Available, or Terminating where the placement is being deleted.", Text: available},
 		conditionGeneration("Available-Gen", placement.PlacementAvailable),
 		store.Age[placement.PlacementObject](),
+		{Name: "Waiting-For", Wide: true, Description: "What removals of objects from clusters wait for.", Text: waitingFor},
 	}
+}
+
+// available says nothing of the clusters from which everything is being removed. The condition stays what it was.
+func available(o placement.PlacementObject) string {
+	if o.GetDeletionTimestamp() != nil {
+		return "Terminating"
+	}
+	return condition("Available", placement.PlacementAvailable).Text(o)
+}
+
+func waitingFor(o placement.PlacementObject) string {
+	c := meta.FindStatusCondition(o.PlacementStatus().Conditions, placement.PlacementConditionType(o.GetNamespace(), placement.PlacementObjectsRemaining))
+	if c == nil {
+		return ""
+	}
+	return strings.TrimPrefix(c.Message, "The removal waits for ")
 }
 
 // condition is the status of a condition, whose type begins with the kind.

@@ -21,7 +21,7 @@ import (
 func TestTables(t *testing.T) {
 	const (
 		placementHeaders = "NAME | GEN | SCHEDULED | SCHEDULED-GEN | AVAILABLE | AVAILABLE-GEN | AGE"
-		placementWide    = "NAME | GEN | TYPE | SCHEDULED | SCHEDULED-GEN | WORK-SYNCHRONIZED | WORK-SYNCHRONIZED-GEN | AVAILABLE | AVAILABLE-GEN | AGE"
+		placementWide    = "NAME | GEN | TYPE | SCHEDULED | SCHEDULED-GEN | WORK-SYNCHRONIZED | WORK-SYNCHRONIZED-GEN | AVAILABLE | AVAILABLE-GEN | AGE | WAITING-FOR"
 		runHeaders       = "NAME | PLACEMENT | RESOURCE-SNAPSHOT-INDEX | POLICY-SNAPSHOT-INDEX | INITIALIZED | SUCCEEDED | AGE"
 		runWide          = runHeaders + " | PROGRESSING | STAGE | PROGRESS | WAITING-FOR | OUTCOME | STRATEGY"
 		requestHeaders   = "NAME | UPDATE-RUN | STAGE | APPROVED | APPROVALACCEPTED | AGE"
@@ -42,7 +42,7 @@ func TestTables(t *testing.T) {
 		{
 			resources: "clusterresourceplacements resourceplacements",
 			headers:   placementHeaders, row: "sample | 1 |  |  |  |  | 90m",
-			wide: placementWide, wideRow: "sample | 1 |  |  |  |  |  |  |  | 90m",
+			wide: placementWide, wideRow: "sample | 1 |  |  |  |  |  |  |  | 90m | ",
 		},
 		{
 			resources: "clusterresourceplacements resourceplacements",
@@ -55,7 +55,19 @@ func TestTables(t *testing.T) {
 					placement.PlacementConditionType(o.GetNamespace(), "Available"), "Unknown")
 			},
 			headers: placementHeaders, row: "sample | 1 | True | 4 | Unknown | 4 | 90m",
-			wide: placementWide, wideRow: "sample | 1 | PickAll | True | 4 | False | 4 | Unknown | 4 | 90m",
+			wide: placementWide, wideRow: "sample | 1 | PickAll | True | 4 | False | 4 | Unknown | 4 | 90m | ",
+		},
+		{
+			resources: "clusterresourceplacements resourceplacements",
+			with: func(o store.Object) {
+				p := o.(placement.PlacementObject)
+				p.SetDeletionTimestamp(&metav1.Time{Time: time.Now()})
+				p.PlacementStatus().Conditions = conditions(4, placement.PlacementConditionType(o.GetNamespace(), "Available"), "True",
+					placement.PlacementConditionType(o.GetNamespace(), "ObjectsRemaining"), "True")
+				p.PlacementStatus().Conditions[1].Message = "The removal waits for cluster a: ConfigMap n/c waits for finalizer example.com/hold"
+			},
+			headers: placementHeaders, row: "sample | 1 |  |  | Terminating | 4 | 90m",
+			wide: placementWide, wideRow: "sample | 1 |  |  |  |  |  | Terminating | 4 | 90m | cluster a: ConfigMap n/c waits for finalizer example.com/hold",
 		},
 		{
 			resources: "clusterstagedupdateruns stagedupdateruns",

@@ -42,7 +42,7 @@ func (s *step) moveClusters(stage *v1beta1.StageUpdatingStatus, config *v1beta1.
 		return true
 	}
 	s.stageMoves(stage)
-	s.runMoves(stage, f.stuck)
+	s.runMoves(stage, &f)
 	return false
 }
 
@@ -51,6 +51,10 @@ type flight struct {
 	// moving are those within the time that a move may take, stuck those beyond it.
 	moving int
 	stuck  []string
+	// waitedFor are those that the run is stuck with: beyond that time, or for a refusal that no time changes. refusal is what the first
+	// of these reports.
+	waitedFor []string
+	refusal   string
 }
 
 func (f *flight) waiting() int { return f.moving + len(f.stuck) }
@@ -90,20 +94,31 @@ func (s *step) settle(stage *v1beta1.StageUpdatingStatus, policy *v1beta1.Failur
 			s.write(b, c)
 		}
 		s.report(c, b)
-		s.inFlight(&f, c)
+		refusal := ""
+		if wanted {
+			refusal = Refusal(b)
+		}
+		s.inFlight(&f, c, refusal)
 	}
 	return f
 }
 
-// inFlight counts a cluster that is not done.
-func (s *step) inFlight(f *flight, c *v1beta1.ClusterUpdatingStatus) {
+// inFlight counts a cluster that is not done, with what it refuses, if anything. A refusal shortens no time: the member may be changed.
+func (s *step) inFlight(f *flight, c *v1beta1.ClusterUpdatingStatus, refusal string) {
 	limit := timeOf(c.Conditions, v1beta1.ClusterStarted).Add(stuckAfter)
-	if s.now.Before(limit) {
+	isLate := !s.now.Before(limit)
+	if isLate {
+		f.stuck = append(f.stuck, c.ClusterName)
+	} else {
 		f.moving++
 		s.wake(limit)
-		return
 	}
-	f.stuck = append(f.stuck, c.ClusterName)
+	if isLate || refusal != "" {
+		f.waitedFor = append(f.waitedFor, c.ClusterName)
+	}
+	if refusal != "" && f.refusal == "" {
+		f.refusal = fmt.Sprintf("cluster %s: %s", c.ClusterName, refusal)
+	}
 }
 
 // startClusters starts what maxConcurrency leaves room for. Clusters that another run left in flight come first: they count, and
@@ -148,10 +163,10 @@ func (s *step) startCluster(stage *v1beta1.StageUpdatingStatus, c *v1beta1.Clust
 	s.clusterStarted(c)
 	if s.removes(stage) {
 		s.remove(s.unpicked(c.ClusterName))
-		s.inFlight(f, c)
+		s.inFlight(f, c, "")
 		return
 	}
-	b := s.binding(c.ClusterName)
+	b, refusal := s.binding(c.ClusterName), ""
 	if c.PreviousResourceSnapshotIndex == nil {
 		// A retry is no other version to go back to.
 		spec := b.BindingSpec()
@@ -165,10 +180,11 @@ func (s *step) startCluster(stage *v1beta1.StageUpdatingStatus, c *v1beta1.Clust
 			s.clusterDone(c)
 			return
 		}
+		refusal = Refusal(b)
 	} else {
 		s.write(b, c)
 	}
-	s.inFlight(f, c)
+	s.inFlight(f, c, refusal)
 }
 
 func (s *step) clusterStarted(c *v1beta1.ClusterUpdatingStatus) {

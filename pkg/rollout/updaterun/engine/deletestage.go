@@ -129,7 +129,8 @@ func (s *step) settleRemovals(stage *v1beta1.StageUpdatingStatus, policy *v1beta
 			continue
 		}
 		s.remove(b)
-		s.inFlight(&f, c)
+		s.say(c, remaining(b))
+		s.inFlight(&f, c, "")
 	}
 	return f
 }

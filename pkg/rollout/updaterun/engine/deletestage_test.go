@@ -83,6 +83,41 @@ func TestClustersNoLongerPickedAreCleanedUpLast(t *testing.T) {
 	f.wantCondition(v1beta1.RunSucceeded, "True UpdateRunSucceeded: All stages are completed successfully")
 }
 
+func TestARemovalThatHangsSaysWhatItWaitsFor(t *testing.T) {
+	policy := func(c *v1beta1.StageConfig) {
+		c.FailurePolicy = &v1beta1.FailurePolicy{ClusterTimeout: metav1.Duration{Duration: time.Minute}}
+	}
+	f := newDeletion(t, 0, stage("a", policy))
+	f.steps()
+	f.wantClusters("z1 Started", "z2")
+	const held = "ConfigMap shop/c waits for finalizer example.com/hold"
+	said := func() string { return f.run.Status.DeletionStageStatus.Clusters[0].Message }
+	remains := func(generation int64) {
+		b := f.binding("z1")
+		meta.SetStatusCondition(&b.Status.Conditions, metav1.Condition{
+			Type: v1beta1.BindingObjectsRemaining, Status: metav1.ConditionTrue, Reason: "WaitingForDeletion", Message: held, ObservedGeneration: generation,
+		})
+		f.steps()
+	}
+	remains(f.binding("z1").Generation - 1)
+	if got := said(); got != "" {
+		t.Errorf("what was said of an earlier generation: %q", got)
+	}
+	remains(f.binding("z1").Generation)
+	if got := said(); got != held {
+		t.Errorf("the cluster says %q, want %q", got, held)
+	}
+	if got := engine.Trouble(f.binding("z1")); got != held {
+		t.Errorf("the run is not woken for it: %q", got)
+	}
+	f.pass(time.Minute)
+	f.steps()
+	failed := meta.FindStatusCondition(f.run.Status.DeletionStageStatus.Clusters[0].Conditions, v1beta1.ClusterSucceeded)
+	if want := "Cluster update failed: resources not removed within 1m0s: " + held; failed == nil || failed.Message != want {
+		t.Errorf("failed: %+v, want %q", failed, want)
+	}
+}
+
 func TestAClusterThatIsPickedAgainKeepsItsResources(t *testing.T) {
 	f := newDeletion(t, 1, stage("a", concurrency("2")))
 	f.steps()

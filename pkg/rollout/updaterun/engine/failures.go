@@ -45,6 +45,9 @@ func (s *step) clusterFailed(stage *v1beta1.StageUpdatingStatus, c *v1beta1.Clus
 	message := fmt.Sprintf("Cluster update failed: not available within %s", policy.ClusterTimeout.Duration)
 	if s.removes(stage) {
 		message = fmt.Sprintf("Cluster update failed: resources not removed within %s", policy.ClusterTimeout.Duration)
+		if why := remaining(b); why != "" {
+			message += ": " + why
+		}
 	} else if s.wants(b, c) {
 		if why := reported(b); why != "" {
 			message += ": " + why

@@ -51,8 +51,45 @@ func reported(b v1beta1.BindingObject) string {
 	return ""
 }
 
+// maxRefusal bounds what a cluster's refusal takes in the condition and in the Event of a run, in bytes.
+const maxRefusal = 512
+
+// Refusal is what keeps a binding from ever having what it asks for, unless somebody does something about it, or nothing. It names the
+// object, and the member's own words.
+func Refusal(b v1beta1.BindingObject) string {
+	status := b.BindingStatus()
+	isFalseNow := func(conditionType string) *metav1.Condition {
+		c := meta.FindStatusCondition(status.Conditions, conditionType)
+		if c == nil || c.Status != metav1.ConditionFalse || c.ObservedGeneration != b.GetGeneration() {
+			return nil
+		}
+		return c
+	}
+	if c := isFalseNow(v1beta1.BindingOverridden); c != nil {
+		return shortened(c.Message, maxRefusal)
+	}
+	// What cannot heal comes first.
+	if isFalseNow(v1beta1.BindingApplied) == nil || len(status.FailedPlacements) == 0 ||
+		!wellknown.CannotHeal(status.FailedPlacements[0].Condition.Reason) {
+		return ""
+	}
+	return shortened(failed(status.FailedPlacements), maxRefusal)
+}
+
+// remaining is what a cluster has still that is to go from it, or nothing.
+func remaining(b v1beta1.BindingObject) string {
+	c := meta.FindStatusCondition(b.BindingStatus().Conditions, v1beta1.BindingObjectsRemaining)
+	if c == nil || c.Status != metav1.ConditionTrue || c.ObservedGeneration != b.GetGeneration() {
+		return ""
+	}
+	return shortened(c.Message, maxReport)
+}
+
 // Trouble is what a binding reports that somebody may have to look at, or nothing as long as all is on its way.
 func Trouble(b v1beta1.BindingObject) string {
+	if b.GetDeletionTimestamp() != nil {
+		return remaining(b)
+	}
 	status := b.BindingStatus()
 	unsent := meta.IsStatusConditionFalse(status.Conditions, v1beta1.BindingOverridden) ||
 		meta.IsStatusConditionFalse(status.Conditions, v1beta1.BindingWorkSynchronized)

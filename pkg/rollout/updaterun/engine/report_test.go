@@ -6,12 +6,14 @@ package engine_test
 import (
 	"strings"
 	"testing"
+	"time"
 	"unicode/utf8"
 
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/stagegate/stagegate/pkg/apis/placement/v1beta1"
+	"github.com/stagegate/stagegate/pkg/apis/wellknown"
 )
 
 // fails has a binding report a condition that is false, and objects that are to blame.
@@ -104,5 +106,85 @@ func TestALongReportLosesItsMiddle(t *testing.T) {
 				t.Errorf("%d bytes: %q", len(got), got)
 			}
 		})
+	}
+}
+
+// refused is an object that the member will not take, however often it is asked.
+func refused(kind, namespace, name, message string) v1beta1.FailedResourcePlacement {
+	r := troubled(kind, namespace, name, message)
+	r.Condition.Reason = wellknown.ReasonManifestRefused
+	return r
+}
+
+func TestWhatCannotHealIsNotProgress(t *testing.T) {
+	const stuck = "False UpdateRunStuck: The updateRun is stuck waiting for a1 cluster(s) in stage a to finish updating, please check placement status for potential errors"
+	const progress = "True UpdateRunProgressing: The update run is making progress"
+	web := refused("Deployment", "shop", "web", "field is immutable; go back to an earlier version")
+	other := troubled("Deployment", "shop", "db", "no answer")
+	tests := map[string]struct {
+		report func(f *fixture)
+		want   string
+	}{
+		"an object that is refused": {func(f *fixture) { f.fails("a1", v1beta1.BindingApplied, "not all", web) },
+			stuck + "; cluster a1: Deployment shop/web: field is immutable; go back to an earlier version"},
+		"and others": {func(f *fixture) { f.fails("a1", v1beta1.BindingApplied, "not all", web, other) },
+			stuck + "; cluster a1: Deployment shop/web and 1 other object: field is immutable; go back to an earlier version"},
+		"an object that is tried again":    {func(f *fixture) { f.fails("a1", v1beta1.BindingApplied, "not all", other) }, progress},
+		"an object that is not available":  {func(f *fixture) { f.fails("a1", v1beta1.BindingAvailable, "not all", other) }, progress},
+		"an override that does not fit":    {func(f *fixture) { f.fails("a1", v1beta1.BindingOverridden, "no such path") }, stuck + "; cluster a1: no such path"},
+		"Works that could not be written":  {func(f *fixture) { f.fails("a1", v1beta1.BindingWorkSynchronized, "try again") }, progress},
+		"what the binding had before":      {func(f *fixture) { f.fails("a1", v1beta1.BindingApplied, "not all", web); f.binding("a1").Generation++ }, progress},
+		"objects that were refused before": {func(f *fixture) { f.binding("a1").Status.FailedPlacements = []v1beta1.FailedResourcePlacement{web} }, progress},
+	}
+	for name, tt := range tests {
+		t.Run(name, func(t *testing.T) {
+			f := newFixture(t, 1, stage("a"))
+			f.steps()
+			f.wantCondition(v1beta1.RunProgressing, progress)
+			tt.report(f)
+			f.steps()
+			f.wantCondition(v1beta1.RunProgressing, tt.want)
+			f.available("a1")
+			f.steps()
+			f.wantCondition(v1beta1.RunSucceeded, "True UpdateRunSucceeded: All stages are completed successfully")
+		})
+	}
+}
+
+func TestARunWhoseClusterTakesWhatItRefusedRecovers(t *testing.T) {
+	f := newFixture(t, 2, stage("a", concurrency("100%")))
+	f.steps()
+	f.fails("a2", v1beta1.BindingApplied, "not all", refused("ConfigMap", "shop", "c", "no"))
+	f.steps()
+	if got := f.condition(v1beta1.RunProgressing); !strings.HasSuffix(got, "; cluster a2: ConfigMap shop/c: no") {
+		t.Errorf("Progressing: %s", got)
+	}
+	f.available("a2")
+	f.steps()
+	f.wantCondition(v1beta1.RunProgressing, "True UpdateRunProgressing: The update run is making progress")
+}
+
+func TestARefusalShortensNoTime(t *testing.T) {
+	policy := func(c *v1beta1.StageConfig) {
+		c.FailurePolicy = &v1beta1.FailurePolicy{ClusterTimeout: metav1.Duration{Duration: time.Minute}}
+	}
+	f := newFixture(t, 1, stage("a", policy))
+	f.steps()
+	f.fails("a1", v1beta1.BindingApplied, "not all", refused("ConfigMap", "shop", "c", "no"))
+	f.pass(59 * time.Second)
+	f.steps()
+	f.wantClusters("a1 Started")
+	f.pass(time.Second)
+	f.steps()
+	f.wantClusters("a1 Failed")
+
+	// And a stop waits for the cluster as long as for any other.
+	f = newFixture(t, 1, stage("a"))
+	f.steps()
+	f.fails("a1", v1beta1.BindingApplied, "not all", refused("ConfigMap", "shop", "c", "no"))
+	f.setState(v1beta1.StateStop)
+	f.steps()
+	if got := f.condition(v1beta1.RunProgressing); !strings.HasPrefix(got, "Unknown UpdateRunStopping") {
+		t.Errorf("Progressing: %s", got)
 	}
 }

@@ -96,12 +96,16 @@ func (s *step) stageMoves(stage *v1beta1.StageUpdatingStatus) {
 	s.setStage(stage, v1beta1.StageProgressing, metav1.ConditionTrue, reasonStageStarted, messageStageStarted)
 }
 
-// runMoves records that the run makes progress, or that it is stuck with clusters.
-func (s *step) runMoves(stage *v1beta1.StageUpdatingStatus, stuck []string) {
+// runMoves records that the run makes progress, or that it is stuck with clusters: they take too long, or what they refuse is no matter of
+// time.
+func (s *step) runMoves(stage *v1beta1.StageUpdatingStatus, f *flight) {
 	was := reasonOf(s.status.Conditions, v1beta1.RunProgressing)
-	if len(stuck) > 0 {
+	if len(f.waitedFor) > 0 {
 		message := fmt.Sprintf("The updateRun is stuck waiting for %s cluster(s) in stage %s to finish updating, please check placement status for potential errors",
-			firstNames(stuck), stage.StageName)
+			firstNames(f.waitedFor), stage.StageName)
+		if f.refusal != "" {
+			message += "; " + f.refusal
+		}
 		s.setRunCondition(v1beta1.RunProgressing, metav1.ConditionFalse, reasonRunStuck, message)
 		if was != reasonRunStuck {
 			s.warn(eventStuck, message)

@@ -25,7 +25,7 @@ type PlacementStatusApplyConfiguration struct {
 	// the server writes it, for the subresource prune.
 	Prune *PlacementPruneRecordApplyConfiguration `json:"prune,omitempty"`
 	// Conditions of the placement. Their types have the kind as a prefix: Scheduled, RolloutStarted, Overridden,
-	// WorkSynchronized, Applied, Available, DiffReported, StatusSynced.
+	// WorkSynchronized, Applied, Available, DiffReported, ObjectsRemaining, StatusSynced.
 	Conditions []metav1.ConditionApplyConfiguration `json:"conditions,omitempty"`
 }
 

@@ -21,7 +21,7 @@ type ResourceBindingStatusApplyConfiguration struct {
 	// DiffedPlacements are objects that differ from their manifest, at most 100.
 	DiffedPlacements []DiffedResourcePlacementApplyConfiguration `json:"diffedPlacements,omitempty"`
 	// Conditions of the binding: RolloutStarted, Overridden, WorkSynchronized, Applied, Available, DiffReported,
-	// ObjectsKept.
+	// ObjectsKept, ObjectsRemaining.
 	Conditions []metav1.ConditionApplyConfiguration `json:"conditions,omitempty"`
 }
 

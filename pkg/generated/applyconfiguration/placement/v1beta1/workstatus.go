@@ -14,7 +14,7 @@ import (
 //
 // WorkStatus says what became of a Work on its member cluster.
 type WorkStatusApplyConfiguration struct {
-	// Conditions of the Work: Applied, Available, DiffReported and StatusTrimmed.
+	// Conditions of the Work: Applied, Available, DiffReported, StatusTrimmed, ObjectsKept and ObjectsRemaining.
 	Conditions []v1.ConditionApplyConfiguration `json:"conditions,omitempty"`
 	// ManifestConditions has one entry a manifest.
 	ManifestConditions []ManifestConditionApplyConfiguration `json:"manifestConditions,omitempty"`

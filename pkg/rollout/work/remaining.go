@@ -1,0 +1,64 @@
+// Copyright The Stagegate Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package work
+
+import (
+	"context"
+	"fmt"
+	"strings"
+
+	"k8s.io/apimachinery/pkg/api/equality"
+	"k8s.io/apimachinery/pkg/api/meta"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/stagegate/stagegate/pkg/apis/placement/v1beta1"
+	"github.com/stagegate/stagegate/pkg/apis/wording"
+	"github.com/stagegate/stagegate/pkg/rollout/internal/conditions"
+	"github.com/stagegate/stagegate/pkg/rollout/internal/fleet"
+	"github.com/stagegate/stagegate/pkg/rollout/internal/reconcile"
+)
+
+// maxRemaining bounds what a binding says of what its cluster has still, in bytes.
+const maxRemaining = 1 << 10
+
+// objectsRemaining sums up what the Works wait for that is to go from the cluster, nil where that is nothing.
+func objectsRemaining(works []*v1beta1.Work) *metav1.Condition {
+	var sum *metav1.Condition
+	var messages []string
+	for _, work := range works {
+		if !conditions.IsTrue(work.Status.Conditions, v1beta1.WorkObjectsRemaining, work.Generation) {
+			continue
+		}
+		c := find(work.Status.Conditions, v1beta1.WorkObjectsRemaining)
+		messages = append(messages, c.Message)
+		if sum == nil || c.LastTransitionTime.Before(&sum.LastTransitionTime) {
+			sum = &metav1.Condition{Type: v1beta1.BindingObjectsRemaining, Status: metav1.ConditionTrue, Reason: c.Reason, LastTransitionTime: c.LastTransitionTime}
+		}
+	}
+	if sum != nil {
+		sum.Message = wording.Shorten(strings.Join(messages, "; "), maxRemaining)
+	}
+	return sum
+}
+
+// tellRemaining says in a binding that is being deleted what its Works wait for. The rest of its status is of no use any more, and stays.
+func (c *Controller) tellRemaining(ctx context.Context, binding v1beta1.BindingObject, works []*v1beta1.Work) error {
+	key := reconcile.KeyOf(binding)
+	changed := fleet.Copy(binding)
+	status := changed.BindingStatus()
+	meta.RemoveStatusCondition(&status.Conditions, v1beta1.BindingObjectsRemaining)
+	if remaining := objectsRemaining(works); remaining != nil {
+		remaining.ObservedGeneration = binding.GetGeneration()
+		status.Conditions = append(status.Conditions, *remaining)
+	}
+	if equality.Semantic.DeepEqual(binding.BindingStatus(), status) {
+		return nil
+	}
+	updated, err := c.fleet.Bindings.Client(key.Namespace).UpdateStatus(ctx, changed, metav1.UpdateOptions{})
+	if err != nil {
+		return reconcile.IgnoreNotFound(fmt.Errorf("writing the status of binding %s: %w", key, err))
+	}
+	c.written.note(bindingID(key), updated.GetResourceVersion())
+	return nil
+}
