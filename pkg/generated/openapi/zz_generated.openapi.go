@@ -2117,14 +2117,14 @@ func schema_pkg_apis_placement_v1_Approval(ref common.ReferenceCallback) common.
 					},
 					"metadata": {
 						SchemaProps: spec.SchemaProps{
-							Description: "Standard object's metadata. Name, uid and resourceVersion, where given, have to be those of the approval request.",
+							Description: "Standard object's metadata. Name, uid and resourceVersion, where given, must be those of the approval request.",
 							Default:     map[string]interface{}{},
 							Ref:         ref(metav1.ObjectMeta{}.OpenAPIModelName()),
 						},
 					},
 					"spec": {
 						SchemaProps: spec.SchemaProps{
-							Description: "Spec is what the user says with the decision.",
+							Description: "Spec is what the user says with the decision. A patch starts from an empty one.",
 							Default:     map[string]interface{}{},
 							Ref:         ref(placementv1.ApprovalSpec{}.OpenAPIModelName()),
 						},
@@ -5376,7 +5376,7 @@ func schema_pkg_apis_placement_v1_PlacementPrune(ref common.ReferenceCallback) c
 					},
 					"spec": {
 						SchemaProps: spec.SchemaProps{
-							Description: "Spec is what the user asks. It is empty when read: what was asked is in the status of the placement.",
+							Description: "Spec is what the user asks, and when read what was asked last. A patch starts from an empty one: it must say all that is asked.",
 							Default:     map[string]interface{}{},
 							Ref:         ref(placementv1.PlacementPruneSpec{}.OpenAPIModelName()),
 						},
@@ -8044,14 +8044,14 @@ func schema_pkg_apis_placement_v1_UpdateRunOperation(ref common.ReferenceCallbac
 					},
 					"metadata": {
 						SchemaProps: spec.SchemaProps{
-							Description: "Standard object's metadata. Name, uid and resourceVersion, where given, have to be those of the run.",
+							Description: "Standard object's metadata. Name, uid and resourceVersion, where given, must be those of the run.",
 							Default:     map[string]interface{}{},
 							Ref:         ref(metav1.ObjectMeta{}.OpenAPIModelName()),
 						},
 					},
 					"spec": {
 						SchemaProps: spec.SchemaProps{
-							Description: "Spec is what the user asks. It is empty when read: what was asked is in the history of the run.",
+							Description: "Spec is what the user asks, and when read what was asked last. A patch starts from an empty one: it must say all that is asked.",
 							Default:     map[string]interface{}{},
 							Ref:         ref(placementv1.UpdateRunOperationSpec{}.OpenAPIModelName()),
 						},
@@ -8155,7 +8155,7 @@ func schema_pkg_apis_placement_v1_UpdateRunOperationStatus(ref common.ReferenceC
 					},
 					"done": {
 						SchemaProps: spec.SchemaProps{
-							Description: "Done says whether the run has acted on it.",
+							Description: "Done reports whether the run has acted on it.",
 							Type:        []string{"boolean"},
 							Format:      "",
 						},
@@ -9139,14 +9139,14 @@ func schema_pkg_apis_placement_v1beta1_Approval(ref common.ReferenceCallback) co
 					},
 					"metadata": {
 						SchemaProps: spec.SchemaProps{
-							Description: "Standard object's metadata. Name, uid and resourceVersion, where given, have to be those of the approval request.",
+							Description: "Standard object's metadata. Name, uid and resourceVersion, where given, must be those of the approval request.",
 							Default:     map[string]interface{}{},
 							Ref:         ref(metav1.ObjectMeta{}.OpenAPIModelName()),
 						},
 					},
 					"spec": {
 						SchemaProps: spec.SchemaProps{
-							Description: "Spec is what the user says with the decision.",
+							Description: "Spec is what the user says with the decision. A patch starts from an empty one.",
 							Default:     map[string]interface{}{},
 							Ref:         ref(placementv1beta1.ApprovalSpec{}.OpenAPIModelName()),
 						},
@@ -12398,7 +12398,7 @@ func schema_pkg_apis_placement_v1beta1_PlacementPrune(ref common.ReferenceCallba
 					},
 					"spec": {
 						SchemaProps: spec.SchemaProps{
-							Description: "Spec is what the user asks. It is empty when read: what was asked is in the status of the placement.",
+							Description: "Spec is what the user asks, and when read what was asked last. A patch starts from an empty one: it must say all that is asked.",
 							Default:     map[string]interface{}{},
 							Ref:         ref(placementv1beta1.PlacementPruneSpec{}.OpenAPIModelName()),
 						},
@@ -15066,14 +15066,14 @@ func schema_pkg_apis_placement_v1beta1_UpdateRunOperation(ref common.ReferenceCa
 					},
 					"metadata": {
 						SchemaProps: spec.SchemaProps{
-							Description: "Standard object's metadata. Name, uid and resourceVersion, where given, have to be those of the run.",
+							Description: "Standard object's metadata. Name, uid and resourceVersion, where given, must be those of the run.",
 							Default:     map[string]interface{}{},
 							Ref:         ref(metav1.ObjectMeta{}.OpenAPIModelName()),
 						},
 					},
 					"spec": {
 						SchemaProps: spec.SchemaProps{
-							Description: "Spec is what the user asks. It is empty when read: what was asked is in the history of the run.",
+							Description: "Spec is what the user asks, and when read what was asked last. A patch starts from an empty one: it must say all that is asked.",
 							Default:     map[string]interface{}{},
 							Ref:         ref(placementv1beta1.UpdateRunOperationSpec{}.OpenAPIModelName()),
 						},
@@ -15177,7 +15177,7 @@ func schema_pkg_apis_placement_v1beta1_UpdateRunOperationStatus(ref common.Refer
 					},
 					"done": {
 						SchemaProps: spec.SchemaProps{
-							Description: "Done says whether the run has acted on it.",
+							Description: "Done reports whether the run has acted on it.",
 							Type:        []string{"boolean"},
 							Format:      "",
 						},

@@ -227,11 +227,11 @@ type DecisionUser struct {
 // Approval is a decision on an approval request: the body of its subresources approve and reject.
 type Approval struct {
 	metav1.TypeMeta `json:",inline"`
-	// Standard object's metadata. Name, uid and resourceVersion, where given, have to be those of the approval request.
+	// Standard object's metadata. Name, uid and resourceVersion, where given, must be those of the approval request.
 	// +optional
 	metav1.ObjectMeta `json:"metadata,omitempty,omitzero"`
 
-	// Spec is what the user says with the decision.
+	// Spec is what the user says with the decision. A patch starts from an empty one.
 	// +optional
 	Spec ApprovalSpec `json:"spec,omitempty,omitzero"`
 
