@@ -134,8 +134,8 @@ func testBadRun(t *testing.T, s *suite) {
 	const again = `; trying again until [0-9]{2}:[0-9]{2}:[0-9]{2}Z`
 	for _, tc := range []struct{ name, placement, index, strategy, want string }{
 		{"no-placement", "bad-run-none", "0", "bad-run", "parent placement not found" + again},
-		{"no-strategy", "bad-run", "0", "bad-run-missing", "referenced updateStrategy not found: `/bad-run-missing`" + again},
-		{"no-snapshot", "bad-run", "99", "bad-run", "no resourceSnapshots with index `99` found for placement `/bad-run`" + again},
+		{"no-strategy", "bad-run", "0", "bad-run-missing", "referenced updateStrategy not found: `bad-run-missing`" + again},
+		{"no-snapshot", "bad-run", "99", "bad-run", "no resourceSnapshots with index `99` found for placement `bad-run`" + again},
 		{"unsortable", "bad-run", "0", "bad-run-unsortable",
 			"the sorting label `environment:canary` on cluster `member1` is not valid: strconv.Atoi: parsing \"canary\": invalid syntax"},
 		{"twice", "bad-run", "0", "bad-run-twice", "cluster `member2` appears in more than one stages"},
