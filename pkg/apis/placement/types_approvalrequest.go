@@ -66,7 +66,7 @@ type ApprovalRequestList struct {
 
 // ApprovalRequestSpec says what is asked.
 type ApprovalRequestSpec struct {
-	// TargetUpdateRun is the name of the run that waits.
+	// The name of the run that waits.
 	TargetUpdateRun string
 
 	// TargetStage is the stage of the run that waits.

@@ -83,7 +83,7 @@ type ApprovalRequestList struct {
 
 // ApprovalRequestSpec says what is asked.
 type ApprovalRequestSpec struct {
-	// TargetUpdateRun is the name of the run that waits.
+	// The name of the run that waits.
 	// +required
 	// +k8s:required
 	TargetUpdateRun string `json:"parentStageRollout"`
