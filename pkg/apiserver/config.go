@@ -29,6 +29,9 @@ type ExtraConfig struct {
 type Config struct {
 	Generic *genericapiserver.RecommendedConfig
 	Extra   ExtraConfig
+
+	// kinds of bodies are known once the API is installed.
+	kinds kindsOfBodies
 }
 
 // Config applies the options. Etcd must be up, since its clients are made here.
@@ -52,11 +55,13 @@ func (o *Options) Config() (*Config, error) {
 	}
 	boundBodies(&config.Config)
 	beStrictWithActions(&config.Config)
+	kinds := kindsOfBodies{}
+	tellMistyped(&config.Config, kinds)
 	awaitFrontProxy(&config.Config)
 	if err := applyStorage(o.Recommended.Etcd, &config.Config); err != nil {
 		return nil, fmt.Errorf("storage: %w", err)
 	}
-	return &Config{Generic: config, Extra: ExtraConfig{Loops: LoopsConfig{
+	return &Config{Generic: config, kinds: kinds, Extra: ExtraConfig{Loops: LoopsConfig{
 		HubRecord: hubRecord{o.Recommended.Etcd.StorageConfig},
 		Options:   *o.Rollout,
 	}}}, nil
@@ -66,6 +71,7 @@ func (o *Options) Config() (*Config, error) {
 type CompletedConfig struct {
 	generic genericapiserver.CompletedConfig
 	extra   ExtraConfig
+	kinds   kindsOfBodies
 }
 
 // Complete fills in what is not set.
@@ -77,5 +83,5 @@ func (c *Config) Complete() CompletedConfig {
 	c.Extra.Loops.Hub = c.Generic.ClientConfig
 	generic := c.Generic.Complete()
 	authenticateControllers(generic)
-	return CompletedConfig{generic: generic, extra: c.Extra}
+	return CompletedConfig{generic: generic, extra: c.Extra, kinds: c.kinds}
 }

@@ -88,6 +88,9 @@ func (c CompletedConfig) installAPI(server *genericapiserver.GenericAPIServer, r
 	groups := []*genericapiserver.APIGroupInfo{&placementGroup, &clusterGroup}
 	for _, group := range groups {
 		group.NegotiatedSerializer = textSerializer{group.NegotiatedSerializer}
+		if err := c.kinds.add(group); err != nil {
+			return err
+		}
 	}
 	return server.InstallAPIGroups(groups...)
 }

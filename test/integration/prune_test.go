@@ -73,7 +73,7 @@ func TestKubectlPrunesPlacements(t *testing.T) {
 				if got := alice.run("get", in.resource, "web", "-o", recorded); got != "web-4-snapshot INC-7 alice" {
 					t.Errorf("recorded is %q", got)
 				}
-				if got := bob.run("get", in.resource, "web", "--subresource=prune", "-o", "jsonpath={.status.user.username}{.spec}"); got != "alice{}" && got != "alice" {
+				if got := bob.run("get", in.resource, "web", "--subresource=prune", "-o", "jsonpath={.status.user.username} {.spec.resourceSnapshotName} {.spec.reason}"); got != "alice web-4-snapshot INC-7" {
 					t.Errorf("read is %q", got)
 				}
 				alice.run("delete", in.resource, "web")

@@ -26,6 +26,8 @@ import (
 const (
 	// askers is how many permissions of one user are asked about at once, in one review or in all of theirs.
 	askers = 16
+	// check begins a message, so that nobody takes it for a refusal of the hub's RBAC.
+	check = "Stagegate's author check (AuthorValidation) refuses it: "
 	// maxRefusals is how many of what is refused a message names.
 	maxRefusals = 10
 	// maxSentence is how many bytes of a message are for one of them: names in manifests have any length, and audit logs keep messages.
@@ -297,8 +299,11 @@ func (r *review) refusal(ctx context.Context) (refused, err error) {
 	if n := len(sentences) - maxRefusals; n > 0 {
 		sentences, more = sentences[:maxRefusals], fmt.Sprintf("; and %d more like these", n)
 	}
-	return errors.New(strings.Join(sentences, "; ") + more +
-		". Leave it out, or have somebody write it who may do the same without Stagegate"), nil
+	fix := ". Leave it out, or have somebody write it who may do the same without Stagegate"
+	if len(lacks) > 0 {
+		fix = ". Ask for what it needs on the hub, leave it out, or have somebody write it who may do the same without Stagegate"
+	}
+	return errors.New(check + strings.Join(sentences, "; ") + more + fix), nil
 }
 
 // sentences returns what is refused, in the order in which it was added.

@@ -66,7 +66,7 @@ type ApprovalRequestList struct {
 
 // ApprovalRequestSpec says what is asked.
 type ApprovalRequestSpec struct {
-	// TargetUpdateRun is the name of the run that waits.
+	// The name of the run that waits.
 	TargetUpdateRun string
 
 	// TargetStage is the stage of the run that waits.
@@ -162,10 +162,10 @@ type DecisionUser struct {
 // Approval is a decision on an approval request: the body of its subresources approve and reject.
 type Approval struct {
 	metav1.TypeMeta
-	// Standard object's metadata. Name, uid and resourceVersion, where given, have to be those of the approval request.
+	// Standard object's metadata. Name, uid and resourceVersion, where given, must be those of the approval request.
 	metav1.ObjectMeta
 
-	// Spec is what the user says with the decision.
+	// Spec is what the user says with the decision. A patch starts from an empty one.
 	Spec ApprovalSpec
 
 	// Status is the decision as the server recorded it; empty as long as none is taken.

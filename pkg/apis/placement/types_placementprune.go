@@ -16,7 +16,7 @@ type PlacementPrune struct {
 	// Standard object's metadata. Name, uid and resourceVersion, where given, must be those of the placement.
 	metav1.ObjectMeta
 
-	// Spec is what the user asks. It is empty when read: what was asked is in the status of the placement.
+	// Spec is what the user asks, and when read what was asked last. A patch starts from an empty one: it must say all that is asked.
 	Spec PlacementPruneSpec
 
 	// Status is the last request as the server recorded it; empty as long as there was none.

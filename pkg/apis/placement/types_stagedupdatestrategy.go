@@ -107,7 +107,7 @@ type StageTask struct {
 	// Type is Approval or, after a stage only, TimedWait.
 	Type StageTaskType
 
-	// WaitTime is how long a TimedWait lasts from the moment the stage's last cluster was updated, such as 1h30m. Required for
+	// WaitTime is how long a TimedWait lasts from the moment the stage's last cluster was updated, such as 24h or 1h30m. Required for
 	// TimedWait, longer than zero; not allowed for Approval.
 	WaitTime *metav1.Duration
 

@@ -30,10 +30,10 @@ const (
 // UpdateRunOperation is what a user asks of a run: the body of its subresources stop, resume, skip, retry and rollback.
 type UpdateRunOperation struct {
 	metav1.TypeMeta
-	// Standard object's metadata. Name, uid and resourceVersion, where given, have to be those of the run.
+	// Standard object's metadata. Name, uid and resourceVersion, where given, must be those of the run.
 	metav1.ObjectMeta
 
-	// Spec is what the user asks. It is empty when read: what was asked is in the history of the run.
+	// Spec is what the user asks, and when read what was asked last. A patch starts from an empty one: it must say all that is asked.
 	Spec UpdateRunOperationSpec
 
 	// Status is the last operation of the kind as the server recorded it; empty as long as there was none.
@@ -68,7 +68,7 @@ type UpdateRunOperationStatus struct {
 	// Time when they did, by the server's clock.
 	Time *metav1.Time
 
-	// Done says whether the run has acted on it.
+	// Done reports whether the run has acted on it.
 	Done bool
 }
 

@@ -4,6 +4,8 @@
 package wellknown
 
 import (
+	"fmt"
+	"hash/fnv"
 	"strconv"
 	"strings"
 )
@@ -57,6 +59,19 @@ func PolicySnapshotName(placement string, index int) string {
 // OverrideSnapshotName is the version of an override at an index.
 func OverrideSnapshotName(override string, index int) string {
 	return override + "-" + strconv.Itoa(index)
+}
+
+// maxRunName is how long the name of a run may be.
+const maxRunName = 63
+
+// RollbackName is a name for the run that rolls another back, of which it takes name and uid. Without a salt it is one that nobody else gives by accident, and the same
+// at each look; who gives it on purpose leaves those with a salt.
+func RollbackName(run, uid, salt string) string {
+	h := fnv.New32a()
+	h.Write([]byte(uid))
+	h.Write([]byte(salt))
+	suffix := fmt.Sprintf("-rollback-%05x", h.Sum32()&0xfffff)
+	return strings.TrimRight(run[:min(len(run), maxRunName-len(suffix))], ".-") + suffix
 }
 
 // BeforeStageApprovalName is the approval request before a stage.

@@ -2117,14 +2117,14 @@ func schema_pkg_apis_placement_v1_Approval(ref common.ReferenceCallback) common.
 					},
 					"metadata": {
 						SchemaProps: spec.SchemaProps{
-							Description: "Standard object's metadata. Name, uid and resourceVersion, where given, have to be those of the approval request.",
+							Description: "Standard object's metadata. Name, uid and resourceVersion, where given, must be those of the approval request.",
 							Default:     map[string]interface{}{},
 							Ref:         ref(metav1.ObjectMeta{}.OpenAPIModelName()),
 						},
 					},
 					"spec": {
 						SchemaProps: spec.SchemaProps{
-							Description: "Spec is what the user says with the decision.",
+							Description: "Spec is what the user says with the decision. A patch starts from an empty one.",
 							Default:     map[string]interface{}{},
 							Ref:         ref(placementv1.ApprovalSpec{}.OpenAPIModelName()),
 						},
@@ -2368,7 +2368,7 @@ func schema_pkg_apis_placement_v1_ApprovalRequestSpec(ref common.ReferenceCallba
 				Properties: map[string]spec.Schema{
 					"parentStageRollout": {
 						SchemaProps: spec.SchemaProps{
-							Description: "TargetUpdateRun is the name of the run that waits.",
+							Description: "The name of the run that waits.",
 							Default:     "",
 							Type:        []string{"string"},
 							Format:      "",
@@ -5376,7 +5376,7 @@ func schema_pkg_apis_placement_v1_PlacementPrune(ref common.ReferenceCallback) c
 					},
 					"spec": {
 						SchemaProps: spec.SchemaProps{
-							Description: "Spec is what the user asks. It is empty when read: what was asked is in the status of the placement.",
+							Description: "Spec is what the user asks, and when read what was asked last. A patch starts from an empty one: it must say all that is asked.",
 							Default:     map[string]interface{}{},
 							Ref:         ref(placementv1.PlacementPruneSpec{}.OpenAPIModelName()),
 						},
@@ -7449,7 +7449,7 @@ func schema_pkg_apis_placement_v1_StageTask(ref common.ReferenceCallback) common
 					},
 					"waitTime": {
 						SchemaProps: spec.SchemaProps{
-							Description: "WaitTime is how long a TimedWait lasts from the moment the stage's last cluster was updated, such as 1h30m. Required for TimedWait, longer than zero; not allowed for Approval.",
+							Description: "WaitTime is how long a TimedWait lasts from the moment the stage's last cluster was updated, such as 24h or 1h30m. Required for TimedWait, longer than zero; not allowed for Approval.",
 							Ref:         ref(metav1.Duration{}.OpenAPIModelName()),
 						},
 					},
@@ -8044,14 +8044,14 @@ func schema_pkg_apis_placement_v1_UpdateRunOperation(ref common.ReferenceCallbac
 					},
 					"metadata": {
 						SchemaProps: spec.SchemaProps{
-							Description: "Standard object's metadata. Name, uid and resourceVersion, where given, have to be those of the run.",
+							Description: "Standard object's metadata. Name, uid and resourceVersion, where given, must be those of the run.",
 							Default:     map[string]interface{}{},
 							Ref:         ref(metav1.ObjectMeta{}.OpenAPIModelName()),
 						},
 					},
 					"spec": {
 						SchemaProps: spec.SchemaProps{
-							Description: "Spec is what the user asks. It is empty when read: what was asked is in the history of the run.",
+							Description: "Spec is what the user asks, and when read what was asked last. A patch starts from an empty one: it must say all that is asked.",
 							Default:     map[string]interface{}{},
 							Ref:         ref(placementv1.UpdateRunOperationSpec{}.OpenAPIModelName()),
 						},
@@ -8155,7 +8155,7 @@ func schema_pkg_apis_placement_v1_UpdateRunOperationStatus(ref common.ReferenceC
 					},
 					"done": {
 						SchemaProps: spec.SchemaProps{
-							Description: "Done says whether the run has acted on it.",
+							Description: "Done reports whether the run has acted on it.",
 							Type:        []string{"boolean"},
 							Format:      "",
 						},
@@ -8206,7 +8206,7 @@ func schema_pkg_apis_placement_v1_UpdateRunSpec(ref common.ReferenceCallback) co
 				Properties: map[string]spec.Schema{
 					"placementName": {
 						SchemaProps: spec.SchemaProps{
-							Description: "PlacementName is the placement whose clusters are moved: a ClusterResourcePlacement for a ClusterStagedUpdateRun, a ResourcePlacement of the same namespace for a StagedUpdateRun. Its strategy has to be External. At most 255 characters; it cannot be changed.",
+							Description: "PlacementName is the placement whose clusters are moved: a ClusterResourcePlacement for a ClusterStagedUpdateRun, a ResourcePlacement of the same namespace for a StagedUpdateRun. Its strategy must be External. At most 255 characters; it cannot be changed.",
 							Default:     "",
 							Type:        []string{"string"},
 							Format:      "",
@@ -8214,14 +8214,14 @@ func schema_pkg_apis_placement_v1_UpdateRunSpec(ref common.ReferenceCallback) co
 					},
 					"resourceSnapshotIndex": {
 						SchemaProps: spec.SchemaProps{
-							Description: "ResourceSnapshotIndex is the version to roll out: the index of a resource snapshot of the placement. Empty means what the selected resources are when the run initialises. It cannot be changed.",
+							Description: "ResourceSnapshotIndex is the version to roll out: the index of a resource snapshot of the placement, in quotes in YAML (\"1\"). Empty means what the selected resources are when the run initialises. It cannot be changed.",
 							Type:        []string{"string"},
 							Format:      "",
 						},
 					},
 					"stagedRolloutStrategyName": {
 						SchemaProps: spec.SchemaProps{
-							Description: "StagedUpdateStrategyName is the strategy to follow: a ClusterStagedUpdateStrategy for a ClusterStagedUpdateRun, a StagedUpdateStrategy of the same namespace for a StagedUpdateRun. It cannot be changed.",
+							Description: "The name of the strategy to follow: a ClusterStagedUpdateStrategy for a ClusterStagedUpdateRun, a StagedUpdateStrategy of the same namespace for a StagedUpdateRun. It cannot be changed.",
 							Default:     "",
 							Type:        []string{"string"},
 							Format:      "",
@@ -8238,7 +8238,7 @@ func schema_pkg_apis_placement_v1_UpdateRunSpec(ref common.ReferenceCallback) co
 					},
 					"rollbackOf": {
 						SchemaProps: spec.SchemaProps{
-							Description: "RollbackOf is the name of an earlier run of the same placement to roll back: each cluster that it has begun to update goes back to the resource snapshot that it had before, in the reverse order, stage by stage, without tasks between them. A cluster that had none before stays as it is. ResourceSnapshotIndex has to be empty then, and StagedUpdateStrategyName that of the earlier run. It cannot be changed.",
+							Description: "RollbackOf is the name of an earlier run of the same placement to roll back: each cluster that it has begun to update goes back to the resource snapshot that it had before, in the reverse order, stage by stage, without tasks between them. A cluster that had none before stays as it is. ResourceSnapshotIndex must be empty then, and stagedRolloutStrategyName that of the earlier run. It cannot be changed.",
 							Type:        []string{"string"},
 							Format:      "",
 						},
@@ -8286,13 +8286,13 @@ func schema_pkg_apis_placement_v1_UpdateRunStatus(ref common.ReferenceCallback) 
 					},
 					"appliedStrategy": {
 						SchemaProps: spec.SchemaProps{
-							Description: "ApplyStrategy is how manifests are applied in this run, copied from the placement.",
+							Description: "How manifests are applied in this run, copied from the placement.",
 							Ref:         ref(placementv1.ApplyStrategy{}.OpenAPIModelName()),
 						},
 					},
 					"stagedUpdateStrategySnapshot": {
 						SchemaProps: spec.SchemaProps{
-							Description: "UpdateStrategySnapshot are the stages of this run, copied from the strategy.",
+							Description: "The stages of this run, copied from the strategy.",
 							Ref:         ref(placementv1.UpdateStrategySpec{}.OpenAPIModelName()),
 						},
 					},
@@ -9139,14 +9139,14 @@ func schema_pkg_apis_placement_v1beta1_Approval(ref common.ReferenceCallback) co
 					},
 					"metadata": {
 						SchemaProps: spec.SchemaProps{
-							Description: "Standard object's metadata. Name, uid and resourceVersion, where given, have to be those of the approval request.",
+							Description: "Standard object's metadata. Name, uid and resourceVersion, where given, must be those of the approval request.",
 							Default:     map[string]interface{}{},
 							Ref:         ref(metav1.ObjectMeta{}.OpenAPIModelName()),
 						},
 					},
 					"spec": {
 						SchemaProps: spec.SchemaProps{
-							Description: "Spec is what the user says with the decision.",
+							Description: "Spec is what the user says with the decision. A patch starts from an empty one.",
 							Default:     map[string]interface{}{},
 							Ref:         ref(placementv1beta1.ApprovalSpec{}.OpenAPIModelName()),
 						},
@@ -9390,7 +9390,7 @@ func schema_pkg_apis_placement_v1beta1_ApprovalRequestSpec(ref common.ReferenceC
 				Properties: map[string]spec.Schema{
 					"parentStageRollout": {
 						SchemaProps: spec.SchemaProps{
-							Description: "TargetUpdateRun is the name of the run that waits.",
+							Description: "The name of the run that waits.",
 							Default:     "",
 							Type:        []string{"string"},
 							Format:      "",
@@ -12398,7 +12398,7 @@ func schema_pkg_apis_placement_v1beta1_PlacementPrune(ref common.ReferenceCallba
 					},
 					"spec": {
 						SchemaProps: spec.SchemaProps{
-							Description: "Spec is what the user asks. It is empty when read: what was asked is in the status of the placement.",
+							Description: "Spec is what the user asks, and when read what was asked last. A patch starts from an empty one: it must say all that is asked.",
 							Default:     map[string]interface{}{},
 							Ref:         ref(placementv1beta1.PlacementPruneSpec{}.OpenAPIModelName()),
 						},
@@ -14471,7 +14471,7 @@ func schema_pkg_apis_placement_v1beta1_StageTask(ref common.ReferenceCallback) c
 					},
 					"waitTime": {
 						SchemaProps: spec.SchemaProps{
-							Description: "WaitTime is how long a TimedWait lasts from the moment the stage's last cluster was updated, such as 1h30m. Required for TimedWait, longer than zero; not allowed for Approval.",
+							Description: "WaitTime is how long a TimedWait lasts from the moment the stage's last cluster was updated, such as 24h or 1h30m. Required for TimedWait, longer than zero; not allowed for Approval.",
 							Ref:         ref(metav1.Duration{}.OpenAPIModelName()),
 						},
 					},
@@ -15066,14 +15066,14 @@ func schema_pkg_apis_placement_v1beta1_UpdateRunOperation(ref common.ReferenceCa
 					},
 					"metadata": {
 						SchemaProps: spec.SchemaProps{
-							Description: "Standard object's metadata. Name, uid and resourceVersion, where given, have to be those of the run.",
+							Description: "Standard object's metadata. Name, uid and resourceVersion, where given, must be those of the run.",
 							Default:     map[string]interface{}{},
 							Ref:         ref(metav1.ObjectMeta{}.OpenAPIModelName()),
 						},
 					},
 					"spec": {
 						SchemaProps: spec.SchemaProps{
-							Description: "Spec is what the user asks. It is empty when read: what was asked is in the history of the run.",
+							Description: "Spec is what the user asks, and when read what was asked last. A patch starts from an empty one: it must say all that is asked.",
 							Default:     map[string]interface{}{},
 							Ref:         ref(placementv1beta1.UpdateRunOperationSpec{}.OpenAPIModelName()),
 						},
@@ -15177,7 +15177,7 @@ func schema_pkg_apis_placement_v1beta1_UpdateRunOperationStatus(ref common.Refer
 					},
 					"done": {
 						SchemaProps: spec.SchemaProps{
-							Description: "Done says whether the run has acted on it.",
+							Description: "Done reports whether the run has acted on it.",
 							Type:        []string{"boolean"},
 							Format:      "",
 						},
@@ -15228,7 +15228,7 @@ func schema_pkg_apis_placement_v1beta1_UpdateRunSpec(ref common.ReferenceCallbac
 				Properties: map[string]spec.Schema{
 					"placementName": {
 						SchemaProps: spec.SchemaProps{
-							Description: "PlacementName is the placement whose clusters are moved: a ClusterResourcePlacement for a ClusterStagedUpdateRun, a ResourcePlacement of the same namespace for a StagedUpdateRun. Its strategy has to be External. At most 255 characters; it cannot be changed.",
+							Description: "PlacementName is the placement whose clusters are moved: a ClusterResourcePlacement for a ClusterStagedUpdateRun, a ResourcePlacement of the same namespace for a StagedUpdateRun. Its strategy must be External. At most 255 characters; it cannot be changed.",
 							Default:     "",
 							Type:        []string{"string"},
 							Format:      "",
@@ -15236,14 +15236,14 @@ func schema_pkg_apis_placement_v1beta1_UpdateRunSpec(ref common.ReferenceCallbac
 					},
 					"resourceSnapshotIndex": {
 						SchemaProps: spec.SchemaProps{
-							Description: "ResourceSnapshotIndex is the version to roll out: the index of a resource snapshot of the placement. Empty means what the selected resources are when the run initialises. It cannot be changed.",
+							Description: "ResourceSnapshotIndex is the version to roll out: the index of a resource snapshot of the placement, in quotes in YAML (\"1\"). Empty means what the selected resources are when the run initialises. It cannot be changed.",
 							Type:        []string{"string"},
 							Format:      "",
 						},
 					},
 					"stagedRolloutStrategyName": {
 						SchemaProps: spec.SchemaProps{
-							Description: "StagedUpdateStrategyName is the strategy to follow: a ClusterStagedUpdateStrategy for a ClusterStagedUpdateRun, a StagedUpdateStrategy of the same namespace for a StagedUpdateRun. It cannot be changed.",
+							Description: "The name of the strategy to follow: a ClusterStagedUpdateStrategy for a ClusterStagedUpdateRun, a StagedUpdateStrategy of the same namespace for a StagedUpdateRun. It cannot be changed.",
 							Default:     "",
 							Type:        []string{"string"},
 							Format:      "",
@@ -15260,7 +15260,7 @@ func schema_pkg_apis_placement_v1beta1_UpdateRunSpec(ref common.ReferenceCallbac
 					},
 					"rollbackOf": {
 						SchemaProps: spec.SchemaProps{
-							Description: "RollbackOf is the name of an earlier run of the same placement to roll back: each cluster that it has begun to update goes back to the resource snapshot that it had before, in the reverse order, stage by stage, without tasks between them. A cluster that had none before stays as it is. ResourceSnapshotIndex has to be empty then, and StagedUpdateStrategyName that of the earlier run. It cannot be changed.",
+							Description: "RollbackOf is the name of an earlier run of the same placement to roll back: each cluster that it has begun to update goes back to the resource snapshot that it had before, in the reverse order, stage by stage, without tasks between them. A cluster that had none before stays as it is. ResourceSnapshotIndex must be empty then, and stagedRolloutStrategyName that of the earlier run. It cannot be changed.",
 							Type:        []string{"string"},
 							Format:      "",
 						},
@@ -15308,13 +15308,13 @@ func schema_pkg_apis_placement_v1beta1_UpdateRunStatus(ref common.ReferenceCallb
 					},
 					"appliedStrategy": {
 						SchemaProps: spec.SchemaProps{
-							Description: "ApplyStrategy is how manifests are applied in this run, copied from the placement.",
+							Description: "How manifests are applied in this run, copied from the placement.",
 							Ref:         ref(placementv1beta1.ApplyStrategy{}.OpenAPIModelName()),
 						},
 					},
 					"stagedUpdateStrategySnapshot": {
 						SchemaProps: spec.SchemaProps{
-							Description: "UpdateStrategySnapshot are the stages of this run, copied from the strategy.",
+							Description: "The stages of this run, copied from the strategy.",
 							Ref:         ref(placementv1beta1.UpdateStrategySpec{}.OpenAPIModelName()),
 						},
 					},

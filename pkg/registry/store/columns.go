@@ -5,11 +5,15 @@ package store
 
 import (
 	"strconv"
+	"time"
 
 	"k8s.io/apimachinery/pkg/api/meta"
 	metatable "k8s.io/apimachinery/pkg/api/meta/table"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 )
+
+// None stands in a column for what there is nothing of, where a blank would read like a mistake.
+const None = "<none>"
 
 // Column is a column of what kubectl get prints.
 type Column[O any] struct {
@@ -57,6 +61,14 @@ func Condition[O any](name, conditionType string, conditions func(obj O) []metav
 func (c Column[O]) OnlyWide() Column[O] {
 	c.Wide = true
 	return c
+}
+
+// When is t in UTC the way objects have it, and None where t is not set.
+func When(t *metav1.Time) string {
+	if t.IsZero() {
+		return None
+	}
+	return t.UTC().Format(time.RFC3339)
 }
 
 // Since is the time since t the way people write it, such as 5m; empty where t is not set.

@@ -41,6 +41,8 @@ type Family[O Object, S, T any] struct {
 
 	// Warnings says what is legal in an object but probably not meant. Asked on create, and on an update of the spec.
 	Warnings func(obj O) []string
+	// WarningsOnUpdate says what of a change of the spec is legal but probably not meant. Nil means nothing.
+	WarningsOnUpdate func(obj, old O) []string
 	// Inert says that no loop acts on the family yet: whoever creates one is told.
 	Inert bool
 

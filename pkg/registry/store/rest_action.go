@@ -30,6 +30,10 @@ type Action[O, B Object] interface {
 	New() B
 	// Read is the body that says what was done to an object, as long as that is nothing an empty one.
 	Read(obj O) B
+	// Clear takes what a user has said out of a body, for a patch to fill in: nobody repeats what was said before without saying it.
+	Clear(body B)
+	// Columns are what kubectl get prints of a body after its name.
+	Columns() []Column[B]
 	// Validate checks what a user says beyond the tags of its type.
 	Validate(body B) field.ErrorList
 	// Do does to obj, which is then stored, what the user of the request says. It returns the body that answers them, and whether
@@ -59,7 +63,7 @@ var (
 // under which the audit event of a request that has done something names the user.
 func NewActionREST[O, B Object](s *Storage, noun, annotation string, action Action[O, B]) *ActionREST[O, B] {
 	return &ActionREST[O, B]{
-		TableConvertor: rest.NewDefaultTableConvertor(s.Action.DefaultQualifiedResource),
+		TableConvertor: tableConvertor[B]{columns: action.Columns()},
 		store:          s.Action,
 		action:         action,
 		noun:           noun,
@@ -103,7 +107,7 @@ func (r *ActionREST[O, B]) Create(ctx context.Context, name string, obj runtime.
 	})
 }
 
-// Update does what the body says, for PUT and PATCH. What is patched is what Get returns. It never creates an object.
+// Update does what the body says, for PUT and PATCH. What is patched is what Get returns without what was said. It never creates an object.
 func (r *ActionREST[O, B]) Update(ctx context.Context, name string, objInfo rest.UpdatedObjectInfo, _ rest.ValidateObjectFunc, updateValidation rest.ValidateObjectUpdateFunc, _ bool, options *metav1.UpdateOptions) (runtime.Object, bool, error) {
 	result, err := r.write(ctx, name, options, func(current B) (B, error) {
 		obj, err := blamesClient{objInfo}.UpdatedObject(ctx, current.DeepCopyObject())
@@ -142,7 +146,9 @@ func (r *ActionREST[O, B]) write(ctx context.Context, name string, options *meta
 		if err := same(obj); err != nil {
 			return nil, err
 		}
-		body, err := submitted(r.read(obj))
+		current := r.read(obj)
+		r.action.Clear(current)
+		body, err := submitted(current)
 		if err != nil {
 			return nil, err
 		}
@@ -202,7 +208,7 @@ func SameObject(resource schema.GroupResource, noun string) func(metav1.Object) 
 		if uid == first || uid == "" {
 			return nil
 		}
-		return apierrors.NewConflict(resource, obj.GetName(), fmt.Errorf("the %s was deleted and made anew meanwhile", noun))
+		return apierrors.NewConflict(resource, obj.GetName(), fmt.Errorf("the %s was deleted and recreated meanwhile", noun))
 	}
 }
 

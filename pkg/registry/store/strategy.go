@@ -95,10 +95,15 @@ func (s *strategy[O, S, T]) WarningsOnCreate(_ context.Context, obj runtime.Obje
 
 // WarningsOnUpdate says what is probably not meant in a spec that is changed.
 func (s *strategy[O, S, T]) WarningsOnUpdate(_ context.Context, obj, old runtime.Object) []string {
-	if obj.(O).GetGeneration() == old.(O).GetGeneration() {
+	o, was := obj.(O), old.(O)
+	if o.GetGeneration() == was.GetGeneration() {
 		return nil
 	}
-	return s.warnings(obj)
+	warnings := s.warnings(obj)
+	if s.family.WarningsOnUpdate != nil {
+		warnings = append(warnings, s.family.WarningsOnUpdate(o, was)...)
+	}
+	return warnings
 }
 
 // GetResetFields are the fields that a write to the object cannot own.

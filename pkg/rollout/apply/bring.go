@@ -65,7 +65,7 @@ func (p *pass) apply(ctx context.Context, m *manifest) *result {
 	if errors.Is(err, errStale) {
 		return &result{again: err}
 	}
-	return p.unwritten(m, live, p.record.results[m.ordinal], ofMember(err))
+	return p.unwritten(m, live, p.record.results[m.ordinal], ofMember(p.explained(err, m.key.Namespace)))
 }
 
 // barred reports why an object that exists is not written to, nil where it may be. Then it returns the AppliedWorks that hand the object

@@ -58,6 +58,38 @@ func isForeign(err error) bool {
 	return errors.As(err, &foreign)
 }
 
+// missingNamespaceError is that the member does not have the namespace that an object is to be in.
+type missingNamespaceError struct {
+	namespace, cluster string
+	// team reports whether a placement in a namespace places the object, which the namespace of the member must take.
+	team bool
+	// err is the answer of the API server.
+	err error
+}
+
+func (e *missingNamespaceError) Error() string {
+	fix := "create it there"
+	if e.team {
+		fix = fmt.Sprintf("create it there with the label %s=true", wellknown.AcceptPlacementsLabel)
+	}
+	return fmt.Sprintf("Namespace %q of cluster %q does not exist: place the Namespace with a ClusterResourcePlacement, or %s", e.namespace, e.cluster, fix)
+}
+
+// Unwrap keeps it an answer that something is not found.
+func (e *missingNamespaceError) Unwrap() error { return e.err }
+
+// explained says in the words of missingNamespaceError that the member does not have the namespace of what is written to it.
+func (p *pass) explained(err error, namespace string) error {
+	status := apierrors.APIStatus(nil)
+	if !apierrors.IsNotFound(err) || !errors.As(err, &status) {
+		return err
+	}
+	if details := status.Status().Details; details == nil || details.Group != "" || details.Kind != namespaces.Resource || details.Name != namespace {
+		return err
+	}
+	return &missingNamespaceError{namespace: namespace, cluster: p.options.Cluster, team: isOfANamespace(p.work), err: err}
+}
+
 // mayTouch reports why an object is neither written nor compared, nil where it may be. live is nil where the member does not have it.
 func (p *pass) mayTouch(ctx context.Context, m *manifest, live *unstructured.Unstructured) error {
 	if !isOfANamespace(p.work) || p.isHub || m.key.Namespace == "" {
@@ -115,7 +147,7 @@ func (a *Applier) consents(ctx context.Context, work *v1beta1.Work, owner *v1bet
 	case err != nil:
 		return fmt.Errorf("reading Namespace %s: %w", name, err)
 	case live == nil:
-		return apierrors.NewNotFound(namespaces.GroupResource(), name)
+		return &missingNamespaceError{namespace: name, cluster: a.options.Cluster, team: true, err: apierrors.NewNotFound(namespaces.GroupResource(), name)}
 	case live.GetLabels()[wellknown.AcceptPlacementsLabel] == "true":
 		return nil
 	}

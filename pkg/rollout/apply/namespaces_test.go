@@ -12,9 +12,11 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/types"
 
 	"github.com/stagegate/stagegate/pkg/apis/placement/v1beta1"
@@ -189,7 +191,8 @@ func TestANamespaceOfAMemberTakesWhatATeamPlacesWhereItIsAllowed(t *testing.T) {
 						case said.Status != metav1.ConditionFalse || said.Reason != tc.wantRefused:
 							t.Errorf("condition: %+v", said)
 						case tc.missing:
-							if !strings.Contains(said.Message, `namespaces "test-namespace" not found`) {
+							if want := `Namespace "test-namespace" of cluster "member1" does not exist: place the Namespace with a ClusterResourcePlacement, ` +
+								`or create it there with the label kubernetes-fleet.io/accept-placements=true`; said.Message != failedToApply(errors.New(want)) {
 								t.Errorf("message: %s", said.Message)
 							}
 						case said.Message != refused:
@@ -487,6 +490,37 @@ func TestAReservedNamespaceIsNeverDeleted(t *testing.T) {
 			// What is owned when its AppliedWork goes is for the garbage collector to delete.
 			if ended := b.member.get(t, appliedWorks, "", b.name) == nil; !ended && b.member.get(t, namespaces, "", "test-namespace") != nil {
 				t.Error("the other one is still there")
+			}
+		})
+	}
+}
+
+// TestAMissingNamespaceIsNamedWithItsCluster has the answers of a member to the creation of an object in namespace shop.
+func TestAMissingNamespaceIsNamedWithItsCluster(t *testing.T) {
+	notFound := apierrors.NewNotFound(namespaces.GroupResource(), "shop")
+	for name, tc := range map[string]struct {
+		err  error
+		team bool
+		want string
+	}{
+		"the namespace, for the platform": {notFound, false, `Namespace "shop" of cluster "member1" does not exist: place the Namespace with a ClusterResourcePlacement, or create it there`},
+		"the namespace, for a team": {notFound, true, `Namespace "shop" of cluster "member1" does not exist: place the Namespace with a ClusterResourcePlacement, ` +
+			`or create it there with the label kubernetes-fleet.io/accept-placements=true`},
+		"another namespace": {apierrors.NewNotFound(namespaces.GroupResource(), "other"), false, `namespaces "other" not found`},
+		"the object":        {apierrors.NewNotFound(schema.GroupResource{Resource: "configmaps"}, "shop"), false, `configmaps "shop" not found`},
+		"something else":    {errors.New("refused"), false, "refused"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			work := &v1beta1.Work{}
+			if tc.team {
+				work.Labels = map[string]string{wellknown.ParentNamespaceLabel: "shop"}
+			}
+			got := (&pass{Applier: &Applier{options: Options{Cluster: "member1"}}, work: work}).explained(tc.err, "shop")
+			if got.Error() != tc.want {
+				t.Errorf("got %v, want %s", got, tc.want)
+			}
+			if apierrors.IsNotFound(got) != apierrors.IsNotFound(tc.err) {
+				t.Errorf("%v is another answer than %v", got, tc.err)
 			}
 		})
 	}

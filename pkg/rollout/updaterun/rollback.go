@@ -15,6 +15,7 @@ import (
 	"k8s.io/apiserver/pkg/authentication/user"
 
 	"github.com/stagegate/stagegate/pkg/apis/placement/v1beta1"
+	"github.com/stagegate/stagegate/pkg/apis/wellknown"
 	"github.com/stagegate/stagegate/pkg/rollout/internal/reconcile"
 	"github.com/stagegate/stagegate/pkg/rollout/updaterun/engine"
 )
@@ -46,7 +47,7 @@ func (c *Controller) createRollback(ctx context.Context, run v1beta1.UpdateRunOb
 			return nil
 		}
 	}
-	name := engine.RollbackName(run, rand.String(saltLength))
+	name := wellknown.RollbackName(run.GetName(), string(run.GetUID()), rand.String(saltLength))
 	if err := c.createRollbackNamed(ctx, run, r, name); err != nil {
 		return err
 	}

@@ -16,6 +16,7 @@ import (
 	clienttesting "k8s.io/client-go/testing"
 
 	"github.com/stagegate/stagegate/pkg/apis/placement/v1beta1"
+	"github.com/stagegate/stagegate/pkg/apis/wellknown"
 	"github.com/stagegate/stagegate/pkg/rollout/updaterun/engine"
 )
 
@@ -90,7 +91,8 @@ func TestNobodyTakesTheNameOfARollback(t *testing.T) {
 				f.eventually("the second run has moved a cluster", func() bool {
 					return f.binding("member2").BindingSpec().ResourceSnapshotName == "example-placement-1-snapshot"
 				})
-				squatter := engine.RollbackName(f.run("second"), "")
+				second := f.run("second")
+				squatter := wellknown.RollbackName(second.GetName(), string(second.GetUID()), "")
 				create(f, f.fleet.Runs, squatter, func(r v1beta1.UpdateRunObject) {
 					*r.RunSpec() = squat
 					r.RunStatus().CreatedBy = &v1beta1.DecisionUser{Username: "mallory", Groups: []string{"system:authenticated"}}

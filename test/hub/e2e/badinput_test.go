@@ -31,7 +31,7 @@ func testBadInput(t *testing.T, s *suite) {
 		{"no wait", "cluster-scoped/3-strategy.yaml", "waitTime: 1m", "waitTime: 0s",
 			`spec.stages[0].afterStageTasks[0].waitTime: Invalid value: "0s": waitTime must be longer than zero`},
 		{"a wait that is no time", "cluster-scoped/3-strategy.yaml", "waitTime: 1m", "waitTime: soon",
-			`time: invalid duration "soon"`},
+			`spec.stages[0].afterStageTasks[0].waitTime: Invalid value: "soon": `},
 		{"a wait before the stage", "cluster-scoped/3-strategy.yaml", "beforeStageTasks:\n    - type: Approval", "beforeStageTasks:\n    - type: TimedWait\n      waitTime: 1m",
 			`spec.stages[1].beforeStageTasks[0].type: Invalid value: "TimedWait": BeforeStageTaskType cannot be TimedWait`},
 		{"an unknown task", "cluster-scoped/3-strategy.yaml", "type: Approval", "type: Vote",
@@ -43,7 +43,7 @@ func testBadInput(t *testing.T, s *suite) {
 		{"a negative snapshot index", "cluster-scoped/4-run.yaml", `resourceSnapshotIndex: "1"`, `resourceSnapshotIndex: "-1"`,
 			"spec.resourceSnapshotIndex: Invalid value: \"-1\": invalid resource snapshot index `-1` provided, expected an integer >= 0"},
 		{"a snapshot index without quotes", "cluster-scoped/4-run.yaml", `resourceSnapshotIndex: "1"`, `resourceSnapshotIndex: 1`,
-			`json: cannot unmarshal number into Go struct field UpdateRunSpec.spec.resourceSnapshotIndex of type string`},
+			`spec.resourceSnapshotIndex: Invalid value: 1: must be of type string: write it in quotes: "1"`},
 		{"an unknown state", "cluster-scoped/4-run.yaml", "state: Initialize", "state: Foo",
 			`spec.state: Unsupported value: "Foo": supported values: "Initialize", "Run", "Stop"`},
 		{"no placement", "cluster-scoped/4-run.yaml", "placementName: example-placement", `placementName: ""`,
@@ -134,8 +134,8 @@ func testBadRun(t *testing.T, s *suite) {
 	const again = `; trying again until [0-9]{2}:[0-9]{2}:[0-9]{2}Z`
 	for _, tc := range []struct{ name, placement, index, strategy, want string }{
 		{"no-placement", "bad-run-none", "0", "bad-run", "parent placement not found" + again},
-		{"no-strategy", "bad-run", "0", "bad-run-missing", "referenced updateStrategy not found: `/bad-run-missing`" + again},
-		{"no-snapshot", "bad-run", "99", "bad-run", "no resourceSnapshots with index `99` found for placement `/bad-run`" + again},
+		{"no-strategy", "bad-run", "0", "bad-run-missing", "referenced updateStrategy not found: `bad-run-missing`" + again},
+		{"no-snapshot", "bad-run", "99", "bad-run", "no resourceSnapshots with index `99` found for placement `bad-run`" + again},
 		{"unsortable", "bad-run", "0", "bad-run-unsortable",
 			"the sorting label `environment:canary` on cluster `member1` is not valid: strconv.Atoi: parsing \"canary\": invalid syntax"},
 		{"twice", "bad-run", "0", "bad-run-twice", "cluster `member2` appears in more than one stages"},

@@ -18,7 +18,7 @@ type PlacementPrune struct {
 	// +optional
 	metav1.ObjectMeta `json:"metadata,omitempty,omitzero"`
 
-	// Spec is what the user asks. It is empty when read: what was asked is in the status of the placement.
+	// Spec is what the user asks, and when read what was asked last. A patch starts from an empty one: it must say all that is asked.
 	// +optional
 	Spec PlacementPruneSpec `json:"spec,omitempty,omitzero"`
 

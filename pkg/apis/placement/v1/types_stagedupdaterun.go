@@ -104,19 +104,19 @@ const (
 // UpdateRunSpec says what to roll out, and whether to run.
 type UpdateRunSpec struct {
 	// PlacementName is the placement whose clusters are moved: a ClusterResourcePlacement for a ClusterStagedUpdateRun, a
-	// ResourcePlacement of the same namespace for a StagedUpdateRun. Its strategy has to be External. At most 255 characters;
+	// ResourcePlacement of the same namespace for a StagedUpdateRun. Its strategy must be External. At most 255 characters;
 	// it cannot be changed.
 	// +required
 	// +k8s:required
 	// +k8s:maxLength=255
 	PlacementName string `json:"placementName"`
 
-	// ResourceSnapshotIndex is the version to roll out: the index of a resource snapshot of the placement. Empty means what the
-	// selected resources are when the run initialises. It cannot be changed.
+	// ResourceSnapshotIndex is the version to roll out: the index of a resource snapshot of the placement, in quotes in YAML
+	// ("1"). Empty means what the selected resources are when the run initialises. It cannot be changed.
 	// +optional
 	ResourceSnapshotIndex string `json:"resourceSnapshotIndex,omitempty"`
 
-	// StagedUpdateStrategyName is the strategy to follow: a ClusterStagedUpdateStrategy for a ClusterStagedUpdateRun, a
+	// The name of the strategy to follow: a ClusterStagedUpdateStrategy for a ClusterStagedUpdateRun, a
 	// StagedUpdateStrategy of the same namespace for a StagedUpdateRun. It cannot be changed.
 	// +required
 	// +k8s:required
@@ -131,7 +131,7 @@ type UpdateRunSpec struct {
 
 	// RollbackOf is the name of an earlier run of the same placement to roll back: each cluster that it has begun to update goes back to
 	// the resource snapshot that it had before, in the reverse order, stage by stage, without tasks between them. A cluster that had
-	// none before stays as it is. ResourceSnapshotIndex has to be empty then, and StagedUpdateStrategyName that of the earlier run. It
+	// none before stays as it is. ResourceSnapshotIndex must be empty then, and stagedRolloutStrategyName that of the earlier run. It
 	// cannot be changed.
 	// +optional
 	// +k8s:optional
@@ -160,12 +160,12 @@ type UpdateRunStatus struct {
 	// +optional
 	ResourceSnapshotIndexUsed string `json:"resourceSnapshotIndexUsed,omitempty"`
 
-	// ApplyStrategy is how manifests are applied in this run, copied from the placement.
+	// How manifests are applied in this run, copied from the placement.
 	// +optional
 	// +k8s:optional
 	ApplyStrategy *ApplyStrategy `json:"appliedStrategy,omitempty"`
 
-	// UpdateStrategySnapshot are the stages of this run, copied from the strategy.
+	// The stages of this run, copied from the strategy.
 	// +optional
 	// +k8s:optional
 	UpdateStrategySnapshot *UpdateStrategySpec `json:"stagedUpdateStrategySnapshot,omitempty"`

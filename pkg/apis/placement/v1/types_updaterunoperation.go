@@ -37,11 +37,11 @@ const (
 // UpdateRunOperation is what a user asks of a run: the body of its subresources stop, resume, skip, retry and rollback.
 type UpdateRunOperation struct {
 	metav1.TypeMeta `json:",inline"`
-	// Standard object's metadata. Name, uid and resourceVersion, where given, have to be those of the run.
+	// Standard object's metadata. Name, uid and resourceVersion, where given, must be those of the run.
 	// +optional
 	metav1.ObjectMeta `json:"metadata,omitempty,omitzero"`
 
-	// Spec is what the user asks. It is empty when read: what was asked is in the history of the run.
+	// Spec is what the user asks, and when read what was asked last. A patch starts from an empty one: it must say all that is asked.
 	// +optional
 	Spec UpdateRunOperationSpec `json:"spec,omitempty,omitzero"`
 
@@ -92,7 +92,7 @@ type UpdateRunOperationStatus struct {
 	// +k8s:optional
 	Time *metav1.Time `json:"time,omitempty"`
 
-	// Done says whether the run has acted on it.
+	// Done reports whether the run has acted on it.
 	// +optional
 	Done bool `json:"done,omitempty"`
 }

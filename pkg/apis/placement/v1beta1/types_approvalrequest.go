@@ -83,7 +83,7 @@ type ApprovalRequestList struct {
 
 // ApprovalRequestSpec says what is asked.
 type ApprovalRequestSpec struct {
-	// TargetUpdateRun is the name of the run that waits.
+	// The name of the run that waits.
 	// +required
 	TargetUpdateRun string `json:"parentStageRollout"`
 
@@ -225,11 +225,11 @@ type DecisionUser struct {
 // Approval is a decision on an approval request: the body of its subresources approve and reject.
 type Approval struct {
 	metav1.TypeMeta `json:",inline"`
-	// Standard object's metadata. Name, uid and resourceVersion, where given, have to be those of the approval request.
+	// Standard object's metadata. Name, uid and resourceVersion, where given, must be those of the approval request.
 	// +optional
 	metav1.ObjectMeta `json:"metadata,omitempty,omitzero"`
 
-	// Spec is what the user says with the decision.
+	// Spec is what the user says with the decision. A patch starts from an empty one.
 	// +optional
 	Spec ApprovalSpec `json:"spec,omitempty,omitzero"`
 

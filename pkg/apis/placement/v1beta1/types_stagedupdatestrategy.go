@@ -150,7 +150,7 @@ type StageTask struct {
 	// +k8s:required
 	Type StageTaskType `json:"type"`
 
-	// WaitTime is how long a TimedWait lasts from the moment the stage's last cluster was updated, such as 1h30m. Required for
+	// WaitTime is how long a TimedWait lasts from the moment the stage's last cluster was updated, such as 24h or 1h30m. Required for
 	// TimedWait, longer than zero; not allowed for Approval.
 	// +optional
 	// +k8s:optional

@@ -21,7 +21,7 @@ var (
 	snapshotIndex = regexp.MustCompile(`^(0|[1-9][0-9]*)$`)
 )
 
-// notMatching says it in the words of a schema's pattern, which clients of the API know.
-func notMatching(path *field.Path, value string, pattern *regexp.Regexp) *field.Error {
-	return field.Invalid(path, value, fmt.Sprintf("%s in body should match '%s'", path, pattern))
+// notMatching says it in the words of a schema's pattern, which clients of the API know, and then for people what matches.
+func notMatching(path *field.Path, value string, pattern *regexp.Regexp, matches string) *field.Error {
+	return field.Invalid(path, value, fmt.Sprintf("%s in body should match '%s': %s", path, pattern, matches))
 }

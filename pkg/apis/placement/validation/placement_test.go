@@ -179,7 +179,7 @@ func TestRolloutStrategy(t *testing.T) {
 			"spec.strategy.rollingUpdate.maxUnavailable: Invalid value: \"10\": maxUnavailable `10` is invalid: invalid value for IntOrString: invalid type: string is not a percentage",
 		}},
 		{"a percentage is one of all", rolling(intstr.FromString("101%"), ok), []string{
-			`spec.strategy.rollingUpdate.maxUnavailable: Invalid value: "101%": spec.strategy.rollingUpdate.maxUnavailable in body should match '^(100|[0-9]{1,2})%$'`,
+			`spec.strategy.rollingUpdate.maxUnavailable: Invalid value: "101%": spec.strategy.rollingUpdate.maxUnavailable in body should match '^(100|[0-9]{1,2})%$': write a number such as 2, or a percentage from "0%" to "100%"`,
 		}},
 		{"server-side apply is configured for server-side apply", strategy(placement.RolloutStrategy{ApplyStrategy: &placement.ApplyStrategy{
 			Type: "ClientSideApply", ServerSideApplyConfig: &placement.ServerSideApplyConfig{},

@@ -39,7 +39,7 @@ func validateShareOfClusters(share *intstr.IntOrString, path *field.Path, name s
 	case value < 0:
 		return field.ErrorList{field.Invalid(path.Child(name), share.String(), fmt.Sprintf("%s must be greater than or equal to 0, got `%s`", name, share))}
 	case share.Type == intstr.String && !percentage.MatchString(share.StrVal):
-		return field.ErrorList{notMatching(path.Child(name), share.StrVal, percentage)}
+		return field.ErrorList{notMatching(path.Child(name), share.StrVal, percentage, `write a number such as 2, or a percentage from "0%" to "100%"`)}
 	}
 	return nil
 }

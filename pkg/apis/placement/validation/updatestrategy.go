@@ -37,7 +37,7 @@ func ValidateUpdateStrategyUpdate(object, old placement.UpdateStrategyObject) fi
 func validateStage(stage *placement.StageConfig, path *field.Path) field.ErrorList {
 	var errs field.ErrorList
 	if stage.Name != "" && !stageName.MatchString(stage.Name) {
-		errs = append(errs, notMatching(path.Child("name"), stage.Name, stageName))
+		errs = append(errs, notMatching(path.Child("name"), stage.Name, stageName, "write small letters and digits only, such as useast1"))
 	}
 	errs = append(errs, validateLabelSelector(stage.LabelSelector, path.Child("labelSelector"), "the stage label selector is invalid")...)
 	if stage.SortingLabelKey != nil {
@@ -56,7 +56,7 @@ func validateMaxConcurrency(value *intstr.IntOrString, path *field.Path) field.E
 	case value.Type == intstr.Int && value.IntVal < 1:
 		return field.ErrorList{field.Invalid(path, value.IntVal, "maxConcurrency must be at least 1")}
 	case value.Type == intstr.String && !positivePercentage.MatchString(value.StrVal):
-		return field.ErrorList{notMatching(path, value.StrVal, positivePercentage)}
+		return field.ErrorList{notMatching(path, value.StrVal, positivePercentage, `write a number such as 2, or a percentage from "1%" to "100%"`)}
 	}
 	return nil
 }

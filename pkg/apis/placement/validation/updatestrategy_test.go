@@ -60,7 +60,7 @@ func strategyRules() []rule[placement.UpdateStrategyObject] {
 		{"no stages are legal", func(s placement.UpdateStrategyObject) { s.StrategySpec().Stages = nil }, nil},
 		{"no selector is legal", stage(func(s *placement.StageConfig) { s.LabelSelector = nil }), nil},
 		{"a stage's name has letters and digits only", stage(func(s *placement.StageConfig) { s.Name = "my-Stage" }), []string{
-			`spec.stages[0].name: Invalid value: "my-Stage": spec.stages[0].name in body should match '^[a-z0-9]+$'`,
+			`spec.stages[0].name: Invalid value: "my-Stage": spec.stages[0].name in body should match '^[a-z0-9]+$': write small letters and digits only, such as useast1`,
 		}},
 		{"a selector's values are label values", stage(func(s *placement.StageConfig) { s.LabelSelector.MatchLabels["environment"] = "not a value" }), []string{
 			`spec.stages[0].labelSelector.matchLabels: Invalid value: "not a value": the stage label selector is invalid: a valid label must be an empty string or consist of alphanumeric characters, '-', '_' or '.', and must start and end with an alphanumeric character (e.g. 'MyValue',  or 'my_value',  or '12345', regex used for validation is '(([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9])?')`,
@@ -79,13 +79,13 @@ func strategyRules() []rule[placement.UpdateStrategyObject] {
 			`spec.stages[0].maxConcurrency: Invalid value: 0: maxConcurrency must be at least 1`,
 		}},
 		{"no percent at once moves nothing", maxConcurrency(intstr.FromString("0%")), []string{
-			`spec.stages[0].maxConcurrency: Invalid value: "0%": spec.stages[0].maxConcurrency in body should match '^(100|[1-9][0-9]?)%$'`,
+			`spec.stages[0].maxConcurrency: Invalid value: "0%": spec.stages[0].maxConcurrency in body should match '^(100|[1-9][0-9]?)%$': write a number such as 2, or a percentage from "1%" to "100%"`,
 		}},
 		{"more than all at once means nothing", maxConcurrency(intstr.FromString("101%")), []string{
-			`spec.stages[0].maxConcurrency: Invalid value: "101%": spec.stages[0].maxConcurrency in body should match '^(100|[1-9][0-9]?)%$'`,
+			`spec.stages[0].maxConcurrency: Invalid value: "101%": spec.stages[0].maxConcurrency in body should match '^(100|[1-9][0-9]?)%$': write a number such as 2, or a percentage from "1%" to "100%"`,
 		}},
 		{"text is a percentage", maxConcurrency(intstr.FromString("50")), []string{
-			`spec.stages[0].maxConcurrency: Invalid value: "50": spec.stages[0].maxConcurrency in body should match '^(100|[1-9][0-9]?)%$'`,
+			`spec.stages[0].maxConcurrency: Invalid value: "50": spec.stages[0].maxConcurrency in body should match '^(100|[1-9][0-9]?)%$': write a number such as 2, or a percentage from "1%" to "100%"`,
 		}},
 		{"an approval and a wait after a stage", after(wait(time.Second), placement.StageTask{Type: placement.StageTaskTypeApproval}), nil},
 		{"a wait has a time", after(placement.StageTask{Type: placement.StageTaskTypeTimedWait}), []string{
@@ -141,7 +141,7 @@ func strategyRules() []rule[placement.UpdateStrategyObject] {
 		{"no more than all fail", stage(func(s *placement.StageConfig) {
 			s.FailurePolicy = &placement.FailurePolicy{ClusterTimeout: metav1.Duration{Duration: time.Hour}, MaxFailures: ptr.To(intstr.FromString("101%"))}
 		}), []string{
-			`spec.stages[0].failurePolicy.maxFailures: Invalid value: "101%": spec.stages[0].failurePolicy.maxFailures in body should match '^(100|[0-9]{1,2})%$'`,
+			`spec.stages[0].failurePolicy.maxFailures: Invalid value: "101%": spec.stages[0].failurePolicy.maxFailures in body should match '^(100|[0-9]{1,2})%$': write a number such as 2, or a percentage from "0%" to "100%"`,
 		}},
 		{"nobody approves a wait", after(placement.StageTask{
 			Type: placement.StageTaskTypeTimedWait, WaitTime: &metav1.Duration{Duration: time.Hour}, Approval: &placement.ApprovalPolicy{},

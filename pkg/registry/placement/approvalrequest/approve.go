@@ -51,6 +51,12 @@ func (d *deciding) Read(request placement.ApprovalRequestObject) *placement.Appr
 	return approvalOf(request, decisionOn(request))
 }
 
+// Clear implements store.Action.
+func (d *deciding) Clear(read *placement.Approval) { read.Spec = placement.ApprovalSpec{} }
+
+// Columns implements store.Action.
+func (d *deciding) Columns() []store.Column[*placement.Approval] { return decisionColumns() }
+
 // Validate has nothing to add to the tags.
 func (d *deciding) Validate(*placement.Approval) field.ErrorList { return nil }
 

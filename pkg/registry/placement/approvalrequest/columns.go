@@ -4,6 +4,7 @@
 package approvalrequest
 
 import (
+	"cmp"
 	"fmt"
 	"strings"
 	"time"
@@ -27,6 +28,25 @@ func columns(runHeader string) []store.Column[placement.ApprovalRequestObject] {
 		{Name: "Decided-By", Wide: true, Description: "Users who have approved or rejected.", Text: decidedBy},
 		{Name: "Missing", Wide: true, Description: "What is missing yet.", Text: missingApprovals},
 		{Name: "Expires", Wide: true, Description: "Time after which the request cannot be approved any more.", Text: expires},
+	}
+}
+
+// decisionColumns are the columns of the subresources approve and reject: the decision, once there is one.
+func decisionColumns() []store.Column[*placement.Approval] {
+	type column = store.Column[*placement.Approval]
+	return []column{
+		{Name: "Decision", Description: "Approved or Rejected.", Text: func(a *placement.Approval) string {
+			return cmp.Or(string(a.Status.Decision), store.None)
+		}},
+		{Name: "User", Description: "User who decided.", Text: func(a *placement.Approval) string {
+			if a.Status.DecidedBy == nil {
+				return store.None
+			}
+			return a.Status.DecidedBy.Username
+		}},
+		{Name: "Time", Description: "Time when they did.", Text: func(a *placement.Approval) string { return store.When(a.Status.DecidedAt) }},
+		{Name: "Comment", Description: "Comment that they gave.", Text: func(a *placement.Approval) string { return cmp.Or(a.Spec.Comment, store.None) }},
+		{Name: "Missing", Wide: true, Description: "What is missing yet.", Text: func(a *placement.Approval) string { return a.Status.Missing }},
 	}
 }
 

@@ -173,7 +173,7 @@ func TestADecisionIsForTheRequestThatWasThere(t *testing.T) {
 				s.remove(t, in, name)
 				s.create(t, in, name)
 			},
-			code: http.StatusConflict, message: `Operation cannot be fulfilled on RESOURCE "NAME": the approval request was deleted and made anew meanwhile`,
+			code: http.StatusConflict, message: `Operation cannot be fulfilled on RESOURCE "NAME": the approval request was deleted and recreated meanwhile`,
 			want: ": ",
 		},
 		"something-else-changed": {

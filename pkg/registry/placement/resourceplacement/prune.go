@@ -4,12 +4,14 @@
 package resourceplacement
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"slices"
 	"strconv"
 
+	"k8s.io/apimachinery/pkg/api/equality"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -44,13 +46,35 @@ var _ store.Action[placement.PlacementObject, *placement.PlacementPrune] = &prun
 // New implements store.Action.
 func (p *pruning) New() *placement.PlacementPrune { return &placement.PlacementPrune{} }
 
-// Read returns when clusters were last asked to let go, and by whom. The spec is empty, for a patch to fill in.
+// Read returns for which version clusters were last asked to let go, why, when and by whom.
 func (p *pruning) Read(o placement.PlacementObject) *placement.PlacementPrune {
-	read := &placement.PlacementPrune{}
 	if record := o.PlacementStatus().Prune; record != nil {
-		read.Status = pruneStatus(record)
+		return pruneAnswer(record)
 	}
-	return read
+	return &placement.PlacementPrune{}
+}
+
+// Clear implements store.Action.
+func (p *pruning) Clear(read *placement.PlacementPrune) { read.Spec = placement.PlacementPruneSpec{} }
+
+// Columns implements store.Action.
+func (p *pruning) Columns() []store.Column[*placement.PlacementPrune] {
+	type column = store.Column[*placement.PlacementPrune]
+	return []column{
+		{Name: "Resource-Snapshot", Description: "Version whose clusters were last asked to let go.", Text: func(read *placement.PlacementPrune) string {
+			return cmp.Or(read.Spec.ResourceSnapshotName, store.None)
+		}},
+		{Name: "User", Description: "User who asked.", Text: func(read *placement.PlacementPrune) string {
+			if read.Status.User == nil {
+				return store.None
+			}
+			return read.Status.User.Username
+		}},
+		{Name: "Time", Description: "Time when they did.", Text: func(read *placement.PlacementPrune) string { return store.When(read.Status.Time) }},
+		{Name: "Reason", Description: "Reason that they gave.", Text: func(read *placement.PlacementPrune) string {
+			return cmp.Or(read.Spec.Reason, store.None)
+		}},
+	}
 }
 
 // Validate returns nothing: the tags of the type say it all.
@@ -65,6 +89,10 @@ func (p *pruning) Do(ctx context.Context, o placement.PlacementObject, asked *pl
 	status := o.PlacementStatus()
 	if o.GetDeletionTimestamp() != nil {
 		return nil, false, p.conflict(o, errors.New("the placement is being deleted"))
+	}
+	if read := p.Read(o); status.Prune != nil && equality.Semantic.DeepEqual(asked.Status, read.Status) && asked.Spec == read.Spec {
+		// What is written back as it was read is not asked again: clusters may keep more by now, which nobody has seen.
+		return read, false, nil
 	}
 	keepers := keepersOf(o)
 	if record := status.Prune; record != nil && record.ResourceSnapshotName == asked.Spec.ResourceSnapshotName && covers(record, keepers) {

@@ -272,7 +272,7 @@ func TestPruningIsRecordedAndNothingElseChanges(t *testing.T) {
 				if diff := cmp.Diff(runtime.Object(&placement.PlacementPrune{ObjectMeta: meta, Spec: spec, Status: stamped}), answer); diff != "" {
 					t.Errorf("answer (-want +got):\n%s", diff)
 				}
-				if diff := cmp.Diff(&placement.PlacementPrune{ObjectMeta: meta, Status: stamped}, s.read()); diff != "" {
+				if diff := cmp.Diff(&placement.PlacementPrune{ObjectMeta: meta, Spec: spec, Status: stamped}, s.read()); diff != "" {
 					t.Errorf("read after (-want +got):\n%s", diff)
 				}
 				if who := prunedBy(ctx); who != "alice" {
@@ -281,6 +281,30 @@ func TestPruningIsRecordedAndNothingElseChanges(t *testing.T) {
 			})
 		})
 	}
+}
+
+// TestAPruneThatIsWrittenBackAsItWasReadIsNotAskedAgain has a cluster that keeps something only since the prune.
+func TestAPruneThatIsWrittenBackAsItWasReadIsNotAskedAgain(t *testing.T) {
+	all := serve(t)
+	all.each(t, func(t *testing.T, s *service) {
+		s.place(keeps("oslo", "4"))
+		s.mustAsk(alice, "INC-7", "web-4-snapshot")
+		s.clock.SetTime(noon.Add(2 * time.Hour))
+		s.update(loop, "status", func(o placement.PlacementObject) {
+			o.PlacementStatus().PerClusterPlacementStatuses = []placement.PerClusterPlacementStatus{cluster("rome", "4", noon.Add(time.Hour))}
+		})
+		before, read := s.get(), s.read()
+		out, _, err := s.paths["prune"].(rest.Updater).Update(s.as(bob, "prune"), "web", rest.DefaultUpdatedObjectInfo(read), nil, rest.ValidateAllObjectUpdateFunc, false, &metav1.UpdateOptions{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if diff := cmp.Diff(runtime.Object(read), out); diff != "" {
+			t.Errorf("answer (-want +got):\n%s", diff)
+		}
+		if diff := cmp.Diff(before, s.get()); diff != "" {
+			t.Errorf("placement, -before +after:\n%s", diff)
+		}
+	})
 }
 
 func TestPruningIsRefused(t *testing.T) {

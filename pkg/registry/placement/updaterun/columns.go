@@ -4,6 +4,10 @@
 package updaterun
 
 import (
+	"cmp"
+	"strconv"
+	"strings"
+
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/stagegate/stagegate/pkg/apis/placement"
@@ -27,6 +31,35 @@ func columns() []column {
 		{Name: "Outcome", Wide: true, Description: "How the run ended.", Text: outcome},
 		{Name: "Strategy", Wide: true, Description: "Strategy that the run follows.", Text: strategyName},
 	}
+}
+
+// operationColumns are the columns of a subresource of runs such as stop: what was asked last.
+func operationColumns() []store.Column[*placement.UpdateRunOperation] {
+	type column = store.Column[*placement.UpdateRunOperation]
+	return []column{
+		{Name: "Number", Description: "Number in the history of the run.", Text: operationNumber},
+		{Name: "User", Description: "User who asked.", Text: func(o *placement.UpdateRunOperation) string { return cmp.Or(o.Status.User, store.None) }},
+		{Name: "Time", Description: "Time when they did.", Text: func(o *placement.UpdateRunOperation) string { return store.When(o.Status.Time) }},
+		{Name: "Done", Description: "Whether the run has acted on it.", Text: operationDone},
+		{Name: "Reason", Description: "Reason that they gave.", Text: func(o *placement.UpdateRunOperation) string { return cmp.Or(o.Spec.Reason, store.None) }},
+		{Name: "Stage", Wide: true, Description: "Stage that was skipped.", Text: func(o *placement.UpdateRunOperation) string { return o.Spec.Stage }},
+		{Name: "Task", Wide: true, Description: "Task that was skipped.", Text: func(o *placement.UpdateRunOperation) string { return string(o.Spec.Task) }},
+		{Name: "Clusters", Wide: true, Description: "Clusters that were named.", Text: func(o *placement.UpdateRunOperation) string { return strings.Join(o.Spec.Clusters, ",") }},
+	}
+}
+
+func operationNumber(o *placement.UpdateRunOperation) string {
+	if o.Status.Number == 0 {
+		return store.None
+	}
+	return strconv.FormatInt(o.Status.Number, 10)
+}
+
+func operationDone(o *placement.UpdateRunOperation) string {
+	if o.Status.Number == 0 {
+		return store.None
+	}
+	return strconv.FormatBool(o.Status.Done)
 }
 
 func placementName(o placement.UpdateRunObject) string { return o.RunSpec().PlacementName }

@@ -10,6 +10,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apiserver/pkg/authentication/user"
 	"k8s.io/apiserver/pkg/registry/rest"
+	"k8s.io/apiserver/pkg/warning"
 
 	"github.com/stagegate/stagegate/pkg/apis/placement"
 )
@@ -196,6 +197,37 @@ func TestALoopSaysForWhomItCreatesARun(t *testing.T) {
 			}
 			if got := out.(placement.UpdateRunObject).RunStatus().CreatedBy.Username; got != tc.want {
 				t.Errorf("%s hands in %v: created by %s, want %s", tc.who.GetName(), tc.sent, got, tc.want)
+			}
+		}
+	})
+}
+
+func TestTheStateOfARunThatIsOverHasNoEffect(t *testing.T) {
+	bothScopes(t, func(t *testing.T, s *service) {
+		over := underWay()
+		over.Conditions = append(over.Conditions, withReason(placement.RunSucceeded, metav1.ConditionTrue, "UpdateRunSucceeded"))
+		s.run("over", placement.StateRun, over)
+		s.run("under-way", placement.StateRun, underWay())
+		for _, tc := range []struct {
+			run    string
+			change func(placement.UpdateRunObject)
+			want   warnings
+		}{
+			{
+				"over", func(run placement.UpdateRunObject) { run.RunSpec().State = placement.StateStop },
+				warnings{"spec.state: Stop has no effect, since the run has ended (UpdateRunSucceeded): create a new run"},
+			},
+			{"over", func(run placement.UpdateRunObject) { run.SetLabels(nil) }, nil},
+			{"under-way", func(run placement.UpdateRunObject) { run.RunSpec().State = placement.StateStop }, nil},
+		} {
+			var warned warnings
+			ctx := warning.WithWarningRecorder(s.as(alice, ""), &warned)
+			_, _, err := s.paths[""].(rest.Updater).Update(ctx, tc.run, changed(tc.change), rest.ValidateAllObjectFunc, rest.ValidateAllObjectUpdateFunc, false, &metav1.UpdateOptions{})
+			if err != nil {
+				t.Fatal(err)
+			}
+			if diff := cmp.Diff(tc.want, warned); diff != "" {
+				t.Errorf("%s (-want +got):\n%s", tc.run, diff)
 			}
 		}
 	})

@@ -11,14 +11,17 @@ import (
 	"strings"
 	"time"
 
+	"k8s.io/apimachinery/pkg/api/equality"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/util/validation/field"
 	"k8s.io/apiserver/pkg/authorization/authorizer"
 	"k8s.io/apiserver/pkg/registry/rest"
+	"k8s.io/apiserver/pkg/warning"
 
 	"github.com/stagegate/stagegate/pkg/apis/placement"
 	"github.com/stagegate/stagegate/pkg/apis/placement/validation"
+	"github.com/stagegate/stagegate/pkg/apis/wellknown"
 	registry "github.com/stagegate/stagegate/pkg/registry/placement"
 	"github.com/stagegate/stagegate/pkg/registry/store"
 )
@@ -58,14 +61,21 @@ var _ store.Action[placement.UpdateRunObject, *placement.UpdateRunOperation] = &
 // New implements store.Action.
 func (a *asking) New() *placement.UpdateRunOperation { return &placement.UpdateRunOperation{} }
 
-// Read returns when the operation was last asked for, and by whom. The spec is empty, for a patch to fill in.
+// Read returns what was last asked, why, when and by whom.
 func (a *asking) Read(run placement.UpdateRunObject) *placement.UpdateRunOperation {
-	read := &placement.UpdateRunOperation{}
 	if entry := last(run.RunStatus(), is(a.operation)); entry != nil {
-		read.Status = statusOf(run, entry)
+		return answer(run, entry)
 	}
-	return read
+	return &placement.UpdateRunOperation{}
 }
+
+// Clear implements store.Action.
+func (a *asking) Clear(read *placement.UpdateRunOperation) {
+	read.Spec = placement.UpdateRunOperationSpec{}
+}
+
+// Columns implements store.Action.
+func (a *asking) Columns() []store.Column[*placement.UpdateRunOperation] { return operationColumns() }
 
 // Validate checks that what is asked makes sense for the operation.
 func (a *asking) Validate(asked *placement.UpdateRunOperation) field.ErrorList {
@@ -78,9 +88,16 @@ func (a *asking) Do(ctx context.Context, run placement.UpdateRunObject, asked *p
 	if err != nil {
 		return nil, false, err
 	}
+	if read := a.Read(run); asked.Status.Number > 0 && asked.Status.Number == read.Status.Number && equality.Semantic.DeepEqual(asked.Spec, read.Spec) {
+		// What is written back as it was read is not asked again.
+		return read, false, nil
+	}
 	stored, err := a.refuse(run, &asked.Spec, asker.GetName())
 	if err != nil {
 		return nil, false, apierrors.NewConflict(a.resource, run.GetName(), err)
+	}
+	if a.operation == placement.OperationRollback {
+		warning.AddWarning(ctx, "", whoBringsBack(run))
 	}
 	if stored != nil {
 		return answer(run, stored), false, nil
@@ -99,6 +116,15 @@ func (a *asking) Do(ctx context.Context, run placement.UpdateRunObject, asked *p
 		run.RunSpec().State = placement.StateRun
 	}
 	return answer(run, entry), true, nil
+}
+
+// whoBringsBack names the run that takes the clusters of a run back. As long as it is not created, that is the name which it is to get.
+func whoBringsBack(run placement.UpdateRunObject) string {
+	if by := run.RunStatus().RolledBackBy; by != nil {
+		return fmt.Sprintf("run %s brings the clusters back", by.Name)
+	}
+	return fmt.Sprintf("run %s will bring the clusters back: status.rolledBackBy of run %s names it once it is created",
+		wellknown.RollbackName(run.GetName(), string(run.GetUID()), ""), run.GetName())
 }
 
 // refuse says why a run cannot do what is asked. What the user has asked for already, and still stands, is returned.

@@ -5,6 +5,7 @@ package updaterun
 
 import (
 	"context"
+	"fmt"
 	"strings"
 	"testing"
 
@@ -15,8 +16,10 @@ import (
 	"k8s.io/apiserver/pkg/audit"
 	"k8s.io/apiserver/pkg/authorization/authorizer"
 	"k8s.io/apiserver/pkg/registry/rest"
+	"k8s.io/apiserver/pkg/warning"
 
 	"github.com/stagegate/stagegate/pkg/apis/placement"
+	"github.com/stagegate/stagegate/pkg/apis/wellknown"
 )
 
 // sound is a request for each operation that a run under way grants, and what becomes of the state.
@@ -104,15 +107,32 @@ func TestWhatIsReadIsTheLastOfItsKind(t *testing.T) {
 	bothScopes(t, func(t *testing.T, s *service) {
 		status := underWay()
 		status.History = []placement.UpdateRunHistoryEntry{
-			entry(1, placement.OperationStop, "bob", "first"), entry(2, placement.OperationResume, "bob", ""), entry(3, placement.OperationStop, "alice", "second"),
+			entry(1, placement.OperationStop, "bob", "first"), entry(2, placement.OperationResume, "bob", "mended"), entry(3, placement.OperationStop, "alice", "second"),
+			entry(4, placement.OperationSkip, "bob", "oslo is down"),
 		}
+		status.History[3].Clusters = []string{"oslo", "rome"}
 		status.ObservedOperation = 2
 		run := s.run("run", placement.StateStop, status)
 		when := metav1.NewTime(testClock.Now())
-		for subresource, want := range map[string]placement.UpdateRunOperationStatus{
-			"stop":     {Number: 3, User: "alice", Time: &when},
-			"resume":   {Number: 2, User: "bob", Time: &when, Done: true},
-			"rollback": {},
+		for subresource, want := range map[string]struct {
+			spec   placement.UpdateRunOperationSpec
+			status placement.UpdateRunOperationStatus
+			row    string
+		}{
+			"stop": {
+				placement.UpdateRunOperationSpec{Reason: "second"}, placement.UpdateRunOperationStatus{Number: 3, User: "alice", Time: &when},
+				"run | 3 | alice | 2026-03-01T12:00:00Z | false | second |  |  | ",
+			},
+			"resume": {
+				placement.UpdateRunOperationSpec{Reason: "mended"}, placement.UpdateRunOperationStatus{Number: 2, User: "bob", Time: &when, Done: true},
+				"run | 2 | bob | 2026-03-01T12:00:00Z | true | mended |  |  | ",
+			},
+			"skip": {
+				placement.UpdateRunOperationSpec{Reason: "oslo is down", Clusters: []string{"oslo", "rome"}},
+				placement.UpdateRunOperationStatus{Number: 4, User: "bob", Time: &when},
+				"run | 4 | bob | 2026-03-01T12:00:00Z | false | oslo is down |  |  | oslo,rome",
+			},
+			"rollback": {row: "run | <none> | <none> | <none> | <none> | <none> |  |  | "},
 		} {
 			got, err := s.paths[subresource].(rest.Getter).Get(s.as(bob, subresource), "run", &metav1.GetOptions{})
 			if err != nil {
@@ -120,11 +140,112 @@ func TestWhatIsReadIsTheLastOfItsKind(t *testing.T) {
 			}
 			read := &placement.UpdateRunOperation{
 				ObjectMeta: metav1.ObjectMeta{Name: "run", Namespace: run.GetNamespace(), UID: run.GetUID(), ResourceVersion: run.GetResourceVersion()},
-				Status:     want,
+				Spec:       want.spec,
+				Status:     want.status,
 			}
 			if diff := cmp.Diff(runtime.Object(read), got); diff != "" {
 				t.Errorf("%s (-want +got):\n%s", subresource, diff)
 			}
+			const headers = "Name | Number | User | Time | Done | Reason | Stage | Task | Clusters"
+			if diff := cmp.Diff([]string{headers, want.row}, printed(t, s.paths[subresource], got)); diff != "" {
+				t.Errorf("%s prints (-want +got):\n%s", subresource, diff)
+			}
+		}
+	})
+}
+
+// printed is an object as kubectl get -o wide prints it.
+func printed(t *testing.T, storage rest.Storage, obj runtime.Object) []string {
+	t.Helper()
+	table, err := storage.(rest.TableConvertor).ConvertToTable(t.Context(), obj, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var headers []string
+	for _, column := range table.ColumnDefinitions {
+		headers = append(headers, column.Name)
+	}
+	lines := []string{strings.Join(headers, " | ")}
+	for _, row := range table.Rows {
+		var cells []string
+		for _, cell := range row.Cells {
+			cells = append(cells, fmt.Sprint(cell))
+		}
+		lines = append(lines, strings.Join(cells, " | "))
+	}
+	return lines
+}
+
+// TestWhatIsWrittenBackAsItWasReadIsNotAskedAgain has a skip, which can be asked for as often as one likes.
+func TestWhatIsWrittenBackAsItWasReadIsNotAskedAgain(t *testing.T) {
+	bothScopes(t, func(t *testing.T, s *service) {
+		s.run("run", placement.StateRun, underWay())
+		s.mustAsk(alice, "skip", "run", placement.UpdateRunOperationSpec{Reason: "INC-7", Clusters: []string{"b"}})
+		before := s.get("run")
+		put := func(change func(*placement.UpdateRunOperation)) (*placement.UpdateRunOperation, error) {
+			read, err := s.paths["skip"].(rest.Getter).Get(s.as(alice, "skip"), "run", &metav1.GetOptions{})
+			if err != nil {
+				t.Fatal(err)
+			}
+			change(read.(*placement.UpdateRunOperation))
+			out, _, err := s.paths["skip"].(rest.Updater).Update(s.as(alice, "skip"), "run", rest.DefaultUpdatedObjectInfo(read), nil, rest.ValidateAllObjectUpdateFunc, false, &metav1.UpdateOptions{})
+			if err != nil {
+				return nil, err
+			}
+			return out.(*placement.UpdateRunOperation), nil
+		}
+
+		answer, err := put(func(*placement.UpdateRunOperation) {})
+		if err != nil || answer.Status.Number != 1 || answer.Spec.Reason != "INC-7" {
+			t.Errorf("what is written back is answered %+v, %v", answer, err)
+		}
+		if diff := cmp.Diff(before, s.get("run")); diff != "" {
+			t.Errorf("run, -before +after:\n%s", diff)
+		}
+		answer, err = put(func(o *placement.UpdateRunOperation) { o.Spec.Clusters = []string{"c"} })
+		if err != nil || answer.Status.Number != 2 {
+			t.Errorf("what is changed is answered %+v, %v", answer, err)
+		}
+	})
+}
+
+// TestAPatchSaysAllThatIsAsked has a patch without a cluster, and one without a reason, after a skip with both.
+func TestAPatchSaysAllThatIsAsked(t *testing.T) {
+	bothScopes(t, func(t *testing.T, s *service) {
+		s.run("run", placement.StateRun, underWay())
+		s.mustAsk(alice, "skip", "run", placement.UpdateRunOperationSpec{Reason: "INC-7", Clusters: []string{"b"}})
+		for field, change := range map[string]func(*placement.UpdateRunOperation){
+			"spec.reason":   func(o *placement.UpdateRunOperation) { o.Spec.Clusters = []string{"c"} },
+			"spec.clusters": func(o *placement.UpdateRunOperation) { o.Spec.Reason = "INC-8" },
+		} {
+			_, _, err := s.paths["skip"].(rest.Updater).Update(s.as(alice, "skip"), "run", changed(change), nil, rest.ValidateAllObjectUpdateFunc, false, &metav1.UpdateOptions{})
+			if !apierrors.IsInvalid(err) {
+				t.Errorf("a patch that leaves out %s is answered %v", field, err)
+			}
+		}
+	})
+}
+
+func TestWhoAsksForARollbackIsToldItsName(t *testing.T) {
+	bothScopes(t, func(t *testing.T, s *service) {
+		run := s.run("run", placement.StateRun, underWay())
+		name := wellknown.RollbackName("run", string(run.GetUID()), "")
+		ask := func() warnings {
+			var warned warnings
+			if _, err := s.ask(warning.WithWarningRecorder(s.as(alice, "rollback"), &warned), "rollback", "run", placement.UpdateRunOperationSpec{Reason: "INC-7"}); err != nil {
+				t.Fatal(err)
+			}
+			return warned
+		}
+		want := warnings{"run " + name + " will bring the clusters back: status.rolledBackBy of run run names it once it is created"}
+		if diff := cmp.Diff(want, ask()); diff != "" {
+			t.Errorf("at first (-want +got):\n%s", diff)
+		}
+		s.update(loop, "status", "run", func(run placement.UpdateRunObject) {
+			run.RunStatus().RolledBackBy = &placement.UpdateRunReference{Name: "run-rollback-renamed", UID: "1"}
+		})
+		if diff := cmp.Diff(warnings{"run run-rollback-renamed brings the clusters back"}, ask()); diff != "" {
+			t.Errorf("once it is created (-want +got):\n%s", diff)
 		}
 	})
 }
@@ -288,7 +409,7 @@ func TestAnOperationDoesNotGoOverToAnotherRun(t *testing.T) {
 		}
 		_, err := s.paths["stop"].(rest.NamedCreater).Create(s.as(alice, "stop"), "run", &placement.UpdateRunOperation{Spec: placement.UpdateRunOperationSpec{Reason: "INC-7"}},
 			replace, &metav1.CreateOptions{})
-		expect(t, "stop", err, conflictOn(s, "the run was deleted and made anew meanwhile"))
+		expect(t, "stop", err, conflictOn(s, "the run was deleted and recreated meanwhile"))
 		if got := s.get("run"); got.RunSpec().State != placement.StateRun || len(got.RunStatus().History) > 0 {
 			t.Errorf("the other run is in state %s, with the history %v", got.RunSpec().State, got.RunStatus().History)
 		}

@@ -5,6 +5,7 @@ package updaterun
 
 import (
 	"context"
+	"fmt"
 
 	genericapirequest "k8s.io/apiserver/pkg/endpoints/request"
 	"k8s.io/utils/clock"
@@ -30,6 +31,7 @@ func Resources(clk clock.PassiveClock) []store.Resource {
 		Validate:             validation.ValidateUpdateRun,
 		ValidateUpdate:       validation.ValidateUpdateRunUpdate,
 		ValidateStatusUpdate: validation.ValidateUpdateRunStatusUpdate,
+		WarningsOnUpdate:     warnOfStateOfEnded,
 		Columns:              columns(),
 		Fields: map[string]func(placement.UpdateRunObject) string{
 			"spec.placementName": placementName,
@@ -42,6 +44,16 @@ func Resources(clk clock.PassiveClock) []store.Resource {
 		store.NewResource[placement.StagedUpdateRun, placement.StagedUpdateRunList](
 			placement.GroupName, registry.Namespaced("stagedupdateruns", "sur"), family),
 	}
+}
+
+// warnOfStateOfEnded warns who changes the state of a run that is over: nothing acts on it any more.
+func warnOfStateOfEnded(run, old placement.UpdateRunObject) []string {
+	state := run.RunSpec().State
+	reason := endOf(old.RunStatus())
+	if reason == "" || state == old.RunSpec().State {
+		return nil
+	}
+	return []string{fmt.Sprintf("spec.state: %s has no effect, since the run has ended (%s): create a new run", state, reason)}
 }
 
 // stampCreator records who creates a run: a policy may not count their approval. A loop says for whom it creates one.

@@ -49,7 +49,7 @@ type Request struct {
 
 // Rollback is a run to create that rolls the run back which is looked at.
 type Rollback struct {
-	// Name of the new run, or RollbackName with a salt where a run has it that is no rollback of a controller.
+	// Name of the new run, or wellknown.RollbackName with a salt where a run has it that is no rollback of a controller.
 	Name string
 	// CreatedBy is the user who asked for it, nil where nobody did.
 	CreatedBy *v1beta1.DecisionUser

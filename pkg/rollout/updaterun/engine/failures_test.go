@@ -4,9 +4,11 @@
 package engine_test
 
 import (
+	"strings"
 	"testing"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/util/intstr"
 	"k8s.io/utils/ptr"
@@ -80,6 +82,28 @@ func TestOneFailureTooManyFailsTheRun(t *testing.T) {
 			}
 			f.wantCondition(v1beta1.RunSucceeded, "False UpdateRunFailed: "+want)
 		})
+	}
+}
+
+func TestEachClusterThatFailsHasAnEntryOfItsOwn(t *testing.T) {
+	f := newFixture(t, 3, stage("a", concurrency("100%"), givesUp("0")))
+	f.steps()
+	f.available("a2")
+	f.fails("a1", v1beta1.BindingAvailable, "not all", troubled("Deployment", "shop", "web", "2 of 3 available"))
+	f.pass(10 * time.Minute)
+	f.steps()
+	var got []string
+	for _, entry := range f.run.Status.History {
+		if entry.Reason == "ClusterFailed" {
+			got = append(got, strings.Join(entry.Clusters, ",")+": "+entry.Message)
+		}
+	}
+	want := []string{
+		"a1: Cluster a1 in stage a: Cluster update failed: not available within 10m0s: Deployment shop/web: 2 of 3 available",
+		"a3: Cluster a3 in stage a: Cluster update failed: not available within 10m0s",
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
 	}
 }
 

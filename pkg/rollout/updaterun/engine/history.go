@@ -16,6 +16,8 @@ const (
 	maxHistory = 100
 	// maxEntry bounds what an entry says, in bytes: as much as the reason that a user can give.
 	maxEntry = 1024
+	// maxSingle is how many clusters have an entry of their own for what happens to them at one look.
+	maxSingle = 10
 	// maxNamed is how many clusters an entry of the history names.
 	maxNamed = 100
 )
@@ -32,18 +34,23 @@ func (s *step) warn(reason, message string) *v1beta1.UpdateRunHistoryEntry {
 	return s.record(reason, message)
 }
 
-// warnOf is warn for a single cluster. What happens to several at one look is one entry of the history, which quotes the first.
+// warnOf is warn for a single cluster. Of very many at one look, the first have an entry of the history each, and the last of these names the
+// others: they would push out what happened before.
 func (s *step) warnOf(cluster, reason, message string) {
+	entries, last := 0, (*v1beta1.UpdateRunHistoryEntry)(nil)
 	for i := range s.status.History[s.before:] {
 		if entry := &s.status.History[s.before+i]; entry.Reason == reason && entry.Stage == s.at && len(entry.Clusters) > 0 {
-			s.decision.Events = append(s.decision.Events, Event{Warning: true, Reason: reason, Message: message})
-			if len(entry.Clusters) < maxNamed {
-				entry.Clusters = append(entry.Clusters, cluster)
-			}
-			return
+			entries, last = entries+1, entry
 		}
 	}
-	s.warn(reason, message).Clusters = []string{cluster}
+	if entries < maxSingle {
+		s.warn(reason, message).Clusters = []string{cluster}
+		return
+	}
+	s.decision.Events = append(s.decision.Events, Event{Warning: true, Reason: reason, Message: message})
+	if len(last.Clusters) < maxNamed {
+		last.Clusters = append(last.Clusters, cluster)
+	}
 }
 
 // record adds an entry to the history.

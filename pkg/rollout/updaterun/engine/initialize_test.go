@@ -149,15 +149,15 @@ func TestWhatKeepsARunFromBeingPlanned(t *testing.T) {
 		},
 		"no policy snapshot": {
 			world(func(w *engine.InitWorld) { w.PolicySnapshots = nil }), engine.ResultWaiting,
-			invalid + "no latest policy snapshot found for placement /p",
+			invalid + "no latest policy snapshot found for placement p",
 		},
 		"two policy snapshots": {
 			world(func(w *engine.InitWorld) { w.PolicySnapshots = append(w.PolicySnapshots, w.PolicySnapshots[0]) }), engine.ResultWaiting,
-			unusual + "multiple active policy snapshots found for placement /p: got 2, want 1",
+			unusual + "multiple active policy snapshots found for placement p: got 2, want 1",
 		},
 		"a policy snapshot without index": {
 			world(func(w *engine.InitWorld) { delete(w.PolicySnapshots[0].GetLabels(), wellknown.PolicyIndexLabel) }), engine.ResultFailed,
-			unusual + "policy snapshot `/p-0` does not have a policy index label",
+			unusual + "policy snapshot `p-0` does not have a policy index label",
 		},
 		"unfinished scheduling": {
 			world(func(w *engine.InitWorld) {
@@ -177,7 +177,7 @@ func TestWhatKeepsARunFromBeingPlanned(t *testing.T) {
 		},
 		"no bindings": {
 			world(func(w *engine.InitWorld) { w.Bindings = nil }), engine.ResultWaiting,
-			invalid + "no scheduled or to-be-deleted bindings found for the latest policy snapshot /p-0",
+			invalid + "no scheduled or to-be-deleted bindings found for the latest policy snapshot p-0",
 		},
 		"a policy that picks nobody": {
 			world(func(w *engine.InitWorld) {
@@ -194,7 +194,7 @@ func TestWhatKeepsARunFromBeingPlanned(t *testing.T) {
 		},
 		"a binding of an older policy": {
 			world(func(w *engine.InitWorld) { w.Bindings[0].BindingSpec().SchedulingPolicySnapshotName = "p-9" }), engine.ResultWaiting,
-			"binding `/b-a1` with old policy snapshot `/p-9` has state Scheduled, we might observe a transient state, need retry",
+			"binding `b-a1` with old policy snapshot `p-9` has state Scheduled, we might observe a transient state, need retry",
 		},
 		"a binding that is not seen yet": {
 			world(func(w *engine.InitWorld) {
@@ -211,104 +211,104 @@ func TestWhatKeepsARunFromBeingPlanned(t *testing.T) {
 		"no number to pick": {
 			world(func(w *engine.InitWorld) {
 				w.PolicySnapshots[0].PolicySnapshotSpec().Policy = &v1beta1.PlacementPolicy{PlacementType: v1beta1.PickNPlacementType}
-			}), engine.ResultFailed, unusual + "the policy snapshot `/p-0` doesn't have valid cluster count annotation",
+			}), engine.ResultFailed, unusual + "the policy snapshot `p-0` doesn't have valid cluster count annotation",
 		},
 		"no strategy": {
-			world(func(w *engine.InitWorld) { w.Strategy = nil }), engine.ResultWaiting, user + "referenced updateStrategy not found: `/s`",
+			world(func(w *engine.InitWorld) { w.Strategy = nil }), engine.ResultWaiting, user + "referenced updateStrategy not found: `s`",
 		},
 		"too many stages": {
 			world(func(w *engine.InitWorld) { w.Strategy.StrategySpec().Stages = make([]v1beta1.StageConfig, 32) }), engine.ResultFailed,
-			user + "the updateStrategy `/s` has 32 stages, at most 31 are allowed",
+			user + "the updateStrategy `s` has 32 stages, at most 31 are allowed",
 		},
 		"a stage twice": {
 			world(func(w *engine.InitWorld) {
 				spec := w.Strategy.StrategySpec()
 				spec.Stages = append(spec.Stages, spec.Stages[0])
-			}), engine.ResultFailed, user + "the stage name is used more than once, updateStrategy: `/s`, stage: a",
+			}), engine.ResultFailed, user + "the stage name is used more than once, updateStrategy: `s`, stage: a",
 		},
 		"no concurrency": {
 			stageOf(func(c *v1beta1.StageConfig) { c.MaxConcurrency = ptr.To(intstr.FromInt32(0)) }), engine.ResultFailed,
-			user + "the stage maxConcurrency is invalid, updateStrategy: `/s`, stage: a, err: 0 is less than 1",
+			user + "the stage maxConcurrency is invalid, updateStrategy: `s`, stage: a, err: 0 is less than 1",
 		},
 		"a concurrency of 101%": {
 			stageOf(func(c *v1beta1.StageConfig) { c.MaxConcurrency = ptr.To(intstr.FromString("101%")) }), engine.ResultFailed,
-			user + "the stage maxConcurrency is invalid, updateStrategy: `/s`, stage: a, err: \"101%\" is no percentage from 1% to 100%",
+			user + "the stage maxConcurrency is invalid, updateStrategy: `s`, stage: a, err: \"101%\" is no percentage from 1% to 100%",
 		},
 		"a cluster that has no time": {
 			stageOf(func(c *v1beta1.StageConfig) { c.FailurePolicy = &v1beta1.FailurePolicy{} }), engine.ResultFailed,
-			user + "the stage failurePolicy is invalid, updateStrategy: `/s`, stage: a, err: clusterTimeout is not longer than zero",
+			user + "the stage failurePolicy is invalid, updateStrategy: `s`, stage: a, err: clusterTimeout is not longer than zero",
 		},
 		"failures that are no number": {
 			stageOf(func(c *v1beta1.StageConfig) {
 				c.FailurePolicy = &v1beta1.FailurePolicy{ClusterTimeout: metav1.Duration{Duration: 1}, MaxFailures: ptr.To(intstr.FromString("few"))}
 			}), engine.ResultFailed,
-			user + "the stage failurePolicy is invalid, updateStrategy: `/s`, stage: a, err: maxFailures few is neither a number from 0 nor a percentage",
+			user + "the stage failurePolicy is invalid, updateStrategy: `s`, stage: a, err: maxFailures few is neither a number from 0 nor a percentage",
 		},
 		"a cluster that has no time in any stage": {
 			world(func(w *engine.InitWorld) { w.Strategy.StrategySpec().FailurePolicy = &v1beta1.FailurePolicy{} }), engine.ResultFailed,
-			user + "the failurePolicy of the updateStrategy `/s` is invalid: clusterTimeout is not longer than zero",
+			user + "the failurePolicy of the updateStrategy `s` is invalid: clusterTimeout is not longer than zero",
 		},
 		"too many approvals": {
 			stageOf(func(c *v1beta1.StageConfig) {
 				c.BeforeStageTasks = []v1beta1.StageTask{{Type: v1beta1.StageTaskTypeApproval, Approval: &v1beta1.ApprovalPolicy{Required: 11}}}
 			}), engine.ResultFailed,
-			user + "the before stage tasks are invalid, updateStrategy: `/s`, stage: a, err: task 0 requires 11 approvals, allowed are 1 to 10",
+			user + "the before stage tasks are invalid, updateStrategy: `s`, stage: a, err: task 0 requires 11 approvals, allowed are 1 to 10",
 		},
 		"an approval that expires at once": {
 			stageOf(func(c *v1beta1.StageConfig) {
 				c.AfterStageTasks = []v1beta1.StageTask{{Type: v1beta1.StageTaskTypeApproval, Approval: &v1beta1.ApprovalPolicy{ExpiresAfter: &metav1.Duration{}}}}
 			}), engine.ResultFailed,
-			user + "the after stage tasks are invalid, updateStrategy: `/s`, stage: a, err: task 0 has an approval that expires after <= 0",
+			user + "the after stage tasks are invalid, updateStrategy: `s`, stage: a, err: task 0 has an approval that expires after <= 0",
 		},
 		"a wait with an approval policy": {
 			stageOf(func(c *v1beta1.StageConfig) {
 				c.AfterStageTasks = []v1beta1.StageTask{{Type: v1beta1.StageTaskTypeTimedWait, WaitTime: &metav1.Duration{Duration: 1}, Approval: &v1beta1.ApprovalPolicy{}}}
 			}), engine.ResultFailed,
-			user + "the after stage tasks are invalid, updateStrategy: `/s`, stage: a, err: task 0 of type TimedWait cannot have an approval policy",
+			user + "the after stage tasks are invalid, updateStrategy: `s`, stage: a, err: task 0 of type TimedWait cannot have an approval policy",
 		},
 		"two tasks before": {
 			stageOf(func(c *v1beta1.StageConfig) { c.BeforeStageTasks = make([]v1beta1.StageTask, 2) }), engine.ResultFailed,
-			user + "the before stage tasks are invalid, updateStrategy: `/s`, stage: a, err: beforeStageTasks can have at most one task",
+			user + "the before stage tasks are invalid, updateStrategy: `s`, stage: a, err: beforeStageTasks can have at most one task",
 		},
 		"a wait before": {
 			stageOf(func(c *v1beta1.StageConfig) {
 				c.BeforeStageTasks = []v1beta1.StageTask{task(v1beta1.StageTaskTypeTimedWait, nil)}
 			}), engine.ResultFailed,
-			user + "the before stage tasks are invalid, updateStrategy: `/s`, stage: a, err: task 0 of type TimedWait is not allowed in beforeStageTasks, allowed type: Approval",
+			user + "the before stage tasks are invalid, updateStrategy: `s`, stage: a, err: task 0 of type TimedWait is not allowed in beforeStageTasks, allowed type: Approval",
 		},
 		"an approval that takes time": {
 			stageOf(func(c *v1beta1.StageConfig) {
 				c.BeforeStageTasks = []v1beta1.StageTask{task(v1beta1.StageTaskTypeApproval, &metav1.Duration{})}
 			}), engine.ResultFailed,
-			user + "the before stage tasks are invalid, updateStrategy: `/s`, stage: a, err: task 0 of type Approval cannot have wait duration set",
+			user + "the before stage tasks are invalid, updateStrategy: `s`, stage: a, err: task 0 of type Approval cannot have wait duration set",
 		},
 		"the same task twice": {
 			stageOf(func(c *v1beta1.StageConfig) {
 				c.AfterStageTasks = []v1beta1.StageTask{task(v1beta1.StageTaskTypeApproval, nil), task(v1beta1.StageTaskTypeApproval, nil)}
 			}), engine.ResultFailed,
-			user + "the after stage tasks are invalid, updateStrategy: `/s`, stage: a, err: afterStageTasks cannot have two tasks of the same type: Approval",
+			user + "the after stage tasks are invalid, updateStrategy: `s`, stage: a, err: afterStageTasks cannot have two tasks of the same type: Approval",
 		},
 		"a wait without time": {
 			stageOf(func(c *v1beta1.StageConfig) {
 				c.AfterStageTasks = []v1beta1.StageTask{task(v1beta1.StageTaskTypeTimedWait, nil)}
 			}), engine.ResultFailed,
-			user + "the after stage tasks are invalid, updateStrategy: `/s`, stage: a, err: task 0 of type TimedWait has wait duration set to nil",
+			user + "the after stage tasks are invalid, updateStrategy: `s`, stage: a, err: task 0 of type TimedWait has wait duration set to nil",
 		},
 		"a wait of no time": {
 			stageOf(func(c *v1beta1.StageConfig) {
 				c.AfterStageTasks = []v1beta1.StageTask{task(v1beta1.StageTaskTypeTimedWait, &metav1.Duration{})}
 			}), engine.ResultFailed,
-			user + "the after stage tasks are invalid, updateStrategy: `/s`, stage: a, err: task 0 of type TimedWait has wait duration <= 0",
+			user + "the after stage tasks are invalid, updateStrategy: `s`, stage: a, err: task 0 of type TimedWait has wait duration <= 0",
 		},
 		"an unknown task": {
 			stageOf(func(c *v1beta1.StageConfig) { c.AfterStageTasks = []v1beta1.StageTask{task("Prayer", nil)} }), engine.ResultFailed,
-			user + "the after stage tasks are invalid, updateStrategy: `/s`, stage: a, err: task 0 has the unknown type Prayer",
+			user + "the after stage tasks are invalid, updateStrategy: `s`, stage: a, err: task 0 has the unknown type Prayer",
 		},
 		"a selector that is none": {
 			stageOf(func(c *v1beta1.StageConfig) {
 				c.LabelSelector = &metav1.LabelSelector{MatchExpressions: []metav1.LabelSelectorRequirement{{Key: "k", Operator: "Like"}}}
 			}), engine.ResultFailed,
-			user + "the stage label selector is invalid, updateStrategy: `/s`, stage: a, err: \"Like\" is not a valid label selector operator",
+			user + "the stage label selector is invalid, updateStrategy: `s`, stage: a, err: \"Like\" is not a valid label selector operator",
 		},
 		"a cluster in two stages": {
 			world(func(w *engine.InitWorld) {
@@ -337,11 +337,11 @@ func TestWhatKeepsARunFromBeingPlanned(t *testing.T) {
 		},
 		"no such snapshot": {
 			func(r *v1beta1.ClusterStagedUpdateRun, _ *engine.InitWorld) { r.Spec.ResourceSnapshotIndex = "01" }, engine.ResultWaiting,
-			user + "no resourceSnapshots with index `01` found for placement `/p`",
+			user + "no resourceSnapshots with index `01` found for placement `p`",
 		},
 		"no master snapshot": {
 			world(func(w *engine.InitWorld) { w.Snapshots[0].SetAnnotations(nil) }), engine.ResultWaiting,
-			unusual + "no master resourceSnapshot found for placement /p",
+			unusual + "no master resourceSnapshot found for placement p",
 		},
 		"nothing that was ever selected": {
 			func(r *v1beta1.ClusterStagedUpdateRun, w *engine.InitWorld) {
@@ -515,7 +515,7 @@ func TestARunIsTriedForAMinuteFromTheFirstAttempt(t *testing.T) {
 		t.Fatalf("an old run comes to life: %+v", o)
 	}
 	want := "False UpdateRunInitializedFailed: cannot continue the updateRun: failed to validate the updateRun: " +
-		"failed to process the request due to a client error: referenced updateStrategy not found: `/s`"
+		"failed to process the request due to a client error: referenced updateStrategy not found: `s`"
 	if got := conditionText(o.Decision.Status.Conditions, v1beta1.RunInitialized); got != want {
 		t.Errorf("Initialized is %q, want %q", got, want)
 	}

@@ -21,4 +21,9 @@ func kind(o metav1.Object, base string) string {
 	return base
 }
 
-func key(namespace, name string) string { return namespace + "/" + name }
+func key(namespace, name string) string {
+	if namespace == "" {
+		return name
+	}
+	return namespace + "/" + name
+}

@@ -6,7 +6,6 @@ package engine
 import (
 	"fmt"
 	"slices"
-	"strings"
 
 	"k8s.io/apimachinery/pkg/labels"
 	"k8s.io/apimachinery/pkg/util/sets"
@@ -128,7 +127,7 @@ func (p *plan) planOldOverrides() *obstacle {
 			for _, name := range OverrideSnapshotsOf(c) {
 				if !known.Has(key(name.Namespace, name.Name)) {
 					return final(invalid, clientError, fmt.Sprintf("cluster %s had override snapshot %s, which is not kept any more",
-						c.ClusterName, strings.TrimPrefix(key(name.Namespace, name.Name), "/")))
+						c.ClusterName, key(name.Namespace, name.Name)))
 				}
 			}
 		}

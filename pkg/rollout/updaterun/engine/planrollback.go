@@ -24,7 +24,7 @@ func (p *plan) planRollback() *obstacle {
 	case earlier.RunSpec().PlacementName != spec.PlacementName:
 		return final(invalid, clientError, fmt.Sprintf("%s moves placement %s and not %s", name, earlier.RunSpec().PlacementName, spec.PlacementName))
 	case earlier.RunSpec().StagedUpdateStrategyName != spec.StagedUpdateStrategyName:
-		return final(invalid, clientError, fmt.Sprintf("stagedRolloutStrategyName has to be %s, as in %s", earlier.RunSpec().StagedUpdateStrategyName, name))
+		return final(invalid, clientError, fmt.Sprintf("stagedRolloutStrategyName must be %s, as in %s", earlier.RunSpec().StagedUpdateStrategyName, name))
 	case turnOf(earlier) == v1beta1.TurnHeld && !isBeingRolledBack(earlier):
 		return passing(invalid, clientError, fmt.Sprintf("%s is still moving clusters; stop it first, or use its subresource rollback", name))
 	}

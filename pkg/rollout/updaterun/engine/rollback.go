@@ -5,20 +5,15 @@ package engine
 
 import (
 	"fmt"
-	"hash/fnv"
 	"strconv"
 	"strings"
 
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-
 	"github.com/stagegate/stagegate/pkg/apis/placement/v1beta1"
+	"github.com/stagegate/stagegate/pkg/apis/wellknown"
 )
 
 // A run is rolled back by another run, which names it and is like any other from then on. The run that is rolled back says its name
 // first, and has it created: a crash between the two is mended at the next look. Until it is seen, nobody else gets the turn.
-
-// maxRunName is how long the name of a run may be.
-const maxRunName = 63
 
 // rollBackAsAsked has the run rolled back, and ends it where it is not over.
 func (s *step) rollBackAsAsked(entry *v1beta1.UpdateRunHistoryEntry) {
@@ -45,19 +40,9 @@ func (s *step) failAndRollBack(message string) {
 
 // rollBack names the run that rolls this one back.
 func (s *step) rollBack() string {
-	name := RollbackName(s.run, "")
+	name := wellknown.RollbackName(s.run.GetName(), string(s.run.GetUID()), "")
 	s.status.RolledBackBy, s.changed = &v1beta1.UpdateRunReference{Name: name}, true
 	return name
-}
-
-// RollbackName is a name for the run that rolls another back. Without a salt it is one that nobody else gives by accident, and the same
-// at each look; who gives it on purpose leaves those with a salt.
-func RollbackName(run metav1.Object, salt string) string {
-	h := fnv.New32a()
-	h.Write([]byte(run.GetUID()))
-	h.Write([]byte(salt))
-	suffix := fmt.Sprintf("-rollback-%05x", h.Sum32()&0xfffff)
-	return strings.TrimRight(run.GetName()[:min(len(run.GetName()), maxRunName-len(suffix))], ".-") + suffix
 }
 
 // IsRollback reports whether a run is the one that a controller has created to roll an earlier run back. A run that somebody else has

@@ -285,7 +285,7 @@ func TestWhatKeepsARollbackFromBeingPlanned(t *testing.T) {
 		"another strategy": {func(_ *fixture, run *v1beta1.ClusterStagedUpdateRun, _ *engine.InitWorld) {
 			run.Spec.StagedUpdateStrategyName = "other"
 		},
-			engine.ResultFailed, user + "stagedRolloutStrategyName has to be s, as in ClusterStagedUpdateRun run"},
+			engine.ResultFailed, user + "stagedRolloutStrategyName must be s, as in ClusterStagedUpdateRun run"},
 		"another placement of the name": {func(f *fixture, _ *v1beta1.ClusterStagedUpdateRun, _ *engine.InitWorld) {
 			f.run.Status.PlacementUID = "old"
 		},

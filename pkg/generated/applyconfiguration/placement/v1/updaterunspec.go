@@ -15,13 +15,13 @@ import (
 // UpdateRunSpec says what to roll out, and whether to run.
 type UpdateRunSpecApplyConfiguration struct {
 	// PlacementName is the placement whose clusters are moved: a ClusterResourcePlacement for a ClusterStagedUpdateRun, a
-	// ResourcePlacement of the same namespace for a StagedUpdateRun. Its strategy has to be External. At most 255 characters;
+	// ResourcePlacement of the same namespace for a StagedUpdateRun. Its strategy must be External. At most 255 characters;
 	// it cannot be changed.
 	PlacementName *string `json:"placementName,omitempty"`
-	// ResourceSnapshotIndex is the version to roll out: the index of a resource snapshot of the placement. Empty means what the
-	// selected resources are when the run initialises. It cannot be changed.
+	// ResourceSnapshotIndex is the version to roll out: the index of a resource snapshot of the placement, in quotes in YAML
+	// ("1"). Empty means what the selected resources are when the run initialises. It cannot be changed.
 	ResourceSnapshotIndex *string `json:"resourceSnapshotIndex,omitempty"`
-	// StagedUpdateStrategyName is the strategy to follow: a ClusterStagedUpdateStrategy for a ClusterStagedUpdateRun, a
+	// The name of the strategy to follow: a ClusterStagedUpdateStrategy for a ClusterStagedUpdateRun, a
 	// StagedUpdateStrategy of the same namespace for a StagedUpdateRun. It cannot be changed.
 	StagedUpdateStrategyName *string `json:"stagedRolloutStrategyName,omitempty"`
 	// State is Initialize, Run or Stop. From Initialize it can become Run, from Run Stop, and from Stop Run again. It defaults
@@ -29,7 +29,7 @@ type UpdateRunSpecApplyConfiguration struct {
 	State *placementv1.State `json:"state,omitempty"`
 	// RollbackOf is the name of an earlier run of the same placement to roll back: each cluster that it has begun to update goes back to
 	// the resource snapshot that it had before, in the reverse order, stage by stage, without tasks between them. A cluster that had
-	// none before stays as it is. ResourceSnapshotIndex has to be empty then, and StagedUpdateStrategyName that of the earlier run. It
+	// none before stays as it is. ResourceSnapshotIndex must be empty then, and stagedRolloutStrategyName that of the earlier run. It
 	// cannot be changed.
 	RollbackOf *string `json:"rollbackOf,omitempty"`
 }

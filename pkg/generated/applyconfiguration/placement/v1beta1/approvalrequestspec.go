@@ -10,7 +10,7 @@ package v1beta1
 //
 // ApprovalRequestSpec says what is asked.
 type ApprovalRequestSpecApplyConfiguration struct {
-	// TargetUpdateRun is the name of the run that waits.
+	// The name of the run that waits.
 	TargetUpdateRun *string `json:"parentStageRollout,omitempty"`
 	// TargetStage is the stage of the run that waits.
 	TargetStage *string `json:"targetStage,omitempty"`

@@ -17,7 +17,7 @@ import (
 type StageTaskApplyConfiguration struct {
 	// Type is Approval or, after a stage only, TimedWait.
 	Type *placementv1beta1.StageTaskType `json:"type,omitempty"`
-	// WaitTime is how long a TimedWait lasts from the moment the stage's last cluster was updated, such as 1h30m. Required for
+	// WaitTime is how long a TimedWait lasts from the moment the stage's last cluster was updated, such as 24h or 1h30m. Required for
 	// TimedWait, longer than zero; not allowed for Approval.
 	WaitTime *v1.Duration `json:"waitTime,omitempty"`
 	// Approval says whose approvals an Approval waits for. Absent, one by anybody who is permitted is enough. Not allowed for

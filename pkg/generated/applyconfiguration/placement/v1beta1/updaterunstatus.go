@@ -27,9 +27,9 @@ type UpdateRunStatusApplyConfiguration struct {
 	PolicyObservedClusterCount *int `json:"policyObservedClusterCount,omitempty"`
 	// ResourceSnapshotIndexUsed is the index of the resource snapshot that the run rolls out.
 	ResourceSnapshotIndexUsed *string `json:"resourceSnapshotIndexUsed,omitempty"`
-	// ApplyStrategy is how manifests are applied in this run, copied from the placement.
+	// How manifests are applied in this run, copied from the placement.
 	ApplyStrategy *ApplyStrategyApplyConfiguration `json:"appliedStrategy,omitempty"`
-	// UpdateStrategySnapshot are the stages of this run, copied from the strategy.
+	// The stages of this run, copied from the strategy.
 	UpdateStrategySnapshot *UpdateStrategySpecApplyConfiguration `json:"stagedUpdateStrategySnapshot,omitempty"`
 	// StagesStatus has one entry a stage, in order.
 	StagesStatus []StageUpdatingStatusApplyConfiguration `json:"stagesStatus,omitempty"`
