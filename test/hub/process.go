@@ -111,7 +111,8 @@ func (s supervisor) start(p process, identity string) (*pidRecord, error) {
 	go func() { _ = cmd.Wait() }()
 
 	record := &pidRecord{PID: cmd.Process.Pid, Identity: identity}
-	if record.Started, err = startTime(record.PID); errors.Is(err, os.ErrNotExist) {
+	// One that ends meanwhile is not there, or cannot be read any more.
+	if record.Started, err = startTime(record.PID); errors.Is(err, os.ErrNotExist) || errors.Is(err, syscall.ESRCH) {
 		return nil, s.failure(p.name, "exited at once")
 	} else if err != nil {
 		return nil, err

@@ -14,15 +14,22 @@ const (
 // so is a deviation that no longer occurs.
 type deviation struct {
 	reason string
-	// transcript and section are where it holds; empty means everywhere.
-	transcript, section string
+	// transcript and section are where it holds, and command is how the commands begin for which it does; empty means everywhere.
+	transcript, section, command string
 	// old is what the document has, new what takes its place; with printed only in what commands print.
 	old, new string
 	printed  bool
 	// field is the path of a field of a printed object that the document does not show.
 	field string
-	// before and after are scripts to run around the section.
+	// before and after are scripts to run around the section, or around the command where there is one.
 	before, after string
+	// on is the cluster as whose administrator the command is run, the hub's where it is not set.
+	on string
+	// skipped commands are not run, and neither are those that need a program which is not there.
+	skipped bool
+	needs   string
+	// by is the test that runs the command instead, see documented.
+	by string
 }
 
 var deviations = []deviation{
@@ -155,11 +162,12 @@ kubectl patch csus example-strategy --type=json -p '[{"op": "replace", "path": "
 }
 
 // rewrite returns the blocks as they are to be carried out and compared, and which deviations have had a part in that.
-func rewrite(transcript string, blocks []block) (rewritten []block, used map[int]bool) {
+func rewrite(transcript string, blocks []block, deviations []deviation) (rewritten []block, used map[int]bool) {
 	used = map[int]bool{}
 	for _, b := range blocks {
+		b.written = b.text
 		for i, d := range deviations {
-			if !d.holds(transcript, b.section) || d.printed && b.kind != tableOutput && b.kind != objectOutput {
+			if !d.holds(transcript, b.section) || !d.isOf(b) || d.printed && b.kind != tableOutput && b.kind != objectOutput {
 				continue
 			}
 			if d.old != "" && strings.Contains(b.text, d.old) {
@@ -173,4 +181,9 @@ func rewrite(transcript string, blocks []block) (rewritten []block, used map[int
 
 func (d deviation) holds(transcript, section string) bool {
 	return (d.transcript == "" || d.transcript == transcript) && (d.section == "" || d.section == section)
+}
+
+// isOf reports whether the deviation, where it is of a command, is of this one.
+func (d deviation) isOf(b block) bool {
+	return d.command == "" || b.kind == command && strings.HasPrefix(b.written, d.command)
 }

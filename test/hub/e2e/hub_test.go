@@ -21,6 +21,9 @@ var keep = flag.Bool("keep", false, "use the environment in _output/e2e if there
 // TestHub runs everything on one environment: bringing up a hub for each test would take longer than the tests. They run
 // one after the other, each with objects of its own, and the last ones look at what all the others have left.
 func TestHub(t *testing.T) {
+	if testing.Short() {
+		t.Skip("brings up a hub")
+	}
 	// What the client libraries log about a server that is down, on purpose, is noise here.
 	klog.SetSlogLogger(slog.New(slog.DiscardHandler))
 	s := bringUp(t)
@@ -30,6 +33,7 @@ func TestHub(t *testing.T) {
 	}{
 		{"TutorialClusterScoped", testTutorialClusterScoped},
 		{"TutorialNamespaced", testTutorialNamespaced},
+		{"Documents", testDocuments},
 		{"DryRun", testDryRun},
 		{"Approval", testApproval},
 		{"Rejection", testRejection},

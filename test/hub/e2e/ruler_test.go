@@ -187,9 +187,14 @@ spec:
 	if n := bytes.Count(text, []byte("This server leads nothing")); n > 1 {
 		t.Errorf("the server has said %d times that it leads nothing", n)
 	}
-	adopt := regexp.MustCompile(`kubectl -n fleet-system create configmap stagegate-store [^|"]+\| kubectl apply -f -`).Find(text)
-	if adopt == nil {
+	said := regexp.MustCompile(`kubectl -n fleet-system create configmap stagegate-store --from-literal=id=(\S+) --from-literal=hub=(\S+) [^|"]+\| kubectl apply -f -`).FindSubmatch(text)
+	if said == nil {
 		t.Fatalf("nothing says how to adopt the hub:\n%s", tail(second.log()))
+	}
+	adopt := s.documented(t, "docs/operations.md", "kubectl -n fleet-system create configmap stagegate-store", "STORE", string(said[1]), "HUB", string(said[2]))
+	typed, _, _ := strings.Cut(strings.ReplaceAll(adopt, "\\\n", ""), " #")
+	if diff := cmp.Diff(strings.Fields(string(said[0])), strings.Fields(typed)); diff != "" {
+		t.Errorf("the command that adopts (-log +document):\n%s", diff)
 	}
 	// From here on the first hub is gone.
 	s.kill(t, serverProcess)
@@ -199,7 +204,7 @@ spec:
 		}
 		s.returnMembers(t)
 	})
-	second.mustRun(t, string(adopt))
+	second.mustRun(t, adopt)
 	second.awaitHolder(t, "")
 	second.mustRun(t, `kubectl wait memberclusters --all --timeout=1m --for=jsonpath='{.status.conditions[?(@.type=="Joined")].reason}'=OtherHub`)
 	stays("after the second hub was adopted, and no member")
@@ -209,8 +214,9 @@ spec:
 		{kindNamespace, "", name + "-1"}, {kindConfigMap, name + "-1", "settings"}, {kindNamespace, "", name + "-2"}, {kindConfigMap, name + "-2", "settings"},
 	}
 	uids := s.awaitUIDs(t, members, objects)
+	annotate := s.documented(t, "docs/operations.md", "kubectl annotate crd appliedworks.placement.kubernetes-fleet.io kubernetes-fleet.io/hub-uid-")
 	for _, member := range members {
-		if _, err := s.run(t.Context(), member, "kubectl annotate crd appliedworks.placement.kubernetes-fleet.io kubernetes-fleet.io/hub-uid-"); err != nil {
+		if _, err := s.run(t.Context(), member, annotate); err != nil {
 			t.Fatal(err)
 		}
 	}

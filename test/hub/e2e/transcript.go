@@ -30,6 +30,8 @@ type block struct {
 	line    int
 	kind    blockKind
 	text    string
+	// written is the text before it was rewritten.
+	written string
 }
 
 // parseTranscript reads Markdown of which only the headings of the second level and the fenced blocks count.

@@ -17,9 +17,9 @@ func TestTranscriptIsReadInOrder(t *testing.T) {
 		t.Fatal(err)
 	}
 	want := []block{
-		{"First", 3, command, "kubectl get x\n"},
-		{"First", 9, tableOutput, "NAME\n"},
-		{"Second", 15, manifest, "a: 1\nb: 2\n"},
+		{section: "First", line: 3, kind: command, text: "kubectl get x\n"},
+		{section: "First", line: 9, kind: tableOutput, text: "NAME\n"},
+		{section: "Second", line: 15, kind: manifest, text: "a: 1\nb: 2\n"},
 	}
 	if diff := cmp.Diff(want, got, cmp.AllowUnexported(block{})); diff != "" {
 		t.Errorf("blocks (-want +got):\n%s", diff)

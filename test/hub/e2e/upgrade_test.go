@@ -21,6 +21,9 @@ const previousVersion = "6ff14007eaa4ea1a84ea0bfff04100a4d8272fbf"
 // TestUpgrade has a fleet of the version before, with a placement over two Works, go on with this version. Everything that was placed keeps
 // its uid, through the upgrade and through the next version of the placement, in which objects move between its Works.
 func TestUpgrade(t *testing.T) {
+	if testing.Short() {
+		t.Skip("brings up a hub")
+	}
 	const name = "upgraded"
 	root, err := hub.FindRoot()
 	if err != nil {

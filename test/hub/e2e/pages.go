@@ -1,0 +1,457 @@
+// Copyright The Stagegate Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package e2e
+
+// page is a document of this project that is read as the reader of it would: all commands in their order, on the fleet of these tests.
+type page struct {
+	// name is the file, below the repository's root.
+	name string
+	// setUp is what the reader has before the first command, and cleanUp removes all of it and what the commands have made.
+	setUp, cleanUp string
+	// membersLeave reports whether the fleet is to be completed after that.
+	membersLeave bool
+	// deviations are what is done otherwise than the page says, and why. A command that is not run is one of them.
+	deviations []deviation
+}
+
+const (
+	// examplePlacement is the tutorial up to the second version.
+	examplePlacement = `kubectl apply -f artifacts/example/cluster-scoped/1-workload.yaml -f artifacts/example/cluster-scoped/2-placement.yaml
+kubectl wait clusterresourcesnapshot/example-placement-0-snapshot --for=create --timeout=1m
+kubectl wait crp/example-placement --for=condition=ClusterResourcePlacementScheduled --timeout=1m
+kubectl patch cm test-cm -n test-namespace --type=merge -p '{"data":{"key":"value2"}}'
+kubectl wait clusterresourcesnapshot/example-placement-1-snapshot --for=create --timeout=1m
+`
+	// startRun creates the run of the tutorial as one that starts by itself.
+	startRun = `sed 's/state: Initialize/state: Run/' artifacts/example/cluster-scoped/4-run.yaml | kubectl apply -f -
+`
+	awaitRequest = `kubectl wait careq/example-run-before-canary --for=create --timeout=1m
+`
+	// exampleRun is the tutorial up to the approval, with a wait of one second.
+	exampleRun = examplePlacement + `sed 's/waitTime: 1m/waitTime: 1s/' artifacts/example/cluster-scoped/3-strategy.yaml | kubectl apply -f -
+` + startRun + awaitRequest
+	approve = `kubectl patch careq example-run-before-canary --subresource=approve --type=merge -p '{"spec":{}}'
+`
+	awaitEnd = `kubectl wait csur/example-run --for=jsonpath='{.status.outcome}' --timeout=1m
+`
+	// removal goes on from a run that has ended, to the approval of a removal.
+	removal = `kubectl delete csur example-run
+kubectl patch crp example-placement --type=merge -p '{"spec":{"policy":{"affinity":{"clusterAffinity":{"requiredDuringSchedulingIgnoredDuringExecution":
+  {"clusterSelectorTerms":[{"labelSelector":{"matchLabels":{"environment":"staging"}}}]}}}}}}'
+` + startRun + awaitRequest + approve + `kubectl wait careq/example-run-before-delete-stage --for=create --timeout=1m
+`
+	removeExample = `kubectl delete csur --all
+kubectl delete csus --all
+kubectl delete crp example-placement --ignore-not-found
+kubectl delete ns test-namespace --ignore-not-found
+`
+
+	// gateOpens has the object that keeps member2 from being available become available there.
+	gateOpens = `kubectl --kubeconfig=_output/hub/member2.kubeconfig -n test-namespace wait svc/gate --for=create --timeout=1m
+kubectl --kubeconfig=_output/hub/member2.kubeconfig -n test-namespace patch svc gate --subresource=status --type=merge \
+  -p '{"status":{"loadBalancer":{"ingress":[{"ip":"192.0.2.1"}]}}}'
+`
+	// awaitWait waits until the run of operating-runs is in the wait after its first stage.
+	awaitWait = `kubectl wait csur/example-run --for=jsonpath='{.status.stagesStatus[0].updatedTime}' --timeout=1m
+`
+	skipWait = `kubectl patch csur example-run --subresource=skip --type=merge -p '{"spec":{"reason":"too long","stage":"canary","task":"TimedWait"}}'
+`
+
+	// rejoin has the cluster of member3 join as paris once more, after the page has told how it leaves.
+	rejoin = `kubectl -n fleet-system create secret generic member-paris --from-file=kubeconfig=paris.kubeconfig
+kubectl apply -f - << EOF
+apiVersion: cluster.kubernetes-fleet.io/v1beta1
+kind: MemberCluster
+metadata: {name: paris}
+spec: {identity: {kind: ServiceAccount, namespace: fleet-system, name: stagegate-apiserver}}
+EOF
+kubectl wait membercluster/paris --for=condition=Joined --timeout=1m
+kubectl --kubeconfig=paris.kubeconfig create ns team-a
+`
+
+	inOtherState = "The command is for another state of the run than the commands before it leave."
+	nameOfReader = "The name that the reader puts in."
+)
+
+func awaitProgress(reason string) string {
+	return `kubectl wait csur/example-run --timeout=1m --for=jsonpath='{.status.conditions[?(@.type=="Progressing")].reason}'=` + reason + "\n"
+}
+
+// anotherRun recreates the run of operating-runs with a version.
+func anotherRun(index string) string {
+	return `kubectl delete csur --all
+sed 's/state: Initialize/state: Run/; s/"1"/"` + index + `"/' artifacts/example/cluster-scoped/4-run.yaml | kubectl apply -f -
+`
+}
+
+// mention is for what is in the text like a command and none to type.
+func mention(text string) deviation {
+	return deviation{command: text + "\n", skipped: true, reason: "The text names something of kubectl, and nothing to type."}
+}
+
+func onMember3(commands ...string) []deviation {
+	var all []deviation
+	for _, command := range commands {
+		all = append(all, deviation{section: "Join a member", command: command, on: "member3", reason: "The page has it run on the member."})
+	}
+	return all
+}
+
+var pages = []page{
+	{
+		name: "README.md",
+		setUp: exampleRun + approve + awaitEnd + `kubectl apply -f artifacts/example/cluster-scoped/rollback/run.yaml
+kubectl wait csur/example-run-2 --for=condition=Initialized --timeout=1m
+`,
+		cleanUp: removeExample,
+		deviations: []deviation{
+			{command: "make demo ", skipped: true, reason: "It is the tutorial on a hub of its own; the tutorial is read here."},
+			{command: "make test ", skipped: true, reason: "It is the tests beside these."},
+			{command: "kubectl apply -k .", skipped: true, reason: "docs/operations.md has the overlay, and is read here."},
+			mention("kubectl apply -f dir/"),
+			mention("kubectl create --dry-run=server"),
+		},
+	},
+	{
+		name: "docs/tutorial.md",
+		cleanUp: `kubectl delete sur,sus,rp --all -n test-namespace
+kubectl delete crp test-namespace-placement --ignore-not-found
+` + removeExample,
+		deviations: []deviation{
+			{command: "make hub-up", skipped: true, reason: "The fleet of these tests is the same, brought up by the same function."},
+			{
+				reason: "A test does not wait for a minute.",
+				old:    "kubectl apply -f artifacts/example/cluster-scoped/3-strategy.yaml",
+				new:    "sed 's/waitTime: 1m/waitTime: 5s/' artifacts/example/cluster-scoped/3-strategy.yaml | kubectl apply -f -",
+			},
+			{
+				reason: "A test does not wait for a minute.",
+				old:    "kubectl apply -f artifacts/example/namespaced/4-strategy.yaml",
+				new:    "sed 's/waitTime: 1m/waitTime: 3s/' artifacts/example/namespaced/4-strategy.yaml | kubectl apply -f -",
+			},
+			{
+				command: "kubectl delete sur example-run example-run-2", reason: `The reader rolls back "as above" before.`,
+				before: `kubectl wait sur/example-run -n test-namespace --for=condition=Succeeded --timeout=1m
+kubectl apply -f artifacts/example/namespaced/rollback/run.yaml`,
+			},
+		},
+	},
+	{
+		name: "docs/concepts.md", setUp: exampleRun + approve, cleanUp: removeExample,
+		deviations: []deviation{mention("kubectl create --dry-run=server")},
+	},
+	{
+		name: "docs/approvals.md", setUp: exampleRun + "kubectl create ns team-a",
+		cleanUp: `kubectl delete -f artifacts/example/gates --ignore-not-found
+kubectl delete clusterrolebinding alice-approves --ignore-not-found
+kubectl delete ns team-a
+` + removeExample,
+		deviations: []deviation{
+			{
+				section: "Whose approvals it takes", reason: "Another run, with the policy that the page shows, which bob has approved.",
+				before: awaitEnd + `kubectl delete csur example-run
+kubectl patch csus example-strategy --type=json -p '[{"op":"add","path":"/spec/stages/1/beforeStageTasks/0/approval","value":
+  {"required":2,"groups":["sre","release"],"allowRequester":false,"expiresAfter":"24h"}}]'
+` + startRun + awaitRequest + `kubectl patch careq example-run-before-canary --subresource=approve --type=merge -p '{"spec":{}}' --as=bob --as-group=system:masters`,
+			},
+			{
+				section: "Before resources are removed", reason: "Another run, of a placement that no longer picks some clusters.",
+				before: `kubectl patch csus example-strategy --type=json -p '[{"op":"remove","path":"/spec/stages/1/beforeStageTasks/0/approval"}]'
+kubectl delete csur example-run
+` + startRun + awaitRequest + approve + awaitEnd + removal,
+			},
+			mention("kubectl --as"),
+			{
+				command: "grep 0b7c...", needs: "jq", reason: "The id of a decision, and the path of the log, that the reader puts in.",
+				old: "0b7c... audit.log", new: "$(kubectl get careq example-run-before-delete-stage -o jsonpath='{.status.decisions[0].auditID}') _output/hub/logs/hub-audit.log",
+				before: `kubectl patch careq example-run-before-delete-stage --subresource=approve --type=merge -p '{"spec":{}}'`,
+			},
+		},
+	},
+	{
+		name: "docs/operating-runs.md",
+		setUp: examplePlacement + `kubectl create ns team-a
+kubectl apply -f - << EOF
+apiVersion: placement.kubernetes-fleet.io/v1beta1
+kind: ClusterStagedUpdateStrategy
+metadata: {name: at-once}
+spec: {stages: [{name: all, labelSelector: {}, maxConcurrency: 100%}]}
+---
+apiVersion: placement.kubernetes-fleet.io/v1beta1
+kind: ClusterStagedUpdateStrategy
+metadata: {name: example-strategy}
+spec:
+  stages:
+  - name: canary
+    labelSelector: {matchLabels: {environment: staging}}
+    afterStageTasks: [{type: TimedWait, waitTime: 1h}]
+  - name: prod
+    labelSelector: {matchLabels: {environment: canary}}
+    maxConcurrency: 2
+    failurePolicy: {clusterTimeout: 2s, onFailure: Pause}
+---
+apiVersion: placement.kubernetes-fleet.io/v1beta1
+kind: ClusterStagedUpdateRun
+metadata: {name: first}
+spec: {placementName: example-placement, resourceSnapshotIndex: "1", stagedRolloutStrategyName: at-once, state: Run}
+EOF
+kubectl wait csur/first --for=condition=Succeeded --timeout=1m
+kubectl apply -f - << EOF
+apiVersion: v1
+kind: Service
+metadata: {name: gate, namespace: test-namespace}
+spec: {type: LoadBalancer, ports: [{port: 80}]}
+EOF
+kubectl wait clusterresourcesnapshot/example-placement-2-snapshot --for=create --timeout=1m
+sed 's/state: Initialize/state: Run/; s/"1"/"2"/' artifacts/example/cluster-scoped/4-run.yaml | kubectl apply -f -
+kubectl --kubeconfig=_output/hub/member2.kubeconfig -n test-namespace wait svc/gate --for=create --timeout=1m
+`,
+		cleanUp: "kubectl delete clusterrolebinding oncall-operates --ignore-not-found\nkubectl delete ns team-a\n" + removeExample,
+		deviations: []deviation{
+			{reason: "The clusters of these tests.", old: "oslo, paris", new: "member1, member3"},
+			{reason: "The clusters of these tests.", old: `"paris"`, new: `"member3"`},
+			{command: "kubectl patch csur example-run --subresource=resume", reason: inOtherState, before: gateOpens + awaitProgress("UpdateRunStopped")},
+			{
+				command: `kubectl patch csur example-run --subresource=retry --type=merge -p '{"spec":{"reason":"quota raised"}}'`, reason: inOtherState,
+				before: awaitWait + skipWait + awaitProgress("UpdateRunPaused"),
+			},
+			{
+				command: `kubectl patch csur example-run --subresource=retry --type=merge -p '{"spec":{"reason":"quota raised","clusters"`, reason: inOtherState,
+				before: awaitProgress("UpdateRunProgressing") + awaitProgress("UpdateRunPaused"),
+			},
+			{
+				command: `kubectl patch csur example-run --subresource=skip --type=merge -p '{"spec":{"reason":"urgent fix"`, reason: inOtherState,
+				before: awaitEnd + anotherRun("1") + awaitWait,
+			},
+			{
+				command: "kubectl patch csur example-run --type=merge", reason: inOtherState,
+				before: "kubectl wait csur/example-run --for=jsonpath='{.status.rolledBackBy.uid}' --timeout=1m\n" + anotherRun("1") + awaitWait,
+			},
+			{
+				section: "When clusters fail", reason: inOtherState,
+				before: anotherRun("2") + gateOpens + awaitWait + skipWait + awaitProgress("UpdateRunPaused"),
+			},
+			{
+				section: "What is recorded", reason: "The run and the users that the page shows.",
+				before: `kubectl delete csur --all
+kubectl delete csus example-strategy
+kubectl apply -f artifacts/example/cluster-scoped/3-strategy.yaml
+kubectl apply -f artifacts/example/cluster-scoped/4-run.yaml
+kubectl wait csur/example-run --for=condition=Initialized --timeout=1m
+kubectl patch csur example-run --type=merge -p '{"spec":{"state":"Run"}}' --as=alice --as-group=system:masters
+` + awaitWait + `kubectl patch csur example-run --subresource=stop --type=merge -p '{"spec":{"reason":"INC-7 errors in paris"}}' --as=bob --as-group=system:masters
+`,
+			},
+		},
+	},
+	{
+		name: "docs/overrides.md",
+		setUp: `kubectl create ns shop
+kubectl apply -f - << EOF
+apiVersion: apps/v1
+kind: Deployment
+metadata: {name: web, namespace: shop, labels: {app: web}}
+spec:
+  replicas: 0
+  selector: {matchLabels: {app: web}}
+  template: {metadata: {labels: {app: web}}, spec: {containers: [{name: web, image: web}]}}
+---
+apiVersion: placement.kubernetes-fleet.io/v1beta1
+kind: ClusterResourcePlacement
+metadata: {name: shop}
+spec:
+  resourceSelectors: [{group: "", version: v1, kind: Namespace, name: shop}]
+  strategy: {type: External}
+---
+apiVersion: placement.kubernetes-fleet.io/v1beta1
+kind: ClusterStagedUpdateStrategy
+metadata: {name: shop}
+spec: {stages: [{name: all, labelSelector: {}, maxConcurrency: 100%}]}
+EOF
+cat > run.yaml << EOF
+apiVersion: placement.kubernetes-fleet.io/v1beta1
+kind: ClusterStagedUpdateRun
+metadata: {name: shop}
+spec: {placementName: shop, stagedRolloutStrategyName: shop, state: Run}
+EOF
+kubectl label membercluster member1 size=small region=north
+kubectl label membercluster member2 purpose=lab
+kubectl wait crp/shop --for=condition=ClusterResourcePlacementScheduled --timeout=1m
+`,
+		cleanUp: `kubectl label membercluster --all size- region- purpose-
+kubectl delete csur,csus,crp shop --ignore-not-found
+kubectl delete resourceoverride --all -n shop
+kubectl delete ns shop
+`,
+	},
+	{
+		name:    "docs/known-issues.md",
+		setUp:   exampleRun + "kubectl create ns team-a",
+		cleanUp: "kubectl delete rp --all -n team-a\nkubectl delete ns team-a\n" + removeExample,
+		deviations: []deviation{
+			{command: "kubectl get crd | grep", on: "member1", reason: "A hub that serves the kinds has no such definition; a member has one."},
+			{
+				command: "kubectl delete -f artifacts/deploy/base/apiservices.yaml", reason: "The hub is used further.",
+				old: "apiservices.yaml", new: "apiservices.yaml --dry-run=server",
+			},
+			{section: "Namespaces stay Terminating", reason: nameOfReader, old: " NAME ", new: " test-namespace "},
+			{section: "A member has not joined", reason: nameOfReader, old: " NAME ", new: " member1 "},
+			{
+				section: "A MemberCluster does not go", reason: nameOfReader, old: " NAME ", new: " member1 ",
+				after: `kubectl patch membercluster member1 --type=json -p '[{"op":"remove","path":"/spec/deleteOptions"}]'`,
+			},
+			{section: "A run is not initialised", reason: nameOfReader, old: " NAME ", new: " example-run "},
+			{reason: nameOfReader, old: "PLACEMENT", new: "example-placement"},
+			{reason: nameOfReader, old: "HOLDER", new: "example-run"},
+			{
+				section: "A run waits for an approval that no stage has", reason: inOtherState,
+				before: `kubectl patch csur example-run --subresource=resume --type=merge -p '{"spec":{"reason":"INC-7"}}'
+` + approve + awaitEnd + removal,
+				after: awaitEnd,
+			},
+			{reason: nameOfReader, old: "RUN", new: "example-run"},
+			{
+				section: "A run waits for a cluster that cannot be reached", reason: inOtherState,
+				before: `kubectl delete csur example-run
+kubectl patch crp example-placement --type=json -p '[{"op":"remove","path":"/spec/policy/affinity"}]'
+` + startRun + awaitRequest,
+			},
+			{section: "A run waits for a cluster that cannot be reached", reason: nameOfReader, old: "NAME", new: "member1"},
+			{
+				section: "NamespaceNotAccepted", reason: "The namespaces, and a placement in that of the hub.",
+				before: `kubectl --kubeconfig=_output/hub/member1.kubeconfig create ns team-a
+kubectl apply -f - << EOF
+apiVersion: placement.kubernetes-fleet.io/v1beta1
+kind: ResourcePlacement
+metadata: {name: web, namespace: team-a}
+spec: {resourceSelectors: [{group: "", version: v1, kind: ConfigMap, name: web}]}
+EOF`,
+				after: `kubectl label membercluster member1 kubernetes-fleet.io/accept-placements-
+kubectl delete rp web -n team-a
+kubectl --kubeconfig=_output/hub/member1.kubeconfig delete ns team-a`,
+			},
+			{section: "NamespaceNotAccepted", reason: nameOfReader, old: " NAME ", new: " web "},
+			{reason: nameOfReader, old: "MEMBER.kubeconfig", new: "_output/hub/member1.kubeconfig"},
+			{section: "NamespaceNotAccepted", reason: nameOfReader, old: "NAMESPACE", new: "team-a"},
+			{reason: nameOfReader, old: " MEMBER ", new: " member1 "},
+			{section: "A Work is refused after a restore", command: "kubectl annotate", on: "member2", reason: "The page has it run on the member."},
+			{section: "A Work is refused after a restore", reason: nameOfReader, old: " NAME ", new: " example-placement-work "},
+			{
+				section: "The disk of the data directory is full", reason: "Nobody provides volumes here, so this one is made by hand.",
+				before: `kubectl apply -f - << EOF
+apiVersion: storage.k8s.io/v1
+kind: StorageClass
+metadata: {name: documented}
+provisioner: kubernetes.io/no-provisioner
+allowVolumeExpansion: true
+---
+apiVersion: v1
+kind: PersistentVolume
+metadata: {name: documented}
+spec: {storageClassName: documented, capacity: {storage: 10Gi}, accessModes: [ReadWriteOnce], hostPath: {path: /nonexistent}}
+EOF
+sed 's/^spec:/spec:\n  storageClassName: documented/' artifacts/deploy/base/pvc.yaml | kubectl -n fleet-system apply -f -
+kubectl -n fleet-system wait pvc/stagegate-apiserver --for=jsonpath='{.status.phase}'=Bound --timeout=1m`,
+				after: `kubectl -n fleet-system patch pvc stagegate-apiserver --type=merge -p '{"metadata":{"finalizers":null}}'
+kubectl -n fleet-system delete pvc stagegate-apiserver --ignore-not-found
+kubectl patch pv documented --type=merge -p '{"metadata":{"finalizers":null}}'
+kubectl delete pv documented --ignore-not-found
+kubectl delete storageclass documented`,
+			},
+			mention("kubectl apply --server-side"),
+			mention("kubectl replace"),
+		},
+	},
+	{
+		name:         "docs/operations.md",
+		membersLeave: true,
+		setUp: `for namespace in monitoring x team-a; do kubectl create ns $namespace; done
+cp -L _output/hub/pki/hub/stagegate-apiserver.crt tls.crt
+cp -L _output/hub/pki/hub/stagegate-apiserver.key tls.key
+kubectl get apiservice v1.placement.kubernetes-fleet.io -o jsonpath='{.spec.caBundle}' | base64 -d > ca.crt
+`,
+		cleanUp: `kubectl delete clusterrole,clusterrolebinding place place-x read-all members-view team-a-members --ignore-not-found
+kubectl delete membercluster paris --ignore-not-found
+kubectl -n fleet-system delete secret member-paris stagegate-apiserver-tls --ignore-not-found
+kubectl -n fleet-system delete deployment stagegate-apiserver --ignore-not-found
+kubectl --kubeconfig=_output/hub/member3.kubeconfig delete ns team-a --ignore-not-found
+kubectl delete ns monitoring x team-a
+`,
+		deviations: append(onMember3(
+			"kubectl create ns fleet-system", "kubectl -n fleet-system create sa", "kubectl create clusterrolebinding stagegate",
+			"kubectl -n fleet-system apply", "kubectl -n fleet-system wait", "kubectl -n fleet-system get secret stagegate", "config set-credentials",
+		), []deviation{
+			{command: "kubectl apply -k .", reason: "There are no nodes for the Deployment here and no cert-manager: what it would apply is built.", old: "kubectl apply -k .", new: "kubectl kustomize ."},
+			{command: "kubectl delete -k .", reason: "The same.", old: "kubectl delete -k .", new: "kubectl kustomize ."},
+			{
+				section: "Join a member", reason: "The third member leaves, so that its cluster can join under the name of the page.",
+				before: `kubectl delete membercluster member3
+kubectl -n fleet-system delete secret member-member3
+kubectl --kubeconfig=_output/hub/member3.kubeconfig delete ns fleet-system
+kubectl --kubeconfig=_output/hub/member3.kubeconfig delete clusterrolebinding stagegate`,
+			},
+			mention("kubectl create token"),
+			{
+				reason: "The address of that cluster.", old: "https://paris.example.com:6443",
+				new: "$(kubectl --kubeconfig=_output/hub/member3.kubeconfig config view --minify -o jsonpath='{.clusters[0].cluster.server}')",
+			},
+			{section: "Let a member leave", reason: "The page goes on with the member.", after: rejoin},
+			{
+				command: "kubectl annotate --overwrite membercluster paris", reason: nameOfReader,
+				old: "=UID", new: "=$(kubectl --kubeconfig=paris.kubeconfig get ns kube-system -o jsonpath='{.metadata.uid}')",
+			},
+			{command: "kubectl annotate --overwrite crd", on: "member3", reason: "The page has it run on the member."},
+			{command: "kubectl get appliedworks -o name", on: "member3", reason: "The page has it run on the member."},
+			{command: "kubectl -n fleet-system delete configmap stagegate-store", by: "StoreLost", reason: "It takes a hub whose store is lost."},
+			{command: "kubectl annotate crd appliedworks.placement.kubernetes-fleet.io kubernetes-fleet.io/store-id-", by: "StoreLost", reason: "The same."},
+			{command: "kubectl get crp web -o jsonpath=", by: "StoreLost", reason: "The same."},
+			{command: "kubectl get crp web -o yaml", by: "StoreLost", reason: "The same."},
+			{command: "kubectl patch crp web --subresource=prune", by: "StoreLost", reason: "The same."},
+			{command: "kubectl -n team-a patch rp web --subresource=prune", skipped: true, reason: "It is the command before for the other scope, which test/integration/prune_test.go asks for both."},
+			{command: "kubectl -n fleet-system create configmap stagegate-store", by: "RebuiltHub", reason: "It takes a hub that was rebuilt."},
+			{command: "kubectl annotate crd appliedworks.placement.kubernetes-fleet.io kubernetes-fleet.io/hub-uid-", by: "RebuiltHub", reason: "The same."},
+			{
+				section: "Back up and restore", command: "kubectl -n fleet-system scale deployment stagegate-apiserver --replicas=0",
+				before: "kubectl -n fleet-system apply -f artifacts/deploy/base/deployment.yaml", reason: "The server is no pod here.",
+			},
+			{command: "etcdctl ", skipped: true, reason: "It takes etcdctl and a volume at that path."},
+			{command: "mv /var/lib/stagegate/etcd", skipped: true, reason: "It takes a volume at that path."},
+			{command: "etcdutl ", skipped: true, reason: "It takes etcdutl and a volume at that path."},
+			{
+				section: "An object is too large to read", reason: "An object to read and delete.",
+				before: `kubectl apply -f - << EOF
+apiVersion: placement.kubernetes-fleet.io/v1beta1
+kind: ResourceEnvelope
+metadata: {name: large, namespace: team-a}
+data: {a: {apiVersion: v1, kind: ConfigMap, metadata: {name: a}}}
+EOF`,
+			},
+			{section: "An object is too large to read", reason: nameOfReader, old: "NAMESPACE", new: "team-a"},
+			{section: "An object is too large to read", reason: nameOfReader, old: " NAME", new: " large"},
+			{
+				command: "kubectl delete -f artifacts/deploy/base/apiservices.yaml", reason: "The hub is used further.",
+				old: "apiservices.yaml", new: "apiservices.yaml --dry-run=server",
+			},
+			{section: "Health, metrics, logs, audit", reason: nameOfReader, old: "csur/NAME", new: "csur/example-run"},
+		}...),
+	},
+	{
+		name: "docs/development.md",
+		deviations: []deviation{
+			{command: "make ", skipped: true, reason: "The fleet of these tests is brought up and taken down by the same functions."},
+			{command: "tail -f", reason: "It would not end.", old: "tail -f", new: "tail"},
+			{command: "kill ", skipped: true, reason: "ServerKilledWhileWaiting and its neighbours do it."},
+			{command: "tr ", needs: "jq", reason: "It takes jq."},
+			{command: "go run ./cmd/apiserver", skipped: true, reason: "It would not end; the server of these tests is that program."},
+			mention("kubectl get"),
+		},
+	},
+	{
+		name: "docs/performance.md",
+		deviations: []deviation{
+			{command: "make bench", skipped: true, reason: "It takes an hour."},
+			mention("kubectl create"), mention("kubectl wait"), mention("kubectl get"),
+		},
+	},
+}
