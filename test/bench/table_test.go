@@ -39,7 +39,7 @@ var (
 	approval         = &row{"approval to first binding written", "0.2 s", "0.1 s"}
 	restart          = &row{"1,000 live runs after a restart", "11 min", "15 s"}
 	createStrategies = &row{"create strategies, 16 clients", "350/s, 4.8 ms CPU each", "700/s"}
-	noisyUser        = &row{"another user's get and approve, beside 16 clients of one user; 99th percentile", "", "3 times"}
+	noisyUser        = &row{"another user's kubectl get and approve, beside 16 clients of one user; 99th percentile", "", "3 times"}
 	listStrategies   = &row{"list 5,000 strategies", "344 ms", "115 ms"}
 )
 
