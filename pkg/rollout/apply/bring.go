@@ -12,13 +12,14 @@ import (
 	"strings"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 
 	"github.com/stagegate/stagegate/pkg/apis/placement/v1beta1"
 	"github.com/stagegate/stagegate/pkg/apis/wellknown"
 )
 
-// An object that comes or goes between reading and writing is read again this often.
+// An object that comes, goes or changes between reading and writing is read again this often.
 const attempts = 3
 
 // apply brings one object to what its manifest says.
@@ -58,7 +59,7 @@ func (p *pass) apply(ctx context.Context, m *manifest) *result {
 		if applied, err = p.write(ctx, m, live); err == nil {
 			return p.succeeded(ctx, m, applied)
 		}
-		if !apierrors.IsAlreadyExists(err) && !apierrors.IsNotFound(err) {
+		if !apierrors.IsAlreadyExists(err) && !apierrors.IsNotFound(err) && !hasChanged(err) {
 			break
 		}
 	}
@@ -66,6 +67,11 @@ func (p *pass) apply(ctx context.Context, m *manifest) *result {
 		return &result{again: err}
 	}
 	return p.unwritten(m, live, p.record.results[m.ordinal], ofMember(p.explained(err, m.key.Namespace)))
+}
+
+// hasChanged reports whether a write was refused because the object is another than the one that was read.
+func hasChanged(err error) bool {
+	return apierrors.IsConflict(err) && !apierrors.HasStatusCause(err, metav1.CauseTypeFieldManagerConflict)
 }
 
 // barred reports why an object that exists is not written to, nil where it may be. Then it returns the AppliedWorks that hand the object

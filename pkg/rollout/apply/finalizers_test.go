@@ -101,6 +101,40 @@ func TestAServerSideApplyOwnsNoFinalizers(t *testing.T) {
 	}
 }
 
+func TestFinalizersThatAnotherApplierSetsMeanwhileStay(t *testing.T) {
+	const fields = `{"f:metadata":{"f:finalizers":{".":{},"v:\"example.com/hub\"":{}}}}`
+	work := newWork(t, heldConfigMap)
+	work.Spec.ApplyStrategy = &v1beta1.ApplyStrategy{Type: v1beta1.ApplyStrategyTypeServerSideApply}
+	b := newBench(t, work)
+	b.pass(t)
+	b.member.change(t, configMaps, "ns", "c", func(o *unstructured.Unstructured) { o.SetLabels(map[string]string{"have": "it applied"}) })
+	patches := 0
+	b.member.fail(func(verb, resource, _ string) error {
+		if verb != "patch" || resource != "configmaps" {
+			return nil
+		}
+		if patches++; patches == 1 {
+			o := b.member.get(t, configMaps, "ns", "c")
+			o.SetFinalizers([]string{"example.com/hub"})
+			o.SetManagedFields([]metav1.ManagedFieldsEntry{{
+				Manager: wellknown.FieldManager, Operation: metav1.ManagedFieldsOperationApply, APIVersion: "v1", FieldsType: "FieldsV1", FieldsV1: metav1.NewFieldsV1(fields),
+			}})
+			b.member.stamp(o)
+			return b.member.Tracker().Update(configMaps, o, "ns")
+		}
+		return nil
+	})
+	b.pass(t)
+	// The apply that would have taken them away is refused; then they are nobody's, and then the manifest is applied.
+	if patches != 3 {
+		t.Errorf("%d patches, want 3", patches)
+	}
+	live := b.member.get(t, configMaps, "ns", "c")
+	if got := live.GetManagedFields()[0].FieldsV1.GetRawString(); strings.Contains(got, "f:finalizers") {
+		t.Errorf("the finalizers are still ours: %s", got)
+	}
+}
+
 func TestAManifestWithFinalizersKeepsItsHash(t *testing.T) {
 	const object = `{apiVersion: v1, kind: ConfigMap, metadata: {name: c}, data: {k: v}}`
 	with := decode(raw(t, strings.Replace(object, "name: c", "name: c, finalizers: [example.com/hub]", 1)))[0]

@@ -252,6 +252,9 @@ func (m *fakeMember) patch(a clienttesting.PatchActionImpl) (bool, runtime.Objec
 	if err := after.UnmarshalJSON(merged); err != nil {
 		return true, nil, err
 	}
+	if exists && after.GetResourceVersion() != before.GetResourceVersion() {
+		return true, nil, apierrors.NewConflict(a.GetResource().GroupResource(), a.GetName(), errors.New("the object has been modified"))
+	}
 	if len(a.PatchOptions.DryRun) > 0 {
 		return true, after, nil
 	}

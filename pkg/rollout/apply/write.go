@@ -60,19 +60,21 @@ func (p *pass) writeServerSide(ctx context.Context, m *manifest, live *unstructu
 	if err := p.open(ctx); err != nil {
 		return nil, err
 	}
-	client := p.member.client(m)
+	client, desired := p.member.client(m), m.serverSide(p.record.owner)
 	if live != nil {
 		upgrade, err := managedPatch(live)
 		if err != nil {
 			return nil, fmt.Errorf("reading the managed fields: %w", err)
 		}
 		if upgrade != nil {
-			if _, err := client.Patch(ctx, m.key.Name, types.JSONPatchType, upgrade, metav1.PatchOptions{FieldManager: wellknown.FieldManager}); err != nil {
+			if live, err = client.Patch(ctx, m.key.Name, types.JSONPatchType, upgrade, metav1.PatchOptions{FieldManager: wellknown.FieldManager}); err != nil {
 				return nil, answered(fmt.Errorf("taking the managed fields over: %w", err))
 			}
 		}
+		// What another applier of this name, such as one of an earlier version, has set meanwhile would go with fields that are ours.
+		desired.SetResourceVersion(live.GetResourceVersion())
 	}
-	applied, err := client.Apply(ctx, m.key.Name, m.serverSide(p.record.owner), metav1.ApplyOptions{FieldManager: wellknown.FieldManager, Force: force})
+	applied, err := client.Apply(ctx, m.key.Name, desired, metav1.ApplyOptions{FieldManager: wellknown.FieldManager, Force: force})
 	return applied, answered(err)
 }
 

@@ -75,7 +75,7 @@ kind: ClusterStagedUpdateRun
 metadata: {name: nothing-run}
 spec: {placementName: nothing-external, stagedRolloutStrategyName: nothing, state: Run}
 `
-	said("kubectl create --dry-run=server", run, false, "there is nothing to roll out: placement `/nothing-external` selects nothing: "+lacks)
+	said("kubectl create --dry-run=server", run, false, "there is nothing to roll out: placement `nothing-external` selects nothing: "+lacks)
 	said("kubectl create", run, false, `Warning: ClusterResourcePlacement "nothing-external": The resource selectors select nothing: `+lacks)
 	initialized := func(want string) {
 		t.Helper()
