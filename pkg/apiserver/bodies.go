@@ -46,6 +46,7 @@ func boundBodies(config *genericapiserver.Config) {
 	config.BuildHandlerChainFunc = func(api http.Handler, c *genericapiserver.Config) http.Handler {
 		bounds := patchBounds{steps: maxUserPatchSteps, strategicBytes: maxUserStrategicBytes, work: maxUserPatchWork}
 		api = withBoundedPatches(api, bounds, registry.IsLoop, c.Serializer)
+		api = withBoundedYAML(api, maxUserBodyBytes, registry.IsLoop, c.Serializer)
 		return build(withBoundedBodies(api, maxUserBodyBytes, registry.IsLoop, c.Serializer), c)
 	}
 }

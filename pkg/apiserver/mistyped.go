@@ -36,6 +36,9 @@ import (
 // maxMistyped is how many fields of a body are told of at once.
 const maxMistyped = 10
 
+// maxShown is how many bytes of a text that is refused are shown.
+const maxShown = 128
+
 // durationPattern is that of KubeFleet's schema, with the units below a second that a duration may have once it is stored.
 var durationPattern = regexp.MustCompile(`^(?:(?:0|[1-9][0-9]*)(\.[0-9]+)?(?:ns|us|µs|ms|s|m|h))+$`)
 
@@ -161,12 +164,9 @@ func (m *mistyped) add(path *field.Path, value any, wanted, fix string) {
 		value = "object"
 	case []any:
 		value = "array"
-	case json.Number:
-		value = v.String()
-		if n, err := v.Int64(); err == nil {
-			value = n
-		} else if f, err := v.Float64(); err == nil {
-			value = f
+	case string:
+		if len(v) > maxShown {
+			value = strings.ToValidUTF8(v[:maxShown], "") + "..."
 		}
 	}
 	if fix != "" {
@@ -260,7 +260,10 @@ func (m *mistyped) check(value any, of reflect.Type, path *field.Path) {
 			return
 		}
 		for _, key := range slices.Sorted(maps.Keys(object)) {
-			m.check(object[key], of.Elem(), path.Key(key))
+			// Those of a strategic merge patch tell how to merge.
+			if !strings.HasPrefix(key, "$") {
+				m.check(object[key], of.Elem(), path.Key(key))
+			}
 		}
 	case reflect.Slice:
 		if of.Elem().Kind() == reflect.Uint8 {
@@ -324,9 +327,13 @@ func (m *mistyped) checkParsed(value any, of reflect.Type, path *field.Path) {
 	switch of {
 	case reflect.TypeFor[metav1.Duration]():
 		m.checkDuration(value, path, err)
-	case reflect.TypeFor[metav1.Time](), reflect.TypeFor[metav1.MicroTime]():
+	case reflect.TypeFor[metav1.Time]():
 		if err != nil {
 			m.add(path, value, "must be a time", `write it such as "2006-01-02T15:04:05Z"`)
+		}
+	case reflect.TypeFor[metav1.MicroTime]():
+		if err != nil {
+			m.add(path, value, "must be a time", `write it such as "2006-01-02T15:04:05.000000Z"`)
 		}
 	case reflect.TypeFor[intstr.IntOrString]():
 		if err != nil {
@@ -349,6 +356,8 @@ func (m *mistyped) checkDuration(value any, path *field.Path, err error) {
 			fix = fmt.Sprintf("write it in quotes and with its unit, such as %q", number+"m")
 		}
 		m.add(path, value, "must be of type string", fix)
+	case err != nil && durationPattern.MatchString(text):
+		m.add(path, value, "must be a duration", "the longest is 2562047h")
 	case err != nil || !durationPattern.MatchString(text):
 		m.add(path, value, fmt.Sprintf("%s in body should match '%s'", path, durationPattern), durationFix(text))
 	}

@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	apiextensionsv1 "k8s.io/apiextensions-apiserver/pkg/apis/apiextensions/v1"
 	"k8s.io/apimachinery/pkg/api/apitesting/fuzzer"
 	metafuzzer "k8s.io/apimachinery/pkg/apis/meta/fuzzer"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -194,6 +195,7 @@ func TestWhatIsReadCanBeWritten(t *testing.T) {
 			func(r *runtime.RawExtension, _ randfill.Continue) {
 				r.Raw = []byte(`{"kind":"ConfigMap","data":{"a":1}}`)
 			},
+			func(j *apiextensionsv1.JSON, _ randfill.Continue) { j.Raw = []byte(`{"a":1}`) },
 		}
 	}), rand.NewSource(seed), scheme.Codecs)
 	for _, gv := range []schema.GroupVersion{placementv1.SchemeGroupVersion, placementv1beta1.SchemeGroupVersion, clusterv1.SchemeGroupVersion} {

@@ -107,6 +107,15 @@ func (c *Cache) Of(ctx context.Context, gk schema.GroupKind) ([]Kind, error) {
 	return nil, nil
 }
 
+// Latest is Of as the hub tells it now, or has told it in the time Again: a definition may have been recreated with another scope.
+func (c *Cache) Latest(ctx context.Context, gk schema.GroupKind) ([]Kind, error) {
+	known, err := c.get(ctx, Again)
+	if err != nil {
+		return nil, err
+	}
+	return known.of(gk), nil
+}
+
 // InNamespaces returns the kinds that a namespace brings along. It fails as Of does, and where not all kinds are known.
 func (c *Cache) InNamespaces(ctx context.Context) ([]Kind, error) {
 	known, err := c.get(ctx, Again)

@@ -49,8 +49,16 @@ func (p *Plugin) reviewSelectors(ctx context.Context, o v1beta1.PlacementObject)
 				gvk.Kind, gvk.Group)
 			continue
 		}
-		if err := placeable.WrongScope(o, versions[0].GroupResource().String(), versions[0].Namespaced); err != nil {
-			refused = append(refused, field.Invalid(path, gvk.Kind, err.Error()+"; "+remedy(versions[0].Namespaced)))
+		wrong := wrongScope(o, versions)
+		if wrong != nil {
+			// Nothing is refused for what the hub has told some time ago.
+			if versions, err = p.kinds.Latest(ctx, gvk.GroupKind()); err != nil || len(versions) == 0 {
+				continue
+			}
+			wrong = wrongScope(o, versions)
+		}
+		if wrong != nil {
+			refused = append(refused, field.Invalid(path, gvk.Kind, wrong.Error()+"; "+remedy(versions[0].Namespaced)))
 			continue
 		}
 		served := slices.IndexFunc(versions, func(k hubkinds.Kind) bool { return k.GroupVersionKind == gvk })
@@ -75,6 +83,10 @@ func (p *Plugin) reviewSelectors(ctx context.Context, o v1beta1.PlacementObject)
 		}
 	}
 	return refused, warnings
+}
+
+func wrongScope(o v1beta1.PlacementObject, versions []hubkinds.Kind) error {
+	return placeable.WrongScope(o, versions[0].GroupResource().String(), versions[0].Namespaced)
 }
 
 // remedy is how to place what is of the other scope.

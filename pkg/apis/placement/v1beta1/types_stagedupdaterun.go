@@ -248,7 +248,7 @@ type UpdateRunOutcome string
 const (
 	// OutcomeSucceeded is that every cluster has what the run rolls out.
 	OutcomeSucceeded UpdateRunOutcome = "Succeeded"
-	// OutcomeSucceededWithFailures is that the run is through, and gave clusters up on its way.
+	// OutcomeSucceededWithFailures is that the run is through, and that clusters were given up or skipped as asked on its way.
 	OutcomeSucceededWithFailures UpdateRunOutcome = "SucceededWithFailures"
 	// OutcomeFailed is that the run cannot go on.
 	OutcomeFailed UpdateRunOutcome = "Failed"

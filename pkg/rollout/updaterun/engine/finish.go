@@ -17,17 +17,24 @@ import (
 func (s *step) succeed() {
 	s.setRunCondition(v1beta1.RunProgressing, metav1.ConditionFalse, reasonRunSucceeded, messageRunDone)
 	reason, message := reasonRunSucceeded, messageRunSucceeded
-	var failed []v1beta1.ClusterUpdatingStatus
+	var failed, skipped []v1beta1.ClusterUpdatingStatus
 	for _, stage := range stagesOf(&s.status) {
 		failed = append(failed, failedClusters(stage)...)
+		skipped = append(skipped, skippedClusters(stage)...)
+	}
+	withFailures := len(failed)+len(skipped) > 0
+	if withFailures {
+		reason, message = reasonRunSucceededWithFailures, "All stages are completed"
 	}
 	if len(failed) > 0 {
-		reason = reasonRunSucceededWithFailures
-		message = fmt.Sprintf("All stages are completed, %s failed to update: %s", count(len(failed), "cluster"), firstNames(namesOf(failed)))
+		message += fmt.Sprintf(", %s failed to update: %s", count(len(failed), "cluster"), firstNames(namesOf(failed)))
+	}
+	if len(skipped) > 0 {
+		message += fmt.Sprintf(", %s skipped as asked: %s", count(len(skipped), "cluster"), firstNames(namesOf(skipped)))
 	}
 	s.setRunCondition(v1beta1.RunSucceeded, metav1.ConditionTrue, reason, message)
 	s.release()
-	if len(failed) > 0 {
+	if withFailures {
 		s.warn(eventSucceeded, message)
 	} else {
 		s.event(eventSucceeded, message)

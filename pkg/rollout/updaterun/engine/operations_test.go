@@ -88,7 +88,7 @@ func TestASkippedClusterIsLeftOut(t *testing.T) {
 			f.available("a3")
 			f.steps()
 			f.wantClusters("a1 Succeeded", "a2 Skipped", "a3 Succeeded")
-			f.wantCondition(v1beta1.RunSucceeded, "True UpdateRunSucceeded: All stages are completed successfully")
+			f.wantCondition(v1beta1.RunSucceeded, "True UpdateRunSucceededWithFailures: All stages are completed, 1 cluster skipped as asked: a2")
 		})
 	}
 }
@@ -147,7 +147,7 @@ func TestWhatIsOverIsNotSkipped(t *testing.T) {
 	f.ask(v1beta1.OperationSkip, about("a1", "b1", "nobody"))
 	f.steps()
 	f.wantClusters("a1 Succeeded", "b1 Skipped")
-	f.wantCondition(v1beta1.RunSucceeded, "True UpdateRunSucceeded: All stages are completed successfully")
+	f.wantCondition(v1beta1.RunSucceeded, "True UpdateRunSucceededWithFailures: All stages are completed, 1 cluster skipped as asked: b1")
 	before := f.run.Status.DeepCopy()
 	f.ask(v1beta1.OperationSkip, aboutStage("a", ""))
 	f.steps()
