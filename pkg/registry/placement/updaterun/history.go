@@ -30,8 +30,12 @@ type recorder struct {
 	clock clock.PassiveClock
 }
 
-// recordState records a change of spec.state that was written as such, the way of the tutorial.
+// recordState records a change of spec.state that was written as such, the way of the tutorial. To a run that is over it is none: it would
+// be shown as acted on.
 func (r recorder) recordState(ctx context.Context, run, old placement.UpdateRunObject) {
+	if endOf(old.RunStatus()) != "" {
+		return
+	}
 	if changed, ok := stateChanges[[2]placement.State{old.RunSpec().State, run.RunSpec().State}]; ok {
 		r.record(ctx, run.RunStatus(), placement.UpdateRunHistoryEntry{Operation: changed})
 	}

@@ -212,22 +212,27 @@ func TestTheStateOfARunThatIsOverHasNoEffect(t *testing.T) {
 			run    string
 			change func(placement.UpdateRunObject)
 			want   warnings
+			// recorded is whether the history has an entry of it.
+			recorded bool
 		}{
 			{
 				"over", func(run placement.UpdateRunObject) { run.RunSpec().State = placement.StateStop },
-				warnings{"spec.state: Stop has no effect, since the run has ended (UpdateRunSucceeded): create a new run"},
+				warnings{"spec.state: Stop has no effect, since the run has ended (UpdateRunSucceeded): create a new run"}, false,
 			},
-			{"over", func(run placement.UpdateRunObject) { run.SetLabels(nil) }, nil},
-			{"under-way", func(run placement.UpdateRunObject) { run.RunSpec().State = placement.StateStop }, nil},
+			{"over", func(run placement.UpdateRunObject) { run.SetLabels(nil) }, nil, false},
+			{"under-way", func(run placement.UpdateRunObject) { run.RunSpec().State = placement.StateStop }, nil, true},
 		} {
 			var warned warnings
 			ctx := warning.WithWarningRecorder(s.as(alice, ""), &warned)
-			_, _, err := s.paths[""].(rest.Updater).Update(ctx, tc.run, changed(tc.change), rest.ValidateAllObjectFunc, rest.ValidateAllObjectUpdateFunc, false, &metav1.UpdateOptions{})
+			written, _, err := s.paths[""].(rest.Updater).Update(ctx, tc.run, changed(tc.change), rest.ValidateAllObjectFunc, rest.ValidateAllObjectUpdateFunc, false, &metav1.UpdateOptions{})
 			if err != nil {
 				t.Fatal(err)
 			}
 			if diff := cmp.Diff(tc.want, warned); diff != "" {
 				t.Errorf("%s (-want +got):\n%s", tc.run, diff)
+			}
+			if history := written.(placement.UpdateRunObject).RunStatus().History; (len(history) > 0) != tc.recorded {
+				t.Errorf("%s: the history is %v", tc.run, history)
 			}
 		}
 	})
