@@ -18,7 +18,7 @@ import (
 
 	"github.com/stagegate/stagegate/pkg/admission/hubkinds"
 	"github.com/stagegate/stagegate/pkg/admission/initializer"
-	"github.com/stagegate/stagegate/pkg/apis/placement"
+
 	"github.com/stagegate/stagegate/pkg/apis/placement/v1beta1"
 	"github.com/stagegate/stagegate/pkg/apis/scheme"
 	"github.com/stagegate/stagegate/pkg/generated/informers/externalversions"
@@ -103,12 +103,12 @@ func (p *Plugin) ValidateInitialization() error {
 // Validate implements admission.ValidationInterface. An update is looked at for what it changes, so that an object which an older rule let
 // in can still be labelled, and its finalizers removed.
 func (p *Plugin) Validate(ctx context.Context, a admission.Attributes, _ admission.ObjectInterfaces) error {
-	written, ok := a.GetObject().(placement.PlacementObject)
+	written, ok := a.GetObject().(v1beta1.PlacementObject)
 	if !ok || a.GetSubresource() != "" || registry.IsLoop(ctx) || !written.GetDeletionTimestamp().IsZero() {
 		return nil
 	}
 	selectors, policy := true, true
-	if old, ok := a.GetOldObject().(placement.PlacementObject); ok {
+	if old, ok := a.GetOldObject().(v1beta1.PlacementObject); ok {
 		selectors = !apiequality.Semantic.DeepEqual(written.PlacementSpec().ResourceSelectors, old.PlacementSpec().ResourceSelectors)
 		policy = !apiequality.Semantic.DeepEqual(written.PlacementSpec().Policy, old.PlacementSpec().Policy)
 	}

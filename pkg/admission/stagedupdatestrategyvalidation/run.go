@@ -12,14 +12,13 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apiserver/pkg/admission"
 
-	"github.com/stagegate/stagegate/pkg/apis/placement"
 	"github.com/stagegate/stagegate/pkg/apis/placement/v1beta1"
 	"github.com/stagegate/stagegate/pkg/apis/wording"
 )
 
 // validateNewRun refuses a run of a placement that moves its clusters itself. What is merely not there yet may turn up before the
 // run is given up, so that a directory can be applied in any order.
-func (p *Plugin) validateNewRun(ctx context.Context, a admission.Attributes, run placement.UpdateRunObject) error {
+func (p *Plugin) validateNewRun(ctx context.Context, a admission.Attributes, run v1beta1.UpdateRunObject) error {
 	spec, kinds := run.RunSpec(), p.kindsOf(run.GetNamespace())
 	target, found, err := kinds.placements.find(ctx, run.GetNamespace(), spec.PlacementName, isExternal)
 	switch {
@@ -58,7 +57,7 @@ func isExternal(target v1beta1.PlacementObject) bool {
 }
 
 // warnOfWaitingRuns names the runs that have not copied a strategy yet which is about to go.
-func (p *Plugin) warnOfWaitingRuns(ctx context.Context, strategy placement.UpdateStrategyObject) error {
+func (p *Plugin) warnOfWaitingRuns(ctx context.Context, strategy v1beta1.UpdateStrategyObject) error {
 	var waiting []string
 	for _, run := range p.kindsOf(strategy.GetNamespace()).listRuns(strategy.GetNamespace()) {
 		if run.RunSpec().StagedUpdateStrategyName == strategy.GetName() && awaitsInitialization(run) {

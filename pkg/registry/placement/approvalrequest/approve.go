@@ -13,7 +13,7 @@ import (
 	"k8s.io/apiserver/pkg/registry/rest"
 	"k8s.io/utils/clock"
 
-	"github.com/stagegate/stagegate/pkg/apis/placement"
+	"github.com/stagegate/stagegate/pkg/apis/placement/v1beta1"
 	registry "github.com/stagegate/stagegate/pkg/registry/placement"
 	"github.com/stagegate/stagegate/pkg/registry/store"
 )
@@ -25,43 +25,43 @@ const noun = "approval request"
 // asked who may decide, the clock says when it was done.
 func Subresources(s *store.Storage, authz authorizer.Authorizer, clk clock.PassiveClock) map[string]rest.Storage {
 	g := &gate{resource: s.Status.Store.DefaultQualifiedResource, authorizer: authz, clock: clk}
-	decide := func(decision placement.DecisionType) rest.Storage {
+	decide := func(decision v1beta1.DecisionType) rest.Storage {
 		return store.NewActionREST(s, noun, decidedByAnnotation, &deciding{gate: g, decision: decision})
 	}
 	return map[string]rest.Storage{
 		"status":  &StatusREST{StatusREST: s.Status, gate: g},
-		"approve": decide(placement.DecisionApproved),
-		"reject":  decide(placement.DecisionRejected),
+		"approve": decide(v1beta1.DecisionApproved),
+		"reject":  decide(v1beta1.DecisionRejected),
 	}
 }
 
 // deciding is the action of approve or reject. All verbs take and return an Approval.
 type deciding struct {
 	gate     *gate
-	decision placement.DecisionType
+	decision v1beta1.DecisionType
 }
 
-var _ store.Action[placement.ApprovalRequestObject, *placement.Approval] = &deciding{}
+var _ store.Action[v1beta1.ApprovalRequestObject, *v1beta1.Approval] = &deciding{}
 
 // New implements store.Action.
-func (d *deciding) New() *placement.Approval { return &placement.Approval{} }
+func (d *deciding) New() *v1beta1.Approval { return &v1beta1.Approval{} }
 
 // Read returns the decision taken on an approval request, with an empty status as long as there is none.
-func (d *deciding) Read(request placement.ApprovalRequestObject) *placement.Approval {
+func (d *deciding) Read(request v1beta1.ApprovalRequestObject) *v1beta1.Approval {
 	return approvalOf(request, decisionOn(request))
 }
 
 // Clear implements store.Action.
-func (d *deciding) Clear(read *placement.Approval) { read.Spec = placement.ApprovalSpec{} }
+func (d *deciding) Clear(read *v1beta1.Approval) { read.Spec = v1beta1.ApprovalSpec{} }
 
 // Columns implements store.Action.
-func (d *deciding) Columns() []store.Column[*placement.Approval] { return decisionColumns() }
+func (d *deciding) Columns() []store.Column[*v1beta1.Approval] { return decisionColumns() }
 
 // Validate has nothing to add to the tags.
-func (d *deciding) Validate(*placement.Approval) field.ErrorList { return nil }
+func (d *deciding) Validate(*v1beta1.Approval) field.ErrorList { return nil }
 
 // Do decides.
-func (d *deciding) Do(ctx context.Context, request placement.ApprovalRequestObject, approval *placement.Approval) (*placement.Approval, bool, error) {
+func (d *deciding) Do(ctx context.Context, request v1beta1.ApprovalRequestObject, approval *v1beta1.Approval) (*v1beta1.Approval, bool, error) {
 	comment := approval.Spec.Comment
 	decided, err := d.gate.decide(ctx, request, statement{decision: d.decision, message: comment, comment: comment})
 	if err != nil {
@@ -75,8 +75,8 @@ func (d *deciding) Do(ctx context.Context, request placement.ApprovalRequestObje
 }
 
 // approvalOf shows an approval request as a decision on it.
-func approvalOf(request placement.ApprovalRequestObject, decision *placement.ApprovalDecision) *placement.Approval {
-	approval := &placement.Approval{}
+func approvalOf(request v1beta1.ApprovalRequestObject, decision *v1beta1.ApprovalDecision) *v1beta1.Approval {
+	approval := &v1beta1.Approval{}
 	if len(decisionsOn(request)) > 0 && decisionOn(request) == nil {
 		approval.Status.Missing = missing(request)
 	}
@@ -89,7 +89,7 @@ func approvalOf(request placement.ApprovalRequestObject, decision *placement.App
 	approval.Status.DecidedBy = &decision.User
 	approval.Status.DecidedAt = &decision.Time
 	approval.Status.AuditID = decision.AuditID
-	if condition := meta.FindStatusCondition(request.RequestStatus().Conditions, placement.RequestApproved); condition != nil {
+	if condition := meta.FindStatusCondition(request.RequestStatus().Conditions, v1beta1.RequestApproved); condition != nil {
 		approval.Status.ObservedGeneration = condition.ObservedGeneration
 	}
 	return approval

@@ -18,13 +18,13 @@ import (
 	"k8s.io/apiserver/pkg/authorization/authorizer"
 	"k8s.io/utils/clock"
 
-	"github.com/stagegate/stagegate/pkg/apis/placement"
+	"github.com/stagegate/stagegate/pkg/apis/placement/v1beta1"
 	"github.com/stagegate/stagegate/pkg/apis/quorum"
 	registry "github.com/stagegate/stagegate/pkg/registry/placement"
 )
 
 // decidedByAnnotation is the audit annotation that names who decided, on the request that did.
-const decidedByAnnotation = placement.GroupName + "/decided-by"
+const decidedByAnnotation = v1beta1.GroupName + "/decided-by"
 
 // reasonApprovalsMissing is the reason of an Unknown condition Approved: somebody has approved, and others have to.
 const reasonApprovalsMissing = "ApprovalsMissing"
@@ -38,7 +38,7 @@ type gate struct {
 
 // statement is what a user says about an approval request.
 type statement struct {
-	decision placement.DecisionType
+	decision v1beta1.DecisionType
 	// reason and message are those of the condition. Empty ones are filled in.
 	reason, message string
 	comment         string
@@ -46,7 +46,7 @@ type statement struct {
 
 // decide records what the user of the request says, and reports whether it did. A user who has said the same before leaves it as it
 // is. A request that is decided, is being deleted or has expired is a conflict; an approval that the policy does not count is refused.
-func (g *gate) decide(ctx context.Context, request placement.ApprovalRequestObject, said statement) (bool, error) {
+func (g *gate) decide(ctx context.Context, request v1beta1.ApprovalRequestObject, said statement) (bool, error) {
 	info, err := registry.AuthorizeUpdate(ctx, g.authorizer, g.resource, request, subresourceFor(said.decision))
 	if err != nil {
 		return false, err
@@ -69,7 +69,7 @@ func (g *gate) decide(ctx context.Context, request placement.ApprovalRequestObje
 	case same != nil:
 		return false, nil
 	}
-	if said.decision == placement.DecisionApproved {
+	if said.decision == v1beta1.DecisionApproved {
 		if why := policy.Refuses(requesterOf(request), approversOf(request), quorum.User(decider)); why != "" {
 			return false, apierrors.NewForbidden(g.resource, request.GetName(), errors.New(why))
 		}
@@ -79,10 +79,10 @@ func (g *gate) decide(ctx context.Context, request placement.ApprovalRequestObje
 }
 
 // record writes the decision, and the condition that shows how the request stands then, into the status.
-func (g *gate) record(ctx context.Context, decider placement.DecisionUser, request placement.ApprovalRequestObject, said statement) {
+func (g *gate) record(ctx context.Context, decider v1beta1.DecisionUser, request v1beta1.ApprovalRequestObject, said statement) {
 	now := metav1.NewTime(g.clock.Now()).Rfc3339Copy()
 	status := request.RequestStatus()
-	status.Decisions = append(decisionsOn(request), placement.ApprovalDecision{
+	status.Decisions = append(decisionsOn(request), v1beta1.ApprovalDecision{
 		Decision:   said.decision,
 		User:       decider,
 		Time:       now,
@@ -92,7 +92,7 @@ func (g *gate) record(ctx context.Context, decider placement.DecisionUser, reque
 	})
 
 	condition := metav1.Condition{
-		Type:               placement.RequestApproved,
+		Type:               v1beta1.RequestApproved,
 		Status:             conditionStatusFor(said.decision),
 		ObservedGeneration: request.GetGeneration(),
 		LastTransitionTime: now,
@@ -112,15 +112,15 @@ func (g *gate) record(ctx context.Context, decider placement.DecisionUser, reque
 	put(&status.Conditions, condition)
 }
 
-func subresourceFor(decision placement.DecisionType) string {
-	if decision == placement.DecisionRejected {
+func subresourceFor(decision v1beta1.DecisionType) string {
+	if decision == v1beta1.DecisionRejected {
 		return "reject"
 	}
 	return "approve"
 }
 
-func conditionStatusFor(decision placement.DecisionType) metav1.ConditionStatus {
-	if decision == placement.DecisionRejected {
+func conditionStatusFor(decision v1beta1.DecisionType) metav1.ConditionStatus {
+	if decision == v1beta1.DecisionRejected {
 		return metav1.ConditionFalse
 	}
 	return metav1.ConditionTrue

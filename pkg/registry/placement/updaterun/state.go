@@ -9,27 +9,27 @@ import (
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
-	"github.com/stagegate/stagegate/pkg/apis/placement"
+	"github.com/stagegate/stagegate/pkg/apis/placement/v1beta1"
 	"github.com/stagegate/stagegate/pkg/apis/wellknown"
 )
 
-func isInitialized(status *placement.UpdateRunStatus) bool {
-	return meta.IsStatusConditionTrue(status.Conditions, placement.RunInitialized)
+func isInitialized(status *v1beta1.UpdateRunStatus) bool {
+	return meta.IsStatusConditionTrue(status.Conditions, v1beta1.RunInitialized)
 }
 
 // isPaused says whether a run waits for somebody to look after clusters that have failed.
-func isPaused(status *placement.UpdateRunStatus) bool {
-	progressing := meta.FindStatusCondition(status.Conditions, placement.RunProgressing)
+func isPaused(status *v1beta1.UpdateRunStatus) bool {
+	progressing := meta.FindStatusCondition(status.Conditions, v1beta1.RunProgressing)
 	return progressing != nil && progressing.Reason == wellknown.ReasonRunPaused
 }
 
 // endOf is the reason for which a run is over, whatever its outcome, and empty as long as it is not. One that cannot be initialised is
 // over once it is not tried any more.
-func endOf(status *placement.UpdateRunStatus) string {
-	if succeeded := meta.FindStatusCondition(status.Conditions, placement.RunSucceeded); succeeded != nil {
+func endOf(status *v1beta1.UpdateRunStatus) string {
+	if succeeded := meta.FindStatusCondition(status.Conditions, v1beta1.RunSucceeded); succeeded != nil {
 		return succeeded.Reason
 	}
-	initialized := meta.FindStatusCondition(status.Conditions, placement.RunInitialized)
+	initialized := meta.FindStatusCondition(status.Conditions, v1beta1.RunInitialized)
 	if initialized != nil && initialized.Status == metav1.ConditionFalse && status.InitializationStartTime == nil {
 		return initialized.Reason
 	}
@@ -37,18 +37,18 @@ func endOf(status *placement.UpdateRunStatus) string {
 }
 
 // isOver says whether a stage is over, whatever its outcome.
-func isOver(stage *placement.StageUpdatingStatus) bool {
-	return meta.FindStatusCondition(stage.Conditions, placement.StageSucceeded) != nil
+func isOver(stage *v1beta1.StageUpdatingStatus) bool {
+	return meta.FindStatusCondition(stage.Conditions, v1beta1.StageSucceeded) != nil
 }
 
 // hasFailed says whether a cluster was given up and nobody has skipped it since.
-func hasFailed(cluster *placement.ClusterUpdatingStatus) bool {
-	succeeded := meta.FindStatusCondition(cluster.Conditions, placement.ClusterSucceeded)
+func hasFailed(cluster *v1beta1.ClusterUpdatingStatus) bool {
+	succeeded := meta.FindStatusCondition(cluster.Conditions, v1beta1.ClusterSucceeded)
 	return succeeded != nil && succeeded.Reason == wellknown.ReasonClusterFailed
 }
 
 // failedClusters are the names of the clusters of a stage that have failed.
-func failedClusters(stage *placement.StageUpdatingStatus) []string {
+func failedClusters(stage *v1beta1.StageUpdatingStatus) []string {
 	var names []string
 	for i := range stage.Clusters {
 		if hasFailed(&stage.Clusters[i]) {
@@ -59,9 +59,9 @@ func failedClusters(stage *placement.StageUpdatingStatus) []string {
 }
 
 // find is a cluster of a run and the stage that it is in, or nil.
-func find(status *placement.UpdateRunStatus, name string) (*placement.StageUpdatingStatus, *placement.ClusterUpdatingStatus) {
+func find(status *v1beta1.UpdateRunStatus, name string) (*v1beta1.StageUpdatingStatus, *v1beta1.ClusterUpdatingStatus) {
 	for _, stage := range stages(status) {
-		i := slices.IndexFunc(stage.Clusters, func(c placement.ClusterUpdatingStatus) bool { return c.ClusterName == name })
+		i := slices.IndexFunc(stage.Clusters, func(c v1beta1.ClusterUpdatingStatus) bool { return c.ClusterName == name })
 		if i >= 0 {
 			return stage, &stage.Clusters[i]
 		}
