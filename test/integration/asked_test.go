@@ -58,7 +58,8 @@ func TestKubectlShowsWhatWasAskedOfARun(t *testing.T) {
 		t.Run(in.resource+"/over", func(t *testing.T) {
 			alice.createRun(in, "over")
 			alice.run("patch", in.resource, "over", "--subresource=status", "--type=merge", "-p",
-				`{"status":{"conditions":[{"type":"Succeeded","status":"False","reason":"UpdateRunFailed","message":"","lastTransitionTime":"2026-03-01T12:00:00Z"}]}}`)
+				`{"status":{"conditions":[{"type":"Initialized","status":"True","reason":"UpdateRunInitializedSuccessfully","message":"","lastTransitionTime":"2026-03-01T12:00:00Z"},`+
+					`{"type":"Succeeded","status":"False","reason":"UpdateRunFailed","message":"","lastTransitionTime":"2026-03-01T12:00:00Z"}]}}`)
 			out := alice.run("patch", in.resource, "over", "--type=merge", "-p", `{"spec":{"state":"Stop"}}`)
 			if want := "Warning: spec.state: Stop has no effect, since the run has ended (UpdateRunFailed): create a new run"; !strings.Contains(out, want) {
 				t.Errorf("to stop a run that is over is answered, want %q:\n%s", want, out)

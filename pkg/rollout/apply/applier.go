@@ -7,6 +7,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"sync"
 	"time"
@@ -62,6 +63,8 @@ type Applier struct {
 	isHub    bool
 	watches  *watches
 	informer cache.SharedIndexInformer
+	// enqueue has a Work looked at again, nil before Run.
+	enqueue func(work string)
 
 	mu      sync.Mutex
 	records map[string]*record
@@ -108,7 +111,8 @@ func (a *Applier) Run(ctx context.Context) error {
 	}
 
 	loop := reconcile.New(Name, workers, a.reconcile)
-	a.watches = newWatches(ctx, m.informer, func(work string) { loop.Enqueue(reconcile.Key{Name: work}) })
+	a.enqueue = func(work string) { loop.Enqueue(reconcile.Key{Name: work}) }
+	a.watches = newWatches(ctx, m.informer, a.enqueue)
 	a.informer = a.newInformer()
 	loop.Watch(a.informer, a.concerned)
 
@@ -123,8 +127,12 @@ func (a *Applier) Run(ctx context.Context) error {
 
 // concerned are the Work that has changed and those that wait for it.
 func (a *Applier) concerned(old, new any) []reconcile.Key {
+	own := a.isOwnWrite(old, new)
 	return reconcile.ByObject(func(o metav1.Object) []reconcile.Key {
-		keys := []reconcile.Key{{Name: o.GetName()}}
+		var keys []reconcile.Key
+		if !own {
+			keys = append(keys, reconcile.Key{Name: o.GetName()})
+		}
 		if work, ok := o.(*v1beta1.Work); ok {
 			for _, name := range a.wokenBy(work) {
 				keys = append(keys, reconcile.Key{Name: name})
@@ -132,6 +140,22 @@ func (a *Applier) concerned(old, new any) []reconcile.Key {
 		}
 		return keys
 	})(old, new)
+}
+
+// isOwnWrite reports whether nothing of a Work has changed but its status, by a write of this applier. A pass that fails is tried
+// again less and less often, and what it has to say must not wake it: a member whose words differ each time, such as those with the id of
+// a request, would be asked again at once, for ever.
+func (a *Applier) isOwnWrite(old, new any) bool {
+	before, ok := old.(*v1beta1.Work)
+	after, isWork := new.(*v1beta1.Work)
+	if !ok || !isWork || before.UID != after.UID || before.Generation != after.Generation || !before.DeletionTimestamp.Equal(after.DeletionTimestamp) ||
+		!maps.Equal(before.Labels, after.Labels) || !maps.Equal(before.Annotations, after.Annotations) || !slices.Equal(before.Finalizers, after.Finalizers) {
+		return false
+	}
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	r := a.records[after.Name]
+	return r != nil && r.uid == after.UID && r.own.sees(after.ResourceVersion)
 }
 
 func (a *Applier) newInformer() cache.SharedIndexInformer {
@@ -219,7 +243,7 @@ func (a *Applier) writeStatus(ctx context.Context, work *v1beta1.Work, status v1
 	}
 	work = work.DeepCopy()
 	work.Status = status
-	_, err := a.works.UpdateStatus(ctx, work, metav1.UpdateOptions{FieldManager: wellknown.FieldManager})
+	err := a.updateStatus(ctx, work)
 	switch {
 	case apierrors.IsNotFound(err):
 		return nil
@@ -229,4 +253,34 @@ func (a *Applier) writeStatus(ctx context.Context, work *v1beta1.Work, status v1
 	klog.FromContext(ctx).V(2).Info("Work status written", "work", klog.KObj(work), "generation", work.Generation,
 		"summary", summary(status))
 	return nil
+}
+
+// updateStatus writes a status such that the change does not wake the applier.
+func (a *Applier) updateStatus(ctx context.Context, work *v1beta1.Work) error {
+	own := a.ownWritesOf(work)
+	a.mu.Lock()
+	own.begin()
+	a.mu.Unlock()
+	updated, err := a.works.UpdateStatus(ctx, work, metav1.UpdateOptions{FieldManager: wellknown.FieldManager})
+	version := ""
+	if err == nil {
+		version = updated.ResourceVersion
+	}
+	a.mu.Lock()
+	others := own.end(version)
+	a.mu.Unlock()
+	if others && a.enqueue != nil {
+		a.enqueue(work.Name)
+	}
+	return err
+}
+
+// ownWritesOf are those to a Work; to one without a record they do not matter.
+func (a *Applier) ownWritesOf(work *v1beta1.Work) *ownWrites {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if r := a.records[work.Name]; r != nil && r.uid == work.UID {
+		return &r.own
+	}
+	return &ownWrites{}
 }

@@ -4,6 +4,8 @@
 package apply
 
 import (
+	"slices"
+
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/apimachinery/pkg/util/sets"
 
@@ -26,6 +28,8 @@ type record struct {
 	remnants []remnant
 	// awaited are the AppliedWorks that own the namespaces which were asked whether they take what the Work places.
 	awaited sets.Set[string]
+	// own are the writes of the status by this applier.
+	own ownWrites
 	// hasInherited reports whether AppliedWorks without a Work were looked for since the adoption.
 	hasInherited bool
 }
@@ -55,4 +59,46 @@ func (a *Applier) forget(name string) {
 	delete(a.remnants, name)
 	a.mu.Unlock()
 	a.watches.set(name, nil)
+}
+
+// ownWrites tells the changes of a Work that this applier has made from those of others. A change may be seen before the write of it
+// returns: what is seen meanwhile is told apart afterwards.
+type ownWrites struct {
+	writing bool
+	// during are the versions that were seen while a write was under way.
+	during []string
+	// versions are those that were written and are not seen yet.
+	versions []string
+}
+
+// maxOwnWrites is how many writes are remembered. A watch that starts again does not show each of them.
+const maxOwnWrites = 8
+
+func (w *ownWrites) begin() { w.writing = true }
+
+// end takes the version that was written, empty for none, and reports whether another one was seen meanwhile.
+func (w *ownWrites) end(version string) (others bool) {
+	seen := false
+	for _, v := range w.during {
+		seen = seen || v == version
+		others = others || v != version
+	}
+	w.writing, w.during = false, nil
+	if version != "" && !seen {
+		w.versions = append(w.versions[max(0, len(w.versions)+1-maxOwnWrites):], version)
+	}
+	return others
+}
+
+// sees takes a version that a watch shows, and reports whether nothing follows from it.
+func (w *ownWrites) sees(version string) bool {
+	if w.writing {
+		w.during = append(w.during, version)
+		return true
+	}
+	i := slices.Index(w.versions, version)
+	if i >= 0 {
+		w.versions = slices.Delete(w.versions, i, i+1)
+	}
+	return i >= 0
 }

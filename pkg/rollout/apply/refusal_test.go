@@ -4,10 +4,12 @@
 package apply
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"net/http"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -20,6 +22,7 @@ import (
 
 	"github.com/stagegate/stagegate/pkg/apis/placement/v1beta1"
 	"github.com/stagegate/stagegate/pkg/apis/wellknown"
+	"github.com/stagegate/stagegate/pkg/rollout/internal/fleettest"
 )
 
 var (
@@ -150,5 +153,45 @@ func TestWhatIsDeniedIsRefusedOnceItLasts(t *testing.T) {
 		if got := refusing(t, b, step.err); got.Reason != step.want {
 			t.Errorf("step %d: %s, want %s", i, got.Reason, step.want)
 		}
+	}
+}
+
+func TestAMemberWhoseWordsDifferEachTimeIsAskedLessAndLessOften(t *testing.T) {
+	b := newBench(t, newWork(t, configMapYAML))
+	api := fleettest.NewClientset().PlacementV1beta1().Works(testNamespace)
+	if _, err := api.Create(t.Context(), newWork(t, configMapYAML), metav1.CreateOptions{}); err != nil {
+		t.Fatal(err)
+	}
+	b.works = listing{api}
+	const attempts = 8
+	var mu sync.Mutex
+	var asked []time.Time
+	enough := make(chan struct{})
+	b.member.fail(func(verb, resource, _ string) error {
+		if verb != "create" || resource != "configmaps" {
+			return nil
+		}
+		mu.Lock()
+		defer mu.Unlock()
+		if asked = append(asked, time.Now()); len(asked) == attempts {
+			close(enough)
+		}
+		return apierrors.NewForbidden(configMapResource, "c", fmt.Errorf("denied request: %d", len(asked)))
+	})
+	ctx, stop := context.WithCancel(t.Context())
+	done := make(chan error, 1)
+	go func() { done <- b.Run(ctx) }()
+	select {
+	case <-enough:
+	case <-time.After(20 * time.Second):
+		t.Error("the member is not asked again")
+	}
+	stop()
+	if err := <-done; err != nil {
+		t.Errorf("Run: %v", err)
+	}
+	// The pauses double from 50 ms on, but some of the first attempts, which also prepare the Work, wake one another.
+	if least, took := 100*time.Millisecond, asked[attempts-1].Sub(asked[0]); took < least {
+		t.Errorf("%d attempts took %v, want %v at least", attempts, took, least)
 	}
 }

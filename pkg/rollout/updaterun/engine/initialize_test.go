@@ -184,7 +184,7 @@ func TestWhatKeepsARunFromBeingPlanned(t *testing.T) {
 				w.Bindings = nil
 				w.PolicySnapshots[0].PolicySnapshotStatus().Conditions[0].Message = "found 0 cluster(s); no cluster is picked: the fleet has no member cluster"
 			}), engine.ResultWaiting,
-			invalid + "no scheduled or to-be-deleted bindings found for the latest policy snapshot /p-0: no cluster is picked: the fleet has no member cluster",
+			invalid + "no scheduled or to-be-deleted bindings found for the latest policy snapshot p-0: no cluster is picked: the fleet has no member cluster",
 		},
 		"a policy that names a cluster which is not there": {
 			world(func(w *engine.InitWorld) {
@@ -351,14 +351,14 @@ func TestWhatKeepsARunFromBeingPlanned(t *testing.T) {
 					Type: "ClusterResourcePlacementResourcesSelected", Status: metav1.ConditionFalse, Reason: "NothingSelected", Message: "the hub has no Namespace \"shpo\"",
 				}}
 			}, engine.ResultWaiting,
-			user + "there is nothing to roll out: placement `/p` selects nothing: the hub has no Namespace \"shpo\"",
+			user + "there is nothing to roll out: placement `p` selects nothing: the hub has no Namespace \"shpo\"",
 		},
 		"nothing that is selected now or ever was": {
 			func(r *v1beta1.ClusterStagedUpdateRun, w *engine.InitWorld) {
 				r.Spec.ResourceSnapshotIndex, w.Snapshots = "", nil
 				w.Live = &engine.LiveSnapshot{Nothing: "the hub has no Namespace \"shpo\""}
 			}, engine.ResultWaiting,
-			user + "there is nothing to roll out: placement `/p` selects nothing: the hub has no Namespace \"shpo\"",
+			user + "there is nothing to roll out: placement `p` selects nothing: the hub has no Namespace \"shpo\"",
 		},
 		"no snapshot yet": {
 			func(r *v1beta1.ClusterStagedUpdateRun, _ *engine.InitWorld) { r.Spec.ResourceSnapshotIndex = "" }, engine.ResultNeedsSnapshot, "",
