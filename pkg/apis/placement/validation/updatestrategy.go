@@ -11,7 +11,6 @@ import (
 	"k8s.io/apimachinery/pkg/util/validation/field"
 
 	"github.com/stagegate/stagegate/pkg/apis/placement/v1beta1"
-	"github.com/stagegate/stagegate/pkg/apis/quorum"
 )
 
 // ValidateUpdateStrategy returns what is wrong with a new strategy. One without stages is legal: it can serve a placement that has
@@ -124,8 +123,8 @@ func validateApprovalPolicy(policy *v1beta1.ApprovalPolicy, path *field.Path) fi
 		return nil
 	}
 	var errs field.ErrorList
-	if policy.Required < 0 || policy.Required > quorum.MaxRequired {
-		errs = append(errs, field.Invalid(path.Child("required"), policy.Required, fmt.Sprintf("required must be from 1 to %d", quorum.MaxRequired)))
+	if policy.Required < 0 || policy.Required > v1beta1.MaxRequiredApprovals {
+		errs = append(errs, field.Invalid(path.Child("required"), policy.Required, fmt.Sprintf("required must be from 1 to %d", v1beta1.MaxRequiredApprovals)))
 	}
 	seen := map[string]bool{}
 	for i, group := range policy.Groups {

@@ -16,6 +16,7 @@ import (
 	"github.com/stagegate/stagegate/pkg/apis/placement/v1beta1"
 	registry "github.com/stagegate/stagegate/pkg/registry/placement"
 	"github.com/stagegate/stagegate/pkg/registry/store"
+	"github.com/stagegate/stagegate/pkg/rules/approval"
 )
 
 // noun is what people call an approval request.
@@ -48,7 +49,8 @@ func (d *deciding) New() *v1beta1.Approval { return &v1beta1.Approval{} }
 
 // Read returns the decision taken on an approval request, with an empty status as long as there is none.
 func (d *deciding) Read(request v1beta1.ApprovalRequestObject) *v1beta1.Approval {
-	return approvalOf(request, decisionOn(request))
+	tally := approval.Of(request)
+	return approvalOf(request, tally, tally.Closing())
 }
 
 // Clear implements store.Action.
@@ -61,36 +63,37 @@ func (d *deciding) Columns() []store.Column[*v1beta1.Approval] { return decision
 func (d *deciding) Validate(*v1beta1.Approval) field.ErrorList { return nil }
 
 // Do decides.
-func (d *deciding) Do(ctx context.Context, request v1beta1.ApprovalRequestObject, approval *v1beta1.Approval) (*v1beta1.Approval, bool, error) {
-	comment := approval.Spec.Comment
+func (d *deciding) Do(ctx context.Context, request v1beta1.ApprovalRequestObject, body *v1beta1.Approval) (*v1beta1.Approval, bool, error) {
+	comment := body.Spec.Comment
 	decided, err := d.gate.decide(ctx, request, statement{decision: d.decision, message: comment, comment: comment})
 	if err != nil {
 		return nil, false, err
 	}
-	decision := decisionOn(request)
+	tally := approval.Of(request)
+	decision := tally.Closing()
 	if decider, ok := genericapirequest.UserFrom(ctx); ok && decision == nil {
-		decision = decisionOf(request, registry.RecordedUser(decider), d.decision)
+		decision = tally.By(registry.RecordedUser(decider), d.decision)
 	}
-	return approvalOf(request, decision), decided, nil
+	return approvalOf(request, tally, decision), decided, nil
 }
 
 // approvalOf shows an approval request as a decision on it.
-func approvalOf(request v1beta1.ApprovalRequestObject, decision *v1beta1.ApprovalDecision) *v1beta1.Approval {
-	approval := &v1beta1.Approval{}
-	if len(decisionsOn(request)) > 0 && decisionOn(request) == nil {
-		approval.Status.Missing = missing(request)
+func approvalOf(request v1beta1.ApprovalRequestObject, tally approval.Tally, decision *v1beta1.ApprovalDecision) *v1beta1.Approval {
+	shown := &v1beta1.Approval{}
+	if len(tally.Decisions) > 0 && tally.Closing() == nil {
+		shown.Status.Missing = tally.Missing()
 	}
 	if decision == nil {
-		return approval
+		return shown
 	}
 	decision = decision.DeepCopy()
-	approval.Spec.Comment = decision.Comment
-	approval.Status.Decision = decision.Decision
-	approval.Status.DecidedBy = &decision.User
-	approval.Status.DecidedAt = &decision.Time
-	approval.Status.AuditID = decision.AuditID
+	shown.Spec.Comment = decision.Comment
+	shown.Status.Decision = decision.Decision
+	shown.Status.DecidedBy = &decision.User
+	shown.Status.DecidedAt = &decision.Time
+	shown.Status.AuditID = decision.AuditID
 	if condition := meta.FindStatusCondition(request.RequestStatus().Conditions, v1beta1.RequestApproved); condition != nil {
-		approval.Status.ObservedGeneration = condition.ObservedGeneration
+		shown.Status.ObservedGeneration = condition.ObservedGeneration
 	}
-	return approval
+	return shown
 }

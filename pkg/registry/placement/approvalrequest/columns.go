@@ -13,6 +13,7 @@ import (
 
 	"github.com/stagegate/stagegate/pkg/apis/placement/v1beta1"
 	"github.com/stagegate/stagegate/pkg/registry/store"
+	"github.com/stagegate/stagegate/pkg/rules/approval"
 )
 
 func columns(runHeader string) []store.Column[v1beta1.ApprovalRequestObject] {
@@ -89,7 +90,7 @@ func conditions(o v1beta1.ApprovalRequestObject) []metav1.Condition {
 
 func decidedBy(o v1beta1.ApprovalRequestObject) string {
 	var names []string
-	for _, d := range decisionsOn(o) {
+	for _, d := range approval.Of(o).Decisions {
 		names = append(names, d.User.Username)
 	}
 	return strings.Join(names, ",")
@@ -97,18 +98,20 @@ func decidedBy(o v1beta1.ApprovalRequestObject) string {
 
 // missingApprovals counts where there is a policy to count for.
 func missingApprovals(o v1beta1.ApprovalRequestObject) string {
+	tally := approval.Of(o)
 	switch {
-	case decisionOn(o) != nil:
+	case tally.Closing() != nil:
 		return ""
 	case o.RequestSpec().Policy == nil:
 		return "approval"
 	}
-	return missing(o)
+	return tally.Missing()
 }
 
 func expires(o v1beta1.ApprovalRequestObject) string {
-	expiry := expiryOf(o)
-	if expiry.IsZero() || decisionOn(o) != nil {
+	tally := approval.Of(o)
+	expiry := tally.Expiry()
+	if expiry.IsZero() || tally.Closing() != nil {
 		return ""
 	}
 	return expiry.UTC().Format(time.RFC3339)

@@ -19,8 +19,8 @@ import (
 	"k8s.io/utils/clock"
 
 	"github.com/stagegate/stagegate/pkg/apis/placement/v1beta1"
-	"github.com/stagegate/stagegate/pkg/apis/quorum"
 	registry "github.com/stagegate/stagegate/pkg/registry/placement"
+	"github.com/stagegate/stagegate/pkg/rules/approval"
 )
 
 // decidedByAnnotation is the audit annotation that names who decided, on the request that did.
@@ -57,10 +57,10 @@ func (g *gate) decide(ctx context.Context, request v1beta1.ApprovalRequestObject
 	if request.GetDeletionTimestamp() != nil {
 		return false, conflict("the approval request is being deleted")
 	}
-	policy := policyOf(request)
-	decider := registry.RecordedUser(info, policy.Groups...)
-	closing, same := decisionOn(request), decisionOf(request, decider, said.decision)
-	expiry := expiryOf(request)
+	tally := approval.Of(request)
+	decider := registry.RecordedUser(info, groupsOf(request)...)
+	closing, same := tally.Closing(), tally.By(decider, said.decision)
+	expiry := tally.Expiry()
 	switch {
 	case closing != nil && (closing.Decision != said.decision || same == nil):
 		return false, conflict("already %s by %s at %s", strings.ToLower(string(closing.Decision)), closing.User.Username, closing.Time.UTC().Format(time.RFC3339))
@@ -70,7 +70,7 @@ func (g *gate) decide(ctx context.Context, request v1beta1.ApprovalRequestObject
 		return false, nil
 	}
 	if said.decision == v1beta1.DecisionApproved {
-		if why := policy.Refuses(requesterOf(request), approversOf(request), quorum.User(decider)); why != "" {
+		if why := tally.Refuses(decider); why != "" {
 			return false, apierrors.NewForbidden(g.resource, request.GetName(), errors.New(why))
 		}
 	}
@@ -82,7 +82,7 @@ func (g *gate) decide(ctx context.Context, request v1beta1.ApprovalRequestObject
 func (g *gate) record(ctx context.Context, decider v1beta1.DecisionUser, request v1beta1.ApprovalRequestObject, said statement) {
 	now := metav1.NewTime(g.clock.Now()).Rfc3339Copy()
 	status := request.RequestStatus()
-	status.Decisions = append(decisionsOn(request), v1beta1.ApprovalDecision{
+	status.Decisions = append(approval.Of(request).Decisions, v1beta1.ApprovalDecision{
 		Decision:   said.decision,
 		User:       decider,
 		Time:       now,
@@ -105,11 +105,19 @@ func (g *gate) record(ctx context.Context, decider v1beta1.DecisionUser, request
 	if condition.Message == "" {
 		condition.Message = fmt.Sprintf("%s by %s", said.decision, decider.Username)
 	}
-	if decisionOn(request) == nil {
+	if tally := approval.Of(request); tally.Closing() == nil {
 		condition.Status, condition.Reason = metav1.ConditionUnknown, reasonApprovalsMissing
-		condition.Message = missing(request)
+		condition.Message = tally.Missing()
 	}
 	put(&status.Conditions, condition)
+}
+
+// groupsOf are the groups that a request asks approvals of.
+func groupsOf(request v1beta1.ApprovalRequestObject) []string {
+	if policy := request.RequestSpec().Policy; policy != nil {
+		return policy.Groups
+	}
+	return nil
 }
 
 func subresourceFor(decision v1beta1.DecisionType) string {

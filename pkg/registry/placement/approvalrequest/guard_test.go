@@ -14,6 +14,7 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 
 	"github.com/stagegate/stagegate/pkg/apis/placement/v1beta1"
+	"github.com/stagegate/stagegate/pkg/rules/approval"
 )
 
 // seedPatch is the patch of the tutorial.
@@ -337,7 +338,7 @@ func TestADecisionOnAnotherRequestOpensNothing(t *testing.T) {
 		ObjectMeta: metav1.ObjectMeta{UID: "this"},
 		Status:     v1beta1.ApprovalRequestStatus{Decisions: []v1beta1.ApprovalDecision{{RequestUID: "another"}}},
 	}
-	if decision := decisionOn(request); decision != nil {
+	if decision := approval.Of(request).Closing(); decision != nil {
 		t.Errorf("took the decision on another request: %v", decision)
 	}
 }

@@ -69,8 +69,8 @@ func TestAPolicySaysWhoseApprovalsOpenTheGate(t *testing.T) {
 			{user: "ann", decision: no, approved: "False Rejected by ann", decided: "ann,ann"},
 		}},
 		"one of a group": {&v1beta1.ApprovalPolicy{Required: 2, Groups: []string{"sre"}}, []act{
-			{user: "ann", decision: yes, approved: "Unknown 1 of 2 approvals, one of them has to be by a member of group sre", decided: "ann"},
-			{user: "bob", decision: yes, refused: `user "bob" is none`, approved: "Unknown 1 of 2 approvals, one of them has to be by a member of group sre", decided: "ann"},
+			{user: "ann", decision: yes, approved: "Unknown 1 of 2 approvals, one of them must be by a member of group sre", decided: "ann"},
+			{user: "bob", decision: yes, refused: `user "bob" is not one`, approved: "Unknown 1 of 2 approvals, one of them must be by a member of group sre", decided: "ann"},
 			{user: "sue", decision: yes, approved: "True Approved by sue", decided: "ann,sue"},
 		}},
 		"one of the group and of very many others": {&v1beta1.ApprovalPolicy{Groups: []string{"sre"}}, []act{
