@@ -9,11 +9,11 @@ import (
 	"slices"
 
 	"k8s.io/apimachinery/pkg/api/meta"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apiserver/pkg/admission"
 
 	"github.com/stagegate/stagegate/pkg/apis/placement/v1beta1"
 	"github.com/stagegate/stagegate/pkg/apis/wording"
+	runrules "github.com/stagegate/stagegate/pkg/rules/updaterun"
 )
 
 // validateNewRun refuses a run of a placement that moves its clusters itself. What is merely not there yet may turn up before the
@@ -60,7 +60,7 @@ func isExternal(target v1beta1.PlacementObject) bool {
 func (p *Plugin) warnOfWaitingRuns(ctx context.Context, strategy v1beta1.UpdateStrategyObject) error {
 	var waiting []string
 	for _, run := range p.kindsOf(strategy.GetNamespace()).listRuns(strategy.GetNamespace()) {
-		if run.RunSpec().StagedUpdateStrategyName == strategy.GetName() && awaitsInitialization(run) {
+		if run.RunSpec().StagedUpdateStrategyName == strategy.GetName() && runrules.AwaitsPlan(run) {
 			waiting = append(waiting, run.GetName())
 		}
 	}
@@ -69,13 +69,4 @@ func (p *Plugin) warnOfWaitingRuns(ctx context.Context, strategy v1beta1.UpdateS
 		warn(ctx, "the strategy is still needed to initialise: %s", wording.List(waiting))
 	}
 	return nil
-}
-
-// awaitsInitialization says whether a run may still be initialised: it was not looked at yet, or is tried again.
-func awaitsInitialization(run v1beta1.UpdateRunObject) bool {
-	if run.GetDeletionTimestamp() != nil {
-		return false
-	}
-	initialized := meta.FindStatusCondition(run.RunStatus().Conditions, v1beta1.RunInitialized)
-	return initialized == nil || initialized.Status != metav1.ConditionTrue && run.RunStatus().InitializationStartTime != nil
 }

@@ -4,16 +4,15 @@
 package updaterun
 
 import (
-	"cmp"
 	"errors"
 	"fmt"
-	"slices"
 	"time"
 
 	"k8s.io/apimachinery/pkg/api/meta"
 
 	"github.com/stagegate/stagegate/pkg/apis/placement/v1beta1"
 	"github.com/stagegate/stagegate/pkg/apis/wellknown"
+	runrules "github.com/stagegate/stagegate/pkg/rules/updaterun"
 )
 
 // check says in a sentence why an operation makes no sense for a run that is neither deleted nor, but for a rollback, over. Where the
@@ -52,7 +51,7 @@ func checkResume(run v1beta1.UpdateRunObject, _ *v1beta1.UpdateRunOperationSpec,
 	case v1beta1.StateRun:
 		changed := last(run.RunStatus(), isStateChange)
 		switch {
-		case isPaused(run.RunStatus()):
+		case runrules.IsPaused(run.RunStatus()):
 			return nil, errors.New("the run is not stopped, it is paused: retry or skip the clusters that have failed")
 		case changed != nil && changed.Operation == v1beta1.OperationResume:
 			return repeated(changed, asker, "resumed")
@@ -65,12 +64,12 @@ func checkResume(run v1beta1.UpdateRunObject, _ *v1beta1.UpdateRunOperationSpec,
 func checkSkip(run v1beta1.UpdateRunObject, asked *v1beta1.UpdateRunOperationSpec, _ string) (*v1beta1.UpdateRunHistoryEntry, error) {
 	status := run.RunStatus()
 	switch {
-	case !isInitialized(status):
+	case !runrules.IsPlanned(status):
 		return nil, errNotInitialized
 	case asked.Stage == "":
 		return nil, checkClusters(status, asked.Clusters, skippable)
 	}
-	for _, stage := range stages(status) {
+	for _, stage := range runrules.Stages(status) {
 		if stage.StageName == asked.Stage {
 			return nil, checkSkipOfStage(stage, asked.Task)
 		}
@@ -80,7 +79,7 @@ func checkSkip(run v1beta1.UpdateRunObject, asked *v1beta1.UpdateRunOperationSpe
 
 func checkSkipOfStage(stage *v1beta1.StageUpdatingStatus, task v1beta1.StageTaskType) error {
 	switch {
-	case isOver(stage):
+	case runrules.IsStageOver(stage):
 		return fmt.Errorf("stage %s is over", stage.StageName)
 	case task == "":
 		return nil
@@ -99,16 +98,16 @@ func checkSkipOfStage(stage *v1beta1.StageUpdatingStatus, task v1beta1.StageTask
 func checkRetry(run v1beta1.UpdateRunObject, asked *v1beta1.UpdateRunOperationSpec, _ string) (*v1beta1.UpdateRunHistoryEntry, error) {
 	status := run.RunStatus()
 	switch {
-	case !isInitialized(status):
+	case !runrules.IsPlanned(status):
 		return nil, errNotInitialized
 	case len(asked.Clusters) > 0:
 		return nil, checkClusters(status, asked.Clusters, retriable)
 	}
-	for _, stage := range stages(status) {
-		if isOver(stage) {
+	for _, stage := range runrules.Stages(status) {
+		if runrules.IsStageOver(stage) {
 			continue
 		}
-		if len(failedClusters(stage)) == 0 {
+		if len(runrules.FailedClusters(stage)) == 0 {
 			return nil, fmt.Errorf("no cluster in stage %s has failed", stage.StageName)
 		}
 		return nil, nil
@@ -119,7 +118,7 @@ func checkRetry(run v1beta1.UpdateRunObject, asked *v1beta1.UpdateRunOperationSp
 // checkClusters says what is wrong with the first of some clusters for which rule finds anything.
 func checkClusters(status *v1beta1.UpdateRunStatus, names []string, rule func(*v1beta1.StageUpdatingStatus, *v1beta1.ClusterUpdatingStatus) error) error {
 	for _, name := range names {
-		stage, cluster := find(status, name)
+		stage, cluster := runrules.FindCluster(status, name)
 		if cluster == nil {
 			return fmt.Errorf("cluster %s is not a target of the run", name)
 		}
@@ -137,7 +136,7 @@ func skippable(stage *v1beta1.StageUpdatingStatus, cluster *v1beta1.ClusterUpdat
 		return fmt.Errorf("cluster %s is skipped already", cluster.ClusterName)
 	case meta.IsStatusConditionTrue(cluster.Conditions, v1beta1.ClusterSucceeded):
 		return fmt.Errorf("cluster %s is updated already", cluster.ClusterName)
-	case isOver(stage):
+	case runrules.IsStageOver(stage):
 		return fmt.Errorf("stage %s, which cluster %s is in, is over", stage.StageName, cluster.ClusterName)
 	}
 	return nil
@@ -145,9 +144,9 @@ func skippable(stage *v1beta1.StageUpdatingStatus, cluster *v1beta1.ClusterUpdat
 
 func retriable(stage *v1beta1.StageUpdatingStatus, cluster *v1beta1.ClusterUpdatingStatus) error {
 	switch {
-	case !hasFailed(cluster):
+	case !runrules.HasFailed(cluster):
 		return fmt.Errorf("cluster %s has not failed", cluster.ClusterName)
-	case isOver(stage):
+	case runrules.IsStageOver(stage):
 		return fmt.Errorf("cluster %s has failed in stage %s, which is over: create a new run", cluster.ClusterName, stage.StageName)
 	}
 	return nil
@@ -158,7 +157,7 @@ func checkRollback(run v1beta1.UpdateRunObject, _ *v1beta1.UpdateRunOperationSpe
 	status := run.RunStatus()
 	asked := last(status, is(v1beta1.OperationRollback))
 	switch {
-	case !isInitialized(status):
+	case !runrules.IsPlanned(status):
 		return nil, errNotInitialized
 	case status.RolledBackBy != nil && asked == nil:
 		return nil, fmt.Errorf("already rolled back by run %s", status.RolledBackBy.Name)
@@ -167,23 +166,10 @@ func checkRollback(run v1beta1.UpdateRunObject, _ *v1beta1.UpdateRunOperationSpe
 	case asked != nil && asked.Number > status.ObservedOperation:
 		return repeated(asked, asker, "asked for")
 	}
-	for i := range status.StagesStatus {
-		for j := range status.StagesStatus[i].Clusters {
-			if cluster := &status.StagesStatus[i].Clusters[j]; hasMoved(status, cluster) {
-				return nil, nil
-			}
-		}
+	if runrules.TakesBack(status) {
+		return nil, nil
 	}
 	return nil, errors.New("the run has moved no cluster from another version: there is nothing to roll back")
-}
-
-// hasMoved says whether a cluster had another version before the run.
-func hasMoved(status *v1beta1.UpdateRunStatus, cluster *v1beta1.ClusterUpdatingStatus) bool {
-	before := cluster.PreviousResourceSnapshotIndex
-	return before != nil && *before != "" &&
-		(*before != cmp.Or(cluster.ResourceSnapshotIndex, status.ResourceSnapshotIndexUsed) ||
-			!slices.Equal(cluster.PreviousClusterResourceOverrideSnapshots, cluster.ClusterResourceOverrideSnapshots) ||
-			!slices.Equal(cluster.PreviousResourceOverrideSnapshots, cluster.ResourceOverrideSnapshots))
 }
 
 // repeated is the record of a user who asks again for what they have asked for. Another user is told who has, and when.

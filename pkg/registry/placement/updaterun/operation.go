@@ -24,6 +24,7 @@ import (
 	"github.com/stagegate/stagegate/pkg/apis/wellknown"
 	registry "github.com/stagegate/stagegate/pkg/registry/placement"
 	"github.com/stagegate/stagegate/pkg/registry/store"
+	runrules "github.com/stagegate/stagegate/pkg/rules/updaterun"
 )
 
 // operationByAnnotation is the audit annotation that names who asked something of a run, on the request that did.
@@ -132,8 +133,8 @@ func (a *asking) refuse(run v1beta1.UpdateRunObject, asked *v1beta1.UpdateRunOpe
 	if run.GetDeletionTimestamp() != nil {
 		return nil, errors.New("the run is being deleted")
 	}
-	if reason := endOf(run.RunStatus()); reason != "" && a.operation != v1beta1.OperationRollback {
-		return nil, fmt.Errorf("the run has ended (%s): create a new run", reason)
+	if end := runrules.End(run.RunStatus()); end != nil && a.operation != v1beta1.OperationRollback {
+		return nil, fmt.Errorf("the run has ended (%s): create a new run", end.Reason)
 	}
 	stored, err := a.check(run, asked, asker)
 	if err != nil || stored != nil {

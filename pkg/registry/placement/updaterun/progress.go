@@ -10,29 +10,15 @@ import (
 	"k8s.io/apimachinery/pkg/api/meta"
 
 	"github.com/stagegate/stagegate/pkg/apis/placement/v1beta1"
+	runrules "github.com/stagegate/stagegate/pkg/rules/updaterun"
 )
 
-// currentStage is the first stage that was entered and not left, nil before and after a run.
+// currentStage is the stage that a run has come to and not left, nil before and after a run.
 func currentStage(status *v1beta1.UpdateRunStatus) *v1beta1.StageUpdatingStatus {
-	for _, stage := range stages(status) {
-		entered := meta.FindStatusCondition(stage.Conditions, v1beta1.StageProgressing) != nil
-		if entered && stage.EndTime == nil {
-			return stage
-		}
+	if stage := runrules.CurrentStage(status); stage != nil && runrules.IsEntered(stage) && stage.EndTime == nil {
+		return stage
 	}
 	return nil
-}
-
-// stages are all stages of a run in order, the one that deletes included.
-func stages(status *v1beta1.UpdateRunStatus) []*v1beta1.StageUpdatingStatus {
-	var all []*v1beta1.StageUpdatingStatus
-	for i := range status.StagesStatus {
-		all = append(all, &status.StagesStatus[i])
-	}
-	if status.DeletionStageStatus != nil {
-		all = append(all, status.DeletionStageStatus)
-	}
-	return all
 }
 
 // currentStageName is the name of the current stage and its place among all, such as canary (2/3). The stage that deletes is none of
@@ -52,11 +38,11 @@ func currentStageName(o v1beta1.UpdateRunObject) string {
 
 // progress is the clusters done out of all, such as 2/3, and empty as long as they are not known.
 func progress(o v1beta1.UpdateRunObject) string {
-	if !meta.IsStatusConditionTrue(o.RunStatus().Conditions, v1beta1.RunInitialized) {
+	if !runrules.IsPlanned(o.RunStatus()) {
 		return ""
 	}
 	done, total := 0, 0
-	for _, stage := range stages(o.RunStatus()) {
+	for _, stage := range runrules.Stages(o.RunStatus()) {
 		for i := range stage.Clusters {
 			total++
 			if meta.IsStatusConditionTrue(stage.Clusters[i].Conditions, v1beta1.ClusterSucceeded) {

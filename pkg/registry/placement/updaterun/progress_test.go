@@ -4,6 +4,7 @@
 package updaterun
 
 import (
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -45,14 +46,18 @@ func TestWideColumnsFollowTheRun(t *testing.T) {
 		s.StagesStatus[0].Conditions = waiting
 		s.StagesStatus[0].Clusters[0].Conditions = []metav1.Condition{started, succeeded}
 	}
+	end := func(stage *v1beta1.StageUpdatingStatus) {
+		stage.EndTime = &now
+		stage.Conditions = append(slices.Clone(stage.Conditions), condition(v1beta1.StageSucceeded, metav1.ConditionTrue))
+	}
 	leave := func(s *v1beta1.UpdateRunStatus) {
 		updated(s)
-		s.StagesStatus[0].EndTime = &now
+		end(&s.StagesStatus[0])
 		s.StagesStatus[1].Conditions = waiting
 	}
 	finish := func(s *v1beta1.UpdateRunStatus) {
 		leave(s)
-		s.StagesStatus[1].EndTime = &now
+		end(&s.StagesStatus[1])
 		s.StagesStatus[1].Clusters[0].Conditions = []metav1.Condition{started, succeeded}
 		s.StagesStatus[1].Clusters[1].Conditions = []metav1.Condition{started, succeeded}
 		s.DeletionStageStatus.Conditions = active
@@ -122,7 +127,7 @@ func TestWideColumnsFollowTheRun(t *testing.T) {
 		}, "canary (2/2) | 1/4 | cluster c and 1 more: Deployment shop/web: 2 of 3 available"},
 		{"a cluster failed", v1beta1.StateRun, func(s *v1beta1.UpdateRunStatus) {
 			leave(s)
-			s.StagesStatus[1].EndTime = &now
+			end(&s.StagesStatus[1])
 			s.StagesStatus[1].Clusters[0].Conditions = []metav1.Condition{started, failed}
 		}, " | 1/4 | "},
 		{"approval before anything is removed", v1beta1.StateRun, func(s *v1beta1.UpdateRunStatus) {
@@ -144,7 +149,7 @@ func TestWideColumnsFollowTheRun(t *testing.T) {
 		{"deleting", v1beta1.StateRun, finish, "kubernetes-fleet.io/deleteStage | 3/4 | "},
 		{"done", v1beta1.StateRun, func(s *v1beta1.UpdateRunStatus) {
 			finish(s)
-			s.DeletionStageStatus.EndTime = &now
+			end(s.DeletionStageStatus)
 			s.DeletionStageStatus.Clusters[0].Conditions = []metav1.Condition{started, succeeded}
 		}, " | 4/4 | "},
 		{"not initialised", v1beta1.StateRun, func(s *v1beta1.UpdateRunStatus) {

@@ -14,6 +14,7 @@ import (
 	"github.com/stagegate/stagegate/pkg/apis/placement/validation"
 	registry "github.com/stagegate/stagegate/pkg/registry/placement"
 	"github.com/stagegate/stagegate/pkg/registry/store"
+	runrules "github.com/stagegate/stagegate/pkg/rules/updaterun"
 )
 
 // maxNameLength lets the name of a run be the value of a label on its approval requests.
@@ -49,11 +50,11 @@ func Resources(clk clock.PassiveClock) []store.Resource {
 // warnOfStateOfEnded warns who changes the state of a run that is over: nothing acts on it any more.
 func warnOfStateOfEnded(run, old v1beta1.UpdateRunObject) []string {
 	state := run.RunSpec().State
-	reason := endOf(old.RunStatus())
-	if reason == "" || state == old.RunSpec().State {
+	end := runrules.End(old.RunStatus())
+	if end == nil || state == old.RunSpec().State {
 		return nil
 	}
-	return []string{fmt.Sprintf("spec.state: %s has no effect, since the run has ended (%s): create a new run", state, reason)}
+	return []string{fmt.Sprintf("spec.state: %s has no effect, since the run has ended (%s): create a new run", state, end.Reason)}
 }
 
 // stampCreator records who creates a run: a policy may not count their approval. A loop says for whom it creates one.

@@ -13,6 +13,7 @@ import (
 	"k8s.io/apimachinery/pkg/util/duration"
 
 	"github.com/stagegate/stagegate/pkg/apis/placement/v1beta1"
+	runrules "github.com/stagegate/stagegate/pkg/rules/updaterun"
 )
 
 // waitingFor names what keeps a run from going on: another run, somebody to look after clusters that have failed, an approval, a time,
@@ -32,13 +33,13 @@ func waitingFor(o v1beta1.UpdateRunObject) string {
 	if turn := status.Turn; turn != nil && turn.State == v1beta1.TurnWaiting {
 		return "run " + turn.WaitingFor
 	}
-	if isPaused(status) {
+	if runrules.IsPaused(status) {
 		return pausedBy(stage)
 	}
 	// Nobody has to approve any more that clusters are moved which are all done, or skipped. A stage without clusters is come to for
 	// its tasks alone.
 	tasks := openTasks(stage, stage.BeforeStageTaskStatus, nil)
-	if clustersDone(stage) && (len(stage.Clusters) > 0 || len(tasks) == 0) {
+	if runrules.AreClustersDone(stage) && (len(stage.Clusters) > 0 || len(tasks) == 0) {
 		tasks = openTasks(stage, stage.AfterStageTaskStatus, afterStageTasks(status, stage.StageName))
 	}
 	if len(tasks) > 0 {
@@ -49,7 +50,7 @@ func waitingFor(o v1beta1.UpdateRunObject) string {
 
 // pausedBy names up to three clusters for which a run is paused, and the number of all.
 func pausedBy(stage *v1beta1.StageUpdatingStatus) string {
-	failed := failedClusters(stage)
+	failed := runrules.Names(runrules.FailedClusters(stage))
 	if len(failed) == 0 {
 		return "paused"
 	}
@@ -70,7 +71,7 @@ func clustersInFlight(stage *v1beta1.StageUpdatingStatus) string {
 	n := 0
 	for i := range stage.Clusters {
 		c := &stage.Clusters[i]
-		if !meta.IsStatusConditionTrue(c.Conditions, v1beta1.ClusterStarted) || meta.FindStatusCondition(c.Conditions, v1beta1.ClusterSucceeded) != nil {
+		if !runrules.IsInFlight(c) {
 			continue
 		}
 		if n++; first == nil || first.Message == "" && c.Message != "" {
@@ -88,16 +89,6 @@ func clustersInFlight(stage *v1beta1.StageUpdatingStatus) string {
 		text += ": " + first.Message
 	}
 	return text
-}
-
-// clustersDone says whether no cluster is waited for any more, whatever became of it.
-func clustersDone(stage *v1beta1.StageUpdatingStatus) bool {
-	for i := range stage.Clusters {
-		if meta.FindStatusCondition(stage.Clusters[i].Conditions, v1beta1.ClusterSucceeded) == nil {
-			return false
-		}
-	}
-	return true
 }
 
 // afterStageTasks are the tasks after a stage as the run's strategy has them.

@@ -15,6 +15,7 @@ import (
 
 	"github.com/stagegate/stagegate/pkg/apis/placement/v1beta1"
 	"github.com/stagegate/stagegate/pkg/rules/approval"
+	runrules "github.com/stagegate/stagegate/pkg/rules/updaterun"
 )
 
 // expiryGrace is how long after its expiry a request ends the run. The server takes approvals until the expiry, and one that it has
@@ -190,7 +191,7 @@ func ownerOf(o metav1.Object) string {
 
 // accept marks requests whose approval is recorded. A crash may have come between the two.
 func (s *step) accept() {
-	for _, stage := range stagesOf(&s.status) {
+	for _, stage := range runrules.Stages(&s.status) {
 		for _, tasks := range [][]v1beta1.StageTaskStatus{stage.BeforeStageTaskStatus, stage.AfterStageTaskStatus} {
 			for j := range tasks {
 				request := s.world.Approvals[tasks[j].ApprovalRequestName]
