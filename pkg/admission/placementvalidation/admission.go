@@ -20,7 +20,6 @@ import (
 	"github.com/stagegate/stagegate/pkg/admission/initializer"
 
 	"github.com/stagegate/stagegate/pkg/apis/placement/v1beta1"
-	"github.com/stagegate/stagegate/pkg/apis/scheme"
 	"github.com/stagegate/stagegate/pkg/generated/informers/externalversions"
 	clusterlisters "github.com/stagegate/stagegate/pkg/generated/listers/cluster/v1beta1"
 	registry "github.com/stagegate/stagegate/pkg/registry/placement"
@@ -115,22 +114,17 @@ func (p *Plugin) Validate(ctx context.Context, a admission.Attributes, _ admissi
 	if !selectors && !policy {
 		return nil
 	}
-	converted, err := scheme.Scheme.ConvertToVersion(written, v1beta1.SchemeGroupVersion)
-	if err != nil {
-		return apierrors.NewInternalError(err)
-	}
-	o := converted.(v1beta1.PlacementObject)
 	if selectors {
 		deadline, cancel := context.WithTimeout(ctx, patience)
 		defer cancel()
-		refused, warnings := p.reviewSelectors(deadline, o)
+		refused, warnings := p.reviewSelectors(deadline, written)
 		if len(refused) > 0 {
-			return apierrors.NewInvalid(a.GetKind().GroupKind(), o.GetName(), refused)
+			return apierrors.NewInvalid(a.GetKind().GroupKind(), written.GetName(), refused)
 		}
 		warn(ctx, warnings)
 	}
 	if policy && p.synced() {
-		warn(ctx, p.reviewPolicy(o.PlacementSpec().Policy))
+		warn(ctx, p.reviewPolicy(written.PlacementSpec().Policy))
 	}
 	return nil
 }
