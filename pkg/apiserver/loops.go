@@ -13,6 +13,7 @@ import (
 	"k8s.io/client-go/rest"
 	"k8s.io/klog/v2"
 
+	"github.com/stagegate/stagegate/pkg/registry/placement/updaterun"
 	"github.com/stagegate/stagegate/pkg/rollout/storeid"
 )
 
@@ -30,7 +31,7 @@ type Loops struct {
 	// Runner runs the loops.
 	Runner LoopRunner
 	// Planner answers what a run would do; nil if none is there to ask.
-	Planner RunPlanner
+	Planner updaterun.Planner
 }
 
 // LoopsConfig is what the loops get from the server.

@@ -11,9 +11,7 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	genericapirequest "k8s.io/apiserver/pkg/endpoints/request"
 
-	"github.com/stagegate/stagegate/pkg/apis/placement"
 	"github.com/stagegate/stagegate/pkg/apis/placement/v1beta1"
-	"github.com/stagegate/stagegate/pkg/apis/scheme"
 	registry "github.com/stagegate/stagegate/pkg/registry/placement"
 	"github.com/stagegate/stagegate/pkg/registry/placement/updaterun"
 )
@@ -28,15 +26,9 @@ const (
 	retryPlanSeconds = 5
 )
 
-// RunPlanner says what an update run would do, in the version that the loops work on.
-type RunPlanner interface {
-	// Plan returns the status that the run would have once it is initialised, and warnings. Its errors are API errors.
-	Plan(ctx context.Context, run v1beta1.UpdateRunObject) (*v1beta1.UpdateRunStatus, []string, error)
-}
-
-// planner lets the registry, which works on internal types, ask a RunPlanner, for so many runs at once.
+// planner makes so many plans at once.
 type planner struct {
-	RunPlanner
+	updaterun.Planner
 
 	mu sync.Mutex
 	// planning counts the plans that are being made, by whom the user who waits for one counts as.
@@ -45,29 +37,17 @@ type planner struct {
 
 var _ updaterun.Planner = &planner{}
 
-func newPlanner(p RunPlanner) *planner { return &planner{RunPlanner: p, planning: map[string]int{}} }
+func newPlanner(p updaterun.Planner) *planner { return &planner{Planner: p, planning: map[string]int{}} }
 
 // Plan says what the status of the run would be once it is initialised. It fails with TooManyRequests where the user, or all users
 // together, wait for as many plans as are made at once.
-func (p *planner) Plan(ctx context.Context, run placement.UpdateRunObject) (*placement.UpdateRunStatus, []string, error) {
+func (p *planner) Plan(ctx context.Context, run v1beta1.UpdateRunObject) (*v1beta1.UpdateRunStatus, []string, error) {
 	end, err := p.begin(ctx)
 	if err != nil {
 		return nil, nil, err
 	}
 	defer end()
-	versioned, err := scheme.Scheme.ConvertToVersion(run, v1beta1.SchemeGroupVersion)
-	if err != nil {
-		return nil, nil, fmt.Errorf("update run %s: %w", run.GetName(), err)
-	}
-	status, warnings, err := p.RunPlanner.Plan(ctx, versioned.(v1beta1.UpdateRunObject))
-	if err != nil || status == nil {
-		return nil, warnings, err
-	}
-	var internal placement.UpdateRunStatus
-	if err := scheme.Scheme.Convert(status, &internal, nil); err != nil {
-		return nil, nil, fmt.Errorf("plan of update run %s: %w", run.GetName(), err)
-	}
-	return &internal, warnings, nil
+	return p.Planner.Plan(ctx, run)
 }
 
 // begin counts a plan until its end.

@@ -20,15 +20,15 @@ import (
 	"k8s.io/client-go/rest"
 	"k8s.io/client-go/tools/clientcmd"
 
-	"github.com/stagegate/stagegate/pkg/apis/cluster"
-	"github.com/stagegate/stagegate/pkg/apis/placement"
+	clusterv1beta1 "github.com/stagegate/stagegate/pkg/apis/cluster/v1beta1"
+	"github.com/stagegate/stagegate/pkg/apis/placement/v1beta1"
 )
 
 // hubTimeout is for one request that a hub in good health answers within a second.
 const hubTimeout = 15 * time.Second
 
 var (
-	servedGroups = []string{placement.GroupName, cluster.GroupName}
+	servedGroups = []string{v1beta1.GroupName, clusterv1beta1.GroupName}
 	crdResource  = schema.GroupVersionResource{Group: "apiextensions.k8s.io", Version: "v1", Resource: "customresourcedefinitions"}
 )
 

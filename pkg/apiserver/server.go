@@ -67,7 +67,7 @@ func (c CompletedConfig) newLoops() (Loops, error) {
 	return c.extra.NewLoops(config)
 }
 
-func (c CompletedConfig) installAPI(server *genericapiserver.GenericAPIServer, runs RunPlanner) error {
+func (c CompletedConfig) installAPI(server *genericapiserver.GenericAPIServer, runs updaterun.Planner) error {
 	var plans updaterun.Planner
 	if runs != nil {
 		plans = newPlanner(runs)

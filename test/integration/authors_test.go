@@ -19,7 +19,7 @@ import (
 	"k8s.io/client-go/rest"
 	"sigs.k8s.io/yaml"
 
-	"github.com/stagegate/stagegate/pkg/apis/placement"
+	"github.com/stagegate/stagegate/pkg/apis/placement/v1beta1"
 	"github.com/stagegate/stagegate/test/integration/testserver"
 )
 
@@ -77,7 +77,7 @@ func authorOf(t *testing.T, config *rest.Config, version, resource, namespace st
 	if err != nil {
 		t.Fatal(err)
 	}
-	objects := client.Resource(schema.GroupVersionResource{Group: placement.GroupName, Version: version, Resource: resource})
+	objects := client.Resource(schema.GroupVersionResource{Group: v1beta1.GroupName, Version: version, Resource: resource})
 	if namespace == "" {
 		return objects
 	}
@@ -159,16 +159,16 @@ func TestAuthorsMayDoThemselvesWhatTheyHaveTheServerDo(t *testing.T) {
 		case testserver.Alice:
 			return true
 		case testserver.Bob:
-			return a.GetAPIGroup() == placement.GroupName || a.GetResource() == "secrets" || a.GetResource() == "clusterroles"
+			return a.GetAPIGroup() == v1beta1.GroupName || a.GetResource() == "secrets" || a.GetResource() == "clusterroles"
 		}
-		return a.GetAPIGroup() == placement.GroupName
+		return a.GetAPIGroup() == v1beta1.GroupName
 	}))
 	all := []string{metav1.DryRunAll}
 	for _, w := range writtenBy {
 		for _, version := range []string{"v1", "v1beta1"} {
 			t.Run(version+"/"+w.resource, func(t *testing.T) {
 				object := &unstructured.Unstructured{Object: parse(t, w.manifest)}
-				object.SetAPIVersion(placement.GroupName + "/" + version)
+				object.SetAPIVersion(v1beta1.GroupName + "/" + version)
 				object.SetName("authored")
 				as := func(user string) dynamic.ResourceInterface {
 					return authorOf(t, s.As(user), version, w.resource, object.GetNamespace())

@@ -23,7 +23,7 @@ import (
 	"k8s.io/apimachinery/pkg/runtime"
 	"sigs.k8s.io/yaml"
 
-	"github.com/stagegate/stagegate/pkg/apis/placement"
+	"github.com/stagegate/stagegate/pkg/apis/placement/v1beta1"
 	"github.com/stagegate/stagegate/pkg/apis/wellknown"
 )
 
@@ -201,7 +201,7 @@ func TestWhoReleasesWritesNoGate(t *testing.T) {
 	if len(role.Labels) > 0 {
 		t.Errorf("the role has the labels %v, by which it could become part of others", role.Labels)
 	}
-	if !allows(role, "create", placement.GroupName, "stagedupdateruns") {
+	if !allows(role, "create", v1beta1.GroupName, "stagedupdateruns") {
 		t.Error("the role does not create runs")
 	}
 	for _, rule := range role.Rules {

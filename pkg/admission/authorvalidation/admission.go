@@ -17,7 +17,7 @@ import (
 	"k8s.io/apiserver/pkg/authorization/authorizer"
 
 	"github.com/stagegate/stagegate/pkg/admission/hubkinds"
-	"github.com/stagegate/stagegate/pkg/apis/placement"
+	"github.com/stagegate/stagegate/pkg/apis/placement/v1beta1"
 	registry "github.com/stagegate/stagegate/pkg/registry/placement"
 )
 
@@ -68,7 +68,7 @@ func (p *Plugin) ValidateInitialization() error {
 
 // Validate implements admission.ValidationInterface.
 func (p *Plugin) Validate(ctx context.Context, a admission.Attributes, _ admission.ObjectInterfaces) error {
-	if a.GetResource().Group != placement.GroupName || a.GetSubresource() != "" || registry.IsLoop(ctx) {
+	if a.GetResource().Group != v1beta1.GroupName || a.GetSubresource() != "" || registry.IsLoop(ctx) {
 		return nil
 	}
 	deeds := deedsOf(a.GetObject())
@@ -103,20 +103,20 @@ func isLeaving(object runtime.Object) bool {
 // somebody else perhaps, and does something else beside what is new.
 func changes(object, old runtime.Object) bool {
 	switch object := object.(type) {
-	case placement.PlacementObject:
-		old, ok := old.(placement.PlacementObject)
+	case v1beta1.PlacementObject:
+		old, ok := old.(v1beta1.PlacementObject)
 		return !ok || !apiequality.Semantic.DeepEqual(object.PlacementSpec().ResourceSelectors, old.PlacementSpec().ResourceSelectors)
-	case *placement.ClusterResourceOverride:
-		old, ok := old.(*placement.ClusterResourceOverride)
+	case *v1beta1.ClusterResourceOverride:
+		old, ok := old.(*v1beta1.ClusterResourceOverride)
 		return !ok || !apiequality.Semantic.DeepEqual(object.Spec, old.Spec)
-	case *placement.ResourceOverride:
-		old, ok := old.(*placement.ResourceOverride)
+	case *v1beta1.ResourceOverride:
+		old, ok := old.(*v1beta1.ResourceOverride)
 		return !ok || !apiequality.Semantic.DeepEqual(object.Spec, old.Spec)
-	case *placement.ClusterResourceEnvelope:
-		old, ok := old.(*placement.ClusterResourceEnvelope)
+	case *v1beta1.ClusterResourceEnvelope:
+		old, ok := old.(*v1beta1.ClusterResourceEnvelope)
 		return !ok || !sameManifests(object.Data, old.Data)
-	case *placement.ResourceEnvelope:
-		old, ok := old.(*placement.ResourceEnvelope)
+	case *v1beta1.ResourceEnvelope:
+		old, ok := old.(*v1beta1.ResourceEnvelope)
 		return !ok || !sameManifests(object.Data, old.Data)
 	}
 	return false

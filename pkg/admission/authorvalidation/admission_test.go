@@ -26,7 +26,7 @@ import (
 	clocktesting "k8s.io/utils/clock/testing"
 
 	"github.com/stagegate/stagegate/pkg/admission/hubkinds"
-	"github.com/stagegate/stagegate/pkg/apis/placement"
+	"github.com/stagegate/stagegate/pkg/apis/placement/v1beta1"
 	registry "github.com/stagegate/stagegate/pkg/registry/placement"
 )
 
@@ -52,7 +52,7 @@ var people = roles{
 	"alice": {"team-a": {
 		rule("get,list,create,update,delete", ",apps", "configmaps,secrets,deployments"),
 		rule("get,list", "", "resourcequotas,limitranges,namespaces"),
-		rule("get,list,create,update,delete", placement.GroupName, "resourceenvelopes"),
+		rule("get,list,create,update,delete", v1beta1.GroupName, "resourceenvelopes"),
 	}},
 	// Who may change, and not delete.
 	"mender": {"team-a": {rule("get,list,create,update", "", "configmaps")}},
@@ -60,9 +60,9 @@ var people = roles{
 	"narrow": {"team-a": {rule("get,list", "", "secrets", "tls")}},
 	// Who reads a namespace in full, by kinds and by a wildcard.
 	"reader":     {"x": {rule("get,list", "*", "*")}},
-	"enumerator": {"x": {rule("get,list", ",apps", "namespaces,configmaps,secrets,resourcequotas,deployments"), rule("get,list", rbacGroup+","+placement.GroupName, "roles,rolebindings,resourceenvelopes")}},
+	"enumerator": {"x": {rule("get,list", ",apps", "namespaces,configmaps,secrets,resourcequotas,deployments"), rule("get,list", rbacGroup+","+v1beta1.GroupName, "roles,rolebindings,resourceenvelopes")}},
 	// Who gets everything of a namespace, and lists no roles.
-	"getter": {"x": {rule("get", "*", "*"), rule("list", ",apps,"+placement.GroupName, "*"), rule("list", rbacGroup, "rolebindings")}},
+	"getter": {"x": {rule("get", "*", "*"), rule("list", ",apps,"+v1beta1.GroupName, "*"), rule("list", rbacGroup, "rolebindings")}},
 	// The owner of a namespace.
 	"owner": {"x": {rule("*", "*", "*")}},
 	// Who writes roles and bindings, and gives away what they have only.
@@ -110,7 +110,7 @@ var hubKinds = []hubkinds.Kind{
 	kind(rbacGroup, "v1", "RoleBinding", "rolebindings", true),
 	kind(rbacGroup, "v1", "ClusterRole", "clusterroles", false),
 	kind(rbacGroup, "v1", "ClusterRoleBinding", "clusterrolebindings", false),
-	kind(placement.GroupName, "v1", "ResourceEnvelope", "resourceenvelopes", true),
+	kind(v1beta1.GroupName, "v1", "ResourceEnvelope", "resourceenvelopes", true),
 }
 
 // fixture is a plugin with what it asked.
@@ -160,8 +160,8 @@ func (f *fixture) writeSubresource(who string, object, old runtime.Object, subre
 	meta := object.(metav1.Object)
 	author := &user.DefaultInfo{Name: who}
 	return f.Validate(genericapirequest.WithUser(context.Background(), author), admission.NewAttributesRecord(object, old,
-		schema.GroupVersionKind{Group: placement.GroupName, Kind: "Written"}, meta.GetNamespace(), meta.GetName(),
-		schema.GroupVersionResource{Group: placement.GroupName, Version: "v1", Resource: "written"}, subresource, operation, nil, false, author), nil)
+		schema.GroupVersionKind{Group: v1beta1.GroupName, Kind: "Written"}, meta.GetNamespace(), meta.GetName(),
+		schema.GroupVersionResource{Group: v1beta1.GroupName, Version: "v1", Resource: "written"}, subresource, operation, nil, false, author), nil)
 }
 
 // refusal returns what a refusal says, without what all have in common.
@@ -193,37 +193,37 @@ func in(namespace string) metav1.ObjectMeta {
 }
 
 // selector is group/kind/name, or group/kind for all of a kind.
-func selector(s string, scope ...placement.SelectionScope) placement.ResourceSelectorTerm {
+func selector(s string, scope ...v1beta1.SelectionScope) v1beta1.ResourceSelectorTerm {
 	parts := append(strings.Split(s, "/"), "")
-	term := placement.ResourceSelectorTerm{Group: parts[0], Version: "v1", Kind: parts[1], Name: parts[2]}
+	term := v1beta1.ResourceSelectorTerm{Group: parts[0], Version: "v1", Kind: parts[1], Name: parts[2]}
 	for _, term.SelectionScope = range scope {
 	}
 	return term
 }
 
-func resourcePlacement(selectors ...placement.ResourceSelectorTerm) runtime.Object {
-	return &placement.ResourcePlacement{ObjectMeta: in("team-a"), Spec: placement.PlacementSpec{ResourceSelectors: selectors}}
+func resourcePlacement(selectors ...v1beta1.ResourceSelectorTerm) runtime.Object {
+	return &v1beta1.ResourcePlacement{ObjectMeta: in("team-a"), Spec: v1beta1.PlacementSpec{ResourceSelectors: selectors}}
 }
 
-func clusterPlacement(selectors ...placement.ResourceSelectorTerm) runtime.Object {
-	return &placement.ClusterResourcePlacement{ObjectMeta: in(""), Spec: placement.PlacementSpec{ResourceSelectors: selectors}}
+func clusterPlacement(selectors ...v1beta1.ResourceSelectorTerm) runtime.Object {
+	return &v1beta1.ClusterResourcePlacement{ObjectMeta: in(""), Spec: v1beta1.PlacementSpec{ResourceSelectors: selectors}}
 }
 
-func policyOf(kind placement.OverrideType) *placement.OverridePolicy {
-	return &placement.OverridePolicy{OverrideRules: []placement.OverrideRule{{}, {OverrideType: kind}}}
+func policyOf(kind v1beta1.OverrideType) *v1beta1.OverridePolicy {
+	return &v1beta1.OverridePolicy{OverrideRules: []v1beta1.OverrideRule{{}, {OverrideType: kind}}}
 }
 
-func resourceOverride(kind placement.OverrideType, selectors ...string) runtime.Object {
-	o := &placement.ResourceOverride{ObjectMeta: in("team-a"), Spec: placement.ResourceOverrideSpec{Policy: policyOf(kind)}}
+func resourceOverride(kind v1beta1.OverrideType, selectors ...string) runtime.Object {
+	o := &v1beta1.ResourceOverride{ObjectMeta: in("team-a"), Spec: v1beta1.ResourceOverrideSpec{Policy: policyOf(kind)}}
 	for _, s := range selectors {
 		term := selector(s)
-		o.Spec.ResourceSelectors = append(o.Spec.ResourceSelectors, placement.ResourceSelector{Group: term.Group, Version: term.Version, Kind: term.Kind, Name: term.Name})
+		o.Spec.ResourceSelectors = append(o.Spec.ResourceSelectors, v1beta1.ResourceSelector{Group: term.Group, Version: term.Version, Kind: term.Kind, Name: term.Name})
 	}
 	return o
 }
 
-func clusterOverride(kind placement.OverrideType, selectors ...string) runtime.Object {
-	o := &placement.ClusterResourceOverride{ObjectMeta: in(""), Spec: placement.ClusterResourceOverrideSpec{Policy: policyOf(kind)}}
+func clusterOverride(kind v1beta1.OverrideType, selectors ...string) runtime.Object {
+	o := &v1beta1.ClusterResourceOverride{ObjectMeta: in(""), Spec: v1beta1.ClusterResourceOverrideSpec{Policy: policyOf(kind)}}
 	for _, s := range selectors {
 		o.Spec.ClusterResourceSelectors = append(o.Spec.ClusterResourceSelectors, selector(s))
 	}
@@ -239,11 +239,11 @@ func data(manifests ...string) map[string]runtime.RawExtension {
 }
 
 func envelope(manifests ...string) runtime.Object {
-	return &placement.ResourceEnvelope{ObjectMeta: in("team-a"), Data: data(manifests...)}
+	return &v1beta1.ResourceEnvelope{ObjectMeta: in("team-a"), Data: data(manifests...)}
 }
 
 func clusterEnvelope(manifests ...string) runtime.Object {
-	return &placement.ClusterResourceEnvelope{ObjectMeta: in(""), Data: data(manifests...)}
+	return &v1beta1.ClusterResourceEnvelope{ObjectMeta: in(""), Data: data(manifests...)}
 }
 
 // attempt is a write with what is refused of it.
@@ -275,7 +275,7 @@ func try(t *testing.T, attempts []attempt) {
 }
 
 func TestWhoPlacesMayReadWhatIsPlaced(t *testing.T) {
-	const wholeNamespace = placement.NamespaceWithResources
+	const wholeNamespace = v1beta1.NamespaceWithResources
 	try(t, []attempt{
 		{"their own", "alice", resourcePlacement(selector("/ConfigMap/web"), selector("apps/Deployment"), selector("/Secret")), nil},
 		{"a binding", "alice", resourcePlacement(selector("/ConfigMap/web"), selector(rbacGroup+"/RoleBinding/edit")), []string{
@@ -300,7 +300,7 @@ func TestWhoPlacesMayReadWhatIsPlaced(t *testing.T) {
 		{"another namespace", "alice", resourcePlacement(selector("/Namespace/x")), []string{
 			`user "alice" cannot place Namespace x: needs get and list on namespaces in namespace x`,
 		}},
-		{"an envelope", "mender", resourcePlacement(selector(placement.GroupName + "/ResourceEnvelope/e")), []string{
+		{"an envelope", "mender", resourcePlacement(selector(v1beta1.GroupName + "/ResourceEnvelope/e")), []string{
 			`user "mender" cannot place ResourceEnvelope team-a/e: needs get and list on resourceenvelopes.placement.kubernetes-fleet.io in namespace team-a`,
 		}},
 		{"a kind that the hub does not have", "alice", resourcePlacement(selector("example.com/Widget/w")), []string{
@@ -324,31 +324,31 @@ func TestWhoPlacesMayReadWhatIsPlaced(t *testing.T) {
 			`user "mender" cannot place Namespace team-a: needs get and list on namespaces in namespace team-a`,
 			`user "mender" cannot place what is in namespace team-a: needs get and list on deployments.apps, resourceenvelopes.placement.kubernetes-fleet.io, resourcequotas, rolebindings.rbac.authorization.k8s.io, roles.rbac.authorization.k8s.io, secrets in namespace team-a`,
 		}},
-		{"another namespace too", "reader", clusterPlacement(selector("/Namespace/x"), selector("/Namespace/y", placement.NamespaceOnly)), []string{
+		{"another namespace too", "reader", clusterPlacement(selector("/Namespace/x"), selector("/Namespace/y", v1beta1.NamespaceOnly)), []string{
 			`user "reader" cannot place Namespace y: needs get and list on namespaces in namespace y`,
 		}},
-		{"all namespaces", "reader", clusterPlacement(selector("/Namespace", placement.NamespaceOnly)), []string{
+		{"all namespaces", "reader", clusterPlacement(selector("/Namespace", v1beta1.NamespaceOnly)), []string{
 			`user "reader" cannot place every Namespace: needs get and list on namespaces`,
 		}},
 		{"all namespaces with what is in them", "getter", clusterPlacement(selector("/Namespace")), []string{
 			`user "getter" cannot place every Namespace: needs get and list on namespaces`,
 			`user "getter" cannot place what is in every namespace: needs get and list on configmaps, deployments.apps, resourceenvelopes.placement.kubernetes-fleet.io, resourcequotas, rolebindings.rbac.authorization.k8s.io, roles.rbac.authorization.k8s.io, secrets`,
 		}},
-		{"a Namespace alone", "alice", clusterPlacement(selector("/Namespace/team-a", placement.NamespaceOnly)), nil},
+		{"a Namespace alone", "alice", clusterPlacement(selector("/Namespace/team-a", v1beta1.NamespaceOnly)), nil},
 		{"a Namespace with what selectors name", "alice", clusterPlacement(
-			selector("/Namespace/team-a", placement.NamespaceWithResourceSelectors), selector("/ConfigMap"), selector("apps/Deployment/web")), nil},
+			selector("/Namespace/team-a", v1beta1.NamespaceWithResourceSelectors), selector("/ConfigMap"), selector("apps/Deployment/web")), nil},
 		{"a Namespace with what they may not read", "alice", clusterPlacement(
-			selector("/Namespace/team-a", placement.NamespaceWithResourceSelectors), selector(rbacGroup+"/RoleBinding"), selector(rbacGroup+"/ClusterRole/admin")), []string{
+			selector("/Namespace/team-a", v1beta1.NamespaceWithResourceSelectors), selector(rbacGroup+"/RoleBinding"), selector(rbacGroup+"/ClusterRole/admin")), []string{
 			`user "alice" cannot place every RoleBinding in namespace team-a: needs get and list on rolebindings.rbac.authorization.k8s.io in namespace team-a`,
 			`user "alice" cannot place ClusterRole admin: needs get and list on clusterroles.rbac.authorization.k8s.io`,
 		}},
 		{"one of the namespaces with a label", "alice", clusterPlacement(
-			selector("/Namespace", placement.NamespaceWithResourceSelectors), selector("/ConfigMap")), []string{
+			selector("/Namespace", v1beta1.NamespaceWithResourceSelectors), selector("/ConfigMap")), []string{
 			`user "alice" cannot place every Namespace: needs get and list on namespaces`,
 			`user "alice" cannot place every ConfigMap: needs get and list on configmaps`,
 		}},
 		{"a namespace by its name or another with a label", "alice", clusterPlacement(
-			selector("/Namespace/team-a", placement.NamespaceWithResourceSelectors), selector("/Namespace", placement.NamespaceWithResourceSelectors), selector("/ConfigMap")), []string{
+			selector("/Namespace/team-a", v1beta1.NamespaceWithResourceSelectors), selector("/Namespace", v1beta1.NamespaceWithResourceSelectors), selector("/ConfigMap")), []string{
 			`user "alice" cannot place every Namespace: needs get and list on namespaces`,
 			`user "alice" cannot place every ConfigMap: needs get and list on configmaps`,
 		}},
@@ -359,7 +359,7 @@ func TestWhoPlacesMayReadWhatIsPlaced(t *testing.T) {
 }
 
 func TestARefusalNamesTenAndCountsTheRest(t *testing.T) {
-	var selectors []placement.ResourceSelectorTerm
+	var selectors []v1beta1.ResourceSelectorTerm
 	for i := range 12 {
 		selectors = append(selectors, selector(fmt.Sprintf("/Secret/s%d", i)))
 	}
@@ -377,7 +377,7 @@ func TestARefusalIsNoLongerThanIsReadable(t *testing.T) {
 }
 
 func TestWhoOverridesMayChangeWhatIsOverridden(t *testing.T) {
-	const patch, remove = placement.JSONPatchOverrideType, placement.DeleteOverrideType
+	const patch, remove = v1beta1.JSONPatchOverrideType, v1beta1.DeleteOverrideType
 	try(t, []attempt{
 		{"their own", "alice", resourceOverride(patch, "/ConfigMap/web", "apps/Deployment/web", "/Secret/tls"), nil},
 		{"leaving out their own", "alice", resourceOverride(remove, "/ConfigMap/web"), nil},
@@ -405,7 +405,7 @@ func TestWhoOverridesMayChangeWhatIsOverridden(t *testing.T) {
 			`user "owner" cannot override ClusterRole admin: needs update and escalate on clusterroles.rbac.authorization.k8s.io`,
 		}},
 		{"a kind that only members have", "widgeteer", resourceOverride(patch, "example.com/Widget/w"), nil},
-		{"an envelope", "alice", resourceOverride(patch, placement.GroupName+"/ResourceEnvelope/e"), []string{
+		{"an envelope", "alice", resourceOverride(patch, v1beta1.GroupName+"/ResourceEnvelope/e"), []string{
 			`user "alice" cannot override ResourceEnvelope team-a/e: what an overridden ResourceEnvelope would do is not checked: change it on the hub`,
 		}},
 		{"a namespace of their own", "owner", clusterOverride(patch, "/Namespace/x"), nil},
@@ -481,16 +481,16 @@ func leaving(object runtime.Object) runtime.Object {
 }
 
 func TestAnUpdateThatChangesNoneOfItAsksNothing(t *testing.T) {
-	const patch, remove = placement.JSONPatchOverrideType, placement.DeleteOverrideType
+	const patch, remove = v1beta1.JSONPatchOverrideType, v1beta1.DeleteOverrideType
 	const secret, sorted = `{"kind":"Secret","apiVersion":"v1","metadata":{"name":"s"}}`, `{"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "s"}}`
 	moved := func(object runtime.Object) runtime.Object {
-		other := object.DeepCopyObject().(placement.PlacementObject)
-		other.PlacementSpec().Policy = &placement.PlacementPolicy{}
+		other := object.DeepCopyObject().(v1beta1.PlacementObject)
+		other.PlacementSpec().Policy = &v1beta1.PlacementPolicy{}
 		return other
 	}
 	redirected := func(object runtime.Object) runtime.Object {
-		other := object.DeepCopyObject().(*placement.ResourceOverride)
-		other.Spec.Placement = &placement.PlacementRef{Name: "p"}
+		other := object.DeepCopyObject().(*v1beta1.ResourceOverride)
+		other.Spec.Placement = &v1beta1.PlacementRef{Name: "p"}
 		return other
 	}
 	objects := []runtime.Object{
@@ -504,7 +504,7 @@ func TestAnUpdateThatChangesNoneOfItAsksNothing(t *testing.T) {
 			"a label":       f.write("nobody", labelled(object), object),
 			"the status":    f.writeSubresource("nobody", object, nil, "status"),
 			"on its way":    f.write("nobody", leaving(object), objects[(i+2)%len(objects)]),
-			"another group": f.write("nobody", &placement.ClusterStagedUpdateStrategy{}, nil),
+			"another group": f.write("nobody", &v1beta1.ClusterStagedUpdateStrategy{}, nil),
 		} {
 			if err != nil {
 				t.Errorf("%T: %s: %v", object, what, err)
@@ -520,10 +520,10 @@ func TestAnUpdateThatChangesNoneOfItAsksNothing(t *testing.T) {
 	}{
 		"a policy":                 {moved(objects[0]), objects[0], false},
 		"a policy of the fleet":    {moved(objects[1]), objects[1], false},
-		"no selectors either way":  {resourcePlacement(), &placement.ResourcePlacement{ObjectMeta: in("team-a"), Spec: placement.PlacementSpec{ResourceSelectors: []placement.ResourceSelectorTerm{}}}, false},
+		"no selectors either way":  {resourcePlacement(), &v1beta1.ResourcePlacement{ObjectMeta: in("team-a"), Spec: v1beta1.PlacementSpec{ResourceSelectors: []v1beta1.ResourceSelectorTerm{}}}, false},
 		"one selector more":        {resourcePlacement(selector("/Secret"), selector("/ConfigMap")), objects[0], true},
 		"one selector fewer":       {resourcePlacement(selector("/Secret")), resourcePlacement(selector("/Secret"), selector("/ConfigMap")), true},
-		"another scope":            {clusterPlacement(selector("/Namespace", placement.NamespaceOnly)), objects[1], true},
+		"another scope":            {clusterPlacement(selector("/Namespace", v1beta1.NamespaceOnly)), objects[1], true},
 		"another placement":        {redirected(objects[2]), objects[2], true},
 		"another type":             {resourceOverride(remove, "/Secret/s"), objects[2], true},
 		"manifests in other words": {envelope(sorted), envelope(secret), false},
@@ -544,7 +544,7 @@ func TestTheServersOwnControllersAreNotAsked(t *testing.T) {
 	object := clusterPlacement(selector("/Namespace"))
 	own := registry.Controllers()
 	err := f.Validate(genericapirequest.WithUser(t.Context(), own), admission.NewAttributesRecord(object, nil, schema.GroupVersionKind{}, "", "o",
-		schema.GroupVersionResource{Group: placement.GroupName}, "", admission.Create, nil, false, own), nil)
+		schema.GroupVersionResource{Group: v1beta1.GroupName}, "", admission.Create, nil, false, own), nil)
 	if err != nil || len(f.asked) > 0 {
 		t.Errorf("answered with %v after %v", err, f.asked)
 	}
@@ -598,7 +598,7 @@ func TestWhatCannotBeAskedIsRefused(t *testing.T) {
 	})
 	t.Run("a request without a user", func(t *testing.T) {
 		if err := newFixture().Validate(t.Context(), admission.NewAttributesRecord(wholeNamespace, nil, schema.GroupVersionKind{}, "", "o",
-			schema.GroupVersionResource{Group: placement.GroupName}, "", admission.Create, nil, false, nil), nil); err == nil {
+			schema.GroupVersionResource{Group: v1beta1.GroupName}, "", admission.Create, nil, false, nil), nil); err == nil {
 			t.Error("it is let through")
 		}
 	})

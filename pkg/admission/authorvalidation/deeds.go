@@ -12,7 +12,7 @@ import (
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/util/sets"
 
-	"github.com/stagegate/stagegate/pkg/apis/placement"
+	"github.com/stagegate/stagegate/pkg/apis/placement/v1beta1"
 )
 
 // The verbs of what the server does for an author, as refusals have them.
@@ -37,22 +37,22 @@ var (
 // nothing.
 func deedsOf(object runtime.Object) func(context.Context, *review) error {
 	switch o := object.(type) {
-	case placement.PlacementObject:
+	case v1beta1.PlacementObject:
 		return func(ctx context.Context, r *review) error { return placed(ctx, r, o) }
-	case *placement.ClusterResourceOverride:
+	case *v1beta1.ClusterResourceOverride:
 		return func(ctx context.Context, r *review) error { return overriddenInFleet(ctx, r, o) }
-	case *placement.ResourceOverride:
+	case *v1beta1.ResourceOverride:
 		return func(ctx context.Context, r *review) error { return overriddenInNamespace(ctx, r, o) }
-	case *placement.ClusterResourceEnvelope:
+	case *v1beta1.ClusterResourceEnvelope:
 		return func(ctx context.Context, r *review) error { return wrapped(ctx, r, metav1.NamespaceNone, o.Data) }
-	case *placement.ResourceEnvelope:
+	case *v1beta1.ResourceEnvelope:
 		return func(ctx context.Context, r *review) error { return wrapped(ctx, r, o.Namespace, o.Data) }
 	}
 	return nil
 }
 
 // placed is what a placement selects.
-func placed(ctx context.Context, r *review, o placement.PlacementObject) error {
+func placed(ctx context.Context, r *review, o v1beta1.PlacementObject) error {
 	selectors := o.PlacementSpec().ResourceSelectors
 	namespaces := []string{o.GetNamespace()}
 	if o.GetNamespace() == "" {
@@ -84,11 +84,11 @@ func placeVerbs(gk schema.GroupKind) []string {
 }
 
 // placedNamespace is a Namespace of a ClusterResourcePlacement and, unless the selector wants the object alone, what is in it.
-func placedNamespace(ctx context.Context, r *review, s placement.ResourceSelectorTerm) error {
+func placedNamespace(ctx context.Context, r *review, s v1beta1.ResourceSelectorTerm) error {
 	if err := r.add(ctx, deed{does: place, kind: namespaceKind, name: s.Name, verbs: readVerbs}); err != nil {
 		return err
 	}
-	if s.SelectionScope == placement.NamespaceOnly || s.SelectionScope == placement.NamespaceWithResourceSelectors {
+	if s.SelectionScope == v1beta1.NamespaceOnly || s.SelectionScope == v1beta1.NamespaceWithResourceSelectors {
 		return nil
 	}
 	missing, err := r.missing(ctx, need{verbs: readVerbs, group: "*", resource: "*", namespace: s.Name})
@@ -111,10 +111,10 @@ func placedNamespace(ctx context.Context, r *review, s placement.ResourceSelecto
 
 // namespacesForSelectors are those in which the selectors of a ClusterResourcePlacement find namespaced objects. It must select exactly one
 // Namespace for them; by which name, only a selector that has one tells.
-func namespacesForSelectors(selectors []placement.ResourceSelectorTerm) []string {
+func namespacesForSelectors(selectors []v1beta1.ResourceSelectorTerm) []string {
 	names := sets.New[string]()
 	for _, s := range selectors {
-		if (schema.GroupKind{Group: s.Group, Kind: s.Kind}) == namespaceKind && s.SelectionScope == placement.NamespaceWithResourceSelectors {
+		if (schema.GroupKind{Group: s.Group, Kind: s.Kind}) == namespaceKind && s.SelectionScope == v1beta1.NamespaceWithResourceSelectors {
 			names.Insert(s.Name)
 		}
 	}
@@ -126,7 +126,7 @@ func namespacesForSelectors(selectors []placement.ResourceSelectorTerm) []string
 
 // overriddenInFleet is what a ClusterResourceOverride changes. Who names a Namespace changes everything in it, and what is wrapped for it
 // in envelopes, of which the hub does not know the kinds.
-func overriddenInFleet(ctx context.Context, r *review, o *placement.ClusterResourceOverride) error {
+func overriddenInFleet(ctx context.Context, r *review, o *v1beta1.ClusterResourceOverride) error {
 	verbs := overrideVerbs(o.Spec.Policy)
 	for _, s := range o.Spec.ClusterResourceSelectors {
 		gk := schema.GroupKind{Group: s.Group, Kind: s.Kind}
@@ -141,7 +141,7 @@ func overriddenInFleet(ctx context.Context, r *review, o *placement.ClusterResou
 }
 
 // overriddenInNamespace is what a ResourceOverride changes.
-func overriddenInNamespace(ctx context.Context, r *review, o *placement.ResourceOverride) error {
+func overriddenInNamespace(ctx context.Context, r *review, o *v1beta1.ResourceOverride) error {
 	verbs := overrideVerbs(o.Spec.Policy)
 	for _, s := range o.Spec.ResourceSelectors {
 		d := deed{does: override, kind: schema.GroupKind{Group: s.Group, Kind: s.Kind}, namespace: o.Namespace, name: s.Name, verbs: verbs}
@@ -153,9 +153,9 @@ func overriddenInNamespace(ctx context.Context, r *review, o *placement.Resource
 }
 
 // overrideVerbs is what it takes to change an object on some clusters, and to delete it there.
-func overrideVerbs(policy *placement.OverridePolicy) []string {
-	deletes := policy != nil && slices.ContainsFunc(policy.OverrideRules, func(rule placement.OverrideRule) bool {
-		return rule.OverrideType == placement.DeleteOverrideType
+func overrideVerbs(policy *v1beta1.OverridePolicy) []string {
+	deletes := policy != nil && slices.ContainsFunc(policy.OverrideRules, func(rule v1beta1.OverrideRule) bool {
+		return rule.OverrideType == v1beta1.DeleteOverrideType
 	})
 	if deletes {
 		return []string{"update", "delete"}

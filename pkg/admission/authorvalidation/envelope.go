@@ -17,7 +17,7 @@ import (
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	kjson "sigs.k8s.io/json"
 
-	"github.com/stagegate/stagegate/pkg/apis/placement"
+	"github.com/stagegate/stagegate/pkg/apis/placement/v1beta1"
 )
 
 // wrapped is what an envelope of a namespace wraps. A manifest of which it cannot be told what it is on a member is for those who may do
@@ -63,7 +63,7 @@ func parse(manifest runtime.RawExtension) (*unstructured.Unstructured, error) {
 		return nil, fmt.Errorf("apiVersion, kind and metadata.name do not tell which object it is: write them in full")
 	case object.IsList() || strings.HasSuffix(object.GetKind(), "List"):
 		return nil, fmt.Errorf("%s is a list: wrap each of its objects by itself", object.GetKind())
-	case gv.Group == placement.GroupName:
+	case gv.Group == v1beta1.GroupName:
 		return nil, fmt.Errorf("what a wrapped %s would do is not checked: write it to the hub that it is for", object.GetKind())
 	}
 	return object, nil

@@ -18,7 +18,7 @@ import (
 	"k8s.io/utils/clock"
 
 	"github.com/stagegate/stagegate/pkg/admission/hubkinds"
-	"github.com/stagegate/stagegate/pkg/apis/placement"
+	"github.com/stagegate/stagegate/pkg/apis/placement/v1beta1"
 )
 
 // TestManyWritesOfOneUserAskAsMuchAtOnceAsOne has the hub not answer about one user, who sends many placements of a hundred selectors.
@@ -39,14 +39,14 @@ func TestManyWritesOfOneUserAskAsMuchAtOnceAsOne(t *testing.T) {
 	}))
 	p.SetHubKinds(hubkinds.New(func(context.Context) (hubkinds.Kinds, error) { return hubkinds.Kinds{Served: hubKinds}, nil }, clock.RealClock{}))
 	write := func(ctx context.Context, who string) error {
-		var selectors []placement.ResourceSelectorTerm
+		var selectors []v1beta1.ResourceSelectorTerm
 		for i := range 100 {
 			s := selector("/Secret")
 			s.Name = fmt.Sprintf("%s-%d", who, i)
 			selectors = append(selectors, s)
 		}
 		return p.Validate(ctx, admission.NewAttributesRecord(resourcePlacement(selectors...), nil, schema.GroupVersionKind{}, "team-a", "o",
-			schema.GroupVersionResource{Group: placement.GroupName}, "", admission.Create, nil, false, &user.DefaultInfo{Name: who}), nil)
+			schema.GroupVersionResource{Group: v1beta1.GroupName}, "", admission.Create, nil, false, &user.DefaultInfo{Name: who}), nil)
 	}
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()

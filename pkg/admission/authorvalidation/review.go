@@ -18,7 +18,7 @@ import (
 	"k8s.io/client-go/util/workqueue"
 
 	"github.com/stagegate/stagegate/pkg/admission/hubkinds"
-	"github.com/stagegate/stagegate/pkg/apis/placement"
+	"github.com/stagegate/stagegate/pkg/apis/placement/v1beta1"
 	"github.com/stagegate/stagegate/pkg/apis/wording"
 	registry "github.com/stagegate/stagegate/pkg/registry/placement"
 )
@@ -117,7 +117,7 @@ type review struct {
 
 // add adds a deed.
 func (r *review) add(ctx context.Context, d deed) error {
-	if d.does != place && d.kind.Group == placement.GroupName {
+	if d.does != place && d.kind.Group == v1beta1.GroupName {
 		r.refuse(d.does, d.on(d.namespace != ""), fmt.Sprintf("what an overridden %s would do is not checked: change it on the hub", d.kind.Kind))
 		return nil
 	}

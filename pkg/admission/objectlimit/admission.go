@@ -15,7 +15,7 @@ import (
 	"k8s.io/client-go/metadata"
 	"k8s.io/utils/ptr"
 
-	"github.com/stagegate/stagegate/pkg/apis/placement"
+	"github.com/stagegate/stagegate/pkg/apis/placement/v1beta1"
 )
 
 // PluginName is the name of the plugin in flags and configuration.
@@ -66,7 +66,7 @@ func (p *Plugin) ValidateInitialization() error {
 
 // Validate implements admission.ValidationInterface. MemberClusters are not limited: each has an administrator's kubeconfig.
 func (p *Plugin) Validate(ctx context.Context, a admission.Attributes, _ admission.ObjectInterfaces) error {
-	if p.limit == 0 || a.GetResource().Group != placement.GroupName || a.GetSubresource() != "" || p.exempt(ctx) {
+	if p.limit == 0 || a.GetResource().Group != v1beta1.GroupName || a.GetSubresource() != "" || p.exempt(ctx) {
 		return nil
 	}
 	// One object and the number of the others is all that is asked for.

@@ -16,8 +16,8 @@ import (
 	clienttesting "k8s.io/client-go/testing"
 	"k8s.io/utils/ptr"
 
-	"github.com/stagegate/stagegate/pkg/apis/cluster"
-	"github.com/stagegate/stagegate/pkg/apis/placement"
+	clusterv1beta1 "github.com/stagegate/stagegate/pkg/apis/cluster/v1beta1"
+	"github.com/stagegate/stagegate/pkg/apis/placement/v1beta1"
 )
 
 type controllerKey struct{}
@@ -59,7 +59,7 @@ func TestNamespacesHaveSoManyObjectsOfAKind(t *testing.T) {
 		"one more of a controller": {limit: 2, existing: 2, namespace: "team", resource: "resourceenvelopes", controller: true},
 		"without a limit":          {limit: 0, existing: 5000, namespace: "team", resource: "resourceenvelopes"},
 		"a subresource":            {limit: 2, existing: 2, namespace: "team", resource: "resourceenvelopes", subresource: "approve"},
-		"a member":                 {limit: 2, existing: 2, group: cluster.GroupName, resource: "memberclusters"},
+		"a member":                 {limit: 2, existing: 2, group: clusterv1beta1.GroupName, resource: "memberclusters"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			plugin, client := newPlugin(t, test.limit, test.namespace, test.resource, test.existing)
@@ -67,7 +67,7 @@ func TestNamespacesHaveSoManyObjectsOfAKind(t *testing.T) {
 			if test.controller {
 				ctx = context.WithValue(ctx, controllerKey{}, true)
 			}
-			group := placement.GroupName
+			group := v1beta1.GroupName
 			if test.group != "" {
 				group = test.group
 			}

@@ -14,7 +14,7 @@ import (
 	"k8s.io/apiserver/pkg/admission"
 
 	"github.com/stagegate/stagegate/pkg/admission/initializer"
-	"github.com/stagegate/stagegate/pkg/apis/placement"
+	"github.com/stagegate/stagegate/pkg/apis/placement/v1beta1"
 	"github.com/stagegate/stagegate/pkg/generated/clientset/versioned"
 )
 
@@ -59,7 +59,7 @@ func (p *Plugin) ValidateInitialization() error {
 
 // Validate implements admission.ValidationInterface.
 func (p *Plugin) Validate(ctx context.Context, a admission.Attributes, _ admission.ObjectInterfaces) error {
-	if a.GetResource().Group != placement.GroupName || a.GetSubresource() != "" {
+	if a.GetResource().Group != v1beta1.GroupName || a.GetSubresource() != "" {
 		return nil
 	}
 	written, ok := overrideOf(a.GetObject())

@@ -19,7 +19,7 @@ import (
 	clienttesting "k8s.io/client-go/testing"
 
 	"github.com/stagegate/stagegate/pkg/admission/initializer"
-	"github.com/stagegate/stagegate/pkg/apis/placement"
+
 	"github.com/stagegate/stagegate/pkg/apis/placement/v1beta1"
 	"github.com/stagegate/stagegate/pkg/generated/clientset/versioned/fake"
 )
@@ -46,10 +46,10 @@ var scopes = []struct {
 		name: "cluster-scoped", resource: "clusterresourceoverrides", path: "clusterResourceSelectors",
 		tooMany: "clusterResourceOverride limit has been reached: at most 100 cluster resources can be created.",
 		written: func(meta metav1.ObjectMeta, names ...string) runtime.Object {
-			o := &placement.ClusterResourceOverride{ObjectMeta: meta}
+			o := &v1beta1.ClusterResourceOverride{ObjectMeta: meta}
 			for _, name := range names {
 				o.Spec.ClusterResourceSelectors = append(o.Spec.ClusterResourceSelectors,
-					placement.ResourceSelectorTerm{Group: "rbac.authorization.k8s.io", Version: "v1", Kind: "ClusterRole", Name: name})
+					v1beta1.ResourceSelectorTerm{Group: "rbac.authorization.k8s.io", Version: "v1", Kind: "ClusterRole", Name: name})
 			}
 			return o
 		},
@@ -67,9 +67,9 @@ var scopes = []struct {
 		name: "namespaced", namespace: "team", resource: "resourceoverrides", path: "resourceSelectors",
 		tooMany: "resourceOverride limit has been reached: at most 100 resources can be created.",
 		written: func(meta metav1.ObjectMeta, names ...string) runtime.Object {
-			o := &placement.ResourceOverride{ObjectMeta: meta}
+			o := &v1beta1.ResourceOverride{ObjectMeta: meta}
 			for _, name := range names {
-				o.Spec.ResourceSelectors = append(o.Spec.ResourceSelectors, placement.ResourceSelector{Version: "v1", Kind: "ConfigMap", Name: name})
+				o.Spec.ResourceSelectors = append(o.Spec.ResourceSelectors, v1beta1.ResourceSelector{Version: "v1", Kind: "ConfigMap", Name: name})
 			}
 			return o
 		},
@@ -86,8 +86,8 @@ var scopes = []struct {
 
 func attributes(resource string, object, old runtime.Object, operation admission.Operation, subresource string) admission.Attributes {
 	meta := object.(metav1.Object)
-	return admission.NewAttributesRecord(object, old, schema.GroupVersionKind{Group: placement.GroupName, Kind: "Override"}, meta.GetNamespace(), meta.GetName(),
-		schema.GroupVersionResource{Group: placement.GroupName, Version: "v1", Resource: resource}, subresource, operation, nil, false, nil)
+	return admission.NewAttributesRecord(object, old, schema.GroupVersionKind{Group: v1beta1.GroupName, Kind: "Override"}, meta.GetNamespace(), meta.GetName(),
+		schema.GroupVersionResource{Group: v1beta1.GroupName, Version: "v1", Resource: resource}, subresource, operation, nil, false, nil)
 }
 
 func TestNoTwoOverridesSelectTheSameObject(t *testing.T) {
@@ -153,8 +153,8 @@ func TestAnObjectIsTheSameInItsGroupVersionKindAndNamespaceOnly(t *testing.T) {
 		&v1beta1.ClusterResourceOverride{ObjectMeta: metav1.ObjectMeta{Name: "other"}, Spec: v1beta1.ClusterResourceOverrideSpec{
 			ClusterResourceSelectors: []v1beta1.ResourceSelectorTerm{{Version: "v1", Kind: "Namespace", Name: "team"}},
 		}})
-	object := &placement.ResourceOverride{ObjectMeta: metav1.ObjectMeta{Name: "o", Namespace: "team"}, Spec: placement.ResourceOverrideSpec{
-		ResourceSelectors: []placement.ResourceSelector{
+	object := &v1beta1.ResourceOverride{ObjectMeta: metav1.ObjectMeta{Name: "o", Namespace: "team"}, Spec: v1beta1.ResourceOverrideSpec{
+		ResourceSelectors: []v1beta1.ResourceSelector{
 			{Group: "apps", Version: "v1", Kind: "StatefulSet", Name: "x"},
 			{Group: "apps", Version: "v1beta1", Kind: "Deployment", Name: "x"},
 			{Group: "example.com", Version: "v1", Kind: "Deployment", Name: "x"},
@@ -221,7 +221,7 @@ func TestWhatChangesNoSelectorAsksNothing(t *testing.T) {
 			"the same selectors": attributes(in.resource, in.written(meta, "x"), in.written(meta, "x"), admission.Update, ""),
 			"other order":        attributes(in.resource, in.written(meta, "y", "x"), in.written(meta, "x", "y"), admission.Update, ""),
 			"a subresource":      attributes(in.resource, in.written(meta, "x"), nil, admission.Create, "status"),
-			"another kind":       attributes("clusterresourceplacements", &placement.ClusterResourcePlacement{ObjectMeta: meta}, nil, admission.Create, ""),
+			"another kind":       attributes("clusterresourceplacements", &v1beta1.ClusterResourcePlacement{ObjectMeta: meta}, nil, admission.Create, ""),
 		} {
 			if err := plugin.Validate(t.Context(), a, nil); err != nil {
 				t.Errorf("%s, %s: %v", in.name, name, err)

@@ -12,7 +12,6 @@ import (
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/util/validation/field"
 
-	"github.com/stagegate/stagegate/pkg/apis/placement"
 	"github.com/stagegate/stagegate/pkg/apis/placement/v1beta1"
 )
 
@@ -33,7 +32,7 @@ type selector struct {
 func overrideOf(object runtime.Object) (override, bool) {
 	spec := field.NewPath("spec")
 	switch o := object.(type) {
-	case *placement.ClusterResourceOverride:
+	case *v1beta1.ClusterResourceOverride:
 		found := override{Object: o, tooMany: fmt.Sprintf("clusterResourceOverride limit has been reached: "+
 			"at most %d cluster resources can be created. Delete one, or put the objects of several into one", limit)}
 		for i, s := range o.Spec.ClusterResourceSelectors {
@@ -41,7 +40,7 @@ func overrideOf(object runtime.Object) (override, bool) {
 				v1beta1.ResourceIdentifier{Group: s.Group, Version: s.Version, Kind: s.Kind, Name: s.Name}})
 		}
 		return found, true
-	case *placement.ResourceOverride:
+	case *v1beta1.ResourceOverride:
 		found := override{Object: o, tooMany: fmt.Sprintf("resourceOverride limit has been reached: "+
 			"at most %d resources can be created. Delete one of the namespace, or put the objects of several into one", limit)}
 		for i, s := range o.Spec.ResourceSelectors {

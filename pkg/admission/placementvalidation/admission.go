@@ -18,9 +18,8 @@ import (
 
 	"github.com/stagegate/stagegate/pkg/admission/hubkinds"
 	"github.com/stagegate/stagegate/pkg/admission/initializer"
-	"github.com/stagegate/stagegate/pkg/apis/placement"
+
 	"github.com/stagegate/stagegate/pkg/apis/placement/v1beta1"
-	"github.com/stagegate/stagegate/pkg/apis/scheme"
 	"github.com/stagegate/stagegate/pkg/generated/informers/externalversions"
 	clusterlisters "github.com/stagegate/stagegate/pkg/generated/listers/cluster/v1beta1"
 	registry "github.com/stagegate/stagegate/pkg/registry/placement"
@@ -103,34 +102,29 @@ func (p *Plugin) ValidateInitialization() error {
 // Validate implements admission.ValidationInterface. An update is looked at for what it changes, so that an object which an older rule let
 // in can still be labelled, and its finalizers removed.
 func (p *Plugin) Validate(ctx context.Context, a admission.Attributes, _ admission.ObjectInterfaces) error {
-	written, ok := a.GetObject().(placement.PlacementObject)
+	written, ok := a.GetObject().(v1beta1.PlacementObject)
 	if !ok || a.GetSubresource() != "" || registry.IsLoop(ctx) || !written.GetDeletionTimestamp().IsZero() {
 		return nil
 	}
 	selectors, policy := true, true
-	if old, ok := a.GetOldObject().(placement.PlacementObject); ok {
+	if old, ok := a.GetOldObject().(v1beta1.PlacementObject); ok {
 		selectors = !apiequality.Semantic.DeepEqual(written.PlacementSpec().ResourceSelectors, old.PlacementSpec().ResourceSelectors)
 		policy = !apiequality.Semantic.DeepEqual(written.PlacementSpec().Policy, old.PlacementSpec().Policy)
 	}
 	if !selectors && !policy {
 		return nil
 	}
-	converted, err := scheme.Scheme.ConvertToVersion(written, v1beta1.SchemeGroupVersion)
-	if err != nil {
-		return apierrors.NewInternalError(err)
-	}
-	o := converted.(v1beta1.PlacementObject)
 	if selectors {
 		deadline, cancel := context.WithTimeout(ctx, patience)
 		defer cancel()
-		refused, warnings := p.reviewSelectors(deadline, o)
+		refused, warnings := p.reviewSelectors(deadline, written)
 		if len(refused) > 0 {
-			return apierrors.NewInvalid(a.GetKind().GroupKind(), o.GetName(), refused)
+			return apierrors.NewInvalid(a.GetKind().GroupKind(), written.GetName(), refused)
 		}
 		warn(ctx, warnings)
 	}
 	if policy && p.synced() {
-		warn(ctx, p.reviewPolicy(o.PlacementSpec().Policy))
+		warn(ctx, p.reviewPolicy(written.PlacementSpec().Policy))
 	}
 	return nil
 }

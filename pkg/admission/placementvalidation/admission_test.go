@@ -26,7 +26,7 @@ import (
 
 	"github.com/stagegate/stagegate/pkg/admission/hubkinds"
 	clusterv1beta1 "github.com/stagegate/stagegate/pkg/apis/cluster/v1beta1"
-	"github.com/stagegate/stagegate/pkg/apis/placement"
+	"github.com/stagegate/stagegate/pkg/apis/placement/v1beta1"
 	clusterlisters "github.com/stagegate/stagegate/pkg/generated/listers/cluster/v1beta1"
 	registry "github.com/stagegate/stagegate/pkg/registry/placement"
 )
@@ -79,22 +79,22 @@ func newFixture(t *testing.T, members ...*clusterv1beta1.MemberCluster) *fixture
 	return f
 }
 
-func (f *fixture) write(ctx context.Context, object, old placement.PlacementObject, subresource string) ([]string, error) {
+func (f *fixture) write(ctx context.Context, object, old v1beta1.PlacementObject, subresource string) ([]string, error) {
 	said := warnings{}
 	operation, before := admission.Create, runtime.Object(nil)
 	if old != nil {
 		operation, before = admission.Update, old
 	}
 	err := f.Validate(warning.WithWarningRecorder(ctx, &said), admission.NewAttributesRecord(object, before,
-		schema.GroupVersionKind{Group: placement.GroupName, Version: "v1", Kind: "Placement"}, object.GetNamespace(), object.GetName(),
-		schema.GroupVersionResource{Group: placement.GroupName, Version: "v1", Resource: "placements"}, subresource, operation, nil, false, nil), nil)
+		schema.GroupVersionKind{Group: v1beta1.GroupName, Version: "v1", Kind: "Placement"}, object.GetNamespace(), object.GetName(),
+		schema.GroupVersionResource{Group: v1beta1.GroupName, Version: "v1", Resource: "placements"}, subresource, operation, nil, false, nil), nil)
 	return said, err
 }
 
-func placed(namespace string, selectors ...placement.ResourceSelectorTerm) placement.PlacementObject {
-	var o placement.PlacementObject = &placement.ClusterResourcePlacement{}
+func placed(namespace string, selectors ...v1beta1.ResourceSelectorTerm) v1beta1.PlacementObject {
+	var o v1beta1.PlacementObject = &v1beta1.ClusterResourcePlacement{}
 	if namespace != "" {
-		o = &placement.ResourcePlacement{}
+		o = &v1beta1.ResourcePlacement{}
 	}
 	o.SetNamespace(namespace)
 	o.SetName("web")
@@ -103,9 +103,9 @@ func placed(namespace string, selectors ...placement.ResourceSelectorTerm) place
 }
 
 // selector is written as "group/version/Kind/name", or as "group/version/Kind/key=value" by a label.
-func selector(what string) placement.ResourceSelectorTerm {
+func selector(what string) v1beta1.ResourceSelectorTerm {
 	parts := strings.Split(what, "/")
-	s := placement.ResourceSelectorTerm{Group: parts[0], Version: parts[1], Kind: parts[2], Name: parts[3]}
+	s := v1beta1.ResourceSelectorTerm{Group: parts[0], Version: parts[1], Kind: parts[2], Name: parts[3]}
 	if key, value, ok := strings.Cut(parts[3], "="); ok {
 		s.Name, s.LabelSelector = "", &metav1.LabelSelector{MatchLabels: map[string]string{key: value}}
 	}
@@ -115,9 +115,9 @@ func selector(what string) placement.ResourceSelectorTerm {
 func TestSelectors(t *testing.T) {
 	const path = "spec.resourceSelectors[0]: "
 	inShop := selector("/v1/Namespace/shop")
-	inShop.SelectionScope = placement.NamespaceWithResourceSelectors
+	inShop.SelectionScope = v1beta1.NamespaceWithResourceSelectors
 	for name, tc := range map[string]struct {
-		object   placement.PlacementObject
+		object   v1beta1.PlacementObject
 		warnings []string
 		refused  string
 	}{
@@ -197,7 +197,7 @@ func TestOnlyWhatAUserChangesIsLookedAt(t *testing.T) {
 	controllers := genericapirequest.WithUser(context.Background(), registry.Controllers())
 	for name, tc := range map[string]struct {
 		ctx         context.Context
-		object, old placement.PlacementObject
+		object, old v1beta1.PlacementObject
 		subresource string
 		refused     bool
 	}{
@@ -255,7 +255,7 @@ func TestASlowHubDelaysAWriteForAMoment(t *testing.T) {
 
 func TestAWriteCostsAFewRequests(t *testing.T) {
 	f := newFixture(t)
-	var selectors []placement.ResourceSelectorTerm
+	var selectors []v1beta1.ResourceSelectorTerm
 	for range 100 {
 		selectors = append(selectors, selector("/v1/Namespace/shpo"))
 	}
@@ -275,24 +275,24 @@ func member(name string, properties ...string) *clusterv1beta1.MemberCluster {
 }
 
 func TestPolicies(t *testing.T) {
-	affinity := func(label, property string) *placement.PlacementPolicy {
-		term := placement.ClusterSelectorTerm{LabelSelector: &metav1.LabelSelector{MatchLabels: map[string]string{label: "staging"}}}
+	affinity := func(label, property string) *v1beta1.PlacementPolicy {
+		term := v1beta1.ClusterSelectorTerm{LabelSelector: &metav1.LabelSelector{MatchLabels: map[string]string{label: "staging"}}}
 		if property != "" {
-			term.PropertySelector = &placement.PropertySelector{MatchExpressions: []placement.PropertySelectorRequirement{
-				{Name: property, Operator: placement.PropertySelectorGreaterThan, Values: []string{"2"}},
+			term.PropertySelector = &v1beta1.PropertySelector{MatchExpressions: []v1beta1.PropertySelectorRequirement{
+				{Name: property, Operator: v1beta1.PropertySelectorGreaterThan, Values: []string{"2"}},
 			}}
 		}
-		return &placement.PlacementPolicy{PlacementType: placement.PickAllPlacementType, Affinity: &placement.Affinity{ClusterAffinity: &placement.ClusterAffinity{
-			RequiredDuringSchedulingIgnoredDuringExecution: &placement.ClusterSelector{ClusterSelectorTerms: []placement.ClusterSelectorTerm{term}},
+		return &v1beta1.PlacementPolicy{PlacementType: v1beta1.PickAllPlacementType, Affinity: &v1beta1.Affinity{ClusterAffinity: &v1beta1.ClusterAffinity{
+			RequiredDuringSchedulingIgnoredDuringExecution: &v1beta1.ClusterSelector{ClusterSelectorTerms: []v1beta1.ClusterSelectorTerm{term}},
 		}}}
 	}
-	sorter := &placement.PlacementPolicy{PlacementType: placement.PickNPlacementType, Affinity: &placement.Affinity{ClusterAffinity: &placement.ClusterAffinity{
-		PreferredDuringSchedulingIgnoredDuringExecution: []placement.PreferredClusterSelector{
-			{Preference: placement.ClusterSelectorTerm{PropertySorter: &placement.PropertySorter{Name: "example.com/cost"}}},
+	sorter := &v1beta1.PlacementPolicy{PlacementType: v1beta1.PickNPlacementType, Affinity: &v1beta1.Affinity{ClusterAffinity: &v1beta1.ClusterAffinity{
+		PreferredDuringSchedulingIgnoredDuringExecution: []v1beta1.PreferredClusterSelector{
+			{Preference: v1beta1.ClusterSelectorTerm{PropertySorter: &v1beta1.PropertySorter{Name: "example.com/cost"}}},
 		},
 	}}}
-	fixed := func(names ...string) *placement.PlacementPolicy {
-		return &placement.PlacementPolicy{PlacementType: placement.PickFixedPlacementType, ClusterNames: names}
+	fixed := func(names ...string) *v1beta1.PlacementPolicy {
+		return &v1beta1.PlacementPolicy{PlacementType: v1beta1.PickFixedPlacementType, ClusterNames: names}
 	}
 	leaving := member("rome")
 	leaving.DeletionTimestamp = &metav1.Time{Time: time.Unix(1, 0)}
@@ -300,15 +300,15 @@ func TestPolicies(t *testing.T) {
 	tainted.Spec.Taints = []clusterv1beta1.Taint{{Key: "k", Effect: "NoSchedule"}}
 	const nobody = "spec.policy: it lets in none of the fleet's 1 member clusters: nothing is placed before one fits its affinity and tolerations"
 	for name, tc := range map[string]struct {
-		policy  *placement.PlacementPolicy
+		policy  *v1beta1.PlacementPolicy
 		members []*clusterv1beta1.MemberCluster
 		want    []string
 	}{
 		"no policy, and no fleet yet":  {nil, nil, nil},
-		"all, and no fleet yet":        {&placement.PlacementPolicy{}, nil, nil},
+		"all, and no fleet yet":        {&v1beta1.PlacementPolicy{}, nil, nil},
 		"an affinity that matches":     {affinity("environment", ""), []*clusterv1beta1.MemberCluster{member("oslo")}, nil},
 		"a typo in a label":            {affinity("enviroment", ""), []*clusterv1beta1.MemberCluster{member("oslo")}, []string{nobody}},
-		"a taint":                      {&placement.PlacementPolicy{}, []*clusterv1beta1.MemberCluster{tainted}, []string{nobody}},
+		"a taint":                      {&v1beta1.PlacementPolicy{}, []*clusterv1beta1.MemberCluster{tainted}, []string{nobody}},
 		"names that are there":         {fixed("oslo"), []*clusterv1beta1.MemberCluster{member("oslo")}, nil},
 		"a property that is collected": {affinity("environment", "example.com/nodes"), []*clusterv1beta1.MemberCluster{member("oslo", "example.com/nodes")}, nil},
 		"names that are not": {

@@ -13,7 +13,7 @@ import (
 	"k8s.io/client-go/tools/cache"
 
 	"github.com/stagegate/stagegate/pkg/admission/initializer"
-	"github.com/stagegate/stagegate/pkg/apis/placement"
+	"github.com/stagegate/stagegate/pkg/apis/placement/v1beta1"
 	"github.com/stagegate/stagegate/pkg/generated/clientset/versioned"
 	typed "github.com/stagegate/stagegate/pkg/generated/clientset/versioned/typed/placement/v1beta1"
 	"github.com/stagegate/stagegate/pkg/generated/informers/externalversions"
@@ -84,7 +84,7 @@ func (p *Plugin) ValidateInitialization() error {
 
 // Validate implements admission.ValidationInterface.
 func (p *Plugin) Validate(ctx context.Context, a admission.Attributes, _ admission.ObjectInterfaces) error {
-	if a.GetResource().Group != placement.GroupName || a.GetSubresource() != "" {
+	if a.GetResource().Group != v1beta1.GroupName || a.GetSubresource() != "" {
 		return nil
 	}
 	object := a.GetObject()
@@ -92,17 +92,17 @@ func (p *Plugin) Validate(ctx context.Context, a admission.Attributes, _ admissi
 		object = a.GetOldObject()
 	}
 	switch object := object.(type) {
-	case placement.UpdateStrategyObject:
+	case v1beta1.UpdateStrategyObject:
 		return p.validateStrategy(ctx, a, object)
-	case placement.UpdateRunObject:
+	case v1beta1.UpdateRunObject:
 		return p.validateRun(ctx, a, object)
 	}
 	return nil
 }
 
 // validateStrategy takes an update that leaves the stages alone, such as of a label, for no occasion to speak up.
-func (p *Plugin) validateStrategy(ctx context.Context, a admission.Attributes, strategy placement.UpdateStrategyObject) error {
-	if old, ok := a.GetOldObject().(placement.UpdateStrategyObject); ok && a.GetOperation() == admission.Update &&
+func (p *Plugin) validateStrategy(ctx context.Context, a admission.Attributes, strategy v1beta1.UpdateStrategyObject) error {
+	if old, ok := a.GetOldObject().(v1beta1.UpdateStrategyObject); ok && a.GetOperation() == admission.Update &&
 		apiequality.Semantic.DeepEqual(strategy.StrategySpec(), old.StrategySpec()) {
 		return nil
 	}
@@ -116,7 +116,7 @@ func (p *Plugin) validateStrategy(ctx context.Context, a admission.Attributes, s
 }
 
 // validateRun looks at new runs only: what a run refers to cannot change, and its later life is the loop's.
-func (p *Plugin) validateRun(ctx context.Context, a admission.Attributes, run placement.UpdateRunObject) error {
+func (p *Plugin) validateRun(ctx context.Context, a admission.Attributes, run v1beta1.UpdateRunObject) error {
 	if a.GetOperation() != admission.Create {
 		return nil
 	}

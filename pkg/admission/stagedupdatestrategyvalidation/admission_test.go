@@ -23,7 +23,7 @@ import (
 
 	"github.com/stagegate/stagegate/pkg/admission/initializer"
 	clusterv1beta1 "github.com/stagegate/stagegate/pkg/apis/cluster/v1beta1"
-	"github.com/stagegate/stagegate/pkg/apis/placement"
+
 	"github.com/stagegate/stagegate/pkg/apis/placement/v1beta1"
 	"github.com/stagegate/stagegate/pkg/generated/clientset/versioned/fake"
 	"github.com/stagegate/stagegate/pkg/generated/informers/externalversions"
@@ -71,7 +71,7 @@ func attributes(resource string, object, old placementObject, operation admissio
 		oldObject = old
 	}
 	return admission.NewAttributesRecord(newObject, oldObject, schema.GroupVersionKind{}, meta.GetNamespace(), meta.GetName(),
-		schema.GroupVersionResource{Group: placement.GroupName, Version: "v1", Resource: resource}, subresource, operation, nil, false, &user.DefaultInfo{})
+		schema.GroupVersionResource{Group: v1beta1.GroupName, Version: "v1", Resource: resource}, subresource, operation, nil, false, &user.DefaultInfo{})
 }
 
 type placementObject interface {
@@ -89,19 +89,19 @@ func validate(plugin *Plugin, a admission.Attributes) ([]string, error) {
 // scopes makes the kinds of either scope.
 var scopes = []struct {
 	name, namespace, placementKind, strategyKind string
-	strategy                                     func(metav1.ObjectMeta, placement.UpdateStrategySpec) placementObject
-	run                                          func(metav1.ObjectMeta, placement.UpdateRunSpec) placementObject
+	strategy                                     func(metav1.ObjectMeta, v1beta1.UpdateStrategySpec) placementObject
+	run                                          func(metav1.ObjectMeta, v1beta1.UpdateRunSpec) placementObject
 	storedPlacement                              func(metav1.ObjectMeta, v1beta1.PlacementSpec) runtime.Object
 	storedStrategy                               func(metav1.ObjectMeta) runtime.Object
 	storedRun                                    func(metav1.ObjectMeta, v1beta1.UpdateRunSpec, v1beta1.UpdateRunStatus) runtime.Object
 }{
 	{
 		name: "cluster-scoped", placementKind: "ClusterResourcePlacement", strategyKind: "ClusterStagedUpdateStrategy",
-		strategy: func(meta metav1.ObjectMeta, spec placement.UpdateStrategySpec) placementObject {
-			return &placement.ClusterStagedUpdateStrategy{ObjectMeta: meta, Spec: spec}
+		strategy: func(meta metav1.ObjectMeta, spec v1beta1.UpdateStrategySpec) placementObject {
+			return &v1beta1.ClusterStagedUpdateStrategy{ObjectMeta: meta, Spec: spec}
 		},
-		run: func(meta metav1.ObjectMeta, spec placement.UpdateRunSpec) placementObject {
-			return &placement.ClusterStagedUpdateRun{ObjectMeta: meta, Spec: spec}
+		run: func(meta metav1.ObjectMeta, spec v1beta1.UpdateRunSpec) placementObject {
+			return &v1beta1.ClusterStagedUpdateRun{ObjectMeta: meta, Spec: spec}
 		},
 		storedPlacement: func(meta metav1.ObjectMeta, spec v1beta1.PlacementSpec) runtime.Object {
 			return &v1beta1.ClusterResourcePlacement{ObjectMeta: meta, Spec: spec}
@@ -115,11 +115,11 @@ var scopes = []struct {
 	},
 	{
 		name: "namespaced", namespace: "test-namespace", placementKind: "ResourcePlacement", strategyKind: "StagedUpdateStrategy",
-		strategy: func(meta metav1.ObjectMeta, spec placement.UpdateStrategySpec) placementObject {
-			return &placement.StagedUpdateStrategy{ObjectMeta: meta, Spec: spec}
+		strategy: func(meta metav1.ObjectMeta, spec v1beta1.UpdateStrategySpec) placementObject {
+			return &v1beta1.StagedUpdateStrategy{ObjectMeta: meta, Spec: spec}
 		},
-		run: func(meta metav1.ObjectMeta, spec placement.UpdateRunSpec) placementObject {
-			return &placement.StagedUpdateRun{ObjectMeta: meta, Spec: spec}
+		run: func(meta metav1.ObjectMeta, spec v1beta1.UpdateRunSpec) placementObject {
+			return &v1beta1.StagedUpdateRun{ObjectMeta: meta, Spec: spec}
 		},
 		storedPlacement: func(meta metav1.ObjectMeta, spec v1beta1.PlacementSpec) runtime.Object {
 			return &v1beta1.ResourcePlacement{ObjectMeta: meta, Spec: spec}
@@ -142,23 +142,23 @@ func member(name string, labels ...string) runtime.Object {
 	return cluster
 }
 
-func selects(name, label string) placement.StageConfig {
+func selects(name, label string) v1beta1.StageConfig {
 	key, value, _ := strings.Cut(label, "=")
-	return placement.StageConfig{Name: name, LabelSelector: &metav1.LabelSelector{MatchLabels: map[string]string{key: value}}}
+	return v1beta1.StageConfig{Name: name, LabelSelector: &metav1.LabelSelector{MatchLabels: map[string]string{key: value}}}
 }
 
-func sortedBy(stage placement.StageConfig, key string) placement.StageConfig {
+func sortedBy(stage v1beta1.StageConfig, key string) v1beta1.StageConfig {
 	stage.SortingLabelKey = ptr.To(key)
 	return stage
 }
 
 // tutorial is the fleet and the strategy of the tutorial.
-func tutorial() ([]runtime.Object, []placement.StageConfig) {
+func tutorial() ([]runtime.Object, []v1beta1.StageConfig) {
 	return []runtime.Object{
 			member("member1", "environment=canary", "order=2"),
 			member("member2", "environment=staging"),
 			member("member3", "environment=canary", "order=1"),
-		}, []placement.StageConfig{
+		}, []v1beta1.StageConfig{
 			selects("staging", "environment=staging"),
 			sortedBy(selects("canary", "environment=canary"), "order"),
 		}
@@ -176,7 +176,7 @@ func TestAStrategyIsComparedWithTheFleet(t *testing.T) {
 	for _, tc := range []struct {
 		name   string
 		fleet  []runtime.Object
-		stages []placement.StageConfig
+		stages []v1beta1.StageConfig
 		want   []string
 	}{
 		{"the tutorial's fits", fleet, stages, nil},
@@ -184,17 +184,17 @@ func TestAStrategyIsComparedWithTheFleet(t *testing.T) {
 		{"a stage is empty", fleet, append(stages[:2:2], selects("prod", "environment=prod")), []string{
 			"stage prod selects no member cluster",
 		}},
-		{"a stage without a selector is empty", fleet, append(stages[:2:2], placement.StageConfig{Name: "none"}), []string{
+		{"a stage without a selector is empty", fleet, append(stages[:2:2], v1beta1.StageConfig{Name: "none"}), []string{
 			"stage none selects no member cluster",
 		}},
 		{"stages overlap", fleet, append(stages[:2:2], selects("second", "order=2")), []string{
 			"member cluster member1 is in the stages canary, second at once; a run that moves it cannot be initialised",
 		}},
-		{"a stage selects everything", fleet, append(stages[:2:2], placement.StageConfig{Name: "all", LabelSelector: &metav1.LabelSelector{}}), []string{
+		{"a stage selects everything", fleet, append(stages[:2:2], v1beta1.StageConfig{Name: "all", LabelSelector: &metav1.LabelSelector{}}), []string{
 			"member clusters member1, member3 are in the stages canary, all at once; a run that moves them cannot be initialised",
 			"member cluster member2 is in the stages staging, all at once; a run that moves it cannot be initialised",
 		}},
-		{"stages are twins", nil, []placement.StageConfig{selects("one", "a=b"), selects("two", "a=b")}, []string{
+		{"stages are twins", nil, []v1beta1.StageConfig{selects("one", "a=b"), selects("two", "a=b")}, []string{
 			"the stages one and two have the same label selector, but a cluster can be in one stage only",
 			"stage one selects no member cluster",
 			"stage two selects no member cluster",
@@ -213,8 +213,8 @@ func TestAStrategyIsComparedWithTheFleet(t *testing.T) {
 			t.Run(in.name+"/"+tc.name, func(t *testing.T) {
 				plugin, _ := newPlugin(t, tc.fleet...)
 				meta := metav1.ObjectMeta{Name: "example-strategy", Namespace: in.namespace}
-				strategy := in.strategy(meta, placement.UpdateStrategySpec{Stages: tc.stages})
-				other := in.strategy(meta, placement.UpdateStrategySpec{Stages: []placement.StageConfig{{Name: "other"}}})
+				strategy := in.strategy(meta, v1beta1.UpdateStrategySpec{Stages: tc.stages})
+				other := in.strategy(meta, v1beta1.UpdateStrategySpec{Stages: []v1beta1.StageConfig{{Name: "other"}}})
 				for operation, old := range map[admission.Operation]placementObject{admission.Create: nil, admission.Update: other} {
 					got, err := validate(plugin, attributes("strategies", strategy, old, operation, ""))
 					if err != nil {
@@ -233,8 +233,8 @@ func TestAStrategyWhoseStagesStayIsLeftAlone(t *testing.T) {
 	for _, in := range scopes {
 		t.Run(in.name, func(t *testing.T) {
 			plugin, _ := newPlugin(t)
-			old := in.strategy(metav1.ObjectMeta{Name: "s", Namespace: in.namespace}, placement.UpdateStrategySpec{Stages: []placement.StageConfig{{Name: "empty"}}})
-			labelled := in.strategy(metav1.ObjectMeta{Name: "s", Namespace: in.namespace, Labels: map[string]string{"a": "b"}}, placement.UpdateStrategySpec{Stages: []placement.StageConfig{{Name: "empty"}}})
+			old := in.strategy(metav1.ObjectMeta{Name: "s", Namespace: in.namespace}, v1beta1.UpdateStrategySpec{Stages: []v1beta1.StageConfig{{Name: "empty"}}})
+			labelled := in.strategy(metav1.ObjectMeta{Name: "s", Namespace: in.namespace, Labels: map[string]string{"a": "b"}}, v1beta1.UpdateStrategySpec{Stages: []v1beta1.StageConfig{{Name: "empty"}}})
 			got, err := validate(plugin, attributes("strategies", labelled, old, admission.Update, ""))
 			if err != nil || len(got) > 0 {
 				t.Errorf("warnings %q, refusal %v", got, err)
@@ -272,7 +272,7 @@ func TestARunNeedsAnExternalPlacement(t *testing.T) {
 		} {
 			t.Run(in.name+"/"+tc.name, func(t *testing.T) {
 				plugin, _ := newPlugin(t, tc.objects...)
-				run := in.run(meta("example-run"), placement.UpdateRunSpec{PlacementName: "example-placement", StagedUpdateStrategyName: "example-strategy"})
+				run := in.run(meta("example-run"), v1beta1.UpdateRunSpec{PlacementName: "example-placement", StagedUpdateStrategyName: "example-strategy"})
 				got, err := validate(plugin, attributes("runs", run, nil, admission.Create, ""))
 				if diff := cmp.Diff(tc.want, got); diff != "" {
 					t.Errorf("warnings, -want +got:\n%s", diff)
@@ -299,7 +299,7 @@ func TestARunIsNotWrongedByAStaleCache(t *testing.T) {
 				client.PrependReactor("get", "*", func(action clienttesting.Action) (bool, runtime.Object, error) {
 					return strings.HasSuffix(action.GetResource().Resource, "placements"), external, nil
 				})
-				run := in.run(meta("example-run"), placement.UpdateRunSpec{PlacementName: "example-placement", StagedUpdateStrategyName: "example-strategy"})
+				run := in.run(meta("example-run"), v1beta1.UpdateRunSpec{PlacementName: "example-placement", StagedUpdateStrategyName: "example-strategy"})
 				got, err := validate(plugin, attributes("runs", run, nil, admission.Create, ""))
 				if err != nil || len(got) > 0 {
 					t.Errorf("warnings %q, refusal %v", got, err)
@@ -332,7 +332,7 @@ func TestAStrategyThatIsNeededIsMissed(t *testing.T) {
 		} {
 			t.Run(in.name+"/"+tc.name, func(t *testing.T) {
 				plugin, _ := newPlugin(t, tc.run)
-				strategy := in.strategy(meta("example-strategy"), placement.UpdateStrategySpec{})
+				strategy := in.strategy(meta("example-strategy"), v1beta1.UpdateStrategySpec{})
 				got, err := validate(plugin, attributes("strategies", nil, strategy, admission.Delete, ""))
 				if err != nil {
 					t.Fatalf("refused: %v", err)
@@ -350,9 +350,9 @@ func TestWhatIsNotOursIsLeftAlone(t *testing.T) {
 	plugin := New()
 	meta := metav1.ObjectMeta{Name: "x"}
 	for name, a := range map[string]admission.Attributes{
-		"a placement":    attributes("clusterresourceplacements", &placement.ClusterResourcePlacement{ObjectMeta: meta}, nil, admission.Create, ""),
-		"a run's status": attributes("clusterstagedupdateruns", &placement.ClusterStagedUpdateRun{ObjectMeta: meta}, nil, admission.Update, "status"),
-		"a run's update": attributes("clusterstagedupdateruns", &placement.ClusterStagedUpdateRun{ObjectMeta: meta}, &placement.ClusterStagedUpdateRun{ObjectMeta: meta}, admission.Update, ""),
+		"a placement":    attributes("clusterresourceplacements", &v1beta1.ClusterResourcePlacement{ObjectMeta: meta}, nil, admission.Create, ""),
+		"a run's status": attributes("clusterstagedupdateruns", &v1beta1.ClusterStagedUpdateRun{ObjectMeta: meta}, nil, admission.Update, "status"),
+		"a run's update": attributes("clusterstagedupdateruns", &v1beta1.ClusterStagedUpdateRun{ObjectMeta: meta}, &v1beta1.ClusterStagedUpdateRun{ObjectMeta: meta}, admission.Update, ""),
 	} {
 		if got, err := validate(plugin, a); err != nil || len(got) > 0 {
 			t.Errorf("%s: warnings %q, refusal %v", name, got, err)

@@ -9,17 +9,16 @@ import (
 	"slices"
 
 	"k8s.io/apimachinery/pkg/api/meta"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apiserver/pkg/admission"
 
-	"github.com/stagegate/stagegate/pkg/apis/placement"
 	"github.com/stagegate/stagegate/pkg/apis/placement/v1beta1"
 	"github.com/stagegate/stagegate/pkg/apis/wording"
+	runrules "github.com/stagegate/stagegate/pkg/rules/updaterun"
 )
 
 // validateNewRun refuses a run of a placement that moves its clusters itself. What is merely not there yet may turn up before the
 // run is given up, so that a directory can be applied in any order.
-func (p *Plugin) validateNewRun(ctx context.Context, a admission.Attributes, run placement.UpdateRunObject) error {
+func (p *Plugin) validateNewRun(ctx context.Context, a admission.Attributes, run v1beta1.UpdateRunObject) error {
 	spec, kinds := run.RunSpec(), p.kindsOf(run.GetNamespace())
 	target, found, err := kinds.placements.find(ctx, run.GetNamespace(), spec.PlacementName, isExternal)
 	switch {
@@ -58,10 +57,10 @@ func isExternal(target v1beta1.PlacementObject) bool {
 }
 
 // warnOfWaitingRuns names the runs that have not copied a strategy yet which is about to go.
-func (p *Plugin) warnOfWaitingRuns(ctx context.Context, strategy placement.UpdateStrategyObject) error {
+func (p *Plugin) warnOfWaitingRuns(ctx context.Context, strategy v1beta1.UpdateStrategyObject) error {
 	var waiting []string
 	for _, run := range p.kindsOf(strategy.GetNamespace()).listRuns(strategy.GetNamespace()) {
-		if run.RunSpec().StagedUpdateStrategyName == strategy.GetName() && awaitsInitialization(run) {
+		if run.RunSpec().StagedUpdateStrategyName == strategy.GetName() && runrules.AwaitsPlan(run) {
 			waiting = append(waiting, run.GetName())
 		}
 	}
@@ -70,13 +69,4 @@ func (p *Plugin) warnOfWaitingRuns(ctx context.Context, strategy placement.Updat
 		warn(ctx, "the strategy is still needed to initialise: %s", wording.List(waiting))
 	}
 	return nil
-}
-
-// awaitsInitialization says whether a run may still be initialised: it was not looked at yet, or is tried again.
-func awaitsInitialization(run v1beta1.UpdateRunObject) bool {
-	if run.GetDeletionTimestamp() != nil {
-		return false
-	}
-	initialized := meta.FindStatusCondition(run.RunStatus().Conditions, v1beta1.RunInitialized)
-	return initialized == nil || initialized.Status != metav1.ConditionTrue && run.RunStatus().InitializationStartTime != nil
 }

@@ -16,18 +16,18 @@ import (
 	"k8s.io/apimachinery/pkg/labels"
 
 	clusterv1beta1 "github.com/stagegate/stagegate/pkg/apis/cluster/v1beta1"
-	"github.com/stagegate/stagegate/pkg/apis/placement"
+	"github.com/stagegate/stagegate/pkg/apis/placement/v1beta1"
 )
 
 // stage is a stage with the member clusters that it would have now.
 type stage struct {
-	*placement.StageConfig
+	*v1beta1.StageConfig
 	selector labels.Selector
 	members  []*clusterv1beta1.MemberCluster
 }
 
 // warnOfStages tells what of a strategy does not fit the fleet as it is. The fleet may change before a run, so nothing is refused.
-func (p *Plugin) warnOfStages(ctx context.Context, strategy placement.UpdateStrategyObject) error {
+func (p *Plugin) warnOfStages(ctx context.Context, strategy v1beta1.UpdateStrategyObject) error {
 	members, err := p.memberClusters.List(labels.Everything())
 	if err != nil {
 		return apierrors.NewInternalError(fmt.Errorf("listing the member clusters: %w", err))
@@ -51,7 +51,7 @@ func (p *Plugin) warnOfStages(ctx context.Context, strategy placement.UpdateStra
 }
 
 // stagesOf leaves out stages whose selector is invalid, which validation refuses.
-func stagesOf(spec *placement.UpdateStrategySpec) []stage {
+func stagesOf(spec *v1beta1.UpdateStrategySpec) []stage {
 	var stages []stage
 	for i := range spec.Stages {
 		selector, err := metav1.LabelSelectorAsSelector(spec.Stages[i].LabelSelector)

@@ -1,9 +1,6 @@
 // Copyright The Stagegate Authors.
 // SPDX-License-Identifier: Apache-2.0
 
-// +k8s:deepcopy-gen=package
-// +groupName=placement.kubernetes-fleet.io
-
-// Package placement holds the internal types of the placement API, which the registry and admission work on. The versions that
-// users see are in its subpackages v1beta1 and v1.
+// Package placement holds the versions of the placement API. The types of v1beta1 are the hub, which the whole server works on; v1 is
+// generated from them.
 package placement

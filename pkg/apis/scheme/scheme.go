@@ -16,7 +16,7 @@ import (
 )
 
 var (
-	// Scheme has the internal and the versioned types of all groups.
+	// Scheme has all versions of all groups. The hub version of each is its internal one too.
 	Scheme = runtime.NewScheme()
 	// Codecs encodes and decodes the types of Scheme.
 	Codecs = serializer.NewCodecFactory(Scheme)

@@ -10,7 +10,7 @@ import (
 	"k8s.io/apiserver/pkg/authentication/serviceaccount"
 	"k8s.io/apiserver/pkg/authentication/user"
 
-	"github.com/stagegate/stagegate/pkg/apis/placement"
+	"github.com/stagegate/stagegate/pkg/apis/placement/v1beta1"
 )
 
 // maxRecordedGroups bounds what a user of very many groups adds to a status.
@@ -18,8 +18,8 @@ const maxRecordedGroups = 32
 
 // RecordedUser is how the server records who did something: decided, or created a run. Of a user of more groups than are recorded it
 // keeps those of the given ones, since they may count for a policy, and then the first.
-func RecordedUser(info user.Info, keep ...string) placement.DecisionUser {
-	return placement.DecisionUser{Username: info.GetName(), UID: info.GetUID(), Groups: recordedGroups(info.GetGroups(), keep)}
+func RecordedUser(info user.Info, keep ...string) v1beta1.DecisionUser {
+	return v1beta1.DecisionUser{Username: info.GetName(), UID: info.GetUID(), Groups: recordedGroups(info.GetGroups(), keep)}
 }
 
 func recordedGroups(groups, keep []string) []string {

@@ -10,7 +10,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"k8s.io/apiserver/pkg/authentication/user"
 
-	"github.com/stagegate/stagegate/pkg/apis/placement"
+	"github.com/stagegate/stagegate/pkg/apis/placement/v1beta1"
 )
 
 func TestOfVeryManyGroupsThoseThatCountAreRecorded(t *testing.T) {
@@ -28,7 +28,7 @@ func TestOfVeryManyGroupsThoseThatCountAreRecorded(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			got := RecordedUser(&user.DefaultInfo{Name: "ann", UID: "1", Groups: tt.groups}, tt.keep...)
-			want := placement.DecisionUser{Username: "ann", UID: "1", Groups: tt.want}
+			want := v1beta1.DecisionUser{Username: "ann", UID: "1", Groups: tt.want}
 			if diff := cmp.Diff(want, got); diff != "" {
 				t.Errorf("recorded (-want +got):\n%s", diff)
 			}

@@ -14,7 +14,7 @@ import (
 	"github.com/stagegate/stagegate/pkg/apis/scheme"
 )
 
-// base is what all strategies have in common. Validation by the tags of the versioned types comes with DeclarativeValidation.
+// base is what all strategies have in common. Validation by the tags of the types comes with DeclarativeValidation.
 type base struct {
 	rest.DeclarativeValidation
 	names.NameGenerator

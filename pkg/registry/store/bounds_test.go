@@ -13,26 +13,26 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 
-	"github.com/stagegate/stagegate/pkg/apis/placement"
+	"github.com/stagegate/stagegate/pkg/apis/placement/v1beta1"
 )
 
 type controllerKey struct{}
 
 func boundsOfRuns() *bounds {
-	family := Family[*placement.StagedUpdateRun, placement.UpdateRunSpec, placement.UpdateRunStatus]{
-		Spec:   func(r *placement.StagedUpdateRun) *placement.UpdateRunSpec { return &r.Spec },
-		Status: func(r *placement.StagedUpdateRun) *placement.UpdateRunStatus { return &r.Status },
+	family := Family[*v1beta1.StagedUpdateRun, v1beta1.UpdateRunSpec, v1beta1.UpdateRunStatus]{
+		Spec:   func(r *v1beta1.StagedUpdateRun) *v1beta1.UpdateRunSpec { return &r.Spec },
+		Status: func(r *v1beta1.StagedUpdateRun) *v1beta1.UpdateRunStatus { return &r.Status },
 	}
 	return &bounds{
 		kind:    "StagedUpdateRun",
-		measure: measure(placement.GroupName, family),
+		measure: measure(v1beta1.GroupName, family),
 		exempt:  func(ctx context.Context) bool { return ctx.Value(controllerKey{}) != nil },
 	}
 }
 
 // sized is a run with so many bytes of spec, of labels, of managedFields and of status, and with so many finalizers.
-func sized(spec, labels, managed, status, finalizers int) *placement.StagedUpdateRun {
-	run := &placement.StagedUpdateRun{ObjectMeta: metav1.ObjectMeta{Namespace: "team", Name: "run"}}
+func sized(spec, labels, managed, status, finalizers int) *v1beta1.StagedUpdateRun {
+	run := &v1beta1.StagedUpdateRun{ObjectMeta: metav1.ObjectMeta{Namespace: "team", Name: "run"}}
 	run.Spec.PlacementName = strings.Repeat("x", spec)
 	run.Status.ResourceSnapshotIndexUsed = strings.Repeat("x", status)
 	if labels > 0 {
@@ -50,7 +50,7 @@ func sized(spec, labels, managed, status, finalizers int) *placement.StagedUpdat
 func TestUsersWriteObjectsUpToAMebibyte(t *testing.T) {
 	const mib = 1 << 20
 	for name, test := range map[string]struct {
-		object, old *placement.StagedUpdateRun
+		object, old *v1beta1.StagedUpdateRun
 		controller  bool
 		refused     bool
 	}{

@@ -14,7 +14,7 @@ import (
 	"k8s.io/utils/clock"
 	"sigs.k8s.io/structured-merge-diff/v6/fieldpath"
 
-	"github.com/stagegate/stagegate/pkg/apis/placement"
+	"github.com/stagegate/stagegate/pkg/apis/placement/v1beta1"
 	registry "github.com/stagegate/stagegate/pkg/registry/placement"
 	"github.com/stagegate/stagegate/pkg/registry/placement/envelope"
 	"github.com/stagegate/stagegate/pkg/registry/placement/override"
@@ -24,20 +24,20 @@ import (
 )
 
 // bothScopes runs a test for each of two resources with a fresh run of its kind.
-func bothScopes(t *testing.T, test func(t *testing.T, r store.Resource, run placement.UpdateRunObject)) {
+func bothScopes(t *testing.T, test func(t *testing.T, r store.Resource, run v1beta1.UpdateRunObject)) {
 	for _, r := range updaterun.Resources(clock.RealClock{}) {
 		t.Run(r.Plural, func(t *testing.T) {
-			run := r.New().(placement.UpdateRunObject)
+			run := r.New().(v1beta1.UpdateRunObject)
 			run.SetName("run")
 			run.RunSpec().PlacementName = "app"
-			run.RunSpec().State = placement.StateInitialize
+			run.RunSpec().State = v1beta1.StateInitialize
 			test(t, r, run)
 		})
 	}
 }
 
 func TestCreateStartsAtGenerationOneWithoutStatus(t *testing.T) {
-	bothScopes(t, func(t *testing.T, r store.Resource, run placement.UpdateRunObject) {
+	bothScopes(t, func(t *testing.T, r store.Resource, run v1beta1.UpdateRunObject) {
 		run.SetGeneration(7)
 		run.RunStatus().ResourceSnapshotIndexUsed = "3"
 
@@ -46,7 +46,7 @@ func TestCreateStartsAtGenerationOneWithoutStatus(t *testing.T) {
 		if got := run.GetGeneration(); got != 1 {
 			t.Errorf("generation is %d, want 1", got)
 		}
-		if diff := cmp.Diff(&placement.UpdateRunStatus{}, run.RunStatus()); diff != "" {
+		if diff := cmp.Diff(&v1beta1.UpdateRunStatus{}, run.RunStatus()); diff != "" {
 			t.Errorf("the client's status was kept (-want +got):\n%s", diff)
 		}
 	})
@@ -55,22 +55,22 @@ func TestCreateStartsAtGenerationOneWithoutStatus(t *testing.T) {
 func TestUpdateKeepsStatusAndCountsSpecChanges(t *testing.T) {
 	tests := []struct {
 		name           string
-		change         func(run placement.UpdateRunObject)
+		change         func(run v1beta1.UpdateRunObject)
 		wantGeneration int64
 	}{
-		{"nothing", func(placement.UpdateRunObject) {}, 4},
-		{"spec", func(run placement.UpdateRunObject) { run.RunSpec().ResourceSnapshotIndex = "4" }, 5},
-		{"labels", func(run placement.UpdateRunObject) { run.SetLabels(map[string]string{"a": "b"}) }, 4},
-		{"finalizers", func(run placement.UpdateRunObject) { run.SetFinalizers([]string{"a/b"}) }, 4},
-		{"status", func(run placement.UpdateRunObject) { run.RunStatus().ResourceSnapshotIndexUsed = "9" }, 4},
-		{"generation", func(run placement.UpdateRunObject) { run.SetGeneration(99) }, 4},
+		{"nothing", func(v1beta1.UpdateRunObject) {}, 4},
+		{"spec", func(run v1beta1.UpdateRunObject) { run.RunSpec().ResourceSnapshotIndex = "4" }, 5},
+		{"labels", func(run v1beta1.UpdateRunObject) { run.SetLabels(map[string]string{"a": "b"}) }, 4},
+		{"finalizers", func(run v1beta1.UpdateRunObject) { run.SetFinalizers([]string{"a/b"}) }, 4},
+		{"status", func(run v1beta1.UpdateRunObject) { run.RunStatus().ResourceSnapshotIndexUsed = "9" }, 4},
+		{"generation", func(run v1beta1.UpdateRunObject) { run.SetGeneration(99) }, 4},
 	}
-	bothScopes(t, func(t *testing.T, r store.Resource, stored placement.UpdateRunObject) {
+	bothScopes(t, func(t *testing.T, r store.Resource, stored v1beta1.UpdateRunObject) {
 		stored.SetGeneration(4)
 		stored.RunStatus().ResourceSnapshotIndexUsed = "3"
 		for _, test := range tests {
 			t.Run(test.name, func(t *testing.T) {
-				run := stored.DeepCopyObject().(placement.UpdateRunObject)
+				run := stored.DeepCopyObject().(v1beta1.UpdateRunObject)
 				test.change(run)
 
 				r.Strategy.PrepareForUpdate(t.Context(), run, stored)
@@ -87,19 +87,19 @@ func TestUpdateKeepsStatusAndCountsSpecChanges(t *testing.T) {
 }
 
 func TestStatusUpdateChangesNothingElse(t *testing.T) {
-	bothScopes(t, func(t *testing.T, r store.Resource, stored placement.UpdateRunObject) {
+	bothScopes(t, func(t *testing.T, r store.Resource, stored v1beta1.UpdateRunObject) {
 		stored.SetGeneration(4)
 		stored.SetLabels(map[string]string{"a": "b"})
-		run := stored.DeepCopyObject().(placement.UpdateRunObject)
+		run := stored.DeepCopyObject().(v1beta1.UpdateRunObject)
 		run.SetGeneration(9)
 		run.SetLabels(nil)
 		run.SetFinalizers([]string{"a/b"})
-		run.RunSpec().State = placement.StateStop
+		run.RunSpec().State = v1beta1.StateStop
 		run.RunStatus().ResourceSnapshotIndexUsed = "3"
 
 		r.StatusStrategy.PrepareForUpdate(t.Context(), run, stored)
 
-		want := stored.DeepCopyObject().(placement.UpdateRunObject)
+		want := stored.DeepCopyObject().(v1beta1.UpdateRunObject)
 		want.RunStatus().ResourceSnapshotIndexUsed = "3"
 		if diff := cmp.Diff(want, run); diff != "" {
 			t.Errorf("more than the status changed (-want +got):\n%s", diff)
@@ -108,11 +108,11 @@ func TestStatusUpdateChangesNothingElse(t *testing.T) {
 }
 
 func TestAnActionChangesSpecAndStatusAndNoMetadata(t *testing.T) {
-	bothScopes(t, func(t *testing.T, r store.Resource, stored placement.UpdateRunObject) {
+	bothScopes(t, func(t *testing.T, r store.Resource, stored v1beta1.UpdateRunObject) {
 		stored.SetGeneration(4)
 		stored.SetLabels(map[string]string{"a": "b"})
-		for state, wantGeneration := range map[placement.State]int64{placement.StateInitialize: 4, placement.StateRun: 5} {
-			run := stored.DeepCopyObject().(placement.UpdateRunObject)
+		for state, wantGeneration := range map[v1beta1.State]int64{v1beta1.StateInitialize: 4, v1beta1.StateRun: 5} {
+			run := stored.DeepCopyObject().(v1beta1.UpdateRunObject)
 			run.SetGeneration(9)
 			run.SetLabels(nil)
 			run.SetFinalizers([]string{"a/b"})
@@ -121,7 +121,7 @@ func TestAnActionChangesSpecAndStatusAndNoMetadata(t *testing.T) {
 
 			r.ActionStrategy.PrepareForUpdate(t.Context(), run, stored)
 
-			want := stored.DeepCopyObject().(placement.UpdateRunObject)
+			want := stored.DeepCopyObject().(v1beta1.UpdateRunObject)
 			want.SetGeneration(wantGeneration)
 			want.RunSpec().State = state
 			want.RunStatus().ResourceSnapshotIndexUsed = "3"
@@ -133,8 +133,8 @@ func TestAnActionChangesSpecAndStatusAndNoMetadata(t *testing.T) {
 }
 
 func TestAnActionIsValidatedAsAWhole(t *testing.T) {
-	bothScopes(t, func(t *testing.T, r store.Resource, stored placement.UpdateRunObject) {
-		run := stored.DeepCopyObject().(placement.UpdateRunObject)
+	bothScopes(t, func(t *testing.T, r store.Resource, stored v1beta1.UpdateRunObject) {
+		run := stored.DeepCopyObject().(v1beta1.UpdateRunObject)
 		run.RunSpec().PlacementName = "other"
 		run.RunStatus().Conditions = []metav1.Condition{{Type: "Succeeded", Status: metav1.ConditionTrue, LastTransitionTime: metav1.Now()}}
 		var got []string
@@ -168,8 +168,8 @@ func TestKindsWithoutStatusCountEveryChangeOutsideMetadata(t *testing.T) {
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
-			stored := &placement.ClusterResourceEnvelope{ObjectMeta: metav1.ObjectMeta{Name: "e", Generation: 2}, Data: raw(`{"a":1,"b":12345678901234567890}`)}
-			changed := &placement.ClusterResourceEnvelope{ObjectMeta: metav1.ObjectMeta{Name: "e"}, Data: test.data}
+			stored := &v1beta1.ClusterResourceEnvelope{ObjectMeta: metav1.ObjectMeta{Name: "e", Generation: 2}, Data: raw(`{"a":1,"b":12345678901234567890}`)}
+			changed := &v1beta1.ClusterResourceEnvelope{ObjectMeta: metav1.ObjectMeta{Name: "e"}, Data: test.data}
 
 			r.Strategy.PrepareForUpdate(t.Context(), changed, stored)
 
@@ -181,10 +181,10 @@ func TestKindsWithoutStatusCountEveryChangeOutsideMetadata(t *testing.T) {
 }
 
 func TestGenerationIgnoresTheOrderOfKeysInPatches(t *testing.T) {
-	object := func(value string) *placement.ResourceOverride {
-		return &placement.ResourceOverride{ObjectMeta: metav1.ObjectMeta{Generation: 1}, Spec: placement.ResourceOverrideSpec{
-			Policy: &placement.OverridePolicy{OverrideRules: []placement.OverrideRule{{
-				JSONPatchOverrides: []placement.JSONPatchOverride{{Value: apiextensionsv1.JSON{Raw: []byte(value)}}},
+	object := func(value string) *v1beta1.ResourceOverride {
+		return &v1beta1.ResourceOverride{ObjectMeta: metav1.ObjectMeta{Generation: 1}, Spec: v1beta1.ResourceOverrideSpec{
+			Policy: &v1beta1.OverridePolicy{OverrideRules: []v1beta1.OverrideRule{{
+				JSONPatchOverrides: []v1beta1.JSONPatchOverride{{Value: apiextensionsv1.JSON{Raw: []byte(value)}}},
 			}}},
 		}}
 	}
@@ -236,7 +236,7 @@ func TestNames(t *testing.T) {
 		{"Run", "a lowercase RFC 1123 subdomain must consist of"},
 		{"run_1", "a lowercase RFC 1123 subdomain must consist of"},
 	}
-	bothScopes(t, func(t *testing.T, r store.Resource, run placement.UpdateRunObject) {
+	bothScopes(t, func(t *testing.T, r store.Resource, run v1beta1.UpdateRunObject) {
 		for _, test := range tests {
 			run.SetName(test.name)
 			var got []string
@@ -254,7 +254,7 @@ func TestNames(t *testing.T) {
 }
 
 func TestPutNeedsAnExistingObjectAndItsResourceVersion(t *testing.T) {
-	bothScopes(t, func(t *testing.T, r store.Resource, _ placement.UpdateRunObject) {
+	bothScopes(t, func(t *testing.T, r store.Resource, _ v1beta1.UpdateRunObject) {
 		if r.Strategy.AllowCreateOnUpdate(t.Context()) || r.Strategy.AllowUnconditionalUpdate(t.Context()) {
 			t.Error("a PUT may create or overwrite blindly")
 		}
@@ -269,9 +269,9 @@ func TestPutNeedsAnExistingObjectAndItsResourceVersion(t *testing.T) {
 
 func TestCreatingAKindThatNothingActsOnIsWarnedAbout(t *testing.T) {
 	want := []string{"ClusterResourceOverride is stored but has no effect: nothing acts on this kind yet"}
-	r := store.NewResource[placement.ClusterResourceOverride, placement.ClusterResourceOverrideList](
-		placement.GroupName, registry.ClusterScoped("overrides"),
-		store.Family[*placement.ClusterResourceOverride, placement.ClusterResourceOverrideSpec, struct{}]{Inert: true})
+	r := store.NewResource[v1beta1.ClusterResourceOverride, v1beta1.ClusterResourceOverrideList](
+		v1beta1.GroupName, registry.ClusterScoped("overrides"),
+		store.Family[*v1beta1.ClusterResourceOverride, v1beta1.ClusterResourceOverrideSpec, struct{}]{Inert: true})
 	if diff := cmp.Diff(want, r.Strategy.WarningsOnCreate(t.Context(), r.New())); diff != "" {
 		t.Errorf("on create (-want +got):\n%s", diff)
 	}
@@ -283,10 +283,10 @@ func TestCreatingAKindThatNothingActsOnIsWarnedAbout(t *testing.T) {
 func TestUpdateWarnsOnlyWhenTheSpecChanged(t *testing.T) {
 	for _, r := range updatestrategy.Resources() {
 		t.Run(r.Plural, func(t *testing.T) {
-			object := func(generation int64) placement.UpdateStrategyObject {
-				o := r.New().(placement.UpdateStrategyObject)
+			object := func(generation int64) v1beta1.UpdateStrategyObject {
+				o := r.New().(v1beta1.UpdateStrategyObject)
 				o.SetGeneration(generation)
-				o.StrategySpec().Stages = []placement.StageConfig{{Name: "canary"}}
+				o.StrategySpec().Stages = []v1beta1.StageConfig{{Name: "canary"}}
 				return o
 			}
 			if got := r.Strategy.WarningsOnUpdate(t.Context(), object(2), object(2)); len(got) > 0 {

@@ -9,15 +9,15 @@ import (
 	"github.com/google/go-cmp/cmp"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
-	"github.com/stagegate/stagegate/pkg/apis/placement"
+	"github.com/stagegate/stagegate/pkg/apis/placement/v1beta1"
 	"github.com/stagegate/stagegate/pkg/registry/placement/updatestrategy"
 )
 
 func TestTableOfAListCarriesWhatPagingNeeds(t *testing.T) {
 	remaining := int64(5)
-	list := &placement.StagedUpdateStrategyList{
+	list := &v1beta1.StagedUpdateStrategyList{
 		ListMeta: metav1.ListMeta{ResourceVersion: "42", Continue: "next", RemainingItemCount: &remaining},
-		Items: []placement.StagedUpdateStrategy{
+		Items: []v1beta1.StagedUpdateStrategy{
 			{ObjectMeta: metav1.ObjectMeta{Name: "a"}},
 			{ObjectMeta: metav1.ObjectMeta{Name: "b"}},
 		},
@@ -41,7 +41,7 @@ func TestTableOfAListCarriesWhatPagingNeeds(t *testing.T) {
 }
 
 func TestTableOfOneObjectCarriesItsResourceVersion(t *testing.T) {
-	object := &placement.StagedUpdateStrategy{ObjectMeta: metav1.ObjectMeta{Name: "a", ResourceVersion: "42"}}
+	object := &v1beta1.StagedUpdateStrategy{ObjectMeta: metav1.ObjectMeta{Name: "a", ResourceVersion: "42"}}
 	table, err := updatestrategy.Resources()[1].TableConvertor.ConvertToTable(t.Context(), object, nil)
 	if err != nil {
 		t.Fatal(err)
@@ -55,7 +55,7 @@ func TestTableOfOneObjectCarriesItsResourceVersion(t *testing.T) {
 }
 
 func TestTableWithoutHeaders(t *testing.T) {
-	object := &placement.StagedUpdateStrategy{}
+	object := &v1beta1.StagedUpdateStrategy{}
 	table, err := updatestrategy.Resources()[1].TableConvertor.ConvertToTable(t.Context(), object, &metav1.TableOptions{NoHeaders: true})
 	if err != nil {
 		t.Fatal(err)
@@ -66,7 +66,7 @@ func TestTableWithoutHeaders(t *testing.T) {
 }
 
 func TestTableRefusesForeignObjects(t *testing.T) {
-	if _, err := updatestrategy.Resources()[1].TableConvertor.ConvertToTable(t.Context(), &placement.Work{}, nil); err == nil {
+	if _, err := updatestrategy.Resources()[1].TableConvertor.ConvertToTable(t.Context(), &v1beta1.Work{}, nil); err == nil {
 		t.Error("a Work was printed as a strategy")
 	}
 }

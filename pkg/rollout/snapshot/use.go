@@ -6,8 +6,6 @@ package snapshot
 import (
 	"strconv"
 
-	"k8s.io/apimachinery/pkg/api/meta"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/labels"
 	"k8s.io/apimachinery/pkg/util/sets"
 	"k8s.io/utils/ptr"
@@ -16,6 +14,7 @@ import (
 	"github.com/stagegate/stagegate/pkg/apis/wellknown"
 	"github.com/stagegate/stagegate/pkg/rollout/internal/fleet"
 	"github.com/stagegate/stagegate/pkg/rollout/internal/reconcile"
+	runrules "github.com/stagegate/stagegate/pkg/rules/updaterun"
 )
 
 // resourcesInUse finds the resource snapshots that a binding asks for, a Work holds, or a run that is not over rolls out or
@@ -31,7 +30,7 @@ func resourcesInUse(f *fleet.Fleet, placement v1beta1.PlacementObject) func(*rev
 		eachCluster(run, func(c *v1beta1.ClusterUpdatingStatus) { indices.Insert(c.ResourceSnapshotIndex) })
 		eachCluster(run, previous(indices))
 	}
-	if last := lastToMove(f, key); last != nil && last.RunStatus().RolledBackBy == nil {
+	if last := runrules.LastToMove(f.Runs.ByIndex(fleet.ByPlacement, key)); last != nil && last.RunStatus().RolledBackBy == nil {
 		eachCluster(last, previous(indices))
 	}
 	// The lister fails for no selector.
@@ -59,17 +58,6 @@ func previous(indices sets.Set[string]) func(*v1beta1.ClusterUpdatingStatus) {
 	return func(c *v1beta1.ClusterUpdatingStatus) { indices.Insert(ptr.Deref(c.PreviousResourceSnapshotIndex, "")) }
 }
 
-// lastToMove is the run that was the last to move clusters, nil where none was. It can be rolled back even if it is over; one that was
-// before it cannot.
-func lastToMove(f *fleet.Fleet, placement reconcile.Key) (last v1beta1.UpdateRunObject) {
-	for _, run := range f.Runs.ByIndex(fleet.ByPlacement, placement) {
-		if turn := run.RunStatus().Turn; turn != nil && turn.Number > 0 && (last == nil || turn.Number > last.RunStatus().Turn.Number) {
-			last = run
-		}
-	}
-	return last
-}
-
 // policiesInUse finds the policy snapshots by which a binding was picked, or that a run that is not over has planned with.
 func policiesInUse(f *fleet.Fleet, placement v1beta1.PlacementObject) func(*revision[v1beta1.PolicySnapshotObject]) bool {
 	key := reconcile.KeyOf(placement)
@@ -89,17 +77,9 @@ func policiesInUse(f *fleet.Fleet, placement v1beta1.PlacementObject) func(*revi
 func unfinished(f *fleet.Fleet, placement reconcile.Key) []v1beta1.UpdateRunObject {
 	var runs []v1beta1.UpdateRunObject
 	for _, run := range f.Runs.ByIndex(fleet.ByPlacement, placement) {
-		if !over(run.RunStatus()) {
+		if !runrules.IsOver(run.RunStatus()) {
 			runs = append(runs, run)
 		}
 	}
 	return runs
-}
-
-// over says of a run that it has succeeded, failed, or could not be initialised and no longer tries.
-func over(status *v1beta1.UpdateRunStatus) bool {
-	if succeeded := meta.FindStatusCondition(status.Conditions, v1beta1.RunSucceeded); succeeded != nil && succeeded.Status != metav1.ConditionUnknown {
-		return true
-	}
-	return meta.IsStatusConditionFalse(status.Conditions, v1beta1.RunInitialized) && status.InitializationStartTime == nil
 }

@@ -17,6 +17,7 @@ import (
 	"github.com/stagegate/stagegate/pkg/rollout/internal/fleet"
 	"github.com/stagegate/stagegate/pkg/rollout/internal/reconcile"
 	"github.com/stagegate/stagegate/pkg/rollout/updaterun/engine"
+	runrules "github.com/stagegate/stagegate/pkg/rules/updaterun"
 )
 
 // Name of the loop.
@@ -82,13 +83,13 @@ func (c *Controller) reconcile(ctx context.Context, key reconcile.Key) (time.Dur
 	if run.GetDeletionTimestamp() != nil {
 		return 0, c.finalize(ctx, run)
 	}
-	if engine.IsOver(run.RunStatus()) && !engine.IsInitialized(run.RunStatus()) {
+	if runrules.IsOver(run.RunStatus()) && !runrules.IsPlanned(run.RunStatus()) {
 		return 0, nil
 	}
 	if run, err = c.claim(ctx, run); err != nil {
 		return 0, err
 	}
-	if engine.IsInitialized(run.RunStatus()) {
+	if runrules.IsPlanned(run.RunStatus()) {
 		return c.step(ctx, run)
 	}
 	return c.initialize(ctx, run)

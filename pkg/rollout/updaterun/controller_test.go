@@ -19,6 +19,7 @@ import (
 	"github.com/stagegate/stagegate/pkg/apis/wellknown"
 	"github.com/stagegate/stagegate/pkg/rollout/internal/fleet"
 	"github.com/stagegate/stagegate/pkg/rollout/updaterun/engine"
+	runrules "github.com/stagegate/stagegate/pkg/rules/updaterun"
 )
 
 // outline is what a person reads in a run's status, without times.
@@ -326,7 +327,7 @@ func TestASelectionOnlyTheUserCanMendIsFinal(t *testing.T) {
 		if got := f.message("example-run", v1beta1.RunInitialized); got != want {
 			f.Errorf("message is %q, want %q", got, want)
 		}
-		if !engine.IsOver(f.run("example-run").RunStatus()) {
+		if !runrules.IsOver(f.run("example-run").RunStatus()) {
 			f.Error("the run is not over")
 		}
 	})

@@ -8,6 +8,7 @@ import (
 
 	"github.com/stagegate/stagegate/pkg/apis/placement/v1beta1"
 	"github.com/stagegate/stagegate/pkg/rollout/updaterun/engine"
+	runrules "github.com/stagegate/stagegate/pkg/rules/updaterun"
 )
 
 // mayRest says whether a run loses nothing by not being looked at for a while: clusters are under way, and nobody has edited it or asked
@@ -21,7 +22,7 @@ func mayRest(run v1beta1.UpdateRunObject, bindings []v1beta1.BindingObject) bool
 	var underWay map[string]bool
 	for i := range status.StagesStatus {
 		for _, cluster := range status.StagesStatus[i].Clusters {
-			if meta.IsStatusConditionTrue(cluster.Conditions, v1beta1.ClusterStarted) && meta.FindStatusCondition(cluster.Conditions, v1beta1.ClusterSucceeded) == nil {
+			if runrules.IsInFlight(&cluster) {
 				if underWay == nil {
 					underWay = map[string]bool{}
 				}

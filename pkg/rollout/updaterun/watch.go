@@ -15,6 +15,7 @@ import (
 	"github.com/stagegate/stagegate/pkg/rollout/internal/fleet"
 	"github.com/stagegate/stagegate/pkg/rollout/internal/reconcile"
 	"github.com/stagegate/stagegate/pkg/rollout/updaterun/engine"
+	runrules "github.com/stagegate/stagegate/pkg/rules/updaterun"
 )
 
 // watch has every change that can matter to a run wake it, and as few others as possible.
@@ -39,11 +40,11 @@ func (c *Controller) watch() {
 
 // isUnplanned is a run that waits for something to be planned with.
 func isUnplanned(run v1beta1.UpdateRunObject) bool {
-	return !engine.IsInitialized(run.RunStatus()) && !engine.IsOver(run.RunStatus())
+	return !runrules.IsPlanned(run.RunStatus()) && !runrules.IsOver(run.RunStatus())
 }
 
 // isAlive is a run that something can still happen to.
-func isAlive(run v1beta1.UpdateRunObject) bool { return !engine.IsOver(run.RunStatus()) }
+func isAlive(run v1beta1.UpdateRunObject) bool { return !runrules.IsOver(run.RunStatus()) }
 
 // isActive is a run that clusters matter to.
 func isActive(run v1beta1.UpdateRunObject) bool {
@@ -100,7 +101,7 @@ func isInLine(run v1beta1.UpdateRunObject) bool {
 func sameTurn(a, b v1beta1.UpdateRunObject) bool {
 	return equality.Semantic.DeepEqual(a.RunStatus().Turn, b.RunStatus().Turn) &&
 		a.RunSpec().State == b.RunSpec().State &&
-		engine.IsOver(a.RunStatus()) == engine.IsOver(b.RunStatus()) &&
+		runrules.IsOver(a.RunStatus()) == runrules.IsOver(b.RunStatus()) &&
 		equality.Semantic.DeepEqual(a.RunStatus().RolledBackBy, b.RunStatus().RolledBackBy) &&
 		fleet.HasFinalizer(a, wellknown.UpdateRunFinalizer) == fleet.HasFinalizer(b, wellknown.UpdateRunFinalizer) &&
 		(a.GetDeletionTimestamp() == nil) == (b.GetDeletionTimestamp() == nil)

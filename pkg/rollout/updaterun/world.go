@@ -14,6 +14,7 @@ import (
 	"github.com/stagegate/stagegate/pkg/rollout/internal/fleet"
 	"github.com/stagegate/stagegate/pkg/rollout/internal/reconcile"
 	"github.com/stagegate/stagegate/pkg/rollout/updaterun/engine"
+	runrules "github.com/stagegate/stagegate/pkg/rules/updaterun"
 )
 
 var keyOf = reconcile.KeyOf
@@ -60,7 +61,7 @@ func (c *Controller) world(run v1beta1.UpdateRunObject) (engine.World, error) {
 			w.Others = append(w.Others, other)
 		}
 	}
-	if engine.IsOver(status) {
+	if runrules.IsOver(status) {
 		return w, nil
 	}
 	placement, err := find(c.fleet.Placements, placementOf(run))

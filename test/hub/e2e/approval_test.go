@@ -197,8 +197,8 @@ func testApprovalPolicy(t *testing.T, s *suite) {
 	if _, err := s.run(t.Context(), "bob", approve("first")); err != nil {
 		t.Fatal(err)
 	}
-	s.refused(t, "carol", approve("second"), `the approval that is missing has to be by a member of group sre, and user "carol" is none`)
-	const missing = "1 of 2 approvals, one of them has to be by a member of group sre"
+	s.refused(t, "carol", approve("second"), `the approval that is missing must be by a member of group sre, and user "carol" is not one`)
+	const missing = "1 of 2 approvals, one of them must be by a member of group sre"
 	r.awaitRun(t, "quorum", all(has("Progressing", "False", "UpdateRunWaiting"), func(run runStatus) error {
 		waiting, err := findCondition(run.object, "Progressing")
 		if err == nil && !strings.HasSuffix(waiting.Message, gate+" has "+missing) {

@@ -9,24 +9,24 @@ import (
 	runtimeserializer "k8s.io/apimachinery/pkg/runtime/serializer"
 	"sigs.k8s.io/randfill"
 
-	"github.com/stagegate/stagegate/pkg/apis/cluster"
+	"github.com/stagegate/stagegate/pkg/apis/cluster/v1beta1"
 )
 
 // Funcs returns the fill functions of the group. They leave no defaulted field empty, since decoding would fill it.
 func Funcs(runtimeserializer.CodecFactory) []any {
 	return []any{
-		func(spec *cluster.MemberClusterSpec, c randfill.Continue) {
+		func(spec *v1beta1.MemberClusterSpec, c randfill.Continue) {
 			c.FillNoCustom(spec)
 			spec.HeartbeatPeriodSeconds = heartbeatPeriod(c)
 		},
-		func(spec *cluster.InternalMemberClusterSpec, c randfill.Continue) {
+		func(spec *v1beta1.InternalMemberClusterSpec, c randfill.Continue) {
 			c.FillNoCustom(spec)
 			spec.HeartbeatPeriodSeconds = heartbeatPeriod(c)
 		},
-		func(options *cluster.DeleteOptions, c randfill.Continue) {
-			options.ValidationMode = cluster.DeleteValidationModeStrict
+		func(options *v1beta1.DeleteOptions, c randfill.Continue) {
+			options.ValidationMode = v1beta1.DeleteValidationModeStrict
 			if c.Bool() {
-				options.ValidationMode = cluster.DeleteValidationModeSkip
+				options.ValidationMode = v1beta1.DeleteValidationModeSkip
 			}
 		},
 	}

@@ -8,16 +8,16 @@ import (
 	"k8s.io/apimachinery/pkg/runtime"
 	utilruntime "k8s.io/apimachinery/pkg/util/runtime"
 
-	"github.com/stagegate/stagegate/pkg/apis/cluster"
 	v1 "github.com/stagegate/stagegate/pkg/apis/cluster/v1"
 	"github.com/stagegate/stagegate/pkg/apis/cluster/v1beta1"
+	"github.com/stagegate/stagegate/pkg/apis/internal/hub"
 )
 
-// Install adds the internal and the served versions to the scheme; v1 is preferred. It panics if the scheme has other types
-// under the same names.
+// Install adds v1beta1, which is the hub, and v1 to the scheme; v1 is preferred. It panics if the scheme has other types under the
+// same names.
 func Install(scheme *runtime.Scheme) {
-	utilruntime.Must(cluster.AddToScheme(scheme))
 	utilruntime.Must(v1beta1.AddToScheme(scheme))
+	hub.Register(scheme, v1beta1.SchemeGroupVersion)
 	utilruntime.Must(v1.AddToScheme(scheme))
 	utilruntime.Must(scheme.SetVersionPriority(v1.SchemeGroupVersion, v1beta1.SchemeGroupVersion))
 }

@@ -3,7 +3,7 @@
 
 // +k8s:openapi-gen=true
 // +k8s:deepcopy-gen=package
-// +k8s:conversion-gen=github.com/stagegate/stagegate/pkg/apis/cluster
+// +k8s:conversion-gen=github.com/stagegate/stagegate/pkg/apis/cluster/v1beta1
 // +k8s:defaulter-gen=TypeMeta
 // +k8s:validation-gen=TypesWithField=TypeMeta
 // +groupName=cluster.kubernetes-fleet.io

@@ -11,7 +11,7 @@ package v1
 import (
 	unsafe "unsafe"
 
-	cluster "github.com/stagegate/stagegate/pkg/apis/cluster"
+	v1beta1 "github.com/stagegate/stagegate/pkg/apis/cluster/v1beta1"
 	conversion "k8s.io/apimachinery/pkg/conversion"
 	runtime "k8s.io/apimachinery/pkg/runtime"
 )
@@ -23,423 +23,423 @@ func init() {
 // RegisterConversions adds conversion functions to the given scheme.
 // Public to allow building arbitrary schemes.
 func RegisterConversions(s *runtime.Scheme) error {
-	if err := s.AddGeneratedConversionFunc((*AgentStatus)(nil), (*cluster.AgentStatus)(nil), func(a, b interface{}, scope conversion.Scope) error {
-		return Convert_v1_AgentStatus_To_cluster_AgentStatus(a.(*AgentStatus), b.(*cluster.AgentStatus), scope)
+	if err := s.AddGeneratedConversionFunc((*AgentStatus)(nil), (*v1beta1.AgentStatus)(nil), func(a, b interface{}, scope conversion.Scope) error {
+		return Convert_v1_AgentStatus_To_v1beta1_AgentStatus(a.(*AgentStatus), b.(*v1beta1.AgentStatus), scope)
 	}); err != nil {
 		return err
 	}
-	if err := s.AddGeneratedConversionFunc((*cluster.AgentStatus)(nil), (*AgentStatus)(nil), func(a, b interface{}, scope conversion.Scope) error {
-		return Convert_cluster_AgentStatus_To_v1_AgentStatus(a.(*cluster.AgentStatus), b.(*AgentStatus), scope)
+	if err := s.AddGeneratedConversionFunc((*v1beta1.AgentStatus)(nil), (*AgentStatus)(nil), func(a, b interface{}, scope conversion.Scope) error {
+		return Convert_v1beta1_AgentStatus_To_v1_AgentStatus(a.(*v1beta1.AgentStatus), b.(*AgentStatus), scope)
 	}); err != nil {
 		return err
 	}
-	if err := s.AddGeneratedConversionFunc((*DeleteOptions)(nil), (*cluster.DeleteOptions)(nil), func(a, b interface{}, scope conversion.Scope) error {
-		return Convert_v1_DeleteOptions_To_cluster_DeleteOptions(a.(*DeleteOptions), b.(*cluster.DeleteOptions), scope)
+	if err := s.AddGeneratedConversionFunc((*DeleteOptions)(nil), (*v1beta1.DeleteOptions)(nil), func(a, b interface{}, scope conversion.Scope) error {
+		return Convert_v1_DeleteOptions_To_v1beta1_DeleteOptions(a.(*DeleteOptions), b.(*v1beta1.DeleteOptions), scope)
 	}); err != nil {
 		return err
 	}
-	if err := s.AddGeneratedConversionFunc((*cluster.DeleteOptions)(nil), (*DeleteOptions)(nil), func(a, b interface{}, scope conversion.Scope) error {
-		return Convert_cluster_DeleteOptions_To_v1_DeleteOptions(a.(*cluster.DeleteOptions), b.(*DeleteOptions), scope)
+	if err := s.AddGeneratedConversionFunc((*v1beta1.DeleteOptions)(nil), (*DeleteOptions)(nil), func(a, b interface{}, scope conversion.Scope) error {
+		return Convert_v1beta1_DeleteOptions_To_v1_DeleteOptions(a.(*v1beta1.DeleteOptions), b.(*DeleteOptions), scope)
 	}); err != nil {
 		return err
 	}
-	if err := s.AddGeneratedConversionFunc((*InternalMemberCluster)(nil), (*cluster.InternalMemberCluster)(nil), func(a, b interface{}, scope conversion.Scope) error {
-		return Convert_v1_InternalMemberCluster_To_cluster_InternalMemberCluster(a.(*InternalMemberCluster), b.(*cluster.InternalMemberCluster), scope)
+	if err := s.AddGeneratedConversionFunc((*InternalMemberCluster)(nil), (*v1beta1.InternalMemberCluster)(nil), func(a, b interface{}, scope conversion.Scope) error {
+		return Convert_v1_InternalMemberCluster_To_v1beta1_InternalMemberCluster(a.(*InternalMemberCluster), b.(*v1beta1.InternalMemberCluster), scope)
 	}); err != nil {
 		return err
 	}
-	if err := s.AddGeneratedConversionFunc((*cluster.InternalMemberCluster)(nil), (*InternalMemberCluster)(nil), func(a, b interface{}, scope conversion.Scope) error {
-		return Convert_cluster_InternalMemberCluster_To_v1_InternalMemberCluster(a.(*cluster.InternalMemberCluster), b.(*InternalMemberCluster), scope)
+	if err := s.AddGeneratedConversionFunc((*v1beta1.InternalMemberCluster)(nil), (*InternalMemberCluster)(nil), func(a, b interface{}, scope conversion.Scope) error {
+		return Convert_v1beta1_InternalMemberCluster_To_v1_InternalMemberCluster(a.(*v1beta1.InternalMemberCluster), b.(*InternalMemberCluster), scope)
 	}); err != nil {
 		return err
 	}
-	if err := s.AddGeneratedConversionFunc((*InternalMemberClusterList)(nil), (*cluster.InternalMemberClusterList)(nil), func(a, b interface{}, scope conversion.Scope) error {
-		return Convert_v1_InternalMemberClusterList_To_cluster_InternalMemberClusterList(a.(*InternalMemberClusterList), b.(*cluster.InternalMemberClusterList), scope)
+	if err := s.AddGeneratedConversionFunc((*InternalMemberClusterList)(nil), (*v1beta1.InternalMemberClusterList)(nil), func(a, b interface{}, scope conversion.Scope) error {
+		return Convert_v1_InternalMemberClusterList_To_v1beta1_InternalMemberClusterList(a.(*InternalMemberClusterList), b.(*v1beta1.InternalMemberClusterList), scope)
 	}); err != nil {
 		return err
 	}
-	if err := s.AddGeneratedConversionFunc((*cluster.InternalMemberClusterList)(nil), (*InternalMemberClusterList)(nil), func(a, b interface{}, scope conversion.Scope) error {
-		return Convert_cluster_InternalMemberClusterList_To_v1_InternalMemberClusterList(a.(*cluster.InternalMemberClusterList), b.(*InternalMemberClusterList), scope)
+	if err := s.AddGeneratedConversionFunc((*v1beta1.InternalMemberClusterList)(nil), (*InternalMemberClusterList)(nil), func(a, b interface{}, scope conversion.Scope) error {
+		return Convert_v1beta1_InternalMemberClusterList_To_v1_InternalMemberClusterList(a.(*v1beta1.InternalMemberClusterList), b.(*InternalMemberClusterList), scope)
 	}); err != nil {
 		return err
 	}
-	if err := s.AddGeneratedConversionFunc((*InternalMemberClusterSpec)(nil), (*cluster.InternalMemberClusterSpec)(nil), func(a, b interface{}, scope conversion.Scope) error {
-		return Convert_v1_InternalMemberClusterSpec_To_cluster_InternalMemberClusterSpec(a.(*InternalMemberClusterSpec), b.(*cluster.InternalMemberClusterSpec), scope)
+	if err := s.AddGeneratedConversionFunc((*InternalMemberClusterSpec)(nil), (*v1beta1.InternalMemberClusterSpec)(nil), func(a, b interface{}, scope conversion.Scope) error {
+		return Convert_v1_InternalMemberClusterSpec_To_v1beta1_InternalMemberClusterSpec(a.(*InternalMemberClusterSpec), b.(*v1beta1.InternalMemberClusterSpec), scope)
 	}); err != nil {
 		return err
 	}
-	if err := s.AddGeneratedConversionFunc((*cluster.InternalMemberClusterSpec)(nil), (*InternalMemberClusterSpec)(nil), func(a, b interface{}, scope conversion.Scope) error {
-		return Convert_cluster_InternalMemberClusterSpec_To_v1_InternalMemberClusterSpec(a.(*cluster.InternalMemberClusterSpec), b.(*InternalMemberClusterSpec), scope)
+	if err := s.AddGeneratedConversionFunc((*v1beta1.InternalMemberClusterSpec)(nil), (*InternalMemberClusterSpec)(nil), func(a, b interface{}, scope conversion.Scope) error {
+		return Convert_v1beta1_InternalMemberClusterSpec_To_v1_InternalMemberClusterSpec(a.(*v1beta1.InternalMemberClusterSpec), b.(*InternalMemberClusterSpec), scope)
 	}); err != nil {
 		return err
 	}
-	if err := s.AddGeneratedConversionFunc((*InternalMemberClusterStatus)(nil), (*cluster.InternalMemberClusterStatus)(nil), func(a, b interface{}, scope conversion.Scope) error {
-		return Convert_v1_InternalMemberClusterStatus_To_cluster_InternalMemberClusterStatus(a.(*InternalMemberClusterStatus), b.(*cluster.InternalMemberClusterStatus), scope)
+	if err := s.AddGeneratedConversionFunc((*InternalMemberClusterStatus)(nil), (*v1beta1.InternalMemberClusterStatus)(nil), func(a, b interface{}, scope conversion.Scope) error {
+		return Convert_v1_InternalMemberClusterStatus_To_v1beta1_InternalMemberClusterStatus(a.(*InternalMemberClusterStatus), b.(*v1beta1.InternalMemberClusterStatus), scope)
 	}); err != nil {
 		return err
 	}
-	if err := s.AddGeneratedConversionFunc((*cluster.InternalMemberClusterStatus)(nil), (*InternalMemberClusterStatus)(nil), func(a, b interface{}, scope conversion.Scope) error {
-		return Convert_cluster_InternalMemberClusterStatus_To_v1_InternalMemberClusterStatus(a.(*cluster.InternalMemberClusterStatus), b.(*InternalMemberClusterStatus), scope)
+	if err := s.AddGeneratedConversionFunc((*v1beta1.InternalMemberClusterStatus)(nil), (*InternalMemberClusterStatus)(nil), func(a, b interface{}, scope conversion.Scope) error {
+		return Convert_v1beta1_InternalMemberClusterStatus_To_v1_InternalMemberClusterStatus(a.(*v1beta1.InternalMemberClusterStatus), b.(*InternalMemberClusterStatus), scope)
 	}); err != nil {
 		return err
 	}
-	if err := s.AddGeneratedConversionFunc((*MemberCluster)(nil), (*cluster.MemberCluster)(nil), func(a, b interface{}, scope conversion.Scope) error {
-		return Convert_v1_MemberCluster_To_cluster_MemberCluster(a.(*MemberCluster), b.(*cluster.MemberCluster), scope)
+	if err := s.AddGeneratedConversionFunc((*MemberCluster)(nil), (*v1beta1.MemberCluster)(nil), func(a, b interface{}, scope conversion.Scope) error {
+		return Convert_v1_MemberCluster_To_v1beta1_MemberCluster(a.(*MemberCluster), b.(*v1beta1.MemberCluster), scope)
 	}); err != nil {
 		return err
 	}
-	if err := s.AddGeneratedConversionFunc((*cluster.MemberCluster)(nil), (*MemberCluster)(nil), func(a, b interface{}, scope conversion.Scope) error {
-		return Convert_cluster_MemberCluster_To_v1_MemberCluster(a.(*cluster.MemberCluster), b.(*MemberCluster), scope)
+	if err := s.AddGeneratedConversionFunc((*v1beta1.MemberCluster)(nil), (*MemberCluster)(nil), func(a, b interface{}, scope conversion.Scope) error {
+		return Convert_v1beta1_MemberCluster_To_v1_MemberCluster(a.(*v1beta1.MemberCluster), b.(*MemberCluster), scope)
 	}); err != nil {
 		return err
 	}
-	if err := s.AddGeneratedConversionFunc((*MemberClusterList)(nil), (*cluster.MemberClusterList)(nil), func(a, b interface{}, scope conversion.Scope) error {
-		return Convert_v1_MemberClusterList_To_cluster_MemberClusterList(a.(*MemberClusterList), b.(*cluster.MemberClusterList), scope)
+	if err := s.AddGeneratedConversionFunc((*MemberClusterList)(nil), (*v1beta1.MemberClusterList)(nil), func(a, b interface{}, scope conversion.Scope) error {
+		return Convert_v1_MemberClusterList_To_v1beta1_MemberClusterList(a.(*MemberClusterList), b.(*v1beta1.MemberClusterList), scope)
 	}); err != nil {
 		return err
 	}
-	if err := s.AddGeneratedConversionFunc((*cluster.MemberClusterList)(nil), (*MemberClusterList)(nil), func(a, b interface{}, scope conversion.Scope) error {
-		return Convert_cluster_MemberClusterList_To_v1_MemberClusterList(a.(*cluster.MemberClusterList), b.(*MemberClusterList), scope)
+	if err := s.AddGeneratedConversionFunc((*v1beta1.MemberClusterList)(nil), (*MemberClusterList)(nil), func(a, b interface{}, scope conversion.Scope) error {
+		return Convert_v1beta1_MemberClusterList_To_v1_MemberClusterList(a.(*v1beta1.MemberClusterList), b.(*MemberClusterList), scope)
 	}); err != nil {
 		return err
 	}
-	if err := s.AddGeneratedConversionFunc((*MemberClusterSpec)(nil), (*cluster.MemberClusterSpec)(nil), func(a, b interface{}, scope conversion.Scope) error {
-		return Convert_v1_MemberClusterSpec_To_cluster_MemberClusterSpec(a.(*MemberClusterSpec), b.(*cluster.MemberClusterSpec), scope)
+	if err := s.AddGeneratedConversionFunc((*MemberClusterSpec)(nil), (*v1beta1.MemberClusterSpec)(nil), func(a, b interface{}, scope conversion.Scope) error {
+		return Convert_v1_MemberClusterSpec_To_v1beta1_MemberClusterSpec(a.(*MemberClusterSpec), b.(*v1beta1.MemberClusterSpec), scope)
 	}); err != nil {
 		return err
 	}
-	if err := s.AddGeneratedConversionFunc((*cluster.MemberClusterSpec)(nil), (*MemberClusterSpec)(nil), func(a, b interface{}, scope conversion.Scope) error {
-		return Convert_cluster_MemberClusterSpec_To_v1_MemberClusterSpec(a.(*cluster.MemberClusterSpec), b.(*MemberClusterSpec), scope)
+	if err := s.AddGeneratedConversionFunc((*v1beta1.MemberClusterSpec)(nil), (*MemberClusterSpec)(nil), func(a, b interface{}, scope conversion.Scope) error {
+		return Convert_v1beta1_MemberClusterSpec_To_v1_MemberClusterSpec(a.(*v1beta1.MemberClusterSpec), b.(*MemberClusterSpec), scope)
 	}); err != nil {
 		return err
 	}
-	if err := s.AddGeneratedConversionFunc((*MemberClusterStatus)(nil), (*cluster.MemberClusterStatus)(nil), func(a, b interface{}, scope conversion.Scope) error {
-		return Convert_v1_MemberClusterStatus_To_cluster_MemberClusterStatus(a.(*MemberClusterStatus), b.(*cluster.MemberClusterStatus), scope)
+	if err := s.AddGeneratedConversionFunc((*MemberClusterStatus)(nil), (*v1beta1.MemberClusterStatus)(nil), func(a, b interface{}, scope conversion.Scope) error {
+		return Convert_v1_MemberClusterStatus_To_v1beta1_MemberClusterStatus(a.(*MemberClusterStatus), b.(*v1beta1.MemberClusterStatus), scope)
 	}); err != nil {
 		return err
 	}
-	if err := s.AddGeneratedConversionFunc((*cluster.MemberClusterStatus)(nil), (*MemberClusterStatus)(nil), func(a, b interface{}, scope conversion.Scope) error {
-		return Convert_cluster_MemberClusterStatus_To_v1_MemberClusterStatus(a.(*cluster.MemberClusterStatus), b.(*MemberClusterStatus), scope)
+	if err := s.AddGeneratedConversionFunc((*v1beta1.MemberClusterStatus)(nil), (*MemberClusterStatus)(nil), func(a, b interface{}, scope conversion.Scope) error {
+		return Convert_v1beta1_MemberClusterStatus_To_v1_MemberClusterStatus(a.(*v1beta1.MemberClusterStatus), b.(*MemberClusterStatus), scope)
 	}); err != nil {
 		return err
 	}
-	if err := s.AddGeneratedConversionFunc((*PropertyValue)(nil), (*cluster.PropertyValue)(nil), func(a, b interface{}, scope conversion.Scope) error {
-		return Convert_v1_PropertyValue_To_cluster_PropertyValue(a.(*PropertyValue), b.(*cluster.PropertyValue), scope)
+	if err := s.AddGeneratedConversionFunc((*PropertyValue)(nil), (*v1beta1.PropertyValue)(nil), func(a, b interface{}, scope conversion.Scope) error {
+		return Convert_v1_PropertyValue_To_v1beta1_PropertyValue(a.(*PropertyValue), b.(*v1beta1.PropertyValue), scope)
 	}); err != nil {
 		return err
 	}
-	if err := s.AddGeneratedConversionFunc((*cluster.PropertyValue)(nil), (*PropertyValue)(nil), func(a, b interface{}, scope conversion.Scope) error {
-		return Convert_cluster_PropertyValue_To_v1_PropertyValue(a.(*cluster.PropertyValue), b.(*PropertyValue), scope)
+	if err := s.AddGeneratedConversionFunc((*v1beta1.PropertyValue)(nil), (*PropertyValue)(nil), func(a, b interface{}, scope conversion.Scope) error {
+		return Convert_v1beta1_PropertyValue_To_v1_PropertyValue(a.(*v1beta1.PropertyValue), b.(*PropertyValue), scope)
 	}); err != nil {
 		return err
 	}
-	if err := s.AddGeneratedConversionFunc((*ResourceUsage)(nil), (*cluster.ResourceUsage)(nil), func(a, b interface{}, scope conversion.Scope) error {
-		return Convert_v1_ResourceUsage_To_cluster_ResourceUsage(a.(*ResourceUsage), b.(*cluster.ResourceUsage), scope)
+	if err := s.AddGeneratedConversionFunc((*ResourceUsage)(nil), (*v1beta1.ResourceUsage)(nil), func(a, b interface{}, scope conversion.Scope) error {
+		return Convert_v1_ResourceUsage_To_v1beta1_ResourceUsage(a.(*ResourceUsage), b.(*v1beta1.ResourceUsage), scope)
 	}); err != nil {
 		return err
 	}
-	if err := s.AddGeneratedConversionFunc((*cluster.ResourceUsage)(nil), (*ResourceUsage)(nil), func(a, b interface{}, scope conversion.Scope) error {
-		return Convert_cluster_ResourceUsage_To_v1_ResourceUsage(a.(*cluster.ResourceUsage), b.(*ResourceUsage), scope)
+	if err := s.AddGeneratedConversionFunc((*v1beta1.ResourceUsage)(nil), (*ResourceUsage)(nil), func(a, b interface{}, scope conversion.Scope) error {
+		return Convert_v1beta1_ResourceUsage_To_v1_ResourceUsage(a.(*v1beta1.ResourceUsage), b.(*ResourceUsage), scope)
 	}); err != nil {
 		return err
 	}
-	if err := s.AddGeneratedConversionFunc((*Taint)(nil), (*cluster.Taint)(nil), func(a, b interface{}, scope conversion.Scope) error {
-		return Convert_v1_Taint_To_cluster_Taint(a.(*Taint), b.(*cluster.Taint), scope)
+	if err := s.AddGeneratedConversionFunc((*Taint)(nil), (*v1beta1.Taint)(nil), func(a, b interface{}, scope conversion.Scope) error {
+		return Convert_v1_Taint_To_v1beta1_Taint(a.(*Taint), b.(*v1beta1.Taint), scope)
 	}); err != nil {
 		return err
 	}
-	if err := s.AddGeneratedConversionFunc((*cluster.Taint)(nil), (*Taint)(nil), func(a, b interface{}, scope conversion.Scope) error {
-		return Convert_cluster_Taint_To_v1_Taint(a.(*cluster.Taint), b.(*Taint), scope)
+	if err := s.AddGeneratedConversionFunc((*v1beta1.Taint)(nil), (*Taint)(nil), func(a, b interface{}, scope conversion.Scope) error {
+		return Convert_v1beta1_Taint_To_v1_Taint(a.(*v1beta1.Taint), b.(*Taint), scope)
 	}); err != nil {
 		return err
 	}
 	return nil
 }
 
-func autoConvert_v1_AgentStatus_To_cluster_AgentStatus(in *AgentStatus, out *cluster.AgentStatus, s conversion.Scope) error {
-	*out = *(*cluster.AgentStatus)(unsafe.Pointer(in))
+func autoConvert_v1_AgentStatus_To_v1beta1_AgentStatus(in *AgentStatus, out *v1beta1.AgentStatus, s conversion.Scope) error {
+	*out = *(*v1beta1.AgentStatus)(unsafe.Pointer(in))
 	return nil
 }
 
-// Convert_v1_AgentStatus_To_cluster_AgentStatus is an autogenerated conversion function.
-func Convert_v1_AgentStatus_To_cluster_AgentStatus(in *AgentStatus, out *cluster.AgentStatus, s conversion.Scope) error {
-	return autoConvert_v1_AgentStatus_To_cluster_AgentStatus(in, out, s)
+// Convert_v1_AgentStatus_To_v1beta1_AgentStatus is an autogenerated conversion function.
+func Convert_v1_AgentStatus_To_v1beta1_AgentStatus(in *AgentStatus, out *v1beta1.AgentStatus, s conversion.Scope) error {
+	return autoConvert_v1_AgentStatus_To_v1beta1_AgentStatus(in, out, s)
 }
 
-func autoConvert_cluster_AgentStatus_To_v1_AgentStatus(in *cluster.AgentStatus, out *AgentStatus, s conversion.Scope) error {
+func autoConvert_v1beta1_AgentStatus_To_v1_AgentStatus(in *v1beta1.AgentStatus, out *AgentStatus, s conversion.Scope) error {
 	*out = *(*AgentStatus)(unsafe.Pointer(in))
 	return nil
 }
 
-// Convert_cluster_AgentStatus_To_v1_AgentStatus is an autogenerated conversion function.
-func Convert_cluster_AgentStatus_To_v1_AgentStatus(in *cluster.AgentStatus, out *AgentStatus, s conversion.Scope) error {
-	return autoConvert_cluster_AgentStatus_To_v1_AgentStatus(in, out, s)
+// Convert_v1beta1_AgentStatus_To_v1_AgentStatus is an autogenerated conversion function.
+func Convert_v1beta1_AgentStatus_To_v1_AgentStatus(in *v1beta1.AgentStatus, out *AgentStatus, s conversion.Scope) error {
+	return autoConvert_v1beta1_AgentStatus_To_v1_AgentStatus(in, out, s)
 }
 
-func autoConvert_v1_DeleteOptions_To_cluster_DeleteOptions(in *DeleteOptions, out *cluster.DeleteOptions, s conversion.Scope) error {
-	*out = *(*cluster.DeleteOptions)(unsafe.Pointer(in))
+func autoConvert_v1_DeleteOptions_To_v1beta1_DeleteOptions(in *DeleteOptions, out *v1beta1.DeleteOptions, s conversion.Scope) error {
+	*out = *(*v1beta1.DeleteOptions)(unsafe.Pointer(in))
 	return nil
 }
 
-// Convert_v1_DeleteOptions_To_cluster_DeleteOptions is an autogenerated conversion function.
-func Convert_v1_DeleteOptions_To_cluster_DeleteOptions(in *DeleteOptions, out *cluster.DeleteOptions, s conversion.Scope) error {
-	return autoConvert_v1_DeleteOptions_To_cluster_DeleteOptions(in, out, s)
+// Convert_v1_DeleteOptions_To_v1beta1_DeleteOptions is an autogenerated conversion function.
+func Convert_v1_DeleteOptions_To_v1beta1_DeleteOptions(in *DeleteOptions, out *v1beta1.DeleteOptions, s conversion.Scope) error {
+	return autoConvert_v1_DeleteOptions_To_v1beta1_DeleteOptions(in, out, s)
 }
 
-func autoConvert_cluster_DeleteOptions_To_v1_DeleteOptions(in *cluster.DeleteOptions, out *DeleteOptions, s conversion.Scope) error {
+func autoConvert_v1beta1_DeleteOptions_To_v1_DeleteOptions(in *v1beta1.DeleteOptions, out *DeleteOptions, s conversion.Scope) error {
 	*out = *(*DeleteOptions)(unsafe.Pointer(in))
 	return nil
 }
 
-// Convert_cluster_DeleteOptions_To_v1_DeleteOptions is an autogenerated conversion function.
-func Convert_cluster_DeleteOptions_To_v1_DeleteOptions(in *cluster.DeleteOptions, out *DeleteOptions, s conversion.Scope) error {
-	return autoConvert_cluster_DeleteOptions_To_v1_DeleteOptions(in, out, s)
+// Convert_v1beta1_DeleteOptions_To_v1_DeleteOptions is an autogenerated conversion function.
+func Convert_v1beta1_DeleteOptions_To_v1_DeleteOptions(in *v1beta1.DeleteOptions, out *DeleteOptions, s conversion.Scope) error {
+	return autoConvert_v1beta1_DeleteOptions_To_v1_DeleteOptions(in, out, s)
 }
 
-func autoConvert_v1_InternalMemberCluster_To_cluster_InternalMemberCluster(in *InternalMemberCluster, out *cluster.InternalMemberCluster, s conversion.Scope) error {
+func autoConvert_v1_InternalMemberCluster_To_v1beta1_InternalMemberCluster(in *InternalMemberCluster, out *v1beta1.InternalMemberCluster, s conversion.Scope) error {
 	out.ObjectMeta = in.ObjectMeta
-	if err := Convert_v1_InternalMemberClusterSpec_To_cluster_InternalMemberClusterSpec(&in.Spec, &out.Spec, s); err != nil {
+	if err := Convert_v1_InternalMemberClusterSpec_To_v1beta1_InternalMemberClusterSpec(&in.Spec, &out.Spec, s); err != nil {
 		return err
 	}
-	if err := Convert_v1_InternalMemberClusterStatus_To_cluster_InternalMemberClusterStatus(&in.Status, &out.Status, s); err != nil {
+	if err := Convert_v1_InternalMemberClusterStatus_To_v1beta1_InternalMemberClusterStatus(&in.Status, &out.Status, s); err != nil {
 		return err
 	}
 	return nil
 }
 
-// Convert_v1_InternalMemberCluster_To_cluster_InternalMemberCluster is an autogenerated conversion function.
-func Convert_v1_InternalMemberCluster_To_cluster_InternalMemberCluster(in *InternalMemberCluster, out *cluster.InternalMemberCluster, s conversion.Scope) error {
-	return autoConvert_v1_InternalMemberCluster_To_cluster_InternalMemberCluster(in, out, s)
+// Convert_v1_InternalMemberCluster_To_v1beta1_InternalMemberCluster is an autogenerated conversion function.
+func Convert_v1_InternalMemberCluster_To_v1beta1_InternalMemberCluster(in *InternalMemberCluster, out *v1beta1.InternalMemberCluster, s conversion.Scope) error {
+	return autoConvert_v1_InternalMemberCluster_To_v1beta1_InternalMemberCluster(in, out, s)
 }
 
-func autoConvert_cluster_InternalMemberCluster_To_v1_InternalMemberCluster(in *cluster.InternalMemberCluster, out *InternalMemberCluster, s conversion.Scope) error {
+func autoConvert_v1beta1_InternalMemberCluster_To_v1_InternalMemberCluster(in *v1beta1.InternalMemberCluster, out *InternalMemberCluster, s conversion.Scope) error {
 	out.ObjectMeta = in.ObjectMeta
-	if err := Convert_cluster_InternalMemberClusterSpec_To_v1_InternalMemberClusterSpec(&in.Spec, &out.Spec, s); err != nil {
+	if err := Convert_v1beta1_InternalMemberClusterSpec_To_v1_InternalMemberClusterSpec(&in.Spec, &out.Spec, s); err != nil {
 		return err
 	}
-	if err := Convert_cluster_InternalMemberClusterStatus_To_v1_InternalMemberClusterStatus(&in.Status, &out.Status, s); err != nil {
+	if err := Convert_v1beta1_InternalMemberClusterStatus_To_v1_InternalMemberClusterStatus(&in.Status, &out.Status, s); err != nil {
 		return err
 	}
 	return nil
 }
 
-// Convert_cluster_InternalMemberCluster_To_v1_InternalMemberCluster is an autogenerated conversion function.
-func Convert_cluster_InternalMemberCluster_To_v1_InternalMemberCluster(in *cluster.InternalMemberCluster, out *InternalMemberCluster, s conversion.Scope) error {
-	return autoConvert_cluster_InternalMemberCluster_To_v1_InternalMemberCluster(in, out, s)
+// Convert_v1beta1_InternalMemberCluster_To_v1_InternalMemberCluster is an autogenerated conversion function.
+func Convert_v1beta1_InternalMemberCluster_To_v1_InternalMemberCluster(in *v1beta1.InternalMemberCluster, out *InternalMemberCluster, s conversion.Scope) error {
+	return autoConvert_v1beta1_InternalMemberCluster_To_v1_InternalMemberCluster(in, out, s)
 }
 
-func autoConvert_v1_InternalMemberClusterList_To_cluster_InternalMemberClusterList(in *InternalMemberClusterList, out *cluster.InternalMemberClusterList, s conversion.Scope) error {
+func autoConvert_v1_InternalMemberClusterList_To_v1beta1_InternalMemberClusterList(in *InternalMemberClusterList, out *v1beta1.InternalMemberClusterList, s conversion.Scope) error {
 	out.ListMeta = in.ListMeta
-	out.Items = *(*[]cluster.InternalMemberCluster)(unsafe.Pointer(&in.Items))
+	out.Items = *(*[]v1beta1.InternalMemberCluster)(unsafe.Pointer(&in.Items))
 	return nil
 }
 
-// Convert_v1_InternalMemberClusterList_To_cluster_InternalMemberClusterList is an autogenerated conversion function.
-func Convert_v1_InternalMemberClusterList_To_cluster_InternalMemberClusterList(in *InternalMemberClusterList, out *cluster.InternalMemberClusterList, s conversion.Scope) error {
-	return autoConvert_v1_InternalMemberClusterList_To_cluster_InternalMemberClusterList(in, out, s)
+// Convert_v1_InternalMemberClusterList_To_v1beta1_InternalMemberClusterList is an autogenerated conversion function.
+func Convert_v1_InternalMemberClusterList_To_v1beta1_InternalMemberClusterList(in *InternalMemberClusterList, out *v1beta1.InternalMemberClusterList, s conversion.Scope) error {
+	return autoConvert_v1_InternalMemberClusterList_To_v1beta1_InternalMemberClusterList(in, out, s)
 }
 
-func autoConvert_cluster_InternalMemberClusterList_To_v1_InternalMemberClusterList(in *cluster.InternalMemberClusterList, out *InternalMemberClusterList, s conversion.Scope) error {
+func autoConvert_v1beta1_InternalMemberClusterList_To_v1_InternalMemberClusterList(in *v1beta1.InternalMemberClusterList, out *InternalMemberClusterList, s conversion.Scope) error {
 	out.ListMeta = in.ListMeta
 	out.Items = *(*[]InternalMemberCluster)(unsafe.Pointer(&in.Items))
 	return nil
 }
 
-// Convert_cluster_InternalMemberClusterList_To_v1_InternalMemberClusterList is an autogenerated conversion function.
-func Convert_cluster_InternalMemberClusterList_To_v1_InternalMemberClusterList(in *cluster.InternalMemberClusterList, out *InternalMemberClusterList, s conversion.Scope) error {
-	return autoConvert_cluster_InternalMemberClusterList_To_v1_InternalMemberClusterList(in, out, s)
+// Convert_v1beta1_InternalMemberClusterList_To_v1_InternalMemberClusterList is an autogenerated conversion function.
+func Convert_v1beta1_InternalMemberClusterList_To_v1_InternalMemberClusterList(in *v1beta1.InternalMemberClusterList, out *InternalMemberClusterList, s conversion.Scope) error {
+	return autoConvert_v1beta1_InternalMemberClusterList_To_v1_InternalMemberClusterList(in, out, s)
 }
 
-func autoConvert_v1_InternalMemberClusterSpec_To_cluster_InternalMemberClusterSpec(in *InternalMemberClusterSpec, out *cluster.InternalMemberClusterSpec, s conversion.Scope) error {
-	*out = *(*cluster.InternalMemberClusterSpec)(unsafe.Pointer(in))
+func autoConvert_v1_InternalMemberClusterSpec_To_v1beta1_InternalMemberClusterSpec(in *InternalMemberClusterSpec, out *v1beta1.InternalMemberClusterSpec, s conversion.Scope) error {
+	*out = *(*v1beta1.InternalMemberClusterSpec)(unsafe.Pointer(in))
 	return nil
 }
 
-// Convert_v1_InternalMemberClusterSpec_To_cluster_InternalMemberClusterSpec is an autogenerated conversion function.
-func Convert_v1_InternalMemberClusterSpec_To_cluster_InternalMemberClusterSpec(in *InternalMemberClusterSpec, out *cluster.InternalMemberClusterSpec, s conversion.Scope) error {
-	return autoConvert_v1_InternalMemberClusterSpec_To_cluster_InternalMemberClusterSpec(in, out, s)
+// Convert_v1_InternalMemberClusterSpec_To_v1beta1_InternalMemberClusterSpec is an autogenerated conversion function.
+func Convert_v1_InternalMemberClusterSpec_To_v1beta1_InternalMemberClusterSpec(in *InternalMemberClusterSpec, out *v1beta1.InternalMemberClusterSpec, s conversion.Scope) error {
+	return autoConvert_v1_InternalMemberClusterSpec_To_v1beta1_InternalMemberClusterSpec(in, out, s)
 }
 
-func autoConvert_cluster_InternalMemberClusterSpec_To_v1_InternalMemberClusterSpec(in *cluster.InternalMemberClusterSpec, out *InternalMemberClusterSpec, s conversion.Scope) error {
+func autoConvert_v1beta1_InternalMemberClusterSpec_To_v1_InternalMemberClusterSpec(in *v1beta1.InternalMemberClusterSpec, out *InternalMemberClusterSpec, s conversion.Scope) error {
 	*out = *(*InternalMemberClusterSpec)(unsafe.Pointer(in))
 	return nil
 }
 
-// Convert_cluster_InternalMemberClusterSpec_To_v1_InternalMemberClusterSpec is an autogenerated conversion function.
-func Convert_cluster_InternalMemberClusterSpec_To_v1_InternalMemberClusterSpec(in *cluster.InternalMemberClusterSpec, out *InternalMemberClusterSpec, s conversion.Scope) error {
-	return autoConvert_cluster_InternalMemberClusterSpec_To_v1_InternalMemberClusterSpec(in, out, s)
+// Convert_v1beta1_InternalMemberClusterSpec_To_v1_InternalMemberClusterSpec is an autogenerated conversion function.
+func Convert_v1beta1_InternalMemberClusterSpec_To_v1_InternalMemberClusterSpec(in *v1beta1.InternalMemberClusterSpec, out *InternalMemberClusterSpec, s conversion.Scope) error {
+	return autoConvert_v1beta1_InternalMemberClusterSpec_To_v1_InternalMemberClusterSpec(in, out, s)
 }
 
-func autoConvert_v1_InternalMemberClusterStatus_To_cluster_InternalMemberClusterStatus(in *InternalMemberClusterStatus, out *cluster.InternalMemberClusterStatus, s conversion.Scope) error {
-	*out = *(*cluster.InternalMemberClusterStatus)(unsafe.Pointer(in))
+func autoConvert_v1_InternalMemberClusterStatus_To_v1beta1_InternalMemberClusterStatus(in *InternalMemberClusterStatus, out *v1beta1.InternalMemberClusterStatus, s conversion.Scope) error {
+	*out = *(*v1beta1.InternalMemberClusterStatus)(unsafe.Pointer(in))
 	return nil
 }
 
-// Convert_v1_InternalMemberClusterStatus_To_cluster_InternalMemberClusterStatus is an autogenerated conversion function.
-func Convert_v1_InternalMemberClusterStatus_To_cluster_InternalMemberClusterStatus(in *InternalMemberClusterStatus, out *cluster.InternalMemberClusterStatus, s conversion.Scope) error {
-	return autoConvert_v1_InternalMemberClusterStatus_To_cluster_InternalMemberClusterStatus(in, out, s)
+// Convert_v1_InternalMemberClusterStatus_To_v1beta1_InternalMemberClusterStatus is an autogenerated conversion function.
+func Convert_v1_InternalMemberClusterStatus_To_v1beta1_InternalMemberClusterStatus(in *InternalMemberClusterStatus, out *v1beta1.InternalMemberClusterStatus, s conversion.Scope) error {
+	return autoConvert_v1_InternalMemberClusterStatus_To_v1beta1_InternalMemberClusterStatus(in, out, s)
 }
 
-func autoConvert_cluster_InternalMemberClusterStatus_To_v1_InternalMemberClusterStatus(in *cluster.InternalMemberClusterStatus, out *InternalMemberClusterStatus, s conversion.Scope) error {
+func autoConvert_v1beta1_InternalMemberClusterStatus_To_v1_InternalMemberClusterStatus(in *v1beta1.InternalMemberClusterStatus, out *InternalMemberClusterStatus, s conversion.Scope) error {
 	*out = *(*InternalMemberClusterStatus)(unsafe.Pointer(in))
 	return nil
 }
 
-// Convert_cluster_InternalMemberClusterStatus_To_v1_InternalMemberClusterStatus is an autogenerated conversion function.
-func Convert_cluster_InternalMemberClusterStatus_To_v1_InternalMemberClusterStatus(in *cluster.InternalMemberClusterStatus, out *InternalMemberClusterStatus, s conversion.Scope) error {
-	return autoConvert_cluster_InternalMemberClusterStatus_To_v1_InternalMemberClusterStatus(in, out, s)
+// Convert_v1beta1_InternalMemberClusterStatus_To_v1_InternalMemberClusterStatus is an autogenerated conversion function.
+func Convert_v1beta1_InternalMemberClusterStatus_To_v1_InternalMemberClusterStatus(in *v1beta1.InternalMemberClusterStatus, out *InternalMemberClusterStatus, s conversion.Scope) error {
+	return autoConvert_v1beta1_InternalMemberClusterStatus_To_v1_InternalMemberClusterStatus(in, out, s)
 }
 
-func autoConvert_v1_MemberCluster_To_cluster_MemberCluster(in *MemberCluster, out *cluster.MemberCluster, s conversion.Scope) error {
+func autoConvert_v1_MemberCluster_To_v1beta1_MemberCluster(in *MemberCluster, out *v1beta1.MemberCluster, s conversion.Scope) error {
 	out.ObjectMeta = in.ObjectMeta
-	if err := Convert_v1_MemberClusterSpec_To_cluster_MemberClusterSpec(&in.Spec, &out.Spec, s); err != nil {
+	if err := Convert_v1_MemberClusterSpec_To_v1beta1_MemberClusterSpec(&in.Spec, &out.Spec, s); err != nil {
 		return err
 	}
-	if err := Convert_v1_MemberClusterStatus_To_cluster_MemberClusterStatus(&in.Status, &out.Status, s); err != nil {
+	if err := Convert_v1_MemberClusterStatus_To_v1beta1_MemberClusterStatus(&in.Status, &out.Status, s); err != nil {
 		return err
 	}
 	return nil
 }
 
-// Convert_v1_MemberCluster_To_cluster_MemberCluster is an autogenerated conversion function.
-func Convert_v1_MemberCluster_To_cluster_MemberCluster(in *MemberCluster, out *cluster.MemberCluster, s conversion.Scope) error {
-	return autoConvert_v1_MemberCluster_To_cluster_MemberCluster(in, out, s)
+// Convert_v1_MemberCluster_To_v1beta1_MemberCluster is an autogenerated conversion function.
+func Convert_v1_MemberCluster_To_v1beta1_MemberCluster(in *MemberCluster, out *v1beta1.MemberCluster, s conversion.Scope) error {
+	return autoConvert_v1_MemberCluster_To_v1beta1_MemberCluster(in, out, s)
 }
 
-func autoConvert_cluster_MemberCluster_To_v1_MemberCluster(in *cluster.MemberCluster, out *MemberCluster, s conversion.Scope) error {
+func autoConvert_v1beta1_MemberCluster_To_v1_MemberCluster(in *v1beta1.MemberCluster, out *MemberCluster, s conversion.Scope) error {
 	out.ObjectMeta = in.ObjectMeta
-	if err := Convert_cluster_MemberClusterSpec_To_v1_MemberClusterSpec(&in.Spec, &out.Spec, s); err != nil {
+	if err := Convert_v1beta1_MemberClusterSpec_To_v1_MemberClusterSpec(&in.Spec, &out.Spec, s); err != nil {
 		return err
 	}
-	if err := Convert_cluster_MemberClusterStatus_To_v1_MemberClusterStatus(&in.Status, &out.Status, s); err != nil {
+	if err := Convert_v1beta1_MemberClusterStatus_To_v1_MemberClusterStatus(&in.Status, &out.Status, s); err != nil {
 		return err
 	}
 	return nil
 }
 
-// Convert_cluster_MemberCluster_To_v1_MemberCluster is an autogenerated conversion function.
-func Convert_cluster_MemberCluster_To_v1_MemberCluster(in *cluster.MemberCluster, out *MemberCluster, s conversion.Scope) error {
-	return autoConvert_cluster_MemberCluster_To_v1_MemberCluster(in, out, s)
+// Convert_v1beta1_MemberCluster_To_v1_MemberCluster is an autogenerated conversion function.
+func Convert_v1beta1_MemberCluster_To_v1_MemberCluster(in *v1beta1.MemberCluster, out *MemberCluster, s conversion.Scope) error {
+	return autoConvert_v1beta1_MemberCluster_To_v1_MemberCluster(in, out, s)
 }
 
-func autoConvert_v1_MemberClusterList_To_cluster_MemberClusterList(in *MemberClusterList, out *cluster.MemberClusterList, s conversion.Scope) error {
+func autoConvert_v1_MemberClusterList_To_v1beta1_MemberClusterList(in *MemberClusterList, out *v1beta1.MemberClusterList, s conversion.Scope) error {
 	out.ListMeta = in.ListMeta
-	out.Items = *(*[]cluster.MemberCluster)(unsafe.Pointer(&in.Items))
+	out.Items = *(*[]v1beta1.MemberCluster)(unsafe.Pointer(&in.Items))
 	return nil
 }
 
-// Convert_v1_MemberClusterList_To_cluster_MemberClusterList is an autogenerated conversion function.
-func Convert_v1_MemberClusterList_To_cluster_MemberClusterList(in *MemberClusterList, out *cluster.MemberClusterList, s conversion.Scope) error {
-	return autoConvert_v1_MemberClusterList_To_cluster_MemberClusterList(in, out, s)
+// Convert_v1_MemberClusterList_To_v1beta1_MemberClusterList is an autogenerated conversion function.
+func Convert_v1_MemberClusterList_To_v1beta1_MemberClusterList(in *MemberClusterList, out *v1beta1.MemberClusterList, s conversion.Scope) error {
+	return autoConvert_v1_MemberClusterList_To_v1beta1_MemberClusterList(in, out, s)
 }
 
-func autoConvert_cluster_MemberClusterList_To_v1_MemberClusterList(in *cluster.MemberClusterList, out *MemberClusterList, s conversion.Scope) error {
+func autoConvert_v1beta1_MemberClusterList_To_v1_MemberClusterList(in *v1beta1.MemberClusterList, out *MemberClusterList, s conversion.Scope) error {
 	out.ListMeta = in.ListMeta
 	out.Items = *(*[]MemberCluster)(unsafe.Pointer(&in.Items))
 	return nil
 }
 
-// Convert_cluster_MemberClusterList_To_v1_MemberClusterList is an autogenerated conversion function.
-func Convert_cluster_MemberClusterList_To_v1_MemberClusterList(in *cluster.MemberClusterList, out *MemberClusterList, s conversion.Scope) error {
-	return autoConvert_cluster_MemberClusterList_To_v1_MemberClusterList(in, out, s)
+// Convert_v1beta1_MemberClusterList_To_v1_MemberClusterList is an autogenerated conversion function.
+func Convert_v1beta1_MemberClusterList_To_v1_MemberClusterList(in *v1beta1.MemberClusterList, out *MemberClusterList, s conversion.Scope) error {
+	return autoConvert_v1beta1_MemberClusterList_To_v1_MemberClusterList(in, out, s)
 }
 
-func autoConvert_v1_MemberClusterSpec_To_cluster_MemberClusterSpec(in *MemberClusterSpec, out *cluster.MemberClusterSpec, s conversion.Scope) error {
-	*out = *(*cluster.MemberClusterSpec)(unsafe.Pointer(in))
+func autoConvert_v1_MemberClusterSpec_To_v1beta1_MemberClusterSpec(in *MemberClusterSpec, out *v1beta1.MemberClusterSpec, s conversion.Scope) error {
+	*out = *(*v1beta1.MemberClusterSpec)(unsafe.Pointer(in))
 	return nil
 }
 
-// Convert_v1_MemberClusterSpec_To_cluster_MemberClusterSpec is an autogenerated conversion function.
-func Convert_v1_MemberClusterSpec_To_cluster_MemberClusterSpec(in *MemberClusterSpec, out *cluster.MemberClusterSpec, s conversion.Scope) error {
-	return autoConvert_v1_MemberClusterSpec_To_cluster_MemberClusterSpec(in, out, s)
+// Convert_v1_MemberClusterSpec_To_v1beta1_MemberClusterSpec is an autogenerated conversion function.
+func Convert_v1_MemberClusterSpec_To_v1beta1_MemberClusterSpec(in *MemberClusterSpec, out *v1beta1.MemberClusterSpec, s conversion.Scope) error {
+	return autoConvert_v1_MemberClusterSpec_To_v1beta1_MemberClusterSpec(in, out, s)
 }
 
-func autoConvert_cluster_MemberClusterSpec_To_v1_MemberClusterSpec(in *cluster.MemberClusterSpec, out *MemberClusterSpec, s conversion.Scope) error {
+func autoConvert_v1beta1_MemberClusterSpec_To_v1_MemberClusterSpec(in *v1beta1.MemberClusterSpec, out *MemberClusterSpec, s conversion.Scope) error {
 	*out = *(*MemberClusterSpec)(unsafe.Pointer(in))
 	return nil
 }
 
-// Convert_cluster_MemberClusterSpec_To_v1_MemberClusterSpec is an autogenerated conversion function.
-func Convert_cluster_MemberClusterSpec_To_v1_MemberClusterSpec(in *cluster.MemberClusterSpec, out *MemberClusterSpec, s conversion.Scope) error {
-	return autoConvert_cluster_MemberClusterSpec_To_v1_MemberClusterSpec(in, out, s)
+// Convert_v1beta1_MemberClusterSpec_To_v1_MemberClusterSpec is an autogenerated conversion function.
+func Convert_v1beta1_MemberClusterSpec_To_v1_MemberClusterSpec(in *v1beta1.MemberClusterSpec, out *MemberClusterSpec, s conversion.Scope) error {
+	return autoConvert_v1beta1_MemberClusterSpec_To_v1_MemberClusterSpec(in, out, s)
 }
 
-func autoConvert_v1_MemberClusterStatus_To_cluster_MemberClusterStatus(in *MemberClusterStatus, out *cluster.MemberClusterStatus, s conversion.Scope) error {
-	*out = *(*cluster.MemberClusterStatus)(unsafe.Pointer(in))
+func autoConvert_v1_MemberClusterStatus_To_v1beta1_MemberClusterStatus(in *MemberClusterStatus, out *v1beta1.MemberClusterStatus, s conversion.Scope) error {
+	*out = *(*v1beta1.MemberClusterStatus)(unsafe.Pointer(in))
 	return nil
 }
 
-// Convert_v1_MemberClusterStatus_To_cluster_MemberClusterStatus is an autogenerated conversion function.
-func Convert_v1_MemberClusterStatus_To_cluster_MemberClusterStatus(in *MemberClusterStatus, out *cluster.MemberClusterStatus, s conversion.Scope) error {
-	return autoConvert_v1_MemberClusterStatus_To_cluster_MemberClusterStatus(in, out, s)
+// Convert_v1_MemberClusterStatus_To_v1beta1_MemberClusterStatus is an autogenerated conversion function.
+func Convert_v1_MemberClusterStatus_To_v1beta1_MemberClusterStatus(in *MemberClusterStatus, out *v1beta1.MemberClusterStatus, s conversion.Scope) error {
+	return autoConvert_v1_MemberClusterStatus_To_v1beta1_MemberClusterStatus(in, out, s)
 }
 
-func autoConvert_cluster_MemberClusterStatus_To_v1_MemberClusterStatus(in *cluster.MemberClusterStatus, out *MemberClusterStatus, s conversion.Scope) error {
+func autoConvert_v1beta1_MemberClusterStatus_To_v1_MemberClusterStatus(in *v1beta1.MemberClusterStatus, out *MemberClusterStatus, s conversion.Scope) error {
 	*out = *(*MemberClusterStatus)(unsafe.Pointer(in))
 	return nil
 }
 
-// Convert_cluster_MemberClusterStatus_To_v1_MemberClusterStatus is an autogenerated conversion function.
-func Convert_cluster_MemberClusterStatus_To_v1_MemberClusterStatus(in *cluster.MemberClusterStatus, out *MemberClusterStatus, s conversion.Scope) error {
-	return autoConvert_cluster_MemberClusterStatus_To_v1_MemberClusterStatus(in, out, s)
+// Convert_v1beta1_MemberClusterStatus_To_v1_MemberClusterStatus is an autogenerated conversion function.
+func Convert_v1beta1_MemberClusterStatus_To_v1_MemberClusterStatus(in *v1beta1.MemberClusterStatus, out *MemberClusterStatus, s conversion.Scope) error {
+	return autoConvert_v1beta1_MemberClusterStatus_To_v1_MemberClusterStatus(in, out, s)
 }
 
-func autoConvert_v1_PropertyValue_To_cluster_PropertyValue(in *PropertyValue, out *cluster.PropertyValue, s conversion.Scope) error {
-	*out = *(*cluster.PropertyValue)(unsafe.Pointer(in))
+func autoConvert_v1_PropertyValue_To_v1beta1_PropertyValue(in *PropertyValue, out *v1beta1.PropertyValue, s conversion.Scope) error {
+	*out = *(*v1beta1.PropertyValue)(unsafe.Pointer(in))
 	return nil
 }
 
-// Convert_v1_PropertyValue_To_cluster_PropertyValue is an autogenerated conversion function.
-func Convert_v1_PropertyValue_To_cluster_PropertyValue(in *PropertyValue, out *cluster.PropertyValue, s conversion.Scope) error {
-	return autoConvert_v1_PropertyValue_To_cluster_PropertyValue(in, out, s)
+// Convert_v1_PropertyValue_To_v1beta1_PropertyValue is an autogenerated conversion function.
+func Convert_v1_PropertyValue_To_v1beta1_PropertyValue(in *PropertyValue, out *v1beta1.PropertyValue, s conversion.Scope) error {
+	return autoConvert_v1_PropertyValue_To_v1beta1_PropertyValue(in, out, s)
 }
 
-func autoConvert_cluster_PropertyValue_To_v1_PropertyValue(in *cluster.PropertyValue, out *PropertyValue, s conversion.Scope) error {
+func autoConvert_v1beta1_PropertyValue_To_v1_PropertyValue(in *v1beta1.PropertyValue, out *PropertyValue, s conversion.Scope) error {
 	*out = *(*PropertyValue)(unsafe.Pointer(in))
 	return nil
 }
 
-// Convert_cluster_PropertyValue_To_v1_PropertyValue is an autogenerated conversion function.
-func Convert_cluster_PropertyValue_To_v1_PropertyValue(in *cluster.PropertyValue, out *PropertyValue, s conversion.Scope) error {
-	return autoConvert_cluster_PropertyValue_To_v1_PropertyValue(in, out, s)
+// Convert_v1beta1_PropertyValue_To_v1_PropertyValue is an autogenerated conversion function.
+func Convert_v1beta1_PropertyValue_To_v1_PropertyValue(in *v1beta1.PropertyValue, out *PropertyValue, s conversion.Scope) error {
+	return autoConvert_v1beta1_PropertyValue_To_v1_PropertyValue(in, out, s)
 }
 
-func autoConvert_v1_ResourceUsage_To_cluster_ResourceUsage(in *ResourceUsage, out *cluster.ResourceUsage, s conversion.Scope) error {
-	*out = *(*cluster.ResourceUsage)(unsafe.Pointer(in))
+func autoConvert_v1_ResourceUsage_To_v1beta1_ResourceUsage(in *ResourceUsage, out *v1beta1.ResourceUsage, s conversion.Scope) error {
+	*out = *(*v1beta1.ResourceUsage)(unsafe.Pointer(in))
 	return nil
 }
 
-// Convert_v1_ResourceUsage_To_cluster_ResourceUsage is an autogenerated conversion function.
-func Convert_v1_ResourceUsage_To_cluster_ResourceUsage(in *ResourceUsage, out *cluster.ResourceUsage, s conversion.Scope) error {
-	return autoConvert_v1_ResourceUsage_To_cluster_ResourceUsage(in, out, s)
+// Convert_v1_ResourceUsage_To_v1beta1_ResourceUsage is an autogenerated conversion function.
+func Convert_v1_ResourceUsage_To_v1beta1_ResourceUsage(in *ResourceUsage, out *v1beta1.ResourceUsage, s conversion.Scope) error {
+	return autoConvert_v1_ResourceUsage_To_v1beta1_ResourceUsage(in, out, s)
 }
 
-func autoConvert_cluster_ResourceUsage_To_v1_ResourceUsage(in *cluster.ResourceUsage, out *ResourceUsage, s conversion.Scope) error {
+func autoConvert_v1beta1_ResourceUsage_To_v1_ResourceUsage(in *v1beta1.ResourceUsage, out *ResourceUsage, s conversion.Scope) error {
 	*out = *(*ResourceUsage)(unsafe.Pointer(in))
 	return nil
 }
 
-// Convert_cluster_ResourceUsage_To_v1_ResourceUsage is an autogenerated conversion function.
-func Convert_cluster_ResourceUsage_To_v1_ResourceUsage(in *cluster.ResourceUsage, out *ResourceUsage, s conversion.Scope) error {
-	return autoConvert_cluster_ResourceUsage_To_v1_ResourceUsage(in, out, s)
+// Convert_v1beta1_ResourceUsage_To_v1_ResourceUsage is an autogenerated conversion function.
+func Convert_v1beta1_ResourceUsage_To_v1_ResourceUsage(in *v1beta1.ResourceUsage, out *ResourceUsage, s conversion.Scope) error {
+	return autoConvert_v1beta1_ResourceUsage_To_v1_ResourceUsage(in, out, s)
 }
 
-func autoConvert_v1_Taint_To_cluster_Taint(in *Taint, out *cluster.Taint, s conversion.Scope) error {
-	*out = *(*cluster.Taint)(unsafe.Pointer(in))
+func autoConvert_v1_Taint_To_v1beta1_Taint(in *Taint, out *v1beta1.Taint, s conversion.Scope) error {
+	*out = *(*v1beta1.Taint)(unsafe.Pointer(in))
 	return nil
 }
 
-// Convert_v1_Taint_To_cluster_Taint is an autogenerated conversion function.
-func Convert_v1_Taint_To_cluster_Taint(in *Taint, out *cluster.Taint, s conversion.Scope) error {
-	return autoConvert_v1_Taint_To_cluster_Taint(in, out, s)
+// Convert_v1_Taint_To_v1beta1_Taint is an autogenerated conversion function.
+func Convert_v1_Taint_To_v1beta1_Taint(in *Taint, out *v1beta1.Taint, s conversion.Scope) error {
+	return autoConvert_v1_Taint_To_v1beta1_Taint(in, out, s)
 }
 
-func autoConvert_cluster_Taint_To_v1_Taint(in *cluster.Taint, out *Taint, s conversion.Scope) error {
+func autoConvert_v1beta1_Taint_To_v1_Taint(in *v1beta1.Taint, out *Taint, s conversion.Scope) error {
 	*out = *(*Taint)(unsafe.Pointer(in))
 	return nil
 }
 
-// Convert_cluster_Taint_To_v1_Taint is an autogenerated conversion function.
-func Convert_cluster_Taint_To_v1_Taint(in *cluster.Taint, out *Taint, s conversion.Scope) error {
-	return autoConvert_cluster_Taint_To_v1_Taint(in, out, s)
+// Convert_v1beta1_Taint_To_v1_Taint is an autogenerated conversion function.
+func Convert_v1beta1_Taint_To_v1_Taint(in *v1beta1.Taint, out *Taint, s conversion.Scope) error {
+	return autoConvert_v1beta1_Taint_To_v1_Taint(in, out, s)
 }

@@ -9,7 +9,7 @@ import (
 	metav1validation "k8s.io/apimachinery/pkg/apis/meta/v1/validation"
 	"k8s.io/apimachinery/pkg/util/validation/field"
 
-	"github.com/stagegate/stagegate/pkg/apis/cluster"
+	"github.com/stagegate/stagegate/pkg/apis/cluster/v1beta1"
 )
 
 var (
@@ -18,12 +18,12 @@ var (
 )
 
 // ValidateMemberCluster returns what is wrong with a new member cluster.
-func ValidateMemberCluster(object *cluster.MemberCluster) field.ErrorList {
+func ValidateMemberCluster(object *v1beta1.MemberCluster) field.ErrorList {
 	return validateIdentity(object.Spec.Identity)
 }
 
 // ValidateMemberClusterUpdate returns what is wrong with a changed member cluster. An identity that is stored stays usable.
-func ValidateMemberClusterUpdate(object, old *cluster.MemberCluster) field.ErrorList {
+func ValidateMemberClusterUpdate(object, old *v1beta1.MemberCluster) field.ErrorList {
 	if object.Spec.Identity == old.Spec.Identity {
 		return nil
 	}
@@ -31,23 +31,23 @@ func ValidateMemberClusterUpdate(object, old *cluster.MemberCluster) field.Error
 }
 
 // ValidateMemberClusterStatusUpdate returns what is wrong with a member cluster's new status.
-func ValidateMemberClusterStatusUpdate(object, _ *cluster.MemberCluster) field.ErrorList {
+func ValidateMemberClusterStatusUpdate(object, _ *v1beta1.MemberCluster) field.ErrorList {
 	return validateReport(object.Status.Conditions, object.Status.AgentStatus)
 }
 
 // ValidateInternalMemberCluster returns what is wrong with a new InternalMemberCluster beyond what its type says, which is nothing.
-func ValidateInternalMemberCluster(*cluster.InternalMemberCluster) field.ErrorList {
+func ValidateInternalMemberCluster(*v1beta1.InternalMemberCluster) field.ErrorList {
 	return nil
 }
 
 // ValidateInternalMemberClusterUpdate returns what is wrong with a changed InternalMemberCluster beyond what its type says, which
 // is nothing.
-func ValidateInternalMemberClusterUpdate(_, _ *cluster.InternalMemberCluster) field.ErrorList {
+func ValidateInternalMemberClusterUpdate(_, _ *v1beta1.InternalMemberCluster) field.ErrorList {
 	return nil
 }
 
 // ValidateInternalMemberClusterStatusUpdate returns what is wrong with an InternalMemberCluster's new status.
-func ValidateInternalMemberClusterStatusUpdate(object, _ *cluster.InternalMemberCluster) field.ErrorList {
+func ValidateInternalMemberClusterStatusUpdate(object, _ *v1beta1.InternalMemberCluster) field.ErrorList {
 	return validateReport(object.Status.Conditions, object.Status.AgentStatus)
 }
 
@@ -66,7 +66,7 @@ func validateIdentity(identity rbacv1.Subject) field.ErrorList {
 	}
 }
 
-func validateReport(conditions []metav1.Condition, agents []cluster.AgentStatus) field.ErrorList {
+func validateReport(conditions []metav1.Condition, agents []v1beta1.AgentStatus) field.ErrorList {
 	errs := metav1validation.ValidateConditions(conditions, statusPath.Child("conditions"))
 	for i := range agents {
 		errs = append(errs, metav1validation.ValidateConditions(agents[i].Conditions, statusPath.Child("agentStatus").Index(i).Child("conditions"))...)

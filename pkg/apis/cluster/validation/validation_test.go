@@ -11,7 +11,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/util/validation/field"
 
-	"github.com/stagegate/stagegate/pkg/apis/cluster"
+	"github.com/stagegate/stagegate/pkg/apis/cluster/v1beta1"
 )
 
 func expect(t *testing.T, errs field.ErrorList, want ...string) {
@@ -43,9 +43,9 @@ func TestIdentity(t *testing.T) {
 		}},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
-			object := &cluster.MemberCluster{Spec: cluster.MemberClusterSpec{Identity: tc.identity}}
+			object := &v1beta1.MemberCluster{Spec: v1beta1.MemberClusterSpec{Identity: tc.identity}}
 			expect(t, ValidateMemberCluster(object), tc.want...)
-			other := &cluster.MemberCluster{Spec: cluster.MemberClusterSpec{Identity: rbacv1.Subject{Kind: "User", Name: "other"}}}
+			other := &v1beta1.MemberCluster{Spec: v1beta1.MemberClusterSpec{Identity: rbacv1.Subject{Kind: "User", Name: "other"}}}
 			expect(t, ValidateMemberClusterUpdate(object, other), tc.want...)
 			expect(t, ValidateMemberClusterUpdate(object, object))
 		})
@@ -54,13 +54,13 @@ func TestIdentity(t *testing.T) {
 
 func TestReportedConditionsAreComplete(t *testing.T) {
 	broken := []metav1.Condition{{Type: "Joined", Status: metav1.ConditionTrue, LastTransitionTime: metav1.Unix(1, 0)}}
-	agents := []cluster.AgentStatus{{Type: "MemberAgent", Conditions: broken}}
+	agents := []v1beta1.AgentStatus{{Type: "MemberAgent", Conditions: broken}}
 	want := []string{
 		"status.conditions[0].reason: Required value",
 		"status.agentStatus[0].conditions[0].reason: Required value",
 	}
-	member := &cluster.MemberCluster{Status: cluster.MemberClusterStatus{Conditions: broken, AgentStatus: agents}}
-	expect(t, ValidateMemberClusterStatusUpdate(member, &cluster.MemberCluster{}), want...)
-	internal := &cluster.InternalMemberCluster{Status: cluster.InternalMemberClusterStatus{Conditions: broken, AgentStatus: agents}}
-	expect(t, ValidateInternalMemberClusterStatusUpdate(internal, &cluster.InternalMemberCluster{}), want...)
+	member := &v1beta1.MemberCluster{Status: v1beta1.MemberClusterStatus{Conditions: broken, AgentStatus: agents}}
+	expect(t, ValidateMemberClusterStatusUpdate(member, &v1beta1.MemberCluster{}), want...)
+	internal := &v1beta1.InternalMemberCluster{Status: v1beta1.InternalMemberClusterStatus{Conditions: broken, AgentStatus: agents}}
+	expect(t, ValidateInternalMemberClusterStatusUpdate(internal, &v1beta1.InternalMemberCluster{}), want...)
 }

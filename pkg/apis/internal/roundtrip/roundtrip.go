@@ -27,7 +27,7 @@ const fills = 100
 // a kind that the other lacks.
 //
 // The versions must be of one group. The fill functions are added to those for object metadata and may be nil. Those of the
-// group's fuzzer package fit: the ones for internal types have no effect here, since defaults are applied to what was filled.
+// group's fuzzer package fit.
 func Lossless(t *testing.T, install func(*runtime.Scheme), fill fuzzer.FuzzerFuncs, version, other schema.GroupVersion) {
 	t.Helper()
 	scheme := runtime.NewScheme()

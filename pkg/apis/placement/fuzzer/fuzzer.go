@@ -15,7 +15,7 @@ import (
 	"k8s.io/utils/ptr"
 	"sigs.k8s.io/randfill"
 
-	"github.com/stagegate/stagegate/pkg/apis/placement"
+	"github.com/stagegate/stagegate/pkg/apis/placement/v1beta1"
 )
 
 // Funcs returns the fill functions of the group. They leave no defaulted field empty, since decoding would fill it, and embedded
@@ -39,39 +39,39 @@ func embedded() []any {
 // placements are the types of placements, policies and overrides.
 func placements() []any {
 	return []any{
-		func(spec *placement.PlacementSpec, c randfill.Continue) {
+		func(spec *v1beta1.PlacementSpec, c randfill.Continue) {
 			c.FillNoCustom(spec)
 			spec.RevisionHistoryLimit = ptr.To(1 + c.Int31n(1000))
-			spec.StatusReportingScope = oneOf(c, placement.ClusterScopeOnly, placement.NamespaceAccessible)
+			spec.StatusReportingScope = oneOf(c, v1beta1.ClusterScopeOnly, v1beta1.NamespaceAccessible)
 		},
-		func(term *placement.ResourceSelectorTerm, c randfill.Continue) {
+		func(term *v1beta1.ResourceSelectorTerm, c randfill.Continue) {
 			c.FillNoCustom(term)
-			term.SelectionScope = oneOf(c, placement.NamespaceOnly, placement.NamespaceWithResources, placement.NamespaceWithResourceSelectors)
+			term.SelectionScope = oneOf(c, v1beta1.NamespaceOnly, v1beta1.NamespaceWithResources, v1beta1.NamespaceWithResourceSelectors)
 		},
-		func(policy *placement.PlacementPolicy, c randfill.Continue) {
+		func(policy *v1beta1.PlacementPolicy, c randfill.Continue) {
 			c.FillNoCustom(policy)
-			policy.PlacementType = oneOf(c, placement.PickAllPlacementType, placement.PickNPlacementType, placement.PickFixedPlacementType)
+			policy.PlacementType = oneOf(c, v1beta1.PickAllPlacementType, v1beta1.PickNPlacementType, v1beta1.PickFixedPlacementType)
 		},
-		func(constraint *placement.TopologySpreadConstraint, c randfill.Continue) {
+		func(constraint *v1beta1.TopologySpreadConstraint, c randfill.Continue) {
 			c.FillNoCustom(constraint)
 			constraint.MaxSkew = ptr.To(1 + c.Int31n(10))
-			constraint.WhenUnsatisfiable = oneOf(c, placement.DoNotScheduleUnsatisfiableConstraint, placement.ScheduleAnywayUnsatisfiableConstraint)
+			constraint.WhenUnsatisfiable = oneOf(c, v1beta1.DoNotScheduleUnsatisfiableConstraint, v1beta1.ScheduleAnywayUnsatisfiableConstraint)
 		},
-		func(toleration *placement.Toleration, c randfill.Continue) {
+		func(toleration *v1beta1.Toleration, c randfill.Continue) {
 			c.FillNoCustom(toleration)
-			toleration.Operator = oneOf(c, placement.TolerationOpEqual, placement.TolerationOpExists)
+			toleration.Operator = oneOf(c, v1beta1.TolerationOpEqual, v1beta1.TolerationOpExists)
 		},
-		func(envelope *placement.EnvelopeIdentifier, c randfill.Continue) {
+		func(envelope *v1beta1.EnvelopeIdentifier, c randfill.Continue) {
 			c.FillNoCustom(envelope)
-			envelope.Type = oneOf(c, placement.ConfigMapEnvelopeType, placement.ClusterResourceEnvelopeType, placement.ResourceEnvelopeType)
+			envelope.Type = oneOf(c, v1beta1.ConfigMapEnvelopeType, v1beta1.ClusterResourceEnvelopeType, v1beta1.ResourceEnvelopeType)
 		},
-		func(ref *placement.PlacementRef, c randfill.Continue) {
+		func(ref *v1beta1.PlacementRef, c randfill.Continue) {
 			c.FillNoCustom(ref)
-			ref.Scope = oneOf(c, placement.ClusterScoped, placement.NamespaceScoped)
+			ref.Scope = oneOf(c, v1beta1.ClusterScoped, v1beta1.NamespaceScoped)
 		},
-		func(rule *placement.OverrideRule, c randfill.Continue) {
+		func(rule *v1beta1.OverrideRule, c randfill.Continue) {
 			c.FillNoCustom(rule)
-			rule.OverrideType = oneOf(c, placement.JSONPatchOverrideType, placement.DeleteOverrideType)
+			rule.OverrideType = oneOf(c, v1beta1.JSONPatchOverrideType, v1beta1.DeleteOverrideType)
 		},
 	}
 }
@@ -79,39 +79,39 @@ func placements() []any {
 // rollouts are the types that say how a version reaches the clusters.
 func rollouts() []any {
 	return []any{
-		func(strategy *placement.RolloutStrategy, c randfill.Continue) {
+		func(strategy *v1beta1.RolloutStrategy, c randfill.Continue) {
 			c.FillNoCustom(strategy)
-			strategy.Type = oneOf(c, placement.RollingUpdateRolloutStrategyType, placement.ExternalRolloutStrategyType)
+			strategy.Type = oneOf(c, v1beta1.RollingUpdateRolloutStrategyType, v1beta1.ExternalRolloutStrategyType)
 		},
-		func(config *placement.RollingUpdateConfig, c randfill.Continue) {
+		func(config *v1beta1.RollingUpdateConfig, c randfill.Continue) {
 			config.MaxUnavailable, config.MaxSurge = share(c), share(c)
 			config.UnavailablePeriodSeconds = ptr.To(c.Intn(600))
 		},
-		func(strategy *placement.ApplyStrategy, c randfill.Continue) {
+		func(strategy *v1beta1.ApplyStrategy, c randfill.Continue) {
 			c.FillNoCustom(strategy)
-			strategy.ComparisonOption = oneOf(c, placement.ComparisonOptionTypePartialComparison, placement.ComparisonOptionTypeFullComparison)
-			strategy.WhenToApply = oneOf(c, placement.WhenToApplyTypeAlways, placement.WhenToApplyTypeIfNotDrifted)
-			strategy.Type = oneOf(c, placement.ApplyStrategyTypeClientSideApply, placement.ApplyStrategyTypeServerSideApply, placement.ApplyStrategyTypeReportDiff)
-			strategy.WhenToTakeOver = oneOf(c, placement.WhenToTakeOverTypeAlways, placement.WhenToTakeOverTypeIfNoDiff, placement.WhenToTakeOverTypeNever)
+			strategy.ComparisonOption = oneOf(c, v1beta1.ComparisonOptionTypePartialComparison, v1beta1.ComparisonOptionTypeFullComparison)
+			strategy.WhenToApply = oneOf(c, v1beta1.WhenToApplyTypeAlways, v1beta1.WhenToApplyTypeIfNotDrifted)
+			strategy.Type = oneOf(c, v1beta1.ApplyStrategyTypeClientSideApply, v1beta1.ApplyStrategyTypeServerSideApply, v1beta1.ApplyStrategyTypeReportDiff)
+			strategy.WhenToTakeOver = oneOf(c, v1beta1.WhenToTakeOverTypeAlways, v1beta1.WhenToTakeOverTypeIfNoDiff, v1beta1.WhenToTakeOverTypeNever)
 		},
-		func(strategy *placement.DeleteStrategy, c randfill.Continue) {
-			strategy.PropagationPolicy = oneOf(c, placement.DeletePropagationPolicyAbandon, placement.DeletePropagationPolicyDelete)
+		func(strategy *v1beta1.DeleteStrategy, c randfill.Continue) {
+			strategy.PropagationPolicy = oneOf(c, v1beta1.DeletePropagationPolicyAbandon, v1beta1.DeletePropagationPolicyDelete)
 		},
-		func(strategy *placement.ReportBackStrategy, c randfill.Continue) {
+		func(strategy *v1beta1.ReportBackStrategy, c randfill.Continue) {
 			c.FillNoCustom(strategy)
-			strategy.Type = oneOf(c, placement.ReportBackStrategyTypeDisabled, placement.ReportBackStrategyTypeMirror)
+			strategy.Type = oneOf(c, v1beta1.ReportBackStrategyTypeDisabled, v1beta1.ReportBackStrategyTypeMirror)
 		},
-		func(stage *placement.StageConfig, c randfill.Continue) {
+		func(stage *v1beta1.StageConfig, c randfill.Continue) {
 			c.FillNoCustom(stage)
 			stage.MaxConcurrency = share(c)
 		},
-		func(policy *placement.FailurePolicy, c randfill.Continue) {
+		func(policy *v1beta1.FailurePolicy, c randfill.Continue) {
 			c.FillNoCustom(policy)
-			policy.OnFailure = oneOf(c, placement.FailureActionFail, placement.FailureActionPause, placement.FailureActionRollback)
+			policy.OnFailure = oneOf(c, v1beta1.FailureActionFail, v1beta1.FailureActionPause, v1beta1.FailureActionRollback)
 		},
-		func(spec *placement.UpdateRunSpec, c randfill.Continue) {
+		func(spec *v1beta1.UpdateRunSpec, c randfill.Continue) {
 			c.FillNoCustom(spec)
-			spec.State = oneOf(c, placement.StateInitialize, placement.StateRun, placement.StateStop)
+			spec.State = oneOf(c, v1beta1.StateInitialize, v1beta1.StateRun, v1beta1.StateStop)
 		},
 	}
 }

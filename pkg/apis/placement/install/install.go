@@ -8,15 +8,15 @@ import (
 	"k8s.io/apimachinery/pkg/runtime"
 	utilruntime "k8s.io/apimachinery/pkg/util/runtime"
 
-	"github.com/stagegate/stagegate/pkg/apis/placement"
+	"github.com/stagegate/stagegate/pkg/apis/internal/hub"
 	v1 "github.com/stagegate/stagegate/pkg/apis/placement/v1"
 	"github.com/stagegate/stagegate/pkg/apis/placement/v1beta1"
 )
 
-// Install registers the internal types, v1beta1 and v1, and prefers v1. It panics on a programming error.
+// Install registers v1beta1, which is the hub, and v1, and prefers v1. It panics on a programming error.
 func Install(scheme *runtime.Scheme) {
-	utilruntime.Must(placement.AddToScheme(scheme))
 	utilruntime.Must(v1beta1.AddToScheme(scheme))
+	hub.Register(scheme, v1beta1.SchemeGroupVersion)
 	utilruntime.Must(v1.AddToScheme(scheme))
 	utilruntime.Must(scheme.SetVersionPriority(v1.SchemeGroupVersion, v1beta1.SchemeGroupVersion))
 }

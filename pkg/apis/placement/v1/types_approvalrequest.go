@@ -1,6 +1,8 @@
 // Copyright The Stagegate Authors.
 // SPDX-License-Identifier: Apache-2.0
 
+// Code generated from v1beta1 by hack/update-codegen.sh. DO NOT EDIT.
+
 package v1
 
 import (

@@ -1,6 +1,8 @@
 // Copyright The Stagegate Authors.
 // SPDX-License-Identifier: Apache-2.0
 
+// Code generated from v1beta1 by hack/update-codegen.sh. DO NOT EDIT.
+
 package v1
 
 import (
@@ -162,6 +164,9 @@ type StageTask struct {
 	// +k8s:optional
 	Approval *ApprovalPolicy `json:"approval,omitempty"`
 }
+
+// MaxRequiredApprovals is the largest number of approvals that a policy can ask for.
+const MaxRequiredApprovals = 10
 
 // ApprovalPolicy says whose approvals open a gate. Whoever approves needs the permission in any case.
 type ApprovalPolicy struct {

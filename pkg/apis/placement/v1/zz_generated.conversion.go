@@ -11,7 +11,7 @@ package v1
 import (
 	unsafe "unsafe"
 
-	placement "github.com/stagegate/stagegate/pkg/apis/placement"
+	v1beta1 "github.com/stagegate/stagegate/pkg/apis/placement/v1beta1"
 	conversion "k8s.io/apimachinery/pkg/conversion"
 	runtime "k8s.io/apimachinery/pkg/runtime"
 )
@@ -23,4509 +23,4509 @@ func init() {
 // RegisterConversions adds conversion functions to the given scheme.
 // Public to allow building arbitrary schemes.
 func RegisterConversions(s *runtime.Scheme) error {
-	if err := s.AddGeneratedConversionFunc((*Affinity)(nil), (*placement.Affinity)(nil), func(a, b interface{}, scope conversion.Scope) error {
-		return Convert_v1_Affinity_To_placement_Affinity(a.(*Affinity), b.(*placement.Affinity), scope)
+	if err := s.AddGeneratedConversionFunc((*Affinity)(nil), (*v1beta1.Affinity)(nil), func(a, b interface{}, scope conversion.Scope) error {
+		return Convert_v1_Affinity_To_v1beta1_Affinity(a.(*Affinity), b.(*v1beta1.Affinity), scope)
 	}); err != nil {
 		return err
 	}
-	if err := s.AddGeneratedConversionFunc((*placement.Affinity)(nil), (*Affinity)(nil), func(a, b interface{}, scope conversion.Scope) error {
-		return Convert_placement_Affinity_To_v1_Affinity(a.(*placement.Affinity), b.(*Affinity), scope)
+	if err := s.AddGeneratedConversionFunc((*v1beta1.Affinity)(nil), (*Affinity)(nil), func(a, b interface{}, scope conversion.Scope) error {
+		return Convert_v1beta1_Affinity_To_v1_Affinity(a.(*v1beta1.Affinity), b.(*Affinity), scope)
 	}); err != nil {
 		return err
 	}
-	if err := s.AddGeneratedConversionFunc((*AppliedResourceMeta)(nil), (*placement.AppliedResourceMeta)(nil), func(a, b interface{}, scope conversion.Scope) error {
-		return Convert_v1_AppliedResourceMeta_To_placement_AppliedResourceMeta(a.(*AppliedResourceMeta), b.(*placement.AppliedResourceMeta), scope)
+	if err := s.AddGeneratedConversionFunc((*AppliedResourceMeta)(nil), (*v1beta1.AppliedResourceMeta)(nil), func(a, b interface{}, scope conversion.Scope) error {
+		return Convert_v1_AppliedResourceMeta_To_v1beta1_AppliedResourceMeta(a.(*AppliedResourceMeta), b.(*v1beta1.AppliedResourceMeta), scope)
 	}); err != nil {
 		return err
 	}
-	if err := s.AddGeneratedConversionFunc((*placement.AppliedResourceMeta)(nil), (*AppliedResourceMeta)(nil), func(a, b interface{}, scope conversion.Scope) error {
-		return Convert_placement_AppliedResourceMeta_To_v1_AppliedResourceMeta(a.(*placement.AppliedResourceMeta), b.(*AppliedResourceMeta), scope)
+	if err := s.AddGeneratedConversionFunc((*v1beta1.AppliedResourceMeta)(nil), (*AppliedResourceMeta)(nil), func(a, b interface{}, scope conversion.Scope) error {
+		return Convert_v1beta1_AppliedResourceMeta_To_v1_AppliedResourceMeta(a.(*v1beta1.AppliedResourceMeta), b.(*AppliedResourceMeta), scope)
 	}); err != nil {
 		return err
 	}
-	if err := s.AddGeneratedConversionFunc((*AppliedWork)(nil), (*placement.AppliedWork)(nil), func(a, b interface{}, scope conversion.Scope) error {
-		return Convert_v1_AppliedWork_To_placement_AppliedWork(a.(*AppliedWork), b.(*placement.AppliedWork), scope)
+	if err := s.AddGeneratedConversionFunc((*AppliedWork)(nil), (*v1beta1.AppliedWork)(nil), func(a, b interface{}, scope conversion.Scope) error {
+		return Convert_v1_AppliedWork_To_v1beta1_AppliedWork(a.(*AppliedWork), b.(*v1beta1.AppliedWork), scope)
 	}); err != nil {
 		return err
 	}
-	if err := s.AddGeneratedConversionFunc((*placement.AppliedWork)(nil), (*AppliedWork)(nil), func(a, b interface{}, scope conversion.Scope) error {
-		return Convert_placement_AppliedWork_To_v1_AppliedWork(a.(*placement.AppliedWork), b.(*AppliedWork), scope)
+	if err := s.AddGeneratedConversionFunc((*v1beta1.AppliedWork)(nil), (*AppliedWork)(nil), func(a, b interface{}, scope conversion.Scope) error {
+		return Convert_v1beta1_AppliedWork_To_v1_AppliedWork(a.(*v1beta1.AppliedWork), b.(*AppliedWork), scope)
 	}); err != nil {
 		return err
 	}
-	if err := s.AddGeneratedConversionFunc((*AppliedWorkList)(nil), (*placement.AppliedWorkList)(nil), func(a, b interface{}, scope conversion.Scope) error {
-		return Convert_v1_AppliedWorkList_To_placement_AppliedWorkList(a.(*AppliedWorkList), b.(*placement.AppliedWorkList), scope)
+	if err := s.AddGeneratedConversionFunc((*AppliedWorkList)(nil), (*v1beta1.AppliedWorkList)(nil), func(a, b interface{}, scope conversion.Scope) error {
+		return Convert_v1_AppliedWorkList_To_v1beta1_AppliedWorkList(a.(*AppliedWorkList), b.(*v1beta1.AppliedWorkList), scope)
 	}); err != nil {
 		return err
 	}
-	if err := s.AddGeneratedConversionFunc((*placement.AppliedWorkList)(nil), (*AppliedWorkList)(nil), func(a, b interface{}, scope conversion.Scope) error {
-		return Convert_placement_AppliedWorkList_To_v1_AppliedWorkList(a.(*placement.AppliedWorkList), b.(*AppliedWorkList), scope)
+	if err := s.AddGeneratedConversionFunc((*v1beta1.AppliedWorkList)(nil), (*AppliedWorkList)(nil), func(a, b interface{}, scope conversion.Scope) error {
+		return Convert_v1beta1_AppliedWorkList_To_v1_AppliedWorkList(a.(*v1beta1.AppliedWorkList), b.(*AppliedWorkList), scope)
 	}); err != nil {
 		return err
 	}
-	if err := s.AddGeneratedConversionFunc((*AppliedWorkSpec)(nil), (*placement.AppliedWorkSpec)(nil), func(a, b interface{}, scope conversion.Scope) error {
-		return Convert_v1_AppliedWorkSpec_To_placement_AppliedWorkSpec(a.(*AppliedWorkSpec), b.(*placement.AppliedWorkSpec), scope)
+	if err := s.AddGeneratedConversionFunc((*AppliedWorkSpec)(nil), (*v1beta1.AppliedWorkSpec)(nil), func(a, b interface{}, scope conversion.Scope) error {
+		return Convert_v1_AppliedWorkSpec_To_v1beta1_AppliedWorkSpec(a.(*AppliedWorkSpec), b.(*v1beta1.AppliedWorkSpec), scope)
 	}); err != nil {
 		return err
 	}
-	if err := s.AddGeneratedConversionFunc((*placement.AppliedWorkSpec)(nil), (*AppliedWorkSpec)(nil), func(a, b interface{}, scope conversion.Scope) error {
-		return Convert_placement_AppliedWorkSpec_To_v1_AppliedWorkSpec(a.(*placement.AppliedWorkSpec), b.(*AppliedWorkSpec), scope)
+	if err := s.AddGeneratedConversionFunc((*v1beta1.AppliedWorkSpec)(nil), (*AppliedWorkSpec)(nil), func(a, b interface{}, scope conversion.Scope) error {
+		return Convert_v1beta1_AppliedWorkSpec_To_v1_AppliedWorkSpec(a.(*v1beta1.AppliedWorkSpec), b.(*AppliedWorkSpec), scope)
 	}); err != nil {
 		return err
 	}
-	if err := s.AddGeneratedConversionFunc((*AppliedWorkStatus)(nil), (*placement.AppliedWorkStatus)(nil), func(a, b interface{}, scope conversion.Scope) error {
-		return Convert_v1_AppliedWorkStatus_To_placement_AppliedWorkStatus(a.(*AppliedWorkStatus), b.(*placement.AppliedWorkStatus), scope)
+	if err := s.AddGeneratedConversionFunc((*AppliedWorkStatus)(nil), (*v1beta1.AppliedWorkStatus)(nil), func(a, b interface{}, scope conversion.Scope) error {
+		return Convert_v1_AppliedWorkStatus_To_v1beta1_AppliedWorkStatus(a.(*AppliedWorkStatus), b.(*v1beta1.AppliedWorkStatus), scope)
 	}); err != nil {
 		return err
 	}
-	if err := s.AddGeneratedConversionFunc((*placement.AppliedWorkStatus)(nil), (*AppliedWorkStatus)(nil), func(a, b interface{}, scope conversion.Scope) error {
-		return Convert_placement_AppliedWorkStatus_To_v1_AppliedWorkStatus(a.(*placement.AppliedWorkStatus), b.(*AppliedWorkStatus), scope)
+	if err := s.AddGeneratedConversionFunc((*v1beta1.AppliedWorkStatus)(nil), (*AppliedWorkStatus)(nil), func(a, b interface{}, scope conversion.Scope) error {
+		return Convert_v1beta1_AppliedWorkStatus_To_v1_AppliedWorkStatus(a.(*v1beta1.AppliedWorkStatus), b.(*AppliedWorkStatus), scope)
 	}); err != nil {
 		return err
 	}
-	if err := s.AddGeneratedConversionFunc((*ApplyStrategy)(nil), (*placement.ApplyStrategy)(nil), func(a, b interface{}, scope conversion.Scope) error {
-		return Convert_v1_ApplyStrategy_To_placement_ApplyStrategy(a.(*ApplyStrategy), b.(*placement.ApplyStrategy), scope)
+	if err := s.AddGeneratedConversionFunc((*ApplyStrategy)(nil), (*v1beta1.ApplyStrategy)(nil), func(a, b interface{}, scope conversion.Scope) error {
+		return Convert_v1_ApplyStrategy_To_v1beta1_ApplyStrategy(a.(*ApplyStrategy), b.(*v1beta1.ApplyStrategy), scope)
 	}); err != nil {
 		return err
 	}
-	if err := s.AddGeneratedConversionFunc((*placement.ApplyStrategy)(nil), (*ApplyStrategy)(nil), func(a, b interface{}, scope conversion.Scope) error {
-		return Convert_placement_ApplyStrategy_To_v1_ApplyStrategy(a.(*placement.ApplyStrategy), b.(*ApplyStrategy), scope)
+	if err := s.AddGeneratedConversionFunc((*v1beta1.ApplyStrategy)(nil), (*ApplyStrategy)(nil), func(a, b interface{}, scope conversion.Scope) error {
+		return Convert_v1beta1_ApplyStrategy_To_v1_ApplyStrategy(a.(*v1beta1.ApplyStrategy), b.(*ApplyStrategy), scope)
 	}); err != nil {
 		return err
 	}
-	if err := s.AddGeneratedConversionFunc((*Approval)(nil), (*placement.Approval)(nil), func(a, b interface{}, scope conversion.Scope) error {
-		return Convert_v1_Approval_To_placement_Approval(a.(*Approval), b.(*placement.Approval), scope)
+	if err := s.AddGeneratedConversionFunc((*Approval)(nil), (*v1beta1.Approval)(nil), func(a, b interface{}, scope conversion.Scope) error {
+		return Convert_v1_Approval_To_v1beta1_Approval(a.(*Approval), b.(*v1beta1.Approval), scope)
 	}); err != nil {
 		return err
 	}
-	if err := s.AddGeneratedConversionFunc((*placement.Approval)(nil), (*Approval)(nil), func(a, b interface{}, scope conversion.Scope) error {
-		return Convert_placement_Approval_To_v1_Approval(a.(*placement.Approval), b.(*Approval), scope)
+	if err := s.AddGeneratedConversionFunc((*v1beta1.Approval)(nil), (*Approval)(nil), func(a, b interface{}, scope conversion.Scope) error {
+		return Convert_v1beta1_Approval_To_v1_Approval(a.(*v1beta1.Approval), b.(*Approval), scope)
 	}); err != nil {
 		return err
 	}
-	if err := s.AddGeneratedConversionFunc((*ApprovalDecision)(nil), (*placement.ApprovalDecision)(nil), func(a, b interface{}, scope conversion.Scope) error {
-		return Convert_v1_ApprovalDecision_To_placement_ApprovalDecision(a.(*ApprovalDecision), b.(*placement.ApprovalDecision), scope)
+	if err := s.AddGeneratedConversionFunc((*ApprovalDecision)(nil), (*v1beta1.ApprovalDecision)(nil), func(a, b interface{}, scope conversion.Scope) error {
+		return Convert_v1_ApprovalDecision_To_v1beta1_ApprovalDecision(a.(*ApprovalDecision), b.(*v1beta1.ApprovalDecision), scope)
 	}); err != nil {
 		return err
 	}
-	if err := s.AddGeneratedConversionFunc((*placement.ApprovalDecision)(nil), (*ApprovalDecision)(nil), func(a, b interface{}, scope conversion.Scope) error {
-		return Convert_placement_ApprovalDecision_To_v1_ApprovalDecision(a.(*placement.ApprovalDecision), b.(*ApprovalDecision), scope)
+	if err := s.AddGeneratedConversionFunc((*v1beta1.ApprovalDecision)(nil), (*ApprovalDecision)(nil), func(a, b interface{}, scope conversion.Scope) error {
+		return Convert_v1beta1_ApprovalDecision_To_v1_ApprovalDecision(a.(*v1beta1.ApprovalDecision), b.(*ApprovalDecision), scope)
 	}); err != nil {
 		return err
 	}
-	if err := s.AddGeneratedConversionFunc((*ApprovalPolicy)(nil), (*placement.ApprovalPolicy)(nil), func(a, b interface{}, scope conversion.Scope) error {
-		return Convert_v1_ApprovalPolicy_To_placement_ApprovalPolicy(a.(*ApprovalPolicy), b.(*placement.ApprovalPolicy), scope)
+	if err := s.AddGeneratedConversionFunc((*ApprovalPolicy)(nil), (*v1beta1.ApprovalPolicy)(nil), func(a, b interface{}, scope conversion.Scope) error {
+		return Convert_v1_ApprovalPolicy_To_v1beta1_ApprovalPolicy(a.(*ApprovalPolicy), b.(*v1beta1.ApprovalPolicy), scope)
 	}); err != nil {
 		return err
 	}
-	if err := s.AddGeneratedConversionFunc((*placement.ApprovalPolicy)(nil), (*ApprovalPolicy)(nil), func(a, b interface{}, scope conversion.Scope) error {
-		return Convert_placement_ApprovalPolicy_To_v1_ApprovalPolicy(a.(*placement.ApprovalPolicy), b.(*ApprovalPolicy), scope)
+	if err := s.AddGeneratedConversionFunc((*v1beta1.ApprovalPolicy)(nil), (*ApprovalPolicy)(nil), func(a, b interface{}, scope conversion.Scope) error {
+		return Convert_v1beta1_ApprovalPolicy_To_v1_ApprovalPolicy(a.(*v1beta1.ApprovalPolicy), b.(*ApprovalPolicy), scope)
 	}); err != nil {
 		return err
 	}
-	if err := s.AddGeneratedConversionFunc((*ApprovalRequest)(nil), (*placement.ApprovalRequest)(nil), func(a, b interface{}, scope conversion.Scope) error {
-		return Convert_v1_ApprovalRequest_To_placement_ApprovalRequest(a.(*ApprovalRequest), b.(*placement.ApprovalRequest), scope)
+	if err := s.AddGeneratedConversionFunc((*ApprovalRequest)(nil), (*v1beta1.ApprovalRequest)(nil), func(a, b interface{}, scope conversion.Scope) error {
+		return Convert_v1_ApprovalRequest_To_v1beta1_ApprovalRequest(a.(*ApprovalRequest), b.(*v1beta1.ApprovalRequest), scope)
 	}); err != nil {
 		return err
 	}
-	if err := s.AddGeneratedConversionFunc((*placement.ApprovalRequest)(nil), (*ApprovalRequest)(nil), func(a, b interface{}, scope conversion.Scope) error {
-		return Convert_placement_ApprovalRequest_To_v1_ApprovalRequest(a.(*placement.ApprovalRequest), b.(*ApprovalRequest), scope)
+	if err := s.AddGeneratedConversionFunc((*v1beta1.ApprovalRequest)(nil), (*ApprovalRequest)(nil), func(a, b interface{}, scope conversion.Scope) error {
+		return Convert_v1beta1_ApprovalRequest_To_v1_ApprovalRequest(a.(*v1beta1.ApprovalRequest), b.(*ApprovalRequest), scope)
 	}); err != nil {
 		return err
 	}
-	if err := s.AddGeneratedConversionFunc((*ApprovalRequestList)(nil), (*placement.ApprovalRequestList)(nil), func(a, b interface{}, scope conversion.Scope) error {
-		return Convert_v1_ApprovalRequestList_To_placement_ApprovalRequestList(a.(*ApprovalRequestList), b.(*placement.ApprovalRequestList), scope)
+	if err := s.AddGeneratedConversionFunc((*ApprovalRequestList)(nil), (*v1beta1.ApprovalRequestList)(nil), func(a, b interface{}, scope conversion.Scope) error {
+		return Convert_v1_ApprovalRequestList_To_v1beta1_ApprovalRequestList(a.(*ApprovalRequestList), b.(*v1beta1.ApprovalRequestList), scope)
 	}); err != nil {
 		return err
 	}
-	if err := s.AddGeneratedConversionFunc((*placement.ApprovalRequestList)(nil), (*ApprovalRequestList)(nil), func(a, b interface{}, scope conversion.Scope) error {
-		return Convert_placement_ApprovalRequestList_To_v1_ApprovalRequestList(a.(*placement.ApprovalRequestList), b.(*ApprovalRequestList), scope)
+	if err := s.AddGeneratedConversionFunc((*v1beta1.ApprovalRequestList)(nil), (*ApprovalRequestList)(nil), func(a, b interface{}, scope conversion.Scope) error {
+		return Convert_v1beta1_ApprovalRequestList_To_v1_ApprovalRequestList(a.(*v1beta1.ApprovalRequestList), b.(*ApprovalRequestList), scope)
 	}); err != nil {
 		return err
 	}
-	if err := s.AddGeneratedConversionFunc((*ApprovalRequestSpec)(nil), (*placement.ApprovalRequestSpec)(nil), func(a, b interface{}, scope conversion.Scope) error {
-		return Convert_v1_ApprovalRequestSpec_To_placement_ApprovalRequestSpec(a.(*ApprovalRequestSpec), b.(*placement.ApprovalRequestSpec), scope)
+	if err := s.AddGeneratedConversionFunc((*ApprovalRequestSpec)(nil), (*v1beta1.ApprovalRequestSpec)(nil), func(a, b interface{}, scope conversion.Scope) error {
+		return Convert_v1_ApprovalRequestSpec_To_v1beta1_ApprovalRequestSpec(a.(*ApprovalRequestSpec), b.(*v1beta1.ApprovalRequestSpec), scope)
 	}); err != nil {
 		return err
 	}
-	if err := s.AddGeneratedConversionFunc((*placement.ApprovalRequestSpec)(nil), (*ApprovalRequestSpec)(nil), func(a, b interface{}, scope conversion.Scope) error {
-		return Convert_placement_ApprovalRequestSpec_To_v1_ApprovalRequestSpec(a.(*placement.ApprovalRequestSpec), b.(*ApprovalRequestSpec), scope)
+	if err := s.AddGeneratedConversionFunc((*v1beta1.ApprovalRequestSpec)(nil), (*ApprovalRequestSpec)(nil), func(a, b interface{}, scope conversion.Scope) error {
+		return Convert_v1beta1_ApprovalRequestSpec_To_v1_ApprovalRequestSpec(a.(*v1beta1.ApprovalRequestSpec), b.(*ApprovalRequestSpec), scope)
 	}); err != nil {
 		return err
 	}
-	if err := s.AddGeneratedConversionFunc((*ApprovalRequestStatus)(nil), (*placement.ApprovalRequestStatus)(nil), func(a, b interface{}, scope conversion.Scope) error {
-		return Convert_v1_ApprovalRequestStatus_To_placement_ApprovalRequestStatus(a.(*ApprovalRequestStatus), b.(*placement.ApprovalRequestStatus), scope)
+	if err := s.AddGeneratedConversionFunc((*ApprovalRequestStatus)(nil), (*v1beta1.ApprovalRequestStatus)(nil), func(a, b interface{}, scope conversion.Scope) error {
+		return Convert_v1_ApprovalRequestStatus_To_v1beta1_ApprovalRequestStatus(a.(*ApprovalRequestStatus), b.(*v1beta1.ApprovalRequestStatus), scope)
 	}); err != nil {
 		return err
 	}
-	if err := s.AddGeneratedConversionFunc((*placement.ApprovalRequestStatus)(nil), (*ApprovalRequestStatus)(nil), func(a, b interface{}, scope conversion.Scope) error {
-		return Convert_placement_ApprovalRequestStatus_To_v1_ApprovalRequestStatus(a.(*placement.ApprovalRequestStatus), b.(*ApprovalRequestStatus), scope)
+	if err := s.AddGeneratedConversionFunc((*v1beta1.ApprovalRequestStatus)(nil), (*ApprovalRequestStatus)(nil), func(a, b interface{}, scope conversion.Scope) error {
+		return Convert_v1beta1_ApprovalRequestStatus_To_v1_ApprovalRequestStatus(a.(*v1beta1.ApprovalRequestStatus), b.(*ApprovalRequestStatus), scope)
 	}); err != nil {
 		return err
 	}
-	if err := s.AddGeneratedConversionFunc((*ApprovalSpec)(nil), (*placement.ApprovalSpec)(nil), func(a, b interface{}, scope conversion.Scope) error {
-		return Convert_v1_ApprovalSpec_To_placement_ApprovalSpec(a.(*ApprovalSpec), b.(*placement.ApprovalSpec), scope)
+	if err := s.AddGeneratedConversionFunc((*ApprovalSpec)(nil), (*v1beta1.ApprovalSpec)(nil), func(a, b interface{}, scope conversion.Scope) error {
+		return Convert_v1_ApprovalSpec_To_v1beta1_ApprovalSpec(a.(*ApprovalSpec), b.(*v1beta1.ApprovalSpec), scope)
 	}); err != nil {
 		return err
 	}
-	if err := s.AddGeneratedConversionFunc((*placement.ApprovalSpec)(nil), (*ApprovalSpec)(nil), func(a, b interface{}, scope conversion.Scope) error {
-		return Convert_placement_ApprovalSpec_To_v1_ApprovalSpec(a.(*placement.ApprovalSpec), b.(*ApprovalSpec), scope)
+	if err := s.AddGeneratedConversionFunc((*v1beta1.ApprovalSpec)(nil), (*ApprovalSpec)(nil), func(a, b interface{}, scope conversion.Scope) error {
+		return Convert_v1beta1_ApprovalSpec_To_v1_ApprovalSpec(a.(*v1beta1.ApprovalSpec), b.(*ApprovalSpec), scope)
 	}); err != nil {
 		return err
 	}
-	if err := s.AddGeneratedConversionFunc((*ApprovalStatus)(nil), (*placement.ApprovalStatus)(nil), func(a, b interface{}, scope conversion.Scope) error {
-		return Convert_v1_ApprovalStatus_To_placement_ApprovalStatus(a.(*ApprovalStatus), b.(*placement.ApprovalStatus), scope)
+	if err := s.AddGeneratedConversionFunc((*ApprovalStatus)(nil), (*v1beta1.ApprovalStatus)(nil), func(a, b interface{}, scope conversion.Scope) error {
+		return Convert_v1_ApprovalStatus_To_v1beta1_ApprovalStatus(a.(*ApprovalStatus), b.(*v1beta1.ApprovalStatus), scope)
 	}); err != nil {
 		return err
 	}
-	if err := s.AddGeneratedConversionFunc((*placement.ApprovalStatus)(nil), (*ApprovalStatus)(nil), func(a, b interface{}, scope conversion.Scope) error {
-		return Convert_placement_ApprovalStatus_To_v1_ApprovalStatus(a.(*placement.ApprovalStatus), b.(*ApprovalStatus), scope)
+	if err := s.AddGeneratedConversionFunc((*v1beta1.ApprovalStatus)(nil), (*ApprovalStatus)(nil), func(a, b interface{}, scope conversion.Scope) error {
+		return Convert_v1beta1_ApprovalStatus_To_v1_ApprovalStatus(a.(*v1beta1.ApprovalStatus), b.(*ApprovalStatus), scope)
 	}); err != nil {
 		return err
 	}
-	if err := s.AddGeneratedConversionFunc((*BackReportedStatus)(nil), (*placement.BackReportedStatus)(nil), func(a, b interface{}, scope conversion.Scope) error {
-		return Convert_v1_BackReportedStatus_To_placement_BackReportedStatus(a.(*BackReportedStatus), b.(*placement.BackReportedStatus), scope)
+	if err := s.AddGeneratedConversionFunc((*BackReportedStatus)(nil), (*v1beta1.BackReportedStatus)(nil), func(a, b interface{}, scope conversion.Scope) error {
+		return Convert_v1_BackReportedStatus_To_v1beta1_BackReportedStatus(a.(*BackReportedStatus), b.(*v1beta1.BackReportedStatus), scope)
 	}); err != nil {
 		return err
 	}
-	if err := s.AddGeneratedConversionFunc((*placement.BackReportedStatus)(nil), (*BackReportedStatus)(nil), func(a, b interface{}, scope conversion.Scope) error {
-		return Convert_placement_BackReportedStatus_To_v1_BackReportedStatus(a.(*placement.BackReportedStatus), b.(*BackReportedStatus), scope)
+	if err := s.AddGeneratedConversionFunc((*v1beta1.BackReportedStatus)(nil), (*BackReportedStatus)(nil), func(a, b interface{}, scope conversion.Scope) error {
+		return Convert_v1beta1_BackReportedStatus_To_v1_BackReportedStatus(a.(*v1beta1.BackReportedStatus), b.(*BackReportedStatus), scope)
 	}); err != nil {
 		return err
 	}
-	if err := s.AddGeneratedConversionFunc((*ClusterAffinity)(nil), (*placement.ClusterAffinity)(nil), func(a, b interface{}, scope conversion.Scope) error {
-		return Convert_v1_ClusterAffinity_To_placement_ClusterAffinity(a.(*ClusterAffinity), b.(*placement.ClusterAffinity), scope)
+	if err := s.AddGeneratedConversionFunc((*ClusterAffinity)(nil), (*v1beta1.ClusterAffinity)(nil), func(a, b interface{}, scope conversion.Scope) error {
+		return Convert_v1_ClusterAffinity_To_v1beta1_ClusterAffinity(a.(*ClusterAffinity), b.(*v1beta1.ClusterAffinity), scope)
 	}); err != nil {
 		return err
 	}
-	if err := s.AddGeneratedConversionFunc((*placement.ClusterAffinity)(nil), (*ClusterAffinity)(nil), func(a, b interface{}, scope conversion.Scope) error {
-		return Convert_placement_ClusterAffinity_To_v1_ClusterAffinity(a.(*placement.ClusterAffinity), b.(*ClusterAffinity), scope)
+	if err := s.AddGeneratedConversionFunc((*v1beta1.ClusterAffinity)(nil), (*ClusterAffinity)(nil), func(a, b interface{}, scope conversion.Scope) error {
+		return Convert_v1beta1_ClusterAffinity_To_v1_ClusterAffinity(a.(*v1beta1.ClusterAffinity), b.(*ClusterAffinity), scope)
 	}); err != nil {
 		return err
 	}
-	if err := s.AddGeneratedConversionFunc((*ClusterApprovalRequest)(nil), (*placement.ClusterApprovalRequest)(nil), func(a, b interface{}, scope conversion.Scope) error {
-		return Convert_v1_ClusterApprovalRequest_To_placement_ClusterApprovalRequest(a.(*ClusterApprovalRequest), b.(*placement.ClusterApprovalRequest), scope)
+	if err := s.AddGeneratedConversionFunc((*ClusterApprovalRequest)(nil), (*v1beta1.ClusterApprovalRequest)(nil), func(a, b interface{}, scope conversion.Scope) error {
+		return Convert_v1_ClusterApprovalRequest_To_v1beta1_ClusterApprovalRequest(a.(*ClusterApprovalRequest), b.(*v1beta1.ClusterApprovalRequest), scope)
 	}); err != nil {
 		return err
 	}
-	if err := s.AddGeneratedConversionFunc((*placement.ClusterApprovalRequest)(nil), (*ClusterApprovalRequest)(nil), func(a, b interface{}, scope conversion.Scope) error {
-		return Convert_placement_ClusterApprovalRequest_To_v1_ClusterApprovalRequest(a.(*placement.ClusterApprovalRequest), b.(*ClusterApprovalRequest), scope)
+	if err := s.AddGeneratedConversionFunc((*v1beta1.ClusterApprovalRequest)(nil), (*ClusterApprovalRequest)(nil), func(a, b interface{}, scope conversion.Scope) error {
+		return Convert_v1beta1_ClusterApprovalRequest_To_v1_ClusterApprovalRequest(a.(*v1beta1.ClusterApprovalRequest), b.(*ClusterApprovalRequest), scope)
 	}); err != nil {
 		return err
 	}
-	if err := s.AddGeneratedConversionFunc((*ClusterApprovalRequestList)(nil), (*placement.ClusterApprovalRequestList)(nil), func(a, b interface{}, scope conversion.Scope) error {
-		return Convert_v1_ClusterApprovalRequestList_To_placement_ClusterApprovalRequestList(a.(*ClusterApprovalRequestList), b.(*placement.ClusterApprovalRequestList), scope)
+	if err := s.AddGeneratedConversionFunc((*ClusterApprovalRequestList)(nil), (*v1beta1.ClusterApprovalRequestList)(nil), func(a, b interface{}, scope conversion.Scope) error {
+		return Convert_v1_ClusterApprovalRequestList_To_v1beta1_ClusterApprovalRequestList(a.(*ClusterApprovalRequestList), b.(*v1beta1.ClusterApprovalRequestList), scope)
 	}); err != nil {
 		return err
 	}
-	if err := s.AddGeneratedConversionFunc((*placement.ClusterApprovalRequestList)(nil), (*ClusterApprovalRequestList)(nil), func(a, b interface{}, scope conversion.Scope) error {
-		return Convert_placement_ClusterApprovalRequestList_To_v1_ClusterApprovalRequestList(a.(*placement.ClusterApprovalRequestList), b.(*ClusterApprovalRequestList), scope)
+	if err := s.AddGeneratedConversionFunc((*v1beta1.ClusterApprovalRequestList)(nil), (*ClusterApprovalRequestList)(nil), func(a, b interface{}, scope conversion.Scope) error {
+		return Convert_v1beta1_ClusterApprovalRequestList_To_v1_ClusterApprovalRequestList(a.(*v1beta1.ClusterApprovalRequestList), b.(*ClusterApprovalRequestList), scope)
 	}); err != nil {
 		return err
 	}
-	if err := s.AddGeneratedConversionFunc((*ClusterDecision)(nil), (*placement.ClusterDecision)(nil), func(a, b interface{}, scope conversion.Scope) error {
-		return Convert_v1_ClusterDecision_To_placement_ClusterDecision(a.(*ClusterDecision), b.(*placement.ClusterDecision), scope)
+	if err := s.AddGeneratedConversionFunc((*ClusterDecision)(nil), (*v1beta1.ClusterDecision)(nil), func(a, b interface{}, scope conversion.Scope) error {
+		return Convert_v1_ClusterDecision_To_v1beta1_ClusterDecision(a.(*ClusterDecision), b.(*v1beta1.ClusterDecision), scope)
 	}); err != nil {
 		return err
 	}
-	if err := s.AddGeneratedConversionFunc((*placement.ClusterDecision)(nil), (*ClusterDecision)(nil), func(a, b interface{}, scope conversion.Scope) error {
-		return Convert_placement_ClusterDecision_To_v1_ClusterDecision(a.(*placement.ClusterDecision), b.(*ClusterDecision), scope)
+	if err := s.AddGeneratedConversionFunc((*v1beta1.ClusterDecision)(nil), (*ClusterDecision)(nil), func(a, b interface{}, scope conversion.Scope) error {
+		return Convert_v1beta1_ClusterDecision_To_v1_ClusterDecision(a.(*v1beta1.ClusterDecision), b.(*ClusterDecision), scope)
 	}); err != nil {
 		return err
 	}
-	if err := s.AddGeneratedConversionFunc((*ClusterResourceBinding)(nil), (*placement.ClusterResourceBinding)(nil), func(a, b interface{}, scope conversion.Scope) error {
-		return Convert_v1_ClusterResourceBinding_To_placement_ClusterResourceBinding(a.(*ClusterResourceBinding), b.(*placement.ClusterResourceBinding), scope)
+	if err := s.AddGeneratedConversionFunc((*ClusterResourceBinding)(nil), (*v1beta1.ClusterResourceBinding)(nil), func(a, b interface{}, scope conversion.Scope) error {
+		return Convert_v1_ClusterResourceBinding_To_v1beta1_ClusterResourceBinding(a.(*ClusterResourceBinding), b.(*v1beta1.ClusterResourceBinding), scope)
 	}); err != nil {
 		return err
 	}
-	if err := s.AddGeneratedConversionFunc((*placement.ClusterResourceBinding)(nil), (*ClusterResourceBinding)(nil), func(a, b interface{}, scope conversion.Scope) error {
-		return Convert_placement_ClusterResourceBinding_To_v1_ClusterResourceBinding(a.(*placement.ClusterResourceBinding), b.(*ClusterResourceBinding), scope)
+	if err := s.AddGeneratedConversionFunc((*v1beta1.ClusterResourceBinding)(nil), (*ClusterResourceBinding)(nil), func(a, b interface{}, scope conversion.Scope) error {
+		return Convert_v1beta1_ClusterResourceBinding_To_v1_ClusterResourceBinding(a.(*v1beta1.ClusterResourceBinding), b.(*ClusterResourceBinding), scope)
 	}); err != nil {
 		return err
 	}
-	if err := s.AddGeneratedConversionFunc((*ClusterResourceBindingList)(nil), (*placement.ClusterResourceBindingList)(nil), func(a, b interface{}, scope conversion.Scope) error {
-		return Convert_v1_ClusterResourceBindingList_To_placement_ClusterResourceBindingList(a.(*ClusterResourceBindingList), b.(*placement.ClusterResourceBindingList), scope)
+	if err := s.AddGeneratedConversionFunc((*ClusterResourceBindingList)(nil), (*v1beta1.ClusterResourceBindingList)(nil), func(a, b interface{}, scope conversion.Scope) error {
+		return Convert_v1_ClusterResourceBindingList_To_v1beta1_ClusterResourceBindingList(a.(*ClusterResourceBindingList), b.(*v1beta1.ClusterResourceBindingList), scope)
 	}); err != nil {
 		return err
 	}
-	if err := s.AddGeneratedConversionFunc((*placement.ClusterResourceBindingList)(nil), (*ClusterResourceBindingList)(nil), func(a, b interface{}, scope conversion.Scope) error {
-		return Convert_placement_ClusterResourceBindingList_To_v1_ClusterResourceBindingList(a.(*placement.ClusterResourceBindingList), b.(*ClusterResourceBindingList), scope)
+	if err := s.AddGeneratedConversionFunc((*v1beta1.ClusterResourceBindingList)(nil), (*ClusterResourceBindingList)(nil), func(a, b interface{}, scope conversion.Scope) error {
+		return Convert_v1beta1_ClusterResourceBindingList_To_v1_ClusterResourceBindingList(a.(*v1beta1.ClusterResourceBindingList), b.(*ClusterResourceBindingList), scope)
 	}); err != nil {
 		return err
 	}
-	if err := s.AddGeneratedConversionFunc((*ClusterResourceEnvelope)(nil), (*placement.ClusterResourceEnvelope)(nil), func(a, b interface{}, scope conversion.Scope) error {
-		return Convert_v1_ClusterResourceEnvelope_To_placement_ClusterResourceEnvelope(a.(*ClusterResourceEnvelope), b.(*placement.ClusterResourceEnvelope), scope)
+	if err := s.AddGeneratedConversionFunc((*ClusterResourceEnvelope)(nil), (*v1beta1.ClusterResourceEnvelope)(nil), func(a, b interface{}, scope conversion.Scope) error {
+		return Convert_v1_ClusterResourceEnvelope_To_v1beta1_ClusterResourceEnvelope(a.(*ClusterResourceEnvelope), b.(*v1beta1.ClusterResourceEnvelope), scope)
 	}); err != nil {
 		return err
 	}
-	if err := s.AddGeneratedConversionFunc((*placement.ClusterResourceEnvelope)(nil), (*ClusterResourceEnvelope)(nil), func(a, b interface{}, scope conversion.Scope) error {
-		return Convert_placement_ClusterResourceEnvelope_To_v1_ClusterResourceEnvelope(a.(*placement.ClusterResourceEnvelope), b.(*ClusterResourceEnvelope), scope)
+	if err := s.AddGeneratedConversionFunc((*v1beta1.ClusterResourceEnvelope)(nil), (*ClusterResourceEnvelope)(nil), func(a, b interface{}, scope conversion.Scope) error {
+		return Convert_v1beta1_ClusterResourceEnvelope_To_v1_ClusterResourceEnvelope(a.(*v1beta1.ClusterResourceEnvelope), b.(*ClusterResourceEnvelope), scope)
 	}); err != nil {
 		return err
 	}
-	if err := s.AddGeneratedConversionFunc((*ClusterResourceEnvelopeList)(nil), (*placement.ClusterResourceEnvelopeList)(nil), func(a, b interface{}, scope conversion.Scope) error {
-		return Convert_v1_ClusterResourceEnvelopeList_To_placement_ClusterResourceEnvelopeList(a.(*ClusterResourceEnvelopeList), b.(*placement.ClusterResourceEnvelopeList), scope)
+	if err := s.AddGeneratedConversionFunc((*ClusterResourceEnvelopeList)(nil), (*v1beta1.ClusterResourceEnvelopeList)(nil), func(a, b interface{}, scope conversion.Scope) error {
+		return Convert_v1_ClusterResourceEnvelopeList_To_v1beta1_ClusterResourceEnvelopeList(a.(*ClusterResourceEnvelopeList), b.(*v1beta1.ClusterResourceEnvelopeList), scope)
 	}); err != nil {
 		return err
 	}
-	if err := s.AddGeneratedConversionFunc((*placement.ClusterResourceEnvelopeList)(nil), (*ClusterResourceEnvelopeList)(nil), func(a, b interface{}, scope conversion.Scope) error {
-		return Convert_placement_ClusterResourceEnvelopeList_To_v1_ClusterResourceEnvelopeList(a.(*placement.ClusterResourceEnvelopeList), b.(*ClusterResourceEnvelopeList), scope)
+	if err := s.AddGeneratedConversionFunc((*v1beta1.ClusterResourceEnvelopeList)(nil), (*ClusterResourceEnvelopeList)(nil), func(a, b interface{}, scope conversion.Scope) error {
+		return Convert_v1beta1_ClusterResourceEnvelopeList_To_v1_ClusterResourceEnvelopeList(a.(*v1beta1.ClusterResourceEnvelopeList), b.(*ClusterResourceEnvelopeList), scope)
 	}); err != nil {
 		return err
 	}
-	if err := s.AddGeneratedConversionFunc((*ClusterResourceOverride)(nil), (*placement.ClusterResourceOverride)(nil), func(a, b interface{}, scope conversion.Scope) error {
-		return Convert_v1_ClusterResourceOverride_To_placement_ClusterResourceOverride(a.(*ClusterResourceOverride), b.(*placement.ClusterResourceOverride), scope)
+	if err := s.AddGeneratedConversionFunc((*ClusterResourceOverride)(nil), (*v1beta1.ClusterResourceOverride)(nil), func(a, b interface{}, scope conversion.Scope) error {
+		return Convert_v1_ClusterResourceOverride_To_v1beta1_ClusterResourceOverride(a.(*ClusterResourceOverride), b.(*v1beta1.ClusterResourceOverride), scope)
 	}); err != nil {
 		return err
 	}
-	if err := s.AddGeneratedConversionFunc((*placement.ClusterResourceOverride)(nil), (*ClusterResourceOverride)(nil), func(a, b interface{}, scope conversion.Scope) error {
-		return Convert_placement_ClusterResourceOverride_To_v1_ClusterResourceOverride(a.(*placement.ClusterResourceOverride), b.(*ClusterResourceOverride), scope)
+	if err := s.AddGeneratedConversionFunc((*v1beta1.ClusterResourceOverride)(nil), (*ClusterResourceOverride)(nil), func(a, b interface{}, scope conversion.Scope) error {
+		return Convert_v1beta1_ClusterResourceOverride_To_v1_ClusterResourceOverride(a.(*v1beta1.ClusterResourceOverride), b.(*ClusterResourceOverride), scope)
 	}); err != nil {
 		return err
 	}
-	if err := s.AddGeneratedConversionFunc((*ClusterResourceOverrideList)(nil), (*placement.ClusterResourceOverrideList)(nil), func(a, b interface{}, scope conversion.Scope) error {
-		return Convert_v1_ClusterResourceOverrideList_To_placement_ClusterResourceOverrideList(a.(*ClusterResourceOverrideList), b.(*placement.ClusterResourceOverrideList), scope)
+	if err := s.AddGeneratedConversionFunc((*ClusterResourceOverrideList)(nil), (*v1beta1.ClusterResourceOverrideList)(nil), func(a, b interface{}, scope conversion.Scope) error {
+		return Convert_v1_ClusterResourceOverrideList_To_v1beta1_ClusterResourceOverrideList(a.(*ClusterResourceOverrideList), b.(*v1beta1.ClusterResourceOverrideList), scope)
 	}); err != nil {
 		return err
 	}
-	if err := s.AddGeneratedConversionFunc((*placement.ClusterResourceOverrideList)(nil), (*ClusterResourceOverrideList)(nil), func(a, b interface{}, scope conversion.Scope) error {
-		return Convert_placement_ClusterResourceOverrideList_To_v1_ClusterResourceOverrideList(a.(*placement.ClusterResourceOverrideList), b.(*ClusterResourceOverrideList), scope)
+	if err := s.AddGeneratedConversionFunc((*v1beta1.ClusterResourceOverrideList)(nil), (*ClusterResourceOverrideList)(nil), func(a, b interface{}, scope conversion.Scope) error {
+		return Convert_v1beta1_ClusterResourceOverrideList_To_v1_ClusterResourceOverrideList(a.(*v1beta1.ClusterResourceOverrideList), b.(*ClusterResourceOverrideList), scope)
 	}); err != nil {
 		return err
 	}
-	if err := s.AddGeneratedConversionFunc((*ClusterResourceOverrideSnapshot)(nil), (*placement.ClusterResourceOverrideSnapshot)(nil), func(a, b interface{}, scope conversion.Scope) error {
-		return Convert_v1_ClusterResourceOverrideSnapshot_To_placement_ClusterResourceOverrideSnapshot(a.(*ClusterResourceOverrideSnapshot), b.(*placement.ClusterResourceOverrideSnapshot), scope)
+	if err := s.AddGeneratedConversionFunc((*ClusterResourceOverrideSnapshot)(nil), (*v1beta1.ClusterResourceOverrideSnapshot)(nil), func(a, b interface{}, scope conversion.Scope) error {
+		return Convert_v1_ClusterResourceOverrideSnapshot_To_v1beta1_ClusterResourceOverrideSnapshot(a.(*ClusterResourceOverrideSnapshot), b.(*v1beta1.ClusterResourceOverrideSnapshot), scope)
 	}); err != nil {
 		return err
 	}
-	if err := s.AddGeneratedConversionFunc((*placement.ClusterResourceOverrideSnapshot)(nil), (*ClusterResourceOverrideSnapshot)(nil), func(a, b interface{}, scope conversion.Scope) error {
-		return Convert_placement_ClusterResourceOverrideSnapshot_To_v1_ClusterResourceOverrideSnapshot(a.(*placement.ClusterResourceOverrideSnapshot), b.(*ClusterResourceOverrideSnapshot), scope)
+	if err := s.AddGeneratedConversionFunc((*v1beta1.ClusterResourceOverrideSnapshot)(nil), (*ClusterResourceOverrideSnapshot)(nil), func(a, b interface{}, scope conversion.Scope) error {
+		return Convert_v1beta1_ClusterResourceOverrideSnapshot_To_v1_ClusterResourceOverrideSnapshot(a.(*v1beta1.ClusterResourceOverrideSnapshot), b.(*ClusterResourceOverrideSnapshot), scope)
 	}); err != nil {
 		return err
 	}
-	if err := s.AddGeneratedConversionFunc((*ClusterResourceOverrideSnapshotList)(nil), (*placement.ClusterResourceOverrideSnapshotList)(nil), func(a, b interface{}, scope conversion.Scope) error {
-		return Convert_v1_ClusterResourceOverrideSnapshotList_To_placement_ClusterResourceOverrideSnapshotList(a.(*ClusterResourceOverrideSnapshotList), b.(*placement.ClusterResourceOverrideSnapshotList), scope)
+	if err := s.AddGeneratedConversionFunc((*ClusterResourceOverrideSnapshotList)(nil), (*v1beta1.ClusterResourceOverrideSnapshotList)(nil), func(a, b interface{}, scope conversion.Scope) error {
+		return Convert_v1_ClusterResourceOverrideSnapshotList_To_v1beta1_ClusterResourceOverrideSnapshotList(a.(*ClusterResourceOverrideSnapshotList), b.(*v1beta1.ClusterResourceOverrideSnapshotList), scope)
 	}); err != nil {
 		return err
 	}
-	if err := s.AddGeneratedConversionFunc((*placement.ClusterResourceOverrideSnapshotList)(nil), (*ClusterResourceOverrideSnapshotList)(nil), func(a, b interface{}, scope conversion.Scope) error {
-		return Convert_placement_ClusterResourceOverrideSnapshotList_To_v1_ClusterResourceOverrideSnapshotList(a.(*placement.ClusterResourceOverrideSnapshotList), b.(*ClusterResourceOverrideSnapshotList), scope)
+	if err := s.AddGeneratedConversionFunc((*v1beta1.ClusterResourceOverrideSnapshotList)(nil), (*ClusterResourceOverrideSnapshotList)(nil), func(a, b interface{}, scope conversion.Scope) error {
+		return Convert_v1beta1_ClusterResourceOverrideSnapshotList_To_v1_ClusterResourceOverrideSnapshotList(a.(*v1beta1.ClusterResourceOverrideSnapshotList), b.(*ClusterResourceOverrideSnapshotList), scope)
 	}); err != nil {
 		return err
 	}
-	if err := s.AddGeneratedConversionFunc((*ClusterResourceOverrideSnapshotSpec)(nil), (*placement.ClusterResourceOverrideSnapshotSpec)(nil), func(a, b interface{}, scope conversion.Scope) error {
-		return Convert_v1_ClusterResourceOverrideSnapshotSpec_To_placement_ClusterResourceOverrideSnapshotSpec(a.(*ClusterResourceOverrideSnapshotSpec), b.(*placement.ClusterResourceOverrideSnapshotSpec), scope)
+	if err := s.AddGeneratedConversionFunc((*ClusterResourceOverrideSnapshotSpec)(nil), (*v1beta1.ClusterResourceOverrideSnapshotSpec)(nil), func(a, b interface{}, scope conversion.Scope) error {
+		return Convert_v1_ClusterResourceOverrideSnapshotSpec_To_v1beta1_ClusterResourceOverrideSnapshotSpec(a.(*ClusterResourceOverrideSnapshotSpec), b.(*v1beta1.ClusterResourceOverrideSnapshotSpec), scope)
 	}); err != nil {
 		return err
 	}
-	if err := s.AddGeneratedConversionFunc((*placement.ClusterResourceOverrideSnapshotSpec)(nil), (*ClusterResourceOverrideSnapshotSpec)(nil), func(a, b interface{}, scope conversion.Scope) error {
-		return Convert_placement_ClusterResourceOverrideSnapshotSpec_To_v1_ClusterResourceOverrideSnapshotSpec(a.(*placement.ClusterResourceOverrideSnapshotSpec), b.(*ClusterResourceOverrideSnapshotSpec), scope)
+	if err := s.AddGeneratedConversionFunc((*v1beta1.ClusterResourceOverrideSnapshotSpec)(nil), (*ClusterResourceOverrideSnapshotSpec)(nil), func(a, b interface{}, scope conversion.Scope) error {
+		return Convert_v1beta1_ClusterResourceOverrideSnapshotSpec_To_v1_ClusterResourceOverrideSnapshotSpec(a.(*v1beta1.ClusterResourceOverrideSnapshotSpec), b.(*ClusterResourceOverrideSnapshotSpec), scope)
 	}); err != nil {
 		return err
 	}
-	if err := s.AddGeneratedConversionFunc((*ClusterResourceOverrideSpec)(nil), (*placement.ClusterResourceOverrideSpec)(nil), func(a, b interface{}, scope conversion.Scope) error {
-		return Convert_v1_ClusterResourceOverrideSpec_To_placement_ClusterResourceOverrideSpec(a.(*ClusterResourceOverrideSpec), b.(*placement.ClusterResourceOverrideSpec), scope)
+	if err := s.AddGeneratedConversionFunc((*ClusterResourceOverrideSpec)(nil), (*v1beta1.ClusterResourceOverrideSpec)(nil), func(a, b interface{}, scope conversion.Scope) error {
+		return Convert_v1_ClusterResourceOverrideSpec_To_v1beta1_ClusterResourceOverrideSpec(a.(*ClusterResourceOverrideSpec), b.(*v1beta1.ClusterResourceOverrideSpec), scope)
 	}); err != nil {
 		return err
 	}
-	if err := s.AddGeneratedConversionFunc((*placement.ClusterResourceOverrideSpec)(nil), (*ClusterResourceOverrideSpec)(nil), func(a, b interface{}, scope conversion.Scope) error {
-		return Convert_placement_ClusterResourceOverrideSpec_To_v1_ClusterResourceOverrideSpec(a.(*placement.ClusterResourceOverrideSpec), b.(*ClusterResourceOverrideSpec), scope)
+	if err := s.AddGeneratedConversionFunc((*v1beta1.ClusterResourceOverrideSpec)(nil), (*ClusterResourceOverrideSpec)(nil), func(a, b interface{}, scope conversion.Scope) error {
+		return Convert_v1beta1_ClusterResourceOverrideSpec_To_v1_ClusterResourceOverrideSpec(a.(*v1beta1.ClusterResourceOverrideSpec), b.(*ClusterResourceOverrideSpec), scope)
 	}); err != nil {
 		return err
 	}
-	if err := s.AddGeneratedConversionFunc((*ClusterResourcePlacement)(nil), (*placement.ClusterResourcePlacement)(nil), func(a, b interface{}, scope conversion.Scope) error {
-		return Convert_v1_ClusterResourcePlacement_To_placement_ClusterResourcePlacement(a.(*ClusterResourcePlacement), b.(*placement.ClusterResourcePlacement), scope)
+	if err := s.AddGeneratedConversionFunc((*ClusterResourcePlacement)(nil), (*v1beta1.ClusterResourcePlacement)(nil), func(a, b interface{}, scope conversion.Scope) error {
+		return Convert_v1_ClusterResourcePlacement_To_v1beta1_ClusterResourcePlacement(a.(*ClusterResourcePlacement), b.(*v1beta1.ClusterResourcePlacement), scope)
 	}); err != nil {
 		return err
 	}
-	if err := s.AddGeneratedConversionFunc((*placement.ClusterResourcePlacement)(nil), (*ClusterResourcePlacement)(nil), func(a, b interface{}, scope conversion.Scope) error {
-		return Convert_placement_ClusterResourcePlacement_To_v1_ClusterResourcePlacement(a.(*placement.ClusterResourcePlacement), b.(*ClusterResourcePlacement), scope)
+	if err := s.AddGeneratedConversionFunc((*v1beta1.ClusterResourcePlacement)(nil), (*ClusterResourcePlacement)(nil), func(a, b interface{}, scope conversion.Scope) error {
+		return Convert_v1beta1_ClusterResourcePlacement_To_v1_ClusterResourcePlacement(a.(*v1beta1.ClusterResourcePlacement), b.(*ClusterResourcePlacement), scope)
 	}); err != nil {
 		return err
 	}
-	if err := s.AddGeneratedConversionFunc((*ClusterResourcePlacementDisruptionBudget)(nil), (*placement.ClusterResourcePlacementDisruptionBudget)(nil), func(a, b interface{}, scope conversion.Scope) error {
-		return Convert_v1_ClusterResourcePlacementDisruptionBudget_To_placement_ClusterResourcePlacementDisruptionBudget(a.(*ClusterResourcePlacementDisruptionBudget), b.(*placement.ClusterResourcePlacementDisruptionBudget), scope)
+	if err := s.AddGeneratedConversionFunc((*ClusterResourcePlacementDisruptionBudget)(nil), (*v1beta1.ClusterResourcePlacementDisruptionBudget)(nil), func(a, b interface{}, scope conversion.Scope) error {
+		return Convert_v1_ClusterResourcePlacementDisruptionBudget_To_v1beta1_ClusterResourcePlacementDisruptionBudget(a.(*ClusterResourcePlacementDisruptionBudget), b.(*v1beta1.ClusterResourcePlacementDisruptionBudget), scope)
 	}); err != nil {
 		return err
 	}
-	if err := s.AddGeneratedConversionFunc((*placement.ClusterResourcePlacementDisruptionBudget)(nil), (*ClusterResourcePlacementDisruptionBudget)(nil), func(a, b interface{}, scope conversion.Scope) error {
-		return Convert_placement_ClusterResourcePlacementDisruptionBudget_To_v1_ClusterResourcePlacementDisruptionBudget(a.(*placement.ClusterResourcePlacementDisruptionBudget), b.(*ClusterResourcePlacementDisruptionBudget), scope)
+	if err := s.AddGeneratedConversionFunc((*v1beta1.ClusterResourcePlacementDisruptionBudget)(nil), (*ClusterResourcePlacementDisruptionBudget)(nil), func(a, b interface{}, scope conversion.Scope) error {
+		return Convert_v1beta1_ClusterResourcePlacementDisruptionBudget_To_v1_ClusterResourcePlacementDisruptionBudget(a.(*v1beta1.ClusterResourcePlacementDisruptionBudget), b.(*ClusterResourcePlacementDisruptionBudget), scope)
 	}); err != nil {
 		return err
 	}
-	if err := s.AddGeneratedConversionFunc((*ClusterResourcePlacementDisruptionBudgetList)(nil), (*placement.ClusterResourcePlacementDisruptionBudgetList)(nil), func(a, b interface{}, scope conversion.Scope) error {
-		return Convert_v1_ClusterResourcePlacementDisruptionBudgetList_To_placement_ClusterResourcePlacementDisruptionBudgetList(a.(*ClusterResourcePlacementDisruptionBudgetList), b.(*placement.ClusterResourcePlacementDisruptionBudgetList), scope)
+	if err := s.AddGeneratedConversionFunc((*ClusterResourcePlacementDisruptionBudgetList)(nil), (*v1beta1.ClusterResourcePlacementDisruptionBudgetList)(nil), func(a, b interface{}, scope conversion.Scope) error {
+		return Convert_v1_ClusterResourcePlacementDisruptionBudgetList_To_v1beta1_ClusterResourcePlacementDisruptionBudgetList(a.(*ClusterResourcePlacementDisruptionBudgetList), b.(*v1beta1.ClusterResourcePlacementDisruptionBudgetList), scope)
 	}); err != nil {
 		return err
 	}
-	if err := s.AddGeneratedConversionFunc((*placement.ClusterResourcePlacementDisruptionBudgetList)(nil), (*ClusterResourcePlacementDisruptionBudgetList)(nil), func(a, b interface{}, scope conversion.Scope) error {
-		return Convert_placement_ClusterResourcePlacementDisruptionBudgetList_To_v1_ClusterResourcePlacementDisruptionBudgetList(a.(*placement.ClusterResourcePlacementDisruptionBudgetList), b.(*ClusterResourcePlacementDisruptionBudgetList), scope)
+	if err := s.AddGeneratedConversionFunc((*v1beta1.ClusterResourcePlacementDisruptionBudgetList)(nil), (*ClusterResourcePlacementDisruptionBudgetList)(nil), func(a, b interface{}, scope conversion.Scope) error {
+		return Convert_v1beta1_ClusterResourcePlacementDisruptionBudgetList_To_v1_ClusterResourcePlacementDisruptionBudgetList(a.(*v1beta1.ClusterResourcePlacementDisruptionBudgetList), b.(*ClusterResourcePlacementDisruptionBudgetList), scope)
 	}); err != nil {
 		return err
 	}
-	if err := s.AddGeneratedConversionFunc((*ClusterResourcePlacementEviction)(nil), (*placement.ClusterResourcePlacementEviction)(nil), func(a, b interface{}, scope conversion.Scope) error {
-		return Convert_v1_ClusterResourcePlacementEviction_To_placement_ClusterResourcePlacementEviction(a.(*ClusterResourcePlacementEviction), b.(*placement.ClusterResourcePlacementEviction), scope)
+	if err := s.AddGeneratedConversionFunc((*ClusterResourcePlacementEviction)(nil), (*v1beta1.ClusterResourcePlacementEviction)(nil), func(a, b interface{}, scope conversion.Scope) error {
+		return Convert_v1_ClusterResourcePlacementEviction_To_v1beta1_ClusterResourcePlacementEviction(a.(*ClusterResourcePlacementEviction), b.(*v1beta1.ClusterResourcePlacementEviction), scope)
 	}); err != nil {
 		return err
 	}
-	if err := s.AddGeneratedConversionFunc((*placement.ClusterResourcePlacementEviction)(nil), (*ClusterResourcePlacementEviction)(nil), func(a, b interface{}, scope conversion.Scope) error {
-		return Convert_placement_ClusterResourcePlacementEviction_To_v1_ClusterResourcePlacementEviction(a.(*placement.ClusterResourcePlacementEviction), b.(*ClusterResourcePlacementEviction), scope)
+	if err := s.AddGeneratedConversionFunc((*v1beta1.ClusterResourcePlacementEviction)(nil), (*ClusterResourcePlacementEviction)(nil), func(a, b interface{}, scope conversion.Scope) error {
+		return Convert_v1beta1_ClusterResourcePlacementEviction_To_v1_ClusterResourcePlacementEviction(a.(*v1beta1.ClusterResourcePlacementEviction), b.(*ClusterResourcePlacementEviction), scope)
 	}); err != nil {
 		return err
 	}
-	if err := s.AddGeneratedConversionFunc((*ClusterResourcePlacementEvictionList)(nil), (*placement.ClusterResourcePlacementEvictionList)(nil), func(a, b interface{}, scope conversion.Scope) error {
-		return Convert_v1_ClusterResourcePlacementEvictionList_To_placement_ClusterResourcePlacementEvictionList(a.(*ClusterResourcePlacementEvictionList), b.(*placement.ClusterResourcePlacementEvictionList), scope)
+	if err := s.AddGeneratedConversionFunc((*ClusterResourcePlacementEvictionList)(nil), (*v1beta1.ClusterResourcePlacementEvictionList)(nil), func(a, b interface{}, scope conversion.Scope) error {
+		return Convert_v1_ClusterResourcePlacementEvictionList_To_v1beta1_ClusterResourcePlacementEvictionList(a.(*ClusterResourcePlacementEvictionList), b.(*v1beta1.ClusterResourcePlacementEvictionList), scope)
 	}); err != nil {
 		return err
 	}
-	if err := s.AddGeneratedConversionFunc((*placement.ClusterResourcePlacementEvictionList)(nil), (*ClusterResourcePlacementEvictionList)(nil), func(a, b interface{}, scope conversion.Scope) error {
-		return Convert_placement_ClusterResourcePlacementEvictionList_To_v1_ClusterResourcePlacementEvictionList(a.(*placement.ClusterResourcePlacementEvictionList), b.(*ClusterResourcePlacementEvictionList), scope)
+	if err := s.AddGeneratedConversionFunc((*v1beta1.ClusterResourcePlacementEvictionList)(nil), (*ClusterResourcePlacementEvictionList)(nil), func(a, b interface{}, scope conversion.Scope) error {
+		return Convert_v1beta1_ClusterResourcePlacementEvictionList_To_v1_ClusterResourcePlacementEvictionList(a.(*v1beta1.ClusterResourcePlacementEvictionList), b.(*ClusterResourcePlacementEvictionList), scope)
 	}); err != nil {
 		return err
 	}
-	if err := s.AddGeneratedConversionFunc((*ClusterResourcePlacementList)(nil), (*placement.ClusterResourcePlacementList)(nil), func(a, b interface{}, scope conversion.Scope) error {
-		return Convert_v1_ClusterResourcePlacementList_To_placement_ClusterResourcePlacementList(a.(*ClusterResourcePlacementList), b.(*placement.ClusterResourcePlacementList), scope)
+	if err := s.AddGeneratedConversionFunc((*ClusterResourcePlacementList)(nil), (*v1beta1.ClusterResourcePlacementList)(nil), func(a, b interface{}, scope conversion.Scope) error {
+		return Convert_v1_ClusterResourcePlacementList_To_v1beta1_ClusterResourcePlacementList(a.(*ClusterResourcePlacementList), b.(*v1beta1.ClusterResourcePlacementList), scope)
 	}); err != nil {
 		return err
 	}
-	if err := s.AddGeneratedConversionFunc((*placement.ClusterResourcePlacementList)(nil), (*ClusterResourcePlacementList)(nil), func(a, b interface{}, scope conversion.Scope) error {
-		return Convert_placement_ClusterResourcePlacementList_To_v1_ClusterResourcePlacementList(a.(*placement.ClusterResourcePlacementList), b.(*ClusterResourcePlacementList), scope)
+	if err := s.AddGeneratedConversionFunc((*v1beta1.ClusterResourcePlacementList)(nil), (*ClusterResourcePlacementList)(nil), func(a, b interface{}, scope conversion.Scope) error {
+		return Convert_v1beta1_ClusterResourcePlacementList_To_v1_ClusterResourcePlacementList(a.(*v1beta1.ClusterResourcePlacementList), b.(*ClusterResourcePlacementList), scope)
 	}); err != nil {
 		return err
 	}
-	if err := s.AddGeneratedConversionFunc((*ClusterResourcePlacementStatus)(nil), (*placement.ClusterResourcePlacementStatus)(nil), func(a, b interface{}, scope conversion.Scope) error {
-		return Convert_v1_ClusterResourcePlacementStatus_To_placement_ClusterResourcePlacementStatus(a.(*ClusterResourcePlacementStatus), b.(*placement.ClusterResourcePlacementStatus), scope)
+	if err := s.AddGeneratedConversionFunc((*ClusterResourcePlacementStatus)(nil), (*v1beta1.ClusterResourcePlacementStatus)(nil), func(a, b interface{}, scope conversion.Scope) error {
+		return Convert_v1_ClusterResourcePlacementStatus_To_v1beta1_ClusterResourcePlacementStatus(a.(*ClusterResourcePlacementStatus), b.(*v1beta1.ClusterResourcePlacementStatus), scope)
 	}); err != nil {
 		return err
 	}
-	if err := s.AddGeneratedConversionFunc((*placement.ClusterResourcePlacementStatus)(nil), (*ClusterResourcePlacementStatus)(nil), func(a, b interface{}, scope conversion.Scope) error {
-		return Convert_placement_ClusterResourcePlacementStatus_To_v1_ClusterResourcePlacementStatus(a.(*placement.ClusterResourcePlacementStatus), b.(*ClusterResourcePlacementStatus), scope)
+	if err := s.AddGeneratedConversionFunc((*v1beta1.ClusterResourcePlacementStatus)(nil), (*ClusterResourcePlacementStatus)(nil), func(a, b interface{}, scope conversion.Scope) error {
+		return Convert_v1beta1_ClusterResourcePlacementStatus_To_v1_ClusterResourcePlacementStatus(a.(*v1beta1.ClusterResourcePlacementStatus), b.(*ClusterResourcePlacementStatus), scope)
 	}); err != nil {
 		return err
 	}
-	if err := s.AddGeneratedConversionFunc((*ClusterResourcePlacementStatusList)(nil), (*placement.ClusterResourcePlacementStatusList)(nil), func(a, b interface{}, scope conversion.Scope) error {
-		return Convert_v1_ClusterResourcePlacementStatusList_To_placement_ClusterResourcePlacementStatusList(a.(*ClusterResourcePlacementStatusList), b.(*placement.ClusterResourcePlacementStatusList), scope)
+	if err := s.AddGeneratedConversionFunc((*ClusterResourcePlacementStatusList)(nil), (*v1beta1.ClusterResourcePlacementStatusList)(nil), func(a, b interface{}, scope conversion.Scope) error {
+		return Convert_v1_ClusterResourcePlacementStatusList_To_v1beta1_ClusterResourcePlacementStatusList(a.(*ClusterResourcePlacementStatusList), b.(*v1beta1.ClusterResourcePlacementStatusList), scope)
 	}); err != nil {
 		return err
 	}
-	if err := s.AddGeneratedConversionFunc((*placement.ClusterResourcePlacementStatusList)(nil), (*ClusterResourcePlacementStatusList)(nil), func(a, b interface{}, scope conversion.Scope) error {
-		return Convert_placement_ClusterResourcePlacementStatusList_To_v1_ClusterResourcePlacementStatusList(a.(*placement.ClusterResourcePlacementStatusList), b.(*ClusterResourcePlacementStatusList), scope)
+	if err := s.AddGeneratedConversionFunc((*v1beta1.ClusterResourcePlacementStatusList)(nil), (*ClusterResourcePlacementStatusList)(nil), func(a, b interface{}, scope conversion.Scope) error {
+		return Convert_v1beta1_ClusterResourcePlacementStatusList_To_v1_ClusterResourcePlacementStatusList(a.(*v1beta1.ClusterResourcePlacementStatusList), b.(*ClusterResourcePlacementStatusList), scope)
 	}); err != nil {
 		return err
 	}
-	if err := s.AddGeneratedConversionFunc((*ClusterResourceSnapshot)(nil), (*placement.ClusterResourceSnapshot)(nil), func(a, b interface{}, scope conversion.Scope) error {
-		return Convert_v1_ClusterResourceSnapshot_To_placement_ClusterResourceSnapshot(a.(*ClusterResourceSnapshot), b.(*placement.ClusterResourceSnapshot), scope)
+	if err := s.AddGeneratedConversionFunc((*ClusterResourceSnapshot)(nil), (*v1beta1.ClusterResourceSnapshot)(nil), func(a, b interface{}, scope conversion.Scope) error {
+		return Convert_v1_ClusterResourceSnapshot_To_v1beta1_ClusterResourceSnapshot(a.(*ClusterResourceSnapshot), b.(*v1beta1.ClusterResourceSnapshot), scope)
 	}); err != nil {
 		return err
 	}
-	if err := s.AddGeneratedConversionFunc((*placement.ClusterResourceSnapshot)(nil), (*ClusterResourceSnapshot)(nil), func(a, b interface{}, scope conversion.Scope) error {
-		return Convert_placement_ClusterResourceSnapshot_To_v1_ClusterResourceSnapshot(a.(*placement.ClusterResourceSnapshot), b.(*ClusterResourceSnapshot), scope)
+	if err := s.AddGeneratedConversionFunc((*v1beta1.ClusterResourceSnapshot)(nil), (*ClusterResourceSnapshot)(nil), func(a, b interface{}, scope conversion.Scope) error {
+		return Convert_v1beta1_ClusterResourceSnapshot_To_v1_ClusterResourceSnapshot(a.(*v1beta1.ClusterResourceSnapshot), b.(*ClusterResourceSnapshot), scope)
 	}); err != nil {
 		return err
 	}
-	if err := s.AddGeneratedConversionFunc((*ClusterResourceSnapshotList)(nil), (*placement.ClusterResourceSnapshotList)(nil), func(a, b interface{}, scope conversion.Scope) error {
-		return Convert_v1_ClusterResourceSnapshotList_To_placement_ClusterResourceSnapshotList(a.(*ClusterResourceSnapshotList), b.(*placement.ClusterResourceSnapshotList), scope)
+	if err := s.AddGeneratedConversionFunc((*ClusterResourceSnapshotList)(nil), (*v1beta1.ClusterResourceSnapshotList)(nil), func(a, b interface{}, scope conversion.Scope) error {
+		return Convert_v1_ClusterResourceSnapshotList_To_v1beta1_ClusterResourceSnapshotList(a.(*ClusterResourceSnapshotList), b.(*v1beta1.ClusterResourceSnapshotList), scope)
 	}); err != nil {
 		return err
 	}
-	if err := s.AddGeneratedConversionFunc((*placement.ClusterResourceSnapshotList)(nil), (*ClusterResourceSnapshotList)(nil), func(a, b interface{}, scope conversion.Scope) error {
-		return Convert_placement_ClusterResourceSnapshotList_To_v1_ClusterResourceSnapshotList(a.(*placement.ClusterResourceSnapshotList), b.(*ClusterResourceSnapshotList), scope)
+	if err := s.AddGeneratedConversionFunc((*v1beta1.ClusterResourceSnapshotList)(nil), (*ClusterResourceSnapshotList)(nil), func(a, b interface{}, scope conversion.Scope) error {
+		return Convert_v1beta1_ClusterResourceSnapshotList_To_v1_ClusterResourceSnapshotList(a.(*v1beta1.ClusterResourceSnapshotList), b.(*ClusterResourceSnapshotList), scope)
 	}); err != nil {
 		return err
 	}
-	if err := s.AddGeneratedConversionFunc((*ClusterSchedulingPolicySnapshot)(nil), (*placement.ClusterSchedulingPolicySnapshot)(nil), func(a, b interface{}, scope conversion.Scope) error {
-		return Convert_v1_ClusterSchedulingPolicySnapshot_To_placement_ClusterSchedulingPolicySnapshot(a.(*ClusterSchedulingPolicySnapshot), b.(*placement.ClusterSchedulingPolicySnapshot), scope)
+	if err := s.AddGeneratedConversionFunc((*ClusterSchedulingPolicySnapshot)(nil), (*v1beta1.ClusterSchedulingPolicySnapshot)(nil), func(a, b interface{}, scope conversion.Scope) error {
+		return Convert_v1_ClusterSchedulingPolicySnapshot_To_v1beta1_ClusterSchedulingPolicySnapshot(a.(*ClusterSchedulingPolicySnapshot), b.(*v1beta1.ClusterSchedulingPolicySnapshot), scope)
 	}); err != nil {
 		return err
 	}
-	if err := s.AddGeneratedConversionFunc((*placement.ClusterSchedulingPolicySnapshot)(nil), (*ClusterSchedulingPolicySnapshot)(nil), func(a, b interface{}, scope conversion.Scope) error {
-		return Convert_placement_ClusterSchedulingPolicySnapshot_To_v1_ClusterSchedulingPolicySnapshot(a.(*placement.ClusterSchedulingPolicySnapshot), b.(*ClusterSchedulingPolicySnapshot), scope)
+	if err := s.AddGeneratedConversionFunc((*v1beta1.ClusterSchedulingPolicySnapshot)(nil), (*ClusterSchedulingPolicySnapshot)(nil), func(a, b interface{}, scope conversion.Scope) error {
+		return Convert_v1beta1_ClusterSchedulingPolicySnapshot_To_v1_ClusterSchedulingPolicySnapshot(a.(*v1beta1.ClusterSchedulingPolicySnapshot), b.(*ClusterSchedulingPolicySnapshot), scope)
 	}); err != nil {
 		return err
 	}
-	if err := s.AddGeneratedConversionFunc((*ClusterSchedulingPolicySnapshotList)(nil), (*placement.ClusterSchedulingPolicySnapshotList)(nil), func(a, b interface{}, scope conversion.Scope) error {
-		return Convert_v1_ClusterSchedulingPolicySnapshotList_To_placement_ClusterSchedulingPolicySnapshotList(a.(*ClusterSchedulingPolicySnapshotList), b.(*placement.ClusterSchedulingPolicySnapshotList), scope)
+	if err := s.AddGeneratedConversionFunc((*ClusterSchedulingPolicySnapshotList)(nil), (*v1beta1.ClusterSchedulingPolicySnapshotList)(nil), func(a, b interface{}, scope conversion.Scope) error {
+		return Convert_v1_ClusterSchedulingPolicySnapshotList_To_v1beta1_ClusterSchedulingPolicySnapshotList(a.(*ClusterSchedulingPolicySnapshotList), b.(*v1beta1.ClusterSchedulingPolicySnapshotList), scope)
 	}); err != nil {
 		return err
 	}
-	if err := s.AddGeneratedConversionFunc((*placement.ClusterSchedulingPolicySnapshotList)(nil), (*ClusterSchedulingPolicySnapshotList)(nil), func(a, b interface{}, scope conversion.Scope) error {
-		return Convert_placement_ClusterSchedulingPolicySnapshotList_To_v1_ClusterSchedulingPolicySnapshotList(a.(*placement.ClusterSchedulingPolicySnapshotList), b.(*ClusterSchedulingPolicySnapshotList), scope)
+	if err := s.AddGeneratedConversionFunc((*v1beta1.ClusterSchedulingPolicySnapshotList)(nil), (*ClusterSchedulingPolicySnapshotList)(nil), func(a, b interface{}, scope conversion.Scope) error {
+		return Convert_v1beta1_ClusterSchedulingPolicySnapshotList_To_v1_ClusterSchedulingPolicySnapshotList(a.(*v1beta1.ClusterSchedulingPolicySnapshotList), b.(*ClusterSchedulingPolicySnapshotList), scope)
 	}); err != nil {
 		return err
 	}
-	if err := s.AddGeneratedConversionFunc((*ClusterScore)(nil), (*placement.ClusterScore)(nil), func(a, b interface{}, scope conversion.Scope) error {
-		return Convert_v1_ClusterScore_To_placement_ClusterScore(a.(*ClusterScore), b.(*placement.ClusterScore), scope)
+	if err := s.AddGeneratedConversionFunc((*ClusterScore)(nil), (*v1beta1.ClusterScore)(nil), func(a, b interface{}, scope conversion.Scope) error {
+		return Convert_v1_ClusterScore_To_v1beta1_ClusterScore(a.(*ClusterScore), b.(*v1beta1.ClusterScore), scope)
 	}); err != nil {
 		return err
 	}
-	if err := s.AddGeneratedConversionFunc((*placement.ClusterScore)(nil), (*ClusterScore)(nil), func(a, b interface{}, scope conversion.Scope) error {
-		return Convert_placement_ClusterScore_To_v1_ClusterScore(a.(*placement.ClusterScore), b.(*ClusterScore), scope)
+	if err := s.AddGeneratedConversionFunc((*v1beta1.ClusterScore)(nil), (*ClusterScore)(nil), func(a, b interface{}, scope conversion.Scope) error {
+		return Convert_v1beta1_ClusterScore_To_v1_ClusterScore(a.(*v1beta1.ClusterScore), b.(*ClusterScore), scope)
 	}); err != nil {
 		return err
 	}
-	if err := s.AddGeneratedConversionFunc((*ClusterSelector)(nil), (*placement.ClusterSelector)(nil), func(a, b interface{}, scope conversion.Scope) error {
-		return Convert_v1_ClusterSelector_To_placement_ClusterSelector(a.(*ClusterSelector), b.(*placement.ClusterSelector), scope)
+	if err := s.AddGeneratedConversionFunc((*ClusterSelector)(nil), (*v1beta1.ClusterSelector)(nil), func(a, b interface{}, scope conversion.Scope) error {
+		return Convert_v1_ClusterSelector_To_v1beta1_ClusterSelector(a.(*ClusterSelector), b.(*v1beta1.ClusterSelector), scope)
 	}); err != nil {
 		return err
 	}
-	if err := s.AddGeneratedConversionFunc((*placement.ClusterSelector)(nil), (*ClusterSelector)(nil), func(a, b interface{}, scope conversion.Scope) error {
-		return Convert_placement_ClusterSelector_To_v1_ClusterSelector(a.(*placement.ClusterSelector), b.(*ClusterSelector), scope)
+	if err := s.AddGeneratedConversionFunc((*v1beta1.ClusterSelector)(nil), (*ClusterSelector)(nil), func(a, b interface{}, scope conversion.Scope) error {
+		return Convert_v1beta1_ClusterSelector_To_v1_ClusterSelector(a.(*v1beta1.ClusterSelector), b.(*ClusterSelector), scope)
 	}); err != nil {
 		return err
 	}
-	if err := s.AddGeneratedConversionFunc((*ClusterSelectorTerm)(nil), (*placement.ClusterSelectorTerm)(nil), func(a, b interface{}, scope conversion.Scope) error {
-		return Convert_v1_ClusterSelectorTerm_To_placement_ClusterSelectorTerm(a.(*ClusterSelectorTerm), b.(*placement.ClusterSelectorTerm), scope)
+	if err := s.AddGeneratedConversionFunc((*ClusterSelectorTerm)(nil), (*v1beta1.ClusterSelectorTerm)(nil), func(a, b interface{}, scope conversion.Scope) error {
+		return Convert_v1_ClusterSelectorTerm_To_v1beta1_ClusterSelectorTerm(a.(*ClusterSelectorTerm), b.(*v1beta1.ClusterSelectorTerm), scope)
 	}); err != nil {
 		return err
 	}
-	if err := s.AddGeneratedConversionFunc((*placement.ClusterSelectorTerm)(nil), (*ClusterSelectorTerm)(nil), func(a, b interface{}, scope conversion.Scope) error {
-		return Convert_placement_ClusterSelectorTerm_To_v1_ClusterSelectorTerm(a.(*placement.ClusterSelectorTerm), b.(*ClusterSelectorTerm), scope)
+	if err := s.AddGeneratedConversionFunc((*v1beta1.ClusterSelectorTerm)(nil), (*ClusterSelectorTerm)(nil), func(a, b interface{}, scope conversion.Scope) error {
+		return Convert_v1beta1_ClusterSelectorTerm_To_v1_ClusterSelectorTerm(a.(*v1beta1.ClusterSelectorTerm), b.(*ClusterSelectorTerm), scope)
 	}); err != nil {
 		return err
 	}
-	if err := s.AddGeneratedConversionFunc((*ClusterStagedUpdateRun)(nil), (*placement.ClusterStagedUpdateRun)(nil), func(a, b interface{}, scope conversion.Scope) error {
-		return Convert_v1_ClusterStagedUpdateRun_To_placement_ClusterStagedUpdateRun(a.(*ClusterStagedUpdateRun), b.(*placement.ClusterStagedUpdateRun), scope)
+	if err := s.AddGeneratedConversionFunc((*ClusterStagedUpdateRun)(nil), (*v1beta1.ClusterStagedUpdateRun)(nil), func(a, b interface{}, scope conversion.Scope) error {
+		return Convert_v1_ClusterStagedUpdateRun_To_v1beta1_ClusterStagedUpdateRun(a.(*ClusterStagedUpdateRun), b.(*v1beta1.ClusterStagedUpdateRun), scope)
 	}); err != nil {
 		return err
 	}
-	if err := s.AddGeneratedConversionFunc((*placement.ClusterStagedUpdateRun)(nil), (*ClusterStagedUpdateRun)(nil), func(a, b interface{}, scope conversion.Scope) error {
-		return Convert_placement_ClusterStagedUpdateRun_To_v1_ClusterStagedUpdateRun(a.(*placement.ClusterStagedUpdateRun), b.(*ClusterStagedUpdateRun), scope)
+	if err := s.AddGeneratedConversionFunc((*v1beta1.ClusterStagedUpdateRun)(nil), (*ClusterStagedUpdateRun)(nil), func(a, b interface{}, scope conversion.Scope) error {
+		return Convert_v1beta1_ClusterStagedUpdateRun_To_v1_ClusterStagedUpdateRun(a.(*v1beta1.ClusterStagedUpdateRun), b.(*ClusterStagedUpdateRun), scope)
 	}); err != nil {
 		return err
 	}
-	if err := s.AddGeneratedConversionFunc((*ClusterStagedUpdateRunList)(nil), (*placement.ClusterStagedUpdateRunList)(nil), func(a, b interface{}, scope conversion.Scope) error {
-		return Convert_v1_ClusterStagedUpdateRunList_To_placement_ClusterStagedUpdateRunList(a.(*ClusterStagedUpdateRunList), b.(*placement.ClusterStagedUpdateRunList), scope)
+	if err := s.AddGeneratedConversionFunc((*ClusterStagedUpdateRunList)(nil), (*v1beta1.ClusterStagedUpdateRunList)(nil), func(a, b interface{}, scope conversion.Scope) error {
+		return Convert_v1_ClusterStagedUpdateRunList_To_v1beta1_ClusterStagedUpdateRunList(a.(*ClusterStagedUpdateRunList), b.(*v1beta1.ClusterStagedUpdateRunList), scope)
 	}); err != nil {
 		return err
 	}
-	if err := s.AddGeneratedConversionFunc((*placement.ClusterStagedUpdateRunList)(nil), (*ClusterStagedUpdateRunList)(nil), func(a, b interface{}, scope conversion.Scope) error {
-		return Convert_placement_ClusterStagedUpdateRunList_To_v1_ClusterStagedUpdateRunList(a.(*placement.ClusterStagedUpdateRunList), b.(*ClusterStagedUpdateRunList), scope)
+	if err := s.AddGeneratedConversionFunc((*v1beta1.ClusterStagedUpdateRunList)(nil), (*ClusterStagedUpdateRunList)(nil), func(a, b interface{}, scope conversion.Scope) error {
+		return Convert_v1beta1_ClusterStagedUpdateRunList_To_v1_ClusterStagedUpdateRunList(a.(*v1beta1.ClusterStagedUpdateRunList), b.(*ClusterStagedUpdateRunList), scope)
 	}); err != nil {
 		return err
 	}
-	if err := s.AddGeneratedConversionFunc((*ClusterStagedUpdateStrategy)(nil), (*placement.ClusterStagedUpdateStrategy)(nil), func(a, b interface{}, scope conversion.Scope) error {
-		return Convert_v1_ClusterStagedUpdateStrategy_To_placement_ClusterStagedUpdateStrategy(a.(*ClusterStagedUpdateStrategy), b.(*placement.ClusterStagedUpdateStrategy), scope)
+	if err := s.AddGeneratedConversionFunc((*ClusterStagedUpdateStrategy)(nil), (*v1beta1.ClusterStagedUpdateStrategy)(nil), func(a, b interface{}, scope conversion.Scope) error {
+		return Convert_v1_ClusterStagedUpdateStrategy_To_v1beta1_ClusterStagedUpdateStrategy(a.(*ClusterStagedUpdateStrategy), b.(*v1beta1.ClusterStagedUpdateStrategy), scope)
 	}); err != nil {
 		return err
 	}
-	if err := s.AddGeneratedConversionFunc((*placement.ClusterStagedUpdateStrategy)(nil), (*ClusterStagedUpdateStrategy)(nil), func(a, b interface{}, scope conversion.Scope) error {
-		return Convert_placement_ClusterStagedUpdateStrategy_To_v1_ClusterStagedUpdateStrategy(a.(*placement.ClusterStagedUpdateStrategy), b.(*ClusterStagedUpdateStrategy), scope)
+	if err := s.AddGeneratedConversionFunc((*v1beta1.ClusterStagedUpdateStrategy)(nil), (*ClusterStagedUpdateStrategy)(nil), func(a, b interface{}, scope conversion.Scope) error {
+		return Convert_v1beta1_ClusterStagedUpdateStrategy_To_v1_ClusterStagedUpdateStrategy(a.(*v1beta1.ClusterStagedUpdateStrategy), b.(*ClusterStagedUpdateStrategy), scope)
 	}); err != nil {
 		return err
 	}
-	if err := s.AddGeneratedConversionFunc((*ClusterStagedUpdateStrategyList)(nil), (*placement.ClusterStagedUpdateStrategyList)(nil), func(a, b interface{}, scope conversion.Scope) error {
-		return Convert_v1_ClusterStagedUpdateStrategyList_To_placement_ClusterStagedUpdateStrategyList(a.(*ClusterStagedUpdateStrategyList), b.(*placement.ClusterStagedUpdateStrategyList), scope)
+	if err := s.AddGeneratedConversionFunc((*ClusterStagedUpdateStrategyList)(nil), (*v1beta1.ClusterStagedUpdateStrategyList)(nil), func(a, b interface{}, scope conversion.Scope) error {
+		return Convert_v1_ClusterStagedUpdateStrategyList_To_v1beta1_ClusterStagedUpdateStrategyList(a.(*ClusterStagedUpdateStrategyList), b.(*v1beta1.ClusterStagedUpdateStrategyList), scope)
 	}); err != nil {
 		return err
 	}
-	if err := s.AddGeneratedConversionFunc((*placement.ClusterStagedUpdateStrategyList)(nil), (*ClusterStagedUpdateStrategyList)(nil), func(a, b interface{}, scope conversion.Scope) error {
-		return Convert_placement_ClusterStagedUpdateStrategyList_To_v1_ClusterStagedUpdateStrategyList(a.(*placement.ClusterStagedUpdateStrategyList), b.(*ClusterStagedUpdateStrategyList), scope)
+	if err := s.AddGeneratedConversionFunc((*v1beta1.ClusterStagedUpdateStrategyList)(nil), (*ClusterStagedUpdateStrategyList)(nil), func(a, b interface{}, scope conversion.Scope) error {
+		return Convert_v1beta1_ClusterStagedUpdateStrategyList_To_v1_ClusterStagedUpdateStrategyList(a.(*v1beta1.ClusterStagedUpdateStrategyList), b.(*ClusterStagedUpdateStrategyList), scope)
 	}); err != nil {
 		return err
 	}
-	if err := s.AddGeneratedConversionFunc((*ClusterUpdatingStatus)(nil), (*placement.ClusterUpdatingStatus)(nil), func(a, b interface{}, scope conversion.Scope) error {
-		return Convert_v1_ClusterUpdatingStatus_To_placement_ClusterUpdatingStatus(a.(*ClusterUpdatingStatus), b.(*placement.ClusterUpdatingStatus), scope)
+	if err := s.AddGeneratedConversionFunc((*ClusterUpdatingStatus)(nil), (*v1beta1.ClusterUpdatingStatus)(nil), func(a, b interface{}, scope conversion.Scope) error {
+		return Convert_v1_ClusterUpdatingStatus_To_v1beta1_ClusterUpdatingStatus(a.(*ClusterUpdatingStatus), b.(*v1beta1.ClusterUpdatingStatus), scope)
 	}); err != nil {
 		return err
 	}
-	if err := s.AddGeneratedConversionFunc((*placement.ClusterUpdatingStatus)(nil), (*ClusterUpdatingStatus)(nil), func(a, b interface{}, scope conversion.Scope) error {
-		return Convert_placement_ClusterUpdatingStatus_To_v1_ClusterUpdatingStatus(a.(*placement.ClusterUpdatingStatus), b.(*ClusterUpdatingStatus), scope)
+	if err := s.AddGeneratedConversionFunc((*v1beta1.ClusterUpdatingStatus)(nil), (*ClusterUpdatingStatus)(nil), func(a, b interface{}, scope conversion.Scope) error {
+		return Convert_v1beta1_ClusterUpdatingStatus_To_v1_ClusterUpdatingStatus(a.(*v1beta1.ClusterUpdatingStatus), b.(*ClusterUpdatingStatus), scope)
 	}); err != nil {
 		return err
 	}
-	if err := s.AddGeneratedConversionFunc((*DecisionUser)(nil), (*placement.DecisionUser)(nil), func(a, b interface{}, scope conversion.Scope) error {
-		return Convert_v1_DecisionUser_To_placement_DecisionUser(a.(*DecisionUser), b.(*placement.DecisionUser), scope)
+	if err := s.AddGeneratedConversionFunc((*DecisionUser)(nil), (*v1beta1.DecisionUser)(nil), func(a, b interface{}, scope conversion.Scope) error {
+		return Convert_v1_DecisionUser_To_v1beta1_DecisionUser(a.(*DecisionUser), b.(*v1beta1.DecisionUser), scope)
 	}); err != nil {
 		return err
 	}
-	if err := s.AddGeneratedConversionFunc((*placement.DecisionUser)(nil), (*DecisionUser)(nil), func(a, b interface{}, scope conversion.Scope) error {
-		return Convert_placement_DecisionUser_To_v1_DecisionUser(a.(*placement.DecisionUser), b.(*DecisionUser), scope)
+	if err := s.AddGeneratedConversionFunc((*v1beta1.DecisionUser)(nil), (*DecisionUser)(nil), func(a, b interface{}, scope conversion.Scope) error {
+		return Convert_v1beta1_DecisionUser_To_v1_DecisionUser(a.(*v1beta1.DecisionUser), b.(*DecisionUser), scope)
 	}); err != nil {
 		return err
 	}
-	if err := s.AddGeneratedConversionFunc((*DeleteStrategy)(nil), (*placement.DeleteStrategy)(nil), func(a, b interface{}, scope conversion.Scope) error {
-		return Convert_v1_DeleteStrategy_To_placement_DeleteStrategy(a.(*DeleteStrategy), b.(*placement.DeleteStrategy), scope)
+	if err := s.AddGeneratedConversionFunc((*DeleteStrategy)(nil), (*v1beta1.DeleteStrategy)(nil), func(a, b interface{}, scope conversion.Scope) error {
+		return Convert_v1_DeleteStrategy_To_v1beta1_DeleteStrategy(a.(*DeleteStrategy), b.(*v1beta1.DeleteStrategy), scope)
 	}); err != nil {
 		return err
 	}
-	if err := s.AddGeneratedConversionFunc((*placement.DeleteStrategy)(nil), (*DeleteStrategy)(nil), func(a, b interface{}, scope conversion.Scope) error {
-		return Convert_placement_DeleteStrategy_To_v1_DeleteStrategy(a.(*placement.DeleteStrategy), b.(*DeleteStrategy), scope)
+	if err := s.AddGeneratedConversionFunc((*v1beta1.DeleteStrategy)(nil), (*DeleteStrategy)(nil), func(a, b interface{}, scope conversion.Scope) error {
+		return Convert_v1beta1_DeleteStrategy_To_v1_DeleteStrategy(a.(*v1beta1.DeleteStrategy), b.(*DeleteStrategy), scope)
 	}); err != nil {
 		return err
 	}
-	if err := s.AddGeneratedConversionFunc((*DiffDetails)(nil), (*placement.DiffDetails)(nil), func(a, b interface{}, scope conversion.Scope) error {
-		return Convert_v1_DiffDetails_To_placement_DiffDetails(a.(*DiffDetails), b.(*placement.DiffDetails), scope)
+	if err := s.AddGeneratedConversionFunc((*DiffDetails)(nil), (*v1beta1.DiffDetails)(nil), func(a, b interface{}, scope conversion.Scope) error {
+		return Convert_v1_DiffDetails_To_v1beta1_DiffDetails(a.(*DiffDetails), b.(*v1beta1.DiffDetails), scope)
 	}); err != nil {
 		return err
 	}
-	if err := s.AddGeneratedConversionFunc((*placement.DiffDetails)(nil), (*DiffDetails)(nil), func(a, b interface{}, scope conversion.Scope) error {
-		return Convert_placement_DiffDetails_To_v1_DiffDetails(a.(*placement.DiffDetails), b.(*DiffDetails), scope)
+	if err := s.AddGeneratedConversionFunc((*v1beta1.DiffDetails)(nil), (*DiffDetails)(nil), func(a, b interface{}, scope conversion.Scope) error {
+		return Convert_v1beta1_DiffDetails_To_v1_DiffDetails(a.(*v1beta1.DiffDetails), b.(*DiffDetails), scope)
 	}); err != nil {
 		return err
 	}
-	if err := s.AddGeneratedConversionFunc((*DiffedResourcePlacement)(nil), (*placement.DiffedResourcePlacement)(nil), func(a, b interface{}, scope conversion.Scope) error {
-		return Convert_v1_DiffedResourcePlacement_To_placement_DiffedResourcePlacement(a.(*DiffedResourcePlacement), b.(*placement.DiffedResourcePlacement), scope)
+	if err := s.AddGeneratedConversionFunc((*DiffedResourcePlacement)(nil), (*v1beta1.DiffedResourcePlacement)(nil), func(a, b interface{}, scope conversion.Scope) error {
+		return Convert_v1_DiffedResourcePlacement_To_v1beta1_DiffedResourcePlacement(a.(*DiffedResourcePlacement), b.(*v1beta1.DiffedResourcePlacement), scope)
 	}); err != nil {
 		return err
 	}
-	if err := s.AddGeneratedConversionFunc((*placement.DiffedResourcePlacement)(nil), (*DiffedResourcePlacement)(nil), func(a, b interface{}, scope conversion.Scope) error {
-		return Convert_placement_DiffedResourcePlacement_To_v1_DiffedResourcePlacement(a.(*placement.DiffedResourcePlacement), b.(*DiffedResourcePlacement), scope)
+	if err := s.AddGeneratedConversionFunc((*v1beta1.DiffedResourcePlacement)(nil), (*DiffedResourcePlacement)(nil), func(a, b interface{}, scope conversion.Scope) error {
+		return Convert_v1beta1_DiffedResourcePlacement_To_v1_DiffedResourcePlacement(a.(*v1beta1.DiffedResourcePlacement), b.(*DiffedResourcePlacement), scope)
 	}); err != nil {
 		return err
 	}
-	if err := s.AddGeneratedConversionFunc((*DriftDetails)(nil), (*placement.DriftDetails)(nil), func(a, b interface{}, scope conversion.Scope) error {
-		return Convert_v1_DriftDetails_To_placement_DriftDetails(a.(*DriftDetails), b.(*placement.DriftDetails), scope)
+	if err := s.AddGeneratedConversionFunc((*DriftDetails)(nil), (*v1beta1.DriftDetails)(nil), func(a, b interface{}, scope conversion.Scope) error {
+		return Convert_v1_DriftDetails_To_v1beta1_DriftDetails(a.(*DriftDetails), b.(*v1beta1.DriftDetails), scope)
 	}); err != nil {
 		return err
 	}
-	if err := s.AddGeneratedConversionFunc((*placement.DriftDetails)(nil), (*DriftDetails)(nil), func(a, b interface{}, scope conversion.Scope) error {
-		return Convert_placement_DriftDetails_To_v1_DriftDetails(a.(*placement.DriftDetails), b.(*DriftDetails), scope)
+	if err := s.AddGeneratedConversionFunc((*v1beta1.DriftDetails)(nil), (*DriftDetails)(nil), func(a, b interface{}, scope conversion.Scope) error {
+		return Convert_v1beta1_DriftDetails_To_v1_DriftDetails(a.(*v1beta1.DriftDetails), b.(*DriftDetails), scope)
 	}); err != nil {
 		return err
 	}
-	if err := s.AddGeneratedConversionFunc((*DriftedResourcePlacement)(nil), (*placement.DriftedResourcePlacement)(nil), func(a, b interface{}, scope conversion.Scope) error {
-		return Convert_v1_DriftedResourcePlacement_To_placement_DriftedResourcePlacement(a.(*DriftedResourcePlacement), b.(*placement.DriftedResourcePlacement), scope)
+	if err := s.AddGeneratedConversionFunc((*DriftedResourcePlacement)(nil), (*v1beta1.DriftedResourcePlacement)(nil), func(a, b interface{}, scope conversion.Scope) error {
+		return Convert_v1_DriftedResourcePlacement_To_v1beta1_DriftedResourcePlacement(a.(*DriftedResourcePlacement), b.(*v1beta1.DriftedResourcePlacement), scope)
 	}); err != nil {
 		return err
 	}
-	if err := s.AddGeneratedConversionFunc((*placement.DriftedResourcePlacement)(nil), (*DriftedResourcePlacement)(nil), func(a, b interface{}, scope conversion.Scope) error {
-		return Convert_placement_DriftedResourcePlacement_To_v1_DriftedResourcePlacement(a.(*placement.DriftedResourcePlacement), b.(*DriftedResourcePlacement), scope)
+	if err := s.AddGeneratedConversionFunc((*v1beta1.DriftedResourcePlacement)(nil), (*DriftedResourcePlacement)(nil), func(a, b interface{}, scope conversion.Scope) error {
+		return Convert_v1beta1_DriftedResourcePlacement_To_v1_DriftedResourcePlacement(a.(*v1beta1.DriftedResourcePlacement), b.(*DriftedResourcePlacement), scope)
 	}); err != nil {
 		return err
 	}
-	if err := s.AddGeneratedConversionFunc((*EnvelopeIdentifier)(nil), (*placement.EnvelopeIdentifier)(nil), func(a, b interface{}, scope conversion.Scope) error {
-		return Convert_v1_EnvelopeIdentifier_To_placement_EnvelopeIdentifier(a.(*EnvelopeIdentifier), b.(*placement.EnvelopeIdentifier), scope)
+	if err := s.AddGeneratedConversionFunc((*EnvelopeIdentifier)(nil), (*v1beta1.EnvelopeIdentifier)(nil), func(a, b interface{}, scope conversion.Scope) error {
+		return Convert_v1_EnvelopeIdentifier_To_v1beta1_EnvelopeIdentifier(a.(*EnvelopeIdentifier), b.(*v1beta1.EnvelopeIdentifier), scope)
 	}); err != nil {
 		return err
 	}
-	if err := s.AddGeneratedConversionFunc((*placement.EnvelopeIdentifier)(nil), (*EnvelopeIdentifier)(nil), func(a, b interface{}, scope conversion.Scope) error {
-		return Convert_placement_EnvelopeIdentifier_To_v1_EnvelopeIdentifier(a.(*placement.EnvelopeIdentifier), b.(*EnvelopeIdentifier), scope)
+	if err := s.AddGeneratedConversionFunc((*v1beta1.EnvelopeIdentifier)(nil), (*EnvelopeIdentifier)(nil), func(a, b interface{}, scope conversion.Scope) error {
+		return Convert_v1beta1_EnvelopeIdentifier_To_v1_EnvelopeIdentifier(a.(*v1beta1.EnvelopeIdentifier), b.(*EnvelopeIdentifier), scope)
 	}); err != nil {
 		return err
 	}
-	if err := s.AddGeneratedConversionFunc((*FailedResourcePlacement)(nil), (*placement.FailedResourcePlacement)(nil), func(a, b interface{}, scope conversion.Scope) error {
-		return Convert_v1_FailedResourcePlacement_To_placement_FailedResourcePlacement(a.(*FailedResourcePlacement), b.(*placement.FailedResourcePlacement), scope)
+	if err := s.AddGeneratedConversionFunc((*FailedResourcePlacement)(nil), (*v1beta1.FailedResourcePlacement)(nil), func(a, b interface{}, scope conversion.Scope) error {
+		return Convert_v1_FailedResourcePlacement_To_v1beta1_FailedResourcePlacement(a.(*FailedResourcePlacement), b.(*v1beta1.FailedResourcePlacement), scope)
 	}); err != nil {
 		return err
 	}
-	if err := s.AddGeneratedConversionFunc((*placement.FailedResourcePlacement)(nil), (*FailedResourcePlacement)(nil), func(a, b interface{}, scope conversion.Scope) error {
-		return Convert_placement_FailedResourcePlacement_To_v1_FailedResourcePlacement(a.(*placement.FailedResourcePlacement), b.(*FailedResourcePlacement), scope)
+	if err := s.AddGeneratedConversionFunc((*v1beta1.FailedResourcePlacement)(nil), (*FailedResourcePlacement)(nil), func(a, b interface{}, scope conversion.Scope) error {
+		return Convert_v1beta1_FailedResourcePlacement_To_v1_FailedResourcePlacement(a.(*v1beta1.FailedResourcePlacement), b.(*FailedResourcePlacement), scope)
 	}); err != nil {
 		return err
 	}
-	if err := s.AddGeneratedConversionFunc((*FailurePolicy)(nil), (*placement.FailurePolicy)(nil), func(a, b interface{}, scope conversion.Scope) error {
-		return Convert_v1_FailurePolicy_To_placement_FailurePolicy(a.(*FailurePolicy), b.(*placement.FailurePolicy), scope)
+	if err := s.AddGeneratedConversionFunc((*FailurePolicy)(nil), (*v1beta1.FailurePolicy)(nil), func(a, b interface{}, scope conversion.Scope) error {
+		return Convert_v1_FailurePolicy_To_v1beta1_FailurePolicy(a.(*FailurePolicy), b.(*v1beta1.FailurePolicy), scope)
 	}); err != nil {
 		return err
 	}
-	if err := s.AddGeneratedConversionFunc((*placement.FailurePolicy)(nil), (*FailurePolicy)(nil), func(a, b interface{}, scope conversion.Scope) error {
-		return Convert_placement_FailurePolicy_To_v1_FailurePolicy(a.(*placement.FailurePolicy), b.(*FailurePolicy), scope)
+	if err := s.AddGeneratedConversionFunc((*v1beta1.FailurePolicy)(nil), (*FailurePolicy)(nil), func(a, b interface{}, scope conversion.Scope) error {
+		return Convert_v1beta1_FailurePolicy_To_v1_FailurePolicy(a.(*v1beta1.FailurePolicy), b.(*FailurePolicy), scope)
 	}); err != nil {
 		return err
 	}
-	if err := s.AddGeneratedConversionFunc((*JSONPatchOverride)(nil), (*placement.JSONPatchOverride)(nil), func(a, b interface{}, scope conversion.Scope) error {
-		return Convert_v1_JSONPatchOverride_To_placement_JSONPatchOverride(a.(*JSONPatchOverride), b.(*placement.JSONPatchOverride), scope)
+	if err := s.AddGeneratedConversionFunc((*JSONPatchOverride)(nil), (*v1beta1.JSONPatchOverride)(nil), func(a, b interface{}, scope conversion.Scope) error {
+		return Convert_v1_JSONPatchOverride_To_v1beta1_JSONPatchOverride(a.(*JSONPatchOverride), b.(*v1beta1.JSONPatchOverride), scope)
 	}); err != nil {
 		return err
 	}
-	if err := s.AddGeneratedConversionFunc((*placement.JSONPatchOverride)(nil), (*JSONPatchOverride)(nil), func(a, b interface{}, scope conversion.Scope) error {
-		return Convert_placement_JSONPatchOverride_To_v1_JSONPatchOverride(a.(*placement.JSONPatchOverride), b.(*JSONPatchOverride), scope)
+	if err := s.AddGeneratedConversionFunc((*v1beta1.JSONPatchOverride)(nil), (*JSONPatchOverride)(nil), func(a, b interface{}, scope conversion.Scope) error {
+		return Convert_v1beta1_JSONPatchOverride_To_v1_JSONPatchOverride(a.(*v1beta1.JSONPatchOverride), b.(*JSONPatchOverride), scope)
 	}); err != nil {
 		return err
 	}
-	if err := s.AddGeneratedConversionFunc((*Manifest)(nil), (*placement.Manifest)(nil), func(a, b interface{}, scope conversion.Scope) error {
-		return Convert_v1_Manifest_To_placement_Manifest(a.(*Manifest), b.(*placement.Manifest), scope)
+	if err := s.AddGeneratedConversionFunc((*Manifest)(nil), (*v1beta1.Manifest)(nil), func(a, b interface{}, scope conversion.Scope) error {
+		return Convert_v1_Manifest_To_v1beta1_Manifest(a.(*Manifest), b.(*v1beta1.Manifest), scope)
 	}); err != nil {
 		return err
 	}
-	if err := s.AddGeneratedConversionFunc((*placement.Manifest)(nil), (*Manifest)(nil), func(a, b interface{}, scope conversion.Scope) error {
-		return Convert_placement_Manifest_To_v1_Manifest(a.(*placement.Manifest), b.(*Manifest), scope)
+	if err := s.AddGeneratedConversionFunc((*v1beta1.Manifest)(nil), (*Manifest)(nil), func(a, b interface{}, scope conversion.Scope) error {
+		return Convert_v1beta1_Manifest_To_v1_Manifest(a.(*v1beta1.Manifest), b.(*Manifest), scope)
 	}); err != nil {
 		return err
 	}
-	if err := s.AddGeneratedConversionFunc((*ManifestCondition)(nil), (*placement.ManifestCondition)(nil), func(a, b interface{}, scope conversion.Scope) error {
-		return Convert_v1_ManifestCondition_To_placement_ManifestCondition(a.(*ManifestCondition), b.(*placement.ManifestCondition), scope)
+	if err := s.AddGeneratedConversionFunc((*ManifestCondition)(nil), (*v1beta1.ManifestCondition)(nil), func(a, b interface{}, scope conversion.Scope) error {
+		return Convert_v1_ManifestCondition_To_v1beta1_ManifestCondition(a.(*ManifestCondition), b.(*v1beta1.ManifestCondition), scope)
 	}); err != nil {
 		return err
 	}
-	if err := s.AddGeneratedConversionFunc((*placement.ManifestCondition)(nil), (*ManifestCondition)(nil), func(a, b interface{}, scope conversion.Scope) error {
-		return Convert_placement_ManifestCondition_To_v1_ManifestCondition(a.(*placement.ManifestCondition), b.(*ManifestCondition), scope)
+	if err := s.AddGeneratedConversionFunc((*v1beta1.ManifestCondition)(nil), (*ManifestCondition)(nil), func(a, b interface{}, scope conversion.Scope) error {
+		return Convert_v1beta1_ManifestCondition_To_v1_ManifestCondition(a.(*v1beta1.ManifestCondition), b.(*ManifestCondition), scope)
 	}); err != nil {
 		return err
 	}
-	if err := s.AddGeneratedConversionFunc((*NamespacedName)(nil), (*placement.NamespacedName)(nil), func(a, b interface{}, scope conversion.Scope) error {
-		return Convert_v1_NamespacedName_To_placement_NamespacedName(a.(*NamespacedName), b.(*placement.NamespacedName), scope)
+	if err := s.AddGeneratedConversionFunc((*NamespacedName)(nil), (*v1beta1.NamespacedName)(nil), func(a, b interface{}, scope conversion.Scope) error {
+		return Convert_v1_NamespacedName_To_v1beta1_NamespacedName(a.(*NamespacedName), b.(*v1beta1.NamespacedName), scope)
 	}); err != nil {
 		return err
 	}
-	if err := s.AddGeneratedConversionFunc((*placement.NamespacedName)(nil), (*NamespacedName)(nil), func(a, b interface{}, scope conversion.Scope) error {
-		return Convert_placement_NamespacedName_To_v1_NamespacedName(a.(*placement.NamespacedName), b.(*NamespacedName), scope)
+	if err := s.AddGeneratedConversionFunc((*v1beta1.NamespacedName)(nil), (*NamespacedName)(nil), func(a, b interface{}, scope conversion.Scope) error {
+		return Convert_v1beta1_NamespacedName_To_v1_NamespacedName(a.(*v1beta1.NamespacedName), b.(*NamespacedName), scope)
 	}); err != nil {
 		return err
 	}
-	if err := s.AddGeneratedConversionFunc((*OverridePolicy)(nil), (*placement.OverridePolicy)(nil), func(a, b interface{}, scope conversion.Scope) error {
-		return Convert_v1_OverridePolicy_To_placement_OverridePolicy(a.(*OverridePolicy), b.(*placement.OverridePolicy), scope)
+	if err := s.AddGeneratedConversionFunc((*OverridePolicy)(nil), (*v1beta1.OverridePolicy)(nil), func(a, b interface{}, scope conversion.Scope) error {
+		return Convert_v1_OverridePolicy_To_v1beta1_OverridePolicy(a.(*OverridePolicy), b.(*v1beta1.OverridePolicy), scope)
 	}); err != nil {
 		return err
 	}
-	if err := s.AddGeneratedConversionFunc((*placement.OverridePolicy)(nil), (*OverridePolicy)(nil), func(a, b interface{}, scope conversion.Scope) error {
-		return Convert_placement_OverridePolicy_To_v1_OverridePolicy(a.(*placement.OverridePolicy), b.(*OverridePolicy), scope)
+	if err := s.AddGeneratedConversionFunc((*v1beta1.OverridePolicy)(nil), (*OverridePolicy)(nil), func(a, b interface{}, scope conversion.Scope) error {
+		return Convert_v1beta1_OverridePolicy_To_v1_OverridePolicy(a.(*v1beta1.OverridePolicy), b.(*OverridePolicy), scope)
 	}); err != nil {
 		return err
 	}
-	if err := s.AddGeneratedConversionFunc((*OverrideRule)(nil), (*placement.OverrideRule)(nil), func(a, b interface{}, scope conversion.Scope) error {
-		return Convert_v1_OverrideRule_To_placement_OverrideRule(a.(*OverrideRule), b.(*placement.OverrideRule), scope)
+	if err := s.AddGeneratedConversionFunc((*OverrideRule)(nil), (*v1beta1.OverrideRule)(nil), func(a, b interface{}, scope conversion.Scope) error {
+		return Convert_v1_OverrideRule_To_v1beta1_OverrideRule(a.(*OverrideRule), b.(*v1beta1.OverrideRule), scope)
 	}); err != nil {
 		return err
 	}
-	if err := s.AddGeneratedConversionFunc((*placement.OverrideRule)(nil), (*OverrideRule)(nil), func(a, b interface{}, scope conversion.Scope) error {
-		return Convert_placement_OverrideRule_To_v1_OverrideRule(a.(*placement.OverrideRule), b.(*OverrideRule), scope)
+	if err := s.AddGeneratedConversionFunc((*v1beta1.OverrideRule)(nil), (*OverrideRule)(nil), func(a, b interface{}, scope conversion.Scope) error {
+		return Convert_v1beta1_OverrideRule_To_v1_OverrideRule(a.(*v1beta1.OverrideRule), b.(*OverrideRule), scope)
 	}); err != nil {
 		return err
 	}
-	if err := s.AddGeneratedConversionFunc((*PatchDetail)(nil), (*placement.PatchDetail)(nil), func(a, b interface{}, scope conversion.Scope) error {
-		return Convert_v1_PatchDetail_To_placement_PatchDetail(a.(*PatchDetail), b.(*placement.PatchDetail), scope)
+	if err := s.AddGeneratedConversionFunc((*PatchDetail)(nil), (*v1beta1.PatchDetail)(nil), func(a, b interface{}, scope conversion.Scope) error {
+		return Convert_v1_PatchDetail_To_v1beta1_PatchDetail(a.(*PatchDetail), b.(*v1beta1.PatchDetail), scope)
 	}); err != nil {
 		return err
 	}
-	if err := s.AddGeneratedConversionFunc((*placement.PatchDetail)(nil), (*PatchDetail)(nil), func(a, b interface{}, scope conversion.Scope) error {
-		return Convert_placement_PatchDetail_To_v1_PatchDetail(a.(*placement.PatchDetail), b.(*PatchDetail), scope)
+	if err := s.AddGeneratedConversionFunc((*v1beta1.PatchDetail)(nil), (*PatchDetail)(nil), func(a, b interface{}, scope conversion.Scope) error {
+		return Convert_v1beta1_PatchDetail_To_v1_PatchDetail(a.(*v1beta1.PatchDetail), b.(*PatchDetail), scope)
 	}); err != nil {
 		return err
 	}
-	if err := s.AddGeneratedConversionFunc((*PerClusterPlacementStatus)(nil), (*placement.PerClusterPlacementStatus)(nil), func(a, b interface{}, scope conversion.Scope) error {
-		return Convert_v1_PerClusterPlacementStatus_To_placement_PerClusterPlacementStatus(a.(*PerClusterPlacementStatus), b.(*placement.PerClusterPlacementStatus), scope)
+	if err := s.AddGeneratedConversionFunc((*PerClusterPlacementStatus)(nil), (*v1beta1.PerClusterPlacementStatus)(nil), func(a, b interface{}, scope conversion.Scope) error {
+		return Convert_v1_PerClusterPlacementStatus_To_v1beta1_PerClusterPlacementStatus(a.(*PerClusterPlacementStatus), b.(*v1beta1.PerClusterPlacementStatus), scope)
 	}); err != nil {
 		return err
 	}
-	if err := s.AddGeneratedConversionFunc((*placement.PerClusterPlacementStatus)(nil), (*PerClusterPlacementStatus)(nil), func(a, b interface{}, scope conversion.Scope) error {
-		return Convert_placement_PerClusterPlacementStatus_To_v1_PerClusterPlacementStatus(a.(*placement.PerClusterPlacementStatus), b.(*PerClusterPlacementStatus), scope)
+	if err := s.AddGeneratedConversionFunc((*v1beta1.PerClusterPlacementStatus)(nil), (*PerClusterPlacementStatus)(nil), func(a, b interface{}, scope conversion.Scope) error {
+		return Convert_v1beta1_PerClusterPlacementStatus_To_v1_PerClusterPlacementStatus(a.(*v1beta1.PerClusterPlacementStatus), b.(*PerClusterPlacementStatus), scope)
 	}); err != nil {
 		return err
 	}
-	if err := s.AddGeneratedConversionFunc((*PlacementDisruptionBudgetSpec)(nil), (*placement.PlacementDisruptionBudgetSpec)(nil), func(a, b interface{}, scope conversion.Scope) error {
-		return Convert_v1_PlacementDisruptionBudgetSpec_To_placement_PlacementDisruptionBudgetSpec(a.(*PlacementDisruptionBudgetSpec), b.(*placement.PlacementDisruptionBudgetSpec), scope)
+	if err := s.AddGeneratedConversionFunc((*PlacementDisruptionBudgetSpec)(nil), (*v1beta1.PlacementDisruptionBudgetSpec)(nil), func(a, b interface{}, scope conversion.Scope) error {
+		return Convert_v1_PlacementDisruptionBudgetSpec_To_v1beta1_PlacementDisruptionBudgetSpec(a.(*PlacementDisruptionBudgetSpec), b.(*v1beta1.PlacementDisruptionBudgetSpec), scope)
 	}); err != nil {
 		return err
 	}
-	if err := s.AddGeneratedConversionFunc((*placement.PlacementDisruptionBudgetSpec)(nil), (*PlacementDisruptionBudgetSpec)(nil), func(a, b interface{}, scope conversion.Scope) error {
-		return Convert_placement_PlacementDisruptionBudgetSpec_To_v1_PlacementDisruptionBudgetSpec(a.(*placement.PlacementDisruptionBudgetSpec), b.(*PlacementDisruptionBudgetSpec), scope)
+	if err := s.AddGeneratedConversionFunc((*v1beta1.PlacementDisruptionBudgetSpec)(nil), (*PlacementDisruptionBudgetSpec)(nil), func(a, b interface{}, scope conversion.Scope) error {
+		return Convert_v1beta1_PlacementDisruptionBudgetSpec_To_v1_PlacementDisruptionBudgetSpec(a.(*v1beta1.PlacementDisruptionBudgetSpec), b.(*PlacementDisruptionBudgetSpec), scope)
 	}); err != nil {
 		return err
 	}
-	if err := s.AddGeneratedConversionFunc((*PlacementEvictionSpec)(nil), (*placement.PlacementEvictionSpec)(nil), func(a, b interface{}, scope conversion.Scope) error {
-		return Convert_v1_PlacementEvictionSpec_To_placement_PlacementEvictionSpec(a.(*PlacementEvictionSpec), b.(*placement.PlacementEvictionSpec), scope)
+	if err := s.AddGeneratedConversionFunc((*PlacementEvictionSpec)(nil), (*v1beta1.PlacementEvictionSpec)(nil), func(a, b interface{}, scope conversion.Scope) error {
+		return Convert_v1_PlacementEvictionSpec_To_v1beta1_PlacementEvictionSpec(a.(*PlacementEvictionSpec), b.(*v1beta1.PlacementEvictionSpec), scope)
 	}); err != nil {
 		return err
 	}
-	if err := s.AddGeneratedConversionFunc((*placement.PlacementEvictionSpec)(nil), (*PlacementEvictionSpec)(nil), func(a, b interface{}, scope conversion.Scope) error {
-		return Convert_placement_PlacementEvictionSpec_To_v1_PlacementEvictionSpec(a.(*placement.PlacementEvictionSpec), b.(*PlacementEvictionSpec), scope)
+	if err := s.AddGeneratedConversionFunc((*v1beta1.PlacementEvictionSpec)(nil), (*PlacementEvictionSpec)(nil), func(a, b interface{}, scope conversion.Scope) error {
+		return Convert_v1beta1_PlacementEvictionSpec_To_v1_PlacementEvictionSpec(a.(*v1beta1.PlacementEvictionSpec), b.(*PlacementEvictionSpec), scope)
 	}); err != nil {
 		return err
 	}
-	if err := s.AddGeneratedConversionFunc((*PlacementEvictionStatus)(nil), (*placement.PlacementEvictionStatus)(nil), func(a, b interface{}, scope conversion.Scope) error {
-		return Convert_v1_PlacementEvictionStatus_To_placement_PlacementEvictionStatus(a.(*PlacementEvictionStatus), b.(*placement.PlacementEvictionStatus), scope)
+	if err := s.AddGeneratedConversionFunc((*PlacementEvictionStatus)(nil), (*v1beta1.PlacementEvictionStatus)(nil), func(a, b interface{}, scope conversion.Scope) error {
+		return Convert_v1_PlacementEvictionStatus_To_v1beta1_PlacementEvictionStatus(a.(*PlacementEvictionStatus), b.(*v1beta1.PlacementEvictionStatus), scope)
 	}); err != nil {
 		return err
 	}
-	if err := s.AddGeneratedConversionFunc((*placement.PlacementEvictionStatus)(nil), (*PlacementEvictionStatus)(nil), func(a, b interface{}, scope conversion.Scope) error {
-		return Convert_placement_PlacementEvictionStatus_To_v1_PlacementEvictionStatus(a.(*placement.PlacementEvictionStatus), b.(*PlacementEvictionStatus), scope)
+	if err := s.AddGeneratedConversionFunc((*v1beta1.PlacementEvictionStatus)(nil), (*PlacementEvictionStatus)(nil), func(a, b interface{}, scope conversion.Scope) error {
+		return Convert_v1beta1_PlacementEvictionStatus_To_v1_PlacementEvictionStatus(a.(*v1beta1.PlacementEvictionStatus), b.(*PlacementEvictionStatus), scope)
 	}); err != nil {
 		return err
 	}
-	if err := s.AddGeneratedConversionFunc((*PlacementPolicy)(nil), (*placement.PlacementPolicy)(nil), func(a, b interface{}, scope conversion.Scope) error {
-		return Convert_v1_PlacementPolicy_To_placement_PlacementPolicy(a.(*PlacementPolicy), b.(*placement.PlacementPolicy), scope)
+	if err := s.AddGeneratedConversionFunc((*PlacementPolicy)(nil), (*v1beta1.PlacementPolicy)(nil), func(a, b interface{}, scope conversion.Scope) error {
+		return Convert_v1_PlacementPolicy_To_v1beta1_PlacementPolicy(a.(*PlacementPolicy), b.(*v1beta1.PlacementPolicy), scope)
 	}); err != nil {
 		return err
 	}
-	if err := s.AddGeneratedConversionFunc((*placement.PlacementPolicy)(nil), (*PlacementPolicy)(nil), func(a, b interface{}, scope conversion.Scope) error {
-		return Convert_placement_PlacementPolicy_To_v1_PlacementPolicy(a.(*placement.PlacementPolicy), b.(*PlacementPolicy), scope)
+	if err := s.AddGeneratedConversionFunc((*v1beta1.PlacementPolicy)(nil), (*PlacementPolicy)(nil), func(a, b interface{}, scope conversion.Scope) error {
+		return Convert_v1beta1_PlacementPolicy_To_v1_PlacementPolicy(a.(*v1beta1.PlacementPolicy), b.(*PlacementPolicy), scope)
 	}); err != nil {
 		return err
 	}
-	if err := s.AddGeneratedConversionFunc((*PlacementPrune)(nil), (*placement.PlacementPrune)(nil), func(a, b interface{}, scope conversion.Scope) error {
-		return Convert_v1_PlacementPrune_To_placement_PlacementPrune(a.(*PlacementPrune), b.(*placement.PlacementPrune), scope)
+	if err := s.AddGeneratedConversionFunc((*PlacementPrune)(nil), (*v1beta1.PlacementPrune)(nil), func(a, b interface{}, scope conversion.Scope) error {
+		return Convert_v1_PlacementPrune_To_v1beta1_PlacementPrune(a.(*PlacementPrune), b.(*v1beta1.PlacementPrune), scope)
 	}); err != nil {
 		return err
 	}
-	if err := s.AddGeneratedConversionFunc((*placement.PlacementPrune)(nil), (*PlacementPrune)(nil), func(a, b interface{}, scope conversion.Scope) error {
-		return Convert_placement_PlacementPrune_To_v1_PlacementPrune(a.(*placement.PlacementPrune), b.(*PlacementPrune), scope)
+	if err := s.AddGeneratedConversionFunc((*v1beta1.PlacementPrune)(nil), (*PlacementPrune)(nil), func(a, b interface{}, scope conversion.Scope) error {
+		return Convert_v1beta1_PlacementPrune_To_v1_PlacementPrune(a.(*v1beta1.PlacementPrune), b.(*PlacementPrune), scope)
 	}); err != nil {
 		return err
 	}
-	if err := s.AddGeneratedConversionFunc((*PlacementPruneRecord)(nil), (*placement.PlacementPruneRecord)(nil), func(a, b interface{}, scope conversion.Scope) error {
-		return Convert_v1_PlacementPruneRecord_To_placement_PlacementPruneRecord(a.(*PlacementPruneRecord), b.(*placement.PlacementPruneRecord), scope)
+	if err := s.AddGeneratedConversionFunc((*PlacementPruneRecord)(nil), (*v1beta1.PlacementPruneRecord)(nil), func(a, b interface{}, scope conversion.Scope) error {
+		return Convert_v1_PlacementPruneRecord_To_v1beta1_PlacementPruneRecord(a.(*PlacementPruneRecord), b.(*v1beta1.PlacementPruneRecord), scope)
 	}); err != nil {
 		return err
 	}
-	if err := s.AddGeneratedConversionFunc((*placement.PlacementPruneRecord)(nil), (*PlacementPruneRecord)(nil), func(a, b interface{}, scope conversion.Scope) error {
-		return Convert_placement_PlacementPruneRecord_To_v1_PlacementPruneRecord(a.(*placement.PlacementPruneRecord), b.(*PlacementPruneRecord), scope)
+	if err := s.AddGeneratedConversionFunc((*v1beta1.PlacementPruneRecord)(nil), (*PlacementPruneRecord)(nil), func(a, b interface{}, scope conversion.Scope) error {
+		return Convert_v1beta1_PlacementPruneRecord_To_v1_PlacementPruneRecord(a.(*v1beta1.PlacementPruneRecord), b.(*PlacementPruneRecord), scope)
 	}); err != nil {
 		return err
 	}
-	if err := s.AddGeneratedConversionFunc((*PlacementPruneSpec)(nil), (*placement.PlacementPruneSpec)(nil), func(a, b interface{}, scope conversion.Scope) error {
-		return Convert_v1_PlacementPruneSpec_To_placement_PlacementPruneSpec(a.(*PlacementPruneSpec), b.(*placement.PlacementPruneSpec), scope)
+	if err := s.AddGeneratedConversionFunc((*PlacementPruneSpec)(nil), (*v1beta1.PlacementPruneSpec)(nil), func(a, b interface{}, scope conversion.Scope) error {
+		return Convert_v1_PlacementPruneSpec_To_v1beta1_PlacementPruneSpec(a.(*PlacementPruneSpec), b.(*v1beta1.PlacementPruneSpec), scope)
 	}); err != nil {
 		return err
 	}
-	if err := s.AddGeneratedConversionFunc((*placement.PlacementPruneSpec)(nil), (*PlacementPruneSpec)(nil), func(a, b interface{}, scope conversion.Scope) error {
-		return Convert_placement_PlacementPruneSpec_To_v1_PlacementPruneSpec(a.(*placement.PlacementPruneSpec), b.(*PlacementPruneSpec), scope)
+	if err := s.AddGeneratedConversionFunc((*v1beta1.PlacementPruneSpec)(nil), (*PlacementPruneSpec)(nil), func(a, b interface{}, scope conversion.Scope) error {
+		return Convert_v1beta1_PlacementPruneSpec_To_v1_PlacementPruneSpec(a.(*v1beta1.PlacementPruneSpec), b.(*PlacementPruneSpec), scope)
 	}); err != nil {
 		return err
 	}
-	if err := s.AddGeneratedConversionFunc((*PlacementPruneStatus)(nil), (*placement.PlacementPruneStatus)(nil), func(a, b interface{}, scope conversion.Scope) error {
-		return Convert_v1_PlacementPruneStatus_To_placement_PlacementPruneStatus(a.(*PlacementPruneStatus), b.(*placement.PlacementPruneStatus), scope)
+	if err := s.AddGeneratedConversionFunc((*PlacementPruneStatus)(nil), (*v1beta1.PlacementPruneStatus)(nil), func(a, b interface{}, scope conversion.Scope) error {
+		return Convert_v1_PlacementPruneStatus_To_v1beta1_PlacementPruneStatus(a.(*PlacementPruneStatus), b.(*v1beta1.PlacementPruneStatus), scope)
 	}); err != nil {
 		return err
 	}
-	if err := s.AddGeneratedConversionFunc((*placement.PlacementPruneStatus)(nil), (*PlacementPruneStatus)(nil), func(a, b interface{}, scope conversion.Scope) error {
-		return Convert_placement_PlacementPruneStatus_To_v1_PlacementPruneStatus(a.(*placement.PlacementPruneStatus), b.(*PlacementPruneStatus), scope)
+	if err := s.AddGeneratedConversionFunc((*v1beta1.PlacementPruneStatus)(nil), (*PlacementPruneStatus)(nil), func(a, b interface{}, scope conversion.Scope) error {
+		return Convert_v1beta1_PlacementPruneStatus_To_v1_PlacementPruneStatus(a.(*v1beta1.PlacementPruneStatus), b.(*PlacementPruneStatus), scope)
 	}); err != nil {
 		return err
 	}
-	if err := s.AddGeneratedConversionFunc((*PlacementRef)(nil), (*placement.PlacementRef)(nil), func(a, b interface{}, scope conversion.Scope) error {
-		return Convert_v1_PlacementRef_To_placement_PlacementRef(a.(*PlacementRef), b.(*placement.PlacementRef), scope)
+	if err := s.AddGeneratedConversionFunc((*PlacementRef)(nil), (*v1beta1.PlacementRef)(nil), func(a, b interface{}, scope conversion.Scope) error {
+		return Convert_v1_PlacementRef_To_v1beta1_PlacementRef(a.(*PlacementRef), b.(*v1beta1.PlacementRef), scope)
 	}); err != nil {
 		return err
 	}
-	if err := s.AddGeneratedConversionFunc((*placement.PlacementRef)(nil), (*PlacementRef)(nil), func(a, b interface{}, scope conversion.Scope) error {
-		return Convert_placement_PlacementRef_To_v1_PlacementRef(a.(*placement.PlacementRef), b.(*PlacementRef), scope)
+	if err := s.AddGeneratedConversionFunc((*v1beta1.PlacementRef)(nil), (*PlacementRef)(nil), func(a, b interface{}, scope conversion.Scope) error {
+		return Convert_v1beta1_PlacementRef_To_v1_PlacementRef(a.(*v1beta1.PlacementRef), b.(*PlacementRef), scope)
 	}); err != nil {
 		return err
 	}
-	if err := s.AddGeneratedConversionFunc((*PlacementSpec)(nil), (*placement.PlacementSpec)(nil), func(a, b interface{}, scope conversion.Scope) error {
-		return Convert_v1_PlacementSpec_To_placement_PlacementSpec(a.(*PlacementSpec), b.(*placement.PlacementSpec), scope)
+	if err := s.AddGeneratedConversionFunc((*PlacementSpec)(nil), (*v1beta1.PlacementSpec)(nil), func(a, b interface{}, scope conversion.Scope) error {
+		return Convert_v1_PlacementSpec_To_v1beta1_PlacementSpec(a.(*PlacementSpec), b.(*v1beta1.PlacementSpec), scope)
 	}); err != nil {
 		return err
 	}
-	if err := s.AddGeneratedConversionFunc((*placement.PlacementSpec)(nil), (*PlacementSpec)(nil), func(a, b interface{}, scope conversion.Scope) error {
-		return Convert_placement_PlacementSpec_To_v1_PlacementSpec(a.(*placement.PlacementSpec), b.(*PlacementSpec), scope)
+	if err := s.AddGeneratedConversionFunc((*v1beta1.PlacementSpec)(nil), (*PlacementSpec)(nil), func(a, b interface{}, scope conversion.Scope) error {
+		return Convert_v1beta1_PlacementSpec_To_v1_PlacementSpec(a.(*v1beta1.PlacementSpec), b.(*PlacementSpec), scope)
 	}); err != nil {
 		return err
 	}
-	if err := s.AddGeneratedConversionFunc((*PlacementStatus)(nil), (*placement.PlacementStatus)(nil), func(a, b interface{}, scope conversion.Scope) error {
-		return Convert_v1_PlacementStatus_To_placement_PlacementStatus(a.(*PlacementStatus), b.(*placement.PlacementStatus), scope)
+	if err := s.AddGeneratedConversionFunc((*PlacementStatus)(nil), (*v1beta1.PlacementStatus)(nil), func(a, b interface{}, scope conversion.Scope) error {
+		return Convert_v1_PlacementStatus_To_v1beta1_PlacementStatus(a.(*PlacementStatus), b.(*v1beta1.PlacementStatus), scope)
 	}); err != nil {
 		return err
 	}
-	if err := s.AddGeneratedConversionFunc((*placement.PlacementStatus)(nil), (*PlacementStatus)(nil), func(a, b interface{}, scope conversion.Scope) error {
-		return Convert_placement_PlacementStatus_To_v1_PlacementStatus(a.(*placement.PlacementStatus), b.(*PlacementStatus), scope)
+	if err := s.AddGeneratedConversionFunc((*v1beta1.PlacementStatus)(nil), (*PlacementStatus)(nil), func(a, b interface{}, scope conversion.Scope) error {
+		return Convert_v1beta1_PlacementStatus_To_v1_PlacementStatus(a.(*v1beta1.PlacementStatus), b.(*PlacementStatus), scope)
 	}); err != nil {
 		return err
 	}
-	if err := s.AddGeneratedConversionFunc((*PreferredClusterSelector)(nil), (*placement.PreferredClusterSelector)(nil), func(a, b interface{}, scope conversion.Scope) error {
-		return Convert_v1_PreferredClusterSelector_To_placement_PreferredClusterSelector(a.(*PreferredClusterSelector), b.(*placement.PreferredClusterSelector), scope)
+	if err := s.AddGeneratedConversionFunc((*PreferredClusterSelector)(nil), (*v1beta1.PreferredClusterSelector)(nil), func(a, b interface{}, scope conversion.Scope) error {
+		return Convert_v1_PreferredClusterSelector_To_v1beta1_PreferredClusterSelector(a.(*PreferredClusterSelector), b.(*v1beta1.PreferredClusterSelector), scope)
 	}); err != nil {
 		return err
 	}
-	if err := s.AddGeneratedConversionFunc((*placement.PreferredClusterSelector)(nil), (*PreferredClusterSelector)(nil), func(a, b interface{}, scope conversion.Scope) error {
-		return Convert_placement_PreferredClusterSelector_To_v1_PreferredClusterSelector(a.(*placement.PreferredClusterSelector), b.(*PreferredClusterSelector), scope)
+	if err := s.AddGeneratedConversionFunc((*v1beta1.PreferredClusterSelector)(nil), (*PreferredClusterSelector)(nil), func(a, b interface{}, scope conversion.Scope) error {
+		return Convert_v1beta1_PreferredClusterSelector_To_v1_PreferredClusterSelector(a.(*v1beta1.PreferredClusterSelector), b.(*PreferredClusterSelector), scope)
 	}); err != nil {
 		return err
 	}
-	if err := s.AddGeneratedConversionFunc((*PropertySelector)(nil), (*placement.PropertySelector)(nil), func(a, b interface{}, scope conversion.Scope) error {
-		return Convert_v1_PropertySelector_To_placement_PropertySelector(a.(*PropertySelector), b.(*placement.PropertySelector), scope)
+	if err := s.AddGeneratedConversionFunc((*PropertySelector)(nil), (*v1beta1.PropertySelector)(nil), func(a, b interface{}, scope conversion.Scope) error {
+		return Convert_v1_PropertySelector_To_v1beta1_PropertySelector(a.(*PropertySelector), b.(*v1beta1.PropertySelector), scope)
 	}); err != nil {
 		return err
 	}
-	if err := s.AddGeneratedConversionFunc((*placement.PropertySelector)(nil), (*PropertySelector)(nil), func(a, b interface{}, scope conversion.Scope) error {
-		return Convert_placement_PropertySelector_To_v1_PropertySelector(a.(*placement.PropertySelector), b.(*PropertySelector), scope)
+	if err := s.AddGeneratedConversionFunc((*v1beta1.PropertySelector)(nil), (*PropertySelector)(nil), func(a, b interface{}, scope conversion.Scope) error {
+		return Convert_v1beta1_PropertySelector_To_v1_PropertySelector(a.(*v1beta1.PropertySelector), b.(*PropertySelector), scope)
 	}); err != nil {
 		return err
 	}
-	if err := s.AddGeneratedConversionFunc((*PropertySelectorRequirement)(nil), (*placement.PropertySelectorRequirement)(nil), func(a, b interface{}, scope conversion.Scope) error {
-		return Convert_v1_PropertySelectorRequirement_To_placement_PropertySelectorRequirement(a.(*PropertySelectorRequirement), b.(*placement.PropertySelectorRequirement), scope)
+	if err := s.AddGeneratedConversionFunc((*PropertySelectorRequirement)(nil), (*v1beta1.PropertySelectorRequirement)(nil), func(a, b interface{}, scope conversion.Scope) error {
+		return Convert_v1_PropertySelectorRequirement_To_v1beta1_PropertySelectorRequirement(a.(*PropertySelectorRequirement), b.(*v1beta1.PropertySelectorRequirement), scope)
 	}); err != nil {
 		return err
 	}
-	if err := s.AddGeneratedConversionFunc((*placement.PropertySelectorRequirement)(nil), (*PropertySelectorRequirement)(nil), func(a, b interface{}, scope conversion.Scope) error {
-		return Convert_placement_PropertySelectorRequirement_To_v1_PropertySelectorRequirement(a.(*placement.PropertySelectorRequirement), b.(*PropertySelectorRequirement), scope)
+	if err := s.AddGeneratedConversionFunc((*v1beta1.PropertySelectorRequirement)(nil), (*PropertySelectorRequirement)(nil), func(a, b interface{}, scope conversion.Scope) error {
+		return Convert_v1beta1_PropertySelectorRequirement_To_v1_PropertySelectorRequirement(a.(*v1beta1.PropertySelectorRequirement), b.(*PropertySelectorRequirement), scope)
 	}); err != nil {
 		return err
 	}
-	if err := s.AddGeneratedConversionFunc((*PropertySorter)(nil), (*placement.PropertySorter)(nil), func(a, b interface{}, scope conversion.Scope) error {
-		return Convert_v1_PropertySorter_To_placement_PropertySorter(a.(*PropertySorter), b.(*placement.PropertySorter), scope)
+	if err := s.AddGeneratedConversionFunc((*PropertySorter)(nil), (*v1beta1.PropertySorter)(nil), func(a, b interface{}, scope conversion.Scope) error {
+		return Convert_v1_PropertySorter_To_v1beta1_PropertySorter(a.(*PropertySorter), b.(*v1beta1.PropertySorter), scope)
 	}); err != nil {
 		return err
 	}
-	if err := s.AddGeneratedConversionFunc((*placement.PropertySorter)(nil), (*PropertySorter)(nil), func(a, b interface{}, scope conversion.Scope) error {
-		return Convert_placement_PropertySorter_To_v1_PropertySorter(a.(*placement.PropertySorter), b.(*PropertySorter), scope)
+	if err := s.AddGeneratedConversionFunc((*v1beta1.PropertySorter)(nil), (*PropertySorter)(nil), func(a, b interface{}, scope conversion.Scope) error {
+		return Convert_v1beta1_PropertySorter_To_v1_PropertySorter(a.(*v1beta1.PropertySorter), b.(*PropertySorter), scope)
 	}); err != nil {
 		return err
 	}
-	if err := s.AddGeneratedConversionFunc((*ReportBackStrategy)(nil), (*placement.ReportBackStrategy)(nil), func(a, b interface{}, scope conversion.Scope) error {
-		return Convert_v1_ReportBackStrategy_To_placement_ReportBackStrategy(a.(*ReportBackStrategy), b.(*placement.ReportBackStrategy), scope)
+	if err := s.AddGeneratedConversionFunc((*ReportBackStrategy)(nil), (*v1beta1.ReportBackStrategy)(nil), func(a, b interface{}, scope conversion.Scope) error {
+		return Convert_v1_ReportBackStrategy_To_v1beta1_ReportBackStrategy(a.(*ReportBackStrategy), b.(*v1beta1.ReportBackStrategy), scope)
 	}); err != nil {
 		return err
 	}
-	if err := s.AddGeneratedConversionFunc((*placement.ReportBackStrategy)(nil), (*ReportBackStrategy)(nil), func(a, b interface{}, scope conversion.Scope) error {
-		return Convert_placement_ReportBackStrategy_To_v1_ReportBackStrategy(a.(*placement.ReportBackStrategy), b.(*ReportBackStrategy), scope)
+	if err := s.AddGeneratedConversionFunc((*v1beta1.ReportBackStrategy)(nil), (*ReportBackStrategy)(nil), func(a, b interface{}, scope conversion.Scope) error {
+		return Convert_v1beta1_ReportBackStrategy_To_v1_ReportBackStrategy(a.(*v1beta1.ReportBackStrategy), b.(*ReportBackStrategy), scope)
 	}); err != nil {
 		return err
 	}
-	if err := s.AddGeneratedConversionFunc((*ResourceBinding)(nil), (*placement.ResourceBinding)(nil), func(a, b interface{}, scope conversion.Scope) error {
-		return Convert_v1_ResourceBinding_To_placement_ResourceBinding(a.(*ResourceBinding), b.(*placement.ResourceBinding), scope)
+	if err := s.AddGeneratedConversionFunc((*ResourceBinding)(nil), (*v1beta1.ResourceBinding)(nil), func(a, b interface{}, scope conversion.Scope) error {
+		return Convert_v1_ResourceBinding_To_v1beta1_ResourceBinding(a.(*ResourceBinding), b.(*v1beta1.ResourceBinding), scope)
 	}); err != nil {
 		return err
 	}
-	if err := s.AddGeneratedConversionFunc((*placement.ResourceBinding)(nil), (*ResourceBinding)(nil), func(a, b interface{}, scope conversion.Scope) error {
-		return Convert_placement_ResourceBinding_To_v1_ResourceBinding(a.(*placement.ResourceBinding), b.(*ResourceBinding), scope)
+	if err := s.AddGeneratedConversionFunc((*v1beta1.ResourceBinding)(nil), (*ResourceBinding)(nil), func(a, b interface{}, scope conversion.Scope) error {
+		return Convert_v1beta1_ResourceBinding_To_v1_ResourceBinding(a.(*v1beta1.ResourceBinding), b.(*ResourceBinding), scope)
 	}); err != nil {
 		return err
 	}
-	if err := s.AddGeneratedConversionFunc((*ResourceBindingList)(nil), (*placement.ResourceBindingList)(nil), func(a, b interface{}, scope conversion.Scope) error {
-		return Convert_v1_ResourceBindingList_To_placement_ResourceBindingList(a.(*ResourceBindingList), b.(*placement.ResourceBindingList), scope)
+	if err := s.AddGeneratedConversionFunc((*ResourceBindingList)(nil), (*v1beta1.ResourceBindingList)(nil), func(a, b interface{}, scope conversion.Scope) error {
+		return Convert_v1_ResourceBindingList_To_v1beta1_ResourceBindingList(a.(*ResourceBindingList), b.(*v1beta1.ResourceBindingList), scope)
 	}); err != nil {
 		return err
 	}
-	if err := s.AddGeneratedConversionFunc((*placement.ResourceBindingList)(nil), (*ResourceBindingList)(nil), func(a, b interface{}, scope conversion.Scope) error {
-		return Convert_placement_ResourceBindingList_To_v1_ResourceBindingList(a.(*placement.ResourceBindingList), b.(*ResourceBindingList), scope)
+	if err := s.AddGeneratedConversionFunc((*v1beta1.ResourceBindingList)(nil), (*ResourceBindingList)(nil), func(a, b interface{}, scope conversion.Scope) error {
+		return Convert_v1beta1_ResourceBindingList_To_v1_ResourceBindingList(a.(*v1beta1.ResourceBindingList), b.(*ResourceBindingList), scope)
 	}); err != nil {
 		return err
 	}
-	if err := s.AddGeneratedConversionFunc((*ResourceBindingSpec)(nil), (*placement.ResourceBindingSpec)(nil), func(a, b interface{}, scope conversion.Scope) error {
-		return Convert_v1_ResourceBindingSpec_To_placement_ResourceBindingSpec(a.(*ResourceBindingSpec), b.(*placement.ResourceBindingSpec), scope)
+	if err := s.AddGeneratedConversionFunc((*ResourceBindingSpec)(nil), (*v1beta1.ResourceBindingSpec)(nil), func(a, b interface{}, scope conversion.Scope) error {
+		return Convert_v1_ResourceBindingSpec_To_v1beta1_ResourceBindingSpec(a.(*ResourceBindingSpec), b.(*v1beta1.ResourceBindingSpec), scope)
 	}); err != nil {
 		return err
 	}
-	if err := s.AddGeneratedConversionFunc((*placement.ResourceBindingSpec)(nil), (*ResourceBindingSpec)(nil), func(a, b interface{}, scope conversion.Scope) error {
-		return Convert_placement_ResourceBindingSpec_To_v1_ResourceBindingSpec(a.(*placement.ResourceBindingSpec), b.(*ResourceBindingSpec), scope)
+	if err := s.AddGeneratedConversionFunc((*v1beta1.ResourceBindingSpec)(nil), (*ResourceBindingSpec)(nil), func(a, b interface{}, scope conversion.Scope) error {
+		return Convert_v1beta1_ResourceBindingSpec_To_v1_ResourceBindingSpec(a.(*v1beta1.ResourceBindingSpec), b.(*ResourceBindingSpec), scope)
 	}); err != nil {
 		return err
 	}
-	if err := s.AddGeneratedConversionFunc((*ResourceBindingStatus)(nil), (*placement.ResourceBindingStatus)(nil), func(a, b interface{}, scope conversion.Scope) error {
-		return Convert_v1_ResourceBindingStatus_To_placement_ResourceBindingStatus(a.(*ResourceBindingStatus), b.(*placement.ResourceBindingStatus), scope)
+	if err := s.AddGeneratedConversionFunc((*ResourceBindingStatus)(nil), (*v1beta1.ResourceBindingStatus)(nil), func(a, b interface{}, scope conversion.Scope) error {
+		return Convert_v1_ResourceBindingStatus_To_v1beta1_ResourceBindingStatus(a.(*ResourceBindingStatus), b.(*v1beta1.ResourceBindingStatus), scope)
 	}); err != nil {
 		return err
 	}
-	if err := s.AddGeneratedConversionFunc((*placement.ResourceBindingStatus)(nil), (*ResourceBindingStatus)(nil), func(a, b interface{}, scope conversion.Scope) error {
-		return Convert_placement_ResourceBindingStatus_To_v1_ResourceBindingStatus(a.(*placement.ResourceBindingStatus), b.(*ResourceBindingStatus), scope)
+	if err := s.AddGeneratedConversionFunc((*v1beta1.ResourceBindingStatus)(nil), (*ResourceBindingStatus)(nil), func(a, b interface{}, scope conversion.Scope) error {
+		return Convert_v1beta1_ResourceBindingStatus_To_v1_ResourceBindingStatus(a.(*v1beta1.ResourceBindingStatus), b.(*ResourceBindingStatus), scope)
 	}); err != nil {
 		return err
 	}
-	if err := s.AddGeneratedConversionFunc((*ResourceContent)(nil), (*placement.ResourceContent)(nil), func(a, b interface{}, scope conversion.Scope) error {
-		return Convert_v1_ResourceContent_To_placement_ResourceContent(a.(*ResourceContent), b.(*placement.ResourceContent), scope)
+	if err := s.AddGeneratedConversionFunc((*ResourceContent)(nil), (*v1beta1.ResourceContent)(nil), func(a, b interface{}, scope conversion.Scope) error {
+		return Convert_v1_ResourceContent_To_v1beta1_ResourceContent(a.(*ResourceContent), b.(*v1beta1.ResourceContent), scope)
 	}); err != nil {
 		return err
 	}
-	if err := s.AddGeneratedConversionFunc((*placement.ResourceContent)(nil), (*ResourceContent)(nil), func(a, b interface{}, scope conversion.Scope) error {
-		return Convert_placement_ResourceContent_To_v1_ResourceContent(a.(*placement.ResourceContent), b.(*ResourceContent), scope)
+	if err := s.AddGeneratedConversionFunc((*v1beta1.ResourceContent)(nil), (*ResourceContent)(nil), func(a, b interface{}, scope conversion.Scope) error {
+		return Convert_v1beta1_ResourceContent_To_v1_ResourceContent(a.(*v1beta1.ResourceContent), b.(*ResourceContent), scope)
 	}); err != nil {
 		return err
 	}
-	if err := s.AddGeneratedConversionFunc((*ResourceEnvelope)(nil), (*placement.ResourceEnvelope)(nil), func(a, b interface{}, scope conversion.Scope) error {
-		return Convert_v1_ResourceEnvelope_To_placement_ResourceEnvelope(a.(*ResourceEnvelope), b.(*placement.ResourceEnvelope), scope)
+	if err := s.AddGeneratedConversionFunc((*ResourceEnvelope)(nil), (*v1beta1.ResourceEnvelope)(nil), func(a, b interface{}, scope conversion.Scope) error {
+		return Convert_v1_ResourceEnvelope_To_v1beta1_ResourceEnvelope(a.(*ResourceEnvelope), b.(*v1beta1.ResourceEnvelope), scope)
 	}); err != nil {
 		return err
 	}
-	if err := s.AddGeneratedConversionFunc((*placement.ResourceEnvelope)(nil), (*ResourceEnvelope)(nil), func(a, b interface{}, scope conversion.Scope) error {
-		return Convert_placement_ResourceEnvelope_To_v1_ResourceEnvelope(a.(*placement.ResourceEnvelope), b.(*ResourceEnvelope), scope)
+	if err := s.AddGeneratedConversionFunc((*v1beta1.ResourceEnvelope)(nil), (*ResourceEnvelope)(nil), func(a, b interface{}, scope conversion.Scope) error {
+		return Convert_v1beta1_ResourceEnvelope_To_v1_ResourceEnvelope(a.(*v1beta1.ResourceEnvelope), b.(*ResourceEnvelope), scope)
 	}); err != nil {
 		return err
 	}
-	if err := s.AddGeneratedConversionFunc((*ResourceEnvelopeList)(nil), (*placement.ResourceEnvelopeList)(nil), func(a, b interface{}, scope conversion.Scope) error {
-		return Convert_v1_ResourceEnvelopeList_To_placement_ResourceEnvelopeList(a.(*ResourceEnvelopeList), b.(*placement.ResourceEnvelopeList), scope)
+	if err := s.AddGeneratedConversionFunc((*ResourceEnvelopeList)(nil), (*v1beta1.ResourceEnvelopeList)(nil), func(a, b interface{}, scope conversion.Scope) error {
+		return Convert_v1_ResourceEnvelopeList_To_v1beta1_ResourceEnvelopeList(a.(*ResourceEnvelopeList), b.(*v1beta1.ResourceEnvelopeList), scope)
 	}); err != nil {
 		return err
 	}
-	if err := s.AddGeneratedConversionFunc((*placement.ResourceEnvelopeList)(nil), (*ResourceEnvelopeList)(nil), func(a, b interface{}, scope conversion.Scope) error {
-		return Convert_placement_ResourceEnvelopeList_To_v1_ResourceEnvelopeList(a.(*placement.ResourceEnvelopeList), b.(*ResourceEnvelopeList), scope)
+	if err := s.AddGeneratedConversionFunc((*v1beta1.ResourceEnvelopeList)(nil), (*ResourceEnvelopeList)(nil), func(a, b interface{}, scope conversion.Scope) error {
+		return Convert_v1beta1_ResourceEnvelopeList_To_v1_ResourceEnvelopeList(a.(*v1beta1.ResourceEnvelopeList), b.(*ResourceEnvelopeList), scope)
 	}); err != nil {
 		return err
 	}
-	if err := s.AddGeneratedConversionFunc((*ResourceIdentifier)(nil), (*placement.ResourceIdentifier)(nil), func(a, b interface{}, scope conversion.Scope) error {
-		return Convert_v1_ResourceIdentifier_To_placement_ResourceIdentifier(a.(*ResourceIdentifier), b.(*placement.ResourceIdentifier), scope)
+	if err := s.AddGeneratedConversionFunc((*ResourceIdentifier)(nil), (*v1beta1.ResourceIdentifier)(nil), func(a, b interface{}, scope conversion.Scope) error {
+		return Convert_v1_ResourceIdentifier_To_v1beta1_ResourceIdentifier(a.(*ResourceIdentifier), b.(*v1beta1.ResourceIdentifier), scope)
 	}); err != nil {
 		return err
 	}
-	if err := s.AddGeneratedConversionFunc((*placement.ResourceIdentifier)(nil), (*ResourceIdentifier)(nil), func(a, b interface{}, scope conversion.Scope) error {
-		return Convert_placement_ResourceIdentifier_To_v1_ResourceIdentifier(a.(*placement.ResourceIdentifier), b.(*ResourceIdentifier), scope)
+	if err := s.AddGeneratedConversionFunc((*v1beta1.ResourceIdentifier)(nil), (*ResourceIdentifier)(nil), func(a, b interface{}, scope conversion.Scope) error {
+		return Convert_v1beta1_ResourceIdentifier_To_v1_ResourceIdentifier(a.(*v1beta1.ResourceIdentifier), b.(*ResourceIdentifier), scope)
 	}); err != nil {
 		return err
 	}
-	if err := s.AddGeneratedConversionFunc((*ResourceOverride)(nil), (*placement.ResourceOverride)(nil), func(a, b interface{}, scope conversion.Scope) error {
-		return Convert_v1_ResourceOverride_To_placement_ResourceOverride(a.(*ResourceOverride), b.(*placement.ResourceOverride), scope)
+	if err := s.AddGeneratedConversionFunc((*ResourceOverride)(nil), (*v1beta1.ResourceOverride)(nil), func(a, b interface{}, scope conversion.Scope) error {
+		return Convert_v1_ResourceOverride_To_v1beta1_ResourceOverride(a.(*ResourceOverride), b.(*v1beta1.ResourceOverride), scope)
 	}); err != nil {
 		return err
 	}
-	if err := s.AddGeneratedConversionFunc((*placement.ResourceOverride)(nil), (*ResourceOverride)(nil), func(a, b interface{}, scope conversion.Scope) error {
-		return Convert_placement_ResourceOverride_To_v1_ResourceOverride(a.(*placement.ResourceOverride), b.(*ResourceOverride), scope)
+	if err := s.AddGeneratedConversionFunc((*v1beta1.ResourceOverride)(nil), (*ResourceOverride)(nil), func(a, b interface{}, scope conversion.Scope) error {
+		return Convert_v1beta1_ResourceOverride_To_v1_ResourceOverride(a.(*v1beta1.ResourceOverride), b.(*ResourceOverride), scope)
 	}); err != nil {
 		return err
 	}
-	if err := s.AddGeneratedConversionFunc((*ResourceOverrideList)(nil), (*placement.ResourceOverrideList)(nil), func(a, b interface{}, scope conversion.Scope) error {
-		return Convert_v1_ResourceOverrideList_To_placement_ResourceOverrideList(a.(*ResourceOverrideList), b.(*placement.ResourceOverrideList), scope)
+	if err := s.AddGeneratedConversionFunc((*ResourceOverrideList)(nil), (*v1beta1.ResourceOverrideList)(nil), func(a, b interface{}, scope conversion.Scope) error {
+		return Convert_v1_ResourceOverrideList_To_v1beta1_ResourceOverrideList(a.(*ResourceOverrideList), b.(*v1beta1.ResourceOverrideList), scope)
 	}); err != nil {
 		return err
 	}
-	if err := s.AddGeneratedConversionFunc((*placement.ResourceOverrideList)(nil), (*ResourceOverrideList)(nil), func(a, b interface{}, scope conversion.Scope) error {
-		return Convert_placement_ResourceOverrideList_To_v1_ResourceOverrideList(a.(*placement.ResourceOverrideList), b.(*ResourceOverrideList), scope)
+	if err := s.AddGeneratedConversionFunc((*v1beta1.ResourceOverrideList)(nil), (*ResourceOverrideList)(nil), func(a, b interface{}, scope conversion.Scope) error {
+		return Convert_v1beta1_ResourceOverrideList_To_v1_ResourceOverrideList(a.(*v1beta1.ResourceOverrideList), b.(*ResourceOverrideList), scope)
 	}); err != nil {
 		return err
 	}
-	if err := s.AddGeneratedConversionFunc((*ResourceOverrideSnapshot)(nil), (*placement.ResourceOverrideSnapshot)(nil), func(a, b interface{}, scope conversion.Scope) error {
-		return Convert_v1_ResourceOverrideSnapshot_To_placement_ResourceOverrideSnapshot(a.(*ResourceOverrideSnapshot), b.(*placement.ResourceOverrideSnapshot), scope)
+	if err := s.AddGeneratedConversionFunc((*ResourceOverrideSnapshot)(nil), (*v1beta1.ResourceOverrideSnapshot)(nil), func(a, b interface{}, scope conversion.Scope) error {
+		return Convert_v1_ResourceOverrideSnapshot_To_v1beta1_ResourceOverrideSnapshot(a.(*ResourceOverrideSnapshot), b.(*v1beta1.ResourceOverrideSnapshot), scope)
 	}); err != nil {
 		return err
 	}
-	if err := s.AddGeneratedConversionFunc((*placement.ResourceOverrideSnapshot)(nil), (*ResourceOverrideSnapshot)(nil), func(a, b interface{}, scope conversion.Scope) error {
-		return Convert_placement_ResourceOverrideSnapshot_To_v1_ResourceOverrideSnapshot(a.(*placement.ResourceOverrideSnapshot), b.(*ResourceOverrideSnapshot), scope)
+	if err := s.AddGeneratedConversionFunc((*v1beta1.ResourceOverrideSnapshot)(nil), (*ResourceOverrideSnapshot)(nil), func(a, b interface{}, scope conversion.Scope) error {
+		return Convert_v1beta1_ResourceOverrideSnapshot_To_v1_ResourceOverrideSnapshot(a.(*v1beta1.ResourceOverrideSnapshot), b.(*ResourceOverrideSnapshot), scope)
 	}); err != nil {
 		return err
 	}
-	if err := s.AddGeneratedConversionFunc((*ResourceOverrideSnapshotList)(nil), (*placement.ResourceOverrideSnapshotList)(nil), func(a, b interface{}, scope conversion.Scope) error {
-		return Convert_v1_ResourceOverrideSnapshotList_To_placement_ResourceOverrideSnapshotList(a.(*ResourceOverrideSnapshotList), b.(*placement.ResourceOverrideSnapshotList), scope)
+	if err := s.AddGeneratedConversionFunc((*ResourceOverrideSnapshotList)(nil), (*v1beta1.ResourceOverrideSnapshotList)(nil), func(a, b interface{}, scope conversion.Scope) error {
+		return Convert_v1_ResourceOverrideSnapshotList_To_v1beta1_ResourceOverrideSnapshotList(a.(*ResourceOverrideSnapshotList), b.(*v1beta1.ResourceOverrideSnapshotList), scope)
 	}); err != nil {
 		return err
 	}
-	if err := s.AddGeneratedConversionFunc((*placement.ResourceOverrideSnapshotList)(nil), (*ResourceOverrideSnapshotList)(nil), func(a, b interface{}, scope conversion.Scope) error {
-		return Convert_placement_ResourceOverrideSnapshotList_To_v1_ResourceOverrideSnapshotList(a.(*placement.ResourceOverrideSnapshotList), b.(*ResourceOverrideSnapshotList), scope)
+	if err := s.AddGeneratedConversionFunc((*v1beta1.ResourceOverrideSnapshotList)(nil), (*ResourceOverrideSnapshotList)(nil), func(a, b interface{}, scope conversion.Scope) error {
+		return Convert_v1beta1_ResourceOverrideSnapshotList_To_v1_ResourceOverrideSnapshotList(a.(*v1beta1.ResourceOverrideSnapshotList), b.(*ResourceOverrideSnapshotList), scope)
 	}); err != nil {
 		return err
 	}
-	if err := s.AddGeneratedConversionFunc((*ResourceOverrideSnapshotSpec)(nil), (*placement.ResourceOverrideSnapshotSpec)(nil), func(a, b interface{}, scope conversion.Scope) error {
-		return Convert_v1_ResourceOverrideSnapshotSpec_To_placement_ResourceOverrideSnapshotSpec(a.(*ResourceOverrideSnapshotSpec), b.(*placement.ResourceOverrideSnapshotSpec), scope)
+	if err := s.AddGeneratedConversionFunc((*ResourceOverrideSnapshotSpec)(nil), (*v1beta1.ResourceOverrideSnapshotSpec)(nil), func(a, b interface{}, scope conversion.Scope) error {
+		return Convert_v1_ResourceOverrideSnapshotSpec_To_v1beta1_ResourceOverrideSnapshotSpec(a.(*ResourceOverrideSnapshotSpec), b.(*v1beta1.ResourceOverrideSnapshotSpec), scope)
 	}); err != nil {
 		return err
 	}
-	if err := s.AddGeneratedConversionFunc((*placement.ResourceOverrideSnapshotSpec)(nil), (*ResourceOverrideSnapshotSpec)(nil), func(a, b interface{}, scope conversion.Scope) error {
-		return Convert_placement_ResourceOverrideSnapshotSpec_To_v1_ResourceOverrideSnapshotSpec(a.(*placement.ResourceOverrideSnapshotSpec), b.(*ResourceOverrideSnapshotSpec), scope)
+	if err := s.AddGeneratedConversionFunc((*v1beta1.ResourceOverrideSnapshotSpec)(nil), (*ResourceOverrideSnapshotSpec)(nil), func(a, b interface{}, scope conversion.Scope) error {
+		return Convert_v1beta1_ResourceOverrideSnapshotSpec_To_v1_ResourceOverrideSnapshotSpec(a.(*v1beta1.ResourceOverrideSnapshotSpec), b.(*ResourceOverrideSnapshotSpec), scope)
 	}); err != nil {
 		return err
 	}
-	if err := s.AddGeneratedConversionFunc((*ResourceOverrideSpec)(nil), (*placement.ResourceOverrideSpec)(nil), func(a, b interface{}, scope conversion.Scope) error {
-		return Convert_v1_ResourceOverrideSpec_To_placement_ResourceOverrideSpec(a.(*ResourceOverrideSpec), b.(*placement.ResourceOverrideSpec), scope)
+	if err := s.AddGeneratedConversionFunc((*ResourceOverrideSpec)(nil), (*v1beta1.ResourceOverrideSpec)(nil), func(a, b interface{}, scope conversion.Scope) error {
+		return Convert_v1_ResourceOverrideSpec_To_v1beta1_ResourceOverrideSpec(a.(*ResourceOverrideSpec), b.(*v1beta1.ResourceOverrideSpec), scope)
 	}); err != nil {
 		return err
 	}
-	if err := s.AddGeneratedConversionFunc((*placement.ResourceOverrideSpec)(nil), (*ResourceOverrideSpec)(nil), func(a, b interface{}, scope conversion.Scope) error {
-		return Convert_placement_ResourceOverrideSpec_To_v1_ResourceOverrideSpec(a.(*placement.ResourceOverrideSpec), b.(*ResourceOverrideSpec), scope)
+	if err := s.AddGeneratedConversionFunc((*v1beta1.ResourceOverrideSpec)(nil), (*ResourceOverrideSpec)(nil), func(a, b interface{}, scope conversion.Scope) error {
+		return Convert_v1beta1_ResourceOverrideSpec_To_v1_ResourceOverrideSpec(a.(*v1beta1.ResourceOverrideSpec), b.(*ResourceOverrideSpec), scope)
 	}); err != nil {
 		return err
 	}
-	if err := s.AddGeneratedConversionFunc((*ResourcePlacement)(nil), (*placement.ResourcePlacement)(nil), func(a, b interface{}, scope conversion.Scope) error {
-		return Convert_v1_ResourcePlacement_To_placement_ResourcePlacement(a.(*ResourcePlacement), b.(*placement.ResourcePlacement), scope)
+	if err := s.AddGeneratedConversionFunc((*ResourcePlacement)(nil), (*v1beta1.ResourcePlacement)(nil), func(a, b interface{}, scope conversion.Scope) error {
+		return Convert_v1_ResourcePlacement_To_v1beta1_ResourcePlacement(a.(*ResourcePlacement), b.(*v1beta1.ResourcePlacement), scope)
 	}); err != nil {
 		return err
 	}
-	if err := s.AddGeneratedConversionFunc((*placement.ResourcePlacement)(nil), (*ResourcePlacement)(nil), func(a, b interface{}, scope conversion.Scope) error {
-		return Convert_placement_ResourcePlacement_To_v1_ResourcePlacement(a.(*placement.ResourcePlacement), b.(*ResourcePlacement), scope)
+	if err := s.AddGeneratedConversionFunc((*v1beta1.ResourcePlacement)(nil), (*ResourcePlacement)(nil), func(a, b interface{}, scope conversion.Scope) error {
+		return Convert_v1beta1_ResourcePlacement_To_v1_ResourcePlacement(a.(*v1beta1.ResourcePlacement), b.(*ResourcePlacement), scope)
 	}); err != nil {
 		return err
 	}
-	if err := s.AddGeneratedConversionFunc((*ResourcePlacementList)(nil), (*placement.ResourcePlacementList)(nil), func(a, b interface{}, scope conversion.Scope) error {
-		return Convert_v1_ResourcePlacementList_To_placement_ResourcePlacementList(a.(*ResourcePlacementList), b.(*placement.ResourcePlacementList), scope)
+	if err := s.AddGeneratedConversionFunc((*ResourcePlacementList)(nil), (*v1beta1.ResourcePlacementList)(nil), func(a, b interface{}, scope conversion.Scope) error {
+		return Convert_v1_ResourcePlacementList_To_v1beta1_ResourcePlacementList(a.(*ResourcePlacementList), b.(*v1beta1.ResourcePlacementList), scope)
 	}); err != nil {
 		return err
 	}
-	if err := s.AddGeneratedConversionFunc((*placement.ResourcePlacementList)(nil), (*ResourcePlacementList)(nil), func(a, b interface{}, scope conversion.Scope) error {
-		return Convert_placement_ResourcePlacementList_To_v1_ResourcePlacementList(a.(*placement.ResourcePlacementList), b.(*ResourcePlacementList), scope)
+	if err := s.AddGeneratedConversionFunc((*v1beta1.ResourcePlacementList)(nil), (*ResourcePlacementList)(nil), func(a, b interface{}, scope conversion.Scope) error {
+		return Convert_v1beta1_ResourcePlacementList_To_v1_ResourcePlacementList(a.(*v1beta1.ResourcePlacementList), b.(*ResourcePlacementList), scope)
 	}); err != nil {
 		return err
 	}
-	if err := s.AddGeneratedConversionFunc((*ResourceSelector)(nil), (*placement.ResourceSelector)(nil), func(a, b interface{}, scope conversion.Scope) error {
-		return Convert_v1_ResourceSelector_To_placement_ResourceSelector(a.(*ResourceSelector), b.(*placement.ResourceSelector), scope)
+	if err := s.AddGeneratedConversionFunc((*ResourceSelector)(nil), (*v1beta1.ResourceSelector)(nil), func(a, b interface{}, scope conversion.Scope) error {
+		return Convert_v1_ResourceSelector_To_v1beta1_ResourceSelector(a.(*ResourceSelector), b.(*v1beta1.ResourceSelector), scope)
 	}); err != nil {
 		return err
 	}
-	if err := s.AddGeneratedConversionFunc((*placement.ResourceSelector)(nil), (*ResourceSelector)(nil), func(a, b interface{}, scope conversion.Scope) error {
-		return Convert_placement_ResourceSelector_To_v1_ResourceSelector(a.(*placement.ResourceSelector), b.(*ResourceSelector), scope)
+	if err := s.AddGeneratedConversionFunc((*v1beta1.ResourceSelector)(nil), (*ResourceSelector)(nil), func(a, b interface{}, scope conversion.Scope) error {
+		return Convert_v1beta1_ResourceSelector_To_v1_ResourceSelector(a.(*v1beta1.ResourceSelector), b.(*ResourceSelector), scope)
 	}); err != nil {
 		return err
 	}
-	if err := s.AddGeneratedConversionFunc((*ResourceSelectorTerm)(nil), (*placement.ResourceSelectorTerm)(nil), func(a, b interface{}, scope conversion.Scope) error {
-		return Convert_v1_ResourceSelectorTerm_To_placement_ResourceSelectorTerm(a.(*ResourceSelectorTerm), b.(*placement.ResourceSelectorTerm), scope)
+	if err := s.AddGeneratedConversionFunc((*ResourceSelectorTerm)(nil), (*v1beta1.ResourceSelectorTerm)(nil), func(a, b interface{}, scope conversion.Scope) error {
+		return Convert_v1_ResourceSelectorTerm_To_v1beta1_ResourceSelectorTerm(a.(*ResourceSelectorTerm), b.(*v1beta1.ResourceSelectorTerm), scope)
 	}); err != nil {
 		return err
 	}
-	if err := s.AddGeneratedConversionFunc((*placement.ResourceSelectorTerm)(nil), (*ResourceSelectorTerm)(nil), func(a, b interface{}, scope conversion.Scope) error {
-		return Convert_placement_ResourceSelectorTerm_To_v1_ResourceSelectorTerm(a.(*placement.ResourceSelectorTerm), b.(*ResourceSelectorTerm), scope)
+	if err := s.AddGeneratedConversionFunc((*v1beta1.ResourceSelectorTerm)(nil), (*ResourceSelectorTerm)(nil), func(a, b interface{}, scope conversion.Scope) error {
+		return Convert_v1beta1_ResourceSelectorTerm_To_v1_ResourceSelectorTerm(a.(*v1beta1.ResourceSelectorTerm), b.(*ResourceSelectorTerm), scope)
 	}); err != nil {
 		return err
 	}
-	if err := s.AddGeneratedConversionFunc((*ResourceSnapshot)(nil), (*placement.ResourceSnapshot)(nil), func(a, b interface{}, scope conversion.Scope) error {
-		return Convert_v1_ResourceSnapshot_To_placement_ResourceSnapshot(a.(*ResourceSnapshot), b.(*placement.ResourceSnapshot), scope)
+	if err := s.AddGeneratedConversionFunc((*ResourceSnapshot)(nil), (*v1beta1.ResourceSnapshot)(nil), func(a, b interface{}, scope conversion.Scope) error {
+		return Convert_v1_ResourceSnapshot_To_v1beta1_ResourceSnapshot(a.(*ResourceSnapshot), b.(*v1beta1.ResourceSnapshot), scope)
 	}); err != nil {
 		return err
 	}
-	if err := s.AddGeneratedConversionFunc((*placement.ResourceSnapshot)(nil), (*ResourceSnapshot)(nil), func(a, b interface{}, scope conversion.Scope) error {
-		return Convert_placement_ResourceSnapshot_To_v1_ResourceSnapshot(a.(*placement.ResourceSnapshot), b.(*ResourceSnapshot), scope)
+	if err := s.AddGeneratedConversionFunc((*v1beta1.ResourceSnapshot)(nil), (*ResourceSnapshot)(nil), func(a, b interface{}, scope conversion.Scope) error {
+		return Convert_v1beta1_ResourceSnapshot_To_v1_ResourceSnapshot(a.(*v1beta1.ResourceSnapshot), b.(*ResourceSnapshot), scope)
 	}); err != nil {
 		return err
 	}
-	if err := s.AddGeneratedConversionFunc((*ResourceSnapshotList)(nil), (*placement.ResourceSnapshotList)(nil), func(a, b interface{}, scope conversion.Scope) error {
-		return Convert_v1_ResourceSnapshotList_To_placement_ResourceSnapshotList(a.(*ResourceSnapshotList), b.(*placement.ResourceSnapshotList), scope)
+	if err := s.AddGeneratedConversionFunc((*ResourceSnapshotList)(nil), (*v1beta1.ResourceSnapshotList)(nil), func(a, b interface{}, scope conversion.Scope) error {
+		return Convert_v1_ResourceSnapshotList_To_v1beta1_ResourceSnapshotList(a.(*ResourceSnapshotList), b.(*v1beta1.ResourceSnapshotList), scope)
 	}); err != nil {
 		return err
 	}
-	if err := s.AddGeneratedConversionFunc((*placement.ResourceSnapshotList)(nil), (*ResourceSnapshotList)(nil), func(a, b interface{}, scope conversion.Scope) error {
-		return Convert_placement_ResourceSnapshotList_To_v1_ResourceSnapshotList(a.(*placement.ResourceSnapshotList), b.(*ResourceSnapshotList), scope)
+	if err := s.AddGeneratedConversionFunc((*v1beta1.ResourceSnapshotList)(nil), (*ResourceSnapshotList)(nil), func(a, b interface{}, scope conversion.Scope) error {
+		return Convert_v1beta1_ResourceSnapshotList_To_v1_ResourceSnapshotList(a.(*v1beta1.ResourceSnapshotList), b.(*ResourceSnapshotList), scope)
 	}); err != nil {
 		return err
 	}
-	if err := s.AddGeneratedConversionFunc((*ResourceSnapshotSpec)(nil), (*placement.ResourceSnapshotSpec)(nil), func(a, b interface{}, scope conversion.Scope) error {
-		return Convert_v1_ResourceSnapshotSpec_To_placement_ResourceSnapshotSpec(a.(*ResourceSnapshotSpec), b.(*placement.ResourceSnapshotSpec), scope)
+	if err := s.AddGeneratedConversionFunc((*ResourceSnapshotSpec)(nil), (*v1beta1.ResourceSnapshotSpec)(nil), func(a, b interface{}, scope conversion.Scope) error {
+		return Convert_v1_ResourceSnapshotSpec_To_v1beta1_ResourceSnapshotSpec(a.(*ResourceSnapshotSpec), b.(*v1beta1.ResourceSnapshotSpec), scope)
 	}); err != nil {
 		return err
 	}
-	if err := s.AddGeneratedConversionFunc((*placement.ResourceSnapshotSpec)(nil), (*ResourceSnapshotSpec)(nil), func(a, b interface{}, scope conversion.Scope) error {
-		return Convert_placement_ResourceSnapshotSpec_To_v1_ResourceSnapshotSpec(a.(*placement.ResourceSnapshotSpec), b.(*ResourceSnapshotSpec), scope)
+	if err := s.AddGeneratedConversionFunc((*v1beta1.ResourceSnapshotSpec)(nil), (*ResourceSnapshotSpec)(nil), func(a, b interface{}, scope conversion.Scope) error {
+		return Convert_v1beta1_ResourceSnapshotSpec_To_v1_ResourceSnapshotSpec(a.(*v1beta1.ResourceSnapshotSpec), b.(*ResourceSnapshotSpec), scope)
 	}); err != nil {
 		return err
 	}
-	if err := s.AddGeneratedConversionFunc((*ResourceSnapshotStatus)(nil), (*placement.ResourceSnapshotStatus)(nil), func(a, b interface{}, scope conversion.Scope) error {
-		return Convert_v1_ResourceSnapshotStatus_To_placement_ResourceSnapshotStatus(a.(*ResourceSnapshotStatus), b.(*placement.ResourceSnapshotStatus), scope)
+	if err := s.AddGeneratedConversionFunc((*ResourceSnapshotStatus)(nil), (*v1beta1.ResourceSnapshotStatus)(nil), func(a, b interface{}, scope conversion.Scope) error {
+		return Convert_v1_ResourceSnapshotStatus_To_v1beta1_ResourceSnapshotStatus(a.(*ResourceSnapshotStatus), b.(*v1beta1.ResourceSnapshotStatus), scope)
 	}); err != nil {
 		return err
 	}
-	if err := s.AddGeneratedConversionFunc((*placement.ResourceSnapshotStatus)(nil), (*ResourceSnapshotStatus)(nil), func(a, b interface{}, scope conversion.Scope) error {
-		return Convert_placement_ResourceSnapshotStatus_To_v1_ResourceSnapshotStatus(a.(*placement.ResourceSnapshotStatus), b.(*ResourceSnapshotStatus), scope)
+	if err := s.AddGeneratedConversionFunc((*v1beta1.ResourceSnapshotStatus)(nil), (*ResourceSnapshotStatus)(nil), func(a, b interface{}, scope conversion.Scope) error {
+		return Convert_v1beta1_ResourceSnapshotStatus_To_v1_ResourceSnapshotStatus(a.(*v1beta1.ResourceSnapshotStatus), b.(*ResourceSnapshotStatus), scope)
 	}); err != nil {
 		return err
 	}
-	if err := s.AddGeneratedConversionFunc((*RollingUpdateConfig)(nil), (*placement.RollingUpdateConfig)(nil), func(a, b interface{}, scope conversion.Scope) error {
-		return Convert_v1_RollingUpdateConfig_To_placement_RollingUpdateConfig(a.(*RollingUpdateConfig), b.(*placement.RollingUpdateConfig), scope)
+	if err := s.AddGeneratedConversionFunc((*RollingUpdateConfig)(nil), (*v1beta1.RollingUpdateConfig)(nil), func(a, b interface{}, scope conversion.Scope) error {
+		return Convert_v1_RollingUpdateConfig_To_v1beta1_RollingUpdateConfig(a.(*RollingUpdateConfig), b.(*v1beta1.RollingUpdateConfig), scope)
 	}); err != nil {
 		return err
 	}
-	if err := s.AddGeneratedConversionFunc((*placement.RollingUpdateConfig)(nil), (*RollingUpdateConfig)(nil), func(a, b interface{}, scope conversion.Scope) error {
-		return Convert_placement_RollingUpdateConfig_To_v1_RollingUpdateConfig(a.(*placement.RollingUpdateConfig), b.(*RollingUpdateConfig), scope)
+	if err := s.AddGeneratedConversionFunc((*v1beta1.RollingUpdateConfig)(nil), (*RollingUpdateConfig)(nil), func(a, b interface{}, scope conversion.Scope) error {
+		return Convert_v1beta1_RollingUpdateConfig_To_v1_RollingUpdateConfig(a.(*v1beta1.RollingUpdateConfig), b.(*RollingUpdateConfig), scope)
 	}); err != nil {
 		return err
 	}
-	if err := s.AddGeneratedConversionFunc((*RolloutStrategy)(nil), (*placement.RolloutStrategy)(nil), func(a, b interface{}, scope conversion.Scope) error {
-		return Convert_v1_RolloutStrategy_To_placement_RolloutStrategy(a.(*RolloutStrategy), b.(*placement.RolloutStrategy), scope)
+	if err := s.AddGeneratedConversionFunc((*RolloutStrategy)(nil), (*v1beta1.RolloutStrategy)(nil), func(a, b interface{}, scope conversion.Scope) error {
+		return Convert_v1_RolloutStrategy_To_v1beta1_RolloutStrategy(a.(*RolloutStrategy), b.(*v1beta1.RolloutStrategy), scope)
 	}); err != nil {
 		return err
 	}
-	if err := s.AddGeneratedConversionFunc((*placement.RolloutStrategy)(nil), (*RolloutStrategy)(nil), func(a, b interface{}, scope conversion.Scope) error {
-		return Convert_placement_RolloutStrategy_To_v1_RolloutStrategy(a.(*placement.RolloutStrategy), b.(*RolloutStrategy), scope)
+	if err := s.AddGeneratedConversionFunc((*v1beta1.RolloutStrategy)(nil), (*RolloutStrategy)(nil), func(a, b interface{}, scope conversion.Scope) error {
+		return Convert_v1beta1_RolloutStrategy_To_v1_RolloutStrategy(a.(*v1beta1.RolloutStrategy), b.(*RolloutStrategy), scope)
 	}); err != nil {
 		return err
 	}
-	if err := s.AddGeneratedConversionFunc((*SchedulingPolicySnapshot)(nil), (*placement.SchedulingPolicySnapshot)(nil), func(a, b interface{}, scope conversion.Scope) error {
-		return Convert_v1_SchedulingPolicySnapshot_To_placement_SchedulingPolicySnapshot(a.(*SchedulingPolicySnapshot), b.(*placement.SchedulingPolicySnapshot), scope)
+	if err := s.AddGeneratedConversionFunc((*SchedulingPolicySnapshot)(nil), (*v1beta1.SchedulingPolicySnapshot)(nil), func(a, b interface{}, scope conversion.Scope) error {
+		return Convert_v1_SchedulingPolicySnapshot_To_v1beta1_SchedulingPolicySnapshot(a.(*SchedulingPolicySnapshot), b.(*v1beta1.SchedulingPolicySnapshot), scope)
 	}); err != nil {
 		return err
 	}
-	if err := s.AddGeneratedConversionFunc((*placement.SchedulingPolicySnapshot)(nil), (*SchedulingPolicySnapshot)(nil), func(a, b interface{}, scope conversion.Scope) error {
-		return Convert_placement_SchedulingPolicySnapshot_To_v1_SchedulingPolicySnapshot(a.(*placement.SchedulingPolicySnapshot), b.(*SchedulingPolicySnapshot), scope)
+	if err := s.AddGeneratedConversionFunc((*v1beta1.SchedulingPolicySnapshot)(nil), (*SchedulingPolicySnapshot)(nil), func(a, b interface{}, scope conversion.Scope) error {
+		return Convert_v1beta1_SchedulingPolicySnapshot_To_v1_SchedulingPolicySnapshot(a.(*v1beta1.SchedulingPolicySnapshot), b.(*SchedulingPolicySnapshot), scope)
 	}); err != nil {
 		return err
 	}
-	if err := s.AddGeneratedConversionFunc((*SchedulingPolicySnapshotList)(nil), (*placement.SchedulingPolicySnapshotList)(nil), func(a, b interface{}, scope conversion.Scope) error {
-		return Convert_v1_SchedulingPolicySnapshotList_To_placement_SchedulingPolicySnapshotList(a.(*SchedulingPolicySnapshotList), b.(*placement.SchedulingPolicySnapshotList), scope)
+	if err := s.AddGeneratedConversionFunc((*SchedulingPolicySnapshotList)(nil), (*v1beta1.SchedulingPolicySnapshotList)(nil), func(a, b interface{}, scope conversion.Scope) error {
+		return Convert_v1_SchedulingPolicySnapshotList_To_v1beta1_SchedulingPolicySnapshotList(a.(*SchedulingPolicySnapshotList), b.(*v1beta1.SchedulingPolicySnapshotList), scope)
 	}); err != nil {
 		return err
 	}
-	if err := s.AddGeneratedConversionFunc((*placement.SchedulingPolicySnapshotList)(nil), (*SchedulingPolicySnapshotList)(nil), func(a, b interface{}, scope conversion.Scope) error {
-		return Convert_placement_SchedulingPolicySnapshotList_To_v1_SchedulingPolicySnapshotList(a.(*placement.SchedulingPolicySnapshotList), b.(*SchedulingPolicySnapshotList), scope)
+	if err := s.AddGeneratedConversionFunc((*v1beta1.SchedulingPolicySnapshotList)(nil), (*SchedulingPolicySnapshotList)(nil), func(a, b interface{}, scope conversion.Scope) error {
+		return Convert_v1beta1_SchedulingPolicySnapshotList_To_v1_SchedulingPolicySnapshotList(a.(*v1beta1.SchedulingPolicySnapshotList), b.(*SchedulingPolicySnapshotList), scope)
 	}); err != nil {
 		return err
 	}
-	if err := s.AddGeneratedConversionFunc((*SchedulingPolicySnapshotSpec)(nil), (*placement.SchedulingPolicySnapshotSpec)(nil), func(a, b interface{}, scope conversion.Scope) error {
-		return Convert_v1_SchedulingPolicySnapshotSpec_To_placement_SchedulingPolicySnapshotSpec(a.(*SchedulingPolicySnapshotSpec), b.(*placement.SchedulingPolicySnapshotSpec), scope)
+	if err := s.AddGeneratedConversionFunc((*SchedulingPolicySnapshotSpec)(nil), (*v1beta1.SchedulingPolicySnapshotSpec)(nil), func(a, b interface{}, scope conversion.Scope) error {
+		return Convert_v1_SchedulingPolicySnapshotSpec_To_v1beta1_SchedulingPolicySnapshotSpec(a.(*SchedulingPolicySnapshotSpec), b.(*v1beta1.SchedulingPolicySnapshotSpec), scope)
 	}); err != nil {
 		return err
 	}
-	if err := s.AddGeneratedConversionFunc((*placement.SchedulingPolicySnapshotSpec)(nil), (*SchedulingPolicySnapshotSpec)(nil), func(a, b interface{}, scope conversion.Scope) error {
-		return Convert_placement_SchedulingPolicySnapshotSpec_To_v1_SchedulingPolicySnapshotSpec(a.(*placement.SchedulingPolicySnapshotSpec), b.(*SchedulingPolicySnapshotSpec), scope)
+	if err := s.AddGeneratedConversionFunc((*v1beta1.SchedulingPolicySnapshotSpec)(nil), (*SchedulingPolicySnapshotSpec)(nil), func(a, b interface{}, scope conversion.Scope) error {
+		return Convert_v1beta1_SchedulingPolicySnapshotSpec_To_v1_SchedulingPolicySnapshotSpec(a.(*v1beta1.SchedulingPolicySnapshotSpec), b.(*SchedulingPolicySnapshotSpec), scope)
 	}); err != nil {
 		return err
 	}
-	if err := s.AddGeneratedConversionFunc((*SchedulingPolicySnapshotStatus)(nil), (*placement.SchedulingPolicySnapshotStatus)(nil), func(a, b interface{}, scope conversion.Scope) error {
-		return Convert_v1_SchedulingPolicySnapshotStatus_To_placement_SchedulingPolicySnapshotStatus(a.(*SchedulingPolicySnapshotStatus), b.(*placement.SchedulingPolicySnapshotStatus), scope)
+	if err := s.AddGeneratedConversionFunc((*SchedulingPolicySnapshotStatus)(nil), (*v1beta1.SchedulingPolicySnapshotStatus)(nil), func(a, b interface{}, scope conversion.Scope) error {
+		return Convert_v1_SchedulingPolicySnapshotStatus_To_v1beta1_SchedulingPolicySnapshotStatus(a.(*SchedulingPolicySnapshotStatus), b.(*v1beta1.SchedulingPolicySnapshotStatus), scope)
 	}); err != nil {
 		return err
 	}
-	if err := s.AddGeneratedConversionFunc((*placement.SchedulingPolicySnapshotStatus)(nil), (*SchedulingPolicySnapshotStatus)(nil), func(a, b interface{}, scope conversion.Scope) error {
-		return Convert_placement_SchedulingPolicySnapshotStatus_To_v1_SchedulingPolicySnapshotStatus(a.(*placement.SchedulingPolicySnapshotStatus), b.(*SchedulingPolicySnapshotStatus), scope)
+	if err := s.AddGeneratedConversionFunc((*v1beta1.SchedulingPolicySnapshotStatus)(nil), (*SchedulingPolicySnapshotStatus)(nil), func(a, b interface{}, scope conversion.Scope) error {
+		return Convert_v1beta1_SchedulingPolicySnapshotStatus_To_v1_SchedulingPolicySnapshotStatus(a.(*v1beta1.SchedulingPolicySnapshotStatus), b.(*SchedulingPolicySnapshotStatus), scope)
 	}); err != nil {
 		return err
 	}
-	if err := s.AddGeneratedConversionFunc((*ServerSideApplyConfig)(nil), (*placement.ServerSideApplyConfig)(nil), func(a, b interface{}, scope conversion.Scope) error {
-		return Convert_v1_ServerSideApplyConfig_To_placement_ServerSideApplyConfig(a.(*ServerSideApplyConfig), b.(*placement.ServerSideApplyConfig), scope)
+	if err := s.AddGeneratedConversionFunc((*ServerSideApplyConfig)(nil), (*v1beta1.ServerSideApplyConfig)(nil), func(a, b interface{}, scope conversion.Scope) error {
+		return Convert_v1_ServerSideApplyConfig_To_v1beta1_ServerSideApplyConfig(a.(*ServerSideApplyConfig), b.(*v1beta1.ServerSideApplyConfig), scope)
 	}); err != nil {
 		return err
 	}
-	if err := s.AddGeneratedConversionFunc((*placement.ServerSideApplyConfig)(nil), (*ServerSideApplyConfig)(nil), func(a, b interface{}, scope conversion.Scope) error {
-		return Convert_placement_ServerSideApplyConfig_To_v1_ServerSideApplyConfig(a.(*placement.ServerSideApplyConfig), b.(*ServerSideApplyConfig), scope)
+	if err := s.AddGeneratedConversionFunc((*v1beta1.ServerSideApplyConfig)(nil), (*ServerSideApplyConfig)(nil), func(a, b interface{}, scope conversion.Scope) error {
+		return Convert_v1beta1_ServerSideApplyConfig_To_v1_ServerSideApplyConfig(a.(*v1beta1.ServerSideApplyConfig), b.(*ServerSideApplyConfig), scope)
 	}); err != nil {
 		return err
 	}
-	if err := s.AddGeneratedConversionFunc((*StageConfig)(nil), (*placement.StageConfig)(nil), func(a, b interface{}, scope conversion.Scope) error {
-		return Convert_v1_StageConfig_To_placement_StageConfig(a.(*StageConfig), b.(*placement.StageConfig), scope)
+	if err := s.AddGeneratedConversionFunc((*StageConfig)(nil), (*v1beta1.StageConfig)(nil), func(a, b interface{}, scope conversion.Scope) error {
+		return Convert_v1_StageConfig_To_v1beta1_StageConfig(a.(*StageConfig), b.(*v1beta1.StageConfig), scope)
 	}); err != nil {
 		return err
 	}
-	if err := s.AddGeneratedConversionFunc((*placement.StageConfig)(nil), (*StageConfig)(nil), func(a, b interface{}, scope conversion.Scope) error {
-		return Convert_placement_StageConfig_To_v1_StageConfig(a.(*placement.StageConfig), b.(*StageConfig), scope)
+	if err := s.AddGeneratedConversionFunc((*v1beta1.StageConfig)(nil), (*StageConfig)(nil), func(a, b interface{}, scope conversion.Scope) error {
+		return Convert_v1beta1_StageConfig_To_v1_StageConfig(a.(*v1beta1.StageConfig), b.(*StageConfig), scope)
 	}); err != nil {
 		return err
 	}
-	if err := s.AddGeneratedConversionFunc((*StageRollout)(nil), (*placement.StageRollout)(nil), func(a, b interface{}, scope conversion.Scope) error {
-		return Convert_v1_StageRollout_To_placement_StageRollout(a.(*StageRollout), b.(*placement.StageRollout), scope)
+	if err := s.AddGeneratedConversionFunc((*StageRollout)(nil), (*v1beta1.StageRollout)(nil), func(a, b interface{}, scope conversion.Scope) error {
+		return Convert_v1_StageRollout_To_v1beta1_StageRollout(a.(*StageRollout), b.(*v1beta1.StageRollout), scope)
 	}); err != nil {
 		return err
 	}
-	if err := s.AddGeneratedConversionFunc((*placement.StageRollout)(nil), (*StageRollout)(nil), func(a, b interface{}, scope conversion.Scope) error {
-		return Convert_placement_StageRollout_To_v1_StageRollout(a.(*placement.StageRollout), b.(*StageRollout), scope)
+	if err := s.AddGeneratedConversionFunc((*v1beta1.StageRollout)(nil), (*StageRollout)(nil), func(a, b interface{}, scope conversion.Scope) error {
+		return Convert_v1beta1_StageRollout_To_v1_StageRollout(a.(*v1beta1.StageRollout), b.(*StageRollout), scope)
 	}); err != nil {
 		return err
 	}
-	if err := s.AddGeneratedConversionFunc((*StageTask)(nil), (*placement.StageTask)(nil), func(a, b interface{}, scope conversion.Scope) error {
-		return Convert_v1_StageTask_To_placement_StageTask(a.(*StageTask), b.(*placement.StageTask), scope)
+	if err := s.AddGeneratedConversionFunc((*StageTask)(nil), (*v1beta1.StageTask)(nil), func(a, b interface{}, scope conversion.Scope) error {
+		return Convert_v1_StageTask_To_v1beta1_StageTask(a.(*StageTask), b.(*v1beta1.StageTask), scope)
 	}); err != nil {
 		return err
 	}
-	if err := s.AddGeneratedConversionFunc((*placement.StageTask)(nil), (*StageTask)(nil), func(a, b interface{}, scope conversion.Scope) error {
-		return Convert_placement_StageTask_To_v1_StageTask(a.(*placement.StageTask), b.(*StageTask), scope)
+	if err := s.AddGeneratedConversionFunc((*v1beta1.StageTask)(nil), (*StageTask)(nil), func(a, b interface{}, scope conversion.Scope) error {
+		return Convert_v1beta1_StageTask_To_v1_StageTask(a.(*v1beta1.StageTask), b.(*StageTask), scope)
 	}); err != nil {
 		return err
 	}
-	if err := s.AddGeneratedConversionFunc((*StageTaskStatus)(nil), (*placement.StageTaskStatus)(nil), func(a, b interface{}, scope conversion.Scope) error {
-		return Convert_v1_StageTaskStatus_To_placement_StageTaskStatus(a.(*StageTaskStatus), b.(*placement.StageTaskStatus), scope)
+	if err := s.AddGeneratedConversionFunc((*StageTaskStatus)(nil), (*v1beta1.StageTaskStatus)(nil), func(a, b interface{}, scope conversion.Scope) error {
+		return Convert_v1_StageTaskStatus_To_v1beta1_StageTaskStatus(a.(*StageTaskStatus), b.(*v1beta1.StageTaskStatus), scope)
 	}); err != nil {
 		return err
 	}
-	if err := s.AddGeneratedConversionFunc((*placement.StageTaskStatus)(nil), (*StageTaskStatus)(nil), func(a, b interface{}, scope conversion.Scope) error {
-		return Convert_placement_StageTaskStatus_To_v1_StageTaskStatus(a.(*placement.StageTaskStatus), b.(*StageTaskStatus), scope)
+	if err := s.AddGeneratedConversionFunc((*v1beta1.StageTaskStatus)(nil), (*StageTaskStatus)(nil), func(a, b interface{}, scope conversion.Scope) error {
+		return Convert_v1beta1_StageTaskStatus_To_v1_StageTaskStatus(a.(*v1beta1.StageTaskStatus), b.(*StageTaskStatus), scope)
 	}); err != nil {
 		return err
 	}
-	if err := s.AddGeneratedConversionFunc((*StageUpdatingStatus)(nil), (*placement.StageUpdatingStatus)(nil), func(a, b interface{}, scope conversion.Scope) error {
-		return Convert_v1_StageUpdatingStatus_To_placement_StageUpdatingStatus(a.(*StageUpdatingStatus), b.(*placement.StageUpdatingStatus), scope)
+	if err := s.AddGeneratedConversionFunc((*StageUpdatingStatus)(nil), (*v1beta1.StageUpdatingStatus)(nil), func(a, b interface{}, scope conversion.Scope) error {
+		return Convert_v1_StageUpdatingStatus_To_v1beta1_StageUpdatingStatus(a.(*StageUpdatingStatus), b.(*v1beta1.StageUpdatingStatus), scope)
 	}); err != nil {
 		return err
 	}
-	if err := s.AddGeneratedConversionFunc((*placement.StageUpdatingStatus)(nil), (*StageUpdatingStatus)(nil), func(a, b interface{}, scope conversion.Scope) error {
-		return Convert_placement_StageUpdatingStatus_To_v1_StageUpdatingStatus(a.(*placement.StageUpdatingStatus), b.(*StageUpdatingStatus), scope)
+	if err := s.AddGeneratedConversionFunc((*v1beta1.StageUpdatingStatus)(nil), (*StageUpdatingStatus)(nil), func(a, b interface{}, scope conversion.Scope) error {
+		return Convert_v1beta1_StageUpdatingStatus_To_v1_StageUpdatingStatus(a.(*v1beta1.StageUpdatingStatus), b.(*StageUpdatingStatus), scope)
 	}); err != nil {
 		return err
 	}
-	if err := s.AddGeneratedConversionFunc((*StagedUpdateRun)(nil), (*placement.StagedUpdateRun)(nil), func(a, b interface{}, scope conversion.Scope) error {
-		return Convert_v1_StagedUpdateRun_To_placement_StagedUpdateRun(a.(*StagedUpdateRun), b.(*placement.StagedUpdateRun), scope)
+	if err := s.AddGeneratedConversionFunc((*StagedUpdateRun)(nil), (*v1beta1.StagedUpdateRun)(nil), func(a, b interface{}, scope conversion.Scope) error {
+		return Convert_v1_StagedUpdateRun_To_v1beta1_StagedUpdateRun(a.(*StagedUpdateRun), b.(*v1beta1.StagedUpdateRun), scope)
 	}); err != nil {
 		return err
 	}
-	if err := s.AddGeneratedConversionFunc((*placement.StagedUpdateRun)(nil), (*StagedUpdateRun)(nil), func(a, b interface{}, scope conversion.Scope) error {
-		return Convert_placement_StagedUpdateRun_To_v1_StagedUpdateRun(a.(*placement.StagedUpdateRun), b.(*StagedUpdateRun), scope)
+	if err := s.AddGeneratedConversionFunc((*v1beta1.StagedUpdateRun)(nil), (*StagedUpdateRun)(nil), func(a, b interface{}, scope conversion.Scope) error {
+		return Convert_v1beta1_StagedUpdateRun_To_v1_StagedUpdateRun(a.(*v1beta1.StagedUpdateRun), b.(*StagedUpdateRun), scope)
 	}); err != nil {
 		return err
 	}
-	if err := s.AddGeneratedConversionFunc((*StagedUpdateRunList)(nil), (*placement.StagedUpdateRunList)(nil), func(a, b interface{}, scope conversion.Scope) error {
-		return Convert_v1_StagedUpdateRunList_To_placement_StagedUpdateRunList(a.(*StagedUpdateRunList), b.(*placement.StagedUpdateRunList), scope)
+	if err := s.AddGeneratedConversionFunc((*StagedUpdateRunList)(nil), (*v1beta1.StagedUpdateRunList)(nil), func(a, b interface{}, scope conversion.Scope) error {
+		return Convert_v1_StagedUpdateRunList_To_v1beta1_StagedUpdateRunList(a.(*StagedUpdateRunList), b.(*v1beta1.StagedUpdateRunList), scope)
 	}); err != nil {
 		return err
 	}
-	if err := s.AddGeneratedConversionFunc((*placement.StagedUpdateRunList)(nil), (*StagedUpdateRunList)(nil), func(a, b interface{}, scope conversion.Scope) error {
-		return Convert_placement_StagedUpdateRunList_To_v1_StagedUpdateRunList(a.(*placement.StagedUpdateRunList), b.(*StagedUpdateRunList), scope)
+	if err := s.AddGeneratedConversionFunc((*v1beta1.StagedUpdateRunList)(nil), (*StagedUpdateRunList)(nil), func(a, b interface{}, scope conversion.Scope) error {
+		return Convert_v1beta1_StagedUpdateRunList_To_v1_StagedUpdateRunList(a.(*v1beta1.StagedUpdateRunList), b.(*StagedUpdateRunList), scope)
 	}); err != nil {
 		return err
 	}
-	if err := s.AddGeneratedConversionFunc((*StagedUpdateStrategy)(nil), (*placement.StagedUpdateStrategy)(nil), func(a, b interface{}, scope conversion.Scope) error {
-		return Convert_v1_StagedUpdateStrategy_To_placement_StagedUpdateStrategy(a.(*StagedUpdateStrategy), b.(*placement.StagedUpdateStrategy), scope)
+	if err := s.AddGeneratedConversionFunc((*StagedUpdateStrategy)(nil), (*v1beta1.StagedUpdateStrategy)(nil), func(a, b interface{}, scope conversion.Scope) error {
+		return Convert_v1_StagedUpdateStrategy_To_v1beta1_StagedUpdateStrategy(a.(*StagedUpdateStrategy), b.(*v1beta1.StagedUpdateStrategy), scope)
 	}); err != nil {
 		return err
 	}
-	if err := s.AddGeneratedConversionFunc((*placement.StagedUpdateStrategy)(nil), (*StagedUpdateStrategy)(nil), func(a, b interface{}, scope conversion.Scope) error {
-		return Convert_placement_StagedUpdateStrategy_To_v1_StagedUpdateStrategy(a.(*placement.StagedUpdateStrategy), b.(*StagedUpdateStrategy), scope)
+	if err := s.AddGeneratedConversionFunc((*v1beta1.StagedUpdateStrategy)(nil), (*StagedUpdateStrategy)(nil), func(a, b interface{}, scope conversion.Scope) error {
+		return Convert_v1beta1_StagedUpdateStrategy_To_v1_StagedUpdateStrategy(a.(*v1beta1.StagedUpdateStrategy), b.(*StagedUpdateStrategy), scope)
 	}); err != nil {
 		return err
 	}
-	if err := s.AddGeneratedConversionFunc((*StagedUpdateStrategyList)(nil), (*placement.StagedUpdateStrategyList)(nil), func(a, b interface{}, scope conversion.Scope) error {
-		return Convert_v1_StagedUpdateStrategyList_To_placement_StagedUpdateStrategyList(a.(*StagedUpdateStrategyList), b.(*placement.StagedUpdateStrategyList), scope)
+	if err := s.AddGeneratedConversionFunc((*StagedUpdateStrategyList)(nil), (*v1beta1.StagedUpdateStrategyList)(nil), func(a, b interface{}, scope conversion.Scope) error {
+		return Convert_v1_StagedUpdateStrategyList_To_v1beta1_StagedUpdateStrategyList(a.(*StagedUpdateStrategyList), b.(*v1beta1.StagedUpdateStrategyList), scope)
 	}); err != nil {
 		return err
 	}
-	if err := s.AddGeneratedConversionFunc((*placement.StagedUpdateStrategyList)(nil), (*StagedUpdateStrategyList)(nil), func(a, b interface{}, scope conversion.Scope) error {
-		return Convert_placement_StagedUpdateStrategyList_To_v1_StagedUpdateStrategyList(a.(*placement.StagedUpdateStrategyList), b.(*StagedUpdateStrategyList), scope)
+	if err := s.AddGeneratedConversionFunc((*v1beta1.StagedUpdateStrategyList)(nil), (*StagedUpdateStrategyList)(nil), func(a, b interface{}, scope conversion.Scope) error {
+		return Convert_v1beta1_StagedUpdateStrategyList_To_v1_StagedUpdateStrategyList(a.(*v1beta1.StagedUpdateStrategyList), b.(*StagedUpdateStrategyList), scope)
 	}); err != nil {
 		return err
 	}
-	if err := s.AddGeneratedConversionFunc((*Toleration)(nil), (*placement.Toleration)(nil), func(a, b interface{}, scope conversion.Scope) error {
-		return Convert_v1_Toleration_To_placement_Toleration(a.(*Toleration), b.(*placement.Toleration), scope)
+	if err := s.AddGeneratedConversionFunc((*Toleration)(nil), (*v1beta1.Toleration)(nil), func(a, b interface{}, scope conversion.Scope) error {
+		return Convert_v1_Toleration_To_v1beta1_Toleration(a.(*Toleration), b.(*v1beta1.Toleration), scope)
 	}); err != nil {
 		return err
 	}
-	if err := s.AddGeneratedConversionFunc((*placement.Toleration)(nil), (*Toleration)(nil), func(a, b interface{}, scope conversion.Scope) error {
-		return Convert_placement_Toleration_To_v1_Toleration(a.(*placement.Toleration), b.(*Toleration), scope)
+	if err := s.AddGeneratedConversionFunc((*v1beta1.Toleration)(nil), (*Toleration)(nil), func(a, b interface{}, scope conversion.Scope) error {
+		return Convert_v1beta1_Toleration_To_v1_Toleration(a.(*v1beta1.Toleration), b.(*Toleration), scope)
 	}); err != nil {
 		return err
 	}
-	if err := s.AddGeneratedConversionFunc((*TopologySpreadConstraint)(nil), (*placement.TopologySpreadConstraint)(nil), func(a, b interface{}, scope conversion.Scope) error {
-		return Convert_v1_TopologySpreadConstraint_To_placement_TopologySpreadConstraint(a.(*TopologySpreadConstraint), b.(*placement.TopologySpreadConstraint), scope)
+	if err := s.AddGeneratedConversionFunc((*TopologySpreadConstraint)(nil), (*v1beta1.TopologySpreadConstraint)(nil), func(a, b interface{}, scope conversion.Scope) error {
+		return Convert_v1_TopologySpreadConstraint_To_v1beta1_TopologySpreadConstraint(a.(*TopologySpreadConstraint), b.(*v1beta1.TopologySpreadConstraint), scope)
 	}); err != nil {
 		return err
 	}
-	if err := s.AddGeneratedConversionFunc((*placement.TopologySpreadConstraint)(nil), (*TopologySpreadConstraint)(nil), func(a, b interface{}, scope conversion.Scope) error {
-		return Convert_placement_TopologySpreadConstraint_To_v1_TopologySpreadConstraint(a.(*placement.TopologySpreadConstraint), b.(*TopologySpreadConstraint), scope)
+	if err := s.AddGeneratedConversionFunc((*v1beta1.TopologySpreadConstraint)(nil), (*TopologySpreadConstraint)(nil), func(a, b interface{}, scope conversion.Scope) error {
+		return Convert_v1beta1_TopologySpreadConstraint_To_v1_TopologySpreadConstraint(a.(*v1beta1.TopologySpreadConstraint), b.(*TopologySpreadConstraint), scope)
 	}); err != nil {
 		return err
 	}
-	if err := s.AddGeneratedConversionFunc((*UpdateRunHistoryEntry)(nil), (*placement.UpdateRunHistoryEntry)(nil), func(a, b interface{}, scope conversion.Scope) error {
-		return Convert_v1_UpdateRunHistoryEntry_To_placement_UpdateRunHistoryEntry(a.(*UpdateRunHistoryEntry), b.(*placement.UpdateRunHistoryEntry), scope)
+	if err := s.AddGeneratedConversionFunc((*UpdateRunHistoryEntry)(nil), (*v1beta1.UpdateRunHistoryEntry)(nil), func(a, b interface{}, scope conversion.Scope) error {
+		return Convert_v1_UpdateRunHistoryEntry_To_v1beta1_UpdateRunHistoryEntry(a.(*UpdateRunHistoryEntry), b.(*v1beta1.UpdateRunHistoryEntry), scope)
 	}); err != nil {
 		return err
 	}
-	if err := s.AddGeneratedConversionFunc((*placement.UpdateRunHistoryEntry)(nil), (*UpdateRunHistoryEntry)(nil), func(a, b interface{}, scope conversion.Scope) error {
-		return Convert_placement_UpdateRunHistoryEntry_To_v1_UpdateRunHistoryEntry(a.(*placement.UpdateRunHistoryEntry), b.(*UpdateRunHistoryEntry), scope)
+	if err := s.AddGeneratedConversionFunc((*v1beta1.UpdateRunHistoryEntry)(nil), (*UpdateRunHistoryEntry)(nil), func(a, b interface{}, scope conversion.Scope) error {
+		return Convert_v1beta1_UpdateRunHistoryEntry_To_v1_UpdateRunHistoryEntry(a.(*v1beta1.UpdateRunHistoryEntry), b.(*UpdateRunHistoryEntry), scope)
 	}); err != nil {
 		return err
 	}
-	if err := s.AddGeneratedConversionFunc((*UpdateRunOperation)(nil), (*placement.UpdateRunOperation)(nil), func(a, b interface{}, scope conversion.Scope) error {
-		return Convert_v1_UpdateRunOperation_To_placement_UpdateRunOperation(a.(*UpdateRunOperation), b.(*placement.UpdateRunOperation), scope)
+	if err := s.AddGeneratedConversionFunc((*UpdateRunOperation)(nil), (*v1beta1.UpdateRunOperation)(nil), func(a, b interface{}, scope conversion.Scope) error {
+		return Convert_v1_UpdateRunOperation_To_v1beta1_UpdateRunOperation(a.(*UpdateRunOperation), b.(*v1beta1.UpdateRunOperation), scope)
 	}); err != nil {
 		return err
 	}
-	if err := s.AddGeneratedConversionFunc((*placement.UpdateRunOperation)(nil), (*UpdateRunOperation)(nil), func(a, b interface{}, scope conversion.Scope) error {
-		return Convert_placement_UpdateRunOperation_To_v1_UpdateRunOperation(a.(*placement.UpdateRunOperation), b.(*UpdateRunOperation), scope)
+	if err := s.AddGeneratedConversionFunc((*v1beta1.UpdateRunOperation)(nil), (*UpdateRunOperation)(nil), func(a, b interface{}, scope conversion.Scope) error {
+		return Convert_v1beta1_UpdateRunOperation_To_v1_UpdateRunOperation(a.(*v1beta1.UpdateRunOperation), b.(*UpdateRunOperation), scope)
 	}); err != nil {
 		return err
 	}
-	if err := s.AddGeneratedConversionFunc((*UpdateRunOperationSpec)(nil), (*placement.UpdateRunOperationSpec)(nil), func(a, b interface{}, scope conversion.Scope) error {
-		return Convert_v1_UpdateRunOperationSpec_To_placement_UpdateRunOperationSpec(a.(*UpdateRunOperationSpec), b.(*placement.UpdateRunOperationSpec), scope)
+	if err := s.AddGeneratedConversionFunc((*UpdateRunOperationSpec)(nil), (*v1beta1.UpdateRunOperationSpec)(nil), func(a, b interface{}, scope conversion.Scope) error {
+		return Convert_v1_UpdateRunOperationSpec_To_v1beta1_UpdateRunOperationSpec(a.(*UpdateRunOperationSpec), b.(*v1beta1.UpdateRunOperationSpec), scope)
 	}); err != nil {
 		return err
 	}
-	if err := s.AddGeneratedConversionFunc((*placement.UpdateRunOperationSpec)(nil), (*UpdateRunOperationSpec)(nil), func(a, b interface{}, scope conversion.Scope) error {
-		return Convert_placement_UpdateRunOperationSpec_To_v1_UpdateRunOperationSpec(a.(*placement.UpdateRunOperationSpec), b.(*UpdateRunOperationSpec), scope)
+	if err := s.AddGeneratedConversionFunc((*v1beta1.UpdateRunOperationSpec)(nil), (*UpdateRunOperationSpec)(nil), func(a, b interface{}, scope conversion.Scope) error {
+		return Convert_v1beta1_UpdateRunOperationSpec_To_v1_UpdateRunOperationSpec(a.(*v1beta1.UpdateRunOperationSpec), b.(*UpdateRunOperationSpec), scope)
 	}); err != nil {
 		return err
 	}
-	if err := s.AddGeneratedConversionFunc((*UpdateRunOperationStatus)(nil), (*placement.UpdateRunOperationStatus)(nil), func(a, b interface{}, scope conversion.Scope) error {
-		return Convert_v1_UpdateRunOperationStatus_To_placement_UpdateRunOperationStatus(a.(*UpdateRunOperationStatus), b.(*placement.UpdateRunOperationStatus), scope)
+	if err := s.AddGeneratedConversionFunc((*UpdateRunOperationStatus)(nil), (*v1beta1.UpdateRunOperationStatus)(nil), func(a, b interface{}, scope conversion.Scope) error {
+		return Convert_v1_UpdateRunOperationStatus_To_v1beta1_UpdateRunOperationStatus(a.(*UpdateRunOperationStatus), b.(*v1beta1.UpdateRunOperationStatus), scope)
 	}); err != nil {
 		return err
 	}
-	if err := s.AddGeneratedConversionFunc((*placement.UpdateRunOperationStatus)(nil), (*UpdateRunOperationStatus)(nil), func(a, b interface{}, scope conversion.Scope) error {
-		return Convert_placement_UpdateRunOperationStatus_To_v1_UpdateRunOperationStatus(a.(*placement.UpdateRunOperationStatus), b.(*UpdateRunOperationStatus), scope)
+	if err := s.AddGeneratedConversionFunc((*v1beta1.UpdateRunOperationStatus)(nil), (*UpdateRunOperationStatus)(nil), func(a, b interface{}, scope conversion.Scope) error {
+		return Convert_v1beta1_UpdateRunOperationStatus_To_v1_UpdateRunOperationStatus(a.(*v1beta1.UpdateRunOperationStatus), b.(*UpdateRunOperationStatus), scope)
 	}); err != nil {
 		return err
 	}
-	if err := s.AddGeneratedConversionFunc((*UpdateRunReference)(nil), (*placement.UpdateRunReference)(nil), func(a, b interface{}, scope conversion.Scope) error {
-		return Convert_v1_UpdateRunReference_To_placement_UpdateRunReference(a.(*UpdateRunReference), b.(*placement.UpdateRunReference), scope)
+	if err := s.AddGeneratedConversionFunc((*UpdateRunReference)(nil), (*v1beta1.UpdateRunReference)(nil), func(a, b interface{}, scope conversion.Scope) error {
+		return Convert_v1_UpdateRunReference_To_v1beta1_UpdateRunReference(a.(*UpdateRunReference), b.(*v1beta1.UpdateRunReference), scope)
 	}); err != nil {
 		return err
 	}
-	if err := s.AddGeneratedConversionFunc((*placement.UpdateRunReference)(nil), (*UpdateRunReference)(nil), func(a, b interface{}, scope conversion.Scope) error {
-		return Convert_placement_UpdateRunReference_To_v1_UpdateRunReference(a.(*placement.UpdateRunReference), b.(*UpdateRunReference), scope)
+	if err := s.AddGeneratedConversionFunc((*v1beta1.UpdateRunReference)(nil), (*UpdateRunReference)(nil), func(a, b interface{}, scope conversion.Scope) error {
+		return Convert_v1beta1_UpdateRunReference_To_v1_UpdateRunReference(a.(*v1beta1.UpdateRunReference), b.(*UpdateRunReference), scope)
 	}); err != nil {
 		return err
 	}
-	if err := s.AddGeneratedConversionFunc((*UpdateRunSpec)(nil), (*placement.UpdateRunSpec)(nil), func(a, b interface{}, scope conversion.Scope) error {
-		return Convert_v1_UpdateRunSpec_To_placement_UpdateRunSpec(a.(*UpdateRunSpec), b.(*placement.UpdateRunSpec), scope)
+	if err := s.AddGeneratedConversionFunc((*UpdateRunSpec)(nil), (*v1beta1.UpdateRunSpec)(nil), func(a, b interface{}, scope conversion.Scope) error {
+		return Convert_v1_UpdateRunSpec_To_v1beta1_UpdateRunSpec(a.(*UpdateRunSpec), b.(*v1beta1.UpdateRunSpec), scope)
 	}); err != nil {
 		return err
 	}
-	if err := s.AddGeneratedConversionFunc((*placement.UpdateRunSpec)(nil), (*UpdateRunSpec)(nil), func(a, b interface{}, scope conversion.Scope) error {
-		return Convert_placement_UpdateRunSpec_To_v1_UpdateRunSpec(a.(*placement.UpdateRunSpec), b.(*UpdateRunSpec), scope)
+	if err := s.AddGeneratedConversionFunc((*v1beta1.UpdateRunSpec)(nil), (*UpdateRunSpec)(nil), func(a, b interface{}, scope conversion.Scope) error {
+		return Convert_v1beta1_UpdateRunSpec_To_v1_UpdateRunSpec(a.(*v1beta1.UpdateRunSpec), b.(*UpdateRunSpec), scope)
 	}); err != nil {
 		return err
 	}
-	if err := s.AddGeneratedConversionFunc((*UpdateRunStatus)(nil), (*placement.UpdateRunStatus)(nil), func(a, b interface{}, scope conversion.Scope) error {
-		return Convert_v1_UpdateRunStatus_To_placement_UpdateRunStatus(a.(*UpdateRunStatus), b.(*placement.UpdateRunStatus), scope)
+	if err := s.AddGeneratedConversionFunc((*UpdateRunStatus)(nil), (*v1beta1.UpdateRunStatus)(nil), func(a, b interface{}, scope conversion.Scope) error {
+		return Convert_v1_UpdateRunStatus_To_v1beta1_UpdateRunStatus(a.(*UpdateRunStatus), b.(*v1beta1.UpdateRunStatus), scope)
 	}); err != nil {
 		return err
 	}
-	if err := s.AddGeneratedConversionFunc((*placement.UpdateRunStatus)(nil), (*UpdateRunStatus)(nil), func(a, b interface{}, scope conversion.Scope) error {
-		return Convert_placement_UpdateRunStatus_To_v1_UpdateRunStatus(a.(*placement.UpdateRunStatus), b.(*UpdateRunStatus), scope)
+	if err := s.AddGeneratedConversionFunc((*v1beta1.UpdateRunStatus)(nil), (*UpdateRunStatus)(nil), func(a, b interface{}, scope conversion.Scope) error {
+		return Convert_v1beta1_UpdateRunStatus_To_v1_UpdateRunStatus(a.(*v1beta1.UpdateRunStatus), b.(*UpdateRunStatus), scope)
 	}); err != nil {
 		return err
 	}
-	if err := s.AddGeneratedConversionFunc((*UpdateRunTurn)(nil), (*placement.UpdateRunTurn)(nil), func(a, b interface{}, scope conversion.Scope) error {
-		return Convert_v1_UpdateRunTurn_To_placement_UpdateRunTurn(a.(*UpdateRunTurn), b.(*placement.UpdateRunTurn), scope)
+	if err := s.AddGeneratedConversionFunc((*UpdateRunTurn)(nil), (*v1beta1.UpdateRunTurn)(nil), func(a, b interface{}, scope conversion.Scope) error {
+		return Convert_v1_UpdateRunTurn_To_v1beta1_UpdateRunTurn(a.(*UpdateRunTurn), b.(*v1beta1.UpdateRunTurn), scope)
 	}); err != nil {
 		return err
 	}
-	if err := s.AddGeneratedConversionFunc((*placement.UpdateRunTurn)(nil), (*UpdateRunTurn)(nil), func(a, b interface{}, scope conversion.Scope) error {
-		return Convert_placement_UpdateRunTurn_To_v1_UpdateRunTurn(a.(*placement.UpdateRunTurn), b.(*UpdateRunTurn), scope)
+	if err := s.AddGeneratedConversionFunc((*v1beta1.UpdateRunTurn)(nil), (*UpdateRunTurn)(nil), func(a, b interface{}, scope conversion.Scope) error {
+		return Convert_v1beta1_UpdateRunTurn_To_v1_UpdateRunTurn(a.(*v1beta1.UpdateRunTurn), b.(*UpdateRunTurn), scope)
 	}); err != nil {
 		return err
 	}
-	if err := s.AddGeneratedConversionFunc((*UpdateStrategySpec)(nil), (*placement.UpdateStrategySpec)(nil), func(a, b interface{}, scope conversion.Scope) error {
-		return Convert_v1_UpdateStrategySpec_To_placement_UpdateStrategySpec(a.(*UpdateStrategySpec), b.(*placement.UpdateStrategySpec), scope)
+	if err := s.AddGeneratedConversionFunc((*UpdateStrategySpec)(nil), (*v1beta1.UpdateStrategySpec)(nil), func(a, b interface{}, scope conversion.Scope) error {
+		return Convert_v1_UpdateStrategySpec_To_v1beta1_UpdateStrategySpec(a.(*UpdateStrategySpec), b.(*v1beta1.UpdateStrategySpec), scope)
 	}); err != nil {
 		return err
 	}
-	if err := s.AddGeneratedConversionFunc((*placement.UpdateStrategySpec)(nil), (*UpdateStrategySpec)(nil), func(a, b interface{}, scope conversion.Scope) error {
-		return Convert_placement_UpdateStrategySpec_To_v1_UpdateStrategySpec(a.(*placement.UpdateStrategySpec), b.(*UpdateStrategySpec), scope)
+	if err := s.AddGeneratedConversionFunc((*v1beta1.UpdateStrategySpec)(nil), (*UpdateStrategySpec)(nil), func(a, b interface{}, scope conversion.Scope) error {
+		return Convert_v1beta1_UpdateStrategySpec_To_v1_UpdateStrategySpec(a.(*v1beta1.UpdateStrategySpec), b.(*UpdateStrategySpec), scope)
 	}); err != nil {
 		return err
 	}
-	if err := s.AddGeneratedConversionFunc((*Work)(nil), (*placement.Work)(nil), func(a, b interface{}, scope conversion.Scope) error {
-		return Convert_v1_Work_To_placement_Work(a.(*Work), b.(*placement.Work), scope)
+	if err := s.AddGeneratedConversionFunc((*Work)(nil), (*v1beta1.Work)(nil), func(a, b interface{}, scope conversion.Scope) error {
+		return Convert_v1_Work_To_v1beta1_Work(a.(*Work), b.(*v1beta1.Work), scope)
 	}); err != nil {
 		return err
 	}
-	if err := s.AddGeneratedConversionFunc((*placement.Work)(nil), (*Work)(nil), func(a, b interface{}, scope conversion.Scope) error {
-		return Convert_placement_Work_To_v1_Work(a.(*placement.Work), b.(*Work), scope)
+	if err := s.AddGeneratedConversionFunc((*v1beta1.Work)(nil), (*Work)(nil), func(a, b interface{}, scope conversion.Scope) error {
+		return Convert_v1beta1_Work_To_v1_Work(a.(*v1beta1.Work), b.(*Work), scope)
 	}); err != nil {
 		return err
 	}
-	if err := s.AddGeneratedConversionFunc((*WorkList)(nil), (*placement.WorkList)(nil), func(a, b interface{}, scope conversion.Scope) error {
-		return Convert_v1_WorkList_To_placement_WorkList(a.(*WorkList), b.(*placement.WorkList), scope)
+	if err := s.AddGeneratedConversionFunc((*WorkList)(nil), (*v1beta1.WorkList)(nil), func(a, b interface{}, scope conversion.Scope) error {
+		return Convert_v1_WorkList_To_v1beta1_WorkList(a.(*WorkList), b.(*v1beta1.WorkList), scope)
 	}); err != nil {
 		return err
 	}
-	if err := s.AddGeneratedConversionFunc((*placement.WorkList)(nil), (*WorkList)(nil), func(a, b interface{}, scope conversion.Scope) error {
-		return Convert_placement_WorkList_To_v1_WorkList(a.(*placement.WorkList), b.(*WorkList), scope)
+	if err := s.AddGeneratedConversionFunc((*v1beta1.WorkList)(nil), (*WorkList)(nil), func(a, b interface{}, scope conversion.Scope) error {
+		return Convert_v1beta1_WorkList_To_v1_WorkList(a.(*v1beta1.WorkList), b.(*WorkList), scope)
 	}); err != nil {
 		return err
 	}
-	if err := s.AddGeneratedConversionFunc((*WorkResourceIdentifier)(nil), (*placement.WorkResourceIdentifier)(nil), func(a, b interface{}, scope conversion.Scope) error {
-		return Convert_v1_WorkResourceIdentifier_To_placement_WorkResourceIdentifier(a.(*WorkResourceIdentifier), b.(*placement.WorkResourceIdentifier), scope)
+	if err := s.AddGeneratedConversionFunc((*WorkResourceIdentifier)(nil), (*v1beta1.WorkResourceIdentifier)(nil), func(a, b interface{}, scope conversion.Scope) error {
+		return Convert_v1_WorkResourceIdentifier_To_v1beta1_WorkResourceIdentifier(a.(*WorkResourceIdentifier), b.(*v1beta1.WorkResourceIdentifier), scope)
 	}); err != nil {
 		return err
 	}
-	if err := s.AddGeneratedConversionFunc((*placement.WorkResourceIdentifier)(nil), (*WorkResourceIdentifier)(nil), func(a, b interface{}, scope conversion.Scope) error {
-		return Convert_placement_WorkResourceIdentifier_To_v1_WorkResourceIdentifier(a.(*placement.WorkResourceIdentifier), b.(*WorkResourceIdentifier), scope)
+	if err := s.AddGeneratedConversionFunc((*v1beta1.WorkResourceIdentifier)(nil), (*WorkResourceIdentifier)(nil), func(a, b interface{}, scope conversion.Scope) error {
+		return Convert_v1beta1_WorkResourceIdentifier_To_v1_WorkResourceIdentifier(a.(*v1beta1.WorkResourceIdentifier), b.(*WorkResourceIdentifier), scope)
 	}); err != nil {
 		return err
 	}
-	if err := s.AddGeneratedConversionFunc((*WorkSpec)(nil), (*placement.WorkSpec)(nil), func(a, b interface{}, scope conversion.Scope) error {
-		return Convert_v1_WorkSpec_To_placement_WorkSpec(a.(*WorkSpec), b.(*placement.WorkSpec), scope)
+	if err := s.AddGeneratedConversionFunc((*WorkSpec)(nil), (*v1beta1.WorkSpec)(nil), func(a, b interface{}, scope conversion.Scope) error {
+		return Convert_v1_WorkSpec_To_v1beta1_WorkSpec(a.(*WorkSpec), b.(*v1beta1.WorkSpec), scope)
 	}); err != nil {
 		return err
 	}
-	if err := s.AddGeneratedConversionFunc((*placement.WorkSpec)(nil), (*WorkSpec)(nil), func(a, b interface{}, scope conversion.Scope) error {
-		return Convert_placement_WorkSpec_To_v1_WorkSpec(a.(*placement.WorkSpec), b.(*WorkSpec), scope)
+	if err := s.AddGeneratedConversionFunc((*v1beta1.WorkSpec)(nil), (*WorkSpec)(nil), func(a, b interface{}, scope conversion.Scope) error {
+		return Convert_v1beta1_WorkSpec_To_v1_WorkSpec(a.(*v1beta1.WorkSpec), b.(*WorkSpec), scope)
 	}); err != nil {
 		return err
 	}
-	if err := s.AddGeneratedConversionFunc((*WorkStatus)(nil), (*placement.WorkStatus)(nil), func(a, b interface{}, scope conversion.Scope) error {
-		return Convert_v1_WorkStatus_To_placement_WorkStatus(a.(*WorkStatus), b.(*placement.WorkStatus), scope)
+	if err := s.AddGeneratedConversionFunc((*WorkStatus)(nil), (*v1beta1.WorkStatus)(nil), func(a, b interface{}, scope conversion.Scope) error {
+		return Convert_v1_WorkStatus_To_v1beta1_WorkStatus(a.(*WorkStatus), b.(*v1beta1.WorkStatus), scope)
 	}); err != nil {
 		return err
 	}
-	if err := s.AddGeneratedConversionFunc((*placement.WorkStatus)(nil), (*WorkStatus)(nil), func(a, b interface{}, scope conversion.Scope) error {
-		return Convert_placement_WorkStatus_To_v1_WorkStatus(a.(*placement.WorkStatus), b.(*WorkStatus), scope)
+	if err := s.AddGeneratedConversionFunc((*v1beta1.WorkStatus)(nil), (*WorkStatus)(nil), func(a, b interface{}, scope conversion.Scope) error {
+		return Convert_v1beta1_WorkStatus_To_v1_WorkStatus(a.(*v1beta1.WorkStatus), b.(*WorkStatus), scope)
 	}); err != nil {
 		return err
 	}
-	if err := s.AddGeneratedConversionFunc((*WorkloadTemplate)(nil), (*placement.WorkloadTemplate)(nil), func(a, b interface{}, scope conversion.Scope) error {
-		return Convert_v1_WorkloadTemplate_To_placement_WorkloadTemplate(a.(*WorkloadTemplate), b.(*placement.WorkloadTemplate), scope)
+	if err := s.AddGeneratedConversionFunc((*WorkloadTemplate)(nil), (*v1beta1.WorkloadTemplate)(nil), func(a, b interface{}, scope conversion.Scope) error {
+		return Convert_v1_WorkloadTemplate_To_v1beta1_WorkloadTemplate(a.(*WorkloadTemplate), b.(*v1beta1.WorkloadTemplate), scope)
 	}); err != nil {
 		return err
 	}
-	if err := s.AddGeneratedConversionFunc((*placement.WorkloadTemplate)(nil), (*WorkloadTemplate)(nil), func(a, b interface{}, scope conversion.Scope) error {
-		return Convert_placement_WorkloadTemplate_To_v1_WorkloadTemplate(a.(*placement.WorkloadTemplate), b.(*WorkloadTemplate), scope)
+	if err := s.AddGeneratedConversionFunc((*v1beta1.WorkloadTemplate)(nil), (*WorkloadTemplate)(nil), func(a, b interface{}, scope conversion.Scope) error {
+		return Convert_v1beta1_WorkloadTemplate_To_v1_WorkloadTemplate(a.(*v1beta1.WorkloadTemplate), b.(*WorkloadTemplate), scope)
 	}); err != nil {
 		return err
 	}
 	return nil
 }
 
-func autoConvert_v1_Affinity_To_placement_Affinity(in *Affinity, out *placement.Affinity, s conversion.Scope) error {
-	*out = *(*placement.Affinity)(unsafe.Pointer(in))
+func autoConvert_v1_Affinity_To_v1beta1_Affinity(in *Affinity, out *v1beta1.Affinity, s conversion.Scope) error {
+	*out = *(*v1beta1.Affinity)(unsafe.Pointer(in))
 	return nil
 }
 
-// Convert_v1_Affinity_To_placement_Affinity is an autogenerated conversion function.
-func Convert_v1_Affinity_To_placement_Affinity(in *Affinity, out *placement.Affinity, s conversion.Scope) error {
-	return autoConvert_v1_Affinity_To_placement_Affinity(in, out, s)
+// Convert_v1_Affinity_To_v1beta1_Affinity is an autogenerated conversion function.
+func Convert_v1_Affinity_To_v1beta1_Affinity(in *Affinity, out *v1beta1.Affinity, s conversion.Scope) error {
+	return autoConvert_v1_Affinity_To_v1beta1_Affinity(in, out, s)
 }
 
-func autoConvert_placement_Affinity_To_v1_Affinity(in *placement.Affinity, out *Affinity, s conversion.Scope) error {
+func autoConvert_v1beta1_Affinity_To_v1_Affinity(in *v1beta1.Affinity, out *Affinity, s conversion.Scope) error {
 	*out = *(*Affinity)(unsafe.Pointer(in))
 	return nil
 }
 
-// Convert_placement_Affinity_To_v1_Affinity is an autogenerated conversion function.
-func Convert_placement_Affinity_To_v1_Affinity(in *placement.Affinity, out *Affinity, s conversion.Scope) error {
-	return autoConvert_placement_Affinity_To_v1_Affinity(in, out, s)
+// Convert_v1beta1_Affinity_To_v1_Affinity is an autogenerated conversion function.
+func Convert_v1beta1_Affinity_To_v1_Affinity(in *v1beta1.Affinity, out *Affinity, s conversion.Scope) error {
+	return autoConvert_v1beta1_Affinity_To_v1_Affinity(in, out, s)
 }
 
-func autoConvert_v1_AppliedResourceMeta_To_placement_AppliedResourceMeta(in *AppliedResourceMeta, out *placement.AppliedResourceMeta, s conversion.Scope) error {
-	*out = *(*placement.AppliedResourceMeta)(unsafe.Pointer(in))
+func autoConvert_v1_AppliedResourceMeta_To_v1beta1_AppliedResourceMeta(in *AppliedResourceMeta, out *v1beta1.AppliedResourceMeta, s conversion.Scope) error {
+	*out = *(*v1beta1.AppliedResourceMeta)(unsafe.Pointer(in))
 	return nil
 }
 
-// Convert_v1_AppliedResourceMeta_To_placement_AppliedResourceMeta is an autogenerated conversion function.
-func Convert_v1_AppliedResourceMeta_To_placement_AppliedResourceMeta(in *AppliedResourceMeta, out *placement.AppliedResourceMeta, s conversion.Scope) error {
-	return autoConvert_v1_AppliedResourceMeta_To_placement_AppliedResourceMeta(in, out, s)
+// Convert_v1_AppliedResourceMeta_To_v1beta1_AppliedResourceMeta is an autogenerated conversion function.
+func Convert_v1_AppliedResourceMeta_To_v1beta1_AppliedResourceMeta(in *AppliedResourceMeta, out *v1beta1.AppliedResourceMeta, s conversion.Scope) error {
+	return autoConvert_v1_AppliedResourceMeta_To_v1beta1_AppliedResourceMeta(in, out, s)
 }
 
-func autoConvert_placement_AppliedResourceMeta_To_v1_AppliedResourceMeta(in *placement.AppliedResourceMeta, out *AppliedResourceMeta, s conversion.Scope) error {
+func autoConvert_v1beta1_AppliedResourceMeta_To_v1_AppliedResourceMeta(in *v1beta1.AppliedResourceMeta, out *AppliedResourceMeta, s conversion.Scope) error {
 	*out = *(*AppliedResourceMeta)(unsafe.Pointer(in))
 	return nil
 }
 
-// Convert_placement_AppliedResourceMeta_To_v1_AppliedResourceMeta is an autogenerated conversion function.
-func Convert_placement_AppliedResourceMeta_To_v1_AppliedResourceMeta(in *placement.AppliedResourceMeta, out *AppliedResourceMeta, s conversion.Scope) error {
-	return autoConvert_placement_AppliedResourceMeta_To_v1_AppliedResourceMeta(in, out, s)
+// Convert_v1beta1_AppliedResourceMeta_To_v1_AppliedResourceMeta is an autogenerated conversion function.
+func Convert_v1beta1_AppliedResourceMeta_To_v1_AppliedResourceMeta(in *v1beta1.AppliedResourceMeta, out *AppliedResourceMeta, s conversion.Scope) error {
+	return autoConvert_v1beta1_AppliedResourceMeta_To_v1_AppliedResourceMeta(in, out, s)
 }
 
-func autoConvert_v1_AppliedWork_To_placement_AppliedWork(in *AppliedWork, out *placement.AppliedWork, s conversion.Scope) error {
+func autoConvert_v1_AppliedWork_To_v1beta1_AppliedWork(in *AppliedWork, out *v1beta1.AppliedWork, s conversion.Scope) error {
 	out.ObjectMeta = in.ObjectMeta
-	if err := Convert_v1_AppliedWorkSpec_To_placement_AppliedWorkSpec(&in.Spec, &out.Spec, s); err != nil {
+	if err := Convert_v1_AppliedWorkSpec_To_v1beta1_AppliedWorkSpec(&in.Spec, &out.Spec, s); err != nil {
 		return err
 	}
-	if err := Convert_v1_AppliedWorkStatus_To_placement_AppliedWorkStatus(&in.Status, &out.Status, s); err != nil {
+	if err := Convert_v1_AppliedWorkStatus_To_v1beta1_AppliedWorkStatus(&in.Status, &out.Status, s); err != nil {
 		return err
 	}
 	return nil
 }
 
-// Convert_v1_AppliedWork_To_placement_AppliedWork is an autogenerated conversion function.
-func Convert_v1_AppliedWork_To_placement_AppliedWork(in *AppliedWork, out *placement.AppliedWork, s conversion.Scope) error {
-	return autoConvert_v1_AppliedWork_To_placement_AppliedWork(in, out, s)
+// Convert_v1_AppliedWork_To_v1beta1_AppliedWork is an autogenerated conversion function.
+func Convert_v1_AppliedWork_To_v1beta1_AppliedWork(in *AppliedWork, out *v1beta1.AppliedWork, s conversion.Scope) error {
+	return autoConvert_v1_AppliedWork_To_v1beta1_AppliedWork(in, out, s)
 }
 
-func autoConvert_placement_AppliedWork_To_v1_AppliedWork(in *placement.AppliedWork, out *AppliedWork, s conversion.Scope) error {
+func autoConvert_v1beta1_AppliedWork_To_v1_AppliedWork(in *v1beta1.AppliedWork, out *AppliedWork, s conversion.Scope) error {
 	out.ObjectMeta = in.ObjectMeta
-	if err := Convert_placement_AppliedWorkSpec_To_v1_AppliedWorkSpec(&in.Spec, &out.Spec, s); err != nil {
+	if err := Convert_v1beta1_AppliedWorkSpec_To_v1_AppliedWorkSpec(&in.Spec, &out.Spec, s); err != nil {
 		return err
 	}
-	if err := Convert_placement_AppliedWorkStatus_To_v1_AppliedWorkStatus(&in.Status, &out.Status, s); err != nil {
+	if err := Convert_v1beta1_AppliedWorkStatus_To_v1_AppliedWorkStatus(&in.Status, &out.Status, s); err != nil {
 		return err
 	}
 	return nil
 }
 
-// Convert_placement_AppliedWork_To_v1_AppliedWork is an autogenerated conversion function.
-func Convert_placement_AppliedWork_To_v1_AppliedWork(in *placement.AppliedWork, out *AppliedWork, s conversion.Scope) error {
-	return autoConvert_placement_AppliedWork_To_v1_AppliedWork(in, out, s)
+// Convert_v1beta1_AppliedWork_To_v1_AppliedWork is an autogenerated conversion function.
+func Convert_v1beta1_AppliedWork_To_v1_AppliedWork(in *v1beta1.AppliedWork, out *AppliedWork, s conversion.Scope) error {
+	return autoConvert_v1beta1_AppliedWork_To_v1_AppliedWork(in, out, s)
 }
 
-func autoConvert_v1_AppliedWorkList_To_placement_AppliedWorkList(in *AppliedWorkList, out *placement.AppliedWorkList, s conversion.Scope) error {
+func autoConvert_v1_AppliedWorkList_To_v1beta1_AppliedWorkList(in *AppliedWorkList, out *v1beta1.AppliedWorkList, s conversion.Scope) error {
 	out.ListMeta = in.ListMeta
-	out.Items = *(*[]placement.AppliedWork)(unsafe.Pointer(&in.Items))
+	out.Items = *(*[]v1beta1.AppliedWork)(unsafe.Pointer(&in.Items))
 	return nil
 }
 
-// Convert_v1_AppliedWorkList_To_placement_AppliedWorkList is an autogenerated conversion function.
-func Convert_v1_AppliedWorkList_To_placement_AppliedWorkList(in *AppliedWorkList, out *placement.AppliedWorkList, s conversion.Scope) error {
-	return autoConvert_v1_AppliedWorkList_To_placement_AppliedWorkList(in, out, s)
+// Convert_v1_AppliedWorkList_To_v1beta1_AppliedWorkList is an autogenerated conversion function.
+func Convert_v1_AppliedWorkList_To_v1beta1_AppliedWorkList(in *AppliedWorkList, out *v1beta1.AppliedWorkList, s conversion.Scope) error {
+	return autoConvert_v1_AppliedWorkList_To_v1beta1_AppliedWorkList(in, out, s)
 }
 
-func autoConvert_placement_AppliedWorkList_To_v1_AppliedWorkList(in *placement.AppliedWorkList, out *AppliedWorkList, s conversion.Scope) error {
+func autoConvert_v1beta1_AppliedWorkList_To_v1_AppliedWorkList(in *v1beta1.AppliedWorkList, out *AppliedWorkList, s conversion.Scope) error {
 	out.ListMeta = in.ListMeta
 	out.Items = *(*[]AppliedWork)(unsafe.Pointer(&in.Items))
 	return nil
 }
 
-// Convert_placement_AppliedWorkList_To_v1_AppliedWorkList is an autogenerated conversion function.
-func Convert_placement_AppliedWorkList_To_v1_AppliedWorkList(in *placement.AppliedWorkList, out *AppliedWorkList, s conversion.Scope) error {
-	return autoConvert_placement_AppliedWorkList_To_v1_AppliedWorkList(in, out, s)
+// Convert_v1beta1_AppliedWorkList_To_v1_AppliedWorkList is an autogenerated conversion function.
+func Convert_v1beta1_AppliedWorkList_To_v1_AppliedWorkList(in *v1beta1.AppliedWorkList, out *AppliedWorkList, s conversion.Scope) error {
+	return autoConvert_v1beta1_AppliedWorkList_To_v1_AppliedWorkList(in, out, s)
 }
 
-func autoConvert_v1_AppliedWorkSpec_To_placement_AppliedWorkSpec(in *AppliedWorkSpec, out *placement.AppliedWorkSpec, s conversion.Scope) error {
-	*out = *(*placement.AppliedWorkSpec)(unsafe.Pointer(in))
+func autoConvert_v1_AppliedWorkSpec_To_v1beta1_AppliedWorkSpec(in *AppliedWorkSpec, out *v1beta1.AppliedWorkSpec, s conversion.Scope) error {
+	*out = *(*v1beta1.AppliedWorkSpec)(unsafe.Pointer(in))
 	return nil
 }
 
-// Convert_v1_AppliedWorkSpec_To_placement_AppliedWorkSpec is an autogenerated conversion function.
-func Convert_v1_AppliedWorkSpec_To_placement_AppliedWorkSpec(in *AppliedWorkSpec, out *placement.AppliedWorkSpec, s conversion.Scope) error {
-	return autoConvert_v1_AppliedWorkSpec_To_placement_AppliedWorkSpec(in, out, s)
+// Convert_v1_AppliedWorkSpec_To_v1beta1_AppliedWorkSpec is an autogenerated conversion function.
+func Convert_v1_AppliedWorkSpec_To_v1beta1_AppliedWorkSpec(in *AppliedWorkSpec, out *v1beta1.AppliedWorkSpec, s conversion.Scope) error {
+	return autoConvert_v1_AppliedWorkSpec_To_v1beta1_AppliedWorkSpec(in, out, s)
 }
 
-func autoConvert_placement_AppliedWorkSpec_To_v1_AppliedWorkSpec(in *placement.AppliedWorkSpec, out *AppliedWorkSpec, s conversion.Scope) error {
+func autoConvert_v1beta1_AppliedWorkSpec_To_v1_AppliedWorkSpec(in *v1beta1.AppliedWorkSpec, out *AppliedWorkSpec, s conversion.Scope) error {
 	*out = *(*AppliedWorkSpec)(unsafe.Pointer(in))
 	return nil
 }
 
-// Convert_placement_AppliedWorkSpec_To_v1_AppliedWorkSpec is an autogenerated conversion function.
-func Convert_placement_AppliedWorkSpec_To_v1_AppliedWorkSpec(in *placement.AppliedWorkSpec, out *AppliedWorkSpec, s conversion.Scope) error {
-	return autoConvert_placement_AppliedWorkSpec_To_v1_AppliedWorkSpec(in, out, s)
+// Convert_v1beta1_AppliedWorkSpec_To_v1_AppliedWorkSpec is an autogenerated conversion function.
+func Convert_v1beta1_AppliedWorkSpec_To_v1_AppliedWorkSpec(in *v1beta1.AppliedWorkSpec, out *AppliedWorkSpec, s conversion.Scope) error {
+	return autoConvert_v1beta1_AppliedWorkSpec_To_v1_AppliedWorkSpec(in, out, s)
 }
 
-func autoConvert_v1_AppliedWorkStatus_To_placement_AppliedWorkStatus(in *AppliedWorkStatus, out *placement.AppliedWorkStatus, s conversion.Scope) error {
-	*out = *(*placement.AppliedWorkStatus)(unsafe.Pointer(in))
+func autoConvert_v1_AppliedWorkStatus_To_v1beta1_AppliedWorkStatus(in *AppliedWorkStatus, out *v1beta1.AppliedWorkStatus, s conversion.Scope) error {
+	*out = *(*v1beta1.AppliedWorkStatus)(unsafe.Pointer(in))
 	return nil
 }
 
-// Convert_v1_AppliedWorkStatus_To_placement_AppliedWorkStatus is an autogenerated conversion function.
-func Convert_v1_AppliedWorkStatus_To_placement_AppliedWorkStatus(in *AppliedWorkStatus, out *placement.AppliedWorkStatus, s conversion.Scope) error {
-	return autoConvert_v1_AppliedWorkStatus_To_placement_AppliedWorkStatus(in, out, s)
+// Convert_v1_AppliedWorkStatus_To_v1beta1_AppliedWorkStatus is an autogenerated conversion function.
+func Convert_v1_AppliedWorkStatus_To_v1beta1_AppliedWorkStatus(in *AppliedWorkStatus, out *v1beta1.AppliedWorkStatus, s conversion.Scope) error {
+	return autoConvert_v1_AppliedWorkStatus_To_v1beta1_AppliedWorkStatus(in, out, s)
 }
 
-func autoConvert_placement_AppliedWorkStatus_To_v1_AppliedWorkStatus(in *placement.AppliedWorkStatus, out *AppliedWorkStatus, s conversion.Scope) error {
+func autoConvert_v1beta1_AppliedWorkStatus_To_v1_AppliedWorkStatus(in *v1beta1.AppliedWorkStatus, out *AppliedWorkStatus, s conversion.Scope) error {
 	*out = *(*AppliedWorkStatus)(unsafe.Pointer(in))
 	return nil
 }
 
-// Convert_placement_AppliedWorkStatus_To_v1_AppliedWorkStatus is an autogenerated conversion function.
-func Convert_placement_AppliedWorkStatus_To_v1_AppliedWorkStatus(in *placement.AppliedWorkStatus, out *AppliedWorkStatus, s conversion.Scope) error {
-	return autoConvert_placement_AppliedWorkStatus_To_v1_AppliedWorkStatus(in, out, s)
+// Convert_v1beta1_AppliedWorkStatus_To_v1_AppliedWorkStatus is an autogenerated conversion function.
+func Convert_v1beta1_AppliedWorkStatus_To_v1_AppliedWorkStatus(in *v1beta1.AppliedWorkStatus, out *AppliedWorkStatus, s conversion.Scope) error {
+	return autoConvert_v1beta1_AppliedWorkStatus_To_v1_AppliedWorkStatus(in, out, s)
 }
 
-func autoConvert_v1_ApplyStrategy_To_placement_ApplyStrategy(in *ApplyStrategy, out *placement.ApplyStrategy, s conversion.Scope) error {
-	*out = *(*placement.ApplyStrategy)(unsafe.Pointer(in))
+func autoConvert_v1_ApplyStrategy_To_v1beta1_ApplyStrategy(in *ApplyStrategy, out *v1beta1.ApplyStrategy, s conversion.Scope) error {
+	*out = *(*v1beta1.ApplyStrategy)(unsafe.Pointer(in))
 	return nil
 }
 
-// Convert_v1_ApplyStrategy_To_placement_ApplyStrategy is an autogenerated conversion function.
-func Convert_v1_ApplyStrategy_To_placement_ApplyStrategy(in *ApplyStrategy, out *placement.ApplyStrategy, s conversion.Scope) error {
-	return autoConvert_v1_ApplyStrategy_To_placement_ApplyStrategy(in, out, s)
+// Convert_v1_ApplyStrategy_To_v1beta1_ApplyStrategy is an autogenerated conversion function.
+func Convert_v1_ApplyStrategy_To_v1beta1_ApplyStrategy(in *ApplyStrategy, out *v1beta1.ApplyStrategy, s conversion.Scope) error {
+	return autoConvert_v1_ApplyStrategy_To_v1beta1_ApplyStrategy(in, out, s)
 }
 
-func autoConvert_placement_ApplyStrategy_To_v1_ApplyStrategy(in *placement.ApplyStrategy, out *ApplyStrategy, s conversion.Scope) error {
+func autoConvert_v1beta1_ApplyStrategy_To_v1_ApplyStrategy(in *v1beta1.ApplyStrategy, out *ApplyStrategy, s conversion.Scope) error {
 	*out = *(*ApplyStrategy)(unsafe.Pointer(in))
 	return nil
 }
 
-// Convert_placement_ApplyStrategy_To_v1_ApplyStrategy is an autogenerated conversion function.
-func Convert_placement_ApplyStrategy_To_v1_ApplyStrategy(in *placement.ApplyStrategy, out *ApplyStrategy, s conversion.Scope) error {
-	return autoConvert_placement_ApplyStrategy_To_v1_ApplyStrategy(in, out, s)
+// Convert_v1beta1_ApplyStrategy_To_v1_ApplyStrategy is an autogenerated conversion function.
+func Convert_v1beta1_ApplyStrategy_To_v1_ApplyStrategy(in *v1beta1.ApplyStrategy, out *ApplyStrategy, s conversion.Scope) error {
+	return autoConvert_v1beta1_ApplyStrategy_To_v1_ApplyStrategy(in, out, s)
 }
 
-func autoConvert_v1_Approval_To_placement_Approval(in *Approval, out *placement.Approval, s conversion.Scope) error {
+func autoConvert_v1_Approval_To_v1beta1_Approval(in *Approval, out *v1beta1.Approval, s conversion.Scope) error {
 	out.ObjectMeta = in.ObjectMeta
-	if err := Convert_v1_ApprovalSpec_To_placement_ApprovalSpec(&in.Spec, &out.Spec, s); err != nil {
+	if err := Convert_v1_ApprovalSpec_To_v1beta1_ApprovalSpec(&in.Spec, &out.Spec, s); err != nil {
 		return err
 	}
-	if err := Convert_v1_ApprovalStatus_To_placement_ApprovalStatus(&in.Status, &out.Status, s); err != nil {
+	if err := Convert_v1_ApprovalStatus_To_v1beta1_ApprovalStatus(&in.Status, &out.Status, s); err != nil {
 		return err
 	}
 	return nil
 }
 
-// Convert_v1_Approval_To_placement_Approval is an autogenerated conversion function.
-func Convert_v1_Approval_To_placement_Approval(in *Approval, out *placement.Approval, s conversion.Scope) error {
-	return autoConvert_v1_Approval_To_placement_Approval(in, out, s)
+// Convert_v1_Approval_To_v1beta1_Approval is an autogenerated conversion function.
+func Convert_v1_Approval_To_v1beta1_Approval(in *Approval, out *v1beta1.Approval, s conversion.Scope) error {
+	return autoConvert_v1_Approval_To_v1beta1_Approval(in, out, s)
 }
 
-func autoConvert_placement_Approval_To_v1_Approval(in *placement.Approval, out *Approval, s conversion.Scope) error {
+func autoConvert_v1beta1_Approval_To_v1_Approval(in *v1beta1.Approval, out *Approval, s conversion.Scope) error {
 	out.ObjectMeta = in.ObjectMeta
-	if err := Convert_placement_ApprovalSpec_To_v1_ApprovalSpec(&in.Spec, &out.Spec, s); err != nil {
+	if err := Convert_v1beta1_ApprovalSpec_To_v1_ApprovalSpec(&in.Spec, &out.Spec, s); err != nil {
 		return err
 	}
-	if err := Convert_placement_ApprovalStatus_To_v1_ApprovalStatus(&in.Status, &out.Status, s); err != nil {
+	if err := Convert_v1beta1_ApprovalStatus_To_v1_ApprovalStatus(&in.Status, &out.Status, s); err != nil {
 		return err
 	}
 	return nil
 }
 
-// Convert_placement_Approval_To_v1_Approval is an autogenerated conversion function.
-func Convert_placement_Approval_To_v1_Approval(in *placement.Approval, out *Approval, s conversion.Scope) error {
-	return autoConvert_placement_Approval_To_v1_Approval(in, out, s)
+// Convert_v1beta1_Approval_To_v1_Approval is an autogenerated conversion function.
+func Convert_v1beta1_Approval_To_v1_Approval(in *v1beta1.Approval, out *Approval, s conversion.Scope) error {
+	return autoConvert_v1beta1_Approval_To_v1_Approval(in, out, s)
 }
 
-func autoConvert_v1_ApprovalDecision_To_placement_ApprovalDecision(in *ApprovalDecision, out *placement.ApprovalDecision, s conversion.Scope) error {
-	*out = *(*placement.ApprovalDecision)(unsafe.Pointer(in))
+func autoConvert_v1_ApprovalDecision_To_v1beta1_ApprovalDecision(in *ApprovalDecision, out *v1beta1.ApprovalDecision, s conversion.Scope) error {
+	*out = *(*v1beta1.ApprovalDecision)(unsafe.Pointer(in))
 	return nil
 }
 
-// Convert_v1_ApprovalDecision_To_placement_ApprovalDecision is an autogenerated conversion function.
-func Convert_v1_ApprovalDecision_To_placement_ApprovalDecision(in *ApprovalDecision, out *placement.ApprovalDecision, s conversion.Scope) error {
-	return autoConvert_v1_ApprovalDecision_To_placement_ApprovalDecision(in, out, s)
+// Convert_v1_ApprovalDecision_To_v1beta1_ApprovalDecision is an autogenerated conversion function.
+func Convert_v1_ApprovalDecision_To_v1beta1_ApprovalDecision(in *ApprovalDecision, out *v1beta1.ApprovalDecision, s conversion.Scope) error {
+	return autoConvert_v1_ApprovalDecision_To_v1beta1_ApprovalDecision(in, out, s)
 }
 
-func autoConvert_placement_ApprovalDecision_To_v1_ApprovalDecision(in *placement.ApprovalDecision, out *ApprovalDecision, s conversion.Scope) error {
+func autoConvert_v1beta1_ApprovalDecision_To_v1_ApprovalDecision(in *v1beta1.ApprovalDecision, out *ApprovalDecision, s conversion.Scope) error {
 	*out = *(*ApprovalDecision)(unsafe.Pointer(in))
 	return nil
 }
 
-// Convert_placement_ApprovalDecision_To_v1_ApprovalDecision is an autogenerated conversion function.
-func Convert_placement_ApprovalDecision_To_v1_ApprovalDecision(in *placement.ApprovalDecision, out *ApprovalDecision, s conversion.Scope) error {
-	return autoConvert_placement_ApprovalDecision_To_v1_ApprovalDecision(in, out, s)
+// Convert_v1beta1_ApprovalDecision_To_v1_ApprovalDecision is an autogenerated conversion function.
+func Convert_v1beta1_ApprovalDecision_To_v1_ApprovalDecision(in *v1beta1.ApprovalDecision, out *ApprovalDecision, s conversion.Scope) error {
+	return autoConvert_v1beta1_ApprovalDecision_To_v1_ApprovalDecision(in, out, s)
 }
 
-func autoConvert_v1_ApprovalPolicy_To_placement_ApprovalPolicy(in *ApprovalPolicy, out *placement.ApprovalPolicy, s conversion.Scope) error {
-	*out = *(*placement.ApprovalPolicy)(unsafe.Pointer(in))
+func autoConvert_v1_ApprovalPolicy_To_v1beta1_ApprovalPolicy(in *ApprovalPolicy, out *v1beta1.ApprovalPolicy, s conversion.Scope) error {
+	*out = *(*v1beta1.ApprovalPolicy)(unsafe.Pointer(in))
 	return nil
 }
 
-// Convert_v1_ApprovalPolicy_To_placement_ApprovalPolicy is an autogenerated conversion function.
-func Convert_v1_ApprovalPolicy_To_placement_ApprovalPolicy(in *ApprovalPolicy, out *placement.ApprovalPolicy, s conversion.Scope) error {
-	return autoConvert_v1_ApprovalPolicy_To_placement_ApprovalPolicy(in, out, s)
+// Convert_v1_ApprovalPolicy_To_v1beta1_ApprovalPolicy is an autogenerated conversion function.
+func Convert_v1_ApprovalPolicy_To_v1beta1_ApprovalPolicy(in *ApprovalPolicy, out *v1beta1.ApprovalPolicy, s conversion.Scope) error {
+	return autoConvert_v1_ApprovalPolicy_To_v1beta1_ApprovalPolicy(in, out, s)
 }
 
-func autoConvert_placement_ApprovalPolicy_To_v1_ApprovalPolicy(in *placement.ApprovalPolicy, out *ApprovalPolicy, s conversion.Scope) error {
+func autoConvert_v1beta1_ApprovalPolicy_To_v1_ApprovalPolicy(in *v1beta1.ApprovalPolicy, out *ApprovalPolicy, s conversion.Scope) error {
 	*out = *(*ApprovalPolicy)(unsafe.Pointer(in))
 	return nil
 }
 
-// Convert_placement_ApprovalPolicy_To_v1_ApprovalPolicy is an autogenerated conversion function.
-func Convert_placement_ApprovalPolicy_To_v1_ApprovalPolicy(in *placement.ApprovalPolicy, out *ApprovalPolicy, s conversion.Scope) error {
-	return autoConvert_placement_ApprovalPolicy_To_v1_ApprovalPolicy(in, out, s)
+// Convert_v1beta1_ApprovalPolicy_To_v1_ApprovalPolicy is an autogenerated conversion function.
+func Convert_v1beta1_ApprovalPolicy_To_v1_ApprovalPolicy(in *v1beta1.ApprovalPolicy, out *ApprovalPolicy, s conversion.Scope) error {
+	return autoConvert_v1beta1_ApprovalPolicy_To_v1_ApprovalPolicy(in, out, s)
 }
 
-func autoConvert_v1_ApprovalRequest_To_placement_ApprovalRequest(in *ApprovalRequest, out *placement.ApprovalRequest, s conversion.Scope) error {
+func autoConvert_v1_ApprovalRequest_To_v1beta1_ApprovalRequest(in *ApprovalRequest, out *v1beta1.ApprovalRequest, s conversion.Scope) error {
 	out.ObjectMeta = in.ObjectMeta
-	if err := Convert_v1_ApprovalRequestSpec_To_placement_ApprovalRequestSpec(&in.Spec, &out.Spec, s); err != nil {
+	if err := Convert_v1_ApprovalRequestSpec_To_v1beta1_ApprovalRequestSpec(&in.Spec, &out.Spec, s); err != nil {
 		return err
 	}
-	if err := Convert_v1_ApprovalRequestStatus_To_placement_ApprovalRequestStatus(&in.Status, &out.Status, s); err != nil {
+	if err := Convert_v1_ApprovalRequestStatus_To_v1beta1_ApprovalRequestStatus(&in.Status, &out.Status, s); err != nil {
 		return err
 	}
 	return nil
 }
 
-// Convert_v1_ApprovalRequest_To_placement_ApprovalRequest is an autogenerated conversion function.
-func Convert_v1_ApprovalRequest_To_placement_ApprovalRequest(in *ApprovalRequest, out *placement.ApprovalRequest, s conversion.Scope) error {
-	return autoConvert_v1_ApprovalRequest_To_placement_ApprovalRequest(in, out, s)
+// Convert_v1_ApprovalRequest_To_v1beta1_ApprovalRequest is an autogenerated conversion function.
+func Convert_v1_ApprovalRequest_To_v1beta1_ApprovalRequest(in *ApprovalRequest, out *v1beta1.ApprovalRequest, s conversion.Scope) error {
+	return autoConvert_v1_ApprovalRequest_To_v1beta1_ApprovalRequest(in, out, s)
 }
 
-func autoConvert_placement_ApprovalRequest_To_v1_ApprovalRequest(in *placement.ApprovalRequest, out *ApprovalRequest, s conversion.Scope) error {
+func autoConvert_v1beta1_ApprovalRequest_To_v1_ApprovalRequest(in *v1beta1.ApprovalRequest, out *ApprovalRequest, s conversion.Scope) error {
 	out.ObjectMeta = in.ObjectMeta
-	if err := Convert_placement_ApprovalRequestSpec_To_v1_ApprovalRequestSpec(&in.Spec, &out.Spec, s); err != nil {
+	if err := Convert_v1beta1_ApprovalRequestSpec_To_v1_ApprovalRequestSpec(&in.Spec, &out.Spec, s); err != nil {
 		return err
 	}
-	if err := Convert_placement_ApprovalRequestStatus_To_v1_ApprovalRequestStatus(&in.Status, &out.Status, s); err != nil {
+	if err := Convert_v1beta1_ApprovalRequestStatus_To_v1_ApprovalRequestStatus(&in.Status, &out.Status, s); err != nil {
 		return err
 	}
 	return nil
 }
 
-// Convert_placement_ApprovalRequest_To_v1_ApprovalRequest is an autogenerated conversion function.
-func Convert_placement_ApprovalRequest_To_v1_ApprovalRequest(in *placement.ApprovalRequest, out *ApprovalRequest, s conversion.Scope) error {
-	return autoConvert_placement_ApprovalRequest_To_v1_ApprovalRequest(in, out, s)
+// Convert_v1beta1_ApprovalRequest_To_v1_ApprovalRequest is an autogenerated conversion function.
+func Convert_v1beta1_ApprovalRequest_To_v1_ApprovalRequest(in *v1beta1.ApprovalRequest, out *ApprovalRequest, s conversion.Scope) error {
+	return autoConvert_v1beta1_ApprovalRequest_To_v1_ApprovalRequest(in, out, s)
 }
 
-func autoConvert_v1_ApprovalRequestList_To_placement_ApprovalRequestList(in *ApprovalRequestList, out *placement.ApprovalRequestList, s conversion.Scope) error {
+func autoConvert_v1_ApprovalRequestList_To_v1beta1_ApprovalRequestList(in *ApprovalRequestList, out *v1beta1.ApprovalRequestList, s conversion.Scope) error {
 	out.ListMeta = in.ListMeta
-	out.Items = *(*[]placement.ApprovalRequest)(unsafe.Pointer(&in.Items))
+	out.Items = *(*[]v1beta1.ApprovalRequest)(unsafe.Pointer(&in.Items))
 	return nil
 }
 
-// Convert_v1_ApprovalRequestList_To_placement_ApprovalRequestList is an autogenerated conversion function.
-func Convert_v1_ApprovalRequestList_To_placement_ApprovalRequestList(in *ApprovalRequestList, out *placement.ApprovalRequestList, s conversion.Scope) error {
-	return autoConvert_v1_ApprovalRequestList_To_placement_ApprovalRequestList(in, out, s)
+// Convert_v1_ApprovalRequestList_To_v1beta1_ApprovalRequestList is an autogenerated conversion function.
+func Convert_v1_ApprovalRequestList_To_v1beta1_ApprovalRequestList(in *ApprovalRequestList, out *v1beta1.ApprovalRequestList, s conversion.Scope) error {
+	return autoConvert_v1_ApprovalRequestList_To_v1beta1_ApprovalRequestList(in, out, s)
 }
 
-func autoConvert_placement_ApprovalRequestList_To_v1_ApprovalRequestList(in *placement.ApprovalRequestList, out *ApprovalRequestList, s conversion.Scope) error {
+func autoConvert_v1beta1_ApprovalRequestList_To_v1_ApprovalRequestList(in *v1beta1.ApprovalRequestList, out *ApprovalRequestList, s conversion.Scope) error {
 	out.ListMeta = in.ListMeta
 	out.Items = *(*[]ApprovalRequest)(unsafe.Pointer(&in.Items))
 	return nil
 }
 
-// Convert_placement_ApprovalRequestList_To_v1_ApprovalRequestList is an autogenerated conversion function.
-func Convert_placement_ApprovalRequestList_To_v1_ApprovalRequestList(in *placement.ApprovalRequestList, out *ApprovalRequestList, s conversion.Scope) error {
-	return autoConvert_placement_ApprovalRequestList_To_v1_ApprovalRequestList(in, out, s)
+// Convert_v1beta1_ApprovalRequestList_To_v1_ApprovalRequestList is an autogenerated conversion function.
+func Convert_v1beta1_ApprovalRequestList_To_v1_ApprovalRequestList(in *v1beta1.ApprovalRequestList, out *ApprovalRequestList, s conversion.Scope) error {
+	return autoConvert_v1beta1_ApprovalRequestList_To_v1_ApprovalRequestList(in, out, s)
 }
 
-func autoConvert_v1_ApprovalRequestSpec_To_placement_ApprovalRequestSpec(in *ApprovalRequestSpec, out *placement.ApprovalRequestSpec, s conversion.Scope) error {
-	*out = *(*placement.ApprovalRequestSpec)(unsafe.Pointer(in))
+func autoConvert_v1_ApprovalRequestSpec_To_v1beta1_ApprovalRequestSpec(in *ApprovalRequestSpec, out *v1beta1.ApprovalRequestSpec, s conversion.Scope) error {
+	*out = *(*v1beta1.ApprovalRequestSpec)(unsafe.Pointer(in))
 	return nil
 }
 
-// Convert_v1_ApprovalRequestSpec_To_placement_ApprovalRequestSpec is an autogenerated conversion function.
-func Convert_v1_ApprovalRequestSpec_To_placement_ApprovalRequestSpec(in *ApprovalRequestSpec, out *placement.ApprovalRequestSpec, s conversion.Scope) error {
-	return autoConvert_v1_ApprovalRequestSpec_To_placement_ApprovalRequestSpec(in, out, s)
+// Convert_v1_ApprovalRequestSpec_To_v1beta1_ApprovalRequestSpec is an autogenerated conversion function.
+func Convert_v1_ApprovalRequestSpec_To_v1beta1_ApprovalRequestSpec(in *ApprovalRequestSpec, out *v1beta1.ApprovalRequestSpec, s conversion.Scope) error {
+	return autoConvert_v1_ApprovalRequestSpec_To_v1beta1_ApprovalRequestSpec(in, out, s)
 }
 
-func autoConvert_placement_ApprovalRequestSpec_To_v1_ApprovalRequestSpec(in *placement.ApprovalRequestSpec, out *ApprovalRequestSpec, s conversion.Scope) error {
+func autoConvert_v1beta1_ApprovalRequestSpec_To_v1_ApprovalRequestSpec(in *v1beta1.ApprovalRequestSpec, out *ApprovalRequestSpec, s conversion.Scope) error {
 	*out = *(*ApprovalRequestSpec)(unsafe.Pointer(in))
 	return nil
 }
 
-// Convert_placement_ApprovalRequestSpec_To_v1_ApprovalRequestSpec is an autogenerated conversion function.
-func Convert_placement_ApprovalRequestSpec_To_v1_ApprovalRequestSpec(in *placement.ApprovalRequestSpec, out *ApprovalRequestSpec, s conversion.Scope) error {
-	return autoConvert_placement_ApprovalRequestSpec_To_v1_ApprovalRequestSpec(in, out, s)
+// Convert_v1beta1_ApprovalRequestSpec_To_v1_ApprovalRequestSpec is an autogenerated conversion function.
+func Convert_v1beta1_ApprovalRequestSpec_To_v1_ApprovalRequestSpec(in *v1beta1.ApprovalRequestSpec, out *ApprovalRequestSpec, s conversion.Scope) error {
+	return autoConvert_v1beta1_ApprovalRequestSpec_To_v1_ApprovalRequestSpec(in, out, s)
 }
 
-func autoConvert_v1_ApprovalRequestStatus_To_placement_ApprovalRequestStatus(in *ApprovalRequestStatus, out *placement.ApprovalRequestStatus, s conversion.Scope) error {
-	*out = *(*placement.ApprovalRequestStatus)(unsafe.Pointer(in))
+func autoConvert_v1_ApprovalRequestStatus_To_v1beta1_ApprovalRequestStatus(in *ApprovalRequestStatus, out *v1beta1.ApprovalRequestStatus, s conversion.Scope) error {
+	*out = *(*v1beta1.ApprovalRequestStatus)(unsafe.Pointer(in))
 	return nil
 }
 
-// Convert_v1_ApprovalRequestStatus_To_placement_ApprovalRequestStatus is an autogenerated conversion function.
-func Convert_v1_ApprovalRequestStatus_To_placement_ApprovalRequestStatus(in *ApprovalRequestStatus, out *placement.ApprovalRequestStatus, s conversion.Scope) error {
-	return autoConvert_v1_ApprovalRequestStatus_To_placement_ApprovalRequestStatus(in, out, s)
+// Convert_v1_ApprovalRequestStatus_To_v1beta1_ApprovalRequestStatus is an autogenerated conversion function.
+func Convert_v1_ApprovalRequestStatus_To_v1beta1_ApprovalRequestStatus(in *ApprovalRequestStatus, out *v1beta1.ApprovalRequestStatus, s conversion.Scope) error {
+	return autoConvert_v1_ApprovalRequestStatus_To_v1beta1_ApprovalRequestStatus(in, out, s)
 }
 
-func autoConvert_placement_ApprovalRequestStatus_To_v1_ApprovalRequestStatus(in *placement.ApprovalRequestStatus, out *ApprovalRequestStatus, s conversion.Scope) error {
+func autoConvert_v1beta1_ApprovalRequestStatus_To_v1_ApprovalRequestStatus(in *v1beta1.ApprovalRequestStatus, out *ApprovalRequestStatus, s conversion.Scope) error {
 	*out = *(*ApprovalRequestStatus)(unsafe.Pointer(in))
 	return nil
 }
 
-// Convert_placement_ApprovalRequestStatus_To_v1_ApprovalRequestStatus is an autogenerated conversion function.
-func Convert_placement_ApprovalRequestStatus_To_v1_ApprovalRequestStatus(in *placement.ApprovalRequestStatus, out *ApprovalRequestStatus, s conversion.Scope) error {
-	return autoConvert_placement_ApprovalRequestStatus_To_v1_ApprovalRequestStatus(in, out, s)
+// Convert_v1beta1_ApprovalRequestStatus_To_v1_ApprovalRequestStatus is an autogenerated conversion function.
+func Convert_v1beta1_ApprovalRequestStatus_To_v1_ApprovalRequestStatus(in *v1beta1.ApprovalRequestStatus, out *ApprovalRequestStatus, s conversion.Scope) error {
+	return autoConvert_v1beta1_ApprovalRequestStatus_To_v1_ApprovalRequestStatus(in, out, s)
 }
 
-func autoConvert_v1_ApprovalSpec_To_placement_ApprovalSpec(in *ApprovalSpec, out *placement.ApprovalSpec, s conversion.Scope) error {
-	*out = *(*placement.ApprovalSpec)(unsafe.Pointer(in))
+func autoConvert_v1_ApprovalSpec_To_v1beta1_ApprovalSpec(in *ApprovalSpec, out *v1beta1.ApprovalSpec, s conversion.Scope) error {
+	*out = *(*v1beta1.ApprovalSpec)(unsafe.Pointer(in))
 	return nil
 }
 
-// Convert_v1_ApprovalSpec_To_placement_ApprovalSpec is an autogenerated conversion function.
-func Convert_v1_ApprovalSpec_To_placement_ApprovalSpec(in *ApprovalSpec, out *placement.ApprovalSpec, s conversion.Scope) error {
-	return autoConvert_v1_ApprovalSpec_To_placement_ApprovalSpec(in, out, s)
+// Convert_v1_ApprovalSpec_To_v1beta1_ApprovalSpec is an autogenerated conversion function.
+func Convert_v1_ApprovalSpec_To_v1beta1_ApprovalSpec(in *ApprovalSpec, out *v1beta1.ApprovalSpec, s conversion.Scope) error {
+	return autoConvert_v1_ApprovalSpec_To_v1beta1_ApprovalSpec(in, out, s)
 }
 
-func autoConvert_placement_ApprovalSpec_To_v1_ApprovalSpec(in *placement.ApprovalSpec, out *ApprovalSpec, s conversion.Scope) error {
+func autoConvert_v1beta1_ApprovalSpec_To_v1_ApprovalSpec(in *v1beta1.ApprovalSpec, out *ApprovalSpec, s conversion.Scope) error {
 	*out = *(*ApprovalSpec)(unsafe.Pointer(in))
 	return nil
 }
 
-// Convert_placement_ApprovalSpec_To_v1_ApprovalSpec is an autogenerated conversion function.
-func Convert_placement_ApprovalSpec_To_v1_ApprovalSpec(in *placement.ApprovalSpec, out *ApprovalSpec, s conversion.Scope) error {
-	return autoConvert_placement_ApprovalSpec_To_v1_ApprovalSpec(in, out, s)
+// Convert_v1beta1_ApprovalSpec_To_v1_ApprovalSpec is an autogenerated conversion function.
+func Convert_v1beta1_ApprovalSpec_To_v1_ApprovalSpec(in *v1beta1.ApprovalSpec, out *ApprovalSpec, s conversion.Scope) error {
+	return autoConvert_v1beta1_ApprovalSpec_To_v1_ApprovalSpec(in, out, s)
 }
 
-func autoConvert_v1_ApprovalStatus_To_placement_ApprovalStatus(in *ApprovalStatus, out *placement.ApprovalStatus, s conversion.Scope) error {
-	*out = *(*placement.ApprovalStatus)(unsafe.Pointer(in))
+func autoConvert_v1_ApprovalStatus_To_v1beta1_ApprovalStatus(in *ApprovalStatus, out *v1beta1.ApprovalStatus, s conversion.Scope) error {
+	*out = *(*v1beta1.ApprovalStatus)(unsafe.Pointer(in))
 	return nil
 }
 
-// Convert_v1_ApprovalStatus_To_placement_ApprovalStatus is an autogenerated conversion function.
-func Convert_v1_ApprovalStatus_To_placement_ApprovalStatus(in *ApprovalStatus, out *placement.ApprovalStatus, s conversion.Scope) error {
-	return autoConvert_v1_ApprovalStatus_To_placement_ApprovalStatus(in, out, s)
+// Convert_v1_ApprovalStatus_To_v1beta1_ApprovalStatus is an autogenerated conversion function.
+func Convert_v1_ApprovalStatus_To_v1beta1_ApprovalStatus(in *ApprovalStatus, out *v1beta1.ApprovalStatus, s conversion.Scope) error {
+	return autoConvert_v1_ApprovalStatus_To_v1beta1_ApprovalStatus(in, out, s)
 }
 
-func autoConvert_placement_ApprovalStatus_To_v1_ApprovalStatus(in *placement.ApprovalStatus, out *ApprovalStatus, s conversion.Scope) error {
+func autoConvert_v1beta1_ApprovalStatus_To_v1_ApprovalStatus(in *v1beta1.ApprovalStatus, out *ApprovalStatus, s conversion.Scope) error {
 	*out = *(*ApprovalStatus)(unsafe.Pointer(in))
 	return nil
 }
 
-// Convert_placement_ApprovalStatus_To_v1_ApprovalStatus is an autogenerated conversion function.
-func Convert_placement_ApprovalStatus_To_v1_ApprovalStatus(in *placement.ApprovalStatus, out *ApprovalStatus, s conversion.Scope) error {
-	return autoConvert_placement_ApprovalStatus_To_v1_ApprovalStatus(in, out, s)
+// Convert_v1beta1_ApprovalStatus_To_v1_ApprovalStatus is an autogenerated conversion function.
+func Convert_v1beta1_ApprovalStatus_To_v1_ApprovalStatus(in *v1beta1.ApprovalStatus, out *ApprovalStatus, s conversion.Scope) error {
+	return autoConvert_v1beta1_ApprovalStatus_To_v1_ApprovalStatus(in, out, s)
 }
 
-func autoConvert_v1_BackReportedStatus_To_placement_BackReportedStatus(in *BackReportedStatus, out *placement.BackReportedStatus, s conversion.Scope) error {
-	*out = *(*placement.BackReportedStatus)(unsafe.Pointer(in))
+func autoConvert_v1_BackReportedStatus_To_v1beta1_BackReportedStatus(in *BackReportedStatus, out *v1beta1.BackReportedStatus, s conversion.Scope) error {
+	*out = *(*v1beta1.BackReportedStatus)(unsafe.Pointer(in))
 	return nil
 }
 
-// Convert_v1_BackReportedStatus_To_placement_BackReportedStatus is an autogenerated conversion function.
-func Convert_v1_BackReportedStatus_To_placement_BackReportedStatus(in *BackReportedStatus, out *placement.BackReportedStatus, s conversion.Scope) error {
-	return autoConvert_v1_BackReportedStatus_To_placement_BackReportedStatus(in, out, s)
+// Convert_v1_BackReportedStatus_To_v1beta1_BackReportedStatus is an autogenerated conversion function.
+func Convert_v1_BackReportedStatus_To_v1beta1_BackReportedStatus(in *BackReportedStatus, out *v1beta1.BackReportedStatus, s conversion.Scope) error {
+	return autoConvert_v1_BackReportedStatus_To_v1beta1_BackReportedStatus(in, out, s)
 }
 
-func autoConvert_placement_BackReportedStatus_To_v1_BackReportedStatus(in *placement.BackReportedStatus, out *BackReportedStatus, s conversion.Scope) error {
+func autoConvert_v1beta1_BackReportedStatus_To_v1_BackReportedStatus(in *v1beta1.BackReportedStatus, out *BackReportedStatus, s conversion.Scope) error {
 	*out = *(*BackReportedStatus)(unsafe.Pointer(in))
 	return nil
 }
 
-// Convert_placement_BackReportedStatus_To_v1_BackReportedStatus is an autogenerated conversion function.
-func Convert_placement_BackReportedStatus_To_v1_BackReportedStatus(in *placement.BackReportedStatus, out *BackReportedStatus, s conversion.Scope) error {
-	return autoConvert_placement_BackReportedStatus_To_v1_BackReportedStatus(in, out, s)
+// Convert_v1beta1_BackReportedStatus_To_v1_BackReportedStatus is an autogenerated conversion function.
+func Convert_v1beta1_BackReportedStatus_To_v1_BackReportedStatus(in *v1beta1.BackReportedStatus, out *BackReportedStatus, s conversion.Scope) error {
+	return autoConvert_v1beta1_BackReportedStatus_To_v1_BackReportedStatus(in, out, s)
 }
 
-func autoConvert_v1_ClusterAffinity_To_placement_ClusterAffinity(in *ClusterAffinity, out *placement.ClusterAffinity, s conversion.Scope) error {
-	*out = *(*placement.ClusterAffinity)(unsafe.Pointer(in))
+func autoConvert_v1_ClusterAffinity_To_v1beta1_ClusterAffinity(in *ClusterAffinity, out *v1beta1.ClusterAffinity, s conversion.Scope) error {
+	*out = *(*v1beta1.ClusterAffinity)(unsafe.Pointer(in))
 	return nil
 }
 
-// Convert_v1_ClusterAffinity_To_placement_ClusterAffinity is an autogenerated conversion function.
-func Convert_v1_ClusterAffinity_To_placement_ClusterAffinity(in *ClusterAffinity, out *placement.ClusterAffinity, s conversion.Scope) error {
-	return autoConvert_v1_ClusterAffinity_To_placement_ClusterAffinity(in, out, s)
+// Convert_v1_ClusterAffinity_To_v1beta1_ClusterAffinity is an autogenerated conversion function.
+func Convert_v1_ClusterAffinity_To_v1beta1_ClusterAffinity(in *ClusterAffinity, out *v1beta1.ClusterAffinity, s conversion.Scope) error {
+	return autoConvert_v1_ClusterAffinity_To_v1beta1_ClusterAffinity(in, out, s)
 }
 
-func autoConvert_placement_ClusterAffinity_To_v1_ClusterAffinity(in *placement.ClusterAffinity, out *ClusterAffinity, s conversion.Scope) error {
+func autoConvert_v1beta1_ClusterAffinity_To_v1_ClusterAffinity(in *v1beta1.ClusterAffinity, out *ClusterAffinity, s conversion.Scope) error {
 	*out = *(*ClusterAffinity)(unsafe.Pointer(in))
 	return nil
 }
 
-// Convert_placement_ClusterAffinity_To_v1_ClusterAffinity is an autogenerated conversion function.
-func Convert_placement_ClusterAffinity_To_v1_ClusterAffinity(in *placement.ClusterAffinity, out *ClusterAffinity, s conversion.Scope) error {
-	return autoConvert_placement_ClusterAffinity_To_v1_ClusterAffinity(in, out, s)
+// Convert_v1beta1_ClusterAffinity_To_v1_ClusterAffinity is an autogenerated conversion function.
+func Convert_v1beta1_ClusterAffinity_To_v1_ClusterAffinity(in *v1beta1.ClusterAffinity, out *ClusterAffinity, s conversion.Scope) error {
+	return autoConvert_v1beta1_ClusterAffinity_To_v1_ClusterAffinity(in, out, s)
 }
 
-func autoConvert_v1_ClusterApprovalRequest_To_placement_ClusterApprovalRequest(in *ClusterApprovalRequest, out *placement.ClusterApprovalRequest, s conversion.Scope) error {
+func autoConvert_v1_ClusterApprovalRequest_To_v1beta1_ClusterApprovalRequest(in *ClusterApprovalRequest, out *v1beta1.ClusterApprovalRequest, s conversion.Scope) error {
 	out.ObjectMeta = in.ObjectMeta
-	if err := Convert_v1_ApprovalRequestSpec_To_placement_ApprovalRequestSpec(&in.Spec, &out.Spec, s); err != nil {
+	if err := Convert_v1_ApprovalRequestSpec_To_v1beta1_ApprovalRequestSpec(&in.Spec, &out.Spec, s); err != nil {
 		return err
 	}
-	if err := Convert_v1_ApprovalRequestStatus_To_placement_ApprovalRequestStatus(&in.Status, &out.Status, s); err != nil {
+	if err := Convert_v1_ApprovalRequestStatus_To_v1beta1_ApprovalRequestStatus(&in.Status, &out.Status, s); err != nil {
 		return err
 	}
 	return nil
 }
 
-// Convert_v1_ClusterApprovalRequest_To_placement_ClusterApprovalRequest is an autogenerated conversion function.
-func Convert_v1_ClusterApprovalRequest_To_placement_ClusterApprovalRequest(in *ClusterApprovalRequest, out *placement.ClusterApprovalRequest, s conversion.Scope) error {
-	return autoConvert_v1_ClusterApprovalRequest_To_placement_ClusterApprovalRequest(in, out, s)
+// Convert_v1_ClusterApprovalRequest_To_v1beta1_ClusterApprovalRequest is an autogenerated conversion function.
+func Convert_v1_ClusterApprovalRequest_To_v1beta1_ClusterApprovalRequest(in *ClusterApprovalRequest, out *v1beta1.ClusterApprovalRequest, s conversion.Scope) error {
+	return autoConvert_v1_ClusterApprovalRequest_To_v1beta1_ClusterApprovalRequest(in, out, s)
 }
 
-func autoConvert_placement_ClusterApprovalRequest_To_v1_ClusterApprovalRequest(in *placement.ClusterApprovalRequest, out *ClusterApprovalRequest, s conversion.Scope) error {
+func autoConvert_v1beta1_ClusterApprovalRequest_To_v1_ClusterApprovalRequest(in *v1beta1.ClusterApprovalRequest, out *ClusterApprovalRequest, s conversion.Scope) error {
 	out.ObjectMeta = in.ObjectMeta
-	if err := Convert_placement_ApprovalRequestSpec_To_v1_ApprovalRequestSpec(&in.Spec, &out.Spec, s); err != nil {
+	if err := Convert_v1beta1_ApprovalRequestSpec_To_v1_ApprovalRequestSpec(&in.Spec, &out.Spec, s); err != nil {
 		return err
 	}
-	if err := Convert_placement_ApprovalRequestStatus_To_v1_ApprovalRequestStatus(&in.Status, &out.Status, s); err != nil {
+	if err := Convert_v1beta1_ApprovalRequestStatus_To_v1_ApprovalRequestStatus(&in.Status, &out.Status, s); err != nil {
 		return err
 	}
 	return nil
 }
 
-// Convert_placement_ClusterApprovalRequest_To_v1_ClusterApprovalRequest is an autogenerated conversion function.
-func Convert_placement_ClusterApprovalRequest_To_v1_ClusterApprovalRequest(in *placement.ClusterApprovalRequest, out *ClusterApprovalRequest, s conversion.Scope) error {
-	return autoConvert_placement_ClusterApprovalRequest_To_v1_ClusterApprovalRequest(in, out, s)
+// Convert_v1beta1_ClusterApprovalRequest_To_v1_ClusterApprovalRequest is an autogenerated conversion function.
+func Convert_v1beta1_ClusterApprovalRequest_To_v1_ClusterApprovalRequest(in *v1beta1.ClusterApprovalRequest, out *ClusterApprovalRequest, s conversion.Scope) error {
+	return autoConvert_v1beta1_ClusterApprovalRequest_To_v1_ClusterApprovalRequest(in, out, s)
 }
 
-func autoConvert_v1_ClusterApprovalRequestList_To_placement_ClusterApprovalRequestList(in *ClusterApprovalRequestList, out *placement.ClusterApprovalRequestList, s conversion.Scope) error {
+func autoConvert_v1_ClusterApprovalRequestList_To_v1beta1_ClusterApprovalRequestList(in *ClusterApprovalRequestList, out *v1beta1.ClusterApprovalRequestList, s conversion.Scope) error {
 	out.ListMeta = in.ListMeta
-	out.Items = *(*[]placement.ClusterApprovalRequest)(unsafe.Pointer(&in.Items))
+	out.Items = *(*[]v1beta1.ClusterApprovalRequest)(unsafe.Pointer(&in.Items))
 	return nil
 }
 
-// Convert_v1_ClusterApprovalRequestList_To_placement_ClusterApprovalRequestList is an autogenerated conversion function.
-func Convert_v1_ClusterApprovalRequestList_To_placement_ClusterApprovalRequestList(in *ClusterApprovalRequestList, out *placement.ClusterApprovalRequestList, s conversion.Scope) error {
-	return autoConvert_v1_ClusterApprovalRequestList_To_placement_ClusterApprovalRequestList(in, out, s)
+// Convert_v1_ClusterApprovalRequestList_To_v1beta1_ClusterApprovalRequestList is an autogenerated conversion function.
+func Convert_v1_ClusterApprovalRequestList_To_v1beta1_ClusterApprovalRequestList(in *ClusterApprovalRequestList, out *v1beta1.ClusterApprovalRequestList, s conversion.Scope) error {
+	return autoConvert_v1_ClusterApprovalRequestList_To_v1beta1_ClusterApprovalRequestList(in, out, s)
 }
 
-func autoConvert_placement_ClusterApprovalRequestList_To_v1_ClusterApprovalRequestList(in *placement.ClusterApprovalRequestList, out *ClusterApprovalRequestList, s conversion.Scope) error {
+func autoConvert_v1beta1_ClusterApprovalRequestList_To_v1_ClusterApprovalRequestList(in *v1beta1.ClusterApprovalRequestList, out *ClusterApprovalRequestList, s conversion.Scope) error {
 	out.ListMeta = in.ListMeta
 	out.Items = *(*[]ClusterApprovalRequest)(unsafe.Pointer(&in.Items))
 	return nil
 }
 
-// Convert_placement_ClusterApprovalRequestList_To_v1_ClusterApprovalRequestList is an autogenerated conversion function.
-func Convert_placement_ClusterApprovalRequestList_To_v1_ClusterApprovalRequestList(in *placement.ClusterApprovalRequestList, out *ClusterApprovalRequestList, s conversion.Scope) error {
-	return autoConvert_placement_ClusterApprovalRequestList_To_v1_ClusterApprovalRequestList(in, out, s)
+// Convert_v1beta1_ClusterApprovalRequestList_To_v1_ClusterApprovalRequestList is an autogenerated conversion function.
+func Convert_v1beta1_ClusterApprovalRequestList_To_v1_ClusterApprovalRequestList(in *v1beta1.ClusterApprovalRequestList, out *ClusterApprovalRequestList, s conversion.Scope) error {
+	return autoConvert_v1beta1_ClusterApprovalRequestList_To_v1_ClusterApprovalRequestList(in, out, s)
 }
 
-func autoConvert_v1_ClusterDecision_To_placement_ClusterDecision(in *ClusterDecision, out *placement.ClusterDecision, s conversion.Scope) error {
-	*out = *(*placement.ClusterDecision)(unsafe.Pointer(in))
+func autoConvert_v1_ClusterDecision_To_v1beta1_ClusterDecision(in *ClusterDecision, out *v1beta1.ClusterDecision, s conversion.Scope) error {
+	*out = *(*v1beta1.ClusterDecision)(unsafe.Pointer(in))
 	return nil
 }
 
-// Convert_v1_ClusterDecision_To_placement_ClusterDecision is an autogenerated conversion function.
-func Convert_v1_ClusterDecision_To_placement_ClusterDecision(in *ClusterDecision, out *placement.ClusterDecision, s conversion.Scope) error {
-	return autoConvert_v1_ClusterDecision_To_placement_ClusterDecision(in, out, s)
+// Convert_v1_ClusterDecision_To_v1beta1_ClusterDecision is an autogenerated conversion function.
+func Convert_v1_ClusterDecision_To_v1beta1_ClusterDecision(in *ClusterDecision, out *v1beta1.ClusterDecision, s conversion.Scope) error {
+	return autoConvert_v1_ClusterDecision_To_v1beta1_ClusterDecision(in, out, s)
 }
 
-func autoConvert_placement_ClusterDecision_To_v1_ClusterDecision(in *placement.ClusterDecision, out *ClusterDecision, s conversion.Scope) error {
+func autoConvert_v1beta1_ClusterDecision_To_v1_ClusterDecision(in *v1beta1.ClusterDecision, out *ClusterDecision, s conversion.Scope) error {
 	*out = *(*ClusterDecision)(unsafe.Pointer(in))
 	return nil
 }
 
-// Convert_placement_ClusterDecision_To_v1_ClusterDecision is an autogenerated conversion function.
-func Convert_placement_ClusterDecision_To_v1_ClusterDecision(in *placement.ClusterDecision, out *ClusterDecision, s conversion.Scope) error {
-	return autoConvert_placement_ClusterDecision_To_v1_ClusterDecision(in, out, s)
+// Convert_v1beta1_ClusterDecision_To_v1_ClusterDecision is an autogenerated conversion function.
+func Convert_v1beta1_ClusterDecision_To_v1_ClusterDecision(in *v1beta1.ClusterDecision, out *ClusterDecision, s conversion.Scope) error {
+	return autoConvert_v1beta1_ClusterDecision_To_v1_ClusterDecision(in, out, s)
 }
 
-func autoConvert_v1_ClusterResourceBinding_To_placement_ClusterResourceBinding(in *ClusterResourceBinding, out *placement.ClusterResourceBinding, s conversion.Scope) error {
+func autoConvert_v1_ClusterResourceBinding_To_v1beta1_ClusterResourceBinding(in *ClusterResourceBinding, out *v1beta1.ClusterResourceBinding, s conversion.Scope) error {
 	out.ObjectMeta = in.ObjectMeta
-	if err := Convert_v1_ResourceBindingSpec_To_placement_ResourceBindingSpec(&in.Spec, &out.Spec, s); err != nil {
+	if err := Convert_v1_ResourceBindingSpec_To_v1beta1_ResourceBindingSpec(&in.Spec, &out.Spec, s); err != nil {
 		return err
 	}
-	if err := Convert_v1_ResourceBindingStatus_To_placement_ResourceBindingStatus(&in.Status, &out.Status, s); err != nil {
+	if err := Convert_v1_ResourceBindingStatus_To_v1beta1_ResourceBindingStatus(&in.Status, &out.Status, s); err != nil {
 		return err
 	}
 	return nil
 }
 
-// Convert_v1_ClusterResourceBinding_To_placement_ClusterResourceBinding is an autogenerated conversion function.
-func Convert_v1_ClusterResourceBinding_To_placement_ClusterResourceBinding(in *ClusterResourceBinding, out *placement.ClusterResourceBinding, s conversion.Scope) error {
-	return autoConvert_v1_ClusterResourceBinding_To_placement_ClusterResourceBinding(in, out, s)
+// Convert_v1_ClusterResourceBinding_To_v1beta1_ClusterResourceBinding is an autogenerated conversion function.
+func Convert_v1_ClusterResourceBinding_To_v1beta1_ClusterResourceBinding(in *ClusterResourceBinding, out *v1beta1.ClusterResourceBinding, s conversion.Scope) error {
+	return autoConvert_v1_ClusterResourceBinding_To_v1beta1_ClusterResourceBinding(in, out, s)
 }
 
-func autoConvert_placement_ClusterResourceBinding_To_v1_ClusterResourceBinding(in *placement.ClusterResourceBinding, out *ClusterResourceBinding, s conversion.Scope) error {
+func autoConvert_v1beta1_ClusterResourceBinding_To_v1_ClusterResourceBinding(in *v1beta1.ClusterResourceBinding, out *ClusterResourceBinding, s conversion.Scope) error {
 	out.ObjectMeta = in.ObjectMeta
-	if err := Convert_placement_ResourceBindingSpec_To_v1_ResourceBindingSpec(&in.Spec, &out.Spec, s); err != nil {
+	if err := Convert_v1beta1_ResourceBindingSpec_To_v1_ResourceBindingSpec(&in.Spec, &out.Spec, s); err != nil {
 		return err
 	}
-	if err := Convert_placement_ResourceBindingStatus_To_v1_ResourceBindingStatus(&in.Status, &out.Status, s); err != nil {
+	if err := Convert_v1beta1_ResourceBindingStatus_To_v1_ResourceBindingStatus(&in.Status, &out.Status, s); err != nil {
 		return err
 	}
 	return nil
 }
 
-// Convert_placement_ClusterResourceBinding_To_v1_ClusterResourceBinding is an autogenerated conversion function.
-func Convert_placement_ClusterResourceBinding_To_v1_ClusterResourceBinding(in *placement.ClusterResourceBinding, out *ClusterResourceBinding, s conversion.Scope) error {
-	return autoConvert_placement_ClusterResourceBinding_To_v1_ClusterResourceBinding(in, out, s)
+// Convert_v1beta1_ClusterResourceBinding_To_v1_ClusterResourceBinding is an autogenerated conversion function.
+func Convert_v1beta1_ClusterResourceBinding_To_v1_ClusterResourceBinding(in *v1beta1.ClusterResourceBinding, out *ClusterResourceBinding, s conversion.Scope) error {
+	return autoConvert_v1beta1_ClusterResourceBinding_To_v1_ClusterResourceBinding(in, out, s)
 }
 
-func autoConvert_v1_ClusterResourceBindingList_To_placement_ClusterResourceBindingList(in *ClusterResourceBindingList, out *placement.ClusterResourceBindingList, s conversion.Scope) error {
+func autoConvert_v1_ClusterResourceBindingList_To_v1beta1_ClusterResourceBindingList(in *ClusterResourceBindingList, out *v1beta1.ClusterResourceBindingList, s conversion.Scope) error {
 	out.ListMeta = in.ListMeta
-	out.Items = *(*[]placement.ClusterResourceBinding)(unsafe.Pointer(&in.Items))
+	out.Items = *(*[]v1beta1.ClusterResourceBinding)(unsafe.Pointer(&in.Items))
 	return nil
 }
 
-// Convert_v1_ClusterResourceBindingList_To_placement_ClusterResourceBindingList is an autogenerated conversion function.
-func Convert_v1_ClusterResourceBindingList_To_placement_ClusterResourceBindingList(in *ClusterResourceBindingList, out *placement.ClusterResourceBindingList, s conversion.Scope) error {
-	return autoConvert_v1_ClusterResourceBindingList_To_placement_ClusterResourceBindingList(in, out, s)
+// Convert_v1_ClusterResourceBindingList_To_v1beta1_ClusterResourceBindingList is an autogenerated conversion function.
+func Convert_v1_ClusterResourceBindingList_To_v1beta1_ClusterResourceBindingList(in *ClusterResourceBindingList, out *v1beta1.ClusterResourceBindingList, s conversion.Scope) error {
+	return autoConvert_v1_ClusterResourceBindingList_To_v1beta1_ClusterResourceBindingList(in, out, s)
 }
 
-func autoConvert_placement_ClusterResourceBindingList_To_v1_ClusterResourceBindingList(in *placement.ClusterResourceBindingList, out *ClusterResourceBindingList, s conversion.Scope) error {
+func autoConvert_v1beta1_ClusterResourceBindingList_To_v1_ClusterResourceBindingList(in *v1beta1.ClusterResourceBindingList, out *ClusterResourceBindingList, s conversion.Scope) error {
 	out.ListMeta = in.ListMeta
 	out.Items = *(*[]ClusterResourceBinding)(unsafe.Pointer(&in.Items))
 	return nil
 }
 
-// Convert_placement_ClusterResourceBindingList_To_v1_ClusterResourceBindingList is an autogenerated conversion function.
-func Convert_placement_ClusterResourceBindingList_To_v1_ClusterResourceBindingList(in *placement.ClusterResourceBindingList, out *ClusterResourceBindingList, s conversion.Scope) error {
-	return autoConvert_placement_ClusterResourceBindingList_To_v1_ClusterResourceBindingList(in, out, s)
+// Convert_v1beta1_ClusterResourceBindingList_To_v1_ClusterResourceBindingList is an autogenerated conversion function.
+func Convert_v1beta1_ClusterResourceBindingList_To_v1_ClusterResourceBindingList(in *v1beta1.ClusterResourceBindingList, out *ClusterResourceBindingList, s conversion.Scope) error {
+	return autoConvert_v1beta1_ClusterResourceBindingList_To_v1_ClusterResourceBindingList(in, out, s)
 }
 
-func autoConvert_v1_ClusterResourceEnvelope_To_placement_ClusterResourceEnvelope(in *ClusterResourceEnvelope, out *placement.ClusterResourceEnvelope, s conversion.Scope) error {
+func autoConvert_v1_ClusterResourceEnvelope_To_v1beta1_ClusterResourceEnvelope(in *ClusterResourceEnvelope, out *v1beta1.ClusterResourceEnvelope, s conversion.Scope) error {
 	out.ObjectMeta = in.ObjectMeta
 	out.Data = *(*map[string]runtime.RawExtension)(unsafe.Pointer(&in.Data))
 	return nil
 }
 
-// Convert_v1_ClusterResourceEnvelope_To_placement_ClusterResourceEnvelope is an autogenerated conversion function.
-func Convert_v1_ClusterResourceEnvelope_To_placement_ClusterResourceEnvelope(in *ClusterResourceEnvelope, out *placement.ClusterResourceEnvelope, s conversion.Scope) error {
-	return autoConvert_v1_ClusterResourceEnvelope_To_placement_ClusterResourceEnvelope(in, out, s)
+// Convert_v1_ClusterResourceEnvelope_To_v1beta1_ClusterResourceEnvelope is an autogenerated conversion function.
+func Convert_v1_ClusterResourceEnvelope_To_v1beta1_ClusterResourceEnvelope(in *ClusterResourceEnvelope, out *v1beta1.ClusterResourceEnvelope, s conversion.Scope) error {
+	return autoConvert_v1_ClusterResourceEnvelope_To_v1beta1_ClusterResourceEnvelope(in, out, s)
 }
 
-func autoConvert_placement_ClusterResourceEnvelope_To_v1_ClusterResourceEnvelope(in *placement.ClusterResourceEnvelope, out *ClusterResourceEnvelope, s conversion.Scope) error {
+func autoConvert_v1beta1_ClusterResourceEnvelope_To_v1_ClusterResourceEnvelope(in *v1beta1.ClusterResourceEnvelope, out *ClusterResourceEnvelope, s conversion.Scope) error {
 	out.ObjectMeta = in.ObjectMeta
 	out.Data = *(*map[string]runtime.RawExtension)(unsafe.Pointer(&in.Data))
 	return nil
 }
 
-// Convert_placement_ClusterResourceEnvelope_To_v1_ClusterResourceEnvelope is an autogenerated conversion function.
-func Convert_placement_ClusterResourceEnvelope_To_v1_ClusterResourceEnvelope(in *placement.ClusterResourceEnvelope, out *ClusterResourceEnvelope, s conversion.Scope) error {
-	return autoConvert_placement_ClusterResourceEnvelope_To_v1_ClusterResourceEnvelope(in, out, s)
+// Convert_v1beta1_ClusterResourceEnvelope_To_v1_ClusterResourceEnvelope is an autogenerated conversion function.
+func Convert_v1beta1_ClusterResourceEnvelope_To_v1_ClusterResourceEnvelope(in *v1beta1.ClusterResourceEnvelope, out *ClusterResourceEnvelope, s conversion.Scope) error {
+	return autoConvert_v1beta1_ClusterResourceEnvelope_To_v1_ClusterResourceEnvelope(in, out, s)
 }
 
-func autoConvert_v1_ClusterResourceEnvelopeList_To_placement_ClusterResourceEnvelopeList(in *ClusterResourceEnvelopeList, out *placement.ClusterResourceEnvelopeList, s conversion.Scope) error {
+func autoConvert_v1_ClusterResourceEnvelopeList_To_v1beta1_ClusterResourceEnvelopeList(in *ClusterResourceEnvelopeList, out *v1beta1.ClusterResourceEnvelopeList, s conversion.Scope) error {
 	out.ListMeta = in.ListMeta
-	out.Items = *(*[]placement.ClusterResourceEnvelope)(unsafe.Pointer(&in.Items))
+	out.Items = *(*[]v1beta1.ClusterResourceEnvelope)(unsafe.Pointer(&in.Items))
 	return nil
 }
 
-// Convert_v1_ClusterResourceEnvelopeList_To_placement_ClusterResourceEnvelopeList is an autogenerated conversion function.
-func Convert_v1_ClusterResourceEnvelopeList_To_placement_ClusterResourceEnvelopeList(in *ClusterResourceEnvelopeList, out *placement.ClusterResourceEnvelopeList, s conversion.Scope) error {
-	return autoConvert_v1_ClusterResourceEnvelopeList_To_placement_ClusterResourceEnvelopeList(in, out, s)
+// Convert_v1_ClusterResourceEnvelopeList_To_v1beta1_ClusterResourceEnvelopeList is an autogenerated conversion function.
+func Convert_v1_ClusterResourceEnvelopeList_To_v1beta1_ClusterResourceEnvelopeList(in *ClusterResourceEnvelopeList, out *v1beta1.ClusterResourceEnvelopeList, s conversion.Scope) error {
+	return autoConvert_v1_ClusterResourceEnvelopeList_To_v1beta1_ClusterResourceEnvelopeList(in, out, s)
 }
 
-func autoConvert_placement_ClusterResourceEnvelopeList_To_v1_ClusterResourceEnvelopeList(in *placement.ClusterResourceEnvelopeList, out *ClusterResourceEnvelopeList, s conversion.Scope) error {
+func autoConvert_v1beta1_ClusterResourceEnvelopeList_To_v1_ClusterResourceEnvelopeList(in *v1beta1.ClusterResourceEnvelopeList, out *ClusterResourceEnvelopeList, s conversion.Scope) error {
 	out.ListMeta = in.ListMeta
 	out.Items = *(*[]ClusterResourceEnvelope)(unsafe.Pointer(&in.Items))
 	return nil
 }
 
-// Convert_placement_ClusterResourceEnvelopeList_To_v1_ClusterResourceEnvelopeList is an autogenerated conversion function.
-func Convert_placement_ClusterResourceEnvelopeList_To_v1_ClusterResourceEnvelopeList(in *placement.ClusterResourceEnvelopeList, out *ClusterResourceEnvelopeList, s conversion.Scope) error {
-	return autoConvert_placement_ClusterResourceEnvelopeList_To_v1_ClusterResourceEnvelopeList(in, out, s)
+// Convert_v1beta1_ClusterResourceEnvelopeList_To_v1_ClusterResourceEnvelopeList is an autogenerated conversion function.
+func Convert_v1beta1_ClusterResourceEnvelopeList_To_v1_ClusterResourceEnvelopeList(in *v1beta1.ClusterResourceEnvelopeList, out *ClusterResourceEnvelopeList, s conversion.Scope) error {
+	return autoConvert_v1beta1_ClusterResourceEnvelopeList_To_v1_ClusterResourceEnvelopeList(in, out, s)
 }
 
-func autoConvert_v1_ClusterResourceOverride_To_placement_ClusterResourceOverride(in *ClusterResourceOverride, out *placement.ClusterResourceOverride, s conversion.Scope) error {
+func autoConvert_v1_ClusterResourceOverride_To_v1beta1_ClusterResourceOverride(in *ClusterResourceOverride, out *v1beta1.ClusterResourceOverride, s conversion.Scope) error {
 	out.ObjectMeta = in.ObjectMeta
-	if err := Convert_v1_ClusterResourceOverrideSpec_To_placement_ClusterResourceOverrideSpec(&in.Spec, &out.Spec, s); err != nil {
+	if err := Convert_v1_ClusterResourceOverrideSpec_To_v1beta1_ClusterResourceOverrideSpec(&in.Spec, &out.Spec, s); err != nil {
 		return err
 	}
 	return nil
 }
 
-// Convert_v1_ClusterResourceOverride_To_placement_ClusterResourceOverride is an autogenerated conversion function.
-func Convert_v1_ClusterResourceOverride_To_placement_ClusterResourceOverride(in *ClusterResourceOverride, out *placement.ClusterResourceOverride, s conversion.Scope) error {
-	return autoConvert_v1_ClusterResourceOverride_To_placement_ClusterResourceOverride(in, out, s)
+// Convert_v1_ClusterResourceOverride_To_v1beta1_ClusterResourceOverride is an autogenerated conversion function.
+func Convert_v1_ClusterResourceOverride_To_v1beta1_ClusterResourceOverride(in *ClusterResourceOverride, out *v1beta1.ClusterResourceOverride, s conversion.Scope) error {
+	return autoConvert_v1_ClusterResourceOverride_To_v1beta1_ClusterResourceOverride(in, out, s)
 }
 
-func autoConvert_placement_ClusterResourceOverride_To_v1_ClusterResourceOverride(in *placement.ClusterResourceOverride, out *ClusterResourceOverride, s conversion.Scope) error {
+func autoConvert_v1beta1_ClusterResourceOverride_To_v1_ClusterResourceOverride(in *v1beta1.ClusterResourceOverride, out *ClusterResourceOverride, s conversion.Scope) error {
 	out.ObjectMeta = in.ObjectMeta
-	if err := Convert_placement_ClusterResourceOverrideSpec_To_v1_ClusterResourceOverrideSpec(&in.Spec, &out.Spec, s); err != nil {
+	if err := Convert_v1beta1_ClusterResourceOverrideSpec_To_v1_ClusterResourceOverrideSpec(&in.Spec, &out.Spec, s); err != nil {
 		return err
 	}
 	return nil
 }
 
-// Convert_placement_ClusterResourceOverride_To_v1_ClusterResourceOverride is an autogenerated conversion function.
-func Convert_placement_ClusterResourceOverride_To_v1_ClusterResourceOverride(in *placement.ClusterResourceOverride, out *ClusterResourceOverride, s conversion.Scope) error {
-	return autoConvert_placement_ClusterResourceOverride_To_v1_ClusterResourceOverride(in, out, s)
+// Convert_v1beta1_ClusterResourceOverride_To_v1_ClusterResourceOverride is an autogenerated conversion function.
+func Convert_v1beta1_ClusterResourceOverride_To_v1_ClusterResourceOverride(in *v1beta1.ClusterResourceOverride, out *ClusterResourceOverride, s conversion.Scope) error {
+	return autoConvert_v1beta1_ClusterResourceOverride_To_v1_ClusterResourceOverride(in, out, s)
 }
 
-func autoConvert_v1_ClusterResourceOverrideList_To_placement_ClusterResourceOverrideList(in *ClusterResourceOverrideList, out *placement.ClusterResourceOverrideList, s conversion.Scope) error {
+func autoConvert_v1_ClusterResourceOverrideList_To_v1beta1_ClusterResourceOverrideList(in *ClusterResourceOverrideList, out *v1beta1.ClusterResourceOverrideList, s conversion.Scope) error {
 	out.ListMeta = in.ListMeta
-	out.Items = *(*[]placement.ClusterResourceOverride)(unsafe.Pointer(&in.Items))
+	out.Items = *(*[]v1beta1.ClusterResourceOverride)(unsafe.Pointer(&in.Items))
 	return nil
 }
 
-// Convert_v1_ClusterResourceOverrideList_To_placement_ClusterResourceOverrideList is an autogenerated conversion function.
-func Convert_v1_ClusterResourceOverrideList_To_placement_ClusterResourceOverrideList(in *ClusterResourceOverrideList, out *placement.ClusterResourceOverrideList, s conversion.Scope) error {
-	return autoConvert_v1_ClusterResourceOverrideList_To_placement_ClusterResourceOverrideList(in, out, s)
+// Convert_v1_ClusterResourceOverrideList_To_v1beta1_ClusterResourceOverrideList is an autogenerated conversion function.
+func Convert_v1_ClusterResourceOverrideList_To_v1beta1_ClusterResourceOverrideList(in *ClusterResourceOverrideList, out *v1beta1.ClusterResourceOverrideList, s conversion.Scope) error {
+	return autoConvert_v1_ClusterResourceOverrideList_To_v1beta1_ClusterResourceOverrideList(in, out, s)
 }
 
-func autoConvert_placement_ClusterResourceOverrideList_To_v1_ClusterResourceOverrideList(in *placement.ClusterResourceOverrideList, out *ClusterResourceOverrideList, s conversion.Scope) error {
+func autoConvert_v1beta1_ClusterResourceOverrideList_To_v1_ClusterResourceOverrideList(in *v1beta1.ClusterResourceOverrideList, out *ClusterResourceOverrideList, s conversion.Scope) error {
 	out.ListMeta = in.ListMeta
 	out.Items = *(*[]ClusterResourceOverride)(unsafe.Pointer(&in.Items))
 	return nil
 }
 
-// Convert_placement_ClusterResourceOverrideList_To_v1_ClusterResourceOverrideList is an autogenerated conversion function.
-func Convert_placement_ClusterResourceOverrideList_To_v1_ClusterResourceOverrideList(in *placement.ClusterResourceOverrideList, out *ClusterResourceOverrideList, s conversion.Scope) error {
-	return autoConvert_placement_ClusterResourceOverrideList_To_v1_ClusterResourceOverrideList(in, out, s)
+// Convert_v1beta1_ClusterResourceOverrideList_To_v1_ClusterResourceOverrideList is an autogenerated conversion function.
+func Convert_v1beta1_ClusterResourceOverrideList_To_v1_ClusterResourceOverrideList(in *v1beta1.ClusterResourceOverrideList, out *ClusterResourceOverrideList, s conversion.Scope) error {
+	return autoConvert_v1beta1_ClusterResourceOverrideList_To_v1_ClusterResourceOverrideList(in, out, s)
 }
 
-func autoConvert_v1_ClusterResourceOverrideSnapshot_To_placement_ClusterResourceOverrideSnapshot(in *ClusterResourceOverrideSnapshot, out *placement.ClusterResourceOverrideSnapshot, s conversion.Scope) error {
+func autoConvert_v1_ClusterResourceOverrideSnapshot_To_v1beta1_ClusterResourceOverrideSnapshot(in *ClusterResourceOverrideSnapshot, out *v1beta1.ClusterResourceOverrideSnapshot, s conversion.Scope) error {
 	out.ObjectMeta = in.ObjectMeta
-	if err := Convert_v1_ClusterResourceOverrideSnapshotSpec_To_placement_ClusterResourceOverrideSnapshotSpec(&in.Spec, &out.Spec, s); err != nil {
+	if err := Convert_v1_ClusterResourceOverrideSnapshotSpec_To_v1beta1_ClusterResourceOverrideSnapshotSpec(&in.Spec, &out.Spec, s); err != nil {
 		return err
 	}
 	return nil
 }
 
-// Convert_v1_ClusterResourceOverrideSnapshot_To_placement_ClusterResourceOverrideSnapshot is an autogenerated conversion function.
-func Convert_v1_ClusterResourceOverrideSnapshot_To_placement_ClusterResourceOverrideSnapshot(in *ClusterResourceOverrideSnapshot, out *placement.ClusterResourceOverrideSnapshot, s conversion.Scope) error {
-	return autoConvert_v1_ClusterResourceOverrideSnapshot_To_placement_ClusterResourceOverrideSnapshot(in, out, s)
+// Convert_v1_ClusterResourceOverrideSnapshot_To_v1beta1_ClusterResourceOverrideSnapshot is an autogenerated conversion function.
+func Convert_v1_ClusterResourceOverrideSnapshot_To_v1beta1_ClusterResourceOverrideSnapshot(in *ClusterResourceOverrideSnapshot, out *v1beta1.ClusterResourceOverrideSnapshot, s conversion.Scope) error {
+	return autoConvert_v1_ClusterResourceOverrideSnapshot_To_v1beta1_ClusterResourceOverrideSnapshot(in, out, s)
 }
 
-func autoConvert_placement_ClusterResourceOverrideSnapshot_To_v1_ClusterResourceOverrideSnapshot(in *placement.ClusterResourceOverrideSnapshot, out *ClusterResourceOverrideSnapshot, s conversion.Scope) error {
+func autoConvert_v1beta1_ClusterResourceOverrideSnapshot_To_v1_ClusterResourceOverrideSnapshot(in *v1beta1.ClusterResourceOverrideSnapshot, out *ClusterResourceOverrideSnapshot, s conversion.Scope) error {
 	out.ObjectMeta = in.ObjectMeta
-	if err := Convert_placement_ClusterResourceOverrideSnapshotSpec_To_v1_ClusterResourceOverrideSnapshotSpec(&in.Spec, &out.Spec, s); err != nil {
+	if err := Convert_v1beta1_ClusterResourceOverrideSnapshotSpec_To_v1_ClusterResourceOverrideSnapshotSpec(&in.Spec, &out.Spec, s); err != nil {
 		return err
 	}
 	return nil
 }
 
-// Convert_placement_ClusterResourceOverrideSnapshot_To_v1_ClusterResourceOverrideSnapshot is an autogenerated conversion function.
-func Convert_placement_ClusterResourceOverrideSnapshot_To_v1_ClusterResourceOverrideSnapshot(in *placement.ClusterResourceOverrideSnapshot, out *ClusterResourceOverrideSnapshot, s conversion.Scope) error {
-	return autoConvert_placement_ClusterResourceOverrideSnapshot_To_v1_ClusterResourceOverrideSnapshot(in, out, s)
+// Convert_v1beta1_ClusterResourceOverrideSnapshot_To_v1_ClusterResourceOverrideSnapshot is an autogenerated conversion function.
+func Convert_v1beta1_ClusterResourceOverrideSnapshot_To_v1_ClusterResourceOverrideSnapshot(in *v1beta1.ClusterResourceOverrideSnapshot, out *ClusterResourceOverrideSnapshot, s conversion.Scope) error {
+	return autoConvert_v1beta1_ClusterResourceOverrideSnapshot_To_v1_ClusterResourceOverrideSnapshot(in, out, s)
 }
 
-func autoConvert_v1_ClusterResourceOverrideSnapshotList_To_placement_ClusterResourceOverrideSnapshotList(in *ClusterResourceOverrideSnapshotList, out *placement.ClusterResourceOverrideSnapshotList, s conversion.Scope) error {
+func autoConvert_v1_ClusterResourceOverrideSnapshotList_To_v1beta1_ClusterResourceOverrideSnapshotList(in *ClusterResourceOverrideSnapshotList, out *v1beta1.ClusterResourceOverrideSnapshotList, s conversion.Scope) error {
 	out.ListMeta = in.ListMeta
-	out.Items = *(*[]placement.ClusterResourceOverrideSnapshot)(unsafe.Pointer(&in.Items))
+	out.Items = *(*[]v1beta1.ClusterResourceOverrideSnapshot)(unsafe.Pointer(&in.Items))
 	return nil
 }
 
-// Convert_v1_ClusterResourceOverrideSnapshotList_To_placement_ClusterResourceOverrideSnapshotList is an autogenerated conversion function.
-func Convert_v1_ClusterResourceOverrideSnapshotList_To_placement_ClusterResourceOverrideSnapshotList(in *ClusterResourceOverrideSnapshotList, out *placement.ClusterResourceOverrideSnapshotList, s conversion.Scope) error {
-	return autoConvert_v1_ClusterResourceOverrideSnapshotList_To_placement_ClusterResourceOverrideSnapshotList(in, out, s)
+// Convert_v1_ClusterResourceOverrideSnapshotList_To_v1beta1_ClusterResourceOverrideSnapshotList is an autogenerated conversion function.
+func Convert_v1_ClusterResourceOverrideSnapshotList_To_v1beta1_ClusterResourceOverrideSnapshotList(in *ClusterResourceOverrideSnapshotList, out *v1beta1.ClusterResourceOverrideSnapshotList, s conversion.Scope) error {
+	return autoConvert_v1_ClusterResourceOverrideSnapshotList_To_v1beta1_ClusterResourceOverrideSnapshotList(in, out, s)
 }
 
-func autoConvert_placement_ClusterResourceOverrideSnapshotList_To_v1_ClusterResourceOverrideSnapshotList(in *placement.ClusterResourceOverrideSnapshotList, out *ClusterResourceOverrideSnapshotList, s conversion.Scope) error {
+func autoConvert_v1beta1_ClusterResourceOverrideSnapshotList_To_v1_ClusterResourceOverrideSnapshotList(in *v1beta1.ClusterResourceOverrideSnapshotList, out *ClusterResourceOverrideSnapshotList, s conversion.Scope) error {
 	out.ListMeta = in.ListMeta
 	out.Items = *(*[]ClusterResourceOverrideSnapshot)(unsafe.Pointer(&in.Items))
 	return nil
 }
 
-// Convert_placement_ClusterResourceOverrideSnapshotList_To_v1_ClusterResourceOverrideSnapshotList is an autogenerated conversion function.
-func Convert_placement_ClusterResourceOverrideSnapshotList_To_v1_ClusterResourceOverrideSnapshotList(in *placement.ClusterResourceOverrideSnapshotList, out *ClusterResourceOverrideSnapshotList, s conversion.Scope) error {
-	return autoConvert_placement_ClusterResourceOverrideSnapshotList_To_v1_ClusterResourceOverrideSnapshotList(in, out, s)
+// Convert_v1beta1_ClusterResourceOverrideSnapshotList_To_v1_ClusterResourceOverrideSnapshotList is an autogenerated conversion function.
+func Convert_v1beta1_ClusterResourceOverrideSnapshotList_To_v1_ClusterResourceOverrideSnapshotList(in *v1beta1.ClusterResourceOverrideSnapshotList, out *ClusterResourceOverrideSnapshotList, s conversion.Scope) error {
+	return autoConvert_v1beta1_ClusterResourceOverrideSnapshotList_To_v1_ClusterResourceOverrideSnapshotList(in, out, s)
 }
 
-func autoConvert_v1_ClusterResourceOverrideSnapshotSpec_To_placement_ClusterResourceOverrideSnapshotSpec(in *ClusterResourceOverrideSnapshotSpec, out *placement.ClusterResourceOverrideSnapshotSpec, s conversion.Scope) error {
-	if err := Convert_v1_ClusterResourceOverrideSpec_To_placement_ClusterResourceOverrideSpec(&in.OverrideSpec, &out.OverrideSpec, s); err != nil {
+func autoConvert_v1_ClusterResourceOverrideSnapshotSpec_To_v1beta1_ClusterResourceOverrideSnapshotSpec(in *ClusterResourceOverrideSnapshotSpec, out *v1beta1.ClusterResourceOverrideSnapshotSpec, s conversion.Scope) error {
+	if err := Convert_v1_ClusterResourceOverrideSpec_To_v1beta1_ClusterResourceOverrideSpec(&in.OverrideSpec, &out.OverrideSpec, s); err != nil {
 		return err
 	}
 	out.OverrideHash = *(*[]byte)(unsafe.Pointer(&in.OverrideHash))
 	return nil
 }
 
-// Convert_v1_ClusterResourceOverrideSnapshotSpec_To_placement_ClusterResourceOverrideSnapshotSpec is an autogenerated conversion function.
-func Convert_v1_ClusterResourceOverrideSnapshotSpec_To_placement_ClusterResourceOverrideSnapshotSpec(in *ClusterResourceOverrideSnapshotSpec, out *placement.ClusterResourceOverrideSnapshotSpec, s conversion.Scope) error {
-	return autoConvert_v1_ClusterResourceOverrideSnapshotSpec_To_placement_ClusterResourceOverrideSnapshotSpec(in, out, s)
+// Convert_v1_ClusterResourceOverrideSnapshotSpec_To_v1beta1_ClusterResourceOverrideSnapshotSpec is an autogenerated conversion function.
+func Convert_v1_ClusterResourceOverrideSnapshotSpec_To_v1beta1_ClusterResourceOverrideSnapshotSpec(in *ClusterResourceOverrideSnapshotSpec, out *v1beta1.ClusterResourceOverrideSnapshotSpec, s conversion.Scope) error {
+	return autoConvert_v1_ClusterResourceOverrideSnapshotSpec_To_v1beta1_ClusterResourceOverrideSnapshotSpec(in, out, s)
 }
 
-func autoConvert_placement_ClusterResourceOverrideSnapshotSpec_To_v1_ClusterResourceOverrideSnapshotSpec(in *placement.ClusterResourceOverrideSnapshotSpec, out *ClusterResourceOverrideSnapshotSpec, s conversion.Scope) error {
-	if err := Convert_placement_ClusterResourceOverrideSpec_To_v1_ClusterResourceOverrideSpec(&in.OverrideSpec, &out.OverrideSpec, s); err != nil {
+func autoConvert_v1beta1_ClusterResourceOverrideSnapshotSpec_To_v1_ClusterResourceOverrideSnapshotSpec(in *v1beta1.ClusterResourceOverrideSnapshotSpec, out *ClusterResourceOverrideSnapshotSpec, s conversion.Scope) error {
+	if err := Convert_v1beta1_ClusterResourceOverrideSpec_To_v1_ClusterResourceOverrideSpec(&in.OverrideSpec, &out.OverrideSpec, s); err != nil {
 		return err
 	}
 	out.OverrideHash = *(*[]byte)(unsafe.Pointer(&in.OverrideHash))
 	return nil
 }
 
-// Convert_placement_ClusterResourceOverrideSnapshotSpec_To_v1_ClusterResourceOverrideSnapshotSpec is an autogenerated conversion function.
-func Convert_placement_ClusterResourceOverrideSnapshotSpec_To_v1_ClusterResourceOverrideSnapshotSpec(in *placement.ClusterResourceOverrideSnapshotSpec, out *ClusterResourceOverrideSnapshotSpec, s conversion.Scope) error {
-	return autoConvert_placement_ClusterResourceOverrideSnapshotSpec_To_v1_ClusterResourceOverrideSnapshotSpec(in, out, s)
+// Convert_v1beta1_ClusterResourceOverrideSnapshotSpec_To_v1_ClusterResourceOverrideSnapshotSpec is an autogenerated conversion function.
+func Convert_v1beta1_ClusterResourceOverrideSnapshotSpec_To_v1_ClusterResourceOverrideSnapshotSpec(in *v1beta1.ClusterResourceOverrideSnapshotSpec, out *ClusterResourceOverrideSnapshotSpec, s conversion.Scope) error {
+	return autoConvert_v1beta1_ClusterResourceOverrideSnapshotSpec_To_v1_ClusterResourceOverrideSnapshotSpec(in, out, s)
 }
 
-func autoConvert_v1_ClusterResourceOverrideSpec_To_placement_ClusterResourceOverrideSpec(in *ClusterResourceOverrideSpec, out *placement.ClusterResourceOverrideSpec, s conversion.Scope) error {
-	*out = *(*placement.ClusterResourceOverrideSpec)(unsafe.Pointer(in))
+func autoConvert_v1_ClusterResourceOverrideSpec_To_v1beta1_ClusterResourceOverrideSpec(in *ClusterResourceOverrideSpec, out *v1beta1.ClusterResourceOverrideSpec, s conversion.Scope) error {
+	*out = *(*v1beta1.ClusterResourceOverrideSpec)(unsafe.Pointer(in))
 	return nil
 }
 
-// Convert_v1_ClusterResourceOverrideSpec_To_placement_ClusterResourceOverrideSpec is an autogenerated conversion function.
-func Convert_v1_ClusterResourceOverrideSpec_To_placement_ClusterResourceOverrideSpec(in *ClusterResourceOverrideSpec, out *placement.ClusterResourceOverrideSpec, s conversion.Scope) error {
-	return autoConvert_v1_ClusterResourceOverrideSpec_To_placement_ClusterResourceOverrideSpec(in, out, s)
+// Convert_v1_ClusterResourceOverrideSpec_To_v1beta1_ClusterResourceOverrideSpec is an autogenerated conversion function.
+func Convert_v1_ClusterResourceOverrideSpec_To_v1beta1_ClusterResourceOverrideSpec(in *ClusterResourceOverrideSpec, out *v1beta1.ClusterResourceOverrideSpec, s conversion.Scope) error {
+	return autoConvert_v1_ClusterResourceOverrideSpec_To_v1beta1_ClusterResourceOverrideSpec(in, out, s)
 }
 
-func autoConvert_placement_ClusterResourceOverrideSpec_To_v1_ClusterResourceOverrideSpec(in *placement.ClusterResourceOverrideSpec, out *ClusterResourceOverrideSpec, s conversion.Scope) error {
+func autoConvert_v1beta1_ClusterResourceOverrideSpec_To_v1_ClusterResourceOverrideSpec(in *v1beta1.ClusterResourceOverrideSpec, out *ClusterResourceOverrideSpec, s conversion.Scope) error {
 	*out = *(*ClusterResourceOverrideSpec)(unsafe.Pointer(in))
 	return nil
 }
 
-// Convert_placement_ClusterResourceOverrideSpec_To_v1_ClusterResourceOverrideSpec is an autogenerated conversion function.
-func Convert_placement_ClusterResourceOverrideSpec_To_v1_ClusterResourceOverrideSpec(in *placement.ClusterResourceOverrideSpec, out *ClusterResourceOverrideSpec, s conversion.Scope) error {
-	return autoConvert_placement_ClusterResourceOverrideSpec_To_v1_ClusterResourceOverrideSpec(in, out, s)
+// Convert_v1beta1_ClusterResourceOverrideSpec_To_v1_ClusterResourceOverrideSpec is an autogenerated conversion function.
+func Convert_v1beta1_ClusterResourceOverrideSpec_To_v1_ClusterResourceOverrideSpec(in *v1beta1.ClusterResourceOverrideSpec, out *ClusterResourceOverrideSpec, s conversion.Scope) error {
+	return autoConvert_v1beta1_ClusterResourceOverrideSpec_To_v1_ClusterResourceOverrideSpec(in, out, s)
 }
 
-func autoConvert_v1_ClusterResourcePlacement_To_placement_ClusterResourcePlacement(in *ClusterResourcePlacement, out *placement.ClusterResourcePlacement, s conversion.Scope) error {
+func autoConvert_v1_ClusterResourcePlacement_To_v1beta1_ClusterResourcePlacement(in *ClusterResourcePlacement, out *v1beta1.ClusterResourcePlacement, s conversion.Scope) error {
 	out.ObjectMeta = in.ObjectMeta
-	if err := Convert_v1_PlacementSpec_To_placement_PlacementSpec(&in.Spec, &out.Spec, s); err != nil {
+	if err := Convert_v1_PlacementSpec_To_v1beta1_PlacementSpec(&in.Spec, &out.Spec, s); err != nil {
 		return err
 	}
-	if err := Convert_v1_PlacementStatus_To_placement_PlacementStatus(&in.Status, &out.Status, s); err != nil {
+	if err := Convert_v1_PlacementStatus_To_v1beta1_PlacementStatus(&in.Status, &out.Status, s); err != nil {
 		return err
 	}
 	return nil
 }
 
-// Convert_v1_ClusterResourcePlacement_To_placement_ClusterResourcePlacement is an autogenerated conversion function.
-func Convert_v1_ClusterResourcePlacement_To_placement_ClusterResourcePlacement(in *ClusterResourcePlacement, out *placement.ClusterResourcePlacement, s conversion.Scope) error {
-	return autoConvert_v1_ClusterResourcePlacement_To_placement_ClusterResourcePlacement(in, out, s)
+// Convert_v1_ClusterResourcePlacement_To_v1beta1_ClusterResourcePlacement is an autogenerated conversion function.
+func Convert_v1_ClusterResourcePlacement_To_v1beta1_ClusterResourcePlacement(in *ClusterResourcePlacement, out *v1beta1.ClusterResourcePlacement, s conversion.Scope) error {
+	return autoConvert_v1_ClusterResourcePlacement_To_v1beta1_ClusterResourcePlacement(in, out, s)
 }
 
-func autoConvert_placement_ClusterResourcePlacement_To_v1_ClusterResourcePlacement(in *placement.ClusterResourcePlacement, out *ClusterResourcePlacement, s conversion.Scope) error {
+func autoConvert_v1beta1_ClusterResourcePlacement_To_v1_ClusterResourcePlacement(in *v1beta1.ClusterResourcePlacement, out *ClusterResourcePlacement, s conversion.Scope) error {
 	out.ObjectMeta = in.ObjectMeta
-	if err := Convert_placement_PlacementSpec_To_v1_PlacementSpec(&in.Spec, &out.Spec, s); err != nil {
+	if err := Convert_v1beta1_PlacementSpec_To_v1_PlacementSpec(&in.Spec, &out.Spec, s); err != nil {
 		return err
 	}
-	if err := Convert_placement_PlacementStatus_To_v1_PlacementStatus(&in.Status, &out.Status, s); err != nil {
+	if err := Convert_v1beta1_PlacementStatus_To_v1_PlacementStatus(&in.Status, &out.Status, s); err != nil {
 		return err
 	}
 	return nil
 }
 
-// Convert_placement_ClusterResourcePlacement_To_v1_ClusterResourcePlacement is an autogenerated conversion function.
-func Convert_placement_ClusterResourcePlacement_To_v1_ClusterResourcePlacement(in *placement.ClusterResourcePlacement, out *ClusterResourcePlacement, s conversion.Scope) error {
-	return autoConvert_placement_ClusterResourcePlacement_To_v1_ClusterResourcePlacement(in, out, s)
+// Convert_v1beta1_ClusterResourcePlacement_To_v1_ClusterResourcePlacement is an autogenerated conversion function.
+func Convert_v1beta1_ClusterResourcePlacement_To_v1_ClusterResourcePlacement(in *v1beta1.ClusterResourcePlacement, out *ClusterResourcePlacement, s conversion.Scope) error {
+	return autoConvert_v1beta1_ClusterResourcePlacement_To_v1_ClusterResourcePlacement(in, out, s)
 }
 
-func autoConvert_v1_ClusterResourcePlacementDisruptionBudget_To_placement_ClusterResourcePlacementDisruptionBudget(in *ClusterResourcePlacementDisruptionBudget, out *placement.ClusterResourcePlacementDisruptionBudget, s conversion.Scope) error {
+func autoConvert_v1_ClusterResourcePlacementDisruptionBudget_To_v1beta1_ClusterResourcePlacementDisruptionBudget(in *ClusterResourcePlacementDisruptionBudget, out *v1beta1.ClusterResourcePlacementDisruptionBudget, s conversion.Scope) error {
 	out.ObjectMeta = in.ObjectMeta
-	if err := Convert_v1_PlacementDisruptionBudgetSpec_To_placement_PlacementDisruptionBudgetSpec(&in.Spec, &out.Spec, s); err != nil {
+	if err := Convert_v1_PlacementDisruptionBudgetSpec_To_v1beta1_PlacementDisruptionBudgetSpec(&in.Spec, &out.Spec, s); err != nil {
 		return err
 	}
 	return nil
 }
 
-// Convert_v1_ClusterResourcePlacementDisruptionBudget_To_placement_ClusterResourcePlacementDisruptionBudget is an autogenerated conversion function.
-func Convert_v1_ClusterResourcePlacementDisruptionBudget_To_placement_ClusterResourcePlacementDisruptionBudget(in *ClusterResourcePlacementDisruptionBudget, out *placement.ClusterResourcePlacementDisruptionBudget, s conversion.Scope) error {
-	return autoConvert_v1_ClusterResourcePlacementDisruptionBudget_To_placement_ClusterResourcePlacementDisruptionBudget(in, out, s)
+// Convert_v1_ClusterResourcePlacementDisruptionBudget_To_v1beta1_ClusterResourcePlacementDisruptionBudget is an autogenerated conversion function.
+func Convert_v1_ClusterResourcePlacementDisruptionBudget_To_v1beta1_ClusterResourcePlacementDisruptionBudget(in *ClusterResourcePlacementDisruptionBudget, out *v1beta1.ClusterResourcePlacementDisruptionBudget, s conversion.Scope) error {
+	return autoConvert_v1_ClusterResourcePlacementDisruptionBudget_To_v1beta1_ClusterResourcePlacementDisruptionBudget(in, out, s)
 }
 
-func autoConvert_placement_ClusterResourcePlacementDisruptionBudget_To_v1_ClusterResourcePlacementDisruptionBudget(in *placement.ClusterResourcePlacementDisruptionBudget, out *ClusterResourcePlacementDisruptionBudget, s conversion.Scope) error {
+func autoConvert_v1beta1_ClusterResourcePlacementDisruptionBudget_To_v1_ClusterResourcePlacementDisruptionBudget(in *v1beta1.ClusterResourcePlacementDisruptionBudget, out *ClusterResourcePlacementDisruptionBudget, s conversion.Scope) error {
 	out.ObjectMeta = in.ObjectMeta
-	if err := Convert_placement_PlacementDisruptionBudgetSpec_To_v1_PlacementDisruptionBudgetSpec(&in.Spec, &out.Spec, s); err != nil {
+	if err := Convert_v1beta1_PlacementDisruptionBudgetSpec_To_v1_PlacementDisruptionBudgetSpec(&in.Spec, &out.Spec, s); err != nil {
 		return err
 	}
 	return nil
 }
 
-// Convert_placement_ClusterResourcePlacementDisruptionBudget_To_v1_ClusterResourcePlacementDisruptionBudget is an autogenerated conversion function.
-func Convert_placement_ClusterResourcePlacementDisruptionBudget_To_v1_ClusterResourcePlacementDisruptionBudget(in *placement.ClusterResourcePlacementDisruptionBudget, out *ClusterResourcePlacementDisruptionBudget, s conversion.Scope) error {
-	return autoConvert_placement_ClusterResourcePlacementDisruptionBudget_To_v1_ClusterResourcePlacementDisruptionBudget(in, out, s)
+// Convert_v1beta1_ClusterResourcePlacementDisruptionBudget_To_v1_ClusterResourcePlacementDisruptionBudget is an autogenerated conversion function.
+func Convert_v1beta1_ClusterResourcePlacementDisruptionBudget_To_v1_ClusterResourcePlacementDisruptionBudget(in *v1beta1.ClusterResourcePlacementDisruptionBudget, out *ClusterResourcePlacementDisruptionBudget, s conversion.Scope) error {
+	return autoConvert_v1beta1_ClusterResourcePlacementDisruptionBudget_To_v1_ClusterResourcePlacementDisruptionBudget(in, out, s)
 }
 
-func autoConvert_v1_ClusterResourcePlacementDisruptionBudgetList_To_placement_ClusterResourcePlacementDisruptionBudgetList(in *ClusterResourcePlacementDisruptionBudgetList, out *placement.ClusterResourcePlacementDisruptionBudgetList, s conversion.Scope) error {
+func autoConvert_v1_ClusterResourcePlacementDisruptionBudgetList_To_v1beta1_ClusterResourcePlacementDisruptionBudgetList(in *ClusterResourcePlacementDisruptionBudgetList, out *v1beta1.ClusterResourcePlacementDisruptionBudgetList, s conversion.Scope) error {
 	out.ListMeta = in.ListMeta
-	out.Items = *(*[]placement.ClusterResourcePlacementDisruptionBudget)(unsafe.Pointer(&in.Items))
+	out.Items = *(*[]v1beta1.ClusterResourcePlacementDisruptionBudget)(unsafe.Pointer(&in.Items))
 	return nil
 }
 
-// Convert_v1_ClusterResourcePlacementDisruptionBudgetList_To_placement_ClusterResourcePlacementDisruptionBudgetList is an autogenerated conversion function.
-func Convert_v1_ClusterResourcePlacementDisruptionBudgetList_To_placement_ClusterResourcePlacementDisruptionBudgetList(in *ClusterResourcePlacementDisruptionBudgetList, out *placement.ClusterResourcePlacementDisruptionBudgetList, s conversion.Scope) error {
-	return autoConvert_v1_ClusterResourcePlacementDisruptionBudgetList_To_placement_ClusterResourcePlacementDisruptionBudgetList(in, out, s)
+// Convert_v1_ClusterResourcePlacementDisruptionBudgetList_To_v1beta1_ClusterResourcePlacementDisruptionBudgetList is an autogenerated conversion function.
+func Convert_v1_ClusterResourcePlacementDisruptionBudgetList_To_v1beta1_ClusterResourcePlacementDisruptionBudgetList(in *ClusterResourcePlacementDisruptionBudgetList, out *v1beta1.ClusterResourcePlacementDisruptionBudgetList, s conversion.Scope) error {
+	return autoConvert_v1_ClusterResourcePlacementDisruptionBudgetList_To_v1beta1_ClusterResourcePlacementDisruptionBudgetList(in, out, s)
 }
 
-func autoConvert_placement_ClusterResourcePlacementDisruptionBudgetList_To_v1_ClusterResourcePlacementDisruptionBudgetList(in *placement.ClusterResourcePlacementDisruptionBudgetList, out *ClusterResourcePlacementDisruptionBudgetList, s conversion.Scope) error {
+func autoConvert_v1beta1_ClusterResourcePlacementDisruptionBudgetList_To_v1_ClusterResourcePlacementDisruptionBudgetList(in *v1beta1.ClusterResourcePlacementDisruptionBudgetList, out *ClusterResourcePlacementDisruptionBudgetList, s conversion.Scope) error {
 	out.ListMeta = in.ListMeta
 	out.Items = *(*[]ClusterResourcePlacementDisruptionBudget)(unsafe.Pointer(&in.Items))
 	return nil
 }
 
-// Convert_placement_ClusterResourcePlacementDisruptionBudgetList_To_v1_ClusterResourcePlacementDisruptionBudgetList is an autogenerated conversion function.
-func Convert_placement_ClusterResourcePlacementDisruptionBudgetList_To_v1_ClusterResourcePlacementDisruptionBudgetList(in *placement.ClusterResourcePlacementDisruptionBudgetList, out *ClusterResourcePlacementDisruptionBudgetList, s conversion.Scope) error {
-	return autoConvert_placement_ClusterResourcePlacementDisruptionBudgetList_To_v1_ClusterResourcePlacementDisruptionBudgetList(in, out, s)
+// Convert_v1beta1_ClusterResourcePlacementDisruptionBudgetList_To_v1_ClusterResourcePlacementDisruptionBudgetList is an autogenerated conversion function.
+func Convert_v1beta1_ClusterResourcePlacementDisruptionBudgetList_To_v1_ClusterResourcePlacementDisruptionBudgetList(in *v1beta1.ClusterResourcePlacementDisruptionBudgetList, out *ClusterResourcePlacementDisruptionBudgetList, s conversion.Scope) error {
+	return autoConvert_v1beta1_ClusterResourcePlacementDisruptionBudgetList_To_v1_ClusterResourcePlacementDisruptionBudgetList(in, out, s)
 }
 
-func autoConvert_v1_ClusterResourcePlacementEviction_To_placement_ClusterResourcePlacementEviction(in *ClusterResourcePlacementEviction, out *placement.ClusterResourcePlacementEviction, s conversion.Scope) error {
+func autoConvert_v1_ClusterResourcePlacementEviction_To_v1beta1_ClusterResourcePlacementEviction(in *ClusterResourcePlacementEviction, out *v1beta1.ClusterResourcePlacementEviction, s conversion.Scope) error {
 	out.ObjectMeta = in.ObjectMeta
-	if err := Convert_v1_PlacementEvictionSpec_To_placement_PlacementEvictionSpec(&in.Spec, &out.Spec, s); err != nil {
+	if err := Convert_v1_PlacementEvictionSpec_To_v1beta1_PlacementEvictionSpec(&in.Spec, &out.Spec, s); err != nil {
 		return err
 	}
-	if err := Convert_v1_PlacementEvictionStatus_To_placement_PlacementEvictionStatus(&in.Status, &out.Status, s); err != nil {
+	if err := Convert_v1_PlacementEvictionStatus_To_v1beta1_PlacementEvictionStatus(&in.Status, &out.Status, s); err != nil {
 		return err
 	}
 	return nil
 }
 
-// Convert_v1_ClusterResourcePlacementEviction_To_placement_ClusterResourcePlacementEviction is an autogenerated conversion function.
-func Convert_v1_ClusterResourcePlacementEviction_To_placement_ClusterResourcePlacementEviction(in *ClusterResourcePlacementEviction, out *placement.ClusterResourcePlacementEviction, s conversion.Scope) error {
-	return autoConvert_v1_ClusterResourcePlacementEviction_To_placement_ClusterResourcePlacementEviction(in, out, s)
+// Convert_v1_ClusterResourcePlacementEviction_To_v1beta1_ClusterResourcePlacementEviction is an autogenerated conversion function.
+func Convert_v1_ClusterResourcePlacementEviction_To_v1beta1_ClusterResourcePlacementEviction(in *ClusterResourcePlacementEviction, out *v1beta1.ClusterResourcePlacementEviction, s conversion.Scope) error {
+	return autoConvert_v1_ClusterResourcePlacementEviction_To_v1beta1_ClusterResourcePlacementEviction(in, out, s)
 }
 
-func autoConvert_placement_ClusterResourcePlacementEviction_To_v1_ClusterResourcePlacementEviction(in *placement.ClusterResourcePlacementEviction, out *ClusterResourcePlacementEviction, s conversion.Scope) error {
+func autoConvert_v1beta1_ClusterResourcePlacementEviction_To_v1_ClusterResourcePlacementEviction(in *v1beta1.ClusterResourcePlacementEviction, out *ClusterResourcePlacementEviction, s conversion.Scope) error {
 	out.ObjectMeta = in.ObjectMeta
-	if err := Convert_placement_PlacementEvictionSpec_To_v1_PlacementEvictionSpec(&in.Spec, &out.Spec, s); err != nil {
+	if err := Convert_v1beta1_PlacementEvictionSpec_To_v1_PlacementEvictionSpec(&in.Spec, &out.Spec, s); err != nil {
 		return err
 	}
-	if err := Convert_placement_PlacementEvictionStatus_To_v1_PlacementEvictionStatus(&in.Status, &out.Status, s); err != nil {
+	if err := Convert_v1beta1_PlacementEvictionStatus_To_v1_PlacementEvictionStatus(&in.Status, &out.Status, s); err != nil {
 		return err
 	}
 	return nil
 }
 
-// Convert_placement_ClusterResourcePlacementEviction_To_v1_ClusterResourcePlacementEviction is an autogenerated conversion function.
-func Convert_placement_ClusterResourcePlacementEviction_To_v1_ClusterResourcePlacementEviction(in *placement.ClusterResourcePlacementEviction, out *ClusterResourcePlacementEviction, s conversion.Scope) error {
-	return autoConvert_placement_ClusterResourcePlacementEviction_To_v1_ClusterResourcePlacementEviction(in, out, s)
+// Convert_v1beta1_ClusterResourcePlacementEviction_To_v1_ClusterResourcePlacementEviction is an autogenerated conversion function.
+func Convert_v1beta1_ClusterResourcePlacementEviction_To_v1_ClusterResourcePlacementEviction(in *v1beta1.ClusterResourcePlacementEviction, out *ClusterResourcePlacementEviction, s conversion.Scope) error {
+	return autoConvert_v1beta1_ClusterResourcePlacementEviction_To_v1_ClusterResourcePlacementEviction(in, out, s)
 }
 
-func autoConvert_v1_ClusterResourcePlacementEvictionList_To_placement_ClusterResourcePlacementEvictionList(in *ClusterResourcePlacementEvictionList, out *placement.ClusterResourcePlacementEvictionList, s conversion.Scope) error {
+func autoConvert_v1_ClusterResourcePlacementEvictionList_To_v1beta1_ClusterResourcePlacementEvictionList(in *ClusterResourcePlacementEvictionList, out *v1beta1.ClusterResourcePlacementEvictionList, s conversion.Scope) error {
 	out.ListMeta = in.ListMeta
-	out.Items = *(*[]placement.ClusterResourcePlacementEviction)(unsafe.Pointer(&in.Items))
+	out.Items = *(*[]v1beta1.ClusterResourcePlacementEviction)(unsafe.Pointer(&in.Items))
 	return nil
 }
 
-// Convert_v1_ClusterResourcePlacementEvictionList_To_placement_ClusterResourcePlacementEvictionList is an autogenerated conversion function.
-func Convert_v1_ClusterResourcePlacementEvictionList_To_placement_ClusterResourcePlacementEvictionList(in *ClusterResourcePlacementEvictionList, out *placement.ClusterResourcePlacementEvictionList, s conversion.Scope) error {
-	return autoConvert_v1_ClusterResourcePlacementEvictionList_To_placement_ClusterResourcePlacementEvictionList(in, out, s)
+// Convert_v1_ClusterResourcePlacementEvictionList_To_v1beta1_ClusterResourcePlacementEvictionList is an autogenerated conversion function.
+func Convert_v1_ClusterResourcePlacementEvictionList_To_v1beta1_ClusterResourcePlacementEvictionList(in *ClusterResourcePlacementEvictionList, out *v1beta1.ClusterResourcePlacementEvictionList, s conversion.Scope) error {
+	return autoConvert_v1_ClusterResourcePlacementEvictionList_To_v1beta1_ClusterResourcePlacementEvictionList(in, out, s)
 }
 
-func autoConvert_placement_ClusterResourcePlacementEvictionList_To_v1_ClusterResourcePlacementEvictionList(in *placement.ClusterResourcePlacementEvictionList, out *ClusterResourcePlacementEvictionList, s conversion.Scope) error {
+func autoConvert_v1beta1_ClusterResourcePlacementEvictionList_To_v1_ClusterResourcePlacementEvictionList(in *v1beta1.ClusterResourcePlacementEvictionList, out *ClusterResourcePlacementEvictionList, s conversion.Scope) error {
 	out.ListMeta = in.ListMeta
 	out.Items = *(*[]ClusterResourcePlacementEviction)(unsafe.Pointer(&in.Items))
 	return nil
 }
 
-// Convert_placement_ClusterResourcePlacementEvictionList_To_v1_ClusterResourcePlacementEvictionList is an autogenerated conversion function.
-func Convert_placement_ClusterResourcePlacementEvictionList_To_v1_ClusterResourcePlacementEvictionList(in *placement.ClusterResourcePlacementEvictionList, out *ClusterResourcePlacementEvictionList, s conversion.Scope) error {
-	return autoConvert_placement_ClusterResourcePlacementEvictionList_To_v1_ClusterResourcePlacementEvictionList(in, out, s)
+// Convert_v1beta1_ClusterResourcePlacementEvictionList_To_v1_ClusterResourcePlacementEvictionList is an autogenerated conversion function.
+func Convert_v1beta1_ClusterResourcePlacementEvictionList_To_v1_ClusterResourcePlacementEvictionList(in *v1beta1.ClusterResourcePlacementEvictionList, out *ClusterResourcePlacementEvictionList, s conversion.Scope) error {
+	return autoConvert_v1beta1_ClusterResourcePlacementEvictionList_To_v1_ClusterResourcePlacementEvictionList(in, out, s)
 }
 
-func autoConvert_v1_ClusterResourcePlacementList_To_placement_ClusterResourcePlacementList(in *ClusterResourcePlacementList, out *placement.ClusterResourcePlacementList, s conversion.Scope) error {
+func autoConvert_v1_ClusterResourcePlacementList_To_v1beta1_ClusterResourcePlacementList(in *ClusterResourcePlacementList, out *v1beta1.ClusterResourcePlacementList, s conversion.Scope) error {
 	out.ListMeta = in.ListMeta
-	out.Items = *(*[]placement.ClusterResourcePlacement)(unsafe.Pointer(&in.Items))
+	out.Items = *(*[]v1beta1.ClusterResourcePlacement)(unsafe.Pointer(&in.Items))
 	return nil
 }
 
-// Convert_v1_ClusterResourcePlacementList_To_placement_ClusterResourcePlacementList is an autogenerated conversion function.
-func Convert_v1_ClusterResourcePlacementList_To_placement_ClusterResourcePlacementList(in *ClusterResourcePlacementList, out *placement.ClusterResourcePlacementList, s conversion.Scope) error {
-	return autoConvert_v1_ClusterResourcePlacementList_To_placement_ClusterResourcePlacementList(in, out, s)
+// Convert_v1_ClusterResourcePlacementList_To_v1beta1_ClusterResourcePlacementList is an autogenerated conversion function.
+func Convert_v1_ClusterResourcePlacementList_To_v1beta1_ClusterResourcePlacementList(in *ClusterResourcePlacementList, out *v1beta1.ClusterResourcePlacementList, s conversion.Scope) error {
+	return autoConvert_v1_ClusterResourcePlacementList_To_v1beta1_ClusterResourcePlacementList(in, out, s)
 }
 
-func autoConvert_placement_ClusterResourcePlacementList_To_v1_ClusterResourcePlacementList(in *placement.ClusterResourcePlacementList, out *ClusterResourcePlacementList, s conversion.Scope) error {
+func autoConvert_v1beta1_ClusterResourcePlacementList_To_v1_ClusterResourcePlacementList(in *v1beta1.ClusterResourcePlacementList, out *ClusterResourcePlacementList, s conversion.Scope) error {
 	out.ListMeta = in.ListMeta
 	out.Items = *(*[]ClusterResourcePlacement)(unsafe.Pointer(&in.Items))
 	return nil
 }
 
-// Convert_placement_ClusterResourcePlacementList_To_v1_ClusterResourcePlacementList is an autogenerated conversion function.
-func Convert_placement_ClusterResourcePlacementList_To_v1_ClusterResourcePlacementList(in *placement.ClusterResourcePlacementList, out *ClusterResourcePlacementList, s conversion.Scope) error {
-	return autoConvert_placement_ClusterResourcePlacementList_To_v1_ClusterResourcePlacementList(in, out, s)
+// Convert_v1beta1_ClusterResourcePlacementList_To_v1_ClusterResourcePlacementList is an autogenerated conversion function.
+func Convert_v1beta1_ClusterResourcePlacementList_To_v1_ClusterResourcePlacementList(in *v1beta1.ClusterResourcePlacementList, out *ClusterResourcePlacementList, s conversion.Scope) error {
+	return autoConvert_v1beta1_ClusterResourcePlacementList_To_v1_ClusterResourcePlacementList(in, out, s)
 }
 
-func autoConvert_v1_ClusterResourcePlacementStatus_To_placement_ClusterResourcePlacementStatus(in *ClusterResourcePlacementStatus, out *placement.ClusterResourcePlacementStatus, s conversion.Scope) error {
+func autoConvert_v1_ClusterResourcePlacementStatus_To_v1beta1_ClusterResourcePlacementStatus(in *ClusterResourcePlacementStatus, out *v1beta1.ClusterResourcePlacementStatus, s conversion.Scope) error {
 	out.ObjectMeta = in.ObjectMeta
-	if err := Convert_v1_PlacementStatus_To_placement_PlacementStatus(&in.SourceStatus, &out.SourceStatus, s); err != nil {
+	if err := Convert_v1_PlacementStatus_To_v1beta1_PlacementStatus(&in.SourceStatus, &out.SourceStatus, s); err != nil {
 		return err
 	}
 	out.LastUpdatedTime = in.LastUpdatedTime
 	return nil
 }
 
-// Convert_v1_ClusterResourcePlacementStatus_To_placement_ClusterResourcePlacementStatus is an autogenerated conversion function.
-func Convert_v1_ClusterResourcePlacementStatus_To_placement_ClusterResourcePlacementStatus(in *ClusterResourcePlacementStatus, out *placement.ClusterResourcePlacementStatus, s conversion.Scope) error {
-	return autoConvert_v1_ClusterResourcePlacementStatus_To_placement_ClusterResourcePlacementStatus(in, out, s)
+// Convert_v1_ClusterResourcePlacementStatus_To_v1beta1_ClusterResourcePlacementStatus is an autogenerated conversion function.
+func Convert_v1_ClusterResourcePlacementStatus_To_v1beta1_ClusterResourcePlacementStatus(in *ClusterResourcePlacementStatus, out *v1beta1.ClusterResourcePlacementStatus, s conversion.Scope) error {
+	return autoConvert_v1_ClusterResourcePlacementStatus_To_v1beta1_ClusterResourcePlacementStatus(in, out, s)
 }
 
-func autoConvert_placement_ClusterResourcePlacementStatus_To_v1_ClusterResourcePlacementStatus(in *placement.ClusterResourcePlacementStatus, out *ClusterResourcePlacementStatus, s conversion.Scope) error {
+func autoConvert_v1beta1_ClusterResourcePlacementStatus_To_v1_ClusterResourcePlacementStatus(in *v1beta1.ClusterResourcePlacementStatus, out *ClusterResourcePlacementStatus, s conversion.Scope) error {
 	out.ObjectMeta = in.ObjectMeta
-	if err := Convert_placement_PlacementStatus_To_v1_PlacementStatus(&in.SourceStatus, &out.SourceStatus, s); err != nil {
+	if err := Convert_v1beta1_PlacementStatus_To_v1_PlacementStatus(&in.SourceStatus, &out.SourceStatus, s); err != nil {
 		return err
 	}
 	out.LastUpdatedTime = in.LastUpdatedTime
 	return nil
 }
 
-// Convert_placement_ClusterResourcePlacementStatus_To_v1_ClusterResourcePlacementStatus is an autogenerated conversion function.
-func Convert_placement_ClusterResourcePlacementStatus_To_v1_ClusterResourcePlacementStatus(in *placement.ClusterResourcePlacementStatus, out *ClusterResourcePlacementStatus, s conversion.Scope) error {
-	return autoConvert_placement_ClusterResourcePlacementStatus_To_v1_ClusterResourcePlacementStatus(in, out, s)
+// Convert_v1beta1_ClusterResourcePlacementStatus_To_v1_ClusterResourcePlacementStatus is an autogenerated conversion function.
+func Convert_v1beta1_ClusterResourcePlacementStatus_To_v1_ClusterResourcePlacementStatus(in *v1beta1.ClusterResourcePlacementStatus, out *ClusterResourcePlacementStatus, s conversion.Scope) error {
+	return autoConvert_v1beta1_ClusterResourcePlacementStatus_To_v1_ClusterResourcePlacementStatus(in, out, s)
 }
 
-func autoConvert_v1_ClusterResourcePlacementStatusList_To_placement_ClusterResourcePlacementStatusList(in *ClusterResourcePlacementStatusList, out *placement.ClusterResourcePlacementStatusList, s conversion.Scope) error {
+func autoConvert_v1_ClusterResourcePlacementStatusList_To_v1beta1_ClusterResourcePlacementStatusList(in *ClusterResourcePlacementStatusList, out *v1beta1.ClusterResourcePlacementStatusList, s conversion.Scope) error {
 	out.ListMeta = in.ListMeta
-	out.Items = *(*[]placement.ClusterResourcePlacementStatus)(unsafe.Pointer(&in.Items))
+	out.Items = *(*[]v1beta1.ClusterResourcePlacementStatus)(unsafe.Pointer(&in.Items))
 	return nil
 }
 
-// Convert_v1_ClusterResourcePlacementStatusList_To_placement_ClusterResourcePlacementStatusList is an autogenerated conversion function.
-func Convert_v1_ClusterResourcePlacementStatusList_To_placement_ClusterResourcePlacementStatusList(in *ClusterResourcePlacementStatusList, out *placement.ClusterResourcePlacementStatusList, s conversion.Scope) error {
-	return autoConvert_v1_ClusterResourcePlacementStatusList_To_placement_ClusterResourcePlacementStatusList(in, out, s)
+// Convert_v1_ClusterResourcePlacementStatusList_To_v1beta1_ClusterResourcePlacementStatusList is an autogenerated conversion function.
+func Convert_v1_ClusterResourcePlacementStatusList_To_v1beta1_ClusterResourcePlacementStatusList(in *ClusterResourcePlacementStatusList, out *v1beta1.ClusterResourcePlacementStatusList, s conversion.Scope) error {
+	return autoConvert_v1_ClusterResourcePlacementStatusList_To_v1beta1_ClusterResourcePlacementStatusList(in, out, s)
 }
 
-func autoConvert_placement_ClusterResourcePlacementStatusList_To_v1_ClusterResourcePlacementStatusList(in *placement.ClusterResourcePlacementStatusList, out *ClusterResourcePlacementStatusList, s conversion.Scope) error {
+func autoConvert_v1beta1_ClusterResourcePlacementStatusList_To_v1_ClusterResourcePlacementStatusList(in *v1beta1.ClusterResourcePlacementStatusList, out *ClusterResourcePlacementStatusList, s conversion.Scope) error {
 	out.ListMeta = in.ListMeta
 	out.Items = *(*[]ClusterResourcePlacementStatus)(unsafe.Pointer(&in.Items))
 	return nil
 }
 
-// Convert_placement_ClusterResourcePlacementStatusList_To_v1_ClusterResourcePlacementStatusList is an autogenerated conversion function.
-func Convert_placement_ClusterResourcePlacementStatusList_To_v1_ClusterResourcePlacementStatusList(in *placement.ClusterResourcePlacementStatusList, out *ClusterResourcePlacementStatusList, s conversion.Scope) error {
-	return autoConvert_placement_ClusterResourcePlacementStatusList_To_v1_ClusterResourcePlacementStatusList(in, out, s)
+// Convert_v1beta1_ClusterResourcePlacementStatusList_To_v1_ClusterResourcePlacementStatusList is an autogenerated conversion function.
+func Convert_v1beta1_ClusterResourcePlacementStatusList_To_v1_ClusterResourcePlacementStatusList(in *v1beta1.ClusterResourcePlacementStatusList, out *ClusterResourcePlacementStatusList, s conversion.Scope) error {
+	return autoConvert_v1beta1_ClusterResourcePlacementStatusList_To_v1_ClusterResourcePlacementStatusList(in, out, s)
 }
 
-func autoConvert_v1_ClusterResourceSnapshot_To_placement_ClusterResourceSnapshot(in *ClusterResourceSnapshot, out *placement.ClusterResourceSnapshot, s conversion.Scope) error {
+func autoConvert_v1_ClusterResourceSnapshot_To_v1beta1_ClusterResourceSnapshot(in *ClusterResourceSnapshot, out *v1beta1.ClusterResourceSnapshot, s conversion.Scope) error {
 	out.ObjectMeta = in.ObjectMeta
-	if err := Convert_v1_ResourceSnapshotSpec_To_placement_ResourceSnapshotSpec(&in.Spec, &out.Spec, s); err != nil {
+	if err := Convert_v1_ResourceSnapshotSpec_To_v1beta1_ResourceSnapshotSpec(&in.Spec, &out.Spec, s); err != nil {
 		return err
 	}
-	if err := Convert_v1_ResourceSnapshotStatus_To_placement_ResourceSnapshotStatus(&in.Status, &out.Status, s); err != nil {
+	if err := Convert_v1_ResourceSnapshotStatus_To_v1beta1_ResourceSnapshotStatus(&in.Status, &out.Status, s); err != nil {
 		return err
 	}
 	return nil
 }
 
-// Convert_v1_ClusterResourceSnapshot_To_placement_ClusterResourceSnapshot is an autogenerated conversion function.
-func Convert_v1_ClusterResourceSnapshot_To_placement_ClusterResourceSnapshot(in *ClusterResourceSnapshot, out *placement.ClusterResourceSnapshot, s conversion.Scope) error {
-	return autoConvert_v1_ClusterResourceSnapshot_To_placement_ClusterResourceSnapshot(in, out, s)
+// Convert_v1_ClusterResourceSnapshot_To_v1beta1_ClusterResourceSnapshot is an autogenerated conversion function.
+func Convert_v1_ClusterResourceSnapshot_To_v1beta1_ClusterResourceSnapshot(in *ClusterResourceSnapshot, out *v1beta1.ClusterResourceSnapshot, s conversion.Scope) error {
+	return autoConvert_v1_ClusterResourceSnapshot_To_v1beta1_ClusterResourceSnapshot(in, out, s)
 }
 
-func autoConvert_placement_ClusterResourceSnapshot_To_v1_ClusterResourceSnapshot(in *placement.ClusterResourceSnapshot, out *ClusterResourceSnapshot, s conversion.Scope) error {
+func autoConvert_v1beta1_ClusterResourceSnapshot_To_v1_ClusterResourceSnapshot(in *v1beta1.ClusterResourceSnapshot, out *ClusterResourceSnapshot, s conversion.Scope) error {
 	out.ObjectMeta = in.ObjectMeta
-	if err := Convert_placement_ResourceSnapshotSpec_To_v1_ResourceSnapshotSpec(&in.Spec, &out.Spec, s); err != nil {
+	if err := Convert_v1beta1_ResourceSnapshotSpec_To_v1_ResourceSnapshotSpec(&in.Spec, &out.Spec, s); err != nil {
 		return err
 	}
-	if err := Convert_placement_ResourceSnapshotStatus_To_v1_ResourceSnapshotStatus(&in.Status, &out.Status, s); err != nil {
+	if err := Convert_v1beta1_ResourceSnapshotStatus_To_v1_ResourceSnapshotStatus(&in.Status, &out.Status, s); err != nil {
 		return err
 	}
 	return nil
 }
 
-// Convert_placement_ClusterResourceSnapshot_To_v1_ClusterResourceSnapshot is an autogenerated conversion function.
-func Convert_placement_ClusterResourceSnapshot_To_v1_ClusterResourceSnapshot(in *placement.ClusterResourceSnapshot, out *ClusterResourceSnapshot, s conversion.Scope) error {
-	return autoConvert_placement_ClusterResourceSnapshot_To_v1_ClusterResourceSnapshot(in, out, s)
+// Convert_v1beta1_ClusterResourceSnapshot_To_v1_ClusterResourceSnapshot is an autogenerated conversion function.
+func Convert_v1beta1_ClusterResourceSnapshot_To_v1_ClusterResourceSnapshot(in *v1beta1.ClusterResourceSnapshot, out *ClusterResourceSnapshot, s conversion.Scope) error {
+	return autoConvert_v1beta1_ClusterResourceSnapshot_To_v1_ClusterResourceSnapshot(in, out, s)
 }
 
-func autoConvert_v1_ClusterResourceSnapshotList_To_placement_ClusterResourceSnapshotList(in *ClusterResourceSnapshotList, out *placement.ClusterResourceSnapshotList, s conversion.Scope) error {
+func autoConvert_v1_ClusterResourceSnapshotList_To_v1beta1_ClusterResourceSnapshotList(in *ClusterResourceSnapshotList, out *v1beta1.ClusterResourceSnapshotList, s conversion.Scope) error {
 	out.ListMeta = in.ListMeta
-	out.Items = *(*[]placement.ClusterResourceSnapshot)(unsafe.Pointer(&in.Items))
+	out.Items = *(*[]v1beta1.ClusterResourceSnapshot)(unsafe.Pointer(&in.Items))
 	return nil
 }
 
-// Convert_v1_ClusterResourceSnapshotList_To_placement_ClusterResourceSnapshotList is an autogenerated conversion function.
-func Convert_v1_ClusterResourceSnapshotList_To_placement_ClusterResourceSnapshotList(in *ClusterResourceSnapshotList, out *placement.ClusterResourceSnapshotList, s conversion.Scope) error {
-	return autoConvert_v1_ClusterResourceSnapshotList_To_placement_ClusterResourceSnapshotList(in, out, s)
+// Convert_v1_ClusterResourceSnapshotList_To_v1beta1_ClusterResourceSnapshotList is an autogenerated conversion function.
+func Convert_v1_ClusterResourceSnapshotList_To_v1beta1_ClusterResourceSnapshotList(in *ClusterResourceSnapshotList, out *v1beta1.ClusterResourceSnapshotList, s conversion.Scope) error {
+	return autoConvert_v1_ClusterResourceSnapshotList_To_v1beta1_ClusterResourceSnapshotList(in, out, s)
 }
 
-func autoConvert_placement_ClusterResourceSnapshotList_To_v1_ClusterResourceSnapshotList(in *placement.ClusterResourceSnapshotList, out *ClusterResourceSnapshotList, s conversion.Scope) error {
+func autoConvert_v1beta1_ClusterResourceSnapshotList_To_v1_ClusterResourceSnapshotList(in *v1beta1.ClusterResourceSnapshotList, out *ClusterResourceSnapshotList, s conversion.Scope) error {
 	out.ListMeta = in.ListMeta
 	out.Items = *(*[]ClusterResourceSnapshot)(unsafe.Pointer(&in.Items))
 	return nil
 }
 
-// Convert_placement_ClusterResourceSnapshotList_To_v1_ClusterResourceSnapshotList is an autogenerated conversion function.
-func Convert_placement_ClusterResourceSnapshotList_To_v1_ClusterResourceSnapshotList(in *placement.ClusterResourceSnapshotList, out *ClusterResourceSnapshotList, s conversion.Scope) error {
-	return autoConvert_placement_ClusterResourceSnapshotList_To_v1_ClusterResourceSnapshotList(in, out, s)
+// Convert_v1beta1_ClusterResourceSnapshotList_To_v1_ClusterResourceSnapshotList is an autogenerated conversion function.
+func Convert_v1beta1_ClusterResourceSnapshotList_To_v1_ClusterResourceSnapshotList(in *v1beta1.ClusterResourceSnapshotList, out *ClusterResourceSnapshotList, s conversion.Scope) error {
+	return autoConvert_v1beta1_ClusterResourceSnapshotList_To_v1_ClusterResourceSnapshotList(in, out, s)
 }
 
-func autoConvert_v1_ClusterSchedulingPolicySnapshot_To_placement_ClusterSchedulingPolicySnapshot(in *ClusterSchedulingPolicySnapshot, out *placement.ClusterSchedulingPolicySnapshot, s conversion.Scope) error {
+func autoConvert_v1_ClusterSchedulingPolicySnapshot_To_v1beta1_ClusterSchedulingPolicySnapshot(in *ClusterSchedulingPolicySnapshot, out *v1beta1.ClusterSchedulingPolicySnapshot, s conversion.Scope) error {
 	out.ObjectMeta = in.ObjectMeta
-	if err := Convert_v1_SchedulingPolicySnapshotSpec_To_placement_SchedulingPolicySnapshotSpec(&in.Spec, &out.Spec, s); err != nil {
+	if err := Convert_v1_SchedulingPolicySnapshotSpec_To_v1beta1_SchedulingPolicySnapshotSpec(&in.Spec, &out.Spec, s); err != nil {
 		return err
 	}
-	if err := Convert_v1_SchedulingPolicySnapshotStatus_To_placement_SchedulingPolicySnapshotStatus(&in.Status, &out.Status, s); err != nil {
+	if err := Convert_v1_SchedulingPolicySnapshotStatus_To_v1beta1_SchedulingPolicySnapshotStatus(&in.Status, &out.Status, s); err != nil {
 		return err
 	}
 	return nil
 }
 
-// Convert_v1_ClusterSchedulingPolicySnapshot_To_placement_ClusterSchedulingPolicySnapshot is an autogenerated conversion function.
-func Convert_v1_ClusterSchedulingPolicySnapshot_To_placement_ClusterSchedulingPolicySnapshot(in *ClusterSchedulingPolicySnapshot, out *placement.ClusterSchedulingPolicySnapshot, s conversion.Scope) error {
-	return autoConvert_v1_ClusterSchedulingPolicySnapshot_To_placement_ClusterSchedulingPolicySnapshot(in, out, s)
+// Convert_v1_ClusterSchedulingPolicySnapshot_To_v1beta1_ClusterSchedulingPolicySnapshot is an autogenerated conversion function.
+func Convert_v1_ClusterSchedulingPolicySnapshot_To_v1beta1_ClusterSchedulingPolicySnapshot(in *ClusterSchedulingPolicySnapshot, out *v1beta1.ClusterSchedulingPolicySnapshot, s conversion.Scope) error {
+	return autoConvert_v1_ClusterSchedulingPolicySnapshot_To_v1beta1_ClusterSchedulingPolicySnapshot(in, out, s)
 }
 
-func autoConvert_placement_ClusterSchedulingPolicySnapshot_To_v1_ClusterSchedulingPolicySnapshot(in *placement.ClusterSchedulingPolicySnapshot, out *ClusterSchedulingPolicySnapshot, s conversion.Scope) error {
+func autoConvert_v1beta1_ClusterSchedulingPolicySnapshot_To_v1_ClusterSchedulingPolicySnapshot(in *v1beta1.ClusterSchedulingPolicySnapshot, out *ClusterSchedulingPolicySnapshot, s conversion.Scope) error {
 	out.ObjectMeta = in.ObjectMeta
-	if err := Convert_placement_SchedulingPolicySnapshotSpec_To_v1_SchedulingPolicySnapshotSpec(&in.Spec, &out.Spec, s); err != nil {
+	if err := Convert_v1beta1_SchedulingPolicySnapshotSpec_To_v1_SchedulingPolicySnapshotSpec(&in.Spec, &out.Spec, s); err != nil {
 		return err
 	}
-	if err := Convert_placement_SchedulingPolicySnapshotStatus_To_v1_SchedulingPolicySnapshotStatus(&in.Status, &out.Status, s); err != nil {
+	if err := Convert_v1beta1_SchedulingPolicySnapshotStatus_To_v1_SchedulingPolicySnapshotStatus(&in.Status, &out.Status, s); err != nil {
 		return err
 	}
 	return nil
 }
 
-// Convert_placement_ClusterSchedulingPolicySnapshot_To_v1_ClusterSchedulingPolicySnapshot is an autogenerated conversion function.
-func Convert_placement_ClusterSchedulingPolicySnapshot_To_v1_ClusterSchedulingPolicySnapshot(in *placement.ClusterSchedulingPolicySnapshot, out *ClusterSchedulingPolicySnapshot, s conversion.Scope) error {
-	return autoConvert_placement_ClusterSchedulingPolicySnapshot_To_v1_ClusterSchedulingPolicySnapshot(in, out, s)
+// Convert_v1beta1_ClusterSchedulingPolicySnapshot_To_v1_ClusterSchedulingPolicySnapshot is an autogenerated conversion function.
+func Convert_v1beta1_ClusterSchedulingPolicySnapshot_To_v1_ClusterSchedulingPolicySnapshot(in *v1beta1.ClusterSchedulingPolicySnapshot, out *ClusterSchedulingPolicySnapshot, s conversion.Scope) error {
+	return autoConvert_v1beta1_ClusterSchedulingPolicySnapshot_To_v1_ClusterSchedulingPolicySnapshot(in, out, s)
 }
 
-func autoConvert_v1_ClusterSchedulingPolicySnapshotList_To_placement_ClusterSchedulingPolicySnapshotList(in *ClusterSchedulingPolicySnapshotList, out *placement.ClusterSchedulingPolicySnapshotList, s conversion.Scope) error {
+func autoConvert_v1_ClusterSchedulingPolicySnapshotList_To_v1beta1_ClusterSchedulingPolicySnapshotList(in *ClusterSchedulingPolicySnapshotList, out *v1beta1.ClusterSchedulingPolicySnapshotList, s conversion.Scope) error {
 	out.ListMeta = in.ListMeta
-	out.Items = *(*[]placement.ClusterSchedulingPolicySnapshot)(unsafe.Pointer(&in.Items))
+	out.Items = *(*[]v1beta1.ClusterSchedulingPolicySnapshot)(unsafe.Pointer(&in.Items))
 	return nil
 }
 
-// Convert_v1_ClusterSchedulingPolicySnapshotList_To_placement_ClusterSchedulingPolicySnapshotList is an autogenerated conversion function.
-func Convert_v1_ClusterSchedulingPolicySnapshotList_To_placement_ClusterSchedulingPolicySnapshotList(in *ClusterSchedulingPolicySnapshotList, out *placement.ClusterSchedulingPolicySnapshotList, s conversion.Scope) error {
-	return autoConvert_v1_ClusterSchedulingPolicySnapshotList_To_placement_ClusterSchedulingPolicySnapshotList(in, out, s)
+// Convert_v1_ClusterSchedulingPolicySnapshotList_To_v1beta1_ClusterSchedulingPolicySnapshotList is an autogenerated conversion function.
+func Convert_v1_ClusterSchedulingPolicySnapshotList_To_v1beta1_ClusterSchedulingPolicySnapshotList(in *ClusterSchedulingPolicySnapshotList, out *v1beta1.ClusterSchedulingPolicySnapshotList, s conversion.Scope) error {
+	return autoConvert_v1_ClusterSchedulingPolicySnapshotList_To_v1beta1_ClusterSchedulingPolicySnapshotList(in, out, s)
 }
 
-func autoConvert_placement_ClusterSchedulingPolicySnapshotList_To_v1_ClusterSchedulingPolicySnapshotList(in *placement.ClusterSchedulingPolicySnapshotList, out *ClusterSchedulingPolicySnapshotList, s conversion.Scope) error {
+func autoConvert_v1beta1_ClusterSchedulingPolicySnapshotList_To_v1_ClusterSchedulingPolicySnapshotList(in *v1beta1.ClusterSchedulingPolicySnapshotList, out *ClusterSchedulingPolicySnapshotList, s conversion.Scope) error {
 	out.ListMeta = in.ListMeta
 	out.Items = *(*[]ClusterSchedulingPolicySnapshot)(unsafe.Pointer(&in.Items))
 	return nil
 }
 
-// Convert_placement_ClusterSchedulingPolicySnapshotList_To_v1_ClusterSchedulingPolicySnapshotList is an autogenerated conversion function.
-func Convert_placement_ClusterSchedulingPolicySnapshotList_To_v1_ClusterSchedulingPolicySnapshotList(in *placement.ClusterSchedulingPolicySnapshotList, out *ClusterSchedulingPolicySnapshotList, s conversion.Scope) error {
-	return autoConvert_placement_ClusterSchedulingPolicySnapshotList_To_v1_ClusterSchedulingPolicySnapshotList(in, out, s)
+// Convert_v1beta1_ClusterSchedulingPolicySnapshotList_To_v1_ClusterSchedulingPolicySnapshotList is an autogenerated conversion function.
+func Convert_v1beta1_ClusterSchedulingPolicySnapshotList_To_v1_ClusterSchedulingPolicySnapshotList(in *v1beta1.ClusterSchedulingPolicySnapshotList, out *ClusterSchedulingPolicySnapshotList, s conversion.Scope) error {
+	return autoConvert_v1beta1_ClusterSchedulingPolicySnapshotList_To_v1_ClusterSchedulingPolicySnapshotList(in, out, s)
 }
 
-func autoConvert_v1_ClusterScore_To_placement_ClusterScore(in *ClusterScore, out *placement.ClusterScore, s conversion.Scope) error {
-	*out = *(*placement.ClusterScore)(unsafe.Pointer(in))
+func autoConvert_v1_ClusterScore_To_v1beta1_ClusterScore(in *ClusterScore, out *v1beta1.ClusterScore, s conversion.Scope) error {
+	*out = *(*v1beta1.ClusterScore)(unsafe.Pointer(in))
 	return nil
 }
 
-// Convert_v1_ClusterScore_To_placement_ClusterScore is an autogenerated conversion function.
-func Convert_v1_ClusterScore_To_placement_ClusterScore(in *ClusterScore, out *placement.ClusterScore, s conversion.Scope) error {
-	return autoConvert_v1_ClusterScore_To_placement_ClusterScore(in, out, s)
+// Convert_v1_ClusterScore_To_v1beta1_ClusterScore is an autogenerated conversion function.
+func Convert_v1_ClusterScore_To_v1beta1_ClusterScore(in *ClusterScore, out *v1beta1.ClusterScore, s conversion.Scope) error {
+	return autoConvert_v1_ClusterScore_To_v1beta1_ClusterScore(in, out, s)
 }
 
-func autoConvert_placement_ClusterScore_To_v1_ClusterScore(in *placement.ClusterScore, out *ClusterScore, s conversion.Scope) error {
+func autoConvert_v1beta1_ClusterScore_To_v1_ClusterScore(in *v1beta1.ClusterScore, out *ClusterScore, s conversion.Scope) error {
 	*out = *(*ClusterScore)(unsafe.Pointer(in))
 	return nil
 }
 
-// Convert_placement_ClusterScore_To_v1_ClusterScore is an autogenerated conversion function.
-func Convert_placement_ClusterScore_To_v1_ClusterScore(in *placement.ClusterScore, out *ClusterScore, s conversion.Scope) error {
-	return autoConvert_placement_ClusterScore_To_v1_ClusterScore(in, out, s)
+// Convert_v1beta1_ClusterScore_To_v1_ClusterScore is an autogenerated conversion function.
+func Convert_v1beta1_ClusterScore_To_v1_ClusterScore(in *v1beta1.ClusterScore, out *ClusterScore, s conversion.Scope) error {
+	return autoConvert_v1beta1_ClusterScore_To_v1_ClusterScore(in, out, s)
 }
 
-func autoConvert_v1_ClusterSelector_To_placement_ClusterSelector(in *ClusterSelector, out *placement.ClusterSelector, s conversion.Scope) error {
-	*out = *(*placement.ClusterSelector)(unsafe.Pointer(in))
+func autoConvert_v1_ClusterSelector_To_v1beta1_ClusterSelector(in *ClusterSelector, out *v1beta1.ClusterSelector, s conversion.Scope) error {
+	*out = *(*v1beta1.ClusterSelector)(unsafe.Pointer(in))
 	return nil
 }
 
-// Convert_v1_ClusterSelector_To_placement_ClusterSelector is an autogenerated conversion function.
-func Convert_v1_ClusterSelector_To_placement_ClusterSelector(in *ClusterSelector, out *placement.ClusterSelector, s conversion.Scope) error {
-	return autoConvert_v1_ClusterSelector_To_placement_ClusterSelector(in, out, s)
+// Convert_v1_ClusterSelector_To_v1beta1_ClusterSelector is an autogenerated conversion function.
+func Convert_v1_ClusterSelector_To_v1beta1_ClusterSelector(in *ClusterSelector, out *v1beta1.ClusterSelector, s conversion.Scope) error {
+	return autoConvert_v1_ClusterSelector_To_v1beta1_ClusterSelector(in, out, s)
 }
 
-func autoConvert_placement_ClusterSelector_To_v1_ClusterSelector(in *placement.ClusterSelector, out *ClusterSelector, s conversion.Scope) error {
+func autoConvert_v1beta1_ClusterSelector_To_v1_ClusterSelector(in *v1beta1.ClusterSelector, out *ClusterSelector, s conversion.Scope) error {
 	*out = *(*ClusterSelector)(unsafe.Pointer(in))
 	return nil
 }
 
-// Convert_placement_ClusterSelector_To_v1_ClusterSelector is an autogenerated conversion function.
-func Convert_placement_ClusterSelector_To_v1_ClusterSelector(in *placement.ClusterSelector, out *ClusterSelector, s conversion.Scope) error {
-	return autoConvert_placement_ClusterSelector_To_v1_ClusterSelector(in, out, s)
+// Convert_v1beta1_ClusterSelector_To_v1_ClusterSelector is an autogenerated conversion function.
+func Convert_v1beta1_ClusterSelector_To_v1_ClusterSelector(in *v1beta1.ClusterSelector, out *ClusterSelector, s conversion.Scope) error {
+	return autoConvert_v1beta1_ClusterSelector_To_v1_ClusterSelector(in, out, s)
 }
 
-func autoConvert_v1_ClusterSelectorTerm_To_placement_ClusterSelectorTerm(in *ClusterSelectorTerm, out *placement.ClusterSelectorTerm, s conversion.Scope) error {
-	*out = *(*placement.ClusterSelectorTerm)(unsafe.Pointer(in))
+func autoConvert_v1_ClusterSelectorTerm_To_v1beta1_ClusterSelectorTerm(in *ClusterSelectorTerm, out *v1beta1.ClusterSelectorTerm, s conversion.Scope) error {
+	*out = *(*v1beta1.ClusterSelectorTerm)(unsafe.Pointer(in))
 	return nil
 }
 
-// Convert_v1_ClusterSelectorTerm_To_placement_ClusterSelectorTerm is an autogenerated conversion function.
-func Convert_v1_ClusterSelectorTerm_To_placement_ClusterSelectorTerm(in *ClusterSelectorTerm, out *placement.ClusterSelectorTerm, s conversion.Scope) error {
-	return autoConvert_v1_ClusterSelectorTerm_To_placement_ClusterSelectorTerm(in, out, s)
+// Convert_v1_ClusterSelectorTerm_To_v1beta1_ClusterSelectorTerm is an autogenerated conversion function.
+func Convert_v1_ClusterSelectorTerm_To_v1beta1_ClusterSelectorTerm(in *ClusterSelectorTerm, out *v1beta1.ClusterSelectorTerm, s conversion.Scope) error {
+	return autoConvert_v1_ClusterSelectorTerm_To_v1beta1_ClusterSelectorTerm(in, out, s)
 }
 
-func autoConvert_placement_ClusterSelectorTerm_To_v1_ClusterSelectorTerm(in *placement.ClusterSelectorTerm, out *ClusterSelectorTerm, s conversion.Scope) error {
+func autoConvert_v1beta1_ClusterSelectorTerm_To_v1_ClusterSelectorTerm(in *v1beta1.ClusterSelectorTerm, out *ClusterSelectorTerm, s conversion.Scope) error {
 	*out = *(*ClusterSelectorTerm)(unsafe.Pointer(in))
 	return nil
 }
 
-// Convert_placement_ClusterSelectorTerm_To_v1_ClusterSelectorTerm is an autogenerated conversion function.
-func Convert_placement_ClusterSelectorTerm_To_v1_ClusterSelectorTerm(in *placement.ClusterSelectorTerm, out *ClusterSelectorTerm, s conversion.Scope) error {
-	return autoConvert_placement_ClusterSelectorTerm_To_v1_ClusterSelectorTerm(in, out, s)
+// Convert_v1beta1_ClusterSelectorTerm_To_v1_ClusterSelectorTerm is an autogenerated conversion function.
+func Convert_v1beta1_ClusterSelectorTerm_To_v1_ClusterSelectorTerm(in *v1beta1.ClusterSelectorTerm, out *ClusterSelectorTerm, s conversion.Scope) error {
+	return autoConvert_v1beta1_ClusterSelectorTerm_To_v1_ClusterSelectorTerm(in, out, s)
 }
 
-func autoConvert_v1_ClusterStagedUpdateRun_To_placement_ClusterStagedUpdateRun(in *ClusterStagedUpdateRun, out *placement.ClusterStagedUpdateRun, s conversion.Scope) error {
+func autoConvert_v1_ClusterStagedUpdateRun_To_v1beta1_ClusterStagedUpdateRun(in *ClusterStagedUpdateRun, out *v1beta1.ClusterStagedUpdateRun, s conversion.Scope) error {
 	out.ObjectMeta = in.ObjectMeta
-	if err := Convert_v1_UpdateRunSpec_To_placement_UpdateRunSpec(&in.Spec, &out.Spec, s); err != nil {
+	if err := Convert_v1_UpdateRunSpec_To_v1beta1_UpdateRunSpec(&in.Spec, &out.Spec, s); err != nil {
 		return err
 	}
-	if err := Convert_v1_UpdateRunStatus_To_placement_UpdateRunStatus(&in.Status, &out.Status, s); err != nil {
+	if err := Convert_v1_UpdateRunStatus_To_v1beta1_UpdateRunStatus(&in.Status, &out.Status, s); err != nil {
 		return err
 	}
 	return nil
 }
 
-// Convert_v1_ClusterStagedUpdateRun_To_placement_ClusterStagedUpdateRun is an autogenerated conversion function.
-func Convert_v1_ClusterStagedUpdateRun_To_placement_ClusterStagedUpdateRun(in *ClusterStagedUpdateRun, out *placement.ClusterStagedUpdateRun, s conversion.Scope) error {
-	return autoConvert_v1_ClusterStagedUpdateRun_To_placement_ClusterStagedUpdateRun(in, out, s)
+// Convert_v1_ClusterStagedUpdateRun_To_v1beta1_ClusterStagedUpdateRun is an autogenerated conversion function.
+func Convert_v1_ClusterStagedUpdateRun_To_v1beta1_ClusterStagedUpdateRun(in *ClusterStagedUpdateRun, out *v1beta1.ClusterStagedUpdateRun, s conversion.Scope) error {
+	return autoConvert_v1_ClusterStagedUpdateRun_To_v1beta1_ClusterStagedUpdateRun(in, out, s)
 }
 
-func autoConvert_placement_ClusterStagedUpdateRun_To_v1_ClusterStagedUpdateRun(in *placement.ClusterStagedUpdateRun, out *ClusterStagedUpdateRun, s conversion.Scope) error {
+func autoConvert_v1beta1_ClusterStagedUpdateRun_To_v1_ClusterStagedUpdateRun(in *v1beta1.ClusterStagedUpdateRun, out *ClusterStagedUpdateRun, s conversion.Scope) error {
 	out.ObjectMeta = in.ObjectMeta
-	if err := Convert_placement_UpdateRunSpec_To_v1_UpdateRunSpec(&in.Spec, &out.Spec, s); err != nil {
+	if err := Convert_v1beta1_UpdateRunSpec_To_v1_UpdateRunSpec(&in.Spec, &out.Spec, s); err != nil {
 		return err
 	}
-	if err := Convert_placement_UpdateRunStatus_To_v1_UpdateRunStatus(&in.Status, &out.Status, s); err != nil {
+	if err := Convert_v1beta1_UpdateRunStatus_To_v1_UpdateRunStatus(&in.Status, &out.Status, s); err != nil {
 		return err
 	}
 	return nil
 }
 
-// Convert_placement_ClusterStagedUpdateRun_To_v1_ClusterStagedUpdateRun is an autogenerated conversion function.
-func Convert_placement_ClusterStagedUpdateRun_To_v1_ClusterStagedUpdateRun(in *placement.ClusterStagedUpdateRun, out *ClusterStagedUpdateRun, s conversion.Scope) error {
-	return autoConvert_placement_ClusterStagedUpdateRun_To_v1_ClusterStagedUpdateRun(in, out, s)
+// Convert_v1beta1_ClusterStagedUpdateRun_To_v1_ClusterStagedUpdateRun is an autogenerated conversion function.
+func Convert_v1beta1_ClusterStagedUpdateRun_To_v1_ClusterStagedUpdateRun(in *v1beta1.ClusterStagedUpdateRun, out *ClusterStagedUpdateRun, s conversion.Scope) error {
+	return autoConvert_v1beta1_ClusterStagedUpdateRun_To_v1_ClusterStagedUpdateRun(in, out, s)
 }
 
-func autoConvert_v1_ClusterStagedUpdateRunList_To_placement_ClusterStagedUpdateRunList(in *ClusterStagedUpdateRunList, out *placement.ClusterStagedUpdateRunList, s conversion.Scope) error {
+func autoConvert_v1_ClusterStagedUpdateRunList_To_v1beta1_ClusterStagedUpdateRunList(in *ClusterStagedUpdateRunList, out *v1beta1.ClusterStagedUpdateRunList, s conversion.Scope) error {
 	out.ListMeta = in.ListMeta
-	out.Items = *(*[]placement.ClusterStagedUpdateRun)(unsafe.Pointer(&in.Items))
+	out.Items = *(*[]v1beta1.ClusterStagedUpdateRun)(unsafe.Pointer(&in.Items))
 	return nil
 }
 
-// Convert_v1_ClusterStagedUpdateRunList_To_placement_ClusterStagedUpdateRunList is an autogenerated conversion function.
-func Convert_v1_ClusterStagedUpdateRunList_To_placement_ClusterStagedUpdateRunList(in *ClusterStagedUpdateRunList, out *placement.ClusterStagedUpdateRunList, s conversion.Scope) error {
-	return autoConvert_v1_ClusterStagedUpdateRunList_To_placement_ClusterStagedUpdateRunList(in, out, s)
+// Convert_v1_ClusterStagedUpdateRunList_To_v1beta1_ClusterStagedUpdateRunList is an autogenerated conversion function.
+func Convert_v1_ClusterStagedUpdateRunList_To_v1beta1_ClusterStagedUpdateRunList(in *ClusterStagedUpdateRunList, out *v1beta1.ClusterStagedUpdateRunList, s conversion.Scope) error {
+	return autoConvert_v1_ClusterStagedUpdateRunList_To_v1beta1_ClusterStagedUpdateRunList(in, out, s)
 }
 
-func autoConvert_placement_ClusterStagedUpdateRunList_To_v1_ClusterStagedUpdateRunList(in *placement.ClusterStagedUpdateRunList, out *ClusterStagedUpdateRunList, s conversion.Scope) error {
+func autoConvert_v1beta1_ClusterStagedUpdateRunList_To_v1_ClusterStagedUpdateRunList(in *v1beta1.ClusterStagedUpdateRunList, out *ClusterStagedUpdateRunList, s conversion.Scope) error {
 	out.ListMeta = in.ListMeta
 	out.Items = *(*[]ClusterStagedUpdateRun)(unsafe.Pointer(&in.Items))
 	return nil
 }
 
-// Convert_placement_ClusterStagedUpdateRunList_To_v1_ClusterStagedUpdateRunList is an autogenerated conversion function.
-func Convert_placement_ClusterStagedUpdateRunList_To_v1_ClusterStagedUpdateRunList(in *placement.ClusterStagedUpdateRunList, out *ClusterStagedUpdateRunList, s conversion.Scope) error {
-	return autoConvert_placement_ClusterStagedUpdateRunList_To_v1_ClusterStagedUpdateRunList(in, out, s)
+// Convert_v1beta1_ClusterStagedUpdateRunList_To_v1_ClusterStagedUpdateRunList is an autogenerated conversion function.
+func Convert_v1beta1_ClusterStagedUpdateRunList_To_v1_ClusterStagedUpdateRunList(in *v1beta1.ClusterStagedUpdateRunList, out *ClusterStagedUpdateRunList, s conversion.Scope) error {
+	return autoConvert_v1beta1_ClusterStagedUpdateRunList_To_v1_ClusterStagedUpdateRunList(in, out, s)
 }
 
-func autoConvert_v1_ClusterStagedUpdateStrategy_To_placement_ClusterStagedUpdateStrategy(in *ClusterStagedUpdateStrategy, out *placement.ClusterStagedUpdateStrategy, s conversion.Scope) error {
+func autoConvert_v1_ClusterStagedUpdateStrategy_To_v1beta1_ClusterStagedUpdateStrategy(in *ClusterStagedUpdateStrategy, out *v1beta1.ClusterStagedUpdateStrategy, s conversion.Scope) error {
 	out.ObjectMeta = in.ObjectMeta
-	if err := Convert_v1_UpdateStrategySpec_To_placement_UpdateStrategySpec(&in.Spec, &out.Spec, s); err != nil {
+	if err := Convert_v1_UpdateStrategySpec_To_v1beta1_UpdateStrategySpec(&in.Spec, &out.Spec, s); err != nil {
 		return err
 	}
 	return nil
 }
 
-// Convert_v1_ClusterStagedUpdateStrategy_To_placement_ClusterStagedUpdateStrategy is an autogenerated conversion function.
-func Convert_v1_ClusterStagedUpdateStrategy_To_placement_ClusterStagedUpdateStrategy(in *ClusterStagedUpdateStrategy, out *placement.ClusterStagedUpdateStrategy, s conversion.Scope) error {
-	return autoConvert_v1_ClusterStagedUpdateStrategy_To_placement_ClusterStagedUpdateStrategy(in, out, s)
+// Convert_v1_ClusterStagedUpdateStrategy_To_v1beta1_ClusterStagedUpdateStrategy is an autogenerated conversion function.
+func Convert_v1_ClusterStagedUpdateStrategy_To_v1beta1_ClusterStagedUpdateStrategy(in *ClusterStagedUpdateStrategy, out *v1beta1.ClusterStagedUpdateStrategy, s conversion.Scope) error {
+	return autoConvert_v1_ClusterStagedUpdateStrategy_To_v1beta1_ClusterStagedUpdateStrategy(in, out, s)
 }
 
-func autoConvert_placement_ClusterStagedUpdateStrategy_To_v1_ClusterStagedUpdateStrategy(in *placement.ClusterStagedUpdateStrategy, out *ClusterStagedUpdateStrategy, s conversion.Scope) error {
+func autoConvert_v1beta1_ClusterStagedUpdateStrategy_To_v1_ClusterStagedUpdateStrategy(in *v1beta1.ClusterStagedUpdateStrategy, out *ClusterStagedUpdateStrategy, s conversion.Scope) error {
 	out.ObjectMeta = in.ObjectMeta
-	if err := Convert_placement_UpdateStrategySpec_To_v1_UpdateStrategySpec(&in.Spec, &out.Spec, s); err != nil {
+	if err := Convert_v1beta1_UpdateStrategySpec_To_v1_UpdateStrategySpec(&in.Spec, &out.Spec, s); err != nil {
 		return err
 	}
 	return nil
 }
 
-// Convert_placement_ClusterStagedUpdateStrategy_To_v1_ClusterStagedUpdateStrategy is an autogenerated conversion function.
-func Convert_placement_ClusterStagedUpdateStrategy_To_v1_ClusterStagedUpdateStrategy(in *placement.ClusterStagedUpdateStrategy, out *ClusterStagedUpdateStrategy, s conversion.Scope) error {
-	return autoConvert_placement_ClusterStagedUpdateStrategy_To_v1_ClusterStagedUpdateStrategy(in, out, s)
+// Convert_v1beta1_ClusterStagedUpdateStrategy_To_v1_ClusterStagedUpdateStrategy is an autogenerated conversion function.
+func Convert_v1beta1_ClusterStagedUpdateStrategy_To_v1_ClusterStagedUpdateStrategy(in *v1beta1.ClusterStagedUpdateStrategy, out *ClusterStagedUpdateStrategy, s conversion.Scope) error {
+	return autoConvert_v1beta1_ClusterStagedUpdateStrategy_To_v1_ClusterStagedUpdateStrategy(in, out, s)
 }
 
-func autoConvert_v1_ClusterStagedUpdateStrategyList_To_placement_ClusterStagedUpdateStrategyList(in *ClusterStagedUpdateStrategyList, out *placement.ClusterStagedUpdateStrategyList, s conversion.Scope) error {
+func autoConvert_v1_ClusterStagedUpdateStrategyList_To_v1beta1_ClusterStagedUpdateStrategyList(in *ClusterStagedUpdateStrategyList, out *v1beta1.ClusterStagedUpdateStrategyList, s conversion.Scope) error {
 	out.ListMeta = in.ListMeta
-	out.Items = *(*[]placement.ClusterStagedUpdateStrategy)(unsafe.Pointer(&in.Items))
+	out.Items = *(*[]v1beta1.ClusterStagedUpdateStrategy)(unsafe.Pointer(&in.Items))
 	return nil
 }
 
-// Convert_v1_ClusterStagedUpdateStrategyList_To_placement_ClusterStagedUpdateStrategyList is an autogenerated conversion function.
-func Convert_v1_ClusterStagedUpdateStrategyList_To_placement_ClusterStagedUpdateStrategyList(in *ClusterStagedUpdateStrategyList, out *placement.ClusterStagedUpdateStrategyList, s conversion.Scope) error {
-	return autoConvert_v1_ClusterStagedUpdateStrategyList_To_placement_ClusterStagedUpdateStrategyList(in, out, s)
+// Convert_v1_ClusterStagedUpdateStrategyList_To_v1beta1_ClusterStagedUpdateStrategyList is an autogenerated conversion function.
+func Convert_v1_ClusterStagedUpdateStrategyList_To_v1beta1_ClusterStagedUpdateStrategyList(in *ClusterStagedUpdateStrategyList, out *v1beta1.ClusterStagedUpdateStrategyList, s conversion.Scope) error {
+	return autoConvert_v1_ClusterStagedUpdateStrategyList_To_v1beta1_ClusterStagedUpdateStrategyList(in, out, s)
 }
 
-func autoConvert_placement_ClusterStagedUpdateStrategyList_To_v1_ClusterStagedUpdateStrategyList(in *placement.ClusterStagedUpdateStrategyList, out *ClusterStagedUpdateStrategyList, s conversion.Scope) error {
+func autoConvert_v1beta1_ClusterStagedUpdateStrategyList_To_v1_ClusterStagedUpdateStrategyList(in *v1beta1.ClusterStagedUpdateStrategyList, out *ClusterStagedUpdateStrategyList, s conversion.Scope) error {
 	out.ListMeta = in.ListMeta
 	out.Items = *(*[]ClusterStagedUpdateStrategy)(unsafe.Pointer(&in.Items))
 	return nil
 }
 
-// Convert_placement_ClusterStagedUpdateStrategyList_To_v1_ClusterStagedUpdateStrategyList is an autogenerated conversion function.
-func Convert_placement_ClusterStagedUpdateStrategyList_To_v1_ClusterStagedUpdateStrategyList(in *placement.ClusterStagedUpdateStrategyList, out *ClusterStagedUpdateStrategyList, s conversion.Scope) error {
-	return autoConvert_placement_ClusterStagedUpdateStrategyList_To_v1_ClusterStagedUpdateStrategyList(in, out, s)
+// Convert_v1beta1_ClusterStagedUpdateStrategyList_To_v1_ClusterStagedUpdateStrategyList is an autogenerated conversion function.
+func Convert_v1beta1_ClusterStagedUpdateStrategyList_To_v1_ClusterStagedUpdateStrategyList(in *v1beta1.ClusterStagedUpdateStrategyList, out *ClusterStagedUpdateStrategyList, s conversion.Scope) error {
+	return autoConvert_v1beta1_ClusterStagedUpdateStrategyList_To_v1_ClusterStagedUpdateStrategyList(in, out, s)
 }
 
-func autoConvert_v1_ClusterUpdatingStatus_To_placement_ClusterUpdatingStatus(in *ClusterUpdatingStatus, out *placement.ClusterUpdatingStatus, s conversion.Scope) error {
-	*out = *(*placement.ClusterUpdatingStatus)(unsafe.Pointer(in))
+func autoConvert_v1_ClusterUpdatingStatus_To_v1beta1_ClusterUpdatingStatus(in *ClusterUpdatingStatus, out *v1beta1.ClusterUpdatingStatus, s conversion.Scope) error {
+	*out = *(*v1beta1.ClusterUpdatingStatus)(unsafe.Pointer(in))
 	return nil
 }
 
-// Convert_v1_ClusterUpdatingStatus_To_placement_ClusterUpdatingStatus is an autogenerated conversion function.
-func Convert_v1_ClusterUpdatingStatus_To_placement_ClusterUpdatingStatus(in *ClusterUpdatingStatus, out *placement.ClusterUpdatingStatus, s conversion.Scope) error {
-	return autoConvert_v1_ClusterUpdatingStatus_To_placement_ClusterUpdatingStatus(in, out, s)
+// Convert_v1_ClusterUpdatingStatus_To_v1beta1_ClusterUpdatingStatus is an autogenerated conversion function.
+func Convert_v1_ClusterUpdatingStatus_To_v1beta1_ClusterUpdatingStatus(in *ClusterUpdatingStatus, out *v1beta1.ClusterUpdatingStatus, s conversion.Scope) error {
+	return autoConvert_v1_ClusterUpdatingStatus_To_v1beta1_ClusterUpdatingStatus(in, out, s)
 }
 
-func autoConvert_placement_ClusterUpdatingStatus_To_v1_ClusterUpdatingStatus(in *placement.ClusterUpdatingStatus, out *ClusterUpdatingStatus, s conversion.Scope) error {
+func autoConvert_v1beta1_ClusterUpdatingStatus_To_v1_ClusterUpdatingStatus(in *v1beta1.ClusterUpdatingStatus, out *ClusterUpdatingStatus, s conversion.Scope) error {
 	*out = *(*ClusterUpdatingStatus)(unsafe.Pointer(in))
 	return nil
 }
 
-// Convert_placement_ClusterUpdatingStatus_To_v1_ClusterUpdatingStatus is an autogenerated conversion function.
-func Convert_placement_ClusterUpdatingStatus_To_v1_ClusterUpdatingStatus(in *placement.ClusterUpdatingStatus, out *ClusterUpdatingStatus, s conversion.Scope) error {
-	return autoConvert_placement_ClusterUpdatingStatus_To_v1_ClusterUpdatingStatus(in, out, s)
+// Convert_v1beta1_ClusterUpdatingStatus_To_v1_ClusterUpdatingStatus is an autogenerated conversion function.
+func Convert_v1beta1_ClusterUpdatingStatus_To_v1_ClusterUpdatingStatus(in *v1beta1.ClusterUpdatingStatus, out *ClusterUpdatingStatus, s conversion.Scope) error {
+	return autoConvert_v1beta1_ClusterUpdatingStatus_To_v1_ClusterUpdatingStatus(in, out, s)
 }
 
-func autoConvert_v1_DecisionUser_To_placement_DecisionUser(in *DecisionUser, out *placement.DecisionUser, s conversion.Scope) error {
-	*out = *(*placement.DecisionUser)(unsafe.Pointer(in))
+func autoConvert_v1_DecisionUser_To_v1beta1_DecisionUser(in *DecisionUser, out *v1beta1.DecisionUser, s conversion.Scope) error {
+	*out = *(*v1beta1.DecisionUser)(unsafe.Pointer(in))
 	return nil
 }
 
-// Convert_v1_DecisionUser_To_placement_DecisionUser is an autogenerated conversion function.
-func Convert_v1_DecisionUser_To_placement_DecisionUser(in *DecisionUser, out *placement.DecisionUser, s conversion.Scope) error {
-	return autoConvert_v1_DecisionUser_To_placement_DecisionUser(in, out, s)
+// Convert_v1_DecisionUser_To_v1beta1_DecisionUser is an autogenerated conversion function.
+func Convert_v1_DecisionUser_To_v1beta1_DecisionUser(in *DecisionUser, out *v1beta1.DecisionUser, s conversion.Scope) error {
+	return autoConvert_v1_DecisionUser_To_v1beta1_DecisionUser(in, out, s)
 }
 
-func autoConvert_placement_DecisionUser_To_v1_DecisionUser(in *placement.DecisionUser, out *DecisionUser, s conversion.Scope) error {
+func autoConvert_v1beta1_DecisionUser_To_v1_DecisionUser(in *v1beta1.DecisionUser, out *DecisionUser, s conversion.Scope) error {
 	*out = *(*DecisionUser)(unsafe.Pointer(in))
 	return nil
 }
 
-// Convert_placement_DecisionUser_To_v1_DecisionUser is an autogenerated conversion function.
-func Convert_placement_DecisionUser_To_v1_DecisionUser(in *placement.DecisionUser, out *DecisionUser, s conversion.Scope) error {
-	return autoConvert_placement_DecisionUser_To_v1_DecisionUser(in, out, s)
+// Convert_v1beta1_DecisionUser_To_v1_DecisionUser is an autogenerated conversion function.
+func Convert_v1beta1_DecisionUser_To_v1_DecisionUser(in *v1beta1.DecisionUser, out *DecisionUser, s conversion.Scope) error {
+	return autoConvert_v1beta1_DecisionUser_To_v1_DecisionUser(in, out, s)
 }
 
-func autoConvert_v1_DeleteStrategy_To_placement_DeleteStrategy(in *DeleteStrategy, out *placement.DeleteStrategy, s conversion.Scope) error {
-	*out = *(*placement.DeleteStrategy)(unsafe.Pointer(in))
+func autoConvert_v1_DeleteStrategy_To_v1beta1_DeleteStrategy(in *DeleteStrategy, out *v1beta1.DeleteStrategy, s conversion.Scope) error {
+	*out = *(*v1beta1.DeleteStrategy)(unsafe.Pointer(in))
 	return nil
 }
 
-// Convert_v1_DeleteStrategy_To_placement_DeleteStrategy is an autogenerated conversion function.
-func Convert_v1_DeleteStrategy_To_placement_DeleteStrategy(in *DeleteStrategy, out *placement.DeleteStrategy, s conversion.Scope) error {
-	return autoConvert_v1_DeleteStrategy_To_placement_DeleteStrategy(in, out, s)
+// Convert_v1_DeleteStrategy_To_v1beta1_DeleteStrategy is an autogenerated conversion function.
+func Convert_v1_DeleteStrategy_To_v1beta1_DeleteStrategy(in *DeleteStrategy, out *v1beta1.DeleteStrategy, s conversion.Scope) error {
+	return autoConvert_v1_DeleteStrategy_To_v1beta1_DeleteStrategy(in, out, s)
 }
 
-func autoConvert_placement_DeleteStrategy_To_v1_DeleteStrategy(in *placement.DeleteStrategy, out *DeleteStrategy, s conversion.Scope) error {
+func autoConvert_v1beta1_DeleteStrategy_To_v1_DeleteStrategy(in *v1beta1.DeleteStrategy, out *DeleteStrategy, s conversion.Scope) error {
 	*out = *(*DeleteStrategy)(unsafe.Pointer(in))
 	return nil
 }
 
-// Convert_placement_DeleteStrategy_To_v1_DeleteStrategy is an autogenerated conversion function.
-func Convert_placement_DeleteStrategy_To_v1_DeleteStrategy(in *placement.DeleteStrategy, out *DeleteStrategy, s conversion.Scope) error {
-	return autoConvert_placement_DeleteStrategy_To_v1_DeleteStrategy(in, out, s)
+// Convert_v1beta1_DeleteStrategy_To_v1_DeleteStrategy is an autogenerated conversion function.
+func Convert_v1beta1_DeleteStrategy_To_v1_DeleteStrategy(in *v1beta1.DeleteStrategy, out *DeleteStrategy, s conversion.Scope) error {
+	return autoConvert_v1beta1_DeleteStrategy_To_v1_DeleteStrategy(in, out, s)
 }
 
-func autoConvert_v1_DiffDetails_To_placement_DiffDetails(in *DiffDetails, out *placement.DiffDetails, s conversion.Scope) error {
-	*out = *(*placement.DiffDetails)(unsafe.Pointer(in))
+func autoConvert_v1_DiffDetails_To_v1beta1_DiffDetails(in *DiffDetails, out *v1beta1.DiffDetails, s conversion.Scope) error {
+	*out = *(*v1beta1.DiffDetails)(unsafe.Pointer(in))
 	return nil
 }
 
-// Convert_v1_DiffDetails_To_placement_DiffDetails is an autogenerated conversion function.
-func Convert_v1_DiffDetails_To_placement_DiffDetails(in *DiffDetails, out *placement.DiffDetails, s conversion.Scope) error {
-	return autoConvert_v1_DiffDetails_To_placement_DiffDetails(in, out, s)
+// Convert_v1_DiffDetails_To_v1beta1_DiffDetails is an autogenerated conversion function.
+func Convert_v1_DiffDetails_To_v1beta1_DiffDetails(in *DiffDetails, out *v1beta1.DiffDetails, s conversion.Scope) error {
+	return autoConvert_v1_DiffDetails_To_v1beta1_DiffDetails(in, out, s)
 }
 
-func autoConvert_placement_DiffDetails_To_v1_DiffDetails(in *placement.DiffDetails, out *DiffDetails, s conversion.Scope) error {
+func autoConvert_v1beta1_DiffDetails_To_v1_DiffDetails(in *v1beta1.DiffDetails, out *DiffDetails, s conversion.Scope) error {
 	*out = *(*DiffDetails)(unsafe.Pointer(in))
 	return nil
 }
 
-// Convert_placement_DiffDetails_To_v1_DiffDetails is an autogenerated conversion function.
-func Convert_placement_DiffDetails_To_v1_DiffDetails(in *placement.DiffDetails, out *DiffDetails, s conversion.Scope) error {
-	return autoConvert_placement_DiffDetails_To_v1_DiffDetails(in, out, s)
+// Convert_v1beta1_DiffDetails_To_v1_DiffDetails is an autogenerated conversion function.
+func Convert_v1beta1_DiffDetails_To_v1_DiffDetails(in *v1beta1.DiffDetails, out *DiffDetails, s conversion.Scope) error {
+	return autoConvert_v1beta1_DiffDetails_To_v1_DiffDetails(in, out, s)
 }
 
-func autoConvert_v1_DiffedResourcePlacement_To_placement_DiffedResourcePlacement(in *DiffedResourcePlacement, out *placement.DiffedResourcePlacement, s conversion.Scope) error {
-	*out = *(*placement.DiffedResourcePlacement)(unsafe.Pointer(in))
+func autoConvert_v1_DiffedResourcePlacement_To_v1beta1_DiffedResourcePlacement(in *DiffedResourcePlacement, out *v1beta1.DiffedResourcePlacement, s conversion.Scope) error {
+	*out = *(*v1beta1.DiffedResourcePlacement)(unsafe.Pointer(in))
 	return nil
 }
 
-// Convert_v1_DiffedResourcePlacement_To_placement_DiffedResourcePlacement is an autogenerated conversion function.
-func Convert_v1_DiffedResourcePlacement_To_placement_DiffedResourcePlacement(in *DiffedResourcePlacement, out *placement.DiffedResourcePlacement, s conversion.Scope) error {
-	return autoConvert_v1_DiffedResourcePlacement_To_placement_DiffedResourcePlacement(in, out, s)
+// Convert_v1_DiffedResourcePlacement_To_v1beta1_DiffedResourcePlacement is an autogenerated conversion function.
+func Convert_v1_DiffedResourcePlacement_To_v1beta1_DiffedResourcePlacement(in *DiffedResourcePlacement, out *v1beta1.DiffedResourcePlacement, s conversion.Scope) error {
+	return autoConvert_v1_DiffedResourcePlacement_To_v1beta1_DiffedResourcePlacement(in, out, s)
 }
 
-func autoConvert_placement_DiffedResourcePlacement_To_v1_DiffedResourcePlacement(in *placement.DiffedResourcePlacement, out *DiffedResourcePlacement, s conversion.Scope) error {
+func autoConvert_v1beta1_DiffedResourcePlacement_To_v1_DiffedResourcePlacement(in *v1beta1.DiffedResourcePlacement, out *DiffedResourcePlacement, s conversion.Scope) error {
 	*out = *(*DiffedResourcePlacement)(unsafe.Pointer(in))
 	return nil
 }
 
-// Convert_placement_DiffedResourcePlacement_To_v1_DiffedResourcePlacement is an autogenerated conversion function.
-func Convert_placement_DiffedResourcePlacement_To_v1_DiffedResourcePlacement(in *placement.DiffedResourcePlacement, out *DiffedResourcePlacement, s conversion.Scope) error {
-	return autoConvert_placement_DiffedResourcePlacement_To_v1_DiffedResourcePlacement(in, out, s)
+// Convert_v1beta1_DiffedResourcePlacement_To_v1_DiffedResourcePlacement is an autogenerated conversion function.
+func Convert_v1beta1_DiffedResourcePlacement_To_v1_DiffedResourcePlacement(in *v1beta1.DiffedResourcePlacement, out *DiffedResourcePlacement, s conversion.Scope) error {
+	return autoConvert_v1beta1_DiffedResourcePlacement_To_v1_DiffedResourcePlacement(in, out, s)
 }
 
-func autoConvert_v1_DriftDetails_To_placement_DriftDetails(in *DriftDetails, out *placement.DriftDetails, s conversion.Scope) error {
-	*out = *(*placement.DriftDetails)(unsafe.Pointer(in))
+func autoConvert_v1_DriftDetails_To_v1beta1_DriftDetails(in *DriftDetails, out *v1beta1.DriftDetails, s conversion.Scope) error {
+	*out = *(*v1beta1.DriftDetails)(unsafe.Pointer(in))
 	return nil
 }
 
-// Convert_v1_DriftDetails_To_placement_DriftDetails is an autogenerated conversion function.
-func Convert_v1_DriftDetails_To_placement_DriftDetails(in *DriftDetails, out *placement.DriftDetails, s conversion.Scope) error {
-	return autoConvert_v1_DriftDetails_To_placement_DriftDetails(in, out, s)
+// Convert_v1_DriftDetails_To_v1beta1_DriftDetails is an autogenerated conversion function.
+func Convert_v1_DriftDetails_To_v1beta1_DriftDetails(in *DriftDetails, out *v1beta1.DriftDetails, s conversion.Scope) error {
+	return autoConvert_v1_DriftDetails_To_v1beta1_DriftDetails(in, out, s)
 }
 
-func autoConvert_placement_DriftDetails_To_v1_DriftDetails(in *placement.DriftDetails, out *DriftDetails, s conversion.Scope) error {
+func autoConvert_v1beta1_DriftDetails_To_v1_DriftDetails(in *v1beta1.DriftDetails, out *DriftDetails, s conversion.Scope) error {
 	*out = *(*DriftDetails)(unsafe.Pointer(in))
 	return nil
 }
 
-// Convert_placement_DriftDetails_To_v1_DriftDetails is an autogenerated conversion function.
-func Convert_placement_DriftDetails_To_v1_DriftDetails(in *placement.DriftDetails, out *DriftDetails, s conversion.Scope) error {
-	return autoConvert_placement_DriftDetails_To_v1_DriftDetails(in, out, s)
+// Convert_v1beta1_DriftDetails_To_v1_DriftDetails is an autogenerated conversion function.
+func Convert_v1beta1_DriftDetails_To_v1_DriftDetails(in *v1beta1.DriftDetails, out *DriftDetails, s conversion.Scope) error {
+	return autoConvert_v1beta1_DriftDetails_To_v1_DriftDetails(in, out, s)
 }
 
-func autoConvert_v1_DriftedResourcePlacement_To_placement_DriftedResourcePlacement(in *DriftedResourcePlacement, out *placement.DriftedResourcePlacement, s conversion.Scope) error {
-	*out = *(*placement.DriftedResourcePlacement)(unsafe.Pointer(in))
+func autoConvert_v1_DriftedResourcePlacement_To_v1beta1_DriftedResourcePlacement(in *DriftedResourcePlacement, out *v1beta1.DriftedResourcePlacement, s conversion.Scope) error {
+	*out = *(*v1beta1.DriftedResourcePlacement)(unsafe.Pointer(in))
 	return nil
 }
 
-// Convert_v1_DriftedResourcePlacement_To_placement_DriftedResourcePlacement is an autogenerated conversion function.
-func Convert_v1_DriftedResourcePlacement_To_placement_DriftedResourcePlacement(in *DriftedResourcePlacement, out *placement.DriftedResourcePlacement, s conversion.Scope) error {
-	return autoConvert_v1_DriftedResourcePlacement_To_placement_DriftedResourcePlacement(in, out, s)
+// Convert_v1_DriftedResourcePlacement_To_v1beta1_DriftedResourcePlacement is an autogenerated conversion function.
+func Convert_v1_DriftedResourcePlacement_To_v1beta1_DriftedResourcePlacement(in *DriftedResourcePlacement, out *v1beta1.DriftedResourcePlacement, s conversion.Scope) error {
+	return autoConvert_v1_DriftedResourcePlacement_To_v1beta1_DriftedResourcePlacement(in, out, s)
 }
 
-func autoConvert_placement_DriftedResourcePlacement_To_v1_DriftedResourcePlacement(in *placement.DriftedResourcePlacement, out *DriftedResourcePlacement, s conversion.Scope) error {
+func autoConvert_v1beta1_DriftedResourcePlacement_To_v1_DriftedResourcePlacement(in *v1beta1.DriftedResourcePlacement, out *DriftedResourcePlacement, s conversion.Scope) error {
 	*out = *(*DriftedResourcePlacement)(unsafe.Pointer(in))
 	return nil
 }
 
-// Convert_placement_DriftedResourcePlacement_To_v1_DriftedResourcePlacement is an autogenerated conversion function.
-func Convert_placement_DriftedResourcePlacement_To_v1_DriftedResourcePlacement(in *placement.DriftedResourcePlacement, out *DriftedResourcePlacement, s conversion.Scope) error {
-	return autoConvert_placement_DriftedResourcePlacement_To_v1_DriftedResourcePlacement(in, out, s)
+// Convert_v1beta1_DriftedResourcePlacement_To_v1_DriftedResourcePlacement is an autogenerated conversion function.
+func Convert_v1beta1_DriftedResourcePlacement_To_v1_DriftedResourcePlacement(in *v1beta1.DriftedResourcePlacement, out *DriftedResourcePlacement, s conversion.Scope) error {
+	return autoConvert_v1beta1_DriftedResourcePlacement_To_v1_DriftedResourcePlacement(in, out, s)
 }
 
-func autoConvert_v1_EnvelopeIdentifier_To_placement_EnvelopeIdentifier(in *EnvelopeIdentifier, out *placement.EnvelopeIdentifier, s conversion.Scope) error {
-	*out = *(*placement.EnvelopeIdentifier)(unsafe.Pointer(in))
+func autoConvert_v1_EnvelopeIdentifier_To_v1beta1_EnvelopeIdentifier(in *EnvelopeIdentifier, out *v1beta1.EnvelopeIdentifier, s conversion.Scope) error {
+	*out = *(*v1beta1.EnvelopeIdentifier)(unsafe.Pointer(in))
 	return nil
 }
 
-// Convert_v1_EnvelopeIdentifier_To_placement_EnvelopeIdentifier is an autogenerated conversion function.
-func Convert_v1_EnvelopeIdentifier_To_placement_EnvelopeIdentifier(in *EnvelopeIdentifier, out *placement.EnvelopeIdentifier, s conversion.Scope) error {
-	return autoConvert_v1_EnvelopeIdentifier_To_placement_EnvelopeIdentifier(in, out, s)
+// Convert_v1_EnvelopeIdentifier_To_v1beta1_EnvelopeIdentifier is an autogenerated conversion function.
+func Convert_v1_EnvelopeIdentifier_To_v1beta1_EnvelopeIdentifier(in *EnvelopeIdentifier, out *v1beta1.EnvelopeIdentifier, s conversion.Scope) error {
+	return autoConvert_v1_EnvelopeIdentifier_To_v1beta1_EnvelopeIdentifier(in, out, s)
 }
 
-func autoConvert_placement_EnvelopeIdentifier_To_v1_EnvelopeIdentifier(in *placement.EnvelopeIdentifier, out *EnvelopeIdentifier, s conversion.Scope) error {
+func autoConvert_v1beta1_EnvelopeIdentifier_To_v1_EnvelopeIdentifier(in *v1beta1.EnvelopeIdentifier, out *EnvelopeIdentifier, s conversion.Scope) error {
 	*out = *(*EnvelopeIdentifier)(unsafe.Pointer(in))
 	return nil
 }
 
-// Convert_placement_EnvelopeIdentifier_To_v1_EnvelopeIdentifier is an autogenerated conversion function.
-func Convert_placement_EnvelopeIdentifier_To_v1_EnvelopeIdentifier(in *placement.EnvelopeIdentifier, out *EnvelopeIdentifier, s conversion.Scope) error {
-	return autoConvert_placement_EnvelopeIdentifier_To_v1_EnvelopeIdentifier(in, out, s)
+// Convert_v1beta1_EnvelopeIdentifier_To_v1_EnvelopeIdentifier is an autogenerated conversion function.
+func Convert_v1beta1_EnvelopeIdentifier_To_v1_EnvelopeIdentifier(in *v1beta1.EnvelopeIdentifier, out *EnvelopeIdentifier, s conversion.Scope) error {
+	return autoConvert_v1beta1_EnvelopeIdentifier_To_v1_EnvelopeIdentifier(in, out, s)
 }
 
-func autoConvert_v1_FailedResourcePlacement_To_placement_FailedResourcePlacement(in *FailedResourcePlacement, out *placement.FailedResourcePlacement, s conversion.Scope) error {
-	*out = *(*placement.FailedResourcePlacement)(unsafe.Pointer(in))
+func autoConvert_v1_FailedResourcePlacement_To_v1beta1_FailedResourcePlacement(in *FailedResourcePlacement, out *v1beta1.FailedResourcePlacement, s conversion.Scope) error {
+	*out = *(*v1beta1.FailedResourcePlacement)(unsafe.Pointer(in))
 	return nil
 }
 
-// Convert_v1_FailedResourcePlacement_To_placement_FailedResourcePlacement is an autogenerated conversion function.
-func Convert_v1_FailedResourcePlacement_To_placement_FailedResourcePlacement(in *FailedResourcePlacement, out *placement.FailedResourcePlacement, s conversion.Scope) error {
-	return autoConvert_v1_FailedResourcePlacement_To_placement_FailedResourcePlacement(in, out, s)
+// Convert_v1_FailedResourcePlacement_To_v1beta1_FailedResourcePlacement is an autogenerated conversion function.
+func Convert_v1_FailedResourcePlacement_To_v1beta1_FailedResourcePlacement(in *FailedResourcePlacement, out *v1beta1.FailedResourcePlacement, s conversion.Scope) error {
+	return autoConvert_v1_FailedResourcePlacement_To_v1beta1_FailedResourcePlacement(in, out, s)
 }
 
-func autoConvert_placement_FailedResourcePlacement_To_v1_FailedResourcePlacement(in *placement.FailedResourcePlacement, out *FailedResourcePlacement, s conversion.Scope) error {
+func autoConvert_v1beta1_FailedResourcePlacement_To_v1_FailedResourcePlacement(in *v1beta1.FailedResourcePlacement, out *FailedResourcePlacement, s conversion.Scope) error {
 	*out = *(*FailedResourcePlacement)(unsafe.Pointer(in))
 	return nil
 }
 
-// Convert_placement_FailedResourcePlacement_To_v1_FailedResourcePlacement is an autogenerated conversion function.
-func Convert_placement_FailedResourcePlacement_To_v1_FailedResourcePlacement(in *placement.FailedResourcePlacement, out *FailedResourcePlacement, s conversion.Scope) error {
-	return autoConvert_placement_FailedResourcePlacement_To_v1_FailedResourcePlacement(in, out, s)
+// Convert_v1beta1_FailedResourcePlacement_To_v1_FailedResourcePlacement is an autogenerated conversion function.
+func Convert_v1beta1_FailedResourcePlacement_To_v1_FailedResourcePlacement(in *v1beta1.FailedResourcePlacement, out *FailedResourcePlacement, s conversion.Scope) error {
+	return autoConvert_v1beta1_FailedResourcePlacement_To_v1_FailedResourcePlacement(in, out, s)
 }
 
-func autoConvert_v1_FailurePolicy_To_placement_FailurePolicy(in *FailurePolicy, out *placement.FailurePolicy, s conversion.Scope) error {
-	*out = *(*placement.FailurePolicy)(unsafe.Pointer(in))
+func autoConvert_v1_FailurePolicy_To_v1beta1_FailurePolicy(in *FailurePolicy, out *v1beta1.FailurePolicy, s conversion.Scope) error {
+	*out = *(*v1beta1.FailurePolicy)(unsafe.Pointer(in))
 	return nil
 }
 
-// Convert_v1_FailurePolicy_To_placement_FailurePolicy is an autogenerated conversion function.
-func Convert_v1_FailurePolicy_To_placement_FailurePolicy(in *FailurePolicy, out *placement.FailurePolicy, s conversion.Scope) error {
-	return autoConvert_v1_FailurePolicy_To_placement_FailurePolicy(in, out, s)
+// Convert_v1_FailurePolicy_To_v1beta1_FailurePolicy is an autogenerated conversion function.
+func Convert_v1_FailurePolicy_To_v1beta1_FailurePolicy(in *FailurePolicy, out *v1beta1.FailurePolicy, s conversion.Scope) error {
+	return autoConvert_v1_FailurePolicy_To_v1beta1_FailurePolicy(in, out, s)
 }
 
-func autoConvert_placement_FailurePolicy_To_v1_FailurePolicy(in *placement.FailurePolicy, out *FailurePolicy, s conversion.Scope) error {
+func autoConvert_v1beta1_FailurePolicy_To_v1_FailurePolicy(in *v1beta1.FailurePolicy, out *FailurePolicy, s conversion.Scope) error {
 	*out = *(*FailurePolicy)(unsafe.Pointer(in))
 	return nil
 }
 
-// Convert_placement_FailurePolicy_To_v1_FailurePolicy is an autogenerated conversion function.
-func Convert_placement_FailurePolicy_To_v1_FailurePolicy(in *placement.FailurePolicy, out *FailurePolicy, s conversion.Scope) error {
-	return autoConvert_placement_FailurePolicy_To_v1_FailurePolicy(in, out, s)
+// Convert_v1beta1_FailurePolicy_To_v1_FailurePolicy is an autogenerated conversion function.
+func Convert_v1beta1_FailurePolicy_To_v1_FailurePolicy(in *v1beta1.FailurePolicy, out *FailurePolicy, s conversion.Scope) error {
+	return autoConvert_v1beta1_FailurePolicy_To_v1_FailurePolicy(in, out, s)
 }
 
-func autoConvert_v1_JSONPatchOverride_To_placement_JSONPatchOverride(in *JSONPatchOverride, out *placement.JSONPatchOverride, s conversion.Scope) error {
-	*out = *(*placement.JSONPatchOverride)(unsafe.Pointer(in))
+func autoConvert_v1_JSONPatchOverride_To_v1beta1_JSONPatchOverride(in *JSONPatchOverride, out *v1beta1.JSONPatchOverride, s conversion.Scope) error {
+	*out = *(*v1beta1.JSONPatchOverride)(unsafe.Pointer(in))
 	return nil
 }
 
-// Convert_v1_JSONPatchOverride_To_placement_JSONPatchOverride is an autogenerated conversion function.
-func Convert_v1_JSONPatchOverride_To_placement_JSONPatchOverride(in *JSONPatchOverride, out *placement.JSONPatchOverride, s conversion.Scope) error {
-	return autoConvert_v1_JSONPatchOverride_To_placement_JSONPatchOverride(in, out, s)
+// Convert_v1_JSONPatchOverride_To_v1beta1_JSONPatchOverride is an autogenerated conversion function.
+func Convert_v1_JSONPatchOverride_To_v1beta1_JSONPatchOverride(in *JSONPatchOverride, out *v1beta1.JSONPatchOverride, s conversion.Scope) error {
+	return autoConvert_v1_JSONPatchOverride_To_v1beta1_JSONPatchOverride(in, out, s)
 }
 
-func autoConvert_placement_JSONPatchOverride_To_v1_JSONPatchOverride(in *placement.JSONPatchOverride, out *JSONPatchOverride, s conversion.Scope) error {
+func autoConvert_v1beta1_JSONPatchOverride_To_v1_JSONPatchOverride(in *v1beta1.JSONPatchOverride, out *JSONPatchOverride, s conversion.Scope) error {
 	*out = *(*JSONPatchOverride)(unsafe.Pointer(in))
 	return nil
 }
 
-// Convert_placement_JSONPatchOverride_To_v1_JSONPatchOverride is an autogenerated conversion function.
-func Convert_placement_JSONPatchOverride_To_v1_JSONPatchOverride(in *placement.JSONPatchOverride, out *JSONPatchOverride, s conversion.Scope) error {
-	return autoConvert_placement_JSONPatchOverride_To_v1_JSONPatchOverride(in, out, s)
+// Convert_v1beta1_JSONPatchOverride_To_v1_JSONPatchOverride is an autogenerated conversion function.
+func Convert_v1beta1_JSONPatchOverride_To_v1_JSONPatchOverride(in *v1beta1.JSONPatchOverride, out *JSONPatchOverride, s conversion.Scope) error {
+	return autoConvert_v1beta1_JSONPatchOverride_To_v1_JSONPatchOverride(in, out, s)
 }
 
-func autoConvert_v1_Manifest_To_placement_Manifest(in *Manifest, out *placement.Manifest, s conversion.Scope) error {
-	*out = *(*placement.Manifest)(unsafe.Pointer(in))
+func autoConvert_v1_Manifest_To_v1beta1_Manifest(in *Manifest, out *v1beta1.Manifest, s conversion.Scope) error {
+	*out = *(*v1beta1.Manifest)(unsafe.Pointer(in))
 	return nil
 }
 
-// Convert_v1_Manifest_To_placement_Manifest is an autogenerated conversion function.
-func Convert_v1_Manifest_To_placement_Manifest(in *Manifest, out *placement.Manifest, s conversion.Scope) error {
-	return autoConvert_v1_Manifest_To_placement_Manifest(in, out, s)
+// Convert_v1_Manifest_To_v1beta1_Manifest is an autogenerated conversion function.
+func Convert_v1_Manifest_To_v1beta1_Manifest(in *Manifest, out *v1beta1.Manifest, s conversion.Scope) error {
+	return autoConvert_v1_Manifest_To_v1beta1_Manifest(in, out, s)
 }
 
-func autoConvert_placement_Manifest_To_v1_Manifest(in *placement.Manifest, out *Manifest, s conversion.Scope) error {
+func autoConvert_v1beta1_Manifest_To_v1_Manifest(in *v1beta1.Manifest, out *Manifest, s conversion.Scope) error {
 	*out = *(*Manifest)(unsafe.Pointer(in))
 	return nil
 }
 
-// Convert_placement_Manifest_To_v1_Manifest is an autogenerated conversion function.
-func Convert_placement_Manifest_To_v1_Manifest(in *placement.Manifest, out *Manifest, s conversion.Scope) error {
-	return autoConvert_placement_Manifest_To_v1_Manifest(in, out, s)
+// Convert_v1beta1_Manifest_To_v1_Manifest is an autogenerated conversion function.
+func Convert_v1beta1_Manifest_To_v1_Manifest(in *v1beta1.Manifest, out *Manifest, s conversion.Scope) error {
+	return autoConvert_v1beta1_Manifest_To_v1_Manifest(in, out, s)
 }
 
-func autoConvert_v1_ManifestCondition_To_placement_ManifestCondition(in *ManifestCondition, out *placement.ManifestCondition, s conversion.Scope) error {
-	*out = *(*placement.ManifestCondition)(unsafe.Pointer(in))
+func autoConvert_v1_ManifestCondition_To_v1beta1_ManifestCondition(in *ManifestCondition, out *v1beta1.ManifestCondition, s conversion.Scope) error {
+	*out = *(*v1beta1.ManifestCondition)(unsafe.Pointer(in))
 	return nil
 }
 
-// Convert_v1_ManifestCondition_To_placement_ManifestCondition is an autogenerated conversion function.
-func Convert_v1_ManifestCondition_To_placement_ManifestCondition(in *ManifestCondition, out *placement.ManifestCondition, s conversion.Scope) error {
-	return autoConvert_v1_ManifestCondition_To_placement_ManifestCondition(in, out, s)
+// Convert_v1_ManifestCondition_To_v1beta1_ManifestCondition is an autogenerated conversion function.
+func Convert_v1_ManifestCondition_To_v1beta1_ManifestCondition(in *ManifestCondition, out *v1beta1.ManifestCondition, s conversion.Scope) error {
+	return autoConvert_v1_ManifestCondition_To_v1beta1_ManifestCondition(in, out, s)
 }
 
-func autoConvert_placement_ManifestCondition_To_v1_ManifestCondition(in *placement.ManifestCondition, out *ManifestCondition, s conversion.Scope) error {
+func autoConvert_v1beta1_ManifestCondition_To_v1_ManifestCondition(in *v1beta1.ManifestCondition, out *ManifestCondition, s conversion.Scope) error {
 	*out = *(*ManifestCondition)(unsafe.Pointer(in))
 	return nil
 }
 
-// Convert_placement_ManifestCondition_To_v1_ManifestCondition is an autogenerated conversion function.
-func Convert_placement_ManifestCondition_To_v1_ManifestCondition(in *placement.ManifestCondition, out *ManifestCondition, s conversion.Scope) error {
-	return autoConvert_placement_ManifestCondition_To_v1_ManifestCondition(in, out, s)
+// Convert_v1beta1_ManifestCondition_To_v1_ManifestCondition is an autogenerated conversion function.
+func Convert_v1beta1_ManifestCondition_To_v1_ManifestCondition(in *v1beta1.ManifestCondition, out *ManifestCondition, s conversion.Scope) error {
+	return autoConvert_v1beta1_ManifestCondition_To_v1_ManifestCondition(in, out, s)
 }
 
-func autoConvert_v1_NamespacedName_To_placement_NamespacedName(in *NamespacedName, out *placement.NamespacedName, s conversion.Scope) error {
-	*out = *(*placement.NamespacedName)(unsafe.Pointer(in))
+func autoConvert_v1_NamespacedName_To_v1beta1_NamespacedName(in *NamespacedName, out *v1beta1.NamespacedName, s conversion.Scope) error {
+	*out = *(*v1beta1.NamespacedName)(unsafe.Pointer(in))
 	return nil
 }
 
-// Convert_v1_NamespacedName_To_placement_NamespacedName is an autogenerated conversion function.
-func Convert_v1_NamespacedName_To_placement_NamespacedName(in *NamespacedName, out *placement.NamespacedName, s conversion.Scope) error {
-	return autoConvert_v1_NamespacedName_To_placement_NamespacedName(in, out, s)
+// Convert_v1_NamespacedName_To_v1beta1_NamespacedName is an autogenerated conversion function.
+func Convert_v1_NamespacedName_To_v1beta1_NamespacedName(in *NamespacedName, out *v1beta1.NamespacedName, s conversion.Scope) error {
+	return autoConvert_v1_NamespacedName_To_v1beta1_NamespacedName(in, out, s)
 }
 
-func autoConvert_placement_NamespacedName_To_v1_NamespacedName(in *placement.NamespacedName, out *NamespacedName, s conversion.Scope) error {
+func autoConvert_v1beta1_NamespacedName_To_v1_NamespacedName(in *v1beta1.NamespacedName, out *NamespacedName, s conversion.Scope) error {
 	*out = *(*NamespacedName)(unsafe.Pointer(in))
 	return nil
 }
 
-// Convert_placement_NamespacedName_To_v1_NamespacedName is an autogenerated conversion function.
-func Convert_placement_NamespacedName_To_v1_NamespacedName(in *placement.NamespacedName, out *NamespacedName, s conversion.Scope) error {
-	return autoConvert_placement_NamespacedName_To_v1_NamespacedName(in, out, s)
+// Convert_v1beta1_NamespacedName_To_v1_NamespacedName is an autogenerated conversion function.
+func Convert_v1beta1_NamespacedName_To_v1_NamespacedName(in *v1beta1.NamespacedName, out *NamespacedName, s conversion.Scope) error {
+	return autoConvert_v1beta1_NamespacedName_To_v1_NamespacedName(in, out, s)
 }
 
-func autoConvert_v1_OverridePolicy_To_placement_OverridePolicy(in *OverridePolicy, out *placement.OverridePolicy, s conversion.Scope) error {
-	*out = *(*placement.OverridePolicy)(unsafe.Pointer(in))
+func autoConvert_v1_OverridePolicy_To_v1beta1_OverridePolicy(in *OverridePolicy, out *v1beta1.OverridePolicy, s conversion.Scope) error {
+	*out = *(*v1beta1.OverridePolicy)(unsafe.Pointer(in))
 	return nil
 }
 
-// Convert_v1_OverridePolicy_To_placement_OverridePolicy is an autogenerated conversion function.
-func Convert_v1_OverridePolicy_To_placement_OverridePolicy(in *OverridePolicy, out *placement.OverridePolicy, s conversion.Scope) error {
-	return autoConvert_v1_OverridePolicy_To_placement_OverridePolicy(in, out, s)
+// Convert_v1_OverridePolicy_To_v1beta1_OverridePolicy is an autogenerated conversion function.
+func Convert_v1_OverridePolicy_To_v1beta1_OverridePolicy(in *OverridePolicy, out *v1beta1.OverridePolicy, s conversion.Scope) error {
+	return autoConvert_v1_OverridePolicy_To_v1beta1_OverridePolicy(in, out, s)
 }
 
-func autoConvert_placement_OverridePolicy_To_v1_OverridePolicy(in *placement.OverridePolicy, out *OverridePolicy, s conversion.Scope) error {
+func autoConvert_v1beta1_OverridePolicy_To_v1_OverridePolicy(in *v1beta1.OverridePolicy, out *OverridePolicy, s conversion.Scope) error {
 	*out = *(*OverridePolicy)(unsafe.Pointer(in))
 	return nil
 }
 
-// Convert_placement_OverridePolicy_To_v1_OverridePolicy is an autogenerated conversion function.
-func Convert_placement_OverridePolicy_To_v1_OverridePolicy(in *placement.OverridePolicy, out *OverridePolicy, s conversion.Scope) error {
-	return autoConvert_placement_OverridePolicy_To_v1_OverridePolicy(in, out, s)
+// Convert_v1beta1_OverridePolicy_To_v1_OverridePolicy is an autogenerated conversion function.
+func Convert_v1beta1_OverridePolicy_To_v1_OverridePolicy(in *v1beta1.OverridePolicy, out *OverridePolicy, s conversion.Scope) error {
+	return autoConvert_v1beta1_OverridePolicy_To_v1_OverridePolicy(in, out, s)
 }
 
-func autoConvert_v1_OverrideRule_To_placement_OverrideRule(in *OverrideRule, out *placement.OverrideRule, s conversion.Scope) error {
-	*out = *(*placement.OverrideRule)(unsafe.Pointer(in))
+func autoConvert_v1_OverrideRule_To_v1beta1_OverrideRule(in *OverrideRule, out *v1beta1.OverrideRule, s conversion.Scope) error {
+	*out = *(*v1beta1.OverrideRule)(unsafe.Pointer(in))
 	return nil
 }
 
-// Convert_v1_OverrideRule_To_placement_OverrideRule is an autogenerated conversion function.
-func Convert_v1_OverrideRule_To_placement_OverrideRule(in *OverrideRule, out *placement.OverrideRule, s conversion.Scope) error {
-	return autoConvert_v1_OverrideRule_To_placement_OverrideRule(in, out, s)
+// Convert_v1_OverrideRule_To_v1beta1_OverrideRule is an autogenerated conversion function.
+func Convert_v1_OverrideRule_To_v1beta1_OverrideRule(in *OverrideRule, out *v1beta1.OverrideRule, s conversion.Scope) error {
+	return autoConvert_v1_OverrideRule_To_v1beta1_OverrideRule(in, out, s)
 }
 
-func autoConvert_placement_OverrideRule_To_v1_OverrideRule(in *placement.OverrideRule, out *OverrideRule, s conversion.Scope) error {
+func autoConvert_v1beta1_OverrideRule_To_v1_OverrideRule(in *v1beta1.OverrideRule, out *OverrideRule, s conversion.Scope) error {
 	*out = *(*OverrideRule)(unsafe.Pointer(in))
 	return nil
 }
 
-// Convert_placement_OverrideRule_To_v1_OverrideRule is an autogenerated conversion function.
-func Convert_placement_OverrideRule_To_v1_OverrideRule(in *placement.OverrideRule, out *OverrideRule, s conversion.Scope) error {
-	return autoConvert_placement_OverrideRule_To_v1_OverrideRule(in, out, s)
+// Convert_v1beta1_OverrideRule_To_v1_OverrideRule is an autogenerated conversion function.
+func Convert_v1beta1_OverrideRule_To_v1_OverrideRule(in *v1beta1.OverrideRule, out *OverrideRule, s conversion.Scope) error {
+	return autoConvert_v1beta1_OverrideRule_To_v1_OverrideRule(in, out, s)
 }
 
-func autoConvert_v1_PatchDetail_To_placement_PatchDetail(in *PatchDetail, out *placement.PatchDetail, s conversion.Scope) error {
-	*out = *(*placement.PatchDetail)(unsafe.Pointer(in))
+func autoConvert_v1_PatchDetail_To_v1beta1_PatchDetail(in *PatchDetail, out *v1beta1.PatchDetail, s conversion.Scope) error {
+	*out = *(*v1beta1.PatchDetail)(unsafe.Pointer(in))
 	return nil
 }
 
-// Convert_v1_PatchDetail_To_placement_PatchDetail is an autogenerated conversion function.
-func Convert_v1_PatchDetail_To_placement_PatchDetail(in *PatchDetail, out *placement.PatchDetail, s conversion.Scope) error {
-	return autoConvert_v1_PatchDetail_To_placement_PatchDetail(in, out, s)
+// Convert_v1_PatchDetail_To_v1beta1_PatchDetail is an autogenerated conversion function.
+func Convert_v1_PatchDetail_To_v1beta1_PatchDetail(in *PatchDetail, out *v1beta1.PatchDetail, s conversion.Scope) error {
+	return autoConvert_v1_PatchDetail_To_v1beta1_PatchDetail(in, out, s)
 }
 
-func autoConvert_placement_PatchDetail_To_v1_PatchDetail(in *placement.PatchDetail, out *PatchDetail, s conversion.Scope) error {
+func autoConvert_v1beta1_PatchDetail_To_v1_PatchDetail(in *v1beta1.PatchDetail, out *PatchDetail, s conversion.Scope) error {
 	*out = *(*PatchDetail)(unsafe.Pointer(in))
 	return nil
 }
 
-// Convert_placement_PatchDetail_To_v1_PatchDetail is an autogenerated conversion function.
-func Convert_placement_PatchDetail_To_v1_PatchDetail(in *placement.PatchDetail, out *PatchDetail, s conversion.Scope) error {
-	return autoConvert_placement_PatchDetail_To_v1_PatchDetail(in, out, s)
+// Convert_v1beta1_PatchDetail_To_v1_PatchDetail is an autogenerated conversion function.
+func Convert_v1beta1_PatchDetail_To_v1_PatchDetail(in *v1beta1.PatchDetail, out *PatchDetail, s conversion.Scope) error {
+	return autoConvert_v1beta1_PatchDetail_To_v1_PatchDetail(in, out, s)
 }
 
-func autoConvert_v1_PerClusterPlacementStatus_To_placement_PerClusterPlacementStatus(in *PerClusterPlacementStatus, out *placement.PerClusterPlacementStatus, s conversion.Scope) error {
-	*out = *(*placement.PerClusterPlacementStatus)(unsafe.Pointer(in))
+func autoConvert_v1_PerClusterPlacementStatus_To_v1beta1_PerClusterPlacementStatus(in *PerClusterPlacementStatus, out *v1beta1.PerClusterPlacementStatus, s conversion.Scope) error {
+	*out = *(*v1beta1.PerClusterPlacementStatus)(unsafe.Pointer(in))
 	return nil
 }
 
-// Convert_v1_PerClusterPlacementStatus_To_placement_PerClusterPlacementStatus is an autogenerated conversion function.
-func Convert_v1_PerClusterPlacementStatus_To_placement_PerClusterPlacementStatus(in *PerClusterPlacementStatus, out *placement.PerClusterPlacementStatus, s conversion.Scope) error {
-	return autoConvert_v1_PerClusterPlacementStatus_To_placement_PerClusterPlacementStatus(in, out, s)
+// Convert_v1_PerClusterPlacementStatus_To_v1beta1_PerClusterPlacementStatus is an autogenerated conversion function.
+func Convert_v1_PerClusterPlacementStatus_To_v1beta1_PerClusterPlacementStatus(in *PerClusterPlacementStatus, out *v1beta1.PerClusterPlacementStatus, s conversion.Scope) error {
+	return autoConvert_v1_PerClusterPlacementStatus_To_v1beta1_PerClusterPlacementStatus(in, out, s)
 }
 
-func autoConvert_placement_PerClusterPlacementStatus_To_v1_PerClusterPlacementStatus(in *placement.PerClusterPlacementStatus, out *PerClusterPlacementStatus, s conversion.Scope) error {
+func autoConvert_v1beta1_PerClusterPlacementStatus_To_v1_PerClusterPlacementStatus(in *v1beta1.PerClusterPlacementStatus, out *PerClusterPlacementStatus, s conversion.Scope) error {
 	*out = *(*PerClusterPlacementStatus)(unsafe.Pointer(in))
 	return nil
 }
 
-// Convert_placement_PerClusterPlacementStatus_To_v1_PerClusterPlacementStatus is an autogenerated conversion function.
-func Convert_placement_PerClusterPlacementStatus_To_v1_PerClusterPlacementStatus(in *placement.PerClusterPlacementStatus, out *PerClusterPlacementStatus, s conversion.Scope) error {
-	return autoConvert_placement_PerClusterPlacementStatus_To_v1_PerClusterPlacementStatus(in, out, s)
+// Convert_v1beta1_PerClusterPlacementStatus_To_v1_PerClusterPlacementStatus is an autogenerated conversion function.
+func Convert_v1beta1_PerClusterPlacementStatus_To_v1_PerClusterPlacementStatus(in *v1beta1.PerClusterPlacementStatus, out *PerClusterPlacementStatus, s conversion.Scope) error {
+	return autoConvert_v1beta1_PerClusterPlacementStatus_To_v1_PerClusterPlacementStatus(in, out, s)
 }
 
-func autoConvert_v1_PlacementDisruptionBudgetSpec_To_placement_PlacementDisruptionBudgetSpec(in *PlacementDisruptionBudgetSpec, out *placement.PlacementDisruptionBudgetSpec, s conversion.Scope) error {
-	*out = *(*placement.PlacementDisruptionBudgetSpec)(unsafe.Pointer(in))
+func autoConvert_v1_PlacementDisruptionBudgetSpec_To_v1beta1_PlacementDisruptionBudgetSpec(in *PlacementDisruptionBudgetSpec, out *v1beta1.PlacementDisruptionBudgetSpec, s conversion.Scope) error {
+	*out = *(*v1beta1.PlacementDisruptionBudgetSpec)(unsafe.Pointer(in))
 	return nil
 }
 
-// Convert_v1_PlacementDisruptionBudgetSpec_To_placement_PlacementDisruptionBudgetSpec is an autogenerated conversion function.
-func Convert_v1_PlacementDisruptionBudgetSpec_To_placement_PlacementDisruptionBudgetSpec(in *PlacementDisruptionBudgetSpec, out *placement.PlacementDisruptionBudgetSpec, s conversion.Scope) error {
-	return autoConvert_v1_PlacementDisruptionBudgetSpec_To_placement_PlacementDisruptionBudgetSpec(in, out, s)
+// Convert_v1_PlacementDisruptionBudgetSpec_To_v1beta1_PlacementDisruptionBudgetSpec is an autogenerated conversion function.
+func Convert_v1_PlacementDisruptionBudgetSpec_To_v1beta1_PlacementDisruptionBudgetSpec(in *PlacementDisruptionBudgetSpec, out *v1beta1.PlacementDisruptionBudgetSpec, s conversion.Scope) error {
+	return autoConvert_v1_PlacementDisruptionBudgetSpec_To_v1beta1_PlacementDisruptionBudgetSpec(in, out, s)
 }
 
-func autoConvert_placement_PlacementDisruptionBudgetSpec_To_v1_PlacementDisruptionBudgetSpec(in *placement.PlacementDisruptionBudgetSpec, out *PlacementDisruptionBudgetSpec, s conversion.Scope) error {
+func autoConvert_v1beta1_PlacementDisruptionBudgetSpec_To_v1_PlacementDisruptionBudgetSpec(in *v1beta1.PlacementDisruptionBudgetSpec, out *PlacementDisruptionBudgetSpec, s conversion.Scope) error {
 	*out = *(*PlacementDisruptionBudgetSpec)(unsafe.Pointer(in))
 	return nil
 }
 
-// Convert_placement_PlacementDisruptionBudgetSpec_To_v1_PlacementDisruptionBudgetSpec is an autogenerated conversion function.
-func Convert_placement_PlacementDisruptionBudgetSpec_To_v1_PlacementDisruptionBudgetSpec(in *placement.PlacementDisruptionBudgetSpec, out *PlacementDisruptionBudgetSpec, s conversion.Scope) error {
-	return autoConvert_placement_PlacementDisruptionBudgetSpec_To_v1_PlacementDisruptionBudgetSpec(in, out, s)
+// Convert_v1beta1_PlacementDisruptionBudgetSpec_To_v1_PlacementDisruptionBudgetSpec is an autogenerated conversion function.
+func Convert_v1beta1_PlacementDisruptionBudgetSpec_To_v1_PlacementDisruptionBudgetSpec(in *v1beta1.PlacementDisruptionBudgetSpec, out *PlacementDisruptionBudgetSpec, s conversion.Scope) error {
+	return autoConvert_v1beta1_PlacementDisruptionBudgetSpec_To_v1_PlacementDisruptionBudgetSpec(in, out, s)
 }
 
-func autoConvert_v1_PlacementEvictionSpec_To_placement_PlacementEvictionSpec(in *PlacementEvictionSpec, out *placement.PlacementEvictionSpec, s conversion.Scope) error {
-	*out = *(*placement.PlacementEvictionSpec)(unsafe.Pointer(in))
+func autoConvert_v1_PlacementEvictionSpec_To_v1beta1_PlacementEvictionSpec(in *PlacementEvictionSpec, out *v1beta1.PlacementEvictionSpec, s conversion.Scope) error {
+	*out = *(*v1beta1.PlacementEvictionSpec)(unsafe.Pointer(in))
 	return nil
 }
 
-// Convert_v1_PlacementEvictionSpec_To_placement_PlacementEvictionSpec is an autogenerated conversion function.
-func Convert_v1_PlacementEvictionSpec_To_placement_PlacementEvictionSpec(in *PlacementEvictionSpec, out *placement.PlacementEvictionSpec, s conversion.Scope) error {
-	return autoConvert_v1_PlacementEvictionSpec_To_placement_PlacementEvictionSpec(in, out, s)
+// Convert_v1_PlacementEvictionSpec_To_v1beta1_PlacementEvictionSpec is an autogenerated conversion function.
+func Convert_v1_PlacementEvictionSpec_To_v1beta1_PlacementEvictionSpec(in *PlacementEvictionSpec, out *v1beta1.PlacementEvictionSpec, s conversion.Scope) error {
+	return autoConvert_v1_PlacementEvictionSpec_To_v1beta1_PlacementEvictionSpec(in, out, s)
 }
 
-func autoConvert_placement_PlacementEvictionSpec_To_v1_PlacementEvictionSpec(in *placement.PlacementEvictionSpec, out *PlacementEvictionSpec, s conversion.Scope) error {
+func autoConvert_v1beta1_PlacementEvictionSpec_To_v1_PlacementEvictionSpec(in *v1beta1.PlacementEvictionSpec, out *PlacementEvictionSpec, s conversion.Scope) error {
 	*out = *(*PlacementEvictionSpec)(unsafe.Pointer(in))
 	return nil
 }
 
-// Convert_placement_PlacementEvictionSpec_To_v1_PlacementEvictionSpec is an autogenerated conversion function.
-func Convert_placement_PlacementEvictionSpec_To_v1_PlacementEvictionSpec(in *placement.PlacementEvictionSpec, out *PlacementEvictionSpec, s conversion.Scope) error {
-	return autoConvert_placement_PlacementEvictionSpec_To_v1_PlacementEvictionSpec(in, out, s)
+// Convert_v1beta1_PlacementEvictionSpec_To_v1_PlacementEvictionSpec is an autogenerated conversion function.
+func Convert_v1beta1_PlacementEvictionSpec_To_v1_PlacementEvictionSpec(in *v1beta1.PlacementEvictionSpec, out *PlacementEvictionSpec, s conversion.Scope) error {
+	return autoConvert_v1beta1_PlacementEvictionSpec_To_v1_PlacementEvictionSpec(in, out, s)
 }
 
-func autoConvert_v1_PlacementEvictionStatus_To_placement_PlacementEvictionStatus(in *PlacementEvictionStatus, out *placement.PlacementEvictionStatus, s conversion.Scope) error {
-	*out = *(*placement.PlacementEvictionStatus)(unsafe.Pointer(in))
+func autoConvert_v1_PlacementEvictionStatus_To_v1beta1_PlacementEvictionStatus(in *PlacementEvictionStatus, out *v1beta1.PlacementEvictionStatus, s conversion.Scope) error {
+	*out = *(*v1beta1.PlacementEvictionStatus)(unsafe.Pointer(in))
 	return nil
 }
 
-// Convert_v1_PlacementEvictionStatus_To_placement_PlacementEvictionStatus is an autogenerated conversion function.
-func Convert_v1_PlacementEvictionStatus_To_placement_PlacementEvictionStatus(in *PlacementEvictionStatus, out *placement.PlacementEvictionStatus, s conversion.Scope) error {
-	return autoConvert_v1_PlacementEvictionStatus_To_placement_PlacementEvictionStatus(in, out, s)
+// Convert_v1_PlacementEvictionStatus_To_v1beta1_PlacementEvictionStatus is an autogenerated conversion function.
+func Convert_v1_PlacementEvictionStatus_To_v1beta1_PlacementEvictionStatus(in *PlacementEvictionStatus, out *v1beta1.PlacementEvictionStatus, s conversion.Scope) error {
+	return autoConvert_v1_PlacementEvictionStatus_To_v1beta1_PlacementEvictionStatus(in, out, s)
 }
 
-func autoConvert_placement_PlacementEvictionStatus_To_v1_PlacementEvictionStatus(in *placement.PlacementEvictionStatus, out *PlacementEvictionStatus, s conversion.Scope) error {
+func autoConvert_v1beta1_PlacementEvictionStatus_To_v1_PlacementEvictionStatus(in *v1beta1.PlacementEvictionStatus, out *PlacementEvictionStatus, s conversion.Scope) error {
 	*out = *(*PlacementEvictionStatus)(unsafe.Pointer(in))
 	return nil
 }
 
-// Convert_placement_PlacementEvictionStatus_To_v1_PlacementEvictionStatus is an autogenerated conversion function.
-func Convert_placement_PlacementEvictionStatus_To_v1_PlacementEvictionStatus(in *placement.PlacementEvictionStatus, out *PlacementEvictionStatus, s conversion.Scope) error {
-	return autoConvert_placement_PlacementEvictionStatus_To_v1_PlacementEvictionStatus(in, out, s)
+// Convert_v1beta1_PlacementEvictionStatus_To_v1_PlacementEvictionStatus is an autogenerated conversion function.
+func Convert_v1beta1_PlacementEvictionStatus_To_v1_PlacementEvictionStatus(in *v1beta1.PlacementEvictionStatus, out *PlacementEvictionStatus, s conversion.Scope) error {
+	return autoConvert_v1beta1_PlacementEvictionStatus_To_v1_PlacementEvictionStatus(in, out, s)
 }
 
-func autoConvert_v1_PlacementPolicy_To_placement_PlacementPolicy(in *PlacementPolicy, out *placement.PlacementPolicy, s conversion.Scope) error {
-	*out = *(*placement.PlacementPolicy)(unsafe.Pointer(in))
+func autoConvert_v1_PlacementPolicy_To_v1beta1_PlacementPolicy(in *PlacementPolicy, out *v1beta1.PlacementPolicy, s conversion.Scope) error {
+	*out = *(*v1beta1.PlacementPolicy)(unsafe.Pointer(in))
 	return nil
 }
 
-// Convert_v1_PlacementPolicy_To_placement_PlacementPolicy is an autogenerated conversion function.
-func Convert_v1_PlacementPolicy_To_placement_PlacementPolicy(in *PlacementPolicy, out *placement.PlacementPolicy, s conversion.Scope) error {
-	return autoConvert_v1_PlacementPolicy_To_placement_PlacementPolicy(in, out, s)
+// Convert_v1_PlacementPolicy_To_v1beta1_PlacementPolicy is an autogenerated conversion function.
+func Convert_v1_PlacementPolicy_To_v1beta1_PlacementPolicy(in *PlacementPolicy, out *v1beta1.PlacementPolicy, s conversion.Scope) error {
+	return autoConvert_v1_PlacementPolicy_To_v1beta1_PlacementPolicy(in, out, s)
 }
 
-func autoConvert_placement_PlacementPolicy_To_v1_PlacementPolicy(in *placement.PlacementPolicy, out *PlacementPolicy, s conversion.Scope) error {
+func autoConvert_v1beta1_PlacementPolicy_To_v1_PlacementPolicy(in *v1beta1.PlacementPolicy, out *PlacementPolicy, s conversion.Scope) error {
 	*out = *(*PlacementPolicy)(unsafe.Pointer(in))
 	return nil
 }
 
-// Convert_placement_PlacementPolicy_To_v1_PlacementPolicy is an autogenerated conversion function.
-func Convert_placement_PlacementPolicy_To_v1_PlacementPolicy(in *placement.PlacementPolicy, out *PlacementPolicy, s conversion.Scope) error {
-	return autoConvert_placement_PlacementPolicy_To_v1_PlacementPolicy(in, out, s)
+// Convert_v1beta1_PlacementPolicy_To_v1_PlacementPolicy is an autogenerated conversion function.
+func Convert_v1beta1_PlacementPolicy_To_v1_PlacementPolicy(in *v1beta1.PlacementPolicy, out *PlacementPolicy, s conversion.Scope) error {
+	return autoConvert_v1beta1_PlacementPolicy_To_v1_PlacementPolicy(in, out, s)
 }
 
-func autoConvert_v1_PlacementPrune_To_placement_PlacementPrune(in *PlacementPrune, out *placement.PlacementPrune, s conversion.Scope) error {
+func autoConvert_v1_PlacementPrune_To_v1beta1_PlacementPrune(in *PlacementPrune, out *v1beta1.PlacementPrune, s conversion.Scope) error {
 	out.ObjectMeta = in.ObjectMeta
-	if err := Convert_v1_PlacementPruneSpec_To_placement_PlacementPruneSpec(&in.Spec, &out.Spec, s); err != nil {
+	if err := Convert_v1_PlacementPruneSpec_To_v1beta1_PlacementPruneSpec(&in.Spec, &out.Spec, s); err != nil {
 		return err
 	}
-	if err := Convert_v1_PlacementPruneStatus_To_placement_PlacementPruneStatus(&in.Status, &out.Status, s); err != nil {
+	if err := Convert_v1_PlacementPruneStatus_To_v1beta1_PlacementPruneStatus(&in.Status, &out.Status, s); err != nil {
 		return err
 	}
 	return nil
 }
 
-// Convert_v1_PlacementPrune_To_placement_PlacementPrune is an autogenerated conversion function.
-func Convert_v1_PlacementPrune_To_placement_PlacementPrune(in *PlacementPrune, out *placement.PlacementPrune, s conversion.Scope) error {
-	return autoConvert_v1_PlacementPrune_To_placement_PlacementPrune(in, out, s)
+// Convert_v1_PlacementPrune_To_v1beta1_PlacementPrune is an autogenerated conversion function.
+func Convert_v1_PlacementPrune_To_v1beta1_PlacementPrune(in *PlacementPrune, out *v1beta1.PlacementPrune, s conversion.Scope) error {
+	return autoConvert_v1_PlacementPrune_To_v1beta1_PlacementPrune(in, out, s)
 }
 
-func autoConvert_placement_PlacementPrune_To_v1_PlacementPrune(in *placement.PlacementPrune, out *PlacementPrune, s conversion.Scope) error {
+func autoConvert_v1beta1_PlacementPrune_To_v1_PlacementPrune(in *v1beta1.PlacementPrune, out *PlacementPrune, s conversion.Scope) error {
 	out.ObjectMeta = in.ObjectMeta
-	if err := Convert_placement_PlacementPruneSpec_To_v1_PlacementPruneSpec(&in.Spec, &out.Spec, s); err != nil {
+	if err := Convert_v1beta1_PlacementPruneSpec_To_v1_PlacementPruneSpec(&in.Spec, &out.Spec, s); err != nil {
 		return err
 	}
-	if err := Convert_placement_PlacementPruneStatus_To_v1_PlacementPruneStatus(&in.Status, &out.Status, s); err != nil {
+	if err := Convert_v1beta1_PlacementPruneStatus_To_v1_PlacementPruneStatus(&in.Status, &out.Status, s); err != nil {
 		return err
 	}
 	return nil
 }
 
-// Convert_placement_PlacementPrune_To_v1_PlacementPrune is an autogenerated conversion function.
-func Convert_placement_PlacementPrune_To_v1_PlacementPrune(in *placement.PlacementPrune, out *PlacementPrune, s conversion.Scope) error {
-	return autoConvert_placement_PlacementPrune_To_v1_PlacementPrune(in, out, s)
+// Convert_v1beta1_PlacementPrune_To_v1_PlacementPrune is an autogenerated conversion function.
+func Convert_v1beta1_PlacementPrune_To_v1_PlacementPrune(in *v1beta1.PlacementPrune, out *PlacementPrune, s conversion.Scope) error {
+	return autoConvert_v1beta1_PlacementPrune_To_v1_PlacementPrune(in, out, s)
 }
 
-func autoConvert_v1_PlacementPruneRecord_To_placement_PlacementPruneRecord(in *PlacementPruneRecord, out *placement.PlacementPruneRecord, s conversion.Scope) error {
-	*out = *(*placement.PlacementPruneRecord)(unsafe.Pointer(in))
+func autoConvert_v1_PlacementPruneRecord_To_v1beta1_PlacementPruneRecord(in *PlacementPruneRecord, out *v1beta1.PlacementPruneRecord, s conversion.Scope) error {
+	*out = *(*v1beta1.PlacementPruneRecord)(unsafe.Pointer(in))
 	return nil
 }
 
-// Convert_v1_PlacementPruneRecord_To_placement_PlacementPruneRecord is an autogenerated conversion function.
-func Convert_v1_PlacementPruneRecord_To_placement_PlacementPruneRecord(in *PlacementPruneRecord, out *placement.PlacementPruneRecord, s conversion.Scope) error {
-	return autoConvert_v1_PlacementPruneRecord_To_placement_PlacementPruneRecord(in, out, s)
+// Convert_v1_PlacementPruneRecord_To_v1beta1_PlacementPruneRecord is an autogenerated conversion function.
+func Convert_v1_PlacementPruneRecord_To_v1beta1_PlacementPruneRecord(in *PlacementPruneRecord, out *v1beta1.PlacementPruneRecord, s conversion.Scope) error {
+	return autoConvert_v1_PlacementPruneRecord_To_v1beta1_PlacementPruneRecord(in, out, s)
 }
 
-func autoConvert_placement_PlacementPruneRecord_To_v1_PlacementPruneRecord(in *placement.PlacementPruneRecord, out *PlacementPruneRecord, s conversion.Scope) error {
+func autoConvert_v1beta1_PlacementPruneRecord_To_v1_PlacementPruneRecord(in *v1beta1.PlacementPruneRecord, out *PlacementPruneRecord, s conversion.Scope) error {
 	*out = *(*PlacementPruneRecord)(unsafe.Pointer(in))
 	return nil
 }
 
-// Convert_placement_PlacementPruneRecord_To_v1_PlacementPruneRecord is an autogenerated conversion function.
-func Convert_placement_PlacementPruneRecord_To_v1_PlacementPruneRecord(in *placement.PlacementPruneRecord, out *PlacementPruneRecord, s conversion.Scope) error {
-	return autoConvert_placement_PlacementPruneRecord_To_v1_PlacementPruneRecord(in, out, s)
+// Convert_v1beta1_PlacementPruneRecord_To_v1_PlacementPruneRecord is an autogenerated conversion function.
+func Convert_v1beta1_PlacementPruneRecord_To_v1_PlacementPruneRecord(in *v1beta1.PlacementPruneRecord, out *PlacementPruneRecord, s conversion.Scope) error {
+	return autoConvert_v1beta1_PlacementPruneRecord_To_v1_PlacementPruneRecord(in, out, s)
 }
 
-func autoConvert_v1_PlacementPruneSpec_To_placement_PlacementPruneSpec(in *PlacementPruneSpec, out *placement.PlacementPruneSpec, s conversion.Scope) error {
-	*out = *(*placement.PlacementPruneSpec)(unsafe.Pointer(in))
+func autoConvert_v1_PlacementPruneSpec_To_v1beta1_PlacementPruneSpec(in *PlacementPruneSpec, out *v1beta1.PlacementPruneSpec, s conversion.Scope) error {
+	*out = *(*v1beta1.PlacementPruneSpec)(unsafe.Pointer(in))
 	return nil
 }
 
-// Convert_v1_PlacementPruneSpec_To_placement_PlacementPruneSpec is an autogenerated conversion function.
-func Convert_v1_PlacementPruneSpec_To_placement_PlacementPruneSpec(in *PlacementPruneSpec, out *placement.PlacementPruneSpec, s conversion.Scope) error {
-	return autoConvert_v1_PlacementPruneSpec_To_placement_PlacementPruneSpec(in, out, s)
+// Convert_v1_PlacementPruneSpec_To_v1beta1_PlacementPruneSpec is an autogenerated conversion function.
+func Convert_v1_PlacementPruneSpec_To_v1beta1_PlacementPruneSpec(in *PlacementPruneSpec, out *v1beta1.PlacementPruneSpec, s conversion.Scope) error {
+	return autoConvert_v1_PlacementPruneSpec_To_v1beta1_PlacementPruneSpec(in, out, s)
 }
 
-func autoConvert_placement_PlacementPruneSpec_To_v1_PlacementPruneSpec(in *placement.PlacementPruneSpec, out *PlacementPruneSpec, s conversion.Scope) error {
+func autoConvert_v1beta1_PlacementPruneSpec_To_v1_PlacementPruneSpec(in *v1beta1.PlacementPruneSpec, out *PlacementPruneSpec, s conversion.Scope) error {
 	*out = *(*PlacementPruneSpec)(unsafe.Pointer(in))
 	return nil
 }
 
-// Convert_placement_PlacementPruneSpec_To_v1_PlacementPruneSpec is an autogenerated conversion function.
-func Convert_placement_PlacementPruneSpec_To_v1_PlacementPruneSpec(in *placement.PlacementPruneSpec, out *PlacementPruneSpec, s conversion.Scope) error {
-	return autoConvert_placement_PlacementPruneSpec_To_v1_PlacementPruneSpec(in, out, s)
+// Convert_v1beta1_PlacementPruneSpec_To_v1_PlacementPruneSpec is an autogenerated conversion function.
+func Convert_v1beta1_PlacementPruneSpec_To_v1_PlacementPruneSpec(in *v1beta1.PlacementPruneSpec, out *PlacementPruneSpec, s conversion.Scope) error {
+	return autoConvert_v1beta1_PlacementPruneSpec_To_v1_PlacementPruneSpec(in, out, s)
 }
 
-func autoConvert_v1_PlacementPruneStatus_To_placement_PlacementPruneStatus(in *PlacementPruneStatus, out *placement.PlacementPruneStatus, s conversion.Scope) error {
-	*out = *(*placement.PlacementPruneStatus)(unsafe.Pointer(in))
+func autoConvert_v1_PlacementPruneStatus_To_v1beta1_PlacementPruneStatus(in *PlacementPruneStatus, out *v1beta1.PlacementPruneStatus, s conversion.Scope) error {
+	*out = *(*v1beta1.PlacementPruneStatus)(unsafe.Pointer(in))
 	return nil
 }
 
-// Convert_v1_PlacementPruneStatus_To_placement_PlacementPruneStatus is an autogenerated conversion function.
-func Convert_v1_PlacementPruneStatus_To_placement_PlacementPruneStatus(in *PlacementPruneStatus, out *placement.PlacementPruneStatus, s conversion.Scope) error {
-	return autoConvert_v1_PlacementPruneStatus_To_placement_PlacementPruneStatus(in, out, s)
+// Convert_v1_PlacementPruneStatus_To_v1beta1_PlacementPruneStatus is an autogenerated conversion function.
+func Convert_v1_PlacementPruneStatus_To_v1beta1_PlacementPruneStatus(in *PlacementPruneStatus, out *v1beta1.PlacementPruneStatus, s conversion.Scope) error {
+	return autoConvert_v1_PlacementPruneStatus_To_v1beta1_PlacementPruneStatus(in, out, s)
 }
 
-func autoConvert_placement_PlacementPruneStatus_To_v1_PlacementPruneStatus(in *placement.PlacementPruneStatus, out *PlacementPruneStatus, s conversion.Scope) error {
+func autoConvert_v1beta1_PlacementPruneStatus_To_v1_PlacementPruneStatus(in *v1beta1.PlacementPruneStatus, out *PlacementPruneStatus, s conversion.Scope) error {
 	*out = *(*PlacementPruneStatus)(unsafe.Pointer(in))
 	return nil
 }
 
-// Convert_placement_PlacementPruneStatus_To_v1_PlacementPruneStatus is an autogenerated conversion function.
-func Convert_placement_PlacementPruneStatus_To_v1_PlacementPruneStatus(in *placement.PlacementPruneStatus, out *PlacementPruneStatus, s conversion.Scope) error {
-	return autoConvert_placement_PlacementPruneStatus_To_v1_PlacementPruneStatus(in, out, s)
+// Convert_v1beta1_PlacementPruneStatus_To_v1_PlacementPruneStatus is an autogenerated conversion function.
+func Convert_v1beta1_PlacementPruneStatus_To_v1_PlacementPruneStatus(in *v1beta1.PlacementPruneStatus, out *PlacementPruneStatus, s conversion.Scope) error {
+	return autoConvert_v1beta1_PlacementPruneStatus_To_v1_PlacementPruneStatus(in, out, s)
 }
 
-func autoConvert_v1_PlacementRef_To_placement_PlacementRef(in *PlacementRef, out *placement.PlacementRef, s conversion.Scope) error {
-	*out = *(*placement.PlacementRef)(unsafe.Pointer(in))
+func autoConvert_v1_PlacementRef_To_v1beta1_PlacementRef(in *PlacementRef, out *v1beta1.PlacementRef, s conversion.Scope) error {
+	*out = *(*v1beta1.PlacementRef)(unsafe.Pointer(in))
 	return nil
 }
 
-// Convert_v1_PlacementRef_To_placement_PlacementRef is an autogenerated conversion function.
-func Convert_v1_PlacementRef_To_placement_PlacementRef(in *PlacementRef, out *placement.PlacementRef, s conversion.Scope) error {
-	return autoConvert_v1_PlacementRef_To_placement_PlacementRef(in, out, s)
+// Convert_v1_PlacementRef_To_v1beta1_PlacementRef is an autogenerated conversion function.
+func Convert_v1_PlacementRef_To_v1beta1_PlacementRef(in *PlacementRef, out *v1beta1.PlacementRef, s conversion.Scope) error {
+	return autoConvert_v1_PlacementRef_To_v1beta1_PlacementRef(in, out, s)
 }
 
-func autoConvert_placement_PlacementRef_To_v1_PlacementRef(in *placement.PlacementRef, out *PlacementRef, s conversion.Scope) error {
+func autoConvert_v1beta1_PlacementRef_To_v1_PlacementRef(in *v1beta1.PlacementRef, out *PlacementRef, s conversion.Scope) error {
 	*out = *(*PlacementRef)(unsafe.Pointer(in))
 	return nil
 }
 
-// Convert_placement_PlacementRef_To_v1_PlacementRef is an autogenerated conversion function.
-func Convert_placement_PlacementRef_To_v1_PlacementRef(in *placement.PlacementRef, out *PlacementRef, s conversion.Scope) error {
-	return autoConvert_placement_PlacementRef_To_v1_PlacementRef(in, out, s)
+// Convert_v1beta1_PlacementRef_To_v1_PlacementRef is an autogenerated conversion function.
+func Convert_v1beta1_PlacementRef_To_v1_PlacementRef(in *v1beta1.PlacementRef, out *PlacementRef, s conversion.Scope) error {
+	return autoConvert_v1beta1_PlacementRef_To_v1_PlacementRef(in, out, s)
 }
 
-func autoConvert_v1_PlacementSpec_To_placement_PlacementSpec(in *PlacementSpec, out *placement.PlacementSpec, s conversion.Scope) error {
-	*out = *(*placement.PlacementSpec)(unsafe.Pointer(in))
+func autoConvert_v1_PlacementSpec_To_v1beta1_PlacementSpec(in *PlacementSpec, out *v1beta1.PlacementSpec, s conversion.Scope) error {
+	*out = *(*v1beta1.PlacementSpec)(unsafe.Pointer(in))
 	return nil
 }
 
-// Convert_v1_PlacementSpec_To_placement_PlacementSpec is an autogenerated conversion function.
-func Convert_v1_PlacementSpec_To_placement_PlacementSpec(in *PlacementSpec, out *placement.PlacementSpec, s conversion.Scope) error {
-	return autoConvert_v1_PlacementSpec_To_placement_PlacementSpec(in, out, s)
+// Convert_v1_PlacementSpec_To_v1beta1_PlacementSpec is an autogenerated conversion function.
+func Convert_v1_PlacementSpec_To_v1beta1_PlacementSpec(in *PlacementSpec, out *v1beta1.PlacementSpec, s conversion.Scope) error {
+	return autoConvert_v1_PlacementSpec_To_v1beta1_PlacementSpec(in, out, s)
 }
 
-func autoConvert_placement_PlacementSpec_To_v1_PlacementSpec(in *placement.PlacementSpec, out *PlacementSpec, s conversion.Scope) error {
+func autoConvert_v1beta1_PlacementSpec_To_v1_PlacementSpec(in *v1beta1.PlacementSpec, out *PlacementSpec, s conversion.Scope) error {
 	*out = *(*PlacementSpec)(unsafe.Pointer(in))
 	return nil
 }
 
-// Convert_placement_PlacementSpec_To_v1_PlacementSpec is an autogenerated conversion function.
-func Convert_placement_PlacementSpec_To_v1_PlacementSpec(in *placement.PlacementSpec, out *PlacementSpec, s conversion.Scope) error {
-	return autoConvert_placement_PlacementSpec_To_v1_PlacementSpec(in, out, s)
+// Convert_v1beta1_PlacementSpec_To_v1_PlacementSpec is an autogenerated conversion function.
+func Convert_v1beta1_PlacementSpec_To_v1_PlacementSpec(in *v1beta1.PlacementSpec, out *PlacementSpec, s conversion.Scope) error {
+	return autoConvert_v1beta1_PlacementSpec_To_v1_PlacementSpec(in, out, s)
 }
 
-func autoConvert_v1_PlacementStatus_To_placement_PlacementStatus(in *PlacementStatus, out *placement.PlacementStatus, s conversion.Scope) error {
-	*out = *(*placement.PlacementStatus)(unsafe.Pointer(in))
+func autoConvert_v1_PlacementStatus_To_v1beta1_PlacementStatus(in *PlacementStatus, out *v1beta1.PlacementStatus, s conversion.Scope) error {
+	*out = *(*v1beta1.PlacementStatus)(unsafe.Pointer(in))
 	return nil
 }
 
-// Convert_v1_PlacementStatus_To_placement_PlacementStatus is an autogenerated conversion function.
-func Convert_v1_PlacementStatus_To_placement_PlacementStatus(in *PlacementStatus, out *placement.PlacementStatus, s conversion.Scope) error {
-	return autoConvert_v1_PlacementStatus_To_placement_PlacementStatus(in, out, s)
+// Convert_v1_PlacementStatus_To_v1beta1_PlacementStatus is an autogenerated conversion function.
+func Convert_v1_PlacementStatus_To_v1beta1_PlacementStatus(in *PlacementStatus, out *v1beta1.PlacementStatus, s conversion.Scope) error {
+	return autoConvert_v1_PlacementStatus_To_v1beta1_PlacementStatus(in, out, s)
 }
 
-func autoConvert_placement_PlacementStatus_To_v1_PlacementStatus(in *placement.PlacementStatus, out *PlacementStatus, s conversion.Scope) error {
+func autoConvert_v1beta1_PlacementStatus_To_v1_PlacementStatus(in *v1beta1.PlacementStatus, out *PlacementStatus, s conversion.Scope) error {
 	*out = *(*PlacementStatus)(unsafe.Pointer(in))
 	return nil
 }
 
-// Convert_placement_PlacementStatus_To_v1_PlacementStatus is an autogenerated conversion function.
-func Convert_placement_PlacementStatus_To_v1_PlacementStatus(in *placement.PlacementStatus, out *PlacementStatus, s conversion.Scope) error {
-	return autoConvert_placement_PlacementStatus_To_v1_PlacementStatus(in, out, s)
+// Convert_v1beta1_PlacementStatus_To_v1_PlacementStatus is an autogenerated conversion function.
+func Convert_v1beta1_PlacementStatus_To_v1_PlacementStatus(in *v1beta1.PlacementStatus, out *PlacementStatus, s conversion.Scope) error {
+	return autoConvert_v1beta1_PlacementStatus_To_v1_PlacementStatus(in, out, s)
 }
 
-func autoConvert_v1_PreferredClusterSelector_To_placement_PreferredClusterSelector(in *PreferredClusterSelector, out *placement.PreferredClusterSelector, s conversion.Scope) error {
-	*out = *(*placement.PreferredClusterSelector)(unsafe.Pointer(in))
+func autoConvert_v1_PreferredClusterSelector_To_v1beta1_PreferredClusterSelector(in *PreferredClusterSelector, out *v1beta1.PreferredClusterSelector, s conversion.Scope) error {
+	*out = *(*v1beta1.PreferredClusterSelector)(unsafe.Pointer(in))
 	return nil
 }
 
-// Convert_v1_PreferredClusterSelector_To_placement_PreferredClusterSelector is an autogenerated conversion function.
-func Convert_v1_PreferredClusterSelector_To_placement_PreferredClusterSelector(in *PreferredClusterSelector, out *placement.PreferredClusterSelector, s conversion.Scope) error {
-	return autoConvert_v1_PreferredClusterSelector_To_placement_PreferredClusterSelector(in, out, s)
+// Convert_v1_PreferredClusterSelector_To_v1beta1_PreferredClusterSelector is an autogenerated conversion function.
+func Convert_v1_PreferredClusterSelector_To_v1beta1_PreferredClusterSelector(in *PreferredClusterSelector, out *v1beta1.PreferredClusterSelector, s conversion.Scope) error {
+	return autoConvert_v1_PreferredClusterSelector_To_v1beta1_PreferredClusterSelector(in, out, s)
 }
 
-func autoConvert_placement_PreferredClusterSelector_To_v1_PreferredClusterSelector(in *placement.PreferredClusterSelector, out *PreferredClusterSelector, s conversion.Scope) error {
+func autoConvert_v1beta1_PreferredClusterSelector_To_v1_PreferredClusterSelector(in *v1beta1.PreferredClusterSelector, out *PreferredClusterSelector, s conversion.Scope) error {
 	*out = *(*PreferredClusterSelector)(unsafe.Pointer(in))
 	return nil
 }
 
-// Convert_placement_PreferredClusterSelector_To_v1_PreferredClusterSelector is an autogenerated conversion function.
-func Convert_placement_PreferredClusterSelector_To_v1_PreferredClusterSelector(in *placement.PreferredClusterSelector, out *PreferredClusterSelector, s conversion.Scope) error {
-	return autoConvert_placement_PreferredClusterSelector_To_v1_PreferredClusterSelector(in, out, s)
+// Convert_v1beta1_PreferredClusterSelector_To_v1_PreferredClusterSelector is an autogenerated conversion function.
+func Convert_v1beta1_PreferredClusterSelector_To_v1_PreferredClusterSelector(in *v1beta1.PreferredClusterSelector, out *PreferredClusterSelector, s conversion.Scope) error {
+	return autoConvert_v1beta1_PreferredClusterSelector_To_v1_PreferredClusterSelector(in, out, s)
 }
 
-func autoConvert_v1_PropertySelector_To_placement_PropertySelector(in *PropertySelector, out *placement.PropertySelector, s conversion.Scope) error {
-	*out = *(*placement.PropertySelector)(unsafe.Pointer(in))
+func autoConvert_v1_PropertySelector_To_v1beta1_PropertySelector(in *PropertySelector, out *v1beta1.PropertySelector, s conversion.Scope) error {
+	*out = *(*v1beta1.PropertySelector)(unsafe.Pointer(in))
 	return nil
 }
 
-// Convert_v1_PropertySelector_To_placement_PropertySelector is an autogenerated conversion function.
-func Convert_v1_PropertySelector_To_placement_PropertySelector(in *PropertySelector, out *placement.PropertySelector, s conversion.Scope) error {
-	return autoConvert_v1_PropertySelector_To_placement_PropertySelector(in, out, s)
+// Convert_v1_PropertySelector_To_v1beta1_PropertySelector is an autogenerated conversion function.
+func Convert_v1_PropertySelector_To_v1beta1_PropertySelector(in *PropertySelector, out *v1beta1.PropertySelector, s conversion.Scope) error {
+	return autoConvert_v1_PropertySelector_To_v1beta1_PropertySelector(in, out, s)
 }
 
-func autoConvert_placement_PropertySelector_To_v1_PropertySelector(in *placement.PropertySelector, out *PropertySelector, s conversion.Scope) error {
+func autoConvert_v1beta1_PropertySelector_To_v1_PropertySelector(in *v1beta1.PropertySelector, out *PropertySelector, s conversion.Scope) error {
 	*out = *(*PropertySelector)(unsafe.Pointer(in))
 	return nil
 }
 
-// Convert_placement_PropertySelector_To_v1_PropertySelector is an autogenerated conversion function.
-func Convert_placement_PropertySelector_To_v1_PropertySelector(in *placement.PropertySelector, out *PropertySelector, s conversion.Scope) error {
-	return autoConvert_placement_PropertySelector_To_v1_PropertySelector(in, out, s)
+// Convert_v1beta1_PropertySelector_To_v1_PropertySelector is an autogenerated conversion function.
+func Convert_v1beta1_PropertySelector_To_v1_PropertySelector(in *v1beta1.PropertySelector, out *PropertySelector, s conversion.Scope) error {
+	return autoConvert_v1beta1_PropertySelector_To_v1_PropertySelector(in, out, s)
 }
 
-func autoConvert_v1_PropertySelectorRequirement_To_placement_PropertySelectorRequirement(in *PropertySelectorRequirement, out *placement.PropertySelectorRequirement, s conversion.Scope) error {
-	*out = *(*placement.PropertySelectorRequirement)(unsafe.Pointer(in))
+func autoConvert_v1_PropertySelectorRequirement_To_v1beta1_PropertySelectorRequirement(in *PropertySelectorRequirement, out *v1beta1.PropertySelectorRequirement, s conversion.Scope) error {
+	*out = *(*v1beta1.PropertySelectorRequirement)(unsafe.Pointer(in))
 	return nil
 }
 
-// Convert_v1_PropertySelectorRequirement_To_placement_PropertySelectorRequirement is an autogenerated conversion function.
-func Convert_v1_PropertySelectorRequirement_To_placement_PropertySelectorRequirement(in *PropertySelectorRequirement, out *placement.PropertySelectorRequirement, s conversion.Scope) error {
-	return autoConvert_v1_PropertySelectorRequirement_To_placement_PropertySelectorRequirement(in, out, s)
+// Convert_v1_PropertySelectorRequirement_To_v1beta1_PropertySelectorRequirement is an autogenerated conversion function.
+func Convert_v1_PropertySelectorRequirement_To_v1beta1_PropertySelectorRequirement(in *PropertySelectorRequirement, out *v1beta1.PropertySelectorRequirement, s conversion.Scope) error {
+	return autoConvert_v1_PropertySelectorRequirement_To_v1beta1_PropertySelectorRequirement(in, out, s)
 }
 
-func autoConvert_placement_PropertySelectorRequirement_To_v1_PropertySelectorRequirement(in *placement.PropertySelectorRequirement, out *PropertySelectorRequirement, s conversion.Scope) error {
+func autoConvert_v1beta1_PropertySelectorRequirement_To_v1_PropertySelectorRequirement(in *v1beta1.PropertySelectorRequirement, out *PropertySelectorRequirement, s conversion.Scope) error {
 	*out = *(*PropertySelectorRequirement)(unsafe.Pointer(in))
 	return nil
 }
 
-// Convert_placement_PropertySelectorRequirement_To_v1_PropertySelectorRequirement is an autogenerated conversion function.
-func Convert_placement_PropertySelectorRequirement_To_v1_PropertySelectorRequirement(in *placement.PropertySelectorRequirement, out *PropertySelectorRequirement, s conversion.Scope) error {
-	return autoConvert_placement_PropertySelectorRequirement_To_v1_PropertySelectorRequirement(in, out, s)
+// Convert_v1beta1_PropertySelectorRequirement_To_v1_PropertySelectorRequirement is an autogenerated conversion function.
+func Convert_v1beta1_PropertySelectorRequirement_To_v1_PropertySelectorRequirement(in *v1beta1.PropertySelectorRequirement, out *PropertySelectorRequirement, s conversion.Scope) error {
+	return autoConvert_v1beta1_PropertySelectorRequirement_To_v1_PropertySelectorRequirement(in, out, s)
 }
 
-func autoConvert_v1_PropertySorter_To_placement_PropertySorter(in *PropertySorter, out *placement.PropertySorter, s conversion.Scope) error {
-	*out = *(*placement.PropertySorter)(unsafe.Pointer(in))
+func autoConvert_v1_PropertySorter_To_v1beta1_PropertySorter(in *PropertySorter, out *v1beta1.PropertySorter, s conversion.Scope) error {
+	*out = *(*v1beta1.PropertySorter)(unsafe.Pointer(in))
 	return nil
 }
 
-// Convert_v1_PropertySorter_To_placement_PropertySorter is an autogenerated conversion function.
-func Convert_v1_PropertySorter_To_placement_PropertySorter(in *PropertySorter, out *placement.PropertySorter, s conversion.Scope) error {
-	return autoConvert_v1_PropertySorter_To_placement_PropertySorter(in, out, s)
+// Convert_v1_PropertySorter_To_v1beta1_PropertySorter is an autogenerated conversion function.
+func Convert_v1_PropertySorter_To_v1beta1_PropertySorter(in *PropertySorter, out *v1beta1.PropertySorter, s conversion.Scope) error {
+	return autoConvert_v1_PropertySorter_To_v1beta1_PropertySorter(in, out, s)
 }
 
-func autoConvert_placement_PropertySorter_To_v1_PropertySorter(in *placement.PropertySorter, out *PropertySorter, s conversion.Scope) error {
+func autoConvert_v1beta1_PropertySorter_To_v1_PropertySorter(in *v1beta1.PropertySorter, out *PropertySorter, s conversion.Scope) error {
 	*out = *(*PropertySorter)(unsafe.Pointer(in))
 	return nil
 }
 
-// Convert_placement_PropertySorter_To_v1_PropertySorter is an autogenerated conversion function.
-func Convert_placement_PropertySorter_To_v1_PropertySorter(in *placement.PropertySorter, out *PropertySorter, s conversion.Scope) error {
-	return autoConvert_placement_PropertySorter_To_v1_PropertySorter(in, out, s)
+// Convert_v1beta1_PropertySorter_To_v1_PropertySorter is an autogenerated conversion function.
+func Convert_v1beta1_PropertySorter_To_v1_PropertySorter(in *v1beta1.PropertySorter, out *PropertySorter, s conversion.Scope) error {
+	return autoConvert_v1beta1_PropertySorter_To_v1_PropertySorter(in, out, s)
 }
 
-func autoConvert_v1_ReportBackStrategy_To_placement_ReportBackStrategy(in *ReportBackStrategy, out *placement.ReportBackStrategy, s conversion.Scope) error {
-	*out = *(*placement.ReportBackStrategy)(unsafe.Pointer(in))
+func autoConvert_v1_ReportBackStrategy_To_v1beta1_ReportBackStrategy(in *ReportBackStrategy, out *v1beta1.ReportBackStrategy, s conversion.Scope) error {
+	*out = *(*v1beta1.ReportBackStrategy)(unsafe.Pointer(in))
 	return nil
 }
 
-// Convert_v1_ReportBackStrategy_To_placement_ReportBackStrategy is an autogenerated conversion function.
-func Convert_v1_ReportBackStrategy_To_placement_ReportBackStrategy(in *ReportBackStrategy, out *placement.ReportBackStrategy, s conversion.Scope) error {
-	return autoConvert_v1_ReportBackStrategy_To_placement_ReportBackStrategy(in, out, s)
+// Convert_v1_ReportBackStrategy_To_v1beta1_ReportBackStrategy is an autogenerated conversion function.
+func Convert_v1_ReportBackStrategy_To_v1beta1_ReportBackStrategy(in *ReportBackStrategy, out *v1beta1.ReportBackStrategy, s conversion.Scope) error {
+	return autoConvert_v1_ReportBackStrategy_To_v1beta1_ReportBackStrategy(in, out, s)
 }
 
-func autoConvert_placement_ReportBackStrategy_To_v1_ReportBackStrategy(in *placement.ReportBackStrategy, out *ReportBackStrategy, s conversion.Scope) error {
+func autoConvert_v1beta1_ReportBackStrategy_To_v1_ReportBackStrategy(in *v1beta1.ReportBackStrategy, out *ReportBackStrategy, s conversion.Scope) error {
 	*out = *(*ReportBackStrategy)(unsafe.Pointer(in))
 	return nil
 }
 
-// Convert_placement_ReportBackStrategy_To_v1_ReportBackStrategy is an autogenerated conversion function.
-func Convert_placement_ReportBackStrategy_To_v1_ReportBackStrategy(in *placement.ReportBackStrategy, out *ReportBackStrategy, s conversion.Scope) error {
-	return autoConvert_placement_ReportBackStrategy_To_v1_ReportBackStrategy(in, out, s)
+// Convert_v1beta1_ReportBackStrategy_To_v1_ReportBackStrategy is an autogenerated conversion function.
+func Convert_v1beta1_ReportBackStrategy_To_v1_ReportBackStrategy(in *v1beta1.ReportBackStrategy, out *ReportBackStrategy, s conversion.Scope) error {
+	return autoConvert_v1beta1_ReportBackStrategy_To_v1_ReportBackStrategy(in, out, s)
 }
 
-func autoConvert_v1_ResourceBinding_To_placement_ResourceBinding(in *ResourceBinding, out *placement.ResourceBinding, s conversion.Scope) error {
+func autoConvert_v1_ResourceBinding_To_v1beta1_ResourceBinding(in *ResourceBinding, out *v1beta1.ResourceBinding, s conversion.Scope) error {
 	out.ObjectMeta = in.ObjectMeta
-	if err := Convert_v1_ResourceBindingSpec_To_placement_ResourceBindingSpec(&in.Spec, &out.Spec, s); err != nil {
+	if err := Convert_v1_ResourceBindingSpec_To_v1beta1_ResourceBindingSpec(&in.Spec, &out.Spec, s); err != nil {
 		return err
 	}
-	if err := Convert_v1_ResourceBindingStatus_To_placement_ResourceBindingStatus(&in.Status, &out.Status, s); err != nil {
+	if err := Convert_v1_ResourceBindingStatus_To_v1beta1_ResourceBindingStatus(&in.Status, &out.Status, s); err != nil {
 		return err
 	}
 	return nil
 }
 
-// Convert_v1_ResourceBinding_To_placement_ResourceBinding is an autogenerated conversion function.
-func Convert_v1_ResourceBinding_To_placement_ResourceBinding(in *ResourceBinding, out *placement.ResourceBinding, s conversion.Scope) error {
-	return autoConvert_v1_ResourceBinding_To_placement_ResourceBinding(in, out, s)
+// Convert_v1_ResourceBinding_To_v1beta1_ResourceBinding is an autogenerated conversion function.
+func Convert_v1_ResourceBinding_To_v1beta1_ResourceBinding(in *ResourceBinding, out *v1beta1.ResourceBinding, s conversion.Scope) error {
+	return autoConvert_v1_ResourceBinding_To_v1beta1_ResourceBinding(in, out, s)
 }
 
-func autoConvert_placement_ResourceBinding_To_v1_ResourceBinding(in *placement.ResourceBinding, out *ResourceBinding, s conversion.Scope) error {
+func autoConvert_v1beta1_ResourceBinding_To_v1_ResourceBinding(in *v1beta1.ResourceBinding, out *ResourceBinding, s conversion.Scope) error {
 	out.ObjectMeta = in.ObjectMeta
-	if err := Convert_placement_ResourceBindingSpec_To_v1_ResourceBindingSpec(&in.Spec, &out.Spec, s); err != nil {
+	if err := Convert_v1beta1_ResourceBindingSpec_To_v1_ResourceBindingSpec(&in.Spec, &out.Spec, s); err != nil {
 		return err
 	}
-	if err := Convert_placement_ResourceBindingStatus_To_v1_ResourceBindingStatus(&in.Status, &out.Status, s); err != nil {
+	if err := Convert_v1beta1_ResourceBindingStatus_To_v1_ResourceBindingStatus(&in.Status, &out.Status, s); err != nil {
 		return err
 	}
 	return nil
 }
 
-// Convert_placement_ResourceBinding_To_v1_ResourceBinding is an autogenerated conversion function.
-func Convert_placement_ResourceBinding_To_v1_ResourceBinding(in *placement.ResourceBinding, out *ResourceBinding, s conversion.Scope) error {
-	return autoConvert_placement_ResourceBinding_To_v1_ResourceBinding(in, out, s)
+// Convert_v1beta1_ResourceBinding_To_v1_ResourceBinding is an autogenerated conversion function.
+func Convert_v1beta1_ResourceBinding_To_v1_ResourceBinding(in *v1beta1.ResourceBinding, out *ResourceBinding, s conversion.Scope) error {
+	return autoConvert_v1beta1_ResourceBinding_To_v1_ResourceBinding(in, out, s)
 }
 
-func autoConvert_v1_ResourceBindingList_To_placement_ResourceBindingList(in *ResourceBindingList, out *placement.ResourceBindingList, s conversion.Scope) error {
+func autoConvert_v1_ResourceBindingList_To_v1beta1_ResourceBindingList(in *ResourceBindingList, out *v1beta1.ResourceBindingList, s conversion.Scope) error {
 	out.ListMeta = in.ListMeta
-	out.Items = *(*[]placement.ResourceBinding)(unsafe.Pointer(&in.Items))
+	out.Items = *(*[]v1beta1.ResourceBinding)(unsafe.Pointer(&in.Items))
 	return nil
 }
 
-// Convert_v1_ResourceBindingList_To_placement_ResourceBindingList is an autogenerated conversion function.
-func Convert_v1_ResourceBindingList_To_placement_ResourceBindingList(in *ResourceBindingList, out *placement.ResourceBindingList, s conversion.Scope) error {
-	return autoConvert_v1_ResourceBindingList_To_placement_ResourceBindingList(in, out, s)
+// Convert_v1_ResourceBindingList_To_v1beta1_ResourceBindingList is an autogenerated conversion function.
+func Convert_v1_ResourceBindingList_To_v1beta1_ResourceBindingList(in *ResourceBindingList, out *v1beta1.ResourceBindingList, s conversion.Scope) error {
+	return autoConvert_v1_ResourceBindingList_To_v1beta1_ResourceBindingList(in, out, s)
 }
 
-func autoConvert_placement_ResourceBindingList_To_v1_ResourceBindingList(in *placement.ResourceBindingList, out *ResourceBindingList, s conversion.Scope) error {
+func autoConvert_v1beta1_ResourceBindingList_To_v1_ResourceBindingList(in *v1beta1.ResourceBindingList, out *ResourceBindingList, s conversion.Scope) error {
 	out.ListMeta = in.ListMeta
 	out.Items = *(*[]ResourceBinding)(unsafe.Pointer(&in.Items))
 	return nil
 }
 
-// Convert_placement_ResourceBindingList_To_v1_ResourceBindingList is an autogenerated conversion function.
-func Convert_placement_ResourceBindingList_To_v1_ResourceBindingList(in *placement.ResourceBindingList, out *ResourceBindingList, s conversion.Scope) error {
-	return autoConvert_placement_ResourceBindingList_To_v1_ResourceBindingList(in, out, s)
+// Convert_v1beta1_ResourceBindingList_To_v1_ResourceBindingList is an autogenerated conversion function.
+func Convert_v1beta1_ResourceBindingList_To_v1_ResourceBindingList(in *v1beta1.ResourceBindingList, out *ResourceBindingList, s conversion.Scope) error {
+	return autoConvert_v1beta1_ResourceBindingList_To_v1_ResourceBindingList(in, out, s)
 }
 
-func autoConvert_v1_ResourceBindingSpec_To_placement_ResourceBindingSpec(in *ResourceBindingSpec, out *placement.ResourceBindingSpec, s conversion.Scope) error {
-	*out = *(*placement.ResourceBindingSpec)(unsafe.Pointer(in))
+func autoConvert_v1_ResourceBindingSpec_To_v1beta1_ResourceBindingSpec(in *ResourceBindingSpec, out *v1beta1.ResourceBindingSpec, s conversion.Scope) error {
+	*out = *(*v1beta1.ResourceBindingSpec)(unsafe.Pointer(in))
 	return nil
 }
 
-// Convert_v1_ResourceBindingSpec_To_placement_ResourceBindingSpec is an autogenerated conversion function.
-func Convert_v1_ResourceBindingSpec_To_placement_ResourceBindingSpec(in *ResourceBindingSpec, out *placement.ResourceBindingSpec, s conversion.Scope) error {
-	return autoConvert_v1_ResourceBindingSpec_To_placement_ResourceBindingSpec(in, out, s)
+// Convert_v1_ResourceBindingSpec_To_v1beta1_ResourceBindingSpec is an autogenerated conversion function.
+func Convert_v1_ResourceBindingSpec_To_v1beta1_ResourceBindingSpec(in *ResourceBindingSpec, out *v1beta1.ResourceBindingSpec, s conversion.Scope) error {
+	return autoConvert_v1_ResourceBindingSpec_To_v1beta1_ResourceBindingSpec(in, out, s)
 }
 
-func autoConvert_placement_ResourceBindingSpec_To_v1_ResourceBindingSpec(in *placement.ResourceBindingSpec, out *ResourceBindingSpec, s conversion.Scope) error {
+func autoConvert_v1beta1_ResourceBindingSpec_To_v1_ResourceBindingSpec(in *v1beta1.ResourceBindingSpec, out *ResourceBindingSpec, s conversion.Scope) error {
 	*out = *(*ResourceBindingSpec)(unsafe.Pointer(in))
 	return nil
 }
 
-// Convert_placement_ResourceBindingSpec_To_v1_ResourceBindingSpec is an autogenerated conversion function.
-func Convert_placement_ResourceBindingSpec_To_v1_ResourceBindingSpec(in *placement.ResourceBindingSpec, out *ResourceBindingSpec, s conversion.Scope) error {
-	return autoConvert_placement_ResourceBindingSpec_To_v1_ResourceBindingSpec(in, out, s)
+// Convert_v1beta1_ResourceBindingSpec_To_v1_ResourceBindingSpec is an autogenerated conversion function.
+func Convert_v1beta1_ResourceBindingSpec_To_v1_ResourceBindingSpec(in *v1beta1.ResourceBindingSpec, out *ResourceBindingSpec, s conversion.Scope) error {
+	return autoConvert_v1beta1_ResourceBindingSpec_To_v1_ResourceBindingSpec(in, out, s)
 }
 
-func autoConvert_v1_ResourceBindingStatus_To_placement_ResourceBindingStatus(in *ResourceBindingStatus, out *placement.ResourceBindingStatus, s conversion.Scope) error {
-	*out = *(*placement.ResourceBindingStatus)(unsafe.Pointer(in))
+func autoConvert_v1_ResourceBindingStatus_To_v1beta1_ResourceBindingStatus(in *ResourceBindingStatus, out *v1beta1.ResourceBindingStatus, s conversion.Scope) error {
+	*out = *(*v1beta1.ResourceBindingStatus)(unsafe.Pointer(in))
 	return nil
 }
 
-// Convert_v1_ResourceBindingStatus_To_placement_ResourceBindingStatus is an autogenerated conversion function.
-func Convert_v1_ResourceBindingStatus_To_placement_ResourceBindingStatus(in *ResourceBindingStatus, out *placement.ResourceBindingStatus, s conversion.Scope) error {
-	return autoConvert_v1_ResourceBindingStatus_To_placement_ResourceBindingStatus(in, out, s)
+// Convert_v1_ResourceBindingStatus_To_v1beta1_ResourceBindingStatus is an autogenerated conversion function.
+func Convert_v1_ResourceBindingStatus_To_v1beta1_ResourceBindingStatus(in *ResourceBindingStatus, out *v1beta1.ResourceBindingStatus, s conversion.Scope) error {
+	return autoConvert_v1_ResourceBindingStatus_To_v1beta1_ResourceBindingStatus(in, out, s)
 }
 
-func autoConvert_placement_ResourceBindingStatus_To_v1_ResourceBindingStatus(in *placement.ResourceBindingStatus, out *ResourceBindingStatus, s conversion.Scope) error {
+func autoConvert_v1beta1_ResourceBindingStatus_To_v1_ResourceBindingStatus(in *v1beta1.ResourceBindingStatus, out *ResourceBindingStatus, s conversion.Scope) error {
 	*out = *(*ResourceBindingStatus)(unsafe.Pointer(in))
 	return nil
 }
 
-// Convert_placement_ResourceBindingStatus_To_v1_ResourceBindingStatus is an autogenerated conversion function.
-func Convert_placement_ResourceBindingStatus_To_v1_ResourceBindingStatus(in *placement.ResourceBindingStatus, out *ResourceBindingStatus, s conversion.Scope) error {
-	return autoConvert_placement_ResourceBindingStatus_To_v1_ResourceBindingStatus(in, out, s)
+// Convert_v1beta1_ResourceBindingStatus_To_v1_ResourceBindingStatus is an autogenerated conversion function.
+func Convert_v1beta1_ResourceBindingStatus_To_v1_ResourceBindingStatus(in *v1beta1.ResourceBindingStatus, out *ResourceBindingStatus, s conversion.Scope) error {
+	return autoConvert_v1beta1_ResourceBindingStatus_To_v1_ResourceBindingStatus(in, out, s)
 }
 
-func autoConvert_v1_ResourceContent_To_placement_ResourceContent(in *ResourceContent, out *placement.ResourceContent, s conversion.Scope) error {
-	*out = *(*placement.ResourceContent)(unsafe.Pointer(in))
+func autoConvert_v1_ResourceContent_To_v1beta1_ResourceContent(in *ResourceContent, out *v1beta1.ResourceContent, s conversion.Scope) error {
+	*out = *(*v1beta1.ResourceContent)(unsafe.Pointer(in))
 	return nil
 }
 
-// Convert_v1_ResourceContent_To_placement_ResourceContent is an autogenerated conversion function.
-func Convert_v1_ResourceContent_To_placement_ResourceContent(in *ResourceContent, out *placement.ResourceContent, s conversion.Scope) error {
-	return autoConvert_v1_ResourceContent_To_placement_ResourceContent(in, out, s)
+// Convert_v1_ResourceContent_To_v1beta1_ResourceContent is an autogenerated conversion function.
+func Convert_v1_ResourceContent_To_v1beta1_ResourceContent(in *ResourceContent, out *v1beta1.ResourceContent, s conversion.Scope) error {
+	return autoConvert_v1_ResourceContent_To_v1beta1_ResourceContent(in, out, s)
 }
 
-func autoConvert_placement_ResourceContent_To_v1_ResourceContent(in *placement.ResourceContent, out *ResourceContent, s conversion.Scope) error {
+func autoConvert_v1beta1_ResourceContent_To_v1_ResourceContent(in *v1beta1.ResourceContent, out *ResourceContent, s conversion.Scope) error {
 	*out = *(*ResourceContent)(unsafe.Pointer(in))
 	return nil
 }
 
-// Convert_placement_ResourceContent_To_v1_ResourceContent is an autogenerated conversion function.
-func Convert_placement_ResourceContent_To_v1_ResourceContent(in *placement.ResourceContent, out *ResourceContent, s conversion.Scope) error {
-	return autoConvert_placement_ResourceContent_To_v1_ResourceContent(in, out, s)
+// Convert_v1beta1_ResourceContent_To_v1_ResourceContent is an autogenerated conversion function.
+func Convert_v1beta1_ResourceContent_To_v1_ResourceContent(in *v1beta1.ResourceContent, out *ResourceContent, s conversion.Scope) error {
+	return autoConvert_v1beta1_ResourceContent_To_v1_ResourceContent(in, out, s)
 }
 
-func autoConvert_v1_ResourceEnvelope_To_placement_ResourceEnvelope(in *ResourceEnvelope, out *placement.ResourceEnvelope, s conversion.Scope) error {
+func autoConvert_v1_ResourceEnvelope_To_v1beta1_ResourceEnvelope(in *ResourceEnvelope, out *v1beta1.ResourceEnvelope, s conversion.Scope) error {
 	out.ObjectMeta = in.ObjectMeta
 	out.Data = *(*map[string]runtime.RawExtension)(unsafe.Pointer(&in.Data))
 	return nil
 }
 
-// Convert_v1_ResourceEnvelope_To_placement_ResourceEnvelope is an autogenerated conversion function.
-func Convert_v1_ResourceEnvelope_To_placement_ResourceEnvelope(in *ResourceEnvelope, out *placement.ResourceEnvelope, s conversion.Scope) error {
-	return autoConvert_v1_ResourceEnvelope_To_placement_ResourceEnvelope(in, out, s)
+// Convert_v1_ResourceEnvelope_To_v1beta1_ResourceEnvelope is an autogenerated conversion function.
+func Convert_v1_ResourceEnvelope_To_v1beta1_ResourceEnvelope(in *ResourceEnvelope, out *v1beta1.ResourceEnvelope, s conversion.Scope) error {
+	return autoConvert_v1_ResourceEnvelope_To_v1beta1_ResourceEnvelope(in, out, s)
 }
 
-func autoConvert_placement_ResourceEnvelope_To_v1_ResourceEnvelope(in *placement.ResourceEnvelope, out *ResourceEnvelope, s conversion.Scope) error {
+func autoConvert_v1beta1_ResourceEnvelope_To_v1_ResourceEnvelope(in *v1beta1.ResourceEnvelope, out *ResourceEnvelope, s conversion.Scope) error {
 	out.ObjectMeta = in.ObjectMeta
 	out.Data = *(*map[string]runtime.RawExtension)(unsafe.Pointer(&in.Data))
 	return nil
 }
 
-// Convert_placement_ResourceEnvelope_To_v1_ResourceEnvelope is an autogenerated conversion function.
-func Convert_placement_ResourceEnvelope_To_v1_ResourceEnvelope(in *placement.ResourceEnvelope, out *ResourceEnvelope, s conversion.Scope) error {
-	return autoConvert_placement_ResourceEnvelope_To_v1_ResourceEnvelope(in, out, s)
+// Convert_v1beta1_ResourceEnvelope_To_v1_ResourceEnvelope is an autogenerated conversion function.
+func Convert_v1beta1_ResourceEnvelope_To_v1_ResourceEnvelope(in *v1beta1.ResourceEnvelope, out *ResourceEnvelope, s conversion.Scope) error {
+	return autoConvert_v1beta1_ResourceEnvelope_To_v1_ResourceEnvelope(in, out, s)
 }
 
-func autoConvert_v1_ResourceEnvelopeList_To_placement_ResourceEnvelopeList(in *ResourceEnvelopeList, out *placement.ResourceEnvelopeList, s conversion.Scope) error {
+func autoConvert_v1_ResourceEnvelopeList_To_v1beta1_ResourceEnvelopeList(in *ResourceEnvelopeList, out *v1beta1.ResourceEnvelopeList, s conversion.Scope) error {
 	out.ListMeta = in.ListMeta
-	out.Items = *(*[]placement.ResourceEnvelope)(unsafe.Pointer(&in.Items))
+	out.Items = *(*[]v1beta1.ResourceEnvelope)(unsafe.Pointer(&in.Items))
 	return nil
 }
 
-// Convert_v1_ResourceEnvelopeList_To_placement_ResourceEnvelopeList is an autogenerated conversion function.
-func Convert_v1_ResourceEnvelopeList_To_placement_ResourceEnvelopeList(in *ResourceEnvelopeList, out *placement.ResourceEnvelopeList, s conversion.Scope) error {
-	return autoConvert_v1_ResourceEnvelopeList_To_placement_ResourceEnvelopeList(in, out, s)
+// Convert_v1_ResourceEnvelopeList_To_v1beta1_ResourceEnvelopeList is an autogenerated conversion function.
+func Convert_v1_ResourceEnvelopeList_To_v1beta1_ResourceEnvelopeList(in *ResourceEnvelopeList, out *v1beta1.ResourceEnvelopeList, s conversion.Scope) error {
+	return autoConvert_v1_ResourceEnvelopeList_To_v1beta1_ResourceEnvelopeList(in, out, s)
 }
 
-func autoConvert_placement_ResourceEnvelopeList_To_v1_ResourceEnvelopeList(in *placement.ResourceEnvelopeList, out *ResourceEnvelopeList, s conversion.Scope) error {
+func autoConvert_v1beta1_ResourceEnvelopeList_To_v1_ResourceEnvelopeList(in *v1beta1.ResourceEnvelopeList, out *ResourceEnvelopeList, s conversion.Scope) error {
 	out.ListMeta = in.ListMeta
 	out.Items = *(*[]ResourceEnvelope)(unsafe.Pointer(&in.Items))
 	return nil
 }
 
-// Convert_placement_ResourceEnvelopeList_To_v1_ResourceEnvelopeList is an autogenerated conversion function.
-func Convert_placement_ResourceEnvelopeList_To_v1_ResourceEnvelopeList(in *placement.ResourceEnvelopeList, out *ResourceEnvelopeList, s conversion.Scope) error {
-	return autoConvert_placement_ResourceEnvelopeList_To_v1_ResourceEnvelopeList(in, out, s)
+// Convert_v1beta1_ResourceEnvelopeList_To_v1_ResourceEnvelopeList is an autogenerated conversion function.
+func Convert_v1beta1_ResourceEnvelopeList_To_v1_ResourceEnvelopeList(in *v1beta1.ResourceEnvelopeList, out *ResourceEnvelopeList, s conversion.Scope) error {
+	return autoConvert_v1beta1_ResourceEnvelopeList_To_v1_ResourceEnvelopeList(in, out, s)
 }
 
-func autoConvert_v1_ResourceIdentifier_To_placement_ResourceIdentifier(in *ResourceIdentifier, out *placement.ResourceIdentifier, s conversion.Scope) error {
-	*out = *(*placement.ResourceIdentifier)(unsafe.Pointer(in))
+func autoConvert_v1_ResourceIdentifier_To_v1beta1_ResourceIdentifier(in *ResourceIdentifier, out *v1beta1.ResourceIdentifier, s conversion.Scope) error {
+	*out = *(*v1beta1.ResourceIdentifier)(unsafe.Pointer(in))
 	return nil
 }
 
-// Convert_v1_ResourceIdentifier_To_placement_ResourceIdentifier is an autogenerated conversion function.
-func Convert_v1_ResourceIdentifier_To_placement_ResourceIdentifier(in *ResourceIdentifier, out *placement.ResourceIdentifier, s conversion.Scope) error {
-	return autoConvert_v1_ResourceIdentifier_To_placement_ResourceIdentifier(in, out, s)
+// Convert_v1_ResourceIdentifier_To_v1beta1_ResourceIdentifier is an autogenerated conversion function.
+func Convert_v1_ResourceIdentifier_To_v1beta1_ResourceIdentifier(in *ResourceIdentifier, out *v1beta1.ResourceIdentifier, s conversion.Scope) error {
+	return autoConvert_v1_ResourceIdentifier_To_v1beta1_ResourceIdentifier(in, out, s)
 }
 
-func autoConvert_placement_ResourceIdentifier_To_v1_ResourceIdentifier(in *placement.ResourceIdentifier, out *ResourceIdentifier, s conversion.Scope) error {
+func autoConvert_v1beta1_ResourceIdentifier_To_v1_ResourceIdentifier(in *v1beta1.ResourceIdentifier, out *ResourceIdentifier, s conversion.Scope) error {
 	*out = *(*ResourceIdentifier)(unsafe.Pointer(in))
 	return nil
 }
 
-// Convert_placement_ResourceIdentifier_To_v1_ResourceIdentifier is an autogenerated conversion function.
-func Convert_placement_ResourceIdentifier_To_v1_ResourceIdentifier(in *placement.ResourceIdentifier, out *ResourceIdentifier, s conversion.Scope) error {
-	return autoConvert_placement_ResourceIdentifier_To_v1_ResourceIdentifier(in, out, s)
+// Convert_v1beta1_ResourceIdentifier_To_v1_ResourceIdentifier is an autogenerated conversion function.
+func Convert_v1beta1_ResourceIdentifier_To_v1_ResourceIdentifier(in *v1beta1.ResourceIdentifier, out *ResourceIdentifier, s conversion.Scope) error {
+	return autoConvert_v1beta1_ResourceIdentifier_To_v1_ResourceIdentifier(in, out, s)
 }
 
-func autoConvert_v1_ResourceOverride_To_placement_ResourceOverride(in *ResourceOverride, out *placement.ResourceOverride, s conversion.Scope) error {
+func autoConvert_v1_ResourceOverride_To_v1beta1_ResourceOverride(in *ResourceOverride, out *v1beta1.ResourceOverride, s conversion.Scope) error {
 	out.ObjectMeta = in.ObjectMeta
-	if err := Convert_v1_ResourceOverrideSpec_To_placement_ResourceOverrideSpec(&in.Spec, &out.Spec, s); err != nil {
+	if err := Convert_v1_ResourceOverrideSpec_To_v1beta1_ResourceOverrideSpec(&in.Spec, &out.Spec, s); err != nil {
 		return err
 	}
 	return nil
 }
 
-// Convert_v1_ResourceOverride_To_placement_ResourceOverride is an autogenerated conversion function.
-func Convert_v1_ResourceOverride_To_placement_ResourceOverride(in *ResourceOverride, out *placement.ResourceOverride, s conversion.Scope) error {
-	return autoConvert_v1_ResourceOverride_To_placement_ResourceOverride(in, out, s)
+// Convert_v1_ResourceOverride_To_v1beta1_ResourceOverride is an autogenerated conversion function.
+func Convert_v1_ResourceOverride_To_v1beta1_ResourceOverride(in *ResourceOverride, out *v1beta1.ResourceOverride, s conversion.Scope) error {
+	return autoConvert_v1_ResourceOverride_To_v1beta1_ResourceOverride(in, out, s)
 }
 
-func autoConvert_placement_ResourceOverride_To_v1_ResourceOverride(in *placement.ResourceOverride, out *ResourceOverride, s conversion.Scope) error {
+func autoConvert_v1beta1_ResourceOverride_To_v1_ResourceOverride(in *v1beta1.ResourceOverride, out *ResourceOverride, s conversion.Scope) error {
 	out.ObjectMeta = in.ObjectMeta
-	if err := Convert_placement_ResourceOverrideSpec_To_v1_ResourceOverrideSpec(&in.Spec, &out.Spec, s); err != nil {
+	if err := Convert_v1beta1_ResourceOverrideSpec_To_v1_ResourceOverrideSpec(&in.Spec, &out.Spec, s); err != nil {
 		return err
 	}
 	return nil
 }
 
-// Convert_placement_ResourceOverride_To_v1_ResourceOverride is an autogenerated conversion function.
-func Convert_placement_ResourceOverride_To_v1_ResourceOverride(in *placement.ResourceOverride, out *ResourceOverride, s conversion.Scope) error {
-	return autoConvert_placement_ResourceOverride_To_v1_ResourceOverride(in, out, s)
+// Convert_v1beta1_ResourceOverride_To_v1_ResourceOverride is an autogenerated conversion function.
+func Convert_v1beta1_ResourceOverride_To_v1_ResourceOverride(in *v1beta1.ResourceOverride, out *ResourceOverride, s conversion.Scope) error {
+	return autoConvert_v1beta1_ResourceOverride_To_v1_ResourceOverride(in, out, s)
 }
 
-func autoConvert_v1_ResourceOverrideList_To_placement_ResourceOverrideList(in *ResourceOverrideList, out *placement.ResourceOverrideList, s conversion.Scope) error {
+func autoConvert_v1_ResourceOverrideList_To_v1beta1_ResourceOverrideList(in *ResourceOverrideList, out *v1beta1.ResourceOverrideList, s conversion.Scope) error {
 	out.ListMeta = in.ListMeta
-	out.Items = *(*[]placement.ResourceOverride)(unsafe.Pointer(&in.Items))
+	out.Items = *(*[]v1beta1.ResourceOverride)(unsafe.Pointer(&in.Items))
 	return nil
 }
 
-// Convert_v1_ResourceOverrideList_To_placement_ResourceOverrideList is an autogenerated conversion function.
-func Convert_v1_ResourceOverrideList_To_placement_ResourceOverrideList(in *ResourceOverrideList, out *placement.ResourceOverrideList, s conversion.Scope) error {
-	return autoConvert_v1_ResourceOverrideList_To_placement_ResourceOverrideList(in, out, s)
+// Convert_v1_ResourceOverrideList_To_v1beta1_ResourceOverrideList is an autogenerated conversion function.
+func Convert_v1_ResourceOverrideList_To_v1beta1_ResourceOverrideList(in *ResourceOverrideList, out *v1beta1.ResourceOverrideList, s conversion.Scope) error {
+	return autoConvert_v1_ResourceOverrideList_To_v1beta1_ResourceOverrideList(in, out, s)
 }
 
-func autoConvert_placement_ResourceOverrideList_To_v1_ResourceOverrideList(in *placement.ResourceOverrideList, out *ResourceOverrideList, s conversion.Scope) error {
+func autoConvert_v1beta1_ResourceOverrideList_To_v1_ResourceOverrideList(in *v1beta1.ResourceOverrideList, out *ResourceOverrideList, s conversion.Scope) error {
 	out.ListMeta = in.ListMeta
 	out.Items = *(*[]ResourceOverride)(unsafe.Pointer(&in.Items))
 	return nil
 }
 
-// Convert_placement_ResourceOverrideList_To_v1_ResourceOverrideList is an autogenerated conversion function.
-func Convert_placement_ResourceOverrideList_To_v1_ResourceOverrideList(in *placement.ResourceOverrideList, out *ResourceOverrideList, s conversion.Scope) error {
-	return autoConvert_placement_ResourceOverrideList_To_v1_ResourceOverrideList(in, out, s)
+// Convert_v1beta1_ResourceOverrideList_To_v1_ResourceOverrideList is an autogenerated conversion function.
+func Convert_v1beta1_ResourceOverrideList_To_v1_ResourceOverrideList(in *v1beta1.ResourceOverrideList, out *ResourceOverrideList, s conversion.Scope) error {
+	return autoConvert_v1beta1_ResourceOverrideList_To_v1_ResourceOverrideList(in, out, s)
 }
 
-func autoConvert_v1_ResourceOverrideSnapshot_To_placement_ResourceOverrideSnapshot(in *ResourceOverrideSnapshot, out *placement.ResourceOverrideSnapshot, s conversion.Scope) error {
+func autoConvert_v1_ResourceOverrideSnapshot_To_v1beta1_ResourceOverrideSnapshot(in *ResourceOverrideSnapshot, out *v1beta1.ResourceOverrideSnapshot, s conversion.Scope) error {
 	out.ObjectMeta = in.ObjectMeta
-	if err := Convert_v1_ResourceOverrideSnapshotSpec_To_placement_ResourceOverrideSnapshotSpec(&in.Spec, &out.Spec, s); err != nil {
+	if err := Convert_v1_ResourceOverrideSnapshotSpec_To_v1beta1_ResourceOverrideSnapshotSpec(&in.Spec, &out.Spec, s); err != nil {
 		return err
 	}
 	return nil
 }
 
-// Convert_v1_ResourceOverrideSnapshot_To_placement_ResourceOverrideSnapshot is an autogenerated conversion function.
-func Convert_v1_ResourceOverrideSnapshot_To_placement_ResourceOverrideSnapshot(in *ResourceOverrideSnapshot, out *placement.ResourceOverrideSnapshot, s conversion.Scope) error {
-	return autoConvert_v1_ResourceOverrideSnapshot_To_placement_ResourceOverrideSnapshot(in, out, s)
+// Convert_v1_ResourceOverrideSnapshot_To_v1beta1_ResourceOverrideSnapshot is an autogenerated conversion function.
+func Convert_v1_ResourceOverrideSnapshot_To_v1beta1_ResourceOverrideSnapshot(in *ResourceOverrideSnapshot, out *v1beta1.ResourceOverrideSnapshot, s conversion.Scope) error {
+	return autoConvert_v1_ResourceOverrideSnapshot_To_v1beta1_ResourceOverrideSnapshot(in, out, s)
 }
 
-func autoConvert_placement_ResourceOverrideSnapshot_To_v1_ResourceOverrideSnapshot(in *placement.ResourceOverrideSnapshot, out *ResourceOverrideSnapshot, s conversion.Scope) error {
+func autoConvert_v1beta1_ResourceOverrideSnapshot_To_v1_ResourceOverrideSnapshot(in *v1beta1.ResourceOverrideSnapshot, out *ResourceOverrideSnapshot, s conversion.Scope) error {
 	out.ObjectMeta = in.ObjectMeta
-	if err := Convert_placement_ResourceOverrideSnapshotSpec_To_v1_ResourceOverrideSnapshotSpec(&in.Spec, &out.Spec, s); err != nil {
+	if err := Convert_v1beta1_ResourceOverrideSnapshotSpec_To_v1_ResourceOverrideSnapshotSpec(&in.Spec, &out.Spec, s); err != nil {
 		return err
 	}
 	return nil
 }
 
-// Convert_placement_ResourceOverrideSnapshot_To_v1_ResourceOverrideSnapshot is an autogenerated conversion function.
-func Convert_placement_ResourceOverrideSnapshot_To_v1_ResourceOverrideSnapshot(in *placement.ResourceOverrideSnapshot, out *ResourceOverrideSnapshot, s conversion.Scope) error {
-	return autoConvert_placement_ResourceOverrideSnapshot_To_v1_ResourceOverrideSnapshot(in, out, s)
+// Convert_v1beta1_ResourceOverrideSnapshot_To_v1_ResourceOverrideSnapshot is an autogenerated conversion function.
+func Convert_v1beta1_ResourceOverrideSnapshot_To_v1_ResourceOverrideSnapshot(in *v1beta1.ResourceOverrideSnapshot, out *ResourceOverrideSnapshot, s conversion.Scope) error {
+	return autoConvert_v1beta1_ResourceOverrideSnapshot_To_v1_ResourceOverrideSnapshot(in, out, s)
 }
 
-func autoConvert_v1_ResourceOverrideSnapshotList_To_placement_ResourceOverrideSnapshotList(in *ResourceOverrideSnapshotList, out *placement.ResourceOverrideSnapshotList, s conversion.Scope) error {
+func autoConvert_v1_ResourceOverrideSnapshotList_To_v1beta1_ResourceOverrideSnapshotList(in *ResourceOverrideSnapshotList, out *v1beta1.ResourceOverrideSnapshotList, s conversion.Scope) error {
 	out.ListMeta = in.ListMeta
-	out.Items = *(*[]placement.ResourceOverrideSnapshot)(unsafe.Pointer(&in.Items))
+	out.Items = *(*[]v1beta1.ResourceOverrideSnapshot)(unsafe.Pointer(&in.Items))
 	return nil
 }
 
-// Convert_v1_ResourceOverrideSnapshotList_To_placement_ResourceOverrideSnapshotList is an autogenerated conversion function.
-func Convert_v1_ResourceOverrideSnapshotList_To_placement_ResourceOverrideSnapshotList(in *ResourceOverrideSnapshotList, out *placement.ResourceOverrideSnapshotList, s conversion.Scope) error {
-	return autoConvert_v1_ResourceOverrideSnapshotList_To_placement_ResourceOverrideSnapshotList(in, out, s)
+// Convert_v1_ResourceOverrideSnapshotList_To_v1beta1_ResourceOverrideSnapshotList is an autogenerated conversion function.
+func Convert_v1_ResourceOverrideSnapshotList_To_v1beta1_ResourceOverrideSnapshotList(in *ResourceOverrideSnapshotList, out *v1beta1.ResourceOverrideSnapshotList, s conversion.Scope) error {
+	return autoConvert_v1_ResourceOverrideSnapshotList_To_v1beta1_ResourceOverrideSnapshotList(in, out, s)
 }
 
-func autoConvert_placement_ResourceOverrideSnapshotList_To_v1_ResourceOverrideSnapshotList(in *placement.ResourceOverrideSnapshotList, out *ResourceOverrideSnapshotList, s conversion.Scope) error {
+func autoConvert_v1beta1_ResourceOverrideSnapshotList_To_v1_ResourceOverrideSnapshotList(in *v1beta1.ResourceOverrideSnapshotList, out *ResourceOverrideSnapshotList, s conversion.Scope) error {
 	out.ListMeta = in.ListMeta
 	out.Items = *(*[]ResourceOverrideSnapshot)(unsafe.Pointer(&in.Items))
 	return nil
 }
 
-// Convert_placement_ResourceOverrideSnapshotList_To_v1_ResourceOverrideSnapshotList is an autogenerated conversion function.
-func Convert_placement_ResourceOverrideSnapshotList_To_v1_ResourceOverrideSnapshotList(in *placement.ResourceOverrideSnapshotList, out *ResourceOverrideSnapshotList, s conversion.Scope) error {
-	return autoConvert_placement_ResourceOverrideSnapshotList_To_v1_ResourceOverrideSnapshotList(in, out, s)
+// Convert_v1beta1_ResourceOverrideSnapshotList_To_v1_ResourceOverrideSnapshotList is an autogenerated conversion function.
+func Convert_v1beta1_ResourceOverrideSnapshotList_To_v1_ResourceOverrideSnapshotList(in *v1beta1.ResourceOverrideSnapshotList, out *ResourceOverrideSnapshotList, s conversion.Scope) error {
+	return autoConvert_v1beta1_ResourceOverrideSnapshotList_To_v1_ResourceOverrideSnapshotList(in, out, s)
 }
 
-func autoConvert_v1_ResourceOverrideSnapshotSpec_To_placement_ResourceOverrideSnapshotSpec(in *ResourceOverrideSnapshotSpec, out *placement.ResourceOverrideSnapshotSpec, s conversion.Scope) error {
-	if err := Convert_v1_ResourceOverrideSpec_To_placement_ResourceOverrideSpec(&in.OverrideSpec, &out.OverrideSpec, s); err != nil {
+func autoConvert_v1_ResourceOverrideSnapshotSpec_To_v1beta1_ResourceOverrideSnapshotSpec(in *ResourceOverrideSnapshotSpec, out *v1beta1.ResourceOverrideSnapshotSpec, s conversion.Scope) error {
+	if err := Convert_v1_ResourceOverrideSpec_To_v1beta1_ResourceOverrideSpec(&in.OverrideSpec, &out.OverrideSpec, s); err != nil {
 		return err
 	}
 	out.OverrideHash = *(*[]byte)(unsafe.Pointer(&in.OverrideHash))
 	return nil
 }
 
-// Convert_v1_ResourceOverrideSnapshotSpec_To_placement_ResourceOverrideSnapshotSpec is an autogenerated conversion function.
-func Convert_v1_ResourceOverrideSnapshotSpec_To_placement_ResourceOverrideSnapshotSpec(in *ResourceOverrideSnapshotSpec, out *placement.ResourceOverrideSnapshotSpec, s conversion.Scope) error {
-	return autoConvert_v1_ResourceOverrideSnapshotSpec_To_placement_ResourceOverrideSnapshotSpec(in, out, s)
+// Convert_v1_ResourceOverrideSnapshotSpec_To_v1beta1_ResourceOverrideSnapshotSpec is an autogenerated conversion function.
+func Convert_v1_ResourceOverrideSnapshotSpec_To_v1beta1_ResourceOverrideSnapshotSpec(in *ResourceOverrideSnapshotSpec, out *v1beta1.ResourceOverrideSnapshotSpec, s conversion.Scope) error {
+	return autoConvert_v1_ResourceOverrideSnapshotSpec_To_v1beta1_ResourceOverrideSnapshotSpec(in, out, s)
 }
 
-func autoConvert_placement_ResourceOverrideSnapshotSpec_To_v1_ResourceOverrideSnapshotSpec(in *placement.ResourceOverrideSnapshotSpec, out *ResourceOverrideSnapshotSpec, s conversion.Scope) error {
-	if err := Convert_placement_ResourceOverrideSpec_To_v1_ResourceOverrideSpec(&in.OverrideSpec, &out.OverrideSpec, s); err != nil {
+func autoConvert_v1beta1_ResourceOverrideSnapshotSpec_To_v1_ResourceOverrideSnapshotSpec(in *v1beta1.ResourceOverrideSnapshotSpec, out *ResourceOverrideSnapshotSpec, s conversion.Scope) error {
+	if err := Convert_v1beta1_ResourceOverrideSpec_To_v1_ResourceOverrideSpec(&in.OverrideSpec, &out.OverrideSpec, s); err != nil {
 		return err
 	}
 	out.OverrideHash = *(*[]byte)(unsafe.Pointer(&in.OverrideHash))
 	return nil
 }
 
-// Convert_placement_ResourceOverrideSnapshotSpec_To_v1_ResourceOverrideSnapshotSpec is an autogenerated conversion function.
-func Convert_placement_ResourceOverrideSnapshotSpec_To_v1_ResourceOverrideSnapshotSpec(in *placement.ResourceOverrideSnapshotSpec, out *ResourceOverrideSnapshotSpec, s conversion.Scope) error {
-	return autoConvert_placement_ResourceOverrideSnapshotSpec_To_v1_ResourceOverrideSnapshotSpec(in, out, s)
+// Convert_v1beta1_ResourceOverrideSnapshotSpec_To_v1_ResourceOverrideSnapshotSpec is an autogenerated conversion function.
+func Convert_v1beta1_ResourceOverrideSnapshotSpec_To_v1_ResourceOverrideSnapshotSpec(in *v1beta1.ResourceOverrideSnapshotSpec, out *ResourceOverrideSnapshotSpec, s conversion.Scope) error {
+	return autoConvert_v1beta1_ResourceOverrideSnapshotSpec_To_v1_ResourceOverrideSnapshotSpec(in, out, s)
 }
 
-func autoConvert_v1_ResourceOverrideSpec_To_placement_ResourceOverrideSpec(in *ResourceOverrideSpec, out *placement.ResourceOverrideSpec, s conversion.Scope) error {
-	*out = *(*placement.ResourceOverrideSpec)(unsafe.Pointer(in))
+func autoConvert_v1_ResourceOverrideSpec_To_v1beta1_ResourceOverrideSpec(in *ResourceOverrideSpec, out *v1beta1.ResourceOverrideSpec, s conversion.Scope) error {
+	*out = *(*v1beta1.ResourceOverrideSpec)(unsafe.Pointer(in))
 	return nil
 }
 
-// Convert_v1_ResourceOverrideSpec_To_placement_ResourceOverrideSpec is an autogenerated conversion function.
-func Convert_v1_ResourceOverrideSpec_To_placement_ResourceOverrideSpec(in *ResourceOverrideSpec, out *placement.ResourceOverrideSpec, s conversion.Scope) error {
-	return autoConvert_v1_ResourceOverrideSpec_To_placement_ResourceOverrideSpec(in, out, s)
+// Convert_v1_ResourceOverrideSpec_To_v1beta1_ResourceOverrideSpec is an autogenerated conversion function.
+func Convert_v1_ResourceOverrideSpec_To_v1beta1_ResourceOverrideSpec(in *ResourceOverrideSpec, out *v1beta1.ResourceOverrideSpec, s conversion.Scope) error {
+	return autoConvert_v1_ResourceOverrideSpec_To_v1beta1_ResourceOverrideSpec(in, out, s)
 }
 
-func autoConvert_placement_ResourceOverrideSpec_To_v1_ResourceOverrideSpec(in *placement.ResourceOverrideSpec, out *ResourceOverrideSpec, s conversion.Scope) error {
+func autoConvert_v1beta1_ResourceOverrideSpec_To_v1_ResourceOverrideSpec(in *v1beta1.ResourceOverrideSpec, out *ResourceOverrideSpec, s conversion.Scope) error {
 	*out = *(*ResourceOverrideSpec)(unsafe.Pointer(in))
 	return nil
 }
 
-// Convert_placement_ResourceOverrideSpec_To_v1_ResourceOverrideSpec is an autogenerated conversion function.
-func Convert_placement_ResourceOverrideSpec_To_v1_ResourceOverrideSpec(in *placement.ResourceOverrideSpec, out *ResourceOverrideSpec, s conversion.Scope) error {
-	return autoConvert_placement_ResourceOverrideSpec_To_v1_ResourceOverrideSpec(in, out, s)
+// Convert_v1beta1_ResourceOverrideSpec_To_v1_ResourceOverrideSpec is an autogenerated conversion function.
+func Convert_v1beta1_ResourceOverrideSpec_To_v1_ResourceOverrideSpec(in *v1beta1.ResourceOverrideSpec, out *ResourceOverrideSpec, s conversion.Scope) error {
+	return autoConvert_v1beta1_ResourceOverrideSpec_To_v1_ResourceOverrideSpec(in, out, s)
 }
 
-func autoConvert_v1_ResourcePlacement_To_placement_ResourcePlacement(in *ResourcePlacement, out *placement.ResourcePlacement, s conversion.Scope) error {
+func autoConvert_v1_ResourcePlacement_To_v1beta1_ResourcePlacement(in *ResourcePlacement, out *v1beta1.ResourcePlacement, s conversion.Scope) error {
 	out.ObjectMeta = in.ObjectMeta
-	if err := Convert_v1_PlacementSpec_To_placement_PlacementSpec(&in.Spec, &out.Spec, s); err != nil {
+	if err := Convert_v1_PlacementSpec_To_v1beta1_PlacementSpec(&in.Spec, &out.Spec, s); err != nil {
 		return err
 	}
-	if err := Convert_v1_PlacementStatus_To_placement_PlacementStatus(&in.Status, &out.Status, s); err != nil {
+	if err := Convert_v1_PlacementStatus_To_v1beta1_PlacementStatus(&in.Status, &out.Status, s); err != nil {
 		return err
 	}
 	return nil
 }
 
-// Convert_v1_ResourcePlacement_To_placement_ResourcePlacement is an autogenerated conversion function.
-func Convert_v1_ResourcePlacement_To_placement_ResourcePlacement(in *ResourcePlacement, out *placement.ResourcePlacement, s conversion.Scope) error {
-	return autoConvert_v1_ResourcePlacement_To_placement_ResourcePlacement(in, out, s)
+// Convert_v1_ResourcePlacement_To_v1beta1_ResourcePlacement is an autogenerated conversion function.
+func Convert_v1_ResourcePlacement_To_v1beta1_ResourcePlacement(in *ResourcePlacement, out *v1beta1.ResourcePlacement, s conversion.Scope) error {
+	return autoConvert_v1_ResourcePlacement_To_v1beta1_ResourcePlacement(in, out, s)
 }
 
-func autoConvert_placement_ResourcePlacement_To_v1_ResourcePlacement(in *placement.ResourcePlacement, out *ResourcePlacement, s conversion.Scope) error {
+func autoConvert_v1beta1_ResourcePlacement_To_v1_ResourcePlacement(in *v1beta1.ResourcePlacement, out *ResourcePlacement, s conversion.Scope) error {
 	out.ObjectMeta = in.ObjectMeta
-	if err := Convert_placement_PlacementSpec_To_v1_PlacementSpec(&in.Spec, &out.Spec, s); err != nil {
+	if err := Convert_v1beta1_PlacementSpec_To_v1_PlacementSpec(&in.Spec, &out.Spec, s); err != nil {
 		return err
 	}
-	if err := Convert_placement_PlacementStatus_To_v1_PlacementStatus(&in.Status, &out.Status, s); err != nil {
+	if err := Convert_v1beta1_PlacementStatus_To_v1_PlacementStatus(&in.Status, &out.Status, s); err != nil {
 		return err
 	}
 	return nil
 }
 
-// Convert_placement_ResourcePlacement_To_v1_ResourcePlacement is an autogenerated conversion function.
-func Convert_placement_ResourcePlacement_To_v1_ResourcePlacement(in *placement.ResourcePlacement, out *ResourcePlacement, s conversion.Scope) error {
-	return autoConvert_placement_ResourcePlacement_To_v1_ResourcePlacement(in, out, s)
+// Convert_v1beta1_ResourcePlacement_To_v1_ResourcePlacement is an autogenerated conversion function.
+func Convert_v1beta1_ResourcePlacement_To_v1_ResourcePlacement(in *v1beta1.ResourcePlacement, out *ResourcePlacement, s conversion.Scope) error {
+	return autoConvert_v1beta1_ResourcePlacement_To_v1_ResourcePlacement(in, out, s)
 }
 
-func autoConvert_v1_ResourcePlacementList_To_placement_ResourcePlacementList(in *ResourcePlacementList, out *placement.ResourcePlacementList, s conversion.Scope) error {
+func autoConvert_v1_ResourcePlacementList_To_v1beta1_ResourcePlacementList(in *ResourcePlacementList, out *v1beta1.ResourcePlacementList, s conversion.Scope) error {
 	out.ListMeta = in.ListMeta
-	out.Items = *(*[]placement.ResourcePlacement)(unsafe.Pointer(&in.Items))
+	out.Items = *(*[]v1beta1.ResourcePlacement)(unsafe.Pointer(&in.Items))
 	return nil
 }
 
-// Convert_v1_ResourcePlacementList_To_placement_ResourcePlacementList is an autogenerated conversion function.
-func Convert_v1_ResourcePlacementList_To_placement_ResourcePlacementList(in *ResourcePlacementList, out *placement.ResourcePlacementList, s conversion.Scope) error {
-	return autoConvert_v1_ResourcePlacementList_To_placement_ResourcePlacementList(in, out, s)
+// Convert_v1_ResourcePlacementList_To_v1beta1_ResourcePlacementList is an autogenerated conversion function.
+func Convert_v1_ResourcePlacementList_To_v1beta1_ResourcePlacementList(in *ResourcePlacementList, out *v1beta1.ResourcePlacementList, s conversion.Scope) error {
+	return autoConvert_v1_ResourcePlacementList_To_v1beta1_ResourcePlacementList(in, out, s)
 }
 
-func autoConvert_placement_ResourcePlacementList_To_v1_ResourcePlacementList(in *placement.ResourcePlacementList, out *ResourcePlacementList, s conversion.Scope) error {
+func autoConvert_v1beta1_ResourcePlacementList_To_v1_ResourcePlacementList(in *v1beta1.ResourcePlacementList, out *ResourcePlacementList, s conversion.Scope) error {
 	out.ListMeta = in.ListMeta
 	out.Items = *(*[]ResourcePlacement)(unsafe.Pointer(&in.Items))
 	return nil
 }
 
-// Convert_placement_ResourcePlacementList_To_v1_ResourcePlacementList is an autogenerated conversion function.
-func Convert_placement_ResourcePlacementList_To_v1_ResourcePlacementList(in *placement.ResourcePlacementList, out *ResourcePlacementList, s conversion.Scope) error {
-	return autoConvert_placement_ResourcePlacementList_To_v1_ResourcePlacementList(in, out, s)
+// Convert_v1beta1_ResourcePlacementList_To_v1_ResourcePlacementList is an autogenerated conversion function.
+func Convert_v1beta1_ResourcePlacementList_To_v1_ResourcePlacementList(in *v1beta1.ResourcePlacementList, out *ResourcePlacementList, s conversion.Scope) error {
+	return autoConvert_v1beta1_ResourcePlacementList_To_v1_ResourcePlacementList(in, out, s)
 }
 
-func autoConvert_v1_ResourceSelector_To_placement_ResourceSelector(in *ResourceSelector, out *placement.ResourceSelector, s conversion.Scope) error {
-	*out = *(*placement.ResourceSelector)(unsafe.Pointer(in))
+func autoConvert_v1_ResourceSelector_To_v1beta1_ResourceSelector(in *ResourceSelector, out *v1beta1.ResourceSelector, s conversion.Scope) error {
+	*out = *(*v1beta1.ResourceSelector)(unsafe.Pointer(in))
 	return nil
 }
 
-// Convert_v1_ResourceSelector_To_placement_ResourceSelector is an autogenerated conversion function.
-func Convert_v1_ResourceSelector_To_placement_ResourceSelector(in *ResourceSelector, out *placement.ResourceSelector, s conversion.Scope) error {
-	return autoConvert_v1_ResourceSelector_To_placement_ResourceSelector(in, out, s)
+// Convert_v1_ResourceSelector_To_v1beta1_ResourceSelector is an autogenerated conversion function.
+func Convert_v1_ResourceSelector_To_v1beta1_ResourceSelector(in *ResourceSelector, out *v1beta1.ResourceSelector, s conversion.Scope) error {
+	return autoConvert_v1_ResourceSelector_To_v1beta1_ResourceSelector(in, out, s)
 }
 
-func autoConvert_placement_ResourceSelector_To_v1_ResourceSelector(in *placement.ResourceSelector, out *ResourceSelector, s conversion.Scope) error {
+func autoConvert_v1beta1_ResourceSelector_To_v1_ResourceSelector(in *v1beta1.ResourceSelector, out *ResourceSelector, s conversion.Scope) error {
 	*out = *(*ResourceSelector)(unsafe.Pointer(in))
 	return nil
 }
 
-// Convert_placement_ResourceSelector_To_v1_ResourceSelector is an autogenerated conversion function.
-func Convert_placement_ResourceSelector_To_v1_ResourceSelector(in *placement.ResourceSelector, out *ResourceSelector, s conversion.Scope) error {
-	return autoConvert_placement_ResourceSelector_To_v1_ResourceSelector(in, out, s)
+// Convert_v1beta1_ResourceSelector_To_v1_ResourceSelector is an autogenerated conversion function.
+func Convert_v1beta1_ResourceSelector_To_v1_ResourceSelector(in *v1beta1.ResourceSelector, out *ResourceSelector, s conversion.Scope) error {
+	return autoConvert_v1beta1_ResourceSelector_To_v1_ResourceSelector(in, out, s)
 }
 
-func autoConvert_v1_ResourceSelectorTerm_To_placement_ResourceSelectorTerm(in *ResourceSelectorTerm, out *placement.ResourceSelectorTerm, s conversion.Scope) error {
-	*out = *(*placement.ResourceSelectorTerm)(unsafe.Pointer(in))
+func autoConvert_v1_ResourceSelectorTerm_To_v1beta1_ResourceSelectorTerm(in *ResourceSelectorTerm, out *v1beta1.ResourceSelectorTerm, s conversion.Scope) error {
+	*out = *(*v1beta1.ResourceSelectorTerm)(unsafe.Pointer(in))
 	return nil
 }
 
-// Convert_v1_ResourceSelectorTerm_To_placement_ResourceSelectorTerm is an autogenerated conversion function.
-func Convert_v1_ResourceSelectorTerm_To_placement_ResourceSelectorTerm(in *ResourceSelectorTerm, out *placement.ResourceSelectorTerm, s conversion.Scope) error {
-	return autoConvert_v1_ResourceSelectorTerm_To_placement_ResourceSelectorTerm(in, out, s)
+// Convert_v1_ResourceSelectorTerm_To_v1beta1_ResourceSelectorTerm is an autogenerated conversion function.
+func Convert_v1_ResourceSelectorTerm_To_v1beta1_ResourceSelectorTerm(in *ResourceSelectorTerm, out *v1beta1.ResourceSelectorTerm, s conversion.Scope) error {
+	return autoConvert_v1_ResourceSelectorTerm_To_v1beta1_ResourceSelectorTerm(in, out, s)
 }
 
-func autoConvert_placement_ResourceSelectorTerm_To_v1_ResourceSelectorTerm(in *placement.ResourceSelectorTerm, out *ResourceSelectorTerm, s conversion.Scope) error {
+func autoConvert_v1beta1_ResourceSelectorTerm_To_v1_ResourceSelectorTerm(in *v1beta1.ResourceSelectorTerm, out *ResourceSelectorTerm, s conversion.Scope) error {
 	*out = *(*ResourceSelectorTerm)(unsafe.Pointer(in))
 	return nil
 }
 
-// Convert_placement_ResourceSelectorTerm_To_v1_ResourceSelectorTerm is an autogenerated conversion function.
-func Convert_placement_ResourceSelectorTerm_To_v1_ResourceSelectorTerm(in *placement.ResourceSelectorTerm, out *ResourceSelectorTerm, s conversion.Scope) error {
-	return autoConvert_placement_ResourceSelectorTerm_To_v1_ResourceSelectorTerm(in, out, s)
+// Convert_v1beta1_ResourceSelectorTerm_To_v1_ResourceSelectorTerm is an autogenerated conversion function.
+func Convert_v1beta1_ResourceSelectorTerm_To_v1_ResourceSelectorTerm(in *v1beta1.ResourceSelectorTerm, out *ResourceSelectorTerm, s conversion.Scope) error {
+	return autoConvert_v1beta1_ResourceSelectorTerm_To_v1_ResourceSelectorTerm(in, out, s)
 }
 
-func autoConvert_v1_ResourceSnapshot_To_placement_ResourceSnapshot(in *ResourceSnapshot, out *placement.ResourceSnapshot, s conversion.Scope) error {
+func autoConvert_v1_ResourceSnapshot_To_v1beta1_ResourceSnapshot(in *ResourceSnapshot, out *v1beta1.ResourceSnapshot, s conversion.Scope) error {
 	out.ObjectMeta = in.ObjectMeta
-	if err := Convert_v1_ResourceSnapshotSpec_To_placement_ResourceSnapshotSpec(&in.Spec, &out.Spec, s); err != nil {
+	if err := Convert_v1_ResourceSnapshotSpec_To_v1beta1_ResourceSnapshotSpec(&in.Spec, &out.Spec, s); err != nil {
 		return err
 	}
-	if err := Convert_v1_ResourceSnapshotStatus_To_placement_ResourceSnapshotStatus(&in.Status, &out.Status, s); err != nil {
+	if err := Convert_v1_ResourceSnapshotStatus_To_v1beta1_ResourceSnapshotStatus(&in.Status, &out.Status, s); err != nil {
 		return err
 	}
 	return nil
 }
 
-// Convert_v1_ResourceSnapshot_To_placement_ResourceSnapshot is an autogenerated conversion function.
-func Convert_v1_ResourceSnapshot_To_placement_ResourceSnapshot(in *ResourceSnapshot, out *placement.ResourceSnapshot, s conversion.Scope) error {
-	return autoConvert_v1_ResourceSnapshot_To_placement_ResourceSnapshot(in, out, s)
+// Convert_v1_ResourceSnapshot_To_v1beta1_ResourceSnapshot is an autogenerated conversion function.
+func Convert_v1_ResourceSnapshot_To_v1beta1_ResourceSnapshot(in *ResourceSnapshot, out *v1beta1.ResourceSnapshot, s conversion.Scope) error {
+	return autoConvert_v1_ResourceSnapshot_To_v1beta1_ResourceSnapshot(in, out, s)
 }
 
-func autoConvert_placement_ResourceSnapshot_To_v1_ResourceSnapshot(in *placement.ResourceSnapshot, out *ResourceSnapshot, s conversion.Scope) error {
+func autoConvert_v1beta1_ResourceSnapshot_To_v1_ResourceSnapshot(in *v1beta1.ResourceSnapshot, out *ResourceSnapshot, s conversion.Scope) error {
 	out.ObjectMeta = in.ObjectMeta
-	if err := Convert_placement_ResourceSnapshotSpec_To_v1_ResourceSnapshotSpec(&in.Spec, &out.Spec, s); err != nil {
+	if err := Convert_v1beta1_ResourceSnapshotSpec_To_v1_ResourceSnapshotSpec(&in.Spec, &out.Spec, s); err != nil {
 		return err
 	}
-	if err := Convert_placement_ResourceSnapshotStatus_To_v1_ResourceSnapshotStatus(&in.Status, &out.Status, s); err != nil {
+	if err := Convert_v1beta1_ResourceSnapshotStatus_To_v1_ResourceSnapshotStatus(&in.Status, &out.Status, s); err != nil {
 		return err
 	}
 	return nil
 }
 
-// Convert_placement_ResourceSnapshot_To_v1_ResourceSnapshot is an autogenerated conversion function.
-func Convert_placement_ResourceSnapshot_To_v1_ResourceSnapshot(in *placement.ResourceSnapshot, out *ResourceSnapshot, s conversion.Scope) error {
-	return autoConvert_placement_ResourceSnapshot_To_v1_ResourceSnapshot(in, out, s)
+// Convert_v1beta1_ResourceSnapshot_To_v1_ResourceSnapshot is an autogenerated conversion function.
+func Convert_v1beta1_ResourceSnapshot_To_v1_ResourceSnapshot(in *v1beta1.ResourceSnapshot, out *ResourceSnapshot, s conversion.Scope) error {
+	return autoConvert_v1beta1_ResourceSnapshot_To_v1_ResourceSnapshot(in, out, s)
 }
 
-func autoConvert_v1_ResourceSnapshotList_To_placement_ResourceSnapshotList(in *ResourceSnapshotList, out *placement.ResourceSnapshotList, s conversion.Scope) error {
+func autoConvert_v1_ResourceSnapshotList_To_v1beta1_ResourceSnapshotList(in *ResourceSnapshotList, out *v1beta1.ResourceSnapshotList, s conversion.Scope) error {
 	out.ListMeta = in.ListMeta
-	out.Items = *(*[]placement.ResourceSnapshot)(unsafe.Pointer(&in.Items))
+	out.Items = *(*[]v1beta1.ResourceSnapshot)(unsafe.Pointer(&in.Items))
 	return nil
 }
 
-// Convert_v1_ResourceSnapshotList_To_placement_ResourceSnapshotList is an autogenerated conversion function.
-func Convert_v1_ResourceSnapshotList_To_placement_ResourceSnapshotList(in *ResourceSnapshotList, out *placement.ResourceSnapshotList, s conversion.Scope) error {
-	return autoConvert_v1_ResourceSnapshotList_To_placement_ResourceSnapshotList(in, out, s)
+// Convert_v1_ResourceSnapshotList_To_v1beta1_ResourceSnapshotList is an autogenerated conversion function.
+func Convert_v1_ResourceSnapshotList_To_v1beta1_ResourceSnapshotList(in *ResourceSnapshotList, out *v1beta1.ResourceSnapshotList, s conversion.Scope) error {
+	return autoConvert_v1_ResourceSnapshotList_To_v1beta1_ResourceSnapshotList(in, out, s)
 }
 
-func autoConvert_placement_ResourceSnapshotList_To_v1_ResourceSnapshotList(in *placement.ResourceSnapshotList, out *ResourceSnapshotList, s conversion.Scope) error {
+func autoConvert_v1beta1_ResourceSnapshotList_To_v1_ResourceSnapshotList(in *v1beta1.ResourceSnapshotList, out *ResourceSnapshotList, s conversion.Scope) error {
 	out.ListMeta = in.ListMeta
 	out.Items = *(*[]ResourceSnapshot)(unsafe.Pointer(&in.Items))
 	return nil
 }
 
-// Convert_placement_ResourceSnapshotList_To_v1_ResourceSnapshotList is an autogenerated conversion function.
-func Convert_placement_ResourceSnapshotList_To_v1_ResourceSnapshotList(in *placement.ResourceSnapshotList, out *ResourceSnapshotList, s conversion.Scope) error {
-	return autoConvert_placement_ResourceSnapshotList_To_v1_ResourceSnapshotList(in, out, s)
+// Convert_v1beta1_ResourceSnapshotList_To_v1_ResourceSnapshotList is an autogenerated conversion function.
+func Convert_v1beta1_ResourceSnapshotList_To_v1_ResourceSnapshotList(in *v1beta1.ResourceSnapshotList, out *ResourceSnapshotList, s conversion.Scope) error {
+	return autoConvert_v1beta1_ResourceSnapshotList_To_v1_ResourceSnapshotList(in, out, s)
 }
 
-func autoConvert_v1_ResourceSnapshotSpec_To_placement_ResourceSnapshotSpec(in *ResourceSnapshotSpec, out *placement.ResourceSnapshotSpec, s conversion.Scope) error {
-	*out = *(*placement.ResourceSnapshotSpec)(unsafe.Pointer(in))
+func autoConvert_v1_ResourceSnapshotSpec_To_v1beta1_ResourceSnapshotSpec(in *ResourceSnapshotSpec, out *v1beta1.ResourceSnapshotSpec, s conversion.Scope) error {
+	*out = *(*v1beta1.ResourceSnapshotSpec)(unsafe.Pointer(in))
 	return nil
 }
 
-// Convert_v1_ResourceSnapshotSpec_To_placement_ResourceSnapshotSpec is an autogenerated conversion function.
-func Convert_v1_ResourceSnapshotSpec_To_placement_ResourceSnapshotSpec(in *ResourceSnapshotSpec, out *placement.ResourceSnapshotSpec, s conversion.Scope) error {
-	return autoConvert_v1_ResourceSnapshotSpec_To_placement_ResourceSnapshotSpec(in, out, s)
+// Convert_v1_ResourceSnapshotSpec_To_v1beta1_ResourceSnapshotSpec is an autogenerated conversion function.
+func Convert_v1_ResourceSnapshotSpec_To_v1beta1_ResourceSnapshotSpec(in *ResourceSnapshotSpec, out *v1beta1.ResourceSnapshotSpec, s conversion.Scope) error {
+	return autoConvert_v1_ResourceSnapshotSpec_To_v1beta1_ResourceSnapshotSpec(in, out, s)
 }
 
-func autoConvert_placement_ResourceSnapshotSpec_To_v1_ResourceSnapshotSpec(in *placement.ResourceSnapshotSpec, out *ResourceSnapshotSpec, s conversion.Scope) error {
+func autoConvert_v1beta1_ResourceSnapshotSpec_To_v1_ResourceSnapshotSpec(in *v1beta1.ResourceSnapshotSpec, out *ResourceSnapshotSpec, s conversion.Scope) error {
 	*out = *(*ResourceSnapshotSpec)(unsafe.Pointer(in))
 	return nil
 }
 
-// Convert_placement_ResourceSnapshotSpec_To_v1_ResourceSnapshotSpec is an autogenerated conversion function.
-func Convert_placement_ResourceSnapshotSpec_To_v1_ResourceSnapshotSpec(in *placement.ResourceSnapshotSpec, out *ResourceSnapshotSpec, s conversion.Scope) error {
-	return autoConvert_placement_ResourceSnapshotSpec_To_v1_ResourceSnapshotSpec(in, out, s)
+// Convert_v1beta1_ResourceSnapshotSpec_To_v1_ResourceSnapshotSpec is an autogenerated conversion function.
+func Convert_v1beta1_ResourceSnapshotSpec_To_v1_ResourceSnapshotSpec(in *v1beta1.ResourceSnapshotSpec, out *ResourceSnapshotSpec, s conversion.Scope) error {
+	return autoConvert_v1beta1_ResourceSnapshotSpec_To_v1_ResourceSnapshotSpec(in, out, s)
 }
 
-func autoConvert_v1_ResourceSnapshotStatus_To_placement_ResourceSnapshotStatus(in *ResourceSnapshotStatus, out *placement.ResourceSnapshotStatus, s conversion.Scope) error {
-	*out = *(*placement.ResourceSnapshotStatus)(unsafe.Pointer(in))
+func autoConvert_v1_ResourceSnapshotStatus_To_v1beta1_ResourceSnapshotStatus(in *ResourceSnapshotStatus, out *v1beta1.ResourceSnapshotStatus, s conversion.Scope) error {
+	*out = *(*v1beta1.ResourceSnapshotStatus)(unsafe.Pointer(in))
 	return nil
 }
 
-// Convert_v1_ResourceSnapshotStatus_To_placement_ResourceSnapshotStatus is an autogenerated conversion function.
-func Convert_v1_ResourceSnapshotStatus_To_placement_ResourceSnapshotStatus(in *ResourceSnapshotStatus, out *placement.ResourceSnapshotStatus, s conversion.Scope) error {
-	return autoConvert_v1_ResourceSnapshotStatus_To_placement_ResourceSnapshotStatus(in, out, s)
+// Convert_v1_ResourceSnapshotStatus_To_v1beta1_ResourceSnapshotStatus is an autogenerated conversion function.
+func Convert_v1_ResourceSnapshotStatus_To_v1beta1_ResourceSnapshotStatus(in *ResourceSnapshotStatus, out *v1beta1.ResourceSnapshotStatus, s conversion.Scope) error {
+	return autoConvert_v1_ResourceSnapshotStatus_To_v1beta1_ResourceSnapshotStatus(in, out, s)
 }
 
-func autoConvert_placement_ResourceSnapshotStatus_To_v1_ResourceSnapshotStatus(in *placement.ResourceSnapshotStatus, out *ResourceSnapshotStatus, s conversion.Scope) error {
+func autoConvert_v1beta1_ResourceSnapshotStatus_To_v1_ResourceSnapshotStatus(in *v1beta1.ResourceSnapshotStatus, out *ResourceSnapshotStatus, s conversion.Scope) error {
 	*out = *(*ResourceSnapshotStatus)(unsafe.Pointer(in))
 	return nil
 }
 
-// Convert_placement_ResourceSnapshotStatus_To_v1_ResourceSnapshotStatus is an autogenerated conversion function.
-func Convert_placement_ResourceSnapshotStatus_To_v1_ResourceSnapshotStatus(in *placement.ResourceSnapshotStatus, out *ResourceSnapshotStatus, s conversion.Scope) error {
-	return autoConvert_placement_ResourceSnapshotStatus_To_v1_ResourceSnapshotStatus(in, out, s)
+// Convert_v1beta1_ResourceSnapshotStatus_To_v1_ResourceSnapshotStatus is an autogenerated conversion function.
+func Convert_v1beta1_ResourceSnapshotStatus_To_v1_ResourceSnapshotStatus(in *v1beta1.ResourceSnapshotStatus, out *ResourceSnapshotStatus, s conversion.Scope) error {
+	return autoConvert_v1beta1_ResourceSnapshotStatus_To_v1_ResourceSnapshotStatus(in, out, s)
 }
 
-func autoConvert_v1_RollingUpdateConfig_To_placement_RollingUpdateConfig(in *RollingUpdateConfig, out *placement.RollingUpdateConfig, s conversion.Scope) error {
-	*out = *(*placement.RollingUpdateConfig)(unsafe.Pointer(in))
+func autoConvert_v1_RollingUpdateConfig_To_v1beta1_RollingUpdateConfig(in *RollingUpdateConfig, out *v1beta1.RollingUpdateConfig, s conversion.Scope) error {
+	*out = *(*v1beta1.RollingUpdateConfig)(unsafe.Pointer(in))
 	return nil
 }
 
-// Convert_v1_RollingUpdateConfig_To_placement_RollingUpdateConfig is an autogenerated conversion function.
-func Convert_v1_RollingUpdateConfig_To_placement_RollingUpdateConfig(in *RollingUpdateConfig, out *placement.RollingUpdateConfig, s conversion.Scope) error {
-	return autoConvert_v1_RollingUpdateConfig_To_placement_RollingUpdateConfig(in, out, s)
+// Convert_v1_RollingUpdateConfig_To_v1beta1_RollingUpdateConfig is an autogenerated conversion function.
+func Convert_v1_RollingUpdateConfig_To_v1beta1_RollingUpdateConfig(in *RollingUpdateConfig, out *v1beta1.RollingUpdateConfig, s conversion.Scope) error {
+	return autoConvert_v1_RollingUpdateConfig_To_v1beta1_RollingUpdateConfig(in, out, s)
 }
 
-func autoConvert_placement_RollingUpdateConfig_To_v1_RollingUpdateConfig(in *placement.RollingUpdateConfig, out *RollingUpdateConfig, s conversion.Scope) error {
+func autoConvert_v1beta1_RollingUpdateConfig_To_v1_RollingUpdateConfig(in *v1beta1.RollingUpdateConfig, out *RollingUpdateConfig, s conversion.Scope) error {
 	*out = *(*RollingUpdateConfig)(unsafe.Pointer(in))
 	return nil
 }
 
-// Convert_placement_RollingUpdateConfig_To_v1_RollingUpdateConfig is an autogenerated conversion function.
-func Convert_placement_RollingUpdateConfig_To_v1_RollingUpdateConfig(in *placement.RollingUpdateConfig, out *RollingUpdateConfig, s conversion.Scope) error {
-	return autoConvert_placement_RollingUpdateConfig_To_v1_RollingUpdateConfig(in, out, s)
+// Convert_v1beta1_RollingUpdateConfig_To_v1_RollingUpdateConfig is an autogenerated conversion function.
+func Convert_v1beta1_RollingUpdateConfig_To_v1_RollingUpdateConfig(in *v1beta1.RollingUpdateConfig, out *RollingUpdateConfig, s conversion.Scope) error {
+	return autoConvert_v1beta1_RollingUpdateConfig_To_v1_RollingUpdateConfig(in, out, s)
 }
 
-func autoConvert_v1_RolloutStrategy_To_placement_RolloutStrategy(in *RolloutStrategy, out *placement.RolloutStrategy, s conversion.Scope) error {
-	*out = *(*placement.RolloutStrategy)(unsafe.Pointer(in))
+func autoConvert_v1_RolloutStrategy_To_v1beta1_RolloutStrategy(in *RolloutStrategy, out *v1beta1.RolloutStrategy, s conversion.Scope) error {
+	*out = *(*v1beta1.RolloutStrategy)(unsafe.Pointer(in))
 	return nil
 }
 
-// Convert_v1_RolloutStrategy_To_placement_RolloutStrategy is an autogenerated conversion function.
-func Convert_v1_RolloutStrategy_To_placement_RolloutStrategy(in *RolloutStrategy, out *placement.RolloutStrategy, s conversion.Scope) error {
-	return autoConvert_v1_RolloutStrategy_To_placement_RolloutStrategy(in, out, s)
+// Convert_v1_RolloutStrategy_To_v1beta1_RolloutStrategy is an autogenerated conversion function.
+func Convert_v1_RolloutStrategy_To_v1beta1_RolloutStrategy(in *RolloutStrategy, out *v1beta1.RolloutStrategy, s conversion.Scope) error {
+	return autoConvert_v1_RolloutStrategy_To_v1beta1_RolloutStrategy(in, out, s)
 }
 
-func autoConvert_placement_RolloutStrategy_To_v1_RolloutStrategy(in *placement.RolloutStrategy, out *RolloutStrategy, s conversion.Scope) error {
+func autoConvert_v1beta1_RolloutStrategy_To_v1_RolloutStrategy(in *v1beta1.RolloutStrategy, out *RolloutStrategy, s conversion.Scope) error {
 	*out = *(*RolloutStrategy)(unsafe.Pointer(in))
 	return nil
 }
 
-// Convert_placement_RolloutStrategy_To_v1_RolloutStrategy is an autogenerated conversion function.
-func Convert_placement_RolloutStrategy_To_v1_RolloutStrategy(in *placement.RolloutStrategy, out *RolloutStrategy, s conversion.Scope) error {
-	return autoConvert_placement_RolloutStrategy_To_v1_RolloutStrategy(in, out, s)
+// Convert_v1beta1_RolloutStrategy_To_v1_RolloutStrategy is an autogenerated conversion function.
+func Convert_v1beta1_RolloutStrategy_To_v1_RolloutStrategy(in *v1beta1.RolloutStrategy, out *RolloutStrategy, s conversion.Scope) error {
+	return autoConvert_v1beta1_RolloutStrategy_To_v1_RolloutStrategy(in, out, s)
 }
 
-func autoConvert_v1_SchedulingPolicySnapshot_To_placement_SchedulingPolicySnapshot(in *SchedulingPolicySnapshot, out *placement.SchedulingPolicySnapshot, s conversion.Scope) error {
+func autoConvert_v1_SchedulingPolicySnapshot_To_v1beta1_SchedulingPolicySnapshot(in *SchedulingPolicySnapshot, out *v1beta1.SchedulingPolicySnapshot, s conversion.Scope) error {
 	out.ObjectMeta = in.ObjectMeta
-	if err := Convert_v1_SchedulingPolicySnapshotSpec_To_placement_SchedulingPolicySnapshotSpec(&in.Spec, &out.Spec, s); err != nil {
+	if err := Convert_v1_SchedulingPolicySnapshotSpec_To_v1beta1_SchedulingPolicySnapshotSpec(&in.Spec, &out.Spec, s); err != nil {
 		return err
 	}
-	if err := Convert_v1_SchedulingPolicySnapshotStatus_To_placement_SchedulingPolicySnapshotStatus(&in.Status, &out.Status, s); err != nil {
+	if err := Convert_v1_SchedulingPolicySnapshotStatus_To_v1beta1_SchedulingPolicySnapshotStatus(&in.Status, &out.Status, s); err != nil {
 		return err
 	}
 	return nil
 }
 
-// Convert_v1_SchedulingPolicySnapshot_To_placement_SchedulingPolicySnapshot is an autogenerated conversion function.
-func Convert_v1_SchedulingPolicySnapshot_To_placement_SchedulingPolicySnapshot(in *SchedulingPolicySnapshot, out *placement.SchedulingPolicySnapshot, s conversion.Scope) error {
-	return autoConvert_v1_SchedulingPolicySnapshot_To_placement_SchedulingPolicySnapshot(in, out, s)
+// Convert_v1_SchedulingPolicySnapshot_To_v1beta1_SchedulingPolicySnapshot is an autogenerated conversion function.
+func Convert_v1_SchedulingPolicySnapshot_To_v1beta1_SchedulingPolicySnapshot(in *SchedulingPolicySnapshot, out *v1beta1.SchedulingPolicySnapshot, s conversion.Scope) error {
+	return autoConvert_v1_SchedulingPolicySnapshot_To_v1beta1_SchedulingPolicySnapshot(in, out, s)
 }
 
-func autoConvert_placement_SchedulingPolicySnapshot_To_v1_SchedulingPolicySnapshot(in *placement.SchedulingPolicySnapshot, out *SchedulingPolicySnapshot, s conversion.Scope) error {
+func autoConvert_v1beta1_SchedulingPolicySnapshot_To_v1_SchedulingPolicySnapshot(in *v1beta1.SchedulingPolicySnapshot, out *SchedulingPolicySnapshot, s conversion.Scope) error {
 	out.ObjectMeta = in.ObjectMeta
-	if err := Convert_placement_SchedulingPolicySnapshotSpec_To_v1_SchedulingPolicySnapshotSpec(&in.Spec, &out.Spec, s); err != nil {
+	if err := Convert_v1beta1_SchedulingPolicySnapshotSpec_To_v1_SchedulingPolicySnapshotSpec(&in.Spec, &out.Spec, s); err != nil {
 		return err
 	}
-	if err := Convert_placement_SchedulingPolicySnapshotStatus_To_v1_SchedulingPolicySnapshotStatus(&in.Status, &out.Status, s); err != nil {
+	if err := Convert_v1beta1_SchedulingPolicySnapshotStatus_To_v1_SchedulingPolicySnapshotStatus(&in.Status, &out.Status, s); err != nil {
 		return err
 	}
 	return nil
 }
 
-// Convert_placement_SchedulingPolicySnapshot_To_v1_SchedulingPolicySnapshot is an autogenerated conversion function.
-func Convert_placement_SchedulingPolicySnapshot_To_v1_SchedulingPolicySnapshot(in *placement.SchedulingPolicySnapshot, out *SchedulingPolicySnapshot, s conversion.Scope) error {
-	return autoConvert_placement_SchedulingPolicySnapshot_To_v1_SchedulingPolicySnapshot(in, out, s)
+// Convert_v1beta1_SchedulingPolicySnapshot_To_v1_SchedulingPolicySnapshot is an autogenerated conversion function.
+func Convert_v1beta1_SchedulingPolicySnapshot_To_v1_SchedulingPolicySnapshot(in *v1beta1.SchedulingPolicySnapshot, out *SchedulingPolicySnapshot, s conversion.Scope) error {
+	return autoConvert_v1beta1_SchedulingPolicySnapshot_To_v1_SchedulingPolicySnapshot(in, out, s)
 }
 
-func autoConvert_v1_SchedulingPolicySnapshotList_To_placement_SchedulingPolicySnapshotList(in *SchedulingPolicySnapshotList, out *placement.SchedulingPolicySnapshotList, s conversion.Scope) error {
+func autoConvert_v1_SchedulingPolicySnapshotList_To_v1beta1_SchedulingPolicySnapshotList(in *SchedulingPolicySnapshotList, out *v1beta1.SchedulingPolicySnapshotList, s conversion.Scope) error {
 	out.ListMeta = in.ListMeta
-	out.Items = *(*[]placement.SchedulingPolicySnapshot)(unsafe.Pointer(&in.Items))
+	out.Items = *(*[]v1beta1.SchedulingPolicySnapshot)(unsafe.Pointer(&in.Items))
 	return nil
 }
 
-// Convert_v1_SchedulingPolicySnapshotList_To_placement_SchedulingPolicySnapshotList is an autogenerated conversion function.
-func Convert_v1_SchedulingPolicySnapshotList_To_placement_SchedulingPolicySnapshotList(in *SchedulingPolicySnapshotList, out *placement.SchedulingPolicySnapshotList, s conversion.Scope) error {
-	return autoConvert_v1_SchedulingPolicySnapshotList_To_placement_SchedulingPolicySnapshotList(in, out, s)
+// Convert_v1_SchedulingPolicySnapshotList_To_v1beta1_SchedulingPolicySnapshotList is an autogenerated conversion function.
+func Convert_v1_SchedulingPolicySnapshotList_To_v1beta1_SchedulingPolicySnapshotList(in *SchedulingPolicySnapshotList, out *v1beta1.SchedulingPolicySnapshotList, s conversion.Scope) error {
+	return autoConvert_v1_SchedulingPolicySnapshotList_To_v1beta1_SchedulingPolicySnapshotList(in, out, s)
 }
 
-func autoConvert_placement_SchedulingPolicySnapshotList_To_v1_SchedulingPolicySnapshotList(in *placement.SchedulingPolicySnapshotList, out *SchedulingPolicySnapshotList, s conversion.Scope) error {
+func autoConvert_v1beta1_SchedulingPolicySnapshotList_To_v1_SchedulingPolicySnapshotList(in *v1beta1.SchedulingPolicySnapshotList, out *SchedulingPolicySnapshotList, s conversion.Scope) error {
 	out.ListMeta = in.ListMeta
 	out.Items = *(*[]SchedulingPolicySnapshot)(unsafe.Pointer(&in.Items))
 	return nil
 }
 
-// Convert_placement_SchedulingPolicySnapshotList_To_v1_SchedulingPolicySnapshotList is an autogenerated conversion function.
-func Convert_placement_SchedulingPolicySnapshotList_To_v1_SchedulingPolicySnapshotList(in *placement.SchedulingPolicySnapshotList, out *SchedulingPolicySnapshotList, s conversion.Scope) error {
-	return autoConvert_placement_SchedulingPolicySnapshotList_To_v1_SchedulingPolicySnapshotList(in, out, s)
+// Convert_v1beta1_SchedulingPolicySnapshotList_To_v1_SchedulingPolicySnapshotList is an autogenerated conversion function.
+func Convert_v1beta1_SchedulingPolicySnapshotList_To_v1_SchedulingPolicySnapshotList(in *v1beta1.SchedulingPolicySnapshotList, out *SchedulingPolicySnapshotList, s conversion.Scope) error {
+	return autoConvert_v1beta1_SchedulingPolicySnapshotList_To_v1_SchedulingPolicySnapshotList(in, out, s)
 }
 
-func autoConvert_v1_SchedulingPolicySnapshotSpec_To_placement_SchedulingPolicySnapshotSpec(in *SchedulingPolicySnapshotSpec, out *placement.SchedulingPolicySnapshotSpec, s conversion.Scope) error {
-	out.Policy = (*placement.PlacementPolicy)(unsafe.Pointer(in.Policy))
+func autoConvert_v1_SchedulingPolicySnapshotSpec_To_v1beta1_SchedulingPolicySnapshotSpec(in *SchedulingPolicySnapshotSpec, out *v1beta1.SchedulingPolicySnapshotSpec, s conversion.Scope) error {
+	out.Policy = (*v1beta1.PlacementPolicy)(unsafe.Pointer(in.Policy))
 	out.PolicyHash = *(*[]byte)(unsafe.Pointer(&in.PolicyHash))
 	return nil
 }
 
-// Convert_v1_SchedulingPolicySnapshotSpec_To_placement_SchedulingPolicySnapshotSpec is an autogenerated conversion function.
-func Convert_v1_SchedulingPolicySnapshotSpec_To_placement_SchedulingPolicySnapshotSpec(in *SchedulingPolicySnapshotSpec, out *placement.SchedulingPolicySnapshotSpec, s conversion.Scope) error {
-	return autoConvert_v1_SchedulingPolicySnapshotSpec_To_placement_SchedulingPolicySnapshotSpec(in, out, s)
+// Convert_v1_SchedulingPolicySnapshotSpec_To_v1beta1_SchedulingPolicySnapshotSpec is an autogenerated conversion function.
+func Convert_v1_SchedulingPolicySnapshotSpec_To_v1beta1_SchedulingPolicySnapshotSpec(in *SchedulingPolicySnapshotSpec, out *v1beta1.SchedulingPolicySnapshotSpec, s conversion.Scope) error {
+	return autoConvert_v1_SchedulingPolicySnapshotSpec_To_v1beta1_SchedulingPolicySnapshotSpec(in, out, s)
 }
 
-func autoConvert_placement_SchedulingPolicySnapshotSpec_To_v1_SchedulingPolicySnapshotSpec(in *placement.SchedulingPolicySnapshotSpec, out *SchedulingPolicySnapshotSpec, s conversion.Scope) error {
+func autoConvert_v1beta1_SchedulingPolicySnapshotSpec_To_v1_SchedulingPolicySnapshotSpec(in *v1beta1.SchedulingPolicySnapshotSpec, out *SchedulingPolicySnapshotSpec, s conversion.Scope) error {
 	out.Policy = (*PlacementPolicy)(unsafe.Pointer(in.Policy))
 	out.PolicyHash = *(*[]byte)(unsafe.Pointer(&in.PolicyHash))
 	return nil
 }
 
-// Convert_placement_SchedulingPolicySnapshotSpec_To_v1_SchedulingPolicySnapshotSpec is an autogenerated conversion function.
-func Convert_placement_SchedulingPolicySnapshotSpec_To_v1_SchedulingPolicySnapshotSpec(in *placement.SchedulingPolicySnapshotSpec, out *SchedulingPolicySnapshotSpec, s conversion.Scope) error {
-	return autoConvert_placement_SchedulingPolicySnapshotSpec_To_v1_SchedulingPolicySnapshotSpec(in, out, s)
+// Convert_v1beta1_SchedulingPolicySnapshotSpec_To_v1_SchedulingPolicySnapshotSpec is an autogenerated conversion function.
+func Convert_v1beta1_SchedulingPolicySnapshotSpec_To_v1_SchedulingPolicySnapshotSpec(in *v1beta1.SchedulingPolicySnapshotSpec, out *SchedulingPolicySnapshotSpec, s conversion.Scope) error {
+	return autoConvert_v1beta1_SchedulingPolicySnapshotSpec_To_v1_SchedulingPolicySnapshotSpec(in, out, s)
 }
 
-func autoConvert_v1_SchedulingPolicySnapshotStatus_To_placement_SchedulingPolicySnapshotStatus(in *SchedulingPolicySnapshotStatus, out *placement.SchedulingPolicySnapshotStatus, s conversion.Scope) error {
-	*out = *(*placement.SchedulingPolicySnapshotStatus)(unsafe.Pointer(in))
+func autoConvert_v1_SchedulingPolicySnapshotStatus_To_v1beta1_SchedulingPolicySnapshotStatus(in *SchedulingPolicySnapshotStatus, out *v1beta1.SchedulingPolicySnapshotStatus, s conversion.Scope) error {
+	*out = *(*v1beta1.SchedulingPolicySnapshotStatus)(unsafe.Pointer(in))
 	return nil
 }
 
-// Convert_v1_SchedulingPolicySnapshotStatus_To_placement_SchedulingPolicySnapshotStatus is an autogenerated conversion function.
-func Convert_v1_SchedulingPolicySnapshotStatus_To_placement_SchedulingPolicySnapshotStatus(in *SchedulingPolicySnapshotStatus, out *placement.SchedulingPolicySnapshotStatus, s conversion.Scope) error {
-	return autoConvert_v1_SchedulingPolicySnapshotStatus_To_placement_SchedulingPolicySnapshotStatus(in, out, s)
+// Convert_v1_SchedulingPolicySnapshotStatus_To_v1beta1_SchedulingPolicySnapshotStatus is an autogenerated conversion function.
+func Convert_v1_SchedulingPolicySnapshotStatus_To_v1beta1_SchedulingPolicySnapshotStatus(in *SchedulingPolicySnapshotStatus, out *v1beta1.SchedulingPolicySnapshotStatus, s conversion.Scope) error {
+	return autoConvert_v1_SchedulingPolicySnapshotStatus_To_v1beta1_SchedulingPolicySnapshotStatus(in, out, s)
 }
 
-func autoConvert_placement_SchedulingPolicySnapshotStatus_To_v1_SchedulingPolicySnapshotStatus(in *placement.SchedulingPolicySnapshotStatus, out *SchedulingPolicySnapshotStatus, s conversion.Scope) error {
+func autoConvert_v1beta1_SchedulingPolicySnapshotStatus_To_v1_SchedulingPolicySnapshotStatus(in *v1beta1.SchedulingPolicySnapshotStatus, out *SchedulingPolicySnapshotStatus, s conversion.Scope) error {
 	*out = *(*SchedulingPolicySnapshotStatus)(unsafe.Pointer(in))
 	return nil
 }
 
-// Convert_placement_SchedulingPolicySnapshotStatus_To_v1_SchedulingPolicySnapshotStatus is an autogenerated conversion function.
-func Convert_placement_SchedulingPolicySnapshotStatus_To_v1_SchedulingPolicySnapshotStatus(in *placement.SchedulingPolicySnapshotStatus, out *SchedulingPolicySnapshotStatus, s conversion.Scope) error {
-	return autoConvert_placement_SchedulingPolicySnapshotStatus_To_v1_SchedulingPolicySnapshotStatus(in, out, s)
+// Convert_v1beta1_SchedulingPolicySnapshotStatus_To_v1_SchedulingPolicySnapshotStatus is an autogenerated conversion function.
+func Convert_v1beta1_SchedulingPolicySnapshotStatus_To_v1_SchedulingPolicySnapshotStatus(in *v1beta1.SchedulingPolicySnapshotStatus, out *SchedulingPolicySnapshotStatus, s conversion.Scope) error {
+	return autoConvert_v1beta1_SchedulingPolicySnapshotStatus_To_v1_SchedulingPolicySnapshotStatus(in, out, s)
 }
 
-func autoConvert_v1_ServerSideApplyConfig_To_placement_ServerSideApplyConfig(in *ServerSideApplyConfig, out *placement.ServerSideApplyConfig, s conversion.Scope) error {
-	*out = *(*placement.ServerSideApplyConfig)(unsafe.Pointer(in))
+func autoConvert_v1_ServerSideApplyConfig_To_v1beta1_ServerSideApplyConfig(in *ServerSideApplyConfig, out *v1beta1.ServerSideApplyConfig, s conversion.Scope) error {
+	*out = *(*v1beta1.ServerSideApplyConfig)(unsafe.Pointer(in))
 	return nil
 }
 
-// Convert_v1_ServerSideApplyConfig_To_placement_ServerSideApplyConfig is an autogenerated conversion function.
-func Convert_v1_ServerSideApplyConfig_To_placement_ServerSideApplyConfig(in *ServerSideApplyConfig, out *placement.ServerSideApplyConfig, s conversion.Scope) error {
-	return autoConvert_v1_ServerSideApplyConfig_To_placement_ServerSideApplyConfig(in, out, s)
+// Convert_v1_ServerSideApplyConfig_To_v1beta1_ServerSideApplyConfig is an autogenerated conversion function.
+func Convert_v1_ServerSideApplyConfig_To_v1beta1_ServerSideApplyConfig(in *ServerSideApplyConfig, out *v1beta1.ServerSideApplyConfig, s conversion.Scope) error {
+	return autoConvert_v1_ServerSideApplyConfig_To_v1beta1_ServerSideApplyConfig(in, out, s)
 }
 
-func autoConvert_placement_ServerSideApplyConfig_To_v1_ServerSideApplyConfig(in *placement.ServerSideApplyConfig, out *ServerSideApplyConfig, s conversion.Scope) error {
+func autoConvert_v1beta1_ServerSideApplyConfig_To_v1_ServerSideApplyConfig(in *v1beta1.ServerSideApplyConfig, out *ServerSideApplyConfig, s conversion.Scope) error {
 	*out = *(*ServerSideApplyConfig)(unsafe.Pointer(in))
 	return nil
 }
 
-// Convert_placement_ServerSideApplyConfig_To_v1_ServerSideApplyConfig is an autogenerated conversion function.
-func Convert_placement_ServerSideApplyConfig_To_v1_ServerSideApplyConfig(in *placement.ServerSideApplyConfig, out *ServerSideApplyConfig, s conversion.Scope) error {
-	return autoConvert_placement_ServerSideApplyConfig_To_v1_ServerSideApplyConfig(in, out, s)
+// Convert_v1beta1_ServerSideApplyConfig_To_v1_ServerSideApplyConfig is an autogenerated conversion function.
+func Convert_v1beta1_ServerSideApplyConfig_To_v1_ServerSideApplyConfig(in *v1beta1.ServerSideApplyConfig, out *ServerSideApplyConfig, s conversion.Scope) error {
+	return autoConvert_v1beta1_ServerSideApplyConfig_To_v1_ServerSideApplyConfig(in, out, s)
 }
 
-func autoConvert_v1_StageConfig_To_placement_StageConfig(in *StageConfig, out *placement.StageConfig, s conversion.Scope) error {
-	*out = *(*placement.StageConfig)(unsafe.Pointer(in))
+func autoConvert_v1_StageConfig_To_v1beta1_StageConfig(in *StageConfig, out *v1beta1.StageConfig, s conversion.Scope) error {
+	*out = *(*v1beta1.StageConfig)(unsafe.Pointer(in))
 	return nil
 }
 
-// Convert_v1_StageConfig_To_placement_StageConfig is an autogenerated conversion function.
-func Convert_v1_StageConfig_To_placement_StageConfig(in *StageConfig, out *placement.StageConfig, s conversion.Scope) error {
-	return autoConvert_v1_StageConfig_To_placement_StageConfig(in, out, s)
+// Convert_v1_StageConfig_To_v1beta1_StageConfig is an autogenerated conversion function.
+func Convert_v1_StageConfig_To_v1beta1_StageConfig(in *StageConfig, out *v1beta1.StageConfig, s conversion.Scope) error {
+	return autoConvert_v1_StageConfig_To_v1beta1_StageConfig(in, out, s)
 }
 
-func autoConvert_placement_StageConfig_To_v1_StageConfig(in *placement.StageConfig, out *StageConfig, s conversion.Scope) error {
+func autoConvert_v1beta1_StageConfig_To_v1_StageConfig(in *v1beta1.StageConfig, out *StageConfig, s conversion.Scope) error {
 	*out = *(*StageConfig)(unsafe.Pointer(in))
 	return nil
 }
 
-// Convert_placement_StageConfig_To_v1_StageConfig is an autogenerated conversion function.
-func Convert_placement_StageConfig_To_v1_StageConfig(in *placement.StageConfig, out *StageConfig, s conversion.Scope) error {
-	return autoConvert_placement_StageConfig_To_v1_StageConfig(in, out, s)
+// Convert_v1beta1_StageConfig_To_v1_StageConfig is an autogenerated conversion function.
+func Convert_v1beta1_StageConfig_To_v1_StageConfig(in *v1beta1.StageConfig, out *StageConfig, s conversion.Scope) error {
+	return autoConvert_v1beta1_StageConfig_To_v1_StageConfig(in, out, s)
 }
 
-func autoConvert_v1_StageRollout_To_placement_StageRollout(in *StageRollout, out *placement.StageRollout, s conversion.Scope) error {
-	*out = *(*placement.StageRollout)(unsafe.Pointer(in))
+func autoConvert_v1_StageRollout_To_v1beta1_StageRollout(in *StageRollout, out *v1beta1.StageRollout, s conversion.Scope) error {
+	*out = *(*v1beta1.StageRollout)(unsafe.Pointer(in))
 	return nil
 }
 
-// Convert_v1_StageRollout_To_placement_StageRollout is an autogenerated conversion function.
-func Convert_v1_StageRollout_To_placement_StageRollout(in *StageRollout, out *placement.StageRollout, s conversion.Scope) error {
-	return autoConvert_v1_StageRollout_To_placement_StageRollout(in, out, s)
+// Convert_v1_StageRollout_To_v1beta1_StageRollout is an autogenerated conversion function.
+func Convert_v1_StageRollout_To_v1beta1_StageRollout(in *StageRollout, out *v1beta1.StageRollout, s conversion.Scope) error {
+	return autoConvert_v1_StageRollout_To_v1beta1_StageRollout(in, out, s)
 }
 
-func autoConvert_placement_StageRollout_To_v1_StageRollout(in *placement.StageRollout, out *StageRollout, s conversion.Scope) error {
+func autoConvert_v1beta1_StageRollout_To_v1_StageRollout(in *v1beta1.StageRollout, out *StageRollout, s conversion.Scope) error {
 	*out = *(*StageRollout)(unsafe.Pointer(in))
 	return nil
 }
 
-// Convert_placement_StageRollout_To_v1_StageRollout is an autogenerated conversion function.
-func Convert_placement_StageRollout_To_v1_StageRollout(in *placement.StageRollout, out *StageRollout, s conversion.Scope) error {
-	return autoConvert_placement_StageRollout_To_v1_StageRollout(in, out, s)
+// Convert_v1beta1_StageRollout_To_v1_StageRollout is an autogenerated conversion function.
+func Convert_v1beta1_StageRollout_To_v1_StageRollout(in *v1beta1.StageRollout, out *StageRollout, s conversion.Scope) error {
+	return autoConvert_v1beta1_StageRollout_To_v1_StageRollout(in, out, s)
 }
 
-func autoConvert_v1_StageTask_To_placement_StageTask(in *StageTask, out *placement.StageTask, s conversion.Scope) error {
-	*out = *(*placement.StageTask)(unsafe.Pointer(in))
+func autoConvert_v1_StageTask_To_v1beta1_StageTask(in *StageTask, out *v1beta1.StageTask, s conversion.Scope) error {
+	*out = *(*v1beta1.StageTask)(unsafe.Pointer(in))
 	return nil
 }
 
-// Convert_v1_StageTask_To_placement_StageTask is an autogenerated conversion function.
-func Convert_v1_StageTask_To_placement_StageTask(in *StageTask, out *placement.StageTask, s conversion.Scope) error {
-	return autoConvert_v1_StageTask_To_placement_StageTask(in, out, s)
+// Convert_v1_StageTask_To_v1beta1_StageTask is an autogenerated conversion function.
+func Convert_v1_StageTask_To_v1beta1_StageTask(in *StageTask, out *v1beta1.StageTask, s conversion.Scope) error {
+	return autoConvert_v1_StageTask_To_v1beta1_StageTask(in, out, s)
 }
 
-func autoConvert_placement_StageTask_To_v1_StageTask(in *placement.StageTask, out *StageTask, s conversion.Scope) error {
+func autoConvert_v1beta1_StageTask_To_v1_StageTask(in *v1beta1.StageTask, out *StageTask, s conversion.Scope) error {
 	*out = *(*StageTask)(unsafe.Pointer(in))
 	return nil
 }
 
-// Convert_placement_StageTask_To_v1_StageTask is an autogenerated conversion function.
-func Convert_placement_StageTask_To_v1_StageTask(in *placement.StageTask, out *StageTask, s conversion.Scope) error {
-	return autoConvert_placement_StageTask_To_v1_StageTask(in, out, s)
+// Convert_v1beta1_StageTask_To_v1_StageTask is an autogenerated conversion function.
+func Convert_v1beta1_StageTask_To_v1_StageTask(in *v1beta1.StageTask, out *StageTask, s conversion.Scope) error {
+	return autoConvert_v1beta1_StageTask_To_v1_StageTask(in, out, s)
 }
 
-func autoConvert_v1_StageTaskStatus_To_placement_StageTaskStatus(in *StageTaskStatus, out *placement.StageTaskStatus, s conversion.Scope) error {
-	*out = *(*placement.StageTaskStatus)(unsafe.Pointer(in))
+func autoConvert_v1_StageTaskStatus_To_v1beta1_StageTaskStatus(in *StageTaskStatus, out *v1beta1.StageTaskStatus, s conversion.Scope) error {
+	*out = *(*v1beta1.StageTaskStatus)(unsafe.Pointer(in))
 	return nil
 }
 
-// Convert_v1_StageTaskStatus_To_placement_StageTaskStatus is an autogenerated conversion function.
-func Convert_v1_StageTaskStatus_To_placement_StageTaskStatus(in *StageTaskStatus, out *placement.StageTaskStatus, s conversion.Scope) error {
-	return autoConvert_v1_StageTaskStatus_To_placement_StageTaskStatus(in, out, s)
+// Convert_v1_StageTaskStatus_To_v1beta1_StageTaskStatus is an autogenerated conversion function.
+func Convert_v1_StageTaskStatus_To_v1beta1_StageTaskStatus(in *StageTaskStatus, out *v1beta1.StageTaskStatus, s conversion.Scope) error {
+	return autoConvert_v1_StageTaskStatus_To_v1beta1_StageTaskStatus(in, out, s)
 }
 
-func autoConvert_placement_StageTaskStatus_To_v1_StageTaskStatus(in *placement.StageTaskStatus, out *StageTaskStatus, s conversion.Scope) error {
+func autoConvert_v1beta1_StageTaskStatus_To_v1_StageTaskStatus(in *v1beta1.StageTaskStatus, out *StageTaskStatus, s conversion.Scope) error {
 	*out = *(*StageTaskStatus)(unsafe.Pointer(in))
 	return nil
 }
 
-// Convert_placement_StageTaskStatus_To_v1_StageTaskStatus is an autogenerated conversion function.
-func Convert_placement_StageTaskStatus_To_v1_StageTaskStatus(in *placement.StageTaskStatus, out *StageTaskStatus, s conversion.Scope) error {
-	return autoConvert_placement_StageTaskStatus_To_v1_StageTaskStatus(in, out, s)
+// Convert_v1beta1_StageTaskStatus_To_v1_StageTaskStatus is an autogenerated conversion function.
+func Convert_v1beta1_StageTaskStatus_To_v1_StageTaskStatus(in *v1beta1.StageTaskStatus, out *StageTaskStatus, s conversion.Scope) error {
+	return autoConvert_v1beta1_StageTaskStatus_To_v1_StageTaskStatus(in, out, s)
 }
 
-func autoConvert_v1_StageUpdatingStatus_To_placement_StageUpdatingStatus(in *StageUpdatingStatus, out *placement.StageUpdatingStatus, s conversion.Scope) error {
-	*out = *(*placement.StageUpdatingStatus)(unsafe.Pointer(in))
+func autoConvert_v1_StageUpdatingStatus_To_v1beta1_StageUpdatingStatus(in *StageUpdatingStatus, out *v1beta1.StageUpdatingStatus, s conversion.Scope) error {
+	*out = *(*v1beta1.StageUpdatingStatus)(unsafe.Pointer(in))
 	return nil
 }
 
-// Convert_v1_StageUpdatingStatus_To_placement_StageUpdatingStatus is an autogenerated conversion function.
-func Convert_v1_StageUpdatingStatus_To_placement_StageUpdatingStatus(in *StageUpdatingStatus, out *placement.StageUpdatingStatus, s conversion.Scope) error {
-	return autoConvert_v1_StageUpdatingStatus_To_placement_StageUpdatingStatus(in, out, s)
+// Convert_v1_StageUpdatingStatus_To_v1beta1_StageUpdatingStatus is an autogenerated conversion function.
+func Convert_v1_StageUpdatingStatus_To_v1beta1_StageUpdatingStatus(in *StageUpdatingStatus, out *v1beta1.StageUpdatingStatus, s conversion.Scope) error {
+	return autoConvert_v1_StageUpdatingStatus_To_v1beta1_StageUpdatingStatus(in, out, s)
 }
 
-func autoConvert_placement_StageUpdatingStatus_To_v1_StageUpdatingStatus(in *placement.StageUpdatingStatus, out *StageUpdatingStatus, s conversion.Scope) error {
+func autoConvert_v1beta1_StageUpdatingStatus_To_v1_StageUpdatingStatus(in *v1beta1.StageUpdatingStatus, out *StageUpdatingStatus, s conversion.Scope) error {
 	*out = *(*StageUpdatingStatus)(unsafe.Pointer(in))
 	return nil
 }
 
-// Convert_placement_StageUpdatingStatus_To_v1_StageUpdatingStatus is an autogenerated conversion function.
-func Convert_placement_StageUpdatingStatus_To_v1_StageUpdatingStatus(in *placement.StageUpdatingStatus, out *StageUpdatingStatus, s conversion.Scope) error {
-	return autoConvert_placement_StageUpdatingStatus_To_v1_StageUpdatingStatus(in, out, s)
+// Convert_v1beta1_StageUpdatingStatus_To_v1_StageUpdatingStatus is an autogenerated conversion function.
+func Convert_v1beta1_StageUpdatingStatus_To_v1_StageUpdatingStatus(in *v1beta1.StageUpdatingStatus, out *StageUpdatingStatus, s conversion.Scope) error {
+	return autoConvert_v1beta1_StageUpdatingStatus_To_v1_StageUpdatingStatus(in, out, s)
 }
 
-func autoConvert_v1_StagedUpdateRun_To_placement_StagedUpdateRun(in *StagedUpdateRun, out *placement.StagedUpdateRun, s conversion.Scope) error {
+func autoConvert_v1_StagedUpdateRun_To_v1beta1_StagedUpdateRun(in *StagedUpdateRun, out *v1beta1.StagedUpdateRun, s conversion.Scope) error {
 	out.ObjectMeta = in.ObjectMeta
-	if err := Convert_v1_UpdateRunSpec_To_placement_UpdateRunSpec(&in.Spec, &out.Spec, s); err != nil {
+	if err := Convert_v1_UpdateRunSpec_To_v1beta1_UpdateRunSpec(&in.Spec, &out.Spec, s); err != nil {
 		return err
 	}
-	if err := Convert_v1_UpdateRunStatus_To_placement_UpdateRunStatus(&in.Status, &out.Status, s); err != nil {
+	if err := Convert_v1_UpdateRunStatus_To_v1beta1_UpdateRunStatus(&in.Status, &out.Status, s); err != nil {
 		return err
 	}
 	return nil
 }
 
-// Convert_v1_StagedUpdateRun_To_placement_StagedUpdateRun is an autogenerated conversion function.
-func Convert_v1_StagedUpdateRun_To_placement_StagedUpdateRun(in *StagedUpdateRun, out *placement.StagedUpdateRun, s conversion.Scope) error {
-	return autoConvert_v1_StagedUpdateRun_To_placement_StagedUpdateRun(in, out, s)
+// Convert_v1_StagedUpdateRun_To_v1beta1_StagedUpdateRun is an autogenerated conversion function.
+func Convert_v1_StagedUpdateRun_To_v1beta1_StagedUpdateRun(in *StagedUpdateRun, out *v1beta1.StagedUpdateRun, s conversion.Scope) error {
+	return autoConvert_v1_StagedUpdateRun_To_v1beta1_StagedUpdateRun(in, out, s)
 }
 
-func autoConvert_placement_StagedUpdateRun_To_v1_StagedUpdateRun(in *placement.StagedUpdateRun, out *StagedUpdateRun, s conversion.Scope) error {
+func autoConvert_v1beta1_StagedUpdateRun_To_v1_StagedUpdateRun(in *v1beta1.StagedUpdateRun, out *StagedUpdateRun, s conversion.Scope) error {
 	out.ObjectMeta = in.ObjectMeta
-	if err := Convert_placement_UpdateRunSpec_To_v1_UpdateRunSpec(&in.Spec, &out.Spec, s); err != nil {
+	if err := Convert_v1beta1_UpdateRunSpec_To_v1_UpdateRunSpec(&in.Spec, &out.Spec, s); err != nil {
 		return err
 	}
-	if err := Convert_placement_UpdateRunStatus_To_v1_UpdateRunStatus(&in.Status, &out.Status, s); err != nil {
+	if err := Convert_v1beta1_UpdateRunStatus_To_v1_UpdateRunStatus(&in.Status, &out.Status, s); err != nil {
 		return err
 	}
 	return nil
 }
 
-// Convert_placement_StagedUpdateRun_To_v1_StagedUpdateRun is an autogenerated conversion function.
-func Convert_placement_StagedUpdateRun_To_v1_StagedUpdateRun(in *placement.StagedUpdateRun, out *StagedUpdateRun, s conversion.Scope) error {
-	return autoConvert_placement_StagedUpdateRun_To_v1_StagedUpdateRun(in, out, s)
+// Convert_v1beta1_StagedUpdateRun_To_v1_StagedUpdateRun is an autogenerated conversion function.
+func Convert_v1beta1_StagedUpdateRun_To_v1_StagedUpdateRun(in *v1beta1.StagedUpdateRun, out *StagedUpdateRun, s conversion.Scope) error {
+	return autoConvert_v1beta1_StagedUpdateRun_To_v1_StagedUpdateRun(in, out, s)
 }
 
-func autoConvert_v1_StagedUpdateRunList_To_placement_StagedUpdateRunList(in *StagedUpdateRunList, out *placement.StagedUpdateRunList, s conversion.Scope) error {
+func autoConvert_v1_StagedUpdateRunList_To_v1beta1_StagedUpdateRunList(in *StagedUpdateRunList, out *v1beta1.StagedUpdateRunList, s conversion.Scope) error {
 	out.ListMeta = in.ListMeta
-	out.Items = *(*[]placement.StagedUpdateRun)(unsafe.Pointer(&in.Items))
+	out.Items = *(*[]v1beta1.StagedUpdateRun)(unsafe.Pointer(&in.Items))
 	return nil
 }
 
-// Convert_v1_StagedUpdateRunList_To_placement_StagedUpdateRunList is an autogenerated conversion function.
-func Convert_v1_StagedUpdateRunList_To_placement_StagedUpdateRunList(in *StagedUpdateRunList, out *placement.StagedUpdateRunList, s conversion.Scope) error {
-	return autoConvert_v1_StagedUpdateRunList_To_placement_StagedUpdateRunList(in, out, s)
+// Convert_v1_StagedUpdateRunList_To_v1beta1_StagedUpdateRunList is an autogenerated conversion function.
+func Convert_v1_StagedUpdateRunList_To_v1beta1_StagedUpdateRunList(in *StagedUpdateRunList, out *v1beta1.StagedUpdateRunList, s conversion.Scope) error {
+	return autoConvert_v1_StagedUpdateRunList_To_v1beta1_StagedUpdateRunList(in, out, s)
 }
 
-func autoConvert_placement_StagedUpdateRunList_To_v1_StagedUpdateRunList(in *placement.StagedUpdateRunList, out *StagedUpdateRunList, s conversion.Scope) error {
+func autoConvert_v1beta1_StagedUpdateRunList_To_v1_StagedUpdateRunList(in *v1beta1.StagedUpdateRunList, out *StagedUpdateRunList, s conversion.Scope) error {
 	out.ListMeta = in.ListMeta
 	out.Items = *(*[]StagedUpdateRun)(unsafe.Pointer(&in.Items))
 	return nil
 }
 
-// Convert_placement_StagedUpdateRunList_To_v1_StagedUpdateRunList is an autogenerated conversion function.
-func Convert_placement_StagedUpdateRunList_To_v1_StagedUpdateRunList(in *placement.StagedUpdateRunList, out *StagedUpdateRunList, s conversion.Scope) error {
-	return autoConvert_placement_StagedUpdateRunList_To_v1_StagedUpdateRunList(in, out, s)
+// Convert_v1beta1_StagedUpdateRunList_To_v1_StagedUpdateRunList is an autogenerated conversion function.
+func Convert_v1beta1_StagedUpdateRunList_To_v1_StagedUpdateRunList(in *v1beta1.StagedUpdateRunList, out *StagedUpdateRunList, s conversion.Scope) error {
+	return autoConvert_v1beta1_StagedUpdateRunList_To_v1_StagedUpdateRunList(in, out, s)
 }
 
-func autoConvert_v1_StagedUpdateStrategy_To_placement_StagedUpdateStrategy(in *StagedUpdateStrategy, out *placement.StagedUpdateStrategy, s conversion.Scope) error {
+func autoConvert_v1_StagedUpdateStrategy_To_v1beta1_StagedUpdateStrategy(in *StagedUpdateStrategy, out *v1beta1.StagedUpdateStrategy, s conversion.Scope) error {
 	out.ObjectMeta = in.ObjectMeta
-	if err := Convert_v1_UpdateStrategySpec_To_placement_UpdateStrategySpec(&in.Spec, &out.Spec, s); err != nil {
+	if err := Convert_v1_UpdateStrategySpec_To_v1beta1_UpdateStrategySpec(&in.Spec, &out.Spec, s); err != nil {
 		return err
 	}
 	return nil
 }
 
-// Convert_v1_StagedUpdateStrategy_To_placement_StagedUpdateStrategy is an autogenerated conversion function.
-func Convert_v1_StagedUpdateStrategy_To_placement_StagedUpdateStrategy(in *StagedUpdateStrategy, out *placement.StagedUpdateStrategy, s conversion.Scope) error {
-	return autoConvert_v1_StagedUpdateStrategy_To_placement_StagedUpdateStrategy(in, out, s)
+// Convert_v1_StagedUpdateStrategy_To_v1beta1_StagedUpdateStrategy is an autogenerated conversion function.
+func Convert_v1_StagedUpdateStrategy_To_v1beta1_StagedUpdateStrategy(in *StagedUpdateStrategy, out *v1beta1.StagedUpdateStrategy, s conversion.Scope) error {
+	return autoConvert_v1_StagedUpdateStrategy_To_v1beta1_StagedUpdateStrategy(in, out, s)
 }
 
-func autoConvert_placement_StagedUpdateStrategy_To_v1_StagedUpdateStrategy(in *placement.StagedUpdateStrategy, out *StagedUpdateStrategy, s conversion.Scope) error {
+func autoConvert_v1beta1_StagedUpdateStrategy_To_v1_StagedUpdateStrategy(in *v1beta1.StagedUpdateStrategy, out *StagedUpdateStrategy, s conversion.Scope) error {
 	out.ObjectMeta = in.ObjectMeta
-	if err := Convert_placement_UpdateStrategySpec_To_v1_UpdateStrategySpec(&in.Spec, &out.Spec, s); err != nil {
+	if err := Convert_v1beta1_UpdateStrategySpec_To_v1_UpdateStrategySpec(&in.Spec, &out.Spec, s); err != nil {
 		return err
 	}
 	return nil
 }
 
-// Convert_placement_StagedUpdateStrategy_To_v1_StagedUpdateStrategy is an autogenerated conversion function.
-func Convert_placement_StagedUpdateStrategy_To_v1_StagedUpdateStrategy(in *placement.StagedUpdateStrategy, out *StagedUpdateStrategy, s conversion.Scope) error {
-	return autoConvert_placement_StagedUpdateStrategy_To_v1_StagedUpdateStrategy(in, out, s)
+// Convert_v1beta1_StagedUpdateStrategy_To_v1_StagedUpdateStrategy is an autogenerated conversion function.
+func Convert_v1beta1_StagedUpdateStrategy_To_v1_StagedUpdateStrategy(in *v1beta1.StagedUpdateStrategy, out *StagedUpdateStrategy, s conversion.Scope) error {
+	return autoConvert_v1beta1_StagedUpdateStrategy_To_v1_StagedUpdateStrategy(in, out, s)
 }
 
-func autoConvert_v1_StagedUpdateStrategyList_To_placement_StagedUpdateStrategyList(in *StagedUpdateStrategyList, out *placement.StagedUpdateStrategyList, s conversion.Scope) error {
+func autoConvert_v1_StagedUpdateStrategyList_To_v1beta1_StagedUpdateStrategyList(in *StagedUpdateStrategyList, out *v1beta1.StagedUpdateStrategyList, s conversion.Scope) error {
 	out.ListMeta = in.ListMeta
-	out.Items = *(*[]placement.StagedUpdateStrategy)(unsafe.Pointer(&in.Items))
+	out.Items = *(*[]v1beta1.StagedUpdateStrategy)(unsafe.Pointer(&in.Items))
 	return nil
 }
 
-// Convert_v1_StagedUpdateStrategyList_To_placement_StagedUpdateStrategyList is an autogenerated conversion function.
-func Convert_v1_StagedUpdateStrategyList_To_placement_StagedUpdateStrategyList(in *StagedUpdateStrategyList, out *placement.StagedUpdateStrategyList, s conversion.Scope) error {
-	return autoConvert_v1_StagedUpdateStrategyList_To_placement_StagedUpdateStrategyList(in, out, s)
+// Convert_v1_StagedUpdateStrategyList_To_v1beta1_StagedUpdateStrategyList is an autogenerated conversion function.
+func Convert_v1_StagedUpdateStrategyList_To_v1beta1_StagedUpdateStrategyList(in *StagedUpdateStrategyList, out *v1beta1.StagedUpdateStrategyList, s conversion.Scope) error {
+	return autoConvert_v1_StagedUpdateStrategyList_To_v1beta1_StagedUpdateStrategyList(in, out, s)
 }
 
-func autoConvert_placement_StagedUpdateStrategyList_To_v1_StagedUpdateStrategyList(in *placement.StagedUpdateStrategyList, out *StagedUpdateStrategyList, s conversion.Scope) error {
+func autoConvert_v1beta1_StagedUpdateStrategyList_To_v1_StagedUpdateStrategyList(in *v1beta1.StagedUpdateStrategyList, out *StagedUpdateStrategyList, s conversion.Scope) error {
 	out.ListMeta = in.ListMeta
 	out.Items = *(*[]StagedUpdateStrategy)(unsafe.Pointer(&in.Items))
 	return nil
 }
 
-// Convert_placement_StagedUpdateStrategyList_To_v1_StagedUpdateStrategyList is an autogenerated conversion function.
-func Convert_placement_StagedUpdateStrategyList_To_v1_StagedUpdateStrategyList(in *placement.StagedUpdateStrategyList, out *StagedUpdateStrategyList, s conversion.Scope) error {
-	return autoConvert_placement_StagedUpdateStrategyList_To_v1_StagedUpdateStrategyList(in, out, s)
+// Convert_v1beta1_StagedUpdateStrategyList_To_v1_StagedUpdateStrategyList is an autogenerated conversion function.
+func Convert_v1beta1_StagedUpdateStrategyList_To_v1_StagedUpdateStrategyList(in *v1beta1.StagedUpdateStrategyList, out *StagedUpdateStrategyList, s conversion.Scope) error {
+	return autoConvert_v1beta1_StagedUpdateStrategyList_To_v1_StagedUpdateStrategyList(in, out, s)
 }
 
-func autoConvert_v1_Toleration_To_placement_Toleration(in *Toleration, out *placement.Toleration, s conversion.Scope) error {
-	*out = *(*placement.Toleration)(unsafe.Pointer(in))
+func autoConvert_v1_Toleration_To_v1beta1_Toleration(in *Toleration, out *v1beta1.Toleration, s conversion.Scope) error {
+	*out = *(*v1beta1.Toleration)(unsafe.Pointer(in))
 	return nil
 }
 
-// Convert_v1_Toleration_To_placement_Toleration is an autogenerated conversion function.
-func Convert_v1_Toleration_To_placement_Toleration(in *Toleration, out *placement.Toleration, s conversion.Scope) error {
-	return autoConvert_v1_Toleration_To_placement_Toleration(in, out, s)
+// Convert_v1_Toleration_To_v1beta1_Toleration is an autogenerated conversion function.
+func Convert_v1_Toleration_To_v1beta1_Toleration(in *Toleration, out *v1beta1.Toleration, s conversion.Scope) error {
+	return autoConvert_v1_Toleration_To_v1beta1_Toleration(in, out, s)
 }
 
-func autoConvert_placement_Toleration_To_v1_Toleration(in *placement.Toleration, out *Toleration, s conversion.Scope) error {
+func autoConvert_v1beta1_Toleration_To_v1_Toleration(in *v1beta1.Toleration, out *Toleration, s conversion.Scope) error {
 	*out = *(*Toleration)(unsafe.Pointer(in))
 	return nil
 }
 
-// Convert_placement_Toleration_To_v1_Toleration is an autogenerated conversion function.
-func Convert_placement_Toleration_To_v1_Toleration(in *placement.Toleration, out *Toleration, s conversion.Scope) error {
-	return autoConvert_placement_Toleration_To_v1_Toleration(in, out, s)
+// Convert_v1beta1_Toleration_To_v1_Toleration is an autogenerated conversion function.
+func Convert_v1beta1_Toleration_To_v1_Toleration(in *v1beta1.Toleration, out *Toleration, s conversion.Scope) error {
+	return autoConvert_v1beta1_Toleration_To_v1_Toleration(in, out, s)
 }
 
-func autoConvert_v1_TopologySpreadConstraint_To_placement_TopologySpreadConstraint(in *TopologySpreadConstraint, out *placement.TopologySpreadConstraint, s conversion.Scope) error {
-	*out = *(*placement.TopologySpreadConstraint)(unsafe.Pointer(in))
+func autoConvert_v1_TopologySpreadConstraint_To_v1beta1_TopologySpreadConstraint(in *TopologySpreadConstraint, out *v1beta1.TopologySpreadConstraint, s conversion.Scope) error {
+	*out = *(*v1beta1.TopologySpreadConstraint)(unsafe.Pointer(in))
 	return nil
 }
 
-// Convert_v1_TopologySpreadConstraint_To_placement_TopologySpreadConstraint is an autogenerated conversion function.
-func Convert_v1_TopologySpreadConstraint_To_placement_TopologySpreadConstraint(in *TopologySpreadConstraint, out *placement.TopologySpreadConstraint, s conversion.Scope) error {
-	return autoConvert_v1_TopologySpreadConstraint_To_placement_TopologySpreadConstraint(in, out, s)
+// Convert_v1_TopologySpreadConstraint_To_v1beta1_TopologySpreadConstraint is an autogenerated conversion function.
+func Convert_v1_TopologySpreadConstraint_To_v1beta1_TopologySpreadConstraint(in *TopologySpreadConstraint, out *v1beta1.TopologySpreadConstraint, s conversion.Scope) error {
+	return autoConvert_v1_TopologySpreadConstraint_To_v1beta1_TopologySpreadConstraint(in, out, s)
 }
 
-func autoConvert_placement_TopologySpreadConstraint_To_v1_TopologySpreadConstraint(in *placement.TopologySpreadConstraint, out *TopologySpreadConstraint, s conversion.Scope) error {
+func autoConvert_v1beta1_TopologySpreadConstraint_To_v1_TopologySpreadConstraint(in *v1beta1.TopologySpreadConstraint, out *TopologySpreadConstraint, s conversion.Scope) error {
 	*out = *(*TopologySpreadConstraint)(unsafe.Pointer(in))
 	return nil
 }
 
-// Convert_placement_TopologySpreadConstraint_To_v1_TopologySpreadConstraint is an autogenerated conversion function.
-func Convert_placement_TopologySpreadConstraint_To_v1_TopologySpreadConstraint(in *placement.TopologySpreadConstraint, out *TopologySpreadConstraint, s conversion.Scope) error {
-	return autoConvert_placement_TopologySpreadConstraint_To_v1_TopologySpreadConstraint(in, out, s)
+// Convert_v1beta1_TopologySpreadConstraint_To_v1_TopologySpreadConstraint is an autogenerated conversion function.
+func Convert_v1beta1_TopologySpreadConstraint_To_v1_TopologySpreadConstraint(in *v1beta1.TopologySpreadConstraint, out *TopologySpreadConstraint, s conversion.Scope) error {
+	return autoConvert_v1beta1_TopologySpreadConstraint_To_v1_TopologySpreadConstraint(in, out, s)
 }
 
-func autoConvert_v1_UpdateRunHistoryEntry_To_placement_UpdateRunHistoryEntry(in *UpdateRunHistoryEntry, out *placement.UpdateRunHistoryEntry, s conversion.Scope) error {
-	*out = *(*placement.UpdateRunHistoryEntry)(unsafe.Pointer(in))
+func autoConvert_v1_UpdateRunHistoryEntry_To_v1beta1_UpdateRunHistoryEntry(in *UpdateRunHistoryEntry, out *v1beta1.UpdateRunHistoryEntry, s conversion.Scope) error {
+	*out = *(*v1beta1.UpdateRunHistoryEntry)(unsafe.Pointer(in))
 	return nil
 }
 
-// Convert_v1_UpdateRunHistoryEntry_To_placement_UpdateRunHistoryEntry is an autogenerated conversion function.
-func Convert_v1_UpdateRunHistoryEntry_To_placement_UpdateRunHistoryEntry(in *UpdateRunHistoryEntry, out *placement.UpdateRunHistoryEntry, s conversion.Scope) error {
-	return autoConvert_v1_UpdateRunHistoryEntry_To_placement_UpdateRunHistoryEntry(in, out, s)
+// Convert_v1_UpdateRunHistoryEntry_To_v1beta1_UpdateRunHistoryEntry is an autogenerated conversion function.
+func Convert_v1_UpdateRunHistoryEntry_To_v1beta1_UpdateRunHistoryEntry(in *UpdateRunHistoryEntry, out *v1beta1.UpdateRunHistoryEntry, s conversion.Scope) error {
+	return autoConvert_v1_UpdateRunHistoryEntry_To_v1beta1_UpdateRunHistoryEntry(in, out, s)
 }
 
-func autoConvert_placement_UpdateRunHistoryEntry_To_v1_UpdateRunHistoryEntry(in *placement.UpdateRunHistoryEntry, out *UpdateRunHistoryEntry, s conversion.Scope) error {
+func autoConvert_v1beta1_UpdateRunHistoryEntry_To_v1_UpdateRunHistoryEntry(in *v1beta1.UpdateRunHistoryEntry, out *UpdateRunHistoryEntry, s conversion.Scope) error {
 	*out = *(*UpdateRunHistoryEntry)(unsafe.Pointer(in))
 	return nil
 }
 
-// Convert_placement_UpdateRunHistoryEntry_To_v1_UpdateRunHistoryEntry is an autogenerated conversion function.
-func Convert_placement_UpdateRunHistoryEntry_To_v1_UpdateRunHistoryEntry(in *placement.UpdateRunHistoryEntry, out *UpdateRunHistoryEntry, s conversion.Scope) error {
-	return autoConvert_placement_UpdateRunHistoryEntry_To_v1_UpdateRunHistoryEntry(in, out, s)
+// Convert_v1beta1_UpdateRunHistoryEntry_To_v1_UpdateRunHistoryEntry is an autogenerated conversion function.
+func Convert_v1beta1_UpdateRunHistoryEntry_To_v1_UpdateRunHistoryEntry(in *v1beta1.UpdateRunHistoryEntry, out *UpdateRunHistoryEntry, s conversion.Scope) error {
+	return autoConvert_v1beta1_UpdateRunHistoryEntry_To_v1_UpdateRunHistoryEntry(in, out, s)
 }
 
-func autoConvert_v1_UpdateRunOperation_To_placement_UpdateRunOperation(in *UpdateRunOperation, out *placement.UpdateRunOperation, s conversion.Scope) error {
+func autoConvert_v1_UpdateRunOperation_To_v1beta1_UpdateRunOperation(in *UpdateRunOperation, out *v1beta1.UpdateRunOperation, s conversion.Scope) error {
 	out.ObjectMeta = in.ObjectMeta
-	if err := Convert_v1_UpdateRunOperationSpec_To_placement_UpdateRunOperationSpec(&in.Spec, &out.Spec, s); err != nil {
+	if err := Convert_v1_UpdateRunOperationSpec_To_v1beta1_UpdateRunOperationSpec(&in.Spec, &out.Spec, s); err != nil {
 		return err
 	}
-	if err := Convert_v1_UpdateRunOperationStatus_To_placement_UpdateRunOperationStatus(&in.Status, &out.Status, s); err != nil {
+	if err := Convert_v1_UpdateRunOperationStatus_To_v1beta1_UpdateRunOperationStatus(&in.Status, &out.Status, s); err != nil {
 		return err
 	}
 	return nil
 }
 
-// Convert_v1_UpdateRunOperation_To_placement_UpdateRunOperation is an autogenerated conversion function.
-func Convert_v1_UpdateRunOperation_To_placement_UpdateRunOperation(in *UpdateRunOperation, out *placement.UpdateRunOperation, s conversion.Scope) error {
-	return autoConvert_v1_UpdateRunOperation_To_placement_UpdateRunOperation(in, out, s)
+// Convert_v1_UpdateRunOperation_To_v1beta1_UpdateRunOperation is an autogenerated conversion function.
+func Convert_v1_UpdateRunOperation_To_v1beta1_UpdateRunOperation(in *UpdateRunOperation, out *v1beta1.UpdateRunOperation, s conversion.Scope) error {
+	return autoConvert_v1_UpdateRunOperation_To_v1beta1_UpdateRunOperation(in, out, s)
 }
 
-func autoConvert_placement_UpdateRunOperation_To_v1_UpdateRunOperation(in *placement.UpdateRunOperation, out *UpdateRunOperation, s conversion.Scope) error {
+func autoConvert_v1beta1_UpdateRunOperation_To_v1_UpdateRunOperation(in *v1beta1.UpdateRunOperation, out *UpdateRunOperation, s conversion.Scope) error {
 	out.ObjectMeta = in.ObjectMeta
-	if err := Convert_placement_UpdateRunOperationSpec_To_v1_UpdateRunOperationSpec(&in.Spec, &out.Spec, s); err != nil {
+	if err := Convert_v1beta1_UpdateRunOperationSpec_To_v1_UpdateRunOperationSpec(&in.Spec, &out.Spec, s); err != nil {
 		return err
 	}
-	if err := Convert_placement_UpdateRunOperationStatus_To_v1_UpdateRunOperationStatus(&in.Status, &out.Status, s); err != nil {
+	if err := Convert_v1beta1_UpdateRunOperationStatus_To_v1_UpdateRunOperationStatus(&in.Status, &out.Status, s); err != nil {
 		return err
 	}
 	return nil
 }
 
-// Convert_placement_UpdateRunOperation_To_v1_UpdateRunOperation is an autogenerated conversion function.
-func Convert_placement_UpdateRunOperation_To_v1_UpdateRunOperation(in *placement.UpdateRunOperation, out *UpdateRunOperation, s conversion.Scope) error {
-	return autoConvert_placement_UpdateRunOperation_To_v1_UpdateRunOperation(in, out, s)
+// Convert_v1beta1_UpdateRunOperation_To_v1_UpdateRunOperation is an autogenerated conversion function.
+func Convert_v1beta1_UpdateRunOperation_To_v1_UpdateRunOperation(in *v1beta1.UpdateRunOperation, out *UpdateRunOperation, s conversion.Scope) error {
+	return autoConvert_v1beta1_UpdateRunOperation_To_v1_UpdateRunOperation(in, out, s)
 }
 
-func autoConvert_v1_UpdateRunOperationSpec_To_placement_UpdateRunOperationSpec(in *UpdateRunOperationSpec, out *placement.UpdateRunOperationSpec, s conversion.Scope) error {
-	*out = *(*placement.UpdateRunOperationSpec)(unsafe.Pointer(in))
+func autoConvert_v1_UpdateRunOperationSpec_To_v1beta1_UpdateRunOperationSpec(in *UpdateRunOperationSpec, out *v1beta1.UpdateRunOperationSpec, s conversion.Scope) error {
+	*out = *(*v1beta1.UpdateRunOperationSpec)(unsafe.Pointer(in))
 	return nil
 }
 
-// Convert_v1_UpdateRunOperationSpec_To_placement_UpdateRunOperationSpec is an autogenerated conversion function.
-func Convert_v1_UpdateRunOperationSpec_To_placement_UpdateRunOperationSpec(in *UpdateRunOperationSpec, out *placement.UpdateRunOperationSpec, s conversion.Scope) error {
-	return autoConvert_v1_UpdateRunOperationSpec_To_placement_UpdateRunOperationSpec(in, out, s)
+// Convert_v1_UpdateRunOperationSpec_To_v1beta1_UpdateRunOperationSpec is an autogenerated conversion function.
+func Convert_v1_UpdateRunOperationSpec_To_v1beta1_UpdateRunOperationSpec(in *UpdateRunOperationSpec, out *v1beta1.UpdateRunOperationSpec, s conversion.Scope) error {
+	return autoConvert_v1_UpdateRunOperationSpec_To_v1beta1_UpdateRunOperationSpec(in, out, s)
 }
 
-func autoConvert_placement_UpdateRunOperationSpec_To_v1_UpdateRunOperationSpec(in *placement.UpdateRunOperationSpec, out *UpdateRunOperationSpec, s conversion.Scope) error {
+func autoConvert_v1beta1_UpdateRunOperationSpec_To_v1_UpdateRunOperationSpec(in *v1beta1.UpdateRunOperationSpec, out *UpdateRunOperationSpec, s conversion.Scope) error {
 	*out = *(*UpdateRunOperationSpec)(unsafe.Pointer(in))
 	return nil
 }
 
-// Convert_placement_UpdateRunOperationSpec_To_v1_UpdateRunOperationSpec is an autogenerated conversion function.
-func Convert_placement_UpdateRunOperationSpec_To_v1_UpdateRunOperationSpec(in *placement.UpdateRunOperationSpec, out *UpdateRunOperationSpec, s conversion.Scope) error {
-	return autoConvert_placement_UpdateRunOperationSpec_To_v1_UpdateRunOperationSpec(in, out, s)
+// Convert_v1beta1_UpdateRunOperationSpec_To_v1_UpdateRunOperationSpec is an autogenerated conversion function.
+func Convert_v1beta1_UpdateRunOperationSpec_To_v1_UpdateRunOperationSpec(in *v1beta1.UpdateRunOperationSpec, out *UpdateRunOperationSpec, s conversion.Scope) error {
+	return autoConvert_v1beta1_UpdateRunOperationSpec_To_v1_UpdateRunOperationSpec(in, out, s)
 }
 
-func autoConvert_v1_UpdateRunOperationStatus_To_placement_UpdateRunOperationStatus(in *UpdateRunOperationStatus, out *placement.UpdateRunOperationStatus, s conversion.Scope) error {
-	*out = *(*placement.UpdateRunOperationStatus)(unsafe.Pointer(in))
+func autoConvert_v1_UpdateRunOperationStatus_To_v1beta1_UpdateRunOperationStatus(in *UpdateRunOperationStatus, out *v1beta1.UpdateRunOperationStatus, s conversion.Scope) error {
+	*out = *(*v1beta1.UpdateRunOperationStatus)(unsafe.Pointer(in))
 	return nil
 }
 
-// Convert_v1_UpdateRunOperationStatus_To_placement_UpdateRunOperationStatus is an autogenerated conversion function.
-func Convert_v1_UpdateRunOperationStatus_To_placement_UpdateRunOperationStatus(in *UpdateRunOperationStatus, out *placement.UpdateRunOperationStatus, s conversion.Scope) error {
-	return autoConvert_v1_UpdateRunOperationStatus_To_placement_UpdateRunOperationStatus(in, out, s)
+// Convert_v1_UpdateRunOperationStatus_To_v1beta1_UpdateRunOperationStatus is an autogenerated conversion function.
+func Convert_v1_UpdateRunOperationStatus_To_v1beta1_UpdateRunOperationStatus(in *UpdateRunOperationStatus, out *v1beta1.UpdateRunOperationStatus, s conversion.Scope) error {
+	return autoConvert_v1_UpdateRunOperationStatus_To_v1beta1_UpdateRunOperationStatus(in, out, s)
 }
 
-func autoConvert_placement_UpdateRunOperationStatus_To_v1_UpdateRunOperationStatus(in *placement.UpdateRunOperationStatus, out *UpdateRunOperationStatus, s conversion.Scope) error {
+func autoConvert_v1beta1_UpdateRunOperationStatus_To_v1_UpdateRunOperationStatus(in *v1beta1.UpdateRunOperationStatus, out *UpdateRunOperationStatus, s conversion.Scope) error {
 	*out = *(*UpdateRunOperationStatus)(unsafe.Pointer(in))
 	return nil
 }
 
-// Convert_placement_UpdateRunOperationStatus_To_v1_UpdateRunOperationStatus is an autogenerated conversion function.
-func Convert_placement_UpdateRunOperationStatus_To_v1_UpdateRunOperationStatus(in *placement.UpdateRunOperationStatus, out *UpdateRunOperationStatus, s conversion.Scope) error {
-	return autoConvert_placement_UpdateRunOperationStatus_To_v1_UpdateRunOperationStatus(in, out, s)
+// Convert_v1beta1_UpdateRunOperationStatus_To_v1_UpdateRunOperationStatus is an autogenerated conversion function.
+func Convert_v1beta1_UpdateRunOperationStatus_To_v1_UpdateRunOperationStatus(in *v1beta1.UpdateRunOperationStatus, out *UpdateRunOperationStatus, s conversion.Scope) error {
+	return autoConvert_v1beta1_UpdateRunOperationStatus_To_v1_UpdateRunOperationStatus(in, out, s)
 }
 
-func autoConvert_v1_UpdateRunReference_To_placement_UpdateRunReference(in *UpdateRunReference, out *placement.UpdateRunReference, s conversion.Scope) error {
-	*out = *(*placement.UpdateRunReference)(unsafe.Pointer(in))
+func autoConvert_v1_UpdateRunReference_To_v1beta1_UpdateRunReference(in *UpdateRunReference, out *v1beta1.UpdateRunReference, s conversion.Scope) error {
+	*out = *(*v1beta1.UpdateRunReference)(unsafe.Pointer(in))
 	return nil
 }
 
-// Convert_v1_UpdateRunReference_To_placement_UpdateRunReference is an autogenerated conversion function.
-func Convert_v1_UpdateRunReference_To_placement_UpdateRunReference(in *UpdateRunReference, out *placement.UpdateRunReference, s conversion.Scope) error {
-	return autoConvert_v1_UpdateRunReference_To_placement_UpdateRunReference(in, out, s)
+// Convert_v1_UpdateRunReference_To_v1beta1_UpdateRunReference is an autogenerated conversion function.
+func Convert_v1_UpdateRunReference_To_v1beta1_UpdateRunReference(in *UpdateRunReference, out *v1beta1.UpdateRunReference, s conversion.Scope) error {
+	return autoConvert_v1_UpdateRunReference_To_v1beta1_UpdateRunReference(in, out, s)
 }
 
-func autoConvert_placement_UpdateRunReference_To_v1_UpdateRunReference(in *placement.UpdateRunReference, out *UpdateRunReference, s conversion.Scope) error {
+func autoConvert_v1beta1_UpdateRunReference_To_v1_UpdateRunReference(in *v1beta1.UpdateRunReference, out *UpdateRunReference, s conversion.Scope) error {
 	*out = *(*UpdateRunReference)(unsafe.Pointer(in))
 	return nil
 }
 
-// Convert_placement_UpdateRunReference_To_v1_UpdateRunReference is an autogenerated conversion function.
-func Convert_placement_UpdateRunReference_To_v1_UpdateRunReference(in *placement.UpdateRunReference, out *UpdateRunReference, s conversion.Scope) error {
-	return autoConvert_placement_UpdateRunReference_To_v1_UpdateRunReference(in, out, s)
+// Convert_v1beta1_UpdateRunReference_To_v1_UpdateRunReference is an autogenerated conversion function.
+func Convert_v1beta1_UpdateRunReference_To_v1_UpdateRunReference(in *v1beta1.UpdateRunReference, out *UpdateRunReference, s conversion.Scope) error {
+	return autoConvert_v1beta1_UpdateRunReference_To_v1_UpdateRunReference(in, out, s)
 }
 
-func autoConvert_v1_UpdateRunSpec_To_placement_UpdateRunSpec(in *UpdateRunSpec, out *placement.UpdateRunSpec, s conversion.Scope) error {
-	*out = *(*placement.UpdateRunSpec)(unsafe.Pointer(in))
+func autoConvert_v1_UpdateRunSpec_To_v1beta1_UpdateRunSpec(in *UpdateRunSpec, out *v1beta1.UpdateRunSpec, s conversion.Scope) error {
+	*out = *(*v1beta1.UpdateRunSpec)(unsafe.Pointer(in))
 	return nil
 }
 
-// Convert_v1_UpdateRunSpec_To_placement_UpdateRunSpec is an autogenerated conversion function.
-func Convert_v1_UpdateRunSpec_To_placement_UpdateRunSpec(in *UpdateRunSpec, out *placement.UpdateRunSpec, s conversion.Scope) error {
-	return autoConvert_v1_UpdateRunSpec_To_placement_UpdateRunSpec(in, out, s)
+// Convert_v1_UpdateRunSpec_To_v1beta1_UpdateRunSpec is an autogenerated conversion function.
+func Convert_v1_UpdateRunSpec_To_v1beta1_UpdateRunSpec(in *UpdateRunSpec, out *v1beta1.UpdateRunSpec, s conversion.Scope) error {
+	return autoConvert_v1_UpdateRunSpec_To_v1beta1_UpdateRunSpec(in, out, s)
 }
 
-func autoConvert_placement_UpdateRunSpec_To_v1_UpdateRunSpec(in *placement.UpdateRunSpec, out *UpdateRunSpec, s conversion.Scope) error {
+func autoConvert_v1beta1_UpdateRunSpec_To_v1_UpdateRunSpec(in *v1beta1.UpdateRunSpec, out *UpdateRunSpec, s conversion.Scope) error {
 	*out = *(*UpdateRunSpec)(unsafe.Pointer(in))
 	return nil
 }
 
-// Convert_placement_UpdateRunSpec_To_v1_UpdateRunSpec is an autogenerated conversion function.
-func Convert_placement_UpdateRunSpec_To_v1_UpdateRunSpec(in *placement.UpdateRunSpec, out *UpdateRunSpec, s conversion.Scope) error {
-	return autoConvert_placement_UpdateRunSpec_To_v1_UpdateRunSpec(in, out, s)
+// Convert_v1beta1_UpdateRunSpec_To_v1_UpdateRunSpec is an autogenerated conversion function.
+func Convert_v1beta1_UpdateRunSpec_To_v1_UpdateRunSpec(in *v1beta1.UpdateRunSpec, out *UpdateRunSpec, s conversion.Scope) error {
+	return autoConvert_v1beta1_UpdateRunSpec_To_v1_UpdateRunSpec(in, out, s)
 }
 
-func autoConvert_v1_UpdateRunStatus_To_placement_UpdateRunStatus(in *UpdateRunStatus, out *placement.UpdateRunStatus, s conversion.Scope) error {
-	*out = *(*placement.UpdateRunStatus)(unsafe.Pointer(in))
+func autoConvert_v1_UpdateRunStatus_To_v1beta1_UpdateRunStatus(in *UpdateRunStatus, out *v1beta1.UpdateRunStatus, s conversion.Scope) error {
+	*out = *(*v1beta1.UpdateRunStatus)(unsafe.Pointer(in))
 	return nil
 }
 
-// Convert_v1_UpdateRunStatus_To_placement_UpdateRunStatus is an autogenerated conversion function.
-func Convert_v1_UpdateRunStatus_To_placement_UpdateRunStatus(in *UpdateRunStatus, out *placement.UpdateRunStatus, s conversion.Scope) error {
-	return autoConvert_v1_UpdateRunStatus_To_placement_UpdateRunStatus(in, out, s)
+// Convert_v1_UpdateRunStatus_To_v1beta1_UpdateRunStatus is an autogenerated conversion function.
+func Convert_v1_UpdateRunStatus_To_v1beta1_UpdateRunStatus(in *UpdateRunStatus, out *v1beta1.UpdateRunStatus, s conversion.Scope) error {
+	return autoConvert_v1_UpdateRunStatus_To_v1beta1_UpdateRunStatus(in, out, s)
 }
 
-func autoConvert_placement_UpdateRunStatus_To_v1_UpdateRunStatus(in *placement.UpdateRunStatus, out *UpdateRunStatus, s conversion.Scope) error {
+func autoConvert_v1beta1_UpdateRunStatus_To_v1_UpdateRunStatus(in *v1beta1.UpdateRunStatus, out *UpdateRunStatus, s conversion.Scope) error {
 	*out = *(*UpdateRunStatus)(unsafe.Pointer(in))
 	return nil
 }
 
-// Convert_placement_UpdateRunStatus_To_v1_UpdateRunStatus is an autogenerated conversion function.
-func Convert_placement_UpdateRunStatus_To_v1_UpdateRunStatus(in *placement.UpdateRunStatus, out *UpdateRunStatus, s conversion.Scope) error {
-	return autoConvert_placement_UpdateRunStatus_To_v1_UpdateRunStatus(in, out, s)
+// Convert_v1beta1_UpdateRunStatus_To_v1_UpdateRunStatus is an autogenerated conversion function.
+func Convert_v1beta1_UpdateRunStatus_To_v1_UpdateRunStatus(in *v1beta1.UpdateRunStatus, out *UpdateRunStatus, s conversion.Scope) error {
+	return autoConvert_v1beta1_UpdateRunStatus_To_v1_UpdateRunStatus(in, out, s)
 }
 
-func autoConvert_v1_UpdateRunTurn_To_placement_UpdateRunTurn(in *UpdateRunTurn, out *placement.UpdateRunTurn, s conversion.Scope) error {
-	*out = *(*placement.UpdateRunTurn)(unsafe.Pointer(in))
+func autoConvert_v1_UpdateRunTurn_To_v1beta1_UpdateRunTurn(in *UpdateRunTurn, out *v1beta1.UpdateRunTurn, s conversion.Scope) error {
+	*out = *(*v1beta1.UpdateRunTurn)(unsafe.Pointer(in))
 	return nil
 }
 
-// Convert_v1_UpdateRunTurn_To_placement_UpdateRunTurn is an autogenerated conversion function.
-func Convert_v1_UpdateRunTurn_To_placement_UpdateRunTurn(in *UpdateRunTurn, out *placement.UpdateRunTurn, s conversion.Scope) error {
-	return autoConvert_v1_UpdateRunTurn_To_placement_UpdateRunTurn(in, out, s)
+// Convert_v1_UpdateRunTurn_To_v1beta1_UpdateRunTurn is an autogenerated conversion function.
+func Convert_v1_UpdateRunTurn_To_v1beta1_UpdateRunTurn(in *UpdateRunTurn, out *v1beta1.UpdateRunTurn, s conversion.Scope) error {
+	return autoConvert_v1_UpdateRunTurn_To_v1beta1_UpdateRunTurn(in, out, s)
 }
 
-func autoConvert_placement_UpdateRunTurn_To_v1_UpdateRunTurn(in *placement.UpdateRunTurn, out *UpdateRunTurn, s conversion.Scope) error {
+func autoConvert_v1beta1_UpdateRunTurn_To_v1_UpdateRunTurn(in *v1beta1.UpdateRunTurn, out *UpdateRunTurn, s conversion.Scope) error {
 	*out = *(*UpdateRunTurn)(unsafe.Pointer(in))
 	return nil
 }
 
-// Convert_placement_UpdateRunTurn_To_v1_UpdateRunTurn is an autogenerated conversion function.
-func Convert_placement_UpdateRunTurn_To_v1_UpdateRunTurn(in *placement.UpdateRunTurn, out *UpdateRunTurn, s conversion.Scope) error {
-	return autoConvert_placement_UpdateRunTurn_To_v1_UpdateRunTurn(in, out, s)
+// Convert_v1beta1_UpdateRunTurn_To_v1_UpdateRunTurn is an autogenerated conversion function.
+func Convert_v1beta1_UpdateRunTurn_To_v1_UpdateRunTurn(in *v1beta1.UpdateRunTurn, out *UpdateRunTurn, s conversion.Scope) error {
+	return autoConvert_v1beta1_UpdateRunTurn_To_v1_UpdateRunTurn(in, out, s)
 }
 
-func autoConvert_v1_UpdateStrategySpec_To_placement_UpdateStrategySpec(in *UpdateStrategySpec, out *placement.UpdateStrategySpec, s conversion.Scope) error {
-	*out = *(*placement.UpdateStrategySpec)(unsafe.Pointer(in))
+func autoConvert_v1_UpdateStrategySpec_To_v1beta1_UpdateStrategySpec(in *UpdateStrategySpec, out *v1beta1.UpdateStrategySpec, s conversion.Scope) error {
+	*out = *(*v1beta1.UpdateStrategySpec)(unsafe.Pointer(in))
 	return nil
 }
 
-// Convert_v1_UpdateStrategySpec_To_placement_UpdateStrategySpec is an autogenerated conversion function.
-func Convert_v1_UpdateStrategySpec_To_placement_UpdateStrategySpec(in *UpdateStrategySpec, out *placement.UpdateStrategySpec, s conversion.Scope) error {
-	return autoConvert_v1_UpdateStrategySpec_To_placement_UpdateStrategySpec(in, out, s)
+// Convert_v1_UpdateStrategySpec_To_v1beta1_UpdateStrategySpec is an autogenerated conversion function.
+func Convert_v1_UpdateStrategySpec_To_v1beta1_UpdateStrategySpec(in *UpdateStrategySpec, out *v1beta1.UpdateStrategySpec, s conversion.Scope) error {
+	return autoConvert_v1_UpdateStrategySpec_To_v1beta1_UpdateStrategySpec(in, out, s)
 }
 
-func autoConvert_placement_UpdateStrategySpec_To_v1_UpdateStrategySpec(in *placement.UpdateStrategySpec, out *UpdateStrategySpec, s conversion.Scope) error {
+func autoConvert_v1beta1_UpdateStrategySpec_To_v1_UpdateStrategySpec(in *v1beta1.UpdateStrategySpec, out *UpdateStrategySpec, s conversion.Scope) error {
 	*out = *(*UpdateStrategySpec)(unsafe.Pointer(in))
 	return nil
 }
 
-// Convert_placement_UpdateStrategySpec_To_v1_UpdateStrategySpec is an autogenerated conversion function.
-func Convert_placement_UpdateStrategySpec_To_v1_UpdateStrategySpec(in *placement.UpdateStrategySpec, out *UpdateStrategySpec, s conversion.Scope) error {
-	return autoConvert_placement_UpdateStrategySpec_To_v1_UpdateStrategySpec(in, out, s)
+// Convert_v1beta1_UpdateStrategySpec_To_v1_UpdateStrategySpec is an autogenerated conversion function.
+func Convert_v1beta1_UpdateStrategySpec_To_v1_UpdateStrategySpec(in *v1beta1.UpdateStrategySpec, out *UpdateStrategySpec, s conversion.Scope) error {
+	return autoConvert_v1beta1_UpdateStrategySpec_To_v1_UpdateStrategySpec(in, out, s)
 }
 
-func autoConvert_v1_Work_To_placement_Work(in *Work, out *placement.Work, s conversion.Scope) error {
+func autoConvert_v1_Work_To_v1beta1_Work(in *Work, out *v1beta1.Work, s conversion.Scope) error {
 	out.ObjectMeta = in.ObjectMeta
-	if err := Convert_v1_WorkSpec_To_placement_WorkSpec(&in.Spec, &out.Spec, s); err != nil {
+	if err := Convert_v1_WorkSpec_To_v1beta1_WorkSpec(&in.Spec, &out.Spec, s); err != nil {
 		return err
 	}
-	if err := Convert_v1_WorkStatus_To_placement_WorkStatus(&in.Status, &out.Status, s); err != nil {
+	if err := Convert_v1_WorkStatus_To_v1beta1_WorkStatus(&in.Status, &out.Status, s); err != nil {
 		return err
 	}
 	return nil
 }
 
-// Convert_v1_Work_To_placement_Work is an autogenerated conversion function.
-func Convert_v1_Work_To_placement_Work(in *Work, out *placement.Work, s conversion.Scope) error {
-	return autoConvert_v1_Work_To_placement_Work(in, out, s)
+// Convert_v1_Work_To_v1beta1_Work is an autogenerated conversion function.
+func Convert_v1_Work_To_v1beta1_Work(in *Work, out *v1beta1.Work, s conversion.Scope) error {
+	return autoConvert_v1_Work_To_v1beta1_Work(in, out, s)
 }
 
-func autoConvert_placement_Work_To_v1_Work(in *placement.Work, out *Work, s conversion.Scope) error {
+func autoConvert_v1beta1_Work_To_v1_Work(in *v1beta1.Work, out *Work, s conversion.Scope) error {
 	out.ObjectMeta = in.ObjectMeta
-	if err := Convert_placement_WorkSpec_To_v1_WorkSpec(&in.Spec, &out.Spec, s); err != nil {
+	if err := Convert_v1beta1_WorkSpec_To_v1_WorkSpec(&in.Spec, &out.Spec, s); err != nil {
 		return err
 	}
-	if err := Convert_placement_WorkStatus_To_v1_WorkStatus(&in.Status, &out.Status, s); err != nil {
+	if err := Convert_v1beta1_WorkStatus_To_v1_WorkStatus(&in.Status, &out.Status, s); err != nil {
 		return err
 	}
 	return nil
 }
 
-// Convert_placement_Work_To_v1_Work is an autogenerated conversion function.
-func Convert_placement_Work_To_v1_Work(in *placement.Work, out *Work, s conversion.Scope) error {
-	return autoConvert_placement_Work_To_v1_Work(in, out, s)
+// Convert_v1beta1_Work_To_v1_Work is an autogenerated conversion function.
+func Convert_v1beta1_Work_To_v1_Work(in *v1beta1.Work, out *Work, s conversion.Scope) error {
+	return autoConvert_v1beta1_Work_To_v1_Work(in, out, s)
 }
 
-func autoConvert_v1_WorkList_To_placement_WorkList(in *WorkList, out *placement.WorkList, s conversion.Scope) error {
+func autoConvert_v1_WorkList_To_v1beta1_WorkList(in *WorkList, out *v1beta1.WorkList, s conversion.Scope) error {
 	out.ListMeta = in.ListMeta
-	out.Items = *(*[]placement.Work)(unsafe.Pointer(&in.Items))
+	out.Items = *(*[]v1beta1.Work)(unsafe.Pointer(&in.Items))
 	return nil
 }
 
-// Convert_v1_WorkList_To_placement_WorkList is an autogenerated conversion function.
-func Convert_v1_WorkList_To_placement_WorkList(in *WorkList, out *placement.WorkList, s conversion.Scope) error {
-	return autoConvert_v1_WorkList_To_placement_WorkList(in, out, s)
+// Convert_v1_WorkList_To_v1beta1_WorkList is an autogenerated conversion function.
+func Convert_v1_WorkList_To_v1beta1_WorkList(in *WorkList, out *v1beta1.WorkList, s conversion.Scope) error {
+	return autoConvert_v1_WorkList_To_v1beta1_WorkList(in, out, s)
 }
 
-func autoConvert_placement_WorkList_To_v1_WorkList(in *placement.WorkList, out *WorkList, s conversion.Scope) error {
+func autoConvert_v1beta1_WorkList_To_v1_WorkList(in *v1beta1.WorkList, out *WorkList, s conversion.Scope) error {
 	out.ListMeta = in.ListMeta
 	out.Items = *(*[]Work)(unsafe.Pointer(&in.Items))
 	return nil
 }
 
-// Convert_placement_WorkList_To_v1_WorkList is an autogenerated conversion function.
-func Convert_placement_WorkList_To_v1_WorkList(in *placement.WorkList, out *WorkList, s conversion.Scope) error {
-	return autoConvert_placement_WorkList_To_v1_WorkList(in, out, s)
+// Convert_v1beta1_WorkList_To_v1_WorkList is an autogenerated conversion function.
+func Convert_v1beta1_WorkList_To_v1_WorkList(in *v1beta1.WorkList, out *WorkList, s conversion.Scope) error {
+	return autoConvert_v1beta1_WorkList_To_v1_WorkList(in, out, s)
 }
 
-func autoConvert_v1_WorkResourceIdentifier_To_placement_WorkResourceIdentifier(in *WorkResourceIdentifier, out *placement.WorkResourceIdentifier, s conversion.Scope) error {
-	*out = *(*placement.WorkResourceIdentifier)(unsafe.Pointer(in))
+func autoConvert_v1_WorkResourceIdentifier_To_v1beta1_WorkResourceIdentifier(in *WorkResourceIdentifier, out *v1beta1.WorkResourceIdentifier, s conversion.Scope) error {
+	*out = *(*v1beta1.WorkResourceIdentifier)(unsafe.Pointer(in))
 	return nil
 }
 
-// Convert_v1_WorkResourceIdentifier_To_placement_WorkResourceIdentifier is an autogenerated conversion function.
-func Convert_v1_WorkResourceIdentifier_To_placement_WorkResourceIdentifier(in *WorkResourceIdentifier, out *placement.WorkResourceIdentifier, s conversion.Scope) error {
-	return autoConvert_v1_WorkResourceIdentifier_To_placement_WorkResourceIdentifier(in, out, s)
+// Convert_v1_WorkResourceIdentifier_To_v1beta1_WorkResourceIdentifier is an autogenerated conversion function.
+func Convert_v1_WorkResourceIdentifier_To_v1beta1_WorkResourceIdentifier(in *WorkResourceIdentifier, out *v1beta1.WorkResourceIdentifier, s conversion.Scope) error {
+	return autoConvert_v1_WorkResourceIdentifier_To_v1beta1_WorkResourceIdentifier(in, out, s)
 }
 
-func autoConvert_placement_WorkResourceIdentifier_To_v1_WorkResourceIdentifier(in *placement.WorkResourceIdentifier, out *WorkResourceIdentifier, s conversion.Scope) error {
+func autoConvert_v1beta1_WorkResourceIdentifier_To_v1_WorkResourceIdentifier(in *v1beta1.WorkResourceIdentifier, out *WorkResourceIdentifier, s conversion.Scope) error {
 	*out = *(*WorkResourceIdentifier)(unsafe.Pointer(in))
 	return nil
 }
 
-// Convert_placement_WorkResourceIdentifier_To_v1_WorkResourceIdentifier is an autogenerated conversion function.
-func Convert_placement_WorkResourceIdentifier_To_v1_WorkResourceIdentifier(in *placement.WorkResourceIdentifier, out *WorkResourceIdentifier, s conversion.Scope) error {
-	return autoConvert_placement_WorkResourceIdentifier_To_v1_WorkResourceIdentifier(in, out, s)
+// Convert_v1beta1_WorkResourceIdentifier_To_v1_WorkResourceIdentifier is an autogenerated conversion function.
+func Convert_v1beta1_WorkResourceIdentifier_To_v1_WorkResourceIdentifier(in *v1beta1.WorkResourceIdentifier, out *WorkResourceIdentifier, s conversion.Scope) error {
+	return autoConvert_v1beta1_WorkResourceIdentifier_To_v1_WorkResourceIdentifier(in, out, s)
 }
 
-func autoConvert_v1_WorkSpec_To_placement_WorkSpec(in *WorkSpec, out *placement.WorkSpec, s conversion.Scope) error {
-	*out = *(*placement.WorkSpec)(unsafe.Pointer(in))
+func autoConvert_v1_WorkSpec_To_v1beta1_WorkSpec(in *WorkSpec, out *v1beta1.WorkSpec, s conversion.Scope) error {
+	*out = *(*v1beta1.WorkSpec)(unsafe.Pointer(in))
 	return nil
 }
 
-// Convert_v1_WorkSpec_To_placement_WorkSpec is an autogenerated conversion function.
-func Convert_v1_WorkSpec_To_placement_WorkSpec(in *WorkSpec, out *placement.WorkSpec, s conversion.Scope) error {
-	return autoConvert_v1_WorkSpec_To_placement_WorkSpec(in, out, s)
+// Convert_v1_WorkSpec_To_v1beta1_WorkSpec is an autogenerated conversion function.
+func Convert_v1_WorkSpec_To_v1beta1_WorkSpec(in *WorkSpec, out *v1beta1.WorkSpec, s conversion.Scope) error {
+	return autoConvert_v1_WorkSpec_To_v1beta1_WorkSpec(in, out, s)
 }
 
-func autoConvert_placement_WorkSpec_To_v1_WorkSpec(in *placement.WorkSpec, out *WorkSpec, s conversion.Scope) error {
+func autoConvert_v1beta1_WorkSpec_To_v1_WorkSpec(in *v1beta1.WorkSpec, out *WorkSpec, s conversion.Scope) error {
 	*out = *(*WorkSpec)(unsafe.Pointer(in))
 	return nil
 }
 
-// Convert_placement_WorkSpec_To_v1_WorkSpec is an autogenerated conversion function.
-func Convert_placement_WorkSpec_To_v1_WorkSpec(in *placement.WorkSpec, out *WorkSpec, s conversion.Scope) error {
-	return autoConvert_placement_WorkSpec_To_v1_WorkSpec(in, out, s)
+// Convert_v1beta1_WorkSpec_To_v1_WorkSpec is an autogenerated conversion function.
+func Convert_v1beta1_WorkSpec_To_v1_WorkSpec(in *v1beta1.WorkSpec, out *WorkSpec, s conversion.Scope) error {
+	return autoConvert_v1beta1_WorkSpec_To_v1_WorkSpec(in, out, s)
 }
 
-func autoConvert_v1_WorkStatus_To_placement_WorkStatus(in *WorkStatus, out *placement.WorkStatus, s conversion.Scope) error {
-	*out = *(*placement.WorkStatus)(unsafe.Pointer(in))
+func autoConvert_v1_WorkStatus_To_v1beta1_WorkStatus(in *WorkStatus, out *v1beta1.WorkStatus, s conversion.Scope) error {
+	*out = *(*v1beta1.WorkStatus)(unsafe.Pointer(in))
 	return nil
 }
 
-// Convert_v1_WorkStatus_To_placement_WorkStatus is an autogenerated conversion function.
-func Convert_v1_WorkStatus_To_placement_WorkStatus(in *WorkStatus, out *placement.WorkStatus, s conversion.Scope) error {
-	return autoConvert_v1_WorkStatus_To_placement_WorkStatus(in, out, s)
+// Convert_v1_WorkStatus_To_v1beta1_WorkStatus is an autogenerated conversion function.
+func Convert_v1_WorkStatus_To_v1beta1_WorkStatus(in *WorkStatus, out *v1beta1.WorkStatus, s conversion.Scope) error {
+	return autoConvert_v1_WorkStatus_To_v1beta1_WorkStatus(in, out, s)
 }
 
-func autoConvert_placement_WorkStatus_To_v1_WorkStatus(in *placement.WorkStatus, out *WorkStatus, s conversion.Scope) error {
+func autoConvert_v1beta1_WorkStatus_To_v1_WorkStatus(in *v1beta1.WorkStatus, out *WorkStatus, s conversion.Scope) error {
 	*out = *(*WorkStatus)(unsafe.Pointer(in))
 	return nil
 }
 
-// Convert_placement_WorkStatus_To_v1_WorkStatus is an autogenerated conversion function.
-func Convert_placement_WorkStatus_To_v1_WorkStatus(in *placement.WorkStatus, out *WorkStatus, s conversion.Scope) error {
-	return autoConvert_placement_WorkStatus_To_v1_WorkStatus(in, out, s)
+// Convert_v1beta1_WorkStatus_To_v1_WorkStatus is an autogenerated conversion function.
+func Convert_v1beta1_WorkStatus_To_v1_WorkStatus(in *v1beta1.WorkStatus, out *WorkStatus, s conversion.Scope) error {
+	return autoConvert_v1beta1_WorkStatus_To_v1_WorkStatus(in, out, s)
 }
 
-func autoConvert_v1_WorkloadTemplate_To_placement_WorkloadTemplate(in *WorkloadTemplate, out *placement.WorkloadTemplate, s conversion.Scope) error {
-	*out = *(*placement.WorkloadTemplate)(unsafe.Pointer(in))
+func autoConvert_v1_WorkloadTemplate_To_v1beta1_WorkloadTemplate(in *WorkloadTemplate, out *v1beta1.WorkloadTemplate, s conversion.Scope) error {
+	*out = *(*v1beta1.WorkloadTemplate)(unsafe.Pointer(in))
 	return nil
 }
 
-// Convert_v1_WorkloadTemplate_To_placement_WorkloadTemplate is an autogenerated conversion function.
-func Convert_v1_WorkloadTemplate_To_placement_WorkloadTemplate(in *WorkloadTemplate, out *placement.WorkloadTemplate, s conversion.Scope) error {
-	return autoConvert_v1_WorkloadTemplate_To_placement_WorkloadTemplate(in, out, s)
+// Convert_v1_WorkloadTemplate_To_v1beta1_WorkloadTemplate is an autogenerated conversion function.
+func Convert_v1_WorkloadTemplate_To_v1beta1_WorkloadTemplate(in *WorkloadTemplate, out *v1beta1.WorkloadTemplate, s conversion.Scope) error {
+	return autoConvert_v1_WorkloadTemplate_To_v1beta1_WorkloadTemplate(in, out, s)
 }
 
-func autoConvert_placement_WorkloadTemplate_To_v1_WorkloadTemplate(in *placement.WorkloadTemplate, out *WorkloadTemplate, s conversion.Scope) error {
+func autoConvert_v1beta1_WorkloadTemplate_To_v1_WorkloadTemplate(in *v1beta1.WorkloadTemplate, out *WorkloadTemplate, s conversion.Scope) error {
 	*out = *(*WorkloadTemplate)(unsafe.Pointer(in))
 	return nil
 }
 
-// Convert_placement_WorkloadTemplate_To_v1_WorkloadTemplate is an autogenerated conversion function.
-func Convert_placement_WorkloadTemplate_To_v1_WorkloadTemplate(in *placement.WorkloadTemplate, out *WorkloadTemplate, s conversion.Scope) error {
-	return autoConvert_placement_WorkloadTemplate_To_v1_WorkloadTemplate(in, out, s)
+// Convert_v1beta1_WorkloadTemplate_To_v1_WorkloadTemplate is an autogenerated conversion function.
+func Convert_v1beta1_WorkloadTemplate_To_v1_WorkloadTemplate(in *v1beta1.WorkloadTemplate, out *WorkloadTemplate, s conversion.Scope) error {
+	return autoConvert_v1beta1_WorkloadTemplate_To_v1_WorkloadTemplate(in, out, s)
 }

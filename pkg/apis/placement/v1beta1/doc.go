@@ -3,11 +3,11 @@
 
 // +k8s:openapi-gen=true
 // +k8s:deepcopy-gen=package
-// +k8s:conversion-gen=github.com/stagegate/stagegate/pkg/apis/placement
 // +k8s:defaulter-gen=TypeMeta
 // +k8s:validation-gen=TypesWithField=TypeMeta
 // +groupName=placement.kubernetes-fleet.io
 // +k8s:openapi-model-package=io.kubernetes-fleet.placement.v1beta1
 
-// Package v1beta1 is the v1beta1 version of the placement API: the version that is stored, and the one that the loops work on.
+// Package v1beta1 is the v1beta1 version of the placement API: the version that is stored, and the hub, which registry, admission and
+// controllers work on. The version v1 is generated from it.
 package v1beta1

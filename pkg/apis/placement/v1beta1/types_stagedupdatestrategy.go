@@ -163,6 +163,9 @@ type StageTask struct {
 	Approval *ApprovalPolicy `json:"approval,omitempty"`
 }
 
+// MaxRequiredApprovals is the largest number of approvals that a policy can ask for.
+const MaxRequiredApprovals = 10
+
 // ApprovalPolicy says whose approvals open a gate. Whoever approves needs the permission in any case.
 type ApprovalPolicy struct {
 	// Required is how many different users have to approve, at most 10. Not set means 1.

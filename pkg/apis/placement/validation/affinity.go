@@ -11,10 +11,10 @@ import (
 	"k8s.io/apimachinery/pkg/util/validation"
 	"k8s.io/apimachinery/pkg/util/validation/field"
 
-	"github.com/stagegate/stagegate/pkg/apis/placement"
+	"github.com/stagegate/stagegate/pkg/apis/placement/v1beta1"
 )
 
-func validateClusterAffinity(affinity *placement.ClusterAffinity, path *field.Path) field.ErrorList {
+func validateClusterAffinity(affinity *v1beta1.ClusterAffinity, path *field.Path) field.ErrorList {
 	var errs field.ErrorList
 	if required := affinity.RequiredDuringSchedulingIgnoredDuringExecution; required != nil {
 		for i := range required.ClusterSelectorTerms {
@@ -29,7 +29,7 @@ func validateClusterAffinity(affinity *placement.ClusterAffinity, path *field.Pa
 	return errs
 }
 
-func validateRequiredTerm(term *placement.ClusterSelectorTerm, path *field.Path) field.ErrorList {
+func validateRequiredTerm(term *v1beta1.ClusterSelectorTerm, path *field.Path) field.ErrorList {
 	errs := validateLabelSelector(term.LabelSelector, path.Child("labelSelector"), "the labelSelector in cluster selector is invalid")
 	if term.PropertySorter != nil {
 		errs = append(errs, field.Forbidden(path.Child("propertySorter"), "PropertySorter is not allowed for RequiredDuringSchedulingIgnoredDuringExecution affinity"))
@@ -40,7 +40,7 @@ func validateRequiredTerm(term *placement.ClusterSelectorTerm, path *field.Path)
 	return errs
 }
 
-func validatePreferredTerm(term *placement.ClusterSelectorTerm, path *field.Path) field.ErrorList {
+func validatePreferredTerm(term *v1beta1.ClusterSelectorTerm, path *field.Path) field.ErrorList {
 	errs := validateLabelSelector(term.LabelSelector, path.Child("labelSelector"), "the labelSelector in preferred cluster selector is invalid")
 	if term.PropertySelector != nil {
 		errs = append(errs, field.Forbidden(path.Child("propertySelector"), "PropertySelector is not allowed for PreferredDuringSchedulingIgnoredDuringExecution affinity"))

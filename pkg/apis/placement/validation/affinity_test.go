@@ -9,45 +9,45 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/utils/ptr"
 
-	"github.com/stagegate/stagegate/pkg/apis/placement"
+	"github.com/stagegate/stagegate/pkg/apis/placement/v1beta1"
 )
 
-func pickN(affinity placement.ClusterAffinity) func(placement.PlacementObject) {
-	return policy(placement.PlacementPolicy{
-		PlacementType: "PickN", NumberOfClusters: ptr.To[int32](1), Affinity: &placement.Affinity{ClusterAffinity: &affinity},
+func pickN(affinity v1beta1.ClusterAffinity) func(v1beta1.PlacementObject) {
+	return policy(v1beta1.PlacementPolicy{
+		PlacementType: "PickN", NumberOfClusters: ptr.To[int32](1), Affinity: &v1beta1.Affinity{ClusterAffinity: &affinity},
 	})
 }
 
-func required(term placement.ClusterSelectorTerm) func(placement.PlacementObject) {
-	return pickN(placement.ClusterAffinity{RequiredDuringSchedulingIgnoredDuringExecution: &placement.ClusterSelector{
-		ClusterSelectorTerms: []placement.ClusterSelectorTerm{term},
+func required(term v1beta1.ClusterSelectorTerm) func(v1beta1.PlacementObject) {
+	return pickN(v1beta1.ClusterAffinity{RequiredDuringSchedulingIgnoredDuringExecution: &v1beta1.ClusterSelector{
+		ClusterSelectorTerms: []v1beta1.ClusterSelectorTerm{term},
 	}})
 }
 
-func preferred(term placement.ClusterSelectorTerm) func(placement.PlacementObject) {
-	return pickN(placement.ClusterAffinity{PreferredDuringSchedulingIgnoredDuringExecution: []placement.PreferredClusterSelector{{Weight: 1, Preference: term}}})
+func preferred(term v1beta1.ClusterSelectorTerm) func(v1beta1.PlacementObject) {
+	return pickN(v1beta1.ClusterAffinity{PreferredDuringSchedulingIgnoredDuringExecution: []v1beta1.PreferredClusterSelector{{Weight: 1, Preference: term}}})
 }
 
 func TestClusterAffinity(t *testing.T) {
 	const requiredPath = "spec.policy.affinity.clusterAffinity.requiredDuringSchedulingIgnoredDuringExecution.clusterSelectorTerms[0]"
 	const preferredPath = "spec.policy.affinity.clusterAffinity.preferredDuringSchedulingIgnoredDuringExecution[0].preference"
 	invalid := &metav1.LabelSelector{MatchExpressions: []metav1.LabelSelectorRequirement{{Key: "a", Operator: "In"}}}
-	sorter := &placement.PropertySorter{Name: "kubernetes-fleet.io/node-count", SortOrder: "Ascending"}
-	selector := &placement.PropertySelector{}
+	sorter := &v1beta1.PropertySorter{Name: "kubernetes-fleet.io/node-count", SortOrder: "Ascending"}
+	selector := &v1beta1.PropertySelector{}
 
 	check(t, placements(), ValidatePlacement, []placementRule{
-		{"labels", required(placement.ClusterSelectorTerm{LabelSelector: &metav1.LabelSelector{MatchLabels: map[string]string{"a": "b"}}}), nil},
-		{"a score", preferred(placement.ClusterSelectorTerm{PropertySorter: sorter}), nil},
-		{"required labels that can match", required(placement.ClusterSelectorTerm{LabelSelector: invalid}), []string{
+		{"labels", required(v1beta1.ClusterSelectorTerm{LabelSelector: &metav1.LabelSelector{MatchLabels: map[string]string{"a": "b"}}}), nil},
+		{"a score", preferred(v1beta1.ClusterSelectorTerm{PropertySorter: sorter}), nil},
+		{"required labels that can match", required(v1beta1.ClusterSelectorTerm{LabelSelector: invalid}), []string{
 			requiredPath + ".labelSelector.matchExpressions[0].values: Required value: the labelSelector in cluster selector is invalid: must be specified when `operator` is 'In' or 'NotIn'",
 		}},
-		{"preferred labels that can match", preferred(placement.ClusterSelectorTerm{LabelSelector: invalid}), []string{
+		{"preferred labels that can match", preferred(v1beta1.ClusterSelectorTerm{LabelSelector: invalid}), []string{
 			preferredPath + ".labelSelector.matchExpressions[0].values: Required value: the labelSelector in preferred cluster selector is invalid: must be specified when `operator` is 'In' or 'NotIn'",
 		}},
-		{"no score where required", required(placement.ClusterSelectorTerm{PropertySorter: sorter}), []string{
+		{"no score where required", required(v1beta1.ClusterSelectorTerm{PropertySorter: sorter}), []string{
 			requiredPath + ".propertySorter: Forbidden: PropertySorter is not allowed for RequiredDuringSchedulingIgnoredDuringExecution affinity",
 		}},
-		{"no property where preferred", preferred(placement.ClusterSelectorTerm{PropertySelector: selector}), []string{
+		{"no property where preferred", preferred(v1beta1.ClusterSelectorTerm{PropertySelector: selector}), []string{
 			preferredPath + ".propertySelector: Forbidden: PropertySelector is not allowed for PreferredDuringSchedulingIgnoredDuringExecution affinity",
 		}},
 	})
@@ -55,8 +55,8 @@ func TestClusterAffinity(t *testing.T) {
 
 func TestPropertyName(t *testing.T) {
 	const path = `spec.policy.affinity.clusterAffinity.preferredDuringSchedulingIgnoredDuringExecution[0].preference.propertySorter.name: Invalid value: `
-	sortBy := func(name string) func(placement.PlacementObject) {
-		return preferred(placement.ClusterSelectorTerm{PropertySorter: &placement.PropertySorter{Name: name, SortOrder: "Ascending"}})
+	sortBy := func(name string) func(v1beta1.PlacementObject) {
+		return preferred(v1beta1.ClusterSelectorTerm{PropertySorter: &v1beta1.PropertySorter{Name: name, SortOrder: "Ascending"}})
 	}
 	check(t, placements(), ValidatePlacement, []placementRule{
 		{"a resource", sortBy("resources.kubernetes-fleet.io/available-nvidia.com_gpu"), nil},
@@ -75,14 +75,14 @@ func TestPropertyName(t *testing.T) {
 func TestPropertyRequirements(t *testing.T) {
 	const name = "kubernetes-fleet.io/node-count"
 	const path = `spec.policy.affinity.clusterAffinity.requiredDuringSchedulingIgnoredDuringExecution.clusterSelectorTerms[0].propertySelector.matchExpressions`
-	require := func(operatorsAndValues ...string) func(placement.PlacementObject) {
-		selector := &placement.PropertySelector{}
+	require := func(operatorsAndValues ...string) func(v1beta1.PlacementObject) {
+		selector := &v1beta1.PropertySelector{}
 		for i := 0; i < len(operatorsAndValues); i += 2 {
-			selector.MatchExpressions = append(selector.MatchExpressions, placement.PropertySelectorRequirement{
-				Name: name, Operator: placement.PropertySelectorOperator(operatorsAndValues[i]), Values: []string{operatorsAndValues[i+1]},
+			selector.MatchExpressions = append(selector.MatchExpressions, v1beta1.PropertySelectorRequirement{
+				Name: name, Operator: v1beta1.PropertySelectorOperator(operatorsAndValues[i]), Values: []string{operatorsAndValues[i+1]},
 			})
 		}
-		return required(placement.ClusterSelectorTerm{PropertySelector: selector})
+		return required(v1beta1.ClusterSelectorTerm{PropertySelector: selector})
 	}
 	inconsistent := func(why string) []string {
 		return []string{path + `: Invalid value: "` + name + `": inconsistent requirements on property ` + name + `: ` + why}
@@ -97,13 +97,13 @@ func TestPropertyRequirements(t *testing.T) {
 		{"a quantity", require("Eq", "many"), []string{
 			path + `[0]: Invalid value: "Eq": invalid requirement on property ` + name + `: value "many" is not a valid resource.Quantity: quantities must match the regular expression '^([+-]?[0-9.]+)([eEinumkKMGTP]*[-+]?[0-9]*)$'`,
 		}},
-		{"one value", required(placement.ClusterSelectorTerm{PropertySelector: &placement.PropertySelector{
-			MatchExpressions: []placement.PropertySelectorRequirement{{Name: name, Operator: "Eq"}},
+		{"one value", required(v1beta1.ClusterSelectorTerm{PropertySelector: &v1beta1.PropertySelector{
+			MatchExpressions: []v1beta1.PropertySelectorRequirement{{Name: name, Operator: "Eq"}},
 		}}), []string{
 			path + `[0]: Invalid value: "Eq": invalid requirement on property ` + name + `: operator Eq requires exactly one value, got 0`,
 		}},
-		{"a property's name", required(placement.ClusterSelectorTerm{PropertySelector: &placement.PropertySelector{
-			MatchExpressions: []placement.PropertySelectorRequirement{{Name: "resources.kubernetes-fleet.io/total", Operator: "Eq", Values: []string{"1"}}},
+		{"a property's name", required(v1beta1.ClusterSelectorTerm{PropertySelector: &v1beta1.PropertySelector{
+			MatchExpressions: []v1beta1.PropertySelectorRequirement{{Name: "resources.kubernetes-fleet.io/total", Operator: "Eq", Values: []string{"1"}}},
 		}}), []string{
 			path + `[0].name: Invalid value: "resources.kubernetes-fleet.io/total": invalid property name resources.kubernetes-fleet.io/total: invalid resource property name resources.kubernetes-fleet.io/total, expected format is [PREFIX]/[CAPACITY_TYPE]-[RESOURCE_NAME]`,
 		}},

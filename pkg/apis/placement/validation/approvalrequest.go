@@ -9,17 +9,17 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/util/validation/field"
 
-	"github.com/stagegate/stagegate/pkg/apis/placement"
+	"github.com/stagegate/stagegate/pkg/apis/placement/v1beta1"
 )
 
 // ValidateApprovalRequest returns what is wrong with a new approval request.
-func ValidateApprovalRequest(object placement.ApprovalRequestObject) field.ErrorList {
+func ValidateApprovalRequest(object v1beta1.ApprovalRequestObject) field.ErrorList {
 	return validateApprovalPolicy(object.RequestSpec().Policy, specPath.Child("policy"))
 }
 
 // ValidateApprovalRequestUpdate refuses to let an approval request ask something else, or ask it for another run: the approvals of one
 // run would open the gates of the other.
-func ValidateApprovalRequestUpdate(object, old placement.ApprovalRequestObject) field.ErrorList {
+func ValidateApprovalRequestUpdate(object, old v1beta1.ApprovalRequestObject) field.ErrorList {
 	return append(immutable(object.RequestSpec(), old.RequestSpec()), noOwnerAdded(object, old)...)
 }
 
@@ -37,6 +37,6 @@ func noOwnerAdded(object, old metav1.Object) field.ErrorList {
 
 // ValidateApprovalRequestStatusUpdate returns what is wrong with an approval request's new status. Who may decide is the
 // registry's to ask.
-func ValidateApprovalRequestStatusUpdate(object, old placement.ApprovalRequestObject) field.ErrorList {
+func ValidateApprovalRequestStatusUpdate(object, old v1beta1.ApprovalRequestObject) field.ErrorList {
 	return validateConditions(object.RequestStatus().Conditions, old.RequestStatus().Conditions, statusPath.Child("conditions"))
 }

@@ -8,13 +8,13 @@ import (
 
 	"k8s.io/apimachinery/pkg/util/validation/field"
 
-	"github.com/stagegate/stagegate/pkg/apis/placement"
+	"github.com/stagegate/stagegate/pkg/apis/placement/v1beta1"
 )
 
-var bindingStates = []placement.BindingState{placement.BindingStateBound, placement.BindingStateScheduled, placement.BindingStateUnscheduled}
+var bindingStates = []v1beta1.BindingState{v1beta1.BindingStateBound, v1beta1.BindingStateScheduled, v1beta1.BindingStateUnscheduled}
 
 // ValidateBinding returns what is wrong with a new binding.
-func ValidateBinding(object placement.BindingObject) field.ErrorList {
+func ValidateBinding(object v1beta1.BindingObject) field.ErrorList {
 	var errs field.ErrorList
 	spec := object.BindingSpec()
 	if spec.State != "" && !slices.Contains(bindingStates, spec.State) {
@@ -25,7 +25,7 @@ func ValidateBinding(object placement.BindingObject) field.ErrorList {
 
 // ValidateBindingUpdate returns what is wrong with a changed binding. A new one may name no cluster and have no state, as clients write it
 // that leave fields empty; what is placed on a cluster must not lose the binding that it came by.
-func ValidateBindingUpdate(object, old placement.BindingObject) field.ErrorList {
+func ValidateBindingUpdate(object, old v1beta1.BindingObject) field.ErrorList {
 	spec, oldSpec := object.BindingSpec(), old.BindingSpec()
 	return ifChanged(spec, oldSpec, func() field.ErrorList {
 		errs := ValidateBinding(object)
@@ -40,7 +40,7 @@ func ValidateBindingUpdate(object, old placement.BindingObject) field.ErrorList 
 }
 
 // ValidateBindingStatusUpdate returns what is wrong with a binding's new status.
-func ValidateBindingStatusUpdate(object, old placement.BindingObject) field.ErrorList {
+func ValidateBindingStatusUpdate(object, old v1beta1.BindingObject) field.ErrorList {
 	status, oldStatus := object.BindingStatus(), old.BindingStatus()
 	errs := validateConditions(status.Conditions, oldStatus.Conditions, statusPath.Child("conditions"))
 	return append(errs, validateFailedPlacements(status.FailedPlacements, oldStatus.FailedPlacements, statusPath.Child("failedPlacements"))...)

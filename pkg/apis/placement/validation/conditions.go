@@ -10,7 +10,7 @@ import (
 	metav1validation "k8s.io/apimachinery/pkg/apis/meta/v1/validation"
 	"k8s.io/apimachinery/pkg/util/validation/field"
 
-	"github.com/stagegate/stagegate/pkg/apis/placement"
+	"github.com/stagegate/stagegate/pkg/apis/placement/v1beta1"
 )
 
 var statusPath = field.NewPath("status")
@@ -39,7 +39,7 @@ func at[T any](list []T, i int) T {
 	return zero
 }
 
-func validatePlacementStatus(status, oldStatus *placement.PlacementStatus, path *field.Path) field.ErrorList {
+func validatePlacementStatus(status, oldStatus *v1beta1.PlacementStatus, path *field.Path) field.ErrorList {
 	errs := validateConditions(status.Conditions, oldStatus.Conditions, path.Child("conditions"))
 	for i := range status.PerClusterPlacementStatuses {
 		cluster, oldCluster := status.PerClusterPlacementStatuses[i], at(oldStatus.PerClusterPlacementStatuses, i)
@@ -50,7 +50,7 @@ func validatePlacementStatus(status, oldStatus *placement.PlacementStatus, path 
 	return errs
 }
 
-func validateFailedPlacements(failed, oldFailed []placement.FailedResourcePlacement, path *field.Path) field.ErrorList {
+func validateFailedPlacements(failed, oldFailed []v1beta1.FailedResourcePlacement, path *field.Path) field.ErrorList {
 	var errs field.ErrorList
 	for i := range failed {
 		if !equalCondition(failed[i].Condition, at(oldFailed, i).Condition) {

@@ -11,14 +11,14 @@ import (
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/util/validation/field"
 
-	"github.com/stagegate/stagegate/pkg/apis/placement"
+	"github.com/stagegate/stagegate/pkg/apis/placement/v1beta1"
 )
 
 // maxEnvelopeManifests is how many objects an envelope holds at most.
 const maxEnvelopeManifests = 50
 
 // ValidateClusterResourceEnvelope returns what is wrong with a new ClusterResourceEnvelope.
-func ValidateClusterResourceEnvelope(object *placement.ClusterResourceEnvelope) field.ErrorList {
+func ValidateClusterResourceEnvelope(object *v1beta1.ClusterResourceEnvelope) field.ErrorList {
 	return validateEnvelope(object.Data, func(namespace string) string {
 		if namespace == "" {
 			return ""
@@ -28,13 +28,13 @@ func ValidateClusterResourceEnvelope(object *placement.ClusterResourceEnvelope) 
 }
 
 // ValidateClusterResourceEnvelopeUpdate returns what is wrong with a changed ClusterResourceEnvelope.
-func ValidateClusterResourceEnvelopeUpdate(object, old *placement.ClusterResourceEnvelope) field.ErrorList {
+func ValidateClusterResourceEnvelopeUpdate(object, old *v1beta1.ClusterResourceEnvelope) field.ErrorList {
 	return ifChanged(object.Data, old.Data, func() field.ErrorList { return ValidateClusterResourceEnvelope(object) })
 }
 
 // ValidateResourceEnvelope returns what is wrong with a new ResourceEnvelope. Whether an object without a namespace is namespaced
 // at all is not for this package to know.
-func ValidateResourceEnvelope(object *placement.ResourceEnvelope) field.ErrorList {
+func ValidateResourceEnvelope(object *v1beta1.ResourceEnvelope) field.ErrorList {
 	return validateEnvelope(object.Data, func(namespace string) string {
 		if namespace == "" || namespace == object.Namespace {
 			return ""
@@ -44,7 +44,7 @@ func ValidateResourceEnvelope(object *placement.ResourceEnvelope) field.ErrorLis
 }
 
 // ValidateResourceEnvelopeUpdate returns what is wrong with a changed ResourceEnvelope.
-func ValidateResourceEnvelopeUpdate(object, old *placement.ResourceEnvelope) field.ErrorList {
+func ValidateResourceEnvelopeUpdate(object, old *v1beta1.ResourceEnvelope) field.ErrorList {
 	return ifChanged(object.Data, old.Data, func() field.ErrorList { return ValidateResourceEnvelope(object) })
 }
 

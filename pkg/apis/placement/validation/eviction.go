@@ -7,27 +7,27 @@ import (
 	"k8s.io/apimachinery/pkg/util/intstr"
 	"k8s.io/apimachinery/pkg/util/validation/field"
 
-	"github.com/stagegate/stagegate/pkg/apis/placement"
+	"github.com/stagegate/stagegate/pkg/apis/placement/v1beta1"
 )
 
 // ValidateEviction returns what is wrong with a new eviction beyond what its type says, which is nothing.
-func ValidateEviction(*placement.ClusterResourcePlacementEviction) field.ErrorList {
+func ValidateEviction(*v1beta1.ClusterResourcePlacementEviction) field.ErrorList {
 	return nil
 }
 
 // ValidateEvictionUpdate refuses to let an eviction ask something else.
-func ValidateEvictionUpdate(object, old *placement.ClusterResourcePlacementEviction) field.ErrorList {
+func ValidateEvictionUpdate(object, old *v1beta1.ClusterResourcePlacementEviction) field.ErrorList {
 	errs := immutableField(object.Spec.PlacementName, old.Spec.PlacementName, specPath.Child("placementName"), "The PlacementName field is immutable")
 	return append(errs, immutableField(object.Spec.ClusterName, old.Spec.ClusterName, specPath.Child("clusterName"), "The ClusterName field is immutable")...)
 }
 
 // ValidateEvictionStatusUpdate returns what is wrong with an eviction's new status.
-func ValidateEvictionStatusUpdate(object, old *placement.ClusterResourcePlacementEviction) field.ErrorList {
+func ValidateEvictionStatusUpdate(object, old *v1beta1.ClusterResourcePlacementEviction) field.ErrorList {
 	return validateConditions(object.Status.Conditions, old.Status.Conditions, statusPath.Child("conditions"))
 }
 
 // ValidateDisruptionBudget returns what is wrong with a new disruption budget.
-func ValidateDisruptionBudget(object *placement.ClusterResourcePlacementDisruptionBudget) field.ErrorList {
+func ValidateDisruptionBudget(object *v1beta1.ClusterResourcePlacementDisruptionBudget) field.ErrorList {
 	spec := &object.Spec
 	var errs field.ErrorList
 	if spec.MaxUnavailable != nil && spec.MinAvailable != nil {
@@ -38,7 +38,7 @@ func ValidateDisruptionBudget(object *placement.ClusterResourcePlacementDisrupti
 }
 
 // ValidateDisruptionBudgetUpdate returns what is wrong with a changed disruption budget.
-func ValidateDisruptionBudgetUpdate(object, old *placement.ClusterResourcePlacementDisruptionBudget) field.ErrorList {
+func ValidateDisruptionBudgetUpdate(object, old *v1beta1.ClusterResourcePlacementDisruptionBudget) field.ErrorList {
 	return ifChanged(&object.Spec, &old.Spec, func() field.ErrorList { return ValidateDisruptionBudget(object) })
 }
 

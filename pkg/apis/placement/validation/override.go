@@ -11,18 +11,18 @@ import (
 	"k8s.io/apimachinery/pkg/util/sets"
 	"k8s.io/apimachinery/pkg/util/validation/field"
 
-	"github.com/stagegate/stagegate/pkg/apis/placement"
+	"github.com/stagegate/stagegate/pkg/apis/placement/v1beta1"
 )
 
 var policyPath = specPath.Child("policy")
 
 // ValidateClusterResourceOverride returns what is wrong with a new ClusterResourceOverride.
-func ValidateClusterResourceOverride(object *placement.ClusterResourceOverride) field.ErrorList {
+func ValidateClusterResourceOverride(object *v1beta1.ClusterResourceOverride) field.ErrorList {
 	return append(validateClusterResourceOverrideSpec(&object.Spec, specPath), validateOverrideAmount(object.Spec.Policy, nil, policyPath)...)
 }
 
 // ValidateClusterResourceOverrideUpdate returns what is wrong with a changed ClusterResourceOverride.
-func ValidateClusterResourceOverrideUpdate(object, old *placement.ClusterResourceOverride) field.ErrorList {
+func ValidateClusterResourceOverrideUpdate(object, old *v1beta1.ClusterResourceOverride) field.ErrorList {
 	return ifChanged(&object.Spec, &old.Spec, func() field.ErrorList {
 		return slices.Concat(
 			validateClusterResourceOverrideSpec(&object.Spec, specPath),
@@ -33,12 +33,12 @@ func ValidateClusterResourceOverrideUpdate(object, old *placement.ClusterResourc
 }
 
 // ValidateResourceOverride returns what is wrong with a new ResourceOverride.
-func ValidateResourceOverride(object *placement.ResourceOverride) field.ErrorList {
+func ValidateResourceOverride(object *v1beta1.ResourceOverride) field.ErrorList {
 	return append(validateResourceOverrideSpec(&object.Spec, specPath), validateOverrideAmount(object.Spec.Policy, nil, policyPath)...)
 }
 
 // ValidateResourceOverrideUpdate returns what is wrong with a changed ResourceOverride.
-func ValidateResourceOverrideUpdate(object, old *placement.ResourceOverride) field.ErrorList {
+func ValidateResourceOverrideUpdate(object, old *v1beta1.ResourceOverride) field.ErrorList {
 	return ifChanged(&object.Spec, &old.Spec, func() field.ErrorList {
 		return slices.Concat(
 			validateResourceOverrideSpec(&object.Spec, specPath),
@@ -49,38 +49,38 @@ func ValidateResourceOverrideUpdate(object, old *placement.ResourceOverride) fie
 }
 
 // ValidateClusterResourceOverrideSnapshot returns what is wrong with a new ClusterResourceOverrideSnapshot.
-func ValidateClusterResourceOverrideSnapshot(object *placement.ClusterResourceOverrideSnapshot) field.ErrorList {
+func ValidateClusterResourceOverrideSnapshot(object *v1beta1.ClusterResourceOverrideSnapshot) field.ErrorList {
 	return validateClusterResourceOverrideSpec(&object.Spec.OverrideSpec, specPath.Child("overrideSpec"))
 }
 
 // ValidateClusterResourceOverrideSnapshotUpdate refuses to rewrite history.
-func ValidateClusterResourceOverrideSnapshotUpdate(object, old *placement.ClusterResourceOverrideSnapshot) field.ErrorList {
+func ValidateClusterResourceOverrideSnapshotUpdate(object, old *v1beta1.ClusterResourceOverrideSnapshot) field.ErrorList {
 	return immutable(&object.Spec, &old.Spec)
 }
 
 // ValidateResourceOverrideSnapshot returns what is wrong with a new ResourceOverrideSnapshot.
-func ValidateResourceOverrideSnapshot(object *placement.ResourceOverrideSnapshot) field.ErrorList {
+func ValidateResourceOverrideSnapshot(object *v1beta1.ResourceOverrideSnapshot) field.ErrorList {
 	return validateResourceOverrideSpec(&object.Spec.OverrideSpec, specPath.Child("overrideSpec"))
 }
 
 // ValidateResourceOverrideSnapshotUpdate refuses to rewrite history.
-func ValidateResourceOverrideSnapshotUpdate(object, old *placement.ResourceOverrideSnapshot) field.ErrorList {
+func ValidateResourceOverrideSnapshotUpdate(object, old *v1beta1.ResourceOverrideSnapshot) field.ErrorList {
 	return immutable(&object.Spec, &old.Spec)
 }
 
-func immutablePlacement(ref, oldRef *placement.PlacementRef) field.ErrorList {
+func immutablePlacement(ref, oldRef *v1beta1.PlacementRef) field.ErrorList {
 	if apiequality.Semantic.DeepEqual(ref, oldRef) {
 		return nil
 	}
 	return field.ErrorList{field.Forbidden(specPath.Child("placement"), "The placement field is immutable")}
 }
 
-func validateClusterResourceOverrideSpec(spec *placement.ClusterResourceOverrideSpec, path *field.Path) field.ErrorList {
+func validateClusterResourceOverrideSpec(spec *v1beta1.ClusterResourceOverrideSpec, path *field.Path) field.ErrorList {
 	var errs field.ErrorList
-	if spec.Placement != nil && spec.Placement.Scope == placement.NamespaceScoped {
+	if spec.Placement != nil && spec.Placement.Scope == v1beta1.NamespaceScoped {
 		errs = append(errs, field.Invalid(path.Child("placement", "scope"), spec.Placement.Scope, "clusterResourceOverride placement reference cannot be Namespaced scope"))
 	}
-	seen := sets.New[placement.ResourceSelectorTerm]()
+	seen := sets.New[v1beta1.ResourceSelectorTerm]()
 	for i, selector := range spec.ClusterResourceSelectors {
 		selectorPath := path.Child("clusterResourceSelectors").Index(i)
 		if selector.LabelSelector != nil {
@@ -96,9 +96,9 @@ func validateClusterResourceOverrideSpec(spec *placement.ClusterResourceOverride
 	return append(errs, validateOverridePolicy(spec.Policy, path.Child("policy"))...)
 }
 
-func validateResourceOverrideSpec(spec *placement.ResourceOverrideSpec, path *field.Path) field.ErrorList {
+func validateResourceOverrideSpec(spec *v1beta1.ResourceOverrideSpec, path *field.Path) field.ErrorList {
 	var errs field.ErrorList
-	seen := sets.New[placement.ResourceSelector]()
+	seen := sets.New[v1beta1.ResourceSelector]()
 	for i, selector := range spec.ResourceSelectors {
 		errs = append(errs, validateUniqueSelector(seen, selector, path.Child("resourceSelectors").Index(i))...)
 	}

@@ -12,111 +12,111 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/util/validation/field"
 
-	"github.com/stagegate/stagegate/pkg/apis/placement"
+	"github.com/stagegate/stagegate/pkg/apis/placement/v1beta1"
 )
 
-func overridePolicy() *placement.OverridePolicy {
-	return &placement.OverridePolicy{OverrideRules: []placement.OverrideRule{{
-		ClusterSelector: &placement.ClusterSelector{ClusterSelectorTerms: []placement.ClusterSelectorTerm{{
+func overridePolicy() *v1beta1.OverridePolicy {
+	return &v1beta1.OverridePolicy{OverrideRules: []v1beta1.OverrideRule{{
+		ClusterSelector: &v1beta1.ClusterSelector{ClusterSelectorTerms: []v1beta1.ClusterSelectorTerm{{
 			LabelSelector: &metav1.LabelSelector{MatchLabels: map[string]string{"env": "prod"}},
 		}}},
-		OverrideType:       placement.JSONPatchOverrideType,
-		JSONPatchOverrides: []placement.JSONPatchOverride{{Operator: "add", Path: "/metadata/labels/a", Value: apiextensionsv1.JSON{Raw: []byte(`"b"`)}}},
+		OverrideType:       v1beta1.JSONPatchOverrideType,
+		JSONPatchOverrides: []v1beta1.JSONPatchOverride{{Operator: "add", Path: "/metadata/labels/a", Value: apiextensionsv1.JSON{Raw: []byte(`"b"`)}}},
 	}}}
 }
 
-func clusterOverride() *placement.ClusterResourceOverride {
-	return &placement.ClusterResourceOverride{Spec: placement.ClusterResourceOverrideSpec{
-		Placement:                &placement.PlacementRef{Name: "example-placement", Scope: placement.ClusterScoped},
-		ClusterResourceSelectors: []placement.ResourceSelectorTerm{{Group: "rbac.authorization.k8s.io", Version: "v1", Kind: "ClusterRole", Name: "reader"}},
+func clusterOverride() *v1beta1.ClusterResourceOverride {
+	return &v1beta1.ClusterResourceOverride{Spec: v1beta1.ClusterResourceOverrideSpec{
+		Placement:                &v1beta1.PlacementRef{Name: "example-placement", Scope: v1beta1.ClusterScoped},
+		ClusterResourceSelectors: []v1beta1.ResourceSelectorTerm{{Group: "rbac.authorization.k8s.io", Version: "v1", Kind: "ClusterRole", Name: "reader"}},
 		Policy:                   overridePolicy(),
 	}}
 }
 
-func namespacedOverride() *placement.ResourceOverride {
-	return &placement.ResourceOverride{ObjectMeta: metav1.ObjectMeta{Namespace: "test-namespace"}, Spec: placement.ResourceOverrideSpec{
-		Placement:         &placement.PlacementRef{Name: "example-placement", Scope: placement.NamespaceScoped},
-		ResourceSelectors: []placement.ResourceSelector{{Version: "v1", Kind: "ConfigMap", Name: "test-cm"}},
+func namespacedOverride() *v1beta1.ResourceOverride {
+	return &v1beta1.ResourceOverride{ObjectMeta: metav1.ObjectMeta{Namespace: "test-namespace"}, Spec: v1beta1.ResourceOverrideSpec{
+		Placement:         &v1beta1.PlacementRef{Name: "example-placement", Scope: v1beta1.NamespaceScoped},
+		ResourceSelectors: []v1beta1.ResourceSelector{{Version: "v1", Kind: "ConfigMap", Name: "test-cm"}},
 		Policy:            overridePolicy(),
 	}}
 }
 
 func TestClusterResourceOverride(t *testing.T) {
-	check(t, []*placement.ClusterResourceOverride{clusterOverride()}, ValidateClusterResourceOverride, []rule[*placement.ClusterResourceOverride]{
-		{"for a cluster-scoped placement", func(o *placement.ClusterResourceOverride) { o.Spec.Placement.Scope = placement.NamespaceScoped }, []string{
+	check(t, []*v1beta1.ClusterResourceOverride{clusterOverride()}, ValidateClusterResourceOverride, []rule[*v1beta1.ClusterResourceOverride]{
+		{"for a cluster-scoped placement", func(o *v1beta1.ClusterResourceOverride) { o.Spec.Placement.Scope = v1beta1.NamespaceScoped }, []string{
 			`spec.placement.scope: Invalid value: "Namespaced": clusterResourceOverride placement reference cannot be Namespaced scope`,
 		}},
-		{"objects are named", func(o *placement.ClusterResourceOverride) { o.Spec.ClusterResourceSelectors[0].Name = "" }, []string{
+		{"objects are named", func(o *v1beta1.ClusterResourceOverride) { o.Spec.ClusterResourceSelectors[0].Name = "" }, []string{
 			"spec.clusterResourceSelectors[0].name: Required value: resource name is required for resource selection {Group:rbac.authorization.k8s.io Version:v1 Kind:ClusterRole Name: LabelSelector:nil SelectionScope:}",
 		}},
-		{"objects are not labelled", func(o *placement.ClusterResourceOverride) {
+		{"objects are not labelled", func(o *v1beta1.ClusterResourceOverride) {
 			o.Spec.ClusterResourceSelectors[0].LabelSelector = &metav1.LabelSelector{}
 		}, []string{
 			"spec.clusterResourceSelectors[0].labelSelector: Forbidden: label selector is not supported for resource selection {Group:rbac.authorization.k8s.io Version:v1 Kind:ClusterRole Name:reader LabelSelector:&LabelSelector{MatchLabels:map[string]string{},MatchExpressions:[]LabelSelectorRequirement{},} SelectionScope:}",
 		}},
-		{"objects are unique", func(o *placement.ClusterResourceOverride) {
+		{"objects are unique", func(o *v1beta1.ClusterResourceOverride) {
 			o.Spec.ClusterResourceSelectors = append(o.Spec.ClusterResourceSelectors, o.Spec.ClusterResourceSelectors[0])
 		}, []string{
 			`spec.clusterResourceSelectors[1]: Invalid value: "": resource selector {Group:rbac.authorization.k8s.io Version:v1 Kind:ClusterRole Name:reader LabelSelector:nil SelectionScope:} already exists, and must be unique`,
 		}},
-		{"something is changed", func(o *placement.ClusterResourceOverride) { o.Spec.Policy = nil }, []string{"spec.policy: Required value: must say what is changed"}},
+		{"something is changed", func(o *v1beta1.ClusterResourceOverride) { o.Spec.Policy = nil }, []string{"spec.policy: Required value: must say what is changed"}},
 	})
-	checkUpdate(t, []*placement.ClusterResourceOverride{clusterOverride()}, ValidateClusterResourceOverrideUpdate, []rule[*placement.ClusterResourceOverride]{
-		{"the placement stays", func(o *placement.ClusterResourceOverride) { o.Spec.Placement = nil }, []string{"spec.placement: Forbidden: The placement field is immutable"}},
-		{"the new spec is looked at", func(o *placement.ClusterResourceOverride) { o.Spec.Policy = nil }, []string{"spec.policy: Required value: must say what is changed"}},
+	checkUpdate(t, []*v1beta1.ClusterResourceOverride{clusterOverride()}, ValidateClusterResourceOverrideUpdate, []rule[*v1beta1.ClusterResourceOverride]{
+		{"the placement stays", func(o *v1beta1.ClusterResourceOverride) { o.Spec.Placement = nil }, []string{"spec.placement: Forbidden: The placement field is immutable"}},
+		{"the new spec is looked at", func(o *v1beta1.ClusterResourceOverride) { o.Spec.Policy = nil }, []string{"spec.policy: Required value: must say what is changed"}},
 	})
 }
 
 func TestResourceOverride(t *testing.T) {
-	check(t, []*placement.ResourceOverride{namespacedOverride()}, ValidateResourceOverride, []rule[*placement.ResourceOverride]{
-		{"objects are unique", func(o *placement.ResourceOverride) {
+	check(t, []*v1beta1.ResourceOverride{namespacedOverride()}, ValidateResourceOverride, []rule[*v1beta1.ResourceOverride]{
+		{"objects are unique", func(o *v1beta1.ResourceOverride) {
 			o.Spec.ResourceSelectors = append(o.Spec.ResourceSelectors, o.Spec.ResourceSelectors[0])
 		}, []string{
 			`spec.resourceSelectors[1]: Invalid value: "": resource selector {Group: Version:v1 Kind:ConfigMap Name:test-cm} already exists, and must be unique`,
 		}},
-		{"something is changed", func(o *placement.ResourceOverride) { o.Spec.Policy = nil }, []string{"spec.policy: Required value: must say what is changed"}},
+		{"something is changed", func(o *v1beta1.ResourceOverride) { o.Spec.Policy = nil }, []string{"spec.policy: Required value: must say what is changed"}},
 	})
-	checkUpdate(t, []*placement.ResourceOverride{namespacedOverride()}, ValidateResourceOverrideUpdate, []rule[*placement.ResourceOverride]{
-		{"the placement stays", func(o *placement.ResourceOverride) { o.Spec.Placement.Name = "other" }, []string{"spec.placement: Forbidden: The placement field is immutable"}},
+	checkUpdate(t, []*v1beta1.ResourceOverride{namespacedOverride()}, ValidateResourceOverrideUpdate, []rule[*v1beta1.ResourceOverride]{
+		{"the placement stays", func(o *v1beta1.ResourceOverride) { o.Spec.Placement.Name = "other" }, []string{"spec.placement: Forbidden: The placement field is immutable"}},
 	})
 }
 
 func TestOverrideRules(t *testing.T) {
-	type ruleOf = rule[*placement.ResourceOverride]
-	edit := func(spoil func(*placement.OverrideRule)) func(*placement.ResourceOverride) {
-		return func(o *placement.ResourceOverride) { spoil(&o.Spec.Policy.OverrideRules[0]) }
+	type ruleOf = rule[*v1beta1.ResourceOverride]
+	edit := func(spoil func(*v1beta1.OverrideRule)) func(*v1beta1.ResourceOverride) {
+		return func(o *v1beta1.ResourceOverride) { spoil(&o.Spec.Policy.OverrideRules[0]) }
 	}
-	term := func(spoil func(*placement.ClusterSelectorTerm)) func(*placement.ResourceOverride) {
-		return edit(func(r *placement.OverrideRule) { spoil(&r.ClusterSelector.ClusterSelectorTerms[0]) })
+	term := func(spoil func(*v1beta1.ClusterSelectorTerm)) func(*v1beta1.ResourceOverride) {
+		return edit(func(r *v1beta1.OverrideRule) { spoil(&r.ClusterSelector.ClusterSelectorTerms[0]) })
 	}
 	const path = "spec.policy.overrideRules[0]"
 	rules := []ruleOf{
-		{"no clusters", edit(func(r *placement.OverrideRule) { r.ClusterSelector = nil }), nil},
-		{"all clusters", edit(func(r *placement.OverrideRule) { r.ClusterSelector.ClusterSelectorTerms = nil }), nil},
-		{"left out", edit(func(r *placement.OverrideRule) {
-			r.OverrideType, r.JSONPatchOverrides = placement.DeleteOverrideType, nil
+		{"no clusters", edit(func(r *v1beta1.OverrideRule) { r.ClusterSelector = nil }), nil},
+		{"all clusters", edit(func(r *v1beta1.OverrideRule) { r.ClusterSelector.ClusterSelectorTerms = nil }), nil},
+		{"left out", edit(func(r *v1beta1.OverrideRule) {
+			r.OverrideType, r.JSONPatchOverrides = v1beta1.DeleteOverrideType, nil
 		}), nil},
-		{"clusters by label", term(func(c *placement.ClusterSelectorTerm) { c.PropertySelector = &placement.PropertySelector{} }), []string{
+		{"clusters by label", term(func(c *v1beta1.ClusterSelectorTerm) { c.PropertySelector = &v1beta1.PropertySelector{} }), []string{
 			path + ".clusterSelector.clusterSelectorTerms[0]: Forbidden: invalid clusterSelector: only labelSelector is supported",
 		}},
-		{"clusters not by rank", term(func(c *placement.ClusterSelectorTerm) { c.PropertySorter = &placement.PropertySorter{} }), []string{
+		{"clusters not by rank", term(func(c *v1beta1.ClusterSelectorTerm) { c.PropertySorter = &v1beta1.PropertySorter{} }), []string{
 			path + ".clusterSelector.clusterSelectorTerms[0]: Forbidden: invalid clusterSelector: only labelSelector is supported",
 		}},
-		{"clusters by any label", term(func(c *placement.ClusterSelectorTerm) { c.LabelSelector = nil }), []string{
+		{"clusters by any label", term(func(c *v1beta1.ClusterSelectorTerm) { c.LabelSelector = nil }), []string{
 			path + ".clusterSelector.clusterSelectorTerms[0].labelSelector: Required value: invalid clusterSelector: labelSelector is required",
 		}},
-		{"clusters by labels that can match", term(func(c *placement.ClusterSelectorTerm) {
+		{"clusters by labels that can match", term(func(c *v1beta1.ClusterSelectorTerm) {
 			c.LabelSelector = &metav1.LabelSelector{MatchExpressions: []metav1.LabelSelectorRequirement{{Key: "a", Operator: "In"}}}
 		}), []string{
 			path + ".clusterSelector.clusterSelectorTerms[0].labelSelector.matchExpressions[0].values: Required value: the labelSelector in cluster selector is invalid: must be specified when `operator` is 'In' or 'NotIn'",
 		}},
-		{"what is left out is not patched", edit(func(r *placement.OverrideRule) { r.OverrideType = placement.DeleteOverrideType }), []string{
+		{"what is left out is not patched", edit(func(r *v1beta1.OverrideRule) { r.OverrideType = v1beta1.DeleteOverrideType }), []string{
 			path + ".jsonPatchOverrides: Forbidden: invalid JSONPatchOverrides: JSONPatchOverrides cannot be set when the override type is Delete",
 		}},
-		{"a patch has steps", edit(func(r *placement.OverrideRule) { r.JSONPatchOverrides = nil }), []string{
+		{"a patch has steps", edit(func(r *v1beta1.OverrideRule) { r.JSONPatchOverrides = nil }), []string{
 			path + ".jsonPatchOverrides: Required value: invalid JSONPatchOverrides: JSONPatchOverrides cannot be empty",
 		}},
-		{"what is removed has no value", edit(func(r *placement.OverrideRule) { r.JSONPatchOverrides[0].Operator = "remove" }), []string{
+		{"what is removed has no value", edit(func(r *v1beta1.OverrideRule) { r.JSONPatchOverrides[0].Operator = "remove" }), []string{
 			path + ".jsonPatchOverrides[0].value: Forbidden: invalid JSONPatchOverride: remove operation cannot have value",
 		}},
 	}
@@ -140,36 +140,36 @@ func TestOverrideRules(t *testing.T) {
 		if why != "" {
 			want = []string{fmt.Sprintf("%s.jsonPatchOverrides[0].path: Invalid value: %q: invalid JSONPatchOverride: %s", path, pointer, why)}
 		}
-		rules = append(rules, ruleOf{"path " + pointer, edit(func(r *placement.OverrideRule) { r.JSONPatchOverrides[0].Path = pointer }), want})
+		rules = append(rules, ruleOf{"path " + pointer, edit(func(r *v1beta1.OverrideRule) { r.JSONPatchOverrides[0].Path = pointer }), want})
 	}
-	check(t, []*placement.ResourceOverride{namespacedOverride()}, ValidateResourceOverride, rules)
+	check(t, []*v1beta1.ResourceOverride{namespacedOverride()}, ValidateResourceOverride, rules)
 }
 
 func TestOverrideSnapshots(t *testing.T) {
 	const immutable = "spec: Forbidden: The spec field is immutable"
-	ofCluster := &placement.ClusterResourceOverrideSnapshot{Spec: placement.ClusterResourceOverrideSnapshotSpec{OverrideSpec: clusterOverride().Spec}}
-	check(t, []*placement.ClusterResourceOverrideSnapshot{ofCluster}, ValidateClusterResourceOverrideSnapshot, []rule[*placement.ClusterResourceOverrideSnapshot]{
-		{"the override is looked at", func(s *placement.ClusterResourceOverrideSnapshot) { s.Spec.OverrideSpec.Policy = nil }, []string{
+	ofCluster := &v1beta1.ClusterResourceOverrideSnapshot{Spec: v1beta1.ClusterResourceOverrideSnapshotSpec{OverrideSpec: clusterOverride().Spec}}
+	check(t, []*v1beta1.ClusterResourceOverrideSnapshot{ofCluster}, ValidateClusterResourceOverrideSnapshot, []rule[*v1beta1.ClusterResourceOverrideSnapshot]{
+		{"the override is looked at", func(s *v1beta1.ClusterResourceOverrideSnapshot) { s.Spec.OverrideSpec.Policy = nil }, []string{
 			"spec.overrideSpec.policy: Required value: must say what is changed",
 		}},
 	})
-	checkUpdate(t, []*placement.ClusterResourceOverrideSnapshot{ofCluster}, ValidateClusterResourceOverrideSnapshotUpdate, []rule[*placement.ClusterResourceOverrideSnapshot]{
-		{"it stays", func(s *placement.ClusterResourceOverrideSnapshot) { s.Spec.OverrideHash = []byte("x") }, []string{immutable}},
+	checkUpdate(t, []*v1beta1.ClusterResourceOverrideSnapshot{ofCluster}, ValidateClusterResourceOverrideSnapshotUpdate, []rule[*v1beta1.ClusterResourceOverrideSnapshot]{
+		{"it stays", func(s *v1beta1.ClusterResourceOverrideSnapshot) { s.Spec.OverrideHash = []byte("x") }, []string{immutable}},
 	})
-	ofNamespace := &placement.ResourceOverrideSnapshot{Spec: placement.ResourceOverrideSnapshotSpec{OverrideSpec: namespacedOverride().Spec}}
-	check(t, []*placement.ResourceOverrideSnapshot{ofNamespace}, ValidateResourceOverrideSnapshot, []rule[*placement.ResourceOverrideSnapshot]{
-		{"the override is looked at", func(s *placement.ResourceOverrideSnapshot) { s.Spec.OverrideSpec.Policy = nil }, []string{
+	ofNamespace := &v1beta1.ResourceOverrideSnapshot{Spec: v1beta1.ResourceOverrideSnapshotSpec{OverrideSpec: namespacedOverride().Spec}}
+	check(t, []*v1beta1.ResourceOverrideSnapshot{ofNamespace}, ValidateResourceOverrideSnapshot, []rule[*v1beta1.ResourceOverrideSnapshot]{
+		{"the override is looked at", func(s *v1beta1.ResourceOverrideSnapshot) { s.Spec.OverrideSpec.Policy = nil }, []string{
 			"spec.overrideSpec.policy: Required value: must say what is changed",
 		}},
 	})
-	checkUpdate(t, []*placement.ResourceOverrideSnapshot{ofNamespace}, ValidateResourceOverrideSnapshotUpdate, []rule[*placement.ResourceOverrideSnapshot]{
-		{"it stays", func(s *placement.ResourceOverrideSnapshot) { s.Spec.OverrideHash = []byte("x") }, []string{immutable}},
+	checkUpdate(t, []*v1beta1.ResourceOverrideSnapshot{ofNamespace}, ValidateResourceOverrideSnapshotUpdate, []rule[*v1beta1.ResourceOverrideSnapshot]{
+		{"it stays", func(s *v1beta1.ResourceOverrideSnapshot) { s.Spec.OverrideHash = []byte("x") }, []string{immutable}},
 	})
 }
 
 func TestOverridesHaveSoManyStepsOfSoManyBytes(t *testing.T) {
 	// In two rules, so that it is the sum that counts.
-	withSteps := func(n int) *placement.ResourceOverride {
+	withSteps := func(n int) *v1beta1.ResourceOverride {
 		o := namespacedOverride()
 		rules := &o.Spec.Policy.OverrideRules
 		*rules = append(*rules, *(*rules)[0].DeepCopy())
@@ -178,12 +178,12 @@ func TestOverridesHaveSoManyStepsOfSoManyBytes(t *testing.T) {
 		}
 		return o
 	}
-	withValue := func(n int) *placement.ResourceOverride {
+	withValue := func(n int) *v1beta1.ResourceOverride {
 		o := namespacedOverride()
 		o.Spec.Policy.OverrideRules[0].JSONPatchOverrides[0].Value.Raw = []byte(strings.Repeat("1", n))
 		return o
 	}
-	withPath := func(n int) *placement.ResourceOverride {
+	withPath := func(n int) *v1beta1.ResourceOverride {
 		o := namespacedOverride()
 		o.Spec.Policy.OverrideRules[0].JSONPatchOverrides[0].Path = "/data" + strings.Repeat("/a", n-1)
 		return o
@@ -198,7 +198,7 @@ func TestOverridesHaveSoManyStepsOfSoManyBytes(t *testing.T) {
 		return fmt.Sprintf("spec.policy.overrideRules[0].jsonPatchOverrides[0].value: Forbidden: the value has %d bytes, and may have 262144", n)
 	}
 	for name, test := range map[string]struct {
-		object, old *placement.ResourceOverride
+		object, old *v1beta1.ResourceOverride
 		want        string
 	}{
 		"as many as may be":      {object: withSteps(500)},
@@ -234,7 +234,7 @@ func TestOverridesHaveSoManyStepsOfSoManyBytes(t *testing.T) {
 }
 
 func TestTheVersionOfAnOverrideWithTooManyStepsCanBeStored(t *testing.T) {
-	s := &placement.ResourceOverrideSnapshot{Spec: placement.ResourceOverrideSnapshotSpec{OverrideSpec: namespacedOverride().Spec}}
+	s := &v1beta1.ResourceOverrideSnapshot{Spec: v1beta1.ResourceOverrideSnapshotSpec{OverrideSpec: namespacedOverride().Spec}}
 	rule := &s.Spec.OverrideSpec.Policy.OverrideRules[0]
 	for range 600 {
 		rule.JSONPatchOverrides = append(rule.JSONPatchOverrides, rule.JSONPatchOverrides[0])

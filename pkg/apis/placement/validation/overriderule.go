@@ -10,7 +10,7 @@ import (
 
 	"k8s.io/apimachinery/pkg/util/validation/field"
 
-	"github.com/stagegate/stagegate/pkg/apis/placement"
+	"github.com/stagegate/stagegate/pkg/apis/placement/v1beta1"
 )
 
 const (
@@ -25,7 +25,7 @@ const (
 
 // validateOverrideAmount refuses more steps, or larger or deeper ones, than an override may have. One that has more already may keep as
 // many: old is the stored policy, nil for a new override.
-func validateOverrideAmount(policy, old *placement.OverridePolicy, path *field.Path) field.ErrorList {
+func validateOverrideAmount(policy, old *v1beta1.OverridePolicy, path *field.Path) field.ErrorList {
 	has, had := amountOf(policy, path), amountOf(old, path)
 	var errs field.ErrorList
 	if has.steps > max(maxOverrideSteps, had.steps) {
@@ -49,7 +49,7 @@ type amount struct {
 	largest, deepest *field.Path
 }
 
-func amountOf(policy *placement.OverridePolicy, path *field.Path) amount {
+func amountOf(policy *v1beta1.OverridePolicy, path *field.Path) amount {
 	var a amount
 	if policy == nil {
 		return a
@@ -70,7 +70,7 @@ func amountOf(policy *placement.OverridePolicy, path *field.Path) amount {
 	return a
 }
 
-func validateOverridePolicy(policy *placement.OverridePolicy, path *field.Path) field.ErrorList {
+func validateOverridePolicy(policy *v1beta1.OverridePolicy, path *field.Path) field.ErrorList {
 	if policy == nil {
 		return field.ErrorList{field.Required(path, "must say what is changed")}
 	}
@@ -84,7 +84,7 @@ func validateOverridePolicy(policy *placement.OverridePolicy, path *field.Path) 
 }
 
 // validateOverrideClusters wants labels only: properties change too often to decide what a cluster runs.
-func validateOverrideClusters(selector *placement.ClusterSelector, path *field.Path) field.ErrorList {
+func validateOverrideClusters(selector *v1beta1.ClusterSelector, path *field.Path) field.ErrorList {
 	if selector == nil {
 		return nil
 	}
@@ -104,8 +104,8 @@ func validateOverrideClusters(selector *placement.ClusterSelector, path *field.P
 	return errs
 }
 
-func validateOverrideRule(rule *placement.OverrideRule, path *field.Path) field.ErrorList {
-	if rule.OverrideType == placement.DeleteOverrideType {
+func validateOverrideRule(rule *v1beta1.OverrideRule, path *field.Path) field.ErrorList {
+	if rule.OverrideType == v1beta1.DeleteOverrideType {
 		if len(rule.JSONPatchOverrides) > 0 {
 			return field.ErrorList{field.Forbidden(path, "invalid JSONPatchOverrides: JSONPatchOverrides cannot be set when the override type is Delete")}
 		}
@@ -120,7 +120,7 @@ func validateOverrideRule(rule *placement.OverrideRule, path *field.Path) field.
 		if why := refusedPath(patch.Path); why != "" {
 			errs = append(errs, field.Invalid(patchPath.Child("path"), patch.Path, "invalid JSONPatchOverride: "+why))
 		}
-		if patch.Operator == placement.JSONPatchOverrideOpRemove && len(patch.Value.Raw) > 0 {
+		if patch.Operator == v1beta1.JSONPatchOverrideOpRemove && len(patch.Value.Raw) > 0 {
 			errs = append(errs, field.Forbidden(patchPath.Child("value"), fmt.Sprintf("invalid JSONPatchOverride: %s operation cannot have value", patch.Operator)))
 		}
 	}

@@ -6,11 +6,11 @@ package validation
 import (
 	"k8s.io/apimachinery/pkg/util/validation/field"
 
-	"github.com/stagegate/stagegate/pkg/apis/placement"
+	"github.com/stagegate/stagegate/pkg/apis/placement/v1beta1"
 )
 
 // ValidatePlacement returns what is wrong with a new placement.
-func ValidatePlacement(object placement.PlacementObject) field.ErrorList {
+func ValidatePlacement(object v1beta1.PlacementObject) field.ErrorList {
 	spec := object.PlacementSpec()
 	errs := validateResourceSelectors(spec.ResourceSelectors, specPath.Child("resourceSelectors"))
 	if object.GetNamespace() == "" {
@@ -23,7 +23,7 @@ func ValidatePlacement(object placement.PlacementObject) field.ErrorList {
 }
 
 // ValidatePlacementUpdate returns what is wrong with a changed placement.
-func ValidatePlacementUpdate(object, old placement.PlacementObject) field.ErrorList {
+func ValidatePlacementUpdate(object, old v1beta1.PlacementObject) field.ErrorList {
 	return ifChanged(object.PlacementSpec(), old.PlacementSpec(), func() field.ErrorList {
 		errs := ValidatePlacement(object)
 		spec, oldSpec := object.PlacementSpec(), old.PlacementSpec()
@@ -31,7 +31,7 @@ func ValidatePlacementUpdate(object, old placement.PlacementObject) field.ErrorL
 			errs = append(errs, immutableField(spec.StatusReportingScope, oldSpec.StatusReportingScope, specPath.Child("statusReportingScope"), "statusReportingScope is immutable")...)
 		}
 		errs = append(errs, validatePolicyUpdate(spec.Policy, oldSpec.Policy, specPath.Child("policy"))...)
-		if oldSpec.Strategy.Type == placement.ExternalRolloutStrategyType && spec.Strategy.Type != placement.ExternalRolloutStrategyType {
+		if oldSpec.Strategy.Type == v1beta1.ExternalRolloutStrategyType && spec.Strategy.Type != v1beta1.ExternalRolloutStrategyType {
 			errs = append(errs, field.Invalid(specPath.Child("strategy", "type"), spec.Strategy.Type, "cannot change rollout strategy type from 'External' to other types"))
 		}
 		return errs
@@ -39,23 +39,23 @@ func ValidatePlacementUpdate(object, old placement.PlacementObject) field.ErrorL
 }
 
 // ValidatePlacementStatusUpdate returns what is wrong with a placement's new status.
-func ValidatePlacementStatusUpdate(object, old placement.PlacementObject) field.ErrorList {
+func ValidatePlacementStatusUpdate(object, old v1beta1.PlacementObject) field.ErrorList {
 	return validatePlacementStatus(object.PlacementStatus(), old.PlacementStatus(), statusPath)
 }
 
 // ValidatePlacementStatusMirror returns what is wrong with a new ClusterResourcePlacementStatus.
-func ValidatePlacementStatusMirror(object *placement.ClusterResourcePlacementStatus) field.ErrorList {
-	return validatePlacementStatus(&object.SourceStatus, &placement.PlacementStatus{}, field.NewPath("sourceStatus"))
+func ValidatePlacementStatusMirror(object *v1beta1.ClusterResourcePlacementStatus) field.ErrorList {
+	return validatePlacementStatus(&object.SourceStatus, &v1beta1.PlacementStatus{}, field.NewPath("sourceStatus"))
 }
 
 // ValidatePlacementStatusMirrorUpdate returns what is wrong with a changed ClusterResourcePlacementStatus.
-func ValidatePlacementStatusMirrorUpdate(object, old *placement.ClusterResourcePlacementStatus) field.ErrorList {
+func ValidatePlacementStatusMirrorUpdate(object, old *v1beta1.ClusterResourcePlacementStatus) field.ErrorList {
 	return validatePlacementStatus(&object.SourceStatus, &old.SourceStatus, field.NewPath("sourceStatus"))
 }
 
 // validateStatusReportingScope wants one namespace to mirror the status into.
-func validateStatusReportingScope(spec *placement.PlacementSpec) field.ErrorList {
-	if spec.StatusReportingScope != placement.NamespaceAccessible {
+func validateStatusReportingScope(spec *v1beta1.PlacementSpec) field.ErrorList {
+	if spec.StatusReportingScope != v1beta1.NamespaceAccessible {
 		return nil
 	}
 	namespaces := 0

@@ -10,10 +10,10 @@ import (
 	"k8s.io/apimachinery/pkg/util/validation"
 	"k8s.io/apimachinery/pkg/util/validation/field"
 
-	"github.com/stagegate/stagegate/pkg/apis/placement"
+	"github.com/stagegate/stagegate/pkg/apis/placement/v1beta1"
 )
 
-func validatePolicy(policy *placement.PlacementPolicy, path *field.Path) field.ErrorList {
+func validatePolicy(policy *v1beta1.PlacementPolicy, path *field.Path) field.ErrorList {
 	errs := validatePlacementType(policy, path)
 	errs = append(errs, validateClusterNames(policy.ClusterNames, path.Child("clusterNames"))...)
 	if policy.Affinity != nil && policy.Affinity.ClusterAffinity != nil {
@@ -23,17 +23,17 @@ func validatePolicy(policy *placement.PlacementPolicy, path *field.Path) field.E
 }
 
 // validatePlacementType holds which fields each way of choosing clusters has.
-func validatePlacementType(policy *placement.PlacementPolicy, path *field.Path) field.ErrorList {
+func validatePlacementType(policy *v1beta1.PlacementPolicy, path *field.Path) field.ErrorList {
 	names, number := len(policy.ClusterNames) > 0, policy.NumberOfClusters != nil
 	affinity, spread, tolerations := policy.Affinity != nil, len(policy.TopologySpreadConstraints) > 0, len(policy.Tolerations) > 0
 
 	var errs field.ErrorList
 	switch policy.PlacementType {
-	case placement.PickFixedPlacementType:
+	case v1beta1.PickFixedPlacementType:
 		if affinity || number || spread || tolerations {
 			errs = append(errs, field.Forbidden(path, "affinity, numberOfClusters, topologySpreadConstraints, and tolerations cannot be set when placementType is PickFixed"))
 		}
-	case placement.PickAllPlacementType, "":
+	case v1beta1.PickAllPlacementType, "":
 		if names || number || spread {
 			errs = append(errs, field.Forbidden(path, "clusterNames, numberOfClusters, and topologySpreadConstraints cannot be set when placementType is PickAll"))
 		}
@@ -41,7 +41,7 @@ func validatePlacementType(policy *placement.PlacementPolicy, path *field.Path) 
 			errs = append(errs, field.Forbidden(path.Child("affinity", "clusterAffinity", "preferredDuringSchedulingIgnoredDuringExecution"),
 				"PreferredDuringSchedulingIgnoredDuringExecution will be ignored for placement policy type PickAll"))
 		}
-	case placement.PickNPlacementType:
+	case v1beta1.PickNPlacementType:
 		if names || !number {
 			errs = append(errs, field.Invalid(path, policy.PlacementType, "clusterNames cannot be set and numberOfClusters must be set when placementType is PickN"))
 		}
@@ -68,7 +68,7 @@ func validateClusterNames(names []string, path *field.Path) field.ErrorList {
 }
 
 // validatePolicyUpdate takes an absent policy for PickAll, and cannot lose one that is there.
-func validatePolicyUpdate(policy, oldPolicy *placement.PlacementPolicy, path *field.Path) field.ErrorList {
+func validatePolicyUpdate(policy, oldPolicy *v1beta1.PlacementPolicy, path *field.Path) field.ErrorList {
 	if policy == nil && oldPolicy != nil {
 		return field.ErrorList{field.Invalid(path, "", "policy cannot be removed once set")}
 	}
@@ -76,7 +76,7 @@ func validatePolicyUpdate(policy, oldPolicy *placement.PlacementPolicy, path *fi
 		return nil
 	}
 	if oldPolicy == nil {
-		oldPolicy = &placement.PlacementPolicy{PlacementType: placement.PickAllPlacementType}
+		oldPolicy = &v1beta1.PlacementPolicy{PlacementType: v1beta1.PickAllPlacementType}
 	}
 	errs := immutableField(policy.PlacementType, oldPolicy.PlacementType, path.Child("placementType"), "placement type is immutable")
 	if !sets.New(policy.Tolerations...).HasAll(oldPolicy.Tolerations...) {

@@ -10,21 +10,21 @@ import (
 	"k8s.io/apimachinery/pkg/api/resource"
 	"k8s.io/apimachinery/pkg/util/validation/field"
 
-	"github.com/stagegate/stagegate/pkg/apis/placement"
+	"github.com/stagegate/stagegate/pkg/apis/placement/v1beta1"
 )
 
-var propertyOperators = []placement.PropertySelectorOperator{
-	placement.PropertySelectorGreaterThan,
-	placement.PropertySelectorGreaterThanOrEqualTo,
-	placement.PropertySelectorEqualTo,
-	placement.PropertySelectorNotEqualTo,
-	placement.PropertySelectorLessThan,
-	placement.PropertySelectorLessThanOrEqualTo,
+var propertyOperators = []v1beta1.PropertySelectorOperator{
+	v1beta1.PropertySelectorGreaterThan,
+	v1beta1.PropertySelectorGreaterThanOrEqualTo,
+	v1beta1.PropertySelectorEqualTo,
+	v1beta1.PropertySelectorNotEqualTo,
+	v1beta1.PropertySelectorLessThan,
+	v1beta1.PropertySelectorLessThanOrEqualTo,
 }
 
 // validatePropertySelector checks the requirements one by one and, where all are well formed, whether any value can meet those on
 // the same property together.
-func validatePropertySelector(selector *placement.PropertySelector, path *field.Path) field.ErrorList {
+func validatePropertySelector(selector *v1beta1.PropertySelector, path *field.Path) field.ErrorList {
 	var errs field.ErrorList
 	var order []string
 	ranges := map[string]*propertyRange{}
@@ -53,7 +53,7 @@ func validatePropertySelector(selector *placement.PropertySelector, path *field.
 }
 
 // parseRequirement returns the value to compare with, or what is wrong with the requirement.
-func parseRequirement(requirement placement.PropertySelectorRequirement) (resource.Quantity, string) {
+func parseRequirement(requirement v1beta1.PropertySelectorRequirement) (resource.Quantity, string) {
 	if !slices.Contains(propertyOperators, requirement.Operator) {
 		return resource.Quantity{}, fmt.Sprintf("unsupported operator %s", requirement.Operator)
 	}
@@ -78,19 +78,19 @@ type propertyBound struct {
 	inclusive bool
 }
 
-func (r *propertyRange) add(operator placement.PropertySelectorOperator, value resource.Quantity) {
+func (r *propertyRange) add(operator v1beta1.PropertySelectorOperator, value resource.Quantity) {
 	switch operator {
-	case placement.PropertySelectorEqualTo:
+	case v1beta1.PropertySelectorEqualTo:
 		r.equal = append(r.equal, value)
-	case placement.PropertySelectorNotEqualTo:
+	case v1beta1.PropertySelectorNotEqualTo:
 		r.notEqual = append(r.notEqual, value)
-	case placement.PropertySelectorGreaterThan, placement.PropertySelectorGreaterThanOrEqualTo:
-		bound := &propertyBound{value: value, inclusive: operator == placement.PropertySelectorGreaterThanOrEqualTo}
+	case v1beta1.PropertySelectorGreaterThan, v1beta1.PropertySelectorGreaterThanOrEqualTo:
+		bound := &propertyBound{value: value, inclusive: operator == v1beta1.PropertySelectorGreaterThanOrEqualTo}
 		if r.lower == nil || value.Cmp(r.lower.value) > 0 || value.Cmp(r.lower.value) == 0 && !bound.inclusive {
 			r.lower = bound
 		}
-	case placement.PropertySelectorLessThan, placement.PropertySelectorLessThanOrEqualTo:
-		bound := &propertyBound{value: value, inclusive: operator == placement.PropertySelectorLessThanOrEqualTo}
+	case v1beta1.PropertySelectorLessThan, v1beta1.PropertySelectorLessThanOrEqualTo:
+		bound := &propertyBound{value: value, inclusive: operator == v1beta1.PropertySelectorLessThanOrEqualTo}
 		if r.upper == nil || value.Cmp(r.upper.value) < 0 || value.Cmp(r.upper.value) == 0 && !bound.inclusive {
 			r.upper = bound
 		}

@@ -9,14 +9,14 @@ import (
 	"k8s.io/apimachinery/pkg/util/intstr"
 	"k8s.io/apimachinery/pkg/util/validation/field"
 
-	"github.com/stagegate/stagegate/pkg/apis/placement"
+	"github.com/stagegate/stagegate/pkg/apis/placement/v1beta1"
 )
 
-func validateRolloutStrategy(strategy *placement.RolloutStrategy, path *field.Path) field.ErrorList {
+func validateRolloutStrategy(strategy *v1beta1.RolloutStrategy, path *field.Path) field.ErrorList {
 	var errs field.ErrorList
 	if rolling := strategy.RollingUpdate; rolling != nil {
 		rollingPath := path.Child("rollingUpdate")
-		if strategy.Type == placement.ExternalRolloutStrategyType {
+		if strategy.Type == v1beta1.ExternalRolloutStrategyType {
 			errs = append(errs, field.Forbidden(rollingPath, "rollingUpdateConifg is not valid for ExternalRollout strategy type"))
 		}
 		errs = append(errs, validateShareOfClusters(rolling.MaxUnavailable, rollingPath, "maxUnavailable")...)
@@ -44,15 +44,15 @@ func validateShareOfClusters(share *intstr.IntOrString, path *field.Path, name s
 	return nil
 }
 
-func validateApplyStrategy(strategy *placement.ApplyStrategy, path *field.Path) field.ErrorList {
-	if strategy == nil || strategy.ServerSideApplyConfig == nil || strategy.Type == placement.ApplyStrategyTypeServerSideApply {
+func validateApplyStrategy(strategy *v1beta1.ApplyStrategy, path *field.Path) field.ErrorList {
+	if strategy == nil || strategy.ServerSideApplyConfig == nil || strategy.Type == v1beta1.ApplyStrategyTypeServerSideApply {
 		return nil
 	}
 	return field.ErrorList{field.Forbidden(path.Child("serverSideApplyConfig"), "serverSideApplyConfig is only valid for ServerSideApply strategy type")}
 }
 
-func validateReportBackStrategy(strategy *placement.ReportBackStrategy, path *field.Path) field.ErrorList {
-	if strategy == nil || strategy.Type != placement.ReportBackStrategyTypeMirror || strategy.Destination != nil {
+func validateReportBackStrategy(strategy *v1beta1.ReportBackStrategy, path *field.Path) field.ErrorList {
+	if strategy == nil || strategy.Type != v1beta1.ReportBackStrategyTypeMirror || strategy.Destination != nil {
 		return nil
 	}
 	return field.ErrorList{field.Required(path.Child("destination"), "when reportBackStrategy.type is 'Mirror', a destination must be specified")}

@@ -6,10 +6,10 @@ package validation
 import (
 	"k8s.io/apimachinery/pkg/util/validation/field"
 
-	"github.com/stagegate/stagegate/pkg/apis/placement"
+	"github.com/stagegate/stagegate/pkg/apis/placement/v1beta1"
 )
 
-func validateResourceSelectors(selectors []placement.ResourceSelectorTerm, path *field.Path) field.ErrorList {
+func validateResourceSelectors(selectors []v1beta1.ResourceSelectorTerm, path *field.Path) field.ErrorList {
 	var errs field.ErrorList
 	for i := range selectors {
 		selector, selectorPath := &selectors[i], path.Index(i)
@@ -22,14 +22,14 @@ func validateResourceSelectors(selectors []placement.ResourceSelectorTerm, path 
 }
 
 // validateNamespaceSelectors holds that a namespace whose resources the other selectors choose is the only one, chosen by name.
-func validateNamespaceSelectors(selectors []placement.ResourceSelectorTerm, path *field.Path) field.ErrorList {
+func validateNamespaceSelectors(selectors []v1beta1.ResourceSelectorTerm, path *field.Path) field.ErrorList {
 	namespaces, withSelectors, byName := 0, 0, 0
 	for _, selector := range selectors {
 		if selector.Group != "" || selector.Version != "v1" || selector.Kind != "Namespace" {
 			continue
 		}
 		namespaces++
-		if selector.SelectionScope != placement.NamespaceWithResourceSelectors {
+		if selector.SelectionScope != v1beta1.NamespaceWithResourceSelectors {
 			continue
 		}
 		withSelectors++

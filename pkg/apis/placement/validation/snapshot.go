@@ -6,11 +6,11 @@ package validation
 import (
 	"k8s.io/apimachinery/pkg/util/validation/field"
 
-	"github.com/stagegate/stagegate/pkg/apis/placement"
+	"github.com/stagegate/stagegate/pkg/apis/placement/v1beta1"
 )
 
 // ValidateResourceSnapshot returns what is wrong with a new resource snapshot.
-func ValidateResourceSnapshot(object placement.ResourceSnapshotObject) field.ErrorList {
+func ValidateResourceSnapshot(object v1beta1.ResourceSnapshotObject) field.ErrorList {
 	var errs field.ErrorList
 	for i, resource := range object.SnapshotSpec().SelectedResources {
 		errs = append(errs, validateManifest(resource.RawExtension, specPath.Child("selectedResources").Index(i))...)
@@ -19,18 +19,18 @@ func ValidateResourceSnapshot(object placement.ResourceSnapshotObject) field.Err
 }
 
 // ValidateResourceSnapshotUpdate refuses to rewrite history.
-func ValidateResourceSnapshotUpdate(object, old placement.ResourceSnapshotObject) field.ErrorList {
+func ValidateResourceSnapshotUpdate(object, old v1beta1.ResourceSnapshotObject) field.ErrorList {
 	return immutable(object.SnapshotSpec(), old.SnapshotSpec())
 }
 
 // ValidateResourceSnapshotStatusUpdate returns what is wrong with a resource snapshot's new status.
-func ValidateResourceSnapshotStatusUpdate(object, old placement.ResourceSnapshotObject) field.ErrorList {
+func ValidateResourceSnapshotStatusUpdate(object, old v1beta1.ResourceSnapshotObject) field.ErrorList {
 	return validateConditions(object.SnapshotStatus().Conditions, old.SnapshotStatus().Conditions, statusPath.Child("conditions"))
 }
 
 // ValidatePolicySnapshot returns what is wrong with a new policy snapshot. It holds a placement's policy without its
 // numberOfClusters, so that not all rules for a policy apply.
-func ValidatePolicySnapshot(object placement.PolicySnapshotObject) field.ErrorList {
+func ValidatePolicySnapshot(object v1beta1.PolicySnapshotObject) field.ErrorList {
 	policy := object.PolicySnapshotSpec().Policy
 	if policy == nil {
 		return nil
@@ -39,11 +39,11 @@ func ValidatePolicySnapshot(object placement.PolicySnapshotObject) field.ErrorLi
 }
 
 // ValidatePolicySnapshotUpdate refuses to rewrite history.
-func ValidatePolicySnapshotUpdate(object, old placement.PolicySnapshotObject) field.ErrorList {
+func ValidatePolicySnapshotUpdate(object, old v1beta1.PolicySnapshotObject) field.ErrorList {
 	return immutable(object.PolicySnapshotSpec(), old.PolicySnapshotSpec())
 }
 
 // ValidatePolicySnapshotStatusUpdate returns what is wrong with a policy snapshot's new status.
-func ValidatePolicySnapshotStatusUpdate(object, old placement.PolicySnapshotObject) field.ErrorList {
+func ValidatePolicySnapshotStatusUpdate(object, old v1beta1.PolicySnapshotObject) field.ErrorList {
 	return validateConditions(object.PolicySnapshotStatus().Conditions, old.PolicySnapshotStatus().Conditions, statusPath.Child("conditions"))
 }

@@ -10,12 +10,12 @@ import (
 	"k8s.io/apimachinery/pkg/util/validation"
 	"k8s.io/apimachinery/pkg/util/validation/field"
 
-	"github.com/stagegate/stagegate/pkg/apis/placement"
+	"github.com/stagegate/stagegate/pkg/apis/placement/v1beta1"
 )
 
-func validateTolerations(tolerations []placement.Toleration, path *field.Path) field.ErrorList {
+func validateTolerations(tolerations []v1beta1.Toleration, path *field.Path) field.ErrorList {
 	var errs field.ErrorList
-	seen := sets.New[placement.Toleration]()
+	seen := sets.New[v1beta1.Toleration]()
 	for i, toleration := range tolerations {
 		errs = append(errs, validateToleration(toleration, path.Index(i))...)
 		if seen.Has(toleration) {
@@ -26,9 +26,9 @@ func validateTolerations(tolerations []placement.Toleration, path *field.Path) f
 	return errs
 }
 
-func validateToleration(toleration placement.Toleration, path *field.Path) field.ErrorList {
+func validateToleration(toleration v1beta1.Toleration, path *field.Path) field.ErrorList {
 	var errs field.ErrorList
-	if toleration.Operator == placement.TolerationOpExists {
+	if toleration.Operator == v1beta1.TolerationOpExists {
 		if toleration.Value != "" {
 			errs = append(errs, field.Invalid(path.Child("value"), toleration.Value, "value must be empty when operator is Exists"))
 		}

@@ -12,7 +12,6 @@ import (
 	"k8s.io/apimachinery/pkg/runtime/serializer"
 	"k8s.io/apimachinery/pkg/util/validation/field"
 
-	"github.com/stagegate/stagegate/pkg/apis/placement"
 	"github.com/stagegate/stagegate/pkg/apis/placement/install"
 	"github.com/stagegate/stagegate/pkg/apis/placement/v1beta1"
 )
@@ -93,7 +92,7 @@ func everything(t *testing.T, manifest string) field.ErrorList {
 	scheme := runtime.NewScheme()
 	install.Install(scheme)
 	manifest = "apiVersion: placement.kubernetes-fleet.io/v1beta1\nmetadata:\n  name: example\n" + manifest
-	object, err := runtime.Decode(serializer.NewCodecFactory(scheme).UniversalDecoder(placement.SchemeGroupVersion), []byte(manifest))
+	object, err := runtime.Decode(serializer.NewCodecFactory(scheme).UniversalDecoder(v1beta1.SchemeGroupVersion), []byte(manifest))
 	if err != nil {
 		t.Fatalf("decoding %s: %v", manifest, err)
 	}
@@ -108,11 +107,11 @@ func everything(t *testing.T, manifest string) field.ErrorList {
 		}
 	}
 	switch object := object.(type) {
-	case placement.PlacementObject:
+	case v1beta1.PlacementObject:
 		return append(errs, ValidatePlacement(object)...)
-	case placement.UpdateStrategyObject:
+	case v1beta1.UpdateStrategyObject:
 		return append(errs, ValidateUpdateStrategy(object)...)
-	case placement.UpdateRunObject:
+	case v1beta1.UpdateRunObject:
 		return append(errs, ValidateUpdateRun(object)...)
 	}
 	t.Fatalf("no rules for %T", object)

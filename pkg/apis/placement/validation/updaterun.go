@@ -10,18 +10,18 @@ import (
 	"k8s.io/apimachinery/pkg/api/validation"
 	"k8s.io/apimachinery/pkg/util/validation/field"
 
-	"github.com/stagegate/stagegate/pkg/apis/placement"
+	"github.com/stagegate/stagegate/pkg/apis/placement/v1beta1"
 )
 
 // ValidateUpdateRun returns what is wrong with a new run.
-func ValidateUpdateRun(object placement.UpdateRunObject) field.ErrorList {
+func ValidateUpdateRun(object v1beta1.UpdateRunObject) field.ErrorList {
 	spec := object.RunSpec()
 	errs := validateSnapshotIndex(spec.ResourceSnapshotIndex, specPath.Child("resourceSnapshotIndex"))
 	return append(errs, validateRollbackOf(spec, object.GetName())...)
 }
 
 // ValidateUpdateRunUpdate returns what is wrong with a changed run: only its state may change, and not in every direction.
-func ValidateUpdateRunUpdate(object, old placement.UpdateRunObject) field.ErrorList {
+func ValidateUpdateRunUpdate(object, old v1beta1.UpdateRunObject) field.ErrorList {
 	spec, oldSpec := object.RunSpec(), old.RunSpec()
 	errs := immutableField(spec.PlacementName, oldSpec.PlacementName, specPath.Child("placementName"), "placementName is immutable")
 	errs = append(errs, immutableField(spec.ResourceSnapshotIndex, oldSpec.ResourceSnapshotIndex, specPath.Child("resourceSnapshotIndex"), "resourceSnapshotIndex is immutable")...)
@@ -31,7 +31,7 @@ func ValidateUpdateRunUpdate(object, old placement.UpdateRunObject) field.ErrorL
 }
 
 // ValidateUpdateRunStatusUpdate returns what is wrong with a run's new status. What an initialised run goes by stays as it was planned.
-func ValidateUpdateRunStatusUpdate(object, old placement.UpdateRunObject) field.ErrorList {
+func ValidateUpdateRunStatusUpdate(object, old v1beta1.UpdateRunObject) field.ErrorList {
 	status, oldStatus := object.RunStatus(), old.RunStatus()
 	errs := validateConditions(status.Conditions, oldStatus.Conditions, statusPath.Child("conditions"))
 	for i := range status.StagesStatus {
@@ -41,7 +41,7 @@ func ValidateUpdateRunStatusUpdate(object, old placement.UpdateRunObject) field.
 	if stage := status.DeletionStageStatus; stage != nil {
 		oldStage := oldStatus.DeletionStageStatus
 		if oldStage == nil {
-			oldStage = &placement.StageUpdatingStatus{}
+			oldStage = &v1beta1.StageUpdatingStatus{}
 		}
 		errs = append(errs, validateStageStatus(stage, oldStage, statusPath.Child("deletionStageStatus"))...)
 	}
@@ -59,7 +59,7 @@ func validateSnapshotIndex(index string, path *field.Path) field.ErrorList {
 }
 
 // validateRollbackOf knows that each cluster goes back to a version of its own.
-func validateRollbackOf(spec *placement.UpdateRunSpec, name string) field.ErrorList {
+func validateRollbackOf(spec *v1beta1.UpdateRunSpec, name string) field.ErrorList {
 	if spec.RollbackOf == "" {
 		return nil
 	}
@@ -78,16 +78,16 @@ func validateRollbackOf(spec *placement.UpdateRunSpec, name string) field.ErrorL
 }
 
 // validateStateTransition knows that nothing goes back to Initialize, and that what was never started cannot be stopped.
-func validateStateTransition(state, oldState placement.State, path *field.Path) field.ErrorList {
-	back := state == placement.StateInitialize && (oldState == placement.StateRun || oldState == placement.StateStop)
-	unstarted := state == placement.StateStop && oldState == placement.StateInitialize
+func validateStateTransition(state, oldState v1beta1.State, path *field.Path) field.ErrorList {
+	back := state == v1beta1.StateInitialize && (oldState == v1beta1.StateRun || oldState == v1beta1.StateStop)
+	unstarted := state == v1beta1.StateStop && oldState == v1beta1.StateInitialize
 	if !back && !unstarted {
 		return nil
 	}
 	return field.ErrorList{field.Invalid(path, state, fmt.Sprintf("invalid state transition: cannot transition from %s to %s", oldState, state))}
 }
 
-func validateStageStatus(stage, oldStage *placement.StageUpdatingStatus, path *field.Path) field.ErrorList {
+func validateStageStatus(stage, oldStage *v1beta1.StageUpdatingStatus, path *field.Path) field.ErrorList {
 	errs := validateConditions(stage.Conditions, oldStage.Conditions, path.Child("conditions"))
 	for i := range stage.Clusters {
 		errs = append(errs, validateConditions(stage.Clusters[i].Conditions, at(oldStage.Clusters, i).Conditions, path.Child("clusters").Index(i).Child("conditions"))...)
@@ -96,7 +96,7 @@ func validateStageStatus(stage, oldStage *placement.StageUpdatingStatus, path *f
 	return append(errs, validateTaskStatuses(stage.AfterStageTaskStatus, oldStage.AfterStageTaskStatus, path.Child("afterStageTaskStatus"))...)
 }
 
-func validateTaskStatuses(tasks, oldTasks []placement.StageTaskStatus, path *field.Path) field.ErrorList {
+func validateTaskStatuses(tasks, oldTasks []v1beta1.StageTaskStatus, path *field.Path) field.ErrorList {
 	var errs field.ErrorList
 	for i := range tasks {
 		errs = append(errs, validateConditions(tasks[i].Conditions, at(oldTasks, i).Conditions, path.Index(i).Child("conditions"))...)

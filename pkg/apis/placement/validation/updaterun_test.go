@@ -10,26 +10,26 @@ import (
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
-	"github.com/stagegate/stagegate/pkg/apis/placement"
+	"github.com/stagegate/stagegate/pkg/apis/placement/v1beta1"
 )
 
-func runs() []placement.UpdateRunObject {
-	spec := placement.UpdateRunSpec{
-		PlacementName: "example-placement", ResourceSnapshotIndex: "1", StagedUpdateStrategyName: "example-strategy", State: placement.StateInitialize,
+func runs() []v1beta1.UpdateRunObject {
+	spec := v1beta1.UpdateRunSpec{
+		PlacementName: "example-placement", ResourceSnapshotIndex: "1", StagedUpdateStrategyName: "example-strategy", State: v1beta1.StateInitialize,
 	}
-	return []placement.UpdateRunObject{
-		&placement.ClusterStagedUpdateRun{ObjectMeta: metav1.ObjectMeta{Name: "example-run"}, Spec: spec},
-		&placement.StagedUpdateRun{ObjectMeta: metav1.ObjectMeta{Name: "example-run", Namespace: "test-namespace"}, Spec: spec},
+	return []v1beta1.UpdateRunObject{
+		&v1beta1.ClusterStagedUpdateRun{ObjectMeta: metav1.ObjectMeta{Name: "example-run"}, Spec: spec},
+		&v1beta1.StagedUpdateRun{ObjectMeta: metav1.ObjectMeta{Name: "example-run", Namespace: "test-namespace"}, Spec: spec},
 	}
 }
 
 func TestUpdateRun(t *testing.T) {
-	var rules []rule[placement.UpdateRunObject]
+	var rules []rule[v1beta1.UpdateRunObject]
 	for _, index := range []string{"", "0", "10"} {
-		rules = append(rules, rule[placement.UpdateRunObject]{"index " + index, func(run placement.UpdateRunObject) { run.RunSpec().ResourceSnapshotIndex = index }, nil})
+		rules = append(rules, rule[v1beta1.UpdateRunObject]{"index " + index, func(run v1beta1.UpdateRunObject) { run.RunSpec().ResourceSnapshotIndex = index }, nil})
 	}
 	for _, index := range []string{"01", "-1", "+1", "1.0", "latest", " 1", "99999999999999999999"} {
-		rules = append(rules, rule[placement.UpdateRunObject]{"index " + index, func(run placement.UpdateRunObject) { run.RunSpec().ResourceSnapshotIndex = index }, []string{
+		rules = append(rules, rule[v1beta1.UpdateRunObject]{"index " + index, func(run v1beta1.UpdateRunObject) { run.RunSpec().ResourceSnapshotIndex = index }, []string{
 			fmt.Sprintf("spec.resourceSnapshotIndex: Invalid value: %q: invalid resource snapshot index `%s` provided, expected an integer >= 0", index, index),
 		}})
 	}
@@ -37,14 +37,14 @@ func TestUpdateRun(t *testing.T) {
 }
 
 func TestRollbackOf(t *testing.T) {
-	rollbackOf := func(name, index string) func(placement.UpdateRunObject) {
-		return func(run placement.UpdateRunObject) {
+	rollbackOf := func(name, index string) func(v1beta1.UpdateRunObject) {
+		return func(run v1beta1.UpdateRunObject) {
 			run.RunSpec().RollbackOf, run.RunSpec().ResourceSnapshotIndex = name, index
 		}
 	}
 	const notAName = "a lowercase RFC 1123 subdomain must consist of lower case alphanumeric characters, '-' or '.', and must start and end with an " +
 		"alphanumeric character (e.g. 'example.com', regex used for validation is '[a-z0-9]([-a-z0-9]*[a-z0-9])?(\\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*')"
-	check(t, runs(), ValidateUpdateRun, []rule[placement.UpdateRunObject]{
+	check(t, runs(), ValidateUpdateRun, []rule[v1beta1.UpdateRunObject]{
 		{"of another run", rollbackOf("other-run", ""), nil},
 		{"of itself", rollbackOf("example-run", ""), []string{`spec.rollbackOf: Invalid value: "example-run": a run cannot roll back itself`}},
 		{"of no run", rollbackOf("Run_1", ""), []string{`spec.rollbackOf: Invalid value: "Run_1": ` + notAName}},
@@ -55,45 +55,45 @@ func TestRollbackOf(t *testing.T) {
 }
 
 func TestUpdateRunUpdate(t *testing.T) {
-	checkUpdate(t, runs(), ValidateUpdateRunUpdate, []rule[placement.UpdateRunObject]{
-		{"the placement stays", func(run placement.UpdateRunObject) { run.RunSpec().PlacementName = "other" }, []string{
+	checkUpdate(t, runs(), ValidateUpdateRunUpdate, []rule[v1beta1.UpdateRunObject]{
+		{"the placement stays", func(run v1beta1.UpdateRunObject) { run.RunSpec().PlacementName = "other" }, []string{
 			`spec.placementName: Invalid value: "other": placementName is immutable`,
 		}},
-		{"the index stays", func(run placement.UpdateRunObject) { run.RunSpec().ResourceSnapshotIndex = "2" }, []string{
+		{"the index stays", func(run v1beta1.UpdateRunObject) { run.RunSpec().ResourceSnapshotIndex = "2" }, []string{
 			`spec.resourceSnapshotIndex: Invalid value: "2": resourceSnapshotIndex is immutable`,
 		}},
-		{"the index is not taken away", func(run placement.UpdateRunObject) { run.RunSpec().ResourceSnapshotIndex = "" }, []string{
+		{"the index is not taken away", func(run v1beta1.UpdateRunObject) { run.RunSpec().ResourceSnapshotIndex = "" }, []string{
 			`spec.resourceSnapshotIndex: Invalid value: "": resourceSnapshotIndex is immutable`,
 		}},
-		{"what is rolled back stays", func(run placement.UpdateRunObject) { run.RunSpec().RollbackOf = "other-run" }, []string{
+		{"what is rolled back stays", func(run v1beta1.UpdateRunObject) { run.RunSpec().RollbackOf = "other-run" }, []string{
 			`spec.rollbackOf: Invalid value: "other-run": rollbackOf is immutable`,
 		}},
-		{"the strategy stays", func(run placement.UpdateRunObject) { run.RunSpec().StagedUpdateStrategyName = "other" }, []string{
+		{"the strategy stays", func(run v1beta1.UpdateRunObject) { run.RunSpec().StagedUpdateStrategyName = "other" }, []string{
 			`spec.stagedRolloutStrategyName: Invalid value: "other": stagedRolloutStrategyName is immutable`,
 		}},
 	})
 	for _, run := range runs() {
-		empty := run.DeepCopyObject().(placement.UpdateRunObject)
+		empty := run.DeepCopyObject().(v1beta1.UpdateRunObject)
 		empty.RunSpec().ResourceSnapshotIndex = ""
 		expect(t, ValidateUpdateRunUpdate(run, empty), `spec.resourceSnapshotIndex: Invalid value: "1": resourceSnapshotIndex is immutable`)
 	}
 }
 
 func TestStateOfARun(t *testing.T) {
-	refused := map[[2]placement.State]bool{
-		{placement.StateInitialize, placement.StateStop}: true,
-		{placement.StateRun, placement.StateInitialize}:  true,
-		{placement.StateStop, placement.StateInitialize}: true,
+	refused := map[[2]v1beta1.State]bool{
+		{v1beta1.StateInitialize, v1beta1.StateStop}: true,
+		{v1beta1.StateRun, v1beta1.StateInitialize}:  true,
+		{v1beta1.StateStop, v1beta1.StateInitialize}: true,
 	}
-	states := []placement.State{placement.StateInitialize, placement.StateRun, placement.StateStop}
+	states := []v1beta1.State{v1beta1.StateInitialize, v1beta1.StateRun, v1beta1.StateStop}
 	for _, from := range states {
 		for _, to := range states {
 			for _, old := range runs() {
 				old.RunSpec().State = from
-				run := old.DeepCopyObject().(placement.UpdateRunObject)
+				run := old.DeepCopyObject().(v1beta1.UpdateRunObject)
 				run.RunSpec().State = to
 				var want []string
-				if refused[[2]placement.State{from, to}] {
+				if refused[[2]v1beta1.State{from, to}] {
 					want = []string{fmt.Sprintf("spec.state: Invalid value: %q: invalid state transition: cannot transition from %s to %s", to, from, to)}
 				}
 				t.Run(fmt.Sprintf("%s to %s", from, to), func(t *testing.T) { expect(t, ValidateUpdateRunUpdate(run, old), want...) })
@@ -103,16 +103,16 @@ func TestStateOfARun(t *testing.T) {
 }
 
 func TestUpdateRunStatus(t *testing.T) {
-	checkUpdate(t, runs(), ValidateUpdateRunStatusUpdate, []rule[placement.UpdateRunObject]{
-		{"conditions are complete", func(run placement.UpdateRunObject) {
+	checkUpdate(t, runs(), ValidateUpdateRunStatusUpdate, []rule[v1beta1.UpdateRunObject]{
+		{"conditions are complete", func(run v1beta1.UpdateRunObject) {
 			broken := []metav1.Condition{incomplete("Succeeded")}
-			stage := placement.StageUpdatingStatus{
+			stage := v1beta1.StageUpdatingStatus{
 				Conditions:            broken,
-				Clusters:              []placement.ClusterUpdatingStatus{{Conditions: broken}},
-				BeforeStageTaskStatus: []placement.StageTaskStatus{{Conditions: broken}},
-				AfterStageTaskStatus:  []placement.StageTaskStatus{{Conditions: broken}},
+				Clusters:              []v1beta1.ClusterUpdatingStatus{{Conditions: broken}},
+				BeforeStageTaskStatus: []v1beta1.StageTaskStatus{{Conditions: broken}},
+				AfterStageTaskStatus:  []v1beta1.StageTaskStatus{{Conditions: broken}},
 			}
-			*run.RunStatus() = placement.UpdateRunStatus{Conditions: broken, StagesStatus: []placement.StageUpdatingStatus{stage}, DeletionStageStatus: &stage}
+			*run.RunStatus() = v1beta1.UpdateRunStatus{Conditions: broken, StagesStatus: []v1beta1.StageUpdatingStatus{stage}, DeletionStageStatus: &stage}
 		}, []string{
 			"status.conditions[0].reason: Required value",
 			"status.stagesStatus[0].conditions[0].reason: Required value",
@@ -124,32 +124,32 @@ func TestUpdateRunStatus(t *testing.T) {
 			"status.deletionStageStatus.beforeStageTaskStatus[0].conditions[0].reason: Required value",
 			"status.deletionStageStatus.afterStageTaskStatus[0].conditions[0].reason: Required value",
 		}},
-		{"complete conditions are stored", func(run placement.UpdateRunObject) {
+		{"complete conditions are stored", func(run v1beta1.UpdateRunObject) {
 			run.RunStatus().Conditions = []metav1.Condition{complete("Initialized")}
 		}, nil},
 	})
 }
 
 // plannedRuns are runs that are initialised, with one stage and one cluster to take the resources off.
-func plannedRuns() []placement.UpdateRunObject {
+func plannedRuns() []v1beta1.UpdateRunObject {
 	planned := runs()
 	for _, run := range planned {
-		*run.RunStatus() = placement.UpdateRunStatus{
-			Conditions:                 []metav1.Condition{complete(placement.RunInitialized)},
+		*run.RunStatus() = v1beta1.UpdateRunStatus{
+			Conditions:                 []metav1.Condition{complete(v1beta1.RunInitialized)},
 			PlacementUID:               "uid",
 			PolicySnapshotIndexUsed:    "0",
 			PolicyObservedClusterCount: 2,
 			ResourceSnapshotIndexUsed:  "1",
-			ApplyStrategy:              &placement.ApplyStrategy{},
-			UpdateStrategySnapshot:     &placement.UpdateStrategySpec{Stages: []placement.StageConfig{{Name: "canary"}}},
-			StagesStatus: []placement.StageUpdatingStatus{{
+			ApplyStrategy:              &v1beta1.ApplyStrategy{},
+			UpdateStrategySnapshot:     &v1beta1.UpdateStrategySpec{Stages: []v1beta1.StageConfig{{Name: "canary"}}},
+			StagesStatus: []v1beta1.StageUpdatingStatus{{
 				StageName:             "canary",
-				Clusters:              []placement.ClusterUpdatingStatus{{ClusterName: "a"}, {ClusterName: "b"}},
-				BeforeStageTaskStatus: []placement.StageTaskStatus{{Type: placement.StageTaskTypeApproval, ApprovalRequestName: "example-run-before-canary"}},
-				AfterStageTaskStatus:  []placement.StageTaskStatus{{Type: placement.StageTaskTypeTimedWait}},
+				Clusters:              []v1beta1.ClusterUpdatingStatus{{ClusterName: "a"}, {ClusterName: "b"}},
+				BeforeStageTaskStatus: []v1beta1.StageTaskStatus{{Type: v1beta1.StageTaskTypeApproval, ApprovalRequestName: "example-run-before-canary"}},
+				AfterStageTaskStatus:  []v1beta1.StageTaskStatus{{Type: v1beta1.StageTaskTypeTimedWait}},
 			}},
-			DeletionStageStatus: &placement.StageUpdatingStatus{
-				StageName: "kubernetes-fleet.io/deleteStage", Clusters: []placement.ClusterUpdatingStatus{{ClusterName: "c"}},
+			DeletionStageStatus: &v1beta1.StageUpdatingStatus{
+				StageName: "kubernetes-fleet.io/deleteStage", Clusters: []v1beta1.ClusterUpdatingStatus{{ClusterName: "c"}},
 			},
 		}
 	}
@@ -158,86 +158,86 @@ func plannedRuns() []placement.UpdateRunObject {
 
 func TestThePlanOfAnInitializedRunStays(t *testing.T) {
 	const stays = "is part of the plan of an initialized run, which cannot be changed; create a new run instead"
-	type change = rule[placement.UpdateRunObject]
-	status := func(f func(s *placement.UpdateRunStatus)) func(placement.UpdateRunObject) {
-		return func(run placement.UpdateRunObject) { f(run.RunStatus()) }
+	type change = rule[v1beta1.UpdateRunObject]
+	status := func(f func(s *v1beta1.UpdateRunStatus)) func(v1beta1.UpdateRunObject) {
+		return func(run v1beta1.UpdateRunObject) { f(run.RunStatus()) }
 	}
-	stage := func(f func(s *placement.StageUpdatingStatus)) func(placement.UpdateRunObject) {
-		return status(func(s *placement.UpdateRunStatus) { f(&s.StagesStatus[0]) })
+	stage := func(f func(s *v1beta1.StageUpdatingStatus)) func(v1beta1.UpdateRunObject) {
+		return status(func(s *v1beta1.UpdateRunStatus) { f(&s.StagesStatus[0]) })
 	}
-	deletion := func(f func(s *placement.StageUpdatingStatus)) func(placement.UpdateRunObject) {
-		return status(func(s *placement.UpdateRunStatus) { f(s.DeletionStageStatus) })
+	deletion := func(f func(s *v1beta1.StageUpdatingStatus)) func(v1beta1.UpdateRunObject) {
+		return status(func(s *v1beta1.UpdateRunStatus) { f(s.DeletionStageStatus) })
 	}
 	checkUpdate(t, plannedRuns(), ValidateUpdateRunStatusUpdate, []change{
-		{"a stage is renamed", stage(func(s *placement.StageUpdatingStatus) { s.StageName = "prod" }), []string{
+		{"a stage is renamed", stage(func(s *v1beta1.StageUpdatingStatus) { s.StageName = "prod" }), []string{
 			"status.stagesStatus[0].stageName: Forbidden: " + stays,
 		}},
-		{"a stage goes", status(func(s *placement.UpdateRunStatus) { s.StagesStatus = nil }), []string{"status.stagesStatus: Forbidden: " + stays}},
-		{"a cluster goes", stage(func(s *placement.StageUpdatingStatus) { s.Clusters = s.Clusters[:1] }), []string{
+		{"a stage goes", status(func(s *v1beta1.UpdateRunStatus) { s.StagesStatus = nil }), []string{"status.stagesStatus: Forbidden: " + stays}},
+		{"a cluster goes", stage(func(s *v1beta1.StageUpdatingStatus) { s.Clusters = s.Clusters[:1] }), []string{
 			"status.stagesStatus[0].clusters: Forbidden: " + stays,
 		}},
-		{"clusters change places", stage(func(s *placement.StageUpdatingStatus) { slices.Reverse(s.Clusters) }), []string{
+		{"clusters change places", stage(func(s *v1beta1.StageUpdatingStatus) { slices.Reverse(s.Clusters) }), []string{
 			"status.stagesStatus[0].clusters: Forbidden: " + stays,
 		}},
-		{"a cluster gets another version", stage(func(s *placement.StageUpdatingStatus) { s.Clusters[0].ResourceSnapshotIndex = "0" }), []string{
+		{"a cluster gets another version", stage(func(s *v1beta1.StageUpdatingStatus) { s.Clusters[0].ResourceSnapshotIndex = "0" }), []string{
 			"status.stagesStatus[0].clusters: Forbidden: " + stays,
 		}},
-		{"a cluster gets another override", stage(func(s *placement.StageUpdatingStatus) {
+		{"a cluster gets another override", stage(func(s *v1beta1.StageUpdatingStatus) {
 			s.Clusters[0].ClusterResourceOverrideSnapshots = []string{"o-0"}
 		}), []string{"status.stagesStatus[0].clusters: Forbidden: " + stays}},
-		{"the approval before a stage goes", stage(func(s *placement.StageUpdatingStatus) { s.BeforeStageTaskStatus = nil }), []string{
+		{"the approval before a stage goes", stage(func(s *v1beta1.StageUpdatingStatus) { s.BeforeStageTaskStatus = nil }), []string{
 			"status.stagesStatus[0].beforeStageTaskStatus: Forbidden: " + stays,
 		}},
-		{"another request approves", stage(func(s *placement.StageUpdatingStatus) { s.BeforeStageTaskStatus[0].ApprovalRequestName = "mine" }), []string{
+		{"another request approves", stage(func(s *v1beta1.StageUpdatingStatus) { s.BeforeStageTaskStatus[0].ApprovalRequestName = "mine" }), []string{
 			"status.stagesStatus[0].beforeStageTaskStatus: Forbidden: " + stays,
 		}},
-		{"a wait becomes an approval", stage(func(s *placement.StageUpdatingStatus) {
-			s.AfterStageTaskStatus[0].Type = placement.StageTaskTypeApproval
+		{"a wait becomes an approval", stage(func(s *v1beta1.StageUpdatingStatus) {
+			s.AfterStageTaskStatus[0].Type = v1beta1.StageTaskTypeApproval
 		}), []string{"status.stagesStatus[0].afterStageTaskStatus: Forbidden: " + stays}},
-		{"a cluster is to be removed", deletion(func(s *placement.StageUpdatingStatus) {
-			s.Clusters = append(s.Clusters, placement.ClusterUpdatingStatus{ClusterName: "d"})
+		{"a cluster is to be removed", deletion(func(s *v1beta1.StageUpdatingStatus) {
+			s.Clusters = append(s.Clusters, v1beta1.ClusterUpdatingStatus{ClusterName: "d"})
 		}), []string{"status.deletionStageStatus.clusters: Forbidden: " + stays}},
-		{"the last stage goes", status(func(s *placement.UpdateRunStatus) { s.DeletionStageStatus = nil }), []string{
+		{"the last stage goes", status(func(s *v1beta1.UpdateRunStatus) { s.DeletionStageStatus = nil }), []string{
 			"status.deletionStageStatus: Forbidden: " + stays,
 		}},
-		{"a cluster that is to be removed goes", deletion(func(s *placement.StageUpdatingStatus) { s.Clusters = nil }), []string{
+		{"a cluster that is to be removed goes", deletion(func(s *v1beta1.StageUpdatingStatus) { s.Clusters = nil }), []string{
 			"status.deletionStageStatus.clusters: Forbidden: " + stays,
 		}},
-		{"the strategy changes", status(func(s *placement.UpdateRunStatus) { s.UpdateStrategySnapshot.Stages[0].Name = "prod" }), []string{
+		{"the strategy changes", status(func(s *v1beta1.UpdateRunStatus) { s.UpdateStrategySnapshot.Stages[0].Name = "prod" }), []string{
 			"status.stagedUpdateStrategySnapshot: Forbidden: " + stays,
 		}},
-		{"another version is rolled out", status(func(s *placement.UpdateRunStatus) { s.ResourceSnapshotIndexUsed = "0" }), []string{
+		{"another version is rolled out", status(func(s *v1beta1.UpdateRunStatus) { s.ResourceSnapshotIndexUsed = "0" }), []string{
 			"status.resourceSnapshotIndexUsed: Forbidden: " + stays,
 		}},
-		{"another policy picked", status(func(s *placement.UpdateRunStatus) { s.PolicySnapshotIndexUsed = "1" }), []string{
+		{"another policy picked", status(func(s *v1beta1.UpdateRunStatus) { s.PolicySnapshotIndexUsed = "1" }), []string{
 			"status.policySnapshotIndexUsed: Forbidden: " + stays,
 		}},
-		{"another number was picked", status(func(s *placement.UpdateRunStatus) { s.PolicyObservedClusterCount = 3 }), []string{
+		{"another number was picked", status(func(s *v1beta1.UpdateRunStatus) { s.PolicyObservedClusterCount = 3 }), []string{
 			"status.policyObservedClusterCount: Forbidden: " + stays,
 		}},
-		{"manifests are written in another way", status(func(s *placement.UpdateRunStatus) { s.ApplyStrategy = nil }), []string{
+		{"manifests are written in another way", status(func(s *v1beta1.UpdateRunStatus) { s.ApplyStrategy = nil }), []string{
 			"status.appliedStrategy: Forbidden: " + stays,
 		}},
-		{"another placement is moved", status(func(s *placement.UpdateRunStatus) { s.PlacementUID = "other" }), []string{
+		{"another placement is moved", status(func(s *v1beta1.UpdateRunStatus) { s.PlacementUID = "other" }), []string{
 			"status.placementUID: Forbidden: " + stays,
 		}},
-		{"another run is rolled back", status(func(s *placement.UpdateRunStatus) { s.RollbackOfUID = "other" }), []string{
+		{"another run is rolled back", status(func(s *v1beta1.UpdateRunStatus) { s.RollbackOfUID = "other" }), []string{
 			"status.rollbackOfUID: Forbidden: " + stays,
 		}},
-		{"all is wiped, so that the run would be planned again", status(func(s *placement.UpdateRunStatus) { *s = placement.UpdateRunStatus{} }), []string{
+		{"all is wiped, so that the run would be planned again", status(func(s *v1beta1.UpdateRunStatus) { *s = v1beta1.UpdateRunStatus{} }), []string{
 			"status.conditions: Forbidden: an initialized run stays initialized; create a new run instead",
 		}},
 
-		{"it goes on", stage(func(s *placement.StageUpdatingStatus) {
-			s.Conditions = []metav1.Condition{complete(placement.StageProgressing)}
-			s.Clusters[0].Conditions = []metav1.Condition{complete(placement.ClusterStarted)}
+		{"it goes on", stage(func(s *v1beta1.StageUpdatingStatus) {
+			s.Conditions = []metav1.Condition{complete(v1beta1.StageProgressing)}
+			s.Clusters[0].Conditions = []metav1.Condition{complete(v1beta1.ClusterStarted)}
 			s.Clusters[0].Message = "not available yet"
 			before := ""
 			s.Clusters[0].PreviousResourceSnapshotIndex = &before
-			s.BeforeStageTaskStatus[0].Conditions = []metav1.Condition{complete(placement.TaskApprovalRequestCreated)}
+			s.BeforeStageTaskStatus[0].Conditions = []metav1.Condition{complete(v1beta1.TaskApprovalRequestCreated)}
 		}), nil},
-		{"a gate comes to the last stage", deletion(func(s *placement.StageUpdatingStatus) {
-			s.BeforeStageTaskStatus = []placement.StageTaskStatus{{Type: placement.StageTaskTypeApproval, ApprovalRequestName: "example-run-before-delete"}}
+		{"a gate comes to the last stage", deletion(func(s *v1beta1.StageUpdatingStatus) {
+			s.BeforeStageTaskStatus = []v1beta1.StageTaskStatus{{Type: v1beta1.StageTaskTypeApproval, ApprovalRequestName: "example-run-before-delete"}}
 		}), nil},
 	})
 }

@@ -8,11 +8,11 @@ import (
 
 	"k8s.io/apimachinery/pkg/util/validation/field"
 
-	"github.com/stagegate/stagegate/pkg/apis/placement"
+	"github.com/stagegate/stagegate/pkg/apis/placement/v1beta1"
 )
 
 // ValidateUpdateRunOperation returns what is wrong with what a user asks by an operation, whatever the run.
-func ValidateUpdateRunOperation(object *placement.UpdateRunOperation, operation placement.OperationType) field.ErrorList {
+func ValidateUpdateRunOperation(object *v1beta1.UpdateRunOperation, operation v1beta1.OperationType) field.ErrorList {
 	spec := &object.Spec
 	clusters, stage, task := specPath.Child("clusters"), specPath.Child("stage"), specPath.Child("task")
 	var errs field.ErrorList
@@ -21,10 +21,10 @@ func ValidateUpdateRunOperation(object *placement.UpdateRunOperation, operation 
 			errs = append(errs, field.Duplicate(clusters.Index(i), name))
 		}
 	}
-	if operation == placement.OperationSkip {
+	if operation == v1beta1.OperationSkip {
 		return append(errs, validateSkip(spec, clusters, stage, task)...)
 	}
-	if len(spec.Clusters) > 0 && operation != placement.OperationRetry {
+	if len(spec.Clusters) > 0 && operation != v1beta1.OperationRetry {
 		errs = append(errs, field.Forbidden(clusters, "only skip and retry take clusters"))
 	}
 	if spec.Stage != "" {
@@ -37,7 +37,7 @@ func ValidateUpdateRunOperation(object *placement.UpdateRunOperation, operation 
 }
 
 // validateSkip wants one thing to skip.
-func validateSkip(spec *placement.UpdateRunOperationSpec, clusters, stage, task *field.Path) field.ErrorList {
+func validateSkip(spec *v1beta1.UpdateRunOperationSpec, clusters, stage, task *field.Path) field.ErrorList {
 	var errs field.ErrorList
 	switch {
 	case len(spec.Clusters) > 0 && spec.Stage != "":
@@ -47,7 +47,7 @@ func validateSkip(spec *placement.UpdateRunOperationSpec, clusters, stage, task 
 	case spec.Stage == "" && len(spec.Clusters) == 0:
 		errs = append(errs, field.Required(clusters, "clusters or a stage to skip"))
 	}
-	if spec.Task == placement.StageTaskTypeApproval {
+	if spec.Task == v1beta1.StageTaskTypeApproval {
 		errs = append(errs, field.Invalid(task, spec.Task, "an approval cannot be skipped, only a TimedWait"))
 	}
 	return errs

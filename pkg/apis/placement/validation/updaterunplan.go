@@ -10,7 +10,7 @@ import (
 	"k8s.io/apimachinery/pkg/api/meta"
 	"k8s.io/apimachinery/pkg/util/validation/field"
 
-	"github.com/stagegate/stagegate/pkg/apis/placement"
+	"github.com/stagegate/stagegate/pkg/apis/placement/v1beta1"
 )
 
 const planImmutable = "is part of the plan of an initialized run, which cannot be changed; create a new run instead"
@@ -18,11 +18,11 @@ const planImmutable = "is part of the plan of an initialized run, which cannot b
 // immutablePlan refuses to change what an initialised run goes by. Otherwise a write of the status would have a gate go, or clusters moved
 // that nobody planned to move, and a run whose status is wiped would be planned again in the middle. The server's own controllers write no
 // plan twice either, so the rule knows no exception.
-func immutablePlan(status, old *placement.UpdateRunStatus) field.ErrorList {
-	if !meta.IsStatusConditionTrue(old.Conditions, placement.RunInitialized) {
+func immutablePlan(status, old *v1beta1.UpdateRunStatus) field.ErrorList {
+	if !meta.IsStatusConditionTrue(old.Conditions, v1beta1.RunInitialized) {
 		return nil
 	}
-	if !meta.IsStatusConditionTrue(status.Conditions, placement.RunInitialized) {
+	if !meta.IsStatusConditionTrue(status.Conditions, v1beta1.RunInitialized) {
 		return field.ErrorList{field.Forbidden(statusPath.Child("conditions"), "an initialized run stays initialized; create a new run instead")}
 	}
 	var errs field.ErrorList
@@ -61,7 +61,7 @@ func immutablePlan(status, old *placement.UpdateRunStatus) field.ErrorList {
 }
 
 // immutableStage names the list of clusters and not each that is another: there may be thousands.
-func immutableStage(stage, old *placement.StageUpdatingStatus, path *field.Path) field.ErrorList {
+func immutableStage(stage, old *v1beta1.StageUpdatingStatus, path *field.Path) field.ErrorList {
 	var errs field.ErrorList
 	if stage.StageName != old.StageName {
 		errs = append(errs, field.Forbidden(path.Child("stageName"), planImmutable))
@@ -73,13 +73,13 @@ func immutableStage(stage, old *placement.StageUpdatingStatus, path *field.Path)
 }
 
 // sameTarget reports whether a cluster is to get the same as before.
-func sameTarget(a, b placement.ClusterUpdatingStatus) bool {
+func sameTarget(a, b v1beta1.ClusterUpdatingStatus) bool {
 	return a.ClusterName == b.ClusterName &&
 		a.ResourceSnapshotIndex == b.ResourceSnapshotIndex &&
 		slices.Equal(a.ClusterResourceOverrideSnapshots, b.ClusterResourceOverrideSnapshots) &&
 		slices.Equal(a.ResourceOverrideSnapshots, b.ResourceOverrideSnapshots)
 }
 
-func sameTask(a, b placement.StageTaskStatus) bool {
+func sameTask(a, b v1beta1.StageTaskStatus) bool {
 	return a.Type == b.Type && a.ApprovalRequestName == b.ApprovalRequestName
 }

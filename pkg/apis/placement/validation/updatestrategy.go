@@ -10,13 +10,12 @@ import (
 	"k8s.io/apimachinery/pkg/util/intstr"
 	"k8s.io/apimachinery/pkg/util/validation/field"
 
-	"github.com/stagegate/stagegate/pkg/apis/placement"
-	"github.com/stagegate/stagegate/pkg/apis/quorum"
+	"github.com/stagegate/stagegate/pkg/apis/placement/v1beta1"
 )
 
 // ValidateUpdateStrategy returns what is wrong with a new strategy. One without stages is legal: it can serve a placement that has
 // no clusters.
-func ValidateUpdateStrategy(object placement.UpdateStrategyObject) field.ErrorList {
+func ValidateUpdateStrategy(object v1beta1.UpdateStrategyObject) field.ErrorList {
 	var errs field.ErrorList
 	spec := object.StrategySpec()
 	errs = append(errs, validateFailurePolicy(spec.FailurePolicy, specPath.Child("failurePolicy"))...)
@@ -28,13 +27,13 @@ func ValidateUpdateStrategy(object placement.UpdateStrategyObject) field.ErrorLi
 }
 
 // ValidateUpdateStrategyUpdate returns what is wrong with a changed strategy.
-func ValidateUpdateStrategyUpdate(object, old placement.UpdateStrategyObject) field.ErrorList {
+func ValidateUpdateStrategyUpdate(object, old v1beta1.UpdateStrategyObject) field.ErrorList {
 	return ifChanged(object.StrategySpec(), old.StrategySpec(), func() field.ErrorList {
 		return ValidateUpdateStrategy(object)
 	})
 }
 
-func validateStage(stage *placement.StageConfig, path *field.Path) field.ErrorList {
+func validateStage(stage *v1beta1.StageConfig, path *field.Path) field.ErrorList {
 	var errs field.ErrorList
 	if stage.Name != "" && !stageName.MatchString(stage.Name) {
 		errs = append(errs, notMatching(path.Child("name"), stage.Name, stageName, "write small letters and digits only, such as useast1"))
@@ -61,7 +60,7 @@ func validateMaxConcurrency(value *intstr.IntOrString, path *field.Path) field.E
 	return nil
 }
 
-func validateFailurePolicy(policy *placement.FailurePolicy, path *field.Path) field.ErrorList {
+func validateFailurePolicy(policy *v1beta1.FailurePolicy, path *field.Path) field.ErrorList {
 	if policy == nil {
 		return nil
 	}
@@ -76,13 +75,13 @@ func validateFailurePolicy(policy *placement.FailurePolicy, path *field.Path) fi
 }
 
 // validateBeforeStageTasks leaves a task of an unknown type to the enumeration of types.
-func validateBeforeStageTasks(tasks []placement.StageTask, path *field.Path) field.ErrorList {
+func validateBeforeStageTasks(tasks []v1beta1.StageTask, path *field.Path) field.ErrorList {
 	var errs field.ErrorList
 	for i, task := range tasks {
 		switch {
-		case task.Type == placement.StageTaskTypeTimedWait:
+		case task.Type == v1beta1.StageTaskTypeTimedWait:
 			errs = append(errs, field.Invalid(path.Index(i).Child("type"), task.Type, "BeforeStageTaskType cannot be TimedWait"))
-		case task.Type == placement.StageTaskTypeApproval && task.WaitTime != nil:
+		case task.Type == v1beta1.StageTaskTypeApproval && task.WaitTime != nil:
 			errs = append(errs, waitTimeForApproval(path.Index(i)))
 		}
 		errs = append(errs, validateTaskApproval(&task, path.Index(i).Child("approval"))...)
@@ -90,9 +89,9 @@ func validateBeforeStageTasks(tasks []placement.StageTask, path *field.Path) fie
 	return errs
 }
 
-func validateAfterStageTasks(tasks []placement.StageTask, path *field.Path) field.ErrorList {
+func validateAfterStageTasks(tasks []v1beta1.StageTask, path *field.Path) field.ErrorList {
 	var errs field.ErrorList
-	seen := map[placement.StageTaskType]bool{}
+	seen := map[v1beta1.StageTaskType]bool{}
 	for i, task := range tasks {
 		if seen[task.Type] {
 			errs = append(errs, field.Invalid(path.Index(i).Child("type"), task.Type, fmt.Sprintf("afterStageTasks cannot have two tasks of the same type: %s", task.Type)))
@@ -100,11 +99,11 @@ func validateAfterStageTasks(tasks []placement.StageTask, path *field.Path) fiel
 		seen[task.Type] = true
 		waitTime := path.Index(i).Child("waitTime")
 		switch {
-		case task.Type == placement.StageTaskTypeApproval && task.WaitTime != nil:
+		case task.Type == v1beta1.StageTaskTypeApproval && task.WaitTime != nil:
 			errs = append(errs, waitTimeForApproval(path.Index(i)))
-		case task.Type == placement.StageTaskTypeTimedWait && task.WaitTime == nil:
+		case task.Type == v1beta1.StageTaskTypeTimedWait && task.WaitTime == nil:
 			errs = append(errs, field.Required(waitTime, "AfterStageTaskType is TimedWait, waitTime is required"))
-		case task.Type == placement.StageTaskTypeTimedWait && task.WaitTime.Duration <= 0:
+		case task.Type == v1beta1.StageTaskTypeTimedWait && task.WaitTime.Duration <= 0:
 			errs = append(errs, field.Invalid(waitTime, task.WaitTime.Duration.String(), "waitTime must be longer than zero"))
 		}
 		errs = append(errs, validateTaskApproval(&task, path.Index(i).Child("approval"))...)
@@ -112,20 +111,20 @@ func validateAfterStageTasks(tasks []placement.StageTask, path *field.Path) fiel
 	return errs
 }
 
-func validateTaskApproval(task *placement.StageTask, path *field.Path) field.ErrorList {
-	if task.Approval != nil && task.Type != placement.StageTaskTypeApproval {
+func validateTaskApproval(task *v1beta1.StageTask, path *field.Path) field.ErrorList {
+	if task.Approval != nil && task.Type != v1beta1.StageTaskTypeApproval {
 		return field.ErrorList{field.Forbidden(path, fmt.Sprintf("the task is of type %s, approval is only allowed for Approval", task.Type))}
 	}
 	return validateApprovalPolicy(task.Approval, path)
 }
 
-func validateApprovalPolicy(policy *placement.ApprovalPolicy, path *field.Path) field.ErrorList {
+func validateApprovalPolicy(policy *v1beta1.ApprovalPolicy, path *field.Path) field.ErrorList {
 	if policy == nil {
 		return nil
 	}
 	var errs field.ErrorList
-	if policy.Required < 0 || policy.Required > quorum.MaxRequired {
-		errs = append(errs, field.Invalid(path.Child("required"), policy.Required, fmt.Sprintf("required must be from 1 to %d", quorum.MaxRequired)))
+	if policy.Required < 0 || policy.Required > v1beta1.MaxRequiredApprovals {
+		errs = append(errs, field.Invalid(path.Child("required"), policy.Required, fmt.Sprintf("required must be from 1 to %d", v1beta1.MaxRequiredApprovals)))
 	}
 	seen := map[string]bool{}
 	for i, group := range policy.Groups {

@@ -8,23 +8,22 @@ import (
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
-	"github.com/stagegate/stagegate/pkg/apis/cluster"
 	"github.com/stagegate/stagegate/pkg/apis/cluster/v1beta1"
 	"github.com/stagegate/stagegate/pkg/apis/wellknown"
 	"github.com/stagegate/stagegate/pkg/registry/store"
 )
 
 // nodeCountProperty is the property that holds the number of nodes.
-const nodeCountProperty cluster.PropertyName = wellknown.Prefix + "node-count"
+const nodeCountProperty v1beta1.PropertyName = wellknown.Prefix + "node-count"
 
-type column = store.Column[*cluster.MemberCluster]
+type column = store.Column[*v1beta1.MemberCluster]
 
 func columns() []column {
-	available := func(u *cluster.ResourceUsage) corev1.ResourceList { return u.Available }
-	allocatable := func(u *cluster.ResourceUsage) corev1.ResourceList { return u.Allocatable }
+	available := func(u *v1beta1.ResourceUsage) corev1.ResourceList { return u.Available }
+	allocatable := func(u *v1beta1.ResourceUsage) corev1.ResourceList { return u.Allocatable }
 	return []column{
 		store.Condition("Joined", v1beta1.ConditionTypeMemberClusterJoined, conditions),
-		store.Age[*cluster.MemberCluster](),
+		store.Age[*v1beta1.MemberCluster](),
 		{Name: "Member-Agent-Last-Seen", Date: true, Description: "Time since the cluster was last heard of.", Text: lastSeen},
 		{Name: "Node-Count", Description: "Number of nodes.", Text: nodeCount},
 		usage("Available-CPU", "CPU that is free.", corev1.ResourceCPU, available),
@@ -36,10 +35,10 @@ func columns() []column {
 	}
 }
 
-func conditions(o *cluster.MemberCluster) []metav1.Condition { return o.Status.Conditions }
+func conditions(o *v1beta1.MemberCluster) []metav1.Condition { return o.Status.Conditions }
 
 // reason is that of the first condition that keeps the cluster from being used.
-func reason(o *cluster.MemberCluster) string {
+func reason(o *v1beta1.MemberCluster) string {
 	for _, conditionType := range []string{v1beta1.ConditionTypeMemberClusterJoined, v1beta1.ConditionTypeMemberClusterHealthy} {
 		if c := meta.FindStatusCondition(o.Status.Conditions, conditionType); c != nil && c.Status != metav1.ConditionTrue {
 			return c.Reason
@@ -48,21 +47,21 @@ func reason(o *cluster.MemberCluster) string {
 	return ""
 }
 
-func lastSeen(o *cluster.MemberCluster) string {
+func lastSeen(o *v1beta1.MemberCluster) string {
 	for i := range o.Status.AgentStatus {
-		if agent := &o.Status.AgentStatus[i]; agent.Type == cluster.AgentType(v1beta1.MemberAgent) {
+		if agent := &o.Status.AgentStatus[i]; agent.Type == v1beta1.AgentType(v1beta1.MemberAgent) {
 			return store.Since(agent.LastReceivedHeartbeat)
 		}
 	}
 	return ""
 }
 
-func nodeCount(o *cluster.MemberCluster) string {
+func nodeCount(o *v1beta1.MemberCluster) string {
 	return o.Status.Properties[nodeCountProperty].Value
 }
 
-func usage(name, description string, resource corev1.ResourceName, of func(*cluster.ResourceUsage) corev1.ResourceList) column {
-	return column{Name: name, Description: description, Text: func(o *cluster.MemberCluster) string {
+func usage(name, description string, resource corev1.ResourceName, of func(*v1beta1.ResourceUsage) corev1.ResourceList) column {
+	return column{Name: name, Description: description, Text: func(o *v1beta1.MemberCluster) string {
 		if quantity, ok := of(&o.Status.ResourceUsage)[resource]; ok {
 			return quantity.String()
 		}

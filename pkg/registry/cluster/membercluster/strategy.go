@@ -10,7 +10,7 @@ import (
 	"k8s.io/apimachinery/pkg/util/validation"
 	"k8s.io/apimachinery/pkg/util/validation/field"
 
-	"github.com/stagegate/stagegate/pkg/apis/cluster"
+	"github.com/stagegate/stagegate/pkg/apis/cluster/v1beta1"
 	clustervalidation "github.com/stagegate/stagegate/pkg/apis/cluster/validation"
 	"github.com/stagegate/stagegate/pkg/apis/wellknown"
 	"github.com/stagegate/stagegate/pkg/registry/store"
@@ -28,17 +28,17 @@ var categories = []string{"fleet", "fleet-cluster"}
 // Resources are MemberCluster and InternalMemberCluster.
 func Resources() []store.Resource {
 	return []store.Resource{
-		store.NewResource[cluster.MemberCluster, cluster.MemberClusterList](cluster.GroupName,
+		store.NewResource[v1beta1.MemberCluster, v1beta1.MemberClusterList](v1beta1.GroupName,
 			store.Names{Plural: "memberclusters", ShortNames: []string{"cluster"}, Categories: categories}, memberFamily()),
-		store.NewResource[cluster.InternalMemberCluster, cluster.InternalMemberClusterList](cluster.GroupName,
+		store.NewResource[v1beta1.InternalMemberCluster, v1beta1.InternalMemberClusterList](v1beta1.GroupName,
 			store.Names{Plural: "internalmemberclusters", ShortNames: []string{"imc"}, Categories: categories, Namespaced: true}, internalFamily()),
 	}
 }
 
-func memberFamily() store.Family[*cluster.MemberCluster, cluster.MemberClusterSpec, cluster.MemberClusterStatus] {
-	return store.Family[*cluster.MemberCluster, cluster.MemberClusterSpec, cluster.MemberClusterStatus]{
-		Spec:                 func(o *cluster.MemberCluster) *cluster.MemberClusterSpec { return &o.Spec },
-		Status:               func(o *cluster.MemberCluster) *cluster.MemberClusterStatus { return &o.Status },
+func memberFamily() store.Family[*v1beta1.MemberCluster, v1beta1.MemberClusterSpec, v1beta1.MemberClusterStatus] {
+	return store.Family[*v1beta1.MemberCluster, v1beta1.MemberClusterSpec, v1beta1.MemberClusterStatus]{
+		Spec:                 func(o *v1beta1.MemberCluster) *v1beta1.MemberClusterSpec { return &o.Spec },
+		Status:               func(o *v1beta1.MemberCluster) *v1beta1.MemberClusterStatus { return &o.Status },
 		Name:                 store.NameLimit{Max: maxNameLength, Message: fmt.Sprintf("must have at most %d characters: %s", maxNameLength, namesANamespace)},
 		Validate:             validateNew,
 		ValidateUpdate:       clustervalidation.ValidateMemberClusterUpdate,
@@ -49,7 +49,7 @@ func memberFamily() store.Family[*cluster.MemberCluster, cluster.MemberClusterSp
 
 // validateNew refuses a name of which no namespace can be named. A member that has such a name already cannot have joined, and may be
 // edited and deleted.
-func validateNew(o *cluster.MemberCluster) field.ErrorList {
+func validateNew(o *v1beta1.MemberCluster) field.ErrorList {
 	var errs field.ErrorList
 	if strings.Contains(o.Name, ".") {
 		errs = append(errs, field.Invalid(field.NewPath("metadata", "name"), o.Name, "must have no dot: "+namesANamespace))
@@ -57,13 +57,13 @@ func validateNew(o *cluster.MemberCluster) field.ErrorList {
 	return append(errs, clustervalidation.ValidateMemberCluster(o)...)
 }
 
-func internalFamily() store.Family[*cluster.InternalMemberCluster, cluster.InternalMemberClusterSpec, cluster.InternalMemberClusterStatus] {
-	return store.Family[*cluster.InternalMemberCluster, cluster.InternalMemberClusterSpec, cluster.InternalMemberClusterStatus]{
-		Spec:                 func(o *cluster.InternalMemberCluster) *cluster.InternalMemberClusterSpec { return &o.Spec },
-		Status:               func(o *cluster.InternalMemberCluster) *cluster.InternalMemberClusterStatus { return &o.Status },
+func internalFamily() store.Family[*v1beta1.InternalMemberCluster, v1beta1.InternalMemberClusterSpec, v1beta1.InternalMemberClusterStatus] {
+	return store.Family[*v1beta1.InternalMemberCluster, v1beta1.InternalMemberClusterSpec, v1beta1.InternalMemberClusterStatus]{
+		Spec:                 func(o *v1beta1.InternalMemberCluster) *v1beta1.InternalMemberClusterSpec { return &o.Spec },
+		Status:               func(o *v1beta1.InternalMemberCluster) *v1beta1.InternalMemberClusterStatus { return &o.Status },
 		Validate:             clustervalidation.ValidateInternalMemberCluster,
 		ValidateUpdate:       clustervalidation.ValidateInternalMemberClusterUpdate,
 		ValidateStatusUpdate: clustervalidation.ValidateInternalMemberClusterStatusUpdate,
-		Columns:              []store.Column[*cluster.InternalMemberCluster]{store.Age[*cluster.InternalMemberCluster]()},
+		Columns:              []store.Column[*v1beta1.InternalMemberCluster]{store.Age[*v1beta1.InternalMemberCluster]()},
 	}
 }

@@ -14,7 +14,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/util/validation"
 
-	"github.com/stagegate/stagegate/pkg/apis/cluster"
+	"github.com/stagegate/stagegate/pkg/apis/cluster/v1beta1"
 	"github.com/stagegate/stagegate/pkg/apis/wellknown"
 	"github.com/stagegate/stagegate/pkg/registry/store/storetest"
 )
@@ -33,23 +33,23 @@ func TestMemberClusterTable(t *testing.T) {
 	}
 	tests := []struct {
 		name    string
-		object  *cluster.MemberCluster
+		object  *v1beta1.MemberCluster
 		row     string
 		wideRow string
 	}{
 		{
 			name:    "not heard of yet",
-			object:  &cluster.MemberCluster{ObjectMeta: created},
+			object:  &v1beta1.MemberCluster{ObjectMeta: created},
 			row:     "member1 |  | 90m |  |  |  | ",
 			wideRow: "member1 |  | 90m |  |  |  |  |  |  |  | ",
 		},
 		{
 			name: "joined",
-			object: &cluster.MemberCluster{ObjectMeta: created, Status: cluster.MemberClusterStatus{
+			object: &v1beta1.MemberCluster{ObjectMeta: created, Status: v1beta1.MemberClusterStatus{
 				Conditions:    []metav1.Condition{{Type: "Joined", Status: metav1.ConditionTrue}},
-				Properties:    map[cluster.PropertyName]cluster.PropertyValue{"kubernetes-fleet.io/node-count": {Value: "3"}},
-				ResourceUsage: cluster.ResourceUsage{Available: list("1500m", "2Gi"), Allocatable: list("4", "8Gi")},
-				AgentStatus: []cluster.AgentStatus{
+				Properties:    map[v1beta1.PropertyName]v1beta1.PropertyValue{"kubernetes-fleet.io/node-count": {Value: "3"}},
+				ResourceUsage: v1beta1.ResourceUsage{Available: list("1500m", "2Gi"), Allocatable: list("4", "8Gi")},
+				AgentStatus: []v1beta1.AgentStatus{
 					{Type: "ServiceExportImportAgent", LastReceivedHeartbeat: ago(time.Hour)},
 					{Type: "MemberAgent", LastReceivedHeartbeat: ago(20 * time.Minute)},
 				},
@@ -59,7 +59,7 @@ func TestMemberClusterTable(t *testing.T) {
 		},
 		{
 			name: "not to be reached",
-			object: &cluster.MemberCluster{ObjectMeta: created, Status: cluster.MemberClusterStatus{Conditions: []metav1.Condition{
+			object: &v1beta1.MemberCluster{ObjectMeta: created, Status: v1beta1.MemberClusterStatus{Conditions: []metav1.Condition{
 				{Type: "Joined", Status: metav1.ConditionTrue, Reason: "MemberClusterJoined"},
 				{Type: "Healthy", Status: metav1.ConditionFalse, Reason: "Unreachable"},
 			}}},
@@ -81,7 +81,7 @@ func TestMemberClusterTable(t *testing.T) {
 }
 
 func TestInternalMemberClusterTable(t *testing.T) {
-	object := &cluster.InternalMemberCluster{ObjectMeta: metav1.ObjectMeta{Name: "member1", CreationTimestamp: ago(90 * time.Minute)}}
+	object := &v1beta1.InternalMemberCluster{ObjectMeta: metav1.ObjectMeta{Name: "member1", CreationTimestamp: ago(90 * time.Minute)}}
 	if h, row := storetest.Print(t, Resources()[1], object, true); h != "NAME | AGE" || row != "member1 | 90m" {
 		t.Errorf("prints\n%s\n%s", h, row)
 	}
@@ -99,7 +99,7 @@ func TestAMemberIsCalledWhatItsNamespaceCanBeNamedAfter(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			strategy := Resources()[0].Strategy
-			object := &cluster.MemberCluster{ObjectMeta: metav1.ObjectMeta{Name: name}}
+			object := &v1beta1.MemberCluster{ObjectMeta: metav1.ObjectMeta{Name: name}}
 			var got []string
 			for _, err := range strategy.Validate(t.Context(), object) {
 				if err.Field == "metadata.name" {
@@ -123,9 +123,9 @@ func TestAMemberIsCalledWhatItsNamespaceCanBeNamedAfter(t *testing.T) {
 }
 
 func TestStatusUpdateChangesNothingElse(t *testing.T) {
-	stored := &cluster.MemberCluster{
+	stored := &v1beta1.MemberCluster{
 		ObjectMeta: metav1.ObjectMeta{Name: "member1", Generation: 2, Labels: map[string]string{"env": "prod"}},
-		Spec:       cluster.MemberClusterSpec{HeartbeatPeriodSeconds: 60},
+		Spec:       v1beta1.MemberClusterSpec{HeartbeatPeriodSeconds: 60},
 	}
 	written := stored.DeepCopy()
 	written.Labels = nil

@@ -8,7 +8,7 @@ import (
 	"k8s.io/apiserver/pkg/registry/generic"
 	genericapiserver "k8s.io/apiserver/pkg/server"
 
-	"github.com/stagegate/stagegate/pkg/apis/cluster"
+	"github.com/stagegate/stagegate/pkg/apis/cluster/v1beta1"
 	"github.com/stagegate/stagegate/pkg/registry/cluster/membercluster"
 	registry "github.com/stagegate/stagegate/pkg/registry/placement"
 	"github.com/stagegate/stagegate/pkg/registry/store"
@@ -22,7 +22,7 @@ type Config struct {
 
 // NewAPIGroupInfo makes the storages of the group, which all versions share.
 func NewAPIGroupInfo(c Config) (genericapiserver.APIGroupInfo, error) {
-	group := store.NewGroup(cluster.GroupName)
+	group := store.NewGroup(v1beta1.GroupName)
 	for _, resource := range membercluster.Resources() {
 		s, err := store.NewStorage(resource, c.RESTOptions)
 		if err != nil {

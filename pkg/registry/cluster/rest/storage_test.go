@@ -13,7 +13,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apiserver/pkg/registry/rest"
 
-	"github.com/stagegate/stagegate/pkg/apis/cluster"
+	"github.com/stagegate/stagegate/pkg/apis/cluster/v1beta1"
 	"github.com/stagegate/stagegate/pkg/registry/cluster/membercluster"
 	"github.com/stagegate/stagegate/pkg/registry/store"
 	"github.com/stagegate/stagegate/pkg/registry/store/storetest"
@@ -56,13 +56,13 @@ func sample(t testing.TB, r store.Resource) store.Object {
 	obj := r.New().(store.Object)
 	obj.SetName("sample")
 	switch o := obj.(type) {
-	case *cluster.MemberCluster:
-		o.Spec = cluster.MemberClusterSpec{
+	case *v1beta1.MemberCluster:
+		o.Spec = v1beta1.MemberClusterSpec{
 			Identity:               rbacv1.Subject{Kind: rbacv1.UserKind, APIGroup: rbacv1.GroupName, Name: "agent"},
 			HeartbeatPeriodSeconds: 60,
 		}
-	case *cluster.InternalMemberCluster:
-		o.Spec = cluster.InternalMemberClusterSpec{State: cluster.ClusterStateJoin, HeartbeatPeriodSeconds: 60}
+	case *v1beta1.InternalMemberCluster:
+		o.Spec = v1beta1.InternalMemberClusterSpec{State: v1beta1.ClusterStateJoin, HeartbeatPeriodSeconds: 60}
 	default:
 		t.Fatalf("no sample of %s", r.Plural)
 	}

@@ -11,17 +11,18 @@ import (
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
-	"github.com/stagegate/stagegate/pkg/apis/placement"
+	"github.com/stagegate/stagegate/pkg/apis/placement/v1beta1"
 	"github.com/stagegate/stagegate/pkg/registry/store"
+	"github.com/stagegate/stagegate/pkg/rules/approval"
 )
 
-func columns(runHeader string) []store.Column[placement.ApprovalRequestObject] {
-	return []store.Column[placement.ApprovalRequestObject]{
+func columns(runHeader string) []store.Column[v1beta1.ApprovalRequestObject] {
+	return []store.Column[v1beta1.ApprovalRequestObject]{
 		{Name: runHeader, Description: "Run that waits.", Text: targetUpdateRun},
 		{Name: "Stage", Description: "Stage that waits.", Text: targetStage},
-		store.Condition("Approved", placement.RequestApproved, conditions),
-		store.Condition("ApprovalAccepted", placement.RequestApprovalAccepted, conditions),
-		store.Age[placement.ApprovalRequestObject](),
+		store.Condition("Approved", v1beta1.RequestApproved, conditions),
+		store.Condition("ApprovalAccepted", v1beta1.RequestApprovalAccepted, conditions),
+		store.Age[v1beta1.ApprovalRequestObject](),
 		{Name: "Placement", Wide: true, Description: "Placement whose clusters the run moves.", Text: placementName},
 		{Name: "Snapshot", Wide: true, Description: "Index of the resource snapshot that the run rolls out; empty for the removal of resources.", Text: snapshotIndex},
 		{Name: "Clusters", Wide: true, Description: "Clusters of the stage.", Text: clusters},
@@ -32,40 +33,40 @@ func columns(runHeader string) []store.Column[placement.ApprovalRequestObject] {
 }
 
 // decisionColumns are the columns of the subresources approve and reject: the decision, once there is one.
-func decisionColumns() []store.Column[*placement.Approval] {
-	type column = store.Column[*placement.Approval]
+func decisionColumns() []store.Column[*v1beta1.Approval] {
+	type column = store.Column[*v1beta1.Approval]
 	return []column{
-		{Name: "Decision", Description: "Approved or Rejected.", Text: func(a *placement.Approval) string {
+		{Name: "Decision", Description: "Approved or Rejected.", Text: func(a *v1beta1.Approval) string {
 			return cmp.Or(string(a.Status.Decision), store.None)
 		}},
-		{Name: "User", Description: "User who decided.", Text: func(a *placement.Approval) string {
+		{Name: "User", Description: "User who decided.", Text: func(a *v1beta1.Approval) string {
 			if a.Status.DecidedBy == nil {
 				return store.None
 			}
 			return a.Status.DecidedBy.Username
 		}},
-		{Name: "Time", Description: "Time when they did.", Text: func(a *placement.Approval) string { return store.When(a.Status.DecidedAt) }},
-		{Name: "Comment", Description: "Comment that they gave.", Text: func(a *placement.Approval) string { return cmp.Or(a.Spec.Comment, store.None) }},
-		{Name: "Missing", Wide: true, Description: "What is missing yet.", Text: func(a *placement.Approval) string { return a.Status.Missing }},
+		{Name: "Time", Description: "Time when they did.", Text: func(a *v1beta1.Approval) string { return store.When(a.Status.DecidedAt) }},
+		{Name: "Comment", Description: "Comment that they gave.", Text: func(a *v1beta1.Approval) string { return cmp.Or(a.Spec.Comment, store.None) }},
+		{Name: "Missing", Wide: true, Description: "What is missing yet.", Text: func(a *v1beta1.Approval) string { return a.Status.Missing }},
 	}
 }
 
-func targetUpdateRun(o placement.ApprovalRequestObject) string {
+func targetUpdateRun(o v1beta1.ApprovalRequestObject) string {
 	return o.RequestSpec().TargetUpdateRun
 }
 
-func targetStage(o placement.ApprovalRequestObject) string { return o.RequestSpec().TargetStage }
+func targetStage(o v1beta1.ApprovalRequestObject) string { return o.RequestSpec().TargetStage }
 
-func placementName(o placement.ApprovalRequestObject) string { return rollout(o).PlacementName }
+func placementName(o v1beta1.ApprovalRequestObject) string { return rollout(o).PlacementName }
 
-func snapshotIndex(o placement.ApprovalRequestObject) string {
+func snapshotIndex(o v1beta1.ApprovalRequestObject) string {
 	return rollout(o).ResourceSnapshotIndex
 }
 
 // shownClusters is how many clusters the column names.
 const shownClusters = 3
 
-func clusters(o placement.ApprovalRequestObject) string {
+func clusters(o v1beta1.ApprovalRequestObject) string {
 	told := rollout(o)
 	named := told.Clusters[:min(len(told.Clusters), shownClusters)]
 	text := strings.Join(named, ",")
@@ -76,39 +77,41 @@ func clusters(o placement.ApprovalRequestObject) string {
 }
 
 // rollout is what there is to decide about, empty where the request does not say.
-func rollout(o placement.ApprovalRequestObject) placement.StageRollout {
+func rollout(o v1beta1.ApprovalRequestObject) v1beta1.StageRollout {
 	if told := o.RequestSpec().Rollout; told != nil {
 		return *told
 	}
-	return placement.StageRollout{}
+	return v1beta1.StageRollout{}
 }
 
-func conditions(o placement.ApprovalRequestObject) []metav1.Condition {
+func conditions(o v1beta1.ApprovalRequestObject) []metav1.Condition {
 	return o.RequestStatus().Conditions
 }
 
-func decidedBy(o placement.ApprovalRequestObject) string {
+func decidedBy(o v1beta1.ApprovalRequestObject) string {
 	var names []string
-	for _, d := range decisionsOn(o) {
+	for _, d := range approval.Of(o).Decisions {
 		names = append(names, d.User.Username)
 	}
 	return strings.Join(names, ",")
 }
 
 // missingApprovals counts where there is a policy to count for.
-func missingApprovals(o placement.ApprovalRequestObject) string {
+func missingApprovals(o v1beta1.ApprovalRequestObject) string {
+	tally := approval.Of(o)
 	switch {
-	case decisionOn(o) != nil:
+	case tally.Closing() != nil:
 		return ""
 	case o.RequestSpec().Policy == nil:
 		return "approval"
 	}
-	return missing(o)
+	return tally.Missing()
 }
 
-func expires(o placement.ApprovalRequestObject) string {
-	expiry := expiryOf(o)
-	if expiry.IsZero() || decisionOn(o) != nil {
+func expires(o v1beta1.ApprovalRequestObject) string {
+	tally := approval.Of(o)
+	expiry := tally.Expiry()
+	if expiry.IsZero() || tally.Closing() != nil {
 		return ""
 	}
 	return expiry.UTC().Format(time.RFC3339)

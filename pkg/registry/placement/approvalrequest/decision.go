@@ -18,13 +18,13 @@ import (
 	"k8s.io/apiserver/pkg/authorization/authorizer"
 	"k8s.io/utils/clock"
 
-	"github.com/stagegate/stagegate/pkg/apis/placement"
-	"github.com/stagegate/stagegate/pkg/apis/quorum"
+	"github.com/stagegate/stagegate/pkg/apis/placement/v1beta1"
 	registry "github.com/stagegate/stagegate/pkg/registry/placement"
+	"github.com/stagegate/stagegate/pkg/rules/approval"
 )
 
 // decidedByAnnotation is the audit annotation that names who decided, on the request that did.
-const decidedByAnnotation = placement.GroupName + "/decided-by"
+const decidedByAnnotation = v1beta1.GroupName + "/decided-by"
 
 // reasonApprovalsMissing is the reason of an Unknown condition Approved: somebody has approved, and others have to.
 const reasonApprovalsMissing = "ApprovalsMissing"
@@ -38,7 +38,7 @@ type gate struct {
 
 // statement is what a user says about an approval request.
 type statement struct {
-	decision placement.DecisionType
+	decision v1beta1.DecisionType
 	// reason and message are those of the condition. Empty ones are filled in.
 	reason, message string
 	comment         string
@@ -46,7 +46,7 @@ type statement struct {
 
 // decide records what the user of the request says, and reports whether it did. A user who has said the same before leaves it as it
 // is. A request that is decided, is being deleted or has expired is a conflict; an approval that the policy does not count is refused.
-func (g *gate) decide(ctx context.Context, request placement.ApprovalRequestObject, said statement) (bool, error) {
+func (g *gate) decide(ctx context.Context, request v1beta1.ApprovalRequestObject, said statement) (bool, error) {
 	info, err := registry.AuthorizeUpdate(ctx, g.authorizer, g.resource, request, subresourceFor(said.decision))
 	if err != nil {
 		return false, err
@@ -57,10 +57,10 @@ func (g *gate) decide(ctx context.Context, request placement.ApprovalRequestObje
 	if request.GetDeletionTimestamp() != nil {
 		return false, conflict("the approval request is being deleted")
 	}
-	policy := policyOf(request)
-	decider := registry.RecordedUser(info, policy.Groups...)
-	closing, same := decisionOn(request), decisionOf(request, decider, said.decision)
-	expiry := expiryOf(request)
+	tally := approval.Of(request)
+	decider := registry.RecordedUser(info, groupsOf(request)...)
+	closing, same := tally.Closing(), tally.By(decider, said.decision)
+	expiry := tally.Expiry()
 	switch {
 	case closing != nil && (closing.Decision != said.decision || same == nil):
 		return false, conflict("already %s by %s at %s", strings.ToLower(string(closing.Decision)), closing.User.Username, closing.Time.UTC().Format(time.RFC3339))
@@ -69,8 +69,8 @@ func (g *gate) decide(ctx context.Context, request placement.ApprovalRequestObje
 	case same != nil:
 		return false, nil
 	}
-	if said.decision == placement.DecisionApproved {
-		if why := policy.Refuses(requesterOf(request), approversOf(request), quorum.User(decider)); why != "" {
+	if said.decision == v1beta1.DecisionApproved {
+		if why := tally.Refuses(decider); why != "" {
 			return false, apierrors.NewForbidden(g.resource, request.GetName(), errors.New(why))
 		}
 	}
@@ -79,10 +79,10 @@ func (g *gate) decide(ctx context.Context, request placement.ApprovalRequestObje
 }
 
 // record writes the decision, and the condition that shows how the request stands then, into the status.
-func (g *gate) record(ctx context.Context, decider placement.DecisionUser, request placement.ApprovalRequestObject, said statement) {
+func (g *gate) record(ctx context.Context, decider v1beta1.DecisionUser, request v1beta1.ApprovalRequestObject, said statement) {
 	now := metav1.NewTime(g.clock.Now()).Rfc3339Copy()
 	status := request.RequestStatus()
-	status.Decisions = append(decisionsOn(request), placement.ApprovalDecision{
+	status.Decisions = append(approval.Of(request).Decisions, v1beta1.ApprovalDecision{
 		Decision:   said.decision,
 		User:       decider,
 		Time:       now,
@@ -92,7 +92,7 @@ func (g *gate) record(ctx context.Context, decider placement.DecisionUser, reque
 	})
 
 	condition := metav1.Condition{
-		Type:               placement.RequestApproved,
+		Type:               v1beta1.RequestApproved,
 		Status:             conditionStatusFor(said.decision),
 		ObservedGeneration: request.GetGeneration(),
 		LastTransitionTime: now,
@@ -105,22 +105,30 @@ func (g *gate) record(ctx context.Context, decider placement.DecisionUser, reque
 	if condition.Message == "" {
 		condition.Message = fmt.Sprintf("%s by %s", said.decision, decider.Username)
 	}
-	if decisionOn(request) == nil {
+	if tally := approval.Of(request); tally.Closing() == nil {
 		condition.Status, condition.Reason = metav1.ConditionUnknown, reasonApprovalsMissing
-		condition.Message = missing(request)
+		condition.Message = tally.Missing()
 	}
 	put(&status.Conditions, condition)
 }
 
-func subresourceFor(decision placement.DecisionType) string {
-	if decision == placement.DecisionRejected {
+// groupsOf are the groups that a request asks approvals of.
+func groupsOf(request v1beta1.ApprovalRequestObject) []string {
+	if policy := request.RequestSpec().Policy; policy != nil {
+		return policy.Groups
+	}
+	return nil
+}
+
+func subresourceFor(decision v1beta1.DecisionType) string {
+	if decision == v1beta1.DecisionRejected {
 		return "reject"
 	}
 	return "approve"
 }
 
-func conditionStatusFor(decision placement.DecisionType) metav1.ConditionStatus {
-	if decision == placement.DecisionRejected {
+func conditionStatusFor(decision v1beta1.DecisionType) metav1.ConditionStatus {
+	if decision == v1beta1.DecisionRejected {
 		return metav1.ConditionFalse
 	}
 	return metav1.ConditionTrue

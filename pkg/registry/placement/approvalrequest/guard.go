@@ -16,7 +16,7 @@ import (
 	"k8s.io/apimachinery/pkg/util/validation/field"
 	"k8s.io/apiserver/pkg/registry/rest"
 
-	"github.com/stagegate/stagegate/pkg/apis/placement"
+	"github.com/stagegate/stagegate/pkg/apis/placement/v1beta1"
 	registry "github.com/stagegate/stagegate/pkg/registry/placement"
 	"github.com/stagegate/stagegate/pkg/registry/store"
 )
@@ -41,7 +41,7 @@ func (r *StatusREST) Update(ctx context.Context, name string, objInfo rest.Updat
 	decided := false
 	same := store.SameObject(r.gate.resource, noun)
 	guarded := rest.WrapUpdatedObjectInfo(objInfo, func(ctx context.Context, obj, old runtime.Object) (runtime.Object, error) {
-		request, stored := obj.(placement.ApprovalRequestObject), old.(placement.ApprovalRequestObject)
+		request, stored := obj.(v1beta1.ApprovalRequestObject), old.(v1beta1.ApprovalRequestObject)
 		err := same(stored)
 		if err != nil {
 			return nil, err
@@ -58,15 +58,15 @@ func (r *StatusREST) Update(ctx context.Context, name string, objInfo rest.Updat
 
 // guard restores what is protected in the status that a client wants to write, and reports whether the write is a decision. The
 // client's metadata is not looked at.
-func (g *gate) guard(ctx context.Context, request, stored placement.ApprovalRequestObject) (bool, error) {
+func (g *gate) guard(ctx context.Context, request, stored v1beta1.ApprovalRequestObject) (bool, error) {
 	status, storedStatus := request.RequestStatus(), stored.RequestStatus().DeepCopy()
 	status.Decisions = storedStatus.Decisions
 	if err := g.guardAccepted(ctx, status, storedStatus, stored.GetName()); err != nil {
 		return false, err
 	}
 
-	wanted := meta.FindStatusCondition(status.Conditions, placement.RequestApproved)
-	was := meta.FindStatusCondition(storedStatus.Conditions, placement.RequestApproved)
+	wanted := meta.FindStatusCondition(status.Conditions, v1beta1.RequestApproved)
+	was := meta.FindStatusCondition(storedStatus.Conditions, v1beta1.RequestApproved)
 	if wanted == nil || was != nil && says(wanted, was) {
 		restore(status, was)
 		return false, nil
@@ -75,21 +75,21 @@ func (g *gate) guard(ctx context.Context, request, stored placement.ApprovalRequ
 	if err != nil {
 		return false, err
 	}
-	subject := stored.DeepCopyObject().(placement.ApprovalRequestObject)
+	subject := stored.DeepCopyObject().(v1beta1.ApprovalRequestObject)
 	decided, err := g.decide(ctx, subject, statement{decision: decision, reason: wanted.Reason, message: wanted.Message, comment: wanted.Message})
 	if err != nil {
 		return false, err
 	}
 	result := subject.RequestStatus()
 	status.Decisions = result.Decisions
-	restore(status, meta.FindStatusCondition(result.Conditions, placement.RequestApproved))
+	restore(status, meta.FindStatusCondition(result.Conditions, v1beta1.RequestApproved))
 	return decided, nil
 }
 
 // guardAccepted leaves the condition ApprovalAccepted to the controllers, and not to administrators, who are in the same group.
-func (g *gate) guardAccepted(ctx context.Context, status, storedStatus *placement.ApprovalRequestStatus, name string) error {
-	wanted := meta.FindStatusCondition(status.Conditions, placement.RequestApprovalAccepted)
-	was := meta.FindStatusCondition(storedStatus.Conditions, placement.RequestApprovalAccepted)
+func (g *gate) guardAccepted(ctx context.Context, status, storedStatus *v1beta1.ApprovalRequestStatus, name string) error {
+	wanted := meta.FindStatusCondition(status.Conditions, v1beta1.RequestApprovalAccepted)
+	was := meta.FindStatusCondition(storedStatus.Conditions, v1beta1.RequestApprovalAccepted)
 	if wanted == nil || was != nil && says(wanted, was) {
 		restore(status, was)
 		return nil
@@ -105,8 +105,8 @@ const maxComment = 1024
 
 // statedDecision reads a condition Approved. Unknown would be neither an approval nor a rejection, and is refused. The message is kept
 // as the comment of the decision, and goes into the conditions of the run.
-func (g *gate) statedDecision(approved *metav1.Condition, name string) (placement.DecisionType, error) {
-	path := field.NewPath("status", "conditions").Key(placement.RequestApproved)
+func (g *gate) statedDecision(approved *metav1.Condition, name string) (v1beta1.DecisionType, error) {
+	path := field.NewPath("status", "conditions").Key(v1beta1.RequestApproved)
 	invalid := func(err *field.Error) error {
 		return apierrors.NewInvalid(schema.GroupKind{Group: g.resource.Group, Kind: g.resource.Resource}, name, field.ErrorList{err})
 	}
@@ -115,15 +115,15 @@ func (g *gate) statedDecision(approved *metav1.Condition, name string) (placemen
 	}
 	switch approved.Status {
 	case metav1.ConditionTrue:
-		return placement.DecisionApproved, nil
+		return v1beta1.DecisionApproved, nil
 	case metav1.ConditionFalse:
-		return placement.DecisionRejected, nil
+		return v1beta1.DecisionRejected, nil
 	}
 	return "", invalid(field.NotSupported(path.Child("status"), approved.Status, []metav1.ConditionStatus{metav1.ConditionFalse, metav1.ConditionTrue}))
 }
 
 // restore puts a stored condition back, if there is one.
-func restore(status *placement.ApprovalRequestStatus, condition *metav1.Condition) {
+func restore(status *v1beta1.ApprovalRequestStatus, condition *metav1.Condition) {
 	if condition != nil {
 		put(&status.Conditions, *condition)
 	}

@@ -13,8 +13,8 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 
-	"github.com/stagegate/stagegate/pkg/apis/placement"
 	"github.com/stagegate/stagegate/pkg/apis/placement/v1beta1"
+	"github.com/stagegate/stagegate/pkg/rules/approval"
 )
 
 // seedPatch is the patch of the tutorial.
@@ -334,11 +334,11 @@ func TestNobodyElseTellsAnApproverWhatARunDoes(t *testing.T) {
 }
 
 func TestADecisionOnAnotherRequestOpensNothing(t *testing.T) {
-	request := &placement.ApprovalRequest{
+	request := &v1beta1.ApprovalRequest{
 		ObjectMeta: metav1.ObjectMeta{UID: "this"},
-		Status:     placement.ApprovalRequestStatus{Decisions: []placement.ApprovalDecision{{RequestUID: "another"}}},
+		Status:     v1beta1.ApprovalRequestStatus{Decisions: []v1beta1.ApprovalDecision{{RequestUID: "another"}}},
 	}
-	if decision := decisionOn(request); decision != nil {
+	if decision := approval.Of(request).Closing(); decision != nil {
 		t.Errorf("took the decision on another request: %v", decision)
 	}
 }

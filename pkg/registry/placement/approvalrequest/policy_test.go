@@ -22,14 +22,13 @@ import (
 	clocktesting "k8s.io/utils/clock/testing"
 	"k8s.io/utils/ptr"
 
-	"github.com/stagegate/stagegate/pkg/apis/placement"
 	"github.com/stagegate/stagegate/pkg/apis/placement/v1beta1"
 )
 
 // act is what a user does to a request, and what comes of it.
 type act struct {
 	user     string
-	decision placement.DecisionType
+	decision v1beta1.DecisionType
 	after    time.Duration
 	// refused is in the error, and empty where there is none.
 	refused string
@@ -40,10 +39,10 @@ type act struct {
 }
 
 func TestAPolicySaysWhoseApprovalsOpenTheGate(t *testing.T) {
-	const yes, no = placement.DecisionApproved, placement.DecisionRejected
+	const yes, no = v1beta1.DecisionApproved, v1beta1.DecisionRejected
 	day := &metav1.Duration{Duration: 24 * time.Hour}
 	tests := map[string]struct {
-		policy *placement.ApprovalPolicy
+		policy *v1beta1.ApprovalPolicy
 		acts   []act
 	}{
 		"none": {nil, []act{
@@ -52,47 +51,47 @@ func TestAPolicySaysWhoseApprovalsOpenTheGate(t *testing.T) {
 			{user: "bob", decision: yes, refused: "already approved by ann", approved: "True Approved by ann", decided: "ann"},
 			{user: "ann", decision: no, refused: "already approved by ann", approved: "True Approved by ann", decided: "ann"},
 		}},
-		"two": {&placement.ApprovalPolicy{Required: 2}, []act{
+		"two": {&v1beta1.ApprovalPolicy{Required: 2}, []act{
 			{user: "ann", decision: yes, approved: "Unknown 1 of 2 approvals", decided: "ann"},
 			{user: "ann", decision: yes, approved: "Unknown 1 of 2 approvals", decided: "ann"},
 			{user: "bob", decision: yes, approved: "True Approved by bob", decided: "ann,bob"},
 			{user: "ann", decision: yes, approved: "True Approved by bob", decided: "ann,bob"},
 			{user: "cy", decision: yes, refused: "already approved by bob", approved: "True Approved by bob", decided: "ann,bob"},
 		}},
-		"one rejection is enough": {&placement.ApprovalPolicy{Required: 2}, []act{
+		"one rejection is enough": {&v1beta1.ApprovalPolicy{Required: 2}, []act{
 			{user: "ann", decision: yes, approved: "Unknown 1 of 2 approvals", decided: "ann"},
 			{user: "bob", decision: no, approved: "False Rejected by bob", decided: "ann,bob"},
 			{user: "ann", decision: yes, refused: "already rejected by bob", approved: "False Rejected by bob", decided: "ann,bob"},
 			{user: "bob", decision: no, approved: "False Rejected by bob", decided: "ann,bob"},
 		}},
-		"who approved can still reject": {&placement.ApprovalPolicy{Required: 2}, []act{
+		"who approved can still reject": {&v1beta1.ApprovalPolicy{Required: 2}, []act{
 			{user: "ann", decision: yes, approved: "Unknown 1 of 2 approvals", decided: "ann"},
 			{user: "ann", decision: no, approved: "False Rejected by ann", decided: "ann,ann"},
 		}},
-		"one of a group": {&placement.ApprovalPolicy{Required: 2, Groups: []string{"sre"}}, []act{
-			{user: "ann", decision: yes, approved: "Unknown 1 of 2 approvals, one of them has to be by a member of group sre", decided: "ann"},
-			{user: "bob", decision: yes, refused: `user "bob" is none`, approved: "Unknown 1 of 2 approvals, one of them has to be by a member of group sre", decided: "ann"},
+		"one of a group": {&v1beta1.ApprovalPolicy{Required: 2, Groups: []string{"sre"}}, []act{
+			{user: "ann", decision: yes, approved: "Unknown 1 of 2 approvals, one of them must be by a member of group sre", decided: "ann"},
+			{user: "bob", decision: yes, refused: `user "bob" is not one`, approved: "Unknown 1 of 2 approvals, one of them must be by a member of group sre", decided: "ann"},
 			{user: "sue", decision: yes, approved: "True Approved by sue", decided: "ann,sue"},
 		}},
-		"one of the group and of very many others": {&placement.ApprovalPolicy{Groups: []string{"sre"}}, []act{
+		"one of the group and of very many others": {&v1beta1.ApprovalPolicy{Groups: []string{"sre"}}, []act{
 			{user: "max", decision: yes, approved: "True Approved by max", decided: "max"},
 		}},
-		"not who created the run": {&placement.ApprovalPolicy{AllowRequester: ptr.To(false)}, []act{
+		"not who created the run": {&v1beta1.ApprovalPolicy{AllowRequester: ptr.To(false)}, []act{
 			{user: "req", decision: yes, refused: `user "req" has created the run`},
 			{user: "ann", decision: yes, approved: "True Approved by ann", decided: "ann"},
 		}},
-		"who created the run can reject": {&placement.ApprovalPolicy{AllowRequester: ptr.To(false)}, []act{
+		"who created the run can reject": {&v1beta1.ApprovalPolicy{AllowRequester: ptr.To(false)}, []act{
 			{user: "req", decision: no, approved: "False Rejected by req", decided: "req"},
 		}},
-		"in time": {&placement.ApprovalPolicy{ExpiresAfter: day}, []act{
+		"in time": {&v1beta1.ApprovalPolicy{ExpiresAfter: day}, []act{
 			{user: "ann", decision: yes, after: 24*time.Hour - time.Second, approved: "True Approved by ann", decided: "ann"},
 			{user: "ann", decision: yes, after: 48 * time.Hour, approved: "True Approved by ann", decided: "ann"},
 		}},
-		"too late": {&placement.ApprovalPolicy{ExpiresAfter: day}, []act{
+		"too late": {&v1beta1.ApprovalPolicy{ExpiresAfter: day}, []act{
 			{user: "ann", decision: yes, after: 24 * time.Hour, refused: "expired at 2026-03-02T12:00:00Z"},
 			{user: "ann", decision: no, after: 24 * time.Hour, refused: "expired at 2026-03-02T12:00:00Z"},
 		}},
-		"once more, when the time of the others is over": {&placement.ApprovalPolicy{Required: 2, ExpiresAfter: day}, []act{
+		"once more, when the time of the others is over": {&v1beta1.ApprovalPolicy{Required: 2, ExpiresAfter: day}, []act{
 			{user: "ann", decision: yes, approved: "Unknown 1 of 2 approvals", decided: "ann"},
 			{user: "ann", decision: yes, after: 24*time.Hour - time.Second, approved: "Unknown 1 of 2 approvals", decided: "ann"},
 			{user: "ann", decision: yes, after: 24 * time.Hour, refused: "expired at 2026-03-02T12:00:00Z", approved: "Unknown 1 of 2 approvals", decided: "ann"},
@@ -105,9 +104,9 @@ func TestAPolicySaysWhoseApprovalsOpenTheGate(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			clock := clocktesting.NewFakePassiveClock(now)
 			g := &gate{resource: schema.GroupResource{Resource: "approvalrequests"}, authorizer: allow, clock: clock}
-			request := &placement.ApprovalRequest{
+			request := &v1beta1.ApprovalRequest{
 				ObjectMeta: metav1.ObjectMeta{Name: "gate", UID: "request", CreationTimestamp: metav1.NewTime(now)},
-				Spec:       placement.ApprovalRequestSpec{Policy: tt.policy, Requester: &placement.DecisionUser{Username: "req", UID: "uid-of-req"}},
+				Spec:       v1beta1.ApprovalRequestSpec{Policy: tt.policy, Requester: &v1beta1.DecisionUser{Username: "req", UID: "uid-of-req"}},
 			}
 			for i, a := range tt.acts {
 				clock.SetTime(now.Add(a.after))
@@ -126,7 +125,7 @@ func TestAPolicySaysWhoseApprovalsOpenTheGate(t *testing.T) {
 					t.Errorf("act %d: error %v, want %q", i, err, a.refused)
 				}
 				approved := ""
-				if c := meta.FindStatusCondition(request.Status.Conditions, placement.RequestApproved); c != nil {
+				if c := meta.FindStatusCondition(request.Status.Conditions, v1beta1.RequestApproved); c != nil {
 					approved = string(c.Status) + " " + c.Message
 				}
 				if approved != a.approved || decidedBy(request) != a.decided {

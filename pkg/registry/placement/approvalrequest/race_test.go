@@ -70,7 +70,7 @@ func TestOfTwoDecisionsAtOnceTheFirstStandsAndTheOtherLearnsOfIt(t *testing.T) {
 		"one-of-two-oneself":         {policy: `{"required": 2}`, alice: "approve", other: "alice", others: "approve", want: "Approved by alice: Unknown"},
 		"one-of-two-reject":          {policy: `{"required": 2}`, alice: "approve", other: "bob", others: "reject", refused: rejected, want: "Rejected by bob: False"},
 		"reject-one-of-two":          {policy: `{"required": 2}`, alice: "reject", other: "bob", others: "approve", want: "Approved by bob, Rejected by alice: False"},
-		"the-place-of-the-group":     {policy: `{"required": 2, "groups": ["sre"]}`, alice: "approve", other: "bob", others: "approve", refused: `RESOURCE "NAME" is forbidden: the approval that is missing has to be by a member of group sre, and user "alice" is none`, want: "Approved by bob: Unknown"},
+		"the-place-of-the-group":     {policy: `{"required": 2, "groups": ["sre"]}`, alice: "approve", other: "bob", others: "approve", refused: `RESOURCE "NAME" is forbidden: the approval that is missing must be by a member of group sre, and user "alice" is not one`, want: "Approved by bob: Unknown"},
 		"one-of-the-group-and-other": {policy: `{"required": 2, "groups": ["people"]}`, alice: "approve", other: "bob", others: "approve", want: "Approved by bob, Approved by alice: True"},
 	} {
 		for _, in := range scopes {

@@ -36,7 +36,6 @@ import (
 	basecompatibility "k8s.io/component-base/compatibility"
 	clocktesting "k8s.io/utils/clock/testing"
 
-	"github.com/stagegate/stagegate/pkg/apis/placement"
 	"github.com/stagegate/stagegate/pkg/apis/placement/v1beta1"
 	"github.com/stagegate/stagegate/pkg/apis/scheme"
 	"github.com/stagegate/stagegate/pkg/generated/openapi"
@@ -97,7 +96,7 @@ func newServer(t testing.TB) *server {
 	if err != nil {
 		t.Fatalf("making the server: %v", err)
 	}
-	group := genericapiserver.NewDefaultAPIGroupInfo(placement.GroupName, scheme.Scheme, scheme.ParameterCodec, scheme.Codecs)
+	group := genericapiserver.NewDefaultAPIGroupInfo(v1beta1.GroupName, scheme.Scheme, scheme.ParameterCodec, scheme.Codecs)
 	paths := s.storage(t, storage)
 	group.VersionedResourcesStorageMap = map[string]map[string]rest.Storage{"v1": paths, "v1beta1": paths}
 	if err := generic.InstallAPIGroup(&group); err != nil {
@@ -222,7 +221,7 @@ type noFoul struct{}
 func (noFoul) Handles(admission.Operation) bool { return true }
 
 func (noFoul) Validate(_ context.Context, a admission.Attributes, _ admission.ObjectInterfaces) error {
-	approval, ok := a.GetObject().(*placement.Approval)
+	approval, ok := a.GetObject().(*v1beta1.Approval)
 	if ok && approval.Spec.Comment == "foul" {
 		return admission.NewForbidden(a, errors.New("mind your language"))
 	}
@@ -276,7 +275,7 @@ type call struct {
 // do answers the code and the body.
 func (s *server) do(t testing.TB, c call) (int, string) {
 	t.Helper()
-	request := httptest.NewRequest(c.method, "https://localhost/apis/"+placement.GroupName+"/"+c.path, strings.NewReader(c.body))
+	request := httptest.NewRequest(c.method, "https://localhost/apis/"+v1beta1.GroupName+"/"+c.path, strings.NewReader(c.body))
 	request.Header.Set("Authorization", "Bearer "+c.user)
 	request.Header.Set("Content-Type", c.contentType)
 	if c.contentType == "" {

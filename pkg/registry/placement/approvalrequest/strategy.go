@@ -8,7 +8,7 @@ import (
 
 	"k8s.io/apimachinery/pkg/util/validation/field"
 
-	"github.com/stagegate/stagegate/pkg/apis/placement"
+	"github.com/stagegate/stagegate/pkg/apis/placement/v1beta1"
 	"github.com/stagegate/stagegate/pkg/apis/placement/validation"
 	registry "github.com/stagegate/stagegate/pkg/registry/placement"
 	"github.com/stagegate/stagegate/pkg/registry/store"
@@ -17,24 +17,24 @@ import (
 // Resources are the kinds of the family in both scopes.
 func Resources() []store.Resource {
 	return []store.Resource{
-		store.NewResource[placement.ClusterApprovalRequest, placement.ClusterApprovalRequestList](
-			placement.GroupName, registry.ClusterScoped("clusterapprovalrequests", "careq"), family("Update-Run")),
-		store.NewResource[placement.ApprovalRequest, placement.ApprovalRequestList](
-			placement.GroupName, registry.Namespaced("approvalrequests", "areq"), family("Staged-Update-Run")),
+		store.NewResource[v1beta1.ClusterApprovalRequest, v1beta1.ClusterApprovalRequestList](
+			v1beta1.GroupName, registry.ClusterScoped("clusterapprovalrequests", "careq"), family("Update-Run")),
+		store.NewResource[v1beta1.ApprovalRequest, v1beta1.ApprovalRequestList](
+			v1beta1.GroupName, registry.Namespaced("approvalrequests", "areq"), family("Staged-Update-Run")),
 	}
 }
 
 // family differs between the scopes in what the column with the run is called.
-func family(runHeader string) store.Family[placement.ApprovalRequestObject, placement.ApprovalRequestSpec, placement.ApprovalRequestStatus] {
-	return store.Family[placement.ApprovalRequestObject, placement.ApprovalRequestSpec, placement.ApprovalRequestStatus]{
-		Spec:                 placement.ApprovalRequestObject.RequestSpec,
-		Status:               placement.ApprovalRequestObject.RequestStatus,
+func family(runHeader string) store.Family[v1beta1.ApprovalRequestObject, v1beta1.ApprovalRequestSpec, v1beta1.ApprovalRequestStatus] {
+	return store.Family[v1beta1.ApprovalRequestObject, v1beta1.ApprovalRequestSpec, v1beta1.ApprovalRequestStatus]{
+		Spec:                 v1beta1.ApprovalRequestObject.RequestSpec,
+		Status:               v1beta1.ApprovalRequestObject.RequestStatus,
 		Validate:             validation.ValidateApprovalRequest,
 		Restrict:             restrictToControllers,
 		ValidateUpdate:       validation.ValidateApprovalRequestUpdate,
 		ValidateStatusUpdate: validation.ValidateApprovalRequestStatusUpdate,
 		Columns:              columns(runHeader),
-		Fields: map[string]func(placement.ApprovalRequestObject) string{
+		Fields: map[string]func(v1beta1.ApprovalRequestObject) string{
 			"spec.parentStageRollout": targetUpdateRun,
 			"spec.targetStage":        targetStage,
 		},
@@ -43,7 +43,7 @@ func family(runHeader string) store.Family[placement.ApprovalRequestObject, plac
 
 // restrictToControllers keeps everybody but the controllers from making a request that passes for a run's own, or that tells an approver what
 // no run does.
-func restrictToControllers(ctx context.Context, request placement.ApprovalRequestObject) field.ErrorList {
+func restrictToControllers(ctx context.Context, request v1beta1.ApprovalRequestObject) field.ErrorList {
 	if registry.IsLoop(ctx) {
 		return nil
 	}

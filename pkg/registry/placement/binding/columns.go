@@ -6,28 +6,28 @@ package binding
 import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
-	"github.com/stagegate/stagegate/pkg/apis/placement"
+	"github.com/stagegate/stagegate/pkg/apis/placement/v1beta1"
 	"github.com/stagegate/stagegate/pkg/registry/store"
 )
 
-func columns() []store.Column[placement.BindingObject] {
-	return []store.Column[placement.BindingObject]{
-		store.Condition("WorkSynchronized", placement.BindingWorkSynchronized, conditions),
-		store.Condition("ResourcesApplied", placement.BindingApplied, conditions),
-		store.Condition("ResourceAvailable", placement.BindingAvailable, conditions).OnlyWide(),
-		store.Age[placement.BindingObject](),
+func columns() []store.Column[v1beta1.BindingObject] {
+	return []store.Column[v1beta1.BindingObject]{
+		store.Condition("WorkSynchronized", v1beta1.BindingWorkSynchronized, conditions),
+		store.Condition("ResourcesApplied", v1beta1.BindingApplied, conditions),
+		store.Condition("ResourceAvailable", v1beta1.BindingAvailable, conditions).OnlyWide(),
+		store.Age[v1beta1.BindingObject](),
 		{Name: "Cluster", Wide: true, Description: "Member cluster.", Text: targetCluster},
 		{Name: "State", Wide: true, Description: "Scheduled, Bound or Unscheduled.", Text: state},
 		{Name: "Resource-Snapshot", Wide: true, Description: "Version that the cluster is to have.", Text: resourceSnapshotName},
 	}
 }
 
-func targetCluster(o placement.BindingObject) string { return o.BindingSpec().TargetCluster }
+func targetCluster(o v1beta1.BindingObject) string { return o.BindingSpec().TargetCluster }
 
-func state(o placement.BindingObject) string { return string(o.BindingSpec().State) }
+func state(o v1beta1.BindingObject) string { return string(o.BindingSpec().State) }
 
-func resourceSnapshotName(o placement.BindingObject) string {
+func resourceSnapshotName(o v1beta1.BindingObject) string {
 	return o.BindingSpec().ResourceSnapshotName
 }
 
-func conditions(o placement.BindingObject) []metav1.Condition { return o.BindingStatus().Conditions }
+func conditions(o v1beta1.BindingObject) []metav1.Condition { return o.BindingStatus().Conditions }

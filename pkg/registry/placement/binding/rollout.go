@@ -16,7 +16,7 @@ import (
 	"k8s.io/apiserver/pkg/registry/rest"
 	"sigs.k8s.io/structured-merge-diff/v6/fieldpath"
 
-	"github.com/stagegate/stagegate/pkg/apis/placement"
+	"github.com/stagegate/stagegate/pkg/apis/placement/v1beta1"
 	"github.com/stagegate/stagegate/pkg/apis/placement/validation"
 	"github.com/stagegate/stagegate/pkg/registry/store"
 )
@@ -62,11 +62,11 @@ func (r *RolloutREST) GetResetFieldsFilter() map[fieldpath.APIVersion]fieldpath.
 	filter := fieldpath.NewIncludeMatcherFilter(
 		fieldpath.MakePrefixMatcherOrDie("metadata"),
 		fieldpath.MakePrefixMatcherOrDie("spec"),
-		fieldpath.MakePrefixMatcherOrDie("status", "conditions", fieldpath.KeyByFields("type", placement.BindingRolloutStarted)),
+		fieldpath.MakePrefixMatcherOrDie("status", "conditions", fieldpath.KeyByFields("type", v1beta1.BindingRolloutStarted)),
 	)
 	filters := map[fieldpath.APIVersion]fieldpath.Filter{}
 	for _, version := range store.Versions {
-		filters[fieldpath.APIVersion(placement.GroupName+"/"+version)] = filter
+		filters[fieldpath.APIVersion(v1beta1.GroupName+"/"+version)] = filter
 	}
 	return filters
 }
@@ -77,12 +77,12 @@ type rolloutStrategy struct{ store.Strategy }
 
 // PrepareForUpdate keeps the stored status but for the condition RolloutStarted, which is about the generation that this write gives.
 func (s rolloutStrategy) PrepareForUpdate(ctx context.Context, obj, old runtime.Object) {
-	binding := obj.(placement.BindingObject)
-	started := meta.FindStatusCondition(binding.BindingStatus().Conditions, placement.BindingRolloutStarted).DeepCopy()
+	binding := obj.(v1beta1.BindingObject)
+	started := meta.FindStatusCondition(binding.BindingStatus().Conditions, v1beta1.BindingRolloutStarted).DeepCopy()
 	s.Strategy.PrepareForUpdate(ctx, obj, old)
 	// The list is the stored object's until here.
 	list := slices.DeleteFunc(slices.Clone(binding.BindingStatus().Conditions), func(c metav1.Condition) bool {
-		return c.Type == placement.BindingRolloutStarted
+		return c.Type == v1beta1.BindingRolloutStarted
 	})
 	if started != nil {
 		started.ObservedGeneration = binding.GetGeneration()
@@ -93,11 +93,11 @@ func (s rolloutStrategy) PrepareForUpdate(ctx context.Context, obj, old runtime.
 
 // ValidateUpdate checks the binding and its status, and that it says whether the rollout has started.
 func (s rolloutStrategy) ValidateUpdate(ctx context.Context, obj, old runtime.Object) field.ErrorList {
-	binding, stored := obj.(placement.BindingObject), old.(placement.BindingObject)
+	binding, stored := obj.(v1beta1.BindingObject), old.(v1beta1.BindingObject)
 	errs := s.Strategy.ValidateUpdate(ctx, obj, old)
 	errs = append(errs, validation.ValidateBindingStatusUpdate(binding, stored)...)
-	if meta.FindStatusCondition(binding.BindingStatus().Conditions, placement.BindingRolloutStarted) == nil {
-		errs = append(errs, field.Required(field.NewPath("status", "conditions"), "has to have the condition "+placement.BindingRolloutStarted))
+	if meta.FindStatusCondition(binding.BindingStatus().Conditions, v1beta1.BindingRolloutStarted) == nil {
+		errs = append(errs, field.Required(field.NewPath("status", "conditions"), "has to have the condition "+v1beta1.BindingRolloutStarted))
 	}
 	return errs
 }

@@ -4,7 +4,7 @@
 package binding
 
 import (
-	"github.com/stagegate/stagegate/pkg/apis/placement"
+	"github.com/stagegate/stagegate/pkg/apis/placement/v1beta1"
 	"github.com/stagegate/stagegate/pkg/apis/placement/validation"
 	registry "github.com/stagegate/stagegate/pkg/registry/placement"
 	"github.com/stagegate/stagegate/pkg/registry/store"
@@ -12,22 +12,22 @@ import (
 
 // Resources are the kinds of the family in both scopes.
 func Resources() []store.Resource {
-	family := store.Family[placement.BindingObject, placement.ResourceBindingSpec, placement.ResourceBindingStatus]{
-		Spec:                 placement.BindingObject.BindingSpec,
-		Status:               placement.BindingObject.BindingStatus,
+	family := store.Family[v1beta1.BindingObject, v1beta1.ResourceBindingSpec, v1beta1.ResourceBindingStatus]{
+		Spec:                 v1beta1.BindingObject.BindingSpec,
+		Status:               v1beta1.BindingObject.BindingStatus,
 		Validate:             validation.ValidateBinding,
 		ValidateUpdate:       validation.ValidateBindingUpdate,
 		ValidateStatusUpdate: validation.ValidateBindingStatusUpdate,
 		Columns:              columns(),
-		Fields: map[string]func(placement.BindingObject) string{
+		Fields: map[string]func(v1beta1.BindingObject) string{
 			"spec.targetCluster":        targetCluster,
 			"spec.resourceSnapshotName": resourceSnapshotName,
 		},
 	}
 	return []store.Resource{
-		store.NewResource[placement.ClusterResourceBinding, placement.ClusterResourceBindingList](
-			placement.GroupName, registry.ClusterScoped("clusterresourcebindings", "crb"), family),
-		store.NewResource[placement.ResourceBinding, placement.ResourceBindingList](
-			placement.GroupName, registry.Namespaced("resourcebindings", "rb"), family),
+		store.NewResource[v1beta1.ClusterResourceBinding, v1beta1.ClusterResourceBindingList](
+			v1beta1.GroupName, registry.ClusterScoped("clusterresourcebindings", "crb"), family),
+		store.NewResource[v1beta1.ResourceBinding, v1beta1.ResourceBindingList](
+			v1beta1.GroupName, registry.Namespaced("resourcebindings", "rb"), family),
 	}
 }

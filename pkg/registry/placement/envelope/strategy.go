@@ -6,7 +6,7 @@ package envelope
 import (
 	"k8s.io/apimachinery/pkg/runtime"
 
-	"github.com/stagegate/stagegate/pkg/apis/placement"
+	"github.com/stagegate/stagegate/pkg/apis/placement/v1beta1"
 	"github.com/stagegate/stagegate/pkg/apis/placement/validation"
 	registry "github.com/stagegate/stagegate/pkg/registry/placement"
 	"github.com/stagegate/stagegate/pkg/registry/store"
@@ -18,26 +18,26 @@ type data = map[string]runtime.RawExtension
 // Resources are the envelopes of both scopes.
 func Resources() []store.Resource {
 	return []store.Resource{
-		store.NewResource[placement.ClusterResourceEnvelope, placement.ClusterResourceEnvelopeList](
-			placement.GroupName, registry.ClusterScoped("clusterresourceenvelopes"),
-			store.Family[*placement.ClusterResourceEnvelope, data, struct{}]{
-				Spec:           func(o *placement.ClusterResourceEnvelope) *data { return &o.Data },
+		store.NewResource[v1beta1.ClusterResourceEnvelope, v1beta1.ClusterResourceEnvelopeList](
+			v1beta1.GroupName, registry.ClusterScoped("clusterresourceenvelopes"),
+			store.Family[*v1beta1.ClusterResourceEnvelope, data, struct{}]{
+				Spec:           func(o *v1beta1.ClusterResourceEnvelope) *data { return &o.Data },
 				Validate:       validation.ValidateClusterResourceEnvelope,
 				ValidateUpdate: validation.ValidateClusterResourceEnvelopeUpdate,
-				Warnings:       warnings[*placement.ClusterResourceEnvelope],
-				Columns: []store.Column[*placement.ClusterResourceEnvelope]{
-					store.Age[*placement.ClusterResourceEnvelope](),
+				Warnings:       warnings[*v1beta1.ClusterResourceEnvelope],
+				Columns: []store.Column[*v1beta1.ClusterResourceEnvelope]{
+					store.Age[*v1beta1.ClusterResourceEnvelope](),
 				},
 			}),
-		store.NewResource[placement.ResourceEnvelope, placement.ResourceEnvelopeList](
-			placement.GroupName, registry.Namespaced("resourceenvelopes"),
-			store.Family[*placement.ResourceEnvelope, data, struct{}]{
-				Spec:           func(o *placement.ResourceEnvelope) *data { return &o.Data },
+		store.NewResource[v1beta1.ResourceEnvelope, v1beta1.ResourceEnvelopeList](
+			v1beta1.GroupName, registry.Namespaced("resourceenvelopes"),
+			store.Family[*v1beta1.ResourceEnvelope, data, struct{}]{
+				Spec:           func(o *v1beta1.ResourceEnvelope) *data { return &o.Data },
 				Validate:       validation.ValidateResourceEnvelope,
 				ValidateUpdate: validation.ValidateResourceEnvelopeUpdate,
-				Warnings:       warnings[*placement.ResourceEnvelope],
-				Columns: []store.Column[*placement.ResourceEnvelope]{
-					store.Age[*placement.ResourceEnvelope](),
+				Warnings:       warnings[*v1beta1.ResourceEnvelope],
+				Columns: []store.Column[*v1beta1.ResourceEnvelope]{
+					store.Age[*v1beta1.ResourceEnvelope](),
 				},
 			}),
 	}

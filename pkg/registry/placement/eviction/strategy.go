@@ -6,7 +6,7 @@ package eviction
 import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
-	"github.com/stagegate/stagegate/pkg/apis/placement"
+	"github.com/stagegate/stagegate/pkg/apis/placement/v1beta1"
 	"github.com/stagegate/stagegate/pkg/apis/placement/validation"
 	registry "github.com/stagegate/stagegate/pkg/registry/placement"
 	"github.com/stagegate/stagegate/pkg/registry/store"
@@ -14,28 +14,28 @@ import (
 
 // Shorthands for the two kinds.
 type (
-	eviction = placement.ClusterResourcePlacementEviction
-	budget   = placement.ClusterResourcePlacementDisruptionBudget
+	eviction = v1beta1.ClusterResourcePlacementEviction
+	budget   = v1beta1.ClusterResourcePlacementDisruptionBudget
 )
 
 // Resources are evictions and disruption budgets.
 func Resources() []store.Resource {
 	return []store.Resource{
-		store.NewResource[eviction, placement.ClusterResourcePlacementEvictionList](
-			placement.GroupName, registry.ClusterScoped("clusterresourceplacementevictions", "crpe"),
-			store.Family[*eviction, placement.PlacementEvictionSpec, placement.PlacementEvictionStatus]{
-				Spec:                 func(o *eviction) *placement.PlacementEvictionSpec { return &o.Spec },
-				Status:               func(o *eviction) *placement.PlacementEvictionStatus { return &o.Status },
+		store.NewResource[eviction, v1beta1.ClusterResourcePlacementEvictionList](
+			v1beta1.GroupName, registry.ClusterScoped("clusterresourceplacementevictions", "crpe"),
+			store.Family[*eviction, v1beta1.PlacementEvictionSpec, v1beta1.PlacementEvictionStatus]{
+				Spec:                 func(o *eviction) *v1beta1.PlacementEvictionSpec { return &o.Spec },
+				Status:               func(o *eviction) *v1beta1.PlacementEvictionStatus { return &o.Status },
 				Validate:             validation.ValidateEviction,
 				ValidateUpdate:       validation.ValidateEvictionUpdate,
 				ValidateStatusUpdate: validation.ValidateEvictionStatusUpdate,
 				Inert:                true,
 				Columns:              columns(),
 			}),
-		store.NewResource[budget, placement.ClusterResourcePlacementDisruptionBudgetList](
-			placement.GroupName, registry.ClusterScoped("clusterresourceplacementdisruptionbudgets", "crpdb"),
-			store.Family[*budget, placement.PlacementDisruptionBudgetSpec, struct{}]{
-				Spec:           func(o *budget) *placement.PlacementDisruptionBudgetSpec { return &o.Spec },
+		store.NewResource[budget, v1beta1.ClusterResourcePlacementDisruptionBudgetList](
+			v1beta1.GroupName, registry.ClusterScoped("clusterresourceplacementdisruptionbudgets", "crpdb"),
+			store.Family[*budget, v1beta1.PlacementDisruptionBudgetSpec, struct{}]{
+				Spec:           func(o *budget) *v1beta1.PlacementDisruptionBudgetSpec { return &o.Spec },
 				Validate:       validation.ValidateDisruptionBudget,
 				ValidateUpdate: validation.ValidateDisruptionBudgetUpdate,
 				Inert:          true,
@@ -46,8 +46,8 @@ func Resources() []store.Resource {
 
 func columns() []store.Column[*eviction] {
 	return []store.Column[*eviction]{
-		store.Condition("Valid", placement.EvictionValid, conditions),
-		store.Condition("Executed", placement.EvictionExecuted, conditions),
+		store.Condition("Valid", v1beta1.EvictionValid, conditions),
+		store.Condition("Executed", v1beta1.EvictionExecuted, conditions),
 		store.Age[*eviction](),
 		{Name: "Placement", Wide: true, Description: "Placement to take off the cluster.", Text: func(o *eviction) string { return o.Spec.PlacementName }},
 		{Name: "Cluster", Wide: true, Description: "Member cluster.", Text: func(o *eviction) string { return o.Spec.ClusterName }},

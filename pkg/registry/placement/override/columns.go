@@ -6,12 +6,12 @@ package override
 import (
 	"strings"
 
-	"github.com/stagegate/stagegate/pkg/apis/placement"
+	"github.com/stagegate/stagegate/pkg/apis/placement/v1beta1"
 	"github.com/stagegate/stagegate/pkg/apis/wellknown"
 	"github.com/stagegate/stagegate/pkg/registry/store"
 )
 
-func columns[O store.Object](ref func(O) *placement.PlacementRef, selects func(O) []string) []store.Column[O] {
+func columns[O store.Object](ref func(O) *v1beta1.PlacementRef, selects func(O) []string) []store.Column[O] {
 	return []store.Column[O]{
 		{Name: "Placement", Description: "Placement that the override is for.", Text: func(o O) string { return placementOf(o, ref(o)) }},
 		store.Age[O](),
@@ -20,11 +20,11 @@ func columns[O store.Object](ref func(O) *placement.PlacementRef, selects func(O
 }
 
 // placementOf says which placement is meant. One of the override's own namespace is told from a cluster-scoped one of the same name.
-func placementOf[O store.Object](override O, ref *placement.PlacementRef) string {
+func placementOf[O store.Object](override O, ref *v1beta1.PlacementRef) string {
 	switch {
 	case ref == nil:
 		return "<all>"
-	case ref.Scope == placement.NamespaceScoped:
+	case ref.Scope == v1beta1.NamespaceScoped:
 		return override.GetNamespace() + "/" + ref.Name
 	}
 	return ref.Name

@@ -8,25 +8,25 @@ import (
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
-	"github.com/stagegate/stagegate/pkg/apis/placement"
+	"github.com/stagegate/stagegate/pkg/apis/placement/v1beta1"
 	"github.com/stagegate/stagegate/pkg/apis/placement/validation"
 	registry "github.com/stagegate/stagegate/pkg/registry/placement"
 	"github.com/stagegate/stagegate/pkg/registry/store"
 )
 
-type mirror = placement.ClusterResourcePlacementStatus
+type mirror = v1beta1.ClusterResourcePlacementStatus
 
 // content is what a mirror has in place of a spec. Its fields are exported for the comparison, which looks at no others.
 type content struct {
-	SourceStatus    placement.PlacementStatus
+	SourceStatus    v1beta1.PlacementStatus
 	LastUpdatedTime metav1.Time
 }
 
 // Resources is the one kind of the family.
 func Resources() []store.Resource {
 	return []store.Resource{
-		store.NewResource[mirror, placement.ClusterResourcePlacementStatusList](
-			placement.GroupName, registry.Namespaced("clusterresourceplacementstatuses", "crps"),
+		store.NewResource[mirror, v1beta1.ClusterResourcePlacementStatusList](
+			v1beta1.GroupName, registry.Namespaced("clusterresourceplacementstatuses", "crps"),
 			store.Family[*mirror, content, struct{}]{
 				Spec:           func(o *mirror) *content { return &content{o.SourceStatus, o.LastUpdatedTime} },
 				Validate:       validation.ValidatePlacementStatusMirror,

@@ -8,37 +8,37 @@ import (
 
 	"k8s.io/apimachinery/pkg/api/meta"
 
-	"github.com/stagegate/stagegate/pkg/apis/placement"
+	"github.com/stagegate/stagegate/pkg/apis/placement/v1beta1"
 	"github.com/stagegate/stagegate/pkg/registry/store"
 )
 
-type column = store.Column[placement.PlacementObject]
+type column = store.Column[v1beta1.PlacementObject]
 
 func columns() []column {
 	return []column{
-		store.Generation[placement.PlacementObject](),
+		store.Generation[v1beta1.PlacementObject](),
 		{Name: "Type", Wide: true, Description: "How clusters are picked.", Text: placementType},
-		condition("Scheduled", placement.PlacementScheduled),
-		conditionGeneration("Scheduled-Gen", placement.PlacementScheduled),
-		condition("Work-Synchronized", placement.PlacementWorkSynchronized).OnlyWide(),
-		conditionGeneration("Work-Synchronized-Gen", placement.PlacementWorkSynchronized).OnlyWide(),
+		condition("Scheduled", v1beta1.PlacementScheduled),
+		conditionGeneration("Scheduled-Gen", v1beta1.PlacementScheduled),
+		condition("Work-Synchronized", v1beta1.PlacementWorkSynchronized).OnlyWide(),
+		conditionGeneration("Work-Synchronized-Gen", v1beta1.PlacementWorkSynchronized).OnlyWide(),
 		{Name: "Available", Description: "Status of the condition Available, or Terminating where the placement is being deleted.", Text: available},
-		conditionGeneration("Available-Gen", placement.PlacementAvailable),
-		store.Age[placement.PlacementObject](),
+		conditionGeneration("Available-Gen", v1beta1.PlacementAvailable),
+		store.Age[v1beta1.PlacementObject](),
 		{Name: "Waiting-For", Wide: true, Description: "What removals of objects from clusters wait for.", Text: waitingFor},
 	}
 }
 
 // available says nothing of the clusters from which everything is being removed. The condition stays what it was.
-func available(o placement.PlacementObject) string {
+func available(o v1beta1.PlacementObject) string {
 	if o.GetDeletionTimestamp() != nil {
 		return "Terminating"
 	}
-	return condition("Available", placement.PlacementAvailable).Text(o)
+	return condition("Available", v1beta1.PlacementAvailable).Text(o)
 }
 
-func waitingFor(o placement.PlacementObject) string {
-	c := meta.FindStatusCondition(o.PlacementStatus().Conditions, placement.PlacementConditionType(o.GetNamespace(), placement.PlacementObjectsRemaining))
+func waitingFor(o v1beta1.PlacementObject) string {
+	c := meta.FindStatusCondition(o.PlacementStatus().Conditions, v1beta1.PlacementConditionType(o.GetNamespace(), v1beta1.PlacementObjectsRemaining))
 	if c == nil {
 		return ""
 	}
@@ -50,8 +50,8 @@ func condition(name, conditionType string) column {
 	return column{
 		Name:        name,
 		Description: "Status of the condition " + conditionType + ".",
-		Text: func(o placement.PlacementObject) string {
-			return store.ConditionStatus(o.PlacementStatus().Conditions, placement.PlacementConditionType(o.GetNamespace(), conditionType))
+		Text: func(o v1beta1.PlacementObject) string {
+			return store.ConditionStatus(o.PlacementStatus().Conditions, v1beta1.PlacementConditionType(o.GetNamespace(), conditionType))
 		},
 	}
 }
@@ -61,13 +61,13 @@ func conditionGeneration(name, conditionType string) column {
 	return column{
 		Name:        name,
 		Description: "Generation of the spec that the condition " + conditionType + " is about.",
-		Text: func(o placement.PlacementObject) string {
-			return store.ConditionGeneration(o.PlacementStatus().Conditions, placement.PlacementConditionType(o.GetNamespace(), conditionType))
+		Text: func(o v1beta1.PlacementObject) string {
+			return store.ConditionGeneration(o.PlacementStatus().Conditions, v1beta1.PlacementConditionType(o.GetNamespace(), conditionType))
 		},
 	}
 }
 
-func placementType(o placement.PlacementObject) string {
+func placementType(o v1beta1.PlacementObject) string {
 	if policy := o.PlacementSpec().Policy; policy != nil {
 		return string(policy.PlacementType)
 	}

@@ -20,7 +20,7 @@ import (
 	"k8s.io/apiserver/pkg/authorization/authorizer"
 	"k8s.io/utils/clock"
 
-	"github.com/stagegate/stagegate/pkg/apis/placement"
+	"github.com/stagegate/stagegate/pkg/apis/placement/v1beta1"
 	"github.com/stagegate/stagegate/pkg/apis/wellknown"
 	"github.com/stagegate/stagegate/pkg/apis/wording"
 	registry "github.com/stagegate/stagegate/pkg/registry/placement"
@@ -30,7 +30,7 @@ import (
 const (
 	pruneSubresource = "prune"
 	// prunedByAnnotation is the audit annotation that names who had clusters let go of what they kept, on the request that did.
-	prunedByAnnotation = placement.GroupName + "/pruned-by"
+	prunedByAnnotation = v1beta1.GroupName + "/pruned-by"
 )
 
 // pruning is the action of the subresource prune: it records in the status that the clusters which have a version let go of what they
@@ -41,47 +41,47 @@ type pruning struct {
 	clock      clock.PassiveClock
 }
 
-var _ store.Action[placement.PlacementObject, *placement.PlacementPrune] = &pruning{}
+var _ store.Action[v1beta1.PlacementObject, *v1beta1.PlacementPrune] = &pruning{}
 
 // New implements store.Action.
-func (p *pruning) New() *placement.PlacementPrune { return &placement.PlacementPrune{} }
+func (p *pruning) New() *v1beta1.PlacementPrune { return &v1beta1.PlacementPrune{} }
 
 // Read returns for which version clusters were last asked to let go, why, when and by whom.
-func (p *pruning) Read(o placement.PlacementObject) *placement.PlacementPrune {
+func (p *pruning) Read(o v1beta1.PlacementObject) *v1beta1.PlacementPrune {
 	if record := o.PlacementStatus().Prune; record != nil {
 		return pruneAnswer(record)
 	}
-	return &placement.PlacementPrune{}
+	return &v1beta1.PlacementPrune{}
 }
 
 // Clear implements store.Action.
-func (p *pruning) Clear(read *placement.PlacementPrune) { read.Spec = placement.PlacementPruneSpec{} }
+func (p *pruning) Clear(read *v1beta1.PlacementPrune) { read.Spec = v1beta1.PlacementPruneSpec{} }
 
 // Columns implements store.Action.
-func (p *pruning) Columns() []store.Column[*placement.PlacementPrune] {
-	type column = store.Column[*placement.PlacementPrune]
+func (p *pruning) Columns() []store.Column[*v1beta1.PlacementPrune] {
+	type column = store.Column[*v1beta1.PlacementPrune]
 	return []column{
-		{Name: "Resource-Snapshot", Description: "Version whose clusters were last asked to let go.", Text: func(read *placement.PlacementPrune) string {
+		{Name: "Resource-Snapshot", Description: "Version whose clusters were last asked to let go.", Text: func(read *v1beta1.PlacementPrune) string {
 			return cmp.Or(read.Spec.ResourceSnapshotName, store.None)
 		}},
-		{Name: "User", Description: "User who asked.", Text: func(read *placement.PlacementPrune) string {
+		{Name: "User", Description: "User who asked.", Text: func(read *v1beta1.PlacementPrune) string {
 			if read.Status.User == nil {
 				return store.None
 			}
 			return read.Status.User.Username
 		}},
-		{Name: "Time", Description: "Time when they did.", Text: func(read *placement.PlacementPrune) string { return store.When(read.Status.Time) }},
-		{Name: "Reason", Description: "Reason that they gave.", Text: func(read *placement.PlacementPrune) string {
+		{Name: "Time", Description: "Time when they did.", Text: func(read *v1beta1.PlacementPrune) string { return store.When(read.Status.Time) }},
+		{Name: "Reason", Description: "Reason that they gave.", Text: func(read *v1beta1.PlacementPrune) string {
 			return cmp.Or(read.Spec.Reason, store.None)
 		}},
 	}
 }
 
 // Validate returns nothing: the tags of the type say it all.
-func (p *pruning) Validate(*placement.PlacementPrune) field.ErrorList { return nil }
+func (p *pruning) Validate(*v1beta1.PlacementPrune) field.ErrorList { return nil }
 
 // Do records the request, unless the one that is recorded covers it.
-func (p *pruning) Do(ctx context.Context, o placement.PlacementObject, asked *placement.PlacementPrune) (*placement.PlacementPrune, bool, error) {
+func (p *pruning) Do(ctx context.Context, o v1beta1.PlacementObject, asked *v1beta1.PlacementPrune) (*v1beta1.PlacementPrune, bool, error) {
 	asker, err := registry.AuthorizeUpdate(ctx, p.authorizer, p.resource, o, pruneSubresource)
 	if err != nil {
 		return nil, false, err
@@ -101,7 +101,7 @@ func (p *pruning) Do(ctx context.Context, o placement.PlacementObject, asked *pl
 	if err := refusePrune(keepers, asked.Spec.ResourceSnapshotName); err != nil {
 		return nil, false, p.conflict(o, err)
 	}
-	status.Prune = &placement.PlacementPruneRecord{
+	status.Prune = &v1beta1.PlacementPruneRecord{
 		ResourceSnapshotName: asked.Spec.ResourceSnapshotName,
 		Reason:               asked.Spec.Reason,
 		User:                 registry.RecordedUser(asker),
@@ -110,7 +110,7 @@ func (p *pruning) Do(ctx context.Context, o placement.PlacementObject, asked *pl
 	return pruneAnswer(status.Prune), true, nil
 }
 
-func (p *pruning) conflict(o placement.PlacementObject, err error) error {
+func (p *pruning) conflict(o v1beta1.PlacementObject, err error) error {
 	return apierrors.NewConflict(p.resource, o.GetName(), err)
 }
 
@@ -121,11 +121,11 @@ type keeper struct {
 	since    metav1.Time
 }
 
-func keepersOf(o placement.PlacementObject) []keeper {
+func keepersOf(o v1beta1.PlacementObject) []keeper {
 	var keepers []keeper
 	for i := range o.PlacementStatus().PerClusterPlacementStatuses {
 		cluster := &o.PlacementStatus().PerClusterPlacementStatuses[i]
-		kept := meta.FindStatusCondition(cluster.Conditions, placement.PlacementObjectsKept)
+		kept := meta.FindStatusCondition(cluster.Conditions, v1beta1.PlacementObjectsKept)
 		if kept == nil || kept.Status != metav1.ConditionTrue {
 			continue
 		}
@@ -140,7 +140,7 @@ func keepersOf(o placement.PlacementObject) []keeper {
 
 // covers reports whether a recorded request is for all that the clusters with its version keep. What they keep only since a later time
 // nobody had seen.
-func covers(record *placement.PlacementPruneRecord, keepers []keeper) bool {
+func covers(record *v1beta1.PlacementPruneRecord, keepers []keeper) bool {
 	return !slices.ContainsFunc(keepers, func(k keeper) bool {
 		return k.snapshot == record.ResourceSnapshotName && k.since.After(record.Time.Time)
 	})
@@ -170,13 +170,13 @@ func refusePrune(keepers []keeper, snapshot string) error {
 }
 
 // pruneAnswer is what a user gets back: what was recorded, now or earlier.
-func pruneAnswer(record *placement.PlacementPruneRecord) *placement.PlacementPrune {
-	return &placement.PlacementPrune{
-		Spec:   placement.PlacementPruneSpec{Reason: record.Reason, ResourceSnapshotName: record.ResourceSnapshotName},
+func pruneAnswer(record *v1beta1.PlacementPruneRecord) *v1beta1.PlacementPrune {
+	return &v1beta1.PlacementPrune{
+		Spec:   v1beta1.PlacementPruneSpec{Reason: record.Reason, ResourceSnapshotName: record.ResourceSnapshotName},
 		Status: pruneStatus(record),
 	}
 }
 
-func pruneStatus(record *placement.PlacementPruneRecord) placement.PlacementPruneStatus {
-	return placement.PlacementPruneStatus{User: record.User.DeepCopy(), Time: record.Time.DeepCopy()}
+func pruneStatus(record *v1beta1.PlacementPruneRecord) v1beta1.PlacementPruneStatus {
+	return v1beta1.PlacementPruneStatus{User: record.User.DeepCopy(), Time: record.Time.DeepCopy()}
 }

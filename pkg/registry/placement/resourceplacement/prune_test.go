@@ -21,7 +21,7 @@ import (
 	"k8s.io/apiserver/pkg/registry/rest"
 	clocktesting "k8s.io/utils/clock/testing"
 
-	"github.com/stagegate/stagegate/pkg/apis/placement"
+	"github.com/stagegate/stagegate/pkg/apis/placement/v1beta1"
 	registry "github.com/stagegate/stagegate/pkg/registry/placement"
 	"github.com/stagegate/stagegate/pkg/registry/store"
 	"github.com/stagegate/stagegate/pkg/registry/store/storetest"
@@ -95,33 +95,33 @@ func (s *service) as(who user.Info, subresource string) context.Context {
 }
 
 // place stores the placement web with the status of its clusters, in place of the one that there is.
-func (s *service) place(clusters ...placement.PerClusterPlacementStatus) placement.PlacementObject {
+func (s *service) place(clusters ...v1beta1.PerClusterPlacementStatus) v1beta1.PlacementObject {
 	s.t.Helper()
 	if _, err := s.storage.REST.Get(s.as(alice, ""), "web", &metav1.GetOptions{}); err == nil {
 		s.delete()
-		s.update(alice, "", func(o placement.PlacementObject) { o.SetFinalizers(nil) })
+		s.update(alice, "", func(o v1beta1.PlacementObject) { o.SetFinalizers(nil) })
 	}
 	s.clock.SetTime(noon)
 	o := s.newPlacement()
 	if _, err := s.storage.REST.Create(s.as(alice, ""), o, rest.ValidateAllObjectFunc, &metav1.CreateOptions{}); err != nil {
 		s.t.Fatal(err)
 	}
-	return s.update(loop, "status", func(o placement.PlacementObject) { o.PlacementStatus().PerClusterPlacementStatuses = clusters })
+	return s.update(loop, "status", func(o v1beta1.PlacementObject) { o.PlacementStatus().PerClusterPlacementStatuses = clusters })
 }
 
-func (s *service) newPlacement() placement.PlacementObject {
-	o := s.resource.New().(placement.PlacementObject)
+func (s *service) newPlacement() v1beta1.PlacementObject {
+	o := s.resource.New().(v1beta1.PlacementObject)
 	o.SetName("web")
 	o.SetLabels(map[string]string{"team": "a"})
 	o.SetFinalizers([]string{"kubernetes-fleet.io/test"})
 	limit := int32(10)
-	*o.PlacementSpec() = placement.PlacementSpec{
-		ResourceSelectors: []placement.ResourceSelectorTerm{{
-			Group: "rbac.authorization.k8s.io", Version: "v1", Kind: "ClusterRole", Name: "c", SelectionScope: placement.NamespaceWithResources,
+	*o.PlacementSpec() = v1beta1.PlacementSpec{
+		ResourceSelectors: []v1beta1.ResourceSelectorTerm{{
+			Group: "rbac.authorization.k8s.io", Version: "v1", Kind: "ClusterRole", Name: "c", SelectionScope: v1beta1.NamespaceWithResources,
 		}},
-		Strategy:             placement.RolloutStrategy{Type: placement.ExternalRolloutStrategyType},
+		Strategy:             v1beta1.RolloutStrategy{Type: v1beta1.ExternalRolloutStrategyType},
 		RevisionHistoryLimit: &limit,
-		StatusReportingScope: placement.ClusterScopeOnly,
+		StatusReportingScope: v1beta1.ClusterScopeOnly,
 	}
 	return o
 }
@@ -135,29 +135,29 @@ func (s *service) delete() {
 }
 
 // cluster has a version and keeps objects since a time; the zero time means that it keeps none.
-func cluster(name, index string, since time.Time) placement.PerClusterPlacementStatus {
-	status := placement.PerClusterPlacementStatus{ClusterName: name, ObservedResourceIndex: index}
+func cluster(name, index string, since time.Time) v1beta1.PerClusterPlacementStatus {
+	status := v1beta1.PerClusterPlacementStatus{ClusterName: name, ObservedResourceIndex: index}
 	condition := func(conditionType string, when time.Time) {
 		status.Conditions = append(status.Conditions, metav1.Condition{
 			Type: conditionType, Status: metav1.ConditionTrue, Reason: "Tested", LastTransitionTime: metav1.NewTime(when),
 		})
 	}
-	condition(placement.PlacementApplied, noon.Add(-time.Hour))
+	condition(v1beta1.PlacementApplied, noon.Add(-time.Hour))
 	if !since.IsZero() {
-		condition(placement.PlacementObjectsKept, since)
+		condition(v1beta1.PlacementObjectsKept, since)
 	}
 	return status
 }
 
-func keeps(name, index string) placement.PerClusterPlacementStatus {
+func keeps(name, index string) v1beta1.PerClusterPlacementStatus {
 	return cluster(name, index, noon.Add(-time.Hour))
 }
 
 // update writes a placement, or its status, the way a PUT does.
-func (s *service) update(who user.Info, subresource string, change func(placement.PlacementObject)) placement.PlacementObject {
+func (s *service) update(who user.Info, subresource string, change func(v1beta1.PlacementObject)) v1beta1.PlacementObject {
 	s.t.Helper()
 	changed := rest.DefaultUpdatedObjectInfo(nil, func(_ context.Context, _, old runtime.Object) (runtime.Object, error) {
-		o := old.DeepCopyObject().(placement.PlacementObject)
+		o := old.DeepCopyObject().(v1beta1.PlacementObject)
 		change(o)
 		return o, nil
 	})
@@ -166,43 +166,43 @@ func (s *service) update(who user.Info, subresource string, change func(placemen
 	if err != nil {
 		s.t.Fatalf("update: %v", err)
 	}
-	return out.(placement.PlacementObject)
+	return out.(v1beta1.PlacementObject)
 }
 
-func (s *service) get() placement.PlacementObject {
+func (s *service) get() v1beta1.PlacementObject {
 	s.t.Helper()
 	out, err := s.storage.REST.Get(s.as(alice, ""), "web", &metav1.GetOptions{})
 	if err != nil {
 		s.t.Fatal(err)
 	}
-	return out.(placement.PlacementObject)
+	return out.(v1beta1.PlacementObject)
 }
 
 // read is what GET answers.
-func (s *service) read() *placement.PlacementPrune {
+func (s *service) read() *v1beta1.PlacementPrune {
 	s.t.Helper()
 	out, err := s.paths["prune"].(rest.Getter).Get(s.as(bob, "prune"), "web", &metav1.GetOptions{})
 	if err != nil {
 		s.t.Fatal(err)
 	}
-	return out.(*placement.PlacementPrune)
+	return out.(*v1beta1.PlacementPrune)
 }
 
 // ask posts a request.
-func (s *service) ask(ctx context.Context, reason, snapshot string, dryRun ...string) (*placement.PlacementPrune, error) {
-	body := &placement.PlacementPrune{
-		Spec:   placement.PlacementPruneSpec{Reason: reason, ResourceSnapshotName: snapshot},
-		Status: placement.PlacementPruneStatus{User: &placement.DecisionUser{Username: "forged"}, Time: &metav1.Time{Time: noon.Add(-time.Minute)}},
+func (s *service) ask(ctx context.Context, reason, snapshot string, dryRun ...string) (*v1beta1.PlacementPrune, error) {
+	body := &v1beta1.PlacementPrune{
+		Spec:   v1beta1.PlacementPruneSpec{Reason: reason, ResourceSnapshotName: snapshot},
+		Status: v1beta1.PlacementPruneStatus{User: &v1beta1.DecisionUser{Username: "forged"}, Time: &metav1.Time{Time: noon.Add(-time.Minute)}},
 	}
 	out, err := s.paths["prune"].(rest.NamedCreater).Create(ctx, "web", body, rest.ValidateAllObjectFunc, &metav1.CreateOptions{DryRun: dryRun})
 	if err != nil {
 		return nil, err
 	}
-	return out.(*placement.PlacementPrune), nil
+	return out.(*v1beta1.PlacementPrune), nil
 }
 
 // mustAsk is ask for what a test takes for granted.
-func (s *service) mustAsk(who user.Info, reason, snapshot string) *placement.PlacementPrune {
+func (s *service) mustAsk(who user.Info, reason, snapshot string) *v1beta1.PlacementPrune {
 	s.t.Helper()
 	answer, err := s.ask(s.as(who, "prune"), reason, snapshot)
 	if err != nil {
@@ -217,30 +217,30 @@ func prunedBy(ctx context.Context) string {
 	return who
 }
 
-func record(who placement.DecisionUser, when time.Time, reason, snapshot string) *placement.PlacementPruneRecord {
-	return &placement.PlacementPruneRecord{ResourceSnapshotName: snapshot, Reason: reason, User: who, Time: metav1.NewTime(when)}
+func record(who v1beta1.DecisionUser, when time.Time, reason, snapshot string) *v1beta1.PlacementPruneRecord {
+	return &v1beta1.PlacementPruneRecord{ResourceSnapshotName: snapshot, Reason: reason, User: who, Time: metav1.NewTime(when)}
 }
 
 var (
-	recordedAlice = placement.DecisionUser{Username: "alice", UID: "1", Groups: []string{"platform"}}
-	recordedBob   = placement.DecisionUser{Username: "bob", UID: "2"}
+	recordedAlice = v1beta1.DecisionUser{Username: "alice", UID: "1", Groups: []string{"platform"}}
+	recordedBob   = v1beta1.DecisionUser{Username: "bob", UID: "2"}
 )
 
 func TestPruningIsRecordedAndNothingElseChanges(t *testing.T) {
 	all := serve(t)
-	spec := placement.PlacementPruneSpec{Reason: "INC-7", ResourceSnapshotName: "web-4-snapshot"}
+	spec := v1beta1.PlacementPruneSpec{Reason: "INC-7", ResourceSnapshotName: "web-4-snapshot"}
 	for way, write := range map[string]func(s *service, ctx context.Context) (runtime.Object, error){
 		"post": func(s *service, ctx context.Context) (runtime.Object, error) {
 			return s.ask(ctx, spec.Reason, spec.ResourceSnapshotName)
 		},
 		"put": func(s *service, ctx context.Context) (runtime.Object, error) {
-			put := rest.DefaultUpdatedObjectInfo(&placement.PlacementPrune{ObjectMeta: metav1.ObjectMeta{Name: "web"}, Spec: spec})
+			put := rest.DefaultUpdatedObjectInfo(&v1beta1.PlacementPrune{ObjectMeta: metav1.ObjectMeta{Name: "web"}, Spec: spec})
 			out, _, err := s.paths["prune"].(rest.Updater).Update(ctx, "web", put, nil, rest.ValidateAllObjectUpdateFunc, false, &metav1.UpdateOptions{})
 			return out, err
 		},
 		"patch": func(s *service, ctx context.Context) (runtime.Object, error) {
 			patch := rest.DefaultUpdatedObjectInfo(nil, func(_ context.Context, _, old runtime.Object) (runtime.Object, error) {
-				o := old.DeepCopyObject().(*placement.PlacementPrune)
+				o := old.DeepCopyObject().(*v1beta1.PlacementPrune)
 				o.Spec = spec
 				return o, nil
 			})
@@ -252,7 +252,7 @@ func TestPruningIsRecordedAndNothingElseChanges(t *testing.T) {
 			all.each(t, func(t *testing.T, s *service) {
 				want := s.place(keeps("oslo", "4"), cluster("rome", "4", time.Time{}))
 				meta := metav1.ObjectMeta{Name: "web", Namespace: want.GetNamespace(), UID: want.GetUID(), ResourceVersion: want.GetResourceVersion()}
-				if diff := cmp.Diff(&placement.PlacementPrune{ObjectMeta: meta}, s.read()); diff != "" {
+				if diff := cmp.Diff(&v1beta1.PlacementPrune{ObjectMeta: meta}, s.read()); diff != "" {
 					t.Errorf("read before (-want +got):\n%s", diff)
 				}
 
@@ -268,11 +268,11 @@ func TestPruningIsRecordedAndNothingElseChanges(t *testing.T) {
 				if diff := cmp.Diff(want, got); diff != "" {
 					t.Errorf("placement (-want +got):\n%s", diff)
 				}
-				stamped := placement.PlacementPruneStatus{User: &recordedAlice, Time: &metav1.Time{Time: noon}}
-				if diff := cmp.Diff(runtime.Object(&placement.PlacementPrune{ObjectMeta: meta, Spec: spec, Status: stamped}), answer); diff != "" {
+				stamped := v1beta1.PlacementPruneStatus{User: &recordedAlice, Time: &metav1.Time{Time: noon}}
+				if diff := cmp.Diff(runtime.Object(&v1beta1.PlacementPrune{ObjectMeta: meta, Spec: spec, Status: stamped}), answer); diff != "" {
 					t.Errorf("answer (-want +got):\n%s", diff)
 				}
-				if diff := cmp.Diff(&placement.PlacementPrune{ObjectMeta: meta, Spec: spec, Status: stamped}, s.read()); diff != "" {
+				if diff := cmp.Diff(&v1beta1.PlacementPrune{ObjectMeta: meta, Spec: spec, Status: stamped}, s.read()); diff != "" {
 					t.Errorf("read after (-want +got):\n%s", diff)
 				}
 				if who := prunedBy(ctx); who != "alice" {
@@ -290,8 +290,8 @@ func TestAPruneThatIsWrittenBackAsItWasReadIsNotAskedAgain(t *testing.T) {
 		s.place(keeps("oslo", "4"))
 		s.mustAsk(alice, "INC-7", "web-4-snapshot")
 		s.clock.SetTime(noon.Add(2 * time.Hour))
-		s.update(loop, "status", func(o placement.PlacementObject) {
-			o.PlacementStatus().PerClusterPlacementStatuses = []placement.PerClusterPlacementStatus{cluster("rome", "4", noon.Add(time.Hour))}
+		s.update(loop, "status", func(o v1beta1.PlacementObject) {
+			o.PlacementStatus().PerClusterPlacementStatuses = []v1beta1.PerClusterPlacementStatus{cluster("rome", "4", noon.Add(time.Hour))}
 		})
 		before, read := s.get(), s.read()
 		out, _, err := s.paths["prune"].(rest.Updater).Update(s.as(bob, "prune"), "web", rest.DefaultUpdatedObjectInfo(read), nil, rest.ValidateAllObjectUpdateFunc, false, &metav1.UpdateOptions{})
@@ -310,49 +310,49 @@ func TestAPruneThatIsWrittenBackAsItWasReadIsNotAskedAgain(t *testing.T) {
 func TestPruningIsRefused(t *testing.T) {
 	all := serve(t)
 	for name, tc := range map[string]struct {
-		clusters         []placement.PerClusterPlacementStatus
+		clusters         []v1beta1.PerClusterPlacementStatus
 		reason, snapshot string
 		deleted, denied  bool
 		// want has RESOURCE for that of the scope.
 		want string
 	}{
 		"without a reason": {
-			clusters: []placement.PerClusterPlacementStatus{keeps("oslo", "4")}, snapshot: "web-4-snapshot",
+			clusters: []v1beta1.PerClusterPlacementStatus{keeps("oslo", "4")}, snapshot: "web-4-snapshot",
 			want: `PlacementPrune.placement.kubernetes-fleet.io "web" is invalid: spec.reason: Required value`,
 		},
 		"with a reason that is too long": {
-			clusters: []placement.PerClusterPlacementStatus{keeps("oslo", "4")}, reason: strings.Repeat("x", 1025), snapshot: "web-4-snapshot",
+			clusters: []v1beta1.PerClusterPlacementStatus{keeps("oslo", "4")}, reason: strings.Repeat("x", 1025), snapshot: "web-4-snapshot",
 			want: `PlacementPrune.placement.kubernetes-fleet.io "web" is invalid: spec.reason: Too long: may not be more than 1024 characters`,
 		},
 		"without a version": {
-			clusters: []placement.PerClusterPlacementStatus{keeps("oslo", "4")}, reason: "INC-7",
+			clusters: []v1beta1.PerClusterPlacementStatus{keeps("oslo", "4")}, reason: "INC-7",
 			want: `PlacementPrune.placement.kubernetes-fleet.io "web" is invalid: spec.resourceSnapshotName: Required value`,
 		},
 		"by who may not": {
-			clusters: []placement.PerClusterPlacementStatus{keeps("oslo", "4")}, reason: "INC-7", snapshot: "web-4-snapshot", denied: true,
+			clusters: []v1beta1.PerClusterPlacementStatus{keeps("oslo", "4")}, reason: "INC-7", snapshot: "web-4-snapshot", denied: true,
 			want: `RESOURCE "web" is forbidden: user "alice" needs the permission to update RESOURCE/prune: no rule allows it`,
 		},
 		"of a placement that goes": {
-			clusters: []placement.PerClusterPlacementStatus{keeps("oslo", "4")}, reason: "INC-7", snapshot: "web-4-snapshot", deleted: true,
+			clusters: []v1beta1.PerClusterPlacementStatus{keeps("oslo", "4")}, reason: "INC-7", snapshot: "web-4-snapshot", deleted: true,
 			want: `Operation cannot be fulfilled on RESOURCE "web": the placement is being deleted`,
 		},
 		"where nothing is kept": {
-			clusters: []placement.PerClusterPlacementStatus{cluster("oslo", "4", time.Time{})}, reason: "INC-7", snapshot: "web-4-snapshot",
+			clusters: []v1beta1.PerClusterPlacementStatus{cluster("oslo", "4", time.Time{})}, reason: "INC-7", snapshot: "web-4-snapshot",
 			want: `Operation cannot be fulfilled on RESOURCE "web": no cluster keeps objects since an adoption: there is nothing to let go of`,
 		},
 		"for a version of clusters that keep nothing": {
-			clusters: []placement.PerClusterPlacementStatus{keeps("bonn", "5"), keeps("oslo", "4"), keeps("rome", "4"), cluster("wien", "3", time.Time{})},
+			clusters: []v1beta1.PerClusterPlacementStatus{keeps("bonn", "5"), keeps("oslo", "4"), keeps("rome", "4"), cluster("wien", "3", time.Time{})},
 			reason:   "INC-7", snapshot: "web-3-snapshot",
 			want: `Operation cannot be fulfilled on RESOURCE "web": no cluster that keeps objects has resource snapshot "web-3-snapshot": ` +
 				`look at what they keep, and name the version that they have: web-4-snapshot, web-5-snapshot`,
 		},
 		"of another placement's version": {
-			clusters: []placement.PerClusterPlacementStatus{keeps("oslo", "4")}, reason: "INC-7", snapshot: "other-4-snapshot",
+			clusters: []v1beta1.PerClusterPlacementStatus{keeps("oslo", "4")}, reason: "INC-7", snapshot: "other-4-snapshot",
 			want: `Operation cannot be fulfilled on RESOURCE "web": no cluster that keeps objects has resource snapshot "other-4-snapshot": ` +
 				`look at what they keep, and name the version that they have: web-4-snapshot`,
 		},
 		"where the version is not known": {
-			clusters: []placement.PerClusterPlacementStatus{keeps("oslo", "")}, reason: "INC-7", snapshot: "web-4-snapshot",
+			clusters: []v1beta1.PerClusterPlacementStatus{keeps("oslo", "")}, reason: "INC-7", snapshot: "web-4-snapshot",
 			want: `Operation cannot be fulfilled on RESOURCE "web": no cluster that keeps objects has resource snapshot "web-4-snapshot": ` +
 				`wait until the status shows the version of those that do`,
 		},
@@ -409,25 +409,25 @@ func TestARequestStandsForWhatWasShown(t *testing.T) {
 	first := record(recordedAlice, noon, "INC-7", "web-4-snapshot")
 	for name, tc := range map[string]struct {
 		// clusters are those of bob's time.
-		clusters []placement.PerClusterPlacementStatus
+		clusters []v1beta1.PerClusterPlacementStatus
 		snapshot string
-		want     *placement.PlacementPruneRecord
+		want     *v1beta1.PlacementPruneRecord
 	}{
 		"which a repetition leaves as it is": {
-			[]placement.PerClusterPlacementStatus{keeps("oslo", "4")}, "web-4-snapshot", first,
+			[]v1beta1.PerClusterPlacementStatus{keeps("oslo", "4")}, "web-4-snapshot", first,
 		},
 		"also once it is done": {
-			[]placement.PerClusterPlacementStatus{cluster("oslo", "4", time.Time{})}, "web-4-snapshot", first,
+			[]v1beta1.PerClusterPlacementStatus{cluster("oslo", "4", time.Time{})}, "web-4-snapshot", first,
 		},
 		"also where a cluster has another version by now": {
-			[]placement.PerClusterPlacementStatus{keeps("oslo", "4"), cluster("rome", "5", noon.Add(time.Minute))}, "web-4-snapshot", first,
+			[]v1beta1.PerClusterPlacementStatus{keeps("oslo", "4"), cluster("rome", "5", noon.Add(time.Minute))}, "web-4-snapshot", first,
 		},
 		"and not for what is kept since then": {
-			[]placement.PerClusterPlacementStatus{keeps("oslo", "4"), cluster("rome", "4", noon.Add(time.Minute))}, "web-4-snapshot",
+			[]v1beta1.PerClusterPlacementStatus{keeps("oslo", "4"), cluster("rome", "4", noon.Add(time.Minute))}, "web-4-snapshot",
 			record(recordedBob, noon.Add(time.Hour), "INC-8", "web-4-snapshot"),
 		},
 		"and not for another version": {
-			[]placement.PerClusterPlacementStatus{keeps("oslo", "4"), keeps("rome", "5")}, "web-5-snapshot",
+			[]v1beta1.PerClusterPlacementStatus{keeps("oslo", "4"), keeps("rome", "5")}, "web-5-snapshot",
 			record(recordedBob, noon.Add(time.Hour), "INC-8", "web-5-snapshot"),
 		},
 	} {
@@ -435,7 +435,7 @@ func TestARequestStandsForWhatWasShown(t *testing.T) {
 			all.each(t, func(t *testing.T, s *service) {
 				s.place(keeps("oslo", "4"))
 				s.mustAsk(alice, "INC-7", "web-4-snapshot")
-				before := s.update(loop, "status", func(o placement.PlacementObject) {
+				before := s.update(loop, "status", func(o v1beta1.PlacementObject) {
 					o.PlacementStatus().PerClusterPlacementStatuses = tc.clusters
 				})
 				s.clock.SetTime(noon.Add(time.Hour))
@@ -490,11 +490,11 @@ func TestADryRunPrunesNothing(t *testing.T) {
 
 func TestNobodyElseWritesTheRecordOfPruning(t *testing.T) {
 	all := serve(t)
-	forged := record(placement.DecisionUser{Username: "alice"}, noon, "forged", "web-9-snapshot")
+	forged := record(v1beta1.DecisionUser{Username: "alice"}, noon, "forged", "web-9-snapshot")
 	for name, tc := range map[string]struct {
 		// recorded is whether somebody has asked before.
 		recorded bool
-		write    *placement.PlacementPruneRecord
+		write    *v1beta1.PlacementPruneRecord
 	}{
 		"forged":  {false, forged},
 		"changed": {true, forged},
@@ -505,12 +505,12 @@ func TestNobodyElseWritesTheRecordOfPruning(t *testing.T) {
 				t.Run(name+"/"+who.GetName()+"/"+subresource, func(t *testing.T) {
 					all.each(t, func(t *testing.T, s *service) {
 						s.place(keeps("oslo", "4"))
-						var want *placement.PlacementPruneRecord
+						var want *v1beta1.PlacementPruneRecord
 						if tc.recorded {
 							s.mustAsk(alice, "INC-7", "web-4-snapshot")
 							want = record(recordedAlice, noon, "INC-7", "web-4-snapshot")
 						}
-						got := s.update(who, subresource, func(o placement.PlacementObject) {
+						got := s.update(who, subresource, func(o v1beta1.PlacementObject) {
 							o.PlacementStatus().Prune = tc.write
 							o.PlacementStatus().ObservedResourceIndex = "4"
 						})
@@ -536,7 +536,7 @@ func TestAPlacementIsCreatedWithoutARecordOfPruning(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if got := out.(placement.PlacementObject).PlacementStatus().Prune; got != nil {
+		if got := out.(v1beta1.PlacementObject).PlacementStatus().Prune; got != nil {
 			t.Errorf("created with the record %v", got)
 		}
 	})

@@ -7,7 +7,7 @@ import (
 	"context"
 	"fmt"
 
-	"github.com/stagegate/stagegate/pkg/apis/placement"
+	"github.com/stagegate/stagegate/pkg/apis/placement/v1beta1"
 	"github.com/stagegate/stagegate/pkg/apis/placement/validation"
 	"github.com/stagegate/stagegate/pkg/apis/wellknown"
 	registry "github.com/stagegate/stagegate/pkg/registry/placement"
@@ -19,9 +19,9 @@ const maxNameLength = 63
 
 // Resources are the kinds of the family in both scopes.
 func Resources() []store.Resource {
-	family := store.Family[placement.PlacementObject, placement.PlacementSpec, placement.PlacementStatus]{
-		Spec:                 placement.PlacementObject.PlacementSpec,
-		Status:               placement.PlacementObject.PlacementStatus,
+	family := store.Family[v1beta1.PlacementObject, v1beta1.PlacementSpec, v1beta1.PlacementStatus]{
+		Spec:                 v1beta1.PlacementObject.PlacementSpec,
+		Status:               v1beta1.PlacementObject.PlacementStatus,
 		Keep:                 keepPrune,
 		Name:                 store.NameLimit{Max: maxNameLength, Message: "the name field cannot have length exceeding 63"},
 		Validate:             validation.ValidatePlacement,
@@ -31,20 +31,20 @@ func Resources() []store.Resource {
 		Columns:              columns(),
 	}
 	return []store.Resource{
-		store.NewResource[placement.ClusterResourcePlacement, placement.ClusterResourcePlacementList](
-			placement.GroupName, registry.ClusterScoped("clusterresourceplacements", "crp"), family),
-		store.NewResource[placement.ResourcePlacement, placement.ResourcePlacementList](
-			placement.GroupName, registry.Namespaced("resourceplacements", "rp"), family),
+		store.NewResource[v1beta1.ClusterResourcePlacement, v1beta1.ClusterResourcePlacementList](
+			v1beta1.GroupName, registry.ClusterScoped("clusterresourceplacements", "crp"), family),
+		store.NewResource[v1beta1.ResourcePlacement, v1beta1.ResourcePlacementList](
+			v1beta1.GroupName, registry.Namespaced("resourceplacements", "rp"), family),
 	}
 }
 
 // keepPrune takes back a change of what only the subresource prune writes.
-func keepPrune(_ context.Context, status, stored *placement.PlacementStatus) {
+func keepPrune(_ context.Context, status, stored *v1beta1.PlacementStatus) {
 	status.Prune = stored.Prune
 }
 
 // warnings names what is accepted for the sake of existing manifests but has no effect, or none yet.
-func warnings(o placement.PlacementObject) []string {
+func warnings(o v1beta1.PlacementObject) []string {
 	var found []string
 	spec := o.PlacementSpec()
 	const reserved = "namespace %s is reserved (default, kube-*, fleet-*): it is not placed, and neither is anything in it"
@@ -56,16 +56,16 @@ func warnings(o placement.PlacementObject) []string {
 			found = append(found, fmt.Sprintf("spec.resourceSelectors[%d]: "+reserved, i, term.Name))
 		}
 	}
-	if spec.Policy != nil && spec.Policy.PlacementType == placement.PickNPlacementType {
+	if spec.Policy != nil && spec.Policy.PlacementType == v1beta1.PickNPlacementType {
 		found = append(found, "spec.policy.placementType: PickN is not supported yet, no cluster will be picked")
 	}
-	if spec.Policy != nil && spec.Policy.PlacementType == placement.PickFixedPlacementType && len(spec.Policy.ClusterNames) == 0 {
+	if spec.Policy != nil && spec.Policy.PlacementType == v1beta1.PickFixedPlacementType && len(spec.Policy.ClusterNames) == 0 {
 		found = append(found, "spec.policy.clusterNames: no cluster is named, no cluster will be picked")
 	}
-	if o.GetNamespace() == "" && spec.StatusReportingScope == placement.NamespaceAccessible {
+	if o.GetNamespace() == "" && spec.StatusReportingScope == v1beta1.NamespaceAccessible {
 		found = append(found, "spec.statusReportingScope: NamespaceAccessible is not supported yet, the status stays on the placement")
 	}
-	if back := spec.Strategy.ReportBackStrategy; back != nil && back.Destination != nil && *back.Destination == placement.ReportBackDestinationOriginalResource {
+	if back := spec.Strategy.ReportBackStrategy; back != nil && back.Destination != nil && *back.Destination == v1beta1.ReportBackDestinationOriginalResource {
 		found = append(found, "spec.strategy.reportBackStrategy.destination: OriginalResource is not supported yet, use WorkAPI")
 	}
 	return found

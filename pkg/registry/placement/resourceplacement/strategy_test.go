@@ -8,14 +8,14 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/stagegate/stagegate/pkg/apis/placement"
+	"github.com/stagegate/stagegate/pkg/apis/placement/v1beta1"
 )
 
 func TestPickNIsWarnedAbout(t *testing.T) {
 	for _, r := range Resources() {
-		for kind, want := range map[placement.PlacementType]int{placement.PickNPlacementType: 1, placement.PickAllPlacementType: 0} {
-			o := r.New().(placement.PlacementObject)
-			o.PlacementSpec().Policy = &placement.PlacementPolicy{PlacementType: kind}
+		for kind, want := range map[v1beta1.PlacementType]int{v1beta1.PickNPlacementType: 1, v1beta1.PickAllPlacementType: 0} {
+			o := r.New().(v1beta1.PlacementObject)
+			o.PlacementSpec().Policy = &v1beta1.PlacementPolicy{PlacementType: kind}
 			if got := r.Strategy.WarningsOnCreate(t.Context(), o); len(got) != want {
 				t.Errorf("%s with %s: warnings %q, want %d", r.Plural, kind, got, want)
 			}
@@ -29,8 +29,8 @@ func TestPickNIsWarnedAbout(t *testing.T) {
 func TestAPolicyThatNamesNoClusterIsWarnedAbout(t *testing.T) {
 	for _, r := range Resources() {
 		for names, want := range map[string][]string{"": {"spec.policy.clusterNames: no cluster is named, no cluster will be picked"}, "oslo": nil} {
-			o := r.New().(placement.PlacementObject)
-			o.PlacementSpec().Policy = &placement.PlacementPolicy{PlacementType: placement.PickFixedPlacementType, ClusterNames: strings.Fields(names)}
+			o := r.New().(v1beta1.PlacementObject)
+			o.PlacementSpec().Policy = &v1beta1.PlacementPolicy{PlacementType: v1beta1.PickFixedPlacementType, ClusterNames: strings.Fields(names)}
 			if got := r.Strategy.WarningsOnCreate(t.Context(), o); !slices.Equal(got, want) {
 				t.Errorf("%s with the names %q: warnings %q, want %q", r.Plural, names, got, want)
 			}
@@ -42,7 +42,7 @@ func TestNameIsAtMost63Characters(t *testing.T) {
 	const message = "the name field cannot have length exceeding 63"
 	for _, r := range Resources() {
 		for length, want := range map[int]bool{63: false, 64: true} {
-			o := r.New().(placement.PlacementObject)
+			o := r.New().(v1beta1.PlacementObject)
 			o.SetName(strings.Repeat("a", length))
 			var details []string
 			for _, err := range r.Strategy.Validate(t.Context(), o) {
@@ -56,10 +56,10 @@ func TestNameIsAtMost63Characters(t *testing.T) {
 }
 
 func TestWhatHasNoEffectYetIsWarnedAbout(t *testing.T) {
-	destination := placement.ReportBackDestinationOriginalResource
-	spec := placement.PlacementSpec{
-		StatusReportingScope: placement.NamespaceAccessible,
-		Strategy:             placement.RolloutStrategy{ReportBackStrategy: &placement.ReportBackStrategy{Destination: &destination}},
+	destination := v1beta1.ReportBackDestinationOriginalResource
+	spec := v1beta1.PlacementSpec{
+		StatusReportingScope: v1beta1.NamespaceAccessible,
+		Strategy:             v1beta1.RolloutStrategy{ReportBackStrategy: &v1beta1.ReportBackStrategy{Destination: &destination}},
 	}
 	want := map[string][]string{
 		"clusterresourceplacements": {"spec.statusReportingScope", "spec.strategy.reportBackStrategy.destination"},
@@ -67,7 +67,7 @@ func TestWhatHasNoEffectYetIsWarnedAbout(t *testing.T) {
 		"resourceplacements": {"spec.strategy.reportBackStrategy.destination"},
 	}
 	for _, r := range Resources() {
-		o := r.New().(placement.PlacementObject)
+		o := r.New().(v1beta1.PlacementObject)
 		*o.PlacementSpec() = spec
 		if r.Plural == "resourceplacements" {
 			o.SetNamespace("team")
@@ -86,14 +86,14 @@ func TestWhatHasNoEffectYetIsWarnedAbout(t *testing.T) {
 func TestReservedNamespacesAreWarnedAbout(t *testing.T) {
 	for namespace, reserved := range map[string]bool{"default": true, "kube-system": true, "fleet-system": true, "team": false} {
 		for _, r := range Resources() {
-			o := r.New().(placement.PlacementObject)
+			o := r.New().(v1beta1.PlacementObject)
 			field := "metadata.namespace"
 			if r.Plural == "resourceplacements" {
 				o.SetNamespace(namespace)
 			} else {
 				field = "spec.resourceSelectors[0]"
-				o.PlacementSpec().ResourceSelectors = []placement.ResourceSelectorTerm{
-					{Version: "v1", Kind: "Namespace", Name: namespace, SelectionScope: placement.NamespaceOnly},
+				o.PlacementSpec().ResourceSelectors = []v1beta1.ResourceSelectorTerm{
+					{Version: "v1", Kind: "Namespace", Name: namespace, SelectionScope: v1beta1.NamespaceOnly},
 				}
 			}
 			var want []string

@@ -11,7 +11,7 @@ import (
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/util/intstr"
 
-	"github.com/stagegate/stagegate/pkg/apis/placement"
+	"github.com/stagegate/stagegate/pkg/apis/placement/v1beta1"
 	"github.com/stagegate/stagegate/pkg/registry/store"
 )
 
@@ -25,58 +25,58 @@ func sample(t testing.TB, r store.Resource) store.Object {
 	obj := r.New().(store.Object)
 	obj.SetName("sample")
 	switch o := obj.(type) {
-	case placement.PlacementObject:
-		selector := placement.ResourceSelectorTerm{Group: "rbac.authorization.k8s.io", Version: "v1", Kind: "ClusterRole", Name: "c", SelectionScope: placement.NamespaceWithResources}
+	case v1beta1.PlacementObject:
+		selector := v1beta1.ResourceSelectorTerm{Group: "rbac.authorization.k8s.io", Version: "v1", Kind: "ClusterRole", Name: "c", SelectionScope: v1beta1.NamespaceWithResources}
 		if r.Namespaced {
 			selector.Group, selector.Kind = "", "ConfigMap"
 		}
 		limit := int32(10)
-		*o.PlacementSpec() = placement.PlacementSpec{
-			ResourceSelectors:    []placement.ResourceSelectorTerm{selector},
-			Strategy:             placement.RolloutStrategy{Type: placement.ExternalRolloutStrategyType},
+		*o.PlacementSpec() = v1beta1.PlacementSpec{
+			ResourceSelectors:    []v1beta1.ResourceSelectorTerm{selector},
+			Strategy:             v1beta1.RolloutStrategy{Type: v1beta1.ExternalRolloutStrategyType},
 			RevisionHistoryLimit: &limit,
-			StatusReportingScope: placement.ClusterScopeOnly,
+			StatusReportingScope: v1beta1.ClusterScopeOnly,
 		}
-	case placement.UpdateRunObject:
-		*o.RunSpec() = placement.UpdateRunSpec{PlacementName: "app", StagedUpdateStrategyName: "s", State: placement.StateInitialize}
-	case placement.UpdateStrategyObject:
+	case v1beta1.UpdateRunObject:
+		*o.RunSpec() = v1beta1.UpdateRunSpec{PlacementName: "app", StagedUpdateStrategyName: "s", State: v1beta1.StateInitialize}
+	case v1beta1.UpdateStrategyObject:
 		one := intstr.FromInt32(1)
-		o.StrategySpec().Stages = []placement.StageConfig{{
+		o.StrategySpec().Stages = []v1beta1.StageConfig{{
 			Name: "canary", LabelSelector: &metav1.LabelSelector{MatchLabels: map[string]string{"a": "b"}}, MaxConcurrency: &one,
 		}}
-	case placement.ApprovalRequestObject:
-		*o.RequestSpec() = placement.ApprovalRequestSpec{TargetUpdateRun: "run", TargetStage: "canary"}
-	case placement.ResourceSnapshotObject:
-		o.SnapshotSpec().SelectedResources = []placement.ResourceContent{{RawExtension: configMap}}
-	case placement.PolicySnapshotObject:
+	case v1beta1.ApprovalRequestObject:
+		*o.RequestSpec() = v1beta1.ApprovalRequestSpec{TargetUpdateRun: "run", TargetStage: "canary"}
+	case v1beta1.ResourceSnapshotObject:
+		o.SnapshotSpec().SelectedResources = []v1beta1.ResourceContent{{RawExtension: configMap}}
+	case v1beta1.PolicySnapshotObject:
 		o.PolicySnapshotSpec().PolicyHash = []byte("00")
-	case placement.BindingObject:
-		*o.BindingSpec() = placement.ResourceBindingSpec{
-			State: placement.BindingStateScheduled, TargetCluster: "member1", SchedulingPolicySnapshotName: "app-0",
-			ClusterDecision: placement.ClusterDecision{ClusterName: "member1", Selected: true, Reason: "picked"},
+	case v1beta1.BindingObject:
+		*o.BindingSpec() = v1beta1.ResourceBindingSpec{
+			State: v1beta1.BindingStateScheduled, TargetCluster: "member1", SchedulingPolicySnapshotName: "app-0",
+			ClusterDecision: v1beta1.ClusterDecision{ClusterName: "member1", Selected: true, Reason: "picked"},
 		}
-	case *placement.Work:
-		o.Spec.Workload.Manifests = []placement.Manifest{{RawExtension: configMap}}
-	case *placement.AppliedWork:
-		o.Spec = placement.AppliedWorkSpec{WorkName: "w", WorkNamespace: "fleet-member-a"}
-	case *placement.ClusterResourceOverride:
+	case *v1beta1.Work:
+		o.Spec.Workload.Manifests = []v1beta1.Manifest{{RawExtension: configMap}}
+	case *v1beta1.AppliedWork:
+		o.Spec = v1beta1.AppliedWorkSpec{WorkName: "w", WorkNamespace: "fleet-member-a"}
+	case *v1beta1.ClusterResourceOverride:
 		o.Spec = clusterOverride()
-	case *placement.ClusterResourceOverrideSnapshot:
-		o.Spec = placement.ClusterResourceOverrideSnapshotSpec{OverrideSpec: clusterOverride(), OverrideHash: []byte("00")}
-	case *placement.ResourceOverride:
+	case *v1beta1.ClusterResourceOverrideSnapshot:
+		o.Spec = v1beta1.ClusterResourceOverrideSnapshotSpec{OverrideSpec: clusterOverride(), OverrideHash: []byte("00")}
+	case *v1beta1.ResourceOverride:
 		o.Spec = namespacedOverride()
-	case *placement.ResourceOverrideSnapshot:
-		o.Spec = placement.ResourceOverrideSnapshotSpec{OverrideSpec: namespacedOverride(), OverrideHash: []byte("00")}
-	case *placement.ClusterResourcePlacementEviction:
-		o.Spec = placement.PlacementEvictionSpec{PlacementName: "app", ClusterName: "member1"}
-	case *placement.ClusterResourcePlacementDisruptionBudget:
+	case *v1beta1.ResourceOverrideSnapshot:
+		o.Spec = v1beta1.ResourceOverrideSnapshotSpec{OverrideSpec: namespacedOverride(), OverrideHash: []byte("00")}
+	case *v1beta1.ClusterResourcePlacementEviction:
+		o.Spec = v1beta1.PlacementEvictionSpec{PlacementName: "app", ClusterName: "member1"}
+	case *v1beta1.ClusterResourcePlacementDisruptionBudget:
 		two := intstr.FromInt32(2)
 		o.Spec.MaxUnavailable = &two
-	case *placement.ClusterResourceEnvelope:
+	case *v1beta1.ClusterResourceEnvelope:
 		o.Data = map[string]runtime.RawExtension{"c": clusterRole}
-	case *placement.ResourceEnvelope:
+	case *v1beta1.ResourceEnvelope:
 		o.Data = map[string]runtime.RawExtension{"c": configMap}
-	case *placement.ClusterResourcePlacementStatus:
+	case *v1beta1.ClusterResourcePlacementStatus:
 		o.SourceStatus.ObservedResourceIndex = "3"
 		o.LastUpdatedTime = metav1.Unix(1_800_000_000, 0)
 	default:
@@ -85,28 +85,28 @@ func sample(t testing.TB, r store.Resource) store.Object {
 	return obj
 }
 
-func clusterOverride() placement.ClusterResourceOverrideSpec {
-	return placement.ClusterResourceOverrideSpec{
-		ClusterResourceSelectors: []placement.ResourceSelectorTerm{{
-			Group: "rbac.authorization.k8s.io", Version: "v1", Kind: "ClusterRole", Name: "c", SelectionScope: placement.NamespaceWithResources,
+func clusterOverride() v1beta1.ClusterResourceOverrideSpec {
+	return v1beta1.ClusterResourceOverrideSpec{
+		ClusterResourceSelectors: []v1beta1.ResourceSelectorTerm{{
+			Group: "rbac.authorization.k8s.io", Version: "v1", Kind: "ClusterRole", Name: "c", SelectionScope: v1beta1.NamespaceWithResources,
 		}},
 		Policy: overridePolicy(),
 	}
 }
 
-func namespacedOverride() placement.ResourceOverrideSpec {
-	return placement.ResourceOverrideSpec{
-		ResourceSelectors: []placement.ResourceSelector{{Version: "v1", Kind: "ConfigMap", Name: "c"}},
+func namespacedOverride() v1beta1.ResourceOverrideSpec {
+	return v1beta1.ResourceOverrideSpec{
+		ResourceSelectors: []v1beta1.ResourceSelector{{Version: "v1", Kind: "ConfigMap", Name: "c"}},
 		Policy:            overridePolicy(),
 	}
 }
 
-func overridePolicy() *placement.OverridePolicy {
-	return &placement.OverridePolicy{OverrideRules: []placement.OverrideRule{{
-		ClusterSelector: &placement.ClusterSelector{},
-		OverrideType:    placement.JSONPatchOverrideType,
-		JSONPatchOverrides: []placement.JSONPatchOverride{{
-			Operator: placement.JSONPatchOverrideOpAdd, Path: "/metadata/labels/a", Value: apiextensionsv1.JSON{Raw: []byte(`"b"`)},
+func overridePolicy() *v1beta1.OverridePolicy {
+	return &v1beta1.OverridePolicy{OverrideRules: []v1beta1.OverrideRule{{
+		ClusterSelector: &v1beta1.ClusterSelector{},
+		OverrideType:    v1beta1.JSONPatchOverrideType,
+		JSONPatchOverrides: []v1beta1.JSONPatchOverride{{
+			Operator: v1beta1.JSONPatchOverrideOpAdd, Path: "/metadata/labels/a", Value: apiextensionsv1.JSON{Raw: []byte(`"b"`)},
 		}},
 	}}}
 }

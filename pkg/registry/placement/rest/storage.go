@@ -11,7 +11,7 @@ import (
 	genericapiserver "k8s.io/apiserver/pkg/server"
 	"k8s.io/utils/clock"
 
-	"github.com/stagegate/stagegate/pkg/apis/placement"
+	"github.com/stagegate/stagegate/pkg/apis/placement/v1beta1"
 	registry "github.com/stagegate/stagegate/pkg/registry/placement"
 	"github.com/stagegate/stagegate/pkg/registry/placement/approvalrequest"
 	"github.com/stagegate/stagegate/pkg/registry/placement/binding"
@@ -42,7 +42,7 @@ type Config struct {
 
 // NewAPIGroupInfo makes the storages of the group, which all versions share.
 func NewAPIGroupInfo(c Config) (genericapiserver.APIGroupInfo, error) {
-	group := store.NewGroup(placement.GroupName)
+	group := store.NewGroup(v1beta1.GroupName)
 	for _, family := range families(c) {
 		for _, resource := range family.resources {
 			s, err := store.NewStorage(resource, c.RESTOptions)

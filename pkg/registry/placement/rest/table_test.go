@@ -10,7 +10,7 @@ import (
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
-	"github.com/stagegate/stagegate/pkg/apis/placement"
+	"github.com/stagegate/stagegate/pkg/apis/placement/v1beta1"
 	"github.com/stagegate/stagegate/pkg/apis/wellknown"
 	"github.com/stagegate/stagegate/pkg/registry/store"
 	"github.com/stagegate/stagegate/pkg/registry/store/storetest"
@@ -47,12 +47,12 @@ func TestTables(t *testing.T) {
 		{
 			resources: "clusterresourceplacements resourceplacements",
 			with: func(o store.Object) {
-				p := o.(placement.PlacementObject)
-				p.PlacementSpec().Policy = &placement.PlacementPolicy{PlacementType: placement.PickAllPlacementType}
+				p := o.(v1beta1.PlacementObject)
+				p.PlacementSpec().Policy = &v1beta1.PlacementPolicy{PlacementType: v1beta1.PickAllPlacementType}
 				p.PlacementStatus().Conditions = conditions(4,
-					placement.PlacementConditionType(o.GetNamespace(), "Scheduled"), "True",
-					placement.PlacementConditionType(o.GetNamespace(), "WorkSynchronized"), "False",
-					placement.PlacementConditionType(o.GetNamespace(), "Available"), "Unknown")
+					v1beta1.PlacementConditionType(o.GetNamespace(), "Scheduled"), "True",
+					v1beta1.PlacementConditionType(o.GetNamespace(), "WorkSynchronized"), "False",
+					v1beta1.PlacementConditionType(o.GetNamespace(), "Available"), "Unknown")
 			},
 			headers: placementHeaders, row: "sample | 1 | True | 4 | Unknown | 4 | 90m",
 			wide: placementWide, wideRow: "sample | 1 | PickAll | True | 4 | False | 4 | Unknown | 4 | 90m | ",
@@ -60,10 +60,10 @@ func TestTables(t *testing.T) {
 		{
 			resources: "clusterresourceplacements resourceplacements",
 			with: func(o store.Object) {
-				p := o.(placement.PlacementObject)
+				p := o.(v1beta1.PlacementObject)
 				p.SetDeletionTimestamp(&metav1.Time{Time: time.Now()})
-				p.PlacementStatus().Conditions = conditions(4, placement.PlacementConditionType(o.GetNamespace(), "Available"), "True",
-					placement.PlacementConditionType(o.GetNamespace(), "ObjectsRemaining"), "True")
+				p.PlacementStatus().Conditions = conditions(4, v1beta1.PlacementConditionType(o.GetNamespace(), "Available"), "True",
+					v1beta1.PlacementConditionType(o.GetNamespace(), "ObjectsRemaining"), "True")
 				p.PlacementStatus().Conditions[1].Message = "The removal waits for cluster a: ConfigMap n/c waits for finalizer example.com/hold"
 			},
 			headers: placementHeaders, row: "sample | 1 |  |  | Terminating | 4 | 90m",
@@ -77,10 +77,10 @@ func TestTables(t *testing.T) {
 		{
 			resources: "clusterstagedupdateruns stagedupdateruns",
 			with: func(o store.Object) {
-				r := o.(placement.UpdateRunObject)
+				r := o.(v1beta1.UpdateRunObject)
 				r.RunSpec().ResourceSnapshotIndex = "1"
 				r.RunStatus().PolicySnapshotIndexUsed = "0"
-				r.RunStatus().Outcome = placement.OutcomeSucceeded
+				r.RunStatus().Outcome = v1beta1.OutcomeSucceeded
 				r.RunStatus().Conditions = conditions(1, "Initialized", "True", "Progressing", "False", "Succeeded", "True")
 			},
 			headers: runHeaders, row: "sample | app | 1 | 0 | True | True | 90m",
@@ -94,12 +94,12 @@ func TestTables(t *testing.T) {
 		{
 			resources: "clusterapprovalrequests",
 			with: func(o store.Object) {
-				r := o.(placement.ApprovalRequestObject)
-				r.RequestSpec().Policy = &placement.ApprovalPolicy{Required: 2}
-				r.RequestSpec().Rollout = &placement.StageRollout{
+				r := o.(v1beta1.ApprovalRequestObject)
+				r.RequestSpec().Policy = &v1beta1.ApprovalPolicy{Required: 2}
+				r.RequestSpec().Rollout = &v1beta1.StageRollout{
 					PlacementName: "app", ResourceSnapshotIndex: "4", Clusters: []string{"bern", "oslo", "paris", "rome"}, ClusterCount: 104,
 				}
-				r.RequestStatus().Decisions = []placement.ApprovalDecision{{Decision: placement.DecisionApproved, User: placement.DecisionUser{Username: "ann"}}}
+				r.RequestStatus().Decisions = []v1beta1.ApprovalDecision{{Decision: v1beta1.DecisionApproved, User: v1beta1.DecisionUser{Username: "ann"}}}
 			},
 			headers: requestHeaders, row: "sample | run | canary |  |  | 90m",
 			wide: requestWide, wideRow: "sample | run | canary |  |  | 90m | app | 4 | bern,oslo,paris and 101 more | ann | 1 of 2 approvals | ",
@@ -107,12 +107,12 @@ func TestTables(t *testing.T) {
 		{
 			resources: "approvalrequests",
 			with: func(o store.Object) {
-				o.(placement.ApprovalRequestObject).RequestSpec().Rollout = &placement.StageRollout{PlacementName: "app", Clusters: []string{"oslo"}, ClusterCount: 1}
-				status := o.(placement.ApprovalRequestObject).RequestStatus()
+				o.(v1beta1.ApprovalRequestObject).RequestSpec().Rollout = &v1beta1.StageRollout{PlacementName: "app", Clusters: []string{"oslo"}, ClusterCount: 1}
+				status := o.(v1beta1.ApprovalRequestObject).RequestStatus()
 				status.Conditions = conditions(1, "Approved", "True", "ApprovalAccepted", "True")
-				status.Decisions = []placement.ApprovalDecision{
-					{Decision: placement.DecisionApproved, User: placement.DecisionUser{Username: "ann"}},
-					{Decision: placement.DecisionApproved, User: placement.DecisionUser{Username: "bob"}},
+				status.Decisions = []v1beta1.ApprovalDecision{
+					{Decision: v1beta1.DecisionApproved, User: v1beta1.DecisionUser{Username: "ann"}},
+					{Decision: v1beta1.DecisionApproved, User: v1beta1.DecisionUser{Username: "bob"}},
 				}
 			},
 			headers: "NAME | STAGED-UPDATE-RUN | STAGE | APPROVED | APPROVALACCEPTED | AGE", row: "sample | run | canary | True | True | 90m",
@@ -130,7 +130,7 @@ func TestTables(t *testing.T) {
 		{
 			resources: "clusterschedulingpolicysnapshots schedulingpolicysnapshots",
 			with: func(o store.Object) {
-				o.(placement.PolicySnapshotObject).PolicySnapshotStatus().Conditions = conditions(1, "Scheduled", "True")
+				o.(v1beta1.PolicySnapshotObject).PolicySnapshotStatus().Conditions = conditions(1, "Scheduled", "True")
 			},
 			headers: "NAME | GEN | AGE", row: "sample | 1 | 90m",
 			wide: "NAME | GEN | AGE | SCHEDULED", wideRow: "sample | 1 | 90m | True",
@@ -143,7 +143,7 @@ func TestTables(t *testing.T) {
 		{
 			resources: "clusterresourcebindings resourcebindings",
 			with: func(o store.Object) {
-				b := o.(placement.BindingObject)
+				b := o.(v1beta1.BindingObject)
 				b.BindingSpec().ResourceSnapshotName = "app-1-snapshot"
 				b.BindingStatus().Conditions = conditions(1, "WorkSynchronized", "True", "Applied", "False", "Available", "Unknown")
 			},
@@ -153,7 +153,7 @@ func TestTables(t *testing.T) {
 		{
 			resources: "works",
 			with: func(o store.Object) {
-				o.(*placement.Work).Status.Conditions = conditions(1, "Applied", "True", "Available", "False")
+				o.(*v1beta1.Work).Status.Conditions = conditions(1, "Applied", "True", "Available", "False")
 			},
 			headers: "NAME | AGE", row: "sample | 90m",
 			wide: "NAME | AGE | APPLIED | AVAILABLE", wideRow: "sample | 90m | True | False",
@@ -161,7 +161,7 @@ func TestTables(t *testing.T) {
 		{
 			resources: "clusterresourceplacementevictions",
 			with: func(o store.Object) {
-				o.(*placement.ClusterResourcePlacementEviction).Status.Conditions = conditions(1, "Valid", "True", "Executed", "False")
+				o.(*v1beta1.ClusterResourcePlacementEviction).Status.Conditions = conditions(1, "Valid", "True", "Executed", "False")
 			},
 			headers: "NAME | VALID | EXECUTED | AGE", row: "sample | True | False | 90m",
 			wide: "NAME | VALID | EXECUTED | AGE | PLACEMENT | CLUSTER", wideRow: "sample | True | False | 90m | app | member1",
@@ -173,7 +173,7 @@ func TestTables(t *testing.T) {
 		{
 			resources: "clusterresourceplacementstatuses",
 			with: func(o store.Object) {
-				o.(*placement.ClusterResourcePlacementStatus).LastUpdatedTime = metav1.Time{}
+				o.(*v1beta1.ClusterResourcePlacementStatus).LastUpdatedTime = metav1.Time{}
 			},
 			headers: "NAME | RESOURCE-INDEX | LAST-UPDATED | AGE", row: "sample | 3 |  | 90m",
 		},
@@ -185,9 +185,9 @@ func TestTables(t *testing.T) {
 		{
 			resources: "clusterresourceoverrides",
 			with: func(o store.Object) {
-				spec := &o.(*placement.ClusterResourceOverride).Spec
-				spec.Placement = &placement.PlacementRef{Name: "app", Scope: placement.ClusterScoped}
-				spec.ClusterResourceSelectors = append(spec.ClusterResourceSelectors, placement.ResourceSelectorTerm{Version: "v1", Kind: "Namespace", Name: "n"})
+				spec := &o.(*v1beta1.ClusterResourceOverride).Spec
+				spec.Placement = &v1beta1.PlacementRef{Name: "app", Scope: v1beta1.ClusterScoped}
+				spec.ClusterResourceSelectors = append(spec.ClusterResourceSelectors, v1beta1.ResourceSelectorTerm{Version: "v1", Kind: "Namespace", Name: "n"})
 			},
 			headers: overrideHeaders, row: "sample | app | 90m",
 			wide: overrideWide, wideRow: "sample | app | 90m | ClusterRole/c,Namespace/n",
@@ -200,7 +200,7 @@ func TestTables(t *testing.T) {
 		{
 			resources: "resourceoverrides",
 			with: func(o store.Object) {
-				o.(*placement.ResourceOverride).Spec.Placement = &placement.PlacementRef{Name: "app", Scope: placement.ClusterScoped}
+				o.(*v1beta1.ResourceOverride).Spec.Placement = &v1beta1.PlacementRef{Name: "app", Scope: v1beta1.ClusterScoped}
 			},
 			headers: overrideHeaders, row: "sample | app | 90m",
 			wide: overrideWide, wideRow: "sample | app | 90m | ConfigMap/c",
@@ -208,7 +208,7 @@ func TestTables(t *testing.T) {
 		{
 			resources: "resourceoverrides",
 			with: func(o store.Object) {
-				o.(*placement.ResourceOverride).Spec.Placement = &placement.PlacementRef{Name: "app", Scope: placement.NamespaceScoped}
+				o.(*v1beta1.ResourceOverride).Spec.Placement = &v1beta1.PlacementRef{Name: "app", Scope: v1beta1.NamespaceScoped}
 			},
 			headers: overrideHeaders, row: "sample | team/app | 90m",
 			wide: overrideWide, wideRow: "sample | team/app | 90m | ConfigMap/c",

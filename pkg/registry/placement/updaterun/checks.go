@@ -4,39 +4,38 @@
 package updaterun
 
 import (
-	"cmp"
 	"errors"
 	"fmt"
-	"slices"
 	"time"
 
 	"k8s.io/apimachinery/pkg/api/meta"
 
-	"github.com/stagegate/stagegate/pkg/apis/placement"
+	"github.com/stagegate/stagegate/pkg/apis/placement/v1beta1"
 	"github.com/stagegate/stagegate/pkg/apis/wellknown"
+	runrules "github.com/stagegate/stagegate/pkg/rules/updaterun"
 )
 
 // check says in a sentence why an operation makes no sense for a run that is neither deleted nor, but for a rollback, over. Where the
 // user has asked for it already, it returns the record of that.
-type check func(run placement.UpdateRunObject, asked *placement.UpdateRunOperationSpec, asker string) (stored *placement.UpdateRunHistoryEntry, why error)
+type check func(run v1beta1.UpdateRunObject, asked *v1beta1.UpdateRunOperationSpec, asker string) (stored *v1beta1.UpdateRunHistoryEntry, why error)
 
-var checks = map[placement.OperationType]check{
-	placement.OperationStop:     checkStop,
-	placement.OperationResume:   checkResume,
-	placement.OperationSkip:     checkSkip,
-	placement.OperationRetry:    checkRetry,
-	placement.OperationRollback: checkRollback,
+var checks = map[v1beta1.OperationType]check{
+	v1beta1.OperationStop:     checkStop,
+	v1beta1.OperationResume:   checkResume,
+	v1beta1.OperationSkip:     checkSkip,
+	v1beta1.OperationRetry:    checkRetry,
+	v1beta1.OperationRollback: checkRollback,
 }
 
 var errNotInitialized = errors.New("the run is not initialized")
 
-func checkStop(run placement.UpdateRunObject, _ *placement.UpdateRunOperationSpec, asker string) (*placement.UpdateRunHistoryEntry, error) {
+func checkStop(run v1beta1.UpdateRunObject, _ *v1beta1.UpdateRunOperationSpec, asker string) (*v1beta1.UpdateRunHistoryEntry, error) {
 	switch run.RunSpec().State {
-	case placement.StateRun:
+	case v1beta1.StateRun:
 		return nil, nil
-	case placement.StateStop:
+	case v1beta1.StateStop:
 		changed := last(run.RunStatus(), isStateChange)
-		if changed == nil || changed.Operation != placement.OperationStop {
+		if changed == nil || changed.Operation != v1beta1.OperationStop {
 			return nil, errors.New("the run is stopped already")
 		}
 		return repeated(changed, asker, "stopped")
@@ -45,16 +44,16 @@ func checkStop(run placement.UpdateRunObject, _ *placement.UpdateRunOperationSpe
 }
 
 // checkResume tells those who would resume a paused run what it waits for.
-func checkResume(run placement.UpdateRunObject, _ *placement.UpdateRunOperationSpec, asker string) (*placement.UpdateRunHistoryEntry, error) {
+func checkResume(run v1beta1.UpdateRunObject, _ *v1beta1.UpdateRunOperationSpec, asker string) (*v1beta1.UpdateRunHistoryEntry, error) {
 	switch run.RunSpec().State {
-	case placement.StateStop:
+	case v1beta1.StateStop:
 		return nil, nil
-	case placement.StateRun:
+	case v1beta1.StateRun:
 		changed := last(run.RunStatus(), isStateChange)
 		switch {
-		case isPaused(run.RunStatus()):
+		case runrules.IsPaused(run.RunStatus()):
 			return nil, errors.New("the run is not stopped, it is paused: retry or skip the clusters that have failed")
-		case changed != nil && changed.Operation == placement.OperationResume:
+		case changed != nil && changed.Operation == v1beta1.OperationResume:
 			return repeated(changed, asker, "resumed")
 		}
 		return nil, errors.New("the run is running")
@@ -62,15 +61,15 @@ func checkResume(run placement.UpdateRunObject, _ *placement.UpdateRunOperationS
 	return nil, errors.New("the run is not started: set spec.state to Run")
 }
 
-func checkSkip(run placement.UpdateRunObject, asked *placement.UpdateRunOperationSpec, _ string) (*placement.UpdateRunHistoryEntry, error) {
+func checkSkip(run v1beta1.UpdateRunObject, asked *v1beta1.UpdateRunOperationSpec, _ string) (*v1beta1.UpdateRunHistoryEntry, error) {
 	status := run.RunStatus()
 	switch {
-	case !isInitialized(status):
+	case !runrules.IsPlanned(status):
 		return nil, errNotInitialized
 	case asked.Stage == "":
 		return nil, checkClusters(status, asked.Clusters, skippable)
 	}
-	for _, stage := range stages(status) {
+	for _, stage := range runrules.Stages(status) {
 		if stage.StageName == asked.Stage {
 			return nil, checkSkipOfStage(stage, asked.Task)
 		}
@@ -78,16 +77,16 @@ func checkSkip(run placement.UpdateRunObject, asked *placement.UpdateRunOperatio
 	return nil, fmt.Errorf("the run has no stage %s", asked.Stage)
 }
 
-func checkSkipOfStage(stage *placement.StageUpdatingStatus, task placement.StageTaskType) error {
+func checkSkipOfStage(stage *v1beta1.StageUpdatingStatus, task v1beta1.StageTaskType) error {
 	switch {
-	case isOver(stage):
+	case runrules.IsStageOver(stage):
 		return fmt.Errorf("stage %s is over", stage.StageName)
 	case task == "":
 		return nil
 	}
 	for i := range stage.AfterStageTaskStatus {
 		if after := &stage.AfterStageTaskStatus[i]; after.Type == task {
-			if meta.IsStatusConditionTrue(after.Conditions, placement.TaskWaitTimeElapsed) {
+			if meta.IsStatusConditionTrue(after.Conditions, v1beta1.TaskWaitTimeElapsed) {
 				return fmt.Errorf("the timed wait after stage %s is over", stage.StageName)
 			}
 			return nil
@@ -96,19 +95,19 @@ func checkSkipOfStage(stage *placement.StageUpdatingStatus, task placement.Stage
 	return fmt.Errorf("there is no timed wait after stage %s", stage.StageName)
 }
 
-func checkRetry(run placement.UpdateRunObject, asked *placement.UpdateRunOperationSpec, _ string) (*placement.UpdateRunHistoryEntry, error) {
+func checkRetry(run v1beta1.UpdateRunObject, asked *v1beta1.UpdateRunOperationSpec, _ string) (*v1beta1.UpdateRunHistoryEntry, error) {
 	status := run.RunStatus()
 	switch {
-	case !isInitialized(status):
+	case !runrules.IsPlanned(status):
 		return nil, errNotInitialized
 	case len(asked.Clusters) > 0:
 		return nil, checkClusters(status, asked.Clusters, retriable)
 	}
-	for _, stage := range stages(status) {
-		if isOver(stage) {
+	for _, stage := range runrules.Stages(status) {
+		if runrules.IsStageOver(stage) {
 			continue
 		}
-		if len(failedClusters(stage)) == 0 {
+		if len(runrules.FailedClusters(stage)) == 0 {
 			return nil, fmt.Errorf("no cluster in stage %s has failed", stage.StageName)
 		}
 		return nil, nil
@@ -117,9 +116,9 @@ func checkRetry(run placement.UpdateRunObject, asked *placement.UpdateRunOperati
 }
 
 // checkClusters says what is wrong with the first of some clusters for which rule finds anything.
-func checkClusters(status *placement.UpdateRunStatus, names []string, rule func(*placement.StageUpdatingStatus, *placement.ClusterUpdatingStatus) error) error {
+func checkClusters(status *v1beta1.UpdateRunStatus, names []string, rule func(*v1beta1.StageUpdatingStatus, *v1beta1.ClusterUpdatingStatus) error) error {
 	for _, name := range names {
-		stage, cluster := find(status, name)
+		stage, cluster := runrules.FindCluster(status, name)
 		if cluster == nil {
 			return fmt.Errorf("cluster %s is not a target of the run", name)
 		}
@@ -130,35 +129,35 @@ func checkClusters(status *placement.UpdateRunStatus, names []string, rule func(
 	return nil
 }
 
-func skippable(stage *placement.StageUpdatingStatus, cluster *placement.ClusterUpdatingStatus) error {
-	succeeded := meta.FindStatusCondition(cluster.Conditions, placement.ClusterSucceeded)
+func skippable(stage *v1beta1.StageUpdatingStatus, cluster *v1beta1.ClusterUpdatingStatus) error {
+	succeeded := meta.FindStatusCondition(cluster.Conditions, v1beta1.ClusterSucceeded)
 	switch {
 	case succeeded != nil && (succeeded.Reason == wellknown.ReasonClusterSkipped || succeeded.Reason == wellknown.ReasonClusterFailureSkipped):
 		return fmt.Errorf("cluster %s is skipped already", cluster.ClusterName)
-	case meta.IsStatusConditionTrue(cluster.Conditions, placement.ClusterSucceeded):
+	case meta.IsStatusConditionTrue(cluster.Conditions, v1beta1.ClusterSucceeded):
 		return fmt.Errorf("cluster %s is updated already", cluster.ClusterName)
-	case isOver(stage):
+	case runrules.IsStageOver(stage):
 		return fmt.Errorf("stage %s, which cluster %s is in, is over", stage.StageName, cluster.ClusterName)
 	}
 	return nil
 }
 
-func retriable(stage *placement.StageUpdatingStatus, cluster *placement.ClusterUpdatingStatus) error {
+func retriable(stage *v1beta1.StageUpdatingStatus, cluster *v1beta1.ClusterUpdatingStatus) error {
 	switch {
-	case !hasFailed(cluster):
+	case !runrules.HasFailed(cluster):
 		return fmt.Errorf("cluster %s has not failed", cluster.ClusterName)
-	case isOver(stage):
+	case runrules.IsStageOver(stage):
 		return fmt.Errorf("cluster %s has failed in stage %s, which is over: create a new run", cluster.ClusterName, stage.StageName)
 	}
 	return nil
 }
 
 // checkRollback allows one rollback of a run, over or not, that has moved a cluster from one version to another.
-func checkRollback(run placement.UpdateRunObject, _ *placement.UpdateRunOperationSpec, asker string) (*placement.UpdateRunHistoryEntry, error) {
+func checkRollback(run v1beta1.UpdateRunObject, _ *v1beta1.UpdateRunOperationSpec, asker string) (*v1beta1.UpdateRunHistoryEntry, error) {
 	status := run.RunStatus()
-	asked := last(status, is(placement.OperationRollback))
+	asked := last(status, is(v1beta1.OperationRollback))
 	switch {
-	case !isInitialized(status):
+	case !runrules.IsPlanned(status):
 		return nil, errNotInitialized
 	case status.RolledBackBy != nil && asked == nil:
 		return nil, fmt.Errorf("already rolled back by run %s", status.RolledBackBy.Name)
@@ -167,27 +166,14 @@ func checkRollback(run placement.UpdateRunObject, _ *placement.UpdateRunOperatio
 	case asked != nil && asked.Number > status.ObservedOperation:
 		return repeated(asked, asker, "asked for")
 	}
-	for i := range status.StagesStatus {
-		for j := range status.StagesStatus[i].Clusters {
-			if cluster := &status.StagesStatus[i].Clusters[j]; hasMoved(status, cluster) {
-				return nil, nil
-			}
-		}
+	if runrules.TakesBack(status) {
+		return nil, nil
 	}
 	return nil, errors.New("the run has moved no cluster from another version: there is nothing to roll back")
 }
 
-// hasMoved says whether a cluster had another version before the run.
-func hasMoved(status *placement.UpdateRunStatus, cluster *placement.ClusterUpdatingStatus) bool {
-	before := cluster.PreviousResourceSnapshotIndex
-	return before != nil && *before != "" &&
-		(*before != cmp.Or(cluster.ResourceSnapshotIndex, status.ResourceSnapshotIndexUsed) ||
-			!slices.Equal(cluster.PreviousClusterResourceOverrideSnapshots, cluster.ClusterResourceOverrideSnapshots) ||
-			!slices.Equal(cluster.PreviousResourceOverrideSnapshots, cluster.ResourceOverrideSnapshots))
-}
-
 // repeated is the record of a user who asks again for what they have asked for. Another user is told who has, and when.
-func repeated(entry *placement.UpdateRunHistoryEntry, asker, done string) (*placement.UpdateRunHistoryEntry, error) {
+func repeated(entry *v1beta1.UpdateRunHistoryEntry, asker, done string) (*v1beta1.UpdateRunHistoryEntry, error) {
 	if entry.User == asker {
 		return entry, nil
 	}

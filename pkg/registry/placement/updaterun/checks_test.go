@@ -14,37 +14,37 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apiserver/pkg/registry/rest"
 
-	"github.com/stagegate/stagegate/pkg/apis/placement"
+	"github.com/stagegate/stagegate/pkg/apis/placement/v1beta1"
 )
 
 func TestRefusals(t *testing.T) {
 	const stop, resume, skip, retry, rollback = "stop", "resume", "skip", "retry", "rollback"
-	run, stopped, planned := placement.StateRun, placement.StateStop, placement.StateInitialize
-	because := func(change func(*placement.UpdateRunOperationSpec)) placement.UpdateRunOperationSpec {
-		spec := placement.UpdateRunOperationSpec{Reason: "INC-7"}
+	run, stopped, planned := v1beta1.StateRun, v1beta1.StateStop, v1beta1.StateInitialize
+	because := func(change func(*v1beta1.UpdateRunOperationSpec)) v1beta1.UpdateRunOperationSpec {
+		spec := v1beta1.UpdateRunOperationSpec{Reason: "INC-7"}
 		change(&spec)
 		return spec
 	}
-	plain := because(func(*placement.UpdateRunOperationSpec) {})
-	clusters := func(names ...string) placement.UpdateRunOperationSpec {
-		return because(func(s *placement.UpdateRunOperationSpec) { s.Clusters = names })
+	plain := because(func(*v1beta1.UpdateRunOperationSpec) {})
+	clusters := func(names ...string) v1beta1.UpdateRunOperationSpec {
+		return because(func(s *v1beta1.UpdateRunOperationSpec) { s.Clusters = names })
 	}
-	stage := func(name string, task placement.StageTaskType) placement.UpdateRunOperationSpec {
-		return because(func(s *placement.UpdateRunOperationSpec) { s.Stage, s.Task = name, task })
+	stage := func(name string, task v1beta1.StageTaskType) v1beta1.UpdateRunOperationSpec {
+		return because(func(s *v1beta1.UpdateRunOperationSpec) { s.Stage, s.Task = name, task })
 	}
-	asis := func(*placement.UpdateRunStatus) {}
+	asis := func(*v1beta1.UpdateRunStatus) {}
 	set := func(conditions *[]metav1.Condition, c metav1.Condition) { *conditions = append(*conditions, c) }
-	ended := func(s *placement.UpdateRunStatus) {
-		set(&s.Conditions, withReason(placement.RunSucceeded, metav1.ConditionFalse, "UpdateRunFailed"))
+	ended := func(s *v1beta1.UpdateRunStatus) {
+		set(&s.Conditions, withReason(v1beta1.RunSucceeded, metav1.ConditionFalse, "UpdateRunFailed"))
 	}
-	uninitialized := func(s *placement.UpdateRunStatus) { *s = placement.UpdateRunStatus{} }
-	history := func(operation placement.OperationType) func(*placement.UpdateRunStatus) {
-		return func(s *placement.UpdateRunStatus) {
-			s.History = []placement.UpdateRunHistoryEntry{entry(1, operation, "bob", ""), entry(2, "", "", "and so on")}
+	uninitialized := func(s *v1beta1.UpdateRunStatus) { *s = v1beta1.UpdateRunStatus{} }
+	history := func(operation v1beta1.OperationType) func(*v1beta1.UpdateRunStatus) {
+		return func(s *v1beta1.UpdateRunStatus) {
+			s.History = []v1beta1.UpdateRunHistoryEntry{entry(1, operation, "bob", ""), entry(2, "", "", "and so on")}
 		}
 	}
-	unmoved := func(previous, given string) func(*placement.UpdateRunStatus) {
-		return func(s *placement.UpdateRunStatus) {
+	unmoved := func(previous, given string) func(*v1beta1.UpdateRunStatus) {
+		return func(s *v1beta1.UpdateRunStatus) {
 			s.StagesStatus[0].Clusters[0].PreviousResourceSnapshotIndex = &previous
 			s.StagesStatus[0].Clusters[0].ResourceSnapshotIndex = given
 		}
@@ -52,89 +52,89 @@ func TestRefusals(t *testing.T) {
 
 	conflicts := []struct {
 		name, subresource string
-		state             placement.State
-		at                func(*placement.UpdateRunStatus)
-		spec              placement.UpdateRunOperationSpec
+		state             v1beta1.State
+		at                func(*v1beta1.UpdateRunStatus)
+		spec              v1beta1.UpdateRunOperationSpec
 		want              string
 	}{
 		{"stop of a run that is over", stop, run, ended, plain, "the run has ended (UpdateRunFailed): create a new run"},
 		{"resume of a run that is over", resume, stopped, ended, plain, "the run has ended (UpdateRunFailed): create a new run"},
 		{"skip in a run that is over", skip, run, ended, clusters("c"), "the run has ended (UpdateRunFailed): create a new run"},
 		{"retry in a run that is over", retry, run, ended, plain, "the run has ended (UpdateRunFailed): create a new run"},
-		{"stop of a run that cannot be initialised", stop, run, func(s *placement.UpdateRunStatus) {
-			s.Conditions = []metav1.Condition{withReason(placement.RunInitialized, metav1.ConditionFalse, "UpdateRunInitializedFailed")}
+		{"stop of a run that cannot be initialised", stop, run, func(s *v1beta1.UpdateRunStatus) {
+			s.Conditions = []metav1.Condition{withReason(v1beta1.RunInitialized, metav1.ConditionFalse, "UpdateRunInitializedFailed")}
 		}, plain, "the run has ended (UpdateRunInitializedFailed): create a new run"},
 
 		{"stop of what is not started", stop, planned, asis, plain, "the run is not started"},
-		{"stop of what another stopped", stop, stopped, history(placement.OperationStop), plain, "already stopped by bob at 2026-03-01T12:00:00Z"},
+		{"stop of what another stopped", stop, stopped, history(v1beta1.OperationStop), plain, "already stopped by bob at 2026-03-01T12:00:00Z"},
 		{"stop of what nobody is known to have stopped", stop, stopped, asis, plain, "the run is stopped already"},
 
 		{"resume of what is not started", resume, planned, asis, plain, "the run is not started: set spec.state to Run"},
-		{"resume of what runs", resume, run, history(placement.OperationStart), plain, "the run is running"},
-		{"resume of what another resumed", resume, run, history(placement.OperationResume), plain, "already resumed by bob at 2026-03-01T12:00:00Z"},
-		{"resume of what is paused", resume, run, func(s *placement.UpdateRunStatus) {
-			set(&s.Conditions, withReason(placement.RunProgressing, metav1.ConditionFalse, "UpdateRunPaused"))
+		{"resume of what runs", resume, run, history(v1beta1.OperationStart), plain, "the run is running"},
+		{"resume of what another resumed", resume, run, history(v1beta1.OperationResume), plain, "already resumed by bob at 2026-03-01T12:00:00Z"},
+		{"resume of what is paused", resume, run, func(s *v1beta1.UpdateRunStatus) {
+			set(&s.Conditions, withReason(v1beta1.RunProgressing, metav1.ConditionFalse, "UpdateRunPaused"))
 		}, plain, "the run is not stopped, it is paused: retry or skip the clusters that have failed"},
 
 		{"skip before there are clusters", skip, run, uninitialized, clusters("a"), "the run is not initialized"},
 		{"skip of a foreign cluster", skip, run, asis, clusters("c", "paris"), "cluster paris is not a target of the run"},
 		{"skip of an updated cluster", skip, run, asis, clusters("a"), "cluster a is updated already"},
-		{"skip of a skipped cluster", skip, run, func(s *placement.UpdateRunStatus) {
-			set(&s.StagesStatus[1].Clusters[1].Conditions, withReason(placement.ClusterSucceeded, metav1.ConditionTrue, "ClusterUpdatingSkipped"))
+		{"skip of a skipped cluster", skip, run, func(s *v1beta1.UpdateRunStatus) {
+			set(&s.StagesStatus[1].Clusters[1].Conditions, withReason(v1beta1.ClusterSucceeded, metav1.ConditionTrue, "ClusterUpdatingSkipped"))
 		}, clusters("c"), "cluster c is skipped already"},
-		{"skip of a failed cluster that is skipped", skip, run, func(s *placement.UpdateRunStatus) {
-			set(&s.StagesStatus[1].Clusters[1].Conditions, withReason(placement.ClusterSucceeded, metav1.ConditionFalse, "ClusterUpdatingFailureSkipped"))
+		{"skip of a failed cluster that is skipped", skip, run, func(s *v1beta1.UpdateRunStatus) {
+			set(&s.StagesStatus[1].Clusters[1].Conditions, withReason(v1beta1.ClusterSucceeded, metav1.ConditionFalse, "ClusterUpdatingFailureSkipped"))
 		}, clusters("c"), "cluster c is skipped already"},
-		{"skip of a cluster in a stage that is over", skip, run, func(s *placement.UpdateRunStatus) {
-			set(&s.StagesStatus[1].Conditions, condition(placement.StageSucceeded, metav1.ConditionTrue))
+		{"skip of a cluster in a stage that is over", skip, run, func(s *v1beta1.UpdateRunStatus) {
+			set(&s.StagesStatus[1].Conditions, condition(v1beta1.StageSucceeded, metav1.ConditionTrue))
 		}, clusters("b"), "stage canary, which cluster b is in, is over"},
 		{"skip of a foreign stage", skip, run, asis, stage("prod", ""), "the run has no stage prod"},
 		{"skip of a stage that is over", skip, run, asis, stage("staging", ""), "stage staging is over"},
-		{"skip of the wait after a stage that is over", skip, run, asis, stage("staging", placement.StageTaskTypeTimedWait), "stage staging is over"},
-		{"skip of a wait that is over", skip, run, func(s *placement.UpdateRunStatus) {
-			s.StagesStatus[1].AfterStageTaskStatus[0].Conditions = []metav1.Condition{condition(placement.TaskWaitTimeElapsed, metav1.ConditionTrue)}
-		}, stage("canary", placement.StageTaskTypeTimedWait), "the timed wait after stage canary is over"},
-		{"skip of a wait that is not there", skip, run, func(s *placement.UpdateRunStatus) {
-			s.StagesStatus[1].AfterStageTaskStatus[0].Type = placement.StageTaskTypeApproval
-		}, stage("canary", placement.StageTaskTypeTimedWait), "there is no timed wait after stage canary"},
+		{"skip of the wait after a stage that is over", skip, run, asis, stage("staging", v1beta1.StageTaskTypeTimedWait), "stage staging is over"},
+		{"skip of a wait that is over", skip, run, func(s *v1beta1.UpdateRunStatus) {
+			s.StagesStatus[1].AfterStageTaskStatus[0].Conditions = []metav1.Condition{condition(v1beta1.TaskWaitTimeElapsed, metav1.ConditionTrue)}
+		}, stage("canary", v1beta1.StageTaskTypeTimedWait), "the timed wait after stage canary is over"},
+		{"skip of a wait that is not there", skip, run, func(s *v1beta1.UpdateRunStatus) {
+			s.StagesStatus[1].AfterStageTaskStatus[0].Type = v1beta1.StageTaskTypeApproval
+		}, stage("canary", v1beta1.StageTaskTypeTimedWait), "there is no timed wait after stage canary"},
 
 		{"retry before there are clusters", retry, run, uninitialized, plain, "the run is not initialized"},
 		{"retry of a foreign cluster", retry, run, asis, clusters("b", "paris"), "cluster paris is not a target of the run"},
 		{"retry of a cluster that has not failed", retry, run, asis, clusters("b", "c"), "cluster c has not failed"},
-		{"retry of a cluster that was skipped since", retry, run, func(s *placement.UpdateRunStatus) {
+		{"retry of a cluster that was skipped since", retry, run, func(s *v1beta1.UpdateRunStatus) {
 			s.StagesStatus[1].Clusters[0].Conditions[1].Reason = "ClusterUpdatingFailureSkipped"
 		}, clusters("b"), "cluster b has not failed"},
-		{"retry of a cluster in a stage that is over", retry, run, func(s *placement.UpdateRunStatus) {
-			set(&s.StagesStatus[1].Conditions, condition(placement.StageSucceeded, metav1.ConditionTrue))
+		{"retry of a cluster in a stage that is over", retry, run, func(s *v1beta1.UpdateRunStatus) {
+			set(&s.StagesStatus[1].Conditions, condition(v1beta1.StageSucceeded, metav1.ConditionTrue))
 		}, clusters("b"), "cluster b has failed in stage canary, which is over: create a new run"},
-		{"retry where nothing has failed", retry, run, func(s *placement.UpdateRunStatus) {
+		{"retry where nothing has failed", retry, run, func(s *v1beta1.UpdateRunStatus) {
 			s.StagesStatus[1].Clusters[0].Conditions = nil
 		}, plain, "no cluster in stage canary has failed"},
-		{"retry after the last stage", retry, run, func(s *placement.UpdateRunStatus) {
-			set(&s.StagesStatus[1].Conditions, condition(placement.StageSucceeded, metav1.ConditionTrue))
-			set(&s.DeletionStageStatus.Conditions, condition(placement.StageSucceeded, metav1.ConditionTrue))
+		{"retry after the last stage", retry, run, func(s *v1beta1.UpdateRunStatus) {
+			set(&s.StagesStatus[1].Conditions, condition(v1beta1.StageSucceeded, metav1.ConditionTrue))
+			set(&s.DeletionStageStatus.Conditions, condition(v1beta1.StageSucceeded, metav1.ConditionTrue))
 		}, plain, "all stages are over"},
 
 		{"rollback before there are clusters", rollback, run, uninitialized, plain, "the run is not initialized"},
-		{"rollback where nothing has begun", rollback, run, func(s *placement.UpdateRunStatus) {
+		{"rollback where nothing has begun", rollback, run, func(s *v1beta1.UpdateRunStatus) {
 			s.StagesStatus[0].Clusters[0].PreviousResourceSnapshotIndex = nil
 		}, plain, "the run has moved no cluster from another version: there is nothing to roll back"},
 		{"rollback of clusters that had nothing", rollback, run, unmoved("", ""), plain, "the run has moved no cluster from another version: there is nothing to roll back"},
 		{"rollback of clusters that had the run's version", rollback, run, unmoved("2", ""), plain, "the run has moved no cluster from another version: there is nothing to roll back"},
 		{"rollback of clusters that had their own version", rollback, run, unmoved("1", "1"), plain, "the run has moved no cluster from another version: there is nothing to roll back"},
-		{"rollback of clusters that had the same overrides", rollback, run, func(s *placement.UpdateRunStatus) {
+		{"rollback of clusters that had the same overrides", rollback, run, func(s *v1beta1.UpdateRunStatus) {
 			unmoved("2", "")(s)
 			c := &s.StagesStatus[0].Clusters[0]
 			c.ClusterResourceOverrideSnapshots, c.PreviousClusterResourceOverrideSnapshots = []string{"o-0"}, []string{"o-0"}
 		}, plain, "the run has moved no cluster from another version: there is nothing to roll back"},
-		{"rollback that another asked for", rollback, run, history(placement.OperationRollback), plain, "already asked for by bob at 2026-03-01T12:00:00Z"},
-		{"rollback that another was given", rollback, run, func(s *placement.UpdateRunStatus) {
-			history(placement.OperationRollback)(s)
+		{"rollback that another asked for", rollback, run, history(v1beta1.OperationRollback), plain, "already asked for by bob at 2026-03-01T12:00:00Z"},
+		{"rollback that another was given", rollback, run, func(s *v1beta1.UpdateRunStatus) {
+			history(v1beta1.OperationRollback)(s)
 			s.ObservedOperation = 1
-			s.RolledBackBy = &placement.UpdateRunReference{Name: "run-rollback"}
+			s.RolledBackBy = &v1beta1.UpdateRunReference{Name: "run-rollback"}
 		}, plain, "already rolled back by run run-rollback, asked for by bob at 2026-03-01T12:00:00Z"},
-		{"rollback of what the policy rolled back", rollback, run, func(s *placement.UpdateRunStatus) {
-			s.RolledBackBy = &placement.UpdateRunReference{Name: "run-rollback"}
+		{"rollback of what the policy rolled back", rollback, run, func(s *v1beta1.UpdateRunStatus) {
+			s.RolledBackBy = &v1beta1.UpdateRunReference{Name: "run-rollback"}
 		}, plain, "already rolled back by run run-rollback"},
 
 		{"skip while many wait", skip, run, waiting(20), clusters("c"),
@@ -143,28 +143,28 @@ func TestRefusals(t *testing.T) {
 
 	invalid := []struct {
 		name, subresource string
-		spec              placement.UpdateRunOperationSpec
+		spec              v1beta1.UpdateRunOperationSpec
 		want              string
 	}{
-		{"stop without a reason", stop, placement.UpdateRunOperationSpec{}, "spec.reason: Required value"},
-		{"rollback with a long reason", rollback, placement.UpdateRunOperationSpec{Reason: strings.Repeat("x", 1025)}, "spec.reason: Too long: may not be more than 1024 characters"},
+		{"stop without a reason", stop, v1beta1.UpdateRunOperationSpec{}, "spec.reason: Required value"},
+		{"rollback with a long reason", rollback, v1beta1.UpdateRunOperationSpec{Reason: strings.Repeat("x", 1025)}, "spec.reason: Too long: may not be more than 1024 characters"},
 		{"stop of clusters", stop, clusters("a"), "spec.clusters: Forbidden: only skip and retry take clusters"},
 		{"resume of a stage", resume, stage("canary", ""), "spec.stage: Forbidden: only skip takes a stage"},
-		{"retry of a task", retry, stage("", placement.StageTaskTypeTimedWait), "spec.task: Forbidden: only skip takes a task"},
+		{"retry of a task", retry, stage("", v1beta1.StageTaskTypeTimedWait), "spec.task: Forbidden: only skip takes a task"},
 		{"retry of a cluster twice", retry, clusters("b", "b"), `spec.clusters[1]: Duplicate value: "b"`},
 		{"skip of nothing", skip, plain, "spec.clusters: Required value: clusters or a stage to skip"},
-		{"skip of two things", skip, because(func(s *placement.UpdateRunOperationSpec) { s.Clusters, s.Stage = []string{"b"}, "canary" }),
+		{"skip of two things", skip, because(func(s *v1beta1.UpdateRunOperationSpec) { s.Clusters, s.Stage = []string{"b"}, "canary" }),
 			"spec.stage: Forbidden: may not be set together with clusters"},
-		{"skip of a task without its stage", skip, because(func(s *placement.UpdateRunOperationSpec) {
-			s.Clusters, s.Task = []string{"b"}, placement.StageTaskTypeTimedWait
+		{"skip of a task without its stage", skip, because(func(s *v1beta1.UpdateRunOperationSpec) {
+			s.Clusters, s.Task = []string{"b"}, v1beta1.StageTaskTypeTimedWait
 		}), "spec.stage: Required value: the stage that the task is after"},
-		{"skip of an approval", skip, stage("canary", placement.StageTaskTypeApproval),
+		{"skip of an approval", skip, stage("canary", v1beta1.StageTaskTypeApproval),
 			`spec.task: Invalid value: "Approval": an approval cannot be skipped, only a TimedWait`},
 		{"skip of an unknown task", skip, stage("canary", "Party"), `spec.task: Unsupported value: "Party": supported values: "Approval", "TimedWait"`},
 	}
 
 	bothScopes(t, func(t *testing.T, s *service) {
-		refuse := func(t *testing.T, subresource string, state placement.State, status placement.UpdateRunStatus, spec placement.UpdateRunOperationSpec, code int32, want string) {
+		refuse := func(t *testing.T, subresource string, state v1beta1.State, status v1beta1.UpdateRunStatus, spec v1beta1.UpdateRunOperationSpec, code int32, want string) {
 			t.Helper()
 			before := s.run("run", state, status)
 			_, err := s.ask(s.as(alice, subresource), subresource, "run", spec)
@@ -197,8 +197,8 @@ func TestRefusals(t *testing.T) {
 
 func TestARunThatIsDeletedIsAskedNothing(t *testing.T) {
 	bothScopes(t, func(t *testing.T, s *service) {
-		s.run("run", placement.StateRun, underWay())
-		s.update(alice, "", "run", func(run placement.UpdateRunObject) { run.SetFinalizers([]string{"kubernetes-fleet.io/test"}) })
+		s.run("run", v1beta1.StateRun, underWay())
+		s.update(alice, "", "run", func(run v1beta1.UpdateRunObject) { run.SetFinalizers([]string{"kubernetes-fleet.io/test"}) })
 		if _, _, err := s.storage.REST.Delete(s.as(alice, ""), "run", rest.ValidateAllObjectFunc, &metav1.DeleteOptions{}); err != nil {
 			t.Fatal(err)
 		}
@@ -211,7 +211,7 @@ func TestARunThatIsDeletedIsAskedNothing(t *testing.T) {
 
 func TestPreconditionsOfAnOperation(t *testing.T) {
 	bothScopes(t, func(t *testing.T, s *service) {
-		stored := s.run("run", placement.StateRun, underWay())
+		stored := s.run("run", v1beta1.StateRun, underWay())
 		for _, tc := range []struct {
 			metadata metav1.ObjectMeta
 			want     string
@@ -221,10 +221,10 @@ func TestPreconditionsOfAnOperation(t *testing.T) {
 			{metav1.ObjectMeta{ResourceVersion: "1"}, conflictOn(s, "the resourceVersion in the precondition (1) does not match the resourceVersion in record ("+stored.GetResourceVersion()+")")},
 		} {
 			_, err := s.paths["stop"].(rest.NamedCreater).Create(s.as(alice, "stop"), "run",
-				&placement.UpdateRunOperation{ObjectMeta: tc.metadata, Spec: placement.UpdateRunOperationSpec{Reason: "INC-7"}}, rest.ValidateAllObjectFunc, &metav1.CreateOptions{})
+				&v1beta1.UpdateRunOperation{ObjectMeta: tc.metadata, Spec: v1beta1.UpdateRunOperationSpec{Reason: "INC-7"}}, rest.ValidateAllObjectFunc, &metav1.CreateOptions{})
 			expect(t, "stop", err, tc.want)
 		}
-		if _, err := s.ask(s.as(alice, "stop"), "stop", "gone", placement.UpdateRunOperationSpec{Reason: "INC-7"}); !apierrors.IsNotFound(err) {
+		if _, err := s.ask(s.as(alice, "stop"), "stop", "gone", v1beta1.UpdateRunOperationSpec{Reason: "INC-7"}); !apierrors.IsNotFound(err) {
 			t.Errorf("stop of a run that is not there: %v", err)
 		}
 	})

@@ -10,21 +10,21 @@ import (
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
-	"github.com/stagegate/stagegate/pkg/apis/placement"
+	"github.com/stagegate/stagegate/pkg/apis/placement/v1beta1"
 	"github.com/stagegate/stagegate/pkg/registry/store"
 )
 
-type column = store.Column[placement.UpdateRunObject]
+type column = store.Column[v1beta1.UpdateRunObject]
 
 func columns() []column {
 	return []column{
 		{Name: "Placement", Description: "Placement whose clusters the run moves.", Text: placementName},
 		{Name: "Resource-Snapshot-Index", Description: "Version of the resources that is rolled out.", Text: resourceSnapshotIndex},
 		{Name: "Policy-Snapshot-Index", Description: "Version of the policy that picked the clusters.", Text: policySnapshotIndex},
-		store.Condition("Initialized", placement.RunInitialized, conditions),
-		store.Condition("Succeeded", placement.RunSucceeded, conditions),
-		store.Age[placement.UpdateRunObject](),
-		store.Condition("Progressing", placement.RunProgressing, conditions).OnlyWide(),
+		store.Condition("Initialized", v1beta1.RunInitialized, conditions),
+		store.Condition("Succeeded", v1beta1.RunSucceeded, conditions),
+		store.Age[v1beta1.UpdateRunObject](),
+		store.Condition("Progressing", v1beta1.RunProgressing, conditions).OnlyWide(),
 		{Name: "Stage", Wide: true, Description: "Stage that the run is in, and its place among all stages.", Text: currentStageName},
 		{Name: "Progress", Wide: true, Description: "Clusters that are done, of all that the run moves.", Text: progress},
 		{Name: "Waiting-For", Wide: true, Description: "What holds the run up: another run, clusters that have failed, an approval request, a timed wait or a cluster.", Text: waitingFor},
@@ -34,50 +34,50 @@ func columns() []column {
 }
 
 // operationColumns are the columns of a subresource of runs such as stop: what was asked last.
-func operationColumns() []store.Column[*placement.UpdateRunOperation] {
-	type column = store.Column[*placement.UpdateRunOperation]
+func operationColumns() []store.Column[*v1beta1.UpdateRunOperation] {
+	type column = store.Column[*v1beta1.UpdateRunOperation]
 	return []column{
 		{Name: "Number", Description: "Number in the history of the run.", Text: operationNumber},
-		{Name: "User", Description: "User who asked.", Text: func(o *placement.UpdateRunOperation) string { return cmp.Or(o.Status.User, store.None) }},
-		{Name: "Time", Description: "Time when they did.", Text: func(o *placement.UpdateRunOperation) string { return store.When(o.Status.Time) }},
+		{Name: "User", Description: "User who asked.", Text: func(o *v1beta1.UpdateRunOperation) string { return cmp.Or(o.Status.User, store.None) }},
+		{Name: "Time", Description: "Time when they did.", Text: func(o *v1beta1.UpdateRunOperation) string { return store.When(o.Status.Time) }},
 		{Name: "Done", Description: "Whether the run has acted on it.", Text: operationDone},
-		{Name: "Reason", Description: "Reason that they gave.", Text: func(o *placement.UpdateRunOperation) string { return cmp.Or(o.Spec.Reason, store.None) }},
-		{Name: "Stage", Wide: true, Description: "Stage that was skipped.", Text: func(o *placement.UpdateRunOperation) string { return o.Spec.Stage }},
-		{Name: "Task", Wide: true, Description: "Task that was skipped.", Text: func(o *placement.UpdateRunOperation) string { return string(o.Spec.Task) }},
-		{Name: "Clusters", Wide: true, Description: "Clusters that were named.", Text: func(o *placement.UpdateRunOperation) string { return strings.Join(o.Spec.Clusters, ",") }},
+		{Name: "Reason", Description: "Reason that they gave.", Text: func(o *v1beta1.UpdateRunOperation) string { return cmp.Or(o.Spec.Reason, store.None) }},
+		{Name: "Stage", Wide: true, Description: "Stage that was skipped.", Text: func(o *v1beta1.UpdateRunOperation) string { return o.Spec.Stage }},
+		{Name: "Task", Wide: true, Description: "Task that was skipped.", Text: func(o *v1beta1.UpdateRunOperation) string { return string(o.Spec.Task) }},
+		{Name: "Clusters", Wide: true, Description: "Clusters that were named.", Text: func(o *v1beta1.UpdateRunOperation) string { return strings.Join(o.Spec.Clusters, ",") }},
 	}
 }
 
-func operationNumber(o *placement.UpdateRunOperation) string {
+func operationNumber(o *v1beta1.UpdateRunOperation) string {
 	if o.Status.Number == 0 {
 		return store.None
 	}
 	return strconv.FormatInt(o.Status.Number, 10)
 }
 
-func operationDone(o *placement.UpdateRunOperation) string {
+func operationDone(o *v1beta1.UpdateRunOperation) string {
 	if o.Status.Number == 0 {
 		return store.None
 	}
 	return strconv.FormatBool(o.Status.Done)
 }
 
-func placementName(o placement.UpdateRunObject) string { return o.RunSpec().PlacementName }
+func placementName(o v1beta1.UpdateRunObject) string { return o.RunSpec().PlacementName }
 
-func outcome(o placement.UpdateRunObject) string { return string(o.RunStatus().Outcome) }
+func outcome(o v1beta1.UpdateRunObject) string { return string(o.RunStatus().Outcome) }
 
-func strategyName(o placement.UpdateRunObject) string { return o.RunSpec().StagedUpdateStrategyName }
+func strategyName(o v1beta1.UpdateRunObject) string { return o.RunSpec().StagedUpdateStrategyName }
 
-func policySnapshotIndex(o placement.UpdateRunObject) string {
+func policySnapshotIndex(o v1beta1.UpdateRunObject) string {
 	return o.RunStatus().PolicySnapshotIndexUsed
 }
 
 // resourceSnapshotIndex is the index used, and as long as that is not known the one asked for.
-func resourceSnapshotIndex(o placement.UpdateRunObject) string {
+func resourceSnapshotIndex(o v1beta1.UpdateRunObject) string {
 	if used := o.RunStatus().ResourceSnapshotIndexUsed; used != "" {
 		return used
 	}
 	return o.RunSpec().ResourceSnapshotIndex
 }
 
-func conditions(o placement.UpdateRunObject) []metav1.Condition { return o.RunStatus().Conditions }
+func conditions(o v1beta1.UpdateRunObject) []metav1.Condition { return o.RunStatus().Conditions }

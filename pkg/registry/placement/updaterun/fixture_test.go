@@ -18,7 +18,7 @@ import (
 	"k8s.io/apiserver/pkg/registry/rest"
 	clocktesting "k8s.io/utils/clock/testing"
 
-	"github.com/stagegate/stagegate/pkg/apis/placement"
+	"github.com/stagegate/stagegate/pkg/apis/placement/v1beta1"
 	registry "github.com/stagegate/stagegate/pkg/registry/placement"
 	"github.com/stagegate/stagegate/pkg/registry/store"
 	"github.com/stagegate/stagegate/pkg/registry/store/storetest"
@@ -84,7 +84,7 @@ func (s *service) as(who user.Info, subresource string) context.Context {
 }
 
 // run stores a run in a state and with a status.
-func (s *service) run(name string, state placement.State, status placement.UpdateRunStatus) placement.UpdateRunObject {
+func (s *service) run(name string, state v1beta1.State, status v1beta1.UpdateRunStatus) v1beta1.UpdateRunObject {
 	s.t.Helper()
 	run := newRun(s.resource)
 	run.SetName(name)
@@ -97,27 +97,27 @@ func (s *service) run(name string, state placement.State, status placement.Updat
 	if _, err := s.storage.REST.Create(s.as(alice, ""), run, rest.ValidateAllObjectFunc, &metav1.CreateOptions{}); err != nil {
 		s.t.Fatal(err)
 	}
-	return s.update(loop, "status", name, func(run placement.UpdateRunObject) { *run.RunStatus() = status })
+	return s.update(loop, "status", name, func(run v1beta1.UpdateRunObject) { *run.RunStatus() = status })
 }
 
 // update writes a run, or its status, the way a PUT does.
-func (s *service) update(who user.Info, subresource, name string, change func(placement.UpdateRunObject)) placement.UpdateRunObject {
+func (s *service) update(who user.Info, subresource, name string, change func(v1beta1.UpdateRunObject)) v1beta1.UpdateRunObject {
 	s.t.Helper()
 	out, _, err := s.paths[subresource].(rest.Updater).Update(s.as(who, subresource), name, changed(change),
 		rest.ValidateAllObjectFunc, rest.ValidateAllObjectUpdateFunc, false, &metav1.UpdateOptions{})
 	if err != nil {
 		s.t.Fatalf("update of %s: %v", name, err)
 	}
-	return out.(placement.UpdateRunObject)
+	return out.(v1beta1.UpdateRunObject)
 }
 
-func (s *service) get(name string) placement.UpdateRunObject {
+func (s *service) get(name string) v1beta1.UpdateRunObject {
 	s.t.Helper()
 	out, err := s.storage.REST.Get(s.as(alice, ""), name, &metav1.GetOptions{})
 	if err != nil {
 		s.t.Fatal(err)
 	}
-	return out.(placement.UpdateRunObject)
+	return out.(v1beta1.UpdateRunObject)
 }
 
 // changed is what a PATCH sends: a change of what is there.
@@ -130,16 +130,16 @@ func changed[O runtime.Object](change func(O)) rest.UpdatedObjectInfo {
 }
 
 // ask posts an operation.
-func (s *service) ask(ctx context.Context, subresource, name string, spec placement.UpdateRunOperationSpec) (*placement.UpdateRunOperation, error) {
-	out, err := s.paths[subresource].(rest.NamedCreater).Create(ctx, name, &placement.UpdateRunOperation{Spec: spec}, rest.ValidateAllObjectFunc, &metav1.CreateOptions{})
+func (s *service) ask(ctx context.Context, subresource, name string, spec v1beta1.UpdateRunOperationSpec) (*v1beta1.UpdateRunOperation, error) {
+	out, err := s.paths[subresource].(rest.NamedCreater).Create(ctx, name, &v1beta1.UpdateRunOperation{Spec: spec}, rest.ValidateAllObjectFunc, &metav1.CreateOptions{})
 	if err != nil {
 		return nil, err
 	}
-	return out.(*placement.UpdateRunOperation), nil
+	return out.(*v1beta1.UpdateRunOperation), nil
 }
 
 // mustAsk is ask for what a test takes for granted.
-func (s *service) mustAsk(who user.Info, subresource, name string, spec placement.UpdateRunOperationSpec) *placement.UpdateRunOperation {
+func (s *service) mustAsk(who user.Info, subresource, name string, spec v1beta1.UpdateRunOperationSpec) *v1beta1.UpdateRunOperation {
 	s.t.Helper()
 	answer, err := s.ask(s.as(who, subresource), subresource, name, spec)
 	if err != nil {
@@ -149,23 +149,23 @@ func (s *service) mustAsk(who user.Info, subresource, name string, spec placemen
 }
 
 // underWay is the status of a run whose first stage is over, and in whose second one cluster has failed and another is in flight.
-func underWay() placement.UpdateRunStatus {
-	started := condition(placement.ClusterStarted, metav1.ConditionTrue)
+func underWay() v1beta1.UpdateRunStatus {
+	started := condition(v1beta1.ClusterStarted, metav1.ConditionTrue)
 	before := "1"
 	s := planned()
 	s.ResourceSnapshotIndexUsed = "2"
-	s.StagesStatus[0].Conditions = []metav1.Condition{condition(placement.StageSucceeded, metav1.ConditionTrue)}
-	s.StagesStatus[0].Clusters[0].Conditions = []metav1.Condition{started, condition(placement.ClusterSucceeded, metav1.ConditionTrue)}
+	s.StagesStatus[0].Conditions = []metav1.Condition{condition(v1beta1.StageSucceeded, metav1.ConditionTrue)}
+	s.StagesStatus[0].Clusters[0].Conditions = []metav1.Condition{started, condition(v1beta1.ClusterSucceeded, metav1.ConditionTrue)}
 	s.StagesStatus[0].Clusters[0].PreviousResourceSnapshotIndex = &before
-	s.StagesStatus[1].Clusters[0].Conditions = []metav1.Condition{started, withReason(placement.ClusterSucceeded, metav1.ConditionFalse, "ClusterUpdatingFailed")}
+	s.StagesStatus[1].Clusters[0].Conditions = []metav1.Condition{started, withReason(v1beta1.ClusterSucceeded, metav1.ConditionFalse, "ClusterUpdatingFailed")}
 	s.StagesStatus[1].Clusters[1].Conditions = []metav1.Condition{started}
-	s.StagesStatus[1].AfterStageTaskStatus = []placement.StageTaskStatus{{Type: placement.StageTaskTypeTimedWait}}
+	s.StagesStatus[1].AfterStageTaskStatus = []v1beta1.StageTaskStatus{{Type: v1beta1.StageTaskTypeTimedWait}}
 	return s
 }
 
 // entry is what stands in the history once somebody has asked.
-func entry(number int64, operation placement.OperationType, who, message string) placement.UpdateRunHistoryEntry {
-	return placement.UpdateRunHistoryEntry{
+func entry(number int64, operation v1beta1.OperationType, who, message string) v1beta1.UpdateRunHistoryEntry {
+	return v1beta1.UpdateRunHistoryEntry{
 		Number: number, Time: metav1.NewTime(testClock.Now()), Reason: string(operation) + "Requested", Operation: operation, User: who,
 		Message: message, AuditID: "audit-1",
 	}

@@ -12,17 +12,18 @@ import (
 	genericapirequest "k8s.io/apiserver/pkg/endpoints/request"
 	"k8s.io/utils/clock"
 
-	"github.com/stagegate/stagegate/pkg/apis/placement"
+	"github.com/stagegate/stagegate/pkg/apis/placement/v1beta1"
+	runrules "github.com/stagegate/stagegate/pkg/rules/updaterun"
 )
 
 // maxPending is how many operations of a run may wait to be acted on.
 const maxPending = 20
 
 // stateChanges are the operations that change the state of a run, by the state before and after.
-var stateChanges = map[[2]placement.State]placement.OperationType{
-	{placement.StateInitialize, placement.StateRun}: placement.OperationStart,
-	{placement.StateRun, placement.StateStop}:       placement.OperationStop,
-	{placement.StateStop, placement.StateRun}:       placement.OperationResume,
+var stateChanges = map[[2]v1beta1.State]v1beta1.OperationType{
+	{v1beta1.StateInitialize, v1beta1.StateRun}: v1beta1.OperationStart,
+	{v1beta1.StateRun, v1beta1.StateStop}:       v1beta1.OperationStop,
+	{v1beta1.StateStop, v1beta1.StateRun}:       v1beta1.OperationResume,
 }
 
 // recorder writes into the history of runs what users ask of them.
@@ -32,18 +33,18 @@ type recorder struct {
 
 // recordState records a change of spec.state that was written as such, the way of the tutorial. To a run that is over it is none: it would
 // be shown as acted on.
-func (r recorder) recordState(ctx context.Context, run, old placement.UpdateRunObject) {
-	if endOf(old.RunStatus()) != "" {
+func (r recorder) recordState(ctx context.Context, run, old v1beta1.UpdateRunObject) {
+	if runrules.IsOver(old.RunStatus()) {
 		return
 	}
-	if changed, ok := stateChanges[[2]placement.State{old.RunSpec().State, run.RunSpec().State}]; ok {
-		r.record(ctx, run.RunStatus(), placement.UpdateRunHistoryEntry{Operation: changed})
+	if changed, ok := stateChanges[[2]v1beta1.State{old.RunSpec().State, run.RunSpec().State}]; ok {
+		r.record(ctx, run.RunStatus(), v1beta1.UpdateRunHistoryEntry{Operation: changed})
 	}
 }
 
 // record appends what the user of the request asks, stamped, and returns it. Changes of the state that wait to be acted on make room
 // where there are too many: the state itself says what is wanted.
-func (r recorder) record(ctx context.Context, status *placement.UpdateRunStatus, asked placement.UpdateRunHistoryEntry) *placement.UpdateRunHistoryEntry {
+func (r recorder) record(ctx context.Context, status *v1beta1.UpdateRunStatus, asked v1beta1.UpdateRunHistoryEntry) *v1beta1.UpdateRunHistoryEntry {
 	asked.Number = status.ObservedOperation + 1
 	if n := len(status.History); n > 0 {
 		asked.Number = max(asked.Number, status.History[n-1].Number+1)
@@ -58,7 +59,7 @@ func (r recorder) record(ctx context.Context, status *placement.UpdateRunStatus,
 	// The stored object, which the slice may belong to, stays as it is.
 	history := slices.Clone(status.History)
 	if excess := len(pending(status)) - maxPending + 1; excess > 0 {
-		history = slices.DeleteFunc(history, func(e placement.UpdateRunHistoryEntry) bool {
+		history = slices.DeleteFunc(history, func(e v1beta1.UpdateRunHistoryEntry) bool {
 			drop := excess > 0 && e.Number > status.ObservedOperation && isStateChange(e.Operation)
 			if drop {
 				excess--
@@ -71,14 +72,14 @@ func (r recorder) record(ctx context.Context, status *placement.UpdateRunStatus,
 }
 
 // pending are the operations that a run has not acted on.
-func pending(status *placement.UpdateRunStatus) []placement.UpdateRunHistoryEntry {
-	return slices.DeleteFunc(slices.Clone(status.History), func(e placement.UpdateRunHistoryEntry) bool {
+func pending(status *v1beta1.UpdateRunStatus) []v1beta1.UpdateRunHistoryEntry {
+	return slices.DeleteFunc(slices.Clone(status.History), func(e v1beta1.UpdateRunHistoryEntry) bool {
 		return e.Operation == "" || e.Number <= status.ObservedOperation
 	})
 }
 
 // last is the last entry of some operations, or nil.
-func last(status *placement.UpdateRunStatus, of func(placement.OperationType) bool) *placement.UpdateRunHistoryEntry {
+func last(status *v1beta1.UpdateRunStatus, of func(v1beta1.OperationType) bool) *v1beta1.UpdateRunHistoryEntry {
 	for i := len(status.History) - 1; i >= 0; i-- {
 		if entry := &status.History[i]; of(entry.Operation) {
 			return entry
@@ -87,14 +88,14 @@ func last(status *placement.UpdateRunStatus, of func(placement.OperationType) bo
 	return nil
 }
 
-func isStateChange(operation placement.OperationType) bool {
+func isStateChange(operation v1beta1.OperationType) bool {
 	switch operation {
-	case placement.OperationStart, placement.OperationStop, placement.OperationResume:
+	case v1beta1.OperationStart, v1beta1.OperationStop, v1beta1.OperationResume:
 		return true
 	}
 	return false
 }
 
-func is(wanted placement.OperationType) func(placement.OperationType) bool {
-	return func(operation placement.OperationType) bool { return operation == wanted }
+func is(wanted v1beta1.OperationType) func(v1beta1.OperationType) bool {
+	return func(operation v1beta1.OperationType) bool { return operation == wanted }
 }

@@ -19,15 +19,16 @@ import (
 	"k8s.io/apiserver/pkg/registry/rest"
 	"k8s.io/apiserver/pkg/warning"
 
-	"github.com/stagegate/stagegate/pkg/apis/placement"
+	"github.com/stagegate/stagegate/pkg/apis/placement/v1beta1"
 	"github.com/stagegate/stagegate/pkg/apis/placement/validation"
 	"github.com/stagegate/stagegate/pkg/apis/wellknown"
 	registry "github.com/stagegate/stagegate/pkg/registry/placement"
 	"github.com/stagegate/stagegate/pkg/registry/store"
+	runrules "github.com/stagegate/stagegate/pkg/rules/updaterun"
 )
 
 // operationByAnnotation is the audit annotation that names who asked something of a run, on the request that did.
-const operationByAnnotation = placement.GroupName + "/operation-by"
+const operationByAnnotation = v1beta1.GroupName + "/operation-by"
 
 // operations are the subresources of runs, by name: each records what a user asks, and the run acts on it in its own time.
 func operations(s *store.Storage, authz authorizer.Authorizer, records recorder) map[string]rest.Storage {
@@ -48,7 +49,7 @@ func operations(s *store.Storage, authz authorizer.Authorizer, records recorder)
 
 // asking is the action of one of the subresources. All verbs take and return an UpdateRunOperation.
 type asking struct {
-	operation   placement.OperationType
+	operation   v1beta1.OperationType
 	subresource string
 	check       check
 	resource    schema.GroupResource
@@ -56,34 +57,34 @@ type asking struct {
 	records     recorder
 }
 
-var _ store.Action[placement.UpdateRunObject, *placement.UpdateRunOperation] = &asking{}
+var _ store.Action[v1beta1.UpdateRunObject, *v1beta1.UpdateRunOperation] = &asking{}
 
 // New implements store.Action.
-func (a *asking) New() *placement.UpdateRunOperation { return &placement.UpdateRunOperation{} }
+func (a *asking) New() *v1beta1.UpdateRunOperation { return &v1beta1.UpdateRunOperation{} }
 
 // Read returns what was last asked, why, when and by whom.
-func (a *asking) Read(run placement.UpdateRunObject) *placement.UpdateRunOperation {
+func (a *asking) Read(run v1beta1.UpdateRunObject) *v1beta1.UpdateRunOperation {
 	if entry := last(run.RunStatus(), is(a.operation)); entry != nil {
 		return answer(run, entry)
 	}
-	return &placement.UpdateRunOperation{}
+	return &v1beta1.UpdateRunOperation{}
 }
 
 // Clear implements store.Action.
-func (a *asking) Clear(read *placement.UpdateRunOperation) {
-	read.Spec = placement.UpdateRunOperationSpec{}
+func (a *asking) Clear(read *v1beta1.UpdateRunOperation) {
+	read.Spec = v1beta1.UpdateRunOperationSpec{}
 }
 
 // Columns implements store.Action.
-func (a *asking) Columns() []store.Column[*placement.UpdateRunOperation] { return operationColumns() }
+func (a *asking) Columns() []store.Column[*v1beta1.UpdateRunOperation] { return operationColumns() }
 
 // Validate checks that what is asked makes sense for the operation.
-func (a *asking) Validate(asked *placement.UpdateRunOperation) field.ErrorList {
+func (a *asking) Validate(asked *v1beta1.UpdateRunOperation) field.ErrorList {
 	return validation.ValidateUpdateRunOperation(asked, a.operation)
 }
 
 // Do records what is asked. A stop or a resume takes effect on the state at once.
-func (a *asking) Do(ctx context.Context, run placement.UpdateRunObject, asked *placement.UpdateRunOperation) (*placement.UpdateRunOperation, bool, error) {
+func (a *asking) Do(ctx context.Context, run v1beta1.UpdateRunObject, asked *v1beta1.UpdateRunOperation) (*v1beta1.UpdateRunOperation, bool, error) {
 	asker, err := registry.AuthorizeUpdate(ctx, a.authorizer, a.resource, run, a.subresource)
 	if err != nil {
 		return nil, false, err
@@ -96,13 +97,13 @@ func (a *asking) Do(ctx context.Context, run placement.UpdateRunObject, asked *p
 	if err != nil {
 		return nil, false, apierrors.NewConflict(a.resource, run.GetName(), err)
 	}
-	if a.operation == placement.OperationRollback {
+	if a.operation == v1beta1.OperationRollback {
 		warning.AddWarning(ctx, "", whoBringsBack(run))
 	}
 	if stored != nil {
 		return answer(run, stored), false, nil
 	}
-	entry := a.records.record(ctx, run.RunStatus(), placement.UpdateRunHistoryEntry{
+	entry := a.records.record(ctx, run.RunStatus(), v1beta1.UpdateRunHistoryEntry{
 		Operation: a.operation,
 		Stage:     asked.Spec.Stage,
 		Clusters:  asked.Spec.Clusters,
@@ -110,16 +111,16 @@ func (a *asking) Do(ctx context.Context, run placement.UpdateRunObject, asked *p
 		Message:   asked.Spec.Reason,
 	})
 	switch a.operation {
-	case placement.OperationStop:
-		run.RunSpec().State = placement.StateStop
-	case placement.OperationResume:
-		run.RunSpec().State = placement.StateRun
+	case v1beta1.OperationStop:
+		run.RunSpec().State = v1beta1.StateStop
+	case v1beta1.OperationResume:
+		run.RunSpec().State = v1beta1.StateRun
 	}
 	return answer(run, entry), true, nil
 }
 
 // whoBringsBack names the run that takes the clusters of a run back. As long as it is not created, that is the name which it is to get.
-func whoBringsBack(run placement.UpdateRunObject) string {
+func whoBringsBack(run v1beta1.UpdateRunObject) string {
 	if by := run.RunStatus().RolledBackBy; by != nil {
 		return fmt.Sprintf("run %s brings the clusters back", by.Name)
 	}
@@ -128,12 +129,12 @@ func whoBringsBack(run placement.UpdateRunObject) string {
 }
 
 // refuse says why a run cannot do what is asked. What the user has asked for already, and still stands, is returned.
-func (a *asking) refuse(run placement.UpdateRunObject, asked *placement.UpdateRunOperationSpec, asker string) (*placement.UpdateRunHistoryEntry, error) {
+func (a *asking) refuse(run v1beta1.UpdateRunObject, asked *v1beta1.UpdateRunOperationSpec, asker string) (*v1beta1.UpdateRunHistoryEntry, error) {
 	if run.GetDeletionTimestamp() != nil {
 		return nil, errors.New("the run is being deleted")
 	}
-	if reason := endOf(run.RunStatus()); reason != "" && a.operation != placement.OperationRollback {
-		return nil, fmt.Errorf("the run has ended (%s): create a new run", reason)
+	if end := runrules.End(run.RunStatus()); end != nil && a.operation != v1beta1.OperationRollback {
+		return nil, fmt.Errorf("the run has ended (%s): create a new run", end.Reason)
 	}
 	stored, err := a.check(run, asked, asker)
 	if err != nil || stored != nil {
@@ -147,9 +148,9 @@ func (a *asking) refuse(run placement.UpdateRunObject, asked *placement.UpdateRu
 }
 
 // answer is what a user gets back: what was recorded, now or earlier.
-func answer(run placement.UpdateRunObject, entry *placement.UpdateRunHistoryEntry) *placement.UpdateRunOperation {
-	return &placement.UpdateRunOperation{
-		Spec: placement.UpdateRunOperationSpec{
+func answer(run v1beta1.UpdateRunObject, entry *v1beta1.UpdateRunHistoryEntry) *v1beta1.UpdateRunOperation {
+	return &v1beta1.UpdateRunOperation{
+		Spec: v1beta1.UpdateRunOperationSpec{
 			Reason:   entry.Message,
 			Clusters: slices.Clone(entry.Clusters),
 			Stage:    entry.Stage,
@@ -159,9 +160,9 @@ func answer(run placement.UpdateRunObject, entry *placement.UpdateRunHistoryEntr
 	}
 }
 
-func statusOf(run placement.UpdateRunObject, entry *placement.UpdateRunHistoryEntry) placement.UpdateRunOperationStatus {
+func statusOf(run v1beta1.UpdateRunObject, entry *v1beta1.UpdateRunHistoryEntry) v1beta1.UpdateRunOperationStatus {
 	when := entry.Time
-	return placement.UpdateRunOperationStatus{
+	return v1beta1.UpdateRunOperationStatus{
 		Number: entry.Number,
 		User:   entry.User,
 		Time:   &when,

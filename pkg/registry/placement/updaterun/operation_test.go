@@ -18,41 +18,41 @@ import (
 	"k8s.io/apiserver/pkg/registry/rest"
 	"k8s.io/apiserver/pkg/warning"
 
-	"github.com/stagegate/stagegate/pkg/apis/placement"
+	"github.com/stagegate/stagegate/pkg/apis/placement/v1beta1"
 	"github.com/stagegate/stagegate/pkg/apis/wellknown"
 )
 
 // sound is a request for each operation that a run under way grants, and what becomes of the state.
 var sound = []struct {
-	operation     placement.OperationType
-	state, become placement.State
-	spec          placement.UpdateRunOperationSpec
+	operation     v1beta1.OperationType
+	state, become v1beta1.State
+	spec          v1beta1.UpdateRunOperationSpec
 }{
-	{placement.OperationStop, placement.StateRun, placement.StateStop, placement.UpdateRunOperationSpec{Reason: "INC-7"}},
-	{placement.OperationResume, placement.StateStop, placement.StateRun, placement.UpdateRunOperationSpec{Reason: "INC-7"}},
-	{placement.OperationSkip, placement.StateRun, placement.StateRun, placement.UpdateRunOperationSpec{Reason: "INC-7", Clusters: []string{"b", "c"}}},
-	{placement.OperationSkip, placement.StateStop, placement.StateStop, placement.UpdateRunOperationSpec{Reason: "INC-7", Stage: "canary", Task: placement.StageTaskTypeTimedWait}},
-	{placement.OperationRetry, placement.StateRun, placement.StateRun, placement.UpdateRunOperationSpec{Reason: "INC-7", Clusters: []string{"b"}}},
-	{placement.OperationRetry, placement.StateRun, placement.StateRun, placement.UpdateRunOperationSpec{Reason: "INC-7"}},
-	{placement.OperationRollback, placement.StateRun, placement.StateRun, placement.UpdateRunOperationSpec{Reason: "INC-7"}},
+	{v1beta1.OperationStop, v1beta1.StateRun, v1beta1.StateStop, v1beta1.UpdateRunOperationSpec{Reason: "INC-7"}},
+	{v1beta1.OperationResume, v1beta1.StateStop, v1beta1.StateRun, v1beta1.UpdateRunOperationSpec{Reason: "INC-7"}},
+	{v1beta1.OperationSkip, v1beta1.StateRun, v1beta1.StateRun, v1beta1.UpdateRunOperationSpec{Reason: "INC-7", Clusters: []string{"b", "c"}}},
+	{v1beta1.OperationSkip, v1beta1.StateStop, v1beta1.StateStop, v1beta1.UpdateRunOperationSpec{Reason: "INC-7", Stage: "canary", Task: v1beta1.StageTaskTypeTimedWait}},
+	{v1beta1.OperationRetry, v1beta1.StateRun, v1beta1.StateRun, v1beta1.UpdateRunOperationSpec{Reason: "INC-7", Clusters: []string{"b"}}},
+	{v1beta1.OperationRetry, v1beta1.StateRun, v1beta1.StateRun, v1beta1.UpdateRunOperationSpec{Reason: "INC-7"}},
+	{v1beta1.OperationRollback, v1beta1.StateRun, v1beta1.StateRun, v1beta1.UpdateRunOperationSpec{Reason: "INC-7"}},
 }
 
-func subresourceOf(operation placement.OperationType) string {
+func subresourceOf(operation v1beta1.OperationType) string {
 	return strings.ToLower(string(operation))
 }
 
 func TestWhatIsAskedIsRecordedAndNothingElseChanges(t *testing.T) {
-	for way, write := range map[string]func(s *service, ctx context.Context, subresource, name string, spec placement.UpdateRunOperationSpec) (runtime.Object, error){
-		"post": func(s *service, ctx context.Context, subresource, name string, spec placement.UpdateRunOperationSpec) (runtime.Object, error) {
+	for way, write := range map[string]func(s *service, ctx context.Context, subresource, name string, spec v1beta1.UpdateRunOperationSpec) (runtime.Object, error){
+		"post": func(s *service, ctx context.Context, subresource, name string, spec v1beta1.UpdateRunOperationSpec) (runtime.Object, error) {
 			return s.ask(ctx, subresource, name, spec)
 		},
-		"put": func(s *service, ctx context.Context, subresource, name string, spec placement.UpdateRunOperationSpec) (runtime.Object, error) {
-			put := rest.DefaultUpdatedObjectInfo(&placement.UpdateRunOperation{ObjectMeta: metav1.ObjectMeta{Name: name}, Spec: spec})
+		"put": func(s *service, ctx context.Context, subresource, name string, spec v1beta1.UpdateRunOperationSpec) (runtime.Object, error) {
+			put := rest.DefaultUpdatedObjectInfo(&v1beta1.UpdateRunOperation{ObjectMeta: metav1.ObjectMeta{Name: name}, Spec: spec})
 			out, _, err := s.paths[subresource].(rest.Updater).Update(ctx, name, put, nil, rest.ValidateAllObjectUpdateFunc, false, &metav1.UpdateOptions{})
 			return out, err
 		},
-		"patch": func(s *service, ctx context.Context, subresource, name string, spec placement.UpdateRunOperationSpec) (runtime.Object, error) {
-			patch := changed(func(o *placement.UpdateRunOperation) { o.Spec = spec })
+		"patch": func(s *service, ctx context.Context, subresource, name string, spec v1beta1.UpdateRunOperationSpec) (runtime.Object, error) {
+			patch := changed(func(o *v1beta1.UpdateRunOperation) { o.Spec = spec })
 			out, _, err := s.paths[subresource].(rest.Updater).Update(ctx, name, patch, nil, rest.ValidateAllObjectUpdateFunc, false, &metav1.UpdateOptions{})
 			return out, err
 		},
@@ -63,7 +63,7 @@ func TestWhatIsAskedIsRecordedAndNothingElseChanges(t *testing.T) {
 					subresource := subresourceOf(tc.operation)
 					name := subresource + "-" + string(rune('a'+i))
 					status := underWay()
-					status.History = []placement.UpdateRunHistoryEntry{entry(6, placement.OperationStart, "bob", ""), entry(7, "", "", "moved")}
+					status.History = []v1beta1.UpdateRunHistoryEntry{entry(6, v1beta1.OperationStart, "bob", ""), entry(7, "", "", "moved")}
 					status.ObservedOperation = 6
 					want := s.run(name, tc.state, status)
 
@@ -86,10 +86,10 @@ func TestWhatIsAskedIsRecordedAndNothingElseChanges(t *testing.T) {
 					if diff := cmp.Diff(want, got); diff != "" {
 						t.Errorf("%s: run (-want +got):\n%s", name, diff)
 					}
-					wantAnswer := &placement.UpdateRunOperation{
+					wantAnswer := &v1beta1.UpdateRunOperation{
 						ObjectMeta: metav1.ObjectMeta{Name: name, Namespace: got.GetNamespace(), UID: got.GetUID(), ResourceVersion: got.GetResourceVersion()},
 						Spec:       tc.spec,
-						Status:     placement.UpdateRunOperationStatus{Number: 8, User: "alice", Time: &asked.Time},
+						Status:     v1beta1.UpdateRunOperationStatus{Number: 8, User: "alice", Time: &asked.Time},
 					}
 					if diff := cmp.Diff(runtime.Object(wantAnswer), answer); diff != "" {
 						t.Errorf("%s: answer (-want +got):\n%s", name, diff)
@@ -106,30 +106,30 @@ func TestWhatIsAskedIsRecordedAndNothingElseChanges(t *testing.T) {
 func TestWhatIsReadIsTheLastOfItsKind(t *testing.T) {
 	bothScopes(t, func(t *testing.T, s *service) {
 		status := underWay()
-		status.History = []placement.UpdateRunHistoryEntry{
-			entry(1, placement.OperationStop, "bob", "first"), entry(2, placement.OperationResume, "bob", "mended"), entry(3, placement.OperationStop, "alice", "second"),
-			entry(4, placement.OperationSkip, "bob", "oslo is down"),
+		status.History = []v1beta1.UpdateRunHistoryEntry{
+			entry(1, v1beta1.OperationStop, "bob", "first"), entry(2, v1beta1.OperationResume, "bob", "mended"), entry(3, v1beta1.OperationStop, "alice", "second"),
+			entry(4, v1beta1.OperationSkip, "bob", "oslo is down"),
 		}
 		status.History[3].Clusters = []string{"oslo", "rome"}
 		status.ObservedOperation = 2
-		run := s.run("run", placement.StateStop, status)
+		run := s.run("run", v1beta1.StateStop, status)
 		when := metav1.NewTime(testClock.Now())
 		for subresource, want := range map[string]struct {
-			spec   placement.UpdateRunOperationSpec
-			status placement.UpdateRunOperationStatus
+			spec   v1beta1.UpdateRunOperationSpec
+			status v1beta1.UpdateRunOperationStatus
 			row    string
 		}{
 			"stop": {
-				placement.UpdateRunOperationSpec{Reason: "second"}, placement.UpdateRunOperationStatus{Number: 3, User: "alice", Time: &when},
+				v1beta1.UpdateRunOperationSpec{Reason: "second"}, v1beta1.UpdateRunOperationStatus{Number: 3, User: "alice", Time: &when},
 				"run | 3 | alice | 2026-03-01T12:00:00Z | false | second |  |  | ",
 			},
 			"resume": {
-				placement.UpdateRunOperationSpec{Reason: "mended"}, placement.UpdateRunOperationStatus{Number: 2, User: "bob", Time: &when, Done: true},
+				v1beta1.UpdateRunOperationSpec{Reason: "mended"}, v1beta1.UpdateRunOperationStatus{Number: 2, User: "bob", Time: &when, Done: true},
 				"run | 2 | bob | 2026-03-01T12:00:00Z | true | mended |  |  | ",
 			},
 			"skip": {
-				placement.UpdateRunOperationSpec{Reason: "oslo is down", Clusters: []string{"oslo", "rome"}},
-				placement.UpdateRunOperationStatus{Number: 4, User: "bob", Time: &when},
+				v1beta1.UpdateRunOperationSpec{Reason: "oslo is down", Clusters: []string{"oslo", "rome"}},
+				v1beta1.UpdateRunOperationStatus{Number: 4, User: "bob", Time: &when},
 				"run | 4 | bob | 2026-03-01T12:00:00Z | false | oslo is down |  |  | oslo,rome",
 			},
 			"rollback": {row: "run | <none> | <none> | <none> | <none> | <none> |  |  | "},
@@ -138,7 +138,7 @@ func TestWhatIsReadIsTheLastOfItsKind(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			read := &placement.UpdateRunOperation{
+			read := &v1beta1.UpdateRunOperation{
 				ObjectMeta: metav1.ObjectMeta{Name: "run", Namespace: run.GetNamespace(), UID: run.GetUID(), ResourceVersion: run.GetResourceVersion()},
 				Spec:       want.spec,
 				Status:     want.status,
@@ -179,30 +179,30 @@ func printed(t *testing.T, storage rest.Storage, obj runtime.Object) []string {
 // TestWhatIsWrittenBackAsItWasReadIsNotAskedAgain has a skip, which can be asked for as often as one likes.
 func TestWhatIsWrittenBackAsItWasReadIsNotAskedAgain(t *testing.T) {
 	bothScopes(t, func(t *testing.T, s *service) {
-		s.run("run", placement.StateRun, underWay())
-		s.mustAsk(alice, "skip", "run", placement.UpdateRunOperationSpec{Reason: "INC-7", Clusters: []string{"b"}})
+		s.run("run", v1beta1.StateRun, underWay())
+		s.mustAsk(alice, "skip", "run", v1beta1.UpdateRunOperationSpec{Reason: "INC-7", Clusters: []string{"b"}})
 		before := s.get("run")
-		put := func(change func(*placement.UpdateRunOperation)) (*placement.UpdateRunOperation, error) {
+		put := func(change func(*v1beta1.UpdateRunOperation)) (*v1beta1.UpdateRunOperation, error) {
 			read, err := s.paths["skip"].(rest.Getter).Get(s.as(alice, "skip"), "run", &metav1.GetOptions{})
 			if err != nil {
 				t.Fatal(err)
 			}
-			change(read.(*placement.UpdateRunOperation))
+			change(read.(*v1beta1.UpdateRunOperation))
 			out, _, err := s.paths["skip"].(rest.Updater).Update(s.as(alice, "skip"), "run", rest.DefaultUpdatedObjectInfo(read), nil, rest.ValidateAllObjectUpdateFunc, false, &metav1.UpdateOptions{})
 			if err != nil {
 				return nil, err
 			}
-			return out.(*placement.UpdateRunOperation), nil
+			return out.(*v1beta1.UpdateRunOperation), nil
 		}
 
-		answer, err := put(func(*placement.UpdateRunOperation) {})
+		answer, err := put(func(*v1beta1.UpdateRunOperation) {})
 		if err != nil || answer.Status.Number != 1 || answer.Spec.Reason != "INC-7" {
 			t.Errorf("what is written back is answered %+v, %v", answer, err)
 		}
 		if diff := cmp.Diff(before, s.get("run")); diff != "" {
 			t.Errorf("run, -before +after:\n%s", diff)
 		}
-		answer, err = put(func(o *placement.UpdateRunOperation) { o.Spec.Clusters = []string{"c"} })
+		answer, err = put(func(o *v1beta1.UpdateRunOperation) { o.Spec.Clusters = []string{"c"} })
 		if err != nil || answer.Status.Number != 2 {
 			t.Errorf("what is changed is answered %+v, %v", answer, err)
 		}
@@ -212,11 +212,11 @@ func TestWhatIsWrittenBackAsItWasReadIsNotAskedAgain(t *testing.T) {
 // TestAPatchSaysAllThatIsAsked has a patch without a cluster, and one without a reason, after a skip with both.
 func TestAPatchSaysAllThatIsAsked(t *testing.T) {
 	bothScopes(t, func(t *testing.T, s *service) {
-		s.run("run", placement.StateRun, underWay())
-		s.mustAsk(alice, "skip", "run", placement.UpdateRunOperationSpec{Reason: "INC-7", Clusters: []string{"b"}})
-		for field, change := range map[string]func(*placement.UpdateRunOperation){
-			"spec.reason":   func(o *placement.UpdateRunOperation) { o.Spec.Clusters = []string{"c"} },
-			"spec.clusters": func(o *placement.UpdateRunOperation) { o.Spec.Reason = "INC-8" },
+		s.run("run", v1beta1.StateRun, underWay())
+		s.mustAsk(alice, "skip", "run", v1beta1.UpdateRunOperationSpec{Reason: "INC-7", Clusters: []string{"b"}})
+		for field, change := range map[string]func(*v1beta1.UpdateRunOperation){
+			"spec.reason":   func(o *v1beta1.UpdateRunOperation) { o.Spec.Clusters = []string{"c"} },
+			"spec.clusters": func(o *v1beta1.UpdateRunOperation) { o.Spec.Reason = "INC-8" },
 		} {
 			_, _, err := s.paths["skip"].(rest.Updater).Update(s.as(alice, "skip"), "run", changed(change), nil, rest.ValidateAllObjectUpdateFunc, false, &metav1.UpdateOptions{})
 			if !apierrors.IsInvalid(err) {
@@ -228,11 +228,11 @@ func TestAPatchSaysAllThatIsAsked(t *testing.T) {
 
 func TestWhoAsksForARollbackIsToldItsName(t *testing.T) {
 	bothScopes(t, func(t *testing.T, s *service) {
-		run := s.run("run", placement.StateRun, underWay())
+		run := s.run("run", v1beta1.StateRun, underWay())
 		name := wellknown.RollbackName("run", string(run.GetUID()), "")
 		ask := func() warnings {
 			var warned warnings
-			if _, err := s.ask(warning.WithWarningRecorder(s.as(alice, "rollback"), &warned), "rollback", "run", placement.UpdateRunOperationSpec{Reason: "INC-7"}); err != nil {
+			if _, err := s.ask(warning.WithWarningRecorder(s.as(alice, "rollback"), &warned), "rollback", "run", v1beta1.UpdateRunOperationSpec{Reason: "INC-7"}); err != nil {
 				t.Fatal(err)
 			}
 			return warned
@@ -241,8 +241,8 @@ func TestWhoAsksForARollbackIsToldItsName(t *testing.T) {
 		if diff := cmp.Diff(want, ask()); diff != "" {
 			t.Errorf("at first (-want +got):\n%s", diff)
 		}
-		s.update(loop, "status", "run", func(run placement.UpdateRunObject) {
-			run.RunStatus().RolledBackBy = &placement.UpdateRunReference{Name: "run-rollback-renamed", UID: "1"}
+		s.update(loop, "status", "run", func(run v1beta1.UpdateRunObject) {
+			run.RunStatus().RolledBackBy = &v1beta1.UpdateRunReference{Name: "run-rollback-renamed", UID: "1"}
 		})
 		if diff := cmp.Diff(warnings{"run run-rollback-renamed brings the clusters back"}, ask()); diff != "" {
 			t.Errorf("once it is created (-want +got):\n%s", diff)
@@ -252,18 +252,18 @@ func TestWhoAsksForARollbackIsToldItsName(t *testing.T) {
 
 func TestAskingAgainGetsWhatIsRecorded(t *testing.T) {
 	bothScopes(t, func(t *testing.T, s *service) {
-		for _, operation := range []placement.OperationType{placement.OperationStop, placement.OperationResume, placement.OperationRollback} {
+		for _, operation := range []v1beta1.OperationType{v1beta1.OperationStop, v1beta1.OperationResume, v1beta1.OperationRollback} {
 			subresource := subresourceOf(operation)
-			state := placement.StateRun
-			if operation == placement.OperationResume {
-				state = placement.StateStop
+			state := v1beta1.StateRun
+			if operation == v1beta1.OperationResume {
+				state = v1beta1.StateStop
 			}
 			s.run(subresource, state, underWay())
-			first := s.mustAsk(alice, subresource, subresource, placement.UpdateRunOperationSpec{Reason: "first"})
+			first := s.mustAsk(alice, subresource, subresource, v1beta1.UpdateRunOperationSpec{Reason: "first"})
 			before := s.get(subresource)
 
 			ctx := s.as(alice, subresource)
-			again, err := s.ask(ctx, subresource, subresource, placement.UpdateRunOperationSpec{Reason: "again"})
+			again, err := s.ask(ctx, subresource, subresource, v1beta1.UpdateRunOperationSpec{Reason: "again"})
 			if err != nil {
 				t.Errorf("%s: %v", subresource, err)
 			}
@@ -283,14 +283,14 @@ func TestAskingAgainGetsWhatIsRecorded(t *testing.T) {
 func TestARollbackThatIsMadeIsStillWhoAskedForIt(t *testing.T) {
 	bothScopes(t, func(t *testing.T, s *service) {
 		status := underWay()
-		status.History = []placement.UpdateRunHistoryEntry{entry(1, placement.OperationRollback, "alice", "INC-7")}
+		status.History = []v1beta1.UpdateRunHistoryEntry{entry(1, v1beta1.OperationRollback, "alice", "INC-7")}
 		status.ObservedOperation = 1
-		status.RolledBackBy = &placement.UpdateRunReference{Name: "run-rollback"}
-		status.Conditions = append(status.Conditions, withReason(placement.RunSucceeded, metav1.ConditionFalse, "UpdateRunRolledBack"))
-		s.run("run", placement.StateRun, status)
-		answer := s.mustAsk(alice, "rollback", "run", placement.UpdateRunOperationSpec{Reason: "again"})
+		status.RolledBackBy = &v1beta1.UpdateRunReference{Name: "run-rollback"}
+		status.Conditions = append(status.Conditions, withReason(v1beta1.RunSucceeded, metav1.ConditionFalse, "UpdateRunRolledBack"))
+		s.run("run", v1beta1.StateRun, status)
+		answer := s.mustAsk(alice, "rollback", "run", v1beta1.UpdateRunOperationSpec{Reason: "again"})
 		when := metav1.NewTime(testClock.Now())
-		if diff := cmp.Diff(placement.UpdateRunOperationStatus{Number: 1, User: "alice", Time: &when, Done: true}, answer.Status); diff != "" {
+		if diff := cmp.Diff(v1beta1.UpdateRunOperationStatus{Number: 1, User: "alice", Time: &when, Done: true}, answer.Status); diff != "" {
 			t.Errorf("(-want +got):\n%s", diff)
 		}
 	})
@@ -299,10 +299,10 @@ func TestARollbackThatIsMadeIsStillWhoAskedForIt(t *testing.T) {
 func TestARollbackThatCameToNothingCanBeAskedForAgain(t *testing.T) {
 	bothScopes(t, func(t *testing.T, s *service) {
 		status := underWay()
-		status.History = []placement.UpdateRunHistoryEntry{entry(1, placement.OperationRollback, "bob", "INC-7")}
+		status.History = []v1beta1.UpdateRunHistoryEntry{entry(1, v1beta1.OperationRollback, "bob", "INC-7")}
 		status.ObservedOperation = 1
-		s.run("run", placement.StateRun, status)
-		if answer := s.mustAsk(alice, "rollback", "run", placement.UpdateRunOperationSpec{Reason: "again"}); answer.Status.Number != 2 {
+		s.run("run", v1beta1.StateRun, status)
+		if answer := s.mustAsk(alice, "rollback", "run", v1beta1.UpdateRunOperationSpec{Reason: "again"}); answer.Status.Number != 2 {
 			t.Errorf("the answer is %+v, want a second record", answer.Status)
 		}
 	})
@@ -313,9 +313,9 @@ func TestARunThatChangedOverridesAloneCanBeRolledBack(t *testing.T) {
 		status := underWay()
 		c := &status.StagesStatus[0].Clusters[0]
 		c.PreviousResourceSnapshotIndex = &status.ResourceSnapshotIndexUsed
-		c.PreviousResourceOverrideSnapshots = []placement.NamespacedName{{Namespace: "shop", Name: "o-0"}}
-		s.run("run", placement.StateRun, status)
-		s.mustAsk(alice, "rollback", "run", placement.UpdateRunOperationSpec{Reason: "INC-7"})
+		c.PreviousResourceOverrideSnapshots = []v1beta1.NamespacedName{{Namespace: "shop", Name: "o-0"}}
+		s.run("run", v1beta1.StateRun, status)
+		s.mustAsk(alice, "rollback", "run", v1beta1.UpdateRunOperationSpec{Reason: "INC-7"})
 	})
 }
 
@@ -323,9 +323,9 @@ func TestARunThatIsOverCanBeRolledBack(t *testing.T) {
 	bothScopes(t, func(t *testing.T, s *service) {
 		for name, status := range map[string]metav1.ConditionStatus{"succeeded": metav1.ConditionTrue, "failed": metav1.ConditionFalse} {
 			over := underWay()
-			over.Conditions = append(over.Conditions, condition(placement.RunSucceeded, status))
-			s.run(name, placement.StateRun, over)
-			s.mustAsk(alice, "rollback", name, placement.UpdateRunOperationSpec{Reason: "INC-7"})
+			over.Conditions = append(over.Conditions, condition(v1beta1.RunSucceeded, status))
+			s.run(name, v1beta1.StateRun, over)
+			s.mustAsk(alice, "rollback", name, v1beta1.UpdateRunOperationSpec{Reason: "INC-7"})
 		}
 	})
 }
@@ -333,29 +333,29 @@ func TestARunThatIsOverCanBeRolledBack(t *testing.T) {
 func TestARunWhoseInitialisationIsTriedAgainCanBeStopped(t *testing.T) {
 	bothScopes(t, func(t *testing.T, s *service) {
 		first := metav1.NewTime(testClock.Now())
-		s.run("run", placement.StateRun, placement.UpdateRunStatus{
+		s.run("run", v1beta1.StateRun, v1beta1.UpdateRunStatus{
 			InitializationStartTime: &first,
-			Conditions:              []metav1.Condition{withReason(placement.RunInitialized, metav1.ConditionFalse, "UpdateRunInitializedFailed")},
+			Conditions:              []metav1.Condition{withReason(v1beta1.RunInitialized, metav1.ConditionFalse, "UpdateRunInitializedFailed")},
 		})
-		s.mustAsk(alice, "stop", "run", placement.UpdateRunOperationSpec{Reason: "INC-7"})
+		s.mustAsk(alice, "stop", "run", v1beta1.UpdateRunOperationSpec{Reason: "INC-7"})
 	})
 }
 
 func TestDryRunAsksNothing(t *testing.T) {
 	bothScopes(t, func(t *testing.T, s *service) {
-		before := s.run("run", placement.StateRun, underWay())
-		out, err := s.paths["stop"].(rest.NamedCreater).Create(s.as(alice, "stop"), "run", &placement.UpdateRunOperation{Spec: placement.UpdateRunOperationSpec{Reason: "INC-7"}},
+		before := s.run("run", v1beta1.StateRun, underWay())
+		out, err := s.paths["stop"].(rest.NamedCreater).Create(s.as(alice, "stop"), "run", &v1beta1.UpdateRunOperation{Spec: v1beta1.UpdateRunOperationSpec{Reason: "INC-7"}},
 			rest.ValidateAllObjectFunc, &metav1.CreateOptions{DryRun: []string{metav1.DryRunAll}})
 		if err != nil {
 			t.Fatal(err)
 		}
-		if got := out.(*placement.UpdateRunOperation).Status.User; got != "alice" {
+		if got := out.(*v1beta1.UpdateRunOperation).Status.User; got != "alice" {
 			t.Errorf("the answer names %q", got)
 		}
 		if diff := cmp.Diff(before, s.get("run")); diff != "" {
 			t.Errorf("run, -before +after:\n%s", diff)
 		}
-		_, err = s.paths["resume"].(rest.NamedCreater).Create(s.as(alice, "resume"), "run", &placement.UpdateRunOperation{Spec: placement.UpdateRunOperationSpec{Reason: "INC-7"}},
+		_, err = s.paths["resume"].(rest.NamedCreater).Create(s.as(alice, "resume"), "run", &v1beta1.UpdateRunOperation{Spec: v1beta1.UpdateRunOperationSpec{Reason: "INC-7"}},
 			rest.ValidateAllObjectFunc, &metav1.CreateOptions{DryRun: []string{metav1.DryRunAll}})
 		if !apierrors.IsConflict(err) {
 			t.Errorf("a dry run of a refused operation answers %v", err)
@@ -373,7 +373,7 @@ func TestWhoMayStopMayDoNothingElse(t *testing.T) {
 			s.run("run", tc.state, underWay())
 			_, err := s.ask(s.as(alice, subresource), subresource, "run", tc.spec)
 			want := ""
-			if tc.operation != placement.OperationStop {
+			if tc.operation != v1beta1.OperationStop {
 				want = qualified + ` "run" is forbidden: user "alice" needs the permission to update ` + qualified + `/` + subresource + `: no rule allows it`
 			}
 			expect(t, subresource, err, want)
@@ -394,7 +394,7 @@ func TestWhoMayStopMayDoNothingElse(t *testing.T) {
 // TestAnOperationDoesNotGoOverToAnotherRun has the run replaced between the read and the write.
 func TestAnOperationDoesNotGoOverToAnotherRun(t *testing.T) {
 	bothScopes(t, func(t *testing.T, s *service) {
-		s.run("run", placement.StateRun, underWay())
+		s.run("run", v1beta1.StateRun, underWay())
 		replaced := false
 		replace := func(context.Context, runtime.Object) error {
 			if replaced {
@@ -404,13 +404,13 @@ func TestAnOperationDoesNotGoOverToAnotherRun(t *testing.T) {
 			if _, _, err := s.storage.REST.Delete(s.as(alice, ""), "run", rest.ValidateAllObjectFunc, &metav1.DeleteOptions{}); err != nil {
 				return err
 			}
-			s.run("run", placement.StateRun, underWay())
+			s.run("run", v1beta1.StateRun, underWay())
 			return nil
 		}
-		_, err := s.paths["stop"].(rest.NamedCreater).Create(s.as(alice, "stop"), "run", &placement.UpdateRunOperation{Spec: placement.UpdateRunOperationSpec{Reason: "INC-7"}},
+		_, err := s.paths["stop"].(rest.NamedCreater).Create(s.as(alice, "stop"), "run", &v1beta1.UpdateRunOperation{Spec: v1beta1.UpdateRunOperationSpec{Reason: "INC-7"}},
 			replace, &metav1.CreateOptions{})
 		expect(t, "stop", err, conflictOn(s, "the run was deleted and recreated meanwhile"))
-		if got := s.get("run"); got.RunSpec().State != placement.StateRun || len(got.RunStatus().History) > 0 {
+		if got := s.get("run"); got.RunSpec().State != v1beta1.StateRun || len(got.RunStatus().History) > 0 {
 			t.Errorf("the other run is in state %s, with the history %v", got.RunSpec().State, got.RunStatus().History)
 		}
 	})

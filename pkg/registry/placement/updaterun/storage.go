@@ -15,7 +15,7 @@ import (
 	"k8s.io/apiserver/pkg/warning"
 	"k8s.io/utils/clock"
 
-	"github.com/stagegate/stagegate/pkg/apis/placement"
+	"github.com/stagegate/stagegate/pkg/apis/placement/v1beta1"
 	"github.com/stagegate/stagegate/pkg/registry/store"
 )
 
@@ -64,7 +64,7 @@ func (r *REST) Update(ctx context.Context, name string, objInfo rest.UpdatedObje
 }
 
 func (r *REST) plan(ctx context.Context, obj runtime.Object) (runtime.Object, error) {
-	run := obj.(placement.UpdateRunObject)
+	run := obj.(v1beta1.UpdateRunObject)
 	status, warnings, err := r.planner.Plan(ctx, run)
 	if err != nil {
 		return nil, err

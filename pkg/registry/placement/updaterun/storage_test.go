@@ -15,7 +15,7 @@ import (
 	"k8s.io/apiserver/pkg/registry/rest"
 	"k8s.io/apiserver/pkg/warning"
 
-	"github.com/stagegate/stagegate/pkg/apis/placement"
+	"github.com/stagegate/stagegate/pkg/apis/placement/v1beta1"
 	"github.com/stagegate/stagegate/pkg/registry/store"
 	"github.com/stagegate/stagegate/pkg/registry/store/storetest"
 )
@@ -23,15 +23,15 @@ import (
 // fakePlanner puts every run on one stage.
 type fakePlanner struct{ err error }
 
-func (p *fakePlanner) Plan(_ context.Context, run placement.UpdateRunObject) (*placement.UpdateRunStatus, []string, error) {
+func (p *fakePlanner) Plan(_ context.Context, run v1beta1.UpdateRunObject) (*v1beta1.UpdateRunStatus, []string, error) {
 	if p.err != nil {
 		return nil, nil, p.err
 	}
 	return plan(run.RunSpec().PlacementName), []string{"stage empty matches no cluster"}, nil
 }
 
-func plan(stage string) *placement.UpdateRunStatus {
-	return &placement.UpdateRunStatus{StagesStatus: []placement.StageUpdatingStatus{{StageName: stage}}}
+func plan(stage string) *v1beta1.UpdateRunStatus {
+	return &v1beta1.UpdateRunStatus{StagesStatus: []v1beta1.StageUpdatingStatus{{StageName: stage}}}
 }
 
 // warnings collects what a request is warned about.
@@ -39,10 +39,10 @@ type warnings []string
 
 func (w *warnings) AddWarning(_, text string) { *w = append(*w, text) }
 
-func newRun(r store.Resource) placement.UpdateRunObject {
-	run := r.New().(placement.UpdateRunObject)
+func newRun(r store.Resource) v1beta1.UpdateRunObject {
+	run := r.New().(v1beta1.UpdateRunObject)
 	run.SetName("run")
-	*run.RunSpec() = placement.UpdateRunSpec{PlacementName: "app", StagedUpdateStrategyName: "s", State: placement.StateInitialize}
+	*run.RunSpec() = v1beta1.UpdateRunSpec{PlacementName: "app", StagedUpdateStrategyName: "s", State: v1beta1.StateInitialize}
 	return run
 }
 
@@ -61,8 +61,8 @@ var ways = map[string]func(ctx context.Context, storage rest.StandardStorage, ru
 }
 
 // created is the status of a run that nobody has looked at: it says who created it.
-func created() *placement.UpdateRunStatus {
-	return &placement.UpdateRunStatus{CreatedBy: &placement.DecisionUser{Username: "alice", UID: "1", Groups: []string{"team"}}}
+func created() *v1beta1.UpdateRunStatus {
+	return &v1beta1.UpdateRunStatus{CreatedBy: &v1beta1.DecisionUser{Username: "alice", UID: "1", Groups: []string{"team"}}}
 }
 
 func TestDryRunCreateAnswersWithThePlan(t *testing.T) {
@@ -86,7 +86,7 @@ func TestDryRunCreateAnswersWithThePlan(t *testing.T) {
 
 				want := plan("app")
 				want.CreatedBy = created().CreatedBy
-				if diff := cmp.Diff(want, out.(placement.UpdateRunObject).RunStatus()); diff != "" {
+				if diff := cmp.Diff(want, out.(v1beta1.UpdateRunObject).RunStatus()); diff != "" {
 					t.Errorf("status (-want +got):\n%s", diff)
 				}
 				if diff := cmp.Diff(warnings{"stage empty matches no cluster"}, warned); diff != "" {
@@ -116,22 +116,22 @@ func TestOnlyDryRunCreatesArePlanned(t *testing.T) {
 				if err != nil {
 					t.Fatal(err)
 				}
-				if diff := cmp.Diff(created(), out.(placement.UpdateRunObject).RunStatus()); diff != "" {
+				if diff := cmp.Diff(created(), out.(v1beta1.UpdateRunObject).RunStatus()); diff != "" {
 					t.Errorf("status of a stored run (-want +got):\n%s", diff)
 				}
 
 				start := func(_ context.Context, _, old runtime.Object) (runtime.Object, error) {
-					run := old.DeepCopyObject().(placement.UpdateRunObject)
-					run.RunSpec().State = placement.StateRun
+					run := old.DeepCopyObject().(v1beta1.UpdateRunObject)
+					run.RunSpec().State = v1beta1.StateRun
 					return run, nil
 				}
 				want := created()
-				want.History = []placement.UpdateRunHistoryEntry{{Number: 1, Time: metav1.NewTime(testClock.Now()), Reason: "StartRequested", Operation: placement.OperationStart, User: "alice"}}
+				want.History = []v1beta1.UpdateRunHistoryEntry{{Number: 1, Time: metav1.NewTime(testClock.Now()), Reason: "StartRequested", Operation: v1beta1.OperationStart, User: "alice"}}
 				out, _, err = storage.Update(ctx, "run", rest.DefaultUpdatedObjectInfo(nil, start), rest.ValidateAllObjectFunc, rest.ValidateAllObjectUpdateFunc, false, &metav1.UpdateOptions{DryRun: []string{metav1.DryRunAll}})
 				if err != nil {
 					t.Fatal(err)
 				}
-				if diff := cmp.Diff(want, out.(placement.UpdateRunObject).RunStatus()); diff != "" {
+				if diff := cmp.Diff(want, out.(v1beta1.UpdateRunObject).RunStatus()); diff != "" {
 					t.Errorf("status after a dry-run update (-want +got):\n%s", diff)
 				}
 				if _, _, err := storage.Delete(ctx, "run", rest.ValidateAllObjectFunc, &metav1.DeleteOptions{}); err != nil {
@@ -171,7 +171,7 @@ func TestWithoutPlannerADryRunHasNoStatus(t *testing.T) {
 		if err != nil {
 			t.Fatalf("%s: %v", way, err)
 		}
-		if diff := cmp.Diff(created(), out.(placement.UpdateRunObject).RunStatus()); diff != "" {
+		if diff := cmp.Diff(created(), out.(v1beta1.UpdateRunObject).RunStatus()); diff != "" {
 			t.Errorf("%s (-want +got):\n%s", way, diff)
 		}
 	}
@@ -187,14 +187,14 @@ func TestWhoCreatedARunStays(t *testing.T) {
 		t.Cleanup(s.REST.Destroy)
 		ctx := storetest.Request(t.Context(), r, "v1", "")
 		forged := newRun(r)
-		forged.RunStatus().CreatedBy = &placement.DecisionUser{Username: "bob"}
+		forged.RunStatus().CreatedBy = &v1beta1.DecisionUser{Username: "bob"}
 		if _, err := s.REST.Create(ctx, forged, rest.ValidateAllObjectFunc, &metav1.CreateOptions{}); err != nil {
 			t.Fatal(err)
 		}
-		for _, creator := range []*placement.DecisionUser{nil, {Username: "bob"}} {
+		for _, creator := range []*v1beta1.DecisionUser{nil, {Username: "bob"}} {
 			write := func(_ context.Context, _, old runtime.Object) (runtime.Object, error) {
-				run := old.DeepCopyObject().(placement.UpdateRunObject)
-				*run.RunStatus() = placement.UpdateRunStatus{CreatedBy: creator, ResourceSnapshotIndexUsed: "1"}
+				run := old.DeepCopyObject().(v1beta1.UpdateRunObject)
+				*run.RunStatus() = v1beta1.UpdateRunStatus{CreatedBy: creator, ResourceSnapshotIndexUsed: "1"}
 				return run, nil
 			}
 			out, _, err := s.Status.Update(storetest.Request(t.Context(), r, "v1", "status"), "run", rest.DefaultUpdatedObjectInfo(nil, write),
@@ -204,7 +204,7 @@ func TestWhoCreatedARunStays(t *testing.T) {
 			}
 			want := created()
 			want.ResourceSnapshotIndexUsed = "1"
-			if diff := cmp.Diff(want, out.(placement.UpdateRunObject).RunStatus()); diff != "" {
+			if diff := cmp.Diff(want, out.(v1beta1.UpdateRunObject).RunStatus()); diff != "" {
 				t.Errorf("%s: status (-want +got):\n%s", r.Plural, diff)
 			}
 		}

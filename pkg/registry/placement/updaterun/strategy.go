@@ -10,10 +10,11 @@ import (
 	genericapirequest "k8s.io/apiserver/pkg/endpoints/request"
 	"k8s.io/utils/clock"
 
-	"github.com/stagegate/stagegate/pkg/apis/placement"
+	"github.com/stagegate/stagegate/pkg/apis/placement/v1beta1"
 	"github.com/stagegate/stagegate/pkg/apis/placement/validation"
 	registry "github.com/stagegate/stagegate/pkg/registry/placement"
 	"github.com/stagegate/stagegate/pkg/registry/store"
+	runrules "github.com/stagegate/stagegate/pkg/rules/updaterun"
 )
 
 // maxNameLength lets the name of a run be the value of a label on its approval requests.
@@ -21,9 +22,9 @@ const maxNameLength = 63
 
 // Resources are the kinds of the family in both scopes. The clock says when the state of a run was changed.
 func Resources(clk clock.PassiveClock) []store.Resource {
-	family := store.Family[placement.UpdateRunObject, placement.UpdateRunSpec, placement.UpdateRunStatus]{
-		Spec:                 placement.UpdateRunObject.RunSpec,
-		Status:               placement.UpdateRunObject.RunStatus,
+	family := store.Family[v1beta1.UpdateRunObject, v1beta1.UpdateRunSpec, v1beta1.UpdateRunStatus]{
+		Spec:                 v1beta1.UpdateRunObject.RunSpec,
+		Status:               v1beta1.UpdateRunObject.RunStatus,
 		Stamp:                stampCreator,
 		Record:               recorder{clock: clk}.recordState,
 		Keep:                 keepOwn,
@@ -33,31 +34,31 @@ func Resources(clk clock.PassiveClock) []store.Resource {
 		ValidateStatusUpdate: validation.ValidateUpdateRunStatusUpdate,
 		WarningsOnUpdate:     warnOfStateOfEnded,
 		Columns:              columns(),
-		Fields: map[string]func(placement.UpdateRunObject) string{
+		Fields: map[string]func(v1beta1.UpdateRunObject) string{
 			"spec.placementName": placementName,
-			"spec.state":         func(o placement.UpdateRunObject) string { return string(o.RunSpec().State) },
+			"spec.state":         func(o v1beta1.UpdateRunObject) string { return string(o.RunSpec().State) },
 		},
 	}
 	return []store.Resource{
-		store.NewResource[placement.ClusterStagedUpdateRun, placement.ClusterStagedUpdateRunList](
-			placement.GroupName, registry.ClusterScoped("clusterstagedupdateruns", "csur"), family),
-		store.NewResource[placement.StagedUpdateRun, placement.StagedUpdateRunList](
-			placement.GroupName, registry.Namespaced("stagedupdateruns", "sur"), family),
+		store.NewResource[v1beta1.ClusterStagedUpdateRun, v1beta1.ClusterStagedUpdateRunList](
+			v1beta1.GroupName, registry.ClusterScoped("clusterstagedupdateruns", "csur"), family),
+		store.NewResource[v1beta1.StagedUpdateRun, v1beta1.StagedUpdateRunList](
+			v1beta1.GroupName, registry.Namespaced("stagedupdateruns", "sur"), family),
 	}
 }
 
 // warnOfStateOfEnded warns who changes the state of a run that is over: nothing acts on it any more.
-func warnOfStateOfEnded(run, old placement.UpdateRunObject) []string {
+func warnOfStateOfEnded(run, old v1beta1.UpdateRunObject) []string {
 	state := run.RunSpec().State
-	reason := endOf(old.RunStatus())
-	if reason == "" || state == old.RunSpec().State {
+	end := runrules.End(old.RunStatus())
+	if end == nil || state == old.RunSpec().State {
 		return nil
 	}
-	return []string{fmt.Sprintf("spec.state: %s has no effect, since the run has ended (%s): create a new run", state, reason)}
+	return []string{fmt.Sprintf("spec.state: %s has no effect, since the run has ended (%s): create a new run", state, end.Reason)}
 }
 
 // stampCreator records who creates a run: a policy may not count their approval. A loop says for whom it creates one.
-func stampCreator(ctx context.Context, run placement.UpdateRunObject, sent *placement.UpdateRunStatus) {
+func stampCreator(ctx context.Context, run v1beta1.UpdateRunObject, sent *v1beta1.UpdateRunStatus) {
 	if sent.CreatedBy != nil && registry.IsLoop(ctx) {
 		run.RunStatus().CreatedBy = sent.CreatedBy
 		return
@@ -70,7 +71,7 @@ func stampCreator(ctx context.Context, run placement.UpdateRunObject, sent *plac
 
 // keepOwn takes back what is not the client's to write: who created the run, and for all but the loops what was asked of it and what
 // came of that.
-func keepOwn(ctx context.Context, status, stored *placement.UpdateRunStatus) {
+func keepOwn(ctx context.Context, status, stored *v1beta1.UpdateRunStatus) {
 	status.CreatedBy = stored.CreatedBy
 	if registry.IsLoop(ctx) {
 		return

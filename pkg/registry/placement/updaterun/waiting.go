@@ -12,33 +12,34 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/util/duration"
 
-	"github.com/stagegate/stagegate/pkg/apis/placement"
+	"github.com/stagegate/stagegate/pkg/apis/placement/v1beta1"
+	runrules "github.com/stagegate/stagegate/pkg/rules/updaterun"
 )
 
 // waitingFor names what keeps a run from going on: another run, somebody to look after clusters that have failed, an approval, a time,
 // or a cluster with what it reports. A run that is told to stop waits for its clusters alone.
-func waitingFor(o placement.UpdateRunObject) string {
+func waitingFor(o v1beta1.UpdateRunObject) string {
 	status := o.RunStatus()
 	stage := currentStage(status)
 	switch state := o.RunSpec().State; {
-	case stage == nil || state == placement.StateInitialize:
+	case stage == nil || state == v1beta1.StateInitialize:
 		return ""
-	case state == placement.StateStop:
-		if c := meta.FindStatusCondition(status.Conditions, placement.RunProgressing); c == nil || c.Status == metav1.ConditionFalse {
+	case state == v1beta1.StateStop:
+		if c := meta.FindStatusCondition(status.Conditions, v1beta1.RunProgressing); c == nil || c.Status == metav1.ConditionFalse {
 			return ""
 		}
 		return clustersInFlight(stage)
 	}
-	if turn := status.Turn; turn != nil && turn.State == placement.TurnWaiting {
+	if turn := status.Turn; turn != nil && turn.State == v1beta1.TurnWaiting {
 		return "run " + turn.WaitingFor
 	}
-	if isPaused(status) {
+	if runrules.IsPaused(status) {
 		return pausedBy(stage)
 	}
 	// Nobody has to approve any more that clusters are moved which are all done, or skipped. A stage without clusters is come to for
 	// its tasks alone.
 	tasks := openTasks(stage, stage.BeforeStageTaskStatus, nil)
-	if clustersDone(stage) && (len(stage.Clusters) > 0 || len(tasks) == 0) {
+	if runrules.AreClustersDone(stage) && (len(stage.Clusters) > 0 || len(tasks) == 0) {
 		tasks = openTasks(stage, stage.AfterStageTaskStatus, afterStageTasks(status, stage.StageName))
 	}
 	if len(tasks) > 0 {
@@ -48,8 +49,8 @@ func waitingFor(o placement.UpdateRunObject) string {
 }
 
 // pausedBy names up to three clusters for which a run is paused, and the number of all.
-func pausedBy(stage *placement.StageUpdatingStatus) string {
-	failed := failedClusters(stage)
+func pausedBy(stage *v1beta1.StageUpdatingStatus) string {
+	failed := runrules.Names(runrules.FailedClusters(stage))
 	if len(failed) == 0 {
 		return "paused"
 	}
@@ -65,12 +66,12 @@ func pausedBy(stage *placement.StageUpdatingStatus) string {
 }
 
 // clustersInFlight names one cluster that is being updated, if possible one that reports what is wrong, and the number of others.
-func clustersInFlight(stage *placement.StageUpdatingStatus) string {
-	var first *placement.ClusterUpdatingStatus
+func clustersInFlight(stage *v1beta1.StageUpdatingStatus) string {
+	var first *v1beta1.ClusterUpdatingStatus
 	n := 0
 	for i := range stage.Clusters {
 		c := &stage.Clusters[i]
-		if !meta.IsStatusConditionTrue(c.Conditions, placement.ClusterStarted) || meta.FindStatusCondition(c.Conditions, placement.ClusterSucceeded) != nil {
+		if !runrules.IsInFlight(c) {
 			continue
 		}
 		if n++; first == nil || first.Message == "" && c.Message != "" {
@@ -90,18 +91,8 @@ func clustersInFlight(stage *placement.StageUpdatingStatus) string {
 	return text
 }
 
-// clustersDone says whether no cluster is waited for any more, whatever became of it.
-func clustersDone(stage *placement.StageUpdatingStatus) bool {
-	for i := range stage.Clusters {
-		if meta.FindStatusCondition(stage.Clusters[i].Conditions, placement.ClusterSucceeded) == nil {
-			return false
-		}
-	}
-	return true
-}
-
 // afterStageTasks are the tasks after a stage as the run's strategy has them.
-func afterStageTasks(status *placement.UpdateRunStatus, stage string) []placement.StageTask {
+func afterStageTasks(status *v1beta1.UpdateRunStatus, stage string) []v1beta1.StageTask {
 	if status.UpdateStrategySnapshot == nil {
 		return nil
 	}
@@ -114,21 +105,21 @@ func afterStageTasks(status *placement.UpdateRunStatus, stage string) []placemen
 }
 
 // openTasks are the tasks that are not done. The configuration tells how long a timed wait lasts.
-func openTasks(stage *placement.StageUpdatingStatus, tasks []placement.StageTaskStatus, configs []placement.StageTask) []string {
+func openTasks(stage *v1beta1.StageUpdatingStatus, tasks []v1beta1.StageTaskStatus, configs []v1beta1.StageTask) []string {
 	var texts []string
 	for i := range tasks {
 		task := &tasks[i]
 		switch task.Type {
-		case placement.StageTaskTypeApproval:
-			approved := meta.FindStatusCondition(task.Conditions, placement.TaskApprovalRequestApproved)
+		case v1beta1.StageTaskTypeApproval:
+			approved := meta.FindStatusCondition(task.Conditions, v1beta1.TaskApprovalRequestApproved)
 			switch {
 			case approved == nil:
 				texts = append(texts, "approval: "+task.ApprovalRequestName)
 			case approved.Status != metav1.ConditionTrue:
 				texts = append(texts, fmt.Sprintf("approval: %s (%s)", task.ApprovalRequestName, approved.Message))
 			}
-		case placement.StageTaskTypeTimedWait:
-			if meta.IsStatusConditionTrue(task.Conditions, placement.TaskWaitTimeElapsed) {
+		case v1beta1.StageTaskTypeTimedWait:
+			if meta.IsStatusConditionTrue(task.Conditions, v1beta1.TaskWaitTimeElapsed) {
 				continue
 			}
 			text := "wait"

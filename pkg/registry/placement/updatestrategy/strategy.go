@@ -4,7 +4,7 @@
 package updatestrategy
 
 import (
-	"github.com/stagegate/stagegate/pkg/apis/placement"
+	"github.com/stagegate/stagegate/pkg/apis/placement/v1beta1"
 	"github.com/stagegate/stagegate/pkg/apis/placement/validation"
 	registry "github.com/stagegate/stagegate/pkg/registry/placement"
 	"github.com/stagegate/stagegate/pkg/registry/store"
@@ -12,17 +12,17 @@ import (
 
 // Resources are the kinds of the family in both scopes.
 func Resources() []store.Resource {
-	family := store.Family[placement.UpdateStrategyObject, placement.UpdateStrategySpec, struct{}]{
-		Spec:           placement.UpdateStrategyObject.StrategySpec,
+	family := store.Family[v1beta1.UpdateStrategyObject, v1beta1.UpdateStrategySpec, struct{}]{
+		Spec:           v1beta1.UpdateStrategyObject.StrategySpec,
 		Validate:       validation.ValidateUpdateStrategy,
 		ValidateUpdate: validation.ValidateUpdateStrategyUpdate,
 		Warnings:       warnings,
 		Columns:        columns(),
 	}
 	return []store.Resource{
-		store.NewResource[placement.ClusterStagedUpdateStrategy, placement.ClusterStagedUpdateStrategyList](
-			placement.GroupName, registry.ClusterScoped("clusterstagedupdatestrategies", "csus"), family),
-		store.NewResource[placement.StagedUpdateStrategy, placement.StagedUpdateStrategyList](
-			placement.GroupName, registry.Namespaced("stagedupdatestrategies", "sus"), family),
+		store.NewResource[v1beta1.ClusterStagedUpdateStrategy, v1beta1.ClusterStagedUpdateStrategyList](
+			v1beta1.GroupName, registry.ClusterScoped("clusterstagedupdatestrategies", "csus"), family),
+		store.NewResource[v1beta1.StagedUpdateStrategy, v1beta1.StagedUpdateStrategyList](
+			v1beta1.GroupName, registry.Namespaced("stagedupdatestrategies", "sus"), family),
 	}
 }

@@ -9,7 +9,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
-	"github.com/stagegate/stagegate/pkg/apis/placement"
+	"github.com/stagegate/stagegate/pkg/apis/placement/v1beta1"
 )
 
 func TestWarningsAboutStagesThatPickNoneOrAll(t *testing.T) {
@@ -17,21 +17,21 @@ func TestWarningsAboutStagesThatPickNoneOrAll(t *testing.T) {
 	prod := &metav1.LabelSelector{MatchExpressions: []metav1.LabelSelectorRequirement{{Key: "prod", Operator: metav1.LabelSelectorOpExists}}}
 	tests := []struct {
 		name   string
-		stages []placement.StageConfig
+		stages []v1beta1.StageConfig
 		want   []string
 	}{
-		{"selectors", []placement.StageConfig{{Name: "canary", LabelSelector: canary}, {Name: "prod", LabelSelector: prod}}, nil},
-		{"no selector", []placement.StageConfig{{Name: "canary", LabelSelector: canary}, {Name: "prod"}},
+		{"selectors", []v1beta1.StageConfig{{Name: "canary", LabelSelector: canary}, {Name: "prod", LabelSelector: prod}}, nil},
+		{"no selector", []v1beta1.StageConfig{{Name: "canary", LabelSelector: canary}, {Name: "prod"}},
 			[]string{"spec.stages[1].labelSelector: not set, stage prod picks no cluster"}},
-		{"empty beside others", []placement.StageConfig{{Name: "canary", LabelSelector: &metav1.LabelSelector{}}, {Name: "prod", LabelSelector: prod}},
+		{"empty beside others", []v1beta1.StageConfig{{Name: "canary", LabelSelector: &metav1.LabelSelector{}}, {Name: "prod", LabelSelector: prod}},
 			[]string{"spec.stages[0].labelSelector: empty, stage canary picks all clusters and leaves none to other stages"}},
-		{"empty alone", []placement.StageConfig{{Name: "all", LabelSelector: &metav1.LabelSelector{}}},
+		{"empty alone", []v1beta1.StageConfig{{Name: "all", LabelSelector: &metav1.LabelSelector{}}},
 			[]string{"spec.stages[0].labelSelector: empty, stage all picks all clusters"}},
 	}
 	for _, r := range Resources() {
 		for _, test := range tests {
 			t.Run(r.Plural+"/"+test.name, func(t *testing.T) {
-				o := r.New().(placement.UpdateStrategyObject)
+				o := r.New().(v1beta1.UpdateStrategyObject)
 				o.StrategySpec().Stages = test.stages
 				if diff := cmp.Diff(test.want, r.Strategy.WarningsOnCreate(t.Context(), o)); diff != "" {
 					t.Errorf("(-want +got):\n%s", diff)

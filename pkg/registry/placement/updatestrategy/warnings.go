@@ -9,11 +9,11 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/util/validation/field"
 
-	"github.com/stagegate/stagegate/pkg/apis/placement"
+	"github.com/stagegate/stagegate/pkg/apis/placement/v1beta1"
 )
 
 // warnings names stages that pick no cluster, and ones that pick every cluster and so leave none to the others.
-func warnings(o placement.UpdateStrategyObject) []string {
+func warnings(o v1beta1.UpdateStrategyObject) []string {
 	var warnings []string
 	stages := o.StrategySpec().Stages
 	path := field.NewPath("spec", "stages")

@@ -14,7 +14,8 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/stagegate/stagegate/pkg/apis/placement/v1beta1"
-	"github.com/stagegate/stagegate/pkg/apis/quorum"
+	"github.com/stagegate/stagegate/pkg/rules/approval"
+	runrules "github.com/stagegate/stagegate/pkg/rules/updaterun"
 )
 
 // expiryGrace is how long after its expiry a request ends the run. The server takes approvals until the expiry, and one that it has
@@ -57,16 +58,16 @@ func (s *step) askApproval(stage *v1beta1.StageUpdatingStatus, task *v1beta1.Sta
 	}
 	s.set(&task.Conditions, v1beta1.TaskApprovalRequestCreated, metav1.ConditionTrue, reasonRequestCreated, kind+" is created")
 
-	decisions := decisionsOn(request)
-	if i := slices.IndexFunc(decisions, isRejection); i >= 0 {
-		s.reject(stage, taskType, &decisions[i])
+	tally := approval.For(request, policy, s.status.CreatedBy)
+	if rejection := tally.Rejection(); rejection != nil {
+		s.reject(stage, taskType, rejection)
 		return gate{ended: true}
 	}
-	if missing := s.missing(policy, decisions); missing != "" {
-		return s.awaitApprovals(stage, task, taskType, request, policy, missing)
+	if tally.Missing() != "" {
+		return s.awaitApprovals(stage, task, taskType, request, policy, tally)
 	}
 	s.set(&task.Conditions, v1beta1.TaskApprovalRequestApproved, metav1.ConditionTrue, reasonRequestApproved, kind+" is approved")
-	s.event(eventApproved, fmt.Sprintf("%s %s is approved by %s", kind, request.GetName(), approvers(decisions))).User = usersOf(decisions)
+	s.event(eventApproved, fmt.Sprintf("%s %s is approved by %s", kind, request.GetName(), approvers(tally.Decisions))).User = usersOf(tally.Decisions)
 	return gate{open: true}
 }
 
@@ -104,11 +105,12 @@ func (s *step) rollout(stage *v1beta1.StageUpdatingStatus) v1beta1.StageRollout 
 // awaitApprovals says what is missing, and ends the run where it has been missing for too long. A request that was approved in time
 // never expires: the server takes no approval later.
 func (s *step) awaitApprovals(stage *v1beta1.StageUpdatingStatus, task *v1beta1.StageTaskStatus, taskType string, request v1beta1.ApprovalRequestObject,
-	policy *v1beta1.ApprovalPolicy, missing string) gate {
+	policy *v1beta1.ApprovalPolicy, tally approval.Tally) gate {
 	if policy == nil {
 		return gate{}
 	}
-	if expiry := quorum.Policy(*policy).Expiry(request.GetCreationTimestamp().Time); !expiry.IsZero() {
+	missing := tally.Missing()
+	if expiry := tally.Expiry(); !expiry.IsZero() {
 		if end := expiry.Add(expiryGrace); s.now.Before(end) {
 			s.wake(end)
 		} else {
@@ -118,24 +120,6 @@ func (s *step) awaitApprovals(stage *v1beta1.StageUpdatingStatus, task *v1beta1.
 	}
 	s.set(&task.Conditions, v1beta1.TaskApprovalRequestApproved, metav1.ConditionFalse, reasonApprovalsMissing, missing)
 	return gate{obstacle: fmt.Sprintf(": %s has %s", request.GetName(), missing)}
-}
-
-// missing says what the decisions on a request lack for a policy, or nothing.
-func (s *step) missing(policy *v1beta1.ApprovalPolicy, decisions []v1beta1.ApprovalDecision) string {
-	var p quorum.Policy
-	if policy != nil {
-		p = quorum.Policy(*policy)
-	}
-	var requester *quorum.User
-	if s.status.CreatedBy != nil {
-		creator := quorum.User(*s.status.CreatedBy)
-		requester = &creator
-	}
-	var users []quorum.User
-	for _, d := range decisions {
-		users = append(users, quorum.User(d.User))
-	}
-	return p.Missing(requester, users)
 }
 
 // policyOf is the approval policy of a task in the run's copy of the strategy.
@@ -154,8 +138,6 @@ func usersOf(decisions []v1beta1.ApprovalDecision) string {
 	}
 	return strings.Join(names, ", ")
 }
-
-func isRejection(d v1beta1.ApprovalDecision) bool { return d.Decision == v1beta1.DecisionRejected }
 
 // approvers are those who approved with what they said.
 func approvers(decisions []v1beta1.ApprovalDecision) string {
@@ -207,27 +189,16 @@ func ownerOf(o metav1.Object) string {
 	return "nobody"
 }
 
-// decisionsOn are the decisions on a request. Only the server's record counts, and only that of this very request: conditions are
-// anybody's who may patch them.
-func decisionsOn(request v1beta1.ApprovalRequestObject) []v1beta1.ApprovalDecision {
-	if request.GetDeletionTimestamp() != nil {
-		return nil
-	}
-	return slices.DeleteFunc(slices.Clone(request.RequestStatus().Decisions), func(d v1beta1.ApprovalDecision) bool {
-		return d.RequestUID != request.GetUID()
-	})
-}
-
 // accept marks requests whose approval is recorded. A crash may have come between the two.
 func (s *step) accept() {
-	for _, stage := range stagesOf(&s.status) {
+	for _, stage := range runrules.Stages(&s.status) {
 		for _, tasks := range [][]v1beta1.StageTaskStatus{stage.BeforeStageTaskStatus, stage.AfterStageTaskStatus} {
 			for j := range tasks {
 				request := s.world.Approvals[tasks[j].ApprovalRequestName]
 				if request == nil || !isTrue(tasks[j].Conditions, v1beta1.TaskApprovalRequestApproved) || s.notOurs(request, stage.StageName) != "" {
 					continue
 				}
-				if !meta.IsStatusConditionTrue(request.RequestStatus().Conditions, v1beta1.RequestApprovalAccepted) && len(decisionsOn(request)) > 0 {
+				if !meta.IsStatusConditionTrue(request.RequestStatus().Conditions, v1beta1.RequestApprovalAccepted) && len(approval.Of(request).Decisions) > 0 {
 					s.decision.Accepts = append(s.decision.Accepts, request)
 				}
 			}

@@ -98,12 +98,12 @@ func TestAGateWithAPolicyOpensOnceItIsMet(t *testing.T) {
 		// message is empty where the gate opens.
 		message string
 	}{
-		"nobody":                 {nil, waiting + ": run-before-a has 0 of 2 approvals, one of them has to be by a member of group sre"},
+		"nobody":                 {nil, waiting + ": run-before-a has 0 of 2 approvals, one of them must be by a member of group sre"},
 		"one":                    {[]v1beta1.DecisionUser{person("sue", "sre")}, waiting + ": run-before-a has 1 of 2 approvals"},
 		"the requester and one":  {[]v1beta1.DecisionUser{person("req"), person("sue", "sre")}, waiting + ": run-before-a has 1 of 2 approvals"},
 		"the same twice":         {[]v1beta1.DecisionUser{person("sue", "sre"), person("sue", "sre")}, waiting + ": run-before-a has 1 of 2 approvals"},
 		"two":                    {[]v1beta1.DecisionUser{person("ann"), person("sue", "sre")}, ""},
-		"two, none of the group": {[]v1beta1.DecisionUser{person("ann"), person("bob")}, waiting + ": run-before-a has 2 of 2 approvals, one of them has to be by a member of group sre"},
+		"two, none of the group": {[]v1beta1.DecisionUser{person("ann"), person("bob")}, waiting + ": run-before-a has 2 of 2 approvals, one of them must be by a member of group sre"},
 	}
 	for name, tt := range tests {
 		t.Run(name, func(t *testing.T) {

@@ -13,6 +13,7 @@ import (
 
 	"github.com/stagegate/stagegate/pkg/apis/placement/v1beta1"
 	"github.com/stagegate/stagegate/pkg/apis/wellknown"
+	runrules "github.com/stagegate/stagegate/pkg/rules/updaterun"
 )
 
 // binding is that of a cluster which the placement picks, nil where it does not pick the cluster any more.
@@ -66,7 +67,7 @@ func (s *step) write(b v1beta1.BindingObject, cluster *v1beta1.ClusterUpdatingSt
 		Binding: b,
 		Turn:    turn,
 		Message: fmt.Sprintf("Detected the new changes on the resources and started the rollout process, resourceSnapshotIndex: %s, updateRun: %s",
-			targetIndex(&s.status, cluster), s.run.GetName()),
+			runrules.Version(&s.status, cluster), s.run.GetName()),
 	}
 	if !s.wants(b, cluster) {
 		w.Spec = b.BindingSpec().DeepCopy()

@@ -10,15 +10,8 @@ import (
 	"k8s.io/apimachinery/pkg/util/intstr"
 
 	"github.com/stagegate/stagegate/pkg/apis/placement/v1beta1"
+	runrules "github.com/stagegate/stagegate/pkg/rules/updaterun"
 )
-
-func isStarted(c *v1beta1.ClusterUpdatingStatus) bool {
-	return isTrue(c.Conditions, v1beta1.ClusterStarted)
-}
-
-func isDone(c *v1beta1.ClusterUpdatingStatus) bool {
-	return has(c.Conditions, v1beta1.ClusterSucceeded)
-}
 
 // moveClusters brings the clusters of a stage on, in their order and no more than maxConcurrency at a time, and reports whether all
 // are done. Only what moves takes the turn.
@@ -69,14 +62,14 @@ func (s *step) settle(stage *v1beta1.StageUpdatingStatus, policy *v1beta1.Failur
 	var f flight
 	for i := range stage.Clusters {
 		c := &stage.Clusters[i]
-		if isDone(c) {
+		if runrules.IsClusterDone(c) {
 			continue
 		}
 		if why := s.left(c.ClusterName); why != "" {
 			s.skipCluster(c, why)
 			continue
 		}
-		if !isStarted(c) {
+		if !runrules.IsStarted(c) {
 			continue
 		}
 		b := s.binding(c.ClusterName)
@@ -126,7 +119,7 @@ func (s *step) inFlight(f *flight, c *v1beta1.ClusterUpdatingStatus, refusal str
 func (s *step) startClusters(stage *v1beta1.StageUpdatingStatus, limit int, f *flight) {
 	var behind []int
 	for i := range stage.Clusters {
-		if c := &stage.Clusters[i]; !isDone(c) && !isStarted(c) && s.isUnderWay(stage, c) {
+		if c := &stage.Clusters[i]; !runrules.IsClusterDone(c) && !runrules.IsStarted(c) && s.isUnderWay(stage, c) {
 			behind = append(behind, i)
 		}
 	}
@@ -138,7 +131,7 @@ func (s *step) startClusters(stage *v1beta1.StageUpdatingStatus, limit int, f *f
 		if f.waiting() >= limit {
 			return
 		}
-		if c := &stage.Clusters[i]; !isDone(c) && !isStarted(c) {
+		if c := &stage.Clusters[i]; !runrules.IsClusterDone(c) && !runrules.IsStarted(c) {
 			s.startCluster(stage, c, f)
 		}
 	}

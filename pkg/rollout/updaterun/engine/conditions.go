@@ -111,14 +111,3 @@ func timeOf(conditions []metav1.Condition, conditionType string) time.Time {
 	}
 	return time.Time{}
 }
-
-// IsInitialized says whether a run is planned.
-func IsInitialized(status *v1beta1.UpdateRunStatus) bool {
-	return isTrue(status.Conditions, v1beta1.RunInitialized)
-}
-
-// IsOver says whether nothing will happen to a run any more: it succeeded, failed, was rejected, or could not be initialised.
-func IsOver(status *v1beta1.UpdateRunStatus) bool {
-	return has(status.Conditions, v1beta1.RunSucceeded) ||
-		meta.IsStatusConditionFalse(status.Conditions, v1beta1.RunInitialized) && status.InitializationStartTime == nil
-}

@@ -10,6 +10,7 @@ import (
 	"github.com/stagegate/stagegate/pkg/apis/placement/v1beta1"
 	"github.com/stagegate/stagegate/pkg/apis/wellknown"
 	"github.com/stagegate/stagegate/pkg/apis/wording"
+	runrules "github.com/stagegate/stagegate/pkg/rules/updaterun"
 )
 
 // The delete stage takes the resources off clusters that the placement no longer picked when the run was planned. It is a stage like
@@ -75,9 +76,9 @@ func (s *step) runDeletion() bool {
 	return s.runStage(stage, config)
 }
 
-func wasStarted(c v1beta1.ClusterUpdatingStatus) bool { return isStarted(&c) }
+func wasStarted(c v1beta1.ClusterUpdatingStatus) bool { return runrules.IsStarted(&c) }
 
-func wasDone(c v1beta1.ClusterUpdatingStatus) bool { return isDone(&c) }
+func wasDone(c v1beta1.ClusterUpdatingStatus) bool { return runrules.IsClusterDone(&c) }
 
 // unpicked is the binding of a cluster that the placement does not pick any more, nil for none.
 func (s *step) unpicked(cluster string) v1beta1.BindingObject {
@@ -95,7 +96,7 @@ func (s *step) unpicked(cluster string) v1beta1.BindingObject {
 // passOverRemoved is done with clusters that nothing is to be removed from any more, before anybody is asked to approve it.
 func (s *step) passOverRemoved(stage *v1beta1.StageUpdatingStatus) {
 	for i := range stage.Clusters {
-		if c := &stage.Clusters[i]; !isDone(c) && !isStarted(c) && s.unpicked(c.ClusterName) == nil {
+		if c := &stage.Clusters[i]; !runrules.IsClusterDone(c) && !runrules.IsStarted(c) && s.unpicked(c.ClusterName) == nil {
 			s.removed(c)
 		}
 	}
@@ -116,7 +117,7 @@ func (s *step) settleRemovals(stage *v1beta1.StageUpdatingStatus, policy *v1beta
 	var f flight
 	for i := range stage.Clusters {
 		c := &stage.Clusters[i]
-		if isDone(c) || !isStarted(c) {
+		if runrules.IsClusterDone(c) || !runrules.IsStarted(c) {
 			continue
 		}
 		b := s.unpicked(c.ClusterName)

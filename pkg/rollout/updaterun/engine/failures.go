@@ -13,6 +13,7 @@ import (
 	"k8s.io/apimachinery/pkg/util/intstr"
 
 	"github.com/stagegate/stagegate/pkg/apis/placement/v1beta1"
+	runrules "github.com/stagegate/stagegate/pkg/rules/updaterun"
 )
 
 // failurePolicy is the policy of a stage, nil where no cluster is given up.
@@ -114,18 +115,13 @@ func tooManyFailures(stage *v1beta1.StageUpdatingStatus, policy *v1beta1.Failure
 	if policy == nil {
 		return ""
 	}
-	failed, allowed := slices.DeleteFunc(failedClusters(stage), wasSkipped), maxFailures(policy, len(stage.Clusters))
+	failed, allowed := runrules.FailedClusters(stage), maxFailures(policy, len(stage.Clusters))
 	if len(failed) <= allowed {
 		return ""
 	}
 	last := failed[len(failed)-1]
 	return fmt.Sprintf("%s in stage %s failed to update, at most %d may: %s; %s: %s", count(len(failed), "cluster"), stage.StageName, allowed,
-		firstNames(namesOf(failed)), last.ClusterName, meta.FindStatusCondition(last.Conditions, v1beta1.ClusterSucceeded).Message)
-}
-
-// wasSkipped says of a failed cluster that somebody has decided to go on without it.
-func wasSkipped(c v1beta1.ClusterUpdatingStatus) bool {
-	return reasonOf(c.Conditions, v1beta1.ClusterSucceeded) == reasonClusterFailureSkipped
+		firstNames(runrules.Names(failed)), last.ClusterName, meta.FindStatusCondition(last.Conditions, v1beta1.ClusterSucceeded).Message)
 }
 
 // maxFailures is how many of n clusters may fail.
@@ -146,7 +142,7 @@ func (s *step) restartClocks() {
 	s.eachOpenStage(func(stage *v1beta1.StageUpdatingStatus) {
 		for i := range stage.Clusters {
 			c := &stage.Clusters[i]
-			if isDone(c) || !isStarted(c) {
+			if runrules.IsClusterDone(c) || !runrules.IsStarted(c) {
 				continue
 			}
 			c.Conditions = slices.Clone(c.Conditions)

@@ -11,6 +11,7 @@ import (
 
 	"github.com/stagegate/stagegate/pkg/apis/placement/v1beta1"
 	"github.com/stagegate/stagegate/pkg/apis/wellknown"
+	runrules "github.com/stagegate/stagegate/pkg/rules/updaterun"
 )
 
 // succeed ends a run whose stages are all over.
@@ -18,7 +19,7 @@ func (s *step) succeed() {
 	s.setRunCondition(v1beta1.RunProgressing, metav1.ConditionFalse, reasonRunSucceeded, messageRunDone)
 	reason, message := reasonRunSucceeded, messageRunSucceeded
 	var failed, skipped []v1beta1.ClusterUpdatingStatus
-	for _, stage := range stagesOf(&s.status) {
+	for _, stage := range runrules.Stages(&s.status) {
 		failed = append(failed, failedClusters(stage)...)
 		skipped = append(skipped, skippedClusters(stage)...)
 	}
@@ -73,7 +74,7 @@ func side(taskType string) string {
 // end records that the run did not succeed, on the stage that it was in as well. What was moved stays moved.
 func (s *step) end(reason, progressing, message string) {
 	if s.status.DeletionStageStatus != nil {
-		if stage := s.current(); stage.StartTime != nil && !isOver(stage) {
+		if stage := s.current(); stage.StartTime != nil && !runrules.IsStageOver(stage) {
 			s.setTime(&stage.EndTime)
 			s.setStage(stage, v1beta1.StageProgressing, metav1.ConditionFalse, reasonStageFailed, messageStageFailed)
 			s.setStage(stage, v1beta1.StageSucceeded, metav1.ConditionFalse, reasonStageFailed, message)

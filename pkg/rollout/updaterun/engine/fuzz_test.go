@@ -20,7 +20,6 @@ import (
 	"k8s.io/apimachinery/pkg/util/intstr"
 	"k8s.io/utils/ptr"
 
-	"github.com/stagegate/stagegate/pkg/apis/placement"
 	"github.com/stagegate/stagegate/pkg/apis/placement/v1beta1"
 	"github.com/stagegate/stagegate/pkg/apis/placement/validation"
 	"github.com/stagegate/stagegate/pkg/apis/scheme"
@@ -133,12 +132,12 @@ func spoil(spec *v1beta1.UpdateStrategySpec, spoiling []byte) {
 // refusals are what the API says against a new strategy: the rules in the types, and those beside them.
 func refusals(t *testing.T, strategy *v1beta1.ClusterStagedUpdateStrategy) []string {
 	t.Helper()
-	internal, err := scheme.Scheme.UnsafeConvertToVersion(strategy.DeepCopy(), placement.SchemeGroupVersion)
+	internal, err := scheme.Scheme.UnsafeConvertToVersion(strategy.DeepCopy(), v1beta1.SchemeGroupVersion)
 	if err != nil {
 		t.Fatalf("converting the strategy: %v", err)
 	}
 	errs := v1beta1.Validate_ClusterStagedUpdateStrategy(t.Context(), operation.Operation{Type: operation.Create}, nil, strategy, nil)
-	errs = append(errs, validation.ValidateUpdateStrategy(internal.(placement.UpdateStrategyObject))...)
+	errs = append(errs, validation.ValidateUpdateStrategy(internal.(v1beta1.UpdateStrategyObject))...)
 	var messages []string
 	for _, err := range errs {
 		messages = append(messages, err.Error())
@@ -273,7 +272,7 @@ func strategyOf(t *testing.T, waitTime, clusterTimeout, expiresAfter, maxConcurr
 	}
 	var read [2]*v1beta1.ClusterStagedUpdateStrategy
 	for i, version := range []string{"v1", "v1beta1"} {
-		object, err := runtime.Decode(scheme.Codecs.UniversalDecoder(placement.SchemeGroupVersion), []byte(strings.Replace(string(manifest), "VERSION", version, 1)))
+		object, err := runtime.Decode(scheme.Codecs.UniversalDecoder(v1beta1.SchemeGroupVersion), []byte(strings.Replace(string(manifest), "VERSION", version, 1)))
 		if err != nil {
 			continue
 		}

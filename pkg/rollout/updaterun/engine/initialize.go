@@ -12,6 +12,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/stagegate/stagegate/pkg/apis/placement/v1beta1"
+	runrules "github.com/stagegate/stagegate/pkg/rules/updaterun"
 )
 
 // initializeFor is how long a run waits for what it refers to, from the first attempt.
@@ -52,7 +53,7 @@ type Outcome struct {
 // final at once. A run that is planned, or failed to be, is left as it is.
 func Initialize(run v1beta1.UpdateRunObject, world InitWorld, now time.Time) Outcome {
 	s := newStep(run, World{}, now)
-	if IsOver(&s.status) || IsInitialized(&s.status) {
+	if runrules.IsOver(&s.status) || runrules.IsPlanned(&s.status) {
 		return Outcome{}
 	}
 	if message := s.tooLate(); message != "" {

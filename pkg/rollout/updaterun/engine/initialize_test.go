@@ -20,6 +20,7 @@ import (
 	"github.com/stagegate/stagegate/pkg/apis/placement/v1beta1"
 	"github.com/stagegate/stagegate/pkg/apis/wellknown"
 	"github.com/stagegate/stagegate/pkg/rollout/updaterun/engine"
+	runrules "github.com/stagegate/stagegate/pkg/rules/updaterun"
 )
 
 func newRun() *v1beta1.ClusterStagedUpdateRun {
@@ -395,7 +396,7 @@ func TestWhatKeepsARunFromBeingPlanned(t *testing.T) {
 			if got := conditionText(o.Decision.Status.Conditions, v1beta1.RunInitialized); got != want {
 				t.Errorf("Initialized is %q, want %q", got, want)
 			}
-			if over := engine.IsOver(o.Decision.Status); over != (tt.result == engine.ResultFailed) {
+			if over := runrules.IsOver(o.Decision.Status); over != (tt.result == engine.ResultFailed) {
 				t.Errorf("over is %v", over)
 			}
 		})
@@ -487,7 +488,7 @@ func TestARunShowsHowFarTheLastAttemptGot(t *testing.T) {
 	try(3*time.Second, reached{Strategy: applied, Policy: "0", Count: 2})
 	w.Snapshots = snapshots
 	try(time.Minute, reached{Strategy: applied, Policy: "0", Count: 2})
-	if !engine.IsOver(&run.Status) {
+	if !runrules.IsOver(&run.Status) {
 		t.Error("the run is still tried")
 	}
 }

@@ -12,6 +12,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/stagegate/stagegate/pkg/apis/placement/v1beta1"
+	runrules "github.com/stagegate/stagegate/pkg/rules/updaterun"
 )
 
 // operate acts on what users have asked of the run since it was looked at last. The server has recorded it in the history, and refused
@@ -26,7 +27,7 @@ func (s *step) operate() {
 		switch {
 		case entry.Operation == v1beta1.OperationRollback:
 			s.rollBackAsAsked(&entry)
-		case IsOver(&s.status):
+		case runrules.IsOver(&s.status):
 		case entry.Operation == v1beta1.OperationSkip:
 			s.skip(&entry)
 		case entry.Operation == v1beta1.OperationRetry:
@@ -95,7 +96,7 @@ func (s *step) skip(entry *v1beta1.UpdateRunHistoryEntry) {
 // eachOpenStage calls f for every stage that is not over, the delete stage included.
 func (s *step) eachOpenStage(f func(*v1beta1.StageUpdatingStatus)) {
 	for i := range s.status.StagesStatus {
-		if !isOver(&s.status.StagesStatus[i]) {
+		if !runrules.IsStageOver(&s.status.StagesStatus[i]) {
 			f(s.stage(i))
 		}
 	}

@@ -9,6 +9,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/stagegate/stagegate/pkg/apis/placement/v1beta1"
+	runrules "github.com/stagegate/stagegate/pkg/rules/updaterun"
 )
 
 var outcomes = map[string]v1beta1.UpdateRunOutcome{
@@ -21,7 +22,7 @@ var outcomes = map[string]v1beta1.UpdateRunOutcome{
 
 // outcomeOf returns how a run ended, by its conditions, and when; "" and nil for one that has not ended.
 func outcomeOf(status *v1beta1.UpdateRunStatus) (v1beta1.UpdateRunOutcome, *metav1.Time) {
-	if !IsOver(status) {
+	if !runrules.IsOver(status) {
 		return "", nil
 	}
 	ended := meta.FindStatusCondition(status.Conditions, v1beta1.RunSucceeded)

@@ -10,6 +10,7 @@ import (
 
 	"github.com/stagegate/stagegate/pkg/apis/placement/v1beta1"
 	"github.com/stagegate/stagegate/pkg/apis/wellknown"
+	runrules "github.com/stagegate/stagegate/pkg/rules/updaterun"
 )
 
 // A run is rolled back by another run, which names it and is like any other from then on. The run that is rolled back says its name
@@ -17,11 +18,11 @@ import (
 
 // rollBackAsAsked has the run rolled back, and ends it where it is not over.
 func (s *step) rollBackAsAsked(entry *v1beta1.UpdateRunHistoryEntry) {
-	if s.status.RolledBackBy != nil || len(touched(&s.status)) == 0 {
+	if s.status.RolledBackBy != nil || !runrules.TakesBack(&s.status) {
 		return
 	}
 	name := s.rollBack()
-	if !IsOver(&s.status) {
+	if !runrules.IsOver(&s.status) {
 		message := fmt.Sprintf("The updateRun is rolled back %s; %s %s brings the clusters back", by(entry), runKind(s.run), name)
 		s.end(reasonRunRolledBack, message, message)
 	}
@@ -30,7 +31,7 @@ func (s *step) rollBackAsAsked(entry *v1beta1.UpdateRunHistoryEntry) {
 
 // failAndRollBack ends the run, and has the clusters brought back to what they had.
 func (s *step) failAndRollBack(message string) {
-	if len(touched(&s.status)) == 0 {
+	if !runrules.TakesBack(&s.status) {
 		s.fail(message + "; there is no version to roll back to")
 		return
 	}
@@ -67,7 +68,7 @@ func (s *step) link() {
 		if other.RunSpec().RollbackOf != s.run.GetName() {
 			continue
 		}
-		if by != nil && IsRollback(other, s.run) || other.RunStatus().RollbackOfUID == s.run.GetUID() && hasHadTurn(other) {
+		if by != nil && IsRollback(other, s.run) || other.RunStatus().RollbackOfUID == s.run.GetUID() && runrules.HasHadTurn(other.RunStatus()) {
 			s.status.RolledBackBy, s.changed = &v1beta1.UpdateRunReference{Name: other.GetName(), UID: other.GetUID()}, true
 			return
 		}
@@ -75,11 +76,6 @@ func (s *step) link() {
 	if by != nil {
 		s.decision.Rollback = &Rollback{Name: by.Name, CreatedBy: s.whoRollsBack()}
 	}
-}
-
-func hasHadTurn(run v1beta1.UpdateRunObject) bool {
-	turn := run.RunStatus().Turn
-	return turn != nil && turn.Number > 0
 }
 
 // whoRollsBack is the user who asked to roll the run back, nil where it does so by itself.
@@ -105,10 +101,10 @@ func touched(status *v1beta1.UpdateRunStatus) (stages []touchedStage) {
 		clusters := status.StagesStatus[i].Clusters
 		for j := len(clusters) - 1; j >= 0; j-- {
 			c := &clusters[j]
-			if previous := c.PreviousResourceSnapshotIndex; previous != nil && *previous != "" && (*previous != targetIndex(status, c) || !sameOverrides(c)) {
+			if runrules.IsTakenBack(status, c) {
 				stage.clusters = append(stage.clusters, v1beta1.ClusterUpdatingStatus{
 					ClusterName:                      c.ClusterName,
-					ResourceSnapshotIndex:            *previous,
+					ResourceSnapshotIndex:            *c.PreviousResourceSnapshotIndex,
 					ClusterResourceOverrideSnapshots: c.PreviousClusterResourceOverrideSnapshots,
 					ResourceOverrideSnapshots:        c.PreviousResourceOverrideSnapshots,
 				})
@@ -125,14 +121,6 @@ func touched(status *v1beta1.UpdateRunStatus) (stages []touchedStage) {
 type touchedStage struct {
 	index    int
 	clusters []v1beta1.ClusterUpdatingStatus
-}
-
-// targetIndex is the index of the resource snapshot that a cluster gets.
-func targetIndex(status *v1beta1.UpdateRunStatus, c *v1beta1.ClusterUpdatingStatus) string {
-	if c.ResourceSnapshotIndex != "" {
-		return c.ResourceSnapshotIndex
-	}
-	return status.ResourceSnapshotIndexUsed
 }
 
 // target is the name of the resource snapshot that a cluster gets.

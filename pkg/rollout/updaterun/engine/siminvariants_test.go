@@ -18,6 +18,7 @@ import (
 	"github.com/stagegate/stagegate/pkg/apis/placement/v1beta1"
 	"github.com/stagegate/stagegate/pkg/apis/wellknown"
 	"github.com/stagegate/stagegate/pkg/rollout/updaterun/engine"
+	runrules "github.com/stagegate/stagegate/pkg/rules/updaterun"
 )
 
 // violated records that an invariant does not hold.
@@ -30,8 +31,8 @@ func (s *simulation) checkStatus(old, new v1beta1.UpdateRunObject, view map[stri
 	s.checkOneHolder()
 	s.checkMonotonic(old, new)
 	was, is := old.RunStatus(), new.RunStatus()
-	if engine.IsOver(is) != (is.Outcome != "") || (is.Outcome != "") != (is.EndTime != nil) || engine.IsOver(was) && was.Outcome != is.Outcome {
-		s.violated("run %s is over: %v, and its outcome was %q and is %q at %v", new.GetName(), engine.IsOver(is), was.Outcome, is.Outcome, is.EndTime)
+	if runrules.IsOver(is) != (is.Outcome != "") || (is.Outcome != "") != (is.EndTime != nil) || runrules.IsOver(was) && was.Outcome != is.Outcome {
+		s.violated("run %s is over: %v, and its outcome was %q and is %q at %v", new.GetName(), runrules.IsOver(is), was.Outcome, is.Outcome, is.EndTime)
 	}
 	s.checkHistory(new, was, is)
 	if len(was.StagesStatus) == 0 {
@@ -180,7 +181,7 @@ func (s *simulation) checkOneHolder() {
 	var holders []string
 	for _, run := range s.store.runs() {
 		turn := run.RunStatus().Turn
-		if turn != nil && turn.State == v1beta1.TurnHeld && run.GetDeletionTimestamp() == nil && !engine.IsOver(run.RunStatus()) {
+		if turn != nil && turn.State == v1beta1.TurnHeld && run.GetDeletionTimestamp() == nil && !runrules.IsOver(run.RunStatus()) {
 			holders = append(holders, run.GetName())
 		}
 	}
@@ -455,7 +456,7 @@ func (s *simulation) checkBinding(run v1beta1.UpdateRunObject, old, new v1beta1.
 	if !ok || stored.GetUID() != run.GetUID() {
 		return
 	}
-	if turn := stored.RunStatus().Turn; turn.State != v1beta1.TurnHeld && !engine.IsOver(stored.RunStatus()) {
+	if turn := stored.RunStatus().Turn; turn.State != v1beta1.TurnHeld && !runrules.IsOver(stored.RunStatus()) {
 		s.violated("run %s: wrote %s without holding the placement", run.GetName(), new.GetName())
 	}
 	s.checkDisturbed(stored, old, new)
@@ -501,8 +502,8 @@ func (s *simulation) checkEnd() {
 		switch {
 		case run.GetDeletionTimestamp() != nil:
 			continue
-		case !engine.IsInitialized(status):
-			if !engine.IsOver(status) {
+		case !runrules.IsPlanned(status):
+			if !runrules.IsOver(status) {
 				s.violated("run %s: is neither initialised nor given up", run.GetName())
 			}
 		case succeeded == nil && run.RunSpec().State == v1beta1.StateRun:
@@ -512,7 +513,7 @@ func (s *simulation) checkEnd() {
 		case succeeded != nil && succeeded.Status == metav1.ConditionFalse && !s.mayFail(succeeded):
 			s.violated("run %s: failed: %s", run.GetName(), succeeded.Message)
 		}
-		if last := len(status.History) - 1; engine.IsInitialized(status) && last >= 0 {
+		if last := len(status.History) - 1; runrules.IsPlanned(status) && last >= 0 {
 			for _, entry := range status.History {
 				if entry.Operation != "" && entry.Number > status.ObservedOperation {
 					s.violated("run %s: operation %d was never acted on", run.GetName(), entry.Number)

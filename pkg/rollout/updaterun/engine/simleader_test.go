@@ -18,6 +18,7 @@ import (
 	"github.com/stagegate/stagegate/pkg/apis/placement/v1beta1"
 	"github.com/stagegate/stagegate/pkg/apis/wellknown"
 	"github.com/stagegate/stagegate/pkg/rollout/updaterun/engine"
+	runrules "github.com/stagegate/stagegate/pkg/rules/updaterun"
 )
 
 func sortedKeys[V any](m map[string]V) []string { return slices.Sorted(maps.Keys(m)) }
@@ -101,7 +102,7 @@ func (l *simLeader) look(name string) bool {
 		return false
 	}
 	var d engine.Decision
-	if !engine.IsInitialized(run.RunStatus()) {
+	if !runrules.IsPlanned(run.RunStatus()) {
 		d = engine.Initialize(run, l.initWorld(run), l.sim.store.now).Decision
 		if d.Status != nil && d.Status.DeletionStageStatus != nil && l.sim.older {
 			d.Status.DeletionStageStatus.BeforeStageTaskStatus = nil

@@ -17,9 +17,9 @@ import (
 	"k8s.io/utils/ptr"
 
 	"github.com/stagegate/stagegate/pkg/apis/placement/v1beta1"
-	"github.com/stagegate/stagegate/pkg/apis/quorum"
 	"github.com/stagegate/stagegate/pkg/apis/wellknown"
 	"github.com/stagegate/stagegate/pkg/rollout/updaterun/engine"
+	"github.com/stagegate/stagegate/pkg/rules/approval"
 )
 
 type stepFunc func(v1beta1.UpdateRunObject, engine.World, time.Time) engine.Decision
@@ -237,32 +237,14 @@ func (s *simulation) person() *v1beta1.DecisionUser {
 	return people[s.random.IntN(len(people))].DeepCopy()
 }
 
-// rules are what the server goes by when somebody approves a request: its policy, who created the run, and who has approved so far.
-func rules(request v1beta1.ApprovalRequestObject) (policy quorum.Policy, requester *quorum.User, users []quorum.User) {
-	if p := request.RequestSpec().Policy; p != nil {
-		policy = quorum.Policy(*p)
-	}
-	if r := request.RequestSpec().Requester; r != nil {
-		requester = ptr.To(quorum.User(*r))
-	}
-	for _, d := range request.RequestStatus().Decisions {
-		if d.RequestUID == request.GetUID() {
-			users = append(users, quorum.User(d.User))
-		}
-	}
-	return policy, requester, users
-}
-
 func isApproved(request v1beta1.ApprovalRequestObject) bool {
-	policy, requester, users := rules(request)
-	return policy.Missing(requester, users) == ""
+	return approval.Of(request).Missing() == ""
 }
 
 // approve records the approval of a user as the server does, and remembers when a gate may open.
 func (s *simulation) approve(request v1beta1.ApprovalRequestObject, user v1beta1.DecisionUser) {
-	policy, requester, users := rules(request)
-	if isRejected(request) || isApproved(request) || slices.ContainsFunc(users, quorum.User(user).Is) ||
-		policy.Refuses(requester, users, quorum.User(user)) != "" || s.isExpired(request) {
+	tally := approval.Of(request)
+	if isRejected(request) || isApproved(request) || tally.By(user, v1beta1.DecisionApproved) != nil || tally.Refuses(user) != "" || s.isExpired(request) {
 		return
 	}
 	request.RequestStatus().Decisions = append(request.RequestStatus().Decisions, v1beta1.ApprovalDecision{
@@ -275,15 +257,12 @@ func (s *simulation) approve(request v1beta1.ApprovalRequestObject, user v1beta1
 
 // isExpired says that the server takes no approval any more.
 func (s *simulation) isExpired(request v1beta1.ApprovalRequestObject) bool {
-	policy, _, _ := rules(request)
-	expiry := policy.Expiry(request.GetCreationTimestamp().Time)
+	expiry := approval.Of(request).Expiry()
 	return !expiry.IsZero() && !s.store.now.Before(expiry)
 }
 
 func isRejected(request v1beta1.ApprovalRequestObject) bool {
-	return slices.ContainsFunc(request.RequestStatus().Decisions, func(d v1beta1.ApprovalDecision) bool {
-		return d.RequestUID == request.GetUID() && d.Decision == v1beta1.DecisionRejected
-	})
+	return approval.Of(request).Rejection() != nil
 }
 
 func (s *simulation) newRequest(run v1beta1.UpdateRunObject, name, stage string) v1beta1.ApprovalRequestObject {

@@ -11,11 +11,6 @@ import (
 	"github.com/stagegate/stagegate/pkg/apis/placement/v1beta1"
 )
 
-// isOver reports whether a stage is done, skipped or failed.
-func isOver(stage *v1beta1.StageUpdatingStatus) bool {
-	return has(stage.Conditions, v1beta1.StageSucceeded)
-}
-
 // runStage brings a stage on and reports whether it is over.
 func (s *step) runStage(stage *v1beta1.StageUpdatingStatus, config *v1beta1.StageConfig) bool {
 	if len(stage.Clusters) == 0 && !s.keepsTasks(stage) {
@@ -29,18 +24,6 @@ func (s *step) runStage(stage *v1beta1.StageUpdatingStatus, config *v1beta1.Stag
 	}
 	s.completeStage(stage)
 	return true
-}
-
-// stagesOf are all stages of a run in order, the delete stage included, to read.
-func stagesOf(status *v1beta1.UpdateRunStatus) []*v1beta1.StageUpdatingStatus {
-	var all []*v1beta1.StageUpdatingStatus
-	for i := range status.StagesStatus {
-		all = append(all, &status.StagesStatus[i])
-	}
-	if status.DeletionStageStatus != nil {
-		all = append(all, status.DeletionStageStatus)
-	}
-	return all
 }
 
 // keepsTasks reports whether the tasks of a stage without clusters are done all the same: where the run removes the resources from

@@ -11,6 +11,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/stagegate/stagegate/pkg/apis/placement/v1beta1"
+	runrules "github.com/stagegate/stagegate/pkg/rules/updaterun"
 )
 
 // stuckAfter is how long the update of a cluster may take before the run says that it is stuck.
@@ -19,11 +20,11 @@ const stuckAfter = 5 * time.Minute
 // Step looks at an initialised run as stored, the world as observed and the time, and says what follows. It changes neither. A run
 // that is not initialised is left to Initialize.
 func Step(run v1beta1.UpdateRunObject, world World, now time.Time) Decision {
-	if !IsInitialized(run.RunStatus()) {
+	if !runrules.IsPlanned(run.RunStatus()) {
 		return Decision{}
 	}
 	s := newStep(run, world, now)
-	if !IsOver(&s.status) {
+	if !runrules.IsOver(&s.status) {
 		s.advance()
 	} else {
 		s.operate()
@@ -106,7 +107,7 @@ func (s *step) advance() {
 	}
 	s.observe()
 	s.operate()
-	if IsOver(&s.status) {
+	if runrules.IsOver(&s.status) {
 		return
 	}
 	if message := s.orphaned(); message != "" {
@@ -175,7 +176,7 @@ func (s *step) execute() {
 	stages := s.status.StagesStatus
 	for i := range stages {
 		s.at = stages[i].StageName
-		if !isOver(&stages[i]) && !s.runStage(s.stage(i), &s.status.UpdateStrategySnapshot.Stages[i]) {
+		if !runrules.IsStageOver(&stages[i]) && !s.runStage(s.stage(i), &s.status.UpdateStrategySnapshot.Stages[i]) {
 			return
 		}
 	}

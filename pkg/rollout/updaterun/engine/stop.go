@@ -9,6 +9,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/stagegate/stagegate/pkg/apis/placement/v1beta1"
+	runrules "github.com/stagegate/stagegate/pkg/rules/updaterun"
 )
 
 // stop starts nothing more and waits for the clusters in flight, but for none longer than an update may take: a stop always ends.
@@ -78,7 +79,7 @@ func (s *step) configOf(stage *v1beta1.StageUpdatingStatus) *v1beta1.StageConfig
 // current is the first stage that is not over, the delete stage included.
 func (s *step) current() *v1beta1.StageUpdatingStatus {
 	for i := range s.status.StagesStatus {
-		if !isOver(&s.status.StagesStatus[i]) {
+		if !runrules.IsStageOver(&s.status.StagesStatus[i]) {
 			return s.stage(i)
 		}
 	}
@@ -86,10 +87,5 @@ func (s *step) current() *v1beta1.StageUpdatingStatus {
 }
 
 func allDone(stage *v1beta1.StageUpdatingStatus) bool {
-	for i := range stage.Clusters {
-		if !isDone(&stage.Clusters[i]) {
-			return false
-		}
-	}
-	return len(stage.Clusters) > 0
+	return len(stage.Clusters) > 0 && runrules.AreClustersDone(stage)
 }

@@ -12,7 +12,6 @@ import (
 	"k8s.io/apimachinery/pkg/util/intstr"
 
 	"github.com/stagegate/stagegate/pkg/apis/placement/v1beta1"
-	"github.com/stagegate/stagegate/pkg/apis/quorum"
 	"github.com/stagegate/stagegate/pkg/apis/wellknown"
 )
 
@@ -158,8 +157,8 @@ func badApproval(i int, task *v1beta1.StageTask) string {
 	case policy == nil:
 	case task.Type != v1beta1.StageTaskTypeApproval:
 		return fmt.Sprintf("task %d of type %s cannot have an approval policy", i, task.Type)
-	case policy.Required < 0 || policy.Required > quorum.MaxRequired:
-		return fmt.Sprintf("task %d requires %d approvals, allowed are 1 to %d", i, policy.Required, quorum.MaxRequired)
+	case policy.Required < 0 || policy.Required > v1beta1.MaxRequiredApprovals:
+		return fmt.Sprintf("task %d requires %d approvals, allowed are 1 to %d", i, policy.Required, v1beta1.MaxRequiredApprovals)
 	case policy.ExpiresAfter != nil && policy.ExpiresAfter.Duration <= 0:
 		return fmt.Sprintf("task %d has an approval that expires after <= 0", i)
 	}

@@ -9,6 +9,7 @@ import (
 
 	"github.com/stagegate/stagegate/pkg/apis/placement/v1beta1"
 	"github.com/stagegate/stagegate/pkg/apis/wellknown"
+	runrules "github.com/stagegate/stagegate/pkg/rules/updaterun"
 )
 
 // One run at a time moves a placement. A run asks for the turn by a claim in its status, and has it once it has seen its own claim
@@ -86,9 +87,9 @@ func turnOf(run v1beta1.UpdateRunObject) v1beta1.TurnState {
 	case isBeingRolledBack(run):
 		// Nobody else comes before the run that is about to be created.
 		return v1beta1.TurnHeld
-	case turn == nil && run.RunSpec().RollbackOf != "" && run.RunSpec().State == v1beta1.StateRun && !deleted && !IsOver(run.RunStatus()):
+	case turn == nil && run.RunSpec().RollbackOf != "" && run.RunSpec().State == v1beta1.StateRun && !deleted && !runrules.IsOver(run.RunStatus()):
 		return v1beta1.TurnWaiting
-	case turn == nil || IsOver(run.RunStatus()):
+	case turn == nil || runrules.IsOver(run.RunStatus()):
 		return v1beta1.TurnReleased
 	case turn.State == v1beta1.TurnHeld:
 		if deleted && !slices.Contains(run.GetFinalizers(), wellknown.UpdateRunFinalizer) {

@@ -1,0 +1,105 @@
+// Copyright The Stagegate Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package updaterun
+
+import (
+	"slices"
+
+	"k8s.io/apimachinery/pkg/api/meta"
+
+	"github.com/stagegate/stagegate/pkg/apis/placement/v1beta1"
+	"github.com/stagegate/stagegate/pkg/apis/wellknown"
+)
+
+// Stages returns all stages of a run in order, the delete stage included. They point into the status.
+func Stages(status *v1beta1.UpdateRunStatus) []*v1beta1.StageUpdatingStatus {
+	var all []*v1beta1.StageUpdatingStatus
+	for i := range status.StagesStatus {
+		all = append(all, &status.StagesStatus[i])
+	}
+	if status.DeletionStageStatus != nil {
+		all = append(all, status.DeletionStageStatus)
+	}
+	return all
+}
+
+// CurrentStage returns the first stage that is not over, nil where all are. The run may not have come to it yet: see IsEntered.
+func CurrentStage(status *v1beta1.UpdateRunStatus) *v1beta1.StageUpdatingStatus {
+	for _, stage := range Stages(status) {
+		if !IsStageOver(stage) {
+			return stage
+		}
+	}
+	return nil
+}
+
+// IsEntered reports whether a run has come to a stage.
+func IsEntered(stage *v1beta1.StageUpdatingStatus) bool {
+	return meta.FindStatusCondition(stage.Conditions, v1beta1.StageProgressing) != nil
+}
+
+// IsStageOver reports whether a stage is done, skipped or failed.
+func IsStageOver(stage *v1beta1.StageUpdatingStatus) bool {
+	return meta.FindStatusCondition(stage.Conditions, v1beta1.StageSucceeded) != nil
+}
+
+// AreClustersDone reports whether no cluster of a stage is waited for any more, whatever became of it.
+func AreClustersDone(stage *v1beta1.StageUpdatingStatus) bool {
+	return !slices.ContainsFunc(stage.Clusters, func(c v1beta1.ClusterUpdatingStatus) bool { return !IsClusterDone(&c) })
+}
+
+// FailedClusters returns the clusters of a stage that have failed and that nobody has skipped since. They point into the stage.
+func FailedClusters(stage *v1beta1.StageUpdatingStatus) []*v1beta1.ClusterUpdatingStatus {
+	var failed []*v1beta1.ClusterUpdatingStatus
+	for i := range stage.Clusters {
+		if c := &stage.Clusters[i]; HasFailed(c) {
+			failed = append(failed, c)
+		}
+	}
+	return failed
+}
+
+// Names returns the names of clusters.
+func Names(clusters []*v1beta1.ClusterUpdatingStatus) []string {
+	var names []string
+	for _, c := range clusters {
+		names = append(names, c.ClusterName)
+	}
+	return names
+}
+
+// FindCluster returns a cluster of a run and the stage that it is in, nil where the run does not have it. Both point into the status.
+func FindCluster(status *v1beta1.UpdateRunStatus, name string) (*v1beta1.StageUpdatingStatus, *v1beta1.ClusterUpdatingStatus) {
+	for _, stage := range Stages(status) {
+		i := slices.IndexFunc(stage.Clusters, func(c v1beta1.ClusterUpdatingStatus) bool { return c.ClusterName == name })
+		if i >= 0 {
+			return stage, &stage.Clusters[i]
+		}
+	}
+	return nil, nil
+}
+
+// IsStarted reports whether a run has begun to move a cluster.
+func IsStarted(c *v1beta1.ClusterUpdatingStatus) bool {
+	return meta.IsStatusConditionTrue(c.Conditions, v1beta1.ClusterStarted)
+}
+
+// IsClusterDone reports whether a cluster is not waited for any more: it is updated, skipped or given up.
+func IsClusterDone(c *v1beta1.ClusterUpdatingStatus) bool {
+	return meta.FindStatusCondition(c.Conditions, v1beta1.ClusterSucceeded) != nil
+}
+
+// IsInFlight reports whether a cluster is being moved.
+func IsInFlight(c *v1beta1.ClusterUpdatingStatus) bool { return IsStarted(c) && !IsClusterDone(c) }
+
+// HasFailed reports whether a cluster was given up and nobody has skipped it since.
+func HasFailed(c *v1beta1.ClusterUpdatingStatus) bool {
+	return meta.IsStatusConditionFalse(c.Conditions, v1beta1.ClusterSucceeded) && !IsFailureSkipped(c)
+}
+
+// IsFailureSkipped reports whether somebody has decided to go on without a cluster that had failed.
+func IsFailureSkipped(c *v1beta1.ClusterUpdatingStatus) bool {
+	succeeded := meta.FindStatusCondition(c.Conditions, v1beta1.ClusterSucceeded)
+	return succeeded != nil && succeeded.Reason == wellknown.ReasonClusterFailureSkipped
+}

@@ -1,0 +1,128 @@
+// Copyright The Stagegate Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package updaterun
+
+import (
+	"testing"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/utils/ptr"
+
+	"github.com/stagegate/stagegate/pkg/apis/placement/v1beta1"
+	"github.com/stagegate/stagegate/pkg/apis/wellknown"
+)
+
+func condition(conditionType string, status metav1.ConditionStatus, reason string) metav1.Condition {
+	return metav1.Condition{Type: conditionType, Status: status, Reason: reason}
+}
+
+func TestARunIsOverOnceItHasEndedOrIsNotTriedAgain(t *testing.T) {
+	now := metav1.Now()
+	for name, tt := range map[string]struct {
+		status       v1beta1.UpdateRunStatus
+		over, awaits bool
+	}{
+		"new":          {v1beta1.UpdateRunStatus{}, false, true},
+		"initialized":  {v1beta1.UpdateRunStatus{Conditions: []metav1.Condition{condition(v1beta1.RunInitialized, metav1.ConditionTrue, "x")}}, false, false},
+		"tried again":  {v1beta1.UpdateRunStatus{InitializationStartTime: &now, Conditions: []metav1.Condition{condition(v1beta1.RunInitialized, metav1.ConditionFalse, "x")}}, false, true},
+		"given up":     {v1beta1.UpdateRunStatus{Conditions: []metav1.Condition{condition(v1beta1.RunInitialized, metav1.ConditionFalse, "x")}}, true, false},
+		"not known":    {v1beta1.UpdateRunStatus{Conditions: []metav1.Condition{condition(v1beta1.RunInitialized, metav1.ConditionUnknown, "x")}}, false, true},
+		"succeeded":    {v1beta1.UpdateRunStatus{Conditions: []metav1.Condition{condition(v1beta1.RunSucceeded, metav1.ConditionTrue, "x")}}, true, false},
+		"failed":       {v1beta1.UpdateRunStatus{Conditions: []metav1.Condition{condition(v1beta1.RunSucceeded, metav1.ConditionFalse, "x")}}, true, false},
+		"may yet fail": {v1beta1.UpdateRunStatus{Conditions: []metav1.Condition{condition(v1beta1.RunInitialized, metav1.ConditionTrue, "x"), condition(v1beta1.RunSucceeded, metav1.ConditionUnknown, "x")}}, false, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			if got := IsOver(&tt.status); got != tt.over {
+				t.Errorf("over: %v", got)
+			}
+			if got := AwaitsPlan(&v1beta1.StagedUpdateRun{Status: tt.status}); got != tt.awaits {
+				t.Errorf("awaits its plan: %v", got)
+			}
+		})
+	}
+	if AwaitsPlan(&v1beta1.StagedUpdateRun{ObjectMeta: metav1.ObjectMeta{DeletionTimestamp: &now}}) {
+		t.Error("a run that is being deleted awaits its plan")
+	}
+}
+
+func TestTheLastRunThatHadTheTurnIsTheLastToMove(t *testing.T) {
+	run := func(name string, turn *v1beta1.UpdateRunTurn) v1beta1.UpdateRunObject {
+		return &v1beta1.StagedUpdateRun{ObjectMeta: metav1.ObjectMeta{Name: name}, Status: v1beta1.UpdateRunStatus{Turn: turn}}
+	}
+	runs := []v1beta1.UpdateRunObject{
+		run("none", nil), run("first", &v1beta1.UpdateRunTurn{Number: 1}), run("third", &v1beta1.UpdateRunTurn{Number: 3}),
+		run("second", &v1beta1.UpdateRunTurn{Number: 2}), run("claims", &v1beta1.UpdateRunTurn{Claim: 4}),
+	}
+	if last := LastToMove(runs); last == nil || last.GetName() != "third" {
+		t.Errorf("got %v, want third", last)
+	}
+	if last := LastToMove(runs[:1]); last != nil {
+		t.Errorf("got %v, want none", last)
+	}
+}
+
+func TestARollbackTakesBackWhatHadAnotherVersion(t *testing.T) {
+	for name, tt := range map[string]struct {
+		cluster v1beta1.ClusterUpdatingStatus
+		want    bool
+	}{
+		"not begun":              {v1beta1.ClusterUpdatingStatus{}, false},
+		"had nothing":            {v1beta1.ClusterUpdatingStatus{PreviousResourceSnapshotIndex: ptr.To("")}, false},
+		"had the same":           {v1beta1.ClusterUpdatingStatus{PreviousResourceSnapshotIndex: ptr.To("3")}, false},
+		"had an earlier one":     {v1beta1.ClusterUpdatingStatus{PreviousResourceSnapshotIndex: ptr.To("2")}, true},
+		"gets one of its own":    {v1beta1.ClusterUpdatingStatus{PreviousResourceSnapshotIndex: ptr.To("3"), ResourceSnapshotIndex: "1"}, true},
+		"had its own":            {v1beta1.ClusterUpdatingStatus{PreviousResourceSnapshotIndex: ptr.To("1"), ResourceSnapshotIndex: "1"}, false},
+		"had an override":        {v1beta1.ClusterUpdatingStatus{PreviousResourceSnapshotIndex: ptr.To("3"), PreviousClusterResourceOverrideSnapshots: []string{"o-1"}}, true},
+		"had the same overrides": {v1beta1.ClusterUpdatingStatus{PreviousResourceSnapshotIndex: ptr.To("3"), PreviousClusterResourceOverrideSnapshots: []string{"o-1"}, ClusterResourceOverrideSnapshots: []string{"o-1"}}, false},
+		"had an override of its namespace": {v1beta1.ClusterUpdatingStatus{PreviousResourceSnapshotIndex: ptr.To("3"),
+			PreviousResourceOverrideSnapshots: []v1beta1.NamespacedName{{Namespace: "n", Name: "o-1"}}}, true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			status := &v1beta1.UpdateRunStatus{
+				ResourceSnapshotIndexUsed: "3",
+				StagesStatus:              []v1beta1.StageUpdatingStatus{{Clusters: []v1beta1.ClusterUpdatingStatus{tt.cluster}}},
+			}
+			if got := TakesBack(status); got != tt.want {
+				t.Errorf("got %v, want %v", got, tt.want)
+			}
+		})
+	}
+}
+
+func TestAClusterHasFailedUntilSomebodySkipsIt(t *testing.T) {
+	for name, tt := range map[string]struct {
+		condition              metav1.Condition
+		done, failed, inFlight bool
+	}{
+		"in flight":             {condition(v1beta1.ClusterStarted, metav1.ConditionTrue, "x"), false, false, true},
+		"updated":               {condition(v1beta1.ClusterSucceeded, metav1.ConditionTrue, "x"), true, false, false},
+		"given up":              {condition(v1beta1.ClusterSucceeded, metav1.ConditionFalse, wellknown.ReasonClusterFailed), true, true, false},
+		"given up by KubeFleet": {condition(v1beta1.ClusterSucceeded, metav1.ConditionFalse, "UpdateRunClusterFailed"), true, true, false},
+		"skipped":               {condition(v1beta1.ClusterSucceeded, metav1.ConditionTrue, wellknown.ReasonClusterSkipped), true, false, false},
+		"skipped afterwards":    {condition(v1beta1.ClusterSucceeded, metav1.ConditionFalse, wellknown.ReasonClusterFailureSkipped), true, false, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			c := &v1beta1.ClusterUpdatingStatus{Conditions: []metav1.Condition{tt.condition}}
+			if IsClusterDone(c) != tt.done || HasFailed(c) != tt.failed || IsInFlight(c) != tt.inFlight {
+				t.Errorf("done %v, failed %v, in flight %v", IsClusterDone(c), HasFailed(c), IsInFlight(c))
+			}
+		})
+	}
+}
+
+func TestTheCurrentStageIsTheFirstThatIsNotOver(t *testing.T) {
+	over := []metav1.Condition{condition(v1beta1.StageSucceeded, metav1.ConditionTrue, "x")}
+	status := &v1beta1.UpdateRunStatus{StagesStatus: []v1beta1.StageUpdatingStatus{{StageName: "a", Conditions: over}, {StageName: "b"}}}
+	if stage := CurrentStage(status); stage == nil || stage.StageName != "b" || IsEntered(stage) {
+		t.Errorf("got %+v, want b, which the run has not come to", stage)
+	}
+	status.StagesStatus[1].Conditions = over
+	if stage := CurrentStage(status); stage != nil {
+		t.Errorf("got %+v, want none", stage)
+	}
+	status.DeletionStageStatus = &v1beta1.StageUpdatingStatus{StageName: "delete", Conditions: []metav1.Condition{condition(v1beta1.StageProgressing, metav1.ConditionTrue, "x")}}
+	if stage := CurrentStage(status); stage != status.DeletionStageStatus || !IsEntered(stage) {
+		t.Errorf("got %+v, want the delete stage", stage)
+	}
+}
