@@ -37,7 +37,9 @@ type planner struct {
 
 var _ updaterun.Planner = &planner{}
 
-func newPlanner(p updaterun.Planner) *planner { return &planner{Planner: p, planning: map[string]int{}} }
+func newPlanner(p updaterun.Planner) *planner {
+	return &planner{Planner: p, planning: map[string]int{}}
+}
 
 // Plan says what the status of the run would be once it is initialised. It fails with TooManyRequests where the user, or all users
 // together, wait for as many plans as are made at once.
