@@ -4,9 +4,8 @@
 package engine
 
 import (
-	"fmt"
-
 	"github.com/stagegate/stagegate/pkg/apis/placement/v1beta1"
+	runrules "github.com/stagegate/stagegate/pkg/rules/updaterun"
 )
 
 // plan is the making of a run's plan.
@@ -66,25 +65,13 @@ func missing(placement v1beta1.PlacementObject) bool {
 	return placement == nil || placement.GetDeletionTimestamp() != nil
 }
 
-func isExternal(placement v1beta1.PlacementObject) bool {
-	return placement.PlacementSpec().Strategy.Type == v1beta1.ExternalRolloutStrategyType
-}
-
-func messageNotExternal(placement v1beta1.PlacementObject) string {
-	strategy := placement.PlacementSpec().Strategy.Type
-	if strategy == "" {
-		strategy = v1beta1.RollingUpdateRolloutStrategyType
-	}
-	return fmt.Sprintf("parent placement does not have an external rollout strategy, current strategy: %s", strategy)
-}
-
 func (p *plan) planPlacement() *obstacle {
 	placement := p.world.Placement
 	if missing(placement) {
 		return passing(invalid, clientError, messageNoPlacement)
 	}
-	if !isExternal(placement) {
-		return final(invalid, clientError, messageNotExternal(placement))
+	if err := runrules.CheckExternal(placement); err != nil {
+		return final(invalid, clientError, err.Error())
 	}
 	p.status.PlacementUID = placement.GetUID()
 	p.status.ApplyStrategy = placement.PlacementSpec().Strategy.ApplyStrategy.WithDefaults()

@@ -156,11 +156,11 @@ func (s *step) broken() string {
 // one of the same name follows at once.
 func (s *step) orphaned() string {
 	placement := s.world.Placement
-	switch {
-	case missing(placement) || s.status.PlacementUID != "" && placement.GetUID() != s.status.PlacementUID:
+	if missing(placement) || s.status.PlacementUID != "" && placement.GetUID() != s.status.PlacementUID {
 		return wrap(invalid, clientError, messageNoPlacement)
-	case !isExternal(placement):
-		return wrap(invalid, clientError, messageNotExternal(placement))
+	}
+	if err := runrules.CheckExternal(placement); err != nil {
+		return wrap(invalid, clientError, err.Error())
 	}
 	return ""
 }
