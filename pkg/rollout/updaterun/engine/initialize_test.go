@@ -220,7 +220,7 @@ func TestWhatKeepsARunFromBeingPlanned(t *testing.T) {
 		},
 		"too many stages": {
 			world(func(w *plan.World) { w.Strategy.StrategySpec().Stages = make([]v1beta1.StageConfig, 32) }), engine.ResultFailed,
-			user + "the updateStrategy `s` has 32 stages, at most 31 are allowed",
+			user + "the updateStrategy `s` is invalid, err: spec.stages: Too many: 32: must have at most 31 items",
 		},
 		"a stage twice": {
 			world(func(w *plan.World) {
@@ -230,87 +230,93 @@ func TestWhatKeepsARunFromBeingPlanned(t *testing.T) {
 		},
 		"no concurrency": {
 			stageOf(func(c *v1beta1.StageConfig) { c.MaxConcurrency = ptr.To(intstr.FromInt32(0)) }), engine.ResultFailed,
-			user + "the stage maxConcurrency is invalid, updateStrategy: `s`, stage: a, err: 0 is less than 1",
+			user + "the stage maxConcurrency is invalid, updateStrategy: `s`, stage: a, err: spec.stages[0].maxConcurrency: Invalid value: 0: maxConcurrency must be at least 1",
 		},
 		"a concurrency of 101%": {
 			stageOf(func(c *v1beta1.StageConfig) { c.MaxConcurrency = ptr.To(intstr.FromString("101%")) }), engine.ResultFailed,
-			user + "the stage maxConcurrency is invalid, updateStrategy: `s`, stage: a, err: \"101%\" is no percentage from 1% to 100%",
+			user + "the stage maxConcurrency is invalid, updateStrategy: `s`, stage: a, err: spec.stages[0].maxConcurrency: Invalid value: \"101%\": spec.stages[0].maxConcurrency in body should match '^(100|[1-9][0-9]?)%$': write a number such as 2, or a percentage from \"1%\" to \"100%\"",
+		},
+		"several things": {
+			stageOf(func(c *v1beta1.StageConfig) {
+				c.MaxConcurrency, c.SortingLabelKey = ptr.To(intstr.FromInt32(0)), ptr.To("/")
+			}), engine.ResultFailed,
+			user + "the stage sortingLabelKey is invalid, updateStrategy: `s`, stage: a, err: spec.stages[0].sortingLabelKey: Invalid value: \"/\": prefix part must be non-empty (and 3 more)",
 		},
 		"a cluster that has no time": {
 			stageOf(func(c *v1beta1.StageConfig) { c.FailurePolicy = &v1beta1.FailurePolicy{} }), engine.ResultFailed,
-			user + "the stage failurePolicy is invalid, updateStrategy: `s`, stage: a, err: clusterTimeout is not longer than zero",
+			user + "the stage failurePolicy is invalid, updateStrategy: `s`, stage: a, err: spec.stages[0].failurePolicy.clusterTimeout: Required value: say how long the update of a cluster may take, such as 15m",
 		},
 		"failures that are no number": {
 			stageOf(func(c *v1beta1.StageConfig) {
 				c.FailurePolicy = &v1beta1.FailurePolicy{ClusterTimeout: metav1.Duration{Duration: 1}, MaxFailures: ptr.To(intstr.FromString("few"))}
 			}), engine.ResultFailed,
-			user + "the stage failurePolicy is invalid, updateStrategy: `s`, stage: a, err: maxFailures few is neither a number from 0 nor a percentage",
+			user + "the stage failurePolicy is invalid, updateStrategy: `s`, stage: a, err: spec.stages[0].failurePolicy.maxFailures: Invalid value: \"few\": maxFailures `few` is invalid: invalid value for IntOrString: invalid type: string is not a percentage",
 		},
 		"a cluster that has no time in any stage": {
 			world(func(w *plan.World) { w.Strategy.StrategySpec().FailurePolicy = &v1beta1.FailurePolicy{} }), engine.ResultFailed,
-			user + "the failurePolicy of the updateStrategy `s` is invalid: clusterTimeout is not longer than zero",
+			user + "the updateStrategy `s` is invalid, err: spec.failurePolicy.clusterTimeout: Required value: say how long the update of a cluster may take, such as 15m",
 		},
 		"too many approvals": {
 			stageOf(func(c *v1beta1.StageConfig) {
 				c.BeforeStageTasks = []v1beta1.StageTask{{Type: v1beta1.StageTaskTypeApproval, Approval: &v1beta1.ApprovalPolicy{Required: 11}}}
 			}), engine.ResultFailed,
-			user + "the before stage tasks are invalid, updateStrategy: `s`, stage: a, err: task 0 requires 11 approvals, allowed are 1 to 10",
+			user + "the before stage tasks are invalid, updateStrategy: `s`, stage: a, err: spec.stages[0].beforeStageTasks[0].approval.required: Invalid value: 11: required must be from 1 to 10",
 		},
 		"an approval that expires at once": {
 			stageOf(func(c *v1beta1.StageConfig) {
 				c.AfterStageTasks = []v1beta1.StageTask{{Type: v1beta1.StageTaskTypeApproval, Approval: &v1beta1.ApprovalPolicy{ExpiresAfter: &metav1.Duration{}}}}
 			}), engine.ResultFailed,
-			user + "the after stage tasks are invalid, updateStrategy: `s`, stage: a, err: task 0 has an approval that expires after <= 0",
+			user + "the after stage tasks are invalid, updateStrategy: `s`, stage: a, err: spec.stages[0].afterStageTasks[0].approval.expiresAfter: Invalid value: \"0s\": expiresAfter must be longer than zero",
 		},
 		"a wait with an approval policy": {
 			stageOf(func(c *v1beta1.StageConfig) {
 				c.AfterStageTasks = []v1beta1.StageTask{{Type: v1beta1.StageTaskTypeTimedWait, WaitTime: &metav1.Duration{Duration: 1}, Approval: &v1beta1.ApprovalPolicy{}}}
 			}), engine.ResultFailed,
-			user + "the after stage tasks are invalid, updateStrategy: `s`, stage: a, err: task 0 of type TimedWait cannot have an approval policy",
+			user + "the after stage tasks are invalid, updateStrategy: `s`, stage: a, err: spec.stages[0].afterStageTasks[0].approval: Forbidden: the task is of type TimedWait, approval is only allowed for Approval",
 		},
 		"two tasks before": {
 			stageOf(func(c *v1beta1.StageConfig) { c.BeforeStageTasks = make([]v1beta1.StageTask, 2) }), engine.ResultFailed,
-			user + "the before stage tasks are invalid, updateStrategy: `s`, stage: a, err: beforeStageTasks can have at most one task",
+			user + "the before stage tasks are invalid, updateStrategy: `s`, stage: a, err: spec.stages[0].beforeStageTasks: Too many: 2: must have at most 1 item",
 		},
 		"a wait before": {
 			stageOf(func(c *v1beta1.StageConfig) {
 				c.BeforeStageTasks = []v1beta1.StageTask{task(v1beta1.StageTaskTypeTimedWait, nil)}
 			}), engine.ResultFailed,
-			user + "the before stage tasks are invalid, updateStrategy: `s`, stage: a, err: task 0 of type TimedWait is not allowed in beforeStageTasks, allowed type: Approval",
+			user + "the before stage tasks are invalid, updateStrategy: `s`, stage: a, err: spec.stages[0].beforeStageTasks[0].type: Invalid value: \"TimedWait\": BeforeStageTaskType cannot be TimedWait",
 		},
 		"an approval that takes time": {
 			stageOf(func(c *v1beta1.StageConfig) {
 				c.BeforeStageTasks = []v1beta1.StageTask{task(v1beta1.StageTaskTypeApproval, &metav1.Duration{})}
 			}), engine.ResultFailed,
-			user + "the before stage tasks are invalid, updateStrategy: `s`, stage: a, err: task 0 of type Approval cannot have wait duration set",
+			user + "the before stage tasks are invalid, updateStrategy: `s`, stage: a, err: spec.stages[0].beforeStageTasks[0].waitTime: Forbidden: AfterStageTaskType is Approval, waitTime is not allowed",
 		},
 		"the same task twice": {
 			stageOf(func(c *v1beta1.StageConfig) {
 				c.AfterStageTasks = []v1beta1.StageTask{task(v1beta1.StageTaskTypeApproval, nil), task(v1beta1.StageTaskTypeApproval, nil)}
 			}), engine.ResultFailed,
-			user + "the after stage tasks are invalid, updateStrategy: `s`, stage: a, err: afterStageTasks cannot have two tasks of the same type: Approval",
+			user + "the after stage tasks are invalid, updateStrategy: `s`, stage: a, err: spec.stages[0].afterStageTasks[1].type: Invalid value: \"Approval\": afterStageTasks cannot have two tasks of the same type: Approval",
 		},
 		"a wait without time": {
 			stageOf(func(c *v1beta1.StageConfig) {
 				c.AfterStageTasks = []v1beta1.StageTask{task(v1beta1.StageTaskTypeTimedWait, nil)}
 			}), engine.ResultFailed,
-			user + "the after stage tasks are invalid, updateStrategy: `s`, stage: a, err: task 0 of type TimedWait has wait duration set to nil",
+			user + "the after stage tasks are invalid, updateStrategy: `s`, stage: a, err: spec.stages[0].afterStageTasks[0].waitTime: Required value: AfterStageTaskType is TimedWait, waitTime is required",
 		},
 		"a wait of no time": {
 			stageOf(func(c *v1beta1.StageConfig) {
 				c.AfterStageTasks = []v1beta1.StageTask{task(v1beta1.StageTaskTypeTimedWait, &metav1.Duration{})}
 			}), engine.ResultFailed,
-			user + "the after stage tasks are invalid, updateStrategy: `s`, stage: a, err: task 0 of type TimedWait has wait duration <= 0",
+			user + "the after stage tasks are invalid, updateStrategy: `s`, stage: a, err: spec.stages[0].afterStageTasks[0].waitTime: Invalid value: \"0s\": waitTime must be longer than zero",
 		},
 		"an unknown task": {
 			stageOf(func(c *v1beta1.StageConfig) { c.AfterStageTasks = []v1beta1.StageTask{task("Prayer", nil)} }), engine.ResultFailed,
-			user + "the after stage tasks are invalid, updateStrategy: `s`, stage: a, err: task 0 has the unknown type Prayer",
+			user + "the after stage tasks are invalid, updateStrategy: `s`, stage: a, err: spec.stages[0].afterStageTasks[0].type: Unsupported value: \"Prayer\": supported values: \"Approval\", \"TimedWait\"",
 		},
 		"a selector that is none": {
 			stageOf(func(c *v1beta1.StageConfig) {
 				c.LabelSelector = &metav1.LabelSelector{MatchExpressions: []metav1.LabelSelectorRequirement{{Key: "k", Operator: "Like"}}}
 			}), engine.ResultFailed,
-			user + "the stage label selector is invalid, updateStrategy: `s`, stage: a, err: \"Like\" is not a valid label selector operator",
+			user + "the stage label selector is invalid, updateStrategy: `s`, stage: a, err: spec.stages[0].labelSelector.matchExpressions[0].operator: Invalid value: \"Like\": the stage label selector is invalid: not a valid selector operator",
 		},
 		"a cluster in two stages": {
 			world(func(w *plan.World) {

@@ -4,8 +4,6 @@
 package plan
 
 import (
-	"fmt"
-
 	"github.com/stagegate/stagegate/pkg/apis/placement/v1beta1"
 	runrules "github.com/stagegate/stagegate/pkg/rules/updaterun"
 )
@@ -95,15 +93,10 @@ func CheckPlacement(placement v1beta1.PlacementObject) *Obstacle {
 	if placement == nil || placement.GetDeletionTimestamp() != nil {
 		return passing(runrules.Invalid, runrules.ClientError, "parent placement not found")
 	}
-	strategy := placement.PlacementSpec().Strategy.Type
-	if strategy == v1beta1.ExternalRolloutStrategyType {
-		return nil
+	if err := runrules.CheckExternal(placement); err != nil {
+		return final(runrules.Invalid, runrules.ClientError, err.Error())
 	}
-	if strategy == "" {
-		strategy = v1beta1.RollingUpdateRolloutStrategyType
-	}
-	return final(runrules.Invalid, runrules.ClientError,
-		fmt.Sprintf("parent placement does not have an external rollout strategy, current strategy: %s", strategy))
+	return nil
 }
 
 func (p *planner) planPlacement() *Obstacle {
