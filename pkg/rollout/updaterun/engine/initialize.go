@@ -4,6 +4,7 @@
 package engine
 
 import (
+	"errors"
 	"fmt"
 	"strings"
 	"time"
@@ -33,16 +34,12 @@ const (
 	ResultWaiting
 	// ResultFailed is a run that will never be planned.
 	ResultFailed
-	// ResultNeedsSnapshot asks for a snapshot of what is selected now; everything before it is in place.
-	ResultNeedsSnapshot
-	// ResultNeedsOverrides asks for the overrides of what is rolled out; everything else is in place.
-	ResultNeedsOverrides
 )
 
 // Outcome is what an attempt to plan a run came to.
 type Outcome struct {
 	Result Result
-	// Decision to carry out. It is empty where something is needed first.
+	// Decision to carry out.
 	Decision Decision
 	// Message says why the run is not planned, and nothing about trying again.
 	Message string
@@ -53,28 +50,29 @@ type Outcome struct {
 // Initialize plans a run: it freezes the strategy, the clusters and their order, and the resource snapshot. What is not there yet
 // may turn up within a minute of the first attempt, so that objects can be created in any order; what only the user can mend is
 // final at once. A run that is planned, or failed to be, is left as it is.
-func Initialize(run v1beta1.UpdateRunObject, world plan.World, now time.Time) Outcome {
+// An error says that an input could not be read; nothing follows from such an attempt.
+func Initialize(run v1beta1.UpdateRunObject, world plan.World, inputs plan.Inputs, now time.Time) (Outcome, error) {
 	s := newStep(run, World{}, now)
 	if runrules.IsOver(&s.status) || runrules.IsPlanned(&s.status) {
-		return Outcome{}
+		return Outcome{}, nil
 	}
 	if message := s.tooLate(); message != "" {
-		return s.notInitialized(message)
+		return s.notInitialized(message), nil
 	}
-	p, obstacle := plan.New(run, world)
+	p, err := plan.New(run, world, inputs)
+	var notYet *plan.Pending
+	var never *plan.Final
 	switch {
-	case obstacle == nil:
-		return s.initialized(&p)
-	case obstacle.Needs == plan.NeedsSnapshot:
-		return Outcome{Result: ResultNeedsSnapshot}
-	case obstacle.Needs == plan.NeedsOverrides:
-		return Outcome{Result: ResultNeedsOverrides}
+	case err == nil:
+		return s.initialized(&p), nil
+	case errors.As(err, &notYet):
+		s.showProgress(&p.Status)
+		return s.initializeLater(notYet.Message), nil
+	case errors.As(err, &never):
+		s.showProgress(&p.Status)
+		return s.notInitialized(never.Message), nil
 	}
-	s.showProgress(&p.Status)
-	if obstacle.MayPass {
-		return s.initializeLater(obstacle.Message)
-	}
-	return s.notInitialized(obstacle.Message)
+	return Outcome{}, err
 }
 
 // showProgress has a run that is not planned tell what the attempt found before it met its obstacle. Stages are not among it: half a plan

@@ -19,7 +19,6 @@ import (
 	"github.com/stagegate/stagegate/pkg/apis/placement/v1beta1"
 	"github.com/stagegate/stagegate/pkg/apis/wellknown"
 	"github.com/stagegate/stagegate/pkg/rollout/updaterun/engine"
-	"github.com/stagegate/stagegate/pkg/rollout/updaterun/plan"
 	"github.com/stagegate/stagegate/pkg/rules/approval"
 )
 
@@ -38,7 +37,7 @@ type simulation struct {
 	clusters  []string
 	labels    map[string]map[string]string
 	strategy  v1beta1.UpdateStrategyObject
-	fleet     plan.World
+	fleet     known
 	overrides []*simOverride
 	// broken are pairs of cluster and snapshot that never become available.
 	broken map[string]bool

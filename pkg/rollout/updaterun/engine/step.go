@@ -160,8 +160,8 @@ func (s *step) orphaned() string {
 	if placement != nil && s.status.PlacementUID != "" && placement.GetUID() != s.status.PlacementUID {
 		placement = nil
 	}
-	if o := plan.CheckPlacement(placement); o != nil {
-		return o.Message
+	if err := plan.CheckPlacement(placement); err != nil {
+		return err.Error()
 	}
 	return ""
 }

@@ -20,7 +20,7 @@ import (
 type matcher interface{ Matches(labels.Labels) bool }
 
 // planStages puts every target in exactly one stage, and orders it.
-func (p *planner) planStages() *Obstacle {
+func (p *planner) planStages() error {
 	members := make(map[string]labels.Set, len(p.world.Members))
 	for _, m := range p.world.Members {
 		members[m.Name] = m.Labels
@@ -45,8 +45,8 @@ func (p *planner) planStages() *Obstacle {
 			placed[name] = true
 			names = append(names, name)
 		}
-		if o := order(names, stage.SortingLabelKey, members); o != nil {
-			return o
+		if err := order(names, stage.SortingLabelKey, members); err != nil {
+			return err
 		}
 		if len(names) == 0 {
 			p.warnings = append(p.warnings, p.messageNoClusters(stage))
@@ -57,7 +57,7 @@ func (p *planner) planStages() *Obstacle {
 }
 
 // order sorts clusters by the number in a label, or by name.
-func order(names []string, sortingKey *string, members map[string]labels.Set) *Obstacle {
+func order(names []string, sortingKey *string, members map[string]labels.Set) error {
 	if sortingKey == nil {
 		slices.Sort(names)
 		return nil
@@ -112,7 +112,7 @@ func taskStatuses(tasks []v1beta1.StageTask, approval string) []v1beta1.StageTas
 }
 
 // unplaced refuses a plan that leaves clusters out. A cluster that is no member any more is about to lose its binding.
-func (p *planner) unplaced(placed map[string]bool, members map[string]labels.Set) *Obstacle {
+func (p *planner) unplaced(placed map[string]bool, members map[string]labels.Set) error {
 	var names []string
 	leaving := true
 	for _, name := range p.targets {
@@ -126,7 +126,9 @@ func (p *planner) unplaced(placed map[string]bool, members map[string]labels.Set
 		return nil
 	}
 	shown := names[:min(len(names), 10)]
-	o := final(runrules.Invalid, runrules.ClientError, fmt.Sprintf("some clusters are not placed in any stage, total %d, showing up to 10: %s", len(names), strings.Join(shown, ", ")))
-	o.MayPass = leaving
-	return o
+	message := fmt.Sprintf("some clusters are not placed in any stage, total %d, showing up to 10: %s", len(names), strings.Join(shown, ", "))
+	if leaving {
+		return pending(runrules.Invalid, runrules.ClientError, message)
+	}
+	return final(runrules.Invalid, runrules.ClientError, message)
 }

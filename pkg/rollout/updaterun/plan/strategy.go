@@ -21,10 +21,10 @@ import (
 const maxStages = 31
 
 // planStrategy copies the strategy. Its rules are checked again, since admission can be off.
-func (p *planner) planStrategy() *Obstacle {
+func (p *planner) planStrategy() error {
 	strategy := p.world.Strategy
 	if strategy == nil || strategy.GetDeletionTimestamp() != nil {
-		return passing(runrules.Invalid, runrules.ClientError, fmt.Sprintf("referenced updateStrategy not found: `%s`", p.strategyKey()))
+		return pending(runrules.Invalid, runrules.ClientError, fmt.Sprintf("referenced updateStrategy not found: `%s`", p.strategyKey()))
 	}
 	spec := strategy.StrategySpec().DeepCopy()
 	if n := len(spec.Stages); n > maxStages {
@@ -69,7 +69,7 @@ func (p *planner) strategyKey() string {
 	return wording.Key(p.run.GetNamespace(), p.run.RunSpec().StagedUpdateStrategyName)
 }
 
-func (p *planner) badStage(what string, stage *v1beta1.StageConfig, err string) *Obstacle {
+func (p *planner) badStage(what string, stage *v1beta1.StageConfig, err string) error {
 	message := fmt.Sprintf("%s, updateStrategy: `%s`, stage: %s", what, p.strategyKey(), stage.Name)
 	if err != "" {
 		message += ", err: " + err
