@@ -84,7 +84,7 @@ func (s *step) showProgress(found *v1beta1.UpdateRunStatus) {
 	next.PolicyObservedClusterCount = found.PolicyObservedClusterCount
 	next.ResourceSnapshotIndexUsed = found.ResourceSnapshotIndexUsed
 	if !equality.Semantic.DeepEqual(s.status, next) {
-		s.status, s.changed = next, true
+		s.replace(next)
 	}
 }
 
@@ -105,15 +105,14 @@ func (s *step) tooLate() string {
 }
 
 func (s *step) initialized(p *plan.Plan) Outcome {
-	stored := s.status
-	s.status = p.Status
-	s.status.Conditions, s.status.CreatedBy = stored.Conditions, stored.CreatedBy
-	s.status.History, s.status.ObservedOperation = stored.History, stored.ObservedOperation
+	planned := p.Status
+	planned.Conditions, planned.CreatedBy = s.status.Conditions, s.status.CreatedBy
+	planned.History, planned.ObservedOperation = s.status.History, s.status.ObservedOperation
+	s.replace(planned)
 	s.setRunCondition(v1beta1.RunInitialized, metav1.ConditionTrue, reasonInitialized, runrules.RunKind(s.run)+" initialized successfully")
-	s.decision.Status = &s.status
 	s.event(eventInitialized, fmt.Sprintf("Planned to %s %s in %s",
 		s.purpose(), wording.Count(s.status.PolicyObservedClusterCount, "cluster"), wording.Count(len(s.status.StagesStatus), "stage")))
-	return Outcome{Result: ResultInitialized, Decision: s.decision, Warnings: p.Warnings}
+	return Outcome{Result: ResultInitialized, Decision: s.decided(), Warnings: p.Warnings}
 }
 
 // purpose says what the run does, before the clusters are named that it does it to.
@@ -129,18 +128,14 @@ func (s *step) initializeLater(message string) Outcome {
 	deadline := s.status.InitializationStartTime.Add(initializeFor)
 	s.setRunCondition(v1beta1.RunInitialized, metav1.ConditionFalse, reasonInitFailed,
 		message+tryingAgain+deadline.UTC().Format("15:04:05Z"))
-	if s.changed {
-		s.decision.Status = &s.status
-	}
 	s.wake(deadline)
-	return Outcome{Result: ResultWaiting, Decision: s.decision, Message: message}
+	return Outcome{Result: ResultWaiting, Decision: s.decided(), Message: message}
 }
 
 func (s *step) notInitialized(message string) Outcome {
-	s.status.InitializationStartTime = nil
+	put(&s.draft, &s.status.InitializationStartTime, nil)
 	s.setRunCondition(v1beta1.RunInitialized, metav1.ConditionFalse, reasonInitFailed, message)
 	s.conclude()
-	s.decision.Status = &s.status
 	s.warn(eventInitFailed, message+"; this is final, create a new run once it is mended")
-	return Outcome{Result: ResultFailed, Decision: s.decision, Message: message}
+	return Outcome{Result: ResultFailed, Decision: s.decided(), Message: message}
 }
