@@ -42,7 +42,7 @@ func (s *step) failAndRollBack(message string) {
 // rollBack names the run that rolls this one back.
 func (s *step) rollBack() string {
 	name := wellknown.RollbackName(s.run.GetName(), string(s.run.GetUID()), "")
-	s.status.RolledBackBy, s.changed = &v1beta1.UpdateRunReference{Name: name}, true
+	putAt(&s.draft, &s.status.RolledBackBy, v1beta1.UpdateRunReference{Name: name})
 	return name
 }
 
@@ -58,7 +58,7 @@ func (s *step) link() {
 			continue
 		}
 		if by != nil && runrules.IsRollback(other, s.run) || other.RunStatus().RollbackOfUID == s.run.GetUID() && runrules.HasHadTurn(other.RunStatus()) {
-			s.status.RolledBackBy, s.changed = &v1beta1.UpdateRunReference{Name: other.GetName(), UID: other.GetUID()}, true
+			putAt(&s.draft, &s.status.RolledBackBy, v1beta1.UpdateRunReference{Name: other.GetName(), UID: other.GetUID()})
 			return
 		}
 	}

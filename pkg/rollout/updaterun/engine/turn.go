@@ -139,7 +139,7 @@ func (s *step) turn() v1beta1.UpdateRunTurn {
 
 func (s *step) setTurn(turn v1beta1.UpdateRunTurn) {
 	if s.turn() != turn {
-		s.status.Turn, s.changed = &turn, true
+		putAt(&s.draft, &s.status.Turn, turn)
 	}
 }
 
@@ -172,7 +172,7 @@ func (s *step) overtaken() string {
 	}
 	for i := range s.status.StagesStatus {
 		for _, c := range s.status.StagesStatus[i].Clusters {
-			b := s.binding(c.ClusterName)
+			b := s.bindings.of(c.ClusterName)
 			if b == nil {
 				continue
 			}

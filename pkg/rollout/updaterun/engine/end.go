@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"time"
 
+	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/stagegate/stagegate/pkg/apis/placement/v1beta1"
@@ -85,4 +86,27 @@ func (s *step) end(reason, progressing, message string) {
 	s.setRunCondition(v1beta1.RunSucceeded, metav1.ConditionFalse, reason, message)
 	s.release()
 	s.decision = Decision{Events: s.decision.Events}
+}
+
+var outcomes = map[string]v1beta1.UpdateRunOutcome{
+	reasonRunSucceeded:             v1beta1.OutcomeSucceeded,
+	reasonRunSucceededWithFailures: v1beta1.OutcomeSucceededWithFailures,
+	reasonRunRejected:              v1beta1.OutcomeRejected,
+	reasonRunExpired:               v1beta1.OutcomeExpired,
+	reasonRunRolledBack:            v1beta1.OutcomeRolledBack,
+}
+
+// outcomeOf returns how a run ended, by its conditions, and when; "" and nil for one that has not ended.
+func outcomeOf(status *v1beta1.UpdateRunStatus) (v1beta1.UpdateRunOutcome, *metav1.Time) {
+	if !runrules.IsOver(status) {
+		return "", nil
+	}
+	ended := meta.FindStatusCondition(status.Conditions, v1beta1.RunSucceeded)
+	if ended == nil {
+		return v1beta1.OutcomeNotInitialized, &meta.FindStatusCondition(status.Conditions, v1beta1.RunInitialized).LastTransitionTime
+	}
+	if outcome, ok := outcomes[ended.Reason]; ok {
+		return outcome, &ended.LastTransitionTime
+	}
+	return v1beta1.OutcomeFailed, &ended.LastTransitionTime
 }
