@@ -19,6 +19,7 @@ import (
 	"github.com/stagegate/stagegate/pkg/apis/placeable"
 	"github.com/stagegate/stagegate/pkg/apis/placement/v1beta1"
 	"github.com/stagegate/stagegate/pkg/apis/wellknown"
+	"github.com/stagegate/stagegate/pkg/rollout/internal/consistency"
 	"github.com/stagegate/stagegate/pkg/rollout/internal/fleet"
 	"github.com/stagegate/stagegate/pkg/rollout/internal/reconcile"
 	"github.com/stagegate/stagegate/pkg/rollout/internal/resources"
@@ -46,7 +47,7 @@ type Controller struct {
 	recorder record.EventRecorder
 	loop     *reconcile.Loop
 	pace     reconcile.Pace
-	written  written
+	written  consistency.Store
 }
 
 // New makes the loop for one term of leadership.
@@ -66,15 +67,15 @@ func New(f *fleet.Fleet, recorder record.EventRecorder) *Controller {
 func (c *Controller) Run(ctx context.Context) error { return c.loop.Run(ctx) }
 
 func (c *Controller) reconcile(ctx context.Context, key reconcile.Key) (time.Duration, error) {
+	if !c.written.Ready(key) {
+		// Another write would only be a conflict.
+		return 0, nil
+	}
 	placement, err := c.fleet.Placements.Get(key)
 	if err != nil {
-		c.written.forget(key)
+		c.written.Forget(key)
 		c.pace.Forget(key)
 		return 0, reconcile.IgnoreNotFound(err)
-	}
-	if c.written.ahead(key, placement.GetResourceVersion()) {
-		// The last write is on its way to the cache, and comes as an event.
-		return 0, nil
 	}
 	if !placement.GetDeletionTimestamp().IsZero() {
 		return c.leave(ctx, placement)
@@ -105,7 +106,7 @@ func (c *Controller) write(ctx context.Context, placement v1beta1.PlacementObjec
 	if err != nil {
 		return err
 	}
-	c.written.note(key, updated.GetResourceVersion())
+	c.written.Wrote(key, c.fleet.Placements.Cache(key.Namespace), updated)
 	klog.FromContext(ctx).V(2).Info("Placement status written")
 	return nil
 }

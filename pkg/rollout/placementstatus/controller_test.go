@@ -15,6 +15,7 @@ import (
 
 	"github.com/stagegate/stagegate/pkg/apis/placement/v1beta1"
 	"github.com/stagegate/stagegate/pkg/apis/wellknown"
+	"github.com/stagegate/stagegate/pkg/rollout/internal/fleet"
 	"github.com/stagegate/stagegate/pkg/rollout/internal/fleettest"
 )
 
@@ -122,6 +123,24 @@ func TestWhatIsSummedUpAlreadyIsNotWritten(t *testing.T) {
 		w.Client.ClearActions()
 		// The first write may have the placement rest for a moment.
 		c.pace.Forget(w.Key("p"))
+		_, err = c.reconcile(t.Context(), w.Key("p"))
+		w.Must(err)
+		for _, action := range w.Client.Actions() {
+			t.Errorf("%s %s", action.GetVerb(), action.GetResource().Resource)
+		}
+	})
+}
+
+func TestNothingIsSummedUpOfACacheOlderThanTheLastWrite(t *testing.T) {
+	fleettest.InBothScopes(t, func(w *fleettest.World) {
+		placed(w, metav1.ConditionTrue)
+		c := New(w.Fleet, record.NewFakeRecorder(20))
+		placement, err := w.Fleet.Placements.Get(w.Key("p"))
+		w.Must(err)
+		newer := fleet.Copy(placement)
+		newer.SetResourceVersion("99999999")
+		c.written.Wrote(w.Key("p"), w.Fleet.Placements.Cache(w.Namespace), newer)
+		w.Client.ClearActions()
 		_, err = c.reconcile(t.Context(), w.Key("p"))
 		w.Must(err)
 		for _, action := range w.Client.Actions() {
