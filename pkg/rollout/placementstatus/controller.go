@@ -15,6 +15,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/client-go/tools/record"
 	"k8s.io/klog/v2"
+	"k8s.io/utils/clock"
 
 	"github.com/stagegate/stagegate/pkg/apis/placeable"
 	"github.com/stagegate/stagegate/pkg/apis/placement/v1beta1"
@@ -45,15 +46,16 @@ const (
 type Controller struct {
 	fleet    *fleet.Fleet
 	recorder record.EventRecorder
+	clock    clock.PassiveClock
 	loop     *reconcile.Loop
 	pace     reconcile.Pace
 	written  consistency.Store
 }
 
 // New makes the loop for one term of leadership.
-func New(f *fleet.Fleet, recorder record.EventRecorder) *Controller {
-	c := &Controller{fleet: f, recorder: recorder, pace: reconcile.Pace{Rest: rest, Longest: longestRest}}
-	c.loop = reconcile.New(Name, workers, c.reconcile)
+func New(f *fleet.Fleet, recorder record.EventRecorder, t clock.WithTicker) *Controller {
+	c := &Controller{fleet: f, recorder: recorder, clock: t, pace: reconcile.Pace{Rest: rest, Longest: longestRest}}
+	c.loop = reconcile.NewWithClock(Name, workers, c.reconcile, t)
 	f.Placements.Watch(c.loop, reconcile.Self)
 	f.PolicySnapshots.Watch(c.loop, reconcile.ByLabel(wellknown.ParentPlacementLabel))
 	f.Snapshots.Watch(c.loop, reconcile.ByLabel(wellknown.ParentPlacementLabel))
@@ -80,12 +82,12 @@ func (c *Controller) reconcile(ctx context.Context, key reconcile.Key) (time.Dur
 	if !placement.GetDeletionTimestamp().IsZero() {
 		return c.leave(ctx, placement)
 	}
-	start := time.Now()
+	start := c.clock.Now()
 	w := c.observe(placement)
 	if left := c.pace.Left(key, start); left > 0 && !urgent(placement, w) {
 		return left, nil
 	}
-	status := summarize(placement, w, metav1.Now())
+	status := summarize(placement, w, metav1.NewTime(start))
 	if apiequality.Semantic.DeepEqual(placement.PlacementStatus(), status) {
 		return 0, nil
 	}
@@ -93,7 +95,7 @@ func (c *Controller) reconcile(ctx context.Context, key reconcile.Key) (time.Dur
 	if err := c.write(ctx, placement, status); err != nil {
 		return 0, reconcile.IgnoreNotFound(err)
 	}
-	c.pace.Worked(key, start, time.Now())
+	c.pace.Worked(key, start, c.clock.Now())
 	c.tell(placement, status, removed)
 	return 0, nil
 }

@@ -12,6 +12,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/client-go/tools/record"
+	"k8s.io/utils/clock"
 
 	"github.com/stagegate/stagegate/pkg/apis/placement/v1beta1"
 	"github.com/stagegate/stagegate/pkg/apis/wellknown"
@@ -84,7 +85,7 @@ func TestAPlacementFollowsItsBindings(t *testing.T) {
 	fleettest.InBothScopes(t, func(w *fleettest.World) {
 		placed(w, metav1.ConditionFalse)
 		recorder := record.NewFakeRecorder(20)
-		w.Run(New(w.Fleet, recorder).Run)
+		w.Run(New(w.Fleet, recorder, clock.RealClock{}).Run)
 		w.Eventually("the placement is not available", func() bool { return condition(w, v1beta1.PlacementAvailable) == metav1.ConditionFalse })
 
 		for _, cluster := range []string{"a", "b"} {
@@ -116,7 +117,7 @@ func TestAPlacementFollowsItsBindings(t *testing.T) {
 func TestWhatIsSummedUpAlreadyIsNotWritten(t *testing.T) {
 	fleettest.InBothScopes(t, func(w *fleettest.World) {
 		placed(w, metav1.ConditionTrue)
-		c := New(w.Fleet, record.NewFakeRecorder(20))
+		c := New(w.Fleet, record.NewFakeRecorder(20), clock.RealClock{})
 		_, err := c.reconcile(t.Context(), w.Key("p"))
 		w.Must(err)
 		w.Eventually("the status is in the cache", func() bool { return condition(w, v1beta1.PlacementAvailable) == metav1.ConditionTrue })
@@ -134,7 +135,7 @@ func TestWhatIsSummedUpAlreadyIsNotWritten(t *testing.T) {
 func TestNothingIsSummedUpOfACacheOlderThanTheLastWrite(t *testing.T) {
 	fleettest.InBothScopes(t, func(w *fleettest.World) {
 		placed(w, metav1.ConditionTrue)
-		c := New(w.Fleet, record.NewFakeRecorder(20))
+		c := New(w.Fleet, record.NewFakeRecorder(20), clock.RealClock{})
 		placement, err := w.Fleet.Placements.Get(w.Key("p"))
 		w.Must(err)
 		newer := fleet.Copy(placement)

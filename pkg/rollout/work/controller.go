@@ -50,12 +50,8 @@ type Controller struct {
 	checks  checks
 }
 
-// New makes the loop for one term of leadership. Events about bindings that cannot be turned into Works go to the recorder.
-func New(f *fleet.Fleet, hub kubernetes.Interface, recorder record.EventRecorder) *Controller {
-	return newWithClock(f, hub, recorder, clock.RealClock{})
-}
-
-func newWithClock(f *fleet.Fleet, hub kubernetes.Interface, recorder record.EventRecorder, c clock.WithTicker) *Controller {
+// New makes the controller for one term of leadership. Events about bindings that cannot be turned into Works go to the recorder.
+func New(f *fleet.Fleet, hub kubernetes.Interface, recorder record.EventRecorder, c clock.WithTicker) *Controller {
 	controller := &Controller{fleet: f, hub: hub, recorder: recorder, clock: c, checks: newChecks()}
 	controller.loop = reconcile.NewWithClock(Name, workers, controller.reconcile, c)
 	f.Bindings.Watch(controller.loop, reconcile.Self)

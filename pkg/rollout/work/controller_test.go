@@ -56,7 +56,7 @@ func newBench(t *testing.T, namespace string) *bench {
 		t: t, namespace: namespace, api: fake.NewClientset(), clock: clocktesting.NewFakeClock(testTime), events: record.NewFakeRecorder(10),
 	}
 	b.api.PrependReactor("update", "works", b.countGenerations)
-	b.Controller = newWithClock(fleet.New(b.api), hubfake.NewClientset(), b.events, b.clock)
+	b.Controller = New(fleet.New(b.api), hubfake.NewClientset(), b.events, b.clock)
 	b.add(&clusterv1beta1.MemberCluster{ObjectMeta: metav1.ObjectMeta{Name: "member1"}})
 	placement := b.fleet.Placements.New(b.key("web"))
 	create(b, b.fleet.Placements, placement)
