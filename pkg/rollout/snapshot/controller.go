@@ -143,7 +143,7 @@ func (c *Controller) snapshot(ctx context.Context, placement v1beta1.PlacementOb
 	switch {
 	case errors.As(err, &unseen):
 		return c.unseen(ctx, placement, unseen)
-	case isUserError(err):
+	case reconcile.IsTerminal(err):
 		return 0, c.fail(ctx, placement, ReasonInvalidSelectors, fmt.Sprintf("The resource selectors are invalid: %v", err))
 	case err != nil:
 		return 0, err

@@ -10,23 +10,6 @@ import (
 	"strings"
 )
 
-// userError is a selection that only the user can mend.
-type userError struct{ message string }
-
-func userErrorf(format string, args ...any) error {
-	return &userError{fmt.Sprintf(format, args...)}
-}
-
-func (e *userError) Error() string { return e.message }
-
-// IsUserError says that trying again is of no use.
-func (*userError) IsUserError() bool { return true }
-
-func isUserError(err error) bool {
-	var user interface{ IsUserError() bool }
-	return errors.As(err, &user) && user.IsUserError()
-}
-
 // incomplete is a selection of which something cannot be seen. What is missing must not be taken for deleted.
 type incomplete struct {
 	missing []string

@@ -320,7 +320,7 @@ func TestARunWithoutIndexUsesALiveSnapshot(t *testing.T) {
 func TestASelectionOnlyTheUserCanMendIsFinal(t *testing.T) {
 	forBothScopes(t, func(f *fixture) {
 		f.tutorial()
-		f.snapshots.err = userError{errors.New("found duplicate resource")}
+		f.snapshots.err = reconcile.Terminalf("found duplicate resource")
 		defer f.start()()
 		f.newRunAt("example-run", "", v1beta1.StateRun)
 		f.untilCondition("example-run", v1beta1.RunInitialized, "False UpdateRunInitializedFailed")

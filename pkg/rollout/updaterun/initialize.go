@@ -5,7 +5,6 @@ package updaterun
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"time"
 
@@ -13,6 +12,7 @@ import (
 
 	"github.com/stagegate/stagegate/pkg/apis/placement/v1beta1"
 	"github.com/stagegate/stagegate/pkg/rollout/internal/fleet"
+	"github.com/stagegate/stagegate/pkg/rollout/internal/reconcile"
 	"github.com/stagegate/stagegate/pkg/rollout/internal/resources"
 	"github.com/stagegate/stagegate/pkg/rollout/updaterun/engine"
 )
@@ -21,20 +21,8 @@ import (
 type SnapshotSource interface {
 	// Snapshot reads what the placement selects on the hub now, and returns it with the index of the resource snapshot that holds
 	// it: an existing one, or one that it makes. A dry run makes nothing and returns the index that it would be. An error is a
-	// UserError where only the user can mend it; any other is worth another try.
+	// reconcile.TerminalError where only the user can mend it; any other is worth another try.
 	Snapshot(ctx context.Context, placement v1beta1.PlacementObject, dryRun bool) (resources.Selection, error)
-}
-
-// UserError is an error that trying again does not mend.
-type UserError interface {
-	error
-	// IsUserError says whether it is one.
-	IsUserError() bool
-}
-
-func isUserError(err error) bool {
-	var user UserError
-	return errors.As(err, &user) && user.IsUserError()
 }
 
 // eventWarning is the reason of Events that tell of something legal but suspicious in a plan.
@@ -88,10 +76,10 @@ func attempt(ctx context.Context, f *fleet.Fleet, snapshots SnapshotSource, run 
 		if err != nil && ctx.Err() != nil {
 			return planned{}, err
 		}
-		world.Live = &engine.LiveSnapshot{Index: selection.Index, Nothing: selection.Nothing, Err: err, Final: isUserError(err)}
+		world.Live = &engine.LiveSnapshot{Index: selection.Index, Nothing: selection.Nothing, Err: err, Final: reconcile.IsTerminal(err)}
 		p = planned{outcome: engine.Initialize(run, world, now), warnings: selection.Warnings}
 		switch {
-		case err != nil && !isUserError(err):
+		case err != nil && !reconcile.IsTerminal(err):
 			p.retry = err
 		case selection.Nothing != "":
 			p.retry = fmt.Errorf("update run %s: %s", keyOf(run), selection.Nothing)

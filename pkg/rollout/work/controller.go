@@ -5,7 +5,6 @@ package work
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"time"
 
@@ -251,16 +250,4 @@ func (c *Controller) wroteBinding(binding v1beta1.BindingObject) {
 // wroteWork records a write of a Work that goes with a binding.
 func (c *Controller) wroteWork(binding v1beta1.BindingObject, work *v1beta1.Work) {
 	c.written.Wrote(reconcile.KeyOf(binding), c.fleet.Works.Informer().GetStore(), work)
-}
-
-// userError is one that trying again does not mend.
-type userError struct{ message string }
-
-func (e *userError) Error() string { return e.message }
-
-func userErrorf(format string, args ...any) error { return &userError{fmt.Sprintf(format, args...)} }
-
-func isUserError(err error) bool {
-	var e *userError
-	return errors.As(err, &e)
 }

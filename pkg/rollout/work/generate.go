@@ -119,7 +119,7 @@ func (c *Controller) parts(binding v1beta1.BindingObject) ([]v1beta1.ResourceSna
 	wanted := 1
 	if n := master.GetAnnotations()[wellknown.NumberOfSnapshotsAnnotation]; n != "" {
 		if wanted, err = strconv.Atoi(n); err != nil {
-			return nil, userErrorf("resource snapshot %q: annotation %s: %v", name, wellknown.NumberOfSnapshotsAnnotation, err)
+			return nil, reconcile.Terminalf("resource snapshot %q: annotation %s: %v", name, wellknown.NumberOfSnapshotsAnnotation, err)
 		}
 	}
 	parts := []v1beta1.ResourceSnapshotObject{master}

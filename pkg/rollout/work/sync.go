@@ -42,7 +42,7 @@ type outcome struct {
 func (o outcome) again() error {
 	var missing *missingSnapshotError
 	var override *overrideError
-	if isUserError(o.err) || errors.As(o.err, &missing) || errors.As(o.err, &override) {
+	if reconcile.IsTerminal(o.err) || errors.As(o.err, &missing) || errors.As(o.err, &override) {
 		return nil
 	}
 	return o.err
@@ -183,7 +183,7 @@ func (c *Controller) syncWork(ctx context.Context, binding v1beta1.BindingObject
 	}
 	if owner := bindingOfWork(existing); len(owner) == 1 && owner[0] != reconcile.KeyOf(binding) {
 		if _, err := c.fleet.Bindings.Get(owner[0]); !apierrors.IsNotFound(err) {
-			return nil, userErrorf("Work %s still belongs to binding %s", reconcile.KeyOf(desired), owner[0])
+			return nil, reconcile.Terminalf("Work %s still belongs to binding %s", reconcile.KeyOf(desired), owner[0])
 		}
 	}
 	changed := merged(existing, desired)
