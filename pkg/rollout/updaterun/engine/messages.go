@@ -125,7 +125,7 @@ const (
 	eventFailed         = "Failed"
 )
 
-// firstNames joins up to three names and says by dots that there are more.
+// firstNames joins up to three names, with dots for more: upstream writes those of stuck clusters so, and wording.First does not.
 func firstNames(names []string) string {
 	if len(names) > 3 {
 		return strings.Join(names[:3], ", ") + "..."
