@@ -15,21 +15,21 @@ import (
 	"github.com/stagegate/stagegate/pkg/apis/overrides"
 	"github.com/stagegate/stagegate/pkg/apis/placement/v1beta1"
 	"github.com/stagegate/stagegate/pkg/apis/wellknown"
-	"github.com/stagegate/stagegate/pkg/rollout/internal/binding"
 	"github.com/stagegate/stagegate/pkg/rollout/internal/fleet"
 	"github.com/stagegate/stagegate/pkg/rollout/internal/reconcile"
 	"github.com/stagegate/stagegate/pkg/rollout/internal/resources"
+	bindingrules "github.com/stagegate/stagegate/pkg/rules/binding"
 )
 
 // versions says what each cluster of a placement is to hold: the latest resource snapshot, with the overrides that are in force there.
 type versions struct {
-	version binding.Version
+	version bindingrules.Version
 	rules   overrides.Rules
 	labels  func(cluster string) labels.Set
 }
 
 // on is what a cluster is to hold.
-func (v *versions) on(cluster string) binding.Version {
+func (v *versions) on(cluster string) bindingrules.Version {
 	version := v.version
 	version.ClusterOverrides, version.Overrides = v.rules.On(v.labels(cluster))
 	return version
@@ -45,7 +45,7 @@ func (c *Controller) versions(placement v1beta1.PlacementObject) (*versions, err
 		return nil, nil
 	}
 	v := &versions{
-		version: binding.Version{ResourceSnapshot: snapshot.GetName(), ApplyStrategy: placement.PlacementSpec().Strategy.ApplyStrategy.WithDefaults()},
+		version: bindingrules.Version{ResourceSnapshot: snapshot.GetName(), ApplyStrategy: placement.PlacementSpec().Strategy.ApplyStrategy.WithDefaults()},
 		labels:  c.labelsOf,
 	}
 	candidates := overrides.OfPlacement(c.fleet.Overrides.All(), placement)

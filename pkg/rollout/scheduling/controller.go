@@ -24,6 +24,7 @@ import (
 	"github.com/stagegate/stagegate/pkg/apis/wellknown"
 	"github.com/stagegate/stagegate/pkg/rollout/internal/fleet"
 	"github.com/stagegate/stagegate/pkg/rollout/internal/reconcile"
+	bindingrules "github.com/stagegate/stagegate/pkg/rules/binding"
 )
 
 // Name of the loop.
@@ -151,7 +152,7 @@ func (c *Controller) schedule(ctx context.Context, placement v1beta1.PlacementOb
 	held := map[string]bool{}
 	for _, binding := range existing {
 		spec := binding.BindingSpec()
-		if binding.GetDeletionTimestamp().IsZero() && spec.State != v1beta1.BindingStateUnscheduled && spec.SchedulingPolicySnapshotName == snapshot.GetName() {
+		if bindingrules.IsPicked(binding) && spec.SchedulingPolicySnapshotName == snapshot.GetName() {
 			held[spec.TargetCluster] = true
 		}
 	}

@@ -31,7 +31,7 @@ import (
 	"github.com/stagegate/stagegate/pkg/rollout/internal/fleettest"
 	"github.com/stagegate/stagegate/pkg/rollout/internal/reconcile"
 	"github.com/stagegate/stagegate/pkg/rollout/internal/resources"
-	"github.com/stagegate/stagegate/pkg/rollout/updaterun/engine"
+	bindingrules "github.com/stagegate/stagegate/pkg/rules/binding"
 )
 
 // patience is how long a test waits for what has to happen.
@@ -294,7 +294,7 @@ func (f *fixture) membersApply() {
 	for _, informer := range f.fleet.Bindings.Informers() {
 		_, err := informer.AddEventHandler(cache.ResourceEventHandlerFuncs{UpdateFunc: func(_, new any) {
 			b := new.(v1beta1.BindingObject)
-			if b.BindingSpec().State == v1beta1.BindingStateBound && engine.IsRolloutStarted(b) && !engine.IsSettled(b) {
+			if b.BindingSpec().State == v1beta1.BindingStateBound && bindingrules.IsRolloutStarted(b) && !bindingrules.IsReady(b) {
 				f.available(fleet.Copy(b))
 			}
 		}})

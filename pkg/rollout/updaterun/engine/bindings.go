@@ -5,14 +5,9 @@ package engine
 
 import (
 	"fmt"
-	"slices"
-	"strconv"
-
-	"k8s.io/apimachinery/pkg/api/meta"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/stagegate/stagegate/pkg/apis/placement/v1beta1"
-	"github.com/stagegate/stagegate/pkg/apis/wellknown"
+	bindingrules "github.com/stagegate/stagegate/pkg/rules/binding"
 	runrules "github.com/stagegate/stagegate/pkg/rules/updaterun"
 )
 
@@ -21,7 +16,7 @@ func (s *step) binding(cluster string) v1beta1.BindingObject {
 	if s.byName == nil {
 		s.byName = make(map[string]v1beta1.BindingObject, len(s.world.Bindings))
 		for _, b := range s.world.Bindings {
-			if isPicked(b) {
+			if bindingrules.IsPicked(b) {
 				s.byName[b.BindingSpec().TargetCluster] = b
 			}
 		}
@@ -29,38 +24,25 @@ func (s *step) binding(cluster string) v1beta1.BindingObject {
 	return s.byName[cluster]
 }
 
-func isPicked(b v1beta1.BindingObject) bool {
-	return b.BindingSpec().State != v1beta1.BindingStateUnscheduled && b.GetDeletionTimestamp() == nil
+// wanted returns the version that the run gives to a cluster.
+func (s *step) wanted(cluster *v1beta1.ClusterUpdatingStatus) bindingrules.Version {
+	return bindingrules.Version{
+		ResourceSnapshot: s.target(cluster),
+		ClusterOverrides: cluster.ClusterResourceOverrideSnapshots,
+		Overrides:        cluster.ResourceOverrideSnapshots,
+		ApplyStrategy:    s.status.ApplyStrategy,
+	}
 }
 
-// wants says whether a binding is as the run wants it for a cluster.
+// wants reports whether a binding is as the run wants it for a cluster.
 func (s *step) wants(b v1beta1.BindingObject, cluster *v1beta1.ClusterUpdatingStatus) bool {
-	spec := b.BindingSpec()
-	return spec.State == v1beta1.BindingStateBound &&
-		spec.ResourceSnapshotName == s.target(cluster) &&
-		slices.Equal(spec.ResourceOverrideSnapshots, cluster.ResourceOverrideSnapshots) &&
-		slices.Equal(spec.ClusterResourceOverrideSnapshots, cluster.ClusterResourceOverrideSnapshots) &&
-		sameApplyStrategy(spec.ApplyStrategy, s.status.ApplyStrategy)
-}
-
-// sameApplyStrategy compares without reflection: this is asked of every cluster in flight at every look.
-func sameApplyStrategy(a, b *v1beta1.ApplyStrategy) bool {
-	if a == nil || b == nil {
-		return a == b
-	}
-	x, y := *a, *b
-	serverSideA, serverSideB := x.ServerSideApplyConfig, y.ServerSideApplyConfig
-	x.ServerSideApplyConfig, y.ServerSideApplyConfig = nil, nil
-	if x != y || serverSideA == nil || serverSideB == nil {
-		return x == y && serverSideA == serverSideB
-	}
-	return *serverSideA == *serverSideB
+	return bindingrules.Holds(b.BindingSpec(), s.wanted(cluster))
 }
 
 // write has a binding brought to what the run wants for a cluster. A binding that was moved in a later turn is left alone.
 func (s *step) write(b v1beta1.BindingObject, cluster *v1beta1.ClusterUpdatingStatus) {
 	turn := s.status.Turn.Number
-	if _, moved := lastMove(b); moved > turn {
+	if _, moved := bindingrules.LastMove(b); moved > turn {
 		return
 	}
 	w := BindingWrite{
@@ -71,46 +53,18 @@ func (s *step) write(b v1beta1.BindingObject, cluster *v1beta1.ClusterUpdatingSt
 	}
 	if !s.wants(b, cluster) {
 		w.Spec = b.BindingSpec().DeepCopy()
-		w.Spec.State = v1beta1.BindingStateBound
-		w.Spec.ResourceSnapshotName = s.target(cluster)
-		w.Spec.ResourceOverrideSnapshots = cluster.ResourceOverrideSnapshots
-		w.Spec.ClusterResourceOverrideSnapshots = cluster.ClusterResourceOverrideSnapshots
-		w.Spec.ApplyStrategy = s.status.ApplyStrategy
+		bindingrules.Ask(w.Spec, s.wanted(cluster))
 	}
 	s.decision.Bindings = append(s.decision.Bindings, w)
-}
-
-// IsRolloutStarted says whether the version in a binding's spec is on its way to the cluster.
-func IsRolloutStarted(b v1beta1.BindingObject) bool {
-	return isTrueNow(b, v1beta1.BindingRolloutStarted)
-}
-
-// IsSettled says whether a cluster has what its binding says, as far as that can be observed. That something is still under way, or
-// fails at present, is never a failure of the run.
-func IsSettled(b v1beta1.BindingObject) bool {
-	return isTrueNow(b, v1beta1.BindingAvailable) || isTrueNow(b, v1beta1.BindingDiffReported)
-}
-
-func isTrueNow(b v1beta1.BindingObject, conditionType string) bool {
-	c := meta.FindStatusCondition(b.BindingStatus().Conditions, conditionType)
-	return c != nil && c.Status == metav1.ConditionTrue && c.ObservedGeneration == b.GetGeneration()
-}
-
-// lastMove is the run that last moved a binding, and its turn; empty and 0 for none.
-func lastMove(b v1beta1.BindingObject) (run string, turn int64) {
-	annotations := b.GetAnnotations()
-	// What somebody else wrote there is no turn.
-	turn, _ = strconv.ParseInt(annotations[wellknown.UpdateRunTurnAnnotation], 10, 64)
-	return annotations[wellknown.UpdateRunAnnotation], turn
 }
 
 // leftInFlight says whether the last run that moved a binding left it behind before the cluster was done: it was stopped or failed, or
 // went on without the cluster. Such a cluster counts against the concurrency of the next run that has it among its targets.
 func (s *step) leftInFlight(b v1beta1.BindingObject) bool {
-	if b.BindingSpec().State != v1beta1.BindingStateBound || IsSettled(b) {
+	if b.BindingSpec().State != v1beta1.BindingStateBound || bindingrules.IsReady(b) {
 		return false
 	}
-	name, _ := lastMove(b)
+	name, _ := bindingrules.LastMove(b)
 	if name == "" {
 		return false
 	}

@@ -9,6 +9,7 @@ import (
 
 	"github.com/stagegate/stagegate/pkg/apis/placement/v1beta1"
 	"github.com/stagegate/stagegate/pkg/apis/wellknown"
+	bindingrules "github.com/stagegate/stagegate/pkg/rules/binding"
 )
 
 // planRollback makes the plan out of what another run has done: its stages and their clusters in the reverse order, without tasks and
@@ -69,7 +70,7 @@ func (p *plan) movedSince(earlier v1beta1.UpdateRunObject) *obstacle {
 	}
 	for _, b := range p.world.Bindings {
 		cluster := b.BindingSpec().TargetCluster
-		if name, number := lastMove(b); number > turn.Number && name != earlier.GetName() && slices.Contains(p.targets, cluster) {
+		if name, number := bindingrules.LastMove(b); number > turn.Number && name != earlier.GetName() && slices.Contains(p.targets, cluster) {
 			return final(invalid, clientError, messageMovedSince(p.run, name, cluster, earlier.GetName()))
 		}
 	}

@@ -13,6 +13,7 @@ import (
 	"github.com/stagegate/stagegate/pkg/apis/placement/v1beta1"
 	"github.com/stagegate/stagegate/pkg/apis/wellknown"
 	"github.com/stagegate/stagegate/pkg/apis/wording"
+	"github.com/stagegate/stagegate/pkg/rules/conditions"
 )
 
 // maxReport bounds what a cluster says in the status of a run, in bytes: a run has up to 10,000 clusters.
@@ -38,8 +39,8 @@ func (s *step) say(c *v1beta1.ClusterUpdatingStatus, message string) {
 func reported(b v1beta1.BindingObject) string {
 	status := b.BindingStatus()
 	for _, t := range []string{v1beta1.BindingOverridden, v1beta1.BindingWorkSynchronized, v1beta1.BindingApplied, v1beta1.BindingAvailable} {
-		c := meta.FindStatusCondition(status.Conditions, t)
-		if c == nil || c.Status != metav1.ConditionFalse || c.ObservedGeneration != b.GetGeneration() {
+		c := conditions.Find(status.Conditions, t, b.GetGeneration())
+		if c == nil || c.Status != metav1.ConditionFalse {
 			continue
 		}
 		ofObjects := t == v1beta1.BindingApplied || t == v1beta1.BindingAvailable
@@ -59,8 +60,8 @@ const maxRefusal = 512
 func Refusal(b v1beta1.BindingObject) string {
 	status := b.BindingStatus()
 	isFalseNow := func(conditionType string) *metav1.Condition {
-		c := meta.FindStatusCondition(status.Conditions, conditionType)
-		if c == nil || c.Status != metav1.ConditionFalse || c.ObservedGeneration != b.GetGeneration() {
+		c := conditions.Find(status.Conditions, conditionType, b.GetGeneration())
+		if c == nil || c.Status != metav1.ConditionFalse {
 			return nil
 		}
 		return c
@@ -78,8 +79,8 @@ func Refusal(b v1beta1.BindingObject) string {
 
 // remaining is what a cluster has still that is to go from it, or nothing.
 func remaining(b v1beta1.BindingObject) string {
-	c := meta.FindStatusCondition(b.BindingStatus().Conditions, v1beta1.BindingObjectsRemaining)
-	if c == nil || c.Status != metav1.ConditionTrue || c.ObservedGeneration != b.GetGeneration() {
+	c := conditions.Find(b.BindingStatus().Conditions, v1beta1.BindingObjectsRemaining, b.GetGeneration())
+	if c == nil || c.Status != metav1.ConditionTrue {
 		return ""
 	}
 	return shortened(c.Message, maxReport)

@@ -10,12 +10,12 @@ import (
 	"strings"
 
 	"k8s.io/apimachinery/pkg/api/equality"
-	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/stagegate/stagegate/pkg/apis/placement/v1beta1"
 	"github.com/stagegate/stagegate/pkg/apis/wellknown"
 	"github.com/stagegate/stagegate/pkg/apis/wording"
+	"github.com/stagegate/stagegate/pkg/rules/conditions"
 )
 
 // planPolicy finds the policy snapshot that picked the clusters.
@@ -48,11 +48,10 @@ func (p *plan) planPolicy() *obstacle {
 	return nil
 }
 
-// isScheduled says whether all clusters are picked, by the policy that the placement has now.
+// isScheduled reports whether all clusters are picked, by the policy that the placement has now.
 func (p *plan) isScheduled() bool {
 	status := p.policy.PolicySnapshotStatus()
-	scheduled := meta.FindStatusCondition(status.Conditions, v1beta1.PolicySnapshotScheduled)
-	if scheduled == nil || scheduled.Status != metav1.ConditionTrue || scheduled.ObservedGeneration != p.policy.GetGeneration() {
+	if !conditions.IsTrue(status.Conditions, v1beta1.PolicySnapshotScheduled, p.policy.GetGeneration()) {
 		return false
 	}
 	return status.ObservedCRPGeneration >= p.world.Placement.GetGeneration() ||
@@ -61,8 +60,8 @@ func (p *plan) isScheduled() bool {
 
 // unscheduled is what scheduling by the placement's policy says of clusters that are not picked, if it does.
 func (p *plan) unscheduled() []string {
-	scheduled := meta.FindStatusCondition(p.policy.PolicySnapshotStatus().Conditions, v1beta1.PolicySnapshotScheduled)
-	if scheduled == nil || scheduled.ObservedGeneration != p.policy.GetGeneration() {
+	scheduled := conditions.Find(p.policy.PolicySnapshotStatus().Conditions, v1beta1.PolicySnapshotScheduled, p.policy.GetGeneration())
+	if scheduled == nil {
 		return nil
 	}
 	if i := strings.Index(scheduled.Message, wellknown.NoClusterPicked); i >= 0 {

@@ -9,6 +9,7 @@ import (
 
 	"github.com/stagegate/stagegate/pkg/apis/placement/v1beta1"
 	"github.com/stagegate/stagegate/pkg/apis/wellknown"
+	bindingrules "github.com/stagegate/stagegate/pkg/rules/binding"
 	runrules "github.com/stagegate/stagegate/pkg/rules/updaterun"
 )
 
@@ -175,7 +176,7 @@ func (s *step) nextTurn() int64 {
 		}
 	}
 	for _, b := range s.world.Bindings {
-		_, turn := lastMove(b)
+		_, turn := bindingrules.LastMove(b)
 		last = max(last, turn)
 	}
 	return last + 1
@@ -199,7 +200,7 @@ func (s *step) overtaken() string {
 			if b == nil {
 				continue
 			}
-			if other, turn := lastMove(b); turn > number && other != name {
+			if other, turn := bindingrules.LastMove(b); turn > number && other != name {
 				if name != s.run.GetName() {
 					return wrap(aborted, clientError, messageMovedSince(s.run, other, c.ClusterName, name))
 				}
