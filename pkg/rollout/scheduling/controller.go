@@ -25,6 +25,7 @@ import (
 	"github.com/stagegate/stagegate/pkg/rollout/internal/fleet"
 	"github.com/stagegate/stagegate/pkg/rollout/internal/reconcile"
 	bindingrules "github.com/stagegate/stagegate/pkg/rules/binding"
+	snapshotrules "github.com/stagegate/stagegate/pkg/rules/snapshot"
 )
 
 // Name of the loop.
@@ -135,7 +136,7 @@ func (c *Controller) reconcile(ctx context.Context, key reconcile.Key) (time.Dur
 // latestPolicy is the policy snapshot made for the placement as it is, or nil as long as there is none.
 func (c *Controller) latestPolicy(placement v1beta1.PlacementObject) v1beta1.PolicySnapshotObject {
 	for _, snapshot := range c.fleet.PolicySnapshots.ByIndex(fleet.ByPlacement, reconcile.KeyOf(placement)) {
-		if snapshot.GetLabels()[wellknown.LatestSnapshotLabel] == "true" && snapshot.GetDeletionTimestamp().IsZero() &&
+		if snapshotrules.IsInForce(snapshot) &&
 			snapshot.GetAnnotations()[wellknown.PlacementGenerationAnnotation] == strconv.FormatInt(placement.GetGeneration(), 10) {
 			return snapshot
 		}

@@ -31,7 +31,7 @@ type history[O fleet.Object] struct {
 }
 
 func resourceHistory(f *fleet.Fleet) history[v1beta1.ResourceSnapshotObject] {
-	return history[v1beta1.ResourceSnapshotObject]{f.Snapshots, wellknown.ResourceIndexLabel, wellknown.ResourceSnapshotName}
+	return history[v1beta1.ResourceSnapshotObject]{f.Snapshots, wellknown.ResourceIndexLabel, wellknown.ResourceSnapshotName[int]}
 }
 
 func policyHistory(f *fleet.Fleet) history[v1beta1.PolicySnapshotObject] {

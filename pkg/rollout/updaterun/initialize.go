@@ -13,8 +13,8 @@ import (
 
 	"github.com/stagegate/stagegate/pkg/apis/placement/v1beta1"
 	"github.com/stagegate/stagegate/pkg/rollout/internal/fleet"
-	"github.com/stagegate/stagegate/pkg/rollout/internal/resources"
 	"github.com/stagegate/stagegate/pkg/rollout/updaterun/engine"
+	snapshotrules "github.com/stagegate/stagegate/pkg/rules/snapshot"
 )
 
 // SnapshotSource makes snapshots of what a placement selects.
@@ -22,7 +22,7 @@ type SnapshotSource interface {
 	// Snapshot reads what the placement selects on the hub now, and returns it with the index of the resource snapshot that holds
 	// it: an existing one, or one that it makes. A dry run makes nothing and returns the index that it would be. An error is a
 	// UserError where only the user can mend it; any other is worth another try.
-	Snapshot(ctx context.Context, placement v1beta1.PlacementObject, dryRun bool) (resources.Selection, error)
+	Snapshot(ctx context.Context, placement v1beta1.PlacementObject, dryRun bool) (snapshotrules.Selection, error)
 }
 
 // UserError is an error that trying again does not mend.
@@ -80,8 +80,8 @@ func attempt(ctx context.Context, f *fleet.Fleet, snapshots SnapshotSource, run 
 		return planned{}, err
 	}
 	p := planned{outcome: engine.Initialize(run, world, now)}
-	selected := func() []resources.Resource {
-		return resources.At(world.Snapshots, run.RunSpec().ResourceSnapshotIndex)
+	selected := func() []snapshotrules.Resource {
+		return snapshotrules.Resources(world.Snapshots, run.RunSpec().ResourceSnapshotIndex)
 	}
 	if p.outcome.Result == engine.ResultNeedsSnapshot {
 		selection, err := snapshots.Snapshot(ctx, world.Placement, dryRun)
@@ -96,7 +96,7 @@ func attempt(ctx context.Context, f *fleet.Fleet, snapshots SnapshotSource, run 
 		case selection.Nothing != "":
 			p.retry = fmt.Errorf("update run %s: %s", keyOf(run), selection.Nothing)
 		}
-		selected = func() []resources.Resource { return selection.Resources }
+		selected = func() []snapshotrules.Resource { return selection.Resources }
 	}
 	if p.outcome.Result == engine.ResultNeedsOverrides {
 		if world.Overrides, err = overridesFor(ctx, f, run, &world, selected); err != nil {

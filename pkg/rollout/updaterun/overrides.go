@@ -16,14 +16,14 @@ import (
 	"github.com/stagegate/stagegate/pkg/rollout/internal/fleet"
 	"github.com/stagegate/stagegate/pkg/rollout/internal/overriding"
 	"github.com/stagegate/stagegate/pkg/rollout/internal/reconcile"
-	"github.com/stagegate/stagegate/pkg/rollout/internal/resources"
 	"github.com/stagegate/stagegate/pkg/rollout/updaterun/engine"
+	snapshotrules "github.com/stagegate/stagegate/pkg/rules/snapshot"
 )
 
 // overridesFor answers engine.ResultNeedsOverrides: for a rollback the versions that clusters go back to, for any other run the
 // overrides of what is selected.
 func overridesFor(ctx context.Context, f *fleet.Fleet, run v1beta1.UpdateRunObject, world *engine.InitWorld,
-	selected func() []resources.Resource) (*engine.Overrides, error) {
+	selected func() []snapshotrules.Resource) (*engine.Overrides, error) {
 	if run.RunSpec().RollbackOf != "" {
 		return previousOverrides(f, world.RolledBack)
 	}
@@ -32,12 +32,12 @@ func overridesFor(ctx context.Context, f *fleet.Fleet, run v1beta1.UpdateRunObje
 		return &engine.Overrides{}, err
 	}
 	rolledOut := selected()
-	found := &engine.Overrides{Objects: overrides.For(all, world.Placement, resources.IDs(rolledOut))}
+	found := &engine.Overrides{Objects: overrides.For(all, world.Placement, snapshotrules.IDs(rolledOut))}
 	for _, o := range found.Objects {
 		found.Snapshots = append(found.Snapshots, f.OverrideSnapshots.ByIndex(fleet.ByOverride, reconcile.KeyOf(o))...)
 	}
 	// What no override changes need not be tried.
-	rolledOut = slices.DeleteFunc(slices.Clone(rolledOut), func(r resources.Resource) bool {
+	rolledOut = slices.DeleteFunc(slices.Clone(rolledOut), func(r snapshotrules.Resource) bool {
 		return !slices.ContainsFunc(found.Objects, func(o v1beta1.OverrideObject) bool { return overrides.Changes(o, r.ID) })
 	})
 	found.Try = func(member engine.Member, inForce []v1beta1.OverrideSnapshotObject) ([]overrides.LeftOut, error) {

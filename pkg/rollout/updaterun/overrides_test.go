@@ -16,8 +16,8 @@ import (
 	"github.com/stagegate/stagegate/pkg/apis/placement/v1beta1"
 	"github.com/stagegate/stagegate/pkg/apis/wellknown"
 	"github.com/stagegate/stagegate/pkg/rollout/internal/reconcile"
-	"github.com/stagegate/stagegate/pkg/rollout/internal/resources"
 	"github.com/stagegate/stagegate/pkg/rollout/updaterun/engine"
+	snapshotrules "github.com/stagegate/stagegate/pkg/rules/snapshot"
 )
 
 // override makes one in the namespace shop or the fixture's, which changes a ConfigMap on the canary clusters.
@@ -107,7 +107,7 @@ func TestWhatIsOverriddenBeforeARunIsInForceInIt(t *testing.T) {
 	forBothScopes(t, func(f *fixture) {
 		f.tutorial()
 		f.placesSettings()
-		f.snapshots.selected = []resources.Resource{{
+		f.snapshots.selected = []snapshotrules.Resource{{
 			ID: v1beta1.ResourceIdentifier{Version: "v1", Kind: "ConfigMap", Namespace: cmp.Or(f.namespace, "shop"), Name: "settings"}, Manifest: f.settings(),
 		}}
 		o := f.override("less", "/data/a")
@@ -198,7 +198,7 @@ func TestAnOverrideOfANamespaceDoesNotStopRunsOfThePlatform(t *testing.T) {
 func TestAnOverrideOfSomethingElseIsNotWaitedFor(t *testing.T) {
 	forBothScopes(t, func(f *fixture) {
 		f.tutorial()
-		f.snapshots.selected = []resources.Resource{{
+		f.snapshots.selected = []snapshotrules.Resource{{
 			ID: v1beta1.ResourceIdentifier{Version: "v1", Kind: "ConfigMap", Namespace: cmp.Or(f.namespace, "shop"), Name: "other"},
 		}}
 		// Nobody makes its version, and no run waits for one.

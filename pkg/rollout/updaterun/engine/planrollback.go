@@ -8,8 +8,8 @@ import (
 	"slices"
 
 	"github.com/stagegate/stagegate/pkg/apis/placement/v1beta1"
-	"github.com/stagegate/stagegate/pkg/apis/wellknown"
 	bindingrules "github.com/stagegate/stagegate/pkg/rules/binding"
+	snapshotrules "github.com/stagegate/stagegate/pkg/rules/snapshot"
 )
 
 // planRollback makes the plan out of what another run has done: its stages and their clusters in the reverse order, without tasks and
@@ -97,8 +97,8 @@ func (p *plan) warnOfFirstVersions(earlier v1beta1.UpdateRunObject) {
 func (p *plan) planVersions() *obstacle {
 	known := map[string]bool{}
 	for _, snapshot := range p.world.Snapshots {
-		if isMaster(snapshot) {
-			known[snapshot.GetLabels()[wellknown.ResourceIndexLabel]] = true
+		if snapshotrules.IsMaster(snapshot) {
+			known[snapshotrules.Index(snapshot)] = true
 		}
 	}
 	indices := map[string]bool{}

@@ -6,6 +6,7 @@ package engine
 import (
 	"encoding/json"
 	"fmt"
+	"slices"
 	"strconv"
 
 	"k8s.io/apimachinery/pkg/api/meta"
@@ -13,6 +14,7 @@ import (
 	"github.com/stagegate/stagegate/pkg/apis/placeable"
 	"github.com/stagegate/stagegate/pkg/apis/placement/v1beta1"
 	"github.com/stagegate/stagegate/pkg/apis/wellknown"
+	snapshotrules "github.com/stagegate/stagegate/pkg/rules/snapshot"
 )
 
 // planSnapshot pins what is rolled out.
@@ -27,26 +29,16 @@ func (p *plan) planSnapshot() *obstacle {
 	}
 	placement := p.world.Placement
 	name := key(placement.GetNamespace(), placement.GetName())
-	found := 0
-	var master v1beta1.ResourceSnapshotObject
-	for _, snapshot := range p.world.Snapshots {
-		if snapshot.GetLabels()[wellknown.ResourceIndexLabel] != asked {
-			continue
+	master := snapshotrules.Master(p.world.Snapshots, asked)
+	if master == nil {
+		if slices.ContainsFunc(p.world.Snapshots, func(s v1beta1.ResourceSnapshotObject) bool { return snapshotrules.Index(s) == asked }) {
+			return passing(invalid, unexpectedError, fmt.Sprintf("no master resourceSnapshot found for placement %s", name))
 		}
-		found++
-		if isMaster(snapshot) {
-			master = snapshot
-		}
-	}
-	switch {
-	case found == 0:
 		return passing(invalid, clientError, fmt.Sprintf("no resourceSnapshots with index `%s` found for placement `%s`", asked, name))
-	case master == nil:
-		return passing(invalid, unexpectedError, fmt.Sprintf("no master resourceSnapshot found for placement %s", name))
 	}
 	// One that is not whole does not tell what is rolled out. A number that cannot be read is for those to refuse who place it.
-	if parts, err := strconv.Atoi(master.GetAnnotations()[wellknown.NumberOfSnapshotsAnnotation]); err == nil && found < parts {
-		return passing(invalid, fmt.Sprintf("resource snapshot %s has %d of its %d parts", master.GetName(), found, parts))
+	if parts, want, err := snapshotrules.Parts(master, p.world.Snapshots); err == nil && len(parts) != want {
+		return passing(invalid, fmt.Sprintf("resource snapshot %s has %d of its %d parts", master.GetName(), len(parts), want))
 	}
 	p.status.ResourceSnapshotIndexUsed = asked
 	return p.refuseNothing(n, p.selectsNothing())
@@ -93,11 +85,6 @@ func (p *plan) selectsNothing() string {
 		return ""
 	}
 	return selected.Message
-}
-
-func isMaster(snapshot v1beta1.ResourceSnapshotObject) bool {
-	_, ok := snapshot.GetAnnotations()[wellknown.ResourceHashAnnotation]
-	return ok
 }
 
 const (

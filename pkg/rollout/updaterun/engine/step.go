@@ -11,6 +11,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/stagegate/stagegate/pkg/apis/placement/v1beta1"
+	"github.com/stagegate/stagegate/pkg/apis/wellknown"
 	runrules "github.com/stagegate/stagegate/pkg/rules/updaterun"
 )
 
@@ -67,7 +68,7 @@ func newStep(run v1beta1.UpdateRunObject, world World, now time.Time) *step {
 	s := &step{run: run, world: world, now: now, status: *run.RunStatus()}
 	s.status.StagesStatus = slices.Clone(s.status.StagesStatus)
 	s.copied = make([]bool, len(s.status.StagesStatus)+1)
-	s.snapshot = snapshotName(run, s.status.ResourceSnapshotIndexUsed)
+	s.snapshot = wellknown.ResourceSnapshotName(run.RunSpec().PlacementName, s.status.ResourceSnapshotIndexUsed)
 	s.before = len(s.status.History)
 	return s
 }

@@ -16,13 +16,14 @@ import (
 	"github.com/stagegate/stagegate/pkg/apis/wellknown"
 	"github.com/stagegate/stagegate/pkg/apis/wording"
 	"github.com/stagegate/stagegate/pkg/rules/conditions"
+	snapshotrules "github.com/stagegate/stagegate/pkg/rules/snapshot"
 )
 
 // planPolicy finds the policy snapshot that picked the clusters.
 func (p *plan) planPolicy() *obstacle {
 	var latest []v1beta1.PolicySnapshotObject
 	for _, snapshot := range p.world.PolicySnapshots {
-		if snapshot.GetLabels()[wellknown.LatestSnapshotLabel] == "true" {
+		if snapshotrules.IsInForce(snapshot) {
 			latest = append(latest, snapshot)
 		}
 	}
