@@ -19,6 +19,7 @@ import (
 	"github.com/stagegate/stagegate/pkg/apis/placement/v1beta1"
 	"github.com/stagegate/stagegate/pkg/rollout/internal/fleet"
 	"github.com/stagegate/stagegate/pkg/rollout/internal/reconcile"
+	"github.com/stagegate/stagegate/pkg/rollout/internal/revisions"
 	snapshotrules "github.com/stagegate/stagegate/pkg/rules/snapshot"
 )
 
@@ -31,8 +32,8 @@ type Source struct {
 	discovery discoverer
 	metadata  metadata.Interface
 	dynamic   dynamic.Interface
-	resources history[v1beta1.ResourceSnapshotObject]
-	policies  history[v1beta1.PolicySnapshotObject]
+	resources revisions.History[v1beta1.ResourceSnapshotObject]
+	policies  revisions.History[v1beta1.PolicySnapshotObject]
 	locks     keymutex.KeyMutex
 	// partBytes is how much one snapshot object holds at most.
 	partBytes int
