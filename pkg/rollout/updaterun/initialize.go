@@ -14,6 +14,7 @@ import (
 	"github.com/stagegate/stagegate/pkg/apis/placement/v1beta1"
 	"github.com/stagegate/stagegate/pkg/rollout/internal/fleet"
 	"github.com/stagegate/stagegate/pkg/rollout/updaterun/engine"
+	"github.com/stagegate/stagegate/pkg/rollout/updaterun/plan"
 	snapshotrules "github.com/stagegate/stagegate/pkg/rules/snapshot"
 )
 
@@ -88,7 +89,7 @@ func attempt(ctx context.Context, f *fleet.Fleet, snapshots SnapshotSource, run 
 		if err != nil && ctx.Err() != nil {
 			return planned{}, err
 		}
-		world.Live = &engine.LiveSnapshot{Index: selection.Index, Nothing: selection.Nothing, Err: err, Final: isUserError(err)}
+		world.Live = &plan.LiveSnapshot{Index: selection.Index, Nothing: selection.Nothing, Err: err, Final: isUserError(err)}
 		p = planned{outcome: engine.Initialize(run, world, now), warnings: selection.Warnings}
 		switch {
 		case err != nil && !isUserError(err):

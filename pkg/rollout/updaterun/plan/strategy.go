@@ -1,7 +1,7 @@
 // Copyright The Stagegate Authors.
 // SPDX-License-Identifier: Apache-2.0
 
-package engine
+package plan
 
 import (
 	"fmt"
@@ -13,23 +13,25 @@ import (
 
 	"github.com/stagegate/stagegate/pkg/apis/placement/v1beta1"
 	"github.com/stagegate/stagegate/pkg/apis/wellknown"
+	"github.com/stagegate/stagegate/pkg/apis/wording"
+	runrules "github.com/stagegate/stagegate/pkg/rules/updaterun"
 )
 
 // maxStages is how many stages a strategy may have.
 const maxStages = 31
 
 // planStrategy copies the strategy. Its rules are checked again, since admission can be off.
-func (p *plan) planStrategy() *obstacle {
+func (p *planner) planStrategy() *Obstacle {
 	strategy := p.world.Strategy
 	if strategy == nil || strategy.GetDeletionTimestamp() != nil {
-		return passing(invalid, clientError, fmt.Sprintf("referenced updateStrategy not found: `%s`", p.strategyKey()))
+		return passing(runrules.Invalid, runrules.ClientError, fmt.Sprintf("referenced updateStrategy not found: `%s`", p.strategyKey()))
 	}
 	spec := strategy.StrategySpec().DeepCopy()
 	if n := len(spec.Stages); n > maxStages {
-		return final(invalid, clientError, fmt.Sprintf("the updateStrategy `%s` has %d stages, at most %d are allowed", p.strategyKey(), n, maxStages))
+		return final(runrules.Invalid, runrules.ClientError, fmt.Sprintf("the updateStrategy `%s` has %d stages, at most %d are allowed", p.strategyKey(), n, maxStages))
 	}
 	if why := badFailurePolicy(spec.FailurePolicy); why != "" {
-		return final(invalid, clientError, fmt.Sprintf("the failurePolicy of the updateStrategy `%s` is invalid: %s", p.strategyKey(), why))
+		return final(runrules.Invalid, runrules.ClientError, fmt.Sprintf("the failurePolicy of the updateStrategy `%s` is invalid: %s", p.strategyKey(), why))
 	}
 	seen := map[string]bool{}
 	for i := range spec.Stages {
@@ -63,16 +65,16 @@ func (p *plan) planStrategy() *obstacle {
 	return nil
 }
 
-func (p *plan) strategyKey() string {
-	return key(p.run.GetNamespace(), p.run.RunSpec().StagedUpdateStrategyName)
+func (p *planner) strategyKey() string {
+	return wording.Key(p.run.GetNamespace(), p.run.RunSpec().StagedUpdateStrategyName)
 }
 
-func (p *plan) badStage(what string, stage *v1beta1.StageConfig, err string) *obstacle {
+func (p *planner) badStage(what string, stage *v1beta1.StageConfig, err string) *Obstacle {
 	message := fmt.Sprintf("%s, updateStrategy: `%s`, stage: %s", what, p.strategyKey(), stage.Name)
 	if err != "" {
 		message += ", err: " + err
 	}
-	return final(invalid, clientError, message)
+	return final(runrules.Invalid, runrules.ClientError, message)
 }
 
 func badConcurrency(limit *intstr.IntOrString) string {

@@ -1,7 +1,7 @@
 // Copyright The Stagegate Authors.
 // SPDX-License-Identifier: Apache-2.0
 
-package engine
+package plan
 
 import (
 	"cmp"
@@ -14,12 +14,13 @@ import (
 
 	"github.com/stagegate/stagegate/pkg/apis/placement/v1beta1"
 	"github.com/stagegate/stagegate/pkg/apis/wellknown"
+	runrules "github.com/stagegate/stagegate/pkg/rules/updaterun"
 )
 
 type matcher interface{ Matches(labels.Labels) bool }
 
 // planStages puts every target in exactly one stage, and orders it.
-func (p *plan) planStages() *obstacle {
+func (p *planner) planStages() *Obstacle {
 	members := make(map[string]labels.Set, len(p.world.Members))
 	for _, m := range p.world.Members {
 		members[m.Name] = m.Labels
@@ -39,7 +40,7 @@ func (p *plan) planStages() *obstacle {
 				continue
 			}
 			if placed[name] {
-				return final(invalid, clientError, fmt.Sprintf("cluster `%s` appears in more than one stages", name))
+				return final(runrules.Invalid, runrules.ClientError, fmt.Sprintf("cluster `%s` appears in more than one stages", name))
 			}
 			placed[name] = true
 			names = append(names, name)
@@ -56,7 +57,7 @@ func (p *plan) planStages() *obstacle {
 }
 
 // order sorts clusters by the number in a label, or by name.
-func order(names []string, sortingKey *string, members map[string]labels.Set) *obstacle {
+func order(names []string, sortingKey *string, members map[string]labels.Set) *Obstacle {
 	if sortingKey == nil {
 		slices.Sort(names)
 		return nil
@@ -66,7 +67,7 @@ func order(names []string, sortingKey *string, members map[string]labels.Set) *o
 		value := members[name][*sortingKey]
 		n, err := strconv.Atoi(value)
 		if err != nil {
-			return final(invalid, clientError, fmt.Sprintf("the sorting label `%s:%s` on cluster `%s` is not valid: %v", *sortingKey, value, name, err))
+			return final(runrules.Invalid, runrules.ClientError, fmt.Sprintf("the sorting label `%s:%s` on cluster `%s` is not valid: %v", *sortingKey, value, name, err))
 		}
 		numbers[name] = n
 	}
@@ -77,7 +78,7 @@ func order(names []string, sortingKey *string, members map[string]labels.Set) *o
 }
 
 // messageNoClusters warns of a stage that picks nothing.
-func (p *plan) messageNoClusters(stage *v1beta1.StageConfig) string {
+func (p *planner) messageNoClusters(stage *v1beta1.StageConfig) string {
 	if len(p.unpicked) > 0 && len(stage.BeforeStageTasks)+len(stage.AfterStageTasks) > 0 {
 		return fmt.Sprintf("stage %s matches no cluster of the placement, its tasks are done because the run removes resources from other clusters", stage.Name)
 	}
@@ -88,12 +89,13 @@ func stageStatus(run v1beta1.UpdateRunObject, stage *v1beta1.StageConfig, names 
 	return v1beta1.StageUpdatingStatus{
 		StageName:             stage.Name,
 		Clusters:              clusterStatuses(names),
-		BeforeStageTaskStatus: beforeTasks(run, stage),
+		BeforeStageTaskStatus: BeforeTasks(run, stage),
 		AfterStageTaskStatus:  taskStatuses(stage.AfterStageTasks, wellknown.AfterStageApprovalName(run.GetName(), stage.Name)),
 	}
 }
 
-func beforeTasks(run v1beta1.UpdateRunObject, stage *v1beta1.StageConfig) []v1beta1.StageTaskStatus {
+// BeforeTasks are the tasks before a stage, as none of them is done.
+func BeforeTasks(run v1beta1.UpdateRunObject, stage *v1beta1.StageConfig) []v1beta1.StageTaskStatus {
 	return taskStatuses(stage.BeforeStageTasks, wellknown.BeforeStageApprovalName(run.GetName(), stage.Name))
 }
 
@@ -110,7 +112,7 @@ func taskStatuses(tasks []v1beta1.StageTask, approval string) []v1beta1.StageTas
 }
 
 // unplaced refuses a plan that leaves clusters out. A cluster that is no member any more is about to lose its binding.
-func (p *plan) unplaced(placed map[string]bool, members map[string]labels.Set) *obstacle {
+func (p *planner) unplaced(placed map[string]bool, members map[string]labels.Set) *Obstacle {
 	var names []string
 	leaving := true
 	for _, name := range p.targets {
@@ -124,7 +126,7 @@ func (p *plan) unplaced(placed map[string]bool, members map[string]labels.Set) *
 		return nil
 	}
 	shown := names[:min(len(names), 10)]
-	o := final(invalid, clientError, fmt.Sprintf("some clusters are not placed in any stage, total %d, showing up to 10: %s", len(names), strings.Join(shown, ", ")))
-	o.mayPass = leaving
+	o := final(runrules.Invalid, runrules.ClientError, fmt.Sprintf("some clusters are not placed in any stage, total %d, showing up to 10: %s", len(names), strings.Join(shown, ", ")))
+	o.MayPass = leaving
 	return o
 }
