@@ -42,7 +42,7 @@ var rules = []rule{
 	{packages: "pkg/rollout/updaterun/plan", may: []string{"pkg/apis", "pkg/rules"}},
 	// A run is planned by its first steps.
 	{packages: "pkg/rollout/updaterun/engine", may: []string{"pkg/apis", "pkg/rules", "pkg/rollout/updaterun/plan"}},
-	{packages: "pkg/rollout/apply", may: []string{"pkg/apis", "pkg/rules", "pkg/generated", "pkg/rollout/internal/reconcile", "pkg/rollout/internal/conditions", "pkg/rollout/storeid"}},
+	{packages: "pkg/rollout/apply", may: []string{"pkg/apis", "pkg/rules", "pkg/generated", "pkg/rollout/internal/reconcile", "pkg/rollout/storeid"}},
 	{packages: "pkg/rollout/internal", may: []string{"pkg/apis", "pkg/rules", "pkg/generated", "pkg/rollout/internal"}},
 	{packages: "pkg/rollout/members", may: []string{"pkg/apis", "pkg/generated", "pkg/rollout/internal", "pkg/rollout/members"}},
 	{packages: "pkg/rollout/storeid", may: []string{"pkg/apis"}},

@@ -125,7 +125,12 @@ func (f *fixture) settled() {
 func (f *fixture) versions() string {
 	f.Helper()
 	list := f.controller().fleet.OverrideSnapshots.ByIndex(fleet.ByOverride, f.Key("o"))
-	slices.SortFunc(list, func(a, b v1beta1.OverrideSnapshotObject) int { return indexOf(a) - indexOf(b) })
+	slices.SortFunc(list, func(a, b v1beta1.OverrideSnapshotObject) int {
+		// What is no version comes first.
+		i, _ := overrides.Index(a)
+		j, _ := overrides.Index(b)
+		return i - j
+	})
 	var shown []string
 	for _, s := range list {
 		one := s.GetName() + " " + s.OverriddenResources()[0].Name

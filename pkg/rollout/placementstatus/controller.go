@@ -23,7 +23,7 @@ import (
 	"github.com/stagegate/stagegate/pkg/rollout/internal/consistency"
 	"github.com/stagegate/stagegate/pkg/rollout/internal/fleet"
 	"github.com/stagegate/stagegate/pkg/rollout/internal/reconcile"
-	"github.com/stagegate/stagegate/pkg/rollout/internal/resources"
+	snapshotrules "github.com/stagegate/stagegate/pkg/rules/snapshot"
 )
 
 // Name of the loop.
@@ -120,26 +120,27 @@ func (c *Controller) observe(placement v1beta1.PlacementObject) world {
 		index:    map[string]string{},
 	}
 	for _, policy := range c.fleet.PolicySnapshots.ByIndex(fleet.ByPlacement, key) {
-		if policy.GetLabels()[wellknown.LatestSnapshotLabel] == "true" && policy.GetDeletionTimestamp().IsZero() {
+		if snapshotrules.IsInForce(policy) {
 			w.policy = policy
 		}
 	}
 	snapshots := c.fleet.Snapshots.ByIndex(fleet.ByPlacement, key)
 	for _, snapshot := range snapshots {
-		if _, master := snapshot.GetAnnotations()[wellknown.ResourceHashAnnotation]; !master {
-			continue
-		}
-		w.index[snapshot.GetName()] = resources.Index(snapshot)
-		if snapshot.GetLabels()[wellknown.LatestSnapshotLabel] == "true" {
-			w.latest = snapshot.GetName()
+		if snapshotrules.IsMaster(snapshot) {
+			w.index[snapshot.GetName()] = snapshotrules.Index(snapshot)
 		}
 	}
-	w.resources = func(name string) []v1beta1.ResourceIdentifier { return resources.Of(snapshots, w.index[name]) }
+	if latest := snapshotrules.Latest(snapshots); latest != nil {
+		w.latest = latest.GetName()
+	}
+	w.resources = func(name string) []v1beta1.ResourceIdentifier {
+		return snapshotrules.IDs(snapshotrules.Resources(snapshots, w.index[name]))
+	}
 	w.neverAnything = func(index string) bool {
 		n, err := strconv.Atoi(index)
 		return err == nil && placeable.NeverAnything(placement, n, snapshots, w.bindings)
 	}
-	w.onClusters = func() []v1beta1.ResourceIdentifier { return resources.OnClusters(c.fleet, key) }
+	w.onClusters = func() []v1beta1.ResourceIdentifier { return snapshotrules.OnClusters(w.bindings, snapshots) }
 	return w
 }
 

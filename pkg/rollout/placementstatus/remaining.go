@@ -17,9 +17,9 @@ import (
 
 	"github.com/stagegate/stagegate/pkg/apis/placement/v1beta1"
 	"github.com/stagegate/stagegate/pkg/apis/wording"
-	"github.com/stagegate/stagegate/pkg/rollout/internal/conditions"
 	"github.com/stagegate/stagegate/pkg/rollout/internal/fleet"
 	"github.com/stagegate/stagegate/pkg/rollout/internal/reconcile"
+	"github.com/stagegate/stagegate/pkg/rules/conditions"
 )
 
 // What is to go from a cluster may be held there. The placement says which cluster and which object that is: while it is being deleted,

@@ -24,6 +24,8 @@ import (
 	"github.com/stagegate/stagegate/pkg/apis/wellknown"
 	"github.com/stagegate/stagegate/pkg/rollout/internal/fleet"
 	"github.com/stagegate/stagegate/pkg/rollout/internal/reconcile"
+	bindingrules "github.com/stagegate/stagegate/pkg/rules/binding"
+	snapshotrules "github.com/stagegate/stagegate/pkg/rules/snapshot"
 )
 
 // Name of the loop.
@@ -134,7 +136,7 @@ func (c *Controller) reconcile(ctx context.Context, key reconcile.Key) (time.Dur
 // latestPolicy is the policy snapshot made for the placement as it is, or nil as long as there is none.
 func (c *Controller) latestPolicy(placement v1beta1.PlacementObject) v1beta1.PolicySnapshotObject {
 	for _, snapshot := range c.fleet.PolicySnapshots.ByIndex(fleet.ByPlacement, reconcile.KeyOf(placement)) {
-		if snapshot.GetLabels()[wellknown.LatestSnapshotLabel] == "true" && snapshot.GetDeletionTimestamp().IsZero() &&
+		if snapshotrules.IsInForce(snapshot) &&
 			snapshot.GetAnnotations()[wellknown.PlacementGenerationAnnotation] == strconv.FormatInt(placement.GetGeneration(), 10) {
 			return snapshot
 		}
@@ -151,7 +153,7 @@ func (c *Controller) schedule(ctx context.Context, placement v1beta1.PlacementOb
 	held := map[string]bool{}
 	for _, binding := range existing {
 		spec := binding.BindingSpec()
-		if binding.GetDeletionTimestamp().IsZero() && spec.State != v1beta1.BindingStateUnscheduled && spec.SchedulingPolicySnapshotName == snapshot.GetName() {
+		if bindingrules.IsPicked(binding) && spec.SchedulingPolicySnapshotName == snapshot.GetName() {
 			held[spec.TargetCluster] = true
 		}
 	}

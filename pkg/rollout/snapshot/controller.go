@@ -191,12 +191,13 @@ func (c *Controller) emptied(ctx context.Context, placement v1beta1.PlacementObj
 	if len(selected.items) > 0 || placement.PlacementSpec().Strategy.Type == v1beta1.ExternalRolloutStrategyType {
 		return false, nil
 	}
-	revisions, err := c.source.resources.of(ctx, placement)
+	list, err := c.source.resources.Read(ctx, reconcile.KeyOf(placement))
 	if err != nil {
 		return false, err
 	}
-	last := newest(revisions)
-	return last != nil && last.hasMaster() && len(last.master.SnapshotSpec().SelectedResources) > 0, nil
+	// One that is being deleted counts: clusters have it.
+	last := list.Last()
+	return last != nil && last.HasMaster() && len(last.Master.SnapshotSpec().SelectedResources) > 0, nil
 }
 
 // unseen tells what is missing once that lasts. Watches and discovery say when it is there; a read that failed is tried again.
@@ -240,11 +241,11 @@ func (c *Controller) cleanUp(ctx context.Context, placement v1beta1.PlacementObj
 	if !reconcile.HasFinalizer(placement, wellknown.PlacementCleanupFinalizer) {
 		return nil
 	}
-	resourcesGone, err := c.source.resources.removeAll(ctx, placement)
+	resourcesGone, err := c.source.resources.RemoveAll(ctx, reconcile.KeyOf(placement))
 	if err != nil {
 		return err
 	}
-	policiesGone, err := c.source.policies.removeAll(ctx, placement)
+	policiesGone, err := c.source.policies.RemoveAll(ctx, reconcile.KeyOf(placement))
 	if err != nil {
 		return err
 	}

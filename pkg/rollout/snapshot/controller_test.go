@@ -449,6 +449,22 @@ func TestASelectionThatBecomesNothing(t *testing.T) {
 	}
 }
 
+// What clusters have is not taken from them since somebody is deleting the snapshot of it.
+func TestASelectionThatBecomesNothingIsHeldBackByASnapshotThatIsBeingDeleted(t *testing.T) {
+	forBothScopesRunning(t, Automatic, nil, func(t *testing.T, r *running) {
+		r.change(func(spec *v1beta1.PlacementSpec) { spec.Strategy.Type = v1beta1.RollingUpdateRolloutStrategyType })
+		r.hub.remove(configMap("a", "test", ""))
+		r.hub.remove(namespace("a"))
+		goes(r.world, r.source().fleet.Snapshots, "app-0-snapshot")
+		r.after(patience)
+		for _, s := range r.source().fleet.Snapshots.ByIndex(fleet.ByPlacement, reconcile.KeyOf(r.placement)) {
+			if len(s.SnapshotSpec().SelectedResources) == 0 {
+				t.Errorf("there is %s, which has nothing", s.GetName())
+			}
+		}
+	})
+}
+
 func TestOnRunNothingIsWatchedForExternal(t *testing.T) {
 	forBothScopesRunning(t, OnRun, nil, func(t *testing.T, r *running) {
 		r.after(time.Minute)

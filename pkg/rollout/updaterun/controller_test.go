@@ -20,6 +20,7 @@ import (
 	"github.com/stagegate/stagegate/pkg/rollout/internal/fleet"
 	"github.com/stagegate/stagegate/pkg/rollout/internal/reconcile"
 	"github.com/stagegate/stagegate/pkg/rollout/updaterun/engine"
+	bindingrules "github.com/stagegate/stagegate/pkg/rules/binding"
 	runrules "github.com/stagegate/stagegate/pkg/rules/updaterun"
 )
 
@@ -171,7 +172,7 @@ func TestStopAndResume(t *testing.T) {
 		f.tutorial()
 		defer f.start()()
 		f.newRun("example-run", v1beta1.StateRun)
-		f.eventually("member2 is being updated", func() bool { return engine.IsRolloutStarted(f.binding("member2")) })
+		f.eventually("member2 is being updated", func() bool { return bindingrules.IsRolloutStarted(f.binding("member2")) })
 
 		f.setState("example-run", v1beta1.StateStop)
 		f.untilCondition("example-run", v1beta1.RunProgressing, "Unknown UpdateRunStopping")
@@ -247,7 +248,7 @@ func TestALeaderThatDiesAfterTheStatusIsContinued(t *testing.T) {
 			return len(stages) > 0 && meta.IsStatusConditionTrue(stages[0].Clusters[0].Conditions, v1beta1.ClusterStarted)
 		})
 		stop()
-		if engine.IsRolloutStarted(f.binding("member2")) {
+		if bindingrules.IsRolloutStarted(f.binding("member2")) {
 			f.Fatal("the binding was written")
 		}
 
@@ -381,7 +382,7 @@ func TestAClusterThatLeavesIsSkipped(t *testing.T) {
 		f.tutorial()
 		defer f.start()()
 		f.newRun("example-run", v1beta1.StateRun)
-		f.eventually("member2 is being updated", func() bool { return engine.IsRolloutStarted(f.binding("member2")) })
+		f.eventually("member2 is being updated", func() bool { return bindingrules.IsRolloutStarted(f.binding("member2")) })
 		f.must(f.client.ClusterV1beta1().MemberClusters().Delete(f.ctx, "member2", metav1.DeleteOptions{}))
 		f.untilCondition("example-run", v1beta1.RunProgressing, "False UpdateRunWaiting")
 		want := []string{

@@ -13,9 +13,9 @@ import (
 	"github.com/stagegate/stagegate/pkg/apis/placement/v1beta1"
 	"github.com/stagegate/stagegate/pkg/rollout/internal/fleet"
 	"github.com/stagegate/stagegate/pkg/rollout/internal/reconcile"
-	"github.com/stagegate/stagegate/pkg/rollout/internal/resources"
 	"github.com/stagegate/stagegate/pkg/rollout/updaterun/engine"
 	"github.com/stagegate/stagegate/pkg/rollout/updaterun/plan"
+	snapshotrules "github.com/stagegate/stagegate/pkg/rules/snapshot"
 )
 
 // SnapshotSource makes snapshots of what a placement selects.
@@ -23,7 +23,7 @@ type SnapshotSource interface {
 	// Snapshot reads what the placement selects on the hub now, and returns it with the index of the resource snapshot that holds
 	// it: an existing one, or one that it makes. A dry run makes nothing and returns the index that it would be. An error is a
 	// reconcile.TerminalError where only the user can mend it; any other is worth another try.
-	Snapshot(ctx context.Context, placement v1beta1.PlacementObject, dryRun bool) (resources.Selection, error)
+	Snapshot(ctx context.Context, placement v1beta1.PlacementObject, dryRun bool) (snapshotrules.Selection, error)
 }
 
 // eventWarning is the reason of Events that tell of something legal but suspicious in a plan.
@@ -91,7 +91,7 @@ type inputs struct {
 
 	// live reports that a snapshot was asked for, and selected is what is rolled out, once it is known.
 	live     bool
-	selected []resources.Resource
+	selected []snapshotrules.Resource
 	// warnings tell of what is selected.
 	warnings []string
 	// retry is why a snapshot could not be taken, where trying again may help.

@@ -16,8 +16,8 @@ import (
 	"github.com/stagegate/stagegate/pkg/rollout/internal/fleet"
 	"github.com/stagegate/stagegate/pkg/rollout/internal/overriding"
 	"github.com/stagegate/stagegate/pkg/rollout/internal/reconcile"
-	"github.com/stagegate/stagegate/pkg/rollout/internal/resources"
 	"github.com/stagegate/stagegate/pkg/rollout/updaterun/plan"
+	snapshotrules "github.com/stagegate/stagegate/pkg/rules/snapshot"
 	runrules "github.com/stagegate/stagegate/pkg/rules/updaterun"
 )
 
@@ -32,14 +32,14 @@ func (in *inputs) Overrides() (plan.Overrides, error) {
 		return plan.Overrides{}, err
 	}
 	if !in.live {
-		in.selected = resources.At(in.world.Snapshots, in.run.RunSpec().ResourceSnapshotIndex)
+		in.selected = snapshotrules.Resources(in.world.Snapshots, in.run.RunSpec().ResourceSnapshotIndex)
 	}
-	found := plan.Overrides{Objects: overrides.For(all, in.world.Placement, resources.IDs(in.selected))}
+	found := plan.Overrides{Objects: overrides.For(all, in.world.Placement, snapshotrules.IDs(in.selected))}
 	for _, o := range found.Objects {
 		found.Snapshots = append(found.Snapshots, in.fleet.OverrideSnapshots.ByIndex(fleet.ByOverride, reconcile.KeyOf(o))...)
 	}
 	// What no override changes need not be tried.
-	in.selected = slices.DeleteFunc(slices.Clone(in.selected), func(r resources.Resource) bool {
+	in.selected = slices.DeleteFunc(slices.Clone(in.selected), func(r snapshotrules.Resource) bool {
 		return !slices.ContainsFunc(found.Objects, func(o v1beta1.OverrideObject) bool { return overrides.Changes(o, r.ID) })
 	})
 	return found, nil

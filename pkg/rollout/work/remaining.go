@@ -14,9 +14,9 @@ import (
 
 	"github.com/stagegate/stagegate/pkg/apis/placement/v1beta1"
 	"github.com/stagegate/stagegate/pkg/apis/wording"
-	"github.com/stagegate/stagegate/pkg/rollout/internal/conditions"
 	"github.com/stagegate/stagegate/pkg/rollout/internal/fleet"
 	"github.com/stagegate/stagegate/pkg/rollout/internal/reconcile"
+	"github.com/stagegate/stagegate/pkg/rules/conditions"
 )
 
 // maxRemaining bounds what a binding says of what its cluster has still, in bytes.

@@ -5,7 +5,6 @@ package engine
 
 import (
 	"fmt"
-	"slices"
 	"strings"
 
 	"k8s.io/apimachinery/pkg/api/meta"
@@ -14,6 +13,8 @@ import (
 	"github.com/stagegate/stagegate/pkg/apis/placement/v1beta1"
 	"github.com/stagegate/stagegate/pkg/apis/wellknown"
 	"github.com/stagegate/stagegate/pkg/apis/wording"
+	bindingrules "github.com/stagegate/stagegate/pkg/rules/binding"
+	"github.com/stagegate/stagegate/pkg/rules/conditions"
 	runrules "github.com/stagegate/stagegate/pkg/rules/updaterun"
 )
 
@@ -32,7 +33,7 @@ func (b *bindings) index() {
 		switch spec := binding.BindingSpec(); {
 		case spec.State == v1beta1.BindingStateUnscheduled:
 			b.unpicked[spec.TargetCluster] = binding
-		case binding.GetDeletionTimestamp() == nil:
+		case bindingrules.IsPicked(binding):
 			b.picked[spec.TargetCluster] = binding
 		}
 	}
@@ -50,34 +51,25 @@ func (b *bindings) leaving(cluster string) v1beta1.BindingObject {
 	return b.unpicked[cluster]
 }
 
-// wants says whether a binding is as the run wants it for a cluster.
-func (s *step) wants(b v1beta1.BindingObject, cluster *v1beta1.ClusterUpdatingStatus) bool {
-	spec := b.BindingSpec()
-	return spec.State == v1beta1.BindingStateBound &&
-		spec.ResourceSnapshotName == s.target(cluster) &&
-		slices.Equal(spec.ResourceOverrideSnapshots, cluster.ResourceOverrideSnapshots) &&
-		slices.Equal(spec.ClusterResourceOverrideSnapshots, cluster.ClusterResourceOverrideSnapshots) &&
-		sameApplyStrategy(spec.ApplyStrategy, s.status.ApplyStrategy)
+// wanted returns the version that the run gives to a cluster.
+func (s *step) wanted(cluster *v1beta1.ClusterUpdatingStatus) bindingrules.Version {
+	return bindingrules.Version{
+		ResourceSnapshot: s.target(cluster),
+		ClusterOverrides: cluster.ClusterResourceOverrideSnapshots,
+		Overrides:        cluster.ResourceOverrideSnapshots,
+		ApplyStrategy:    s.status.ApplyStrategy,
+	}
 }
 
-// sameApplyStrategy compares without reflection: this is asked of every cluster in flight at every look.
-func sameApplyStrategy(a, b *v1beta1.ApplyStrategy) bool {
-	if a == nil || b == nil {
-		return a == b
-	}
-	x, y := *a, *b
-	serverSideA, serverSideB := x.ServerSideApplyConfig, y.ServerSideApplyConfig
-	x.ServerSideApplyConfig, y.ServerSideApplyConfig = nil, nil
-	if x != y || serverSideA == nil || serverSideB == nil {
-		return x == y && serverSideA == serverSideB
-	}
-	return *serverSideA == *serverSideB
+// wants reports whether a binding is as the run wants it for a cluster.
+func (s *step) wants(b v1beta1.BindingObject, cluster *v1beta1.ClusterUpdatingStatus) bool {
+	return bindingrules.Holds(b.BindingSpec(), s.wanted(cluster))
 }
 
 // write has a binding brought to what the run wants for a cluster. A binding that was moved in a later turn is left alone.
 func (s *step) write(b v1beta1.BindingObject, cluster *v1beta1.ClusterUpdatingStatus) {
 	turn := s.status.Turn.Number
-	if _, moved := runrules.LastMove(b); moved > turn {
+	if _, moved := bindingrules.LastMove(b); moved > turn {
 		return
 	}
 	w := BindingWrite{
@@ -88,38 +80,18 @@ func (s *step) write(b v1beta1.BindingObject, cluster *v1beta1.ClusterUpdatingSt
 	}
 	if !s.wants(b, cluster) {
 		w.Spec = b.BindingSpec().DeepCopy()
-		w.Spec.State = v1beta1.BindingStateBound
-		w.Spec.ResourceSnapshotName = s.target(cluster)
-		w.Spec.ResourceOverrideSnapshots = cluster.ResourceOverrideSnapshots
-		w.Spec.ClusterResourceOverrideSnapshots = cluster.ClusterResourceOverrideSnapshots
-		w.Spec.ApplyStrategy = s.status.ApplyStrategy
+		bindingrules.Ask(w.Spec, s.wanted(cluster))
 	}
 	s.decision.Bindings = append(s.decision.Bindings, w)
-}
-
-// IsRolloutStarted says whether the version in a binding's spec is on its way to the cluster.
-func IsRolloutStarted(b v1beta1.BindingObject) bool {
-	return isTrueNow(b, v1beta1.BindingRolloutStarted)
-}
-
-// IsSettled says whether a cluster has what its binding says, as far as that can be observed. That something is still under way, or
-// fails at present, is never a failure of the run.
-func IsSettled(b v1beta1.BindingObject) bool {
-	return isTrueNow(b, v1beta1.BindingAvailable) || isTrueNow(b, v1beta1.BindingDiffReported)
-}
-
-func isTrueNow(b v1beta1.BindingObject, conditionType string) bool {
-	c := meta.FindStatusCondition(b.BindingStatus().Conditions, conditionType)
-	return c != nil && c.Status == metav1.ConditionTrue && c.ObservedGeneration == b.GetGeneration()
 }
 
 // leftInFlight says whether the last run that moved a binding left it behind before the cluster was done: it was stopped or failed, or
 // went on without the cluster. Such a cluster counts against the concurrency of the next run that has it among its targets.
 func (s *step) leftInFlight(b v1beta1.BindingObject) bool {
-	if b.BindingSpec().State != v1beta1.BindingStateBound || IsSettled(b) {
+	if b.BindingSpec().State != v1beta1.BindingStateBound || bindingrules.IsReady(b) {
 		return false
 	}
-	name, _ := runrules.LastMove(b)
+	name, _ := bindingrules.LastMove(b)
 	if name == "" {
 		return false
 	}
@@ -170,8 +142,8 @@ func (s *step) say(c *v1beta1.ClusterUpdatingStatus, message string) {
 func reported(b v1beta1.BindingObject) string {
 	status := b.BindingStatus()
 	for _, t := range []string{v1beta1.BindingOverridden, v1beta1.BindingWorkSynchronized, v1beta1.BindingApplied, v1beta1.BindingAvailable} {
-		c := meta.FindStatusCondition(status.Conditions, t)
-		if c == nil || c.Status != metav1.ConditionFalse || c.ObservedGeneration != b.GetGeneration() {
+		c := conditions.Find(status.Conditions, t, b.GetGeneration())
+		if c == nil || c.Status != metav1.ConditionFalse {
 			continue
 		}
 		ofObjects := t == v1beta1.BindingApplied || t == v1beta1.BindingAvailable
@@ -191,8 +163,8 @@ const maxRefusal = 512
 func Refusal(b v1beta1.BindingObject) string {
 	status := b.BindingStatus()
 	isFalseNow := func(conditionType string) *metav1.Condition {
-		c := meta.FindStatusCondition(status.Conditions, conditionType)
-		if c == nil || c.Status != metav1.ConditionFalse || c.ObservedGeneration != b.GetGeneration() {
+		c := conditions.Find(status.Conditions, conditionType, b.GetGeneration())
+		if c == nil || c.Status != metav1.ConditionFalse {
 			return nil
 		}
 		return c
@@ -210,8 +182,8 @@ func Refusal(b v1beta1.BindingObject) string {
 
 // remaining is what a cluster has still that is to go from it, or nothing.
 func remaining(b v1beta1.BindingObject) string {
-	c := meta.FindStatusCondition(b.BindingStatus().Conditions, v1beta1.BindingObjectsRemaining)
-	if c == nil || c.Status != metav1.ConditionTrue || c.ObservedGeneration != b.GetGeneration() {
+	c := conditions.Find(b.BindingStatus().Conditions, v1beta1.BindingObjectsRemaining, b.GetGeneration())
+	if c == nil || c.Status != metav1.ConditionTrue {
 		return ""
 	}
 	return shortened(c.Message, maxReport)

@@ -14,6 +14,7 @@ import (
 
 	"github.com/stagegate/stagegate/pkg/apis/placement/v1beta1"
 	"github.com/stagegate/stagegate/pkg/apis/wording"
+	bindingrules "github.com/stagegate/stagegate/pkg/rules/binding"
 	runrules "github.com/stagegate/stagegate/pkg/rules/updaterun"
 )
 
@@ -78,7 +79,7 @@ func (s *step) settle(stage *v1beta1.StageUpdatingStatus, policy *v1beta1.Failur
 		b := s.bindings.of(c.ClusterName)
 		wanted := s.wants(b, c)
 		switch {
-		case wanted && IsSettled(b):
+		case wanted && bindingrules.IsReady(b):
 			s.clusterDone(c)
 			continue
 		case s.timedOut(c, policy):
@@ -86,7 +87,7 @@ func (s *step) settle(stage *v1beta1.StageUpdatingStatus, policy *v1beta1.Failur
 			continue
 		case !wanted:
 			s.write(b, c)
-		case !IsRolloutStarted(b):
+		case !bindingrules.IsRolloutStarted(b):
 			s.write(b, c)
 		}
 		s.report(c, b)
@@ -171,8 +172,8 @@ func (s *step) startCluster(stage *v1beta1.StageUpdatingStatus, c *v1beta1.Clust
 		c.PreviousClusterResourceOverrideSnapshots = spec.ClusterResourceOverrideSnapshots
 		c.PreviousResourceOverrideSnapshots = spec.ResourceOverrideSnapshots
 	}
-	if s.wants(b, c) && IsRolloutStarted(b) {
-		if IsSettled(b) {
+	if s.wants(b, c) && bindingrules.IsRolloutStarted(b) {
+		if bindingrules.IsReady(b) {
 			s.clusterDone(c)
 			return
 		}

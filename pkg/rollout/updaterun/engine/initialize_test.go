@@ -348,6 +348,22 @@ func TestWhatKeepsARunFromBeingPlanned(t *testing.T) {
 			func(r *v1beta1.ClusterStagedUpdateRun, _ *known) { r.Spec.ResourceSnapshotIndex = "01" }, engine.ResultWaiting,
 			user + "no resourceSnapshots with index `01` found for placement `p`",
 		},
+		"a policy that is on its way out": {
+			world(func(w *known) { w.PolicySnapshots[0].SetDeletionTimestamp(&metav1.Time{Time: simStart}) }), engine.ResultWaiting,
+			"cannot continue the updateRun: failed to validate the updateRun: no latest policy snapshot found for placement p",
+		},
+		"parts that nobody has selected": {
+			world(func(w *known) {
+				w.Snapshots[0].SetName("p-1-snapshot")
+				w.Snapshots[0].GetAnnotations()[wellknown.NumberOfSnapshotsAnnotation] = "2"
+				for _, subindex := range []string{"0", "1"} {
+					w.Snapshots = append(w.Snapshots, &v1beta1.ClusterResourceSnapshot{ObjectMeta: metav1.ObjectMeta{
+						Labels: map[string]string{wellknown.ResourceIndexLabel: "1"}, Annotations: map[string]string{wellknown.SubindexAnnotation: subindex},
+					}})
+				}
+			}), engine.ResultWaiting,
+			"cannot continue the updateRun: failed to validate the updateRun: resource snapshot p-1-snapshot has 3 of its 2 parts",
+		},
 		"no master snapshot": {
 			world(func(w *known) { w.Snapshots[0].SetAnnotations(nil) }), engine.ResultWaiting,
 			unusual + "no master resourceSnapshot found for placement p",

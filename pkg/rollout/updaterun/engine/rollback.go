@@ -6,7 +6,6 @@ package engine
 import (
 	"fmt"
 	"strconv"
-	"strings"
 
 	"github.com/stagegate/stagegate/pkg/apis/placement/v1beta1"
 	"github.com/stagegate/stagegate/pkg/apis/wellknown"
@@ -80,23 +79,15 @@ func (s *step) whoRollsBack() *v1beta1.DecisionUser {
 // target is the name of the resource snapshot that a cluster gets.
 func (s *step) target(c *v1beta1.ClusterUpdatingStatus) string {
 	if c.ResourceSnapshotIndex != "" {
-		return snapshotName(s.run, c.ResourceSnapshotIndex)
+		return wellknown.ResourceSnapshotName(s.run.RunSpec().PlacementName, c.ResourceSnapshotIndex)
 	}
 	return s.snapshot
 }
 
-// snapshotName is the name of the placement's resource snapshot with an index.
-func snapshotName(run v1beta1.UpdateRunObject, index string) string {
-	return run.RunSpec().PlacementName + "-" + index + snapshotSuffix
-}
-
-const snapshotSuffix = "-snapshot"
-
 // snapshotIndex is the index in the name of one of the placement's resource snapshots, empty for none.
 func snapshotIndex(run v1beta1.UpdateRunObject, name string) string {
-	index := strings.TrimSuffix(strings.TrimPrefix(name, run.RunSpec().PlacementName+"-"), snapshotSuffix)
-	if _, err := strconv.Atoi(index); err != nil {
-		return ""
+	if index, ok := wellknown.ResourceSnapshotIndex(run.RunSpec().PlacementName, name); ok {
+		return strconv.Itoa(index)
 	}
-	return index
+	return ""
 }

@@ -20,6 +20,7 @@ import (
 	"github.com/stagegate/stagegate/pkg/apis/wellknown"
 	"github.com/stagegate/stagegate/pkg/rollout/updaterun/engine"
 	"github.com/stagegate/stagegate/pkg/rules/approval"
+	bindingrules "github.com/stagegate/stagegate/pkg/rules/binding"
 )
 
 type stepFunc func(v1beta1.UpdateRunObject, engine.World, time.Time) engine.Decision
@@ -423,8 +424,8 @@ func (s *simulation) memberMoves() {
 		if !s.hangs(b) {
 			s.store.remove(simBindings, name)
 		}
-	case b.BindingSpec().State != v1beta1.BindingStateBound || !engine.IsRolloutStarted(b):
-	case engine.IsSettled(b) && s.random.IntN(20) == 0:
+	case b.BindingSpec().State != v1beta1.BindingStateBound || !bindingrules.IsRolloutStarted(b):
+	case bindingrules.IsReady(b) && s.random.IntN(20) == 0:
 		s.flapped[name] = true
 		s.store.setBindingCondition(name, v1beta1.BindingAvailable, metav1.ConditionFalse, "NotAllWorkAreAvailable")
 	case s.random.IntN(4) == 0:
@@ -704,7 +705,7 @@ func (s *simulation) rest() {
 
 func (s *simulation) anyMoving() bool {
 	return slices.ContainsFunc(s.store.bindings(), func(b v1beta1.BindingObject) bool {
-		return b.GetDeletionTimestamp() != nil || b.BindingSpec().State == v1beta1.BindingStateBound && !engine.IsSettled(b)
+		return b.GetDeletionTimestamp() != nil || b.BindingSpec().State == v1beta1.BindingStateBound && !bindingrules.IsReady(b)
 	})
 }
 
@@ -720,7 +721,7 @@ func (s *simulation) busy(stubborn bool) bool {
 			}
 			s.store.remove(simBindings, b.GetName())
 			deleted++
-		case b.BindingSpec().State == v1beta1.BindingStateBound && engine.IsRolloutStarted(b) && !engine.IsSettled(b):
+		case b.BindingSpec().State == v1beta1.BindingStateBound && bindingrules.IsRolloutStarted(b) && !bindingrules.IsReady(b):
 			id := b.BindingSpec().TargetCluster + "/" + b.BindingSpec().ResourceSnapshotName
 			if !stubborn {
 				s.broken[id] = false

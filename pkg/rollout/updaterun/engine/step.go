@@ -10,6 +10,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/stagegate/stagegate/pkg/apis/placement/v1beta1"
+	"github.com/stagegate/stagegate/pkg/apis/wellknown"
 	"github.com/stagegate/stagegate/pkg/apis/wording"
 	"github.com/stagegate/stagegate/pkg/rollout/updaterun/plan"
 	runrules "github.com/stagegate/stagegate/pkg/rules/updaterun"
@@ -59,7 +60,7 @@ type step struct {
 func newStep(run v1beta1.UpdateRunObject, world World, now time.Time) *step {
 	return &step{
 		run: run, world: world, draft: newDraft(run, now), bindings: bindings{all: world.Bindings},
-		snapshot: snapshotName(run, run.RunStatus().ResourceSnapshotIndexUsed),
+		snapshot: wellknown.ResourceSnapshotName(run.RunSpec().PlacementName, run.RunStatus().ResourceSnapshotIndexUsed),
 	}
 }
 

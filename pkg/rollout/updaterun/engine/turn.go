@@ -8,6 +8,7 @@ import (
 
 	"github.com/stagegate/stagegate/pkg/apis/placement/v1beta1"
 	"github.com/stagegate/stagegate/pkg/apis/wording"
+	bindingrules "github.com/stagegate/stagegate/pkg/rules/binding"
 	runrules "github.com/stagegate/stagegate/pkg/rules/updaterun"
 )
 
@@ -152,7 +153,7 @@ func (s *step) nextTurn() int64 {
 		}
 	}
 	for _, b := range s.world.Bindings {
-		_, turn := runrules.LastMove(b)
+		_, turn := bindingrules.LastMove(b)
 		last = max(last, turn)
 	}
 	return last + 1
@@ -176,7 +177,7 @@ func (s *step) overtaken() string {
 			if b == nil {
 				continue
 			}
-			if other, turn := runrules.LastMove(b); turn > number && other != name {
+			if other, turn := bindingrules.LastMove(b); turn > number && other != name {
 				if name != s.run.GetName() {
 					return runrules.Wrap(runrules.Aborted, runrules.ClientError, runrules.MessageMovedSince(s.run, other, c.ClusterName, name))
 				}

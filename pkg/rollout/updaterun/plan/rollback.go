@@ -8,8 +8,9 @@ import (
 	"slices"
 
 	"github.com/stagegate/stagegate/pkg/apis/placement/v1beta1"
-	"github.com/stagegate/stagegate/pkg/apis/wellknown"
 	"github.com/stagegate/stagegate/pkg/apis/wording"
+	bindingrules "github.com/stagegate/stagegate/pkg/rules/binding"
+	snapshotrules "github.com/stagegate/stagegate/pkg/rules/snapshot"
 	runrules "github.com/stagegate/stagegate/pkg/rules/updaterun"
 )
 
@@ -71,7 +72,7 @@ func (p *planner) movedSince(earlier v1beta1.UpdateRunObject) error {
 	}
 	for _, b := range p.world.Bindings {
 		cluster := b.BindingSpec().TargetCluster
-		if name, number := runrules.LastMove(b); number > turn.Number && name != earlier.GetName() && slices.Contains(p.targets, cluster) {
+		if name, number := bindingrules.LastMove(b); number > turn.Number && name != earlier.GetName() && slices.Contains(p.targets, cluster) {
 			return final(runrules.Invalid, runrules.ClientError, runrules.MessageMovedSince(p.run, name, cluster, earlier.GetName()))
 		}
 	}
@@ -98,8 +99,8 @@ func (p *planner) warnOfFirstVersions(earlier v1beta1.UpdateRunObject) {
 func (p *planner) planVersions() error {
 	known := map[string]bool{}
 	for _, snapshot := range p.world.Snapshots {
-		if isMaster(snapshot) {
-			known[snapshot.GetLabels()[wellknown.ResourceIndexLabel]] = true
+		if snapshotrules.IsMaster(snapshot) {
+			known[snapshotrules.Index(snapshot)] = true
 		}
 	}
 	indices := map[string]bool{}

@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"strconv"
 
 	"k8s.io/apimachinery/pkg/api/meta"
@@ -15,6 +16,7 @@ import (
 	"github.com/stagegate/stagegate/pkg/apis/placement/v1beta1"
 	"github.com/stagegate/stagegate/pkg/apis/wellknown"
 	"github.com/stagegate/stagegate/pkg/apis/wording"
+	snapshotrules "github.com/stagegate/stagegate/pkg/rules/snapshot"
 	runrules "github.com/stagegate/stagegate/pkg/rules/updaterun"
 )
 
@@ -30,26 +32,16 @@ func (p *planner) planSnapshot() error {
 	}
 	placement := p.world.Placement
 	name := wording.Key(placement.GetNamespace(), placement.GetName())
-	found := 0
-	var master v1beta1.ResourceSnapshotObject
-	for _, snapshot := range p.world.Snapshots {
-		if snapshot.GetLabels()[wellknown.ResourceIndexLabel] != asked {
-			continue
+	master := snapshotrules.Master(p.world.Snapshots, asked)
+	if master == nil {
+		if slices.ContainsFunc(p.world.Snapshots, func(s v1beta1.ResourceSnapshotObject) bool { return snapshotrules.Index(s) == asked }) {
+			return pending(runrules.Invalid, runrules.UnexpectedError, fmt.Sprintf("no master resourceSnapshot found for placement %s", name))
 		}
-		found++
-		if isMaster(snapshot) {
-			master = snapshot
-		}
-	}
-	switch {
-	case found == 0:
 		return pending(runrules.Invalid, runrules.ClientError, fmt.Sprintf("no resourceSnapshots with index `%s` found for placement `%s`", asked, name))
-	case master == nil:
-		return pending(runrules.Invalid, runrules.UnexpectedError, fmt.Sprintf("no master resourceSnapshot found for placement %s", name))
 	}
 	// One that is not whole does not tell what is rolled out. A number that cannot be read is for those to refuse who place it.
-	if parts, err := strconv.Atoi(master.GetAnnotations()[wellknown.NumberOfSnapshotsAnnotation]); err == nil && found < parts {
-		return pending(runrules.Invalid, fmt.Sprintf("resource snapshot %s has %d of its %d parts", master.GetName(), found, parts))
+	if parts, want, err := snapshotrules.Parts(master, p.world.Snapshots); err == nil && len(parts) != want {
+		return pending(runrules.Invalid, fmt.Sprintf("resource snapshot %s has %d of its %d parts", master.GetName(), len(parts), want))
 	}
 	p.status.ResourceSnapshotIndexUsed = asked
 	return p.refuseNothing(n, p.selectsNothing())
@@ -104,11 +96,6 @@ func (p *planner) selectsNothing() string {
 		return ""
 	}
 	return selected.Message
-}
-
-func isMaster(snapshot v1beta1.ResourceSnapshotObject) bool {
-	_, ok := snapshot.GetAnnotations()[wellknown.ResourceHashAnnotation]
-	return ok
 }
 
 const (

@@ -10,12 +10,13 @@ import (
 	"strings"
 
 	"k8s.io/apimachinery/pkg/api/equality"
-	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/stagegate/stagegate/pkg/apis/placement/v1beta1"
 	"github.com/stagegate/stagegate/pkg/apis/wellknown"
 	"github.com/stagegate/stagegate/pkg/apis/wording"
+	"github.com/stagegate/stagegate/pkg/rules/conditions"
+	snapshotrules "github.com/stagegate/stagegate/pkg/rules/snapshot"
 	runrules "github.com/stagegate/stagegate/pkg/rules/updaterun"
 )
 
@@ -23,7 +24,7 @@ import (
 func (p *planner) planPolicy() error {
 	var latest []v1beta1.PolicySnapshotObject
 	for _, snapshot := range p.world.PolicySnapshots {
-		if snapshot.GetLabels()[wellknown.LatestSnapshotLabel] == "true" {
+		if snapshotrules.IsInForce(snapshot) {
 			latest = append(latest, snapshot)
 		}
 	}
@@ -49,11 +50,10 @@ func (p *planner) planPolicy() error {
 	return nil
 }
 
-// isScheduled says whether all clusters are picked, by the policy that the placement has now.
+// isScheduled reports whether all clusters are picked, by the policy that the placement has now.
 func (p *planner) isScheduled() bool {
 	status := p.policy.PolicySnapshotStatus()
-	scheduled := meta.FindStatusCondition(status.Conditions, v1beta1.PolicySnapshotScheduled)
-	if scheduled == nil || scheduled.Status != metav1.ConditionTrue || scheduled.ObservedGeneration != p.policy.GetGeneration() {
+	if !conditions.IsTrue(status.Conditions, v1beta1.PolicySnapshotScheduled, p.policy.GetGeneration()) {
 		return false
 	}
 	return status.ObservedCRPGeneration >= p.world.Placement.GetGeneration() ||
@@ -62,8 +62,8 @@ func (p *planner) isScheduled() bool {
 
 // unscheduled is what scheduling by the placement's policy says of clusters that are not picked, if it does.
 func (p *planner) unscheduled() []string {
-	scheduled := meta.FindStatusCondition(p.policy.PolicySnapshotStatus().Conditions, v1beta1.PolicySnapshotScheduled)
-	if scheduled == nil || scheduled.ObservedGeneration != p.policy.GetGeneration() {
+	scheduled := conditions.Find(p.policy.PolicySnapshotStatus().Conditions, v1beta1.PolicySnapshotScheduled, p.policy.GetGeneration())
+	if scheduled == nil {
 		return nil
 	}
 	if i := strings.Index(scheduled.Message, wellknown.NoClusterPicked); i >= 0 {
