@@ -297,7 +297,9 @@ func failedClusters(stage *v1beta1.StageUpdatingStatus) []v1beta1.ClusterUpdatin
 	})
 }
 
-// messageClusterSkipped begins what a cluster says that somebody has left out: one that has left the fleet has the same reason.
+// messageClusterSkipped begins what a cluster says that somebody has left out: one that has left the fleet has the same reason, which is
+// upstream's. The history is no better sign: it drops its oldest entries, and that a stage was skipped does not name the clusters which
+// were not done by then.
 const messageClusterSkipped = "Cluster update skipped "
 
 // skippedClusters are the clusters of a stage that somebody has left out. Those that have left the fleet are none of them.
