@@ -26,3 +26,27 @@ func TestAListNamesTheFirstAndCountsTheRest(t *testing.T) {
 		})
 	}
 }
+
+func TestFirstNames(t *testing.T) {
+	for want, names := range map[string][]string{"": nil, "a": {"a"}, "a, b, c": {"a", "b", "c"}, "a, b, c...": {"a", "b", "c", "d"}} {
+		if got := FirstNames(names); got != want {
+			t.Errorf("got %q, want %q", got, want)
+		}
+	}
+}
+
+func TestCount(t *testing.T) {
+	for want, n := range map[string]int{"0 clusters": 0, "1 cluster": 1, "2 clusters": 2} {
+		if got := Count(n, "cluster"); got != want {
+			t.Errorf("got %q, want %q", got, want)
+		}
+	}
+}
+
+func TestKey(t *testing.T) {
+	for want, namespace := range map[string]string{"web": "", "shop/web": "shop"} {
+		if got := Key(namespace, "web"); got != want {
+			t.Errorf("got %q, want %q", got, want)
+		}
+	}
+}

@@ -26,7 +26,7 @@ func (s *step) moveClusters(stage *v1beta1.StageUpdatingStatus, config *v1beta1.
 	if len(stage.Clusters) > 0 && !allDone(stage) && !s.takeTurn(stage) {
 		return false
 	}
-	policy := s.failurePolicy(config)
+	policy := failurePolicy(&s.status, config)
 	f := s.settle(stage, policy)
 	if message := tooManyFailures(stage, policy); message != "" {
 		s.onFailure(stage, policy, message)
@@ -223,11 +223,11 @@ func concurrency(config *v1beta1.StageConfig, n int) int {
 }
 
 // failurePolicy is the policy of a stage, nil where no cluster is given up.
-func (s *step) failurePolicy(config *v1beta1.StageConfig) *v1beta1.FailurePolicy {
+func failurePolicy(status *v1beta1.UpdateRunStatus, config *v1beta1.StageConfig) *v1beta1.FailurePolicy {
 	if config.FailurePolicy != nil {
 		return config.FailurePolicy
 	}
-	return s.status.UpdateStrategySnapshot.FailurePolicy
+	return status.UpdateStrategySnapshot.FailurePolicy
 }
 
 // timedOut says whether a cluster has had its time. It has the whole of it from a new leader: while nobody led, nothing was written for
