@@ -27,7 +27,7 @@ func (s *step) moveClusters(stage *v1beta1.StageUpdatingStatus, config *v1beta1.
 	if len(stage.Clusters) > 0 && !allDone(stage) && !s.takeTurn(stage) {
 		return false
 	}
-	policy := s.failurePolicy(config)
+	policy := failurePolicy(&s.status, config)
 	f := s.settle(stage, policy)
 	if message := tooManyFailures(stage, policy); message != "" {
 		s.onFailure(stage, policy, message)
@@ -224,11 +224,11 @@ func concurrency(config *v1beta1.StageConfig, n int) int {
 }
 
 // failurePolicy is the policy of a stage, nil where no cluster is given up.
-func (s *step) failurePolicy(config *v1beta1.StageConfig) *v1beta1.FailurePolicy {
+func failurePolicy(status *v1beta1.UpdateRunStatus, config *v1beta1.StageConfig) *v1beta1.FailurePolicy {
 	if config.FailurePolicy != nil {
 		return config.FailurePolicy
 	}
-	return s.status.UpdateStrategySnapshot.FailurePolicy
+	return status.UpdateStrategySnapshot.FailurePolicy
 }
 
 // timedOut says whether a cluster has had its time. It has the whole of it from a new leader: while nobody led, nothing was written for
@@ -298,7 +298,9 @@ func failedClusters(stage *v1beta1.StageUpdatingStatus) []v1beta1.ClusterUpdatin
 	})
 }
 
-// messageClusterSkipped begins what a cluster says that somebody has left out: one that has left the fleet has the same reason.
+// messageClusterSkipped begins what a cluster says that somebody has left out: one that has left the fleet has the same reason, which is
+// upstream's. The history is no better sign: it drops its oldest entries, and that a stage was skipped does not name the clusters which
+// were not done by then.
 const messageClusterSkipped = "Cluster update skipped "
 
 // skippedClusters are the clusters of a stage that somebody has left out. Those that have left the fleet are none of them.

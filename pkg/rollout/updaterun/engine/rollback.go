@@ -62,14 +62,14 @@ func (s *step) link() {
 		}
 	}
 	if by != nil {
-		s.decision.Rollback = &Rollback{Name: by.Name, CreatedBy: s.whoRollsBack()}
+		s.decision.Rollback = &Rollback{Name: by.Name, CreatedBy: whoRollsBack(&s.status)}
 	}
 }
 
 // whoRollsBack is the user who asked to roll the run back, nil where it does so by itself.
-func (s *step) whoRollsBack() *v1beta1.DecisionUser {
-	for i := len(s.status.History) - 1; i >= 0; i-- {
-		if entry := &s.status.History[i]; entry.Operation == v1beta1.OperationRollback {
+func whoRollsBack(status *v1beta1.UpdateRunStatus) *v1beta1.DecisionUser {
+	for i := len(status.History) - 1; i >= 0; i-- {
+		if entry := status.History[i]; entry.Operation == v1beta1.OperationRollback {
 			return &v1beta1.DecisionUser{Username: entry.User}
 		}
 	}

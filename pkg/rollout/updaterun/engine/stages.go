@@ -17,7 +17,7 @@ import (
 
 // runStage brings a stage on and reports whether it is over.
 func (s *step) runStage(stage *v1beta1.StageUpdatingStatus, config *v1beta1.StageConfig) bool {
-	if len(stage.Clusters) == 0 && !s.keepsTasks(stage) {
+	if len(stage.Clusters) == 0 && !keepsTasks(&s.status, stage) {
 		s.skipStage(stage)
 		return true
 	}
@@ -32,8 +32,8 @@ func (s *step) runStage(stage *v1beta1.StageUpdatingStatus, config *v1beta1.Stag
 
 // keepsTasks reports whether the tasks of a stage without clusters are done all the same: where the run removes the resources from
 // other clusters, a placement that picks nothing any more would have no gate left.
-func (s *step) keepsTasks(stage *v1beta1.StageUpdatingStatus) bool {
-	return len(stage.BeforeStageTaskStatus)+len(stage.AfterStageTaskStatus) > 0 && len(s.status.DeletionStageStatus.Clusters) > 0
+func keepsTasks(status *v1beta1.UpdateRunStatus, stage *v1beta1.StageUpdatingStatus) bool {
+	return len(stage.BeforeStageTaskStatus)+len(stage.AfterStageTaskStatus) > 0 && len(status.DeletionStageStatus.Clusters) > 0
 }
 
 // skipStage passes over a stage without clusters, and its tasks with it.

@@ -191,7 +191,7 @@ func (s *step) stopped(stage *v1beta1.StageUpdatingStatus, stuck []string) {
 			messageRunStopped, wording.FirstNames(stuck), stage.StageName, stuckAfter)
 		stageMessage = messageStageAbandoned
 	}
-	if stage.UpdatedTime == nil && allDone(stage) && !s.isPaused(stage) {
+	if stage.UpdatedTime == nil && allDone(stage) && !isPaused(&s.status, stage) {
 		s.clustersDone(stage)
 	}
 	s.setStage(stage, v1beta1.StageProgressing, metav1.ConditionFalse, reasonStageStopped, stageMessage)
@@ -207,13 +207,13 @@ func (s *step) stopped(stage *v1beta1.StageUpdatingStatus, stuck []string) {
 }
 
 // isPaused reports of a stage whose clusters are all done, one way or the other, that it is not over because too many have failed.
-func (s *step) isPaused(stage *v1beta1.StageUpdatingStatus) bool {
-	return tooManyFailures(stage, s.failurePolicy(s.configOf(stage))) != ""
+func isPaused(status *v1beta1.UpdateRunStatus, stage *v1beta1.StageUpdatingStatus) bool {
+	return tooManyFailures(stage, failurePolicy(status, configOf(status, stage))) != ""
 }
 
 // configOf is what the run's copy of the strategy has to say of a stage.
-func (s *step) configOf(stage *v1beta1.StageUpdatingStatus) *v1beta1.StageConfig {
-	strategy := s.status.UpdateStrategySnapshot
+func configOf(status *v1beta1.UpdateRunStatus, stage *v1beta1.StageUpdatingStatus) *v1beta1.StageConfig {
+	strategy := status.UpdateStrategySnapshot
 	for i := range strategy.Stages {
 		if config := &strategy.Stages[i]; config.Name == stage.StageName {
 			return config

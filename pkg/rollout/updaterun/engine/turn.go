@@ -18,13 +18,13 @@ import (
 // leaders as well.
 
 // holds says whether the run has the turn.
-func (s *step) holds() bool {
-	return s.status.Turn != nil && s.status.Turn.State == v1beta1.TurnHeld
+func (d *draft) holds() bool {
+	return d.turn().State == v1beta1.TurnHeld
 }
 
 // resuming says whether the run had the turn and gave it up.
-func (s *step) resuming() bool {
-	return s.status.Turn != nil && s.status.Turn.Number > 0 && !s.holds()
+func (d *draft) resuming() bool {
+	return d.turn().Number > 0 && !d.holds()
 }
 
 // takeTurn says whether the run has the turn, and asks for it where it has not. The stage is the one that waits, nil for none.
@@ -125,22 +125,23 @@ func (s *step) queue(stage *v1beta1.StageUpdatingStatus, first v1beta1.UpdateRun
 }
 
 // release lets go of the turn.
-func (s *step) release() {
-	if s.status.Turn != nil {
-		s.setTurn(v1beta1.UpdateRunTurn{State: v1beta1.TurnReleased, Number: s.turn().Number})
+func (d *draft) release() {
+	if d.status.Turn != nil {
+		d.setTurn(v1beta1.UpdateRunTurn{State: v1beta1.TurnReleased, Number: d.turn().Number})
 	}
 }
 
-func (s *step) turn() v1beta1.UpdateRunTurn {
-	if s.status.Turn == nil {
+func (d *draft) turn() v1beta1.UpdateRunTurn {
+	if d.status.Turn == nil {
 		return v1beta1.UpdateRunTurn{}
 	}
-	return *s.status.Turn
+	return *d.status.Turn
 }
 
-func (s *step) setTurn(turn v1beta1.UpdateRunTurn) {
-	if s.turn() != turn {
-		putAt(&s.draft, &s.status.Turn, turn)
+func (d *draft) setTurn(turn v1beta1.UpdateRunTurn) {
+	// A run without a turn is not given an empty one.
+	if d.turn() != turn {
+		putAt(d, &d.status.Turn, turn)
 	}
 }
 
