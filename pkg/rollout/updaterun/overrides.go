@@ -11,13 +11,12 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
-	"github.com/stagegate/stagegate/pkg/apis/overrides"
 	"github.com/stagegate/stagegate/pkg/apis/placement/v1beta1"
 	"github.com/stagegate/stagegate/pkg/rollout/internal/fleet"
-	"github.com/stagegate/stagegate/pkg/rollout/internal/overriding"
 	"github.com/stagegate/stagegate/pkg/rollout/internal/reconcile"
 	"github.com/stagegate/stagegate/pkg/rollout/internal/resources"
 	"github.com/stagegate/stagegate/pkg/rollout/updaterun/engine"
+	overrides "github.com/stagegate/stagegate/pkg/rules/override"
 )
 
 // overridesFor answers engine.ResultNeedsOverrides: for a rollback the versions that clusters go back to, for any other run the
@@ -41,7 +40,7 @@ func overridesFor(ctx context.Context, f *fleet.Fleet, run v1beta1.UpdateRunObje
 		return !slices.ContainsFunc(found.Objects, func(o v1beta1.OverrideObject) bool { return overrides.Changes(o, r.ID) })
 	})
 	found.Try = func(member engine.Member, inForce []v1beta1.OverrideSnapshotObject) ([]overrides.LeftOut, error) {
-		o, err := overriding.New(run.GetNamespace(), member.Name, member.Labels, inForce)
+		o, err := overrides.NewPatcher(run.GetNamespace(), member.Name, member.Labels, inForce)
 		var all []overrides.LeftOut
 		for i := 0; i < len(rolledOut) && err == nil; i++ {
 			var leftOut []overrides.LeftOut

@@ -10,8 +10,8 @@ import (
 	"k8s.io/apimachinery/pkg/labels"
 	"k8s.io/apimachinery/pkg/util/sets"
 
-	"github.com/stagegate/stagegate/pkg/apis/overrides"
 	"github.com/stagegate/stagegate/pkg/apis/placement/v1beta1"
+	overrides "github.com/stagegate/stagegate/pkg/rules/override"
 )
 
 // planOverrides freezes which version of which override is in force on each cluster. What is edited later, or deleted, is for the

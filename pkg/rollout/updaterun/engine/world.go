@@ -6,8 +6,8 @@ package engine
 import (
 	"time"
 
-	"github.com/stagegate/stagegate/pkg/apis/overrides"
 	"github.com/stagegate/stagegate/pkg/apis/placement/v1beta1"
+	overrides "github.com/stagegate/stagegate/pkg/rules/override"
 )
 
 // World is what Step looks at besides the run. Nothing in it is changed.
