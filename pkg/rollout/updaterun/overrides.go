@@ -5,11 +5,9 @@ package updaterun
 
 import (
 	"context"
-	"fmt"
 	"slices"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/stagegate/stagegate/pkg/apis/placement/v1beta1"
 	"github.com/stagegate/stagegate/pkg/rollout/internal/fleet"
@@ -26,7 +24,8 @@ func overridesFor(ctx context.Context, f *fleet.Fleet, run v1beta1.UpdateRunObje
 	if run.RunSpec().RollbackOf != "" {
 		return previousOverrides(f, world.RolledBack)
 	}
-	all, err := liveOverrides(ctx, f, run.GetNamespace())
+	// A cache would not do: what a user has overridden before creating the run must be in force in it.
+	all, err := f.Overrides.AllLive(ctx, run.GetNamespace())
 	if err != nil || len(all) == 0 {
 		return &engine.Overrides{}, err
 	}
@@ -50,28 +49,6 @@ func overridesFor(ctx context.Context, f *fleet.Fleet, run v1beta1.UpdateRunObje
 		return all, err
 	}
 	return found, nil
-}
-
-// liveOverrides are those that there are, of one namespace or, for a cluster-scoped run, of all. A cache would not do: what a user
-// has overridden before creating the run has to be in force in it.
-func liveOverrides(ctx context.Context, f *fleet.Fleet, namespace string) ([]v1beta1.OverrideObject, error) {
-	client := f.Clientset.PlacementV1beta1()
-	clusterScoped, err := client.ClusterResourceOverrides().List(ctx, metav1.ListOptions{})
-	if err != nil {
-		return nil, fmt.Errorf("listing ClusterResourceOverrides: %w", err)
-	}
-	namespaced, err := client.ResourceOverrides(namespace).List(ctx, metav1.ListOptions{})
-	if err != nil {
-		return nil, fmt.Errorf("listing ResourceOverrides: %w", err)
-	}
-	all := make([]v1beta1.OverrideObject, 0, len(clusterScoped.Items)+len(namespaced.Items))
-	for i := range clusterScoped.Items {
-		all = append(all, &clusterScoped.Items[i])
-	}
-	for i := range namespaced.Items {
-		all = append(all, &namespaced.Items[i])
-	}
-	return all, nil
 }
 
 // previousOverrides are the versions, among those that clusters had before a run, that are still there.
