@@ -9,6 +9,7 @@ import (
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/labels"
 	"k8s.io/apimachinery/pkg/types"
 
 	"github.com/stagegate/stagegate/pkg/apis/placement/v1beta1"
@@ -23,8 +24,6 @@ func bothScopes[O Object](t *testing.T, name string, kind func(*fake.Clientset, 
 		clientset := fake.NewClientset()
 		factory := externalversions.NewSharedInformerFactory(clientset, 0)
 		k := kind(clientset, factory)
-		factory.Start(t.Context().Done())
-		factory.WaitForCacheSync(t.Context().Done())
 		for namespace, resource := range map[string]string{"": clusterResource, "team": namespacedResource} {
 			key := types.NamespacedName{Namespace: namespace, Name: "one"}
 			if _, err := k.Get(key); !apierrors.IsNotFound(err) || err.Error() != resource+`.placement.kubernetes-fleet.io "one" not found` {
@@ -48,6 +47,20 @@ func bothScopes[O Object](t *testing.T, name string, kind func(*fake.Clientset, 
 			if err != nil || len(listed) != 1 {
 				t.Errorf("listed %v %v", listed, err)
 			}
+		}
+		factory.Start(t.Context().Done())
+		factory.WaitForCacheSync(t.Context().Done())
+		for _, namespace := range []string{"", "team"} {
+			cached, err := k.Get(types.NamespacedName{Namespace: namespace, Name: "one"})
+			if err != nil || cached.GetNamespace() != namespace {
+				t.Errorf("from the cache: got %v %v", cached, err)
+			}
+			if listed := k.List(namespace, labels.Everything()); len(listed) != 1 {
+				t.Errorf("the cache lists %v", listed)
+			}
+		}
+		if all := k.All(); len(all) != 2 {
+			t.Errorf("the caches have %v", all)
 		}
 		for namespace, want := range map[string]int{"": 2, "team": 2, "other": 1} {
 			if all, err := k.AllLive(t.Context(), namespace); err != nil || len(all) != want {
