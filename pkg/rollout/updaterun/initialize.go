@@ -15,6 +15,7 @@ import (
 	"github.com/stagegate/stagegate/pkg/rollout/internal/fleet"
 	"github.com/stagegate/stagegate/pkg/rollout/internal/resources"
 	"github.com/stagegate/stagegate/pkg/rollout/updaterun/engine"
+	"github.com/stagegate/stagegate/pkg/rollout/updaterun/plan"
 )
 
 // SnapshotSource makes snapshots of what a placement selects.
@@ -79,34 +80,52 @@ func attempt(ctx context.Context, f *fleet.Fleet, snapshots SnapshotSource, run 
 	if err != nil {
 		return planned{}, err
 	}
-	p := planned{outcome: engine.Initialize(run, world, now)}
-	selected := func() []resources.Resource {
-		return resources.At(world.Snapshots, run.RunSpec().ResourceSnapshotIndex)
+	in := &inputs{ctx: ctx, fleet: f, snapshots: snapshots, run: run, world: &world, dryRun: dryRun}
+	outcome, err := engine.Initialize(run, world, in, now)
+	if err != nil {
+		return planned{}, err
 	}
-	if p.outcome.Result == engine.ResultNeedsSnapshot {
-		selection, err := snapshots.Snapshot(ctx, world.Placement, dryRun)
-		if err != nil && ctx.Err() != nil {
-			return planned{}, err
-		}
-		world.Live = &engine.LiveSnapshot{Index: selection.Index, Nothing: selection.Nothing, Err: err, Final: isUserError(err)}
-		p = planned{outcome: engine.Initialize(run, world, now), warnings: selection.Warnings}
-		switch {
-		case err != nil && !isUserError(err):
-			p.retry = err
-		case selection.Nothing != "":
-			p.retry = fmt.Errorf("update run %s: %s", keyOf(run), selection.Nothing)
-		}
-		selected = func() []resources.Resource { return selection.Resources }
+	p := planned{outcome: outcome, warnings: append(outcome.Warnings, in.warnings...), retry: in.retry}
+	if outcome.Result == engine.ResultInitialized && !in.live {
+		p.warnings = append(p.warnings, removals(f, world.Placement, outcome.Decision.Status.ResourceSnapshotIndexUsed)...)
 	}
-	if p.outcome.Result == engine.ResultNeedsOverrides {
-		if world.Overrides, err = overridesFor(ctx, f, run, &world, selected); err != nil {
-			return planned{}, err
-		}
-		p.outcome = engine.Initialize(run, world, now)
-	}
-	if p.outcome.Result == engine.ResultInitialized && world.Live == nil {
-		p.warnings = removals(f, world.Placement, p.outcome.Decision.Status.ResourceSnapshotIndexUsed)
-	}
-	p.warnings = append(p.outcome.Warnings, p.warnings...)
 	return p, nil
+}
+
+// inputs answers what one attempt to plan a run asks for, from the hub.
+type inputs struct {
+	ctx       context.Context
+	fleet     *fleet.Fleet
+	snapshots SnapshotSource
+	run       v1beta1.UpdateRunObject
+	world     *plan.World
+	dryRun    bool
+
+	// live reports that a snapshot was asked for, and selected is what is rolled out, once it is known.
+	live     bool
+	selected []resources.Resource
+	// warnings tell of what is selected.
+	warnings []string
+	// retry is why a snapshot could not be taken, where trying again may help.
+	retry error
+}
+
+// Snapshot implements plan.Inputs.
+func (in *inputs) Snapshot() (plan.LiveSnapshot, error) {
+	selection, err := in.snapshots.Snapshot(in.ctx, in.world.Placement, in.dryRun)
+	in.live, in.selected, in.warnings = true, selection.Resources, selection.Warnings
+	switch {
+	case err == nil:
+	case in.ctx.Err() != nil:
+		return plan.LiveSnapshot{}, err
+	case isUserError(err):
+		return plan.LiveSnapshot{}, &plan.Final{Message: err.Error()}
+	default:
+		in.retry = err
+		return plan.LiveSnapshot{}, &plan.Pending{Message: err.Error()}
+	}
+	if selection.Nothing != "" {
+		in.retry = fmt.Errorf("update run %s: %s", keyOf(in.run), selection.Nothing)
+	}
+	return plan.LiveSnapshot{Index: selection.Index, Nothing: selection.Nothing}, nil
 }

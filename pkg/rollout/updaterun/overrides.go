@@ -4,7 +4,6 @@
 package updaterun
 
 import (
-	"context"
 	"slices"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -13,56 +12,60 @@ import (
 	"github.com/stagegate/stagegate/pkg/rollout/internal/fleet"
 	"github.com/stagegate/stagegate/pkg/rollout/internal/reconcile"
 	"github.com/stagegate/stagegate/pkg/rollout/internal/resources"
-	"github.com/stagegate/stagegate/pkg/rollout/updaterun/engine"
+	"github.com/stagegate/stagegate/pkg/rollout/updaterun/plan"
 	overrides "github.com/stagegate/stagegate/pkg/rules/override"
+	runrules "github.com/stagegate/stagegate/pkg/rules/updaterun"
 )
 
-// overridesFor answers engine.ResultNeedsOverrides: for a rollback the versions that clusters go back to, for any other run the
-// overrides of what is selected.
-func overridesFor(ctx context.Context, f *fleet.Fleet, run v1beta1.UpdateRunObject, world *engine.InitWorld,
-	selected func() []resources.Resource) (*engine.Overrides, error) {
-	if run.RunSpec().RollbackOf != "" {
-		return previousOverrides(f, world.RolledBack)
+// Overrides implements plan.Inputs: for a rollback it returns the versions that clusters go back to, for any other run the overrides of what is
+// selected.
+func (in *inputs) Overrides() (plan.Overrides, error) {
+	if in.run.RunSpec().RollbackOf != "" {
+		return previousOverrides(in.fleet, in.world.RolledBack)
 	}
 	// A cache would not do: what a user has overridden before creating the run must be in force in it.
-	all, err := f.Overrides.AllLive(ctx, run.GetNamespace())
+	all, err := in.fleet.Overrides.AllLive(in.ctx, in.run.GetNamespace())
 	if err != nil || len(all) == 0 {
-		return &engine.Overrides{}, err
+		return plan.Overrides{}, err
 	}
-	rolledOut := selected()
-	found := &engine.Overrides{Objects: overrides.For(all, world.Placement, resources.IDs(rolledOut))}
+	if !in.live {
+		in.selected = resources.At(in.world.Snapshots, in.run.RunSpec().ResourceSnapshotIndex)
+	}
+	found := plan.Overrides{Objects: overrides.For(all, in.world.Placement, resources.IDs(in.selected))}
 	for _, o := range found.Objects {
-		found.Snapshots = append(found.Snapshots, f.OverrideSnapshots.ByIndex(fleet.ByOverride, reconcile.KeyOf(o))...)
+		found.Snapshots = append(found.Snapshots, in.fleet.OverrideSnapshots.ByIndex(fleet.ByOverride, reconcile.KeyOf(o))...)
 	}
 	// What no override changes need not be tried.
-	rolledOut = slices.DeleteFunc(slices.Clone(rolledOut), func(r resources.Resource) bool {
+	in.selected = slices.DeleteFunc(slices.Clone(in.selected), func(r resources.Resource) bool {
 		return !slices.ContainsFunc(found.Objects, func(o v1beta1.OverrideObject) bool { return overrides.Changes(o, r.ID) })
 	})
-	found.Try = func(member engine.Member, inForce []v1beta1.OverrideSnapshotObject) ([]overrides.LeftOut, error) {
-		o, err := overrides.NewPatcher(run.GetNamespace(), member.Name, member.Labels, inForce)
-		var all []overrides.LeftOut
-		for i := 0; i < len(rolledOut) && err == nil; i++ {
-			var leftOut []overrides.LeftOut
-			_, leftOut, err = o.Manifest(rolledOut[i].Manifest)
-			all = append(all, leftOut...)
-		}
-		return all, err
-	}
 	return found, nil
 }
 
+// Misfits implements plan.Inputs.
+func (in *inputs) Misfits(member plan.Member, inForce []v1beta1.OverrideSnapshotObject) ([]overrides.LeftOut, error) {
+	o, err := overrides.NewPatcher(in.run.GetNamespace(), member.Name, member.Labels, inForce)
+	var all []overrides.LeftOut
+	for i := 0; i < len(in.selected) && err == nil; i++ {
+		var leftOut []overrides.LeftOut
+		_, leftOut, err = o.Manifest(in.selected[i].Manifest)
+		all = append(all, leftOut...)
+	}
+	return all, err
+}
+
 // previousOverrides are the versions, among those that clusters had before a run, that are still there.
-func previousOverrides(f *fleet.Fleet, run v1beta1.UpdateRunObject) (*engine.Overrides, error) {
-	found := &engine.Overrides{}
+func previousOverrides(f *fleet.Fleet, run v1beta1.UpdateRunObject) (plan.Overrides, error) {
+	found := plan.Overrides{}
 	for i := range run.RunStatus().StagesStatus {
 		clusters := run.RunStatus().StagesStatus[i].Clusters
 		for j := range clusters {
-			for _, name := range engine.PreviousOverrideSnapshotsOf(&clusters[j]) {
+			for _, name := range runrules.PreviousOverrideSnapshotsOf(&clusters[j]) {
 				snapshot, err := f.OverrideSnapshots.Get(reconcile.Key{Namespace: name.Namespace, Name: name.Name})
 				switch {
 				case apierrors.IsNotFound(err):
 				case err != nil:
-					return nil, err
+					return plan.Overrides{}, err
 				default:
 					found.Snapshots = append(found.Snapshots, snapshot)
 				}

@@ -24,6 +24,7 @@ import (
 	"github.com/stagegate/stagegate/pkg/apis/placement/validation"
 	"github.com/stagegate/stagegate/pkg/apis/scheme"
 	"github.com/stagegate/stagegate/pkg/rollout/updaterun/engine"
+	"github.com/stagegate/stagegate/pkg/rollout/updaterun/plan"
 	strategyrules "github.com/stagegate/stagegate/pkg/rules/strategy"
 )
 
@@ -58,7 +59,7 @@ func FuzzStrategies(f *testing.F) {
 		scheme.Scheme.Default(strategy)
 
 		errs := refusals(t, strategy)
-		plan := engine.Initialize(plannedRun(), withoutTargets(strategy), simStart)
+		plan := initialize(plannedRun(), withoutTargets(strategy), simStart)
 		if len(errs) == 0 && plan.Result != engine.ResultInitialized {
 			t.Errorf("the API accepts a strategy that cannot be planned: %s", plan.Message)
 		}
@@ -158,7 +159,7 @@ func plannedRun() *v1beta1.ClusterStagedUpdateRun {
 
 // withoutTargets is a world in which only the strategy can stand against a plan: the placement has nothing but a cluster that it
 // does not pick any more.
-func withoutTargets(strategy *v1beta1.ClusterStagedUpdateStrategy) engine.InitWorld {
+func withoutTargets(strategy *v1beta1.ClusterStagedUpdateStrategy) known {
 	world := initWorld(0)
 	world.Strategy = strategy
 	world.Bindings = []v1beta1.BindingObject{&v1beta1.ClusterResourceBinding{
@@ -185,7 +186,7 @@ func staysInItsStages(t *testing.T, strategy *v1beta1.ClusterStagedUpdateStrateg
 			if key := stage.SortingLabelKey; key != nil {
 				set[*key] = fmt.Sprint(j)
 			}
-			world.Members = append(world.Members, engine.Member{Name: name, Labels: set})
+			world.Members = append(world.Members, plan.Member{Name: name, Labels: set})
 			world.Bindings = append(world.Bindings, &v1beta1.ClusterResourceBinding{
 				ObjectMeta: metav1.ObjectMeta{Name: name, Generation: 1},
 				Spec:       v1beta1.ResourceBindingSpec{State: v1beta1.BindingStateScheduled, TargetCluster: name, SchedulingPolicySnapshotName: "p-0"},
@@ -193,7 +194,7 @@ func staysInItsStages(t *testing.T, strategy *v1beta1.ClusterStagedUpdateStrateg
 		}
 	}
 	run := plannedRun()
-	plan := engine.Initialize(run, world, simStart)
+	plan := initialize(run, world, simStart)
 	if plan.Result != engine.ResultInitialized {
 		return
 	}

@@ -307,8 +307,8 @@ func (s *simulation) checkStarts(run v1beta1.UpdateRunObject, i int, was, is *v1
 		}
 		started = true
 		s.checkMayStart(run, is, c)
-		if b := boundTo(view, c.ClusterName); b != nil && was.Clusters[j].PreviousResourceSnapshotIndex == nil && !slices.Equal(engine.PreviousOverrideSnapshotsOf(c), overridesOn(b)) {
-			s.violated("run %s: cluster %s had the overrides %v, not %v", run.GetName(), c.ClusterName, overridesOn(b), engine.PreviousOverrideSnapshotsOf(c))
+		if b := boundTo(view, c.ClusterName); b != nil && was.Clusters[j].PreviousResourceSnapshotIndex == nil && !slices.Equal(runrules.PreviousOverrideSnapshotsOf(c), overridesOn(b)) {
+			s.violated("run %s: cluster %s had the overrides %v, not %v", run.GetName(), c.ClusterName, overridesOn(b), runrules.PreviousOverrideSnapshotsOf(c))
 		}
 		for k := range j {
 			before := &is.Clusters[k]
@@ -492,6 +492,25 @@ func (s *simulation) checkDisturbed(run v1beta1.UpdateRunObject, old, new v1beta
 	}
 }
 
+// checkWaits holds that every run that is not over tells what it waits for.
+func (s *simulation) checkWaits() {
+	for _, run := range s.store.runs() {
+		status := run.RunStatus()
+		progressing := meta.FindStatusCondition(status.Conditions, v1beta1.RunProgressing)
+		switch state := run.RunSpec().State; {
+		case runrules.IsOver(status):
+		case !runrules.IsPlanned(status):
+			s.violated("run %s: is neither initialized nor given up", run.GetName())
+		case state == v1beta1.StateInitialize:
+			// It waits to be started.
+		case progressing == nil || progressing.Status != metav1.ConditionFalse || progressing.Message == "",
+			state == v1beta1.StateRun && !slices.Contains([]string{"UpdateRunWaiting", "UpdateRunStuck", "UpdateRunPaused"}, progressing.Reason),
+			state == v1beta1.StateStop && progressing.Reason != "UpdateRunStopped":
+			s.violated("run %s: does not tell what it waits for: %v", run.GetName(), progressing)
+		}
+	}
+}
+
 // checkEnd holds that every run that could come to an end did.
 func (s *simulation) checkEnd() {
 	var last v1beta1.UpdateRunObject
@@ -572,7 +591,7 @@ func (s *simulation) checkOutcome(run v1beta1.UpdateRunObject) {
 			if got != want {
 				s.violated("run %s: cluster %s has %s instead of %s", run.GetName(), c.ClusterName, got, want)
 			}
-			if got, want := overrides[c.ClusterName], engine.OverrideSnapshotsOf(c); !slices.Equal(got, want) {
+			if got, want := overrides[c.ClusterName], runrules.OverrideSnapshotsOf(c); !slices.Equal(got, want) {
 				s.violated("run %s: cluster %s has the overrides %v instead of %v", run.GetName(), c.ClusterName, got, want)
 			}
 		}

@@ -37,7 +37,7 @@ type simulation struct {
 	clusters  []string
 	labels    map[string]map[string]string
 	strategy  v1beta1.UpdateStrategyObject
-	fleet     engine.InitWorld
+	fleet     known
 	overrides []*simOverride
 	// broken are pairs of cluster and snapshot that never become available.
 	broken map[string]bool
@@ -291,11 +291,69 @@ func (s *simulation) run(moves int) []string {
 			return s.violations
 		}
 	}
-	s.rest()
+	if s.random.IntN(2) == 0 {
+		s.await()
+	}
+	if len(s.violations) == 0 {
+		s.rest()
+	}
 	if len(s.violations) == 0 {
 		s.checkEnd()
 	}
 	return s.violations
+}
+
+// await has one leader look until nothing follows any more, while nobody approves, asks, reports or mends anything. Then every run is over or
+// tells what it waits for, and that stays so: not by itself, nor by the clock, nor for the next leader does anything follow.
+func (s *simulation) await() {
+	s.zombie = nil
+	s.leader = newSimLeader(s)
+	s.recordOverrides()
+	for range 2000 {
+		s.finalize()
+		if s.lookAtAll() {
+			if len(s.violations) > 0 {
+				return
+			}
+			continue
+		}
+		next := s.nextWake()
+		if next.IsZero() {
+			s.checkWaits()
+			s.leader = newSimLeader(s)
+			s.store.now = s.store.now.Add(24 * time.Hour)
+			if s.lookAtAll() {
+				s.violated("something follows though nobody has done anything")
+			}
+			return
+		}
+		s.store.now = next
+	}
+	s.violated("the runs do not come to rest while nobody does anything")
+}
+
+// finalize lets go of the runs that are deleted, and reports how many there were.
+func (s *simulation) finalize() (n int) {
+	for _, run := range s.store.runs() {
+		if run.GetDeletionTimestamp() != nil {
+			s.removeRun(run)
+			n++
+		}
+	}
+	return n
+}
+
+// lookAtAll has the leader look at every run and write what follows, and reports whether anything did.
+func (s *simulation) lookAtAll() (acted bool) {
+	s.leader.watchAll()
+	for _, name := range sortedKeys(s.leader.cache[simRuns]) {
+		acted = s.leader.look(name) || acted
+		for s.leader.pending[name] != nil {
+			s.leader.write(name)
+		}
+		s.leader.watchAll()
+	}
+	return acted
 }
 
 // move does one random thing.
@@ -653,13 +711,7 @@ func (s *simulation) anyMoving() bool {
 // busy does everything that is to be done now, and says whether there was anything.
 func (s *simulation) busy(stubborn bool) bool {
 	version := s.store.version
-	deleted := 0
-	for _, run := range s.store.runs() {
-		if run.GetDeletionTimestamp() != nil {
-			s.removeRun(run)
-			deleted++
-		}
-	}
+	deleted := s.finalize()
 	for _, b := range s.store.bindings() {
 		switch {
 		case b.GetDeletionTimestamp() != nil:
@@ -691,15 +743,7 @@ func (s *simulation) busy(stubborn bool) bool {
 			}
 		})
 	}
-	s.leader.watchAll()
-	acted := false
-	for _, name := range sortedKeys(s.leader.cache[simRuns]) {
-		acted = s.leader.look(name) || acted
-		for s.leader.pending[name] != nil {
-			s.leader.write(name)
-		}
-		s.leader.watchAll()
-	}
+	acted := s.lookAtAll()
 	return acted || deleted > 0 || s.store.version != version
 }
 

@@ -1,7 +1,7 @@
 // Copyright The Stagegate Authors.
 // SPDX-License-Identifier: Apache-2.0
 
-package engine
+package plan
 
 import (
 	"fmt"
@@ -9,28 +9,30 @@ import (
 	"k8s.io/apimachinery/pkg/util/validation/field"
 
 	"github.com/stagegate/stagegate/pkg/apis/placement/v1beta1"
+	"github.com/stagegate/stagegate/pkg/apis/wording"
 	"github.com/stagegate/stagegate/pkg/rules/strategy"
+	runrules "github.com/stagegate/stagegate/pkg/rules/updaterun"
 )
 
 // planStrategy copies the strategy. It is validated again: it may have been stored before a rule was there.
-func (p *plan) planStrategy() *obstacle {
+func (p *planner) planStrategy() error {
 	if p.world.Strategy == nil || p.world.Strategy.GetDeletionTimestamp() != nil {
-		return passing(invalid, clientError, fmt.Sprintf("referenced updateStrategy not found: `%s`", p.strategyKey()))
+		return pending(runrules.Invalid, runrules.ClientError, fmt.Sprintf("referenced updateStrategy not found: `%s`", p.strategyKey()))
 	}
 	spec := strategy.Copy(p.world.Strategy)
 	if errs := strategy.Validate(spec); len(errs) > 0 {
-		return final(invalid, clientError, p.messageInvalid(spec, errs))
+		return final(runrules.Invalid, runrules.ClientError, p.messageInvalid(spec, errs))
 	}
 	p.status.UpdateStrategySnapshot = spec
 	return nil
 }
 
-func (p *plan) strategyKey() string {
-	return key(p.run.GetNamespace(), p.run.RunSpec().StagedUpdateStrategyName)
+func (p *planner) strategyKey() string {
+	return wording.Key(p.run.GetNamespace(), p.run.RunSpec().StagedUpdateStrategyName)
 }
 
 // messageInvalid shows the first error, with the stage that it is about: all of them could be more than a condition holds.
-func (p *plan) messageInvalid(spec *v1beta1.UpdateStrategySpec, errs field.ErrorList) string {
+func (p *planner) messageInvalid(spec *v1beta1.UpdateStrategySpec, errs field.ErrorList) string {
 	var message string
 	switch stage, name := strategy.StageOf(spec, errs[0]); {
 	case stage == nil:
