@@ -93,7 +93,7 @@ func (c *Controller) reconcile(ctx context.Context, key reconcile.Key) (time.Dur
 	case !override.GetDeletionTimestamp().IsZero():
 		return c.cleanUp(ctx, key, override)
 	}
-	if claimed := fleet.Copy(override); fleet.AddFinalizer(claimed, wellknown.OverrideCleanupFinalizer) {
+	if claimed := fleet.Copy(override); reconcile.AddFinalizer(claimed, wellknown.OverrideCleanupFinalizer) {
 		// The write comes back as an event, and with it the rest is done.
 		_, err := c.fleet.Overrides.Client(key.Namespace).Update(ctx, claimed, metav1.UpdateOptions{})
 		return 0, reconcile.IgnoreNotFound(err)
@@ -146,7 +146,7 @@ func (c *Controller) cleanUp(ctx context.Context, key reconcile.Key, override v1
 	if err := h.remove(ctx, h.versions, c.used(key)); err != nil || override == nil {
 		return 0, err
 	}
-	if released := fleet.Copy(override); fleet.RemoveFinalizer(released, wellknown.OverrideCleanupFinalizer) {
+	if released := fleet.Copy(override); reconcile.RemoveFinalizer(released, wellknown.OverrideCleanupFinalizer) {
 		_, err := c.fleet.Overrides.Client(key.Namespace).Update(ctx, released, metav1.UpdateOptions{})
 		return 0, reconcile.IgnoreNotFound(err)
 	}

@@ -20,6 +20,7 @@ import (
 	"github.com/stagegate/stagegate/pkg/apis/wellknown"
 	"github.com/stagegate/stagegate/pkg/rollout/internal/fleet"
 	"github.com/stagegate/stagegate/pkg/rollout/internal/fleettest"
+	"github.com/stagegate/stagegate/pkg/rollout/internal/reconcile"
 	overrides "github.com/stagegate/stagegate/pkg/rules/override"
 )
 
@@ -151,7 +152,7 @@ func (f *fixture) held() bool {
 	f.Helper()
 	o, err := f.Fleet.Overrides.Client(f.Namespace).Get(f.Context(), "o", metav1.GetOptions{})
 	f.Must(err)
-	return fleet.HasFinalizer(o, wellknown.OverrideCleanupFinalizer)
+	return reconcile.HasFinalizer(o, wellknown.OverrideCleanupFinalizer)
 }
 
 // writes are what was written since the actions were cleared.

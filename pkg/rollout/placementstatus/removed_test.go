@@ -12,6 +12,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/client-go/tools/record"
+	"k8s.io/utils/clock"
 
 	"github.com/stagegate/stagegate/pkg/apis/placement/v1beta1"
 	"github.com/stagegate/stagegate/pkg/apis/wellknown"
@@ -128,7 +129,7 @@ func TestAVersionThatRemovesObjectsIsAnEventOnce(t *testing.T) {
 			hold(s, "a", "b")
 		})
 		recorder := record.NewFakeRecorder(50)
-		c := New(w.Fleet, recorder)
+		c := New(w.Fleet, recorder, clock.RealClock{})
 		look := func() {
 			c.pace.Forget(w.Key("p"))
 			_, err := c.reconcile(t.Context(), w.Key("p"))
@@ -165,7 +166,7 @@ func TestAVersionThatRemovesObjectsIsAnEventOnce(t *testing.T) {
 		look()
 		w.Eventually("the second version is told of", observed("1"))
 		// Another leader begins with what is stored.
-		c = New(w.Fleet, recorder)
+		c = New(w.Fleet, recorder, clock.RealClock{})
 		look()
 
 		var told []string

@@ -137,7 +137,7 @@ func TestANewPlacementGetsSnapshotsAtOnce(t *testing.T) {
 		if _, err := r.controller.fleet.PolicySnapshots.Get(r.key("app-0")); err != nil {
 			t.Error(err)
 		}
-		if !fleet.HasFinalizer(r.stored(), wellknown.PlacementCleanupFinalizer) {
+		if !reconcile.HasFinalizer(r.stored(), wellknown.PlacementCleanupFinalizer) {
 			t.Error("the placement can be deleted without its snapshots")
 		}
 		if failure := r.failure(); failure != "" {

@@ -68,7 +68,7 @@ func newSource(f *fleet.Fleet, discovery discoverer, metadata metadata.Interface
 }
 
 // Snapshot reads what a placement selects on the hub now, and returns it with the index of the resource snapshot that holds it: the
-// newest one, or else one that it makes. A dry run makes nothing and returns the index that it would be. An error with IsUserError() true is one that only a change of the selectors or the hub mends; any
+// newest one, or else one that it makes. A dry run makes nothing and returns the index that it would be. An error is a reconcile.TerminalError where only a change of the selectors or the hub mends it; any
 // other, such as a hub of which not everything can be seen, is worth another try. It works on replicas that do not lead.
 func (s *Source) Snapshot(ctx context.Context, placement v1beta1.PlacementObject, dryRun bool) (resources.Selection, error) {
 	selection := resources.Selection{}

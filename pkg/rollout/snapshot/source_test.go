@@ -675,12 +675,12 @@ func TestErrorsOfSnapshotSayWhoCanMendThem(t *testing.T) {
 	forBothScopes(t, func(t *testing.T, w *world) {
 		w.hub.refuse("configmaps")
 		_, err := w.source().Snapshot(t.Context(), w.placement, false)
-		if err == nil || isUserError(err) {
+		if err == nil || reconcile.IsTerminal(err) {
 			t.Errorf("a kind that cannot be read: %v", err)
 		}
 		w.placement.PlacementSpec().ResourceSelectors = []v1beta1.ResourceSelectorTerm{named("example.com", "v1", "Widget", "")}
 		_, err = w.source().Snapshot(t.Context(), w.placement, false)
-		if !isUserError(err) {
+		if !reconcile.IsTerminal(err) {
 			t.Errorf("a kind that is not there: %v", err)
 		}
 		w.expect()

@@ -39,7 +39,7 @@ func (c *Controller) writeBinding(ctx context.Context, run v1beta1.UpdateRunObje
 	if err != nil {
 		return err
 	}
-	c.written.binding(placementOf(run), updated)
+	c.moved.Wrote(placementOf(run), c.fleet.Bindings.Cache(run.GetNamespace()), updated)
 	return nil
 }
 

@@ -391,7 +391,3 @@ func (s *fakeSnapshots) Snapshot(_ context.Context, _ v1beta1.PlacementObject, d
 	s.dryRun = dryRun
 	return resources.Selection{Index: s.index, Resources: s.selected}, s.err
 }
-
-type userError struct{ error }
-
-func (userError) IsUserError() bool { return true }

@@ -5,7 +5,6 @@ package updaterun
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"time"
 
@@ -13,6 +12,7 @@ import (
 
 	"github.com/stagegate/stagegate/pkg/apis/placement/v1beta1"
 	"github.com/stagegate/stagegate/pkg/rollout/internal/fleet"
+	"github.com/stagegate/stagegate/pkg/rollout/internal/reconcile"
 	"github.com/stagegate/stagegate/pkg/rollout/internal/resources"
 	"github.com/stagegate/stagegate/pkg/rollout/updaterun/engine"
 	"github.com/stagegate/stagegate/pkg/rollout/updaterun/plan"
@@ -22,20 +22,8 @@ import (
 type SnapshotSource interface {
 	// Snapshot reads what the placement selects on the hub now, and returns it with the index of the resource snapshot that holds
 	// it: an existing one, or one that it makes. A dry run makes nothing and returns the index that it would be. An error is a
-	// UserError where only the user can mend it; any other is worth another try.
+	// reconcile.TerminalError where only the user can mend it; any other is worth another try.
 	Snapshot(ctx context.Context, placement v1beta1.PlacementObject, dryRun bool) (resources.Selection, error)
-}
-
-// UserError is an error that trying again does not mend.
-type UserError interface {
-	error
-	// IsUserError says whether it is one.
-	IsUserError() bool
-}
-
-func isUserError(err error) bool {
-	var user UserError
-	return errors.As(err, &user) && user.IsUserError()
 }
 
 // eventWarning is the reason of Events that tell of something legal but suspicious in a plan.
@@ -118,7 +106,7 @@ func (in *inputs) Snapshot() (plan.LiveSnapshot, error) {
 	case err == nil:
 	case in.ctx.Err() != nil:
 		return plan.LiveSnapshot{}, err
-	case isUserError(err):
+	case reconcile.IsTerminal(err):
 		return plan.LiveSnapshot{}, &plan.Final{Message: err.Error()}
 	default:
 		in.retry = err

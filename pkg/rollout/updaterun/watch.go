@@ -103,7 +103,7 @@ func sameTurn(a, b v1beta1.UpdateRunObject) bool {
 		a.RunSpec().State == b.RunSpec().State &&
 		runrules.IsOver(a.RunStatus()) == runrules.IsOver(b.RunStatus()) &&
 		equality.Semantic.DeepEqual(a.RunStatus().RolledBackBy, b.RunStatus().RolledBackBy) &&
-		fleet.HasFinalizer(a, wellknown.UpdateRunFinalizer) == fleet.HasFinalizer(b, wellknown.UpdateRunFinalizer) &&
+		reconcile.HasFinalizer(a, wellknown.UpdateRunFinalizer) == reconcile.HasFinalizer(b, wellknown.UpdateRunFinalizer) &&
 		(a.GetDeletionTimestamp() == nil) == (b.GetDeletionTimestamp() == nil)
 }
 

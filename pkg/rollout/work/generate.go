@@ -17,7 +17,6 @@ import (
 	"k8s.io/apimachinery/pkg/api/equality"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/util/sets"
 
 	"github.com/stagegate/stagegate/pkg/apis/placement/v1beta1"
 	"github.com/stagegate/stagegate/pkg/apis/wellknown"
@@ -120,7 +119,7 @@ func (c *Controller) parts(binding v1beta1.BindingObject) ([]v1beta1.ResourceSna
 	wanted := 1
 	if n := master.GetAnnotations()[wellknown.NumberOfSnapshotsAnnotation]; n != "" {
 		if wanted, err = strconv.Atoi(n); err != nil {
-			return nil, userErrorf("resource snapshot %q: annotation %s: %v", name, wellknown.NumberOfSnapshotsAnnotation, err)
+			return nil, reconcile.Terminalf("resource snapshot %q: annotation %s: %v", name, wellknown.NumberOfSnapshotsAnnotation, err)
 		}
 	}
 	parts := []v1beta1.ResourceSnapshotObject{master}
@@ -234,9 +233,8 @@ func merged(existing, desired *v1beta1.Work) *v1beta1.Work {
 		work.Spec.ReportBackStrategy = desired.Spec.ReportBackStrategy
 		changed = true
 	}
-	if missing := sets.New(desired.Finalizers...).Difference(sets.New(work.Finalizers...)); missing.Len() > 0 {
-		work.Finalizers = append(work.Finalizers, sets.List(missing)...)
-		changed = true
+	for _, finalizer := range desired.Finalizers {
+		changed = reconcile.AddFinalizer(work, finalizer) || changed
 	}
 	if !changed {
 		return nil

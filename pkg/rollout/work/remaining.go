@@ -59,6 +59,6 @@ func (c *Controller) tellRemaining(ctx context.Context, binding v1beta1.BindingO
 	if err != nil {
 		return reconcile.IgnoreNotFound(fmt.Errorf("writing the status of binding %s: %w", key, err))
 	}
-	c.written.note(bindingID(key), updated.GetResourceVersion())
+	c.wroteBinding(updated)
 	return nil
 }

@@ -1,7 +1,7 @@
 // Copyright The Stagegate Authors.
 // SPDX-License-Identifier: Apache-2.0
 
-package fleet
+package reconcile
 
 import (
 	"slices"
@@ -9,12 +9,12 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 )
 
-// HasFinalizer says whether an object carries a finalizer.
+// HasFinalizer reports whether an object carries a finalizer.
 func HasFinalizer(obj metav1.Object, finalizer string) bool {
 	return slices.Contains(obj.GetFinalizers(), finalizer)
 }
 
-// AddFinalizer puts a finalizer on a copy of an object and says whether it was missing.
+// AddFinalizer puts a finalizer on a copy of an object and reports whether it was missing.
 func AddFinalizer(obj metav1.Object, finalizer string) bool {
 	if HasFinalizer(obj, finalizer) {
 		return false
@@ -23,7 +23,7 @@ func AddFinalizer(obj metav1.Object, finalizer string) bool {
 	return true
 }
 
-// RemoveFinalizer takes a finalizer off a copy of an object and says whether it was there.
+// RemoveFinalizer takes a finalizer off a copy of an object and reports whether it was there.
 func RemoveFinalizer(obj metav1.Object, finalizer string) bool {
 	if !HasFinalizer(obj, finalizer) {
 		return false
