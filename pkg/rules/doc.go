@@ -1,7 +1,7 @@
 // Copyright The Stagegate Authors.
 // SPDX-License-Identifier: Apache-2.0
 
-// Package rules has no code. The packages below it say what the objects of the API mean: whether a run is over, which decisions open a
-// gate, what a rollback takes back. They are pure functions over the types of v1beta1, which registry, admission, engine and controllers
-// all ask, so that each rule stands once. They import pkg/apis only.
+// Package rules has no code. The packages below it tell what the objects of the API mean: whether a run is over, which decisions open a
+// gate, which stage has which clusters, which overrides are in force, what can be placed. They are pure functions over the types of
+// v1beta1, which registry, admission, engine and controllers all ask, so that each rule stands once. They import pkg/apis only.
 package rules

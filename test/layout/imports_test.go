@@ -30,24 +30,25 @@ type rule struct {
 	beside   []string
 }
 
-// The order of the rules is that of the layers: apis, then what is generated from them and what they mean, then registry, admission and loops, then
+// The order of the rules is that of the layers: apis, then what is generated from them, the clients over that and what they mean, then registry, admission and loops, then
 // the server, then the command.
 var rules = []rule{
 	{packages: "pkg/apis", may: []string{"pkg/apis"}},
 	{packages: "pkg/generated", may: []string{"pkg/apis", "pkg/generated"}},
+	{packages: "pkg/client", may: []string{"pkg/apis", "pkg/generated", "pkg/client"}},
 	{packages: "pkg/rules", may: []string{"pkg/apis", "pkg/rules"}},
 	{packages: "pkg/registry", may: []string{"pkg/apis", "pkg/rules", "pkg/registry"}},
 	// Who asks and what they may, the registry and admission tell by the same rule.
-	{packages: "pkg/admission", may: []string{"pkg/apis", "pkg/rules", "pkg/generated", "pkg/admission"}, beside: []string{"pkg/registry/placement"}},
+	{packages: "pkg/admission", may: []string{"pkg/apis", "pkg/rules", "pkg/generated", "pkg/client", "pkg/admission"}, beside: []string{"pkg/registry/placement"}},
 	{packages: "pkg/rollout/updaterun/plan", may: []string{"pkg/apis", "pkg/rules"}},
 	// A run is planned by its first steps.
 	{packages: "pkg/rollout/updaterun/engine", may: []string{"pkg/apis", "pkg/rules", "pkg/rollout/updaterun/plan"}},
 	{packages: "pkg/rollout/apply", may: []string{"pkg/apis", "pkg/rules", "pkg/generated", "pkg/rollout/internal/reconcile", "pkg/rollout/storeid"}},
-	{packages: "pkg/rollout/internal", may: []string{"pkg/apis", "pkg/rules", "pkg/generated", "pkg/rollout/internal"}},
+	{packages: "pkg/rollout/internal", may: []string{"pkg/apis", "pkg/rules", "pkg/generated", "pkg/client", "pkg/rollout/internal"}},
 	{packages: "pkg/rollout/members", may: []string{"pkg/apis", "pkg/generated", "pkg/rollout/internal", "pkg/rollout/members"}},
 	{packages: "pkg/rollout/storeid", may: []string{"pkg/apis"}},
-	{packages: "pkg/rollout", may: []string{"pkg/apis", "pkg/rules", "pkg/generated", "pkg/rollout"}},
-	{packages: "pkg/apiserver", may: []string{"pkg/apis", "pkg/rules", "pkg/generated", "pkg/registry", "pkg/admission", "pkg/rollout", "pkg/apiserver"}},
+	{packages: "pkg/rollout", may: []string{"pkg/apis", "pkg/rules", "pkg/generated", "pkg/client", "pkg/rollout"}},
+	{packages: "pkg/apiserver", may: []string{"pkg/apis", "pkg/rules", "pkg/generated", "pkg/client", "pkg/registry", "pkg/admission", "pkg/rollout", "pkg/apiserver"}},
 	{packages: "cmd", may: []string{"pkg/apiserver"}},
 }
 

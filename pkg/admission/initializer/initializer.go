@@ -11,7 +11,7 @@ import (
 )
 
 // WantsFleetInformers is a plugin that reads the fleet's API from caches. It asks the factory for its informers when it is given
-// one; whoever made the factory starts it.
+// one; whoever made the factory starts it. A plugin that wants the client as well is given the client first.
 type WantsFleetInformers interface {
 	SetFleetInformers(externalversions.SharedInformerFactory)
 	admission.InitializationValidator

@@ -13,6 +13,7 @@ import (
 	"k8s.io/apimachinery/pkg/util/validation/field"
 
 	"github.com/stagegate/stagegate/pkg/apis/placement/v1beta1"
+	"github.com/stagegate/stagegate/pkg/client/scoped"
 )
 
 // override is a written override of either scope, as the rules see it.
@@ -61,31 +62,8 @@ func (o override) without(before override) []selector {
 
 // others are the overrides beside one in its scope: all that are cluster-scoped, or those of its namespace.
 func (p *Plugin) others(ctx context.Context, one override) ([]v1beta1.OverrideObject, error) {
-	var others []v1beta1.OverrideObject
-	add := func(o v1beta1.OverrideObject) {
-		if o.GetName() != one.GetName() {
-			others = append(others, o)
-		}
-	}
-	api := p.client.PlacementV1beta1()
-	if one.GetNamespace() == "" {
-		list, err := api.ClusterResourceOverrides().List(ctx, metav1.ListOptions{})
-		if err != nil {
-			return nil, err
-		}
-		for i := range list.Items {
-			add(&list.Items[i])
-		}
-		return others, nil
-	}
-	list, err := api.ResourceOverrides(one.GetNamespace()).List(ctx, metav1.ListOptions{})
-	if err != nil {
-		return nil, err
-	}
-	for i := range list.Items {
-		add(&list.Items[i])
-	}
-	return others, nil
+	all, err := scoped.OverrideClient(p.client.PlacementV1beta1(), one.GetNamespace()).List(ctx, metav1.ListOptions{})
+	return slices.DeleteFunc(all, func(o v1beta1.OverrideObject) bool { return o.GetName() == one.GetName() }), err
 }
 
 // selecting is the name of the first override that selects an object. One that is being deleted changes nothing any more.

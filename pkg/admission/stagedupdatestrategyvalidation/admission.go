@@ -7,15 +7,15 @@ import (
 	"context"
 	"errors"
 	"io"
+	"slices"
 
 	apiequality "k8s.io/apimachinery/pkg/api/equality"
 	"k8s.io/apiserver/pkg/admission"
-	"k8s.io/client-go/tools/cache"
 
 	"github.com/stagegate/stagegate/pkg/admission/initializer"
 	"github.com/stagegate/stagegate/pkg/apis/placement/v1beta1"
+	"github.com/stagegate/stagegate/pkg/client/scoped"
 	"github.com/stagegate/stagegate/pkg/generated/clientset/versioned"
-	typed "github.com/stagegate/stagegate/pkg/generated/clientset/versioned/typed/placement/v1beta1"
 	"github.com/stagegate/stagegate/pkg/generated/informers/externalversions"
 	clusterlisters "github.com/stagegate/stagegate/pkg/generated/listers/cluster/v1beta1"
 )
@@ -33,8 +33,9 @@ type Plugin struct {
 	*admission.Handler
 	client         versioned.Interface
 	memberClusters clusterlisters.MemberClusterLister
-	// clusterScoped and namespaced find what strategies and runs of either scope refer to.
-	clusterScoped, namespaced *kinds
+	placements     scoped.Kind[v1beta1.PlacementObject]
+	strategies     scoped.Kind[v1beta1.UpdateStrategyObject]
+	runs           scoped.Kind[v1beta1.UpdateRunObject]
 }
 
 var (
@@ -51,23 +52,17 @@ func New() *Plugin {
 // SetFleetClient implements initializer.WantsFleetClient.
 func (p *Plugin) SetFleetClient(client versioned.Interface) { p.client = client }
 
-// SetFleetInformers implements initializer.WantsFleetInformers.
+// SetFleetInformers implements initializer.WantsFleetInformers. The client is set by then.
 func (p *Plugin) SetFleetInformers(informers externalversions.SharedInformerFactory) {
 	memberClusters := informers.Cluster().V1beta1().MemberClusters()
 	initializer.QuietStop(memberClusters.Informer())
 	p.memberClusters = memberClusters.Lister()
-	api := func() typed.PlacementV1beta1Interface { return p.client.PlacementV1beta1() }
-	p.clusterScoped = newClusterScoped(informers.Placement().V1beta1(), api)
-	p.namespaced = newNamespaced(informers.Placement().V1beta1(), api)
+	api, kinds := p.client.PlacementV1beta1(), informers.Placement().V1beta1()
+	p.placements, p.strategies, p.runs = scoped.Placements(api, kinds), scoped.Strategies(api, kinds), scoped.Runs(api, kinds)
+	initializer.QuietStop(slices.Concat(p.placements.Informers(), p.strategies.Informers(), p.runs.Informers())...)
 
-	synced := append([]cache.InformerSynced{memberClusters.Informer().HasSynced}, append(p.clusterScoped.synced, p.namespaced.synced...)...)
 	p.SetReadyFunc(func() bool {
-		for _, hasSynced := range synced {
-			if !hasSynced() {
-				return false
-			}
-		}
-		return true
+		return memberClusters.Informer().HasSynced() && p.placements.HasSynced() && p.strategies.HasSynced() && p.runs.HasSynced()
 	})
 }
 
@@ -127,10 +122,3 @@ func (p *Plugin) validateRun(ctx context.Context, a admission.Attributes, run v1
 }
 
 var errNotReady = errors.New("not yet ready to handle request")
-
-func (p *Plugin) kindsOf(namespace string) *kinds {
-	if namespace == "" {
-		return p.clusterScoped
-	}
-	return p.namespaced
-}

@@ -8,6 +8,8 @@ import (
 	"slices"
 
 	"k8s.io/apimachinery/pkg/api/meta"
+	"k8s.io/apimachinery/pkg/labels"
+	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/apiserver/pkg/admission"
 
 	"github.com/stagegate/stagegate/pkg/apis/placement/v1beta1"
@@ -18,8 +20,9 @@ import (
 // validateNewRun refuses a run of a placement that moves its clusters itself. What is merely not there yet may turn up before the
 // run is given up, so that a directory can be applied in any order.
 func (p *Plugin) validateNewRun(ctx context.Context, a admission.Attributes, run v1beta1.UpdateRunObject) error {
-	spec, kinds := run.RunSpec(), p.kindsOf(run.GetNamespace())
-	target, found, err := kinds.placements.find(ctx, run.GetNamespace(), spec.PlacementName, isExternal)
+	spec := run.RunSpec()
+	placement := types.NamespacedName{Namespace: run.GetNamespace(), Name: spec.PlacementName}
+	target, found, err := find(ctx, p.placements, placement, isExternal)
 	if err != nil {
 		return err
 	}
@@ -27,17 +30,18 @@ func (p *Plugin) validateNewRun(ctx context.Context, a admission.Attributes, run
 		if err := runrules.CheckExternal(target); err != nil {
 			return admission.NewForbidden(a, err)
 		}
-		warnOfNothing(ctx, kinds.placements.kind, target)
+		warnOfNothing(ctx, kindOf(p.placements, placement), target)
 	} else {
-		warn(ctx, "%s %q does not exist yet; the run cannot be initialised without it", kinds.placements.kind, spec.PlacementName)
+		warn(ctx, "%s %q does not exist yet; the run cannot be initialised without it", kindOf(p.placements, placement), spec.PlacementName)
 	}
 
-	_, found, err = kinds.strategies.find(ctx, run.GetNamespace(), spec.StagedUpdateStrategyName, func(v1beta1.UpdateStrategyObject) bool { return true })
+	strategy := types.NamespacedName{Namespace: run.GetNamespace(), Name: spec.StagedUpdateStrategyName}
+	_, found, err = find(ctx, p.strategies, strategy, func(v1beta1.UpdateStrategyObject) bool { return true })
 	if err != nil {
 		return err
 	}
 	if !found {
-		warn(ctx, "%s %q does not exist yet; the run cannot be initialised without it", kinds.strategies.kind, spec.StagedUpdateStrategyName)
+		warn(ctx, "%s %q does not exist yet; the run cannot be initialised without it", kindOf(p.strategies, strategy), spec.StagedUpdateStrategyName)
 	}
 	return nil
 }
@@ -58,7 +62,7 @@ func isExternal(target v1beta1.PlacementObject) bool {
 // warnOfWaitingRuns names the runs that have not copied a strategy yet which is about to go.
 func (p *Plugin) warnOfWaitingRuns(ctx context.Context, strategy v1beta1.UpdateStrategyObject) error {
 	var waiting []string
-	for _, run := range p.kindsOf(strategy.GetNamespace()).listRuns(strategy.GetNamespace()) {
+	for _, run := range p.runs.List(strategy.GetNamespace(), labels.Everything()) {
 		if run.RunSpec().StagedUpdateStrategyName == strategy.GetName() && runrules.AwaitsPlan(run) {
 			waiting = append(waiting, run.GetName())
 		}

@@ -11,11 +11,11 @@ import (
 	"k8s.io/utils/lru"
 
 	clusterv1beta1 "github.com/stagegate/stagegate/pkg/apis/cluster/v1beta1"
-	"github.com/stagegate/stagegate/pkg/apis/overrides"
 	"github.com/stagegate/stagegate/pkg/apis/placement/v1beta1"
 	"github.com/stagegate/stagegate/pkg/rollout/internal/fleet"
 	"github.com/stagegate/stagegate/pkg/rollout/internal/reconcile"
 	bindingrules "github.com/stagegate/stagegate/pkg/rules/binding"
+	overrides "github.com/stagegate/stagegate/pkg/rules/override"
 	snapshotrules "github.com/stagegate/stagegate/pkg/rules/snapshot"
 )
 

@@ -10,8 +10,8 @@ import (
 	"time"
 
 	clusterv1beta1 "github.com/stagegate/stagegate/pkg/apis/cluster/v1beta1"
-	"github.com/stagegate/stagegate/pkg/apis/clusterfilter"
 	"github.com/stagegate/stagegate/pkg/apis/placement/v1beta1"
+	"github.com/stagegate/stagegate/pkg/rules/clusterfilter"
 )
 
 // What a policy snapshot's status says at most.

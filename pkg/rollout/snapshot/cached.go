@@ -11,7 +11,7 @@ import (
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/client-go/dynamic"
 
-	"github.com/stagegate/stagegate/pkg/apis/placeable"
+	"github.com/stagegate/stagegate/pkg/rules/placeable"
 )
 
 // readSingly is up to how many changed objects are read one by one; more are read with one list.

@@ -7,7 +7,7 @@ import (
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 
-	"github.com/stagegate/stagegate/pkg/apis/placeable"
+	"github.com/stagegate/stagegate/pkg/rules/placeable"
 )
 
 var (

@@ -15,7 +15,7 @@ import (
 	"k8s.io/client-go/discovery"
 	"k8s.io/client-go/metadata"
 
-	"github.com/stagegate/stagegate/pkg/apis/placeable"
+	"github.com/stagegate/stagegate/pkg/rules/placeable"
 )
 
 // kind is a kind that the hub serves.

@@ -13,7 +13,7 @@ import (
 	"k8s.io/client-go/dynamic"
 	"k8s.io/client-go/tools/pager"
 
-	"github.com/stagegate/stagegate/pkg/apis/placeable"
+	"github.com/stagegate/stagegate/pkg/rules/placeable"
 )
 
 // query finds objects of one kind. It is what is watched and what is read.

@@ -17,7 +17,7 @@ import (
 	"k8s.io/client-go/tools/cache"
 	"k8s.io/klog/v2"
 
-	"github.com/stagegate/stagegate/pkg/apis/placeable"
+	"github.com/stagegate/stagegate/pkg/rules/placeable"
 )
 
 // watched follows the metadata of what one query finds.

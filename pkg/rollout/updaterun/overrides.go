@@ -4,19 +4,15 @@
 package updaterun
 
 import (
-	"context"
-	"fmt"
 	"slices"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
-	"github.com/stagegate/stagegate/pkg/apis/overrides"
 	"github.com/stagegate/stagegate/pkg/apis/placement/v1beta1"
 	"github.com/stagegate/stagegate/pkg/rollout/internal/fleet"
-	"github.com/stagegate/stagegate/pkg/rollout/internal/overriding"
 	"github.com/stagegate/stagegate/pkg/rollout/internal/reconcile"
 	"github.com/stagegate/stagegate/pkg/rollout/updaterun/plan"
+	overrides "github.com/stagegate/stagegate/pkg/rules/override"
 	snapshotrules "github.com/stagegate/stagegate/pkg/rules/snapshot"
 	runrules "github.com/stagegate/stagegate/pkg/rules/updaterun"
 )
@@ -27,7 +23,8 @@ func (in *inputs) Overrides() (plan.Overrides, error) {
 	if in.run.RunSpec().RollbackOf != "" {
 		return previousOverrides(in.fleet, in.world.RolledBack)
 	}
-	all, err := liveOverrides(in.ctx, in.fleet, in.run.GetNamespace())
+	// A cache would not do: what a user has overridden before creating the run must be in force in it.
+	all, err := in.fleet.Overrides.AllLive(in.ctx, in.run.GetNamespace())
 	if err != nil || len(all) == 0 {
 		return plan.Overrides{}, err
 	}
@@ -47,7 +44,7 @@ func (in *inputs) Overrides() (plan.Overrides, error) {
 
 // Misfits implements plan.Inputs.
 func (in *inputs) Misfits(member plan.Member, inForce []v1beta1.OverrideSnapshotObject) ([]overrides.LeftOut, error) {
-	o, err := overriding.New(in.run.GetNamespace(), member.Name, member.Labels, inForce)
+	o, err := overrides.NewPatcher(in.run.GetNamespace(), member.Name, member.Labels, inForce)
 	var all []overrides.LeftOut
 	for i := 0; i < len(in.selected) && err == nil; i++ {
 		var leftOut []overrides.LeftOut
@@ -55,28 +52,6 @@ func (in *inputs) Misfits(member plan.Member, inForce []v1beta1.OverrideSnapshot
 		all = append(all, leftOut...)
 	}
 	return all, err
-}
-
-// liveOverrides are those that there are, of one namespace or, for a cluster-scoped run, of all. A cache would not do: what a user
-// has overridden before creating the run has to be in force in it.
-func liveOverrides(ctx context.Context, f *fleet.Fleet, namespace string) ([]v1beta1.OverrideObject, error) {
-	client := f.Clientset.PlacementV1beta1()
-	clusterScoped, err := client.ClusterResourceOverrides().List(ctx, metav1.ListOptions{})
-	if err != nil {
-		return nil, fmt.Errorf("listing ClusterResourceOverrides: %w", err)
-	}
-	namespaced, err := client.ResourceOverrides(namespace).List(ctx, metav1.ListOptions{})
-	if err != nil {
-		return nil, fmt.Errorf("listing ResourceOverrides: %w", err)
-	}
-	all := make([]v1beta1.OverrideObject, 0, len(clusterScoped.Items)+len(namespaced.Items))
-	for i := range clusterScoped.Items {
-		all = append(all, &clusterScoped.Items[i])
-	}
-	for i := range namespaced.Items {
-		all = append(all, &namespaced.Items[i])
-	}
-	return all, nil
 }
 
 // previousOverrides are the versions, among those that clusters had before a run, that are still there.

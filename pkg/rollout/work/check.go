@@ -11,8 +11,8 @@ import (
 
 	"github.com/stagegate/stagegate/pkg/apis/placement/v1beta1"
 	"github.com/stagegate/stagegate/pkg/apis/wellknown"
-	"github.com/stagegate/stagegate/pkg/rollout/internal/overriding"
 	"github.com/stagegate/stagegate/pkg/rollout/internal/reconcile"
+	overrides "github.com/stagegate/stagegate/pkg/rules/override"
 )
 
 // overrideError is a failure to override, which no other try mends.
@@ -43,7 +43,7 @@ func (c checks) of(snapshot v1beta1.ResourceSnapshotObject) error {
 // nowhere else, and none reaches a reserved namespace, whoever wrote its snapshot. What Works hold already stays on the member.
 func check(snapshot v1beta1.ResourceSnapshotObject) error {
 	for i, resource := range snapshot.SnapshotSpec().SelectedResources {
-		object, err := overriding.Identify(resource.Raw)
+		object, err := overrides.Identify(resource.Raw)
 		if err != nil {
 			return reconcile.Terminalf("resource %d of snapshot %q cannot be read: %v", i, snapshot.GetName(), err)
 		}

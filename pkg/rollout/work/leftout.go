@@ -10,10 +10,10 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 
-	"github.com/stagegate/stagegate/pkg/apis/overrides"
 	"github.com/stagegate/stagegate/pkg/apis/placement/v1beta1"
 	"github.com/stagegate/stagegate/pkg/apis/wellknown"
 	"github.com/stagegate/stagegate/pkg/rollout/internal/reconcile"
+	overrides "github.com/stagegate/stagegate/pkg/rules/override"
 )
 
 // maxLeftOut is how many overrides that were left out a Work names. Namespaces may have many, and its annotations have a limit.

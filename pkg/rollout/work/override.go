@@ -12,11 +12,10 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 
 	clusterv1beta1 "github.com/stagegate/stagegate/pkg/apis/cluster/v1beta1"
-	"github.com/stagegate/stagegate/pkg/apis/overrides"
 	"github.com/stagegate/stagegate/pkg/apis/placement/v1beta1"
 	"github.com/stagegate/stagegate/pkg/apis/wellknown"
-	"github.com/stagegate/stagegate/pkg/rollout/internal/overriding"
 	"github.com/stagegate/stagegate/pkg/rollout/internal/reconcile"
+	overrides "github.com/stagegate/stagegate/pkg/rules/override"
 )
 
 // isOverridden says whether a binding names overrides.
@@ -27,7 +26,7 @@ func isOverridden(spec *v1beta1.ResourceBindingSpec) bool {
 // override makes the manifests of a binding's Works what they are on its cluster. That is decided when the cluster is moved: a Work that
 // holds the version already keeps its manifests, whatever labels the cluster has got since.
 func (c *Controller) override(binding v1beta1.BindingObject, existing, works []*v1beta1.Work) error {
-	var o *overriding.Overriding
+	var o *overrides.Patcher
 	version := versionOf(binding.BindingSpec())
 	for _, work := range works {
 		if held := slices.IndexFunc(existing, func(w *v1beta1.Work) bool { return w.Name == work.Name && holds(w, version) }); held >= 0 {
@@ -49,7 +48,7 @@ func (c *Controller) override(binding v1beta1.BindingObject, existing, works []*
 }
 
 // overridesOf finds the overrides that a binding names: those without a namespace come first.
-func (c *Controller) overridesOf(binding v1beta1.BindingObject) (*overriding.Overriding, error) {
+func (c *Controller) overridesOf(binding v1beta1.BindingObject) (*overrides.Patcher, error) {
 	spec := binding.BindingSpec()
 	member, err := c.fleet.MemberClusters.Lister().Get(spec.TargetCluster)
 	if err != nil {
@@ -74,14 +73,14 @@ func (c *Controller) overridesOf(binding v1beta1.BindingObject) (*overriding.Ove
 		}
 		versions = append(versions, snapshot)
 	}
-	o, err := overriding.New(binding.GetNamespace(), member.Name, member.Labels, versions)
+	o, err := overrides.NewPatcher(binding.GetNamespace(), member.Name, member.Labels, versions)
 	if err != nil {
 		return nil, overrideErrorf("%v", err)
 	}
 	return o, nil
 }
 
-func overrideWork(work *v1beta1.Work, o *overriding.Overriding) error {
+func overrideWork(work *v1beta1.Work, o *overrides.Patcher) error {
 	var manifests []v1beta1.Manifest
 	var leftOut []overrides.LeftOut
 	o.NextWork()

@@ -1,8 +1,8 @@
 // Copyright The Stagegate Authors.
 // SPDX-License-Identifier: Apache-2.0
 
-// Package fleet is the loops' view of the API: one informer and one client a kind, and both scopes of a kind behind one type. It
-// holds no rules of any loop.
+// Package fleet is the controllers' view of the API: an informer and a client for each kind, and the indexes of the caches. It holds no
+// rules of any controller.
 package fleet
 
 import (
@@ -13,6 +13,7 @@ import (
 
 	"github.com/stagegate/stagegate/pkg/apis/placement/v1beta1"
 	"github.com/stagegate/stagegate/pkg/apis/wellknown"
+	"github.com/stagegate/stagegate/pkg/client/scoped"
 	"github.com/stagegate/stagegate/pkg/generated/clientset/versioned"
 	"github.com/stagegate/stagegate/pkg/generated/informers/externalversions"
 	clusterinformers "github.com/stagegate/stagegate/pkg/generated/informers/externalversions/cluster/v1beta1"
@@ -33,6 +34,26 @@ const (
 	// ByCluster finds bindings by their member cluster; the value is {binding's namespace, cluster}.
 	ByCluster = "cluster"
 )
+
+type (
+	// Object is what every API object is.
+	Object = scoped.Object
+	// Client writes and reads objects of one kind and scope.
+	Client[O Object] = scoped.Client[O]
+)
+
+// Kind is both scopes of a kind, which a controller can watch.
+type Kind[O Object] struct{ scoped.Kind[O] }
+
+// Watch feeds a controller from both scopes.
+func (k Kind[O]) Watch(loop *reconcile.Loop, f reconcile.MapFunc) {
+	for _, informer := range k.Informers() {
+		loop.Watch(informer, f)
+	}
+}
+
+// Copy makes an object from the cache one that may be changed.
+func Copy[O Object](obj O) O { return obj.DeepCopyObject().(O) }
 
 // Fleet has everything of the API that loops read and write.
 type Fleet struct {
@@ -68,96 +89,15 @@ func New(clientset versioned.Interface) *Fleet {
 		MemberClusters: factory.Cluster().V1beta1().MemberClusters(),
 		factory:        factory,
 	}
-	f.Placements = Kind[v1beta1.PlacementObject]{
-		cluster: newScope[v1beta1.PlacementObject]("ClusterResourcePlacement", "clusterresourceplacements",
-			informers.ClusterResourcePlacements().Informer(), func(string) typedClient[*v1beta1.ClusterResourcePlacement] {
-				return client.ClusterResourcePlacements()
-			}),
-		namespaced: newScope[v1beta1.PlacementObject]("ResourcePlacement", "resourceplacements",
-			informers.ResourcePlacements().Informer(), func(ns string) typedClient[*v1beta1.ResourcePlacement] {
-				return client.ResourcePlacements(ns)
-			}),
-	}
-	f.Runs = Kind[v1beta1.UpdateRunObject]{
-		cluster: newScope[v1beta1.UpdateRunObject]("ClusterStagedUpdateRun", "clusterstagedupdateruns",
-			informers.ClusterStagedUpdateRuns().Informer(), func(string) typedClient[*v1beta1.ClusterStagedUpdateRun] {
-				return client.ClusterStagedUpdateRuns()
-			}),
-		namespaced: newScope[v1beta1.UpdateRunObject]("StagedUpdateRun", "stagedupdateruns",
-			informers.StagedUpdateRuns().Informer(), func(ns string) typedClient[*v1beta1.StagedUpdateRun] {
-				return client.StagedUpdateRuns(ns)
-			}),
-	}
-	f.Strategies = Kind[v1beta1.UpdateStrategyObject]{
-		cluster: newScope[v1beta1.UpdateStrategyObject]("ClusterStagedUpdateStrategy", "clusterstagedupdatestrategies",
-			informers.ClusterStagedUpdateStrategies().Informer(), func(string) typedClient[*v1beta1.ClusterStagedUpdateStrategy] {
-				return client.ClusterStagedUpdateStrategies()
-			}),
-		namespaced: newScope[v1beta1.UpdateStrategyObject]("StagedUpdateStrategy", "stagedupdatestrategies",
-			informers.StagedUpdateStrategies().Informer(), func(ns string) typedClient[*v1beta1.StagedUpdateStrategy] {
-				return client.StagedUpdateStrategies(ns)
-			}),
-	}
-	f.Approvals = Kind[v1beta1.ApprovalRequestObject]{
-		cluster: newScope[v1beta1.ApprovalRequestObject]("ClusterApprovalRequest", "clusterapprovalrequests",
-			informers.ClusterApprovalRequests().Informer(), func(string) typedClient[*v1beta1.ClusterApprovalRequest] {
-				return client.ClusterApprovalRequests()
-			}),
-		namespaced: newScope[v1beta1.ApprovalRequestObject]("ApprovalRequest", "approvalrequests",
-			informers.ApprovalRequests().Informer(), func(ns string) typedClient[*v1beta1.ApprovalRequest] {
-				return client.ApprovalRequests(ns)
-			}),
-	}
-	f.Snapshots = Kind[v1beta1.ResourceSnapshotObject]{
-		cluster: newScope[v1beta1.ResourceSnapshotObject]("ClusterResourceSnapshot", "clusterresourcesnapshots",
-			informers.ClusterResourceSnapshots().Informer(), func(string) typedClient[*v1beta1.ClusterResourceSnapshot] {
-				return client.ClusterResourceSnapshots()
-			}),
-		namespaced: newScope[v1beta1.ResourceSnapshotObject]("ResourceSnapshot", "resourcesnapshots",
-			informers.ResourceSnapshots().Informer(), func(ns string) typedClient[*v1beta1.ResourceSnapshot] {
-				return client.ResourceSnapshots(ns)
-			}),
-	}
-	f.PolicySnapshots = Kind[v1beta1.PolicySnapshotObject]{
-		cluster: newScope[v1beta1.PolicySnapshotObject]("ClusterSchedulingPolicySnapshot", "clusterschedulingpolicysnapshots",
-			informers.ClusterSchedulingPolicySnapshots().Informer(), func(string) typedClient[*v1beta1.ClusterSchedulingPolicySnapshot] {
-				return client.ClusterSchedulingPolicySnapshots()
-			}),
-		namespaced: newScope[v1beta1.PolicySnapshotObject]("SchedulingPolicySnapshot", "schedulingpolicysnapshots",
-			informers.SchedulingPolicySnapshots().Informer(), func(ns string) typedClient[*v1beta1.SchedulingPolicySnapshot] {
-				return client.SchedulingPolicySnapshots(ns)
-			}),
-	}
-	f.Bindings = Kind[v1beta1.BindingObject]{
-		cluster: newScope[v1beta1.BindingObject]("ClusterResourceBinding", "clusterresourcebindings",
-			informers.ClusterResourceBindings().Informer(), func(string) typedClient[*v1beta1.ClusterResourceBinding] {
-				return client.ClusterResourceBindings()
-			}),
-		namespaced: newScope[v1beta1.BindingObject]("ResourceBinding", "resourcebindings",
-			informers.ResourceBindings().Informer(), func(ns string) typedClient[*v1beta1.ResourceBinding] {
-				return client.ResourceBindings(ns)
-			}),
-	}
-	f.Overrides = Kind[v1beta1.OverrideObject]{
-		cluster: newScope[v1beta1.OverrideObject]("ClusterResourceOverride", "clusterresourceoverrides",
-			informers.ClusterResourceOverrides().Informer(), func(string) typedClient[*v1beta1.ClusterResourceOverride] {
-				return client.ClusterResourceOverrides()
-			}),
-		namespaced: newScope[v1beta1.OverrideObject]("ResourceOverride", "resourceoverrides",
-			informers.ResourceOverrides().Informer(), func(ns string) typedClient[*v1beta1.ResourceOverride] {
-				return client.ResourceOverrides(ns)
-			}),
-	}
-	f.OverrideSnapshots = Kind[v1beta1.OverrideSnapshotObject]{
-		cluster: newScope[v1beta1.OverrideSnapshotObject]("ClusterResourceOverrideSnapshot", "clusterresourceoverridesnapshots",
-			informers.ClusterResourceOverrideSnapshots().Informer(), func(string) typedClient[*v1beta1.ClusterResourceOverrideSnapshot] {
-				return client.ClusterResourceOverrideSnapshots()
-			}),
-		namespaced: newScope[v1beta1.OverrideSnapshotObject]("ResourceOverrideSnapshot", "resourceoverridesnapshots",
-			informers.ResourceOverrideSnapshots().Informer(), func(ns string) typedClient[*v1beta1.ResourceOverrideSnapshot] {
-				return client.ResourceOverrideSnapshots(ns)
-			}),
-	}
+	f.Placements = Kind[v1beta1.PlacementObject]{scoped.Placements(client, informers)}
+	f.Runs = Kind[v1beta1.UpdateRunObject]{scoped.Runs(client, informers)}
+	f.Strategies = Kind[v1beta1.UpdateStrategyObject]{scoped.Strategies(client, informers)}
+	f.Approvals = Kind[v1beta1.ApprovalRequestObject]{scoped.Approvals(client, informers)}
+	f.Snapshots = Kind[v1beta1.ResourceSnapshotObject]{scoped.Snapshots(client, informers)}
+	f.PolicySnapshots = Kind[v1beta1.PolicySnapshotObject]{scoped.PolicySnapshots(client, informers)}
+	f.Bindings = Kind[v1beta1.BindingObject]{scoped.Bindings(client, informers)}
+	f.Overrides = Kind[v1beta1.OverrideObject]{scoped.Overrides(client, informers)}
+	f.OverrideSnapshots = Kind[v1beta1.OverrideSnapshotObject]{scoped.OverrideSnapshots(client, informers)}
 	// Informers of the kinds with one scope exist once they are asked for.
 	f.Works.Informer()
 	f.MemberClusters.Informer()
@@ -178,7 +118,7 @@ func New(clientset versioned.Interface) *Fleet {
 // Start runs the informers until stop is closed.
 func (f *Fleet) Start(stop <-chan struct{}) { f.factory.Start(stop) }
 
-// WaitForSync waits until every cache is filled, and says false when stop was closed before.
+// WaitForSync waits until every cache is filled, and returns false when stop was closed before.
 func (f *Fleet) WaitForSync(stop <-chan struct{}) bool {
 	for _, synced := range f.factory.WaitForCacheSync(stop) {
 		if !synced {
@@ -186,19 +126,6 @@ func (f *Fleet) WaitForSync(stop <-chan struct{}) bool {
 		}
 	}
 	return true
-}
-
-func newScope[O Object, T any, P interface {
-	*T
-	Object
-}](kind, resource string, informer cache.SharedIndexInformer, client func(namespace string) typedClient[P]) scope[O] {
-	return scope[O]{
-		kind:     kind,
-		resource: resource,
-		informer: informer,
-		client:   func(namespace string) Client[O] { return untyped[O, P]{client(namespace)} },
-		empty:    func() O { return any(P(new(T))).(O) },
-	}
 }
 
 func byParentLabel[O Object](obj O) string { return obj.GetLabels()[wellknown.ParentPlacementLabel] }

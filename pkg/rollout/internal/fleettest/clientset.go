@@ -15,9 +15,9 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 	clienttesting "k8s.io/client-go/testing"
 
-	"github.com/stagegate/stagegate/pkg/apis/overrides"
 	"github.com/stagegate/stagegate/pkg/apis/placement/v1beta1"
 	"github.com/stagegate/stagegate/pkg/generated/clientset/versioned/fake"
+	overrides "github.com/stagegate/stagegate/pkg/rules/override"
 )
 
 // NewClientset is a fake that keeps resource versions, uids and generations as a server does, and refuses a write to what has been

@@ -4,8 +4,8 @@
 package plan
 
 import (
-	"github.com/stagegate/stagegate/pkg/apis/overrides"
 	"github.com/stagegate/stagegate/pkg/apis/placement/v1beta1"
+	overrides "github.com/stagegate/stagegate/pkg/rules/override"
 )
 
 // World is what a plan is made from, besides the run. Nothing in it is changed.

@@ -1,7 +1,7 @@
 // Copyright The Stagegate Authors.
 // SPDX-License-Identifier: Apache-2.0
 
-package overrides
+package override
 
 import (
 	"reflect"
@@ -150,5 +150,26 @@ func TestRulesPickClusters(t *testing.T) {
 	want := []v1beta1.NamespacedName{{Namespace: "bank", Name: "c-0"}, {Namespace: "shop", Name: "a-0"}, {Namespace: "shop", Name: "b-0"}}
 	if !reflect.DeepEqual(namespaced, want) {
 		t.Errorf("got %v, want %v", namespaced, want)
+	}
+}
+
+func TestAnOverrideStopsWhatItsScopeRulesOnly(t *testing.T) {
+	namespaced, cluster := namespacedOverride("shop", "o", deployment), clusterOverride("o", role)
+	for name, test := range map[string]struct {
+		override  v1beta1.Override
+		placement string
+		want      bool
+	}{
+		"a namespace's, what is placed from it":       {namespaced, "shop", true},
+		"a namespace's, what the platform places":     {namespaced, "", false},
+		"a namespace's, what another one places":      {namespaced, "bank", false},
+		"the platform's, what the platform places":    {cluster, "", true},
+		"the platform's, what is placed by namespace": {cluster, "shop", true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			if got := Vetoes(test.override, test.placement); got != test.want {
+				t.Errorf("got %v, want %v", got, test.want)
+			}
+		})
 	}
 }

@@ -1,8 +1,7 @@
 // Copyright The Stagegate Authors.
 // SPDX-License-Identifier: Apache-2.0
 
-// Package overriding changes manifests as overrides want them on a cluster. It does not decide which overrides are in force there.
-package overriding
+package override
 
 import (
 	"fmt"
@@ -11,17 +10,16 @@ import (
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/labels"
 
-	"github.com/stagegate/stagegate/pkg/apis/overrides"
 	"github.com/stagegate/stagegate/pkg/apis/placement/v1beta1"
 	"github.com/stagegate/stagegate/pkg/apis/wording"
 )
 
-// Overriding is what versions of overrides come to on a cluster.
-type Overriding struct {
+// Patcher changes manifests as versions of overrides want them on a cluster.
+type Patcher struct {
 	cluster cluster
 	// namespace of the placement, empty for a cluster-scoped one.
 	namespace string
-	versions  []version
+	versions  []changes
 	// room is by how many bytes overrides that have no say may still make the manifests of a Work larger.
 	room int
 }
@@ -32,8 +30,8 @@ type cluster struct {
 	labels labels.Set
 }
 
-// version of an override with those of its rules that are for the cluster.
-type version struct {
+// changes are those of the rules of a version that are for the cluster.
+type changes struct {
 	snapshot v1beta1.OverrideSnapshotObject
 	rules    []*v1beta1.OverrideRule
 }
@@ -45,17 +43,17 @@ const maxAdded = 512 << 10
 // maxMessage is how many bytes are told of one override that is left out.
 const maxMessage = 512
 
-// New takes the namespace of the placement, empty for a cluster-scoped one, the name and the labels of the cluster, and versions in the
+// NewPatcher takes the namespace of the placement, empty for a cluster-scoped one, the name and the labels of the cluster, and versions in the
 // order in which they are applied. It fails for a label selector that the API does not take.
-func New(placementNamespace, name string, set labels.Set, versions []v1beta1.OverrideSnapshotObject) (*Overriding, error) {
-	o := &Overriding{cluster: cluster{name: name, labels: set}, namespace: placementNamespace}
-	o.NextWork()
+func NewPatcher(placementNamespace, name string, set labels.Set, versions []v1beta1.OverrideSnapshotObject) (*Patcher, error) {
+	p := &Patcher{cluster: cluster{name: name, labels: set}, namespace: placementNamespace}
+	p.NextWork()
 	for _, snapshot := range versions {
-		v := version{snapshot: snapshot}
+		v := changes{snapshot: snapshot}
 		if policy := snapshot.OverridePolicy(); policy != nil {
 			for i := range policy.OverrideRules {
 				rule := &policy.OverrideRules[i]
-				selected, err := overrides.Selects(rule, set)
+				selected, err := Selects(rule, set)
 				if err != nil {
 					return nil, fmt.Errorf("%s: rule %d: %w", describe(snapshot), i, err)
 				}
@@ -64,34 +62,34 @@ func New(placementNamespace, name string, set labels.Set, versions []v1beta1.Ove
 				}
 			}
 		}
-		o.versions = append(o.versions, v)
+		p.versions = append(p.versions, v)
 	}
-	return o, nil
+	return p, nil
 }
 
 // NextWork begins another Work: the manifests that come next are of that one.
-func (o *Overriding) NextWork() { o.room = maxAdded }
+func (p *Patcher) NextWork() { p.room = maxAdded }
 
 // Manifest is one as it is on the cluster, nil where it is left out there, and the versions that do not fit it and have no say in that.
 // An error is of a version that has: it names the override, the object, the cluster and the step that does not fit.
-func (o *Overriding) Manifest(raw []byte) ([]byte, []overrides.LeftOut, error) {
+func (p *Patcher) Manifest(raw []byte) ([]byte, []LeftOut, error) {
 	id, err := Identify(raw)
 	if err != nil {
 		return nil, nil, fmt.Errorf("a manifest cannot be read: %w", err)
 	}
-	var leftOut []overrides.LeftOut
-	for _, v := range o.versions {
-		if len(v.rules) == 0 || !overrides.Changes(v.snapshot, id) {
+	var leftOut []LeftOut
+	for _, v := range p.versions {
+		if len(v.rules) == 0 || !Changes(v.snapshot, id) {
 			continue
 		}
-		changed, err := v.apply(raw, id, o.cluster)
-		vetoes := overrides.Vetoes(v.snapshot, o.namespace)
+		changed, err := v.apply(raw, id, p.cluster)
+		vetoes := Vetoes(v.snapshot, p.namespace)
 		if added := len(changed) - len(raw); err == nil && !vetoes && added > 0 {
-			if added > o.room {
+			if added > p.room {
 				err = fmt.Errorf("%s makes %s in cluster %s larger by %d bytes, and overrides of namespaces may add %d more to the Work that has it",
-					describe(v.snapshot), object(id), o.cluster.name, added, o.room)
+					describe(v.snapshot), object(id), p.cluster.name, added, p.room)
 			} else {
-				o.room -= added
+				p.room -= added
 			}
 		}
 		switch {
@@ -100,7 +98,7 @@ func (o *Overriding) Manifest(raw []byte) ([]byte, []overrides.LeftOut, error) {
 		case vetoes:
 			return nil, nil, err
 		default:
-			leftOut = append(leftOut, overrides.LeftOut{
+			leftOut = append(leftOut, LeftOut{
 				Version: v1beta1.NamespacedName{Namespace: v.snapshot.GetNamespace(), Name: v.snapshot.GetName()},
 				Message: wording.Shorten(err.Error(), maxMessage),
 			})
@@ -113,7 +111,7 @@ func (o *Overriding) Manifest(raw []byte) ([]byte, []overrides.LeftOut, error) {
 }
 
 // apply returns a manifest as all rules of a version make it, nil where one of them leaves it out.
-func (v *version) apply(raw []byte, id v1beta1.ResourceIdentifier, c cluster) (_ []byte, err error) {
+func (v *changes) apply(raw []byte, id v1beta1.ResourceIdentifier, c cluster) (_ []byte, err error) {
 	for _, rule := range v.rules {
 		if rule.OverrideType == v1beta1.DeleteOverrideType {
 			return nil, nil
@@ -129,7 +127,7 @@ func (v *version) apply(raw []byte, id v1beta1.ResourceIdentifier, c cluster) (_
 	return raw, nil
 }
 
-// Identify says which object a manifest is. It reads the manifest as the member's side does: keys that differ in case are different
+// Identify returns which object a manifest is. It reads the manifest as the member's side does: keys that differ in case are different
 // keys, and of equal ones the last counts as a whole. Otherwise a manifest could be one object here and another one there.
 func Identify(raw []byte) (v1beta1.ResourceIdentifier, error) {
 	var object unstructured.Unstructured
@@ -154,3 +152,18 @@ func object(id v1beta1.ResourceIdentifier) string {
 
 // name is how users write it.
 func name(namespace, name string) string { return strings.TrimPrefix(namespace+"/"+name, "/") }
+
+// LeftOut is a version of an override that does not fit an object, and without which the object is rolled out.
+type LeftOut struct {
+	// Version of the override, by the name of its snapshot.
+	Version v1beta1.NamespacedName `json:"version"`
+	// Message names the version, the object, the cluster and the step that does not fit. It is cut where it is long.
+	Message string `json:"message"`
+}
+
+// Vetoes reports whether a rollout stops at an override that does not fit, in which case the cluster keeps what it has. One that a
+// namespace has stops what is placed from that namespace, and not what the platform places: it is left out there. One without a
+// namespace stops both, since whoever owns the object could get rid of it otherwise.
+func Vetoes(o v1beta1.Override, placementNamespace string) bool {
+	return o.GetNamespace() == placementNamespace || o.GetNamespace() == ""
+}

@@ -1,22 +1,22 @@
 // Copyright The Stagegate Authors.
 // SPDX-License-Identifier: Apache-2.0
 
-package fleet
+// Package scoped is the clients' view of the kinds of the placement group that there are twice, cluster-scoped and namespaced: both scopes
+// of a kind stand behind one type, cached and live. Admission and controllers ask it; it holds no rules of theirs.
+package scoped
 
 import (
 	"context"
 	"fmt"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/labels"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/tools/cache"
-
-	"github.com/stagegate/stagegate/pkg/apis/placement/v1beta1"
-	"github.com/stagegate/stagegate/pkg/rollout/internal/reconcile"
 )
 
 // Object is what every API object is.
@@ -25,28 +25,14 @@ type Object interface {
 	runtime.Object
 }
 
-// Client writes and reads objects of one kind in one namespace, or of one cluster-scoped kind.
-type Client[O Object] interface {
-	Create(ctx context.Context, obj O, opts metav1.CreateOptions) (O, error)
-	Update(ctx context.Context, obj O, opts metav1.UpdateOptions) (O, error)
-	// UpdateStatus fails for a kind without a status.
-	UpdateStatus(ctx context.Context, obj O, opts metav1.UpdateOptions) (O, error)
-	// UpdateRollout fails for a kind without the subresource rollout.
-	UpdateRollout(ctx context.Context, obj O, opts metav1.UpdateOptions) (O, error)
-	Delete(ctx context.Context, name string, opts metav1.DeleteOptions) error
-	Get(ctx context.Context, name string, opts metav1.GetOptions) (O, error)
-	Patch(ctx context.Context, name string, pt types.PatchType, data []byte, opts metav1.PatchOptions, subresources ...string) (O, error)
-}
-
 // Kind is the two scopes of one kind seen as one: an empty namespace means the cluster-scoped kind, any other the namespaced one.
-// Reads come from the informers' caches and must not be changed; use Copy.
+// Reads come from the informers' caches and must not be changed.
 type Kind[O Object] struct {
 	cluster, namespaced scope[O]
 }
 
 type scope[O Object] struct {
-	kind     string
-	resource string
+	kind     schema.GroupVersionKind
 	informer cache.SharedIndexInformer
 	client   func(namespace string) Client[O]
 	empty    func() O
@@ -61,11 +47,11 @@ func (k Kind[O]) scope(namespace string) scope[O] {
 
 // GroupVersionKind is that of the kind in a namespace, for owner references and Events.
 func (k Kind[O]) GroupVersionKind(namespace string) schema.GroupVersionKind {
-	return v1beta1.SchemeGroupVersion.WithKind(k.scope(namespace).kind)
+	return k.scope(namespace).kind
 }
 
 // New makes an empty object with a key, type included.
-func (k Kind[O]) New(key reconcile.Key) O {
+func (k Kind[O]) New(key types.NamespacedName) O {
 	obj := k.scope(key.Namespace).empty()
 	obj.GetObjectKind().SetGroupVersionKind(k.GroupVersionKind(key.Namespace))
 	obj.SetNamespace(key.Namespace)
@@ -73,7 +59,7 @@ func (k Kind[O]) New(key reconcile.Key) O {
 	return obj
 }
 
-// Client writes objects in a namespace.
+// Client reads and writes the objects of a namespace, or the cluster-scoped ones, in the API.
 func (k Kind[O]) Client(namespace string) Client[O] { return k.scope(namespace).client(namespace) }
 
 // Informers are those of both scopes.
@@ -84,28 +70,22 @@ func (k Kind[O]) Informers() []cache.SharedIndexInformer {
 // Cache is the store of the informer that a namespace's objects are read from.
 func (k Kind[O]) Cache(namespace string) cache.Store { return k.scope(namespace).informer.GetStore() }
 
-// HasSynced says whether both caches are filled.
+// HasSynced reports whether both caches are filled.
 func (k Kind[O]) HasSynced() bool {
 	return k.cluster.informer.HasSynced() && k.namespaced.informer.HasSynced()
 }
 
-// Watch feeds a loop from both scopes.
-func (k Kind[O]) Watch(loop *reconcile.Loop, f reconcile.MapFunc) {
-	for _, informer := range k.Informers() {
-		loop.Watch(informer, f)
-	}
-}
-
 // Get reads an object from the cache; a missing one is a NotFound error.
-func (k Kind[O]) Get(key reconcile.Key) (O, error) {
+func (k Kind[O]) Get(key types.NamespacedName) (O, error) {
 	var none O
 	s := k.scope(key.Namespace)
 	obj, found, err := s.informer.GetIndexer().GetByKey(cache.NewObjectName(key.Namespace, key.Name).String())
 	if err != nil {
-		return none, fmt.Errorf("reading %s %s from the cache: %w", s.kind, key, err)
+		return none, fmt.Errorf("reading %s %s from the cache: %w", s.kind.Kind, key, err)
 	}
 	if !found {
-		return none, apierrors.NewNotFound(v1beta1.Resource(s.resource), key.Name)
+		resource, _ := meta.UnsafeGuessKindToResource(s.kind)
+		return none, apierrors.NewNotFound(resource.GroupResource(), key.Name)
 	}
 	return obj.(O), nil
 }
@@ -131,8 +111,22 @@ func (k Kind[O]) All() []O {
 	return found
 }
 
-// ByIndex reads the objects that an index of this package finds, from the cache. The value is a key: its namespace picks the scope.
-func (k Kind[O]) ByIndex(index string, value reconcile.Key) []O {
+// AllLive reads the cluster-scoped objects and the namespaced ones from the API, those of one namespace or, with an empty one, of all.
+func (k Kind[O]) AllLive(ctx context.Context, namespace string) ([]O, error) {
+	var found []O
+	for _, s := range []scope[O]{k.cluster, k.namespaced} {
+		some, err := s.client(namespace).List(ctx, metav1.ListOptions{})
+		if err != nil {
+			return nil, fmt.Errorf("listing the objects of kind %s: %w", s.kind.Kind, err)
+		}
+		found = append(found, some...)
+	}
+	return found, nil
+}
+
+// ByIndex reads the objects that an index of the informers finds, from the cache. The value is a key: its namespace picks the scope. An
+// index that was not added panics.
+func (k Kind[O]) ByIndex(index string, value types.NamespacedName) []O {
 	objs, err := k.scope(value.Namespace).informer.GetIndexer().ByIndex(index, value.String())
 	if err != nil {
 		// A missing index is a programming error.
@@ -144,6 +138,3 @@ func (k Kind[O]) ByIndex(index string, value reconcile.Key) []O {
 	}
 	return found
 }
-
-// Copy makes an object from the cache one that may be changed.
-func Copy[O Object](obj O) O { return obj.DeepCopyObject().(O) }

@@ -1,7 +1,7 @@
 // Copyright The Stagegate Authors.
 // SPDX-License-Identifier: Apache-2.0
 
-package overriding
+package override
 
 import (
 	"fmt"
@@ -140,7 +140,7 @@ func FuzzPatch(f *testing.F) {
 		s.Spec.OverrideSpec.Policy = &v1beta1.OverridePolicy{OverrideRules: []v1beta1.OverrideRule{{
 			ClusterSelector: &v1beta1.ClusterSelector{}, JSONPatchOverrides: []v1beta1.JSONPatchOverride{step},
 		}}}
-		o, err := New("test-namespace", "member1", labels.Set{"a": `"}\`}, []v1beta1.OverrideSnapshotObject{s})
+		o, err := NewPatcher("test-namespace", "member1", labels.Set{"a": `"}\`}, []v1beta1.OverrideSnapshotObject{s})
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -1,9 +1,9 @@
 // Copyright The Stagegate Authors.
 // SPDX-License-Identifier: Apache-2.0
 
-// Package overrides says which overrides are in force: for which placement, on which objects, in which version, and on which
-// clusters. Loops that come to different answers would move clusters to and fro. It does not know how a manifest is changed.
-package overrides
+// Package override tells which overrides are in force: for which placement, on which objects, in which version, and on which clusters;
+// and what they make of a manifest. Controllers that come to different answers would move clusters to and fro.
+package override
 
 import (
 	"cmp"
@@ -37,7 +37,7 @@ func OfPlacement[O v1beta1.Override](all []O, placement metav1.Object) []O {
 	return found
 }
 
-// IsFor says whether an override is for a placement: both its name and its scope have to be the ones that the override names.
+// IsFor reports whether an override is for a placement: both its name and its scope must be the ones that the override names.
 func IsFor(o v1beta1.Override, placement metav1.Object) bool {
 	ref := o.OverriddenPlacement()
 	switch {
@@ -51,7 +51,7 @@ func IsFor(o v1beta1.Override, placement metav1.Object) bool {
 	return placement.GetNamespace() == ""
 }
 
-// Changes says whether an override changes a resource. Who selects a Namespace selects everything in it.
+// Changes reports whether an override changes a resource. Who selects a Namespace selects everything in it.
 func Changes(o v1beta1.Override, resource v1beta1.ResourceIdentifier) bool {
 	// What it came in makes no other object of it.
 	resource.Envelope = nil
@@ -107,7 +107,7 @@ func SaysTheSame(a, b v1beta1.Override) bool {
 		equality.Semantic.DeepEqual(a.OverridePolicy(), b.OverridePolicy())
 }
 
-// Selects says whether a rule is for a cluster with some labels: none without a selector, all where the selector has no terms.
+// Selects reports whether a rule is for a cluster with some labels: none without a selector, all where the selector has no terms.
 func Selects(rule *v1beta1.OverrideRule, cluster labels.Labels) (bool, error) {
 	selectors, err := selectorsOf(rule)
 	return matchAny(selectors, cluster), err
