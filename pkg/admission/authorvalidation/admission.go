@@ -68,7 +68,7 @@ func (p *Plugin) ValidateInitialization() error {
 
 // Validate implements admission.ValidationInterface.
 func (p *Plugin) Validate(ctx context.Context, a admission.Attributes, _ admission.ObjectInterfaces) error {
-	if a.GetResource().Group != v1beta1.GroupName || a.GetSubresource() != "" || registry.IsLoop(ctx) {
+	if a.GetResource().Group != v1beta1.GroupName || a.GetSubresource() != "" || registry.IsController(ctx) {
 		return nil
 	}
 	deeds := deedsOf(a.GetObject())

@@ -138,7 +138,7 @@ func TestRefusals(t *testing.T) {
 		}, plain, "already rolled back by run run-rollback"},
 
 		{"skip while many wait", skip, run, waiting(20), clusters("c"),
-			"the run has not acted on the last 20 operations, the first of 2026-03-01T12:00:00Z: look whether the loops of the server run"},
+			"the run has not acted on the last 20 operations, the first of 2026-03-01T12:00:00Z: check that the server's controllers run (Lease fleet-system/stagegate-apiserver)"},
 	}
 
 	invalid := []struct {
