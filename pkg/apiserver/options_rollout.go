@@ -21,15 +21,15 @@ import (
 	"github.com/stagegate/stagegate/pkg/rollout/snapshot"
 )
 
-// RolloutOptions are those of the loops.
+// RolloutOptions are the options of the controllers.
 type RolloutOptions struct {
-	// Controllers are the loops to run: names, * for all, -name for all but that one.
+	// Controllers are the controllers to run: names, * for all, -name for all but that one.
 	Controllers []string
 	// ExternalSnapshots says when a resource snapshot is made for a placement with the External strategy.
 	ExternalSnapshots snapshot.ExternalMode
 	// AllowInsecureMembers takes kubeconfigs of members that have a server without TLS or insecure-skip-tls-verify. It is false by default.
 	AllowInsecureMembers bool
-	// LeaderElection chooses the replica whose loops run.
+	// LeaderElection elects the replica that runs the controllers.
 	LeaderElection componentbaseconfig.LeaderElectionConfiguration
 }
 
