@@ -6,12 +6,8 @@ package updaterun
 import (
 	"fmt"
 	"slices"
-	"strings"
-	"time"
 
 	"k8s.io/apimachinery/pkg/api/meta"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/util/duration"
 
 	"github.com/stagegate/stagegate/pkg/apis/placement/v1beta1"
 	runrules "github.com/stagegate/stagegate/pkg/rules/updaterun"
@@ -55,120 +51,4 @@ func progress(o v1beta1.UpdateRunObject) string {
 		}
 	}
 	return fmt.Sprintf("%d/%d", done, total)
-}
-
-// waitingFor names what holds a run up: another run, failed clusters, an approval, a timed wait, or a cluster with its message. A run that
-// is stopping waits for its clusters only.
-func waitingFor(o v1beta1.UpdateRunObject) string {
-	status := o.RunStatus()
-	stage := currentStage(status)
-	switch state := o.RunSpec().State; {
-	case stage == nil || state == v1beta1.StateInitialize:
-		return ""
-	case state == v1beta1.StateStop:
-		if c := meta.FindStatusCondition(status.Conditions, v1beta1.RunProgressing); c == nil || c.Status == metav1.ConditionFalse {
-			return ""
-		}
-		return clustersInFlight(stage)
-	}
-	if turn := status.Turn; turn != nil && turn.State == v1beta1.TurnWaiting {
-		return "run " + turn.WaitingFor
-	}
-	if runrules.IsPaused(status) {
-		return pausedBy(stage)
-	}
-	// Once all clusters of a stage are done or skipped, the tasks before it no longer matter. A stage without clusters has only its tasks.
-	tasks := openTasks(stage, stage.BeforeStageTaskStatus, nil)
-	if runrules.AreClustersDone(stage) && (len(stage.Clusters) > 0 || len(tasks) == 0) {
-		tasks = openTasks(stage, stage.AfterStageTaskStatus, afterStageTasks(status, stage.StageName))
-	}
-	if len(tasks) > 0 {
-		return strings.Join(tasks, ", ")
-	}
-	return clustersInFlight(stage)
-}
-
-// pausedBy names up to three of the clusters whose failure pauses a run, and the number of all.
-func pausedBy(stage *v1beta1.StageUpdatingStatus) string {
-	failed := runrules.Names(runrules.FailedClusters(stage))
-	if len(failed) == 0 {
-		return "paused"
-	}
-	noun := "clusters"
-	if len(failed) == 1 {
-		noun = "cluster"
-	}
-	names, more := failed, ""
-	if len(failed) > 3 {
-		names, more = failed[:3], fmt.Sprintf(" and %d more", len(failed)-3)
-	}
-	return fmt.Sprintf("paused: %d %s failed: %s%s", len(failed), noun, strings.Join(names, ", "), more)
-}
-
-// clustersInFlight names one cluster that is being updated, preferably one with a message, and the number of others.
-func clustersInFlight(stage *v1beta1.StageUpdatingStatus) string {
-	var first *v1beta1.ClusterUpdatingStatus
-	n := 0
-	for i := range stage.Clusters {
-		c := &stage.Clusters[i]
-		if !runrules.IsInFlight(c) {
-			continue
-		}
-		if n++; first == nil || first.Message == "" && c.Message != "" {
-			first = c
-		}
-	}
-	if first == nil {
-		return ""
-	}
-	text := "cluster " + first.ClusterName
-	if n > 1 {
-		text += fmt.Sprintf(" and %d more", n-1)
-	}
-	if first.Message != "" {
-		text += ": " + first.Message
-	}
-	return text
-}
-
-// afterStageTasks returns the tasks after a stage as in the strategy of the run.
-func afterStageTasks(status *v1beta1.UpdateRunStatus, stage string) []v1beta1.StageTask {
-	if status.UpdateStrategySnapshot == nil {
-		return nil
-	}
-	for i := range status.UpdateStrategySnapshot.Stages {
-		if config := &status.UpdateStrategySnapshot.Stages[i]; config.Name == stage {
-			return config.AfterStageTasks
-		}
-	}
-	return nil
-}
-
-// openTasks describes the tasks that are not done. The configuration has the length of a timed wait.
-func openTasks(stage *v1beta1.StageUpdatingStatus, tasks []v1beta1.StageTaskStatus, configs []v1beta1.StageTask) []string {
-	var texts []string
-	for i := range tasks {
-		task := &tasks[i]
-		switch task.Type {
-		case v1beta1.StageTaskTypeApproval:
-			approved := meta.FindStatusCondition(task.Conditions, v1beta1.TaskApprovalRequestApproved)
-			switch {
-			case approved == nil:
-				texts = append(texts, "approval: "+task.ApprovalRequestName)
-			case approved.Status != metav1.ConditionTrue:
-				texts = append(texts, fmt.Sprintf("approval: %s (%s)", task.ApprovalRequestName, approved.Message))
-			}
-		case v1beta1.StageTaskTypeTimedWait:
-			if meta.IsStatusConditionTrue(task.Conditions, v1beta1.TaskWaitTimeElapsed) {
-				continue
-			}
-			text := "wait"
-			if i < len(configs) && configs[i].WaitTime != nil && stage.UpdatedTime != nil {
-				left := time.Until(stage.UpdatedTime.Add(configs[i].WaitTime.Duration))
-				text = fmt.Sprintf("wait: %s left", duration.HumanDuration(max(left, 0)))
-			}
-			texts = append(texts, text)
-		}
-	}
-	return texts
 }
