@@ -33,7 +33,9 @@ var rules = []rule{
 	{packages: "pkg/registry", may: []string{"pkg/apis", "pkg/rules", "pkg/registry"}},
 	// Who asks and what they may, the registry and admission tell by the same rule.
 	{packages: "pkg/admission", may: []string{"pkg/apis", "pkg/rules", "pkg/generated", "pkg/admission"}, beside: []string{"pkg/registry/placement"}},
-	{packages: "pkg/rollout/updaterun/engine", may: []string{"pkg/apis", "pkg/rules", "pkg/rollout/updaterun/engine"}},
+	{packages: "pkg/rollout/updaterun/plan", may: []string{"pkg/apis", "pkg/rules"}},
+	// A run is planned by its first steps.
+	{packages: "pkg/rollout/updaterun/engine", may: []string{"pkg/apis", "pkg/rules", "pkg/rollout/updaterun/plan"}},
 	{packages: "pkg/rollout/apply", may: []string{"pkg/apis", "pkg/rules", "pkg/generated", "pkg/rollout/internal/reconcile", "pkg/rollout/internal/conditions", "pkg/rollout/storeid"}},
 	{packages: "pkg/rollout/internal", may: []string{"pkg/apis", "pkg/rules", "pkg/generated", "pkg/rollout/internal"}},
 	{packages: "pkg/rollout/members", may: []string{"pkg/apis", "pkg/generated", "pkg/rollout/internal", "pkg/rollout/members"}},

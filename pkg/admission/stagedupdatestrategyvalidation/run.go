@@ -5,7 +5,6 @@ package stagedupdatestrategyvalidation
 
 import (
 	"context"
-	"fmt"
 	"slices"
 
 	"k8s.io/apimachinery/pkg/api/meta"
@@ -21,16 +20,16 @@ import (
 func (p *Plugin) validateNewRun(ctx context.Context, a admission.Attributes, run v1beta1.UpdateRunObject) error {
 	spec, kinds := run.RunSpec(), p.kindsOf(run.GetNamespace())
 	target, found, err := kinds.placements.find(ctx, run.GetNamespace(), spec.PlacementName, isExternal)
-	switch {
-	case err != nil:
+	if err != nil {
 		return err
-	case !found:
-		warn(ctx, "%s %q does not exist yet; the run cannot be initialised without it", kinds.placements.kind, spec.PlacementName)
-	case !isExternal(target):
-		return admission.NewForbidden(a, fmt.Errorf("parent placement does not have an external rollout strategy, current strategy: %s", target.PlacementSpec().Strategy.Type))
 	}
-	if found && err == nil {
+	if found {
+		if err := runrules.CheckExternal(target); err != nil {
+			return admission.NewForbidden(a, err)
+		}
 		warnOfNothing(ctx, kinds.placements.kind, target)
+	} else {
+		warn(ctx, "%s %q does not exist yet; the run cannot be initialised without it", kinds.placements.kind, spec.PlacementName)
 	}
 
 	_, found, err = kinds.strategies.find(ctx, run.GetNamespace(), spec.StagedUpdateStrategyName, func(v1beta1.UpdateStrategyObject) bool { return true })
@@ -53,7 +52,7 @@ func warnOfNothing(ctx context.Context, kind string, target v1beta1.PlacementObj
 }
 
 func isExternal(target v1beta1.PlacementObject) bool {
-	return target.PlacementSpec().Strategy.Type == v1beta1.ExternalRolloutStrategyType
+	return runrules.CheckExternal(target) == nil
 }
 
 // warnOfWaitingRuns names the runs that have not copied a strategy yet which is about to go.

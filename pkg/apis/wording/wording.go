@@ -19,3 +19,27 @@ func List(names []string) string {
 	}
 	return fmt.Sprintf("%s and %d more", strings.Join(names[:shown], ", "), len(names)-shown)
 }
+
+// FirstNames joins up to three names, and ends in dots where there are more.
+func FirstNames(names []string) string {
+	if len(names) > 3 {
+		return strings.Join(names[:3], ", ") + dots
+	}
+	return strings.Join(names, ", ")
+}
+
+// Count returns "1 cluster", "2 clusters".
+func Count(n int, noun string) string {
+	if n == 1 {
+		return "1 " + noun
+	}
+	return fmt.Sprintf("%d %ss", n, noun)
+}
+
+// Key returns <namespace>/<name>, and the name alone of what has no namespace.
+func Key(namespace, name string) string {
+	if namespace == "" {
+		return name
+	}
+	return namespace + "/" + name
+}

@@ -15,6 +15,7 @@ import (
 	"github.com/stagegate/stagegate/pkg/rollout/internal/fleet"
 	"github.com/stagegate/stagegate/pkg/rollout/internal/resources"
 	"github.com/stagegate/stagegate/pkg/rollout/updaterun/engine"
+	"github.com/stagegate/stagegate/pkg/rollout/updaterun/plan"
 )
 
 // SnapshotSource makes snapshots of what a placement selects.
@@ -88,7 +89,7 @@ func attempt(ctx context.Context, f *fleet.Fleet, snapshots SnapshotSource, run 
 		if err != nil && ctx.Err() != nil {
 			return planned{}, err
 		}
-		world.Live = &engine.LiveSnapshot{Index: selection.Index, Nothing: selection.Nothing, Err: err, Final: isUserError(err)}
+		world.Live = &plan.LiveSnapshot{Index: selection.Index, Nothing: selection.Nothing, Err: err, Final: isUserError(err)}
 		p = planned{outcome: engine.Initialize(run, world, now), warnings: selection.Warnings}
 		switch {
 		case err != nil && !isUserError(err):

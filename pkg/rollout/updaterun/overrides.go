@@ -17,22 +17,23 @@ import (
 	"github.com/stagegate/stagegate/pkg/rollout/internal/overriding"
 	"github.com/stagegate/stagegate/pkg/rollout/internal/reconcile"
 	"github.com/stagegate/stagegate/pkg/rollout/internal/resources"
-	"github.com/stagegate/stagegate/pkg/rollout/updaterun/engine"
+	"github.com/stagegate/stagegate/pkg/rollout/updaterun/plan"
+	runrules "github.com/stagegate/stagegate/pkg/rules/updaterun"
 )
 
 // overridesFor answers engine.ResultNeedsOverrides: for a rollback the versions that clusters go back to, for any other run the
 // overrides of what is selected.
-func overridesFor(ctx context.Context, f *fleet.Fleet, run v1beta1.UpdateRunObject, world *engine.InitWorld,
-	selected func() []resources.Resource) (*engine.Overrides, error) {
+func overridesFor(ctx context.Context, f *fleet.Fleet, run v1beta1.UpdateRunObject, world *plan.World,
+	selected func() []resources.Resource) (*plan.Overrides, error) {
 	if run.RunSpec().RollbackOf != "" {
 		return previousOverrides(f, world.RolledBack)
 	}
 	all, err := liveOverrides(ctx, f, run.GetNamespace())
 	if err != nil || len(all) == 0 {
-		return &engine.Overrides{}, err
+		return &plan.Overrides{}, err
 	}
 	rolledOut := selected()
-	found := &engine.Overrides{Objects: overrides.For(all, world.Placement, resources.IDs(rolledOut))}
+	found := &plan.Overrides{Objects: overrides.For(all, world.Placement, resources.IDs(rolledOut))}
 	for _, o := range found.Objects {
 		found.Snapshots = append(found.Snapshots, f.OverrideSnapshots.ByIndex(fleet.ByOverride, reconcile.KeyOf(o))...)
 	}
@@ -40,7 +41,7 @@ func overridesFor(ctx context.Context, f *fleet.Fleet, run v1beta1.UpdateRunObje
 	rolledOut = slices.DeleteFunc(slices.Clone(rolledOut), func(r resources.Resource) bool {
 		return !slices.ContainsFunc(found.Objects, func(o v1beta1.OverrideObject) bool { return overrides.Changes(o, r.ID) })
 	})
-	found.Try = func(member engine.Member, inForce []v1beta1.OverrideSnapshotObject) ([]overrides.LeftOut, error) {
+	found.Try = func(member plan.Member, inForce []v1beta1.OverrideSnapshotObject) ([]overrides.LeftOut, error) {
 		o, err := overriding.New(run.GetNamespace(), member.Name, member.Labels, inForce)
 		var all []overrides.LeftOut
 		for i := 0; i < len(rolledOut) && err == nil; i++ {
@@ -76,12 +77,12 @@ func liveOverrides(ctx context.Context, f *fleet.Fleet, namespace string) ([]v1b
 }
 
 // previousOverrides are the versions, among those that clusters had before a run, that are still there.
-func previousOverrides(f *fleet.Fleet, run v1beta1.UpdateRunObject) (*engine.Overrides, error) {
-	found := &engine.Overrides{}
+func previousOverrides(f *fleet.Fleet, run v1beta1.UpdateRunObject) (*plan.Overrides, error) {
+	found := &plan.Overrides{}
 	for i := range run.RunStatus().StagesStatus {
 		clusters := run.RunStatus().StagesStatus[i].Clusters
 		for j := range clusters {
-			for _, name := range engine.PreviousOverrideSnapshotsOf(&clusters[j]) {
+			for _, name := range runrules.PreviousOverrideSnapshotsOf(&clusters[j]) {
 				snapshot, err := f.OverrideSnapshots.Get(reconcile.Key{Namespace: name.Namespace, Name: name.Name})
 				switch {
 				case apierrors.IsNotFound(err):

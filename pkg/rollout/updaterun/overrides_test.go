@@ -17,7 +17,7 @@ import (
 	"github.com/stagegate/stagegate/pkg/apis/wellknown"
 	"github.com/stagegate/stagegate/pkg/rollout/internal/reconcile"
 	"github.com/stagegate/stagegate/pkg/rollout/internal/resources"
-	"github.com/stagegate/stagegate/pkg/rollout/updaterun/engine"
+	runrules "github.com/stagegate/stagegate/pkg/rules/updaterun"
 )
 
 // override makes one in the namespace shop or the fixture's, which changes a ConfigMap on the canary clusters.
@@ -79,7 +79,7 @@ func (f *fixture) overridesOf(run string) map[string][]v1beta1.NamespacedName {
 	found := map[string][]v1beta1.NamespacedName{}
 	for _, stage := range f.run(run).RunStatus().StagesStatus {
 		for i := range stage.Clusters {
-			if names := engine.OverrideSnapshotsOf(&stage.Clusters[i]); len(names) > 0 {
+			if names := runrules.OverrideSnapshotsOf(&stage.Clusters[i]); len(names) > 0 {
 				found[stage.Clusters[i].ClusterName] = names
 			}
 		}
@@ -155,7 +155,7 @@ func TestAnOverrideThatDoesNotFitKeepsARunFromBeingPlanned(t *testing.T) {
 		f.untilCondition("run", v1beta1.RunInitialized, "False UpdateRunInitializedFailed")
 		want := of + ` on ConfigMap "` + namespace + `/settings" in cluster member3: remove /data/b: ` +
 			`error in remove for path: '/data/b': unable to remove nonexistent key: b: missing value`
-		if got := engine.Plainly(f.message("run", v1beta1.RunInitialized)); got != want {
+		if got := runrules.Plainly(f.message("run", v1beta1.RunInitialized)); got != want {
 			f.Errorf("message is %q, want %q", got, want)
 		}
 	})

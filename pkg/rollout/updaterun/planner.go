@@ -14,6 +14,7 @@ import (
 	"github.com/stagegate/stagegate/pkg/apis/placement/v1beta1"
 	"github.com/stagegate/stagegate/pkg/rollout/internal/fleet"
 	"github.com/stagegate/stagegate/pkg/rollout/updaterun/engine"
+	runrules "github.com/stagegate/stagegate/pkg/rules/updaterun"
 )
 
 // Planner says what a run would do, without doing it. It works on every replica, from the caches.
@@ -45,7 +46,7 @@ func (p *Planner) Plan(ctx context.Context, run v1beta1.UpdateRunObject) (*v1bet
 	status, warnings := planned.outcome.Decision.Status, planned.warnings
 	// Nothing has happened.
 	status.History = nil
-	switch why := engine.Plainly(planned.outcome.Message); planned.outcome.Result {
+	switch why := runrules.Plainly(planned.outcome.Message); planned.outcome.Result {
 	case engine.ResultWaiting:
 		status.InitializationStartTime = nil
 		meta.FindStatusCondition(status.Conditions, v1beta1.RunInitialized).Message = planned.outcome.Message

@@ -18,6 +18,7 @@ import (
 	"github.com/stagegate/stagegate/pkg/apis/wellknown"
 	"github.com/stagegate/stagegate/pkg/rollout/internal/reconcile"
 	"github.com/stagegate/stagegate/pkg/rollout/updaterun/engine"
+	runrules "github.com/stagegate/stagegate/pkg/rules/updaterun"
 )
 
 const (
@@ -43,7 +44,7 @@ func (c *Controller) createRollback(ctx context.Context, run v1beta1.UpdateRunOb
 		return err
 	}
 	for _, other := range existing {
-		if engine.IsRollback(other, run) {
+		if runrules.IsRollback(other, run) {
 			return nil
 		}
 	}

@@ -17,7 +17,7 @@ import (
 
 	"github.com/stagegate/stagegate/pkg/apis/placement/v1beta1"
 	"github.com/stagegate/stagegate/pkg/apis/wellknown"
-	"github.com/stagegate/stagegate/pkg/rollout/updaterun/engine"
+	runrules "github.com/stagegate/stagegate/pkg/rules/updaterun"
 )
 
 // ask records what a user asks of a run as the server does.
@@ -115,7 +115,7 @@ func TestNobodyTakesTheNameOfARollback(t *testing.T) {
 				}
 				rollbacks := 0
 				for _, run := range f.fleet.Runs.All() {
-					if engine.IsRollback(run, f.run("second")) {
+					if runrules.IsRollback(run, f.run("second")) {
 						rollbacks++
 					}
 				}

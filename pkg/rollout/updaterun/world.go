@@ -14,6 +14,7 @@ import (
 	"github.com/stagegate/stagegate/pkg/rollout/internal/fleet"
 	"github.com/stagegate/stagegate/pkg/rollout/internal/reconcile"
 	"github.com/stagegate/stagegate/pkg/rollout/updaterun/engine"
+	"github.com/stagegate/stagegate/pkg/rollout/updaterun/plan"
 	runrules "github.com/stagegate/stagegate/pkg/rules/updaterun"
 )
 
@@ -98,21 +99,21 @@ func (c *Controller) left(status *v1beta1.UpdateRunStatus) (map[string]bool, err
 }
 
 // initWorld is what a run is planned from.
-func initWorld(f *fleet.Fleet, run v1beta1.UpdateRunObject) (engine.InitWorld, error) {
+func initWorld(f *fleet.Fleet, run v1beta1.UpdateRunObject) (plan.World, error) {
 	key := placementOf(run)
 	placement, err := find(f.Placements, key)
 	if err != nil {
-		return engine.InitWorld{}, err
+		return plan.World{}, err
 	}
 	strategy, err := find(f.Strategies, reconcile.Key{Namespace: run.GetNamespace(), Name: run.RunSpec().StagedUpdateStrategyName})
 	if err != nil {
-		return engine.InitWorld{}, err
+		return plan.World{}, err
 	}
 	members, err := f.MemberClusters.Lister().List(labels.Everything())
 	if err != nil {
-		return engine.InitWorld{}, fmt.Errorf("listing member clusters: %w", err)
+		return plan.World{}, fmt.Errorf("listing member clusters: %w", err)
 	}
-	w := engine.InitWorld{
+	w := plan.World{
 		Placement:       placement,
 		PolicySnapshots: f.PolicySnapshots.ByIndex(fleet.ByPlacement, key),
 		Bindings:        f.Bindings.ByIndex(fleet.ByPlacement, key),
@@ -121,12 +122,12 @@ func initWorld(f *fleet.Fleet, run v1beta1.UpdateRunObject) (engine.InitWorld, e
 	}
 	if earlier := run.RunSpec().RollbackOf; earlier != "" {
 		if w.RolledBack, err = find(f.Runs, reconcile.Key{Namespace: run.GetNamespace(), Name: earlier}); err != nil {
-			return engine.InitWorld{}, err
+			return plan.World{}, err
 		}
 	}
 	for _, member := range members {
 		if member.DeletionTimestamp == nil {
-			w.Members = append(w.Members, engine.Member{Name: member.Name, Labels: member.Labels})
+			w.Members = append(w.Members, plan.Member{Name: member.Name, Labels: member.Labels})
 		}
 	}
 	return w, nil

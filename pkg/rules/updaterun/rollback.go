@@ -35,3 +35,51 @@ func TakesBack(status *v1beta1.UpdateRunStatus) bool {
 	}
 	return false
 }
+
+// IsRollback reports whether a run is the one that a controller has created to roll an earlier run back. A run that somebody else has
+// created is not, whatever its name. A controller says for whom it creates a run by the name alone, and nobody else can: a user whom
+// the server has authenticated is in a group at least.
+func IsRollback(run, earlier v1beta1.UpdateRunObject) bool {
+	by, uid, created := run.RunStatus().CreatedBy, run.RunStatus().RollbackOfUID, run.GetCreationTimestamp()
+	before := earlier.GetCreationTimestamp()
+	return run.RunSpec().RollbackOf == earlier.GetName() && by != nil && by.UID == "" && len(by.Groups) == 0 &&
+		// There may have been an earlier run of that name.
+		(uid == "" || uid == earlier.GetUID()) && !created.Before(&before)
+}
+
+// IsBeingRolledBack reports whether the rollback of a run is about to be created.
+func IsBeingRolledBack(run v1beta1.UpdateRunObject) bool {
+	by := run.RunStatus().RolledBackBy
+	return by != nil && by.UID == "" && run.GetDeletionTimestamp() == nil
+}
+
+// TakenBack returns the clusters that a rollback of the run brings back, with what they had before: by stage, the last ones first.
+func TakenBack(status *v1beta1.UpdateRunStatus) (stages []TakenBackStage) {
+	for i := len(status.StagesStatus) - 1; i >= 0; i-- {
+		stage := TakenBackStage{Index: i}
+		clusters := status.StagesStatus[i].Clusters
+		for j := len(clusters) - 1; j >= 0; j-- {
+			c := &clusters[j]
+			if IsTakenBack(status, c) {
+				stage.Clusters = append(stage.Clusters, v1beta1.ClusterUpdatingStatus{
+					ClusterName:                      c.ClusterName,
+					ResourceSnapshotIndex:            *c.PreviousResourceSnapshotIndex,
+					ClusterResourceOverrideSnapshots: c.PreviousClusterResourceOverrideSnapshots,
+					ResourceOverrideSnapshots:        c.PreviousResourceOverrideSnapshots,
+				})
+			}
+		}
+		if len(stage.Clusters) > 0 {
+			stages = append(stages, stage)
+		}
+	}
+	return stages
+}
+
+// TakenBackStage is a stage with clusters that a rollback brings back.
+type TakenBackStage struct {
+	// Index of the stage in the run that is rolled back.
+	Index int
+	// Clusters with what they had before.
+	Clusters []v1beta1.ClusterUpdatingStatus
+}

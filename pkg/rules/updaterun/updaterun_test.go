@@ -126,3 +126,19 @@ func TestTheCurrentStageIsTheFirstThatIsNotOver(t *testing.T) {
 		t.Errorf("got %+v, want the delete stage", stage)
 	}
 }
+
+func TestARunMovesAPlacementThatLeavesItsClustersToRuns(t *testing.T) {
+	for strategy, want := range map[v1beta1.RolloutStrategyType]string{
+		v1beta1.ExternalRolloutStrategyType:      "",
+		v1beta1.RollingUpdateRolloutStrategyType: "parent placement does not have an external rollout strategy, current strategy: RollingUpdate",
+		"":                                       "parent placement does not have an external rollout strategy, current strategy: RollingUpdate",
+	} {
+		var got string
+		if err := CheckExternal(&v1beta1.ResourcePlacement{Spec: v1beta1.PlacementSpec{Strategy: v1beta1.RolloutStrategy{Type: strategy}}}); err != nil {
+			got = err.Error()
+		}
+		if got != want {
+			t.Errorf("strategy %q: got %q, want %q", strategy, got, want)
+		}
+	}
+}

@@ -193,7 +193,7 @@ func testApprovalPolicy(t *testing.T, s *suite) {
 	approve := func(comment string) string {
 		return fmt.Sprintf(`kubectl patch careq %s --subresource=approve --type=merge -p '{"spec":{"comment":"%s"}}'`, gate, comment)
 	}
-	s.refused(t, "alice", approve("mine"), `user "alice" has created the run, and the approval has to be by others`)
+	s.refused(t, "alice", approve("mine"), `user "alice" has created the run, and the approval must be by others`)
 	if _, err := s.run(t.Context(), "bob", approve("first")); err != nil {
 		t.Fatal(err)
 	}

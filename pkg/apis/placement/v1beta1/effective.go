@@ -26,6 +26,13 @@ func (c *RollingUpdateConfig) WithDefaults() *RollingUpdateConfig {
 	return effective
 }
 
+// WithDefaults is a copy of the stages with every default filled in.
+func (s *UpdateStrategySpec) WithDefaults() *UpdateStrategySpec {
+	effective := &ClusterStagedUpdateStrategy{Spec: *s.DeepCopy()}
+	SetObjectDefaults_ClusterStagedUpdateStrategy(effective)
+	return &effective.Spec
+}
+
 // setDefaults gives what the strategy points to the defaults that the API gives it.
 func setDefaults(strategy RolloutStrategy) {
 	SetObjectDefaults_ClusterResourcePlacement(&ClusterResourcePlacement{Spec: PlacementSpec{Strategy: strategy}})

@@ -13,17 +13,9 @@ import (
 	"github.com/stagegate/stagegate/pkg/apis/placement/v1beta1"
 )
 
-// ValidateUpdateStrategy returns what is wrong with a new strategy. One without stages is legal: it can serve a placement that has
-// no clusters.
+// ValidateUpdateStrategy returns what is wrong with a new strategy.
 func ValidateUpdateStrategy(object v1beta1.UpdateStrategyObject) field.ErrorList {
-	var errs field.ErrorList
-	spec := object.StrategySpec()
-	errs = append(errs, validateFailurePolicy(spec.FailurePolicy, specPath.Child("failurePolicy"))...)
-	stages := spec.Stages
-	for i := range stages {
-		errs = append(errs, validateStage(&stages[i], specPath.Child("stages").Index(i))...)
-	}
-	return errs
+	return ValidateUpdateStrategySpec(object.StrategySpec(), specPath)
 }
 
 // ValidateUpdateStrategyUpdate returns what is wrong with a changed strategy.
@@ -31,6 +23,16 @@ func ValidateUpdateStrategyUpdate(object, old v1beta1.UpdateStrategyObject) fiel
 	return ifChanged(object.StrategySpec(), old.StrategySpec(), func() field.ErrorList {
 		return ValidateUpdateStrategy(object)
 	})
+}
+
+// ValidateUpdateStrategySpec returns what is wrong with the stages of a strategy, which a run keeps a copy of. No stages are legal: they can
+// serve a placement that has no clusters.
+func ValidateUpdateStrategySpec(spec *v1beta1.UpdateStrategySpec, path *field.Path) field.ErrorList {
+	errs := validateFailurePolicy(spec.FailurePolicy, path.Child("failurePolicy"))
+	for i := range spec.Stages {
+		errs = append(errs, validateStage(&spec.Stages[i], path.Child("stages").Index(i))...)
+	}
+	return errs
 }
 
 func validateStage(stage *v1beta1.StageConfig, path *field.Path) field.ErrorList {

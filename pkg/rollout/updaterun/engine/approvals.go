@@ -37,7 +37,7 @@ func (s *step) askApproval(stage *v1beta1.StageUpdatingStatus, task *v1beta1.Sta
 	if isTrue(task.Conditions, v1beta1.TaskApprovalRequestApproved) {
 		return gate{open: true}
 	}
-	kind := requestKind(s.run)
+	kind := runrules.RequestKind(s.run)
 	request := s.world.Approvals[task.ApprovalRequestName]
 	if request == nil {
 		s.decision.Requests = append(s.decision.Requests, Request{
@@ -155,7 +155,7 @@ func (s *step) notAsked(request v1beta1.ApprovalRequestObject, stage string, pol
 	}
 	spec := request.RequestSpec()
 	if !equality.Semantic.DeepEqual(spec.Policy, policy) || !equality.Semantic.DeepEqual(spec.Requester, s.status.CreatedBy) {
-		return fmt.Sprintf("%s %s has another policy or requester than this run; delete it", requestKind(request), request.GetName())
+		return fmt.Sprintf("%s %s has another policy or requester than this run; delete it", runrules.RequestKind(request), request.GetName())
 	}
 	return ""
 }
@@ -165,10 +165,10 @@ func (s *step) notOurs(request v1beta1.ApprovalRequestObject, stage string) stri
 	spec := request.RequestSpec()
 	switch {
 	case !isOwned(request, s.run):
-		return fmt.Sprintf("%s %s belongs to %s and not to this run; delete it", requestKind(request), request.GetName(), ownerOf(request))
+		return fmt.Sprintf("%s %s belongs to %s and not to this run; delete it", runrules.RequestKind(request), request.GetName(), ownerOf(request))
 	case spec.TargetUpdateRun != s.run.GetName() || spec.TargetStage != stage:
 		return fmt.Sprintf("%s %s is about stage %s of run %s and not about this one; delete it",
-			requestKind(request), request.GetName(), spec.TargetStage, spec.TargetUpdateRun)
+			runrules.RequestKind(request), request.GetName(), spec.TargetStage, spec.TargetUpdateRun)
 	}
 	return ""
 }

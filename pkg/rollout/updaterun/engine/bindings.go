@@ -6,13 +6,11 @@ package engine
 import (
 	"fmt"
 	"slices"
-	"strconv"
 
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/stagegate/stagegate/pkg/apis/placement/v1beta1"
-	"github.com/stagegate/stagegate/pkg/apis/wellknown"
 	runrules "github.com/stagegate/stagegate/pkg/rules/updaterun"
 )
 
@@ -60,7 +58,7 @@ func sameApplyStrategy(a, b *v1beta1.ApplyStrategy) bool {
 // write has a binding brought to what the run wants for a cluster. A binding that was moved in a later turn is left alone.
 func (s *step) write(b v1beta1.BindingObject, cluster *v1beta1.ClusterUpdatingStatus) {
 	turn := s.status.Turn.Number
-	if _, moved := lastMove(b); moved > turn {
+	if _, moved := runrules.LastMove(b); moved > turn {
 		return
 	}
 	w := BindingWrite{
@@ -96,21 +94,13 @@ func isTrueNow(b v1beta1.BindingObject, conditionType string) bool {
 	return c != nil && c.Status == metav1.ConditionTrue && c.ObservedGeneration == b.GetGeneration()
 }
 
-// lastMove is the run that last moved a binding, and its turn; empty and 0 for none.
-func lastMove(b v1beta1.BindingObject) (run string, turn int64) {
-	annotations := b.GetAnnotations()
-	// What somebody else wrote there is no turn.
-	turn, _ = strconv.ParseInt(annotations[wellknown.UpdateRunTurnAnnotation], 10, 64)
-	return annotations[wellknown.UpdateRunAnnotation], turn
-}
-
 // leftInFlight says whether the last run that moved a binding left it behind before the cluster was done: it was stopped or failed, or
 // went on without the cluster. Such a cluster counts against the concurrency of the next run that has it among its targets.
 func (s *step) leftInFlight(b v1beta1.BindingObject) bool {
 	if b.BindingSpec().State != v1beta1.BindingStateBound || IsSettled(b) {
 		return false
 	}
-	name, _ := lastMove(b)
+	name, _ := runrules.LastMove(b)
 	if name == "" {
 		return false
 	}

@@ -8,35 +8,13 @@ import (
 	"slices"
 
 	"github.com/stagegate/stagegate/pkg/apis/placement/v1beta1"
-	"github.com/stagegate/stagegate/pkg/apis/wellknown"
 	"github.com/stagegate/stagegate/pkg/apis/wording"
+	"github.com/stagegate/stagegate/pkg/rollout/updaterun/plan"
 	runrules "github.com/stagegate/stagegate/pkg/rules/updaterun"
 )
 
 // The delete stage takes the resources off clusters that the placement no longer picked when the run was planned. It is a stage like
 // any other, but for what is done to its clusters.
-
-// deletionConfig is the delete stage as a strategy would have it: as fast as the last stage, with its failure policy, and after an
-// approval if any stage has one. Otherwise whoever changes what the placement picks would be past all gates.
-//
-// Of several approvals it takes the policy of the last one in the order of the run, and in a stage that of the one before it: that is
-// the one without which the last clusters are not changed. An approval after a stage is about what has been done already.
-func deletionConfig(strategy *v1beta1.UpdateStrategySpec) *v1beta1.StageConfig {
-	config := &v1beta1.StageConfig{Name: wellknown.DeleteStageName}
-	if n := len(strategy.Stages); n > 0 {
-		last := &strategy.Stages[n-1]
-		config.MaxConcurrency, config.FailurePolicy = last.MaxConcurrency, last.FailurePolicy
-	}
-	for _, stage := range slices.Backward(strategy.Stages) {
-		for _, task := range slices.Concat(stage.BeforeStageTasks, stage.AfterStageTasks) {
-			if task.Type == v1beta1.StageTaskTypeApproval {
-				config.BeforeStageTasks = []v1beta1.StageTask{{Type: task.Type, Approval: task.Approval}}
-				return config
-			}
-		}
-	}
-	return config
-}
 
 // removes reports whether a stage is the delete stage.
 func (s *step) removes(stage *v1beta1.StageUpdatingStatus) bool {
@@ -46,9 +24,9 @@ func (s *step) removes(stage *v1beta1.StageUpdatingStatus) bool {
 // stageStarted tells that clusters of a stage are moved now.
 func (s *step) stageStarted(stage *v1beta1.StageUpdatingStatus) string {
 	if s.removes(stage) {
-		return fmt.Sprintf("The resources are removed from %s", count(len(stage.Clusters), "cluster"))
+		return fmt.Sprintf("The resources are removed from %s", wording.Count(len(stage.Clusters), "cluster"))
 	}
-	return fmt.Sprintf("Stage %s is started: %s", stage.StageName, count(len(stage.Clusters), "cluster"))
+	return fmt.Sprintf("Stage %s is started: %s", stage.StageName, wording.Count(len(stage.Clusters), "cluster"))
 }
 
 // atStake is what an approver of the delete stage decides about, and nothing for other stages.
@@ -57,12 +35,12 @@ func (s *step) atStake(stage *v1beta1.StageUpdatingStatus) string {
 		return ""
 	}
 	open := slices.DeleteFunc(slices.Clone(stage.Clusters), wasDone)
-	return fmt.Sprintf(": all resources of the placement are then removed from %s: %s", count(len(open), "cluster"), wording.List(namesOf(open)))
+	return fmt.Sprintf(": all resources of the placement are then removed from %s: %s", wording.Count(len(open), "cluster"), wording.List(namesOf(open)))
 }
 
 // runDeletion brings the delete stage on and reports whether it is over.
 func (s *step) runDeletion() bool {
-	stage, config := s.deletionStage(), deletionConfig(s.status.UpdateStrategySnapshot)
+	stage, config := s.deletionStage(), plan.DeletionConfig(s.status.UpdateStrategySnapshot)
 	if len(stage.Clusters) == 0 {
 		s.setTime(&stage.StartTime)
 		s.completeStage(stage)
@@ -70,7 +48,7 @@ func (s *step) runDeletion() bool {
 	}
 	// An earlier version of the server planned no gate. What it has begun goes on.
 	if len(stage.BeforeStageTaskStatus) < len(config.BeforeStageTasks) && !slices.ContainsFunc(stage.Clusters, wasStarted) {
-		stage.BeforeStageTaskStatus, s.changed = beforeTasks(s.run, config), true
+		stage.BeforeStageTaskStatus, s.changed = plan.BeforeTasks(s.run, config), true
 	}
 	s.passOverRemoved(stage)
 	return s.runStage(stage, config)

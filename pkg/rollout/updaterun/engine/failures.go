@@ -13,6 +13,7 @@ import (
 	"k8s.io/apimachinery/pkg/util/intstr"
 
 	"github.com/stagegate/stagegate/pkg/apis/placement/v1beta1"
+	"github.com/stagegate/stagegate/pkg/apis/wording"
 	runrules "github.com/stagegate/stagegate/pkg/rules/updaterun"
 )
 
@@ -120,8 +121,8 @@ func tooManyFailures(stage *v1beta1.StageUpdatingStatus, policy *v1beta1.Failure
 		return ""
 	}
 	last := failed[len(failed)-1]
-	return fmt.Sprintf("%s in stage %s failed to update, at most %d may: %s; %s: %s", count(len(failed), "cluster"), stage.StageName, allowed,
-		firstNames(runrules.Names(failed)), last.ClusterName, meta.FindStatusCondition(last.Conditions, v1beta1.ClusterSucceeded).Message)
+	return fmt.Sprintf("%s in stage %s failed to update, at most %d may: %s; %s: %s", wording.Count(len(failed), "cluster"), stage.StageName, allowed,
+		wording.FirstNames(runrules.Names(failed)), last.ClusterName, meta.FindStatusCondition(last.Conditions, v1beta1.ClusterSucceeded).Message)
 }
 
 // maxFailures is how many of n clusters may fail.

@@ -11,6 +11,7 @@ import (
 
 	"github.com/stagegate/stagegate/pkg/apis/placement/v1beta1"
 	"github.com/stagegate/stagegate/pkg/apis/wellknown"
+	"github.com/stagegate/stagegate/pkg/apis/wording"
 	runrules "github.com/stagegate/stagegate/pkg/rules/updaterun"
 )
 
@@ -28,10 +29,10 @@ func (s *step) succeed() {
 		reason, message = reasonRunSucceededWithFailures, "All stages are completed"
 	}
 	if len(failed) > 0 {
-		message += fmt.Sprintf(", %s failed to update: %s", count(len(failed), "cluster"), firstNames(namesOf(failed)))
+		message += fmt.Sprintf(", %s failed to update: %s", wording.Count(len(failed), "cluster"), wording.FirstNames(namesOf(failed)))
 	}
 	if len(skipped) > 0 {
-		message += fmt.Sprintf(", %s skipped as asked: %s", count(len(skipped), "cluster"), firstNames(namesOf(skipped)))
+		message += fmt.Sprintf(", %s skipped as asked: %s", wording.Count(len(skipped), "cluster"), wording.FirstNames(namesOf(skipped)))
 	}
 	s.setRunCondition(v1beta1.RunSucceeded, metav1.ConditionTrue, reason, message)
 	s.release()
@@ -58,7 +59,7 @@ func (s *step) reject(stage *v1beta1.StageUpdatingStatus, taskType string, decis
 // expire ends a run that was not approved in time: what it would go on with was planned long ago.
 func (s *step) expire(stage *v1beta1.StageUpdatingStatus, taskType string, request v1beta1.ApprovalRequestObject, expiry time.Time, missing string) {
 	message := fmt.Sprintf("The updateRun was not approved %s stage %s until %s: %s %s has %s; create a new run",
-		side(taskType), stage.StageName, expiry.UTC().Format(time.RFC3339), requestKind(request), request.GetName(), missing)
+		side(taskType), stage.StageName, expiry.UTC().Format(time.RFC3339), runrules.RequestKind(request), request.GetName(), missing)
 	s.end(reasonRunExpired, message, message)
 	s.warn(eventExpired, message)
 }

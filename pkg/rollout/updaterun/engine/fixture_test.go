@@ -17,6 +17,7 @@ import (
 	"github.com/stagegate/stagegate/pkg/apis/placement/v1beta1"
 	"github.com/stagegate/stagegate/pkg/apis/wellknown"
 	"github.com/stagegate/stagegate/pkg/rollout/updaterun/engine"
+	"github.com/stagegate/stagegate/pkg/rollout/updaterun/plan"
 )
 
 // fixture is one run and the world around it, both to be changed by a test.
@@ -65,7 +66,7 @@ func newFixture(t *testing.T, n int, stages ...v1beta1.StageConfig) *fixture {
 	return newFixtureIn(t, initWorld(n, stages...))
 }
 
-func newFixtureIn(t *testing.T, w engine.InitWorld) *fixture {
+func newFixtureIn(t *testing.T, w plan.World) *fixture {
 	t.Helper()
 	f := &fixture{T: t, now: simStart.Add(300 * time.Millisecond)}
 	f.run = &v1beta1.ClusterStagedUpdateRun{
@@ -87,8 +88,8 @@ func newFixtureIn(t *testing.T, w engine.InitWorld) *fixture {
 }
 
 // initWorld is a world in which a run can be planned over n clusters in each stage.
-func initWorld(n int, stages ...v1beta1.StageConfig) engine.InitWorld {
-	w := engine.InitWorld{
+func initWorld(n int, stages ...v1beta1.StageConfig) plan.World {
+	w := plan.World{
 		Placement: &v1beta1.ClusterResourcePlacement{
 			ObjectMeta: metav1.ObjectMeta{Name: "p", UID: "placement", Generation: 1},
 			Spec:       v1beta1.PlacementSpec{Strategy: v1beta1.RolloutStrategy{Type: v1beta1.ExternalRolloutStrategyType}},
@@ -104,7 +105,7 @@ func initWorld(n int, stages ...v1beta1.StageConfig) engine.InitWorld {
 				Type: v1beta1.PolicySnapshotScheduled, Status: metav1.ConditionTrue, ObservedGeneration: 1,
 			}}},
 		}},
-		Overrides: &engine.Overrides{},
+		Overrides: &plan.Overrides{},
 		Snapshots: []v1beta1.ResourceSnapshotObject{&v1beta1.ClusterResourceSnapshot{ObjectMeta: metav1.ObjectMeta{
 			Labels: map[string]string{wellknown.ResourceIndexLabel: "1"}, Annotations: map[string]string{wellknown.ResourceHashAnnotation: "x"},
 		}}},
@@ -112,7 +113,7 @@ func initWorld(n int, stages ...v1beta1.StageConfig) engine.InitWorld {
 	for _, s := range stages {
 		for i := range n {
 			name := fmt.Sprintf("%s%d", s.Name, i+1)
-			w.Members = append(w.Members, engine.Member{Name: name, Labels: map[string]string{"stage": s.Name, "order": fmt.Sprint(n - i)}})
+			w.Members = append(w.Members, plan.Member{Name: name, Labels: map[string]string{"stage": s.Name, "order": fmt.Sprint(n - i)}})
 			w.Bindings = append(w.Bindings, &v1beta1.ClusterResourceBinding{
 				ObjectMeta: metav1.ObjectMeta{Name: "b-" + name, Generation: 1},
 				Spec: v1beta1.ResourceBindingSpec{

@@ -24,6 +24,8 @@ import (
 	"github.com/stagegate/stagegate/pkg/apis/placement/validation"
 	"github.com/stagegate/stagegate/pkg/apis/scheme"
 	"github.com/stagegate/stagegate/pkg/rollout/updaterun/engine"
+	"github.com/stagegate/stagegate/pkg/rollout/updaterun/plan"
+	strategyrules "github.com/stagegate/stagegate/pkg/rules/strategy"
 )
 
 // tutorialStages are the stages of the tutorial.
@@ -35,8 +37,8 @@ const tutorialStages = `[
 		"afterStageTasks": [{"type": "Approval"}],
 		"failurePolicy": {"clusterTimeout": "15m", "maxFailures": "10%"}}]`
 
-// FuzzStrategies holds that every strategy which the API accepts can be planned, and that a plan, also of a strategy that the API
-// refuses, is carried out within its stages. Each three bytes of spoiling change one field of one stage.
+// FuzzStrategies holds that the strategies which the API accepts, but for one that an older server has stored, are those that can be
+// planned, and that a plan is carried out within its stages. Each three bytes of spoiling change one field of one stage.
 func FuzzStrategies(f *testing.F) {
 	f.Add([]byte(tutorialStages), []byte{})
 	for field := range spoilers {
@@ -60,6 +62,9 @@ func FuzzStrategies(f *testing.F) {
 		plan := engine.Initialize(plannedRun(), withoutTargets(strategy), simStart)
 		if len(errs) == 0 && plan.Result != engine.ResultInitialized {
 			t.Errorf("the API accepts a strategy that cannot be planned: %s", plan.Message)
+		}
+		if kept := (&v1beta1.ClusterStagedUpdateStrategy{Spec: *strategyrules.Copy(strategy)}); plan.Result == engine.ResultInitialized && len(refusals(t, kept)) > 0 {
+			t.Errorf("a strategy can be planned that the API refuses: %v", refusals(t, kept))
 		}
 		if plan.Result == engine.ResultInitialized {
 			staysInItsStages(t, strategy)
@@ -154,7 +159,7 @@ func plannedRun() *v1beta1.ClusterStagedUpdateRun {
 
 // withoutTargets is a world in which only the strategy can stand against a plan: the placement has nothing but a cluster that it
 // does not pick any more.
-func withoutTargets(strategy *v1beta1.ClusterStagedUpdateStrategy) engine.InitWorld {
+func withoutTargets(strategy *v1beta1.ClusterStagedUpdateStrategy) plan.World {
 	world := initWorld(0)
 	world.Strategy = strategy
 	world.Bindings = []v1beta1.BindingObject{&v1beta1.ClusterResourceBinding{
@@ -181,7 +186,7 @@ func staysInItsStages(t *testing.T, strategy *v1beta1.ClusterStagedUpdateStrateg
 			if key := stage.SortingLabelKey; key != nil {
 				set[*key] = fmt.Sprint(j)
 			}
-			world.Members = append(world.Members, engine.Member{Name: name, Labels: set})
+			world.Members = append(world.Members, plan.Member{Name: name, Labels: set})
 			world.Bindings = append(world.Bindings, &v1beta1.ClusterResourceBinding{
 				ObjectMeta: metav1.ObjectMeta{Name: name, Generation: 1},
 				Spec:       v1beta1.ResourceBindingSpec{State: v1beta1.BindingStateScheduled, TargetCluster: name, SchedulingPolicySnapshotName: "p-0"},

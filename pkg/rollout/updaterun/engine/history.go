@@ -9,6 +9,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/stagegate/stagegate/pkg/apis/placement/v1beta1"
+	runrules "github.com/stagegate/stagegate/pkg/rules/updaterun"
 )
 
 const (
@@ -61,7 +62,7 @@ func (s *step) record(reason, message string) *v1beta1.UpdateRunHistoryEntry {
 	}
 	// What the run had before belongs to the run as stored.
 	s.status.History = append(slices.Clip(s.status.History), v1beta1.UpdateRunHistoryEntry{
-		Number: number, Time: metav1.NewTime(s.now), Reason: reason, Stage: s.at, Message: shortened(Plainly(message), maxEntry),
+		Number: number, Time: metav1.NewTime(s.now), Reason: reason, Stage: s.at, Message: shortened(runrules.Plainly(message), maxEntry),
 	})
 	s.changed = true
 	return &s.status.History[len(s.status.History)-1]

@@ -12,6 +12,8 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/stagegate/stagegate/pkg/apis/placement/v1beta1"
+	"github.com/stagegate/stagegate/pkg/apis/wording"
+	"github.com/stagegate/stagegate/pkg/rollout/updaterun/plan"
 	runrules "github.com/stagegate/stagegate/pkg/rules/updaterun"
 )
 
@@ -51,7 +53,7 @@ type Outcome struct {
 // Initialize plans a run: it freezes the strategy, the clusters and their order, and the resource snapshot. What is not there yet
 // may turn up within a minute of the first attempt, so that objects can be created in any order; what only the user can mend is
 // final at once. A run that is planned, or failed to be, is left as it is.
-func Initialize(run v1beta1.UpdateRunObject, world InitWorld, now time.Time) Outcome {
+func Initialize(run v1beta1.UpdateRunObject, world plan.World, now time.Time) Outcome {
 	s := newStep(run, World{}, now)
 	if runrules.IsOver(&s.status) || runrules.IsPlanned(&s.status) {
 		return Outcome{}
@@ -59,20 +61,20 @@ func Initialize(run v1beta1.UpdateRunObject, world InitWorld, now time.Time) Out
 	if message := s.tooLate(); message != "" {
 		return s.notInitialized(message)
 	}
-	p := plan{run: run, world: world}
-	if obstacle := p.make(); obstacle != nil {
-		switch {
-		case obstacle.needs != ResultInitialized:
-			return Outcome{Result: obstacle.needs}
-		case obstacle.mayPass:
-			s.showProgress(&p.status)
-			return s.initializeLater(obstacle.message)
-		default:
-			s.showProgress(&p.status)
-			return s.notInitialized(obstacle.message)
-		}
+	p, obstacle := plan.New(run, world)
+	switch {
+	case obstacle == nil:
+		return s.initialized(&p)
+	case obstacle.Needs == plan.NeedsSnapshot:
+		return Outcome{Result: ResultNeedsSnapshot}
+	case obstacle.Needs == plan.NeedsOverrides:
+		return Outcome{Result: ResultNeedsOverrides}
 	}
-	return s.initialized(&p)
+	s.showProgress(&p.Status)
+	if obstacle.MayPass {
+		return s.initializeLater(obstacle.Message)
+	}
+	return s.notInitialized(obstacle.Message)
 }
 
 // showProgress has a run that is not planned tell what the attempt found before it met its obstacle. Stages are not among it: half a plan
@@ -101,25 +103,25 @@ func (s *step) tooLate() string {
 			return message
 		}
 	}
-	return wrap(invalid, unexpectedError, "the updateRun has no condition Initialized")
+	return runrules.Wrap(runrules.Invalid, runrules.UnexpectedError, "the updateRun has no condition Initialized")
 }
 
-func (s *step) initialized(p *plan) Outcome {
+func (s *step) initialized(p *plan.Plan) Outcome {
 	stored := s.status
-	s.status = p.status
+	s.status = p.Status
 	s.status.Conditions, s.status.CreatedBy = stored.Conditions, stored.CreatedBy
 	s.status.History, s.status.ObservedOperation = stored.History, stored.ObservedOperation
-	s.setRunCondition(v1beta1.RunInitialized, metav1.ConditionTrue, reasonInitialized, runKind(s.run)+" initialized successfully")
+	s.setRunCondition(v1beta1.RunInitialized, metav1.ConditionTrue, reasonInitialized, runrules.RunKind(s.run)+" initialized successfully")
 	s.decision.Status = &s.status
 	s.event(eventInitialized, fmt.Sprintf("Planned to %s %s in %s",
-		s.purpose(), count(s.status.PolicyObservedClusterCount, "cluster"), count(len(s.status.StagesStatus), "stage")))
-	return Outcome{Result: ResultInitialized, Decision: s.decision, Warnings: p.warnings}
+		s.purpose(), wording.Count(s.status.PolicyObservedClusterCount, "cluster"), wording.Count(len(s.status.StagesStatus), "stage")))
+	return Outcome{Result: ResultInitialized, Decision: s.decision, Warnings: p.Warnings}
 }
 
 // purpose says what the run does, before the clusters are named that it does it to.
 func (s *step) purpose() string {
 	if earlier := s.run.RunSpec().RollbackOf; earlier != "" {
-		return fmt.Sprintf("roll back %s %s on", runKind(s.run), earlier)
+		return fmt.Sprintf("roll back %s %s on", runrules.RunKind(s.run), earlier)
 	}
 	return fmt.Sprintf("roll out resource snapshot %s to", s.status.ResourceSnapshotIndexUsed)
 }

@@ -20,6 +20,7 @@ import (
 	"github.com/stagegate/stagegate/pkg/apis/placement/v1beta1"
 	"github.com/stagegate/stagegate/pkg/apis/wellknown"
 	"github.com/stagegate/stagegate/pkg/rollout/updaterun/engine"
+	"github.com/stagegate/stagegate/pkg/rollout/updaterun/plan"
 	runrules "github.com/stagegate/stagegate/pkg/rules/updaterun"
 )
 
@@ -42,7 +43,7 @@ func TestAPlanHasTheShapeOfUpstreams(t *testing.T) {
 		"member1": {"stage": "canary", "order": "2"}, "member2": {"stage": "staging"}, "member3": {"stage": "canary", "order": "1"},
 		"elsewhere": {"stage": "canary"},
 	} {
-		w.Members = append(w.Members, engine.Member{Name: name, Labels: labels})
+		w.Members = append(w.Members, plan.Member{Name: name, Labels: labels})
 		if name != "elsewhere" {
 			w.Bindings = append(w.Bindings, &v1beta1.ClusterResourceBinding{Spec: v1beta1.ResourceBindingSpec{
 				State: v1beta1.BindingStateScheduled, TargetCluster: name, SchedulingPolicySnapshotName: "p-0",
@@ -121,198 +122,204 @@ func TestWhatKeepsARunFromBeingPlanned(t *testing.T) {
 		user    = invalid + "failed to process the request due to a client error: "
 		unusual = invalid + "unexpected behavior which cannot be handled by the controller: "
 	)
-	stageOf := func(change func(*v1beta1.StageConfig)) func(*v1beta1.ClusterStagedUpdateRun, *engine.InitWorld) {
-		return func(_ *v1beta1.ClusterStagedUpdateRun, w *engine.InitWorld) {
+	stageOf := func(change func(*v1beta1.StageConfig)) func(*v1beta1.ClusterStagedUpdateRun, *plan.World) {
+		return func(_ *v1beta1.ClusterStagedUpdateRun, w *plan.World) {
 			change(&w.Strategy.StrategySpec().Stages[0])
 		}
 	}
-	world := func(change func(*engine.InitWorld)) func(*v1beta1.ClusterStagedUpdateRun, *engine.InitWorld) {
-		return func(_ *v1beta1.ClusterStagedUpdateRun, w *engine.InitWorld) { change(w) }
+	world := func(change func(*plan.World)) func(*v1beta1.ClusterStagedUpdateRun, *plan.World) {
+		return func(_ *v1beta1.ClusterStagedUpdateRun, w *plan.World) { change(w) }
 	}
 	task := func(kind v1beta1.StageTaskType, wait *metav1.Duration) v1beta1.StageTask {
 		return v1beta1.StageTask{Type: kind, WaitTime: wait}
 	}
 	tests := map[string]struct {
-		change func(*v1beta1.ClusterStagedUpdateRun, *engine.InitWorld)
+		change func(*v1beta1.ClusterStagedUpdateRun, *plan.World)
 		result engine.Result
 		want   string
 	}{
 		"no placement": {
-			world(func(w *engine.InitWorld) { w.Placement = nil }), engine.ResultWaiting, user + "parent placement not found",
+			world(func(w *plan.World) { w.Placement = nil }), engine.ResultWaiting, user + "parent placement not found",
 		},
 		"a placement that is deleted": {
-			world(func(w *engine.InitWorld) { w.Placement.SetDeletionTimestamp(&metav1.Time{Time: simStart}) }), engine.ResultWaiting,
+			world(func(w *plan.World) { w.Placement.SetDeletionTimestamp(&metav1.Time{Time: simStart}) }), engine.ResultWaiting,
 			user + "parent placement not found",
 		},
 		"a placement that rolls out by itself": {
-			world(func(w *engine.InitWorld) { w.Placement.PlacementSpec().Strategy.Type = "" }), engine.ResultFailed,
+			world(func(w *plan.World) { w.Placement.PlacementSpec().Strategy.Type = "" }), engine.ResultFailed,
 			user + "parent placement does not have an external rollout strategy, current strategy: RollingUpdate",
 		},
 		"no policy snapshot": {
-			world(func(w *engine.InitWorld) { w.PolicySnapshots = nil }), engine.ResultWaiting,
+			world(func(w *plan.World) { w.PolicySnapshots = nil }), engine.ResultWaiting,
 			invalid + "no latest policy snapshot found for placement p",
 		},
 		"two policy snapshots": {
-			world(func(w *engine.InitWorld) { w.PolicySnapshots = append(w.PolicySnapshots, w.PolicySnapshots[0]) }), engine.ResultWaiting,
+			world(func(w *plan.World) { w.PolicySnapshots = append(w.PolicySnapshots, w.PolicySnapshots[0]) }), engine.ResultWaiting,
 			unusual + "multiple active policy snapshots found for placement p: got 2, want 1",
 		},
 		"a policy snapshot without index": {
-			world(func(w *engine.InitWorld) { delete(w.PolicySnapshots[0].GetLabels(), wellknown.PolicyIndexLabel) }), engine.ResultFailed,
+			world(func(w *plan.World) { delete(w.PolicySnapshots[0].GetLabels(), wellknown.PolicyIndexLabel) }), engine.ResultFailed,
 			unusual + "policy snapshot `p-0` does not have a policy index label",
 		},
 		"unfinished scheduling": {
-			world(func(w *engine.InitWorld) {
+			world(func(w *plan.World) {
 				w.PolicySnapshots[0].PolicySnapshotStatus().Conditions[0].Status = metav1.ConditionFalse
 			}),
 			engine.ResultWaiting, invalid + "policy snapshot `p-0` not fully scheduled yet",
 		},
 		"scheduling of an older generation": {
-			world(func(w *engine.InitWorld) { w.PolicySnapshots[0].SetGeneration(2) }), engine.ResultWaiting,
+			world(func(w *plan.World) { w.PolicySnapshots[0].SetGeneration(2) }), engine.ResultWaiting,
 			invalid + "policy snapshot `p-0` not fully scheduled yet",
 		},
 		"scheduling by an older policy": {
-			world(func(w *engine.InitWorld) {
+			world(func(w *plan.World) {
 				w.Placement.SetGeneration(2)
 				w.Placement.PlacementSpec().Policy = &v1beta1.PlacementPolicy{PlacementType: v1beta1.PickFixedPlacementType}
 			}), engine.ResultWaiting, invalid + "policy snapshot `p-0` not fully scheduled yet",
 		},
 		"no bindings": {
-			world(func(w *engine.InitWorld) { w.Bindings = nil }), engine.ResultWaiting,
+			world(func(w *plan.World) { w.Bindings = nil }), engine.ResultWaiting,
 			invalid + "no scheduled or to-be-deleted bindings found for the latest policy snapshot p-0",
 		},
 		"a policy that picks nobody": {
-			world(func(w *engine.InitWorld) {
+			world(func(w *plan.World) {
 				w.Bindings = nil
 				w.PolicySnapshots[0].PolicySnapshotStatus().Conditions[0].Message = "found 0 cluster(s); no cluster is picked: the fleet has no member cluster"
 			}), engine.ResultWaiting,
 			invalid + "no scheduled or to-be-deleted bindings found for the latest policy snapshot p-0: no cluster is picked: the fleet has no member cluster",
 		},
 		"a policy that names a cluster which is not there": {
-			world(func(w *engine.InitWorld) {
+			world(func(w *plan.World) {
 				c := &w.PolicySnapshots[0].PolicySnapshotStatus().Conditions[0]
 				c.Status, c.Message = metav1.ConditionFalse, "could not find all clusters"
 			}), engine.ResultWaiting, invalid + "policy snapshot `p-0` not fully scheduled yet: could not find all clusters",
 		},
 		"a binding of an older policy": {
-			world(func(w *engine.InitWorld) { w.Bindings[0].BindingSpec().SchedulingPolicySnapshotName = "p-9" }), engine.ResultWaiting,
+			world(func(w *plan.World) { w.Bindings[0].BindingSpec().SchedulingPolicySnapshotName = "p-9" }), engine.ResultWaiting,
 			"binding `b-a1` with old policy snapshot `p-9` has state Scheduled, we might observe a transient state, need retry",
 		},
 		"a binding that is not seen yet": {
-			world(func(w *engine.InitWorld) {
+			world(func(w *plan.World) {
 				w.PolicySnapshots[0].PolicySnapshotStatus().SelectedClusters = 3
 			}), engine.ResultWaiting, unusual + "the number of selected bindings 2 is not equal to the observed cluster count 3",
 		},
 		"another number than named": {
-			world(func(w *engine.InitWorld) {
+			world(func(w *plan.World) {
 				w.PolicySnapshots[0].PolicySnapshotSpec().Policy = &v1beta1.PlacementPolicy{
 					PlacementType: v1beta1.PickFixedPlacementType, ClusterNames: []string{"a1", "a2", "a3"},
 				}
 			}), engine.ResultWaiting, unusual + "the number of selected bindings 2 is not equal to the observed cluster count 3",
 		},
 		"no number to pick": {
-			world(func(w *engine.InitWorld) {
+			world(func(w *plan.World) {
 				w.PolicySnapshots[0].PolicySnapshotSpec().Policy = &v1beta1.PlacementPolicy{PlacementType: v1beta1.PickNPlacementType}
 			}), engine.ResultFailed, unusual + "the policy snapshot `p-0` doesn't have valid cluster count annotation",
 		},
 		"no strategy": {
-			world(func(w *engine.InitWorld) { w.Strategy = nil }), engine.ResultWaiting, user + "referenced updateStrategy not found: `s`",
+			world(func(w *plan.World) { w.Strategy = nil }), engine.ResultWaiting, user + "referenced updateStrategy not found: `s`",
 		},
 		"too many stages": {
-			world(func(w *engine.InitWorld) { w.Strategy.StrategySpec().Stages = make([]v1beta1.StageConfig, 32) }), engine.ResultFailed,
-			user + "the updateStrategy `s` has 32 stages, at most 31 are allowed",
+			world(func(w *plan.World) { w.Strategy.StrategySpec().Stages = make([]v1beta1.StageConfig, 32) }), engine.ResultFailed,
+			user + "the updateStrategy `s` is invalid, err: spec.stages: Too many: 32: must have at most 31 items",
 		},
 		"a stage twice": {
-			world(func(w *engine.InitWorld) {
+			world(func(w *plan.World) {
 				spec := w.Strategy.StrategySpec()
 				spec.Stages = append(spec.Stages, spec.Stages[0])
 			}), engine.ResultFailed, user + "the stage name is used more than once, updateStrategy: `s`, stage: a",
 		},
 		"no concurrency": {
 			stageOf(func(c *v1beta1.StageConfig) { c.MaxConcurrency = ptr.To(intstr.FromInt32(0)) }), engine.ResultFailed,
-			user + "the stage maxConcurrency is invalid, updateStrategy: `s`, stage: a, err: 0 is less than 1",
+			user + "the stage maxConcurrency is invalid, updateStrategy: `s`, stage: a, err: spec.stages[0].maxConcurrency: Invalid value: 0: maxConcurrency must be at least 1",
 		},
 		"a concurrency of 101%": {
 			stageOf(func(c *v1beta1.StageConfig) { c.MaxConcurrency = ptr.To(intstr.FromString("101%")) }), engine.ResultFailed,
-			user + "the stage maxConcurrency is invalid, updateStrategy: `s`, stage: a, err: \"101%\" is no percentage from 1% to 100%",
+			user + "the stage maxConcurrency is invalid, updateStrategy: `s`, stage: a, err: spec.stages[0].maxConcurrency: Invalid value: \"101%\": spec.stages[0].maxConcurrency in body should match '^(100|[1-9][0-9]?)%$': write a number such as 2, or a percentage from \"1%\" to \"100%\"",
+		},
+		"several things": {
+			stageOf(func(c *v1beta1.StageConfig) {
+				c.MaxConcurrency, c.SortingLabelKey = ptr.To(intstr.FromInt32(0)), ptr.To("/")
+			}), engine.ResultFailed,
+			user + "the stage sortingLabelKey is invalid, updateStrategy: `s`, stage: a, err: spec.stages[0].sortingLabelKey: Invalid value: \"/\": prefix part must be non-empty (and 3 more)",
 		},
 		"a cluster that has no time": {
 			stageOf(func(c *v1beta1.StageConfig) { c.FailurePolicy = &v1beta1.FailurePolicy{} }), engine.ResultFailed,
-			user + "the stage failurePolicy is invalid, updateStrategy: `s`, stage: a, err: clusterTimeout is not longer than zero",
+			user + "the stage failurePolicy is invalid, updateStrategy: `s`, stage: a, err: spec.stages[0].failurePolicy.clusterTimeout: Required value: say how long the update of a cluster may take, such as 15m",
 		},
 		"failures that are no number": {
 			stageOf(func(c *v1beta1.StageConfig) {
 				c.FailurePolicy = &v1beta1.FailurePolicy{ClusterTimeout: metav1.Duration{Duration: 1}, MaxFailures: ptr.To(intstr.FromString("few"))}
 			}), engine.ResultFailed,
-			user + "the stage failurePolicy is invalid, updateStrategy: `s`, stage: a, err: maxFailures few is neither a number from 0 nor a percentage",
+			user + "the stage failurePolicy is invalid, updateStrategy: `s`, stage: a, err: spec.stages[0].failurePolicy.maxFailures: Invalid value: \"few\": maxFailures `few` is invalid: invalid value for IntOrString: invalid type: string is not a percentage",
 		},
 		"a cluster that has no time in any stage": {
-			world(func(w *engine.InitWorld) { w.Strategy.StrategySpec().FailurePolicy = &v1beta1.FailurePolicy{} }), engine.ResultFailed,
-			user + "the failurePolicy of the updateStrategy `s` is invalid: clusterTimeout is not longer than zero",
+			world(func(w *plan.World) { w.Strategy.StrategySpec().FailurePolicy = &v1beta1.FailurePolicy{} }), engine.ResultFailed,
+			user + "the updateStrategy `s` is invalid, err: spec.failurePolicy.clusterTimeout: Required value: say how long the update of a cluster may take, such as 15m",
 		},
 		"too many approvals": {
 			stageOf(func(c *v1beta1.StageConfig) {
 				c.BeforeStageTasks = []v1beta1.StageTask{{Type: v1beta1.StageTaskTypeApproval, Approval: &v1beta1.ApprovalPolicy{Required: 11}}}
 			}), engine.ResultFailed,
-			user + "the before stage tasks are invalid, updateStrategy: `s`, stage: a, err: task 0 requires 11 approvals, allowed are 1 to 10",
+			user + "the before stage tasks are invalid, updateStrategy: `s`, stage: a, err: spec.stages[0].beforeStageTasks[0].approval.required: Invalid value: 11: required must be from 1 to 10",
 		},
 		"an approval that expires at once": {
 			stageOf(func(c *v1beta1.StageConfig) {
 				c.AfterStageTasks = []v1beta1.StageTask{{Type: v1beta1.StageTaskTypeApproval, Approval: &v1beta1.ApprovalPolicy{ExpiresAfter: &metav1.Duration{}}}}
 			}), engine.ResultFailed,
-			user + "the after stage tasks are invalid, updateStrategy: `s`, stage: a, err: task 0 has an approval that expires after <= 0",
+			user + "the after stage tasks are invalid, updateStrategy: `s`, stage: a, err: spec.stages[0].afterStageTasks[0].approval.expiresAfter: Invalid value: \"0s\": expiresAfter must be longer than zero",
 		},
 		"a wait with an approval policy": {
 			stageOf(func(c *v1beta1.StageConfig) {
 				c.AfterStageTasks = []v1beta1.StageTask{{Type: v1beta1.StageTaskTypeTimedWait, WaitTime: &metav1.Duration{Duration: 1}, Approval: &v1beta1.ApprovalPolicy{}}}
 			}), engine.ResultFailed,
-			user + "the after stage tasks are invalid, updateStrategy: `s`, stage: a, err: task 0 of type TimedWait cannot have an approval policy",
+			user + "the after stage tasks are invalid, updateStrategy: `s`, stage: a, err: spec.stages[0].afterStageTasks[0].approval: Forbidden: the task is of type TimedWait, approval is only allowed for Approval",
 		},
 		"two tasks before": {
 			stageOf(func(c *v1beta1.StageConfig) { c.BeforeStageTasks = make([]v1beta1.StageTask, 2) }), engine.ResultFailed,
-			user + "the before stage tasks are invalid, updateStrategy: `s`, stage: a, err: beforeStageTasks can have at most one task",
+			user + "the before stage tasks are invalid, updateStrategy: `s`, stage: a, err: spec.stages[0].beforeStageTasks: Too many: 2: must have at most 1 item",
 		},
 		"a wait before": {
 			stageOf(func(c *v1beta1.StageConfig) {
 				c.BeforeStageTasks = []v1beta1.StageTask{task(v1beta1.StageTaskTypeTimedWait, nil)}
 			}), engine.ResultFailed,
-			user + "the before stage tasks are invalid, updateStrategy: `s`, stage: a, err: task 0 of type TimedWait is not allowed in beforeStageTasks, allowed type: Approval",
+			user + "the before stage tasks are invalid, updateStrategy: `s`, stage: a, err: spec.stages[0].beforeStageTasks[0].type: Invalid value: \"TimedWait\": BeforeStageTaskType cannot be TimedWait",
 		},
 		"an approval that takes time": {
 			stageOf(func(c *v1beta1.StageConfig) {
 				c.BeforeStageTasks = []v1beta1.StageTask{task(v1beta1.StageTaskTypeApproval, &metav1.Duration{})}
 			}), engine.ResultFailed,
-			user + "the before stage tasks are invalid, updateStrategy: `s`, stage: a, err: task 0 of type Approval cannot have wait duration set",
+			user + "the before stage tasks are invalid, updateStrategy: `s`, stage: a, err: spec.stages[0].beforeStageTasks[0].waitTime: Forbidden: AfterStageTaskType is Approval, waitTime is not allowed",
 		},
 		"the same task twice": {
 			stageOf(func(c *v1beta1.StageConfig) {
 				c.AfterStageTasks = []v1beta1.StageTask{task(v1beta1.StageTaskTypeApproval, nil), task(v1beta1.StageTaskTypeApproval, nil)}
 			}), engine.ResultFailed,
-			user + "the after stage tasks are invalid, updateStrategy: `s`, stage: a, err: afterStageTasks cannot have two tasks of the same type: Approval",
+			user + "the after stage tasks are invalid, updateStrategy: `s`, stage: a, err: spec.stages[0].afterStageTasks[1].type: Invalid value: \"Approval\": afterStageTasks cannot have two tasks of the same type: Approval",
 		},
 		"a wait without time": {
 			stageOf(func(c *v1beta1.StageConfig) {
 				c.AfterStageTasks = []v1beta1.StageTask{task(v1beta1.StageTaskTypeTimedWait, nil)}
 			}), engine.ResultFailed,
-			user + "the after stage tasks are invalid, updateStrategy: `s`, stage: a, err: task 0 of type TimedWait has wait duration set to nil",
+			user + "the after stage tasks are invalid, updateStrategy: `s`, stage: a, err: spec.stages[0].afterStageTasks[0].waitTime: Required value: AfterStageTaskType is TimedWait, waitTime is required",
 		},
 		"a wait of no time": {
 			stageOf(func(c *v1beta1.StageConfig) {
 				c.AfterStageTasks = []v1beta1.StageTask{task(v1beta1.StageTaskTypeTimedWait, &metav1.Duration{})}
 			}), engine.ResultFailed,
-			user + "the after stage tasks are invalid, updateStrategy: `s`, stage: a, err: task 0 of type TimedWait has wait duration <= 0",
+			user + "the after stage tasks are invalid, updateStrategy: `s`, stage: a, err: spec.stages[0].afterStageTasks[0].waitTime: Invalid value: \"0s\": waitTime must be longer than zero",
 		},
 		"an unknown task": {
 			stageOf(func(c *v1beta1.StageConfig) { c.AfterStageTasks = []v1beta1.StageTask{task("Prayer", nil)} }), engine.ResultFailed,
-			user + "the after stage tasks are invalid, updateStrategy: `s`, stage: a, err: task 0 has the unknown type Prayer",
+			user + "the after stage tasks are invalid, updateStrategy: `s`, stage: a, err: spec.stages[0].afterStageTasks[0].type: Unsupported value: \"Prayer\": supported values: \"Approval\", \"TimedWait\"",
 		},
 		"a selector that is none": {
 			stageOf(func(c *v1beta1.StageConfig) {
 				c.LabelSelector = &metav1.LabelSelector{MatchExpressions: []metav1.LabelSelectorRequirement{{Key: "k", Operator: "Like"}}}
 			}), engine.ResultFailed,
-			user + "the stage label selector is invalid, updateStrategy: `s`, stage: a, err: \"Like\" is not a valid label selector operator",
+			user + "the stage label selector is invalid, updateStrategy: `s`, stage: a, err: spec.stages[0].labelSelector.matchExpressions[0].operator: Invalid value: \"Like\": the stage label selector is invalid: not a valid selector operator",
 		},
 		"a cluster in two stages": {
-			world(func(w *engine.InitWorld) {
+			world(func(w *plan.World) {
 				spec := w.Strategy.StrategySpec()
 				spec.Stages = append(spec.Stages, v1beta1.StageConfig{Name: "all", LabelSelector: &metav1.LabelSelector{}})
 			}), engine.ResultFailed, user + "cluster `a1` appears in more than one stages",
@@ -322,30 +329,30 @@ func TestWhatKeepsARunFromBeingPlanned(t *testing.T) {
 			user + "some clusters are not placed in any stage, total 2, showing up to 10: a1, a2",
 		},
 		"a cluster that is leaving": {
-			world(func(w *engine.InitWorld) { w.Members = w.Members[1:] }), engine.ResultWaiting,
+			world(func(w *plan.World) { w.Members = w.Members[1:] }), engine.ResultWaiting,
 			user + "some clusters are not placed in any stage, total 1, showing up to 10: a1",
 		},
 		"a label that is no number": {
-			world(func(w *engine.InitWorld) {
+			world(func(w *plan.World) {
 				w.Strategy.StrategySpec().Stages[0].SortingLabelKey = ptr.To("order")
 				w.Members[0].Labels["order"] = "first"
 			}), engine.ResultFailed,
 			user + "the sorting label `order:first` on cluster `a1` is not valid: strconv.Atoi: parsing \"first\": invalid syntax",
 		},
 		"an index that is no number": {
-			func(r *v1beta1.ClusterStagedUpdateRun, _ *engine.InitWorld) { r.Spec.ResourceSnapshotIndex = "-1" }, engine.ResultFailed,
+			func(r *v1beta1.ClusterStagedUpdateRun, _ *plan.World) { r.Spec.ResourceSnapshotIndex = "-1" }, engine.ResultFailed,
 			user + "invalid resource snapshot index `-1` provided, expected an integer >= 0",
 		},
 		"no such snapshot": {
-			func(r *v1beta1.ClusterStagedUpdateRun, _ *engine.InitWorld) { r.Spec.ResourceSnapshotIndex = "01" }, engine.ResultWaiting,
+			func(r *v1beta1.ClusterStagedUpdateRun, _ *plan.World) { r.Spec.ResourceSnapshotIndex = "01" }, engine.ResultWaiting,
 			user + "no resourceSnapshots with index `01` found for placement `p`",
 		},
 		"no master snapshot": {
-			world(func(w *engine.InitWorld) { w.Snapshots[0].SetAnnotations(nil) }), engine.ResultWaiting,
+			world(func(w *plan.World) { w.Snapshots[0].SetAnnotations(nil) }), engine.ResultWaiting,
 			unusual + "no master resourceSnapshot found for placement p",
 		},
 		"nothing that was ever selected": {
-			func(r *v1beta1.ClusterStagedUpdateRun, w *engine.InitWorld) {
+			func(r *v1beta1.ClusterStagedUpdateRun, w *plan.World) {
 				r.Spec.ResourceSnapshotIndex = "0"
 				w.Snapshots[0].GetLabels()[wellknown.ResourceIndexLabel] = "0"
 				w.Placement.PlacementStatus().Conditions = []metav1.Condition{{
@@ -355,23 +362,23 @@ func TestWhatKeepsARunFromBeingPlanned(t *testing.T) {
 			user + "there is nothing to roll out: placement `p` selects nothing: the hub has no Namespace \"shpo\"",
 		},
 		"nothing that is selected now or ever was": {
-			func(r *v1beta1.ClusterStagedUpdateRun, w *engine.InitWorld) {
+			func(r *v1beta1.ClusterStagedUpdateRun, w *plan.World) {
 				r.Spec.ResourceSnapshotIndex, w.Snapshots = "", nil
-				w.Live = &engine.LiveSnapshot{Nothing: "the hub has no Namespace \"shpo\""}
+				w.Live = &plan.LiveSnapshot{Nothing: "the hub has no Namespace \"shpo\""}
 			}, engine.ResultWaiting,
 			user + "there is nothing to roll out: placement `p` selects nothing: the hub has no Namespace \"shpo\"",
 		},
 		"no snapshot yet": {
-			func(r *v1beta1.ClusterStagedUpdateRun, _ *engine.InitWorld) { r.Spec.ResourceSnapshotIndex = "" }, engine.ResultNeedsSnapshot, "",
+			func(r *v1beta1.ClusterStagedUpdateRun, _ *plan.World) { r.Spec.ResourceSnapshotIndex = "" }, engine.ResultNeedsSnapshot, "",
 		},
 		"a hub that cannot be read": {
-			func(r *v1beta1.ClusterStagedUpdateRun, w *engine.InitWorld) {
-				r.Spec.ResourceSnapshotIndex, w.Live = "", &engine.LiveSnapshot{Err: errors.New("no answer")}
+			func(r *v1beta1.ClusterStagedUpdateRun, w *plan.World) {
+				r.Spec.ResourceSnapshotIndex, w.Live = "", &plan.LiveSnapshot{Err: errors.New("no answer")}
 			}, engine.ResultWaiting, invalid + "no answer",
 		},
 		"a selection that is wrong": {
-			func(r *v1beta1.ClusterStagedUpdateRun, w *engine.InitWorld) {
-				r.Spec.ResourceSnapshotIndex, w.Live = "", &engine.LiveSnapshot{Err: errors.New("found duplicate resource"), Final: true}
+			func(r *v1beta1.ClusterStagedUpdateRun, w *plan.World) {
+				r.Spec.ResourceSnapshotIndex, w.Live = "", &plan.LiveSnapshot{Err: errors.New("found duplicate resource"), Final: true}
 			}, engine.ResultFailed, user + "found duplicate resource",
 		},
 	}
@@ -427,20 +434,20 @@ func TestARunThatCannotBePlannedShowsHowFarItGot(t *testing.T) {
 	const applied = v1beta1.ApplyStrategyTypeClientSideApply
 	for _, tt := range []struct {
 		obstacle string
-		change   func(*engine.InitWorld)
+		change   func(*plan.World)
 		want     reached
 	}{
-		{"no placement", func(w *engine.InitWorld) { w.Placement = nil }, reached{}},
-		{"a placement that rolls out by itself", func(w *engine.InitWorld) { w.Placement.PlacementSpec().Strategy.Type = "" }, reached{}},
-		{"no policy snapshot", func(w *engine.InitWorld) { w.PolicySnapshots = nil }, reached{Strategy: applied}},
-		{"unfinished scheduling", func(w *engine.InitWorld) { w.PolicySnapshots[0].SetGeneration(2) }, reached{Strategy: applied, Policy: "0"}},
-		{"no bindings", func(w *engine.InitWorld) { w.Bindings = nil }, reached{Strategy: applied, Policy: "0"}},
-		{"no strategy", func(w *engine.InitWorld) { w.Strategy = nil }, reached{Strategy: applied, Policy: "0", Count: 2}},
-		{"clusters in no stage", func(w *engine.InitWorld) { w.Strategy.StrategySpec().Stages[0].LabelSelector = nil },
+		{"no placement", func(w *plan.World) { w.Placement = nil }, reached{}},
+		{"a placement that rolls out by itself", func(w *plan.World) { w.Placement.PlacementSpec().Strategy.Type = "" }, reached{}},
+		{"no policy snapshot", func(w *plan.World) { w.PolicySnapshots = nil }, reached{Strategy: applied}},
+		{"unfinished scheduling", func(w *plan.World) { w.PolicySnapshots[0].SetGeneration(2) }, reached{Strategy: applied, Policy: "0"}},
+		{"no bindings", func(w *plan.World) { w.Bindings = nil }, reached{Strategy: applied, Policy: "0"}},
+		{"no strategy", func(w *plan.World) { w.Strategy = nil }, reached{Strategy: applied, Policy: "0", Count: 2}},
+		{"clusters in no stage", func(w *plan.World) { w.Strategy.StrategySpec().Stages[0].LabelSelector = nil },
 			reached{Strategy: applied, Policy: "0", Count: 2}},
-		{"no snapshot", func(w *engine.InitWorld) { w.Snapshots = nil }, reached{Strategy: applied, Policy: "0", Count: 2}},
-		{"an override without a version", func(w *engine.InitWorld) {
-			w.Overrides = &engine.Overrides{Objects: []v1beta1.OverrideObject{&v1beta1.ClusterResourceOverride{ObjectMeta: metav1.ObjectMeta{Name: "o"}}}}
+		{"no snapshot", func(w *plan.World) { w.Snapshots = nil }, reached{Strategy: applied, Policy: "0", Count: 2}},
+		{"an override without a version", func(w *plan.World) {
+			w.Overrides = &plan.Overrides{Objects: []v1beta1.OverrideObject{&v1beta1.ClusterResourceOverride{ObjectMeta: metav1.ObjectMeta{Name: "o"}}}}
 		}, reached{Strategy: applied, Policy: "0", Count: 2, Snapshot: "1"}},
 	} {
 		t.Run(tt.obstacle, func(t *testing.T) {
@@ -564,7 +571,7 @@ func TestAPlanWarns(t *testing.T) {
 func TestALiveSnapshotIsPinned(t *testing.T) {
 	run, w := newRun(), initWorld(1, stage("a"))
 	run.Spec.ResourceSnapshotIndex = ""
-	w.Live = &engine.LiveSnapshot{Index: 4}
+	w.Live = &plan.LiveSnapshot{Index: 4}
 	if got := engine.Initialize(run, w, simStart).Decision.Status.ResourceSnapshotIndexUsed; got != "4" {
 		t.Errorf("index used is %q, want 4", got)
 	}
@@ -573,11 +580,11 @@ func TestALiveSnapshotIsPinned(t *testing.T) {
 // TestARemovalIsNeverRefused holds of versions that have nothing.
 func TestARemovalIsNeverRefused(t *testing.T) {
 	const nothing = "the hub has no Namespace \"shop\""
-	for name, change := range map[string]func(*v1beta1.ClusterStagedUpdateRun, *engine.InitWorld){
-		"of what an earlier version had": func(r *v1beta1.ClusterStagedUpdateRun, w *engine.InitWorld) {
-			r.Spec.ResourceSnapshotIndex, w.Live = "", &engine.LiveSnapshot{Index: 1, Nothing: nothing}
+	for name, change := range map[string]func(*v1beta1.ClusterStagedUpdateRun, *plan.World){
+		"of what an earlier version had": func(r *v1beta1.ClusterStagedUpdateRun, w *plan.World) {
+			r.Spec.ResourceSnapshotIndex, w.Live = "", &plan.LiveSnapshot{Index: 1, Nothing: nothing}
 		},
-		"of what a later version has": func(r *v1beta1.ClusterStagedUpdateRun, w *engine.InitWorld) {
+		"of what a later version has": func(r *v1beta1.ClusterStagedUpdateRun, w *plan.World) {
 			r.Spec.ResourceSnapshotIndex = "0"
 			w.Snapshots[0].GetLabels()[wellknown.ResourceIndexLabel] = "0"
 			w.Snapshots = append(w.Snapshots, &v1beta1.ClusterResourceSnapshot{
@@ -585,12 +592,12 @@ func TestARemovalIsNeverRefused(t *testing.T) {
 				Spec:       v1beta1.ResourceSnapshotSpec{SelectedResources: make([]v1beta1.ResourceContent, 1)},
 			})
 		},
-		"of what a cluster has of a version that is lost": func(r *v1beta1.ClusterStagedUpdateRun, w *engine.InitWorld) {
-			r.Spec.ResourceSnapshotIndex, w.Snapshots, w.Live = "", nil, &engine.LiveSnapshot{Nothing: nothing}
+		"of what a cluster has of a version that is lost": func(r *v1beta1.ClusterStagedUpdateRun, w *plan.World) {
+			r.Spec.ResourceSnapshotIndex, w.Snapshots, w.Live = "", nil, &plan.LiveSnapshot{Nothing: nothing}
 			w.Bindings[0].BindingSpec().ResourceSnapshotName = "p-3-snapshot"
 		},
-		"from a cluster that is not picked any more": func(r *v1beta1.ClusterStagedUpdateRun, w *engine.InitWorld) {
-			r.Spec.ResourceSnapshotIndex, w.Snapshots, w.Live = "", nil, &engine.LiveSnapshot{Nothing: nothing}
+		"from a cluster that is not picked any more": func(r *v1beta1.ClusterStagedUpdateRun, w *plan.World) {
+			r.Spec.ResourceSnapshotIndex, w.Snapshots, w.Live = "", nil, &plan.LiveSnapshot{Nothing: nothing}
 			w.Bindings[0].BindingSpec().State = v1beta1.BindingStateUnscheduled
 		},
 	} {

@@ -4,29 +4,8 @@
 package engine
 
 import (
-	"fmt"
-	"strings"
-
 	"github.com/stagegate/stagegate/pkg/apis/wellknown"
 )
-
-// Parts of messages of failure, outermost first. Scripts and dashboards made for upstream look for them.
-const (
-	aborted         = "cannot continue the updateRun"
-	invalid         = aborted + ": failed to validate the updateRun"
-	clientError     = "failed to process the request due to a client error"
-	unexpectedError = "unexpected behavior which cannot be handled by the controller"
-)
-
-func wrap(parts ...string) string { return strings.Join(parts, ": ") }
-
-// Plainly is a message without the classes of error that it begins with, for somebody who has just asked.
-func Plainly(message string) string {
-	for _, class := range []string{invalid, aborted, clientError, unexpectedError} {
-		message = strings.TrimPrefix(message, class+": ")
-	}
-	return message
-}
 
 // Reasons of conditions.
 const (
@@ -124,19 +103,3 @@ const (
 	eventSucceeded      = "Succeeded"
 	eventFailed         = "Failed"
 )
-
-// firstNames joins up to three names and says by dots that there are more.
-func firstNames(names []string) string {
-	if len(names) > 3 {
-		return strings.Join(names[:3], ", ") + "..."
-	}
-	return strings.Join(names, ", ")
-}
-
-// count says "1 cluster", "2 clusters".
-func count(n int, noun string) string {
-	if n == 1 {
-		return "1 " + noun
-	}
-	return fmt.Sprintf("%d %ss", n, noun)
-}

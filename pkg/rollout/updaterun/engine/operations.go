@@ -12,6 +12,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/stagegate/stagegate/pkg/apis/placement/v1beta1"
+	"github.com/stagegate/stagegate/pkg/apis/wording"
 	runrules "github.com/stagegate/stagegate/pkg/rules/updaterun"
 )
 
@@ -62,7 +63,7 @@ func asked(entry *v1beta1.UpdateRunHistoryEntry) string {
 	case len(entry.Clusters) == 1:
 		what = "cluster " + entry.Clusters[0]
 	case len(entry.Clusters) > 1:
-		what = "clusters " + firstNames(entry.Clusters)
+		what = "clusters " + wording.FirstNames(entry.Clusters)
 	case entry.Operation == v1beta1.OperationRetry:
 		what = "all failed clusters"
 	}

@@ -14,6 +14,8 @@ import (
 	"github.com/stagegate/stagegate/pkg/apis/placement/v1beta1"
 	"github.com/stagegate/stagegate/pkg/apis/wellknown"
 	"github.com/stagegate/stagegate/pkg/rollout/updaterun/engine"
+	"github.com/stagegate/stagegate/pkg/rollout/updaterun/plan"
+	runrules "github.com/stagegate/stagegate/pkg/rules/updaterun"
 )
 
 func TestARunFreezesTheOverridesOfEachCluster(t *testing.T) {
@@ -24,7 +26,7 @@ func TestARunFreezesTheOverridesOfEachCluster(t *testing.T) {
 	if o := engine.Initialize(run, w, simStart); o.Result != engine.ResultNeedsOverrides || o.Decision.Status != nil {
 		t.Fatalf("planned without a look at the overrides: %+v", o)
 	}
-	w.Overrides = &engine.Overrides{
+	w.Overrides = &plan.Overrides{
 		Objects:   []v1beta1.OverrideObject{first.object(1), second.object(0)},
 		Snapshots: []v1beta1.OverrideSnapshotObject{first.snapshot(0, 0), second.snapshot(0, 0)},
 	}
@@ -39,10 +41,10 @@ func TestARunFreezesTheOverridesOfEachCluster(t *testing.T) {
 		t.Fatalf("not planned: %s", o.Message)
 	}
 	stages := o.Decision.Status.StagesStatus
-	if diff := cmp.Diff([]v1beta1.NamespacedName{{Name: "first-1"}, {Namespace: "shop", Name: "second-0"}}, engine.OverrideSnapshotsOf(&stages[0].Clusters[0])); diff != "" {
+	if diff := cmp.Diff([]v1beta1.NamespacedName{{Name: "first-1"}, {Namespace: "shop", Name: "second-0"}}, runrules.OverrideSnapshotsOf(&stages[0].Clusters[0])); diff != "" {
 		t.Errorf("overrides of a1 (-want +got):\n%s", diff)
 	}
-	if got := engine.OverrideSnapshotsOf(&stages[1].Clusters[0]); len(got) > 0 {
+	if got := runrules.OverrideSnapshotsOf(&stages[1].Clusters[0]); len(got) > 0 {
 		t.Errorf("overrides of b1: %v, want none", got)
 	}
 }
@@ -51,10 +53,10 @@ func TestAnOverrideThatDoesNotFitIsFoundBeforeAnythingMoves(t *testing.T) {
 	first, second := &simOverride{name: "first", stage: "b"}, &simOverride{name: "second", namespace: "shop", stage: "b"}
 	w := initWorld(2, stage("a"), stage("b"))
 	var tried []string
-	w.Overrides = &engine.Overrides{
+	w.Overrides = &plan.Overrides{
 		Objects:   []v1beta1.OverrideObject{second.object(0), first.object(0)},
 		Snapshots: []v1beta1.OverrideSnapshotObject{second.snapshot(0, 0), first.snapshot(0, 0)},
-		Try: func(member engine.Member, inForce []v1beta1.OverrideSnapshotObject) ([]overrides.LeftOut, error) {
+		Try: func(member plan.Member, inForce []v1beta1.OverrideSnapshotObject) ([]overrides.LeftOut, error) {
 			line := member.Name
 			for _, s := range inForce {
 				line += " " + s.GetName()
@@ -82,14 +84,14 @@ func TestAnOverrideThatDoesNotFitIsFoundBeforeAnythingMoves(t *testing.T) {
 func TestWhatIsLeftOutIsToldAndKeepsNoRunFromBeingPlanned(t *testing.T) {
 	var all []*simOverride
 	w := initWorld(5, stage("a"), stage("b"))
-	w.Overrides = &engine.Overrides{}
+	w.Overrides = &plan.Overrides{}
 	for i := range 12 {
 		o := &simOverride{name: fmt.Sprintf("o%02d", i), namespace: "shop", stage: "a"}
 		all = append(all, o)
 		w.Overrides.Objects = append(w.Overrides.Objects, o.object(0))
 		w.Overrides.Snapshots = append(w.Overrides.Snapshots, o.snapshot(0, 0))
 	}
-	w.Overrides.Try = func(member engine.Member, inForce []v1beta1.OverrideSnapshotObject) (unfit []overrides.LeftOut, _ error) {
+	w.Overrides.Try = func(member plan.Member, inForce []v1beta1.OverrideSnapshotObject) (unfit []overrides.LeftOut, _ error) {
 		for _, s := range inForce {
 			if s.GetName() == "o00-0" && member.Name == "a5" {
 				continue
@@ -116,7 +118,7 @@ func TestWhatIsLeftOutIsToldAndKeepsNoRunFromBeingPlanned(t *testing.T) {
 		t.Errorf("warnings (-want +got):\n%s", diff)
 	}
 	// It is in force all the same: a cluster whose labels change before it is moved gets what fits then.
-	if got := len(engine.OverrideSnapshotsOf(&o.Decision.Status.StagesStatus[0].Clusters[0])); got != len(all) {
+	if got := len(runrules.OverrideSnapshotsOf(&o.Decision.Status.StagesStatus[0].Clusters[0])); got != len(all) {
 		t.Errorf("%d overrides are in force on a1, want %d", got, len(all))
 	}
 }
@@ -149,7 +151,7 @@ func TestARollbackBringsOverridesBack(t *testing.T) {
 	if o := engine.Initialize(run, w, f.now); o.Result != engine.ResultNeedsOverrides {
 		t.Fatalf("result %d %q", o.Result, o.Message)
 	}
-	w.Overrides = &engine.Overrides{}
+	w.Overrides = &plan.Overrides{}
 	o := engine.Initialize(run, w, f.now)
 	want := "cannot continue the updateRun: failed to validate the updateRun: failed to process the request due to a client error: " +
 		"cluster a1 had override snapshot o-0, which is not kept any more"

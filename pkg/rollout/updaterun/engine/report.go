@@ -103,9 +103,9 @@ func Trouble(b v1beta1.BindingObject) string {
 
 func failed(placements []v1beta1.FailedResourcePlacement) string {
 	first := &placements[0]
-	object := first.Kind + " " + key(first.Namespace, first.Name)
+	object := first.Kind + " " + wording.Key(first.Namespace, first.Name)
 	if more := len(placements) - 1; more > 0 {
-		object += fmt.Sprintf(" and %s", count(more, "other object"))
+		object += fmt.Sprintf(" and %s", wording.Count(more, "other object"))
 	}
 	return object + ": " + first.Condition.Message
 }

@@ -23,10 +23,10 @@ func (s *step) rollBackAsAsked(entry *v1beta1.UpdateRunHistoryEntry) {
 	}
 	name := s.rollBack()
 	if !runrules.IsOver(&s.status) {
-		message := fmt.Sprintf("The updateRun is rolled back %s; %s %s brings the clusters back", by(entry), runKind(s.run), name)
+		message := fmt.Sprintf("The updateRun is rolled back %s; %s %s brings the clusters back", by(entry), runrules.RunKind(s.run), name)
 		s.end(reasonRunRolledBack, message, message)
 	}
-	s.event(eventRolledBack, fmt.Sprintf("%s %s brings the clusters back", runKind(s.run), name))
+	s.event(eventRolledBack, fmt.Sprintf("%s %s brings the clusters back", runrules.RunKind(s.run), name))
 }
 
 // failAndRollBack ends the run, and has the clusters brought back to what they had.
@@ -36,7 +36,7 @@ func (s *step) failAndRollBack(message string) {
 		return
 	}
 	name := s.rollBack()
-	s.fail(fmt.Sprintf("%s; %s %s brings the clusters back", message, runKind(s.run), name))
+	s.fail(fmt.Sprintf("%s; %s %s brings the clusters back", message, runrules.RunKind(s.run), name))
 }
 
 // rollBack names the run that rolls this one back.
@@ -44,17 +44,6 @@ func (s *step) rollBack() string {
 	name := wellknown.RollbackName(s.run.GetName(), string(s.run.GetUID()), "")
 	s.status.RolledBackBy, s.changed = &v1beta1.UpdateRunReference{Name: name}, true
 	return name
-}
-
-// IsRollback reports whether a run is the one that a controller has created to roll an earlier run back. A run that somebody else has
-// created is not, whatever its name. A controller says for whom it creates a run by the name alone, and nobody else can: a user whom
-// the server has authenticated is in a group at least.
-func IsRollback(run, earlier v1beta1.UpdateRunObject) bool {
-	by, uid, created := run.RunStatus().CreatedBy, run.RunStatus().RollbackOfUID, run.GetCreationTimestamp()
-	before := earlier.GetCreationTimestamp()
-	return run.RunSpec().RollbackOf == earlier.GetName() && by != nil && by.UID == "" && len(by.Groups) == 0 &&
-		// There may have been an earlier run of that name.
-		(uid == "" || uid == earlier.GetUID()) && !created.Before(&before)
 }
 
 // link has the run created that rolls this one back, until it is seen. One that somebody else has made counts from its first turn on: a
@@ -68,7 +57,7 @@ func (s *step) link() {
 		if other.RunSpec().RollbackOf != s.run.GetName() {
 			continue
 		}
-		if by != nil && IsRollback(other, s.run) || other.RunStatus().RollbackOfUID == s.run.GetUID() && runrules.HasHadTurn(other.RunStatus()) {
+		if by != nil && runrules.IsRollback(other, s.run) || other.RunStatus().RollbackOfUID == s.run.GetUID() && runrules.HasHadTurn(other.RunStatus()) {
 			s.status.RolledBackBy, s.changed = &v1beta1.UpdateRunReference{Name: other.GetName(), UID: other.GetUID()}, true
 			return
 		}
@@ -86,41 +75,6 @@ func (s *step) whoRollsBack() *v1beta1.DecisionUser {
 		}
 	}
 	return nil
-}
-
-// isBeingRolledBack is a run whose rollback is about to be created.
-func isBeingRolledBack(run v1beta1.UpdateRunObject) bool {
-	by := run.RunStatus().RolledBackBy
-	return by != nil && by.UID == "" && run.GetDeletionTimestamp() == nil
-}
-
-// touched are the clusters that a run has begun to update and that had another version before, the last ones first, by stage.
-func touched(status *v1beta1.UpdateRunStatus) (stages []touchedStage) {
-	for i := len(status.StagesStatus) - 1; i >= 0; i-- {
-		stage := touchedStage{index: i}
-		clusters := status.StagesStatus[i].Clusters
-		for j := len(clusters) - 1; j >= 0; j-- {
-			c := &clusters[j]
-			if runrules.IsTakenBack(status, c) {
-				stage.clusters = append(stage.clusters, v1beta1.ClusterUpdatingStatus{
-					ClusterName:                      c.ClusterName,
-					ResourceSnapshotIndex:            *c.PreviousResourceSnapshotIndex,
-					ClusterResourceOverrideSnapshots: c.PreviousClusterResourceOverrideSnapshots,
-					ResourceOverrideSnapshots:        c.PreviousResourceOverrideSnapshots,
-				})
-			}
-		}
-		if len(stage.clusters) > 0 {
-			stages = append(stages, stage)
-		}
-	}
-	return stages
-}
-
-// touchedStage has the touched clusters of a stage with what they had before.
-type touchedStage struct {
-	index    int
-	clusters []v1beta1.ClusterUpdatingStatus
 }
 
 // target is the name of the resource snapshot that a cluster gets.

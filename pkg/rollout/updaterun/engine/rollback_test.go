@@ -15,6 +15,7 @@ import (
 	"github.com/stagegate/stagegate/pkg/apis/placement/v1beta1"
 	"github.com/stagegate/stagegate/pkg/apis/wellknown"
 	"github.com/stagegate/stagegate/pkg/rollout/updaterun/engine"
+	"github.com/stagegate/stagegate/pkg/rollout/updaterun/plan"
 )
 
 // had gives clusters a version from before the run.
@@ -31,7 +32,7 @@ func (f *fixture) had(index string, clusters ...string) {
 const rollbackName = "run-rollback-96e2d"
 
 // rollback is the world of the run that is to roll the fixture's run back.
-func (f *fixture) rollback() (*v1beta1.ClusterStagedUpdateRun, engine.InitWorld) {
+func (f *fixture) rollback() (*v1beta1.ClusterStagedUpdateRun, plan.World) {
 	w := initWorld(0)
 	w.Bindings, w.RolledBack, w.Strategy = f.world.Bindings, f.run, nil
 	for i := range 3 {
@@ -272,33 +273,33 @@ func TestARollbackToOneVersionIsARunToThatVersion(t *testing.T) {
 func TestWhatKeepsARollbackFromBeingPlanned(t *testing.T) {
 	const user = "cannot continue the updateRun: failed to validate the updateRun: failed to process the request due to a client error: "
 	tests := map[string]struct {
-		change  func(f *fixture, run *v1beta1.ClusterStagedUpdateRun, w *engine.InitWorld)
+		change  func(f *fixture, run *v1beta1.ClusterStagedUpdateRun, w *plan.World)
 		result  engine.Result
 		message string
 	}{
-		"no such run": {func(_ *fixture, _ *v1beta1.ClusterStagedUpdateRun, w *engine.InitWorld) { w.RolledBack = nil },
+		"no such run": {func(_ *fixture, _ *v1beta1.ClusterStagedUpdateRun, w *plan.World) { w.RolledBack = nil },
 			engine.ResultWaiting, user + "ClusterStagedUpdateRun run, which is to be rolled back, not found"},
-		"another placement": {func(f *fixture, _ *v1beta1.ClusterStagedUpdateRun, _ *engine.InitWorld) {
+		"another placement": {func(f *fixture, _ *v1beta1.ClusterStagedUpdateRun, _ *plan.World) {
 			f.run.Spec.PlacementName = "other"
 		},
 			engine.ResultFailed, user + "ClusterStagedUpdateRun run moves placement other and not p"},
-		"another strategy": {func(_ *fixture, run *v1beta1.ClusterStagedUpdateRun, _ *engine.InitWorld) {
+		"another strategy": {func(_ *fixture, run *v1beta1.ClusterStagedUpdateRun, _ *plan.World) {
 			run.Spec.StagedUpdateStrategyName = "other"
 		},
 			engine.ResultFailed, user + "stagedRolloutStrategyName must be s, as in ClusterStagedUpdateRun run"},
-		"another placement of the name": {func(f *fixture, _ *v1beta1.ClusterStagedUpdateRun, _ *engine.InitWorld) {
+		"another placement of the name": {func(f *fixture, _ *v1beta1.ClusterStagedUpdateRun, _ *plan.World) {
 			f.run.Status.PlacementUID = "old"
 		},
 			engine.ResultFailed, user + "ClusterStagedUpdateRun run has moved clusters of another placement of that name"},
-		"still moving": {func(f *fixture, _ *v1beta1.ClusterStagedUpdateRun, _ *engine.InitWorld) {
+		"still moving": {func(f *fixture, _ *v1beta1.ClusterStagedUpdateRun, _ *plan.World) {
 			f.run.Status.Turn.State = v1beta1.TurnHeld
 		}, engine.ResultWaiting, user + "ClusterStagedUpdateRun run is still moving clusters; stop it first, or use its subresource rollback"},
-		"nothing touched": {func(f *fixture, _ *v1beta1.ClusterStagedUpdateRun, _ *engine.InitWorld) {
+		"nothing touched": {func(f *fixture, _ *v1beta1.ClusterStagedUpdateRun, _ *plan.World) {
 			f.run.Status.StagesStatus[0].Clusters[0].PreviousResourceSnapshotIndex = nil
 		}, engine.ResultFailed, user + "ClusterStagedUpdateRun run has changed no cluster that had another version before"},
-		"a version that is gone": {func(_ *fixture, _ *v1beta1.ClusterStagedUpdateRun, w *engine.InitWorld) { w.Snapshots = nil },
+		"a version that is gone": {func(_ *fixture, _ *v1beta1.ClusterStagedUpdateRun, w *plan.World) { w.Snapshots = nil },
 			engine.ResultFailed, user + "cluster a1 had resource snapshot 0, which is not kept any more"},
-		"moved since": {func(f *fixture, _ *v1beta1.ClusterStagedUpdateRun, _ *engine.InitWorld) {
+		"moved since": {func(f *fixture, _ *v1beta1.ClusterStagedUpdateRun, _ *plan.World) {
 			f.binding("a1").Annotations = map[string]string{wellknown.UpdateRunAnnotation: "other", wellknown.UpdateRunTurnAnnotation: "2"}
 		}, engine.ResultFailed, user + "ClusterStagedUpdateRun other has moved cluster a1 since run did; create a run with the resourceSnapshotIndex that the clusters are to have"},
 	}

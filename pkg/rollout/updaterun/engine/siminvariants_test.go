@@ -307,8 +307,8 @@ func (s *simulation) checkStarts(run v1beta1.UpdateRunObject, i int, was, is *v1
 		}
 		started = true
 		s.checkMayStart(run, is, c)
-		if b := boundTo(view, c.ClusterName); b != nil && was.Clusters[j].PreviousResourceSnapshotIndex == nil && !slices.Equal(engine.PreviousOverrideSnapshotsOf(c), overridesOn(b)) {
-			s.violated("run %s: cluster %s had the overrides %v, not %v", run.GetName(), c.ClusterName, overridesOn(b), engine.PreviousOverrideSnapshotsOf(c))
+		if b := boundTo(view, c.ClusterName); b != nil && was.Clusters[j].PreviousResourceSnapshotIndex == nil && !slices.Equal(runrules.PreviousOverrideSnapshotsOf(c), overridesOn(b)) {
+			s.violated("run %s: cluster %s had the overrides %v, not %v", run.GetName(), c.ClusterName, overridesOn(b), runrules.PreviousOverrideSnapshotsOf(c))
 		}
 		for k := range j {
 			before := &is.Clusters[k]
@@ -572,7 +572,7 @@ func (s *simulation) checkOutcome(run v1beta1.UpdateRunObject) {
 			if got != want {
 				s.violated("run %s: cluster %s has %s instead of %s", run.GetName(), c.ClusterName, got, want)
 			}
-			if got, want := overrides[c.ClusterName], engine.OverrideSnapshotsOf(c); !slices.Equal(got, want) {
+			if got, want := overrides[c.ClusterName], runrules.OverrideSnapshotsOf(c); !slices.Equal(got, want) {
 				s.violated("run %s: cluster %s has the overrides %v instead of %v", run.GetName(), c.ClusterName, got, want)
 			}
 		}

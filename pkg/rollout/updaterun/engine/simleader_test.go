@@ -18,6 +18,7 @@ import (
 	"github.com/stagegate/stagegate/pkg/apis/placement/v1beta1"
 	"github.com/stagegate/stagegate/pkg/apis/wellknown"
 	"github.com/stagegate/stagegate/pkg/rollout/updaterun/engine"
+	"github.com/stagegate/stagegate/pkg/rollout/updaterun/plan"
 	runrules "github.com/stagegate/stagegate/pkg/rules/updaterun"
 )
 
@@ -147,7 +148,7 @@ func (l *simLeader) world(run v1beta1.UpdateRunObject) engine.World {
 	return w
 }
 
-func (l *simLeader) initWorld(run v1beta1.UpdateRunObject) engine.InitWorld {
+func (l *simLeader) initWorld(run v1beta1.UpdateRunObject) plan.World {
 	w := l.sim.fleet
 	if earlier, ok := l.cache[simRuns][run.RunSpec().RollbackOf]; ok {
 		w.RolledBack = earlier.(v1beta1.UpdateRunObject)
@@ -158,7 +159,7 @@ func (l *simLeader) initWorld(run v1beta1.UpdateRunObject) engine.InitWorld {
 	w.Members = nil
 	for _, name := range sortedKeys(l.sim.labels) {
 		if l.sim.store.members[name] {
-			w.Members = append(w.Members, engine.Member{Name: name, Labels: l.sim.labels[name]})
+			w.Members = append(w.Members, plan.Member{Name: name, Labels: l.sim.labels[name]})
 		}
 	}
 	return w

@@ -12,7 +12,8 @@ import (
 
 	"github.com/stagegate/stagegate/pkg/apis/placement/v1beta1"
 	"github.com/stagegate/stagegate/pkg/apis/wellknown"
-	"github.com/stagegate/stagegate/pkg/rollout/updaterun/engine"
+	"github.com/stagegate/stagegate/pkg/rollout/updaterun/plan"
+	runrules "github.com/stagegate/stagegate/pkg/rules/updaterun"
 )
 
 // simOverride is an override for the clusters of one stage, of either scope. It is edited, recorded some time later, deleted and made
@@ -52,7 +53,7 @@ func (o *simOverride) snapshot(edition, index int) v1beta1.OverrideSnapshotObjec
 
 // addOverrides makes some, as long as nobody has done anything.
 func (s *simulation) addOverrides() {
-	s.fleet.Overrides = &engine.Overrides{Snapshots: []v1beta1.OverrideSnapshotObject{(&simOverride{name: "gone"}).snapshot(0, 0)}}
+	s.fleet.Overrides = &plan.Overrides{Snapshots: []v1beta1.OverrideSnapshotObject{(&simOverride{name: "gone"}).snapshot(0, 0)}}
 	for i := range s.random.IntN(3) {
 		s.overrides = append(s.overrides, &simOverride{
 			name: fmt.Sprintf("o%d", i), namespace: []string{"", "shop"}[s.random.IntN(2)], stage: fmt.Sprint(s.random.IntN(2)), recorded: -1, version: -1,
@@ -85,8 +86,8 @@ func (s *simulation) recordOverrides() {
 }
 
 // liveOverrides are the overrides as they are now, and what is in force on each cluster because of them.
-func (s *simulation) liveOverrides() (*engine.Overrides, map[string][]v1beta1.NamespacedName) {
-	live := &engine.Overrides{Snapshots: slices.Clone(s.fleet.Overrides.Snapshots)}
+func (s *simulation) liveOverrides() (*plan.Overrides, map[string][]v1beta1.NamespacedName) {
+	live := &plan.Overrides{Snapshots: slices.Clone(s.fleet.Overrides.Snapshots)}
 	inForce := map[string][]v1beta1.NamespacedName{}
 	for _, o := range s.overrides {
 		if o.deleted {
@@ -114,13 +115,13 @@ func (s *simulation) checkFrozen(old, new v1beta1.UpdateRunObject, inForce map[s
 			c := &is.StagesStatus[i].Clusters[j]
 			want := inForce[c.ClusterName]
 			if len(was.StagesStatus) > 0 {
-				want = engine.OverrideSnapshotsOf(&was.StagesStatus[i].Clusters[j])
+				want = runrules.OverrideSnapshotsOf(&was.StagesStatus[i].Clusters[j])
 			} else if earlier, ok := s.store.objects[simRuns][new.RunSpec().RollbackOf].(v1beta1.UpdateRunObject); ok {
 				want = hadBefore(earlier.RunStatus(), c.ClusterName)
 			} else if new.RunSpec().RollbackOf != "" {
 				continue
 			}
-			if got := engine.OverrideSnapshotsOf(c); !slices.Equal(got, want) {
+			if got := runrules.OverrideSnapshotsOf(c); !slices.Equal(got, want) {
 				s.violated("run %s: cluster %s is to have the overrides %v instead of %v", new.GetName(), c.ClusterName, got, want)
 			}
 		}
@@ -131,7 +132,7 @@ func hadBefore(status *v1beta1.UpdateRunStatus, cluster string) []v1beta1.Namesp
 	for i := range status.StagesStatus {
 		for j := range status.StagesStatus[i].Clusters {
 			if c := &status.StagesStatus[i].Clusters[j]; c.ClusterName == cluster {
-				return engine.PreviousOverrideSnapshotsOf(c)
+				return runrules.PreviousOverrideSnapshotsOf(c)
 			}
 		}
 	}
@@ -141,7 +142,7 @@ func hadBefore(status *v1beta1.UpdateRunStatus, cluster string) []v1beta1.Namesp
 // overridesOn are the versions that a binding names.
 func overridesOn(b v1beta1.BindingObject) []v1beta1.NamespacedName {
 	spec := b.BindingSpec()
-	return engine.OverrideSnapshotsOf(&v1beta1.ClusterUpdatingStatus{
+	return runrules.OverrideSnapshotsOf(&v1beta1.ClusterUpdatingStatus{
 		ClusterResourceOverrideSnapshots: spec.ClusterResourceOverrideSnapshots, ResourceOverrideSnapshots: spec.ResourceOverrideSnapshots,
 	})
 }

@@ -19,6 +19,7 @@ import (
 	"github.com/stagegate/stagegate/pkg/apis/placement/v1beta1"
 	"github.com/stagegate/stagegate/pkg/apis/wellknown"
 	"github.com/stagegate/stagegate/pkg/rollout/updaterun/engine"
+	"github.com/stagegate/stagegate/pkg/rollout/updaterun/plan"
 	"github.com/stagegate/stagegate/pkg/rules/approval"
 )
 
@@ -37,7 +38,7 @@ type simulation struct {
 	clusters  []string
 	labels    map[string]map[string]string
 	strategy  v1beta1.UpdateStrategyObject
-	fleet     engine.InitWorld
+	fleet     plan.World
 	overrides []*simOverride
 	// broken are pairs of cluster and snapshot that never become available.
 	broken map[string]bool

@@ -9,6 +9,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/stagegate/stagegate/pkg/apis/placement/v1beta1"
+	"github.com/stagegate/stagegate/pkg/apis/wording"
 )
 
 // runStage brings a stage on and reports whether it is over.
@@ -56,9 +57,9 @@ func (s *step) completeStage(stage *v1beta1.StageUpdatingStatus) {
 		}
 	}
 	failed := len(failedClusters(stage))
-	done := count(len(stage.Clusters)-skipped-failed, "cluster") + " updated"
+	done := wording.Count(len(stage.Clusters)-skipped-failed, "cluster") + " updated"
 	if s.removes(stage) {
-		done = "resources removed from " + count(len(stage.Clusters)-skipped-failed, "cluster")
+		done = "resources removed from " + wording.Count(len(stage.Clusters)-skipped-failed, "cluster")
 	}
 	message := fmt.Sprintf("Stage %s is completed: %s", stage.StageName, done)
 	if skipped > 0 {
@@ -85,7 +86,7 @@ func (s *step) runMoves(stage *v1beta1.StageUpdatingStatus, f *flight) {
 	was := reasonOf(s.status.Conditions, v1beta1.RunProgressing)
 	if len(f.waitedFor) > 0 {
 		message := fmt.Sprintf("The updateRun is stuck waiting for %s cluster(s) in stage %s to finish updating, please check placement status for potential errors",
-			firstNames(f.waitedFor), stage.StageName)
+			wording.FirstNames(f.waitedFor), stage.StageName)
 		if f.refusal != "" {
 			message += "; " + f.refusal
 		}

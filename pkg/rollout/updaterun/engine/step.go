@@ -11,6 +11,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/stagegate/stagegate/pkg/apis/placement/v1beta1"
+	"github.com/stagegate/stagegate/pkg/rollout/updaterun/plan"
 	runrules "github.com/stagegate/stagegate/pkg/rules/updaterun"
 )
 
@@ -121,7 +122,7 @@ func (s *step) advance() {
 	case v1beta1.StateStop:
 		s.stop()
 	default:
-		s.fail(wrap(aborted, unexpectedError, fmt.Sprintf("found unsupported updateRun state: %s", state)))
+		s.fail(runrules.Wrap(runrules.Aborted, runrules.UnexpectedError, fmt.Sprintf("found unsupported updateRun state: %s", state)))
 	}
 }
 
@@ -131,22 +132,22 @@ func (s *step) broken() string {
 	strategy := s.status.UpdateStrategySnapshot
 	switch {
 	case strategy == nil:
-		return wrap(aborted, unexpectedError, "the updateRun has nil updateStrategySnapshot")
+		return runrules.Wrap(runrules.Aborted, runrules.UnexpectedError, "the updateRun has nil updateStrategySnapshot")
 	case s.status.DeletionStageStatus == nil:
-		return wrap(aborted, unexpectedError, "the updateRun has nil deletionStageStatus")
+		return runrules.Wrap(runrules.Aborted, runrules.UnexpectedError, "the updateRun has nil deletionStageStatus")
 	case len(s.status.StagesStatus) != len(strategy.Stages):
-		return wrap(aborted, unexpectedError, fmt.Sprintf("the number of stages in the updateRun has changed, new: %d, existing: %d",
+		return runrules.Wrap(runrules.Aborted, runrules.UnexpectedError, fmt.Sprintf("the number of stages in the updateRun has changed, new: %d, existing: %d",
 			len(strategy.Stages), len(s.status.StagesStatus)))
 	}
 	for i := range strategy.Stages {
 		planned, stage := &strategy.Stages[i], &s.status.StagesStatus[i]
 		switch {
 		case stage.StageName != planned.Name:
-			return wrap(aborted, fmt.Sprintf("index `%d` stage name in the updateRun has changed, new: %s, existing: %s", i, planned.Name, stage.StageName))
+			return runrules.Wrap(runrules.Aborted, fmt.Sprintf("index `%d` stage name in the updateRun has changed, new: %s, existing: %s", i, planned.Name, stage.StageName))
 		case len(stage.BeforeStageTaskStatus) != len(planned.BeforeStageTasks):
-			return wrap(aborted, unexpectedError, fmt.Sprintf("the before-stage tasks of stage %s have changed", stage.StageName))
+			return runrules.Wrap(runrules.Aborted, runrules.UnexpectedError, fmt.Sprintf("the before-stage tasks of stage %s have changed", stage.StageName))
 		case len(stage.AfterStageTaskStatus) != len(planned.AfterStageTasks):
-			return wrap(aborted, unexpectedError, fmt.Sprintf("the after-stage tasks of stage %s have changed", stage.StageName))
+			return runrules.Wrap(runrules.Aborted, runrules.UnexpectedError, fmt.Sprintf("the after-stage tasks of stage %s have changed", stage.StageName))
 		}
 	}
 	return ""
@@ -156,11 +157,11 @@ func (s *step) broken() string {
 // one of the same name follows at once.
 func (s *step) orphaned() string {
 	placement := s.world.Placement
-	switch {
-	case missing(placement) || s.status.PlacementUID != "" && placement.GetUID() != s.status.PlacementUID:
-		return wrap(invalid, clientError, messageNoPlacement)
-	case !isExternal(placement):
-		return wrap(invalid, clientError, messageNotExternal(placement))
+	if placement != nil && s.status.PlacementUID != "" && placement.GetUID() != s.status.PlacementUID {
+		placement = nil
+	}
+	if o := plan.CheckPlacement(placement); o != nil {
+		return o.Message
 	}
 	return ""
 }

@@ -9,6 +9,8 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/stagegate/stagegate/pkg/apis/placement/v1beta1"
+	"github.com/stagegate/stagegate/pkg/apis/wording"
+	"github.com/stagegate/stagegate/pkg/rollout/updaterun/plan"
 	runrules "github.com/stagegate/stagegate/pkg/rules/updaterun"
 )
 
@@ -29,7 +31,7 @@ func (s *step) stop() {
 		s.setStage(stage, v1beta1.StageProgressing, metav1.ConditionUnknown, reasonStageStopping, messageStageStopping)
 		s.setRunCondition(v1beta1.RunProgressing, metav1.ConditionUnknown, reasonRunStopping, messageRunStopping)
 		if was != reasonRunStopping {
-			s.event(eventStopping, fmt.Sprintf("The update run is stopping and waits for %s in stage %s", count(f.waiting(), "cluster"), stage.StageName))
+			s.event(eventStopping, fmt.Sprintf("The update run is stopping and waits for %s in stage %s", wording.Count(f.waiting(), "cluster"), stage.StageName))
 		}
 		return
 	}
@@ -41,7 +43,7 @@ func (s *step) stopped(stage *v1beta1.StageUpdatingStatus, stuck []string) {
 	runMessage, stageMessage := messageRunStopped, messageStageStopped
 	if len(stuck) > 0 {
 		runMessage = fmt.Sprintf("%s; %s cluster(s) in stage %s did not finish updating within %s and are no longer waited for",
-			messageRunStopped, firstNames(stuck), stage.StageName, stuckAfter)
+			messageRunStopped, wording.FirstNames(stuck), stage.StageName, stuckAfter)
 		stageMessage = messageStageAbandoned
 	}
 	if stage.UpdatedTime == nil && allDone(stage) && !s.isPaused(stage) {
@@ -73,7 +75,7 @@ func (s *step) configOf(stage *v1beta1.StageUpdatingStatus) *v1beta1.StageConfig
 			return config
 		}
 	}
-	return deletionConfig(strategy)
+	return plan.DeletionConfig(strategy)
 }
 
 // current is the first stage that is not over, the delete stage included.

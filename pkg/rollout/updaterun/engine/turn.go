@@ -5,10 +5,9 @@ package engine
 
 import (
 	"fmt"
-	"slices"
 
 	"github.com/stagegate/stagegate/pkg/apis/placement/v1beta1"
-	"github.com/stagegate/stagegate/pkg/apis/wellknown"
+	"github.com/stagegate/stagegate/pkg/apis/wording"
 	runrules "github.com/stagegate/stagegate/pkg/rules/updaterun"
 )
 
@@ -57,11 +56,11 @@ func (s *step) takeTurn(stage *v1beta1.StageUpdatingStatus) bool {
 func (s *step) rival() (first v1beta1.UpdateRunObject, moves bool) {
 	claimed := s.turn().State == v1beta1.TurnClaimed
 	for _, other := range s.world.Others {
-		if isBeingRolledBack(other) && IsRollback(s.run, other) {
+		if runrules.IsBeingRolledBack(other) && runrules.IsRollback(s.run, other) {
 			// It keeps the place for this run.
 			continue
 		}
-		switch turnOf(other) {
+		switch runrules.TurnOf(other) {
 		case v1beta1.TurnHeld:
 			return other, true
 		case v1beta1.TurnClaimed:
@@ -77,28 +76,6 @@ func (s *step) rival() (first v1beta1.UpdateRunObject, moves bool) {
 		}
 	}
 	return first, false
-}
-
-// turnOf is how another run stands to the turn. One that is over has let go of it, and so has one that is deleted, but not before the
-// finalizer says that nothing is being written for it any more. One that is not to run does not wait for the turn.
-func turnOf(run v1beta1.UpdateRunObject) v1beta1.TurnState {
-	turn, deleted := run.RunStatus().Turn, run.GetDeletionTimestamp() != nil
-	switch {
-	case isBeingRolledBack(run):
-		// Nobody else comes before the run that is about to be created.
-		return v1beta1.TurnHeld
-	case turn == nil && run.RunSpec().RollbackOf != "" && run.RunSpec().State == v1beta1.StateRun && !deleted && !runrules.IsOver(run.RunStatus()):
-		return v1beta1.TurnWaiting
-	case turn == nil || runrules.IsOver(run.RunStatus()):
-		return v1beta1.TurnReleased
-	case turn.State == v1beta1.TurnHeld:
-		if deleted && !slices.Contains(run.GetFinalizers(), wellknown.UpdateRunFinalizer) {
-			return v1beta1.TurnReleased
-		}
-	case deleted || run.RunSpec().State != v1beta1.StateRun:
-		return v1beta1.TurnReleased
-	}
-	return turn.State
 }
 
 // precedes says which of two runs comes first: one that rolls another back, or else the older one.
@@ -120,21 +97,21 @@ func (s *step) hold() {
 		s.event(eventResumed, "The update run is resumed")
 		s.restartClocks()
 	} else {
-		s.event(eventStarted, fmt.Sprintf("The update run has started to %s %s", s.purpose(), count(s.status.PolicyObservedClusterCount, "cluster")))
+		s.event(eventStarted, fmt.Sprintf("The update run has started to %s %s", s.purpose(), wording.Count(s.status.PolicyObservedClusterCount, "cluster")))
 	}
 	s.setTurn(v1beta1.UpdateRunTurn{State: v1beta1.TurnHeld, Number: turn.Claim})
 }
 
 // queue makes the run wait for others, and withdraws a claim.
 func (s *step) queue(stage *v1beta1.StageUpdatingStatus, first v1beta1.UpdateRunObject, moves bool) {
-	message := fmt.Sprintf("The updateRun is waiting for its turn: %s %s comes first", runKind(first), first.GetName())
+	message := fmt.Sprintf("The updateRun is waiting for its turn: %s %s comes first", runrules.RunKind(first), first.GetName())
 	if moves {
 		message = fmt.Sprintf("The updateRun is waiting for its turn: %s %s is moving placement %s; stop or delete it to take over",
-			runKind(first), first.GetName(), s.run.RunSpec().PlacementName)
+			runrules.RunKind(first), first.GetName(), s.run.RunSpec().PlacementName)
 	}
-	if isBeingRolledBack(first) {
+	if runrules.IsBeingRolledBack(first) {
 		message = fmt.Sprintf("The updateRun is waiting for its turn: %s %s is about to be rolled back by %s, which is not there yet; see the Events of %s, or delete it to take over",
-			runKind(first), first.GetName(), first.RunStatus().RolledBackBy.Name, first.GetName())
+			runrules.RunKind(first), first.GetName(), first.RunStatus().RolledBackBy.Name, first.GetName())
 	}
 	if s.turn().State != v1beta1.TurnWaiting {
 		s.event(eventWaitingForTurn, message)
@@ -175,7 +152,7 @@ func (s *step) nextTurn() int64 {
 		}
 	}
 	for _, b := range s.world.Bindings {
-		_, turn := lastMove(b)
+		_, turn := runrules.LastMove(b)
 		last = max(last, turn)
 	}
 	return last + 1
@@ -199,12 +176,12 @@ func (s *step) overtaken() string {
 			if b == nil {
 				continue
 			}
-			if other, turn := lastMove(b); turn > number && other != name {
+			if other, turn := runrules.LastMove(b); turn > number && other != name {
 				if name != s.run.GetName() {
-					return wrap(aborted, clientError, messageMovedSince(s.run, other, c.ClusterName, name))
+					return runrules.Wrap(runrules.Aborted, runrules.ClientError, runrules.MessageMovedSince(s.run, other, c.ClusterName, name))
 				}
-				return wrap(aborted, clientError, fmt.Sprintf("%s %s has moved cluster %s since this run was stopped; create a new run instead of resuming this one",
-					runKind(s.run), other, c.ClusterName))
+				return runrules.Wrap(runrules.Aborted, runrules.ClientError, fmt.Sprintf("%s %s has moved cluster %s since this run was stopped; create a new run instead of resuming this one",
+					runrules.RunKind(s.run), other, c.ClusterName))
 			}
 		}
 	}
@@ -223,11 +200,11 @@ func (s *step) outgrown() string {
 			planned[c.ClusterName] = true
 		}
 	}
-	for _, stage := range touched(earlier.RunStatus()) {
-		for _, c := range stage.clusters {
+	for _, stage := range runrules.TakenBack(earlier.RunStatus()) {
+		for _, c := range stage.Clusters {
 			if !planned[c.ClusterName] {
-				return wrap(aborted, clientError, fmt.Sprintf("%s %s has moved cluster %s since this run was planned; create a new run to roll it back",
-					runKind(s.run), earlier.GetName(), c.ClusterName))
+				return runrules.Wrap(runrules.Aborted, runrules.ClientError, fmt.Sprintf("%s %s has moved cluster %s since this run was planned; create a new run to roll it back",
+					runrules.RunKind(s.run), earlier.GetName(), c.ClusterName))
 			}
 		}
 	}
@@ -251,9 +228,4 @@ func (s *step) rolledBackRun() v1beta1.UpdateRunObject {
 		}
 	}
 	return nil
-}
-
-func messageMovedSince(run v1beta1.UpdateRunObject, mover, cluster, earlier string) string {
-	return fmt.Sprintf("%s %s has moved cluster %s since %s did; create a run with the resourceSnapshotIndex that the clusters are to have",
-		runKind(run), mover, cluster, earlier)
 }

@@ -1,7 +1,7 @@
 // Copyright The Stagegate Authors.
 // SPDX-License-Identifier: Apache-2.0
 
-package engine
+package plan
 
 import (
 	"fmt"
@@ -9,45 +9,47 @@ import (
 
 	"github.com/stagegate/stagegate/pkg/apis/placement/v1beta1"
 	"github.com/stagegate/stagegate/pkg/apis/wellknown"
+	"github.com/stagegate/stagegate/pkg/apis/wording"
+	runrules "github.com/stagegate/stagegate/pkg/rules/updaterun"
 )
 
 // planRollback makes the plan out of what another run has done: its stages and their clusters in the reverse order, without tasks and
 // policies, each cluster with the version that it had before.
-func (p *plan) planRollback() *obstacle {
+func (p *planner) planRollback() *Obstacle {
 	spec, earlier := p.run.RunSpec(), p.world.RolledBack
-	name := fmt.Sprintf("%s %s", runKind(p.run), spec.RollbackOf)
+	name := fmt.Sprintf("%s %s", runrules.RunKind(p.run), spec.RollbackOf)
 	if earlier == nil {
-		return passing(invalid, clientError, fmt.Sprintf("%s, which is to be rolled back, not found", name))
+		return passing(runrules.Invalid, runrules.ClientError, fmt.Sprintf("%s, which is to be rolled back, not found", name))
 	}
 	status := earlier.RunStatus()
 	switch {
 	case earlier.RunSpec().PlacementName != spec.PlacementName:
-		return final(invalid, clientError, fmt.Sprintf("%s moves placement %s and not %s", name, earlier.RunSpec().PlacementName, spec.PlacementName))
+		return final(runrules.Invalid, runrules.ClientError, fmt.Sprintf("%s moves placement %s and not %s", name, earlier.RunSpec().PlacementName, spec.PlacementName))
 	case earlier.RunSpec().StagedUpdateStrategyName != spec.StagedUpdateStrategyName:
-		return final(invalid, clientError, fmt.Sprintf("stagedRolloutStrategyName must be %s, as in %s", earlier.RunSpec().StagedUpdateStrategyName, name))
-	case turnOf(earlier) == v1beta1.TurnHeld && !isBeingRolledBack(earlier):
-		return passing(invalid, clientError, fmt.Sprintf("%s is still moving clusters; stop it first, or use its subresource rollback", name))
+		return final(runrules.Invalid, runrules.ClientError, fmt.Sprintf("stagedRolloutStrategyName must be %s, as in %s", earlier.RunSpec().StagedUpdateStrategyName, name))
+	case runrules.TurnOf(earlier) == v1beta1.TurnHeld && !runrules.IsBeingRolledBack(earlier):
+		return passing(runrules.Invalid, runrules.ClientError, fmt.Sprintf("%s is still moving clusters; stop it first, or use its subresource rollback", name))
 	}
-	stages := touched(status)
+	stages := runrules.TakenBack(status)
 	switch strategy := status.UpdateStrategySnapshot; {
 	case len(stages) == 0:
-		return final(invalid, clientError, fmt.Sprintf("%s has changed no cluster that had another version before", name))
+		return final(runrules.Invalid, runrules.ClientError, fmt.Sprintf("%s has changed no cluster that had another version before", name))
 	case status.PlacementUID != p.status.PlacementUID:
-		return final(invalid, clientError, fmt.Sprintf("%s has moved clusters of another placement of that name", name))
+		return final(runrules.Invalid, runrules.ClientError, fmt.Sprintf("%s has moved clusters of another placement of that name", name))
 	case strategy == nil || len(strategy.Stages) != len(status.StagesStatus):
-		return final(invalid, unexpectedError, fmt.Sprintf("the stages of %s have changed", name))
+		return final(runrules.Invalid, runrules.UnexpectedError, fmt.Sprintf("the stages of %s have changed", name))
 	}
 	p.status.RollbackOfUID = earlier.GetUID()
 	p.status.PolicySnapshotIndexUsed = status.PolicySnapshotIndexUsed
 	p.status.UpdateStrategySnapshot = &v1beta1.UpdateStrategySpec{}
 	p.status.DeletionStageStatus = emptyDeletion()
 	for _, stage := range stages {
-		config := status.UpdateStrategySnapshot.Stages[stage.index].DeepCopy()
+		config := status.UpdateStrategySnapshot.Stages[stage.Index].DeepCopy()
 		config.BeforeStageTasks, config.AfterStageTasks, config.FailurePolicy = nil, nil, nil
 		p.status.UpdateStrategySnapshot.Stages = append(p.status.UpdateStrategySnapshot.Stages, *config)
-		p.status.StagesStatus = append(p.status.StagesStatus, v1beta1.StageUpdatingStatus{StageName: config.Name, Clusters: stage.clusters})
-		for i := range stage.clusters {
-			p.targets = append(p.targets, stage.clusters[i].ClusterName)
+		p.status.StagesStatus = append(p.status.StagesStatus, v1beta1.StageUpdatingStatus{StageName: config.Name, Clusters: stage.Clusters})
+		for i := range stage.Clusters {
+			p.targets = append(p.targets, stage.Clusters[i].ClusterName)
 		}
 	}
 	p.status.PolicyObservedClusterCount = len(p.targets)
@@ -62,22 +64,22 @@ func (p *plan) planRollback() *obstacle {
 }
 
 // movedSince refuses to take back what somebody else has done since.
-func (p *plan) movedSince(earlier v1beta1.UpdateRunObject) *obstacle {
+func (p *planner) movedSince(earlier v1beta1.UpdateRunObject) *Obstacle {
 	turn := earlier.RunStatus().Turn
 	if turn == nil {
 		return nil
 	}
 	for _, b := range p.world.Bindings {
 		cluster := b.BindingSpec().TargetCluster
-		if name, number := lastMove(b); number > turn.Number && name != earlier.GetName() && slices.Contains(p.targets, cluster) {
-			return final(invalid, clientError, messageMovedSince(p.run, name, cluster, earlier.GetName()))
+		if name, number := runrules.LastMove(b); number > turn.Number && name != earlier.GetName() && slices.Contains(p.targets, cluster) {
+			return final(runrules.Invalid, runrules.ClientError, runrules.MessageMovedSince(p.run, name, cluster, earlier.GetName()))
 		}
 	}
 	return nil
 }
 
 // warnOfFirstVersions names clusters that the earlier run was the first to give a version: there is none to go back to.
-func (p *plan) warnOfFirstVersions(earlier v1beta1.UpdateRunObject) {
+func (p *planner) warnOfFirstVersions(earlier v1beta1.UpdateRunObject) {
 	var names []string
 	for _, stage := range earlier.RunStatus().StagesStatus {
 		for i := range stage.Clusters {
@@ -88,12 +90,12 @@ func (p *plan) warnOfFirstVersions(earlier v1beta1.UpdateRunObject) {
 	}
 	if len(names) > 0 {
 		p.warnings = append(p.warnings, fmt.Sprintf("%s had no version before %s and stay as they are: %s",
-			count(len(names), "cluster"), earlier.GetName(), firstNames(names)))
+			wording.Count(len(names), "cluster"), earlier.GetName(), wording.FirstNames(names)))
 	}
 }
 
 // planVersions has the resource snapshots that clusters go back to be there. Where it is one for all, it is that of the run.
-func (p *plan) planVersions() *obstacle {
+func (p *planner) planVersions() *Obstacle {
 	known := map[string]bool{}
 	for _, snapshot := range p.world.Snapshots {
 		if isMaster(snapshot) {
@@ -105,7 +107,7 @@ func (p *plan) planVersions() *obstacle {
 		for _, c := range p.status.StagesStatus[i].Clusters {
 			indices[c.ResourceSnapshotIndex] = true
 			if !known[c.ResourceSnapshotIndex] {
-				return final(invalid, clientError, fmt.Sprintf("cluster %s had resource snapshot %s, which is not kept any more", c.ClusterName, c.ResourceSnapshotIndex))
+				return final(runrules.Invalid, runrules.ClientError, fmt.Sprintf("cluster %s had resource snapshot %s, which is not kept any more", c.ClusterName, c.ResourceSnapshotIndex))
 			}
 		}
 	}

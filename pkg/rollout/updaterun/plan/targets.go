@@ -1,7 +1,7 @@
 // Copyright The Stagegate Authors.
 // SPDX-License-Identifier: Apache-2.0
 
-package engine
+package plan
 
 import (
 	"fmt"
@@ -16,10 +16,11 @@ import (
 	"github.com/stagegate/stagegate/pkg/apis/placement/v1beta1"
 	"github.com/stagegate/stagegate/pkg/apis/wellknown"
 	"github.com/stagegate/stagegate/pkg/apis/wording"
+	runrules "github.com/stagegate/stagegate/pkg/rules/updaterun"
 )
 
 // planPolicy finds the policy snapshot that picked the clusters.
-func (p *plan) planPolicy() *obstacle {
+func (p *planner) planPolicy() *Obstacle {
 	var latest []v1beta1.PolicySnapshotObject
 	for _, snapshot := range p.world.PolicySnapshots {
 		if snapshot.GetLabels()[wellknown.LatestSnapshotLabel] == "true" {
@@ -27,29 +28,29 @@ func (p *plan) planPolicy() *obstacle {
 		}
 	}
 	placement := p.world.Placement
-	name := key(placement.GetNamespace(), placement.GetName())
+	name := wording.Key(placement.GetNamespace(), placement.GetName())
 	switch len(latest) {
 	case 0:
-		return passing(invalid, fmt.Sprintf("no latest policy snapshot found for placement %s", name))
+		return passing(runrules.Invalid, fmt.Sprintf("no latest policy snapshot found for placement %s", name))
 	case 1:
 	default:
 		// One of them is being replaced.
-		return passing(invalid, unexpectedError, fmt.Sprintf("multiple active policy snapshots found for placement %s: got %d, want 1", name, len(latest)))
+		return passing(runrules.Invalid, runrules.UnexpectedError, fmt.Sprintf("multiple active policy snapshots found for placement %s: got %d, want 1", name, len(latest)))
 	}
 	p.policy = latest[0]
 	index, ok := p.policy.GetLabels()[wellknown.PolicyIndexLabel]
 	if !ok {
-		return final(invalid, unexpectedError, fmt.Sprintf("policy snapshot `%s` does not have a policy index label", key(p.policy.GetNamespace(), p.policy.GetName())))
+		return final(runrules.Invalid, runrules.UnexpectedError, fmt.Sprintf("policy snapshot `%s` does not have a policy index label", wording.Key(p.policy.GetNamespace(), p.policy.GetName())))
 	}
 	p.status.PolicySnapshotIndexUsed = index
 	if !p.isScheduled() {
-		return passing(append([]string{invalid, fmt.Sprintf("policy snapshot `%s` not fully scheduled yet", p.policy.GetName())}, p.unscheduled()...)...)
+		return passing(append([]string{runrules.Invalid, fmt.Sprintf("policy snapshot `%s` not fully scheduled yet", p.policy.GetName())}, p.unscheduled()...)...)
 	}
 	return nil
 }
 
 // isScheduled says whether all clusters are picked, by the policy that the placement has now.
-func (p *plan) isScheduled() bool {
+func (p *planner) isScheduled() bool {
 	status := p.policy.PolicySnapshotStatus()
 	scheduled := meta.FindStatusCondition(status.Conditions, v1beta1.PolicySnapshotScheduled)
 	if scheduled == nil || scheduled.Status != metav1.ConditionTrue || scheduled.ObservedGeneration != p.policy.GetGeneration() {
@@ -60,7 +61,7 @@ func (p *plan) isScheduled() bool {
 }
 
 // unscheduled is what scheduling by the placement's policy says of clusters that are not picked, if it does.
-func (p *plan) unscheduled() []string {
+func (p *planner) unscheduled() []string {
 	scheduled := meta.FindStatusCondition(p.policy.PolicySnapshotStatus().Conditions, v1beta1.PolicySnapshotScheduled)
 	if scheduled == nil || scheduled.ObservedGeneration != p.policy.GetGeneration() {
 		return nil
@@ -89,7 +90,7 @@ func withoutCount(policy *v1beta1.PlacementPolicy) *v1beta1.PlacementPolicy {
 }
 
 // planTargets sorts the bindings into clusters to update and clusters to clean up.
-func (p *plan) planTargets() *obstacle {
+func (p *planner) planTargets() *Obstacle {
 	for _, b := range p.world.Bindings {
 		spec := b.BindingSpec()
 		switch {
@@ -101,7 +102,7 @@ func (p *plan) planTargets() *obstacle {
 			// It is on its way out, and not for this run to move.
 		case spec.SchedulingPolicySnapshotName != p.policy.GetName():
 			return passing(fmt.Sprintf("binding `%s` with old policy snapshot `%s` has state %s, we might observe a transient state, need retry",
-				key(b.GetNamespace(), b.GetName()), key(b.GetNamespace(), spec.SchedulingPolicySnapshotName), spec.State))
+				wording.Key(b.GetNamespace(), b.GetName()), wording.Key(b.GetNamespace(), spec.SchedulingPolicySnapshotName), spec.State))
 		default:
 			p.targets = append(p.targets, spec.TargetCluster)
 		}
@@ -112,22 +113,22 @@ func (p *plan) planTargets() *obstacle {
 	p.unpicked = slices.Compact(p.unpicked)
 
 	if len(p.targets)+len(p.unpicked) == 0 {
-		return passing(append([]string{invalid, fmt.Sprintf("no scheduled or to-be-deleted bindings found for the latest policy snapshot %s",
-			key(p.policy.GetNamespace(), p.policy.GetName()))}, p.unscheduled()...)...)
+		return passing(append([]string{runrules.Invalid, fmt.Sprintf("no scheduled or to-be-deleted bindings found for the latest policy snapshot %s",
+			wording.Key(p.policy.GetNamespace(), p.policy.GetName()))}, p.unscheduled()...)...)
 	}
 	want, o := p.observedCount()
 	if o != nil {
 		return o
 	}
 	if want != len(p.targets) {
-		return passing(invalid, unexpectedError, fmt.Sprintf("the number of selected bindings %d is not equal to the observed cluster count %d", len(p.targets), want))
+		return passing(runrules.Invalid, runrules.UnexpectedError, fmt.Sprintf("the number of selected bindings %d is not equal to the observed cluster count %d", len(p.targets), want))
 	}
 	p.status.PolicyObservedClusterCount = want
 	return nil
 }
 
 // observedCount is how many clusters the policy picks.
-func (p *plan) observedCount() (int, *obstacle) {
+func (p *planner) observedCount() (int, *Obstacle) {
 	policy := p.policy.PolicySnapshotSpec().Policy
 	switch {
 	case policy == nil:
@@ -136,8 +137,8 @@ func (p *plan) observedCount() (int, *obstacle) {
 	case policy.PlacementType == v1beta1.PickNPlacementType:
 		n, err := strconv.Atoi(p.policy.GetAnnotations()[wellknown.NumberOfClustersAnnotation])
 		if err != nil || n < 0 {
-			return 0, final(invalid, unexpectedError, fmt.Sprintf("the policy snapshot `%s` doesn't have valid cluster count annotation",
-				key(p.policy.GetNamespace(), p.policy.GetName())))
+			return 0, final(runrules.Invalid, runrules.UnexpectedError, fmt.Sprintf("the policy snapshot `%s` doesn't have valid cluster count annotation",
+				wording.Key(p.policy.GetNamespace(), p.policy.GetName())))
 		}
 		return n, nil
 	}
@@ -146,15 +147,37 @@ func (p *plan) observedCount() (int, *obstacle) {
 }
 
 // planDeletion freezes the delete stage. Without clusters it has no tasks: nobody is asked to approve that nothing is removed.
-func (p *plan) planDeletion() *obstacle {
+func (p *planner) planDeletion() *Obstacle {
 	p.status.DeletionStageStatus = emptyDeletion()
 	if n := len(p.unpicked); n > 0 {
-		stage := stageStatus(p.run, deletionConfig(p.status.UpdateStrategySnapshot), p.unpicked)
+		stage := stageStatus(p.run, DeletionConfig(p.status.UpdateStrategySnapshot), p.unpicked)
 		p.status.DeletionStageStatus = &stage
 		p.warnings = append(p.warnings, fmt.Sprintf("the run removes all resources of the placement from %s that the placement does not pick any more: %s",
-			count(n, "cluster"), wording.List(p.unpicked)))
+			wording.Count(n, "cluster"), wording.List(p.unpicked)))
 	}
 	return nil
+}
+
+// DeletionConfig is the delete stage as a strategy would have it: as fast as the last stage, with its failure policy, and after an
+// approval if any stage has one. Otherwise whoever changes what the placement picks would be past all gates.
+//
+// Of several approvals it takes the policy of the last one in the order of the run, and in a stage that of the one before it: that is
+// the one without which the last clusters are not changed. An approval after a stage is about what has been done already.
+func DeletionConfig(strategy *v1beta1.UpdateStrategySpec) *v1beta1.StageConfig {
+	config := &v1beta1.StageConfig{Name: wellknown.DeleteStageName}
+	if n := len(strategy.Stages); n > 0 {
+		last := &strategy.Stages[n-1]
+		config.MaxConcurrency, config.FailurePolicy = last.MaxConcurrency, last.FailurePolicy
+	}
+	for _, stage := range slices.Backward(strategy.Stages) {
+		for _, task := range slices.Concat(stage.BeforeStageTasks, stage.AfterStageTasks) {
+			if task.Type == v1beta1.StageTaskTypeApproval {
+				config.BeforeStageTasks = []v1beta1.StageTask{{Type: task.Type, Approval: task.Approval}}
+				return config
+			}
+		}
+	}
+	return config
 }
 
 // emptyDeletion is the delete stage of a run that removes nothing.

@@ -1,7 +1,7 @@
 // Copyright The Stagegate Authors.
 // SPDX-License-Identifier: Apache-2.0
 
-package engine
+package plan
 
 import (
 	"encoding/json"
@@ -13,20 +13,22 @@ import (
 	"github.com/stagegate/stagegate/pkg/apis/placeable"
 	"github.com/stagegate/stagegate/pkg/apis/placement/v1beta1"
 	"github.com/stagegate/stagegate/pkg/apis/wellknown"
+	"github.com/stagegate/stagegate/pkg/apis/wording"
+	runrules "github.com/stagegate/stagegate/pkg/rules/updaterun"
 )
 
 // planSnapshot pins what is rolled out.
-func (p *plan) planSnapshot() *obstacle {
+func (p *planner) planSnapshot() *Obstacle {
 	asked := p.run.RunSpec().ResourceSnapshotIndex
 	if asked == "" {
 		return p.planLive()
 	}
 	n, err := strconv.Atoi(asked)
 	if err != nil || n < 0 {
-		return final(invalid, clientError, fmt.Sprintf("invalid resource snapshot index `%s` provided, expected an integer >= 0", asked))
+		return final(runrules.Invalid, runrules.ClientError, fmt.Sprintf("invalid resource snapshot index `%s` provided, expected an integer >= 0", asked))
 	}
 	placement := p.world.Placement
-	name := key(placement.GetNamespace(), placement.GetName())
+	name := wording.Key(placement.GetNamespace(), placement.GetName())
 	found := 0
 	var master v1beta1.ResourceSnapshotObject
 	for _, snapshot := range p.world.Snapshots {
@@ -40,28 +42,28 @@ func (p *plan) planSnapshot() *obstacle {
 	}
 	switch {
 	case found == 0:
-		return passing(invalid, clientError, fmt.Sprintf("no resourceSnapshots with index `%s` found for placement `%s`", asked, name))
+		return passing(runrules.Invalid, runrules.ClientError, fmt.Sprintf("no resourceSnapshots with index `%s` found for placement `%s`", asked, name))
 	case master == nil:
-		return passing(invalid, unexpectedError, fmt.Sprintf("no master resourceSnapshot found for placement %s", name))
+		return passing(runrules.Invalid, runrules.UnexpectedError, fmt.Sprintf("no master resourceSnapshot found for placement %s", name))
 	}
 	// One that is not whole does not tell what is rolled out. A number that cannot be read is for those to refuse who place it.
 	if parts, err := strconv.Atoi(master.GetAnnotations()[wellknown.NumberOfSnapshotsAnnotation]); err == nil && found < parts {
-		return passing(invalid, fmt.Sprintf("resource snapshot %s has %d of its %d parts", master.GetName(), found, parts))
+		return passing(runrules.Invalid, fmt.Sprintf("resource snapshot %s has %d of its %d parts", master.GetName(), found, parts))
 	}
 	p.status.ResourceSnapshotIndexUsed = asked
 	return p.refuseNothing(n, p.selectsNothing())
 }
 
 // planLive uses the snapshot that was taken for the run.
-func (p *plan) planLive() *obstacle {
+func (p *planner) planLive() *Obstacle {
 	live := p.world.Live
 	switch {
 	case live == nil:
-		return &obstacle{needs: ResultNeedsSnapshot}
+		return &Obstacle{Needs: NeedsSnapshot}
 	case live.Err != nil && live.Final:
-		return final(invalid, clientError, live.Err.Error())
+		return final(runrules.Invalid, runrules.ClientError, live.Err.Error())
 	case live.Err != nil:
-		return passing(invalid, live.Err.Error())
+		return passing(runrules.Invalid, live.Err.Error())
 	}
 	p.status.ResourceSnapshotIndexUsed = strconv.Itoa(live.Index)
 	if live.Nothing == "" {
@@ -72,20 +74,20 @@ func (p *plan) planLive() *obstacle {
 
 // refuseNothing keeps a version from being a success that has nothing, where no earlier one had anything either and no cluster is to be
 // cleaned up. What is selected may be created yet. A version that takes away what there was is never refused.
-func (p *plan) refuseNothing(index int, why string) *obstacle {
+func (p *planner) refuseNothing(index int, why string) *Obstacle {
 	placement := p.world.Placement
 	if len(p.unpicked) > 0 || !placeable.NeverAnything(placement, index, p.world.Snapshots, p.world.Bindings) {
 		return nil
 	}
-	message := fmt.Sprintf("there is nothing to roll out: placement `%s` selects nothing", key(placement.GetNamespace(), placement.GetName()))
+	message := fmt.Sprintf("there is nothing to roll out: placement `%s` selects nothing", wording.Key(placement.GetNamespace(), placement.GetName()))
 	if why != "" {
 		message += ": " + why
 	}
-	return passing(invalid, clientError, message)
+	return passing(runrules.Invalid, runrules.ClientError, message)
 }
 
 // selectsNothing is what the placement says of selecting nothing, if it does.
-func (p *plan) selectsNothing() string {
+func (p *planner) selectsNothing() string {
 	placement := p.world.Placement
 	selected := meta.FindStatusCondition(placement.PlacementStatus().Conditions,
 		v1beta1.PlacementConditionType(placement.GetNamespace(), v1beta1.PlacementResourcesSelected))
@@ -108,7 +110,7 @@ const (
 )
 
 // planSize refuses a plan that could not be stored any more when all its clusters are done.
-func (p *plan) planSize() *obstacle {
+func (p *planner) planSize() *Obstacle {
 	clusters := len(p.targets) + len(p.unpicked)
 	growth := clusters * clusterGrowth
 	for _, b := range p.world.Bindings {
@@ -127,10 +129,10 @@ func (p *plan) planSize() *obstacle {
 	}
 	data, err := json.Marshal(p.status)
 	if err != nil {
-		return final(invalid, unexpectedError, err.Error())
+		return final(runrules.Invalid, runrules.UnexpectedError, err.Error())
 	}
 	if size := len(data) + growth; size > maxSize {
-		return final(invalid, clientError, fmt.Sprintf("a run over %d clusters would grow to %d bytes, more than the limit of %d; divide the clusters among several placements",
+		return final(runrules.Invalid, runrules.ClientError, fmt.Sprintf("a run over %d clusters would grow to %d bytes, more than the limit of %d; divide the clusters among several placements",
 			clusters, size, maxSize))
 	}
 	return nil

@@ -1,32 +1,33 @@
 // Copyright The Stagegate Authors.
 // SPDX-License-Identifier: Apache-2.0
 
-package engine
+package plan
 
 import (
 	"fmt"
-	"slices"
 
 	"k8s.io/apimachinery/pkg/labels"
 	"k8s.io/apimachinery/pkg/util/sets"
 
 	"github.com/stagegate/stagegate/pkg/apis/overrides"
 	"github.com/stagegate/stagegate/pkg/apis/placement/v1beta1"
+	"github.com/stagegate/stagegate/pkg/apis/wording"
+	runrules "github.com/stagegate/stagegate/pkg/rules/updaterun"
 )
 
 // planOverrides freezes which version of which override is in force on each cluster. What is edited later, or deleted, is for the
 // next run.
-func (p *plan) planOverrides() *obstacle {
+func (p *planner) planOverrides() *Obstacle {
 	if p.world.Overrides == nil {
-		return &obstacle{needs: ResultNeedsOverrides}
+		return &Obstacle{Needs: NeedsOverrides}
 	}
 	latest, pending := overrides.Latest(p.world.Overrides.Objects, p.world.Overrides.Snapshots)
 	if len(pending) > 0 {
-		return passing(invalid, fmt.Sprintf("no snapshot yet of what %s says now", overrideName(pending[0])))
+		return passing(runrules.Invalid, fmt.Sprintf("no snapshot yet of what %s says now", overrideName(pending[0])))
 	}
 	rules, err := overrides.NewRules(latest)
 	if err != nil {
-		return final(invalid, unexpectedError, err.Error())
+		return final(runrules.Invalid, runrules.UnexpectedError, err.Error())
 	}
 	members := make(map[string]Member, len(p.world.Members))
 	for _, m := range p.world.Members {
@@ -43,7 +44,7 @@ func (p *plan) planOverrides() *obstacle {
 			member := members[c.ClusterName]
 			c.ClusterResourceOverrideSnapshots, c.ResourceOverrideSnapshots = rules.On(labels.Set(member.Labels))
 			var inForce []v1beta1.OverrideSnapshotObject
-			for _, name := range OverrideSnapshotsOf(c) {
+			for _, name := range runrules.OverrideSnapshotsOf(c) {
 				inForce = append(inForce, byName[name])
 			}
 			if p.world.Overrides.Try == nil || len(inForce) == 0 {
@@ -52,7 +53,7 @@ func (p *plan) planOverrides() *obstacle {
 			// Better before the first cluster is touched than when this one is reached.
 			leftOut, err := p.world.Overrides.Try(member, inForce)
 			if err != nil {
-				return final(invalid, clientError, err.Error())
+				return final(runrules.Invalid, runrules.ClientError, err.Error())
 			}
 			unfit.on(c.ClusterName, leftOut)
 		}
@@ -97,10 +98,10 @@ func (u *unfitOverrides) warnings() []string {
 	var warnings []string
 	for i, o := range u.found {
 		if i == maxUnfit {
-			return append(warnings, fmt.Sprintf("%s do not fit either and are left out", count(len(u.found)-i, "more override")))
+			return append(warnings, fmt.Sprintf("%s do not fit either and are left out", wording.Count(len(u.found)-i, "more override")))
 		}
 		warnings = append(warnings, fmt.Sprintf("an override does not fit and is left out on %s (%s): %s",
-			count(len(o.clusters), "cluster"), firstNames(o.clusters), o.message))
+			wording.Count(len(o.clusters), "cluster"), wording.FirstNames(o.clusters), o.message))
 	}
 	return warnings
 }
@@ -109,51 +110,28 @@ func overrideName(o v1beta1.OverrideObject) string {
 	if o.GetNamespace() == "" {
 		return fmt.Sprintf("ClusterResourceOverride `%s`", o.GetName())
 	}
-	return fmt.Sprintf("ResourceOverride `%s`", key(o.GetNamespace(), o.GetName()))
+	return fmt.Sprintf("ResourceOverride `%s`", wording.Key(o.GetNamespace(), o.GetName()))
 }
 
 // planOldOverrides has the versions of overrides be there that clusters go back to.
-func (p *plan) planOldOverrides() *obstacle {
+func (p *planner) planOldOverrides() *Obstacle {
 	if p.world.Overrides == nil {
-		return &obstacle{needs: ResultNeedsOverrides}
+		return &Obstacle{Needs: NeedsOverrides}
 	}
 	known := sets.New[string]()
 	for _, s := range p.world.Overrides.Snapshots {
-		known.Insert(key(s.GetNamespace(), s.GetName()))
+		known.Insert(wording.Key(s.GetNamespace(), s.GetName()))
 	}
 	for i := range p.status.StagesStatus {
 		for j := range p.status.StagesStatus[i].Clusters {
 			c := &p.status.StagesStatus[i].Clusters[j]
-			for _, name := range OverrideSnapshotsOf(c) {
-				if !known.Has(key(name.Namespace, name.Name)) {
-					return final(invalid, clientError, fmt.Sprintf("cluster %s had override snapshot %s, which is not kept any more",
-						c.ClusterName, key(name.Namespace, name.Name)))
+			for _, name := range runrules.OverrideSnapshotsOf(c) {
+				if !known.Has(wording.Key(name.Namespace, name.Name)) {
+					return final(runrules.Invalid, runrules.ClientError, fmt.Sprintf("cluster %s had override snapshot %s, which is not kept any more",
+						c.ClusterName, wording.Key(name.Namespace, name.Name)))
 				}
 			}
 		}
 	}
 	return nil
-}
-
-// OverrideSnapshotsOf are the versions of overrides that a cluster gets, those without a namespace first.
-func OverrideSnapshotsOf(c *v1beta1.ClusterUpdatingStatus) []v1beta1.NamespacedName {
-	return overrideSnapshots(c.ClusterResourceOverrideSnapshots, c.ResourceOverrideSnapshots)
-}
-
-// PreviousOverrideSnapshotsOf are those that a cluster had before.
-func PreviousOverrideSnapshotsOf(c *v1beta1.ClusterUpdatingStatus) []v1beta1.NamespacedName {
-	return overrideSnapshots(c.PreviousClusterResourceOverrideSnapshots, c.PreviousResourceOverrideSnapshots)
-}
-
-func overrideSnapshots(clusterScoped []string, namespaced []v1beta1.NamespacedName) []v1beta1.NamespacedName {
-	names := make([]v1beta1.NamespacedName, 0, len(clusterScoped)+len(namespaced))
-	for _, name := range clusterScoped {
-		names = append(names, v1beta1.NamespacedName{Name: name})
-	}
-	return append(names, namespaced...)
-}
-
-// sameOverrides says whether the same versions of overrides are in force on a cluster as before its update.
-func sameOverrides(c *v1beta1.ClusterUpdatingStatus) bool {
-	return slices.Equal(OverrideSnapshotsOf(c), PreviousOverrideSnapshotsOf(c))
 }

@@ -1,0 +1,60 @@
+// Copyright The Stagegate Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package plan
+
+import (
+	"github.com/stagegate/stagegate/pkg/apis/overrides"
+	"github.com/stagegate/stagegate/pkg/apis/placement/v1beta1"
+)
+
+// World is what a plan is made from, besides the run. Nothing in it is changed.
+type World struct {
+	// Placement of the run, nil where there is none.
+	Placement v1beta1.PlacementObject
+	// PolicySnapshots of the placement.
+	PolicySnapshots []v1beta1.PolicySnapshotObject
+	// Bindings of the placement.
+	Bindings []v1beta1.BindingObject
+	// Strategy that the run names, nil where there is none.
+	Strategy v1beta1.UpdateStrategyObject
+	// Members of the fleet.
+	Members []Member
+	// Snapshots of the placement.
+	Snapshots []v1beta1.ResourceSnapshotObject
+	// RolledBack is the run that the run is to roll back, nil where there is none.
+	RolledBack v1beta1.UpdateRunObject
+	// Live is the answer to NeedsSnapshot, nil before.
+	Live *LiveSnapshot
+	// Overrides is the answer to NeedsOverrides, nil before.
+	Overrides *Overrides
+}
+
+// Member is a cluster of the fleet.
+type Member struct {
+	Name   string
+	Labels map[string]string
+}
+
+// Overrides are those that matter to a run, as they are right now.
+type Overrides struct {
+	// Objects are the overrides that are for the placement and change something that is rolled out. A rollback asks for none.
+	Objects []v1beta1.OverrideObject
+	// Snapshots are the versions of Objects that there are, or those of a rollback that clusters had before.
+	Snapshots []v1beta1.OverrideSnapshotObject
+	// Try returns which versions, in the order in which they are applied, do not fit what is rolled out to a member and are left out
+	// there, and as an error why one does not fit that is not left out. It changes nothing, and is nil where that cannot be told.
+	Try func(member Member, inForce []v1beta1.OverrideSnapshotObject) ([]overrides.LeftOut, error)
+}
+
+// LiveSnapshot is a snapshot of what is selected right now.
+type LiveSnapshot struct {
+	// Index of the snapshot.
+	Index int
+	// Nothing says why nothing is selected; empty where something is.
+	Nothing string
+	// Err says why there is none.
+	Err error
+	// Final says that only the user can mend it.
+	Final bool
+}

@@ -1,0 +1,42 @@
+// Copyright The Stagegate Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package updaterun
+
+import (
+	"slices"
+	"strconv"
+
+	"github.com/stagegate/stagegate/pkg/apis/placement/v1beta1"
+	"github.com/stagegate/stagegate/pkg/apis/wellknown"
+)
+
+// TurnOf returns how a run stands to the turn, as other runs see it. One that is over has let go of it, and so has one that is deleted, but not before the
+// finalizer says that nothing is being written for it any more. One that is not to run does not wait for the turn.
+func TurnOf(run v1beta1.UpdateRunObject) v1beta1.TurnState {
+	turn, deleted := run.RunStatus().Turn, run.GetDeletionTimestamp() != nil
+	switch {
+	case IsBeingRolledBack(run):
+		// Nobody else comes before the run that is about to be created.
+		return v1beta1.TurnHeld
+	case turn == nil && run.RunSpec().RollbackOf != "" && run.RunSpec().State == v1beta1.StateRun && !deleted && !IsOver(run.RunStatus()):
+		return v1beta1.TurnWaiting
+	case turn == nil || IsOver(run.RunStatus()):
+		return v1beta1.TurnReleased
+	case turn.State == v1beta1.TurnHeld:
+		if deleted && !slices.Contains(run.GetFinalizers(), wellknown.UpdateRunFinalizer) {
+			return v1beta1.TurnReleased
+		}
+	case deleted || run.RunSpec().State != v1beta1.StateRun:
+		return v1beta1.TurnReleased
+	}
+	return turn.State
+}
+
+// LastMove returns the run that last moved a binding, and its turn; empty and 0 for none.
+func LastMove(b v1beta1.BindingObject) (run string, turn int64) {
+	annotations := b.GetAnnotations()
+	// What somebody else wrote there is no turn.
+	turn, _ = strconv.ParseInt(annotations[wellknown.UpdateRunTurnAnnotation], 10, 64)
+	return annotations[wellknown.UpdateRunAnnotation], turn
+}
