@@ -48,7 +48,7 @@ test: ## Run unit and integration tests. Needs Go alone.
 	cd test/hub && $(GO) test -short -count=1 . ./e2e
 
 .PHONY: race
-race: ## Run the tests of the loops and the integration tests under the race detector. Needs a C compiler.
+race: ## Run the tests of the controllers and the integration tests under the race detector. Needs a C compiler.
 	$(GO) test -race ./pkg/rollout/... ./test/integration/...
 
 .PHONY: e2e

@@ -70,7 +70,7 @@ kube::codegen::gen_openapi \
     --boilerplate "${BOILERPLATE}" \
     pkg/apis
 
-# The apply configurations carry the schema, so the OpenAPI definitions have to be there before them. Their generator looks
+# The apply configurations carry the schema, so the OpenAPI definitions must be there before them. Their generator looks
 # types up by the name that OpenAPI would derive from the Go package, while at run time they have the names that
 # +k8s:openapi-model-package gives them: it is shown the former, and what it writes gets the latter.
 MODELS='io\.kubernetes-fleet'

@@ -53,7 +53,7 @@ func (o *Options) AdmissionInitializers(config *genericapiserver.RecommendedConf
 	}
 	return []admission.PluginInitializer{
 		initializer.New(client, informers),
-		objectlimit.NewInitializer(metadataClient, o.MaxObjects, registry.IsLoop),
+		objectlimit.NewInitializer(metadataClient, o.MaxObjects, registry.IsController),
 		placementvalidation.NewInitializer(hub),
 		hubkinds.NewInitializer(hubkinds.New(kinds, clock.RealClock{})),
 	}, nil

@@ -45,9 +45,9 @@ func boundBodies(config *genericapiserver.Config) {
 	build := config.BuildHandlerChainFunc
 	config.BuildHandlerChainFunc = func(api http.Handler, c *genericapiserver.Config) http.Handler {
 		bounds := patchBounds{steps: maxUserPatchSteps, strategicBytes: maxUserStrategicBytes, work: maxUserPatchWork}
-		api = withBoundedPatches(api, bounds, registry.IsLoop, c.Serializer)
-		api = withBoundedYAML(api, maxUserBodyBytes, registry.IsLoop, c.Serializer)
-		return build(withBoundedBodies(api, maxUserBodyBytes, registry.IsLoop, c.Serializer), c)
+		api = withBoundedPatches(api, bounds, registry.IsController, c.Serializer)
+		api = withBoundedYAML(api, maxUserBodyBytes, registry.IsController, c.Serializer)
+		return build(withBoundedBodies(api, maxUserBodyBytes, registry.IsController, c.Serializer), c)
 	}
 }
 

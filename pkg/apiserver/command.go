@@ -37,7 +37,7 @@ func NewCommand(ctx context.Context) *cobra.Command {
 		Use:   serverName,
 		Short: "API server for staged rollouts over a fleet of clusters",
 		Long: "stagegate-apiserver serves the API groups placement.kubernetes-fleet.io and cluster.kubernetes-fleet.io as an aggregated\n" +
-			"API server of a hub cluster, and runs the loops that carry out staged rollouts over the member clusters.",
+			"API server of a hub cluster, and runs the controllers that carry out staged rollouts over the member clusters.",
 		Args:    cobra.NoArgs,
 		Version: version(),
 		PersistentPreRunE: func(*cobra.Command, []string) error {

@@ -8,13 +8,13 @@ import (
 	"runtime/debug"
 )
 
-// gcPercent is how much of the live heap may be garbage before it is collected. Most of what is live are the caches of the API and of
-// the loops, which a collection goes through from end to end, while a rollout makes little but garbage: Go's default of 100 spends a
-// tenth of the processor on that.
+// gcPercent is the amount of garbage, in percent of the live heap, that starts a collection. Most of the live heap are the caches of the
+// API and of the controllers, which each collection scans from end to end, while a rollout produces little but garbage: Go's default of
+// 100 spends a tenth of the CPU time on that.
 const gcPercent = 300
 
-// TuneGarbageCollector sets how often garbage is collected, unless the environment does. GOMEMLIMIT works beside it: near that limit
-// garbage is collected as often as it takes.
+// TuneGarbageCollector sets how often garbage is collected, unless GOGC does. GOMEMLIMIT works beside it: near that limit garbage is
+// collected more often.
 func TuneGarbageCollector() {
 	if os.Getenv("GOGC") == "" {
 		debug.SetGCPercent(gcPercent)

@@ -15,9 +15,9 @@ import (
 	"github.com/stagegate/stagegate/pkg/registry/placement"
 )
 
-// authenticateControllers has a request with the token of the loopback client be one of the server's own controllers. A generic server
-// knows that token as well, once its configuration is complete, but for a user who could be impersonated; so this comes first, and must be
-// called after.
+// authenticateControllers authenticates requests with the token of the loopback client as the server's own controllers. The generic server
+// accepts that token too, but for a user who can be impersonated. So call this after the configuration is completed: it puts its
+// authenticator first.
 func authenticateControllers(config genericapiserver.CompletedConfig) {
 	if config.Authentication.Authenticator == nil || config.LoopbackClientConfig == nil || config.LoopbackClientConfig.BearerToken == "" {
 		return

@@ -39,7 +39,7 @@ func TestEachServerKnowsItsOwnControllersAlone(t *testing.T) {
 		if err != nil || !ok {
 			t.Fatalf("not authenticated: %v", err)
 		}
-		return placement.IsLoop(genericapirequest.WithUser(t.Context(), answer.User))
+		return placement.IsController(genericapirequest.WithUser(t.Context(), answer.User))
 	}
 	for _, tc := range []struct {
 		name, loopback, sent string

@@ -78,7 +78,7 @@ func (k kindsOfBodies) of(ctx context.Context) (schema.GroupVersionKind, *generi
 func tellMistyped(config *genericapiserver.Config, kinds kindsOfBodies) {
 	build := config.BuildHandlerChainFunc
 	config.BuildHandlerChainFunc = func(api http.Handler, c *genericapiserver.Config) http.Handler {
-		return build(withTypedBodies(api, kinds, registry.IsLoop, c.Serializer), c)
+		return build(withTypedBodies(api, kinds, registry.IsController, c.Serializer), c)
 	}
 }
 

@@ -137,7 +137,7 @@ func (o *Options) Validate() error {
 	return utilerrors.NewAggregate(errs)
 }
 
-// embedded says whether etcd runs in this process.
+// embedded reports whether etcd runs in this process.
 func (o *Options) embedded() bool {
 	return len(o.Recommended.Etcd.StorageConfig.Transport.ServerList) == 0
 }

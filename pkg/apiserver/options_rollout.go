@@ -21,7 +21,7 @@ import (
 	"github.com/stagegate/stagegate/pkg/rollout/snapshot"
 )
 
-// RolloutOptions are those of the controllers. Flags set which run, and how; the rest comes from the store.
+// RolloutOptions are the options of the controllers. Flags set which run, and how; the rest comes from the store.
 type RolloutOptions struct {
 	rollout.Options
 }

@@ -69,6 +69,6 @@ func (g sizedRESTOptions) GetRESTOptions(resource schema.GroupResource, example 
 	if err != nil {
 		return generic.RESTOptions{}, err
 	}
-	options.Decorator = transformer.Decorate(options.Decorator, registry.IsLoop)
+	options.Decorator = transformer.Decorate(options.Decorator, registry.IsController)
 	return options, nil
 }

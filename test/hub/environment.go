@@ -316,7 +316,7 @@ func (e *Environment) User(name string, groups ...string) (string, error) {
 		return "", fmt.Errorf("%s is a cluster; choose another name for the user", name)
 	}
 	if name == "" || strings.ContainsAny(name, "/\x00") {
-		return "", fmt.Errorf("user %q: the name has to do as a file name", name)
+		return "", fmt.Errorf("user %q: the name must be a valid file name", name)
 	}
 	path := e.kubeconfig(name)
 	return path, e.issueUser(HubName, "user-"+name, path, name, groups...)

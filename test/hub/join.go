@@ -21,7 +21,7 @@ import (
 const (
 	joinTimeout = time.Minute
 
-	// memberServiceAccount is who the loops are on a member.
+	// memberServiceAccount is the ServiceAccount of the controllers on a member.
 	memberServiceAccount = "stagegate"
 )
 
@@ -103,14 +103,14 @@ func (e *Environment) joinMember(ctx context.Context, hub *clients, member strin
 	if _, err := memberClusters.Create(ctx, cluster, options); err != nil && !apierrors.IsAlreadyExists(err) {
 		return err
 	}
-	if !runsLoop(e.state.ServerFlags, "membership") {
+	if !runsController(e.state.ServerFlags, "membership") {
 		return nil
 	}
 	return waitFor(ctx, memberClusters, memberClusterKind.Kind, member, "Joined")
 }
 
-// memberCredential makes the ServiceAccount that the loops use on a member, and returns a kubeconfig with a token of it. It is
-// cluster-admin there: the loops apply whatever kinds users place, custom ones and RBAC among them, and granting rights takes
+// memberCredential makes the ServiceAccount that the controllers use on a member, and returns a kubeconfig with a token of it. It is
+// cluster-admin there: the controllers apply whatever kinds users place, custom ones and RBAC among them, and granting rights takes
 // having them.
 func (e *Environment) memberCredential(ctx context.Context, member string) ([]byte, error) {
 	config, err := e.RESTConfig(member)

@@ -106,7 +106,7 @@ func (h *handle) signal(s unix.Signal) error {
 	return nil
 }
 
-// ended waits at most d for the process to end and says whether it has.
+// ended waits at most d for the process to end and reports whether it has.
 func (h *handle) ended(d time.Duration) (bool, error) {
 	deadline := time.Now().Add(d)
 	for {

@@ -231,10 +231,10 @@ func newObject(apiVersion, kind, name string, content map[string]any) *unstructu
 	return obj
 }
 
-// runsLoop says whether stagegate-apiserver runs a loop, given its flags: --controllers lists loops, * for all others and
+// runsController reports whether stagegate-apiserver runs a controller, given its flags: --controllers lists controllers, * for all others and
 // -name for all but that one.
-func runsLoop(flags []string, loop string) bool {
-	loops := []string{"*"}
+func runsController(flags []string, controller string) bool {
+	controllers := []string{"*"}
 	for i, flag := range flags {
 		name, value, hasValue := strings.Cut(strings.TrimLeft(flag, "-"), "=")
 		if name != "controllers" {
@@ -243,10 +243,10 @@ func runsLoop(flags []string, loop string) bool {
 		if !hasValue && i+1 < len(flags) {
 			value = flags[i+1]
 		}
-		loops = strings.Split(value, ",")
+		controllers = strings.Split(value, ",")
 	}
-	if slices.Contains(loops, "-"+loop) {
+	if slices.Contains(controllers, "-"+controller) {
 		return false
 	}
-	return slices.Contains(loops, loop) || slices.Contains(loops, "*")
+	return slices.Contains(controllers, controller) || slices.Contains(controllers, "*")
 }

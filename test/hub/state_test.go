@@ -72,7 +72,7 @@ func TestRunsLoop(t *testing.T) {
 		"--controllers=membership -v=2":         true,
 		"--controllers=* --controllers=rollout": false,
 	} {
-		if got := runsLoop(strings.Fields(flags), "membership"); got != want {
+		if got := runsController(strings.Fields(flags), "membership"); got != want {
 			t.Errorf("%q: %v, want %v", flags, got, want)
 		}
 	}

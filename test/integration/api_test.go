@@ -183,7 +183,7 @@ func testWatch(t *testing.T, client dynamic.ResourceInterface, obj *unstructured
 	if err := client.Delete(ctx, obj.GetName(), metav1.DeleteOptions{Preconditions: &metav1.Preconditions{UID: &uid}}); err != nil {
 		t.Fatal(err)
 	}
-	// Some kinds have finalizers that the server sets; removing them is what their loops do.
+	// Some kinds have finalizers that the server sets; removing them is what their controllers do.
 	next(t, w, watch.Deleted)
 }
 

@@ -161,7 +161,7 @@ func TestAPIServicesAreTheVersionsOfTheScheme(t *testing.T) {
 
 func TestRolesNameWhatIsServed(t *testing.T) {
 	s := testserver.Start(t)
-	// theServers are what the loops write and believe.
+	// theServers are what the controllers write and believe.
 	theServers := sets.New("clusterresourceoverridesnapshots", "resourceoverridesnapshots", "clusterresourcesnapshots", "resourcesnapshots",
 		"clusterschedulingpolicysnapshots", "schedulingpolicysnapshots", "clusterresourcebindings", "resourcebindings", "works")
 	// editable are the subresources that go with writing runs.

@@ -116,7 +116,7 @@ func (f *fleet) begin(ctx context.Context, placement string, i int, random *rand
 		f.change(ctx, placement, i, r.breaks)
 	}
 	if random.IntN(3) == 0 {
-		// Right before the run, which has to have it in force.
+		// Right before the run, which must have it in force.
 		f.renumber(ctx, placement, i)
 		r.number = i
 	}

@@ -42,7 +42,7 @@ var (
 	_ hubkinds.Wants                                  = &Plugin{}
 )
 
-// New makes a plugin that must be initialised.
+// New makes a plugin that must be initialized.
 func New() *Plugin {
 	return &Plugin{Handler: admission.NewHandler(admission.Create, admission.Update)}
 }
@@ -68,7 +68,7 @@ func (p *Plugin) ValidateInitialization() error {
 
 // Validate implements admission.ValidationInterface.
 func (p *Plugin) Validate(ctx context.Context, a admission.Attributes, _ admission.ObjectInterfaces) error {
-	if a.GetResource().Group != v1beta1.GroupName || a.GetSubresource() != "" || registry.IsLoop(ctx) {
+	if a.GetResource().Group != v1beta1.GroupName || a.GetSubresource() != "" || registry.IsController(ctx) {
 		return nil
 	}
 	deeds := deedsOf(a.GetObject())
@@ -79,7 +79,7 @@ func (p *Plugin) Validate(ctx context.Context, a admission.Attributes, _ admissi
 		return apierrors.NewInternalError(errors.New("no user in the context of the request"))
 	}
 	r := &review{authorizer: p.authorizer, kinds: p.kinds, user: a.GetUserInfo()}
-	// Who may do everything needs no kind to be looked up, which matters most when the hub is in trouble.
+	// For a user who may do everything no kind is looked up, which matters most when the hub is in trouble.
 	if missing, err := r.missing(ctx, everything(metav1.NamespaceAll)); err != nil || len(missing) == 0 {
 		return err
 	}

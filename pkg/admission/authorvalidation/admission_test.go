@@ -645,12 +645,12 @@ func TestAnAdministratorCostsOneQuestion(t *testing.T) {
 
 func TestAPluginThatCannotAskAnythingIsNotStarted(t *testing.T) {
 	if err := New().ValidateInitialization(); err == nil {
-		t.Error("a plugin without an authorizer was taken for initialised")
+		t.Error("a plugin without an authorizer was taken for initialized")
 	}
 	p := New()
 	p.SetUnconditionalAuthorizer(authorizer.AuthorizerFunc(nil))
 	if err := p.ValidateInitialization(); err == nil {
-		t.Error("a plugin without kinds was taken for initialised")
+		t.Error("a plugin without kinds was taken for initialized")
 	}
 	hubkinds.NewInitializer(hubkinds.New(nil, nil)).Initialize(p)
 	if err := p.ValidateInitialization(); err != nil {

@@ -70,7 +70,7 @@ var (
 	_ WantsHub                        = &Plugin{}
 )
 
-// New makes a plugin that must be initialised.
+// New makes a plugin that must be initialized.
 func New() *Plugin {
 	return &Plugin{Handler: admission.NewHandler(admission.Create, admission.Update)}
 }
@@ -103,7 +103,7 @@ func (p *Plugin) ValidateInitialization() error {
 // in can still be labelled, and its finalizers removed.
 func (p *Plugin) Validate(ctx context.Context, a admission.Attributes, _ admission.ObjectInterfaces) error {
 	written, ok := a.GetObject().(v1beta1.PlacementObject)
-	if !ok || a.GetSubresource() != "" || registry.IsLoop(ctx) || !written.GetDeletionTimestamp().IsZero() {
+	if !ok || a.GetSubresource() != "" || registry.IsController(ctx) || !written.GetDeletionTimestamp().IsZero() {
 		return nil
 	}
 	selectors, policy := true, true

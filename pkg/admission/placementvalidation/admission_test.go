@@ -313,7 +313,7 @@ func TestPolicies(t *testing.T) {
 		"a property that is collected": {affinity("environment", "example.com/nodes"), []*clusterv1beta1.MemberCluster{member("oslo", "example.com/nodes")}, nil},
 		"names that are not": {
 			fixed("oslo", "rome", "wien"), []*clusterv1beta1.MemberCluster{member("oslo"), leaving},
-			[]string{"spec.policy.clusterNames: the fleet has no member cluster rome, wien: a run cannot be initialised before it has, check the spelling or join it"},
+			[]string{"spec.policy.clusterNames: the fleet has no member cluster rome, wien: a run cannot be initialized until it has; check the spelling or join it"},
 		},
 		"a property that nothing collects": {
 			affinity("environment", "example.com/cost"), []*clusterv1beta1.MemberCluster{member("oslo", "example.com/nodes")},
@@ -345,10 +345,10 @@ func TestPolicies(t *testing.T) {
 func TestAPluginThatCannotAskAnythingIsNotStarted(t *testing.T) {
 	p := New()
 	if err := p.ValidateInitialization(); err == nil {
-		t.Error("a plugin without kinds was taken for initialised")
+		t.Error("a plugin without kinds was taken for initialized")
 	}
 	hubkinds.NewInitializer(hubkinds.New(nil, nil)).Initialize(p)
 	if err := p.ValidateInitialization(); err == nil {
-		t.Error("a plugin without informers was taken for initialised")
+		t.Error("a plugin without informers was taken for initialized")
 	}
 }

@@ -86,7 +86,7 @@ func lastLogged(dir string) (uint64, error) {
 	return 0, err
 }
 
-// lastStored is the index of the last entry that the database has taken in, 0 if there is no database.
+// lastStored returns the index of the last entry that is in the database, 0 if there is no database.
 func lastStored(path string) (index uint64, err error) {
 	if info, err := os.Stat(path); errors.Is(err, fs.ErrNotExist) || err == nil && info.Size() == 0 {
 		// Of an empty database etcd makes one.

@@ -38,7 +38,7 @@ func newSockets(dir string) (*sockets, error) {
 	return s, nil
 }
 
-// fits says whether a socket in the directory has a path that is neither too long nor in need of escapes, which not everyone
+// fits reports whether a socket in the directory has a path that is neither too long nor in need of escapes, which not everyone
 // who parses the URL undoes.
 func fits(dir string) bool {
 	u := socketURL(dir, "client")

@@ -16,8 +16,8 @@ import (
 	genericapirequest "k8s.io/apiserver/pkg/endpoints/request"
 )
 
-// AuthorizeUpdate returns the user of the request if they may update a subresource of an object. It is the one permission that every
-// way to what the subresource stands for needs, beyond that for its own path.
+// AuthorizeUpdate returns the user of the request if they may update a subresource of an object, and Forbidden if not. Every way to do
+// what the subresource does needs this permission, beside that for its own path.
 func AuthorizeUpdate(ctx context.Context, authz authorizer.Authorizer, resource schema.GroupResource, object metav1.Object, subresource string) (user.Info, error) {
 	info, ok := genericapirequest.UserFrom(ctx)
 	if !ok {
@@ -51,8 +51,8 @@ func AuthorizeUpdate(ctx context.Context, authz authorizer.Authorizer, resource 
 	return nil, apierrors.NewForbidden(resource, object.GetName(), refusal)
 }
 
-// Allowed reports whether an authorizer allows what the attributes describe, and otherwise why not, where it tells. An authorizer that
-// cannot answer is an internal error that names the user and what was asked, and never a yes.
+// Allowed reports whether an authorizer allows what the attributes describe. If not, why is the authorizer's reason, if it gives one. An
+// authorizer that fails is an internal error, which names the user and the permission, and never counts as a yes.
 func Allowed(ctx context.Context, authz authorizer.UnconditionalAuthorizer, attributes authorizer.Attributes) (allowed bool, why string, err error) {
 	decision, why, err := authz.Authorize(ctx, attributes)
 	switch {

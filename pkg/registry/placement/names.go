@@ -5,15 +5,15 @@ package placement
 
 import "github.com/stagegate/stagegate/pkg/registry/store"
 
-// Categories are those of every resource of the group: kubectl get fleet-placement lists them.
+// Categories are the categories of every resource of the group: kubectl get fleet-placement lists them all.
 var Categories = []string{"fleet", "fleet-placement"}
 
-// ClusterScoped are the names of a resource outside namespaces.
+// ClusterScoped returns the names of a cluster-scoped resource.
 func ClusterScoped(plural string, shortNames ...string) store.Names {
 	return store.Names{Plural: plural, ShortNames: shortNames, Categories: Categories}
 }
 
-// Namespaced are the names of a resource inside namespaces.
+// Namespaced returns the names of a namespaced resource.
 func Namespaced(plural string, shortNames ...string) store.Names {
 	return store.Names{Plural: plural, ShortNames: shortNames, Categories: Categories, Namespaced: true}
 }

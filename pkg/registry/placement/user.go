@@ -13,11 +13,11 @@ import (
 	"github.com/stagegate/stagegate/pkg/apis/placement/v1beta1"
 )
 
-// maxRecordedGroups bounds what a user of very many groups adds to a status.
+// maxRecordedGroups is how many groups of a user are recorded: a status must not grow with them.
 const maxRecordedGroups = 32
 
-// RecordedUser is how the server records who did something: decided, or created a run. Of a user of more groups than are recorded it
-// keeps those of the given ones, since they may count for a policy, and then the first.
+// RecordedUser returns a user as the server records them: who decided, or created a run. At most 32 groups are recorded. The groups in
+// keep come first, since they may count for a policy.
 func RecordedUser(info user.Info, keep ...string) v1beta1.DecisionUser {
 	return v1beta1.DecisionUser{Username: info.GetName(), UID: info.GetUID(), Groups: recordedGroups(info.GetGroups(), keep)}
 }
@@ -40,8 +40,8 @@ func rank(keep []string, group string) int {
 	return 1
 }
 
-// CountedAs returns as whom a user counts where each may have so many of something at once: a ServiceAccount as all of its namespace, since
-// whoever may edit one makes as many as they like, and anybody else as themselves.
+// CountedAs returns the name under which a user's share of a limit is counted. All ServiceAccounts of a namespace share one, since whoever
+// may create one ServiceAccount may create many.
 func CountedAs(info user.Info) string {
 	namespace, _, err := serviceaccount.SplitUsername(info.GetName())
 	if err != nil {

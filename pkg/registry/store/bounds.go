@@ -18,10 +18,11 @@ import (
 )
 
 const (
-	// MaxUserBytes is the largest object in bytes of JSON, metadata with managedFields among it and its status not, that a user may
-	// write. Whatever it compresses to, the server keeps it decoded in memory, several times over.
+	// MaxUserBytes is the size in bytes of JSON of the largest object that a user may write. It counts the metadata, managedFields
+	// included, and leaves out the status. Compression does not help: the server keeps several decoded copies in memory.
 	MaxUserBytes = 1 << 20
-	// metadataRoom is what the metadata of an object may grow to that is larger already: labels can be set on it, and finalizers.
+	// metadataRoom is the size in bytes up to which the metadata of an object that is too large already may grow, so that labels
+	// and finalizers can still be set.
 	metadataRoom = 64 << 10
 )
 
@@ -53,8 +54,8 @@ func measure[O Object, S, T any](group string, family Family[O, S, T]) func(obj 
 	}
 }
 
-// bounds refuse what a user writes beyond MaxUserBytes, after admission, which may have enlarged it. They stand in the store, since
-// every write to an object and its subresources goes through it.
+// bounds refuse objects larger than MaxUserBytes from users. They apply in the store, which every write to an object and its
+// subresources passes, and after admission, which may have enlarged the object.
 type bounds struct {
 	kind    string
 	measure func(obj runtime.Object) (size, error)
@@ -75,7 +76,7 @@ func (b *bounds) update(ctx context.Context, obj, old runtime.Object, _ *metav1.
 func done(context.Context, bool) {}
 
 // check refuses an object that is too large, unless it was so before and does not grow: an older version may have stored it. It also
-// ends here what nobody waits for any more.
+// ends a request whose client no longer waits.
 func (b *bounds) check(ctx context.Context, obj, old runtime.Object) error {
 	if err := inTime(ctx); err != nil {
 		return err
@@ -112,20 +113,12 @@ func (b *bounds) describe(obj runtime.Object) string {
 	return fmt.Sprintf("%s %s/%s", b.kind, o.GetNamespace(), o.GetName())
 }
 
-// finalizes reports whether a write takes a finalizer away. That adds to the managedFields, and can be done only so often.
+// finalizes reports whether a write removes a finalizer. That adds to the managedFields, but can happen only as often as there are finalizers.
 func finalizes(obj, old runtime.Object) bool {
 	return len(obj.(Object).GetFinalizers()) < len(old.(Object).GetFinalizers())
 }
 
-// inTime returns an error where the time of a request is over.
-func inTime(ctx context.Context) error {
-	if err := ctx.Err(); err != nil {
-		return apierrors.NewTimeoutError(fmt.Sprintf("the time of the request was over before anything was written: %v", err), 0)
-	}
-	return nil
-}
-
-// ofAction is the BeginUpdate of a store whose objects are changed by what users ask for, and not by what they write.
+// ofAction is the BeginUpdate of a store that the server writes on behalf of users, through actions. Their size is not limited here.
 func ofAction(ctx context.Context, _, _ runtime.Object, _ *metav1.UpdateOptions) (genericregistry.FinishFunc, error) {
 	return done, inTime(ctx)
 }

@@ -15,8 +15,8 @@ import (
 	utilruntime "k8s.io/apimachinery/pkg/util/runtime"
 )
 
-// equality says whether two specs are the same. Embedded JSON is the same whatever the order of its keys: clients differ in it, and
-// a new generation for that would roll out nothing new.
+// equality compares specs. The order of keys in embedded JSON makes no difference: clients write them in different orders, and a new
+// generation for that would roll out nothing new.
 var equality = func() conversion.Equalities {
 	e := apiequality.Semantic.Copy()
 	utilruntime.Must(e.AddFuncs(

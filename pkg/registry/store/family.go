@@ -11,45 +11,45 @@ import (
 	"k8s.io/apimachinery/pkg/util/validation/field"
 )
 
-// Family is what the cluster-scoped and the namespaced kind of a family have in common. O is the family seen as one, S its spec and
-// T its status; kinds without a status have struct{} there.
+// Family is what the cluster-scoped and the namespaced kind of a family have in common. O is the interface of both, S their spec and T
+// their status, which is struct{} for kinds without one.
 type Family[O Object, S, T any] struct {
-	// Spec points at what the user wants: everything outside metadata and status. A change of it is a new generation.
+	// Spec returns what the user wants: everything outside metadata and status. A change of it is a new generation.
 	Spec func(obj O) *S
-	// Status points at what the server reports, which only the status subresource writes. Nil means that there is neither.
+	// Status returns what the server reports, which only the status subresource writes. It is nil for kinds that have neither.
 	Status func(obj O) *T
 
-	// Stamp records in a new object what the server alone knows, such as who creates it. sent is the status that came with the
-	// object, which is dropped otherwise. Nil means nothing.
-	Stamp func(ctx context.Context, obj O, sent *T)
-	// Record records in the status of a changed object what the server alone knows, such as who changed it. Nil means nothing.
-	Record func(ctx context.Context, obj, old O)
-	// Keep takes back what a client changed of the status that the server alone writes. Nil means that there is nothing.
-	Keep func(ctx context.Context, status, stored *T)
+	// OnCreate records in a new object what only the server knows, such as the user who creates it. sent is the status in the
+	// request, which is otherwise dropped. Nil records nothing.
+	OnCreate func(ctx context.Context, obj O, sent *T)
+	// OnUpdate records in the status of a changed object what only the server knows, such as the user who changed it. Nil records nothing.
+	OnUpdate func(ctx context.Context, obj, old O)
+	// ResetServerOwned restores the fields of a written status that only the server may change. Nil means that there are none.
+	ResetServerOwned func(ctx context.Context, status, stored *T)
 
 	// Name limits the names beyond what holds for every object.
 	Name NameLimit
 
 	// Validate checks a new object.
 	Validate func(obj O) field.ErrorList
-	// Restrict checks what only some users may put into a new object. Nil means nothing.
-	Restrict func(ctx context.Context, obj O) field.ErrorList
-	// ValidateUpdate checks a changed object, both what it is and what it was.
+	// Authorize checks what only some users may put into a new object. Nil allows everything to all.
+	Authorize func(ctx context.Context, obj O) field.ErrorList
+	// ValidateUpdate checks a changed object against what it was. Nil allows every change.
 	ValidateUpdate func(obj, old O) field.ErrorList
 	// ValidateStatusUpdate checks a written status. Nil allows all that the types do.
 	ValidateStatusUpdate func(obj, old O) field.ErrorList
 
-	// Warnings says what is legal in an object but probably not meant. Asked on create, and on an update of the spec.
+	// Warnings returns a warning for everything in an object that is legal but probably not meant. It is called on create, and on
+	// updates of the spec. Nil warns of nothing.
 	Warnings func(obj O) []string
-	// WarningsOnUpdate says what of a change of the spec is legal but probably not meant. Nil means nothing.
+	// WarningsOnUpdate returns a warning for everything in a change of the spec that is legal but probably not meant. Nil warns of nothing.
 	WarningsOnUpdate func(obj, old O) []string
-	// Inert says that no loop acts on the family yet: whoever creates one is told.
-	Inert bool
+	// NoController warns whoever creates an object of the family that no controller acts on it yet.
+	NoController bool
 
 	// Columns are what kubectl get prints after the name.
 	Columns []Column[O]
-	// Fields are what field selectors may ask for beyond name and namespace. Each version's field label conversion has to allow
-	// them too.
+	// Fields are what field selectors may ask for beyond name and namespace. Each version's field label conversion must allow them too.
 	Fields map[string]func(obj O) string
 }
 
@@ -57,11 +57,11 @@ type Family[O Object, S, T any] struct {
 type NameLimit struct {
 	// Max is the number of characters allowed.
 	Max int
-	// Message says so in the error.
+	// Message is the error for a longer name.
 	Message string
 }
 
-// countGeneration makes a new generation where the spec is changed.
+// countGeneration sets the generation: one more than that of old if the spec differs.
 func (f Family[O, S, T]) countGeneration(obj, old O) {
 	obj.SetGeneration(old.GetGeneration())
 	if !equality.DeepEqual(f.Spec(obj), f.Spec(old)) {

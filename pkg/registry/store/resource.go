@@ -8,6 +8,8 @@ import (
 	"strings"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/fields"
+	"k8s.io/apimachinery/pkg/labels"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apiserver/pkg/registry/rest"
@@ -25,7 +27,7 @@ type Object interface {
 	runtime.Object
 }
 
-// Names is how users call a resource.
+// Names are the names by which users address a resource.
 type Names struct {
 	// Plural is the name in URLs and RBAC rules. The singular is the kind in lower case.
 	Plural string
@@ -33,37 +35,37 @@ type Names struct {
 	ShortNames []string
 	// Categories are the groups of resources that kubectl lists it in.
 	Categories []string
-	// Namespaced says whether objects are in a namespace.
+	// Namespaced is true if objects are in a namespace.
 	Namespaced bool
 }
 
 // Resource is one entry of the table of resources: all that NewStorage needs to know of a kind.
 type Resource struct {
 	Names
-	// Group and Kind, with each of Versions, are what the objects call themselves.
+	// Group and Kind are those of the objects, in each of Versions.
 	Group, Kind string
 	// FieldLabels are what field selectors may ask for beyond name and namespace.
 	FieldLabels []string
 
-	// New and NewList make an empty object and an empty list.
+	// New and NewList return an empty object and an empty list.
 	New, NewList func() runtime.Object
-	// Strategy holds for writes to the objects.
+	// Strategy is for writes to the objects.
 	Strategy Strategy
-	// StatusStrategy holds for writes to their status, nil where there is none.
+	// StatusStrategy is for writes to their status; nil if they have none.
 	StatusStrategy StatusStrategy
-	// ActionStrategy holds for what subresources do to the objects.
+	// ActionStrategy is for what actions do to the objects.
 	ActionStrategy rest.RESTUpdateStrategy
 	// TableConvertor prints objects and lists.
 	TableConvertor rest.TableConvertor
-	// Attributes says what selectors see of an object, nil for labels, name and namespace only.
+	// Attributes returns what selectors match on. Nil stands for labels, name and namespace only.
 	Attributes storage.AttrFunc
 
 	// measure returns the size of an object.
 	measure func(obj runtime.Object) (size, error)
 }
 
-// NewResource is the entry for kind K with list kind L, which behaves as its family says. *K has to implement O; it panics where
-// that is not so, and where the scheme does not know K, since both are mistakes in a table that is written by hand.
+// NewResource returns the entry of kind K with list kind L, which behaves as its family says. It panics if *K does not implement O or
+// the scheme does not know K: both are mistakes in a table that is written by hand.
 func NewResource[K, L any, PK pointer[K], PL pointer[L], O Object, S, T any](group string, names Names, family Family[O, S, T]) Resource {
 	if _, ok := any(PK(new(K))).(O); !ok {
 		panic(fmt.Sprintf("%T does not belong to the family of %s", PK(nil), names.Plural))
@@ -95,16 +97,35 @@ func NewResource[K, L any, PK pointer[K], PL pointer[L], O Object, S, T any](gro
 	return r
 }
 
-// GroupResource qualifies the plural with the group.
+// GroupResource returns the plural and the group.
 func (r Resource) GroupResource() schema.GroupResource {
 	return schema.GroupResource{Group: r.Group, Resource: r.Plural}
 }
 
-// Singular is the name of one object.
+// Singular returns the name of the resource for one object.
 func (r Resource) Singular() string { return strings.ToLower(r.Kind) }
 
 // pointer is the pointer type of a kind.
 type pointer[T any] interface {
 	*T
 	runtime.Object
+}
+
+// attributes returns what selectors match on: labels, name, namespace and the given fields.
+func attributes[O Object](namespaced bool, values map[string]func(obj O) string) storage.AttrFunc {
+	return func(obj runtime.Object) (labels.Set, fields.Set, error) {
+		o, ok := obj.(O)
+		if !ok {
+			return nil, nil, fmt.Errorf("cannot select on %T", obj)
+		}
+		set := make(fields.Set, len(values)+2)
+		for label, value := range values {
+			set[label] = value(o)
+		}
+		set["metadata.name"] = o.GetName()
+		if namespaced {
+			set["metadata.namespace"] = o.GetNamespace()
+		}
+		return labels.Set(o.GetLabels()), set, nil
+	}
 }

@@ -10,6 +10,7 @@ import (
 	"k8s.io/apimachinery/pkg/runtime"
 	genericregistry "k8s.io/apiserver/pkg/registry/generic/registry"
 	"k8s.io/apiserver/pkg/registry/rest"
+	"sigs.k8s.io/structured-merge-diff/v6/fieldpath"
 )
 
 // REST serves the objects of a kind with every verb that a custom resource has.
@@ -31,9 +32,9 @@ var (
 	_ rest.ResetFieldsStrategy  = &REST{}
 )
 
-// Update changes an object. A patch that cannot be used is the client's fault.
+// Update changes an object. A patch that cannot be applied is a bad request.
 func (r *REST) Update(ctx context.Context, name string, objInfo rest.UpdatedObjectInfo, createValidation rest.ValidateObjectFunc, updateValidation rest.ValidateObjectUpdateFunc, forceAllowCreate bool, options *metav1.UpdateOptions) (runtime.Object, bool, error) {
-	return r.Store.Update(ctx, name, blamesClient{objInfo}, createValidation, updateValidation, forceAllowCreate, options)
+	return r.Store.Update(ctx, name, badPatchAsBadRequest{objInfo}, createValidation, updateValidation, forceAllowCreate, options)
 }
 
 // ShortNames implements rest.ShortNamesProvider.
@@ -41,3 +42,42 @@ func (r *REST) ShortNames() []string { return r.shortNames }
 
 // Categories implements rest.CategoriesProvider.
 func (r *REST) Categories() []string { return r.categories }
+
+// StatusREST serves the status subresource of a kind: get, update and patch.
+type StatusREST struct {
+	// Store is the kind's store with the strategy of the status in place of the main one.
+	Store *genericregistry.Store
+}
+
+var (
+	_ rest.Storage             = &StatusREST{}
+	_ rest.Patcher             = &StatusREST{}
+	_ rest.TableConvertor      = &StatusREST{}
+	_ rest.ResetFieldsStrategy = &StatusREST{}
+)
+
+// New implements rest.Storage.
+func (r *StatusREST) New() runtime.Object { return r.Store.New() }
+
+// Destroy does nothing: the store belongs to the main storage, which destroys it.
+func (r *StatusREST) Destroy() {}
+
+// Get implements rest.Getter.
+func (r *StatusREST) Get(ctx context.Context, name string, options *metav1.GetOptions) (runtime.Object, error) {
+	return r.Store.Get(ctx, name, options)
+}
+
+// Update changes the status of an object that exists. It never creates one, server-side apply included.
+func (r *StatusREST) Update(ctx context.Context, name string, objInfo rest.UpdatedObjectInfo, createValidation rest.ValidateObjectFunc, updateValidation rest.ValidateObjectUpdateFunc, _ bool, options *metav1.UpdateOptions) (runtime.Object, bool, error) {
+	return r.Store.Update(ctx, name, badPatchAsBadRequest{objInfo}, createValidation, updateValidation, false, options)
+}
+
+// ConvertToTable implements rest.TableConvertor.
+func (r *StatusREST) ConvertToTable(ctx context.Context, object, options runtime.Object) (*metav1.Table, error) {
+	return r.Store.ConvertToTable(ctx, object, options)
+}
+
+// GetResetFields implements rest.ResetFieldsStrategy.
+func (r *StatusREST) GetResetFields() map[fieldpath.APIVersion]*fieldpath.Set {
+	return r.Store.GetResetFields()
+}

@@ -11,38 +11,34 @@ import (
 	"k8s.io/apimachinery/pkg/api/operation"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
-	"k8s.io/apimachinery/pkg/runtime/schema"
-	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/apimachinery/pkg/util/validation/field"
-	"k8s.io/apiserver/pkg/audit"
-	genericapirequest "k8s.io/apiserver/pkg/endpoints/request"
 	genericregistry "k8s.io/apiserver/pkg/registry/generic/registry"
 	"k8s.io/apiserver/pkg/registry/rest"
-	"k8s.io/apiserver/pkg/util/dryrun"
 
 	"github.com/stagegate/stagegate/pkg/apis/scheme"
 )
 
-// Action is what a subresource such as approve does to an object O. B is the kind of its body: what a user says with it, and what was
-// recorded. The metadata of a body is that of the object, and not the action's to fill in.
+// Action is what a subresource such as approve does to an object O. B is the kind of its body: its spec is what a user asks for, its
+// status what was recorded. The caller fills in the metadata of a body, from the object.
 type Action[O, B Object] interface {
-	// New is an empty body.
+	// New returns an empty body.
 	New() B
-	// Read is the body that says what was done to an object, as long as that is nothing an empty one.
+	// Read returns a body with what was last done to an object, an empty one if nothing was.
 	Read(obj O) B
-	// Clear takes what a user has said out of a body, for a patch to fill in: nobody repeats what was said before without saying it.
+	// Clear removes what a user wrote from a body that Read returned, before a patch is applied to it: a patch must not repeat what
+	// somebody wrote before.
 	Clear(body B)
-	// Columns are what kubectl get prints of a body after its name.
+	// Columns returns what kubectl get prints of a body after its name.
 	Columns() []Column[B]
-	// Validate checks what a user says beyond the tags of its type.
+	// Validate checks a body beyond the tags of its type.
 	Validate(body B) field.ErrorList
-	// Do does to obj, which is then stored, what the user of the request says. It returns the body that answers them, and whether
-	// anything was done: repeating what is done already is no error. Errors are API errors.
+	// Do changes obj, which is then stored, as the user of the request asks. It returns the body of the response, and reports whether
+	// it changed anything: asking again for what is done already is not an error. Errors are API errors.
 	Do(ctx context.Context, obj O, body B) (answer B, done bool, err error)
 }
 
-// ActionREST serves an action as a subresource: whatever is written does it, and what is read is what was done. All verbs take and
-// return the same kind of body.
+// ActionREST serves an action as a subresource: every write performs it, and a read returns what was done. All verbs take and return
+// the same kind of body.
 type ActionREST[O, B Object] struct {
 	rest.TableConvertor
 	store      *genericregistry.Store
@@ -59,8 +55,8 @@ var (
 	_ rest.SubresourceObjectMetaPreserver = &ActionREST[Object, Object]{}
 )
 
-// NewActionREST serves an action on the objects of a storage. The noun is what people call such an object, and the annotation the key
-// under which the audit event of a request that has done something names the user.
+// NewActionREST serves an action on the objects of a storage. The noun is what people call such an object. The annotation is the key
+// under which an audit event names the user, if the request changed anything.
 func NewActionREST[O, B Object](s *Storage, noun, annotation string, action Action[O, B]) *ActionREST[O, B] {
 	return &ActionREST[O, B]{
 		TableConvertor: tableConvertor[B]{columns: action.Columns()},
@@ -107,10 +103,10 @@ func (r *ActionREST[O, B]) Create(ctx context.Context, name string, obj runtime.
 	})
 }
 
-// Update does what the body says, for PUT and PATCH. What is patched is what Get returns without what was said. It never creates an object.
+// Update does what the body says, for PUT and PATCH. A patch applies to what Get returns, after Action.Clear. It never creates an object.
 func (r *ActionREST[O, B]) Update(ctx context.Context, name string, objInfo rest.UpdatedObjectInfo, _ rest.ValidateObjectFunc, updateValidation rest.ValidateObjectUpdateFunc, _ bool, options *metav1.UpdateOptions) (runtime.Object, bool, error) {
 	result, err := r.write(ctx, name, options, func(current B) (B, error) {
-		obj, err := blamesClient{objInfo}.UpdatedObject(ctx, current.DeepCopyObject())
+		obj, err := badPatchAsBadRequest{objInfo}.UpdatedObject(ctx, current.DeepCopyObject())
 		if err != nil {
 			return current, err
 		}
@@ -136,7 +132,7 @@ func (r *ActionREST[O, B]) body(obj runtime.Object) (B, error) {
 	return body, nil
 }
 
-// write does the action in one write of the object; submitted makes the body out of the current one.
+// write performs the action in one write of the object. submitted returns the body, given the current one.
 func (r *ActionREST[O, B]) write(ctx context.Context, name string, options *metav1.UpdateOptions, submitted func(current B) (B, error)) (runtime.Object, error) {
 	var answer B
 	var done bool
@@ -195,23 +191,6 @@ func (r *ActionREST[O, B]) validate(ctx context.Context, body B, obj O) error {
 	return apierrors.NewInvalid(kinds[0].GroupKind(), obj.GetName(), errs)
 }
 
-// SameObject refuses all objects but the first that it is given, in the words that people have for one. A write that meets another is
-// tried again, on what is stored then: what is meant for an object must not be done to one that has taken its name.
-func SameObject(resource schema.GroupResource, noun string) func(metav1.Object) error {
-	var first types.UID
-	return func(obj metav1.Object) error {
-		uid := obj.GetUID()
-		if first == "" {
-			first = uid
-		}
-		// What is not there has no uid, and is the store's to refuse.
-		if uid == first || uid == "" {
-			return nil
-		}
-		return apierrors.NewConflict(resource, obj.GetName(), fmt.Errorf("the %s was deleted and recreated meanwhile", noun))
-	}
-}
-
 func (r *ActionREST[O, B]) read(obj O) B {
 	body := r.action.Read(obj)
 	identify(body, obj)
@@ -224,23 +203,4 @@ func identify[O, B Object](body B, obj O) {
 	body.SetNamespace(obj.GetNamespace())
 	body.SetUID(obj.GetUID())
 	body.SetResourceVersion(obj.GetResourceVersion())
-}
-
-// asWriteOfObject presents the write of an action as what it is to the object: the object is written. Generated validation goes by the
-// subresource in the request.
-func asWriteOfObject(ctx context.Context) context.Context {
-	info, ok := genericapirequest.RequestInfoFrom(ctx)
-	if !ok {
-		return ctx
-	}
-	object := *info
-	object.Subresource = ""
-	return genericapirequest.WithRequestInfo(ctx, &object)
-}
-
-// AnnotateUser names the user in the audit event of their request, unless it was a dry run.
-func AnnotateUser(ctx context.Context, annotation string, dryRun []string) {
-	if info, ok := genericapirequest.UserFrom(ctx); ok && !dryrun.IsDryRun(dryRun) {
-		audit.AddAuditAnnotation(ctx, annotation, info.GetName())
-	}
 }

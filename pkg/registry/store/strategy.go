@@ -8,10 +8,14 @@ import (
 	"fmt"
 
 	"k8s.io/apimachinery/pkg/api/validation"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/util/validation/field"
 	"k8s.io/apiserver/pkg/registry/rest"
+	"k8s.io/apiserver/pkg/storage/names"
 	"sigs.k8s.io/structured-merge-diff/v6/fieldpath"
+
+	"github.com/stagegate/stagegate/pkg/apis/scheme"
 )
 
 // Strategy is what a store asks of the strategy of a kind.
@@ -29,14 +33,14 @@ type StatusStrategy interface {
 	rest.DeclarativeValidationStrategy
 }
 
-// strategy is for the objects themselves: a client writes the spec and, with every change of it, makes a new generation.
+// strategy is for writes to the objects themselves: a client writes the spec, and every change of it is a new generation.
 type strategy[O Object, S, T any] struct {
 	base
 	kind   string
 	family Family[O, S, T]
 }
 
-// PrepareForCreate starts the generations at 1 and drops a status, which is not the client's to write.
+// PrepareForCreate sets the generation to 1 and drops the status, which a client may not write.
 func (s *strategy[O, S, T]) PrepareForCreate(ctx context.Context, obj runtime.Object) {
 	o := obj.(O)
 	o.SetGeneration(1)
@@ -46,20 +50,20 @@ func (s *strategy[O, S, T]) PrepareForCreate(ctx context.Context, obj runtime.Ob
 	var none T
 	sent := *s.family.Status(o)
 	*s.family.Status(o) = none
-	if s.family.Stamp != nil {
-		s.family.Stamp(ctx, o, &sent)
+	if s.family.OnCreate != nil {
+		s.family.OnCreate(ctx, o, &sent)
 	}
 }
 
-// PrepareForUpdate keeps the stored status but for what the server records in it, and makes a new generation where the spec is changed.
+// PrepareForUpdate keeps the stored status, except for what the server records in it, and counts the generation.
 func (s *strategy[O, S, T]) PrepareForUpdate(ctx context.Context, obj, old runtime.Object) {
 	o, was := obj.(O), old.(O)
 	if s.family.Status != nil {
 		*s.family.Status(o) = *s.family.Status(was)
 	}
 	s.family.countGeneration(o, was)
-	if s.family.Record != nil {
-		s.family.Record(ctx, o, was)
+	if s.family.OnUpdate != nil {
+		s.family.OnUpdate(ctx, o, was)
 	}
 }
 
@@ -70,8 +74,8 @@ func (s *strategy[O, S, T]) Validate(ctx context.Context, obj runtime.Object) fi
 	if s.family.Validate != nil {
 		errs = append(errs, s.family.Validate(o)...)
 	}
-	if s.family.Restrict != nil {
-		errs = append(errs, s.family.Restrict(ctx, o)...)
+	if s.family.Authorize != nil {
+		errs = append(errs, s.family.Authorize(ctx, o)...)
 	}
 	return errs
 }
@@ -84,16 +88,16 @@ func (s *strategy[O, S, T]) ValidateUpdate(_ context.Context, obj, old runtime.O
 	return s.family.ValidateUpdate(obj.(O), old.(O))
 }
 
-// WarningsOnCreate says what is probably not meant, and whether the object has any effect.
+// WarningsOnCreate returns the family's warnings, and one if the object has no effect.
 func (s *strategy[O, S, T]) WarningsOnCreate(_ context.Context, obj runtime.Object) []string {
 	var warnings []string
-	if s.family.Inert {
+	if s.family.NoController {
 		warnings = append(warnings, fmt.Sprintf("%s is stored but has no effect: nothing acts on this kind yet", s.kind))
 	}
 	return append(warnings, s.warnings(obj)...)
 }
 
-// WarningsOnUpdate says what is probably not meant in a spec that is changed.
+// WarningsOnUpdate returns the family's warnings if the spec is changed.
 func (s *strategy[O, S, T]) WarningsOnUpdate(_ context.Context, obj, old runtime.Object) []string {
 	o, was := obj.(O), old.(O)
 	if o.GetGeneration() == was.GetGeneration() {
@@ -131,4 +135,110 @@ func (s *strategy[O, S, T]) warnings(obj runtime.Object) []string {
 		return nil
 	}
 	return s.family.Warnings(obj.(O))
+}
+
+// statusStrategy is for the status subresource: a client writes the status and nothing else.
+type statusStrategy[O Object, S, T any] struct {
+	base
+	family Family[O, S, T]
+}
+
+// PrepareForUpdate keeps the stored spec, metadata and server-owned status.
+func (s *statusStrategy[O, S, T]) PrepareForUpdate(ctx context.Context, obj, old runtime.Object) {
+	o, was := obj.(O), old.(O)
+	*s.family.Spec(o) = *s.family.Spec(was)
+	metav1.ResetObjectMetaForStatus(o, was)
+	if s.family.ResetServerOwned != nil {
+		s.family.ResetServerOwned(ctx, s.family.Status(o), s.family.Status(was))
+	}
+}
+
+// ValidateUpdate checks the status as the family asks.
+func (s *statusStrategy[O, S, T]) ValidateUpdate(_ context.Context, obj, old runtime.Object) field.ErrorList {
+	if s.family.ValidateStatusUpdate == nil {
+		return nil
+	}
+	return s.family.ValidateStatusUpdate(obj.(O), old.(O))
+}
+
+// WarningsOnUpdate returns none: writers of a status cannot change the spec.
+func (s *statusStrategy[O, S, T]) WarningsOnUpdate(context.Context, runtime.Object, runtime.Object) []string {
+	return nil
+}
+
+// GetResetFields are the fields that a write to the status cannot own.
+func (s *statusStrategy[O, S, T]) GetResetFields() map[fieldpath.APIVersion]*fieldpath.Set {
+	return s.reset("metadata", "spec")
+}
+
+// actionStrategy is for actions: the server itself writes spec and status at once.
+type actionStrategy[O Object, S, T any] struct {
+	base
+	family Family[O, S, T]
+}
+
+// PrepareForUpdate keeps the stored metadata and counts the generation.
+func (s *actionStrategy[O, S, T]) PrepareForUpdate(_ context.Context, obj, old runtime.Object) {
+	o, was := obj.(O), old.(O)
+	metav1.ResetObjectMetaForStatus(o, was)
+	s.family.countGeneration(o, was)
+}
+
+// ValidateUpdate checks spec and status as the family asks.
+func (s *actionStrategy[O, S, T]) ValidateUpdate(_ context.Context, obj, old runtime.Object) field.ErrorList {
+	var errs field.ErrorList
+	for _, validate := range []func(obj, old O) field.ErrorList{s.family.ValidateUpdate, s.family.ValidateStatusUpdate} {
+		if validate != nil {
+			errs = append(errs, validate(obj.(O), old.(O))...)
+		}
+	}
+	return errs
+}
+
+// WarningsOnUpdate returns none: the server, not the user, made the change.
+func (s *actionStrategy[O, S, T]) WarningsOnUpdate(context.Context, runtime.Object, runtime.Object) []string {
+	return nil
+}
+
+// base is what all strategies have in common. DeclarativeValidation validates by the tags of the types.
+type base struct {
+	rest.DeclarativeValidation
+	names.NameGenerator
+
+	group      string
+	namespaced bool
+}
+
+func newBase(group string, namespaced bool) base {
+	return base{
+		DeclarativeValidation: rest.DeclarativeValidation{Scheme: scheme.Scheme},
+		NameGenerator:         names.SimpleNameGenerator,
+		group:                 group,
+		namespaced:            namespaced,
+	}
+}
+
+// NamespaceScoped reports whether objects are in a namespace.
+func (b base) NamespaceScoped() bool { return b.namespaced }
+
+// AllowCreateOnUpdate is false: as with custom resources, a PUT does not create. Server-side apply does.
+func (base) AllowCreateOnUpdate(context.Context) bool { return false }
+
+// AllowUnconditionalUpdate is false: as with custom resources, a PUT must name the resourceVersion that it replaces.
+func (base) AllowUnconditionalUpdate(context.Context) bool { return false }
+
+// Canonicalize changes nothing.
+func (base) Canonicalize(runtime.Object) {}
+
+// reset returns the top-level fields that a strategy resets, for every version that a request can come in.
+func (b base) reset(fields ...string) map[fieldpath.APIVersion]*fieldpath.Set {
+	set := fieldpath.NewSet()
+	for _, f := range fields {
+		set.Insert(fieldpath.MakePathOrDie(f))
+	}
+	byVersion := make(map[fieldpath.APIVersion]*fieldpath.Set, len(Versions))
+	for _, v := range Versions {
+		byVersion[fieldpath.APIVersion(b.group+"/"+v)] = set
+	}
+	return byVersion
 }

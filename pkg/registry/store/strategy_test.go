@@ -271,7 +271,7 @@ func TestCreatingAKindThatNothingActsOnIsWarnedAbout(t *testing.T) {
 	want := []string{"ClusterResourceOverride is stored but has no effect: nothing acts on this kind yet"}
 	r := store.NewResource[v1beta1.ClusterResourceOverride, v1beta1.ClusterResourceOverrideList](
 		v1beta1.GroupName, registry.ClusterScoped("overrides"),
-		store.Family[*v1beta1.ClusterResourceOverride, v1beta1.ClusterResourceOverrideSpec, struct{}]{Inert: true})
+		store.Family[*v1beta1.ClusterResourceOverride, v1beta1.ClusterResourceOverrideSpec, struct{}]{NoController: true})
 	if diff := cmp.Diff(want, r.Strategy.WarningsOnCreate(t.Context(), r.New())); diff != "" {
 		t.Errorf("on create (-want +got):\n%s", diff)
 	}

@@ -30,7 +30,7 @@ import (
 	"github.com/stagegate/stagegate/pkg/rollout/storeid"
 )
 
-// Name of the loop.
+// Name of the controller.
 const Name = "apply"
 
 // A member has few Works, and each is applied in parallel within itself.

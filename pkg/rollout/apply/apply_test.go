@@ -550,7 +550,7 @@ func TestFencing(t *testing.T) {
 			},
 		},
 		{
-			name: "the Work was made anew meanwhile",
+			name: "the Work was recreated meanwhile",
 			change: func(t *testing.T, b *bench) {
 				b.edit(t, func(w *v1beta1.Work) { w.UID = "another" })
 			},

@@ -34,7 +34,7 @@ var atOnce = sets.New(
 	schema.GroupKind{Group: "scheduling.k8s.io", Kind: "PriorityClass"},
 )
 
-// tracked are the kinds whose status says whether they are available.
+// tracked are the kinds whose status reports whether they are available.
 var tracked = map[schema.GroupKind]func(*unstructured.Unstructured) (bool, string, error){
 	{Group: "apps", Kind: "Deployment"}:                               observed(computed),
 	{Group: "apps", Kind: "StatefulSet"}:                              observed(computed),
@@ -43,7 +43,7 @@ var tracked = map[schema.GroupKind]func(*unstructured.Unstructured) (bool, strin
 	{Group: "policy", Kind: "PodDisruptionBudget"}:                    observed(computed),
 }
 
-// availabilityOf says whether an object on a member is of use. Kinds of which nothing is known count as available.
+// availabilityOf reports whether an object on a member is available. Objects of unknown kinds count as available.
 func availabilityOf(live *unstructured.Unstructured) *verdict {
 	kind := live.GroupVersionKind().GroupKind()
 	available, message := true, ""

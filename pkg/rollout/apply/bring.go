@@ -125,7 +125,7 @@ func (p *pass) drifted(ctx context.Context, m *manifest, live *unstructured.Unst
 	return r
 }
 
-// takeOver says why an object that was on the member before is not taken over, nil where it may be.
+// takeOver returns why an object that was on the member before is not taken over, nil if it may be.
 func (p *pass) takeOver(ctx context.Context, m *manifest, live *unstructured.Unstructured, owners owners, rivals []rival) *result {
 	switch {
 	case len(rivals) > 0:

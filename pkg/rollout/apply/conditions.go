@@ -153,7 +153,7 @@ func sizeOf(details []v1beta1.PatchDetail) int {
 	return size
 }
 
-// manifestCondition says what became of a manifest. Details that are more than the extent allows are left out, and that there are some is
+// manifestCondition returns what became of a manifest. Details that are more than the extent allows are left out, and that there are some is
 // not.
 func manifestCondition(m *manifest, r *result, e extent, before v1beta1.ManifestCondition, now metav1.Time) v1beta1.ManifestCondition {
 	drifts, diffs := r.drifts, r.diffs

@@ -166,7 +166,7 @@ func generationSeen(owner *v1beta1.AppliedWork, work *v1beta1.Work) int64 {
 	if owner.Annotations[workUIDAnnotation] != string(work.UID) {
 		return 0
 	}
-	// An annotation that is no number is as good as none.
+	// An annotation that is not a number counts as none.
 	seen, _ := strconv.ParseInt(owner.Annotations[wellknown.WorkGenerationAnnotation], 10, 64)
 	return seen
 }

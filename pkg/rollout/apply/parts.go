@@ -21,7 +21,7 @@ import (
 )
 
 // A version of a placement that is too large for one Work is divided over several, and an object may be in another of them in the
-// next version. Such an object is handed over: its owner changes, and it is never deleted. So whoever is about to delete an object
+// next version. Such an object is handed over: its owner changes, and it is never deleted. So code that is about to delete an object
 // first looks at all Works of the placement, and deletes nothing before one version is there with all its Works.
 
 // parts are the Works of one placement on the member, as they are in the API now, without those that are going.

@@ -124,7 +124,7 @@ func (p *pass) readOwner(ctx context.Context) error {
 		}
 	}
 	if owner == nil || old == nil || owner.UID != old.UID {
-		// The objects have to be given to the new owner.
+		// The objects must be given to the new owner.
 		clear(p.record.results)
 	}
 	p.record.owner = owner
@@ -165,7 +165,7 @@ func (p *pass) resolve(manifests []*manifest, refresh bool) {
 	}
 }
 
-// keep says whether the result of an earlier pass still holds: the object is as it was left.
+// keep reports whether the result of an earlier pass still holds: the object is as it was left.
 func (p *pass) keep(m *manifest) bool {
 	r := p.record.results[m.ordinal]
 	if !r.settled() {

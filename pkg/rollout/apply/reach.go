@@ -26,7 +26,7 @@ type reach struct {
 	pause time.Duration
 }
 
-// observe takes the outcome of a pass and says whether the member was away, and then when to try again.
+// observe takes the outcome of a pass and reports whether the member was away, and if so when to try again.
 func (r *reach) observe(ctx context.Context, err error) (time.Duration, bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()

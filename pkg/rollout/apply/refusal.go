@@ -127,7 +127,7 @@ var keepsData = []schema.GroupKind{
 // unchangeable are words with which API servers refuse another value of a field.
 var unchangeable = []string{"immutable", "for fields other than", "may not change once set", "may not be changed", "cannot change"}
 
-// helps says what can be done about a refusal.
+// helps returns what can be done about a refusal.
 func helps(kind schema.GroupKind, exists bool, err error) string {
 	says := func(words string) bool { return strings.Contains(err.Error(), words) }
 	switch {

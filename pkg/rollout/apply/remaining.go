@@ -42,7 +42,7 @@ type remnant struct {
 	kind string
 	// since is when its deletion began.
 	since time.Time
-	// why says what holds it.
+	// why is what holds it.
 	why string
 }
 
@@ -68,7 +68,7 @@ func remnantOf(gvr schema.GroupVersionResource, live *unstructured.Unstructured)
 	return r
 }
 
-// holding says what holds an object that is to go, as far as its metadata, or a Namespace's status, tells.
+// holding returns what holds an object that is to be removed, as far as its metadata, or a Namespace's status, shows.
 func holding(live *unstructured.Unstructured) string {
 	var why string
 	contents := contentsHolding(live)

@@ -54,7 +54,7 @@ type result struct {
 
 	drifts, diffs []v1beta1.PatchDetail
 
-	// exists says whether the member has the object; the other fields are empty otherwise.
+	// exists is true if the member has the object; the other fields are empty otherwise.
 	exists     bool
 	uid        types.UID
 	version    string
@@ -66,7 +66,7 @@ type result struct {
 	again error
 	// deniedSince is since when the member has denied the manifest without a break, zero where the last answer was another.
 	deniedSince time.Time
-	// held reports whether another Work of the placement has the object. Its change is no event of the object.
+	// held is true if another Work of the placement has the object. A change of it is not an event of the object.
 	held bool
 }
 

@@ -169,7 +169,7 @@ func mask(text string, values map[string]bool) string {
 	return strings.ToValidUTF8(shown.String(), "")
 }
 
-// standsAlone reports whether a part of a text is no part of a longer word.
+// standsAlone reports whether a part of a text is not part of a longer word.
 func standsAlone(text string, at, length int) bool {
 	inWord := func(c byte) bool { return c >= 0x80 || unicode.IsLetter(rune(c)) || unicode.IsDigit(rune(c)) }
 	return (at == 0 || !inWord(text[at-1])) && (at+length == len(text) || !inWord(text[at+length]))

@@ -174,7 +174,7 @@ func (w *watches) version(gvr schema.GroupVersionResource, key types.NamespacedN
 	return obj.(metav1.Object).GetResourceVersion(), true
 }
 
-// stopAll ends all informers and waits for them. The context has to have ended.
+// stopAll ends all informers and waits for them. The context must have ended.
 func (w *watches) stopAll() {
 	w.mu.Lock()
 	for _, kind := range w.kinds {

@@ -31,7 +31,8 @@ func (p *pass) write(ctx context.Context, m *manifest, live *unstructured.Unstru
 	}
 	desired, fits := m.clientSide(p.record.owner, live)
 	if !fits {
-		// Without a record of what was last applied the server has to know, and a client-side apply wins over others as well.
+		// There is no room for a record of what was last applied, so the member's server must keep it. Force, since a client-side apply wins
+		// over other managers too.
 		return p.writeServerSide(ctx, m, live, true)
 	}
 	client := p.member.client(m)
@@ -85,8 +86,8 @@ func (m *manifest) serverSide(owner *v1beta1.AppliedWork) *unstructured.Unstruct
 	return desired
 }
 
-// clientSide is the manifest as it is to be on the member, with the record of what was applied that the next three-way merge starts
-// from. It says false where that record is too large for an annotation.
+// clientSide returns the manifest as it should be on the member, with the record of what was applied that the next three-way merge starts
+// from. It returns false if that record is too large for an annotation.
 func (m *manifest) clientSide(owner *v1beta1.AppliedWork, live *unstructured.Unstructured) (*unstructured.Unstructured, bool) {
 	// What was decoded from JSON can be encoded again.
 	applied, _ := m.object.MarshalJSON()
@@ -117,8 +118,8 @@ func (m *manifest) annotated(more map[string]string) *unstructured.Unstructured 
 	return desired
 }
 
-// threeWay is the patch from an object to what is desired: what was applied before and is not any more goes, what others have added
-// stays. Finalizers stay, whoever has put them there. It is nil where nothing has to change.
+// threeWay returns the patch from an object to what is desired: it removes what was applied before and is no longer desired, and keeps what
+// others have added, and all finalizers. It is nil if nothing must change.
 func threeWay(desired, live *unstructured.Unstructured) (types.PatchType, []byte, error) {
 	original := lastApplied(live)
 	modified, err := desired.MarshalJSON()

@@ -94,7 +94,8 @@ func memberOf(secret metav1.Object) (string, bool) {
 // Run keeps the directory up to date until the context ends.
 func (d *Directory) Run(ctx context.Context) { d.secrets.RunWithContext(ctx) }
 
-// Watch feeds a loop with the names of members whose Secrets change, or which are doubted. The loop starts once the directory is filled.
+// Watch enqueues in a controller the names of members whose Secrets change, or which are doubted. The controller starts once the directory
+// is filled.
 // It must be called before anything runs.
 func (d *Directory) Watch(loop *reconcile.Loop) {
 	d.loops = append(d.loops, loop)
@@ -125,7 +126,7 @@ func (d *Directory) Doubted(cluster string) bool {
 	return doubted
 }
 
-// Get says how to reach a member. It fails with a CredentialsError where nothing usable is there, and never asks the hub.
+// Get returns how to reach a member. It returns a CredentialsError if there are no usable credentials, and never asks the hub.
 func (d *Directory) Get(cluster string) (*Member, error) {
 	key := cache.NewObjectName(d.namespace, wellknown.MemberSecretName(cluster)).String()
 	obj, found, err := d.secrets.GetStore().GetByKey(key)

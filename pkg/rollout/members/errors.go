@@ -23,7 +23,7 @@ const (
 	KubeconfigRefused Reason = "KubeconfigRefused"
 )
 
-// CredentialsError says why a member has no usable credentials, and names the Secret and the key to mend.
+// CredentialsError is why a member has no usable credentials. It names the Secret and the key to mend.
 type CredentialsError struct {
 	Reason Reason
 	// Secret is namespace/name of the member's Secret.

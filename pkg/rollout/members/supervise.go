@@ -50,7 +50,7 @@ type supervisor struct {
 	members map[string]*supervised
 }
 
-// supervised is what is known of a member. The loop reconciles a member in one worker at a time, so only the map needs a lock.
+// supervised is what is known of a member. Only one worker at a time reconciles a member, so only the map needs a lock.
 type supervised struct {
 	session *session
 	// generation of the credentials that the pauses are about.

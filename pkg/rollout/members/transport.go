@@ -68,7 +68,7 @@ var memberBounds = bounds{
 	failure: 256 << 10,
 }
 
-// bind has all clients that are made of a config keep the bounds, and follow no redirect, whoever makes them: it replaces the config's
+// bind makes all clients of a config keep the bounds and follow no redirects, whoever creates them: it replaces the config's
 // transport, with TLS and proxy as the config has them.
 func bind(config *rest.Config, b bounds) error {
 	base, _, err := rest.DefaultServerUrlFor(config)

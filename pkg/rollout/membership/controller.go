@@ -25,7 +25,7 @@ import (
 	"github.com/stagegate/stagegate/pkg/rollout/storeid"
 )
 
-// Name of the loop.
+// Name of the controller.
 const Name = "membership"
 
 // workers is how many members are probed at once. Most of that time is spent waiting, the longest for those that do not answer.
@@ -48,7 +48,7 @@ type Controller struct {
 	probes map[string]*probe
 }
 
-// New makes the loop. Members are claimed for the ruler; Events on MemberClusters go to the recorder.
+// New returns the controller. It claims members for the ruler; Events on MemberClusters go to the recorder.
 func New(f *fleet.Fleet, hub kubernetes.Interface, directory *members.Directory, ruler storeid.Ruler, recorder record.EventRecorder, c clock.WithTicker) *Controller {
 	controller := &Controller{
 		fleet:     f,
@@ -110,7 +110,7 @@ func memberOf(namespace string) []reconcile.Key {
 
 func inMemberNamespace(o metav1.Object) []reconcile.Key { return memberOf(o.GetNamespace()) }
 
-// unlessStatus leaves out changes of the status alone: it is this loop that writes it.
+// unlessStatus leaves out changes of the status alone: this controller writes them.
 func unlessStatus(f reconcile.MapFunc) reconcile.MapFunc {
 	return func(old, new any) []reconcile.Key {
 		o, wasThere := old.(metav1.Object)

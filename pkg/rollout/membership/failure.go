@@ -61,7 +61,7 @@ func (f *failure) revokes() bool {
 	return f.reason == reasonOtherStore || f.reason == reasonOtherHub || f.reason == reasonOtherMember
 }
 
-// classify says why a member cannot be used, in at most maxMessage bytes.
+// classify returns why a member cannot be used, in at most maxMessage bytes.
 func classify(err error) *failure {
 	f := classified(err)
 	f.message = wording.Shorten(f.message, maxMessage)

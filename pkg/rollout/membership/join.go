@@ -23,7 +23,7 @@ import (
 	"github.com/stagegate/stagegate/pkg/rollout/internal/reconcile"
 )
 
-// fieldManager of what the loop writes.
+// fieldManager of what the controller writes.
 const fieldManager = "stagegate-" + Name
 
 // join makes everything ready on the hub, looks at the member when it is time to, and reports.
@@ -113,7 +113,7 @@ func isMemberCluster(owner metav1.OwnerReference) bool {
 	return err == nil && version.Group == v1beta1.GroupName && owner.Kind == "MemberCluster"
 }
 
-// ownNamespace makes a namespace that is there one that the loop sees, and that goes with nothing but a member's leave.
+// ownNamespace labels an existing namespace so that the controller sees it, and removes its owners so that only the member's leave deletes it.
 func (c *Controller) ownNamespace(ctx context.Context, namespace *corev1.Namespace) error {
 	namespace = namespace.DeepCopy()
 	metav1.SetMetaDataLabel(&namespace.ObjectMeta, wellknown.FleetResourceLabel, "true")

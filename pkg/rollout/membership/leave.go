@@ -22,7 +22,7 @@ import (
 const (
 	// forceLeaveAfter is how long a member that cannot be reached keeps its MemberCluster from going.
 	forceLeaveAfter = 15 * time.Minute
-	// idleTimeout is how long whoever works on a member has to stop before leaving is tried again.
+	// idleTimeout is how long leaving waits for work on the member to stop before it is tried again.
 	idleTimeout = 10 * time.Second
 )
 
@@ -75,7 +75,7 @@ func (c *Controller) leave(ctx context.Context, cluster *v1beta1.MemberCluster) 
 	return 0, c.release(ctx, cluster)
 }
 
-// waitFor says how much longer a leaving member may be waited for, 0 if it need not be.
+// waitFor returns how much longer to wait for a leaving member, 0 for not at all.
 func (c *Controller) waitFor(cluster *v1beta1.MemberCluster, seen observation) time.Duration {
 	if seen.failure == nil || seen.failure.revokes() {
 		return 0
@@ -123,7 +123,7 @@ func (c *Controller) askToLeave(ctx context.Context, internal *v1beta1.InternalM
 	return nil
 }
 
-// clearHub removes what the hub has of a member, and says whether all of it is gone.
+// clearHub removes what the hub has of a member, and reports whether all of it is gone.
 func (c *Controller) clearHub(ctx context.Context, cluster string) (bool, error) {
 	name := wellknown.MemberNamespace(cluster)
 	// Works go before their namespace, which they would hold.

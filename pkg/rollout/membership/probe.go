@@ -19,7 +19,7 @@ import (
 )
 
 const (
-	// probeTimeout is how long a member has to answer, withdrawTimeout how long to have what is on it removed.
+	// probeTimeout limits how long a member may take to answer, withdrawTimeout how long the removal of what is on it may take.
 	probeTimeout    = 10 * time.Second
 	withdrawTimeout = time.Minute
 	// firstReprobe is when a member that failed is looked at again; the pause doubles from there to the heartbeat period.
@@ -152,7 +152,7 @@ func countNodes(ctx context.Context, member *clients) (int64, bool) {
 	return count, count >= 0
 }
 
-// through says that a member is reached through a proxy: whoever runs it sees when the fleet does what.
+// through notes that a member is reached through a proxy: its operator sees when the fleet does what.
 func through(proxy string) string {
 	if proxy == "" {
 		return ""

@@ -26,7 +26,7 @@ import (
 	"github.com/stagegate/stagegate/pkg/rollout/storeid"
 )
 
-// TestRun has nothing but changes of objects move the loop: the Secret, the MemberCluster and the end of the namespace.
+// TestRun changes objects only, and the controller follows: the Secret, the MemberCluster and the end of the namespace.
 func TestRun(t *testing.T) {
 	ctx, cancel := context.WithTimeout(t.Context(), deadline)
 	defer cancel()

@@ -69,7 +69,7 @@ func (r reporter) healthy(status metav1.ConditionStatus, reason, message string)
 	r.set(&r.status.Conditions, v1beta1.ConditionTypeMemberClusterHealthy, status, reason, message)
 }
 
-// observed says what was seen of the member. A cluster that has joined stays joined while it cannot be used, since its workloads
+// observed records what was seen of the member. A cluster that has joined stays joined while it cannot be used, since its workloads
 // run on: it is unhealthy. Only another store takes it out of the fleet.
 func (r reporter) observed(seen observation) {
 	if seen.failure == nil {
@@ -141,7 +141,7 @@ func findAgent(status *v1beta1.MemberClusterStatus) *v1beta1.AgentStatus {
 	return nil
 }
 
-// isMember says whether the cluster has joined and not left since: something may have been written to it.
+// isMember reports whether the cluster has joined and not left since: something may have been written to it.
 func isMember(status *v1beta1.MemberClusterStatus) bool {
 	agent := findAgent(status)
 	return agent != nil && meta.IsStatusConditionTrue(agent.Conditions, v1beta1.AgentJoined)

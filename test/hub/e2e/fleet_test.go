@@ -72,7 +72,7 @@ func (r rollout) awaitBinding(t *testing.T, member string) {
 	})
 }
 
-// testStoreLost takes the server's store away. With the new one, which knows nothing of what was placed, the loops refuse to touch
+// testStoreLost takes the server's store away. With the new one, which knows nothing of what was placed, the controllers refuse to touch
 // the hub and its members until somebody says that they are theirs; and then nothing is taken off a member either.
 func testStoreLost(t *testing.T, s *suite) {
 	const name, dropped = "store-lost", "store-lost-dropped"

@@ -39,7 +39,7 @@ var hubKinds = map[string][]metav1.APIResource{
 	},
 }
 
-// StartHub serves the little that the loops and admission ask of a hub without members: it belongs to the store, has no objects of the few
+// StartHub serves the little that the controllers and admission ask of a hub without members: it belongs to the store, has no objects of the few
 // kinds that it tells, and takes every Event.
 func StartHub(tb testing.TB) *rest.Config {
 	tb.Helper()

@@ -19,65 +19,65 @@ import (
 	"github.com/stagegate/stagegate/pkg/rules/approval"
 )
 
-// noun is what people call an approval request.
+// noun names an approval request in messages.
 const noun = "approval request"
 
-// Subresources are what stands beside an approval request, by name: the guarded status, approve and reject. The authorizer is
-// asked who may decide, the clock says when it was done.
-func Subresources(s *store.Storage, authz authorizer.Authorizer, clk clock.PassiveClock) map[string]rest.Storage {
-	g := &gate{resource: s.Status.Store.DefaultQualifiedResource, authorizer: authz, clock: clk}
-	decide := func(decision v1beta1.DecisionType) rest.Storage {
-		return store.NewActionREST(s, noun, decidedByAnnotation, &deciding{gate: g, decision: decision})
+// Paths returns the storages of a resource of this package: the requests, their guarded status, and the subresources approve and reject.
+// The authorizer decides who may use those, the clock dates the decisions.
+func Paths(s *store.Storage, authz authorizer.Authorizer, clk clock.PassiveClock) map[string]rest.Storage {
+	d := &decider{resource: s.Status.Store.DefaultQualifiedResource, authorizer: authz, clock: clk}
+	action := func(decision v1beta1.DecisionType) rest.Storage {
+		return store.NewActionREST(s, noun, decidedByAnnotation, &decisionAction{decider: d, decision: decision})
 	}
-	return map[string]rest.Storage{
-		"status":  &StatusREST{StatusREST: s.Status, gate: g},
-		"approve": decide(v1beta1.DecisionApproved),
-		"reject":  decide(v1beta1.DecisionRejected),
-	}
+	paths := s.Paths()
+	paths["status"] = &StatusREST{StatusREST: s.Status, decider: d}
+	paths["approve"] = action(v1beta1.DecisionApproved)
+	paths["reject"] = action(v1beta1.DecisionRejected)
+	return paths
 }
 
-// deciding is the action of approve or reject. All verbs take and return an Approval.
-type deciding struct {
-	gate     *gate
+// decisionAction is the action of approve or reject. All verbs take and return an Approval.
+type decisionAction struct {
+	decider  *decider
 	decision v1beta1.DecisionType
 }
 
-var _ store.Action[v1beta1.ApprovalRequestObject, *v1beta1.Approval] = &deciding{}
+var _ store.Action[v1beta1.ApprovalRequestObject, *v1beta1.Approval] = &decisionAction{}
 
 // New implements store.Action.
-func (d *deciding) New() *v1beta1.Approval { return &v1beta1.Approval{} }
+func (d *decisionAction) New() *v1beta1.Approval { return &v1beta1.Approval{} }
 
-// Read returns the decision taken on an approval request, with an empty status as long as there is none.
-func (d *deciding) Read(request v1beta1.ApprovalRequestObject) *v1beta1.Approval {
+// Read returns the decision on an approval request, with an empty status until there is one.
+func (d *decisionAction) Read(request v1beta1.ApprovalRequestObject) *v1beta1.Approval {
 	tally := approval.Of(request)
 	return approvalOf(request, tally, tally.Closing())
 }
 
 // Clear implements store.Action.
-func (d *deciding) Clear(read *v1beta1.Approval) { read.Spec = v1beta1.ApprovalSpec{} }
+func (d *decisionAction) Clear(read *v1beta1.Approval) { read.Spec = v1beta1.ApprovalSpec{} }
 
 // Columns implements store.Action.
-func (d *deciding) Columns() []store.Column[*v1beta1.Approval] { return decisionColumns() }
+func (d *decisionAction) Columns() []store.Column[*v1beta1.Approval] { return decisionColumns() }
 
-// Validate has nothing to add to the tags.
-func (d *deciding) Validate(*v1beta1.Approval) field.ErrorList { return nil }
+// Validate adds nothing to the tags of the type.
+func (d *decisionAction) Validate(*v1beta1.Approval) field.ErrorList { return nil }
 
-// Do decides.
-func (d *deciding) Do(ctx context.Context, request v1beta1.ApprovalRequestObject, body *v1beta1.Approval) (*v1beta1.Approval, bool, error) {
+// Do records the decision of the user.
+func (d *decisionAction) Do(ctx context.Context, request v1beta1.ApprovalRequestObject, body *v1beta1.Approval) (*v1beta1.Approval, bool, error) {
 	comment := body.Spec.Comment
-	decided, err := d.gate.decide(ctx, request, statement{decision: d.decision, message: comment, comment: comment})
+	decided, err := d.decider.decide(ctx, request, decisionRequest{decision: d.decision, message: comment, comment: comment})
 	if err != nil {
 		return nil, false, err
 	}
 	tally := approval.Of(request)
 	decision := tally.Closing()
-	if decider, ok := genericapirequest.UserFrom(ctx); ok && decision == nil {
-		decision = tally.By(registry.RecordedUser(decider), d.decision)
+	if info, ok := genericapirequest.UserFrom(ctx); ok && decision == nil {
+		decision = tally.By(registry.RecordedUser(info), d.decision)
 	}
 	return approvalOf(request, tally, decision), decided, nil
 }
 
-// approvalOf shows an approval request as a decision on it.
+// approvalOf returns the body for a decision, with what is missing while the request is open. A nil decision leaves the rest empty.
 func approvalOf(request v1beta1.ApprovalRequestObject, tally approval.Tally, decision *v1beta1.ApprovalDecision) *v1beta1.Approval {
 	shown := &v1beta1.Approval{}
 	if len(tally.Decisions) > 0 && tally.Closing() == nil {

@@ -273,8 +273,8 @@ func TestOnlyWhatIsThereIsDecided(t *testing.T) {
 		t.Run(in.name+"/deleted", func(t *testing.T) {
 			s.create(t, in, "deleted")
 			path := in.path("v1", "deleted")
-			s.mustDo(t, call{user: loop, method: http.MethodPatch, contentType: mergePatch, path: path, body: `{"metadata": {"finalizers": ["example.com/wait"]}}`})
-			s.mustDo(t, call{user: loop, method: http.MethodDelete, path: path})
+			s.mustDo(t, call{user: controllers, method: http.MethodPatch, contentType: mergePatch, path: path, body: `{"metadata": {"finalizers": ["example.com/wait"]}}`})
+			s.mustDo(t, call{user: controllers, method: http.MethodDelete, path: path})
 			code, body := s.do(t, call{user: "alice", method: http.MethodPost, path: path + "/approve", body: `{}`})
 			expectRefusal(t, code, body, http.StatusConflict,
 				`Operation cannot be fulfilled on `+qualified+` "deleted": the approval request is being deleted`)

@@ -32,7 +32,7 @@ func columns(runHeader string) []store.Column[v1beta1.ApprovalRequestObject] {
 	}
 }
 
-// decisionColumns are the columns of the subresources approve and reject: the decision, once there is one.
+// decisionColumns returns the columns of the subresources approve and reject.
 func decisionColumns() []store.Column[*v1beta1.Approval] {
 	type column = store.Column[*v1beta1.Approval]
 	return []column{
@@ -77,7 +77,7 @@ func clusters(o v1beta1.ApprovalRequestObject) string {
 	return text
 }
 
-// rollout is what there is to decide about, empty where the request does not say.
+// rollout returns what the request is about, empty if it does not say.
 func rollout(o v1beta1.ApprovalRequestObject) v1beta1.StageRollout {
 	if told := o.RequestSpec().Rollout; told != nil {
 		return *told
@@ -97,7 +97,7 @@ func decidedBy(o v1beta1.ApprovalRequestObject) string {
 	return strings.Join(names, ",")
 }
 
-// missingApprovals counts where there is a policy to count for.
+// missingApprovals counts approvals only if the request has a policy.
 func missingApprovals(o v1beta1.ApprovalRequestObject) string {
 	tally := approval.Of(o)
 	switch {

@@ -23,68 +23,68 @@ import (
 	"github.com/stagegate/stagegate/pkg/rules/approval"
 )
 
-// decidedByAnnotation is the audit annotation that names who decided, on the request that did.
+// decidedByAnnotation is the audit annotation that names the user who decided.
 const decidedByAnnotation = v1beta1.GroupName + "/decided-by"
 
-// reasonApprovalsMissing is the reason of an Unknown condition Approved: somebody has approved, and others have to.
+// reasonApprovalsMissing is the reason of an Unknown condition Approved: somebody has approved, and others must.
 const reasonApprovalsMissing = "ApprovalsMissing"
 
-// gate is the one place where approval requests are decided, whichever way the decision comes in.
-type gate struct {
+// decider decides approval requests. Every way in which a decision comes in ends here.
+type decider struct {
 	resource   schema.GroupResource
 	authorizer authorizer.Authorizer
 	clock      clock.PassiveClock
 }
 
-// statement is what a user says about an approval request.
-type statement struct {
+// decisionRequest is the decision that a user asks for.
+type decisionRequest struct {
 	decision v1beta1.DecisionType
-	// reason and message are those of the condition. Empty ones are filled in.
+	// reason and message are those of the condition Approved. Empty ones get defaults.
 	reason, message string
 	comment         string
 }
 
-// decide records what the user of the request says, and reports whether it did. A user who has said the same before leaves it as it
-// is. A request that is decided, is being deleted or has expired is a conflict; an approval that the policy does not count is refused.
-func (g *gate) decide(ctx context.Context, request v1beta1.ApprovalRequestObject, said statement) (bool, error) {
-	info, err := registry.AuthorizeUpdate(ctx, g.authorizer, g.resource, request, subresourceFor(said.decision))
+// decide records the decision of the user, and reports whether it did: a decision that the user made before stays as it is. It returns a
+// conflict if the request is decided, expired or being deleted, and Forbidden if the policy does not count the user's approval.
+func (d *decider) decide(ctx context.Context, request v1beta1.ApprovalRequestObject, said decisionRequest) (bool, error) {
+	info, err := registry.AuthorizeUpdate(ctx, d.authorizer, d.resource, request, subresourceFor(said.decision))
 	if err != nil {
 		return false, err
 	}
 	conflict := func(format string, args ...any) error {
-		return apierrors.NewConflict(g.resource, request.GetName(), fmt.Errorf(format, args...))
+		return apierrors.NewConflict(d.resource, request.GetName(), fmt.Errorf(format, args...))
 	}
 	if request.GetDeletionTimestamp() != nil {
 		return false, conflict("the approval request is being deleted")
 	}
 	tally := approval.Of(request)
-	decider := registry.RecordedUser(info, groupsOf(request)...)
-	closing, same := tally.Closing(), tally.By(decider, said.decision)
+	user := registry.RecordedUser(info, groupsOf(request)...)
+	closing, same := tally.Closing(), tally.By(user, said.decision)
 	expiry := tally.Expiry()
 	switch {
 	case closing != nil && (closing.Decision != said.decision || same == nil):
 		return false, conflict("already %s by %s at %s", strings.ToLower(string(closing.Decision)), closing.User.Username, closing.Time.UTC().Format(time.RFC3339))
-	case closing == nil && !expiry.IsZero() && !g.clock.Now().Before(expiry):
+	case closing == nil && !expiry.IsZero() && !d.clock.Now().Before(expiry):
 		return false, conflict("expired at %s without the approvals that it takes", expiry.UTC().Format(time.RFC3339))
 	case same != nil:
 		return false, nil
 	}
 	if said.decision == v1beta1.DecisionApproved {
-		if why := tally.Refuses(decider); why != "" {
-			return false, apierrors.NewForbidden(g.resource, request.GetName(), errors.New(why))
+		if why := tally.Refuses(user); why != "" {
+			return false, apierrors.NewForbidden(d.resource, request.GetName(), errors.New(why))
 		}
 	}
-	g.record(ctx, decider, request, said)
+	d.record(ctx, user, request, said)
 	return true, nil
 }
 
-// record writes the decision, and the condition that shows how the request stands then, into the status.
-func (g *gate) record(ctx context.Context, decider v1beta1.DecisionUser, request v1beta1.ApprovalRequestObject, said statement) {
-	now := metav1.NewTime(g.clock.Now()).Rfc3339Copy()
+// record writes the decision and the resulting condition Approved into the status.
+func (d *decider) record(ctx context.Context, user v1beta1.DecisionUser, request v1beta1.ApprovalRequestObject, said decisionRequest) {
+	now := metav1.NewTime(d.clock.Now()).Rfc3339Copy()
 	status := request.RequestStatus()
 	status.Decisions = append(approval.Of(request).Decisions, v1beta1.ApprovalDecision{
 		Decision:   said.decision,
-		User:       decider,
+		User:       user,
 		Time:       now,
 		Comment:    said.comment,
 		RequestUID: request.GetUID(),
@@ -103,7 +103,7 @@ func (g *gate) record(ctx context.Context, decider v1beta1.DecisionUser, request
 		condition.Reason = string(said.decision)
 	}
 	if condition.Message == "" {
-		condition.Message = fmt.Sprintf("%s by %s", said.decision, decider.Username)
+		condition.Message = fmt.Sprintf("%s by %s", said.decision, user.Username)
 	}
 	if tally := approval.Of(request); tally.Closing() == nil {
 		condition.Status, condition.Reason = metav1.ConditionUnknown, reasonApprovalsMissing
@@ -112,7 +112,7 @@ func (g *gate) record(ctx context.Context, decider v1beta1.DecisionUser, request
 	put(&status.Conditions, condition)
 }
 
-// groupsOf are the groups that a request asks approvals of.
+// groupsOf returns the groups whose members must approve a request.
 func groupsOf(request v1beta1.ApprovalRequestObject) []string {
 	if policy := request.RequestSpec().Policy; policy != nil {
 		return policy.Groups

@@ -19,8 +19,8 @@ import (
 	"github.com/stagegate/stagegate/pkg/apis/placement/v1beta1"
 )
 
-// permitted may decide everything, mallory nothing, and the loop is the server's.
-var writers = []string{"alice", "bob", "mallory", loop}
+// permitted may decide everything, mallory nothing, and controllers is the user of the server's own.
+var writers = []string{"alice", "bob", "mallory", controllers}
 
 // situations are what a request may have come to when somebody writes it: alice was there before.
 var situations = []struct {
@@ -160,7 +160,7 @@ func seedBodies(w write) []string {
 func (s *server) bring(t *testing.T, w write, name string) {
 	t.Helper()
 	situation := situations[w.situation]
-	s.mustDo(t, call{user: loop, method: http.MethodPost, path: w.in.path("v1beta1"), body: `{
+	s.mustDo(t, call{user: controllers, method: http.MethodPost, path: w.in.path("v1beta1"), body: `{
 		"apiVersion": "placement.kubernetes-fleet.io/v1beta1", "kind": "` + w.in.kind + `",
 		"metadata": {"name": "` + name + `", "finalizers": ["example.com/stay"], "ownerReferences": [{"apiVersion": "v1", "kind": "Namespace", "name": "run", "uid": "run"}]},
 		"spec": {"parentStageRollout": "run", "targetStage": "canary"` + situation.spec + `}}`})
@@ -168,10 +168,10 @@ func (s *server) bring(t *testing.T, w write, name string) {
 		s.mustDo(t, call{user: "alice", method: http.MethodPost, path: w.in.path("v1", name, decision), body: `{"spec": {"comment": "mine"}}`})
 	}
 	if situation.accepted {
-		s.mustDo(t, statusPatch(w.in, loop, name, conditionsPatch(acceptedCondition)))
+		s.mustDo(t, statusPatch(w.in, controllers, name, conditionsPatch(acceptedCondition)))
 	}
 	if situation.deleted {
-		s.mustDo(t, call{user: loop, method: http.MethodDelete, path: w.in.path("v1", name)})
+		s.mustDo(t, call{user: controllers, method: http.MethodDelete, path: w.in.path("v1", name)})
 	}
 }
 
@@ -210,7 +210,7 @@ func (w write) check(t *testing.T, before, after v1beta1.ApprovalRequest) {
 		seen[c.Type] = true
 	}
 	accepted, wasAccepted := byType(after)[v1beta1.RequestApprovalAccepted], byType(before)[v1beta1.RequestApprovalAccepted]
-	if (w.user != loop || accepted.Type == "" && wasAccepted.Type != "") && accepted != wasAccepted {
+	if (w.user != controllers || accepted.Type == "" && wasAccepted.Type != "") && accepted != wasAccepted {
 		t.Errorf("%+v: ApprovalAccepted has changed from %v to %v", w, wasAccepted, accepted)
 	}
 

@@ -103,7 +103,7 @@ func TestAPolicySaysWhoseApprovalsOpenTheGate(t *testing.T) {
 	for name, tt := range tests {
 		t.Run(name, func(t *testing.T) {
 			clock := clocktesting.NewFakePassiveClock(now)
-			g := &gate{resource: schema.GroupResource{Resource: "approvalrequests"}, authorizer: allow, clock: clock}
+			d := &decider{resource: schema.GroupResource{Resource: "approvalrequests"}, authorizer: allow, clock: clock}
 			request := &v1beta1.ApprovalRequest{
 				ObjectMeta: metav1.ObjectMeta{Name: "gate", UID: "request", CreationTimestamp: metav1.NewTime(now)},
 				Spec:       v1beta1.ApprovalRequestSpec{Policy: tt.policy, Requester: &v1beta1.DecisionUser{Username: "req", UID: "uid-of-req"}},
@@ -117,7 +117,7 @@ func TestAPolicySaysWhoseApprovalsOpenTheGate(t *testing.T) {
 				case "max":
 					info.Groups = append(slices.Repeat([]string{"other"}, 300), "sre")
 				}
-				_, err := g.decide(genericapirequest.WithUser(t.Context(), info), request, statement{decision: a.decision})
+				_, err := d.decide(genericapirequest.WithUser(t.Context(), info), request, decisionRequest{decision: a.decision})
 				switch {
 				case a.refused == "" && err != nil:
 					t.Fatalf("act %d is refused: %v", i, err)

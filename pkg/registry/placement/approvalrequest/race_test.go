@@ -162,13 +162,13 @@ func TestADecisionIsForTheRequestThatWasThere(t *testing.T) {
 		},
 		"being-deleted": {
 			meanwhile: func(t *testing.T, in scope, name string) {
-				s.mustDo(t, call{user: loop, method: http.MethodPatch, contentType: mergePatch, path: in.path("v1", name), body: `{"metadata": {"finalizers": ["example.com/wait"]}}`})
+				s.mustDo(t, call{user: controllers, method: http.MethodPatch, contentType: mergePatch, path: in.path("v1", name), body: `{"metadata": {"finalizers": ["example.com/wait"]}}`})
 				s.remove(t, in, name)
 			},
 			code: http.StatusConflict, message: `Operation cannot be fulfilled on RESOURCE "NAME": the approval request is being deleted`,
 			want: ": ",
 		},
-		"made-anew": {
+		"recreated": {
 			meanwhile: func(t *testing.T, in scope, name string) {
 				s.remove(t, in, name)
 				s.create(t, in, name)
@@ -178,7 +178,7 @@ func TestADecisionIsForTheRequestThatWasThere(t *testing.T) {
 		},
 		"something-else-changed": {
 			meanwhile: func(t *testing.T, in scope, name string) {
-				s.mustDo(t, call{user: loop, method: http.MethodPatch, contentType: mergePatch, path: in.path("v1", name), body: `{"metadata": {"labels": {"a": "b"}}}`})
+				s.mustDo(t, call{user: controllers, method: http.MethodPatch, contentType: mergePatch, path: in.path("v1", name), body: `{"metadata": {"labels": {"a": "b"}}}`})
 			},
 			want: "Approved by alice: True",
 		},

@@ -44,8 +44,8 @@ import (
 )
 
 const (
-	// loop is whom the server takes for one of its controllers.
-	loop = "system:apiserver"
+	// controllers is the user whom the server takes for its own controllers.
+	controllers = "system:apiserver"
 	// administrator is in the group of the controllers.
 	administrator = "administrator"
 	// impostor shows all that the controllers show.
@@ -139,7 +139,7 @@ func authenticate(request *http.Request) (*authenticator.Response, bool, error) 
 	info := &user.DefaultInfo{Name: name, UID: uidOf(name), Groups: []string{"people", user.AllAuthenticated}}
 	own := registry.Controllers()
 	switch name {
-	case loop:
+	case controllers:
 		return &authenticator.Response{User: own}, true, nil
 	case administrator:
 		info.Groups = own.GetGroups()
@@ -151,7 +151,7 @@ func authenticate(request *http.Request) (*authenticator.Response, bool, error) 
 
 // uidOf is what is recorded of a user beside the name.
 func uidOf(name string) string {
-	if name == loop {
+	if name == controllers {
 		return ""
 	}
 	return "uid-of-" + name
@@ -308,7 +308,7 @@ func (s *server) create(t testing.TB, in scope, name string) types.UID {
 // createWithPolicy makes an undecided request with a policy and returns its uid.
 func (s *server) createWithPolicy(t testing.TB, in scope, name, policy string) types.UID {
 	t.Helper()
-	body := s.mustDo(t, call{user: loop, method: http.MethodPost, path: in.path("v1beta1"), body: `{
+	body := s.mustDo(t, call{user: controllers, method: http.MethodPost, path: in.path("v1beta1"), body: `{
 		"apiVersion": "placement.kubernetes-fleet.io/v1beta1", "kind": "` + in.kind + `", "metadata": {"name": "` + name + `"},
 		"spec": {"parentStageRollout": "example-run", "targetStage": "canary", "policy": ` + policy + `}}`})
 	return decode[v1beta1.ApprovalRequest](t, body).UID
@@ -317,13 +317,13 @@ func (s *server) createWithPolicy(t testing.TB, in scope, name, policy string) t
 // remove deletes a request.
 func (s *server) remove(t *testing.T, in scope, name string) {
 	t.Helper()
-	s.mustDo(t, call{user: loop, method: http.MethodDelete, path: in.path("v1beta1", name)})
+	s.mustDo(t, call{user: controllers, method: http.MethodDelete, path: in.path("v1beta1", name)})
 }
 
 // get reads a request; both kinds have the same fields.
 func (s *server) get(t testing.TB, in scope, name string) v1beta1.ApprovalRequest {
 	t.Helper()
-	return decode[v1beta1.ApprovalRequest](t, s.mustDo(t, call{user: loop, method: http.MethodGet, path: in.path("v1beta1", name)}))
+	return decode[v1beta1.ApprovalRequest](t, s.mustDo(t, call{user: controllers, method: http.MethodGet, path: in.path("v1beta1", name)}))
 }
 
 func decode[T any](t testing.TB, body string) T {

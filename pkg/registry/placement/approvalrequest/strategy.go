@@ -24,13 +24,13 @@ func Resources() []store.Resource {
 	}
 }
 
-// family differs between the scopes in what the column with the run is called.
+// family differs between the scopes in the header of the column with the run.
 func family(runHeader string) store.Family[v1beta1.ApprovalRequestObject, v1beta1.ApprovalRequestSpec, v1beta1.ApprovalRequestStatus] {
 	return store.Family[v1beta1.ApprovalRequestObject, v1beta1.ApprovalRequestSpec, v1beta1.ApprovalRequestStatus]{
 		Spec:                 v1beta1.ApprovalRequestObject.RequestSpec,
 		Status:               v1beta1.ApprovalRequestObject.RequestStatus,
 		Validate:             validation.ValidateApprovalRequest,
-		Restrict:             restrictToControllers,
+		Authorize:            restrictToControllers,
 		ValidateUpdate:       validation.ValidateApprovalRequestUpdate,
 		ValidateStatusUpdate: validation.ValidateApprovalRequestStatusUpdate,
 		Columns:              columns(runHeader),
@@ -41,10 +41,10 @@ func family(runHeader string) store.Family[v1beta1.ApprovalRequestObject, v1beta
 	}
 }
 
-// restrictToControllers keeps everybody but the controllers from making a request that passes for a run's own, or that tells an approver what
-// no run does.
+// restrictToControllers lets only the controllers create a request that belongs to a run, or that describes a rollout: an approver must
+// be able to believe both.
 func restrictToControllers(ctx context.Context, request v1beta1.ApprovalRequestObject) field.ErrorList {
-	if registry.IsLoop(ctx) {
+	if registry.IsController(ctx) {
 		return nil
 	}
 	var errs field.ErrorList

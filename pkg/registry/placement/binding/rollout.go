@@ -21,7 +21,7 @@ import (
 	"github.com/stagegate/stagegate/pkg/registry/store"
 )
 
-// Paths are the storages of a resource of this package: the bindings, their status, and the rollout of a version.
+// Paths returns the storages of a resource of this package: the bindings, their status, and the subresource rollout.
 func Paths(s *store.Storage) map[string]rest.Storage {
 	paths := s.Paths()
 	maps.Copy(paths, map[string]rest.Storage{"rollout": newRolloutREST(s)})
@@ -29,7 +29,7 @@ func Paths(s *store.Storage) map[string]rest.Storage {
 }
 
 // RolloutREST serves the rollout subresource of a binding: PUT of the binding with a version to hold and the condition RolloutStarted.
-// Both are one write, so that no version is ever seen of which nobody knows whether its rollout has started.
+// Both are one write, so that nobody ever sees a version without knowing whether its rollout has started.
 type RolloutREST struct {
 	store *genericregistry.Store
 }
@@ -57,7 +57,7 @@ func (r *RolloutREST) Update(ctx context.Context, name string, objInfo rest.Upda
 	return r.store.Update(ctx, name, objInfo, createValidation, updateValidation, false, options)
 }
 
-// GetResetFieldsFilter leaves of the status the one condition that a write to the subresource can own.
+// GetResetFieldsFilter leaves a write to the subresource one condition of the status to own.
 func (r *RolloutREST) GetResetFieldsFilter() map[fieldpath.APIVersion]fieldpath.Filter {
 	filter := fieldpath.NewIncludeMatcherFilter(
 		fieldpath.MakePrefixMatcherOrDie("metadata"),
@@ -71,16 +71,16 @@ func (r *RolloutREST) GetResetFieldsFilter() map[fieldpath.APIVersion]fieldpath.
 	return filters
 }
 
-// rolloutStrategy is that of the bindings, and lets one condition pass. It embeds all of it, since what a store asks of a strategy is
-// in part optional, validation by tags for one.
+// rolloutStrategy is the strategy of the bindings, which lets one condition pass. It embeds the whole strategy, since stores look for
+// optional interfaces, such as validation by tags.
 type rolloutStrategy struct{ store.Strategy }
 
-// PrepareForUpdate keeps the stored status but for the condition RolloutStarted, which is about the generation that this write gives.
+// PrepareForUpdate keeps the stored status except for the condition RolloutStarted, which is about the generation of this write.
 func (s rolloutStrategy) PrepareForUpdate(ctx context.Context, obj, old runtime.Object) {
 	binding := obj.(v1beta1.BindingObject)
 	started := meta.FindStatusCondition(binding.BindingStatus().Conditions, v1beta1.BindingRolloutStarted).DeepCopy()
 	s.Strategy.PrepareForUpdate(ctx, obj, old)
-	// The list is the stored object's until here.
+	// Until here the list belongs to the stored object.
 	list := slices.DeleteFunc(slices.Clone(binding.BindingStatus().Conditions), func(c metav1.Condition) bool {
 		return c.Type == v1beta1.BindingRolloutStarted
 	})
@@ -91,13 +91,13 @@ func (s rolloutStrategy) PrepareForUpdate(ctx context.Context, obj, old runtime.
 	binding.BindingStatus().Conditions = list
 }
 
-// ValidateUpdate checks the binding and its status, and that it says whether the rollout has started.
+// ValidateUpdate checks the binding and its status, and requires the condition RolloutStarted.
 func (s rolloutStrategy) ValidateUpdate(ctx context.Context, obj, old runtime.Object) field.ErrorList {
 	binding, stored := obj.(v1beta1.BindingObject), old.(v1beta1.BindingObject)
 	errs := s.Strategy.ValidateUpdate(ctx, obj, old)
 	errs = append(errs, validation.ValidateBindingStatusUpdate(binding, stored)...)
 	if meta.FindStatusCondition(binding.BindingStatus().Conditions, v1beta1.BindingRolloutStarted) == nil {
-		errs = append(errs, field.Required(field.NewPath("status", "conditions"), "has to have the condition "+v1beta1.BindingRolloutStarted))
+		errs = append(errs, field.Required(field.NewPath("status", "conditions"), "must contain the condition "+v1beta1.BindingRolloutStarted))
 	}
 	return errs
 }

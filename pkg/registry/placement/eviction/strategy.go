@@ -29,7 +29,7 @@ func Resources() []store.Resource {
 				Validate:             validation.ValidateEviction,
 				ValidateUpdate:       validation.ValidateEvictionUpdate,
 				ValidateStatusUpdate: validation.ValidateEvictionStatusUpdate,
-				Inert:                true,
+				NoController:         true,
 				Columns:              columns(),
 			}),
 		store.NewResource[budget, v1beta1.ClusterResourcePlacementDisruptionBudgetList](
@@ -38,7 +38,7 @@ func Resources() []store.Resource {
 				Spec:           func(o *budget) *v1beta1.PlacementDisruptionBudgetSpec { return &o.Spec },
 				Validate:       validation.ValidateDisruptionBudget,
 				ValidateUpdate: validation.ValidateDisruptionBudgetUpdate,
-				Inert:          true,
+				NoController:   true,
 				Columns:        []store.Column[*budget]{store.Age[*budget]()},
 			}),
 	}

@@ -18,6 +18,7 @@ import (
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/util/validation/field"
 	"k8s.io/apiserver/pkg/authorization/authorizer"
+	"k8s.io/apiserver/pkg/registry/rest"
 	"k8s.io/utils/clock"
 
 	"github.com/stagegate/stagegate/pkg/apis/placement/v1beta1"
@@ -32,6 +33,18 @@ const (
 	// prunedByAnnotation is the audit annotation that names who had clusters let go of what they kept, on the request that did.
 	prunedByAnnotation = v1beta1.GroupName + "/pruned-by"
 )
+
+// Paths are the storages of a resource of this package: the placements, their status, and the subresource prune. The authorizer is asked
+// who may use that, the clock says when they did.
+func Paths(s *store.Storage, authz authorizer.Authorizer, clk clock.PassiveClock) map[string]rest.Storage {
+	paths := s.Paths()
+	paths[pruneSubresource] = store.NewActionREST(s, "placement", prunedByAnnotation, &pruning{
+		resource:   s.Action.DefaultQualifiedResource,
+		authorizer: authz,
+		clock:      clk,
+	})
+	return paths
+}
 
 // pruning is the action of the subresource prune: it records in the status that the clusters which have a version let go of what they
 // have kept since an adoption. All verbs take and return a PlacementPrune.

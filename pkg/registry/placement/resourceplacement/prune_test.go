@@ -31,9 +31,9 @@ import (
 var noon = time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
 
 var (
-	alice = &user.DefaultInfo{Name: "alice", UID: "1", Groups: []string{"platform"}}
-	bob   = &user.DefaultInfo{Name: "bob", UID: "2"}
-	loop  = registry.Controllers()
+	alice       = &user.DefaultInfo{Name: "alice", UID: "1", Groups: []string{"platform"}}
+	bob         = &user.DefaultInfo{Name: "bob", UID: "2"}
+	controllers = registry.Controllers()
 )
 
 // service serves the placements of one scope from an etcd.
@@ -106,7 +106,7 @@ func (s *service) place(clusters ...v1beta1.PerClusterPlacementStatus) v1beta1.P
 	if _, err := s.storage.REST.Create(s.as(alice, ""), o, rest.ValidateAllObjectFunc, &metav1.CreateOptions{}); err != nil {
 		s.t.Fatal(err)
 	}
-	return s.update(loop, "status", func(o v1beta1.PlacementObject) { o.PlacementStatus().PerClusterPlacementStatuses = clusters })
+	return s.update(controllers, "status", func(o v1beta1.PlacementObject) { o.PlacementStatus().PerClusterPlacementStatuses = clusters })
 }
 
 func (s *service) newPlacement() v1beta1.PlacementObject {
@@ -290,7 +290,7 @@ func TestAPruneThatIsWrittenBackAsItWasReadIsNotAskedAgain(t *testing.T) {
 		s.place(keeps("oslo", "4"))
 		s.mustAsk(alice, "INC-7", "web-4-snapshot")
 		s.clock.SetTime(noon.Add(2 * time.Hour))
-		s.update(loop, "status", func(o v1beta1.PlacementObject) {
+		s.update(controllers, "status", func(o v1beta1.PlacementObject) {
 			o.PlacementStatus().PerClusterPlacementStatuses = []v1beta1.PerClusterPlacementStatus{cluster("rome", "4", noon.Add(time.Hour))}
 		})
 		before, read := s.get(), s.read()
@@ -435,7 +435,7 @@ func TestARequestStandsForWhatWasShown(t *testing.T) {
 			all.each(t, func(t *testing.T, s *service) {
 				s.place(keeps("oslo", "4"))
 				s.mustAsk(alice, "INC-7", "web-4-snapshot")
-				before := s.update(loop, "status", func(o v1beta1.PlacementObject) {
+				before := s.update(controllers, "status", func(o v1beta1.PlacementObject) {
 					o.PlacementStatus().PerClusterPlacementStatuses = tc.clusters
 				})
 				s.clock.SetTime(noon.Add(time.Hour))
@@ -500,7 +500,7 @@ func TestNobodyElseWritesTheRecordOfPruning(t *testing.T) {
 		"changed": {true, forged},
 		"dropped": {true, nil},
 	} {
-		for _, who := range []user.Info{bob, loop} {
+		for _, who := range []user.Info{bob, controllers} {
 			for _, subresource := range []string{"", "status"} {
 				t.Run(name+"/"+who.GetName()+"/"+subresource, func(t *testing.T) {
 					all.each(t, func(t *testing.T, s *service) {
@@ -532,7 +532,7 @@ func TestAPlacementIsCreatedWithoutARecordOfPruning(t *testing.T) {
 	all.each(t, func(t *testing.T, s *service) {
 		o := s.newPlacement()
 		o.PlacementStatus().Prune = record(recordedAlice, noon, "forged", "web-9-snapshot")
-		out, err := s.storage.REST.Create(s.as(loop, ""), o, rest.ValidateAllObjectFunc, &metav1.CreateOptions{})
+		out, err := s.storage.REST.Create(s.as(controllers, ""), o, rest.ValidateAllObjectFunc, &metav1.CreateOptions{})
 		if err != nil {
 			t.Fatal(err)
 		}

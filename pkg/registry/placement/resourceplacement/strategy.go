@@ -22,7 +22,7 @@ func Resources() []store.Resource {
 	family := store.Family[v1beta1.PlacementObject, v1beta1.PlacementSpec, v1beta1.PlacementStatus]{
 		Spec:                 v1beta1.PlacementObject.PlacementSpec,
 		Status:               v1beta1.PlacementObject.PlacementStatus,
-		Keep:                 keepPrune,
+		ResetServerOwned:     keepPrune,
 		Name:                 store.NameLimit{Max: maxNameLength, Message: "the name field cannot have length exceeding 63"},
 		Validate:             validation.ValidatePlacement,
 		ValidateUpdate:       validation.ValidatePlacementUpdate,

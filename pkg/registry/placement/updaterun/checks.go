@@ -15,8 +15,8 @@ import (
 	runrules "github.com/stagegate/stagegate/pkg/rules/updaterun"
 )
 
-// check says in a sentence why an operation makes no sense for a run that is neither deleted nor, but for a rollback, over. Where the
-// user has asked for it already, it returns the record of that.
+// check returns an error, for the user, if the state of the run does not allow an operation. If the same user has asked for it already,
+// check returns the record of that. It is not called for runs that are being deleted nor, except for a rollback, for runs that are over.
 type check func(run v1beta1.UpdateRunObject, asked *v1beta1.UpdateRunOperationSpec, asker string) (stored *v1beta1.UpdateRunHistoryEntry, why error)
 
 var checks = map[v1beta1.OperationType]check{
@@ -43,7 +43,7 @@ func checkStop(run v1beta1.UpdateRunObject, _ *v1beta1.UpdateRunOperationSpec, a
 	return nil, errors.New("the run is not started")
 }
 
-// checkResume tells those who would resume a paused run what it waits for.
+// checkResume tells a user who resumes a paused run that it waits for failed clusters, not for a resume.
 func checkResume(run v1beta1.UpdateRunObject, _ *v1beta1.UpdateRunOperationSpec, asker string) (*v1beta1.UpdateRunHistoryEntry, error) {
 	switch run.RunSpec().State {
 	case v1beta1.StateStop:
@@ -115,7 +115,7 @@ func checkRetry(run v1beta1.UpdateRunObject, asked *v1beta1.UpdateRunOperationSp
 	return nil, errors.New("all stages are over")
 }
 
-// checkClusters says what is wrong with the first of some clusters for which rule finds anything.
+// checkClusters returns the error of rule for the first of the clusters that has one.
 func checkClusters(status *v1beta1.UpdateRunStatus, names []string, rule func(*v1beta1.StageUpdatingStatus, *v1beta1.ClusterUpdatingStatus) error) error {
 	for _, name := range names {
 		stage, cluster := runrules.FindCluster(status, name)
@@ -152,7 +152,7 @@ func retriable(stage *v1beta1.StageUpdatingStatus, cluster *v1beta1.ClusterUpdat
 	return nil
 }
 
-// checkRollback allows one rollback of a run, over or not, that has moved a cluster from one version to another.
+// checkRollback allows one rollback of a run that has moved a cluster from one version to another, whether the run is over or not.
 func checkRollback(run v1beta1.UpdateRunObject, _ *v1beta1.UpdateRunOperationSpec, asker string) (*v1beta1.UpdateRunHistoryEntry, error) {
 	status := run.RunStatus()
 	asked := last(status, is(v1beta1.OperationRollback))
@@ -172,7 +172,7 @@ func checkRollback(run v1beta1.UpdateRunObject, _ *v1beta1.UpdateRunOperationSpe
 	return nil, errors.New("the run has moved no cluster from another version: there is nothing to roll back")
 }
 
-// repeated is the record of a user who asks again for what they have asked for. Another user is told who has, and when.
+// repeated returns the record if the same user asks again. Another user gets an error that names the first one.
 func repeated(entry *v1beta1.UpdateRunHistoryEntry, asker, done string) (*v1beta1.UpdateRunHistoryEntry, error) {
 	if entry.User == asker {
 		return entry, nil

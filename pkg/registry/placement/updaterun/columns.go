@@ -33,7 +33,7 @@ func columns() []column {
 	}
 }
 
-// operationColumns are the columns of a subresource of runs such as stop: what was asked last.
+// operationColumns returns the columns of a subresource of runs such as stop, which shows the last operation.
 func operationColumns() []store.Column[*v1beta1.UpdateRunOperation] {
 	type column = store.Column[*v1beta1.UpdateRunOperation]
 	return []column{
@@ -72,7 +72,7 @@ func policySnapshotIndex(o v1beta1.UpdateRunObject) string {
 	return o.RunStatus().PolicySnapshotIndexUsed
 }
 
-// resourceSnapshotIndex is the index used, and as long as that is not known the one asked for.
+// resourceSnapshotIndex returns the index in use, or the one in the spec until that is known.
 func resourceSnapshotIndex(o v1beta1.UpdateRunObject) string {
 	if used := o.RunStatus().ResourceSnapshotIndexUsed; used != "" {
 		return used

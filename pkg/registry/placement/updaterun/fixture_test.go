@@ -30,9 +30,9 @@ var testClock = clocktesting.NewFakePassiveClock(time.Date(2026, 3, 1, 12, 0, 0,
 var (
 	alice = &user.DefaultInfo{Name: "alice", UID: "1", Groups: []string{"team"}}
 	bob   = &user.DefaultInfo{Name: "bob", UID: "2", Groups: []string{"team"}}
-	// admin is an administrator of the hub, loop a loop of this server.
-	admin = &user.DefaultInfo{Name: "kubernetes-admin", Groups: []string{user.SystemPrivilegedGroup}}
-	loop  = registry.Controllers()
+	// admin is an administrator of the hub, controllers the server's own controllers.
+	admin       = &user.DefaultInfo{Name: "kubernetes-admin", Groups: []string{user.SystemPrivilegedGroup}}
+	controllers = registry.Controllers()
 )
 
 // service serves the runs of one scope from an etcd.
@@ -97,7 +97,7 @@ func (s *service) run(name string, state v1beta1.State, status v1beta1.UpdateRun
 	if _, err := s.storage.REST.Create(s.as(alice, ""), run, rest.ValidateAllObjectFunc, &metav1.CreateOptions{}); err != nil {
 		s.t.Fatal(err)
 	}
-	return s.update(loop, "status", name, func(run v1beta1.UpdateRunObject) { *run.RunStatus() = status })
+	return s.update(controllers, "status", name, func(run v1beta1.UpdateRunObject) { *run.RunStatus() = status })
 }
 
 // update writes a run, or its status, the way a PUT does.

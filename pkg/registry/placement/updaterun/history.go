@@ -16,7 +16,7 @@ import (
 	runrules "github.com/stagegate/stagegate/pkg/rules/updaterun"
 )
 
-// maxPending is how many operations of a run may wait to be acted on.
+// maxPending is how many operations of a run may wait until the controller acts on them.
 const maxPending = 20
 
 // stateChanges are the operations that change the state of a run, by the state before and after.
@@ -26,13 +26,13 @@ var stateChanges = map[[2]v1beta1.State]v1beta1.OperationType{
 	{v1beta1.StateStop, v1beta1.StateRun}:       v1beta1.OperationResume,
 }
 
-// recorder writes into the history of runs what users ask of them.
+// recorder writes operations of users into the history of runs.
 type recorder struct {
 	clock clock.PassiveClock
 }
 
-// recordState records a change of spec.state that was written as such, the way of the tutorial. To a run that is over it is none: it would
-// be shown as acted on.
+// recordState records a change of spec.state by a write of the run itself, as in the tutorial. It ignores runs that are over: the change
+// would look as if something had acted on it.
 func (r recorder) recordState(ctx context.Context, run, old v1beta1.UpdateRunObject) {
 	if runrules.IsOver(old.RunStatus()) {
 		return
@@ -42,8 +42,8 @@ func (r recorder) recordState(ctx context.Context, run, old v1beta1.UpdateRunObj
 	}
 }
 
-// record appends what the user of the request asks, stamped, and returns it. Changes of the state that wait to be acted on make room
-// where there are too many: the state itself says what is wanted.
+// record appends an operation of the user of the request, with number, time, user and audit id, and returns it. If too many operations
+// wait, the oldest changes of the state among them are dropped: spec.state itself says what is wanted.
 func (r recorder) record(ctx context.Context, status *v1beta1.UpdateRunStatus, asked v1beta1.UpdateRunHistoryEntry) *v1beta1.UpdateRunHistoryEntry {
 	asked.Number = status.ObservedOperation + 1
 	if n := len(status.History); n > 0 {
@@ -56,7 +56,7 @@ func (r recorder) record(ctx context.Context, status *v1beta1.UpdateRunStatus, a
 		asked.User = asker.GetName()
 	}
 
-	// The stored object, which the slice may belong to, stays as it is.
+	// The slice may belong to the stored object, which must not change.
 	history := slices.Clone(status.History)
 	if excess := len(pending(status)) - maxPending + 1; excess > 0 {
 		history = slices.DeleteFunc(history, func(e v1beta1.UpdateRunHistoryEntry) bool {
@@ -71,14 +71,14 @@ func (r recorder) record(ctx context.Context, status *v1beta1.UpdateRunStatus, a
 	return &status.History[len(status.History)-1]
 }
 
-// pending are the operations that a run has not acted on.
+// pending returns the operations that a run has not acted on.
 func pending(status *v1beta1.UpdateRunStatus) []v1beta1.UpdateRunHistoryEntry {
 	return slices.DeleteFunc(slices.Clone(status.History), func(e v1beta1.UpdateRunHistoryEntry) bool {
 		return e.Operation == "" || e.Number <= status.ObservedOperation
 	})
 }
 
-// last is the last entry of some operations, or nil.
+// last returns the last entry whose operation is one of some, or nil.
 func last(status *v1beta1.UpdateRunStatus, of func(v1beta1.OperationType) bool) *v1beta1.UpdateRunHistoryEntry {
 	for i := len(status.History) - 1; i >= 0; i-- {
 		if entry := &status.History[i]; of(entry.Operation) {

@@ -67,7 +67,7 @@ func TestAStateAndItsOperationAreOneStory(t *testing.T) {
 	})
 }
 
-// TestWhatWaitsIsBounded stops and resumes a run on which no loop acts: each is taken, and the last is kept.
+// TestWhatWaitsIsBounded stops and resumes a run on which no controller acts: each is taken, and the last is kept.
 func TestWhatWaitsIsBounded(t *testing.T) {
 	patch := func(s *service, state v1beta1.State) {
 		s.update(alice, "", "run", func(run v1beta1.UpdateRunObject) { run.RunSpec().State = state })
@@ -154,14 +154,14 @@ func TestOnlyLoopsWriteWhatIsTheServersOwn(t *testing.T) {
 		s.Outcome = v1beta1.OutcomeFailed
 	}
 	bothScopes(t, func(t *testing.T, s *service) {
-		for _, who := range []user.Info{alice, admin, loop} {
+		for _, who := range []user.Info{alice, admin, controllers} {
 			status := underWay()
 			status.History = []v1beta1.UpdateRunHistoryEntry{entry(1, v1beta1.OperationStart, "alice", "")}
 			status.RolledBackBy = &v1beta1.UpdateRunReference{Name: "run-rollback"}
 			stored := s.run(who.GetName()[:4]+"-run", v1beta1.StateRun, status)
 
 			want := stored.DeepCopyObject().(v1beta1.UpdateRunObject).RunStatus()
-			if who == user.Info(loop) {
+			if who == user.Info(controllers) {
 				forge(stored)
 				creator := want.CreatedBy
 				want = stored.DeepCopyObject().(v1beta1.UpdateRunObject).RunStatus()
@@ -184,8 +184,8 @@ func TestALoopSaysForWhomItCreatesARun(t *testing.T) {
 			sent *v1beta1.DecisionUser
 			want string
 		}{
-			{loop, carol, "carol"},
-			{loop, nil, "system:apiserver"},
+			{controllers, carol, "carol"},
+			{controllers, nil, "system:apiserver"},
 			{admin, carol, "kubernetes-admin"},
 			{alice, carol, "alice"},
 		} {

@@ -27,15 +27,15 @@ import (
 	runrules "github.com/stagegate/stagegate/pkg/rules/updaterun"
 )
 
-// operationByAnnotation is the audit annotation that names who asked something of a run, on the request that did.
+// operationByAnnotation is the audit annotation that names the user who asked for an operation.
 const operationByAnnotation = v1beta1.GroupName + "/operation-by"
 
-// operations are the subresources of runs, by name: each records what a user asks, and the run acts on it in its own time.
+// operations returns the subresources of runs, by name. Each records an operation, on which the controller acts later.
 func operations(s *store.Storage, authz authorizer.Authorizer, records recorder) map[string]rest.Storage {
 	paths := map[string]rest.Storage{}
 	for operation, check := range checks {
 		subresource := strings.ToLower(string(operation))
-		paths[subresource] = store.NewActionREST(s, "run", operationByAnnotation, &asking{
+		paths[subresource] = store.NewActionREST(s, "run", operationByAnnotation, &operationAction{
 			operation:   operation,
 			subresource: subresource,
 			check:       check,
@@ -47,8 +47,8 @@ func operations(s *store.Storage, authz authorizer.Authorizer, records recorder)
 	return paths
 }
 
-// asking is the action of one of the subresources. All verbs take and return an UpdateRunOperation.
-type asking struct {
+// operationAction is the action of one of the subresources. All verbs take and return an UpdateRunOperation.
+type operationAction struct {
 	operation   v1beta1.OperationType
 	subresource string
 	check       check
@@ -57,13 +57,13 @@ type asking struct {
 	records     recorder
 }
 
-var _ store.Action[v1beta1.UpdateRunObject, *v1beta1.UpdateRunOperation] = &asking{}
+var _ store.Action[v1beta1.UpdateRunObject, *v1beta1.UpdateRunOperation] = &operationAction{}
 
 // New implements store.Action.
-func (a *asking) New() *v1beta1.UpdateRunOperation { return &v1beta1.UpdateRunOperation{} }
+func (a *operationAction) New() *v1beta1.UpdateRunOperation { return &v1beta1.UpdateRunOperation{} }
 
-// Read returns what was last asked, why, when and by whom.
-func (a *asking) Read(run v1beta1.UpdateRunObject) *v1beta1.UpdateRunOperation {
+// Read returns the last operation of this kind, with its reason, time and user.
+func (a *operationAction) Read(run v1beta1.UpdateRunObject) *v1beta1.UpdateRunOperation {
 	if entry := last(run.RunStatus(), is(a.operation)); entry != nil {
 		return answer(run, entry)
 	}
@@ -71,26 +71,28 @@ func (a *asking) Read(run v1beta1.UpdateRunObject) *v1beta1.UpdateRunOperation {
 }
 
 // Clear implements store.Action.
-func (a *asking) Clear(read *v1beta1.UpdateRunOperation) {
+func (a *operationAction) Clear(read *v1beta1.UpdateRunOperation) {
 	read.Spec = v1beta1.UpdateRunOperationSpec{}
 }
 
 // Columns implements store.Action.
-func (a *asking) Columns() []store.Column[*v1beta1.UpdateRunOperation] { return operationColumns() }
+func (a *operationAction) Columns() []store.Column[*v1beta1.UpdateRunOperation] {
+	return operationColumns()
+}
 
-// Validate checks that what is asked makes sense for the operation.
-func (a *asking) Validate(asked *v1beta1.UpdateRunOperation) field.ErrorList {
+// Validate checks that the fields of the body fit the operation.
+func (a *operationAction) Validate(asked *v1beta1.UpdateRunOperation) field.ErrorList {
 	return validation.ValidateUpdateRunOperation(asked, a.operation)
 }
 
-// Do records what is asked. A stop or a resume takes effect on the state at once.
-func (a *asking) Do(ctx context.Context, run v1beta1.UpdateRunObject, asked *v1beta1.UpdateRunOperation) (*v1beta1.UpdateRunOperation, bool, error) {
+// Do records the operation. A stop or a resume changes spec.state at once.
+func (a *operationAction) Do(ctx context.Context, run v1beta1.UpdateRunObject, asked *v1beta1.UpdateRunOperation) (*v1beta1.UpdateRunOperation, bool, error) {
 	asker, err := registry.AuthorizeUpdate(ctx, a.authorizer, a.resource, run, a.subresource)
 	if err != nil {
 		return nil, false, err
 	}
 	if read := a.Read(run); asked.Status.Number > 0 && asked.Status.Number == read.Status.Number && equality.Semantic.DeepEqual(asked.Spec, read.Spec) {
-		// What is written back as it was read is not asked again.
+		// A client that writes back what it has read asks for nothing.
 		return read, false, nil
 	}
 	stored, err := a.refuse(run, &asked.Spec, asker.GetName())
@@ -119,7 +121,7 @@ func (a *asking) Do(ctx context.Context, run v1beta1.UpdateRunObject, asked *v1b
 	return answer(run, entry), true, nil
 }
 
-// whoBringsBack names the run that takes the clusters of a run back. As long as it is not created, that is the name which it is to get.
+// whoBringsBack names the run that rolls a run back. Until that run exists, it names the name that it will get.
 func whoBringsBack(run v1beta1.UpdateRunObject) string {
 	if by := run.RunStatus().RolledBackBy; by != nil {
 		return fmt.Sprintf("run %s brings the clusters back", by.Name)
@@ -128,8 +130,9 @@ func whoBringsBack(run v1beta1.UpdateRunObject) string {
 		wellknown.RollbackName(run.GetName(), string(run.GetUID()), ""), run.GetName())
 }
 
-// refuse says why a run cannot do what is asked. What the user has asked for already, and still stands, is returned.
-func (a *asking) refuse(run v1beta1.UpdateRunObject, asked *v1beta1.UpdateRunOperationSpec, asker string) (*v1beta1.UpdateRunHistoryEntry, error) {
+// refuse returns an error, for the user, if the run does not allow the operation. If the user has asked for it already, and it still
+// stands, refuse returns the record of that.
+func (a *operationAction) refuse(run v1beta1.UpdateRunObject, asked *v1beta1.UpdateRunOperationSpec, asker string) (*v1beta1.UpdateRunHistoryEntry, error) {
 	if run.GetDeletionTimestamp() != nil {
 		return nil, errors.New("the run is being deleted")
 	}
@@ -141,13 +144,13 @@ func (a *asking) refuse(run v1beta1.UpdateRunObject, asked *v1beta1.UpdateRunOpe
 		return stored, err
 	}
 	if waiting := pending(run.RunStatus()); len(waiting) >= maxPending && !isStateChange(a.operation) {
-		return nil, fmt.Errorf("the run has not acted on the last %d operations, the first of %s: look whether the loops of the server run",
+		return nil, fmt.Errorf("the run has not acted on the last %d operations, the first of %s: check that the server's controllers run (Lease fleet-system/stagegate-apiserver)",
 			len(waiting), waiting[0].Time.UTC().Format(time.RFC3339))
 	}
 	return nil, nil
 }
 
-// answer is what a user gets back: what was recorded, now or earlier.
+// answer returns the body of the response: what was recorded, now or earlier.
 func answer(run v1beta1.UpdateRunObject, entry *v1beta1.UpdateRunHistoryEntry) *v1beta1.UpdateRunOperation {
 	return &v1beta1.UpdateRunOperation{
 		Spec: v1beta1.UpdateRunOperationSpec{

@@ -241,7 +241,7 @@ func TestWhoAsksForARollbackIsToldItsName(t *testing.T) {
 		if diff := cmp.Diff(want, ask()); diff != "" {
 			t.Errorf("at first (-want +got):\n%s", diff)
 		}
-		s.update(loop, "status", "run", func(run v1beta1.UpdateRunObject) {
+		s.update(controllers, "status", "run", func(run v1beta1.UpdateRunObject) {
 			run.RunStatus().RolledBackBy = &v1beta1.UpdateRunReference{Name: "run-rollback-renamed", UID: "1"}
 		})
 		if diff := cmp.Diff(warnings{"run run-rollback-renamed brings the clusters back"}, ask()); diff != "" {

@@ -13,7 +13,7 @@ import (
 	runrules "github.com/stagegate/stagegate/pkg/rules/updaterun"
 )
 
-// currentStage is the stage that a run has come to and not left, nil before and after a run.
+// currentStage returns the stage that a run has entered and not left, nil before the first and after the last.
 func currentStage(status *v1beta1.UpdateRunStatus) *v1beta1.StageUpdatingStatus {
 	if stage := runrules.CurrentStage(status); stage != nil && runrules.IsEntered(stage) && stage.EndTime == nil {
 		return stage
@@ -21,8 +21,8 @@ func currentStage(status *v1beta1.UpdateRunStatus) *v1beta1.StageUpdatingStatus 
 	return nil
 }
 
-// currentStageName is the name of the current stage and its place among all, such as canary (2/3). The stage that deletes is none of
-// the strategy's and has no place.
+// currentStageName returns the name of the current stage and its place among all, such as canary (2/3). The deletion stage has no place,
+// since it is not in the strategy.
 func currentStageName(o v1beta1.UpdateRunObject) string {
 	status := o.RunStatus()
 	stage := currentStage(status)
@@ -36,7 +36,7 @@ func currentStageName(o v1beta1.UpdateRunObject) string {
 	return fmt.Sprintf("%s (%d/%d)", stage.StageName, place, len(status.StagesStatus))
 }
 
-// progress is the clusters done out of all, such as 2/3, and empty as long as they are not known.
+// progress returns how many clusters of all are done, such as 2/3. It is empty until the run is planned.
 func progress(o v1beta1.UpdateRunObject) string {
 	if !runrules.IsPlanned(o.RunStatus()) {
 		return ""

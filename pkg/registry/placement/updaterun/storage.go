@@ -19,7 +19,14 @@ import (
 	"github.com/stagegate/stagegate/pkg/registry/store"
 )
 
-// REST serves runs and plans those that a dry run would create.
+// Planner plans runs without doing anything.
+type Planner interface {
+	// Plan returns the status that run would have once initialized, or with Initialized False if it could not be, and warnings of what
+	// is probably not meant. It does not change run. Errors are API errors: ServiceUnavailable until the caches are filled.
+	Plan(ctx context.Context, run v1beta1.UpdateRunObject) (status *v1beta1.UpdateRunStatus, warnings []string, err error)
+}
+
+// REST serves runs, and answers a dry-run create with the plan of the run.
 type REST struct {
 	*store.REST
 
@@ -33,8 +40,8 @@ var (
 	_ rest.CategoriesProvider  = &REST{}
 )
 
-// Paths are the storages of a resource of this package. Without a planner, a dry run answers with an empty status. The authorizer is
-// asked who may stop a run and the like, the clock says when they did.
+// Paths returns the storages of a resource of this package. Without a planner, a dry-run create answers with an empty status. The
+// authorizer decides who may operate runs, the clock dates the operations.
 func Paths(s *store.Storage, planner Planner, authz authorizer.Authorizer, clk clock.PassiveClock) map[string]rest.Storage {
 	paths := s.Paths()
 	maps.Copy(paths, operations(s, authz, recorder{clock: clk}))

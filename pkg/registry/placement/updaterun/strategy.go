@@ -17,17 +17,17 @@ import (
 	runrules "github.com/stagegate/stagegate/pkg/rules/updaterun"
 )
 
-// maxNameLength lets the name of a run be the value of a label on its approval requests.
+// maxNameLength is that of a label's value: approval requests carry the name of their run in a label.
 const maxNameLength = 63
 
-// Resources are the kinds of the family in both scopes. The clock says when the state of a run was changed.
+// Resources returns the kinds of the family in both scopes. The clock dates changes of spec.state.
 func Resources(clk clock.PassiveClock) []store.Resource {
 	family := store.Family[v1beta1.UpdateRunObject, v1beta1.UpdateRunSpec, v1beta1.UpdateRunStatus]{
 		Spec:                 v1beta1.UpdateRunObject.RunSpec,
 		Status:               v1beta1.UpdateRunObject.RunStatus,
-		Stamp:                stampCreator,
-		Record:               recorder{clock: clk}.recordState,
-		Keep:                 keepOwn,
+		OnCreate:             stampCreator,
+		OnUpdate:             recorder{clock: clk}.recordState,
+		ResetServerOwned:     resetServerOwned,
 		Name:                 store.NameLimit{Max: maxNameLength, Message: "metadata.name max length is 63"},
 		Validate:             validation.ValidateUpdateRun,
 		ValidateUpdate:       validation.ValidateUpdateRunUpdate,
@@ -47,7 +47,7 @@ func Resources(clk clock.PassiveClock) []store.Resource {
 	}
 }
 
-// warnOfStateOfEnded warns who changes the state of a run that is over: nothing acts on it any more.
+// warnOfStateOfEnded warns of a change of the state of a run that is over, since nothing acts on it.
 func warnOfStateOfEnded(run, old v1beta1.UpdateRunObject) []string {
 	state := run.RunSpec().State
 	end := runrules.End(old.RunStatus())
@@ -57,9 +57,9 @@ func warnOfStateOfEnded(run, old v1beta1.UpdateRunObject) []string {
 	return []string{fmt.Sprintf("spec.state: %s has no effect, since the run has ended (%s): create a new run", state, end.Reason)}
 }
 
-// stampCreator records who creates a run: a policy may not count their approval. A loop says for whom it creates one.
+// stampCreator records who creates a run: a policy may not count their approval. A controller names the user for whom it creates one.
 func stampCreator(ctx context.Context, run v1beta1.UpdateRunObject, sent *v1beta1.UpdateRunStatus) {
-	if sent.CreatedBy != nil && registry.IsLoop(ctx) {
+	if sent.CreatedBy != nil && registry.IsController(ctx) {
 		run.RunStatus().CreatedBy = sent.CreatedBy
 		return
 	}
@@ -69,11 +69,10 @@ func stampCreator(ctx context.Context, run v1beta1.UpdateRunObject, sent *v1beta
 	}
 }
 
-// keepOwn takes back what is not the client's to write: who created the run, and for all but the loops what was asked of it and what
-// came of that.
-func keepOwn(ctx context.Context, status, stored *v1beta1.UpdateRunStatus) {
+// resetServerOwned restores the creator of a run. Only the controllers may change its history and what came of it.
+func resetServerOwned(ctx context.Context, status, stored *v1beta1.UpdateRunStatus) {
 	status.CreatedBy = stored.CreatedBy
-	if registry.IsLoop(ctx) {
+	if registry.IsController(ctx) {
 		return
 	}
 	status.History = stored.History

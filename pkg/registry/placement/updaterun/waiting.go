@@ -17,8 +17,8 @@ import (
 	runrules "github.com/stagegate/stagegate/pkg/rules/updaterun"
 )
 
-// waitingFor names what keeps a run from going on: another run, somebody to look after clusters that have failed, an approval, a time,
-// or a cluster with what it reports. A run that is told to stop waits for its clusters alone.
+// waitingFor names what holds a run up: another run, failed clusters, an approval, a timed wait, or a cluster with its message. A run that
+// is stopping waits for its clusters only.
 func waitingFor(o v1beta1.UpdateRunObject) string {
 	status := o.RunStatus()
 	stage := currentStage(status)
@@ -37,8 +37,7 @@ func waitingFor(o v1beta1.UpdateRunObject) string {
 	if runrules.IsPaused(status) {
 		return pausedBy(stage)
 	}
-	// Nobody has to approve any more that clusters are moved which are all done, or skipped. A stage without clusters is come to for
-	// its tasks alone.
+	// Once all clusters of a stage are done or skipped, the tasks before it no longer matter. A stage without clusters has only its tasks.
 	tasks := openTasks(stage, stage.BeforeStageTaskStatus, nil)
 	if runrules.AreClustersDone(stage) && (len(stage.Clusters) > 0 || len(tasks) == 0) {
 		tasks = openTasks(stage, stage.AfterStageTaskStatus, afterStageTasks(status, stage.StageName))
@@ -49,7 +48,7 @@ func waitingFor(o v1beta1.UpdateRunObject) string {
 	return clustersInFlight(stage)
 }
 
-// pausedBy names up to three clusters for which a run is paused, and the number of all.
+// pausedBy names up to three of the clusters whose failure pauses a run, and the number of all.
 func pausedBy(stage *v1beta1.StageUpdatingStatus) string {
 	failed := runrules.Names(runrules.FailedClusters(stage))
 	if len(failed) == 0 {
@@ -62,7 +61,7 @@ func pausedBy(stage *v1beta1.StageUpdatingStatus) string {
 	return fmt.Sprintf("paused: %d %s failed: %s", len(failed), noun, wording.First(failed, 3))
 }
 
-// clustersInFlight names one cluster that is being updated, if possible one that reports what is wrong, and the number of others.
+// clustersInFlight names one cluster that is being updated, preferably one with a message, and the number of others.
 func clustersInFlight(stage *v1beta1.StageUpdatingStatus) string {
 	var first *v1beta1.ClusterUpdatingStatus
 	n := 0
@@ -88,7 +87,7 @@ func clustersInFlight(stage *v1beta1.StageUpdatingStatus) string {
 	return text
 }
 
-// afterStageTasks are the tasks after a stage as the run's strategy has them.
+// afterStageTasks returns the tasks after a stage as in the strategy of the run.
 func afterStageTasks(status *v1beta1.UpdateRunStatus, stage string) []v1beta1.StageTask {
 	if status.UpdateStrategySnapshot == nil {
 		return nil
@@ -101,7 +100,7 @@ func afterStageTasks(status *v1beta1.UpdateRunStatus, stage string) []v1beta1.St
 	return nil
 }
 
-// openTasks are the tasks that are not done. The configuration tells how long a timed wait lasts.
+// openTasks describes the tasks that are not done. The configuration has the length of a timed wait.
 func openTasks(stage *v1beta1.StageUpdatingStatus, tasks []v1beta1.StageTaskStatus, configs []v1beta1.StageTask) []string {
 	var texts []string
 	for i := range tasks {

@@ -95,14 +95,14 @@ func (l *Loop) EnqueueAfter(key Key, d time.Duration) { l.queue.AddAfter(key, d)
 // Run reconciles until the context ends, and returns when the last worker is done. It starts with caches that hold what was there
 // when it was called.
 func (l *Loop) Run(ctx context.Context) error {
-	logger := klog.FromContext(ctx).WithValues("loop", l.name)
+	logger := klog.FromContext(ctx).WithValues("controller", l.name)
 	ctx = klog.NewContext(countedAs(ctx, l.name), logger)
 
 	var synced []cache.InformerSynced
 	for _, s := range l.sources {
 		registration, err := s.informer.AddEventHandler(l.handler(ctx, s))
 		if err != nil {
-			return fmt.Errorf("loop %s: watching: %w", l.name, err)
+			return fmt.Errorf("controller %s: watching: %w", l.name, err)
 		}
 		defer func() { _ = s.informer.RemoveEventHandler(registration) }()
 		synced = append(synced, registration.HasSynced)

@@ -37,7 +37,7 @@ func TestAPatchThatCannotBeUsedIsTheClientsFault(t *testing.T) {
 				}
 				return nil, tt.err
 			})
-			if _, err := (blamesClient{patch}).UpdatedObject(tt.ctx, nil); !tt.want(err) {
+			if _, err := (badPatchAsBadRequest{patch}).UpdatedObject(tt.ctx, nil); !tt.want(err) {
 				t.Errorf("error is %#v", err)
 			}
 		})
@@ -52,7 +52,7 @@ func TestAPatchIsNotAppliedOnceTheTimeOfItsRequestIsOver(t *testing.T) {
 		applied = true
 		return nil, nil
 	})
-	if _, err := (blamesClient{patch}).UpdatedObject(ctx, nil); !apierrors.IsTimeout(err) || applied {
+	if _, err := (badPatchAsBadRequest{patch}).UpdatedObject(ctx, nil); !apierrors.IsTimeout(err) || applied {
 		t.Errorf("got %v, applied %v, want a timeout", err, applied)
 	}
 }

@@ -25,8 +25,8 @@ func TestControllersAreKnownByNothingThatARequestCanClaim(t *testing.T) {
 		if c.who != nil {
 			ctx = genericapirequest.WithUser(ctx, c.who)
 		}
-		if got := IsLoop(ctx); got != c.want {
-			t.Errorf("%s: IsLoop is %v, want %v", name, got, c.want)
+		if got := IsController(ctx); got != c.want {
+			t.Errorf("%s: IsController is %v, want %v", name, got, c.want)
 		}
 	}
 }

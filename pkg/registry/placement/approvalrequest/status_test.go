@@ -196,10 +196,10 @@ func TestADecisionIsNotUndoneThroughStatus(t *testing.T) {
 			t.Run(in.name+"/"+tc.name, func(t *testing.T) {
 				s.create(t, in, tc.name)
 				s.mustDo(t, statusPatch(in, "alice", tc.name, seedPatch))
-				s.mustDo(t, statusPatch(in, loop, tc.name, conditionsPatch(acceptedCondition)))
+				s.mustDo(t, statusPatch(in, controllers, tc.name, conditionsPatch(acceptedCondition)))
 				before := s.get(t, in, tc.name)
 				if types := conditionTypes(before); types != "ApprovalAccepted Approved" {
-					t.Fatalf("conditions %s: the loop's write lost some", types)
+					t.Fatalf("conditions %s: the controllers' write lost some", types)
 				}
 
 				code, body := s.do(t, statusPatch(in, tc.user, tc.name, tc.body))
@@ -240,7 +240,7 @@ func TestApprovalAcceptedIsTheLoops(t *testing.T) {
 		}
 		t.Run(in.name+"/changed", func(t *testing.T) {
 			s.create(t, in, "changed")
-			s.mustDo(t, statusPatch(in, loop, "changed", conditionsPatch(acceptedCondition)))
+			s.mustDo(t, statusPatch(in, controllers, "changed", conditionsPatch(acceptedCondition)))
 			code, body := s.do(t, statusPatch(in, "alice", "changed", conditionsPatch(replace(acceptedCondition, `"True"`, `"False"`))))
 			expectRefusal(t, code, body, http.StatusForbidden, replace(refusal, "NAME", "changed"))
 		})
@@ -294,7 +294,7 @@ func TestNobodyMakesARequestThatPassesForARunsOwn(t *testing.T) {
 				expectRefusal(t, code, answer, http.StatusUnprocessableEntity, in.kind+`.placement.kubernetes-fleet.io "advance" is invalid: `+
 					`metadata.ownerReferences: Forbidden: an approval request that belongs to a run is made by the server, when the run asks for it`)
 			}
-			s.mustDo(t, call{user: loop, method: http.MethodPost, path: in.path("v1beta1"), body: body("asked")})
+			s.mustDo(t, call{user: controllers, method: http.MethodPost, path: in.path("v1beta1"), body: body("asked")})
 		})
 	}
 }
@@ -315,14 +315,14 @@ func TestNobodyElseTellsAnApproverWhatARunDoes(t *testing.T) {
 						`spec.rollout: Forbidden: what a run does is told by the server, when the run asks for the approval; leave it out`)
 				}
 				name := "own-" + version
-				s.mustDo(t, call{user: loop, method: http.MethodPost, path: in.path(version), body: body(name)})
+				s.mustDo(t, call{user: controllers, method: http.MethodPost, path: in.path(version), body: body(name)})
 				want := &v1beta1.StageRollout{
 					PlacementName: "harmless", ResourceSnapshotIndex: "7", Clusters: []string{"oslo"}, ClusterCount: 1, RunClusterCount: 1,
 				}
 				if diff := cmp.Diff(want, s.get(t, in, name).Spec.Rollout); diff != "" {
 					t.Errorf("the controllers' request (-want +got):\n%s", diff)
 				}
-				for _, who := range []string{"alice", loop} {
+				for _, who := range []string{"alice", controllers} {
 					code, answer := s.do(t, call{user: who, method: http.MethodPatch, contentType: mergePatch, path: in.path(version, name), body: `{"spec": {"rollout": {"clusters": ["rome"]}}}`})
 					if code != http.StatusUnprocessableEntity || !strings.Contains(answer, "immutable") {
 						t.Errorf("%s changes what the request tells: %d %s", who, code, answer)

@@ -21,11 +21,11 @@ import (
 	"github.com/stagegate/stagegate/pkg/registry/store"
 )
 
-// StatusREST serves the status of approval requests such that it is no way around the subresources approve and reject: a write that
-// sets the condition Approved is a decision like theirs, needs their permission and is recorded in the same way.
+// StatusREST serves the status of approval requests. It is not a way around the subresources approve and reject: a write that sets the
+// condition Approved is a decision like theirs, needs their permission and is recorded in the same way.
 type StatusREST struct {
 	*store.StatusREST
-	gate *gate
+	decider *decider
 }
 
 var (
@@ -35,18 +35,18 @@ var (
 	_ rest.ResetFieldsStrategy = &StatusREST{}
 )
 
-// Update changes the status of an approval request. What a client leaves out of the protected parts stays: a merge patch replaces the
-// whole list of conditions, and older clients do not know of decisions.
+// Update changes the status of an approval request. Protected parts that a client leaves out stay: a merge patch replaces the whole list
+// of conditions, and older clients do not know of decisions.
 func (r *StatusREST) Update(ctx context.Context, name string, objInfo rest.UpdatedObjectInfo, createValidation rest.ValidateObjectFunc, updateValidation rest.ValidateObjectUpdateFunc, forceAllowCreate bool, options *metav1.UpdateOptions) (runtime.Object, bool, error) {
 	decided := false
-	same := store.SameObject(r.gate.resource, noun)
+	same := store.SameObject(r.decider.resource, noun)
 	guarded := rest.WrapUpdatedObjectInfo(objInfo, func(ctx context.Context, obj, old runtime.Object) (runtime.Object, error) {
 		request, stored := obj.(v1beta1.ApprovalRequestObject), old.(v1beta1.ApprovalRequestObject)
 		err := same(stored)
 		if err != nil {
 			return nil, err
 		}
-		decided, err = r.gate.guard(ctx, request, stored)
+		decided, err = r.decider.guard(ctx, request, stored)
 		return request, err
 	})
 	result, created, err := r.StatusREST.Update(ctx, name, guarded, createValidation, updateValidation, forceAllowCreate, options)
@@ -56,27 +56,27 @@ func (r *StatusREST) Update(ctx context.Context, name string, objInfo rest.Updat
 	return result, created, err
 }
 
-// guard restores what is protected in the status that a client wants to write, and reports whether the write is a decision. The
-// client's metadata is not looked at.
-func (g *gate) guard(ctx context.Context, request, stored v1beta1.ApprovalRequestObject) (bool, error) {
+// guard restores the protected parts of the status that a client writes, and reports whether the write is a decision. It ignores the
+// client's metadata.
+func (d *decider) guard(ctx context.Context, request, stored v1beta1.ApprovalRequestObject) (bool, error) {
 	status, storedStatus := request.RequestStatus(), stored.RequestStatus().DeepCopy()
 	status.Decisions = storedStatus.Decisions
-	if err := g.guardAccepted(ctx, status, storedStatus, stored.GetName()); err != nil {
+	if err := d.guardAccepted(ctx, status, storedStatus, stored.GetName()); err != nil {
 		return false, err
 	}
 
 	wanted := meta.FindStatusCondition(status.Conditions, v1beta1.RequestApproved)
 	was := meta.FindStatusCondition(storedStatus.Conditions, v1beta1.RequestApproved)
-	if wanted == nil || was != nil && says(wanted, was) {
+	if wanted == nil || was != nil && sameStatement(wanted, was) {
 		restore(status, was)
 		return false, nil
 	}
-	decision, err := g.statedDecision(wanted, stored.GetName())
+	decision, err := d.statedDecision(wanted, stored.GetName())
 	if err != nil {
 		return false, err
 	}
 	subject := stored.DeepCopyObject().(v1beta1.ApprovalRequestObject)
-	decided, err := g.decide(ctx, subject, statement{decision: decision, reason: wanted.Reason, message: wanted.Message, comment: wanted.Message})
+	decided, err := d.decide(ctx, subject, decisionRequest{decision: decision, reason: wanted.Reason, message: wanted.Message, comment: wanted.Message})
 	if err != nil {
 		return false, err
 	}
@@ -86,29 +86,29 @@ func (g *gate) guard(ctx context.Context, request, stored v1beta1.ApprovalReques
 	return decided, nil
 }
 
-// guardAccepted leaves the condition ApprovalAccepted to the controllers, and not to administrators, who are in the same group.
-func (g *gate) guardAccepted(ctx context.Context, status, storedStatus *v1beta1.ApprovalRequestStatus, name string) error {
+// guardAccepted lets only the controllers write the condition ApprovalAccepted, and not administrators, who are in the same group.
+func (d *decider) guardAccepted(ctx context.Context, status, storedStatus *v1beta1.ApprovalRequestStatus, name string) error {
 	wanted := meta.FindStatusCondition(status.Conditions, v1beta1.RequestApprovalAccepted)
 	was := meta.FindStatusCondition(storedStatus.Conditions, v1beta1.RequestApprovalAccepted)
-	if wanted == nil || was != nil && says(wanted, was) {
+	if wanted == nil || was != nil && sameStatement(wanted, was) {
 		restore(status, was)
 		return nil
 	}
-	if registry.IsLoop(ctx) {
+	if registry.IsController(ctx) {
 		return nil
 	}
-	return apierrors.NewForbidden(g.resource, name, errors.New("the condition ApprovalAccepted is set by the server, once the run has acted on the approval"))
+	return apierrors.NewForbidden(d.resource, name, errors.New("the condition ApprovalAccepted is set by the server, once the run has acted on the approval"))
 }
 
-// maxComment is how many characters a decision may say, as in the spec of an Approval.
+// maxComment is the maximum length of a comment in characters, as in the spec of an Approval.
 const maxComment = 1024
 
-// statedDecision reads a condition Approved. Unknown would be neither an approval nor a rejection, and is refused. The message is kept
-// as the comment of the decision, and goes into the conditions of the run.
-func (g *gate) statedDecision(approved *metav1.Condition, name string) (v1beta1.DecisionType, error) {
+// statedDecision returns the decision that a condition Approved stands for. Unknown is neither an approval nor a rejection, and is refused.
+// The length of the message is limited since it becomes the comment of the decision and goes into the conditions of the run.
+func (d *decider) statedDecision(approved *metav1.Condition, name string) (v1beta1.DecisionType, error) {
 	path := field.NewPath("status", "conditions").Key(v1beta1.RequestApproved)
 	invalid := func(err *field.Error) error {
-		return apierrors.NewInvalid(schema.GroupKind{Group: g.resource.Group, Kind: g.resource.Resource}, name, field.ErrorList{err})
+		return apierrors.NewInvalid(schema.GroupKind{Group: d.resource.Group, Kind: d.resource.Resource}, name, field.ErrorList{err})
 	}
 	if utf8.RuneCountInString(approved.Message) > maxComment {
 		return "", invalid(field.TooLongCharacters(path.Child("message"), approved.Message, maxComment))
@@ -122,14 +122,14 @@ func (g *gate) statedDecision(approved *metav1.Condition, name string) (v1beta1.
 	return "", invalid(field.NotSupported(path.Child("status"), approved.Status, []metav1.ConditionStatus{metav1.ConditionFalse, metav1.ConditionTrue}))
 }
 
-// restore puts a stored condition back, if there is one.
+// restore puts back a stored condition, if there is one.
 func restore(status *v1beta1.ApprovalRequestStatus, condition *metav1.Condition) {
 	if condition != nil {
 		put(&status.Conditions, *condition)
 	}
 }
 
-// says compares what two conditions state. When that was, and of which generation, is the server's to write.
-func says(a, b *metav1.Condition) bool {
+// sameStatement reports whether two conditions state the same. It ignores time and generation, which the server writes.
+func sameStatement(a, b *metav1.Condition) bool {
 	return a.Status == b.Status && a.Reason == b.Reason && a.Message == b.Message
 }
