@@ -96,13 +96,12 @@ func Run(ctx context.Context, o *Options) error {
 		return err
 	}
 	logger.Info("Starting", "version", version(), "storeID", storeID, "embeddedEtcd", embedded)
-	config, err := o.Config()
-	if err != nil {
+	o.Rollout.StoreID = storeID
+	if o.Rollout.Identity, err = identity(embedded, storeID); err != nil {
 		return err
 	}
-	config.Extra.NewLoops = newRollout
-	config.Extra.Loops.StoreID = storeID
-	if config.Extra.Loops.Identity, err = identity(embedded, storeID); err != nil {
+	config, err := o.Config()
+	if err != nil {
 		return err
 	}
 	server, err := config.Complete().New()

@@ -9,20 +9,22 @@ import (
 	genericopenapi "k8s.io/apiserver/pkg/endpoints/openapi"
 	genericapiserver "k8s.io/apiserver/pkg/server"
 	utilfeature "k8s.io/apiserver/pkg/util/feature"
+	"k8s.io/client-go/rest"
 	"k8s.io/utils/clock"
 
 	"github.com/stagegate/stagegate/pkg/apis/scheme"
 	"github.com/stagegate/stagegate/pkg/generated/openapi"
+	"github.com/stagegate/stagegate/pkg/rollout"
 )
 
 // ExtraConfig is what this server has beyond any other.
 type ExtraConfig struct {
 	// Clock stamps decisions; nil means the real one.
 	Clock clock.PassiveClock
-	// NewLoops makes what runs beside the API; nil means that nothing does.
-	NewLoops func(LoopsConfig) (Loops, error)
-	// Loops is what NewLoops gets, but for the clients, which the server adds.
-	Loops LoopsConfig
+	// Rollout are the options of what runs beside the API.
+	Rollout rollout.Options
+	// NewManager makes what runs beside the API, from clients of the server's own API and of the hub; nil means that nothing does.
+	NewManager func(api, hub *rest.Config, options rollout.Options) (Manager, error)
 }
 
 // Config makes a server.
@@ -61,16 +63,16 @@ func (o *Options) Config() (*Config, error) {
 	if err := applyStorage(o.Recommended.Etcd, &config.Config); err != nil {
 		return nil, fmt.Errorf("storage: %w", err)
 	}
-	return &Config{Generic: config, kinds: kinds, Extra: ExtraConfig{Loops: LoopsConfig{
-		HubRecord: hubRecord{o.Recommended.Etcd.StorageConfig},
-		Options:   *o.Rollout,
-	}}}, nil
+	extra := ExtraConfig{Rollout: o.Rollout.Options, NewManager: newManager}
+	extra.Rollout.HubRecord = hubRecord{o.Recommended.Etcd.StorageConfig}
+	return &Config{Generic: config, kinds: kinds, Extra: extra}, nil
 }
 
 // CompletedConfig is a Config with all defaults.
 type CompletedConfig struct {
 	generic genericapiserver.CompletedConfig
 	extra   ExtraConfig
+	hub     *rest.Config
 	kinds   kindsOfBodies
 }
 
@@ -79,9 +81,8 @@ func (c *Config) Complete() CompletedConfig {
 	if c.Extra.Clock == nil {
 		c.Extra.Clock = clock.RealClock{}
 	}
-	c.Extra.Loops.API = c.Generic.LoopbackClientConfig
-	c.Extra.Loops.Hub = c.Generic.ClientConfig
+	hub := c.Generic.ClientConfig
 	generic := c.Generic.Complete()
 	authenticateControllers(generic)
-	return CompletedConfig{generic: generic, extra: c.Extra, kinds: c.kinds}
+	return CompletedConfig{generic: generic, extra: c.Extra, hub: hub, kinds: c.kinds}
 }

@@ -21,21 +21,14 @@ import (
 	"github.com/stagegate/stagegate/pkg/rollout/snapshot"
 )
 
-// RolloutOptions are the options of the controllers.
+// RolloutOptions are those of the controllers. Flags set which run, and how; the rest comes from the store.
 type RolloutOptions struct {
-	// Controllers are the controllers to run: names, * for all, -name for all but that one.
-	Controllers []string
-	// ExternalSnapshots says when a resource snapshot is made for a placement with the External strategy.
-	ExternalSnapshots snapshot.ExternalMode
-	// AllowInsecureMembers takes kubeconfigs of members that have a server without TLS or insecure-skip-tls-verify. It is false by default.
-	AllowInsecureMembers bool
-	// LeaderElection elects the replica that runs the controllers.
-	LeaderElection componentbaseconfig.LeaderElectionConfiguration
+	rollout.Options
 }
 
 // NewRolloutOptions returns the defaults.
 func NewRolloutOptions() *RolloutOptions {
-	return &RolloutOptions{
+	return &RolloutOptions{rollout.Options{
 		Controllers:       []string{"*"},
 		ExternalSnapshots: snapshot.Automatic,
 		LeaderElection: componentbaseconfig.LeaderElectionConfiguration{
@@ -47,13 +40,13 @@ func NewRolloutOptions() *RolloutOptions {
 			ResourceNamespace: wellknown.SystemNamespace,
 			ResourceName:      serverName,
 		},
-	}
+	}}
 }
 
 // AddFlags binds the options to flags, those of leader election apart.
 func (o *RolloutOptions) AddFlags(fs *pflag.FlagSet) {
 	fs.StringSliceVar(&o.Controllers, "controllers", o.Controllers, "Controllers to run: 'foo' names one, '*' means all, "+
-		"'-foo' takes one out of all. There are "+strings.Join(rollout.Controllers, ", ")+".")
+		"'-foo' takes one out of all. There are "+strings.Join(rollout.Controllers(), ", ")+".")
 	fs.Var(&o.ExternalSnapshots, "external-snapshots", "When a resource snapshot is made for a placement "+
 		"whose strategy is External: Automatic means soon after a selected resource has changed, OnRun when an update run needs one.")
 	fs.BoolVar(&o.AllowInsecureMembers, "allow-insecure-members", o.AllowInsecureMembers, "Take kubeconfigs of member clusters "+

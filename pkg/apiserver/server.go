@@ -16,10 +16,10 @@ import (
 )
 
 const (
-	serverName = "stagegate-apiserver"
-	loopsAgent = "stagegate-rollout"
+	serverName       = "stagegate-apiserver"
+	controllersAgent = "stagegate-rollout"
 
-	// What the loops ask of the hub is limited there by priority and fairness; client-go's own limit would be 5 a second.
+	// What the controllers ask of the hub is limited there by priority and fairness; client-go's own limit would be 5 a second.
 	hubQPS   = 200
 	hubBurst = 400
 )
@@ -35,42 +35,42 @@ func (c CompletedConfig) New() (*Server, error) {
 	if err != nil {
 		return nil, err
 	}
-	runs, err := c.newLoops()
+	manager, err := c.newManager()
 	if err != nil {
 		return nil, err
 	}
-	if err := c.installAPI(generic, runs.Planner); err != nil {
+	if err := c.installAPI(generic, manager); err != nil {
 		return nil, err
 	}
 	// A generic server registers the check of its storage, but leaves it to others to wait for it.
 	if err := generic.AddPostStartHook("storage-readiness", generic.StorageReadinessHook.Hook); err != nil {
 		return nil, err
 	}
-	if runs.Runner != nil {
-		if err := install(generic, runs.Runner); err != nil {
+	if manager != nil {
+		if err := install(generic, manager); err != nil {
 			return nil, err
 		}
 	}
 	return &Server{Generic: generic}, nil
 }
 
-func (c CompletedConfig) newLoops() (Loops, error) {
-	if c.extra.NewLoops == nil {
-		return Loops{}, nil
+// newManager makes what runs beside the API, nil where nothing does.
+func (c CompletedConfig) newManager() (Manager, error) {
+	if c.extra.NewManager == nil {
+		return nil, nil
 	}
-	config := c.extra.Loops
-	config.API = rest.AddUserAgent(rest.CopyConfig(config.API), loopsAgent)
-	config.Hub = rest.AddUserAgent(rest.CopyConfig(config.Hub), loopsAgent)
-	config.Hub.QPS, config.Hub.Burst = hubQPS, hubBurst
-	// Warnings are for people. The loops read every kind there is, deprecated ones too.
-	config.API.WarningHandler, config.Hub.WarningHandler = rest.NoWarnings{}, rest.NoWarnings{}
-	return c.extra.NewLoops(config)
+	api := rest.AddUserAgent(rest.CopyConfig(c.generic.LoopbackClientConfig), controllersAgent)
+	hub := rest.AddUserAgent(rest.CopyConfig(c.hub), controllersAgent)
+	hub.QPS, hub.Burst = hubQPS, hubBurst
+	// Warnings are for people. The controllers read every kind there is, deprecated ones too.
+	api.WarningHandler, hub.WarningHandler = rest.NoWarnings{}, rest.NoWarnings{}
+	return c.extra.NewManager(api, hub, c.extra.Rollout)
 }
 
-func (c CompletedConfig) installAPI(server *genericapiserver.GenericAPIServer, runs updaterun.Planner) error {
+func (c CompletedConfig) installAPI(server *genericapiserver.GenericAPIServer, manager Manager) error {
 	var plans updaterun.Planner
-	if runs != nil {
-		plans = newPlanner(runs)
+	if manager != nil {
+		plans = newPlanner(manager)
 	}
 	placementGroup, err := placement.NewAPIGroupInfo(placement.Config{
 		RESTOptions: c.generic.RESTOptionsGetter,

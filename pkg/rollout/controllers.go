@@ -4,45 +4,109 @@
 package rollout
 
 import (
+	"context"
 	"fmt"
 	"slices"
 	"strings"
 
+	"k8s.io/client-go/kubernetes"
+	"k8s.io/client-go/tools/record"
+	"k8s.io/klog/v2"
+	"k8s.io/utils/clock"
+
+	"github.com/stagegate/stagegate/pkg/apis/wellknown"
 	"github.com/stagegate/stagegate/pkg/rollout/apply"
+	"github.com/stagegate/stagegate/pkg/rollout/internal/fleet"
+	"github.com/stagegate/stagegate/pkg/rollout/members"
 	"github.com/stagegate/stagegate/pkg/rollout/membership"
 	"github.com/stagegate/stagegate/pkg/rollout/override"
 	"github.com/stagegate/stagegate/pkg/rollout/placementstatus"
 	"github.com/stagegate/stagegate/pkg/rollout/rollingupdate"
 	"github.com/stagegate/stagegate/pkg/rollout/scheduling"
 	"github.com/stagegate/stagegate/pkg/rollout/snapshot"
+	"github.com/stagegate/stagegate/pkg/rollout/storeid"
 	"github.com/stagegate/stagegate/pkg/rollout/updaterun"
 	"github.com/stagegate/stagegate/pkg/rollout/work"
 )
 
-// Controllers are the names of all loops, in the direction in which data flows.
-var Controllers = []string{
-	membership.Name,
-	snapshot.Name,
-	override.Name,
-	scheduling.Name,
-	rollingupdate.Name,
-	updaterun.Name,
-	work.Name,
-	apply.Name,
-	placementstatus.Name,
+// runner runs a controller until the context ends.
+type runner interface {
+	Run(ctx context.Context) error
 }
 
-// ValidateControllers refuses a choice of loops that names one which does not exist.
+// dependencies are what controllers are created from.
+type dependencies struct {
+	fleet     *fleet.Fleet
+	hub       kubernetes.Interface
+	snapshots *snapshot.Source
+	members   *members.Directory
+	ruler     storeid.Ruler
+	options   Options
+	recorder  record.EventRecorder
+	clock     clock.WithTicker
+}
+
+type controller struct {
+	name string
+	// create returns a fresh controller, since the queue of one does not survive its end.
+	create func(dependencies) runner
+}
+
+// controllers are all that there are, in the direction in which data flows.
+var controllers = []controller{
+	{membership.Name, func(d dependencies) runner {
+		return membership.New(d.fleet, d.hub, d.members, d.ruler, d.recorder, d.clock)
+	}},
+	{snapshot.Name, func(d dependencies) runner {
+		return snapshot.New(d.fleet, d.snapshots, d.options.ExternalSnapshots, d.recorder, d.clock)
+	}},
+	{override.Name, func(d dependencies) runner { return override.New(d.fleet, d.clock) }},
+	{scheduling.Name, func(d dependencies) runner { return scheduling.New(d.fleet, d.recorder, d.clock) }},
+	{rollingupdate.Name, func(d dependencies) runner { return rollingupdate.New(d.fleet, d.recorder, d.clock) }},
+	{updaterun.Name, func(d dependencies) runner { return updaterun.New(d.fleet, d.snapshots, d.recorder, d.clock) }},
+	{work.Name, func(d dependencies) runner { return work.New(d.fleet, d.hub, d.recorder, d.clock) }},
+	{apply.Name, func(d dependencies) runner { return appliers{d} }},
+	{placementstatus.Name, func(d dependencies) runner { return placementstatus.New(d.fleet, d.recorder, d.clock) }},
+}
+
+// Controllers returns the names of all controllers, in the direction in which data flows.
+func Controllers() []string {
+	names := make([]string, len(controllers))
+	for i, c := range controllers {
+		names[i] = c.name
+	}
+	return names
+}
+
+// ValidateControllers refuses a choice of controllers that names one which does not exist.
 func ValidateControllers(choice []string) error {
 	for _, c := range choice {
-		if name := strings.TrimPrefix(c, "-"); c != "*" && !slices.Contains(Controllers, name) {
-			return fmt.Errorf("%q is no controller; there are %s, and * for all", c, strings.Join(Controllers, ", "))
+		if name := strings.TrimPrefix(c, "-"); c != "*" && !slices.Contains(Controllers(), name) {
+			return fmt.Errorf("%q is no controller; there are %s, and * for all", c, strings.Join(Controllers(), ", "))
 		}
 	}
 	return nil
 }
 
-// enabled says whether a loop is chosen: named, or meant by * and not taken out with a minus sign.
+// enabled reports whether a controller is chosen: named, or meant by * and not taken out with a minus sign.
 func enabled(name string, choice []string) bool {
 	return slices.Contains(choice, name) || slices.Contains(choice, "*") && !slices.Contains(choice, "-"+name)
+}
+
+// appliers are an applier for each member that has joined.
+type appliers struct{ dependencies }
+
+func (a appliers) Run(ctx context.Context) error {
+	return members.Supervise(ctx, a.fleet, a.members, a.apply)
+}
+
+// apply applies the Works of one member until the context ends.
+func (a appliers) apply(ctx context.Context, member *members.Member) error {
+	ctx = klog.NewContext(ctx, klog.FromContext(ctx).WithValues("cluster", member.Name))
+	works := a.fleet.Clientset.PlacementV1beta1().Works(wellknown.MemberNamespace(member.Name))
+	options := apply.Options{Cluster: member.Name, Ruler: a.ruler, Doubt: func() { a.members.Doubt(member.Name) }, Clock: a.clock}
+	if cluster, err := a.fleet.MemberClusters.Lister().Get(member.Name); err == nil {
+		options.ClusterUID = cluster.Status.Properties[storeid.ClusterUIDProperty].Value
+	}
+	return apply.New(works, member.Config, options).Run(ctx)
 }

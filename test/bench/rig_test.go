@@ -88,7 +88,7 @@ func (r *rig) start(loops bool, options ...testserver.Option) {
 		testserver.WithConfig(func(c *apiserver.Config) {
 			if loops {
 				c.Generic.ClientConfig = r.hub
-				c.Extra.NewLoops = r.newLoops
+				c.Extra.NewManager = r.newManager
 			}
 		}),
 	}, options)...)
@@ -115,20 +115,16 @@ func (r *rig) stop() {
 	r.server.Stop()
 }
 
-// newLoops are all those that move an update run. Snapshots are made by hand, since there is nothing to select on the hub, and no
+// newManager runs all controllers that move an update run. Snapshots are made by hand, since there is nothing to select on the hub, and no
 // member has credentials to be joined or applied with.
-func (r *rig) newLoops(c apiserver.LoopsConfig) (apiserver.Loops, error) {
-	c.API.Wrap(r.writes.wrap)
-	manager, err := rollout.New(c.API, c.Hub, rollout.Options{
+func (r *rig) newManager(api, hub *rest.Config, options rollout.Options) (apiserver.Manager, error) {
+	api.Wrap(r.writes.wrap)
+	return rollout.New(api, hub, rollout.Options{
 		Controllers:       []string{scheduling.Name, updaterun.Name, work.Name, placementstatus.Name},
-		ExternalSnapshots: c.Options.ExternalSnapshots,
+		ExternalSnapshots: options.ExternalSnapshots,
 		StoreID:           testserver.HubStoreID,
-		HubRecord:         c.HubRecord,
+		HubRecord:         options.HubRecord,
 	})
-	if err != nil {
-		return apiserver.Loops{}, err
-	}
-	return apiserver.Loops{Runner: manager, Planner: manager.Planner()}, nil
 }
 
 // stored is the size in bytes of a cluster-scoped object as it is in etcd.

@@ -12,11 +12,14 @@ import (
 
 	"github.com/stagegate/stagegate/pkg/apiserver"
 	"github.com/stagegate/stagegate/pkg/generated/clientset/versioned"
+	"github.com/stagegate/stagegate/pkg/registry/placement/updaterun"
+	"github.com/stagegate/stagegate/pkg/rollout"
 	"github.com/stagegate/stagegate/test/integration/testserver"
 )
 
-// writer is a loop that writes once when it starts and once when it is told to end.
+// writer is a controller that writes once when it starts and once when it is told to end.
 type writer struct {
+	updaterun.Planner
 	client  versioned.Interface
 	started chan struct{}
 	first   error
@@ -40,15 +43,16 @@ func (w *writer) Run(ctx context.Context) error {
 func TestLoopsHaveTheAPIFromStartToEnd(t *testing.T) {
 	dir := t.TempDir()
 	loop := &writer{started: make(chan struct{})}
-	var got apiserver.LoopsConfig
+	var gotHub *rest.Config
+	var got rollout.Options
 	s := testserver.Start(t, testserver.WithDataDir(dir), testserver.WithConfig(func(c *apiserver.Config) {
 		c.Generic.ClientConfig = &rest.Config{Host: "https://hub.invalid"}
-		c.Extra.Loops.StoreID = "store"
-		c.Extra.NewLoops = func(config apiserver.LoopsConfig) (apiserver.Loops, error) {
-			got = config
+		c.Extra.Rollout.StoreID = "store"
+		c.Extra.NewManager = func(api, hub *rest.Config, options rollout.Options) (apiserver.Manager, error) {
+			gotHub, got = hub, options
 			var err error
-			loop.client, err = versioned.NewForConfig(config.API)
-			return apiserver.Loops{Runner: loop}, err
+			loop.client, err = versioned.NewForConfig(api)
+			return loop, err
 		}
 	}))
 	<-loop.started
@@ -59,8 +63,8 @@ func TestLoopsHaveTheAPIFromStartToEnd(t *testing.T) {
 	if loop.last != nil {
 		t.Errorf("write at the end: %v", loop.last)
 	}
-	if got.Hub.Host != "https://hub.invalid" || got.StoreID != "store" || got.Hub.QPS <= 5 {
-		t.Errorf("the loops got hub %s with %v requests a second and store %q", got.Hub.Host, got.Hub.QPS, got.StoreID)
+	if gotHub.Host != "https://hub.invalid" || got.StoreID != "store" || gotHub.QPS <= 5 {
+		t.Errorf("the controllers got hub %s with %v requests a second and store %q", gotHub.Host, gotHub.QPS, got.StoreID)
 	}
 
 	s = testserver.Start(t, testserver.WithDataDir(dir))

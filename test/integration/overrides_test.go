@@ -15,6 +15,7 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/apimachinery/pkg/util/wait"
 	"k8s.io/client-go/dynamic"
+	"k8s.io/client-go/rest"
 
 	"github.com/stagegate/stagegate/pkg/apis/wellknown"
 	"github.com/stagegate/stagegate/pkg/apiserver"
@@ -28,13 +29,12 @@ func startWithLoops(t *testing.T, loops ...string) *testserver.Server {
 	t.Helper()
 	return testserver.Start(t, testserver.WithConfig(func(c *apiserver.Config) {
 		c.Generic.ClientConfig = testserver.StartHub(t)
-		c.Extra.NewLoops = func(config apiserver.LoopsConfig) (apiserver.Loops, error) {
-			manager, err := rollout.New(config.API, config.Hub, rollout.Options{
+		c.Extra.NewManager = func(api, hub *rest.Config, options rollout.Options) (apiserver.Manager, error) {
+			return rollout.New(api, hub, rollout.Options{
 				Controllers: loops,
 				StoreID:     testserver.HubStoreID,
-				HubRecord:   config.HubRecord,
+				HubRecord:   options.HubRecord,
 			})
-			return apiserver.Loops{Runner: manager}, err
 		}
 	}))
 }

@@ -8,10 +8,16 @@ import (
 	"encoding/json"
 	"errors"
 	"io"
+	"os"
 	"os/exec"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/stagegate/stagegate/pkg/rollout"
 )
 
 const module = "github.com/stagegate/stagegate/"
@@ -36,18 +42,13 @@ var rules = []rule{
 	{packages: "pkg/rollout/updaterun/plan", may: []string{"pkg/apis", "pkg/rules"}},
 	// A run is planned by its first steps.
 	{packages: "pkg/rollout/updaterun/engine", may: []string{"pkg/apis", "pkg/rules", "pkg/rollout/updaterun/plan"}},
-	{packages: "pkg/rollout/apply", may: []string{"pkg/apis", "pkg/rules", "pkg/generated", "pkg/rollout/internal/reconcile", "pkg/rollout/internal/conditions", "pkg/rollout/storeid"}},
+	{packages: "pkg/rollout/apply", may: []string{"pkg/apis", "pkg/rules", "pkg/generated", "pkg/rollout/internal/reconcile", "pkg/rollout/storeid"}},
 	{packages: "pkg/rollout/internal", may: []string{"pkg/apis", "pkg/rules", "pkg/generated", "pkg/rollout/internal"}},
 	{packages: "pkg/rollout/members", may: []string{"pkg/apis", "pkg/generated", "pkg/rollout/internal", "pkg/rollout/members"}},
 	{packages: "pkg/rollout/storeid", may: []string{"pkg/apis"}},
 	{packages: "pkg/rollout", may: []string{"pkg/apis", "pkg/rules", "pkg/generated", "pkg/rollout"}},
 	{packages: "pkg/apiserver", may: []string{"pkg/apis", "pkg/rules", "pkg/generated", "pkg/registry", "pkg/admission", "pkg/rollout", "pkg/apiserver"}},
 	{packages: "cmd", may: []string{"pkg/apiserver"}},
-}
-
-// loops never import each other: what one says to another is an API object.
-var loops = []string{
-	"membership", "snapshot", "override", "scheduling", "rollingupdate", "updaterun", "work", "apply", "placementstatus",
 }
 
 type goPackage struct {
@@ -97,17 +98,49 @@ func TestImportsGoOneWay(t *testing.T) {
 	}
 }
 
-func TestLoopsDoNotKnowEachOther(t *testing.T) {
+// Controllers never import each other: what one says to another is an API object.
+func TestControllersDoNotKnowEachOther(t *testing.T) {
+	controllers := controllers(t)
+	controllerOf := func(path string) string {
+		rest, _ := strings.CutPrefix(strings.TrimPrefix(path, module), "pkg/rollout/")
+		name, _, _ := strings.Cut(rest, "/")
+		if slices.Contains(controllers, name) {
+			return name
+		}
+		return ""
+	}
 	for _, p := range packages(t) {
-		loop, ok := loopOf(strings.TrimPrefix(p.ImportPath, module))
-		if !ok {
+		controller := controllerOf(p.ImportPath)
+		if controller == "" {
 			continue
 		}
 		for _, imported := range p.Imports {
-			if other, ok := loopOf(strings.TrimPrefix(imported, module)); ok && other != loop {
-				t.Errorf("%s imports the loop %s", p.ImportPath, other)
+			if other := controllerOf(imported); other != "" && other != controller {
+				t.Errorf("%s imports the controller %s", p.ImportPath, other)
 			}
 		}
+	}
+}
+
+// The list of controllers names each package that is one, and so do the documents.
+func TestEveryControllerIsListed(t *testing.T) {
+	want := rollout.Controllers()
+	sorted := slices.Sorted(slices.Values(want))
+	if diff := cmp.Diff(sorted, controllers(t)); diff != "" {
+		t.Errorf("packages with a const Name (-listed +found):\n%s", diff)
+	}
+	flag := "There are " + strings.Join(want, ", ") + " |"
+	if !strings.Contains(read(t, "../../docs/operations.md"), flag) {
+		t.Errorf("docs/operations.md lacks of --controllers: %s", flag)
+	}
+	var rows []string
+	for line := range strings.Lines(read(t, "../../README.md")) {
+		if cells := strings.Split(line, "|"); len(cells) > 1 && slices.Contains(want, strings.TrimSpace(cells[1])) {
+			rows = append(rows, strings.TrimSpace(cells[1]))
+		}
+	}
+	if diff := cmp.Diff(want, rows); diff != "" {
+		t.Errorf("table of controllers in README.md (-want +got):\n%s", diff)
 	}
 }
 
@@ -121,21 +154,23 @@ func TestKubernetesItselfIsNotADependency(t *testing.T) {
 	}
 }
 
-func loopOf(path string) (string, bool) {
-	rest, ok := strings.CutPrefix(path, "pkg/rollout/")
-	if !ok {
-		return "", false
+// controllers are the packages of pkg/rollout that have a const Name, in order.
+func controllers(t *testing.T) []string {
+	t.Helper()
+	files, err := filepath.Glob("../../pkg/rollout/*/*.go")
+	if err != nil {
+		t.Fatal(err)
 	}
-	name, _, _ := strings.Cut(rest, "/")
-	for _, loop := range loops {
-		if name == loop {
-			return loop, true
+	var found []string
+	for _, file := range files {
+		if strings.Contains(read(t, file), "\nconst Name = ") {
+			found = append(found, filepath.Base(filepath.Dir(file)))
 		}
 	}
-	return "", false
+	return found
 }
 
-// below says whether a package is one of the named ones, or in a directory below one.
+// below reports whether a package is one of the named ones, or in a directory below one.
 func below(path string, packages ...string) bool {
 	for _, p := range packages {
 		if path == p || strings.HasPrefix(path, p+"/") {
@@ -143,4 +178,13 @@ func below(path string, packages ...string) bool {
 		}
 	}
 	return false
+}
+
+func read(t *testing.T, path string) string {
+	t.Helper()
+	text, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(text)
 }

@@ -364,7 +364,7 @@ func TestARefusalNamesTenAndCountsTheRest(t *testing.T) {
 		selectors = append(selectors, selector(fmt.Sprintf("/Secret/s%d", i)))
 	}
 	got := refusal(t, newFixture().write("nobody", resourcePlacement(selectors...), nil))
-	if len(got) != 11 || got[10] != "and 2 more like these" {
+	if len(got) != 11 || got[10] != "and 2 more" {
 		t.Errorf("refused with %q", got)
 	}
 }

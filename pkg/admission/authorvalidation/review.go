@@ -295,15 +295,11 @@ func (r *review) refusal(ctx context.Context) (refused, err error) {
 	if len(sentences) == 0 {
 		return nil, nil
 	}
-	more := ""
-	if n := len(sentences) - maxRefusals; n > 0 {
-		sentences, more = sentences[:maxRefusals], fmt.Sprintf("; and %d more like these", n)
-	}
 	fix := ". Leave it out, or have somebody write it who may do the same without Stagegate"
 	if len(lacks) > 0 {
 		fix = ". Ask for what it needs on the hub, leave it out, or have somebody write it who may do the same without Stagegate"
 	}
-	return errors.New(check + strings.Join(sentences, "; ") + more + fix), nil
+	return errors.New(check + wording.Clauses(sentences[:min(len(sentences), maxRefusals)], len(sentences)) + fix), nil
 }
 
 // sentences returns what is refused, in the order in which it was added.

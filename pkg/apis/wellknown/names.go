@@ -27,9 +27,9 @@ func IsReservedNamespace(namespace string) bool {
 // MemberSecretName is the Secret in the system namespace that holds a member's kubeconfig.
 func MemberSecretName(cluster string) string { return "member-" + cluster }
 
-// ResourceSnapshotName is the master resource snapshot of a placement at an index.
-func ResourceSnapshotName(placement string, index int) string {
-	return placement + "-" + strconv.Itoa(index) + "-snapshot"
+// ResourceSnapshotName is the master resource snapshot of a placement at an index, which labels and statuses have as text.
+func ResourceSnapshotName[Index int | string](placement string, index Index) string {
+	return fmt.Sprintf("%s-%v-snapshot", placement, index)
 }
 
 // ResourceSnapshotIndex returns the index of the master resource snapshot of a name, and false where the name is that of no resource
@@ -43,7 +43,7 @@ func ResourceSnapshotIndex(placement, name string) (int, bool) {
 		return 0, false
 	}
 	index, err := strconv.ParseUint(rest, 10, 31)
-	return int(index), err == nil
+	return int(index), err == nil && ResourceSnapshotName(placement, int(index)) == name
 }
 
 // ResourceSnapshotPartName is a part of a resource snapshot that did not fit into the master.

@@ -103,3 +103,15 @@ func TestReservedNamespaces(t *testing.T) {
 		}
 	}
 }
+
+func TestOnlyANameThatIsGivenHasAnIndex(t *testing.T) {
+	for name, want := range map[string]int{
+		ResourceSnapshotName("p", 0): 0, ResourceSnapshotName("p", "12"): 12,
+		"": -1, "p": -1, "12": -1, "p-12": -1, "p-12-0": -1, "p--snapshot": -1, "p--1-snapshot": -1, "p-+1-snapshot": -1, "p-01-snapshot": -1,
+		"other-1-snapshot": -1, "p-q-1-snapshot": -1, "p-4294967296-snapshot": -1,
+	} {
+		if index, ok := ResourceSnapshotIndex("p", name); ok != (want >= 0) || ok && index != want {
+			t.Errorf("%q has index %d %t, want %d", name, index, ok, want)
+		}
+	}
+}

@@ -13,11 +13,23 @@ import (
 const shown = 10
 
 // List joins some names, at most ten, and counts the others: "a, b and 3 more".
-func List(names []string) string {
-	if len(names) <= shown {
+func List(names []string) string { return First(names, shown) }
+
+// First joins the first names, at most limit, and counts the others: "a, b and 3 more".
+func First(names []string, limit int) string {
+	if len(names) <= limit {
 		return strings.Join(names, ", ")
 	}
-	return fmt.Sprintf("%s and %d more", strings.Join(names[:shown], ", "), len(names)-shown)
+	return fmt.Sprintf("%s and %d more", strings.Join(names[:limit], ", "), len(names)-limit)
+}
+
+// Clauses joins what is too long for commas, and counts what of a total is not there: "a is ill; b has left; and 3 more".
+func Clauses(clauses []string, total int) string {
+	joined := strings.Join(clauses, "; ")
+	if more := total - len(clauses); more > 0 {
+		joined += fmt.Sprintf("; and %d more", more)
+	}
+	return joined
 }
 
 // FirstNames joins up to three names, and ends in dots where there are more.

@@ -26,3 +26,44 @@ func TestAListNamesTheFirstAndCountsTheRest(t *testing.T) {
 		})
 	}
 }
+
+func TestAListNamesNoMoreThanItsLimit(t *testing.T) {
+	names := []string{"a", "b", "c"}
+	for limit, want := range map[int]string{1: "a and 2 more", 2: "a, b and 1 more", 3: "a, b, c", 4: "a, b, c"} {
+		if got := First(names, limit); got != want {
+			t.Errorf("at most %d: got %q, want %q", limit, got, want)
+		}
+	}
+}
+
+func TestFirstNames(t *testing.T) {
+	for want, names := range map[string][]string{"": nil, "a": {"a"}, "a, b, c": {"a", "b", "c"}, "a, b, c...": {"a", "b", "c", "d"}} {
+		if got := FirstNames(names); got != want {
+			t.Errorf("got %q, want %q", got, want)
+		}
+	}
+}
+
+func TestClausesCountWhatIsNotThere(t *testing.T) {
+	for total, want := range map[int]string{2: "a is ill; b has left", 5: "a is ill; b has left; and 3 more"} {
+		if got := Clauses([]string{"a is ill", "b has left"}, total); got != want {
+			t.Errorf("of %d: got %q, want %q", total, got, want)
+		}
+	}
+}
+
+func TestCount(t *testing.T) {
+	for want, n := range map[string]int{"0 clusters": 0, "1 cluster": 1, "2 clusters": 2} {
+		if got := Count(n, "cluster"); got != want {
+			t.Errorf("got %q, want %q", got, want)
+		}
+	}
+}
+
+func TestKey(t *testing.T) {
+	for want, namespace := range map[string]string{"web": "", "shop/web": "shop"} {
+		if got := Key(namespace, "web"); got != want {
+			t.Errorf("got %q, want %q", got, want)
+		}
+	}
+}

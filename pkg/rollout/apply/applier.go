@@ -225,11 +225,11 @@ func (a *Applier) reconcileWork(ctx context.Context, name string) (time.Duration
 }
 
 func (a *Applier) withFinalizer(ctx context.Context, work *v1beta1.Work) (*v1beta1.Work, error) {
-	if slices.Contains(work.Finalizers, wellknown.WorkCleanupFinalizer) {
+	if reconcile.HasFinalizer(work, wellknown.WorkCleanupFinalizer) {
 		return work, nil
 	}
 	work = work.DeepCopy()
-	work.Finalizers = append(work.Finalizers, wellknown.WorkCleanupFinalizer)
+	reconcile.AddFinalizer(work, wellknown.WorkCleanupFinalizer)
 	updated, err := a.works.Update(ctx, work, metav1.UpdateOptions{FieldManager: wellknown.FieldManager})
 	if err != nil {
 		return nil, fmt.Errorf("adding the finalizer to Work %s: %w", work.Name, err)

@@ -62,7 +62,8 @@ func (a *Applier) forget(name string) {
 }
 
 // ownWrites tells the changes of a Work that this applier has made from those of others. A change may be seen before the write of it
-// returns: what is seen meanwhile is told apart afterwards.
+// returns: what is seen meanwhile is told apart afterwards. A consistency.Store does not answer that: it knows whether a cache is as new
+// as a write, and not whose each change is.
 type ownWrites struct {
 	writing bool
 	// during are the versions that were seen while a write was under way.

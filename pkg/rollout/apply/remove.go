@@ -7,7 +7,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"slices"
 	"time"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -16,6 +15,7 @@ import (
 
 	"github.com/stagegate/stagegate/pkg/apis/placement/v1beta1"
 	"github.com/stagegate/stagegate/pkg/apis/wellknown"
+	"github.com/stagegate/stagegate/pkg/rollout/internal/reconcile"
 )
 
 // handOverPatience is how long a removal waits for Works of other placements that are to get something and are not ready. Whoever has
@@ -28,7 +28,7 @@ const handOverPatience = 10 * time.Minute
 //
 // It returns when to look again although nothing changes, 0 for never.
 func (a *Applier) remove(ctx context.Context, work *v1beta1.Work) (time.Duration, error) {
-	if !slices.Contains(work.Finalizers, wellknown.WorkCleanupFinalizer) {
+	if !reconcile.HasFinalizer(work, wellknown.WorkCleanupFinalizer) {
 		return 0, nil
 	}
 	a.watchRemoval(work.Name)
@@ -64,7 +64,7 @@ func (a *Applier) remove(ctx context.Context, work *v1beta1.Work) (time.Duration
 			}
 		}
 	}
-	live.Finalizers = slices.DeleteFunc(live.Finalizers, func(f string) bool { return f == wellknown.WorkCleanupFinalizer })
+	reconcile.RemoveFinalizer(live, wellknown.WorkCleanupFinalizer)
 	_, err = a.works.Update(ctx, live, metav1.UpdateOptions{FieldManager: wellknown.FieldManager})
 	if err != nil && !apierrors.IsNotFound(err) {
 		return 0, fmt.Errorf("removing the finalizer of Work %s: %w", work.Name, err)

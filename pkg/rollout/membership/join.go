@@ -20,6 +20,7 @@ import (
 	"github.com/stagegate/stagegate/pkg/apis/cluster/v1beta1"
 	"github.com/stagegate/stagegate/pkg/apis/wellknown"
 	"github.com/stagegate/stagegate/pkg/apis/wording"
+	"github.com/stagegate/stagegate/pkg/rollout/internal/reconcile"
 )
 
 // fieldManager of what the controller writes.
@@ -52,13 +53,11 @@ func (c *Controller) join(ctx context.Context, cluster *v1beta1.MemberCluster) (
 
 // register marks a MemberCluster as looked after: it cannot go without having left, and can be selected by its name.
 func (c *Controller) register(ctx context.Context, cluster *v1beta1.MemberCluster) (*v1beta1.MemberCluster, error) {
-	if slices.Contains(cluster.Finalizers, wellknown.MemberClusterFinalizer) && cluster.Labels[wellknown.MemberNameLabel] == cluster.Name {
+	if reconcile.HasFinalizer(cluster, wellknown.MemberClusterFinalizer) && cluster.Labels[wellknown.MemberNameLabel] == cluster.Name {
 		return cluster, nil
 	}
 	cluster = cluster.DeepCopy()
-	if !slices.Contains(cluster.Finalizers, wellknown.MemberClusterFinalizer) {
-		cluster.Finalizers = append(cluster.Finalizers, wellknown.MemberClusterFinalizer)
-	}
+	reconcile.AddFinalizer(cluster, wellknown.MemberClusterFinalizer)
 	metav1.SetMetaDataLabel(&cluster.ObjectMeta, wellknown.MemberNameLabel, cluster.Name)
 	registered, err := c.fleet.Clientset.ClusterV1beta1().MemberClusters().Update(ctx, cluster, metav1.UpdateOptions{FieldManager: fieldManager})
 	if err != nil {

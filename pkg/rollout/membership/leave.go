@@ -7,7 +7,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"slices"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
@@ -17,6 +16,7 @@ import (
 
 	"github.com/stagegate/stagegate/pkg/apis/cluster/v1beta1"
 	"github.com/stagegate/stagegate/pkg/apis/wellknown"
+	"github.com/stagegate/stagegate/pkg/rollout/internal/reconcile"
 )
 
 const (
@@ -30,7 +30,7 @@ const (
 // its namespace on the hub. A member that cannot be reached is waited for until forceLeaveAfter, and not at all where
 // spec.deleteOptions.validationMode is Skip; then it leaves with everything on it as it is.
 func (c *Controller) leave(ctx context.Context, cluster *v1beta1.MemberCluster) (time.Duration, error) {
-	if !slices.Contains(cluster.Finalizers, wellknown.MemberClusterFinalizer) {
+	if !reconcile.HasFinalizer(cluster, wellknown.MemberClusterFinalizer) {
 		c.forget(cluster.Name)
 		return 0, nil
 	}
@@ -164,8 +164,7 @@ func (c *Controller) removeWorks(ctx context.Context, namespace string) error {
 	var failed []error
 	for i := range works.Items {
 		work := &works.Items[i]
-		if slices.Contains(work.Finalizers, wellknown.WorkCleanupFinalizer) {
-			work.Finalizers = slices.DeleteFunc(work.Finalizers, func(f string) bool { return f == wellknown.WorkCleanupFinalizer })
+		if reconcile.RemoveFinalizer(work, wellknown.WorkCleanupFinalizer) {
 			if work, err = client.Update(ctx, work, metav1.UpdateOptions{FieldManager: fieldManager}); err != nil {
 				failed = append(failed, ignoreNotFound(err, "releasing Work", namespace, works.Items[i].Name))
 				continue
@@ -193,7 +192,7 @@ func ignoreNotFound(err error, what, namespace, name string) error {
 func (c *Controller) release(ctx context.Context, cluster *v1beta1.MemberCluster) error {
 	c.forget(cluster.Name)
 	cluster = cluster.DeepCopy()
-	cluster.Finalizers = slices.DeleteFunc(cluster.Finalizers, func(f string) bool { return f == wellknown.MemberClusterFinalizer })
+	reconcile.RemoveFinalizer(cluster, wellknown.MemberClusterFinalizer)
 	_, err := c.fleet.Clientset.ClusterV1beta1().MemberClusters().Update(ctx, cluster, metav1.UpdateOptions{FieldManager: fieldManager})
 	if err != nil && !apierrors.IsNotFound(err) {
 		return fmt.Errorf("releasing MemberCluster %s: %w", cluster.Name, err)

@@ -93,7 +93,7 @@ func (c *Controller) reconcile(ctx context.Context, key reconcile.Key) (time.Dur
 	case !override.GetDeletionTimestamp().IsZero():
 		return c.cleanUp(ctx, key, override)
 	}
-	if claimed := fleet.Copy(override); fleet.AddFinalizer(claimed, wellknown.OverrideCleanupFinalizer) {
+	if claimed := fleet.Copy(override); reconcile.AddFinalizer(claimed, wellknown.OverrideCleanupFinalizer) {
 		// The write comes back as an event, and with it the rest is done.
 		_, err := c.fleet.Overrides.Client(key.Namespace).Update(ctx, claimed, metav1.UpdateOptions{})
 		return 0, reconcile.IgnoreNotFound(err)
@@ -103,12 +103,12 @@ func (c *Controller) reconcile(ctx context.Context, key reconcile.Key) (time.Dur
 
 // ensure has the newest version say what the override says, and prunes old ones.
 func (c *Controller) ensure(ctx context.Context, key reconcile.Key, override v1beta1.OverrideObject) error {
-	h, err := c.historyOf(ctx, key)
+	versions, err := history(c.fleet).Read(ctx, key)
 	if err != nil {
 		return err
 	}
-	if newest := h.newest(); newest != nil && overrides.SaysTheSame(override, newest) {
-		if err := h.mark(ctx, newest); err != nil {
+	if newest := versions.Newest(); newest != nil && overrides.SaysTheSame(override, newest.Master) {
+		if err := versions.Mark(ctx, newest); err != nil {
 			return err
 		}
 	} else {
@@ -116,14 +116,11 @@ func (c *Controller) ensure(ctx context.Context, key reconcile.Key, override v1b
 		if current, err := c.isCurrent(ctx, key, override); err != nil || !current {
 			return err
 		}
-		if err := h.make(ctx, override, c.used(key)); err != nil {
+		if err := c.create(ctx, key, override, versions); err != nil {
 			return err
 		}
 	}
-	if excess := len(h.versions) - kept; excess > 0 {
-		return h.remove(ctx, h.versions[:excess], c.used(key))
-	}
-	return nil
+	return versions.Prune(ctx, kept, func() func(int) bool { return c.used(key).Has })
 }
 
 // cleanUp deletes the versions that nothing uses of an override that is being deleted, and lets go of it. It is nil where it is gone.
@@ -131,22 +128,22 @@ func (c *Controller) cleanUp(ctx context.Context, key reconcile.Key, override v1
 	if current, err := c.isCurrent(ctx, key, override); err != nil || !current {
 		return 0, err
 	}
-	h, err := c.historyOf(ctx, key)
+	versions, err := history(c.fleet).Read(ctx, key)
 	if err != nil {
 		return 0, err
 	}
-	if err := h.mark(ctx, nil); err != nil {
+	if err := versions.Unmark(ctx); err != nil {
 		return 0, err
 	}
-	if override != nil && len(h.versions) > 0 {
+	if override != nil && versions.Len() > 0 {
 		if left := settle - c.clock.Since(override.GetDeletionTimestamp().Time); left > 0 {
 			return left, nil
 		}
 	}
-	if err := h.remove(ctx, h.versions, c.used(key)); err != nil || override == nil {
+	if err := versions.RemoveUnused(ctx, c.used(key).Has); err != nil || override == nil {
 		return 0, err
 	}
-	if released := fleet.Copy(override); fleet.RemoveFinalizer(released, wellknown.OverrideCleanupFinalizer) {
+	if released := fleet.Copy(override); reconcile.RemoveFinalizer(released, wellknown.OverrideCleanupFinalizer) {
 		_, err := c.fleet.Overrides.Client(key.Namespace).Update(ctx, released, metav1.UpdateOptions{})
 		return 0, reconcile.IgnoreNotFound(err)
 	}

@@ -21,6 +21,7 @@ import (
 	"github.com/stagegate/stagegate/pkg/apis/wellknown"
 	"github.com/stagegate/stagegate/pkg/rollout/internal/fleet"
 	"github.com/stagegate/stagegate/pkg/rollout/internal/fleettest"
+	"github.com/stagegate/stagegate/pkg/rollout/internal/reconcile"
 )
 
 var start = time.Date(2025, 7, 22, 21, 28, 8, 0, time.UTC)
@@ -124,7 +125,12 @@ func (f *fixture) settled() {
 func (f *fixture) versions() string {
 	f.Helper()
 	list := f.controller().fleet.OverrideSnapshots.ByIndex(fleet.ByOverride, f.Key("o"))
-	slices.SortFunc(list, func(a, b v1beta1.OverrideSnapshotObject) int { return indexOf(a) - indexOf(b) })
+	slices.SortFunc(list, func(a, b v1beta1.OverrideSnapshotObject) int {
+		// What is no version comes first.
+		i, _ := overrides.Index(a)
+		j, _ := overrides.Index(b)
+		return i - j
+	})
 	var shown []string
 	for _, s := range list {
 		one := s.GetName() + " " + s.OverriddenResources()[0].Name
@@ -151,7 +157,7 @@ func (f *fixture) held() bool {
 	f.Helper()
 	o, err := f.Fleet.Overrides.Client(f.Namespace).Get(f.Context(), "o", metav1.GetOptions{})
 	f.Must(err)
-	return fleet.HasFinalizer(o, wellknown.OverrideCleanupFinalizer)
+	return reconcile.HasFinalizer(o, wellknown.OverrideCleanupFinalizer)
 }
 
 // writes are what was written since the actions were cleared.

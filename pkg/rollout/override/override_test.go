@@ -22,7 +22,6 @@ import (
 	"github.com/stagegate/stagegate/pkg/apis/overrides"
 	"github.com/stagegate/stagegate/pkg/apis/placement/v1beta1"
 	"github.com/stagegate/stagegate/pkg/apis/wellknown"
-	"github.com/stagegate/stagegate/pkg/rollout/internal/fleet"
 	"github.com/stagegate/stagegate/pkg/rollout/internal/fleettest"
 	"github.com/stagegate/stagegate/pkg/rollout/internal/reconcile"
 )
@@ -496,7 +495,7 @@ func TestALoopKeepsVersionsAsThingsChange(t *testing.T) {
 		f.Eventually("the override is let go", func() bool {
 			o, err := f.Fleet.Overrides.Get(f.Key("o"))
 			f.Must(err)
-			return !fleet.HasFinalizer(o, wellknown.OverrideCleanupFinalizer)
+			return !reconcile.HasFinalizer(o, wellknown.OverrideCleanupFinalizer)
 		})
 		remove(f, f.Fleet.Overrides, "o")
 		fleettest.Update(f.World, f.Fleet.Bindings, "user", func(b v1beta1.BindingObject) {

@@ -17,7 +17,8 @@ import (
 )
 
 // used are the indices of the versions of an override that a binding asks for, or that a run has rolled out or can go back to. A run
-// that is over can still be rolled back. The versions need not exist.
+// that is over can still be rolled back. The versions need not exist. Resource snapshots are kept for fewer runs, since they are large; a
+// version of an override is small, and its name must not come to mean another one as long as anything says it.
 func (c *Controller) used(override reconcile.Key) sets.Set[int] {
 	indices := sets.New[int]()
 	add := func(user any) {

@@ -8,7 +8,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/stagegate/stagegate/pkg/apis/placement/v1beta1"
-	"github.com/stagegate/stagegate/pkg/rollout/internal/conditions"
+	"github.com/stagegate/stagegate/pkg/rules/conditions"
 )
 
 // perCluster says how one picked cluster is doing. Its conditions end with the first step that is not done. A cluster that is bound
@@ -57,7 +57,7 @@ func perCluster(placement v1beta1.PlacementObject, b v1beta1.BindingObject, way 
 	}
 	// Its time is when the cluster began to keep them, and counts for who asks that it let go.
 	conditions.Remove(&entry.Conditions, v1beta1.PlacementObjectsKept)
-	if kept := meta.FindStatusCondition(status.Conditions, v1beta1.BindingObjectsKept); kept != nil && kept.ObservedGeneration == b.GetGeneration() {
+	if kept := conditions.Find(status.Conditions, v1beta1.BindingObjectsKept, b.GetGeneration()); kept != nil {
 		set(*kept)
 	}
 	if meta.IsStatusConditionTrue(entry.Conditions, v1beta1.PlacementRolloutStarted) {

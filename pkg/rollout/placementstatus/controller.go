@@ -15,13 +15,15 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/client-go/tools/record"
 	"k8s.io/klog/v2"
+	"k8s.io/utils/clock"
 
 	"github.com/stagegate/stagegate/pkg/apis/placeable"
 	"github.com/stagegate/stagegate/pkg/apis/placement/v1beta1"
 	"github.com/stagegate/stagegate/pkg/apis/wellknown"
+	"github.com/stagegate/stagegate/pkg/rollout/internal/consistency"
 	"github.com/stagegate/stagegate/pkg/rollout/internal/fleet"
 	"github.com/stagegate/stagegate/pkg/rollout/internal/reconcile"
-	"github.com/stagegate/stagegate/pkg/rollout/internal/resources"
+	snapshotrules "github.com/stagegate/stagegate/pkg/rules/snapshot"
 )
 
 // Name of the loop.
@@ -44,15 +46,16 @@ const (
 type Controller struct {
 	fleet    *fleet.Fleet
 	recorder record.EventRecorder
+	clock    clock.PassiveClock
 	loop     *reconcile.Loop
 	pace     reconcile.Pace
-	written  written
+	written  consistency.Store
 }
 
 // New makes the loop for one term of leadership.
-func New(f *fleet.Fleet, recorder record.EventRecorder) *Controller {
-	c := &Controller{fleet: f, recorder: recorder, pace: reconcile.Pace{Rest: rest, Longest: longestRest}}
-	c.loop = reconcile.New(Name, workers, c.reconcile)
+func New(f *fleet.Fleet, recorder record.EventRecorder, t clock.WithTicker) *Controller {
+	c := &Controller{fleet: f, recorder: recorder, clock: t, pace: reconcile.Pace{Rest: rest, Longest: longestRest}}
+	c.loop = reconcile.NewWithClock(Name, workers, c.reconcile, t)
 	f.Placements.Watch(c.loop, reconcile.Self)
 	f.PolicySnapshots.Watch(c.loop, reconcile.ByLabel(wellknown.ParentPlacementLabel))
 	f.Snapshots.Watch(c.loop, reconcile.ByLabel(wellknown.ParentPlacementLabel))
@@ -66,25 +69,25 @@ func New(f *fleet.Fleet, recorder record.EventRecorder) *Controller {
 func (c *Controller) Run(ctx context.Context) error { return c.loop.Run(ctx) }
 
 func (c *Controller) reconcile(ctx context.Context, key reconcile.Key) (time.Duration, error) {
+	if !c.written.Ready(key) {
+		// Another write would only be a conflict.
+		return 0, nil
+	}
 	placement, err := c.fleet.Placements.Get(key)
 	if err != nil {
-		c.written.forget(key)
+		c.written.Forget(key)
 		c.pace.Forget(key)
 		return 0, reconcile.IgnoreNotFound(err)
-	}
-	if c.written.ahead(key, placement.GetResourceVersion()) {
-		// The last write is on its way to the cache, and comes as an event.
-		return 0, nil
 	}
 	if !placement.GetDeletionTimestamp().IsZero() {
 		return c.leave(ctx, placement)
 	}
-	start := time.Now()
+	start := c.clock.Now()
 	w := c.observe(placement)
 	if left := c.pace.Left(key, start); left > 0 && !urgent(placement, w) {
 		return left, nil
 	}
-	status := summarize(placement, w, metav1.Now())
+	status := summarize(placement, w, metav1.NewTime(start))
 	if apiequality.Semantic.DeepEqual(placement.PlacementStatus(), status) {
 		return 0, nil
 	}
@@ -92,7 +95,7 @@ func (c *Controller) reconcile(ctx context.Context, key reconcile.Key) (time.Dur
 	if err := c.write(ctx, placement, status); err != nil {
 		return 0, reconcile.IgnoreNotFound(err)
 	}
-	c.pace.Worked(key, start, time.Now())
+	c.pace.Worked(key, start, c.clock.Now())
 	c.tell(placement, status, removed)
 	return 0, nil
 }
@@ -105,7 +108,7 @@ func (c *Controller) write(ctx context.Context, placement v1beta1.PlacementObjec
 	if err != nil {
 		return err
 	}
-	c.written.note(key, updated.GetResourceVersion())
+	c.written.Wrote(key, c.fleet.Placements.Cache(key.Namespace), updated)
 	klog.FromContext(ctx).V(2).Info("Placement status written")
 	return nil
 }
@@ -117,26 +120,27 @@ func (c *Controller) observe(placement v1beta1.PlacementObject) world {
 		index:    map[string]string{},
 	}
 	for _, policy := range c.fleet.PolicySnapshots.ByIndex(fleet.ByPlacement, key) {
-		if policy.GetLabels()[wellknown.LatestSnapshotLabel] == "true" && policy.GetDeletionTimestamp().IsZero() {
+		if snapshotrules.IsInForce(policy) {
 			w.policy = policy
 		}
 	}
 	snapshots := c.fleet.Snapshots.ByIndex(fleet.ByPlacement, key)
 	for _, snapshot := range snapshots {
-		if _, master := snapshot.GetAnnotations()[wellknown.ResourceHashAnnotation]; !master {
-			continue
-		}
-		w.index[snapshot.GetName()] = resources.Index(snapshot)
-		if snapshot.GetLabels()[wellknown.LatestSnapshotLabel] == "true" {
-			w.latest = snapshot.GetName()
+		if snapshotrules.IsMaster(snapshot) {
+			w.index[snapshot.GetName()] = snapshotrules.Index(snapshot)
 		}
 	}
-	w.resources = func(name string) []v1beta1.ResourceIdentifier { return resources.Of(snapshots, w.index[name]) }
+	if latest := snapshotrules.Latest(snapshots); latest != nil {
+		w.latest = latest.GetName()
+	}
+	w.resources = func(name string) []v1beta1.ResourceIdentifier {
+		return snapshotrules.IDs(snapshotrules.Resources(snapshots, w.index[name]))
+	}
 	w.neverAnything = func(index string) bool {
 		n, err := strconv.Atoi(index)
 		return err == nil && placeable.NeverAnything(placement, n, snapshots, w.bindings)
 	}
-	w.onClusters = func() []v1beta1.ResourceIdentifier { return resources.OnClusters(c.fleet, key) }
+	w.onClusters = func() []v1beta1.ResourceIdentifier { return snapshotrules.OnClusters(w.bindings, snapshots) }
 	return w
 }
 

@@ -12,9 +12,11 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/client-go/tools/record"
+	"k8s.io/utils/clock"
 
 	"github.com/stagegate/stagegate/pkg/apis/placement/v1beta1"
 	"github.com/stagegate/stagegate/pkg/apis/wellknown"
+	"github.com/stagegate/stagegate/pkg/rollout/internal/fleet"
 	"github.com/stagegate/stagegate/pkg/rollout/internal/fleettest"
 )
 
@@ -83,7 +85,7 @@ func TestAPlacementFollowsItsBindings(t *testing.T) {
 	fleettest.InBothScopes(t, func(w *fleettest.World) {
 		placed(w, metav1.ConditionFalse)
 		recorder := record.NewFakeRecorder(20)
-		w.Run(New(w.Fleet, recorder).Run)
+		w.Run(New(w.Fleet, recorder, clock.RealClock{}).Run)
 		w.Eventually("the placement is not available", func() bool { return condition(w, v1beta1.PlacementAvailable) == metav1.ConditionFalse })
 
 		for _, cluster := range []string{"a", "b"} {
@@ -115,13 +117,31 @@ func TestAPlacementFollowsItsBindings(t *testing.T) {
 func TestWhatIsSummedUpAlreadyIsNotWritten(t *testing.T) {
 	fleettest.InBothScopes(t, func(w *fleettest.World) {
 		placed(w, metav1.ConditionTrue)
-		c := New(w.Fleet, record.NewFakeRecorder(20))
+		c := New(w.Fleet, record.NewFakeRecorder(20), clock.RealClock{})
 		_, err := c.reconcile(t.Context(), w.Key("p"))
 		w.Must(err)
 		w.Eventually("the status is in the cache", func() bool { return condition(w, v1beta1.PlacementAvailable) == metav1.ConditionTrue })
 		w.Client.ClearActions()
 		// The first write may have the placement rest for a moment.
 		c.pace.Forget(w.Key("p"))
+		_, err = c.reconcile(t.Context(), w.Key("p"))
+		w.Must(err)
+		for _, action := range w.Client.Actions() {
+			t.Errorf("%s %s", action.GetVerb(), action.GetResource().Resource)
+		}
+	})
+}
+
+func TestNothingIsSummedUpOfACacheOlderThanTheLastWrite(t *testing.T) {
+	fleettest.InBothScopes(t, func(w *fleettest.World) {
+		placed(w, metav1.ConditionTrue)
+		c := New(w.Fleet, record.NewFakeRecorder(20), clock.RealClock{})
+		placement, err := w.Fleet.Placements.Get(w.Key("p"))
+		w.Must(err)
+		newer := fleet.Copy(placement)
+		newer.SetResourceVersion("99999999")
+		c.written.Wrote(w.Key("p"), w.Fleet.Placements.Cache(w.Namespace), newer)
+		w.Client.ClearActions()
 		_, err = c.reconcile(t.Context(), w.Key("p"))
 		w.Must(err)
 		for _, action := range w.Client.Actions() {

@@ -8,7 +8,6 @@ import (
 	"context"
 	"fmt"
 	"slices"
-	"strings"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
@@ -18,9 +17,9 @@ import (
 
 	"github.com/stagegate/stagegate/pkg/apis/placement/v1beta1"
 	"github.com/stagegate/stagegate/pkg/apis/wording"
-	"github.com/stagegate/stagegate/pkg/rollout/internal/conditions"
 	"github.com/stagegate/stagegate/pkg/rollout/internal/fleet"
 	"github.com/stagegate/stagegate/pkg/rollout/internal/reconcile"
+	"github.com/stagegate/stagegate/pkg/rules/conditions"
 )
 
 // What is to go from a cluster may be held there. The placement says which cluster and which object that is: while it is being deleted,
@@ -69,11 +68,7 @@ func remaining(bindings []v1beta1.BindingObject) (reason, message string) {
 		reason = cmp.Or(reason, c.Reason)
 		clusters = append(clusters, fmt.Sprintf("cluster %s: %s", b.BindingSpec().TargetCluster, wording.Shorten(c.Message, maxHeldMessage)))
 	}
-	message = "The removal waits for " + strings.Join(clusters, "; ")
-	if more := len(held) - len(clusters); more > 0 {
-		message += fmt.Sprintf("; and %d more cluster(s)", more)
-	}
-	return reason, message
+	return reason, "The removal waits for " + wording.Clauses(clusters, len(held))
 }
 
 // leave says in a placement that is being deleted what its deletion waits for. The rest of its status stays as it was.

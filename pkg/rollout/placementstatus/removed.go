@@ -11,7 +11,7 @@ import (
 	"k8s.io/apimachinery/pkg/api/meta"
 
 	"github.com/stagegate/stagegate/pkg/apis/placement/v1beta1"
-	"github.com/stagegate/stagegate/pkg/rollout/internal/resources"
+	snapshotrules "github.com/stagegate/stagegate/pkg/rules/snapshot"
 )
 
 // Nobody approves what RollingUpdate removes from members, so that the placement names it: in an Event when the version is seen, and
@@ -37,11 +37,11 @@ func removedBy(placement v1beta1.PlacementObject, next *v1beta1.PlacementStatus,
 		return ""
 	}
 	had := slices.Concat(placement.PlacementStatus().SelectedResources, w.onClusters())
-	removed := resources.Removed(had, next.SelectedResources)
+	removed := snapshotrules.Removed(had, next.SelectedResources)
 	if len(removed) == 0 {
 		return ""
 	}
-	return fmt.Sprintf("%s%d object(s) from member clusters: %s", removes(next), len(removed), resources.Listed(removed))
+	return fmt.Sprintf("%s%d object(s) from member clusters: %s", removes(next), len(removed), snapshotrules.Listed(removed))
 }
 
 // removes begins what is said of removals by the version that a status tells of.

@@ -7,11 +7,13 @@ import (
 	"fmt"
 	"strings"
 	"testing"
+	"time"
 
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/client-go/tools/record"
+	"k8s.io/utils/clock"
 
 	"github.com/stagegate/stagegate/pkg/apis/placement/v1beta1"
 	"github.com/stagegate/stagegate/pkg/apis/wellknown"
@@ -128,7 +130,7 @@ func TestAVersionThatRemovesObjectsIsAnEventOnce(t *testing.T) {
 			hold(s, "a", "b")
 		})
 		recorder := record.NewFakeRecorder(50)
-		c := New(w.Fleet, recorder)
+		c := New(w.Fleet, recorder, clock.RealClock{})
 		look := func() {
 			c.pace.Forget(w.Key("p"))
 			_, err := c.reconcile(t.Context(), w.Key("p"))
@@ -165,7 +167,7 @@ func TestAVersionThatRemovesObjectsIsAnEventOnce(t *testing.T) {
 		look()
 		w.Eventually("the second version is told of", observed("1"))
 		// Another leader begins with what is stored.
-		c = New(w.Fleet, recorder)
+		c = New(w.Fleet, recorder, clock.RealClock{})
 		look()
 
 		var told []string
@@ -177,6 +179,27 @@ func TestAVersionThatRemovesObjectsIsAnEventOnce(t *testing.T) {
 		const want = "Warning ObjectsRemoved Rolling out resource snapshot 1 removes 1 object(s) from member clusters: ConfigMap web/b"
 		if len(told) != 1 || told[0] != want {
 			t.Errorf("Events are %q, want %q", told, want)
+		}
+	})
+}
+
+// A status that forgot the version would tell of the next one as if there had been none before, and of nothing that it removes.
+func TestAVersionThatIsOnItsWayOutIsStillTheOneThatClustersHave(t *testing.T) {
+	fleettest.InBothScopes(t, func(w *fleettest.World) {
+		placed(w, metav1.ConditionTrue)
+		name := wellknown.ResourceSnapshotName("p", 0)
+		fleettest.Update(w, w.Fleet.Snapshots, name, func(s v1beta1.ResourceSnapshotObject) {
+			s.SetFinalizers([]string{"example.com/wait"})
+			s.SetDeletionTimestamp(&metav1.Time{Time: time.Now()})
+		})
+		w.Eventually("the deletion is seen", func() bool {
+			s, err := w.Fleet.Snapshots.Get(w.Key(name))
+			return err == nil && s.GetDeletionTimestamp() != nil
+		})
+		placement, err := w.Fleet.Placements.Get(w.Key("p"))
+		w.Must(err)
+		if got := New(w.Fleet, record.NewFakeRecorder(1), clock.RealClock{}).observe(placement); got.latest != name || got.index[name] != "0" {
+			t.Errorf("the newest version is %q with index %q, want %s", got.latest, got.index[got.latest], name)
 		}
 	})
 }

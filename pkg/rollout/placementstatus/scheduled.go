@@ -8,6 +8,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/stagegate/stagegate/pkg/apis/placement/v1beta1"
+	"github.com/stagegate/stagegate/pkg/rules/conditions"
 )
 
 const (
@@ -46,8 +47,8 @@ func decision(placement v1beta1.PlacementObject, policy v1beta1.PolicySnapshotOb
 	if policy == nil || policy.PolicySnapshotStatus().ObservedCRPGeneration < placement.GetGeneration() {
 		return nil
 	}
-	decided := meta.FindStatusCondition(policy.PolicySnapshotStatus().Conditions, v1beta1.PolicySnapshotScheduled)
-	if decided == nil || decided.ObservedGeneration != policy.GetGeneration() || decided.Status == metav1.ConditionUnknown {
+	decided := conditions.Find(policy.PolicySnapshotStatus().Conditions, v1beta1.PolicySnapshotScheduled, policy.GetGeneration())
+	if decided == nil || decided.Status == metav1.ConditionUnknown {
 		return nil
 	}
 	return decided

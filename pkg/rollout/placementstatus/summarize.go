@@ -13,7 +13,8 @@ import (
 
 	"github.com/stagegate/stagegate/pkg/apis/placement/v1beta1"
 	"github.com/stagegate/stagegate/pkg/apis/wellknown"
-	"github.com/stagegate/stagegate/pkg/rollout/internal/conditions"
+	bindingrules "github.com/stagegate/stagegate/pkg/rules/binding"
+	"github.com/stagegate/stagegate/pkg/rules/conditions"
 )
 
 const reasonExternal = "RolloutControlledByExternalController"
@@ -58,7 +59,7 @@ func summarize(placement v1beta1.PlacementObject, w world, now metav1.Time) *v1b
 	spec := placement.PlacementSpec()
 	way := steps(spec)
 	picked := slices.DeleteFunc(slices.Clone(w.bindings), func(b v1beta1.BindingObject) bool {
-		return !b.GetDeletionTimestamp().IsZero() || b.BindingSpec().State == v1beta1.BindingStateUnscheduled
+		return !bindingrules.IsPicked(b)
 	})
 	slices.SortFunc(picked, func(a, b v1beta1.BindingObject) int {
 		return cmp.Compare(a.BindingSpec().TargetCluster, b.BindingSpec().TargetCluster)

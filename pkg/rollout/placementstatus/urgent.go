@@ -7,7 +7,7 @@ import (
 	"k8s.io/apimachinery/pkg/api/meta"
 
 	"github.com/stagegate/stagegate/pkg/apis/placement/v1beta1"
-	"github.com/stagegate/stagegate/pkg/rollout/internal/binding"
+	bindingrules "github.com/stagegate/stagegate/pkg/rules/binding"
 )
 
 // urgent reports whether somebody may be waiting for the status of a placement: the placement was edited, a version begins to roll out
@@ -34,7 +34,7 @@ func saidDone(placement v1beta1.PlacementObject) bool {
 // areDone says whether all clusters have one version.
 func areDone(bindings []v1beta1.BindingObject) bool {
 	for _, b := range bindings {
-		if b.BindingSpec().ResourceSnapshotName != bindings[0].BindingSpec().ResourceSnapshotName || !binding.Ready(b) {
+		if b.BindingSpec().ResourceSnapshotName != bindings[0].BindingSpec().ResourceSnapshotName || !bindingrules.IsReady(b) {
 			return false
 		}
 	}

@@ -13,7 +13,7 @@ import (
 	"k8s.io/apimachinery/pkg/util/intstr"
 
 	"github.com/stagegate/stagegate/pkg/apis/placement/v1beta1"
-	"github.com/stagegate/stagegate/pkg/rollout/internal/binding"
+	bindingrules "github.com/stagegate/stagegate/pkg/rules/binding"
 )
 
 // reasonNotTrackable is the reason with which a binding is Available although nobody can tell.
@@ -33,7 +33,7 @@ type moves struct {
 
 // budget says which bindings may move to the version that their cluster is to hold now, so that no more than maxUnavailable clusters lack available resources
 // because of it, and no more than maxSurge clusters above the target hold them.
-func budget(bindings []v1beta1.BindingObject, pace *v1beta1.RollingUpdateConfig, want func(cluster string) binding.Version, now time.Time) (moves, error) {
+func budget(bindings []v1beta1.BindingObject, pace *v1beta1.RollingUpdateConfig, want func(cluster string) bindingrules.Version, now time.Time) (moves, error) {
 	var (
 		m                            moves
 		fresh, outdated, unscheduled []v1beta1.BindingObject
@@ -62,9 +62,9 @@ func budget(bindings []v1beta1.BindingObject, pace *v1beta1.RollingUpdateConfig,
 			continue
 		case spec.State == v1beta1.BindingStateScheduled:
 			fresh = append(fresh, b)
-		case binding.Holds(spec, want(spec.TargetCluster)):
+		case bindingrules.Holds(spec, want(spec.TargetCluster)):
 			bound++
-			if !binding.Started(b) {
+			if !bindingrules.IsRolloutStarted(b) {
 				m.start = append(m.start, b)
 			}
 		default:
@@ -119,7 +119,7 @@ func budget(bindings []v1beta1.BindingObject, pace *v1beta1.RollingUpdateConfig,
 
 // countsAsAvailable says whether a cluster is available, or else in how long it will count so without being looked at again.
 func countsAsAvailable(b v1beta1.BindingObject, unavailablePeriod time.Duration, now time.Time) (bool, time.Duration) {
-	if !binding.Ready(b) {
+	if !bindingrules.IsReady(b) {
 		return false, 0
 	}
 	condition := meta.FindStatusCondition(b.BindingStatus().Conditions, v1beta1.BindingAvailable)

@@ -12,7 +12,7 @@ import (
 	"k8s.io/apimachinery/pkg/util/intstr"
 
 	"github.com/stagegate/stagegate/pkg/apis/placement/v1beta1"
-	"github.com/stagegate/stagegate/pkg/rollout/internal/binding"
+	bindingrules "github.com/stagegate/stagegate/pkg/rules/binding"
 )
 
 var now = time.Date(2025, 7, 22, 21, 28, 8, 0, time.UTC)
@@ -120,7 +120,7 @@ func TestBudget(t *testing.T) {
 			if test.maxSurge != "" {
 				*pace.MaxSurge = intstr.Parse(test.maxSurge)
 			}
-			m, err := budget(test.bindings, pace, func(string) binding.Version { return binding.Version{ResourceSnapshot: new} }, now)
+			m, err := budget(test.bindings, pace, func(string) bindingrules.Version { return bindingrules.Version{ResourceSnapshot: new} }, now)
 			if err != nil {
 				t.Fatal(err)
 			}

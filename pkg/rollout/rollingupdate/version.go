@@ -5,7 +5,6 @@ package rollingupdate
 
 import (
 	"slices"
-	"strconv"
 
 	"k8s.io/apimachinery/pkg/api/equality"
 	"k8s.io/apimachinery/pkg/labels"
@@ -14,22 +13,21 @@ import (
 	clusterv1beta1 "github.com/stagegate/stagegate/pkg/apis/cluster/v1beta1"
 	"github.com/stagegate/stagegate/pkg/apis/overrides"
 	"github.com/stagegate/stagegate/pkg/apis/placement/v1beta1"
-	"github.com/stagegate/stagegate/pkg/apis/wellknown"
-	"github.com/stagegate/stagegate/pkg/rollout/internal/binding"
 	"github.com/stagegate/stagegate/pkg/rollout/internal/fleet"
 	"github.com/stagegate/stagegate/pkg/rollout/internal/reconcile"
-	"github.com/stagegate/stagegate/pkg/rollout/internal/resources"
+	bindingrules "github.com/stagegate/stagegate/pkg/rules/binding"
+	snapshotrules "github.com/stagegate/stagegate/pkg/rules/snapshot"
 )
 
 // versions says what each cluster of a placement is to hold: the latest resource snapshot, with the overrides that are in force there.
 type versions struct {
-	version binding.Version
+	version bindingrules.Version
 	rules   overrides.Rules
 	labels  func(cluster string) labels.Set
 }
 
 // on is what a cluster is to hold.
-func (v *versions) on(cluster string) binding.Version {
+func (v *versions) on(cluster string) bindingrules.Version {
 	version := v.version
 	version.ClusterOverrides, version.Overrides = v.rules.On(v.labels(cluster))
 	return version
@@ -40,12 +38,12 @@ func (v *versions) on(cluster string) binding.Version {
 func (c *Controller) versions(placement v1beta1.PlacementObject) (*versions, error) {
 	key := reconcile.KeyOf(placement)
 	snapshots := c.fleet.Snapshots.ByIndex(fleet.ByPlacement, key)
-	snapshot := latest(snapshots)
-	if snapshot == nil {
+	snapshot := snapshotrules.Latest(snapshots)
+	if snapshot == nil || !snapshotrules.IsInForce(snapshot) {
 		return nil, nil
 	}
 	v := &versions{
-		version: binding.Version{ResourceSnapshot: snapshot.GetName(), ApplyStrategy: placement.PlacementSpec().Strategy.ApplyStrategy.WithDefaults()},
+		version: bindingrules.Version{ResourceSnapshot: snapshot.GetName(), ApplyStrategy: placement.PlacementSpec().Strategy.ApplyStrategy.WithDefaults()},
 		labels:  c.labelsOf,
 	}
 	candidates := overrides.OfPlacement(c.fleet.Overrides.All(), placement)
@@ -70,17 +68,6 @@ func (c *Controller) versions(placement v1beta1.PlacementObject) (*versions, err
 	return v, err
 }
 
-// latest is the newest master snapshot, or nil as long as there is none.
-func latest(snapshots []v1beta1.ResourceSnapshotObject) v1beta1.ResourceSnapshotObject {
-	for _, snapshot := range snapshots {
-		_, master := snapshot.GetAnnotations()[wellknown.ResourceHashAnnotation]
-		if master && snapshot.GetLabels()[wellknown.LatestSnapshotLabel] == "true" && snapshot.GetDeletionTimestamp().IsZero() {
-			return snapshot
-		}
-	}
-	return nil
-}
-
 // labelsOf are the labels of a member; one that has left has none.
 func (c *Controller) labelsOf(cluster string) labels.Set {
 	member, err := c.fleet.MemberClusters.Lister().Get(cluster)
@@ -95,23 +82,16 @@ type selections struct{ known *lru.Cache }
 
 func newSelections() selections { return selections{lru.New(256)} }
 
-// of are the resources in a snapshot and its parts, as long as not all of those are there false.
+// of returns the resources in a snapshot and its parts, and whether all of these are there.
 func (s selections) of(master v1beta1.ResourceSnapshotObject, snapshots []v1beta1.ResourceSnapshotObject) (selected []v1beta1.ResourceIdentifier, whole bool) {
 	if known, ok := s.known.Get(master.GetUID()); ok && master.GetUID() != "" {
 		return known.([]v1beta1.ResourceIdentifier), true
 	}
-	index := resources.Index(master)
-	found := 0
-	for _, snapshot := range snapshots {
-		if resources.Index(snapshot) == index {
-			found++
-		}
-	}
 	// A number that cannot be read is for those to refuse who place the snapshot.
-	if parts, err := strconv.Atoi(master.GetAnnotations()[wellknown.NumberOfSnapshotsAnnotation]); err == nil && found < parts {
+	if parts, want, err := snapshotrules.Parts(master, snapshots); err == nil && len(parts) != want {
 		return nil, false
 	}
-	selected = resources.Of(snapshots, index)
+	selected = snapshotrules.IDs(snapshotrules.Resources(snapshots, snapshotrules.Index(master)))
 	s.known.Add(master.GetUID(), selected)
 	return selected, true
 }

@@ -17,6 +17,7 @@ import (
 	"github.com/stagegate/stagegate/pkg/apis/wellknown"
 	"github.com/stagegate/stagegate/pkg/rollout/internal/fleet"
 	"github.com/stagegate/stagegate/pkg/rollout/internal/fleettest"
+	snapshotrules "github.com/stagegate/stagegate/pkg/rules/snapshot"
 )
 
 // overridden is a rollout of a ConfigMap to the clusters a, which is in region eu, b and c. Its override is for the clusters of eu.
@@ -38,7 +39,7 @@ func newOverridden(w *fleettest.World) *overridden {
 		s.SnapshotSpec().SelectedResources = []v1beta1.ResourceContent{{RawExtension: runtime.RawExtension{Raw: raw}}}
 	})
 	w.Eventually("the resources are in the cache", func() bool {
-		return len(latest(w.Fleet.Snapshots.ByIndex(fleet.ByPlacement, w.Key("p"))).SnapshotSpec().SelectedResources) == 1
+		return len(snapshotrules.Latest(w.Fleet.Snapshots.ByIndex(fleet.ByPlacement, w.Key("p"))).SnapshotSpec().SelectedResources) == 1
 	})
 	return o
 }
@@ -173,9 +174,32 @@ func TestWhatIsNotThereYetIsWaitedFor(t *testing.T) {
 			s.SetUID("another")
 		})
 		o.Eventually("the snapshot is in the cache", func() bool {
-			s := latest(w.Fleet.Snapshots.ByIndex(fleet.ByPlacement, w.Key("p")))
+			s := snapshotrules.Latest(w.Fleet.Snapshots.ByIndex(fleet.ByPlacement, w.Key("p")))
 			return s.GetUID() == "another"
 		})
 		asked("a snapshot with a part missing", true)
+	})
+}
+
+func TestAVersionThatIsOnItsWayOutIsNotRolledOut(t *testing.T) {
+	fleettest.InBothScopes(t, func(w *fleettest.World) {
+		r := newRollout(w, v1beta1.RollingUpdateRolloutStrategyType)
+		r.snapshot(0)
+		c := r.controller()
+		is := func(rolledOut bool) func() bool {
+			return func() bool {
+				placement, err := w.Fleet.Placements.Get(w.Key("p"))
+				w.Must(err)
+				want, err := c.versions(placement)
+				w.Must(err)
+				return (want != nil) == rolledOut
+			}
+		}
+		w.Eventually("the version is to be rolled out", is(true))
+		fleettest.Update(w, w.Fleet.Snapshots, "p-0-snapshot", func(s v1beta1.ResourceSnapshotObject) {
+			s.SetFinalizers([]string{"example.com/wait"})
+			s.SetDeletionTimestamp(&metav1.Time{Time: now})
+		})
+		w.Eventually("nothing is to be rolled out", is(false))
 	})
 }

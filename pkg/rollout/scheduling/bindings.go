@@ -15,6 +15,7 @@ import (
 	"github.com/stagegate/stagegate/pkg/apis/placement/v1beta1"
 	"github.com/stagegate/stagegate/pkg/apis/wellknown"
 	"github.com/stagegate/stagegate/pkg/rollout/internal/fleet"
+	"github.com/stagegate/stagegate/pkg/rollout/internal/reconcile"
 )
 
 // How much of the placement's and the cluster's name a binding's name carries.
@@ -93,7 +94,7 @@ func planBindings(bindings fleet.Kind[v1beta1.BindingObject], placement v1beta1.
 	for _, binding := range existing {
 		if !binding.GetDeletionTimestamp().IsZero() {
 			leaving.Insert(binding.BindingSpec().TargetCluster)
-			if fleet.HasFinalizer(binding, wellknown.SchedulerBindingFinalizer) {
+			if reconcile.HasFinalizer(binding, wellknown.SchedulerBindingFinalizer) {
 				p.release = append(p.release, binding)
 			}
 			continue

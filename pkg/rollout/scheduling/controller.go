@@ -24,6 +24,8 @@ import (
 	"github.com/stagegate/stagegate/pkg/apis/wellknown"
 	"github.com/stagegate/stagegate/pkg/rollout/internal/fleet"
 	"github.com/stagegate/stagegate/pkg/rollout/internal/reconcile"
+	bindingrules "github.com/stagegate/stagegate/pkg/rules/binding"
+	snapshotrules "github.com/stagegate/stagegate/pkg/rules/snapshot"
 )
 
 // Name of the loop.
@@ -119,7 +121,7 @@ func (c *Controller) reconcile(ctx context.Context, key reconcile.Key) (time.Dur
 	if !placement.GetDeletionTimestamp().IsZero() {
 		return 0, c.cleanUp(ctx, placement)
 	}
-	if claimed := fleet.Copy(placement); fleet.AddFinalizer(claimed, wellknown.SchedulerCleanupFinalizer) {
+	if claimed := fleet.Copy(placement); reconcile.AddFinalizer(claimed, wellknown.SchedulerCleanupFinalizer) {
 		// The write comes back as an event, and with it the rest is done.
 		_, err := c.fleet.Placements.Client(key.Namespace).Update(ctx, claimed, metav1.UpdateOptions{})
 		return 0, err
@@ -134,7 +136,7 @@ func (c *Controller) reconcile(ctx context.Context, key reconcile.Key) (time.Dur
 // latestPolicy is the policy snapshot made for the placement as it is, or nil as long as there is none.
 func (c *Controller) latestPolicy(placement v1beta1.PlacementObject) v1beta1.PolicySnapshotObject {
 	for _, snapshot := range c.fleet.PolicySnapshots.ByIndex(fleet.ByPlacement, reconcile.KeyOf(placement)) {
-		if snapshot.GetLabels()[wellknown.LatestSnapshotLabel] == "true" && snapshot.GetDeletionTimestamp().IsZero() &&
+		if snapshotrules.IsInForce(snapshot) &&
 			snapshot.GetAnnotations()[wellknown.PlacementGenerationAnnotation] == strconv.FormatInt(placement.GetGeneration(), 10) {
 			return snapshot
 		}
@@ -151,7 +153,7 @@ func (c *Controller) schedule(ctx context.Context, placement v1beta1.PlacementOb
 	held := map[string]bool{}
 	for _, binding := range existing {
 		spec := binding.BindingSpec()
-		if binding.GetDeletionTimestamp().IsZero() && spec.State != v1beta1.BindingStateUnscheduled && spec.SchedulingPolicySnapshotName == snapshot.GetName() {
+		if bindingrules.IsPicked(binding) && spec.SchedulingPolicySnapshotName == snapshot.GetName() {
 			held[spec.TargetCluster] = true
 		}
 	}
@@ -243,7 +245,7 @@ func (c *Controller) report(ctx context.Context, placement v1beta1.PlacementObje
 
 // cleanUp deletes the bindings of a placement that is being deleted, and lets it go when they are gone.
 func (c *Controller) cleanUp(ctx context.Context, placement v1beta1.PlacementObject) error {
-	if !fleet.HasFinalizer(placement, wellknown.SchedulerCleanupFinalizer) {
+	if !reconcile.HasFinalizer(placement, wellknown.SchedulerCleanupFinalizer) {
 		return nil
 	}
 	existing := c.fleet.Bindings.ByIndex(fleet.ByPlacement, reconcile.KeyOf(placement))
@@ -252,14 +254,14 @@ func (c *Controller) cleanUp(ctx context.Context, placement v1beta1.PlacementObj
 		for _, binding := range existing {
 			if binding.GetDeletionTimestamp().IsZero() {
 				p.remove = append(p.remove, binding)
-			} else if fleet.HasFinalizer(binding, wellknown.SchedulerBindingFinalizer) {
+			} else if reconcile.HasFinalizer(binding, wellknown.SchedulerBindingFinalizer) {
 				p.release = append(p.release, binding)
 			}
 		}
 		return c.write(ctx, placement, p)
 	}
 	released := fleet.Copy(placement)
-	fleet.RemoveFinalizer(released, wellknown.SchedulerCleanupFinalizer)
+	reconcile.RemoveFinalizer(released, wellknown.SchedulerCleanupFinalizer)
 	_, err := c.fleet.Placements.Client(placement.GetNamespace()).Update(ctx, released, metav1.UpdateOptions{})
 	return reconcile.IgnoreNotFound(err)
 }
@@ -267,7 +269,7 @@ func (c *Controller) cleanUp(ctx context.Context, placement v1beta1.PlacementObj
 // release lets go of a binding that is being deleted.
 func (c *Controller) release(ctx context.Context, binding v1beta1.BindingObject) error {
 	released := fleet.Copy(binding)
-	fleet.RemoveFinalizer(released, wellknown.SchedulerBindingFinalizer)
+	reconcile.RemoveFinalizer(released, wellknown.SchedulerBindingFinalizer)
 	_, err := c.fleet.Bindings.Client(binding.GetNamespace()).Update(ctx, released, metav1.UpdateOptions{})
 	return err
 }

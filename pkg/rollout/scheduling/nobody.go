@@ -4,11 +4,11 @@
 package scheduling
 
 import (
-	"fmt"
 	"strings"
 
 	"github.com/stagegate/stagegate/pkg/apis/placement/v1beta1"
 	"github.com/stagegate/stagegate/pkg/apis/wellknown"
+	"github.com/stagegate/stagegate/pkg/apis/wording"
 )
 
 // maxReasons is how many clusters a message tells of why they are not picked.
@@ -36,8 +36,5 @@ func (o outcome) nobody(policy *v1beta1.PlacementPolicy) string {
 		}
 		reasons = append(reasons, why)
 	}
-	if more := len(o.unselected) - len(reasons); more > 0 {
-		reasons = append(reasons, fmt.Sprintf("and %d more", more))
-	}
-	return wellknown.NoClusterPicked + strings.Join(reasons, "; ")
+	return wellknown.NoClusterPicked + wording.Clauses(reasons, len(o.unselected))
 }

@@ -306,7 +306,7 @@ func TestLifeOfAPlacement(t *testing.T) {
 			if got := w.bindings(); len(got) != 0 {
 				t.Errorf("bindings %v outlive their placement", got)
 			}
-			if current, err := w.fleet.Placements.Get(w.key); err == nil && fleet.HasFinalizer(current, wellknown.SchedulerCleanupFinalizer) {
+			if current, err := w.fleet.Placements.Get(w.key); err == nil && reconcile.HasFinalizer(current, wellknown.SchedulerCleanupFinalizer) {
 				t.Error("the scheduler does not let the placement go")
 			} else if err != nil && !apierrors.IsNotFound(err) {
 				t.Fatal(err)

@@ -117,7 +117,7 @@ func (c *Controller) reconcile(ctx context.Context, key reconcile.Key) (time.Dur
 		c.forget(key)
 		return 0, c.cleanUp(ctx, placement)
 	}
-	if claimed := fleet.Copy(placement); fleet.AddFinalizer(claimed, wellknown.PlacementCleanupFinalizer) {
+	if claimed := fleet.Copy(placement); reconcile.AddFinalizer(claimed, wellknown.PlacementCleanupFinalizer) {
 		// The write comes back as an event, and with it the rest is done.
 		_, err := c.fleet.Placements.Client(key.Namespace).Update(ctx, claimed, metav1.UpdateOptions{})
 		return 0, err
@@ -143,7 +143,7 @@ func (c *Controller) snapshot(ctx context.Context, placement v1beta1.PlacementOb
 	switch {
 	case errors.As(err, &unseen):
 		return c.unseen(ctx, placement, unseen)
-	case isUserError(err):
+	case reconcile.IsTerminal(err):
 		return 0, c.fail(ctx, placement, ReasonInvalidSelectors, fmt.Sprintf("The resource selectors are invalid: %v", err))
 	case err != nil:
 		return 0, err
@@ -191,12 +191,13 @@ func (c *Controller) emptied(ctx context.Context, placement v1beta1.PlacementObj
 	if len(selected.items) > 0 || placement.PlacementSpec().Strategy.Type == v1beta1.ExternalRolloutStrategyType {
 		return false, nil
 	}
-	revisions, err := c.source.resources.of(ctx, placement)
+	list, err := c.source.resources.Read(ctx, reconcile.KeyOf(placement))
 	if err != nil {
 		return false, err
 	}
-	last := newest(revisions)
-	return last != nil && last.hasMaster() && len(last.master.SnapshotSpec().SelectedResources) > 0, nil
+	// One that is being deleted counts: clusters have it.
+	last := list.Last()
+	return last != nil && last.HasMaster() && len(last.Master.SnapshotSpec().SelectedResources) > 0, nil
 }
 
 // unseen tells what is missing once that lasts. Watches and discovery say when it is there; a read that failed is tried again.
@@ -237,14 +238,14 @@ func (c *Controller) forget(key reconcile.Key) {
 
 // cleanUp deletes the snapshots of a placement that is being deleted, and lets go of it once they are gone.
 func (c *Controller) cleanUp(ctx context.Context, placement v1beta1.PlacementObject) error {
-	if !fleet.HasFinalizer(placement, wellknown.PlacementCleanupFinalizer) {
+	if !reconcile.HasFinalizer(placement, wellknown.PlacementCleanupFinalizer) {
 		return nil
 	}
-	resourcesGone, err := c.source.resources.removeAll(ctx, placement)
+	resourcesGone, err := c.source.resources.RemoveAll(ctx, reconcile.KeyOf(placement))
 	if err != nil {
 		return err
 	}
-	policiesGone, err := c.source.policies.removeAll(ctx, placement)
+	policiesGone, err := c.source.policies.RemoveAll(ctx, reconcile.KeyOf(placement))
 	if err != nil {
 		return err
 	}
@@ -253,7 +254,7 @@ func (c *Controller) cleanUp(ctx context.Context, placement v1beta1.PlacementObj
 		return nil
 	}
 	released := fleet.Copy(placement)
-	fleet.RemoveFinalizer(released, wellknown.PlacementCleanupFinalizer)
+	reconcile.RemoveFinalizer(released, wellknown.PlacementCleanupFinalizer)
 	_, err = c.fleet.Placements.Client(placement.GetNamespace()).Update(ctx, released, metav1.UpdateOptions{})
 	return reconcile.IgnoreNotFound(err)
 }

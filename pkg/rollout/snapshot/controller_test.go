@@ -137,7 +137,7 @@ func TestANewPlacementGetsSnapshotsAtOnce(t *testing.T) {
 		if _, err := r.controller.fleet.PolicySnapshots.Get(r.key("app-0")); err != nil {
 			t.Error(err)
 		}
-		if !fleet.HasFinalizer(r.stored(), wellknown.PlacementCleanupFinalizer) {
+		if !reconcile.HasFinalizer(r.stored(), wellknown.PlacementCleanupFinalizer) {
 			t.Error("the placement can be deleted without its snapshots")
 		}
 		if failure := r.failure(); failure != "" {
@@ -447,6 +447,22 @@ func TestASelectionThatBecomesNothing(t *testing.T) {
 			})
 		})
 	}
+}
+
+// What clusters have is not taken from them since somebody is deleting the snapshot of it.
+func TestASelectionThatBecomesNothingIsHeldBackByASnapshotThatIsBeingDeleted(t *testing.T) {
+	forBothScopesRunning(t, Automatic, nil, func(t *testing.T, r *running) {
+		r.change(func(spec *v1beta1.PlacementSpec) { spec.Strategy.Type = v1beta1.RollingUpdateRolloutStrategyType })
+		r.hub.remove(configMap("a", "test", ""))
+		r.hub.remove(namespace("a"))
+		goes(r.world, r.source().fleet.Snapshots, "app-0-snapshot")
+		r.after(patience)
+		for _, s := range r.source().fleet.Snapshots.ByIndex(fleet.ByPlacement, reconcile.KeyOf(r.placement)) {
+			if len(s.SnapshotSpec().SelectedResources) == 0 {
+				t.Errorf("there is %s, which has nothing", s.GetName())
+			}
+		}
+	})
 }
 
 func TestOnRunNothingIsWatchedForExternal(t *testing.T) {

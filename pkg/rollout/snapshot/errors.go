@@ -7,25 +7,9 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"strings"
+
+	"github.com/stagegate/stagegate/pkg/apis/wording"
 )
-
-// userError is a selection that only the user can mend.
-type userError struct{ message string }
-
-func userErrorf(format string, args ...any) error {
-	return &userError{fmt.Sprintf(format, args...)}
-}
-
-func (e *userError) Error() string { return e.message }
-
-// IsUserError says that trying again is of no use.
-func (*userError) IsUserError() bool { return true }
-
-func isUserError(err error) bool {
-	var user interface{ IsUserError() bool }
-	return errors.As(err, &user) && user.IsUserError()
-}
 
 // incomplete is a selection of which something cannot be seen. What is missing must not be taken for deleted.
 type incomplete struct {
@@ -38,11 +22,8 @@ type incomplete struct {
 const maxMissing = 5
 
 func (e *incomplete) Error() string {
-	named, more := e.missing, ""
-	if n := len(named) - maxMissing; n > 0 {
-		named, more = named[:maxMissing], fmt.Sprintf("; and %d more", n)
-	}
-	return "not everything that is selected can be seen: " + strings.Join(named, "; ") + more
+	named := e.missing[:min(len(e.missing), maxMissing)]
+	return "not everything that is selected can be seen: " + wording.Clauses(named, len(e.missing))
 }
 
 func (e *incomplete) addf(format string, args ...any) { e.add(fmt.Sprintf(format, args...)) }

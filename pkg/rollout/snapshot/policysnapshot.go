@@ -14,6 +14,7 @@ import (
 
 	"github.com/stagegate/stagegate/pkg/apis/placement/v1beta1"
 	"github.com/stagegate/stagegate/pkg/apis/wellknown"
+	"github.com/stagegate/stagegate/pkg/rollout/internal/reconcile"
 )
 
 // ensurePolicy has the newest policy snapshot hold the placement's policy and generation. The number of clusters is no part of the
@@ -34,49 +35,46 @@ func (s *Source) ensurePolicy(ctx context.Context, placement v1beta1.PlacementOb
 		return fmt.Errorf("policy of placement %s: %w", nameOf(placement), err)
 	}
 
-	revisions, err := s.policies.of(ctx, placement)
+	list, err := s.policies.Read(ctx, reconcile.KeyOf(placement))
 	if err != nil {
 		return err
 	}
-	last := newest(revisions)
-	if last == nil || !last.hasMaster() || string(last.master.PolicySnapshotSpec().PolicyHash) != hash || !ownedBy(last.master, placement) {
-		if last, err = s.createPolicy(ctx, placement, revisions, policy, hash, annotations); err != nil {
+	last := list.Newest()
+	if last == nil || string(last.Master.PolicySnapshotSpec().PolicyHash) != hash || !ownedBy(last.Master, placement) {
+		if last, err = s.createPolicy(ctx, placement, list, policy, hash, annotations); err != nil {
 			return err
 		}
-		revisions = append(revisions, last)
 	}
-	if err := s.policies.mark(ctx, revisions, last); err != nil {
+	if err := list.Mark(ctx, last); err != nil {
 		return err
 	}
-	if !contains(last.master.GetAnnotations(), annotations) {
-		if err := s.policies.patch(ctx, last.master, "", map[string]any{"annotations": annotations}); err != nil {
-			return fmt.Errorf("annotating policy snapshot %s: %w", last.master.GetName(), err)
+	if !contains(last.Master.GetAnnotations(), annotations) {
+		if err := list.Annotate(ctx, last, annotations); err != nil {
+			return err
 		}
 	}
-	return s.policies.prune(ctx, placement, revisions, func() func(*revision[v1beta1.PolicySnapshotObject]) bool {
-		return policiesInUse(s.fleet, placement)
-	})
+	return list.Prune(ctx, historyLimit(placement), func() func(int) bool { return policiesInUse(s.fleet, placement) })
 }
 
-func (s *Source) createPolicy(ctx context.Context, placement v1beta1.PlacementObject, revisions []*revision[v1beta1.PolicySnapshotObject],
-	policy *v1beta1.PlacementPolicy, hash string, annotations map[string]string) (*revision[v1beta1.PolicySnapshotObject], error) {
-	if err := s.policies.unmark(ctx, revisions, nil); err != nil {
+func (s *Source) createPolicy(ctx context.Context, placement v1beta1.PlacementObject, list *policyRevisions,
+	policy *v1beta1.PlacementPolicy, hash string, annotations map[string]string) (*policyRevision, error) {
+	if err := list.Unmark(ctx); err != nil {
 		return nil, err
 	}
-	index := nextIndex(revisions)
-	obj := s.policies.object(placement, s.owner(placement), index, wellknown.PolicySnapshotName(placement.GetName(), index))
+	index := list.Next()
+	obj := newObject(s.policies.Kind, placement, s.owner(placement), wellknown.PolicyIndexLabel, index, wellknown.PolicySnapshotName(placement.GetName(), index))
 	obj.GetLabels()[wellknown.LatestSnapshotLabel] = "true"
 	obj.SetAnnotations(annotations)
 	*obj.PolicySnapshotSpec() = v1beta1.SchedulingPolicySnapshotSpec{Policy: policy, PolicyHash: []byte(hash)}
 	created, err := s.fleet.PolicySnapshots.Client(placement.GetNamespace()).Create(ctx, obj, metav1.CreateOptions{})
 	if apierrors.IsAlreadyExists(err) {
-		return nil, conflict(s.policies.kind.GroupVersionKind(placement.GetNamespace()), obj)
+		return nil, conflict(s.policies.Kind.GroupVersionKind(placement.GetNamespace()), obj)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("creating policy snapshot %s: %w", obj.GetName(), err)
 	}
 	klog.FromContext(ctx).V(2).Info("Policy snapshot made", "snapshot", klog.KObj(created))
-	return &revision[v1beta1.PolicySnapshotObject]{index: index, master: created}, nil
+	return list.Add(index, created), nil
 }
 
 func contains(all, some map[string]string) bool {

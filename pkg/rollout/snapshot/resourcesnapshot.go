@@ -21,8 +21,6 @@ import (
 	"github.com/stagegate/stagegate/pkg/rollout/internal/reconcile"
 )
 
-type resourceRevision = revision[v1beta1.ResourceSnapshotObject]
-
 // content is a complete selection.
 type content struct {
 	items []*item
@@ -58,51 +56,48 @@ func (c *content) envelopes() int {
 // heldBy reports whether a revision of the placement has this content. A revision that holds finalizers beside it counts where it is
 // whole, so that an upgrade by itself makes no new version. One that is not whole would get parts that are cut differently.
 func (c *content) heldBy(r *resourceRevision, placement v1beta1.PlacementObject) bool {
-	if r == nil || !r.hasMaster() || !ownedBy(r.master, placement) {
+	if r == nil || !ownedBy(r.Master, placement) {
 		return false
 	}
-	hash := r.master.GetAnnotations()[wellknown.ResourceHashAnnotation]
-	return hash == c.hash || c.earlierHash != "" && hash == c.earlierHash && r.latest()
+	hash := r.Master.GetAnnotations()[wellknown.ResourceHashAnnotation]
+	return hash == c.hash || c.earlierHash != "" && hash == c.earlierHash && r.IsMarked()
 }
 
 // ensure has the newest resource snapshot hold the content, and returns its index. A dry run only says which index that would be.
 // An error is a conflict where somebody else has just made that snapshot. The caller has locked the placement.
 func (s *Source) ensure(ctx context.Context, placement v1beta1.PlacementObject, c *content, dryRun bool) (int, error) {
-	revisions, err := s.resources.of(ctx, placement)
+	list, err := s.resources.Read(ctx, reconcile.KeyOf(placement))
 	if err != nil {
 		return 0, err
 	}
-	last := newest(revisions)
+	last := list.Newest()
 	held := c.heldBy(last, placement)
 	switch {
 	case dryRun && held:
-		return last.index, nil
+		return last.Index, nil
 	case dryRun:
-		return s.nextIndex(placement, revisions), nil
+		return s.nextIndex(placement, list), nil
 	case !held:
-		if err := s.discardUnfinished(ctx, placement, last); err != nil {
+		if err := s.discardUnfinished(ctx, placement, list, last); err != nil {
 			return 0, err
 		}
-		if last, err = s.createMaster(ctx, placement, revisions, c); err != nil {
+		if last, err = s.createMaster(ctx, placement, list, c); err != nil {
 			return 0, err
 		}
-		revisions = append(revisions, last)
 	}
 	if err := s.createParts(ctx, placement, last, c); err != nil {
 		return 0, err
 	}
-	if err := s.resources.mark(ctx, revisions, last); err != nil {
+	if err := list.Mark(ctx, last); err != nil {
 		return 0, err
 	}
-	return last.index, s.resources.prune(ctx, placement, revisions, func() func(*resourceRevision) bool {
-		return resourcesInUse(s.fleet, placement)
-	})
+	return last.Index, list.Prune(ctx, historyLimit(placement), func() func(int) bool { return resourcesInUse(s.fleet, placement) })
 }
 
 // nextIndex is past all revisions, and past all that bindings name: where a snapshot is gone that a binding names, another one of its
 // name would be rolled out to that cluster without anybody having decided it.
-func (s *Source) nextIndex(placement v1beta1.PlacementObject, revisions []*resourceRevision) int {
-	next := nextIndex(revisions)
+func (s *Source) nextIndex(placement v1beta1.PlacementObject, list *resourceRevisions) int {
+	next := list.Next()
 	for _, b := range s.fleet.Bindings.ByIndex(fleet.ByPlacement, reconcile.KeyOf(placement)) {
 		if index, ok := wellknown.ResourceSnapshotIndex(placement.GetName(), b.BindingSpec().ResourceSnapshotName); ok {
 			next = max(next, index+1)
@@ -113,17 +108,17 @@ func (s *Source) nextIndex(placement v1beta1.PlacementObject, revisions []*resou
 
 // createMaster makes the master of the next revision. It is marked as the newest at once where it holds everything; otherwise once its
 // parts are there, so that nothing incomplete is rolled out.
-func (s *Source) createMaster(ctx context.Context, placement v1beta1.PlacementObject, revisions []*resourceRevision, c *content) (*resourceRevision, error) {
+func (s *Source) createMaster(ctx context.Context, placement v1beta1.PlacementObject, list *resourceRevisions, c *content) (*resourceRevision, error) {
 	hub, err := s.hub(ctx)
 	if err != nil {
 		return nil, err
 	}
-	if err := s.resources.unmark(ctx, revisions, nil); err != nil {
+	if err := list.Unmark(ctx); err != nil {
 		return nil, err
 	}
 	parts := split(c.all, s.partBytes)
-	index := s.nextIndex(placement, revisions)
-	obj := s.resources.object(placement, s.owner(placement), index, wellknown.ResourceSnapshotName(placement.GetName(), index))
+	index := s.nextIndex(placement, list)
+	obj := newObject(s.resources.Kind, placement, s.owner(placement), wellknown.ResourceIndexLabel, index, wellknown.ResourceSnapshotName(placement.GetName(), index))
 	obj.GetLabels()[wellknown.LatestSnapshotLabel] = strconv.FormatBool(len(parts) == 1)
 	obj.SetAnnotations(map[string]string{
 		wellknown.ResourceHashAnnotation:      c.hash,
@@ -134,22 +129,22 @@ func (s *Source) createMaster(ctx context.Context, placement v1beta1.PlacementOb
 	obj.SnapshotSpec().SelectedResources = parts[0]
 	created, err := s.fleet.Snapshots.Client(placement.GetNamespace()).Create(ctx, obj, metav1.CreateOptions{})
 	if apierrors.IsAlreadyExists(err) {
-		return nil, conflict(s.resources.kind.GroupVersionKind(placement.GetNamespace()), obj)
+		return nil, conflict(s.resources.Kind.GroupVersionKind(placement.GetNamespace()), obj)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("creating resource snapshot %s: %w", obj.GetName(), err)
 	}
 	klog.FromContext(ctx).V(2).Info("Resource snapshot made", "snapshot", klog.KObj(created), "objects", len(c.items))
-	return &resourceRevision{index: index, master: created}, nil
+	return list.Add(index, created), nil
 }
 
 // createParts makes the parts of a revision that are missing. A revision that is marked has all of them.
 func (s *Source) createParts(ctx context.Context, placement v1beta1.PlacementObject, r *resourceRevision, c *content) error {
-	if r.latest() {
+	if r.IsMarked() {
 		return nil
 	}
 	for i, part := range split(c.all, s.partBytes)[1:] {
-		obj := s.resources.object(placement, s.owner(placement), r.index, wellknown.ResourceSnapshotPartName(placement.GetName(), r.index, i))
+		obj := newObject(s.resources.Kind, placement, s.owner(placement), wellknown.ResourceIndexLabel, r.Index, wellknown.ResourceSnapshotPartName(placement.GetName(), r.Index, i))
 		obj.SetAnnotations(map[string]string{wellknown.SubindexAnnotation: strconv.Itoa(i)})
 		obj.SnapshotSpec().SelectedResources = part
 		_, err := s.fleet.Snapshots.Client(placement.GetNamespace()).Create(ctx, obj, metav1.CreateOptions{})
@@ -161,21 +156,21 @@ func (s *Source) createParts(ctx context.Context, placement v1beta1.PlacementObj
 }
 
 // discardUnfinished deletes a newest revision of which a server that was killed has not made all parts: its content is lost.
-func (s *Source) discardUnfinished(ctx context.Context, placement v1beta1.PlacementObject, last *resourceRevision) error {
-	if last == nil || !last.hasMaster() || last.latest() || resourcesInUse(s.fleet, placement)(last) {
+func (s *Source) discardUnfinished(ctx context.Context, placement v1beta1.PlacementObject, list *resourceRevisions, last *resourceRevision) error {
+	if last == nil || last.IsMarked() || resourcesInUse(s.fleet, placement)(last.Index) {
 		return nil
 	}
-	number, err := strconv.Atoi(last.master.GetAnnotations()[wellknown.NumberOfSnapshotsAnnotation])
+	number, err := strconv.Atoi(last.Master.GetAnnotations()[wellknown.NumberOfSnapshotsAnnotation])
 	if err != nil {
 		return nil
 	}
 	for i := range number - 1 {
 		// The cache may not have all of them yet.
-		name := wellknown.ResourceSnapshotPartName(placement.GetName(), last.index, i)
+		name := wellknown.ResourceSnapshotPartName(placement.GetName(), last.Index, i)
 		_, err := s.fleet.Snapshots.Client(placement.GetNamespace()).Get(ctx, name, metav1.GetOptions{})
 		if apierrors.IsNotFound(err) {
-			klog.FromContext(ctx).V(2).Info("Discarding an unfinished resource snapshot", "snapshot", klog.KObj(last.master))
-			return s.resources.remove(ctx, last)
+			klog.FromContext(ctx).V(2).Info("Discarding an unfinished resource snapshot", "snapshot", klog.KObj(last.Master))
+			return list.Remove(ctx, last)
 		}
 		if err != nil {
 			return fmt.Errorf("reading snapshot %s: %w", name, err)

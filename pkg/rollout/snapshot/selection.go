@@ -160,7 +160,7 @@ func (s *selection) namespaceForSelectors(ctx context.Context) (string, error) {
 // planNamespace adds namespaces and, unless the selector wants the objects alone, what is in them.
 func (s *selection) planNamespace(ctx context.Context, index int, term *v1beta1.ResourceSelectorTerm) error {
 	if err := placeable.WrongScope(s.placement, namespaceKind.Kind, false); err != nil {
-		return userErrorf("invalid placement %s: %v", nameOf(s.placement), err)
+		return reconcile.Terminalf("invalid placement %s: %v", nameOf(s.placement), err)
 	}
 	namespaces, err := s.namespaces(ctx, term)
 	if err != nil {
@@ -220,7 +220,7 @@ func (s *selection) planKind(index int, term *v1beta1.ResourceSelectorTerm, gvk 
 		return err
 	}
 	if err := placeable.WrongScope(s.placement, k.gvr().String(), k.namespaced); err != nil {
-		return userErrorf("invalid placement %s: %v", nameOf(s.placement), err)
+		return reconcile.Terminalf("invalid placement %s: %v", nameOf(s.placement), err)
 	}
 	namespace := s.placement.GetNamespace()
 	switch {
@@ -257,7 +257,7 @@ func (s *selection) lookUp(gvk schema.GroupVersionKind) (kind, bool, error) {
 	case failed:
 		s.missing.addf("the kinds of %s: %s", gvk.GroupVersion(), why)
 	default:
-		return kind{}, false, userErrorf("invalid placement %s, failed to get GVR of the selector: %v", nameOf(s.placement),
+		return kind{}, false, reconcile.Terminalf("invalid placement %s, failed to get GVR of the selector: %v", nameOf(s.placement),
 			&meta.NoKindMatchError{GroupKind: gvk.GroupKind(), SearchedVersions: []string{gvk.Version}})
 	}
 	return kind{}, false, nil
@@ -268,7 +268,7 @@ func (s *selection) queryFor(term *v1beta1.ResourceSelectorTerm, k kind, namespa
 	if term.Name == "" && term.LabelSelector != nil {
 		selector, err := metav1.LabelSelectorAsSelector(term.LabelSelector)
 		if err != nil {
-			return query{}, userErrorf("invalid placement %s: the label selector for %s: %v", nameOf(s.placement), k.Kind, err)
+			return query{}, reconcile.Terminalf("invalid placement %s: the label selector for %s: %v", nameOf(s.placement), k.Kind, err)
 		}
 		q.labels = selector.String()
 	}
@@ -314,7 +314,7 @@ func unique(items []*item) error {
 	seen := sets.New[object]()
 	for _, i := range items {
 		if seen.Has(i.object()) {
-			return userErrorf("found duplicate resource %+v", i.id)
+			return reconcile.Terminalf("found duplicate resource %+v", i.id)
 		}
 		seen.Insert(i.object())
 	}
@@ -326,7 +326,7 @@ func (s *selection) invalid(format string, args ...any) error {
 	if s.placement.GetNamespace() != "" {
 		kind = "resourcePlacement"
 	}
-	return userErrorf("invalid %s %s: %s", kind, nameOf(s.placement), fmt.Sprintf(format, args...))
+	return reconcile.Terminalf("invalid %s %s: %s", kind, nameOf(s.placement), fmt.Sprintf(format, args...))
 }
 
 // nameOf is what messages call a placement: its name, after its namespace where it has one.

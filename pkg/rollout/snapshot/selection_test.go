@@ -12,6 +12,7 @@ import (
 	"k8s.io/apimachinery/pkg/runtime/schema"
 
 	"github.com/stagegate/stagegate/pkg/apis/placement/v1beta1"
+	"github.com/stagegate/stagegate/pkg/rollout/internal/reconcile"
 )
 
 func placementIn(namespace string, terms ...v1beta1.ResourceSelectorTerm) v1beta1.PlacementObject {
@@ -246,7 +247,7 @@ func TestSelection(t *testing.T) {
 			if want := tc.wantUser + tc.wantOther; message != want {
 				t.Errorf("error %q, want %q", message, want)
 			}
-			if got := isUserError(err); got != (tc.wantUser != "") {
+			if got := reconcile.IsTerminal(err); got != (tc.wantUser != "") {
 				t.Errorf("user error: %t", got)
 			}
 		})

@@ -19,7 +19,8 @@ import (
 	"github.com/stagegate/stagegate/pkg/apis/placement/v1beta1"
 	"github.com/stagegate/stagegate/pkg/rollout/internal/fleet"
 	"github.com/stagegate/stagegate/pkg/rollout/internal/reconcile"
-	"github.com/stagegate/stagegate/pkg/rollout/internal/resources"
+	"github.com/stagegate/stagegate/pkg/rollout/internal/revisions"
+	snapshotrules "github.com/stagegate/stagegate/pkg/rules/snapshot"
 )
 
 // lockBuckets is how many placements can be snapshotted at once without one waiting for another.
@@ -31,8 +32,8 @@ type Source struct {
 	discovery discoverer
 	metadata  metadata.Interface
 	dynamic   dynamic.Interface
-	resources history[v1beta1.ResourceSnapshotObject]
-	policies  history[v1beta1.PolicySnapshotObject]
+	resources revisions.History[v1beta1.ResourceSnapshotObject]
+	policies  revisions.History[v1beta1.PolicySnapshotObject]
 	locks     keymutex.KeyMutex
 	// partBytes is how much one snapshot object holds at most.
 	partBytes int
@@ -68,10 +69,10 @@ func newSource(f *fleet.Fleet, discovery discoverer, metadata metadata.Interface
 }
 
 // Snapshot reads what a placement selects on the hub now, and returns it with the index of the resource snapshot that holds it: the
-// newest one, or else one that it makes. A dry run makes nothing and returns the index that it would be. An error with IsUserError() true is one that only a change of the selectors or the hub mends; any
+// newest one, or else one that it makes. A dry run makes nothing and returns the index that it would be. An error is a reconcile.TerminalError where only a change of the selectors or the hub mends it; any
 // other, such as a hub of which not everything can be seen, is worth another try. It works on replicas that do not lead.
-func (s *Source) Snapshot(ctx context.Context, placement v1beta1.PlacementObject, dryRun bool) (resources.Selection, error) {
-	selection := resources.Selection{}
+func (s *Source) Snapshot(ctx context.Context, placement v1beta1.PlacementObject, dryRun bool) (snapshotrules.Selection, error) {
+	selection := snapshotrules.Selection{}
 	err := retry.RetryOnConflict(retry.DefaultRetry, func() error {
 		defer s.lock(placement)()
 		found, err := selectItems(ctx, &liveView{hub: s.dynamic, served: discover(ctx, s.discovery, s.metadata)}, placement)
@@ -82,18 +83,18 @@ func (s *Source) Snapshot(ctx context.Context, placement v1beta1.PlacementObject
 		if err != nil {
 			return fmt.Errorf("resources of placement %s: %w", nameOf(placement), err)
 		}
-		selection = resources.Selection{Warnings: s.warnings(placement, found)}
+		selection = snapshotrules.Selection{Warnings: s.warnings(placement, found)}
 		if len(found.items) == 0 {
 			selection.Nothing = found.missing()
 		}
 		for _, i := range found.items {
-			selection.Resources = append(selection.Resources, resources.Resource{ID: i.id, Manifest: i.raw})
+			selection.Resources = append(selection.Resources, snapshotrules.Resource{ID: i.id, Manifest: i.raw})
 		}
 		selection.Index, err = s.ensure(ctx, placement, c, dryRun)
 		return err
 	})
 	if err != nil {
-		return resources.Selection{}, err
+		return snapshotrules.Selection{}, err
 	}
 	return selection, nil
 }

@@ -12,6 +12,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	gocmp "github.com/google/go-cmp/cmp"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -144,6 +145,47 @@ func TestASnapshotIsNeverCalledLikeOneThatABindingNames(t *testing.T) {
 			t.Errorf("the index is %d", index)
 		}
 		w.expect("app-4-snapshot 4 true")
+	})
+}
+
+// goes has an object that somebody has deleted wait for a finalizer.
+func goes[O fleet.Object](w *world, kind fleet.Kind[O], name string) {
+	w.t.Helper()
+	stored, err := kind.Get(w.key(name))
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	stored = fleet.Copy(stored)
+	stored.SetFinalizers([]string{"example.com/wait"})
+	stored.SetDeletionTimestamp(&metav1.Time{Time: time.Unix(1, 0)})
+	if _, err := kind.Client(stored.GetNamespace()).Update(w.t.Context(), stored, metav1.UpdateOptions{}); err != nil {
+		w.t.Fatal(err)
+	}
+}
+
+func TestASnapshotThatIsBeingDeletedIsNotTheNewest(t *testing.T) {
+	forBothScopes(t, func(t *testing.T, w *world) {
+		w.snapshot(false)
+		goes(w, w.source().fleet.Snapshots, "app-0-snapshot")
+		if index, _ := w.snapshot(true); index != 1 {
+			t.Errorf("a dry run says %d", index)
+		}
+		if index, _ := w.snapshot(false); index != 1 {
+			t.Errorf("the index is %d", index)
+		}
+		w.expect("app-0-snapshot 0 false", "app-1-snapshot 1 true")
+
+		// Nobody schedules by the policy either.
+		if err := w.source().ensurePolicy(t.Context(), w.placement); err != nil {
+			t.Fatal(err)
+		}
+		goes(w, w.source().fleet.PolicySnapshots, "app-0")
+		if err := w.source().ensurePolicy(t.Context(), w.placement); err != nil {
+			t.Fatal(err)
+		}
+		if latest, err := w.source().fleet.PolicySnapshots.Get(w.key("app-1")); err != nil || latest.GetLabels()[wellknown.LatestSnapshotLabel] != "true" {
+			t.Errorf("no new policy snapshot is marked: %v", err)
+		}
 	})
 }
 
@@ -319,7 +361,7 @@ func TestASnapshotOfAnEarlierVersionThatIsNotWholeIsNotFinished(t *testing.T) {
 		for latest, want := range map[string]bool{"true": true, "false": false} {
 			master.SetLabels(map[string]string{wellknown.LatestSnapshotLabel: latest})
 			master.SetAnnotations(map[string]string{wellknown.ResourceHashAnnotation: c.earlierHash})
-			if got := c.heldBy(&resourceRevision{master: master}, w.placement); got != want {
+			if got := c.heldBy(&resourceRevision{Master: master}, w.placement); got != want {
 				t.Errorf("latest %s: held is %t, want %t", latest, got, want)
 			}
 		}
@@ -675,12 +717,12 @@ func TestErrorsOfSnapshotSayWhoCanMendThem(t *testing.T) {
 	forBothScopes(t, func(t *testing.T, w *world) {
 		w.hub.refuse("configmaps")
 		_, err := w.source().Snapshot(t.Context(), w.placement, false)
-		if err == nil || isUserError(err) {
+		if err == nil || reconcile.IsTerminal(err) {
 			t.Errorf("a kind that cannot be read: %v", err)
 		}
 		w.placement.PlacementSpec().ResourceSelectors = []v1beta1.ResourceSelectorTerm{named("example.com", "v1", "Widget", "")}
 		_, err = w.source().Snapshot(t.Context(), w.placement, false)
-		if !isUserError(err) {
+		if !reconcile.IsTerminal(err) {
 			t.Errorf("a kind that is not there: %v", err)
 		}
 		w.expect()

@@ -18,8 +18,10 @@ import (
 )
 
 // resourcesInUse finds the resource snapshots that a binding asks for, a Work holds, or a run that is not over rolls out or
-// can go back to, and those that the run which moved clusters last can be taken back to.
-func resourcesInUse(f *fleet.Fleet, placement v1beta1.PlacementObject) func(*revision[v1beta1.ResourceSnapshotObject]) bool {
+// can go back to, and those that the run which moved clusters last can be taken back to. The others that runs name are not kept, as the
+// versions of overrides are: a resource snapshot may hold a megabyte, and revisionHistoryLimit is what users bound them by. A run that
+// needs one which is gone is refused and says so.
+func resourcesInUse(f *fleet.Fleet, placement v1beta1.PlacementObject) func(index int) bool {
 	key := reconcile.KeyOf(placement)
 	names, indices := sets.New[string](), sets.New[string]()
 	for _, b := range f.Bindings.ByIndex(fleet.ByPlacement, key) {
@@ -40,8 +42,8 @@ func resourcesInUse(f *fleet.Fleet, placement v1beta1.PlacementObject) func(*rev
 			indices.Insert(w.Labels[wellknown.ParentSnapshotIndexLabel])
 		}
 	}
-	return func(r *revision[v1beta1.ResourceSnapshotObject]) bool {
-		return names.Has(wellknown.ResourceSnapshotName(key.Name, r.index)) || indices.Has(strconv.Itoa(r.index))
+	return func(index int) bool {
+		return names.Has(wellknown.ResourceSnapshotName(key.Name, index)) || indices.Has(strconv.Itoa(index))
 	}
 }
 
@@ -59,7 +61,7 @@ func previous(indices sets.Set[string]) func(*v1beta1.ClusterUpdatingStatus) {
 }
 
 // policiesInUse finds the policy snapshots by which a binding was picked, or that a run that is not over has planned with.
-func policiesInUse(f *fleet.Fleet, placement v1beta1.PlacementObject) func(*revision[v1beta1.PolicySnapshotObject]) bool {
+func policiesInUse(f *fleet.Fleet, placement v1beta1.PlacementObject) func(index int) bool {
 	key := reconcile.KeyOf(placement)
 	names, indices := sets.New[string](), sets.New[string]()
 	for _, b := range f.Bindings.ByIndex(fleet.ByPlacement, key) {
@@ -68,8 +70,8 @@ func policiesInUse(f *fleet.Fleet, placement v1beta1.PlacementObject) func(*revi
 	for _, run := range unfinished(f, key) {
 		indices.Insert(run.RunStatus().PolicySnapshotIndexUsed)
 	}
-	return func(r *revision[v1beta1.PolicySnapshotObject]) bool {
-		return names.Has(wellknown.PolicySnapshotName(key.Name, r.index)) || indices.Has(strconv.Itoa(r.index))
+	return func(index int) bool {
+		return names.Has(wellknown.PolicySnapshotName(key.Name, index)) || indices.Has(strconv.Itoa(index))
 	}
 }
 

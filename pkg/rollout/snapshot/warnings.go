@@ -7,8 +7,9 @@ import (
 	"fmt"
 
 	"github.com/stagegate/stagegate/pkg/apis/placement/v1beta1"
+	"github.com/stagegate/stagegate/pkg/rollout/internal/fleet"
 	"github.com/stagegate/stagegate/pkg/rollout/internal/reconcile"
-	"github.com/stagegate/stagegate/pkg/rollout/internal/resources"
+	snapshotrules "github.com/stagegate/stagegate/pkg/rules/snapshot"
 )
 
 // warnings tell of selectors that find nothing, and what rolling out what is found would take away from members.
@@ -24,9 +25,11 @@ func (s *Source) warnings(placement v1beta1.PlacementObject, found *selected) []
 	case len(found.nothing) > 0:
 		warnings = append(warnings, fmt.Sprintf("some selectors of placement %s select nothing: %s", nameOf(placement), found.missing()))
 	}
-	if removed := resources.Removed(resources.OnClusters(s.fleet, reconcile.KeyOf(placement)), kept); len(removed) > 0 {
+	key := reconcile.KeyOf(placement)
+	onClusters := snapshotrules.OnClusters(s.fleet.Bindings.ByIndex(fleet.ByPlacement, key), s.fleet.Snapshots.ByIndex(fleet.ByPlacement, key))
+	if removed := snapshotrules.Removed(onClusters, kept); len(removed) > 0 {
 		warnings = append(warnings, fmt.Sprintf("%d object(s) that member clusters have from placement %s are no longer selected and will be removed: %s",
-			len(removed), nameOf(placement), resources.Listed(removed)))
+			len(removed), nameOf(placement), snapshotrules.Listed(removed)))
 	}
 	return warnings
 }

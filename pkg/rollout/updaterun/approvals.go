@@ -79,14 +79,14 @@ func (c *Controller) acceptRequest(ctx context.Context, run v1beta1.UpdateRunObj
 	if err != nil {
 		return reconcile.IgnoreNotFound(err)
 	}
-	c.written.request(keyOf(run), updated)
+	c.written.Wrote(keyOf(run), c.fleet.Approvals.Cache(run.GetNamespace()), updated)
 	c.recorder.Event(updated, corev1.EventTypeNormal, eventAccepted, c.called(run)+" has acted on the approval")
 	return nil
 }
 
 // finalize lets a run go once its approval requests are deleted. What the run moved stays where it is.
 func (c *Controller) finalize(ctx context.Context, run v1beta1.UpdateRunObject) error {
-	if !fleet.HasFinalizer(run, wellknown.UpdateRunFinalizer) {
+	if !reconcile.HasFinalizer(run, wellknown.UpdateRunFinalizer) {
 		return nil
 	}
 	client := c.fleet.Approvals.Client(run.GetNamespace())
@@ -100,7 +100,7 @@ func (c *Controller) finalize(ctx context.Context, run v1beta1.UpdateRunObject) 
 		}
 	}
 	released := fleet.Copy(run)
-	fleet.RemoveFinalizer(released, wellknown.UpdateRunFinalizer)
+	reconcile.RemoveFinalizer(released, wellknown.UpdateRunFinalizer)
 	_, err := c.fleet.Runs.Client(run.GetNamespace()).Update(ctx, released, metav1.UpdateOptions{})
 	return reconcile.IgnoreNotFound(err)
 }

@@ -5,16 +5,15 @@ package updaterun
 
 import (
 	"context"
-	"strconv"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/stagegate/stagegate/pkg/apis/placement/v1beta1"
-	"github.com/stagegate/stagegate/pkg/apis/wellknown"
 	"github.com/stagegate/stagegate/pkg/rollout/internal/binding"
 	"github.com/stagegate/stagegate/pkg/rollout/internal/fleet"
 	"github.com/stagegate/stagegate/pkg/rollout/internal/reconcile"
 	"github.com/stagegate/stagegate/pkg/rollout/updaterun/engine"
+	bindingrules "github.com/stagegate/stagegate/pkg/rules/binding"
 )
 
 // writeBindings moves clusters, several at once. One that fails does not keep the others back.
@@ -27,19 +26,13 @@ func (c *Controller) writeBinding(ctx context.Context, run v1beta1.UpdateRunObje
 	b := fleet.Copy(w.Binding)
 	if w.Spec != nil {
 		*b.BindingSpec() = *w.Spec
-		annotations := b.GetAnnotations()
-		if annotations == nil {
-			annotations = map[string]string{}
-		}
-		annotations[wellknown.UpdateRunAnnotation] = run.GetName()
-		annotations[wellknown.UpdateRunTurnAnnotation] = strconv.FormatInt(w.Turn, 10)
-		b.SetAnnotations(annotations)
+		bindingrules.RecordMove(b, run.GetName(), w.Turn)
 	}
 	updated, err := binding.Rollout(ctx, c.fleet.Bindings, b, w.Message, c.clock.Now())
 	if err != nil {
 		return err
 	}
-	c.written.binding(placementOf(run), updated)
+	c.moved.Wrote(placementOf(run), c.fleet.Bindings.Cache(run.GetNamespace()), updated)
 	return nil
 }
 

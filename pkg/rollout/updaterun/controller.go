@@ -14,6 +14,7 @@ import (
 
 	"github.com/stagegate/stagegate/pkg/apis/placement/v1beta1"
 	"github.com/stagegate/stagegate/pkg/apis/wellknown"
+	"github.com/stagegate/stagegate/pkg/rollout/internal/consistency"
 	"github.com/stagegate/stagegate/pkg/rollout/internal/fleet"
 	"github.com/stagegate/stagegate/pkg/rollout/internal/reconcile"
 	"github.com/stagegate/stagegate/pkg/rollout/updaterun/engine"
@@ -46,15 +47,18 @@ type Controller struct {
 	recorder  record.EventRecorder
 	clock     clock.PassiveClock
 	loop      *reconcile.Loop
-	written   *ownWrites
 	pace      reconcile.Pace
+	// written has, by run, what was written to it and to its approval requests.
+	written consistency.Store
+	// moved has, by placement, what was written to its bindings, since every run of the placement is judged by them.
+	moved consistency.Store
 	// since is when the term of leadership began.
 	since time.Time
 }
 
 // New makes the loop for one term of leadership.
 func New(f *fleet.Fleet, snapshots SnapshotSource, recorder record.EventRecorder, c clock.WithTicker) *Controller {
-	controller := &Controller{fleet: f, snapshots: snapshots, recorder: recorder, clock: c, written: newOwnWrites(), pace: reconcile.Pace{Rest: rest, Longest: longestRest, Free: noRest}}
+	controller := &Controller{fleet: f, snapshots: snapshots, recorder: recorder, clock: c, pace: reconcile.Pace{Rest: rest, Longest: longestRest, Free: noRest}}
 	controller.loop = reconcile.NewWithClock(Name, workers, controller.reconcile, c)
 	controller.watch()
 	return controller
@@ -67,23 +71,26 @@ func (c *Controller) Run(ctx context.Context) error {
 }
 
 func (c *Controller) reconcile(ctx context.Context, key reconcile.Key) (time.Duration, error) {
+	if !c.written.Ready(key) {
+		return 0, nil
+	}
 	run, err := c.fleet.Runs.Get(key)
 	if apierrors.IsNotFound(err) {
-		c.written.forget(key)
+		c.written.Forget(key)
 		c.pace.Forget(key)
 		return 0, nil
 	}
 	if err != nil {
 		return 0, err
 	}
-	// A world older than what was written last is not looked at: the change that makes it newer comes as an event.
-	if c.isStale(run) {
-		return 0, nil
-	}
 	if run.GetDeletionTimestamp() != nil {
 		return 0, c.finalize(ctx, run)
 	}
 	if runrules.IsOver(run.RunStatus()) && !runrules.IsPlanned(run.RunStatus()) {
+		return 0, nil
+	}
+	// Runs that bindings do not matter to are not woken by them either, and must not wait for them.
+	if isActive(run) && !c.moved.Ready(placementOf(run)) {
 		return 0, nil
 	}
 	if run, err = c.claim(ctx, run); err != nil {
@@ -97,16 +104,16 @@ func (c *Controller) reconcile(ctx context.Context, key reconcile.Key) (time.Dur
 
 // claim puts the finalizer on a run, so that its approval requests go before it does.
 func (c *Controller) claim(ctx context.Context, run v1beta1.UpdateRunObject) (v1beta1.UpdateRunObject, error) {
-	if fleet.HasFinalizer(run, wellknown.UpdateRunFinalizer) {
+	if reconcile.HasFinalizer(run, wellknown.UpdateRunFinalizer) {
 		return run, nil
 	}
 	claimed := fleet.Copy(run)
-	fleet.AddFinalizer(claimed, wellknown.UpdateRunFinalizer)
+	reconcile.AddFinalizer(claimed, wellknown.UpdateRunFinalizer)
 	updated, err := c.fleet.Runs.Client(run.GetNamespace()).Update(ctx, claimed, metav1.UpdateOptions{})
 	if err != nil {
 		return nil, err
 	}
-	c.written.run(updated)
+	c.written.Wrote(keyOf(run), c.fleet.Runs.Cache(run.GetNamespace()), updated)
 	return updated, nil
 }
 

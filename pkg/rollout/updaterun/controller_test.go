@@ -18,7 +18,9 @@ import (
 	"github.com/stagegate/stagegate/pkg/apis/placement/v1beta1"
 	"github.com/stagegate/stagegate/pkg/apis/wellknown"
 	"github.com/stagegate/stagegate/pkg/rollout/internal/fleet"
+	"github.com/stagegate/stagegate/pkg/rollout/internal/reconcile"
 	"github.com/stagegate/stagegate/pkg/rollout/updaterun/engine"
+	bindingrules "github.com/stagegate/stagegate/pkg/rules/binding"
 	runrules "github.com/stagegate/stagegate/pkg/rules/updaterun"
 )
 
@@ -170,7 +172,7 @@ func TestStopAndResume(t *testing.T) {
 		f.tutorial()
 		defer f.start()()
 		f.newRun("example-run", v1beta1.StateRun)
-		f.eventually("member2 is being updated", func() bool { return engine.IsRolloutStarted(f.binding("member2")) })
+		f.eventually("member2 is being updated", func() bool { return bindingrules.IsRolloutStarted(f.binding("member2")) })
 
 		f.setState("example-run", v1beta1.StateStop)
 		f.untilCondition("example-run", v1beta1.RunProgressing, "Unknown UpdateRunStopping")
@@ -246,7 +248,7 @@ func TestALeaderThatDiesAfterTheStatusIsContinued(t *testing.T) {
 			return len(stages) > 0 && meta.IsStatusConditionTrue(stages[0].Clusters[0].Conditions, v1beta1.ClusterStarted)
 		})
 		stop()
-		if engine.IsRolloutStarted(f.binding("member2")) {
+		if bindingrules.IsRolloutStarted(f.binding("member2")) {
 			f.Fatal("the binding was written")
 		}
 
@@ -319,7 +321,7 @@ func TestARunWithoutIndexUsesALiveSnapshot(t *testing.T) {
 func TestASelectionOnlyTheUserCanMendIsFinal(t *testing.T) {
 	forBothScopes(t, func(f *fixture) {
 		f.tutorial()
-		f.snapshots.err = userError{errors.New("found duplicate resource")}
+		f.snapshots.err = reconcile.Terminalf("found duplicate resource")
 		defer f.start()()
 		f.newRunAt("example-run", "", v1beta1.StateRun)
 		f.untilCondition("example-run", v1beta1.RunInitialized, "False UpdateRunInitializedFailed")
@@ -350,7 +352,7 @@ func TestDeletingTheRunDeletesItsRequestsOnly(t *testing.T) {
 			now := metav1.Now()
 			r.SetDeletionTimestamp(&now)
 		})
-		f.eventually("the finalizer goes", func() bool { return !fleet.HasFinalizer(f.run("example-run"), wellknown.UpdateRunFinalizer) })
+		f.eventually("the finalizer goes", func() bool { return !reconcile.HasFinalizer(f.run("example-run"), wellknown.UpdateRunFinalizer) })
 		f.eventually("the request goes", func() bool {
 			_, err := f.fleet.Approvals.Get(f.key("example-run-before-canary"))
 			return apierrors.IsNotFound(err)
@@ -380,7 +382,7 @@ func TestAClusterThatLeavesIsSkipped(t *testing.T) {
 		f.tutorial()
 		defer f.start()()
 		f.newRun("example-run", v1beta1.StateRun)
-		f.eventually("member2 is being updated", func() bool { return engine.IsRolloutStarted(f.binding("member2")) })
+		f.eventually("member2 is being updated", func() bool { return bindingrules.IsRolloutStarted(f.binding("member2")) })
 		f.must(f.client.ClusterV1beta1().MemberClusters().Delete(f.ctx, "member2", metav1.DeleteOptions{}))
 		f.untilCondition("example-run", v1beta1.RunProgressing, "False UpdateRunWaiting")
 		want := []string{
@@ -396,31 +398,63 @@ func TestAClusterThatLeavesIsSkipped(t *testing.T) {
 func TestAWorldOlderThanTheLastWriteIsNotLookedAt(t *testing.T) {
 	forBothScopes(t, func(f *fixture) {
 		f.tutorial()
-		f.newRun("example-run", v1beta1.StateRun)
-		run := f.run("example-run")
-		for name, write := range map[string]func(c *Controller, newer metav1.Object){
-			"the run":    func(c *Controller, newer metav1.Object) { c.written.run(newer) },
-			"a binding":  func(c *Controller, newer metav1.Object) { c.written.binding(placementOf(run), newer) },
-			"a decision": func(c *Controller, newer metav1.Object) { c.written.request(keyOf(run), newer) },
+		request := create(f, f.fleet.Approvals, "request", func(v1beta1.ApprovalRequestObject) {})
+		for name, write := range map[string]func(c *Controller, run v1beta1.UpdateRunObject, version string){
+			"the-run": func(c *Controller, run v1beta1.UpdateRunObject, version string) {
+				c.written.Wrote(keyOf(run), f.fleet.Runs.Cache(f.namespace), withVersion(run, version))
+			},
+			"a-binding": func(c *Controller, run v1beta1.UpdateRunObject, version string) {
+				c.moved.Wrote(placementOf(run), f.fleet.Bindings.Cache(f.namespace), withVersion(f.binding("member1"), version))
+			},
+			"a-decision": func(c *Controller, run v1beta1.UpdateRunObject, version string) {
+				c.written.Wrote(keyOf(run), f.fleet.Approvals.Cache(f.namespace), withVersion(request, version))
+			},
 		} {
-			var stored metav1.Object = run
-			switch name {
-			case "a binding":
-				stored = f.binding("member1")
-			case "a decision":
-				stored = create(f, f.fleet.Approvals, "request", func(v1beta1.ApprovalRequestObject) {})
+			f.newRun(name, v1beta1.StateInitialize)
+			// That a run is looked at shows in its finalizer.
+			isLookedAt := func(version string) bool {
+				c := f.controller()
+				write(c, f.run(name), version)
+				_, err := c.reconcile(f.ctx, f.key(name))
+				f.must(err)
+				run, err := f.fleet.Runs.Client(f.namespace).Get(f.ctx, name, metav1.GetOptions{})
+				f.must(err)
+				return reconcile.HasFinalizer(run, wellknown.UpdateRunFinalizer)
 			}
-			newer := stored.(runtime.Object).DeepCopyObject().(metav1.Object)
-			newer.SetResourceVersion("99999999")
-			c := f.controller()
-			write(c, newer)
-			if !c.isStale(run) {
+			if isLookedAt("99999999") {
 				f.Errorf("%s: the cache is older and not taken for stale", name)
 			}
-			write(c, stored)
-			if c.isStale(run) {
+			if !isLookedAt("1") {
 				f.Errorf("%s: the cache has it and is taken for stale", name)
 			}
 		}
 	})
+}
+
+// Nothing wakes a run that is over when another run's write to a binding gets to the cache.
+func TestARunThatIsOverIsReleasedWhateverIsWrittenToBindings(t *testing.T) {
+	forBothScopes(t, func(f *fixture) {
+		f.tutorial()
+		now := metav1.Now()
+		create(f, f.fleet.Runs, "example-run", func(r v1beta1.UpdateRunObject) {
+			r.RunSpec().PlacementName = "example-placement"
+			r.SetFinalizers([]string{wellknown.UpdateRunFinalizer})
+			r.SetDeletionTimestamp(&now)
+			r.RunStatus().Conditions = []metav1.Condition{
+				{Type: v1beta1.RunInitialized, Status: metav1.ConditionTrue},
+				{Type: v1beta1.RunSucceeded, Status: metav1.ConditionTrue},
+			}
+		})
+		c := f.controller()
+		c.moved.Wrote(f.key("example-placement"), f.fleet.Bindings.Cache(f.namespace), withVersion(f.binding("member1"), "99999999"))
+		_, err := c.reconcile(f.ctx, f.key("example-run"))
+		f.must(err)
+		f.eventually("the finalizer goes", func() bool { return !reconcile.HasFinalizer(f.run("example-run"), wellknown.UpdateRunFinalizer) })
+	})
+}
+
+func withVersion[O fleet.Object](o O, version string) O {
+	o = fleet.Copy(o)
+	o.SetResourceVersion(version)
+	return o
 }

@@ -30,8 +30,8 @@ import (
 	"github.com/stagegate/stagegate/pkg/rollout/internal/fleet"
 	"github.com/stagegate/stagegate/pkg/rollout/internal/fleettest"
 	"github.com/stagegate/stagegate/pkg/rollout/internal/reconcile"
-	"github.com/stagegate/stagegate/pkg/rollout/internal/resources"
-	"github.com/stagegate/stagegate/pkg/rollout/updaterun/engine"
+	bindingrules "github.com/stagegate/stagegate/pkg/rules/binding"
+	snapshotrules "github.com/stagegate/stagegate/pkg/rules/snapshot"
 )
 
 // patience is how long a test waits for what has to happen.
@@ -294,7 +294,7 @@ func (f *fixture) membersApply() {
 	for _, informer := range f.fleet.Bindings.Informers() {
 		_, err := informer.AddEventHandler(cache.ResourceEventHandlerFuncs{UpdateFunc: func(_, new any) {
 			b := new.(v1beta1.BindingObject)
-			if b.BindingSpec().State == v1beta1.BindingStateBound && engine.IsRolloutStarted(b) && !engine.IsSettled(b) {
+			if b.BindingSpec().State == v1beta1.BindingStateBound && bindingrules.IsRolloutStarted(b) && !bindingrules.IsReady(b) {
 				f.available(fleet.Copy(b))
 			}
 		}})
@@ -378,20 +378,16 @@ type fakeSnapshots struct {
 	mu    sync.Mutex
 	index int
 	// selected are the resources at that index.
-	selected []resources.Resource
+	selected []snapshotrules.Resource
 	err      error
 	calls    int
 	dryRun   bool
 }
 
-func (s *fakeSnapshots) Snapshot(_ context.Context, _ v1beta1.PlacementObject, dryRun bool) (resources.Selection, error) {
+func (s *fakeSnapshots) Snapshot(_ context.Context, _ v1beta1.PlacementObject, dryRun bool) (snapshotrules.Selection, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.calls++
 	s.dryRun = dryRun
-	return resources.Selection{Index: s.index, Resources: s.selected}, s.err
+	return snapshotrules.Selection{Index: s.index, Resources: s.selected}, s.err
 }
-
-type userError struct{ error }
-
-func (userError) IsUserError() bool { return true }

@@ -5,7 +5,6 @@ package updaterun
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"time"
 
@@ -13,29 +12,18 @@ import (
 
 	"github.com/stagegate/stagegate/pkg/apis/placement/v1beta1"
 	"github.com/stagegate/stagegate/pkg/rollout/internal/fleet"
-	"github.com/stagegate/stagegate/pkg/rollout/internal/resources"
+	"github.com/stagegate/stagegate/pkg/rollout/internal/reconcile"
 	"github.com/stagegate/stagegate/pkg/rollout/updaterun/engine"
 	"github.com/stagegate/stagegate/pkg/rollout/updaterun/plan"
+	snapshotrules "github.com/stagegate/stagegate/pkg/rules/snapshot"
 )
 
 // SnapshotSource makes snapshots of what a placement selects.
 type SnapshotSource interface {
 	// Snapshot reads what the placement selects on the hub now, and returns it with the index of the resource snapshot that holds
 	// it: an existing one, or one that it makes. A dry run makes nothing and returns the index that it would be. An error is a
-	// UserError where only the user can mend it; any other is worth another try.
-	Snapshot(ctx context.Context, placement v1beta1.PlacementObject, dryRun bool) (resources.Selection, error)
-}
-
-// UserError is an error that trying again does not mend.
-type UserError interface {
-	error
-	// IsUserError says whether it is one.
-	IsUserError() bool
-}
-
-func isUserError(err error) bool {
-	var user UserError
-	return errors.As(err, &user) && user.IsUserError()
+	// reconcile.TerminalError where only the user can mend it; any other is worth another try.
+	Snapshot(ctx context.Context, placement v1beta1.PlacementObject, dryRun bool) (snapshotrules.Selection, error)
 }
 
 // eventWarning is the reason of Events that tell of something legal but suspicious in a plan.
@@ -80,34 +68,52 @@ func attempt(ctx context.Context, f *fleet.Fleet, snapshots SnapshotSource, run 
 	if err != nil {
 		return planned{}, err
 	}
-	p := planned{outcome: engine.Initialize(run, world, now)}
-	selected := func() []resources.Resource {
-		return resources.At(world.Snapshots, run.RunSpec().ResourceSnapshotIndex)
+	in := &inputs{ctx: ctx, fleet: f, snapshots: snapshots, run: run, world: &world, dryRun: dryRun}
+	outcome, err := engine.Initialize(run, world, in, now)
+	if err != nil {
+		return planned{}, err
 	}
-	if p.outcome.Result == engine.ResultNeedsSnapshot {
-		selection, err := snapshots.Snapshot(ctx, world.Placement, dryRun)
-		if err != nil && ctx.Err() != nil {
-			return planned{}, err
-		}
-		world.Live = &plan.LiveSnapshot{Index: selection.Index, Nothing: selection.Nothing, Err: err, Final: isUserError(err)}
-		p = planned{outcome: engine.Initialize(run, world, now), warnings: selection.Warnings}
-		switch {
-		case err != nil && !isUserError(err):
-			p.retry = err
-		case selection.Nothing != "":
-			p.retry = fmt.Errorf("update run %s: %s", keyOf(run), selection.Nothing)
-		}
-		selected = func() []resources.Resource { return selection.Resources }
+	p := planned{outcome: outcome, warnings: append(outcome.Warnings, in.warnings...), retry: in.retry}
+	if outcome.Result == engine.ResultInitialized && !in.live {
+		p.warnings = append(p.warnings, removals(f, world.Placement, outcome.Decision.Status.ResourceSnapshotIndexUsed)...)
 	}
-	if p.outcome.Result == engine.ResultNeedsOverrides {
-		if world.Overrides, err = overridesFor(ctx, f, run, &world, selected); err != nil {
-			return planned{}, err
-		}
-		p.outcome = engine.Initialize(run, world, now)
-	}
-	if p.outcome.Result == engine.ResultInitialized && world.Live == nil {
-		p.warnings = removals(f, world.Placement, p.outcome.Decision.Status.ResourceSnapshotIndexUsed)
-	}
-	p.warnings = append(p.outcome.Warnings, p.warnings...)
 	return p, nil
+}
+
+// inputs answers what one attempt to plan a run asks for, from the hub.
+type inputs struct {
+	ctx       context.Context
+	fleet     *fleet.Fleet
+	snapshots SnapshotSource
+	run       v1beta1.UpdateRunObject
+	world     *plan.World
+	dryRun    bool
+
+	// live reports that a snapshot was asked for, and selected is what is rolled out, once it is known.
+	live     bool
+	selected []snapshotrules.Resource
+	// warnings tell of what is selected.
+	warnings []string
+	// retry is why a snapshot could not be taken, where trying again may help.
+	retry error
+}
+
+// Snapshot implements plan.Inputs.
+func (in *inputs) Snapshot() (plan.LiveSnapshot, error) {
+	selection, err := in.snapshots.Snapshot(in.ctx, in.world.Placement, in.dryRun)
+	in.live, in.selected, in.warnings = true, selection.Resources, selection.Warnings
+	switch {
+	case err == nil:
+	case in.ctx.Err() != nil:
+		return plan.LiveSnapshot{}, err
+	case reconcile.IsTerminal(err):
+		return plan.LiveSnapshot{}, &plan.Final{Message: err.Error()}
+	default:
+		in.retry = err
+		return plan.LiveSnapshot{}, &plan.Pending{Message: err.Error()}
+	}
+	if selection.Nothing != "" {
+		in.retry = fmt.Errorf("update run %s: %s", keyOf(in.run), selection.Nothing)
+	}
+	return plan.LiveSnapshot{Index: selection.Index, Nothing: selection.Nothing}, nil
 }

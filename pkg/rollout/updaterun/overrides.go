@@ -16,42 +16,45 @@ import (
 	"github.com/stagegate/stagegate/pkg/rollout/internal/fleet"
 	"github.com/stagegate/stagegate/pkg/rollout/internal/overriding"
 	"github.com/stagegate/stagegate/pkg/rollout/internal/reconcile"
-	"github.com/stagegate/stagegate/pkg/rollout/internal/resources"
 	"github.com/stagegate/stagegate/pkg/rollout/updaterun/plan"
+	snapshotrules "github.com/stagegate/stagegate/pkg/rules/snapshot"
 	runrules "github.com/stagegate/stagegate/pkg/rules/updaterun"
 )
 
-// overridesFor answers engine.ResultNeedsOverrides: for a rollback the versions that clusters go back to, for any other run the
-// overrides of what is selected.
-func overridesFor(ctx context.Context, f *fleet.Fleet, run v1beta1.UpdateRunObject, world *plan.World,
-	selected func() []resources.Resource) (*plan.Overrides, error) {
-	if run.RunSpec().RollbackOf != "" {
-		return previousOverrides(f, world.RolledBack)
+// Overrides implements plan.Inputs: for a rollback it returns the versions that clusters go back to, for any other run the overrides of what is
+// selected.
+func (in *inputs) Overrides() (plan.Overrides, error) {
+	if in.run.RunSpec().RollbackOf != "" {
+		return previousOverrides(in.fleet, in.world.RolledBack)
 	}
-	all, err := liveOverrides(ctx, f, run.GetNamespace())
+	all, err := liveOverrides(in.ctx, in.fleet, in.run.GetNamespace())
 	if err != nil || len(all) == 0 {
-		return &plan.Overrides{}, err
+		return plan.Overrides{}, err
 	}
-	rolledOut := selected()
-	found := &plan.Overrides{Objects: overrides.For(all, world.Placement, resources.IDs(rolledOut))}
+	if !in.live {
+		in.selected = snapshotrules.Resources(in.world.Snapshots, in.run.RunSpec().ResourceSnapshotIndex)
+	}
+	found := plan.Overrides{Objects: overrides.For(all, in.world.Placement, snapshotrules.IDs(in.selected))}
 	for _, o := range found.Objects {
-		found.Snapshots = append(found.Snapshots, f.OverrideSnapshots.ByIndex(fleet.ByOverride, reconcile.KeyOf(o))...)
+		found.Snapshots = append(found.Snapshots, in.fleet.OverrideSnapshots.ByIndex(fleet.ByOverride, reconcile.KeyOf(o))...)
 	}
 	// What no override changes need not be tried.
-	rolledOut = slices.DeleteFunc(slices.Clone(rolledOut), func(r resources.Resource) bool {
+	in.selected = slices.DeleteFunc(slices.Clone(in.selected), func(r snapshotrules.Resource) bool {
 		return !slices.ContainsFunc(found.Objects, func(o v1beta1.OverrideObject) bool { return overrides.Changes(o, r.ID) })
 	})
-	found.Try = func(member plan.Member, inForce []v1beta1.OverrideSnapshotObject) ([]overrides.LeftOut, error) {
-		o, err := overriding.New(run.GetNamespace(), member.Name, member.Labels, inForce)
-		var all []overrides.LeftOut
-		for i := 0; i < len(rolledOut) && err == nil; i++ {
-			var leftOut []overrides.LeftOut
-			_, leftOut, err = o.Manifest(rolledOut[i].Manifest)
-			all = append(all, leftOut...)
-		}
-		return all, err
-	}
 	return found, nil
+}
+
+// Misfits implements plan.Inputs.
+func (in *inputs) Misfits(member plan.Member, inForce []v1beta1.OverrideSnapshotObject) ([]overrides.LeftOut, error) {
+	o, err := overriding.New(in.run.GetNamespace(), member.Name, member.Labels, inForce)
+	var all []overrides.LeftOut
+	for i := 0; i < len(in.selected) && err == nil; i++ {
+		var leftOut []overrides.LeftOut
+		_, leftOut, err = o.Manifest(in.selected[i].Manifest)
+		all = append(all, leftOut...)
+	}
+	return all, err
 }
 
 // liveOverrides are those that there are, of one namespace or, for a cluster-scoped run, of all. A cache would not do: what a user
@@ -77,8 +80,8 @@ func liveOverrides(ctx context.Context, f *fleet.Fleet, namespace string) ([]v1b
 }
 
 // previousOverrides are the versions, among those that clusters had before a run, that are still there.
-func previousOverrides(f *fleet.Fleet, run v1beta1.UpdateRunObject) (*plan.Overrides, error) {
-	found := &plan.Overrides{}
+func previousOverrides(f *fleet.Fleet, run v1beta1.UpdateRunObject) (plan.Overrides, error) {
+	found := plan.Overrides{}
 	for i := range run.RunStatus().StagesStatus {
 		clusters := run.RunStatus().StagesStatus[i].Clusters
 		for j := range clusters {
@@ -87,7 +90,7 @@ func previousOverrides(f *fleet.Fleet, run v1beta1.UpdateRunObject) (*plan.Overr
 				switch {
 				case apierrors.IsNotFound(err):
 				case err != nil:
-					return nil, err
+					return plan.Overrides{}, err
 				default:
 					found.Snapshots = append(found.Snapshots, snapshot)
 				}

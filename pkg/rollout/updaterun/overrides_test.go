@@ -16,7 +16,7 @@ import (
 	"github.com/stagegate/stagegate/pkg/apis/placement/v1beta1"
 	"github.com/stagegate/stagegate/pkg/apis/wellknown"
 	"github.com/stagegate/stagegate/pkg/rollout/internal/reconcile"
-	"github.com/stagegate/stagegate/pkg/rollout/internal/resources"
+	snapshotrules "github.com/stagegate/stagegate/pkg/rules/snapshot"
 	runrules "github.com/stagegate/stagegate/pkg/rules/updaterun"
 )
 
@@ -107,7 +107,7 @@ func TestWhatIsOverriddenBeforeARunIsInForceInIt(t *testing.T) {
 	forBothScopes(t, func(f *fixture) {
 		f.tutorial()
 		f.placesSettings()
-		f.snapshots.selected = []resources.Resource{{
+		f.snapshots.selected = []snapshotrules.Resource{{
 			ID: v1beta1.ResourceIdentifier{Version: "v1", Kind: "ConfigMap", Namespace: cmp.Or(f.namespace, "shop"), Name: "settings"}, Manifest: f.settings(),
 		}}
 		o := f.override("less", "/data/a")
@@ -198,7 +198,7 @@ func TestAnOverrideOfANamespaceDoesNotStopRunsOfThePlatform(t *testing.T) {
 func TestAnOverrideOfSomethingElseIsNotWaitedFor(t *testing.T) {
 	forBothScopes(t, func(f *fixture) {
 		f.tutorial()
-		f.snapshots.selected = []resources.Resource{{
+		f.snapshots.selected = []snapshotrules.Resource{{
 			ID: v1beta1.ResourceIdentifier{Version: "v1", Kind: "ConfigMap", Namespace: cmp.Or(f.namespace, "shop"), Name: "other"},
 		}}
 		// Nobody makes its version, and no run waits for one.

@@ -24,7 +24,7 @@ func (c *Controller) perform(ctx context.Context, run v1beta1.UpdateRunObject, d
 		if err != nil {
 			return reconcile.IgnoreNotFound(err)
 		}
-		c.written.run(updated)
+		c.written.Wrote(keyOf(run), c.fleet.Runs.Cache(run.GetNamespace()), updated)
 		c.pace.Worked(keyOf(run), start, c.clock.Now())
 	}
 	// From here on the decision stands, and is told of whatever becomes of the rest.

@@ -8,7 +8,7 @@ import (
 
 	"github.com/stagegate/stagegate/pkg/apis/placement/v1beta1"
 	"github.com/stagegate/stagegate/pkg/rollout/internal/fleet"
-	"github.com/stagegate/stagegate/pkg/rollout/internal/resources"
+	snapshotrules "github.com/stagegate/stagegate/pkg/rules/snapshot"
 )
 
 // removals warn of objects that clusters have and a snapshot has not: rolling it out takes them away. Where clusters go back to several
@@ -18,11 +18,12 @@ func removals(f *fleet.Fleet, placement v1beta1.PlacementObject, index string) [
 		return nil
 	}
 	key := keyOf(placement)
-	kept := resources.Of(f.Snapshots.ByIndex(fleet.ByPlacement, key), index)
-	removed := resources.Removed(resources.OnClusters(f, key), kept)
+	snapshots := f.Snapshots.ByIndex(fleet.ByPlacement, key)
+	kept := snapshotrules.IDs(snapshotrules.Resources(snapshots, index))
+	removed := snapshotrules.Removed(snapshotrules.OnClusters(f.Bindings.ByIndex(fleet.ByPlacement, key), snapshots), kept)
 	if len(removed) == 0 {
 		return nil
 	}
 	return []string{fmt.Sprintf("%d object(s) that member clusters have from placement %s are not in resource snapshot %s and will be removed: %s",
-		len(removed), placement.GetName(), index, resources.Listed(removed))}
+		len(removed), placement.GetName(), index, snapshotrules.Listed(removed))}
 }

@@ -8,6 +8,7 @@ import (
 
 	"github.com/stagegate/stagegate/pkg/apis/placement/v1beta1"
 	"github.com/stagegate/stagegate/pkg/rollout/updaterun/engine"
+	bindingrules "github.com/stagegate/stagegate/pkg/rules/binding"
 	runrules "github.com/stagegate/stagegate/pkg/rules/updaterun"
 )
 
@@ -31,7 +32,7 @@ func mayRest(run v1beta1.UpdateRunObject, bindings []v1beta1.BindingObject) bool
 		}
 	}
 	for _, b := range bindings {
-		if underWay[b.BindingSpec().TargetCluster] && !engine.IsSettled(b) {
+		if underWay[b.BindingSpec().TargetCluster] && !bindingrules.IsReady(b) {
 			return true
 		}
 	}

@@ -15,6 +15,7 @@ import (
 	"github.com/stagegate/stagegate/pkg/rollout/internal/fleet"
 	"github.com/stagegate/stagegate/pkg/rollout/internal/reconcile"
 	"github.com/stagegate/stagegate/pkg/rollout/updaterun/engine"
+	bindingrules "github.com/stagegate/stagegate/pkg/rules/binding"
 	runrules "github.com/stagegate/stagegate/pkg/rules/updaterun"
 )
 
@@ -103,7 +104,7 @@ func sameTurn(a, b v1beta1.UpdateRunObject) bool {
 		a.RunSpec().State == b.RunSpec().State &&
 		runrules.IsOver(a.RunStatus()) == runrules.IsOver(b.RunStatus()) &&
 		equality.Semantic.DeepEqual(a.RunStatus().RolledBackBy, b.RunStatus().RolledBackBy) &&
-		fleet.HasFinalizer(a, wellknown.UpdateRunFinalizer) == fleet.HasFinalizer(b, wellknown.UpdateRunFinalizer) &&
+		reconcile.HasFinalizer(a, wellknown.UpdateRunFinalizer) == reconcile.HasFinalizer(b, wellknown.UpdateRunFinalizer) &&
 		(a.GetDeletionTimestamp() == nil) == (b.GetDeletionTimestamp() == nil)
 }
 
@@ -143,10 +144,10 @@ func (c *Controller) bindingChanged(old, new any) []reconcile.Key {
 		before.GetGeneration() == after.GetGeneration() &&
 		(before.GetDeletionTimestamp() == nil) == (after.GetDeletionTimestamp() == nil) &&
 		before.BindingSpec().State == after.BindingSpec().State &&
-		engine.IsRolloutStarted(before) == engine.IsRolloutStarted(after) &&
+		bindingrules.IsRolloutStarted(before) == bindingrules.IsRolloutStarted(after) &&
 		engine.Trouble(before) == engine.Trouble(after) &&
 		engine.Refusal(before) == engine.Refusal(after) &&
-		engine.IsSettled(before) == engine.IsSettled(after) {
+		bindingrules.IsReady(before) == bindingrules.IsReady(after) {
 		return nil
 	}
 	return reconcile.ByObject(func(o metav1.Object) []reconcile.Key { return c.runsOf(o, isActive) })(nil, either(old, new))

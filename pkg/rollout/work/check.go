@@ -12,6 +12,7 @@ import (
 	"github.com/stagegate/stagegate/pkg/apis/placement/v1beta1"
 	"github.com/stagegate/stagegate/pkg/apis/wellknown"
 	"github.com/stagegate/stagegate/pkg/rollout/internal/overriding"
+	"github.com/stagegate/stagegate/pkg/rollout/internal/reconcile"
 )
 
 // overrideError is a failure to override, which no other try mends.
@@ -44,24 +45,24 @@ func check(snapshot v1beta1.ResourceSnapshotObject) error {
 	for i, resource := range snapshot.SnapshotSpec().SelectedResources {
 		object, err := overriding.Identify(resource.Raw)
 		if err != nil {
-			return userErrorf("resource %d of snapshot %q cannot be read: %v", i, snapshot.GetName(), err)
+			return reconcile.Terminalf("resource %d of snapshot %q cannot be read: %v", i, snapshot.GetName(), err)
 		}
 		name := types.NamespacedName{Namespace: object.Namespace, Name: object.Name}
 		switch namespace := snapshot.GetNamespace(); {
 		case object.Group == v1beta1.GroupName &&
 			(object.Kind == string(v1beta1.ResourceEnvelopeType) || object.Kind == string(v1beta1.ClusterResourceEnvelopeType)):
-			return userErrorf("%s %s: envelopes are not supported yet", object.Kind, name)
+			return reconcile.Terminalf("%s %s: envelopes are not supported yet", object.Kind, name)
 		case wellknown.IsReservedNamespace(object.Namespace):
-			return userErrorf("%s %s is in namespace %s, which belongs to clusters or the fleet and is not allowed to propagate",
+			return reconcile.Terminalf("%s %s is in namespace %s, which belongs to clusters or the fleet and is not allowed to propagate",
 				object.Kind, name, object.Namespace)
 		case object.Group == "" && object.Kind == "Namespace" && wellknown.IsReservedNamespace(object.Name):
-			return userErrorf("Namespace %s belongs to clusters or the fleet and is not allowed to propagate", object.Name)
+			return reconcile.Terminalf("Namespace %s belongs to clusters or the fleet and is not allowed to propagate", object.Name)
 		case namespace == "" || object.Namespace == namespace:
 		case object.Namespace == "":
-			return userErrorf("%s %q is cluster-scoped, and a ResourcePlacement places what is in its namespace %q only",
+			return reconcile.Terminalf("%s %q is cluster-scoped, and a ResourcePlacement places what is in its namespace %q only",
 				object.Kind, object.Name, namespace)
 		default:
-			return userErrorf("%s %s is in another namespace, and a ResourcePlacement places what is in its namespace %q only",
+			return reconcile.Terminalf("%s %s is in another namespace, and a ResourcePlacement places what is in its namespace %q only",
 				object.Kind, name, namespace)
 		}
 	}

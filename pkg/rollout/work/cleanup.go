@@ -6,7 +6,6 @@ package work
 import (
 	"context"
 	"fmt"
-	"slices"
 
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -21,7 +20,7 @@ import (
 
 // cleanUp deletes the Works of a binding that is being deleted, and releases it when they are gone: each that goes is an event.
 func (c *Controller) cleanUp(ctx context.Context, binding v1beta1.BindingObject) error {
-	if !slices.Contains(binding.GetFinalizers(), wellknown.WorkCleanupFinalizer) {
+	if !reconcile.HasFinalizer(binding, wellknown.WorkCleanupFinalizer) {
 		return nil
 	}
 	_, err := c.fleet.MemberClusters.Lister().Get(binding.BindingSpec().TargetCluster)
@@ -37,7 +36,7 @@ func (c *Controller) cleanUp(ctx context.Context, binding v1beta1.BindingObject)
 	}
 	key := reconcile.KeyOf(binding)
 	binding = fleet.Copy(binding)
-	binding.SetFinalizers(slices.DeleteFunc(binding.GetFinalizers(), func(f string) bool { return f == wellknown.WorkCleanupFinalizer }))
+	reconcile.RemoveFinalizer(binding, wellknown.WorkCleanupFinalizer)
 	updated, err := c.fleet.Bindings.Client(key.Namespace).Update(ctx, binding, metav1.UpdateOptions{})
 	switch {
 	case apierrors.IsNotFound(err):
@@ -45,7 +44,7 @@ func (c *Controller) cleanUp(ctx context.Context, binding v1beta1.BindingObject)
 	case err != nil:
 		return fmt.Errorf("removing the finalizer of binding %s: %w", key, err)
 	}
-	c.written.note(bindingID(key), updated.GetResourceVersion())
+	c.wroteBinding(updated)
 	klog.FromContext(ctx).V(2).Info("Works are gone, binding released", "cluster", binding.BindingSpec().TargetCluster)
 	return nil
 }
@@ -68,7 +67,7 @@ func (c *Controller) deleteWorks(ctx context.Context, binding v1beta1.BindingObj
 	var works, marked []*v1beta1.Work
 	for i := range list.Items {
 		works = append(works, &list.Items[i])
-		work, err := c.mark(ctx, &list.Items[i], policy)
+		work, err := c.mark(ctx, binding, &list.Items[i], policy)
 		switch {
 		case err != nil:
 			return nil, err

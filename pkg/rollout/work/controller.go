@@ -5,9 +5,7 @@ package work
 
 import (
 	"context"
-	"errors"
 	"fmt"
-	"slices"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
@@ -21,9 +19,10 @@ import (
 
 	"github.com/stagegate/stagegate/pkg/apis/placement/v1beta1"
 	"github.com/stagegate/stagegate/pkg/apis/wellknown"
-	"github.com/stagegate/stagegate/pkg/rollout/internal/conditions"
+	"github.com/stagegate/stagegate/pkg/rollout/internal/consistency"
 	"github.com/stagegate/stagegate/pkg/rollout/internal/fleet"
 	"github.com/stagegate/stagegate/pkg/rollout/internal/reconcile"
+	"github.com/stagegate/stagegate/pkg/rules/conditions"
 )
 
 // Name of the loop.
@@ -44,18 +43,14 @@ type Controller struct {
 	clock    clock.WithTicker
 	loop     *reconcile.Loop
 
-	// written are the Works and bindings that the caches have not caught up with.
-	written versions
+	// written has, by binding, what was written to it and to its Works.
+	written consistency.Store
 	waits   waits
 	checks  checks
 }
 
-// New makes the loop for one term of leadership. Events about bindings that cannot be turned into Works go to the recorder.
-func New(f *fleet.Fleet, hub kubernetes.Interface, recorder record.EventRecorder) *Controller {
-	return newWithClock(f, hub, recorder, clock.RealClock{})
-}
-
-func newWithClock(f *fleet.Fleet, hub kubernetes.Interface, recorder record.EventRecorder, c clock.WithTicker) *Controller {
+// New makes the controller for one term of leadership. Events about bindings that cannot be turned into Works go to the recorder.
+func New(f *fleet.Fleet, hub kubernetes.Interface, recorder record.EventRecorder, c clock.WithTicker) *Controller {
 	controller := &Controller{fleet: f, hub: hub, recorder: recorder, clock: c, checks: newChecks()}
 	controller.loop = reconcile.NewWithClock(Name, workers, controller.reconcile, c)
 	f.Bindings.Watch(controller.loop, reconcile.Self)
@@ -134,18 +129,17 @@ func placementOf(o metav1.Object) reconcile.Key {
 }
 
 func (c *Controller) reconcile(ctx context.Context, key reconcile.Key) (time.Duration, error) {
+	if !c.written.Ready(key) {
+		return 0, nil
+	}
 	binding, err := c.fleet.Bindings.Get(key)
 	if apierrors.IsNotFound(err) {
 		c.waits.forget(key)
-		c.written.forget(bindingID(key))
+		c.written.Forget(key)
 		return 0, nil
 	}
 	if err != nil {
 		return 0, err
-	}
-	if c.written.ahead(bindingID(key), binding.GetResourceVersion()) {
-		// What was written is on its way to the cache.
-		return 0, nil
 	}
 	if binding.GetDeletionTimestamp() != nil {
 		c.waits.forget(key)
@@ -184,16 +178,16 @@ func isRolledOut(spec *v1beta1.ResourceBindingSpec) bool {
 // addFinalizer holds a binding until its Works are gone. It is there before the binding is bound, so that it does not get into the
 // way of a rollout's writes.
 func (c *Controller) addFinalizer(ctx context.Context, binding v1beta1.BindingObject) (bool, error) {
-	if slices.Contains(binding.GetFinalizers(), wellknown.WorkCleanupFinalizer) {
+	if reconcile.HasFinalizer(binding, wellknown.WorkCleanupFinalizer) {
 		return false, nil
 	}
 	binding = fleet.Copy(binding)
-	binding.SetFinalizers(append(binding.GetFinalizers(), wellknown.WorkCleanupFinalizer))
+	reconcile.AddFinalizer(binding, wellknown.WorkCleanupFinalizer)
 	updated, err := c.fleet.Bindings.Client(binding.GetNamespace()).Update(ctx, binding, metav1.UpdateOptions{})
 	if err != nil {
 		return false, fmt.Errorf("adding the finalizer to binding %s: %w", reconcile.KeyOf(binding), err)
 	}
-	c.written.note(bindingID(reconcile.KeyOf(binding)), updated.GetResourceVersion())
+	c.wroteBinding(updated)
 	return true, nil
 }
 
@@ -218,7 +212,7 @@ func (c *Controller) report(ctx context.Context, binding v1beta1.BindingObject, 
 	if err != nil {
 		return 0, fmt.Errorf("writing the status of binding %s: %w", key, err)
 	}
-	c.written.note(bindingID(key), updated.GetResourceVersion())
+	c.wroteBinding(updated)
 	klog.FromContext(ctx).V(2).Info("Binding status written", "cluster", binding.BindingSpec().TargetCluster,
 		"generation", binding.GetGeneration(), "summary", summary(status))
 	return 0, nil
@@ -249,16 +243,11 @@ func (c *Controller) announce(binding v1beta1.BindingObject, status v1beta1.Reso
 	}
 }
 
-func bindingID(key reconcile.Key) string { return "binding " + key.String() }
+func (c *Controller) wroteBinding(binding v1beta1.BindingObject) {
+	c.written.Wrote(reconcile.KeyOf(binding), c.fleet.Bindings.Cache(binding.GetNamespace()), binding)
+}
 
-// userError is one that trying again does not mend.
-type userError struct{ message string }
-
-func (e *userError) Error() string { return e.message }
-
-func userErrorf(format string, args ...any) error { return &userError{fmt.Sprintf(format, args...)} }
-
-func isUserError(err error) bool {
-	var e *userError
-	return errors.As(err, &e)
+// wroteWork records a write of a Work that goes with a binding.
+func (c *Controller) wroteWork(binding v1beta1.BindingObject, work *v1beta1.Work) {
+	c.written.Wrote(reconcile.KeyOf(binding), c.fleet.Works.Informer().GetStore(), work)
 }

@@ -56,7 +56,7 @@ func newBench(t *testing.T, namespace string) *bench {
 		t: t, namespace: namespace, api: fake.NewClientset(), clock: clocktesting.NewFakeClock(testTime), events: record.NewFakeRecorder(10),
 	}
 	b.api.PrependReactor("update", "works", b.countGenerations)
-	b.Controller = newWithClock(fleet.New(b.api), hubfake.NewClientset(), b.events, b.clock)
+	b.Controller = New(fleet.New(b.api), hubfake.NewClientset(), b.events, b.clock)
 	b.add(&clusterv1beta1.MemberCluster{ObjectMeta: metav1.ObjectMeta{Name: "member1"}})
 	placement := b.fleet.Placements.New(b.key("web"))
 	create(b, b.fleet.Placements, placement)
@@ -845,22 +845,36 @@ func TestWorkOfAnotherBindingIsWaitedFor(t *testing.T) {
 	}
 }
 
-func TestCacheThatLagsBehind(t *testing.T) {
-	var v versions
-	v.note("a", "10")
-	if !v.knows("a") || v.knows("b") {
-		t.Error("what was written is not known, or what was not is")
-	}
-	for _, step := range []struct {
-		cached string
-		want   bool
-	}{{"9", true}, {"10", false}, {"9", false}} {
-		if got := v.ahead("a", step.cached); got != step.want {
-			t.Errorf("with %q in the cache: ahead is %t, want %t", step.cached, got, step.want)
+func TestNothingIsDecidedOnWorksOlderThanTheLastWrite(t *testing.T) {
+	for _, scope := range bothScopes {
+		b := newBench(t, scope.namespace)
+		b.snapshot("web-1-snapshot", nil, configMapJSON)
+		b.binding(nil)
+		b.settle()
+		work := b.works()[0]
+		cached := func(version string) {
+			work.ResourceVersion = version
+			if _, err := b.api.PlacementV1beta1().Works(work.Namespace).Update(t.Context(), &work, metav1.UpdateOptions{}); err != nil {
+				t.Fatal(err)
+			}
 		}
-	}
-	if v.knows("a") {
-		t.Error("what the cache has caught up with is not forgotten")
+		newer := work.DeepCopy()
+		newer.ResourceVersion = "10"
+		b.wroteWork(b.current(), newer)
+		b.edit(func(binding v1beta1.BindingObject) {
+			binding.BindingSpec().ApplyStrategy = &v1beta1.ApplyStrategy{Type: v1beta1.ApplyStrategyTypeReportDiff}
+		})
+		isWritten := func() bool { return b.works()[0].Spec.ApplyStrategy.Type == v1beta1.ApplyStrategyTypeReportDiff }
+		cached("9")
+		b.pass()
+		if isWritten() {
+			t.Error("a Work is written while the cache is older than the last write")
+		}
+		cached("10")
+		b.pass()
+		if !isWritten() {
+			t.Error("the Work is not written although the cache has the last write")
+		}
 	}
 }
 

@@ -5,7 +5,6 @@ package work
 
 import (
 	"bytes"
-	"cmp"
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
@@ -17,12 +16,12 @@ import (
 	"k8s.io/apimachinery/pkg/api/equality"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/util/sets"
 
 	"github.com/stagegate/stagegate/pkg/apis/placement/v1beta1"
 	"github.com/stagegate/stagegate/pkg/apis/wellknown"
 	"github.com/stagegate/stagegate/pkg/rollout/internal/fleet"
 	"github.com/stagegate/stagegate/pkg/rollout/internal/reconcile"
+	snapshotrules "github.com/stagegate/stagegate/pkg/rules/snapshot"
 )
 
 // missingSnapshotError says that what a binding names is not there, at least not whole.
@@ -117,35 +116,14 @@ func (c *Controller) parts(binding v1beta1.BindingObject) ([]v1beta1.ResourceSna
 	case err != nil:
 		return nil, err
 	}
-	wanted := 1
-	if n := master.GetAnnotations()[wellknown.NumberOfSnapshotsAnnotation]; n != "" {
-		if wanted, err = strconv.Atoi(n); err != nil {
-			return nil, userErrorf("resource snapshot %q: annotation %s: %v", name, wellknown.NumberOfSnapshotsAnnotation, err)
-		}
+	parts, want, err := snapshotrules.Parts(master, c.fleet.Snapshots.ByIndex(fleet.ByPlacement, placementOf(master)))
+	if err != nil {
+		return nil, reconcile.Terminalf("%v", err)
 	}
-	parts := []v1beta1.ResourceSnapshotObject{master}
-	if wanted > 1 {
-		parts = append(parts, c.otherParts(master)...)
-	}
-	if len(parts) != wanted {
-		return nil, &missingSnapshotError{fmt.Sprintf("resource snapshot %q has %d of its %d parts", name, len(parts), wanted)}
+	if len(parts) != want {
+		return nil, &missingSnapshotError{fmt.Sprintf("resource snapshot %q has %d of its %d parts", name, len(parts), want)}
 	}
 	return parts, nil
-}
-
-func (c *Controller) otherParts(master v1beta1.ResourceSnapshotObject) []v1beta1.ResourceSnapshotObject {
-	subindex := func(s v1beta1.ResourceSnapshotObject) int {
-		// One without a number is no part; those are left out below.
-		n, _ := strconv.Atoi(s.GetAnnotations()[wellknown.SubindexAnnotation])
-		return n
-	}
-	index := master.GetLabels()[wellknown.ResourceIndexLabel]
-	parts := slices.DeleteFunc(c.fleet.Snapshots.ByIndex(fleet.ByPlacement, placementOf(master)),
-		func(s v1beta1.ResourceSnapshotObject) bool {
-			return s.GetLabels()[wellknown.ResourceIndexLabel] != index || s.GetAnnotations()[wellknown.SubindexAnnotation] == ""
-		})
-	slices.SortFunc(parts, func(a, b v1beta1.ResourceSnapshotObject) int { return cmp.Compare(subindex(a), subindex(b)) })
-	return parts
 }
 
 func (c *Controller) newWork(binding v1beta1.BindingObject, name string, master, part v1beta1.ResourceSnapshotObject) *v1beta1.Work {
@@ -153,7 +131,7 @@ func (c *Controller) newWork(binding v1beta1.BindingObject, name string, master,
 	labels := map[string]string{
 		wellknown.ParentPlacementLabel:     placementOf(binding).Name,
 		wellknown.ParentBindingLabel:       binding.GetName(),
-		wellknown.ParentSnapshotIndexLabel: master.GetLabels()[wellknown.ResourceIndexLabel],
+		wellknown.ParentSnapshotIndexLabel: snapshotrules.Index(master),
 	}
 	if namespace := binding.GetNamespace(); namespace != "" {
 		labels[wellknown.ParentNamespaceLabel] = namespace
@@ -234,9 +212,8 @@ func merged(existing, desired *v1beta1.Work) *v1beta1.Work {
 		work.Spec.ReportBackStrategy = desired.Spec.ReportBackStrategy
 		changed = true
 	}
-	if missing := sets.New(desired.Finalizers...).Difference(sets.New(work.Finalizers...)); missing.Len() > 0 {
-		work.Finalizers = append(work.Finalizers, sets.List(missing)...)
-		changed = true
+	for _, finalizer := range desired.Finalizers {
+		changed = reconcile.AddFinalizer(work, finalizer) || changed
 	}
 	if !changed {
 		return nil

@@ -12,6 +12,7 @@ import (
 
 	"github.com/stagegate/stagegate/pkg/apis/placement/v1beta1"
 	"github.com/stagegate/stagegate/pkg/apis/wellknown"
+	"github.com/stagegate/stagegate/pkg/rules/conditions"
 )
 
 // pruneOf is the version for which a Work lets go of what it has kept since an adoption, as a user has asked of the placement, and when
@@ -38,8 +39,8 @@ func (c *Controller) pruneOf(binding v1beta1.BindingObject, existing []*v1beta1.
 
 // keptBy is the condition in which a Work names what it has kept since an adoption, nil where it keeps nothing.
 func keptBy(work *v1beta1.Work) *metav1.Condition {
-	c := find(work.Status.Conditions, v1beta1.WorkObjectsKept)
-	if c == nil || c.Status != metav1.ConditionTrue || c.ObservedGeneration != work.Generation {
+	c := conditions.Find(work.Status.Conditions, v1beta1.WorkObjectsKept, work.Generation)
+	if c == nil || c.Status != metav1.ConditionTrue {
 		return nil
 	}
 	return c

@@ -274,7 +274,7 @@ func TestABindingSaysWhatItsClusterKeeps(t *testing.T) {
 	}{
 		"nothing":                      {works: []*v1beta1.Work{work("a", 2, applied)}},
 		"of an older generation":       {works: []*v1beta1.Work{work("a", 3, applied, kept(testTime, "Kept: x"))}},
-		"while the Works are not made": {works: []*v1beta1.Work{work("a", 2, applied, kept(testTime, "Kept: x"))}, err: userErrorf("no")},
+		"while the Works are not made": {works: []*v1beta1.Work{work("a", 2, applied, kept(testTime, "Kept: x"))}, err: reconcile.Terminalf("no")},
 		"one Work":                     {works: []*v1beta1.Work{work("a", 2, applied, kept(testTime, "Kept: x"))}, want: &metav1.Condition{Message: "Kept: x", LastTransitionTime: metav1.NewTime(testTime)}},
 		"where a manifest has failed":  {works: []*v1beta1.Work{work("a", 2, failed, kept(testTime, "Kept: x"))}, want: &metav1.Condition{Message: "Kept: x", LastTransitionTime: metav1.NewTime(testTime)}},
 		"two Works, since the later": {

@@ -14,9 +14,9 @@ import (
 
 	"github.com/stagegate/stagegate/pkg/apis/placement/v1beta1"
 	"github.com/stagegate/stagegate/pkg/apis/wording"
-	"github.com/stagegate/stagegate/pkg/rollout/internal/conditions"
 	"github.com/stagegate/stagegate/pkg/rollout/internal/fleet"
 	"github.com/stagegate/stagegate/pkg/rollout/internal/reconcile"
+	"github.com/stagegate/stagegate/pkg/rules/conditions"
 )
 
 // maxRemaining bounds what a binding says of what its cluster has still, in bytes.
@@ -59,6 +59,6 @@ func (c *Controller) tellRemaining(ctx context.Context, binding v1beta1.BindingO
 	if err != nil {
 		return reconcile.IgnoreNotFound(fmt.Errorf("writing the status of binding %s: %w", key, err))
 	}
-	c.written.note(bindingID(key), updated.GetResourceVersion())
+	c.wroteBinding(updated)
 	return nil
 }

@@ -42,7 +42,7 @@ type outcome struct {
 func (o outcome) again() error {
 	var missing *missingSnapshotError
 	var override *overrideError
-	if isUserError(o.err) || errors.As(o.err, &missing) || errors.As(o.err, &override) {
+	if reconcile.IsTerminal(o.err) || errors.As(o.err, &missing) || errors.As(o.err, &override) {
 		return nil
 	}
 	return o.err
@@ -94,7 +94,7 @@ func (c *Controller) sync(ctx context.Context, binding v1beta1.BindingObject) ou
 		if work.DeletionTimestamp != nil {
 			continue
 		}
-		if err := c.remove(ctx, work); err != nil {
+		if err := c.remove(ctx, binding, work); err != nil {
 			return outcome{works: existing, err: err}
 		}
 	}
@@ -110,7 +110,7 @@ func (c *Controller) namesAreFree(ctx context.Context, existing []*v1beta1.Work,
 			continue
 		}
 		switch {
-		case c.written.ahead(workID(work), work.ResourceVersion), work.DeletionTimestamp != nil:
+		case work.DeletionTimestamp != nil:
 			free = false
 		case work.Annotations[wellknown.DeletePropagationAnnotation] != "":
 			// Its deletion was begun, and others count on it.
@@ -165,34 +165,25 @@ func holdAll(works []*v1beta1.Work, version map[string]string) bool {
 // syncWork makes one Work what it should be and returns it, or nil where that has to wait for an event.
 func (c *Controller) syncWork(ctx context.Context, binding v1beta1.BindingObject, desired *v1beta1.Work) (*v1beta1.Work, error) {
 	client := c.fleet.Clientset.PlacementV1beta1().Works(desired.Namespace)
-	id := workID(desired)
 	existing, err := c.fleet.Works.Lister().Works(desired.Namespace).Get(desired.Name)
 	switch {
 	case apierrors.IsNotFound(err):
-		if c.written.knows(id) {
-			if _, err := client.Get(ctx, desired.Name, metav1.GetOptions{}); !apierrors.IsNotFound(err) {
-				return nil, err
-			}
-			c.written.forget(id)
-		}
 		maps.DeleteFunc(desired.Annotations, func(_, value string) bool { return value == "" })
 		created, err := client.Create(ctx, desired, metav1.CreateOptions{})
 		if err != nil {
 			return nil, fmt.Errorf("creating Work %s: %w", reconcile.KeyOf(desired), err)
 		}
 		c.tellOfLeftOut(binding, nil, created)
-		return c.wrote(ctx, created), nil
+		return c.wrote(ctx, binding, created), nil
 	case err != nil:
 		return nil, fmt.Errorf("reading Work %s from the cache: %w", reconcile.KeyOf(desired), err)
-	case c.written.ahead(id, existing.ResourceVersion):
-		return nil, nil
 	case existing.DeletionTimestamp != nil:
 		// A new one is made when it is gone.
 		return nil, nil
 	}
 	if owner := bindingOfWork(existing); len(owner) == 1 && owner[0] != reconcile.KeyOf(binding) {
 		if _, err := c.fleet.Bindings.Get(owner[0]); !apierrors.IsNotFound(err) {
-			return nil, userErrorf("Work %s still belongs to binding %s", reconcile.KeyOf(desired), owner[0])
+			return nil, reconcile.Terminalf("Work %s still belongs to binding %s", reconcile.KeyOf(desired), owner[0])
 		}
 	}
 	changed := merged(existing, desired)
@@ -205,19 +196,19 @@ func (c *Controller) syncWork(ctx context.Context, binding v1beta1.BindingObject
 	}
 	c.tellOfPruning(binding, existing, updated)
 	c.tellOfLeftOut(binding, existing, updated)
-	return c.wrote(ctx, updated), nil
+	return c.wrote(ctx, binding, updated), nil
 }
 
-func (c *Controller) wrote(ctx context.Context, work *v1beta1.Work) *v1beta1.Work {
-	c.written.note(workID(work), work.ResourceVersion)
+func (c *Controller) wrote(ctx context.Context, binding v1beta1.BindingObject, work *v1beta1.Work) *v1beta1.Work {
+	c.wroteWork(binding, work)
 	klog.FromContext(ctx).V(2).Info("Work written", "work", klog.KObj(work), "generation", work.Generation,
 		"snapshot", work.Annotations[wellknown.ParentSnapshotNameAnnotation])
 	return work
 }
 
 // remove deletes a Work so that what was applied for it goes from the member, or is handed over to the other Works of the placement.
-func (c *Controller) remove(ctx context.Context, work *v1beta1.Work) error {
-	marked, err := c.mark(ctx, work, v1beta1.DeletePropagationPolicyDelete)
+func (c *Controller) remove(ctx context.Context, binding v1beta1.BindingObject, work *v1beta1.Work) error {
+	marked, err := c.mark(ctx, binding, work, v1beta1.DeletePropagationPolicyDelete)
 	if err != nil || marked == nil {
 		return err
 	}
@@ -226,7 +217,7 @@ func (c *Controller) remove(ctx context.Context, work *v1beta1.Work) error {
 
 // mark says what becomes on the member of what was applied for a Work that is about to be deleted. It returns the Work, or nil where
 // it is gone.
-func (c *Controller) mark(ctx context.Context, work *v1beta1.Work, policy v1beta1.DeletePropagationPolicy) (*v1beta1.Work, error) {
+func (c *Controller) mark(ctx context.Context, binding v1beta1.BindingObject, work *v1beta1.Work, policy v1beta1.DeletePropagationPolicy) (*v1beta1.Work, error) {
 	if work.Annotations[wellknown.DeletePropagationAnnotation] == string(policy) {
 		return work, nil
 	}
@@ -246,7 +237,7 @@ func (c *Controller) mark(ctx context.Context, work *v1beta1.Work, policy v1beta
 	case err != nil:
 		return nil, fmt.Errorf("marking Work %s for its deletion: %w", reconcile.KeyOf(work), err)
 	}
-	c.written.note(workID(work), marked.ResourceVersion)
+	c.wroteWork(binding, marked)
 	return marked, nil
 }
 
@@ -260,5 +251,3 @@ func (c *Controller) delete(ctx context.Context, work *v1beta1.Work) error {
 	klog.FromContext(ctx).V(2).Info("Work deleted", "work", klog.KObj(work))
 	return nil
 }
-
-func workID(work *v1beta1.Work) string { return "work " + reconcile.KeyOf(work).String() }

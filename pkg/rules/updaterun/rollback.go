@@ -40,11 +40,16 @@ func TakesBack(status *v1beta1.UpdateRunStatus) bool {
 // created is not, whatever its name. A controller says for whom it creates a run by the name alone, and nobody else can: a user whom
 // the server has authenticated is in a group at least.
 func IsRollback(run, earlier v1beta1.UpdateRunObject) bool {
-	by, uid, created := run.RunStatus().CreatedBy, run.RunStatus().RollbackOfUID, run.GetCreationTimestamp()
-	before := earlier.GetCreationTimestamp()
-	return run.RunSpec().RollbackOf == earlier.GetName() && by != nil && by.UID == "" && len(by.Groups) == 0 &&
-		// There may have been an earlier run of that name.
-		(uid == "" || uid == earlier.GetUID()) && !created.Before(&before)
+	by := run.RunStatus().CreatedBy
+	if run.RunSpec().RollbackOf != earlier.GetName() || by == nil || by.UID != "" || len(by.Groups) > 0 {
+		return false
+	}
+	// There may have been an earlier run of that name. A plan tells which one is meant, whatever a clock that was set back says of the time.
+	if uid := run.RunStatus().RollbackOfUID; uid != "" {
+		return uid == earlier.GetUID()
+	}
+	created, before := run.GetCreationTimestamp(), earlier.GetCreationTimestamp()
+	return !created.Before(&before)
 }
 
 // IsBeingRolledBack reports whether the rollback of a run is about to be created.

@@ -5,7 +5,6 @@ package updaterun
 
 import (
 	"slices"
-	"strconv"
 
 	"github.com/stagegate/stagegate/pkg/apis/placement/v1beta1"
 	"github.com/stagegate/stagegate/pkg/apis/wellknown"
@@ -31,12 +30,4 @@ func TurnOf(run v1beta1.UpdateRunObject) v1beta1.TurnState {
 		return v1beta1.TurnReleased
 	}
 	return turn.State
-}
-
-// LastMove returns the run that last moved a binding, and its turn; empty and 0 for none.
-func LastMove(b v1beta1.BindingObject) (run string, turn int64) {
-	annotations := b.GetAnnotations()
-	// What somebody else wrote there is no turn.
-	turn, _ = strconv.ParseInt(annotations[wellknown.UpdateRunTurnAnnotation], 10, 64)
-	return annotations[wellknown.UpdateRunAnnotation], turn
 }

@@ -5,8 +5,10 @@ package updaterun
 
 import (
 	"testing"
+	"time"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/utils/ptr"
 
 	"github.com/stagegate/stagegate/pkg/apis/placement/v1beta1"
@@ -140,5 +142,38 @@ func TestARunMovesAPlacementThatLeavesItsClustersToRuns(t *testing.T) {
 		if got != want {
 			t.Errorf("strategy %q: got %q, want %q", strategy, got, want)
 		}
+	}
+}
+
+func TestAPlannedRollbackIsKnownWhateverTheClockSays(t *testing.T) {
+	start := time.Date(2026, 1, 1, 12, 0, 0, 0, time.UTC)
+	earlier := &v1beta1.ClusterStagedUpdateRun{ObjectMeta: metav1.ObjectMeta{Name: "run", UID: "run-uid", CreationTimestamp: metav1.NewTime(start)}}
+	named := wellknown.RollbackName("run", "run-uid", "")
+	for name, tt := range map[string]struct {
+		name      string
+		planned   types.UID
+		createdBy v1beta1.DecisionUser
+		after     time.Duration
+		want      bool
+	}{
+		"created later":   {name: named, after: time.Minute, want: true},
+		"by another name": {name: "salted", after: time.Minute, want: true},
+		"planned":         {name: named, planned: "run-uid", after: time.Minute, want: true},
+		"the clock was set back, and it is planned":       {name: "salted", planned: "run-uid", after: -time.Minute, want: true},
+		"of an earlier run of the name":                   {name: "other", after: -time.Minute},
+		"of an earlier run of the name, and planned":      {name: "other", planned: "gone", after: time.Minute},
+		"created by a user":                               {name: named, createdBy: v1beta1.DecisionUser{Groups: []string{"system:authenticated"}}, after: time.Minute},
+		"created by a user under a clock that was set so": {name: named, createdBy: v1beta1.DecisionUser{UID: "1"}, after: -time.Minute},
+	} {
+		t.Run(name, func(t *testing.T) {
+			run := &v1beta1.ClusterStagedUpdateRun{
+				ObjectMeta: metav1.ObjectMeta{Name: tt.name, CreationTimestamp: metav1.NewTime(start.Add(tt.after))},
+				Spec:       v1beta1.UpdateRunSpec{RollbackOf: "run"},
+				Status:     v1beta1.UpdateRunStatus{CreatedBy: &tt.createdBy, RollbackOfUID: tt.planned},
+			}
+			if got := IsRollback(run, earlier); got != tt.want {
+				t.Errorf("got %v, want %v", got, tt.want)
+			}
+		})
 	}
 }

@@ -453,7 +453,7 @@ EOF`,
 				command: "kubectl delete -f artifacts/deploy/base/apiservices.yaml", reason: "The hub is used further.",
 				old: "apiservices.yaml", new: "apiservices.yaml --dry-run=server",
 			},
-			{section: "Health, metrics, logs, audit", reason: nameOfReader, old: "csur/NAME", new: "csur/example-run"},
+			{section: "Events, logs, audit", reason: nameOfReader, old: "csur/NAME", new: "csur/example-run"},
 		}...),
 	},
 	{

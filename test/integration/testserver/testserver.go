@@ -140,6 +140,7 @@ func Start(t testing.TB, opts ...Option) *Server {
 	config.Generic.Authentication.Authenticator = tokenAuthenticator()
 	config.Generic.Authorization.Authorizer = authorize(c.authorize)
 	config.Generic.ClientConfig = c.hubConfig
+	config.Extra.NewManager = nil
 	if err := applyAdmission(s.Options, config.Generic, c.hub); err != nil {
 		t.Fatal(err)
 	}

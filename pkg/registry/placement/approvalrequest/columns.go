@@ -63,7 +63,8 @@ func snapshotIndex(o v1beta1.ApprovalRequestObject) string {
 	return rollout(o).ResourceSnapshotIndex
 }
 
-// shownClusters is how many clusters the column names.
+// shownClusters is how many clusters the column names. A cell has no spaces after commas, as kubectl writes its own, so that it is
+// no wording.First.
 const shownClusters = 3
 
 func clusters(o v1beta1.ApprovalRequestObject) string {

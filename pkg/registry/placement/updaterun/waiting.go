@@ -13,6 +13,7 @@ import (
 	"k8s.io/apimachinery/pkg/util/duration"
 
 	"github.com/stagegate/stagegate/pkg/apis/placement/v1beta1"
+	"github.com/stagegate/stagegate/pkg/apis/wording"
 	runrules "github.com/stagegate/stagegate/pkg/rules/updaterun"
 )
 
@@ -57,11 +58,7 @@ func pausedBy(stage *v1beta1.StageUpdatingStatus) string {
 	if len(failed) == 1 {
 		noun = "cluster"
 	}
-	names, more := failed, ""
-	if len(failed) > 3 {
-		names, more = failed[:3], fmt.Sprintf(" and %d more", len(failed)-3)
-	}
-	return fmt.Sprintf("paused: %d %s failed: %s%s", len(failed), noun, strings.Join(names, ", "), more)
+	return fmt.Sprintf("paused: %d %s failed: %s", len(failed), noun, wording.First(failed, 3))
 }
 
 // clustersInFlight names one cluster that is being updated, preferably one with a message, and the number of others.

@@ -1,8 +1,8 @@
 // Copyright The Stagegate Authors.
 // SPDX-License-Identifier: Apache-2.0
 
-// Package binding is what rolling out means for one binding: which version it is to hold, and that the rollout has started. It does
-// not decide which cluster gets which version.
+// Package binding writes what rolling out means for one binding: the version that it asks for, together with that the rollout has
+// started. What a binding says is told by pkg/rules/binding; which cluster gets which version is for those to decide who write.
 package binding
 
 import (
@@ -10,55 +10,24 @@ import (
 	"slices"
 	"time"
 
-	apiequality "k8s.io/apimachinery/pkg/api/equality"
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/stagegate/stagegate/pkg/apis/placement/v1beta1"
-	"github.com/stagegate/stagegate/pkg/rollout/internal/conditions"
 	"github.com/stagegate/stagegate/pkg/rollout/internal/fleet"
+	bindingrules "github.com/stagegate/stagegate/pkg/rules/binding"
 )
 
 // ReasonRolloutStarted is the reason of a True RolloutStarted condition.
 const ReasonRolloutStarted = "RolloutStarted"
 
-// Version is what a cluster is to hold.
-type Version struct {
-	// ResourceSnapshot is the name of the master snapshot.
-	ResourceSnapshot string
-	// ClusterOverrides and Overrides are the override snapshots in force.
-	ClusterOverrides []string
-	Overrides        []v1beta1.NamespacedName
-	// ApplyStrategy says how to apply it.
-	ApplyStrategy *v1beta1.ApplyStrategy
-}
-
-// Holds says whether a binding asks for a version already. Whether the cluster has it yet is in the binding's status.
-func Holds(spec *v1beta1.ResourceBindingSpec, v Version) bool {
-	return spec.State == v1beta1.BindingStateBound &&
-		spec.ResourceSnapshotName == v.ResourceSnapshot &&
-		slices.Equal(spec.ClusterResourceOverrideSnapshots, v.ClusterOverrides) &&
-		slices.Equal(spec.ResourceOverrideSnapshots, v.Overrides) &&
-		apiequality.Semantic.DeepEqual(spec.ApplyStrategy, v.ApplyStrategy)
-}
-
-// Started says whether the rollout of what a binding asks for was announced.
-func Started(b v1beta1.BindingObject) bool {
-	return conditions.IsTrue(b.BindingStatus().Conditions, v1beta1.BindingRolloutStarted, b.GetGeneration())
-}
-
 // Start has a binding ask for a version and announces that with a message. A binding that does so already is left as it is.
-func Start(ctx context.Context, bindings fleet.Kind[v1beta1.BindingObject], b v1beta1.BindingObject, v Version, message string, now time.Time) error {
-	if Holds(b.BindingSpec(), v) && Started(b) {
+func Start(ctx context.Context, bindings fleet.Kind[v1beta1.BindingObject], b v1beta1.BindingObject, v bindingrules.Version, message string, now time.Time) error {
+	if bindingrules.Holds(b.BindingSpec(), v) && bindingrules.IsRolloutStarted(b) {
 		return nil
 	}
 	b = fleet.Copy(b)
-	spec := b.BindingSpec()
-	spec.State = v1beta1.BindingStateBound
-	spec.ResourceSnapshotName = v.ResourceSnapshot
-	spec.ClusterResourceOverrideSnapshots = v.ClusterOverrides
-	spec.ResourceOverrideSnapshots = v.Overrides
-	spec.ApplyStrategy = v.ApplyStrategy
+	bindingrules.Ask(b.BindingSpec(), v)
 	_, err := Rollout(ctx, bindings, b, message, now)
 	return err
 }
@@ -78,7 +47,7 @@ func Hold(ctx context.Context, bindings fleet.Kind[v1beta1.BindingObject], b v1b
 }
 
 // announce sets the RolloutStarted condition of a binding's present generation; where the spec is written along with it, the server
-// makes that the new one. The condition is made anew, so that its time is that of this rollout.
+// makes that the new one. The condition is replaced, so that its time is that of this rollout.
 func announce(b v1beta1.BindingObject, status metav1.ConditionStatus, reason, message string, now time.Time) {
 	list := &b.BindingStatus().Conditions
 	meta.RemoveStatusCondition(list, v1beta1.BindingRolloutStarted)
@@ -90,10 +59,4 @@ func announce(b v1beta1.BindingObject, status metav1.ConditionStatus, reason, me
 		ObservedGeneration: b.GetGeneration(),
 		LastTransitionTime: metav1.NewTime(now),
 	})
-}
-
-// Ready says whether a binding's cluster has what it asks for, or has reported how it differs where nothing is applied.
-func Ready(b v1beta1.BindingObject) bool {
-	list, generation := b.BindingStatus().Conditions, b.GetGeneration()
-	return conditions.IsTrue(list, v1beta1.BindingAvailable, generation) || conditions.IsTrue(list, v1beta1.BindingDiffReported, generation)
 }

@@ -81,6 +81,9 @@ func (k Kind[O]) Informers() []cache.SharedIndexInformer {
 	return []cache.SharedIndexInformer{k.cluster.informer, k.namespaced.informer}
 }
 
+// Cache is the store of the informer that a namespace's objects are read from.
+func (k Kind[O]) Cache(namespace string) cache.Store { return k.scope(namespace).informer.GetStore() }
+
 // HasSynced says whether both caches are filled.
 func (k Kind[O]) HasSynced() bool {
 	return k.cluster.informer.HasSynced() && k.namespaced.informer.HasSynced()

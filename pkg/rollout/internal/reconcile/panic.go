@@ -19,12 +19,13 @@ type PanicError struct {
 
 func (e *PanicError) Error() string { return fmt.Sprintf("panic: %v", e.Value) }
 
-// Safely returns a panic of f as a PanicError, and logs where it was: one bad object must not end the process, and with it the work
+// Safely returns a panic of f as a PanicError, counts it and logs where it was: one bad object must not end the process, and with it the work
 // on all others.
 func Safely(ctx context.Context, f func() error) (err error) {
 	defer func() {
 		if r := recover(); r != nil {
 			err = &PanicError{r}
+			panicsTotal.WithLabelValues(controllerOf(ctx)).Inc()
 			klog.FromContext(ctx).Error(err, "Recovered", "stack", string(debug.Stack()))
 		}
 	}()

@@ -16,6 +16,7 @@ import (
 	"k8s.io/apimachinery/pkg/util/wait"
 	"k8s.io/client-go/tools/cache"
 	"k8s.io/client-go/util/workqueue"
+	"k8s.io/component-base/metrics"
 	"k8s.io/klog/v2"
 	"k8s.io/utils/clock"
 )
@@ -29,7 +30,7 @@ const (
 )
 
 // Func brings one object closer to what is wanted. It returns when to look again, 0 for not before something changes, and an
-// error to be tried again later and later.
+// error to be tried again later and later. A TerminalError is not tried again before something changes.
 type Func func(ctx context.Context, key Key) (again time.Duration, err error)
 
 // MapFunc says which keys a change concerns. On an add old is nil, on a delete new is nil.
@@ -46,6 +47,7 @@ type Loop struct {
 	name      string
 	reconcile Func
 	workers   int
+	clock     clock.PassiveClock
 	queue     workqueue.TypedRateLimitingInterface[Key]
 	sources   []source
 }
@@ -57,8 +59,14 @@ func New(name string, workers int, reconcile Func) *Loop {
 
 // NewWithClock is New with a clock of the caller's for everything timed.
 func NewWithClock(name string, workers int, reconcile Func, c clock.WithTicker) *Loop {
+	registerMetrics()
+	// A counter that is zero is there to be alerted on.
+	for _, counter := range []*metrics.CounterVec{errorsTotal, terminalErrorsTotal, panicsTotal} {
+		counter.WithLabelValues(name)
+	}
 	return &Loop{
 		name:      name,
+		clock:     c,
 		reconcile: reconcile,
 		workers:   workers,
 		queue: workqueue.NewTypedRateLimitingQueueWithConfig(
@@ -88,7 +96,7 @@ func (l *Loop) EnqueueAfter(key Key, d time.Duration) { l.queue.AddAfter(key, d)
 // when it was called.
 func (l *Loop) Run(ctx context.Context) error {
 	logger := klog.FromContext(ctx).WithValues("controller", l.name)
-	ctx = klog.NewContext(ctx, logger)
+	ctx = klog.NewContext(countedAs(ctx, l.name), logger)
 
 	var synced []cache.InformerSynced
 	for _, s := range l.sources {
@@ -152,18 +160,25 @@ func (l *Loop) next(ctx context.Context) bool {
 	}
 	logger := klog.FromContext(ctx).WithValues("key", key)
 	ctx = klog.NewContext(ctx, logger)
+	start := l.clock.Now()
 	var again time.Duration
 	err := Safely(ctx, func() (err error) {
 		again, err = l.reconcile(ctx, key)
 		return err
 	})
+	durationSeconds.WithLabelValues(l.name).Observe(l.clock.Since(start).Seconds())
 	switch {
 	case err != nil && ctx.Err() != nil:
 	case apierrors.IsConflict(err):
 		// Somebody else wrote first; the change is on its way to the cache.
 		logger.V(4).Info("Trying again after a conflict", "err", err)
 		l.queue.AddRateLimited(key)
+	case IsTerminal(err):
+		terminalErrorsTotal.WithLabelValues(l.name).Inc()
+		logger.Error(err, "Waiting for a change")
+		l.queue.Forget(key)
 	case err != nil:
+		errorsTotal.WithLabelValues(l.name).Inc()
 		logger.Error(err, "Trying again later")
 		l.queue.AddRateLimited(key)
 	case again > 0:
@@ -177,6 +192,7 @@ func (l *Loop) next(ctx context.Context) bool {
 
 // Forever keeps a function running until the context ends, with pauses that grow where it fails or panics.
 func Forever(ctx context.Context, what string, f func(context.Context) error) {
+	ctx = countedAs(ctx, what)
 	backoff := wait.Backoff{Duration: firstRetry, Factor: 2, Jitter: 0.1, Steps: 20, Cap: lastRetry}
 	for ctx.Err() == nil {
 		err := Safely(ctx, func() error { return f(ctx) })

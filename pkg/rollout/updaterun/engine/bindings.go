@@ -5,60 +5,71 @@ package engine
 
 import (
 	"fmt"
-	"slices"
+	"strings"
 
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/stagegate/stagegate/pkg/apis/placement/v1beta1"
+	"github.com/stagegate/stagegate/pkg/apis/wellknown"
+	"github.com/stagegate/stagegate/pkg/apis/wording"
+	bindingrules "github.com/stagegate/stagegate/pkg/rules/binding"
+	"github.com/stagegate/stagegate/pkg/rules/conditions"
 	runrules "github.com/stagegate/stagegate/pkg/rules/updaterun"
 )
 
-// binding is that of a cluster which the placement picks, nil where it does not pick the cluster any more.
-func (s *step) binding(cluster string) v1beta1.BindingObject {
-	if s.byName == nil {
-		s.byName = make(map[string]v1beta1.BindingObject, len(s.world.Bindings))
-		for _, b := range s.world.Bindings {
-			if isPicked(b) {
-				s.byName[b.BindingSpec().TargetCluster] = b
-			}
+// bindings finds the bindings of clusters. They are sorted by cluster when the first is asked for.
+type bindings struct {
+	all              []v1beta1.BindingObject
+	picked, unpicked map[string]v1beta1.BindingObject
+}
+
+func (b *bindings) index() {
+	if b.picked != nil {
+		return
+	}
+	b.picked, b.unpicked = make(map[string]v1beta1.BindingObject, len(b.all)), map[string]v1beta1.BindingObject{}
+	for _, binding := range b.all {
+		switch spec := binding.BindingSpec(); {
+		case spec.State == v1beta1.BindingStateUnscheduled:
+			b.unpicked[spec.TargetCluster] = binding
+		case bindingrules.IsPicked(binding):
+			b.picked[spec.TargetCluster] = binding
 		}
 	}
-	return s.byName[cluster]
 }
 
-func isPicked(b v1beta1.BindingObject) bool {
-	return b.BindingSpec().State != v1beta1.BindingStateUnscheduled && b.GetDeletionTimestamp() == nil
+// of returns the binding of a cluster that the placement picks, nil where it does not pick the cluster any more.
+func (b *bindings) of(cluster string) v1beta1.BindingObject {
+	b.index()
+	return b.picked[cluster]
 }
 
-// wants says whether a binding is as the run wants it for a cluster.
+// leaving returns the binding of a cluster that the placement does not pick any more, nil for none.
+func (b *bindings) leaving(cluster string) v1beta1.BindingObject {
+	b.index()
+	return b.unpicked[cluster]
+}
+
+// wanted returns the version that the run gives to a cluster.
+func (s *step) wanted(cluster *v1beta1.ClusterUpdatingStatus) bindingrules.Version {
+	return bindingrules.Version{
+		ResourceSnapshot: s.target(cluster),
+		ClusterOverrides: cluster.ClusterResourceOverrideSnapshots,
+		Overrides:        cluster.ResourceOverrideSnapshots,
+		ApplyStrategy:    s.status.ApplyStrategy,
+	}
+}
+
+// wants reports whether a binding is as the run wants it for a cluster.
 func (s *step) wants(b v1beta1.BindingObject, cluster *v1beta1.ClusterUpdatingStatus) bool {
-	spec := b.BindingSpec()
-	return spec.State == v1beta1.BindingStateBound &&
-		spec.ResourceSnapshotName == s.target(cluster) &&
-		slices.Equal(spec.ResourceOverrideSnapshots, cluster.ResourceOverrideSnapshots) &&
-		slices.Equal(spec.ClusterResourceOverrideSnapshots, cluster.ClusterResourceOverrideSnapshots) &&
-		sameApplyStrategy(spec.ApplyStrategy, s.status.ApplyStrategy)
-}
-
-// sameApplyStrategy compares without reflection: this is asked of every cluster in flight at every look.
-func sameApplyStrategy(a, b *v1beta1.ApplyStrategy) bool {
-	if a == nil || b == nil {
-		return a == b
-	}
-	x, y := *a, *b
-	serverSideA, serverSideB := x.ServerSideApplyConfig, y.ServerSideApplyConfig
-	x.ServerSideApplyConfig, y.ServerSideApplyConfig = nil, nil
-	if x != y || serverSideA == nil || serverSideB == nil {
-		return x == y && serverSideA == serverSideB
-	}
-	return *serverSideA == *serverSideB
+	return bindingrules.Holds(b.BindingSpec(), s.wanted(cluster))
 }
 
 // write has a binding brought to what the run wants for a cluster. A binding that was moved in a later turn is left alone.
 func (s *step) write(b v1beta1.BindingObject, cluster *v1beta1.ClusterUpdatingStatus) {
 	turn := s.status.Turn.Number
-	if _, moved := runrules.LastMove(b); moved > turn {
+	if _, moved := bindingrules.LastMove(b); moved > turn {
 		return
 	}
 	w := BindingWrite{
@@ -69,38 +80,18 @@ func (s *step) write(b v1beta1.BindingObject, cluster *v1beta1.ClusterUpdatingSt
 	}
 	if !s.wants(b, cluster) {
 		w.Spec = b.BindingSpec().DeepCopy()
-		w.Spec.State = v1beta1.BindingStateBound
-		w.Spec.ResourceSnapshotName = s.target(cluster)
-		w.Spec.ResourceOverrideSnapshots = cluster.ResourceOverrideSnapshots
-		w.Spec.ClusterResourceOverrideSnapshots = cluster.ClusterResourceOverrideSnapshots
-		w.Spec.ApplyStrategy = s.status.ApplyStrategy
+		bindingrules.Ask(w.Spec, s.wanted(cluster))
 	}
 	s.decision.Bindings = append(s.decision.Bindings, w)
-}
-
-// IsRolloutStarted says whether the version in a binding's spec is on its way to the cluster.
-func IsRolloutStarted(b v1beta1.BindingObject) bool {
-	return isTrueNow(b, v1beta1.BindingRolloutStarted)
-}
-
-// IsSettled says whether a cluster has what its binding says, as far as that can be observed. That something is still under way, or
-// fails at present, is never a failure of the run.
-func IsSettled(b v1beta1.BindingObject) bool {
-	return isTrueNow(b, v1beta1.BindingAvailable) || isTrueNow(b, v1beta1.BindingDiffReported)
-}
-
-func isTrueNow(b v1beta1.BindingObject, conditionType string) bool {
-	c := meta.FindStatusCondition(b.BindingStatus().Conditions, conditionType)
-	return c != nil && c.Status == metav1.ConditionTrue && c.ObservedGeneration == b.GetGeneration()
 }
 
 // leftInFlight says whether the last run that moved a binding left it behind before the cluster was done: it was stopped or failed, or
 // went on without the cluster. Such a cluster counts against the concurrency of the next run that has it among its targets.
 func (s *step) leftInFlight(b v1beta1.BindingObject) bool {
-	if b.BindingSpec().State != v1beta1.BindingStateBound || IsSettled(b) {
+	if b.BindingSpec().State != v1beta1.BindingStateBound || bindingrules.IsReady(b) {
 		return false
 	}
-	name, _ := runrules.LastMove(b)
+	name, _ := bindingrules.LastMove(b)
 	if name == "" {
 		return false
 	}
@@ -128,4 +119,102 @@ func (s *step) updatedBy(run string) map[string]bool {
 	}
 	s.updated[run] = updated
 	return updated
+}
+
+// maxReport bounds what a cluster says in the status of a run, in bytes: a run has up to 10,000 clusters.
+const maxReport = 256
+
+// report has a cluster in flight say what its binding reports. A report on what the binding asked for before does not count.
+func (s *step) report(c *v1beta1.ClusterUpdatingStatus, b v1beta1.BindingObject) {
+	if !s.wants(b, c) {
+		s.say(c, "")
+		return
+	}
+	s.say(c, reported(b))
+}
+
+func (s *step) say(c *v1beta1.ClusterUpdatingStatus, message string) {
+	put(&s.draft, &c.Message, message)
+}
+
+// reported is what keeps a binding from having what it asks for: the first object that the member has trouble with, or else the step
+// on the way there that failed.
+func reported(b v1beta1.BindingObject) string {
+	status := b.BindingStatus()
+	for _, t := range []string{v1beta1.BindingOverridden, v1beta1.BindingWorkSynchronized, v1beta1.BindingApplied, v1beta1.BindingAvailable} {
+		c := conditions.Find(status.Conditions, t, b.GetGeneration())
+		if c == nil || c.Status != metav1.ConditionFalse {
+			continue
+		}
+		ofObjects := t == v1beta1.BindingApplied || t == v1beta1.BindingAvailable
+		if ofObjects && len(status.FailedPlacements) > 0 {
+			return shortened(failed(status.FailedPlacements), maxReport)
+		}
+		return shortened(c.Message, maxReport)
+	}
+	return ""
+}
+
+// maxRefusal bounds what a cluster's refusal takes in the condition and in the Event of a run, in bytes.
+const maxRefusal = 512
+
+// Refusal is what keeps a binding from ever having what it asks for, unless somebody does something about it, or nothing. It names the
+// object, and the member's own words.
+func Refusal(b v1beta1.BindingObject) string {
+	status := b.BindingStatus()
+	isFalseNow := func(conditionType string) *metav1.Condition {
+		c := conditions.Find(status.Conditions, conditionType, b.GetGeneration())
+		if c == nil || c.Status != metav1.ConditionFalse {
+			return nil
+		}
+		return c
+	}
+	if c := isFalseNow(v1beta1.BindingOverridden); c != nil {
+		return shortened(c.Message, maxRefusal)
+	}
+	// What cannot heal comes first.
+	if isFalseNow(v1beta1.BindingApplied) == nil || len(status.FailedPlacements) == 0 ||
+		!wellknown.CannotHeal(status.FailedPlacements[0].Condition.Reason) {
+		return ""
+	}
+	return shortened(failed(status.FailedPlacements), maxRefusal)
+}
+
+// remaining is what a cluster has still that is to go from it, or nothing.
+func remaining(b v1beta1.BindingObject) string {
+	c := conditions.Find(b.BindingStatus().Conditions, v1beta1.BindingObjectsRemaining, b.GetGeneration())
+	if c == nil || c.Status != metav1.ConditionTrue {
+		return ""
+	}
+	return shortened(c.Message, maxReport)
+}
+
+// Trouble is what a binding reports that somebody may have to look at, or nothing as long as all is on its way.
+func Trouble(b v1beta1.BindingObject) string {
+	if b.GetDeletionTimestamp() != nil {
+		return remaining(b)
+	}
+	status := b.BindingStatus()
+	unsent := meta.IsStatusConditionFalse(status.Conditions, v1beta1.BindingOverridden) ||
+		meta.IsStatusConditionFalse(status.Conditions, v1beta1.BindingWorkSynchronized)
+	applied := meta.FindStatusCondition(status.Conditions, v1beta1.BindingApplied)
+	unreachable := applied != nil && applied.Reason == wellknown.ReasonClusterUnreachable
+	if !unsent && !unreachable && len(status.FailedPlacements) == 0 {
+		return ""
+	}
+	return reported(b)
+}
+
+func failed(placements []v1beta1.FailedResourcePlacement) string {
+	first := &placements[0]
+	object := first.Kind + " " + wording.Key(first.Namespace, first.Name)
+	if more := len(placements) - 1; more > 0 {
+		object += fmt.Sprintf(" and %s", wording.Count(more, "other object"))
+	}
+	return object + ": " + first.Condition.Message
+}
+
+// shortened is one line of at most so many bytes.
+func shortened(message string, limit int) string {
+	return wording.Shorten(strings.Join(strings.Fields(message), " "), limit)
 }

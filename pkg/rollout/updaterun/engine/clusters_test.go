@@ -260,7 +260,7 @@ func TestAStageWithoutClustersIsSkippedWithItsTasks(t *testing.T) {
 	w.Strategy.StrategySpec().Stages = []v1beta1.StageConfig{empty, stage("a")}
 	f := newFixture(t, 1, stage("a"))
 	f.run.Status = v1beta1.UpdateRunStatus{}
-	f.run.Status = *engine.Initialize(f.run, w, f.now).Decision.Status
+	f.run.Status = *initialize(f.run, w, f.now).Decision.Status
 	f.steps()
 	f.wantClusters("a1 Started")
 	got := f.run.Status.StagesStatus[0]

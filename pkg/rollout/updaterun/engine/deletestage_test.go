@@ -490,7 +490,7 @@ func TestAResumedRemovalHasItsWholeTime(t *testing.T) {
 func TestNoStageIsCalledLikeTheDeleteStage(t *testing.T) {
 	for _, name := range []string{wellknown.DeleteStageName, wellknown.DeleteStageAlias} {
 		w := initWorld(1, stage(name))
-		o := engine.Initialize(newRun(), w, simStart)
+		o := initialize(newRun(), w, simStart)
 		if want := fmt.Sprintf("the stage name is invalid, updateStrategy: `s`, stage: %s, err: ", name); o.Result != engine.ResultFailed || !strings.Contains(o.Message, want) {
 			t.Errorf("%s: %v %q", name, o.Result, o.Message)
 		}

@@ -14,6 +14,7 @@ import (
 	"k8s.io/apimachinery/pkg/util/intstr"
 	"k8s.io/utils/ptr"
 
+	"github.com/stagegate/stagegate/pkg/apis/overrides"
 	"github.com/stagegate/stagegate/pkg/apis/placement/v1beta1"
 	"github.com/stagegate/stagegate/pkg/apis/wellknown"
 	"github.com/stagegate/stagegate/pkg/rollout/updaterun/engine"
@@ -66,7 +67,7 @@ func newFixture(t *testing.T, n int, stages ...v1beta1.StageConfig) *fixture {
 	return newFixtureIn(t, initWorld(n, stages...))
 }
 
-func newFixtureIn(t *testing.T, w plan.World) *fixture {
+func newFixtureIn(t *testing.T, w known) *fixture {
 	t.Helper()
 	f := &fixture{T: t, now: simStart.Add(300 * time.Millisecond)}
 	f.run = &v1beta1.ClusterStagedUpdateRun{
@@ -79,7 +80,7 @@ func newFixtureIn(t *testing.T, w plan.World) *fixture {
 		Placement: w.Placement, Bindings: w.Bindings,
 		Approvals: map[string]v1beta1.ApprovalRequestObject{}, Left: map[string]bool{},
 	}
-	o := engine.Initialize(f.run, w, f.now)
+	o := initialize(f.run, w, f.now)
 	if o.Result != engine.ResultInitialized {
 		t.Fatalf("the run cannot be planned: %s", o.Message)
 	}
@@ -87,9 +88,51 @@ func newFixtureIn(t *testing.T, w plan.World) *fixture {
 	return f
 }
 
+// known is a world in which a run is planned, with the answers to what a plan asks for.
+type known struct {
+	plan.World
+	Live      plan.LiveSnapshot
+	Overrides plan.Overrides
+	// Err is why there is no snapshot.
+	Err     error
+	Misfits func(plan.Member, []v1beta1.OverrideSnapshotObject) ([]overrides.LeftOut, error)
+}
+
+// answers gives them, and remembers what was asked.
+type answers struct {
+	known
+	asked []string
+}
+
+func (a *answers) Snapshot() (plan.LiveSnapshot, error) {
+	a.asked = append(a.asked, "snapshot")
+	return a.Live, a.Err
+}
+
+func (a *answers) Overrides() (plan.Overrides, error) {
+	a.asked = append(a.asked, "overrides")
+	return a.known.Overrides, nil
+}
+
+func (a *answers) Misfits(member plan.Member, inForce []v1beta1.OverrideSnapshotObject) ([]overrides.LeftOut, error) {
+	if a.known.Misfits == nil {
+		return nil, nil
+	}
+	return a.known.Misfits(member, inForce)
+}
+
+// initialize tries to plan a run, in a world whose inputs can all be read.
+func initialize(run v1beta1.UpdateRunObject, w known, now time.Time) engine.Outcome {
+	o, err := engine.Initialize(run, w.World, &answers{known: w}, now)
+	if err != nil {
+		panic(err)
+	}
+	return o
+}
+
 // initWorld is a world in which a run can be planned over n clusters in each stage.
-func initWorld(n int, stages ...v1beta1.StageConfig) plan.World {
-	w := plan.World{
+func initWorld(n int, stages ...v1beta1.StageConfig) known {
+	w := known{World: plan.World{
 		Placement: &v1beta1.ClusterResourcePlacement{
 			ObjectMeta: metav1.ObjectMeta{Name: "p", UID: "placement", Generation: 1},
 			Spec:       v1beta1.PlacementSpec{Strategy: v1beta1.RolloutStrategy{Type: v1beta1.ExternalRolloutStrategyType}},
@@ -105,11 +148,10 @@ func initWorld(n int, stages ...v1beta1.StageConfig) plan.World {
 				Type: v1beta1.PolicySnapshotScheduled, Status: metav1.ConditionTrue, ObservedGeneration: 1,
 			}}},
 		}},
-		Overrides: &plan.Overrides{},
 		Snapshots: []v1beta1.ResourceSnapshotObject{&v1beta1.ClusterResourceSnapshot{ObjectMeta: metav1.ObjectMeta{
 			Labels: map[string]string{wellknown.ResourceIndexLabel: "1"}, Annotations: map[string]string{wellknown.ResourceHashAnnotation: "x"},
 		}}},
-	}
+	}}
 	for _, s := range stages {
 		for i := range n {
 			name := fmt.Sprintf("%s%d", s.Name, i+1)

@@ -59,7 +59,7 @@ func FuzzStrategies(f *testing.F) {
 		scheme.Scheme.Default(strategy)
 
 		errs := refusals(t, strategy)
-		plan := engine.Initialize(plannedRun(), withoutTargets(strategy), simStart)
+		plan := initialize(plannedRun(), withoutTargets(strategy), simStart)
 		if len(errs) == 0 && plan.Result != engine.ResultInitialized {
 			t.Errorf("the API accepts a strategy that cannot be planned: %s", plan.Message)
 		}
@@ -159,7 +159,7 @@ func plannedRun() *v1beta1.ClusterStagedUpdateRun {
 
 // withoutTargets is a world in which only the strategy can stand against a plan: the placement has nothing but a cluster that it
 // does not pick any more.
-func withoutTargets(strategy *v1beta1.ClusterStagedUpdateStrategy) plan.World {
+func withoutTargets(strategy *v1beta1.ClusterStagedUpdateStrategy) known {
 	world := initWorld(0)
 	world.Strategy = strategy
 	world.Bindings = []v1beta1.BindingObject{&v1beta1.ClusterResourceBinding{
@@ -194,7 +194,7 @@ func staysInItsStages(t *testing.T, strategy *v1beta1.ClusterStagedUpdateStrateg
 		}
 	}
 	run := plannedRun()
-	plan := engine.Initialize(run, world, simStart)
+	plan := initialize(run, world, simStart)
 	if plan.Result != engine.ResultInitialized {
 		return
 	}

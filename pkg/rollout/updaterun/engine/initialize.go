@@ -4,6 +4,7 @@
 package engine
 
 import (
+	"errors"
 	"fmt"
 	"strings"
 	"time"
@@ -33,16 +34,12 @@ const (
 	ResultWaiting
 	// ResultFailed is a run that will never be planned.
 	ResultFailed
-	// ResultNeedsSnapshot asks for a snapshot of what is selected now; everything before it is in place.
-	ResultNeedsSnapshot
-	// ResultNeedsOverrides asks for the overrides of what is rolled out; everything else is in place.
-	ResultNeedsOverrides
 )
 
 // Outcome is what an attempt to plan a run came to.
 type Outcome struct {
 	Result Result
-	// Decision to carry out. It is empty where something is needed first.
+	// Decision to carry out.
 	Decision Decision
 	// Message says why the run is not planned, and nothing about trying again.
 	Message string
@@ -53,28 +50,29 @@ type Outcome struct {
 // Initialize plans a run: it freezes the strategy, the clusters and their order, and the resource snapshot. What is not there yet
 // may turn up within a minute of the first attempt, so that objects can be created in any order; what only the user can mend is
 // final at once. A run that is planned, or failed to be, is left as it is.
-func Initialize(run v1beta1.UpdateRunObject, world plan.World, now time.Time) Outcome {
+// An error says that an input could not be read; nothing follows from such an attempt.
+func Initialize(run v1beta1.UpdateRunObject, world plan.World, inputs plan.Inputs, now time.Time) (Outcome, error) {
 	s := newStep(run, World{}, now)
 	if runrules.IsOver(&s.status) || runrules.IsPlanned(&s.status) {
-		return Outcome{}
+		return Outcome{}, nil
 	}
 	if message := s.tooLate(); message != "" {
-		return s.notInitialized(message)
+		return s.notInitialized(message), nil
 	}
-	p, obstacle := plan.New(run, world)
+	p, err := plan.New(run, world, inputs)
+	var notYet *plan.Pending
+	var never *plan.Final
 	switch {
-	case obstacle == nil:
-		return s.initialized(&p)
-	case obstacle.Needs == plan.NeedsSnapshot:
-		return Outcome{Result: ResultNeedsSnapshot}
-	case obstacle.Needs == plan.NeedsOverrides:
-		return Outcome{Result: ResultNeedsOverrides}
+	case err == nil:
+		return s.initialized(&p), nil
+	case errors.As(err, &notYet):
+		s.showProgress(&p.Status)
+		return s.initializeLater(notYet.Message), nil
+	case errors.As(err, &never):
+		s.showProgress(&p.Status)
+		return s.notInitialized(never.Message), nil
 	}
-	s.showProgress(&p.Status)
-	if obstacle.MayPass {
-		return s.initializeLater(obstacle.Message)
-	}
-	return s.notInitialized(obstacle.Message)
+	return Outcome{}, err
 }
 
 // showProgress has a run that is not planned tell what the attempt found before it met its obstacle. Stages are not among it: half a plan
@@ -86,7 +84,7 @@ func (s *step) showProgress(found *v1beta1.UpdateRunStatus) {
 	next.PolicyObservedClusterCount = found.PolicyObservedClusterCount
 	next.ResourceSnapshotIndexUsed = found.ResourceSnapshotIndexUsed
 	if !equality.Semantic.DeepEqual(s.status, next) {
-		s.status, s.changed = next, true
+		s.replace(next)
 	}
 }
 
@@ -107,15 +105,14 @@ func (s *step) tooLate() string {
 }
 
 func (s *step) initialized(p *plan.Plan) Outcome {
-	stored := s.status
-	s.status = p.Status
-	s.status.Conditions, s.status.CreatedBy = stored.Conditions, stored.CreatedBy
-	s.status.History, s.status.ObservedOperation = stored.History, stored.ObservedOperation
+	planned := p.Status
+	planned.Conditions, planned.CreatedBy = s.status.Conditions, s.status.CreatedBy
+	planned.History, planned.ObservedOperation = s.status.History, s.status.ObservedOperation
+	s.replace(planned)
 	s.setRunCondition(v1beta1.RunInitialized, metav1.ConditionTrue, reasonInitialized, runrules.RunKind(s.run)+" initialized successfully")
-	s.decision.Status = &s.status
 	s.event(eventInitialized, fmt.Sprintf("Planned to %s %s in %s",
 		s.purpose(), wording.Count(s.status.PolicyObservedClusterCount, "cluster"), wording.Count(len(s.status.StagesStatus), "stage")))
-	return Outcome{Result: ResultInitialized, Decision: s.decision, Warnings: p.Warnings}
+	return Outcome{Result: ResultInitialized, Decision: s.decided(), Warnings: p.Warnings}
 }
 
 // purpose says what the run does, before the clusters are named that it does it to.
@@ -131,18 +128,14 @@ func (s *step) initializeLater(message string) Outcome {
 	deadline := s.status.InitializationStartTime.Add(initializeFor)
 	s.setRunCondition(v1beta1.RunInitialized, metav1.ConditionFalse, reasonInitFailed,
 		message+tryingAgain+deadline.UTC().Format("15:04:05Z"))
-	if s.changed {
-		s.decision.Status = &s.status
-	}
 	s.wake(deadline)
-	return Outcome{Result: ResultWaiting, Decision: s.decision, Message: message}
+	return Outcome{Result: ResultWaiting, Decision: s.decided(), Message: message}
 }
 
 func (s *step) notInitialized(message string) Outcome {
-	s.status.InitializationStartTime = nil
+	put(&s.draft, &s.status.InitializationStartTime, nil)
 	s.setRunCondition(v1beta1.RunInitialized, metav1.ConditionFalse, reasonInitFailed, message)
 	s.conclude()
-	s.decision.Status = &s.status
 	s.warn(eventInitFailed, message+"; this is final, create a new run once it is mended")
-	return Outcome{Result: ResultFailed, Decision: s.decision, Message: message}
+	return Outcome{Result: ResultFailed, Decision: s.decided(), Message: message}
 }

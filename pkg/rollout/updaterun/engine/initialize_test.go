@@ -4,6 +4,7 @@
 package engine_test
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"strings"
@@ -50,7 +51,7 @@ func TestAPlanHasTheShapeOfUpstreams(t *testing.T) {
 			}})
 		}
 	}
-	o := engine.Initialize(newRun(), w, simStart)
+	o := initialize(newRun(), w, simStart)
 	got, err := yaml.Marshal(o.Decision.Status)
 	if err != nil {
 		t.Fatal(err)
@@ -122,108 +123,108 @@ func TestWhatKeepsARunFromBeingPlanned(t *testing.T) {
 		user    = invalid + "failed to process the request due to a client error: "
 		unusual = invalid + "unexpected behavior which cannot be handled by the controller: "
 	)
-	stageOf := func(change func(*v1beta1.StageConfig)) func(*v1beta1.ClusterStagedUpdateRun, *plan.World) {
-		return func(_ *v1beta1.ClusterStagedUpdateRun, w *plan.World) {
+	stageOf := func(change func(*v1beta1.StageConfig)) func(*v1beta1.ClusterStagedUpdateRun, *known) {
+		return func(_ *v1beta1.ClusterStagedUpdateRun, w *known) {
 			change(&w.Strategy.StrategySpec().Stages[0])
 		}
 	}
-	world := func(change func(*plan.World)) func(*v1beta1.ClusterStagedUpdateRun, *plan.World) {
-		return func(_ *v1beta1.ClusterStagedUpdateRun, w *plan.World) { change(w) }
+	world := func(change func(*known)) func(*v1beta1.ClusterStagedUpdateRun, *known) {
+		return func(_ *v1beta1.ClusterStagedUpdateRun, w *known) { change(w) }
 	}
 	task := func(kind v1beta1.StageTaskType, wait *metav1.Duration) v1beta1.StageTask {
 		return v1beta1.StageTask{Type: kind, WaitTime: wait}
 	}
 	tests := map[string]struct {
-		change func(*v1beta1.ClusterStagedUpdateRun, *plan.World)
+		change func(*v1beta1.ClusterStagedUpdateRun, *known)
 		result engine.Result
 		want   string
 	}{
 		"no placement": {
-			world(func(w *plan.World) { w.Placement = nil }), engine.ResultWaiting, user + "parent placement not found",
+			world(func(w *known) { w.Placement = nil }), engine.ResultWaiting, user + "parent placement not found",
 		},
 		"a placement that is deleted": {
-			world(func(w *plan.World) { w.Placement.SetDeletionTimestamp(&metav1.Time{Time: simStart}) }), engine.ResultWaiting,
+			world(func(w *known) { w.Placement.SetDeletionTimestamp(&metav1.Time{Time: simStart}) }), engine.ResultWaiting,
 			user + "parent placement not found",
 		},
 		"a placement that rolls out by itself": {
-			world(func(w *plan.World) { w.Placement.PlacementSpec().Strategy.Type = "" }), engine.ResultFailed,
+			world(func(w *known) { w.Placement.PlacementSpec().Strategy.Type = "" }), engine.ResultFailed,
 			user + "parent placement does not have an external rollout strategy, current strategy: RollingUpdate",
 		},
 		"no policy snapshot": {
-			world(func(w *plan.World) { w.PolicySnapshots = nil }), engine.ResultWaiting,
+			world(func(w *known) { w.PolicySnapshots = nil }), engine.ResultWaiting,
 			invalid + "no latest policy snapshot found for placement p",
 		},
 		"two policy snapshots": {
-			world(func(w *plan.World) { w.PolicySnapshots = append(w.PolicySnapshots, w.PolicySnapshots[0]) }), engine.ResultWaiting,
+			world(func(w *known) { w.PolicySnapshots = append(w.PolicySnapshots, w.PolicySnapshots[0]) }), engine.ResultWaiting,
 			unusual + "multiple active policy snapshots found for placement p: got 2, want 1",
 		},
 		"a policy snapshot without index": {
-			world(func(w *plan.World) { delete(w.PolicySnapshots[0].GetLabels(), wellknown.PolicyIndexLabel) }), engine.ResultFailed,
+			world(func(w *known) { delete(w.PolicySnapshots[0].GetLabels(), wellknown.PolicyIndexLabel) }), engine.ResultFailed,
 			unusual + "policy snapshot `p-0` does not have a policy index label",
 		},
 		"unfinished scheduling": {
-			world(func(w *plan.World) {
+			world(func(w *known) {
 				w.PolicySnapshots[0].PolicySnapshotStatus().Conditions[0].Status = metav1.ConditionFalse
 			}),
 			engine.ResultWaiting, invalid + "policy snapshot `p-0` not fully scheduled yet",
 		},
 		"scheduling of an older generation": {
-			world(func(w *plan.World) { w.PolicySnapshots[0].SetGeneration(2) }), engine.ResultWaiting,
+			world(func(w *known) { w.PolicySnapshots[0].SetGeneration(2) }), engine.ResultWaiting,
 			invalid + "policy snapshot `p-0` not fully scheduled yet",
 		},
 		"scheduling by an older policy": {
-			world(func(w *plan.World) {
+			world(func(w *known) {
 				w.Placement.SetGeneration(2)
 				w.Placement.PlacementSpec().Policy = &v1beta1.PlacementPolicy{PlacementType: v1beta1.PickFixedPlacementType}
 			}), engine.ResultWaiting, invalid + "policy snapshot `p-0` not fully scheduled yet",
 		},
 		"no bindings": {
-			world(func(w *plan.World) { w.Bindings = nil }), engine.ResultWaiting,
+			world(func(w *known) { w.Bindings = nil }), engine.ResultWaiting,
 			invalid + "no scheduled or to-be-deleted bindings found for the latest policy snapshot p-0",
 		},
 		"a policy that picks nobody": {
-			world(func(w *plan.World) {
+			world(func(w *known) {
 				w.Bindings = nil
 				w.PolicySnapshots[0].PolicySnapshotStatus().Conditions[0].Message = "found 0 cluster(s); no cluster is picked: the fleet has no member cluster"
 			}), engine.ResultWaiting,
 			invalid + "no scheduled or to-be-deleted bindings found for the latest policy snapshot p-0: no cluster is picked: the fleet has no member cluster",
 		},
 		"a policy that names a cluster which is not there": {
-			world(func(w *plan.World) {
+			world(func(w *known) {
 				c := &w.PolicySnapshots[0].PolicySnapshotStatus().Conditions[0]
 				c.Status, c.Message = metav1.ConditionFalse, "could not find all clusters"
 			}), engine.ResultWaiting, invalid + "policy snapshot `p-0` not fully scheduled yet: could not find all clusters",
 		},
 		"a binding of an older policy": {
-			world(func(w *plan.World) { w.Bindings[0].BindingSpec().SchedulingPolicySnapshotName = "p-9" }), engine.ResultWaiting,
+			world(func(w *known) { w.Bindings[0].BindingSpec().SchedulingPolicySnapshotName = "p-9" }), engine.ResultWaiting,
 			"binding `b-a1` with old policy snapshot `p-9` has state Scheduled, we might observe a transient state, need retry",
 		},
 		"a binding that is not seen yet": {
-			world(func(w *plan.World) {
+			world(func(w *known) {
 				w.PolicySnapshots[0].PolicySnapshotStatus().SelectedClusters = 3
 			}), engine.ResultWaiting, unusual + "the number of selected bindings 2 is not equal to the observed cluster count 3",
 		},
 		"another number than named": {
-			world(func(w *plan.World) {
+			world(func(w *known) {
 				w.PolicySnapshots[0].PolicySnapshotSpec().Policy = &v1beta1.PlacementPolicy{
 					PlacementType: v1beta1.PickFixedPlacementType, ClusterNames: []string{"a1", "a2", "a3"},
 				}
 			}), engine.ResultWaiting, unusual + "the number of selected bindings 2 is not equal to the observed cluster count 3",
 		},
 		"no number to pick": {
-			world(func(w *plan.World) {
+			world(func(w *known) {
 				w.PolicySnapshots[0].PolicySnapshotSpec().Policy = &v1beta1.PlacementPolicy{PlacementType: v1beta1.PickNPlacementType}
 			}), engine.ResultFailed, unusual + "the policy snapshot `p-0` doesn't have valid cluster count annotation",
 		},
 		"no strategy": {
-			world(func(w *plan.World) { w.Strategy = nil }), engine.ResultWaiting, user + "referenced updateStrategy not found: `s`",
+			world(func(w *known) { w.Strategy = nil }), engine.ResultWaiting, user + "referenced updateStrategy not found: `s`",
 		},
 		"too many stages": {
-			world(func(w *plan.World) { w.Strategy.StrategySpec().Stages = make([]v1beta1.StageConfig, 32) }), engine.ResultFailed,
+			world(func(w *known) { w.Strategy.StrategySpec().Stages = make([]v1beta1.StageConfig, 32) }), engine.ResultFailed,
 			user + "the updateStrategy `s` is invalid, err: spec.stages: Too many: 32: must have at most 31 items",
 		},
 		"a stage twice": {
-			world(func(w *plan.World) {
+			world(func(w *known) {
 				spec := w.Strategy.StrategySpec()
 				spec.Stages = append(spec.Stages, spec.Stages[0])
 			}), engine.ResultFailed, user + "the stage name is used more than once, updateStrategy: `s`, stage: a",
@@ -253,7 +254,7 @@ func TestWhatKeepsARunFromBeingPlanned(t *testing.T) {
 			user + "the stage failurePolicy is invalid, updateStrategy: `s`, stage: a, err: spec.stages[0].failurePolicy.maxFailures: Invalid value: \"few\": maxFailures `few` is invalid: invalid value for IntOrString: invalid type: string is not a percentage",
 		},
 		"a cluster that has no time in any stage": {
-			world(func(w *plan.World) { w.Strategy.StrategySpec().FailurePolicy = &v1beta1.FailurePolicy{} }), engine.ResultFailed,
+			world(func(w *known) { w.Strategy.StrategySpec().FailurePolicy = &v1beta1.FailurePolicy{} }), engine.ResultFailed,
 			user + "the updateStrategy `s` is invalid, err: spec.failurePolicy.clusterTimeout: Required value: say how long the update of a cluster may take, such as 15m",
 		},
 		"too many approvals": {
@@ -319,7 +320,7 @@ func TestWhatKeepsARunFromBeingPlanned(t *testing.T) {
 			user + "the stage label selector is invalid, updateStrategy: `s`, stage: a, err: spec.stages[0].labelSelector.matchExpressions[0].operator: Invalid value: \"Like\": the stage label selector is invalid: not a valid selector operator",
 		},
 		"a cluster in two stages": {
-			world(func(w *plan.World) {
+			world(func(w *known) {
 				spec := w.Strategy.StrategySpec()
 				spec.Stages = append(spec.Stages, v1beta1.StageConfig{Name: "all", LabelSelector: &metav1.LabelSelector{}})
 			}), engine.ResultFailed, user + "cluster `a1` appears in more than one stages",
@@ -329,30 +330,46 @@ func TestWhatKeepsARunFromBeingPlanned(t *testing.T) {
 			user + "some clusters are not placed in any stage, total 2, showing up to 10: a1, a2",
 		},
 		"a cluster that is leaving": {
-			world(func(w *plan.World) { w.Members = w.Members[1:] }), engine.ResultWaiting,
+			world(func(w *known) { w.Members = w.Members[1:] }), engine.ResultWaiting,
 			user + "some clusters are not placed in any stage, total 1, showing up to 10: a1",
 		},
 		"a label that is no number": {
-			world(func(w *plan.World) {
+			world(func(w *known) {
 				w.Strategy.StrategySpec().Stages[0].SortingLabelKey = ptr.To("order")
 				w.Members[0].Labels["order"] = "first"
 			}), engine.ResultFailed,
 			user + "the sorting label `order:first` on cluster `a1` is not valid: strconv.Atoi: parsing \"first\": invalid syntax",
 		},
 		"an index that is no number": {
-			func(r *v1beta1.ClusterStagedUpdateRun, _ *plan.World) { r.Spec.ResourceSnapshotIndex = "-1" }, engine.ResultFailed,
+			func(r *v1beta1.ClusterStagedUpdateRun, _ *known) { r.Spec.ResourceSnapshotIndex = "-1" }, engine.ResultFailed,
 			user + "invalid resource snapshot index `-1` provided, expected an integer >= 0",
 		},
 		"no such snapshot": {
-			func(r *v1beta1.ClusterStagedUpdateRun, _ *plan.World) { r.Spec.ResourceSnapshotIndex = "01" }, engine.ResultWaiting,
+			func(r *v1beta1.ClusterStagedUpdateRun, _ *known) { r.Spec.ResourceSnapshotIndex = "01" }, engine.ResultWaiting,
 			user + "no resourceSnapshots with index `01` found for placement `p`",
 		},
+		"a policy that is on its way out": {
+			world(func(w *known) { w.PolicySnapshots[0].SetDeletionTimestamp(&metav1.Time{Time: simStart}) }), engine.ResultWaiting,
+			"cannot continue the updateRun: failed to validate the updateRun: no latest policy snapshot found for placement p",
+		},
+		"parts that nobody has selected": {
+			world(func(w *known) {
+				w.Snapshots[0].SetName("p-1-snapshot")
+				w.Snapshots[0].GetAnnotations()[wellknown.NumberOfSnapshotsAnnotation] = "2"
+				for _, subindex := range []string{"0", "1"} {
+					w.Snapshots = append(w.Snapshots, &v1beta1.ClusterResourceSnapshot{ObjectMeta: metav1.ObjectMeta{
+						Labels: map[string]string{wellknown.ResourceIndexLabel: "1"}, Annotations: map[string]string{wellknown.SubindexAnnotation: subindex},
+					}})
+				}
+			}), engine.ResultWaiting,
+			"cannot continue the updateRun: failed to validate the updateRun: resource snapshot p-1-snapshot has 3 of its 2 parts",
+		},
 		"no master snapshot": {
-			world(func(w *plan.World) { w.Snapshots[0].SetAnnotations(nil) }), engine.ResultWaiting,
+			world(func(w *known) { w.Snapshots[0].SetAnnotations(nil) }), engine.ResultWaiting,
 			unusual + "no master resourceSnapshot found for placement p",
 		},
 		"nothing that was ever selected": {
-			func(r *v1beta1.ClusterStagedUpdateRun, w *plan.World) {
+			func(r *v1beta1.ClusterStagedUpdateRun, w *known) {
 				r.Spec.ResourceSnapshotIndex = "0"
 				w.Snapshots[0].GetLabels()[wellknown.ResourceIndexLabel] = "0"
 				w.Placement.PlacementStatus().Conditions = []metav1.Condition{{
@@ -362,23 +379,20 @@ func TestWhatKeepsARunFromBeingPlanned(t *testing.T) {
 			user + "there is nothing to roll out: placement `p` selects nothing: the hub has no Namespace \"shpo\"",
 		},
 		"nothing that is selected now or ever was": {
-			func(r *v1beta1.ClusterStagedUpdateRun, w *plan.World) {
+			func(r *v1beta1.ClusterStagedUpdateRun, w *known) {
 				r.Spec.ResourceSnapshotIndex, w.Snapshots = "", nil
-				w.Live = &plan.LiveSnapshot{Nothing: "the hub has no Namespace \"shpo\""}
+				w.Live = plan.LiveSnapshot{Nothing: "the hub has no Namespace \"shpo\""}
 			}, engine.ResultWaiting,
 			user + "there is nothing to roll out: placement `p` selects nothing: the hub has no Namespace \"shpo\"",
 		},
-		"no snapshot yet": {
-			func(r *v1beta1.ClusterStagedUpdateRun, _ *plan.World) { r.Spec.ResourceSnapshotIndex = "" }, engine.ResultNeedsSnapshot, "",
-		},
 		"a hub that cannot be read": {
-			func(r *v1beta1.ClusterStagedUpdateRun, w *plan.World) {
-				r.Spec.ResourceSnapshotIndex, w.Live = "", &plan.LiveSnapshot{Err: errors.New("no answer")}
+			func(r *v1beta1.ClusterStagedUpdateRun, w *known) {
+				r.Spec.ResourceSnapshotIndex, w.Err = "", &plan.Pending{Message: "no answer"}
 			}, engine.ResultWaiting, invalid + "no answer",
 		},
 		"a selection that is wrong": {
-			func(r *v1beta1.ClusterStagedUpdateRun, w *plan.World) {
-				r.Spec.ResourceSnapshotIndex, w.Live = "", &plan.LiveSnapshot{Err: errors.New("found duplicate resource"), Final: true}
+			func(r *v1beta1.ClusterStagedUpdateRun, w *known) {
+				r.Spec.ResourceSnapshotIndex, w.Err = "", &plan.Final{Message: "found duplicate resource"}
 			}, engine.ResultFailed, user + "found duplicate resource",
 		},
 	}
@@ -386,15 +400,9 @@ func TestWhatKeepsARunFromBeingPlanned(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			run, w := newRun(), initWorld(2, stage("a"))
 			tt.change(run, &w)
-			o := engine.Initialize(run, w, simStart)
+			o := initialize(run, w, simStart)
 			if o.Result != tt.result || o.Message != tt.want {
 				t.Fatalf("result is %d %q, want %d %q", o.Result, o.Message, tt.result, tt.want)
-			}
-			if tt.result == engine.ResultNeedsSnapshot {
-				if o.Decision.Status != nil {
-					t.Error("something is decided before the snapshot is taken")
-				}
-				return
 			}
 			want := "False UpdateRunInitializedFailed: " + tt.want
 			if tt.result == engine.ResultWaiting {
@@ -434,26 +442,26 @@ func TestARunThatCannotBePlannedShowsHowFarItGot(t *testing.T) {
 	const applied = v1beta1.ApplyStrategyTypeClientSideApply
 	for _, tt := range []struct {
 		obstacle string
-		change   func(*plan.World)
+		change   func(*known)
 		want     reached
 	}{
-		{"no placement", func(w *plan.World) { w.Placement = nil }, reached{}},
-		{"a placement that rolls out by itself", func(w *plan.World) { w.Placement.PlacementSpec().Strategy.Type = "" }, reached{}},
-		{"no policy snapshot", func(w *plan.World) { w.PolicySnapshots = nil }, reached{Strategy: applied}},
-		{"unfinished scheduling", func(w *plan.World) { w.PolicySnapshots[0].SetGeneration(2) }, reached{Strategy: applied, Policy: "0"}},
-		{"no bindings", func(w *plan.World) { w.Bindings = nil }, reached{Strategy: applied, Policy: "0"}},
-		{"no strategy", func(w *plan.World) { w.Strategy = nil }, reached{Strategy: applied, Policy: "0", Count: 2}},
-		{"clusters in no stage", func(w *plan.World) { w.Strategy.StrategySpec().Stages[0].LabelSelector = nil },
+		{"no placement", func(w *known) { w.Placement = nil }, reached{}},
+		{"a placement that rolls out by itself", func(w *known) { w.Placement.PlacementSpec().Strategy.Type = "" }, reached{}},
+		{"no policy snapshot", func(w *known) { w.PolicySnapshots = nil }, reached{Strategy: applied}},
+		{"unfinished scheduling", func(w *known) { w.PolicySnapshots[0].SetGeneration(2) }, reached{Strategy: applied, Policy: "0"}},
+		{"no bindings", func(w *known) { w.Bindings = nil }, reached{Strategy: applied, Policy: "0"}},
+		{"no strategy", func(w *known) { w.Strategy = nil }, reached{Strategy: applied, Policy: "0", Count: 2}},
+		{"clusters in no stage", func(w *known) { w.Strategy.StrategySpec().Stages[0].LabelSelector = nil },
 			reached{Strategy: applied, Policy: "0", Count: 2}},
-		{"no snapshot", func(w *plan.World) { w.Snapshots = nil }, reached{Strategy: applied, Policy: "0", Count: 2}},
-		{"an override without a version", func(w *plan.World) {
-			w.Overrides = &plan.Overrides{Objects: []v1beta1.OverrideObject{&v1beta1.ClusterResourceOverride{ObjectMeta: metav1.ObjectMeta{Name: "o"}}}}
+		{"no snapshot", func(w *known) { w.Snapshots = nil }, reached{Strategy: applied, Policy: "0", Count: 2}},
+		{"an override without a version", func(w *known) {
+			w.Overrides = plan.Overrides{Objects: []v1beta1.OverrideObject{&v1beta1.ClusterResourceOverride{ObjectMeta: metav1.ObjectMeta{Name: "o"}}}}
 		}, reached{Strategy: applied, Policy: "0", Count: 2, Snapshot: "1"}},
 	} {
 		t.Run(tt.obstacle, func(t *testing.T) {
 			run, w := newRun(), initWorld(2, stage("a"))
 			tt.change(&w)
-			o := engine.Initialize(run, w, simStart)
+			o := initialize(run, w, simStart)
 			if o.Result != engine.ResultFailed && o.Result != engine.ResultWaiting {
 				t.Fatalf("the run is planned: %+v", o)
 			}
@@ -471,7 +479,7 @@ func TestARunShowsHowFarTheLastAttemptGot(t *testing.T) {
 	w.Snapshots, w.Strategy = nil, nil
 	try := func(after time.Duration, want reached) {
 		t.Helper()
-		o := engine.Initialize(run, w, simStart.Add(after))
+		o := initialize(run, w, simStart.Add(after))
 		if o.Decision.Status != nil {
 			run.Status = *roundTrip(o.Decision.Status)
 		}
@@ -505,20 +513,20 @@ func TestARunIsTriedForAMinuteFromTheFirstAttempt(t *testing.T) {
 	strategy := w.Strategy
 	w.Strategy = nil
 
-	o := engine.Initialize(run, w, simStart)
+	o := initialize(run, w, simStart)
 	run.Status = *roundTrip(o.Decision.Status)
 	if want := simStart.Add(time.Minute); !o.Decision.WakeAt.Equal(want) {
 		t.Errorf("wakes at %s, want %s", o.Decision.WakeAt, want)
 	}
-	if o := engine.Initialize(run, w, simStart.Add(30*time.Second)); o.Decision.Status != nil {
+	if o := initialize(run, w, simStart.Add(30*time.Second)); o.Decision.Status != nil {
 		t.Errorf("the second attempt writes %+v", o.Decision.Status)
 	}
 	w.Strategy = strategy
-	if o := engine.Initialize(run, w, simStart.Add(59*time.Second)); o.Result != engine.ResultInitialized || o.Decision.Status.InitializationStartTime != nil {
+	if o := initialize(run, w, simStart.Add(59*time.Second)); o.Result != engine.ResultInitialized || o.Decision.Status.InitializationStartTime != nil {
 		t.Errorf("what turns up in time is not used: %+v", o)
 	}
 
-	o = engine.Initialize(run, w, simStart.Add(time.Minute))
+	o = initialize(run, w, simStart.Add(time.Minute))
 	if o.Result != engine.ResultFailed {
 		t.Fatalf("an old run comes to life: %+v", o)
 	}
@@ -531,7 +539,7 @@ func TestARunIsTriedForAMinuteFromTheFirstAttempt(t *testing.T) {
 		t.Errorf("Events: %+v", o.Decision.Events)
 	}
 	run.Status = *roundTrip(o.Decision.Status)
-	if o := engine.Initialize(run, w, simStart.Add(2*time.Minute)); o.Decision.Status != nil {
+	if o := initialize(run, w, simStart.Add(2*time.Minute)); o.Decision.Status != nil {
 		t.Errorf("a run that is given up is planned: %+v", o)
 	}
 }
@@ -540,7 +548,7 @@ func TestABindingWithoutAClusterIsNoTarget(t *testing.T) {
 	for _, state := range []v1beta1.BindingState{"", v1beta1.BindingStateScheduled, v1beta1.BindingStateBound, v1beta1.BindingStateUnscheduled} {
 		w := initWorld(1, stage("a"))
 		w.Bindings = append(w.Bindings, &v1beta1.ClusterResourceBinding{Spec: v1beta1.ResourceBindingSpec{State: state, SchedulingPolicySnapshotName: "p-0"}})
-		o := engine.Initialize(newRun(), w, simStart)
+		o := initialize(newRun(), w, simStart)
 		if o.Result != engine.ResultInitialized {
 			t.Errorf("state %q: the run is not planned: %s", state, o.Message)
 			continue
@@ -563,16 +571,56 @@ func TestAPlanWarns(t *testing.T) {
 		"stage gated matches no cluster of the placement, its tasks are done because the run removes resources from other clusters",
 		"the run removes all resources of the placement from 1 cluster that the placement does not pick any more: z",
 	}
-	if diff := cmp.Diff(want, engine.Initialize(newRun(), w, simStart).Warnings); diff != "" {
+	if diff := cmp.Diff(want, initialize(newRun(), w, simStart).Warnings); diff != "" {
 		t.Errorf("warnings (-want +got):\n%s", diff)
+	}
+}
+
+// TestAPlanAsksLastForWhatLeavesATrace holds that what is asked of the hub is asked once, in its order, and not before everything else is in
+// place.
+func TestAPlanAsksLastForWhatLeavesATrace(t *testing.T) {
+	for name, tt := range map[string]struct {
+		change func(*v1beta1.ClusterStagedUpdateRun, *answers)
+		want   []string
+	}{
+		"a version that is named": {func(*v1beta1.ClusterStagedUpdateRun, *answers) {}, []string{"overrides"}},
+		"the version of now":      {func(r *v1beta1.ClusterStagedUpdateRun, _ *answers) { r.Spec.ResourceSnapshotIndex = "" }, []string{"snapshot", "overrides"}},
+		"a snapshot that fails": {func(r *v1beta1.ClusterStagedUpdateRun, a *answers) {
+			r.Spec.ResourceSnapshotIndex, a.Err = "", &plan.Pending{}
+		}, []string{"snapshot"}},
+		"something that is not there": {func(r *v1beta1.ClusterStagedUpdateRun, a *answers) {
+			r.Spec.ResourceSnapshotIndex, a.Strategy = "", nil
+		}, nil},
+		"a rollback that has no run": {func(r *v1beta1.ClusterStagedUpdateRun, _ *answers) { r.Spec.RollbackOf = "gone" }, nil},
+	} {
+		t.Run(name, func(t *testing.T) {
+			run, a := newRun(), &answers{known: initWorld(1, stage("a"))}
+			tt.change(run, a)
+			if _, err := engine.Initialize(run, a.World, a, simStart); err != nil {
+				t.Fatal(err)
+			}
+			if diff := cmp.Diff(tt.want, a.asked); diff != "" {
+				t.Errorf("asked for (-want +got):\n%s", diff)
+			}
+		})
+	}
+}
+
+// TestAnInputThatCannotBeReadDecidesNothing holds that such an attempt counts as none: the run's minute does not begin.
+func TestAnInputThatCannotBeReadDecidesNothing(t *testing.T) {
+	run, a := newRun(), &answers{known: initWorld(1, stage("a"))}
+	run.Spec.ResourceSnapshotIndex, a.Err = "", context.Canceled
+	o, err := engine.Initialize(run, a.World, a, simStart)
+	if !errors.Is(err, context.Canceled) || o.Decision.Status != nil {
+		t.Errorf("error %v, decided %+v", err, o.Decision)
 	}
 }
 
 func TestALiveSnapshotIsPinned(t *testing.T) {
 	run, w := newRun(), initWorld(1, stage("a"))
 	run.Spec.ResourceSnapshotIndex = ""
-	w.Live = &plan.LiveSnapshot{Index: 4}
-	if got := engine.Initialize(run, w, simStart).Decision.Status.ResourceSnapshotIndexUsed; got != "4" {
+	w.Live = plan.LiveSnapshot{Index: 4}
+	if got := initialize(run, w, simStart).Decision.Status.ResourceSnapshotIndexUsed; got != "4" {
 		t.Errorf("index used is %q, want 4", got)
 	}
 }
@@ -580,11 +628,11 @@ func TestALiveSnapshotIsPinned(t *testing.T) {
 // TestARemovalIsNeverRefused holds of versions that have nothing.
 func TestARemovalIsNeverRefused(t *testing.T) {
 	const nothing = "the hub has no Namespace \"shop\""
-	for name, change := range map[string]func(*v1beta1.ClusterStagedUpdateRun, *plan.World){
-		"of what an earlier version had": func(r *v1beta1.ClusterStagedUpdateRun, w *plan.World) {
-			r.Spec.ResourceSnapshotIndex, w.Live = "", &plan.LiveSnapshot{Index: 1, Nothing: nothing}
+	for name, change := range map[string]func(*v1beta1.ClusterStagedUpdateRun, *known){
+		"of what an earlier version had": func(r *v1beta1.ClusterStagedUpdateRun, w *known) {
+			r.Spec.ResourceSnapshotIndex, w.Live = "", plan.LiveSnapshot{Index: 1, Nothing: nothing}
 		},
-		"of what a later version has": func(r *v1beta1.ClusterStagedUpdateRun, w *plan.World) {
+		"of what a later version has": func(r *v1beta1.ClusterStagedUpdateRun, w *known) {
 			r.Spec.ResourceSnapshotIndex = "0"
 			w.Snapshots[0].GetLabels()[wellknown.ResourceIndexLabel] = "0"
 			w.Snapshots = append(w.Snapshots, &v1beta1.ClusterResourceSnapshot{
@@ -592,19 +640,19 @@ func TestARemovalIsNeverRefused(t *testing.T) {
 				Spec:       v1beta1.ResourceSnapshotSpec{SelectedResources: make([]v1beta1.ResourceContent, 1)},
 			})
 		},
-		"of what a cluster has of a version that is lost": func(r *v1beta1.ClusterStagedUpdateRun, w *plan.World) {
-			r.Spec.ResourceSnapshotIndex, w.Snapshots, w.Live = "", nil, &plan.LiveSnapshot{Nothing: nothing}
+		"of what a cluster has of a version that is lost": func(r *v1beta1.ClusterStagedUpdateRun, w *known) {
+			r.Spec.ResourceSnapshotIndex, w.Snapshots, w.Live = "", nil, plan.LiveSnapshot{Nothing: nothing}
 			w.Bindings[0].BindingSpec().ResourceSnapshotName = "p-3-snapshot"
 		},
-		"from a cluster that is not picked any more": func(r *v1beta1.ClusterStagedUpdateRun, w *plan.World) {
-			r.Spec.ResourceSnapshotIndex, w.Snapshots, w.Live = "", nil, &plan.LiveSnapshot{Nothing: nothing}
+		"from a cluster that is not picked any more": func(r *v1beta1.ClusterStagedUpdateRun, w *known) {
+			r.Spec.ResourceSnapshotIndex, w.Snapshots, w.Live = "", nil, plan.LiveSnapshot{Nothing: nothing}
 			w.Bindings[0].BindingSpec().State = v1beta1.BindingStateUnscheduled
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			run, w := newRun(), initWorld(2, stage("a"))
 			change(run, &w)
-			if o := engine.Initialize(run, w, simStart); o.Result != engine.ResultInitialized {
+			if o := initialize(run, w, simStart); o.Result != engine.ResultInitialized {
 				t.Errorf("result is %d %q", o.Result, o.Message)
 			}
 		})
@@ -614,7 +662,7 @@ func TestARemovalIsNeverRefused(t *testing.T) {
 func TestARunThatWouldGrowTooLargeIsNotPlanned(t *testing.T) {
 	for n, want := range map[int]engine.Result{10_000: engine.ResultInitialized, 40_000: engine.ResultFailed} {
 		t.Run(fmt.Sprint(n), func(t *testing.T) {
-			o := engine.Initialize(newRun(), initWorld(n, stage("a")), simStart)
+			o := initialize(newRun(), initWorld(n, stage("a")), simStart)
 			if o.Result != want {
 				t.Errorf("result is %d, want %d: %s", o.Result, want, o.Message)
 			}
@@ -629,7 +677,7 @@ func TestThePlacementsApplyStrategyIsCopied(t *testing.T) {
 		Type: v1beta1.ApplyStrategyTypeReportDiff, WhenToApply: v1beta1.WhenToApplyTypeIfNotDrifted,
 		ComparisonOption: v1beta1.ComparisonOptionTypePartialComparison, WhenToTakeOver: v1beta1.WhenToTakeOverTypeAlways,
 	}
-	if diff := cmp.Diff(want, engine.Initialize(newRun(), w, simStart).Decision.Status.ApplyStrategy, cmpopts.EquateEmpty()); diff != "" {
+	if diff := cmp.Diff(want, initialize(newRun(), w, simStart).Decision.Status.ApplyStrategy, cmpopts.EquateEmpty()); diff != "" {
 		t.Errorf("strategy (-want +got):\n%s", diff)
 	}
 }
@@ -647,7 +695,7 @@ func TestARunThatCouldNotBeStoredInTheEndIsNotPlanned(t *testing.T) {
 		}
 		run := newFixture(t, 1, stage("a")).run
 		run.Status = v1beta1.UpdateRunStatus{}
-		o := engine.Initialize(run, w, simStart)
+		o := initialize(run, w, simStart)
 		if o.Result != want || want == engine.ResultFailed && !strings.HasSuffix(o.Message, "divide the clusters among several placements") {
 			t.Errorf("%d clusters: %v %s", clusters, o.Result, o.Message)
 		}

@@ -23,7 +23,7 @@ func (s *step) operate() {
 		if !isOpen(&s.status, &entry) {
 			continue
 		}
-		s.status.ObservedOperation, s.changed = entry.Number, true
+		put(&s.draft, &s.status.ObservedOperation, entry.Number)
 		s.decision.Events = append(s.decision.Events, Event{Reason: entry.Reason, Message: asked(&entry)})
 		switch {
 		case entry.Operation == v1beta1.OperationRollback:
@@ -94,16 +94,6 @@ func (s *step) skip(entry *v1beta1.UpdateRunHistoryEntry) {
 	})
 }
 
-// eachOpenStage calls f for every stage that is not over, the delete stage included.
-func (s *step) eachOpenStage(f func(*v1beta1.StageUpdatingStatus)) {
-	for i := range s.status.StagesStatus {
-		if !runrules.IsStageOver(&s.status.StagesStatus[i]) {
-			f(s.stage(i))
-		}
-	}
-	f(s.deletionStage())
-}
-
 // skipAsAsked leaves a cluster out. One that has failed does not become one that has not.
 func (s *step) skipAsAsked(c *v1beta1.ClusterUpdatingStatus, entry *v1beta1.UpdateRunHistoryEntry) {
 	switch done := meta.FindStatusCondition(c.Conditions, v1beta1.ClusterSucceeded); {
@@ -133,13 +123,37 @@ func (s *step) retry(entry *v1beta1.UpdateRunHistoryEntry) {
 		if reasonOf(c.Conditions, v1beta1.ClusterSucceeded) != reasonClusterFailed || len(entry.Clusters) > 0 && !slices.Contains(entry.Clusters, c.ClusterName) {
 			continue
 		}
-		// A wait after the stage counts from the last cluster.
-		c.Conditions, stage.UpdatedTime, s.changed = nil, nil, true
-		for j := range stage.AfterStageTaskStatus {
-			task := &stage.AfterStageTaskStatus[j]
-			task.Conditions = slices.DeleteFunc(slices.Clone(task.Conditions), func(c metav1.Condition) bool {
-				return c.Type == v1beta1.TaskWaitTimeElapsed && c.Reason == reasonWaitElapsed
-			})
+		s.reset(stage, c)
+	}
+}
+
+// event tells of what happened, on the hub and in the history of the run. The entry is the caller's to complete, until the next one.
+func (s *step) event(reason, message string) *v1beta1.UpdateRunHistoryEntry {
+	s.decision.Events = append(s.decision.Events, Event{Reason: reason, Message: message})
+	return s.record(reason, message)
+}
+
+// warn is event for what somebody should look at.
+func (s *step) warn(reason, message string) *v1beta1.UpdateRunHistoryEntry {
+	s.decision.Events = append(s.decision.Events, Event{Warning: true, Reason: reason, Message: message})
+	return s.record(reason, message)
+}
+
+// warnOf is warn for a single cluster. Of very many at one look, the first have an entry of the history each, and the last of these names the
+// others: they would push out what happened before.
+func (s *step) warnOf(cluster, reason, message string) {
+	entries, last := 0, (*v1beta1.UpdateRunHistoryEntry)(nil)
+	for i := range s.status.History[s.before:] {
+		if entry := &s.status.History[s.before+i]; entry.Reason == reason && entry.Stage == s.at && len(entry.Clusters) > 0 {
+			entries, last = entries+1, entry
 		}
+	}
+	if entries < maxSingle {
+		s.warn(reason, message).Clusters = []string{cluster}
+		return
+	}
+	s.decision.Events = append(s.decision.Events, Event{Warning: true, Reason: reason, Message: message})
+	if len(last.Clusters) < maxNamed {
+		last.Clusters = append(last.Clusters, cluster)
 	}
 }

@@ -47,7 +47,7 @@ func TestARunSaysHowItEnded(t *testing.T) {
 func TestARunThatCannotBePlannedSaysSo(t *testing.T) {
 	w := initWorld(1, stage("a"))
 	w.Placement = &v1beta1.ClusterResourcePlacement{ObjectMeta: metav1.ObjectMeta{Name: "p"}}
-	o := engine.Initialize(newRun(), w, simStart)
+	o := initialize(newRun(), w, simStart)
 	if o.Result != engine.ResultFailed {
 		t.Fatalf("result %v: %s", o.Result, o.Message)
 	}
@@ -55,7 +55,7 @@ func TestARunThatCannotBePlannedSaysSo(t *testing.T) {
 		t.Errorf("ended %q at %v", got.Outcome, got.EndTime)
 	}
 	w.Placement = nil
-	if waiting := engine.Initialize(newRun(), w, simStart).Decision.Status; waiting == nil || waiting.Outcome != "" {
+	if waiting := initialize(newRun(), w, simStart).Decision.Status; waiting == nil || waiting.Outcome != "" {
 		t.Errorf("a run that still waits for its placement ended: %+v", waiting)
 	}
 }

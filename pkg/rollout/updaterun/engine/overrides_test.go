@@ -21,22 +21,18 @@ import (
 func TestARunFreezesTheOverridesOfEachCluster(t *testing.T) {
 	first, second := &simOverride{name: "first", stage: "a"}, &simOverride{name: "second", namespace: "shop", stage: "a"}
 	w := initWorld(1, stage("a"), stage("b"))
-	w.Overrides = nil
 	run := newRun()
-	if o := engine.Initialize(run, w, simStart); o.Result != engine.ResultNeedsOverrides || o.Decision.Status != nil {
-		t.Fatalf("planned without a look at the overrides: %+v", o)
-	}
-	w.Overrides = &plan.Overrides{
+	w.Overrides = plan.Overrides{
 		Objects:   []v1beta1.OverrideObject{first.object(1), second.object(0)},
 		Snapshots: []v1beta1.OverrideSnapshotObject{first.snapshot(0, 0), second.snapshot(0, 0)},
 	}
-	o := engine.Initialize(run, w, simStart)
+	o := initialize(run, w, simStart)
 	want := "cannot continue the updateRun: failed to validate the updateRun: no snapshot yet of what ClusterResourceOverride `first` says now"
 	if o.Result != engine.ResultWaiting || o.Message != want {
 		t.Fatalf("result %d %q, want to wait: %q", o.Result, o.Message, want)
 	}
 	w.Overrides.Snapshots = append(w.Overrides.Snapshots, first.snapshot(1, 1))
-	o = engine.Initialize(run, w, simStart)
+	o = initialize(run, w, simStart)
 	if o.Result != engine.ResultInitialized {
 		t.Fatalf("not planned: %s", o.Message)
 	}
@@ -53,21 +49,21 @@ func TestAnOverrideThatDoesNotFitIsFoundBeforeAnythingMoves(t *testing.T) {
 	first, second := &simOverride{name: "first", stage: "b"}, &simOverride{name: "second", namespace: "shop", stage: "b"}
 	w := initWorld(2, stage("a"), stage("b"))
 	var tried []string
-	w.Overrides = &plan.Overrides{
+	w.Overrides = plan.Overrides{
 		Objects:   []v1beta1.OverrideObject{second.object(0), first.object(0)},
 		Snapshots: []v1beta1.OverrideSnapshotObject{second.snapshot(0, 0), first.snapshot(0, 0)},
-		Try: func(member plan.Member, inForce []v1beta1.OverrideSnapshotObject) ([]overrides.LeftOut, error) {
-			line := member.Name
-			for _, s := range inForce {
-				line += " " + s.GetName()
-			}
-			if tried = append(tried, line); member.Name == "b2" {
-				return nil, errors.New("b2 lacks a label")
-			}
-			return nil, nil
-		},
 	}
-	o := engine.Initialize(newRun(), w, simStart)
+	w.Misfits = func(member plan.Member, inForce []v1beta1.OverrideSnapshotObject) ([]overrides.LeftOut, error) {
+		line := member.Name
+		for _, s := range inForce {
+			line += " " + s.GetName()
+		}
+		if tried = append(tried, line); member.Name == "b2" {
+			return nil, errors.New("b2 lacks a label")
+		}
+		return nil, nil
+	}
+	o := initialize(newRun(), w, simStart)
 	want := "cannot continue the updateRun: failed to validate the updateRun: failed to process the request due to a client error: b2 lacks a label"
 	if o.Result != engine.ResultFailed || o.Message != want {
 		t.Errorf("result %d %q, want %q", o.Result, o.Message, want)
@@ -84,14 +80,14 @@ func TestAnOverrideThatDoesNotFitIsFoundBeforeAnythingMoves(t *testing.T) {
 func TestWhatIsLeftOutIsToldAndKeepsNoRunFromBeingPlanned(t *testing.T) {
 	var all []*simOverride
 	w := initWorld(5, stage("a"), stage("b"))
-	w.Overrides = &plan.Overrides{}
+	w.Overrides = plan.Overrides{}
 	for i := range 12 {
 		o := &simOverride{name: fmt.Sprintf("o%02d", i), namespace: "shop", stage: "a"}
 		all = append(all, o)
 		w.Overrides.Objects = append(w.Overrides.Objects, o.object(0))
 		w.Overrides.Snapshots = append(w.Overrides.Snapshots, o.snapshot(0, 0))
 	}
-	w.Overrides.Try = func(member plan.Member, inForce []v1beta1.OverrideSnapshotObject) (unfit []overrides.LeftOut, _ error) {
+	w.Misfits = func(member plan.Member, inForce []v1beta1.OverrideSnapshotObject) (unfit []overrides.LeftOut, _ error) {
 		for _, s := range inForce {
 			if s.GetName() == "o00-0" && member.Name == "a5" {
 				continue
@@ -105,7 +101,7 @@ func TestWhatIsLeftOutIsToldAndKeepsNoRunFromBeingPlanned(t *testing.T) {
 		}
 		return unfit, nil
 	}
-	o := engine.Initialize(newRun(), w, simStart)
+	o := initialize(newRun(), w, simStart)
 	if o.Result != engine.ResultInitialized {
 		t.Fatalf("not planned: %s", o.Message)
 	}
@@ -127,7 +123,7 @@ func TestASnapshotThatIsNotWholeIsWaitedFor(t *testing.T) {
 	w := initWorld(1, stage("a"))
 	w.Snapshots[0].SetName("p-1-snapshot")
 	w.Snapshots[0].GetAnnotations()[wellknown.NumberOfSnapshotsAnnotation] = "2"
-	o := engine.Initialize(newRun(), w, simStart)
+	o := initialize(newRun(), w, simStart)
 	want := "cannot continue the updateRun: failed to validate the updateRun: resource snapshot p-1-snapshot has 1 of its 2 parts"
 	if o.Result != engine.ResultWaiting || o.Message != want {
 		t.Errorf("result %d %q, want to wait: %q", o.Result, o.Message, want)
@@ -147,19 +143,14 @@ func TestARollbackBringsOverridesBack(t *testing.T) {
 	f.step()
 
 	run, w := f.rollback()
-	w.Overrides = nil
-	if o := engine.Initialize(run, w, f.now); o.Result != engine.ResultNeedsOverrides {
-		t.Fatalf("result %d %q", o.Result, o.Message)
-	}
-	w.Overrides = &plan.Overrides{}
-	o := engine.Initialize(run, w, f.now)
+	o := initialize(run, w, f.now)
 	want := "cannot continue the updateRun: failed to validate the updateRun: failed to process the request due to a client error: " +
 		"cluster a1 had override snapshot o-0, which is not kept any more"
 	if o.Result != engine.ResultFailed || o.Message != want {
 		t.Errorf("result %d %q, want %q", o.Result, o.Message, want)
 	}
 	w.Overrides.Snapshots = []v1beta1.OverrideSnapshotObject{(&simOverride{name: "o"}).snapshot(0, 0)}
-	o = engine.Initialize(run, w, f.now)
+	o = initialize(run, w, f.now)
 	if o.Result != engine.ResultInitialized {
 		t.Fatalf("not planned: %s", o.Message)
 	}

@@ -6,7 +6,6 @@ package engine
 import (
 	"fmt"
 	"strconv"
-	"strings"
 
 	"github.com/stagegate/stagegate/pkg/apis/placement/v1beta1"
 	"github.com/stagegate/stagegate/pkg/apis/wellknown"
@@ -42,7 +41,7 @@ func (s *step) failAndRollBack(message string) {
 // rollBack names the run that rolls this one back.
 func (s *step) rollBack() string {
 	name := wellknown.RollbackName(s.run.GetName(), string(s.run.GetUID()), "")
-	s.status.RolledBackBy, s.changed = &v1beta1.UpdateRunReference{Name: name}, true
+	putAt(&s.draft, &s.status.RolledBackBy, v1beta1.UpdateRunReference{Name: name})
 	return name
 }
 
@@ -58,19 +57,19 @@ func (s *step) link() {
 			continue
 		}
 		if by != nil && runrules.IsRollback(other, s.run) || other.RunStatus().RollbackOfUID == s.run.GetUID() && runrules.HasHadTurn(other.RunStatus()) {
-			s.status.RolledBackBy, s.changed = &v1beta1.UpdateRunReference{Name: other.GetName(), UID: other.GetUID()}, true
+			putAt(&s.draft, &s.status.RolledBackBy, v1beta1.UpdateRunReference{Name: other.GetName(), UID: other.GetUID()})
 			return
 		}
 	}
 	if by != nil {
-		s.decision.Rollback = &Rollback{Name: by.Name, CreatedBy: s.whoRollsBack()}
+		s.decision.Rollback = &Rollback{Name: by.Name, CreatedBy: whoRollsBack(&s.status)}
 	}
 }
 
 // whoRollsBack is the user who asked to roll the run back, nil where it does so by itself.
-func (s *step) whoRollsBack() *v1beta1.DecisionUser {
-	for i := len(s.status.History) - 1; i >= 0; i-- {
-		if entry := &s.status.History[i]; entry.Operation == v1beta1.OperationRollback {
+func whoRollsBack(status *v1beta1.UpdateRunStatus) *v1beta1.DecisionUser {
+	for i := len(status.History) - 1; i >= 0; i-- {
+		if entry := status.History[i]; entry.Operation == v1beta1.OperationRollback {
 			return &v1beta1.DecisionUser{Username: entry.User}
 		}
 	}
@@ -80,23 +79,15 @@ func (s *step) whoRollsBack() *v1beta1.DecisionUser {
 // target is the name of the resource snapshot that a cluster gets.
 func (s *step) target(c *v1beta1.ClusterUpdatingStatus) string {
 	if c.ResourceSnapshotIndex != "" {
-		return snapshotName(s.run, c.ResourceSnapshotIndex)
+		return wellknown.ResourceSnapshotName(s.run.RunSpec().PlacementName, c.ResourceSnapshotIndex)
 	}
 	return s.snapshot
 }
 
-// snapshotName is the name of the placement's resource snapshot with an index.
-func snapshotName(run v1beta1.UpdateRunObject, index string) string {
-	return run.RunSpec().PlacementName + "-" + index + snapshotSuffix
-}
-
-const snapshotSuffix = "-snapshot"
-
 // snapshotIndex is the index in the name of one of the placement's resource snapshots, empty for none.
 func snapshotIndex(run v1beta1.UpdateRunObject, name string) string {
-	index := strings.TrimSuffix(strings.TrimPrefix(name, run.RunSpec().PlacementName+"-"), snapshotSuffix)
-	if _, err := strconv.Atoi(index); err != nil {
-		return ""
+	if index, ok := wellknown.ResourceSnapshotIndex(run.RunSpec().PlacementName, name); ok {
+		return strconv.Itoa(index)
 	}
-	return index
+	return ""
 }

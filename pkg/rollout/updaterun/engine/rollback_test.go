@@ -15,7 +15,6 @@ import (
 	"github.com/stagegate/stagegate/pkg/apis/placement/v1beta1"
 	"github.com/stagegate/stagegate/pkg/apis/wellknown"
 	"github.com/stagegate/stagegate/pkg/rollout/updaterun/engine"
-	"github.com/stagegate/stagegate/pkg/rollout/updaterun/plan"
 )
 
 // had gives clusters a version from before the run.
@@ -32,7 +31,7 @@ func (f *fixture) had(index string, clusters ...string) {
 const rollbackName = "run-rollback-96e2d"
 
 // rollback is the world of the run that is to roll the fixture's run back.
-func (f *fixture) rollback() (*v1beta1.ClusterStagedUpdateRun, plan.World) {
+func (f *fixture) rollback() (*v1beta1.ClusterStagedUpdateRun, known) {
 	w := initWorld(0)
 	w.Bindings, w.RolledBack, w.Strategy = f.world.Bindings, f.run, nil
 	for i := range 3 {
@@ -213,7 +212,7 @@ func TestARollbackGoesBackwardsToWhatEachClusterHad(t *testing.T) {
 	f.ask(v1beta1.OperationRollback, nil)
 	f.step()
 	run, w := f.rollback()
-	o := engine.Initialize(run, w, f.now)
+	o := initialize(run, w, f.now)
 	if o.Result != engine.ResultInitialized {
 		t.Fatalf("not planned: %s", o.Message)
 	}
@@ -264,7 +263,7 @@ func TestARollbackToOneVersionIsARunToThatVersion(t *testing.T) {
 	f.ask(v1beta1.OperationRollback, nil)
 	f.step()
 	run, w := f.rollback()
-	status := engine.Initialize(run, w, f.now).Decision.Status
+	status := initialize(run, w, f.now).Decision.Status
 	if status.ResourceSnapshotIndexUsed != "0" || status.StagesStatus[0].Clusters[0].ResourceSnapshotIndex != "" {
 		t.Errorf("the plan is %+v", status)
 	}
@@ -273,33 +272,33 @@ func TestARollbackToOneVersionIsARunToThatVersion(t *testing.T) {
 func TestWhatKeepsARollbackFromBeingPlanned(t *testing.T) {
 	const user = "cannot continue the updateRun: failed to validate the updateRun: failed to process the request due to a client error: "
 	tests := map[string]struct {
-		change  func(f *fixture, run *v1beta1.ClusterStagedUpdateRun, w *plan.World)
+		change  func(f *fixture, run *v1beta1.ClusterStagedUpdateRun, w *known)
 		result  engine.Result
 		message string
 	}{
-		"no such run": {func(_ *fixture, _ *v1beta1.ClusterStagedUpdateRun, w *plan.World) { w.RolledBack = nil },
+		"no such run": {func(_ *fixture, _ *v1beta1.ClusterStagedUpdateRun, w *known) { w.RolledBack = nil },
 			engine.ResultWaiting, user + "ClusterStagedUpdateRun run, which is to be rolled back, not found"},
-		"another placement": {func(f *fixture, _ *v1beta1.ClusterStagedUpdateRun, _ *plan.World) {
+		"another placement": {func(f *fixture, _ *v1beta1.ClusterStagedUpdateRun, _ *known) {
 			f.run.Spec.PlacementName = "other"
 		},
 			engine.ResultFailed, user + "ClusterStagedUpdateRun run moves placement other and not p"},
-		"another strategy": {func(_ *fixture, run *v1beta1.ClusterStagedUpdateRun, _ *plan.World) {
+		"another strategy": {func(_ *fixture, run *v1beta1.ClusterStagedUpdateRun, _ *known) {
 			run.Spec.StagedUpdateStrategyName = "other"
 		},
 			engine.ResultFailed, user + "stagedRolloutStrategyName must be s, as in ClusterStagedUpdateRun run"},
-		"another placement of the name": {func(f *fixture, _ *v1beta1.ClusterStagedUpdateRun, _ *plan.World) {
+		"another placement of the name": {func(f *fixture, _ *v1beta1.ClusterStagedUpdateRun, _ *known) {
 			f.run.Status.PlacementUID = "old"
 		},
 			engine.ResultFailed, user + "ClusterStagedUpdateRun run has moved clusters of another placement of that name"},
-		"still moving": {func(f *fixture, _ *v1beta1.ClusterStagedUpdateRun, _ *plan.World) {
+		"still moving": {func(f *fixture, _ *v1beta1.ClusterStagedUpdateRun, _ *known) {
 			f.run.Status.Turn.State = v1beta1.TurnHeld
 		}, engine.ResultWaiting, user + "ClusterStagedUpdateRun run is still moving clusters; stop it first, or use its subresource rollback"},
-		"nothing touched": {func(f *fixture, _ *v1beta1.ClusterStagedUpdateRun, _ *plan.World) {
+		"nothing touched": {func(f *fixture, _ *v1beta1.ClusterStagedUpdateRun, _ *known) {
 			f.run.Status.StagesStatus[0].Clusters[0].PreviousResourceSnapshotIndex = nil
 		}, engine.ResultFailed, user + "ClusterStagedUpdateRun run has changed no cluster that had another version before"},
-		"a version that is gone": {func(_ *fixture, _ *v1beta1.ClusterStagedUpdateRun, w *plan.World) { w.Snapshots = nil },
+		"a version that is gone": {func(_ *fixture, _ *v1beta1.ClusterStagedUpdateRun, w *known) { w.Snapshots = nil },
 			engine.ResultFailed, user + "cluster a1 had resource snapshot 0, which is not kept any more"},
-		"moved since": {func(f *fixture, _ *v1beta1.ClusterStagedUpdateRun, _ *plan.World) {
+		"moved since": {func(f *fixture, _ *v1beta1.ClusterStagedUpdateRun, _ *known) {
 			f.binding("a1").Annotations = map[string]string{wellknown.UpdateRunAnnotation: "other", wellknown.UpdateRunTurnAnnotation: "2"}
 		}, engine.ResultFailed, user + "ClusterStagedUpdateRun other has moved cluster a1 since run did; create a run with the resourceSnapshotIndex that the clusters are to have"},
 	}
@@ -313,7 +312,7 @@ func TestWhatKeepsARollbackFromBeingPlanned(t *testing.T) {
 			f.steps()
 			run, w := f.rollback()
 			tt.change(f, run, &w)
-			o := engine.Initialize(run, w, f.now)
+			o := initialize(run, w, f.now)
 			if o.Result != tt.result || o.Message != tt.message {
 				t.Errorf("result %d: %s\nwant   %d: %s", o.Result, o.Message, tt.result, tt.message)
 			}
@@ -352,7 +351,7 @@ func TestARollbackTakesNothingBackThatCameAfterItsPlan(t *testing.T) {
 	run, w := f.rollback()
 	back := *f
 	back.run = run
-	back.run.Status = *roundTrip(engine.Initialize(run, w, f.now).Decision.Status)
+	back.run.Status = *roundTrip(initialize(run, w, f.now).Decision.Status)
 	back.world.Others = []v1beta1.UpdateRunObject{f.run}
 	f.binding("a1").Annotations = map[string]string{wellknown.UpdateRunAnnotation: "other", wellknown.UpdateRunTurnAnnotation: "2"}
 	back.steps()
@@ -367,7 +366,7 @@ func (f *fixture) planned() *fixture {
 	f.Helper()
 	run, w := f.rollback()
 	run.Status.CreatedBy = mallory()
-	o := engine.Initialize(run, w, f.now)
+	o := initialize(run, w, f.now)
 	if o.Result != engine.ResultInitialized {
 		f.Fatalf("not planned: %s", o.Message)
 	}

@@ -17,7 +17,7 @@ import (
 
 	"github.com/stagegate/stagegate/pkg/apis/placement/v1beta1"
 	"github.com/stagegate/stagegate/pkg/apis/wellknown"
-	"github.com/stagegate/stagegate/pkg/rollout/updaterun/engine"
+	bindingrules "github.com/stagegate/stagegate/pkg/rules/binding"
 	runrules "github.com/stagegate/stagegate/pkg/rules/updaterun"
 )
 
@@ -364,7 +364,7 @@ func boundTo(view map[string]object, cluster string) (found v1beta1.BindingObjec
 func leftBehind(view map[string]object, cluster string) bool {
 	for _, o := range view {
 		b := o.(v1beta1.BindingObject)
-		if b.BindingSpec().TargetCluster == cluster && b.BindingSpec().State == v1beta1.BindingStateBound && !engine.IsSettled(b) {
+		if b.BindingSpec().TargetCluster == cluster && b.BindingSpec().State == v1beta1.BindingStateBound && !bindingrules.IsReady(b) {
 			return true
 		}
 	}
@@ -464,12 +464,12 @@ func (s *simulation) checkBinding(run v1beta1.UpdateRunObject, old, new v1beta1.
 
 // checkDisturbed holds that a run does not disturb more clusters of a stage than allowed, those that others left behind included.
 func (s *simulation) checkDisturbed(run v1beta1.UpdateRunObject, old, new v1beta1.BindingObject) {
-	if old.BindingSpec().State == v1beta1.BindingStateBound && !engine.IsSettled(old) {
+	if old.BindingSpec().State == v1beta1.BindingStateBound && !bindingrules.IsReady(old) {
 		return
 	}
 	unsettled := map[string]bool{}
 	for _, b := range s.store.bindings() {
-		if b.BindingSpec().State == v1beta1.BindingStateBound && !engine.IsSettled(b) && b.GetDeletionTimestamp() == nil && s.store.members[b.BindingSpec().TargetCluster] &&
+		if b.BindingSpec().State == v1beta1.BindingStateBound && !bindingrules.IsReady(b) && b.GetDeletionTimestamp() == nil && s.store.members[b.BindingSpec().TargetCluster] &&
 			!s.flapped[b.GetName()] && !s.tampered[b.BindingSpec().TargetCluster] {
 			unsettled[b.BindingSpec().TargetCluster] = true
 		}
@@ -488,6 +488,25 @@ func (s *simulation) checkDisturbed(run v1beta1.UpdateRunObject, old, new v1beta
 		}
 		if limit := s.limit(stage); mine && n > limit {
 			s.violated("run %s: %d clusters of stage %s are disturbed, at most %d are allowed", run.GetName(), n, stage.StageName, limit)
+		}
+	}
+}
+
+// checkWaits holds that every run that is not over tells what it waits for.
+func (s *simulation) checkWaits() {
+	for _, run := range s.store.runs() {
+		status := run.RunStatus()
+		progressing := meta.FindStatusCondition(status.Conditions, v1beta1.RunProgressing)
+		switch state := run.RunSpec().State; {
+		case runrules.IsOver(status):
+		case !runrules.IsPlanned(status):
+			s.violated("run %s: is neither initialized nor given up", run.GetName())
+		case state == v1beta1.StateInitialize:
+			// It waits to be started.
+		case progressing == nil || progressing.Status != metav1.ConditionFalse || progressing.Message == "",
+			state == v1beta1.StateRun && !slices.Contains([]string{"UpdateRunWaiting", "UpdateRunStuck", "UpdateRunPaused"}, progressing.Reason),
+			state == v1beta1.StateStop && progressing.Reason != "UpdateRunStopped":
+			s.violated("run %s: does not tell what it waits for: %v", run.GetName(), progressing)
 		}
 	}
 }

@@ -104,7 +104,7 @@ func (l *simLeader) look(name string) bool {
 	}
 	var d engine.Decision
 	if !runrules.IsPlanned(run.RunStatus()) {
-		d = engine.Initialize(run, l.initWorld(run), l.sim.store.now).Decision
+		d = initialize(run, l.initWorld(run), l.sim.store.now).Decision
 		if d.Status != nil && d.Status.DeletionStageStatus != nil && l.sim.older {
 			d.Status.DeletionStageStatus.BeforeStageTaskStatus = nil
 		}
@@ -148,7 +148,7 @@ func (l *simLeader) world(run v1beta1.UpdateRunObject) engine.World {
 	return w
 }
 
-func (l *simLeader) initWorld(run v1beta1.UpdateRunObject) plan.World {
+func (l *simLeader) initWorld(run v1beta1.UpdateRunObject) known {
 	w := l.sim.fleet
 	if earlier, ok := l.cache[simRuns][run.RunSpec().RollbackOf]; ok {
 		w.RolledBack = earlier.(v1beta1.UpdateRunObject)

@@ -53,7 +53,7 @@ func (o *simOverride) snapshot(edition, index int) v1beta1.OverrideSnapshotObjec
 
 // addOverrides makes some, as long as nobody has done anything.
 func (s *simulation) addOverrides() {
-	s.fleet.Overrides = &plan.Overrides{Snapshots: []v1beta1.OverrideSnapshotObject{(&simOverride{name: "gone"}).snapshot(0, 0)}}
+	s.fleet.Overrides = plan.Overrides{Snapshots: []v1beta1.OverrideSnapshotObject{(&simOverride{name: "gone"}).snapshot(0, 0)}}
 	for i := range s.random.IntN(3) {
 		s.overrides = append(s.overrides, &simOverride{
 			name: fmt.Sprintf("o%d", i), namespace: []string{"", "shop"}[s.random.IntN(2)], stage: fmt.Sprint(s.random.IntN(2)), recorded: -1, version: -1,
@@ -86,8 +86,8 @@ func (s *simulation) recordOverrides() {
 }
 
 // liveOverrides are the overrides as they are now, and what is in force on each cluster because of them.
-func (s *simulation) liveOverrides() (*plan.Overrides, map[string][]v1beta1.NamespacedName) {
-	live := &plan.Overrides{Snapshots: slices.Clone(s.fleet.Overrides.Snapshots)}
+func (s *simulation) liveOverrides() (plan.Overrides, map[string][]v1beta1.NamespacedName) {
+	live := plan.Overrides{Snapshots: slices.Clone(s.fleet.Overrides.Snapshots)}
 	inForce := map[string][]v1beta1.NamespacedName{}
 	for _, o := range s.overrides {
 		if o.deleted {

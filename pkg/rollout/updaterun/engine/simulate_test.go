@@ -5,6 +5,7 @@ package engine_test
 
 import (
 	"flag"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -16,6 +17,7 @@ import (
 
 	"github.com/stagegate/stagegate/pkg/apis/placement/v1beta1"
 	"github.com/stagegate/stagegate/pkg/rollout/updaterun/engine"
+	runrules "github.com/stagegate/stagegate/pkg/rules/updaterun"
 )
 
 var (
@@ -105,6 +107,18 @@ func TestSimulatorFindsBugs(t *testing.T) {
 			}
 			return d
 		}, want: ""},
+		"what a run waits for is not told": {bug: withoutWaiting, want: "does not tell what it waits for"},
+		"a run changes by the clock alone": {bug: func(run v1beta1.UpdateRunObject, w engine.World, now time.Time) engine.Decision {
+			d := engine.Step(run, w, now)
+			if day := now.Format(time.DateOnly); d.Status == nil && !runrules.IsOver(run.RunStatus()) && run.RunStatus().StagesStatus[0].Clusters != nil {
+				next := run.RunStatus().DeepCopy()
+				if c := &next.StagesStatus[0].Clusters; len(*c) > 0 && (*c)[0].Message != day {
+					(*c)[0].Message = day
+					d.Status = next
+				}
+			}
+			return d
+		}, want: "something follows though nobody has done anything"},
 		"timers are lost": {bug: func(run v1beta1.UpdateRunObject, w engine.World, now time.Time) engine.Decision {
 			d := engine.Step(run, w, now)
 			d.WakeAt = time.Time{}
@@ -130,6 +144,24 @@ func TestSimulatorFindsBugs(t *testing.T) {
 			t.Errorf("300 simulations did not find that %s", name)
 		})
 	}
+}
+
+// withoutWaiting is an engine that says of a run which waits that it makes progress.
+func withoutWaiting(run v1beta1.UpdateRunObject, w engine.World, now time.Time) engine.Decision {
+	tell := func(status *v1beta1.UpdateRunStatus, is, told metav1.ConditionStatus, from, to string) {
+		status.Conditions = slices.Clone(status.Conditions)
+		c := meta.FindStatusCondition(status.Conditions, v1beta1.RunProgressing)
+		if c != nil && c.Status == is && c.Reason == from && strings.HasPrefix(c.Message, "The updateRun is waiting") {
+			c.Status, c.Reason = told, to
+		}
+	}
+	other := run.DeepCopyObject().(v1beta1.UpdateRunObject)
+	tell(other.RunStatus(), metav1.ConditionTrue, metav1.ConditionFalse, "UpdateRunProgressing", "UpdateRunWaiting")
+	d := engine.Step(other, w, now)
+	if d.Status != nil {
+		tell(d.Status, metav1.ConditionFalse, metav1.ConditionTrue, "UpdateRunWaiting", "UpdateRunProgressing")
+	}
+	return d
 }
 
 // withoutConcurrency is an engine that updates all clusters of a stage at once.

@@ -19,8 +19,8 @@ import (
 	"github.com/stagegate/stagegate/pkg/apis/placement/v1beta1"
 	"github.com/stagegate/stagegate/pkg/apis/wellknown"
 	"github.com/stagegate/stagegate/pkg/rollout/updaterun/engine"
-	"github.com/stagegate/stagegate/pkg/rollout/updaterun/plan"
 	"github.com/stagegate/stagegate/pkg/rules/approval"
+	bindingrules "github.com/stagegate/stagegate/pkg/rules/binding"
 )
 
 type stepFunc func(v1beta1.UpdateRunObject, engine.World, time.Time) engine.Decision
@@ -38,7 +38,7 @@ type simulation struct {
 	clusters  []string
 	labels    map[string]map[string]string
 	strategy  v1beta1.UpdateStrategyObject
-	fleet     plan.World
+	fleet     known
 	overrides []*simOverride
 	// broken are pairs of cluster and snapshot that never become available.
 	broken map[string]bool
@@ -292,11 +292,69 @@ func (s *simulation) run(moves int) []string {
 			return s.violations
 		}
 	}
-	s.rest()
+	if s.random.IntN(2) == 0 {
+		s.await()
+	}
+	if len(s.violations) == 0 {
+		s.rest()
+	}
 	if len(s.violations) == 0 {
 		s.checkEnd()
 	}
 	return s.violations
+}
+
+// await has one leader look until nothing follows any more, while nobody approves, asks, reports or mends anything. Then every run is over or
+// tells what it waits for, and that stays so: not by itself, nor by the clock, nor for the next leader does anything follow.
+func (s *simulation) await() {
+	s.zombie = nil
+	s.leader = newSimLeader(s)
+	s.recordOverrides()
+	for range 2000 {
+		s.finalize()
+		if s.lookAtAll() {
+			if len(s.violations) > 0 {
+				return
+			}
+			continue
+		}
+		next := s.nextWake()
+		if next.IsZero() {
+			s.checkWaits()
+			s.leader = newSimLeader(s)
+			s.store.now = s.store.now.Add(24 * time.Hour)
+			if s.lookAtAll() {
+				s.violated("something follows though nobody has done anything")
+			}
+			return
+		}
+		s.store.now = next
+	}
+	s.violated("the runs do not come to rest while nobody does anything")
+}
+
+// finalize lets go of the runs that are deleted, and reports how many there were.
+func (s *simulation) finalize() (n int) {
+	for _, run := range s.store.runs() {
+		if run.GetDeletionTimestamp() != nil {
+			s.removeRun(run)
+			n++
+		}
+	}
+	return n
+}
+
+// lookAtAll has the leader look at every run and write what follows, and reports whether anything did.
+func (s *simulation) lookAtAll() (acted bool) {
+	s.leader.watchAll()
+	for _, name := range sortedKeys(s.leader.cache[simRuns]) {
+		acted = s.leader.look(name) || acted
+		for s.leader.pending[name] != nil {
+			s.leader.write(name)
+		}
+		s.leader.watchAll()
+	}
+	return acted
 }
 
 // move does one random thing.
@@ -366,8 +424,8 @@ func (s *simulation) memberMoves() {
 		if !s.hangs(b) {
 			s.store.remove(simBindings, name)
 		}
-	case b.BindingSpec().State != v1beta1.BindingStateBound || !engine.IsRolloutStarted(b):
-	case engine.IsSettled(b) && s.random.IntN(20) == 0:
+	case b.BindingSpec().State != v1beta1.BindingStateBound || !bindingrules.IsRolloutStarted(b):
+	case bindingrules.IsReady(b) && s.random.IntN(20) == 0:
 		s.flapped[name] = true
 		s.store.setBindingCondition(name, v1beta1.BindingAvailable, metav1.ConditionFalse, "NotAllWorkAreAvailable")
 	case s.random.IntN(4) == 0:
@@ -647,20 +705,14 @@ func (s *simulation) rest() {
 
 func (s *simulation) anyMoving() bool {
 	return slices.ContainsFunc(s.store.bindings(), func(b v1beta1.BindingObject) bool {
-		return b.GetDeletionTimestamp() != nil || b.BindingSpec().State == v1beta1.BindingStateBound && !engine.IsSettled(b)
+		return b.GetDeletionTimestamp() != nil || b.BindingSpec().State == v1beta1.BindingStateBound && !bindingrules.IsReady(b)
 	})
 }
 
 // busy does everything that is to be done now, and says whether there was anything.
 func (s *simulation) busy(stubborn bool) bool {
 	version := s.store.version
-	deleted := 0
-	for _, run := range s.store.runs() {
-		if run.GetDeletionTimestamp() != nil {
-			s.removeRun(run)
-			deleted++
-		}
-	}
+	deleted := s.finalize()
 	for _, b := range s.store.bindings() {
 		switch {
 		case b.GetDeletionTimestamp() != nil:
@@ -669,7 +721,7 @@ func (s *simulation) busy(stubborn bool) bool {
 			}
 			s.store.remove(simBindings, b.GetName())
 			deleted++
-		case b.BindingSpec().State == v1beta1.BindingStateBound && engine.IsRolloutStarted(b) && !engine.IsSettled(b):
+		case b.BindingSpec().State == v1beta1.BindingStateBound && bindingrules.IsRolloutStarted(b) && !bindingrules.IsReady(b):
 			id := b.BindingSpec().TargetCluster + "/" + b.BindingSpec().ResourceSnapshotName
 			if !stubborn {
 				s.broken[id] = false
@@ -692,15 +744,7 @@ func (s *simulation) busy(stubborn bool) bool {
 			}
 		})
 	}
-	s.leader.watchAll()
-	acted := false
-	for _, name := range sortedKeys(s.leader.cache[simRuns]) {
-		acted = s.leader.look(name) || acted
-		for s.leader.pending[name] != nil {
-			s.leader.write(name)
-		}
-		s.leader.watchAll()
-	}
+	acted := s.lookAtAll()
 	return acted || deleted > 0 || s.store.version != version
 }
 

@@ -5,12 +5,13 @@ package engine
 
 import (
 	"fmt"
-	"slices"
 	"time"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/stagegate/stagegate/pkg/apis/placement/v1beta1"
+	"github.com/stagegate/stagegate/pkg/apis/wellknown"
+	"github.com/stagegate/stagegate/pkg/apis/wording"
 	"github.com/stagegate/stagegate/pkg/rollout/updaterun/plan"
 	runrules "github.com/stagegate/stagegate/pkg/rules/updaterun"
 )
@@ -34,9 +35,12 @@ func Step(run v1beta1.UpdateRunObject, world World, now time.Time) Decision {
 	s.link()
 	s.trimHistory()
 	s.conclude()
-	if s.changed {
-		s.decision.Status = &s.status
-	}
+	return s.decided()
+}
+
+// decided returns the decision with the status to write.
+func (s *step) decided() Decision {
+	s.decision.Status = s.written()
 	return s.decision
 }
 
@@ -44,60 +48,20 @@ func Step(run v1beta1.UpdateRunObject, world World, now time.Time) Decision {
 type step struct {
 	run   v1beta1.UpdateRunObject
 	world World
-	now   time.Time
-
-	// status is the next status. It shares with the stored one what is not changed: stages are copied by stage and
-	// deletionStage, lists of conditions by setCondition.
-	status  v1beta1.UpdateRunStatus
-	copied  []bool
-	changed bool
-
+	draft
 	decision Decision
 	// snapshot is the name of the resource snapshot that the run rolls out.
 	snapshot string
-	// byName has the bindings of clusters that the placement picks, leaving those of clusters that it does not pick any more.
-	byName, leaving map[string]v1beta1.BindingObject
+	bindings bindings
 	// updated has what other runs have updated, by their names.
 	updated map[string]map[string]bool
-	// at is the stage that is looked at, empty for none, and before how long the history was.
-	at     string
-	before int
 }
 
 func newStep(run v1beta1.UpdateRunObject, world World, now time.Time) *step {
-	s := &step{run: run, world: world, now: now, status: *run.RunStatus()}
-	s.status.StagesStatus = slices.Clone(s.status.StagesStatus)
-	s.copied = make([]bool, len(s.status.StagesStatus)+1)
-	s.snapshot = snapshotName(run, s.status.ResourceSnapshotIndexUsed)
-	s.before = len(s.status.History)
-	return s
-}
-
-// stage makes a stage one that may be changed.
-func (s *step) stage(i int) *v1beta1.StageUpdatingStatus {
-	stage := &s.status.StagesStatus[i]
-	if !s.copied[i] {
-		s.copied[i] = true
-		own(stage)
+	return &step{
+		run: run, world: world, draft: newDraft(run, now), bindings: bindings{all: world.Bindings},
+		snapshot: wellknown.ResourceSnapshotName(run.RunSpec().PlacementName, run.RunStatus().ResourceSnapshotIndexUsed),
 	}
-	return stage
-}
-
-// deletionStage makes the delete stage one that may be changed.
-func (s *step) deletionStage() *v1beta1.StageUpdatingStatus {
-	if last := len(s.copied) - 1; !s.copied[last] {
-		s.copied[last] = true
-		stage := *s.status.DeletionStageStatus
-		own(&stage)
-		s.status.DeletionStageStatus = &stage
-	}
-	return s.status.DeletionStageStatus
-}
-
-func own(stage *v1beta1.StageUpdatingStatus) {
-	stage.Clusters = slices.Clone(stage.Clusters)
-	stage.BeforeStageTaskStatus = slices.Clone(stage.BeforeStageTaskStatus)
-	stage.AfterStageTaskStatus = slices.Clone(stage.AfterStageTaskStatus)
 }
 
 // advance does what the run's state asks for, where the run can still go on.
@@ -160,8 +124,8 @@ func (s *step) orphaned() string {
 	if placement != nil && s.status.PlacementUID != "" && placement.GetUID() != s.status.PlacementUID {
 		placement = nil
 	}
-	if o := plan.CheckPlacement(placement); o != nil {
-		return o.Message
+	if err := plan.CheckPlacement(placement); err != nil {
+		return err.Error()
 	}
 	return ""
 }
@@ -195,10 +159,69 @@ func (s *step) wake(at time.Time) {
 	}
 }
 
-// setTime sets a time once.
-func (s *step) setTime(t **metav1.Time) {
-	if *t == nil {
-		now := metav1.NewTime(s.now)
-		*t, s.changed = &now, true
+// stop starts nothing more and waits for the clusters in flight, but for none longer than an update may take: a stop always ends.
+func (s *step) stop() {
+	was := reasonOf(s.status.Conditions, v1beta1.RunProgressing)
+	if state := s.turn().State; was == reasonRunStopped && (state == "" || state == v1beta1.TurnReleased) {
+		return
 	}
+	stage := s.current()
+	s.at = stage.StageName
+	var f flight
+	if s.holds() {
+		// A stop gives no cluster up: it waits for none for long.
+		f = s.settle(stage, nil)
+	}
+	if f.moving > 0 {
+		s.setStage(stage, v1beta1.StageProgressing, metav1.ConditionUnknown, reasonStageStopping, messageStageStopping)
+		s.setRunCondition(v1beta1.RunProgressing, metav1.ConditionUnknown, reasonRunStopping, messageRunStopping)
+		if was != reasonRunStopping {
+			s.event(eventStopping, fmt.Sprintf("The update run is stopping and waits for %s in stage %s", wording.Count(f.waiting(), "cluster"), stage.StageName))
+		}
+		return
+	}
+	s.stopped(stage, f.stuck)
+}
+
+// stopped records that nothing of the run moves any more, or is waited for.
+func (s *step) stopped(stage *v1beta1.StageUpdatingStatus, stuck []string) {
+	runMessage, stageMessage := messageRunStopped, messageStageStopped
+	if len(stuck) > 0 {
+		runMessage = fmt.Sprintf("%s; %s cluster(s) in stage %s did not finish updating within %s and are no longer waited for",
+			messageRunStopped, wording.FirstNames(stuck), stage.StageName, stuckAfter)
+		stageMessage = messageStageAbandoned
+	}
+	if stage.UpdatedTime == nil && allDone(stage) && !isPaused(&s.status, stage) {
+		s.clustersDone(stage)
+	}
+	s.setStage(stage, v1beta1.StageProgressing, metav1.ConditionFalse, reasonStageStopped, stageMessage)
+	s.setRunCondition(v1beta1.RunProgressing, metav1.ConditionFalse, reasonRunStopped, runMessage)
+	s.release()
+	if len(stuck) > 0 {
+		s.warn(eventStopped, runMessage)
+	} else {
+		s.event(eventStopped, runMessage)
+	}
+	// Nothing may be written that another run could have to take back.
+	s.decision.Bindings, s.decision.Deletions = nil, nil
+}
+
+// isPaused reports of a stage whose clusters are all done, one way or the other, that it is not over because too many have failed.
+func isPaused(status *v1beta1.UpdateRunStatus, stage *v1beta1.StageUpdatingStatus) bool {
+	return tooManyFailures(stage, failurePolicy(status, configOf(status, stage))) != ""
+}
+
+// configOf is what the run's copy of the strategy has to say of a stage.
+func configOf(status *v1beta1.UpdateRunStatus, stage *v1beta1.StageUpdatingStatus) *v1beta1.StageConfig {
+	strategy := status.UpdateStrategySnapshot
+	for i := range strategy.Stages {
+		if config := &strategy.Stages[i]; config.Name == stage.StageName {
+			return config
+		}
+	}
+	return plan.DeletionConfig(strategy)
+}
+
+func allDone(stage *v1beta1.StageUpdatingStatus) bool {
+	return len(stage.Clusters) > 0 && runrules.AreClustersDone(stage)
 }

@@ -8,6 +8,7 @@ import (
 
 	"github.com/stagegate/stagegate/pkg/apis/placement/v1beta1"
 	"github.com/stagegate/stagegate/pkg/apis/wording"
+	bindingrules "github.com/stagegate/stagegate/pkg/rules/binding"
 	runrules "github.com/stagegate/stagegate/pkg/rules/updaterun"
 )
 
@@ -17,13 +18,13 @@ import (
 // leaders as well.
 
 // holds says whether the run has the turn.
-func (s *step) holds() bool {
-	return s.status.Turn != nil && s.status.Turn.State == v1beta1.TurnHeld
+func (d *draft) holds() bool {
+	return d.turn().State == v1beta1.TurnHeld
 }
 
 // resuming says whether the run had the turn and gave it up.
-func (s *step) resuming() bool {
-	return s.status.Turn != nil && s.status.Turn.Number > 0 && !s.holds()
+func (d *draft) resuming() bool {
+	return d.turn().Number > 0 && !d.holds()
 }
 
 // takeTurn says whether the run has the turn, and asks for it where it has not. The stage is the one that waits, nil for none.
@@ -124,22 +125,23 @@ func (s *step) queue(stage *v1beta1.StageUpdatingStatus, first v1beta1.UpdateRun
 }
 
 // release lets go of the turn.
-func (s *step) release() {
-	if s.status.Turn != nil {
-		s.setTurn(v1beta1.UpdateRunTurn{State: v1beta1.TurnReleased, Number: s.turn().Number})
+func (d *draft) release() {
+	if d.status.Turn != nil {
+		d.setTurn(v1beta1.UpdateRunTurn{State: v1beta1.TurnReleased, Number: d.turn().Number})
 	}
 }
 
-func (s *step) turn() v1beta1.UpdateRunTurn {
-	if s.status.Turn == nil {
+func (d *draft) turn() v1beta1.UpdateRunTurn {
+	if d.status.Turn == nil {
 		return v1beta1.UpdateRunTurn{}
 	}
-	return *s.status.Turn
+	return *d.status.Turn
 }
 
-func (s *step) setTurn(turn v1beta1.UpdateRunTurn) {
-	if s.turn() != turn {
-		s.status.Turn, s.changed = &turn, true
+func (d *draft) setTurn(turn v1beta1.UpdateRunTurn) {
+	// A run without a turn is not given an empty one.
+	if d.turn() != turn {
+		putAt(d, &d.status.Turn, turn)
 	}
 }
 
@@ -152,7 +154,7 @@ func (s *step) nextTurn() int64 {
 		}
 	}
 	for _, b := range s.world.Bindings {
-		_, turn := runrules.LastMove(b)
+		_, turn := bindingrules.LastMove(b)
 		last = max(last, turn)
 	}
 	return last + 1
@@ -172,11 +174,11 @@ func (s *step) overtaken() string {
 	}
 	for i := range s.status.StagesStatus {
 		for _, c := range s.status.StagesStatus[i].Clusters {
-			b := s.binding(c.ClusterName)
+			b := s.bindings.of(c.ClusterName)
 			if b == nil {
 				continue
 			}
-			if other, turn := runrules.LastMove(b); turn > number && other != name {
+			if other, turn := bindingrules.LastMove(b); turn > number && other != name {
 				if name != s.run.GetName() {
 					return runrules.Wrap(runrules.Aborted, runrules.ClientError, runrules.MessageMovedSince(s.run, other, c.ClusterName, name))
 				}

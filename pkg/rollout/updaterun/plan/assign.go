@@ -17,7 +17,7 @@ import (
 )
 
 // planStages puts every target in exactly one stage, and orders it. A target that is no member any more has no labels to be picked by.
-func (p *planner) planStages() *Obstacle {
+func (p *planner) planStages() error {
 	members := make(map[string]labels.Set, len(p.world.Members))
 	for _, m := range p.world.Members {
 		members[m.Name] = m.Labels
@@ -69,6 +69,7 @@ func stageStatus(run v1beta1.UpdateRunObject, stage *v1beta1.StageConfig, names 
 	}
 }
 
+// BeforeTasks are the tasks before a stage, as none of them is done.
 func BeforeTasks(run v1beta1.UpdateRunObject, stage *v1beta1.StageConfig) []v1beta1.StageTaskStatus {
 	return taskStatuses(stage.BeforeStageTasks, wellknown.BeforeStageApprovalName(run.GetName(), stage.Name))
 }
@@ -86,13 +87,15 @@ func taskStatuses(tasks []v1beta1.StageTask, approval string) []v1beta1.StageTas
 }
 
 // unplaced refuses a plan that leaves clusters out. One that is no member any more is about to lose its binding.
-func unplaced(members, left []string) *Obstacle {
+func unplaced(members, left []string) error {
 	names := slices.Sorted(slices.Values(slices.Concat(members, left)))
 	if len(names) == 0 {
 		return nil
 	}
 	shown := names[:min(len(names), 10)]
-	o := final(runrules.Invalid, runrules.ClientError, fmt.Sprintf("some clusters are not placed in any stage, total %d, showing up to 10: %s", len(names), strings.Join(shown, ", ")))
-	o.MayPass = len(members) == 0
-	return o
+	message := fmt.Sprintf("some clusters are not placed in any stage, total %d, showing up to 10: %s", len(names), strings.Join(shown, ", "))
+	if len(members) == 0 {
+		return pending(runrules.Invalid, runrules.ClientError, message)
+	}
+	return final(runrules.Invalid, runrules.ClientError, message)
 }

@@ -17,13 +17,14 @@ import (
 
 // planOverrides freezes which version of which override is in force on each cluster. What is edited later, or deleted, is for the
 // next run.
-func (p *planner) planOverrides() *Obstacle {
-	if p.world.Overrides == nil {
-		return &Obstacle{Needs: NeedsOverrides}
+func (p *planner) planOverrides() error {
+	asked, err := p.inputs.Overrides()
+	if err != nil {
+		return inputError(err)
 	}
-	latest, pending := overrides.Latest(p.world.Overrides.Objects, p.world.Overrides.Snapshots)
-	if len(pending) > 0 {
-		return passing(runrules.Invalid, fmt.Sprintf("no snapshot yet of what %s says now", overrideName(pending[0])))
+	latest, unrecorded := overrides.Latest(asked.Objects, asked.Snapshots)
+	if len(unrecorded) > 0 {
+		return pending(runrules.Invalid, fmt.Sprintf("no snapshot yet of what %s says now", overrideName(unrecorded[0])))
 	}
 	rules, err := overrides.NewRules(latest)
 	if err != nil {
@@ -47,11 +48,11 @@ func (p *planner) planOverrides() *Obstacle {
 			for _, name := range runrules.OverrideSnapshotsOf(c) {
 				inForce = append(inForce, byName[name])
 			}
-			if p.world.Overrides.Try == nil || len(inForce) == 0 {
+			if len(inForce) == 0 {
 				continue
 			}
 			// Better before the first cluster is touched than when this one is reached.
-			leftOut, err := p.world.Overrides.Try(member, inForce)
+			leftOut, err := p.inputs.Misfits(member, inForce)
 			if err != nil {
 				return final(runrules.Invalid, runrules.ClientError, err.Error())
 			}
@@ -114,12 +115,13 @@ func overrideName(o v1beta1.OverrideObject) string {
 }
 
 // planOldOverrides has the versions of overrides be there that clusters go back to.
-func (p *planner) planOldOverrides() *Obstacle {
-	if p.world.Overrides == nil {
-		return &Obstacle{Needs: NeedsOverrides}
+func (p *planner) planOldOverrides() error {
+	asked, err := p.inputs.Overrides()
+	if err != nil {
+		return inputError(err)
 	}
 	known := sets.New[string]()
-	for _, s := range p.world.Overrides.Snapshots {
+	for _, s := range asked.Snapshots {
 		known.Insert(wording.Key(s.GetNamespace(), s.GetName()))
 	}
 	for i := range p.status.StagesStatus {

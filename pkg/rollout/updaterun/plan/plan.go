@@ -16,17 +16,33 @@ type Plan struct {
 	Warnings []string
 }
 
-// New plans a run. It changes neither the run nor the world.
-func New(run v1beta1.UpdateRunObject, world World) (Plan, *Obstacle) {
-	p := planner{run: run, world: world}
-	o := p.plan()
-	return Plan{Status: p.status, Warnings: p.warnings}, o
+// New plans a run. It changes neither the run nor the world. A Pending or a Final error says why there is no plan, any other that an input
+// could not be read.
+func New(run v1beta1.UpdateRunObject, world World, inputs Inputs) (Plan, error) {
+	p := planner{run: run, world: world, inputs: inputs}
+	err := p.plan()
+	return Plan{Status: p.status, Warnings: p.warnings}, err
 }
+
+// Pending is why there is no plan yet: it may go away by itself, or because the user has more to create.
+type Pending struct{ Message string }
+
+// Final is why there will be no plan: only the user can mend it, in a new run.
+type Final struct{ Message string }
+
+func (p *Pending) Error() string { return p.Message }
+
+func (f *Final) Error() string { return f.Message }
+
+func pending(parts ...string) error { return &Pending{Message: runrules.Wrap(parts...)} }
+
+func final(parts ...string) error { return &Final{Message: runrules.Wrap(parts...)} }
 
 // planner is the making of a run's plan.
 type planner struct {
-	run   v1beta1.UpdateRunObject
-	world World
+	run    v1beta1.UpdateRunObject
+	world  World
+	inputs Inputs
 
 	status   v1beta1.UpdateRunStatus
 	warnings []string
@@ -36,37 +52,10 @@ type planner struct {
 	unpicked []string
 }
 
-// Need is what must be found out before a run can be planned.
-type Need int
-
-const (
-	// NeedsNothing is a run for which everything is known.
-	NeedsNothing Need = iota
-	// NeedsSnapshot asks for a snapshot of what is selected now; everything before it is in place.
-	NeedsSnapshot
-	// NeedsOverrides asks for the overrides of what is rolled out; everything else is in place.
-	NeedsOverrides
-)
-
-// Obstacle is why there is no plan.
-type Obstacle struct {
-	Message string
-	// MayPass says that the obstacle may go away by itself, or because the user has more to create.
-	MayPass bool
-	// Needs is what must be found out first.
-	Needs Need
-}
-
-func final(parts ...string) *Obstacle { return &Obstacle{Message: runrules.Wrap(parts...)} }
-
-func passing(parts ...string) *Obstacle {
-	return &Obstacle{Message: runrules.Wrap(parts...), MayPass: true}
-}
-
-// plan goes through everything that a run rests on. Taking a snapshot leaves a trace, so it comes
-// late; which overrides matter depends on what is in it.
-func (p *planner) plan() *Obstacle {
-	parts := []func() *Obstacle{
+// plan goes through everything that a run rests on. The
+// inputs that are asked for come late.
+func (p *planner) plan() error {
+	parts := []func() error{
 		p.planPlacement,
 		p.planPolicy,
 		p.planTargets,
@@ -78,20 +67,20 @@ func (p *planner) plan() *Obstacle {
 		p.planSize,
 	}
 	if p.run.RunSpec().RollbackOf != "" {
-		parts = []func() *Obstacle{p.planPlacement, p.planRollback, p.planSize}
+		parts = []func() error{p.planPlacement, p.planRollback, p.planSize}
 	}
 	for _, part := range parts {
-		if o := part(); o != nil {
-			return o
+		if err := part(); err != nil {
+			return err
 		}
 	}
 	return nil
 }
 
 // CheckPlacement returns why the clusters of a placement cannot be moved by a run, nil where they can.
-func CheckPlacement(placement v1beta1.PlacementObject) *Obstacle {
+func CheckPlacement(placement v1beta1.PlacementObject) error {
 	if placement == nil || placement.GetDeletionTimestamp() != nil {
-		return passing(runrules.Invalid, runrules.ClientError, "parent placement not found")
+		return pending(runrules.Invalid, runrules.ClientError, "parent placement not found")
 	}
 	if err := runrules.CheckExternal(placement); err != nil {
 		return final(runrules.Invalid, runrules.ClientError, err.Error())
@@ -99,10 +88,10 @@ func CheckPlacement(placement v1beta1.PlacementObject) *Obstacle {
 	return nil
 }
 
-func (p *planner) planPlacement() *Obstacle {
+func (p *planner) planPlacement() error {
 	placement := p.world.Placement
-	if o := CheckPlacement(placement); o != nil {
-		return o
+	if err := CheckPlacement(placement); err != nil {
+		return err
 	}
 	p.status.PlacementUID = placement.GetUID()
 	p.status.ApplyStrategy = placement.PlacementSpec().Strategy.ApplyStrategy.WithDefaults()

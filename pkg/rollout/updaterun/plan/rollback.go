@@ -8,18 +8,19 @@ import (
 	"slices"
 
 	"github.com/stagegate/stagegate/pkg/apis/placement/v1beta1"
-	"github.com/stagegate/stagegate/pkg/apis/wellknown"
 	"github.com/stagegate/stagegate/pkg/apis/wording"
+	bindingrules "github.com/stagegate/stagegate/pkg/rules/binding"
+	snapshotrules "github.com/stagegate/stagegate/pkg/rules/snapshot"
 	runrules "github.com/stagegate/stagegate/pkg/rules/updaterun"
 )
 
 // planRollback makes the plan out of what another run has done: its stages and their clusters in the reverse order, without tasks and
 // policies, each cluster with the version that it had before.
-func (p *planner) planRollback() *Obstacle {
+func (p *planner) planRollback() error {
 	spec, earlier := p.run.RunSpec(), p.world.RolledBack
 	name := fmt.Sprintf("%s %s", runrules.RunKind(p.run), spec.RollbackOf)
 	if earlier == nil {
-		return passing(runrules.Invalid, runrules.ClientError, fmt.Sprintf("%s, which is to be rolled back, not found", name))
+		return pending(runrules.Invalid, runrules.ClientError, fmt.Sprintf("%s, which is to be rolled back, not found", name))
 	}
 	status := earlier.RunStatus()
 	switch {
@@ -28,7 +29,7 @@ func (p *planner) planRollback() *Obstacle {
 	case earlier.RunSpec().StagedUpdateStrategyName != spec.StagedUpdateStrategyName:
 		return final(runrules.Invalid, runrules.ClientError, fmt.Sprintf("stagedRolloutStrategyName must be %s, as in %s", earlier.RunSpec().StagedUpdateStrategyName, name))
 	case runrules.TurnOf(earlier) == v1beta1.TurnHeld && !runrules.IsBeingRolledBack(earlier):
-		return passing(runrules.Invalid, runrules.ClientError, fmt.Sprintf("%s is still moving clusters; stop it first, or use its subresource rollback", name))
+		return pending(runrules.Invalid, runrules.ClientError, fmt.Sprintf("%s is still moving clusters; stop it first, or use its subresource rollback", name))
 	}
 	stages := runrules.TakenBack(status)
 	switch strategy := status.UpdateStrategySnapshot; {
@@ -53,25 +54,25 @@ func (p *planner) planRollback() *Obstacle {
 		}
 	}
 	p.status.PolicyObservedClusterCount = len(p.targets)
-	if o := p.movedSince(earlier); o != nil {
-		return o
+	if err := p.movedSince(earlier); err != nil {
+		return err
 	}
 	p.warnOfFirstVersions(earlier)
-	if o := p.planOldOverrides(); o != nil {
-		return o
+	if err := p.planOldOverrides(); err != nil {
+		return err
 	}
 	return p.planVersions()
 }
 
 // movedSince refuses to take back what somebody else has done since.
-func (p *planner) movedSince(earlier v1beta1.UpdateRunObject) *Obstacle {
+func (p *planner) movedSince(earlier v1beta1.UpdateRunObject) error {
 	turn := earlier.RunStatus().Turn
 	if turn == nil {
 		return nil
 	}
 	for _, b := range p.world.Bindings {
 		cluster := b.BindingSpec().TargetCluster
-		if name, number := runrules.LastMove(b); number > turn.Number && name != earlier.GetName() && slices.Contains(p.targets, cluster) {
+		if name, number := bindingrules.LastMove(b); number > turn.Number && name != earlier.GetName() && slices.Contains(p.targets, cluster) {
 			return final(runrules.Invalid, runrules.ClientError, runrules.MessageMovedSince(p.run, name, cluster, earlier.GetName()))
 		}
 	}
@@ -95,11 +96,11 @@ func (p *planner) warnOfFirstVersions(earlier v1beta1.UpdateRunObject) {
 }
 
 // planVersions has the resource snapshots that clusters go back to be there. Where it is one for all, it is that of the run.
-func (p *planner) planVersions() *Obstacle {
+func (p *planner) planVersions() error {
 	known := map[string]bool{}
 	for _, snapshot := range p.world.Snapshots {
-		if isMaster(snapshot) {
-			known[snapshot.GetLabels()[wellknown.ResourceIndexLabel]] = true
+		if snapshotrules.IsMaster(snapshot) {
+			known[snapshotrules.Index(snapshot)] = true
 		}
 	}
 	indices := map[string]bool{}

@@ -5,7 +5,9 @@ package plan
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
+	"slices"
 	"strconv"
 
 	"k8s.io/apimachinery/pkg/api/meta"
@@ -14,11 +16,12 @@ import (
 	"github.com/stagegate/stagegate/pkg/apis/placement/v1beta1"
 	"github.com/stagegate/stagegate/pkg/apis/wellknown"
 	"github.com/stagegate/stagegate/pkg/apis/wording"
+	snapshotrules "github.com/stagegate/stagegate/pkg/rules/snapshot"
 	runrules "github.com/stagegate/stagegate/pkg/rules/updaterun"
 )
 
 // planSnapshot pins what is rolled out.
-func (p *planner) planSnapshot() *Obstacle {
+func (p *planner) planSnapshot() error {
 	asked := p.run.RunSpec().ResourceSnapshotIndex
 	if asked == "" {
 		return p.planLive()
@@ -29,41 +32,26 @@ func (p *planner) planSnapshot() *Obstacle {
 	}
 	placement := p.world.Placement
 	name := wording.Key(placement.GetNamespace(), placement.GetName())
-	found := 0
-	var master v1beta1.ResourceSnapshotObject
-	for _, snapshot := range p.world.Snapshots {
-		if snapshot.GetLabels()[wellknown.ResourceIndexLabel] != asked {
-			continue
+	master := snapshotrules.Master(p.world.Snapshots, asked)
+	if master == nil {
+		if slices.ContainsFunc(p.world.Snapshots, func(s v1beta1.ResourceSnapshotObject) bool { return snapshotrules.Index(s) == asked }) {
+			return pending(runrules.Invalid, runrules.UnexpectedError, fmt.Sprintf("no master resourceSnapshot found for placement %s", name))
 		}
-		found++
-		if isMaster(snapshot) {
-			master = snapshot
-		}
-	}
-	switch {
-	case found == 0:
-		return passing(runrules.Invalid, runrules.ClientError, fmt.Sprintf("no resourceSnapshots with index `%s` found for placement `%s`", asked, name))
-	case master == nil:
-		return passing(runrules.Invalid, runrules.UnexpectedError, fmt.Sprintf("no master resourceSnapshot found for placement %s", name))
+		return pending(runrules.Invalid, runrules.ClientError, fmt.Sprintf("no resourceSnapshots with index `%s` found for placement `%s`", asked, name))
 	}
 	// One that is not whole does not tell what is rolled out. A number that cannot be read is for those to refuse who place it.
-	if parts, err := strconv.Atoi(master.GetAnnotations()[wellknown.NumberOfSnapshotsAnnotation]); err == nil && found < parts {
-		return passing(runrules.Invalid, fmt.Sprintf("resource snapshot %s has %d of its %d parts", master.GetName(), found, parts))
+	if parts, want, err := snapshotrules.Parts(master, p.world.Snapshots); err == nil && len(parts) != want {
+		return pending(runrules.Invalid, fmt.Sprintf("resource snapshot %s has %d of its %d parts", master.GetName(), len(parts), want))
 	}
 	p.status.ResourceSnapshotIndexUsed = asked
 	return p.refuseNothing(n, p.selectsNothing())
 }
 
 // planLive uses the snapshot that was taken for the run.
-func (p *planner) planLive() *Obstacle {
-	live := p.world.Live
-	switch {
-	case live == nil:
-		return &Obstacle{Needs: NeedsSnapshot}
-	case live.Err != nil && live.Final:
-		return final(runrules.Invalid, runrules.ClientError, live.Err.Error())
-	case live.Err != nil:
-		return passing(runrules.Invalid, live.Err.Error())
+func (p *planner) planLive() error {
+	live, err := p.inputs.Snapshot()
+	if err != nil {
+		return inputError(err)
 	}
 	p.status.ResourceSnapshotIndexUsed = strconv.Itoa(live.Index)
 	if live.Nothing == "" {
@@ -72,9 +60,22 @@ func (p *planner) planLive() *Obstacle {
 	return p.refuseNothing(live.Index, live.Nothing)
 }
 
+// inputError tells of an error of an input as one of the plan.
+func inputError(err error) error {
+	var notYet *Pending
+	var never *Final
+	switch {
+	case errors.As(err, &notYet):
+		return pending(runrules.Invalid, notYet.Message)
+	case errors.As(err, &never):
+		return final(runrules.Invalid, runrules.ClientError, never.Message)
+	}
+	return err
+}
+
 // refuseNothing keeps a version from being a success that has nothing, where no earlier one had anything either and no cluster is to be
 // cleaned up. What is selected may be created yet. A version that takes away what there was is never refused.
-func (p *planner) refuseNothing(index int, why string) *Obstacle {
+func (p *planner) refuseNothing(index int, why string) error {
 	placement := p.world.Placement
 	if len(p.unpicked) > 0 || !placeable.NeverAnything(placement, index, p.world.Snapshots, p.world.Bindings) {
 		return nil
@@ -83,7 +84,7 @@ func (p *planner) refuseNothing(index int, why string) *Obstacle {
 	if why != "" {
 		message += ": " + why
 	}
-	return passing(runrules.Invalid, runrules.ClientError, message)
+	return pending(runrules.Invalid, runrules.ClientError, message)
 }
 
 // selectsNothing is what the placement says of selecting nothing, if it does.
@@ -97,11 +98,6 @@ func (p *planner) selectsNothing() string {
 	return selected.Message
 }
 
-func isMaster(snapshot v1beta1.ResourceSnapshotObject) bool {
-	_, ok := snapshot.GetAnnotations()[wellknown.ResourceHashAnnotation]
-	return ok
-}
-
 const (
 	// maxSize is how large a run may become as JSON, in bytes. It leaves room below the server's limit for one request.
 	maxSize = 15 << 20
@@ -110,7 +106,7 @@ const (
 )
 
 // planSize refuses a plan that could not be stored any more when all its clusters are done.
-func (p *planner) planSize() *Obstacle {
+func (p *planner) planSize() error {
 	clusters := len(p.targets) + len(p.unpicked)
 	growth := clusters * clusterGrowth
 	for _, b := range p.world.Bindings {

@@ -15,9 +15,9 @@ import (
 )
 
 // planStrategy copies the strategy. It is validated again: it may have been stored before a rule was there.
-func (p *planner) planStrategy() *Obstacle {
+func (p *planner) planStrategy() error {
 	if p.world.Strategy == nil || p.world.Strategy.GetDeletionTimestamp() != nil {
-		return passing(runrules.Invalid, runrules.ClientError, fmt.Sprintf("referenced updateStrategy not found: `%s`", p.strategyKey()))
+		return pending(runrules.Invalid, runrules.ClientError, fmt.Sprintf("referenced updateStrategy not found: `%s`", p.strategyKey()))
 	}
 	spec := strategy.Copy(p.world.Strategy)
 	if errs := strategy.Validate(spec); len(errs) > 0 {

@@ -10,20 +10,21 @@ import (
 	"strings"
 
 	"k8s.io/apimachinery/pkg/api/equality"
-	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/stagegate/stagegate/pkg/apis/placement/v1beta1"
 	"github.com/stagegate/stagegate/pkg/apis/wellknown"
 	"github.com/stagegate/stagegate/pkg/apis/wording"
+	"github.com/stagegate/stagegate/pkg/rules/conditions"
+	snapshotrules "github.com/stagegate/stagegate/pkg/rules/snapshot"
 	runrules "github.com/stagegate/stagegate/pkg/rules/updaterun"
 )
 
 // planPolicy finds the policy snapshot that picked the clusters.
-func (p *planner) planPolicy() *Obstacle {
+func (p *planner) planPolicy() error {
 	var latest []v1beta1.PolicySnapshotObject
 	for _, snapshot := range p.world.PolicySnapshots {
-		if snapshot.GetLabels()[wellknown.LatestSnapshotLabel] == "true" {
+		if snapshotrules.IsInForce(snapshot) {
 			latest = append(latest, snapshot)
 		}
 	}
@@ -31,11 +32,11 @@ func (p *planner) planPolicy() *Obstacle {
 	name := wording.Key(placement.GetNamespace(), placement.GetName())
 	switch len(latest) {
 	case 0:
-		return passing(runrules.Invalid, fmt.Sprintf("no latest policy snapshot found for placement %s", name))
+		return pending(runrules.Invalid, fmt.Sprintf("no latest policy snapshot found for placement %s", name))
 	case 1:
 	default:
 		// One of them is being replaced.
-		return passing(runrules.Invalid, runrules.UnexpectedError, fmt.Sprintf("multiple active policy snapshots found for placement %s: got %d, want 1", name, len(latest)))
+		return pending(runrules.Invalid, runrules.UnexpectedError, fmt.Sprintf("multiple active policy snapshots found for placement %s: got %d, want 1", name, len(latest)))
 	}
 	p.policy = latest[0]
 	index, ok := p.policy.GetLabels()[wellknown.PolicyIndexLabel]
@@ -44,16 +45,15 @@ func (p *planner) planPolicy() *Obstacle {
 	}
 	p.status.PolicySnapshotIndexUsed = index
 	if !p.isScheduled() {
-		return passing(append([]string{runrules.Invalid, fmt.Sprintf("policy snapshot `%s` not fully scheduled yet", p.policy.GetName())}, p.unscheduled()...)...)
+		return pending(append([]string{runrules.Invalid, fmt.Sprintf("policy snapshot `%s` not fully scheduled yet", p.policy.GetName())}, p.unscheduled()...)...)
 	}
 	return nil
 }
 
-// isScheduled says whether all clusters are picked, by the policy that the placement has now.
+// isScheduled reports whether all clusters are picked, by the policy that the placement has now.
 func (p *planner) isScheduled() bool {
 	status := p.policy.PolicySnapshotStatus()
-	scheduled := meta.FindStatusCondition(status.Conditions, v1beta1.PolicySnapshotScheduled)
-	if scheduled == nil || scheduled.Status != metav1.ConditionTrue || scheduled.ObservedGeneration != p.policy.GetGeneration() {
+	if !conditions.IsTrue(status.Conditions, v1beta1.PolicySnapshotScheduled, p.policy.GetGeneration()) {
 		return false
 	}
 	return status.ObservedCRPGeneration >= p.world.Placement.GetGeneration() ||
@@ -62,8 +62,8 @@ func (p *planner) isScheduled() bool {
 
 // unscheduled is what scheduling by the placement's policy says of clusters that are not picked, if it does.
 func (p *planner) unscheduled() []string {
-	scheduled := meta.FindStatusCondition(p.policy.PolicySnapshotStatus().Conditions, v1beta1.PolicySnapshotScheduled)
-	if scheduled == nil || scheduled.ObservedGeneration != p.policy.GetGeneration() {
+	scheduled := conditions.Find(p.policy.PolicySnapshotStatus().Conditions, v1beta1.PolicySnapshotScheduled, p.policy.GetGeneration())
+	if scheduled == nil {
 		return nil
 	}
 	if i := strings.Index(scheduled.Message, wellknown.NoClusterPicked); i >= 0 {
@@ -90,7 +90,7 @@ func withoutCount(policy *v1beta1.PlacementPolicy) *v1beta1.PlacementPolicy {
 }
 
 // planTargets sorts the bindings into clusters to update and clusters to clean up.
-func (p *planner) planTargets() *Obstacle {
+func (p *planner) planTargets() error {
 	for _, b := range p.world.Bindings {
 		spec := b.BindingSpec()
 		switch {
@@ -101,7 +101,7 @@ func (p *planner) planTargets() *Obstacle {
 		case b.GetDeletionTimestamp() != nil:
 			// It is on its way out, and not for this run to move.
 		case spec.SchedulingPolicySnapshotName != p.policy.GetName():
-			return passing(fmt.Sprintf("binding `%s` with old policy snapshot `%s` has state %s, we might observe a transient state, need retry",
+			return pending(fmt.Sprintf("binding `%s` with old policy snapshot `%s` has state %s, we might observe a transient state, need retry",
 				wording.Key(b.GetNamespace(), b.GetName()), wording.Key(b.GetNamespace(), spec.SchedulingPolicySnapshotName), spec.State))
 		default:
 			p.targets = append(p.targets, spec.TargetCluster)
@@ -113,22 +113,22 @@ func (p *planner) planTargets() *Obstacle {
 	p.unpicked = slices.Compact(p.unpicked)
 
 	if len(p.targets)+len(p.unpicked) == 0 {
-		return passing(append([]string{runrules.Invalid, fmt.Sprintf("no scheduled or to-be-deleted bindings found for the latest policy snapshot %s",
+		return pending(append([]string{runrules.Invalid, fmt.Sprintf("no scheduled or to-be-deleted bindings found for the latest policy snapshot %s",
 			wording.Key(p.policy.GetNamespace(), p.policy.GetName()))}, p.unscheduled()...)...)
 	}
-	want, o := p.observedCount()
-	if o != nil {
-		return o
+	want, err := p.observedCount()
+	if err != nil {
+		return err
 	}
 	if want != len(p.targets) {
-		return passing(runrules.Invalid, runrules.UnexpectedError, fmt.Sprintf("the number of selected bindings %d is not equal to the observed cluster count %d", len(p.targets), want))
+		return pending(runrules.Invalid, runrules.UnexpectedError, fmt.Sprintf("the number of selected bindings %d is not equal to the observed cluster count %d", len(p.targets), want))
 	}
 	p.status.PolicyObservedClusterCount = want
 	return nil
 }
 
 // observedCount is how many clusters the policy picks.
-func (p *planner) observedCount() (int, *Obstacle) {
+func (p *planner) observedCount() (int, error) {
 	policy := p.policy.PolicySnapshotSpec().Policy
 	switch {
 	case policy == nil:
@@ -147,7 +147,7 @@ func (p *planner) observedCount() (int, *Obstacle) {
 }
 
 // planDeletion freezes the delete stage. Without clusters it has no tasks: nobody is asked to approve that nothing is removed.
-func (p *planner) planDeletion() *Obstacle {
+func (p *planner) planDeletion() error {
 	p.status.DeletionStageStatus = emptyDeletion()
 	if n := len(p.unpicked); n > 0 {
 		stage := stageStatus(p.run, DeletionConfig(p.status.UpdateStrategySnapshot), p.unpicked)

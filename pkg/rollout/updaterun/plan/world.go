@@ -24,10 +24,6 @@ type World struct {
 	Snapshots []v1beta1.ResourceSnapshotObject
 	// RolledBack is the run that the run is to roll back, nil where there is none.
 	RolledBack v1beta1.UpdateRunObject
-	// Live is the answer to NeedsSnapshot, nil before.
-	Live *LiveSnapshot
-	// Overrides is the answer to NeedsOverrides, nil before.
-	Overrides *Overrides
 }
 
 // Member is a cluster of the fleet.
@@ -36,25 +32,32 @@ type Member struct {
 	Labels map[string]string
 }
 
-// Overrides are those that matter to a run, as they are right now.
-type Overrides struct {
-	// Objects are the overrides that are for the placement and change something that is rolled out. A rollback asks for none.
-	Objects []v1beta1.OverrideObject
-	// Snapshots are the versions of Objects that there are, or those of a rollback that clusters had before.
-	Snapshots []v1beta1.OverrideSnapshotObject
-	// Try returns which versions, in the order in which they are applied, do not fit what is rolled out to a member and are left out
-	// there, and as an error why one does not fit that is not left out. It changes nothing, and is nil where that cannot be told.
-	Try func(member Member, inForce []v1beta1.OverrideSnapshotObject) ([]overrides.LeftOut, error)
+// Inputs is what is asked for only once everything in the world is in place: taking a snapshot leaves a trace on the hub, and which overrides
+// matter depends on what is in it. A plan asks for each of them once at most.
+//
+// A Pending or a Final error becomes the reason why there is no plan. With any other, nothing is known, and the attempt counts as none.
+type Inputs interface {
+	// Snapshot returns a snapshot of what the placement selects right now. It is asked by a run that names no version.
+	Snapshot() (LiveSnapshot, error)
+	// Overrides returns those that matter to what the run rolls out, as they are right now.
+	Overrides() (Overrides, error)
+	// Misfits returns which versions of overrides, in the order in which they are applied, do not fit what is rolled out to a member and
+	// are left out there, and as an error why one does not fit that is not left out. It changes nothing.
+	Misfits(member Member, inForce []v1beta1.OverrideSnapshotObject) ([]overrides.LeftOut, error)
 }
 
 // LiveSnapshot is a snapshot of what is selected right now.
 type LiveSnapshot struct {
 	// Index of the snapshot.
 	Index int
-	// Nothing says why nothing is selected; empty where something is.
+	// Nothing tells why nothing is selected; empty where something is.
 	Nothing string
-	// Err says why there is none.
-	Err error
-	// Final says that only the user can mend it.
-	Final bool
+}
+
+// Overrides are those that matter to a run.
+type Overrides struct {
+	// Objects are the overrides that are for the placement and change something that is rolled out. A rollback asks for none.
+	Objects []v1beta1.OverrideObject
+	// Snapshots are the versions of Objects that there are, or those of a rollback that clusters had before.
+	Snapshots []v1beta1.OverrideSnapshotObject
 }

@@ -1,0 +1,94 @@
+// Copyright The Stagegate Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+// Package binding tells what a binding says: whether its cluster is picked, which version it asks for, how far that has come, and which
+// run moved it last. Which cluster gets which version is for those to decide who ask.
+package binding
+
+import (
+	"slices"
+	"strconv"
+
+	"github.com/stagegate/stagegate/pkg/apis/placement/v1beta1"
+	"github.com/stagegate/stagegate/pkg/apis/wellknown"
+	"github.com/stagegate/stagegate/pkg/rules/conditions"
+)
+
+// IsPicked reports whether the placement of a binding picks its cluster.
+func IsPicked(b v1beta1.BindingObject) bool {
+	return b.GetDeletionTimestamp() == nil && b.BindingSpec().State != v1beta1.BindingStateUnscheduled
+}
+
+// Version is what a cluster is to have.
+type Version struct {
+	// ResourceSnapshot is the name of the master resource snapshot.
+	ResourceSnapshot string
+	// ClusterOverrides and Overrides are the versions of overrides that are in force.
+	ClusterOverrides []string
+	Overrides        []v1beta1.NamespacedName
+	// ApplyStrategy says how the version is applied; nil for the default.
+	ApplyStrategy *v1beta1.ApplyStrategy
+}
+
+// Holds reports whether a binding asks for a version. Whether the cluster has it is in the binding's status: see IsReady.
+func Holds(spec *v1beta1.ResourceBindingSpec, v Version) bool {
+	return spec.State == v1beta1.BindingStateBound &&
+		spec.ResourceSnapshotName == v.ResourceSnapshot &&
+		slices.Equal(spec.ResourceOverrideSnapshots, v.Overrides) &&
+		slices.Equal(spec.ClusterResourceOverrideSnapshots, v.ClusterOverrides) &&
+		sameApplyStrategy(spec.ApplyStrategy, v.ApplyStrategy)
+}
+
+// Ask makes a binding ask for a version. The lists and the strategy of the version become those of the binding.
+func Ask(spec *v1beta1.ResourceBindingSpec, v Version) {
+	spec.State = v1beta1.BindingStateBound
+	spec.ResourceSnapshotName = v.ResourceSnapshot
+	spec.ResourceOverrideSnapshots = v.Overrides
+	spec.ClusterResourceOverrideSnapshots = v.ClusterOverrides
+	spec.ApplyStrategy = v.ApplyStrategy
+}
+
+// sameApplyStrategy compares without reflection: a run asks it of every cluster in flight whenever it is looked at.
+func sameApplyStrategy(a, b *v1beta1.ApplyStrategy) bool {
+	if a == nil || b == nil {
+		return a == b
+	}
+	x, y := *a, *b
+	serverSideA, serverSideB := x.ServerSideApplyConfig, y.ServerSideApplyConfig
+	x.ServerSideApplyConfig, y.ServerSideApplyConfig = nil, nil
+	if x != y || serverSideA == nil || serverSideB == nil {
+		return x == y && serverSideA == serverSideB
+	}
+	return *serverSideA == *serverSideB
+}
+
+// IsRolloutStarted reports whether what a binding asks for is on its way to the cluster.
+func IsRolloutStarted(b v1beta1.BindingObject) bool {
+	return conditions.IsTrue(b.BindingStatus().Conditions, v1beta1.BindingRolloutStarted, b.GetGeneration())
+}
+
+// IsReady reports whether a cluster has what its binding asks for, as far as that can be observed, or has reported how it differs where
+// nothing is applied. What is still under way, or fails at present, may be ready yet.
+func IsReady(b v1beta1.BindingObject) bool {
+	list, generation := b.BindingStatus().Conditions, b.GetGeneration()
+	return conditions.IsTrue(list, v1beta1.BindingAvailable, generation) || conditions.IsTrue(list, v1beta1.BindingDiffReported, generation)
+}
+
+// LastMove returns the name of the run that last moved a binding, and the number of the turn in which it did; "" and 0 where none has.
+func LastMove(b v1beta1.BindingObject) (run string, turn int64) {
+	annotations := b.GetAnnotations()
+	// What somebody else wrote there is no turn.
+	turn, _ = strconv.ParseInt(annotations[wellknown.UpdateRunTurnAnnotation], 10, 64)
+	return annotations[wellknown.UpdateRunAnnotation], turn
+}
+
+// RecordMove makes a run the last to have moved a binding, in a turn.
+func RecordMove(b v1beta1.BindingObject, run string, turn int64) {
+	annotations := b.GetAnnotations()
+	if annotations == nil {
+		annotations = map[string]string{}
+	}
+	annotations[wellknown.UpdateRunAnnotation] = run
+	annotations[wellknown.UpdateRunTurnAnnotation] = strconv.FormatInt(turn, 10)
+	b.SetAnnotations(annotations)
+}

@@ -1,0 +1,156 @@
+// Copyright The Stagegate Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package binding
+
+import (
+	"testing"
+
+	apiequality "k8s.io/apimachinery/pkg/api/equality"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"sigs.k8s.io/randfill"
+
+	"github.com/stagegate/stagegate/pkg/apis/placement/v1beta1"
+	"github.com/stagegate/stagegate/pkg/apis/wellknown"
+)
+
+func TestWhatABindingIsMadeToAskForItHolds(t *testing.T) {
+	version := func(change func(*Version)) Version {
+		v := Version{
+			ResourceSnapshot: "p-1-snapshot",
+			ClusterOverrides: []string{"o-1"},
+			Overrides:        []v1beta1.NamespacedName{{Namespace: "n", Name: "o-2"}},
+			ApplyStrategy:    &v1beta1.ApplyStrategy{Type: v1beta1.ApplyStrategyTypeServerSideApply, ServerSideApplyConfig: &v1beta1.ServerSideApplyConfig{ForceConflicts: true}},
+		}
+		change(&v)
+		return v
+	}
+	wanted := version(func(*Version) {})
+	for name, tt := range map[string]struct {
+		version Version
+		change  func(*v1beta1.ResourceBindingSpec)
+		want    bool
+	}{
+		"the same":                      {version: version(func(*Version) {}), want: true},
+		"another snapshot":              {version: version(func(v *Version) { v.ResourceSnapshot = "p-2-snapshot" })},
+		"another cluster override":      {version: version(func(v *Version) { v.ClusterOverrides = []string{"o-3"} })},
+		"no cluster override":           {version: version(func(v *Version) { v.ClusterOverrides = nil })},
+		"an override of another":        {version: version(func(v *Version) { v.Overrides = []v1beta1.NamespacedName{{Namespace: "m", Name: "o-2"}} })},
+		"another way to apply":          {version: version(func(v *Version) { v.ApplyStrategy.ServerSideApplyConfig.ForceConflicts = false })},
+		"the default way to apply":      {version: version(func(v *Version) { v.ApplyStrategy = nil })},
+		"the same for a cluster to add": {version: wanted, change: func(s *v1beta1.ResourceBindingSpec) { s.State = v1beta1.BindingStateScheduled }},
+		"the same for one to clean up":  {version: wanted, change: func(s *v1beta1.ResourceBindingSpec) { s.State = v1beta1.BindingStateUnscheduled }},
+	} {
+		t.Run(name, func(t *testing.T) {
+			spec := &v1beta1.ResourceBindingSpec{TargetCluster: "c"}
+			Ask(spec, tt.version)
+			if !Holds(spec, tt.version) || spec.TargetCluster != "c" {
+				t.Errorf("what was asked for is not held: %+v", spec)
+			}
+			if tt.change != nil {
+				tt.change(spec)
+			}
+			if got := Holds(spec, wanted); got != tt.want {
+				t.Errorf("holds what is wanted: %t, want %t", got, tt.want)
+			}
+		})
+	}
+	empty := &v1beta1.ResourceBindingSpec{}
+	if Ask(empty, Version{ClusterOverrides: []string{}, Overrides: []v1beta1.NamespacedName{}}); !Holds(empty, Version{}) {
+		t.Error("a list without overrides is another than none")
+	}
+}
+
+func TestApplyStrategiesAreComparedWhole(t *testing.T) {
+	differ := 0
+	for seed := range int64(2000) {
+		var a, b *v1beta1.ApplyStrategy
+		random := randfill.NewWithSeed(seed).NilChance(0.3).Funcs(func(s *v1beta1.ApplyStrategy, c randfill.Continue) {
+			// Few values, so that two strategies often differ in one field alone.
+			c.FillNoCustom(s)
+			for _, text := range []*string{(*string)(&s.ComparisonOption), (*string)(&s.WhenToApply), (*string)(&s.Type), (*string)(&s.WhenToTakeOver)} {
+				*text = []string{"", "a"}[c.Intn(2)]
+			}
+		})
+		random.Fill(&a)
+		if b = a.DeepCopy(); seed%2 == 0 {
+			random.Fill(&b)
+		}
+		want := apiequality.Semantic.DeepEqual(a, b)
+		if got := sameApplyStrategy(a, b); got != want {
+			t.Fatalf("seed %d: %+v and %+v are the same: %t, want %t", seed, a, b, got, want)
+		}
+		if !want {
+			differ++
+		}
+	}
+	if differ == 0 || differ == 2000 {
+		t.Errorf("%d of 2000 differ", differ)
+	}
+}
+
+func TestABindingIsReadyAtItsOwnGenerationOnly(t *testing.T) {
+	for name, tt := range map[string]struct {
+		conditionType  string
+		status         metav1.ConditionStatus
+		observed       int64
+		ready, started bool
+	}{
+		"nothing is said":                       {"", "", 0, false, false},
+		"the rollout has started":               {v1beta1.BindingRolloutStarted, metav1.ConditionTrue, 2, false, true},
+		"the rollout is held":                   {v1beta1.BindingRolloutStarted, metav1.ConditionFalse, 2, false, false},
+		"the rollout of an earlier one started": {v1beta1.BindingRolloutStarted, metav1.ConditionTrue, 1, false, false},
+		"applied":                               {v1beta1.BindingApplied, metav1.ConditionTrue, 2, false, false},
+		"available":                             {v1beta1.BindingAvailable, metav1.ConditionTrue, 2, true, false},
+		"not available":                         {v1beta1.BindingAvailable, metav1.ConditionFalse, 2, false, false},
+		"an earlier one was available":          {v1beta1.BindingAvailable, metav1.ConditionTrue, 1, false, false},
+		"the difference is reported":            {v1beta1.BindingDiffReported, metav1.ConditionTrue, 2, true, false},
+		"that of an earlier one was":            {v1beta1.BindingDiffReported, metav1.ConditionTrue, 1, false, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			b := &v1beta1.ResourceBinding{ObjectMeta: metav1.ObjectMeta{Generation: 2}}
+			b.Status.Conditions = []metav1.Condition{{Type: tt.conditionType, Status: tt.status, ObservedGeneration: tt.observed}}
+			if IsReady(b) != tt.ready || IsRolloutStarted(b) != tt.started {
+				t.Errorf("ready %t, started %t", IsReady(b), IsRolloutStarted(b))
+			}
+		})
+	}
+}
+
+func TestTheClusterOfABindingIsPickedUntilThatGoes(t *testing.T) {
+	now := metav1.Now()
+	for name, tt := range map[string]struct {
+		state   v1beta1.BindingState
+		deleted *metav1.Time
+		want    bool
+	}{
+		"new":           {v1beta1.BindingStateScheduled, nil, true},
+		"has a version": {v1beta1.BindingStateBound, nil, true},
+		"not picked":    {v1beta1.BindingStateUnscheduled, nil, false},
+		"on its way out although it was never unscheduled": {v1beta1.BindingStateBound, &now, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			b := &v1beta1.ClusterResourceBinding{ObjectMeta: metav1.ObjectMeta{DeletionTimestamp: tt.deleted}, Spec: v1beta1.ResourceBindingSpec{State: tt.state}}
+			if got := IsPicked(b); got != tt.want {
+				t.Errorf("got %t", got)
+			}
+		})
+	}
+}
+
+func TestTheLastMoveIsThatWhichWasRecorded(t *testing.T) {
+	b := &v1beta1.ClusterResourceBinding{}
+	if run, turn := LastMove(b); run != "" || turn != 0 {
+		t.Errorf("nobody has moved it, got run %q in turn %d", run, turn)
+	}
+	RecordMove(b, "r", 7)
+	b.Annotations["other"] = "stays"
+	RecordMove(b, "s", 8)
+	if run, turn := LastMove(b); run != "s" || turn != 8 || b.Annotations["other"] != "stays" {
+		t.Errorf("got run %q in turn %d: %v", run, turn, b.Annotations)
+	}
+	b.Annotations[wellknown.UpdateRunTurnAnnotation] = "soon"
+	if run, turn := LastMove(b); run != "s" || turn != 0 {
+		t.Errorf("got run %q in turn %d, want none", run, turn)
+	}
+}
