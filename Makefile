@@ -27,10 +27,12 @@ build: ## Build the server: _output/bin/stagegate-apiserver.
 .PHONY: generate
 generate: ## Regenerate everything that is derived from the types in pkg/apis.
 	hack/update-codegen.sh
+	$(GO) test -count=1 ./test/integration -run '^TestOpenAPIDocumentsAreServed$$' -openapi.update
 
 .PHONY: verify
-verify: ## Fail if generated code or go.mod is not up to date.
+verify: ## Fail if generated code, OpenAPI documents or go.mod are not up to date.
 	hack/verify-codegen.sh
+	$(GO) test -count=1 ./test/integration -run '^TestOpenAPIDocumentsAreServed$$'
 	$(GO) mod tidy -diff
 	cd test/hub && $(GO) mod tidy -diff
 

@@ -4,7 +4,11 @@
 package integration
 
 import (
+	"bytes"
 	"encoding/json"
+	"flag"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 
@@ -15,6 +19,51 @@ import (
 )
 
 const modelPrefix = "io.kubernetes-fleet."
+
+var updateOpenAPI = flag.Bool("openapi.update", false, "write the OpenAPI documents instead of comparing them")
+
+// TestOpenAPIDocumentsAreServed compares the OpenAPI documents in artifacts/openapi, which show a change of the API in review, with the
+// served ones. They contain everything but the version of the server.
+func TestOpenAPIDocumentsAreServed(t *testing.T) {
+	s := testserver.Start(t)
+	client, err := kubernetes.NewForConfig(s.As(testserver.Nobody))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, group := range groups {
+		for _, version := range []string{"v1", "v1beta1"} {
+			data, err := client.Discovery().RESTClient().Get().AbsPath("/openapi/v3/apis/"+group+"/"+version).SetHeader("Accept", "application/json").DoRaw(t.Context())
+			if err != nil {
+				t.Fatal(err)
+			}
+			var document map[string]any
+			if err := json.Unmarshal(data, &document); err != nil {
+				t.Fatal(err)
+			}
+			document["info"].(map[string]any)["version"] = "unversioned"
+			served, err := json.MarshalIndent(document, "", "  ")
+			if err != nil {
+				t.Fatal(err)
+			}
+			served = append(served, '\n')
+			name := "apis__" + group + "__" + version + "_openapi.json"
+			file := filepath.Join("..", "..", "artifacts", "openapi", "v3", name)
+			if *updateOpenAPI {
+				if err := os.WriteFile(file, served, 0o644); err != nil {
+					t.Fatal(err)
+				}
+				continue
+			}
+			written, err := os.ReadFile(file)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if !bytes.Equal(written, served) {
+				t.Errorf("artifacts/openapi/v3/%s is not what the server serves: run make generate", name)
+			}
+		}
+	}
+}
 
 // TestEveryFieldIsDescribed holds what kubectl explain shows, in both forms of OpenAPI.
 func TestEveryFieldIsDescribed(t *testing.T) {

@@ -455,7 +455,7 @@ func schema_pkg_apis_cluster_v1_AgentStatus(ref common.ReferenceCallback) common
 							},
 						},
 						SchemaProps: spec.SchemaProps{
-							Description: "conditions say how the agent is. Their types are Joined and Healthy.",
+							Description: "conditions are the conditions of the agent: Joined and Healthy.",
 							Type:        []string{"array"},
 							Items: &spec.SchemaOrArray{
 								Schema: &spec.Schema{
@@ -468,7 +468,7 @@ func schema_pkg_apis_cluster_v1_AgentStatus(ref common.ReferenceCallback) common
 					},
 					"lastReceivedHeartbeat": {
 						SchemaProps: spec.SchemaProps{
-							Description: "lastReceivedHeartbeat is when the agent last gave a sign of life.",
+							Description: "lastReceivedHeartbeat is when the agent last sent a heartbeat.",
 							Ref:         ref(metav1.Time{}.OpenAPIModelName()),
 						},
 					},
@@ -485,12 +485,12 @@ func schema_pkg_apis_cluster_v1_DeleteOptions(ref common.ReferenceCallback) comm
 	return common.OpenAPIDefinition{
 		Schema: spec.Schema{
 			SchemaProps: spec.SchemaProps{
-				Description: "DeleteOptions says how a member cluster leaves the fleet.",
+				Description: "DeleteOptions specifies how a member cluster leaves the fleet.",
 				Type:        []string{"object"},
 				Properties: map[string]spec.Schema{
 					"validationMode": {
 						SchemaProps: spec.SchemaProps{
-							Description: "validationMode is Strict or Skip. Strict waits up to 15 minutes for a cluster that does not answer, to let go of what was placed there; Skip tries once. Defaults to Strict.\n\nPossible enum values:\n - `\"Skip\"` does not wait for a cluster that does not answer.\n - `\"Strict\"` waits for a cluster that does not answer.",
+							Description: "validationMode is Strict or Skip. To remove the placed resources, Strict waits up to 15 minutes for a cluster that does not answer; Skip tries once. Defaults to Strict.\n\nPossible enum values:\n - `\"Skip\"` does not wait for a cluster that does not answer.\n - `\"Strict\"` waits for a cluster that does not answer.",
 							Default:     "Strict",
 							Type:        []string{"string"},
 							Format:      "",
@@ -507,7 +507,7 @@ func schema_pkg_apis_cluster_v1_InternalMemberCluster(ref common.ReferenceCallba
 	return common.OpenAPIDefinition{
 		Schema: spec.Schema{
 			SchemaProps: spec.SchemaProps{
-				Description: "InternalMemberCluster is how the hub and the agent of a member cluster talk to each other: the hub writes in spec what it asks of the member, the agent reports in status. It lies in the namespace fleet-member-<name> and has the name of the MemberCluster. Users do not write it.",
+				Description: "InternalMemberCluster is the channel between the hub and the agent of a member cluster: the hub writes spec, the agent status. It is in the namespace fleet-member-<name> and has the name of the MemberCluster. Users do not write it.",
 				Type:        []string{"object"},
 				Properties: map[string]spec.Schema{
 					"kind": {
@@ -526,21 +526,21 @@ func schema_pkg_apis_cluster_v1_InternalMemberCluster(ref common.ReferenceCallba
 					},
 					"metadata": {
 						SchemaProps: spec.SchemaProps{
-							Description: "metadata is the standard object metadata. The name is that of the MemberCluster.",
+							Description: "metadata is the object's standard metadata. The name is that of the MemberCluster.",
 							Default:     map[string]interface{}{},
 							Ref:         ref(metav1.ObjectMeta{}.OpenAPIModelName()),
 						},
 					},
 					"spec": {
 						SchemaProps: spec.SchemaProps{
-							Description: "spec is what the hub asks of the member.",
+							Description: "spec is the desired state of the member, which the hub writes.",
 							Default:     map[string]interface{}{},
 							Ref:         ref(v1.InternalMemberClusterSpec{}.OpenAPIModelName()),
 						},
 					},
 					"status": {
 						SchemaProps: spec.SchemaProps{
-							Description: "status is what the member reports. It is ignored when an object is created or updated other than through the status subresource.",
+							Description: "status is the observed state of the member, which the agent reports. It can only be written through the status subresource.",
 							Default:     map[string]interface{}{},
 							Ref:         ref(v1.InternalMemberClusterStatus{}.OpenAPIModelName()),
 						},
@@ -577,7 +577,7 @@ func schema_pkg_apis_cluster_v1_InternalMemberClusterList(ref common.ReferenceCa
 					},
 					"metadata": {
 						SchemaProps: spec.SchemaProps{
-							Description: "metadata is the standard list metadata.",
+							Description: "metadata is the list's standard metadata.",
 							Default:     map[string]interface{}{},
 							Ref:         ref(metav1.ListMeta{}.OpenAPIModelName()),
 						},
@@ -608,12 +608,12 @@ func schema_pkg_apis_cluster_v1_InternalMemberClusterSpec(ref common.ReferenceCa
 	return common.OpenAPIDefinition{
 		Schema: spec.Schema{
 			SchemaProps: spec.SchemaProps{
-				Description: "InternalMemberClusterSpec is what the hub asks of a member.",
+				Description: "InternalMemberClusterSpec is the desired state of a member.",
 				Type:        []string{"object"},
 				Properties: map[string]spec.Schema{
 					"state": {
 						SchemaProps: spec.SchemaProps{
-							Description: "state is Join or Leave. Join asks the member to join the fleet and to stay in it, Leave asks it to clean up and to go.\n\nPossible enum values:\n - `\"Join\"` asks the member to join the fleet and to stay in it.\n - `\"Leave\"` asks the member to clean up and to leave the fleet.",
+							Description: "state is Join or Leave. Join asks the member to join the fleet and to stay in it, Leave asks it to clean up and to leave the fleet.\n\nPossible enum values:\n - `\"Join\"` asks the member to join the fleet and to stay in it.\n - `\"Leave\"` asks the member to clean up and to leave the fleet.",
 							Default:     "",
 							Type:        []string{"string"},
 							Format:      "",
@@ -639,7 +639,7 @@ func schema_pkg_apis_cluster_v1_InternalMemberClusterStatus(ref common.Reference
 	return common.OpenAPIDefinition{
 		Schema: spec.Schema{
 			SchemaProps: spec.SchemaProps{
-				Description: "InternalMemberClusterStatus is what a member reports.",
+				Description: "InternalMemberClusterStatus is the observed state of a member.",
 				Type:        []string{"object"},
 				Properties: map[string]spec.Schema{
 					"conditions": {
@@ -649,7 +649,7 @@ func schema_pkg_apis_cluster_v1_InternalMemberClusterStatus(ref common.Reference
 							},
 						},
 						SchemaProps: spec.SchemaProps{
-							Description: "conditions say how the member's reporting is going. Their types are ClusterPropertyProviderStarted, ClusterPropertyCollectionSucceeded and NamespaceCollectionSucceeded.",
+							Description: "conditions are the conditions of the member's reports: ClusterPropertyProviderStarted, ClusterPropertyCollectionSucceeded and NamespaceCollectionSucceeded.",
 							Type:        []string{"array"},
 							Items: &spec.SchemaOrArray{
 								Schema: &spec.Schema{
@@ -662,7 +662,7 @@ func schema_pkg_apis_cluster_v1_InternalMemberClusterStatus(ref common.Reference
 					},
 					"namespaces": {
 						SchemaProps: spec.SchemaProps{
-							Description: "namespaces has the namespaces of the cluster, by name. The value is the name of the Work that manages the namespace, empty if none does.",
+							Description: "namespaces maps the names of the cluster's namespaces to the name of the Work that manages the namespace, empty if none does.",
 							Type:        []string{"object"},
 							AdditionalProperties: &spec.SchemaOrBool{
 								Allows: true,
@@ -677,7 +677,7 @@ func schema_pkg_apis_cluster_v1_InternalMemberClusterStatus(ref common.Reference
 					},
 					"properties": {
 						SchemaProps: spec.SchemaProps{
-							Description: "properties has facts about the cluster, by name, such as kubernetes-fleet.io/node-count.",
+							Description: "properties maps the names of the cluster's properties, such as kubernetes-fleet.io/node-count, to their values.",
 							Type:        []string{"object"},
 							AdditionalProperties: &spec.SchemaOrBool{
 								Allows: true,
@@ -691,7 +691,7 @@ func schema_pkg_apis_cluster_v1_InternalMemberClusterStatus(ref common.Reference
 					},
 					"resourceUsage": {
 						SchemaProps: spec.SchemaProps{
-							Description: "resourceUsage is what the nodes of the cluster offer and what of it is free.",
+							Description: "resourceUsage is the capacity of the cluster's nodes and how much of it is free.",
 							Default:     map[string]interface{}{},
 							Ref:         ref(v1.ResourceUsage{}.OpenAPIModelName()),
 						},
@@ -726,7 +726,7 @@ func schema_pkg_apis_cluster_v1_MemberCluster(ref common.ReferenceCallback) comm
 	return common.OpenAPIDefinition{
 		Schema: spec.Schema{
 			SchemaProps: spec.SchemaProps{
-				Description: "MemberCluster is a cluster of the fleet. Creating one asks the cluster to join, deleting it asks the cluster to leave. Its labels are what placements and stages choose clusters by. The name has at most 50 characters and no dot, since the namespace fleet-member-<name> on the hub is named after it.",
+				Description: "MemberCluster is a cluster of the fleet. Creating one asks the cluster to join, deleting it asks the cluster to leave. Placements and stages select clusters by its labels. The name has at most 50 characters and no dot, since the namespace fleet-member-<name> on the hub is named after it.",
 				Type:        []string{"object"},
 				Properties: map[string]spec.Schema{
 					"kind": {
@@ -745,21 +745,21 @@ func schema_pkg_apis_cluster_v1_MemberCluster(ref common.ReferenceCallback) comm
 					},
 					"metadata": {
 						SchemaProps: spec.SchemaProps{
-							Description: "metadata is the standard object metadata. Its labels are what placements and stages select clusters by.",
+							Description: "metadata is the object's standard metadata. Placements and stages select clusters by its labels.",
 							Default:     map[string]interface{}{},
 							Ref:         ref(metav1.ObjectMeta{}.OpenAPIModelName()),
 						},
 					},
 					"spec": {
 						SchemaProps: spec.SchemaProps{
-							Description: "spec is what the fleet wants of the cluster.",
+							Description: "spec is the desired state of the cluster.",
 							Default:     map[string]interface{}{},
 							Ref:         ref(v1.MemberClusterSpec{}.OpenAPIModelName()),
 						},
 					},
 					"status": {
 						SchemaProps: spec.SchemaProps{
-							Description: "status is what is known of the cluster. The server writes it; it is ignored when an object is created or updated other than through the status subresource.",
+							Description: "status is the observed state of the cluster. The server writes it; it can only be written through the status subresource.",
 							Default:     map[string]interface{}{},
 							Ref:         ref(v1.MemberClusterStatus{}.OpenAPIModelName()),
 						},
@@ -796,7 +796,7 @@ func schema_pkg_apis_cluster_v1_MemberClusterList(ref common.ReferenceCallback) 
 					},
 					"metadata": {
 						SchemaProps: spec.SchemaProps{
-							Description: "metadata is the standard list metadata.",
+							Description: "metadata is the list's standard metadata.",
 							Default:     map[string]interface{}{},
 							Ref:         ref(metav1.ListMeta{}.OpenAPIModelName()),
 						},
@@ -827,12 +827,12 @@ func schema_pkg_apis_cluster_v1_MemberClusterSpec(ref common.ReferenceCallback) 
 	return common.OpenAPIDefinition{
 		Schema: spec.Schema{
 			SchemaProps: spec.SchemaProps{
-				Description: "MemberClusterSpec is what the fleet wants of a member cluster.",
+				Description: "MemberClusterSpec is the desired state of a member cluster.",
 				Type:        []string{"object"},
 				Properties: map[string]spec.Schema{
 					"identity": {
 						SchemaProps: spec.SchemaProps{
-							Description: "identity is the user, group or service account that the member's agent is on the hub. It is allowed to read and report on what lies in the cluster's namespace fleet-member-<name>, and nothing else. kind and name are required.",
+							Description: "identity is the user, group or service account of the member's agent on the hub. It may read and report on objects in the cluster's namespace fleet-member-<name>, and nothing else. kind and name are required.",
 							Default:     map[string]interface{}{},
 							Ref:         ref(rbacv1.Subject{}.OpenAPIModelName()),
 						},
@@ -852,7 +852,7 @@ func schema_pkg_apis_cluster_v1_MemberClusterSpec(ref common.ReferenceCallback) 
 							},
 						},
 						SchemaProps: spec.SchemaProps{
-							Description: "taints keep placements that do not tolerate them from choosing the cluster. What is already placed there stays. No two may be alike. At most 100.",
+							Description: "taints keep placements that do not tolerate them off the cluster. Resources that are already placed there stay. No two may be equal. At most 100.",
 							Type:        []string{"array"},
 							Items: &spec.SchemaOrArray{
 								Schema: &spec.Schema{
@@ -865,7 +865,7 @@ func schema_pkg_apis_cluster_v1_MemberClusterSpec(ref common.ReferenceCallback) 
 					},
 					"deleteOptions": {
 						SchemaProps: spec.SchemaProps{
-							Description: "deleteOptions says how the cluster leaves the fleet.",
+							Description: "deleteOptions specifies how the cluster leaves the fleet.",
 							Ref:         ref(v1.DeleteOptions{}.OpenAPIModelName()),
 						},
 					},
@@ -882,7 +882,7 @@ func schema_pkg_apis_cluster_v1_MemberClusterStatus(ref common.ReferenceCallback
 	return common.OpenAPIDefinition{
 		Schema: spec.Schema{
 			SchemaProps: spec.SchemaProps{
-				Description: "MemberClusterStatus is what is known of a member cluster.",
+				Description: "MemberClusterStatus is the observed state of a member cluster.",
 				Type:        []string{"object"},
 				Properties: map[string]spec.Schema{
 					"conditions": {
@@ -897,7 +897,7 @@ func schema_pkg_apis_cluster_v1_MemberClusterStatus(ref common.ReferenceCallback
 							},
 						},
 						SchemaProps: spec.SchemaProps{
-							Description: "conditions say how far the cluster is with joining or leaving the fleet. Their types are ReadyToJoin, Joined, Healthy, ClusterPropertyProviderStarted, ClusterPropertyCollectionSucceeded and NamespaceCollectionSucceeded.",
+							Description: "conditions are the conditions of the cluster: ReadyToJoin, Joined, Healthy, ClusterPropertyProviderStarted, ClusterPropertyCollectionSucceeded and NamespaceCollectionSucceeded.",
 							Type:        []string{"array"},
 							Items: &spec.SchemaOrArray{
 								Schema: &spec.Schema{
@@ -910,7 +910,7 @@ func schema_pkg_apis_cluster_v1_MemberClusterStatus(ref common.ReferenceCallback
 					},
 					"namespaces": {
 						SchemaProps: spec.SchemaProps{
-							Description: "namespaces has the namespaces that the cluster reports, by name. The value is the name of the Work that manages the namespace, empty if none does.",
+							Description: "namespaces maps the names of the namespaces that the cluster reports to the name of the Work that manages the namespace, empty if none does.",
 							Type:        []string{"object"},
 							AdditionalProperties: &spec.SchemaOrBool{
 								Allows: true,
@@ -925,7 +925,7 @@ func schema_pkg_apis_cluster_v1_MemberClusterStatus(ref common.ReferenceCallback
 					},
 					"properties": {
 						SchemaProps: spec.SchemaProps{
-							Description: "properties has facts that the cluster reports about itself, by name, such as kubernetes-fleet.io/node-count. Placements can choose clusters by them.",
+							Description: "properties maps the names of the properties that the cluster reports, such as kubernetes-fleet.io/node-count, to their values. Placements can select clusters by them.",
 							Type:        []string{"object"},
 							AdditionalProperties: &spec.SchemaOrBool{
 								Allows: true,
@@ -939,7 +939,7 @@ func schema_pkg_apis_cluster_v1_MemberClusterStatus(ref common.ReferenceCallback
 					},
 					"resourceUsage": {
 						SchemaProps: spec.SchemaProps{
-							Description: "resourceUsage is what the nodes of the cluster offer and what of it is free.",
+							Description: "resourceUsage is the capacity of the cluster's nodes and how much of it is free.",
 							Default:     map[string]interface{}{},
 							Ref:         ref(v1.ResourceUsage{}.OpenAPIModelName()),
 						},
@@ -974,12 +974,12 @@ func schema_pkg_apis_cluster_v1_PropertyValue(ref common.ReferenceCallback) comm
 	return common.OpenAPIDefinition{
 		Schema: spec.Schema{
 			SchemaProps: spec.SchemaProps{
-				Description: "PropertyValue is a fact that a cluster reports about itself.",
+				Description: "PropertyValue is the value of a property that a cluster reports about itself.",
 				Type:        []string{"object"},
 				Properties: map[string]spec.Schema{
 					"value": {
 						SchemaProps: spec.SchemaProps{
-							Description: "value is the fact. Numbers are written as Kubernetes quantities.",
+							Description: "value is the value of the property. Numbers are written as Kubernetes quantities.",
 							Default:     "",
 							Type:        []string{"string"},
 							Format:      "",
@@ -987,7 +987,7 @@ func schema_pkg_apis_cluster_v1_PropertyValue(ref common.ReferenceCallback) comm
 					},
 					"observationTime": {
 						SchemaProps: spec.SchemaProps{
-							Description: "observationTime is when the fact was observed on the cluster.",
+							Description: "observationTime is when the value was observed on the cluster.",
 							Ref:         ref(metav1.Time{}.OpenAPIModelName()),
 						},
 					},
@@ -1004,12 +1004,12 @@ func schema_pkg_apis_cluster_v1_ResourceUsage(ref common.ReferenceCallback) comm
 	return common.OpenAPIDefinition{
 		Schema: spec.Schema{
 			SchemaProps: spec.SchemaProps{
-				Description: "ResourceUsage is what the nodes of a cluster offer and what of it is free, each as a sum over all nodes.",
+				Description: "ResourceUsage is the capacity of the nodes of a cluster and how much of it is free, each as a sum over all nodes.",
 				Type:        []string{"object"},
 				Properties: map[string]spec.Schema{
 					"capacity": {
 						SchemaProps: spec.SchemaProps{
-							Description: "capacity is everything the nodes have, as quantities by resource name.",
+							Description: "capacity is the total capacity of the nodes, as quantities by resource name.",
 							Type:        []string{"object"},
 							AdditionalProperties: &spec.SchemaOrBool{
 								Allows: true,
@@ -1023,7 +1023,7 @@ func schema_pkg_apis_cluster_v1_ResourceUsage(ref common.ReferenceCallback) comm
 					},
 					"allocatable": {
 						SchemaProps: spec.SchemaProps{
-							Description: "allocatable is what the nodes offer to pods, as quantities by resource name.",
+							Description: "allocatable is the capacity that the nodes offer to pods, as quantities by resource name.",
 							Type:        []string{"object"},
 							AdditionalProperties: &spec.SchemaOrBool{
 								Allows: true,
@@ -1037,7 +1037,7 @@ func schema_pkg_apis_cluster_v1_ResourceUsage(ref common.ReferenceCallback) comm
 					},
 					"available": {
 						SchemaProps: spec.SchemaProps{
-							Description: "available is what of allocatable no pod has requested, as quantities by resource name.",
+							Description: "available is the part of allocatable that no pod has requested, as quantities by resource name.",
 							Type:        []string{"object"},
 							AdditionalProperties: &spec.SchemaOrBool{
 								Allows: true,
@@ -1067,12 +1067,12 @@ func schema_pkg_apis_cluster_v1_Taint(ref common.ReferenceCallback) common.OpenA
 	return common.OpenAPIDefinition{
 		Schema: spec.Schema{
 			SchemaProps: spec.SchemaProps{
-				Description: "Taint keeps placements that do not tolerate it from choosing the cluster.",
+				Description: "Taint keeps placements that do not tolerate it off the cluster.",
 				Type:        []string{"object"},
 				Properties: map[string]spec.Schema{
 					"key": {
 						SchemaProps: spec.SchemaProps{
-							Description: "key is the name of the taint, in the form of a label key: an optional DNS prefix and a slash, then at most 63 characters.",
+							Description: "key is the key of the taint, in the form of a label key: an optional DNS prefix and a slash, then at most 63 characters.",
 							Default:     "",
 							Type:        []string{"string"},
 							Format:      "",
@@ -1080,14 +1080,14 @@ func schema_pkg_apis_cluster_v1_Taint(ref common.ReferenceCallback) common.OpenA
 					},
 					"value": {
 						SchemaProps: spec.SchemaProps{
-							Description: "value belongs to the key and has the form of a label value: at most 63 characters, and it may be empty.",
+							Description: "value is the value of the taint, in the form of a label value: at most 63 characters. It may be empty.",
 							Type:        []string{"string"},
 							Format:      "",
 						},
 					},
 					"effect": {
 						SchemaProps: spec.SchemaProps{
-							Description: "effect is what the taint does to placements that do not tolerate it. NoSchedule is the only one: such placements do not choose the cluster anew, and those that have chosen it already keep it.\n\nPossible enum values:\n - `\"NoSchedule\"` keeps new placements away and leaves those already there.",
+							Description: "effect is the effect of the taint on placements that do not tolerate it. The only effect is NoSchedule: such placements do not pick the cluster, but keep it if they have already picked it.\n\nPossible enum values:\n - `\"NoSchedule\"` keeps new placements away and leaves those already there.",
 							Default:     "",
 							Type:        []string{"string"},
 							Format:      "",
@@ -1128,7 +1128,7 @@ func schema_pkg_apis_cluster_v1beta1_AgentStatus(ref common.ReferenceCallback) c
 							},
 						},
 						SchemaProps: spec.SchemaProps{
-							Description: "conditions say how the agent is. Their types are Joined and Healthy.",
+							Description: "conditions are the conditions of the agent: Joined and Healthy.",
 							Type:        []string{"array"},
 							Items: &spec.SchemaOrArray{
 								Schema: &spec.Schema{
@@ -1141,7 +1141,7 @@ func schema_pkg_apis_cluster_v1beta1_AgentStatus(ref common.ReferenceCallback) c
 					},
 					"lastReceivedHeartbeat": {
 						SchemaProps: spec.SchemaProps{
-							Description: "lastReceivedHeartbeat is when the agent last gave a sign of life.",
+							Description: "lastReceivedHeartbeat is when the agent last sent a heartbeat.",
 							Ref:         ref(metav1.Time{}.OpenAPIModelName()),
 						},
 					},
@@ -1158,12 +1158,12 @@ func schema_pkg_apis_cluster_v1beta1_DeleteOptions(ref common.ReferenceCallback)
 	return common.OpenAPIDefinition{
 		Schema: spec.Schema{
 			SchemaProps: spec.SchemaProps{
-				Description: "DeleteOptions says how a member cluster leaves the fleet.",
+				Description: "DeleteOptions specifies how a member cluster leaves the fleet.",
 				Type:        []string{"object"},
 				Properties: map[string]spec.Schema{
 					"validationMode": {
 						SchemaProps: spec.SchemaProps{
-							Description: "validationMode is Strict or Skip. Strict waits up to 15 minutes for a cluster that does not answer, to let go of what was placed there; Skip tries once. Defaults to Strict.\n\nPossible enum values:\n - `\"Skip\"` does not wait for a cluster that does not answer.\n - `\"Strict\"` waits for a cluster that does not answer.",
+							Description: "validationMode is Strict or Skip. To remove the placed resources, Strict waits up to 15 minutes for a cluster that does not answer; Skip tries once. Defaults to Strict.\n\nPossible enum values:\n - `\"Skip\"` does not wait for a cluster that does not answer.\n - `\"Strict\"` waits for a cluster that does not answer.",
 							Default:     "Strict",
 							Type:        []string{"string"},
 							Format:      "",
@@ -1180,7 +1180,7 @@ func schema_pkg_apis_cluster_v1beta1_InternalMemberCluster(ref common.ReferenceC
 	return common.OpenAPIDefinition{
 		Schema: spec.Schema{
 			SchemaProps: spec.SchemaProps{
-				Description: "InternalMemberCluster is how the hub and the agent of a member cluster talk to each other: the hub writes in spec what it asks of the member, the agent reports in status. It lies in the namespace fleet-member-<name> and has the name of the MemberCluster. Users do not write it.",
+				Description: "InternalMemberCluster is the channel between the hub and the agent of a member cluster: the hub writes spec, the agent status. It is in the namespace fleet-member-<name> and has the name of the MemberCluster. Users do not write it.",
 				Type:        []string{"object"},
 				Properties: map[string]spec.Schema{
 					"kind": {
@@ -1199,21 +1199,21 @@ func schema_pkg_apis_cluster_v1beta1_InternalMemberCluster(ref common.ReferenceC
 					},
 					"metadata": {
 						SchemaProps: spec.SchemaProps{
-							Description: "metadata is the standard object metadata. The name is that of the MemberCluster.",
+							Description: "metadata is the object's standard metadata. The name is that of the MemberCluster.",
 							Default:     map[string]interface{}{},
 							Ref:         ref(metav1.ObjectMeta{}.OpenAPIModelName()),
 						},
 					},
 					"spec": {
 						SchemaProps: spec.SchemaProps{
-							Description: "spec is what the hub asks of the member.",
+							Description: "spec is the desired state of the member, which the hub writes.",
 							Default:     map[string]interface{}{},
 							Ref:         ref(v1beta1.InternalMemberClusterSpec{}.OpenAPIModelName()),
 						},
 					},
 					"status": {
 						SchemaProps: spec.SchemaProps{
-							Description: "status is what the member reports. It is ignored when an object is created or updated other than through the status subresource.",
+							Description: "status is the observed state of the member, which the agent reports. It can only be written through the status subresource.",
 							Default:     map[string]interface{}{},
 							Ref:         ref(v1beta1.InternalMemberClusterStatus{}.OpenAPIModelName()),
 						},
@@ -1250,7 +1250,7 @@ func schema_pkg_apis_cluster_v1beta1_InternalMemberClusterList(ref common.Refere
 					},
 					"metadata": {
 						SchemaProps: spec.SchemaProps{
-							Description: "metadata is the standard list metadata.",
+							Description: "metadata is the list's standard metadata.",
 							Default:     map[string]interface{}{},
 							Ref:         ref(metav1.ListMeta{}.OpenAPIModelName()),
 						},
@@ -1281,12 +1281,12 @@ func schema_pkg_apis_cluster_v1beta1_InternalMemberClusterSpec(ref common.Refere
 	return common.OpenAPIDefinition{
 		Schema: spec.Schema{
 			SchemaProps: spec.SchemaProps{
-				Description: "InternalMemberClusterSpec is what the hub asks of a member.",
+				Description: "InternalMemberClusterSpec is the desired state of a member.",
 				Type:        []string{"object"},
 				Properties: map[string]spec.Schema{
 					"state": {
 						SchemaProps: spec.SchemaProps{
-							Description: "state is Join or Leave. Join asks the member to join the fleet and to stay in it, Leave asks it to clean up and to go.\n\nPossible enum values:\n - `\"Join\"` asks the member to join the fleet and to stay in it.\n - `\"Leave\"` asks the member to clean up and to leave the fleet.",
+							Description: "state is Join or Leave. Join asks the member to join the fleet and to stay in it, Leave asks it to clean up and to leave the fleet.\n\nPossible enum values:\n - `\"Join\"` asks the member to join the fleet and to stay in it.\n - `\"Leave\"` asks the member to clean up and to leave the fleet.",
 							Default:     "",
 							Type:        []string{"string"},
 							Format:      "",
@@ -1312,7 +1312,7 @@ func schema_pkg_apis_cluster_v1beta1_InternalMemberClusterStatus(ref common.Refe
 	return common.OpenAPIDefinition{
 		Schema: spec.Schema{
 			SchemaProps: spec.SchemaProps{
-				Description: "InternalMemberClusterStatus is what a member reports.",
+				Description: "InternalMemberClusterStatus is the observed state of a member.",
 				Type:        []string{"object"},
 				Properties: map[string]spec.Schema{
 					"conditions": {
@@ -1322,7 +1322,7 @@ func schema_pkg_apis_cluster_v1beta1_InternalMemberClusterStatus(ref common.Refe
 							},
 						},
 						SchemaProps: spec.SchemaProps{
-							Description: "conditions say how the member's reporting is going. Their types are ClusterPropertyProviderStarted, ClusterPropertyCollectionSucceeded and NamespaceCollectionSucceeded.",
+							Description: "conditions are the conditions of the member's reports: ClusterPropertyProviderStarted, ClusterPropertyCollectionSucceeded and NamespaceCollectionSucceeded.",
 							Type:        []string{"array"},
 							Items: &spec.SchemaOrArray{
 								Schema: &spec.Schema{
@@ -1335,7 +1335,7 @@ func schema_pkg_apis_cluster_v1beta1_InternalMemberClusterStatus(ref common.Refe
 					},
 					"namespaces": {
 						SchemaProps: spec.SchemaProps{
-							Description: "namespaces has the namespaces of the cluster, by name. The value is the name of the Work that manages the namespace, empty if none does.",
+							Description: "namespaces maps the names of the cluster's namespaces to the name of the Work that manages the namespace, empty if none does.",
 							Type:        []string{"object"},
 							AdditionalProperties: &spec.SchemaOrBool{
 								Allows: true,
@@ -1350,7 +1350,7 @@ func schema_pkg_apis_cluster_v1beta1_InternalMemberClusterStatus(ref common.Refe
 					},
 					"properties": {
 						SchemaProps: spec.SchemaProps{
-							Description: "properties has facts about the cluster, by name, such as kubernetes-fleet.io/node-count.",
+							Description: "properties maps the names of the cluster's properties, such as kubernetes-fleet.io/node-count, to their values.",
 							Type:        []string{"object"},
 							AdditionalProperties: &spec.SchemaOrBool{
 								Allows: true,
@@ -1364,7 +1364,7 @@ func schema_pkg_apis_cluster_v1beta1_InternalMemberClusterStatus(ref common.Refe
 					},
 					"resourceUsage": {
 						SchemaProps: spec.SchemaProps{
-							Description: "resourceUsage is what the nodes of the cluster offer and what of it is free.",
+							Description: "resourceUsage is the capacity of the cluster's nodes and how much of it is free.",
 							Default:     map[string]interface{}{},
 							Ref:         ref(v1beta1.ResourceUsage{}.OpenAPIModelName()),
 						},
@@ -1399,7 +1399,7 @@ func schema_pkg_apis_cluster_v1beta1_MemberCluster(ref common.ReferenceCallback)
 	return common.OpenAPIDefinition{
 		Schema: spec.Schema{
 			SchemaProps: spec.SchemaProps{
-				Description: "MemberCluster is a cluster of the fleet. Creating one asks the cluster to join, deleting it asks the cluster to leave. Its labels are what placements and stages choose clusters by. The name has at most 50 characters and no dot, since the namespace fleet-member-<name> on the hub is named after it.",
+				Description: "MemberCluster is a cluster of the fleet. Creating one asks the cluster to join, deleting it asks the cluster to leave. Placements and stages select clusters by its labels. The name has at most 50 characters and no dot, since the namespace fleet-member-<name> on the hub is named after it.",
 				Type:        []string{"object"},
 				Properties: map[string]spec.Schema{
 					"kind": {
@@ -1418,21 +1418,21 @@ func schema_pkg_apis_cluster_v1beta1_MemberCluster(ref common.ReferenceCallback)
 					},
 					"metadata": {
 						SchemaProps: spec.SchemaProps{
-							Description: "metadata is the standard object metadata. Its labels are what placements and stages select clusters by.",
+							Description: "metadata is the object's standard metadata. Placements and stages select clusters by its labels.",
 							Default:     map[string]interface{}{},
 							Ref:         ref(metav1.ObjectMeta{}.OpenAPIModelName()),
 						},
 					},
 					"spec": {
 						SchemaProps: spec.SchemaProps{
-							Description: "spec is what the fleet wants of the cluster.",
+							Description: "spec is the desired state of the cluster.",
 							Default:     map[string]interface{}{},
 							Ref:         ref(v1beta1.MemberClusterSpec{}.OpenAPIModelName()),
 						},
 					},
 					"status": {
 						SchemaProps: spec.SchemaProps{
-							Description: "status is what is known of the cluster. The server writes it; it is ignored when an object is created or updated other than through the status subresource.",
+							Description: "status is the observed state of the cluster. The server writes it; it can only be written through the status subresource.",
 							Default:     map[string]interface{}{},
 							Ref:         ref(v1beta1.MemberClusterStatus{}.OpenAPIModelName()),
 						},
@@ -1469,7 +1469,7 @@ func schema_pkg_apis_cluster_v1beta1_MemberClusterList(ref common.ReferenceCallb
 					},
 					"metadata": {
 						SchemaProps: spec.SchemaProps{
-							Description: "metadata is the standard list metadata.",
+							Description: "metadata is the list's standard metadata.",
 							Default:     map[string]interface{}{},
 							Ref:         ref(metav1.ListMeta{}.OpenAPIModelName()),
 						},
@@ -1500,12 +1500,12 @@ func schema_pkg_apis_cluster_v1beta1_MemberClusterSpec(ref common.ReferenceCallb
 	return common.OpenAPIDefinition{
 		Schema: spec.Schema{
 			SchemaProps: spec.SchemaProps{
-				Description: "MemberClusterSpec is what the fleet wants of a member cluster.",
+				Description: "MemberClusterSpec is the desired state of a member cluster.",
 				Type:        []string{"object"},
 				Properties: map[string]spec.Schema{
 					"identity": {
 						SchemaProps: spec.SchemaProps{
-							Description: "identity is the user, group or service account that the member's agent is on the hub. It is allowed to read and report on what lies in the cluster's namespace fleet-member-<name>, and nothing else. kind and name are required.",
+							Description: "identity is the user, group or service account of the member's agent on the hub. It may read and report on objects in the cluster's namespace fleet-member-<name>, and nothing else. kind and name are required.",
 							Default:     map[string]interface{}{},
 							Ref:         ref(rbacv1.Subject{}.OpenAPIModelName()),
 						},
@@ -1525,7 +1525,7 @@ func schema_pkg_apis_cluster_v1beta1_MemberClusterSpec(ref common.ReferenceCallb
 							},
 						},
 						SchemaProps: spec.SchemaProps{
-							Description: "taints keep placements that do not tolerate them from choosing the cluster. What is already placed there stays. No two may be alike. At most 100.",
+							Description: "taints keep placements that do not tolerate them off the cluster. Resources that are already placed there stay. No two may be equal. At most 100.",
 							Type:        []string{"array"},
 							Items: &spec.SchemaOrArray{
 								Schema: &spec.Schema{
@@ -1538,7 +1538,7 @@ func schema_pkg_apis_cluster_v1beta1_MemberClusterSpec(ref common.ReferenceCallb
 					},
 					"deleteOptions": {
 						SchemaProps: spec.SchemaProps{
-							Description: "deleteOptions says how the cluster leaves the fleet.",
+							Description: "deleteOptions specifies how the cluster leaves the fleet.",
 							Ref:         ref(v1beta1.DeleteOptions{}.OpenAPIModelName()),
 						},
 					},
@@ -1555,7 +1555,7 @@ func schema_pkg_apis_cluster_v1beta1_MemberClusterStatus(ref common.ReferenceCal
 	return common.OpenAPIDefinition{
 		Schema: spec.Schema{
 			SchemaProps: spec.SchemaProps{
-				Description: "MemberClusterStatus is what is known of a member cluster.",
+				Description: "MemberClusterStatus is the observed state of a member cluster.",
 				Type:        []string{"object"},
 				Properties: map[string]spec.Schema{
 					"conditions": {
@@ -1570,7 +1570,7 @@ func schema_pkg_apis_cluster_v1beta1_MemberClusterStatus(ref common.ReferenceCal
 							},
 						},
 						SchemaProps: spec.SchemaProps{
-							Description: "conditions say how far the cluster is with joining or leaving the fleet. Their types are ReadyToJoin, Joined, Healthy, ClusterPropertyProviderStarted, ClusterPropertyCollectionSucceeded and NamespaceCollectionSucceeded.",
+							Description: "conditions are the conditions of the cluster: ReadyToJoin, Joined, Healthy, ClusterPropertyProviderStarted, ClusterPropertyCollectionSucceeded and NamespaceCollectionSucceeded.",
 							Type:        []string{"array"},
 							Items: &spec.SchemaOrArray{
 								Schema: &spec.Schema{
@@ -1583,7 +1583,7 @@ func schema_pkg_apis_cluster_v1beta1_MemberClusterStatus(ref common.ReferenceCal
 					},
 					"namespaces": {
 						SchemaProps: spec.SchemaProps{
-							Description: "namespaces has the namespaces that the cluster reports, by name. The value is the name of the Work that manages the namespace, empty if none does.",
+							Description: "namespaces maps the names of the namespaces that the cluster reports to the name of the Work that manages the namespace, empty if none does.",
 							Type:        []string{"object"},
 							AdditionalProperties: &spec.SchemaOrBool{
 								Allows: true,
@@ -1598,7 +1598,7 @@ func schema_pkg_apis_cluster_v1beta1_MemberClusterStatus(ref common.ReferenceCal
 					},
 					"properties": {
 						SchemaProps: spec.SchemaProps{
-							Description: "properties has facts that the cluster reports about itself, by name, such as kubernetes-fleet.io/node-count. Placements can choose clusters by them.",
+							Description: "properties maps the names of the properties that the cluster reports, such as kubernetes-fleet.io/node-count, to their values. Placements can select clusters by them.",
 							Type:        []string{"object"},
 							AdditionalProperties: &spec.SchemaOrBool{
 								Allows: true,
@@ -1612,7 +1612,7 @@ func schema_pkg_apis_cluster_v1beta1_MemberClusterStatus(ref common.ReferenceCal
 					},
 					"resourceUsage": {
 						SchemaProps: spec.SchemaProps{
-							Description: "resourceUsage is what the nodes of the cluster offer and what of it is free.",
+							Description: "resourceUsage is the capacity of the cluster's nodes and how much of it is free.",
 							Default:     map[string]interface{}{},
 							Ref:         ref(v1beta1.ResourceUsage{}.OpenAPIModelName()),
 						},
@@ -1647,12 +1647,12 @@ func schema_pkg_apis_cluster_v1beta1_PropertyValue(ref common.ReferenceCallback)
 	return common.OpenAPIDefinition{
 		Schema: spec.Schema{
 			SchemaProps: spec.SchemaProps{
-				Description: "PropertyValue is a fact that a cluster reports about itself.",
+				Description: "PropertyValue is the value of a property that a cluster reports about itself.",
 				Type:        []string{"object"},
 				Properties: map[string]spec.Schema{
 					"value": {
 						SchemaProps: spec.SchemaProps{
-							Description: "value is the fact. Numbers are written as Kubernetes quantities.",
+							Description: "value is the value of the property. Numbers are written as Kubernetes quantities.",
 							Default:     "",
 							Type:        []string{"string"},
 							Format:      "",
@@ -1660,7 +1660,7 @@ func schema_pkg_apis_cluster_v1beta1_PropertyValue(ref common.ReferenceCallback)
 					},
 					"observationTime": {
 						SchemaProps: spec.SchemaProps{
-							Description: "observationTime is when the fact was observed on the cluster.",
+							Description: "observationTime is when the value was observed on the cluster.",
 							Ref:         ref(metav1.Time{}.OpenAPIModelName()),
 						},
 					},
@@ -1677,12 +1677,12 @@ func schema_pkg_apis_cluster_v1beta1_ResourceUsage(ref common.ReferenceCallback)
 	return common.OpenAPIDefinition{
 		Schema: spec.Schema{
 			SchemaProps: spec.SchemaProps{
-				Description: "ResourceUsage is what the nodes of a cluster offer and what of it is free, each as a sum over all nodes.",
+				Description: "ResourceUsage is the capacity of the nodes of a cluster and how much of it is free, each as a sum over all nodes.",
 				Type:        []string{"object"},
 				Properties: map[string]spec.Schema{
 					"capacity": {
 						SchemaProps: spec.SchemaProps{
-							Description: "capacity is everything the nodes have, as quantities by resource name.",
+							Description: "capacity is the total capacity of the nodes, as quantities by resource name.",
 							Type:        []string{"object"},
 							AdditionalProperties: &spec.SchemaOrBool{
 								Allows: true,
@@ -1696,7 +1696,7 @@ func schema_pkg_apis_cluster_v1beta1_ResourceUsage(ref common.ReferenceCallback)
 					},
 					"allocatable": {
 						SchemaProps: spec.SchemaProps{
-							Description: "allocatable is what the nodes offer to pods, as quantities by resource name.",
+							Description: "allocatable is the capacity that the nodes offer to pods, as quantities by resource name.",
 							Type:        []string{"object"},
 							AdditionalProperties: &spec.SchemaOrBool{
 								Allows: true,
@@ -1710,7 +1710,7 @@ func schema_pkg_apis_cluster_v1beta1_ResourceUsage(ref common.ReferenceCallback)
 					},
 					"available": {
 						SchemaProps: spec.SchemaProps{
-							Description: "available is what of allocatable no pod has requested, as quantities by resource name.",
+							Description: "available is the part of allocatable that no pod has requested, as quantities by resource name.",
 							Type:        []string{"object"},
 							AdditionalProperties: &spec.SchemaOrBool{
 								Allows: true,
@@ -1740,12 +1740,12 @@ func schema_pkg_apis_cluster_v1beta1_Taint(ref common.ReferenceCallback) common.
 	return common.OpenAPIDefinition{
 		Schema: spec.Schema{
 			SchemaProps: spec.SchemaProps{
-				Description: "Taint keeps placements that do not tolerate it from choosing the cluster.",
+				Description: "Taint keeps placements that do not tolerate it off the cluster.",
 				Type:        []string{"object"},
 				Properties: map[string]spec.Schema{
 					"key": {
 						SchemaProps: spec.SchemaProps{
-							Description: "key is the name of the taint, in the form of a label key: an optional DNS prefix and a slash, then at most 63 characters.",
+							Description: "key is the key of the taint, in the form of a label key: an optional DNS prefix and a slash, then at most 63 characters.",
 							Default:     "",
 							Type:        []string{"string"},
 							Format:      "",
@@ -1753,14 +1753,14 @@ func schema_pkg_apis_cluster_v1beta1_Taint(ref common.ReferenceCallback) common.
 					},
 					"value": {
 						SchemaProps: spec.SchemaProps{
-							Description: "value belongs to the key and has the form of a label value: at most 63 characters, and it may be empty.",
+							Description: "value is the value of the taint, in the form of a label value: at most 63 characters. It may be empty.",
 							Type:        []string{"string"},
 							Format:      "",
 						},
 					},
 					"effect": {
 						SchemaProps: spec.SchemaProps{
-							Description: "effect is what the taint does to placements that do not tolerate it. NoSchedule is the only one: such placements do not choose the cluster anew, and those that have chosen it already keep it.\n\nPossible enum values:\n - `\"NoSchedule\"` keeps new placements away and leaves those already there.",
+							Description: "effect is the effect of the taint on placements that do not tolerate it. The only effect is NoSchedule: such placements do not pick the cluster, but keep it if they have already picked it.\n\nPossible enum values:\n - `\"NoSchedule\"` keeps new placements away and leaves those already there.",
 							Default:     "",
 							Type:        []string{"string"},
 							Format:      "",
@@ -1783,7 +1783,7 @@ func schema_pkg_apis_placement_v1_Affinity(ref common.ReferenceCallback) common.
 				Properties: map[string]spec.Schema{
 					"clusterAffinity": {
 						SchemaProps: spec.SchemaProps{
-							Description: "ClusterAffinity are the rules on member clusters.",
+							Description: "clusterAffinity are the rules on member clusters.",
 							Ref:         ref(placementv1.ClusterAffinity{}.OpenAPIModelName()),
 						},
 					},
@@ -1804,7 +1804,7 @@ func schema_pkg_apis_placement_v1_AppliedResourceMeta(ref common.ReferenceCallba
 				Properties: map[string]spec.Schema{
 					"ordinal": {
 						SchemaProps: spec.SchemaProps{
-							Description: "Ordinal is the position of the manifest in the Work, from 0.",
+							Description: "ordinal is the position of the manifest in the Work, from 0.",
 							Default:     0,
 							Type:        []string{"integer"},
 							Format:      "int32",
@@ -1812,49 +1812,49 @@ func schema_pkg_apis_placement_v1_AppliedResourceMeta(ref common.ReferenceCallba
 					},
 					"group": {
 						SchemaProps: spec.SchemaProps{
-							Description: "Group of the object; empty for the core group.",
+							Description: "group is the API group of the object. It is empty for the core group.",
 							Type:        []string{"string"},
 							Format:      "",
 						},
 					},
 					"version": {
 						SchemaProps: spec.SchemaProps{
-							Description: "Version of the object's kind.",
+							Description: "version is the API version of the object.",
 							Type:        []string{"string"},
 							Format:      "",
 						},
 					},
 					"kind": {
 						SchemaProps: spec.SchemaProps{
-							Description: "Kind of the object.",
+							Description: "kind is the kind of the object.",
 							Type:        []string{"string"},
 							Format:      "",
 						},
 					},
 					"resource": {
 						SchemaProps: spec.SchemaProps{
-							Description: "Resource is the plural name of the kind.",
+							Description: "resource is the plural name of the kind.",
 							Type:        []string{"string"},
 							Format:      "",
 						},
 					},
 					"namespace": {
 						SchemaProps: spec.SchemaProps{
-							Description: "Namespace of the object; empty for cluster-scoped kinds.",
+							Description: "namespace is the namespace of the object. It is empty for cluster-scoped kinds.",
 							Type:        []string{"string"},
 							Format:      "",
 						},
 					},
 					"name": {
 						SchemaProps: spec.SchemaProps{
-							Description: "Name of the object.",
+							Description: "name is the name of the object.",
 							Type:        []string{"string"},
 							Format:      "",
 						},
 					},
 					"uid": {
 						SchemaProps: spec.SchemaProps{
-							Description: "UID of the object on the member cluster.",
+							Description: "uid is the uid of the object on the member cluster.",
 							Type:        []string{"string"},
 							Format:      "",
 						},
@@ -1870,7 +1870,7 @@ func schema_pkg_apis_placement_v1_AppliedWork(ref common.ReferenceCallback) comm
 	return common.OpenAPIDefinition{
 		Schema: spec.Schema{
 			SchemaProps: spec.SchemaProps{
-				Description: "AppliedWork stands on the member cluster for a Work; it owns what was applied for it.",
+				Description: "AppliedWork represents a Work on the member cluster. It owns the objects that were applied for the Work.",
 				Type:        []string{"object"},
 				Properties: map[string]spec.Schema{
 					"kind": {
@@ -1889,21 +1889,21 @@ func schema_pkg_apis_placement_v1_AppliedWork(ref common.ReferenceCallback) comm
 					},
 					"metadata": {
 						SchemaProps: spec.SchemaProps{
-							Description: "Standard object's metadata.",
+							Description: "metadata is the object's standard metadata.",
 							Default:     map[string]interface{}{},
 							Ref:         ref(metav1.ObjectMeta{}.OpenAPIModelName()),
 						},
 					},
 					"spec": {
 						SchemaProps: spec.SchemaProps{
-							Description: "Spec names the Work.",
+							Description: "spec names the Work.",
 							Default:     map[string]interface{}{},
 							Ref:         ref(placementv1.AppliedWorkSpec{}.OpenAPIModelName()),
 						},
 					},
 					"status": {
 						SchemaProps: spec.SchemaProps{
-							Description: "Status lists what was applied.",
+							Description: "status lists the objects that were applied.",
 							Default:     map[string]interface{}{},
 							Ref:         ref(placementv1.AppliedWorkStatus{}.OpenAPIModelName()),
 						},
@@ -1940,14 +1940,14 @@ func schema_pkg_apis_placement_v1_AppliedWorkList(ref common.ReferenceCallback) 
 					},
 					"metadata": {
 						SchemaProps: spec.SchemaProps{
-							Description: "Standard list metadata.",
+							Description: "metadata is the list's standard metadata.",
 							Default:     map[string]interface{}{},
 							Ref:         ref(metav1.ListMeta{}.OpenAPIModelName()),
 						},
 					},
 					"items": {
 						SchemaProps: spec.SchemaProps{
-							Description: "Items are the AppliedWorks.",
+							Description: "items are the AppliedWorks.",
 							Type:        []string{"array"},
 							Items: &spec.SchemaOrArray{
 								Schema: &spec.Schema{
@@ -1971,12 +1971,12 @@ func schema_pkg_apis_placement_v1_AppliedWorkSpec(ref common.ReferenceCallback) 
 	return common.OpenAPIDefinition{
 		Schema: spec.Schema{
 			SchemaProps: spec.SchemaProps{
-				Description: "AppliedWorkSpec names the Work that an AppliedWork stands for.",
+				Description: "AppliedWorkSpec names the Work that an AppliedWork represents.",
 				Type:        []string{"object"},
 				Properties: map[string]spec.Schema{
 					"workName": {
 						SchemaProps: spec.SchemaProps{
-							Description: "WorkName is the name of the Work on the hub.",
+							Description: "workName is the name of the Work on the hub.",
 							Default:     "",
 							Type:        []string{"string"},
 							Format:      "",
@@ -1984,7 +1984,7 @@ func schema_pkg_apis_placement_v1_AppliedWorkSpec(ref common.ReferenceCallback) 
 					},
 					"workNamespace": {
 						SchemaProps: spec.SchemaProps{
-							Description: "WorkNamespace is the namespace of the Work on the hub.",
+							Description: "workNamespace is the namespace of the Work on the hub.",
 							Default:     "",
 							Type:        []string{"string"},
 							Format:      "",
@@ -2001,7 +2001,7 @@ func schema_pkg_apis_placement_v1_AppliedWorkStatus(ref common.ReferenceCallback
 	return common.OpenAPIDefinition{
 		Schema: spec.Schema{
 			SchemaProps: spec.SchemaProps{
-				Description: "AppliedWorkStatus lists what was applied for a Work.",
+				Description: "AppliedWorkStatus lists the objects that were applied for a Work.",
 				Type:        []string{"object"},
 				Properties: map[string]spec.Schema{
 					"appliedResources": {
@@ -2011,7 +2011,7 @@ func schema_pkg_apis_placement_v1_AppliedWorkStatus(ref common.ReferenceCallback
 							},
 						},
 						SchemaProps: spec.SchemaProps{
-							Description: "AppliedResources are the objects that the AppliedWork owns.",
+							Description: "appliedResources are the objects that the AppliedWork owns.",
 							Type:        []string{"array"},
 							Items: &spec.SchemaOrArray{
 								Schema: &spec.Schema{
@@ -2034,12 +2034,12 @@ func schema_pkg_apis_placement_v1_ApplyStrategy(ref common.ReferenceCallback) co
 	return common.OpenAPIDefinition{
 		Schema: spec.Schema{
 			SchemaProps: spec.SchemaProps{
-				Description: "ApplyStrategy says how manifests are written to a member cluster.",
+				Description: "ApplyStrategy specifies how manifests are applied to a member cluster.",
 				Type:        []string{"object"},
 				Properties: map[string]spec.Schema{
 					"comparisonOption": {
 						SchemaProps: spec.SchemaProps{
-							Description: "ComparisonOption says which fields count as drift or difference. It defaults to PartialComparison.\n\nPossible enum values:\n - `\"FullComparison\"` compares every field.\n - `\"PartialComparison\"` compares the fields that the manifest has.",
+							Description: "comparisonOption is PartialComparison or FullComparison: the fields that are compared to find drift and differences. It defaults to PartialComparison.\n\nPossible enum values:\n - `\"FullComparison\"` compares every field.\n - `\"PartialComparison\"` compares the fields that the manifest has.",
 							Default:     "PartialComparison",
 							Type:        []string{"string"},
 							Format:      "",
@@ -2048,7 +2048,7 @@ func schema_pkg_apis_placement_v1_ApplyStrategy(ref common.ReferenceCallback) co
 					},
 					"whenToApply": {
 						SchemaProps: spec.SchemaProps{
-							Description: "WhenToApply says whether to apply over changes made on the member. It defaults to Always.\n\nPossible enum values:\n - `\"Always\"` applies, whatever was changed on the member.\n - `\"IfNotDrifted\"` leaves an object alone that was changed on the member, and reports the drift.",
+							Description: "whenToApply is Always or IfNotDrifted: whether manifests are applied over changes made on the member. It defaults to Always.\n\nPossible enum values:\n - `\"Always\"` applies the manifest, whatever was changed on the member.\n - `\"IfNotDrifted\"` does not write to an object that was changed on the member, and reports the drift.",
 							Default:     "Always",
 							Type:        []string{"string"},
 							Format:      "",
@@ -2057,7 +2057,7 @@ func schema_pkg_apis_placement_v1_ApplyStrategy(ref common.ReferenceCallback) co
 					},
 					"type": {
 						SchemaProps: spec.SchemaProps{
-							Description: "Type is ClientSideApply, ServerSideApply or ReportDiff. It defaults to ClientSideApply.\n\nPossible enum values:\n - `\"ClientSideApply\"` merges the manifest three ways, with the last one applied as base.\n - `\"ReportDiff\"` writes nothing and reports how the member differs.\n - `\"ServerSideApply\"` lets the member's API server merge by field ownership.",
+							Description: "type is ClientSideApply, ServerSideApply or ReportDiff. It defaults to ClientSideApply.\n\nPossible enum values:\n - `\"ClientSideApply\"` merges the manifest three ways, with the last one applied as base.\n - `\"ReportDiff\"` writes nothing and reports how the member differs.\n - `\"ServerSideApply\"` lets the member's API server merge by field ownership.",
 							Default:     "ClientSideApply",
 							Type:        []string{"string"},
 							Format:      "",
@@ -2066,20 +2066,20 @@ func schema_pkg_apis_placement_v1_ApplyStrategy(ref common.ReferenceCallback) co
 					},
 					"allowCoOwnership": {
 						SchemaProps: spec.SchemaProps{
-							Description: "AllowCoOwnership lets an object be placed that has other owners on the member. It defaults to false.",
+							Description: "allowCoOwnership allows placing an object that has other owners on the member. It defaults to false.",
 							Type:        []string{"boolean"},
 							Format:      "",
 						},
 					},
 					"serverSideApplyConfig": {
 						SchemaProps: spec.SchemaProps{
-							Description: "ServerSideApplyConfig configures server-side apply. Only for the type ServerSideApply.",
+							Description: "serverSideApplyConfig configures server-side apply. Only for the type ServerSideApply.",
 							Ref:         ref(placementv1.ServerSideApplyConfig{}.OpenAPIModelName()),
 						},
 					},
 					"whenToTakeOver": {
 						SchemaProps: spec.SchemaProps{
-							Description: "WhenToTakeOver says what becomes of objects that were on the member before. It defaults to Always.\n\nPossible enum values:\n - `\"Always\"` takes them over.\n - `\"IfNoDiff\"` takes them over where they already agree with the manifest.\n - `\"Never\"` leaves them alone, and reports that.",
+							Description: "whenToTakeOver is Always, IfNoDiff or Never: whether objects that existed on the member before the placement are taken over. It defaults to Always.\n\nPossible enum values:\n - `\"Always\"` takes over every such object.\n - `\"IfNoDiff\"` takes over objects that already match the manifest.\n - `\"Never\"` takes over no object, and reports each as failed.",
 							Default:     "Always",
 							Type:        []string{"string"},
 							Format:      "",
@@ -2117,21 +2117,21 @@ func schema_pkg_apis_placement_v1_Approval(ref common.ReferenceCallback) common.
 					},
 					"metadata": {
 						SchemaProps: spec.SchemaProps{
-							Description: "Standard object's metadata. Name, uid and resourceVersion, where given, must be those of the approval request.",
+							Description: "metadata is the object's standard metadata. Its name, uid and resourceVersion, where given, must be those of the approval request.",
 							Default:     map[string]interface{}{},
 							Ref:         ref(metav1.ObjectMeta{}.OpenAPIModelName()),
 						},
 					},
 					"spec": {
 						SchemaProps: spec.SchemaProps{
-							Description: "Spec is what the user says with the decision. A patch starts from an empty one.",
+							Description: "spec is the user's part of the decision. A patch starts from an empty spec.",
 							Default:     map[string]interface{}{},
 							Ref:         ref(placementv1.ApprovalSpec{}.OpenAPIModelName()),
 						},
 					},
 					"status": {
 						SchemaProps: spec.SchemaProps{
-							Description: "Status is the decision as the server recorded it; empty as long as none is taken.",
+							Description: "status is the decision as the server recorded it. It is empty until the request is decided.",
 							Default:     map[string]interface{}{},
 							Ref:         ref(placementv1.ApprovalStatus{}.OpenAPIModelName()),
 						},
@@ -2153,7 +2153,7 @@ func schema_pkg_apis_placement_v1_ApprovalDecision(ref common.ReferenceCallback)
 				Properties: map[string]spec.Schema{
 					"decision": {
 						SchemaProps: spec.SchemaProps{
-							Description: "Decision is Approved or Rejected.\n\nPossible enum values:\n - `\"Approved\"` lets the run go on.\n - `\"Rejected\"` ends the run.",
+							Description: "decision is Approved or Rejected.\n\nPossible enum values:\n - `\"Approved\"` lets the run proceed.\n - `\"Rejected\"` ends the run.",
 							Default:     "",
 							Type:        []string{"string"},
 							Format:      "",
@@ -2162,27 +2162,27 @@ func schema_pkg_apis_placement_v1_ApprovalDecision(ref common.ReferenceCallback)
 					},
 					"user": {
 						SchemaProps: spec.SchemaProps{
-							Description: "User who decided, as the server authenticated them.",
+							Description: "user is the user who decided, as the server authenticated them.",
 							Default:     map[string]interface{}{},
 							Ref:         ref(placementv1.DecisionUser{}.OpenAPIModelName()),
 						},
 					},
 					"time": {
 						SchemaProps: spec.SchemaProps{
-							Description: "Time of the decision, by the server's clock.",
+							Description: "time is when the user decided, by the server's clock.",
 							Ref:         ref(metav1.Time{}.OpenAPIModelName()),
 						},
 					},
 					"comment": {
 						SchemaProps: spec.SchemaProps{
-							Description: "Comment is what the user said with the decision.",
+							Description: "comment is the comment that the user gave with the decision.",
 							Type:        []string{"string"},
 							Format:      "",
 						},
 					},
 					"requestUID": {
 						SchemaProps: spec.SchemaProps{
-							Description: "RequestUID is the uid of the approval request that the decision is about.",
+							Description: "requestUID is the uid of the approval request that the decision is about.",
 							Default:     "",
 							Type:        []string{"string"},
 							Format:      "",
@@ -2190,7 +2190,7 @@ func schema_pkg_apis_placement_v1_ApprovalDecision(ref common.ReferenceCallback)
 					},
 					"auditID": {
 						SchemaProps: spec.SchemaProps{
-							Description: "AuditID helps to find the request in the audit log, at most 64 characters. A client can choose it, so it proves nothing.",
+							Description: "auditID is the audit ID of the user's request, to find it in the audit log. At most 64 characters. A client can choose it, so it proves nothing.",
 							Type:        []string{"string"},
 							Format:      "",
 						},
@@ -2208,12 +2208,12 @@ func schema_pkg_apis_placement_v1_ApprovalPolicy(ref common.ReferenceCallback) c
 	return common.OpenAPIDefinition{
 		Schema: spec.Schema{
 			SchemaProps: spec.SchemaProps{
-				Description: "ApprovalPolicy says whose approvals open a gate. Whoever approves needs the permission in any case.",
+				Description: "ApprovalPolicy specifies whose approvals open a gate. Every approving user needs the permission to approve as well.",
 				Type:        []string{"object"},
 				Properties: map[string]spec.Schema{
 					"required": {
 						SchemaProps: spec.SchemaProps{
-							Description: "Required is how many different users have to approve, at most 10. Not set means 1.",
+							Description: "required is the number of different users who must approve, at most 10. If it is not set, one must.",
 							Type:        []string{"integer"},
 							Format:      "int32",
 						},
@@ -2225,7 +2225,7 @@ func schema_pkg_apis_placement_v1_ApprovalPolicy(ref common.ReferenceCallback) c
 							},
 						},
 						SchemaProps: spec.SchemaProps{
-							Description: "Groups are groups of which at least one of the approving users has to be a member, at most 10. Empty means anybody.",
+							Description: "groups are the groups of which at least one approving user must be a member, at most 10. If it is empty, membership is not required.",
 							Type:        []string{"array"},
 							Items: &spec.SchemaOrArray{
 								Schema: &spec.Schema{
@@ -2239,14 +2239,14 @@ func schema_pkg_apis_placement_v1_ApprovalPolicy(ref common.ReferenceCallback) c
 					},
 					"allowRequester": {
 						SchemaProps: spec.SchemaProps{
-							Description: "AllowRequester says whether the user who created the run may be one of those who approve. It defaults to true.",
+							Description: "allowRequester specifies whether the approval of the user who created the run counts. It defaults to true.",
 							Type:        []string{"boolean"},
 							Format:      "",
 						},
 					},
 					"expiresAfter": {
 						SchemaProps: spec.SchemaProps{
-							Description: "ExpiresAfter is how long the gate can be approved after it was asked for, such as 24h. Then the run ends. Not set means for ever.",
+							Description: "expiresAfter is the time after the approval request was created in which it can be approved, such as 24h. Then the run ends. If it is not set, the request never expires.",
 							Ref:         ref(metav1.Duration{}.OpenAPIModelName()),
 						},
 					},
@@ -2281,21 +2281,21 @@ func schema_pkg_apis_placement_v1_ApprovalRequest(ref common.ReferenceCallback) 
 					},
 					"metadata": {
 						SchemaProps: spec.SchemaProps{
-							Description: "Standard object's metadata.",
+							Description: "metadata is the object's standard metadata.",
 							Default:     map[string]interface{}{},
 							Ref:         ref(metav1.ObjectMeta{}.OpenAPIModelName()),
 						},
 					},
 					"spec": {
 						SchemaProps: spec.SchemaProps{
-							Description: "Spec says what is asked. It cannot be changed.",
+							Description: "spec is the question. It cannot be changed.",
 							Default:     map[string]interface{}{},
 							Ref:         ref(placementv1.ApprovalRequestSpec{}.OpenAPIModelName()),
 						},
 					},
 					"status": {
 						SchemaProps: spec.SchemaProps{
-							Description: "Status is the decision.",
+							Description: "status is the decision.",
 							Default:     map[string]interface{}{},
 							Ref:         ref(placementv1.ApprovalRequestStatus{}.OpenAPIModelName()),
 						},
@@ -2332,14 +2332,14 @@ func schema_pkg_apis_placement_v1_ApprovalRequestList(ref common.ReferenceCallba
 					},
 					"metadata": {
 						SchemaProps: spec.SchemaProps{
-							Description: "Standard list metadata.",
+							Description: "metadata is the list's standard metadata.",
 							Default:     map[string]interface{}{},
 							Ref:         ref(metav1.ListMeta{}.OpenAPIModelName()),
 						},
 					},
 					"items": {
 						SchemaProps: spec.SchemaProps{
-							Description: "Items are the ApprovalRequests.",
+							Description: "items are the ApprovalRequests.",
 							Type:        []string{"array"},
 							Items: &spec.SchemaOrArray{
 								Schema: &spec.Schema{
@@ -2363,12 +2363,12 @@ func schema_pkg_apis_placement_v1_ApprovalRequestSpec(ref common.ReferenceCallba
 	return common.OpenAPIDefinition{
 		Schema: spec.Schema{
 			SchemaProps: spec.SchemaProps{
-				Description: "ApprovalRequestSpec says what is asked.",
+				Description: "ApprovalRequestSpec is the question of an approval request.",
 				Type:        []string{"object"},
 				Properties: map[string]spec.Schema{
 					"parentStageRollout": {
 						SchemaProps: spec.SchemaProps{
-							Description: "The name of the run that waits.",
+							Description: "parentStageRollout is the name of the run that waits for the decision.",
 							Default:     "",
 							Type:        []string{"string"},
 							Format:      "",
@@ -2376,7 +2376,7 @@ func schema_pkg_apis_placement_v1_ApprovalRequestSpec(ref common.ReferenceCallba
 					},
 					"targetStage": {
 						SchemaProps: spec.SchemaProps{
-							Description: "TargetStage is the stage of the run that waits.",
+							Description: "targetStage is the name of the stage at whose gate the run waits.",
 							Default:     "",
 							Type:        []string{"string"},
 							Format:      "",
@@ -2384,19 +2384,19 @@ func schema_pkg_apis_placement_v1_ApprovalRequestSpec(ref common.ReferenceCallba
 					},
 					"policy": {
 						SchemaProps: spec.SchemaProps{
-							Description: "Policy says whose approvals it takes, copied from the run's strategy. Absent, one by anybody who is permitted.",
+							Description: "policy specifies whose approvals open the gate. It is copied from the run's strategy. If it is absent, one approval by any permitted user is enough.",
 							Ref:         ref(placementv1.ApprovalPolicy{}.OpenAPIModelName()),
 						},
 					},
 					"requester": {
 						SchemaProps: spec.SchemaProps{
-							Description: "Requester is who created the run.",
+							Description: "requester is the user who created the run.",
 							Ref:         ref(placementv1.DecisionUser{}.OpenAPIModelName()),
 						},
 					},
 					"rollout": {
 						SchemaProps: spec.SchemaProps{
-							Description: "Rollout is what the run does in the stage, as it was planned when the run asked. Only the server writes it. Absent on requests that users have made, or versions of the server that did not write it.",
+							Description: "rollout describes what the run does in the stage, as planned when the request was created. Only the server writes it. It is absent on requests that a user or an older version of the server created.",
 							Ref:         ref(placementv1.StageRollout{}.OpenAPIModelName()),
 						},
 					},
@@ -2423,7 +2423,7 @@ func schema_pkg_apis_placement_v1_ApprovalRequestStatus(ref common.ReferenceCall
 							},
 						},
 						SchemaProps: spec.SchemaProps{
-							Description: "Decisions are who decided what and when, as the server recorded it. Only the server writes here. At most 10.",
+							Description: "decisions are the server's records of the decisions on the request, at most 10. Only the server writes them.",
 							Type:        []string{"array"},
 							Items: &spec.SchemaOrArray{
 								Schema: &spec.Schema{
@@ -2446,7 +2446,7 @@ func schema_pkg_apis_placement_v1_ApprovalRequestStatus(ref common.ReferenceCall
 							},
 						},
 						SchemaProps: spec.SchemaProps{
-							Description: "Conditions of the request: Approved, set by the decision, and ApprovalAccepted, set once the run has acted on it.",
+							Description: "conditions are the conditions of the request: Approved, set by the decision, and ApprovalAccepted, set once the run has acted on it.",
 							Type:        []string{"array"},
 							Items: &spec.SchemaOrArray{
 								Schema: &spec.Schema{
@@ -2469,12 +2469,12 @@ func schema_pkg_apis_placement_v1_ApprovalSpec(ref common.ReferenceCallback) com
 	return common.OpenAPIDefinition{
 		Schema: spec.Schema{
 			SchemaProps: spec.SchemaProps{
-				Description: "ApprovalSpec is what the user says with a decision.",
+				Description: "ApprovalSpec is the user's part of a decision.",
 				Type:        []string{"object"},
 				Properties: map[string]spec.Schema{
 					"comment": {
 						SchemaProps: spec.SchemaProps{
-							Description: "Comment is kept with the decision, for example a change number. At most 1024 characters.",
+							Description: "comment is recorded with the decision, for example a change number. At most 1024 characters.",
 							Type:        []string{"string"},
 							Format:      "",
 						},
@@ -2494,7 +2494,7 @@ func schema_pkg_apis_placement_v1_ApprovalStatus(ref common.ReferenceCallback) c
 				Properties: map[string]spec.Schema{
 					"decision": {
 						SchemaProps: spec.SchemaProps{
-							Description: "Decision is Approved or Rejected; empty as long as none is taken.\n\nPossible enum values:\n - `\"Approved\"` lets the run go on.\n - `\"Rejected\"` ends the run.",
+							Description: "decision is Approved or Rejected. It is empty until the request is decided.\n\nPossible enum values:\n - `\"Approved\"` lets the run proceed.\n - `\"Rejected\"` ends the run.",
 							Type:        []string{"string"},
 							Format:      "",
 							Enum:        []interface{}{"Approved", "Rejected"},
@@ -2502,33 +2502,33 @@ func schema_pkg_apis_placement_v1_ApprovalStatus(ref common.ReferenceCallback) c
 					},
 					"decidedBy": {
 						SchemaProps: spec.SchemaProps{
-							Description: "DecidedBy is who decided.",
+							Description: "decidedBy is the user who decided.",
 							Ref:         ref(placementv1.DecisionUser{}.OpenAPIModelName()),
 						},
 					},
 					"decidedAt": {
 						SchemaProps: spec.SchemaProps{
-							Description: "DecidedAt is when, by the server's clock.",
+							Description: "decidedAt is when the user decided, by the server's clock.",
 							Ref:         ref(metav1.Time{}.OpenAPIModelName()),
 						},
 					},
 					"auditID": {
 						SchemaProps: spec.SchemaProps{
-							Description: "AuditID helps to find the request in the audit log. A client can choose it, so it proves nothing.",
+							Description: "auditID is the audit ID of the user's request, to find it in the audit log. A client can choose it, so it proves nothing.",
 							Type:        []string{"string"},
 							Format:      "",
 						},
 					},
 					"observedGeneration": {
 						SchemaProps: spec.SchemaProps{
-							Description: "ObservedGeneration is the generation of the approval request that was decided.",
+							Description: "observedGeneration is the generation of the approval request that was decided.",
 							Type:        []string{"integer"},
 							Format:      "int64",
 						},
 					},
 					"missing": {
 						SchemaProps: spec.SchemaProps{
-							Description: "Missing says what the request lacks yet, such as 1 of 2 approvals. Empty once it is decided, and where nobody has approved.",
+							Description: "missing describes what the request still lacks, such as 1 of 2 approvals. It is empty once the request is decided, and before the first approval.",
 							Type:        []string{"string"},
 							Format:      "",
 						},
@@ -2550,13 +2550,13 @@ func schema_pkg_apis_placement_v1_BackReportedStatus(ref common.ReferenceCallbac
 				Properties: map[string]spec.Schema{
 					"observedStatus": {
 						SchemaProps: spec.SchemaProps{
-							Description: "ObservedStatus is an object of the same kind and name that holds nothing but the status.",
+							Description: "observedStatus is an object of the same kind and name that has only a status.",
 							Ref:         ref(runtime.RawExtension{}.OpenAPIModelName()),
 						},
 					},
 					"observationTime": {
 						SchemaProps: spec.SchemaProps{
-							Description: "ObservationTime is when the status was read.",
+							Description: "observationTime is when the status was read.",
 							Ref:         ref(metav1.Time{}.OpenAPIModelName()),
 						},
 					},
@@ -2573,12 +2573,12 @@ func schema_pkg_apis_placement_v1_ClusterAffinity(ref common.ReferenceCallback) 
 	return common.OpenAPIDefinition{
 		Schema: spec.Schema{
 			SchemaProps: spec.SchemaProps{
-				Description: "ClusterAffinity restricts and ranks member clusters. Rules are looked at when a cluster is scheduled; a cluster that stops to match later keeps its placement.",
+				Description: "ClusterAffinity restricts and ranks member clusters. Its rules hold when a cluster is picked; a cluster that stops matching later keeps its placement.",
 				Type:        []string{"object"},
 				Properties: map[string]spec.Schema{
 					"requiredDuringSchedulingIgnoredDuringExecution": {
 						SchemaProps: spec.SchemaProps{
-							Description: "RequiredDuringSchedulingIgnoredDuringExecution must be met by a cluster to be picked.",
+							Description: "requiredDuringSchedulingIgnoredDuringExecution is a selector that a cluster must match to be picked.",
 							Ref:         ref(placementv1.ClusterSelector{}.OpenAPIModelName()),
 						},
 					},
@@ -2589,7 +2589,7 @@ func schema_pkg_apis_placement_v1_ClusterAffinity(ref common.ReferenceCallback) 
 							},
 						},
 						SchemaProps: spec.SchemaProps{
-							Description: "PreferredDuringSchedulingIgnoredDuringExecution ranks the clusters that meet the required rules. Only for PickN.",
+							Description: "preferredDuringSchedulingIgnoredDuringExecution ranks the clusters that match the required terms. Only for PickN.",
 							Type:        []string{"array"},
 							Items: &spec.SchemaOrArray{
 								Schema: &spec.Schema{
@@ -2631,21 +2631,21 @@ func schema_pkg_apis_placement_v1_ClusterApprovalRequest(ref common.ReferenceCal
 					},
 					"metadata": {
 						SchemaProps: spec.SchemaProps{
-							Description: "Standard object's metadata.",
+							Description: "metadata is the object's standard metadata.",
 							Default:     map[string]interface{}{},
 							Ref:         ref(metav1.ObjectMeta{}.OpenAPIModelName()),
 						},
 					},
 					"spec": {
 						SchemaProps: spec.SchemaProps{
-							Description: "Spec says what is asked. It cannot be changed.",
+							Description: "spec is the question. It cannot be changed.",
 							Default:     map[string]interface{}{},
 							Ref:         ref(placementv1.ApprovalRequestSpec{}.OpenAPIModelName()),
 						},
 					},
 					"status": {
 						SchemaProps: spec.SchemaProps{
-							Description: "Status is the decision.",
+							Description: "status is the decision.",
 							Default:     map[string]interface{}{},
 							Ref:         ref(placementv1.ApprovalRequestStatus{}.OpenAPIModelName()),
 						},
@@ -2682,14 +2682,14 @@ func schema_pkg_apis_placement_v1_ClusterApprovalRequestList(ref common.Referenc
 					},
 					"metadata": {
 						SchemaProps: spec.SchemaProps{
-							Description: "Standard list metadata.",
+							Description: "metadata is the list's standard metadata.",
 							Default:     map[string]interface{}{},
 							Ref:         ref(metav1.ListMeta{}.OpenAPIModelName()),
 						},
 					},
 					"items": {
 						SchemaProps: spec.SchemaProps{
-							Description: "Items are the ClusterApprovalRequests.",
+							Description: "items are the ClusterApprovalRequests.",
 							Type:        []string{"array"},
 							Items: &spec.SchemaOrArray{
 								Schema: &spec.Schema{
@@ -2713,12 +2713,12 @@ func schema_pkg_apis_placement_v1_ClusterDecision(ref common.ReferenceCallback) 
 	return common.OpenAPIDefinition{
 		Schema: spec.Schema{
 			SchemaProps: spec.SchemaProps{
-				Description: "ClusterDecision says whether a cluster was picked, and why.",
+				Description: "ClusterDecision is the decision on whether a cluster is picked, with the reason.",
 				Type:        []string{"object"},
 				Properties: map[string]spec.Schema{
 					"clusterName": {
 						SchemaProps: spec.SchemaProps{
-							Description: "ClusterName is the member cluster.",
+							Description: "clusterName is the name of the member cluster.",
 							Default:     "",
 							Type:        []string{"string"},
 							Format:      "",
@@ -2726,7 +2726,7 @@ func schema_pkg_apis_placement_v1_ClusterDecision(ref common.ReferenceCallback) 
 					},
 					"selected": {
 						SchemaProps: spec.SchemaProps{
-							Description: "Selected says whether it was picked.",
+							Description: "selected reports whether the cluster was picked.",
 							Default:     false,
 							Type:        []string{"boolean"},
 							Format:      "",
@@ -2734,13 +2734,13 @@ func schema_pkg_apis_placement_v1_ClusterDecision(ref common.ReferenceCallback) 
 					},
 					"clusterScore": {
 						SchemaProps: spec.SchemaProps{
-							Description: "ClusterScore is its rank among the clusters that meet the policy. Only for PickN.",
+							Description: "clusterScore is the score of the cluster among those that meet the policy. Only for PickN.",
 							Ref:         ref(placementv1.ClusterScore{}.OpenAPIModelName()),
 						},
 					},
 					"reason": {
 						SchemaProps: spec.SchemaProps{
-							Description: "Reason says why it was picked or not.",
+							Description: "reason explains why the cluster was picked or not.",
 							Default:     "",
 							Type:        []string{"string"},
 							Format:      "",
@@ -2778,21 +2778,21 @@ func schema_pkg_apis_placement_v1_ClusterResourceBinding(ref common.ReferenceCal
 					},
 					"metadata": {
 						SchemaProps: spec.SchemaProps{
-							Description: "Standard object's metadata.",
+							Description: "metadata is the object's standard metadata.",
 							Default:     map[string]interface{}{},
 							Ref:         ref(metav1.ObjectMeta{}.OpenAPIModelName()),
 						},
 					},
 					"spec": {
 						SchemaProps: spec.SchemaProps{
-							Description: "Spec says which version the cluster is to have.",
+							Description: "spec is the version that the cluster must have.",
 							Default:     map[string]interface{}{},
 							Ref:         ref(placementv1.ResourceBindingSpec{}.OpenAPIModelName()),
 						},
 					},
 					"status": {
 						SchemaProps: spec.SchemaProps{
-							Description: "Status says how far the cluster has come with it.",
+							Description: "status is the progress of the cluster towards that version.",
 							Default:     map[string]interface{}{},
 							Ref:         ref(placementv1.ResourceBindingStatus{}.OpenAPIModelName()),
 						},
@@ -2829,14 +2829,14 @@ func schema_pkg_apis_placement_v1_ClusterResourceBindingList(ref common.Referenc
 					},
 					"metadata": {
 						SchemaProps: spec.SchemaProps{
-							Description: "Standard list metadata.",
+							Description: "metadata is the list's standard metadata.",
 							Default:     map[string]interface{}{},
 							Ref:         ref(metav1.ListMeta{}.OpenAPIModelName()),
 						},
 					},
 					"items": {
 						SchemaProps: spec.SchemaProps{
-							Description: "Items are the ClusterResourceBindings.",
+							Description: "items are the ClusterResourceBindings.",
 							Type:        []string{"array"},
 							Items: &spec.SchemaOrArray{
 								Schema: &spec.Schema{
@@ -2860,7 +2860,7 @@ func schema_pkg_apis_placement_v1_ClusterResourceEnvelope(ref common.ReferenceCa
 	return common.OpenAPIDefinition{
 		Schema: spec.Schema{
 			SchemaProps: spec.SchemaProps{
-				Description: "ClusterResourceEnvelope wraps cluster-scoped objects that are to take effect on the member clusters and not on the hub.",
+				Description: "ClusterResourceEnvelope wraps cluster-scoped objects that take effect on the member clusters and not on the hub.",
 				Type:        []string{"object"},
 				Properties: map[string]spec.Schema{
 					"kind": {
@@ -2879,14 +2879,14 @@ func schema_pkg_apis_placement_v1_ClusterResourceEnvelope(ref common.ReferenceCa
 					},
 					"metadata": {
 						SchemaProps: spec.SchemaProps{
-							Description: "Standard object's metadata.",
+							Description: "metadata is the object's standard metadata.",
 							Default:     map[string]interface{}{},
 							Ref:         ref(metav1.ObjectMeta{}.OpenAPIModelName()),
 						},
 					},
 					"data": {
 						SchemaProps: spec.SchemaProps{
-							Description: "Data are the wrapped objects under names of your choice, 1 to 50.",
+							Description: "data maps names of your choice to the wrapped objects, 1 to 50.",
 							Type:        []string{"object"},
 							AdditionalProperties: &spec.SchemaOrBool{
 								Allows: true,
@@ -2930,14 +2930,14 @@ func schema_pkg_apis_placement_v1_ClusterResourceEnvelopeList(ref common.Referen
 					},
 					"metadata": {
 						SchemaProps: spec.SchemaProps{
-							Description: "Standard list metadata.",
+							Description: "metadata is the list's standard metadata.",
 							Default:     map[string]interface{}{},
 							Ref:         ref(metav1.ListMeta{}.OpenAPIModelName()),
 						},
 					},
 					"items": {
 						SchemaProps: spec.SchemaProps{
-							Description: "Items are the ClusterResourceEnvelopes.",
+							Description: "items are the ClusterResourceEnvelopes.",
 							Type:        []string{"array"},
 							Items: &spec.SchemaOrArray{
 								Schema: &spec.Schema{
@@ -2961,7 +2961,7 @@ func schema_pkg_apis_placement_v1_ClusterResourceOverride(ref common.ReferenceCa
 	return common.OpenAPIDefinition{
 		Schema: spec.Schema{
 			SchemaProps: spec.SchemaProps{
-				Description: "ClusterResourceOverride changes selected cluster-scoped objects on the way to some of the member clusters.",
+				Description: "ClusterResourceOverride changes selected cluster-scoped objects for some of the member clusters.",
 				Type:        []string{"object"},
 				Properties: map[string]spec.Schema{
 					"kind": {
@@ -2980,14 +2980,14 @@ func schema_pkg_apis_placement_v1_ClusterResourceOverride(ref common.ReferenceCa
 					},
 					"metadata": {
 						SchemaProps: spec.SchemaProps{
-							Description: "Standard object's metadata.",
+							Description: "metadata is the object's standard metadata.",
 							Default:     map[string]interface{}{},
 							Ref:         ref(metav1.ObjectMeta{}.OpenAPIModelName()),
 						},
 					},
 					"spec": {
 						SchemaProps: spec.SchemaProps{
-							Description: "Spec says what is changed and where.",
+							Description: "spec specifies the objects to change, the changes and the clusters.",
 							Default:     map[string]interface{}{},
 							Ref:         ref(placementv1.ClusterResourceOverrideSpec{}.OpenAPIModelName()),
 						},
@@ -3024,14 +3024,14 @@ func schema_pkg_apis_placement_v1_ClusterResourceOverrideList(ref common.Referen
 					},
 					"metadata": {
 						SchemaProps: spec.SchemaProps{
-							Description: "Standard list metadata.",
+							Description: "metadata is the list's standard metadata.",
 							Default:     map[string]interface{}{},
 							Ref:         ref(metav1.ListMeta{}.OpenAPIModelName()),
 						},
 					},
 					"items": {
 						SchemaProps: spec.SchemaProps{
-							Description: "Items are the ClusterResourceOverrides.",
+							Description: "items are the ClusterResourceOverrides.",
 							Type:        []string{"array"},
 							Items: &spec.SchemaOrArray{
 								Schema: &spec.Schema{
@@ -3074,14 +3074,14 @@ func schema_pkg_apis_placement_v1_ClusterResourceOverrideSnapshot(ref common.Ref
 					},
 					"metadata": {
 						SchemaProps: spec.SchemaProps{
-							Description: "Standard object's metadata.",
+							Description: "metadata is the object's standard metadata.",
 							Default:     map[string]interface{}{},
 							Ref:         ref(metav1.ObjectMeta{}.OpenAPIModelName()),
 						},
 					},
 					"spec": {
 						SchemaProps: spec.SchemaProps{
-							Description: "Spec is that version. It is never changed.",
+							Description: "spec is the spec of the override in this version. It never changes.",
 							Default:     map[string]interface{}{},
 							Ref:         ref(placementv1.ClusterResourceOverrideSnapshotSpec{}.OpenAPIModelName()),
 						},
@@ -3118,14 +3118,14 @@ func schema_pkg_apis_placement_v1_ClusterResourceOverrideSnapshotList(ref common
 					},
 					"metadata": {
 						SchemaProps: spec.SchemaProps{
-							Description: "Standard list metadata.",
+							Description: "metadata is the list's standard metadata.",
 							Default:     map[string]interface{}{},
 							Ref:         ref(metav1.ListMeta{}.OpenAPIModelName()),
 						},
 					},
 					"items": {
 						SchemaProps: spec.SchemaProps{
-							Description: "Items are the ClusterResourceOverrideSnapshots.",
+							Description: "items are the ClusterResourceOverrideSnapshots.",
 							Type:        []string{"array"},
 							Items: &spec.SchemaOrArray{
 								Schema: &spec.Schema{
@@ -3154,14 +3154,14 @@ func schema_pkg_apis_placement_v1_ClusterResourceOverrideSnapshotSpec(ref common
 				Properties: map[string]spec.Schema{
 					"overrideSpec": {
 						SchemaProps: spec.SchemaProps{
-							Description: "OverrideSpec is the override's spec in that version.",
+							Description: "overrideSpec is the override's spec in this version.",
 							Default:     map[string]interface{}{},
 							Ref:         ref(placementv1.ClusterResourceOverrideSpec{}.OpenAPIModelName()),
 						},
 					},
 					"overrideHash": {
 						SchemaProps: spec.SchemaProps{
-							Description: "OverrideHash is a hash of it, in hexadecimal.",
+							Description: "overrideHash is the hash of overrideSpec, in hexadecimal.",
 							Type:        []string{"string"},
 							Format:      "byte",
 						},
@@ -3179,12 +3179,12 @@ func schema_pkg_apis_placement_v1_ClusterResourceOverrideSpec(ref common.Referen
 	return common.OpenAPIDefinition{
 		Schema: spec.Schema{
 			SchemaProps: spec.SchemaProps{
-				Description: "ClusterResourceOverrideSpec says what is changed and where.",
+				Description: "ClusterResourceOverrideSpec specifies the objects to change, the changes and the clusters.",
 				Type:        []string{"object"},
 				Properties: map[string]spec.Schema{
 					"placement": {
 						SchemaProps: spec.SchemaProps{
-							Description: "Placement that the override is for. Absent means every placement. It cannot be changed.",
+							Description: "placement is the placement that the override applies to. If it is absent, the override applies to every placement. It cannot be changed.",
 							Ref:         ref(placementv1.PlacementRef{}.OpenAPIModelName()),
 						},
 					},
@@ -3195,7 +3195,7 @@ func schema_pkg_apis_placement_v1_ClusterResourceOverrideSpec(ref common.Referen
 							},
 						},
 						SchemaProps: spec.SchemaProps{
-							Description: "ClusterResourceSelectors name the cluster-scoped objects to change, 1 to 20. Who names a Namespace changes everything in it.",
+							Description: "clusterResourceSelectors name the cluster-scoped objects to change, 1 to 20. A Namespace stands for everything in it.",
 							Type:        []string{"array"},
 							Items: &spec.SchemaOrArray{
 								Schema: &spec.Schema{
@@ -3208,7 +3208,7 @@ func schema_pkg_apis_placement_v1_ClusterResourceOverrideSpec(ref common.Referen
 					},
 					"policy": {
 						SchemaProps: spec.SchemaProps{
-							Description: "Policy are the changes.",
+							Description: "policy specifies the changes and the clusters that they are for.",
 							Ref:         ref(placementv1.OverridePolicy{}.OpenAPIModelName()),
 						},
 					},
@@ -3244,21 +3244,21 @@ func schema_pkg_apis_placement_v1_ClusterResourcePlacement(ref common.ReferenceC
 					},
 					"metadata": {
 						SchemaProps: spec.SchemaProps{
-							Description: "Standard object's metadata.",
+							Description: "metadata is the object's standard metadata.",
 							Default:     map[string]interface{}{},
 							Ref:         ref(metav1.ObjectMeta{}.OpenAPIModelName()),
 						},
 					},
 					"spec": {
 						SchemaProps: spec.SchemaProps{
-							Description: "Spec is the wanted placement.",
+							Description: "spec is the desired state of the placement.",
 							Default:     map[string]interface{}{},
 							Ref:         ref(placementv1.PlacementSpec{}.OpenAPIModelName()),
 						},
 					},
 					"status": {
 						SchemaProps: spec.SchemaProps{
-							Description: "Status is the observed placement, written by Stagegate.",
+							Description: "status is the observed state of the placement. Only the server writes it.",
 							Default:     map[string]interface{}{},
 							Ref:         ref(placementv1.PlacementStatus{}.OpenAPIModelName()),
 						},
@@ -3295,14 +3295,14 @@ func schema_pkg_apis_placement_v1_ClusterResourcePlacementDisruptionBudget(ref c
 					},
 					"metadata": {
 						SchemaProps: spec.SchemaProps{
-							Description: "Standard object's metadata.",
+							Description: "metadata is the object's standard metadata.",
 							Default:     map[string]interface{}{},
 							Ref:         ref(metav1.ObjectMeta{}.OpenAPIModelName()),
 						},
 					},
 					"spec": {
 						SchemaProps: spec.SchemaProps{
-							Description: "Spec is the limit.",
+							Description: "spec is the limit.",
 							Default:     map[string]interface{}{},
 							Ref:         ref(placementv1.PlacementDisruptionBudgetSpec{}.OpenAPIModelName()),
 						},
@@ -3339,14 +3339,14 @@ func schema_pkg_apis_placement_v1_ClusterResourcePlacementDisruptionBudgetList(r
 					},
 					"metadata": {
 						SchemaProps: spec.SchemaProps{
-							Description: "Standard list metadata.",
+							Description: "metadata is the list's standard metadata.",
 							Default:     map[string]interface{}{},
 							Ref:         ref(metav1.ListMeta{}.OpenAPIModelName()),
 						},
 					},
 					"items": {
 						SchemaProps: spec.SchemaProps{
-							Description: "Items are the ClusterResourcePlacementDisruptionBudgets.",
+							Description: "items are the ClusterResourcePlacementDisruptionBudgets.",
 							Type:        []string{"array"},
 							Items: &spec.SchemaOrArray{
 								Schema: &spec.Schema{
@@ -3370,7 +3370,7 @@ func schema_pkg_apis_placement_v1_ClusterResourcePlacementEviction(ref common.Re
 	return common.OpenAPIDefinition{
 		Schema: spec.Schema{
 			SchemaProps: spec.SchemaProps{
-				Description: "ClusterResourcePlacementEviction asks once for a placement to be taken off a member cluster.",
+				Description: "ClusterResourcePlacementEviction requests the removal of a placement from a member cluster, once.",
 				Type:        []string{"object"},
 				Properties: map[string]spec.Schema{
 					"kind": {
@@ -3389,21 +3389,21 @@ func schema_pkg_apis_placement_v1_ClusterResourcePlacementEviction(ref common.Re
 					},
 					"metadata": {
 						SchemaProps: spec.SchemaProps{
-							Description: "Standard object's metadata.",
+							Description: "metadata is the object's standard metadata.",
 							Default:     map[string]interface{}{},
 							Ref:         ref(metav1.ObjectMeta{}.OpenAPIModelName()),
 						},
 					},
 					"spec": {
 						SchemaProps: spec.SchemaProps{
-							Description: "Spec says which placement and which cluster. It cannot be changed.",
+							Description: "spec names the placement and the cluster. It cannot be changed.",
 							Default:     map[string]interface{}{},
 							Ref:         ref(placementv1.PlacementEvictionSpec{}.OpenAPIModelName()),
 						},
 					},
 					"status": {
 						SchemaProps: spec.SchemaProps{
-							Description: "Status says what became of it.",
+							Description: "status is the result of the eviction.",
 							Default:     map[string]interface{}{},
 							Ref:         ref(placementv1.PlacementEvictionStatus{}.OpenAPIModelName()),
 						},
@@ -3440,14 +3440,14 @@ func schema_pkg_apis_placement_v1_ClusterResourcePlacementEvictionList(ref commo
 					},
 					"metadata": {
 						SchemaProps: spec.SchemaProps{
-							Description: "Standard list metadata.",
+							Description: "metadata is the list's standard metadata.",
 							Default:     map[string]interface{}{},
 							Ref:         ref(metav1.ListMeta{}.OpenAPIModelName()),
 						},
 					},
 					"items": {
 						SchemaProps: spec.SchemaProps{
-							Description: "Items are the ClusterResourcePlacementEvictions.",
+							Description: "items are the ClusterResourcePlacementEvictions.",
 							Type:        []string{"array"},
 							Items: &spec.SchemaOrArray{
 								Schema: &spec.Schema{
@@ -3490,14 +3490,14 @@ func schema_pkg_apis_placement_v1_ClusterResourcePlacementList(ref common.Refere
 					},
 					"metadata": {
 						SchemaProps: spec.SchemaProps{
-							Description: "Standard list metadata.",
+							Description: "metadata is the list's standard metadata.",
 							Default:     map[string]interface{}{},
 							Ref:         ref(metav1.ListMeta{}.OpenAPIModelName()),
 						},
 					},
 					"items": {
 						SchemaProps: spec.SchemaProps{
-							Description: "Items are the placements.",
+							Description: "items are the placements.",
 							Type:        []string{"array"},
 							Items: &spec.SchemaOrArray{
 								Schema: &spec.Schema{
@@ -3521,7 +3521,7 @@ func schema_pkg_apis_placement_v1_ClusterResourcePlacementStatus(ref common.Refe
 	return common.OpenAPIDefinition{
 		Schema: spec.Schema{
 			SchemaProps: spec.SchemaProps{
-				Description: "ClusterResourcePlacementStatus is the status of the ClusterResourcePlacement of the same name, mirrored into the namespace that it places, for readers who have no cluster-wide access.",
+				Description: "ClusterResourcePlacementStatus is the status of the ClusterResourcePlacement of the same name, mirrored into the namespace that it places, for users without cluster-wide access.",
 				Type:        []string{"object"},
 				Properties: map[string]spec.Schema{
 					"kind": {
@@ -3540,21 +3540,21 @@ func schema_pkg_apis_placement_v1_ClusterResourcePlacementStatus(ref common.Refe
 					},
 					"metadata": {
 						SchemaProps: spec.SchemaProps{
-							Description: "Standard object's metadata.",
+							Description: "metadata is the object's standard metadata.",
 							Default:     map[string]interface{}{},
 							Ref:         ref(metav1.ObjectMeta{}.OpenAPIModelName()),
 						},
 					},
 					"sourceStatus": {
 						SchemaProps: spec.SchemaProps{
-							Description: "SourceStatus is the status of the placement.",
+							Description: "sourceStatus is the status of the placement.",
 							Default:     map[string]interface{}{},
 							Ref:         ref(placementv1.PlacementStatus{}.OpenAPIModelName()),
 						},
 					},
 					"lastUpdatedTime": {
 						SchemaProps: spec.SchemaProps{
-							Description: "LastUpdatedTime is when it was mirrored.",
+							Description: "lastUpdatedTime is when the status was mirrored.",
 							Ref:         ref(metav1.Time{}.OpenAPIModelName()),
 						},
 					},
@@ -3590,14 +3590,14 @@ func schema_pkg_apis_placement_v1_ClusterResourcePlacementStatusList(ref common.
 					},
 					"metadata": {
 						SchemaProps: spec.SchemaProps{
-							Description: "Standard list metadata.",
+							Description: "metadata is the list's standard metadata.",
 							Default:     map[string]interface{}{},
 							Ref:         ref(metav1.ListMeta{}.OpenAPIModelName()),
 						},
 					},
 					"items": {
 						SchemaProps: spec.SchemaProps{
-							Description: "Items are the mirrored statuses.",
+							Description: "items are the mirrored statuses.",
 							Type:        []string{"array"},
 							Items: &spec.SchemaOrArray{
 								Schema: &spec.Schema{
@@ -3621,7 +3621,7 @@ func schema_pkg_apis_placement_v1_ClusterResourceSnapshot(ref common.ReferenceCa
 	return common.OpenAPIDefinition{
 		Schema: spec.Schema{
 			SchemaProps: spec.SchemaProps{
-				Description: "ClusterResourceSnapshot is one version of the resources that a ClusterResourcePlacement selects. It is named <placement>-<index>-snapshot; what does not fit follows in <placement>-<index>-<part>.",
+				Description: "ClusterResourceSnapshot is one version of the resources that a ClusterResourcePlacement selects. It is named <placement>-<index>-snapshot; resources that do not fit follow in <placement>-<index>-<part>.",
 				Type:        []string{"object"},
 				Properties: map[string]spec.Schema{
 					"kind": {
@@ -3640,21 +3640,21 @@ func schema_pkg_apis_placement_v1_ClusterResourceSnapshot(ref common.ReferenceCa
 					},
 					"metadata": {
 						SchemaProps: spec.SchemaProps{
-							Description: "Standard object's metadata.",
+							Description: "metadata is the object's standard metadata.",
 							Default:     map[string]interface{}{},
 							Ref:         ref(metav1.ObjectMeta{}.OpenAPIModelName()),
 						},
 					},
 					"spec": {
 						SchemaProps: spec.SchemaProps{
-							Description: "Spec are the resources. It is never changed.",
+							Description: "spec is the list of resources. It never changes.",
 							Default:     map[string]interface{}{},
 							Ref:         ref(placementv1.ResourceSnapshotSpec{}.OpenAPIModelName()),
 						},
 					},
 					"status": {
 						SchemaProps: spec.SchemaProps{
-							Description: "Status is not used.",
+							Description: "status is not used.",
 							Default:     map[string]interface{}{},
 							Ref:         ref(placementv1.ResourceSnapshotStatus{}.OpenAPIModelName()),
 						},
@@ -3691,14 +3691,14 @@ func schema_pkg_apis_placement_v1_ClusterResourceSnapshotList(ref common.Referen
 					},
 					"metadata": {
 						SchemaProps: spec.SchemaProps{
-							Description: "Standard list metadata.",
+							Description: "metadata is the list's standard metadata.",
 							Default:     map[string]interface{}{},
 							Ref:         ref(metav1.ListMeta{}.OpenAPIModelName()),
 						},
 					},
 					"items": {
 						SchemaProps: spec.SchemaProps{
-							Description: "Items are the ClusterResourceSnapshots.",
+							Description: "items are the ClusterResourceSnapshots.",
 							Type:        []string{"array"},
 							Items: &spec.SchemaOrArray{
 								Schema: &spec.Schema{
@@ -3722,7 +3722,7 @@ func schema_pkg_apis_placement_v1_ClusterSchedulingPolicySnapshot(ref common.Ref
 	return common.OpenAPIDefinition{
 		Schema: spec.Schema{
 			SchemaProps: spec.SchemaProps{
-				Description: "ClusterSchedulingPolicySnapshot is one version of the policy of a ClusterResourcePlacement, and what was scheduled by it.",
+				Description: "ClusterSchedulingPolicySnapshot is one version of the policy of a ClusterResourcePlacement, and the clusters that it picked.",
 				Type:        []string{"object"},
 				Properties: map[string]spec.Schema{
 					"kind": {
@@ -3741,21 +3741,21 @@ func schema_pkg_apis_placement_v1_ClusterSchedulingPolicySnapshot(ref common.Ref
 					},
 					"metadata": {
 						SchemaProps: spec.SchemaProps{
-							Description: "Standard object's metadata.",
+							Description: "metadata is the object's standard metadata.",
 							Default:     map[string]interface{}{},
 							Ref:         ref(metav1.ObjectMeta{}.OpenAPIModelName()),
 						},
 					},
 					"spec": {
 						SchemaProps: spec.SchemaProps{
-							Description: "Spec is the policy. It is never changed.",
+							Description: "spec is the policy. It never changes.",
 							Default:     map[string]interface{}{},
 							Ref:         ref(placementv1.SchedulingPolicySnapshotSpec{}.OpenAPIModelName()),
 						},
 					},
 					"status": {
 						SchemaProps: spec.SchemaProps{
-							Description: "Status is what was scheduled.",
+							Description: "status is the result of scheduling.",
 							Default:     map[string]interface{}{},
 							Ref:         ref(placementv1.SchedulingPolicySnapshotStatus{}.OpenAPIModelName()),
 						},
@@ -3792,14 +3792,14 @@ func schema_pkg_apis_placement_v1_ClusterSchedulingPolicySnapshotList(ref common
 					},
 					"metadata": {
 						SchemaProps: spec.SchemaProps{
-							Description: "Standard list metadata.",
+							Description: "metadata is the list's standard metadata.",
 							Default:     map[string]interface{}{},
 							Ref:         ref(metav1.ListMeta{}.OpenAPIModelName()),
 						},
 					},
 					"items": {
 						SchemaProps: spec.SchemaProps{
-							Description: "Items are the ClusterSchedulingPolicySnapshots.",
+							Description: "items are the ClusterSchedulingPolicySnapshots.",
 							Type:        []string{"array"},
 							Items: &spec.SchemaOrArray{
 								Schema: &spec.Schema{
@@ -3823,19 +3823,19 @@ func schema_pkg_apis_placement_v1_ClusterScore(ref common.ReferenceCallback) com
 	return common.OpenAPIDefinition{
 		Schema: spec.Schema{
 			SchemaProps: spec.SchemaProps{
-				Description: "ClusterScore is the rank of a cluster among those that meet a policy.",
+				Description: "ClusterScore is the score of a cluster among those that meet a policy.",
 				Type:        []string{"object"},
 				Properties: map[string]spec.Schema{
 					"affinityScore": {
 						SchemaProps: spec.SchemaProps{
-							Description: "AffinityScore is the sum of the weights of the preferred rules that the cluster matches.",
+							Description: "affinityScore is the sum of the weights of the preferred rules that the cluster matches.",
 							Type:        []string{"integer"},
 							Format:      "int32",
 						},
 					},
 					"priorityScore": {
 						SchemaProps: spec.SchemaProps{
-							Description: "TopologySpreadScore says how well picking the cluster spreads the placement.",
+							Description: "priorityScore is the score of how evenly picking the cluster spreads the placement.",
 							Type:        []string{"integer"},
 							Format:      "int32",
 						},
@@ -3850,7 +3850,7 @@ func schema_pkg_apis_placement_v1_ClusterSelector(ref common.ReferenceCallback) 
 	return common.OpenAPIDefinition{
 		Schema: spec.Schema{
 			SchemaProps: spec.SchemaProps{
-				Description: "ClusterSelector picks clusters that match at least one of its terms.",
+				Description: "ClusterSelector selects the clusters that match at least one of its terms.",
 				Type:        []string{"object"},
 				Properties: map[string]spec.Schema{
 					"clusterSelectorTerms": {
@@ -3860,7 +3860,7 @@ func schema_pkg_apis_placement_v1_ClusterSelector(ref common.ReferenceCallback) 
 							},
 						},
 						SchemaProps: spec.SchemaProps{
-							Description: "ClusterSelectorTerms are alternatives: one match suffices. At most 10.",
+							Description: "clusterSelectorTerms are the terms, of which a cluster must match at least one. At most 10.",
 							Type:        []string{"array"},
 							Items: &spec.SchemaOrArray{
 								Schema: &spec.Schema{
@@ -3884,24 +3884,24 @@ func schema_pkg_apis_placement_v1_ClusterSelectorTerm(ref common.ReferenceCallba
 	return common.OpenAPIDefinition{
 		Schema: spec.Schema{
 			SchemaProps: spec.SchemaProps{
-				Description: "ClusterSelectorTerm matches clusters by label and by property; both have to match where both are given.",
+				Description: "ClusterSelectorTerm matches clusters by label and by property. If both are set, both must match.",
 				Type:        []string{"object"},
 				Properties: map[string]spec.Schema{
 					"labelSelector": {
 						SchemaProps: spec.SchemaProps{
-							Description: "LabelSelector is matched against the labels of the MemberCluster.",
+							Description: "labelSelector is matched against the labels of the MemberCluster.",
 							Ref:         ref(metav1.LabelSelector{}.OpenAPIModelName()),
 						},
 					},
 					"propertySelector": {
 						SchemaProps: spec.SchemaProps{
-							Description: "PropertySelector is matched against status.properties and status.resourceUsage of the MemberCluster. Not allowed in preferred rules.",
+							Description: "propertySelector is matched against status.properties and status.resourceUsage of the MemberCluster. Not allowed in preferred rules.",
 							Ref:         ref(placementv1.PropertySelector{}.OpenAPIModelName()),
 						},
 					},
 					"propertySorter": {
 						SchemaProps: spec.SchemaProps{
-							Description: "PropertySorter scores clusters by a property, between the lowest and the highest value in the fleet. Not allowed in required rules.",
+							Description: "propertySorter scores clusters by a property, on the scale from the lowest to the highest value in the fleet. Not allowed in required rules.",
 							Ref:         ref(placementv1.PropertySorter{}.OpenAPIModelName()),
 						},
 					},
@@ -3936,21 +3936,21 @@ func schema_pkg_apis_placement_v1_ClusterStagedUpdateRun(ref common.ReferenceCal
 					},
 					"metadata": {
 						SchemaProps: spec.SchemaProps{
-							Description: "Standard object's metadata.",
+							Description: "metadata is the object's standard metadata.",
 							Default:     map[string]interface{}{},
 							Ref:         ref(metav1.ObjectMeta{}.OpenAPIModelName()),
 						},
 					},
 					"spec": {
 						SchemaProps: spec.SchemaProps{
-							Description: "Spec says what to roll out, and whether to run.",
+							Description: "spec specifies the version to roll out, the strategy and the state of the run.",
 							Default:     map[string]interface{}{},
 							Ref:         ref(placementv1.UpdateRunSpec{}.OpenAPIModelName()),
 						},
 					},
 					"status": {
 						SchemaProps: spec.SchemaProps{
-							Description: "Status is how far the run has come, written by Stagegate.",
+							Description: "status is the progress of the run. Only the server writes it.",
 							Default:     map[string]interface{}{},
 							Ref:         ref(placementv1.UpdateRunStatus{}.OpenAPIModelName()),
 						},
@@ -3987,14 +3987,14 @@ func schema_pkg_apis_placement_v1_ClusterStagedUpdateRunList(ref common.Referenc
 					},
 					"metadata": {
 						SchemaProps: spec.SchemaProps{
-							Description: "Standard list metadata.",
+							Description: "metadata is the list's standard metadata.",
 							Default:     map[string]interface{}{},
 							Ref:         ref(metav1.ListMeta{}.OpenAPIModelName()),
 						},
 					},
 					"items": {
 						SchemaProps: spec.SchemaProps{
-							Description: "Items are the ClusterStagedUpdateRuns.",
+							Description: "items are the ClusterStagedUpdateRuns.",
 							Type:        []string{"array"},
 							Items: &spec.SchemaOrArray{
 								Schema: &spec.Schema{
@@ -4018,7 +4018,7 @@ func schema_pkg_apis_placement_v1_ClusterStagedUpdateStrategy(ref common.Referen
 	return common.OpenAPIDefinition{
 		Schema: spec.Schema{
 			SchemaProps: spec.SchemaProps{
-				Description: "ClusterStagedUpdateStrategy is an order of stages that ClusterStagedUpdateRuns follow.",
+				Description: "ClusterStagedUpdateStrategy is a sequence of stages that ClusterStagedUpdateRuns follow.",
 				Type:        []string{"object"},
 				Properties: map[string]spec.Schema{
 					"kind": {
@@ -4037,14 +4037,14 @@ func schema_pkg_apis_placement_v1_ClusterStagedUpdateStrategy(ref common.Referen
 					},
 					"metadata": {
 						SchemaProps: spec.SchemaProps{
-							Description: "Standard object's metadata.",
+							Description: "metadata is the object's standard metadata.",
 							Default:     map[string]interface{}{},
 							Ref:         ref(metav1.ObjectMeta{}.OpenAPIModelName()),
 						},
 					},
 					"spec": {
 						SchemaProps: spec.SchemaProps{
-							Description: "Spec are the stages.",
+							Description: "spec specifies the stages.",
 							Default:     map[string]interface{}{},
 							Ref:         ref(placementv1.UpdateStrategySpec{}.OpenAPIModelName()),
 						},
@@ -4081,14 +4081,14 @@ func schema_pkg_apis_placement_v1_ClusterStagedUpdateStrategyList(ref common.Ref
 					},
 					"metadata": {
 						SchemaProps: spec.SchemaProps{
-							Description: "Standard list metadata.",
+							Description: "metadata is the list's standard metadata.",
 							Default:     map[string]interface{}{},
 							Ref:         ref(metav1.ListMeta{}.OpenAPIModelName()),
 						},
 					},
 					"items": {
 						SchemaProps: spec.SchemaProps{
-							Description: "Items are the ClusterStagedUpdateStrategies.",
+							Description: "items are the ClusterStagedUpdateStrategies.",
 							Type:        []string{"array"},
 							Items: &spec.SchemaOrArray{
 								Schema: &spec.Schema{
@@ -4112,12 +4112,12 @@ func schema_pkg_apis_placement_v1_ClusterUpdatingStatus(ref common.ReferenceCall
 	return common.OpenAPIDefinition{
 		Schema: spec.Schema{
 			SchemaProps: spec.SchemaProps{
-				Description: "ClusterUpdatingStatus is how far a cluster has come.",
+				Description: "ClusterUpdatingStatus is the progress of a cluster.",
 				Type:        []string{"object"},
 				Properties: map[string]spec.Schema{
 					"clusterName": {
 						SchemaProps: spec.SchemaProps{
-							Description: "ClusterName is the member cluster.",
+							Description: "clusterName is the name of the member cluster.",
 							Default:     "",
 							Type:        []string{"string"},
 							Format:      "",
@@ -4130,7 +4130,7 @@ func schema_pkg_apis_placement_v1_ClusterUpdatingStatus(ref common.ReferenceCall
 							},
 						},
 						SchemaProps: spec.SchemaProps{
-							Description: "ResourceOverrideSnapshots are the ResourceOverride snapshots in force on the cluster in this run.",
+							Description: "resourceOverrideSnapshots are the ResourceOverride snapshots in force on the cluster in this run.",
 							Type:        []string{"array"},
 							Items: &spec.SchemaOrArray{
 								Schema: &spec.Schema{
@@ -4148,7 +4148,7 @@ func schema_pkg_apis_placement_v1_ClusterUpdatingStatus(ref common.ReferenceCall
 							},
 						},
 						SchemaProps: spec.SchemaProps{
-							Description: "ClusterResourceOverrideSnapshots are the ClusterResourceOverride snapshots in force on the cluster in this run.",
+							Description: "clusterResourceOverrideSnapshots are the ClusterResourceOverride snapshots in force on the cluster in this run.",
 							Type:        []string{"array"},
 							Items: &spec.SchemaOrArray{
 								Schema: &spec.Schema{
@@ -4162,14 +4162,14 @@ func schema_pkg_apis_placement_v1_ClusterUpdatingStatus(ref common.ReferenceCall
 					},
 					"resourceSnapshotIndex": {
 						SchemaProps: spec.SchemaProps{
-							Description: "ResourceSnapshotIndex is the index of the resource snapshot that the cluster gets, where it is not that of the run.",
+							Description: "resourceSnapshotIndex is the index of the resource snapshot that the cluster gets, if it is not that of the run.",
 							Type:        []string{"string"},
 							Format:      "",
 						},
 					},
 					"previousResourceSnapshotIndex": {
 						SchemaProps: spec.SchemaProps{
-							Description: "PreviousResourceSnapshotIndex is the index of the resource snapshot that the cluster had when its update began, empty where it had none. Absent as long as the update has not begun.",
+							Description: "previousResourceSnapshotIndex is the index of the resource snapshot that the cluster had when its update began. It is empty if the cluster had none, and absent until the update begins.",
 							Type:        []string{"string"},
 							Format:      "",
 						},
@@ -4181,7 +4181,7 @@ func schema_pkg_apis_placement_v1_ClusterUpdatingStatus(ref common.ReferenceCall
 							},
 						},
 						SchemaProps: spec.SchemaProps{
-							Description: "PreviousResourceOverrideSnapshots are the ResourceOverride snapshots that were in force on the cluster when its update began.",
+							Description: "previousResourceOverrideSnapshots are the ResourceOverride snapshots that were in force on the cluster when its update began.",
 							Type:        []string{"array"},
 							Items: &spec.SchemaOrArray{
 								Schema: &spec.Schema{
@@ -4199,7 +4199,7 @@ func schema_pkg_apis_placement_v1_ClusterUpdatingStatus(ref common.ReferenceCall
 							},
 						},
 						SchemaProps: spec.SchemaProps{
-							Description: "PreviousClusterResourceOverrideSnapshots are the ClusterResourceOverride snapshots that were in force on the cluster when its update began.",
+							Description: "previousClusterResourceOverrideSnapshots are the ClusterResourceOverride snapshots that were in force on the cluster when its update began.",
 							Type:        []string{"array"},
 							Items: &spec.SchemaOrArray{
 								Schema: &spec.Schema{
@@ -4213,7 +4213,7 @@ func schema_pkg_apis_placement_v1_ClusterUpdatingStatus(ref common.ReferenceCall
 					},
 					"message": {
 						SchemaProps: spec.SchemaProps{
-							Description: "Message is what keeps a cluster that is being updated from being done, as its binding reports it: the first object that is not applied or not available, and why. Empty where nothing is reported. At most 256 bytes.",
+							Description: "message is the reason why the update of the cluster is not done, as its binding reports it: the first object that is not applied or not available, and why. It is empty if the binding reports nothing. At most 256 bytes.",
 							Type:        []string{"string"},
 							Format:      "",
 						},
@@ -4230,7 +4230,7 @@ func schema_pkg_apis_placement_v1_ClusterUpdatingStatus(ref common.ReferenceCall
 							},
 						},
 						SchemaProps: spec.SchemaProps{
-							Description: "Conditions of the cluster: Started and Succeeded.",
+							Description: "conditions are the conditions of the cluster: Started and Succeeded.",
 							Type:        []string{"array"},
 							Items: &spec.SchemaOrArray{
 								Schema: &spec.Schema{
@@ -4254,12 +4254,12 @@ func schema_pkg_apis_placement_v1_DecisionUser(ref common.ReferenceCallback) com
 	return common.OpenAPIDefinition{
 		Schema: spec.Schema{
 			SchemaProps: spec.SchemaProps{
-				Description: "DecisionUser is who decided.",
+				Description: "DecisionUser is a user as the server authenticated them.",
 				Type:        []string{"object"},
 				Properties: map[string]spec.Schema{
 					"username": {
 						SchemaProps: spec.SchemaProps{
-							Description: "Username of the user.",
+							Description: "username is the name of the user.",
 							Default:     "",
 							Type:        []string{"string"},
 							Format:      "",
@@ -4267,7 +4267,7 @@ func schema_pkg_apis_placement_v1_DecisionUser(ref common.ReferenceCallback) com
 					},
 					"uid": {
 						SchemaProps: spec.SchemaProps{
-							Description: "UID of the user, where the hub passes it on.",
+							Description: "uid is the unique ID of the user, if the hub passes it on.",
 							Type:        []string{"string"},
 							Format:      "",
 						},
@@ -4279,7 +4279,7 @@ func schema_pkg_apis_placement_v1_DecisionUser(ref common.ReferenceCallback) com
 							},
 						},
 						SchemaProps: spec.SchemaProps{
-							Description: "Groups of the user. Of more than 32, those that the policy names and then the first others; the audit log has all.",
+							Description: "groups are the groups of the user. If there are more than 32, the groups that the policy names are kept, then the first of the others. The audit log has all of them.",
 							Type:        []string{"array"},
 							Items: &spec.SchemaOrArray{
 								Schema: &spec.Schema{
@@ -4302,12 +4302,12 @@ func schema_pkg_apis_placement_v1_DeleteStrategy(ref common.ReferenceCallback) c
 	return common.OpenAPIDefinition{
 		Schema: spec.Schema{
 			SchemaProps: spec.SchemaProps{
-				Description: "DeleteStrategy says what becomes of placed resources when their placement is deleted.",
+				Description: "DeleteStrategy specifies whether placed resources stay when their placement is deleted.",
 				Type:        []string{"object"},
 				Properties: map[string]spec.Schema{
 					"propagationPolicy": {
 						SchemaProps: spec.SchemaProps{
-							Description: "PropagationPolicy is Delete or Abandon. It defaults to Delete.\n\nPossible enum values:\n - `\"Abandon\"` leaves them on the member clusters.\n - `\"Delete\"` removes them from the member clusters.",
+							Description: "propagationPolicy is Delete or Abandon. It defaults to Delete.\n\nPossible enum values:\n - `\"Abandon\"` leaves the resources on the member clusters.\n - `\"Delete\"` deletes the resources from the member clusters.",
 							Default:     "Delete",
 							Type:        []string{"string"},
 							Format:      "",
@@ -4324,25 +4324,25 @@ func schema_pkg_apis_placement_v1_DiffDetails(ref common.ReferenceCallback) comm
 	return common.OpenAPIDefinition{
 		Schema: spec.Schema{
 			SchemaProps: spec.SchemaProps{
-				Description: "DiffDetails say how an object on a member cluster differs from its manifest.",
+				Description: "DiffDetails describe how an object on a member cluster differs from its manifest.",
 				Type:        []string{"object"},
 				Properties: map[string]spec.Schema{
 					"observationTime": {
 						SchemaProps: spec.SchemaProps{
-							Description: "ObservationTime is when the difference was last seen.",
+							Description: "observationTime is when the difference was last seen.",
 							Ref:         ref(metav1.Time{}.OpenAPIModelName()),
 						},
 					},
 					"observedInMemberClusterGeneration": {
 						SchemaProps: spec.SchemaProps{
-							Description: "ObservedInMemberClusterGeneration is the generation that the object had then; absent where it does not exist.",
+							Description: "observedInMemberClusterGeneration is the generation of the object on the member at observationTime. It is absent if the object does not exist there.",
 							Type:        []string{"integer"},
 							Format:      "int64",
 						},
 					},
 					"firstDiffedObservedTime": {
 						SchemaProps: spec.SchemaProps{
-							Description: "FirstDiffedObservedTime is when the difference was first seen.",
+							Description: "firstDiffedObservedTime is when the difference was first seen.",
 							Ref:         ref(metav1.Time{}.OpenAPIModelName()),
 						},
 					},
@@ -4353,7 +4353,7 @@ func schema_pkg_apis_placement_v1_DiffDetails(ref common.ReferenceCallback) comm
 							},
 						},
 						SchemaProps: spec.SchemaProps{
-							Description: "ObservedDiffs are the places that differ, at most 100.",
+							Description: "observedDiffs are the fields that differ, at most 100.",
 							Type:        []string{"array"},
 							Items: &spec.SchemaOrArray{
 								Schema: &spec.Schema{
@@ -4382,14 +4382,14 @@ func schema_pkg_apis_placement_v1_DiffedResourcePlacement(ref common.ReferenceCa
 				Properties: map[string]spec.Schema{
 					"group": {
 						SchemaProps: spec.SchemaProps{
-							Description: "Group of the object; empty for the core group.",
+							Description: "group is the API group of the object. It is empty for the core group.",
 							Type:        []string{"string"},
 							Format:      "",
 						},
 					},
 					"version": {
 						SchemaProps: spec.SchemaProps{
-							Description: "Version of the object's kind.",
+							Description: "version is the API version of the object.",
 							Default:     "",
 							Type:        []string{"string"},
 							Format:      "",
@@ -4397,7 +4397,7 @@ func schema_pkg_apis_placement_v1_DiffedResourcePlacement(ref common.ReferenceCa
 					},
 					"kind": {
 						SchemaProps: spec.SchemaProps{
-							Description: "Kind of the object.",
+							Description: "kind is the kind of the object.",
 							Default:     "",
 							Type:        []string{"string"},
 							Format:      "",
@@ -4405,7 +4405,7 @@ func schema_pkg_apis_placement_v1_DiffedResourcePlacement(ref common.ReferenceCa
 					},
 					"name": {
 						SchemaProps: spec.SchemaProps{
-							Description: "Name of the object.",
+							Description: "name is the name of the object.",
 							Default:     "",
 							Type:        []string{"string"},
 							Format:      "",
@@ -4413,33 +4413,33 @@ func schema_pkg_apis_placement_v1_DiffedResourcePlacement(ref common.ReferenceCa
 					},
 					"namespace": {
 						SchemaProps: spec.SchemaProps{
-							Description: "Namespace of the object; empty for cluster-scoped kinds.",
+							Description: "namespace is the namespace of the object. It is empty for cluster-scoped kinds.",
 							Type:        []string{"string"},
 							Format:      "",
 						},
 					},
 					"envelope": {
 						SchemaProps: spec.SchemaProps{
-							Description: "Envelope that the object came in, if it did.",
+							Description: "envelope is the envelope that contains the object, if any.",
 							Ref:         ref(placementv1.EnvelopeIdentifier{}.OpenAPIModelName()),
 						},
 					},
 					"observationTime": {
 						SchemaProps: spec.SchemaProps{
-							Description: "ObservationTime is when the difference was last seen.",
+							Description: "observationTime is when the difference was last seen.",
 							Ref:         ref(metav1.Time{}.OpenAPIModelName()),
 						},
 					},
 					"targetClusterObservedGeneration": {
 						SchemaProps: spec.SchemaProps{
-							Description: "TargetClusterObservedGeneration is the generation that the object had on the member then; absent where it does not exist.",
+							Description: "targetClusterObservedGeneration is the generation of the object on the member at observationTime. It is absent if the object does not exist there.",
 							Type:        []string{"integer"},
 							Format:      "int64",
 						},
 					},
 					"firstDiffedObservedTime": {
 						SchemaProps: spec.SchemaProps{
-							Description: "FirstDiffedObservedTime is when the difference was first seen.",
+							Description: "firstDiffedObservedTime is when the difference was first seen.",
 							Ref:         ref(metav1.Time{}.OpenAPIModelName()),
 						},
 					},
@@ -4450,7 +4450,7 @@ func schema_pkg_apis_placement_v1_DiffedResourcePlacement(ref common.ReferenceCa
 							},
 						},
 						SchemaProps: spec.SchemaProps{
-							Description: "ObservedDiffs are the places that differ, at most 100.",
+							Description: "observedDiffs are the fields that differ, at most 100.",
 							Type:        []string{"array"},
 							Items: &spec.SchemaOrArray{
 								Schema: &spec.Schema{
@@ -4474,18 +4474,18 @@ func schema_pkg_apis_placement_v1_DriftDetails(ref common.ReferenceCallback) com
 	return common.OpenAPIDefinition{
 		Schema: spec.Schema{
 			SchemaProps: spec.SchemaProps{
-				Description: "DriftDetails say how an object was changed on a member cluster.",
+				Description: "DriftDetails describe how an object was changed on a member cluster.",
 				Type:        []string{"object"},
 				Properties: map[string]spec.Schema{
 					"observationTime": {
 						SchemaProps: spec.SchemaProps{
-							Description: "ObservationTime is when the drift was last seen.",
+							Description: "observationTime is when the drift was last seen.",
 							Ref:         ref(metav1.Time{}.OpenAPIModelName()),
 						},
 					},
 					"observedInMemberClusterGeneration": {
 						SchemaProps: spec.SchemaProps{
-							Description: "ObservedInMemberClusterGeneration is the generation that the object had then.",
+							Description: "observedInMemberClusterGeneration is the generation of the object on the member at observationTime.",
 							Default:     0,
 							Type:        []string{"integer"},
 							Format:      "int64",
@@ -4493,7 +4493,7 @@ func schema_pkg_apis_placement_v1_DriftDetails(ref common.ReferenceCallback) com
 					},
 					"firstDriftedObservedTime": {
 						SchemaProps: spec.SchemaProps{
-							Description: "FirstDriftedObservedTime is when the drift was first seen.",
+							Description: "firstDriftedObservedTime is when the drift was first seen.",
 							Ref:         ref(metav1.Time{}.OpenAPIModelName()),
 						},
 					},
@@ -4504,7 +4504,7 @@ func schema_pkg_apis_placement_v1_DriftDetails(ref common.ReferenceCallback) com
 							},
 						},
 						SchemaProps: spec.SchemaProps{
-							Description: "ObservedDrifts are the places that differ, at most 100.",
+							Description: "observedDrifts are the fields that differ, at most 100.",
 							Type:        []string{"array"},
 							Items: &spec.SchemaOrArray{
 								Schema: &spec.Schema{
@@ -4533,14 +4533,14 @@ func schema_pkg_apis_placement_v1_DriftedResourcePlacement(ref common.ReferenceC
 				Properties: map[string]spec.Schema{
 					"group": {
 						SchemaProps: spec.SchemaProps{
-							Description: "Group of the object; empty for the core group.",
+							Description: "group is the API group of the object. It is empty for the core group.",
 							Type:        []string{"string"},
 							Format:      "",
 						},
 					},
 					"version": {
 						SchemaProps: spec.SchemaProps{
-							Description: "Version of the object's kind.",
+							Description: "version is the API version of the object.",
 							Default:     "",
 							Type:        []string{"string"},
 							Format:      "",
@@ -4548,7 +4548,7 @@ func schema_pkg_apis_placement_v1_DriftedResourcePlacement(ref common.ReferenceC
 					},
 					"kind": {
 						SchemaProps: spec.SchemaProps{
-							Description: "Kind of the object.",
+							Description: "kind is the kind of the object.",
 							Default:     "",
 							Type:        []string{"string"},
 							Format:      "",
@@ -4556,7 +4556,7 @@ func schema_pkg_apis_placement_v1_DriftedResourcePlacement(ref common.ReferenceC
 					},
 					"name": {
 						SchemaProps: spec.SchemaProps{
-							Description: "Name of the object.",
+							Description: "name is the name of the object.",
 							Default:     "",
 							Type:        []string{"string"},
 							Format:      "",
@@ -4564,26 +4564,26 @@ func schema_pkg_apis_placement_v1_DriftedResourcePlacement(ref common.ReferenceC
 					},
 					"namespace": {
 						SchemaProps: spec.SchemaProps{
-							Description: "Namespace of the object; empty for cluster-scoped kinds.",
+							Description: "namespace is the namespace of the object. It is empty for cluster-scoped kinds.",
 							Type:        []string{"string"},
 							Format:      "",
 						},
 					},
 					"envelope": {
 						SchemaProps: spec.SchemaProps{
-							Description: "Envelope that the object came in, if it did.",
+							Description: "envelope is the envelope that contains the object, if any.",
 							Ref:         ref(placementv1.EnvelopeIdentifier{}.OpenAPIModelName()),
 						},
 					},
 					"observationTime": {
 						SchemaProps: spec.SchemaProps{
-							Description: "ObservationTime is when the drift was last seen.",
+							Description: "observationTime is when the drift was last seen.",
 							Ref:         ref(metav1.Time{}.OpenAPIModelName()),
 						},
 					},
 					"targetClusterObservedGeneration": {
 						SchemaProps: spec.SchemaProps{
-							Description: "TargetClusterObservedGeneration is the generation that the object had on the member then.",
+							Description: "targetClusterObservedGeneration is the generation of the object on the member at observationTime.",
 							Default:     0,
 							Type:        []string{"integer"},
 							Format:      "int64",
@@ -4591,7 +4591,7 @@ func schema_pkg_apis_placement_v1_DriftedResourcePlacement(ref common.ReferenceC
 					},
 					"firstDriftedObservedTime": {
 						SchemaProps: spec.SchemaProps{
-							Description: "FirstDriftedObservedTime is when the drift was first seen.",
+							Description: "firstDriftedObservedTime is when the drift was first seen.",
 							Ref:         ref(metav1.Time{}.OpenAPIModelName()),
 						},
 					},
@@ -4602,7 +4602,7 @@ func schema_pkg_apis_placement_v1_DriftedResourcePlacement(ref common.ReferenceC
 							},
 						},
 						SchemaProps: spec.SchemaProps{
-							Description: "ObservedDrifts are the places that differ, at most 100.",
+							Description: "observedDrifts are the fields that differ, at most 100.",
 							Type:        []string{"array"},
 							Items: &spec.SchemaOrArray{
 								Schema: &spec.Schema{
@@ -4626,12 +4626,12 @@ func schema_pkg_apis_placement_v1_EnvelopeIdentifier(ref common.ReferenceCallbac
 	return common.OpenAPIDefinition{
 		Schema: spec.Schema{
 			SchemaProps: spec.SchemaProps{
-				Description: "EnvelopeIdentifier names the envelope that an object came in.",
+				Description: "EnvelopeIdentifier names the envelope that contains an object.",
 				Type:        []string{"object"},
 				Properties: map[string]spec.Schema{
 					"name": {
 						SchemaProps: spec.SchemaProps{
-							Description: "Name of the envelope.",
+							Description: "name is the name of the envelope.",
 							Default:     "",
 							Type:        []string{"string"},
 							Format:      "",
@@ -4639,14 +4639,14 @@ func schema_pkg_apis_placement_v1_EnvelopeIdentifier(ref common.ReferenceCallbac
 					},
 					"namespace": {
 						SchemaProps: spec.SchemaProps{
-							Description: "Namespace of the envelope, if it has one.",
+							Description: "namespace is the namespace of the envelope, if it has one.",
 							Type:        []string{"string"},
 							Format:      "",
 						},
 					},
 					"type": {
 						SchemaProps: spec.SchemaProps{
-							Description: "Type of the envelope. It defaults to ConfigMap.\n\nPossible enum values:\n - `\"ClusterResourceEnvelope\"` is a ClusterResourceEnvelope.\n - `\"ConfigMap\"` is a ConfigMap marked as an envelope, as older versions had it.\n - `\"ResourceEnvelope\"` is a ResourceEnvelope.",
+							Description: "type is the kind of the envelope. It defaults to ConfigMap.\n\nPossible enum values:\n - `\"ClusterResourceEnvelope\"` is a ClusterResourceEnvelope.\n - `\"ConfigMap\"` is a ConfigMap marked as an envelope, which older versions used.\n - `\"ResourceEnvelope\"` is a ResourceEnvelope.",
 							Default:     "ConfigMap",
 							Type:        []string{"string"},
 							Format:      "",
@@ -4669,14 +4669,14 @@ func schema_pkg_apis_placement_v1_FailedResourcePlacement(ref common.ReferenceCa
 				Properties: map[string]spec.Schema{
 					"group": {
 						SchemaProps: spec.SchemaProps{
-							Description: "Group of the object; empty for the core group.",
+							Description: "group is the API group of the object. It is empty for the core group.",
 							Type:        []string{"string"},
 							Format:      "",
 						},
 					},
 					"version": {
 						SchemaProps: spec.SchemaProps{
-							Description: "Version of the object's kind.",
+							Description: "version is the API version of the object.",
 							Default:     "",
 							Type:        []string{"string"},
 							Format:      "",
@@ -4684,7 +4684,7 @@ func schema_pkg_apis_placement_v1_FailedResourcePlacement(ref common.ReferenceCa
 					},
 					"kind": {
 						SchemaProps: spec.SchemaProps{
-							Description: "Kind of the object.",
+							Description: "kind is the kind of the object.",
 							Default:     "",
 							Type:        []string{"string"},
 							Format:      "",
@@ -4692,7 +4692,7 @@ func schema_pkg_apis_placement_v1_FailedResourcePlacement(ref common.ReferenceCa
 					},
 					"name": {
 						SchemaProps: spec.SchemaProps{
-							Description: "Name of the object.",
+							Description: "name is the name of the object.",
 							Default:     "",
 							Type:        []string{"string"},
 							Format:      "",
@@ -4700,20 +4700,20 @@ func schema_pkg_apis_placement_v1_FailedResourcePlacement(ref common.ReferenceCa
 					},
 					"namespace": {
 						SchemaProps: spec.SchemaProps{
-							Description: "Namespace of the object; empty for cluster-scoped kinds.",
+							Description: "namespace is the namespace of the object. It is empty for cluster-scoped kinds.",
 							Type:        []string{"string"},
 							Format:      "",
 						},
 					},
 					"envelope": {
 						SchemaProps: spec.SchemaProps{
-							Description: "Envelope that the object came in, if it did.",
+							Description: "envelope is the envelope that contains the object, if any.",
 							Ref:         ref(placementv1.EnvelopeIdentifier{}.OpenAPIModelName()),
 						},
 					},
 					"condition": {
 						SchemaProps: spec.SchemaProps{
-							Description: "Condition says what failed and why.",
+							Description: "condition is the failed condition of the object, Applied or Available, with the reason.",
 							Default:     map[string]interface{}{},
 							Ref:         ref(metav1.Condition{}.OpenAPIModelName()),
 						},
@@ -4731,24 +4731,24 @@ func schema_pkg_apis_placement_v1_FailurePolicy(ref common.ReferenceCallback) co
 	return common.OpenAPIDefinition{
 		Schema: spec.Schema{
 			SchemaProps: spec.SchemaProps{
-				Description: "FailurePolicy says when a cluster is given up, and how many may be before the run fails.",
+				Description: "FailurePolicy specifies when a cluster has failed, how many clusters may fail, and what happens beyond that.",
 				Type:        []string{"object"},
 				Properties: map[string]spec.Schema{
 					"clusterTimeout": {
 						SchemaProps: spec.SchemaProps{
-							Description: "ClusterTimeout is how long the update of a cluster may take until it is available, such as 15m. Then the cluster has failed, and the run goes on without it as long as MaxFailures allows. The time starts anew when a stopped run is resumed, and when a server that was away is back.",
+							Description: "clusterTimeout is the time in which a cluster must become available after its update began, such as 15m. Then the cluster has failed, and the run proceeds without it as long as maxFailures allows. The time restarts when a stopped run is resumed, and when the server returns after an outage.",
 							Ref:         ref(metav1.Duration{}.OpenAPIModelName()),
 						},
 					},
 					"maxFailures": {
 						SchemaProps: spec.SchemaProps{
-							Description: "MaxFailures is how many clusters of a stage may fail: a number, or a percentage from 0% to 100% of the stage's clusters, rounded down. What happens with one more says OnFailure. It defaults to 0.",
+							Description: "maxFailures is the number of clusters of a stage that may fail: a number, or a percentage from 0% to 100% of the stage's clusters, rounded down. If more fail, onFailure applies. It defaults to 0.",
 							Ref:         ref(intstr.IntOrString{}.OpenAPIModelName()),
 						},
 					},
 					"onFailure": {
 						SchemaProps: spec.SchemaProps{
-							Description: "OnFailure is Fail, Pause or Rollback: what a run does when more clusters have failed than MaxFailures. It defaults to Fail.\n\nPossible enum values:\n - `\"Fail\"` ends the run. What was moved stays moved.\n - `\"Pause\"` starts no other cluster until the failed ones are retried or skipped, or the run is stopped.\n - `\"Rollback\"` ends the run and creates one that brings its clusters back to what they had before.",
+							Description: "onFailure is Fail, Pause or Rollback: the action when more than maxFailures clusters of a stage have failed. It defaults to Fail.\n\nPossible enum values:\n - `\"Fail\"` ends the run. Updated clusters keep the new version.\n - `\"Pause\"` updates no other clusters until the failed ones are retried or skipped, or the run is stopped.\n - `\"Rollback\"` ends the run and creates one that returns its clusters to their previous versions.",
 							Default:     "Fail",
 							Type:        []string{"string"},
 							Format:      "",
@@ -4773,7 +4773,7 @@ func schema_pkg_apis_placement_v1_JSONPatchOverride(ref common.ReferenceCallback
 				Properties: map[string]spec.Schema{
 					"op": {
 						SchemaProps: spec.SchemaProps{
-							Description: "Operator is add, remove or replace.\n\nPossible enum values:\n - `\"add\"` adds a value.\n - `\"remove\"` removes a value.\n - `\"replace\"` replaces a value.",
+							Description: "op is add, remove or replace.\n\nPossible enum values:\n - `\"add\"` adds a value.\n - `\"remove\"` removes a value.\n - `\"replace\"` replaces a value.",
 							Default:     "",
 							Type:        []string{"string"},
 							Format:      "",
@@ -4782,7 +4782,7 @@ func schema_pkg_apis_placement_v1_JSONPatchOverride(ref common.ReferenceCallback
 					},
 					"path": {
 						SchemaProps: spec.SchemaProps{
-							Description: "Path is a JSON pointer to the place to change. Type, name, namespace and status cannot be changed.",
+							Description: "path is a JSON pointer to the place to change. Type, name, namespace and status cannot be changed.",
 							Default:     "",
 							Type:        []string{"string"},
 							Format:      "",
@@ -4790,7 +4790,7 @@ func schema_pkg_apis_placement_v1_JSONPatchOverride(ref common.ReferenceCallback
 					},
 					"value": {
 						SchemaProps: spec.SchemaProps{
-							Description: "Value to add, or to replace with; any JSON. ${MEMBER-CLUSTER-NAME} and ${MEMBER-CLUSTER-LABEL-KEY-<key>} in it stand for the cluster's name and the value of its label.",
+							Description: "value is the JSON value to add, or to replace the present one with. In it, ${MEMBER-CLUSTER-NAME} stands for the cluster's name and ${MEMBER-CLUSTER-LABEL-KEY-<key>} for the value of the cluster's label <key>.",
 							Ref:         ref(apiextensionsv1.JSON{}.OpenAPIModelName()),
 						},
 					},
@@ -4818,12 +4818,12 @@ func schema_pkg_apis_placement_v1_ManifestCondition(ref common.ReferenceCallback
 	return common.OpenAPIDefinition{
 		Schema: spec.Schema{
 			SchemaProps: spec.SchemaProps{
-				Description: "ManifestCondition says what became of one manifest.",
+				Description: "ManifestCondition is the state of one manifest.",
 				Type:        []string{"object"},
 				Properties: map[string]spec.Schema{
 					"identifier": {
 						SchemaProps: spec.SchemaProps{
-							Description: "Identifier names the manifest.",
+							Description: "identifier names the manifest.",
 							Default:     map[string]interface{}{},
 							Ref:         ref(placementv1.WorkResourceIdentifier{}.OpenAPIModelName()),
 						},
@@ -4835,7 +4835,7 @@ func schema_pkg_apis_placement_v1_ManifestCondition(ref common.ReferenceCallback
 							},
 						},
 						SchemaProps: spec.SchemaProps{
-							Description: "Conditions of the manifest: Applied, Available and DiffReported. Their observedGeneration is that of the object on the member cluster.",
+							Description: "conditions are the conditions of the manifest: Applied, Available and DiffReported. Their observedGeneration is that of the object on the member cluster.",
 							Type:        []string{"array"},
 							Items: &spec.SchemaOrArray{
 								Schema: &spec.Schema{
@@ -4848,19 +4848,19 @@ func schema_pkg_apis_placement_v1_ManifestCondition(ref common.ReferenceCallback
 					},
 					"driftDetails": {
 						SchemaProps: spec.SchemaProps{
-							Description: "DriftDetails say how the object was changed on the member cluster.",
+							Description: "driftDetails describe how the object was changed on the member cluster.",
 							Ref:         ref(placementv1.DriftDetails{}.OpenAPIModelName()),
 						},
 					},
 					"diffDetails": {
 						SchemaProps: spec.SchemaProps{
-							Description: "DiffDetails say how the object differs from the manifest.",
+							Description: "diffDetails describe how the object differs from the manifest.",
 							Ref:         ref(placementv1.DiffDetails{}.OpenAPIModelName()),
 						},
 					},
 					"backReportedStatus": {
 						SchemaProps: spec.SchemaProps{
-							Description: "BackReportedStatus is the status that the object has on the member cluster.",
+							Description: "backReportedStatus is the status of the object on the member cluster.",
 							Ref:         ref(placementv1.BackReportedStatus{}.OpenAPIModelName()),
 						},
 					},
@@ -4882,7 +4882,7 @@ func schema_pkg_apis_placement_v1_NamespacedName(ref common.ReferenceCallback) c
 				Properties: map[string]spec.Schema{
 					"name": {
 						SchemaProps: spec.SchemaProps{
-							Description: "Name of the object.",
+							Description: "name is the name of the object.",
 							Default:     "",
 							Type:        []string{"string"},
 							Format:      "",
@@ -4890,7 +4890,7 @@ func schema_pkg_apis_placement_v1_NamespacedName(ref common.ReferenceCallback) c
 					},
 					"namespace": {
 						SchemaProps: spec.SchemaProps{
-							Description: "Namespace of the object.",
+							Description: "namespace is the namespace of the object.",
 							Default:     "",
 							Type:        []string{"string"},
 							Format:      "",
@@ -4907,7 +4907,7 @@ func schema_pkg_apis_placement_v1_OverridePolicy(ref common.ReferenceCallback) c
 	return common.OpenAPIDefinition{
 		Schema: spec.Schema{
 			SchemaProps: spec.SchemaProps{
-				Description: "OverridePolicy are the changes of an override.",
+				Description: "OverridePolicy is the list of changes of an override.",
 				Type:        []string{"object"},
 				Properties: map[string]spec.Schema{
 					"overrideRules": {
@@ -4917,7 +4917,7 @@ func schema_pkg_apis_placement_v1_OverridePolicy(ref common.ReferenceCallback) c
 							},
 						},
 						SchemaProps: spec.SchemaProps{
-							Description: "OverrideRules are applied one after the other, 1 to 20.",
+							Description: "overrideRules are applied one after the other, 1 to 20.",
 							Type:        []string{"array"},
 							Items: &spec.SchemaOrArray{
 								Schema: &spec.Schema{
@@ -4946,13 +4946,13 @@ func schema_pkg_apis_placement_v1_OverrideRule(ref common.ReferenceCallback) com
 				Properties: map[string]spec.Schema{
 					"clusterSelector": {
 						SchemaProps: spec.SchemaProps{
-							Description: "ClusterSelector picks the clusters by label. Absent picks none, a selector without terms all.",
+							Description: "clusterSelector selects clusters by label. If it is absent, the rule applies to no cluster; if it has no terms, to all.",
 							Ref:         ref(placementv1.ClusterSelector{}.OpenAPIModelName()),
 						},
 					},
 					"overrideType": {
 						SchemaProps: spec.SchemaProps{
-							Description: "OverrideType is JSONPatch or Delete. It defaults to JSONPatch.\n\nPossible enum values:\n - `\"Delete\"` leaves the object out.\n - `\"JSONPatch\"` patches the object.",
+							Description: "overrideType is JSONPatch or Delete. It defaults to JSONPatch.\n\nPossible enum values:\n - `\"Delete\"` does not place the object.\n - `\"JSONPatch\"` patches the object.",
 							Default:     "JSONPatch",
 							Type:        []string{"string"},
 							Format:      "",
@@ -4966,7 +4966,7 @@ func schema_pkg_apis_placement_v1_OverrideRule(ref common.ReferenceCallback) com
 							},
 						},
 						SchemaProps: spec.SchemaProps{
-							Description: "JSONPatchOverrides are the steps of the patch, 1 to 20. Only for JSONPatch.",
+							Description: "jsonPatchOverrides are the steps of the patch, 1 to 20. Only for JSONPatch.",
 							Type:        []string{"array"},
 							Items: &spec.SchemaOrArray{
 								Schema: &spec.Schema{
@@ -4989,12 +4989,12 @@ func schema_pkg_apis_placement_v1_PatchDetail(ref common.ReferenceCallback) comm
 	return common.OpenAPIDefinition{
 		Schema: spec.Schema{
 			SchemaProps: spec.SchemaProps{
-				Description: "PatchDetail is one place in which the member's object differs from the manifest.",
+				Description: "PatchDetail is one field in which the member's object differs from the manifest.",
 				Type:        []string{"object"},
 				Properties: map[string]spec.Schema{
 					"path": {
 						SchemaProps: spec.SchemaProps{
-							Description: "Path is a JSON pointer into the object.",
+							Description: "path is a JSON pointer into the object.",
 							Default:     "",
 							Type:        []string{"string"},
 							Format:      "",
@@ -5002,14 +5002,14 @@ func schema_pkg_apis_placement_v1_PatchDetail(ref common.ReferenceCallback) comm
 					},
 					"valueInMember": {
 						SchemaProps: spec.SchemaProps{
-							Description: "ValueInMember is the value on the member cluster; empty where the member lacks the field.",
+							Description: "valueInMember is the value on the member cluster. It is empty if the member's object lacks the field.",
 							Type:        []string{"string"},
 							Format:      "",
 						},
 					},
 					"valueInHub": {
 						SchemaProps: spec.SchemaProps{
-							Description: "ValueInHub is the value in the manifest; empty where the manifest lacks the field.",
+							Description: "valueInHub is the value in the manifest. It is empty if the manifest lacks the field.",
 							Type:        []string{"string"},
 							Format:      "",
 						},
@@ -5025,19 +5025,19 @@ func schema_pkg_apis_placement_v1_PerClusterPlacementStatus(ref common.Reference
 	return common.OpenAPIDefinition{
 		Schema: spec.Schema{
 			SchemaProps: spec.SchemaProps{
-				Description: "PerClusterPlacementStatus says how one picked cluster is doing, or why one could not be picked.",
+				Description: "PerClusterPlacementStatus is the state of one picked cluster, or the reason why a cluster could not be picked.",
 				Type:        []string{"object"},
 				Properties: map[string]spec.Schema{
 					"clusterName": {
 						SchemaProps: spec.SchemaProps{
-							Description: "ClusterName is the member cluster; empty for a cluster that could not be picked.",
+							Description: "clusterName is the name of the member cluster. It is empty for a cluster that could not be picked.",
 							Type:        []string{"string"},
 							Format:      "",
 						},
 					},
 					"observedResourceIndex": {
 						SchemaProps: spec.SchemaProps{
-							Description: "ObservedResourceIndex is the index of the resource snapshot that the cluster holds or moves to.",
+							Description: "observedResourceIndex is the index of the resource snapshot that the cluster has or is updated to.",
 							Type:        []string{"string"},
 							Format:      "",
 						},
@@ -5049,7 +5049,7 @@ func schema_pkg_apis_placement_v1_PerClusterPlacementStatus(ref common.Reference
 							},
 						},
 						SchemaProps: spec.SchemaProps{
-							Description: "ApplicableResourceOverrides are the ResourceOverride snapshots in force on the cluster.",
+							Description: "applicableResourceOverrides are the ResourceOverride snapshots in force on the cluster.",
 							Type:        []string{"array"},
 							Items: &spec.SchemaOrArray{
 								Schema: &spec.Schema{
@@ -5067,7 +5067,7 @@ func schema_pkg_apis_placement_v1_PerClusterPlacementStatus(ref common.Reference
 							},
 						},
 						SchemaProps: spec.SchemaProps{
-							Description: "ApplicableClusterResourceOverrides are the ClusterResourceOverride snapshots in force on the cluster.",
+							Description: "applicableClusterResourceOverrides are the ClusterResourceOverride snapshots in force on the cluster.",
 							Type:        []string{"array"},
 							Items: &spec.SchemaOrArray{
 								Schema: &spec.Schema{
@@ -5086,7 +5086,7 @@ func schema_pkg_apis_placement_v1_PerClusterPlacementStatus(ref common.Reference
 							},
 						},
 						SchemaProps: spec.SchemaProps{
-							Description: "FailedPlacements are objects that could not be applied or are not available, at most 100.",
+							Description: "failedPlacements are objects that could not be applied or are not available, at most 100.",
 							Type:        []string{"array"},
 							Items: &spec.SchemaOrArray{
 								Schema: &spec.Schema{
@@ -5104,7 +5104,7 @@ func schema_pkg_apis_placement_v1_PerClusterPlacementStatus(ref common.Reference
 							},
 						},
 						SchemaProps: spec.SchemaProps{
-							Description: "DriftedPlacements are objects that were changed on the cluster, at most 100.",
+							Description: "driftedPlacements are objects that were changed on the cluster, at most 100.",
 							Type:        []string{"array"},
 							Items: &spec.SchemaOrArray{
 								Schema: &spec.Schema{
@@ -5122,7 +5122,7 @@ func schema_pkg_apis_placement_v1_PerClusterPlacementStatus(ref common.Reference
 							},
 						},
 						SchemaProps: spec.SchemaProps{
-							Description: "DiffedPlacements are objects that differ from their manifest, at most 100.",
+							Description: "diffedPlacements are objects that differ from their manifest, at most 100.",
 							Type:        []string{"array"},
 							Items: &spec.SchemaOrArray{
 								Schema: &spec.Schema{
@@ -5140,7 +5140,7 @@ func schema_pkg_apis_placement_v1_PerClusterPlacementStatus(ref common.Reference
 							},
 						},
 						SchemaProps: spec.SchemaProps{
-							Description: "Conditions of the cluster: Scheduled, RolloutStarted, Overridden, WorkSynchronized, Applied, Available, DiffReported, ObjectsKept.",
+							Description: "conditions are the conditions of the cluster: Scheduled, RolloutStarted, Overridden, WorkSynchronized, Applied, Available, DiffReported, ObjectsKept.",
 							Type:        []string{"array"},
 							Items: &spec.SchemaOrArray{
 								Schema: &spec.Schema{
@@ -5163,18 +5163,18 @@ func schema_pkg_apis_placement_v1_PlacementDisruptionBudgetSpec(ref common.Refer
 	return common.OpenAPIDefinition{
 		Schema: spec.Schema{
 			SchemaProps: spec.SchemaProps{
-				Description: "PlacementDisruptionBudgetSpec limits evictions. Set one of the two.",
+				Description: "PlacementDisruptionBudgetSpec limits evictions. Set one of its two fields.",
 				Type:        []string{"object"},
 				Properties: map[string]spec.Schema{
 					"maxUnavailable": {
 						SchemaProps: spec.SchemaProps{
-							Description: "MaxUnavailable is how many clusters may be without available resources: a number, or a percentage of the target number.",
+							Description: "maxUnavailable is the number of clusters that may lack available resources: a number, or a percentage of the target number.",
 							Ref:         ref(intstr.IntOrString{}.OpenAPIModelName()),
 						},
 					},
 					"minAvailable": {
 						SchemaProps: spec.SchemaProps{
-							Description: "MinAvailable is how many clusters have to have available resources: a number, or a percentage of the target number.",
+							Description: "minAvailable is the number of clusters that must have available resources: a number, or a percentage of the target number.",
 							Ref:         ref(intstr.IntOrString{}.OpenAPIModelName()),
 						},
 					},
@@ -5190,12 +5190,12 @@ func schema_pkg_apis_placement_v1_PlacementEvictionSpec(ref common.ReferenceCall
 	return common.OpenAPIDefinition{
 		Schema: spec.Schema{
 			SchemaProps: spec.SchemaProps{
-				Description: "PlacementEvictionSpec says which placement is to leave which cluster.",
+				Description: "PlacementEvictionSpec names a placement and the cluster that it must leave.",
 				Type:        []string{"object"},
 				Properties: map[string]spec.Schema{
 					"placementName": {
 						SchemaProps: spec.SchemaProps{
-							Description: "PlacementName is the ClusterResourcePlacement, at most 255 characters. It cannot be changed.",
+							Description: "placementName is the name of the ClusterResourcePlacement, at most 255 characters. It cannot be changed.",
 							Default:     "",
 							Type:        []string{"string"},
 							Format:      "",
@@ -5203,7 +5203,7 @@ func schema_pkg_apis_placement_v1_PlacementEvictionSpec(ref common.ReferenceCall
 					},
 					"clusterName": {
 						SchemaProps: spec.SchemaProps{
-							Description: "ClusterName is the member cluster, at most 255 characters. It cannot be changed.",
+							Description: "clusterName is the name of the member cluster, at most 255 characters. It cannot be changed.",
 							Default:     "",
 							Type:        []string{"string"},
 							Format:      "",
@@ -5220,7 +5220,7 @@ func schema_pkg_apis_placement_v1_PlacementEvictionStatus(ref common.ReferenceCa
 	return common.OpenAPIDefinition{
 		Schema: spec.Schema{
 			SchemaProps: spec.SchemaProps{
-				Description: "PlacementEvictionStatus says what became of an eviction.",
+				Description: "PlacementEvictionStatus is the result of an eviction.",
 				Type:        []string{"object"},
 				Properties: map[string]spec.Schema{
 					"conditions": {
@@ -5230,7 +5230,7 @@ func schema_pkg_apis_placement_v1_PlacementEvictionStatus(ref common.ReferenceCa
 							},
 						},
 						SchemaProps: spec.SchemaProps{
-							Description: "Conditions of the eviction: Valid and Executed.",
+							Description: "conditions are the conditions of the eviction: Valid and Executed.",
 							Type:        []string{"array"},
 							Items: &spec.SchemaOrArray{
 								Schema: &spec.Schema{
@@ -5253,12 +5253,12 @@ func schema_pkg_apis_placement_v1_PlacementPolicy(ref common.ReferenceCallback) 
 	return common.OpenAPIDefinition{
 		Schema: spec.Schema{
 			SchemaProps: spec.SchemaProps{
-				Description: "PlacementPolicy says which member clusters receive the selected resources.",
+				Description: "PlacementPolicy specifies which member clusters receive the selected resources.",
 				Type:        []string{"object"},
 				Properties: map[string]spec.Schema{
 					"placementType": {
 						SchemaProps: spec.SchemaProps{
-							Description: "PlacementType is the way clusters are chosen: PickAll, PickN or PickFixed. It defaults to PickAll and cannot be changed.\n\nPossible enum values:\n - `\"PickAll\"` picks every cluster that meets the policy.\n - `\"PickFixed\"` picks the clusters named by clusterNames.\n - `\"PickN\"` picks the numberOfClusters best clusters that meet the policy.",
+							Description: "placementType is the way to choose clusters: PickAll, PickN or PickFixed. It defaults to PickAll and cannot be changed.\n\nPossible enum values:\n - `\"PickAll\"` picks every cluster that meets the policy.\n - `\"PickFixed\"` picks the clusters named by clusterNames.\n - `\"PickN\"` picks the numberOfClusters best clusters that meet the policy.",
 							Default:     "PickAll",
 							Type:        []string{"string"},
 							Format:      "",
@@ -5272,7 +5272,7 @@ func schema_pkg_apis_placement_v1_PlacementPolicy(ref common.ReferenceCallback) 
 							},
 						},
 						SchemaProps: spec.SchemaProps{
-							Description: "ClusterNames are the member clusters to pick, at most 100. Only for PickFixed. A name that is no member yet is picked as soon as that member joins.",
+							Description: "clusterNames are the names of the member clusters to pick, at most 100. Only for PickFixed. A cluster that is not a member yet is picked once it joins.",
 							Type:        []string{"array"},
 							Items: &spec.SchemaOrArray{
 								Schema: &spec.Schema{
@@ -5286,14 +5286,14 @@ func schema_pkg_apis_placement_v1_PlacementPolicy(ref common.ReferenceCallback) 
 					},
 					"numberOfClusters": {
 						SchemaProps: spec.SchemaProps{
-							Description: "NumberOfClusters is how many clusters to pick, 0 or more. Required for PickN, not allowed otherwise.",
+							Description: "numberOfClusters is the number of clusters to pick, 0 or more. Required for PickN, not allowed otherwise.",
 							Type:        []string{"integer"},
 							Format:      "int32",
 						},
 					},
 					"affinity": {
 						SchemaProps: spec.SchemaProps{
-							Description: "Affinity restricts (required terms) and ranks (preferred terms) the clusters. For PickAll and PickN.",
+							Description: "affinity restricts the clusters with required terms and ranks them with preferred terms. Only for PickAll and PickN.",
 							Ref:         ref(placementv1.Affinity{}.OpenAPIModelName()),
 						},
 					},
@@ -5309,7 +5309,7 @@ func schema_pkg_apis_placement_v1_PlacementPolicy(ref common.ReferenceCallback) 
 							},
 						},
 						SchemaProps: spec.SchemaProps{
-							Description: "TopologySpreadConstraints spread the picked clusters over the values of cluster labels. Only for PickN.",
+							Description: "topologySpreadConstraints spread the picked clusters over the values of cluster labels. Only for PickN.",
 							Type:        []string{"array"},
 							Items: &spec.SchemaOrArray{
 								Schema: &spec.Schema{
@@ -5327,7 +5327,7 @@ func schema_pkg_apis_placement_v1_PlacementPolicy(ref common.ReferenceCallback) 
 							},
 						},
 						SchemaProps: spec.SchemaProps{
-							Description: "Tolerations let the placement be scheduled to clusters that carry matching taints, at most 100. For PickAll and PickN. Tolerations can be added later, but neither changed nor removed.",
+							Description: "tolerations allow the placement on clusters with matching taints, at most 100. Only for PickAll and PickN. Tolerations can be added later, but neither changed nor removed.",
 							Type:        []string{"array"},
 							Items: &spec.SchemaOrArray{
 								Schema: &spec.Schema{
@@ -5350,7 +5350,7 @@ func schema_pkg_apis_placement_v1_PlacementPrune(ref common.ReferenceCallback) c
 	return common.OpenAPIDefinition{
 		Schema: spec.Schema{
 			SchemaProps: spec.SchemaProps{
-				Description: "PlacementPrune asks that the clusters of a placement let go of what they have kept since an adoption and their version does not have: the body of the subresource prune of placements.",
+				Description: "PlacementPrune requests the removal of the objects that the clusters of a placement have kept since an adoption and that are not in their version. It is the body of the subresource prune of placements.",
 				Type:        []string{"object"},
 				Properties: map[string]spec.Schema{
 					"kind": {
@@ -5369,21 +5369,21 @@ func schema_pkg_apis_placement_v1_PlacementPrune(ref common.ReferenceCallback) c
 					},
 					"metadata": {
 						SchemaProps: spec.SchemaProps{
-							Description: "Standard object's metadata. Name, uid and resourceVersion, where given, must be those of the placement.",
+							Description: "metadata is the object's standard metadata. Its name, uid and resourceVersion, where given, must be those of the placement.",
 							Default:     map[string]interface{}{},
 							Ref:         ref(metav1.ObjectMeta{}.OpenAPIModelName()),
 						},
 					},
 					"spec": {
 						SchemaProps: spec.SchemaProps{
-							Description: "Spec is what the user asks, and when read what was asked last. A patch starts from an empty one: it must say all that is asked.",
+							Description: "spec is the user's request; a read returns the last one. A patch starts from an empty spec, so it must contain the whole request.",
 							Default:     map[string]interface{}{},
 							Ref:         ref(placementv1.PlacementPruneSpec{}.OpenAPIModelName()),
 						},
 					},
 					"status": {
 						SchemaProps: spec.SchemaProps{
-							Description: "Status is the last request as the server recorded it; empty as long as there was none.",
+							Description: "status is the last request as the server recorded it. It is empty until there is one.",
 							Default:     map[string]interface{}{},
 							Ref:         ref(placementv1.PlacementPruneStatus{}.OpenAPIModelName()),
 						},
@@ -5400,12 +5400,12 @@ func schema_pkg_apis_placement_v1_PlacementPruneRecord(ref common.ReferenceCallb
 	return common.OpenAPIDefinition{
 		Schema: spec.Schema{
 			SchemaProps: spec.SchemaProps{
-				Description: "PlacementPruneRecord is the server's record of the last request that clusters let go of what they have kept since an adoption.",
+				Description: "PlacementPruneRecord is the server's record of the last request to remove objects that clusters have kept since an adoption.",
 				Type:        []string{"object"},
 				Properties: map[string]spec.Schema{
 					"resourceSnapshotName": {
 						SchemaProps: spec.SchemaProps{
-							Description: "ResourceSnapshotName is the version whose clusters are to let go.",
+							Description: "resourceSnapshotName is the name of the resource snapshot. Only clusters that have it remove what they have kept.",
 							Default:     "",
 							Type:        []string{"string"},
 							Format:      "",
@@ -5413,7 +5413,7 @@ func schema_pkg_apis_placement_v1_PlacementPruneRecord(ref common.ReferenceCallb
 					},
 					"reason": {
 						SchemaProps: spec.SchemaProps{
-							Description: "Reason is why, as the user said.",
+							Description: "reason is the user's reason.",
 							Default:     "",
 							Type:        []string{"string"},
 							Format:      "",
@@ -5421,14 +5421,14 @@ func schema_pkg_apis_placement_v1_PlacementPruneRecord(ref common.ReferenceCallb
 					},
 					"user": {
 						SchemaProps: spec.SchemaProps{
-							Description: "User who asked, as the server authenticated them.",
+							Description: "user is the user who made the request, as the server authenticated them.",
 							Default:     map[string]interface{}{},
 							Ref:         ref(placementv1.DecisionUser{}.OpenAPIModelName()),
 						},
 					},
 					"time": {
 						SchemaProps: spec.SchemaProps{
-							Description: "Time when they did, by the server's clock. What a cluster has kept only since a later time stays there.",
+							Description: "time is when the user made the request, by the server's clock. Objects that a cluster has kept only since a later time stay there.",
 							Ref:         ref(metav1.Time{}.OpenAPIModelName()),
 						},
 					},
@@ -5445,19 +5445,19 @@ func schema_pkg_apis_placement_v1_PlacementPruneSpec(ref common.ReferenceCallbac
 	return common.OpenAPIDefinition{
 		Schema: spec.Schema{
 			SchemaProps: spec.SchemaProps{
-				Description: "PlacementPruneSpec is what a user asks of a placement.",
+				Description: "PlacementPruneSpec is a user's request of a placement.",
 				Type:        []string{"object"},
 				Properties: map[string]spec.Schema{
 					"reason": {
 						SchemaProps: spec.SchemaProps{
-							Description: "Reason is why, for those who read the placement: an incident, a change number. At most 1024 characters.",
+							Description: "reason is the user's reason for readers of the placement, such as an incident or a change number. At most 1024 characters.",
 							Type:        []string{"string"},
 							Format:      "",
 						},
 					},
 					"resourceSnapshotName": {
 						SchemaProps: spec.SchemaProps{
-							Description: "ResourceSnapshotName is the version that the user has seen in the status of the placement, such as web-4-snapshot. Clusters that have another version keep what they have kept. At most 253 characters.",
+							Description: "resourceSnapshotName is the name of the resource snapshot that the user has seen in the status of the placement, such as web-4-snapshot. Clusters with another version remove nothing. At most 253 characters.",
 							Type:        []string{"string"},
 							Format:      "",
 						},
@@ -5473,18 +5473,18 @@ func schema_pkg_apis_placement_v1_PlacementPruneStatus(ref common.ReferenceCallb
 	return common.OpenAPIDefinition{
 		Schema: spec.Schema{
 			SchemaProps: spec.SchemaProps{
-				Description: "PlacementPruneStatus is a request as the server recorded it.",
+				Description: "PlacementPruneStatus is a prune request as the server recorded it.",
 				Type:        []string{"object"},
 				Properties: map[string]spec.Schema{
 					"user": {
 						SchemaProps: spec.SchemaProps{
-							Description: "User is who asked, as the server authenticated them.",
+							Description: "user is the user who made the request, as the server authenticated them.",
 							Ref:         ref(placementv1.DecisionUser{}.OpenAPIModelName()),
 						},
 					},
 					"time": {
 						SchemaProps: spec.SchemaProps{
-							Description: "Time when they did, by the server's clock.",
+							Description: "time is when the user made the request, by the server's clock.",
 							Ref:         ref(metav1.Time{}.OpenAPIModelName()),
 						},
 					},
@@ -5505,7 +5505,7 @@ func schema_pkg_apis_placement_v1_PlacementRef(ref common.ReferenceCallback) com
 				Properties: map[string]spec.Schema{
 					"name": {
 						SchemaProps: spec.SchemaProps{
-							Description: "Name of the placement.",
+							Description: "name is the name of the placement.",
 							Default:     "",
 							Type:        []string{"string"},
 							Format:      "",
@@ -5513,7 +5513,7 @@ func schema_pkg_apis_placement_v1_PlacementRef(ref common.ReferenceCallback) com
 					},
 					"scope": {
 						SchemaProps: spec.SchemaProps{
-							Description: "Scope is Cluster or Namespaced. It defaults to Cluster.\n\nPossible enum values:\n - `\"Cluster\"` means a ClusterResourcePlacement.\n - `\"Namespaced\"` means a ResourcePlacement of the same namespace.",
+							Description: "scope is Cluster or Namespaced. It defaults to Cluster.\n\nPossible enum values:\n - `\"Cluster\"` means a ClusterResourcePlacement.\n - `\"Namespaced\"` means a ResourcePlacement of the same namespace.",
 							Default:     "Cluster",
 							Type:        []string{"string"},
 							Format:      "",
@@ -5531,7 +5531,7 @@ func schema_pkg_apis_placement_v1_PlacementSpec(ref common.ReferenceCallback) co
 	return common.OpenAPIDefinition{
 		Schema: spec.Schema{
 			SchemaProps: spec.SchemaProps{
-				Description: "PlacementSpec says what to place, where, and how.",
+				Description: "PlacementSpec specifies the resources to place, the clusters and the rollout.",
 				Type:        []string{"object"},
 				Properties: map[string]spec.Schema{
 					"resourceSelectors": {
@@ -5541,7 +5541,7 @@ func schema_pkg_apis_placement_v1_PlacementSpec(ref common.ReferenceCallback) co
 							},
 						},
 						SchemaProps: spec.SchemaProps{
-							Description: "ResourceSelectors say which objects of the hub are placed. An object is placed if any of them selects it. 1 to 100.",
+							Description: "resourceSelectors select the objects of the hub to place, 1 to 100. An object is placed if any of them selects it.",
 							Type:        []string{"array"},
 							Items: &spec.SchemaOrArray{
 								Schema: &spec.Schema{
@@ -5554,7 +5554,7 @@ func schema_pkg_apis_placement_v1_PlacementSpec(ref common.ReferenceCallback) co
 					},
 					"policy": {
 						SchemaProps: spec.SchemaProps{
-							Description: "Policy says which member clusters are picked. Absent means all of them; once set it cannot be removed.",
+							Description: "policy specifies which member clusters are picked. If it is absent, all are. Once set, it cannot be removed.",
 							Ref:         ref(placementv1.PlacementPolicy{}.OpenAPIModelName()),
 						},
 					},
@@ -5565,14 +5565,14 @@ func schema_pkg_apis_placement_v1_PlacementSpec(ref common.ReferenceCallback) co
 							},
 						},
 						SchemaProps: spec.SchemaProps{
-							Description: "Strategy says how clusters move to a new version of the resources.",
+							Description: "strategy specifies how clusters are updated to a new version of the resources.",
 							Default:     map[string]interface{}{},
 							Ref:         ref(placementv1.RolloutStrategy{}.OpenAPIModelName()),
 						},
 					},
 					"revisionHistoryLimit": {
 						SchemaProps: spec.SchemaProps{
-							Description: "RevisionHistoryLimit is how many resource and policy snapshots are kept for rolling back, 1 to 1000. A snapshot that a run or a cluster uses is kept beyond it. It defaults to 10.",
+							Description: "revisionHistoryLimit is the number of resource snapshots and of policy snapshots to keep for rollbacks, 1 to 1000. Snapshots that a run or a cluster uses are kept beyond the limit. It defaults to 10.",
 							Default:     10,
 							Type:        []string{"integer"},
 							Format:      "int32",
@@ -5580,7 +5580,7 @@ func schema_pkg_apis_placement_v1_PlacementSpec(ref common.ReferenceCallback) co
 					},
 					"statusReportingScope": {
 						SchemaProps: spec.SchemaProps{
-							Description: "StatusReportingScope says whether the status is mirrored into the selected namespace. Only for cluster-scoped placements; it cannot be changed. It defaults to ClusterScopeOnly.\n\nPossible enum values:\n - `\"ClusterScopeOnly\"` keeps the status on the placement.\n - `\"NamespaceAccessible\"` also mirrors it into the selected namespace, as a ClusterResourcePlacementStatus.",
+							Description: "statusReportingScope specifies whether the status is mirrored into the selected namespace: ClusterScopeOnly or NamespaceAccessible. Only for cluster-scoped placements. It cannot be changed. It defaults to ClusterScopeOnly.\n\nPossible enum values:\n - `\"ClusterScopeOnly\"` keeps the status on the placement.\n - `\"NamespaceAccessible\"` also mirrors the status into the selected namespace, as a ClusterResourcePlacementStatus.",
 							Default:     "ClusterScopeOnly",
 							Type:        []string{"string"},
 							Format:      "",
@@ -5600,7 +5600,7 @@ func schema_pkg_apis_placement_v1_PlacementStatus(ref common.ReferenceCallback) 
 	return common.OpenAPIDefinition{
 		Schema: spec.Schema{
 			SchemaProps: spec.SchemaProps{
-				Description: "PlacementStatus is what is known of a placement.",
+				Description: "PlacementStatus is the observed state of a placement.",
 				Type:        []string{"object"},
 				Properties: map[string]spec.Schema{
 					"selectedResources": {
@@ -5610,7 +5610,7 @@ func schema_pkg_apis_placement_v1_PlacementStatus(ref common.ReferenceCallback) 
 							},
 						},
 						SchemaProps: spec.SchemaProps{
-							Description: "SelectedResources are the objects in the snapshot that the clusters hold. With the External strategy they are shown once all clusters hold the same one.",
+							Description: "selectedResources are the objects in the snapshot that the clusters hold. With the External strategy they are shown once all clusters hold the same one.",
 							Type:        []string{"array"},
 							Items: &spec.SchemaOrArray{
 								Schema: &spec.Schema{
@@ -5623,7 +5623,7 @@ func schema_pkg_apis_placement_v1_PlacementStatus(ref common.ReferenceCallback) 
 					},
 					"observedResourceIndex": {
 						SchemaProps: spec.SchemaProps{
-							Description: "ObservedResourceIndex is the index of that snapshot.",
+							Description: "observedResourceIndex is the index of the resource snapshot that selectedResources lists.",
 							Type:        []string{"string"},
 							Format:      "",
 						},
@@ -5635,7 +5635,7 @@ func schema_pkg_apis_placement_v1_PlacementStatus(ref common.ReferenceCallback) 
 							},
 						},
 						SchemaProps: spec.SchemaProps{
-							Description: "PerClusterPlacementStatuses say how each picked cluster is doing.",
+							Description: "placementStatuses are the states of the picked clusters, and of clusters that could not be picked.",
 							Type:        []string{"array"},
 							Items: &spec.SchemaOrArray{
 								Schema: &spec.Schema{
@@ -5648,7 +5648,7 @@ func schema_pkg_apis_placement_v1_PlacementStatus(ref common.ReferenceCallback) 
 					},
 					"prune": {
 						SchemaProps: spec.SchemaProps{
-							Description: "Prune is the last request that clusters let go of what they have kept since an adoption and their version does not have. Only the server writes it, for the subresource prune.",
+							Description: "prune is the last request to remove the objects that clusters have kept since an adoption and that are not in their version. Only the server writes it, through the subresource prune.",
 							Ref:         ref(placementv1.PlacementPruneRecord{}.OpenAPIModelName()),
 						},
 					},
@@ -5664,7 +5664,7 @@ func schema_pkg_apis_placement_v1_PlacementStatus(ref common.ReferenceCallback) 
 							},
 						},
 						SchemaProps: spec.SchemaProps{
-							Description: "Conditions of the placement. Their types have the kind as a prefix: Scheduled, RolloutStarted, Overridden, WorkSynchronized, Applied, Available, DiffReported, ObjectsRemaining, StatusSynced.",
+							Description: "conditions are the conditions of the placement. Their types have the kind as a prefix: Scheduled, RolloutStarted, Overridden, WorkSynchronized, Applied, Available, DiffReported, ObjectsRemaining, StatusSynced.",
 							Type:        []string{"array"},
 							Items: &spec.SchemaOrArray{
 								Schema: &spec.Schema{
@@ -5692,7 +5692,7 @@ func schema_pkg_apis_placement_v1_PreferredClusterSelector(ref common.ReferenceC
 				Properties: map[string]spec.Schema{
 					"weight": {
 						SchemaProps: spec.SchemaProps{
-							Description: "Weight is added to the score of a matching cluster, from -100 to 100.",
+							Description: "weight is added to the score of a matching cluster, from -100 to 100.",
 							Default:     0,
 							Type:        []string{"integer"},
 							Format:      "int32",
@@ -5700,7 +5700,7 @@ func schema_pkg_apis_placement_v1_PreferredClusterSelector(ref common.ReferenceC
 					},
 					"preference": {
 						SchemaProps: spec.SchemaProps{
-							Description: "Preference is the term that a cluster has to match.",
+							Description: "preference is the term that a cluster must match to get the weight.",
 							Default:     map[string]interface{}{},
 							Ref:         ref(placementv1.ClusterSelectorTerm{}.OpenAPIModelName()),
 						},
@@ -5728,7 +5728,7 @@ func schema_pkg_apis_placement_v1_PropertySelector(ref common.ReferenceCallback)
 							},
 						},
 						SchemaProps: spec.SchemaProps{
-							Description: "MatchExpressions all have to hold.",
+							Description: "matchExpressions are the requirements, all of which a cluster must meet.",
 							Type:        []string{"array"},
 							Items: &spec.SchemaOrArray{
 								Schema: &spec.Schema{
@@ -5757,7 +5757,7 @@ func schema_pkg_apis_placement_v1_PropertySelectorRequirement(ref common.Referen
 				Properties: map[string]spec.Schema{
 					"name": {
 						SchemaProps: spec.SchemaProps{
-							Description: "Name of the property, for example kubernetes-fleet.io/node-count or resources.kubernetes-fleet.io/available-cpu.",
+							Description: "name is the name of the property, for example kubernetes-fleet.io/node-count or resources.kubernetes-fleet.io/available-cpu.",
 							Default:     "",
 							Type:        []string{"string"},
 							Format:      "",
@@ -5765,7 +5765,7 @@ func schema_pkg_apis_placement_v1_PropertySelectorRequirement(ref common.Referen
 					},
 					"operator": {
 						SchemaProps: spec.SchemaProps{
-							Description: "Operator is one of Gt, Ge, Eq, Ne, Lt and Le.",
+							Description: "operator is one of Gt, Ge, Eq, Ne, Lt and Le.",
 							Default:     "",
 							Type:        []string{"string"},
 							Format:      "",
@@ -5778,7 +5778,7 @@ func schema_pkg_apis_placement_v1_PropertySelectorRequirement(ref common.Referen
 							},
 						},
 						SchemaProps: spec.SchemaProps{
-							Description: "Values holds exactly one quantity to compare with, such as 10 or 4Gi.",
+							Description: "values is a list of exactly one quantity to compare the property with, such as 10 or 4Gi.",
 							Type:        []string{"array"},
 							Items: &spec.SchemaOrArray{
 								Schema: &spec.Schema{
@@ -5806,7 +5806,7 @@ func schema_pkg_apis_placement_v1_PropertySorter(ref common.ReferenceCallback) c
 				Properties: map[string]spec.Schema{
 					"name": {
 						SchemaProps: spec.SchemaProps{
-							Description: "Name of the property.",
+							Description: "name is the name of the property.",
 							Default:     "",
 							Type:        []string{"string"},
 							Format:      "",
@@ -5814,7 +5814,7 @@ func schema_pkg_apis_placement_v1_PropertySorter(ref common.ReferenceCallback) c
 					},
 					"sortOrder": {
 						SchemaProps: spec.SchemaProps{
-							Description: "SortOrder is Descending (most first) or Ascending (least first).\n\nPossible enum values:\n - `\"Ascending\"` scores the lowest value highest.\n - `\"Descending\"` scores the highest value highest.",
+							Description: "sortOrder is Descending (the highest value scores highest) or Ascending (the lowest value scores highest).\n\nPossible enum values:\n - `\"Ascending\"` scores the lowest value highest.\n - `\"Descending\"` scores the highest value highest.",
 							Default:     "",
 							Type:        []string{"string"},
 							Format:      "",
@@ -5832,12 +5832,12 @@ func schema_pkg_apis_placement_v1_ReportBackStrategy(ref common.ReferenceCallbac
 	return common.OpenAPIDefinition{
 		Schema: spec.Schema{
 			SchemaProps: spec.SchemaProps{
-				Description: "ReportBackStrategy says whether and where status from the member clusters is brought back.",
+				Description: "ReportBackStrategy specifies whether status is copied from the member clusters, and where to.",
 				Type:        []string{"object"},
 				Properties: map[string]spec.Schema{
 					"type": {
 						SchemaProps: spec.SchemaProps{
-							Description: "Type is Disabled or Mirror. It defaults to Disabled.\n\nPossible enum values:\n - `\"Disabled\"` brings nothing back.\n - `\"Mirror\"` copies the status as it is on the member.",
+							Description: "type is Disabled or Mirror. It defaults to Disabled.\n\nPossible enum values:\n - `\"Disabled\"` copies no status.\n - `\"Mirror\"` copies the status unchanged.",
 							Default:     "Disabled",
 							Type:        []string{"string"},
 							Format:      "",
@@ -5846,7 +5846,7 @@ func schema_pkg_apis_placement_v1_ReportBackStrategy(ref common.ReferenceCallbac
 					},
 					"destination": {
 						SchemaProps: spec.SchemaProps{
-							Description: "Destination is OriginalResource or WorkAPI. Required for Mirror.\n\nPossible enum values:\n - `\"OriginalResource\"` writes it to the selected object on the hub.\n - `\"WorkAPI\"` writes it to the Work's manifest conditions.",
+							Description: "destination is OriginalResource or WorkAPI. Required for Mirror.\n\nPossible enum values:\n - `\"OriginalResource\"` is the selected object on the hub.\n - `\"WorkAPI\"` is the manifest's condition in the status of the Work.",
 							Type:        []string{"string"},
 							Format:      "",
 							Enum:        []interface{}{"OriginalResource", "WorkAPI"},
@@ -5882,21 +5882,21 @@ func schema_pkg_apis_placement_v1_ResourceBinding(ref common.ReferenceCallback) 
 					},
 					"metadata": {
 						SchemaProps: spec.SchemaProps{
-							Description: "Standard object's metadata.",
+							Description: "metadata is the object's standard metadata.",
 							Default:     map[string]interface{}{},
 							Ref:         ref(metav1.ObjectMeta{}.OpenAPIModelName()),
 						},
 					},
 					"spec": {
 						SchemaProps: spec.SchemaProps{
-							Description: "Spec says which version the cluster is to have.",
+							Description: "spec is the version that the cluster must have.",
 							Default:     map[string]interface{}{},
 							Ref:         ref(placementv1.ResourceBindingSpec{}.OpenAPIModelName()),
 						},
 					},
 					"status": {
 						SchemaProps: spec.SchemaProps{
-							Description: "Status says how far the cluster has come with it.",
+							Description: "status is the progress of the cluster towards that version.",
 							Default:     map[string]interface{}{},
 							Ref:         ref(placementv1.ResourceBindingStatus{}.OpenAPIModelName()),
 						},
@@ -5933,14 +5933,14 @@ func schema_pkg_apis_placement_v1_ResourceBindingList(ref common.ReferenceCallba
 					},
 					"metadata": {
 						SchemaProps: spec.SchemaProps{
-							Description: "Standard list metadata.",
+							Description: "metadata is the list's standard metadata.",
 							Default:     map[string]interface{}{},
 							Ref:         ref(metav1.ListMeta{}.OpenAPIModelName()),
 						},
 					},
 					"items": {
 						SchemaProps: spec.SchemaProps{
-							Description: "Items are the ResourceBindings.",
+							Description: "items are the ResourceBindings.",
 							Type:        []string{"array"},
 							Items: &spec.SchemaOrArray{
 								Schema: &spec.Schema{
@@ -5964,12 +5964,12 @@ func schema_pkg_apis_placement_v1_ResourceBindingSpec(ref common.ReferenceCallba
 	return common.OpenAPIDefinition{
 		Schema: spec.Schema{
 			SchemaProps: spec.SchemaProps{
-				Description: "ResourceBindingSpec says which version a cluster is to have.",
+				Description: "ResourceBindingSpec is the version that a cluster must have.",
 				Type:        []string{"object"},
 				Properties: map[string]spec.Schema{
 					"state": {
 						SchemaProps: spec.SchemaProps{
-							Description: "State is Scheduled, Bound or Unscheduled. A binding may be created without; nothing is placed by it then. Once set, it cannot be taken away.",
+							Description: "state is Scheduled, Bound or Unscheduled. A binding without a state places nothing. Once set, the state cannot be cleared.",
 							Default:     "",
 							Type:        []string{"string"},
 							Format:      "",
@@ -5977,7 +5977,7 @@ func schema_pkg_apis_placement_v1_ResourceBindingSpec(ref common.ReferenceCallba
 					},
 					"resourceSnapshotName": {
 						SchemaProps: spec.SchemaProps{
-							Description: "ResourceSnapshotName is the master resource snapshot that the cluster is to have; empty as long as none was rolled out.",
+							Description: "resourceSnapshotName is the name of the master resource snapshot that the cluster must have. It is empty until a version is rolled out to the cluster.",
 							Default:     "",
 							Type:        []string{"string"},
 							Format:      "",
@@ -5990,7 +5990,7 @@ func schema_pkg_apis_placement_v1_ResourceBindingSpec(ref common.ReferenceCallba
 							},
 						},
 						SchemaProps: spec.SchemaProps{
-							Description: "ResourceOverrideSnapshots are the ResourceOverride snapshots in force on the cluster.",
+							Description: "resourceOverrideSnapshots are the ResourceOverride snapshots in force on the cluster.",
 							Type:        []string{"array"},
 							Items: &spec.SchemaOrArray{
 								Schema: &spec.Schema{
@@ -6008,7 +6008,7 @@ func schema_pkg_apis_placement_v1_ResourceBindingSpec(ref common.ReferenceCallba
 							},
 						},
 						SchemaProps: spec.SchemaProps{
-							Description: "ClusterResourceOverrideSnapshots are the ClusterResourceOverride snapshots in force on the cluster.",
+							Description: "clusterResourceOverrideSnapshots are the ClusterResourceOverride snapshots in force on the cluster.",
 							Type:        []string{"array"},
 							Items: &spec.SchemaOrArray{
 								Schema: &spec.Schema{
@@ -6022,7 +6022,7 @@ func schema_pkg_apis_placement_v1_ResourceBindingSpec(ref common.ReferenceCallba
 					},
 					"schedulingPolicySnapshotName": {
 						SchemaProps: spec.SchemaProps{
-							Description: "SchedulingPolicySnapshotName is the policy snapshot by which the cluster was picked.",
+							Description: "schedulingPolicySnapshotName is the name of the policy snapshot that picked the cluster.",
 							Default:     "",
 							Type:        []string{"string"},
 							Format:      "",
@@ -6030,7 +6030,7 @@ func schema_pkg_apis_placement_v1_ResourceBindingSpec(ref common.ReferenceCallba
 					},
 					"targetCluster": {
 						SchemaProps: spec.SchemaProps{
-							Description: "TargetCluster is the member cluster. A binding may be created without; nothing is placed by it then. Once set, it cannot be changed.",
+							Description: "targetCluster is the name of the member cluster. A binding without a target cluster places nothing. Once set, it cannot be changed.",
 							Default:     "",
 							Type:        []string{"string"},
 							Format:      "",
@@ -6038,14 +6038,14 @@ func schema_pkg_apis_placement_v1_ResourceBindingSpec(ref common.ReferenceCallba
 					},
 					"clusterDecision": {
 						SchemaProps: spec.SchemaProps{
-							Description: "ClusterDecision says why the cluster was picked.",
+							Description: "clusterDecision describes why the cluster was picked.",
 							Default:     map[string]interface{}{},
 							Ref:         ref(placementv1.ClusterDecision{}.OpenAPIModelName()),
 						},
 					},
 					"applyStrategy": {
 						SchemaProps: spec.SchemaProps{
-							Description: "ApplyStrategy is how manifests are written to the cluster.",
+							Description: "applyStrategy specifies how manifests are applied to the cluster.",
 							Ref:         ref(placementv1.ApplyStrategy{}.OpenAPIModelName()),
 						},
 					},
@@ -6062,7 +6062,7 @@ func schema_pkg_apis_placement_v1_ResourceBindingStatus(ref common.ReferenceCall
 	return common.OpenAPIDefinition{
 		Schema: spec.Schema{
 			SchemaProps: spec.SchemaProps{
-				Description: "ResourceBindingStatus says how far a cluster has come.",
+				Description: "ResourceBindingStatus is the progress of a cluster towards the version of its binding.",
 				Type:        []string{"object"},
 				Properties: map[string]spec.Schema{
 					"failedPlacements": {
@@ -6072,7 +6072,7 @@ func schema_pkg_apis_placement_v1_ResourceBindingStatus(ref common.ReferenceCall
 							},
 						},
 						SchemaProps: spec.SchemaProps{
-							Description: "FailedPlacements are objects that could not be applied or are not available, at most 100.",
+							Description: "failedPlacements are objects that could not be applied or are not available, at most 100.",
 							Type:        []string{"array"},
 							Items: &spec.SchemaOrArray{
 								Schema: &spec.Schema{
@@ -6090,7 +6090,7 @@ func schema_pkg_apis_placement_v1_ResourceBindingStatus(ref common.ReferenceCall
 							},
 						},
 						SchemaProps: spec.SchemaProps{
-							Description: "DriftedPlacements are objects that were changed on the cluster, at most 100.",
+							Description: "driftedPlacements are objects that were changed on the cluster, at most 100.",
 							Type:        []string{"array"},
 							Items: &spec.SchemaOrArray{
 								Schema: &spec.Schema{
@@ -6108,7 +6108,7 @@ func schema_pkg_apis_placement_v1_ResourceBindingStatus(ref common.ReferenceCall
 							},
 						},
 						SchemaProps: spec.SchemaProps{
-							Description: "DiffedPlacements are objects that differ from their manifest, at most 100.",
+							Description: "diffedPlacements are objects that differ from their manifest, at most 100.",
 							Type:        []string{"array"},
 							Items: &spec.SchemaOrArray{
 								Schema: &spec.Schema{
@@ -6131,7 +6131,7 @@ func schema_pkg_apis_placement_v1_ResourceBindingStatus(ref common.ReferenceCall
 							},
 						},
 						SchemaProps: spec.SchemaProps{
-							Description: "Conditions of the binding: RolloutStarted, Overridden, WorkSynchronized, Applied, Available, DiffReported, ObjectsKept, ObjectsRemaining.",
+							Description: "conditions are the conditions of the binding: RolloutStarted, Overridden, WorkSynchronized, Applied, Available, DiffReported, ObjectsKept, ObjectsRemaining.",
 							Type:        []string{"array"},
 							Items: &spec.SchemaOrArray{
 								Schema: &spec.Schema{
@@ -6154,7 +6154,7 @@ func schema_pkg_apis_placement_v1_ResourceContent(ref common.ReferenceCallback) 
 	return common.OpenAPIDefinition{
 		Schema: spec.Schema{
 			SchemaProps: spec.SchemaProps{
-				Description: "ResourceContent is one complete object, as it is to be on the member clusters.",
+				Description: "ResourceContent is one complete object as it is placed on the member clusters.",
 				Type:        []string{"object"},
 			},
 		},
@@ -6165,7 +6165,7 @@ func schema_pkg_apis_placement_v1_ResourceEnvelope(ref common.ReferenceCallback)
 	return common.OpenAPIDefinition{
 		Schema: spec.Schema{
 			SchemaProps: spec.SchemaProps{
-				Description: "ResourceEnvelope wraps objects of its namespace that are to take effect on the member clusters and not on the hub.",
+				Description: "ResourceEnvelope wraps objects of its namespace that take effect on the member clusters and not on the hub.",
 				Type:        []string{"object"},
 				Properties: map[string]spec.Schema{
 					"kind": {
@@ -6184,14 +6184,14 @@ func schema_pkg_apis_placement_v1_ResourceEnvelope(ref common.ReferenceCallback)
 					},
 					"metadata": {
 						SchemaProps: spec.SchemaProps{
-							Description: "Standard object's metadata.",
+							Description: "metadata is the object's standard metadata.",
 							Default:     map[string]interface{}{},
 							Ref:         ref(metav1.ObjectMeta{}.OpenAPIModelName()),
 						},
 					},
 					"data": {
 						SchemaProps: spec.SchemaProps{
-							Description: "Data are the wrapped objects under names of your choice, 1 to 50.",
+							Description: "data maps names of your choice to the wrapped objects, 1 to 50.",
 							Type:        []string{"object"},
 							AdditionalProperties: &spec.SchemaOrBool{
 								Allows: true,
@@ -6235,14 +6235,14 @@ func schema_pkg_apis_placement_v1_ResourceEnvelopeList(ref common.ReferenceCallb
 					},
 					"metadata": {
 						SchemaProps: spec.SchemaProps{
-							Description: "Standard list metadata.",
+							Description: "metadata is the list's standard metadata.",
 							Default:     map[string]interface{}{},
 							Ref:         ref(metav1.ListMeta{}.OpenAPIModelName()),
 						},
 					},
 					"items": {
 						SchemaProps: spec.SchemaProps{
-							Description: "Items are the ResourceEnvelopes.",
+							Description: "items are the ResourceEnvelopes.",
 							Type:        []string{"array"},
 							Items: &spec.SchemaOrArray{
 								Schema: &spec.Schema{
@@ -6271,14 +6271,14 @@ func schema_pkg_apis_placement_v1_ResourceIdentifier(ref common.ReferenceCallbac
 				Properties: map[string]spec.Schema{
 					"group": {
 						SchemaProps: spec.SchemaProps{
-							Description: "Group of the object; empty for the core group.",
+							Description: "group is the API group of the object. It is empty for the core group.",
 							Type:        []string{"string"},
 							Format:      "",
 						},
 					},
 					"version": {
 						SchemaProps: spec.SchemaProps{
-							Description: "Version of the object's kind.",
+							Description: "version is the API version of the object.",
 							Default:     "",
 							Type:        []string{"string"},
 							Format:      "",
@@ -6286,7 +6286,7 @@ func schema_pkg_apis_placement_v1_ResourceIdentifier(ref common.ReferenceCallbac
 					},
 					"kind": {
 						SchemaProps: spec.SchemaProps{
-							Description: "Kind of the object.",
+							Description: "kind is the kind of the object.",
 							Default:     "",
 							Type:        []string{"string"},
 							Format:      "",
@@ -6294,7 +6294,7 @@ func schema_pkg_apis_placement_v1_ResourceIdentifier(ref common.ReferenceCallbac
 					},
 					"name": {
 						SchemaProps: spec.SchemaProps{
-							Description: "Name of the object.",
+							Description: "name is the name of the object.",
 							Default:     "",
 							Type:        []string{"string"},
 							Format:      "",
@@ -6302,14 +6302,14 @@ func schema_pkg_apis_placement_v1_ResourceIdentifier(ref common.ReferenceCallbac
 					},
 					"namespace": {
 						SchemaProps: spec.SchemaProps{
-							Description: "Namespace of the object; empty for cluster-scoped kinds.",
+							Description: "namespace is the namespace of the object. It is empty for cluster-scoped kinds.",
 							Type:        []string{"string"},
 							Format:      "",
 						},
 					},
 					"envelope": {
 						SchemaProps: spec.SchemaProps{
-							Description: "Envelope that the object came in, if it did.",
+							Description: "envelope is the envelope that contains the object, if any.",
 							Ref:         ref(placementv1.EnvelopeIdentifier{}.OpenAPIModelName()),
 						},
 					},
@@ -6326,7 +6326,7 @@ func schema_pkg_apis_placement_v1_ResourceOverride(ref common.ReferenceCallback)
 	return common.OpenAPIDefinition{
 		Schema: spec.Schema{
 			SchemaProps: spec.SchemaProps{
-				Description: "ResourceOverride changes selected objects of its namespace on the way to some of the member clusters.",
+				Description: "ResourceOverride changes selected objects of its namespace for some of the member clusters.",
 				Type:        []string{"object"},
 				Properties: map[string]spec.Schema{
 					"kind": {
@@ -6345,14 +6345,14 @@ func schema_pkg_apis_placement_v1_ResourceOverride(ref common.ReferenceCallback)
 					},
 					"metadata": {
 						SchemaProps: spec.SchemaProps{
-							Description: "Standard object's metadata.",
+							Description: "metadata is the object's standard metadata.",
 							Default:     map[string]interface{}{},
 							Ref:         ref(metav1.ObjectMeta{}.OpenAPIModelName()),
 						},
 					},
 					"spec": {
 						SchemaProps: spec.SchemaProps{
-							Description: "Spec says what is changed and where.",
+							Description: "spec specifies the objects to change, the changes and the clusters.",
 							Default:     map[string]interface{}{},
 							Ref:         ref(placementv1.ResourceOverrideSpec{}.OpenAPIModelName()),
 						},
@@ -6389,14 +6389,14 @@ func schema_pkg_apis_placement_v1_ResourceOverrideList(ref common.ReferenceCallb
 					},
 					"metadata": {
 						SchemaProps: spec.SchemaProps{
-							Description: "Standard list metadata.",
+							Description: "metadata is the list's standard metadata.",
 							Default:     map[string]interface{}{},
 							Ref:         ref(metav1.ListMeta{}.OpenAPIModelName()),
 						},
 					},
 					"items": {
 						SchemaProps: spec.SchemaProps{
-							Description: "Items are the ResourceOverrides.",
+							Description: "items are the ResourceOverrides.",
 							Type:        []string{"array"},
 							Items: &spec.SchemaOrArray{
 								Schema: &spec.Schema{
@@ -6439,14 +6439,14 @@ func schema_pkg_apis_placement_v1_ResourceOverrideSnapshot(ref common.ReferenceC
 					},
 					"metadata": {
 						SchemaProps: spec.SchemaProps{
-							Description: "Standard object's metadata.",
+							Description: "metadata is the object's standard metadata.",
 							Default:     map[string]interface{}{},
 							Ref:         ref(metav1.ObjectMeta{}.OpenAPIModelName()),
 						},
 					},
 					"spec": {
 						SchemaProps: spec.SchemaProps{
-							Description: "Spec is that version. It is never changed.",
+							Description: "spec is the spec of the override in this version. It never changes.",
 							Default:     map[string]interface{}{},
 							Ref:         ref(placementv1.ResourceOverrideSnapshotSpec{}.OpenAPIModelName()),
 						},
@@ -6483,14 +6483,14 @@ func schema_pkg_apis_placement_v1_ResourceOverrideSnapshotList(ref common.Refere
 					},
 					"metadata": {
 						SchemaProps: spec.SchemaProps{
-							Description: "Standard list metadata.",
+							Description: "metadata is the list's standard metadata.",
 							Default:     map[string]interface{}{},
 							Ref:         ref(metav1.ListMeta{}.OpenAPIModelName()),
 						},
 					},
 					"items": {
 						SchemaProps: spec.SchemaProps{
-							Description: "Items are the ResourceOverrideSnapshots.",
+							Description: "items are the ResourceOverrideSnapshots.",
 							Type:        []string{"array"},
 							Items: &spec.SchemaOrArray{
 								Schema: &spec.Schema{
@@ -6519,14 +6519,14 @@ func schema_pkg_apis_placement_v1_ResourceOverrideSnapshotSpec(ref common.Refere
 				Properties: map[string]spec.Schema{
 					"overrideSpec": {
 						SchemaProps: spec.SchemaProps{
-							Description: "OverrideSpec is the override's spec in that version.",
+							Description: "overrideSpec is the override's spec in this version.",
 							Default:     map[string]interface{}{},
 							Ref:         ref(placementv1.ResourceOverrideSpec{}.OpenAPIModelName()),
 						},
 					},
 					"overrideHash": {
 						SchemaProps: spec.SchemaProps{
-							Description: "OverrideHash is a hash of it, in hexadecimal.",
+							Description: "overrideHash is the hash of overrideSpec, in hexadecimal.",
 							Type:        []string{"string"},
 							Format:      "byte",
 						},
@@ -6544,12 +6544,12 @@ func schema_pkg_apis_placement_v1_ResourceOverrideSpec(ref common.ReferenceCallb
 	return common.OpenAPIDefinition{
 		Schema: spec.Schema{
 			SchemaProps: spec.SchemaProps{
-				Description: "ResourceOverrideSpec says what is changed and where.",
+				Description: "ResourceOverrideSpec specifies the objects to change, the changes and the clusters.",
 				Type:        []string{"object"},
 				Properties: map[string]spec.Schema{
 					"placement": {
 						SchemaProps: spec.SchemaProps{
-							Description: "Placement that the override is for. Absent means every placement. It cannot be changed.",
+							Description: "placement is the placement that the override applies to. If it is absent, the override applies to every placement. It cannot be changed.",
 							Ref:         ref(placementv1.PlacementRef{}.OpenAPIModelName()),
 						},
 					},
@@ -6560,7 +6560,7 @@ func schema_pkg_apis_placement_v1_ResourceOverrideSpec(ref common.ReferenceCallb
 							},
 						},
 						SchemaProps: spec.SchemaProps{
-							Description: "ResourceSelectors name the objects of the override's namespace to change, 1 to 20.",
+							Description: "resourceSelectors name the objects of the override's namespace to change, 1 to 20.",
 							Type:        []string{"array"},
 							Items: &spec.SchemaOrArray{
 								Schema: &spec.Schema{
@@ -6573,7 +6573,7 @@ func schema_pkg_apis_placement_v1_ResourceOverrideSpec(ref common.ReferenceCallb
 					},
 					"policy": {
 						SchemaProps: spec.SchemaProps{
-							Description: "Policy are the changes.",
+							Description: "policy specifies the changes and the clusters that they are for.",
 							Ref:         ref(placementv1.OverridePolicy{}.OpenAPIModelName()),
 						},
 					},
@@ -6609,21 +6609,21 @@ func schema_pkg_apis_placement_v1_ResourcePlacement(ref common.ReferenceCallback
 					},
 					"metadata": {
 						SchemaProps: spec.SchemaProps{
-							Description: "Standard object's metadata.",
+							Description: "metadata is the object's standard metadata.",
 							Default:     map[string]interface{}{},
 							Ref:         ref(metav1.ObjectMeta{}.OpenAPIModelName()),
 						},
 					},
 					"spec": {
 						SchemaProps: spec.SchemaProps{
-							Description: "Spec is the wanted placement.",
+							Description: "spec is the desired state of the placement.",
 							Default:     map[string]interface{}{},
 							Ref:         ref(placementv1.PlacementSpec{}.OpenAPIModelName()),
 						},
 					},
 					"status": {
 						SchemaProps: spec.SchemaProps{
-							Description: "Status is the observed placement, written by Stagegate.",
+							Description: "status is the observed state of the placement. Only the server writes it.",
 							Default:     map[string]interface{}{},
 							Ref:         ref(placementv1.PlacementStatus{}.OpenAPIModelName()),
 						},
@@ -6660,14 +6660,14 @@ func schema_pkg_apis_placement_v1_ResourcePlacementList(ref common.ReferenceCall
 					},
 					"metadata": {
 						SchemaProps: spec.SchemaProps{
-							Description: "Standard list metadata.",
+							Description: "metadata is the list's standard metadata.",
 							Default:     map[string]interface{}{},
 							Ref:         ref(metav1.ListMeta{}.OpenAPIModelName()),
 						},
 					},
 					"items": {
 						SchemaProps: spec.SchemaProps{
-							Description: "Items are the placements.",
+							Description: "items are the placements.",
 							Type:        []string{"array"},
 							Items: &spec.SchemaOrArray{
 								Schema: &spec.Schema{
@@ -6696,7 +6696,7 @@ func schema_pkg_apis_placement_v1_ResourceSelector(ref common.ReferenceCallback)
 				Properties: map[string]spec.Schema{
 					"group": {
 						SchemaProps: spec.SchemaProps{
-							Description: "Group of the object; empty for the core group.",
+							Description: "group is the API group of the object. It is empty for the core group.",
 							Default:     "",
 							Type:        []string{"string"},
 							Format:      "",
@@ -6704,7 +6704,7 @@ func schema_pkg_apis_placement_v1_ResourceSelector(ref common.ReferenceCallback)
 					},
 					"version": {
 						SchemaProps: spec.SchemaProps{
-							Description: "Version of the object's kind.",
+							Description: "version is the API version of the object.",
 							Default:     "",
 							Type:        []string{"string"},
 							Format:      "",
@@ -6712,7 +6712,7 @@ func schema_pkg_apis_placement_v1_ResourceSelector(ref common.ReferenceCallback)
 					},
 					"kind": {
 						SchemaProps: spec.SchemaProps{
-							Description: "Kind of the object.",
+							Description: "kind is the kind of the object.",
 							Default:     "",
 							Type:        []string{"string"},
 							Format:      "",
@@ -6720,7 +6720,7 @@ func schema_pkg_apis_placement_v1_ResourceSelector(ref common.ReferenceCallback)
 					},
 					"name": {
 						SchemaProps: spec.SchemaProps{
-							Description: "Name of the object.",
+							Description: "name is the name of the object.",
 							Default:     "",
 							Type:        []string{"string"},
 							Format:      "",
@@ -6737,12 +6737,12 @@ func schema_pkg_apis_placement_v1_ResourceSelectorTerm(ref common.ReferenceCallb
 	return common.OpenAPIDefinition{
 		Schema: spec.Schema{
 			SchemaProps: spec.SchemaProps{
-				Description: "ResourceSelectorTerm selects objects of one kind on the hub. Without name and labelSelector it selects all of the kind.",
+				Description: "ResourceSelectorTerm selects objects of one kind on the hub. Without name and labelSelector it selects all objects of the kind.",
 				Type:        []string{"object"},
 				Properties: map[string]spec.Schema{
 					"group": {
 						SchemaProps: spec.SchemaProps{
-							Description: "Group of the kind; empty for the core group.",
+							Description: "group is the API group of the kind. It is empty for the core group.",
 							Default:     "",
 							Type:        []string{"string"},
 							Format:      "",
@@ -6750,7 +6750,7 @@ func schema_pkg_apis_placement_v1_ResourceSelectorTerm(ref common.ReferenceCallb
 					},
 					"version": {
 						SchemaProps: spec.SchemaProps{
-							Description: "Version of the kind, for example v1.",
+							Description: "version is the API version of the kind, for example v1.",
 							Default:     "",
 							Type:        []string{"string"},
 							Format:      "",
@@ -6758,7 +6758,7 @@ func schema_pkg_apis_placement_v1_ResourceSelectorTerm(ref common.ReferenceCallb
 					},
 					"kind": {
 						SchemaProps: spec.SchemaProps{
-							Description: "Kind to select, for example Namespace.",
+							Description: "kind is the kind of the objects to select, for example Namespace.",
 							Default:     "",
 							Type:        []string{"string"},
 							Format:      "",
@@ -6766,20 +6766,20 @@ func schema_pkg_apis_placement_v1_ResourceSelectorTerm(ref common.ReferenceCallb
 					},
 					"name": {
 						SchemaProps: spec.SchemaProps{
-							Description: "Name of the one object to select. Not together with labelSelector.",
+							Description: "name is the name of the one object to select. Not allowed together with labelSelector.",
 							Type:        []string{"string"},
 							Format:      "",
 						},
 					},
 					"labelSelector": {
 						SchemaProps: spec.SchemaProps{
-							Description: "LabelSelector selects the objects whose labels match. Not together with name.",
+							Description: "labelSelector selects the objects whose labels match. Not allowed together with name.",
 							Ref:         ref(metav1.LabelSelector{}.OpenAPIModelName()),
 						},
 					},
 					"selectionScope": {
 						SchemaProps: spec.SchemaProps{
-							Description: "SelectionScope says how much a selected Namespace brings along: NamespaceWithResources, NamespaceOnly or NamespaceWithResourceSelectors. It means nothing for other kinds. It defaults to NamespaceWithResources.\n\nPossible enum values:\n - `\"NamespaceOnly\"` selects the Namespace object alone.\n - `\"NamespaceWithResourceSelectors\"` selects the Namespace and, in it, what the other selectors of the placement name.\n - `\"NamespaceWithResources\"` selects the Namespace and everything in it.",
+							Description: "selectionScope is the extent to which selecting a Namespace selects its contents: NamespaceWithResources, NamespaceOnly or NamespaceWithResourceSelectors. It has no effect on other kinds. It defaults to NamespaceWithResources.\n\nPossible enum values:\n - `\"NamespaceOnly\"` selects the Namespace object alone.\n - `\"NamespaceWithResourceSelectors\"` selects the Namespace and, in it, the objects that the other selectors of the placement select.\n - `\"NamespaceWithResources\"` selects the Namespace and everything in it.",
 							Default:     "NamespaceWithResources",
 							Type:        []string{"string"},
 							Format:      "",
@@ -6799,7 +6799,7 @@ func schema_pkg_apis_placement_v1_ResourceSnapshot(ref common.ReferenceCallback)
 	return common.OpenAPIDefinition{
 		Schema: spec.Schema{
 			SchemaProps: spec.SchemaProps{
-				Description: "ResourceSnapshot is one version of the resources that a ResourcePlacement selects. It is named <placement>-<index>-snapshot; what does not fit follows in <placement>-<index>-<part>.",
+				Description: "ResourceSnapshot is one version of the resources that a ResourcePlacement selects. It is named <placement>-<index>-snapshot; resources that do not fit follow in <placement>-<index>-<part>.",
 				Type:        []string{"object"},
 				Properties: map[string]spec.Schema{
 					"kind": {
@@ -6818,21 +6818,21 @@ func schema_pkg_apis_placement_v1_ResourceSnapshot(ref common.ReferenceCallback)
 					},
 					"metadata": {
 						SchemaProps: spec.SchemaProps{
-							Description: "Standard object's metadata.",
+							Description: "metadata is the object's standard metadata.",
 							Default:     map[string]interface{}{},
 							Ref:         ref(metav1.ObjectMeta{}.OpenAPIModelName()),
 						},
 					},
 					"spec": {
 						SchemaProps: spec.SchemaProps{
-							Description: "Spec are the resources. It is never changed.",
+							Description: "spec is the list of resources. It never changes.",
 							Default:     map[string]interface{}{},
 							Ref:         ref(placementv1.ResourceSnapshotSpec{}.OpenAPIModelName()),
 						},
 					},
 					"status": {
 						SchemaProps: spec.SchemaProps{
-							Description: "Status is not used.",
+							Description: "status is not used.",
 							Default:     map[string]interface{}{},
 							Ref:         ref(placementv1.ResourceSnapshotStatus{}.OpenAPIModelName()),
 						},
@@ -6869,14 +6869,14 @@ func schema_pkg_apis_placement_v1_ResourceSnapshotList(ref common.ReferenceCallb
 					},
 					"metadata": {
 						SchemaProps: spec.SchemaProps{
-							Description: "Standard list metadata.",
+							Description: "metadata is the list's standard metadata.",
 							Default:     map[string]interface{}{},
 							Ref:         ref(metav1.ListMeta{}.OpenAPIModelName()),
 						},
 					},
 					"items": {
 						SchemaProps: spec.SchemaProps{
-							Description: "Items are the ResourceSnapshots.",
+							Description: "items are the ResourceSnapshots.",
 							Type:        []string{"array"},
 							Items: &spec.SchemaOrArray{
 								Schema: &spec.Schema{
@@ -6900,7 +6900,7 @@ func schema_pkg_apis_placement_v1_ResourceSnapshotSpec(ref common.ReferenceCallb
 	return common.OpenAPIDefinition{
 		Schema: spec.Schema{
 			SchemaProps: spec.SchemaProps{
-				Description: "ResourceSnapshotSpec are the resources of a snapshot.",
+				Description: "ResourceSnapshotSpec is the list of resources of a snapshot.",
 				Type:        []string{"object"},
 				Properties: map[string]spec.Schema{
 					"selectedResources": {
@@ -6910,7 +6910,7 @@ func schema_pkg_apis_placement_v1_ResourceSnapshotSpec(ref common.ReferenceCallb
 							},
 						},
 						SchemaProps: spec.SchemaProps{
-							Description: "SelectedResources are complete objects without what belongs to the hub alone: status, uid, owners and the like.",
+							Description: "selectedResources are the selected objects, complete but for fields that have a meaning on the hub only, such as status, uid and owners.",
 							Type:        []string{"array"},
 							Items: &spec.SchemaOrArray{
 								Schema: &spec.Schema{
@@ -6949,7 +6949,7 @@ func schema_pkg_apis_placement_v1_ResourceSnapshotStatus(ref common.ReferenceCal
 							},
 						},
 						SchemaProps: spec.SchemaProps{
-							Description: "Conditions of the snapshot. None is set.",
+							Description: "conditions are not used.",
 							Type:        []string{"array"},
 							Items: &spec.SchemaOrArray{
 								Schema: &spec.Schema{
@@ -6977,19 +6977,19 @@ func schema_pkg_apis_placement_v1_RollingUpdateConfig(ref common.ReferenceCallba
 				Properties: map[string]spec.Schema{
 					"maxUnavailable": {
 						SchemaProps: spec.SchemaProps{
-							Description: "MaxUnavailable is how many of the target clusters may be without available resources at once: a number, or a percentage of the target number rounded up. It defaults to 25%.",
+							Description: "maxUnavailable is the number of target clusters that may lack available resources at once: a number, or a percentage of the target number rounded up. It defaults to 25%.",
 							Ref:         ref(intstr.IntOrString{}.OpenAPIModelName()),
 						},
 					},
 					"maxSurge": {
 						SchemaProps: spec.SchemaProps{
-							Description: "MaxSurge is how many clusters more than the target number may hold the resources at once while clusters are replaced: a number, or a percentage of the target number rounded up. It defaults to 25%.",
+							Description: "maxSurge is the number of clusters beyond the target number that may have the resources at once while clusters are replaced: a number, or a percentage of the target number rounded up. It defaults to 25%.",
 							Ref:         ref(intstr.IntOrString{}.OpenAPIModelName()),
 						},
 					},
 					"unavailablePeriodSeconds": {
 						SchemaProps: spec.SchemaProps{
-							Description: "UnavailablePeriodSeconds is how long, in seconds, a cluster counts as unavailable after its resources were applied where their availability cannot be observed. It defaults to 60.",
+							Description: "unavailablePeriodSeconds is the time in seconds for which a cluster counts as unavailable after resources were applied whose availability cannot be observed. It defaults to 60.",
 							Default:     60,
 							Type:        []string{"integer"},
 							Format:      "int32",
@@ -7007,12 +7007,12 @@ func schema_pkg_apis_placement_v1_RolloutStrategy(ref common.ReferenceCallback) 
 	return common.OpenAPIDefinition{
 		Schema: spec.Schema{
 			SchemaProps: spec.SchemaProps{
-				Description: "RolloutStrategy says how the selected resources reach the clusters.",
+				Description: "RolloutStrategy specifies how the selected resources reach the clusters.",
 				Type:        []string{"object"},
 				Properties: map[string]spec.Schema{
 					"type": {
 						SchemaProps: spec.SchemaProps{
-							Description: "Type is RollingUpdate or External. It defaults to RollingUpdate. External cannot be changed back.\n\nPossible enum values:\n - `\"External\"` leaves the clusters alone until a staged update run moves them.\n - `\"RollingUpdate\"` moves the clusters by itself, some at a time.",
+							Description: "type is RollingUpdate or External. It defaults to RollingUpdate. External cannot be changed back to RollingUpdate.\n\nPossible enum values:\n - `\"External\"` updates clusters only through staged update runs.\n - `\"RollingUpdate\"` updates the clusters automatically, some at a time.",
 							Default:     "RollingUpdate",
 							Type:        []string{"string"},
 							Format:      "",
@@ -7021,25 +7021,25 @@ func schema_pkg_apis_placement_v1_RolloutStrategy(ref common.ReferenceCallback) 
 					},
 					"rollingUpdate": {
 						SchemaProps: spec.SchemaProps{
-							Description: "RollingUpdate sets the pace. Only for the type RollingUpdate.",
+							Description: "rollingUpdate sets the pace of a rolling update. Only for the type RollingUpdate.",
 							Ref:         ref(placementv1.RollingUpdateConfig{}.OpenAPIModelName()),
 						},
 					},
 					"applyStrategy": {
 						SchemaProps: spec.SchemaProps{
-							Description: "ApplyStrategy says how manifests are written to a member cluster.",
+							Description: "applyStrategy specifies how manifests are applied to a member cluster.",
 							Ref:         ref(placementv1.ApplyStrategy{}.OpenAPIModelName()),
 						},
 					},
 					"deleteStrategy": {
 						SchemaProps: spec.SchemaProps{
-							Description: "DeleteStrategy says what becomes of the resources on the member clusters when the placement is deleted.",
+							Description: "deleteStrategy specifies whether the resources stay on the member clusters when the placement is deleted.",
 							Ref:         ref(placementv1.DeleteStrategy{}.OpenAPIModelName()),
 						},
 					},
 					"reportBackStrategy": {
 						SchemaProps: spec.SchemaProps{
-							Description: "ReportBackStrategy says whether the status that the resources have on the member clusters is brought back to the hub.",
+							Description: "reportBackStrategy specifies whether the status of the resources on the member clusters is copied to the hub.",
 							Ref:         ref(placementv1.ReportBackStrategy{}.OpenAPIModelName()),
 						},
 					},
@@ -7055,7 +7055,7 @@ func schema_pkg_apis_placement_v1_SchedulingPolicySnapshot(ref common.ReferenceC
 	return common.OpenAPIDefinition{
 		Schema: spec.Schema{
 			SchemaProps: spec.SchemaProps{
-				Description: "SchedulingPolicySnapshot is one version of the policy of a ResourcePlacement, and what was scheduled by it.",
+				Description: "SchedulingPolicySnapshot is one version of the policy of a ResourcePlacement, and the clusters that it picked.",
 				Type:        []string{"object"},
 				Properties: map[string]spec.Schema{
 					"kind": {
@@ -7074,21 +7074,21 @@ func schema_pkg_apis_placement_v1_SchedulingPolicySnapshot(ref common.ReferenceC
 					},
 					"metadata": {
 						SchemaProps: spec.SchemaProps{
-							Description: "Standard object's metadata.",
+							Description: "metadata is the object's standard metadata.",
 							Default:     map[string]interface{}{},
 							Ref:         ref(metav1.ObjectMeta{}.OpenAPIModelName()),
 						},
 					},
 					"spec": {
 						SchemaProps: spec.SchemaProps{
-							Description: "Spec is the policy. It is never changed.",
+							Description: "spec is the policy. It never changes.",
 							Default:     map[string]interface{}{},
 							Ref:         ref(placementv1.SchedulingPolicySnapshotSpec{}.OpenAPIModelName()),
 						},
 					},
 					"status": {
 						SchemaProps: spec.SchemaProps{
-							Description: "Status is what was scheduled.",
+							Description: "status is the result of scheduling.",
 							Default:     map[string]interface{}{},
 							Ref:         ref(placementv1.SchedulingPolicySnapshotStatus{}.OpenAPIModelName()),
 						},
@@ -7125,14 +7125,14 @@ func schema_pkg_apis_placement_v1_SchedulingPolicySnapshotList(ref common.Refere
 					},
 					"metadata": {
 						SchemaProps: spec.SchemaProps{
-							Description: "Standard list metadata.",
+							Description: "metadata is the list's standard metadata.",
 							Default:     map[string]interface{}{},
 							Ref:         ref(metav1.ListMeta{}.OpenAPIModelName()),
 						},
 					},
 					"items": {
 						SchemaProps: spec.SchemaProps{
-							Description: "Items are the SchedulingPolicySnapshots.",
+							Description: "items are the SchedulingPolicySnapshots.",
 							Type:        []string{"array"},
 							Items: &spec.SchemaOrArray{
 								Schema: &spec.Schema{
@@ -7161,13 +7161,13 @@ func schema_pkg_apis_placement_v1_SchedulingPolicySnapshotSpec(ref common.Refere
 				Properties: map[string]spec.Schema{
 					"policy": {
 						SchemaProps: spec.SchemaProps{
-							Description: "Policy of the placement, without numberOfClusters, which stands in an annotation so that scaling makes no new version.",
+							Description: "policy is the policy of the placement without numberOfClusters, which is in an annotation, so that scaling creates no new version.",
 							Ref:         ref(placementv1.PlacementPolicy{}.OpenAPIModelName()),
 						},
 					},
 					"policyHash": {
 						SchemaProps: spec.SchemaProps{
-							Description: "PolicyHash is a hash of the policy, in hexadecimal.",
+							Description: "policyHash is the hash of the policy, in hexadecimal.",
 							Type:        []string{"string"},
 							Format:      "byte",
 						},
@@ -7185,12 +7185,12 @@ func schema_pkg_apis_placement_v1_SchedulingPolicySnapshotStatus(ref common.Refe
 	return common.OpenAPIDefinition{
 		Schema: spec.Schema{
 			SchemaProps: spec.SchemaProps{
-				Description: "SchedulingPolicySnapshotStatus is what was scheduled by a policy.",
+				Description: "SchedulingPolicySnapshotStatus is the result of scheduling by a policy.",
 				Type:        []string{"object"},
 				Properties: map[string]spec.Schema{
 					"observedCRPGeneration": {
 						SchemaProps: spec.SchemaProps{
-							Description: "ObservedCRPGeneration is the generation of the placement that was last scheduled.",
+							Description: "observedCRPGeneration is the generation of the placement when it was last scheduled.",
 							Default:     0,
 							Type:        []string{"integer"},
 							Format:      "int64",
@@ -7208,7 +7208,7 @@ func schema_pkg_apis_placement_v1_SchedulingPolicySnapshotStatus(ref common.Refe
 							},
 						},
 						SchemaProps: spec.SchemaProps{
-							Description: "Conditions of the snapshot: Scheduled.",
+							Description: "conditions are the conditions of the snapshot: Scheduled.",
 							Type:        []string{"array"},
 							Items: &spec.SchemaOrArray{
 								Schema: &spec.Schema{
@@ -7226,7 +7226,7 @@ func schema_pkg_apis_placement_v1_SchedulingPolicySnapshotStatus(ref common.Refe
 							},
 						},
 						SchemaProps: spec.SchemaProps{
-							Description: "ClusterDecisions say which clusters were picked and why, and which were not: all picked ones first, then up to 20 others, at most 1000.",
+							Description: "targetClusters are the decisions on clusters: first all clusters that were picked, then up to 20 others, at most 1000 in all.",
 							Type:        []string{"array"},
 							Items: &spec.SchemaOrArray{
 								Schema: &spec.Schema{
@@ -7239,13 +7239,12 @@ func schema_pkg_apis_placement_v1_SchedulingPolicySnapshotStatus(ref common.Refe
 					},
 					"selectedClusters": {
 						SchemaProps: spec.SchemaProps{
-							Description: "SelectedClusters is the number of clusters that are picked, those that do not fit into the list of decisions included.",
+							Description: "selectedClusters is the number of clusters that were picked, including those beyond the limit of targetClusters.",
 							Type:        []string{"integer"},
 							Format:      "int32",
 						},
 					},
 				},
-				Required: []string{"observedCRPGeneration"},
 			},
 		},
 		Dependencies: []string{
@@ -7262,7 +7261,7 @@ func schema_pkg_apis_placement_v1_ServerSideApplyConfig(ref common.ReferenceCall
 				Properties: map[string]spec.Schema{
 					"force": {
 						SchemaProps: spec.SchemaProps{
-							Description: "ForceConflicts takes fields over that another manager owns. Without it, such a conflict fails the manifest. It defaults to false.",
+							Description: "force takes over fields that another manager owns. If it is false, such a conflict fails the manifest. It defaults to false.",
 							Default:     false,
 							Type:        []string{"boolean"},
 							Format:      "",
@@ -7278,12 +7277,12 @@ func schema_pkg_apis_placement_v1_StageConfig(ref common.ReferenceCallback) comm
 	return common.OpenAPIDefinition{
 		Schema: spec.Schema{
 			SchemaProps: spec.SchemaProps{
-				Description: "StageConfig is one stage: a group of clusters, their order and pace, and the gates around them.",
+				Description: "StageConfig is one stage: a group of clusters, the order and pace of their update, and the tasks before and after.",
 				Type:        []string{"object"},
 				Properties: map[string]spec.Schema{
 					"name": {
 						SchemaProps: spec.SchemaProps{
-							Description: "Name of the stage, unique in the strategy: lower-case letters and digits, at most 63.",
+							Description: "name is the name of the stage, unique in the strategy. It consists of lower-case letters and digits, at most 63.",
 							Default:     "",
 							Type:        []string{"string"},
 							Format:      "",
@@ -7291,20 +7290,20 @@ func schema_pkg_apis_placement_v1_StageConfig(ref common.ReferenceCallback) comm
 					},
 					"labelSelector": {
 						SchemaProps: spec.SchemaProps{
-							Description: "LabelSelector picks the member clusters of the stage by their labels. Absent picks none, empty picks all.",
+							Description: "labelSelector selects the member clusters of the stage by their labels. If it is absent, it selects none; if it is empty, all.",
 							Ref:         ref(metav1.LabelSelector{}.OpenAPIModelName()),
 						},
 					},
 					"sortingLabelKey": {
 						SchemaProps: spec.SchemaProps{
-							Description: "SortingLabelKey is the label whose value, an integer, orders the clusters of the stage, lowest first and by name where equal. Every cluster of the stage needs it. Without it clusters are ordered by name.",
+							Description: "sortingLabelKey is the key of the label that orders the clusters of the stage. Its values must be integers; the lowest comes first, and equal ones are ordered by name. Every cluster of the stage must have the label. If sortingLabelKey is absent, clusters are ordered by name.",
 							Type:        []string{"string"},
 							Format:      "",
 						},
 					},
 					"maxConcurrency": {
 						SchemaProps: spec.SchemaProps{
-							Description: "MaxConcurrency is how many clusters of the stage are updated at once: a number from 1, or a percentage from 1% to 100% of the stage's clusters, rounded down and at least 1. It defaults to 1.",
+							Description: "maxConcurrency is the number of clusters of the stage to update at once: a number from 1, or a percentage from 1% to 100% of the stage's clusters, rounded down and at least 1. It defaults to 1.",
 							Ref:         ref(intstr.IntOrString{}.OpenAPIModelName()),
 						},
 					},
@@ -7315,7 +7314,7 @@ func schema_pkg_apis_placement_v1_StageConfig(ref common.ReferenceCallback) comm
 							},
 						},
 						SchemaProps: spec.SchemaProps{
-							Description: "BeforeStageTasks are done before the first cluster of the stage is updated. At most one, an Approval.",
+							Description: "beforeStageTasks are the tasks to complete before the first cluster of the stage is updated. At most one, an Approval.",
 							Type:        []string{"array"},
 							Items: &spec.SchemaOrArray{
 								Schema: &spec.Schema{
@@ -7333,7 +7332,7 @@ func schema_pkg_apis_placement_v1_StageConfig(ref common.ReferenceCallback) comm
 							},
 						},
 						SchemaProps: spec.SchemaProps{
-							Description: "AfterStageTasks are done after all clusters of the stage are updated and before the next stage. At most one of each type.",
+							Description: "afterStageTasks are the tasks to complete after all clusters of the stage are updated and before the next stage. At most one of each type.",
 							Type:        []string{"array"},
 							Items: &spec.SchemaOrArray{
 								Schema: &spec.Schema{
@@ -7346,7 +7345,7 @@ func schema_pkg_apis_placement_v1_StageConfig(ref common.ReferenceCallback) comm
 					},
 					"failurePolicy": {
 						SchemaProps: spec.SchemaProps{
-							Description: "FailurePolicy says when clusters of the stage that do not become available are given up. It replaces the strategy's as a whole.",
+							Description: "failurePolicy specifies when a cluster of the stage that does not become available has failed. It replaces the strategy's policy as a whole.",
 							Ref:         ref(placementv1.FailurePolicy{}.OpenAPIModelName()),
 						},
 					},
@@ -7363,12 +7362,12 @@ func schema_pkg_apis_placement_v1_StageRollout(ref common.ReferenceCallback) com
 	return common.OpenAPIDefinition{
 		Schema: spec.Schema{
 			SchemaProps: spec.SchemaProps{
-				Description: "StageRollout is what a run does in a stage, for those who decide about it.",
+				Description: "StageRollout describes what a run does in a stage, for the users who decide about it.",
 				Type:        []string{"object"},
 				Properties: map[string]spec.Schema{
 					"placementName": {
 						SchemaProps: spec.SchemaProps{
-							Description: "PlacementName is the placement whose clusters the run moves, in the namespace of the request if that has one.",
+							Description: "placementName is the name of the placement whose clusters the run updates. The placement is in the namespace of the request, if the request has one.",
 							Default:     "",
 							Type:        []string{"string"},
 							Format:      "",
@@ -7376,7 +7375,7 @@ func schema_pkg_apis_placement_v1_StageRollout(ref common.ReferenceCallback) com
 					},
 					"resourceSnapshotIndex": {
 						SchemaProps: spec.SchemaProps{
-							Description: "ResourceSnapshotIndex is the index of the resource snapshot that the run rolls out. Empty for the stage that removes resources.",
+							Description: "resourceSnapshotIndex is the index of the resource snapshot that the run rolls out. It is empty for the stage that removes resources.",
 							Type:        []string{"string"},
 							Format:      "",
 						},
@@ -7388,7 +7387,7 @@ func schema_pkg_apis_placement_v1_StageRollout(ref common.ReferenceCallback) com
 							},
 						},
 						SchemaProps: spec.SchemaProps{
-							Description: "Clusters are the names of the clusters of the stage, in the order in which they are updated; for the stage that removes resources, of those that lose them. At most 100: of a larger stage the first are named.",
+							Description: "clusters are the names of the stage's clusters in the order of their update; for the stage that removes resources, of the clusters that lose them. Only the first 100 clusters of a larger stage are named.",
 							Type:        []string{"array"},
 							Items: &spec.SchemaOrArray{
 								Schema: &spec.Schema{
@@ -7402,7 +7401,7 @@ func schema_pkg_apis_placement_v1_StageRollout(ref common.ReferenceCallback) com
 					},
 					"clusterCount": {
 						SchemaProps: spec.SchemaProps{
-							Description: "ClusterCount is the number of clusters of the stage, those that are not named among them.",
+							Description: "clusterCount is the number of clusters of the stage, including those that clusters does not name.",
 							Default:     0,
 							Type:        []string{"integer"},
 							Format:      "int32",
@@ -7410,7 +7409,7 @@ func schema_pkg_apis_placement_v1_StageRollout(ref common.ReferenceCallback) com
 					},
 					"runClustersDone": {
 						SchemaProps: spec.SchemaProps{
-							Description: "RunClustersDone is how many clusters of the run, in all its stages, were done when the run asked.",
+							Description: "runClustersDone is the number of clusters that the run had updated in all its stages when the request was created.",
 							Default:     0,
 							Type:        []string{"integer"},
 							Format:      "int32",
@@ -7418,7 +7417,7 @@ func schema_pkg_apis_placement_v1_StageRollout(ref common.ReferenceCallback) com
 					},
 					"runClusterCount": {
 						SchemaProps: spec.SchemaProps{
-							Description: "RunClusterCount is the number of clusters of the run, in all its stages.",
+							Description: "runClusterCount is the number of clusters in all stages of the run.",
 							Default:     0,
 							Type:        []string{"integer"},
 							Format:      "int32",
@@ -7440,7 +7439,7 @@ func schema_pkg_apis_placement_v1_StageTask(ref common.ReferenceCallback) common
 				Properties: map[string]spec.Schema{
 					"type": {
 						SchemaProps: spec.SchemaProps{
-							Description: "Type is Approval or, after a stage only, TimedWait.\n\nPossible enum values:\n - `\"Approval\"` waits for a person to approve.\n - `\"TimedWait\"` waits for a time to pass.",
+							Description: "type is Approval or, after a stage only, TimedWait.\n\nPossible enum values:\n - `\"Approval\"` waits for users to approve.\n - `\"TimedWait\"` waits for a duration.",
 							Default:     "",
 							Type:        []string{"string"},
 							Format:      "",
@@ -7449,13 +7448,13 @@ func schema_pkg_apis_placement_v1_StageTask(ref common.ReferenceCallback) common
 					},
 					"waitTime": {
 						SchemaProps: spec.SchemaProps{
-							Description: "WaitTime is how long a TimedWait lasts from the moment the stage's last cluster was updated, such as 24h or 1h30m. Required for TimedWait, longer than zero; not allowed for Approval.",
+							Description: "waitTime is the duration of a TimedWait after the stage's last cluster was updated, such as 24h or 1h30m. Required for TimedWait, where it must be longer than zero; not allowed for Approval.",
 							Ref:         ref(metav1.Duration{}.OpenAPIModelName()),
 						},
 					},
 					"approval": {
 						SchemaProps: spec.SchemaProps{
-							Description: "Approval says whose approvals an Approval waits for. Absent, one by anybody who is permitted is enough. Not allowed for TimedWait.",
+							Description: "approval specifies whose approvals an Approval waits for. If it is absent, one approval by any permitted user is enough. Not allowed for TimedWait.",
 							Ref:         ref(placementv1.ApprovalPolicy{}.OpenAPIModelName()),
 						},
 					},
@@ -7472,12 +7471,12 @@ func schema_pkg_apis_placement_v1_StageTaskStatus(ref common.ReferenceCallback) 
 	return common.OpenAPIDefinition{
 		Schema: spec.Schema{
 			SchemaProps: spec.SchemaProps{
-				Description: "StageTaskStatus is how far a task has come.",
+				Description: "StageTaskStatus is the progress of a task.",
 				Type:        []string{"object"},
 				Properties: map[string]spec.Schema{
 					"type": {
 						SchemaProps: spec.SchemaProps{
-							Description: "Type of the task.\n\nPossible enum values:\n - `\"Approval\"` waits for a person to approve.\n - `\"TimedWait\"` waits for a time to pass.",
+							Description: "type is the type of the task.\n\nPossible enum values:\n - `\"Approval\"` waits for users to approve.\n - `\"TimedWait\"` waits for a duration.",
 							Default:     "",
 							Type:        []string{"string"},
 							Format:      "",
@@ -7486,7 +7485,7 @@ func schema_pkg_apis_placement_v1_StageTaskStatus(ref common.ReferenceCallback) 
 					},
 					"approvalRequestName": {
 						SchemaProps: spec.SchemaProps{
-							Description: "ApprovalRequestName is the approval request of an Approval task: <run>-before-<stage> or <run>-after-<stage>.",
+							Description: "approvalRequestName is the name of the approval request of an Approval task: <run>-before-<stage> or <run>-after-<stage>.",
 							Type:        []string{"string"},
 							Format:      "",
 						},
@@ -7503,7 +7502,7 @@ func schema_pkg_apis_placement_v1_StageTaskStatus(ref common.ReferenceCallback) 
 							},
 						},
 						SchemaProps: spec.SchemaProps{
-							Description: "Conditions of the task: ApprovalRequestCreated and ApprovalRequestApproved, or WaitTimeElapsed.",
+							Description: "conditions are the conditions of the task: ApprovalRequestCreated and ApprovalRequestApproved, or WaitTimeElapsed.",
 							Type:        []string{"array"},
 							Items: &spec.SchemaOrArray{
 								Schema: &spec.Schema{
@@ -7527,12 +7526,12 @@ func schema_pkg_apis_placement_v1_StageUpdatingStatus(ref common.ReferenceCallba
 	return common.OpenAPIDefinition{
 		Schema: spec.Schema{
 			SchemaProps: spec.SchemaProps{
-				Description: "StageUpdatingStatus is how far a stage has come.",
+				Description: "StageUpdatingStatus is the progress of a stage.",
 				Type:        []string{"object"},
 				Properties: map[string]spec.Schema{
 					"stageName": {
 						SchemaProps: spec.SchemaProps{
-							Description: "StageName is the name of the stage.",
+							Description: "stageName is the name of the stage.",
 							Default:     "",
 							Type:        []string{"string"},
 							Format:      "",
@@ -7545,7 +7544,7 @@ func schema_pkg_apis_placement_v1_StageUpdatingStatus(ref common.ReferenceCallba
 							},
 						},
 						SchemaProps: spec.SchemaProps{
-							Description: "Clusters of the stage, in the order in which they are updated.",
+							Description: "clusters are the clusters of the stage in the order of their update.",
 							Type:        []string{"array"},
 							Items: &spec.SchemaOrArray{
 								Schema: &spec.Schema{
@@ -7563,7 +7562,7 @@ func schema_pkg_apis_placement_v1_StageUpdatingStatus(ref common.ReferenceCallba
 							},
 						},
 						SchemaProps: spec.SchemaProps{
-							Description: "BeforeStageTaskStatus has one entry a task before the stage.",
+							Description: "beforeStageTaskStatus has one entry for each task before the stage.",
 							Type:        []string{"array"},
 							Items: &spec.SchemaOrArray{
 								Schema: &spec.Schema{
@@ -7581,7 +7580,7 @@ func schema_pkg_apis_placement_v1_StageUpdatingStatus(ref common.ReferenceCallba
 							},
 						},
 						SchemaProps: spec.SchemaProps{
-							Description: "AfterStageTaskStatus has one entry a task after the stage.",
+							Description: "afterStageTaskStatus has one entry for each task after the stage.",
 							Type:        []string{"array"},
 							Items: &spec.SchemaOrArray{
 								Schema: &spec.Schema{
@@ -7594,19 +7593,19 @@ func schema_pkg_apis_placement_v1_StageUpdatingStatus(ref common.ReferenceCallba
 					},
 					"startTime": {
 						SchemaProps: spec.SchemaProps{
-							Description: "StartTime is when the stage was entered.",
+							Description: "startTime is when the stage started.",
 							Ref:         ref(metav1.Time{}.OpenAPIModelName()),
 						},
 					},
 					"updatedTime": {
 						SchemaProps: spec.SchemaProps{
-							Description: "UpdatedTime is when the last cluster of the stage was updated; a TimedWait counts from here.",
+							Description: "updatedTime is when the last cluster of the stage was updated. A TimedWait starts then.",
 							Ref:         ref(metav1.MicroTime{}.OpenAPIModelName()),
 						},
 					},
 					"endTime": {
 						SchemaProps: spec.SchemaProps{
-							Description: "EndTime is when the stage finished, failed or was skipped.",
+							Description: "endTime is when the stage finished, failed or was skipped.",
 							Ref:         ref(metav1.Time{}.OpenAPIModelName()),
 						},
 					},
@@ -7622,7 +7621,7 @@ func schema_pkg_apis_placement_v1_StageUpdatingStatus(ref common.ReferenceCallba
 							},
 						},
 						SchemaProps: spec.SchemaProps{
-							Description: "Conditions of the stage: Progressing and Succeeded.",
+							Description: "conditions are the conditions of the stage: Progressing and Succeeded.",
 							Type:        []string{"array"},
 							Items: &spec.SchemaOrArray{
 								Schema: &spec.Schema{
@@ -7665,21 +7664,21 @@ func schema_pkg_apis_placement_v1_StagedUpdateRun(ref common.ReferenceCallback) 
 					},
 					"metadata": {
 						SchemaProps: spec.SchemaProps{
-							Description: "Standard object's metadata.",
+							Description: "metadata is the object's standard metadata.",
 							Default:     map[string]interface{}{},
 							Ref:         ref(metav1.ObjectMeta{}.OpenAPIModelName()),
 						},
 					},
 					"spec": {
 						SchemaProps: spec.SchemaProps{
-							Description: "Spec says what to roll out, and whether to run.",
+							Description: "spec specifies the version to roll out, the strategy and the state of the run.",
 							Default:     map[string]interface{}{},
 							Ref:         ref(placementv1.UpdateRunSpec{}.OpenAPIModelName()),
 						},
 					},
 					"status": {
 						SchemaProps: spec.SchemaProps{
-							Description: "Status is how far the run has come, written by Stagegate.",
+							Description: "status is the progress of the run. Only the server writes it.",
 							Default:     map[string]interface{}{},
 							Ref:         ref(placementv1.UpdateRunStatus{}.OpenAPIModelName()),
 						},
@@ -7716,14 +7715,14 @@ func schema_pkg_apis_placement_v1_StagedUpdateRunList(ref common.ReferenceCallba
 					},
 					"metadata": {
 						SchemaProps: spec.SchemaProps{
-							Description: "Standard list metadata.",
+							Description: "metadata is the list's standard metadata.",
 							Default:     map[string]interface{}{},
 							Ref:         ref(metav1.ListMeta{}.OpenAPIModelName()),
 						},
 					},
 					"items": {
 						SchemaProps: spec.SchemaProps{
-							Description: "Items are the StagedUpdateRuns.",
+							Description: "items are the StagedUpdateRuns.",
 							Type:        []string{"array"},
 							Items: &spec.SchemaOrArray{
 								Schema: &spec.Schema{
@@ -7747,7 +7746,7 @@ func schema_pkg_apis_placement_v1_StagedUpdateStrategy(ref common.ReferenceCallb
 	return common.OpenAPIDefinition{
 		Schema: spec.Schema{
 			SchemaProps: spec.SchemaProps{
-				Description: "StagedUpdateStrategy is an order of stages that the StagedUpdateRuns of its namespace follow.",
+				Description: "StagedUpdateStrategy is a sequence of stages that the StagedUpdateRuns of its namespace follow.",
 				Type:        []string{"object"},
 				Properties: map[string]spec.Schema{
 					"kind": {
@@ -7766,14 +7765,14 @@ func schema_pkg_apis_placement_v1_StagedUpdateStrategy(ref common.ReferenceCallb
 					},
 					"metadata": {
 						SchemaProps: spec.SchemaProps{
-							Description: "Standard object's metadata.",
+							Description: "metadata is the object's standard metadata.",
 							Default:     map[string]interface{}{},
 							Ref:         ref(metav1.ObjectMeta{}.OpenAPIModelName()),
 						},
 					},
 					"spec": {
 						SchemaProps: spec.SchemaProps{
-							Description: "Spec are the stages.",
+							Description: "spec specifies the stages.",
 							Default:     map[string]interface{}{},
 							Ref:         ref(placementv1.UpdateStrategySpec{}.OpenAPIModelName()),
 						},
@@ -7810,14 +7809,14 @@ func schema_pkg_apis_placement_v1_StagedUpdateStrategyList(ref common.ReferenceC
 					},
 					"metadata": {
 						SchemaProps: spec.SchemaProps{
-							Description: "Standard list metadata.",
+							Description: "metadata is the list's standard metadata.",
 							Default:     map[string]interface{}{},
 							Ref:         ref(metav1.ListMeta{}.OpenAPIModelName()),
 						},
 					},
 					"items": {
 						SchemaProps: spec.SchemaProps{
-							Description: "Items are the StagedUpdateStrategies.",
+							Description: "items are the StagedUpdateStrategies.",
 							Type:        []string{"array"},
 							Items: &spec.SchemaOrArray{
 								Schema: &spec.Schema{
@@ -7841,19 +7840,19 @@ func schema_pkg_apis_placement_v1_Toleration(ref common.ReferenceCallback) commo
 	return common.OpenAPIDefinition{
 		Schema: spec.Schema{
 			SchemaProps: spec.SchemaProps{
-				Description: "Toleration lets a placement be scheduled to clusters with a matching taint.",
+				Description: "Toleration allows a placement on clusters with a matching taint.",
 				Type:        []string{"object"},
 				Properties: map[string]spec.Schema{
 					"key": {
 						SchemaProps: spec.SchemaProps{
-							Description: "Key of the taints to tolerate. Empty means every key, and needs the operator Exists.",
+							Description: "key is the key of the taints to tolerate. Empty means every key and requires the operator Exists.",
 							Type:        []string{"string"},
 							Format:      "",
 						},
 					},
 					"operator": {
 						SchemaProps: spec.SchemaProps{
-							Description: "Operator is Equal or Exists. It defaults to Equal.\n\nPossible enum values:\n - `\"Equal\"` tolerates taints of the same key and value.\n - `\"Exists\"` tolerates taints of the key whatever their value, and every taint where the key is empty.",
+							Description: "operator is Equal or Exists. It defaults to Equal.\n\nPossible enum values:\n - `\"Equal\"` tolerates taints with the same key and value.\n - `\"Exists\"` tolerates taints with the same key and any value; if the key is empty, every taint.",
 							Default:     "Equal",
 							Type:        []string{"string"},
 							Format:      "",
@@ -7862,14 +7861,14 @@ func schema_pkg_apis_placement_v1_Toleration(ref common.ReferenceCallback) commo
 					},
 					"value": {
 						SchemaProps: spec.SchemaProps{
-							Description: "Value of the taints to tolerate. It has to be empty with the operator Exists.",
+							Description: "value is the value of the taints to tolerate. It must be empty if the operator is Exists.",
 							Type:        []string{"string"},
 							Format:      "",
 						},
 					},
 					"effect": {
 						SchemaProps: spec.SchemaProps{
-							Description: "Effect of the taints to tolerate. Empty means every effect.\n\nPossible enum values:\n - `\"NoSchedule\"` keeps new placements off the cluster; those already there stay.",
+							Description: "effect is the effect of the taints to tolerate. Empty means every effect.\n\nPossible enum values:\n - `\"NoSchedule\"` keeps new placements off the cluster; those already there stay.",
 							Type:        []string{"string"},
 							Format:      "",
 							Enum:        []interface{}{"NoSchedule"},
@@ -7890,7 +7889,7 @@ func schema_pkg_apis_placement_v1_TopologySpreadConstraint(ref common.ReferenceC
 				Properties: map[string]spec.Schema{
 					"maxSkew": {
 						SchemaProps: spec.SchemaProps{
-							Description: "MaxSkew is the largest allowed difference in number of clusters between two label values, 1 or more. It defaults to 1.",
+							Description: "maxSkew is the largest allowed difference between the numbers of clusters of two label values, 1 or more. It defaults to 1.",
 							Default:     1,
 							Type:        []string{"integer"},
 							Format:      "int32",
@@ -7898,7 +7897,7 @@ func schema_pkg_apis_placement_v1_TopologySpreadConstraint(ref common.ReferenceC
 					},
 					"topologyKey": {
 						SchemaProps: spec.SchemaProps{
-							Description: "TopologyKey is the label of the MemberCluster whose values are the domains to spread over.",
+							Description: "topologyKey is the label of the MemberCluster whose values are the domains to spread over.",
 							Default:     "",
 							Type:        []string{"string"},
 							Format:      "",
@@ -7906,7 +7905,7 @@ func schema_pkg_apis_placement_v1_TopologySpreadConstraint(ref common.ReferenceC
 					},
 					"whenUnsatisfiable": {
 						SchemaProps: spec.SchemaProps{
-							Description: "WhenUnsatisfiable is DoNotSchedule or ScheduleAnyway. It defaults to DoNotSchedule.\n\nPossible enum values:\n - `\"DoNotSchedule\"` leaves a cluster out that would break the constraint.\n - `\"ScheduleAnyway\"` only ranks such a cluster lower.",
+							Description: "whenUnsatisfiable is DoNotSchedule or ScheduleAnyway. It defaults to DoNotSchedule.\n\nPossible enum values:\n - `\"DoNotSchedule\"` does not pick a cluster that would violate the constraint.\n - `\"ScheduleAnyway\"` only ranks such a cluster lower.",
 							Default:     "DoNotSchedule",
 							Type:        []string{"string"},
 							Format:      "",
@@ -7924,12 +7923,12 @@ func schema_pkg_apis_placement_v1_UpdateRunHistoryEntry(ref common.ReferenceCall
 	return common.OpenAPIDefinition{
 		Schema: spec.Schema{
 			SchemaProps: spec.SchemaProps{
-				Description: "UpdateRunHistoryEntry is one thing that happened to a run, or that a user asked of it.",
+				Description: "UpdateRunHistoryEntry is one event of a run, or one operation that a user requested of it.",
 				Type:        []string{"object"},
 				Properties: map[string]spec.Schema{
 					"number": {
 						SchemaProps: spec.SchemaProps{
-							Description: "Number counts what happened to the run, from 1.",
+							Description: "number is the number of the entry. The entries of a run are numbered from 1.",
 							Default:     0,
 							Type:        []string{"integer"},
 							Format:      "int64",
@@ -7937,13 +7936,13 @@ func schema_pkg_apis_placement_v1_UpdateRunHistoryEntry(ref common.ReferenceCall
 					},
 					"time": {
 						SchemaProps: spec.SchemaProps{
-							Description: "Time when it happened, by the server's clock.",
+							Description: "time is when it happened, by the server's clock.",
 							Ref:         ref(metav1.Time{}.OpenAPIModelName()),
 						},
 					},
 					"reason": {
 						SchemaProps: spec.SchemaProps{
-							Description: "Reason says in one word what happened. It is the reason of the Event that tells of it.",
+							Description: "reason is what happened, in one word. The Event about it has the same reason.",
 							Default:     "",
 							Type:        []string{"string"},
 							Format:      "",
@@ -7951,7 +7950,7 @@ func schema_pkg_apis_placement_v1_UpdateRunHistoryEntry(ref common.ReferenceCall
 					},
 					"operation": {
 						SchemaProps: spec.SchemaProps{
-							Description: "Operation is what a user asked; empty for what happened to the run.\n\nPossible enum values:\n - `\"Resume\"` lets a stopped run go on.\n - `\"Retry\"` updates clusters once more that have failed.\n - `\"Rollback\"` ends the run where it is not over, and creates one that brings its clusters back.\n - `\"Skip\"` has the run go on without clusters, a stage or a timed wait.\n - `\"Start\"` starts a run that was only planned: its state became Run.\n - `\"Stop\"` lets the clusters in flight finish and starts no other.",
+							Description: "operation is the operation that a user requested. It is empty for events of the run.\n\nPossible enum values:\n - `\"Resume\"` lets a stopped run proceed.\n - `\"Retry\"` updates failed clusters again.\n - `\"Rollback\"` ends the run if it is not over, and creates one that returns its clusters to their previous versions.\n - `\"Skip\"` lets the run proceed without clusters, a stage or a timed wait.\n - `\"Start\"` starts a run that was only planned, by changing its state from Initialize to Run.\n - `\"Stop\"` lets the clusters in flight finish and updates no others.",
 							Type:        []string{"string"},
 							Format:      "",
 							Enum:        []interface{}{"Resume", "Retry", "Rollback", "Skip", "Start", "Stop"},
@@ -7959,14 +7958,14 @@ func schema_pkg_apis_placement_v1_UpdateRunHistoryEntry(ref common.ReferenceCall
 					},
 					"user": {
 						SchemaProps: spec.SchemaProps{
-							Description: "User is the name of the user who did it, as the server authenticated them; empty for what the run did by itself.",
+							Description: "user is the name of the user who requested the operation, as the server authenticated them. It is empty for events of the run.",
 							Type:        []string{"string"},
 							Format:      "",
 						},
 					},
 					"stage": {
 						SchemaProps: spec.SchemaProps{
-							Description: "Stage that it is about.",
+							Description: "stage is the name of the stage that the entry is about.",
 							Type:        []string{"string"},
 							Format:      "",
 						},
@@ -7978,7 +7977,7 @@ func schema_pkg_apis_placement_v1_UpdateRunHistoryEntry(ref common.ReferenceCall
 							},
 						},
 						SchemaProps: spec.SchemaProps{
-							Description: "Clusters that it is about.",
+							Description: "clusters are the names of the clusters that the entry is about.",
 							Type:        []string{"array"},
 							Items: &spec.SchemaOrArray{
 								Schema: &spec.Schema{
@@ -7992,7 +7991,7 @@ func schema_pkg_apis_placement_v1_UpdateRunHistoryEntry(ref common.ReferenceCall
 					},
 					"task": {
 						SchemaProps: spec.SchemaProps{
-							Description: "Task that it is about.\n\nPossible enum values:\n - `\"Approval\"` waits for a person to approve.\n - `\"TimedWait\"` waits for a time to pass.",
+							Description: "task is the type of the task that the entry is about.\n\nPossible enum values:\n - `\"Approval\"` waits for users to approve.\n - `\"TimedWait\"` waits for a duration.",
 							Type:        []string{"string"},
 							Format:      "",
 							Enum:        []interface{}{"Approval", "TimedWait"},
@@ -8000,14 +7999,14 @@ func schema_pkg_apis_placement_v1_UpdateRunHistoryEntry(ref common.ReferenceCall
 					},
 					"message": {
 						SchemaProps: spec.SchemaProps{
-							Description: "Message says in a sentence what happened, or why the user asked.",
+							Description: "message describes what happened, or is the user's reason.",
 							Type:        []string{"string"},
 							Format:      "",
 						},
 					},
 					"auditID": {
 						SchemaProps: spec.SchemaProps{
-							Description: "AuditID helps to find the request of the user in the audit log, at most 64 characters. A client can choose it, so it proves nothing.",
+							Description: "auditID is the audit ID of the user's request, to find it in the audit log. At most 64 characters. A client can choose it, so it proves nothing.",
 							Type:        []string{"string"},
 							Format:      "",
 						},
@@ -8025,7 +8024,7 @@ func schema_pkg_apis_placement_v1_UpdateRunOperation(ref common.ReferenceCallbac
 	return common.OpenAPIDefinition{
 		Schema: spec.Schema{
 			SchemaProps: spec.SchemaProps{
-				Description: "UpdateRunOperation is what a user asks of a run: the body of its subresources stop, resume, skip, retry and rollback.",
+				Description: "UpdateRunOperation is an operation that a user requests of a run. It is the body of the subresources stop, resume, skip, retry and rollback.",
 				Type:        []string{"object"},
 				Properties: map[string]spec.Schema{
 					"kind": {
@@ -8044,21 +8043,21 @@ func schema_pkg_apis_placement_v1_UpdateRunOperation(ref common.ReferenceCallbac
 					},
 					"metadata": {
 						SchemaProps: spec.SchemaProps{
-							Description: "Standard object's metadata. Name, uid and resourceVersion, where given, must be those of the run.",
+							Description: "metadata is the object's standard metadata. Its name, uid and resourceVersion, where given, must be those of the run.",
 							Default:     map[string]interface{}{},
 							Ref:         ref(metav1.ObjectMeta{}.OpenAPIModelName()),
 						},
 					},
 					"spec": {
 						SchemaProps: spec.SchemaProps{
-							Description: "Spec is what the user asks, and when read what was asked last. A patch starts from an empty one: it must say all that is asked.",
+							Description: "spec is the user's request; a read returns the last one. A patch starts from an empty spec, so it must contain the whole request.",
 							Default:     map[string]interface{}{},
 							Ref:         ref(placementv1.UpdateRunOperationSpec{}.OpenAPIModelName()),
 						},
 					},
 					"status": {
 						SchemaProps: spec.SchemaProps{
-							Description: "Status is the last operation of the kind as the server recorded it; empty as long as there was none.",
+							Description: "status is the last operation of this type as the server recorded it. It is empty until there is one.",
 							Default:     map[string]interface{}{},
 							Ref:         ref(placementv1.UpdateRunOperationStatus{}.OpenAPIModelName()),
 						},
@@ -8075,12 +8074,12 @@ func schema_pkg_apis_placement_v1_UpdateRunOperationSpec(ref common.ReferenceCal
 	return common.OpenAPIDefinition{
 		Schema: spec.Schema{
 			SchemaProps: spec.SchemaProps{
-				Description: "UpdateRunOperationSpec is what a user asks of a run.",
+				Description: "UpdateRunOperationSpec is a user's request of a run.",
 				Type:        []string{"object"},
 				Properties: map[string]spec.Schema{
 					"reason": {
 						SchemaProps: spec.SchemaProps{
-							Description: "Reason is why, for those who read the history: an incident, a change number. At most 1024 characters.",
+							Description: "reason is the user's reason for readers of the history, such as an incident or a change number. At most 1024 characters.",
 							Type:        []string{"string"},
 							Format:      "",
 						},
@@ -8092,7 +8091,7 @@ func schema_pkg_apis_placement_v1_UpdateRunOperationSpec(ref common.ReferenceCal
 							},
 						},
 						SchemaProps: spec.SchemaProps{
-							Description: "Clusters are the clusters to skip or to retry, at most 100. Retry without any means all that have failed in the current stage. Not allowed for stop, resume and rollback.",
+							Description: "clusters are the names of the clusters to skip or to retry, at most 100. A retry without clusters retries all that have failed in the current stage. Not allowed for stop, resume and rollback.",
 							Type:        []string{"array"},
 							Items: &spec.SchemaOrArray{
 								Schema: &spec.Schema{
@@ -8106,14 +8105,14 @@ func schema_pkg_apis_placement_v1_UpdateRunOperationSpec(ref common.ReferenceCal
 					},
 					"stage": {
 						SchemaProps: spec.SchemaProps{
-							Description: "Stage is the stage to skip: its clusters that are not done are left out and its timed wait is passed over. An approval after the stage is still asked for. For skip only, and not together with Clusters.",
+							Description: "stage is the name of the stage to skip: clusters that are not updated yet and the timed wait after the stage are skipped. An approval after the stage is still required. Only for skip; not allowed together with clusters.",
 							Type:        []string{"string"},
 							Format:      "",
 						},
 					},
 					"task": {
 						SchemaProps: spec.SchemaProps{
-							Description: "Task is TimedWait to skip the timed wait after Stage and nothing else of it.\n\nPossible enum values:\n - `\"Approval\"` waits for a person to approve.\n - `\"TimedWait\"` waits for a time to pass.",
+							Description: "task is TimedWait to skip only the timed wait after the stage.\n\nPossible enum values:\n - `\"Approval\"` waits for users to approve.\n - `\"TimedWait\"` waits for a duration.",
 							Type:        []string{"string"},
 							Format:      "",
 							Enum:        []interface{}{"Approval", "TimedWait"},
@@ -8135,27 +8134,27 @@ func schema_pkg_apis_placement_v1_UpdateRunOperationStatus(ref common.ReferenceC
 				Properties: map[string]spec.Schema{
 					"number": {
 						SchemaProps: spec.SchemaProps{
-							Description: "Number of the operation in the history of the run.",
+							Description: "number is the number of the operation in the history of the run.",
 							Type:        []string{"integer"},
 							Format:      "int64",
 						},
 					},
 					"user": {
 						SchemaProps: spec.SchemaProps{
-							Description: "User is the name of the user who asked, as the server authenticated them.",
+							Description: "user is the name of the user who requested the operation, as the server authenticated them.",
 							Type:        []string{"string"},
 							Format:      "",
 						},
 					},
 					"time": {
 						SchemaProps: spec.SchemaProps{
-							Description: "Time when they did, by the server's clock.",
+							Description: "time is when the user made the request, by the server's clock.",
 							Ref:         ref(metav1.Time{}.OpenAPIModelName()),
 						},
 					},
 					"done": {
 						SchemaProps: spec.SchemaProps{
-							Description: "Done reports whether the run has acted on it.",
+							Description: "done reports whether the run has acted on the operation.",
 							Type:        []string{"boolean"},
 							Format:      "",
 						},
@@ -8177,7 +8176,7 @@ func schema_pkg_apis_placement_v1_UpdateRunReference(ref common.ReferenceCallbac
 				Properties: map[string]spec.Schema{
 					"name": {
 						SchemaProps: spec.SchemaProps{
-							Description: "Name of the run.",
+							Description: "name is the name of the run.",
 							Default:     "",
 							Type:        []string{"string"},
 							Format:      "",
@@ -8185,7 +8184,7 @@ func schema_pkg_apis_placement_v1_UpdateRunReference(ref common.ReferenceCallbac
 					},
 					"uid": {
 						SchemaProps: spec.SchemaProps{
-							Description: "UID of the run; empty as long as it is about to be created.",
+							Description: "uid is the uid of the run. It is empty until the run is created.",
 							Type:        []string{"string"},
 							Format:      "",
 						},
@@ -8201,12 +8200,12 @@ func schema_pkg_apis_placement_v1_UpdateRunSpec(ref common.ReferenceCallback) co
 	return common.OpenAPIDefinition{
 		Schema: spec.Schema{
 			SchemaProps: spec.SchemaProps{
-				Description: "UpdateRunSpec says what to roll out, and whether to run.",
+				Description: "UpdateRunSpec specifies the version to roll out, the strategy and the state of a run.",
 				Type:        []string{"object"},
 				Properties: map[string]spec.Schema{
 					"placementName": {
 						SchemaProps: spec.SchemaProps{
-							Description: "PlacementName is the placement whose clusters are moved: a ClusterResourcePlacement for a ClusterStagedUpdateRun, a ResourcePlacement of the same namespace for a StagedUpdateRun. Its strategy must be External. At most 255 characters; it cannot be changed.",
+							Description: "placementName is the name of the placement whose clusters are updated: a ClusterResourcePlacement for a ClusterStagedUpdateRun, a ResourcePlacement of the same namespace for a StagedUpdateRun. Its strategy must be External. At most 255 characters. It cannot be changed.",
 							Default:     "",
 							Type:        []string{"string"},
 							Format:      "",
@@ -8214,14 +8213,14 @@ func schema_pkg_apis_placement_v1_UpdateRunSpec(ref common.ReferenceCallback) co
 					},
 					"resourceSnapshotIndex": {
 						SchemaProps: spec.SchemaProps{
-							Description: "ResourceSnapshotIndex is the version to roll out: the index of a resource snapshot of the placement, in quotes in YAML (\"1\"). Empty means what the selected resources are when the run initialises. It cannot be changed.",
+							Description: "resourceSnapshotIndex is the index of the resource snapshot to roll out, a string such as \"1\". Empty means the selected resources as they are when the run is initialized. It cannot be changed.",
 							Type:        []string{"string"},
 							Format:      "",
 						},
 					},
 					"stagedRolloutStrategyName": {
 						SchemaProps: spec.SchemaProps{
-							Description: "The name of the strategy to follow: a ClusterStagedUpdateStrategy for a ClusterStagedUpdateRun, a StagedUpdateStrategy of the same namespace for a StagedUpdateRun. It cannot be changed.",
+							Description: "stagedRolloutStrategyName is the name of the strategy to follow: a ClusterStagedUpdateStrategy for a ClusterStagedUpdateRun, a StagedUpdateStrategy of the same namespace for a StagedUpdateRun. It cannot be changed.",
 							Default:     "",
 							Type:        []string{"string"},
 							Format:      "",
@@ -8229,7 +8228,7 @@ func schema_pkg_apis_placement_v1_UpdateRunSpec(ref common.ReferenceCallback) co
 					},
 					"state": {
 						SchemaProps: spec.SchemaProps{
-							Description: "State is Initialize, Run or Stop. From Initialize it can become Run, from Run Stop, and from Stop Run again. It defaults to Initialize.\n\nPossible enum values:\n - `\"Initialize\"` plans the run and does not start it.\n - `\"Run\"` plans the run where that is not done, and lets it go on.\n - `\"Stop\"` lets the clusters in flight finish and starts no other.",
+							Description: "state is Initialize, Run or Stop. It can change from Initialize to Run, from Run to Stop and from Stop to Run. It defaults to Initialize.\n\nPossible enum values:\n - `\"Initialize\"` plans the run without starting it.\n - `\"Run\"` plans the run if it is not planned yet, and lets it proceed.\n - `\"Stop\"` lets the clusters in flight finish and updates no others.",
 							Default:     "Initialize",
 							Type:        []string{"string"},
 							Format:      "",
@@ -8238,7 +8237,7 @@ func schema_pkg_apis_placement_v1_UpdateRunSpec(ref common.ReferenceCallback) co
 					},
 					"rollbackOf": {
 						SchemaProps: spec.SchemaProps{
-							Description: "RollbackOf is the name of an earlier run of the same placement to roll back: each cluster that it has begun to update goes back to the resource snapshot that it had before, in the reverse order, stage by stage, without tasks between them. A cluster that had none before stays as it is. ResourceSnapshotIndex must be empty then, and stagedRolloutStrategyName that of the earlier run. It cannot be changed.",
+							Description: "rollbackOf is the name of an earlier run of the same placement to roll back. Each cluster whose update the earlier run began returns to its previous resource snapshot, in reverse order, stage by stage, without tasks. A cluster without a previous snapshot stays as it is. If rollbackOf is set, resourceSnapshotIndex must be empty and stagedRolloutStrategyName must be that of the earlier run. It cannot be changed.",
 							Type:        []string{"string"},
 							Format:      "",
 						},
@@ -8254,45 +8253,45 @@ func schema_pkg_apis_placement_v1_UpdateRunStatus(ref common.ReferenceCallback) 
 	return common.OpenAPIDefinition{
 		Schema: spec.Schema{
 			SchemaProps: spec.SchemaProps{
-				Description: "UpdateRunStatus is how far a run has come. Once it is initialised, what was planned cannot be changed: the indices, the number of clusters, the apply strategy, the strategy, and the stages with their clusters and tasks. Before, the indices, the number of clusters and the apply strategy are as far as the last attempt to plan the run got.",
+				Description: "UpdateRunStatus is the progress of a run. Once the run is initialized, its plan cannot be changed: the indexes, the number of clusters, the apply strategy, the strategy, and the stages with their clusters and tasks. Before, the indexes, the number of clusters and the apply strategy are those of the last attempt to plan the run, as far as it got.",
 				Type:        []string{"object"},
 				Properties: map[string]spec.Schema{
 					"createdBy": {
 						SchemaProps: spec.SchemaProps{
-							Description: "CreatedBy is who created the run, as the server authenticated them. Only the server writes here.",
+							Description: "createdBy is the user who created the run, as the server authenticated them. Only the server writes it.",
 							Ref:         ref(placementv1.DecisionUser{}.OpenAPIModelName()),
 						},
 					},
 					"policySnapshotIndexUsed": {
 						SchemaProps: spec.SchemaProps{
-							Description: "PolicySnapshotIndexUsed is the index of the scheduling policy snapshot that picked the clusters.",
+							Description: "policySnapshotIndexUsed is the index of the scheduling policy snapshot that picked the clusters.",
 							Type:        []string{"string"},
 							Format:      "",
 						},
 					},
 					"policyObservedClusterCount": {
 						SchemaProps: spec.SchemaProps{
-							Description: "PolicyObservedClusterCount is the number of clusters that the run moves.",
+							Description: "policyObservedClusterCount is the number of clusters that the run updates.",
 							Type:        []string{"integer"},
 							Format:      "int32",
 						},
 					},
 					"resourceSnapshotIndexUsed": {
 						SchemaProps: spec.SchemaProps{
-							Description: "ResourceSnapshotIndexUsed is the index of the resource snapshot that the run rolls out.",
+							Description: "resourceSnapshotIndexUsed is the index of the resource snapshot that the run rolls out.",
 							Type:        []string{"string"},
 							Format:      "",
 						},
 					},
 					"appliedStrategy": {
 						SchemaProps: spec.SchemaProps{
-							Description: "How manifests are applied in this run, copied from the placement.",
+							Description: "appliedStrategy specifies how the run applies manifests. It is copied from the placement.",
 							Ref:         ref(placementv1.ApplyStrategy{}.OpenAPIModelName()),
 						},
 					},
 					"stagedUpdateStrategySnapshot": {
 						SchemaProps: spec.SchemaProps{
-							Description: "The stages of this run, copied from the strategy.",
+							Description: "stagedUpdateStrategySnapshot is the strategy that the run follows. It is copied when the run is initialized.",
 							Ref:         ref(placementv1.UpdateStrategySpec{}.OpenAPIModelName()),
 						},
 					},
@@ -8303,7 +8302,7 @@ func schema_pkg_apis_placement_v1_UpdateRunStatus(ref common.ReferenceCallback) 
 							},
 						},
 						SchemaProps: spec.SchemaProps{
-							Description: "StagesStatus has one entry a stage, in order.",
+							Description: "stagesStatus has one entry for each stage, in order.",
 							Type:        []string{"array"},
 							Items: &spec.SchemaOrArray{
 								Schema: &spec.Schema{
@@ -8316,32 +8315,32 @@ func schema_pkg_apis_placement_v1_UpdateRunStatus(ref common.ReferenceCallback) 
 					},
 					"deletionStageStatus": {
 						SchemaProps: spec.SchemaProps{
-							Description: "DeletionStageStatus is the last stage of every run, which takes the resources off clusters that are no longer picked.",
+							Description: "deletionStageStatus is the progress of the last stage of every run, which removes the resources from clusters that are no longer picked.",
 							Ref:         ref(placementv1.StageUpdatingStatus{}.OpenAPIModelName()),
 						},
 					},
 					"initializationStartTime": {
 						SchemaProps: spec.SchemaProps{
-							Description: "InitializationStartTime is when Stagegate first tried to initialise a run that refers to something which is not there. It may turn up until one minute later. Absent once the run is initialised or has failed to be.",
+							Description: "initializationStartTime is when the server first tried to initialize a run that refers to an object which does not exist. The server retries for one minute. The field is absent once the initialization has succeeded or failed.",
 							Ref:         ref(metav1.Time{}.OpenAPIModelName()),
 						},
 					},
 					"placementUID": {
 						SchemaProps: spec.SchemaProps{
-							Description: "PlacementUID is the uid of the placement. A placement of the same name that is made later is another one.",
+							Description: "placementUID is the uid of the placement. A placement that is recreated under the same name is a different one.",
 							Type:        []string{"string"},
 							Format:      "",
 						},
 					},
 					"turn": {
 						SchemaProps: spec.SchemaProps{
-							Description: "Turn is the run's turn to move the placement, which one run has at a time.",
+							Description: "turn is the run's turn to update the clusters of the placement. One run of a placement has the turn at a time.",
 							Ref:         ref(placementv1.UpdateRunTurn{}.OpenAPIModelName()),
 						},
 					},
 					"outcome": {
 						SchemaProps: spec.SchemaProps{
-							Description: "Outcome is how the run ended. Absent as long as it goes on, or waits. What waits for any end waits for this: kubectl wait --for=jsonpath='{.status.outcome}'.\n\nPossible enum values:\n - `\"Expired\"` is that an approval did not come in time.\n - `\"Failed\"` is that the run cannot go on.\n - `\"NotInitialized\"` is that the run could not be planned. It has moved nothing.\n - `\"Rejected\"` is that somebody has rejected an approval request of the run.\n - `\"RolledBack\"` is that another run has the turn, to take back what this one has moved.\n - `\"Succeeded\"` is that every cluster has what the run rolls out.\n - `\"SucceededWithFailures\"` is that the run is through, and that clusters were given up or skipped as asked on its way.",
+							Description: "outcome is how the run ended. It is absent until the run ends. To wait for any outcome, use kubectl wait --for=jsonpath='{.status.outcome}'.\n\nPossible enum values:\n - `\"Expired\"` means that an approval request of the run was not approved in time.\n - `\"Failed\"` means that the run cannot proceed.\n - `\"NotInitialized\"` means that the run could not be planned. It has updated no cluster.\n - `\"Rejected\"` means that a user rejected an approval request of the run.\n - `\"RolledBack\"` means that another run has the turn to roll this one back.\n - `\"Succeeded\"` means that every cluster has the version of the run.\n - `\"SucceededWithFailures\"` means that the run is complete, but clusters failed within the failure policy or were skipped by users.",
 							Type:        []string{"string"},
 							Format:      "",
 							Enum:        []interface{}{"Expired", "Failed", "NotInitialized", "Rejected", "RolledBack", "Succeeded", "SucceededWithFailures"},
@@ -8349,19 +8348,19 @@ func schema_pkg_apis_placement_v1_UpdateRunStatus(ref common.ReferenceCallback) 
 					},
 					"endTime": {
 						SchemaProps: spec.SchemaProps{
-							Description: "EndTime is when the run ended. Absent as long as it has no outcome.",
+							Description: "endTime is when the run ended. It is absent until the run ends.",
 							Ref:         ref(metav1.Time{}.OpenAPIModelName()),
 						},
 					},
 					"rolledBackBy": {
 						SchemaProps: spec.SchemaProps{
-							Description: "RolledBackBy is the run that rolls this one back.",
+							Description: "rolledBackBy is the run that rolls this one back.",
 							Ref:         ref(placementv1.UpdateRunReference{}.OpenAPIModelName()),
 						},
 					},
 					"rollbackOfUID": {
 						SchemaProps: spec.SchemaProps{
-							Description: "RollbackOfUID is the uid of the run that this one rolls back.",
+							Description: "rollbackOfUID is the uid of the run that this one rolls back.",
 							Type:        []string{"string"},
 							Format:      "",
 						},
@@ -8376,7 +8375,7 @@ func schema_pkg_apis_placement_v1_UpdateRunStatus(ref common.ReferenceCallback) 
 							},
 						},
 						SchemaProps: spec.SchemaProps{
-							Description: "History is what happened to the run and what users asked of it, oldest first. Where there is more than 100, the oldest is dropped, what users did last. Only the server writes here.",
+							Description: "history lists the events of the run and the operations of users, oldest first. At most 100 entries are kept: the oldest events are dropped first, then the oldest operations. Only the server writes it.",
 							Type:        []string{"array"},
 							Items: &spec.SchemaOrArray{
 								Schema: &spec.Schema{
@@ -8389,7 +8388,7 @@ func schema_pkg_apis_placement_v1_UpdateRunStatus(ref common.ReferenceCallback) 
 					},
 					"observedOperation": {
 						SchemaProps: spec.SchemaProps{
-							Description: "ObservedOperation is the number of the last operation in History that the run has acted on.",
+							Description: "observedOperation is the number of the last operation in history that the run has acted on.",
 							Type:        []string{"integer"},
 							Format:      "int64",
 						},
@@ -8406,7 +8405,7 @@ func schema_pkg_apis_placement_v1_UpdateRunStatus(ref common.ReferenceCallback) 
 							},
 						},
 						SchemaProps: spec.SchemaProps{
-							Description: "Conditions of the run: Initialized, Progressing and Succeeded.",
+							Description: "conditions are the conditions of the run: Initialized, Progressing and Succeeded.",
 							Type:        []string{"array"},
 							Items: &spec.SchemaOrArray{
 								Schema: &spec.Schema{
@@ -8429,12 +8428,12 @@ func schema_pkg_apis_placement_v1_UpdateRunTurn(ref common.ReferenceCallback) co
 	return common.OpenAPIDefinition{
 		Schema: spec.Schema{
 			SchemaProps: spec.SchemaProps{
-				Description: "UpdateRunTurn is a run's turn to move a placement. A run holds its turn from its first write to a binding until it is over or fully stopped.",
+				Description: "UpdateRunTurn is a run's turn to update the clusters of a placement. A run holds its turn from its first write to a binding until it is over or fully stopped.",
 				Type:        []string{"object"},
 				Properties: map[string]spec.Schema{
 					"state": {
 						SchemaProps: spec.SchemaProps{
-							Description: "State is Waiting, Claimed, Held or Released.\n\nPossible enum values:\n - `\"Claimed\"` is a run that asks for a turn nobody is seen to have.\n - `\"Held\"` is a run that moves clusters. No other run of the placement does.\n - `\"Released\"` is a run that is stopped or over.\n - `\"Waiting\"` is a run that would move clusters but for others, which have or come first.",
+							Description: "state is Waiting, Claimed, Held or Released.\n\nPossible enum values:\n - `\"Claimed\"` is a run that claims a turn which no other run is known to have.\n - `\"Held\"` is a run that updates clusters. No other run of the placement does.\n - `\"Released\"` is a run that is stopped or over.\n - `\"Waiting\"` is a run that waits for another run, which has the turn or comes first.",
 							Default:     "",
 							Type:        []string{"string"},
 							Format:      "",
@@ -8443,21 +8442,21 @@ func schema_pkg_apis_placement_v1_UpdateRunTurn(ref common.ReferenceCallback) co
 					},
 					"number": {
 						SchemaProps: spec.SchemaProps{
-							Description: "Number of the last turn that the run held. The turns of all runs of a placement are counted, from 1. Bindings carry the number of the turn in which they were moved.",
+							Description: "number is the number of the last turn that the run held. The turns of all runs of a placement are numbered from 1. A binding carries the number of the turn in which it was last updated.",
 							Type:        []string{"integer"},
 							Format:      "int64",
 						},
 					},
 					"claim": {
 						SchemaProps: spec.SchemaProps{
-							Description: "Claim is the number of the turn that the run asks for while its state is Claimed.",
+							Description: "claim is the number of the turn that the run claims while state is Claimed.",
 							Type:        []string{"integer"},
 							Format:      "int64",
 						},
 					},
 					"waitingFor": {
 						SchemaProps: spec.SchemaProps{
-							Description: "WaitingFor is the name of the run that comes first, while State is Waiting.",
+							Description: "waitingFor is the name of the run that comes first, while state is Waiting.",
 							Type:        []string{"string"},
 							Format:      "",
 						},
@@ -8473,7 +8472,7 @@ func schema_pkg_apis_placement_v1_UpdateStrategySpec(ref common.ReferenceCallbac
 	return common.OpenAPIDefinition{
 		Schema: spec.Schema{
 			SchemaProps: spec.SchemaProps{
-				Description: "UpdateStrategySpec is an order of stages. A run copies it when it initialises; later edits are for later runs.",
+				Description: "UpdateStrategySpec is a sequence of stages. A run copies it when it is initialized; later changes affect later runs only.",
 				Type:        []string{"object"},
 				Properties: map[string]spec.Schema{
 					"stages": {
@@ -8486,7 +8485,7 @@ func schema_pkg_apis_placement_v1_UpdateStrategySpec(ref common.ReferenceCallbac
 							},
 						},
 						SchemaProps: spec.SchemaProps{
-							Description: "Stages are gone through one after the other, at most 31. Every target cluster has to be in exactly one of them.",
+							Description: "stages are the stages of a run in order, at most 31. Every target cluster must be in exactly one of them.",
 							Type:        []string{"array"},
 							Items: &spec.SchemaOrArray{
 								Schema: &spec.Schema{
@@ -8499,7 +8498,7 @@ func schema_pkg_apis_placement_v1_UpdateStrategySpec(ref common.ReferenceCallbac
 					},
 					"failurePolicy": {
 						SchemaProps: spec.SchemaProps{
-							Description: "FailurePolicy says when clusters that do not become available are given up, for stages without a policy of their own. Absent, a run waits for every cluster.",
+							Description: "failurePolicy specifies when a cluster that does not become available has failed, for stages without a policy of their own. If it is absent, a run waits for every cluster.",
 							Ref:         ref(placementv1.FailurePolicy{}.OpenAPIModelName()),
 						},
 					},
@@ -8516,7 +8515,7 @@ func schema_pkg_apis_placement_v1_Work(ref common.ReferenceCallback) common.Open
 	return common.OpenAPIDefinition{
 		Schema: spec.Schema{
 			SchemaProps: spec.SchemaProps{
-				Description: "Work is the set of manifests to apply to one member cluster, in the namespace fleet-member-<cluster> of the hub.",
+				Description: "Work is a set of manifests to apply to one member cluster. It is in the namespace fleet-member-<cluster> of the hub.",
 				Type:        []string{"object"},
 				Properties: map[string]spec.Schema{
 					"kind": {
@@ -8535,21 +8534,21 @@ func schema_pkg_apis_placement_v1_Work(ref common.ReferenceCallback) common.Open
 					},
 					"metadata": {
 						SchemaProps: spec.SchemaProps{
-							Description: "Standard object's metadata.",
+							Description: "metadata is the object's standard metadata.",
 							Default:     map[string]interface{}{},
 							Ref:         ref(metav1.ObjectMeta{}.OpenAPIModelName()),
 						},
 					},
 					"spec": {
 						SchemaProps: spec.SchemaProps{
-							Description: "Spec are the manifests.",
+							Description: "spec specifies the manifests.",
 							Default:     map[string]interface{}{},
 							Ref:         ref(placementv1.WorkSpec{}.OpenAPIModelName()),
 						},
 					},
 					"status": {
 						SchemaProps: spec.SchemaProps{
-							Description: "Status says what became of them on the member cluster.",
+							Description: "status is the state of the manifests on the member cluster.",
 							Default:     map[string]interface{}{},
 							Ref:         ref(placementv1.WorkStatus{}.OpenAPIModelName()),
 						},
@@ -8586,14 +8585,14 @@ func schema_pkg_apis_placement_v1_WorkList(ref common.ReferenceCallback) common.
 					},
 					"metadata": {
 						SchemaProps: spec.SchemaProps{
-							Description: "Standard list metadata.",
+							Description: "metadata is the list's standard metadata.",
 							Default:     map[string]interface{}{},
 							Ref:         ref(metav1.ListMeta{}.OpenAPIModelName()),
 						},
 					},
 					"items": {
 						SchemaProps: spec.SchemaProps{
-							Description: "Items are the Works.",
+							Description: "items are the Works.",
 							Type:        []string{"array"},
 							Items: &spec.SchemaOrArray{
 								Schema: &spec.Schema{
@@ -8622,7 +8621,7 @@ func schema_pkg_apis_placement_v1_WorkResourceIdentifier(ref common.ReferenceCal
 				Properties: map[string]spec.Schema{
 					"ordinal": {
 						SchemaProps: spec.SchemaProps{
-							Description: "Ordinal is the position of the manifest in the Work, from 0.",
+							Description: "ordinal is the position of the manifest in the Work, from 0.",
 							Default:     0,
 							Type:        []string{"integer"},
 							Format:      "int32",
@@ -8630,42 +8629,42 @@ func schema_pkg_apis_placement_v1_WorkResourceIdentifier(ref common.ReferenceCal
 					},
 					"group": {
 						SchemaProps: spec.SchemaProps{
-							Description: "Group of the object; empty for the core group.",
+							Description: "group is the API group of the object. It is empty for the core group.",
 							Type:        []string{"string"},
 							Format:      "",
 						},
 					},
 					"version": {
 						SchemaProps: spec.SchemaProps{
-							Description: "Version of the object's kind.",
+							Description: "version is the API version of the object.",
 							Type:        []string{"string"},
 							Format:      "",
 						},
 					},
 					"kind": {
 						SchemaProps: spec.SchemaProps{
-							Description: "Kind of the object.",
+							Description: "kind is the kind of the object.",
 							Type:        []string{"string"},
 							Format:      "",
 						},
 					},
 					"resource": {
 						SchemaProps: spec.SchemaProps{
-							Description: "Resource is the plural name of the kind.",
+							Description: "resource is the plural name of the kind.",
 							Type:        []string{"string"},
 							Format:      "",
 						},
 					},
 					"namespace": {
 						SchemaProps: spec.SchemaProps{
-							Description: "Namespace of the object; empty for cluster-scoped kinds.",
+							Description: "namespace is the namespace of the object. It is empty for cluster-scoped kinds.",
 							Type:        []string{"string"},
 							Format:      "",
 						},
 					},
 					"name": {
 						SchemaProps: spec.SchemaProps{
-							Description: "Name of the object.",
+							Description: "name is the name of the object.",
 							Type:        []string{"string"},
 							Format:      "",
 						},
@@ -8681,25 +8680,25 @@ func schema_pkg_apis_placement_v1_WorkSpec(ref common.ReferenceCallback) common.
 	return common.OpenAPIDefinition{
 		Schema: spec.Schema{
 			SchemaProps: spec.SchemaProps{
-				Description: "WorkSpec are the manifests of a Work.",
+				Description: "WorkSpec specifies the manifests of a Work.",
 				Type:        []string{"object"},
 				Properties: map[string]spec.Schema{
 					"workload": {
 						SchemaProps: spec.SchemaProps{
-							Description: "Workload are the manifests.",
+							Description: "workload is the list of manifests.",
 							Default:     map[string]interface{}{},
 							Ref:         ref(placementv1.WorkloadTemplate{}.OpenAPIModelName()),
 						},
 					},
 					"applyStrategy": {
 						SchemaProps: spec.SchemaProps{
-							Description: "ApplyStrategy says how they are written to the member cluster.",
+							Description: "applyStrategy specifies how the manifests are applied to the member cluster.",
 							Ref:         ref(placementv1.ApplyStrategy{}.OpenAPIModelName()),
 						},
 					},
 					"reportBackStrategy": {
 						SchemaProps: spec.SchemaProps{
-							Description: "ReportBackStrategy says whether their status is brought back.",
+							Description: "reportBackStrategy specifies whether the status of the applied objects is copied to the hub.",
 							Ref:         ref(placementv1.ReportBackStrategy{}.OpenAPIModelName()),
 						},
 					},
@@ -8715,7 +8714,7 @@ func schema_pkg_apis_placement_v1_WorkStatus(ref common.ReferenceCallback) commo
 	return common.OpenAPIDefinition{
 		Schema: spec.Schema{
 			SchemaProps: spec.SchemaProps{
-				Description: "WorkStatus says what became of a Work on its member cluster.",
+				Description: "WorkStatus is the state of a Work on its member cluster.",
 				Type:        []string{"object"},
 				Properties: map[string]spec.Schema{
 					"conditions": {
@@ -8725,7 +8724,7 @@ func schema_pkg_apis_placement_v1_WorkStatus(ref common.ReferenceCallback) commo
 							},
 						},
 						SchemaProps: spec.SchemaProps{
-							Description: "Conditions of the Work: Applied, Available, DiffReported, StatusTrimmed, ObjectsKept and ObjectsRemaining.",
+							Description: "conditions are the conditions of the Work: Applied, Available, DiffReported, StatusTrimmed, ObjectsKept and ObjectsRemaining.",
 							Type:        []string{"array"},
 							Items: &spec.SchemaOrArray{
 								Schema: &spec.Schema{
@@ -8743,7 +8742,7 @@ func schema_pkg_apis_placement_v1_WorkStatus(ref common.ReferenceCallback) commo
 							},
 						},
 						SchemaProps: spec.SchemaProps{
-							Description: "ManifestConditions has one entry a manifest.",
+							Description: "manifestConditions has one entry for each manifest.",
 							Type:        []string{"array"},
 							Items: &spec.SchemaOrArray{
 								Schema: &spec.Schema{
@@ -8767,7 +8766,7 @@ func schema_pkg_apis_placement_v1_WorkloadTemplate(ref common.ReferenceCallback)
 	return common.OpenAPIDefinition{
 		Schema: spec.Schema{
 			SchemaProps: spec.SchemaProps{
-				Description: "WorkloadTemplate are the manifests of a Work.",
+				Description: "WorkloadTemplate is the list of manifests of a Work.",
 				Type:        []string{"object"},
 				Properties: map[string]spec.Schema{
 					"manifests": {
@@ -8777,7 +8776,7 @@ func schema_pkg_apis_placement_v1_WorkloadTemplate(ref common.ReferenceCallback)
 							},
 						},
 						SchemaProps: spec.SchemaProps{
-							Description: "Manifests are complete objects to apply to the member cluster.",
+							Description: "manifests are the complete objects to apply to the member cluster.",
 							Type:        []string{"array"},
 							Items: &spec.SchemaOrArray{
 								Schema: &spec.Schema{
@@ -8805,7 +8804,7 @@ func schema_pkg_apis_placement_v1beta1_Affinity(ref common.ReferenceCallback) co
 				Properties: map[string]spec.Schema{
 					"clusterAffinity": {
 						SchemaProps: spec.SchemaProps{
-							Description: "ClusterAffinity are the rules on member clusters.",
+							Description: "clusterAffinity are the rules on member clusters.",
 							Ref:         ref(placementv1beta1.ClusterAffinity{}.OpenAPIModelName()),
 						},
 					},
@@ -8826,7 +8825,7 @@ func schema_pkg_apis_placement_v1beta1_AppliedResourceMeta(ref common.ReferenceC
 				Properties: map[string]spec.Schema{
 					"ordinal": {
 						SchemaProps: spec.SchemaProps{
-							Description: "Ordinal is the position of the manifest in the Work, from 0.",
+							Description: "ordinal is the position of the manifest in the Work, from 0.",
 							Default:     0,
 							Type:        []string{"integer"},
 							Format:      "int32",
@@ -8834,49 +8833,49 @@ func schema_pkg_apis_placement_v1beta1_AppliedResourceMeta(ref common.ReferenceC
 					},
 					"group": {
 						SchemaProps: spec.SchemaProps{
-							Description: "Group of the object; empty for the core group.",
+							Description: "group is the API group of the object. It is empty for the core group.",
 							Type:        []string{"string"},
 							Format:      "",
 						},
 					},
 					"version": {
 						SchemaProps: spec.SchemaProps{
-							Description: "Version of the object's kind.",
+							Description: "version is the API version of the object.",
 							Type:        []string{"string"},
 							Format:      "",
 						},
 					},
 					"kind": {
 						SchemaProps: spec.SchemaProps{
-							Description: "Kind of the object.",
+							Description: "kind is the kind of the object.",
 							Type:        []string{"string"},
 							Format:      "",
 						},
 					},
 					"resource": {
 						SchemaProps: spec.SchemaProps{
-							Description: "Resource is the plural name of the kind.",
+							Description: "resource is the plural name of the kind.",
 							Type:        []string{"string"},
 							Format:      "",
 						},
 					},
 					"namespace": {
 						SchemaProps: spec.SchemaProps{
-							Description: "Namespace of the object; empty for cluster-scoped kinds.",
+							Description: "namespace is the namespace of the object. It is empty for cluster-scoped kinds.",
 							Type:        []string{"string"},
 							Format:      "",
 						},
 					},
 					"name": {
 						SchemaProps: spec.SchemaProps{
-							Description: "Name of the object.",
+							Description: "name is the name of the object.",
 							Type:        []string{"string"},
 							Format:      "",
 						},
 					},
 					"uid": {
 						SchemaProps: spec.SchemaProps{
-							Description: "UID of the object on the member cluster.",
+							Description: "uid is the uid of the object on the member cluster.",
 							Type:        []string{"string"},
 							Format:      "",
 						},
@@ -8892,7 +8891,7 @@ func schema_pkg_apis_placement_v1beta1_AppliedWork(ref common.ReferenceCallback)
 	return common.OpenAPIDefinition{
 		Schema: spec.Schema{
 			SchemaProps: spec.SchemaProps{
-				Description: "AppliedWork stands on the member cluster for a Work; it owns what was applied for it.",
+				Description: "AppliedWork represents a Work on the member cluster. It owns the objects that were applied for the Work.",
 				Type:        []string{"object"},
 				Properties: map[string]spec.Schema{
 					"kind": {
@@ -8911,21 +8910,21 @@ func schema_pkg_apis_placement_v1beta1_AppliedWork(ref common.ReferenceCallback)
 					},
 					"metadata": {
 						SchemaProps: spec.SchemaProps{
-							Description: "Standard object's metadata.",
+							Description: "metadata is the object's standard metadata.",
 							Default:     map[string]interface{}{},
 							Ref:         ref(metav1.ObjectMeta{}.OpenAPIModelName()),
 						},
 					},
 					"spec": {
 						SchemaProps: spec.SchemaProps{
-							Description: "Spec names the Work.",
+							Description: "spec names the Work.",
 							Default:     map[string]interface{}{},
 							Ref:         ref(placementv1beta1.AppliedWorkSpec{}.OpenAPIModelName()),
 						},
 					},
 					"status": {
 						SchemaProps: spec.SchemaProps{
-							Description: "Status lists what was applied.",
+							Description: "status lists the objects that were applied.",
 							Default:     map[string]interface{}{},
 							Ref:         ref(placementv1beta1.AppliedWorkStatus{}.OpenAPIModelName()),
 						},
@@ -8962,14 +8961,14 @@ func schema_pkg_apis_placement_v1beta1_AppliedWorkList(ref common.ReferenceCallb
 					},
 					"metadata": {
 						SchemaProps: spec.SchemaProps{
-							Description: "Standard list metadata.",
+							Description: "metadata is the list's standard metadata.",
 							Default:     map[string]interface{}{},
 							Ref:         ref(metav1.ListMeta{}.OpenAPIModelName()),
 						},
 					},
 					"items": {
 						SchemaProps: spec.SchemaProps{
-							Description: "Items are the AppliedWorks.",
+							Description: "items are the AppliedWorks.",
 							Type:        []string{"array"},
 							Items: &spec.SchemaOrArray{
 								Schema: &spec.Schema{
@@ -8993,12 +8992,12 @@ func schema_pkg_apis_placement_v1beta1_AppliedWorkSpec(ref common.ReferenceCallb
 	return common.OpenAPIDefinition{
 		Schema: spec.Schema{
 			SchemaProps: spec.SchemaProps{
-				Description: "AppliedWorkSpec names the Work that an AppliedWork stands for.",
+				Description: "AppliedWorkSpec names the Work that an AppliedWork represents.",
 				Type:        []string{"object"},
 				Properties: map[string]spec.Schema{
 					"workName": {
 						SchemaProps: spec.SchemaProps{
-							Description: "WorkName is the name of the Work on the hub.",
+							Description: "workName is the name of the Work on the hub.",
 							Default:     "",
 							Type:        []string{"string"},
 							Format:      "",
@@ -9006,7 +9005,7 @@ func schema_pkg_apis_placement_v1beta1_AppliedWorkSpec(ref common.ReferenceCallb
 					},
 					"workNamespace": {
 						SchemaProps: spec.SchemaProps{
-							Description: "WorkNamespace is the namespace of the Work on the hub.",
+							Description: "workNamespace is the namespace of the Work on the hub.",
 							Default:     "",
 							Type:        []string{"string"},
 							Format:      "",
@@ -9023,7 +9022,7 @@ func schema_pkg_apis_placement_v1beta1_AppliedWorkStatus(ref common.ReferenceCal
 	return common.OpenAPIDefinition{
 		Schema: spec.Schema{
 			SchemaProps: spec.SchemaProps{
-				Description: "AppliedWorkStatus lists what was applied for a Work.",
+				Description: "AppliedWorkStatus lists the objects that were applied for a Work.",
 				Type:        []string{"object"},
 				Properties: map[string]spec.Schema{
 					"appliedResources": {
@@ -9033,7 +9032,7 @@ func schema_pkg_apis_placement_v1beta1_AppliedWorkStatus(ref common.ReferenceCal
 							},
 						},
 						SchemaProps: spec.SchemaProps{
-							Description: "AppliedResources are the objects that the AppliedWork owns.",
+							Description: "appliedResources are the objects that the AppliedWork owns.",
 							Type:        []string{"array"},
 							Items: &spec.SchemaOrArray{
 								Schema: &spec.Schema{
@@ -9056,12 +9055,12 @@ func schema_pkg_apis_placement_v1beta1_ApplyStrategy(ref common.ReferenceCallbac
 	return common.OpenAPIDefinition{
 		Schema: spec.Schema{
 			SchemaProps: spec.SchemaProps{
-				Description: "ApplyStrategy says how manifests are written to a member cluster.",
+				Description: "ApplyStrategy specifies how manifests are applied to a member cluster.",
 				Type:        []string{"object"},
 				Properties: map[string]spec.Schema{
 					"comparisonOption": {
 						SchemaProps: spec.SchemaProps{
-							Description: "ComparisonOption says which fields count as drift or difference. It defaults to PartialComparison.\n\nPossible enum values:\n - `\"FullComparison\"` compares every field.\n - `\"PartialComparison\"` compares the fields that the manifest has.",
+							Description: "comparisonOption is PartialComparison or FullComparison: the fields that are compared to find drift and differences. It defaults to PartialComparison.\n\nPossible enum values:\n - `\"FullComparison\"` compares every field.\n - `\"PartialComparison\"` compares the fields that the manifest has.",
 							Default:     "PartialComparison",
 							Type:        []string{"string"},
 							Format:      "",
@@ -9070,7 +9069,7 @@ func schema_pkg_apis_placement_v1beta1_ApplyStrategy(ref common.ReferenceCallbac
 					},
 					"whenToApply": {
 						SchemaProps: spec.SchemaProps{
-							Description: "WhenToApply says whether to apply over changes made on the member. It defaults to Always.\n\nPossible enum values:\n - `\"Always\"` applies, whatever was changed on the member.\n - `\"IfNotDrifted\"` leaves an object alone that was changed on the member, and reports the drift.",
+							Description: "whenToApply is Always or IfNotDrifted: whether manifests are applied over changes made on the member. It defaults to Always.\n\nPossible enum values:\n - `\"Always\"` applies the manifest, whatever was changed on the member.\n - `\"IfNotDrifted\"` does not write to an object that was changed on the member, and reports the drift.",
 							Default:     "Always",
 							Type:        []string{"string"},
 							Format:      "",
@@ -9079,7 +9078,7 @@ func schema_pkg_apis_placement_v1beta1_ApplyStrategy(ref common.ReferenceCallbac
 					},
 					"type": {
 						SchemaProps: spec.SchemaProps{
-							Description: "Type is ClientSideApply, ServerSideApply or ReportDiff. It defaults to ClientSideApply.\n\nPossible enum values:\n - `\"ClientSideApply\"` merges the manifest three ways, with the last one applied as base.\n - `\"ReportDiff\"` writes nothing and reports how the member differs.\n - `\"ServerSideApply\"` lets the member's API server merge by field ownership.",
+							Description: "type is ClientSideApply, ServerSideApply or ReportDiff. It defaults to ClientSideApply.\n\nPossible enum values:\n - `\"ClientSideApply\"` merges the manifest three ways, with the last one applied as base.\n - `\"ReportDiff\"` writes nothing and reports how the member differs.\n - `\"ServerSideApply\"` lets the member's API server merge by field ownership.",
 							Default:     "ClientSideApply",
 							Type:        []string{"string"},
 							Format:      "",
@@ -9088,20 +9087,20 @@ func schema_pkg_apis_placement_v1beta1_ApplyStrategy(ref common.ReferenceCallbac
 					},
 					"allowCoOwnership": {
 						SchemaProps: spec.SchemaProps{
-							Description: "AllowCoOwnership lets an object be placed that has other owners on the member. It defaults to false.",
+							Description: "allowCoOwnership allows placing an object that has other owners on the member. It defaults to false.",
 							Type:        []string{"boolean"},
 							Format:      "",
 						},
 					},
 					"serverSideApplyConfig": {
 						SchemaProps: spec.SchemaProps{
-							Description: "ServerSideApplyConfig configures server-side apply. Only for the type ServerSideApply.",
+							Description: "serverSideApplyConfig configures server-side apply. Only for the type ServerSideApply.",
 							Ref:         ref(placementv1beta1.ServerSideApplyConfig{}.OpenAPIModelName()),
 						},
 					},
 					"whenToTakeOver": {
 						SchemaProps: spec.SchemaProps{
-							Description: "WhenToTakeOver says what becomes of objects that were on the member before. It defaults to Always.\n\nPossible enum values:\n - `\"Always\"` takes them over.\n - `\"IfNoDiff\"` takes them over where they already agree with the manifest.\n - `\"Never\"` leaves them alone, and reports that.",
+							Description: "whenToTakeOver is Always, IfNoDiff or Never: whether objects that existed on the member before the placement are taken over. It defaults to Always.\n\nPossible enum values:\n - `\"Always\"` takes over every such object.\n - `\"IfNoDiff\"` takes over objects that already match the manifest.\n - `\"Never\"` takes over no object, and reports each as failed.",
 							Default:     "Always",
 							Type:        []string{"string"},
 							Format:      "",
@@ -9139,21 +9138,21 @@ func schema_pkg_apis_placement_v1beta1_Approval(ref common.ReferenceCallback) co
 					},
 					"metadata": {
 						SchemaProps: spec.SchemaProps{
-							Description: "Standard object's metadata. Name, uid and resourceVersion, where given, must be those of the approval request.",
+							Description: "metadata is the object's standard metadata. Its name, uid and resourceVersion, where given, must be those of the approval request.",
 							Default:     map[string]interface{}{},
 							Ref:         ref(metav1.ObjectMeta{}.OpenAPIModelName()),
 						},
 					},
 					"spec": {
 						SchemaProps: spec.SchemaProps{
-							Description: "Spec is what the user says with the decision. A patch starts from an empty one.",
+							Description: "spec is the user's part of the decision. A patch starts from an empty spec.",
 							Default:     map[string]interface{}{},
 							Ref:         ref(placementv1beta1.ApprovalSpec{}.OpenAPIModelName()),
 						},
 					},
 					"status": {
 						SchemaProps: spec.SchemaProps{
-							Description: "Status is the decision as the server recorded it; empty as long as none is taken.",
+							Description: "status is the decision as the server recorded it. It is empty until the request is decided.",
 							Default:     map[string]interface{}{},
 							Ref:         ref(placementv1beta1.ApprovalStatus{}.OpenAPIModelName()),
 						},
@@ -9175,7 +9174,7 @@ func schema_pkg_apis_placement_v1beta1_ApprovalDecision(ref common.ReferenceCall
 				Properties: map[string]spec.Schema{
 					"decision": {
 						SchemaProps: spec.SchemaProps{
-							Description: "Decision is Approved or Rejected.\n\nPossible enum values:\n - `\"Approved\"` lets the run go on.\n - `\"Rejected\"` ends the run.",
+							Description: "decision is Approved or Rejected.\n\nPossible enum values:\n - `\"Approved\"` lets the run proceed.\n - `\"Rejected\"` ends the run.",
 							Default:     "",
 							Type:        []string{"string"},
 							Format:      "",
@@ -9184,27 +9183,27 @@ func schema_pkg_apis_placement_v1beta1_ApprovalDecision(ref common.ReferenceCall
 					},
 					"user": {
 						SchemaProps: spec.SchemaProps{
-							Description: "User who decided, as the server authenticated them.",
+							Description: "user is the user who decided, as the server authenticated them.",
 							Default:     map[string]interface{}{},
 							Ref:         ref(placementv1beta1.DecisionUser{}.OpenAPIModelName()),
 						},
 					},
 					"time": {
 						SchemaProps: spec.SchemaProps{
-							Description: "Time of the decision, by the server's clock.",
+							Description: "time is when the user decided, by the server's clock.",
 							Ref:         ref(metav1.Time{}.OpenAPIModelName()),
 						},
 					},
 					"comment": {
 						SchemaProps: spec.SchemaProps{
-							Description: "Comment is what the user said with the decision.",
+							Description: "comment is the comment that the user gave with the decision.",
 							Type:        []string{"string"},
 							Format:      "",
 						},
 					},
 					"requestUID": {
 						SchemaProps: spec.SchemaProps{
-							Description: "RequestUID is the uid of the approval request that the decision is about.",
+							Description: "requestUID is the uid of the approval request that the decision is about.",
 							Default:     "",
 							Type:        []string{"string"},
 							Format:      "",
@@ -9212,7 +9211,7 @@ func schema_pkg_apis_placement_v1beta1_ApprovalDecision(ref common.ReferenceCall
 					},
 					"auditID": {
 						SchemaProps: spec.SchemaProps{
-							Description: "AuditID helps to find the request in the audit log, at most 64 characters. A client can choose it, so it proves nothing.",
+							Description: "auditID is the audit ID of the user's request, to find it in the audit log. At most 64 characters. A client can choose it, so it proves nothing.",
 							Type:        []string{"string"},
 							Format:      "",
 						},
@@ -9230,12 +9229,12 @@ func schema_pkg_apis_placement_v1beta1_ApprovalPolicy(ref common.ReferenceCallba
 	return common.OpenAPIDefinition{
 		Schema: spec.Schema{
 			SchemaProps: spec.SchemaProps{
-				Description: "ApprovalPolicy says whose approvals open a gate. Whoever approves needs the permission in any case.",
+				Description: "ApprovalPolicy specifies whose approvals open a gate. Every approving user needs the permission to approve as well.",
 				Type:        []string{"object"},
 				Properties: map[string]spec.Schema{
 					"required": {
 						SchemaProps: spec.SchemaProps{
-							Description: "Required is how many different users have to approve, at most 10. Not set means 1.",
+							Description: "required is the number of different users who must approve, at most 10. If it is not set, one must.",
 							Type:        []string{"integer"},
 							Format:      "int32",
 						},
@@ -9247,7 +9246,7 @@ func schema_pkg_apis_placement_v1beta1_ApprovalPolicy(ref common.ReferenceCallba
 							},
 						},
 						SchemaProps: spec.SchemaProps{
-							Description: "Groups are groups of which at least one of the approving users has to be a member, at most 10. Empty means anybody.",
+							Description: "groups are the groups of which at least one approving user must be a member, at most 10. If it is empty, membership is not required.",
 							Type:        []string{"array"},
 							Items: &spec.SchemaOrArray{
 								Schema: &spec.Schema{
@@ -9261,14 +9260,14 @@ func schema_pkg_apis_placement_v1beta1_ApprovalPolicy(ref common.ReferenceCallba
 					},
 					"allowRequester": {
 						SchemaProps: spec.SchemaProps{
-							Description: "AllowRequester says whether the user who created the run may be one of those who approve. It defaults to true.",
+							Description: "allowRequester specifies whether the approval of the user who created the run counts. It defaults to true.",
 							Type:        []string{"boolean"},
 							Format:      "",
 						},
 					},
 					"expiresAfter": {
 						SchemaProps: spec.SchemaProps{
-							Description: "ExpiresAfter is how long the gate can be approved after it was asked for, such as 24h. Then the run ends. Not set means for ever.",
+							Description: "expiresAfter is the time after the approval request was created in which it can be approved, such as 24h. Then the run ends. If it is not set, the request never expires.",
 							Ref:         ref(metav1.Duration{}.OpenAPIModelName()),
 						},
 					},
@@ -9303,21 +9302,21 @@ func schema_pkg_apis_placement_v1beta1_ApprovalRequest(ref common.ReferenceCallb
 					},
 					"metadata": {
 						SchemaProps: spec.SchemaProps{
-							Description: "Standard object's metadata.",
+							Description: "metadata is the object's standard metadata.",
 							Default:     map[string]interface{}{},
 							Ref:         ref(metav1.ObjectMeta{}.OpenAPIModelName()),
 						},
 					},
 					"spec": {
 						SchemaProps: spec.SchemaProps{
-							Description: "Spec says what is asked. It cannot be changed.",
+							Description: "spec is the question. It cannot be changed.",
 							Default:     map[string]interface{}{},
 							Ref:         ref(placementv1beta1.ApprovalRequestSpec{}.OpenAPIModelName()),
 						},
 					},
 					"status": {
 						SchemaProps: spec.SchemaProps{
-							Description: "Status is the decision.",
+							Description: "status is the decision.",
 							Default:     map[string]interface{}{},
 							Ref:         ref(placementv1beta1.ApprovalRequestStatus{}.OpenAPIModelName()),
 						},
@@ -9354,14 +9353,14 @@ func schema_pkg_apis_placement_v1beta1_ApprovalRequestList(ref common.ReferenceC
 					},
 					"metadata": {
 						SchemaProps: spec.SchemaProps{
-							Description: "Standard list metadata.",
+							Description: "metadata is the list's standard metadata.",
 							Default:     map[string]interface{}{},
 							Ref:         ref(metav1.ListMeta{}.OpenAPIModelName()),
 						},
 					},
 					"items": {
 						SchemaProps: spec.SchemaProps{
-							Description: "Items are the ApprovalRequests.",
+							Description: "items are the ApprovalRequests.",
 							Type:        []string{"array"},
 							Items: &spec.SchemaOrArray{
 								Schema: &spec.Schema{
@@ -9385,12 +9384,12 @@ func schema_pkg_apis_placement_v1beta1_ApprovalRequestSpec(ref common.ReferenceC
 	return common.OpenAPIDefinition{
 		Schema: spec.Schema{
 			SchemaProps: spec.SchemaProps{
-				Description: "ApprovalRequestSpec says what is asked.",
+				Description: "ApprovalRequestSpec is the question of an approval request.",
 				Type:        []string{"object"},
 				Properties: map[string]spec.Schema{
 					"parentStageRollout": {
 						SchemaProps: spec.SchemaProps{
-							Description: "The name of the run that waits.",
+							Description: "parentStageRollout is the name of the run that waits for the decision.",
 							Default:     "",
 							Type:        []string{"string"},
 							Format:      "",
@@ -9398,7 +9397,7 @@ func schema_pkg_apis_placement_v1beta1_ApprovalRequestSpec(ref common.ReferenceC
 					},
 					"targetStage": {
 						SchemaProps: spec.SchemaProps{
-							Description: "TargetStage is the stage of the run that waits.",
+							Description: "targetStage is the name of the stage at whose gate the run waits.",
 							Default:     "",
 							Type:        []string{"string"},
 							Format:      "",
@@ -9406,19 +9405,19 @@ func schema_pkg_apis_placement_v1beta1_ApprovalRequestSpec(ref common.ReferenceC
 					},
 					"policy": {
 						SchemaProps: spec.SchemaProps{
-							Description: "Policy says whose approvals it takes, copied from the run's strategy. Absent, one by anybody who is permitted.",
+							Description: "policy specifies whose approvals open the gate. It is copied from the run's strategy. If it is absent, one approval by any permitted user is enough.",
 							Ref:         ref(placementv1beta1.ApprovalPolicy{}.OpenAPIModelName()),
 						},
 					},
 					"requester": {
 						SchemaProps: spec.SchemaProps{
-							Description: "Requester is who created the run.",
+							Description: "requester is the user who created the run.",
 							Ref:         ref(placementv1beta1.DecisionUser{}.OpenAPIModelName()),
 						},
 					},
 					"rollout": {
 						SchemaProps: spec.SchemaProps{
-							Description: "Rollout is what the run does in the stage, as it was planned when the run asked. Only the server writes it. Absent on requests that users have made, or versions of the server that did not write it.",
+							Description: "rollout describes what the run does in the stage, as planned when the request was created. Only the server writes it. It is absent on requests that a user or an older version of the server created.",
 							Ref:         ref(placementv1beta1.StageRollout{}.OpenAPIModelName()),
 						},
 					},
@@ -9445,7 +9444,7 @@ func schema_pkg_apis_placement_v1beta1_ApprovalRequestStatus(ref common.Referenc
 							},
 						},
 						SchemaProps: spec.SchemaProps{
-							Description: "Decisions are who decided what and when, as the server recorded it. Only the server writes here. At most 10.",
+							Description: "decisions are the server's records of the decisions on the request, at most 10. Only the server writes them.",
 							Type:        []string{"array"},
 							Items: &spec.SchemaOrArray{
 								Schema: &spec.Schema{
@@ -9468,7 +9467,7 @@ func schema_pkg_apis_placement_v1beta1_ApprovalRequestStatus(ref common.Referenc
 							},
 						},
 						SchemaProps: spec.SchemaProps{
-							Description: "Conditions of the request: Approved, set by the decision, and ApprovalAccepted, set once the run has acted on it.",
+							Description: "conditions are the conditions of the request: Approved, set by the decision, and ApprovalAccepted, set once the run has acted on it.",
 							Type:        []string{"array"},
 							Items: &spec.SchemaOrArray{
 								Schema: &spec.Schema{
@@ -9491,12 +9490,12 @@ func schema_pkg_apis_placement_v1beta1_ApprovalSpec(ref common.ReferenceCallback
 	return common.OpenAPIDefinition{
 		Schema: spec.Schema{
 			SchemaProps: spec.SchemaProps{
-				Description: "ApprovalSpec is what the user says with a decision.",
+				Description: "ApprovalSpec is the user's part of a decision.",
 				Type:        []string{"object"},
 				Properties: map[string]spec.Schema{
 					"comment": {
 						SchemaProps: spec.SchemaProps{
-							Description: "Comment is kept with the decision, for example a change number. At most 1024 characters.",
+							Description: "comment is recorded with the decision, for example a change number. At most 1024 characters.",
 							Type:        []string{"string"},
 							Format:      "",
 						},
@@ -9516,7 +9515,7 @@ func schema_pkg_apis_placement_v1beta1_ApprovalStatus(ref common.ReferenceCallba
 				Properties: map[string]spec.Schema{
 					"decision": {
 						SchemaProps: spec.SchemaProps{
-							Description: "Decision is Approved or Rejected; empty as long as none is taken.\n\nPossible enum values:\n - `\"Approved\"` lets the run go on.\n - `\"Rejected\"` ends the run.",
+							Description: "decision is Approved or Rejected. It is empty until the request is decided.\n\nPossible enum values:\n - `\"Approved\"` lets the run proceed.\n - `\"Rejected\"` ends the run.",
 							Type:        []string{"string"},
 							Format:      "",
 							Enum:        []interface{}{"Approved", "Rejected"},
@@ -9524,33 +9523,33 @@ func schema_pkg_apis_placement_v1beta1_ApprovalStatus(ref common.ReferenceCallba
 					},
 					"decidedBy": {
 						SchemaProps: spec.SchemaProps{
-							Description: "DecidedBy is who decided.",
+							Description: "decidedBy is the user who decided.",
 							Ref:         ref(placementv1beta1.DecisionUser{}.OpenAPIModelName()),
 						},
 					},
 					"decidedAt": {
 						SchemaProps: spec.SchemaProps{
-							Description: "DecidedAt is when, by the server's clock.",
+							Description: "decidedAt is when the user decided, by the server's clock.",
 							Ref:         ref(metav1.Time{}.OpenAPIModelName()),
 						},
 					},
 					"auditID": {
 						SchemaProps: spec.SchemaProps{
-							Description: "AuditID helps to find the request in the audit log. A client can choose it, so it proves nothing.",
+							Description: "auditID is the audit ID of the user's request, to find it in the audit log. A client can choose it, so it proves nothing.",
 							Type:        []string{"string"},
 							Format:      "",
 						},
 					},
 					"observedGeneration": {
 						SchemaProps: spec.SchemaProps{
-							Description: "ObservedGeneration is the generation of the approval request that was decided.",
+							Description: "observedGeneration is the generation of the approval request that was decided.",
 							Type:        []string{"integer"},
 							Format:      "int64",
 						},
 					},
 					"missing": {
 						SchemaProps: spec.SchemaProps{
-							Description: "Missing says what the request lacks yet, such as 1 of 2 approvals. Empty once it is decided, and where nobody has approved.",
+							Description: "missing describes what the request still lacks, such as 1 of 2 approvals. It is empty once the request is decided, and before the first approval.",
 							Type:        []string{"string"},
 							Format:      "",
 						},
@@ -9572,13 +9571,13 @@ func schema_pkg_apis_placement_v1beta1_BackReportedStatus(ref common.ReferenceCa
 				Properties: map[string]spec.Schema{
 					"observedStatus": {
 						SchemaProps: spec.SchemaProps{
-							Description: "ObservedStatus is an object of the same kind and name that holds nothing but the status.",
+							Description: "observedStatus is an object of the same kind and name that has only a status.",
 							Ref:         ref(runtime.RawExtension{}.OpenAPIModelName()),
 						},
 					},
 					"observationTime": {
 						SchemaProps: spec.SchemaProps{
-							Description: "ObservationTime is when the status was read.",
+							Description: "observationTime is when the status was read.",
 							Ref:         ref(metav1.Time{}.OpenAPIModelName()),
 						},
 					},
@@ -9595,12 +9594,12 @@ func schema_pkg_apis_placement_v1beta1_ClusterAffinity(ref common.ReferenceCallb
 	return common.OpenAPIDefinition{
 		Schema: spec.Schema{
 			SchemaProps: spec.SchemaProps{
-				Description: "ClusterAffinity restricts and ranks member clusters. Rules are looked at when a cluster is scheduled; a cluster that stops to match later keeps its placement.",
+				Description: "ClusterAffinity restricts and ranks member clusters. Its rules hold when a cluster is picked; a cluster that stops matching later keeps its placement.",
 				Type:        []string{"object"},
 				Properties: map[string]spec.Schema{
 					"requiredDuringSchedulingIgnoredDuringExecution": {
 						SchemaProps: spec.SchemaProps{
-							Description: "RequiredDuringSchedulingIgnoredDuringExecution must be met by a cluster to be picked.",
+							Description: "requiredDuringSchedulingIgnoredDuringExecution is a selector that a cluster must match to be picked.",
 							Ref:         ref(placementv1beta1.ClusterSelector{}.OpenAPIModelName()),
 						},
 					},
@@ -9611,7 +9610,7 @@ func schema_pkg_apis_placement_v1beta1_ClusterAffinity(ref common.ReferenceCallb
 							},
 						},
 						SchemaProps: spec.SchemaProps{
-							Description: "PreferredDuringSchedulingIgnoredDuringExecution ranks the clusters that meet the required rules. Only for PickN.",
+							Description: "preferredDuringSchedulingIgnoredDuringExecution ranks the clusters that match the required terms. Only for PickN.",
 							Type:        []string{"array"},
 							Items: &spec.SchemaOrArray{
 								Schema: &spec.Schema{
@@ -9653,21 +9652,21 @@ func schema_pkg_apis_placement_v1beta1_ClusterApprovalRequest(ref common.Referen
 					},
 					"metadata": {
 						SchemaProps: spec.SchemaProps{
-							Description: "Standard object's metadata.",
+							Description: "metadata is the object's standard metadata.",
 							Default:     map[string]interface{}{},
 							Ref:         ref(metav1.ObjectMeta{}.OpenAPIModelName()),
 						},
 					},
 					"spec": {
 						SchemaProps: spec.SchemaProps{
-							Description: "Spec says what is asked. It cannot be changed.",
+							Description: "spec is the question. It cannot be changed.",
 							Default:     map[string]interface{}{},
 							Ref:         ref(placementv1beta1.ApprovalRequestSpec{}.OpenAPIModelName()),
 						},
 					},
 					"status": {
 						SchemaProps: spec.SchemaProps{
-							Description: "Status is the decision.",
+							Description: "status is the decision.",
 							Default:     map[string]interface{}{},
 							Ref:         ref(placementv1beta1.ApprovalRequestStatus{}.OpenAPIModelName()),
 						},
@@ -9704,14 +9703,14 @@ func schema_pkg_apis_placement_v1beta1_ClusterApprovalRequestList(ref common.Ref
 					},
 					"metadata": {
 						SchemaProps: spec.SchemaProps{
-							Description: "Standard list metadata.",
+							Description: "metadata is the list's standard metadata.",
 							Default:     map[string]interface{}{},
 							Ref:         ref(metav1.ListMeta{}.OpenAPIModelName()),
 						},
 					},
 					"items": {
 						SchemaProps: spec.SchemaProps{
-							Description: "Items are the ClusterApprovalRequests.",
+							Description: "items are the ClusterApprovalRequests.",
 							Type:        []string{"array"},
 							Items: &spec.SchemaOrArray{
 								Schema: &spec.Schema{
@@ -9735,12 +9734,12 @@ func schema_pkg_apis_placement_v1beta1_ClusterDecision(ref common.ReferenceCallb
 	return common.OpenAPIDefinition{
 		Schema: spec.Schema{
 			SchemaProps: spec.SchemaProps{
-				Description: "ClusterDecision says whether a cluster was picked, and why.",
+				Description: "ClusterDecision is the decision on whether a cluster is picked, with the reason.",
 				Type:        []string{"object"},
 				Properties: map[string]spec.Schema{
 					"clusterName": {
 						SchemaProps: spec.SchemaProps{
-							Description: "ClusterName is the member cluster.",
+							Description: "clusterName is the name of the member cluster.",
 							Default:     "",
 							Type:        []string{"string"},
 							Format:      "",
@@ -9748,7 +9747,7 @@ func schema_pkg_apis_placement_v1beta1_ClusterDecision(ref common.ReferenceCallb
 					},
 					"selected": {
 						SchemaProps: spec.SchemaProps{
-							Description: "Selected says whether it was picked.",
+							Description: "selected reports whether the cluster was picked.",
 							Default:     false,
 							Type:        []string{"boolean"},
 							Format:      "",
@@ -9756,13 +9755,13 @@ func schema_pkg_apis_placement_v1beta1_ClusterDecision(ref common.ReferenceCallb
 					},
 					"clusterScore": {
 						SchemaProps: spec.SchemaProps{
-							Description: "ClusterScore is its rank among the clusters that meet the policy. Only for PickN.",
+							Description: "clusterScore is the score of the cluster among those that meet the policy. Only for PickN.",
 							Ref:         ref(placementv1beta1.ClusterScore{}.OpenAPIModelName()),
 						},
 					},
 					"reason": {
 						SchemaProps: spec.SchemaProps{
-							Description: "Reason says why it was picked or not.",
+							Description: "reason explains why the cluster was picked or not.",
 							Default:     "",
 							Type:        []string{"string"},
 							Format:      "",
@@ -9800,21 +9799,21 @@ func schema_pkg_apis_placement_v1beta1_ClusterResourceBinding(ref common.Referen
 					},
 					"metadata": {
 						SchemaProps: spec.SchemaProps{
-							Description: "Standard object's metadata.",
+							Description: "metadata is the object's standard metadata.",
 							Default:     map[string]interface{}{},
 							Ref:         ref(metav1.ObjectMeta{}.OpenAPIModelName()),
 						},
 					},
 					"spec": {
 						SchemaProps: spec.SchemaProps{
-							Description: "Spec says which version the cluster is to have.",
+							Description: "spec is the version that the cluster must have.",
 							Default:     map[string]interface{}{},
 							Ref:         ref(placementv1beta1.ResourceBindingSpec{}.OpenAPIModelName()),
 						},
 					},
 					"status": {
 						SchemaProps: spec.SchemaProps{
-							Description: "Status says how far the cluster has come with it.",
+							Description: "status is the progress of the cluster towards that version.",
 							Default:     map[string]interface{}{},
 							Ref:         ref(placementv1beta1.ResourceBindingStatus{}.OpenAPIModelName()),
 						},
@@ -9851,14 +9850,14 @@ func schema_pkg_apis_placement_v1beta1_ClusterResourceBindingList(ref common.Ref
 					},
 					"metadata": {
 						SchemaProps: spec.SchemaProps{
-							Description: "Standard list metadata.",
+							Description: "metadata is the list's standard metadata.",
 							Default:     map[string]interface{}{},
 							Ref:         ref(metav1.ListMeta{}.OpenAPIModelName()),
 						},
 					},
 					"items": {
 						SchemaProps: spec.SchemaProps{
-							Description: "Items are the ClusterResourceBindings.",
+							Description: "items are the ClusterResourceBindings.",
 							Type:        []string{"array"},
 							Items: &spec.SchemaOrArray{
 								Schema: &spec.Schema{
@@ -9882,7 +9881,7 @@ func schema_pkg_apis_placement_v1beta1_ClusterResourceEnvelope(ref common.Refere
 	return common.OpenAPIDefinition{
 		Schema: spec.Schema{
 			SchemaProps: spec.SchemaProps{
-				Description: "ClusterResourceEnvelope wraps cluster-scoped objects that are to take effect on the member clusters and not on the hub.",
+				Description: "ClusterResourceEnvelope wraps cluster-scoped objects that take effect on the member clusters and not on the hub.",
 				Type:        []string{"object"},
 				Properties: map[string]spec.Schema{
 					"kind": {
@@ -9901,14 +9900,14 @@ func schema_pkg_apis_placement_v1beta1_ClusterResourceEnvelope(ref common.Refere
 					},
 					"metadata": {
 						SchemaProps: spec.SchemaProps{
-							Description: "Standard object's metadata.",
+							Description: "metadata is the object's standard metadata.",
 							Default:     map[string]interface{}{},
 							Ref:         ref(metav1.ObjectMeta{}.OpenAPIModelName()),
 						},
 					},
 					"data": {
 						SchemaProps: spec.SchemaProps{
-							Description: "Data are the wrapped objects under names of your choice, 1 to 50.",
+							Description: "data maps names of your choice to the wrapped objects, 1 to 50.",
 							Type:        []string{"object"},
 							AdditionalProperties: &spec.SchemaOrBool{
 								Allows: true,
@@ -9952,14 +9951,14 @@ func schema_pkg_apis_placement_v1beta1_ClusterResourceEnvelopeList(ref common.Re
 					},
 					"metadata": {
 						SchemaProps: spec.SchemaProps{
-							Description: "Standard list metadata.",
+							Description: "metadata is the list's standard metadata.",
 							Default:     map[string]interface{}{},
 							Ref:         ref(metav1.ListMeta{}.OpenAPIModelName()),
 						},
 					},
 					"items": {
 						SchemaProps: spec.SchemaProps{
-							Description: "Items are the ClusterResourceEnvelopes.",
+							Description: "items are the ClusterResourceEnvelopes.",
 							Type:        []string{"array"},
 							Items: &spec.SchemaOrArray{
 								Schema: &spec.Schema{
@@ -9983,7 +9982,7 @@ func schema_pkg_apis_placement_v1beta1_ClusterResourceOverride(ref common.Refere
 	return common.OpenAPIDefinition{
 		Schema: spec.Schema{
 			SchemaProps: spec.SchemaProps{
-				Description: "ClusterResourceOverride changes selected cluster-scoped objects on the way to some of the member clusters.",
+				Description: "ClusterResourceOverride changes selected cluster-scoped objects for some of the member clusters.",
 				Type:        []string{"object"},
 				Properties: map[string]spec.Schema{
 					"kind": {
@@ -10002,14 +10001,14 @@ func schema_pkg_apis_placement_v1beta1_ClusterResourceOverride(ref common.Refere
 					},
 					"metadata": {
 						SchemaProps: spec.SchemaProps{
-							Description: "Standard object's metadata.",
+							Description: "metadata is the object's standard metadata.",
 							Default:     map[string]interface{}{},
 							Ref:         ref(metav1.ObjectMeta{}.OpenAPIModelName()),
 						},
 					},
 					"spec": {
 						SchemaProps: spec.SchemaProps{
-							Description: "Spec says what is changed and where.",
+							Description: "spec specifies the objects to change, the changes and the clusters.",
 							Default:     map[string]interface{}{},
 							Ref:         ref(placementv1beta1.ClusterResourceOverrideSpec{}.OpenAPIModelName()),
 						},
@@ -10046,14 +10045,14 @@ func schema_pkg_apis_placement_v1beta1_ClusterResourceOverrideList(ref common.Re
 					},
 					"metadata": {
 						SchemaProps: spec.SchemaProps{
-							Description: "Standard list metadata.",
+							Description: "metadata is the list's standard metadata.",
 							Default:     map[string]interface{}{},
 							Ref:         ref(metav1.ListMeta{}.OpenAPIModelName()),
 						},
 					},
 					"items": {
 						SchemaProps: spec.SchemaProps{
-							Description: "Items are the ClusterResourceOverrides.",
+							Description: "items are the ClusterResourceOverrides.",
 							Type:        []string{"array"},
 							Items: &spec.SchemaOrArray{
 								Schema: &spec.Schema{
@@ -10096,14 +10095,14 @@ func schema_pkg_apis_placement_v1beta1_ClusterResourceOverrideSnapshot(ref commo
 					},
 					"metadata": {
 						SchemaProps: spec.SchemaProps{
-							Description: "Standard object's metadata.",
+							Description: "metadata is the object's standard metadata.",
 							Default:     map[string]interface{}{},
 							Ref:         ref(metav1.ObjectMeta{}.OpenAPIModelName()),
 						},
 					},
 					"spec": {
 						SchemaProps: spec.SchemaProps{
-							Description: "Spec is that version. It is never changed.",
+							Description: "spec is the spec of the override in this version. It never changes.",
 							Default:     map[string]interface{}{},
 							Ref:         ref(placementv1beta1.ClusterResourceOverrideSnapshotSpec{}.OpenAPIModelName()),
 						},
@@ -10140,14 +10139,14 @@ func schema_pkg_apis_placement_v1beta1_ClusterResourceOverrideSnapshotList(ref c
 					},
 					"metadata": {
 						SchemaProps: spec.SchemaProps{
-							Description: "Standard list metadata.",
+							Description: "metadata is the list's standard metadata.",
 							Default:     map[string]interface{}{},
 							Ref:         ref(metav1.ListMeta{}.OpenAPIModelName()),
 						},
 					},
 					"items": {
 						SchemaProps: spec.SchemaProps{
-							Description: "Items are the ClusterResourceOverrideSnapshots.",
+							Description: "items are the ClusterResourceOverrideSnapshots.",
 							Type:        []string{"array"},
 							Items: &spec.SchemaOrArray{
 								Schema: &spec.Schema{
@@ -10176,14 +10175,14 @@ func schema_pkg_apis_placement_v1beta1_ClusterResourceOverrideSnapshotSpec(ref c
 				Properties: map[string]spec.Schema{
 					"overrideSpec": {
 						SchemaProps: spec.SchemaProps{
-							Description: "OverrideSpec is the override's spec in that version.",
+							Description: "overrideSpec is the override's spec in this version.",
 							Default:     map[string]interface{}{},
 							Ref:         ref(placementv1beta1.ClusterResourceOverrideSpec{}.OpenAPIModelName()),
 						},
 					},
 					"overrideHash": {
 						SchemaProps: spec.SchemaProps{
-							Description: "OverrideHash is a hash of it, in hexadecimal.",
+							Description: "overrideHash is the hash of overrideSpec, in hexadecimal.",
 							Type:        []string{"string"},
 							Format:      "byte",
 						},
@@ -10201,12 +10200,12 @@ func schema_pkg_apis_placement_v1beta1_ClusterResourceOverrideSpec(ref common.Re
 	return common.OpenAPIDefinition{
 		Schema: spec.Schema{
 			SchemaProps: spec.SchemaProps{
-				Description: "ClusterResourceOverrideSpec says what is changed and where.",
+				Description: "ClusterResourceOverrideSpec specifies the objects to change, the changes and the clusters.",
 				Type:        []string{"object"},
 				Properties: map[string]spec.Schema{
 					"placement": {
 						SchemaProps: spec.SchemaProps{
-							Description: "Placement that the override is for. Absent means every placement. It cannot be changed.",
+							Description: "placement is the placement that the override applies to. If it is absent, the override applies to every placement. It cannot be changed.",
 							Ref:         ref(placementv1beta1.PlacementRef{}.OpenAPIModelName()),
 						},
 					},
@@ -10217,7 +10216,7 @@ func schema_pkg_apis_placement_v1beta1_ClusterResourceOverrideSpec(ref common.Re
 							},
 						},
 						SchemaProps: spec.SchemaProps{
-							Description: "ClusterResourceSelectors name the cluster-scoped objects to change, 1 to 20. Who names a Namespace changes everything in it.",
+							Description: "clusterResourceSelectors name the cluster-scoped objects to change, 1 to 20. A Namespace stands for everything in it.",
 							Type:        []string{"array"},
 							Items: &spec.SchemaOrArray{
 								Schema: &spec.Schema{
@@ -10230,7 +10229,7 @@ func schema_pkg_apis_placement_v1beta1_ClusterResourceOverrideSpec(ref common.Re
 					},
 					"policy": {
 						SchemaProps: spec.SchemaProps{
-							Description: "Policy are the changes.",
+							Description: "policy specifies the changes and the clusters that they are for.",
 							Ref:         ref(placementv1beta1.OverridePolicy{}.OpenAPIModelName()),
 						},
 					},
@@ -10266,21 +10265,21 @@ func schema_pkg_apis_placement_v1beta1_ClusterResourcePlacement(ref common.Refer
 					},
 					"metadata": {
 						SchemaProps: spec.SchemaProps{
-							Description: "Standard object's metadata.",
+							Description: "metadata is the object's standard metadata.",
 							Default:     map[string]interface{}{},
 							Ref:         ref(metav1.ObjectMeta{}.OpenAPIModelName()),
 						},
 					},
 					"spec": {
 						SchemaProps: spec.SchemaProps{
-							Description: "Spec is the wanted placement.",
+							Description: "spec is the desired state of the placement.",
 							Default:     map[string]interface{}{},
 							Ref:         ref(placementv1beta1.PlacementSpec{}.OpenAPIModelName()),
 						},
 					},
 					"status": {
 						SchemaProps: spec.SchemaProps{
-							Description: "Status is the observed placement, written by Stagegate.",
+							Description: "status is the observed state of the placement. Only the server writes it.",
 							Default:     map[string]interface{}{},
 							Ref:         ref(placementv1beta1.PlacementStatus{}.OpenAPIModelName()),
 						},
@@ -10317,14 +10316,14 @@ func schema_pkg_apis_placement_v1beta1_ClusterResourcePlacementDisruptionBudget(
 					},
 					"metadata": {
 						SchemaProps: spec.SchemaProps{
-							Description: "Standard object's metadata.",
+							Description: "metadata is the object's standard metadata.",
 							Default:     map[string]interface{}{},
 							Ref:         ref(metav1.ObjectMeta{}.OpenAPIModelName()),
 						},
 					},
 					"spec": {
 						SchemaProps: spec.SchemaProps{
-							Description: "Spec is the limit.",
+							Description: "spec is the limit.",
 							Default:     map[string]interface{}{},
 							Ref:         ref(placementv1beta1.PlacementDisruptionBudgetSpec{}.OpenAPIModelName()),
 						},
@@ -10361,14 +10360,14 @@ func schema_pkg_apis_placement_v1beta1_ClusterResourcePlacementDisruptionBudgetL
 					},
 					"metadata": {
 						SchemaProps: spec.SchemaProps{
-							Description: "Standard list metadata.",
+							Description: "metadata is the list's standard metadata.",
 							Default:     map[string]interface{}{},
 							Ref:         ref(metav1.ListMeta{}.OpenAPIModelName()),
 						},
 					},
 					"items": {
 						SchemaProps: spec.SchemaProps{
-							Description: "Items are the ClusterResourcePlacementDisruptionBudgets.",
+							Description: "items are the ClusterResourcePlacementDisruptionBudgets.",
 							Type:        []string{"array"},
 							Items: &spec.SchemaOrArray{
 								Schema: &spec.Schema{
@@ -10392,7 +10391,7 @@ func schema_pkg_apis_placement_v1beta1_ClusterResourcePlacementEviction(ref comm
 	return common.OpenAPIDefinition{
 		Schema: spec.Schema{
 			SchemaProps: spec.SchemaProps{
-				Description: "ClusterResourcePlacementEviction asks once for a placement to be taken off a member cluster.",
+				Description: "ClusterResourcePlacementEviction requests the removal of a placement from a member cluster, once.",
 				Type:        []string{"object"},
 				Properties: map[string]spec.Schema{
 					"kind": {
@@ -10411,21 +10410,21 @@ func schema_pkg_apis_placement_v1beta1_ClusterResourcePlacementEviction(ref comm
 					},
 					"metadata": {
 						SchemaProps: spec.SchemaProps{
-							Description: "Standard object's metadata.",
+							Description: "metadata is the object's standard metadata.",
 							Default:     map[string]interface{}{},
 							Ref:         ref(metav1.ObjectMeta{}.OpenAPIModelName()),
 						},
 					},
 					"spec": {
 						SchemaProps: spec.SchemaProps{
-							Description: "Spec says which placement and which cluster. It cannot be changed.",
+							Description: "spec names the placement and the cluster. It cannot be changed.",
 							Default:     map[string]interface{}{},
 							Ref:         ref(placementv1beta1.PlacementEvictionSpec{}.OpenAPIModelName()),
 						},
 					},
 					"status": {
 						SchemaProps: spec.SchemaProps{
-							Description: "Status says what became of it.",
+							Description: "status is the result of the eviction.",
 							Default:     map[string]interface{}{},
 							Ref:         ref(placementv1beta1.PlacementEvictionStatus{}.OpenAPIModelName()),
 						},
@@ -10462,14 +10461,14 @@ func schema_pkg_apis_placement_v1beta1_ClusterResourcePlacementEvictionList(ref 
 					},
 					"metadata": {
 						SchemaProps: spec.SchemaProps{
-							Description: "Standard list metadata.",
+							Description: "metadata is the list's standard metadata.",
 							Default:     map[string]interface{}{},
 							Ref:         ref(metav1.ListMeta{}.OpenAPIModelName()),
 						},
 					},
 					"items": {
 						SchemaProps: spec.SchemaProps{
-							Description: "Items are the ClusterResourcePlacementEvictions.",
+							Description: "items are the ClusterResourcePlacementEvictions.",
 							Type:        []string{"array"},
 							Items: &spec.SchemaOrArray{
 								Schema: &spec.Schema{
@@ -10512,14 +10511,14 @@ func schema_pkg_apis_placement_v1beta1_ClusterResourcePlacementList(ref common.R
 					},
 					"metadata": {
 						SchemaProps: spec.SchemaProps{
-							Description: "Standard list metadata.",
+							Description: "metadata is the list's standard metadata.",
 							Default:     map[string]interface{}{},
 							Ref:         ref(metav1.ListMeta{}.OpenAPIModelName()),
 						},
 					},
 					"items": {
 						SchemaProps: spec.SchemaProps{
-							Description: "Items are the placements.",
+							Description: "items are the placements.",
 							Type:        []string{"array"},
 							Items: &spec.SchemaOrArray{
 								Schema: &spec.Schema{
@@ -10543,7 +10542,7 @@ func schema_pkg_apis_placement_v1beta1_ClusterResourcePlacementStatus(ref common
 	return common.OpenAPIDefinition{
 		Schema: spec.Schema{
 			SchemaProps: spec.SchemaProps{
-				Description: "ClusterResourcePlacementStatus is the status of the ClusterResourcePlacement of the same name, mirrored into the namespace that it places, for readers who have no cluster-wide access.",
+				Description: "ClusterResourcePlacementStatus is the status of the ClusterResourcePlacement of the same name, mirrored into the namespace that it places, for users without cluster-wide access.",
 				Type:        []string{"object"},
 				Properties: map[string]spec.Schema{
 					"kind": {
@@ -10562,21 +10561,21 @@ func schema_pkg_apis_placement_v1beta1_ClusterResourcePlacementStatus(ref common
 					},
 					"metadata": {
 						SchemaProps: spec.SchemaProps{
-							Description: "Standard object's metadata.",
+							Description: "metadata is the object's standard metadata.",
 							Default:     map[string]interface{}{},
 							Ref:         ref(metav1.ObjectMeta{}.OpenAPIModelName()),
 						},
 					},
 					"sourceStatus": {
 						SchemaProps: spec.SchemaProps{
-							Description: "SourceStatus is the status of the placement.",
+							Description: "sourceStatus is the status of the placement.",
 							Default:     map[string]interface{}{},
 							Ref:         ref(placementv1beta1.PlacementStatus{}.OpenAPIModelName()),
 						},
 					},
 					"lastUpdatedTime": {
 						SchemaProps: spec.SchemaProps{
-							Description: "LastUpdatedTime is when it was mirrored.",
+							Description: "lastUpdatedTime is when the status was mirrored.",
 							Ref:         ref(metav1.Time{}.OpenAPIModelName()),
 						},
 					},
@@ -10612,14 +10611,14 @@ func schema_pkg_apis_placement_v1beta1_ClusterResourcePlacementStatusList(ref co
 					},
 					"metadata": {
 						SchemaProps: spec.SchemaProps{
-							Description: "Standard list metadata.",
+							Description: "metadata is the list's standard metadata.",
 							Default:     map[string]interface{}{},
 							Ref:         ref(metav1.ListMeta{}.OpenAPIModelName()),
 						},
 					},
 					"items": {
 						SchemaProps: spec.SchemaProps{
-							Description: "Items are the mirrored statuses.",
+							Description: "items are the mirrored statuses.",
 							Type:        []string{"array"},
 							Items: &spec.SchemaOrArray{
 								Schema: &spec.Schema{
@@ -10643,7 +10642,7 @@ func schema_pkg_apis_placement_v1beta1_ClusterResourceSnapshot(ref common.Refere
 	return common.OpenAPIDefinition{
 		Schema: spec.Schema{
 			SchemaProps: spec.SchemaProps{
-				Description: "ClusterResourceSnapshot is one version of the resources that a ClusterResourcePlacement selects. It is named <placement>-<index>-snapshot; what does not fit follows in <placement>-<index>-<part>.",
+				Description: "ClusterResourceSnapshot is one version of the resources that a ClusterResourcePlacement selects. It is named <placement>-<index>-snapshot; resources that do not fit follow in <placement>-<index>-<part>.",
 				Type:        []string{"object"},
 				Properties: map[string]spec.Schema{
 					"kind": {
@@ -10662,21 +10661,21 @@ func schema_pkg_apis_placement_v1beta1_ClusterResourceSnapshot(ref common.Refere
 					},
 					"metadata": {
 						SchemaProps: spec.SchemaProps{
-							Description: "Standard object's metadata.",
+							Description: "metadata is the object's standard metadata.",
 							Default:     map[string]interface{}{},
 							Ref:         ref(metav1.ObjectMeta{}.OpenAPIModelName()),
 						},
 					},
 					"spec": {
 						SchemaProps: spec.SchemaProps{
-							Description: "Spec are the resources. It is never changed.",
+							Description: "spec is the list of resources. It never changes.",
 							Default:     map[string]interface{}{},
 							Ref:         ref(placementv1beta1.ResourceSnapshotSpec{}.OpenAPIModelName()),
 						},
 					},
 					"status": {
 						SchemaProps: spec.SchemaProps{
-							Description: "Status is not used.",
+							Description: "status is not used.",
 							Default:     map[string]interface{}{},
 							Ref:         ref(placementv1beta1.ResourceSnapshotStatus{}.OpenAPIModelName()),
 						},
@@ -10713,14 +10712,14 @@ func schema_pkg_apis_placement_v1beta1_ClusterResourceSnapshotList(ref common.Re
 					},
 					"metadata": {
 						SchemaProps: spec.SchemaProps{
-							Description: "Standard list metadata.",
+							Description: "metadata is the list's standard metadata.",
 							Default:     map[string]interface{}{},
 							Ref:         ref(metav1.ListMeta{}.OpenAPIModelName()),
 						},
 					},
 					"items": {
 						SchemaProps: spec.SchemaProps{
-							Description: "Items are the ClusterResourceSnapshots.",
+							Description: "items are the ClusterResourceSnapshots.",
 							Type:        []string{"array"},
 							Items: &spec.SchemaOrArray{
 								Schema: &spec.Schema{
@@ -10744,7 +10743,7 @@ func schema_pkg_apis_placement_v1beta1_ClusterSchedulingPolicySnapshot(ref commo
 	return common.OpenAPIDefinition{
 		Schema: spec.Schema{
 			SchemaProps: spec.SchemaProps{
-				Description: "ClusterSchedulingPolicySnapshot is one version of the policy of a ClusterResourcePlacement, and what was scheduled by it.",
+				Description: "ClusterSchedulingPolicySnapshot is one version of the policy of a ClusterResourcePlacement, and the clusters that it picked.",
 				Type:        []string{"object"},
 				Properties: map[string]spec.Schema{
 					"kind": {
@@ -10763,21 +10762,21 @@ func schema_pkg_apis_placement_v1beta1_ClusterSchedulingPolicySnapshot(ref commo
 					},
 					"metadata": {
 						SchemaProps: spec.SchemaProps{
-							Description: "Standard object's metadata.",
+							Description: "metadata is the object's standard metadata.",
 							Default:     map[string]interface{}{},
 							Ref:         ref(metav1.ObjectMeta{}.OpenAPIModelName()),
 						},
 					},
 					"spec": {
 						SchemaProps: spec.SchemaProps{
-							Description: "Spec is the policy. It is never changed.",
+							Description: "spec is the policy. It never changes.",
 							Default:     map[string]interface{}{},
 							Ref:         ref(placementv1beta1.SchedulingPolicySnapshotSpec{}.OpenAPIModelName()),
 						},
 					},
 					"status": {
 						SchemaProps: spec.SchemaProps{
-							Description: "Status is what was scheduled.",
+							Description: "status is the result of scheduling.",
 							Default:     map[string]interface{}{},
 							Ref:         ref(placementv1beta1.SchedulingPolicySnapshotStatus{}.OpenAPIModelName()),
 						},
@@ -10814,14 +10813,14 @@ func schema_pkg_apis_placement_v1beta1_ClusterSchedulingPolicySnapshotList(ref c
 					},
 					"metadata": {
 						SchemaProps: spec.SchemaProps{
-							Description: "Standard list metadata.",
+							Description: "metadata is the list's standard metadata.",
 							Default:     map[string]interface{}{},
 							Ref:         ref(metav1.ListMeta{}.OpenAPIModelName()),
 						},
 					},
 					"items": {
 						SchemaProps: spec.SchemaProps{
-							Description: "Items are the ClusterSchedulingPolicySnapshots.",
+							Description: "items are the ClusterSchedulingPolicySnapshots.",
 							Type:        []string{"array"},
 							Items: &spec.SchemaOrArray{
 								Schema: &spec.Schema{
@@ -10845,19 +10844,19 @@ func schema_pkg_apis_placement_v1beta1_ClusterScore(ref common.ReferenceCallback
 	return common.OpenAPIDefinition{
 		Schema: spec.Schema{
 			SchemaProps: spec.SchemaProps{
-				Description: "ClusterScore is the rank of a cluster among those that meet a policy.",
+				Description: "ClusterScore is the score of a cluster among those that meet a policy.",
 				Type:        []string{"object"},
 				Properties: map[string]spec.Schema{
 					"affinityScore": {
 						SchemaProps: spec.SchemaProps{
-							Description: "AffinityScore is the sum of the weights of the preferred rules that the cluster matches.",
+							Description: "affinityScore is the sum of the weights of the preferred rules that the cluster matches.",
 							Type:        []string{"integer"},
 							Format:      "int32",
 						},
 					},
 					"priorityScore": {
 						SchemaProps: spec.SchemaProps{
-							Description: "TopologySpreadScore says how well picking the cluster spreads the placement.",
+							Description: "priorityScore is the score of how evenly picking the cluster spreads the placement.",
 							Type:        []string{"integer"},
 							Format:      "int32",
 						},
@@ -10872,7 +10871,7 @@ func schema_pkg_apis_placement_v1beta1_ClusterSelector(ref common.ReferenceCallb
 	return common.OpenAPIDefinition{
 		Schema: spec.Schema{
 			SchemaProps: spec.SchemaProps{
-				Description: "ClusterSelector picks clusters that match at least one of its terms.",
+				Description: "ClusterSelector selects the clusters that match at least one of its terms.",
 				Type:        []string{"object"},
 				Properties: map[string]spec.Schema{
 					"clusterSelectorTerms": {
@@ -10882,7 +10881,7 @@ func schema_pkg_apis_placement_v1beta1_ClusterSelector(ref common.ReferenceCallb
 							},
 						},
 						SchemaProps: spec.SchemaProps{
-							Description: "ClusterSelectorTerms are alternatives: one match suffices. At most 10.",
+							Description: "clusterSelectorTerms are the terms, of which a cluster must match at least one. At most 10.",
 							Type:        []string{"array"},
 							Items: &spec.SchemaOrArray{
 								Schema: &spec.Schema{
@@ -10906,24 +10905,24 @@ func schema_pkg_apis_placement_v1beta1_ClusterSelectorTerm(ref common.ReferenceC
 	return common.OpenAPIDefinition{
 		Schema: spec.Schema{
 			SchemaProps: spec.SchemaProps{
-				Description: "ClusterSelectorTerm matches clusters by label and by property; both have to match where both are given.",
+				Description: "ClusterSelectorTerm matches clusters by label and by property. If both are set, both must match.",
 				Type:        []string{"object"},
 				Properties: map[string]spec.Schema{
 					"labelSelector": {
 						SchemaProps: spec.SchemaProps{
-							Description: "LabelSelector is matched against the labels of the MemberCluster.",
+							Description: "labelSelector is matched against the labels of the MemberCluster.",
 							Ref:         ref(metav1.LabelSelector{}.OpenAPIModelName()),
 						},
 					},
 					"propertySelector": {
 						SchemaProps: spec.SchemaProps{
-							Description: "PropertySelector is matched against status.properties and status.resourceUsage of the MemberCluster. Not allowed in preferred rules.",
+							Description: "propertySelector is matched against status.properties and status.resourceUsage of the MemberCluster. Not allowed in preferred rules.",
 							Ref:         ref(placementv1beta1.PropertySelector{}.OpenAPIModelName()),
 						},
 					},
 					"propertySorter": {
 						SchemaProps: spec.SchemaProps{
-							Description: "PropertySorter scores clusters by a property, between the lowest and the highest value in the fleet. Not allowed in required rules.",
+							Description: "propertySorter scores clusters by a property, on the scale from the lowest to the highest value in the fleet. Not allowed in required rules.",
 							Ref:         ref(placementv1beta1.PropertySorter{}.OpenAPIModelName()),
 						},
 					},
@@ -10958,21 +10957,21 @@ func schema_pkg_apis_placement_v1beta1_ClusterStagedUpdateRun(ref common.Referen
 					},
 					"metadata": {
 						SchemaProps: spec.SchemaProps{
-							Description: "Standard object's metadata.",
+							Description: "metadata is the object's standard metadata.",
 							Default:     map[string]interface{}{},
 							Ref:         ref(metav1.ObjectMeta{}.OpenAPIModelName()),
 						},
 					},
 					"spec": {
 						SchemaProps: spec.SchemaProps{
-							Description: "Spec says what to roll out, and whether to run.",
+							Description: "spec specifies the version to roll out, the strategy and the state of the run.",
 							Default:     map[string]interface{}{},
 							Ref:         ref(placementv1beta1.UpdateRunSpec{}.OpenAPIModelName()),
 						},
 					},
 					"status": {
 						SchemaProps: spec.SchemaProps{
-							Description: "Status is how far the run has come, written by Stagegate.",
+							Description: "status is the progress of the run. Only the server writes it.",
 							Default:     map[string]interface{}{},
 							Ref:         ref(placementv1beta1.UpdateRunStatus{}.OpenAPIModelName()),
 						},
@@ -11009,14 +11008,14 @@ func schema_pkg_apis_placement_v1beta1_ClusterStagedUpdateRunList(ref common.Ref
 					},
 					"metadata": {
 						SchemaProps: spec.SchemaProps{
-							Description: "Standard list metadata.",
+							Description: "metadata is the list's standard metadata.",
 							Default:     map[string]interface{}{},
 							Ref:         ref(metav1.ListMeta{}.OpenAPIModelName()),
 						},
 					},
 					"items": {
 						SchemaProps: spec.SchemaProps{
-							Description: "Items are the ClusterStagedUpdateRuns.",
+							Description: "items are the ClusterStagedUpdateRuns.",
 							Type:        []string{"array"},
 							Items: &spec.SchemaOrArray{
 								Schema: &spec.Schema{
@@ -11040,7 +11039,7 @@ func schema_pkg_apis_placement_v1beta1_ClusterStagedUpdateStrategy(ref common.Re
 	return common.OpenAPIDefinition{
 		Schema: spec.Schema{
 			SchemaProps: spec.SchemaProps{
-				Description: "ClusterStagedUpdateStrategy is an order of stages that ClusterStagedUpdateRuns follow.",
+				Description: "ClusterStagedUpdateStrategy is a sequence of stages that ClusterStagedUpdateRuns follow.",
 				Type:        []string{"object"},
 				Properties: map[string]spec.Schema{
 					"kind": {
@@ -11059,14 +11058,14 @@ func schema_pkg_apis_placement_v1beta1_ClusterStagedUpdateStrategy(ref common.Re
 					},
 					"metadata": {
 						SchemaProps: spec.SchemaProps{
-							Description: "Standard object's metadata.",
+							Description: "metadata is the object's standard metadata.",
 							Default:     map[string]interface{}{},
 							Ref:         ref(metav1.ObjectMeta{}.OpenAPIModelName()),
 						},
 					},
 					"spec": {
 						SchemaProps: spec.SchemaProps{
-							Description: "Spec are the stages.",
+							Description: "spec specifies the stages.",
 							Default:     map[string]interface{}{},
 							Ref:         ref(placementv1beta1.UpdateStrategySpec{}.OpenAPIModelName()),
 						},
@@ -11103,14 +11102,14 @@ func schema_pkg_apis_placement_v1beta1_ClusterStagedUpdateStrategyList(ref commo
 					},
 					"metadata": {
 						SchemaProps: spec.SchemaProps{
-							Description: "Standard list metadata.",
+							Description: "metadata is the list's standard metadata.",
 							Default:     map[string]interface{}{},
 							Ref:         ref(metav1.ListMeta{}.OpenAPIModelName()),
 						},
 					},
 					"items": {
 						SchemaProps: spec.SchemaProps{
-							Description: "Items are the ClusterStagedUpdateStrategies.",
+							Description: "items are the ClusterStagedUpdateStrategies.",
 							Type:        []string{"array"},
 							Items: &spec.SchemaOrArray{
 								Schema: &spec.Schema{
@@ -11134,12 +11133,12 @@ func schema_pkg_apis_placement_v1beta1_ClusterUpdatingStatus(ref common.Referenc
 	return common.OpenAPIDefinition{
 		Schema: spec.Schema{
 			SchemaProps: spec.SchemaProps{
-				Description: "ClusterUpdatingStatus is how far a cluster has come.",
+				Description: "ClusterUpdatingStatus is the progress of a cluster.",
 				Type:        []string{"object"},
 				Properties: map[string]spec.Schema{
 					"clusterName": {
 						SchemaProps: spec.SchemaProps{
-							Description: "ClusterName is the member cluster.",
+							Description: "clusterName is the name of the member cluster.",
 							Default:     "",
 							Type:        []string{"string"},
 							Format:      "",
@@ -11152,7 +11151,7 @@ func schema_pkg_apis_placement_v1beta1_ClusterUpdatingStatus(ref common.Referenc
 							},
 						},
 						SchemaProps: spec.SchemaProps{
-							Description: "ResourceOverrideSnapshots are the ResourceOverride snapshots in force on the cluster in this run.",
+							Description: "resourceOverrideSnapshots are the ResourceOverride snapshots in force on the cluster in this run.",
 							Type:        []string{"array"},
 							Items: &spec.SchemaOrArray{
 								Schema: &spec.Schema{
@@ -11170,7 +11169,7 @@ func schema_pkg_apis_placement_v1beta1_ClusterUpdatingStatus(ref common.Referenc
 							},
 						},
 						SchemaProps: spec.SchemaProps{
-							Description: "ClusterResourceOverrideSnapshots are the ClusterResourceOverride snapshots in force on the cluster in this run.",
+							Description: "clusterResourceOverrideSnapshots are the ClusterResourceOverride snapshots in force on the cluster in this run.",
 							Type:        []string{"array"},
 							Items: &spec.SchemaOrArray{
 								Schema: &spec.Schema{
@@ -11184,14 +11183,14 @@ func schema_pkg_apis_placement_v1beta1_ClusterUpdatingStatus(ref common.Referenc
 					},
 					"resourceSnapshotIndex": {
 						SchemaProps: spec.SchemaProps{
-							Description: "ResourceSnapshotIndex is the index of the resource snapshot that the cluster gets, where it is not that of the run.",
+							Description: "resourceSnapshotIndex is the index of the resource snapshot that the cluster gets, if it is not that of the run.",
 							Type:        []string{"string"},
 							Format:      "",
 						},
 					},
 					"previousResourceSnapshotIndex": {
 						SchemaProps: spec.SchemaProps{
-							Description: "PreviousResourceSnapshotIndex is the index of the resource snapshot that the cluster had when its update began, empty where it had none. Absent as long as the update has not begun.",
+							Description: "previousResourceSnapshotIndex is the index of the resource snapshot that the cluster had when its update began. It is empty if the cluster had none, and absent until the update begins.",
 							Type:        []string{"string"},
 							Format:      "",
 						},
@@ -11203,7 +11202,7 @@ func schema_pkg_apis_placement_v1beta1_ClusterUpdatingStatus(ref common.Referenc
 							},
 						},
 						SchemaProps: spec.SchemaProps{
-							Description: "PreviousResourceOverrideSnapshots are the ResourceOverride snapshots that were in force on the cluster when its update began.",
+							Description: "previousResourceOverrideSnapshots are the ResourceOverride snapshots that were in force on the cluster when its update began.",
 							Type:        []string{"array"},
 							Items: &spec.SchemaOrArray{
 								Schema: &spec.Schema{
@@ -11221,7 +11220,7 @@ func schema_pkg_apis_placement_v1beta1_ClusterUpdatingStatus(ref common.Referenc
 							},
 						},
 						SchemaProps: spec.SchemaProps{
-							Description: "PreviousClusterResourceOverrideSnapshots are the ClusterResourceOverride snapshots that were in force on the cluster when its update began.",
+							Description: "previousClusterResourceOverrideSnapshots are the ClusterResourceOverride snapshots that were in force on the cluster when its update began.",
 							Type:        []string{"array"},
 							Items: &spec.SchemaOrArray{
 								Schema: &spec.Schema{
@@ -11235,7 +11234,7 @@ func schema_pkg_apis_placement_v1beta1_ClusterUpdatingStatus(ref common.Referenc
 					},
 					"message": {
 						SchemaProps: spec.SchemaProps{
-							Description: "Message is what keeps a cluster that is being updated from being done, as its binding reports it: the first object that is not applied or not available, and why. Empty where nothing is reported. At most 256 bytes.",
+							Description: "message is the reason why the update of the cluster is not done, as its binding reports it: the first object that is not applied or not available, and why. It is empty if the binding reports nothing. At most 256 bytes.",
 							Type:        []string{"string"},
 							Format:      "",
 						},
@@ -11252,7 +11251,7 @@ func schema_pkg_apis_placement_v1beta1_ClusterUpdatingStatus(ref common.Referenc
 							},
 						},
 						SchemaProps: spec.SchemaProps{
-							Description: "Conditions of the cluster: Started and Succeeded.",
+							Description: "conditions are the conditions of the cluster: Started and Succeeded.",
 							Type:        []string{"array"},
 							Items: &spec.SchemaOrArray{
 								Schema: &spec.Schema{
@@ -11276,12 +11275,12 @@ func schema_pkg_apis_placement_v1beta1_DecisionUser(ref common.ReferenceCallback
 	return common.OpenAPIDefinition{
 		Schema: spec.Schema{
 			SchemaProps: spec.SchemaProps{
-				Description: "DecisionUser is who decided.",
+				Description: "DecisionUser is a user as the server authenticated them.",
 				Type:        []string{"object"},
 				Properties: map[string]spec.Schema{
 					"username": {
 						SchemaProps: spec.SchemaProps{
-							Description: "Username of the user.",
+							Description: "username is the name of the user.",
 							Default:     "",
 							Type:        []string{"string"},
 							Format:      "",
@@ -11289,7 +11288,7 @@ func schema_pkg_apis_placement_v1beta1_DecisionUser(ref common.ReferenceCallback
 					},
 					"uid": {
 						SchemaProps: spec.SchemaProps{
-							Description: "UID of the user, where the hub passes it on.",
+							Description: "uid is the unique ID of the user, if the hub passes it on.",
 							Type:        []string{"string"},
 							Format:      "",
 						},
@@ -11301,7 +11300,7 @@ func schema_pkg_apis_placement_v1beta1_DecisionUser(ref common.ReferenceCallback
 							},
 						},
 						SchemaProps: spec.SchemaProps{
-							Description: "Groups of the user. Of more than 32, those that the policy names and then the first others; the audit log has all.",
+							Description: "groups are the groups of the user. If there are more than 32, the groups that the policy names are kept, then the first of the others. The audit log has all of them.",
 							Type:        []string{"array"},
 							Items: &spec.SchemaOrArray{
 								Schema: &spec.Schema{
@@ -11324,12 +11323,12 @@ func schema_pkg_apis_placement_v1beta1_DeleteStrategy(ref common.ReferenceCallba
 	return common.OpenAPIDefinition{
 		Schema: spec.Schema{
 			SchemaProps: spec.SchemaProps{
-				Description: "DeleteStrategy says what becomes of placed resources when their placement is deleted.",
+				Description: "DeleteStrategy specifies whether placed resources stay when their placement is deleted.",
 				Type:        []string{"object"},
 				Properties: map[string]spec.Schema{
 					"propagationPolicy": {
 						SchemaProps: spec.SchemaProps{
-							Description: "PropagationPolicy is Delete or Abandon. It defaults to Delete.\n\nPossible enum values:\n - `\"Abandon\"` leaves them on the member clusters.\n - `\"Delete\"` removes them from the member clusters.",
+							Description: "propagationPolicy is Delete or Abandon. It defaults to Delete.\n\nPossible enum values:\n - `\"Abandon\"` leaves the resources on the member clusters.\n - `\"Delete\"` deletes the resources from the member clusters.",
 							Default:     "Delete",
 							Type:        []string{"string"},
 							Format:      "",
@@ -11346,25 +11345,25 @@ func schema_pkg_apis_placement_v1beta1_DiffDetails(ref common.ReferenceCallback)
 	return common.OpenAPIDefinition{
 		Schema: spec.Schema{
 			SchemaProps: spec.SchemaProps{
-				Description: "DiffDetails say how an object on a member cluster differs from its manifest.",
+				Description: "DiffDetails describe how an object on a member cluster differs from its manifest.",
 				Type:        []string{"object"},
 				Properties: map[string]spec.Schema{
 					"observationTime": {
 						SchemaProps: spec.SchemaProps{
-							Description: "ObservationTime is when the difference was last seen.",
+							Description: "observationTime is when the difference was last seen.",
 							Ref:         ref(metav1.Time{}.OpenAPIModelName()),
 						},
 					},
 					"observedInMemberClusterGeneration": {
 						SchemaProps: spec.SchemaProps{
-							Description: "ObservedInMemberClusterGeneration is the generation that the object had then; absent where it does not exist.",
+							Description: "observedInMemberClusterGeneration is the generation of the object on the member at observationTime. It is absent if the object does not exist there.",
 							Type:        []string{"integer"},
 							Format:      "int64",
 						},
 					},
 					"firstDiffedObservedTime": {
 						SchemaProps: spec.SchemaProps{
-							Description: "FirstDiffedObservedTime is when the difference was first seen.",
+							Description: "firstDiffedObservedTime is when the difference was first seen.",
 							Ref:         ref(metav1.Time{}.OpenAPIModelName()),
 						},
 					},
@@ -11375,7 +11374,7 @@ func schema_pkg_apis_placement_v1beta1_DiffDetails(ref common.ReferenceCallback)
 							},
 						},
 						SchemaProps: spec.SchemaProps{
-							Description: "ObservedDiffs are the places that differ, at most 100.",
+							Description: "observedDiffs are the fields that differ, at most 100.",
 							Type:        []string{"array"},
 							Items: &spec.SchemaOrArray{
 								Schema: &spec.Schema{
@@ -11404,14 +11403,14 @@ func schema_pkg_apis_placement_v1beta1_DiffedResourcePlacement(ref common.Refere
 				Properties: map[string]spec.Schema{
 					"group": {
 						SchemaProps: spec.SchemaProps{
-							Description: "Group of the object; empty for the core group.",
+							Description: "group is the API group of the object. It is empty for the core group.",
 							Type:        []string{"string"},
 							Format:      "",
 						},
 					},
 					"version": {
 						SchemaProps: spec.SchemaProps{
-							Description: "Version of the object's kind.",
+							Description: "version is the API version of the object.",
 							Default:     "",
 							Type:        []string{"string"},
 							Format:      "",
@@ -11419,7 +11418,7 @@ func schema_pkg_apis_placement_v1beta1_DiffedResourcePlacement(ref common.Refere
 					},
 					"kind": {
 						SchemaProps: spec.SchemaProps{
-							Description: "Kind of the object.",
+							Description: "kind is the kind of the object.",
 							Default:     "",
 							Type:        []string{"string"},
 							Format:      "",
@@ -11427,7 +11426,7 @@ func schema_pkg_apis_placement_v1beta1_DiffedResourcePlacement(ref common.Refere
 					},
 					"name": {
 						SchemaProps: spec.SchemaProps{
-							Description: "Name of the object.",
+							Description: "name is the name of the object.",
 							Default:     "",
 							Type:        []string{"string"},
 							Format:      "",
@@ -11435,33 +11434,33 @@ func schema_pkg_apis_placement_v1beta1_DiffedResourcePlacement(ref common.Refere
 					},
 					"namespace": {
 						SchemaProps: spec.SchemaProps{
-							Description: "Namespace of the object; empty for cluster-scoped kinds.",
+							Description: "namespace is the namespace of the object. It is empty for cluster-scoped kinds.",
 							Type:        []string{"string"},
 							Format:      "",
 						},
 					},
 					"envelope": {
 						SchemaProps: spec.SchemaProps{
-							Description: "Envelope that the object came in, if it did.",
+							Description: "envelope is the envelope that contains the object, if any.",
 							Ref:         ref(placementv1beta1.EnvelopeIdentifier{}.OpenAPIModelName()),
 						},
 					},
 					"observationTime": {
 						SchemaProps: spec.SchemaProps{
-							Description: "ObservationTime is when the difference was last seen.",
+							Description: "observationTime is when the difference was last seen.",
 							Ref:         ref(metav1.Time{}.OpenAPIModelName()),
 						},
 					},
 					"targetClusterObservedGeneration": {
 						SchemaProps: spec.SchemaProps{
-							Description: "TargetClusterObservedGeneration is the generation that the object had on the member then; absent where it does not exist.",
+							Description: "targetClusterObservedGeneration is the generation of the object on the member at observationTime. It is absent if the object does not exist there.",
 							Type:        []string{"integer"},
 							Format:      "int64",
 						},
 					},
 					"firstDiffedObservedTime": {
 						SchemaProps: spec.SchemaProps{
-							Description: "FirstDiffedObservedTime is when the difference was first seen.",
+							Description: "firstDiffedObservedTime is when the difference was first seen.",
 							Ref:         ref(metav1.Time{}.OpenAPIModelName()),
 						},
 					},
@@ -11472,7 +11471,7 @@ func schema_pkg_apis_placement_v1beta1_DiffedResourcePlacement(ref common.Refere
 							},
 						},
 						SchemaProps: spec.SchemaProps{
-							Description: "ObservedDiffs are the places that differ, at most 100.",
+							Description: "observedDiffs are the fields that differ, at most 100.",
 							Type:        []string{"array"},
 							Items: &spec.SchemaOrArray{
 								Schema: &spec.Schema{
@@ -11496,18 +11495,18 @@ func schema_pkg_apis_placement_v1beta1_DriftDetails(ref common.ReferenceCallback
 	return common.OpenAPIDefinition{
 		Schema: spec.Schema{
 			SchemaProps: spec.SchemaProps{
-				Description: "DriftDetails say how an object was changed on a member cluster.",
+				Description: "DriftDetails describe how an object was changed on a member cluster.",
 				Type:        []string{"object"},
 				Properties: map[string]spec.Schema{
 					"observationTime": {
 						SchemaProps: spec.SchemaProps{
-							Description: "ObservationTime is when the drift was last seen.",
+							Description: "observationTime is when the drift was last seen.",
 							Ref:         ref(metav1.Time{}.OpenAPIModelName()),
 						},
 					},
 					"observedInMemberClusterGeneration": {
 						SchemaProps: spec.SchemaProps{
-							Description: "ObservedInMemberClusterGeneration is the generation that the object had then.",
+							Description: "observedInMemberClusterGeneration is the generation of the object on the member at observationTime.",
 							Default:     0,
 							Type:        []string{"integer"},
 							Format:      "int64",
@@ -11515,7 +11514,7 @@ func schema_pkg_apis_placement_v1beta1_DriftDetails(ref common.ReferenceCallback
 					},
 					"firstDriftedObservedTime": {
 						SchemaProps: spec.SchemaProps{
-							Description: "FirstDriftedObservedTime is when the drift was first seen.",
+							Description: "firstDriftedObservedTime is when the drift was first seen.",
 							Ref:         ref(metav1.Time{}.OpenAPIModelName()),
 						},
 					},
@@ -11526,7 +11525,7 @@ func schema_pkg_apis_placement_v1beta1_DriftDetails(ref common.ReferenceCallback
 							},
 						},
 						SchemaProps: spec.SchemaProps{
-							Description: "ObservedDrifts are the places that differ, at most 100.",
+							Description: "observedDrifts are the fields that differ, at most 100.",
 							Type:        []string{"array"},
 							Items: &spec.SchemaOrArray{
 								Schema: &spec.Schema{
@@ -11555,14 +11554,14 @@ func schema_pkg_apis_placement_v1beta1_DriftedResourcePlacement(ref common.Refer
 				Properties: map[string]spec.Schema{
 					"group": {
 						SchemaProps: spec.SchemaProps{
-							Description: "Group of the object; empty for the core group.",
+							Description: "group is the API group of the object. It is empty for the core group.",
 							Type:        []string{"string"},
 							Format:      "",
 						},
 					},
 					"version": {
 						SchemaProps: spec.SchemaProps{
-							Description: "Version of the object's kind.",
+							Description: "version is the API version of the object.",
 							Default:     "",
 							Type:        []string{"string"},
 							Format:      "",
@@ -11570,7 +11569,7 @@ func schema_pkg_apis_placement_v1beta1_DriftedResourcePlacement(ref common.Refer
 					},
 					"kind": {
 						SchemaProps: spec.SchemaProps{
-							Description: "Kind of the object.",
+							Description: "kind is the kind of the object.",
 							Default:     "",
 							Type:        []string{"string"},
 							Format:      "",
@@ -11578,7 +11577,7 @@ func schema_pkg_apis_placement_v1beta1_DriftedResourcePlacement(ref common.Refer
 					},
 					"name": {
 						SchemaProps: spec.SchemaProps{
-							Description: "Name of the object.",
+							Description: "name is the name of the object.",
 							Default:     "",
 							Type:        []string{"string"},
 							Format:      "",
@@ -11586,26 +11585,26 @@ func schema_pkg_apis_placement_v1beta1_DriftedResourcePlacement(ref common.Refer
 					},
 					"namespace": {
 						SchemaProps: spec.SchemaProps{
-							Description: "Namespace of the object; empty for cluster-scoped kinds.",
+							Description: "namespace is the namespace of the object. It is empty for cluster-scoped kinds.",
 							Type:        []string{"string"},
 							Format:      "",
 						},
 					},
 					"envelope": {
 						SchemaProps: spec.SchemaProps{
-							Description: "Envelope that the object came in, if it did.",
+							Description: "envelope is the envelope that contains the object, if any.",
 							Ref:         ref(placementv1beta1.EnvelopeIdentifier{}.OpenAPIModelName()),
 						},
 					},
 					"observationTime": {
 						SchemaProps: spec.SchemaProps{
-							Description: "ObservationTime is when the drift was last seen.",
+							Description: "observationTime is when the drift was last seen.",
 							Ref:         ref(metav1.Time{}.OpenAPIModelName()),
 						},
 					},
 					"targetClusterObservedGeneration": {
 						SchemaProps: spec.SchemaProps{
-							Description: "TargetClusterObservedGeneration is the generation that the object had on the member then.",
+							Description: "targetClusterObservedGeneration is the generation of the object on the member at observationTime.",
 							Default:     0,
 							Type:        []string{"integer"},
 							Format:      "int64",
@@ -11613,7 +11612,7 @@ func schema_pkg_apis_placement_v1beta1_DriftedResourcePlacement(ref common.Refer
 					},
 					"firstDriftedObservedTime": {
 						SchemaProps: spec.SchemaProps{
-							Description: "FirstDriftedObservedTime is when the drift was first seen.",
+							Description: "firstDriftedObservedTime is when the drift was first seen.",
 							Ref:         ref(metav1.Time{}.OpenAPIModelName()),
 						},
 					},
@@ -11624,7 +11623,7 @@ func schema_pkg_apis_placement_v1beta1_DriftedResourcePlacement(ref common.Refer
 							},
 						},
 						SchemaProps: spec.SchemaProps{
-							Description: "ObservedDrifts are the places that differ, at most 100.",
+							Description: "observedDrifts are the fields that differ, at most 100.",
 							Type:        []string{"array"},
 							Items: &spec.SchemaOrArray{
 								Schema: &spec.Schema{
@@ -11648,12 +11647,12 @@ func schema_pkg_apis_placement_v1beta1_EnvelopeIdentifier(ref common.ReferenceCa
 	return common.OpenAPIDefinition{
 		Schema: spec.Schema{
 			SchemaProps: spec.SchemaProps{
-				Description: "EnvelopeIdentifier names the envelope that an object came in.",
+				Description: "EnvelopeIdentifier names the envelope that contains an object.",
 				Type:        []string{"object"},
 				Properties: map[string]spec.Schema{
 					"name": {
 						SchemaProps: spec.SchemaProps{
-							Description: "Name of the envelope.",
+							Description: "name is the name of the envelope.",
 							Default:     "",
 							Type:        []string{"string"},
 							Format:      "",
@@ -11661,14 +11660,14 @@ func schema_pkg_apis_placement_v1beta1_EnvelopeIdentifier(ref common.ReferenceCa
 					},
 					"namespace": {
 						SchemaProps: spec.SchemaProps{
-							Description: "Namespace of the envelope, if it has one.",
+							Description: "namespace is the namespace of the envelope, if it has one.",
 							Type:        []string{"string"},
 							Format:      "",
 						},
 					},
 					"type": {
 						SchemaProps: spec.SchemaProps{
-							Description: "Type of the envelope. It defaults to ConfigMap.\n\nPossible enum values:\n - `\"ClusterResourceEnvelope\"` is a ClusterResourceEnvelope.\n - `\"ConfigMap\"` is a ConfigMap marked as an envelope, as older versions had it.\n - `\"ResourceEnvelope\"` is a ResourceEnvelope.",
+							Description: "type is the kind of the envelope. It defaults to ConfigMap.\n\nPossible enum values:\n - `\"ClusterResourceEnvelope\"` is a ClusterResourceEnvelope.\n - `\"ConfigMap\"` is a ConfigMap marked as an envelope, which older versions used.\n - `\"ResourceEnvelope\"` is a ResourceEnvelope.",
 							Default:     "ConfigMap",
 							Type:        []string{"string"},
 							Format:      "",
@@ -11691,14 +11690,14 @@ func schema_pkg_apis_placement_v1beta1_FailedResourcePlacement(ref common.Refere
 				Properties: map[string]spec.Schema{
 					"group": {
 						SchemaProps: spec.SchemaProps{
-							Description: "Group of the object; empty for the core group.",
+							Description: "group is the API group of the object. It is empty for the core group.",
 							Type:        []string{"string"},
 							Format:      "",
 						},
 					},
 					"version": {
 						SchemaProps: spec.SchemaProps{
-							Description: "Version of the object's kind.",
+							Description: "version is the API version of the object.",
 							Default:     "",
 							Type:        []string{"string"},
 							Format:      "",
@@ -11706,7 +11705,7 @@ func schema_pkg_apis_placement_v1beta1_FailedResourcePlacement(ref common.Refere
 					},
 					"kind": {
 						SchemaProps: spec.SchemaProps{
-							Description: "Kind of the object.",
+							Description: "kind is the kind of the object.",
 							Default:     "",
 							Type:        []string{"string"},
 							Format:      "",
@@ -11714,7 +11713,7 @@ func schema_pkg_apis_placement_v1beta1_FailedResourcePlacement(ref common.Refere
 					},
 					"name": {
 						SchemaProps: spec.SchemaProps{
-							Description: "Name of the object.",
+							Description: "name is the name of the object.",
 							Default:     "",
 							Type:        []string{"string"},
 							Format:      "",
@@ -11722,20 +11721,20 @@ func schema_pkg_apis_placement_v1beta1_FailedResourcePlacement(ref common.Refere
 					},
 					"namespace": {
 						SchemaProps: spec.SchemaProps{
-							Description: "Namespace of the object; empty for cluster-scoped kinds.",
+							Description: "namespace is the namespace of the object. It is empty for cluster-scoped kinds.",
 							Type:        []string{"string"},
 							Format:      "",
 						},
 					},
 					"envelope": {
 						SchemaProps: spec.SchemaProps{
-							Description: "Envelope that the object came in, if it did.",
+							Description: "envelope is the envelope that contains the object, if any.",
 							Ref:         ref(placementv1beta1.EnvelopeIdentifier{}.OpenAPIModelName()),
 						},
 					},
 					"condition": {
 						SchemaProps: spec.SchemaProps{
-							Description: "Condition says what failed and why.",
+							Description: "condition is the failed condition of the object, Applied or Available, with the reason.",
 							Default:     map[string]interface{}{},
 							Ref:         ref(metav1.Condition{}.OpenAPIModelName()),
 						},
@@ -11753,24 +11752,24 @@ func schema_pkg_apis_placement_v1beta1_FailurePolicy(ref common.ReferenceCallbac
 	return common.OpenAPIDefinition{
 		Schema: spec.Schema{
 			SchemaProps: spec.SchemaProps{
-				Description: "FailurePolicy says when a cluster is given up, and how many may be before the run fails.",
+				Description: "FailurePolicy specifies when a cluster has failed, how many clusters may fail, and what happens beyond that.",
 				Type:        []string{"object"},
 				Properties: map[string]spec.Schema{
 					"clusterTimeout": {
 						SchemaProps: spec.SchemaProps{
-							Description: "ClusterTimeout is how long the update of a cluster may take until it is available, such as 15m. Then the cluster has failed, and the run goes on without it as long as MaxFailures allows. The time starts anew when a stopped run is resumed, and when a server that was away is back.",
+							Description: "clusterTimeout is the time in which a cluster must become available after its update began, such as 15m. Then the cluster has failed, and the run proceeds without it as long as maxFailures allows. The time restarts when a stopped run is resumed, and when the server returns after an outage.",
 							Ref:         ref(metav1.Duration{}.OpenAPIModelName()),
 						},
 					},
 					"maxFailures": {
 						SchemaProps: spec.SchemaProps{
-							Description: "MaxFailures is how many clusters of a stage may fail: a number, or a percentage from 0% to 100% of the stage's clusters, rounded down. What happens with one more says OnFailure. It defaults to 0.",
+							Description: "maxFailures is the number of clusters of a stage that may fail: a number, or a percentage from 0% to 100% of the stage's clusters, rounded down. If more fail, onFailure applies. It defaults to 0.",
 							Ref:         ref(intstr.IntOrString{}.OpenAPIModelName()),
 						},
 					},
 					"onFailure": {
 						SchemaProps: spec.SchemaProps{
-							Description: "OnFailure is Fail, Pause or Rollback: what a run does when more clusters have failed than MaxFailures. It defaults to Fail.\n\nPossible enum values:\n - `\"Fail\"` ends the run. What was moved stays moved.\n - `\"Pause\"` starts no other cluster until the failed ones are retried or skipped, or the run is stopped.\n - `\"Rollback\"` ends the run and creates one that brings its clusters back to what they had before.",
+							Description: "onFailure is Fail, Pause or Rollback: the action when more than maxFailures clusters of a stage have failed. It defaults to Fail.\n\nPossible enum values:\n - `\"Fail\"` ends the run. Updated clusters keep the new version.\n - `\"Pause\"` updates no other clusters until the failed ones are retried or skipped, or the run is stopped.\n - `\"Rollback\"` ends the run and creates one that returns its clusters to their previous versions.",
 							Default:     "Fail",
 							Type:        []string{"string"},
 							Format:      "",
@@ -11795,7 +11794,7 @@ func schema_pkg_apis_placement_v1beta1_JSONPatchOverride(ref common.ReferenceCal
 				Properties: map[string]spec.Schema{
 					"op": {
 						SchemaProps: spec.SchemaProps{
-							Description: "Operator is add, remove or replace.\n\nPossible enum values:\n - `\"add\"` adds a value.\n - `\"remove\"` removes a value.\n - `\"replace\"` replaces a value.",
+							Description: "op is add, remove or replace.\n\nPossible enum values:\n - `\"add\"` adds a value.\n - `\"remove\"` removes a value.\n - `\"replace\"` replaces a value.",
 							Default:     "",
 							Type:        []string{"string"},
 							Format:      "",
@@ -11804,7 +11803,7 @@ func schema_pkg_apis_placement_v1beta1_JSONPatchOverride(ref common.ReferenceCal
 					},
 					"path": {
 						SchemaProps: spec.SchemaProps{
-							Description: "Path is a JSON pointer to the place to change. Type, name, namespace and status cannot be changed.",
+							Description: "path is a JSON pointer to the place to change. Type, name, namespace and status cannot be changed.",
 							Default:     "",
 							Type:        []string{"string"},
 							Format:      "",
@@ -11812,7 +11811,7 @@ func schema_pkg_apis_placement_v1beta1_JSONPatchOverride(ref common.ReferenceCal
 					},
 					"value": {
 						SchemaProps: spec.SchemaProps{
-							Description: "Value to add, or to replace with; any JSON. ${MEMBER-CLUSTER-NAME} and ${MEMBER-CLUSTER-LABEL-KEY-<key>} in it stand for the cluster's name and the value of its label.",
+							Description: "value is the JSON value to add, or to replace the present one with. In it, ${MEMBER-CLUSTER-NAME} stands for the cluster's name and ${MEMBER-CLUSTER-LABEL-KEY-<key>} for the value of the cluster's label <key>.",
 							Ref:         ref(apiextensionsv1.JSON{}.OpenAPIModelName()),
 						},
 					},
@@ -11840,12 +11839,12 @@ func schema_pkg_apis_placement_v1beta1_ManifestCondition(ref common.ReferenceCal
 	return common.OpenAPIDefinition{
 		Schema: spec.Schema{
 			SchemaProps: spec.SchemaProps{
-				Description: "ManifestCondition says what became of one manifest.",
+				Description: "ManifestCondition is the state of one manifest.",
 				Type:        []string{"object"},
 				Properties: map[string]spec.Schema{
 					"identifier": {
 						SchemaProps: spec.SchemaProps{
-							Description: "Identifier names the manifest.",
+							Description: "identifier names the manifest.",
 							Default:     map[string]interface{}{},
 							Ref:         ref(placementv1beta1.WorkResourceIdentifier{}.OpenAPIModelName()),
 						},
@@ -11857,7 +11856,7 @@ func schema_pkg_apis_placement_v1beta1_ManifestCondition(ref common.ReferenceCal
 							},
 						},
 						SchemaProps: spec.SchemaProps{
-							Description: "Conditions of the manifest: Applied, Available and DiffReported. Their observedGeneration is that of the object on the member cluster.",
+							Description: "conditions are the conditions of the manifest: Applied, Available and DiffReported. Their observedGeneration is that of the object on the member cluster.",
 							Type:        []string{"array"},
 							Items: &spec.SchemaOrArray{
 								Schema: &spec.Schema{
@@ -11870,19 +11869,19 @@ func schema_pkg_apis_placement_v1beta1_ManifestCondition(ref common.ReferenceCal
 					},
 					"driftDetails": {
 						SchemaProps: spec.SchemaProps{
-							Description: "DriftDetails say how the object was changed on the member cluster.",
+							Description: "driftDetails describe how the object was changed on the member cluster.",
 							Ref:         ref(placementv1beta1.DriftDetails{}.OpenAPIModelName()),
 						},
 					},
 					"diffDetails": {
 						SchemaProps: spec.SchemaProps{
-							Description: "DiffDetails say how the object differs from the manifest.",
+							Description: "diffDetails describe how the object differs from the manifest.",
 							Ref:         ref(placementv1beta1.DiffDetails{}.OpenAPIModelName()),
 						},
 					},
 					"backReportedStatus": {
 						SchemaProps: spec.SchemaProps{
-							Description: "BackReportedStatus is the status that the object has on the member cluster.",
+							Description: "backReportedStatus is the status of the object on the member cluster.",
 							Ref:         ref(placementv1beta1.BackReportedStatus{}.OpenAPIModelName()),
 						},
 					},
@@ -11904,7 +11903,7 @@ func schema_pkg_apis_placement_v1beta1_NamespacedName(ref common.ReferenceCallba
 				Properties: map[string]spec.Schema{
 					"name": {
 						SchemaProps: spec.SchemaProps{
-							Description: "Name of the object.",
+							Description: "name is the name of the object.",
 							Default:     "",
 							Type:        []string{"string"},
 							Format:      "",
@@ -11912,7 +11911,7 @@ func schema_pkg_apis_placement_v1beta1_NamespacedName(ref common.ReferenceCallba
 					},
 					"namespace": {
 						SchemaProps: spec.SchemaProps{
-							Description: "Namespace of the object.",
+							Description: "namespace is the namespace of the object.",
 							Default:     "",
 							Type:        []string{"string"},
 							Format:      "",
@@ -11929,7 +11928,7 @@ func schema_pkg_apis_placement_v1beta1_OverridePolicy(ref common.ReferenceCallba
 	return common.OpenAPIDefinition{
 		Schema: spec.Schema{
 			SchemaProps: spec.SchemaProps{
-				Description: "OverridePolicy are the changes of an override.",
+				Description: "OverridePolicy is the list of changes of an override.",
 				Type:        []string{"object"},
 				Properties: map[string]spec.Schema{
 					"overrideRules": {
@@ -11939,7 +11938,7 @@ func schema_pkg_apis_placement_v1beta1_OverridePolicy(ref common.ReferenceCallba
 							},
 						},
 						SchemaProps: spec.SchemaProps{
-							Description: "OverrideRules are applied one after the other, 1 to 20.",
+							Description: "overrideRules are applied one after the other, 1 to 20.",
 							Type:        []string{"array"},
 							Items: &spec.SchemaOrArray{
 								Schema: &spec.Schema{
@@ -11968,13 +11967,13 @@ func schema_pkg_apis_placement_v1beta1_OverrideRule(ref common.ReferenceCallback
 				Properties: map[string]spec.Schema{
 					"clusterSelector": {
 						SchemaProps: spec.SchemaProps{
-							Description: "ClusterSelector picks the clusters by label. Absent picks none, a selector without terms all.",
+							Description: "clusterSelector selects clusters by label. If it is absent, the rule applies to no cluster; if it has no terms, to all.",
 							Ref:         ref(placementv1beta1.ClusterSelector{}.OpenAPIModelName()),
 						},
 					},
 					"overrideType": {
 						SchemaProps: spec.SchemaProps{
-							Description: "OverrideType is JSONPatch or Delete. It defaults to JSONPatch.\n\nPossible enum values:\n - `\"Delete\"` leaves the object out.\n - `\"JSONPatch\"` patches the object.",
+							Description: "overrideType is JSONPatch or Delete. It defaults to JSONPatch.\n\nPossible enum values:\n - `\"Delete\"` does not place the object.\n - `\"JSONPatch\"` patches the object.",
 							Default:     "JSONPatch",
 							Type:        []string{"string"},
 							Format:      "",
@@ -11988,7 +11987,7 @@ func schema_pkg_apis_placement_v1beta1_OverrideRule(ref common.ReferenceCallback
 							},
 						},
 						SchemaProps: spec.SchemaProps{
-							Description: "JSONPatchOverrides are the steps of the patch, 1 to 20. Only for JSONPatch.",
+							Description: "jsonPatchOverrides are the steps of the patch, 1 to 20. Only for JSONPatch.",
 							Type:        []string{"array"},
 							Items: &spec.SchemaOrArray{
 								Schema: &spec.Schema{
@@ -12011,12 +12010,12 @@ func schema_pkg_apis_placement_v1beta1_PatchDetail(ref common.ReferenceCallback)
 	return common.OpenAPIDefinition{
 		Schema: spec.Schema{
 			SchemaProps: spec.SchemaProps{
-				Description: "PatchDetail is one place in which the member's object differs from the manifest.",
+				Description: "PatchDetail is one field in which the member's object differs from the manifest.",
 				Type:        []string{"object"},
 				Properties: map[string]spec.Schema{
 					"path": {
 						SchemaProps: spec.SchemaProps{
-							Description: "Path is a JSON pointer into the object.",
+							Description: "path is a JSON pointer into the object.",
 							Default:     "",
 							Type:        []string{"string"},
 							Format:      "",
@@ -12024,14 +12023,14 @@ func schema_pkg_apis_placement_v1beta1_PatchDetail(ref common.ReferenceCallback)
 					},
 					"valueInMember": {
 						SchemaProps: spec.SchemaProps{
-							Description: "ValueInMember is the value on the member cluster; empty where the member lacks the field.",
+							Description: "valueInMember is the value on the member cluster. It is empty if the member's object lacks the field.",
 							Type:        []string{"string"},
 							Format:      "",
 						},
 					},
 					"valueInHub": {
 						SchemaProps: spec.SchemaProps{
-							Description: "ValueInHub is the value in the manifest; empty where the manifest lacks the field.",
+							Description: "valueInHub is the value in the manifest. It is empty if the manifest lacks the field.",
 							Type:        []string{"string"},
 							Format:      "",
 						},
@@ -12047,19 +12046,19 @@ func schema_pkg_apis_placement_v1beta1_PerClusterPlacementStatus(ref common.Refe
 	return common.OpenAPIDefinition{
 		Schema: spec.Schema{
 			SchemaProps: spec.SchemaProps{
-				Description: "PerClusterPlacementStatus says how one picked cluster is doing, or why one could not be picked.",
+				Description: "PerClusterPlacementStatus is the state of one picked cluster, or the reason why a cluster could not be picked.",
 				Type:        []string{"object"},
 				Properties: map[string]spec.Schema{
 					"clusterName": {
 						SchemaProps: spec.SchemaProps{
-							Description: "ClusterName is the member cluster; empty for a cluster that could not be picked.",
+							Description: "clusterName is the name of the member cluster. It is empty for a cluster that could not be picked.",
 							Type:        []string{"string"},
 							Format:      "",
 						},
 					},
 					"observedResourceIndex": {
 						SchemaProps: spec.SchemaProps{
-							Description: "ObservedResourceIndex is the index of the resource snapshot that the cluster holds or moves to.",
+							Description: "observedResourceIndex is the index of the resource snapshot that the cluster has or is updated to.",
 							Type:        []string{"string"},
 							Format:      "",
 						},
@@ -12071,7 +12070,7 @@ func schema_pkg_apis_placement_v1beta1_PerClusterPlacementStatus(ref common.Refe
 							},
 						},
 						SchemaProps: spec.SchemaProps{
-							Description: "ApplicableResourceOverrides are the ResourceOverride snapshots in force on the cluster.",
+							Description: "applicableResourceOverrides are the ResourceOverride snapshots in force on the cluster.",
 							Type:        []string{"array"},
 							Items: &spec.SchemaOrArray{
 								Schema: &spec.Schema{
@@ -12089,7 +12088,7 @@ func schema_pkg_apis_placement_v1beta1_PerClusterPlacementStatus(ref common.Refe
 							},
 						},
 						SchemaProps: spec.SchemaProps{
-							Description: "ApplicableClusterResourceOverrides are the ClusterResourceOverride snapshots in force on the cluster.",
+							Description: "applicableClusterResourceOverrides are the ClusterResourceOverride snapshots in force on the cluster.",
 							Type:        []string{"array"},
 							Items: &spec.SchemaOrArray{
 								Schema: &spec.Schema{
@@ -12108,7 +12107,7 @@ func schema_pkg_apis_placement_v1beta1_PerClusterPlacementStatus(ref common.Refe
 							},
 						},
 						SchemaProps: spec.SchemaProps{
-							Description: "FailedPlacements are objects that could not be applied or are not available, at most 100.",
+							Description: "failedPlacements are objects that could not be applied or are not available, at most 100.",
 							Type:        []string{"array"},
 							Items: &spec.SchemaOrArray{
 								Schema: &spec.Schema{
@@ -12126,7 +12125,7 @@ func schema_pkg_apis_placement_v1beta1_PerClusterPlacementStatus(ref common.Refe
 							},
 						},
 						SchemaProps: spec.SchemaProps{
-							Description: "DriftedPlacements are objects that were changed on the cluster, at most 100.",
+							Description: "driftedPlacements are objects that were changed on the cluster, at most 100.",
 							Type:        []string{"array"},
 							Items: &spec.SchemaOrArray{
 								Schema: &spec.Schema{
@@ -12144,7 +12143,7 @@ func schema_pkg_apis_placement_v1beta1_PerClusterPlacementStatus(ref common.Refe
 							},
 						},
 						SchemaProps: spec.SchemaProps{
-							Description: "DiffedPlacements are objects that differ from their manifest, at most 100.",
+							Description: "diffedPlacements are objects that differ from their manifest, at most 100.",
 							Type:        []string{"array"},
 							Items: &spec.SchemaOrArray{
 								Schema: &spec.Schema{
@@ -12162,7 +12161,7 @@ func schema_pkg_apis_placement_v1beta1_PerClusterPlacementStatus(ref common.Refe
 							},
 						},
 						SchemaProps: spec.SchemaProps{
-							Description: "Conditions of the cluster: Scheduled, RolloutStarted, Overridden, WorkSynchronized, Applied, Available, DiffReported, ObjectsKept.",
+							Description: "conditions are the conditions of the cluster: Scheduled, RolloutStarted, Overridden, WorkSynchronized, Applied, Available, DiffReported, ObjectsKept.",
 							Type:        []string{"array"},
 							Items: &spec.SchemaOrArray{
 								Schema: &spec.Schema{
@@ -12185,18 +12184,18 @@ func schema_pkg_apis_placement_v1beta1_PlacementDisruptionBudgetSpec(ref common.
 	return common.OpenAPIDefinition{
 		Schema: spec.Schema{
 			SchemaProps: spec.SchemaProps{
-				Description: "PlacementDisruptionBudgetSpec limits evictions. Set one of the two.",
+				Description: "PlacementDisruptionBudgetSpec limits evictions. Set one of its two fields.",
 				Type:        []string{"object"},
 				Properties: map[string]spec.Schema{
 					"maxUnavailable": {
 						SchemaProps: spec.SchemaProps{
-							Description: "MaxUnavailable is how many clusters may be without available resources: a number, or a percentage of the target number.",
+							Description: "maxUnavailable is the number of clusters that may lack available resources: a number, or a percentage of the target number.",
 							Ref:         ref(intstr.IntOrString{}.OpenAPIModelName()),
 						},
 					},
 					"minAvailable": {
 						SchemaProps: spec.SchemaProps{
-							Description: "MinAvailable is how many clusters have to have available resources: a number, or a percentage of the target number.",
+							Description: "minAvailable is the number of clusters that must have available resources: a number, or a percentage of the target number.",
 							Ref:         ref(intstr.IntOrString{}.OpenAPIModelName()),
 						},
 					},
@@ -12212,12 +12211,12 @@ func schema_pkg_apis_placement_v1beta1_PlacementEvictionSpec(ref common.Referenc
 	return common.OpenAPIDefinition{
 		Schema: spec.Schema{
 			SchemaProps: spec.SchemaProps{
-				Description: "PlacementEvictionSpec says which placement is to leave which cluster.",
+				Description: "PlacementEvictionSpec names a placement and the cluster that it must leave.",
 				Type:        []string{"object"},
 				Properties: map[string]spec.Schema{
 					"placementName": {
 						SchemaProps: spec.SchemaProps{
-							Description: "PlacementName is the ClusterResourcePlacement, at most 255 characters. It cannot be changed.",
+							Description: "placementName is the name of the ClusterResourcePlacement, at most 255 characters. It cannot be changed.",
 							Default:     "",
 							Type:        []string{"string"},
 							Format:      "",
@@ -12225,7 +12224,7 @@ func schema_pkg_apis_placement_v1beta1_PlacementEvictionSpec(ref common.Referenc
 					},
 					"clusterName": {
 						SchemaProps: spec.SchemaProps{
-							Description: "ClusterName is the member cluster, at most 255 characters. It cannot be changed.",
+							Description: "clusterName is the name of the member cluster, at most 255 characters. It cannot be changed.",
 							Default:     "",
 							Type:        []string{"string"},
 							Format:      "",
@@ -12242,7 +12241,7 @@ func schema_pkg_apis_placement_v1beta1_PlacementEvictionStatus(ref common.Refere
 	return common.OpenAPIDefinition{
 		Schema: spec.Schema{
 			SchemaProps: spec.SchemaProps{
-				Description: "PlacementEvictionStatus says what became of an eviction.",
+				Description: "PlacementEvictionStatus is the result of an eviction.",
 				Type:        []string{"object"},
 				Properties: map[string]spec.Schema{
 					"conditions": {
@@ -12252,7 +12251,7 @@ func schema_pkg_apis_placement_v1beta1_PlacementEvictionStatus(ref common.Refere
 							},
 						},
 						SchemaProps: spec.SchemaProps{
-							Description: "Conditions of the eviction: Valid and Executed.",
+							Description: "conditions are the conditions of the eviction: Valid and Executed.",
 							Type:        []string{"array"},
 							Items: &spec.SchemaOrArray{
 								Schema: &spec.Schema{
@@ -12275,12 +12274,12 @@ func schema_pkg_apis_placement_v1beta1_PlacementPolicy(ref common.ReferenceCallb
 	return common.OpenAPIDefinition{
 		Schema: spec.Schema{
 			SchemaProps: spec.SchemaProps{
-				Description: "PlacementPolicy says which member clusters receive the selected resources.",
+				Description: "PlacementPolicy specifies which member clusters receive the selected resources.",
 				Type:        []string{"object"},
 				Properties: map[string]spec.Schema{
 					"placementType": {
 						SchemaProps: spec.SchemaProps{
-							Description: "PlacementType is the way clusters are chosen: PickAll, PickN or PickFixed. It defaults to PickAll and cannot be changed.\n\nPossible enum values:\n - `\"PickAll\"` picks every cluster that meets the policy.\n - `\"PickFixed\"` picks the clusters named by clusterNames.\n - `\"PickN\"` picks the numberOfClusters best clusters that meet the policy.",
+							Description: "placementType is the way to choose clusters: PickAll, PickN or PickFixed. It defaults to PickAll and cannot be changed.\n\nPossible enum values:\n - `\"PickAll\"` picks every cluster that meets the policy.\n - `\"PickFixed\"` picks the clusters named by clusterNames.\n - `\"PickN\"` picks the numberOfClusters best clusters that meet the policy.",
 							Default:     "PickAll",
 							Type:        []string{"string"},
 							Format:      "",
@@ -12294,7 +12293,7 @@ func schema_pkg_apis_placement_v1beta1_PlacementPolicy(ref common.ReferenceCallb
 							},
 						},
 						SchemaProps: spec.SchemaProps{
-							Description: "ClusterNames are the member clusters to pick, at most 100. Only for PickFixed. A name that is no member yet is picked as soon as that member joins.",
+							Description: "clusterNames are the names of the member clusters to pick, at most 100. Only for PickFixed. A cluster that is not a member yet is picked once it joins.",
 							Type:        []string{"array"},
 							Items: &spec.SchemaOrArray{
 								Schema: &spec.Schema{
@@ -12308,14 +12307,14 @@ func schema_pkg_apis_placement_v1beta1_PlacementPolicy(ref common.ReferenceCallb
 					},
 					"numberOfClusters": {
 						SchemaProps: spec.SchemaProps{
-							Description: "NumberOfClusters is how many clusters to pick, 0 or more. Required for PickN, not allowed otherwise.",
+							Description: "numberOfClusters is the number of clusters to pick, 0 or more. Required for PickN, not allowed otherwise.",
 							Type:        []string{"integer"},
 							Format:      "int32",
 						},
 					},
 					"affinity": {
 						SchemaProps: spec.SchemaProps{
-							Description: "Affinity restricts (required terms) and ranks (preferred terms) the clusters. For PickAll and PickN.",
+							Description: "affinity restricts the clusters with required terms and ranks them with preferred terms. Only for PickAll and PickN.",
 							Ref:         ref(placementv1beta1.Affinity{}.OpenAPIModelName()),
 						},
 					},
@@ -12331,7 +12330,7 @@ func schema_pkg_apis_placement_v1beta1_PlacementPolicy(ref common.ReferenceCallb
 							},
 						},
 						SchemaProps: spec.SchemaProps{
-							Description: "TopologySpreadConstraints spread the picked clusters over the values of cluster labels. Only for PickN.",
+							Description: "topologySpreadConstraints spread the picked clusters over the values of cluster labels. Only for PickN.",
 							Type:        []string{"array"},
 							Items: &spec.SchemaOrArray{
 								Schema: &spec.Schema{
@@ -12349,7 +12348,7 @@ func schema_pkg_apis_placement_v1beta1_PlacementPolicy(ref common.ReferenceCallb
 							},
 						},
 						SchemaProps: spec.SchemaProps{
-							Description: "Tolerations let the placement be scheduled to clusters that carry matching taints, at most 100. For PickAll and PickN. Tolerations can be added later, but neither changed nor removed.",
+							Description: "tolerations allow the placement on clusters with matching taints, at most 100. Only for PickAll and PickN. Tolerations can be added later, but neither changed nor removed.",
 							Type:        []string{"array"},
 							Items: &spec.SchemaOrArray{
 								Schema: &spec.Schema{
@@ -12372,7 +12371,7 @@ func schema_pkg_apis_placement_v1beta1_PlacementPrune(ref common.ReferenceCallba
 	return common.OpenAPIDefinition{
 		Schema: spec.Schema{
 			SchemaProps: spec.SchemaProps{
-				Description: "PlacementPrune asks that the clusters of a placement let go of what they have kept since an adoption and their version does not have: the body of the subresource prune of placements.",
+				Description: "PlacementPrune requests the removal of the objects that the clusters of a placement have kept since an adoption and that are not in their version. It is the body of the subresource prune of placements.",
 				Type:        []string{"object"},
 				Properties: map[string]spec.Schema{
 					"kind": {
@@ -12391,21 +12390,21 @@ func schema_pkg_apis_placement_v1beta1_PlacementPrune(ref common.ReferenceCallba
 					},
 					"metadata": {
 						SchemaProps: spec.SchemaProps{
-							Description: "Standard object's metadata. Name, uid and resourceVersion, where given, must be those of the placement.",
+							Description: "metadata is the object's standard metadata. Its name, uid and resourceVersion, where given, must be those of the placement.",
 							Default:     map[string]interface{}{},
 							Ref:         ref(metav1.ObjectMeta{}.OpenAPIModelName()),
 						},
 					},
 					"spec": {
 						SchemaProps: spec.SchemaProps{
-							Description: "Spec is what the user asks, and when read what was asked last. A patch starts from an empty one: it must say all that is asked.",
+							Description: "spec is the user's request; a read returns the last one. A patch starts from an empty spec, so it must contain the whole request.",
 							Default:     map[string]interface{}{},
 							Ref:         ref(placementv1beta1.PlacementPruneSpec{}.OpenAPIModelName()),
 						},
 					},
 					"status": {
 						SchemaProps: spec.SchemaProps{
-							Description: "Status is the last request as the server recorded it; empty as long as there was none.",
+							Description: "status is the last request as the server recorded it. It is empty until there is one.",
 							Default:     map[string]interface{}{},
 							Ref:         ref(placementv1beta1.PlacementPruneStatus{}.OpenAPIModelName()),
 						},
@@ -12422,12 +12421,12 @@ func schema_pkg_apis_placement_v1beta1_PlacementPruneRecord(ref common.Reference
 	return common.OpenAPIDefinition{
 		Schema: spec.Schema{
 			SchemaProps: spec.SchemaProps{
-				Description: "PlacementPruneRecord is the server's record of the last request that clusters let go of what they have kept since an adoption.",
+				Description: "PlacementPruneRecord is the server's record of the last request to remove objects that clusters have kept since an adoption.",
 				Type:        []string{"object"},
 				Properties: map[string]spec.Schema{
 					"resourceSnapshotName": {
 						SchemaProps: spec.SchemaProps{
-							Description: "ResourceSnapshotName is the version whose clusters are to let go.",
+							Description: "resourceSnapshotName is the name of the resource snapshot. Only clusters that have it remove what they have kept.",
 							Default:     "",
 							Type:        []string{"string"},
 							Format:      "",
@@ -12435,7 +12434,7 @@ func schema_pkg_apis_placement_v1beta1_PlacementPruneRecord(ref common.Reference
 					},
 					"reason": {
 						SchemaProps: spec.SchemaProps{
-							Description: "Reason is why, as the user said.",
+							Description: "reason is the user's reason.",
 							Default:     "",
 							Type:        []string{"string"},
 							Format:      "",
@@ -12443,14 +12442,14 @@ func schema_pkg_apis_placement_v1beta1_PlacementPruneRecord(ref common.Reference
 					},
 					"user": {
 						SchemaProps: spec.SchemaProps{
-							Description: "User who asked, as the server authenticated them.",
+							Description: "user is the user who made the request, as the server authenticated them.",
 							Default:     map[string]interface{}{},
 							Ref:         ref(placementv1beta1.DecisionUser{}.OpenAPIModelName()),
 						},
 					},
 					"time": {
 						SchemaProps: spec.SchemaProps{
-							Description: "Time when they did, by the server's clock. What a cluster has kept only since a later time stays there.",
+							Description: "time is when the user made the request, by the server's clock. Objects that a cluster has kept only since a later time stay there.",
 							Ref:         ref(metav1.Time{}.OpenAPIModelName()),
 						},
 					},
@@ -12467,19 +12466,19 @@ func schema_pkg_apis_placement_v1beta1_PlacementPruneSpec(ref common.ReferenceCa
 	return common.OpenAPIDefinition{
 		Schema: spec.Schema{
 			SchemaProps: spec.SchemaProps{
-				Description: "PlacementPruneSpec is what a user asks of a placement.",
+				Description: "PlacementPruneSpec is a user's request of a placement.",
 				Type:        []string{"object"},
 				Properties: map[string]spec.Schema{
 					"reason": {
 						SchemaProps: spec.SchemaProps{
-							Description: "Reason is why, for those who read the placement: an incident, a change number. At most 1024 characters.",
+							Description: "reason is the user's reason for readers of the placement, such as an incident or a change number. At most 1024 characters.",
 							Type:        []string{"string"},
 							Format:      "",
 						},
 					},
 					"resourceSnapshotName": {
 						SchemaProps: spec.SchemaProps{
-							Description: "ResourceSnapshotName is the version that the user has seen in the status of the placement, such as web-4-snapshot. Clusters that have another version keep what they have kept. At most 253 characters.",
+							Description: "resourceSnapshotName is the name of the resource snapshot that the user has seen in the status of the placement, such as web-4-snapshot. Clusters with another version remove nothing. At most 253 characters.",
 							Type:        []string{"string"},
 							Format:      "",
 						},
@@ -12495,18 +12494,18 @@ func schema_pkg_apis_placement_v1beta1_PlacementPruneStatus(ref common.Reference
 	return common.OpenAPIDefinition{
 		Schema: spec.Schema{
 			SchemaProps: spec.SchemaProps{
-				Description: "PlacementPruneStatus is a request as the server recorded it.",
+				Description: "PlacementPruneStatus is a prune request as the server recorded it.",
 				Type:        []string{"object"},
 				Properties: map[string]spec.Schema{
 					"user": {
 						SchemaProps: spec.SchemaProps{
-							Description: "User is who asked, as the server authenticated them.",
+							Description: "user is the user who made the request, as the server authenticated them.",
 							Ref:         ref(placementv1beta1.DecisionUser{}.OpenAPIModelName()),
 						},
 					},
 					"time": {
 						SchemaProps: spec.SchemaProps{
-							Description: "Time when they did, by the server's clock.",
+							Description: "time is when the user made the request, by the server's clock.",
 							Ref:         ref(metav1.Time{}.OpenAPIModelName()),
 						},
 					},
@@ -12527,7 +12526,7 @@ func schema_pkg_apis_placement_v1beta1_PlacementRef(ref common.ReferenceCallback
 				Properties: map[string]spec.Schema{
 					"name": {
 						SchemaProps: spec.SchemaProps{
-							Description: "Name of the placement.",
+							Description: "name is the name of the placement.",
 							Default:     "",
 							Type:        []string{"string"},
 							Format:      "",
@@ -12535,7 +12534,7 @@ func schema_pkg_apis_placement_v1beta1_PlacementRef(ref common.ReferenceCallback
 					},
 					"scope": {
 						SchemaProps: spec.SchemaProps{
-							Description: "Scope is Cluster or Namespaced. It defaults to Cluster.\n\nPossible enum values:\n - `\"Cluster\"` means a ClusterResourcePlacement.\n - `\"Namespaced\"` means a ResourcePlacement of the same namespace.",
+							Description: "scope is Cluster or Namespaced. It defaults to Cluster.\n\nPossible enum values:\n - `\"Cluster\"` means a ClusterResourcePlacement.\n - `\"Namespaced\"` means a ResourcePlacement of the same namespace.",
 							Default:     "Cluster",
 							Type:        []string{"string"},
 							Format:      "",
@@ -12553,7 +12552,7 @@ func schema_pkg_apis_placement_v1beta1_PlacementSpec(ref common.ReferenceCallbac
 	return common.OpenAPIDefinition{
 		Schema: spec.Schema{
 			SchemaProps: spec.SchemaProps{
-				Description: "PlacementSpec says what to place, where, and how.",
+				Description: "PlacementSpec specifies the resources to place, the clusters and the rollout.",
 				Type:        []string{"object"},
 				Properties: map[string]spec.Schema{
 					"resourceSelectors": {
@@ -12563,7 +12562,7 @@ func schema_pkg_apis_placement_v1beta1_PlacementSpec(ref common.ReferenceCallbac
 							},
 						},
 						SchemaProps: spec.SchemaProps{
-							Description: "ResourceSelectors say which objects of the hub are placed. An object is placed if any of them selects it. 1 to 100.",
+							Description: "resourceSelectors select the objects of the hub to place, 1 to 100. An object is placed if any of them selects it.",
 							Type:        []string{"array"},
 							Items: &spec.SchemaOrArray{
 								Schema: &spec.Schema{
@@ -12576,7 +12575,7 @@ func schema_pkg_apis_placement_v1beta1_PlacementSpec(ref common.ReferenceCallbac
 					},
 					"policy": {
 						SchemaProps: spec.SchemaProps{
-							Description: "Policy says which member clusters are picked. Absent means all of them; once set it cannot be removed.",
+							Description: "policy specifies which member clusters are picked. If it is absent, all are. Once set, it cannot be removed.",
 							Ref:         ref(placementv1beta1.PlacementPolicy{}.OpenAPIModelName()),
 						},
 					},
@@ -12587,14 +12586,14 @@ func schema_pkg_apis_placement_v1beta1_PlacementSpec(ref common.ReferenceCallbac
 							},
 						},
 						SchemaProps: spec.SchemaProps{
-							Description: "Strategy says how clusters move to a new version of the resources.",
+							Description: "strategy specifies how clusters are updated to a new version of the resources.",
 							Default:     map[string]interface{}{},
 							Ref:         ref(placementv1beta1.RolloutStrategy{}.OpenAPIModelName()),
 						},
 					},
 					"revisionHistoryLimit": {
 						SchemaProps: spec.SchemaProps{
-							Description: "RevisionHistoryLimit is how many resource and policy snapshots are kept for rolling back, 1 to 1000. A snapshot that a run or a cluster uses is kept beyond it. It defaults to 10.",
+							Description: "revisionHistoryLimit is the number of resource snapshots and of policy snapshots to keep for rollbacks, 1 to 1000. Snapshots that a run or a cluster uses are kept beyond the limit. It defaults to 10.",
 							Default:     10,
 							Type:        []string{"integer"},
 							Format:      "int32",
@@ -12602,7 +12601,7 @@ func schema_pkg_apis_placement_v1beta1_PlacementSpec(ref common.ReferenceCallbac
 					},
 					"statusReportingScope": {
 						SchemaProps: spec.SchemaProps{
-							Description: "StatusReportingScope says whether the status is mirrored into the selected namespace. Only for cluster-scoped placements; it cannot be changed. It defaults to ClusterScopeOnly.\n\nPossible enum values:\n - `\"ClusterScopeOnly\"` keeps the status on the placement.\n - `\"NamespaceAccessible\"` also mirrors it into the selected namespace, as a ClusterResourcePlacementStatus.",
+							Description: "statusReportingScope specifies whether the status is mirrored into the selected namespace: ClusterScopeOnly or NamespaceAccessible. Only for cluster-scoped placements. It cannot be changed. It defaults to ClusterScopeOnly.\n\nPossible enum values:\n - `\"ClusterScopeOnly\"` keeps the status on the placement.\n - `\"NamespaceAccessible\"` also mirrors the status into the selected namespace, as a ClusterResourcePlacementStatus.",
 							Default:     "ClusterScopeOnly",
 							Type:        []string{"string"},
 							Format:      "",
@@ -12622,7 +12621,7 @@ func schema_pkg_apis_placement_v1beta1_PlacementStatus(ref common.ReferenceCallb
 	return common.OpenAPIDefinition{
 		Schema: spec.Schema{
 			SchemaProps: spec.SchemaProps{
-				Description: "PlacementStatus is what is known of a placement.",
+				Description: "PlacementStatus is the observed state of a placement.",
 				Type:        []string{"object"},
 				Properties: map[string]spec.Schema{
 					"selectedResources": {
@@ -12632,7 +12631,7 @@ func schema_pkg_apis_placement_v1beta1_PlacementStatus(ref common.ReferenceCallb
 							},
 						},
 						SchemaProps: spec.SchemaProps{
-							Description: "SelectedResources are the objects in the snapshot that the clusters hold. With the External strategy they are shown once all clusters hold the same one.",
+							Description: "selectedResources are the objects in the snapshot that the clusters hold. With the External strategy they are shown once all clusters hold the same one.",
 							Type:        []string{"array"},
 							Items: &spec.SchemaOrArray{
 								Schema: &spec.Schema{
@@ -12645,7 +12644,7 @@ func schema_pkg_apis_placement_v1beta1_PlacementStatus(ref common.ReferenceCallb
 					},
 					"observedResourceIndex": {
 						SchemaProps: spec.SchemaProps{
-							Description: "ObservedResourceIndex is the index of that snapshot.",
+							Description: "observedResourceIndex is the index of the resource snapshot that selectedResources lists.",
 							Type:        []string{"string"},
 							Format:      "",
 						},
@@ -12657,7 +12656,7 @@ func schema_pkg_apis_placement_v1beta1_PlacementStatus(ref common.ReferenceCallb
 							},
 						},
 						SchemaProps: spec.SchemaProps{
-							Description: "PerClusterPlacementStatuses say how each picked cluster is doing.",
+							Description: "placementStatuses are the states of the picked clusters, and of clusters that could not be picked.",
 							Type:        []string{"array"},
 							Items: &spec.SchemaOrArray{
 								Schema: &spec.Schema{
@@ -12670,7 +12669,7 @@ func schema_pkg_apis_placement_v1beta1_PlacementStatus(ref common.ReferenceCallb
 					},
 					"prune": {
 						SchemaProps: spec.SchemaProps{
-							Description: "Prune is the last request that clusters let go of what they have kept since an adoption and their version does not have. Only the server writes it, for the subresource prune.",
+							Description: "prune is the last request to remove the objects that clusters have kept since an adoption and that are not in their version. Only the server writes it, through the subresource prune.",
 							Ref:         ref(placementv1beta1.PlacementPruneRecord{}.OpenAPIModelName()),
 						},
 					},
@@ -12686,7 +12685,7 @@ func schema_pkg_apis_placement_v1beta1_PlacementStatus(ref common.ReferenceCallb
 							},
 						},
 						SchemaProps: spec.SchemaProps{
-							Description: "Conditions of the placement. Their types have the kind as a prefix: Scheduled, RolloutStarted, Overridden, WorkSynchronized, Applied, Available, DiffReported, ObjectsRemaining, StatusSynced.",
+							Description: "conditions are the conditions of the placement. Their types have the kind as a prefix: Scheduled, RolloutStarted, Overridden, WorkSynchronized, Applied, Available, DiffReported, ObjectsRemaining, StatusSynced.",
 							Type:        []string{"array"},
 							Items: &spec.SchemaOrArray{
 								Schema: &spec.Schema{
@@ -12714,7 +12713,7 @@ func schema_pkg_apis_placement_v1beta1_PreferredClusterSelector(ref common.Refer
 				Properties: map[string]spec.Schema{
 					"weight": {
 						SchemaProps: spec.SchemaProps{
-							Description: "Weight is added to the score of a matching cluster, from -100 to 100.",
+							Description: "weight is added to the score of a matching cluster, from -100 to 100.",
 							Default:     0,
 							Type:        []string{"integer"},
 							Format:      "int32",
@@ -12722,7 +12721,7 @@ func schema_pkg_apis_placement_v1beta1_PreferredClusterSelector(ref common.Refer
 					},
 					"preference": {
 						SchemaProps: spec.SchemaProps{
-							Description: "Preference is the term that a cluster has to match.",
+							Description: "preference is the term that a cluster must match to get the weight.",
 							Default:     map[string]interface{}{},
 							Ref:         ref(placementv1beta1.ClusterSelectorTerm{}.OpenAPIModelName()),
 						},
@@ -12750,7 +12749,7 @@ func schema_pkg_apis_placement_v1beta1_PropertySelector(ref common.ReferenceCall
 							},
 						},
 						SchemaProps: spec.SchemaProps{
-							Description: "MatchExpressions all have to hold.",
+							Description: "matchExpressions are the requirements, all of which a cluster must meet.",
 							Type:        []string{"array"},
 							Items: &spec.SchemaOrArray{
 								Schema: &spec.Schema{
@@ -12779,7 +12778,7 @@ func schema_pkg_apis_placement_v1beta1_PropertySelectorRequirement(ref common.Re
 				Properties: map[string]spec.Schema{
 					"name": {
 						SchemaProps: spec.SchemaProps{
-							Description: "Name of the property, for example kubernetes-fleet.io/node-count or resources.kubernetes-fleet.io/available-cpu.",
+							Description: "name is the name of the property, for example kubernetes-fleet.io/node-count or resources.kubernetes-fleet.io/available-cpu.",
 							Default:     "",
 							Type:        []string{"string"},
 							Format:      "",
@@ -12787,7 +12786,7 @@ func schema_pkg_apis_placement_v1beta1_PropertySelectorRequirement(ref common.Re
 					},
 					"operator": {
 						SchemaProps: spec.SchemaProps{
-							Description: "Operator is one of Gt, Ge, Eq, Ne, Lt and Le.",
+							Description: "operator is one of Gt, Ge, Eq, Ne, Lt and Le.",
 							Default:     "",
 							Type:        []string{"string"},
 							Format:      "",
@@ -12800,7 +12799,7 @@ func schema_pkg_apis_placement_v1beta1_PropertySelectorRequirement(ref common.Re
 							},
 						},
 						SchemaProps: spec.SchemaProps{
-							Description: "Values holds exactly one quantity to compare with, such as 10 or 4Gi.",
+							Description: "values is a list of exactly one quantity to compare the property with, such as 10 or 4Gi.",
 							Type:        []string{"array"},
 							Items: &spec.SchemaOrArray{
 								Schema: &spec.Schema{
@@ -12828,7 +12827,7 @@ func schema_pkg_apis_placement_v1beta1_PropertySorter(ref common.ReferenceCallba
 				Properties: map[string]spec.Schema{
 					"name": {
 						SchemaProps: spec.SchemaProps{
-							Description: "Name of the property.",
+							Description: "name is the name of the property.",
 							Default:     "",
 							Type:        []string{"string"},
 							Format:      "",
@@ -12836,7 +12835,7 @@ func schema_pkg_apis_placement_v1beta1_PropertySorter(ref common.ReferenceCallba
 					},
 					"sortOrder": {
 						SchemaProps: spec.SchemaProps{
-							Description: "SortOrder is Descending (most first) or Ascending (least first).\n\nPossible enum values:\n - `\"Ascending\"` scores the lowest value highest.\n - `\"Descending\"` scores the highest value highest.",
+							Description: "sortOrder is Descending (the highest value scores highest) or Ascending (the lowest value scores highest).\n\nPossible enum values:\n - `\"Ascending\"` scores the lowest value highest.\n - `\"Descending\"` scores the highest value highest.",
 							Default:     "",
 							Type:        []string{"string"},
 							Format:      "",
@@ -12854,12 +12853,12 @@ func schema_pkg_apis_placement_v1beta1_ReportBackStrategy(ref common.ReferenceCa
 	return common.OpenAPIDefinition{
 		Schema: spec.Schema{
 			SchemaProps: spec.SchemaProps{
-				Description: "ReportBackStrategy says whether and where status from the member clusters is brought back.",
+				Description: "ReportBackStrategy specifies whether status is copied from the member clusters, and where to.",
 				Type:        []string{"object"},
 				Properties: map[string]spec.Schema{
 					"type": {
 						SchemaProps: spec.SchemaProps{
-							Description: "Type is Disabled or Mirror. It defaults to Disabled.\n\nPossible enum values:\n - `\"Disabled\"` brings nothing back.\n - `\"Mirror\"` copies the status as it is on the member.",
+							Description: "type is Disabled or Mirror. It defaults to Disabled.\n\nPossible enum values:\n - `\"Disabled\"` copies no status.\n - `\"Mirror\"` copies the status unchanged.",
 							Default:     "Disabled",
 							Type:        []string{"string"},
 							Format:      "",
@@ -12868,7 +12867,7 @@ func schema_pkg_apis_placement_v1beta1_ReportBackStrategy(ref common.ReferenceCa
 					},
 					"destination": {
 						SchemaProps: spec.SchemaProps{
-							Description: "Destination is OriginalResource or WorkAPI. Required for Mirror.\n\nPossible enum values:\n - `\"OriginalResource\"` writes it to the selected object on the hub.\n - `\"WorkAPI\"` writes it to the Work's manifest conditions.",
+							Description: "destination is OriginalResource or WorkAPI. Required for Mirror.\n\nPossible enum values:\n - `\"OriginalResource\"` is the selected object on the hub.\n - `\"WorkAPI\"` is the manifest's condition in the status of the Work.",
 							Type:        []string{"string"},
 							Format:      "",
 							Enum:        []interface{}{"OriginalResource", "WorkAPI"},
@@ -12904,21 +12903,21 @@ func schema_pkg_apis_placement_v1beta1_ResourceBinding(ref common.ReferenceCallb
 					},
 					"metadata": {
 						SchemaProps: spec.SchemaProps{
-							Description: "Standard object's metadata.",
+							Description: "metadata is the object's standard metadata.",
 							Default:     map[string]interface{}{},
 							Ref:         ref(metav1.ObjectMeta{}.OpenAPIModelName()),
 						},
 					},
 					"spec": {
 						SchemaProps: spec.SchemaProps{
-							Description: "Spec says which version the cluster is to have.",
+							Description: "spec is the version that the cluster must have.",
 							Default:     map[string]interface{}{},
 							Ref:         ref(placementv1beta1.ResourceBindingSpec{}.OpenAPIModelName()),
 						},
 					},
 					"status": {
 						SchemaProps: spec.SchemaProps{
-							Description: "Status says how far the cluster has come with it.",
+							Description: "status is the progress of the cluster towards that version.",
 							Default:     map[string]interface{}{},
 							Ref:         ref(placementv1beta1.ResourceBindingStatus{}.OpenAPIModelName()),
 						},
@@ -12955,14 +12954,14 @@ func schema_pkg_apis_placement_v1beta1_ResourceBindingList(ref common.ReferenceC
 					},
 					"metadata": {
 						SchemaProps: spec.SchemaProps{
-							Description: "Standard list metadata.",
+							Description: "metadata is the list's standard metadata.",
 							Default:     map[string]interface{}{},
 							Ref:         ref(metav1.ListMeta{}.OpenAPIModelName()),
 						},
 					},
 					"items": {
 						SchemaProps: spec.SchemaProps{
-							Description: "Items are the ResourceBindings.",
+							Description: "items are the ResourceBindings.",
 							Type:        []string{"array"},
 							Items: &spec.SchemaOrArray{
 								Schema: &spec.Schema{
@@ -12986,12 +12985,12 @@ func schema_pkg_apis_placement_v1beta1_ResourceBindingSpec(ref common.ReferenceC
 	return common.OpenAPIDefinition{
 		Schema: spec.Schema{
 			SchemaProps: spec.SchemaProps{
-				Description: "ResourceBindingSpec says which version a cluster is to have.",
+				Description: "ResourceBindingSpec is the version that a cluster must have.",
 				Type:        []string{"object"},
 				Properties: map[string]spec.Schema{
 					"state": {
 						SchemaProps: spec.SchemaProps{
-							Description: "State is Scheduled, Bound or Unscheduled. A binding may be created without; nothing is placed by it then. Once set, it cannot be taken away.",
+							Description: "state is Scheduled, Bound or Unscheduled. A binding without a state places nothing. Once set, the state cannot be cleared.",
 							Default:     "",
 							Type:        []string{"string"},
 							Format:      "",
@@ -12999,7 +12998,7 @@ func schema_pkg_apis_placement_v1beta1_ResourceBindingSpec(ref common.ReferenceC
 					},
 					"resourceSnapshotName": {
 						SchemaProps: spec.SchemaProps{
-							Description: "ResourceSnapshotName is the master resource snapshot that the cluster is to have; empty as long as none was rolled out.",
+							Description: "resourceSnapshotName is the name of the master resource snapshot that the cluster must have. It is empty until a version is rolled out to the cluster.",
 							Default:     "",
 							Type:        []string{"string"},
 							Format:      "",
@@ -13012,7 +13011,7 @@ func schema_pkg_apis_placement_v1beta1_ResourceBindingSpec(ref common.ReferenceC
 							},
 						},
 						SchemaProps: spec.SchemaProps{
-							Description: "ResourceOverrideSnapshots are the ResourceOverride snapshots in force on the cluster.",
+							Description: "resourceOverrideSnapshots are the ResourceOverride snapshots in force on the cluster.",
 							Type:        []string{"array"},
 							Items: &spec.SchemaOrArray{
 								Schema: &spec.Schema{
@@ -13030,7 +13029,7 @@ func schema_pkg_apis_placement_v1beta1_ResourceBindingSpec(ref common.ReferenceC
 							},
 						},
 						SchemaProps: spec.SchemaProps{
-							Description: "ClusterResourceOverrideSnapshots are the ClusterResourceOverride snapshots in force on the cluster.",
+							Description: "clusterResourceOverrideSnapshots are the ClusterResourceOverride snapshots in force on the cluster.",
 							Type:        []string{"array"},
 							Items: &spec.SchemaOrArray{
 								Schema: &spec.Schema{
@@ -13044,7 +13043,7 @@ func schema_pkg_apis_placement_v1beta1_ResourceBindingSpec(ref common.ReferenceC
 					},
 					"schedulingPolicySnapshotName": {
 						SchemaProps: spec.SchemaProps{
-							Description: "SchedulingPolicySnapshotName is the policy snapshot by which the cluster was picked.",
+							Description: "schedulingPolicySnapshotName is the name of the policy snapshot that picked the cluster.",
 							Default:     "",
 							Type:        []string{"string"},
 							Format:      "",
@@ -13052,7 +13051,7 @@ func schema_pkg_apis_placement_v1beta1_ResourceBindingSpec(ref common.ReferenceC
 					},
 					"targetCluster": {
 						SchemaProps: spec.SchemaProps{
-							Description: "TargetCluster is the member cluster. A binding may be created without; nothing is placed by it then. Once set, it cannot be changed.",
+							Description: "targetCluster is the name of the member cluster. A binding without a target cluster places nothing. Once set, it cannot be changed.",
 							Default:     "",
 							Type:        []string{"string"},
 							Format:      "",
@@ -13060,14 +13059,14 @@ func schema_pkg_apis_placement_v1beta1_ResourceBindingSpec(ref common.ReferenceC
 					},
 					"clusterDecision": {
 						SchemaProps: spec.SchemaProps{
-							Description: "ClusterDecision says why the cluster was picked.",
+							Description: "clusterDecision describes why the cluster was picked.",
 							Default:     map[string]interface{}{},
 							Ref:         ref(placementv1beta1.ClusterDecision{}.OpenAPIModelName()),
 						},
 					},
 					"applyStrategy": {
 						SchemaProps: spec.SchemaProps{
-							Description: "ApplyStrategy is how manifests are written to the cluster.",
+							Description: "applyStrategy specifies how manifests are applied to the cluster.",
 							Ref:         ref(placementv1beta1.ApplyStrategy{}.OpenAPIModelName()),
 						},
 					},
@@ -13084,7 +13083,7 @@ func schema_pkg_apis_placement_v1beta1_ResourceBindingStatus(ref common.Referenc
 	return common.OpenAPIDefinition{
 		Schema: spec.Schema{
 			SchemaProps: spec.SchemaProps{
-				Description: "ResourceBindingStatus says how far a cluster has come.",
+				Description: "ResourceBindingStatus is the progress of a cluster towards the version of its binding.",
 				Type:        []string{"object"},
 				Properties: map[string]spec.Schema{
 					"failedPlacements": {
@@ -13094,7 +13093,7 @@ func schema_pkg_apis_placement_v1beta1_ResourceBindingStatus(ref common.Referenc
 							},
 						},
 						SchemaProps: spec.SchemaProps{
-							Description: "FailedPlacements are objects that could not be applied or are not available, at most 100.",
+							Description: "failedPlacements are objects that could not be applied or are not available, at most 100.",
 							Type:        []string{"array"},
 							Items: &spec.SchemaOrArray{
 								Schema: &spec.Schema{
@@ -13112,7 +13111,7 @@ func schema_pkg_apis_placement_v1beta1_ResourceBindingStatus(ref common.Referenc
 							},
 						},
 						SchemaProps: spec.SchemaProps{
-							Description: "DriftedPlacements are objects that were changed on the cluster, at most 100.",
+							Description: "driftedPlacements are objects that were changed on the cluster, at most 100.",
 							Type:        []string{"array"},
 							Items: &spec.SchemaOrArray{
 								Schema: &spec.Schema{
@@ -13130,7 +13129,7 @@ func schema_pkg_apis_placement_v1beta1_ResourceBindingStatus(ref common.Referenc
 							},
 						},
 						SchemaProps: spec.SchemaProps{
-							Description: "DiffedPlacements are objects that differ from their manifest, at most 100.",
+							Description: "diffedPlacements are objects that differ from their manifest, at most 100.",
 							Type:        []string{"array"},
 							Items: &spec.SchemaOrArray{
 								Schema: &spec.Schema{
@@ -13153,7 +13152,7 @@ func schema_pkg_apis_placement_v1beta1_ResourceBindingStatus(ref common.Referenc
 							},
 						},
 						SchemaProps: spec.SchemaProps{
-							Description: "Conditions of the binding: RolloutStarted, Overridden, WorkSynchronized, Applied, Available, DiffReported, ObjectsKept, ObjectsRemaining.",
+							Description: "conditions are the conditions of the binding: RolloutStarted, Overridden, WorkSynchronized, Applied, Available, DiffReported, ObjectsKept, ObjectsRemaining.",
 							Type:        []string{"array"},
 							Items: &spec.SchemaOrArray{
 								Schema: &spec.Schema{
@@ -13176,7 +13175,7 @@ func schema_pkg_apis_placement_v1beta1_ResourceContent(ref common.ReferenceCallb
 	return common.OpenAPIDefinition{
 		Schema: spec.Schema{
 			SchemaProps: spec.SchemaProps{
-				Description: "ResourceContent is one complete object, as it is to be on the member clusters.",
+				Description: "ResourceContent is one complete object as it is placed on the member clusters.",
 				Type:        []string{"object"},
 			},
 		},
@@ -13187,7 +13186,7 @@ func schema_pkg_apis_placement_v1beta1_ResourceEnvelope(ref common.ReferenceCall
 	return common.OpenAPIDefinition{
 		Schema: spec.Schema{
 			SchemaProps: spec.SchemaProps{
-				Description: "ResourceEnvelope wraps objects of its namespace that are to take effect on the member clusters and not on the hub.",
+				Description: "ResourceEnvelope wraps objects of its namespace that take effect on the member clusters and not on the hub.",
 				Type:        []string{"object"},
 				Properties: map[string]spec.Schema{
 					"kind": {
@@ -13206,14 +13205,14 @@ func schema_pkg_apis_placement_v1beta1_ResourceEnvelope(ref common.ReferenceCall
 					},
 					"metadata": {
 						SchemaProps: spec.SchemaProps{
-							Description: "Standard object's metadata.",
+							Description: "metadata is the object's standard metadata.",
 							Default:     map[string]interface{}{},
 							Ref:         ref(metav1.ObjectMeta{}.OpenAPIModelName()),
 						},
 					},
 					"data": {
 						SchemaProps: spec.SchemaProps{
-							Description: "Data are the wrapped objects under names of your choice, 1 to 50.",
+							Description: "data maps names of your choice to the wrapped objects, 1 to 50.",
 							Type:        []string{"object"},
 							AdditionalProperties: &spec.SchemaOrBool{
 								Allows: true,
@@ -13257,14 +13256,14 @@ func schema_pkg_apis_placement_v1beta1_ResourceEnvelopeList(ref common.Reference
 					},
 					"metadata": {
 						SchemaProps: spec.SchemaProps{
-							Description: "Standard list metadata.",
+							Description: "metadata is the list's standard metadata.",
 							Default:     map[string]interface{}{},
 							Ref:         ref(metav1.ListMeta{}.OpenAPIModelName()),
 						},
 					},
 					"items": {
 						SchemaProps: spec.SchemaProps{
-							Description: "Items are the ResourceEnvelopes.",
+							Description: "items are the ResourceEnvelopes.",
 							Type:        []string{"array"},
 							Items: &spec.SchemaOrArray{
 								Schema: &spec.Schema{
@@ -13293,14 +13292,14 @@ func schema_pkg_apis_placement_v1beta1_ResourceIdentifier(ref common.ReferenceCa
 				Properties: map[string]spec.Schema{
 					"group": {
 						SchemaProps: spec.SchemaProps{
-							Description: "Group of the object; empty for the core group.",
+							Description: "group is the API group of the object. It is empty for the core group.",
 							Type:        []string{"string"},
 							Format:      "",
 						},
 					},
 					"version": {
 						SchemaProps: spec.SchemaProps{
-							Description: "Version of the object's kind.",
+							Description: "version is the API version of the object.",
 							Default:     "",
 							Type:        []string{"string"},
 							Format:      "",
@@ -13308,7 +13307,7 @@ func schema_pkg_apis_placement_v1beta1_ResourceIdentifier(ref common.ReferenceCa
 					},
 					"kind": {
 						SchemaProps: spec.SchemaProps{
-							Description: "Kind of the object.",
+							Description: "kind is the kind of the object.",
 							Default:     "",
 							Type:        []string{"string"},
 							Format:      "",
@@ -13316,7 +13315,7 @@ func schema_pkg_apis_placement_v1beta1_ResourceIdentifier(ref common.ReferenceCa
 					},
 					"name": {
 						SchemaProps: spec.SchemaProps{
-							Description: "Name of the object.",
+							Description: "name is the name of the object.",
 							Default:     "",
 							Type:        []string{"string"},
 							Format:      "",
@@ -13324,14 +13323,14 @@ func schema_pkg_apis_placement_v1beta1_ResourceIdentifier(ref common.ReferenceCa
 					},
 					"namespace": {
 						SchemaProps: spec.SchemaProps{
-							Description: "Namespace of the object; empty for cluster-scoped kinds.",
+							Description: "namespace is the namespace of the object. It is empty for cluster-scoped kinds.",
 							Type:        []string{"string"},
 							Format:      "",
 						},
 					},
 					"envelope": {
 						SchemaProps: spec.SchemaProps{
-							Description: "Envelope that the object came in, if it did.",
+							Description: "envelope is the envelope that contains the object, if any.",
 							Ref:         ref(placementv1beta1.EnvelopeIdentifier{}.OpenAPIModelName()),
 						},
 					},
@@ -13348,7 +13347,7 @@ func schema_pkg_apis_placement_v1beta1_ResourceOverride(ref common.ReferenceCall
 	return common.OpenAPIDefinition{
 		Schema: spec.Schema{
 			SchemaProps: spec.SchemaProps{
-				Description: "ResourceOverride changes selected objects of its namespace on the way to some of the member clusters.",
+				Description: "ResourceOverride changes selected objects of its namespace for some of the member clusters.",
 				Type:        []string{"object"},
 				Properties: map[string]spec.Schema{
 					"kind": {
@@ -13367,14 +13366,14 @@ func schema_pkg_apis_placement_v1beta1_ResourceOverride(ref common.ReferenceCall
 					},
 					"metadata": {
 						SchemaProps: spec.SchemaProps{
-							Description: "Standard object's metadata.",
+							Description: "metadata is the object's standard metadata.",
 							Default:     map[string]interface{}{},
 							Ref:         ref(metav1.ObjectMeta{}.OpenAPIModelName()),
 						},
 					},
 					"spec": {
 						SchemaProps: spec.SchemaProps{
-							Description: "Spec says what is changed and where.",
+							Description: "spec specifies the objects to change, the changes and the clusters.",
 							Default:     map[string]interface{}{},
 							Ref:         ref(placementv1beta1.ResourceOverrideSpec{}.OpenAPIModelName()),
 						},
@@ -13411,14 +13410,14 @@ func schema_pkg_apis_placement_v1beta1_ResourceOverrideList(ref common.Reference
 					},
 					"metadata": {
 						SchemaProps: spec.SchemaProps{
-							Description: "Standard list metadata.",
+							Description: "metadata is the list's standard metadata.",
 							Default:     map[string]interface{}{},
 							Ref:         ref(metav1.ListMeta{}.OpenAPIModelName()),
 						},
 					},
 					"items": {
 						SchemaProps: spec.SchemaProps{
-							Description: "Items are the ResourceOverrides.",
+							Description: "items are the ResourceOverrides.",
 							Type:        []string{"array"},
 							Items: &spec.SchemaOrArray{
 								Schema: &spec.Schema{
@@ -13461,14 +13460,14 @@ func schema_pkg_apis_placement_v1beta1_ResourceOverrideSnapshot(ref common.Refer
 					},
 					"metadata": {
 						SchemaProps: spec.SchemaProps{
-							Description: "Standard object's metadata.",
+							Description: "metadata is the object's standard metadata.",
 							Default:     map[string]interface{}{},
 							Ref:         ref(metav1.ObjectMeta{}.OpenAPIModelName()),
 						},
 					},
 					"spec": {
 						SchemaProps: spec.SchemaProps{
-							Description: "Spec is that version. It is never changed.",
+							Description: "spec is the spec of the override in this version. It never changes.",
 							Default:     map[string]interface{}{},
 							Ref:         ref(placementv1beta1.ResourceOverrideSnapshotSpec{}.OpenAPIModelName()),
 						},
@@ -13505,14 +13504,14 @@ func schema_pkg_apis_placement_v1beta1_ResourceOverrideSnapshotList(ref common.R
 					},
 					"metadata": {
 						SchemaProps: spec.SchemaProps{
-							Description: "Standard list metadata.",
+							Description: "metadata is the list's standard metadata.",
 							Default:     map[string]interface{}{},
 							Ref:         ref(metav1.ListMeta{}.OpenAPIModelName()),
 						},
 					},
 					"items": {
 						SchemaProps: spec.SchemaProps{
-							Description: "Items are the ResourceOverrideSnapshots.",
+							Description: "items are the ResourceOverrideSnapshots.",
 							Type:        []string{"array"},
 							Items: &spec.SchemaOrArray{
 								Schema: &spec.Schema{
@@ -13541,14 +13540,14 @@ func schema_pkg_apis_placement_v1beta1_ResourceOverrideSnapshotSpec(ref common.R
 				Properties: map[string]spec.Schema{
 					"overrideSpec": {
 						SchemaProps: spec.SchemaProps{
-							Description: "OverrideSpec is the override's spec in that version.",
+							Description: "overrideSpec is the override's spec in this version.",
 							Default:     map[string]interface{}{},
 							Ref:         ref(placementv1beta1.ResourceOverrideSpec{}.OpenAPIModelName()),
 						},
 					},
 					"overrideHash": {
 						SchemaProps: spec.SchemaProps{
-							Description: "OverrideHash is a hash of it, in hexadecimal.",
+							Description: "overrideHash is the hash of overrideSpec, in hexadecimal.",
 							Type:        []string{"string"},
 							Format:      "byte",
 						},
@@ -13566,12 +13565,12 @@ func schema_pkg_apis_placement_v1beta1_ResourceOverrideSpec(ref common.Reference
 	return common.OpenAPIDefinition{
 		Schema: spec.Schema{
 			SchemaProps: spec.SchemaProps{
-				Description: "ResourceOverrideSpec says what is changed and where.",
+				Description: "ResourceOverrideSpec specifies the objects to change, the changes and the clusters.",
 				Type:        []string{"object"},
 				Properties: map[string]spec.Schema{
 					"placement": {
 						SchemaProps: spec.SchemaProps{
-							Description: "Placement that the override is for. Absent means every placement. It cannot be changed.",
+							Description: "placement is the placement that the override applies to. If it is absent, the override applies to every placement. It cannot be changed.",
 							Ref:         ref(placementv1beta1.PlacementRef{}.OpenAPIModelName()),
 						},
 					},
@@ -13582,7 +13581,7 @@ func schema_pkg_apis_placement_v1beta1_ResourceOverrideSpec(ref common.Reference
 							},
 						},
 						SchemaProps: spec.SchemaProps{
-							Description: "ResourceSelectors name the objects of the override's namespace to change, 1 to 20.",
+							Description: "resourceSelectors name the objects of the override's namespace to change, 1 to 20.",
 							Type:        []string{"array"},
 							Items: &spec.SchemaOrArray{
 								Schema: &spec.Schema{
@@ -13595,7 +13594,7 @@ func schema_pkg_apis_placement_v1beta1_ResourceOverrideSpec(ref common.Reference
 					},
 					"policy": {
 						SchemaProps: spec.SchemaProps{
-							Description: "Policy are the changes.",
+							Description: "policy specifies the changes and the clusters that they are for.",
 							Ref:         ref(placementv1beta1.OverridePolicy{}.OpenAPIModelName()),
 						},
 					},
@@ -13631,21 +13630,21 @@ func schema_pkg_apis_placement_v1beta1_ResourcePlacement(ref common.ReferenceCal
 					},
 					"metadata": {
 						SchemaProps: spec.SchemaProps{
-							Description: "Standard object's metadata.",
+							Description: "metadata is the object's standard metadata.",
 							Default:     map[string]interface{}{},
 							Ref:         ref(metav1.ObjectMeta{}.OpenAPIModelName()),
 						},
 					},
 					"spec": {
 						SchemaProps: spec.SchemaProps{
-							Description: "Spec is the wanted placement.",
+							Description: "spec is the desired state of the placement.",
 							Default:     map[string]interface{}{},
 							Ref:         ref(placementv1beta1.PlacementSpec{}.OpenAPIModelName()),
 						},
 					},
 					"status": {
 						SchemaProps: spec.SchemaProps{
-							Description: "Status is the observed placement, written by Stagegate.",
+							Description: "status is the observed state of the placement. Only the server writes it.",
 							Default:     map[string]interface{}{},
 							Ref:         ref(placementv1beta1.PlacementStatus{}.OpenAPIModelName()),
 						},
@@ -13682,14 +13681,14 @@ func schema_pkg_apis_placement_v1beta1_ResourcePlacementList(ref common.Referenc
 					},
 					"metadata": {
 						SchemaProps: spec.SchemaProps{
-							Description: "Standard list metadata.",
+							Description: "metadata is the list's standard metadata.",
 							Default:     map[string]interface{}{},
 							Ref:         ref(metav1.ListMeta{}.OpenAPIModelName()),
 						},
 					},
 					"items": {
 						SchemaProps: spec.SchemaProps{
-							Description: "Items are the placements.",
+							Description: "items are the placements.",
 							Type:        []string{"array"},
 							Items: &spec.SchemaOrArray{
 								Schema: &spec.Schema{
@@ -13718,7 +13717,7 @@ func schema_pkg_apis_placement_v1beta1_ResourceSelector(ref common.ReferenceCall
 				Properties: map[string]spec.Schema{
 					"group": {
 						SchemaProps: spec.SchemaProps{
-							Description: "Group of the object; empty for the core group.",
+							Description: "group is the API group of the object. It is empty for the core group.",
 							Default:     "",
 							Type:        []string{"string"},
 							Format:      "",
@@ -13726,7 +13725,7 @@ func schema_pkg_apis_placement_v1beta1_ResourceSelector(ref common.ReferenceCall
 					},
 					"version": {
 						SchemaProps: spec.SchemaProps{
-							Description: "Version of the object's kind.",
+							Description: "version is the API version of the object.",
 							Default:     "",
 							Type:        []string{"string"},
 							Format:      "",
@@ -13734,7 +13733,7 @@ func schema_pkg_apis_placement_v1beta1_ResourceSelector(ref common.ReferenceCall
 					},
 					"kind": {
 						SchemaProps: spec.SchemaProps{
-							Description: "Kind of the object.",
+							Description: "kind is the kind of the object.",
 							Default:     "",
 							Type:        []string{"string"},
 							Format:      "",
@@ -13742,7 +13741,7 @@ func schema_pkg_apis_placement_v1beta1_ResourceSelector(ref common.ReferenceCall
 					},
 					"name": {
 						SchemaProps: spec.SchemaProps{
-							Description: "Name of the object.",
+							Description: "name is the name of the object.",
 							Default:     "",
 							Type:        []string{"string"},
 							Format:      "",
@@ -13759,12 +13758,12 @@ func schema_pkg_apis_placement_v1beta1_ResourceSelectorTerm(ref common.Reference
 	return common.OpenAPIDefinition{
 		Schema: spec.Schema{
 			SchemaProps: spec.SchemaProps{
-				Description: "ResourceSelectorTerm selects objects of one kind on the hub. Without name and labelSelector it selects all of the kind.",
+				Description: "ResourceSelectorTerm selects objects of one kind on the hub. Without name and labelSelector it selects all objects of the kind.",
 				Type:        []string{"object"},
 				Properties: map[string]spec.Schema{
 					"group": {
 						SchemaProps: spec.SchemaProps{
-							Description: "Group of the kind; empty for the core group.",
+							Description: "group is the API group of the kind. It is empty for the core group.",
 							Default:     "",
 							Type:        []string{"string"},
 							Format:      "",
@@ -13772,7 +13771,7 @@ func schema_pkg_apis_placement_v1beta1_ResourceSelectorTerm(ref common.Reference
 					},
 					"version": {
 						SchemaProps: spec.SchemaProps{
-							Description: "Version of the kind, for example v1.",
+							Description: "version is the API version of the kind, for example v1.",
 							Default:     "",
 							Type:        []string{"string"},
 							Format:      "",
@@ -13780,7 +13779,7 @@ func schema_pkg_apis_placement_v1beta1_ResourceSelectorTerm(ref common.Reference
 					},
 					"kind": {
 						SchemaProps: spec.SchemaProps{
-							Description: "Kind to select, for example Namespace.",
+							Description: "kind is the kind of the objects to select, for example Namespace.",
 							Default:     "",
 							Type:        []string{"string"},
 							Format:      "",
@@ -13788,20 +13787,20 @@ func schema_pkg_apis_placement_v1beta1_ResourceSelectorTerm(ref common.Reference
 					},
 					"name": {
 						SchemaProps: spec.SchemaProps{
-							Description: "Name of the one object to select. Not together with labelSelector.",
+							Description: "name is the name of the one object to select. Not allowed together with labelSelector.",
 							Type:        []string{"string"},
 							Format:      "",
 						},
 					},
 					"labelSelector": {
 						SchemaProps: spec.SchemaProps{
-							Description: "LabelSelector selects the objects whose labels match. Not together with name.",
+							Description: "labelSelector selects the objects whose labels match. Not allowed together with name.",
 							Ref:         ref(metav1.LabelSelector{}.OpenAPIModelName()),
 						},
 					},
 					"selectionScope": {
 						SchemaProps: spec.SchemaProps{
-							Description: "SelectionScope says how much a selected Namespace brings along: NamespaceWithResources, NamespaceOnly or NamespaceWithResourceSelectors. It means nothing for other kinds. It defaults to NamespaceWithResources.\n\nPossible enum values:\n - `\"NamespaceOnly\"` selects the Namespace object alone.\n - `\"NamespaceWithResourceSelectors\"` selects the Namespace and, in it, what the other selectors of the placement name.\n - `\"NamespaceWithResources\"` selects the Namespace and everything in it.",
+							Description: "selectionScope is the extent to which selecting a Namespace selects its contents: NamespaceWithResources, NamespaceOnly or NamespaceWithResourceSelectors. It has no effect on other kinds. It defaults to NamespaceWithResources.\n\nPossible enum values:\n - `\"NamespaceOnly\"` selects the Namespace object alone.\n - `\"NamespaceWithResourceSelectors\"` selects the Namespace and, in it, the objects that the other selectors of the placement select.\n - `\"NamespaceWithResources\"` selects the Namespace and everything in it.",
 							Default:     "NamespaceWithResources",
 							Type:        []string{"string"},
 							Format:      "",
@@ -13821,7 +13820,7 @@ func schema_pkg_apis_placement_v1beta1_ResourceSnapshot(ref common.ReferenceCall
 	return common.OpenAPIDefinition{
 		Schema: spec.Schema{
 			SchemaProps: spec.SchemaProps{
-				Description: "ResourceSnapshot is one version of the resources that a ResourcePlacement selects. It is named <placement>-<index>-snapshot; what does not fit follows in <placement>-<index>-<part>.",
+				Description: "ResourceSnapshot is one version of the resources that a ResourcePlacement selects. It is named <placement>-<index>-snapshot; resources that do not fit follow in <placement>-<index>-<part>.",
 				Type:        []string{"object"},
 				Properties: map[string]spec.Schema{
 					"kind": {
@@ -13840,21 +13839,21 @@ func schema_pkg_apis_placement_v1beta1_ResourceSnapshot(ref common.ReferenceCall
 					},
 					"metadata": {
 						SchemaProps: spec.SchemaProps{
-							Description: "Standard object's metadata.",
+							Description: "metadata is the object's standard metadata.",
 							Default:     map[string]interface{}{},
 							Ref:         ref(metav1.ObjectMeta{}.OpenAPIModelName()),
 						},
 					},
 					"spec": {
 						SchemaProps: spec.SchemaProps{
-							Description: "Spec are the resources. It is never changed.",
+							Description: "spec is the list of resources. It never changes.",
 							Default:     map[string]interface{}{},
 							Ref:         ref(placementv1beta1.ResourceSnapshotSpec{}.OpenAPIModelName()),
 						},
 					},
 					"status": {
 						SchemaProps: spec.SchemaProps{
-							Description: "Status is not used.",
+							Description: "status is not used.",
 							Default:     map[string]interface{}{},
 							Ref:         ref(placementv1beta1.ResourceSnapshotStatus{}.OpenAPIModelName()),
 						},
@@ -13891,14 +13890,14 @@ func schema_pkg_apis_placement_v1beta1_ResourceSnapshotList(ref common.Reference
 					},
 					"metadata": {
 						SchemaProps: spec.SchemaProps{
-							Description: "Standard list metadata.",
+							Description: "metadata is the list's standard metadata.",
 							Default:     map[string]interface{}{},
 							Ref:         ref(metav1.ListMeta{}.OpenAPIModelName()),
 						},
 					},
 					"items": {
 						SchemaProps: spec.SchemaProps{
-							Description: "Items are the ResourceSnapshots.",
+							Description: "items are the ResourceSnapshots.",
 							Type:        []string{"array"},
 							Items: &spec.SchemaOrArray{
 								Schema: &spec.Schema{
@@ -13922,7 +13921,7 @@ func schema_pkg_apis_placement_v1beta1_ResourceSnapshotSpec(ref common.Reference
 	return common.OpenAPIDefinition{
 		Schema: spec.Schema{
 			SchemaProps: spec.SchemaProps{
-				Description: "ResourceSnapshotSpec are the resources of a snapshot.",
+				Description: "ResourceSnapshotSpec is the list of resources of a snapshot.",
 				Type:        []string{"object"},
 				Properties: map[string]spec.Schema{
 					"selectedResources": {
@@ -13932,7 +13931,7 @@ func schema_pkg_apis_placement_v1beta1_ResourceSnapshotSpec(ref common.Reference
 							},
 						},
 						SchemaProps: spec.SchemaProps{
-							Description: "SelectedResources are complete objects without what belongs to the hub alone: status, uid, owners and the like.",
+							Description: "selectedResources are the selected objects, complete but for fields that have a meaning on the hub only, such as status, uid and owners.",
 							Type:        []string{"array"},
 							Items: &spec.SchemaOrArray{
 								Schema: &spec.Schema{
@@ -13971,7 +13970,7 @@ func schema_pkg_apis_placement_v1beta1_ResourceSnapshotStatus(ref common.Referen
 							},
 						},
 						SchemaProps: spec.SchemaProps{
-							Description: "Conditions of the snapshot. None is set.",
+							Description: "conditions are not used.",
 							Type:        []string{"array"},
 							Items: &spec.SchemaOrArray{
 								Schema: &spec.Schema{
@@ -13999,19 +13998,19 @@ func schema_pkg_apis_placement_v1beta1_RollingUpdateConfig(ref common.ReferenceC
 				Properties: map[string]spec.Schema{
 					"maxUnavailable": {
 						SchemaProps: spec.SchemaProps{
-							Description: "MaxUnavailable is how many of the target clusters may be without available resources at once: a number, or a percentage of the target number rounded up. It defaults to 25%.",
+							Description: "maxUnavailable is the number of target clusters that may lack available resources at once: a number, or a percentage of the target number rounded up. It defaults to 25%.",
 							Ref:         ref(intstr.IntOrString{}.OpenAPIModelName()),
 						},
 					},
 					"maxSurge": {
 						SchemaProps: spec.SchemaProps{
-							Description: "MaxSurge is how many clusters more than the target number may hold the resources at once while clusters are replaced: a number, or a percentage of the target number rounded up. It defaults to 25%.",
+							Description: "maxSurge is the number of clusters beyond the target number that may have the resources at once while clusters are replaced: a number, or a percentage of the target number rounded up. It defaults to 25%.",
 							Ref:         ref(intstr.IntOrString{}.OpenAPIModelName()),
 						},
 					},
 					"unavailablePeriodSeconds": {
 						SchemaProps: spec.SchemaProps{
-							Description: "UnavailablePeriodSeconds is how long, in seconds, a cluster counts as unavailable after its resources were applied where their availability cannot be observed. It defaults to 60.",
+							Description: "unavailablePeriodSeconds is the time in seconds for which a cluster counts as unavailable after resources were applied whose availability cannot be observed. It defaults to 60.",
 							Default:     60,
 							Type:        []string{"integer"},
 							Format:      "int32",
@@ -14029,12 +14028,12 @@ func schema_pkg_apis_placement_v1beta1_RolloutStrategy(ref common.ReferenceCallb
 	return common.OpenAPIDefinition{
 		Schema: spec.Schema{
 			SchemaProps: spec.SchemaProps{
-				Description: "RolloutStrategy says how the selected resources reach the clusters.",
+				Description: "RolloutStrategy specifies how the selected resources reach the clusters.",
 				Type:        []string{"object"},
 				Properties: map[string]spec.Schema{
 					"type": {
 						SchemaProps: spec.SchemaProps{
-							Description: "Type is RollingUpdate or External. It defaults to RollingUpdate. External cannot be changed back.\n\nPossible enum values:\n - `\"External\"` leaves the clusters alone until a staged update run moves them.\n - `\"RollingUpdate\"` moves the clusters by itself, some at a time.",
+							Description: "type is RollingUpdate or External. It defaults to RollingUpdate. External cannot be changed back to RollingUpdate.\n\nPossible enum values:\n - `\"External\"` updates clusters only through staged update runs.\n - `\"RollingUpdate\"` updates the clusters automatically, some at a time.",
 							Default:     "RollingUpdate",
 							Type:        []string{"string"},
 							Format:      "",
@@ -14043,25 +14042,25 @@ func schema_pkg_apis_placement_v1beta1_RolloutStrategy(ref common.ReferenceCallb
 					},
 					"rollingUpdate": {
 						SchemaProps: spec.SchemaProps{
-							Description: "RollingUpdate sets the pace. Only for the type RollingUpdate.",
+							Description: "rollingUpdate sets the pace of a rolling update. Only for the type RollingUpdate.",
 							Ref:         ref(placementv1beta1.RollingUpdateConfig{}.OpenAPIModelName()),
 						},
 					},
 					"applyStrategy": {
 						SchemaProps: spec.SchemaProps{
-							Description: "ApplyStrategy says how manifests are written to a member cluster.",
+							Description: "applyStrategy specifies how manifests are applied to a member cluster.",
 							Ref:         ref(placementv1beta1.ApplyStrategy{}.OpenAPIModelName()),
 						},
 					},
 					"deleteStrategy": {
 						SchemaProps: spec.SchemaProps{
-							Description: "DeleteStrategy says what becomes of the resources on the member clusters when the placement is deleted.",
+							Description: "deleteStrategy specifies whether the resources stay on the member clusters when the placement is deleted.",
 							Ref:         ref(placementv1beta1.DeleteStrategy{}.OpenAPIModelName()),
 						},
 					},
 					"reportBackStrategy": {
 						SchemaProps: spec.SchemaProps{
-							Description: "ReportBackStrategy says whether the status that the resources have on the member clusters is brought back to the hub.",
+							Description: "reportBackStrategy specifies whether the status of the resources on the member clusters is copied to the hub.",
 							Ref:         ref(placementv1beta1.ReportBackStrategy{}.OpenAPIModelName()),
 						},
 					},
@@ -14077,7 +14076,7 @@ func schema_pkg_apis_placement_v1beta1_SchedulingPolicySnapshot(ref common.Refer
 	return common.OpenAPIDefinition{
 		Schema: spec.Schema{
 			SchemaProps: spec.SchemaProps{
-				Description: "SchedulingPolicySnapshot is one version of the policy of a ResourcePlacement, and what was scheduled by it.",
+				Description: "SchedulingPolicySnapshot is one version of the policy of a ResourcePlacement, and the clusters that it picked.",
 				Type:        []string{"object"},
 				Properties: map[string]spec.Schema{
 					"kind": {
@@ -14096,21 +14095,21 @@ func schema_pkg_apis_placement_v1beta1_SchedulingPolicySnapshot(ref common.Refer
 					},
 					"metadata": {
 						SchemaProps: spec.SchemaProps{
-							Description: "Standard object's metadata.",
+							Description: "metadata is the object's standard metadata.",
 							Default:     map[string]interface{}{},
 							Ref:         ref(metav1.ObjectMeta{}.OpenAPIModelName()),
 						},
 					},
 					"spec": {
 						SchemaProps: spec.SchemaProps{
-							Description: "Spec is the policy. It is never changed.",
+							Description: "spec is the policy. It never changes.",
 							Default:     map[string]interface{}{},
 							Ref:         ref(placementv1beta1.SchedulingPolicySnapshotSpec{}.OpenAPIModelName()),
 						},
 					},
 					"status": {
 						SchemaProps: spec.SchemaProps{
-							Description: "Status is what was scheduled.",
+							Description: "status is the result of scheduling.",
 							Default:     map[string]interface{}{},
 							Ref:         ref(placementv1beta1.SchedulingPolicySnapshotStatus{}.OpenAPIModelName()),
 						},
@@ -14147,14 +14146,14 @@ func schema_pkg_apis_placement_v1beta1_SchedulingPolicySnapshotList(ref common.R
 					},
 					"metadata": {
 						SchemaProps: spec.SchemaProps{
-							Description: "Standard list metadata.",
+							Description: "metadata is the list's standard metadata.",
 							Default:     map[string]interface{}{},
 							Ref:         ref(metav1.ListMeta{}.OpenAPIModelName()),
 						},
 					},
 					"items": {
 						SchemaProps: spec.SchemaProps{
-							Description: "Items are the SchedulingPolicySnapshots.",
+							Description: "items are the SchedulingPolicySnapshots.",
 							Type:        []string{"array"},
 							Items: &spec.SchemaOrArray{
 								Schema: &spec.Schema{
@@ -14183,13 +14182,13 @@ func schema_pkg_apis_placement_v1beta1_SchedulingPolicySnapshotSpec(ref common.R
 				Properties: map[string]spec.Schema{
 					"policy": {
 						SchemaProps: spec.SchemaProps{
-							Description: "Policy of the placement, without numberOfClusters, which stands in an annotation so that scaling makes no new version.",
+							Description: "policy is the policy of the placement without numberOfClusters, which is in an annotation, so that scaling creates no new version.",
 							Ref:         ref(placementv1beta1.PlacementPolicy{}.OpenAPIModelName()),
 						},
 					},
 					"policyHash": {
 						SchemaProps: spec.SchemaProps{
-							Description: "PolicyHash is a hash of the policy, in hexadecimal.",
+							Description: "policyHash is the hash of the policy, in hexadecimal.",
 							Type:        []string{"string"},
 							Format:      "byte",
 						},
@@ -14207,12 +14206,12 @@ func schema_pkg_apis_placement_v1beta1_SchedulingPolicySnapshotStatus(ref common
 	return common.OpenAPIDefinition{
 		Schema: spec.Schema{
 			SchemaProps: spec.SchemaProps{
-				Description: "SchedulingPolicySnapshotStatus is what was scheduled by a policy.",
+				Description: "SchedulingPolicySnapshotStatus is the result of scheduling by a policy.",
 				Type:        []string{"object"},
 				Properties: map[string]spec.Schema{
 					"observedCRPGeneration": {
 						SchemaProps: spec.SchemaProps{
-							Description: "ObservedCRPGeneration is the generation of the placement that was last scheduled.",
+							Description: "observedCRPGeneration is the generation of the placement when it was last scheduled.",
 							Default:     0,
 							Type:        []string{"integer"},
 							Format:      "int64",
@@ -14230,7 +14229,7 @@ func schema_pkg_apis_placement_v1beta1_SchedulingPolicySnapshotStatus(ref common
 							},
 						},
 						SchemaProps: spec.SchemaProps{
-							Description: "Conditions of the snapshot: Scheduled.",
+							Description: "conditions are the conditions of the snapshot: Scheduled.",
 							Type:        []string{"array"},
 							Items: &spec.SchemaOrArray{
 								Schema: &spec.Schema{
@@ -14248,7 +14247,7 @@ func schema_pkg_apis_placement_v1beta1_SchedulingPolicySnapshotStatus(ref common
 							},
 						},
 						SchemaProps: spec.SchemaProps{
-							Description: "ClusterDecisions say which clusters were picked and why, and which were not: all picked ones first, then up to 20 others, at most 1000.",
+							Description: "targetClusters are the decisions on clusters: first all clusters that were picked, then up to 20 others, at most 1000 in all.",
 							Type:        []string{"array"},
 							Items: &spec.SchemaOrArray{
 								Schema: &spec.Schema{
@@ -14261,13 +14260,12 @@ func schema_pkg_apis_placement_v1beta1_SchedulingPolicySnapshotStatus(ref common
 					},
 					"selectedClusters": {
 						SchemaProps: spec.SchemaProps{
-							Description: "SelectedClusters is the number of clusters that are picked, those that do not fit into the list of decisions included.",
+							Description: "selectedClusters is the number of clusters that were picked, including those beyond the limit of targetClusters.",
 							Type:        []string{"integer"},
 							Format:      "int32",
 						},
 					},
 				},
-				Required: []string{"observedCRPGeneration"},
 			},
 		},
 		Dependencies: []string{
@@ -14284,7 +14282,7 @@ func schema_pkg_apis_placement_v1beta1_ServerSideApplyConfig(ref common.Referenc
 				Properties: map[string]spec.Schema{
 					"force": {
 						SchemaProps: spec.SchemaProps{
-							Description: "ForceConflicts takes fields over that another manager owns. Without it, such a conflict fails the manifest. It defaults to false.",
+							Description: "force takes over fields that another manager owns. If it is false, such a conflict fails the manifest. It defaults to false.",
 							Default:     false,
 							Type:        []string{"boolean"},
 							Format:      "",
@@ -14300,12 +14298,12 @@ func schema_pkg_apis_placement_v1beta1_StageConfig(ref common.ReferenceCallback)
 	return common.OpenAPIDefinition{
 		Schema: spec.Schema{
 			SchemaProps: spec.SchemaProps{
-				Description: "StageConfig is one stage: a group of clusters, their order and pace, and the gates around them.",
+				Description: "StageConfig is one stage: a group of clusters, the order and pace of their update, and the tasks before and after.",
 				Type:        []string{"object"},
 				Properties: map[string]spec.Schema{
 					"name": {
 						SchemaProps: spec.SchemaProps{
-							Description: "Name of the stage, unique in the strategy: lower-case letters and digits, at most 63.",
+							Description: "name is the name of the stage, unique in the strategy. It consists of lower-case letters and digits, at most 63.",
 							Default:     "",
 							Type:        []string{"string"},
 							Format:      "",
@@ -14313,20 +14311,20 @@ func schema_pkg_apis_placement_v1beta1_StageConfig(ref common.ReferenceCallback)
 					},
 					"labelSelector": {
 						SchemaProps: spec.SchemaProps{
-							Description: "LabelSelector picks the member clusters of the stage by their labels. Absent picks none, empty picks all.",
+							Description: "labelSelector selects the member clusters of the stage by their labels. If it is absent, it selects none; if it is empty, all.",
 							Ref:         ref(metav1.LabelSelector{}.OpenAPIModelName()),
 						},
 					},
 					"sortingLabelKey": {
 						SchemaProps: spec.SchemaProps{
-							Description: "SortingLabelKey is the label whose value, an integer, orders the clusters of the stage, lowest first and by name where equal. Every cluster of the stage needs it. Without it clusters are ordered by name.",
+							Description: "sortingLabelKey is the key of the label that orders the clusters of the stage. Its values must be integers; the lowest comes first, and equal ones are ordered by name. Every cluster of the stage must have the label. If sortingLabelKey is absent, clusters are ordered by name.",
 							Type:        []string{"string"},
 							Format:      "",
 						},
 					},
 					"maxConcurrency": {
 						SchemaProps: spec.SchemaProps{
-							Description: "MaxConcurrency is how many clusters of the stage are updated at once: a number from 1, or a percentage from 1% to 100% of the stage's clusters, rounded down and at least 1. It defaults to 1.",
+							Description: "maxConcurrency is the number of clusters of the stage to update at once: a number from 1, or a percentage from 1% to 100% of the stage's clusters, rounded down and at least 1. It defaults to 1.",
 							Ref:         ref(intstr.IntOrString{}.OpenAPIModelName()),
 						},
 					},
@@ -14337,7 +14335,7 @@ func schema_pkg_apis_placement_v1beta1_StageConfig(ref common.ReferenceCallback)
 							},
 						},
 						SchemaProps: spec.SchemaProps{
-							Description: "BeforeStageTasks are done before the first cluster of the stage is updated. At most one, an Approval.",
+							Description: "beforeStageTasks are the tasks to complete before the first cluster of the stage is updated. At most one, an Approval.",
 							Type:        []string{"array"},
 							Items: &spec.SchemaOrArray{
 								Schema: &spec.Schema{
@@ -14355,7 +14353,7 @@ func schema_pkg_apis_placement_v1beta1_StageConfig(ref common.ReferenceCallback)
 							},
 						},
 						SchemaProps: spec.SchemaProps{
-							Description: "AfterStageTasks are done after all clusters of the stage are updated and before the next stage. At most one of each type.",
+							Description: "afterStageTasks are the tasks to complete after all clusters of the stage are updated and before the next stage. At most one of each type.",
 							Type:        []string{"array"},
 							Items: &spec.SchemaOrArray{
 								Schema: &spec.Schema{
@@ -14368,7 +14366,7 @@ func schema_pkg_apis_placement_v1beta1_StageConfig(ref common.ReferenceCallback)
 					},
 					"failurePolicy": {
 						SchemaProps: spec.SchemaProps{
-							Description: "FailurePolicy says when clusters of the stage that do not become available are given up. It replaces the strategy's as a whole.",
+							Description: "failurePolicy specifies when a cluster of the stage that does not become available has failed. It replaces the strategy's policy as a whole.",
 							Ref:         ref(placementv1beta1.FailurePolicy{}.OpenAPIModelName()),
 						},
 					},
@@ -14385,12 +14383,12 @@ func schema_pkg_apis_placement_v1beta1_StageRollout(ref common.ReferenceCallback
 	return common.OpenAPIDefinition{
 		Schema: spec.Schema{
 			SchemaProps: spec.SchemaProps{
-				Description: "StageRollout is what a run does in a stage, for those who decide about it.",
+				Description: "StageRollout describes what a run does in a stage, for the users who decide about it.",
 				Type:        []string{"object"},
 				Properties: map[string]spec.Schema{
 					"placementName": {
 						SchemaProps: spec.SchemaProps{
-							Description: "PlacementName is the placement whose clusters the run moves, in the namespace of the request if that has one.",
+							Description: "placementName is the name of the placement whose clusters the run updates. The placement is in the namespace of the request, if the request has one.",
 							Default:     "",
 							Type:        []string{"string"},
 							Format:      "",
@@ -14398,7 +14396,7 @@ func schema_pkg_apis_placement_v1beta1_StageRollout(ref common.ReferenceCallback
 					},
 					"resourceSnapshotIndex": {
 						SchemaProps: spec.SchemaProps{
-							Description: "ResourceSnapshotIndex is the index of the resource snapshot that the run rolls out. Empty for the stage that removes resources.",
+							Description: "resourceSnapshotIndex is the index of the resource snapshot that the run rolls out. It is empty for the stage that removes resources.",
 							Type:        []string{"string"},
 							Format:      "",
 						},
@@ -14410,7 +14408,7 @@ func schema_pkg_apis_placement_v1beta1_StageRollout(ref common.ReferenceCallback
 							},
 						},
 						SchemaProps: spec.SchemaProps{
-							Description: "Clusters are the names of the clusters of the stage, in the order in which they are updated; for the stage that removes resources, of those that lose them. At most 100: of a larger stage the first are named.",
+							Description: "clusters are the names of the stage's clusters in the order of their update; for the stage that removes resources, of the clusters that lose them. Only the first 100 clusters of a larger stage are named.",
 							Type:        []string{"array"},
 							Items: &spec.SchemaOrArray{
 								Schema: &spec.Schema{
@@ -14424,7 +14422,7 @@ func schema_pkg_apis_placement_v1beta1_StageRollout(ref common.ReferenceCallback
 					},
 					"clusterCount": {
 						SchemaProps: spec.SchemaProps{
-							Description: "ClusterCount is the number of clusters of the stage, those that are not named among them.",
+							Description: "clusterCount is the number of clusters of the stage, including those that clusters does not name.",
 							Default:     0,
 							Type:        []string{"integer"},
 							Format:      "int32",
@@ -14432,7 +14430,7 @@ func schema_pkg_apis_placement_v1beta1_StageRollout(ref common.ReferenceCallback
 					},
 					"runClustersDone": {
 						SchemaProps: spec.SchemaProps{
-							Description: "RunClustersDone is how many clusters of the run, in all its stages, were done when the run asked.",
+							Description: "runClustersDone is the number of clusters that the run had updated in all its stages when the request was created.",
 							Default:     0,
 							Type:        []string{"integer"},
 							Format:      "int32",
@@ -14440,7 +14438,7 @@ func schema_pkg_apis_placement_v1beta1_StageRollout(ref common.ReferenceCallback
 					},
 					"runClusterCount": {
 						SchemaProps: spec.SchemaProps{
-							Description: "RunClusterCount is the number of clusters of the run, in all its stages.",
+							Description: "runClusterCount is the number of clusters in all stages of the run.",
 							Default:     0,
 							Type:        []string{"integer"},
 							Format:      "int32",
@@ -14462,7 +14460,7 @@ func schema_pkg_apis_placement_v1beta1_StageTask(ref common.ReferenceCallback) c
 				Properties: map[string]spec.Schema{
 					"type": {
 						SchemaProps: spec.SchemaProps{
-							Description: "Type is Approval or, after a stage only, TimedWait.\n\nPossible enum values:\n - `\"Approval\"` waits for a person to approve.\n - `\"TimedWait\"` waits for a time to pass.",
+							Description: "type is Approval or, after a stage only, TimedWait.\n\nPossible enum values:\n - `\"Approval\"` waits for users to approve.\n - `\"TimedWait\"` waits for a duration.",
 							Default:     "",
 							Type:        []string{"string"},
 							Format:      "",
@@ -14471,13 +14469,13 @@ func schema_pkg_apis_placement_v1beta1_StageTask(ref common.ReferenceCallback) c
 					},
 					"waitTime": {
 						SchemaProps: spec.SchemaProps{
-							Description: "WaitTime is how long a TimedWait lasts from the moment the stage's last cluster was updated, such as 24h or 1h30m. Required for TimedWait, longer than zero; not allowed for Approval.",
+							Description: "waitTime is the duration of a TimedWait after the stage's last cluster was updated, such as 24h or 1h30m. Required for TimedWait, where it must be longer than zero; not allowed for Approval.",
 							Ref:         ref(metav1.Duration{}.OpenAPIModelName()),
 						},
 					},
 					"approval": {
 						SchemaProps: spec.SchemaProps{
-							Description: "Approval says whose approvals an Approval waits for. Absent, one by anybody who is permitted is enough. Not allowed for TimedWait.",
+							Description: "approval specifies whose approvals an Approval waits for. If it is absent, one approval by any permitted user is enough. Not allowed for TimedWait.",
 							Ref:         ref(placementv1beta1.ApprovalPolicy{}.OpenAPIModelName()),
 						},
 					},
@@ -14494,12 +14492,12 @@ func schema_pkg_apis_placement_v1beta1_StageTaskStatus(ref common.ReferenceCallb
 	return common.OpenAPIDefinition{
 		Schema: spec.Schema{
 			SchemaProps: spec.SchemaProps{
-				Description: "StageTaskStatus is how far a task has come.",
+				Description: "StageTaskStatus is the progress of a task.",
 				Type:        []string{"object"},
 				Properties: map[string]spec.Schema{
 					"type": {
 						SchemaProps: spec.SchemaProps{
-							Description: "Type of the task.\n\nPossible enum values:\n - `\"Approval\"` waits for a person to approve.\n - `\"TimedWait\"` waits for a time to pass.",
+							Description: "type is the type of the task.\n\nPossible enum values:\n - `\"Approval\"` waits for users to approve.\n - `\"TimedWait\"` waits for a duration.",
 							Default:     "",
 							Type:        []string{"string"},
 							Format:      "",
@@ -14508,7 +14506,7 @@ func schema_pkg_apis_placement_v1beta1_StageTaskStatus(ref common.ReferenceCallb
 					},
 					"approvalRequestName": {
 						SchemaProps: spec.SchemaProps{
-							Description: "ApprovalRequestName is the approval request of an Approval task: <run>-before-<stage> or <run>-after-<stage>.",
+							Description: "approvalRequestName is the name of the approval request of an Approval task: <run>-before-<stage> or <run>-after-<stage>.",
 							Type:        []string{"string"},
 							Format:      "",
 						},
@@ -14525,7 +14523,7 @@ func schema_pkg_apis_placement_v1beta1_StageTaskStatus(ref common.ReferenceCallb
 							},
 						},
 						SchemaProps: spec.SchemaProps{
-							Description: "Conditions of the task: ApprovalRequestCreated and ApprovalRequestApproved, or WaitTimeElapsed.",
+							Description: "conditions are the conditions of the task: ApprovalRequestCreated and ApprovalRequestApproved, or WaitTimeElapsed.",
 							Type:        []string{"array"},
 							Items: &spec.SchemaOrArray{
 								Schema: &spec.Schema{
@@ -14549,12 +14547,12 @@ func schema_pkg_apis_placement_v1beta1_StageUpdatingStatus(ref common.ReferenceC
 	return common.OpenAPIDefinition{
 		Schema: spec.Schema{
 			SchemaProps: spec.SchemaProps{
-				Description: "StageUpdatingStatus is how far a stage has come.",
+				Description: "StageUpdatingStatus is the progress of a stage.",
 				Type:        []string{"object"},
 				Properties: map[string]spec.Schema{
 					"stageName": {
 						SchemaProps: spec.SchemaProps{
-							Description: "StageName is the name of the stage.",
+							Description: "stageName is the name of the stage.",
 							Default:     "",
 							Type:        []string{"string"},
 							Format:      "",
@@ -14567,7 +14565,7 @@ func schema_pkg_apis_placement_v1beta1_StageUpdatingStatus(ref common.ReferenceC
 							},
 						},
 						SchemaProps: spec.SchemaProps{
-							Description: "Clusters of the stage, in the order in which they are updated.",
+							Description: "clusters are the clusters of the stage in the order of their update.",
 							Type:        []string{"array"},
 							Items: &spec.SchemaOrArray{
 								Schema: &spec.Schema{
@@ -14585,7 +14583,7 @@ func schema_pkg_apis_placement_v1beta1_StageUpdatingStatus(ref common.ReferenceC
 							},
 						},
 						SchemaProps: spec.SchemaProps{
-							Description: "BeforeStageTaskStatus has one entry a task before the stage.",
+							Description: "beforeStageTaskStatus has one entry for each task before the stage.",
 							Type:        []string{"array"},
 							Items: &spec.SchemaOrArray{
 								Schema: &spec.Schema{
@@ -14603,7 +14601,7 @@ func schema_pkg_apis_placement_v1beta1_StageUpdatingStatus(ref common.ReferenceC
 							},
 						},
 						SchemaProps: spec.SchemaProps{
-							Description: "AfterStageTaskStatus has one entry a task after the stage.",
+							Description: "afterStageTaskStatus has one entry for each task after the stage.",
 							Type:        []string{"array"},
 							Items: &spec.SchemaOrArray{
 								Schema: &spec.Schema{
@@ -14616,19 +14614,19 @@ func schema_pkg_apis_placement_v1beta1_StageUpdatingStatus(ref common.ReferenceC
 					},
 					"startTime": {
 						SchemaProps: spec.SchemaProps{
-							Description: "StartTime is when the stage was entered.",
+							Description: "startTime is when the stage started.",
 							Ref:         ref(metav1.Time{}.OpenAPIModelName()),
 						},
 					},
 					"updatedTime": {
 						SchemaProps: spec.SchemaProps{
-							Description: "UpdatedTime is when the last cluster of the stage was updated; a TimedWait counts from here.",
+							Description: "updatedTime is when the last cluster of the stage was updated. A TimedWait starts then.",
 							Ref:         ref(metav1.MicroTime{}.OpenAPIModelName()),
 						},
 					},
 					"endTime": {
 						SchemaProps: spec.SchemaProps{
-							Description: "EndTime is when the stage finished, failed or was skipped.",
+							Description: "endTime is when the stage finished, failed or was skipped.",
 							Ref:         ref(metav1.Time{}.OpenAPIModelName()),
 						},
 					},
@@ -14644,7 +14642,7 @@ func schema_pkg_apis_placement_v1beta1_StageUpdatingStatus(ref common.ReferenceC
 							},
 						},
 						SchemaProps: spec.SchemaProps{
-							Description: "Conditions of the stage: Progressing and Succeeded.",
+							Description: "conditions are the conditions of the stage: Progressing and Succeeded.",
 							Type:        []string{"array"},
 							Items: &spec.SchemaOrArray{
 								Schema: &spec.Schema{
@@ -14687,21 +14685,21 @@ func schema_pkg_apis_placement_v1beta1_StagedUpdateRun(ref common.ReferenceCallb
 					},
 					"metadata": {
 						SchemaProps: spec.SchemaProps{
-							Description: "Standard object's metadata.",
+							Description: "metadata is the object's standard metadata.",
 							Default:     map[string]interface{}{},
 							Ref:         ref(metav1.ObjectMeta{}.OpenAPIModelName()),
 						},
 					},
 					"spec": {
 						SchemaProps: spec.SchemaProps{
-							Description: "Spec says what to roll out, and whether to run.",
+							Description: "spec specifies the version to roll out, the strategy and the state of the run.",
 							Default:     map[string]interface{}{},
 							Ref:         ref(placementv1beta1.UpdateRunSpec{}.OpenAPIModelName()),
 						},
 					},
 					"status": {
 						SchemaProps: spec.SchemaProps{
-							Description: "Status is how far the run has come, written by Stagegate.",
+							Description: "status is the progress of the run. Only the server writes it.",
 							Default:     map[string]interface{}{},
 							Ref:         ref(placementv1beta1.UpdateRunStatus{}.OpenAPIModelName()),
 						},
@@ -14738,14 +14736,14 @@ func schema_pkg_apis_placement_v1beta1_StagedUpdateRunList(ref common.ReferenceC
 					},
 					"metadata": {
 						SchemaProps: spec.SchemaProps{
-							Description: "Standard list metadata.",
+							Description: "metadata is the list's standard metadata.",
 							Default:     map[string]interface{}{},
 							Ref:         ref(metav1.ListMeta{}.OpenAPIModelName()),
 						},
 					},
 					"items": {
 						SchemaProps: spec.SchemaProps{
-							Description: "Items are the StagedUpdateRuns.",
+							Description: "items are the StagedUpdateRuns.",
 							Type:        []string{"array"},
 							Items: &spec.SchemaOrArray{
 								Schema: &spec.Schema{
@@ -14769,7 +14767,7 @@ func schema_pkg_apis_placement_v1beta1_StagedUpdateStrategy(ref common.Reference
 	return common.OpenAPIDefinition{
 		Schema: spec.Schema{
 			SchemaProps: spec.SchemaProps{
-				Description: "StagedUpdateStrategy is an order of stages that the StagedUpdateRuns of its namespace follow.",
+				Description: "StagedUpdateStrategy is a sequence of stages that the StagedUpdateRuns of its namespace follow.",
 				Type:        []string{"object"},
 				Properties: map[string]spec.Schema{
 					"kind": {
@@ -14788,14 +14786,14 @@ func schema_pkg_apis_placement_v1beta1_StagedUpdateStrategy(ref common.Reference
 					},
 					"metadata": {
 						SchemaProps: spec.SchemaProps{
-							Description: "Standard object's metadata.",
+							Description: "metadata is the object's standard metadata.",
 							Default:     map[string]interface{}{},
 							Ref:         ref(metav1.ObjectMeta{}.OpenAPIModelName()),
 						},
 					},
 					"spec": {
 						SchemaProps: spec.SchemaProps{
-							Description: "Spec are the stages.",
+							Description: "spec specifies the stages.",
 							Default:     map[string]interface{}{},
 							Ref:         ref(placementv1beta1.UpdateStrategySpec{}.OpenAPIModelName()),
 						},
@@ -14832,14 +14830,14 @@ func schema_pkg_apis_placement_v1beta1_StagedUpdateStrategyList(ref common.Refer
 					},
 					"metadata": {
 						SchemaProps: spec.SchemaProps{
-							Description: "Standard list metadata.",
+							Description: "metadata is the list's standard metadata.",
 							Default:     map[string]interface{}{},
 							Ref:         ref(metav1.ListMeta{}.OpenAPIModelName()),
 						},
 					},
 					"items": {
 						SchemaProps: spec.SchemaProps{
-							Description: "Items are the StagedUpdateStrategies.",
+							Description: "items are the StagedUpdateStrategies.",
 							Type:        []string{"array"},
 							Items: &spec.SchemaOrArray{
 								Schema: &spec.Schema{
@@ -14863,19 +14861,19 @@ func schema_pkg_apis_placement_v1beta1_Toleration(ref common.ReferenceCallback) 
 	return common.OpenAPIDefinition{
 		Schema: spec.Schema{
 			SchemaProps: spec.SchemaProps{
-				Description: "Toleration lets a placement be scheduled to clusters with a matching taint.",
+				Description: "Toleration allows a placement on clusters with a matching taint.",
 				Type:        []string{"object"},
 				Properties: map[string]spec.Schema{
 					"key": {
 						SchemaProps: spec.SchemaProps{
-							Description: "Key of the taints to tolerate. Empty means every key, and needs the operator Exists.",
+							Description: "key is the key of the taints to tolerate. Empty means every key and requires the operator Exists.",
 							Type:        []string{"string"},
 							Format:      "",
 						},
 					},
 					"operator": {
 						SchemaProps: spec.SchemaProps{
-							Description: "Operator is Equal or Exists. It defaults to Equal.\n\nPossible enum values:\n - `\"Equal\"` tolerates taints of the same key and value.\n - `\"Exists\"` tolerates taints of the key whatever their value, and every taint where the key is empty.",
+							Description: "operator is Equal or Exists. It defaults to Equal.\n\nPossible enum values:\n - `\"Equal\"` tolerates taints with the same key and value.\n - `\"Exists\"` tolerates taints with the same key and any value; if the key is empty, every taint.",
 							Default:     "Equal",
 							Type:        []string{"string"},
 							Format:      "",
@@ -14884,14 +14882,14 @@ func schema_pkg_apis_placement_v1beta1_Toleration(ref common.ReferenceCallback) 
 					},
 					"value": {
 						SchemaProps: spec.SchemaProps{
-							Description: "Value of the taints to tolerate. It has to be empty with the operator Exists.",
+							Description: "value is the value of the taints to tolerate. It must be empty if the operator is Exists.",
 							Type:        []string{"string"},
 							Format:      "",
 						},
 					},
 					"effect": {
 						SchemaProps: spec.SchemaProps{
-							Description: "Effect of the taints to tolerate. Empty means every effect.\n\nPossible enum values:\n - `\"NoSchedule\"` keeps new placements off the cluster; those already there stay.",
+							Description: "effect is the effect of the taints to tolerate. Empty means every effect.\n\nPossible enum values:\n - `\"NoSchedule\"` keeps new placements off the cluster; those already there stay.",
 							Type:        []string{"string"},
 							Format:      "",
 							Enum:        []interface{}{"NoSchedule"},
@@ -14912,7 +14910,7 @@ func schema_pkg_apis_placement_v1beta1_TopologySpreadConstraint(ref common.Refer
 				Properties: map[string]spec.Schema{
 					"maxSkew": {
 						SchemaProps: spec.SchemaProps{
-							Description: "MaxSkew is the largest allowed difference in number of clusters between two label values, 1 or more. It defaults to 1.",
+							Description: "maxSkew is the largest allowed difference between the numbers of clusters of two label values, 1 or more. It defaults to 1.",
 							Default:     1,
 							Type:        []string{"integer"},
 							Format:      "int32",
@@ -14920,7 +14918,7 @@ func schema_pkg_apis_placement_v1beta1_TopologySpreadConstraint(ref common.Refer
 					},
 					"topologyKey": {
 						SchemaProps: spec.SchemaProps{
-							Description: "TopologyKey is the label of the MemberCluster whose values are the domains to spread over.",
+							Description: "topologyKey is the label of the MemberCluster whose values are the domains to spread over.",
 							Default:     "",
 							Type:        []string{"string"},
 							Format:      "",
@@ -14928,7 +14926,7 @@ func schema_pkg_apis_placement_v1beta1_TopologySpreadConstraint(ref common.Refer
 					},
 					"whenUnsatisfiable": {
 						SchemaProps: spec.SchemaProps{
-							Description: "WhenUnsatisfiable is DoNotSchedule or ScheduleAnyway. It defaults to DoNotSchedule.\n\nPossible enum values:\n - `\"DoNotSchedule\"` leaves a cluster out that would break the constraint.\n - `\"ScheduleAnyway\"` only ranks such a cluster lower.",
+							Description: "whenUnsatisfiable is DoNotSchedule or ScheduleAnyway. It defaults to DoNotSchedule.\n\nPossible enum values:\n - `\"DoNotSchedule\"` does not pick a cluster that would violate the constraint.\n - `\"ScheduleAnyway\"` only ranks such a cluster lower.",
 							Default:     "DoNotSchedule",
 							Type:        []string{"string"},
 							Format:      "",
@@ -14946,12 +14944,12 @@ func schema_pkg_apis_placement_v1beta1_UpdateRunHistoryEntry(ref common.Referenc
 	return common.OpenAPIDefinition{
 		Schema: spec.Schema{
 			SchemaProps: spec.SchemaProps{
-				Description: "UpdateRunHistoryEntry is one thing that happened to a run, or that a user asked of it.",
+				Description: "UpdateRunHistoryEntry is one event of a run, or one operation that a user requested of it.",
 				Type:        []string{"object"},
 				Properties: map[string]spec.Schema{
 					"number": {
 						SchemaProps: spec.SchemaProps{
-							Description: "Number counts what happened to the run, from 1.",
+							Description: "number is the number of the entry. The entries of a run are numbered from 1.",
 							Default:     0,
 							Type:        []string{"integer"},
 							Format:      "int64",
@@ -14959,13 +14957,13 @@ func schema_pkg_apis_placement_v1beta1_UpdateRunHistoryEntry(ref common.Referenc
 					},
 					"time": {
 						SchemaProps: spec.SchemaProps{
-							Description: "Time when it happened, by the server's clock.",
+							Description: "time is when it happened, by the server's clock.",
 							Ref:         ref(metav1.Time{}.OpenAPIModelName()),
 						},
 					},
 					"reason": {
 						SchemaProps: spec.SchemaProps{
-							Description: "Reason says in one word what happened. It is the reason of the Event that tells of it.",
+							Description: "reason is what happened, in one word. The Event about it has the same reason.",
 							Default:     "",
 							Type:        []string{"string"},
 							Format:      "",
@@ -14973,7 +14971,7 @@ func schema_pkg_apis_placement_v1beta1_UpdateRunHistoryEntry(ref common.Referenc
 					},
 					"operation": {
 						SchemaProps: spec.SchemaProps{
-							Description: "Operation is what a user asked; empty for what happened to the run.\n\nPossible enum values:\n - `\"Resume\"` lets a stopped run go on.\n - `\"Retry\"` updates clusters once more that have failed.\n - `\"Rollback\"` ends the run where it is not over, and creates one that brings its clusters back.\n - `\"Skip\"` has the run go on without clusters, a stage or a timed wait.\n - `\"Start\"` starts a run that was only planned: its state became Run.\n - `\"Stop\"` lets the clusters in flight finish and starts no other.",
+							Description: "operation is the operation that a user requested. It is empty for events of the run.\n\nPossible enum values:\n - `\"Resume\"` lets a stopped run proceed.\n - `\"Retry\"` updates failed clusters again.\n - `\"Rollback\"` ends the run if it is not over, and creates one that returns its clusters to their previous versions.\n - `\"Skip\"` lets the run proceed without clusters, a stage or a timed wait.\n - `\"Start\"` starts a run that was only planned, by changing its state from Initialize to Run.\n - `\"Stop\"` lets the clusters in flight finish and updates no others.",
 							Type:        []string{"string"},
 							Format:      "",
 							Enum:        []interface{}{"Resume", "Retry", "Rollback", "Skip", "Start", "Stop"},
@@ -14981,14 +14979,14 @@ func schema_pkg_apis_placement_v1beta1_UpdateRunHistoryEntry(ref common.Referenc
 					},
 					"user": {
 						SchemaProps: spec.SchemaProps{
-							Description: "User is the name of the user who did it, as the server authenticated them; empty for what the run did by itself.",
+							Description: "user is the name of the user who requested the operation, as the server authenticated them. It is empty for events of the run.",
 							Type:        []string{"string"},
 							Format:      "",
 						},
 					},
 					"stage": {
 						SchemaProps: spec.SchemaProps{
-							Description: "Stage that it is about.",
+							Description: "stage is the name of the stage that the entry is about.",
 							Type:        []string{"string"},
 							Format:      "",
 						},
@@ -15000,7 +14998,7 @@ func schema_pkg_apis_placement_v1beta1_UpdateRunHistoryEntry(ref common.Referenc
 							},
 						},
 						SchemaProps: spec.SchemaProps{
-							Description: "Clusters that it is about.",
+							Description: "clusters are the names of the clusters that the entry is about.",
 							Type:        []string{"array"},
 							Items: &spec.SchemaOrArray{
 								Schema: &spec.Schema{
@@ -15014,7 +15012,7 @@ func schema_pkg_apis_placement_v1beta1_UpdateRunHistoryEntry(ref common.Referenc
 					},
 					"task": {
 						SchemaProps: spec.SchemaProps{
-							Description: "Task that it is about.\n\nPossible enum values:\n - `\"Approval\"` waits for a person to approve.\n - `\"TimedWait\"` waits for a time to pass.",
+							Description: "task is the type of the task that the entry is about.\n\nPossible enum values:\n - `\"Approval\"` waits for users to approve.\n - `\"TimedWait\"` waits for a duration.",
 							Type:        []string{"string"},
 							Format:      "",
 							Enum:        []interface{}{"Approval", "TimedWait"},
@@ -15022,14 +15020,14 @@ func schema_pkg_apis_placement_v1beta1_UpdateRunHistoryEntry(ref common.Referenc
 					},
 					"message": {
 						SchemaProps: spec.SchemaProps{
-							Description: "Message says in a sentence what happened, or why the user asked.",
+							Description: "message describes what happened, or is the user's reason.",
 							Type:        []string{"string"},
 							Format:      "",
 						},
 					},
 					"auditID": {
 						SchemaProps: spec.SchemaProps{
-							Description: "AuditID helps to find the request of the user in the audit log, at most 64 characters. A client can choose it, so it proves nothing.",
+							Description: "auditID is the audit ID of the user's request, to find it in the audit log. At most 64 characters. A client can choose it, so it proves nothing.",
 							Type:        []string{"string"},
 							Format:      "",
 						},
@@ -15047,7 +15045,7 @@ func schema_pkg_apis_placement_v1beta1_UpdateRunOperation(ref common.ReferenceCa
 	return common.OpenAPIDefinition{
 		Schema: spec.Schema{
 			SchemaProps: spec.SchemaProps{
-				Description: "UpdateRunOperation is what a user asks of a run: the body of its subresources stop, resume, skip, retry and rollback.",
+				Description: "UpdateRunOperation is an operation that a user requests of a run. It is the body of the subresources stop, resume, skip, retry and rollback.",
 				Type:        []string{"object"},
 				Properties: map[string]spec.Schema{
 					"kind": {
@@ -15066,21 +15064,21 @@ func schema_pkg_apis_placement_v1beta1_UpdateRunOperation(ref common.ReferenceCa
 					},
 					"metadata": {
 						SchemaProps: spec.SchemaProps{
-							Description: "Standard object's metadata. Name, uid and resourceVersion, where given, must be those of the run.",
+							Description: "metadata is the object's standard metadata. Its name, uid and resourceVersion, where given, must be those of the run.",
 							Default:     map[string]interface{}{},
 							Ref:         ref(metav1.ObjectMeta{}.OpenAPIModelName()),
 						},
 					},
 					"spec": {
 						SchemaProps: spec.SchemaProps{
-							Description: "Spec is what the user asks, and when read what was asked last. A patch starts from an empty one: it must say all that is asked.",
+							Description: "spec is the user's request; a read returns the last one. A patch starts from an empty spec, so it must contain the whole request.",
 							Default:     map[string]interface{}{},
 							Ref:         ref(placementv1beta1.UpdateRunOperationSpec{}.OpenAPIModelName()),
 						},
 					},
 					"status": {
 						SchemaProps: spec.SchemaProps{
-							Description: "Status is the last operation of the kind as the server recorded it; empty as long as there was none.",
+							Description: "status is the last operation of this type as the server recorded it. It is empty until there is one.",
 							Default:     map[string]interface{}{},
 							Ref:         ref(placementv1beta1.UpdateRunOperationStatus{}.OpenAPIModelName()),
 						},
@@ -15097,12 +15095,12 @@ func schema_pkg_apis_placement_v1beta1_UpdateRunOperationSpec(ref common.Referen
 	return common.OpenAPIDefinition{
 		Schema: spec.Schema{
 			SchemaProps: spec.SchemaProps{
-				Description: "UpdateRunOperationSpec is what a user asks of a run.",
+				Description: "UpdateRunOperationSpec is a user's request of a run.",
 				Type:        []string{"object"},
 				Properties: map[string]spec.Schema{
 					"reason": {
 						SchemaProps: spec.SchemaProps{
-							Description: "Reason is why, for those who read the history: an incident, a change number. At most 1024 characters.",
+							Description: "reason is the user's reason for readers of the history, such as an incident or a change number. At most 1024 characters.",
 							Type:        []string{"string"},
 							Format:      "",
 						},
@@ -15114,7 +15112,7 @@ func schema_pkg_apis_placement_v1beta1_UpdateRunOperationSpec(ref common.Referen
 							},
 						},
 						SchemaProps: spec.SchemaProps{
-							Description: "Clusters are the clusters to skip or to retry, at most 100. Retry without any means all that have failed in the current stage. Not allowed for stop, resume and rollback.",
+							Description: "clusters are the names of the clusters to skip or to retry, at most 100. A retry without clusters retries all that have failed in the current stage. Not allowed for stop, resume and rollback.",
 							Type:        []string{"array"},
 							Items: &spec.SchemaOrArray{
 								Schema: &spec.Schema{
@@ -15128,14 +15126,14 @@ func schema_pkg_apis_placement_v1beta1_UpdateRunOperationSpec(ref common.Referen
 					},
 					"stage": {
 						SchemaProps: spec.SchemaProps{
-							Description: "Stage is the stage to skip: its clusters that are not done are left out and its timed wait is passed over. An approval after the stage is still asked for. For skip only, and not together with Clusters.",
+							Description: "stage is the name of the stage to skip: clusters that are not updated yet and the timed wait after the stage are skipped. An approval after the stage is still required. Only for skip; not allowed together with clusters.",
 							Type:        []string{"string"},
 							Format:      "",
 						},
 					},
 					"task": {
 						SchemaProps: spec.SchemaProps{
-							Description: "Task is TimedWait to skip the timed wait after Stage and nothing else of it.\n\nPossible enum values:\n - `\"Approval\"` waits for a person to approve.\n - `\"TimedWait\"` waits for a time to pass.",
+							Description: "task is TimedWait to skip only the timed wait after the stage.\n\nPossible enum values:\n - `\"Approval\"` waits for users to approve.\n - `\"TimedWait\"` waits for a duration.",
 							Type:        []string{"string"},
 							Format:      "",
 							Enum:        []interface{}{"Approval", "TimedWait"},
@@ -15157,27 +15155,27 @@ func schema_pkg_apis_placement_v1beta1_UpdateRunOperationStatus(ref common.Refer
 				Properties: map[string]spec.Schema{
 					"number": {
 						SchemaProps: spec.SchemaProps{
-							Description: "Number of the operation in the history of the run.",
+							Description: "number is the number of the operation in the history of the run.",
 							Type:        []string{"integer"},
 							Format:      "int64",
 						},
 					},
 					"user": {
 						SchemaProps: spec.SchemaProps{
-							Description: "User is the name of the user who asked, as the server authenticated them.",
+							Description: "user is the name of the user who requested the operation, as the server authenticated them.",
 							Type:        []string{"string"},
 							Format:      "",
 						},
 					},
 					"time": {
 						SchemaProps: spec.SchemaProps{
-							Description: "Time when they did, by the server's clock.",
+							Description: "time is when the user made the request, by the server's clock.",
 							Ref:         ref(metav1.Time{}.OpenAPIModelName()),
 						},
 					},
 					"done": {
 						SchemaProps: spec.SchemaProps{
-							Description: "Done reports whether the run has acted on it.",
+							Description: "done reports whether the run has acted on the operation.",
 							Type:        []string{"boolean"},
 							Format:      "",
 						},
@@ -15199,7 +15197,7 @@ func schema_pkg_apis_placement_v1beta1_UpdateRunReference(ref common.ReferenceCa
 				Properties: map[string]spec.Schema{
 					"name": {
 						SchemaProps: spec.SchemaProps{
-							Description: "Name of the run.",
+							Description: "name is the name of the run.",
 							Default:     "",
 							Type:        []string{"string"},
 							Format:      "",
@@ -15207,7 +15205,7 @@ func schema_pkg_apis_placement_v1beta1_UpdateRunReference(ref common.ReferenceCa
 					},
 					"uid": {
 						SchemaProps: spec.SchemaProps{
-							Description: "UID of the run; empty as long as it is about to be created.",
+							Description: "uid is the uid of the run. It is empty until the run is created.",
 							Type:        []string{"string"},
 							Format:      "",
 						},
@@ -15223,12 +15221,12 @@ func schema_pkg_apis_placement_v1beta1_UpdateRunSpec(ref common.ReferenceCallbac
 	return common.OpenAPIDefinition{
 		Schema: spec.Schema{
 			SchemaProps: spec.SchemaProps{
-				Description: "UpdateRunSpec says what to roll out, and whether to run.",
+				Description: "UpdateRunSpec specifies the version to roll out, the strategy and the state of a run.",
 				Type:        []string{"object"},
 				Properties: map[string]spec.Schema{
 					"placementName": {
 						SchemaProps: spec.SchemaProps{
-							Description: "PlacementName is the placement whose clusters are moved: a ClusterResourcePlacement for a ClusterStagedUpdateRun, a ResourcePlacement of the same namespace for a StagedUpdateRun. Its strategy must be External. At most 255 characters; it cannot be changed.",
+							Description: "placementName is the name of the placement whose clusters are updated: a ClusterResourcePlacement for a ClusterStagedUpdateRun, a ResourcePlacement of the same namespace for a StagedUpdateRun. Its strategy must be External. At most 255 characters. It cannot be changed.",
 							Default:     "",
 							Type:        []string{"string"},
 							Format:      "",
@@ -15236,14 +15234,14 @@ func schema_pkg_apis_placement_v1beta1_UpdateRunSpec(ref common.ReferenceCallbac
 					},
 					"resourceSnapshotIndex": {
 						SchemaProps: spec.SchemaProps{
-							Description: "ResourceSnapshotIndex is the version to roll out: the index of a resource snapshot of the placement, in quotes in YAML (\"1\"). Empty means what the selected resources are when the run initialises. It cannot be changed.",
+							Description: "resourceSnapshotIndex is the index of the resource snapshot to roll out, a string such as \"1\". Empty means the selected resources as they are when the run is initialized. It cannot be changed.",
 							Type:        []string{"string"},
 							Format:      "",
 						},
 					},
 					"stagedRolloutStrategyName": {
 						SchemaProps: spec.SchemaProps{
-							Description: "The name of the strategy to follow: a ClusterStagedUpdateStrategy for a ClusterStagedUpdateRun, a StagedUpdateStrategy of the same namespace for a StagedUpdateRun. It cannot be changed.",
+							Description: "stagedRolloutStrategyName is the name of the strategy to follow: a ClusterStagedUpdateStrategy for a ClusterStagedUpdateRun, a StagedUpdateStrategy of the same namespace for a StagedUpdateRun. It cannot be changed.",
 							Default:     "",
 							Type:        []string{"string"},
 							Format:      "",
@@ -15251,7 +15249,7 @@ func schema_pkg_apis_placement_v1beta1_UpdateRunSpec(ref common.ReferenceCallbac
 					},
 					"state": {
 						SchemaProps: spec.SchemaProps{
-							Description: "State is Initialize, Run or Stop. From Initialize it can become Run, from Run Stop, and from Stop Run again. It defaults to Initialize.\n\nPossible enum values:\n - `\"Initialize\"` plans the run and does not start it.\n - `\"Run\"` plans the run where that is not done, and lets it go on.\n - `\"Stop\"` lets the clusters in flight finish and starts no other.",
+							Description: "state is Initialize, Run or Stop. It can change from Initialize to Run, from Run to Stop and from Stop to Run. It defaults to Initialize.\n\nPossible enum values:\n - `\"Initialize\"` plans the run without starting it.\n - `\"Run\"` plans the run if it is not planned yet, and lets it proceed.\n - `\"Stop\"` lets the clusters in flight finish and updates no others.",
 							Default:     "Initialize",
 							Type:        []string{"string"},
 							Format:      "",
@@ -15260,7 +15258,7 @@ func schema_pkg_apis_placement_v1beta1_UpdateRunSpec(ref common.ReferenceCallbac
 					},
 					"rollbackOf": {
 						SchemaProps: spec.SchemaProps{
-							Description: "RollbackOf is the name of an earlier run of the same placement to roll back: each cluster that it has begun to update goes back to the resource snapshot that it had before, in the reverse order, stage by stage, without tasks between them. A cluster that had none before stays as it is. ResourceSnapshotIndex must be empty then, and stagedRolloutStrategyName that of the earlier run. It cannot be changed.",
+							Description: "rollbackOf is the name of an earlier run of the same placement to roll back. Each cluster whose update the earlier run began returns to its previous resource snapshot, in reverse order, stage by stage, without tasks. A cluster without a previous snapshot stays as it is. If rollbackOf is set, resourceSnapshotIndex must be empty and stagedRolloutStrategyName must be that of the earlier run. It cannot be changed.",
 							Type:        []string{"string"},
 							Format:      "",
 						},
@@ -15276,45 +15274,45 @@ func schema_pkg_apis_placement_v1beta1_UpdateRunStatus(ref common.ReferenceCallb
 	return common.OpenAPIDefinition{
 		Schema: spec.Schema{
 			SchemaProps: spec.SchemaProps{
-				Description: "UpdateRunStatus is how far a run has come. Once it is initialised, what was planned cannot be changed: the indices, the number of clusters, the apply strategy, the strategy, and the stages with their clusters and tasks. Before, the indices, the number of clusters and the apply strategy are as far as the last attempt to plan the run got.",
+				Description: "UpdateRunStatus is the progress of a run. Once the run is initialized, its plan cannot be changed: the indexes, the number of clusters, the apply strategy, the strategy, and the stages with their clusters and tasks. Before, the indexes, the number of clusters and the apply strategy are those of the last attempt to plan the run, as far as it got.",
 				Type:        []string{"object"},
 				Properties: map[string]spec.Schema{
 					"createdBy": {
 						SchemaProps: spec.SchemaProps{
-							Description: "CreatedBy is who created the run, as the server authenticated them. Only the server writes here.",
+							Description: "createdBy is the user who created the run, as the server authenticated them. Only the server writes it.",
 							Ref:         ref(placementv1beta1.DecisionUser{}.OpenAPIModelName()),
 						},
 					},
 					"policySnapshotIndexUsed": {
 						SchemaProps: spec.SchemaProps{
-							Description: "PolicySnapshotIndexUsed is the index of the scheduling policy snapshot that picked the clusters.",
+							Description: "policySnapshotIndexUsed is the index of the scheduling policy snapshot that picked the clusters.",
 							Type:        []string{"string"},
 							Format:      "",
 						},
 					},
 					"policyObservedClusterCount": {
 						SchemaProps: spec.SchemaProps{
-							Description: "PolicyObservedClusterCount is the number of clusters that the run moves.",
+							Description: "policyObservedClusterCount is the number of clusters that the run updates.",
 							Type:        []string{"integer"},
 							Format:      "int32",
 						},
 					},
 					"resourceSnapshotIndexUsed": {
 						SchemaProps: spec.SchemaProps{
-							Description: "ResourceSnapshotIndexUsed is the index of the resource snapshot that the run rolls out.",
+							Description: "resourceSnapshotIndexUsed is the index of the resource snapshot that the run rolls out.",
 							Type:        []string{"string"},
 							Format:      "",
 						},
 					},
 					"appliedStrategy": {
 						SchemaProps: spec.SchemaProps{
-							Description: "How manifests are applied in this run, copied from the placement.",
+							Description: "appliedStrategy specifies how the run applies manifests. It is copied from the placement.",
 							Ref:         ref(placementv1beta1.ApplyStrategy{}.OpenAPIModelName()),
 						},
 					},
 					"stagedUpdateStrategySnapshot": {
 						SchemaProps: spec.SchemaProps{
-							Description: "The stages of this run, copied from the strategy.",
+							Description: "stagedUpdateStrategySnapshot is the strategy that the run follows. It is copied when the run is initialized.",
 							Ref:         ref(placementv1beta1.UpdateStrategySpec{}.OpenAPIModelName()),
 						},
 					},
@@ -15325,7 +15323,7 @@ func schema_pkg_apis_placement_v1beta1_UpdateRunStatus(ref common.ReferenceCallb
 							},
 						},
 						SchemaProps: spec.SchemaProps{
-							Description: "StagesStatus has one entry a stage, in order.",
+							Description: "stagesStatus has one entry for each stage, in order.",
 							Type:        []string{"array"},
 							Items: &spec.SchemaOrArray{
 								Schema: &spec.Schema{
@@ -15338,32 +15336,32 @@ func schema_pkg_apis_placement_v1beta1_UpdateRunStatus(ref common.ReferenceCallb
 					},
 					"deletionStageStatus": {
 						SchemaProps: spec.SchemaProps{
-							Description: "DeletionStageStatus is the last stage of every run, which takes the resources off clusters that are no longer picked.",
+							Description: "deletionStageStatus is the progress of the last stage of every run, which removes the resources from clusters that are no longer picked.",
 							Ref:         ref(placementv1beta1.StageUpdatingStatus{}.OpenAPIModelName()),
 						},
 					},
 					"initializationStartTime": {
 						SchemaProps: spec.SchemaProps{
-							Description: "InitializationStartTime is when Stagegate first tried to initialise a run that refers to something which is not there. It may turn up until one minute later. Absent once the run is initialised or has failed to be.",
+							Description: "initializationStartTime is when the server first tried to initialize a run that refers to an object which does not exist. The server retries for one minute. The field is absent once the initialization has succeeded or failed.",
 							Ref:         ref(metav1.Time{}.OpenAPIModelName()),
 						},
 					},
 					"placementUID": {
 						SchemaProps: spec.SchemaProps{
-							Description: "PlacementUID is the uid of the placement. A placement of the same name that is made later is another one.",
+							Description: "placementUID is the uid of the placement. A placement that is recreated under the same name is a different one.",
 							Type:        []string{"string"},
 							Format:      "",
 						},
 					},
 					"turn": {
 						SchemaProps: spec.SchemaProps{
-							Description: "Turn is the run's turn to move the placement, which one run has at a time.",
+							Description: "turn is the run's turn to update the clusters of the placement. One run of a placement has the turn at a time.",
 							Ref:         ref(placementv1beta1.UpdateRunTurn{}.OpenAPIModelName()),
 						},
 					},
 					"outcome": {
 						SchemaProps: spec.SchemaProps{
-							Description: "Outcome is how the run ended. Absent as long as it goes on, or waits. What waits for any end waits for this: kubectl wait --for=jsonpath='{.status.outcome}'.\n\nPossible enum values:\n - `\"Expired\"` is that an approval did not come in time.\n - `\"Failed\"` is that the run cannot go on.\n - `\"NotInitialized\"` is that the run could not be planned. It has moved nothing.\n - `\"Rejected\"` is that somebody has rejected an approval request of the run.\n - `\"RolledBack\"` is that another run has the turn, to take back what this one has moved.\n - `\"Succeeded\"` is that every cluster has what the run rolls out.\n - `\"SucceededWithFailures\"` is that the run is through, and that clusters were given up or skipped as asked on its way.",
+							Description: "outcome is how the run ended. It is absent until the run ends. To wait for any outcome, use kubectl wait --for=jsonpath='{.status.outcome}'.\n\nPossible enum values:\n - `\"Expired\"` means that an approval request of the run was not approved in time.\n - `\"Failed\"` means that the run cannot proceed.\n - `\"NotInitialized\"` means that the run could not be planned. It has updated no cluster.\n - `\"Rejected\"` means that a user rejected an approval request of the run.\n - `\"RolledBack\"` means that another run has the turn to roll this one back.\n - `\"Succeeded\"` means that every cluster has the version of the run.\n - `\"SucceededWithFailures\"` means that the run is complete, but clusters failed within the failure policy or were skipped by users.",
 							Type:        []string{"string"},
 							Format:      "",
 							Enum:        []interface{}{"Expired", "Failed", "NotInitialized", "Rejected", "RolledBack", "Succeeded", "SucceededWithFailures"},
@@ -15371,19 +15369,19 @@ func schema_pkg_apis_placement_v1beta1_UpdateRunStatus(ref common.ReferenceCallb
 					},
 					"endTime": {
 						SchemaProps: spec.SchemaProps{
-							Description: "EndTime is when the run ended. Absent as long as it has no outcome.",
+							Description: "endTime is when the run ended. It is absent until the run ends.",
 							Ref:         ref(metav1.Time{}.OpenAPIModelName()),
 						},
 					},
 					"rolledBackBy": {
 						SchemaProps: spec.SchemaProps{
-							Description: "RolledBackBy is the run that rolls this one back.",
+							Description: "rolledBackBy is the run that rolls this one back.",
 							Ref:         ref(placementv1beta1.UpdateRunReference{}.OpenAPIModelName()),
 						},
 					},
 					"rollbackOfUID": {
 						SchemaProps: spec.SchemaProps{
-							Description: "RollbackOfUID is the uid of the run that this one rolls back.",
+							Description: "rollbackOfUID is the uid of the run that this one rolls back.",
 							Type:        []string{"string"},
 							Format:      "",
 						},
@@ -15398,7 +15396,7 @@ func schema_pkg_apis_placement_v1beta1_UpdateRunStatus(ref common.ReferenceCallb
 							},
 						},
 						SchemaProps: spec.SchemaProps{
-							Description: "History is what happened to the run and what users asked of it, oldest first. Where there is more than 100, the oldest is dropped, what users did last. Only the server writes here.",
+							Description: "history lists the events of the run and the operations of users, oldest first. At most 100 entries are kept: the oldest events are dropped first, then the oldest operations. Only the server writes it.",
 							Type:        []string{"array"},
 							Items: &spec.SchemaOrArray{
 								Schema: &spec.Schema{
@@ -15411,7 +15409,7 @@ func schema_pkg_apis_placement_v1beta1_UpdateRunStatus(ref common.ReferenceCallb
 					},
 					"observedOperation": {
 						SchemaProps: spec.SchemaProps{
-							Description: "ObservedOperation is the number of the last operation in History that the run has acted on.",
+							Description: "observedOperation is the number of the last operation in history that the run has acted on.",
 							Type:        []string{"integer"},
 							Format:      "int64",
 						},
@@ -15428,7 +15426,7 @@ func schema_pkg_apis_placement_v1beta1_UpdateRunStatus(ref common.ReferenceCallb
 							},
 						},
 						SchemaProps: spec.SchemaProps{
-							Description: "Conditions of the run: Initialized, Progressing and Succeeded.",
+							Description: "conditions are the conditions of the run: Initialized, Progressing and Succeeded.",
 							Type:        []string{"array"},
 							Items: &spec.SchemaOrArray{
 								Schema: &spec.Schema{
@@ -15451,12 +15449,12 @@ func schema_pkg_apis_placement_v1beta1_UpdateRunTurn(ref common.ReferenceCallbac
 	return common.OpenAPIDefinition{
 		Schema: spec.Schema{
 			SchemaProps: spec.SchemaProps{
-				Description: "UpdateRunTurn is a run's turn to move a placement. A run holds its turn from its first write to a binding until it is over or fully stopped.",
+				Description: "UpdateRunTurn is a run's turn to update the clusters of a placement. A run holds its turn from its first write to a binding until it is over or fully stopped.",
 				Type:        []string{"object"},
 				Properties: map[string]spec.Schema{
 					"state": {
 						SchemaProps: spec.SchemaProps{
-							Description: "State is Waiting, Claimed, Held or Released.\n\nPossible enum values:\n - `\"Claimed\"` is a run that asks for a turn nobody is seen to have.\n - `\"Held\"` is a run that moves clusters. No other run of the placement does.\n - `\"Released\"` is a run that is stopped or over.\n - `\"Waiting\"` is a run that would move clusters but for others, which have or come first.",
+							Description: "state is Waiting, Claimed, Held or Released.\n\nPossible enum values:\n - `\"Claimed\"` is a run that claims a turn which no other run is known to have.\n - `\"Held\"` is a run that updates clusters. No other run of the placement does.\n - `\"Released\"` is a run that is stopped or over.\n - `\"Waiting\"` is a run that waits for another run, which has the turn or comes first.",
 							Default:     "",
 							Type:        []string{"string"},
 							Format:      "",
@@ -15465,21 +15463,21 @@ func schema_pkg_apis_placement_v1beta1_UpdateRunTurn(ref common.ReferenceCallbac
 					},
 					"number": {
 						SchemaProps: spec.SchemaProps{
-							Description: "Number of the last turn that the run held. The turns of all runs of a placement are counted, from 1. Bindings carry the number of the turn in which they were moved.",
+							Description: "number is the number of the last turn that the run held. The turns of all runs of a placement are numbered from 1. A binding carries the number of the turn in which it was last updated.",
 							Type:        []string{"integer"},
 							Format:      "int64",
 						},
 					},
 					"claim": {
 						SchemaProps: spec.SchemaProps{
-							Description: "Claim is the number of the turn that the run asks for while its state is Claimed.",
+							Description: "claim is the number of the turn that the run claims while state is Claimed.",
 							Type:        []string{"integer"},
 							Format:      "int64",
 						},
 					},
 					"waitingFor": {
 						SchemaProps: spec.SchemaProps{
-							Description: "WaitingFor is the name of the run that comes first, while State is Waiting.",
+							Description: "waitingFor is the name of the run that comes first, while state is Waiting.",
 							Type:        []string{"string"},
 							Format:      "",
 						},
@@ -15495,7 +15493,7 @@ func schema_pkg_apis_placement_v1beta1_UpdateStrategySpec(ref common.ReferenceCa
 	return common.OpenAPIDefinition{
 		Schema: spec.Schema{
 			SchemaProps: spec.SchemaProps{
-				Description: "UpdateStrategySpec is an order of stages. A run copies it when it initialises; later edits are for later runs.",
+				Description: "UpdateStrategySpec is a sequence of stages. A run copies it when it is initialized; later changes affect later runs only.",
 				Type:        []string{"object"},
 				Properties: map[string]spec.Schema{
 					"stages": {
@@ -15508,7 +15506,7 @@ func schema_pkg_apis_placement_v1beta1_UpdateStrategySpec(ref common.ReferenceCa
 							},
 						},
 						SchemaProps: spec.SchemaProps{
-							Description: "Stages are gone through one after the other, at most 31. Every target cluster has to be in exactly one of them.",
+							Description: "stages are the stages of a run in order, at most 31. Every target cluster must be in exactly one of them.",
 							Type:        []string{"array"},
 							Items: &spec.SchemaOrArray{
 								Schema: &spec.Schema{
@@ -15521,7 +15519,7 @@ func schema_pkg_apis_placement_v1beta1_UpdateStrategySpec(ref common.ReferenceCa
 					},
 					"failurePolicy": {
 						SchemaProps: spec.SchemaProps{
-							Description: "FailurePolicy says when clusters that do not become available are given up, for stages without a policy of their own. Absent, a run waits for every cluster.",
+							Description: "failurePolicy specifies when a cluster that does not become available has failed, for stages without a policy of their own. If it is absent, a run waits for every cluster.",
 							Ref:         ref(placementv1beta1.FailurePolicy{}.OpenAPIModelName()),
 						},
 					},
@@ -15538,7 +15536,7 @@ func schema_pkg_apis_placement_v1beta1_Work(ref common.ReferenceCallback) common
 	return common.OpenAPIDefinition{
 		Schema: spec.Schema{
 			SchemaProps: spec.SchemaProps{
-				Description: "Work is the set of manifests to apply to one member cluster, in the namespace fleet-member-<cluster> of the hub.",
+				Description: "Work is a set of manifests to apply to one member cluster. It is in the namespace fleet-member-<cluster> of the hub.",
 				Type:        []string{"object"},
 				Properties: map[string]spec.Schema{
 					"kind": {
@@ -15557,21 +15555,21 @@ func schema_pkg_apis_placement_v1beta1_Work(ref common.ReferenceCallback) common
 					},
 					"metadata": {
 						SchemaProps: spec.SchemaProps{
-							Description: "Standard object's metadata.",
+							Description: "metadata is the object's standard metadata.",
 							Default:     map[string]interface{}{},
 							Ref:         ref(metav1.ObjectMeta{}.OpenAPIModelName()),
 						},
 					},
 					"spec": {
 						SchemaProps: spec.SchemaProps{
-							Description: "Spec are the manifests.",
+							Description: "spec specifies the manifests.",
 							Default:     map[string]interface{}{},
 							Ref:         ref(placementv1beta1.WorkSpec{}.OpenAPIModelName()),
 						},
 					},
 					"status": {
 						SchemaProps: spec.SchemaProps{
-							Description: "Status says what became of them on the member cluster.",
+							Description: "status is the state of the manifests on the member cluster.",
 							Default:     map[string]interface{}{},
 							Ref:         ref(placementv1beta1.WorkStatus{}.OpenAPIModelName()),
 						},
@@ -15608,14 +15606,14 @@ func schema_pkg_apis_placement_v1beta1_WorkList(ref common.ReferenceCallback) co
 					},
 					"metadata": {
 						SchemaProps: spec.SchemaProps{
-							Description: "Standard list metadata.",
+							Description: "metadata is the list's standard metadata.",
 							Default:     map[string]interface{}{},
 							Ref:         ref(metav1.ListMeta{}.OpenAPIModelName()),
 						},
 					},
 					"items": {
 						SchemaProps: spec.SchemaProps{
-							Description: "Items are the Works.",
+							Description: "items are the Works.",
 							Type:        []string{"array"},
 							Items: &spec.SchemaOrArray{
 								Schema: &spec.Schema{
@@ -15644,7 +15642,7 @@ func schema_pkg_apis_placement_v1beta1_WorkResourceIdentifier(ref common.Referen
 				Properties: map[string]spec.Schema{
 					"ordinal": {
 						SchemaProps: spec.SchemaProps{
-							Description: "Ordinal is the position of the manifest in the Work, from 0.",
+							Description: "ordinal is the position of the manifest in the Work, from 0.",
 							Default:     0,
 							Type:        []string{"integer"},
 							Format:      "int32",
@@ -15652,42 +15650,42 @@ func schema_pkg_apis_placement_v1beta1_WorkResourceIdentifier(ref common.Referen
 					},
 					"group": {
 						SchemaProps: spec.SchemaProps{
-							Description: "Group of the object; empty for the core group.",
+							Description: "group is the API group of the object. It is empty for the core group.",
 							Type:        []string{"string"},
 							Format:      "",
 						},
 					},
 					"version": {
 						SchemaProps: spec.SchemaProps{
-							Description: "Version of the object's kind.",
+							Description: "version is the API version of the object.",
 							Type:        []string{"string"},
 							Format:      "",
 						},
 					},
 					"kind": {
 						SchemaProps: spec.SchemaProps{
-							Description: "Kind of the object.",
+							Description: "kind is the kind of the object.",
 							Type:        []string{"string"},
 							Format:      "",
 						},
 					},
 					"resource": {
 						SchemaProps: spec.SchemaProps{
-							Description: "Resource is the plural name of the kind.",
+							Description: "resource is the plural name of the kind.",
 							Type:        []string{"string"},
 							Format:      "",
 						},
 					},
 					"namespace": {
 						SchemaProps: spec.SchemaProps{
-							Description: "Namespace of the object; empty for cluster-scoped kinds.",
+							Description: "namespace is the namespace of the object. It is empty for cluster-scoped kinds.",
 							Type:        []string{"string"},
 							Format:      "",
 						},
 					},
 					"name": {
 						SchemaProps: spec.SchemaProps{
-							Description: "Name of the object.",
+							Description: "name is the name of the object.",
 							Type:        []string{"string"},
 							Format:      "",
 						},
@@ -15703,25 +15701,25 @@ func schema_pkg_apis_placement_v1beta1_WorkSpec(ref common.ReferenceCallback) co
 	return common.OpenAPIDefinition{
 		Schema: spec.Schema{
 			SchemaProps: spec.SchemaProps{
-				Description: "WorkSpec are the manifests of a Work.",
+				Description: "WorkSpec specifies the manifests of a Work.",
 				Type:        []string{"object"},
 				Properties: map[string]spec.Schema{
 					"workload": {
 						SchemaProps: spec.SchemaProps{
-							Description: "Workload are the manifests.",
+							Description: "workload is the list of manifests.",
 							Default:     map[string]interface{}{},
 							Ref:         ref(placementv1beta1.WorkloadTemplate{}.OpenAPIModelName()),
 						},
 					},
 					"applyStrategy": {
 						SchemaProps: spec.SchemaProps{
-							Description: "ApplyStrategy says how they are written to the member cluster.",
+							Description: "applyStrategy specifies how the manifests are applied to the member cluster.",
 							Ref:         ref(placementv1beta1.ApplyStrategy{}.OpenAPIModelName()),
 						},
 					},
 					"reportBackStrategy": {
 						SchemaProps: spec.SchemaProps{
-							Description: "ReportBackStrategy says whether their status is brought back.",
+							Description: "reportBackStrategy specifies whether the status of the applied objects is copied to the hub.",
 							Ref:         ref(placementv1beta1.ReportBackStrategy{}.OpenAPIModelName()),
 						},
 					},
@@ -15737,7 +15735,7 @@ func schema_pkg_apis_placement_v1beta1_WorkStatus(ref common.ReferenceCallback) 
 	return common.OpenAPIDefinition{
 		Schema: spec.Schema{
 			SchemaProps: spec.SchemaProps{
-				Description: "WorkStatus says what became of a Work on its member cluster.",
+				Description: "WorkStatus is the state of a Work on its member cluster.",
 				Type:        []string{"object"},
 				Properties: map[string]spec.Schema{
 					"conditions": {
@@ -15747,7 +15745,7 @@ func schema_pkg_apis_placement_v1beta1_WorkStatus(ref common.ReferenceCallback) 
 							},
 						},
 						SchemaProps: spec.SchemaProps{
-							Description: "Conditions of the Work: Applied, Available, DiffReported, StatusTrimmed, ObjectsKept and ObjectsRemaining.",
+							Description: "conditions are the conditions of the Work: Applied, Available, DiffReported, StatusTrimmed, ObjectsKept and ObjectsRemaining.",
 							Type:        []string{"array"},
 							Items: &spec.SchemaOrArray{
 								Schema: &spec.Schema{
@@ -15765,7 +15763,7 @@ func schema_pkg_apis_placement_v1beta1_WorkStatus(ref common.ReferenceCallback) 
 							},
 						},
 						SchemaProps: spec.SchemaProps{
-							Description: "ManifestConditions has one entry a manifest.",
+							Description: "manifestConditions has one entry for each manifest.",
 							Type:        []string{"array"},
 							Items: &spec.SchemaOrArray{
 								Schema: &spec.Schema{
@@ -15789,7 +15787,7 @@ func schema_pkg_apis_placement_v1beta1_WorkloadTemplate(ref common.ReferenceCall
 	return common.OpenAPIDefinition{
 		Schema: spec.Schema{
 			SchemaProps: spec.SchemaProps{
-				Description: "WorkloadTemplate are the manifests of a Work.",
+				Description: "WorkloadTemplate is the list of manifests of a Work.",
 				Type:        []string{"object"},
 				Properties: map[string]spec.Schema{
 					"manifests": {
@@ -15799,7 +15797,7 @@ func schema_pkg_apis_placement_v1beta1_WorkloadTemplate(ref common.ReferenceCall
 							},
 						},
 						SchemaProps: spec.SchemaProps{
-							Description: "Manifests are complete objects to apply to the member cluster.",
+							Description: "manifests are the complete objects to apply to the member cluster.",
 							Type:        []string{"array"},
 							Items: &spec.SchemaOrArray{
 								Schema: &spec.Schema{

@@ -11,21 +11,21 @@ import (
 // +k8s:supportsSubresource="/status"
 // +k8s:deepcopy-gen:interfaces=k8s.io/apimachinery/pkg/runtime.Object
 
-// InternalMemberCluster is how the hub and the agent of a member cluster talk to each other: the hub writes in spec what it
-// asks of the member, the agent reports in status. It lies in the namespace fleet-member-<name> and has the name of the
-// MemberCluster. Users do not write it.
+// InternalMemberCluster is the channel between the hub and the agent of a member cluster: the hub writes spec, the
+// agent status. It is in the namespace fleet-member-<name> and has the name of the MemberCluster. Users do not write
+// it.
 type InternalMemberCluster struct {
 	metav1.TypeMeta `json:""`
 
-	// metadata is the standard object metadata. The name is that of the MemberCluster.
+	// metadata is the object's standard metadata. The name is that of the MemberCluster.
 	// +optional
 	metav1.ObjectMeta `json:"metadata,omitempty"`
 
-	// spec is what the hub asks of the member.
+	// spec is the desired state of the member, which the hub writes.
 	// +required
 	Spec InternalMemberClusterSpec `json:"spec"`
 
-	// status is what the member reports. It is ignored when an object is created or updated other than through the status
+	// status is the observed state of the member, which the agent reports. It can only be written through the status
 	// subresource.
 	// +optional
 	Status InternalMemberClusterStatus `json:"status,omitempty,omitzero"`
@@ -37,7 +37,7 @@ type InternalMemberCluster struct {
 type InternalMemberClusterList struct {
 	metav1.TypeMeta `json:""`
 
-	// metadata is the standard list metadata.
+	// metadata is the list's standard metadata.
 	// +optional
 	metav1.ListMeta `json:"metadata,omitempty"`
 
@@ -45,9 +45,10 @@ type InternalMemberClusterList struct {
 	Items []InternalMemberCluster `json:"items"`
 }
 
-// InternalMemberClusterSpec is what the hub asks of a member.
+// InternalMemberClusterSpec is the desired state of a member.
 type InternalMemberClusterSpec struct {
-	// state is Join or Leave. Join asks the member to join the fleet and to stay in it, Leave asks it to clean up and to go.
+	// state is Join or Leave. Join asks the member to join the fleet and to stay in it, Leave asks it to clean up and
+	// to leave the fleet.
 	// +required
 	// +k8s:required
 	State ClusterState `json:"state"`
@@ -61,7 +62,7 @@ type InternalMemberClusterSpec struct {
 	HeartbeatPeriodSeconds int32 `json:"heartbeatPeriodSeconds,omitempty"`
 }
 
-// ClusterState is what the hub asks a member to do.
+// ClusterState is the desired membership of a cluster.
 // +enum
 // +k8s:enum
 type ClusterState string
@@ -73,9 +74,9 @@ const (
 	ClusterStateLeave ClusterState = "Leave"
 )
 
-// InternalMemberClusterStatus is what a member reports.
+// InternalMemberClusterStatus is the observed state of a member.
 type InternalMemberClusterStatus struct {
-	// conditions say how the member's reporting is going. Their types are ClusterPropertyProviderStarted,
+	// conditions are the conditions of the member's reports: ClusterPropertyProviderStarted,
 	// ClusterPropertyCollectionSucceeded and NamespaceCollectionSucceeded.
 	// +optional
 	// +listType=atomic
@@ -83,18 +84,18 @@ type InternalMemberClusterStatus struct {
 	// +k8s:listType=atomic
 	Conditions []metav1.Condition `json:"conditions,omitempty"`
 
-	// namespaces has the namespaces of the cluster, by name. The value is the name of the Work that manages the namespace,
-	// empty if none does.
+	// namespaces maps the names of the cluster's namespaces to the name of the Work that manages the namespace, empty
+	// if none does.
 	// +optional
 	// +k8s:optional
 	Namespaces map[string]string `json:"namespaces,omitempty"`
 
-	// properties has facts about the cluster, by name, such as kubernetes-fleet.io/node-count.
+	// properties maps the names of the cluster's properties, such as kubernetes-fleet.io/node-count, to their values.
 	// +optional
 	// +k8s:optional
 	Properties map[PropertyName]PropertyValue `json:"properties,omitempty"`
 
-	// resourceUsage is what the nodes of the cluster offer and what of it is free.
+	// resourceUsage is the capacity of the cluster's nodes and how much of it is free.
 	// +optional
 	ResourceUsage ResourceUsage `json:"resourceUsage,omitempty,omitzero"`
 

@@ -13,22 +13,22 @@ import (
 // +k8s:supportsSubresource="/status"
 // +k8s:deepcopy-gen:interfaces=k8s.io/apimachinery/pkg/runtime.Object
 
-// MemberCluster is a cluster of the fleet. Creating one asks the cluster to join, deleting it asks the cluster to leave.
-// Its labels are what placements and stages choose clusters by. The name has at most 50 characters and no dot, since the
-// namespace fleet-member-<name> on the hub is named after it.
+// MemberCluster is a cluster of the fleet. Creating one asks the cluster to join, deleting it asks the cluster to
+// leave. Placements and stages select clusters by its labels. The name has at most 50 characters and no dot, since
+// the namespace fleet-member-<name> on the hub is named after it.
 type MemberCluster struct {
 	metav1.TypeMeta `json:""`
 
-	// metadata is the standard object metadata. Its labels are what placements and stages select clusters by.
+	// metadata is the object's standard metadata. Placements and stages select clusters by its labels.
 	// +optional
 	metav1.ObjectMeta `json:"metadata,omitempty"`
 
-	// spec is what the fleet wants of the cluster.
+	// spec is the desired state of the cluster.
 	// +required
 	Spec MemberClusterSpec `json:"spec"`
 
-	// status is what is known of the cluster. The server writes it; it is ignored when an object is created or updated
-	// other than through the status subresource.
+	// status is the observed state of the cluster. The server writes it; it can only be written through the status
+	// subresource.
 	// +optional
 	Status MemberClusterStatus `json:"status,omitempty,omitzero"`
 }
@@ -39,7 +39,7 @@ type MemberCluster struct {
 type MemberClusterList struct {
 	metav1.TypeMeta `json:""`
 
-	// metadata is the standard list metadata.
+	// metadata is the list's standard metadata.
 	// +optional
 	metav1.ListMeta `json:"metadata,omitempty"`
 
@@ -47,10 +47,10 @@ type MemberClusterList struct {
 	Items []MemberCluster `json:"items"`
 }
 
-// MemberClusterSpec is what the fleet wants of a member cluster.
+// MemberClusterSpec is the desired state of a member cluster.
 type MemberClusterSpec struct {
-	// identity is the user, group or service account that the member's agent is on the hub. It is allowed to read and
-	// report on what lies in the cluster's namespace fleet-member-<name>, and nothing else. kind and name are required.
+	// identity is the user, group or service account of the member's agent on the hub. It may read and report on
+	// objects in the cluster's namespace fleet-member-<name>, and nothing else. kind and name are required.
 	// +required
 	// +k8s:opaqueType
 	// +k8s:subfield(kind)=+k8s:required
@@ -65,8 +65,8 @@ type MemberClusterSpec struct {
 	// +k8s:maximum=600
 	HeartbeatPeriodSeconds int32 `json:"heartbeatPeriodSeconds,omitempty"`
 
-	// taints keep placements that do not tolerate them from choosing the cluster. What is already placed there stays.
-	// No two may be alike. At most 100.
+	// taints keep placements that do not tolerate them off the cluster. Resources that are already placed there stay.
+	// No two may be equal. At most 100.
 	// +optional
 	// +listType=atomic
 	// +k8s:optional
@@ -75,35 +75,35 @@ type MemberClusterSpec struct {
 	// +k8s:maxItems=100
 	Taints []Taint `json:"taints,omitempty"`
 
-	// deleteOptions says how the cluster leaves the fleet.
+	// deleteOptions specifies how the cluster leaves the fleet.
 	// +optional
 	// +k8s:optional
 	DeleteOptions *DeleteOptions `json:"deleteOptions,omitempty"`
 }
 
-// Taint keeps placements that do not tolerate it from choosing the cluster.
+// Taint keeps placements that do not tolerate it off the cluster.
 type Taint struct {
-	// key is the name of the taint, in the form of a label key: an optional DNS prefix and a slash, then at most 63
+	// key is the key of the taint, in the form of a label key: an optional DNS prefix and a slash, then at most 63
 	// characters.
 	// +required
 	// +k8s:required
 	// +k8s:format=k8s-label-key
 	Key string `json:"key"`
 
-	// value belongs to the key and has the form of a label value: at most 63 characters, and it may be empty.
+	// value is the value of the taint, in the form of a label value: at most 63 characters. It may be empty.
 	// +optional
 	// +k8s:optional
 	// +k8s:format=k8s-label-value
 	Value string `json:"value,omitempty"`
 
-	// effect is what the taint does to placements that do not tolerate it. NoSchedule is the only one: such placements do
-	// not choose the cluster anew, and those that have chosen it already keep it.
+	// effect is the effect of the taint on placements that do not tolerate it. The only effect is NoSchedule: such
+	// placements do not pick the cluster, but keep it if they have already picked it.
 	// +required
 	// +k8s:required
 	Effect TaintEffect `json:"effect"`
 }
 
-// TaintEffect is what a taint does to placements that do not tolerate it.
+// TaintEffect is the effect of a taint on placements that do not tolerate it.
 // +enum
 // +k8s:enum
 type TaintEffect string
@@ -111,17 +111,17 @@ type TaintEffect string
 // TaintEffectNoSchedule keeps new placements away and leaves those already there.
 const TaintEffectNoSchedule TaintEffect = "NoSchedule"
 
-// DeleteOptions says how a member cluster leaves the fleet.
+// DeleteOptions specifies how a member cluster leaves the fleet.
 type DeleteOptions struct {
-	// validationMode is Strict or Skip. Strict waits up to 15 minutes for a cluster that does not answer, to let go of
-	// what was placed there; Skip tries once. Defaults to Strict.
+	// validationMode is Strict or Skip. To remove the placed resources, Strict waits up to 15 minutes for a cluster
+	// that does not answer; Skip tries once. Defaults to Strict.
 	// +optional
 	// +default="Strict"
 	// +k8s:optional
 	ValidationMode DeleteValidationMode `json:"validationMode,omitempty"`
 }
 
-// DeleteValidationMode says whether a leaving cluster is waited for.
+// DeleteValidationMode specifies whether to wait for a leaving cluster that does not answer.
 // +enum
 // +k8s:enum
 type DeleteValidationMode string
@@ -133,10 +133,10 @@ const (
 	DeleteValidationModeStrict DeleteValidationMode = "Strict"
 )
 
-// MemberClusterStatus is what is known of a member cluster.
+// MemberClusterStatus is the observed state of a member cluster.
 type MemberClusterStatus struct {
-	// conditions say how far the cluster is with joining or leaving the fleet. Their types are ReadyToJoin, Joined, Healthy,
-	// ClusterPropertyProviderStarted, ClusterPropertyCollectionSucceeded and NamespaceCollectionSucceeded.
+	// conditions are the conditions of the cluster: ReadyToJoin, Joined, Healthy, ClusterPropertyProviderStarted,
+	// ClusterPropertyCollectionSucceeded and NamespaceCollectionSucceeded.
 	// +optional
 	// +patchMergeKey=type
 	// +patchStrategy=merge
@@ -147,19 +147,19 @@ type MemberClusterStatus struct {
 	// +k8s:listMapKey=type
 	Conditions []metav1.Condition `json:"conditions,omitempty" patchStrategy:"merge" patchMergeKey:"type"`
 
-	// namespaces has the namespaces that the cluster reports, by name. The value is the name of the Work that manages the
+	// namespaces maps the names of the namespaces that the cluster reports to the name of the Work that manages the
 	// namespace, empty if none does.
 	// +optional
 	// +k8s:optional
 	Namespaces map[string]string `json:"namespaces,omitempty"`
 
-	// properties has facts that the cluster reports about itself, by name, such as kubernetes-fleet.io/node-count.
-	// Placements can choose clusters by them.
+	// properties maps the names of the properties that the cluster reports, such as kubernetes-fleet.io/node-count,
+	// to their values. Placements can select clusters by them.
 	// +optional
 	// +k8s:optional
 	Properties map[PropertyName]PropertyValue `json:"properties,omitempty"`
 
-	// resourceUsage is what the nodes of the cluster offer and what of it is free.
+	// resourceUsage is the capacity of the cluster's nodes and how much of it is free.
 	// +optional
 	ResourceUsage ResourceUsage `json:"resourceUsage,omitempty,omitzero"`
 

@@ -11,32 +11,32 @@ import (
 // PropertyName is the name of a cluster property, in the form of a label key.
 type PropertyName string
 
-// PropertyValue is a fact that a cluster reports about itself.
+// PropertyValue is the value of a property that a cluster reports about itself.
 type PropertyValue struct {
-	// value is the fact. Numbers are written as Kubernetes quantities.
+	// value is the value of the property. Numbers are written as Kubernetes quantities.
 	// +required
 	Value string `json:"value"`
 
-	// observationTime is when the fact was observed on the cluster.
+	// observationTime is when the value was observed on the cluster.
 	// +required
 	ObservationTime metav1.Time `json:"observationTime"`
 }
 
-// ResourceUsage is what the nodes of a cluster offer and what of it is free, each as a sum over all nodes.
+// ResourceUsage is the capacity of the nodes of a cluster and how much of it is free, each as a sum over all nodes.
 type ResourceUsage struct {
-	// capacity is everything the nodes have, as quantities by resource name.
+	// capacity is the total capacity of the nodes, as quantities by resource name.
 	// +optional
 	// +k8s:optional
 	// +k8s:opaqueType
 	Capacity corev1.ResourceList `json:"capacity,omitempty"`
 
-	// allocatable is what the nodes offer to pods, as quantities by resource name.
+	// allocatable is the capacity that the nodes offer to pods, as quantities by resource name.
 	// +optional
 	// +k8s:optional
 	// +k8s:opaqueType
 	Allocatable corev1.ResourceList `json:"allocatable,omitempty"`
 
-	// available is what of allocatable no pod has requested, as quantities by resource name.
+	// available is the part of allocatable that no pod has requested, as quantities by resource name.
 	// +optional
 	// +k8s:optional
 	// +k8s:opaqueType
@@ -56,7 +56,7 @@ type AgentStatus struct {
 	// +required
 	Type AgentType `json:"type"`
 
-	// conditions say how the agent is. Their types are Joined and Healthy.
+	// conditions are the conditions of the agent: Joined and Healthy.
 	// +optional
 	// +patchMergeKey=type
 	// +patchStrategy=merge
@@ -67,7 +67,7 @@ type AgentStatus struct {
 	// +k8s:listMapKey=type
 	Conditions []metav1.Condition `json:"conditions,omitempty" patchStrategy:"merge" patchMergeKey:"type"`
 
-	// lastReceivedHeartbeat is when the agent last gave a sign of life.
+	// lastReceivedHeartbeat is when the agent last sent a heartbeat.
 	// +optional
 	LastReceivedHeartbeat metav1.Time `json:"lastReceivedHeartbeat,omitempty,omitzero"`
 }

@@ -21,15 +21,15 @@ import (
 // reject.
 type ClusterApprovalRequest struct {
 	metav1.TypeMeta `json:",inline"`
-	// Standard object's metadata.
+	// metadata is the object's standard metadata.
 	// +optional
 	metav1.ObjectMeta `json:"metadata,omitempty,omitzero"`
 
-	// Spec says what is asked. It cannot be changed.
+	// spec is the question. It cannot be changed.
 	// +required
 	Spec ApprovalRequestSpec `json:"spec"`
 
-	// Status is the decision.
+	// status is the decision.
 	// +optional
 	Status ApprovalRequestStatus `json:"status,omitempty,omitzero"`
 }
@@ -39,11 +39,11 @@ type ClusterApprovalRequest struct {
 // ClusterApprovalRequestList is a list of ClusterApprovalRequests.
 type ClusterApprovalRequestList struct {
 	metav1.TypeMeta `json:",inline"`
-	// Standard list metadata.
+	// metadata is the list's standard metadata.
 	// +optional
 	metav1.ListMeta `json:"metadata,omitempty"`
 
-	// Items are the ClusterApprovalRequests.
+	// items are the ClusterApprovalRequests.
 	Items []ClusterApprovalRequest `json:"items"`
 }
 
@@ -57,15 +57,15 @@ type ClusterApprovalRequestList struct {
 // reject.
 type ApprovalRequest struct {
 	metav1.TypeMeta `json:",inline"`
-	// Standard object's metadata.
+	// metadata is the object's standard metadata.
 	// +optional
 	metav1.ObjectMeta `json:"metadata,omitempty,omitzero"`
 
-	// Spec says what is asked. It cannot be changed.
+	// spec is the question. It cannot be changed.
 	// +required
 	Spec ApprovalRequestSpec `json:"spec"`
 
-	// Status is the decision.
+	// status is the decision.
 	// +optional
 	Status ApprovalRequestStatus `json:"status,omitempty,omitzero"`
 }
@@ -75,83 +75,88 @@ type ApprovalRequest struct {
 // ApprovalRequestList is a list of ApprovalRequests.
 type ApprovalRequestList struct {
 	metav1.TypeMeta `json:",inline"`
-	// Standard list metadata.
+	// metadata is the list's standard metadata.
 	// +optional
 	metav1.ListMeta `json:"metadata,omitempty"`
 
-	// Items are the ApprovalRequests.
+	// items are the ApprovalRequests.
 	Items []ApprovalRequest `json:"items"`
 }
 
-// ApprovalRequestSpec says what is asked.
+// ApprovalRequestSpec is the question of an approval request.
 type ApprovalRequestSpec struct {
-	// The name of the run that waits.
+	// parentStageRollout is the name of the run that waits for the decision.
 	// +required
 	TargetUpdateRun string `json:"parentStageRollout"`
 
-	// TargetStage is the stage of the run that waits.
+	// targetStage is the name of the stage at whose gate the run waits.
 	// +required
 	TargetStage string `json:"targetStage"`
 
-	// Policy says whose approvals it takes, copied from the run's strategy. Absent, one by anybody who is permitted.
+	// policy specifies whose approvals open the gate. It is copied from the run's strategy. If it is absent, one
+	// approval by any permitted user is enough.
 	// +optional
 	// +k8s:optional
 	Policy *ApprovalPolicy `json:"policy,omitempty"`
 
-	// Requester is who created the run.
+	// requester is the user who created the run.
 	// +optional
 	// +k8s:optional
 	Requester *DecisionUser `json:"requester,omitempty"`
 
-	// Rollout is what the run does in the stage, as it was planned when the run asked. Only the server writes it. Absent on requests that
-	// users have made, or versions of the server that did not write it.
+	// rollout describes what the run does in the stage, as planned when the request was created. Only the server
+	// writes it. It is absent on requests that a user or an older version of the server created.
 	// +optional
 	// +k8s:optional
 	Rollout *StageRollout `json:"rollout,omitempty"`
 }
 
-// StageRollout is what a run does in a stage, for those who decide about it.
+// StageRollout describes what a run does in a stage, for the users who decide about it.
 type StageRollout struct {
-	// PlacementName is the placement whose clusters the run moves, in the namespace of the request if that has one.
+	// placementName is the name of the placement whose clusters the run updates. The placement is in the namespace of
+	// the request, if the request has one.
 	// +required
 	// +k8s:required
 	PlacementName string `json:"placementName"`
 
-	// ResourceSnapshotIndex is the index of the resource snapshot that the run rolls out. Empty for the stage that removes resources.
+	// resourceSnapshotIndex is the index of the resource snapshot that the run rolls out. It is empty for the stage
+	// that removes resources.
 	// +optional
 	ResourceSnapshotIndex string `json:"resourceSnapshotIndex,omitempty"`
 
-	// Clusters are the names of the clusters of the stage, in the order in which they are updated; for the stage that removes resources,
-	// of those that lose them. At most 100: of a larger stage the first are named.
+	// clusters are the names of the stage's clusters in the order of their update; for the stage that removes
+	// resources, of the clusters that lose them. Only the first 100 clusters of a larger stage are named.
 	// +optional
 	// +k8s:optional
 	// +k8s:maxItems=100
 	// +listType=atomic
 	Clusters []string `json:"clusters,omitempty"`
 
-	// ClusterCount is the number of clusters of the stage, those that are not named among them.
+	// clusterCount is the number of clusters of the stage, including those that clusters does not name.
 	// +required
 	ClusterCount int32 `json:"clusterCount"`
 
-	// RunClustersDone is how many clusters of the run, in all its stages, were done when the run asked.
+	// runClustersDone is the number of clusters that the run had updated in all its stages when the request was
+	// created.
 	// +required
 	RunClustersDone int32 `json:"runClustersDone"`
 
-	// RunClusterCount is the number of clusters of the run, in all its stages.
+	// runClusterCount is the number of clusters in all stages of the run.
 	// +required
 	RunClusterCount int32 `json:"runClusterCount"`
 }
 
 // ApprovalRequestStatus is the decision on a request.
 type ApprovalRequestStatus struct {
-	// Decisions are who decided what and when, as the server recorded it. Only the server writes here. At most 10.
+	// decisions are the server's records of the decisions on the request, at most 10. Only the server writes them.
 	// +optional
 	// +k8s:optional
 	// +k8s:maxItems=10
 	// +listType=atomic
 	Decisions []ApprovalDecision `json:"decisions,omitempty"`
 
-	// Conditions of the request: Approved, set by the decision, and ApprovalAccepted, set once the run has acted on it.
+	// conditions are the conditions of the request: Approved, set by the decision, and ApprovalAccepted, set once the
+	// run has acted on it.
 	// +optional
 	// +k8s:optional
 	// +listType=map
@@ -163,13 +168,13 @@ type ApprovalRequestStatus struct {
 	Conditions []metav1.Condition `json:"conditions,omitempty" patchStrategy:"merge" patchMergeKey:"type"`
 }
 
-// DecisionType is what was decided.
+// DecisionType is the outcome of a decision.
 // +enum
 // +k8s:enum
 type DecisionType string
 
 const (
-	// DecisionApproved lets the run go on.
+	// DecisionApproved lets the run proceed.
 	DecisionApproved DecisionType = "Approved"
 	// DecisionRejected ends the run.
 	DecisionRejected DecisionType = "Rejected"
@@ -177,43 +182,45 @@ const (
 
 // ApprovalDecision is the server's record of one decision.
 type ApprovalDecision struct {
-	// Decision is Approved or Rejected.
+	// decision is Approved or Rejected.
 	// +required
 	// +k8s:required
 	Decision DecisionType `json:"decision"`
 
-	// User who decided, as the server authenticated them.
+	// user is the user who decided, as the server authenticated them.
 	// +required
 	User DecisionUser `json:"user"`
 
-	// Time of the decision, by the server's clock.
+	// time is when the user decided, by the server's clock.
 	// +required
 	Time metav1.Time `json:"time"`
 
-	// Comment is what the user said with the decision.
+	// comment is the comment that the user gave with the decision.
 	// +optional
 	Comment string `json:"comment,omitempty"`
 
-	// RequestUID is the uid of the approval request that the decision is about.
+	// requestUID is the uid of the approval request that the decision is about.
 	// +required
 	RequestUID types.UID `json:"requestUID"`
 
-	// AuditID helps to find the request in the audit log, at most 64 characters. A client can choose it, so it proves nothing.
+	// auditID is the audit ID of the user's request, to find it in the audit log. At most 64 characters. A client can
+	// choose it, so it proves nothing.
 	// +optional
 	AuditID string `json:"auditID,omitempty"`
 }
 
-// DecisionUser is who decided.
+// DecisionUser is a user as the server authenticated them.
 type DecisionUser struct {
-	// Username of the user.
+	// username is the name of the user.
 	// +required
 	Username string `json:"username"`
 
-	// UID of the user, where the hub passes it on.
+	// uid is the unique ID of the user, if the hub passes it on.
 	// +optional
 	UID string `json:"uid,omitempty"`
 
-	// Groups of the user. Of more than 32, those that the policy names and then the first others; the audit log has all.
+	// groups are the groups of the user. If there are more than 32, the groups that the policy names are kept, then
+	// the first of the others. The audit log has all of them.
 	// +optional
 	// +k8s:optional
 	// +listType=atomic
@@ -227,22 +234,22 @@ type DecisionUser struct {
 // Approval is a decision on an approval request: the body of its subresources approve and reject.
 type Approval struct {
 	metav1.TypeMeta `json:",inline"`
-	// Standard object's metadata. Name, uid and resourceVersion, where given, must be those of the approval request.
+	// metadata is the object's standard metadata. Its name, uid and resourceVersion, where given, must be those of the approval request.
 	// +optional
 	metav1.ObjectMeta `json:"metadata,omitempty,omitzero"`
 
-	// Spec is what the user says with the decision. A patch starts from an empty one.
+	// spec is the user's part of the decision. A patch starts from an empty spec.
 	// +optional
 	Spec ApprovalSpec `json:"spec,omitempty,omitzero"`
 
-	// Status is the decision as the server recorded it; empty as long as none is taken.
+	// status is the decision as the server recorded it. It is empty until the request is decided.
 	// +optional
 	Status ApprovalStatus `json:"status,omitempty,omitzero"`
 }
 
-// ApprovalSpec is what the user says with a decision.
+// ApprovalSpec is the user's part of a decision.
 type ApprovalSpec struct {
-	// Comment is kept with the decision, for example a change number. At most 1024 characters.
+	// comment is recorded with the decision, for example a change number. At most 1024 characters.
 	// +optional
 	// +k8s:optional
 	// +k8s:maxLength=1024
@@ -251,30 +258,32 @@ type ApprovalSpec struct {
 
 // ApprovalStatus is a decision as the server recorded it.
 type ApprovalStatus struct {
-	// Decision is Approved or Rejected; empty as long as none is taken.
+	// decision is Approved or Rejected. It is empty until the request is decided.
 	// +optional
 	// +k8s:optional
 	Decision DecisionType `json:"decision,omitempty"`
 
-	// DecidedBy is who decided.
+	// decidedBy is the user who decided.
 	// +optional
 	// +k8s:optional
 	DecidedBy *DecisionUser `json:"decidedBy,omitempty"`
 
-	// DecidedAt is when, by the server's clock.
+	// decidedAt is when the user decided, by the server's clock.
 	// +optional
 	// +k8s:optional
 	DecidedAt *metav1.Time `json:"decidedAt,omitempty"`
 
-	// AuditID helps to find the request in the audit log. A client can choose it, so it proves nothing.
+	// auditID is the audit ID of the user's request, to find it in the audit log. A client can choose it, so it
+	// proves nothing.
 	// +optional
 	AuditID string `json:"auditID,omitempty"`
 
-	// ObservedGeneration is the generation of the approval request that was decided.
+	// observedGeneration is the generation of the approval request that was decided.
 	// +optional
 	ObservedGeneration int64 `json:"observedGeneration,omitempty"`
 
-	// Missing says what the request lacks yet, such as 1 of 2 approvals. Empty once it is decided, and where nobody has approved.
+	// missing describes what the request still lacks, such as 1 of 2 approvals. It is empty once the request is
+	// decided, and before the first approval.
 	// +optional
 	Missing string `json:"missing,omitempty"`
 }

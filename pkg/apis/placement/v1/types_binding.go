@@ -19,15 +19,15 @@ import (
 // ClusterResourceBinding ties a ClusterResourcePlacement to one member cluster.
 type ClusterResourceBinding struct {
 	metav1.TypeMeta `json:",inline"`
-	// Standard object's metadata.
+	// metadata is the object's standard metadata.
 	// +optional
 	metav1.ObjectMeta `json:"metadata,omitempty,omitzero"`
 
-	// Spec says which version the cluster is to have.
+	// spec is the version that the cluster must have.
 	// +required
 	Spec ResourceBindingSpec `json:"spec"`
 
-	// Status says how far the cluster has come with it.
+	// status is the progress of the cluster towards that version.
 	// +optional
 	Status ResourceBindingStatus `json:"status,omitempty,omitzero"`
 }
@@ -37,11 +37,11 @@ type ClusterResourceBinding struct {
 // ClusterResourceBindingList is a list of ClusterResourceBindings.
 type ClusterResourceBindingList struct {
 	metav1.TypeMeta `json:",inline"`
-	// Standard list metadata.
+	// metadata is the list's standard metadata.
 	// +optional
 	metav1.ListMeta `json:"metadata,omitempty"`
 
-	// Items are the ClusterResourceBindings.
+	// items are the ClusterResourceBindings.
 	Items []ClusterResourceBinding `json:"items"`
 }
 
@@ -54,15 +54,15 @@ type ClusterResourceBindingList struct {
 // ResourceBinding ties a ResourcePlacement to one member cluster.
 type ResourceBinding struct {
 	metav1.TypeMeta `json:",inline"`
-	// Standard object's metadata.
+	// metadata is the object's standard metadata.
 	// +optional
 	metav1.ObjectMeta `json:"metadata,omitempty,omitzero"`
 
-	// Spec says which version the cluster is to have.
+	// spec is the version that the cluster must have.
 	// +required
 	Spec ResourceBindingSpec `json:"spec"`
 
-	// Status says how far the cluster has come with it.
+	// status is the progress of the cluster towards that version.
 	// +optional
 	Status ResourceBindingStatus `json:"status,omitempty,omitzero"`
 }
@@ -72,15 +72,15 @@ type ResourceBinding struct {
 // ResourceBindingList is a list of ResourceBindings.
 type ResourceBindingList struct {
 	metav1.TypeMeta `json:",inline"`
-	// Standard list metadata.
+	// metadata is the list's standard metadata.
 	// +optional
 	metav1.ListMeta `json:"metadata,omitempty"`
 
-	// Items are the ResourceBindings.
+	// items are the ResourceBindings.
 	Items []ResourceBinding `json:"items"`
 }
 
-// BindingState is the stage of a binding's life.
+// BindingState is the state of a binding in its life cycle.
 type BindingState string
 
 const (
@@ -92,71 +92,74 @@ const (
 	BindingStateUnscheduled BindingState = "Unscheduled"
 )
 
-// ResourceBindingSpec says which version a cluster is to have.
+// ResourceBindingSpec is the version that a cluster must have.
 type ResourceBindingSpec struct {
-	// State is Scheduled, Bound or Unscheduled. A binding may be created without; nothing is placed by it then. Once set, it cannot be taken away.
+	// state is Scheduled, Bound or Unscheduled. A binding without a state places nothing. Once set, the state cannot
+	// be cleared.
 	// +required
 	State BindingState `json:"state"`
 
-	// ResourceSnapshotName is the master resource snapshot that the cluster is to have; empty as long as none was rolled out.
+	// resourceSnapshotName is the name of the master resource snapshot that the cluster must have. It is empty until
+	// a version is rolled out to the cluster.
 	// +optional
 	ResourceSnapshotName string `json:"resourceSnapshotName"`
 
-	// ResourceOverrideSnapshots are the ResourceOverride snapshots in force on the cluster.
+	// resourceOverrideSnapshots are the ResourceOverride snapshots in force on the cluster.
 	// +optional
 	// +k8s:optional
 	// +listType=atomic
 	ResourceOverrideSnapshots []NamespacedName `json:"resourceOverrideSnapshots,omitempty"`
 
-	// ClusterResourceOverrideSnapshots are the ClusterResourceOverride snapshots in force on the cluster.
+	// clusterResourceOverrideSnapshots are the ClusterResourceOverride snapshots in force on the cluster.
 	// +optional
 	// +k8s:optional
 	// +listType=atomic
 	ClusterResourceOverrideSnapshots []string `json:"clusterResourceOverrideSnapshots,omitempty"`
 
-	// SchedulingPolicySnapshotName is the policy snapshot by which the cluster was picked.
+	// schedulingPolicySnapshotName is the name of the policy snapshot that picked the cluster.
 	// +optional
 	SchedulingPolicySnapshotName string `json:"schedulingPolicySnapshotName"`
 
-	// TargetCluster is the member cluster. A binding may be created without; nothing is placed by it then. Once set, it cannot be changed.
+	// targetCluster is the name of the member cluster. A binding without a target cluster places nothing. Once set,
+	// it cannot be changed.
 	// +required
 	TargetCluster string `json:"targetCluster"`
 
-	// ClusterDecision says why the cluster was picked.
+	// clusterDecision describes why the cluster was picked.
 	// +required
 	ClusterDecision ClusterDecision `json:"clusterDecision"`
 
-	// ApplyStrategy is how manifests are written to the cluster.
+	// applyStrategy specifies how manifests are applied to the cluster.
 	// +optional
 	// +k8s:optional
 	ApplyStrategy *ApplyStrategy `json:"applyStrategy,omitempty"`
 }
 
-// ResourceBindingStatus says how far a cluster has come.
+// ResourceBindingStatus is the progress of a cluster towards the version of its binding.
 type ResourceBindingStatus struct {
-	// FailedPlacements are objects that could not be applied or are not available, at most 100.
+	// failedPlacements are objects that could not be applied or are not available, at most 100.
 	// +optional
 	// +k8s:optional
 	// +k8s:maxItems=100
 	// +listType=atomic
 	FailedPlacements []FailedResourcePlacement `json:"failedPlacements,omitempty"`
 
-	// DriftedPlacements are objects that were changed on the cluster, at most 100.
+	// driftedPlacements are objects that were changed on the cluster, at most 100.
 	// +optional
 	// +k8s:optional
 	// +k8s:maxItems=100
 	// +listType=atomic
 	DriftedPlacements []DriftedResourcePlacement `json:"driftedPlacements,omitempty"`
 
-	// DiffedPlacements are objects that differ from their manifest, at most 100.
+	// diffedPlacements are objects that differ from their manifest, at most 100.
 	// +optional
 	// +k8s:optional
 	// +k8s:maxItems=100
 	// +listType=atomic
 	DiffedPlacements []DiffedResourcePlacement `json:"diffedPlacements,omitempty"`
 
-	// Conditions of the binding: RolloutStarted, Overridden, WorkSynchronized, Applied, Available, DiffReported,
-	// ObjectsKept, ObjectsRemaining.
+	// conditions are the conditions of the binding: RolloutStarted, Overridden, WorkSynchronized, Applied, Available,
+	// DiffReported, ObjectsKept, ObjectsRemaining.
 	// +optional
 	// +k8s:optional
 	// +listType=map

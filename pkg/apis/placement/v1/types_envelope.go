@@ -15,14 +15,14 @@ import (
 // +genclient:noStatus
 // +k8s:deepcopy-gen:interfaces=k8s.io/apimachinery/pkg/runtime.Object
 
-// ClusterResourceEnvelope wraps cluster-scoped objects that are to take effect on the member clusters and not on the hub.
+// ClusterResourceEnvelope wraps cluster-scoped objects that take effect on the member clusters and not on the hub.
 type ClusterResourceEnvelope struct {
 	metav1.TypeMeta `json:",inline"`
-	// Standard object's metadata.
+	// metadata is the object's standard metadata.
 	// +optional
 	metav1.ObjectMeta `json:"metadata,omitempty,omitzero"`
 
-	// Data are the wrapped objects under names of your choice, 1 to 50.
+	// data maps names of your choice to the wrapped objects, 1 to 50.
 	// +required
 	// +k8s:optional
 	Data map[string]runtime.RawExtension `json:"data"`
@@ -33,11 +33,11 @@ type ClusterResourceEnvelope struct {
 // ClusterResourceEnvelopeList is a list of ClusterResourceEnvelopes.
 type ClusterResourceEnvelopeList struct {
 	metav1.TypeMeta `json:",inline"`
-	// Standard list metadata.
+	// metadata is the list's standard metadata.
 	// +optional
 	metav1.ListMeta `json:"metadata,omitempty"`
 
-	// Items are the ClusterResourceEnvelopes.
+	// items are the ClusterResourceEnvelopes.
 	Items []ClusterResourceEnvelope `json:"items"`
 }
 
@@ -45,14 +45,14 @@ type ClusterResourceEnvelopeList struct {
 // +genclient:noStatus
 // +k8s:deepcopy-gen:interfaces=k8s.io/apimachinery/pkg/runtime.Object
 
-// ResourceEnvelope wraps objects of its namespace that are to take effect on the member clusters and not on the hub.
+// ResourceEnvelope wraps objects of its namespace that take effect on the member clusters and not on the hub.
 type ResourceEnvelope struct {
 	metav1.TypeMeta `json:",inline"`
-	// Standard object's metadata.
+	// metadata is the object's standard metadata.
 	// +optional
 	metav1.ObjectMeta `json:"metadata,omitempty,omitzero"`
 
-	// Data are the wrapped objects under names of your choice, 1 to 50.
+	// data maps names of your choice to the wrapped objects, 1 to 50.
 	// +required
 	// +k8s:optional
 	Data map[string]runtime.RawExtension `json:"data"`
@@ -63,10 +63,10 @@ type ResourceEnvelope struct {
 // ResourceEnvelopeList is a list of ResourceEnvelopes.
 type ResourceEnvelopeList struct {
 	metav1.TypeMeta `json:",inline"`
-	// Standard list metadata.
+	// metadata is the list's standard metadata.
 	// +optional
 	metav1.ListMeta `json:"metadata,omitempty"`
 
-	// Items are the ResourceEnvelopes.
+	// items are the ResourceEnvelopes.
 	Items []ResourceEnvelope `json:"items"`
 }

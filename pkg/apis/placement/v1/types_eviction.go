@@ -15,18 +15,18 @@ import (
 // +k8s:deepcopy-gen:interfaces=k8s.io/apimachinery/pkg/runtime.Object
 // +k8s:supportsSubresource="/status"
 
-// ClusterResourcePlacementEviction asks once for a placement to be taken off a member cluster.
+// ClusterResourcePlacementEviction requests the removal of a placement from a member cluster, once.
 type ClusterResourcePlacementEviction struct {
 	metav1.TypeMeta `json:",inline"`
-	// Standard object's metadata.
+	// metadata is the object's standard metadata.
 	// +optional
 	metav1.ObjectMeta `json:"metadata,omitempty,omitzero"`
 
-	// Spec says which placement and which cluster. It cannot be changed.
+	// spec names the placement and the cluster. It cannot be changed.
 	// +required
 	Spec PlacementEvictionSpec `json:"spec"`
 
-	// Status says what became of it.
+	// status is the result of the eviction.
 	// +optional
 	Status PlacementEvictionStatus `json:"status,omitempty,omitzero"`
 }
@@ -36,11 +36,11 @@ type ClusterResourcePlacementEviction struct {
 // ClusterResourcePlacementEvictionList is a list of ClusterResourcePlacementEvictions.
 type ClusterResourcePlacementEvictionList struct {
 	metav1.TypeMeta `json:",inline"`
-	// Standard list metadata.
+	// metadata is the list's standard metadata.
 	// +optional
 	metav1.ListMeta `json:"metadata,omitempty"`
 
-	// Items are the ClusterResourcePlacementEvictions.
+	// items are the ClusterResourcePlacementEvictions.
 	Items []ClusterResourcePlacementEviction `json:"items"`
 }
 
@@ -52,11 +52,11 @@ type ClusterResourcePlacementEvictionList struct {
 // ClusterResourcePlacementDisruptionBudget limits the evictions of the ClusterResourcePlacement of the same name.
 type ClusterResourcePlacementDisruptionBudget struct {
 	metav1.TypeMeta `json:",inline"`
-	// Standard object's metadata.
+	// metadata is the object's standard metadata.
 	// +optional
 	metav1.ObjectMeta `json:"metadata,omitempty,omitzero"`
 
-	// Spec is the limit.
+	// spec is the limit.
 	// +required
 	Spec PlacementDisruptionBudgetSpec `json:"spec"`
 }
@@ -66,46 +66,48 @@ type ClusterResourcePlacementDisruptionBudget struct {
 // ClusterResourcePlacementDisruptionBudgetList is a list of ClusterResourcePlacementDisruptionBudgets.
 type ClusterResourcePlacementDisruptionBudgetList struct {
 	metav1.TypeMeta `json:",inline"`
-	// Standard list metadata.
+	// metadata is the list's standard metadata.
 	// +optional
 	metav1.ListMeta `json:"metadata,omitempty"`
 
-	// Items are the ClusterResourcePlacementDisruptionBudgets.
+	// items are the ClusterResourcePlacementDisruptionBudgets.
 	Items []ClusterResourcePlacementDisruptionBudget `json:"items"`
 }
 
-// PlacementEvictionSpec says which placement is to leave which cluster.
+// PlacementEvictionSpec names a placement and the cluster that it must leave.
 type PlacementEvictionSpec struct {
-	// PlacementName is the ClusterResourcePlacement, at most 255 characters. It cannot be changed.
+	// placementName is the name of the ClusterResourcePlacement, at most 255 characters. It cannot be changed.
 	// +required
 	// +k8s:required
 	// +k8s:maxLength=255
 	PlacementName string `json:"placementName"`
 
-	// ClusterName is the member cluster, at most 255 characters. It cannot be changed.
+	// clusterName is the name of the member cluster, at most 255 characters. It cannot be changed.
 	// +required
 	// +k8s:required
 	// +k8s:maxLength=255
 	ClusterName string `json:"clusterName"`
 }
 
-// PlacementEvictionStatus says what became of an eviction.
+// PlacementEvictionStatus is the result of an eviction.
 type PlacementEvictionStatus struct {
-	// Conditions of the eviction: Valid and Executed.
+	// conditions are the conditions of the eviction: Valid and Executed.
 	// +optional
 	// +k8s:optional
 	// +listType=atomic
 	Conditions []metav1.Condition `json:"conditions,omitempty"`
 }
 
-// PlacementDisruptionBudgetSpec limits evictions. Set one of the two.
+// PlacementDisruptionBudgetSpec limits evictions. Set one of its two fields.
 type PlacementDisruptionBudgetSpec struct {
-	// MaxUnavailable is how many clusters may be without available resources: a number, or a percentage of the target number.
+	// maxUnavailable is the number of clusters that may lack available resources: a number, or a percentage of the
+	// target number.
 	// +optional
 	// +k8s:optional
 	MaxUnavailable *intstr.IntOrString `json:"maxUnavailable,omitempty"`
 
-	// MinAvailable is how many clusters have to have available resources: a number, or a percentage of the target number.
+	// minAvailable is the number of clusters that must have available resources: a number, or a percentage of the
+	// target number.
 	// +optional
 	// +k8s:optional
 	MinAvailable *intstr.IntOrString `json:"minAvailable,omitempty"`

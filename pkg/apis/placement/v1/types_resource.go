@@ -10,7 +10,7 @@ import (
 	"k8s.io/apimachinery/pkg/runtime"
 )
 
-// SelectionScope says how much a selected Namespace brings along.
+// SelectionScope is the extent to which selecting a Namespace selects its contents.
 // +enum
 // +k8s:enum
 type SelectionScope string
@@ -20,44 +20,47 @@ const (
 	NamespaceOnly SelectionScope = "NamespaceOnly"
 	// NamespaceWithResources selects the Namespace and everything in it.
 	NamespaceWithResources SelectionScope = "NamespaceWithResources"
-	// NamespaceWithResourceSelectors selects the Namespace and, in it, what the other selectors of the placement name.
+	// NamespaceWithResourceSelectors selects the Namespace and, in it, the objects that the other selectors of the
+	// placement select.
 	NamespaceWithResourceSelectors SelectionScope = "NamespaceWithResourceSelectors"
 )
 
-// ResourceSelectorTerm selects objects of one kind on the hub. Without name and labelSelector it selects all of the kind.
+// ResourceSelectorTerm selects objects of one kind on the hub. Without name and labelSelector it selects all objects
+// of the kind.
 type ResourceSelectorTerm struct {
-	// Group of the kind; empty for the core group.
+	// group is the API group of the kind. It is empty for the core group.
 	// +required
 	Group string `json:"group"`
 
-	// Version of the kind, for example v1.
+	// version is the API version of the kind, for example v1.
 	// +required
 	// +k8s:required
 	Version string `json:"version"`
 
-	// Kind to select, for example Namespace.
+	// kind is the kind of the objects to select, for example Namespace.
 	// +required
 	// +k8s:required
 	Kind string `json:"kind"`
 
-	// Name of the one object to select. Not together with labelSelector.
+	// name is the name of the one object to select. Not allowed together with labelSelector.
 	// +optional
 	Name string `json:"name,omitempty"`
 
-	// LabelSelector selects the objects whose labels match. Not together with name.
+	// labelSelector selects the objects whose labels match. Not allowed together with name.
 	// +optional
 	// +k8s:optional
 	LabelSelector *metav1.LabelSelector `json:"labelSelector,omitempty"`
 
-	// SelectionScope says how much a selected Namespace brings along: NamespaceWithResources, NamespaceOnly or
-	// NamespaceWithResourceSelectors. It means nothing for other kinds. It defaults to NamespaceWithResources.
+	// selectionScope is the extent to which selecting a Namespace selects its contents: NamespaceWithResources,
+	// NamespaceOnly or NamespaceWithResourceSelectors. It has no effect on other kinds. It defaults to
+	// NamespaceWithResources.
 	// +optional
 	// +k8s:optional
 	// +default="NamespaceWithResources"
 	SelectionScope SelectionScope `json:"selectionScope,omitempty"`
 }
 
-// ResourceContent is one complete object, as it is to be on the member clusters.
+// ResourceContent is one complete object as it is placed on the member clusters.
 type ResourceContent struct {
 	runtime.RawExtension `json:",inline"`
 }
@@ -68,7 +71,7 @@ type ResourceContent struct {
 type EnvelopeType string
 
 const (
-	// ConfigMapEnvelopeType is a ConfigMap marked as an envelope, as older versions had it.
+	// ConfigMapEnvelopeType is a ConfigMap marked as an envelope, which older versions used.
 	ConfigMapEnvelopeType EnvelopeType = "ConfigMap"
 	// ClusterResourceEnvelopeType is a ClusterResourceEnvelope.
 	ClusterResourceEnvelopeType EnvelopeType = "ClusterResourceEnvelope"
@@ -76,17 +79,17 @@ const (
 	ResourceEnvelopeType EnvelopeType = "ResourceEnvelope"
 )
 
-// EnvelopeIdentifier names the envelope that an object came in.
+// EnvelopeIdentifier names the envelope that contains an object.
 type EnvelopeIdentifier struct {
-	// Name of the envelope.
+	// name is the name of the envelope.
 	// +required
 	Name string `json:"name"`
 
-	// Namespace of the envelope, if it has one.
+	// namespace is the namespace of the envelope, if it has one.
 	// +optional
 	Namespace string `json:"namespace,omitempty"`
 
-	// Type of the envelope. It defaults to ConfigMap.
+	// type is the kind of the envelope. It defaults to ConfigMap.
 	// +optional
 	// +k8s:optional
 	// +default="ConfigMap"
@@ -95,27 +98,27 @@ type EnvelopeIdentifier struct {
 
 // ResourceIdentifier names one selected object.
 type ResourceIdentifier struct {
-	// Group of the object; empty for the core group.
+	// group is the API group of the object. It is empty for the core group.
 	// +optional
 	Group string `json:"group,omitempty"`
 
-	// Version of the object's kind.
+	// version is the API version of the object.
 	// +required
 	Version string `json:"version"`
 
-	// Kind of the object.
+	// kind is the kind of the object.
 	// +required
 	Kind string `json:"kind"`
 
-	// Name of the object.
+	// name is the name of the object.
 	// +required
 	Name string `json:"name"`
 
-	// Namespace of the object; empty for cluster-scoped kinds.
+	// namespace is the namespace of the object. It is empty for cluster-scoped kinds.
 	// +optional
 	Namespace string `json:"namespace,omitempty"`
 
-	// Envelope that the object came in, if it did.
+	// envelope is the envelope that contains the object, if any.
 	// +optional
 	// +k8s:optional
 	Envelope *EnvelopeIdentifier `json:"envelope,omitempty"`
@@ -123,26 +126,26 @@ type ResourceIdentifier struct {
 
 // NamespacedName names an object in a namespace.
 type NamespacedName struct {
-	// Name of the object.
+	// name is the name of the object.
 	// +required
 	Name string `json:"name"`
 
-	// Namespace of the object.
+	// namespace is the namespace of the object.
 	// +required
 	Namespace string `json:"namespace"`
 }
 
-// PatchDetail is one place in which the member's object differs from the manifest.
+// PatchDetail is one field in which the member's object differs from the manifest.
 type PatchDetail struct {
-	// Path is a JSON pointer into the object.
+	// path is a JSON pointer into the object.
 	// +required
 	Path string `json:"path"`
 
-	// ValueInMember is the value on the member cluster; empty where the member lacks the field.
+	// valueInMember is the value on the member cluster. It is empty if the member's object lacks the field.
 	// +optional
 	ValueInMember string `json:"valueInMember,omitempty"`
 
-	// ValueInHub is the value in the manifest; empty where the manifest lacks the field.
+	// valueInHub is the value in the manifest. It is empty if the manifest lacks the field.
 	// +optional
 	ValueInHub string `json:"valueInHub,omitempty"`
 }
@@ -151,19 +154,19 @@ type PatchDetail struct {
 type DriftedResourcePlacement struct {
 	ResourceIdentifier `json:",inline"`
 
-	// ObservationTime is when the drift was last seen.
+	// observationTime is when the drift was last seen.
 	// +required
 	ObservationTime metav1.Time `json:"observationTime"`
 
-	// TargetClusterObservedGeneration is the generation that the object had on the member then.
+	// targetClusterObservedGeneration is the generation of the object on the member at observationTime.
 	// +required
 	TargetClusterObservedGeneration int64 `json:"targetClusterObservedGeneration"`
 
-	// FirstDriftedObservedTime is when the drift was first seen.
+	// firstDriftedObservedTime is when the drift was first seen.
 	// +required
 	FirstDriftedObservedTime metav1.Time `json:"firstDriftedObservedTime"`
 
-	// ObservedDrifts are the places that differ, at most 100.
+	// observedDrifts are the fields that differ, at most 100.
 	// +optional
 	// +k8s:optional
 	// +listType=atomic
@@ -174,20 +177,21 @@ type DriftedResourcePlacement struct {
 type DiffedResourcePlacement struct {
 	ResourceIdentifier `json:",inline"`
 
-	// ObservationTime is when the difference was last seen.
+	// observationTime is when the difference was last seen.
 	// +required
 	ObservationTime metav1.Time `json:"observationTime"`
 
-	// TargetClusterObservedGeneration is the generation that the object had on the member then; absent where it does not exist.
+	// targetClusterObservedGeneration is the generation of the object on the member at observationTime. It is absent
+	// if the object does not exist there.
 	// +optional
 	// +k8s:optional
 	TargetClusterObservedGeneration *int64 `json:"targetClusterObservedGeneration,omitempty"`
 
-	// FirstDiffedObservedTime is when the difference was first seen.
+	// firstDiffedObservedTime is when the difference was first seen.
 	// +required
 	FirstDiffedObservedTime metav1.Time `json:"firstDiffedObservedTime"`
 
-	// ObservedDiffs are the places that differ, at most 100.
+	// observedDiffs are the fields that differ, at most 100.
 	// +optional
 	// +k8s:optional
 	// +listType=atomic
@@ -198,7 +202,7 @@ type DiffedResourcePlacement struct {
 type FailedResourcePlacement struct {
 	ResourceIdentifier `json:",inline"`
 
-	// Condition says what failed and why.
+	// condition is the failed condition of the object, Applied or Available, with the reason.
 	// +required
 	Condition metav1.Condition `json:"condition"`
 }

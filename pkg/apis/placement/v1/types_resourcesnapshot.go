@@ -15,18 +15,18 @@ import (
 // +k8s:supportsSubresource="/status"
 
 // ClusterResourceSnapshot is one version of the resources that a ClusterResourcePlacement selects. It is named
-// <placement>-<index>-snapshot; what does not fit follows in <placement>-<index>-<part>.
+// <placement>-<index>-snapshot; resources that do not fit follow in <placement>-<index>-<part>.
 type ClusterResourceSnapshot struct {
 	metav1.TypeMeta `json:",inline"`
-	// Standard object's metadata.
+	// metadata is the object's standard metadata.
 	// +optional
 	metav1.ObjectMeta `json:"metadata,omitempty,omitzero"`
 
-	// Spec are the resources. It is never changed.
+	// spec is the list of resources. It never changes.
 	// +required
 	Spec ResourceSnapshotSpec `json:"spec"`
 
-	// Status is not used.
+	// status is not used.
 	// +optional
 	Status ResourceSnapshotStatus `json:"status,omitempty,omitzero"`
 }
@@ -36,11 +36,11 @@ type ClusterResourceSnapshot struct {
 // ClusterResourceSnapshotList is a list of ClusterResourceSnapshots.
 type ClusterResourceSnapshotList struct {
 	metav1.TypeMeta `json:",inline"`
-	// Standard list metadata.
+	// metadata is the list's standard metadata.
 	// +optional
 	metav1.ListMeta `json:"metadata,omitempty"`
 
-	// Items are the ClusterResourceSnapshots.
+	// items are the ClusterResourceSnapshots.
 	Items []ClusterResourceSnapshot `json:"items"`
 }
 
@@ -49,18 +49,18 @@ type ClusterResourceSnapshotList struct {
 // +k8s:supportsSubresource="/status"
 
 // ResourceSnapshot is one version of the resources that a ResourcePlacement selects. It is named
-// <placement>-<index>-snapshot; what does not fit follows in <placement>-<index>-<part>.
+// <placement>-<index>-snapshot; resources that do not fit follow in <placement>-<index>-<part>.
 type ResourceSnapshot struct {
 	metav1.TypeMeta `json:",inline"`
-	// Standard object's metadata.
+	// metadata is the object's standard metadata.
 	// +optional
 	metav1.ObjectMeta `json:"metadata,omitempty,omitzero"`
 
-	// Spec are the resources. It is never changed.
+	// spec is the list of resources. It never changes.
 	// +required
 	Spec ResourceSnapshotSpec `json:"spec"`
 
-	// Status is not used.
+	// status is not used.
 	// +optional
 	Status ResourceSnapshotStatus `json:"status,omitempty,omitzero"`
 }
@@ -70,17 +70,18 @@ type ResourceSnapshot struct {
 // ResourceSnapshotList is a list of ResourceSnapshots.
 type ResourceSnapshotList struct {
 	metav1.TypeMeta `json:",inline"`
-	// Standard list metadata.
+	// metadata is the list's standard metadata.
 	// +optional
 	metav1.ListMeta `json:"metadata,omitempty"`
 
-	// Items are the ResourceSnapshots.
+	// items are the ResourceSnapshots.
 	Items []ResourceSnapshot `json:"items"`
 }
 
-// ResourceSnapshotSpec are the resources of a snapshot.
+// ResourceSnapshotSpec is the list of resources of a snapshot.
 type ResourceSnapshotSpec struct {
-	// SelectedResources are complete objects without what belongs to the hub alone: status, uid, owners and the like.
+	// selectedResources are the selected objects, complete but for fields that have a meaning on the hub only, such
+	// as status, uid and owners.
 	// +required
 	// +k8s:optional
 	// +listType=atomic
@@ -89,7 +90,7 @@ type ResourceSnapshotSpec struct {
 
 // ResourceSnapshotStatus is not used.
 type ResourceSnapshotStatus struct {
-	// Conditions of the snapshot. None is set.
+	// conditions are not used.
 	// +optional
 	// +k8s:optional
 	// +listType=map

@@ -9,42 +9,43 @@ import (
 	"k8s.io/apimachinery/pkg/util/intstr"
 )
 
-// RolloutStrategyType says who moves a placement's clusters to a new version of the resources.
+// RolloutStrategyType is the way in which the clusters of a placement are updated to a new version of the resources.
 // +enum
 // +k8s:enum
 type RolloutStrategyType string
 
 const (
-	// RollingUpdateRolloutStrategyType moves the clusters by itself, some at a time.
+	// RollingUpdateRolloutStrategyType updates the clusters automatically, some at a time.
 	RollingUpdateRolloutStrategyType RolloutStrategyType = "RollingUpdate"
-	// ExternalRolloutStrategyType leaves the clusters alone until a staged update run moves them.
+	// ExternalRolloutStrategyType updates clusters only through staged update runs.
 	ExternalRolloutStrategyType RolloutStrategyType = "External"
 )
 
-// RolloutStrategy says how the selected resources reach the clusters.
+// RolloutStrategy specifies how the selected resources reach the clusters.
 type RolloutStrategy struct {
-	// Type is RollingUpdate or External. It defaults to RollingUpdate. External cannot be changed back.
+	// type is RollingUpdate or External. It defaults to RollingUpdate. External cannot be changed back to
+	// RollingUpdate.
 	// +optional
 	// +k8s:optional
 	// +default="RollingUpdate"
 	Type RolloutStrategyType `json:"type,omitempty"`
 
-	// RollingUpdate sets the pace. Only for the type RollingUpdate.
+	// rollingUpdate sets the pace of a rolling update. Only for the type RollingUpdate.
 	// +optional
 	// +k8s:optional
 	RollingUpdate *RollingUpdateConfig `json:"rollingUpdate,omitempty"`
 
-	// ApplyStrategy says how manifests are written to a member cluster.
+	// applyStrategy specifies how manifests are applied to a member cluster.
 	// +optional
 	// +k8s:optional
 	ApplyStrategy *ApplyStrategy `json:"applyStrategy,omitempty"`
 
-	// DeleteStrategy says what becomes of the resources on the member clusters when the placement is deleted.
+	// deleteStrategy specifies whether the resources stay on the member clusters when the placement is deleted.
 	// +optional
 	// +k8s:optional
 	DeleteStrategy *DeleteStrategy `json:"deleteStrategy,omitempty"`
 
-	// ReportBackStrategy says whether the status that the resources have on the member clusters is brought back to the hub.
+	// reportBackStrategy specifies whether the status of the resources on the member clusters is copied to the hub.
 	// +optional
 	// +k8s:optional
 	ReportBackStrategy *ReportBackStrategy `json:"reportBackStrategy,omitempty"`
@@ -52,20 +53,20 @@ type RolloutStrategy struct {
 
 // RollingUpdateConfig sets the pace of a rolling update.
 type RollingUpdateConfig struct {
-	// MaxUnavailable is how many of the target clusters may be without available resources at once: a number, or a percentage
-	// of the target number rounded up. It defaults to 25%.
+	// maxUnavailable is the number of target clusters that may lack available resources at once: a number, or a
+	// percentage of the target number rounded up. It defaults to 25%.
 	// +optional
 	// +k8s:optional
 	MaxUnavailable *intstr.IntOrString `json:"maxUnavailable,omitempty"`
 
-	// MaxSurge is how many clusters more than the target number may hold the resources at once while clusters are replaced: a
-	// number, or a percentage of the target number rounded up. It defaults to 25%.
+	// maxSurge is the number of clusters beyond the target number that may have the resources at once while clusters
+	// are replaced: a number, or a percentage of the target number rounded up. It defaults to 25%.
 	// +optional
 	// +k8s:optional
 	MaxSurge *intstr.IntOrString `json:"maxSurge,omitempty"`
 
-	// UnavailablePeriodSeconds is how long, in seconds, a cluster counts as unavailable after its resources were applied where
-	// their availability cannot be observed. It defaults to 60.
+	// unavailablePeriodSeconds is the time in seconds for which a cluster counts as unavailable after resources were
+	// applied whose availability cannot be observed. It defaults to 60.
 	// +optional
 	// +k8s:optional
 	// +k8s:minimum=0
@@ -73,7 +74,7 @@ type RollingUpdateConfig struct {
 	UnavailablePeriodSeconds *int `json:"unavailablePeriodSeconds,omitempty"`
 }
 
-// ApplyStrategyType says how a manifest is written to a member cluster.
+// ApplyStrategyType is the way to apply a manifest to a member cluster.
 // +enum
 // +k8s:enum
 type ApplyStrategyType string
@@ -87,7 +88,7 @@ const (
 	ApplyStrategyTypeReportDiff ApplyStrategyType = "ReportDiff"
 )
 
-// ComparisonOptionType says which fields count when a member's object is compared with the manifest.
+// ComparisonOptionType is the set of fields to compare between a member's object and the manifest.
 // +enum
 // +k8s:enum
 type ComparisonOptionType string
@@ -99,62 +100,66 @@ const (
 	ComparisonOptionTypeFullComparison ComparisonOptionType = "FullComparison"
 )
 
-// WhenToApplyType says whether a manifest is applied over changes made on the member.
+// WhenToApplyType is the condition on which a manifest is applied over changes made on the member.
 // +enum
 // +k8s:enum
 type WhenToApplyType string
 
 const (
-	// WhenToApplyTypeAlways applies, whatever was changed on the member.
+	// WhenToApplyTypeAlways applies the manifest, whatever was changed on the member.
 	WhenToApplyTypeAlways WhenToApplyType = "Always"
-	// WhenToApplyTypeIfNotDrifted leaves an object alone that was changed on the member, and reports the drift.
+	// WhenToApplyTypeIfNotDrifted does not write to an object that was changed on the member, and reports the drift.
 	WhenToApplyTypeIfNotDrifted WhenToApplyType = "IfNotDrifted"
 )
 
-// WhenToTakeOverType says what becomes of objects that exist on the member before they are placed.
+// WhenToTakeOverType is the condition on which objects that existed on the member before the placement are taken
+// over.
 // +enum
 // +k8s:enum
 type WhenToTakeOverType string
 
 const (
-	// WhenToTakeOverTypeAlways takes them over.
+	// WhenToTakeOverTypeAlways takes over every such object.
 	WhenToTakeOverTypeAlways WhenToTakeOverType = "Always"
-	// WhenToTakeOverTypeIfNoDiff takes them over where they already agree with the manifest.
+	// WhenToTakeOverTypeIfNoDiff takes over objects that already match the manifest.
 	WhenToTakeOverTypeIfNoDiff WhenToTakeOverType = "IfNoDiff"
-	// WhenToTakeOverTypeNever leaves them alone, and reports that.
+	// WhenToTakeOverTypeNever takes over no object, and reports each as failed.
 	WhenToTakeOverTypeNever WhenToTakeOverType = "Never"
 )
 
-// ApplyStrategy says how manifests are written to a member cluster.
+// ApplyStrategy specifies how manifests are applied to a member cluster.
 type ApplyStrategy struct {
-	// ComparisonOption says which fields count as drift or difference. It defaults to PartialComparison.
+	// comparisonOption is PartialComparison or FullComparison: the fields that are compared to find drift and
+	// differences. It defaults to PartialComparison.
 	// +optional
 	// +k8s:optional
 	// +default="PartialComparison"
 	ComparisonOption ComparisonOptionType `json:"comparisonOption,omitempty"`
 
-	// WhenToApply says whether to apply over changes made on the member. It defaults to Always.
+	// whenToApply is Always or IfNotDrifted: whether manifests are applied over changes made on the member. It
+	// defaults to Always.
 	// +optional
 	// +k8s:optional
 	// +default="Always"
 	WhenToApply WhenToApplyType `json:"whenToApply,omitempty"`
 
-	// Type is ClientSideApply, ServerSideApply or ReportDiff. It defaults to ClientSideApply.
+	// type is ClientSideApply, ServerSideApply or ReportDiff. It defaults to ClientSideApply.
 	// +optional
 	// +k8s:optional
 	// +default="ClientSideApply"
 	Type ApplyStrategyType `json:"type,omitempty"`
 
-	// AllowCoOwnership lets an object be placed that has other owners on the member. It defaults to false.
+	// allowCoOwnership allows placing an object that has other owners on the member. It defaults to false.
 	// +optional
 	AllowCoOwnership bool `json:"allowCoOwnership,omitempty"`
 
-	// ServerSideApplyConfig configures server-side apply. Only for the type ServerSideApply.
+	// serverSideApplyConfig configures server-side apply. Only for the type ServerSideApply.
 	// +optional
 	// +k8s:optional
 	ServerSideApplyConfig *ServerSideApplyConfig `json:"serverSideApplyConfig,omitempty"`
 
-	// WhenToTakeOver says what becomes of objects that were on the member before. It defaults to Always.
+	// whenToTakeOver is Always, IfNoDiff or Never: whether objects that existed on the member before the placement
+	// are taken over. It defaults to Always.
 	// +optional
 	// +k8s:optional
 	// +default="Always"
@@ -163,66 +168,66 @@ type ApplyStrategy struct {
 
 // ServerSideApplyConfig configures server-side apply on a member cluster.
 type ServerSideApplyConfig struct {
-	// ForceConflicts takes fields over that another manager owns. Without it, such a conflict fails the manifest. It defaults to
-	// false.
+	// force takes over fields that another manager owns. If it is false, such a conflict fails the manifest. It
+	// defaults to false.
 	// +optional
 	ForceConflicts bool `json:"force"`
 }
 
-// DeletePropagationPolicy says what becomes of placed resources when their placement is deleted.
+// DeletePropagationPolicy is the effect of deleting a placement on the placed resources.
 // +enum
 // +k8s:enum
 type DeletePropagationPolicy string
 
 const (
-	// DeletePropagationPolicyAbandon leaves them on the member clusters.
+	// DeletePropagationPolicyAbandon leaves the resources on the member clusters.
 	DeletePropagationPolicyAbandon DeletePropagationPolicy = "Abandon"
-	// DeletePropagationPolicyDelete removes them from the member clusters.
+	// DeletePropagationPolicyDelete deletes the resources from the member clusters.
 	DeletePropagationPolicyDelete DeletePropagationPolicy = "Delete"
 )
 
-// DeleteStrategy says what becomes of placed resources when their placement is deleted.
+// DeleteStrategy specifies whether placed resources stay when their placement is deleted.
 type DeleteStrategy struct {
-	// PropagationPolicy is Delete or Abandon. It defaults to Delete.
+	// propagationPolicy is Delete or Abandon. It defaults to Delete.
 	// +optional
 	// +k8s:optional
 	// +default="Delete"
 	PropagationPolicy DeletePropagationPolicy `json:"propagationPolicy,omitempty"`
 }
 
-// ReportBackStrategyType says whether status is brought back from the member clusters.
+// ReportBackStrategyType is the way in which status is copied from the member clusters to the hub.
 // +enum
 // +k8s:enum
 type ReportBackStrategyType string
 
 const (
-	// ReportBackStrategyTypeDisabled brings nothing back.
+	// ReportBackStrategyTypeDisabled copies no status.
 	ReportBackStrategyTypeDisabled ReportBackStrategyType = "Disabled"
-	// ReportBackStrategyTypeMirror copies the status as it is on the member.
+	// ReportBackStrategyTypeMirror copies the status unchanged.
 	ReportBackStrategyTypeMirror ReportBackStrategyType = "Mirror"
 )
 
-// ReportBackDestination says where status from the member clusters is written.
+// ReportBackDestination is where status from the member clusters is written.
 // +enum
 // +k8s:enum
 type ReportBackDestination string
 
 const (
-	// ReportBackDestinationOriginalResource writes it to the selected object on the hub.
+	// ReportBackDestinationOriginalResource is the selected object on the hub.
 	ReportBackDestinationOriginalResource ReportBackDestination = "OriginalResource"
-	// ReportBackDestinationWorkAPI writes it to the Work's manifest conditions.
+	// ReportBackDestinationWorkAPI is the manifest's condition in the status of the Work.
 	ReportBackDestinationWorkAPI ReportBackDestination = "WorkAPI"
 )
 
-// ReportBackStrategy says whether and where status from the member clusters is brought back.
+// ReportBackStrategy specifies whether status is copied from the member clusters, and where to.
 type ReportBackStrategy struct {
-	// Type is Disabled or Mirror. It defaults to Disabled.
+	// type is Disabled or Mirror. It defaults to Disabled.
 	// +required
 	// +k8s:optional
 	// +default="Disabled"
 	Type ReportBackStrategyType `json:"type,omitempty"`
 
-	// Destination is OriginalResource or WorkAPI. Required for Mirror.
+	// destination is OriginalResource or WorkAPI. Required for Mirror.
 	// +optional
 	// +k8s:optional
 	Destination *ReportBackDestination `json:"destination,omitempty"`

@@ -13,14 +13,14 @@ import (
 // +genclient:noStatus
 // +k8s:deepcopy-gen:interfaces=k8s.io/apimachinery/pkg/runtime.Object
 
-// ClusterResourceOverride changes selected cluster-scoped objects on the way to some of the member clusters.
+// ClusterResourceOverride changes selected cluster-scoped objects for some of the member clusters.
 type ClusterResourceOverride struct {
 	metav1.TypeMeta `json:",inline"`
-	// Standard object's metadata.
+	// metadata is the object's standard metadata.
 	// +optional
 	metav1.ObjectMeta `json:"metadata,omitempty,omitzero"`
 
-	// Spec says what is changed and where.
+	// spec specifies the objects to change, the changes and the clusters.
 	// +required
 	Spec ClusterResourceOverrideSpec `json:"spec"`
 }
@@ -30,11 +30,11 @@ type ClusterResourceOverride struct {
 // ClusterResourceOverrideList is a list of ClusterResourceOverrides.
 type ClusterResourceOverrideList struct {
 	metav1.TypeMeta `json:",inline"`
-	// Standard list metadata.
+	// metadata is the list's standard metadata.
 	// +optional
 	metav1.ListMeta `json:"metadata,omitempty"`
 
-	// Items are the ClusterResourceOverrides.
+	// items are the ClusterResourceOverrides.
 	Items []ClusterResourceOverride `json:"items"`
 }
 
@@ -42,14 +42,14 @@ type ClusterResourceOverrideList struct {
 // +genclient:noStatus
 // +k8s:deepcopy-gen:interfaces=k8s.io/apimachinery/pkg/runtime.Object
 
-// ResourceOverride changes selected objects of its namespace on the way to some of the member clusters.
+// ResourceOverride changes selected objects of its namespace for some of the member clusters.
 type ResourceOverride struct {
 	metav1.TypeMeta `json:",inline"`
-	// Standard object's metadata.
+	// metadata is the object's standard metadata.
 	// +optional
 	metav1.ObjectMeta `json:"metadata,omitempty,omitzero"`
 
-	// Spec says what is changed and where.
+	// spec specifies the objects to change, the changes and the clusters.
 	// +required
 	Spec ResourceOverrideSpec `json:"spec"`
 }
@@ -59,11 +59,11 @@ type ResourceOverride struct {
 // ResourceOverrideList is a list of ResourceOverrides.
 type ResourceOverrideList struct {
 	metav1.TypeMeta `json:",inline"`
-	// Standard list metadata.
+	// metadata is the list's standard metadata.
 	// +optional
 	metav1.ListMeta `json:"metadata,omitempty"`
 
-	// Items are the ResourceOverrides.
+	// items are the ResourceOverrides.
 	Items []ResourceOverride `json:"items"`
 }
 
@@ -75,11 +75,11 @@ type ResourceOverrideList struct {
 // ClusterResourceOverrideSnapshot is one version of a ClusterResourceOverride, named <override>-<index>.
 type ClusterResourceOverrideSnapshot struct {
 	metav1.TypeMeta `json:",inline"`
-	// Standard object's metadata.
+	// metadata is the object's standard metadata.
 	// +optional
 	metav1.ObjectMeta `json:"metadata,omitempty,omitzero"`
 
-	// Spec is that version. It is never changed.
+	// spec is the spec of the override in this version. It never changes.
 	// +required
 	Spec ClusterResourceOverrideSnapshotSpec `json:"spec"`
 }
@@ -89,11 +89,11 @@ type ClusterResourceOverrideSnapshot struct {
 // ClusterResourceOverrideSnapshotList is a list of ClusterResourceOverrideSnapshots.
 type ClusterResourceOverrideSnapshotList struct {
 	metav1.TypeMeta `json:",inline"`
-	// Standard list metadata.
+	// metadata is the list's standard metadata.
 	// +optional
 	metav1.ListMeta `json:"metadata,omitempty"`
 
-	// Items are the ClusterResourceOverrideSnapshots.
+	// items are the ClusterResourceOverrideSnapshots.
 	Items []ClusterResourceOverrideSnapshot `json:"items"`
 }
 
@@ -104,11 +104,11 @@ type ClusterResourceOverrideSnapshotList struct {
 // ResourceOverrideSnapshot is one version of a ResourceOverride, named <override>-<index>.
 type ResourceOverrideSnapshot struct {
 	metav1.TypeMeta `json:",inline"`
-	// Standard object's metadata.
+	// metadata is the object's standard metadata.
 	// +optional
 	metav1.ObjectMeta `json:"metadata,omitempty,omitzero"`
 
-	// Spec is that version. It is never changed.
+	// spec is the spec of the override in this version. It never changes.
 	// +required
 	Spec ResourceOverrideSnapshotSpec `json:"spec"`
 }
@@ -118,15 +118,15 @@ type ResourceOverrideSnapshot struct {
 // ResourceOverrideSnapshotList is a list of ResourceOverrideSnapshots.
 type ResourceOverrideSnapshotList struct {
 	metav1.TypeMeta `json:",inline"`
-	// Standard list metadata.
+	// metadata is the list's standard metadata.
 	// +optional
 	metav1.ListMeta `json:"metadata,omitempty"`
 
-	// Items are the ResourceOverrideSnapshots.
+	// items are the ResourceOverrideSnapshots.
 	Items []ResourceOverrideSnapshot `json:"items"`
 }
 
-// ResourceScope says which kind of placement is meant.
+// ResourceScope is the kind of placement that a PlacementRef names.
 // +enum
 // +k8s:enum
 type ResourceScope string
@@ -140,53 +140,56 @@ const (
 
 // PlacementRef names a placement.
 type PlacementRef struct {
-	// Name of the placement.
+	// name is the name of the placement.
 	// +required
 	// +k8s:required
 	Name string `json:"name"`
 
-	// Scope is Cluster or Namespaced. It defaults to Cluster.
+	// scope is Cluster or Namespaced. It defaults to Cluster.
 	// +optional
 	// +k8s:optional
 	// +default="Cluster"
 	Scope ResourceScope `json:"scope,omitempty"`
 }
 
-// ClusterResourceOverrideSpec says what is changed and where.
+// ClusterResourceOverrideSpec specifies the objects to change, the changes and the clusters.
 type ClusterResourceOverrideSpec struct {
-	// Placement that the override is for. Absent means every placement. It cannot be changed.
+	// placement is the placement that the override applies to. If it is absent, the override applies to every
+	// placement. It cannot be changed.
 	// +optional
 	// +k8s:optional
 	Placement *PlacementRef `json:"placement,omitempty"`
 
-	// ClusterResourceSelectors name the cluster-scoped objects to change, 1 to 20. Who names a Namespace changes everything in it.
+	// clusterResourceSelectors name the cluster-scoped objects to change, 1 to 20. A Namespace stands for everything
+	// in it.
 	// +required
 	// +k8s:required
 	// +k8s:maxItems=20
 	// +listType=atomic
 	ClusterResourceSelectors []ResourceSelectorTerm `json:"clusterResourceSelectors"`
 
-	// Policy are the changes.
+	// policy specifies the changes and the clusters that they are for.
 	// +required
 	// +k8s:optional
 	Policy *OverridePolicy `json:"policy"`
 }
 
-// ResourceOverrideSpec says what is changed and where.
+// ResourceOverrideSpec specifies the objects to change, the changes and the clusters.
 type ResourceOverrideSpec struct {
-	// Placement that the override is for. Absent means every placement. It cannot be changed.
+	// placement is the placement that the override applies to. If it is absent, the override applies to every
+	// placement. It cannot be changed.
 	// +optional
 	// +k8s:optional
 	Placement *PlacementRef `json:"placement,omitempty"`
 
-	// ResourceSelectors name the objects of the override's namespace to change, 1 to 20.
+	// resourceSelectors name the objects of the override's namespace to change, 1 to 20.
 	// +required
 	// +k8s:required
 	// +k8s:maxItems=20
 	// +listType=atomic
 	ResourceSelectors []ResourceSelector `json:"resourceSelectors"`
 
-	// Policy are the changes.
+	// policy specifies the changes and the clusters that they are for.
 	// +required
 	// +k8s:optional
 	Policy *OverridePolicy `json:"policy"`
@@ -194,29 +197,29 @@ type ResourceOverrideSpec struct {
 
 // ResourceSelector names one object of a namespace.
 type ResourceSelector struct {
-	// Group of the object; empty for the core group.
+	// group is the API group of the object. It is empty for the core group.
 	// +required
 	Group string `json:"group"`
 
-	// Version of the object's kind.
+	// version is the API version of the object.
 	// +required
 	// +k8s:required
 	Version string `json:"version"`
 
-	// Kind of the object.
+	// kind is the kind of the object.
 	// +required
 	// +k8s:required
 	Kind string `json:"kind"`
 
-	// Name of the object.
+	// name is the name of the object.
 	// +required
 	// +k8s:required
 	Name string `json:"name"`
 }
 
-// OverridePolicy are the changes of an override.
+// OverridePolicy is the list of changes of an override.
 type OverridePolicy struct {
-	// OverrideRules are applied one after the other, 1 to 20.
+	// overrideRules are applied one after the other, 1 to 20.
 	// +required
 	// +k8s:required
 	// +k8s:maxItems=20
@@ -224,7 +227,7 @@ type OverridePolicy struct {
 	OverrideRules []OverrideRule `json:"overrideRules"`
 }
 
-// OverrideType says how an object is changed.
+// OverrideType is the way in which a rule changes an object.
 // +enum
 // +k8s:enum
 type OverrideType string
@@ -232,24 +235,25 @@ type OverrideType string
 const (
 	// JSONPatchOverrideType patches the object.
 	JSONPatchOverrideType OverrideType = "JSONPatch"
-	// DeleteOverrideType leaves the object out.
+	// DeleteOverrideType does not place the object.
 	DeleteOverrideType OverrideType = "Delete"
 )
 
 // OverrideRule is a change for some clusters.
 type OverrideRule struct {
-	// ClusterSelector picks the clusters by label. Absent picks none, a selector without terms all.
+	// clusterSelector selects clusters by label. If it is absent, the rule applies to no cluster; if it has no terms,
+	// to all.
 	// +optional
 	// +k8s:optional
 	ClusterSelector *ClusterSelector `json:"clusterSelector,omitempty"`
 
-	// OverrideType is JSONPatch or Delete. It defaults to JSONPatch.
+	// overrideType is JSONPatch or Delete. It defaults to JSONPatch.
 	// +optional
 	// +k8s:optional
 	// +default="JSONPatch"
 	OverrideType OverrideType `json:"overrideType,omitempty"`
 
-	// JSONPatchOverrides are the steps of the patch, 1 to 20. Only for JSONPatch.
+	// jsonPatchOverrides are the steps of the patch, 1 to 20. Only for JSONPatch.
 	// +optional
 	// +k8s:optional
 	// +k8s:maxItems=20
@@ -257,7 +261,7 @@ type OverrideRule struct {
 	JSONPatchOverrides []JSONPatchOverride `json:"jsonPatchOverrides,omitempty"`
 }
 
-// JSONPatchOverrideOperator is what a step of a patch does.
+// JSONPatchOverrideOperator is the operation of a step of a patch.
 // +enum
 // +k8s:enum
 type JSONPatchOverrideOperator string
@@ -273,40 +277,40 @@ const (
 
 // JSONPatchOverride is one step of a JSON patch.
 type JSONPatchOverride struct {
-	// Operator is add, remove or replace.
+	// op is add, remove or replace.
 	// +required
 	// +k8s:required
 	Operator JSONPatchOverrideOperator `json:"op"`
 
-	// Path is a JSON pointer to the place to change. Type, name, namespace and status cannot be changed.
+	// path is a JSON pointer to the place to change. Type, name, namespace and status cannot be changed.
 	// +required
 	// +k8s:required
 	Path string `json:"path"`
 
-	// Value to add, or to replace with; any JSON. ${MEMBER-CLUSTER-NAME} and ${MEMBER-CLUSTER-LABEL-KEY-<key>} in it stand for
-	// the cluster's name and the value of its label.
+	// value is the JSON value to add, or to replace the present one with. In it, ${MEMBER-CLUSTER-NAME} stands for
+	// the cluster's name and ${MEMBER-CLUSTER-LABEL-KEY-<key>} for the value of the cluster's label <key>.
 	// +optional
 	Value apiextensionsv1.JSON `json:"value,omitempty,omitzero"`
 }
 
 // ClusterResourceOverrideSnapshotSpec is one version of a ClusterResourceOverride.
 type ClusterResourceOverrideSnapshotSpec struct {
-	// OverrideSpec is the override's spec in that version.
+	// overrideSpec is the override's spec in this version.
 	// +required
 	OverrideSpec ClusterResourceOverrideSpec `json:"overrideSpec"`
 
-	// OverrideHash is a hash of it, in hexadecimal.
+	// overrideHash is the hash of overrideSpec, in hexadecimal.
 	// +required
 	OverrideHash []byte `json:"overrideHash"`
 }
 
 // ResourceOverrideSnapshotSpec is one version of a ResourceOverride.
 type ResourceOverrideSnapshotSpec struct {
-	// OverrideSpec is the override's spec in that version.
+	// overrideSpec is the override's spec in this version.
 	// +required
 	OverrideSpec ResourceOverrideSpec `json:"overrideSpec"`
 
-	// OverrideHash is a hash of it, in hexadecimal.
+	// overrideHash is the hash of overrideSpec, in hexadecimal.
 	// +required
 	OverrideHash []byte `json:"overrideHash"`
 }

@@ -10,67 +10,72 @@ import (
 // +k8s:deepcopy-gen:interfaces=k8s.io/apimachinery/pkg/runtime.Object
 // +k8s:supportsSubresource="/prune"
 
-// PlacementPrune asks that the clusters of a placement let go of what they have kept since an adoption and their version does not
-// have: the body of the subresource prune of placements.
+// PlacementPrune requests the removal of the objects that the clusters of a placement have kept since an adoption and
+// that are not in their version. It is the body of the subresource prune of placements.
 type PlacementPrune struct {
 	metav1.TypeMeta `json:",inline"`
-	// Standard object's metadata. Name, uid and resourceVersion, where given, must be those of the placement.
+	// metadata is the object's standard metadata. Its name, uid and resourceVersion, where given, must be those of the placement.
 	// +optional
 	metav1.ObjectMeta `json:"metadata,omitempty,omitzero"`
 
-	// Spec is what the user asks, and when read what was asked last. A patch starts from an empty one: it must say all that is asked.
+	// spec is the user's request; a read returns the last one. A patch starts from an empty spec, so it must contain
+	// the whole request.
 	// +optional
 	Spec PlacementPruneSpec `json:"spec,omitempty,omitzero"`
 
-	// Status is the last request as the server recorded it; empty as long as there was none.
+	// status is the last request as the server recorded it. It is empty until there is one.
 	// +optional
 	Status PlacementPruneStatus `json:"status,omitempty,omitzero"`
 }
 
-// PlacementPruneSpec is what a user asks of a placement.
+// PlacementPruneSpec is a user's request of a placement.
 type PlacementPruneSpec struct {
-	// Reason is why, for those who read the placement: an incident, a change number. At most 1024 characters.
+	// reason is the user's reason for readers of the placement, such as an incident or a change number. At most 1024
+	// characters.
 	// +required
 	// +k8s:required
 	// +k8s:maxLength=1024
 	Reason string `json:"reason,omitempty"`
 
-	// ResourceSnapshotName is the version that the user has seen in the status of the placement, such as web-4-snapshot. Clusters that
-	// have another version keep what they have kept. At most 253 characters.
+	// resourceSnapshotName is the name of the resource snapshot that the user has seen in the status of the
+	// placement, such as web-4-snapshot. Clusters with another version remove nothing. At most 253 characters.
 	// +required
 	// +k8s:required
 	// +k8s:maxLength=253
 	ResourceSnapshotName string `json:"resourceSnapshotName,omitempty"`
 }
 
-// PlacementPruneStatus is a request as the server recorded it.
+// PlacementPruneStatus is a prune request as the server recorded it.
 type PlacementPruneStatus struct {
-	// User is who asked, as the server authenticated them.
+	// user is the user who made the request, as the server authenticated them.
 	// +optional
 	// +k8s:optional
 	User *DecisionUser `json:"user,omitempty"`
 
-	// Time when they did, by the server's clock.
+	// time is when the user made the request, by the server's clock.
 	// +optional
 	// +k8s:optional
 	Time *metav1.Time `json:"time,omitempty"`
 }
 
-// PlacementPruneRecord is the server's record of the last request that clusters let go of what they have kept since an adoption.
+// PlacementPruneRecord is the server's record of the last request to remove objects that clusters have kept since an
+// adoption.
 type PlacementPruneRecord struct {
-	// ResourceSnapshotName is the version whose clusters are to let go.
+	// resourceSnapshotName is the name of the resource snapshot. Only clusters that have it remove what they have
+	// kept.
 	// +required
 	ResourceSnapshotName string `json:"resourceSnapshotName"`
 
-	// Reason is why, as the user said.
+	// reason is the user's reason.
 	// +required
 	Reason string `json:"reason"`
 
-	// User who asked, as the server authenticated them.
+	// user is the user who made the request, as the server authenticated them.
 	// +required
 	User DecisionUser `json:"user"`
 
-	// Time when they did, by the server's clock. What a cluster has kept only since a later time stays there.
+	// time is when the user made the request, by the server's clock. Objects that a cluster has kept only since a
+	// later time stay there.
 	// +required
 	Time metav1.Time `json:"time"`
 }

@@ -12,18 +12,19 @@ import (
 // +k8s:deepcopy-gen:interfaces=k8s.io/apimachinery/pkg/runtime.Object
 // +k8s:supportsSubresource="/status"
 
-// ClusterSchedulingPolicySnapshot is one version of the policy of a ClusterResourcePlacement, and what was scheduled by it.
+// ClusterSchedulingPolicySnapshot is one version of the policy of a ClusterResourcePlacement, and the clusters that
+// it picked.
 type ClusterSchedulingPolicySnapshot struct {
 	metav1.TypeMeta `json:",inline"`
-	// Standard object's metadata.
+	// metadata is the object's standard metadata.
 	// +optional
 	metav1.ObjectMeta `json:"metadata,omitempty,omitzero"`
 
-	// Spec is the policy. It is never changed.
+	// spec is the policy. It never changes.
 	// +required
 	Spec SchedulingPolicySnapshotSpec `json:"spec"`
 
-	// Status is what was scheduled.
+	// status is the result of scheduling.
 	// +optional
 	Status SchedulingPolicySnapshotStatus `json:"status,omitempty,omitzero"`
 }
@@ -33,11 +34,11 @@ type ClusterSchedulingPolicySnapshot struct {
 // ClusterSchedulingPolicySnapshotList is a list of ClusterSchedulingPolicySnapshots.
 type ClusterSchedulingPolicySnapshotList struct {
 	metav1.TypeMeta `json:",inline"`
-	// Standard list metadata.
+	// metadata is the list's standard metadata.
 	// +optional
 	metav1.ListMeta `json:"metadata,omitempty"`
 
-	// Items are the ClusterSchedulingPolicySnapshots.
+	// items are the ClusterSchedulingPolicySnapshots.
 	Items []ClusterSchedulingPolicySnapshot `json:"items"`
 }
 
@@ -45,18 +46,18 @@ type ClusterSchedulingPolicySnapshotList struct {
 // +k8s:deepcopy-gen:interfaces=k8s.io/apimachinery/pkg/runtime.Object
 // +k8s:supportsSubresource="/status"
 
-// SchedulingPolicySnapshot is one version of the policy of a ResourcePlacement, and what was scheduled by it.
+// SchedulingPolicySnapshot is one version of the policy of a ResourcePlacement, and the clusters that it picked.
 type SchedulingPolicySnapshot struct {
 	metav1.TypeMeta `json:",inline"`
-	// Standard object's metadata.
+	// metadata is the object's standard metadata.
 	// +optional
 	metav1.ObjectMeta `json:"metadata,omitempty,omitzero"`
 
-	// Spec is the policy. It is never changed.
+	// spec is the policy. It never changes.
 	// +required
 	Spec SchedulingPolicySnapshotSpec `json:"spec"`
 
-	// Status is what was scheduled.
+	// status is the result of scheduling.
 	// +optional
 	Status SchedulingPolicySnapshotStatus `json:"status,omitempty,omitzero"`
 }
@@ -66,33 +67,34 @@ type SchedulingPolicySnapshot struct {
 // SchedulingPolicySnapshotList is a list of SchedulingPolicySnapshots.
 type SchedulingPolicySnapshotList struct {
 	metav1.TypeMeta `json:",inline"`
-	// Standard list metadata.
+	// metadata is the list's standard metadata.
 	// +optional
 	metav1.ListMeta `json:"metadata,omitempty"`
 
-	// Items are the SchedulingPolicySnapshots.
+	// items are the SchedulingPolicySnapshots.
 	Items []SchedulingPolicySnapshot `json:"items"`
 }
 
 // SchedulingPolicySnapshotSpec is one version of a policy.
 type SchedulingPolicySnapshotSpec struct {
-	// Policy of the placement, without numberOfClusters, which stands in an annotation so that scaling makes no new version.
+	// policy is the policy of the placement without numberOfClusters, which is in an annotation, so that scaling
+	// creates no new version.
 	// +optional
 	// +k8s:optional
 	Policy *PlacementPolicy `json:"policy,omitempty"`
 
-	// PolicyHash is a hash of the policy, in hexadecimal.
+	// policyHash is the hash of the policy, in hexadecimal.
 	// +required
 	PolicyHash []byte `json:"policyHash"`
 }
 
-// SchedulingPolicySnapshotStatus is what was scheduled by a policy.
+// SchedulingPolicySnapshotStatus is the result of scheduling by a policy.
 type SchedulingPolicySnapshotStatus struct {
-	// ObservedCRPGeneration is the generation of the placement that was last scheduled.
-	// +required
+	// observedCRPGeneration is the generation of the placement when it was last scheduled.
+	// +optional
 	ObservedCRPGeneration int64 `json:"observedCRPGeneration"`
 
-	// Conditions of the snapshot: Scheduled.
+	// conditions are the conditions of the snapshot: Scheduled.
 	// +optional
 	// +k8s:optional
 	// +listType=map
@@ -103,47 +105,48 @@ type SchedulingPolicySnapshotStatus struct {
 	// +patchStrategy=merge
 	Conditions []metav1.Condition `json:"conditions,omitempty" patchStrategy:"merge" patchMergeKey:"type"`
 
-	// ClusterDecisions say which clusters were picked and why, and which were not: all picked ones first, then up to 20 others,
-	// at most 1000.
+	// targetClusters are the decisions on clusters: first all clusters that were picked, then up to 20 others, at
+	// most 1000 in all.
 	// +optional
 	// +k8s:optional
 	// +k8s:maxItems=1000
 	// +listType=atomic
 	ClusterDecisions []ClusterDecision `json:"targetClusters,omitempty"`
 
-	// SelectedClusters is the number of clusters that are picked, those that do not fit into the list of decisions included.
+	// selectedClusters is the number of clusters that were picked, including those beyond the limit of
+	// targetClusters.
 	// +optional
 	SelectedClusters int32 `json:"selectedClusters,omitempty"`
 }
 
-// ClusterDecision says whether a cluster was picked, and why.
+// ClusterDecision is the decision on whether a cluster is picked, with the reason.
 type ClusterDecision struct {
-	// ClusterName is the member cluster.
+	// clusterName is the name of the member cluster.
 	// +required
 	ClusterName string `json:"clusterName"`
 
-	// Selected says whether it was picked.
+	// selected reports whether the cluster was picked.
 	// +required
 	Selected bool `json:"selected"`
 
-	// ClusterScore is its rank among the clusters that meet the policy. Only for PickN.
+	// clusterScore is the score of the cluster among those that meet the policy. Only for PickN.
 	// +optional
 	// +k8s:optional
 	ClusterScore *ClusterScore `json:"clusterScore,omitempty"`
 
-	// Reason says why it was picked or not.
+	// reason explains why the cluster was picked or not.
 	// +required
 	Reason string `json:"reason"`
 }
 
-// ClusterScore is the rank of a cluster among those that meet a policy.
+// ClusterScore is the score of a cluster among those that meet a policy.
 type ClusterScore struct {
-	// AffinityScore is the sum of the weights of the preferred rules that the cluster matches.
+	// affinityScore is the sum of the weights of the preferred rules that the cluster matches.
 	// +optional
 	// +k8s:optional
 	AffinityScore *int32 `json:"affinityScore,omitempty"`
 
-	// TopologySpreadScore says how well picking the cluster spreads the placement.
+	// priorityScore is the score of how evenly picking the cluster spreads the placement.
 	// +optional
 	// +k8s:optional
 	TopologySpreadScore *int32 `json:"priorityScore,omitempty"`

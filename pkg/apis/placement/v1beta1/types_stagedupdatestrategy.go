@@ -13,14 +13,14 @@ import (
 // +genclient:noStatus
 // +k8s:deepcopy-gen:interfaces=k8s.io/apimachinery/pkg/runtime.Object
 
-// ClusterStagedUpdateStrategy is an order of stages that ClusterStagedUpdateRuns follow.
+// ClusterStagedUpdateStrategy is a sequence of stages that ClusterStagedUpdateRuns follow.
 type ClusterStagedUpdateStrategy struct {
 	metav1.TypeMeta `json:",inline"`
-	// Standard object's metadata.
+	// metadata is the object's standard metadata.
 	// +optional
 	metav1.ObjectMeta `json:"metadata,omitempty,omitzero"`
 
-	// Spec are the stages.
+	// spec specifies the stages.
 	// +required
 	Spec UpdateStrategySpec `json:"spec"`
 }
@@ -30,11 +30,11 @@ type ClusterStagedUpdateStrategy struct {
 // ClusterStagedUpdateStrategyList is a list of ClusterStagedUpdateStrategies.
 type ClusterStagedUpdateStrategyList struct {
 	metav1.TypeMeta `json:",inline"`
-	// Standard list metadata.
+	// metadata is the list's standard metadata.
 	// +optional
 	metav1.ListMeta `json:"metadata,omitempty"`
 
-	// Items are the ClusterStagedUpdateStrategies.
+	// items are the ClusterStagedUpdateStrategies.
 	Items []ClusterStagedUpdateStrategy `json:"items"`
 }
 
@@ -42,14 +42,14 @@ type ClusterStagedUpdateStrategyList struct {
 // +genclient:noStatus
 // +k8s:deepcopy-gen:interfaces=k8s.io/apimachinery/pkg/runtime.Object
 
-// StagedUpdateStrategy is an order of stages that the StagedUpdateRuns of its namespace follow.
+// StagedUpdateStrategy is a sequence of stages that the StagedUpdateRuns of its namespace follow.
 type StagedUpdateStrategy struct {
 	metav1.TypeMeta `json:",inline"`
-	// Standard object's metadata.
+	// metadata is the object's standard metadata.
 	// +optional
 	metav1.ObjectMeta `json:"metadata,omitempty,omitzero"`
 
-	// Spec are the stages.
+	// spec specifies the stages.
 	// +required
 	Spec UpdateStrategySpec `json:"spec"`
 }
@@ -59,17 +59,18 @@ type StagedUpdateStrategy struct {
 // StagedUpdateStrategyList is a list of StagedUpdateStrategies.
 type StagedUpdateStrategyList struct {
 	metav1.TypeMeta `json:",inline"`
-	// Standard list metadata.
+	// metadata is the list's standard metadata.
 	// +optional
 	metav1.ListMeta `json:"metadata,omitempty"`
 
-	// Items are the StagedUpdateStrategies.
+	// items are the StagedUpdateStrategies.
 	Items []StagedUpdateStrategy `json:"items"`
 }
 
-// UpdateStrategySpec is an order of stages. A run copies it when it initialises; later edits are for later runs.
+// UpdateStrategySpec is a sequence of stages. A run copies it when it is initialized; later changes affect later runs
+// only.
 type UpdateStrategySpec struct {
-	// Stages are gone through one after the other, at most 31. Every target cluster has to be in exactly one of them.
+	// stages are the stages of a run in order, at most 31. Every target cluster must be in exactly one of them.
 	// +required
 	// +k8s:optional
 	// +k8s:maxItems=31
@@ -79,149 +80,158 @@ type UpdateStrategySpec struct {
 	// +k8s:listMapKey=name
 	Stages []StageConfig `json:"stages"`
 
-	// FailurePolicy says when clusters that do not become available are given up, for stages without a policy of their own. Absent,
-	// a run waits for every cluster.
+	// failurePolicy specifies when a cluster that does not become available has failed, for stages without a policy
+	// of their own. If it is absent, a run waits for every cluster.
 	// +optional
 	// +k8s:optional
 	FailurePolicy *FailurePolicy `json:"failurePolicy,omitempty"`
 }
 
-// StageConfig is one stage: a group of clusters, their order and pace, and the gates around them.
+// StageConfig is one stage: a group of clusters, the order and pace of their update, and the tasks before and after.
 type StageConfig struct {
-	// Name of the stage, unique in the strategy: lower-case letters and digits, at most 63.
+	// name is the name of the stage, unique in the strategy. It consists of lower-case letters and digits, at most
+	// 63.
 	// +required
 	// +k8s:required
 	// +k8s:maxLength=63
 	Name string `json:"name"`
 
-	// LabelSelector picks the member clusters of the stage by their labels. Absent picks none, empty picks all.
+	// labelSelector selects the member clusters of the stage by their labels. If it is absent, it selects none; if it
+	// is empty, all.
 	// +optional
 	// +k8s:optional
 	LabelSelector *metav1.LabelSelector `json:"labelSelector,omitempty"`
 
-	// SortingLabelKey is the label whose value, an integer, orders the clusters of the stage, lowest first and by name where
-	// equal. Every cluster of the stage needs it. Without it clusters are ordered by name.
+	// sortingLabelKey is the key of the label that orders the clusters of the stage. Its values must be integers; the
+	// lowest comes first, and equal ones are ordered by name. Every cluster of the stage must have the label. If
+	// sortingLabelKey is absent, clusters are ordered by name.
 	// +optional
 	// +k8s:optional
 	SortingLabelKey *string `json:"sortingLabelKey,omitempty"`
 
-	// MaxConcurrency is how many clusters of the stage are updated at once: a number from 1, or a percentage from 1% to 100% of
-	// the stage's clusters, rounded down and at least 1. It defaults to 1.
+	// maxConcurrency is the number of clusters of the stage to update at once: a number from 1, or a percentage from
+	// 1% to 100% of the stage's clusters, rounded down and at least 1. It defaults to 1.
 	// +optional
 	// +k8s:optional
 	MaxConcurrency *intstr.IntOrString `json:"maxConcurrency,omitempty"`
 
-	// BeforeStageTasks are done before the first cluster of the stage is updated. At most one, an Approval.
+	// beforeStageTasks are the tasks to complete before the first cluster of the stage is updated. At most one, an
+	// Approval.
 	// +optional
 	// +k8s:optional
 	// +k8s:maxItems=1
 	// +listType=atomic
 	BeforeStageTasks []StageTask `json:"beforeStageTasks,omitempty"`
 
-	// AfterStageTasks are done after all clusters of the stage are updated and before the next stage. At most one of each type.
+	// afterStageTasks are the tasks to complete after all clusters of the stage are updated and before the next
+	// stage. At most one of each type.
 	// +optional
 	// +k8s:optional
 	// +k8s:maxItems=2
 	// +listType=atomic
 	AfterStageTasks []StageTask `json:"afterStageTasks,omitempty"`
 
-	// FailurePolicy says when clusters of the stage that do not become available are given up. It replaces the strategy's as a whole.
+	// failurePolicy specifies when a cluster of the stage that does not become available has failed. It replaces the
+	// strategy's policy as a whole.
 	// +optional
 	// +k8s:optional
 	FailurePolicy *FailurePolicy `json:"failurePolicy,omitempty"`
 }
 
-// StageTaskType is what a task waits for.
+// StageTaskType is the type of a task.
 // +enum
 // +k8s:enum
 type StageTaskType string
 
 const (
-	// StageTaskTypeTimedWait waits for a time to pass.
+	// StageTaskTypeTimedWait waits for a duration.
 	StageTaskTypeTimedWait StageTaskType = "TimedWait"
-	// StageTaskTypeApproval waits for a person to approve.
+	// StageTaskTypeApproval waits for users to approve.
 	StageTaskTypeApproval StageTaskType = "Approval"
 )
 
 // StageTask is a gate before or after a stage.
 type StageTask struct {
-	// Type is Approval or, after a stage only, TimedWait.
+	// type is Approval or, after a stage only, TimedWait.
 	// +required
 	// +k8s:required
 	Type StageTaskType `json:"type"`
 
-	// WaitTime is how long a TimedWait lasts from the moment the stage's last cluster was updated, such as 24h or 1h30m. Required for
-	// TimedWait, longer than zero; not allowed for Approval.
+	// waitTime is the duration of a TimedWait after the stage's last cluster was updated, such as 24h or 1h30m.
+	// Required for TimedWait, where it must be longer than zero; not allowed for Approval.
 	// +optional
 	// +k8s:optional
 	WaitTime *metav1.Duration `json:"waitTime,omitempty"`
 
-	// Approval says whose approvals an Approval waits for. Absent, one by anybody who is permitted is enough. Not allowed for
-	// TimedWait.
+	// approval specifies whose approvals an Approval waits for. If it is absent, one approval by any permitted user
+	// is enough. Not allowed for TimedWait.
 	// +optional
 	// +k8s:optional
 	Approval *ApprovalPolicy `json:"approval,omitempty"`
 }
 
-// MaxRequiredApprovals is the largest number of approvals that a policy can ask for.
+// MaxRequiredApprovals is the largest number of approvals that a policy can require.
 const MaxRequiredApprovals = 10
 
-// ApprovalPolicy says whose approvals open a gate. Whoever approves needs the permission in any case.
+// ApprovalPolicy specifies whose approvals open a gate. Every approving user needs the permission to approve as well.
 type ApprovalPolicy struct {
-	// Required is how many different users have to approve, at most 10. Not set means 1.
+	// required is the number of different users who must approve, at most 10. If it is not set, one must.
 	// +optional
 	Required int32 `json:"required,omitempty"`
 
-	// Groups are groups of which at least one of the approving users has to be a member, at most 10. Empty means anybody.
+	// groups are the groups of which at least one approving user must be a member, at most 10. If it is empty,
+	// membership is not required.
 	// +optional
 	// +k8s:optional
 	// +k8s:maxItems=10
 	// +listType=atomic
 	Groups []string `json:"groups,omitempty"`
 
-	// AllowRequester says whether the user who created the run may be one of those who approve. It defaults to true.
+	// allowRequester specifies whether the approval of the user who created the run counts. It defaults to true.
 	// +optional
 	// +k8s:optional
 	AllowRequester *bool `json:"allowRequester,omitempty"`
 
-	// ExpiresAfter is how long the gate can be approved after it was asked for, such as 24h. Then the run ends. Not set means for
-	// ever.
+	// expiresAfter is the time after the approval request was created in which it can be approved, such as 24h. Then
+	// the run ends. If it is not set, the request never expires.
 	// +optional
 	// +k8s:optional
 	ExpiresAfter *metav1.Duration `json:"expiresAfter,omitempty"`
 }
 
-// FailurePolicy says when a cluster is given up, and how many may be before the run fails.
+// FailurePolicy specifies when a cluster has failed, how many clusters may fail, and what happens beyond that.
 type FailurePolicy struct {
-	// ClusterTimeout is how long the update of a cluster may take until it is available, such as 15m. Then the cluster has failed, and
-	// the run goes on without it as long as MaxFailures allows. The time starts anew when a stopped run is resumed,
-	// and when a server that was away is back.
+	// clusterTimeout is the time in which a cluster must become available after its update began, such as 15m. Then
+	// the cluster has failed, and the run proceeds without it as long as maxFailures allows. The time restarts when a
+	// stopped run is resumed, and when the server returns after an outage.
 	// +required
 	ClusterTimeout metav1.Duration `json:"clusterTimeout"`
 
-	// MaxFailures is how many clusters of a stage may fail: a number, or a percentage from 0% to 100% of the stage's clusters, rounded
-	// down. What happens with one more says OnFailure. It defaults to 0.
+	// maxFailures is the number of clusters of a stage that may fail: a number, or a percentage from 0% to 100% of
+	// the stage's clusters, rounded down. If more fail, onFailure applies. It defaults to 0.
 	// +optional
 	// +k8s:optional
 	MaxFailures *intstr.IntOrString `json:"maxFailures,omitempty"`
 
-	// OnFailure is Fail, Pause or Rollback: what a run does when more clusters have failed than MaxFailures. It defaults to Fail.
+	// onFailure is Fail, Pause or Rollback: the action when more than maxFailures clusters of a stage have failed. It
+	// defaults to Fail.
 	// +optional
 	// +k8s:optional
 	// +default="Fail"
 	OnFailure FailureAction `json:"onFailure,omitempty"`
 }
 
-// FailureAction is what a run does when too many clusters have failed.
+// FailureAction is the action when too many clusters of a stage have failed.
 // +enum
 // +k8s:enum
 type FailureAction string
 
 const (
-	// FailureActionFail ends the run. What was moved stays moved.
+	// FailureActionFail ends the run. Updated clusters keep the new version.
 	FailureActionFail FailureAction = "Fail"
-	// FailureActionPause starts no other cluster until the failed ones are retried or skipped, or the run is stopped.
+	// FailureActionPause updates no other clusters until the failed ones are retried or skipped, or the run is
+	// stopped.
 	FailureActionPause FailureAction = "Pause"
-	// FailureActionRollback ends the run and creates one that brings its clusters back to what they had before.
+	// FailureActionRollback ends the run and creates one that returns its clusters to their previous versions.
 	FailureActionRollback FailureAction = "Rollback"
 )

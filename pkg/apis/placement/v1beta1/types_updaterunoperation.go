@@ -7,23 +7,24 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 )
 
-// OperationType is what a user asks of a run.
+// OperationType is an operation that a user requests of a run.
 // +enum
 // +k8s:enum
 type OperationType string
 
 const (
-	// OperationStart starts a run that was only planned: its state became Run.
+	// OperationStart starts a run that was only planned, by changing its state from Initialize to Run.
 	OperationStart OperationType = "Start"
-	// OperationStop lets the clusters in flight finish and starts no other.
+	// OperationStop lets the clusters in flight finish and updates no others.
 	OperationStop OperationType = "Stop"
-	// OperationResume lets a stopped run go on.
+	// OperationResume lets a stopped run proceed.
 	OperationResume OperationType = "Resume"
-	// OperationSkip has the run go on without clusters, a stage or a timed wait.
+	// OperationSkip lets the run proceed without clusters, a stage or a timed wait.
 	OperationSkip OperationType = "Skip"
-	// OperationRetry updates clusters once more that have failed.
+	// OperationRetry updates failed clusters again.
 	OperationRetry OperationType = "Retry"
-	// OperationRollback ends the run where it is not over, and creates one that brings its clusters back.
+	// OperationRollback ends the run if it is not over, and creates one that returns its clusters to their previous
+	// versions.
 	OperationRollback OperationType = "Rollback"
 )
 
@@ -34,44 +35,47 @@ const (
 // +k8s:supportsSubresource="/retry"
 // +k8s:supportsSubresource="/rollback"
 
-// UpdateRunOperation is what a user asks of a run: the body of its subresources stop, resume, skip, retry and rollback.
+// UpdateRunOperation is an operation that a user requests of a run. It is the body of the subresources stop, resume,
+// skip, retry and rollback.
 type UpdateRunOperation struct {
 	metav1.TypeMeta `json:",inline"`
-	// Standard object's metadata. Name, uid and resourceVersion, where given, must be those of the run.
+	// metadata is the object's standard metadata. Its name, uid and resourceVersion, where given, must be those of the run.
 	// +optional
 	metav1.ObjectMeta `json:"metadata,omitempty,omitzero"`
 
-	// Spec is what the user asks, and when read what was asked last. A patch starts from an empty one: it must say all that is asked.
+	// spec is the user's request; a read returns the last one. A patch starts from an empty spec, so it must contain
+	// the whole request.
 	// +optional
 	Spec UpdateRunOperationSpec `json:"spec,omitempty,omitzero"`
 
-	// Status is the last operation of the kind as the server recorded it; empty as long as there was none.
+	// status is the last operation of this type as the server recorded it. It is empty until there is one.
 	// +optional
 	Status UpdateRunOperationStatus `json:"status,omitempty,omitzero"`
 }
 
-// UpdateRunOperationSpec is what a user asks of a run.
+// UpdateRunOperationSpec is a user's request of a run.
 type UpdateRunOperationSpec struct {
-	// Reason is why, for those who read the history: an incident, a change number. At most 1024 characters.
+	// reason is the user's reason for readers of the history, such as an incident or a change number. At most 1024
+	// characters.
 	// +required
 	// +k8s:required
 	// +k8s:maxLength=1024
 	Reason string `json:"reason,omitempty"`
 
-	// Clusters are the clusters to skip or to retry, at most 100. Retry without any means all that have failed in the current stage.
-	// Not allowed for stop, resume and rollback.
+	// clusters are the names of the clusters to skip or to retry, at most 100. A retry without clusters retries all
+	// that have failed in the current stage. Not allowed for stop, resume and rollback.
 	// +optional
 	// +k8s:optional
 	// +k8s:maxItems=100
 	// +listType=atomic
 	Clusters []string `json:"clusters,omitempty"`
 
-	// Stage is the stage to skip: its clusters that are not done are left out and its timed wait is passed over. An approval after
-	// the stage is still asked for. For skip only, and not together with Clusters.
+	// stage is the name of the stage to skip: clusters that are not updated yet and the timed wait after the stage
+	// are skipped. An approval after the stage is still required. Only for skip; not allowed together with clusters.
 	// +optional
 	Stage string `json:"stage,omitempty"`
 
-	// Task is TimedWait to skip the timed wait after Stage and nothing else of it.
+	// task is TimedWait to skip only the timed wait after the stage.
 	// +optional
 	// +k8s:optional
 	Task StageTaskType `json:"task,omitempty"`
@@ -79,67 +83,69 @@ type UpdateRunOperationSpec struct {
 
 // UpdateRunOperationStatus is an operation as the server recorded it.
 type UpdateRunOperationStatus struct {
-	// Number of the operation in the history of the run.
+	// number is the number of the operation in the history of the run.
 	// +optional
 	Number int64 `json:"number,omitempty"`
 
-	// User is the name of the user who asked, as the server authenticated them.
+	// user is the name of the user who requested the operation, as the server authenticated them.
 	// +optional
 	User string `json:"user,omitempty"`
 
-	// Time when they did, by the server's clock.
+	// time is when the user made the request, by the server's clock.
 	// +optional
 	// +k8s:optional
 	Time *metav1.Time `json:"time,omitempty"`
 
-	// Done reports whether the run has acted on it.
+	// done reports whether the run has acted on the operation.
 	// +optional
 	Done bool `json:"done,omitempty"`
 }
 
-// UpdateRunHistoryEntry is one thing that happened to a run, or that a user asked of it.
+// UpdateRunHistoryEntry is one event of a run, or one operation that a user requested of it.
 type UpdateRunHistoryEntry struct {
-	// Number counts what happened to the run, from 1.
+	// number is the number of the entry. The entries of a run are numbered from 1.
 	// +required
 	Number int64 `json:"number"`
 
-	// Time when it happened, by the server's clock.
+	// time is when it happened, by the server's clock.
 	// +required
 	Time metav1.Time `json:"time"`
 
-	// Reason says in one word what happened. It is the reason of the Event that tells of it.
+	// reason is what happened, in one word. The Event about it has the same reason.
 	// +required
 	Reason string `json:"reason"`
 
-	// Operation is what a user asked; empty for what happened to the run.
+	// operation is the operation that a user requested. It is empty for events of the run.
 	// +optional
 	// +k8s:optional
 	Operation OperationType `json:"operation,omitempty"`
 
-	// User is the name of the user who did it, as the server authenticated them; empty for what the run did by itself.
+	// user is the name of the user who requested the operation, as the server authenticated them. It is empty for
+	// events of the run.
 	// +optional
 	User string `json:"user,omitempty"`
 
-	// Stage that it is about.
+	// stage is the name of the stage that the entry is about.
 	// +optional
 	Stage string `json:"stage,omitempty"`
 
-	// Clusters that it is about.
+	// clusters are the names of the clusters that the entry is about.
 	// +optional
 	// +k8s:optional
 	// +listType=atomic
 	Clusters []string `json:"clusters,omitempty"`
 
-	// Task that it is about.
+	// task is the type of the task that the entry is about.
 	// +optional
 	// +k8s:optional
 	Task StageTaskType `json:"task,omitempty"`
 
-	// Message says in a sentence what happened, or why the user asked.
+	// message describes what happened, or is the user's reason.
 	// +optional
 	Message string `json:"message,omitempty"`
 
-	// AuditID helps to find the request of the user in the audit log, at most 64 characters. A client can choose it, so it proves nothing.
+	// auditID is the audit ID of the user's request, to find it in the audit log. At most 64 characters. A client can
+	// choose it, so it proves nothing.
 	// +optional
 	AuditID string `json:"auditID,omitempty"`
 }

@@ -13,18 +13,19 @@ import (
 // +k8s:deepcopy-gen:interfaces=k8s.io/apimachinery/pkg/runtime.Object
 // +k8s:supportsSubresource="/status"
 
-// Work is the set of manifests to apply to one member cluster, in the namespace fleet-member-<cluster> of the hub.
+// Work is a set of manifests to apply to one member cluster. It is in the namespace fleet-member-<cluster> of the
+// hub.
 type Work struct {
 	metav1.TypeMeta `json:",inline"`
-	// Standard object's metadata.
+	// metadata is the object's standard metadata.
 	// +optional
 	metav1.ObjectMeta `json:"metadata,omitempty,omitzero"`
 
-	// Spec are the manifests.
+	// spec specifies the manifests.
 	// +required
 	Spec WorkSpec `json:"spec"`
 
-	// Status says what became of them on the member cluster.
+	// status is the state of the manifests on the member cluster.
 	// +optional
 	Status WorkStatus `json:"status,omitempty,omitzero"`
 }
@@ -34,11 +35,11 @@ type Work struct {
 // WorkList is a list of Works.
 type WorkList struct {
 	metav1.TypeMeta `json:",inline"`
-	// Standard list metadata.
+	// metadata is the list's standard metadata.
 	// +optional
 	metav1.ListMeta `json:"metadata,omitempty"`
 
-	// Items are the Works.
+	// items are the Works.
 	Items []Work `json:"items"`
 }
 
@@ -47,18 +48,18 @@ type WorkList struct {
 // +k8s:deepcopy-gen:interfaces=k8s.io/apimachinery/pkg/runtime.Object
 // +k8s:supportsSubresource="/status"
 
-// AppliedWork stands on the member cluster for a Work; it owns what was applied for it.
+// AppliedWork represents a Work on the member cluster. It owns the objects that were applied for the Work.
 type AppliedWork struct {
 	metav1.TypeMeta `json:",inline"`
-	// Standard object's metadata.
+	// metadata is the object's standard metadata.
 	// +optional
 	metav1.ObjectMeta `json:"metadata,omitempty,omitzero"`
 
-	// Spec names the Work.
+	// spec names the Work.
 	// +required
 	Spec AppliedWorkSpec `json:"spec"`
 
-	// Status lists what was applied.
+	// status lists the objects that were applied.
 	// +optional
 	Status AppliedWorkStatus `json:"status,omitempty,omitzero"`
 }
@@ -68,34 +69,34 @@ type AppliedWork struct {
 // AppliedWorkList is a list of AppliedWorks.
 type AppliedWorkList struct {
 	metav1.TypeMeta `json:",inline"`
-	// Standard list metadata.
+	// metadata is the list's standard metadata.
 	// +optional
 	metav1.ListMeta `json:"metadata,omitempty"`
 
-	// Items are the AppliedWorks.
+	// items are the AppliedWorks.
 	Items []AppliedWork `json:"items"`
 }
 
-// WorkSpec are the manifests of a Work.
+// WorkSpec specifies the manifests of a Work.
 type WorkSpec struct {
-	// Workload are the manifests.
+	// workload is the list of manifests.
 	// +optional
 	Workload WorkloadTemplate `json:"workload,omitempty,omitzero"`
 
-	// ApplyStrategy says how they are written to the member cluster.
+	// applyStrategy specifies how the manifests are applied to the member cluster.
 	// +optional
 	// +k8s:optional
 	ApplyStrategy *ApplyStrategy `json:"applyStrategy,omitempty"`
 
-	// ReportBackStrategy says whether their status is brought back.
+	// reportBackStrategy specifies whether the status of the applied objects is copied to the hub.
 	// +optional
 	// +k8s:optional
 	ReportBackStrategy *ReportBackStrategy `json:"reportBackStrategy,omitempty"`
 }
 
-// WorkloadTemplate are the manifests of a Work.
+// WorkloadTemplate is the list of manifests of a Work.
 type WorkloadTemplate struct {
-	// Manifests are complete objects to apply to the member cluster.
+	// manifests are the complete objects to apply to the member cluster.
 	// +optional
 	// +k8s:optional
 	// +listType=atomic
@@ -107,15 +108,16 @@ type Manifest struct {
 	runtime.RawExtension `json:",inline"`
 }
 
-// WorkStatus says what became of a Work on its member cluster.
+// WorkStatus is the state of a Work on its member cluster.
 type WorkStatus struct {
-	// Conditions of the Work: Applied, Available, DiffReported, StatusTrimmed, ObjectsKept and ObjectsRemaining.
+	// conditions are the conditions of the Work: Applied, Available, DiffReported, StatusTrimmed, ObjectsKept and
+	// ObjectsRemaining.
 	// +required
 	// +k8s:optional
 	// +listType=atomic
 	Conditions []metav1.Condition `json:"conditions"`
 
-	// ManifestConditions has one entry a manifest.
+	// manifestConditions has one entry for each manifest.
 	// +optional
 	// +k8s:optional
 	// +listType=atomic
@@ -124,101 +126,102 @@ type WorkStatus struct {
 
 // WorkResourceIdentifier names a manifest of a Work.
 type WorkResourceIdentifier struct {
-	// Ordinal is the position of the manifest in the Work, from 0.
+	// ordinal is the position of the manifest in the Work, from 0.
 	// +required
 	Ordinal int `json:"ordinal"`
 
-	// Group of the object; empty for the core group.
+	// group is the API group of the object. It is empty for the core group.
 	// +optional
 	Group string `json:"group,omitempty"`
 
-	// Version of the object's kind.
+	// version is the API version of the object.
 	// +optional
 	Version string `json:"version,omitempty"`
 
-	// Kind of the object.
+	// kind is the kind of the object.
 	// +optional
 	Kind string `json:"kind,omitempty"`
 
-	// Resource is the plural name of the kind.
+	// resource is the plural name of the kind.
 	// +optional
 	Resource string `json:"resource,omitempty"`
 
-	// Namespace of the object; empty for cluster-scoped kinds.
+	// namespace is the namespace of the object. It is empty for cluster-scoped kinds.
 	// +optional
 	Namespace string `json:"namespace,omitempty"`
 
-	// Name of the object.
+	// name is the name of the object.
 	// +optional
 	Name string `json:"name,omitempty"`
 }
 
-// ManifestCondition says what became of one manifest.
+// ManifestCondition is the state of one manifest.
 type ManifestCondition struct {
-	// Identifier names the manifest.
+	// identifier names the manifest.
 	// +required
 	Identifier WorkResourceIdentifier `json:"identifier"`
 
-	// Conditions of the manifest: Applied, Available and DiffReported. Their observedGeneration is that of the object on the
-	// member cluster.
+	// conditions are the conditions of the manifest: Applied, Available and DiffReported. Their observedGeneration is
+	// that of the object on the member cluster.
 	// +required
 	// +k8s:optional
 	// +listType=atomic
 	Conditions []metav1.Condition `json:"conditions"`
 
-	// DriftDetails say how the object was changed on the member cluster.
+	// driftDetails describe how the object was changed on the member cluster.
 	// +optional
 	// +k8s:optional
 	DriftDetails *DriftDetails `json:"driftDetails,omitempty"`
 
-	// DiffDetails say how the object differs from the manifest.
+	// diffDetails describe how the object differs from the manifest.
 	// +optional
 	// +k8s:optional
 	DiffDetails *DiffDetails `json:"diffDetails,omitempty"`
 
-	// BackReportedStatus is the status that the object has on the member cluster.
+	// backReportedStatus is the status of the object on the member cluster.
 	// +optional
 	// +k8s:optional
 	BackReportedStatus *BackReportedStatus `json:"backReportedStatus,omitempty"`
 }
 
-// DriftDetails say how an object was changed on a member cluster.
+// DriftDetails describe how an object was changed on a member cluster.
 type DriftDetails struct {
-	// ObservationTime is when the drift was last seen.
+	// observationTime is when the drift was last seen.
 	// +required
 	ObservationTime metav1.Time `json:"observationTime"`
 
-	// ObservedInMemberClusterGeneration is the generation that the object had then.
+	// observedInMemberClusterGeneration is the generation of the object on the member at observationTime.
 	// +required
 	ObservedInMemberClusterGeneration int64 `json:"observedInMemberClusterGeneration"`
 
-	// FirstDriftedObservedTime is when the drift was first seen.
+	// firstDriftedObservedTime is when the drift was first seen.
 	// +required
 	FirstDriftedObservedTime metav1.Time `json:"firstDriftedObservedTime"`
 
-	// ObservedDrifts are the places that differ, at most 100.
+	// observedDrifts are the fields that differ, at most 100.
 	// +optional
 	// +k8s:optional
 	// +listType=atomic
 	ObservedDrifts []PatchDetail `json:"observedDrifts,omitempty"`
 }
 
-// DiffDetails say how an object on a member cluster differs from its manifest.
+// DiffDetails describe how an object on a member cluster differs from its manifest.
 type DiffDetails struct {
-	// ObservationTime is when the difference was last seen.
+	// observationTime is when the difference was last seen.
 	// +required
 	ObservationTime metav1.Time `json:"observationTime"`
 
-	// ObservedInMemberClusterGeneration is the generation that the object had then; absent where it does not exist.
+	// observedInMemberClusterGeneration is the generation of the object on the member at observationTime. It is
+	// absent if the object does not exist there.
 	// +optional
 	// +k8s:optional
 	ObservedInMemberClusterGeneration *int64 `json:"observedInMemberClusterGeneration,omitempty"`
 
-	// FirstDiffedObservedTime is when the difference was first seen.
+	// firstDiffedObservedTime is when the difference was first seen.
 	// +required
 	FirstDiffedObservedTime metav1.Time `json:"firstDiffedObservedTime"`
 
-	// ObservedDiffs are the places that differ, at most 100.
+	// observedDiffs are the fields that differ, at most 100.
 	// +optional
 	// +k8s:optional
 	// +listType=atomic
@@ -227,29 +230,29 @@ type DiffDetails struct {
 
 // BackReportedStatus is the status of an object on a member cluster.
 type BackReportedStatus struct {
-	// ObservedStatus is an object of the same kind and name that holds nothing but the status.
+	// observedStatus is an object of the same kind and name that has only a status.
 	// +optional
 	ObservedStatus runtime.RawExtension `json:"observedStatus,omitempty,omitzero"`
 
-	// ObservationTime is when the status was read.
+	// observationTime is when the status was read.
 	// +required
 	ObservationTime metav1.Time `json:"observationTime"`
 }
 
-// AppliedWorkSpec names the Work that an AppliedWork stands for.
+// AppliedWorkSpec names the Work that an AppliedWork represents.
 type AppliedWorkSpec struct {
-	// WorkName is the name of the Work on the hub.
+	// workName is the name of the Work on the hub.
 	// +required
 	WorkName string `json:"workName"`
 
-	// WorkNamespace is the namespace of the Work on the hub.
+	// workNamespace is the namespace of the Work on the hub.
 	// +required
 	WorkNamespace string `json:"workNamespace"`
 }
 
-// AppliedWorkStatus lists what was applied for a Work.
+// AppliedWorkStatus lists the objects that were applied for a Work.
 type AppliedWorkStatus struct {
-	// AppliedResources are the objects that the AppliedWork owns.
+	// appliedResources are the objects that the AppliedWork owns.
 	// +optional
 	// +k8s:optional
 	// +listType=atomic
@@ -260,7 +263,7 @@ type AppliedWorkStatus struct {
 type AppliedResourceMeta struct {
 	WorkResourceIdentifier `json:",inline"`
 
-	// UID of the object on the member cluster.
+	// uid is the uid of the object on the member cluster.
 	// +optional
 	UID types.UID `json:"uid,omitempty"`
 }

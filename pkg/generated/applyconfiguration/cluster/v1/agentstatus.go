@@ -18,9 +18,9 @@ import (
 type AgentStatusApplyConfiguration struct {
 	// type is the kind of the agent: MemberAgent, MultiClusterServiceAgent or ServiceExportImportAgent.
 	Type *clusterv1.AgentType `json:"type,omitempty"`
-	// conditions say how the agent is. Their types are Joined and Healthy.
+	// conditions are the conditions of the agent: Joined and Healthy.
 	Conditions []metav1.ConditionApplyConfiguration `json:"conditions,omitempty"`
-	// lastReceivedHeartbeat is when the agent last gave a sign of life.
+	// lastReceivedHeartbeat is when the agent last sent a heartbeat.
 	LastReceivedHeartbeat *apismetav1.Time `json:"lastReceivedHeartbeat,omitempty"`
 }
 

@@ -12,10 +12,10 @@ import (
 // DeleteOptionsApplyConfiguration represents a declarative configuration of the DeleteOptions type for use
 // with apply.
 //
-// DeleteOptions says how a member cluster leaves the fleet.
+// DeleteOptions specifies how a member cluster leaves the fleet.
 type DeleteOptionsApplyConfiguration struct {
-	// validationMode is Strict or Skip. Strict waits up to 15 minutes for a cluster that does not answer, to let go of
-	// what was placed there; Skip tries once. Defaults to Strict.
+	// validationMode is Strict or Skip. To remove the placed resources, Strict waits up to 15 minutes for a cluster
+	// that does not answer; Skip tries once. Defaults to Strict.
 	ValidationMode *clusterv1.DeleteValidationMode `json:"validationMode,omitempty"`
 }
 

@@ -12,9 +12,10 @@ import (
 // InternalMemberClusterSpecApplyConfiguration represents a declarative configuration of the InternalMemberClusterSpec type for use
 // with apply.
 //
-// InternalMemberClusterSpec is what the hub asks of a member.
+// InternalMemberClusterSpec is the desired state of a member.
 type InternalMemberClusterSpecApplyConfiguration struct {
-	// state is Join or Leave. Join asks the member to join the fleet and to stay in it, Leave asks it to clean up and to go.
+	// state is Join or Leave. Join asks the member to join the fleet and to stay in it, Leave asks it to clean up and
+	// to leave the fleet.
 	State *clusterv1.ClusterState `json:"state,omitempty"`
 	// heartbeatPeriodSeconds is the time between two heartbeats of the member, in seconds, 1 to 600. Defaults to 60.
 	HeartbeatPeriodSeconds *int32 `json:"heartbeatPeriodSeconds,omitempty"`

@@ -12,17 +12,17 @@ import (
 // MemberClusterSpecApplyConfiguration represents a declarative configuration of the MemberClusterSpec type for use
 // with apply.
 //
-// MemberClusterSpec is what the fleet wants of a member cluster.
+// MemberClusterSpec is the desired state of a member cluster.
 type MemberClusterSpecApplyConfiguration struct {
-	// identity is the user, group or service account that the member's agent is on the hub. It is allowed to read and
-	// report on what lies in the cluster's namespace fleet-member-<name>, and nothing else. kind and name are required.
+	// identity is the user, group or service account of the member's agent on the hub. It may read and report on
+	// objects in the cluster's namespace fleet-member-<name>, and nothing else. kind and name are required.
 	Identity *rbacv1.SubjectApplyConfiguration `json:"identity,omitempty"`
 	// heartbeatPeriodSeconds is the time between two heartbeats of the member, in seconds, 1 to 600. Defaults to 60.
 	HeartbeatPeriodSeconds *int32 `json:"heartbeatPeriodSeconds,omitempty"`
-	// taints keep placements that do not tolerate them from choosing the cluster. What is already placed there stays.
-	// No two may be alike. At most 100.
+	// taints keep placements that do not tolerate them off the cluster. Resources that are already placed there stay.
+	// No two may be equal. At most 100.
 	Taints []TaintApplyConfiguration `json:"taints,omitempty"`
-	// deleteOptions says how the cluster leaves the fleet.
+	// deleteOptions specifies how the cluster leaves the fleet.
 	DeleteOptions *DeleteOptionsApplyConfiguration `json:"deleteOptions,omitempty"`
 }
 

@@ -13,18 +13,18 @@ import (
 // MemberClusterStatusApplyConfiguration represents a declarative configuration of the MemberClusterStatus type for use
 // with apply.
 //
-// MemberClusterStatus is what is known of a member cluster.
+// MemberClusterStatus is the observed state of a member cluster.
 type MemberClusterStatusApplyConfiguration struct {
-	// conditions say how far the cluster is with joining or leaving the fleet. Their types are ReadyToJoin, Joined, Healthy,
-	// ClusterPropertyProviderStarted, ClusterPropertyCollectionSucceeded and NamespaceCollectionSucceeded.
+	// conditions are the conditions of the cluster: ReadyToJoin, Joined, Healthy, ClusterPropertyProviderStarted,
+	// ClusterPropertyCollectionSucceeded and NamespaceCollectionSucceeded.
 	Conditions []metav1.ConditionApplyConfiguration `json:"conditions,omitempty"`
-	// namespaces has the namespaces that the cluster reports, by name. The value is the name of the Work that manages the
+	// namespaces maps the names of the namespaces that the cluster reports to the name of the Work that manages the
 	// namespace, empty if none does.
 	Namespaces map[string]string `json:"namespaces,omitempty"`
-	// properties has facts that the cluster reports about itself, by name, such as kubernetes-fleet.io/node-count.
-	// Placements can choose clusters by them.
+	// properties maps the names of the properties that the cluster reports, such as kubernetes-fleet.io/node-count,
+	// to their values. Placements can select clusters by them.
 	Properties map[clusterv1.PropertyName]PropertyValueApplyConfiguration `json:"properties,omitempty"`
-	// resourceUsage is what the nodes of the cluster offer and what of it is free.
+	// resourceUsage is the capacity of the cluster's nodes and how much of it is free.
 	ResourceUsage *ResourceUsageApplyConfiguration `json:"resourceUsage,omitempty"`
 	// agentStatus has one entry for each agent that serves the cluster.
 	AgentStatus []AgentStatusApplyConfiguration `json:"agentStatus,omitempty"`

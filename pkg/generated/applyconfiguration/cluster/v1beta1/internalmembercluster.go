@@ -17,16 +17,16 @@ import (
 // InternalMemberClusterApplyConfiguration represents a declarative configuration of the InternalMemberCluster type for use
 // with apply.
 //
-// InternalMemberCluster is how the hub and the agent of a member cluster talk to each other: the hub writes in spec what it
-// asks of the member, the agent reports in status. It lies in the namespace fleet-member-<name> and has the name of the
-// MemberCluster. Users do not write it.
+// InternalMemberCluster is the channel between the hub and the agent of a member cluster: the hub writes spec, the
+// agent status. It is in the namespace fleet-member-<name> and has the name of the MemberCluster. Users do not write
+// it.
 type InternalMemberClusterApplyConfiguration struct {
 	v1.TypeMetaApplyConfiguration `json:""`
-	// metadata is the standard object metadata. The name is that of the MemberCluster.
+	// metadata is the object's standard metadata. The name is that of the MemberCluster.
 	*v1.ObjectMetaApplyConfiguration `json:"metadata,omitempty"`
-	// spec is what the hub asks of the member.
+	// spec is the desired state of the member, which the hub writes.
 	Spec *InternalMemberClusterSpecApplyConfiguration `json:"spec,omitempty"`
-	// status is what the member reports. It is ignored when an object is created or updated other than through the status
+	// status is the observed state of the member, which the agent reports. It can only be written through the status
 	// subresource.
 	Status *InternalMemberClusterStatusApplyConfiguration `json:"status,omitempty"`
 }

@@ -13,17 +13,17 @@ import (
 // InternalMemberClusterStatusApplyConfiguration represents a declarative configuration of the InternalMemberClusterStatus type for use
 // with apply.
 //
-// InternalMemberClusterStatus is what a member reports.
+// InternalMemberClusterStatus is the observed state of a member.
 type InternalMemberClusterStatusApplyConfiguration struct {
-	// conditions say how the member's reporting is going. Their types are ClusterPropertyProviderStarted,
+	// conditions are the conditions of the member's reports: ClusterPropertyProviderStarted,
 	// ClusterPropertyCollectionSucceeded and NamespaceCollectionSucceeded.
 	Conditions []v1.ConditionApplyConfiguration `json:"conditions,omitempty"`
-	// namespaces has the namespaces of the cluster, by name. The value is the name of the Work that manages the namespace,
-	// empty if none does.
+	// namespaces maps the names of the cluster's namespaces to the name of the Work that manages the namespace, empty
+	// if none does.
 	Namespaces map[string]string `json:"namespaces,omitempty"`
-	// properties has facts about the cluster, by name, such as kubernetes-fleet.io/node-count.
+	// properties maps the names of the cluster's properties, such as kubernetes-fleet.io/node-count, to their values.
 	Properties map[clusterv1beta1.PropertyName]PropertyValueApplyConfiguration `json:"properties,omitempty"`
-	// resourceUsage is what the nodes of the cluster offer and what of it is free.
+	// resourceUsage is the capacity of the cluster's nodes and how much of it is free.
 	ResourceUsage *ResourceUsageApplyConfiguration `json:"resourceUsage,omitempty"`
 	// agentStatus has one entry for each agent that serves the cluster.
 	AgentStatus []AgentStatusApplyConfiguration `json:"agentStatus,omitempty"`

@@ -17,17 +17,17 @@ import (
 // MemberClusterApplyConfiguration represents a declarative configuration of the MemberCluster type for use
 // with apply.
 //
-// MemberCluster is a cluster of the fleet. Creating one asks the cluster to join, deleting it asks the cluster to leave.
-// Its labels are what placements and stages choose clusters by. The name has at most 50 characters and no dot, since the
-// namespace fleet-member-<name> on the hub is named after it.
+// MemberCluster is a cluster of the fleet. Creating one asks the cluster to join, deleting it asks the cluster to
+// leave. Placements and stages select clusters by its labels. The name has at most 50 characters and no dot, since
+// the namespace fleet-member-<name> on the hub is named after it.
 type MemberClusterApplyConfiguration struct {
 	v1.TypeMetaApplyConfiguration `json:""`
-	// metadata is the standard object metadata. Its labels are what placements and stages select clusters by.
+	// metadata is the object's standard metadata. Placements and stages select clusters by its labels.
 	*v1.ObjectMetaApplyConfiguration `json:"metadata,omitempty"`
-	// spec is what the fleet wants of the cluster.
+	// spec is the desired state of the cluster.
 	Spec *MemberClusterSpecApplyConfiguration `json:"spec,omitempty"`
-	// status is what is known of the cluster. The server writes it; it is ignored when an object is created or updated
-	// other than through the status subresource.
+	// status is the observed state of the cluster. The server writes it; it can only be written through the status
+	// subresource.
 	Status *MemberClusterStatusApplyConfiguration `json:"status,omitempty"`
 }
 

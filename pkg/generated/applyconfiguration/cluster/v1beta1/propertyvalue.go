@@ -12,11 +12,11 @@ import (
 // PropertyValueApplyConfiguration represents a declarative configuration of the PropertyValue type for use
 // with apply.
 //
-// PropertyValue is a fact that a cluster reports about itself.
+// PropertyValue is the value of a property that a cluster reports about itself.
 type PropertyValueApplyConfiguration struct {
-	// value is the fact. Numbers are written as Kubernetes quantities.
+	// value is the value of the property. Numbers are written as Kubernetes quantities.
 	Value *string `json:"value,omitempty"`
-	// observationTime is when the fact was observed on the cluster.
+	// observationTime is when the value was observed on the cluster.
 	ObservationTime *v1.Time `json:"observationTime,omitempty"`
 }
 

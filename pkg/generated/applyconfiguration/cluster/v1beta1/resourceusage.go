@@ -13,13 +13,13 @@ import (
 // ResourceUsageApplyConfiguration represents a declarative configuration of the ResourceUsage type for use
 // with apply.
 //
-// ResourceUsage is what the nodes of a cluster offer and what of it is free, each as a sum over all nodes.
+// ResourceUsage is the capacity of the nodes of a cluster and how much of it is free, each as a sum over all nodes.
 type ResourceUsageApplyConfiguration struct {
-	// capacity is everything the nodes have, as quantities by resource name.
+	// capacity is the total capacity of the nodes, as quantities by resource name.
 	Capacity *v1.ResourceList `json:"capacity,omitempty"`
-	// allocatable is what the nodes offer to pods, as quantities by resource name.
+	// allocatable is the capacity that the nodes offer to pods, as quantities by resource name.
 	Allocatable *v1.ResourceList `json:"allocatable,omitempty"`
-	// available is what of allocatable no pod has requested, as quantities by resource name.
+	// available is the part of allocatable that no pod has requested, as quantities by resource name.
 	Available *v1.ResourceList `json:"available,omitempty"`
 	// observationTime is when the numbers were observed on the cluster.
 	ObservationTime *metav1.Time `json:"observationTime,omitempty"`

@@ -12,15 +12,15 @@ import (
 // TaintApplyConfiguration represents a declarative configuration of the Taint type for use
 // with apply.
 //
-// Taint keeps placements that do not tolerate it from choosing the cluster.
+// Taint keeps placements that do not tolerate it off the cluster.
 type TaintApplyConfiguration struct {
-	// key is the name of the taint, in the form of a label key: an optional DNS prefix and a slash, then at most 63
+	// key is the key of the taint, in the form of a label key: an optional DNS prefix and a slash, then at most 63
 	// characters.
 	Key *string `json:"key,omitempty"`
-	// value belongs to the key and has the form of a label value: at most 63 characters, and it may be empty.
+	// value is the value of the taint, in the form of a label value: at most 63 characters. It may be empty.
 	Value *string `json:"value,omitempty"`
-	// effect is what the taint does to placements that do not tolerate it. NoSchedule is the only one: such placements do
-	// not choose the cluster anew, and those that have chosen it already keep it.
+	// effect is the effect of the taint on placements that do not tolerate it. The only effect is NoSchedule: such
+	// placements do not pick the cluster, but keep it if they have already picked it.
 	Effect *clusterv1beta1.TaintEffect `json:"effect,omitempty"`
 }
 

@@ -17,14 +17,14 @@ import (
 // AppliedWorkApplyConfiguration represents a declarative configuration of the AppliedWork type for use
 // with apply.
 //
-// AppliedWork stands on the member cluster for a Work; it owns what was applied for it.
+// AppliedWork represents a Work on the member cluster. It owns the objects that were applied for the Work.
 type AppliedWorkApplyConfiguration struct {
 	metav1.TypeMetaApplyConfiguration `json:""`
-	// Standard object's metadata.
+	// metadata is the object's standard metadata.
 	*metav1.ObjectMetaApplyConfiguration `json:"metadata,omitempty"`
-	// Spec names the Work.
+	// spec names the Work.
 	Spec *AppliedWorkSpecApplyConfiguration `json:"spec,omitempty"`
-	// Status lists what was applied.
+	// status lists the objects that were applied.
 	Status *AppliedWorkStatusApplyConfiguration `json:"status,omitempty"`
 }
 

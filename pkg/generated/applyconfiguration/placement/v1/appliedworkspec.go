@@ -8,11 +8,11 @@ package v1
 // AppliedWorkSpecApplyConfiguration represents a declarative configuration of the AppliedWorkSpec type for use
 // with apply.
 //
-// AppliedWorkSpec names the Work that an AppliedWork stands for.
+// AppliedWorkSpec names the Work that an AppliedWork represents.
 type AppliedWorkSpecApplyConfiguration struct {
-	// WorkName is the name of the Work on the hub.
+	// workName is the name of the Work on the hub.
 	WorkName *string `json:"workName,omitempty"`
-	// WorkNamespace is the namespace of the Work on the hub.
+	// workNamespace is the namespace of the Work on the hub.
 	WorkNamespace *string `json:"workNamespace,omitempty"`
 }
 

@@ -12,16 +12,17 @@ import (
 // ApprovalPolicyApplyConfiguration represents a declarative configuration of the ApprovalPolicy type for use
 // with apply.
 //
-// ApprovalPolicy says whose approvals open a gate. Whoever approves needs the permission in any case.
+// ApprovalPolicy specifies whose approvals open a gate. Every approving user needs the permission to approve as well.
 type ApprovalPolicyApplyConfiguration struct {
-	// Required is how many different users have to approve, at most 10. Not set means 1.
+	// required is the number of different users who must approve, at most 10. If it is not set, one must.
 	Required *int32 `json:"required,omitempty"`
-	// Groups are groups of which at least one of the approving users has to be a member, at most 10. Empty means anybody.
+	// groups are the groups of which at least one approving user must be a member, at most 10. If it is empty,
+	// membership is not required.
 	Groups []string `json:"groups,omitempty"`
-	// AllowRequester says whether the user who created the run may be one of those who approve. It defaults to true.
+	// allowRequester specifies whether the approval of the user who created the run counts. It defaults to true.
 	AllowRequester *bool `json:"allowRequester,omitempty"`
-	// ExpiresAfter is how long the gate can be approved after it was asked for, such as 24h. Then the run ends. Not set means for
-	// ever.
+	// expiresAfter is the time after the approval request was created in which it can be approved, such as 24h. Then
+	// the run ends. If it is not set, the request never expires.
 	ExpiresAfter *metav1.Duration `json:"expiresAfter,omitempty"`
 }
 

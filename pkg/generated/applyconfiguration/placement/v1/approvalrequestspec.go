@@ -8,18 +8,19 @@ package v1
 // ApprovalRequestSpecApplyConfiguration represents a declarative configuration of the ApprovalRequestSpec type for use
 // with apply.
 //
-// ApprovalRequestSpec says what is asked.
+// ApprovalRequestSpec is the question of an approval request.
 type ApprovalRequestSpecApplyConfiguration struct {
-	// The name of the run that waits.
+	// parentStageRollout is the name of the run that waits for the decision.
 	TargetUpdateRun *string `json:"parentStageRollout,omitempty"`
-	// TargetStage is the stage of the run that waits.
+	// targetStage is the name of the stage at whose gate the run waits.
 	TargetStage *string `json:"targetStage,omitempty"`
-	// Policy says whose approvals it takes, copied from the run's strategy. Absent, one by anybody who is permitted.
+	// policy specifies whose approvals open the gate. It is copied from the run's strategy. If it is absent, one
+	// approval by any permitted user is enough.
 	Policy *ApprovalPolicyApplyConfiguration `json:"policy,omitempty"`
-	// Requester is who created the run.
+	// requester is the user who created the run.
 	Requester *DecisionUserApplyConfiguration `json:"requester,omitempty"`
-	// Rollout is what the run does in the stage, as it was planned when the run asked. Only the server writes it. Absent on requests that
-	// users have made, or versions of the server that did not write it.
+	// rollout describes what the run does in the stage, as planned when the request was created. Only the server
+	// writes it. It is absent on requests that a user or an older version of the server created.
 	Rollout *StageRolloutApplyConfiguration `json:"rollout,omitempty"`
 }
 

@@ -15,9 +15,9 @@ import (
 //
 // BackReportedStatus is the status of an object on a member cluster.
 type BackReportedStatusApplyConfiguration struct {
-	// ObservedStatus is an object of the same kind and name that holds nothing but the status.
+	// observedStatus is an object of the same kind and name that has only a status.
 	ObservedStatus *runtime.RawExtension `json:"observedStatus,omitempty"`
-	// ObservationTime is when the status was read.
+	// observationTime is when the status was read.
 	ObservationTime *metav1.Time `json:"observationTime,omitempty"`
 }
 

@@ -17,12 +17,12 @@ import (
 // ClusterResourceOverrideApplyConfiguration represents a declarative configuration of the ClusterResourceOverride type for use
 // with apply.
 //
-// ClusterResourceOverride changes selected cluster-scoped objects on the way to some of the member clusters.
+// ClusterResourceOverride changes selected cluster-scoped objects for some of the member clusters.
 type ClusterResourceOverrideApplyConfiguration struct {
 	metav1.TypeMetaApplyConfiguration `json:""`
-	// Standard object's metadata.
+	// metadata is the object's standard metadata.
 	*metav1.ObjectMetaApplyConfiguration `json:"metadata,omitempty"`
-	// Spec says what is changed and where.
+	// spec specifies the objects to change, the changes and the clusters.
 	Spec *ClusterResourceOverrideSpecApplyConfiguration `json:"spec,omitempty"`
 }
 

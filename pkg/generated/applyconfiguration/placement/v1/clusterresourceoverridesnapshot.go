@@ -20,9 +20,9 @@ import (
 // ClusterResourceOverrideSnapshot is one version of a ClusterResourceOverride, named <override>-<index>.
 type ClusterResourceOverrideSnapshotApplyConfiguration struct {
 	metav1.TypeMetaApplyConfiguration `json:""`
-	// Standard object's metadata.
+	// metadata is the object's standard metadata.
 	*metav1.ObjectMetaApplyConfiguration `json:"metadata,omitempty"`
-	// Spec is that version. It is never changed.
+	// spec is the spec of the override in this version. It never changes.
 	Spec *ClusterResourceOverrideSnapshotSpecApplyConfiguration `json:"spec,omitempty"`
 }
 

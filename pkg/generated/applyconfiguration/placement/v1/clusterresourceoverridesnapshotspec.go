@@ -10,9 +10,9 @@ package v1
 //
 // ClusterResourceOverrideSnapshotSpec is one version of a ClusterResourceOverride.
 type ClusterResourceOverrideSnapshotSpecApplyConfiguration struct {
-	// OverrideSpec is the override's spec in that version.
+	// overrideSpec is the override's spec in this version.
 	OverrideSpec *ClusterResourceOverrideSpecApplyConfiguration `json:"overrideSpec,omitempty"`
-	// OverrideHash is a hash of it, in hexadecimal.
+	// overrideHash is the hash of overrideSpec, in hexadecimal.
 	OverrideHash []byte `json:"overrideHash,omitempty"`
 }
 

@@ -17,14 +17,15 @@ import (
 // ClusterSchedulingPolicySnapshotApplyConfiguration represents a declarative configuration of the ClusterSchedulingPolicySnapshot type for use
 // with apply.
 //
-// ClusterSchedulingPolicySnapshot is one version of the policy of a ClusterResourcePlacement, and what was scheduled by it.
+// ClusterSchedulingPolicySnapshot is one version of the policy of a ClusterResourcePlacement, and the clusters that
+// it picked.
 type ClusterSchedulingPolicySnapshotApplyConfiguration struct {
 	metav1.TypeMetaApplyConfiguration `json:""`
-	// Standard object's metadata.
+	// metadata is the object's standard metadata.
 	*metav1.ObjectMetaApplyConfiguration `json:"metadata,omitempty"`
-	// Spec is the policy. It is never changed.
+	// spec is the policy. It never changes.
 	Spec *SchedulingPolicySnapshotSpecApplyConfiguration `json:"spec,omitempty"`
-	// Status is what was scheduled.
+	// status is the result of scheduling.
 	Status *SchedulingPolicySnapshotStatusApplyConfiguration `json:"status,omitempty"`
 }
 

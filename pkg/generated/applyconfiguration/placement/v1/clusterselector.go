@@ -8,9 +8,9 @@ package v1
 // ClusterSelectorApplyConfiguration represents a declarative configuration of the ClusterSelector type for use
 // with apply.
 //
-// ClusterSelector picks clusters that match at least one of its terms.
+// ClusterSelector selects the clusters that match at least one of its terms.
 type ClusterSelectorApplyConfiguration struct {
-	// ClusterSelectorTerms are alternatives: one match suffices. At most 10.
+	// clusterSelectorTerms are the terms, of which a cluster must match at least one. At most 10.
 	ClusterSelectorTerms []ClusterSelectorTermApplyConfiguration `json:"clusterSelectorTerms,omitempty"`
 }
 

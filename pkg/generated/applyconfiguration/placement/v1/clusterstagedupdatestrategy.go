@@ -17,12 +17,12 @@ import (
 // ClusterStagedUpdateStrategyApplyConfiguration represents a declarative configuration of the ClusterStagedUpdateStrategy type for use
 // with apply.
 //
-// ClusterStagedUpdateStrategy is an order of stages that ClusterStagedUpdateRuns follow.
+// ClusterStagedUpdateStrategy is a sequence of stages that ClusterStagedUpdateRuns follow.
 type ClusterStagedUpdateStrategyApplyConfiguration struct {
 	metav1.TypeMetaApplyConfiguration `json:""`
-	// Standard object's metadata.
+	// metadata is the object's standard metadata.
 	*metav1.ObjectMetaApplyConfiguration `json:"metadata,omitempty"`
-	// Spec are the stages.
+	// spec specifies the stages.
 	Spec *UpdateStrategySpecApplyConfiguration `json:"spec,omitempty"`
 }
 

@@ -12,9 +12,9 @@ import (
 // DeleteStrategyApplyConfiguration represents a declarative configuration of the DeleteStrategy type for use
 // with apply.
 //
-// DeleteStrategy says what becomes of placed resources when their placement is deleted.
+// DeleteStrategy specifies whether placed resources stay when their placement is deleted.
 type DeleteStrategyApplyConfiguration struct {
-	// PropagationPolicy is Delete or Abandon. It defaults to Delete.
+	// propagationPolicy is Delete or Abandon. It defaults to Delete.
 	PropagationPolicy *placementv1.DeletePropagationPolicy `json:"propagationPolicy,omitempty"`
 }
 

@@ -12,15 +12,15 @@ import (
 // DriftDetailsApplyConfiguration represents a declarative configuration of the DriftDetails type for use
 // with apply.
 //
-// DriftDetails say how an object was changed on a member cluster.
+// DriftDetails describe how an object was changed on a member cluster.
 type DriftDetailsApplyConfiguration struct {
-	// ObservationTime is when the drift was last seen.
+	// observationTime is when the drift was last seen.
 	ObservationTime *metav1.Time `json:"observationTime,omitempty"`
-	// ObservedInMemberClusterGeneration is the generation that the object had then.
+	// observedInMemberClusterGeneration is the generation of the object on the member at observationTime.
 	ObservedInMemberClusterGeneration *int64 `json:"observedInMemberClusterGeneration,omitempty"`
-	// FirstDriftedObservedTime is when the drift was first seen.
+	// firstDriftedObservedTime is when the drift was first seen.
 	FirstDriftedObservedTime *metav1.Time `json:"firstDriftedObservedTime,omitempty"`
-	// ObservedDrifts are the places that differ, at most 100.
+	// observedDrifts are the fields that differ, at most 100.
 	ObservedDrifts []PatchDetailApplyConfiguration `json:"observedDrifts,omitempty"`
 }
 

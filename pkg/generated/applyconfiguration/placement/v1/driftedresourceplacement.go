@@ -15,13 +15,13 @@ import (
 // DriftedResourcePlacement is a placed object that was changed on a member cluster.
 type DriftedResourcePlacementApplyConfiguration struct {
 	ResourceIdentifierApplyConfiguration `json:""`
-	// ObservationTime is when the drift was last seen.
+	// observationTime is when the drift was last seen.
 	ObservationTime *metav1.Time `json:"observationTime,omitempty"`
-	// TargetClusterObservedGeneration is the generation that the object had on the member then.
+	// targetClusterObservedGeneration is the generation of the object on the member at observationTime.
 	TargetClusterObservedGeneration *int64 `json:"targetClusterObservedGeneration,omitempty"`
-	// FirstDriftedObservedTime is when the drift was first seen.
+	// firstDriftedObservedTime is when the drift was first seen.
 	FirstDriftedObservedTime *metav1.Time `json:"firstDriftedObservedTime,omitempty"`
-	// ObservedDrifts are the places that differ, at most 100.
+	// observedDrifts are the fields that differ, at most 100.
 	ObservedDrifts []PatchDetailApplyConfiguration `json:"observedDrifts,omitempty"`
 }
 

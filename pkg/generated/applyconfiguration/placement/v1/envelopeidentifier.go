@@ -12,13 +12,13 @@ import (
 // EnvelopeIdentifierApplyConfiguration represents a declarative configuration of the EnvelopeIdentifier type for use
 // with apply.
 //
-// EnvelopeIdentifier names the envelope that an object came in.
+// EnvelopeIdentifier names the envelope that contains an object.
 type EnvelopeIdentifierApplyConfiguration struct {
-	// Name of the envelope.
+	// name is the name of the envelope.
 	Name *string `json:"name,omitempty"`
-	// Namespace of the envelope, if it has one.
+	// namespace is the namespace of the envelope, if it has one.
 	Namespace *string `json:"namespace,omitempty"`
-	// Type of the envelope. It defaults to ConfigMap.
+	// type is the kind of the envelope. It defaults to ConfigMap.
 	Type *placementv1.EnvelopeType `json:"type,omitempty"`
 }
 

@@ -8,9 +8,9 @@ package v1
 // OverridePolicyApplyConfiguration represents a declarative configuration of the OverridePolicy type for use
 // with apply.
 //
-// OverridePolicy are the changes of an override.
+// OverridePolicy is the list of changes of an override.
 type OverridePolicyApplyConfiguration struct {
-	// OverrideRules are applied one after the other, 1 to 20.
+	// overrideRules are applied one after the other, 1 to 20.
 	OverrideRules []OverrideRuleApplyConfiguration `json:"overrideRules,omitempty"`
 }
 

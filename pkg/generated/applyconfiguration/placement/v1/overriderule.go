@@ -14,11 +14,12 @@ import (
 //
 // OverrideRule is a change for some clusters.
 type OverrideRuleApplyConfiguration struct {
-	// ClusterSelector picks the clusters by label. Absent picks none, a selector without terms all.
+	// clusterSelector selects clusters by label. If it is absent, the rule applies to no cluster; if it has no terms,
+	// to all.
 	ClusterSelector *ClusterSelectorApplyConfiguration `json:"clusterSelector,omitempty"`
-	// OverrideType is JSONPatch or Delete. It defaults to JSONPatch.
+	// overrideType is JSONPatch or Delete. It defaults to JSONPatch.
 	OverrideType *placementv1.OverrideType `json:"overrideType,omitempty"`
-	// JSONPatchOverrides are the steps of the patch, 1 to 20. Only for JSONPatch.
+	// jsonPatchOverrides are the steps of the patch, 1 to 20. Only for JSONPatch.
 	JSONPatchOverrides []JSONPatchOverrideApplyConfiguration `json:"jsonPatchOverrides,omitempty"`
 }
 

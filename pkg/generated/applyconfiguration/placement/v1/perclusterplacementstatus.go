@@ -12,24 +12,24 @@ import (
 // PerClusterPlacementStatusApplyConfiguration represents a declarative configuration of the PerClusterPlacementStatus type for use
 // with apply.
 //
-// PerClusterPlacementStatus says how one picked cluster is doing, or why one could not be picked.
+// PerClusterPlacementStatus is the state of one picked cluster, or the reason why a cluster could not be picked.
 type PerClusterPlacementStatusApplyConfiguration struct {
-	// ClusterName is the member cluster; empty for a cluster that could not be picked.
+	// clusterName is the name of the member cluster. It is empty for a cluster that could not be picked.
 	ClusterName *string `json:"clusterName,omitempty"`
-	// ObservedResourceIndex is the index of the resource snapshot that the cluster holds or moves to.
+	// observedResourceIndex is the index of the resource snapshot that the cluster has or is updated to.
 	ObservedResourceIndex *string `json:"observedResourceIndex,omitempty"`
-	// ApplicableResourceOverrides are the ResourceOverride snapshots in force on the cluster.
+	// applicableResourceOverrides are the ResourceOverride snapshots in force on the cluster.
 	ApplicableResourceOverrides []NamespacedNameApplyConfiguration `json:"applicableResourceOverrides,omitempty"`
-	// ApplicableClusterResourceOverrides are the ClusterResourceOverride snapshots in force on the cluster.
+	// applicableClusterResourceOverrides are the ClusterResourceOverride snapshots in force on the cluster.
 	ApplicableClusterResourceOverrides []string `json:"applicableClusterResourceOverrides,omitempty"`
-	// FailedPlacements are objects that could not be applied or are not available, at most 100.
+	// failedPlacements are objects that could not be applied or are not available, at most 100.
 	FailedPlacements []FailedResourcePlacementApplyConfiguration `json:"failedPlacements,omitempty"`
-	// DriftedPlacements are objects that were changed on the cluster, at most 100.
+	// driftedPlacements are objects that were changed on the cluster, at most 100.
 	DriftedPlacements []DriftedResourcePlacementApplyConfiguration `json:"driftedPlacements,omitempty"`
-	// DiffedPlacements are objects that differ from their manifest, at most 100.
+	// diffedPlacements are objects that differ from their manifest, at most 100.
 	DiffedPlacements []DiffedResourcePlacementApplyConfiguration `json:"diffedPlacements,omitempty"`
-	// Conditions of the cluster: Scheduled, RolloutStarted, Overridden, WorkSynchronized, Applied, Available, DiffReported,
-	// ObjectsKept.
+	// conditions are the conditions of the cluster: Scheduled, RolloutStarted, Overridden, WorkSynchronized, Applied,
+	// Available, DiffReported, ObjectsKept.
 	Conditions []metav1.ConditionApplyConfiguration `json:"conditions,omitempty"`
 }
 

@@ -8,11 +8,11 @@ package v1
 // PlacementEvictionSpecApplyConfiguration represents a declarative configuration of the PlacementEvictionSpec type for use
 // with apply.
 //
-// PlacementEvictionSpec says which placement is to leave which cluster.
+// PlacementEvictionSpec names a placement and the cluster that it must leave.
 type PlacementEvictionSpecApplyConfiguration struct {
-	// PlacementName is the ClusterResourcePlacement, at most 255 characters. It cannot be changed.
+	// placementName is the name of the ClusterResourcePlacement, at most 255 characters. It cannot be changed.
 	PlacementName *string `json:"placementName,omitempty"`
-	// ClusterName is the member cluster, at most 255 characters. It cannot be changed.
+	// clusterName is the name of the member cluster, at most 255 characters. It cannot be changed.
 	ClusterName *string `json:"clusterName,omitempty"`
 }
 

@@ -12,15 +12,18 @@ import (
 // PlacementPruneRecordApplyConfiguration represents a declarative configuration of the PlacementPruneRecord type for use
 // with apply.
 //
-// PlacementPruneRecord is the server's record of the last request that clusters let go of what they have kept since an adoption.
+// PlacementPruneRecord is the server's record of the last request to remove objects that clusters have kept since an
+// adoption.
 type PlacementPruneRecordApplyConfiguration struct {
-	// ResourceSnapshotName is the version whose clusters are to let go.
+	// resourceSnapshotName is the name of the resource snapshot. Only clusters that have it remove what they have
+	// kept.
 	ResourceSnapshotName *string `json:"resourceSnapshotName,omitempty"`
-	// Reason is why, as the user said.
+	// reason is the user's reason.
 	Reason *string `json:"reason,omitempty"`
-	// User who asked, as the server authenticated them.
+	// user is the user who made the request, as the server authenticated them.
 	User *DecisionUserApplyConfiguration `json:"user,omitempty"`
-	// Time when they did, by the server's clock. What a cluster has kept only since a later time stays there.
+	// time is when the user made the request, by the server's clock. Objects that a cluster has kept only since a
+	// later time stay there.
 	Time *metav1.Time `json:"time,omitempty"`
 }
 

@@ -14,9 +14,9 @@ import (
 //
 // PlacementRef names a placement.
 type PlacementRefApplyConfiguration struct {
-	// Name of the placement.
+	// name is the name of the placement.
 	Name *string `json:"name,omitempty"`
-	// Scope is Cluster or Namespaced. It defaults to Cluster.
+	// scope is Cluster or Namespaced. It defaults to Cluster.
 	Scope *placementv1.ResourceScope `json:"scope,omitempty"`
 }
 

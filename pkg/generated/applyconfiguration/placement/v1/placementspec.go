@@ -12,19 +12,20 @@ import (
 // PlacementSpecApplyConfiguration represents a declarative configuration of the PlacementSpec type for use
 // with apply.
 //
-// PlacementSpec says what to place, where, and how.
+// PlacementSpec specifies the resources to place, the clusters and the rollout.
 type PlacementSpecApplyConfiguration struct {
-	// ResourceSelectors say which objects of the hub are placed. An object is placed if any of them selects it. 1 to 100.
+	// resourceSelectors select the objects of the hub to place, 1 to 100. An object is placed if any of them selects
+	// it.
 	ResourceSelectors []ResourceSelectorTermApplyConfiguration `json:"resourceSelectors,omitempty"`
-	// Policy says which member clusters are picked. Absent means all of them; once set it cannot be removed.
+	// policy specifies which member clusters are picked. If it is absent, all are. Once set, it cannot be removed.
 	Policy *PlacementPolicyApplyConfiguration `json:"policy,omitempty"`
-	// Strategy says how clusters move to a new version of the resources.
+	// strategy specifies how clusters are updated to a new version of the resources.
 	Strategy *RolloutStrategyApplyConfiguration `json:"strategy,omitempty"`
-	// RevisionHistoryLimit is how many resource and policy snapshots are kept for rolling back, 1 to 1000. A snapshot that a run
-	// or a cluster uses is kept beyond it. It defaults to 10.
+	// revisionHistoryLimit is the number of resource snapshots and of policy snapshots to keep for rollbacks, 1 to
+	// 1000. Snapshots that a run or a cluster uses are kept beyond the limit. It defaults to 10.
 	RevisionHistoryLimit *int32 `json:"revisionHistoryLimit,omitempty"`
-	// StatusReportingScope says whether the status is mirrored into the selected namespace. Only for cluster-scoped placements;
-	// it cannot be changed. It defaults to ClusterScopeOnly.
+	// statusReportingScope specifies whether the status is mirrored into the selected namespace: ClusterScopeOnly or
+	// NamespaceAccessible. Only for cluster-scoped placements. It cannot be changed. It defaults to ClusterScopeOnly.
 	StatusReportingScope *placementv1.StatusReportingScope `json:"statusReportingScope,omitempty"`
 }
 

@@ -10,9 +10,9 @@ package v1
 //
 // PreferredClusterSelector adds its weight to the score of every cluster that matches.
 type PreferredClusterSelectorApplyConfiguration struct {
-	// Weight is added to the score of a matching cluster, from -100 to 100.
+	// weight is added to the score of a matching cluster, from -100 to 100.
 	Weight *int32 `json:"weight,omitempty"`
-	// Preference is the term that a cluster has to match.
+	// preference is the term that a cluster must match to get the weight.
 	Preference *ClusterSelectorTermApplyConfiguration `json:"preference,omitempty"`
 }
 

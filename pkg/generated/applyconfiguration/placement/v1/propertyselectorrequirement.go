@@ -14,11 +14,12 @@ import (
 //
 // PropertySelectorRequirement compares one property of a cluster with one value.
 type PropertySelectorRequirementApplyConfiguration struct {
-	// Name of the property, for example kubernetes-fleet.io/node-count or resources.kubernetes-fleet.io/available-cpu.
+	// name is the name of the property, for example kubernetes-fleet.io/node-count or
+	// resources.kubernetes-fleet.io/available-cpu.
 	Name *string `json:"name,omitempty"`
-	// Operator is one of Gt, Ge, Eq, Ne, Lt and Le.
+	// operator is one of Gt, Ge, Eq, Ne, Lt and Le.
 	Operator *placementv1.PropertySelectorOperator `json:"operator,omitempty"`
-	// Values holds exactly one quantity to compare with, such as 10 or 4Gi.
+	// values is a list of exactly one quantity to compare the property with, such as 10 or 4Gi.
 	Values []string `json:"values,omitempty"`
 }
 

@@ -12,11 +12,11 @@ import (
 // ReportBackStrategyApplyConfiguration represents a declarative configuration of the ReportBackStrategy type for use
 // with apply.
 //
-// ReportBackStrategy says whether and where status from the member clusters is brought back.
+// ReportBackStrategy specifies whether status is copied from the member clusters, and where to.
 type ReportBackStrategyApplyConfiguration struct {
-	// Type is Disabled or Mirror. It defaults to Disabled.
+	// type is Disabled or Mirror. It defaults to Disabled.
 	Type *placementv1.ReportBackStrategyType `json:"type,omitempty"`
-	// Destination is OriginalResource or WorkAPI. Required for Mirror.
+	// destination is OriginalResource or WorkAPI. Required for Mirror.
 	Destination *placementv1.ReportBackDestination `json:"destination,omitempty"`
 }
 

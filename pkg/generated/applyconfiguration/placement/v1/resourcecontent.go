@@ -12,7 +12,7 @@ import (
 // ResourceContentApplyConfiguration represents a declarative configuration of the ResourceContent type for use
 // with apply.
 //
-// ResourceContent is one complete object, as it is to be on the member clusters.
+// ResourceContent is one complete object as it is placed on the member clusters.
 type ResourceContentApplyConfiguration struct {
 	runtime.RawExtension `json:""`
 }

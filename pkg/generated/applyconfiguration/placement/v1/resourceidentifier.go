@@ -10,17 +10,17 @@ package v1
 //
 // ResourceIdentifier names one selected object.
 type ResourceIdentifierApplyConfiguration struct {
-	// Group of the object; empty for the core group.
+	// group is the API group of the object. It is empty for the core group.
 	Group *string `json:"group,omitempty"`
-	// Version of the object's kind.
+	// version is the API version of the object.
 	Version *string `json:"version,omitempty"`
-	// Kind of the object.
+	// kind is the kind of the object.
 	Kind *string `json:"kind,omitempty"`
-	// Name of the object.
+	// name is the name of the object.
 	Name *string `json:"name,omitempty"`
-	// Namespace of the object; empty for cluster-scoped kinds.
+	// namespace is the namespace of the object. It is empty for cluster-scoped kinds.
 	Namespace *string `json:"namespace,omitempty"`
-	// Envelope that the object came in, if it did.
+	// envelope is the envelope that contains the object, if any.
 	Envelope *EnvelopeIdentifierApplyConfiguration `json:"envelope,omitempty"`
 }
 

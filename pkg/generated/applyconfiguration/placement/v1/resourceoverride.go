@@ -17,12 +17,12 @@ import (
 // ResourceOverrideApplyConfiguration represents a declarative configuration of the ResourceOverride type for use
 // with apply.
 //
-// ResourceOverride changes selected objects of its namespace on the way to some of the member clusters.
+// ResourceOverride changes selected objects of its namespace for some of the member clusters.
 type ResourceOverrideApplyConfiguration struct {
 	metav1.TypeMetaApplyConfiguration `json:""`
-	// Standard object's metadata.
+	// metadata is the object's standard metadata.
 	*metav1.ObjectMetaApplyConfiguration `json:"metadata,omitempty"`
-	// Spec says what is changed and where.
+	// spec specifies the objects to change, the changes and the clusters.
 	Spec *ResourceOverrideSpecApplyConfiguration `json:"spec,omitempty"`
 }
 

@@ -8,13 +8,14 @@ package v1
 // ResourceOverrideSpecApplyConfiguration represents a declarative configuration of the ResourceOverrideSpec type for use
 // with apply.
 //
-// ResourceOverrideSpec says what is changed and where.
+// ResourceOverrideSpec specifies the objects to change, the changes and the clusters.
 type ResourceOverrideSpecApplyConfiguration struct {
-	// Placement that the override is for. Absent means every placement. It cannot be changed.
+	// placement is the placement that the override applies to. If it is absent, the override applies to every
+	// placement. It cannot be changed.
 	Placement *PlacementRefApplyConfiguration `json:"placement,omitempty"`
-	// ResourceSelectors name the objects of the override's namespace to change, 1 to 20.
+	// resourceSelectors name the objects of the override's namespace to change, 1 to 20.
 	ResourceSelectors []ResourceSelectorApplyConfiguration `json:"resourceSelectors,omitempty"`
-	// Policy are the changes.
+	// policy specifies the changes and the clusters that they are for.
 	Policy *OverridePolicyApplyConfiguration `json:"policy,omitempty"`
 }
 

@@ -20,11 +20,11 @@ import (
 // ResourcePlacement selects objects of its own namespace on the hub and places them onto member clusters.
 type ResourcePlacementApplyConfiguration struct {
 	metav1.TypeMetaApplyConfiguration `json:""`
-	// Standard object's metadata.
+	// metadata is the object's standard metadata.
 	*metav1.ObjectMetaApplyConfiguration `json:"metadata,omitempty"`
-	// Spec is the wanted placement.
+	// spec is the desired state of the placement.
 	Spec *PlacementSpecApplyConfiguration `json:"spec,omitempty"`
-	// Status is the observed placement, written by Stagegate.
+	// status is the observed state of the placement. Only the server writes it.
 	Status *PlacementStatusApplyConfiguration `json:"status,omitempty"`
 }
 

@@ -13,20 +13,22 @@ import (
 // ResourceSelectorTermApplyConfiguration represents a declarative configuration of the ResourceSelectorTerm type for use
 // with apply.
 //
-// ResourceSelectorTerm selects objects of one kind on the hub. Without name and labelSelector it selects all of the kind.
+// ResourceSelectorTerm selects objects of one kind on the hub. Without name and labelSelector it selects all objects
+// of the kind.
 type ResourceSelectorTermApplyConfiguration struct {
-	// Group of the kind; empty for the core group.
+	// group is the API group of the kind. It is empty for the core group.
 	Group *string `json:"group,omitempty"`
-	// Version of the kind, for example v1.
+	// version is the API version of the kind, for example v1.
 	Version *string `json:"version,omitempty"`
-	// Kind to select, for example Namespace.
+	// kind is the kind of the objects to select, for example Namespace.
 	Kind *string `json:"kind,omitempty"`
-	// Name of the one object to select. Not together with labelSelector.
+	// name is the name of the one object to select. Not allowed together with labelSelector.
 	Name *string `json:"name,omitempty"`
-	// LabelSelector selects the objects whose labels match. Not together with name.
+	// labelSelector selects the objects whose labels match. Not allowed together with name.
 	LabelSelector *metav1.LabelSelectorApplyConfiguration `json:"labelSelector,omitempty"`
-	// SelectionScope says how much a selected Namespace brings along: NamespaceWithResources, NamespaceOnly or
-	// NamespaceWithResourceSelectors. It means nothing for other kinds. It defaults to NamespaceWithResources.
+	// selectionScope is the extent to which selecting a Namespace selects its contents: NamespaceWithResources,
+	// NamespaceOnly or NamespaceWithResourceSelectors. It has no effect on other kinds. It defaults to
+	// NamespaceWithResources.
 	SelectionScope *placementv1.SelectionScope `json:"selectionScope,omitempty"`
 }
 

@@ -14,7 +14,7 @@ import (
 //
 // ResourceSnapshotStatus is not used.
 type ResourceSnapshotStatusApplyConfiguration struct {
-	// Conditions of the snapshot. None is set.
+	// conditions are not used.
 	Conditions []metav1.ConditionApplyConfiguration `json:"conditions,omitempty"`
 }
 

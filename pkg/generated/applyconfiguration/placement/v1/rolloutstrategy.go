@@ -12,17 +12,18 @@ import (
 // RolloutStrategyApplyConfiguration represents a declarative configuration of the RolloutStrategy type for use
 // with apply.
 //
-// RolloutStrategy says how the selected resources reach the clusters.
+// RolloutStrategy specifies how the selected resources reach the clusters.
 type RolloutStrategyApplyConfiguration struct {
-	// Type is RollingUpdate or External. It defaults to RollingUpdate. External cannot be changed back.
+	// type is RollingUpdate or External. It defaults to RollingUpdate. External cannot be changed back to
+	// RollingUpdate.
 	Type *placementv1.RolloutStrategyType `json:"type,omitempty"`
-	// RollingUpdate sets the pace. Only for the type RollingUpdate.
+	// rollingUpdate sets the pace of a rolling update. Only for the type RollingUpdate.
 	RollingUpdate *RollingUpdateConfigApplyConfiguration `json:"rollingUpdate,omitempty"`
-	// ApplyStrategy says how manifests are written to a member cluster.
+	// applyStrategy specifies how manifests are applied to a member cluster.
 	ApplyStrategy *ApplyStrategyApplyConfiguration `json:"applyStrategy,omitempty"`
-	// DeleteStrategy says what becomes of the resources on the member clusters when the placement is deleted.
+	// deleteStrategy specifies whether the resources stay on the member clusters when the placement is deleted.
 	DeleteStrategy *DeleteStrategyApplyConfiguration `json:"deleteStrategy,omitempty"`
-	// ReportBackStrategy says whether the status that the resources have on the member clusters is brought back to the hub.
+	// reportBackStrategy specifies whether the status of the resources on the member clusters is copied to the hub.
 	ReportBackStrategy *ReportBackStrategyApplyConfiguration `json:"reportBackStrategy,omitempty"`
 }
 

@@ -10,9 +10,10 @@ package v1
 //
 // SchedulingPolicySnapshotSpec is one version of a policy.
 type SchedulingPolicySnapshotSpecApplyConfiguration struct {
-	// Policy of the placement, without numberOfClusters, which stands in an annotation so that scaling makes no new version.
+	// policy is the policy of the placement without numberOfClusters, which is in an annotation, so that scaling
+	// creates no new version.
 	Policy *PlacementPolicyApplyConfiguration `json:"policy,omitempty"`
-	// PolicyHash is a hash of the policy, in hexadecimal.
+	// policyHash is the hash of the policy, in hexadecimal.
 	PolicyHash []byte `json:"policyHash,omitempty"`
 }
 

@@ -21,11 +21,11 @@ import (
 // Its name has at most 63 characters.
 type StagedUpdateRunApplyConfiguration struct {
 	metav1.TypeMetaApplyConfiguration `json:""`
-	// Standard object's metadata.
+	// metadata is the object's standard metadata.
 	*metav1.ObjectMetaApplyConfiguration `json:"metadata,omitempty"`
-	// Spec says what to roll out, and whether to run.
+	// spec specifies the version to roll out, the strategy and the state of the run.
 	Spec *UpdateRunSpecApplyConfiguration `json:"spec,omitempty"`
-	// Status is how far the run has come, written by Stagegate.
+	// status is the progress of the run. Only the server writes it.
 	Status *UpdateRunStatusApplyConfiguration `json:"status,omitempty"`
 }
 

@@ -17,12 +17,12 @@ import (
 // StagedUpdateStrategyApplyConfiguration represents a declarative configuration of the StagedUpdateStrategy type for use
 // with apply.
 //
-// StagedUpdateStrategy is an order of stages that the StagedUpdateRuns of its namespace follow.
+// StagedUpdateStrategy is a sequence of stages that the StagedUpdateRuns of its namespace follow.
 type StagedUpdateStrategyApplyConfiguration struct {
 	metav1.TypeMetaApplyConfiguration `json:""`
-	// Standard object's metadata.
+	// metadata is the object's standard metadata.
 	*metav1.ObjectMetaApplyConfiguration `json:"metadata,omitempty"`
-	// Spec are the stages.
+	// spec specifies the stages.
 	Spec *UpdateStrategySpecApplyConfiguration `json:"spec,omitempty"`
 }
 

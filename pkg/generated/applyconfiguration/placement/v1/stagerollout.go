@@ -8,20 +8,23 @@ package v1
 // StageRolloutApplyConfiguration represents a declarative configuration of the StageRollout type for use
 // with apply.
 //
-// StageRollout is what a run does in a stage, for those who decide about it.
+// StageRollout describes what a run does in a stage, for the users who decide about it.
 type StageRolloutApplyConfiguration struct {
-	// PlacementName is the placement whose clusters the run moves, in the namespace of the request if that has one.
+	// placementName is the name of the placement whose clusters the run updates. The placement is in the namespace of
+	// the request, if the request has one.
 	PlacementName *string `json:"placementName,omitempty"`
-	// ResourceSnapshotIndex is the index of the resource snapshot that the run rolls out. Empty for the stage that removes resources.
+	// resourceSnapshotIndex is the index of the resource snapshot that the run rolls out. It is empty for the stage
+	// that removes resources.
 	ResourceSnapshotIndex *string `json:"resourceSnapshotIndex,omitempty"`
-	// Clusters are the names of the clusters of the stage, in the order in which they are updated; for the stage that removes resources,
-	// of those that lose them. At most 100: of a larger stage the first are named.
+	// clusters are the names of the stage's clusters in the order of their update; for the stage that removes
+	// resources, of the clusters that lose them. Only the first 100 clusters of a larger stage are named.
 	Clusters []string `json:"clusters,omitempty"`
-	// ClusterCount is the number of clusters of the stage, those that are not named among them.
+	// clusterCount is the number of clusters of the stage, including those that clusters does not name.
 	ClusterCount *int32 `json:"clusterCount,omitempty"`
-	// RunClustersDone is how many clusters of the run, in all its stages, were done when the run asked.
+	// runClustersDone is the number of clusters that the run had updated in all its stages when the request was
+	// created.
 	RunClustersDone *int32 `json:"runClustersDone,omitempty"`
-	// RunClusterCount is the number of clusters of the run, in all its stages.
+	// runClusterCount is the number of clusters in all stages of the run.
 	RunClusterCount *int32 `json:"runClusterCount,omitempty"`
 }
 

@@ -13,13 +13,15 @@ import (
 // StageTaskStatusApplyConfiguration represents a declarative configuration of the StageTaskStatus type for use
 // with apply.
 //
-// StageTaskStatus is how far a task has come.
+// StageTaskStatus is the progress of a task.
 type StageTaskStatusApplyConfiguration struct {
-	// Type of the task.
+	// type is the type of the task.
 	Type *placementv1.StageTaskType `json:"type,omitempty"`
-	// ApprovalRequestName is the approval request of an Approval task: <run>-before-<stage> or <run>-after-<stage>.
+	// approvalRequestName is the name of the approval request of an Approval task: <run>-before-<stage> or
+	// <run>-after-<stage>.
 	ApprovalRequestName *string `json:"approvalRequestName,omitempty"`
-	// Conditions of the task: ApprovalRequestCreated and ApprovalRequestApproved, or WaitTimeElapsed.
+	// conditions are the conditions of the task: ApprovalRequestCreated and ApprovalRequestApproved, or
+	// WaitTimeElapsed.
 	Conditions []metav1.ConditionApplyConfiguration `json:"conditions,omitempty"`
 }
 

@@ -12,15 +12,15 @@ import (
 // TolerationApplyConfiguration represents a declarative configuration of the Toleration type for use
 // with apply.
 //
-// Toleration lets a placement be scheduled to clusters with a matching taint.
+// Toleration allows a placement on clusters with a matching taint.
 type TolerationApplyConfiguration struct {
-	// Key of the taints to tolerate. Empty means every key, and needs the operator Exists.
+	// key is the key of the taints to tolerate. Empty means every key and requires the operator Exists.
 	Key *string `json:"key,omitempty"`
-	// Operator is Equal or Exists. It defaults to Equal.
+	// operator is Equal or Exists. It defaults to Equal.
 	Operator *placementv1.TolerationOperator `json:"operator,omitempty"`
-	// Value of the taints to tolerate. It has to be empty with the operator Exists.
+	// value is the value of the taints to tolerate. It must be empty if the operator is Exists.
 	Value *string `json:"value,omitempty"`
-	// Effect of the taints to tolerate. Empty means every effect.
+	// effect is the effect of the taints to tolerate. Empty means every effect.
 	Effect *placementv1.TaintEffect `json:"effect,omitempty"`
 }
 

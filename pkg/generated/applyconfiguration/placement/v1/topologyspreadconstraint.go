@@ -14,11 +14,12 @@ import (
 //
 // TopologySpreadConstraint spreads a placement over the values of one cluster label.
 type TopologySpreadConstraintApplyConfiguration struct {
-	// MaxSkew is the largest allowed difference in number of clusters between two label values, 1 or more. It defaults to 1.
+	// maxSkew is the largest allowed difference between the numbers of clusters of two label values, 1 or more. It
+	// defaults to 1.
 	MaxSkew *int32 `json:"maxSkew,omitempty"`
-	// TopologyKey is the label of the MemberCluster whose values are the domains to spread over.
+	// topologyKey is the label of the MemberCluster whose values are the domains to spread over.
 	TopologyKey *string `json:"topologyKey,omitempty"`
-	// WhenUnsatisfiable is DoNotSchedule or ScheduleAnyway. It defaults to DoNotSchedule.
+	// whenUnsatisfiable is DoNotSchedule or ScheduleAnyway. It defaults to DoNotSchedule.
 	WhenUnsatisfiable *placementv1.UnsatisfiableConstraintAction `json:"whenUnsatisfiable,omitempty"`
 }
 

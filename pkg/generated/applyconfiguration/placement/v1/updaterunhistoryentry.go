@@ -13,27 +13,29 @@ import (
 // UpdateRunHistoryEntryApplyConfiguration represents a declarative configuration of the UpdateRunHistoryEntry type for use
 // with apply.
 //
-// UpdateRunHistoryEntry is one thing that happened to a run, or that a user asked of it.
+// UpdateRunHistoryEntry is one event of a run, or one operation that a user requested of it.
 type UpdateRunHistoryEntryApplyConfiguration struct {
-	// Number counts what happened to the run, from 1.
+	// number is the number of the entry. The entries of a run are numbered from 1.
 	Number *int64 `json:"number,omitempty"`
-	// Time when it happened, by the server's clock.
+	// time is when it happened, by the server's clock.
 	Time *metav1.Time `json:"time,omitempty"`
-	// Reason says in one word what happened. It is the reason of the Event that tells of it.
+	// reason is what happened, in one word. The Event about it has the same reason.
 	Reason *string `json:"reason,omitempty"`
-	// Operation is what a user asked; empty for what happened to the run.
+	// operation is the operation that a user requested. It is empty for events of the run.
 	Operation *placementv1.OperationType `json:"operation,omitempty"`
-	// User is the name of the user who did it, as the server authenticated them; empty for what the run did by itself.
+	// user is the name of the user who requested the operation, as the server authenticated them. It is empty for
+	// events of the run.
 	User *string `json:"user,omitempty"`
-	// Stage that it is about.
+	// stage is the name of the stage that the entry is about.
 	Stage *string `json:"stage,omitempty"`
-	// Clusters that it is about.
+	// clusters are the names of the clusters that the entry is about.
 	Clusters []string `json:"clusters,omitempty"`
-	// Task that it is about.
+	// task is the type of the task that the entry is about.
 	Task *placementv1.StageTaskType `json:"task,omitempty"`
-	// Message says in a sentence what happened, or why the user asked.
+	// message describes what happened, or is the user's reason.
 	Message *string `json:"message,omitempty"`
-	// AuditID helps to find the request of the user in the audit log, at most 64 characters. A client can choose it, so it proves nothing.
+	// auditID is the audit ID of the user's request, to find it in the audit log. At most 64 characters. A client can
+	// choose it, so it proves nothing.
 	AuditID *string `json:"auditID,omitempty"`
 }
 

@@ -14,9 +14,9 @@ import (
 //
 // UpdateRunReference names another run of the placement.
 type UpdateRunReferenceApplyConfiguration struct {
-	// Name of the run.
+	// name is the name of the run.
 	Name *string `json:"name,omitempty"`
-	// UID of the run; empty as long as it is about to be created.
+	// uid is the uid of the run. It is empty until the run is created.
 	UID *types.UID `json:"uid,omitempty"`
 }
 

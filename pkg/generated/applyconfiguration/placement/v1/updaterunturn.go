@@ -12,17 +12,17 @@ import (
 // UpdateRunTurnApplyConfiguration represents a declarative configuration of the UpdateRunTurn type for use
 // with apply.
 //
-// UpdateRunTurn is a run's turn to move a placement. A run holds its turn from its first write to a binding until it is over or
-// fully stopped.
+// UpdateRunTurn is a run's turn to update the clusters of a placement. A run holds its turn from its first write to a
+// binding until it is over or fully stopped.
 type UpdateRunTurnApplyConfiguration struct {
-	// State is Waiting, Claimed, Held or Released.
+	// state is Waiting, Claimed, Held or Released.
 	State *placementv1.TurnState `json:"state,omitempty"`
-	// Number of the last turn that the run held. The turns of all runs of a placement are counted, from 1. Bindings carry the
-	// number of the turn in which they were moved.
+	// number is the number of the last turn that the run held. The turns of all runs of a placement are numbered from
+	// 1. A binding carries the number of the turn in which it was last updated.
 	Number *int64 `json:"number,omitempty"`
-	// Claim is the number of the turn that the run asks for while its state is Claimed.
+	// claim is the number of the turn that the run claims while state is Claimed.
 	Claim *int64 `json:"claim,omitempty"`
-	// WaitingFor is the name of the run that comes first, while State is Waiting.
+	// waitingFor is the name of the run that comes first, while state is Waiting.
 	WaitingFor *string `json:"waitingFor,omitempty"`
 }
 

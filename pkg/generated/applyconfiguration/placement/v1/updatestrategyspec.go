@@ -8,12 +8,13 @@ package v1
 // UpdateStrategySpecApplyConfiguration represents a declarative configuration of the UpdateStrategySpec type for use
 // with apply.
 //
-// UpdateStrategySpec is an order of stages. A run copies it when it initialises; later edits are for later runs.
+// UpdateStrategySpec is a sequence of stages. A run copies it when it is initialized; later changes affect later runs
+// only.
 type UpdateStrategySpecApplyConfiguration struct {
-	// Stages are gone through one after the other, at most 31. Every target cluster has to be in exactly one of them.
+	// stages are the stages of a run in order, at most 31. Every target cluster must be in exactly one of them.
 	Stages []StageConfigApplyConfiguration `json:"stages,omitempty"`
-	// FailurePolicy says when clusters that do not become available are given up, for stages without a policy of their own. Absent,
-	// a run waits for every cluster.
+	// failurePolicy specifies when a cluster that does not become available has failed, for stages without a policy
+	// of their own. If it is absent, a run waits for every cluster.
 	FailurePolicy *FailurePolicyApplyConfiguration `json:"failurePolicy,omitempty"`
 }
 

@@ -8,13 +8,13 @@ package v1
 // WorkSpecApplyConfiguration represents a declarative configuration of the WorkSpec type for use
 // with apply.
 //
-// WorkSpec are the manifests of a Work.
+// WorkSpec specifies the manifests of a Work.
 type WorkSpecApplyConfiguration struct {
-	// Workload are the manifests.
+	// workload is the list of manifests.
 	Workload *WorkloadTemplateApplyConfiguration `json:"workload,omitempty"`
-	// ApplyStrategy says how they are written to the member cluster.
+	// applyStrategy specifies how the manifests are applied to the member cluster.
 	ApplyStrategy *ApplyStrategyApplyConfiguration `json:"applyStrategy,omitempty"`
-	// ReportBackStrategy says whether their status is brought back.
+	// reportBackStrategy specifies whether the status of the applied objects is copied to the hub.
 	ReportBackStrategy *ReportBackStrategyApplyConfiguration `json:"reportBackStrategy,omitempty"`
 }
 

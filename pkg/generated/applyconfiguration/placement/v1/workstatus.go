@@ -12,11 +12,12 @@ import (
 // WorkStatusApplyConfiguration represents a declarative configuration of the WorkStatus type for use
 // with apply.
 //
-// WorkStatus says what became of a Work on its member cluster.
+// WorkStatus is the state of a Work on its member cluster.
 type WorkStatusApplyConfiguration struct {
-	// Conditions of the Work: Applied, Available, DiffReported, StatusTrimmed, ObjectsKept and ObjectsRemaining.
+	// conditions are the conditions of the Work: Applied, Available, DiffReported, StatusTrimmed, ObjectsKept and
+	// ObjectsRemaining.
 	Conditions []metav1.ConditionApplyConfiguration `json:"conditions,omitempty"`
-	// ManifestConditions has one entry a manifest.
+	// manifestConditions has one entry for each manifest.
 	ManifestConditions []ManifestConditionApplyConfiguration `json:"manifestConditions,omitempty"`
 }
 

@@ -10,7 +10,7 @@ package v1beta1
 //
 // Affinity holds the scheduling rules of a placement.
 type AffinityApplyConfiguration struct {
-	// ClusterAffinity are the rules on member clusters.
+	// clusterAffinity are the rules on member clusters.
 	ClusterAffinity *ClusterAffinityApplyConfiguration `json:"clusterAffinity,omitempty"`
 }
 

@@ -15,7 +15,7 @@ import (
 // AppliedResourceMeta names an applied object.
 type AppliedResourceMetaApplyConfiguration struct {
 	WorkResourceIdentifierApplyConfiguration `json:""`
-	// UID of the object on the member cluster.
+	// uid is the uid of the object on the member cluster.
 	UID *types.UID `json:"uid,omitempty"`
 }
 

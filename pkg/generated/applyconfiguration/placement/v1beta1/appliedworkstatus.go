@@ -8,9 +8,9 @@ package v1beta1
 // AppliedWorkStatusApplyConfiguration represents a declarative configuration of the AppliedWorkStatus type for use
 // with apply.
 //
-// AppliedWorkStatus lists what was applied for a Work.
+// AppliedWorkStatus lists the objects that were applied for a Work.
 type AppliedWorkStatusApplyConfiguration struct {
-	// AppliedResources are the objects that the AppliedWork owns.
+	// appliedResources are the objects that the AppliedWork owns.
 	AppliedResources []AppliedResourceMetaApplyConfiguration `json:"appliedResources,omitempty"`
 }
 

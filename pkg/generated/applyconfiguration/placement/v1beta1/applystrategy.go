@@ -12,19 +12,22 @@ import (
 // ApplyStrategyApplyConfiguration represents a declarative configuration of the ApplyStrategy type for use
 // with apply.
 //
-// ApplyStrategy says how manifests are written to a member cluster.
+// ApplyStrategy specifies how manifests are applied to a member cluster.
 type ApplyStrategyApplyConfiguration struct {
-	// ComparisonOption says which fields count as drift or difference. It defaults to PartialComparison.
+	// comparisonOption is PartialComparison or FullComparison: the fields that are compared to find drift and
+	// differences. It defaults to PartialComparison.
 	ComparisonOption *placementv1beta1.ComparisonOptionType `json:"comparisonOption,omitempty"`
-	// WhenToApply says whether to apply over changes made on the member. It defaults to Always.
+	// whenToApply is Always or IfNotDrifted: whether manifests are applied over changes made on the member. It
+	// defaults to Always.
 	WhenToApply *placementv1beta1.WhenToApplyType `json:"whenToApply,omitempty"`
-	// Type is ClientSideApply, ServerSideApply or ReportDiff. It defaults to ClientSideApply.
+	// type is ClientSideApply, ServerSideApply or ReportDiff. It defaults to ClientSideApply.
 	Type *placementv1beta1.ApplyStrategyType `json:"type,omitempty"`
-	// AllowCoOwnership lets an object be placed that has other owners on the member. It defaults to false.
+	// allowCoOwnership allows placing an object that has other owners on the member. It defaults to false.
 	AllowCoOwnership *bool `json:"allowCoOwnership,omitempty"`
-	// ServerSideApplyConfig configures server-side apply. Only for the type ServerSideApply.
+	// serverSideApplyConfig configures server-side apply. Only for the type ServerSideApply.
 	ServerSideApplyConfig *ServerSideApplyConfigApplyConfiguration `json:"serverSideApplyConfig,omitempty"`
-	// WhenToTakeOver says what becomes of objects that were on the member before. It defaults to Always.
+	// whenToTakeOver is Always, IfNoDiff or Never: whether objects that existed on the member before the placement
+	// are taken over. It defaults to Always.
 	WhenToTakeOver *placementv1beta1.WhenToTakeOverType `json:"whenToTakeOver,omitempty"`
 }
 

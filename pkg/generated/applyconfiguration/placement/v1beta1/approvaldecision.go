@@ -16,17 +16,18 @@ import (
 //
 // ApprovalDecision is the server's record of one decision.
 type ApprovalDecisionApplyConfiguration struct {
-	// Decision is Approved or Rejected.
+	// decision is Approved or Rejected.
 	Decision *placementv1beta1.DecisionType `json:"decision,omitempty"`
-	// User who decided, as the server authenticated them.
+	// user is the user who decided, as the server authenticated them.
 	User *DecisionUserApplyConfiguration `json:"user,omitempty"`
-	// Time of the decision, by the server's clock.
+	// time is when the user decided, by the server's clock.
 	Time *v1.Time `json:"time,omitempty"`
-	// Comment is what the user said with the decision.
+	// comment is the comment that the user gave with the decision.
 	Comment *string `json:"comment,omitempty"`
-	// RequestUID is the uid of the approval request that the decision is about.
+	// requestUID is the uid of the approval request that the decision is about.
 	RequestUID *types.UID `json:"requestUID,omitempty"`
-	// AuditID helps to find the request in the audit log, at most 64 characters. A client can choose it, so it proves nothing.
+	// auditID is the audit ID of the user's request, to find it in the audit log. At most 64 characters. A client can
+	// choose it, so it proves nothing.
 	AuditID *string `json:"auditID,omitempty"`
 }
 

@@ -14,9 +14,10 @@ import (
 //
 // ApprovalRequestStatus is the decision on a request.
 type ApprovalRequestStatusApplyConfiguration struct {
-	// Decisions are who decided what and when, as the server recorded it. Only the server writes here. At most 10.
+	// decisions are the server's records of the decisions on the request, at most 10. Only the server writes them.
 	Decisions []ApprovalDecisionApplyConfiguration `json:"decisions,omitempty"`
-	// Conditions of the request: Approved, set by the decision, and ApprovalAccepted, set once the run has acted on it.
+	// conditions are the conditions of the request: Approved, set by the decision, and ApprovalAccepted, set once the
+	// run has acted on it.
 	Conditions []v1.ConditionApplyConfiguration `json:"conditions,omitempty"`
 }
 

@@ -8,12 +8,13 @@ package v1beta1
 // ClusterAffinityApplyConfiguration represents a declarative configuration of the ClusterAffinity type for use
 // with apply.
 //
-// ClusterAffinity restricts and ranks member clusters. Rules are looked at when a cluster is scheduled; a cluster that stops to
-// match later keeps its placement.
+// ClusterAffinity restricts and ranks member clusters. Its rules hold when a cluster is picked; a cluster that stops
+// matching later keeps its placement.
 type ClusterAffinityApplyConfiguration struct {
-	// RequiredDuringSchedulingIgnoredDuringExecution must be met by a cluster to be picked.
+	// requiredDuringSchedulingIgnoredDuringExecution is a selector that a cluster must match to be picked.
 	RequiredDuringSchedulingIgnoredDuringExecution *ClusterSelectorApplyConfiguration `json:"requiredDuringSchedulingIgnoredDuringExecution,omitempty"`
-	// PreferredDuringSchedulingIgnoredDuringExecution ranks the clusters that meet the required rules. Only for PickN.
+	// preferredDuringSchedulingIgnoredDuringExecution ranks the clusters that match the required terms. Only for
+	// PickN.
 	PreferredDuringSchedulingIgnoredDuringExecution []PreferredClusterSelectorApplyConfiguration `json:"preferredDuringSchedulingIgnoredDuringExecution,omitempty"`
 }
 

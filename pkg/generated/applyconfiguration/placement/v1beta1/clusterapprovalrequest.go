@@ -21,11 +21,11 @@ import (
 // reject.
 type ClusterApprovalRequestApplyConfiguration struct {
 	v1.TypeMetaApplyConfiguration `json:""`
-	// Standard object's metadata.
+	// metadata is the object's standard metadata.
 	*v1.ObjectMetaApplyConfiguration `json:"metadata,omitempty"`
-	// Spec says what is asked. It cannot be changed.
+	// spec is the question. It cannot be changed.
 	Spec *ApprovalRequestSpecApplyConfiguration `json:"spec,omitempty"`
-	// Status is the decision.
+	// status is the decision.
 	Status *ApprovalRequestStatusApplyConfiguration `json:"status,omitempty"`
 }
 

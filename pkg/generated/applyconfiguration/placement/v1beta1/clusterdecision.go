@@ -8,15 +8,15 @@ package v1beta1
 // ClusterDecisionApplyConfiguration represents a declarative configuration of the ClusterDecision type for use
 // with apply.
 //
-// ClusterDecision says whether a cluster was picked, and why.
+// ClusterDecision is the decision on whether a cluster is picked, with the reason.
 type ClusterDecisionApplyConfiguration struct {
-	// ClusterName is the member cluster.
+	// clusterName is the name of the member cluster.
 	ClusterName *string `json:"clusterName,omitempty"`
-	// Selected says whether it was picked.
+	// selected reports whether the cluster was picked.
 	Selected *bool `json:"selected,omitempty"`
-	// ClusterScore is its rank among the clusters that meet the policy. Only for PickN.
+	// clusterScore is the score of the cluster among those that meet the policy. Only for PickN.
 	ClusterScore *ClusterScoreApplyConfiguration `json:"clusterScore,omitempty"`
-	// Reason says why it was picked or not.
+	// reason explains why the cluster was picked or not.
 	Reason *string `json:"reason,omitempty"`
 }
 

@@ -18,12 +18,12 @@ import (
 // ClusterResourceEnvelopeApplyConfiguration represents a declarative configuration of the ClusterResourceEnvelope type for use
 // with apply.
 //
-// ClusterResourceEnvelope wraps cluster-scoped objects that are to take effect on the member clusters and not on the hub.
+// ClusterResourceEnvelope wraps cluster-scoped objects that take effect on the member clusters and not on the hub.
 type ClusterResourceEnvelopeApplyConfiguration struct {
 	v1.TypeMetaApplyConfiguration `json:""`
-	// Standard object's metadata.
+	// metadata is the object's standard metadata.
 	*v1.ObjectMetaApplyConfiguration `json:"metadata,omitempty"`
-	// Data are the wrapped objects under names of your choice, 1 to 50.
+	// data maps names of your choice to the wrapped objects, 1 to 50.
 	Data map[string]runtime.RawExtension `json:"data,omitempty"`
 }
 

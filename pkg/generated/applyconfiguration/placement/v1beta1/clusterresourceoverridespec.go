@@ -8,13 +8,15 @@ package v1beta1
 // ClusterResourceOverrideSpecApplyConfiguration represents a declarative configuration of the ClusterResourceOverrideSpec type for use
 // with apply.
 //
-// ClusterResourceOverrideSpec says what is changed and where.
+// ClusterResourceOverrideSpec specifies the objects to change, the changes and the clusters.
 type ClusterResourceOverrideSpecApplyConfiguration struct {
-	// Placement that the override is for. Absent means every placement. It cannot be changed.
+	// placement is the placement that the override applies to. If it is absent, the override applies to every
+	// placement. It cannot be changed.
 	Placement *PlacementRefApplyConfiguration `json:"placement,omitempty"`
-	// ClusterResourceSelectors name the cluster-scoped objects to change, 1 to 20. Who names a Namespace changes everything in it.
+	// clusterResourceSelectors name the cluster-scoped objects to change, 1 to 20. A Namespace stands for everything
+	// in it.
 	ClusterResourceSelectors []ResourceSelectorTermApplyConfiguration `json:"clusterResourceSelectors,omitempty"`
-	// Policy are the changes.
+	// policy specifies the changes and the clusters that they are for.
 	Policy *OverridePolicyApplyConfiguration `json:"policy,omitempty"`
 }
 

@@ -20,11 +20,11 @@ import (
 // ClusterResourcePlacement selects objects of the hub and places them onto member clusters.
 type ClusterResourcePlacementApplyConfiguration struct {
 	v1.TypeMetaApplyConfiguration `json:""`
-	// Standard object's metadata.
+	// metadata is the object's standard metadata.
 	*v1.ObjectMetaApplyConfiguration `json:"metadata,omitempty"`
-	// Spec is the wanted placement.
+	// spec is the desired state of the placement.
 	Spec *PlacementSpecApplyConfiguration `json:"spec,omitempty"`
-	// Status is the observed placement, written by Stagegate.
+	// status is the observed state of the placement. Only the server writes it.
 	Status *PlacementStatusApplyConfiguration `json:"status,omitempty"`
 }
 

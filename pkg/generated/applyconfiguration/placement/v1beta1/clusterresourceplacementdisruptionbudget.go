@@ -20,9 +20,9 @@ import (
 // ClusterResourcePlacementDisruptionBudget limits the evictions of the ClusterResourcePlacement of the same name.
 type ClusterResourcePlacementDisruptionBudgetApplyConfiguration struct {
 	v1.TypeMetaApplyConfiguration `json:""`
-	// Standard object's metadata.
+	// metadata is the object's standard metadata.
 	*v1.ObjectMetaApplyConfiguration `json:"metadata,omitempty"`
-	// Spec is the limit.
+	// spec is the limit.
 	Spec *PlacementDisruptionBudgetSpecApplyConfiguration `json:"spec,omitempty"`
 }
 

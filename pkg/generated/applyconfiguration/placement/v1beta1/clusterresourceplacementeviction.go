@@ -17,14 +17,14 @@ import (
 // ClusterResourcePlacementEvictionApplyConfiguration represents a declarative configuration of the ClusterResourcePlacementEviction type for use
 // with apply.
 //
-// ClusterResourcePlacementEviction asks once for a placement to be taken off a member cluster.
+// ClusterResourcePlacementEviction requests the removal of a placement from a member cluster, once.
 type ClusterResourcePlacementEvictionApplyConfiguration struct {
 	v1.TypeMetaApplyConfiguration `json:""`
-	// Standard object's metadata.
+	// metadata is the object's standard metadata.
 	*v1.ObjectMetaApplyConfiguration `json:"metadata,omitempty"`
-	// Spec says which placement and which cluster. It cannot be changed.
+	// spec names the placement and the cluster. It cannot be changed.
 	Spec *PlacementEvictionSpecApplyConfiguration `json:"spec,omitempty"`
-	// Status says what became of it.
+	// status is the result of the eviction.
 	Status *PlacementEvictionStatusApplyConfiguration `json:"status,omitempty"`
 }
 

@@ -8,11 +8,11 @@ package v1beta1
 // ClusterScoreApplyConfiguration represents a declarative configuration of the ClusterScore type for use
 // with apply.
 //
-// ClusterScore is the rank of a cluster among those that meet a policy.
+// ClusterScore is the score of a cluster among those that meet a policy.
 type ClusterScoreApplyConfiguration struct {
-	// AffinityScore is the sum of the weights of the preferred rules that the cluster matches.
+	// affinityScore is the sum of the weights of the preferred rules that the cluster matches.
 	AffinityScore *int32 `json:"affinityScore,omitempty"`
-	// TopologySpreadScore says how well picking the cluster spreads the placement.
+	// priorityScore is the score of how evenly picking the cluster spreads the placement.
 	TopologySpreadScore *int32 `json:"priorityScore,omitempty"`
 }
 

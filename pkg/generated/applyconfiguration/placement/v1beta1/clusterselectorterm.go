@@ -12,15 +12,15 @@ import (
 // ClusterSelectorTermApplyConfiguration represents a declarative configuration of the ClusterSelectorTerm type for use
 // with apply.
 //
-// ClusterSelectorTerm matches clusters by label and by property; both have to match where both are given.
+// ClusterSelectorTerm matches clusters by label and by property. If both are set, both must match.
 type ClusterSelectorTermApplyConfiguration struct {
-	// LabelSelector is matched against the labels of the MemberCluster.
+	// labelSelector is matched against the labels of the MemberCluster.
 	LabelSelector *v1.LabelSelectorApplyConfiguration `json:"labelSelector,omitempty"`
-	// PropertySelector is matched against status.properties and status.resourceUsage of the MemberCluster. Not allowed in
+	// propertySelector is matched against status.properties and status.resourceUsage of the MemberCluster. Not allowed in
 	// preferred rules.
 	PropertySelector *PropertySelectorApplyConfiguration `json:"propertySelector,omitempty"`
-	// PropertySorter scores clusters by a property, between the lowest and the highest value in the fleet. Not allowed in
-	// required rules.
+	// propertySorter scores clusters by a property, on the scale from the lowest to the highest value in the fleet.
+	// Not allowed in required rules.
 	PropertySorter *PropertySorterApplyConfiguration `json:"propertySorter,omitempty"`
 }
 

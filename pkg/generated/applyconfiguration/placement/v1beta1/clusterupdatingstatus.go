@@ -12,28 +12,29 @@ import (
 // ClusterUpdatingStatusApplyConfiguration represents a declarative configuration of the ClusterUpdatingStatus type for use
 // with apply.
 //
-// ClusterUpdatingStatus is how far a cluster has come.
+// ClusterUpdatingStatus is the progress of a cluster.
 type ClusterUpdatingStatusApplyConfiguration struct {
-	// ClusterName is the member cluster.
+	// clusterName is the name of the member cluster.
 	ClusterName *string `json:"clusterName,omitempty"`
-	// ResourceOverrideSnapshots are the ResourceOverride snapshots in force on the cluster in this run.
+	// resourceOverrideSnapshots are the ResourceOverride snapshots in force on the cluster in this run.
 	ResourceOverrideSnapshots []NamespacedNameApplyConfiguration `json:"resourceOverrideSnapshots,omitempty"`
-	// ClusterResourceOverrideSnapshots are the ClusterResourceOverride snapshots in force on the cluster in this run.
+	// clusterResourceOverrideSnapshots are the ClusterResourceOverride snapshots in force on the cluster in this run.
 	ClusterResourceOverrideSnapshots []string `json:"clusterResourceOverrideSnapshots,omitempty"`
-	// ResourceSnapshotIndex is the index of the resource snapshot that the cluster gets, where it is not that of the run.
+	// resourceSnapshotIndex is the index of the resource snapshot that the cluster gets, if it is not that of the
+	// run.
 	ResourceSnapshotIndex *string `json:"resourceSnapshotIndex,omitempty"`
-	// PreviousResourceSnapshotIndex is the index of the resource snapshot that the cluster had when its update began, empty where it had
-	// none. Absent as long as the update has not begun.
+	// previousResourceSnapshotIndex is the index of the resource snapshot that the cluster had when its update began.
+	// It is empty if the cluster had none, and absent until the update begins.
 	PreviousResourceSnapshotIndex *string `json:"previousResourceSnapshotIndex,omitempty"`
-	// PreviousResourceOverrideSnapshots are the ResourceOverride snapshots that were in force on the cluster when its update began.
+	// previousResourceOverrideSnapshots are the ResourceOverride snapshots that were in force on the cluster when its update began.
 	PreviousResourceOverrideSnapshots []NamespacedNameApplyConfiguration `json:"previousResourceOverrideSnapshots,omitempty"`
-	// PreviousClusterResourceOverrideSnapshots are the ClusterResourceOverride snapshots that were in force on the cluster when its
+	// previousClusterResourceOverrideSnapshots are the ClusterResourceOverride snapshots that were in force on the cluster when its
 	// update began.
 	PreviousClusterResourceOverrideSnapshots []string `json:"previousClusterResourceOverrideSnapshots,omitempty"`
-	// Message is what keeps a cluster that is being updated from being done, as its binding reports it: the first object that is
-	// not applied or not available, and why. Empty where nothing is reported. At most 256 bytes.
+	// message is the reason why the update of the cluster is not done, as its binding reports it: the first object
+	// that is not applied or not available, and why. It is empty if the binding reports nothing. At most 256 bytes.
 	Message *string `json:"message,omitempty"`
-	// Conditions of the cluster: Started and Succeeded.
+	// conditions are the conditions of the cluster: Started and Succeeded.
 	Conditions []v1.ConditionApplyConfiguration `json:"conditions,omitempty"`
 }
 

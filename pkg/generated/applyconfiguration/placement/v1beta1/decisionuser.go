@@ -8,13 +8,14 @@ package v1beta1
 // DecisionUserApplyConfiguration represents a declarative configuration of the DecisionUser type for use
 // with apply.
 //
-// DecisionUser is who decided.
+// DecisionUser is a user as the server authenticated them.
 type DecisionUserApplyConfiguration struct {
-	// Username of the user.
+	// username is the name of the user.
 	Username *string `json:"username,omitempty"`
-	// UID of the user, where the hub passes it on.
+	// uid is the unique ID of the user, if the hub passes it on.
 	UID *string `json:"uid,omitempty"`
-	// Groups of the user. Of more than 32, those that the policy names and then the first others; the audit log has all.
+	// groups are the groups of the user. If there are more than 32, the groups that the policy names are kept, then
+	// the first of the others. The audit log has all of them.
 	Groups []string `json:"groups,omitempty"`
 }
 

@@ -12,15 +12,16 @@ import (
 // DiffDetailsApplyConfiguration represents a declarative configuration of the DiffDetails type for use
 // with apply.
 //
-// DiffDetails say how an object on a member cluster differs from its manifest.
+// DiffDetails describe how an object on a member cluster differs from its manifest.
 type DiffDetailsApplyConfiguration struct {
-	// ObservationTime is when the difference was last seen.
+	// observationTime is when the difference was last seen.
 	ObservationTime *v1.Time `json:"observationTime,omitempty"`
-	// ObservedInMemberClusterGeneration is the generation that the object had then; absent where it does not exist.
+	// observedInMemberClusterGeneration is the generation of the object on the member at observationTime. It is
+	// absent if the object does not exist there.
 	ObservedInMemberClusterGeneration *int64 `json:"observedInMemberClusterGeneration,omitempty"`
-	// FirstDiffedObservedTime is when the difference was first seen.
+	// firstDiffedObservedTime is when the difference was first seen.
 	FirstDiffedObservedTime *v1.Time `json:"firstDiffedObservedTime,omitempty"`
-	// ObservedDiffs are the places that differ, at most 100.
+	// observedDiffs are the fields that differ, at most 100.
 	ObservedDiffs []PatchDetailApplyConfiguration `json:"observedDiffs,omitempty"`
 }
 

@@ -15,13 +15,14 @@ import (
 // DiffedResourcePlacement is an object whose state on a member cluster differs from the manifest.
 type DiffedResourcePlacementApplyConfiguration struct {
 	ResourceIdentifierApplyConfiguration `json:""`
-	// ObservationTime is when the difference was last seen.
+	// observationTime is when the difference was last seen.
 	ObservationTime *v1.Time `json:"observationTime,omitempty"`
-	// TargetClusterObservedGeneration is the generation that the object had on the member then; absent where it does not exist.
+	// targetClusterObservedGeneration is the generation of the object on the member at observationTime. It is absent
+	// if the object does not exist there.
 	TargetClusterObservedGeneration *int64 `json:"targetClusterObservedGeneration,omitempty"`
-	// FirstDiffedObservedTime is when the difference was first seen.
+	// firstDiffedObservedTime is when the difference was first seen.
 	FirstDiffedObservedTime *v1.Time `json:"firstDiffedObservedTime,omitempty"`
-	// ObservedDiffs are the places that differ, at most 100.
+	// observedDiffs are the fields that differ, at most 100.
 	ObservedDiffs []PatchDetailApplyConfiguration `json:"observedDiffs,omitempty"`
 }
 

@@ -15,7 +15,7 @@ import (
 // FailedResourcePlacement is an object that could not be applied, or is not available, on a member cluster.
 type FailedResourcePlacementApplyConfiguration struct {
 	ResourceIdentifierApplyConfiguration `json:""`
-	// Condition says what failed and why.
+	// condition is the failed condition of the object, Applied or Available, with the reason.
 	Condition *v1.ConditionApplyConfiguration `json:"condition,omitempty"`
 }
 

@@ -14,16 +14,17 @@ import (
 // FailurePolicyApplyConfiguration represents a declarative configuration of the FailurePolicy type for use
 // with apply.
 //
-// FailurePolicy says when a cluster is given up, and how many may be before the run fails.
+// FailurePolicy specifies when a cluster has failed, how many clusters may fail, and what happens beyond that.
 type FailurePolicyApplyConfiguration struct {
-	// ClusterTimeout is how long the update of a cluster may take until it is available, such as 15m. Then the cluster has failed, and
-	// the run goes on without it as long as MaxFailures allows. The time starts anew when a stopped run is resumed,
-	// and when a server that was away is back.
+	// clusterTimeout is the time in which a cluster must become available after its update began, such as 15m. Then
+	// the cluster has failed, and the run proceeds without it as long as maxFailures allows. The time restarts when a
+	// stopped run is resumed, and when the server returns after an outage.
 	ClusterTimeout *v1.Duration `json:"clusterTimeout,omitempty"`
-	// MaxFailures is how many clusters of a stage may fail: a number, or a percentage from 0% to 100% of the stage's clusters, rounded
-	// down. What happens with one more says OnFailure. It defaults to 0.
+	// maxFailures is the number of clusters of a stage that may fail: a number, or a percentage from 0% to 100% of
+	// the stage's clusters, rounded down. If more fail, onFailure applies. It defaults to 0.
 	MaxFailures *intstr.IntOrString `json:"maxFailures,omitempty"`
-	// OnFailure is Fail, Pause or Rollback: what a run does when more clusters have failed than MaxFailures. It defaults to Fail.
+	// onFailure is Fail, Pause or Rollback: the action when more than maxFailures clusters of a stage have failed. It
+	// defaults to Fail.
 	OnFailure *placementv1beta1.FailureAction `json:"onFailure,omitempty"`
 }
 

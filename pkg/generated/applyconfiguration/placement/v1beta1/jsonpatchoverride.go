@@ -15,12 +15,12 @@ import (
 //
 // JSONPatchOverride is one step of a JSON patch.
 type JSONPatchOverrideApplyConfiguration struct {
-	// Operator is add, remove or replace.
+	// op is add, remove or replace.
 	Operator *placementv1beta1.JSONPatchOverrideOperator `json:"op,omitempty"`
-	// Path is a JSON pointer to the place to change. Type, name, namespace and status cannot be changed.
+	// path is a JSON pointer to the place to change. Type, name, namespace and status cannot be changed.
 	Path *string `json:"path,omitempty"`
-	// Value to add, or to replace with; any JSON. ${MEMBER-CLUSTER-NAME} and ${MEMBER-CLUSTER-LABEL-KEY-<key>} in it stand for
-	// the cluster's name and the value of its label.
+	// value is the JSON value to add, or to replace the present one with. In it, ${MEMBER-CLUSTER-NAME} stands for
+	// the cluster's name and ${MEMBER-CLUSTER-LABEL-KEY-<key>} for the value of the cluster's label <key>.
 	Value *v1.JSON `json:"value,omitempty"`
 }
 

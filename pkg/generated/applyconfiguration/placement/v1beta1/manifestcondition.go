@@ -12,18 +12,18 @@ import (
 // ManifestConditionApplyConfiguration represents a declarative configuration of the ManifestCondition type for use
 // with apply.
 //
-// ManifestCondition says what became of one manifest.
+// ManifestCondition is the state of one manifest.
 type ManifestConditionApplyConfiguration struct {
-	// Identifier names the manifest.
+	// identifier names the manifest.
 	Identifier *WorkResourceIdentifierApplyConfiguration `json:"identifier,omitempty"`
-	// Conditions of the manifest: Applied, Available and DiffReported. Their observedGeneration is that of the object on the
-	// member cluster.
+	// conditions are the conditions of the manifest: Applied, Available and DiffReported. Their observedGeneration is
+	// that of the object on the member cluster.
 	Conditions []v1.ConditionApplyConfiguration `json:"conditions,omitempty"`
-	// DriftDetails say how the object was changed on the member cluster.
+	// driftDetails describe how the object was changed on the member cluster.
 	DriftDetails *DriftDetailsApplyConfiguration `json:"driftDetails,omitempty"`
-	// DiffDetails say how the object differs from the manifest.
+	// diffDetails describe how the object differs from the manifest.
 	DiffDetails *DiffDetailsApplyConfiguration `json:"diffDetails,omitempty"`
-	// BackReportedStatus is the status that the object has on the member cluster.
+	// backReportedStatus is the status of the object on the member cluster.
 	BackReportedStatus *BackReportedStatusApplyConfiguration `json:"backReportedStatus,omitempty"`
 }
 

@@ -10,9 +10,9 @@ package v1beta1
 //
 // NamespacedName names an object in a namespace.
 type NamespacedNameApplyConfiguration struct {
-	// Name of the object.
+	// name is the name of the object.
 	Name *string `json:"name,omitempty"`
-	// Namespace of the object.
+	// namespace is the namespace of the object.
 	Namespace *string `json:"namespace,omitempty"`
 }
 

@@ -8,13 +8,13 @@ package v1beta1
 // PatchDetailApplyConfiguration represents a declarative configuration of the PatchDetail type for use
 // with apply.
 //
-// PatchDetail is one place in which the member's object differs from the manifest.
+// PatchDetail is one field in which the member's object differs from the manifest.
 type PatchDetailApplyConfiguration struct {
-	// Path is a JSON pointer into the object.
+	// path is a JSON pointer into the object.
 	Path *string `json:"path,omitempty"`
-	// ValueInMember is the value on the member cluster; empty where the member lacks the field.
+	// valueInMember is the value on the member cluster. It is empty if the member's object lacks the field.
 	ValueInMember *string `json:"valueInMember,omitempty"`
-	// ValueInHub is the value in the manifest; empty where the manifest lacks the field.
+	// valueInHub is the value in the manifest. It is empty if the manifest lacks the field.
 	ValueInHub *string `json:"valueInHub,omitempty"`
 }
 

@@ -12,11 +12,13 @@ import (
 // PlacementDisruptionBudgetSpecApplyConfiguration represents a declarative configuration of the PlacementDisruptionBudgetSpec type for use
 // with apply.
 //
-// PlacementDisruptionBudgetSpec limits evictions. Set one of the two.
+// PlacementDisruptionBudgetSpec limits evictions. Set one of its two fields.
 type PlacementDisruptionBudgetSpecApplyConfiguration struct {
-	// MaxUnavailable is how many clusters may be without available resources: a number, or a percentage of the target number.
+	// maxUnavailable is the number of clusters that may lack available resources: a number, or a percentage of the
+	// target number.
 	MaxUnavailable *intstr.IntOrString `json:"maxUnavailable,omitempty"`
-	// MinAvailable is how many clusters have to have available resources: a number, or a percentage of the target number.
+	// minAvailable is the number of clusters that must have available resources: a number, or a percentage of the
+	// target number.
 	MinAvailable *intstr.IntOrString `json:"minAvailable,omitempty"`
 }
 

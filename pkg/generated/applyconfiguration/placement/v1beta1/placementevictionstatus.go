@@ -12,9 +12,9 @@ import (
 // PlacementEvictionStatusApplyConfiguration represents a declarative configuration of the PlacementEvictionStatus type for use
 // with apply.
 //
-// PlacementEvictionStatus says what became of an eviction.
+// PlacementEvictionStatus is the result of an eviction.
 type PlacementEvictionStatusApplyConfiguration struct {
-	// Conditions of the eviction: Valid and Executed.
+	// conditions are the conditions of the eviction: Valid and Executed.
 	Conditions []v1.ConditionApplyConfiguration `json:"conditions,omitempty"`
 }
 

@@ -12,20 +12,22 @@ import (
 // PlacementPolicyApplyConfiguration represents a declarative configuration of the PlacementPolicy type for use
 // with apply.
 //
-// PlacementPolicy says which member clusters receive the selected resources.
+// PlacementPolicy specifies which member clusters receive the selected resources.
 type PlacementPolicyApplyConfiguration struct {
-	// PlacementType is the way clusters are chosen: PickAll, PickN or PickFixed. It defaults to PickAll and cannot be changed.
+	// placementType is the way to choose clusters: PickAll, PickN or PickFixed. It defaults to PickAll and cannot be
+	// changed.
 	PlacementType *placementv1beta1.PlacementType `json:"placementType,omitempty"`
-	// ClusterNames are the member clusters to pick, at most 100. Only for PickFixed. A name that is no member yet is picked as
-	// soon as that member joins.
+	// clusterNames are the names of the member clusters to pick, at most 100. Only for PickFixed. A cluster that is
+	// not a member yet is picked once it joins.
 	ClusterNames []string `json:"clusterNames,omitempty"`
-	// NumberOfClusters is how many clusters to pick, 0 or more. Required for PickN, not allowed otherwise.
+	// numberOfClusters is the number of clusters to pick, 0 or more. Required for PickN, not allowed otherwise.
 	NumberOfClusters *int32 `json:"numberOfClusters,omitempty"`
-	// Affinity restricts (required terms) and ranks (preferred terms) the clusters. For PickAll and PickN.
+	// affinity restricts the clusters with required terms and ranks them with preferred terms. Only for PickAll and
+	// PickN.
 	Affinity *AffinityApplyConfiguration `json:"affinity,omitempty"`
-	// TopologySpreadConstraints spread the picked clusters over the values of cluster labels. Only for PickN.
+	// topologySpreadConstraints spread the picked clusters over the values of cluster labels. Only for PickN.
 	TopologySpreadConstraints []TopologySpreadConstraintApplyConfiguration `json:"topologySpreadConstraints,omitempty"`
-	// Tolerations let the placement be scheduled to clusters that carry matching taints, at most 100. For PickAll and PickN.
+	// tolerations allow the placement on clusters with matching taints, at most 100. Only for PickAll and PickN.
 	// Tolerations can be added later, but neither changed nor removed.
 	Tolerations []TolerationApplyConfiguration `json:"tolerations,omitempty"`
 }

@@ -12,20 +12,20 @@ import (
 // PlacementStatusApplyConfiguration represents a declarative configuration of the PlacementStatus type for use
 // with apply.
 //
-// PlacementStatus is what is known of a placement.
+// PlacementStatus is the observed state of a placement.
 type PlacementStatusApplyConfiguration struct {
-	// SelectedResources are the objects in the snapshot that the clusters hold. With the External strategy they are shown once
+	// selectedResources are the objects in the snapshot that the clusters hold. With the External strategy they are shown once
 	// all clusters hold the same one.
 	SelectedResources []ResourceIdentifierApplyConfiguration `json:"selectedResources,omitempty"`
-	// ObservedResourceIndex is the index of that snapshot.
+	// observedResourceIndex is the index of the resource snapshot that selectedResources lists.
 	ObservedResourceIndex *string `json:"observedResourceIndex,omitempty"`
-	// PerClusterPlacementStatuses say how each picked cluster is doing.
+	// placementStatuses are the states of the picked clusters, and of clusters that could not be picked.
 	PerClusterPlacementStatuses []PerClusterPlacementStatusApplyConfiguration `json:"placementStatuses,omitempty"`
-	// Prune is the last request that clusters let go of what they have kept since an adoption and their version does not have. Only
-	// the server writes it, for the subresource prune.
+	// prune is the last request to remove the objects that clusters have kept since an adoption and that are not in
+	// their version. Only the server writes it, through the subresource prune.
 	Prune *PlacementPruneRecordApplyConfiguration `json:"prune,omitempty"`
-	// Conditions of the placement. Their types have the kind as a prefix: Scheduled, RolloutStarted, Overridden,
-	// WorkSynchronized, Applied, Available, DiffReported, ObjectsRemaining, StatusSynced.
+	// conditions are the conditions of the placement. Their types have the kind as a prefix: Scheduled,
+	// RolloutStarted, Overridden, WorkSynchronized, Applied, Available, DiffReported, ObjectsRemaining, StatusSynced.
 	Conditions []v1.ConditionApplyConfiguration `json:"conditions,omitempty"`
 }
 

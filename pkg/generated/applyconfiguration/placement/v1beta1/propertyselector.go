@@ -10,7 +10,7 @@ package v1beta1
 //
 // PropertySelector matches clusters by their properties.
 type PropertySelectorApplyConfiguration struct {
-	// MatchExpressions all have to hold.
+	// matchExpressions are the requirements, all of which a cluster must meet.
 	MatchExpressions []PropertySelectorRequirementApplyConfiguration `json:"matchExpressions,omitempty"`
 }
 

@@ -14,9 +14,9 @@ import (
 //
 // PropertySorter scores clusters by a property.
 type PropertySorterApplyConfiguration struct {
-	// Name of the property.
+	// name is the name of the property.
 	Name *string `json:"name,omitempty"`
-	// SortOrder is Descending (most first) or Ascending (least first).
+	// sortOrder is Descending (the highest value scores highest) or Ascending (the lowest value scores highest).
 	SortOrder *placementv1beta1.PropertySortOrder `json:"sortOrder,omitempty"`
 }
 

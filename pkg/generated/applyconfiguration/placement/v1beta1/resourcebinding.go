@@ -20,11 +20,11 @@ import (
 // ResourceBinding ties a ResourcePlacement to one member cluster.
 type ResourceBindingApplyConfiguration struct {
 	v1.TypeMetaApplyConfiguration `json:""`
-	// Standard object's metadata.
+	// metadata is the object's standard metadata.
 	*v1.ObjectMetaApplyConfiguration `json:"metadata,omitempty"`
-	// Spec says which version the cluster is to have.
+	// spec is the version that the cluster must have.
 	Spec *ResourceBindingSpecApplyConfiguration `json:"spec,omitempty"`
-	// Status says how far the cluster has come with it.
+	// status is the progress of the cluster towards that version.
 	Status *ResourceBindingStatusApplyConfiguration `json:"status,omitempty"`
 }
 

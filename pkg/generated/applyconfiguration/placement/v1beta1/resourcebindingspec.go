@@ -12,23 +12,26 @@ import (
 // ResourceBindingSpecApplyConfiguration represents a declarative configuration of the ResourceBindingSpec type for use
 // with apply.
 //
-// ResourceBindingSpec says which version a cluster is to have.
+// ResourceBindingSpec is the version that a cluster must have.
 type ResourceBindingSpecApplyConfiguration struct {
-	// State is Scheduled, Bound or Unscheduled. A binding may be created without; nothing is placed by it then. Once set, it cannot be taken away.
+	// state is Scheduled, Bound or Unscheduled. A binding without a state places nothing. Once set, the state cannot
+	// be cleared.
 	State *placementv1beta1.BindingState `json:"state,omitempty"`
-	// ResourceSnapshotName is the master resource snapshot that the cluster is to have; empty as long as none was rolled out.
+	// resourceSnapshotName is the name of the master resource snapshot that the cluster must have. It is empty until
+	// a version is rolled out to the cluster.
 	ResourceSnapshotName *string `json:"resourceSnapshotName,omitempty"`
-	// ResourceOverrideSnapshots are the ResourceOverride snapshots in force on the cluster.
+	// resourceOverrideSnapshots are the ResourceOverride snapshots in force on the cluster.
 	ResourceOverrideSnapshots []NamespacedNameApplyConfiguration `json:"resourceOverrideSnapshots,omitempty"`
-	// ClusterResourceOverrideSnapshots are the ClusterResourceOverride snapshots in force on the cluster.
+	// clusterResourceOverrideSnapshots are the ClusterResourceOverride snapshots in force on the cluster.
 	ClusterResourceOverrideSnapshots []string `json:"clusterResourceOverrideSnapshots,omitempty"`
-	// SchedulingPolicySnapshotName is the policy snapshot by which the cluster was picked.
+	// schedulingPolicySnapshotName is the name of the policy snapshot that picked the cluster.
 	SchedulingPolicySnapshotName *string `json:"schedulingPolicySnapshotName,omitempty"`
-	// TargetCluster is the member cluster. A binding may be created without; nothing is placed by it then. Once set, it cannot be changed.
+	// targetCluster is the name of the member cluster. A binding without a target cluster places nothing. Once set,
+	// it cannot be changed.
 	TargetCluster *string `json:"targetCluster,omitempty"`
-	// ClusterDecision says why the cluster was picked.
+	// clusterDecision describes why the cluster was picked.
 	ClusterDecision *ClusterDecisionApplyConfiguration `json:"clusterDecision,omitempty"`
-	// ApplyStrategy is how manifests are written to the cluster.
+	// applyStrategy specifies how manifests are applied to the cluster.
 	ApplyStrategy *ApplyStrategyApplyConfiguration `json:"applyStrategy,omitempty"`
 }
 

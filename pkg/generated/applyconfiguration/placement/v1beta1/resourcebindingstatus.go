@@ -12,16 +12,16 @@ import (
 // ResourceBindingStatusApplyConfiguration represents a declarative configuration of the ResourceBindingStatus type for use
 // with apply.
 //
-// ResourceBindingStatus says how far a cluster has come.
+// ResourceBindingStatus is the progress of a cluster towards the version of its binding.
 type ResourceBindingStatusApplyConfiguration struct {
-	// FailedPlacements are objects that could not be applied or are not available, at most 100.
+	// failedPlacements are objects that could not be applied or are not available, at most 100.
 	FailedPlacements []FailedResourcePlacementApplyConfiguration `json:"failedPlacements,omitempty"`
-	// DriftedPlacements are objects that were changed on the cluster, at most 100.
+	// driftedPlacements are objects that were changed on the cluster, at most 100.
 	DriftedPlacements []DriftedResourcePlacementApplyConfiguration `json:"driftedPlacements,omitempty"`
-	// DiffedPlacements are objects that differ from their manifest, at most 100.
+	// diffedPlacements are objects that differ from their manifest, at most 100.
 	DiffedPlacements []DiffedResourcePlacementApplyConfiguration `json:"diffedPlacements,omitempty"`
-	// Conditions of the binding: RolloutStarted, Overridden, WorkSynchronized, Applied, Available, DiffReported,
-	// ObjectsKept, ObjectsRemaining.
+	// conditions are the conditions of the binding: RolloutStarted, Overridden, WorkSynchronized, Applied, Available,
+	// DiffReported, ObjectsKept, ObjectsRemaining.
 	Conditions []v1.ConditionApplyConfiguration `json:"conditions,omitempty"`
 }
 

@@ -18,12 +18,12 @@ import (
 // ResourceEnvelopeApplyConfiguration represents a declarative configuration of the ResourceEnvelope type for use
 // with apply.
 //
-// ResourceEnvelope wraps objects of its namespace that are to take effect on the member clusters and not on the hub.
+// ResourceEnvelope wraps objects of its namespace that take effect on the member clusters and not on the hub.
 type ResourceEnvelopeApplyConfiguration struct {
 	v1.TypeMetaApplyConfiguration `json:""`
-	// Standard object's metadata.
+	// metadata is the object's standard metadata.
 	*v1.ObjectMetaApplyConfiguration `json:"metadata,omitempty"`
-	// Data are the wrapped objects under names of your choice, 1 to 50.
+	// data maps names of your choice to the wrapped objects, 1 to 50.
 	Data map[string]runtime.RawExtension `json:"data,omitempty"`
 }
 

@@ -20,9 +20,9 @@ import (
 // ResourceOverrideSnapshot is one version of a ResourceOverride, named <override>-<index>.
 type ResourceOverrideSnapshotApplyConfiguration struct {
 	v1.TypeMetaApplyConfiguration `json:""`
-	// Standard object's metadata.
+	// metadata is the object's standard metadata.
 	*v1.ObjectMetaApplyConfiguration `json:"metadata,omitempty"`
-	// Spec is that version. It is never changed.
+	// spec is the spec of the override in this version. It never changes.
 	Spec *ResourceOverrideSnapshotSpecApplyConfiguration `json:"spec,omitempty"`
 }
 

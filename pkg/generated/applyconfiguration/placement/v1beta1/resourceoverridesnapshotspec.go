@@ -10,9 +10,9 @@ package v1beta1
 //
 // ResourceOverrideSnapshotSpec is one version of a ResourceOverride.
 type ResourceOverrideSnapshotSpecApplyConfiguration struct {
-	// OverrideSpec is the override's spec in that version.
+	// overrideSpec is the override's spec in this version.
 	OverrideSpec *ResourceOverrideSpecApplyConfiguration `json:"overrideSpec,omitempty"`
-	// OverrideHash is a hash of it, in hexadecimal.
+	// overrideHash is the hash of overrideSpec, in hexadecimal.
 	OverrideHash []byte `json:"overrideHash,omitempty"`
 }
 

@@ -10,13 +10,13 @@ package v1beta1
 //
 // ResourceSelector names one object of a namespace.
 type ResourceSelectorApplyConfiguration struct {
-	// Group of the object; empty for the core group.
+	// group is the API group of the object. It is empty for the core group.
 	Group *string `json:"group,omitempty"`
-	// Version of the object's kind.
+	// version is the API version of the object.
 	Version *string `json:"version,omitempty"`
-	// Kind of the object.
+	// kind is the kind of the object.
 	Kind *string `json:"kind,omitempty"`
-	// Name of the object.
+	// name is the name of the object.
 	Name *string `json:"name,omitempty"`
 }
 

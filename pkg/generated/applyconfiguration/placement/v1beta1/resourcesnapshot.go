@@ -18,14 +18,14 @@ import (
 // with apply.
 //
 // ResourceSnapshot is one version of the resources that a ResourcePlacement selects. It is named
-// <placement>-<index>-snapshot; what does not fit follows in <placement>-<index>-<part>.
+// <placement>-<index>-snapshot; resources that do not fit follow in <placement>-<index>-<part>.
 type ResourceSnapshotApplyConfiguration struct {
 	v1.TypeMetaApplyConfiguration `json:""`
-	// Standard object's metadata.
+	// metadata is the object's standard metadata.
 	*v1.ObjectMetaApplyConfiguration `json:"metadata,omitempty"`
-	// Spec are the resources. It is never changed.
+	// spec is the list of resources. It never changes.
 	Spec *ResourceSnapshotSpecApplyConfiguration `json:"spec,omitempty"`
-	// Status is not used.
+	// status is not used.
 	Status *ResourceSnapshotStatusApplyConfiguration `json:"status,omitempty"`
 }
 

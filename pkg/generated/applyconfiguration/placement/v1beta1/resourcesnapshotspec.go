@@ -8,9 +8,10 @@ package v1beta1
 // ResourceSnapshotSpecApplyConfiguration represents a declarative configuration of the ResourceSnapshotSpec type for use
 // with apply.
 //
-// ResourceSnapshotSpec are the resources of a snapshot.
+// ResourceSnapshotSpec is the list of resources of a snapshot.
 type ResourceSnapshotSpecApplyConfiguration struct {
-	// SelectedResources are complete objects without what belongs to the hub alone: status, uid, owners and the like.
+	// selectedResources are the selected objects, complete but for fields that have a meaning on the hub only, such
+	// as status, uid and owners.
 	SelectedResources []ResourceContentApplyConfiguration `json:"selectedResources,omitempty"`
 }
 

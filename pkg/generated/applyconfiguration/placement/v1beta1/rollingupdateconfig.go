@@ -14,14 +14,14 @@ import (
 //
 // RollingUpdateConfig sets the pace of a rolling update.
 type RollingUpdateConfigApplyConfiguration struct {
-	// MaxUnavailable is how many of the target clusters may be without available resources at once: a number, or a percentage
-	// of the target number rounded up. It defaults to 25%.
+	// maxUnavailable is the number of target clusters that may lack available resources at once: a number, or a
+	// percentage of the target number rounded up. It defaults to 25%.
 	MaxUnavailable *intstr.IntOrString `json:"maxUnavailable,omitempty"`
-	// MaxSurge is how many clusters more than the target number may hold the resources at once while clusters are replaced: a
-	// number, or a percentage of the target number rounded up. It defaults to 25%.
+	// maxSurge is the number of clusters beyond the target number that may have the resources at once while clusters
+	// are replaced: a number, or a percentage of the target number rounded up. It defaults to 25%.
 	MaxSurge *intstr.IntOrString `json:"maxSurge,omitempty"`
-	// UnavailablePeriodSeconds is how long, in seconds, a cluster counts as unavailable after its resources were applied where
-	// their availability cannot be observed. It defaults to 60.
+	// unavailablePeriodSeconds is the time in seconds for which a cluster counts as unavailable after resources were
+	// applied whose availability cannot be observed. It defaults to 60.
 	UnavailablePeriodSeconds *int `json:"unavailablePeriodSeconds,omitempty"`
 }
 

@@ -17,14 +17,14 @@ import (
 // SchedulingPolicySnapshotApplyConfiguration represents a declarative configuration of the SchedulingPolicySnapshot type for use
 // with apply.
 //
-// SchedulingPolicySnapshot is one version of the policy of a ResourcePlacement, and what was scheduled by it.
+// SchedulingPolicySnapshot is one version of the policy of a ResourcePlacement, and the clusters that it picked.
 type SchedulingPolicySnapshotApplyConfiguration struct {
 	v1.TypeMetaApplyConfiguration `json:""`
-	// Standard object's metadata.
+	// metadata is the object's standard metadata.
 	*v1.ObjectMetaApplyConfiguration `json:"metadata,omitempty"`
-	// Spec is the policy. It is never changed.
+	// spec is the policy. It never changes.
 	Spec *SchedulingPolicySnapshotSpecApplyConfiguration `json:"spec,omitempty"`
-	// Status is what was scheduled.
+	// status is the result of scheduling.
 	Status *SchedulingPolicySnapshotStatusApplyConfiguration `json:"status,omitempty"`
 }
 

@@ -12,16 +12,17 @@ import (
 // SchedulingPolicySnapshotStatusApplyConfiguration represents a declarative configuration of the SchedulingPolicySnapshotStatus type for use
 // with apply.
 //
-// SchedulingPolicySnapshotStatus is what was scheduled by a policy.
+// SchedulingPolicySnapshotStatus is the result of scheduling by a policy.
 type SchedulingPolicySnapshotStatusApplyConfiguration struct {
-	// ObservedCRPGeneration is the generation of the placement that was last scheduled.
+	// observedCRPGeneration is the generation of the placement when it was last scheduled.
 	ObservedCRPGeneration *int64 `json:"observedCRPGeneration,omitempty"`
-	// Conditions of the snapshot: Scheduled.
+	// conditions are the conditions of the snapshot: Scheduled.
 	Conditions []v1.ConditionApplyConfiguration `json:"conditions,omitempty"`
-	// ClusterDecisions say which clusters were picked and why, and which were not: all picked ones first, then up to 20 others,
-	// at most 1000.
+	// targetClusters are the decisions on clusters: first all clusters that were picked, then up to 20 others, at
+	// most 1000 in all.
 	ClusterDecisions []ClusterDecisionApplyConfiguration `json:"targetClusters,omitempty"`
-	// SelectedClusters is the number of clusters that are picked, those that do not fit into the list of decisions included.
+	// selectedClusters is the number of clusters that were picked, including those beyond the limit of
+	// targetClusters.
 	SelectedClusters *int32 `json:"selectedClusters,omitempty"`
 }
 

@@ -10,8 +10,8 @@ package v1beta1
 //
 // ServerSideApplyConfig configures server-side apply on a member cluster.
 type ServerSideApplyConfigApplyConfiguration struct {
-	// ForceConflicts takes fields over that another manager owns. Without it, such a conflict fails the manifest. It defaults to
-	// false.
+	// force takes over fields that another manager owns. If it is false, such a conflict fails the manifest. It
+	// defaults to false.
 	ForceConflicts *bool `json:"force,omitempty"`
 }
 

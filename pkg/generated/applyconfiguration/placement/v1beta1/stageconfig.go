@@ -13,23 +13,29 @@ import (
 // StageConfigApplyConfiguration represents a declarative configuration of the StageConfig type for use
 // with apply.
 //
-// StageConfig is one stage: a group of clusters, their order and pace, and the gates around them.
+// StageConfig is one stage: a group of clusters, the order and pace of their update, and the tasks before and after.
 type StageConfigApplyConfiguration struct {
-	// Name of the stage, unique in the strategy: lower-case letters and digits, at most 63.
+	// name is the name of the stage, unique in the strategy. It consists of lower-case letters and digits, at most
+	// 63.
 	Name *string `json:"name,omitempty"`
-	// LabelSelector picks the member clusters of the stage by their labels. Absent picks none, empty picks all.
+	// labelSelector selects the member clusters of the stage by their labels. If it is absent, it selects none; if it
+	// is empty, all.
 	LabelSelector *v1.LabelSelectorApplyConfiguration `json:"labelSelector,omitempty"`
-	// SortingLabelKey is the label whose value, an integer, orders the clusters of the stage, lowest first and by name where
-	// equal. Every cluster of the stage needs it. Without it clusters are ordered by name.
+	// sortingLabelKey is the key of the label that orders the clusters of the stage. Its values must be integers; the
+	// lowest comes first, and equal ones are ordered by name. Every cluster of the stage must have the label. If
+	// sortingLabelKey is absent, clusters are ordered by name.
 	SortingLabelKey *string `json:"sortingLabelKey,omitempty"`
-	// MaxConcurrency is how many clusters of the stage are updated at once: a number from 1, or a percentage from 1% to 100% of
-	// the stage's clusters, rounded down and at least 1. It defaults to 1.
+	// maxConcurrency is the number of clusters of the stage to update at once: a number from 1, or a percentage from
+	// 1% to 100% of the stage's clusters, rounded down and at least 1. It defaults to 1.
 	MaxConcurrency *intstr.IntOrString `json:"maxConcurrency,omitempty"`
-	// BeforeStageTasks are done before the first cluster of the stage is updated. At most one, an Approval.
+	// beforeStageTasks are the tasks to complete before the first cluster of the stage is updated. At most one, an
+	// Approval.
 	BeforeStageTasks []StageTaskApplyConfiguration `json:"beforeStageTasks,omitempty"`
-	// AfterStageTasks are done after all clusters of the stage are updated and before the next stage. At most one of each type.
+	// afterStageTasks are the tasks to complete after all clusters of the stage are updated and before the next
+	// stage. At most one of each type.
 	AfterStageTasks []StageTaskApplyConfiguration `json:"afterStageTasks,omitempty"`
-	// FailurePolicy says when clusters of the stage that do not become available are given up. It replaces the strategy's as a whole.
+	// failurePolicy specifies when a cluster of the stage that does not become available has failed. It replaces the
+	// strategy's policy as a whole.
 	FailurePolicy *FailurePolicyApplyConfiguration `json:"failurePolicy,omitempty"`
 }
 

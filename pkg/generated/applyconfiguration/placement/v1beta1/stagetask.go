@@ -15,13 +15,13 @@ import (
 //
 // StageTask is a gate before or after a stage.
 type StageTaskApplyConfiguration struct {
-	// Type is Approval or, after a stage only, TimedWait.
+	// type is Approval or, after a stage only, TimedWait.
 	Type *placementv1beta1.StageTaskType `json:"type,omitempty"`
-	// WaitTime is how long a TimedWait lasts from the moment the stage's last cluster was updated, such as 24h or 1h30m. Required for
-	// TimedWait, longer than zero; not allowed for Approval.
+	// waitTime is the duration of a TimedWait after the stage's last cluster was updated, such as 24h or 1h30m.
+	// Required for TimedWait, where it must be longer than zero; not allowed for Approval.
 	WaitTime *v1.Duration `json:"waitTime,omitempty"`
-	// Approval says whose approvals an Approval waits for. Absent, one by anybody who is permitted is enough. Not allowed for
-	// TimedWait.
+	// approval specifies whose approvals an Approval waits for. If it is absent, one approval by any permitted user
+	// is enough. Not allowed for TimedWait.
 	Approval *ApprovalPolicyApplyConfiguration `json:"approval,omitempty"`
 }
 

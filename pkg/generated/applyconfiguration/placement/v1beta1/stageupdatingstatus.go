@@ -13,23 +13,23 @@ import (
 // StageUpdatingStatusApplyConfiguration represents a declarative configuration of the StageUpdatingStatus type for use
 // with apply.
 //
-// StageUpdatingStatus is how far a stage has come.
+// StageUpdatingStatus is the progress of a stage.
 type StageUpdatingStatusApplyConfiguration struct {
-	// StageName is the name of the stage.
+	// stageName is the name of the stage.
 	StageName *string `json:"stageName,omitempty"`
-	// Clusters of the stage, in the order in which they are updated.
+	// clusters are the clusters of the stage in the order of their update.
 	Clusters []ClusterUpdatingStatusApplyConfiguration `json:"clusters,omitempty"`
-	// BeforeStageTaskStatus has one entry a task before the stage.
+	// beforeStageTaskStatus has one entry for each task before the stage.
 	BeforeStageTaskStatus []StageTaskStatusApplyConfiguration `json:"beforeStageTaskStatus,omitempty"`
-	// AfterStageTaskStatus has one entry a task after the stage.
+	// afterStageTaskStatus has one entry for each task after the stage.
 	AfterStageTaskStatus []StageTaskStatusApplyConfiguration `json:"afterStageTaskStatus,omitempty"`
-	// StartTime is when the stage was entered.
+	// startTime is when the stage started.
 	StartTime *v1.Time `json:"startTime,omitempty"`
-	// UpdatedTime is when the last cluster of the stage was updated; a TimedWait counts from here.
+	// updatedTime is when the last cluster of the stage was updated. A TimedWait starts then.
 	UpdatedTime *v1.MicroTime `json:"updatedTime,omitempty"`
-	// EndTime is when the stage finished, failed or was skipped.
+	// endTime is when the stage finished, failed or was skipped.
 	EndTime *v1.Time `json:"endTime,omitempty"`
-	// Conditions of the stage: Progressing and Succeeded.
+	// conditions are the conditions of the stage: Progressing and Succeeded.
 	Conditions []metav1.ConditionApplyConfiguration `json:"conditions,omitempty"`
 }
 

@@ -12,25 +12,26 @@ import (
 // UpdateRunSpecApplyConfiguration represents a declarative configuration of the UpdateRunSpec type for use
 // with apply.
 //
-// UpdateRunSpec says what to roll out, and whether to run.
+// UpdateRunSpec specifies the version to roll out, the strategy and the state of a run.
 type UpdateRunSpecApplyConfiguration struct {
-	// PlacementName is the placement whose clusters are moved: a ClusterResourcePlacement for a ClusterStagedUpdateRun, a
-	// ResourcePlacement of the same namespace for a StagedUpdateRun. Its strategy must be External. At most 255 characters;
-	// it cannot be changed.
+	// placementName is the name of the placement whose clusters are updated: a ClusterResourcePlacement for a
+	// ClusterStagedUpdateRun, a ResourcePlacement of the same namespace for a StagedUpdateRun. Its strategy must be
+	// External. At most 255 characters. It cannot be changed.
 	PlacementName *string `json:"placementName,omitempty"`
-	// ResourceSnapshotIndex is the version to roll out: the index of a resource snapshot of the placement, in quotes in YAML
-	// ("1"). Empty means what the selected resources are when the run initialises. It cannot be changed.
+	// resourceSnapshotIndex is the index of the resource snapshot to roll out, a string such as "1". Empty means the
+	// selected resources as they are when the run is initialized. It cannot be changed.
 	ResourceSnapshotIndex *string `json:"resourceSnapshotIndex,omitempty"`
-	// The name of the strategy to follow: a ClusterStagedUpdateStrategy for a ClusterStagedUpdateRun, a
-	// StagedUpdateStrategy of the same namespace for a StagedUpdateRun. It cannot be changed.
+	// stagedRolloutStrategyName is the name of the strategy to follow: a ClusterStagedUpdateStrategy for a
+	// ClusterStagedUpdateRun, a StagedUpdateStrategy of the same namespace for a StagedUpdateRun. It cannot be
+	// changed.
 	StagedUpdateStrategyName *string `json:"stagedRolloutStrategyName,omitempty"`
-	// State is Initialize, Run or Stop. From Initialize it can become Run, from Run Stop, and from Stop Run again. It defaults
-	// to Initialize.
+	// state is Initialize, Run or Stop. It can change from Initialize to Run, from Run to Stop and from Stop to Run.
+	// It defaults to Initialize.
 	State *placementv1beta1.State `json:"state,omitempty"`
-	// RollbackOf is the name of an earlier run of the same placement to roll back: each cluster that it has begun to update goes back to
-	// the resource snapshot that it had before, in the reverse order, stage by stage, without tasks between them. A cluster that had
-	// none before stays as it is. ResourceSnapshotIndex must be empty then, and stagedRolloutStrategyName that of the earlier run. It
-	// cannot be changed.
+	// rollbackOf is the name of an earlier run of the same placement to roll back. Each cluster whose update the
+	// earlier run began returns to its previous resource snapshot, in reverse order, stage by stage, without tasks. A
+	// cluster without a previous snapshot stays as it is. If rollbackOf is set, resourceSnapshotIndex must be empty
+	// and stagedRolloutStrategyName must be that of the earlier run. It cannot be changed.
 	RollbackOf *string `json:"rollbackOf,omitempty"`
 }
 

@@ -15,48 +15,51 @@ import (
 // UpdateRunStatusApplyConfiguration represents a declarative configuration of the UpdateRunStatus type for use
 // with apply.
 //
-// UpdateRunStatus is how far a run has come. Once it is initialised, what was planned cannot be changed: the indices, the number of clusters,
-// the apply strategy, the strategy, and the stages with their clusters and tasks. Before, the indices, the number of clusters and the apply
-// strategy are as far as the last attempt to plan the run got.
+// UpdateRunStatus is the progress of a run. Once the run is initialized, its plan cannot be changed: the indexes, the
+// number of clusters, the apply strategy, the strategy, and the stages with their clusters and tasks. Before, the
+// indexes, the number of clusters and the apply strategy are those of the last attempt to plan the run, as far as it
+// got.
 type UpdateRunStatusApplyConfiguration struct {
-	// CreatedBy is who created the run, as the server authenticated them. Only the server writes here.
+	// createdBy is the user who created the run, as the server authenticated them. Only the server writes it.
 	CreatedBy *DecisionUserApplyConfiguration `json:"createdBy,omitempty"`
-	// PolicySnapshotIndexUsed is the index of the scheduling policy snapshot that picked the clusters.
+	// policySnapshotIndexUsed is the index of the scheduling policy snapshot that picked the clusters.
 	PolicySnapshotIndexUsed *string `json:"policySnapshotIndexUsed,omitempty"`
-	// PolicyObservedClusterCount is the number of clusters that the run moves.
+	// policyObservedClusterCount is the number of clusters that the run updates.
 	PolicyObservedClusterCount *int `json:"policyObservedClusterCount,omitempty"`
-	// ResourceSnapshotIndexUsed is the index of the resource snapshot that the run rolls out.
+	// resourceSnapshotIndexUsed is the index of the resource snapshot that the run rolls out.
 	ResourceSnapshotIndexUsed *string `json:"resourceSnapshotIndexUsed,omitempty"`
-	// How manifests are applied in this run, copied from the placement.
+	// appliedStrategy specifies how the run applies manifests. It is copied from the placement.
 	ApplyStrategy *ApplyStrategyApplyConfiguration `json:"appliedStrategy,omitempty"`
-	// The stages of this run, copied from the strategy.
+	// stagedUpdateStrategySnapshot is the strategy that the run follows. It is copied when the run is initialized.
 	UpdateStrategySnapshot *UpdateStrategySpecApplyConfiguration `json:"stagedUpdateStrategySnapshot,omitempty"`
-	// StagesStatus has one entry a stage, in order.
+	// stagesStatus has one entry for each stage, in order.
 	StagesStatus []StageUpdatingStatusApplyConfiguration `json:"stagesStatus,omitempty"`
-	// DeletionStageStatus is the last stage of every run, which takes the resources off clusters that are no longer picked.
+	// deletionStageStatus is the progress of the last stage of every run, which removes the resources from clusters
+	// that are no longer picked.
 	DeletionStageStatus *StageUpdatingStatusApplyConfiguration `json:"deletionStageStatus,omitempty"`
-	// InitializationStartTime is when Stagegate first tried to initialise a run that refers to something which is not there. It
-	// may turn up until one minute later. Absent once the run is initialised or has failed to be.
+	// initializationStartTime is when the server first tried to initialize a run that refers to an object which does
+	// not exist. The server retries for one minute. The field is absent once the initialization has succeeded or
+	// failed.
 	InitializationStartTime *v1.Time `json:"initializationStartTime,omitempty"`
-	// PlacementUID is the uid of the placement. A placement of the same name that is made later is another one.
+	// placementUID is the uid of the placement. A placement that is recreated under the same name is a different one.
 	PlacementUID *types.UID `json:"placementUID,omitempty"`
-	// Turn is the run's turn to move the placement, which one run has at a time.
+	// turn is the run's turn to update the clusters of the placement. One run of a placement has the turn at a time.
 	Turn *UpdateRunTurnApplyConfiguration `json:"turn,omitempty"`
-	// Outcome is how the run ended. Absent as long as it goes on, or waits. What waits for any end waits for this:
-	// kubectl wait --for=jsonpath='{.status.outcome}'.
+	// outcome is how the run ended. It is absent until the run ends. To wait for any outcome, use kubectl wait
+	// --for=jsonpath='{.status.outcome}'.
 	Outcome *placementv1beta1.UpdateRunOutcome `json:"outcome,omitempty"`
-	// EndTime is when the run ended. Absent as long as it has no outcome.
+	// endTime is when the run ended. It is absent until the run ends.
 	EndTime *v1.Time `json:"endTime,omitempty"`
-	// RolledBackBy is the run that rolls this one back.
+	// rolledBackBy is the run that rolls this one back.
 	RolledBackBy *UpdateRunReferenceApplyConfiguration `json:"rolledBackBy,omitempty"`
-	// RollbackOfUID is the uid of the run that this one rolls back.
+	// rollbackOfUID is the uid of the run that this one rolls back.
 	RollbackOfUID *types.UID `json:"rollbackOfUID,omitempty"`
-	// History is what happened to the run and what users asked of it, oldest first. Where there is more than 100, the oldest is dropped,
-	// what users did last. Only the server writes here.
+	// history lists the events of the run and the operations of users, oldest first. At most 100 entries are kept:
+	// the oldest events are dropped first, then the oldest operations. Only the server writes it.
 	History []UpdateRunHistoryEntryApplyConfiguration `json:"history,omitempty"`
-	// ObservedOperation is the number of the last operation in History that the run has acted on.
+	// observedOperation is the number of the last operation in history that the run has acted on.
 	ObservedOperation *int64 `json:"observedOperation,omitempty"`
-	// Conditions of the run: Initialized, Progressing and Succeeded.
+	// conditions are the conditions of the run: Initialized, Progressing and Succeeded.
 	Conditions []metav1.ConditionApplyConfiguration `json:"conditions,omitempty"`
 }
 

@@ -17,14 +17,15 @@ import (
 // WorkApplyConfiguration represents a declarative configuration of the Work type for use
 // with apply.
 //
-// Work is the set of manifests to apply to one member cluster, in the namespace fleet-member-<cluster> of the hub.
+// Work is a set of manifests to apply to one member cluster. It is in the namespace fleet-member-<cluster> of the
+// hub.
 type WorkApplyConfiguration struct {
 	v1.TypeMetaApplyConfiguration `json:""`
-	// Standard object's metadata.
+	// metadata is the object's standard metadata.
 	*v1.ObjectMetaApplyConfiguration `json:"metadata,omitempty"`
-	// Spec are the manifests.
+	// spec specifies the manifests.
 	Spec *WorkSpecApplyConfiguration `json:"spec,omitempty"`
-	// Status says what became of them on the member cluster.
+	// status is the state of the manifests on the member cluster.
 	Status *WorkStatusApplyConfiguration `json:"status,omitempty"`
 }
 

@@ -8,9 +8,9 @@ package v1beta1
 // WorkloadTemplateApplyConfiguration represents a declarative configuration of the WorkloadTemplate type for use
 // with apply.
 //
-// WorkloadTemplate are the manifests of a Work.
+// WorkloadTemplate is the list of manifests of a Work.
 type WorkloadTemplateApplyConfiguration struct {
-	// Manifests are complete objects to apply to the member cluster.
+	// manifests are the complete objects to apply to the member cluster.
 	Manifests []ManifestApplyConfiguration `json:"manifests,omitempty"`
 }
 

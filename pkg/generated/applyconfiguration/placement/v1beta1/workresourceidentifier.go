@@ -10,19 +10,19 @@ package v1beta1
 //
 // WorkResourceIdentifier names a manifest of a Work.
 type WorkResourceIdentifierApplyConfiguration struct {
-	// Ordinal is the position of the manifest in the Work, from 0.
+	// ordinal is the position of the manifest in the Work, from 0.
 	Ordinal *int `json:"ordinal,omitempty"`
-	// Group of the object; empty for the core group.
+	// group is the API group of the object. It is empty for the core group.
 	Group *string `json:"group,omitempty"`
-	// Version of the object's kind.
+	// version is the API version of the object.
 	Version *string `json:"version,omitempty"`
-	// Kind of the object.
+	// kind is the kind of the object.
 	Kind *string `json:"kind,omitempty"`
-	// Resource is the plural name of the kind.
+	// resource is the plural name of the kind.
 	Resource *string `json:"resource,omitempty"`
-	// Namespace of the object; empty for cluster-scoped kinds.
+	// namespace is the namespace of the object. It is empty for cluster-scoped kinds.
 	Namespace *string `json:"namespace,omitempty"`
-	// Name of the object.
+	// name is the name of the object.
 	Name *string `json:"name,omitempty"`
 }
 
