@@ -1,8 +1,8 @@
 // Copyright The Stagegate Authors.
 // SPDX-License-Identifier: Apache-2.0
 
-// Package rollout runs the loops that advance rollouts: on one replica at a time, those that --controllers names. Each loop is a
-// package; what it reads and what it writes are API objects, so that each intermediate state can be read with kubectl, and no loop
+// Package rollout runs the controllers that advance rollouts: on one replica at a time, those that --controllers names. Each controller is a
+// package; what it reads and what it writes are API objects, so that each intermediate state can be read with kubectl, and no controller
 // knows another:
 //
 //	MemberCluster ──membership──► joined, healthy, namespace fleet-member-<name>

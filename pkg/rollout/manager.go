@@ -134,7 +134,7 @@ func (m *Manager) lead(ctx context.Context, ruler storeid.Ruler) {
 	running.Wait()
 }
 
-// Each controller may tell of one object this often before the recorder drops Events: a run of 31 stages has to fit.
+// Each controller may tell of one object this often before the recorder drops Events: a run of 31 stages must fit.
 const (
 	eventBurst = 200
 	eventQPS   = 1

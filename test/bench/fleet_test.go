@@ -225,7 +225,7 @@ func (r *rig) run(name, placement, strategy string, version int) time.Duration {
 	return until(r, r.runs(name), func() error { return r.startRun(name, placement, strategy, version) }, r.succeeded)
 }
 
-// succeeded says whether a run has, and gives the benchmark up if it cannot any more.
+// succeeded reports whether a run has, and gives the benchmark up if it cannot any more.
 func (r *rig) succeeded(run *v1beta1.ClusterStagedUpdateRun) bool {
 	for _, t := range []string{v1beta1.RunInitialized, v1beta1.RunSucceeded} {
 		if c := meta.FindStatusCondition(run.Status.Conditions, t); c != nil && c.Status == metav1.ConditionFalse && run.Status.InitializationStartTime == nil {

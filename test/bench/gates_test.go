@@ -72,7 +72,7 @@ func BenchmarkApprovalToFirstBinding(b *testing.B) {
 	result(approval, "%.3f s", took.Seconds())
 }
 
-// BenchmarkRestart has many runs wait for an approval, gives it while no loop runs, and measures from the start of the server until
+// BenchmarkRestart has many runs wait for an approval, gives it while no controller runs, and measures from the start of the server until
 // every run has acted on it, so that each was looked at and written.
 func BenchmarkRestart(b *testing.B) {
 	const runs = 1000

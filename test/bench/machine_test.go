@@ -79,7 +79,7 @@ func median(times []time.Duration) time.Duration {
 
 func milliseconds(d time.Duration) float64 { return d.Seconds() * 1000 }
 
-// processCPU is what the server with its loops, its etcd, the members and the clients have used: all of them are this process.
+// processCPU is what the server with its controllers, its etcd, the members and the clients have used: all of them are this process.
 func processCPU() time.Duration {
 	var usage syscall.Rusage
 	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &usage); err != nil {

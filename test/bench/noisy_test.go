@@ -49,7 +49,7 @@ const noiseVariable = "STAGEGATE_BENCH_NOISE"
 func BenchmarkNoisyUser(b *testing.B) {
 	r := newRigWithoutServer(b)
 	r.start(false, testserver.WithPriorityAndFairness(0))
-	controller, err := versioned.NewForConfig(r.server.Loops())
+	controller, err := versioned.NewForConfig(r.server.Controllers())
 	r.must(err)
 	loud, err := versioned.NewForConfig(r.server.As(testserver.Bob))
 	r.must(err)

@@ -55,7 +55,7 @@ type rig struct {
 	stopMembers func()
 }
 
-// newRig starts a server with its loops and members.
+// newRig starts a server with its controllers and members.
 func newRig(b *testing.B) *rig {
 	b.Helper()
 	r := newRigWithoutServer(b)
@@ -75,8 +75,8 @@ func newRigWithoutServer(b *testing.B) *rig {
 	return &rig{B: b, ctx: ctx, dataDir: dir, hub: testserver.StartHub(b), namespaces: testserver.NewHub(), writes: &writes{}}
 }
 
-// start runs a server on the rig's data, with the loops that a rollout takes or without any. The options come last.
-func (r *rig) start(loops bool, options ...testserver.Option) {
+// start runs a server on the rig's data, with the controllers that a rollout takes or without any. The options come last.
+func (r *rig) start(queues bool, options ...testserver.Option) {
 	r.Helper()
 	r.server = testserver.Start(r.B, slices.Concat([]testserver.Option{
 		testserver.WithDataDir(r.dataDir),
@@ -86,13 +86,13 @@ func (r *rig) start(loops bool, options ...testserver.Option) {
 			o.MaxObjects = 0
 		}),
 		testserver.WithConfig(func(c *apiserver.Config) {
-			if loops {
+			if queues {
 				c.Generic.ClientConfig = r.hub
 				c.Extra.NewManager = r.newManager
 			}
 		}),
 	}, options)...)
-	members := r.server.Loops()
+	members := r.server.Controllers()
 	members.Wrap(r.writes.wrap)
 	applier, err := versioned.NewForConfig(members)
 	r.must(err)

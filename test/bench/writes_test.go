@@ -12,7 +12,7 @@ import (
 	utilnet "k8s.io/apimachinery/pkg/util/net"
 )
 
-// writes counts what the loops and the members write, by resource.
+// writes counts what the controllers and the members write, by resource.
 type writes struct {
 	mu     sync.Mutex
 	counts map[string]count

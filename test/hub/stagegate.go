@@ -199,7 +199,7 @@ func (e *Environment) register(ctx context.Context, hub *clients) error {
 func waitServed(ctx context.Context, hub kubernetes.Interface) error {
 	var missing []string
 	err := wait.PollUntilContextCancel(ctx, readyInterval, true, func(context.Context) (bool, error) {
-		// The error names groups that did not answer; the lists say whether ours did.
+		// The error names groups that did not answer; the lists report whether ours did.
 		_, lists, _ := discovery.ServerGroupsAndResources(hub.Discovery())
 		missing = nil
 		for _, v := range servedVersions {

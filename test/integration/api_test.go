@@ -209,7 +209,7 @@ func TestStatusIsWrittenThroughItsSubresourceOnly(t *testing.T) {
 			t.Skip("has no status subresource")
 		}
 		withStatus++
-		client := r.client(t, s.Loops())
+		client := r.client(t, s.Controllers())
 		status := map[string]any{"conditions": []any{map[string]any{
 			"type": "Test", "status": "True", "reason": "Testing", "message": "", "lastTransitionTime": "2026-01-01T00:00:00Z",
 		}}}

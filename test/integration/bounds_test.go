@@ -205,7 +205,7 @@ func TestControllersWriteMoreThanUsers(t *testing.T) {
 	if !apierrors.IsRequestEntityTooLargeError(err) || !strings.Contains(err.Error(), "ClusterResourceSnapshot users would have 2") {
 		t.Errorf("a user's snapshot of 2 MiB: %v, want RequestEntityTooLarge", err)
 	}
-	create(t, r.client(t, s.Loops()), snapshotOf(t, r, "controllers", payload))
+	create(t, r.client(t, s.Controllers()), snapshotOf(t, r, "controllers", payload))
 }
 
 // storedByAnOlderVersion is an envelope as it was stored while every kind was compressed and nothing bounded it, with so many bytes of
@@ -305,7 +305,7 @@ func TestTheServerStartsWithWhatIsTooLargeToRead(t *testing.T) {
 	if why := stub.GetAnnotations()[wellknown.UnreadableAnnotation]; !strings.Contains(why, "delete it by its name") || stub.Object["data"] != nil {
 		t.Errorf("read by name it is %v, want its metadata with the reason", stub.Object)
 	}
-	if _, err := r.client(t, s.Loops()).Get(t.Context(), "bomb", metav1.GetOptions{}); err == nil {
+	if _, err := r.client(t, s.Controllers()).Get(t.Context(), "bomb", metav1.GetOptions{}); err == nil {
 		t.Error("a controller gets what it would take for an empty envelope")
 	}
 	if _, err := client.Patch(t.Context(), "bomb", types.MergePatchType, labelPatch("x"), metav1.PatchOptions{}); !apierrors.IsRequestEntityTooLargeError(err) {

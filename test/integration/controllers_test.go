@@ -34,7 +34,7 @@ func TestTheServersControllersCannotBeImpersonated(t *testing.T) {
 			name   string
 			config *rest.Config
 			own    bool
-		}{{"controllers", s.Loops(), true}, {"impostor", impostor, false}} {
+		}{{"controllers", s.Controllers(), true}, {"impostor", impostor, false}} {
 			t.Run(in.prefix+"StagedUpdateRun/"+who.name, func(t *testing.T) {
 				client := dynamic.NewForConfigOrDie(who.config)
 				of := func(resource string) dynamic.ResourceInterface {

@@ -24,14 +24,14 @@ import (
 	"github.com/stagegate/stagegate/test/integration/testserver"
 )
 
-// startWithLoops runs a server with some of the real loops, and a hub that is made up.
-func startWithLoops(t *testing.T, loops ...string) *testserver.Server {
+// startWithLoops runs a server with some of the real controllers, and a hub that is made up.
+func startWithLoops(t *testing.T, queues ...string) *testserver.Server {
 	t.Helper()
 	return testserver.Start(t, testserver.WithConfig(func(c *apiserver.Config) {
 		c.Generic.ClientConfig = testserver.StartHub(t)
 		c.Extra.NewManager = func(api, hub *rest.Config, options rollout.Options) (apiserver.Manager, error) {
 			return rollout.New(api, hub, rollout.Options{
-				Controllers: loops,
+				Controllers: queues,
 				StoreID:     testserver.HubStoreID,
 				HubRecord:   options.HubRecord,
 			})

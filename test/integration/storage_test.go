@@ -140,7 +140,7 @@ func snapshotOf(t *testing.T, r served, name, payload string) *unstructured.Unst
 func TestLargeObjectsAreStoredCompressed(t *testing.T) {
 	s := testserver.Start(t)
 	r := find(t, s, "v1", "clusterresourcesnapshots")
-	client := r.client(t, s.Loops())
+	client := r.client(t, s.Controllers())
 	const size = 10 << 20
 	created := create(t, client, snapshotOf(t, r, "large", strings.Repeat("member-cluster ", size/15)))
 	stored, err := etcdClient(t, s).Get(t.Context(), "/registry/kubernetes-fleet.io/placement.kubernetes-fleet.io/clusterresourcesnapshots/large")
@@ -174,7 +174,7 @@ func marshal(t *testing.T, obj *unstructured.Unstructured) []byte {
 func TestObjectsTooLargeAreRefusedWithTheirSize(t *testing.T) {
 	s := testserver.Start(t)
 	r := find(t, s, "v1", "clusterresourcesnapshots")
-	client := r.client(t, s.Loops())
+	client := r.client(t, s.Controllers())
 	noise := make([]byte, 3<<20)
 	if _, err := rand.Read(noise); err != nil {
 		t.Fatal(err)

@@ -30,7 +30,7 @@ type rule struct {
 	beside   []string
 }
 
-// The order of the rules is that of the layers: apis, then what is generated from them, the clients over that and what they mean, then registry, admission and loops, then
+// The order of the rules is that of the layers: apis, then what is generated from them, the clients over that and what they mean, then registry, admission and controllers, then
 // the server, then the command.
 var rules = []rule{
 	{packages: "pkg/apis", may: []string{"pkg/apis"}},

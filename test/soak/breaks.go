@@ -23,7 +23,7 @@ const (
 	brokenDigit = "5"
 )
 
-// isBroken says whether a member never has a Work available.
+// isBroken reports whether a member never has a Work available.
 func isBroken(work *v1beta1.Work) bool {
 	if !strings.HasSuffix(work.Namespace, brokenDigit) {
 		return false

@@ -279,13 +279,13 @@ func (f *fleet) await(ctx context.Context, r planned, wanted func(*v1beta1.Clust
 	}
 }
 
-// isOver says whether nothing follows any more.
+// isOver reports whether nothing follows any more.
 func isOver(run *v1beta1.ClusterStagedUpdateRun) bool {
 	return meta.FindStatusCondition(run.Status.Conditions, v1beta1.RunSucceeded) != nil ||
 		meta.IsStatusConditionFalse(run.Status.Conditions, v1beta1.RunInitialized) && run.Status.InitializationStartTime == nil
 }
 
-// isStopped says whether a run has come to rest after it was told to stop.
+// isStopped reports whether a run has come to rest after it was told to stop.
 func isStopped(run *v1beta1.ClusterStagedUpdateRun) bool {
 	c := meta.FindStatusCondition(run.Status.Conditions, v1beta1.RunProgressing)
 	return isOver(run) || c != nil && c.Reason == "UpdateRunStopped" && c.ObservedGeneration == run.Generation

@@ -100,7 +100,7 @@ func (f *fleet) prepare(ctx context.Context, h *hub) error {
 func memberName(i int) string    { return fmt.Sprintf("member-%03d", i) }
 func placementName(i int) string { return fmt.Sprintf("app-%02d", i) }
 
-// join makes a member that has joined: the loop that joins real ones does not run.
+// join makes a member that has joined: the controller that joins real ones does not run.
 func (f *fleet) join(ctx context.Context, i int) error {
 	ring := 0
 	for limit := rings[0]; i*100 >= limit*f.members; limit += rings[ring] {

@@ -25,7 +25,7 @@ import (
 
 const (
 	serverProcess = "stagegate-apiserver"
-	// serverFlags leave out the loops that need real members.
+	// serverFlags leave out the controllers that need real members.
 	serverFlags = "--v=2 --controllers=*,-membership,-apply"
 )
 

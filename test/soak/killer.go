@@ -121,7 +121,7 @@ func (k *killer) line(runs int) string {
 // everyPlan is how many runs it takes for each plan to occur.
 const everyPlan = 200
 
-// verdict prints the figures and says whether anything was violated.
+// verdict prints the figures and reports whether anything was violated.
 func (k *killer) verdict(start time.Time, s settings) error {
 	k.mu.Lock()
 	k.grows("memory after a start", k.young)

@@ -23,7 +23,7 @@ type operation struct {
 	reason    string
 }
 
-// operate asks something of a run until the server says yes or no, and says whether it said yes. Asking again after an answer that was
+// operate asks something of a run until the server says yes or no, and reports whether it said yes. Asking again after an answer that was
 // lost is the same operation.
 func (f *fleet) operate(ctx context.Context, run string, what v1beta1.OperationType, clusters ...string) bool {
 	o := operation{run: run, operation: what, reason: fmt.Sprintf("soak %s %s %v", run, what, clusters)}
@@ -110,7 +110,7 @@ func (f *fleet) seeRollback(ctx context.Context, r planned) {
 	}
 }
 
-// hasMoved says whether a cluster that had a version is on its way to another.
+// hasMoved reports whether a cluster that had a version is on its way to another.
 func hasMoved(run *v1beta1.ClusterStagedUpdateRun) bool {
 	return slices.ContainsFunc(run.Status.StagesStatus, func(stage v1beta1.StageUpdatingStatus) bool {
 		return slices.ContainsFunc(stage.Clusters, func(c v1beta1.ClusterUpdatingStatus) bool {

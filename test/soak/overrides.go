@@ -79,7 +79,7 @@ func (f *fleet) seeNumber(ctx context.Context, r planned) {
 	}
 }
 
-// sameOverrides says whether a binding names the overrides that a run gives its cluster.
+// sameOverrides reports whether a binding names the overrides that a run gives its cluster.
 func sameOverrides(b *v1beta1.ClusterResourceBinding, c *v1beta1.ClusterUpdatingStatus) bool {
 	return slices.Equal(b.Spec.ResourceOverrideSnapshots, c.ResourceOverrideSnapshots) &&
 		slices.Equal(b.Spec.ClusterResourceOverrideSnapshots, c.ClusterResourceOverrideSnapshots)

@@ -221,12 +221,12 @@ func limitOf(config *v1beta1.StageConfig, clusters int) int {
 	return max(1, limit)
 }
 
-// isApproved says whether a task shows an approval. Whether one was given is what the book knows, once the answer is back.
+// isApproved reports whether a task shows an approval. Whether one was given is what the book knows, once the answer is back.
 func (w *watcher) isApproved(task *v1beta1.StageTaskStatus) bool {
 	return meta.IsStatusConditionTrue(task.Conditions, v1beta1.TaskApprovalRequestApproved)
 }
 
-// waited says whether a wait has taken its time. Times of conditions are whole seconds.
+// waited reports whether a wait has taken its time. Times of conditions are whole seconds.
 func waited(config *v1beta1.StageConfig, stage *v1beta1.StageUpdatingStatus, task *v1beta1.StageTaskStatus) bool {
 	elapsed := meta.FindStatusCondition(task.Conditions, v1beta1.TaskWaitTimeElapsed)
 	if elapsed == nil || elapsed.Status != metav1.ConditionTrue {
@@ -308,7 +308,7 @@ func (w *watcher) verify(ctx context.Context) {
 	}
 }
 
-// gives says whether a run gives a cluster the snapshot of an index.
+// gives reports whether a run gives a cluster the snapshot of an index.
 func gives(run *v1beta1.ClusterStagedUpdateRun, cluster, index string) bool {
 	c := find(run, cluster)
 	return c != nil && targetOf(run, c) == index

@@ -30,7 +30,7 @@ func newPlugin(t *testing.T, objects ...runtime.Object) (*Plugin, *fake.Clientse
 	plugin := New()
 	initializer.New(client, nil).Initialize(plugin)
 	if err := plugin.ValidateInitialization(); err != nil {
-		t.Fatalf("initialising the plugin: %v", err)
+		t.Fatalf("initializing the plugin: %v", err)
 	}
 	return plugin, client
 }
@@ -235,6 +235,6 @@ func TestWhatChangesNoSelectorAsksNothing(t *testing.T) {
 
 func TestAPluginThatCannotLookAnythingUpIsNotStarted(t *testing.T) {
 	if err := New().ValidateInitialization(); err == nil {
-		t.Error("a plugin without a client was taken for initialised")
+		t.Error("a plugin without a client was taken for initialized")
 	}
 }

@@ -44,7 +44,7 @@ var (
 	_ initializer.WantsFleetInformers = &Plugin{}
 )
 
-// New makes a plugin that has to be initialised.
+// New makes a plugin that must be initialized.
 func New() *Plugin {
 	return &Plugin{Handler: admission.NewHandler(admission.Create, admission.Update, admission.Delete)}
 }
@@ -110,7 +110,7 @@ func (p *Plugin) validateStrategy(ctx context.Context, a admission.Attributes, s
 	return p.warnOfStages(ctx, strategy)
 }
 
-// validateRun looks at new runs only: what a run refers to cannot change, and its later life is the loop's.
+// validateRun looks at new runs only: what a run refers to cannot change, and its later life is the controller's.
 func (p *Plugin) validateRun(ctx context.Context, a admission.Attributes, run v1beta1.UpdateRunObject) error {
 	if a.GetOperation() != admission.Create {
 		return nil

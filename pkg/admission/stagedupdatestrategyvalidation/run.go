@@ -32,7 +32,7 @@ func (p *Plugin) validateNewRun(ctx context.Context, a admission.Attributes, run
 		}
 		warnOfNothing(ctx, kindOf(p.placements, placement), target)
 	} else {
-		warn(ctx, "%s %q does not exist yet; the run cannot be initialised without it", kindOf(p.placements, placement), spec.PlacementName)
+		warn(ctx, "%s %q does not exist yet; the run cannot be initialized without it", kindOf(p.placements, placement), spec.PlacementName)
 	}
 
 	strategy := types.NamespacedName{Namespace: run.GetNamespace(), Name: spec.StagedUpdateStrategyName}
@@ -41,7 +41,7 @@ func (p *Plugin) validateNewRun(ctx context.Context, a admission.Attributes, run
 		return err
 	}
 	if !found {
-		warn(ctx, "%s %q does not exist yet; the run cannot be initialised without it", kindOf(p.strategies, strategy), spec.StagedUpdateStrategyName)
+		warn(ctx, "%s %q does not exist yet; the run cannot be initialized without it", kindOf(p.strategies, strategy), spec.StagedUpdateStrategyName)
 	}
 	return nil
 }
@@ -69,7 +69,7 @@ func (p *Plugin) warnOfWaitingRuns(ctx context.Context, strategy v1beta1.UpdateS
 	}
 	if len(waiting) > 0 {
 		slices.Sort(waiting)
-		warn(ctx, "the strategy is still needed to initialise: %s", wording.List(waiting))
+		warn(ctx, "the strategy is still needed to initialize: %s", wording.List(waiting))
 	}
 	return nil
 }

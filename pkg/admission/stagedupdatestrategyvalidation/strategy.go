@@ -37,14 +37,14 @@ func (p *Plugin) warnOfStages(ctx context.Context, strategy v1beta1.UpdateStrate
 	}
 	warnOfTwins(ctx, strategy.StrategySpec().Stages)
 	for _, overlap := range assignment.Overlaps {
-		warn(ctx, "%s in the stages %s at once; a run that moves %s cannot be initialised",
+		warn(ctx, "%s in the stages %s at once; a run that moves %s cannot be initialized",
 			membersAre(overlap.Clusters), strings.Join(overlap.Stages, ", "), them(overlap.Clusters))
 	}
 	for _, stage := range assignment.Stages {
 		warnOfStage(ctx, stage)
 	}
 	if unplaced := assignment.Unplaced; len(unplaced) > 0 {
-		warn(ctx, "%s in no stage; a run that moves %s cannot be initialised", membersAre(unplaced), them(unplaced))
+		warn(ctx, "%s in no stage; a run that moves %s cannot be initialized", membersAre(unplaced), them(unplaced))
 	}
 	return nil
 }
@@ -69,7 +69,7 @@ func warnOfStage(ctx context.Context, stage strategyrules.Stage) {
 		names = append(names, unsortable.Cluster)
 	}
 	if len(names) > 0 {
-		warn(ctx, "%s in stage %s without an integer in the label %s that it is sorted by; a run that moves %s cannot be initialised",
+		warn(ctx, "%s in stage %s without an integer in the label %s that it is sorted by; a run that moves %s cannot be initialized",
 			membersAre(names), stage.Name, *stage.SortingLabelKey, them(names))
 	}
 }

@@ -1,7 +1,7 @@
 // Copyright The Stagegate Authors.
 // SPDX-License-Identifier: Apache-2.0
 
-// Package wellknown holds the labels, annotations, finalizers, names of objects and reasons that loops, users and other implementations of the
+// Package wellknown holds the labels, annotations, finalizers, names of objects and reasons that controllers, users and other implementations of the
 // API agree on. It knows no types.
 package wellknown
 
@@ -194,7 +194,7 @@ const DeleteStageAlias = "delete-stage"
 // FieldManager under which objects are applied to members.
 const FieldManager = "work-api-agent"
 
-// Reasons of a run's conditions by which the server tells what a user may ask of the run. The loop sets them.
+// Reasons of a run's conditions by which the server tells what a user may ask of the run. The controller sets them.
 const (
 	// ReasonRunPaused is that of a run which waits for somebody to look after clusters that have failed.
 	ReasonRunPaused = "UpdateRunPaused"

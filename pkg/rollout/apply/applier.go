@@ -110,15 +110,15 @@ func (a *Applier) Run(ctx context.Context) error {
 		return fmt.Errorf("member %s: %w", a.options.Cluster, err)
 	}
 
-	loop := reconcile.New(Name, workers, a.reconcile)
-	a.enqueue = func(work string) { loop.Enqueue(reconcile.Key{Name: work}) }
+	queue := reconcile.New(Name, workers, a.reconcile)
+	a.enqueue = func(work string) { queue.Enqueue(reconcile.Key{Name: work}) }
 	a.watches = newWatches(ctx, m.informer, a.enqueue)
 	a.informer = a.newInformer()
-	loop.Watch(a.informer, a.concerned)
+	queue.Watch(a.informer, a.concerned)
 
 	var informers sync.WaitGroup
 	informers.Go(func() { a.informer.RunWithContext(ctx) })
-	err = loop.Run(ctx)
+	err = queue.Run(ctx)
 	stop()
 	a.watches.stopAll()
 	informers.Wait()

@@ -20,7 +20,7 @@ type record struct {
 	manifests  []*manifest
 	// owner is the AppliedWork as last read or written, nil before that.
 	owner *v1beta1.AppliedWork
-	// results are by ordinal; nil where a manifest has to be looked at.
+	// results are by ordinal; nil where a manifest must be looked at.
 	results []*result
 	// kept are objects that stay on the member although the Work has them no more, since they were there at an adoption.
 	kept []v1beta1.AppliedResourceMeta

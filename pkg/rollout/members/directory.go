@@ -55,7 +55,7 @@ type Directory struct {
 	parsed  map[string]*Member
 	uses    map[string]*use
 	doubted sets.Set[string]
-	loops   []*reconcile.Loop
+	queues  []*reconcile.Queue
 }
 
 // NewDirectory makes a directory of the Secrets in a namespace of the hub. It is filled once Run runs.
@@ -97,9 +97,9 @@ func (d *Directory) Run(ctx context.Context) { d.secrets.RunWithContext(ctx) }
 // Watch enqueues in a controller the names of members whose Secrets change, or which are doubted. The controller starts once the directory
 // is filled.
 // It must be called before anything runs.
-func (d *Directory) Watch(loop *reconcile.Loop) {
-	d.loops = append(d.loops, loop)
-	loop.Watch(d.secrets, reconcile.ByObject(func(secret metav1.Object) []reconcile.Key {
+func (d *Directory) Watch(queue *reconcile.Queue) {
+	d.queues = append(d.queues, queue)
+	queue.Watch(d.secrets, reconcile.ByObject(func(secret metav1.Object) []reconcile.Key {
 		if name, ok := memberOf(secret); ok {
 			return []reconcile.Key{{Name: name}}
 		}
@@ -112,8 +112,8 @@ func (d *Directory) Doubt(cluster string) {
 	d.mu.Lock()
 	d.doubted.Insert(cluster)
 	d.mu.Unlock()
-	for _, loop := range d.loops {
-		loop.Enqueue(reconcile.Key{Name: cluster})
+	for _, queue := range d.queues {
+		queue.Enqueue(reconcile.Key{Name: cluster})
 	}
 }
 

@@ -188,12 +188,12 @@ func TestDirectoryFollowsTheSecret(t *testing.T) {
 		})
 	d := newDirectory(t, hub)
 	changed := make(chan reconcile.Key, 10)
-	loop := reconcile.New("test", 1, func(_ context.Context, key reconcile.Key) (time.Duration, error) {
+	queue := reconcile.New("test", 1, func(_ context.Context, key reconcile.Key) (time.Duration, error) {
 		changed <- key
 		return 0, nil
 	})
-	d.Watch(loop)
-	go func() { _ = loop.Run(t.Context()) }()
+	d.Watch(queue)
+	go func() { _ = queue.Run(t.Context()) }()
 	next := func() {
 		t.Helper()
 		select {

@@ -43,7 +43,7 @@ type supervisor struct {
 	directory *Directory
 	run       Func
 	clock     clock.WithTicker
-	loop      *reconcile.Loop
+	queue     *reconcile.Queue
 
 	running sync.WaitGroup
 	mu      sync.Mutex
@@ -77,9 +77,9 @@ func newSupervisor(f *fleet.Fleet, directory *Directory, run Func, c clock.WithT
 		clock:     c,
 		members:   map[string]*supervised{},
 	}
-	s.loop = reconcile.NewWithClock("members", supervisionWorkers, s.reconcile, c)
-	s.loop.Watch(f.MemberClusters.Informer(), reconcile.Self)
-	directory.Watch(s.loop)
+	s.queue = reconcile.NewWithClock("members", supervisionWorkers, s.reconcile, c)
+	s.queue.Watch(f.MemberClusters.Informer(), reconcile.Self)
+	directory.Watch(s.queue)
 	return s
 }
 
@@ -87,7 +87,7 @@ func (s *supervisor) supervise(ctx context.Context) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer s.running.Wait()
 	defer cancel()
-	return s.loop.Run(ctx)
+	return s.queue.Run(ctx)
 }
 
 func (s *supervisor) reconcile(ctx context.Context, key reconcile.Key) (time.Duration, error) {
@@ -152,7 +152,7 @@ func (s *supervisor) start(ctx context.Context, key reconcile.Key, member *Membe
 		done:       make(chan struct{}),
 	}
 	s.running.Go(func() {
-		defer s.loop.Enqueue(key)
+		defer s.queue.Enqueue(key)
 		defer close(running.done)
 		defer release()
 		defer cancel()

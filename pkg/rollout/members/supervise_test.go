@@ -242,14 +242,14 @@ func TestPausesGrowUntilTheCredentialsChange(t *testing.T) {
 	}
 
 	changed := make(chan struct{}, 1)
-	loop := reconcile.NewWithClock("test", 1, func(context.Context, reconcile.Key) (time.Duration, error) {
+	queue := reconcile.NewWithClock("test", 1, func(context.Context, reconcile.Key) (time.Duration, error) {
 		if m, err := s.directory.Get("a"); err == nil && m.Config.BearerToken == "rotated" {
 			changed <- struct{}{}
 		}
 		return 0, nil
 	}, clock.RealClock{})
-	s.directory.Watch(loop)
-	go func() { _ = loop.Run(ctx) }()
+	s.directory.Watch(queue)
+	go func() { _ = queue.Run(ctx) }()
 	s.rotate("rotated")
 	<-changed
 	if again := look(); again != 0 || supervisor.state("a").session == nil {

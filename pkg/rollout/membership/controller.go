@@ -39,7 +39,7 @@ type Controller struct {
 	ruler     storeid.Ruler
 	recorder  record.EventRecorder
 	clock     clock.WithTicker
-	loop      *reconcile.Loop
+	queue     *reconcile.Queue
 
 	// namespaces of members on the hub, and internals, the InternalMemberClusters in them.
 	namespaces, internals cache.SharedIndexInformer
@@ -63,14 +63,14 @@ func New(f *fleet.Fleet, hub kubernetes.Interface, directory *members.Directory,
 		internals: clusterinformers.NewInternalMemberClusterInformer(f.Clientset, metav1.NamespaceAll, 0, cache.Indexers{}),
 		probes:    map[string]*probe{},
 	}
-	controller.loop = reconcile.NewWithClock(Name, workers, controller.reconcile, c)
-	controller.loop.Watch(f.MemberClusters.Informer(), reconcile.Self)
-	controller.loop.Watch(controller.namespaces, reconcile.ByObject(func(namespace metav1.Object) []reconcile.Key {
+	controller.queue = reconcile.NewWithClock(Name, workers, controller.reconcile, c)
+	controller.queue.Watch(f.MemberClusters.Informer(), reconcile.Self)
+	controller.queue.Watch(controller.namespaces, reconcile.ByObject(func(namespace metav1.Object) []reconcile.Key {
 		return memberOf(namespace.GetName())
 	}))
-	controller.loop.Watch(controller.internals, unlessStatus(reconcile.ByObject(inMemberNamespace)))
-	controller.loop.Watch(f.Works.Informer(), onDelete(reconcile.ByObject(inMemberNamespace)))
-	directory.Watch(controller.loop)
+	controller.queue.Watch(controller.internals, unlessStatus(reconcile.ByObject(inMemberNamespace)))
+	controller.queue.Watch(f.Works.Informer(), onDelete(reconcile.ByObject(inMemberNamespace)))
+	directory.Watch(controller.queue)
 	return controller
 }
 
@@ -82,7 +82,7 @@ func (c *Controller) Run(ctx context.Context) error {
 	defer cancel()
 	informers.Go(func() { c.namespaces.RunWithContext(ctx) })
 	informers.Go(func() { c.internals.RunWithContext(ctx) })
-	return c.loop.Run(ctx)
+	return c.queue.Run(ctx)
 }
 
 func (c *Controller) reconcile(ctx context.Context, key reconcile.Key) (time.Duration, error) {

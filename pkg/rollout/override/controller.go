@@ -20,7 +20,7 @@ import (
 	overrides "github.com/stagegate/stagegate/pkg/rules/override"
 )
 
-// Name of the loop.
+// Name of the controller.
 const Name = "override"
 
 const (
@@ -37,25 +37,25 @@ const (
 type Controller struct {
 	fleet *fleet.Fleet
 	clock clock.PassiveClock
-	loop  *reconcile.Loop
+	queue *reconcile.Queue
 }
 
-// New makes the loop for one term of leadership.
+// New makes the controller for one term of leadership.
 func New(f *fleet.Fleet, c clock.WithTicker) *Controller {
 	controller := &Controller{fleet: f, clock: c}
-	controller.loop = reconcile.NewWithClock(Name, workers, controller.reconcile, c)
-	f.Overrides.Watch(controller.loop, overrideChanged)
-	f.OverrideSnapshots.Watch(controller.loop, versionChanged)
+	controller.queue = reconcile.NewWithClock(Name, workers, controller.reconcile, c)
+	f.Overrides.Watch(controller.queue, overrideChanged)
+	f.OverrideSnapshots.Watch(controller.queue, versionChanged)
 	for _, informer := range slices.Concat(f.Bindings.Informers(), f.Runs.Informers()) {
-		controller.loop.WatchCoalesced(informer, together, userChanged)
+		controller.queue.WatchCoalesced(informer, together, userChanged)
 	}
 	return controller
 }
 
 // Run keeps versions until the context ends.
-func (c *Controller) Run(ctx context.Context) error { return c.loop.Run(ctx) }
+func (c *Controller) Run(ctx context.Context) error { return c.queue.Run(ctx) }
 
-// overrideChanged lets the loop sleep through changes of metadata that say nothing.
+// overrideChanged lets the controller sleep through changes of metadata that say nothing.
 func overrideChanged(old, new any) []reconcile.Key {
 	before, wasThere := old.(v1beta1.OverrideObject)
 	after, isThere := new.(v1beta1.OverrideObject)
@@ -150,7 +150,7 @@ func (c *Controller) cleanUp(ctx context.Context, key reconcile.Key, override v1
 	return 0, nil
 }
 
-// isCurrent says whether an override is as the cache has it, nil for gone. A change is on its way to the cache otherwise.
+// isCurrent reports whether an override is as the cache has it, nil for gone. A change is on its way to the cache otherwise.
 func (c *Controller) isCurrent(ctx context.Context, key reconcile.Key, cached v1beta1.OverrideObject) (bool, error) {
 	override, err := c.fleet.Overrides.Client(key.Namespace).Get(ctx, key.Name, metav1.GetOptions{})
 	if apierrors.IsNotFound(err) {

@@ -80,7 +80,7 @@ func remove[O fleet.Object](f *fixture, kind fleet.Kind[O], names ...string) {
 	}
 }
 
-// version makes a version as the loop would.
+// version makes a version as the controller would.
 func (f *fixture) version(index int, content, latest string) {
 	f.Helper()
 	fleettest.Create(f.World, f.Fleet.OverrideSnapshots, wellknown.OverrideSnapshotName("o", index), func(s v1beta1.OverrideSnapshotObject) {
@@ -152,7 +152,7 @@ func (f *fixture) want(versions string) {
 	}
 }
 
-// held says whether the override still has the loop's finalizer.
+// held reports whether the override still has the controller's finalizer.
 func (f *fixture) held() bool {
 	f.Helper()
 	o, err := f.Fleet.Overrides.Client(f.Namespace).Get(f.Context(), "o", metav1.GetOptions{})

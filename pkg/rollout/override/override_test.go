@@ -48,7 +48,7 @@ func TestEachContentIsAVersion(t *testing.T) {
 		f.Client.ClearActions()
 		f.look()
 		if writes := f.writes(); len(writes) > 0 {
-			t.Errorf("nothing changed, and the loop writes: %v", writes)
+			t.Errorf("nothing changed, and the controller writes: %v", writes)
 		}
 	})
 }
@@ -409,7 +409,7 @@ func TestACacheThatLagsMakesNothingTwiceAndTakesNothingAway(t *testing.T) {
 			func(f *fixture) { f.version(1, "v", "false"); f.version(2, "x", "true") },
 			"o-0 w, o-1 v, o-2 x latest",
 		},
-		"the override was made anew": {
+		"the override was recreated": {
 			func(f *fixture) { f.version(0, "x", "true"); f.delete(); f.clock.Step(settle) },
 			func(f *fixture) { remove(f, f.Fleet.Overrides, "o"); f.create("x") },
 			"o-0 x latest",

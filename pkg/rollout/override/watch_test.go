@@ -53,7 +53,7 @@ func TestWhatWakesAnOverride(t *testing.T) {
 			o.Labels = map[string]string{"a": "b"}
 		}), ""},
 		"an override is edited":    {overrideChanged, override, changed(override, func(o *v1beta1.ResourceOverride) { o.Generation = 2 }), "team/o team/o"},
-		"an override is made anew": {overrideChanged, override, changed(override, func(o *v1beta1.ResourceOverride) { o.UID = "2" }), "team/o team/o"},
+		"an override is recreated": {overrideChanged, override, changed(override, func(o *v1beta1.ResourceOverride) { o.UID = "2" }), "team/o team/o"},
 		"an override is deleted":   {overrideChanged, override, changed(override, func(o *v1beta1.ResourceOverride) { o.DeletionTimestamp = &metav1.Time{Time: start} }), "team/o team/o"},
 		"an override's finalizer":  {overrideChanged, override, changed(override, func(o *v1beta1.ResourceOverride) { o.Finalizers = []string{"a/b"} }), "team/o team/o"},
 		"a version comes":          {versionChanged, nil, version, "team/o"},

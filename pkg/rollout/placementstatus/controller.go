@@ -26,7 +26,7 @@ import (
 	snapshotrules "github.com/stagegate/stagegate/pkg/rules/snapshot"
 )
 
-// Name of the loop.
+// Name of the controller.
 const Name = "placementstatus"
 
 const (
@@ -47,26 +47,26 @@ type Controller struct {
 	fleet    *fleet.Fleet
 	recorder record.EventRecorder
 	clock    clock.PassiveClock
-	loop     *reconcile.Loop
+	queue    *reconcile.Queue
 	pace     reconcile.Pace
 	written  consistency.Store
 }
 
-// New makes the loop for one term of leadership.
+// New makes the controller for one term of leadership.
 func New(f *fleet.Fleet, recorder record.EventRecorder, t clock.WithTicker) *Controller {
 	c := &Controller{fleet: f, recorder: recorder, clock: t, pace: reconcile.Pace{Rest: rest, Longest: longestRest}}
-	c.loop = reconcile.NewWithClock(Name, workers, c.reconcile, t)
-	f.Placements.Watch(c.loop, reconcile.Self)
-	f.PolicySnapshots.Watch(c.loop, reconcile.ByLabel(wellknown.ParentPlacementLabel))
-	f.Snapshots.Watch(c.loop, reconcile.ByLabel(wellknown.ParentPlacementLabel))
+	c.queue = reconcile.NewWithClock(Name, workers, c.reconcile, t)
+	f.Placements.Watch(c.queue, reconcile.Self)
+	f.PolicySnapshots.Watch(c.queue, reconcile.ByLabel(wellknown.ParentPlacementLabel))
+	f.Snapshots.Watch(c.queue, reconcile.ByLabel(wellknown.ParentPlacementLabel))
 	for _, informer := range f.Bindings.Informers() {
-		c.loop.WatchCoalesced(informer, together, reconcile.ByLabel(wellknown.ParentPlacementLabel))
+		c.queue.WatchCoalesced(informer, together, reconcile.ByLabel(wellknown.ParentPlacementLabel))
 	}
 	return c
 }
 
 // Run writes statuses until the context ends.
-func (c *Controller) Run(ctx context.Context) error { return c.loop.Run(ctx) }
+func (c *Controller) Run(ctx context.Context) error { return c.queue.Run(ctx) }
 
 func (c *Controller) reconcile(ctx context.Context, key reconcile.Key) (time.Duration, error) {
 	if !c.written.Ready(key) {

@@ -20,7 +20,7 @@ import (
 	"github.com/stagegate/stagegate/pkg/rollout/internal/fleettest"
 )
 
-// placed makes a placement p that is scheduled to the clusters a and b and rolled out to them, and says whether they have it.
+// placed makes a placement p that is scheduled to the clusters a and b and rolled out to them, and reports whether they have it.
 func placed(w *fleettest.World, available metav1.ConditionStatus) {
 	w.Helper()
 	parent := map[string]string{wellknown.ParentPlacementLabel: "p", wellknown.LatestSnapshotLabel: "true"}

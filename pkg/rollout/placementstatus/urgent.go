@@ -21,7 +21,7 @@ func urgent(placement v1beta1.PlacementObject, w world) bool {
 	return isNews(placement, w.index[w.latest]) || !saidDone(placement) && areDone(w.bindings)
 }
 
-// saidDone says whether the status tells that all clusters have what they should.
+// saidDone reports whether the status tells that all clusters have what they should.
 func saidDone(placement v1beta1.PlacementObject) bool {
 	for _, t := range []string{v1beta1.PlacementAvailable, v1beta1.PlacementDiffReported} {
 		if meta.IsStatusConditionTrue(placement.PlacementStatus().Conditions, v1beta1.PlacementConditionType(placement.GetNamespace(), t)) {
@@ -31,7 +31,7 @@ func saidDone(placement v1beta1.PlacementObject) bool {
 	return false
 }
 
-// areDone says whether all clusters have one version.
+// areDone reports whether all clusters have one version.
 func areDone(bindings []v1beta1.BindingObject) bool {
 	for _, b := range bindings {
 		if b.BindingSpec().ResourceSnapshotName != bindings[0].BindingSpec().ResourceSnapshotName || !bindingrules.IsReady(b) {

@@ -117,7 +117,7 @@ func budget(bindings []v1beta1.BindingObject, pace *v1beta1.RollingUpdateConfig,
 	return m, nil
 }
 
-// countsAsAvailable says whether a cluster is available, or else in how long it will count so without being looked at again.
+// countsAsAvailable reports whether a cluster is available, or else in how long it will count so without being looked at again.
 func countsAsAvailable(b v1beta1.BindingObject, unavailablePeriod time.Duration, now time.Time) (bool, time.Duration) {
 	if !bindingrules.IsReady(b) {
 		return false, 0

@@ -20,7 +20,7 @@ import (
 	"github.com/stagegate/stagegate/pkg/rules/conditions"
 )
 
-// Name of the loop.
+// Name of the controller.
 const Name = "rollingupdate"
 
 const (
@@ -42,25 +42,25 @@ type Controller struct {
 	fleet    *fleet.Fleet
 	recorder record.EventRecorder
 	clock    clock.PassiveClock
-	loop     *reconcile.Loop
+	queue    *reconcile.Queue
 	selected selections
 }
 
-// New makes the loop for one term of leadership.
+// New makes the controller for one term of leadership.
 func New(f *fleet.Fleet, recorder record.EventRecorder, c clock.WithTicker) *Controller {
 	controller := &Controller{fleet: f, recorder: recorder, clock: c, selected: newSelections()}
-	controller.loop = reconcile.NewWithClock(Name, workers, controller.reconcile, c)
-	f.Placements.Watch(controller.loop, reconcile.Self)
-	f.Snapshots.Watch(controller.loop, reconcile.ByLabel(wellknown.ParentPlacementLabel))
-	f.Bindings.Watch(controller.loop, reconcile.ByLabel(wellknown.ParentPlacementLabel))
-	f.Overrides.Watch(controller.loop, controller.overrideChanged)
-	f.OverrideSnapshots.Watch(controller.loop, controller.overrideChanged)
-	controller.loop.Watch(f.MemberClusters.Informer(), controller.memberChanged)
+	controller.queue = reconcile.NewWithClock(Name, workers, controller.reconcile, c)
+	f.Placements.Watch(controller.queue, reconcile.Self)
+	f.Snapshots.Watch(controller.queue, reconcile.ByLabel(wellknown.ParentPlacementLabel))
+	f.Bindings.Watch(controller.queue, reconcile.ByLabel(wellknown.ParentPlacementLabel))
+	f.Overrides.Watch(controller.queue, controller.overrideChanged)
+	f.OverrideSnapshots.Watch(controller.queue, controller.overrideChanged)
+	controller.queue.Watch(f.MemberClusters.Informer(), controller.memberChanged)
 	return controller
 }
 
 // Run moves clusters until the context ends.
-func (c *Controller) Run(ctx context.Context) error { return c.loop.Run(ctx) }
+func (c *Controller) Run(ctx context.Context) error { return c.queue.Run(ctx) }
 
 func (c *Controller) reconcile(ctx context.Context, key reconcile.Key) (time.Duration, error) {
 	placement, err := c.fleet.Placements.Get(key)

@@ -127,7 +127,7 @@ func (c *Controller) memberChanged(old, new any) []reconcile.Key {
 	return keys
 }
 
-// rolling are the placements that this loop moves.
+// rolling are the placements that this controller moves.
 func (c *Controller) rolling() []v1beta1.PlacementObject {
 	return slices.DeleteFunc(c.fleet.Placements.All(), func(p v1beta1.PlacementObject) bool {
 		return p.PlacementSpec().Strategy.Type == v1beta1.ExternalRolloutStrategyType

@@ -37,7 +37,7 @@ func beginning(name string, limit int) string {
 	return strings.TrimRight(name[:min(len(name), limit)], ".")
 }
 
-// schedule makes the binding of a picked cluster what it has to be.
+// schedule makes the binding of a picked cluster what it must be.
 func schedule(binding v1beta1.BindingObject, policySnapshot string, decision v1beta1.ClusterDecision) {
 	spec := binding.BindingSpec()
 	if spec.State == v1beta1.BindingStateUnscheduled {
@@ -75,7 +75,7 @@ func unschedule(binding v1beta1.BindingObject, policySnapshot string) {
 	spec.SchedulingPolicySnapshotName = policySnapshot
 }
 
-// plan is what has to be written so that the bindings say what was decided.
+// plan is what must be written so that the bindings say what was decided.
 type plan struct {
 	create, update, remove []v1beta1.BindingObject
 	// release are bindings being deleted that wait for the scheduler to let go.

@@ -28,7 +28,7 @@ import (
 	snapshotrules "github.com/stagegate/stagegate/pkg/rules/snapshot"
 )
 
-// Name of the loop.
+// Name of the controller.
 const Name = "scheduling"
 
 const (
@@ -36,7 +36,7 @@ const (
 	workers = 4
 	// writers is how many bindings of one placement are written at once.
 	writers = 16
-	// together is how long changes of bindings are collected: most of them are this loop's own, many at a time.
+	// together is how long changes of bindings are collected: most of them are this controller's own, many at a time.
 	together = 100 * time.Millisecond
 )
 
@@ -51,24 +51,24 @@ type Controller struct {
 	fleet    *fleet.Fleet
 	recorder record.EventRecorder
 	clock    clock.PassiveClock
-	loop     *reconcile.Loop
+	queue    *reconcile.Queue
 }
 
-// New makes the loop for one term of leadership.
+// New makes the controller for one term of leadership.
 func New(f *fleet.Fleet, recorder record.EventRecorder, c clock.WithTicker) *Controller {
 	controller := &Controller{fleet: f, recorder: recorder, clock: c}
-	controller.loop = reconcile.NewWithClock(Name, workers, controller.reconcile, c)
-	f.Placements.Watch(controller.loop, reconcile.Self)
-	f.PolicySnapshots.Watch(controller.loop, reconcile.ByLabel(wellknown.ParentPlacementLabel))
+	controller.queue = reconcile.NewWithClock(Name, workers, controller.reconcile, c)
+	f.Placements.Watch(controller.queue, reconcile.Self)
+	f.PolicySnapshots.Watch(controller.queue, reconcile.ByLabel(wellknown.ParentPlacementLabel))
 	for _, informer := range f.Bindings.Informers() {
-		controller.loop.WatchCoalesced(informer, together, bindingChanged)
+		controller.queue.WatchCoalesced(informer, together, bindingChanged)
 	}
-	controller.loop.Watch(f.MemberClusters.Informer(), controller.memberChanged)
+	controller.queue.Watch(f.MemberClusters.Informer(), controller.memberChanged)
 	return controller
 }
 
 // Run schedules until the context ends.
-func (c *Controller) Run(ctx context.Context) error { return c.loop.Run(ctx) }
+func (c *Controller) Run(ctx context.Context) error { return c.queue.Run(ctx) }
 
 // bindingChanged lets the scheduler sleep through the changes that rolling out makes to a binding.
 func bindingChanged(old, new any) []reconcile.Key {

@@ -24,7 +24,7 @@ const (
 type outcome struct {
 	// selected and unselected are sorted by cluster.
 	selected, unselected []v1beta1.ClusterDecision
-	// fulfilled says whether the policy got all clusters it wants.
+	// fulfilled reports whether the policy got all clusters it wants.
 	fulfilled bool
 	// message replaces the usual one of the Scheduled condition.
 	message string

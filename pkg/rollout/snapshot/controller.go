@@ -21,7 +21,7 @@ import (
 	"github.com/stagegate/stagegate/pkg/rollout/internal/reconcile"
 )
 
-// Name of the loop.
+// Name of the controller.
 const Name = "snapshot"
 
 const (
@@ -38,7 +38,7 @@ type Controller struct {
 	mode     ExternalMode
 	recorder record.EventRecorder
 	clock    clock.WithTicker
-	loop     *reconcile.Loop
+	queue    *reconcile.Queue
 	kinds    *kindWatch
 	watches  *watches
 	bursts   *bursts
@@ -48,17 +48,17 @@ type Controller struct {
 	incompleteSince map[reconcile.Key]time.Time
 }
 
-// New makes the loop for one term of leadership.
+// New makes the controller for one term of leadership.
 func New(f *fleet.Fleet, source *Source, mode ExternalMode, recorder record.EventRecorder, c clock.WithTicker) *Controller {
 	controller := &Controller{
 		fleet: f, source: source, mode: mode, recorder: recorder, clock: c, bursts: newBursts(c), incompleteSince: map[reconcile.Key]time.Time{},
 	}
-	controller.loop = reconcile.NewWithClock(Name, workers, controller.reconcile, c)
+	controller.queue = reconcile.NewWithClock(Name, workers, controller.reconcile, c)
 	controller.kinds = newKindWatch(source.discovery, source.metadata, c, controller.kindsChanged)
-	controller.watches = newWatches(source.metadata, source.dynamic, controller.selectionChanged, controller.loop.Enqueue)
-	f.Placements.Watch(controller.loop, placementChanged)
-	f.Snapshots.Watch(controller.loop, snapshotChanged)
-	f.PolicySnapshots.Watch(controller.loop, snapshotChanged)
+	controller.watches = newWatches(source.metadata, source.dynamic, controller.selectionChanged, controller.queue.Enqueue)
+	f.Placements.Watch(controller.queue, placementChanged)
+	f.Snapshots.Watch(controller.queue, snapshotChanged)
+	f.PolicySnapshots.Watch(controller.queue, snapshotChanged)
 	return controller
 }
 
@@ -68,14 +68,14 @@ func (c *Controller) Run(ctx context.Context) error {
 	c.watches.start(ctx)
 	var running sync.WaitGroup
 	running.Go(func() { reconcile.Forever(ctx, "kinds of the hub", c.kinds.run) })
-	err := c.loop.Run(ctx)
+	err := c.queue.Run(ctx)
 	stop()
 	running.Wait()
 	c.watches.wait()
 	return err
 }
 
-// placementChanged lets the loop sleep through the changes of a placement's status.
+// placementChanged lets the controller sleep through the changes of a placement's status.
 func placementChanged(old, new any) []reconcile.Key {
 	before, wasThere := old.(v1beta1.PlacementObject)
 	after, isThere := new.(v1beta1.PlacementObject)
@@ -86,7 +86,7 @@ func placementChanged(old, new any) []reconcile.Key {
 	return reconcile.Self(old, new)
 }
 
-// snapshotChanged wakes the loop where somebody deletes a snapshot or moves its mark.
+// snapshotChanged wakes the controller where somebody deletes a snapshot or moves its mark.
 func snapshotChanged(old, new any) []reconcile.Key {
 	before, wasThere := old.(metav1.Object)
 	after, isThere := new.(metav1.Object)
@@ -98,12 +98,12 @@ func snapshotChanged(old, new any) []reconcile.Key {
 
 func (c *Controller) selectionChanged(key reconcile.Key) {
 	c.bursts.changed(key)
-	c.loop.EnqueueAfter(key, quiet)
+	c.queue.EnqueueAfter(key, quiet)
 }
 
 func (c *Controller) kindsChanged() {
 	for _, placement := range c.fleet.Placements.All() {
-		c.loop.Enqueue(reconcile.KeyOf(placement))
+		c.queue.Enqueue(reconcile.KeyOf(placement))
 	}
 }
 

@@ -27,14 +27,14 @@ import (
 	"github.com/stagegate/stagegate/pkg/rollout/internal/reconcile"
 )
 
-// running is a world with the loop at work, in time that passes only when nothing is left to do.
+// running is a world with the controller at work, in time that passes only when nothing is left to do.
 type running struct {
 	*world
 	controller *Controller
 	recorder   *record.FakeRecorder
 }
 
-// forBothScopesRunning runs the loop, in each scope, from before the placement is looked at for the first time.
+// forBothScopesRunning runs the controller, in each scope, from before the placement is looked at for the first time.
 func forBothScopesRunning(t *testing.T, mode ExternalMode, prepare func(w *world), test func(t *testing.T, r *running)) {
 	for name, namespace := range scopes {
 		t.Run(name, func(t *testing.T) {
@@ -49,7 +49,7 @@ func forBothScopesRunning(t *testing.T, mode ExternalMode, prepare func(w *world
 	}
 }
 
-// running runs the loop around a test, which is in a bubble of synctest.
+// running runs the controller around a test, which is in a bubble of synctest.
 func (w *world) running(mode ExternalMode, test func(r *running)) {
 	source := w.source()
 	r := &running{world: w, recorder: record.NewFakeRecorder(100)}

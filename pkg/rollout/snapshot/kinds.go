@@ -150,7 +150,7 @@ func (k *kinds) unknown() error {
 // matters reports whether anything of a group version could be placed.
 func matters(gv schema.GroupVersion) bool { return !placeable.NeverSelectedGroup(gv.Group) }
 
-// equal says whether selections come out the same.
+// equal reports whether selections come out the same.
 func (k *kinds) equal(other *kinds) bool {
 	if k == nil || other == nil {
 		return k == other

@@ -94,7 +94,7 @@ func (w *kindWatch) run(ctx context.Context) error {
 	}
 }
 
-// sleep waits until the pause is over or an announcement has settled, and says whether there was one.
+// sleep waits until the pause is over or an announcement has settled, and reports whether there was one.
 func (w *kindWatch) sleep(ctx context.Context, pause time.Duration) (announced bool) {
 	select {
 	case <-ctx.Done():

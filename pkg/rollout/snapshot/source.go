@@ -26,7 +26,7 @@ import (
 // lockBuckets is how many placements can be snapshotted at once without one waiting for another.
 const lockBuckets = 1024
 
-// Source makes snapshots. The loop and the planning of runs share one, so that they do not make the same snapshot twice.
+// Source makes snapshots. The controller and the planning of runs share one, so that they do not make the same snapshot twice.
 type Source struct {
 	fleet     *fleet.Fleet
 	discovery discoverer

@@ -21,7 +21,7 @@ import (
 	runrules "github.com/stagegate/stagegate/pkg/rules/updaterun"
 )
 
-// Name of the loop.
+// Name of the controller.
 const Name = "updaterun"
 
 const (
@@ -46,7 +46,7 @@ type Controller struct {
 	snapshots SnapshotSource
 	recorder  record.EventRecorder
 	clock     clock.PassiveClock
-	loop      *reconcile.Loop
+	queue     *reconcile.Queue
 	pace      reconcile.Pace
 	// written has, by run, what was written to it and to its approval requests.
 	written consistency.Store
@@ -56,10 +56,10 @@ type Controller struct {
 	since time.Time
 }
 
-// New makes the loop for one term of leadership.
+// New makes the controller for one term of leadership.
 func New(f *fleet.Fleet, snapshots SnapshotSource, recorder record.EventRecorder, c clock.WithTicker) *Controller {
 	controller := &Controller{fleet: f, snapshots: snapshots, recorder: recorder, clock: c, pace: reconcile.Pace{Rest: rest, Longest: longestRest, Free: noRest}}
-	controller.loop = reconcile.NewWithClock(Name, workers, controller.reconcile, c)
+	controller.queue = reconcile.NewWithClock(Name, workers, controller.reconcile, c)
 	controller.watch()
 	return controller
 }
@@ -67,7 +67,7 @@ func New(f *fleet.Fleet, snapshots SnapshotSource, recorder record.EventRecorder
 // Run moves runs on until the context ends.
 func (c *Controller) Run(ctx context.Context) error {
 	c.since = c.clock.Now()
-	return c.loop.Run(ctx)
+	return c.queue.Run(ctx)
 }
 
 func (c *Controller) reconcile(ctx context.Context, key reconcile.Key) (time.Duration, error) {

@@ -34,7 +34,7 @@ import (
 	snapshotrules "github.com/stagegate/stagegate/pkg/rules/snapshot"
 )
 
-// patience is how long a test waits for what has to happen.
+// patience is how long a test waits for what must happen.
 const patience = 30 * time.Second
 
 // fixture is the tutorial's fleet in one scope, on an API server that keeps versions.

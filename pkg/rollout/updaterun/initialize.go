@@ -47,7 +47,7 @@ func (c *Controller) initialize(ctx context.Context, run v1beta1.UpdateRunObject
 	wake := until(p.outcome.Decision.WakeAt, now)
 	if p.retry != nil && p.outcome.Result == engine.ResultWaiting {
 		// No event tells when the hub can be read again.
-		c.loop.EnqueueAfter(keyOf(run), wake)
+		c.queue.EnqueueAfter(keyOf(run), wake)
 		return 0, p.retry
 	}
 	return wake, nil

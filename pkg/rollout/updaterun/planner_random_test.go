@@ -22,8 +22,8 @@ import (
 	"github.com/stagegate/stagegate/pkg/apis/wellknown"
 )
 
-// TestAPlanIsWhatTheRunBecomesInAnyFleet plans runs over random fleets, many of which cannot be planned, and then has the loop
-// initialise them: stages, clusters, order, warnings and what stands against it have to be the same.
+// TestAPlanIsWhatTheRunBecomesInAnyFleet plans runs over random fleets, many of which cannot be planned, and then has the controller
+// initialize them: stages, clusters, order, warnings and what stands against it have to be the same.
 func TestAPlanIsWhatTheRunBecomesInAnyFleet(t *testing.T) {
 	outcomes := map[string]int{}
 	forBothScopes(t, func(f *fixture) {
@@ -71,7 +71,7 @@ func TestAPlanIsWhatTheRunBecomesInAnyFleet(t *testing.T) {
 	}
 }
 
-// sameWarnings holds that what a plan warns of is what the loop tells as Events.
+// sameWarnings holds that what a plan warns of is what the controller tells as Events.
 func (f *fixture) sameWarnings(seed uint64, warnings []string) {
 	f.Helper()
 	var told []string

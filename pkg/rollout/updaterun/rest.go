@@ -12,7 +12,7 @@ import (
 	runrules "github.com/stagegate/stagegate/pkg/rules/updaterun"
 )
 
-// mayRest says whether a run loses nothing by not being looked at for a while: clusters are under way, and nobody has edited it or asked
+// mayRest reports whether a run loses nothing by not being looked at for a while: clusters are under way, and nobody has edited it or asked
 // anything of it.
 func mayRest(run v1beta1.UpdateRunObject, bindings []v1beta1.BindingObject) bool {
 	status := run.RunStatus()

@@ -21,22 +21,22 @@ import (
 
 // watch has every change that can matter to a run wake it, and as few others as possible.
 func (c *Controller) watch() {
-	c.fleet.Runs.Watch(c.loop, c.runChanged)
-	c.fleet.Approvals.Watch(c.loop, approvalChanged)
-	c.fleet.Placements.Watch(c.loop, c.placementChanged)
-	c.fleet.Strategies.Watch(c.loop, reconcile.ByObject(func(o metav1.Object) []reconcile.Key {
+	c.fleet.Runs.Watch(c.queue, c.runChanged)
+	c.fleet.Approvals.Watch(c.queue, approvalChanged)
+	c.fleet.Placements.Watch(c.queue, c.placementChanged)
+	c.fleet.Strategies.Watch(c.queue, reconcile.ByObject(func(o metav1.Object) []reconcile.Key {
 		return keys(c.fleet.Runs.ByIndex(fleet.ByStrategy, keyOf(o)), isUnplanned)
 	}))
-	c.fleet.PolicySnapshots.Watch(c.loop, c.ofPlacement(isUnplanned))
-	c.fleet.Snapshots.Watch(c.loop, c.ofPlacement(isUnplanned))
+	c.fleet.PolicySnapshots.Watch(c.queue, c.ofPlacement(isUnplanned))
+	c.fleet.Snapshots.Watch(c.queue, c.ofPlacement(isUnplanned))
 	// Which runs an override matters to is known once they are planned.
 	anyUnplanned := func(_, _ any) []reconcile.Key { return keys(c.fleet.Runs.All(), isUnplanned) }
-	c.fleet.Overrides.Watch(c.loop, anyUnplanned)
-	c.fleet.OverrideSnapshots.Watch(c.loop, anyUnplanned)
+	c.fleet.Overrides.Watch(c.queue, anyUnplanned)
+	c.fleet.OverrideSnapshots.Watch(c.queue, anyUnplanned)
 	for _, informer := range c.fleet.Bindings.Informers() {
-		c.loop.WatchCoalesced(informer, coalesce, c.bindingChanged)
+		c.queue.WatchCoalesced(informer, coalesce, c.bindingChanged)
 	}
-	c.loop.Watch(c.fleet.MemberClusters.Informer(), c.memberChanged)
+	c.queue.Watch(c.fleet.MemberClusters.Informer(), c.memberChanged)
 }
 
 // isUnplanned is a run that waits for something to be planned with.

@@ -25,7 +25,7 @@ import (
 	"github.com/stagegate/stagegate/pkg/rules/conditions"
 )
 
-// Name of the loop.
+// Name of the controller.
 const Name = "work"
 
 const (
@@ -35,13 +35,13 @@ const (
 	patience = 300 * time.Millisecond
 )
 
-// Controller is the loop.
+// Controller is the controller.
 type Controller struct {
 	fleet    *fleet.Fleet
 	hub      kubernetes.Interface
 	recorder record.EventRecorder
 	clock    clock.WithTicker
-	loop     *reconcile.Loop
+	queue    *reconcile.Queue
 
 	// written has, by binding, what was written to it and to its Works.
 	written consistency.Store
@@ -52,18 +52,18 @@ type Controller struct {
 // New makes the controller for one term of leadership. Events about bindings that cannot be turned into Works go to the recorder.
 func New(f *fleet.Fleet, hub kubernetes.Interface, recorder record.EventRecorder, c clock.WithTicker) *Controller {
 	controller := &Controller{fleet: f, hub: hub, recorder: recorder, clock: c, checks: newChecks()}
-	controller.loop = reconcile.NewWithClock(Name, workers, controller.reconcile, c)
-	f.Bindings.Watch(controller.loop, reconcile.Self)
-	f.Snapshots.Watch(controller.loop, controller.bindingsOfSnapshot)
-	f.OverrideSnapshots.Watch(controller.loop, controller.bindingsOfOverride)
-	f.Placements.Watch(controller.loop, controller.bindingsOfPlacement)
-	controller.loop.Watch(f.Works.Informer(), controller.bindingsOfWork)
-	controller.loop.Watch(f.MemberClusters.Informer(), controller.bindingsOfMember)
+	controller.queue = reconcile.NewWithClock(Name, workers, controller.reconcile, c)
+	f.Bindings.Watch(controller.queue, reconcile.Self)
+	f.Snapshots.Watch(controller.queue, controller.bindingsOfSnapshot)
+	f.OverrideSnapshots.Watch(controller.queue, controller.bindingsOfOverride)
+	f.Placements.Watch(controller.queue, controller.bindingsOfPlacement)
+	controller.queue.Watch(f.Works.Informer(), controller.bindingsOfWork)
+	controller.queue.Watch(f.MemberClusters.Informer(), controller.bindingsOfMember)
 	return controller
 }
 
 // Run reconciles until the context ends.
-func (c *Controller) Run(ctx context.Context) error { return c.loop.Run(ctx) }
+func (c *Controller) Run(ctx context.Context) error { return c.queue.Run(ctx) }
 
 // bindingsOfWork are the binding that a Work belongs to and, when the Work is gone, those that wait for its name.
 func (c *Controller) bindingsOfWork(old, new any) []reconcile.Key {
@@ -218,7 +218,7 @@ func (c *Controller) report(ctx context.Context, binding v1beta1.BindingObject, 
 	return 0, nil
 }
 
-// unfinished says whether more is about to be said about the binding's generation soon.
+// unfinished reports whether more is about to be said about the binding's generation soon.
 func unfinished(binding v1beta1.BindingObject, status v1beta1.ResourceBindingStatus) bool {
 	generation := binding.GetGeneration()
 	if conditions.Status(status.Conditions, v1beta1.BindingRolloutStarted, generation) == "" {

@@ -171,7 +171,7 @@ func versionOf(spec *v1beta1.ResourceBindingSpec) map[string]string {
 	}
 }
 
-// holds says whether a Work holds a version already.
+// holds reports whether a Work holds a version already.
 func holds(work *v1beta1.Work, version map[string]string) bool {
 	for annotation, value := range version {
 		if work.Annotations[annotation] != value {

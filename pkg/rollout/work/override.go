@@ -18,7 +18,7 @@ import (
 	overrides "github.com/stagegate/stagegate/pkg/rules/override"
 )
 
-// isOverridden says whether a binding names overrides.
+// isOverridden reports whether a binding names overrides.
 func isOverridden(spec *v1beta1.ResourceBindingSpec) bool {
 	return len(spec.ClusterResourceOverrideSnapshots)+len(spec.ResourceOverrideSnapshots) > 0
 }

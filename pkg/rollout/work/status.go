@@ -127,7 +127,7 @@ func (o outcome) underWay(conditionType, reason, format string, args ...any) met
 	return isFalse(conditionType, reason, format, args...)
 }
 
-// applied sums the Works up. A failure goes before what is still under way, since it is what somebody has to look at.
+// applied sums the Works up. A failure goes before what is still under way, since it is what somebody must look at.
 func applied(o outcome) metav1.Condition {
 	works := o.works
 	failed, waiting := firstWith(works, v1beta1.WorkApplied, metav1.ConditionFalse), firstWith(works, v1beta1.WorkApplied, "")
@@ -288,7 +288,7 @@ func upTo(room *int, details []v1beta1.PatchDetail) []v1beta1.PatchDetail {
 	return details
 }
 
-// isCurrent says whether a Work's status is about its generation.
+// isCurrent reports whether a Work's status is about its generation.
 func isCurrent(work *v1beta1.Work) bool {
 	return conditions.Status(work.Status.Conditions, v1beta1.WorkApplied, work.Generation) != "" ||
 		conditions.Status(work.Status.Conditions, v1beta1.WorkDiffReported, work.Generation) != ""

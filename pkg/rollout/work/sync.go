@@ -157,12 +157,12 @@ func inScope(namespace string, set labels.Set) labels.Selector {
 	return selector.Add(*requirement)
 }
 
-// holdAll says whether Works hold a version already.
+// holdAll reports whether Works hold a version already.
 func holdAll(works []*v1beta1.Work, version map[string]string) bool {
 	return len(works) > 0 && !slices.ContainsFunc(works, func(w *v1beta1.Work) bool { return !holds(w, version) })
 }
 
-// syncWork makes one Work what it should be and returns it, or nil where that has to wait for an event.
+// syncWork makes one Work what it should be and returns it, or nil where that must wait for an event.
 func (c *Controller) syncWork(ctx context.Context, binding v1beta1.BindingObject, desired *v1beta1.Work) (*v1beta1.Work, error) {
 	client := c.fleet.Clientset.PlacementV1beta1().Works(desired.Namespace)
 	existing, err := c.fleet.Works.Lister().Works(desired.Namespace).Get(desired.Name)

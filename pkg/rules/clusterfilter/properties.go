@@ -18,7 +18,7 @@ import (
 // resources.kubernetes-fleet.io/available-cpu.
 const resourceProperties = "resources.kubernetes-fleet.io/"
 
-// holds says whether a property of the cluster meets a requirement. A cluster that does not report the property does not.
+// holds reports whether a property of the cluster meets a requirement. A cluster that does not report the property does not.
 func holds(cluster *clusterv1beta1.MemberCluster, requirement v1beta1.PropertySelectorRequirement) (bool, error) {
 	have, found, err := property(cluster, requirement.Name)
 	if !found || err != nil {

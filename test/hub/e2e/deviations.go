@@ -101,7 +101,7 @@ var deviations = []deviation{
 		field:      "status.stagesStatus[0].clusters[0].previousResourceSnapshotIndex",
 	},
 	{
-		reason:     "One run at a time moves a placement, and a run says whether it does.",
+		reason:     "One run at a time moves a placement, and a run reports whether it does.",
 		transcript: clusterScoped,
 		field:      "status.turn",
 	},

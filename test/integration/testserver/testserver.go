@@ -179,8 +179,8 @@ func Start(t testing.TB, opts ...Option) *Server {
 // Stop shuts the server down as a signal would, and its etcd.
 func (s *Server) Stop() { s.stop() }
 
-// Loops is a client's configuration with all rights, such as the loops have.
-func (s *Server) Loops() *rest.Config { return rest.CopyConfig(s.loopback) }
+// Controllers is a client's configuration with all rights, such as the controllers have.
+func (s *Server) Controllers() *rest.Config { return rest.CopyConfig(s.loopback) }
 
 // As is the configuration of a user's client.
 func (s *Server) As(user string) *rest.Config {
@@ -192,7 +192,7 @@ func (s *Server) As(user string) *rest.Config {
 
 func (s *Server) waitReady(t testing.TB) {
 	t.Helper()
-	client, err := kubernetes.NewForConfig(s.Loops())
+	client, err := kubernetes.NewForConfig(s.Controllers())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -257,7 +257,7 @@ func tokenAuthenticator() authenticator.Request {
 	return authenticatorfactory.NewFromTokens(tokens, nil)
 }
 
-// authorize allows the loops everything, and others what the function says.
+// authorize allows the controllers everything, and others what the function says.
 func authorize(allowed func(authorizer.Attributes) bool) authorizer.Authorizer {
 	return authorizer.AuthorizerFunc(func(_ context.Context, a authorizer.Attributes) (authorizer.Decision, string, error) {
 		if slices.Contains(a.GetUser().GetGroups(), user.SystemPrivilegedGroup) || allowed(a) {

@@ -3,7 +3,7 @@
 
 package v1beta1
 
-// Condition types of the kinds of this package. Reasons belong to the loop that sets them.
+// Condition types of the kinds of this package. Reasons belong to the controller that sets them.
 const (
 	// RunInitialized is True once a run is planned and False when it cannot be.
 	RunInitialized = "Initialized"
@@ -31,7 +31,7 @@ const (
 
 	// RequestApproved is True once an approval request is approved and False once it is rejected.
 	RequestApproved = "Approved"
-	// RequestApprovalAccepted is True once the run has acted on the approval; the loop alone sets it.
+	// RequestApprovalAccepted is True once the run has acted on the approval; the controller alone sets it.
 	RequestApprovalAccepted = "ApprovalAccepted"
 
 	// PolicySnapshotScheduled is True when all clusters that the policy wants are picked.

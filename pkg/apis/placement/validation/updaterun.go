@@ -30,7 +30,7 @@ func ValidateUpdateRunUpdate(object, old v1beta1.UpdateRunObject) field.ErrorLis
 	return append(errs, validateStateTransition(spec.State, oldSpec.State, specPath.Child("state"))...)
 }
 
-// ValidateUpdateRunStatusUpdate returns what is wrong with a run's new status. What an initialised run goes by stays as it was planned.
+// ValidateUpdateRunStatusUpdate returns what is wrong with a run's new status. What an initialized run goes by stays as it was planned.
 func ValidateUpdateRunStatusUpdate(object, old v1beta1.UpdateRunObject) field.ErrorList {
 	status, oldStatus := object.RunStatus(), old.RunStatus()
 	errs := validateConditions(status.Conditions, oldStatus.Conditions, statusPath.Child("conditions"))
@@ -72,7 +72,7 @@ func validateRollbackOf(spec *v1beta1.UpdateRunSpec, name string) field.ErrorLis
 		errs = append(errs, field.Invalid(path, spec.RollbackOf, "a run cannot roll back itself"))
 	}
 	if spec.ResourceSnapshotIndex != "" {
-		errs = append(errs, field.Forbidden(specPath.Child("resourceSnapshotIndex"), "has to be empty with rollbackOf: each cluster goes back to what it had"))
+		errs = append(errs, field.Forbidden(specPath.Child("resourceSnapshotIndex"), "must be empty with rollbackOf: each cluster goes back to what it had"))
 	}
 	return errs
 }

@@ -49,7 +49,7 @@ func TestRollbackOf(t *testing.T) {
 		{"of itself", rollbackOf("example-run", ""), []string{`spec.rollbackOf: Invalid value: "example-run": a run cannot roll back itself`}},
 		{"of no run", rollbackOf("Run_1", ""), []string{`spec.rollbackOf: Invalid value: "Run_1": ` + notAName}},
 		{"to a version", rollbackOf("other-run", "1"), []string{
-			"spec.resourceSnapshotIndex: Forbidden: has to be empty with rollbackOf: each cluster goes back to what it had",
+			"spec.resourceSnapshotIndex: Forbidden: must be empty with rollbackOf: each cluster goes back to what it had",
 		}},
 	})
 }
@@ -130,7 +130,7 @@ func TestUpdateRunStatus(t *testing.T) {
 	})
 }
 
-// plannedRuns are runs that are initialised, with one stage and one cluster to take the resources off.
+// plannedRuns are runs that are initialized, with one stage and one cluster to take the resources off.
 func plannedRuns() []v1beta1.UpdateRunObject {
 	planned := runs()
 	for _, run := range planned {

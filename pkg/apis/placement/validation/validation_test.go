@@ -37,7 +37,7 @@ type object interface {
 	runtime.Object
 }
 
-// check spoils a fresh copy of every sound object by every rule. A sound object has to be found sound.
+// check spoils a fresh copy of every sound object by every rule. A sound object must be found sound.
 func check[O object](t *testing.T, sound []O, validate func(O) field.ErrorList, rules []rule[O]) {
 	t.Helper()
 	for _, original := range sound {

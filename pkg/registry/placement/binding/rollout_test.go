@@ -108,7 +108,7 @@ func TestARolloutIsOneWrite(t *testing.T) {
 
 func TestARolloutIsRefused(t *testing.T) {
 	for reason, change := range map[string]func(v1beta1.BindingObject){
-		"that does not say whether it has started": func(b v1beta1.BindingObject) {
+		"that does not report whether it has started": func(b v1beta1.BindingObject) {
 			meta.RemoveStatusCondition(&b.BindingStatus().Conditions, v1beta1.BindingRolloutStarted)
 		},
 		"with a bad spec":      func(b v1beta1.BindingObject) { b.BindingSpec().State = "Lost" },

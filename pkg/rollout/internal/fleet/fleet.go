@@ -46,16 +46,16 @@ type (
 type Kind[O Object] struct{ scoped.Kind[O] }
 
 // Watch feeds a controller from both scopes.
-func (k Kind[O]) Watch(loop *reconcile.Loop, f reconcile.MapFunc) {
+func (k Kind[O]) Watch(queue *reconcile.Queue, f reconcile.MapFunc) {
 	for _, informer := range k.Informers() {
-		loop.Watch(informer, f)
+		queue.Watch(informer, f)
 	}
 }
 
 // Copy makes an object from the cache one that may be changed.
 func Copy[O Object](obj O) O { return obj.DeepCopyObject().(O) }
 
-// Fleet has everything of the API that loops read and write.
+// Fleet has everything of the API that controllers read and write.
 type Fleet struct {
 	// Clientset writes kinds that have one scope only.
 	Clientset versioned.Interface

@@ -18,7 +18,7 @@ import (
 	"github.com/stagegate/stagegate/pkg/rollout/internal/reconcile"
 )
 
-// patience is how long a test waits for what has to happen.
+// patience is how long a test waits for what must happen.
 const patience = 30 * time.Second
 
 // World is a fleet in one scope, with its caches filled.
@@ -91,7 +91,7 @@ func (w *World) Eventually(what string, done func() bool) {
 	}
 }
 
-// Run runs a loop until the test ends.
+// Run runs a controller until the test ends.
 func (w *World) Run(run func(context.Context) error) {
 	ctx, cancel := context.WithCancel(w.Context())
 	done := make(chan error, 1)

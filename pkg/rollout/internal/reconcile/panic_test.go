@@ -59,7 +59,7 @@ func TestAPanicOverOneObjectKeepsNoOtherBack(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			ctx, cancel := context.WithCancel(t.Context())
 			reconciled := make(chan Key, 10)
-			loop := New("test", 1, func(_ context.Context, key Key) (time.Duration, error) {
+			queue := New("test", 1, func(_ context.Context, key Key) (time.Duration, error) {
 				tc.reconcile(key)
 				reconciled <- key
 				return 0, nil
@@ -68,10 +68,10 @@ func TestAPanicOverOneObjectKeepsNoOtherBack(t *testing.T) {
 				&corev1.ConfigMap{ObjectMeta: metav1.ObjectMeta{Name: "bad", Namespace: "ns"}},
 				&corev1.ConfigMap{ObjectMeta: metav1.ObjectMeta{Name: "good", Namespace: "ns"}})
 			informer := coreinformers.NewConfigMapInformer(hub, "ns", 0, cache.Indexers{})
-			loop.Watch(informer, tc.mapFunc)
+			queue.Watch(informer, tc.mapFunc)
 			go informer.RunWithContext(ctx)
 			ended := make(chan error, 1)
-			go func() { ended <- loop.Run(ctx) }()
+			go func() { ended <- queue.Run(ctx) }()
 			defer func() {
 				cancel()
 				if err := <-ended; err != nil {

@@ -1,7 +1,7 @@
 // Copyright The Stagegate Authors.
 // SPDX-License-Identifier: Apache-2.0
 
-// Package reconcile runs a loop: informers feed keys into a queue, workers reconcile one key at a time. It knows nothing of what is
+// Package reconcile runs a controller: informers feed keys into a queue, workers reconcile one key at a time. It knows nothing of what is
 // reconciled.
 package reconcile
 
@@ -42,34 +42,34 @@ type source struct {
 	delay    time.Duration
 }
 
-// Loop is a queue of keys and the function that reconciles them. Make one for each term of leadership: Run ends it.
-type Loop struct {
+// Queue is a queue of keys and the function that reconciles them. Make one for each term of leadership: Run ends it.
+type Queue struct {
 	name      string
 	reconcile Func
 	workers   int
 	clock     clock.PassiveClock
-	queue     workqueue.TypedRateLimitingInterface[Key]
+	keys      workqueue.TypedRateLimitingInterface[Key]
 	sources   []source
 }
 
-// New makes a loop of the given name, which logs and metrics carry. Workers says how many keys are reconciled at once.
-func New(name string, workers int, reconcile Func) *Loop {
+// New makes a controller of the given name, which logs and metrics carry. Workers says how many keys are reconciled at once.
+func New(name string, workers int, reconcile Func) *Queue {
 	return NewWithClock(name, workers, reconcile, clock.RealClock{})
 }
 
 // NewWithClock is New with a clock of the caller's for everything timed.
-func NewWithClock(name string, workers int, reconcile Func, c clock.WithTicker) *Loop {
+func NewWithClock(name string, workers int, reconcile Func, c clock.WithTicker) *Queue {
 	registerMetrics()
 	// A counter that is zero is there to be alerted on.
 	for _, counter := range []*metrics.CounterVec{errorsTotal, terminalErrorsTotal, panicsTotal} {
 		counter.WithLabelValues(name)
 	}
-	return &Loop{
+	return &Queue{
 		name:      name,
 		clock:     c,
 		reconcile: reconcile,
 		workers:   workers,
-		queue: workqueue.NewTypedRateLimitingQueueWithConfig(
+		keys: workqueue.NewTypedRateLimitingQueueWithConfig(
 			workqueue.NewTypedItemExponentialFailureRateLimiter[Key](firstRetry, lastRetry),
 			workqueue.TypedRateLimitingQueueConfig[Key]{Name: name, Clock: c},
 		),
@@ -77,62 +77,62 @@ func NewWithClock(name string, workers int, reconcile Func, c clock.WithTicker) 
 }
 
 // Watch feeds the keys that f finds for each change the informer sees, the objects it holds already included. Call it before Run.
-func (l *Loop) Watch(informer cache.SharedIndexInformer, f MapFunc) {
-	l.sources = append(l.sources, source{informer: informer, mapFunc: f})
+func (q *Queue) Watch(informer cache.SharedIndexInformer, f MapFunc) {
+	q.sources = append(q.sources, source{informer: informer, mapFunc: f})
 }
 
 // WatchCoalesced is Watch for changes that come in bursts: what changes within the delay of the first change is one reconciliation.
-func (l *Loop) WatchCoalesced(informer cache.SharedIndexInformer, delay time.Duration, f MapFunc) {
-	l.sources = append(l.sources, source{informer: informer, mapFunc: f, delay: delay})
+func (q *Queue) WatchCoalesced(informer cache.SharedIndexInformer, delay time.Duration, f MapFunc) {
+	q.sources = append(q.sources, source{informer: informer, mapFunc: f, delay: delay})
 }
 
 // Enqueue has a key reconciled soon. A key that waits already is not queued twice.
-func (l *Loop) Enqueue(key Key) { l.queue.Add(key) }
+func (q *Queue) Enqueue(key Key) { q.keys.Add(key) }
 
 // EnqueueAfter has a key reconciled after a while.
-func (l *Loop) EnqueueAfter(key Key, d time.Duration) { l.queue.AddAfter(key, d) }
+func (q *Queue) EnqueueAfter(key Key, d time.Duration) { q.keys.AddAfter(key, d) }
 
 // Run reconciles until the context ends, and returns when the last worker is done. It starts with caches that hold what was there
 // when it was called.
-func (l *Loop) Run(ctx context.Context) error {
-	logger := klog.FromContext(ctx).WithValues("controller", l.name)
-	ctx = klog.NewContext(countedAs(ctx, l.name), logger)
+func (q *Queue) Run(ctx context.Context) error {
+	logger := klog.FromContext(ctx).WithValues("controller", q.name)
+	ctx = klog.NewContext(countedAs(ctx, q.name), logger)
 
 	var synced []cache.InformerSynced
-	for _, s := range l.sources {
-		registration, err := s.informer.AddEventHandler(l.handler(ctx, s))
+	for _, s := range q.sources {
+		registration, err := s.informer.AddEventHandler(q.handler(ctx, s))
 		if err != nil {
-			return fmt.Errorf("controller %s: watching: %w", l.name, err)
+			return fmt.Errorf("controller %s: watching: %w", q.name, err)
 		}
 		defer func() { _ = s.informer.RemoveEventHandler(registration) }()
 		synced = append(synced, registration.HasSynced)
 	}
-	defer l.queue.ShutDown()
+	defer q.keys.ShutDown()
 	if !cache.WaitForCacheSync(ctx.Done(), synced...) {
 		return nil
 	}
-	logger.V(2).Info("Loop started")
+	logger.V(2).Info("Controller started")
 
 	var workers sync.WaitGroup
-	for range l.workers {
+	for range q.workers {
 		workers.Go(func() {
-			for l.next(ctx) {
+			for q.next(ctx) {
 			}
 		})
 	}
 	<-ctx.Done()
-	l.queue.ShutDown()
+	q.keys.ShutDown()
 	workers.Wait()
-	logger.V(2).Info("Loop stopped")
+	logger.V(2).Info("Controller stopped")
 	return nil
 }
 
 // handler feeds the queue. A change that a MapFunc panics on is logged and lost; all others are not.
-func (l *Loop) handler(ctx context.Context, s source) cache.ResourceEventHandler {
+func (q *Queue) handler(ctx context.Context, s source) cache.ResourceEventHandler {
 	enqueue := func(old, new any) {
 		_ = Safely(ctx, func() error {
 			for _, key := range s.mapFunc(old, new) {
-				l.queue.AddAfter(key, s.delay)
+				q.keys.AddAfter(key, s.delay)
 			}
 			return nil
 		})
@@ -149,43 +149,43 @@ func (l *Loop) handler(ctx context.Context, s source) cache.ResourceEventHandler
 	}
 }
 
-func (l *Loop) next(ctx context.Context) bool {
-	key, shutdown := l.queue.Get()
+func (q *Queue) next(ctx context.Context) bool {
+	key, shutdown := q.keys.Get()
 	if shutdown {
 		return false
 	}
-	defer l.queue.Done(key)
+	defer q.keys.Done(key)
 	if ctx.Err() != nil {
 		return true
 	}
 	logger := klog.FromContext(ctx).WithValues("key", key)
 	ctx = klog.NewContext(ctx, logger)
-	start := l.clock.Now()
+	start := q.clock.Now()
 	var again time.Duration
 	err := Safely(ctx, func() (err error) {
-		again, err = l.reconcile(ctx, key)
+		again, err = q.reconcile(ctx, key)
 		return err
 	})
-	durationSeconds.WithLabelValues(l.name).Observe(l.clock.Since(start).Seconds())
+	durationSeconds.WithLabelValues(q.name).Observe(q.clock.Since(start).Seconds())
 	switch {
 	case err != nil && ctx.Err() != nil:
 	case apierrors.IsConflict(err):
 		// Somebody else wrote first; the change is on its way to the cache.
 		logger.V(4).Info("Trying again after a conflict", "err", err)
-		l.queue.AddRateLimited(key)
+		q.keys.AddRateLimited(key)
 	case IsTerminal(err):
-		terminalErrorsTotal.WithLabelValues(l.name).Inc()
+		terminalErrorsTotal.WithLabelValues(q.name).Inc()
 		logger.Error(err, "Waiting for a change")
-		l.queue.Forget(key)
+		q.keys.Forget(key)
 	case err != nil:
-		errorsTotal.WithLabelValues(l.name).Inc()
+		errorsTotal.WithLabelValues(q.name).Inc()
 		logger.Error(err, "Trying again later")
-		l.queue.AddRateLimited(key)
+		q.keys.AddRateLimited(key)
 	case again > 0:
-		l.queue.Forget(key)
-		l.queue.AddAfter(key, again)
+		q.keys.Forget(key)
+		q.keys.AddAfter(key, again)
 	default:
-		l.queue.Forget(key)
+		q.keys.Forget(key)
 	}
 	return true
 }

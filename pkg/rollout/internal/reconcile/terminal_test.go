@@ -71,15 +71,15 @@ func TestAReconciliationIsTriedAgainAndCountedByItsError(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			c := clocktesting.NewFakeClock(time.Date(2025, 7, 22, 21, 28, 8, 0, time.UTC))
-			loop := NewWithClock(t.Name(), 1, func(ctx context.Context, _ Key) (time.Duration, error) {
+			queue := NewWithClock(t.Name(), 1, func(ctx context.Context, _ Key) (time.Duration, error) {
 				c.Step(took)
 				return 0, tc.reconcile(ctx)
 			}, c)
 			key := Key{Name: "a"}
-			loop.Enqueue(key)
-			loop.next(countedAs(t.Context(), t.Name()))
+			queue.Enqueue(key)
+			queue.next(countedAs(t.Context(), t.Name()))
 
-			if got := loop.queue.NumRequeues(key); got != tc.retries {
+			if got := queue.keys.NumRequeues(key); got != tc.retries {
 				t.Errorf("it is to be tried again %d times, want %d", got, tc.retries)
 			}
 			for metric, want := range map[string]int{

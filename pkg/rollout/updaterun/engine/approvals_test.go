@@ -220,7 +220,7 @@ func TestAStopAndADecisionDoNotLoseEachOther(t *testing.T) {
 					// What nobody has acted on is gone with the request, and is asked again.
 					f.wantClusters("a1")
 					if request := f.world.Approvals["run-before-a"]; request == nil || len(request.RequestStatus().Decisions) > 0 {
-						t.Errorf("the request is not made anew: %+v", request)
+						t.Errorf("the request is not recreated: %+v", request)
 					}
 					return
 				}

@@ -231,7 +231,7 @@ func failurePolicy(status *v1beta1.UpdateRunStatus, config *v1beta1.StageConfig)
 	return status.UpdateStrategySnapshot.FailurePolicy
 }
 
-// timedOut says whether a cluster has had its time. It has the whole of it from a new leader: while nobody led, nothing was written for
+// timedOut reports whether a cluster has had its time. It has the whole of it from a new leader: while nobody led, nothing was written for
 // the cluster, and nobody heard what its member said.
 func (s *step) timedOut(c *v1beta1.ClusterUpdatingStatus, policy *v1beta1.FailurePolicy) bool {
 	if policy == nil {

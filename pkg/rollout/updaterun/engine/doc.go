@@ -8,7 +8,7 @@
 //
 // # The contract
 //
-// The caller owns the loop:
+// The caller owns the controller:
 //
 //	for run := range changed { // or when WakeAt of its last decision has come
 //		if olderThanLastWrite(run, bindings, requests, otherRuns) {

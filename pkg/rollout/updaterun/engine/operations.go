@@ -42,7 +42,7 @@ func isOpen(status *v1beta1.UpdateRunStatus, entry *v1beta1.UpdateRunHistoryEntr
 	return entry.Operation != "" && entry.Number > status.ObservedOperation
 }
 
-// IsAsked says whether a user has asked something of a run that it has yet to act on.
+// IsAsked reports whether a user has asked something of a run that it has yet to act on.
 func IsAsked(status *v1beta1.UpdateRunStatus) bool {
 	for i := range status.History {
 		if isOpen(status, &status.History[i]) {

@@ -212,7 +212,7 @@ func (s *simulation) checkHistory(run v1beta1.UpdateRunObject, was, is *v1beta1.
 	}
 }
 
-// isRetried says whether a write acts on somebody's wish to have a cluster that has failed updated once more.
+// isRetried reports whether a write acts on somebody's wish to have a cluster that has failed updated once more.
 func isRetried(cluster *v1beta1.ClusterUpdatingStatus, was, is *v1beta1.UpdateRunStatus) bool {
 	return reasonOfDone(cluster) == "ClusterUpdatingFailed" && slices.ContainsFunc(is.History, func(e v1beta1.UpdateRunHistoryEntry) bool {
 		return e.Operation == v1beta1.OperationRetry && e.Number > was.ObservedOperation && e.Number <= is.ObservedOperation &&
@@ -360,7 +360,7 @@ func boundTo(view map[string]object, cluster string) (found v1beta1.BindingObjec
 	return found
 }
 
-// leftBehind says whether a cluster was seen in flight: such a one may come before its turn.
+// leftBehind reports whether a cluster was seen in flight: such a one may come before its turn.
 func leftBehind(view map[string]object, cluster string) bool {
 	for _, o := range view {
 		b := o.(v1beta1.BindingObject)
@@ -523,7 +523,7 @@ func (s *simulation) checkEnd() {
 			continue
 		case !runrules.IsPlanned(status):
 			if !runrules.IsOver(status) {
-				s.violated("run %s: is neither initialised nor given up", run.GetName())
+				s.violated("run %s: is neither initialized nor given up", run.GetName())
 			}
 		case succeeded == nil && run.RunSpec().State == v1beta1.StateRun:
 			s.violated("run %s: did not end: %v", run.GetName(), progressing)

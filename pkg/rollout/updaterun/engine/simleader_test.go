@@ -74,7 +74,7 @@ func (l *simLeader) watchAll() {
 	}
 }
 
-// isStale says whether the caches are older than what this leader wrote.
+// isStale reports whether the caches are older than what this leader wrote.
 func (l *simLeader) isStale() bool {
 	for k := range simKinds {
 		for name, version := range l.written[k] {
@@ -92,7 +92,7 @@ func versionOf(o object) int64 {
 	return v
 }
 
-// look calls the engine for a run and queues what follows. It says whether anything does.
+// look calls the engine for a run and queues what follows. It reports whether anything does.
 func (l *simLeader) look(name string) bool {
 	obj, ok := l.cache[simRuns][name]
 	if !ok || l.pending[name] != nil || l.isStale() {

@@ -127,7 +127,7 @@ func list[O object](objects map[string]object) []O {
 	return found
 }
 
-// setBindingCondition is what the loops behind the bindings do.
+// setBindingCondition is what the controllers behind the bindings do.
 func (s *simStore) setBindingCondition(name, conditionType string, status metav1.ConditionStatus, reason string) {
 	_, _ = s.update(simBindings, name, "", func(o object) {
 		b := o.(v1beta1.BindingObject)

@@ -709,7 +709,7 @@ func (s *simulation) anyMoving() bool {
 	})
 }
 
-// busy does everything that is to be done now, and says whether there was anything.
+// busy does everything that is to be done now, and reports whether there was anything.
 func (s *simulation) busy(stubborn bool) bool {
 	version := s.store.version
 	deleted := s.finalize()

@@ -17,17 +17,17 @@ import (
 // of two claims the later one is made by a run that goes on to see the earlier, and does not take the turn. That holds for two
 // leaders as well.
 
-// holds says whether the run has the turn.
+// holds reports whether the run has the turn.
 func (d *draft) holds() bool {
 	return d.turn().State == v1beta1.TurnHeld
 }
 
-// resuming says whether the run had the turn and gave it up.
+// resuming reports whether the run had the turn and gave it up.
 func (d *draft) resuming() bool {
 	return d.turn().Number > 0 && !d.holds()
 }
 
-// takeTurn says whether the run has the turn, and asks for it where it has not. The stage is the one that waits, nil for none.
+// takeTurn reports whether the run has the turn, and asks for it where it has not. The stage is the one that waits, nil for none.
 func (s *step) takeTurn(stage *v1beta1.StageUpdatingStatus) bool {
 	if s.holds() {
 		return true

@@ -42,7 +42,7 @@ func (w *writer) Run(ctx context.Context) error {
 
 func TestLoopsHaveTheAPIFromStartToEnd(t *testing.T) {
 	dir := t.TempDir()
-	loop := &writer{started: make(chan struct{})}
+	queue := &writer{started: make(chan struct{})}
 	var gotHub *rest.Config
 	var got rollout.Options
 	s := testserver.Start(t, testserver.WithDataDir(dir), testserver.WithConfig(func(c *apiserver.Config) {
@@ -51,24 +51,24 @@ func TestLoopsHaveTheAPIFromStartToEnd(t *testing.T) {
 		c.Extra.NewManager = func(api, hub *rest.Config, options rollout.Options) (apiserver.Manager, error) {
 			gotHub, got = hub, options
 			var err error
-			loop.client, err = versioned.NewForConfig(api)
-			return loop, err
+			queue.client, err = versioned.NewForConfig(api)
+			return queue, err
 		}
 	}))
-	<-loop.started
+	<-queue.started
 	s.Stop()
-	if loop.first != nil {
-		t.Errorf("write at the start: %v", loop.first)
+	if queue.first != nil {
+		t.Errorf("write at the start: %v", queue.first)
 	}
-	if loop.last != nil {
-		t.Errorf("write at the end: %v", loop.last)
+	if queue.last != nil {
+		t.Errorf("write at the end: %v", queue.last)
 	}
 	if gotHub.Host != "https://hub.invalid" || got.StoreID != "store" || gotHub.QPS <= 5 {
 		t.Errorf("the controllers got hub %s with %v requests a second and store %q", gotHub.Host, gotHub.QPS, got.StoreID)
 	}
 
 	s = testserver.Start(t, testserver.WithDataDir(dir))
-	client, err := versioned.NewForConfig(s.Loops())
+	client, err := versioned.NewForConfig(s.Controllers())
 	if err != nil {
 		t.Fatal(err)
 	}
