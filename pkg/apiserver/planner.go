@@ -41,7 +41,7 @@ func newPlanner(p updaterun.Planner) *planner {
 	return &planner{Planner: p, planning: map[string]int{}}
 }
 
-// Plan says what the status of the run would be once it is initialised. It fails with TooManyRequests where the user, or all users
+// Plan says what the status of the run would be once it is initialized. It fails with TooManyRequests where the user, or all users
 // together, wait for as many plans as are made at once.
 func (p *planner) Plan(ctx context.Context, run v1beta1.UpdateRunObject) (*v1beta1.UpdateRunStatus, []string, error) {
 	end, err := p.begin(ctx)

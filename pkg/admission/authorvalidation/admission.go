@@ -42,7 +42,7 @@ var (
 	_ hubkinds.Wants                                  = &Plugin{}
 )
 
-// New makes a plugin that must be initialised.
+// New makes a plugin that must be initialized.
 func New() *Plugin {
 	return &Plugin{Handler: admission.NewHandler(admission.Create, admission.Update)}
 }

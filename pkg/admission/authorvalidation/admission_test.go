@@ -467,8 +467,8 @@ func TestWhoWrapsMayWriteWhatIsWrapped(t *testing.T) {
 	})
 }
 
-// labelled is an object that says the same, with another label.
-func labelled(object runtime.Object) runtime.Object {
+// labeled is an object that says the same, with another label.
+func labeled(object runtime.Object) runtime.Object {
 	other := object.DeepCopyObject()
 	other.(metav1.Object).SetLabels(map[string]string{"a": "b"})
 	return other
@@ -501,7 +501,7 @@ func TestAnUpdateThatChangesNoneOfItAsksNothing(t *testing.T) {
 	for i, object := range objects {
 		f := newFixture()
 		for what, err := range map[string]error{
-			"a label":       f.write("nobody", labelled(object), object),
+			"a label":       f.write("nobody", labeled(object), object),
 			"the status":    f.writeSubresource("nobody", object, nil, "status"),
 			"on its way":    f.write("nobody", leaving(object), objects[(i+2)%len(objects)]),
 			"another group": f.write("nobody", &v1beta1.ClusterStagedUpdateStrategy{}, nil),
@@ -645,12 +645,12 @@ func TestAnAdministratorCostsOneQuestion(t *testing.T) {
 
 func TestAPluginThatCannotAskAnythingIsNotStarted(t *testing.T) {
 	if err := New().ValidateInitialization(); err == nil {
-		t.Error("a plugin without an authorizer was taken for initialised")
+		t.Error("a plugin without an authorizer was taken for initialized")
 	}
 	p := New()
 	p.SetUnconditionalAuthorizer(authorizer.AuthorizerFunc(nil))
 	if err := p.ValidateInitialization(); err == nil {
-		t.Error("a plugin without kinds was taken for initialised")
+		t.Error("a plugin without kinds was taken for initialized")
 	}
 	hubkinds.NewInitializer(hubkinds.New(nil, nil)).Initialize(p)
 	if err := p.ValidateInitialization(); err != nil {

@@ -38,7 +38,7 @@ type Plugin struct {
 
 var _ admission.ValidationInterface = &Plugin{}
 
-// New makes a plugin that must be initialised.
+// New makes a plugin that must be initialized.
 func New() *Plugin { return &Plugin{Handler: admission.NewHandler(admission.Create)} }
 
 // NewInitializer makes an initializer for the plugin. The client is one of the fleet's API; limit is how many objects there may be, 0

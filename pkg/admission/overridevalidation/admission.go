@@ -41,7 +41,7 @@ var (
 	_ initializer.WantsFleetClient  = &Plugin{}
 )
 
-// New makes a plugin that has to be initialised.
+// New makes a plugin that has to be initialized.
 func New() *Plugin {
 	return &Plugin{Handler: admission.NewHandler(admission.Create, admission.Update)}
 }

@@ -23,7 +23,6 @@ import (
 
 	"github.com/stagegate/stagegate/pkg/admission/initializer"
 	clusterv1beta1 "github.com/stagegate/stagegate/pkg/apis/cluster/v1beta1"
-
 	"github.com/stagegate/stagegate/pkg/apis/placement/v1beta1"
 	"github.com/stagegate/stagegate/pkg/generated/clientset/versioned/fake"
 	"github.com/stagegate/stagegate/pkg/generated/informers/externalversions"
@@ -41,7 +40,7 @@ func (w *warnings) AddWarning(_, text string) {
 	w.text = append(w.text, text)
 }
 
-// newPlugin makes an initialised plugin whose caches hold the objects.
+// newPlugin makes an initialized plugin whose caches hold the objects.
 func newPlugin(t *testing.T, objects ...runtime.Object) (*Plugin, *fake.Clientset) {
 	t.Helper()
 	client := fake.NewClientset(objects...)
@@ -49,7 +48,7 @@ func newPlugin(t *testing.T, objects ...runtime.Object) (*Plugin, *fake.Clientse
 	plugin := New()
 	initializer.New(client, informers).Initialize(plugin)
 	if err := plugin.ValidateInitialization(); err != nil {
-		t.Fatalf("initialising the plugin: %v", err)
+		t.Fatalf("initializing the plugin: %v", err)
 	}
 	ctx, cancel := context.WithCancel(context.Background())
 	informers.StartWithContext(ctx)
@@ -188,11 +187,11 @@ func TestAStrategyIsComparedWithTheFleet(t *testing.T) {
 			"stage none selects no member cluster",
 		}},
 		{"stages overlap", fleet, append(stages[:2:2], selects("second", "order=2")), []string{
-			"member cluster member1 is in the stages canary, second at once; a run that moves it cannot be initialised",
+			"member cluster member1 is in the stages canary, second at once; a run that moves it cannot be initialized",
 		}},
 		{"a stage selects everything", fleet, append(stages[:2:2], v1beta1.StageConfig{Name: "all", LabelSelector: &metav1.LabelSelector{}}), []string{
-			"member clusters member1, member3 are in the stages canary, all at once; a run that moves them cannot be initialised",
-			"member cluster member2 is in the stages staging, all at once; a run that moves it cannot be initialised",
+			"member clusters member1, member3 are in the stages canary, all at once; a run that moves them cannot be initialized",
+			"member cluster member2 is in the stages staging, all at once; a run that moves it cannot be initialized",
 		}},
 		{"stages are twins", nil, []v1beta1.StageConfig{selects("one", "a=b"), selects("two", "a=b")}, []string{
 			"the stages one and two have the same label selector, but a cluster can be in one stage only",
@@ -200,13 +199,13 @@ func TestAStrategyIsComparedWithTheFleet(t *testing.T) {
 			"stage two selects no member cluster",
 		}},
 		{"a member is in no stage", append(fleet[:3:3], member("member4"), member("member5")), stages, []string{
-			"member clusters member4, member5 are in no stage; a run that moves them cannot be initialised",
+			"member clusters member4, member5 are in no stage; a run that moves them cannot be initialized",
 		}},
 		{"a member cannot be sorted", append(fleet[:3:3], member("member4", "environment=canary", "order=first"), member("member5", "environment=canary")), stages, []string{
-			"member clusters member4, member5 are in stage canary without an integer in the label order that it is sorted by; a run that moves them cannot be initialised",
+			"member clusters member4, member5 are in stage canary without an integer in the label order that it is sorted by; a run that moves them cannot be initialized",
 		}},
 		{"names are cut short", many, nil, []string{
-			"member clusters m00, m01, m02, m03, m04, m05, m06, m07, m08, m09 and 2 more are in no stage; a run that moves them cannot be initialised",
+			"member clusters m00, m01, m02, m03, m04, m05, m06, m07, m08, m09 and 2 more are in no stage; a run that moves them cannot be initialized",
 		}},
 	} {
 		for _, in := range scopes {
@@ -234,8 +233,8 @@ func TestAStrategyWhoseStagesStayIsLeftAlone(t *testing.T) {
 		t.Run(in.name, func(t *testing.T) {
 			plugin, _ := newPlugin(t)
 			old := in.strategy(metav1.ObjectMeta{Name: "s", Namespace: in.namespace}, v1beta1.UpdateStrategySpec{Stages: []v1beta1.StageConfig{{Name: "empty"}}})
-			labelled := in.strategy(metav1.ObjectMeta{Name: "s", Namespace: in.namespace, Labels: map[string]string{"a": "b"}}, v1beta1.UpdateStrategySpec{Stages: []v1beta1.StageConfig{{Name: "empty"}}})
-			got, err := validate(plugin, attributes("strategies", labelled, old, admission.Update, ""))
+			labeled := in.strategy(metav1.ObjectMeta{Name: "s", Namespace: in.namespace, Labels: map[string]string{"a": "b"}}, v1beta1.UpdateStrategySpec{Stages: []v1beta1.StageConfig{{Name: "empty"}}})
+			got, err := validate(plugin, attributes("strategies", labeled, old, admission.Update, ""))
 			if err != nil || len(got) > 0 {
 				t.Errorf("warnings %q, refusal %v", got, err)
 			}
@@ -261,10 +260,10 @@ func TestARunNeedsAnExternalPlacement(t *testing.T) {
 		}{
 			{"all is there", []runtime.Object{external, strategy}, nil, ""},
 			{"no placement", []runtime.Object{strategy}, []string{
-				in.placementKind + ` "example-placement" does not exist yet; the run cannot be initialised without it`,
+				in.placementKind + ` "example-placement" does not exist yet; the run cannot be initialized without it`,
 			}, ""},
 			{"no strategy", []runtime.Object{external}, []string{
-				in.strategyKind + ` "example-strategy" does not exist yet; the run cannot be initialised without it`,
+				in.strategyKind + ` "example-strategy" does not exist yet; the run cannot be initialized without it`,
 			}, ""},
 			{"a placement that selects nothing", []runtime.Object{nothing, strategy}, []string{in.placementKind + ` "example-placement": the hub has no such thing`}, ""},
 			{"rolls by itself", []runtime.Object{rolling, strategy}, nil,
@@ -323,9 +322,9 @@ func TestAStrategyThatIsNeededIsMissed(t *testing.T) {
 			run  runtime.Object
 			want []string
 		}{
-			{"new", in.storedRun(meta("run"), spec, v1beta1.UpdateRunStatus{}), []string{"the strategy is still needed to initialise: run"}},
-			{"tries again", in.storedRun(meta("run"), spec, triesAgain), []string{"the strategy is still needed to initialise: run"}},
-			{"initialised", in.storedRun(meta("run"), spec, initialized("True")), nil},
+			{"new", in.storedRun(meta("run"), spec, v1beta1.UpdateRunStatus{}), []string{"the strategy is still needed to initialize: run"}},
+			{"tries again", in.storedRun(meta("run"), spec, triesAgain), []string{"the strategy is still needed to initialize: run"}},
+			{"initialized", in.storedRun(meta("run"), spec, initialized("True")), nil},
 			{"given up", in.storedRun(meta("run"), spec, initialized("False")), nil},
 			{"follows another", in.storedRun(meta("run"), v1beta1.UpdateRunSpec{StagedUpdateStrategyName: "other"}, v1beta1.UpdateRunStatus{}), nil},
 			{"elsewhere", &v1beta1.StagedUpdateRun{ObjectMeta: metav1.ObjectMeta{Name: "run", Namespace: "elsewhere"}, Spec: spec}, nil},
@@ -362,7 +361,7 @@ func TestWhatIsNotOursIsLeftAlone(t *testing.T) {
 
 func TestAPluginThatCannotLookAnythingUpIsNotStarted(t *testing.T) {
 	if err := New().ValidateInitialization(); err == nil {
-		t.Error("a plugin without a client was taken for initialised")
+		t.Error("a plugin without a client was taken for initialized")
 	}
 }
 

@@ -292,7 +292,7 @@ func TestASnapshotOfAnEarlierVersionWithFinalizersStaysTheNewest(t *testing.T) {
 		w.snapshot(false)
 		w.expect("app-0-snapshot 0 true")
 
-		// It cannot be recognised any more, and what is made holds none.
+		// It cannot be recognized any more, and what is made holds none.
 		w.holdFinalizers()
 		w.snapshot(false)
 		w.holdFinalizers("example.com/hold")
@@ -568,7 +568,7 @@ func TestHistoryIsLimited(t *testing.T) {
 		"a run that stops is not over":                 {run("", "2", metav1.Condition{Type: "Succeeded", Status: "Unknown"}), []string{"app-2-snapshot 2 false"}},
 		"a run that is done needs none":                {run("", "2", metav1.Condition{Type: "Succeeded", Status: "True"}), nil},
 		"a run that failed needs none":                 {run("", "2", metav1.Condition{Type: "Succeeded", Status: "False"}), nil},
-		"a run that could not be initialised has none": {run("2", "", metav1.Condition{Type: "Initialized", Status: "False"}), nil},
+		"a run that could not be initialized has none": {run("2", "", metav1.Condition{Type: "Initialized", Status: "False"}), nil},
 		"a run that tries again still names one": {func(w *world) {
 			run("2", "", metav1.Condition{Type: "Initialized", Status: "False"})(w)
 			kind := w.source().fleet.Runs

@@ -67,7 +67,7 @@ func TestTutorial(t *testing.T) {
 		f.newRun("example-run", v1beta1.StateInitialize)
 		f.untilCondition("example-run", v1beta1.RunInitialized, "True UpdateRunInitializedSuccessfully")
 		if got := f.binding("member2").BindingSpec().State; got != v1beta1.BindingStateScheduled {
-			f.Errorf("an initialised run has moved a cluster: %s", got)
+			f.Errorf("an initialized run has moved a cluster: %s", got)
 		}
 
 		f.setState("example-run", v1beta1.StateRun)

@@ -28,7 +28,7 @@ func NewPlanner(f *fleet.Fleet, snapshots SnapshotSource) *Planner {
 	return &Planner{fleet: f, snapshots: snapshots, clock: clock.RealClock{}}
 }
 
-// Plan is the status that a run would have once it is initialised, with stages, clusters and their order, or Initialized False and
+// Plan is the status that a run would have once it is initialized, with stages, clusters and their order, or Initialized False and
 // why. Warnings tell what in it is probably not meant, and that there is no plan: of a dry run most commands show nothing else. It changes neither the run nor anything else. The error is ServiceUnavailable
 // while the caches are not filled.
 func (p *Planner) Plan(ctx context.Context, run v1beta1.UpdateRunObject) (*v1beta1.UpdateRunStatus, []string, error) {
@@ -49,9 +49,9 @@ func (p *Planner) Plan(ctx context.Context, run v1beta1.UpdateRunObject) (*v1bet
 	case engine.ResultWaiting:
 		status.InitializationStartTime = nil
 		meta.FindStatusCondition(status.Conditions, v1beta1.RunInitialized).Message = planned.outcome.Message
-		warnings = append(warnings, fmt.Sprintf("the run cannot be initialised now and would be tried again for one minute: %s", why))
+		warnings = append(warnings, fmt.Sprintf("the run cannot be initialized now and would be tried again for one minute: %s", why))
 	case engine.ResultFailed:
-		warnings = append(warnings, fmt.Sprintf("the run cannot be initialised: %s", why))
+		warnings = append(warnings, fmt.Sprintf("the run cannot be initialized: %s", why))
 	}
 	return status, warnings, nil
 }

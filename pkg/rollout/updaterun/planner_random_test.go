@@ -23,7 +23,7 @@ import (
 )
 
 // TestAPlanIsWhatTheRunBecomesInAnyFleet plans runs over random fleets, many of which cannot be planned, and then has the loop
-// initialise them: stages, clusters, order, warnings and what stands against it have to be the same.
+// initialize them: stages, clusters, order, warnings and what stands against it have to be the same.
 func TestAPlanIsWhatTheRunBecomesInAnyFleet(t *testing.T) {
 	outcomes := map[string]int{}
 	forBothScopes(t, func(f *fixture) {

@@ -61,7 +61,7 @@ func TestAPlanSaysWhyThereIsNone(t *testing.T) {
 	if c := meta.FindStatusCondition(plan.Conditions, v1beta1.RunInitialized); c == nil || c.Status != metav1.ConditionFalse || c.Message != want {
 		t.Errorf("condition is %v", c)
 	}
-	wantWarnings := []string{"the run cannot be initialised now and would be tried again for one minute: parent placement not found"}
+	wantWarnings := []string{"the run cannot be initialized now and would be tried again for one minute: parent placement not found"}
 	if diff := cmp.Diff(wantWarnings, warnings); diff != "" {
 		t.Errorf("warnings (-want +got):\n%s", diff)
 	}
@@ -82,7 +82,7 @@ func TestAPlanThatCannotBeMadeIsAWarning(t *testing.T) {
 		*run.RunSpec() = v1beta1.UpdateRunSpec{PlacementName: "example-placement", StagedUpdateStrategyName: "example-strategy", ResourceSnapshotIndex: "1"}
 		_, warnings, err := NewPlanner(f.fleet, f.snapshots).Plan(f.ctx, run)
 		f.must(err)
-		want := []string{"the run cannot be initialised: some clusters are not placed in any stage, total 2, showing up to 10: member1, member3"}
+		want := []string{"the run cannot be initialized: some clusters are not placed in any stage, total 2, showing up to 10: member1, member3"}
 		if diff := cmp.Diff(want, warnings); diff != "" {
 			t.Errorf("warnings (-want +got):\n%s", diff)
 		}

@@ -30,7 +30,7 @@ func ValidateUpdateRunUpdate(object, old v1beta1.UpdateRunObject) field.ErrorLis
 	return append(errs, validateStateTransition(spec.State, oldSpec.State, specPath.Child("state"))...)
 }
 
-// ValidateUpdateRunStatusUpdate returns what is wrong with a run's new status. What an initialised run goes by stays as it was planned.
+// ValidateUpdateRunStatusUpdate returns what is wrong with a run's new status. What an initialized run goes by stays as it was planned.
 func ValidateUpdateRunStatusUpdate(object, old v1beta1.UpdateRunObject) field.ErrorList {
 	status, oldStatus := object.RunStatus(), old.RunStatus()
 	errs := validateConditions(status.Conditions, oldStatus.Conditions, statusPath.Child("conditions"))

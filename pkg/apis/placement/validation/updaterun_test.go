@@ -130,7 +130,7 @@ func TestUpdateRunStatus(t *testing.T) {
 	})
 }
 
-// plannedRuns are runs that are initialised, with one stage and one cluster to take the resources off.
+// plannedRuns are runs that are initialized, with one stage and one cluster to take the resources off.
 func plannedRuns() []v1beta1.UpdateRunObject {
 	planned := runs()
 	for _, run := range planned {

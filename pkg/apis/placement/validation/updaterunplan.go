@@ -15,7 +15,7 @@ import (
 
 const planImmutable = "is part of the plan of an initialized run, which cannot be changed; create a new run instead"
 
-// immutablePlan refuses to change what an initialised run goes by. Otherwise a write of the status would have a gate go, or clusters moved
+// immutablePlan refuses to change what an initialized run goes by. Otherwise a write of the status would have a gate go, or clusters moved
 // that nobody planned to move, and a run whose status is wiped would be planned again in the middle. The server's own controllers write no
 // plan twice either, so the rule knows no exception.
 func immutablePlan(status, old *v1beta1.UpdateRunStatus) field.ErrorList {

@@ -61,7 +61,7 @@ func TestRefusals(t *testing.T) {
 		{"resume of a run that is over", resume, stopped, ended, plain, "the run has ended (UpdateRunFailed): create a new run"},
 		{"skip in a run that is over", skip, run, ended, clusters("c"), "the run has ended (UpdateRunFailed): create a new run"},
 		{"retry in a run that is over", retry, run, ended, plain, "the run has ended (UpdateRunFailed): create a new run"},
-		{"stop of a run that cannot be initialised", stop, run, func(s *v1beta1.UpdateRunStatus) {
+		{"stop of a run that cannot be initialized", stop, run, func(s *v1beta1.UpdateRunStatus) {
 			s.Conditions = []metav1.Condition{withReason(v1beta1.RunInitialized, metav1.ConditionFalse, "UpdateRunInitializedFailed")}
 		}, plain, "the run has ended (UpdateRunInitializedFailed): create a new run"},
 

@@ -330,7 +330,7 @@ func TestARunThatIsOverCanBeRolledBack(t *testing.T) {
 	})
 }
 
-func TestARunWhoseInitialisationIsTriedAgainCanBeStopped(t *testing.T) {
+func TestARunWhoseInitializationIsTriedAgainCanBeStopped(t *testing.T) {
 	bothScopes(t, func(t *testing.T, s *service) {
 		first := metav1.NewTime(testClock.Now())
 		s.run("run", v1beta1.StateRun, v1beta1.UpdateRunStatus{

@@ -70,7 +70,7 @@ func TestWideColumnsFollowTheRun(t *testing.T) {
 		// STAGE | PROGRESS | WAITING-FOR
 		want string
 	}{
-		{"initialised", v1beta1.StateInitialize, func(*v1beta1.UpdateRunStatus) {}, " | 0/4 | "},
+		{"initialized", v1beta1.StateInitialize, func(*v1beta1.UpdateRunStatus) {}, " | 0/4 | "},
 		{"first stage", v1beta1.StateRun, enter, "staging (1/2) | 0/4 | cluster a"},
 		{"tasks after it", v1beta1.StateRun, updated, "staging (1/2) | 1/4 | wait: 60m left, approval: run-after-staging"},
 		{"tasks after it, past a failure", v1beta1.StateRun, func(s *v1beta1.UpdateRunStatus) {
@@ -152,7 +152,7 @@ func TestWideColumnsFollowTheRun(t *testing.T) {
 			end(s.DeletionStageStatus)
 			s.DeletionStageStatus.Clusters[0].Conditions = []metav1.Condition{started, succeeded}
 		}, " | 4/4 | "},
-		{"not initialised", v1beta1.StateRun, func(s *v1beta1.UpdateRunStatus) {
+		{"not initialized", v1beta1.StateRun, func(s *v1beta1.UpdateRunStatus) {
 			*s = v1beta1.UpdateRunStatus{Conditions: []metav1.Condition{condition(v1beta1.RunInitialized, metav1.ConditionFalse)}}
 		}, " |  | "},
 	}
@@ -177,7 +177,7 @@ func TestWideColumnsFollowTheRun(t *testing.T) {
 	}
 }
 
-// planned is the status of a run that is initialised and has not started.
+// planned is the status of a run that is initialized and has not started.
 func planned() v1beta1.UpdateRunStatus {
 	return v1beta1.UpdateRunStatus{
 		Conditions: []metav1.Condition{condition(v1beta1.RunInitialized, metav1.ConditionTrue)},

@@ -5,7 +5,6 @@ package engine
 
 import (
 	"fmt"
-	"slices"
 
 	"k8s.io/apimachinery/pkg/labels"
 	"k8s.io/apimachinery/pkg/util/sets"
@@ -151,9 +150,4 @@ func overrideSnapshots(clusterScoped []string, namespaced []v1beta1.NamespacedNa
 		names = append(names, v1beta1.NamespacedName{Name: name})
 	}
 	return append(names, namespaced...)
-}
-
-// sameOverrides says whether the same versions of overrides are in force on a cluster as before its update.
-func sameOverrides(c *v1beta1.ClusterUpdatingStatus) bool {
-	return slices.Equal(OverrideSnapshotsOf(c), PreviousOverrideSnapshotsOf(c))
 }

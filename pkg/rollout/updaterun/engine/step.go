@@ -17,8 +17,8 @@ import (
 // stuckAfter is how long the update of a cluster may take before the run says that it is stuck.
 const stuckAfter = 5 * time.Minute
 
-// Step looks at an initialised run as stored, the world as observed and the time, and says what follows. It changes neither. A run
-// that is not initialised is left to Initialize.
+// Step looks at an initialized run as stored, the world as observed and the time, and says what follows. It changes neither. A run
+// that is not initialized is left to Initialize.
 func Step(run v1beta1.UpdateRunObject, world World, now time.Time) Decision {
 	if !runrules.IsPlanned(run.RunStatus()) {
 		return Decision{}
