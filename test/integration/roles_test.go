@@ -94,7 +94,7 @@ func TestRolesAllowWhatTheirDocumentsTellToDo(t *testing.T) {
 		{"stagegate-approver", "approvals.md", "Approve", 3},
 		{"stagegate-approver", "approvals.md", "Before resources are removed", 1},
 		{"stagegate-approver", "known-issues.md", "A run waits for an approval that no stage has", 1},
-		{"stagegate-operator", "known-issues.md", "A run is not initialized", 3},
+		{"stagegate-operator", "known-issues.md", "A run is not initialised", 3},
 		{"stagegate-operator", "known-issues.md", "A run waits for its turn", 1},
 		{"stagegate-operator", "known-issues.md", "A run is stuck", 4},
 		{"stagegate-operator", "operating-runs.md", "Ask", 8},

@@ -190,8 +190,8 @@ func TestSelectors(t *testing.T) {
 
 func TestOnlyWhatAUserChangesIsLookedAt(t *testing.T) {
 	wrong, good := placed("team", selector("/v1/Namespace/shop")), placed("team", selector("/v1/Secret/key"))
-	labeled := placed("team", selector("/v1/Namespace/shop"))
-	labeled.SetLabels(map[string]string{"a": "b"})
+	labelled := placed("team", selector("/v1/Namespace/shop"))
+	labelled.SetLabels(map[string]string{"a": "b"})
 	leaving := placed("team", selector("/v1/Namespace/shop"))
 	leaving.SetDeletionTimestamp(&metav1.Time{Time: time.Unix(1, 0)})
 	controllers := genericapirequest.WithUser(context.Background(), registry.Controllers())
@@ -203,7 +203,7 @@ func TestOnlyWhatAUserChangesIsLookedAt(t *testing.T) {
 	}{
 		"a new object":          {context.Background(), wrong, nil, "", true},
 		"a change for the bad":  {context.Background(), wrong, good, "", true},
-		"a label of a bad one":  {context.Background(), labeled, wrong, "", false},
+		"a label of a bad one":  {context.Background(), labelled, wrong, "", false},
 		"a status of a bad one": {context.Background(), wrong, good, "status", false},
 		"a bad one that goes":   {context.Background(), leaving, good, "", false},
 		"a controller's write":  {controllers, wrong, nil, "", false},
@@ -313,7 +313,7 @@ func TestPolicies(t *testing.T) {
 		"a property that is collected": {affinity("environment", "example.com/nodes"), []*clusterv1beta1.MemberCluster{member("oslo", "example.com/nodes")}, nil},
 		"names that are not": {
 			fixed("oslo", "rome", "wien"), []*clusterv1beta1.MemberCluster{member("oslo"), leaving},
-			[]string{"spec.policy.clusterNames: the fleet has no member cluster rome, wien: a run cannot be initialized before it has, check the spelling or join it"},
+			[]string{"spec.policy.clusterNames: the fleet has no member cluster rome, wien: a run cannot be initialised before it has, check the spelling or join it"},
 		},
 		"a property that nothing collects": {
 			affinity("environment", "example.com/cost"), []*clusterv1beta1.MemberCluster{member("oslo", "example.com/nodes")},
@@ -345,10 +345,10 @@ func TestPolicies(t *testing.T) {
 func TestAPluginThatCannotAskAnythingIsNotStarted(t *testing.T) {
 	p := New()
 	if err := p.ValidateInitialization(); err == nil {
-		t.Error("a plugin without kinds was taken for initialized")
+		t.Error("a plugin without kinds was taken for initialised")
 	}
 	hubkinds.NewInitializer(hubkinds.New(nil, nil)).Initialize(p)
 	if err := p.ValidateInitialization(); err == nil {
-		t.Error("a plugin without informers was taken for initialized")
+		t.Error("a plugin without informers was taken for initialised")
 	}
 }

@@ -52,7 +52,7 @@ func unknownNames(policy *v1beta1.PlacementPolicy, members []*clusterv1beta1.Mem
 	if len(unknown) == 0 {
 		return nil
 	}
-	return []string{fmt.Sprintf("%s: the fleet has no member cluster %s: a run cannot be initialized before it has, check the spelling or join it",
+	return []string{fmt.Sprintf("%s: the fleet has no member cluster %s: a run cannot be initialised before it has, check the spelling or join it",
 		policyPath.Child("clusterNames"), wording.List(unknown))}
 }
 

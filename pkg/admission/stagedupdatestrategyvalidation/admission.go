@@ -15,7 +15,7 @@ import (
 	"github.com/stagegate/stagegate/pkg/admission/initializer"
 	"github.com/stagegate/stagegate/pkg/apis/placement/v1beta1"
 	"github.com/stagegate/stagegate/pkg/generated/clientset/versioned"
-	placementclient "github.com/stagegate/stagegate/pkg/generated/clientset/versioned/typed/placement/v1beta1"
+	typed "github.com/stagegate/stagegate/pkg/generated/clientset/versioned/typed/placement/v1beta1"
 	"github.com/stagegate/stagegate/pkg/generated/informers/externalversions"
 	clusterlisters "github.com/stagegate/stagegate/pkg/generated/listers/cluster/v1beta1"
 )
@@ -43,7 +43,7 @@ var (
 	_ initializer.WantsFleetInformers = &Plugin{}
 )
 
-// New makes a plugin that has to be initialized.
+// New makes a plugin that has to be initialised.
 func New() *Plugin {
 	return &Plugin{Handler: admission.NewHandler(admission.Create, admission.Update, admission.Delete)}
 }
@@ -56,7 +56,7 @@ func (p *Plugin) SetFleetInformers(informers externalversions.SharedInformerFact
 	memberClusters := informers.Cluster().V1beta1().MemberClusters()
 	initializer.QuietStop(memberClusters.Informer())
 	p.memberClusters = memberClusters.Lister()
-	api := func() placementclient.PlacementV1beta1Interface { return p.client.PlacementV1beta1() }
+	api := func() typed.PlacementV1beta1Interface { return p.client.PlacementV1beta1() }
 	p.clusterScoped = newClusterScoped(informers.Placement().V1beta1(), api)
 	p.namespaced = newNamespaced(informers.Placement().V1beta1(), api)
 

@@ -13,7 +13,7 @@ import (
 
 	"github.com/stagegate/stagegate/pkg/admission/initializer"
 	"github.com/stagegate/stagegate/pkg/apis/placement/v1beta1"
-	placementclient "github.com/stagegate/stagegate/pkg/generated/clientset/versioned/typed/placement/v1beta1"
+	typed "github.com/stagegate/stagegate/pkg/generated/clientset/versioned/typed/placement/v1beta1"
 	placementinformers "github.com/stagegate/stagegate/pkg/generated/informers/externalversions/placement/v1beta1"
 )
 
@@ -33,7 +33,7 @@ type reference[O any] struct {
 }
 
 // apiFunc returns the client late: plugins are given it and the informers in any order.
-type apiFunc func() placementclient.PlacementV1beta1Interface
+type apiFunc func() typed.PlacementV1beta1Interface
 
 func newClusterScoped(informers placementinformers.Interface, api apiFunc) *kinds {
 	return newKinds(

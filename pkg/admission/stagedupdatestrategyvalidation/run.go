@@ -25,7 +25,7 @@ func (p *Plugin) validateNewRun(ctx context.Context, a admission.Attributes, run
 	case err != nil:
 		return err
 	case !found:
-		warn(ctx, "%s %q does not exist yet; the run cannot be initialized without it", kinds.placements.kind, spec.PlacementName)
+		warn(ctx, "%s %q does not exist yet; the run cannot be initialised without it", kinds.placements.kind, spec.PlacementName)
 	case !isExternal(target):
 		return admission.NewForbidden(a, fmt.Errorf("parent placement does not have an external rollout strategy, current strategy: %s", target.PlacementSpec().Strategy.Type))
 	}
@@ -38,7 +38,7 @@ func (p *Plugin) validateNewRun(ctx context.Context, a admission.Attributes, run
 		return err
 	}
 	if !found {
-		warn(ctx, "%s %q does not exist yet; the run cannot be initialized without it", kinds.strategies.kind, spec.StagedUpdateStrategyName)
+		warn(ctx, "%s %q does not exist yet; the run cannot be initialised without it", kinds.strategies.kind, spec.StagedUpdateStrategyName)
 	}
 	return nil
 }
@@ -66,7 +66,7 @@ func (p *Plugin) warnOfWaitingRuns(ctx context.Context, strategy v1beta1.UpdateS
 	}
 	if len(waiting) > 0 {
 		slices.Sort(waiting)
-		warn(ctx, "the strategy is still needed to initialize: %s", wording.List(waiting))
+		warn(ctx, "the strategy is still needed to initialise: %s", wording.List(waiting))
 	}
 	return nil
 }

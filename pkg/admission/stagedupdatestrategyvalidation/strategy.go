@@ -39,13 +39,13 @@ func (p *Plugin) warnOfStages(ctx context.Context, strategy v1beta1.UpdateStrate
 	unplaced, overlaps := place(stages, members)
 	warnOfTwins(ctx, stages)
 	for _, overlap := range overlaps {
-		warn(ctx, "%s in the stages %s at once; a run that moves %s cannot be initialized", membersAre(overlap.members), overlap.stages, them(overlap.members))
+		warn(ctx, "%s in the stages %s at once; a run that moves %s cannot be initialised", membersAre(overlap.members), overlap.stages, them(overlap.members))
 	}
 	for i := range stages {
 		warnOfStage(ctx, &stages[i])
 	}
 	if len(unplaced) > 0 {
-		warn(ctx, "%s in no stage; a run that moves %s cannot be initialized", membersAre(unplaced), them(unplaced))
+		warn(ctx, "%s in no stage; a run that moves %s cannot be initialised", membersAre(unplaced), them(unplaced))
 	}
 	return nil
 }
@@ -119,7 +119,7 @@ func warnOfStage(ctx context.Context, s *stage) {
 		}
 	}
 	if len(unsortable) > 0 {
-		warn(ctx, "%s in stage %s without an integer in the label %s that it is sorted by; a run that moves %s cannot be initialized",
+		warn(ctx, "%s in stage %s without an integer in the label %s that it is sorted by; a run that moves %s cannot be initialised",
 			membersAre(unsortable), s.Name, *s.SortingLabelKey, them(unsortable))
 	}
 }

@@ -69,7 +69,7 @@ func TestADifferenceOfLargeValuesIsSmall(t *testing.T) {
 	live := `{apiVersion: v1, kind: ConfigMap, metadata: {name: cm, namespace: ns}, data: {large: ` + large + `}}`
 	wanted := strings.Replace(live, large, large+"-more", 1)
 	d := &differences{}
-	d.find("", comparablePart(parse(t, live)), comparablePart(parse(t, wanted)))
+	d.find("", comparable(parse(t, live)), comparable(parse(t, wanted)))
 	value := strings.Repeat("v", 126)
 	want := []v1beta1.PatchDetail{{
 		Path:          "/data/large",

@@ -45,13 +45,13 @@ func (p *pass) compare(ctx context.Context, m *manifest, live *unstructured.Unst
 		}
 	}
 	d := &differences{secret: m.isSecret()}
-	d.find("", comparablePart(live), comparablePart(wanted))
+	d.find("", comparable(live), comparable(wanted))
 	return d.details, nil
 }
 
-// comparablePart returns an object without the fields that no manifest decides, and without the records of what was applied, which would
-// repeat every difference.
-func comparablePart(object *unstructured.Unstructured) any {
+// comparable takes away what is not the manifest's to say, and records of what was applied once, with which a difference would be told
+// twice.
+func comparable(object *unstructured.Unstructured) any {
 	content := object.DeepCopy()
 	(&manifest{object: content}).clean()
 	annotations := content.GetAnnotations()

@@ -86,7 +86,7 @@ func TestRecordsOfWhatWasAppliedAreNoDifferences(t *testing.T) {
 	const object = `{apiVersion: v1, kind: ConfigMap, metadata: {name: cm, namespace: ns, managedFields: [{manager: kubectl}],
 		annotations: {kubectl.kubernetes.io/last-applied-configuration: x}}}`
 	d := &differences{}
-	d.find("", comparablePart(parse(t, object)), comparablePart(parse(t, `{apiVersion: v1, kind: ConfigMap, metadata: {name: cm, namespace: ns}}`)))
+	d.find("", comparable(parse(t, object)), comparable(parse(t, `{apiVersion: v1, kind: ConfigMap, metadata: {name: cm, namespace: ns}}`)))
 	if len(d.details) > 0 {
 		t.Errorf("got %v", d.details)
 	}

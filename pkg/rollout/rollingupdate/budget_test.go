@@ -59,7 +59,7 @@ func untrackableSince(d time.Duration) option {
 }
 
 func TestBudget(t *testing.T) {
-	const v0, v1 = "p-0-snapshot", "p-1-snapshot"
+	const old, new = "p-0-snapshot", "p-1-snapshot"
 	tests := map[string]struct {
 		maxUnavailable, maxSurge string
 		bindings                 []v1beta1.BindingObject
@@ -70,48 +70,48 @@ func TestBudget(t *testing.T) {
 			bindings: []v1beta1.BindingObject{on("b", "", fresh), on("a", "", fresh), on("c", "", fresh)}, start: "a b c",
 		},
 		"a quarter of four clusters is one": {
-			bindings: []v1beta1.BindingObject{on("a", v0), on("b", v0), on("c", v0), on("d", v0)}, start: "a", held: "b c d",
+			bindings: []v1beta1.BindingObject{on("a", old), on("b", old), on("c", old), on("d", old)}, start: "a", held: "b c d",
 		},
 		"a percentage is rounded up": {
-			maxUnavailable: "26%", bindings: []v1beta1.BindingObject{on("a", v0), on("b", v0), on("c", v0), on("d", v0)}, start: "a b", held: "c d",
+			maxUnavailable: "26%", bindings: []v1beta1.BindingObject{on("a", old), on("b", old), on("c", old), on("d", old)}, start: "a b", held: "c d",
 		},
 		"a cluster in flight uses the budget up": {
-			bindings: []v1beta1.BindingObject{on("a", v1, broken), on("b", v0), on("c", v0), on("d", v0)}, held: "b c d",
+			bindings: []v1beta1.BindingObject{on("a", new, broken), on("b", old), on("c", old), on("d", old)}, held: "b c d",
 		},
 		"a cluster that is done gives it back": {
-			bindings: []v1beta1.BindingObject{on("a", v1), on("b", v0), on("c", v0), on("d", v0)}, start: "b", held: "c d",
+			bindings: []v1beta1.BindingObject{on("a", new), on("b", old), on("c", old), on("d", old)}, start: "b", held: "c d",
 		},
 		"a cluster that is broken anyway needs no budget": {
-			bindings: []v1beta1.BindingObject{on("a", v0, broken), on("b", v0), on("c", v0), on("d", v0)}, start: "a", held: "b c d",
+			bindings: []v1beta1.BindingObject{on("a", old, broken), on("b", old), on("c", old), on("d", old)}, start: "a", held: "b c d",
 		},
-		"everything new, nothing to do": {bindings: []v1beta1.BindingObject{on("a", v1), on("b", v1)}},
+		"everything new, nothing to do": {bindings: []v1beta1.BindingObject{on("a", new), on("b", new)}},
 		"an announcement that was lost is made up for": {
-			bindings: []v1beta1.BindingObject{on("a", v1, unannounced), on("b", v1)}, start: "a",
+			bindings: []v1beta1.BindingObject{on("a", new, unannounced), on("b", new)}, start: "a",
 		},
 		"a cluster no longer wanted is removed within the budget": {
-			maxUnavailable: "1", bindings: []v1beta1.BindingObject{on("a", v1), on("b", v1), on("z", v1, dropped)}, remove: "z",
+			maxUnavailable: "1", bindings: []v1beta1.BindingObject{on("a", new), on("b", new), on("z", new, dropped)}, remove: "z",
 		},
 		"removal goes before updates": {
-			maxUnavailable: "0", maxSurge: "1", bindings: []v1beta1.BindingObject{on("a", v0), on("b", v0), on("z", v0, dropped)}, remove: "z", held: "a b",
+			maxUnavailable: "0", maxSurge: "1", bindings: []v1beta1.BindingObject{on("a", old), on("b", old), on("z", old, dropped)}, remove: "z", held: "a b",
 		},
 		"new clusters wait where they would exceed the surge": {
 			maxUnavailable: "1", maxSurge: "0",
-			bindings: []v1beta1.BindingObject{on("a", "", fresh), on("c", v0), on("x", v0, dropped), on("y", v0, dropped)}, held: "c a", remove: "x y",
+			bindings: []v1beta1.BindingObject{on("a", "", fresh), on("c", old), on("x", old, dropped), on("y", old, dropped)}, held: "c a", remove: "x y",
 		},
 		"a binding on its way out is not counted": {
-			bindings: []v1beta1.BindingObject{on("a", v0), on("z", v0, deleting)}, start: "a",
+			bindings: []v1beta1.BindingObject{on("a", old), on("z", old, deleting)}, start: "a",
 		},
 		"those behind it are": {
-			bindings: []v1beta1.BindingObject{on("a", v0, deleting), on("b", v0)}, start: "b",
+			bindings: []v1beta1.BindingObject{on("a", old, deleting), on("b", old)}, start: "b",
 		},
 		"nothing allowed still moves one by one": {
-			maxUnavailable: "0", maxSurge: "0", bindings: []v1beta1.BindingObject{on("a", v0), on("b", v0)}, start: "a", held: "b",
+			maxUnavailable: "0", maxSurge: "0", bindings: []v1beta1.BindingObject{on("a", old), on("b", old)}, start: "a", held: "b",
 		},
 		"what cannot be observed counts after its time": {
-			maxUnavailable: "1", bindings: []v1beta1.BindingObject{on("a", v1, untrackableSince(20*time.Second)), on("b", v0)}, held: "b", again: 40 * time.Second,
+			maxUnavailable: "1", bindings: []v1beta1.BindingObject{on("a", new, untrackableSince(20*time.Second)), on("b", old)}, held: "b", again: 40 * time.Second,
 		},
 		"and then moves on": {
-			maxUnavailable: "1", bindings: []v1beta1.BindingObject{on("a", v1, untrackableSince(60*time.Second)), on("b", v0)}, start: "b",
+			maxUnavailable: "1", bindings: []v1beta1.BindingObject{on("a", new, untrackableSince(60*time.Second)), on("b", old)}, start: "b",
 		},
 	}
 	for name, test := range tests {
@@ -123,7 +123,7 @@ func TestBudget(t *testing.T) {
 			if test.maxSurge != "" {
 				*pace.MaxSurge = intstr.Parse(test.maxSurge)
 			}
-			m, err := budget(test.bindings, pace, func(string) binding.Version { return binding.Version{ResourceSnapshot: v1} }, now)
+			m, err := budget(test.bindings, pace, func(string) binding.Version { return binding.Version{ResourceSnapshot: new} }, now)
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -318,7 +318,7 @@ kubectl delete ns shop
 				section: "A MemberCluster does not go", reason: nameOfReader, old: " NAME ", new: " member1 ",
 				after: `kubectl patch membercluster member1 --type=json -p '[{"op":"remove","path":"/spec/deleteOptions"}]'`,
 			},
-			{section: "A run is not initialized", reason: nameOfReader, old: " NAME ", new: " example-run "},
+			{section: "A run is not initialised", reason: nameOfReader, old: " NAME ", new: " example-run "},
 			{reason: nameOfReader, old: "PLACEMENT", new: "example-placement"},
 			{reason: nameOfReader, old: "HOLDER", new: "example-run"},
 			{

@@ -11,7 +11,7 @@ import (
 
 // Planner says what a run would do, without doing it.
 type Planner interface {
-	// Plan is the status that run would have once it is initialized, or with Initialized False where it could not be, and what
+	// Plan is the status that run would have once it is initialised, or with Initialized False where it could not be, and what
 	// in it is probably not meant. It does not change run. Errors are API errors: ServiceUnavailable while what the plan is made
 	// from is not known yet.
 	Plan(ctx context.Context, run v1beta1.UpdateRunObject) (status *v1beta1.UpdateRunStatus, warnings []string, err error)

@@ -5,6 +5,7 @@ package engine
 
 import (
 	"fmt"
+	"slices"
 
 	"k8s.io/apimachinery/pkg/labels"
 	"k8s.io/apimachinery/pkg/util/sets"
@@ -150,4 +151,9 @@ func overrideSnapshots(clusterScoped []string, namespaced []v1beta1.NamespacedNa
 		names = append(names, v1beta1.NamespacedName{Name: name})
 	}
 	return append(names, namespaced...)
+}
+
+// sameOverrides says whether the same versions of overrides are in force on a cluster as before its update.
+func sameOverrides(c *v1beta1.ClusterUpdatingStatus) bool {
+	return slices.Equal(OverrideSnapshotsOf(c), PreviousOverrideSnapshotsOf(c))
 }

@@ -27,31 +27,31 @@ func (s *simulation) violated(format string, args ...any) {
 }
 
 // checkStatus holds a status write against the invariants. The view is what the decision was taken on.
-func (s *simulation) checkStatus(oldObj, newObj v1beta1.UpdateRunObject, view map[string]object) {
+func (s *simulation) checkStatus(old, new v1beta1.UpdateRunObject, view map[string]object) {
 	s.checkOneHolder()
-	s.checkMonotonic(oldObj, newObj)
-	was, is := oldObj.RunStatus(), newObj.RunStatus()
+	s.checkMonotonic(old, new)
+	was, is := old.RunStatus(), new.RunStatus()
 	if runrules.IsOver(is) != (is.Outcome != "") || (is.Outcome != "") != (is.EndTime != nil) || runrules.IsOver(was) && was.Outcome != is.Outcome {
-		s.violated("run %s is over: %v, and its outcome was %q and is %q at %v", newObj.GetName(), runrules.IsOver(is), was.Outcome, is.Outcome, is.EndTime)
+		s.violated("run %s is over: %v, and its outcome was %q and is %q at %v", new.GetName(), runrules.IsOver(is), was.Outcome, is.Outcome, is.EndTime)
 	}
-	s.checkHistory(newObj, was, is)
+	s.checkHistory(new, was, is)
 	if len(was.StagesStatus) == 0 {
 		return
 	}
 	for i := range is.StagesStatus {
-		s.checkConcurrency(newObj, &is.StagesStatus[i])
-		started := s.checkStarts(newObj, i, &was.StagesStatus[i], &is.StagesStatus[i], view)
+		s.checkConcurrency(new, &is.StagesStatus[i])
+		started := s.checkStarts(new, i, &was.StagesStatus[i], &is.StagesStatus[i], view)
 		if started {
-			s.checkGates(newObj, i)
+			s.checkGates(new, i)
 		}
 		if slices.ContainsFunc(was.StagesStatus[i].Clusters, func(c v1beta1.ClusterUpdatingStatus) bool { return isRetried(&c, was, is) }) {
 			// The clock starts anew with the cluster that is updated once more.
-			delete(s.updated, stageID(newObj, i))
+			delete(s.updated, stageID(new, i))
 		}
-		s.checkWait(newObj, i)
+		s.checkWait(new, i)
 	}
-	s.checkRemovals(newObj, was.DeletionStageStatus, is.DeletionStageStatus, view)
-	s.checkSkips(newObj)
+	s.checkRemovals(new, was.DeletionStageStatus, is.DeletionStageStatus, view)
+	s.checkSkips(new)
 }
 
 // allStages are the stages of a planned run in order, the delete stage included.
@@ -156,9 +156,9 @@ func (s *simulation) checkDeletion(run v1beta1.UpdateRunObject, b v1beta1.Bindin
 }
 
 // checkPatience holds that a cluster has its whole time with the leader that gives it up. Times of conditions are whole seconds.
-func (s *simulation) checkPatience(oldObj, newObj v1beta1.UpdateRunObject, since time.Time) {
-	next := allStages(newObj.RunStatus())
-	for i, stage := range allStages(oldObj.RunStatus()) {
+func (s *simulation) checkPatience(old, new v1beta1.UpdateRunObject, since time.Time) {
+	next := allStages(new.RunStatus())
+	for i, stage := range allStages(old.RunStatus()) {
 		policy := s.config(stage).FailurePolicy
 		for j := range stage.Clusters {
 			was, is := &stage.Clusters[j], &next[i].Clusters[j]
@@ -221,7 +221,7 @@ func isRetried(cluster *v1beta1.ClusterUpdatingStatus, was, is *v1beta1.UpdateRu
 }
 
 // checkMonotonic holds that what has happened has happened.
-func (s *simulation) checkMonotonic(oldObj, newObj v1beta1.UpdateRunObject) {
+func (s *simulation) checkMonotonic(old, new v1beta1.UpdateRunObject) {
 	// These may be false until they are true.
 	open := []string{v1beta1.RunInitialized, v1beta1.TaskApprovalRequestApproved}
 	keep := func(what string, was, is []metav1.Condition, types ...string) {
@@ -231,11 +231,11 @@ func (s *simulation) checkMonotonic(oldObj, newObj v1beta1.UpdateRunObject) {
 				continue
 			}
 			if after == nil || after.Status != before.Status {
-				s.violated("run %s: %s: condition %s went back from %s", newObj.GetName(), what, t, before.Status)
+				s.violated("run %s: %s: condition %s went back from %s", new.GetName(), what, t, before.Status)
 			}
 		}
 	}
-	was, is := oldObj.RunStatus(), newObj.RunStatus()
+	was, is := old.RunStatus(), new.RunStatus()
 	keep("run", was.Conditions, is.Conditions, v1beta1.RunInitialized, v1beta1.RunSucceeded)
 	next := allStages(is)
 	for i, a := range allStages(was) {
@@ -247,7 +247,7 @@ func (s *simulation) checkMonotonic(oldObj, newObj v1beta1.UpdateRunObject) {
 			}
 			keep("cluster "+a.Clusters[j].ClusterName, a.Clusters[j].Conditions, b.Clusters[j].Conditions, v1beta1.ClusterStarted, v1beta1.ClusterSucceeded)
 			if a.Clusters[j].ClusterName != b.Clusters[j].ClusterName {
-				s.violated("run %s: targets are not frozen", newObj.GetName())
+				s.violated("run %s: targets are not frozen", new.GetName())
 			}
 		}
 		for j := range a.BeforeStageTaskStatus {
@@ -442,11 +442,11 @@ func (s *simulation) checkWait(run v1beta1.UpdateRunObject, i int) {
 }
 
 // checkBinding holds a write to a binding against the invariants.
-func (s *simulation) checkBinding(run v1beta1.UpdateRunObject, oldObj, newObj v1beta1.BindingObject) {
-	before, _ := strconv.Atoi(oldObj.GetAnnotations()[wellknown.UpdateRunTurnAnnotation])
-	after, _ := strconv.Atoi(newObj.GetAnnotations()[wellknown.UpdateRunTurnAnnotation])
+func (s *simulation) checkBinding(run v1beta1.UpdateRunObject, old, new v1beta1.BindingObject) {
+	before, _ := strconv.Atoi(old.GetAnnotations()[wellknown.UpdateRunTurnAnnotation])
+	after, _ := strconv.Atoi(new.GetAnnotations()[wellknown.UpdateRunTurnAnnotation])
 	if after < before {
-		s.violated("run %s: turn %d overwrites turn %d on %s", run.GetName(), after, before, newObj.GetName())
+		s.violated("run %s: turn %d overwrites turn %d on %s", run.GetName(), after, before, new.GetName())
 	}
 	if s.twoLeaders {
 		// One that lost its lease may be a write behind; the resource versions keep it from doing harm.
@@ -457,14 +457,14 @@ func (s *simulation) checkBinding(run v1beta1.UpdateRunObject, oldObj, newObj v1
 		return
 	}
 	if turn := stored.RunStatus().Turn; turn.State != v1beta1.TurnHeld && !runrules.IsOver(stored.RunStatus()) {
-		s.violated("run %s: wrote %s without holding the placement", run.GetName(), newObj.GetName())
+		s.violated("run %s: wrote %s without holding the placement", run.GetName(), new.GetName())
 	}
-	s.checkDisturbed(stored, oldObj, newObj)
+	s.checkDisturbed(stored, old, new)
 }
 
 // checkDisturbed holds that a run does not disturb more clusters of a stage than allowed, those that others left behind included.
-func (s *simulation) checkDisturbed(run v1beta1.UpdateRunObject, oldObj, newObj v1beta1.BindingObject) {
-	if oldObj.BindingSpec().State == v1beta1.BindingStateBound && !engine.IsSettled(oldObj) {
+func (s *simulation) checkDisturbed(run v1beta1.UpdateRunObject, old, new v1beta1.BindingObject) {
+	if old.BindingSpec().State == v1beta1.BindingStateBound && !engine.IsSettled(old) {
 		return
 	}
 	unsettled := map[string]bool{}
@@ -479,7 +479,7 @@ func (s *simulation) checkDisturbed(run v1beta1.UpdateRunObject, oldObj, newObj 
 		n, mine := 0, false
 		for j := range stage.Clusters {
 			c := &stage.Clusters[j]
-			mine = mine || c.ClusterName == newObj.BindingSpec().TargetCluster
+			mine = mine || c.ClusterName == new.BindingSpec().TargetCluster
 			// One that was given up made room for the next; it still waits when it is to be tried once more.
 			waits := !startedOf(c) && c.PreviousResourceSnapshotIndex != nil
 			if reason := reasonOfDone(c); unsettled[c.ClusterName] && !waits && (reason == "" || reason == "ClusterUpdatingSucceeded") {
@@ -504,7 +504,7 @@ func (s *simulation) checkEnd() {
 			continue
 		case !runrules.IsPlanned(status):
 			if !runrules.IsOver(status) {
-				s.violated("run %s: is neither initialized nor given up", run.GetName())
+				s.violated("run %s: is neither initialised nor given up", run.GetName())
 			}
 		case succeeded == nil && run.RunSpec().State == v1beta1.StateRun:
 			s.violated("run %s: did not end: %v", run.GetName(), progressing)

@@ -107,21 +107,21 @@ func (s *simulation) liveOverrides() (*engine.Overrides, map[string][]v1beta1.Na
 }
 
 // checkFrozen holds that a run has in force what was when it was planned, a rollback what was before, and keeps it.
-func (s *simulation) checkFrozen(oldObj, newObj v1beta1.UpdateRunObject, inForce map[string][]v1beta1.NamespacedName) {
-	was, is := oldObj.RunStatus(), newObj.RunStatus()
+func (s *simulation) checkFrozen(old, new v1beta1.UpdateRunObject, inForce map[string][]v1beta1.NamespacedName) {
+	was, is := old.RunStatus(), new.RunStatus()
 	for i := range is.StagesStatus {
 		for j := range is.StagesStatus[i].Clusters {
 			c := &is.StagesStatus[i].Clusters[j]
 			want := inForce[c.ClusterName]
 			if len(was.StagesStatus) > 0 {
 				want = engine.OverrideSnapshotsOf(&was.StagesStatus[i].Clusters[j])
-			} else if earlier, ok := s.store.objects[simRuns][newObj.RunSpec().RollbackOf].(v1beta1.UpdateRunObject); ok {
+			} else if earlier, ok := s.store.objects[simRuns][new.RunSpec().RollbackOf].(v1beta1.UpdateRunObject); ok {
 				want = hadBefore(earlier.RunStatus(), c.ClusterName)
-			} else if newObj.RunSpec().RollbackOf != "" {
+			} else if new.RunSpec().RollbackOf != "" {
 				continue
 			}
 			if got := engine.OverrideSnapshotsOf(c); !slices.Equal(got, want) {
-				s.violated("run %s: cluster %s is to have the overrides %v instead of %v", newObj.GetName(), c.ClusterName, got, want)
+				s.violated("run %s: cluster %s is to have the overrides %v instead of %v", new.GetName(), c.ClusterName, got, want)
 			}
 		}
 	}
