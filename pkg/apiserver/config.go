@@ -6,7 +6,7 @@ package apiserver
 import (
 	"fmt"
 
-	genericopenapi "k8s.io/apiserver/pkg/endpoints/openapi"
+	openapinamer "k8s.io/apiserver/pkg/endpoints/openapi"
 	genericapiserver "k8s.io/apiserver/pkg/server"
 	utilfeature "k8s.io/apiserver/pkg/util/feature"
 	"k8s.io/client-go/rest"
@@ -39,7 +39,7 @@ type Config struct {
 // Config applies the options. Etcd must be up, since its clients are made here.
 func (o *Options) Config() (*Config, error) {
 	config := genericapiserver.NewRecommendedConfig(scheme.Codecs)
-	namer := genericopenapi.NewDefinitionNamer(scheme.Scheme)
+	namer := openapinamer.NewDefinitionNamer(scheme.Scheme)
 	config.OpenAPIConfig = genericapiserver.DefaultOpenAPIConfig(openapi.GetOpenAPIDefinitions, namer)
 	config.OpenAPIConfig.Info.Title = "Stagegate"
 	config.OpenAPIV3Config = genericapiserver.DefaultOpenAPIV3Config(openapi.GetOpenAPIDefinitions, namer)

@@ -10,13 +10,14 @@ import (
 	"time"
 
 	"github.com/spf13/pflag"
-	"github.com/stagegate/stagegate/pkg/admission"
 	utilerrors "k8s.io/apimachinery/pkg/util/errors"
 	genericoptions "k8s.io/apiserver/pkg/server/options"
 	utilfeature "k8s.io/apiserver/pkg/util/feature"
 	cliflag "k8s.io/component-base/cli/flag"
 	"k8s.io/component-base/logs"
 	logsapi "k8s.io/component-base/logs/api/v1"
+
+	"github.com/stagegate/stagegate/pkg/admission"
 )
 
 // maxRequestBodyBytes is the largest body in bytes that is read of a controller: a run over 10,000 clusters is 4 to 10 MB of JSON.

@@ -24,7 +24,7 @@ import (
 	"github.com/stagegate/stagegate/pkg/apis/placement/v1beta1"
 	"github.com/stagegate/stagegate/pkg/apiserver"
 	"github.com/stagegate/stagegate/pkg/generated/clientset/versioned"
-	placement "github.com/stagegate/stagegate/pkg/generated/clientset/versioned/typed/placement/v1beta1"
+	placementclient "github.com/stagegate/stagegate/pkg/generated/clientset/versioned/typed/placement/v1beta1"
 	"github.com/stagegate/stagegate/pkg/rollout"
 	"github.com/stagegate/stagegate/pkg/rollout/placementstatus"
 	"github.com/stagegate/stagegate/pkg/rollout/scheduling"
@@ -51,7 +51,7 @@ type rig struct {
 	server     *testserver.Server
 	fleet      versioned.Interface
 	// api is the user's client.
-	api         placement.PlacementV1beta1Interface
+	api         placementclient.PlacementV1beta1Interface
 	stopMembers func()
 }
 

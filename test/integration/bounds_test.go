@@ -239,7 +239,7 @@ func envelopeKey(name string) string {
 	return "/registry/kubernetes-fleet.io/placement.kubernetes-fleet.io/resourceenvelopes/" + sampleNamespace + "/" + name
 }
 
-func TestWhatIsTooLargeAlreadyCanBeLabelledShrunkAndDeleted(t *testing.T) {
+func TestWhatIsTooLargeAlreadyCanBeLabeledShrunkAndDeleted(t *testing.T) {
 	s := testserver.Start(t)
 	r := find(t, s, "v1", "resourceenvelopes")
 	client := r.client(t, s.As(testserver.Bob))
@@ -400,7 +400,7 @@ func TestNestedPatchesEndWithinBounds(t *testing.T) {
 	apply := func(content string) []byte {
 		return bytes.Replace(patch(content), []byte(`{"data"`), []byte(`{"apiVersion":"placement.kubernetes-fleet.io/v1","kind":"ResourceEnvelope","metadata":{"name":"deep"},"data"`), 1)
 	}
-	// What is nested as deep as that can be stored and labelled.
+	// What is nested as deep as that can be stored and labeled.
 	if _, err := client.Patch(t.Context(), "deep", types.ApplyPatchType, apply(nested(9000, many)), metav1.PatchOptions{FieldManager: "test"}); err != nil {
 		t.Fatal(err)
 	}

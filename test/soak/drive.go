@@ -5,6 +5,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"slices"
@@ -270,7 +271,7 @@ func (f *fleet) await(ctx context.Context, r planned, wanted func(*v1beta1.Clust
 		case err == nil && wanted(run):
 			return run
 		case ctx.Err() != nil:
-			if context.Cause(ctx) == context.DeadlineExceeded {
+			if errors.Is(context.Cause(ctx), context.DeadlineExceeded) {
 				f.book.violated("run %s (%s) did not end within %s: %s", r.name, r.plan, patience, text(run))
 			}
 			return nil

@@ -467,8 +467,8 @@ func TestWhoWrapsMayWriteWhatIsWrapped(t *testing.T) {
 	})
 }
 
-// labelled is an object that says the same, with another label.
-func labelled(object runtime.Object) runtime.Object {
+// labeled is an object that says the same, with another label.
+func labeled(object runtime.Object) runtime.Object {
 	other := object.DeepCopyObject()
 	other.(metav1.Object).SetLabels(map[string]string{"a": "b"})
 	return other
@@ -501,7 +501,7 @@ func TestAnUpdateThatChangesNoneOfItAsksNothing(t *testing.T) {
 	for i, object := range objects {
 		f := newFixture()
 		for what, err := range map[string]error{
-			"a label":       f.write("nobody", labelled(object), object),
+			"a label":       f.write("nobody", labeled(object), object),
 			"the status":    f.writeSubresource("nobody", object, nil, "status"),
 			"on its way":    f.write("nobody", leaving(object), objects[(i+2)%len(objects)]),
 			"another group": f.write("nobody", &v1beta1.ClusterStagedUpdateStrategy{}, nil),

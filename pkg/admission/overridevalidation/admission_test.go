@@ -19,7 +19,6 @@ import (
 	clienttesting "k8s.io/client-go/testing"
 
 	"github.com/stagegate/stagegate/pkg/admission/initializer"
-
 	"github.com/stagegate/stagegate/pkg/apis/placement/v1beta1"
 	"github.com/stagegate/stagegate/pkg/generated/clientset/versioned/fake"
 )
@@ -95,8 +94,8 @@ func TestNoTwoOverridesSelectTheSameObject(t *testing.T) {
 		meta := func(name string) metav1.ObjectMeta { return metav1.ObjectMeta{Name: name, Namespace: in.namespace} }
 		deleted, leaving := meta("other"), meta("o")
 		deleted.DeletionTimestamp, leaving.DeletionTimestamp = new(metav1.Now()), new(metav1.Now())
-		labelled := meta("o")
-		labelled.Labels = map[string]string{"a": "b"}
+		labeled := meta("o")
+		labeled.Labels = map[string]string{"a": "b"}
 		refusal := func(index int, object string) string {
 			return fmt.Sprintf("spec.%s[%d]: Invalid value: %q: the resource has been selected by both other and o, which is not supported: "+
 				"change it in one of them, and leave it out of the other", in.path, index, in.describe(object))
@@ -113,7 +112,7 @@ func TestNoTwoOverridesSelectTheSameObject(t *testing.T) {
 			"two in common":                  {[]runtime.Object{other}, nil, in.written(meta("o"), "y", "x"), []string{refusal(0, "y"), refusal(1, "x")}},
 			"with one that is being deleted": {[]runtime.Object{in.stored(deleted, "x")}, nil, in.written(meta("o"), "x"), nil},
 			"an update adds one":             {[]runtime.Object{other, in.stored(meta("o"), "a")}, in.written(meta("o"), "a"), in.written(meta("o"), "a", "x"), []string{refusal(1, "x")}},
-			"an update keeps one":            {[]runtime.Object{other, in.stored(meta("o"), "x")}, in.written(meta("o"), "x"), in.written(labelled, "x"), nil},
+			"an update keeps one":            {[]runtime.Object{other, in.stored(meta("o"), "x")}, in.written(meta("o"), "x"), in.written(labeled, "x"), nil},
 			"an update adds to one":          {[]runtime.Object{other, in.stored(meta("o"), "x")}, in.written(meta("o"), "x"), in.written(meta("o"), "a", "x"), nil},
 			"an update while it is deleted":  {[]runtime.Object{other, in.stored(meta("o"), "a")}, in.written(leaving, "a"), in.written(leaving, "x"), nil},
 			"with itself":                    {[]runtime.Object{in.stored(meta("o"), "a", "x")}, in.written(meta("o"), "a"), in.written(meta("o"), "x"), nil},

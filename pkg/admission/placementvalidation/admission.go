@@ -18,7 +18,6 @@ import (
 
 	"github.com/stagegate/stagegate/pkg/admission/hubkinds"
 	"github.com/stagegate/stagegate/pkg/admission/initializer"
-
 	"github.com/stagegate/stagegate/pkg/apis/placement/v1beta1"
 	"github.com/stagegate/stagegate/pkg/generated/informers/externalversions"
 	clusterlisters "github.com/stagegate/stagegate/pkg/generated/listers/cluster/v1beta1"
@@ -100,7 +99,7 @@ func (p *Plugin) ValidateInitialization() error {
 }
 
 // Validate implements admission.ValidationInterface. An update is looked at for what it changes, so that an object which an older rule let
-// in can still be labelled, and its finalizers removed.
+// in can still be labeled, and its finalizers removed.
 func (p *Plugin) Validate(ctx context.Context, a admission.Attributes, _ admission.ObjectInterfaces) error {
 	written, ok := a.GetObject().(v1beta1.PlacementObject)
 	if !ok || a.GetSubresource() != "" || registry.IsController(ctx) || !written.GetDeletionTimestamp().IsZero() {

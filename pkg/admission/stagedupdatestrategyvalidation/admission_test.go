@@ -23,7 +23,6 @@ import (
 
 	"github.com/stagegate/stagegate/pkg/admission/initializer"
 	clusterv1beta1 "github.com/stagegate/stagegate/pkg/apis/cluster/v1beta1"
-
 	"github.com/stagegate/stagegate/pkg/apis/placement/v1beta1"
 	"github.com/stagegate/stagegate/pkg/generated/clientset/versioned/fake"
 	"github.com/stagegate/stagegate/pkg/generated/informers/externalversions"
@@ -234,8 +233,8 @@ func TestAStrategyWhoseStagesStayIsLeftAlone(t *testing.T) {
 		t.Run(in.name, func(t *testing.T) {
 			plugin, _ := newPlugin(t)
 			old := in.strategy(metav1.ObjectMeta{Name: "s", Namespace: in.namespace}, v1beta1.UpdateStrategySpec{Stages: []v1beta1.StageConfig{{Name: "empty"}}})
-			labelled := in.strategy(metav1.ObjectMeta{Name: "s", Namespace: in.namespace, Labels: map[string]string{"a": "b"}}, v1beta1.UpdateStrategySpec{Stages: []v1beta1.StageConfig{{Name: "empty"}}})
-			got, err := validate(plugin, attributes("strategies", labelled, old, admission.Update, ""))
+			labeled := in.strategy(metav1.ObjectMeta{Name: "s", Namespace: in.namespace, Labels: map[string]string{"a": "b"}}, v1beta1.UpdateStrategySpec{Stages: []v1beta1.StageConfig{{Name: "empty"}}})
+			got, err := validate(plugin, attributes("strategies", labeled, old, admission.Update, ""))
 			if err != nil || len(got) > 0 {
 				t.Errorf("warnings %q, refusal %v", got, err)
 			}

@@ -5,6 +5,7 @@ package etcd
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"os/exec"
@@ -49,7 +50,7 @@ func TestAFullDiskEndsTheProcessWithOneLine(t *testing.T) {
 // checkFullDisk checks how a process ended and what it said.
 func checkFullDisk(t *testing.T, dir, out string, err error) {
 	t.Helper()
-	if exit, ok := err.(*exec.ExitError); !ok || exit.ExitCode() != 1 {
+	if exit, ok := errors.AsType[*exec.ExitError](err); !ok || exit.ExitCode() != 1 {
 		t.Errorf("the process ended with %v, want exit status 1", err)
 	}
 	var last string

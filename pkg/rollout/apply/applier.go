@@ -126,8 +126,8 @@ func (a *Applier) Run(ctx context.Context) error {
 }
 
 // concerned are the Work that has changed and those that wait for it.
-func (a *Applier) concerned(old, new any) []reconcile.Key {
-	own := a.isOwnWrite(old, new)
+func (a *Applier) concerned(oldObj, newObj any) []reconcile.Key {
+	own := a.isOwnWrite(oldObj, newObj)
 	return reconcile.ByObject(func(o metav1.Object) []reconcile.Key {
 		var keys []reconcile.Key
 		if !own {
@@ -139,15 +139,15 @@ func (a *Applier) concerned(old, new any) []reconcile.Key {
 			}
 		}
 		return keys
-	})(old, new)
+	})(oldObj, newObj)
 }
 
 // isOwnWrite reports whether nothing of a Work has changed but its status, by a write of this applier. A pass that fails is tried
 // again less and less often, and what it has to say must not wake it: a member whose words differ each time, such as those with the id of
 // a request, would be asked again at once, for ever.
-func (a *Applier) isOwnWrite(old, new any) bool {
-	before, ok := old.(*v1beta1.Work)
-	after, isWork := new.(*v1beta1.Work)
+func (a *Applier) isOwnWrite(oldObj, newObj any) bool {
+	before, ok := oldObj.(*v1beta1.Work)
+	after, isWork := newObj.(*v1beta1.Work)
 	if !ok || !isWork || before.UID != after.UID || before.Generation != after.Generation || !before.DeletionTimestamp.Equal(after.DeletionTimestamp) ||
 		!maps.Equal(before.Labels, after.Labels) || !maps.Equal(before.Annotations, after.Annotations) || !slices.Equal(before.Finalizers, after.Finalizers) {
 		return false

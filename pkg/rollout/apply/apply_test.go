@@ -690,6 +690,50 @@ func TestKindThatAnEarlierWaveDefines(t *testing.T) {
 	}
 }
 
+func TestDiscoveryIsAskedAfreshOnceInAPass(t *testing.T) {
+	const (
+		widget     = `{apiVersion: example.com/v1, kind: Widget, metadata: {name: w, namespace: ns}, spec: {}}`
+		deployment = `{apiVersion: apps/v1, kind: Deployment, metadata: {name: d, namespace: ns}, spec: {}}`
+		nameless   = `{apiVersion: example.com/v1, kind: Widget, metadata: {generateName: w-, namespace: ns}, spec: {}}`
+	)
+	for name, tc := range map[string]struct {
+		manifests []string
+		want      int
+	}{
+		"every kind is known": {[]string{configMapYAML}, 0},
+		"one is not":          {[]string{configMapYAML, widget}, 1},
+		"two are not":         {[]string{widget, deployment}, 1},
+		"one is not, of a manifest that is refused": {[]string{nameless}, 0},
+	} {
+		t.Run(name, func(t *testing.T) {
+			b := newBench(t, newWork(t, tc.manifests...))
+			b.member.mapper.hidden["Widget"], b.member.mapper.hidden["Deployment"] = true, true
+			_, _ = b.tryPass(t)
+			if got := b.member.mapper.resets; got != tc.want {
+				t.Errorf("discovery was asked afresh %d times in a pass, want %d", got, tc.want)
+			}
+		})
+	}
+}
+
+// TestMemberThatStopsAnsweringInAPassChangesNoStatus has the member answer until the first manifest is read.
+func TestMemberThatStopsAnsweringInAPassChangesNoStatus(t *testing.T) {
+	b := newBench(t, newWork(t, configMapYAML))
+	b.member.fail(func(_, resource, _ string) error {
+		if resource == "configmaps" {
+			return &url.Error{Op: "Get", URL: "https://member1", Err: errors.New("connection refused")}
+		}
+		return nil
+	})
+	work, err := b.tryPass(t)
+	if !isUnreachable(err) {
+		t.Errorf("the pass ended with %v, want that the member does not answer", err)
+	}
+	if len(work.Status.Conditions) > 0 || len(work.Status.ManifestConditions) > 0 {
+		t.Errorf("status: %v", work.Status)
+	}
+}
+
 func TestMemberThatDoesNotAnswerChangesNoStatus(t *testing.T) {
 	b := newBench(t, newWork(t, configMapYAML))
 	b.member.fail(func(string, string, string) error {

@@ -442,6 +442,35 @@ func TestWhatNoPartHoldsGoesOnceAllAgree(t *testing.T) {
 	}
 }
 
+func TestAWorkWaitsForOthersUntilAllAgree(t *testing.T) {
+	f := newFleetOfParts(t, v1beta1.ApplyStrategyTypeClientSideApply)
+	waiting := func() []string {
+		var names []string
+		for _, work := range f.works() {
+			names = append(names, f.applier.wokenBy(&work)...)
+		}
+		slices.Sort(names)
+		return slices.Compact(names)
+	}
+	f.write(1, version{"web-work": {"a", "c"}, "web-0": {"b"}})
+	f.settle()
+	if got := waiting(); len(got) > 0 {
+		t.Errorf("%v wait although all Works are of one version", got)
+	}
+	f.left = 1
+	f.write(2, version{"web-0": {"b"}, "web-work": {"a"}})
+	f.left = -1
+	f.settle()
+	if diff := cmp.Diff([]string{"web-work"}, waiting()); diff != "" {
+		t.Errorf("what the Work of the earlier version wakes (-want +got):\n%s", diff)
+	}
+	f.write(2, version{"web-0": {"b"}, "web-work": {"a"}})
+	f.settle()
+	if got := waiting(); len(got) > 0 {
+		t.Errorf("%v still wait although all Works are of one version again", got)
+	}
+}
+
 func TestWorksOfAnEarlierVersionOfTheServerDropNothing(t *testing.T) {
 	f := newFleetOfParts(t, v1beta1.ApplyStrategyTypeClientSideApply)
 	f.write(1, version{"web-work": {"a", "b"}})

@@ -81,7 +81,7 @@ func (m *manifest) clean() {
 		unstructured.RemoveNestedField(m.object.Object, "metadata", field)
 	}
 	unstructured.RemoveNestedField(m.object.Object, "status")
-	// Marshalling what was just unmarshalled does not fail, and a map's keys are sorted.
+	// Marshaling what was just unmarshaled does not fail, and a map's keys are sorted.
 	data, _ := json.Marshal(m.object.Object)
 	sum := sha256.Sum256(data)
 	m.hash = hex.EncodeToString(sum[:])

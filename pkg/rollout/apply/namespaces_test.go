@@ -79,8 +79,8 @@ func TestANamespaceOfAMemberTakesWhatATeamPlacesWhereItIsAllowed(t *testing.T) {
 		wantRefused string
 	}{
 		"not the member's own":                   {wantRefused: "NamespaceNotAccepted"},
-		"one that is labelled":                   {prepare: func(t *testing.T, b *bench) { b.label(t, "true") }},
-		"not one that is labelled otherwise":     {prepare: func(t *testing.T, b *bench) { b.label(t, "false") }, wantRefused: "NamespaceNotAccepted"},
+		"one that is labeled":                    {prepare: func(t *testing.T, b *bench) { b.label(t, "true") }},
+		"not one that is labeled otherwise":      {prepare: func(t *testing.T, b *bench) { b.label(t, "false") }, wantRefused: "NamespaceNotAccepted"},
 		"each of a MemberCluster that says so":   {work: func(w *v1beta1.Work) { w.Annotations = map[string]string{wellknown.AcceptPlacementsAnnotation: "true"} }},
 		"but not of one that says it otherwise":  {work: func(w *v1beta1.Work) { w.Annotations = map[string]string{wellknown.AcceptPlacementsAnnotation: ""} }, wantRefused: "NamespaceNotAccepted"},
 		"what a cluster-scoped placement places": {work: func(w *v1beta1.Work) { w.Labels = map[string]string{wellknown.ParentPlacementLabel: "web"} }},
@@ -381,7 +381,7 @@ func TestWhatAnEarlierVersionHasPlacedInANamespaceGoesOn(t *testing.T) {
 
 func TestANamespaceIsAskedAgainWhenItChanges(t *testing.T) {
 	for name, allow := range map[string]func(t *testing.T, b *bench){
-		"labelled": func(t *testing.T, b *bench) { b.label(t, "true") },
+		"labeled": func(t *testing.T, b *bench) { b.label(t, "true") },
 		"brought": func(t *testing.T, b *bench) {
 			work := platformWork()
 			work.Spec.Workload.Manifests = raw(t, namespaceYAML)
@@ -395,7 +395,7 @@ func TestANamespaceIsAskedAgainWhenItChanges(t *testing.T) {
 				t.Fatal(err)
 			}
 		},
-		"the MemberCluster is labelled": func(t *testing.T, b *bench) {
+		"the MemberCluster is labeled": func(t *testing.T, b *bench) {
 			b.edit(t, func(w *v1beta1.Work) {
 				w.Annotations = map[string]string{wellknown.AcceptPlacementsAnnotation: "true"}
 			})

@@ -66,7 +66,7 @@ func newDirectoryWith(t *testing.T, hub *fake.Clientset, options Options) *Direc
 }
 
 func TestKubeconfig(t *testing.T) {
-	replace := func(old, new string) string { return strings.Replace(goodKubeconfig, old, new, 1) }
+	replace := func(oldObj, newObj string) string { return strings.Replace(goodKubeconfig, oldObj, newObj, 1) }
 	for name, tc := range map[string]struct {
 		kubeconfig string
 		reason     Reason
@@ -215,9 +215,9 @@ func TestDirectoryFollowsTheSecret(t *testing.T) {
 	}
 
 	secrets := hub.CoreV1().Secrets(wellknown.SystemNamespace)
-	relabelled := memberSecret("a", goodKubeconfig)
-	relabelled.Labels = map[string]string{"team": "x"}
-	if _, err := secrets.Update(t.Context(), relabelled, metav1.UpdateOptions{}); err != nil {
+	relabeled := memberSecret("a", goodKubeconfig)
+	relabeled.Labels = map[string]string{"team": "x"}
+	if _, err := secrets.Update(t.Context(), relabeled, metav1.UpdateOptions{}); err != nil {
 		t.Fatal(err)
 	}
 	next()

@@ -64,7 +64,7 @@ type session struct {
 	generation string
 	started    time.Time
 	cancel     context.CancelFunc
-	cancelled  bool
+	canceled   bool
 	done       chan struct{}
 	err        error
 }
@@ -98,8 +98,8 @@ func (s *supervisor) reconcile(ctx context.Context, key reconcile.Key) (time.Dur
 		case <-session.done:
 			s.ended(ctx, state)
 		default:
-			if !session.cancelled && (member == nil || member.Generation != session.generation) {
-				session.cancelled = true
+			if !session.canceled && (member == nil || member.Generation != session.generation) {
+				session.canceled = true
 				session.cancel()
 			}
 			// The end of the session brings the key back.
@@ -166,7 +166,7 @@ func (s *supervisor) ended(ctx context.Context, state *supervised) {
 	ended := state.session
 	state.session = nil
 	logger := klog.FromContext(ctx).WithValues("credentials", ended.generation)
-	if ended.cancelled {
+	if ended.canceled {
 		logger.V(2).Info("Stopped with a member")
 		return
 	}

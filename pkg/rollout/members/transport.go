@@ -6,6 +6,7 @@ package members
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"mime"
@@ -19,7 +20,7 @@ import (
 	"k8s.io/apimachinery/pkg/runtime"
 	utilnet "k8s.io/apimachinery/pkg/util/net"
 	"k8s.io/apimachinery/pkg/util/sets"
-	apirequest "k8s.io/apiserver/pkg/endpoints/request"
+	genericapirequest "k8s.io/apiserver/pkg/endpoints/request"
 	"k8s.io/client-go/rest"
 	"k8s.io/client-go/util/flowcontrol"
 
@@ -128,7 +129,7 @@ func (t *transport) RoundTrip(request *http.Request) (*http.Response, error) {
 	timer := time.AfterFunc(t.answer, func() { cancel(tooLate) })
 	end := func() { timer.Stop(); cancel(nil) }
 	late := func() error {
-		if context.Cause(ctx) == tooLate {
+		if errors.Is(context.Cause(ctx), tooLate) {
 			return tooLate
 		}
 		return nil
@@ -171,7 +172,7 @@ func (t *transport) RoundTrip(request *http.Request) (*http.Response, error) {
 	return response, nil
 }
 
-var requestInfo = apirequest.RequestInfoFactory{APIPrefixes: sets.NewString("api", "apis"), GrouplessAPIPrefixes: sets.NewString("api")}
+var requestInfo = genericapirequest.RequestInfoFactory{APIPrefixes: sets.NewString("api", "apis"), GrouplessAPIPrefixes: sets.NewString("api")}
 
 // verb is what an API server makes of a request: get, list, watch and so on.
 func (t *transport) verb(request *http.Request) string {

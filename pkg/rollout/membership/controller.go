@@ -112,22 +112,22 @@ func inMemberNamespace(o metav1.Object) []reconcile.Key { return memberOf(o.GetN
 
 // unlessStatus leaves out changes of the status alone: this controller writes them.
 func unlessStatus(f reconcile.MapFunc) reconcile.MapFunc {
-	return func(old, new any) []reconcile.Key {
-		o, wasThere := old.(metav1.Object)
-		n, isThere := new.(metav1.Object)
+	return func(oldObj, newObj any) []reconcile.Key {
+		o, wasThere := oldObj.(metav1.Object)
+		n, isThere := newObj.(metav1.Object)
 		if wasThere && isThere && o.GetGeneration() == n.GetGeneration() && o.GetUID() == n.GetUID() && n.GetDeletionTimestamp().IsZero() {
 			return nil
 		}
-		return f(old, new)
+		return f(oldObj, newObj)
 	}
 }
 
 // onDelete leaves out everything but deletions.
 func onDelete(f reconcile.MapFunc) reconcile.MapFunc {
-	return func(old, new any) []reconcile.Key {
-		if new != nil {
+	return func(oldObj, newObj any) []reconcile.Key {
+		if newObj != nil {
 			return nil
 		}
-		return f(old, new)
+		return f(oldObj, newObj)
 	}
 }

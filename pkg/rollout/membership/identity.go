@@ -110,8 +110,7 @@ func (c *Controller) own(ctx context.Context, member *clients, want storeid.Memb
 			return err
 		}
 	}
-	_, err = annotate(ctx, member, crd, identityOf(want))
-	return err
+	return annotate(ctx, member, crd, identityOf(want))
 }
 
 // isNobodyElses holds that a cluster which does not say as what it has joined has nothing of another member: it joined before members
@@ -143,7 +142,7 @@ func servesAppliedWorks(ctx context.Context, member *clients) (bool, error) {
 }
 
 // annotate writes annotations, and takes those away that are empty. The resourceVersion makes it fail where another store was faster.
-func annotate(ctx context.Context, member *clients, crd *apiextensionsv1.CustomResourceDefinition, identity map[string]string) (*apiextensionsv1.CustomResourceDefinition, error) {
+func annotate(ctx context.Context, member *clients, crd *apiextensionsv1.CustomResourceDefinition, identity map[string]string) error {
 	annotations := map[string]any{}
 	for key, value := range identity {
 		if annotations[key] = value; value == "" {
@@ -155,14 +154,14 @@ func annotate(ctx context.Context, member *clients, crd *apiextensionsv1.CustomR
 		"annotations":     annotations,
 	}})
 	if err != nil {
-		return nil, err
+		return err
 	}
-	patched, err := member.crds.ApiextensionsV1().CustomResourceDefinitions().Patch(ctx, crd.Name, types.MergePatchType, patch,
+	_, err = member.crds.ApiextensionsV1().CustomResourceDefinitions().Patch(ctx, crd.Name, types.MergePatchType, patch,
 		metav1.PatchOptions{FieldManager: fieldManager})
 	if err != nil {
-		return nil, fmt.Errorf("annotating CustomResourceDefinition %s: %w", crd.Name, err)
+		return fmt.Errorf("annotating CustomResourceDefinition %s: %w", crd.Name, err)
 	}
-	return patched, nil
+	return nil
 }
 
 // established waits until the member serves the kind, within what the context allows.
@@ -180,7 +179,7 @@ func established(ctx context.Context, member *clients, crd *apiextensionsv1.Cust
 		return ok && event.Type != watch.Deleted && isEstablished(current), nil
 	})
 	if err != nil {
-		return fmt.Errorf("%w: CustomResourceDefinition %s is not established: %v", errNotServed, crd.Name, err)
+		return fmt.Errorf("%w: CustomResourceDefinition %s is not established: %w", errNotServed, crd.Name, err)
 	}
 	return nil
 }

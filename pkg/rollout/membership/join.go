@@ -107,7 +107,7 @@ func usable(namespace *corev1.Namespace) bool {
 		!slices.ContainsFunc(namespace.OwnerReferences, isMemberCluster)
 }
 
-// isMemberCluster recognises the owner that upstream gives to the namespace of a member.
+// isMemberCluster recognizes the owner that upstream gives to the namespace of a member.
 func isMemberCluster(owner metav1.OwnerReference) bool {
 	version, err := schema.ParseGroupVersion(owner.APIVersion)
 	return err == nil && version.Group == v1beta1.GroupName && owner.Kind == "MemberCluster"

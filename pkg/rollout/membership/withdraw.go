@@ -55,8 +55,7 @@ func (c *Controller) withdraw(ctx context.Context, cluster *v1beta1.MemberCluste
 	if err := orphan(ctx, cluster.Name, member); err != nil || !joined {
 		return err
 	}
-	_, err = annotate(ctx, member, crd, identity)
-	return err
+	return annotate(ctx, member, crd, identity)
 }
 
 // orphan deletes the AppliedWorks of a member, so that what they own stays and is nobody's. Those of other members, as there may be

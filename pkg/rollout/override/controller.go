@@ -24,7 +24,7 @@ import (
 const Name = "override"
 
 const (
-	// workers is how many overrides are looked at at once.
+	// workers is how many overrides are reconciled at once.
 	workers = 4
 	// together is how long bindings and runs that let go of versions are collected: a rollout makes one of each cluster.
 	together = time.Second
@@ -56,26 +56,26 @@ func New(f *fleet.Fleet, c clock.WithTicker) *Controller {
 func (c *Controller) Run(ctx context.Context) error { return c.queue.Run(ctx) }
 
 // overrideChanged lets the controller sleep through changes of metadata that say nothing.
-func overrideChanged(old, new any) []reconcile.Key {
-	before, wasThere := old.(v1beta1.OverrideObject)
-	after, isThere := new.(v1beta1.OverrideObject)
+func overrideChanged(oldObj, newObj any) []reconcile.Key {
+	before, wasThere := oldObj.(v1beta1.OverrideObject)
+	after, isThere := newObj.(v1beta1.OverrideObject)
 	if wasThere && isThere && before.GetUID() == after.GetUID() && before.GetGeneration() == after.GetGeneration() &&
 		before.GetDeletionTimestamp().IsZero() == after.GetDeletionTimestamp().IsZero() && slices.Equal(before.GetFinalizers(), after.GetFinalizers()) {
 		return nil
 	}
-	return reconcile.Self(old, new)
+	return reconcile.Self(oldObj, newObj)
 }
 
 // versionChanged wakes the override of a version that comes or goes, or whose labels somebody moves. At the start every version
 // comes, so that those of overrides that do not exist any more are looked at.
-func versionChanged(old, new any) []reconcile.Key {
-	before, wasThere := old.(v1beta1.OverrideSnapshotObject)
-	after, isThere := new.(v1beta1.OverrideSnapshotObject)
+func versionChanged(oldObj, newObj any) []reconcile.Key {
+	before, wasThere := oldObj.(v1beta1.OverrideSnapshotObject)
+	after, isThere := newObj.(v1beta1.OverrideSnapshotObject)
 	if wasThere && isThere && before.GetDeletionTimestamp().IsZero() == after.GetDeletionTimestamp().IsZero() &&
 		!slices.ContainsFunc(versionLabels, func(l string) bool { return before.GetLabels()[l] != after.GetLabels()[l] }) {
 		return nil
 	}
-	return reconcile.ByLabel(wellknown.ParentOverrideLabel)(old, new)
+	return reconcile.ByLabel(wellknown.ParentOverrideLabel)(oldObj, newObj)
 }
 
 var versionLabels = []string{wellknown.ParentOverrideLabel, wellknown.OverrideIndexLabel, wellknown.LatestSnapshotLabel}

@@ -42,12 +42,12 @@ func (c *Controller) used(override reconcile.Key) sets.Set[int] {
 }
 
 // userChanged wakes the overrides of the versions that a binding or a run has named and names no more.
-func userChanged(old, new any) []reconcile.Key {
+func userChanged(oldObj, newObj any) []reconcile.Key {
 	dropped := sets.New[reconcile.Key]()
-	for version := range versionsIn(old) {
+	for version := range versionsIn(oldObj) {
 		dropped.Insert(version)
 	}
-	for version := range versionsIn(new) {
+	for version := range versionsIn(newObj) {
 		dropped.Delete(version)
 	}
 	var keys []reconcile.Key

@@ -49,7 +49,7 @@ func TestWhatWakesAnOverride(t *testing.T) {
 	}{
 		"an override comes": {overrideChanged, nil, override, "team/o"},
 		"an override goes":  {overrideChanged, override, nil, "team/o"},
-		"an override is labelled": {overrideChanged, override, changed(override, func(o *v1beta1.ResourceOverride) {
+		"an override is labeled": {overrideChanged, override, changed(override, func(o *v1beta1.ResourceOverride) {
 			o.Labels = map[string]string{"a": "b"}
 		}), ""},
 		"an override is edited":    {overrideChanged, override, changed(override, func(o *v1beta1.ResourceOverride) { o.Generation = 2 }), "team/o team/o"},

@@ -84,7 +84,7 @@ func summarize(placement v1beta1.PlacementObject, w world, now metav1.Time) *v1b
 	}
 	status.PerClusterPlacementStatuses = entries
 
-	clear := func(rest []step) {
+	remove := func(rest []step) {
 		for _, s := range rest {
 			conditions.Remove(&status.Conditions, v1beta1.PlacementConditionType(placement.GetNamespace(), s.conditionType))
 		}
@@ -99,7 +99,7 @@ func summarize(placement v1beta1.PlacementObject, w world, now metav1.Time) *v1b
 		}
 	}
 	if len(picked) == 0 {
-		clear(allSteps)
+		remove(allSteps)
 		observed("")
 		return status
 	}
@@ -108,7 +108,7 @@ func summarize(placement v1beta1.PlacementObject, w world, now metav1.Time) *v1b
 	if spec.Strategy.Type == v1beta1.ExternalRolloutStrategyType {
 		var undecided string
 		if snapshot, undecided = agreed(picked, clusters); undecided != "" {
-			clear(allSteps[1:])
+			remove(allSteps[1:])
 			observed(snapshot)
 			set(v1beta1.PlacementRolloutStarted, metav1.ConditionUnknown, reasonExternal, undecided)
 			return status
@@ -134,13 +134,13 @@ func summarize(placement v1beta1.PlacementObject, w world, now metav1.Time) *v1b
 		}
 		set(s.conditionType, result, reason, message)
 		if result != metav1.ConditionTrue {
-			clear(way[i+1:])
+			remove(way[i+1:])
 			break
 		}
 	}
 	for _, s := range allSteps {
 		if !has(way, s) {
-			clear([]step{s})
+			remove([]step{s})
 		}
 	}
 	return status

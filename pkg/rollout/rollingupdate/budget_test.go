@@ -101,6 +101,9 @@ func TestBudget(t *testing.T) {
 		"a binding on its way out is not counted": {
 			bindings: []v1beta1.BindingObject{on("a", old), on("z", old, deleting)}, start: "a",
 		},
+		"those behind it are": {
+			bindings: []v1beta1.BindingObject{on("a", old, deleting), on("b", old)}, start: "b",
+		},
 		"nothing allowed still moves one by one": {
 			maxUnavailable: "0", maxSurge: "0", bindings: []v1beta1.BindingObject{on("a", old), on("b", old)}, start: "a", held: "b",
 		},

@@ -97,9 +97,9 @@ func (s selections) of(master v1beta1.ResourceSnapshotObject, snapshots []v1beta
 }
 
 // overrideChanged wakes the placement that an override, or a version of one, is for, or all of them.
-func (c *Controller) overrideChanged(old, new any) []reconcile.Key {
+func (c *Controller) overrideChanged(oldObj, newObj any) []reconcile.Key {
 	var keys []reconcile.Key
-	for _, o := range []any{old, new} {
+	for _, o := range []any{oldObj, newObj} {
 		override, ok := o.(v1beta1.Override)
 		if !ok {
 			continue
@@ -114,9 +114,9 @@ func (c *Controller) overrideChanged(old, new any) []reconcile.Key {
 }
 
 // memberChanged wakes every placement where overrides may be for a cluster that were not, or the other way round.
-func (c *Controller) memberChanged(old, new any) []reconcile.Key {
-	before, _ := old.(*clusterv1beta1.MemberCluster)
-	after, _ := new.(*clusterv1beta1.MemberCluster)
+func (c *Controller) memberChanged(oldObj, newObj any) []reconcile.Key {
+	before, _ := oldObj.(*clusterv1beta1.MemberCluster)
+	after, _ := newObj.(*clusterv1beta1.MemberCluster)
 	if after == nil || before != nil && equality.Semantic.DeepEqual(before.Labels, after.Labels) || len(c.fleet.Overrides.All()) == 0 {
 		return nil
 	}

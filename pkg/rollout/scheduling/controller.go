@@ -71,21 +71,21 @@ func New(f *fleet.Fleet, recorder record.EventRecorder, c clock.WithTicker) *Con
 func (c *Controller) Run(ctx context.Context) error { return c.queue.Run(ctx) }
 
 // bindingChanged lets the scheduler sleep through the changes that rolling out makes to a binding.
-func bindingChanged(old, new any) []reconcile.Key {
-	before, wasThere := old.(v1beta1.BindingObject)
-	after, isThere := new.(v1beta1.BindingObject)
+func bindingChanged(oldObj, newObj any) []reconcile.Key {
+	before, wasThere := oldObj.(v1beta1.BindingObject)
+	after, isThere := newObj.(v1beta1.BindingObject)
 	if wasThere && isThere && before.GetDeletionTimestamp().IsZero() == after.GetDeletionTimestamp().IsZero() &&
 		before.BindingSpec().SchedulingPolicySnapshotName == after.BindingSpec().SchedulingPolicySnapshotName &&
 		before.BindingSpec().State == after.BindingSpec().State {
 		return nil
 	}
-	return reconcile.ByLabel(wellknown.ParentPlacementLabel)(old, new)
+	return reconcile.ByLabel(wellknown.ParentPlacementLabel)(oldObj, newObj)
 }
 
 // memberChanged has every placement scheduled anew when a cluster changes in a way that a policy can see.
-func (c *Controller) memberChanged(old, new any) []reconcile.Key {
-	before, wasThere := old.(*clusterv1beta1.MemberCluster)
-	after, isThere := new.(*clusterv1beta1.MemberCluster)
+func (c *Controller) memberChanged(oldObj, newObj any) []reconcile.Key {
+	before, wasThere := oldObj.(*clusterv1beta1.MemberCluster)
+	after, isThere := newObj.(*clusterv1beta1.MemberCluster)
 	if wasThere && isThere && sameForScheduling(before, after) {
 		return nil
 	}

@@ -385,3 +385,102 @@ func TestBindingsThatSayLittle(t *testing.T) {
 		})
 	}
 }
+
+// TestEveryBindingIsLookedAt has all that becomes of bindings and of picked clusters in one plan, so that none of them ends it.
+func TestEveryBindingIsLookedAt(t *testing.T) {
+	placement, _ := objects("")
+	decisions := func(clusters ...string) []v1beta1.ClusterDecision {
+		var all []v1beta1.ClusterDecision
+		for _, cluster := range clusters {
+			all = append(all, v1beta1.ClusterDecision{ClusterName: cluster, Selected: true})
+		}
+		return all
+	}
+	binding := func(name string, spec v1beta1.ResourceBindingSpec, change ...func(*v1beta1.ClusterResourceBinding)) v1beta1.BindingObject {
+		spec.ClusterDecision = v1beta1.ClusterDecision{ClusterName: spec.TargetCluster, Selected: true}
+		b := &v1beta1.ClusterResourceBinding{ObjectMeta: metav1.ObjectMeta{Name: name}, Spec: spec}
+		for _, f := range change {
+			f(b)
+		}
+		return b
+	}
+	beingDeleted := func(b *v1beta1.ClusterResourceBinding) {
+		b.DeletionTimestamp, b.Finalizers = &metav1.Time{Time: now}, []string{wellknown.SchedulerBindingFinalizer}
+	}
+	bound := func(cluster, policy string) v1beta1.ResourceBindingSpec {
+		return v1beta1.ResourceBindingSpec{
+			TargetCluster: cluster, State: v1beta1.BindingStateBound, ResourceSnapshotName: "app-0-snapshot", SchedulingPolicySnapshotName: policy,
+		}
+	}
+	existing := []v1beta1.BindingObject{
+		binding("leaving-1", bound("leaving-1", "app-0"), beingDeleted),
+		binding("fresh-1", v1beta1.ResourceBindingSpec{TargetCluster: "fresh-1", State: v1beta1.BindingStateScheduled}),
+		binding("scheduled-1", bound("scheduled-1", "app-1")),
+		binding("dropped-1", bound("dropped-1", "app-0")),
+		binding("leaving-2", bound("leaving-2", "app-0"), beingDeleted),
+		binding("fresh-2", v1beta1.ResourceBindingSpec{TargetCluster: "fresh-2", State: v1beta1.BindingStateScheduled}),
+		binding("scheduled-2", bound("scheduled-2", "app-1")),
+		binding("dropped-2", bound("dropped-2", "app-0")),
+	}
+	p := planBindings(newWorld(t, "").fleet.Bindings, placement, existing, "app-1",
+		decisions("scheduled-1", "leaving-1", "new-1", "scheduled-2", "leaving-2", "new-2"))
+	clusters := func(bindings []v1beta1.BindingObject) []string {
+		var names []string
+		for _, b := range bindings {
+			names = append(names, b.BindingSpec().TargetCluster)
+		}
+		return names
+	}
+	got := map[string][]string{"create": clusters(p.create), "update": clusters(p.update), "remove": clusters(p.remove), "release": clusters(p.release)}
+	want := map[string][]string{
+		"create": {"new-1", "new-2"}, "update": {"dropped-1", "dropped-2"}, "remove": {"fresh-1", "fresh-2"}, "release": {"leaving-1", "leaving-2"},
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("plan (-want +got):\n%s", diff)
+	}
+	if !p.waiting {
+		t.Error("the plan does not wait for bindings that are being deleted")
+	}
+}
+
+// TestOnlyABindingInForceHoldsItsCluster tells a cluster that keeps its place, whatever was edited since, from one that has to meet the
+// policy.
+func TestOnlyABindingInForceHoldsItsCluster(t *testing.T) {
+	for name, test := range map[string]struct {
+		state   v1beta1.BindingState
+		policy  string
+		deleted bool
+		holds   bool
+	}{
+		"in force":          {state: v1beta1.BindingStateBound, policy: "app-0", holds: true},
+		"of another policy": {state: v1beta1.BindingStateBound, policy: "app-9"},
+		"unscheduled":       {state: v1beta1.BindingStateUnscheduled, policy: "app-0"},
+		"being deleted":     {state: v1beta1.BindingStateBound, policy: "app-0", deleted: true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			placement, snapshot := objects("")
+			placement.SetFinalizers([]string{wellknown.SchedulerCleanupFinalizer})
+			binding := &v1beta1.ClusterResourceBinding{
+				ObjectMeta: metav1.ObjectMeta{Name: bindingName(placement, "a"), Labels: map[string]string{wellknown.ParentPlacementLabel: "app"}},
+				Spec:       v1beta1.ResourceBindingSpec{TargetCluster: "a", State: test.state, ResourceSnapshotName: "app-0-snapshot", SchedulingPolicySnapshotName: test.policy},
+			}
+			if test.deleted {
+				binding.DeletionTimestamp, binding.Finalizers = &metav1.Time{Time: now}, []string{wellknown.WorkCleanupFinalizer}
+			}
+			w := newWorld(t, "", placement, snapshot, binding, member("a", tainted))
+			w.step()
+			policy, err := w.fleet.PolicySnapshots.Get(reconcile.Key{Name: "app-0"})
+			if err != nil {
+				t.Fatal(err)
+			}
+			holds := false
+			for _, decision := range policy.PolicySnapshotStatus().ClusterDecisions {
+				holds = holds || decision.ClusterName == "a" && decision.Selected
+			}
+			// A cluster whose binding is being deleted would be waited for, and no decision reported.
+			if reported := len(policy.PolicySnapshotStatus().ClusterDecisions) > 0; !reported || holds != test.holds {
+				t.Errorf("a decision is reported: %t, want true; the cluster keeps its place: %t, want %t", reported, holds, test.holds)
+			}
+		})
+	}
+}

@@ -25,7 +25,7 @@ import (
 const Name = "snapshot"
 
 const (
-	// workers is how many placements are looked at at once.
+	// workers is how many placements are reconciled at once.
 	workers = 8
 	// grace is how long the hub may show less than everything before that is worth telling: at the start it always does.
 	grace = 10 * time.Second
@@ -76,24 +76,24 @@ func (c *Controller) Run(ctx context.Context) error {
 }
 
 // placementChanged lets the controller sleep through the changes of a placement's status.
-func placementChanged(old, new any) []reconcile.Key {
-	before, wasThere := old.(v1beta1.PlacementObject)
-	after, isThere := new.(v1beta1.PlacementObject)
+func placementChanged(oldObj, newObj any) []reconcile.Key {
+	before, wasThere := oldObj.(v1beta1.PlacementObject)
+	after, isThere := newObj.(v1beta1.PlacementObject)
 	if wasThere && isThere && before.GetUID() == after.GetUID() && before.GetGeneration() == after.GetGeneration() &&
 		before.GetDeletionTimestamp().IsZero() == after.GetDeletionTimestamp().IsZero() && slices.Equal(before.GetFinalizers(), after.GetFinalizers()) {
 		return nil
 	}
-	return reconcile.Self(old, new)
+	return reconcile.Self(oldObj, newObj)
 }
 
 // snapshotChanged wakes the controller where somebody deletes a snapshot or moves its mark.
-func snapshotChanged(old, new any) []reconcile.Key {
-	before, wasThere := old.(metav1.Object)
-	after, isThere := new.(metav1.Object)
+func snapshotChanged(oldObj, newObj any) []reconcile.Key {
+	before, wasThere := oldObj.(metav1.Object)
+	after, isThere := newObj.(metav1.Object)
 	if !wasThere || isThere && before.GetLabels()[wellknown.LatestSnapshotLabel] == after.GetLabels()[wellknown.LatestSnapshotLabel] {
 		return nil
 	}
-	return reconcile.ByLabel(wellknown.ParentPlacementLabel)(old, new)
+	return reconcile.ByLabel(wellknown.ParentPlacementLabel)(oldObj, newObj)
 }
 
 func (c *Controller) selectionChanged(key reconcile.Key) {

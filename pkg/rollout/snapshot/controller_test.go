@@ -353,7 +353,7 @@ func TestSelectorsThatFindNothingAreNamed(t *testing.T) {
 		good := r.placement.PlacementSpec().ResourceSelectors[0]
 		typo, lacks := named("", "v1", "Namespace", "shpo"), `the hub has no Namespace "shpo"`
 		if r.placement.GetNamespace() != "" {
-			typo, lacks = labelled("rbac.authorization.k8s.io", "v1", "Role", map[string]string{"app": "wbe"}), `the hub has no Role.rbac.authorization.k8s.io with labels app=wbe in namespace a`
+			typo, lacks = labeled("rbac.authorization.k8s.io", "v1", "Role", map[string]string{"app": "wbe"}), `the hub has no Role.rbac.authorization.k8s.io with labels app=wbe in namespace a`
 		}
 		for _, step := range []struct {
 			selectors []v1beta1.ResourceSelectorTerm
@@ -537,7 +537,7 @@ func TestWatchesAreSharedAndEndWithTheLastSelector(t *testing.T) {
 			if r.placement.GetNamespace() == "" {
 				spec.ResourceSelectors = []v1beta1.ResourceSelectorTerm{named("rbac.authorization.k8s.io", "v1", "ClusterRole", "reader")}
 			} else {
-				spec.ResourceSelectors = []v1beta1.ResourceSelectorTerm{labelled("", "v1", "Secret", map[string]string{"x": "y"})}
+				spec.ResourceSelectors = []v1beta1.ResourceSelectorTerm{labeled("", "v1", "Secret", map[string]string{"x": "y"})}
 			}
 		})
 		own := "clusterroles.rbac.authorization.k8s.io reader"

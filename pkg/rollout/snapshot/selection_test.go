@@ -28,7 +28,7 @@ func named(group, version, kind, name string) v1beta1.ResourceSelectorTerm {
 	return v1beta1.ResourceSelectorTerm{Group: group, Version: version, Kind: kind, Name: name}
 }
 
-func labelled(group, version, kind string, labels map[string]string) v1beta1.ResourceSelectorTerm {
+func labeled(group, version, kind string, labels map[string]string) v1beta1.ResourceSelectorTerm {
 	return v1beta1.ResourceSelectorTerm{Group: group, Version: version, Kind: kind, LabelSelector: &metav1.LabelSelector{MatchLabels: labels}}
 }
 
@@ -69,7 +69,7 @@ func TestSelection(t *testing.T) {
 			wantUser: "invalid clusterResourcePlacement app: namespace kube-system is not allowed to propagate",
 		},
 		"a namespace with what other selectors find in it": {
-			terms: terms{namespaceTerm("a", v1beta1.NamespaceWithResourceSelectors), labelled("", "v1", "ConfigMap", labels("one")),
+			terms: terms{namespaceTerm("a", v1beta1.NamespaceWithResourceSelectors), labeled("", "v1", "ConfigMap", labels("one")),
 				named("rbac.authorization.k8s.io", "v1", "ClusterRole", "reader")},
 			want: []string{"Namespace a", "ConfigMap a/one", "ClusterRole reader"},
 		},
@@ -110,7 +110,7 @@ func TestSelection(t *testing.T) {
 			terms: terms{named("rbac.authorization.k8s.io", "v1", "ClusterRole", "none")},
 		},
 		"by label": {
-			terms: terms{labelled("rbac.authorization.k8s.io", "v1", "ClusterRole", labels("writer"))},
+			terms: terms{labeled("rbac.authorization.k8s.io", "v1", "ClusterRole", labels("writer"))},
 			want:  []string{"ClusterRole writer"},
 		},
 		"all of a kind": {
@@ -148,7 +148,7 @@ func TestSelection(t *testing.T) {
 		},
 		"a namespaced placement selects in its namespace": {
 			namespace: "a",
-			terms:     terms{named("", "v1", "ConfigMap", "one"), labelled("rbac.authorization.k8s.io", "v1", "Role", labels("r"))},
+			terms:     terms{named("", "v1", "ConfigMap", "one"), labeled("rbac.authorization.k8s.io", "v1", "Role", labels("r"))},
 			want:      []string{"ConfigMap a/one", "Role a/r"},
 		},
 		"but in no reserved one": {

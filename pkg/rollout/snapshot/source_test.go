@@ -334,7 +334,7 @@ func TestASnapshotOfAnEarlierVersionWithFinalizersStaysTheNewest(t *testing.T) {
 		w.snapshot(false)
 		w.expect("app-0-snapshot 0 true")
 
-		// It cannot be recognised any more, and what is made holds none.
+		// It cannot be recognized any more, and what is made holds none.
 		w.holdFinalizers()
 		w.snapshot(false)
 		w.holdFinalizers("example.com/hold")

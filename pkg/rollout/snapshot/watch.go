@@ -91,8 +91,8 @@ func (w *watched) handler() cache.ResourceEventHandler {
 				w.tell()
 			}
 		},
-		UpdateFunc: func(old, new any) {
-			if old.(metav1.Object).GetResourceVersion() != new.(metav1.Object).GetResourceVersion() && !(ignored(old) && ignored(new)) {
+		UpdateFunc: func(oldObj, newObj any) {
+			if oldObj.(metav1.Object).GetResourceVersion() != newObj.(metav1.Object).GetResourceVersion() && !(ignored(oldObj) && ignored(newObj)) {
 				w.tell()
 			}
 		},

@@ -46,7 +46,7 @@ func TestAQueryIsUnreadableUntilTheHubAnswers(t *testing.T) {
 					w.observe(t.Context(), a.err, &w.listErr)
 				}
 			}
-			if err := w.unreadable(); (err != errNotRead) != tc.unreadable {
+			if err := w.unreadable(); !errors.Is(err, errNotRead) != tc.unreadable {
 				t.Errorf("unreadable: %v", err)
 			}
 			if told != tc.told {

@@ -105,7 +105,7 @@ func (c *Controller) finalize(ctx context.Context, run v1beta1.UpdateRunObject) 
 	return reconcile.IgnoreNotFound(err)
 }
 
-// isOf reports whether a request goes with a run: it is the run's own, or nobody's and labelled as upstream does.
+// isOf reports whether a request goes with a run: it is the run's own, or nobody's and labeled as upstream does.
 func isOf(request v1beta1.ApprovalRequestObject, run v1beta1.UpdateRunObject) bool {
 	for _, owner := range request.GetOwnerReferences() {
 		if owner.UID == run.GetUID() {

@@ -62,7 +62,7 @@ func keys(runs []v1beta1.UpdateRunObject, which func(v1beta1.UpdateRunObject) bo
 	return found
 }
 
-// ofPlacement maps a change of what is labelled with its placement.
+// ofPlacement maps a change of what is labeled with its placement.
 func (c *Controller) ofPlacement(which func(v1beta1.UpdateRunObject) bool) reconcile.MapFunc {
 	return reconcile.ByObject(func(o metav1.Object) []reconcile.Key { return c.runsOf(o, which) })
 }
@@ -76,11 +76,11 @@ func (c *Controller) runsOf(o metav1.Object, which func(v1beta1.UpdateRunObject)
 }
 
 // runChanged wakes the run and the one that it rolls back; and where its turn has changed, those that wait for theirs, or to roll it back.
-func (c *Controller) runChanged(old, new any) []reconcile.Key {
-	found := reconcile.Self(nil, either(old, new))
-	before, _ := old.(v1beta1.UpdateRunObject)
-	after, _ := new.(v1beta1.UpdateRunObject)
-	changed := either(old, new).(v1beta1.UpdateRunObject)
+func (c *Controller) runChanged(oldObj, newObj any) []reconcile.Key {
+	found := reconcile.Self(nil, either(oldObj, newObj))
+	before, _ := oldObj.(v1beta1.UpdateRunObject)
+	after, _ := newObj.(v1beta1.UpdateRunObject)
+	changed := either(oldObj, newObj).(v1beta1.UpdateRunObject)
 	if earlier := changed.RunSpec().RollbackOf; earlier != "" {
 		found = append(found, reconcile.Key{Namespace: changed.GetNamespace(), Name: earlier})
 	}
@@ -124,22 +124,22 @@ var approvalChanged = reconcile.ByObject(func(o metav1.Object) []reconcile.Key {
 })
 
 // placementChanged wakes the runs of a placement when it comes, goes or is edited; its status matters to none.
-func (c *Controller) placementChanged(old, new any) []reconcile.Key {
-	before, _ := old.(v1beta1.PlacementObject)
-	after, _ := new.(v1beta1.PlacementObject)
+func (c *Controller) placementChanged(oldObj, newObj any) []reconcile.Key {
+	before, _ := oldObj.(v1beta1.PlacementObject)
+	after, _ := newObj.(v1beta1.PlacementObject)
 	if before != nil && after != nil && before.GetUID() == after.GetUID() && before.GetGeneration() == after.GetGeneration() &&
 		(before.GetDeletionTimestamp() == nil) == (after.GetDeletionTimestamp() == nil) {
 		return nil
 	}
 	return reconcile.ByObject(func(o metav1.Object) []reconcile.Key {
 		return keys(c.fleet.Runs.ByIndex(fleet.ByPlacement, keyOf(o)), isAlive)
-	})(nil, either(old, new))
+	})(nil, either(oldObj, newObj))
 }
 
 // bindingChanged lets runs sleep through what happens between the start of a cluster and its end, trouble aside.
-func (c *Controller) bindingChanged(old, new any) []reconcile.Key {
-	before, _ := old.(v1beta1.BindingObject)
-	after, _ := new.(v1beta1.BindingObject)
+func (c *Controller) bindingChanged(oldObj, newObj any) []reconcile.Key {
+	before, _ := oldObj.(v1beta1.BindingObject)
+	after, _ := newObj.(v1beta1.BindingObject)
 	if before != nil && after != nil &&
 		before.GetGeneration() == after.GetGeneration() &&
 		(before.GetDeletionTimestamp() == nil) == (after.GetDeletionTimestamp() == nil) &&
@@ -150,13 +150,13 @@ func (c *Controller) bindingChanged(old, new any) []reconcile.Key {
 		bindingrules.IsReady(before) == bindingrules.IsReady(after) {
 		return nil
 	}
-	return reconcile.ByObject(func(o metav1.Object) []reconcile.Key { return c.runsOf(o, isActive) })(nil, either(old, new))
+	return reconcile.ByObject(func(o metav1.Object) []reconcile.Key { return c.runsOf(o, isActive) })(nil, either(oldObj, newObj))
 }
 
-// memberChanged wakes runs when a cluster joins, leaves or is labelled.
-func (c *Controller) memberChanged(old, new any) []reconcile.Key {
-	before, _ := old.(*clusterv1beta1.MemberCluster)
-	after, _ := new.(*clusterv1beta1.MemberCluster)
+// memberChanged wakes runs when a cluster joins, leaves or is labeled.
+func (c *Controller) memberChanged(oldObj, newObj any) []reconcile.Key {
+	before, _ := oldObj.(*clusterv1beta1.MemberCluster)
+	after, _ := newObj.(*clusterv1beta1.MemberCluster)
 	switch {
 	case before != nil && (after == nil || before.DeletionTimestamp == nil && after.DeletionTimestamp != nil):
 		return keys(c.fleet.Runs.All(), isActive)
@@ -167,9 +167,9 @@ func (c *Controller) memberChanged(old, new any) []reconcile.Key {
 }
 
 // either is the newer state of an object.
-func either(old, new any) any {
-	if new != nil {
-		return new
+func either(oldObj, newObj any) any {
+	if newObj != nil {
+		return newObj
 	}
-	return old
+	return oldObj
 }

@@ -64,10 +64,10 @@ func (f *fixture) wantWoken(what string, got []reconcile.Key, want ...string) {
 }
 
 // changed is an object before and after a change.
-func changed[O fleet.Object](o O, change func(O)) (old, new O) {
-	new = fleet.Copy(o)
-	change(new)
-	return o, new
+func changed[O fleet.Object](o O, change func(O)) (oldObj, newObj O) {
+	newObj = fleet.Copy(o)
+	change(newObj)
+	return o, newObj
 }
 
 // failing has a member report an object that it cannot apply.
@@ -109,36 +109,36 @@ func TestWhatWakesARun(t *testing.T) {
 				})
 			},
 		} {
-			old, new := changed(binding, change)
-			f.wantWoken(what, c.bindingChanged(old, new), "unplanned", "holding", "waiting")
+			before, after := changed(binding, change)
+			f.wantWoken(what, c.bindingChanged(before, after), "unplanned", "holding", "waiting")
 		}
 		f.wantWoken("a binding that is gone", c.bindingChanged(binding, nil), "unplanned", "holding", "waiting")
-		old, new := changed(binding, condition(v1beta1.BindingApplied))
-		f.wantWoken("a cluster on its way", c.bindingChanged(old, new))
-		old, new = changed(binding, func(b v1beta1.BindingObject) {
+		before, after := changed(binding, condition(v1beta1.BindingApplied))
+		f.wantWoken("a cluster on its way", c.bindingChanged(before, after))
+		before, after = changed(binding, func(b v1beta1.BindingObject) {
 			meta.SetStatusCondition(&b.BindingStatus().Conditions, metav1.Condition{
 				Type: v1beta1.BindingApplied, Status: metav1.ConditionFalse, Message: "Resources are being applied", ObservedGeneration: b.GetGeneration(),
 			})
 		})
-		f.wantWoken("a cluster that is being applied to", c.bindingChanged(old, new))
-		old, new = changed(binding, func(b v1beta1.BindingObject) {
+		f.wantWoken("a cluster that is being applied to", c.bindingChanged(before, after))
+		before, after = changed(binding, func(b v1beta1.BindingObject) {
 			meta.SetStatusCondition(&b.BindingStatus().Conditions, metav1.Condition{
 				Type: v1beta1.BindingApplied, Status: metav1.ConditionFalse, Reason: wellknown.ReasonClusterUnreachable,
 				Message: "The member cannot be reached", ObservedGeneration: b.GetGeneration(),
 			})
 		})
-		f.wantWoken("a cluster that cannot be reached", c.bindingChanged(old, new), "unplanned", "holding", "waiting")
+		f.wantWoken("a cluster that cannot be reached", c.bindingChanged(before, after), "unplanned", "holding", "waiting")
 		_, failed := changed(binding, failing("no such kind"))
-		old, new = changed(failed, func(b v1beta1.BindingObject) {
+		before, after = changed(failed, func(b v1beta1.BindingObject) {
 			b.BindingStatus().FailedPlacements[0].Condition.LastTransitionTime = metav1.Now()
 		})
-		f.wantWoken("an object that goes on failing", c.bindingChanged(old, new))
-		old, new = changed(failed, failing("forbidden"))
-		f.wantWoken("an object that fails otherwise", c.bindingChanged(old, new), "unplanned", "holding", "waiting")
-		old, new = changed(failed, func(b v1beta1.BindingObject) {
+		f.wantWoken("an object that goes on failing", c.bindingChanged(before, after))
+		before, after = changed(failed, failing("forbidden"))
+		f.wantWoken("an object that fails otherwise", c.bindingChanged(before, after), "unplanned", "holding", "waiting")
+		before, after = changed(failed, func(b v1beta1.BindingObject) {
 			b.BindingStatus().FailedPlacements[0].Condition.Reason = wellknown.ReasonManifestRefused
 		})
-		f.wantWoken("an object that fails for good", c.bindingChanged(old, new), "unplanned", "holding", "waiting")
+		f.wantWoken("an object that fails for good", c.bindingChanged(before, after), "unplanned", "holding", "waiting")
 
 		placement, err := f.fleet.Placements.Get(f.key("example-placement"))
 		f.must(err)
@@ -161,9 +161,9 @@ func TestWhatWakesARun(t *testing.T) {
 		member := &clusterv1beta1.MemberCluster{ObjectMeta: metav1.ObjectMeta{Name: "member1"}}
 		f.wantWoken("a member that joins", c.memberChanged(nil, member), "unplanned")
 		f.wantWoken("a member that is gone", c.memberChanged(member, nil), "unplanned", "holding", "waiting")
-		labelled := member.DeepCopy()
-		labelled.Labels = map[string]string{"environment": "staging"}
-		f.wantWoken("a member that is labelled", c.memberChanged(member, labelled), "unplanned")
+		labeled := member.DeepCopy()
+		labeled.Labels = map[string]string{"environment": "staging"}
+		f.wantWoken("a member that is labeled", c.memberChanged(member, labeled), "unplanned")
 		healthy := member.DeepCopy()
 		healthy.Status.Conditions = []metav1.Condition{{Type: "Healthy"}}
 		f.wantWoken("a heartbeat", c.memberChanged(member, healthy))

@@ -66,10 +66,10 @@ func New(f *fleet.Fleet, hub kubernetes.Interface, recorder record.EventRecorder
 func (c *Controller) Run(ctx context.Context) error { return c.queue.Run(ctx) }
 
 // bindingsOfWork are the binding that a Work belongs to and, when the Work is gone, those that wait for its name.
-func (c *Controller) bindingsOfWork(old, new any) []reconcile.Key {
-	keys := reconcile.ByObject(bindingOfWork)(old, new)
-	gone, ok := old.(*v1beta1.Work)
-	if !ok || new != nil {
+func (c *Controller) bindingsOfWork(oldObj, newObj any) []reconcile.Key {
+	keys := reconcile.ByObject(bindingOfWork)(oldObj, newObj)
+	gone, ok := oldObj.(*v1beta1.Work)
+	if !ok || newObj != nil {
 		return keys
 	}
 	placement := reconcile.Key{
@@ -90,9 +90,9 @@ func bindingOfWork(work metav1.Object) []reconcile.Key {
 }
 
 // bindingsOfSnapshot are the bindings that wait for a snapshot, or for a part of one.
-func (c *Controller) bindingsOfSnapshot(old, new any) []reconcile.Key {
-	snapshot, ok := new.(v1beta1.ResourceSnapshotObject)
-	if !ok || old != nil {
+func (c *Controller) bindingsOfSnapshot(oldObj, newObj any) []reconcile.Key {
+	snapshot, ok := newObj.(v1beta1.ResourceSnapshotObject)
+	if !ok || oldObj != nil {
 		// A snapshot's resources never change, and one that goes takes nothing along.
 		return nil
 	}
@@ -102,9 +102,9 @@ func (c *Controller) bindingsOfSnapshot(old, new any) []reconcile.Key {
 }
 
 // bindingsOfPlacement are the bindings whose Works carry what has changed in a placement.
-func (c *Controller) bindingsOfPlacement(old, new any) []reconcile.Key {
-	before, okBefore := old.(v1beta1.PlacementObject)
-	after, okAfter := new.(v1beta1.PlacementObject)
+func (c *Controller) bindingsOfPlacement(oldObj, newObj any) []reconcile.Key {
+	before, okBefore := oldObj.(v1beta1.PlacementObject)
+	after, okAfter := newObj.(v1beta1.PlacementObject)
 	if !okBefore || !okAfter || equality.Semantic.DeepEqual(
 		before.PlacementSpec().Strategy.ReportBackStrategy, after.PlacementSpec().Strategy.ReportBackStrategy) &&
 		equality.Semantic.DeepEqual(before.PlacementStatus().Prune, after.PlacementStatus().Prune) {

@@ -101,9 +101,9 @@ func overrideWork(work *v1beta1.Work, o *overrides.Patcher) error {
 }
 
 // bindingsOfOverride are the bindings that wait for the version of an override.
-func (c *Controller) bindingsOfOverride(old, new any) []reconcile.Key {
-	snapshot, ok := new.(v1beta1.OverrideSnapshotObject)
-	if !ok || old != nil {
+func (c *Controller) bindingsOfOverride(oldObj, newObj any) []reconcile.Key {
+	snapshot, ok := newObj.(v1beta1.OverrideSnapshotObject)
+	if !ok || oldObj != nil {
 		// What a version says never changes, and one that goes takes nothing along.
 		return nil
 	}
@@ -121,9 +121,9 @@ func (c *Controller) bindingsOfOverride(old, new any) []reconcile.Key {
 
 // bindingsOfMember are the bindings whose overrides may fit a cluster now that its labels are others, those of which its namespaces take
 // what they did not, or no longer do, and all of its bindings where it can be used again, or no more.
-func (c *Controller) bindingsOfMember(old, new any) []reconcile.Key {
-	before, okBefore := old.(*clusterv1beta1.MemberCluster)
-	after, okAfter := new.(*clusterv1beta1.MemberCluster)
+func (c *Controller) bindingsOfMember(oldObj, newObj any) []reconcile.Key {
+	before, okBefore := oldObj.(*clusterv1beta1.MemberCluster)
+	after, okAfter := newObj.(*clusterv1beta1.MemberCluster)
 	if !okBefore || !okAfter {
 		return nil
 	}

@@ -70,7 +70,7 @@ func (d *document) add(line int, kind blockKind, text ...string) {
 	d.blocks = append(d.blocks, block{section: d.section, line: line + 1, kind: kind, text: strings.Join(text, "\n") + "\n"})
 }
 
-// readText reads a paragraph, or a line of a table, whose commands have to be told from those of its neighbours.
+// readText reads a paragraph, or a line of a table, whose commands have to be told from those of its neighbors.
 func (d *document) readText() {
 	start := d.next
 	for d.next < len(d.lines) && strings.TrimSpace(d.lines[d.next]) != "" {

@@ -118,8 +118,8 @@ kubectl create rolebinding edit -n argocd --clusterrole=edit --group=tenant
 
 	values := map[string]string{"member1": "the-cluster", "member2": "the-cluster", "member3": "the-cluster"}
 	for _, step := range []struct{ what, member, on, script string }{
-		{"the Namespace is labelled", "member1", "member1", "kubectl label ns argocd kubernetes-fleet.io/accept-placements=true"},
-		{"the MemberCluster is labelled", "member2", "hub", "kubectl label membercluster member2 kubernetes-fleet.io/accept-placements=true"},
+		{"the Namespace is labeled", "member1", "member1", "kubectl label ns argocd kubernetes-fleet.io/accept-placements=true"},
+		{"the MemberCluster is labeled", "member2", "hub", "kubectl label membercluster member2 kubernetes-fleet.io/accept-placements=true"},
 		{"a placement brings the Namespace", "member3", "hub", `kubectl create -f - << 'EOF'
 apiVersion: placement.kubernetes-fleet.io/v1beta1
 kind: ClusterResourcePlacement

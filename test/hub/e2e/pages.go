@@ -461,7 +461,7 @@ EOF`,
 		deviations: []deviation{
 			{command: "make ", skipped: true, reason: "The fleet of these tests is brought up and taken down by the same functions."},
 			{command: "tail -f", reason: "It would not end.", old: "tail -f", new: "tail"},
-			{command: "kill ", skipped: true, reason: "ServerKilledWhileWaiting and its neighbours do it."},
+			{command: "kill ", skipped: true, reason: "ServerKilledWhileWaiting and its neighbors do it."},
 			{command: "tr ", needs: "jq", reason: "It takes jq."},
 			{command: "go run ./cmd/apiserver", skipped: true, reason: "It would not end; the server of these tests is that program."},
 			mention("kubectl get"),

@@ -52,7 +52,7 @@ var permissions = []struct {
 	{"fleet-approver", bothScopes, [...]outcome{approved, approved, approved, rejected, approved, approved, approved, ignored, closed}},
 	{"team-approver", ofTheTeam, [...]outcome{approved, approved, approved, rejected, approved, approved, approved, ignored, closed}},
 	{"team-approver", ofTheFleet, always(closed)},
-	{"neighbour-approver", bothScopes, always(closed)},
+	{"neighbor-approver", bothScopes, always(closed)},
 	{"editor", bothScopes, always(closed)},
 	{"viewer", bothScopes, always(closed)},
 	// Who may write the status, and who may do everything there is with requests, only not update .../approve and .../reject.
@@ -103,7 +103,7 @@ metadata: {name: permissions, labels: {e2e: permissions}}
 ---
 apiVersion: v1
 kind: Namespace
-metadata: {name: permissions-neighbour, labels: {e2e: permissions}}
+metadata: {name: permissions-neighbor, labels: {e2e: permissions}}
 ---
 apiVersion: rbac.authorization.k8s.io/v1
 kind: ClusterRole
@@ -314,7 +314,7 @@ func (s *suite) permissionsClients(t *testing.T) map[string]cluster {
 	for _, user := range []struct{ name, role, namespace, verb, resource string }{
 		{"fleet-approver", "stagegate-approver", "", "update", "clusterapprovalrequests/approve"},
 		{"team-approver", "stagegate-approver", "permissions", "update", "approvalrequests/approve"},
-		{"neighbour-approver", "stagegate-approver", "permissions-neighbour", "update", "approvalrequests/approve"},
+		{"neighbor-approver", "stagegate-approver", "permissions-neighbor", "update", "approvalrequests/approve"},
 		{"fleet-pruner", "stagegate-pruner", "", "update", "clusterresourceplacements/prune"},
 		{"team-pruner", "stagegate-pruner", "permissions", "update", "resourceplacements/prune"},
 		{"operator", "stagegate-operator", "", "update", "clusterstagedupdateruns/skip"},

@@ -40,17 +40,17 @@ func testNamespaceTeam(t *testing.T, s *suite) {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() {
-		s.mustRunInCleanup(t, "kubectl delete ns team neighbour --ignore-not-found; kubectl delete crp team neighbour --ignore-not-found")
+		s.mustRunInCleanup(t, "kubectl delete ns team neighbor --ignore-not-found; kubectl delete crp team neighbor --ignore-not-found")
 	})
 	s.explain(t, "sur,areq,rp,resourcesnapshots,rb,sus -n team", "crp/team")
 	s.mustRun(t, `
 kubectl create ns team
-kubectl create ns neighbour
-kubectl create cm settings -n neighbour --from-literal=key=theirs
+kubectl create ns neighbor
+kubectl create cm settings -n neighbor --from-literal=key=theirs
 kubectl create rolebinding edit -n team --clusterrole=edit --group=team
 kubectl create rolebinding approve -n team --clusterrole=stagegate-approver --group=team
 `)
-	for _, namespace := range []string{"team", "neighbour"} {
+	for _, namespace := range []string{"team", "neighbor"} {
 		s.hub().mustCreate(t, fmt.Sprintf(`apiVersion: placement.kubernetes-fleet.io/v1beta1
 kind: ClusterResourcePlacement
 metadata: {name: %[1]s}
@@ -58,7 +58,7 @@ spec:
   resourceSelectors: [{group: "", version: v1, kind: Namespace, name: %[1]s, selectionScope: NamespaceOnly}]
 `, namespace))
 	}
-	s.mustRun(t, fmt.Sprintf("kubectl wait crp/team crp/neighbour --for=condition=ClusterResourcePlacementAvailable --timeout=%s", patience))
+	s.mustRun(t, fmt.Sprintf("kubectl wait crp/team crp/neighbor --for=condition=ClusterResourcePlacementAvailable --timeout=%s", patience))
 	s.awaitPermission(t, "dana", "team", "update", "stagedupdateruns")
 	s.awaitPermission(t, "dana", "team", "update", "approvalrequests/approve")
 
@@ -104,13 +104,13 @@ apiVersion: placement.kubernetes-fleet.io/v1beta1
 kind: ClusterResourcePlacement
 metadata: {name: theirs}
 spec:
-  resourceSelectors: [{group: "", version: v1, kind: Namespace, name: neighbour}]
+  resourceSelectors: [{group: "", version: v1, kind: Namespace, name: neighbor}]
 EOF
 `,
 		"a placement in another namespace": `kubectl create -f - << 'EOF'
 apiVersion: placement.kubernetes-fleet.io/v1beta1
 kind: ResourcePlacement
-metadata: {name: theirs, namespace: neighbour}
+metadata: {name: theirs, namespace: neighbor}
 spec:
   resourceSelectors: [{group: "", version: v1, kind: ConfigMap, name: settings}]
 EOF
@@ -123,7 +123,7 @@ spec: {selectedResources: []}
 EOF
 `,
 		"a Work":                         "kubectl get works -n fleet-member-member1",
-		"reading another namespace":      "kubectl get rp -n neighbour",
+		"reading another namespace":      "kubectl get rp -n neighbor",
 		"reading the whole fleet's runs": "kubectl get csur",
 		"a binding":                      "kubectl delete rb -n team --all",
 		"a changed snapshot":             `kubectl label resourcesnapshots -n team settings-0-snapshot x=y`,
@@ -141,7 +141,7 @@ EOF
 // testTeamPlacementsStayInside tries to place with a ResourcePlacement what is not in its namespace.
 func testTeamPlacementsStayInside(t *testing.T, s *suite) {
 	for kind, selector := range map[string]string{
-		"Namespace":   `{group: "", version: v1, kind: Namespace, name: neighbour}`,
+		"Namespace":   `{group: "", version: v1, kind: Namespace, name: neighbor}`,
 		"ClusterRole": `{group: rbac.authorization.k8s.io, version: v1, kind: ClusterRole, name: cluster-admin}`,
 	} {
 		t.Run(kind, func(t *testing.T) {
@@ -167,8 +167,8 @@ spec:
 			}
 		})
 	}
-	// A ConfigMap that only the neighbour has is nothing to a placement of the team.
-	if err := s.values(t.Context(), "neighbour", "settings", onAll("")); err != nil {
+	// A ConfigMap that only the neighbor has is nothing to a placement of the team.
+	if err := s.values(t.Context(), "neighbor", "settings", onAll("")); err != nil {
 		t.Error(err)
 	}
 }

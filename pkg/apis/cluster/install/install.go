@@ -8,7 +8,7 @@ import (
 	"k8s.io/apimachinery/pkg/runtime"
 	utilruntime "k8s.io/apimachinery/pkg/util/runtime"
 
-	v1 "github.com/stagegate/stagegate/pkg/apis/cluster/v1"
+	clusterv1 "github.com/stagegate/stagegate/pkg/apis/cluster/v1"
 	"github.com/stagegate/stagegate/pkg/apis/cluster/v1beta1"
 	"github.com/stagegate/stagegate/pkg/apis/internal/hub"
 )
@@ -18,6 +18,6 @@ import (
 func Install(scheme *runtime.Scheme) {
 	utilruntime.Must(v1beta1.AddToScheme(scheme))
 	hub.Register(scheme, v1beta1.SchemeGroupVersion)
-	utilruntime.Must(v1.AddToScheme(scheme))
-	utilruntime.Must(scheme.SetVersionPriority(v1.SchemeGroupVersion, v1beta1.SchemeGroupVersion))
+	utilruntime.Must(clusterv1.AddToScheme(scheme))
+	utilruntime.Must(scheme.SetVersionPriority(clusterv1.SchemeGroupVersion, v1beta1.SchemeGroupVersion))
 }

@@ -14,7 +14,7 @@ import (
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 
-	v1 "github.com/stagegate/stagegate/pkg/apis/cluster/v1"
+	clusterv1 "github.com/stagegate/stagegate/pkg/apis/cluster/v1"
 	"github.com/stagegate/stagegate/pkg/apis/cluster/v1beta1"
 )
 
@@ -25,7 +25,7 @@ func newScheme() *runtime.Scheme {
 }
 
 func TestV1IsPreferred(t *testing.T) {
-	want := []schema.GroupVersion{v1.SchemeGroupVersion, v1beta1.SchemeGroupVersion}
+	want := []schema.GroupVersion{clusterv1.SchemeGroupVersion, v1beta1.SchemeGroupVersion}
 	if diff := cmp.Diff(want, newScheme().PrioritizedVersionsForGroup(v1beta1.GroupName)); diff != "" {
 		t.Errorf("versions, -want +got:\n%s", diff)
 	}
@@ -49,16 +49,16 @@ func TestDefaults(t *testing.T) {
 		},
 		{
 			name: "deletion is validated strictly where deleteOptions is given",
-			got:  &v1.MemberCluster{Spec: v1.MemberClusterSpec{DeleteOptions: &v1.DeleteOptions{}}},
-			want: &v1.MemberCluster{Spec: v1.MemberClusterSpec{
+			got:  &clusterv1.MemberCluster{Spec: clusterv1.MemberClusterSpec{DeleteOptions: &clusterv1.DeleteOptions{}}},
+			want: &clusterv1.MemberCluster{Spec: clusterv1.MemberClusterSpec{
 				HeartbeatPeriodSeconds: 60,
-				DeleteOptions:          &v1.DeleteOptions{ValidationMode: v1.DeleteValidationModeStrict},
+				DeleteOptions:          &clusterv1.DeleteOptions{ValidationMode: clusterv1.DeleteValidationModeStrict},
 			}},
 		},
 		{
 			name: "an InternalMemberCluster beats every minute",
-			got:  &v1.InternalMemberCluster{},
-			want: &v1.InternalMemberCluster{Spec: v1.InternalMemberClusterSpec{HeartbeatPeriodSeconds: 60}},
+			got:  &clusterv1.InternalMemberCluster{},
+			want: &clusterv1.InternalMemberCluster{Spec: clusterv1.InternalMemberClusterSpec{HeartbeatPeriodSeconds: 60}},
 		},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
@@ -123,9 +123,9 @@ func TestValidation(t *testing.T) {
 		})
 	}
 	t.Run("a member is asked to join or to leave", func(t *testing.T) {
-		expectErrors(t, &v1.InternalMemberCluster{
+		expectErrors(t, &clusterv1.InternalMemberCluster{
 			ObjectMeta: metav1.ObjectMeta{Name: "aks-member-1", Namespace: "fleet-member-aks-member-1"},
-			Spec:       v1.InternalMemberClusterSpec{State: "Stay", HeartbeatPeriodSeconds: 60},
+			Spec:       clusterv1.InternalMemberClusterSpec{State: "Stay", HeartbeatPeriodSeconds: 60},
 		}, []string{`spec.state: Unsupported value: "Stay": supported values: "Join", "Leave"`})
 	})
 }

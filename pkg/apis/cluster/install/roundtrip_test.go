@@ -9,7 +9,7 @@ import (
 	"k8s.io/apimachinery/pkg/api/apitesting/roundtrip"
 
 	"github.com/stagegate/stagegate/pkg/apis/cluster/fuzzer"
-	v1 "github.com/stagegate/stagegate/pkg/apis/cluster/v1"
+	clusterv1 "github.com/stagegate/stagegate/pkg/apis/cluster/v1"
 	"github.com/stagegate/stagegate/pkg/apis/cluster/v1beta1"
 	lossless "github.com/stagegate/stagegate/pkg/apis/internal/roundtrip"
 )
@@ -24,10 +24,10 @@ func TestNoVersionLosesAFieldOfTheOther(t *testing.T) {
 		test func(*testing.T)
 	}{
 		{"v1beta1 through v1", func(t *testing.T) {
-			lossless.Lossless(t, Install, fuzzer.Funcs, v1beta1.SchemeGroupVersion, v1.SchemeGroupVersion)
+			lossless.Lossless(t, Install, fuzzer.Funcs, v1beta1.SchemeGroupVersion, clusterv1.SchemeGroupVersion)
 		}},
 		{"v1 through v1beta1", func(t *testing.T) {
-			lossless.Lossless(t, Install, fuzzer.Funcs, v1.SchemeGroupVersion, v1beta1.SchemeGroupVersion)
+			lossless.Lossless(t, Install, fuzzer.Funcs, clusterv1.SchemeGroupVersion, v1beta1.SchemeGroupVersion)
 		}},
 	} {
 		t.Run(tc.name, tc.test)

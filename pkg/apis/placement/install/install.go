@@ -9,7 +9,7 @@ import (
 	utilruntime "k8s.io/apimachinery/pkg/util/runtime"
 
 	"github.com/stagegate/stagegate/pkg/apis/internal/hub"
-	v1 "github.com/stagegate/stagegate/pkg/apis/placement/v1"
+	placementv1 "github.com/stagegate/stagegate/pkg/apis/placement/v1"
 	"github.com/stagegate/stagegate/pkg/apis/placement/v1beta1"
 )
 
@@ -17,6 +17,6 @@ import (
 func Install(scheme *runtime.Scheme) {
 	utilruntime.Must(v1beta1.AddToScheme(scheme))
 	hub.Register(scheme, v1beta1.SchemeGroupVersion)
-	utilruntime.Must(v1.AddToScheme(scheme))
-	utilruntime.Must(scheme.SetVersionPriority(v1.SchemeGroupVersion, v1beta1.SchemeGroupVersion))
+	utilruntime.Must(placementv1.AddToScheme(scheme))
+	utilruntime.Must(scheme.SetVersionPriority(placementv1.SchemeGroupVersion, v1beta1.SchemeGroupVersion))
 }

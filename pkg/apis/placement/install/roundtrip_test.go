@@ -10,7 +10,7 @@ import (
 
 	lossless "github.com/stagegate/stagegate/pkg/apis/internal/roundtrip"
 	"github.com/stagegate/stagegate/pkg/apis/placement/fuzzer"
-	v1 "github.com/stagegate/stagegate/pkg/apis/placement/v1"
+	placementv1 "github.com/stagegate/stagegate/pkg/apis/placement/v1"
 	"github.com/stagegate/stagegate/pkg/apis/placement/v1beta1"
 )
 
@@ -24,10 +24,10 @@ func TestNoVersionLosesAFieldOfTheOther(t *testing.T) {
 		test func(*testing.T)
 	}{
 		{"v1beta1 through v1", func(t *testing.T) {
-			lossless.Lossless(t, Install, fuzzer.Funcs, v1beta1.SchemeGroupVersion, v1.SchemeGroupVersion)
+			lossless.Lossless(t, Install, fuzzer.Funcs, v1beta1.SchemeGroupVersion, placementv1.SchemeGroupVersion)
 		}},
 		{"v1 through v1beta1", func(t *testing.T) {
-			lossless.Lossless(t, Install, fuzzer.Funcs, v1.SchemeGroupVersion, v1beta1.SchemeGroupVersion)
+			lossless.Lossless(t, Install, fuzzer.Funcs, placementv1.SchemeGroupVersion, v1beta1.SchemeGroupVersion)
 		}},
 	} {
 		t.Run(tc.name, tc.test)

@@ -49,7 +49,7 @@ func TestClusterResourceOverride(t *testing.T) {
 		{"objects are named", func(o *v1beta1.ClusterResourceOverride) { o.Spec.ClusterResourceSelectors[0].Name = "" }, []string{
 			"spec.clusterResourceSelectors[0].name: Required value: resource name is required for resource selection {Group:rbac.authorization.k8s.io Version:v1 Kind:ClusterRole Name: LabelSelector:nil SelectionScope:}",
 		}},
-		{"objects are not labelled", func(o *v1beta1.ClusterResourceOverride) {
+		{"objects are not labeled", func(o *v1beta1.ClusterResourceOverride) {
 			o.Spec.ClusterResourceSelectors[0].LabelSelector = &metav1.LabelSelector{}
 		}, []string{
 			"spec.clusterResourceSelectors[0].labelSelector: Forbidden: label selector is not supported for resource selection {Group:rbac.authorization.k8s.io Version:v1 Kind:ClusterRole Name:reader LabelSelector:&LabelSelector{MatchLabels:map[string]string{},MatchExpressions:[]LabelSelectorRequirement{},} SelectionScope:}",

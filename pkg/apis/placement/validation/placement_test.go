@@ -51,8 +51,8 @@ func TestResourceSelectors(t *testing.T) {
 		return v1beta1.ResourceSelectorTerm{Version: "v1", Kind: "Namespace", Name: name, SelectionScope: scope}
 	}
 	configMaps := v1beta1.ResourceSelectorTerm{Version: "v1", Kind: "ConfigMap"}
-	labelled := namespace("", v1beta1.NamespaceWithResourceSelectors)
-	labelled.LabelSelector = &metav1.LabelSelector{}
+	labeled := namespace("", v1beta1.NamespaceWithResourceSelectors)
+	labeled.LabelSelector = &metav1.LabelSelector{}
 	invalid := configMaps
 	invalid.LabelSelector = &metav1.LabelSelector{MatchExpressions: []metav1.LabelSelectorRequirement{{Key: "a", Operator: "In"}}}
 	both := configMaps
@@ -72,7 +72,7 @@ func TestResourceSelectors(t *testing.T) {
 			"spec.resourceSelectors: Forbidden: namespace selector with NamespaceWithResourceSelectors mode must select by name (not by label)",
 			"spec.resourceSelectors: Forbidden: when using NamespaceWithResourceSelectors mode, only one namespace selector is allowed (cannot mix with other namespace selectors)",
 		}},
-		{"a namespace by selectors has a name", with(labelled), []string{
+		{"a namespace by selectors has a name", with(labeled), []string{
 			"spec.resourceSelectors: Forbidden: namespace selector with NamespaceWithResourceSelectors mode must select by name (not by label)",
 		}},
 		{"a namespace by selectors is alone", with(namespace("a", v1beta1.NamespaceWithResourceSelectors), namespace("b", v1beta1.NamespaceOnly)), []string{

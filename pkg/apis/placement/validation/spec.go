@@ -15,7 +15,7 @@ const specImmutable = "The spec field is immutable"
 var specPath = field.NewPath("spec")
 
 // ifChanged validates a spec only where it differs from the stored one, so that an object which an older rule let in can still be
-// labelled, and its finalizers removed.
+// labeled, and its finalizers removed.
 func ifChanged(spec, oldSpec any, validate func() field.ErrorList) field.ErrorList {
 	if apiequality.Semantic.DeepEqual(spec, oldSpec) {
 		return nil

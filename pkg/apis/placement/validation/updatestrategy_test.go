@@ -159,11 +159,11 @@ func TestUpdateStrategyUpdate(t *testing.T) {
 	checkUpdate(t, strategies(), ValidateUpdateStrategyUpdate, strategyRules())
 }
 
-func TestAnOldStrategyCanBeLabelled(t *testing.T) {
+func TestAnOldStrategyCanBeLabeled(t *testing.T) {
 	for _, old := range strategies() {
 		old.StrategySpec().Stages[0].Name = "Old-Rules"
-		labelled := old.DeepCopyObject().(v1beta1.UpdateStrategyObject)
-		labelled.SetLabels(map[string]string{"a": "b"})
-		expect(t, ValidateUpdateStrategyUpdate(labelled, old))
+		labeled := old.DeepCopyObject().(v1beta1.UpdateStrategyObject)
+		labeled.SetLabels(map[string]string{"a": "b"})
+		expect(t, ValidateUpdateStrategyUpdate(labeled, old))
 	}
 }

@@ -19,7 +19,7 @@ import (
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apiserver/pkg/authorization/authorizerfactory"
 	"k8s.io/apiserver/pkg/registry/rest"
-	testingclock "k8s.io/utils/clock/testing"
+	clocktesting "k8s.io/utils/clock/testing"
 
 	"github.com/stagegate/stagegate/pkg/apis/scheme"
 	"github.com/stagegate/stagegate/pkg/registry/store"
@@ -59,7 +59,7 @@ func TestEveryKindIsServedInBothVersions(t *testing.T) {
 	info, err := NewAPIGroupInfo(Config{
 		RESTOptions: storetest.Etcd(t),
 		Authorizer:  authorizerfactory.NewAlwaysAllowAuthorizer(),
-		Clock:       testingclock.NewFakePassiveClock(time.Time{}),
+		Clock:       clocktesting.NewFakePassiveClock(time.Time{}),
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -185,8 +185,8 @@ func testLife(t *testing.T, r store.Resource, s *store.Storage, version string) 
 		t.Errorf("generation after create is %d, want 1", got)
 	}
 
-	labelled := update(t, ctx, s.REST, "sample", func(o store.Object) { o.SetLabels(map[string]string{"a": "b"}) })
-	if got := labelled.GetGeneration(); got != 1 {
+	labeled := update(t, ctx, s.REST, "sample", func(o store.Object) { o.SetLabels(map[string]string{"a": "b"}) })
+	if got := labeled.GetGeneration(); got != 1 {
 		t.Errorf("generation after a change of labels is %d, want 1", got)
 	}
 

@@ -9,8 +9,8 @@ import (
 )
 
 // Self maps each change to the key of the object that changed.
-func Self(old, new any) []Key {
-	return ByObject(func(o metav1.Object) []Key { return []Key{KeyOf(o)} })(old, new)
+func Self(oldObj, newObj any) []Key {
+	return ByObject(func(o metav1.Object) []Key { return []Key{KeyOf(o)} })(oldObj, newObj)
 }
 
 // KeyOf is the key of an object.
@@ -18,9 +18,9 @@ func KeyOf(o metav1.Object) Key { return Key{Namespace: o.GetNamespace(), Name: 
 
 // ByObject maps a change by both states of the object, so that what it was related to before hears of it as well.
 func ByObject(f func(metav1.Object) []Key) MapFunc {
-	return func(old, new any) []Key {
+	return func(oldObj, newObj any) []Key {
 		var keys []Key
-		for _, obj := range []any{old, new} {
+		for _, obj := range []any{oldObj, newObj} {
 			if o, ok := obj.(metav1.Object); ok {
 				keys = append(keys, f(o)...)
 			}

@@ -34,7 +34,7 @@ const (
 type Func func(ctx context.Context, key Key) (again time.Duration, err error)
 
 // MapFunc says which keys a change concerns. On an add old is nil, on a delete new is nil.
-type MapFunc func(old, new any) []Key
+type MapFunc func(oldObj, newObj any) []Key
 
 type source struct {
 	informer cache.SharedIndexInformer
@@ -129,9 +129,9 @@ func (q *Queue) Run(ctx context.Context) error {
 
 // handler feeds the queue. A change that a MapFunc panics on is logged and lost; all others are not.
 func (q *Queue) handler(ctx context.Context, s source) cache.ResourceEventHandler {
-	enqueue := func(old, new any) {
+	enqueue := func(oldObj, newObj any) {
 		_ = Safely(ctx, func() error {
-			for _, key := range s.mapFunc(old, new) {
+			for _, key := range s.mapFunc(oldObj, newObj) {
 				q.keys.AddAfter(key, s.delay)
 			}
 			return nil

@@ -169,7 +169,7 @@ func withoutTargets(strategy *v1beta1.ClusterStagedUpdateStrategy) known {
 	return world
 }
 
-// staysInItsStages plans a run over clusters that are labelled as the stages ask, and lets it begin.
+// staysInItsStages plans a run over clusters that are labeled as the stages ask, and lets it begin.
 func staysInItsStages(t *testing.T, strategy *v1beta1.ClusterStagedUpdateStrategy) {
 	t.Helper()
 	const each = 3
