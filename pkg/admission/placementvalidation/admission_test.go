@@ -190,8 +190,8 @@ func TestSelectors(t *testing.T) {
 
 func TestOnlyWhatAUserChangesIsLookedAt(t *testing.T) {
 	wrong, good := placed("team", selector("/v1/Namespace/shop")), placed("team", selector("/v1/Secret/key"))
-	labelled := placed("team", selector("/v1/Namespace/shop"))
-	labelled.SetLabels(map[string]string{"a": "b"})
+	labeled := placed("team", selector("/v1/Namespace/shop"))
+	labeled.SetLabels(map[string]string{"a": "b"})
 	leaving := placed("team", selector("/v1/Namespace/shop"))
 	leaving.SetDeletionTimestamp(&metav1.Time{Time: time.Unix(1, 0)})
 	controllers := genericapirequest.WithUser(context.Background(), registry.Controllers())
@@ -203,7 +203,7 @@ func TestOnlyWhatAUserChangesIsLookedAt(t *testing.T) {
 	}{
 		"a new object":          {context.Background(), wrong, nil, "", true},
 		"a change for the bad":  {context.Background(), wrong, good, "", true},
-		"a label of a bad one":  {context.Background(), labelled, wrong, "", false},
+		"a label of a bad one":  {context.Background(), labeled, wrong, "", false},
 		"a status of a bad one": {context.Background(), wrong, good, "status", false},
 		"a bad one that goes":   {context.Background(), leaving, good, "", false},
 		"a controller's write":  {controllers, wrong, nil, "", false},

@@ -10,59 +10,59 @@ import (
 	"k8s.io/client-go/tools/cache"
 
 	"github.com/stagegate/stagegate/pkg/apis/placement/v1beta1"
-	typed "github.com/stagegate/stagegate/pkg/generated/clientset/versioned/typed/placement/v1beta1"
+	placementclient "github.com/stagegate/stagegate/pkg/generated/clientset/versioned/typed/placement/v1beta1"
 	placementinformers "github.com/stagegate/stagegate/pkg/generated/informers/externalversions/placement/v1beta1"
 )
 
 // The kinds, one function each: an informer exists once it is asked for, and nobody wants all of them.
 
 // Placements are ClusterResourcePlacement and ResourcePlacement.
-func Placements(api typed.PlacementV1beta1Interface, informers placementinformers.Interface) Kind[v1beta1.PlacementObject] {
+func Placements(api placementclient.PlacementV1beta1Interface, informers placementinformers.Interface) Kind[v1beta1.PlacementObject] {
 	return newKind[v1beta1.PlacementObject](informers.ClusterResourcePlacements().Informer(), api.ClusterResourcePlacements, informers.ResourcePlacements().Informer(), api.ResourcePlacements)
 }
 
 // Runs are ClusterStagedUpdateRun and StagedUpdateRun.
-func Runs(api typed.PlacementV1beta1Interface, informers placementinformers.Interface) Kind[v1beta1.UpdateRunObject] {
+func Runs(api placementclient.PlacementV1beta1Interface, informers placementinformers.Interface) Kind[v1beta1.UpdateRunObject] {
 	return newKind[v1beta1.UpdateRunObject](informers.ClusterStagedUpdateRuns().Informer(), api.ClusterStagedUpdateRuns, informers.StagedUpdateRuns().Informer(), api.StagedUpdateRuns)
 }
 
 // Strategies are ClusterStagedUpdateStrategy and StagedUpdateStrategy.
-func Strategies(api typed.PlacementV1beta1Interface, informers placementinformers.Interface) Kind[v1beta1.UpdateStrategyObject] {
+func Strategies(api placementclient.PlacementV1beta1Interface, informers placementinformers.Interface) Kind[v1beta1.UpdateStrategyObject] {
 	return newKind[v1beta1.UpdateStrategyObject](informers.ClusterStagedUpdateStrategies().Informer(), api.ClusterStagedUpdateStrategies, informers.StagedUpdateStrategies().Informer(), api.StagedUpdateStrategies)
 }
 
 // Approvals are ClusterApprovalRequest and ApprovalRequest.
-func Approvals(api typed.PlacementV1beta1Interface, informers placementinformers.Interface) Kind[v1beta1.ApprovalRequestObject] {
+func Approvals(api placementclient.PlacementV1beta1Interface, informers placementinformers.Interface) Kind[v1beta1.ApprovalRequestObject] {
 	return newKind[v1beta1.ApprovalRequestObject](informers.ClusterApprovalRequests().Informer(), api.ClusterApprovalRequests, informers.ApprovalRequests().Informer(), api.ApprovalRequests)
 }
 
 // Snapshots are ClusterResourceSnapshot and ResourceSnapshot.
-func Snapshots(api typed.PlacementV1beta1Interface, informers placementinformers.Interface) Kind[v1beta1.ResourceSnapshotObject] {
+func Snapshots(api placementclient.PlacementV1beta1Interface, informers placementinformers.Interface) Kind[v1beta1.ResourceSnapshotObject] {
 	return newKind[v1beta1.ResourceSnapshotObject](informers.ClusterResourceSnapshots().Informer(), api.ClusterResourceSnapshots, informers.ResourceSnapshots().Informer(), api.ResourceSnapshots)
 }
 
 // PolicySnapshots are ClusterSchedulingPolicySnapshot and SchedulingPolicySnapshot.
-func PolicySnapshots(api typed.PlacementV1beta1Interface, informers placementinformers.Interface) Kind[v1beta1.PolicySnapshotObject] {
+func PolicySnapshots(api placementclient.PlacementV1beta1Interface, informers placementinformers.Interface) Kind[v1beta1.PolicySnapshotObject] {
 	return newKind[v1beta1.PolicySnapshotObject](informers.ClusterSchedulingPolicySnapshots().Informer(), api.ClusterSchedulingPolicySnapshots, informers.SchedulingPolicySnapshots().Informer(), api.SchedulingPolicySnapshots)
 }
 
 // Bindings are ClusterResourceBinding and ResourceBinding.
-func Bindings(api typed.PlacementV1beta1Interface, informers placementinformers.Interface) Kind[v1beta1.BindingObject] {
+func Bindings(api placementclient.PlacementV1beta1Interface, informers placementinformers.Interface) Kind[v1beta1.BindingObject] {
 	return newKind[v1beta1.BindingObject](informers.ClusterResourceBindings().Informer(), api.ClusterResourceBindings, informers.ResourceBindings().Informer(), api.ResourceBindings)
 }
 
 // Overrides are ClusterResourceOverride and ResourceOverride.
-func Overrides(api typed.PlacementV1beta1Interface, informers placementinformers.Interface) Kind[v1beta1.OverrideObject] {
+func Overrides(api placementclient.PlacementV1beta1Interface, informers placementinformers.Interface) Kind[v1beta1.OverrideObject] {
 	return newKind[v1beta1.OverrideObject](informers.ClusterResourceOverrides().Informer(), api.ClusterResourceOverrides, informers.ResourceOverrides().Informer(), api.ResourceOverrides)
 }
 
 // OverrideClient reads and writes the overrides of a namespace, or the cluster-scoped ones, for those who want no cache of them.
-func OverrideClient(api typed.PlacementV1beta1Interface, namespace string) Client[v1beta1.OverrideObject] {
+func OverrideClient(api placementclient.PlacementV1beta1Interface, namespace string) Client[v1beta1.OverrideObject] {
 	return newKind[v1beta1.OverrideObject](nil, api.ClusterResourceOverrides, nil, api.ResourceOverrides).Client(namespace)
 }
 
 // OverrideSnapshots are ClusterResourceOverrideSnapshot and ResourceOverrideSnapshot.
-func OverrideSnapshots(api typed.PlacementV1beta1Interface, informers placementinformers.Interface) Kind[v1beta1.OverrideSnapshotObject] {
+func OverrideSnapshots(api placementclient.PlacementV1beta1Interface, informers placementinformers.Interface) Kind[v1beta1.OverrideSnapshotObject] {
 	return newKind[v1beta1.OverrideSnapshotObject](informers.ClusterResourceOverrideSnapshots().Informer(), api.ClusterResourceOverrideSnapshots, informers.ResourceOverrideSnapshots().Informer(), api.ResourceOverrideSnapshots)
 }
 

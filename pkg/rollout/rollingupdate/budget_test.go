@@ -59,7 +59,7 @@ func untrackableSince(d time.Duration) option {
 }
 
 func TestBudget(t *testing.T) {
-	const old, new = "p-0-snapshot", "p-1-snapshot"
+	const old, newest = "p-0-snapshot", "p-1-snapshot"
 	tests := map[string]struct {
 		maxUnavailable, maxSurge string
 		bindings                 []v1beta1.BindingObject
@@ -76,20 +76,20 @@ func TestBudget(t *testing.T) {
 			maxUnavailable: "26%", bindings: []v1beta1.BindingObject{on("a", old), on("b", old), on("c", old), on("d", old)}, start: "a b", held: "c d",
 		},
 		"a cluster in flight uses the budget up": {
-			bindings: []v1beta1.BindingObject{on("a", new, broken), on("b", old), on("c", old), on("d", old)}, held: "b c d",
+			bindings: []v1beta1.BindingObject{on("a", newest, broken), on("b", old), on("c", old), on("d", old)}, held: "b c d",
 		},
 		"a cluster that is done gives it back": {
-			bindings: []v1beta1.BindingObject{on("a", new), on("b", old), on("c", old), on("d", old)}, start: "b", held: "c d",
+			bindings: []v1beta1.BindingObject{on("a", newest), on("b", old), on("c", old), on("d", old)}, start: "b", held: "c d",
 		},
 		"a cluster that is broken anyway needs no budget": {
 			bindings: []v1beta1.BindingObject{on("a", old, broken), on("b", old), on("c", old), on("d", old)}, start: "a", held: "b c d",
 		},
-		"everything new, nothing to do": {bindings: []v1beta1.BindingObject{on("a", new), on("b", new)}},
+		"everything new, nothing to do": {bindings: []v1beta1.BindingObject{on("a", newest), on("b", newest)}},
 		"an announcement that was lost is made up for": {
-			bindings: []v1beta1.BindingObject{on("a", new, unannounced), on("b", new)}, start: "a",
+			bindings: []v1beta1.BindingObject{on("a", newest, unannounced), on("b", newest)}, start: "a",
 		},
 		"a cluster no longer wanted is removed within the budget": {
-			maxUnavailable: "1", bindings: []v1beta1.BindingObject{on("a", new), on("b", new), on("z", new, dropped)}, remove: "z",
+			maxUnavailable: "1", bindings: []v1beta1.BindingObject{on("a", newest), on("b", newest), on("z", newest, dropped)}, remove: "z",
 		},
 		"removal goes before updates": {
 			maxUnavailable: "0", maxSurge: "1", bindings: []v1beta1.BindingObject{on("a", old), on("b", old), on("z", old, dropped)}, remove: "z", held: "a b",
@@ -108,10 +108,10 @@ func TestBudget(t *testing.T) {
 			maxUnavailable: "0", maxSurge: "0", bindings: []v1beta1.BindingObject{on("a", old), on("b", old)}, start: "a", held: "b",
 		},
 		"what cannot be observed counts after its time": {
-			maxUnavailable: "1", bindings: []v1beta1.BindingObject{on("a", new, untrackableSince(20*time.Second)), on("b", old)}, held: "b", again: 40 * time.Second,
+			maxUnavailable: "1", bindings: []v1beta1.BindingObject{on("a", newest, untrackableSince(20*time.Second)), on("b", old)}, held: "b", again: 40 * time.Second,
 		},
 		"and then moves on": {
-			maxUnavailable: "1", bindings: []v1beta1.BindingObject{on("a", new, untrackableSince(60*time.Second)), on("b", old)}, start: "b",
+			maxUnavailable: "1", bindings: []v1beta1.BindingObject{on("a", newest, untrackableSince(60*time.Second)), on("b", old)}, start: "b",
 		},
 	}
 	for name, test := range tests {
@@ -123,7 +123,7 @@ func TestBudget(t *testing.T) {
 			if test.maxSurge != "" {
 				*pace.MaxSurge = intstr.Parse(test.maxSurge)
 			}
-			m, err := budget(test.bindings, pace, func(string) bindingrules.Version { return bindingrules.Version{ResourceSnapshot: new} }, now)
+			m, err := budget(test.bindings, pace, func(string) bindingrules.Version { return bindingrules.Version{ResourceSnapshot: newest} }, now)
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -292,8 +292,8 @@ func (f *fixture) untilCondition(run, conditionType, want string) {
 // membersApply has what is rolled out become available at once.
 func (f *fixture) membersApply() {
 	for _, informer := range f.fleet.Bindings.Informers() {
-		_, err := informer.AddEventHandler(cache.ResourceEventHandlerFuncs{UpdateFunc: func(_, new any) {
-			b := new.(v1beta1.BindingObject)
+		_, err := informer.AddEventHandler(cache.ResourceEventHandlerFuncs{UpdateFunc: func(_, newObj any) {
+			b := newObj.(v1beta1.BindingObject)
 			if b.BindingSpec().State == v1beta1.BindingStateBound && bindingrules.IsRolloutStarted(b) && !bindingrules.IsReady(b) {
 				f.available(fleet.Copy(b))
 			}

@@ -23,7 +23,7 @@ func (e *TerminalError) Unwrap() error { return errors.Unwrap(e.err) }
 // may be worth another try.
 func IsTerminal(err error) bool {
 	for ; err != nil; err = errors.Unwrap(err) {
-		if _, ok := err.(*TerminalError); ok {
+		if _, ok := err.(*TerminalError); ok { //nolint:errorlint // errors.As would look into joined errors too
 			return true
 		}
 	}

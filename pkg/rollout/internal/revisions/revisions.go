@@ -196,7 +196,7 @@ func (l *List[O]) Remove(ctx context.Context, r *Revision[O]) error {
 	return l.history.remove(ctx, r.Master)
 }
 
-// RemoveAll deletes every object that is labelled as one of a parent's, in use or not, and reports whether nothing is left.
+// RemoveAll deletes every object that is labeled as one of a parent's, in use or not, and reports whether nothing is left.
 func (h History[O]) RemoveAll(ctx context.Context, parent reconcile.Key) (gone bool, err error) {
 	objects := h.Kind.ByIndex(h.ByParent, parent)
 	return len(objects) == 0, h.remove(ctx, objects...)

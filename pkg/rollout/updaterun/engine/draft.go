@@ -283,10 +283,6 @@ func isTrue(conditions []metav1.Condition, conditionType string) bool {
 	return meta.IsStatusConditionTrue(conditions, conditionType)
 }
 
-func has(conditions []metav1.Condition, conditionType string) bool {
-	return meta.FindStatusCondition(conditions, conditionType) != nil
-}
-
 func reasonOf(conditions []metav1.Condition, conditionType string) string {
 	if c := meta.FindStatusCondition(conditions, conditionType); c != nil {
 		return c.Reason

@@ -27,31 +27,31 @@ func (s *simulation) violated(format string, args ...any) {
 }
 
 // checkStatus holds a status write against the invariants. The view is what the decision was taken on.
-func (s *simulation) checkStatus(old, new v1beta1.UpdateRunObject, view map[string]object) {
+func (s *simulation) checkStatus(old, next v1beta1.UpdateRunObject, view map[string]object) {
 	s.checkOneHolder()
-	s.checkMonotonic(old, new)
-	was, is := old.RunStatus(), new.RunStatus()
+	s.checkMonotonic(old, next)
+	was, is := old.RunStatus(), next.RunStatus()
 	if runrules.IsOver(is) != (is.Outcome != "") || (is.Outcome != "") != (is.EndTime != nil) || runrules.IsOver(was) && was.Outcome != is.Outcome {
-		s.violated("run %s is over: %v, and its outcome was %q and is %q at %v", new.GetName(), runrules.IsOver(is), was.Outcome, is.Outcome, is.EndTime)
+		s.violated("run %s is over: %v, and its outcome was %q and is %q at %v", next.GetName(), runrules.IsOver(is), was.Outcome, is.Outcome, is.EndTime)
 	}
-	s.checkHistory(new, was, is)
+	s.checkHistory(next, was, is)
 	if len(was.StagesStatus) == 0 {
 		return
 	}
 	for i := range is.StagesStatus {
-		s.checkConcurrency(new, &is.StagesStatus[i])
-		started := s.checkStarts(new, i, &was.StagesStatus[i], &is.StagesStatus[i], view)
+		s.checkConcurrency(next, &is.StagesStatus[i])
+		started := s.checkStarts(next, i, &was.StagesStatus[i], &is.StagesStatus[i], view)
 		if started {
-			s.checkGates(new, i)
+			s.checkGates(next, i)
 		}
 		if slices.ContainsFunc(was.StagesStatus[i].Clusters, func(c v1beta1.ClusterUpdatingStatus) bool { return isRetried(&c, was, is) }) {
 			// The clock starts anew with the cluster that is updated once more.
-			delete(s.updated, stageID(new, i))
+			delete(s.updated, stageID(next, i))
 		}
-		s.checkWait(new, i)
+		s.checkWait(next, i)
 	}
-	s.checkRemovals(new, was.DeletionStageStatus, is.DeletionStageStatus, view)
-	s.checkSkips(new)
+	s.checkRemovals(next, was.DeletionStageStatus, is.DeletionStageStatus, view)
+	s.checkSkips(next)
 }
 
 // allStages are the stages of a planned run in order, the delete stage included.
@@ -156,8 +156,8 @@ func (s *simulation) checkDeletion(run v1beta1.UpdateRunObject, b v1beta1.Bindin
 }
 
 // checkPatience holds that a cluster has its whole time with the leader that gives it up. Times of conditions are whole seconds.
-func (s *simulation) checkPatience(old, new v1beta1.UpdateRunObject, since time.Time) {
-	next := allStages(new.RunStatus())
+func (s *simulation) checkPatience(old, current v1beta1.UpdateRunObject, since time.Time) {
+	next := allStages(current.RunStatus())
 	for i, stage := range allStages(old.RunStatus()) {
 		policy := s.config(stage).FailurePolicy
 		for j := range stage.Clusters {
@@ -221,7 +221,7 @@ func isRetried(cluster *v1beta1.ClusterUpdatingStatus, was, is *v1beta1.UpdateRu
 }
 
 // checkMonotonic holds that what has happened has happened.
-func (s *simulation) checkMonotonic(old, new v1beta1.UpdateRunObject) {
+func (s *simulation) checkMonotonic(old, current v1beta1.UpdateRunObject) {
 	// These may be false until they are true.
 	open := []string{v1beta1.RunInitialized, v1beta1.TaskApprovalRequestApproved}
 	keep := func(what string, was, is []metav1.Condition, types ...string) {
@@ -231,11 +231,11 @@ func (s *simulation) checkMonotonic(old, new v1beta1.UpdateRunObject) {
 				continue
 			}
 			if after == nil || after.Status != before.Status {
-				s.violated("run %s: %s: condition %s went back from %s", new.GetName(), what, t, before.Status)
+				s.violated("run %s: %s: condition %s went back from %s", current.GetName(), what, t, before.Status)
 			}
 		}
 	}
-	was, is := old.RunStatus(), new.RunStatus()
+	was, is := old.RunStatus(), current.RunStatus()
 	keep("run", was.Conditions, is.Conditions, v1beta1.RunInitialized, v1beta1.RunSucceeded)
 	next := allStages(is)
 	for i, a := range allStages(was) {
@@ -247,7 +247,7 @@ func (s *simulation) checkMonotonic(old, new v1beta1.UpdateRunObject) {
 			}
 			keep("cluster "+a.Clusters[j].ClusterName, a.Clusters[j].Conditions, b.Clusters[j].Conditions, v1beta1.ClusterStarted, v1beta1.ClusterSucceeded)
 			if a.Clusters[j].ClusterName != b.Clusters[j].ClusterName {
-				s.violated("run %s: targets are not frozen", new.GetName())
+				s.violated("run %s: targets are not frozen", current.GetName())
 			}
 		}
 		for j := range a.BeforeStageTaskStatus {
@@ -442,11 +442,11 @@ func (s *simulation) checkWait(run v1beta1.UpdateRunObject, i int) {
 }
 
 // checkBinding holds a write to a binding against the invariants.
-func (s *simulation) checkBinding(run v1beta1.UpdateRunObject, old, new v1beta1.BindingObject) {
+func (s *simulation) checkBinding(run v1beta1.UpdateRunObject, old, next v1beta1.BindingObject) {
 	before, _ := strconv.Atoi(old.GetAnnotations()[wellknown.UpdateRunTurnAnnotation])
-	after, _ := strconv.Atoi(new.GetAnnotations()[wellknown.UpdateRunTurnAnnotation])
+	after, _ := strconv.Atoi(next.GetAnnotations()[wellknown.UpdateRunTurnAnnotation])
 	if after < before {
-		s.violated("run %s: turn %d overwrites turn %d on %s", run.GetName(), after, before, new.GetName())
+		s.violated("run %s: turn %d overwrites turn %d on %s", run.GetName(), after, before, next.GetName())
 	}
 	if s.twoLeaders {
 		// One that lost its lease may be a write behind; the resource versions keep it from doing harm.
@@ -457,13 +457,13 @@ func (s *simulation) checkBinding(run v1beta1.UpdateRunObject, old, new v1beta1.
 		return
 	}
 	if turn := stored.RunStatus().Turn; turn.State != v1beta1.TurnHeld && !runrules.IsOver(stored.RunStatus()) {
-		s.violated("run %s: wrote %s without holding the placement", run.GetName(), new.GetName())
+		s.violated("run %s: wrote %s without holding the placement", run.GetName(), next.GetName())
 	}
-	s.checkDisturbed(stored, old, new)
+	s.checkDisturbed(stored, old, next)
 }
 
 // checkDisturbed holds that a run does not disturb more clusters of a stage than allowed, those that others left behind included.
-func (s *simulation) checkDisturbed(run v1beta1.UpdateRunObject, old, new v1beta1.BindingObject) {
+func (s *simulation) checkDisturbed(run v1beta1.UpdateRunObject, old, next v1beta1.BindingObject) {
 	if old.BindingSpec().State == v1beta1.BindingStateBound && !bindingrules.IsReady(old) {
 		return
 	}
@@ -479,7 +479,7 @@ func (s *simulation) checkDisturbed(run v1beta1.UpdateRunObject, old, new v1beta
 		n, mine := 0, false
 		for j := range stage.Clusters {
 			c := &stage.Clusters[j]
-			mine = mine || c.ClusterName == new.BindingSpec().TargetCluster
+			mine = mine || c.ClusterName == next.BindingSpec().TargetCluster
 			// One that was given up made room for the next; it still waits when it is to be tried once more.
 			waits := !startedOf(c) && c.PreviousResourceSnapshotIndex != nil
 			if reason := reasonOfDone(c); unsettled[c.ClusterName] && !waits && (reason == "" || reason == "ClusterUpdatingSucceeded") {

@@ -108,21 +108,21 @@ func (s *simulation) liveOverrides() (plan.Overrides, map[string][]v1beta1.Names
 }
 
 // checkFrozen holds that a run has in force what was when it was planned, a rollback what was before, and keeps it.
-func (s *simulation) checkFrozen(old, new v1beta1.UpdateRunObject, inForce map[string][]v1beta1.NamespacedName) {
-	was, is := old.RunStatus(), new.RunStatus()
+func (s *simulation) checkFrozen(old, next v1beta1.UpdateRunObject, inForce map[string][]v1beta1.NamespacedName) {
+	was, is := old.RunStatus(), next.RunStatus()
 	for i := range is.StagesStatus {
 		for j := range is.StagesStatus[i].Clusters {
 			c := &is.StagesStatus[i].Clusters[j]
 			want := inForce[c.ClusterName]
 			if len(was.StagesStatus) > 0 {
 				want = runrules.OverrideSnapshotsOf(&was.StagesStatus[i].Clusters[j])
-			} else if earlier, ok := s.store.objects[simRuns][new.RunSpec().RollbackOf].(v1beta1.UpdateRunObject); ok {
+			} else if earlier, ok := s.store.objects[simRuns][next.RunSpec().RollbackOf].(v1beta1.UpdateRunObject); ok {
 				want = hadBefore(earlier.RunStatus(), c.ClusterName)
-			} else if new.RunSpec().RollbackOf != "" {
+			} else if next.RunSpec().RollbackOf != "" {
 				continue
 			}
 			if got := runrules.OverrideSnapshotsOf(c); !slices.Equal(got, want) {
-				s.violated("run %s: cluster %s is to have the overrides %v instead of %v", new.GetName(), c.ClusterName, got, want)
+				s.violated("run %s: cluster %s is to have the overrides %v instead of %v", next.GetName(), c.ClusterName, got, want)
 			}
 		}
 	}
