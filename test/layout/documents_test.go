@@ -4,6 +4,7 @@
 package layout
 
 import (
+	"io/fs"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -95,5 +96,56 @@ func TestKnownIssuesAreInTheirIndex(t *testing.T) {
 	}
 	if !slices.Equal(want, got) {
 		t.Errorf("the index is not in the order of the sections: got %v, want %v", got, want)
+	}
+}
+
+// TestTheDocumentsNameFilesThatExist keeps the documents from sending a reader to a package or a Go file that was moved.
+func TestTheDocumentsNameFilesThatExist(t *testing.T) {
+	const root = "../.."
+	var documents []string
+	for _, pattern := range []string{"*.md", "docs/*.md", "docs/design/*.md"} {
+		matches, err := filepath.Glob(filepath.Join(root, pattern))
+		if err != nil {
+			t.Fatal(err)
+		}
+		documents = append(documents, matches...)
+	}
+	goFiles := map[string]bool{}
+	err := filepath.WalkDir(root, func(path string, entry fs.DirEntry, err error) error {
+		if err == nil && entry.IsDir() && (entry.Name() == "_output" || entry.Name() == ".git") {
+			return fs.SkipDir
+		}
+		goFiles[filepath.Base(path)] = true
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	packages, files := regexp.MustCompile("`((?:pkg|cmd|test|hack|artifacts)/[A-Za-z0-9_/.-]+)`"), regexp.MustCompile(`[a-z0-9_]+\.go\b`)
+	found := 0
+	for _, document := range documents {
+		// The changes tell of what was.
+		if filepath.Base(document) == "CHANGELOG.md" {
+			continue
+		}
+		text, err := os.ReadFile(document)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, match := range packages.FindAllSubmatch(text, -1) {
+			found++
+			if _, err := os.Stat(filepath.Join(root, string(match[1]))); err != nil {
+				t.Errorf("%s names %s: %v", document, match[1], err)
+			}
+		}
+		for _, file := range files.FindAllString(string(text), -1) {
+			found++
+			if !goFiles[file] {
+				t.Errorf("%s names %s, and no file is called so", document, file)
+			}
+		}
+	}
+	if found < 100 {
+		t.Errorf("the documents name %d packages and files", found)
 	}
 }
