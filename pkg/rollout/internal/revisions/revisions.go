@@ -164,8 +164,10 @@ func (l *List[O]) unmark(ctx context.Context, but *Revision[O]) error {
 }
 
 // Prune deletes the oldest revisions beyond as many as are kept, unless they are in use. It asks who uses what only where there are any.
+// The newest is one of those that are kept, whatever is left of revisions after it; where there is no newest, nothing is deleted.
 func (l *List[O]) Prune(ctx context.Context, keep int, inUse func() func(index int) bool) error {
-	if excess := len(l.revisions) - keep; excess > 0 {
+	older := slices.Index(l.revisions, l.Newest())
+	if excess := older - max(keep-1, 0); excess > 0 {
 		return l.removeUnused(ctx, l.revisions[:excess], inUse())
 	}
 	return nil

@@ -167,3 +167,21 @@ func TestOnlyTheOldestThatNobodyUsesArePruned(t *testing.T) {
 		}
 	})
 }
+
+func TestTheNewestIsNotPrunedForWhatIsBeingDeletedAfterIt(t *testing.T) {
+	for name, later := range map[string]func(snapshot){"being deleted": isDeleted, "parts alone": isPart} {
+		t.Run(name, func(t *testing.T) {
+			fleettest.InBothScopes(t, func(w *fleettest.World) {
+				create(w, "m-0", 0)
+				create(w, "m-1", 1)
+				// A part has a name of its own.
+				create(w, map[string]string{"being deleted": "m-2", "parts alone": "x"}[name], 2, later)
+				l, written := read(w), writes(w)
+				w.Must(l.Prune(w.Context(), 1, func() func(int) bool { return func(int) bool { return false } }))
+				if want := "delete m-0"; written() != want {
+					t.Errorf("got %s, want %s", written(), want)
+				}
+			})
+		})
+	}
+}
