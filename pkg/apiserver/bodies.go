@@ -153,21 +153,27 @@ func withBoundedPatches(next http.Handler, bounds patchBounds, exempt func(conte
 			next.ServeHTTP(w, r)
 			return
 		}
-		patch, err := io.ReadAll(r.Body)
-		if err == nil {
-			err = checkPatch(patch)
-		}
-		if err != nil {
-			refuse(w, r, err, serializer)
-			return
-		}
-		read := *r
-		read.Body = struct {
-			io.Reader
-			io.Closer
-		}{bytes.NewReader(patch), r.Body}
-		next.ServeHTTP(w, &read)
+		serveChecked(w, r, next, serializer, checkPatch)
 	})
+}
+
+// serveChecked passes a request on whose body passes a check, and answers with the error otherwise. It reads the body whole, so that
+// withBoundedBodies must come before it.
+func serveChecked(w http.ResponseWriter, r *http.Request, next http.Handler, serializer runtime.NegotiatedSerializer, check func(body []byte) error) {
+	body, err := io.ReadAll(r.Body)
+	if err == nil {
+		err = check(body)
+	}
+	if err != nil {
+		refuse(w, r, err, serializer)
+		return
+	}
+	read := *r
+	read.Body = struct {
+		io.Reader
+		io.Closer
+	}{bytes.NewReader(body), r.Body}
+	next.ServeHTTP(w, &read)
 }
 
 // countSteps returns how many steps a JSON patch has, up to one more than enough.

@@ -8,7 +8,6 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
-	"io"
 	"maps"
 	"net/http"
 	"reflect"
@@ -92,21 +91,13 @@ func withTypedBodies(next http.Handler, kinds kindsOfBodies, exempt func(context
 			next.ServeHTTP(w, r)
 			return
 		}
-		body, err := io.ReadAll(r.Body)
-		if err == nil && len(body) <= store.MaxUserBytes {
+		serveChecked(w, r, next, serializer, func(body []byte) error {
+			if len(body) > store.MaxUserBytes {
+				return nil
+			}
 			mediaType, _, _ := strings.Cut(r.Header.Get("Content-Type"), ";")
-			err = refuseMistyped(body, mediaType, kind, info.Name)
-		}
-		if err != nil {
-			refuse(w, r, err, serializer)
-			return
-		}
-		read := *r
-		read.Body = struct {
-			io.Reader
-			io.Closer
-		}{bytes.NewReader(body), r.Body}
-		next.ServeHTTP(w, &read)
+			return refuseMistyped(body, mediaType, kind, info.Name)
+		})
 	})
 }
 

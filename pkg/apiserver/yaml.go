@@ -8,7 +8,6 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
-	"io"
 	"mime"
 	"net/http"
 	"strings"
@@ -30,20 +29,7 @@ func withBoundedYAML(next http.Handler, limit int, exempt func(context.Context) 
 			next.ServeHTTP(w, r)
 			return
 		}
-		body, err := io.ReadAll(r.Body)
-		if err == nil {
-			err = checkAliases(body, limit)
-		}
-		if err != nil {
-			refuse(w, r, err, serializer)
-			return
-		}
-		read := *r
-		read.Body = struct {
-			io.Reader
-			io.Closer
-		}{bytes.NewReader(body), r.Body}
-		next.ServeHTTP(w, &read)
+		serveChecked(w, r, next, serializer, func(body []byte) error { return checkAliases(body, limit) })
 	})
 }
 

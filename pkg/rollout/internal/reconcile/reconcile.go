@@ -1,7 +1,7 @@
 // Copyright The Stagegate Authors.
 // SPDX-License-Identifier: Apache-2.0
 
-// Package reconcile runs a controller: informers feed keys into a queue, workers reconcile one key at a time. It knows nothing of what is
+// Package reconcile runs the queue of a controller: informers feed keys into a queue, workers reconcile one key at a time. It knows nothing of what is
 // reconciled.
 package reconcile
 
@@ -52,7 +52,7 @@ type Queue struct {
 	sources   []source
 }
 
-// New makes a controller of the given name, which logs and metrics carry. Workers says how many keys are reconciled at once.
+// New makes the queue of a controller of the given name, which logs and metrics carry. Workers says how many keys are reconciled at once.
 func New(name string, workers int, reconcile Func) *Queue {
 	return NewWithClock(name, workers, reconcile, clock.RealClock{})
 }

@@ -52,8 +52,7 @@ type planner struct {
 	unpicked []string
 }
 
-// plan goes through everything that a run rests on. The
-// inputs that are asked for come late.
+// plan goes through everything that a run rests on. The inputs that are asked for come last.
 func (p *planner) plan() error {
 	parts := []func() error{
 		p.planPlacement,
