@@ -73,11 +73,12 @@ kube::codegen::gen_openapi \
 # The apply configurations carry the schema, so the OpenAPI definitions must be there before them. Their generator looks
 # types up by the name that OpenAPI would derive from the Go package, while at run time they have the names that
 # +k8s:openapi-model-package gives them: it is shown the former, and what it writes gets the latter.
-MODELS='io\.kubernetes-fleet'
 GO_NAMES='com\.github\.stagegate\.stagegate\.pkg\.apis'
+TO_GO_NAMES="s/\bdev\.stagegate\.rollout\./${GO_NAMES}.rollout./g; s/\bio\.kubernetes-fleet\./${GO_NAMES}./g"
+TO_MODELS="s/\b${GO_NAMES}\.rollout\./dev.stagegate.rollout./g; s/\b${GO_NAMES}\./io.kubernetes-fleet./g"
 SCHEMA="$(mktemp)"
 trap 'rm -f "${SCHEMA}"' EXIT
-go run ./pkg/generated/openapi/cmd/models-schema | sed "s/\b${MODELS}\./${GO_NAMES}./g" >"${SCHEMA}"
+go run ./pkg/generated/openapi/cmd/models-schema | sed "${TO_GO_NAMES}" >"${SCHEMA}"
 
 kube::codegen::gen_client \
     --with-watch \
@@ -89,4 +90,4 @@ kube::codegen::gen_client \
     --boilerplate "${BOILERPLATE}" \
     pkg/apis
 
-find pkg/generated/applyconfiguration -name '*.go' -exec sed -i "s/\b${GO_NAMES}\./${MODELS}./g" {} +
+find pkg/generated/applyconfiguration -name '*.go' -exec sed -i "${TO_MODELS}" {} +

@@ -10,11 +10,13 @@ import (
 	v1beta1 "github.com/stagegate/stagegate/pkg/apis/cluster/v1beta1"
 	placementv1 "github.com/stagegate/stagegate/pkg/apis/placement/v1"
 	placementv1beta1 "github.com/stagegate/stagegate/pkg/apis/placement/v1beta1"
+	v1alpha1 "github.com/stagegate/stagegate/pkg/apis/rollout/v1alpha1"
 	clusterv1 "github.com/stagegate/stagegate/pkg/generated/applyconfiguration/cluster/v1"
 	clusterv1beta1 "github.com/stagegate/stagegate/pkg/generated/applyconfiguration/cluster/v1beta1"
 	internal "github.com/stagegate/stagegate/pkg/generated/applyconfiguration/internal"
 	applyconfigurationplacementv1 "github.com/stagegate/stagegate/pkg/generated/applyconfiguration/placement/v1"
 	applyconfigurationplacementv1beta1 "github.com/stagegate/stagegate/pkg/generated/applyconfiguration/placement/v1beta1"
+	rolloutv1alpha1 "github.com/stagegate/stagegate/pkg/generated/applyconfiguration/rollout/v1alpha1"
 	runtime "k8s.io/apimachinery/pkg/runtime"
 	schema "k8s.io/apimachinery/pkg/runtime/schema"
 	managedfields "k8s.io/apimachinery/pkg/util/managedfields"
@@ -155,6 +157,8 @@ func ForKind(kind schema.GroupVersionKind) interface{} {
 		return &applyconfigurationplacementv1.FailedResourcePlacementApplyConfiguration{}
 	case placementv1.SchemeGroupVersion.WithKind("FailurePolicy"):
 		return &applyconfigurationplacementv1.FailurePolicyApplyConfiguration{}
+	case placementv1.SchemeGroupVersion.WithKind("GoverningPolicy"):
+		return &applyconfigurationplacementv1.GoverningPolicyApplyConfiguration{}
 	case placementv1.SchemeGroupVersion.WithKind("JSONPatchOverride"):
 		return &applyconfigurationplacementv1.JSONPatchOverrideApplyConfiguration{}
 	case placementv1.SchemeGroupVersion.WithKind("Manifest"):
@@ -187,6 +191,8 @@ func ForKind(kind schema.GroupVersionKind) interface{} {
 		return &applyconfigurationplacementv1.PlacementSpecApplyConfiguration{}
 	case placementv1.SchemeGroupVersion.WithKind("PlacementStatus"):
 		return &applyconfigurationplacementv1.PlacementStatusApplyConfiguration{}
+	case placementv1.SchemeGroupVersion.WithKind("PolicyOverride"):
+		return &applyconfigurationplacementv1.PolicyOverrideApplyConfiguration{}
 	case placementv1.SchemeGroupVersion.WithKind("PreferredClusterSelector"):
 		return &applyconfigurationplacementv1.PreferredClusterSelectorApplyConfiguration{}
 	case placementv1.SchemeGroupVersion.WithKind("PropertySelector"):
@@ -365,6 +371,8 @@ func ForKind(kind schema.GroupVersionKind) interface{} {
 		return &applyconfigurationplacementv1beta1.FailedResourcePlacementApplyConfiguration{}
 	case placementv1beta1.SchemeGroupVersion.WithKind("FailurePolicy"):
 		return &applyconfigurationplacementv1beta1.FailurePolicyApplyConfiguration{}
+	case placementv1beta1.SchemeGroupVersion.WithKind("GoverningPolicy"):
+		return &applyconfigurationplacementv1beta1.GoverningPolicyApplyConfiguration{}
 	case placementv1beta1.SchemeGroupVersion.WithKind("JSONPatchOverride"):
 		return &applyconfigurationplacementv1beta1.JSONPatchOverrideApplyConfiguration{}
 	case placementv1beta1.SchemeGroupVersion.WithKind("Manifest"):
@@ -397,6 +405,8 @@ func ForKind(kind schema.GroupVersionKind) interface{} {
 		return &applyconfigurationplacementv1beta1.PlacementSpecApplyConfiguration{}
 	case placementv1beta1.SchemeGroupVersion.WithKind("PlacementStatus"):
 		return &applyconfigurationplacementv1beta1.PlacementStatusApplyConfiguration{}
+	case placementv1beta1.SchemeGroupVersion.WithKind("PolicyOverride"):
+		return &applyconfigurationplacementv1beta1.PolicyOverrideApplyConfiguration{}
 	case placementv1beta1.SchemeGroupVersion.WithKind("PreferredClusterSelector"):
 		return &applyconfigurationplacementv1beta1.PreferredClusterSelectorApplyConfiguration{}
 	case placementv1beta1.SchemeGroupVersion.WithKind("PropertySelector"):
@@ -491,6 +501,28 @@ func ForKind(kind schema.GroupVersionKind) interface{} {
 		return &applyconfigurationplacementv1beta1.WorkSpecApplyConfiguration{}
 	case placementv1beta1.SchemeGroupVersion.WithKind("WorkStatus"):
 		return &applyconfigurationplacementv1beta1.WorkStatusApplyConfiguration{}
+
+		// Group=rollout.stagegate.dev, Version=v1alpha1
+	case v1alpha1.SchemeGroupVersion.WithKind("ApprovalRule"):
+		return &rolloutv1alpha1.ApprovalRuleApplyConfiguration{}
+	case v1alpha1.SchemeGroupVersion.WithKind("ClusterRolloutPolicy"):
+		return &rolloutv1alpha1.ClusterRolloutPolicyApplyConfiguration{}
+	case v1alpha1.SchemeGroupVersion.WithKind("FailurePolicyRule"):
+		return &rolloutv1alpha1.FailurePolicyRuleApplyConfiguration{}
+	case v1alpha1.SchemeGroupVersion.WithKind("PolicyGoverns"):
+		return &rolloutv1alpha1.PolicyGovernsApplyConfiguration{}
+	case v1alpha1.SchemeGroupVersion.WithKind("PolicyMatch"):
+		return &rolloutv1alpha1.PolicyMatchApplyConfiguration{}
+	case v1alpha1.SchemeGroupVersion.WithKind("PolicyRules"):
+		return &rolloutv1alpha1.PolicyRulesApplyConfiguration{}
+	case v1alpha1.SchemeGroupVersion.WithKind("RolloutPolicy"):
+		return &rolloutv1alpha1.RolloutPolicyApplyConfiguration{}
+	case v1alpha1.SchemeGroupVersion.WithKind("RolloutPolicySpec"):
+		return &rolloutv1alpha1.RolloutPolicySpecApplyConfiguration{}
+	case v1alpha1.SchemeGroupVersion.WithKind("RolloutPolicyStatus"):
+		return &rolloutv1alpha1.RolloutPolicyStatusApplyConfiguration{}
+	case v1alpha1.SchemeGroupVersion.WithKind("SoakRule"):
+		return &rolloutv1alpha1.SoakRuleApplyConfiguration{}
 
 	}
 	return nil

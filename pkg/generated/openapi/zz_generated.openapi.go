@@ -13,6 +13,7 @@ import (
 	v1beta1 "github.com/stagegate/stagegate/pkg/apis/cluster/v1beta1"
 	placementv1 "github.com/stagegate/stagegate/pkg/apis/placement/v1"
 	placementv1beta1 "github.com/stagegate/stagegate/pkg/apis/placement/v1beta1"
+	v1alpha1 "github.com/stagegate/stagegate/pkg/apis/rollout/v1alpha1"
 	rbacv1 "k8s.io/api/rbac/v1"
 	apiextensionsv1 "k8s.io/apiextensions-apiserver/pkg/apis/apiextensions/v1"
 	resource "k8s.io/apimachinery/pkg/api/resource"
@@ -112,6 +113,7 @@ func GetOpenAPIDefinitions(ref common.ReferenceCallback) map[string]common.OpenA
 		placementv1.EnvelopeIdentifier{}.OpenAPIModelName():                                schema_pkg_apis_placement_v1_EnvelopeIdentifier(ref),
 		placementv1.FailedResourcePlacement{}.OpenAPIModelName():                           schema_pkg_apis_placement_v1_FailedResourcePlacement(ref),
 		placementv1.FailurePolicy{}.OpenAPIModelName():                                     schema_pkg_apis_placement_v1_FailurePolicy(ref),
+		placementv1.GoverningPolicy{}.OpenAPIModelName():                                   schema_pkg_apis_placement_v1_GoverningPolicy(ref),
 		placementv1.JSONPatchOverride{}.OpenAPIModelName():                                 schema_pkg_apis_placement_v1_JSONPatchOverride(ref),
 		placementv1.Manifest{}.OpenAPIModelName():                                          schema_pkg_apis_placement_v1_Manifest(ref),
 		placementv1.ManifestCondition{}.OpenAPIModelName():                                 schema_pkg_apis_placement_v1_ManifestCondition(ref),
@@ -131,6 +133,7 @@ func GetOpenAPIDefinitions(ref common.ReferenceCallback) map[string]common.OpenA
 		placementv1.PlacementRef{}.OpenAPIModelName():                                      schema_pkg_apis_placement_v1_PlacementRef(ref),
 		placementv1.PlacementSpec{}.OpenAPIModelName():                                     schema_pkg_apis_placement_v1_PlacementSpec(ref),
 		placementv1.PlacementStatus{}.OpenAPIModelName():                                   schema_pkg_apis_placement_v1_PlacementStatus(ref),
+		placementv1.PolicyOverride{}.OpenAPIModelName():                                    schema_pkg_apis_placement_v1_PolicyOverride(ref),
 		placementv1.PreferredClusterSelector{}.OpenAPIModelName():                          schema_pkg_apis_placement_v1_PreferredClusterSelector(ref),
 		placementv1.PropertySelector{}.OpenAPIModelName():                                  schema_pkg_apis_placement_v1_PropertySelector(ref),
 		placementv1.PropertySelectorRequirement{}.OpenAPIModelName():                       schema_pkg_apis_placement_v1_PropertySelectorRequirement(ref),
@@ -251,6 +254,7 @@ func GetOpenAPIDefinitions(ref common.ReferenceCallback) map[string]common.OpenA
 		placementv1beta1.EnvelopeIdentifier{}.OpenAPIModelName():                           schema_pkg_apis_placement_v1beta1_EnvelopeIdentifier(ref),
 		placementv1beta1.FailedResourcePlacement{}.OpenAPIModelName():                      schema_pkg_apis_placement_v1beta1_FailedResourcePlacement(ref),
 		placementv1beta1.FailurePolicy{}.OpenAPIModelName():                                schema_pkg_apis_placement_v1beta1_FailurePolicy(ref),
+		placementv1beta1.GoverningPolicy{}.OpenAPIModelName():                              schema_pkg_apis_placement_v1beta1_GoverningPolicy(ref),
 		placementv1beta1.JSONPatchOverride{}.OpenAPIModelName():                            schema_pkg_apis_placement_v1beta1_JSONPatchOverride(ref),
 		placementv1beta1.Manifest{}.OpenAPIModelName():                                     schema_pkg_apis_placement_v1beta1_Manifest(ref),
 		placementv1beta1.ManifestCondition{}.OpenAPIModelName():                            schema_pkg_apis_placement_v1beta1_ManifestCondition(ref),
@@ -270,6 +274,7 @@ func GetOpenAPIDefinitions(ref common.ReferenceCallback) map[string]common.OpenA
 		placementv1beta1.PlacementRef{}.OpenAPIModelName():                                 schema_pkg_apis_placement_v1beta1_PlacementRef(ref),
 		placementv1beta1.PlacementSpec{}.OpenAPIModelName():                                schema_pkg_apis_placement_v1beta1_PlacementSpec(ref),
 		placementv1beta1.PlacementStatus{}.OpenAPIModelName():                              schema_pkg_apis_placement_v1beta1_PlacementStatus(ref),
+		placementv1beta1.PolicyOverride{}.OpenAPIModelName():                               schema_pkg_apis_placement_v1beta1_PolicyOverride(ref),
 		placementv1beta1.PreferredClusterSelector{}.OpenAPIModelName():                     schema_pkg_apis_placement_v1beta1_PreferredClusterSelector(ref),
 		placementv1beta1.PropertySelector{}.OpenAPIModelName():                             schema_pkg_apis_placement_v1beta1_PropertySelector(ref),
 		placementv1beta1.PropertySelectorRequirement{}.OpenAPIModelName():                  schema_pkg_apis_placement_v1beta1_PropertySelectorRequirement(ref),
@@ -330,6 +335,18 @@ func GetOpenAPIDefinitions(ref common.ReferenceCallback) map[string]common.OpenA
 		placementv1beta1.WorkSpec{}.OpenAPIModelName():                                     schema_pkg_apis_placement_v1beta1_WorkSpec(ref),
 		placementv1beta1.WorkStatus{}.OpenAPIModelName():                                   schema_pkg_apis_placement_v1beta1_WorkStatus(ref),
 		placementv1beta1.WorkloadTemplate{}.OpenAPIModelName():                             schema_pkg_apis_placement_v1beta1_WorkloadTemplate(ref),
+		v1alpha1.ApprovalRule{}.OpenAPIModelName():                                         schema_pkg_apis_rollout_v1alpha1_ApprovalRule(ref),
+		v1alpha1.ClusterRolloutPolicy{}.OpenAPIModelName():                                 schema_pkg_apis_rollout_v1alpha1_ClusterRolloutPolicy(ref),
+		v1alpha1.ClusterRolloutPolicyList{}.OpenAPIModelName():                             schema_pkg_apis_rollout_v1alpha1_ClusterRolloutPolicyList(ref),
+		v1alpha1.FailurePolicyRule{}.OpenAPIModelName():                                    schema_pkg_apis_rollout_v1alpha1_FailurePolicyRule(ref),
+		v1alpha1.PolicyGoverns{}.OpenAPIModelName():                                        schema_pkg_apis_rollout_v1alpha1_PolicyGoverns(ref),
+		v1alpha1.PolicyMatch{}.OpenAPIModelName():                                          schema_pkg_apis_rollout_v1alpha1_PolicyMatch(ref),
+		v1alpha1.PolicyRules{}.OpenAPIModelName():                                          schema_pkg_apis_rollout_v1alpha1_PolicyRules(ref),
+		v1alpha1.RolloutPolicy{}.OpenAPIModelName():                                        schema_pkg_apis_rollout_v1alpha1_RolloutPolicy(ref),
+		v1alpha1.RolloutPolicyList{}.OpenAPIModelName():                                    schema_pkg_apis_rollout_v1alpha1_RolloutPolicyList(ref),
+		v1alpha1.RolloutPolicySpec{}.OpenAPIModelName():                                    schema_pkg_apis_rollout_v1alpha1_RolloutPolicySpec(ref),
+		v1alpha1.RolloutPolicyStatus{}.OpenAPIModelName():                                  schema_pkg_apis_rollout_v1alpha1_RolloutPolicyStatus(ref),
+		v1alpha1.SoakRule{}.OpenAPIModelName():                                             schema_pkg_apis_rollout_v1alpha1_SoakRule(ref),
 		rbacv1.AggregationRule{}.OpenAPIModelName():                                        schema_k8sio_api_rbac_v1_AggregationRule(ref),
 		rbacv1.ClusterRole{}.OpenAPIModelName():                                            schema_k8sio_api_rbac_v1_ClusterRole(ref),
 		rbacv1.ClusterRoleBinding{}.OpenAPIModelName():                                     schema_k8sio_api_rbac_v1_ClusterRoleBinding(ref),
@@ -4764,6 +4781,78 @@ func schema_pkg_apis_placement_v1_FailurePolicy(ref common.ReferenceCallback) co
 	}
 }
 
+func schema_pkg_apis_placement_v1_GoverningPolicy(ref common.ReferenceCallback) common.OpenAPIDefinition {
+	return common.OpenAPIDefinition{
+		Schema: spec.Schema{
+			SchemaProps: spec.SchemaProps{
+				Description: "GoverningPolicy is a rollout policy that governs a run.",
+				Type:        []string{"object"},
+				Properties: map[string]spec.Schema{
+					"kind": {
+						SchemaProps: spec.SchemaProps{
+							Description: "kind is ClusterRolloutPolicy, or RolloutPolicy for one of the run's namespace.",
+							Default:     "",
+							Type:        []string{"string"},
+							Format:      "",
+						},
+					},
+					"name": {
+						SchemaProps: spec.SchemaProps{
+							Description: "name is the name of the policy.",
+							Default:     "",
+							Type:        []string{"string"},
+							Format:      "",
+						},
+					},
+					"uid": {
+						SchemaProps: spec.SchemaProps{
+							Description: "uid is the uid of the policy.",
+							Default:     "",
+							Type:        []string{"string"},
+							Format:      "",
+						},
+					},
+					"generation": {
+						SchemaProps: spec.SchemaProps{
+							Description: "generation is the generation of the policy that the run was held to.",
+							Default:     0,
+							Type:        []string{"integer"},
+							Format:      "int64",
+						},
+					},
+					"stages": {
+						VendorExtensible: spec.VendorExtensible{
+							Extensions: spec.Extensions{
+								"x-kubernetes-list-type": "atomic",
+							},
+						},
+						SchemaProps: spec.SchemaProps{
+							Description: "stages are the names of the stages that have a cluster which the policy protects.",
+							Type:        []string{"array"},
+							Items: &spec.SchemaOrArray{
+								Schema: &spec.Schema{
+									SchemaProps: spec.SchemaProps{
+										Type:   []string{"string"},
+										Format: "",
+									},
+								},
+							},
+						},
+					},
+					"overridden": {
+						SchemaProps: spec.SchemaProps{
+							Description: "overridden reports whether the run violates the policy by its policyOverride.",
+							Type:        []string{"boolean"},
+							Format:      "",
+						},
+					},
+				},
+				Required: []string{"kind", "name", "uid", "generation"},
+			},
+		},
+	}
+}
+
 func schema_pkg_apis_placement_v1_JSONPatchOverride(ref common.ReferenceCallback) common.OpenAPIDefinition {
 	return common.OpenAPIDefinition{
 		Schema: spec.Schema{
@@ -5680,6 +5769,47 @@ func schema_pkg_apis_placement_v1_PlacementStatus(ref common.ReferenceCallback) 
 		},
 		Dependencies: []string{
 			placementv1.PerClusterPlacementStatus{}.OpenAPIModelName(), placementv1.PlacementPruneRecord{}.OpenAPIModelName(), placementv1.ResourceIdentifier{}.OpenAPIModelName(), metav1.Condition{}.OpenAPIModelName()},
+	}
+}
+
+func schema_pkg_apis_placement_v1_PolicyOverride(ref common.ReferenceCallback) common.OpenAPIDefinition {
+	return common.OpenAPIDefinition{
+		Schema: spec.Schema{
+			SchemaProps: spec.SchemaProps{
+				Description: "PolicyOverride is which rollout policies a run may violate, and why.",
+				Type:        []string{"object"},
+				Properties: map[string]spec.Schema{
+					"policies": {
+						VendorExtensible: spec.VendorExtensible{
+							Extensions: spec.Extensions{
+								"x-kubernetes-list-type": "set",
+							},
+						},
+						SchemaProps: spec.SchemaProps{
+							Description: "policies are the names of ClusterRolloutPolicies, 1 to 10.",
+							Type:        []string{"array"},
+							Items: &spec.SchemaOrArray{
+								Schema: &spec.Schema{
+									SchemaProps: spec.SchemaProps{
+										Type:   []string{"string"},
+										Format: "",
+									},
+								},
+							},
+						},
+					},
+					"reason": {
+						SchemaProps: spec.SchemaProps{
+							Description: "reason is why, for the history of the run. At most 1024 characters.",
+							Default:     "",
+							Type:        []string{"string"},
+							Format:      "",
+						},
+					},
+				},
+				Required: []string{"policies", "reason"},
+			},
+		},
 	}
 }
 
@@ -8242,10 +8372,18 @@ func schema_pkg_apis_placement_v1_UpdateRunSpec(ref common.ReferenceCallback) co
 							Format:      "",
 						},
 					},
+					"policyOverride": {
+						SchemaProps: spec.SchemaProps{
+							Description: "policyOverride lets the run violate rollout policies. The user who creates the run must have the verb override on each of them. It cannot be changed.",
+							Ref:         ref(placementv1.PolicyOverride{}.OpenAPIModelName()),
+						},
+					},
 				},
 				Required: []string{"placementName", "stagedRolloutStrategyName"},
 			},
 		},
+		Dependencies: []string{
+			placementv1.PolicyOverride{}.OpenAPIModelName()},
 	}
 }
 
@@ -8317,6 +8455,24 @@ func schema_pkg_apis_placement_v1_UpdateRunStatus(ref common.ReferenceCallback) 
 						SchemaProps: spec.SchemaProps{
 							Description: "deletionStageStatus is the progress of the last stage of every run, which removes the resources from clusters that are no longer picked.",
 							Ref:         ref(placementv1.StageUpdatingStatus{}.OpenAPIModelName()),
+						},
+					},
+					"policies": {
+						VendorExtensible: spec.VendorExtensible{
+							Extensions: spec.Extensions{
+								"x-kubernetes-list-type": "atomic",
+							},
+						},
+						SchemaProps: spec.SchemaProps{
+							Description: "policies are the rollout policies that govern the run, as they were when it was initialized. A later change of a policy does not touch a run that has started.",
+							Type:        []string{"array"},
+							Items: &spec.SchemaOrArray{
+								Schema: &spec.Schema{
+									SchemaProps: spec.SchemaProps{
+										Ref: ref(placementv1.GoverningPolicy{}.OpenAPIModelName()),
+									},
+								},
+							},
 						},
 					},
 					"initializationStartTime": {
@@ -8420,7 +8576,7 @@ func schema_pkg_apis_placement_v1_UpdateRunStatus(ref common.ReferenceCallback) 
 			},
 		},
 		Dependencies: []string{
-			placementv1.ApplyStrategy{}.OpenAPIModelName(), placementv1.DecisionUser{}.OpenAPIModelName(), placementv1.StageUpdatingStatus{}.OpenAPIModelName(), placementv1.UpdateRunHistoryEntry{}.OpenAPIModelName(), placementv1.UpdateRunReference{}.OpenAPIModelName(), placementv1.UpdateRunTurn{}.OpenAPIModelName(), placementv1.UpdateStrategySpec{}.OpenAPIModelName(), metav1.Condition{}.OpenAPIModelName(), metav1.Time{}.OpenAPIModelName()},
+			placementv1.ApplyStrategy{}.OpenAPIModelName(), placementv1.DecisionUser{}.OpenAPIModelName(), placementv1.GoverningPolicy{}.OpenAPIModelName(), placementv1.StageUpdatingStatus{}.OpenAPIModelName(), placementv1.UpdateRunHistoryEntry{}.OpenAPIModelName(), placementv1.UpdateRunReference{}.OpenAPIModelName(), placementv1.UpdateRunTurn{}.OpenAPIModelName(), placementv1.UpdateStrategySpec{}.OpenAPIModelName(), metav1.Condition{}.OpenAPIModelName(), metav1.Time{}.OpenAPIModelName()},
 	}
 }
 
@@ -11785,6 +11941,78 @@ func schema_pkg_apis_placement_v1beta1_FailurePolicy(ref common.ReferenceCallbac
 	}
 }
 
+func schema_pkg_apis_placement_v1beta1_GoverningPolicy(ref common.ReferenceCallback) common.OpenAPIDefinition {
+	return common.OpenAPIDefinition{
+		Schema: spec.Schema{
+			SchemaProps: spec.SchemaProps{
+				Description: "GoverningPolicy is a rollout policy that governs a run.",
+				Type:        []string{"object"},
+				Properties: map[string]spec.Schema{
+					"kind": {
+						SchemaProps: spec.SchemaProps{
+							Description: "kind is ClusterRolloutPolicy, or RolloutPolicy for one of the run's namespace.",
+							Default:     "",
+							Type:        []string{"string"},
+							Format:      "",
+						},
+					},
+					"name": {
+						SchemaProps: spec.SchemaProps{
+							Description: "name is the name of the policy.",
+							Default:     "",
+							Type:        []string{"string"},
+							Format:      "",
+						},
+					},
+					"uid": {
+						SchemaProps: spec.SchemaProps{
+							Description: "uid is the uid of the policy.",
+							Default:     "",
+							Type:        []string{"string"},
+							Format:      "",
+						},
+					},
+					"generation": {
+						SchemaProps: spec.SchemaProps{
+							Description: "generation is the generation of the policy that the run was held to.",
+							Default:     0,
+							Type:        []string{"integer"},
+							Format:      "int64",
+						},
+					},
+					"stages": {
+						VendorExtensible: spec.VendorExtensible{
+							Extensions: spec.Extensions{
+								"x-kubernetes-list-type": "atomic",
+							},
+						},
+						SchemaProps: spec.SchemaProps{
+							Description: "stages are the names of the stages that have a cluster which the policy protects.",
+							Type:        []string{"array"},
+							Items: &spec.SchemaOrArray{
+								Schema: &spec.Schema{
+									SchemaProps: spec.SchemaProps{
+										Type:   []string{"string"},
+										Format: "",
+									},
+								},
+							},
+						},
+					},
+					"overridden": {
+						SchemaProps: spec.SchemaProps{
+							Description: "overridden reports whether the run violates the policy by its policyOverride.",
+							Type:        []string{"boolean"},
+							Format:      "",
+						},
+					},
+				},
+				Required: []string{"kind", "name", "uid", "generation"},
+			},
+		},
+	}
+}
+
 func schema_pkg_apis_placement_v1beta1_JSONPatchOverride(ref common.ReferenceCallback) common.OpenAPIDefinition {
 	return common.OpenAPIDefinition{
 		Schema: spec.Schema{
@@ -12701,6 +12929,47 @@ func schema_pkg_apis_placement_v1beta1_PlacementStatus(ref common.ReferenceCallb
 		},
 		Dependencies: []string{
 			placementv1beta1.PerClusterPlacementStatus{}.OpenAPIModelName(), placementv1beta1.PlacementPruneRecord{}.OpenAPIModelName(), placementv1beta1.ResourceIdentifier{}.OpenAPIModelName(), metav1.Condition{}.OpenAPIModelName()},
+	}
+}
+
+func schema_pkg_apis_placement_v1beta1_PolicyOverride(ref common.ReferenceCallback) common.OpenAPIDefinition {
+	return common.OpenAPIDefinition{
+		Schema: spec.Schema{
+			SchemaProps: spec.SchemaProps{
+				Description: "PolicyOverride is which rollout policies a run may violate, and why.",
+				Type:        []string{"object"},
+				Properties: map[string]spec.Schema{
+					"policies": {
+						VendorExtensible: spec.VendorExtensible{
+							Extensions: spec.Extensions{
+								"x-kubernetes-list-type": "set",
+							},
+						},
+						SchemaProps: spec.SchemaProps{
+							Description: "policies are the names of ClusterRolloutPolicies, 1 to 10.",
+							Type:        []string{"array"},
+							Items: &spec.SchemaOrArray{
+								Schema: &spec.Schema{
+									SchemaProps: spec.SchemaProps{
+										Type:   []string{"string"},
+										Format: "",
+									},
+								},
+							},
+						},
+					},
+					"reason": {
+						SchemaProps: spec.SchemaProps{
+							Description: "reason is why, for the history of the run. At most 1024 characters.",
+							Default:     "",
+							Type:        []string{"string"},
+							Format:      "",
+						},
+					},
+				},
+				Required: []string{"policies", "reason"},
+			},
+		},
 	}
 }
 
@@ -15263,10 +15532,18 @@ func schema_pkg_apis_placement_v1beta1_UpdateRunSpec(ref common.ReferenceCallbac
 							Format:      "",
 						},
 					},
+					"policyOverride": {
+						SchemaProps: spec.SchemaProps{
+							Description: "policyOverride lets the run violate rollout policies. The user who creates the run must have the verb override on each of them. It cannot be changed.",
+							Ref:         ref(placementv1beta1.PolicyOverride{}.OpenAPIModelName()),
+						},
+					},
 				},
 				Required: []string{"placementName", "stagedRolloutStrategyName"},
 			},
 		},
+		Dependencies: []string{
+			placementv1beta1.PolicyOverride{}.OpenAPIModelName()},
 	}
 }
 
@@ -15338,6 +15615,24 @@ func schema_pkg_apis_placement_v1beta1_UpdateRunStatus(ref common.ReferenceCallb
 						SchemaProps: spec.SchemaProps{
 							Description: "deletionStageStatus is the progress of the last stage of every run, which removes the resources from clusters that are no longer picked.",
 							Ref:         ref(placementv1beta1.StageUpdatingStatus{}.OpenAPIModelName()),
+						},
+					},
+					"policies": {
+						VendorExtensible: spec.VendorExtensible{
+							Extensions: spec.Extensions{
+								"x-kubernetes-list-type": "atomic",
+							},
+						},
+						SchemaProps: spec.SchemaProps{
+							Description: "policies are the rollout policies that govern the run, as they were when it was initialized. A later change of a policy does not touch a run that has started.",
+							Type:        []string{"array"},
+							Items: &spec.SchemaOrArray{
+								Schema: &spec.Schema{
+									SchemaProps: spec.SchemaProps{
+										Ref: ref(placementv1beta1.GoverningPolicy{}.OpenAPIModelName()),
+									},
+								},
+							},
 						},
 					},
 					"initializationStartTime": {
@@ -15441,7 +15736,7 @@ func schema_pkg_apis_placement_v1beta1_UpdateRunStatus(ref common.ReferenceCallb
 			},
 		},
 		Dependencies: []string{
-			placementv1beta1.ApplyStrategy{}.OpenAPIModelName(), placementv1beta1.DecisionUser{}.OpenAPIModelName(), placementv1beta1.StageUpdatingStatus{}.OpenAPIModelName(), placementv1beta1.UpdateRunHistoryEntry{}.OpenAPIModelName(), placementv1beta1.UpdateRunReference{}.OpenAPIModelName(), placementv1beta1.UpdateRunTurn{}.OpenAPIModelName(), placementv1beta1.UpdateStrategySpec{}.OpenAPIModelName(), metav1.Condition{}.OpenAPIModelName(), metav1.Time{}.OpenAPIModelName()},
+			placementv1beta1.ApplyStrategy{}.OpenAPIModelName(), placementv1beta1.DecisionUser{}.OpenAPIModelName(), placementv1beta1.GoverningPolicy{}.OpenAPIModelName(), placementv1beta1.StageUpdatingStatus{}.OpenAPIModelName(), placementv1beta1.UpdateRunHistoryEntry{}.OpenAPIModelName(), placementv1beta1.UpdateRunReference{}.OpenAPIModelName(), placementv1beta1.UpdateRunTurn{}.OpenAPIModelName(), placementv1beta1.UpdateStrategySpec{}.OpenAPIModelName(), metav1.Condition{}.OpenAPIModelName(), metav1.Time{}.OpenAPIModelName()},
 	}
 }
 
@@ -15813,6 +16108,578 @@ func schema_pkg_apis_placement_v1beta1_WorkloadTemplate(ref common.ReferenceCall
 		},
 		Dependencies: []string{
 			placementv1beta1.Manifest{}.OpenAPIModelName()},
+	}
+}
+
+func schema_pkg_apis_rollout_v1alpha1_ApprovalRule(ref common.ReferenceCallback) common.OpenAPIDefinition {
+	return common.OpenAPIDefinition{
+		Schema: spec.Schema{
+			SchemaProps: spec.SchemaProps{
+				Description: "ApprovalRule says which approval a governed stage must ask for. A stage may ask for more.",
+				Type:        []string{"object"},
+				Properties: map[string]spec.Schema{
+					"position": {
+						SchemaProps: spec.SchemaProps{
+							Description: "position is Before, After or Any. It defaults to Before, which alone keeps a version off the clusters.\n\nPossible enum values:\n - `\"After\"` is after the last cluster of the stage.\n - `\"Any\"` is before or after the stage.\n - `\"Before\"` is before the first cluster of the stage.",
+							Default:     "Before",
+							Type:        []string{"string"},
+							Format:      "",
+							Enum:        []interface{}{"After", "Any", "Before"},
+						},
+					},
+					"required": {
+						SchemaProps: spec.SchemaProps{
+							Description: "required is how many different users must approve, from 1 to 10. It defaults to 1.",
+							Default:     1,
+							Type:        []string{"integer"},
+							Format:      "int32",
+						},
+					},
+					"groups": {
+						VendorExtensible: spec.VendorExtensible{
+							Extensions: spec.Extensions{
+								"x-kubernetes-list-type": "set",
+							},
+						},
+						SchemaProps: spec.SchemaProps{
+							Description: "groups are groups of which a stage must name one or more, and no other, at most 10. Empty demands none.",
+							Type:        []string{"array"},
+							Items: &spec.SchemaOrArray{
+								Schema: &spec.Schema{
+									SchemaProps: spec.SchemaProps{
+										Type:   []string{"string"},
+										Format: "",
+									},
+								},
+							},
+						},
+					},
+					"allowRequester": {
+						SchemaProps: spec.SchemaProps{
+							Description: "allowRequester reports whether the approval may be by the user who created the run. It defaults to true.",
+							Type:        []string{"boolean"},
+							Format:      "",
+						},
+					},
+					"maxExpiresAfter": {
+						SchemaProps: spec.SchemaProps{
+							Description: "maxExpiresAfter is the longest time in which the stage may take the approval, such as 72h. Not set means for ever.",
+							Ref:         ref(metav1.Duration{}.OpenAPIModelName()),
+						},
+					},
+				},
+			},
+		},
+		Dependencies: []string{
+			metav1.Duration{}.OpenAPIModelName()},
+	}
+}
+
+func schema_pkg_apis_rollout_v1alpha1_ClusterRolloutPolicy(ref common.ReferenceCallback) common.OpenAPIDefinition {
+	return common.OpenAPIDefinition{
+		Schema: spec.Schema{
+			SchemaProps: spec.SchemaProps{
+				Description: "ClusterRolloutPolicy binds rollouts to rules that their strategies must meet. It is the platform's: it can bind the rollouts of namespaces, whose teams write their strategies themselves. A policy changes no strategy; what does not meet it is refused.",
+				Type:        []string{"object"},
+				Properties: map[string]spec.Schema{
+					"kind": {
+						SchemaProps: spec.SchemaProps{
+							Description: "Kind is a string value representing the REST resource this object represents. Servers may infer this from the endpoint the client submits requests to. Cannot be updated. In CamelCase. More info: https://git.k8s.io/community/contributors/devel/sig-architecture/api-conventions.md#types-kinds",
+							Type:        []string{"string"},
+							Format:      "",
+						},
+					},
+					"apiVersion": {
+						SchemaProps: spec.SchemaProps{
+							Description: "APIVersion defines the versioned schema of this representation of an object. Servers should convert recognized schemas to the latest internal value, and may reject unrecognized values. More info: https://git.k8s.io/community/contributors/devel/sig-architecture/api-conventions.md#resources",
+							Type:        []string{"string"},
+							Format:      "",
+						},
+					},
+					"metadata": {
+						SchemaProps: spec.SchemaProps{
+							Description: "metadata is the object's standard metadata.",
+							Default:     map[string]interface{}{},
+							Ref:         ref(metav1.ObjectMeta{}.OpenAPIModelName()),
+						},
+					},
+					"spec": {
+						SchemaProps: spec.SchemaProps{
+							Description: "spec says which rollouts the policy binds, which clusters it protects, and what it demands.",
+							Default:     map[string]interface{}{},
+							Ref:         ref(v1alpha1.RolloutPolicySpec{}.OpenAPIModelName()),
+						},
+					},
+					"status": {
+						SchemaProps: spec.SchemaProps{
+							Description: "status says what the policy governs, written by Stagegate.",
+							Default:     map[string]interface{}{},
+							Ref:         ref(v1alpha1.RolloutPolicyStatus{}.OpenAPIModelName()),
+						},
+					},
+				},
+				Required: []string{"spec"},
+			},
+		},
+		Dependencies: []string{
+			v1alpha1.RolloutPolicySpec{}.OpenAPIModelName(), v1alpha1.RolloutPolicyStatus{}.OpenAPIModelName(), metav1.ObjectMeta{}.OpenAPIModelName()},
+	}
+}
+
+func schema_pkg_apis_rollout_v1alpha1_ClusterRolloutPolicyList(ref common.ReferenceCallback) common.OpenAPIDefinition {
+	return common.OpenAPIDefinition{
+		Schema: spec.Schema{
+			SchemaProps: spec.SchemaProps{
+				Description: "ClusterRolloutPolicyList is a list of ClusterRolloutPolicies.",
+				Type:        []string{"object"},
+				Properties: map[string]spec.Schema{
+					"kind": {
+						SchemaProps: spec.SchemaProps{
+							Description: "Kind is a string value representing the REST resource this object represents. Servers may infer this from the endpoint the client submits requests to. Cannot be updated. In CamelCase. More info: https://git.k8s.io/community/contributors/devel/sig-architecture/api-conventions.md#types-kinds",
+							Type:        []string{"string"},
+							Format:      "",
+						},
+					},
+					"apiVersion": {
+						SchemaProps: spec.SchemaProps{
+							Description: "APIVersion defines the versioned schema of this representation of an object. Servers should convert recognized schemas to the latest internal value, and may reject unrecognized values. More info: https://git.k8s.io/community/contributors/devel/sig-architecture/api-conventions.md#resources",
+							Type:        []string{"string"},
+							Format:      "",
+						},
+					},
+					"metadata": {
+						SchemaProps: spec.SchemaProps{
+							Description: "metadata is the list's standard metadata.",
+							Default:     map[string]interface{}{},
+							Ref:         ref(metav1.ListMeta{}.OpenAPIModelName()),
+						},
+					},
+					"items": {
+						SchemaProps: spec.SchemaProps{
+							Description: "items are the ClusterRolloutPolicies.",
+							Type:        []string{"array"},
+							Items: &spec.SchemaOrArray{
+								Schema: &spec.Schema{
+									SchemaProps: spec.SchemaProps{
+										Ref: ref(v1alpha1.ClusterRolloutPolicy{}.OpenAPIModelName()),
+									},
+								},
+							},
+						},
+					},
+				},
+				Required: []string{"items"},
+			},
+		},
+		Dependencies: []string{
+			v1alpha1.ClusterRolloutPolicy{}.OpenAPIModelName(), metav1.ListMeta{}.OpenAPIModelName()},
+	}
+}
+
+func schema_pkg_apis_rollout_v1alpha1_FailurePolicyRule(ref common.ReferenceCallback) common.OpenAPIDefinition {
+	return common.OpenAPIDefinition{
+		Schema: spec.Schema{
+			SchemaProps: spec.SchemaProps{
+				Description: "FailurePolicyRule says which failurePolicy a governed stage must have.",
+				Type:        []string{"object"},
+				Properties: map[string]spec.Schema{
+					"maxClusterTimeout": {
+						SchemaProps: spec.SchemaProps{
+							Description: "maxClusterTimeout is the longest clusterTimeout, such as 30m. Not set means any.",
+							Ref:         ref(metav1.Duration{}.OpenAPIModelName()),
+						},
+					},
+					"maxFailures": {
+						SchemaProps: spec.SchemaProps{
+							Description: "maxFailures is the largest maxFailures: a number, or a percentage from 0% to 100% of the stage's clusters. Not set means any.",
+							Ref:         ref(intstr.IntOrString{}.OpenAPIModelName()),
+						},
+					},
+					"onFailure": {
+						VendorExtensible: spec.VendorExtensible{
+							Extensions: spec.Extensions{
+								"x-kubernetes-list-type": "set",
+							},
+						},
+						SchemaProps: spec.SchemaProps{
+							Description: "onFailure are the actions of which the stage must have one. Empty means any.",
+							Type:        []string{"array"},
+							Items: &spec.SchemaOrArray{
+								Schema: &spec.Schema{
+									SchemaProps: spec.SchemaProps{
+										Type:   []string{"string"},
+										Format: "",
+										Enum:   []interface{}{"Fail", "Pause", "Rollback"},
+									},
+								},
+							},
+						},
+					},
+				},
+			},
+		},
+		Dependencies: []string{
+			metav1.Duration{}.OpenAPIModelName(), intstr.IntOrString{}.OpenAPIModelName()},
+	}
+}
+
+func schema_pkg_apis_rollout_v1alpha1_PolicyGoverns(ref common.ReferenceCallback) common.OpenAPIDefinition {
+	return common.OpenAPIDefinition{
+		Schema: spec.Schema{
+			SchemaProps: spec.SchemaProps{
+				Description: "PolicyGoverns counts what a policy governs.",
+				Type:        []string{"object"},
+				Properties: map[string]spec.Schema{
+					"clusters": {
+						SchemaProps: spec.SchemaProps{
+							Description: "clusters is the number of member clusters that the policy protects.",
+							Type:        []string{"integer"},
+							Format:      "int32",
+						},
+					},
+					"placements": {
+						SchemaProps: spec.SchemaProps{
+							Description: "placements is the number of placements that the policy binds and that pick a protected cluster.",
+							Type:        []string{"integer"},
+							Format:      "int32",
+						},
+					},
+					"activeRuns": {
+						SchemaProps: spec.SchemaProps{
+							Description: "activeRuns is the number of runs that the policy governs and that are not over.",
+							Type:        []string{"integer"},
+							Format:      "int32",
+						},
+					},
+				},
+			},
+		},
+	}
+}
+
+func schema_pkg_apis_rollout_v1alpha1_PolicyMatch(ref common.ReferenceCallback) common.OpenAPIDefinition {
+	return common.OpenAPIDefinition{
+		Schema: spec.Schema{
+			SchemaProps: spec.SchemaProps{
+				Description: "PolicyMatch says which rollouts a policy binds.",
+				Type:        []string{"object"},
+				Properties: map[string]spec.Schema{
+					"clusterScoped": {
+						SchemaProps: spec.SchemaProps{
+							Description: "clusterScoped reports whether the policy binds ClusterStagedUpdateRuns and ClusterResourcePlacements. It defaults to true.",
+							Type:        []string{"boolean"},
+							Format:      "",
+						},
+					},
+					"namespaceSelector": {
+						SchemaProps: spec.SchemaProps{
+							Description: "namespaceSelector picks the namespaces whose StagedUpdateRuns and ResourcePlacements the policy binds, by the labels of the Namespace on the hub. Absent picks none, empty picks all.",
+							Ref:         ref(metav1.LabelSelector{}.OpenAPIModelName()),
+						},
+					},
+					"placementSelector": {
+						SchemaProps: spec.SchemaProps{
+							Description: "placementSelector picks among the cluster-scoped placements by their labels. Absent picks all. It says nothing of placements in namespaces, since teams write the labels of their own placements.",
+							Ref:         ref(metav1.LabelSelector{}.OpenAPIModelName()),
+						},
+					},
+				},
+			},
+		},
+		Dependencies: []string{
+			metav1.LabelSelector{}.OpenAPIModelName()},
+	}
+}
+
+func schema_pkg_apis_rollout_v1alpha1_PolicyRules(ref common.ReferenceCallback) common.OpenAPIDefinition {
+	return common.OpenAPIDefinition{
+		Schema: spec.Schema{
+			SchemaProps: spec.SchemaProps{
+				Description: "PolicyRules are what a policy demands of rollouts to protected clusters. A stage that has a protected cluster is a governed stage.",
+				Type:        []string{"object"},
+				Properties: map[string]spec.Schema{
+					"deny": {
+						SchemaProps: spec.SchemaProps{
+							Description: "deny keeps rollouts off the protected clusters altogether.",
+							Type:        []string{"boolean"},
+							Format:      "",
+						},
+					},
+					"staged": {
+						SchemaProps: spec.SchemaProps{
+							Description: "staged demands that the strategy of a placement which picks protected clusters is of type External, so that runs alone move them. Such a placement can be deleted only once runs have taken it off the protected clusters, or with its namespace.",
+							Type:        []string{"boolean"},
+							Format:      "",
+						},
+					},
+					"approval": {
+						SchemaProps: spec.SchemaProps{
+							Description: "approval demands an approval at each governed stage.",
+							Ref:         ref(v1alpha1.ApprovalRule{}.OpenAPIModelName()),
+						},
+					},
+					"soak": {
+						SchemaProps: spec.SchemaProps{
+							Description: "soak demands that other clusters have the version for some time first.",
+							Ref:         ref(v1alpha1.SoakRule{}.OpenAPIModelName()),
+						},
+					},
+					"maxConcurrency": {
+						SchemaProps: spec.SchemaProps{
+							Description: "maxConcurrency is the largest maxConcurrency of a governed stage: a number from 1, or a percentage from 1% to 100% of the stage's clusters.",
+							Ref:         ref(intstr.IntOrString{}.OpenAPIModelName()),
+						},
+					},
+					"maxStageClusters": {
+						SchemaProps: spec.SchemaProps{
+							Description: "maxStageClusters is the largest number of protected clusters in one stage, at least 1.",
+							Type:        []string{"integer"},
+							Format:      "int32",
+						},
+					},
+					"failurePolicy": {
+						SchemaProps: spec.SchemaProps{
+							Description: "failurePolicy demands that a governed stage gives clusters up that do not become available.",
+							Ref:         ref(v1alpha1.FailurePolicyRule{}.OpenAPIModelName()),
+						},
+					},
+				},
+			},
+		},
+		Dependencies: []string{
+			v1alpha1.ApprovalRule{}.OpenAPIModelName(), v1alpha1.FailurePolicyRule{}.OpenAPIModelName(), v1alpha1.SoakRule{}.OpenAPIModelName(), intstr.IntOrString{}.OpenAPIModelName()},
+	}
+}
+
+func schema_pkg_apis_rollout_v1alpha1_RolloutPolicy(ref common.ReferenceCallback) common.OpenAPIDefinition {
+	return common.OpenAPIDefinition{
+		Schema: spec.Schema{
+			SchemaProps: spec.SchemaProps{
+				Description: "RolloutPolicy binds the rollouts of its namespace to rules that their strategies must meet. It can only add to what ClusterRolloutPolicies demand.",
+				Type:        []string{"object"},
+				Properties: map[string]spec.Schema{
+					"kind": {
+						SchemaProps: spec.SchemaProps{
+							Description: "Kind is a string value representing the REST resource this object represents. Servers may infer this from the endpoint the client submits requests to. Cannot be updated. In CamelCase. More info: https://git.k8s.io/community/contributors/devel/sig-architecture/api-conventions.md#types-kinds",
+							Type:        []string{"string"},
+							Format:      "",
+						},
+					},
+					"apiVersion": {
+						SchemaProps: spec.SchemaProps{
+							Description: "APIVersion defines the versioned schema of this representation of an object. Servers should convert recognized schemas to the latest internal value, and may reject unrecognized values. More info: https://git.k8s.io/community/contributors/devel/sig-architecture/api-conventions.md#resources",
+							Type:        []string{"string"},
+							Format:      "",
+						},
+					},
+					"metadata": {
+						SchemaProps: spec.SchemaProps{
+							Description: "metadata is the object's standard metadata.",
+							Default:     map[string]interface{}{},
+							Ref:         ref(metav1.ObjectMeta{}.OpenAPIModelName()),
+						},
+					},
+					"spec": {
+						SchemaProps: spec.SchemaProps{
+							Description: "spec says which clusters the policy protects, and what it demands.",
+							Default:     map[string]interface{}{},
+							Ref:         ref(v1alpha1.RolloutPolicySpec{}.OpenAPIModelName()),
+						},
+					},
+					"status": {
+						SchemaProps: spec.SchemaProps{
+							Description: "status says what the policy governs, written by Stagegate.",
+							Default:     map[string]interface{}{},
+							Ref:         ref(v1alpha1.RolloutPolicyStatus{}.OpenAPIModelName()),
+						},
+					},
+				},
+				Required: []string{"spec"},
+			},
+		},
+		Dependencies: []string{
+			v1alpha1.RolloutPolicySpec{}.OpenAPIModelName(), v1alpha1.RolloutPolicyStatus{}.OpenAPIModelName(), metav1.ObjectMeta{}.OpenAPIModelName()},
+	}
+}
+
+func schema_pkg_apis_rollout_v1alpha1_RolloutPolicyList(ref common.ReferenceCallback) common.OpenAPIDefinition {
+	return common.OpenAPIDefinition{
+		Schema: spec.Schema{
+			SchemaProps: spec.SchemaProps{
+				Description: "RolloutPolicyList is a list of RolloutPolicies.",
+				Type:        []string{"object"},
+				Properties: map[string]spec.Schema{
+					"kind": {
+						SchemaProps: spec.SchemaProps{
+							Description: "Kind is a string value representing the REST resource this object represents. Servers may infer this from the endpoint the client submits requests to. Cannot be updated. In CamelCase. More info: https://git.k8s.io/community/contributors/devel/sig-architecture/api-conventions.md#types-kinds",
+							Type:        []string{"string"},
+							Format:      "",
+						},
+					},
+					"apiVersion": {
+						SchemaProps: spec.SchemaProps{
+							Description: "APIVersion defines the versioned schema of this representation of an object. Servers should convert recognized schemas to the latest internal value, and may reject unrecognized values. More info: https://git.k8s.io/community/contributors/devel/sig-architecture/api-conventions.md#resources",
+							Type:        []string{"string"},
+							Format:      "",
+						},
+					},
+					"metadata": {
+						SchemaProps: spec.SchemaProps{
+							Description: "metadata is the list's standard metadata.",
+							Default:     map[string]interface{}{},
+							Ref:         ref(metav1.ListMeta{}.OpenAPIModelName()),
+						},
+					},
+					"items": {
+						SchemaProps: spec.SchemaProps{
+							Description: "items are the RolloutPolicies.",
+							Type:        []string{"array"},
+							Items: &spec.SchemaOrArray{
+								Schema: &spec.Schema{
+									SchemaProps: spec.SchemaProps{
+										Ref: ref(v1alpha1.RolloutPolicy{}.OpenAPIModelName()),
+									},
+								},
+							},
+						},
+					},
+				},
+				Required: []string{"items"},
+			},
+		},
+		Dependencies: []string{
+			v1alpha1.RolloutPolicy{}.OpenAPIModelName(), metav1.ListMeta{}.OpenAPIModelName()},
+	}
+}
+
+func schema_pkg_apis_rollout_v1alpha1_RolloutPolicySpec(ref common.ReferenceCallback) common.OpenAPIDefinition {
+	return common.OpenAPIDefinition{
+		Schema: spec.Schema{
+			SchemaProps: spec.SchemaProps{
+				Description: "RolloutPolicySpec is which clusters a policy protects, and what it demands of rollouts that reach them.",
+				Type:        []string{"object"},
+				Properties: map[string]spec.Schema{
+					"match": {
+						SchemaProps: spec.SchemaProps{
+							Description: "match says which rollouts a ClusterRolloutPolicy binds. Absent, it binds those of all cluster-scoped placements, and none in a namespace. A RolloutPolicy must not have it: it binds those of its namespace.",
+							Ref:         ref(v1alpha1.PolicyMatch{}.OpenAPIModelName()),
+						},
+					},
+					"description": {
+						SchemaProps: spec.SchemaProps{
+							Description: "description says in a sentence what the policy is for. Every refusal quotes it. At most 256 characters.",
+							Type:        []string{"string"},
+							Format:      "",
+						},
+					},
+					"enforcement": {
+						SchemaProps: spec.SchemaProps{
+							Description: "enforcement is Enforce or Warn. It defaults to Enforce.\n\nPossible enum values:\n - `\"Enforce\"` refuses what does not meet the policy.\n - `\"Warn\"` warns whoever creates a run, and lets it go on.",
+							Default:     "Enforce",
+							Type:        []string{"string"},
+							Format:      "",
+							Enum:        []interface{}{"Enforce", "Warn"},
+						},
+					},
+					"clusters": {
+						SchemaProps: spec.SchemaProps{
+							Description: "clusters picks the member clusters that the policy protects, by their labels. Absent or empty picks all.",
+							Ref:         ref(metav1.LabelSelector{}.OpenAPIModelName()),
+						},
+					},
+					"rules": {
+						SchemaProps: spec.SchemaProps{
+							Description: "rules are what the policy demands. A rollout must meet all that are given, and those of all other policies.",
+							Default:     map[string]interface{}{},
+							Ref:         ref(v1alpha1.PolicyRules{}.OpenAPIModelName()),
+						},
+					},
+				},
+				Required: []string{"rules"},
+			},
+		},
+		Dependencies: []string{
+			v1alpha1.PolicyMatch{}.OpenAPIModelName(), v1alpha1.PolicyRules{}.OpenAPIModelName(), metav1.LabelSelector{}.OpenAPIModelName()},
+	}
+}
+
+func schema_pkg_apis_rollout_v1alpha1_RolloutPolicyStatus(ref common.ReferenceCallback) common.OpenAPIDefinition {
+	return common.OpenAPIDefinition{
+		Schema: spec.Schema{
+			SchemaProps: spec.SchemaProps{
+				Description: "RolloutPolicyStatus is what a policy governs at present.",
+				Type:        []string{"object"},
+				Properties: map[string]spec.Schema{
+					"observedGeneration": {
+						SchemaProps: spec.SchemaProps{
+							Description: "observedGeneration is the generation of the policy that the status is about.",
+							Type:        []string{"integer"},
+							Format:      "int64",
+						},
+					},
+					"governs": {
+						SchemaProps: spec.SchemaProps{
+							Description: "governs counts what the policy governs at present.",
+							Default:     map[string]interface{}{},
+							Ref:         ref(v1alpha1.PolicyGoverns{}.OpenAPIModelName()),
+						},
+					},
+					"conditions": {
+						VendorExtensible: spec.VendorExtensible{
+							Extensions: spec.Extensions{
+								"x-kubernetes-list-map-keys": []interface{}{
+									"type",
+								},
+								"x-kubernetes-list-type":       "map",
+								"x-kubernetes-patch-merge-key": "type",
+								"x-kubernetes-patch-strategy":  "merge",
+							},
+						},
+						SchemaProps: spec.SchemaProps{
+							Description: "conditions of the policy: Effective.",
+							Type:        []string{"array"},
+							Items: &spec.SchemaOrArray{
+								Schema: &spec.Schema{
+									SchemaProps: spec.SchemaProps{
+										Ref: ref(metav1.Condition{}.OpenAPIModelName()),
+									},
+								},
+							},
+						},
+					},
+				},
+			},
+		},
+		Dependencies: []string{
+			v1alpha1.PolicyGoverns{}.OpenAPIModelName(), metav1.Condition{}.OpenAPIModelName()},
+	}
+}
+
+func schema_pkg_apis_rollout_v1alpha1_SoakRule(ref common.ReferenceCallback) common.OpenAPIDefinition {
+	return common.OpenAPIDefinition{
+		Schema: spec.Schema{
+			SchemaProps: spec.SchemaProps{
+				Description: "SoakRule says which clusters must have a version first, and for how long.",
+				Type:        []string{"object"},
+				Properties: map[string]spec.Schema{
+					"clusters": {
+						SchemaProps: spec.SchemaProps{
+							Description: "clusters picks the member clusters that must have the version first, by their labels. At least one of them must be in the run, and all that are in it in stages before the first governed one.",
+							Ref:         ref(metav1.LabelSelector{}.OpenAPIModelName()),
+						},
+					},
+					"duration": {
+						SchemaProps: spec.SchemaProps{
+							Description: "duration is how long the last stage of these clusters must wait after its last cluster, such as 30m.",
+							Ref:         ref(metav1.Duration{}.OpenAPIModelName()),
+						},
+					},
+				},
+				Required: []string{"clusters", "duration"},
+			},
+		},
+		Dependencies: []string{
+			metav1.Duration{}.OpenAPIModelName(), metav1.LabelSelector{}.OpenAPIModelName()},
 	}
 }
 

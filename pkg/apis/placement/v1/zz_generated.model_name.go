@@ -309,6 +309,11 @@ func (in FailurePolicy) OpenAPIModelName() string {
 }
 
 // OpenAPIModelName returns the OpenAPI model name for this type.
+func (in GoverningPolicy) OpenAPIModelName() string {
+	return "io.kubernetes-fleet.placement.v1.GoverningPolicy"
+}
+
+// OpenAPIModelName returns the OpenAPI model name for this type.
 func (in JSONPatchOverride) OpenAPIModelName() string {
 	return "io.kubernetes-fleet.placement.v1.JSONPatchOverride"
 }
@@ -401,6 +406,11 @@ func (in PlacementSpec) OpenAPIModelName() string {
 // OpenAPIModelName returns the OpenAPI model name for this type.
 func (in PlacementStatus) OpenAPIModelName() string {
 	return "io.kubernetes-fleet.placement.v1.PlacementStatus"
+}
+
+// OpenAPIModelName returns the OpenAPI model name for this type.
+func (in PolicyOverride) OpenAPIModelName() string {
+	return "io.kubernetes-fleet.placement.v1.PolicyOverride"
 }
 
 // OpenAPIModelName returns the OpenAPI model name for this type.

@@ -2651,7 +2651,7 @@ func Validate_ClusterStagedUpdateRun(
 			oldValueCorrelated bool) (errs field.ErrorList) {
 			// don't revalidate unchanged data
 			if oldValueCorrelated && op.Type == operation.Update {
-				if obj == oldObj || (obj != nil && oldObj != nil && *obj == *oldObj) {
+				if equality.Semantic.DeepEqual(obj, oldObj) {
 					return nil
 				}
 			}
@@ -5166,6 +5166,84 @@ func Validate_PlacementType(
 
 	if e := validate.Enum(ctx, op, fldPath, obj, oldObj, symbolsForPlacementType, nil); len(e) != 0 {
 		errs = append(errs, e...)
+	}
+
+	return errs
+}
+
+// Validate_PolicyOverride validates an instance of PolicyOverride according
+// to declarative validation rules in the API schema.
+func Validate_PolicyOverride(
+	ctx context.Context, op operation.Operation, fldPath *field.Path,
+	obj, oldObj *PolicyOverride) (errs field.ErrorList) {
+
+	{ // field PolicyOverride.Policies
+		fn := func(
+			fldPath *field.Path,
+			obj, oldObj []string,
+			oldValueCorrelated bool) (errs field.ErrorList) {
+			// don't revalidate unchanged data
+			if oldValueCorrelated && op.Type == operation.Update {
+				if equality.Semantic.DeepEqual(obj, oldObj) {
+					return nil
+				}
+			}
+			// call field-attached validations
+			earlyReturn := false
+			if e := validate.MaxItems(ctx, op, fldPath, obj, oldObj, 10).MarkShortCircuit(); len(e) != 0 {
+				errs = append(errs, e...)
+				earlyReturn = true
+			}
+			if e := validate.RequiredSlice(ctx, op, fldPath, obj, oldObj).MarkShortCircuit(); len(e) != 0 {
+				errs = append(errs, e...)
+				earlyReturn = true
+			}
+			if earlyReturn {
+				return // do not proceed
+			}
+			// lists with set semantics require unique values
+			if e := validate.ValSliceUnique(ctx, op, fldPath, obj, oldObj, validate.DirectEqual); len(e) != 0 {
+				errs = append(errs, e...)
+			}
+			return
+		}
+		oldVal := safe.Field(oldObj,
+			func(oldObj *PolicyOverride) []string {
+				return oldObj.Policies
+			})
+		errs = append(errs, fn(fldPath.Child("policies"), obj.Policies, oldVal, oldObj != nil)...)
+	}
+
+	{ // field PolicyOverride.Reason
+		fn := func(
+			fldPath *field.Path,
+			obj, oldObj *string,
+			oldValueCorrelated bool) (errs field.ErrorList) {
+			// don't revalidate unchanged data
+			if oldValueCorrelated && op.Type == operation.Update {
+				if obj == oldObj || (obj != nil && oldObj != nil && *obj == *oldObj) {
+					return nil
+				}
+			}
+			// call field-attached validations
+			earlyReturn := false
+			if e := validate.RequiredValue(ctx, op, fldPath, obj, oldObj).MarkShortCircuit(); len(e) != 0 {
+				errs = append(errs, e...)
+				earlyReturn = true
+			}
+			if earlyReturn {
+				return // do not proceed
+			}
+			if e := validate.MaxLength(ctx, op, fldPath, obj, oldObj, 1024); len(e) != 0 {
+				errs = append(errs, e...)
+			}
+			return
+		}
+		oldVal := safe.Field(oldObj,
+			func(oldObj *PolicyOverride) *string {
+				return &oldObj.Reason
+			})
+		errs = append(errs, fn(fldPath.Child("reason"), &obj.Reason, oldVal, oldObj != nil)...)
 	}
 
 	return errs
@@ -8005,7 +8083,7 @@ func Validate_StagedUpdateRun(
 			oldValueCorrelated bool) (errs field.ErrorList) {
 			// don't revalidate unchanged data
 			if oldValueCorrelated && op.Type == operation.Update {
-				if obj == oldObj || (obj != nil && oldObj != nil && *obj == *oldObj) {
+				if equality.Semantic.DeepEqual(obj, oldObj) {
 					return nil
 				}
 			}
@@ -8829,6 +8907,36 @@ func Validate_UpdateRunSpec(
 		errs = append(errs, fn(fldPath.Child("rollbackOf"), &obj.RollbackOf, oldVal, oldObj != nil)...)
 	}
 
+	{ // field UpdateRunSpec.PolicyOverride
+		fn := func(
+			fldPath *field.Path,
+			obj, oldObj *PolicyOverride,
+			oldValueCorrelated bool) (errs field.ErrorList) {
+			// don't revalidate unchanged data
+			if oldValueCorrelated && op.Type == operation.Update {
+				if equality.Semantic.DeepEqual(obj, oldObj) {
+					return nil
+				}
+			}
+			// call field-attached validations
+			earlyReturn := false
+			if e := validate.OptionalPointer(ctx, op, fldPath, obj, oldObj).MarkShortCircuit(); len(e) != 0 {
+				earlyReturn = true
+			}
+			if earlyReturn {
+				return // do not proceed
+			}
+			// call the type's validation function
+			errs = append(errs, Validate_PolicyOverride(ctx, op, fldPath, obj, oldObj)...)
+			return
+		}
+		oldVal := safe.Field(oldObj,
+			func(oldObj *UpdateRunSpec) *PolicyOverride {
+				return oldObj.PolicyOverride
+			})
+		errs = append(errs, fn(fldPath.Child("policyOverride"), obj.PolicyOverride, oldVal, oldObj != nil)...)
+	}
+
 	return errs
 }
 
@@ -8992,6 +9100,34 @@ func Validate_UpdateRunStatus(
 				return oldObj.DeletionStageStatus
 			})
 		errs = append(errs, fn(fldPath.Child("deletionStageStatus"), obj.DeletionStageStatus, oldVal, oldObj != nil)...)
+	}
+
+	{ // field UpdateRunStatus.Policies
+		fn := func(
+			fldPath *field.Path,
+			obj, oldObj []GoverningPolicy,
+			oldValueCorrelated bool) (errs field.ErrorList) {
+			// don't revalidate unchanged data
+			if oldValueCorrelated && op.Type == operation.Update {
+				if equality.Semantic.DeepEqual(obj, oldObj) {
+					return nil
+				}
+			}
+			// call field-attached validations
+			earlyReturn := false
+			if e := validate.OptionalSlice(ctx, op, fldPath, obj, oldObj).MarkShortCircuit(); len(e) != 0 {
+				earlyReturn = true
+			}
+			if earlyReturn {
+				return // do not proceed
+			}
+			return
+		}
+		oldVal := safe.Field(oldObj,
+			func(oldObj *UpdateRunStatus) []GoverningPolicy {
+				return oldObj.Policies
+			})
+		errs = append(errs, fn(fldPath.Child("policies"), obj.Policies, oldVal, oldObj != nil)...)
 	}
 
 	{ // field UpdateRunStatus.InitializationStartTime

@@ -138,6 +138,29 @@ type UpdateRunSpec struct {
 	// +k8s:optional
 	// +k8s:maxLength=63
 	RollbackOf string `json:"rollbackOf,omitempty"`
+
+	// policyOverride lets the run violate rollout policies. The user who creates the run must have the verb override on each of them. It
+	// cannot be changed.
+	// +optional
+	// +k8s:optional
+	PolicyOverride *PolicyOverride `json:"policyOverride,omitempty"`
+}
+
+// PolicyOverride is which rollout policies a run may violate, and why.
+type PolicyOverride struct {
+	// policies are the names of ClusterRolloutPolicies, 1 to 10.
+	// +required
+	// +k8s:required
+	// +k8s:maxItems=10
+	// +listType=set
+	// +k8s:listType=set
+	Policies []string `json:"policies"`
+
+	// reason is why, for the history of the run. At most 1024 characters.
+	// +required
+	// +k8s:required
+	// +k8s:maxLength=1024
+	Reason string `json:"reason"`
 }
 
 // UpdateRunStatus is the progress of a run. Once the run is initialized, its plan cannot be changed: the indexes, the
@@ -183,6 +206,13 @@ type UpdateRunStatus struct {
 	// +optional
 	// +k8s:optional
 	DeletionStageStatus *StageUpdatingStatus `json:"deletionStageStatus,omitempty"`
+
+	// policies are the rollout policies that govern the run, as they were when it was initialized. A later change of a policy does not
+	// touch a run that has started.
+	// +optional
+	// +k8s:optional
+	// +listType=atomic
+	Policies []GoverningPolicy `json:"policies,omitempty"`
 
 	// initializationStartTime is when the server first tried to initialize a run that refers to an object which does
 	// not exist. The server retries for one minute. The field is absent once the initialization has succeeded or
@@ -243,6 +273,34 @@ type UpdateRunStatus struct {
 	// +patchMergeKey=type
 	// +patchStrategy=merge
 	Conditions []metav1.Condition `json:"conditions,omitempty" patchStrategy:"merge" patchMergeKey:"type"`
+}
+
+// GoverningPolicy is a rollout policy that governs a run.
+type GoverningPolicy struct {
+	// kind is ClusterRolloutPolicy, or RolloutPolicy for one of the run's namespace.
+	// +required
+	Kind string `json:"kind"`
+
+	// name is the name of the policy.
+	// +required
+	Name string `json:"name"`
+
+	// uid is the uid of the policy.
+	// +required
+	UID types.UID `json:"uid"`
+
+	// generation is the generation of the policy that the run was held to.
+	// +required
+	Generation int64 `json:"generation"`
+
+	// stages are the names of the stages that have a cluster which the policy protects.
+	// +optional
+	// +listType=atomic
+	Stages []string `json:"stages,omitempty"`
+
+	// overridden reports whether the run violates the policy by its policyOverride.
+	// +optional
+	Overridden bool `json:"overridden,omitempty"`
 }
 
 // UpdateRunOutcome is how a run ended.

@@ -1201,6 +1201,34 @@ var schemaYAML = typed.YAMLObject(`types:
       type:
         scalar: string
       default: Fail
+- name: io.kubernetes-fleet.placement.v1.GoverningPolicy
+  map:
+    fields:
+    - name: generation
+      type:
+        scalar: numeric
+      default: 0
+    - name: kind
+      type:
+        scalar: string
+      default: ""
+    - name: name
+      type:
+        scalar: string
+      default: ""
+    - name: overridden
+      type:
+        scalar: boolean
+    - name: stages
+      type:
+        list:
+          elementType:
+            scalar: string
+          elementRelationship: atomic
+    - name: uid
+      type:
+        scalar: string
+      default: ""
 - name: io.kubernetes-fleet.placement.v1.JSONPatchOverride
   map:
     fields:
@@ -1487,6 +1515,19 @@ var schemaYAML = typed.YAMLObject(`types:
           elementType:
             namedType: io.kubernetes-fleet.placement.v1.ResourceIdentifier
           elementRelationship: atomic
+- name: io.kubernetes-fleet.placement.v1.PolicyOverride
+  map:
+    fields:
+    - name: policies
+      type:
+        list:
+          elementType:
+            scalar: string
+          elementRelationship: associative
+    - name: reason
+      type:
+        scalar: string
+      default: ""
 - name: io.kubernetes-fleet.placement.v1.PreferredClusterSelector
   map:
     fields:
@@ -2201,6 +2242,9 @@ var schemaYAML = typed.YAMLObject(`types:
       type:
         scalar: string
       default: ""
+    - name: policyOverride
+      type:
+        namedType: io.kubernetes-fleet.placement.v1.PolicyOverride
     - name: resourceSnapshotIndex
       type:
         scalar: string
@@ -2258,6 +2302,12 @@ var schemaYAML = typed.YAMLObject(`types:
     - name: placementUID
       type:
         scalar: string
+    - name: policies
+      type:
+        list:
+          elementType:
+            namedType: io.kubernetes-fleet.placement.v1.GoverningPolicy
+          elementRelationship: atomic
     - name: policyObservedClusterCount
       type:
         scalar: numeric
@@ -3167,6 +3217,34 @@ var schemaYAML = typed.YAMLObject(`types:
       type:
         scalar: string
       default: Fail
+- name: io.kubernetes-fleet.placement.v1beta1.GoverningPolicy
+  map:
+    fields:
+    - name: generation
+      type:
+        scalar: numeric
+      default: 0
+    - name: kind
+      type:
+        scalar: string
+      default: ""
+    - name: name
+      type:
+        scalar: string
+      default: ""
+    - name: overridden
+      type:
+        scalar: boolean
+    - name: stages
+      type:
+        list:
+          elementType:
+            scalar: string
+          elementRelationship: atomic
+    - name: uid
+      type:
+        scalar: string
+      default: ""
 - name: io.kubernetes-fleet.placement.v1beta1.JSONPatchOverride
   map:
     fields:
@@ -3453,6 +3531,19 @@ var schemaYAML = typed.YAMLObject(`types:
           elementType:
             namedType: io.kubernetes-fleet.placement.v1beta1.ResourceIdentifier
           elementRelationship: atomic
+- name: io.kubernetes-fleet.placement.v1beta1.PolicyOverride
+  map:
+    fields:
+    - name: policies
+      type:
+        list:
+          elementType:
+            scalar: string
+          elementRelationship: associative
+    - name: reason
+      type:
+        scalar: string
+      default: ""
 - name: io.kubernetes-fleet.placement.v1beta1.PreferredClusterSelector
   map:
     fields:
@@ -4167,6 +4258,9 @@ var schemaYAML = typed.YAMLObject(`types:
       type:
         scalar: string
       default: ""
+    - name: policyOverride
+      type:
+        namedType: io.kubernetes-fleet.placement.v1beta1.PolicyOverride
     - name: resourceSnapshotIndex
       type:
         scalar: string
@@ -4224,6 +4318,12 @@ var schemaYAML = typed.YAMLObject(`types:
     - name: placementUID
       type:
         scalar: string
+    - name: policies
+      type:
+        list:
+          elementType:
+            namedType: io.kubernetes-fleet.placement.v1beta1.GoverningPolicy
+          elementRelationship: atomic
     - name: policyObservedClusterCount
       type:
         scalar: numeric
@@ -4364,6 +4464,181 @@ var schemaYAML = typed.YAMLObject(`types:
           elementType:
             namedType: io.kubernetes-fleet.placement.v1beta1.Manifest
           elementRelationship: atomic
+- name: dev.stagegate.rollout.v1alpha1.ApprovalRule
+  map:
+    fields:
+    - name: allowRequester
+      type:
+        scalar: boolean
+    - name: groups
+      type:
+        list:
+          elementType:
+            scalar: string
+          elementRelationship: associative
+    - name: maxExpiresAfter
+      type:
+        namedType: io.k8s.apimachinery.pkg.apis.meta.v1.Duration
+    - name: position
+      type:
+        scalar: string
+      default: Before
+    - name: required
+      type:
+        scalar: numeric
+      default: 1
+- name: dev.stagegate.rollout.v1alpha1.ClusterRolloutPolicy
+  map:
+    fields:
+    - name: apiVersion
+      type:
+        scalar: string
+    - name: kind
+      type:
+        scalar: string
+    - name: metadata
+      type:
+        namedType: io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta
+      default: {}
+    - name: spec
+      type:
+        namedType: dev.stagegate.rollout.v1alpha1.RolloutPolicySpec
+      default: {}
+    - name: status
+      type:
+        namedType: dev.stagegate.rollout.v1alpha1.RolloutPolicyStatus
+      default: {}
+- name: dev.stagegate.rollout.v1alpha1.FailurePolicyRule
+  map:
+    fields:
+    - name: maxClusterTimeout
+      type:
+        namedType: io.k8s.apimachinery.pkg.apis.meta.v1.Duration
+    - name: maxFailures
+      type:
+        namedType: io.k8s.apimachinery.pkg.util.intstr.IntOrString
+    - name: onFailure
+      type:
+        list:
+          elementType:
+            scalar: string
+          elementRelationship: associative
+- name: dev.stagegate.rollout.v1alpha1.PolicyGoverns
+  map:
+    fields:
+    - name: activeRuns
+      type:
+        scalar: numeric
+    - name: clusters
+      type:
+        scalar: numeric
+    - name: placements
+      type:
+        scalar: numeric
+- name: dev.stagegate.rollout.v1alpha1.PolicyMatch
+  map:
+    fields:
+    - name: clusterScoped
+      type:
+        scalar: boolean
+    - name: namespaceSelector
+      type:
+        namedType: io.k8s.apimachinery.pkg.apis.meta.v1.LabelSelector
+    - name: placementSelector
+      type:
+        namedType: io.k8s.apimachinery.pkg.apis.meta.v1.LabelSelector
+- name: dev.stagegate.rollout.v1alpha1.PolicyRules
+  map:
+    fields:
+    - name: approval
+      type:
+        namedType: dev.stagegate.rollout.v1alpha1.ApprovalRule
+    - name: deny
+      type:
+        scalar: boolean
+    - name: failurePolicy
+      type:
+        namedType: dev.stagegate.rollout.v1alpha1.FailurePolicyRule
+    - name: maxConcurrency
+      type:
+        namedType: io.k8s.apimachinery.pkg.util.intstr.IntOrString
+    - name: maxStageClusters
+      type:
+        scalar: numeric
+    - name: soak
+      type:
+        namedType: dev.stagegate.rollout.v1alpha1.SoakRule
+    - name: staged
+      type:
+        scalar: boolean
+- name: dev.stagegate.rollout.v1alpha1.RolloutPolicy
+  map:
+    fields:
+    - name: apiVersion
+      type:
+        scalar: string
+    - name: kind
+      type:
+        scalar: string
+    - name: metadata
+      type:
+        namedType: io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta
+      default: {}
+    - name: spec
+      type:
+        namedType: dev.stagegate.rollout.v1alpha1.RolloutPolicySpec
+      default: {}
+    - name: status
+      type:
+        namedType: dev.stagegate.rollout.v1alpha1.RolloutPolicyStatus
+      default: {}
+- name: dev.stagegate.rollout.v1alpha1.RolloutPolicySpec
+  map:
+    fields:
+    - name: clusters
+      type:
+        namedType: io.k8s.apimachinery.pkg.apis.meta.v1.LabelSelector
+    - name: description
+      type:
+        scalar: string
+    - name: enforcement
+      type:
+        scalar: string
+      default: Enforce
+    - name: match
+      type:
+        namedType: dev.stagegate.rollout.v1alpha1.PolicyMatch
+    - name: rules
+      type:
+        namedType: dev.stagegate.rollout.v1alpha1.PolicyRules
+      default: {}
+- name: dev.stagegate.rollout.v1alpha1.RolloutPolicyStatus
+  map:
+    fields:
+    - name: conditions
+      type:
+        list:
+          elementType:
+            namedType: io.k8s.apimachinery.pkg.apis.meta.v1.Condition
+          elementRelationship: associative
+          keys:
+          - type
+    - name: governs
+      type:
+        namedType: dev.stagegate.rollout.v1alpha1.PolicyGoverns
+      default: {}
+    - name: observedGeneration
+      type:
+        scalar: numeric
+- name: dev.stagegate.rollout.v1alpha1.SoakRule
+  map:
+    fields:
+    - name: clusters
+      type:
+        namedType: io.k8s.apimachinery.pkg.apis.meta.v1.LabelSelector
+    - name: duration
+      type:
+        namedType: io.k8s.apimachinery.pkg.apis.meta.v1.Duration
 - name: io.k8s.api.rbac.v1.Subject
   map:
     fields:

@@ -13,6 +13,7 @@ import (
 	clusterv1beta1 "github.com/stagegate/stagegate/pkg/generated/clientset/versioned/typed/cluster/v1beta1"
 	placementv1 "github.com/stagegate/stagegate/pkg/generated/clientset/versioned/typed/placement/v1"
 	placementv1beta1 "github.com/stagegate/stagegate/pkg/generated/clientset/versioned/typed/placement/v1beta1"
+	rolloutv1alpha1 "github.com/stagegate/stagegate/pkg/generated/clientset/versioned/typed/rollout/v1alpha1"
 	discovery "k8s.io/client-go/discovery"
 	rest "k8s.io/client-go/rest"
 	flowcontrol "k8s.io/client-go/util/flowcontrol"
@@ -24,6 +25,7 @@ type Interface interface {
 	ClusterV1beta1() clusterv1beta1.ClusterV1beta1Interface
 	PlacementV1() placementv1.PlacementV1Interface
 	PlacementV1beta1() placementv1beta1.PlacementV1beta1Interface
+	RolloutV1alpha1() rolloutv1alpha1.RolloutV1alpha1Interface
 }
 
 // Clientset contains the clients for groups.
@@ -33,6 +35,7 @@ type Clientset struct {
 	clusterV1beta1   *clusterv1beta1.ClusterV1beta1Client
 	placementV1      *placementv1.PlacementV1Client
 	placementV1beta1 *placementv1beta1.PlacementV1beta1Client
+	rolloutV1alpha1  *rolloutv1alpha1.RolloutV1alpha1Client
 }
 
 // ClusterV1 retrieves the ClusterV1Client
@@ -53,6 +56,11 @@ func (c *Clientset) PlacementV1() placementv1.PlacementV1Interface {
 // PlacementV1beta1 retrieves the PlacementV1beta1Client
 func (c *Clientset) PlacementV1beta1() placementv1beta1.PlacementV1beta1Interface {
 	return c.placementV1beta1
+}
+
+// RolloutV1alpha1 retrieves the RolloutV1alpha1Client
+func (c *Clientset) RolloutV1alpha1() rolloutv1alpha1.RolloutV1alpha1Interface {
+	return c.rolloutV1alpha1
 }
 
 // Discovery retrieves the DiscoveryClient
@@ -115,6 +123,10 @@ func NewForConfigAndClient(c *rest.Config, httpClient *http.Client) (*Clientset,
 	if err != nil {
 		return nil, err
 	}
+	cs.rolloutV1alpha1, err = rolloutv1alpha1.NewForConfigAndClient(&configShallowCopy, httpClient)
+	if err != nil {
+		return nil, err
+	}
 
 	cs.DiscoveryClient, err = discovery.NewDiscoveryClientForConfigAndClient(&configShallowCopy, httpClient)
 	if err != nil {
@@ -140,6 +152,7 @@ func New(c rest.Interface) *Clientset {
 	cs.clusterV1beta1 = clusterv1beta1.New(c)
 	cs.placementV1 = placementv1.New(c)
 	cs.placementV1beta1 = placementv1beta1.New(c)
+	cs.rolloutV1alpha1 = rolloutv1alpha1.New(c)
 
 	cs.DiscoveryClient = discovery.NewDiscoveryClient(c)
 	return &cs

@@ -15,6 +15,7 @@ import (
 	cluster "github.com/stagegate/stagegate/pkg/generated/informers/externalversions/cluster"
 	internalinterfaces "github.com/stagegate/stagegate/pkg/generated/informers/externalversions/internalinterfaces"
 	placement "github.com/stagegate/stagegate/pkg/generated/informers/externalversions/placement"
+	rollout "github.com/stagegate/stagegate/pkg/generated/informers/externalversions/rollout"
 	v1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	runtime "k8s.io/apimachinery/pkg/runtime"
 	schema "k8s.io/apimachinery/pkg/runtime/schema"
@@ -315,6 +316,7 @@ type SharedInformerFactory interface {
 
 	Cluster() cluster.Interface
 	Placement() placement.Interface
+	Rollout() rollout.Interface
 }
 
 func (f *sharedInformerFactory) Cluster() cluster.Interface {
@@ -323,4 +325,8 @@ func (f *sharedInformerFactory) Cluster() cluster.Interface {
 
 func (f *sharedInformerFactory) Placement() placement.Interface {
 	return placement.New(f, f.namespace, f.tweakListOptions)
+}
+
+func (f *sharedInformerFactory) Rollout() rollout.Interface {
+	return rollout.New(f, f.namespace, f.tweakListOptions)
 }

@@ -12,6 +12,7 @@ import (
 	v1beta1 "github.com/stagegate/stagegate/pkg/apis/cluster/v1beta1"
 	placementv1 "github.com/stagegate/stagegate/pkg/apis/placement/v1"
 	placementv1beta1 "github.com/stagegate/stagegate/pkg/apis/placement/v1beta1"
+	v1alpha1 "github.com/stagegate/stagegate/pkg/apis/rollout/v1alpha1"
 	schema "k8s.io/apimachinery/pkg/runtime/schema"
 	cache "k8s.io/client-go/tools/cache"
 )
@@ -157,6 +158,12 @@ func (f *sharedInformerFactory) ForResource(resource schema.GroupVersionResource
 		return &genericInformer{resource: resource.GroupResource(), informer: f.Placement().V1beta1().StagedUpdateStrategies().Informer()}, nil
 	case placementv1beta1.SchemeGroupVersion.WithResource("works"):
 		return &genericInformer{resource: resource.GroupResource(), informer: f.Placement().V1beta1().Works().Informer()}, nil
+
+		// Group=rollout.stagegate.dev, Version=v1alpha1
+	case v1alpha1.SchemeGroupVersion.WithResource("clusterrolloutpolicies"):
+		return &genericInformer{resource: resource.GroupResource(), informer: f.Rollout().V1alpha1().ClusterRolloutPolicies().Informer()}, nil
+	case v1alpha1.SchemeGroupVersion.WithResource("rolloutpolicies"):
+		return &genericInformer{resource: resource.GroupResource(), informer: f.Rollout().V1alpha1().RolloutPolicies().Informer()}, nil
 
 	}
 

@@ -10,11 +10,11 @@ import (
 
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/util/intstr"
 
 	"github.com/stagegate/stagegate/pkg/apis/placement/v1beta1"
 	"github.com/stagegate/stagegate/pkg/apis/wording"
 	bindingrules "github.com/stagegate/stagegate/pkg/rules/binding"
+	"github.com/stagegate/stagegate/pkg/rules/strategy"
 	runrules "github.com/stagegate/stagegate/pkg/rules/updaterun"
 )
 
@@ -27,13 +27,13 @@ func (s *step) moveClusters(stage *v1beta1.StageUpdatingStatus, config *v1beta1.
 	if len(stage.Clusters) > 0 && !allDone(stage) && !s.takeTurn(stage) {
 		return false
 	}
-	policy := failurePolicy(&s.status, config)
+	policy := strategy.FailurePolicy(s.status.UpdateStrategySnapshot, config)
 	f := s.settle(stage, policy)
 	if message := tooManyFailures(stage, policy); message != "" {
 		s.onFailure(stage, policy, message)
 		return false
 	}
-	s.startClusters(stage, concurrency(config, len(stage.Clusters)), &f)
+	s.startClusters(stage, strategy.Concurrency(config.MaxConcurrency, len(stage.Clusters)), &f)
 	if f.waiting() == 0 {
 		s.clustersDone(stage)
 		return true
@@ -210,27 +210,6 @@ func (s *step) skipCluster(c *v1beta1.ClusterUpdatingStatus, why string) {
 	s.warnOf(c.ClusterName, eventClusterSkipped, fmt.Sprintf("Cluster %s is skipped: %s", c.ClusterName, why))
 }
 
-// concurrency is how many of n clusters are updated at once, at least one.
-func concurrency(config *v1beta1.StageConfig, n int) int {
-	if config.MaxConcurrency == nil {
-		return 1
-	}
-	limit, err := intstr.GetScaledValueFromIntOrPercent(config.MaxConcurrency, n, false)
-	if err != nil {
-		// Planning refuses what is neither a number nor a percentage.
-		return 1
-	}
-	return max(limit, 1)
-}
-
-// failurePolicy is the policy of a stage, nil where no cluster is given up.
-func failurePolicy(status *v1beta1.UpdateRunStatus, config *v1beta1.StageConfig) *v1beta1.FailurePolicy {
-	if config.FailurePolicy != nil {
-		return config.FailurePolicy
-	}
-	return status.UpdateStrategySnapshot.FailurePolicy
-}
-
 // timedOut reports whether a cluster has had its time. It has the whole of it from a new leader: while nobody led, nothing was written for
 // the cluster, and nobody heard what its member said.
 func (s *step) timedOut(c *v1beta1.ClusterUpdatingStatus, policy *v1beta1.FailurePolicy) bool {
@@ -324,26 +303,13 @@ func tooManyFailures(stage *v1beta1.StageUpdatingStatus, policy *v1beta1.Failure
 	if policy == nil {
 		return ""
 	}
-	failed, allowed := runrules.FailedClusters(stage), maxFailures(policy, len(stage.Clusters))
+	failed, allowed := runrules.FailedClusters(stage), strategy.MaxFailures(policy.MaxFailures, len(stage.Clusters))
 	if len(failed) <= allowed {
 		return ""
 	}
 	last := failed[len(failed)-1]
 	return fmt.Sprintf("%s in stage %s failed to update, at most %d may: %s; %s: %s", wording.Count(len(failed), "cluster"), stage.StageName, allowed,
 		wording.FirstNames(runrules.Names(failed)), last.ClusterName, meta.FindStatusCondition(last.Conditions, v1beta1.ClusterSucceeded).Message)
-}
-
-// maxFailures is how many of n clusters may fail.
-func maxFailures(policy *v1beta1.FailurePolicy, n int) int {
-	if policy.MaxFailures == nil {
-		return 0
-	}
-	limit, err := intstr.GetScaledValueFromIntOrPercent(policy.MaxFailures, n, false)
-	if err != nil {
-		// Planning refuses what is neither a number nor a percentage.
-		return 0
-	}
-	return max(limit, 0)
 }
 
 // restartClocks gives the clusters that a stop has left in flight their whole time again.

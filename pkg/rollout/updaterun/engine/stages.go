@@ -12,6 +12,7 @@ import (
 	"github.com/stagegate/stagegate/pkg/apis/placement/v1beta1"
 	"github.com/stagegate/stagegate/pkg/apis/wording"
 	"github.com/stagegate/stagegate/pkg/rollout/updaterun/plan"
+	"github.com/stagegate/stagegate/pkg/rules/strategy"
 	runrules "github.com/stagegate/stagegate/pkg/rules/updaterun"
 )
 
@@ -138,7 +139,7 @@ func (s *step) atStake(stage *v1beta1.StageUpdatingStatus) string {
 
 // runDeletion brings the delete stage on and reports whether it is over.
 func (s *step) runDeletion() bool {
-	stage, config := s.deletionStage(), plan.DeletionConfig(s.status.UpdateStrategySnapshot)
+	stage, config := s.deletionStage(), strategy.DeleteStage(s.status.UpdateStrategySnapshot)
 	if len(stage.Clusters) == 0 {
 		s.setTime(&stage.StartTime)
 		s.completeStage(stage)

@@ -13,6 +13,7 @@ import (
 	"github.com/stagegate/stagegate/pkg/apis/wellknown"
 	"github.com/stagegate/stagegate/pkg/apis/wording"
 	"github.com/stagegate/stagegate/pkg/rollout/updaterun/plan"
+	"github.com/stagegate/stagegate/pkg/rules/strategy"
 	runrules "github.com/stagegate/stagegate/pkg/rules/updaterun"
 )
 
@@ -208,18 +209,18 @@ func (s *step) stopped(stage *v1beta1.StageUpdatingStatus, stuck []string) {
 
 // isPaused reports of a stage whose clusters are all done, one way or the other, that it is not over because too many have failed.
 func isPaused(status *v1beta1.UpdateRunStatus, stage *v1beta1.StageUpdatingStatus) bool {
-	return tooManyFailures(stage, failurePolicy(status, configOf(status, stage))) != ""
+	return tooManyFailures(stage, strategy.FailurePolicy(status.UpdateStrategySnapshot, configOf(status, stage))) != ""
 }
 
 // configOf is what the run's copy of the strategy has to say of a stage.
 func configOf(status *v1beta1.UpdateRunStatus, stage *v1beta1.StageUpdatingStatus) *v1beta1.StageConfig {
-	strategy := status.UpdateStrategySnapshot
-	for i := range strategy.Stages {
-		if config := &strategy.Stages[i]; config.Name == stage.StageName {
+	stages := status.UpdateStrategySnapshot.Stages
+	for i := range stages {
+		if config := &stages[i]; config.Name == stage.StageName {
 			return config
 		}
 	}
-	return plan.DeletionConfig(strategy)
+	return strategy.DeleteStage(status.UpdateStrategySnapshot)
 }
 
 func allDone(stage *v1beta1.StageUpdatingStatus) bool {

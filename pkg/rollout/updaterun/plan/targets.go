@@ -17,6 +17,7 @@ import (
 	"github.com/stagegate/stagegate/pkg/apis/wording"
 	"github.com/stagegate/stagegate/pkg/rules/conditions"
 	snapshotrules "github.com/stagegate/stagegate/pkg/rules/snapshot"
+	"github.com/stagegate/stagegate/pkg/rules/strategy"
 	runrules "github.com/stagegate/stagegate/pkg/rules/updaterun"
 )
 
@@ -150,34 +151,12 @@ func (p *planner) observedCount() (int, error) {
 func (p *planner) planDeletion() error {
 	p.status.DeletionStageStatus = emptyDeletion()
 	if n := len(p.unpicked); n > 0 {
-		stage := stageStatus(p.run, DeletionConfig(p.status.UpdateStrategySnapshot), p.unpicked)
+		stage := stageStatus(p.run, strategy.DeleteStage(p.status.UpdateStrategySnapshot), p.unpicked)
 		p.status.DeletionStageStatus = &stage
 		p.warnings = append(p.warnings, fmt.Sprintf("the run removes all resources of the placement from %s that the placement does not pick any more: %s",
 			wording.Count(n, "cluster"), wording.List(p.unpicked)))
 	}
 	return nil
-}
-
-// DeletionConfig is the delete stage as a strategy would have it: as fast as the last stage, with its failure policy, and after an
-// approval if any stage has one. Otherwise whoever changes what the placement picks would be past all gates.
-//
-// Of several approvals it takes the policy of the last one in the order of the run, and in a stage that of the one before it: that is
-// the one without which the last clusters are not changed. An approval after a stage is about what has been done already.
-func DeletionConfig(strategy *v1beta1.UpdateStrategySpec) *v1beta1.StageConfig {
-	config := &v1beta1.StageConfig{Name: wellknown.DeleteStageName}
-	if n := len(strategy.Stages); n > 0 {
-		last := &strategy.Stages[n-1]
-		config.MaxConcurrency, config.FailurePolicy = last.MaxConcurrency, last.FailurePolicy
-	}
-	for _, stage := range slices.Backward(strategy.Stages) {
-		for _, task := range slices.Concat(stage.BeforeStageTasks, stage.AfterStageTasks) {
-			if task.Type == v1beta1.StageTaskTypeApproval {
-				config.BeforeStageTasks = []v1beta1.StageTask{{Type: task.Type, Approval: task.Approval}}
-				return config
-			}
-		}
-	}
-	return config
 }
 
 // emptyDeletion is the delete stage of a run that removes nothing.

@@ -37,6 +37,9 @@ type UpdateRunStatusApplyConfiguration struct {
 	// deletionStageStatus is the progress of the last stage of every run, which removes the resources from clusters
 	// that are no longer picked.
 	DeletionStageStatus *StageUpdatingStatusApplyConfiguration `json:"deletionStageStatus,omitempty"`
+	// policies are the rollout policies that govern the run, as they were when it was initialized. A later change of a policy does not
+	// touch a run that has started.
+	Policies []GoverningPolicyApplyConfiguration `json:"policies,omitempty"`
 	// initializationStartTime is when the server first tried to initialize a run that refers to an object which does
 	// not exist. The server retries for one minute. The field is absent once the initialization has succeeded or
 	// failed.
@@ -135,6 +138,19 @@ func (b *UpdateRunStatusApplyConfiguration) WithStagesStatus(values ...*StageUpd
 // If called multiple times, the DeletionStageStatus field is set to the value of the last call.
 func (b *UpdateRunStatusApplyConfiguration) WithDeletionStageStatus(value *StageUpdatingStatusApplyConfiguration) *UpdateRunStatusApplyConfiguration {
 	b.DeletionStageStatus = value
+	return b
+}
+
+// WithPolicies adds the given value to the Policies field in the declarative configuration
+// and returns the receiver, so that objects can be build by chaining "With" function invocations.
+// If called multiple times, values provided by each call will be appended to the Policies field.
+func (b *UpdateRunStatusApplyConfiguration) WithPolicies(values ...*GoverningPolicyApplyConfiguration) *UpdateRunStatusApplyConfiguration {
+	for i := range values {
+		if values[i] == nil {
+			panic("nil value passed to WithPolicies")
+		}
+		b.Policies = append(b.Policies, *values[i])
+	}
 	return b
 }
 

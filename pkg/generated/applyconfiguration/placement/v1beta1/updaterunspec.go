@@ -33,6 +33,9 @@ type UpdateRunSpecApplyConfiguration struct {
 	// cluster without a previous snapshot stays as it is. If rollbackOf is set, resourceSnapshotIndex must be empty
 	// and stagedRolloutStrategyName must be that of the earlier run. It cannot be changed.
 	RollbackOf *string `json:"rollbackOf,omitempty"`
+	// policyOverride lets the run violate rollout policies. The user who creates the run must have the verb override on each of them. It
+	// cannot be changed.
+	PolicyOverride *PolicyOverrideApplyConfiguration `json:"policyOverride,omitempty"`
 }
 
 // UpdateRunSpecApplyConfiguration constructs a declarative configuration of the UpdateRunSpec type for use with
@@ -78,5 +81,13 @@ func (b *UpdateRunSpecApplyConfiguration) WithState(value placementv1beta1.State
 // If called multiple times, the RollbackOf field is set to the value of the last call.
 func (b *UpdateRunSpecApplyConfiguration) WithRollbackOf(value string) *UpdateRunSpecApplyConfiguration {
 	b.RollbackOf = &value
+	return b
+}
+
+// WithPolicyOverride sets the PolicyOverride field in the declarative configuration to the given value
+// and returns the receiver, so that objects can be built by chaining "With" function invocations.
+// If called multiple times, the PolicyOverride field is set to the value of the last call.
+func (b *UpdateRunSpecApplyConfiguration) WithPolicyOverride(value *PolicyOverrideApplyConfiguration) *UpdateRunSpecApplyConfiguration {
+	b.PolicyOverride = value
 	return b
 }

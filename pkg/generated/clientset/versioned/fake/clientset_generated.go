@@ -16,6 +16,8 @@ import (
 	fakeplacementv1 "github.com/stagegate/stagegate/pkg/generated/clientset/versioned/typed/placement/v1/fake"
 	placementv1beta1 "github.com/stagegate/stagegate/pkg/generated/clientset/versioned/typed/placement/v1beta1"
 	fakeplacementv1beta1 "github.com/stagegate/stagegate/pkg/generated/clientset/versioned/typed/placement/v1beta1/fake"
+	rolloutv1alpha1 "github.com/stagegate/stagegate/pkg/generated/clientset/versioned/typed/rollout/v1alpha1"
+	fakerolloutv1alpha1 "github.com/stagegate/stagegate/pkg/generated/clientset/versioned/typed/rollout/v1alpha1/fake"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/watch"
@@ -147,4 +149,9 @@ func (c *Clientset) PlacementV1() placementv1.PlacementV1Interface {
 // PlacementV1beta1 retrieves the PlacementV1beta1Client
 func (c *Clientset) PlacementV1beta1() placementv1beta1.PlacementV1beta1Interface {
 	return &fakeplacementv1beta1.FakePlacementV1beta1{Fake: &c.Fake}
+}
+
+// RolloutV1alpha1 retrieves the RolloutV1alpha1Client
+func (c *Clientset) RolloutV1alpha1() rolloutv1alpha1.RolloutV1alpha1Interface {
+	return &fakerolloutv1alpha1.FakeRolloutV1alpha1{Fake: &c.Fake}
 }

@@ -10,6 +10,7 @@ import (
 	clusterv1beta1 "github.com/stagegate/stagegate/pkg/apis/cluster/v1beta1"
 	placementv1 "github.com/stagegate/stagegate/pkg/apis/placement/v1"
 	placementv1beta1 "github.com/stagegate/stagegate/pkg/apis/placement/v1beta1"
+	rolloutv1alpha1 "github.com/stagegate/stagegate/pkg/apis/rollout/v1alpha1"
 	v1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	runtime "k8s.io/apimachinery/pkg/runtime"
 	schema "k8s.io/apimachinery/pkg/runtime/schema"
@@ -25,6 +26,7 @@ var localSchemeBuilder = runtime.SchemeBuilder{
 	clusterv1beta1.AddToScheme,
 	placementv1.AddToScheme,
 	placementv1beta1.AddToScheme,
+	rolloutv1alpha1.AddToScheme,
 }
 
 // AddToScheme adds all types of this clientset into the given scheme. This allows composition

@@ -1,0 +1,16 @@
+// Copyright The Stagegate Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package v1alpha1
+
+// PolicyEffective is the condition of a policy that is True while the policy can be held, and False with the reason why it cannot.
+// A policy that is not effective refuses every rollout that it may bind: nobody can tell what it demands.
+const PolicyEffective = "Effective"
+
+// Reasons of the condition Effective.
+const (
+	// ReasonEffective is that of a policy which is held.
+	ReasonEffective = "Effective"
+	// ReasonInvalidSelector is that of a policy with a selector that cannot be read.
+	ReasonInvalidSelector = "InvalidSelector"
+)

@@ -1,0 +1,135 @@
+// Copyright The Stagegate Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+// Package policy decides whether a rollout meets the rollout policies that bind it. Admission asks it about new runs and placements,
+// planning about every run, and the start of a run once more. It only reports violations: a policy changes no strategy.
+//
+// A policy binds a rollout by its scope, namespace or placement. A stage is governed by a policy that binds the rollout if it has a
+// protected cluster. The rules of a policy are about the governed stages. Each policy must be met by itself, so that one more policy
+// never allows what was refused.
+package policy
+
+import (
+	"fmt"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/labels"
+	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/utils/ptr"
+
+	"github.com/stagegate/stagegate/pkg/apis/rollout/v1alpha1"
+)
+
+// Kinds of policies.
+const (
+	KindCluster   = "ClusterRolloutPolicy"
+	KindNamespace = "RolloutPolicy"
+)
+
+// Policy is a policy that can be asked. It does not change.
+type Policy struct {
+	// Kind is KindCluster or KindNamespace.
+	Kind string
+	// Namespace of a policy of KindNamespace.
+	Namespace string
+	// Name of the policy.
+	Name string
+	// UID of the policy.
+	UID types.UID
+	// Generation of the policy.
+	Generation int64
+
+	spec *v1alpha1.RolloutPolicySpec
+	// protects, soaks, namespaces and placements are the selectors of the spec. A nil one picks nothing.
+	protects, soaks, namespaces, placements labels.Selector
+	err                                     error
+}
+
+// New returns a policy that can be asked. One with a selector that cannot be read, which validation refuses, has an Err.
+func New(object v1alpha1.RolloutPolicyObject) *Policy {
+	spec := object.PolicySpec().DeepCopy()
+	p := &Policy{
+		Kind: KindCluster, Namespace: object.GetNamespace(), Name: object.GetName(), UID: object.GetUID(), Generation: object.GetGeneration(),
+		spec: spec,
+	}
+	if _, namespaced := object.(*v1alpha1.RolloutPolicy); namespaced {
+		p.Kind = KindNamespace
+	}
+	match := ptr.Deref(spec.Match, v1alpha1.PolicyMatch{})
+	p.protects = p.selector("clusters", orAll(spec.Clusters))
+	p.namespaces = p.selector("match.namespaceSelector", match.NamespaceSelector)
+	p.placements = p.selector("match.placementSelector", orAll(match.PlacementSelector))
+	if soak := spec.Rules.Soak; soak != nil {
+		p.soaks = p.selector("rules.soak.clusters", soak.Clusters)
+	}
+	return p
+}
+
+func orAll(selector *metav1.LabelSelector) *metav1.LabelSelector {
+	if selector == nil {
+		return &metav1.LabelSelector{}
+	}
+	return selector
+}
+
+func (p *Policy) selector(field string, selector *metav1.LabelSelector) labels.Selector {
+	s, err := metav1.LabelSelectorAsSelector(selector)
+	if err != nil {
+		if p.err == nil {
+			p.err = fmt.Errorf("spec.%s: %w", field, err)
+		}
+		// Whether it picks something is unknown: it must not let anything pass.
+		return labels.Everything()
+	}
+	return s
+}
+
+// Err returns why the policy cannot be held, nil where it can. Such a policy refuses every rollout that it may bind.
+func (p *Policy) Err() error { return p.err }
+
+// Protects reports whether the policy protects a member cluster with these labels.
+func (p *Policy) Protects(cluster labels.Labels) bool { return p.protects.Matches(cluster) }
+
+// IsEnforced reports whether a violation is refused, and not only warned of.
+func (p *Policy) IsEnforced() bool { return p.spec.Enforcement != v1alpha1.PolicyEnforcementWarn }
+
+// String names the policy, with its description, as messages do.
+func (p *Policy) String() string {
+	name := p.Kind + " " + p.Name
+	if p.spec.Description != "" {
+		name += ": " + p.spec.Description
+	}
+	return name
+}
+
+// Subject is the rollouts of a placement, by what policies select them by.
+type Subject struct {
+	// Namespace of the placement, empty for a cluster-scoped one.
+	Namespace string
+	// NamespaceLabels are the labels of the Namespace on the hub.
+	NamespaceLabels labels.Set
+	// PlacementLabels are the labels of the placement. Those of one in a namespace are not looked at: its team writes them.
+	PlacementLabels labels.Set
+}
+
+// Binds reports whether the policy binds the rollouts of a placement.
+func (p *Policy) Binds(subject Subject) bool {
+	if p.Kind == KindNamespace {
+		return p.Namespace == subject.Namespace
+	}
+	if subject.Namespace != "" {
+		return p.namespaces.Matches(subject.NamespaceLabels)
+	}
+	return ptr.Deref(ptr.Deref(p.spec.Match, v1alpha1.PolicyMatch{}).ClusterScoped, true) && p.placements.Matches(subject.PlacementLabels)
+}
+
+// Binding returns the policies that bind the rollouts of a placement, in their order.
+func Binding(policies []*Policy, subject Subject) []*Policy {
+	var binding []*Policy
+	for _, p := range policies {
+		if p.Binds(subject) {
+			binding = append(binding, p)
+		}
+	}
+	return binding
+}
