@@ -118,10 +118,12 @@ func (c *Controller) overrideChanged(oldObj, newObj any) []reconcile.Key {
 func (c *Controller) memberChanged(oldObj, newObj any) []reconcile.Key {
 	before, _ := oldObj.(*clusterv1beta1.MemberCluster)
 	after, _ := newObj.(*clusterv1beta1.MemberCluster)
-	if after == nil || before != nil && equality.Semantic.DeepEqual(before.Labels, after.Labels) || len(c.fleet.Overrides.All())+len(c.fleet.Policies.All()) == 0 {
-		return nil
+	leaves := after == nil || before != nil && before.DeletionTimestamp == nil && after.DeletionTimestamp != nil
+	labeled := after != nil && (before == nil || !equality.Semantic.DeepEqual(before.Labels, after.Labels))
+	if overrides, policies := len(c.fleet.Overrides.All()) > 0, len(c.fleet.Policies.All()) > 0; leaves && policies || labeled && (overrides || policies) {
+		return c.rollingIn("")
 	}
-	return c.rollingIn("")
+	return nil
 }
 
 // rolling are the placements that this controller moves.
