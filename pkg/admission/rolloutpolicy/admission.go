@@ -57,6 +57,8 @@ type Plugin struct {
 	namespaces corelisters.NamespaceLister
 	// synced are those of the caches.
 	synced []cache.InformerSynced
+	// isReady waits a while for the caches.
+	isReady func() bool
 }
 
 var (
@@ -74,6 +76,7 @@ func New() *Plugin {
 	p.SetReadyFunc(func() bool {
 		return !slices.ContainsFunc(p.synced, func(synced cache.InformerSynced) bool { return !synced() })
 	})
+	p.isReady = p.WaitForReady
 	return p
 }
 
@@ -153,7 +156,7 @@ type scope struct {
 
 // scope returns what there is in a namespace, or outside of all. Where it cannot be told, the error is ServiceUnavailable.
 func (p *Plugin) scope(ctx context.Context, namespace string) (*scope, error) {
-	if !p.WaitForReady() {
+	if !p.isReady() {
 		return nil, unavailable(errors.New("policies, member clusters and Namespaces are not known yet"))
 	}
 	objects := p.policies.List("", labels.Everything())
