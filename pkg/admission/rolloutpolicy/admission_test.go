@@ -232,9 +232,11 @@ func member(name, env string) runtime.Object {
 	return &clusterv1beta1.MemberCluster{ObjectMeta: metav1.ObjectMeta{Name: name, Labels: map[string]string{"env": env}}}
 }
 
-// fleet has a canary and two clusters of prod.
+// fleet has a canary and two clusters of prod. A third is leaving.
 func fleet(more ...runtime.Object) []runtime.Object {
-	return append([]runtime.Object{namespace(), member("canary1", "canary"), member("prod1", "prod"), member("prod2", "prod")}, more...)
+	leaving := member("prod3", "prod").(*clusterv1beta1.MemberCluster)
+	leaving.DeletionTimestamp, leaving.Finalizers = ptr.To(metav1.Now()), []string{"example.com/wait"}
+	return append([]runtime.Object{namespace(), member("canary1", "canary"), member("prod1", "prod"), member("prod2", "prod"), leaving}, more...)
 }
 
 const (
