@@ -7375,6 +7375,7 @@ func schema_pkg_apis_placement_v1_SchedulingPolicySnapshotStatus(ref common.Refe
 						},
 					},
 				},
+				Required: []string{"observedCRPGeneration"},
 			},
 		},
 		Dependencies: []string{
@@ -7539,7 +7540,7 @@ func schema_pkg_apis_placement_v1_StageRollout(ref common.ReferenceCallback) com
 					},
 					"runClustersDone": {
 						SchemaProps: spec.SchemaProps{
-							Description: "runClustersDone is the number of clusters that the run had updated in all its stages when the request was created.",
+							Description: "runClustersDone is the number of clusters that the run had updated or skipped in all its stages when the request was created.",
 							Default:     0,
 							Type:        []string{"integer"},
 							Format:      "int32",
@@ -14535,6 +14536,7 @@ func schema_pkg_apis_placement_v1beta1_SchedulingPolicySnapshotStatus(ref common
 						},
 					},
 				},
+				Required: []string{"observedCRPGeneration"},
 			},
 		},
 		Dependencies: []string{
@@ -14699,7 +14701,7 @@ func schema_pkg_apis_placement_v1beta1_StageRollout(ref common.ReferenceCallback
 					},
 					"runClustersDone": {
 						SchemaProps: spec.SchemaProps{
-							Description: "runClustersDone is the number of clusters that the run had updated in all its stages when the request was created.",
+							Description: "runClustersDone is the number of clusters that the run had updated or skipped in all its stages when the request was created.",
 							Default:     0,
 							Type:        []string{"integer"},
 							Format:      "int32",

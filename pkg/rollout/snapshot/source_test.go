@@ -640,7 +640,22 @@ func TestHistoryIsLimited(t *testing.T) {
 			}
 		}, []string{"app-0-snapshot 0 false", "app-1-snapshot 1 false"}},
 		"the last run can be taken back to one":   {func(w *world) { moved(w, "run", 2, "0", nil) }, []string{"app-0-snapshot 0 false"}},
-		"the last run cannot be taken back again": {func(w *world) { moved(w, "run", 2, "0", &v1beta1.UpdateRunReference{Name: "back"}) }, nil},
+		"the last run cannot be taken back again": {func(w *world) { moved(w, "run", 2, "0", &v1beta1.UpdateRunReference{Name: "back", UID: "uid"}) }, nil},
+		"the rollback of the last run cannot be created yet": {func(w *world) {
+			moved(w, "run", 2, "0", &v1beta1.UpdateRunReference{Name: "back"})
+		}, []string{"app-0-snapshot 0 false"}},
+		"a rollback of an earlier run cannot be created yet": {func(w *world) {
+			moved(w, "run", 2, "1", nil)
+			moved(w, "earlier", 1, "0", &v1beta1.UpdateRunReference{Name: "back"})
+		}, []string{"app-0-snapshot 0 false", "app-1-snapshot 1 false"}},
+		"a rollback is not planned yet": {func(w *world) {
+			moved(w, "run", 2, "0", &v1beta1.UpdateRunReference{Name: "back", UID: "uid"})
+			rollback(w, "back", metav1.Condition{Type: v1beta1.RunInitialized, Status: metav1.ConditionUnknown})
+		}, []string{"app-0-snapshot 0 false"}},
+		"a rollback could not be planned": {func(w *world) {
+			moved(w, "run", 2, "0", &v1beta1.UpdateRunReference{Name: "back", UID: "uid"})
+			rollback(w, "back", metav1.Condition{Type: v1beta1.RunInitialized, Status: metav1.ConditionFalse})
+		}, nil},
 		"a run before the last cannot be taken back": {func(w *world) {
 			moved(w, "run", 2, "0", nil)
 			moved(w, "earlier", 1, "1", nil)
@@ -691,6 +706,15 @@ func moved(w *world, name string, turn int64, from string, rolledBackBy *v1beta1
 		StagesStatus: []v1beta1.StageUpdatingStatus{{Clusters: []v1beta1.ClusterUpdatingStatus{{PreviousResourceSnapshotIndex: &from}}}},
 		RolledBackBy: rolledBackBy,
 	}
+	create(w, kind, r)
+}
+
+// rollback makes a run that rolls another one back.
+func rollback(w *world, name string, initialized metav1.Condition) {
+	kind := w.source().fleet.Runs
+	r := kind.New(w.key(name))
+	r.RunSpec().PlacementName, r.RunSpec().RollbackOf = w.placement.GetName(), "run"
+	r.RunStatus().Conditions = []metav1.Condition{initialized}
 	create(w, kind, r)
 }
 

@@ -4,6 +4,7 @@
 package snapshot
 
 import (
+	"slices"
 	"strconv"
 
 	"k8s.io/apimachinery/pkg/labels"
@@ -18,7 +19,7 @@ import (
 )
 
 // resourcesInUse finds the resource snapshots that a binding asks for, a Work holds, or a run that is not over rolls out or
-// can go back to, and those that the run which moved clusters last can be taken back to. The others that runs name are not kept, as the
+// can go back to, those that the run which moved clusters last can be taken back to, and those of a run that is about to be. The others that runs name are not kept, as the
 // versions of overrides are: a resource snapshot may hold a megabyte, and revisionHistoryLimit is what users bound them by. A run that
 // needs one which is gone is refused and says so.
 func resourcesInUse(f *fleet.Fleet, placement v1beta1.PlacementObject) func(index int) bool {
@@ -32,8 +33,12 @@ func resourcesInUse(f *fleet.Fleet, placement v1beta1.PlacementObject) func(inde
 		eachCluster(run, func(c *v1beta1.ClusterUpdatingStatus) { indices.Insert(c.ResourceSnapshotIndex) })
 		eachCluster(run, previous(indices))
 	}
-	if last := runrules.LastToMove(f.Runs.ByIndex(fleet.ByPlacement, key)); last != nil && last.RunStatus().RolledBackBy == nil {
-		eachCluster(last, previous(indices))
+	runs := f.Runs.ByIndex(fleet.ByPlacement, key)
+	last := runrules.LastToMove(runs)
+	for _, run := range runs {
+		if run.RunStatus().RolledBackBy == nil && run == last || awaitsRollback(run, runs) {
+			eachCluster(run, previous(indices))
+		}
 	}
 	// The lister fails for no selector.
 	works, _ := f.Works.Lister().List(labels.SelectorFromSet(labels.Set{wellknown.ParentPlacementLabel: key.Name}))
@@ -45,6 +50,21 @@ func resourcesInUse(f *fleet.Fleet, placement v1beta1.PlacementObject) func(inde
 	return func(index int) bool {
 		return names.Has(wellknown.ResourceSnapshotName(key.Name, index)) || indices.Has(strconv.Itoa(index))
 	}
+}
+
+// awaitsRollback reports whether a run is to be rolled back, and the run that does it has no plan yet. From then on that run says what it
+// needs itself.
+func awaitsRollback(run v1beta1.UpdateRunObject, all []v1beta1.UpdateRunObject) bool {
+	by := run.RunStatus().RolledBackBy
+	if by == nil {
+		return false
+	}
+	i := slices.IndexFunc(all, func(other v1beta1.UpdateRunObject) bool { return other.GetName() == by.Name })
+	if i < 0 {
+		// A reference without a uid is to a run that is still to be created.
+		return runrules.IsBeingRolledBack(run)
+	}
+	return runrules.AwaitsPlan(all[i])
 }
 
 func eachCluster(run v1beta1.UpdateRunObject, f func(*v1beta1.ClusterUpdatingStatus)) {

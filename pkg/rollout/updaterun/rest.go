@@ -7,7 +7,6 @@ import (
 	"k8s.io/apimachinery/pkg/api/meta"
 
 	"github.com/stagegate/stagegate/pkg/apis/placement/v1beta1"
-	"github.com/stagegate/stagegate/pkg/rollout/updaterun/engine"
 	bindingrules "github.com/stagegate/stagegate/pkg/rules/binding"
 	runrules "github.com/stagegate/stagegate/pkg/rules/updaterun"
 )
@@ -17,7 +16,7 @@ import (
 func mayRest(run v1beta1.UpdateRunObject, bindings []v1beta1.BindingObject) bool {
 	status := run.RunStatus()
 	progressing := meta.FindStatusCondition(status.Conditions, v1beta1.RunProgressing)
-	if progressing == nil || progressing.ObservedGeneration != run.GetGeneration() || run.GetDeletionTimestamp() != nil || engine.IsAsked(status) {
+	if progressing == nil || progressing.ObservedGeneration != run.GetGeneration() || run.GetDeletionTimestamp() != nil || runrules.IsAsked(status) {
 		return false
 	}
 	var underWay map[string]bool

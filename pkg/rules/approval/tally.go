@@ -24,26 +24,30 @@ type Tally struct {
 	asked     time.Time
 }
 
-// Of returns how a request stands by its own policy and requester.
+// Of returns how a request stands by its own policy and requester. Only decisions that the server has recorded for this very request
+// count. Conditions are not looked at: a user who may patch a status can write them.
 func Of(request v1beta1.ApprovalRequestObject) Tally {
 	spec := request.RequestSpec()
-	return For(request, spec.Policy, spec.Requester)
+	t := Tally{requester: spec.Requester, asked: request.GetCreationTimestamp().Time}
+	if spec.Policy != nil {
+		t.policy = *spec.Policy
+	}
+	t.Decisions = slices.DeleteFunc(slices.Clone(request.RequestStatus().Decisions), func(d v1beta1.ApprovalDecision) bool {
+		return d.RequestUID != request.GetUID()
+	})
+	return t
 }
 
-// For returns how a request stands by the policy and the creator of a run. Without a policy, a single approval by anybody is enough; the
-// creator is nil where it is not known.
-//
-// Only decisions that the server has recorded for this very request count, and none once the request is being deleted. Conditions are
-// not looked at: whoever may patch a status can write them.
+// For returns how a request stands for the gate of a run, by the policy and the creator of the run. Without a policy, a single approval by
+// anybody is enough; the creator is nil where it is not known. No decision opens or closes a gate once the request is being deleted.
 func For(request v1beta1.ApprovalRequestObject, policy *v1beta1.ApprovalPolicy, creator *v1beta1.DecisionUser) Tally {
-	t := Tally{requester: creator, asked: request.GetCreationTimestamp().Time}
+	t := Of(request)
+	t.policy, t.requester = v1beta1.ApprovalPolicy{}, creator
 	if policy != nil {
 		t.policy = *policy
 	}
-	if request.GetDeletionTimestamp() == nil {
-		t.Decisions = slices.DeleteFunc(slices.Clone(request.RequestStatus().Decisions), func(d v1beta1.ApprovalDecision) bool {
-			return d.RequestUID != request.GetUID()
-		})
+	if request.GetDeletionTimestamp() != nil {
+		t.Decisions = nil
 	}
 	return t
 }

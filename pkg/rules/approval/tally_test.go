@@ -98,22 +98,45 @@ func TestAnApprovalThatWouldNotCountIsRefused(t *testing.T) {
 	}
 }
 
+func TestANameThatSomebodyElseHasNowHasNotDecided(t *testing.T) {
+	ann := person("ann")
+	tally := Of(requested(policy{}, nil, ann))
+	for name, tt := range map[string]struct {
+		user user
+		want bool
+	}{
+		"the user":           {ann, true},
+		"under another uid":  {user{Username: "ann", UID: "new"}, false},
+		"a uid is not known": {user{Username: "ann"}, true},
+		"another name":       {person("bob"), false},
+	} {
+		if got := tally.By(tt.user, v1beta1.DecisionApproved) != nil; got != tt.want {
+			t.Errorf("%s has approved: got %v, want %v", name, got, tt.want)
+		}
+	}
+	if tally.By(ann, v1beta1.DecisionRejected) != nil {
+		t.Error("an approval counts as a rejection")
+	}
+}
+
 func TestOnlyDecisionsOnThisRequestCount(t *testing.T) {
 	now := metav1.Now()
 	for name, tt := range map[string]struct {
 		change func(*v1beta1.ApprovalRequest)
-		want   int
+		// recorded are the decisions on the request, and counted those that count for a gate.
+		recorded, counted int
 	}{
-		"recorded for this request":    {func(*v1beta1.ApprovalRequest) {}, 1},
-		"recorded for an earlier one":  {func(r *v1beta1.ApprovalRequest) { r.UID = "another" }, 0},
-		"the request is being deleted": {func(r *v1beta1.ApprovalRequest) { r.DeletionTimestamp = &now }, 0},
+		"recorded for this request":    {func(*v1beta1.ApprovalRequest) {}, 1, 1},
+		"recorded for an earlier one":  {func(r *v1beta1.ApprovalRequest) { r.UID = "another" }, 0, 0},
+		"the request is being deleted": {func(r *v1beta1.ApprovalRequest) { r.DeletionTimestamp = &now }, 1, 0},
 	} {
 		t.Run(name, func(t *testing.T) {
 			request := requested(policy{}, nil, person("ann")).(*v1beta1.ApprovalRequest)
 			tt.change(request)
-			tally := Of(request)
-			if len(tally.Decisions) != tt.want || (tally.Closing() != nil) != (tt.want > 0) {
-				t.Errorf("%d decisions count, closed by %v; want %d", len(tally.Decisions), tally.Closing(), tt.want)
+			for want, tally := range map[*int]Tally{&tt.recorded: Of(request), &tt.counted: For(request, nil, nil)} {
+				if len(tally.Decisions) != *want || (tally.Closing() != nil) != (*want > 0) {
+					t.Errorf("%d decisions, closed by %v; want %d", len(tally.Decisions), tally.Closing(), *want)
+				}
 			}
 		})
 	}

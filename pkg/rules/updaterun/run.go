@@ -49,8 +49,8 @@ func HasHadTurn(status *v1beta1.UpdateRunStatus) bool {
 	return status.Turn != nil && status.Turn.Number > 0
 }
 
-// LastToMove returns the run that was the last to move the placement of the given runs, nil where none was. It can be rolled back even if it
-// is over; a run that was before it cannot.
+// LastToMove returns the run that was the last to move the placement of the given runs, nil where none was. What it takes to roll that run
+// back is kept even if it is over. A run before it can be rolled back as far as nothing has moved its clusters since.
 func LastToMove(runs []v1beta1.UpdateRunObject) (last v1beta1.UpdateRunObject) {
 	for _, run := range runs {
 		if HasHadTurn(run.RunStatus()) && (last == nil || run.RunStatus().Turn.Number > last.RunStatus().Turn.Number) {

@@ -48,6 +48,18 @@ func TestARunIsOverOnceItHasEndedOrIsNotTriedAgain(t *testing.T) {
 	}
 }
 
+func TestARunIsPausedForFailuresAlone(t *testing.T) {
+	for reason, want := range map[string]bool{wellknown.ReasonRunPaused: true, "UpdateRunProgressing": false, "UpdateRunWaiting": false, "": false} {
+		status := &v1beta1.UpdateRunStatus{}
+		if reason != "" {
+			status.Conditions = []metav1.Condition{{Type: v1beta1.RunProgressing, Status: metav1.ConditionFalse, Reason: reason}}
+		}
+		if got := IsPaused(status); got != want {
+			t.Errorf("reason %q: paused %v, want %v", reason, got, want)
+		}
+	}
+}
+
 func TestTheLastRunThatHadTheTurnIsTheLastToMove(t *testing.T) {
 	run := func(name string, turn *v1beta1.UpdateRunTurn) v1beta1.UpdateRunObject {
 		return &v1beta1.StagedUpdateRun{ObjectMeta: metav1.ObjectMeta{Name: name}, Status: v1beta1.UpdateRunStatus{Turn: turn}}

@@ -19,5 +19,6 @@ func Install(scheme *runtime.Scheme) {
 	utilruntime.Must(v1beta1.AddToScheme(scheme))
 	hub.Register(scheme, v1beta1.SchemeGroupVersion)
 	utilruntime.Must(clusterv1.AddToScheme(scheme))
+	hub.Mirror(scheme, clusterv1.SchemeGroupVersion, v1beta1.SchemeGroupVersion)
 	utilruntime.Must(scheme.SetVersionPriority(clusterv1.SchemeGroupVersion, v1beta1.SchemeGroupVersion))
 }

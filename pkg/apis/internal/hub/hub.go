@@ -26,3 +26,53 @@ func Register(scheme *runtime.Scheme, version schema.GroupVersion) {
 		}
 	}
 }
+
+// Mirror panics if a version does not have the types of another one, field by field. The generated conversions between such versions
+// reinterpret memory: code that was not generated after a field was added would corrupt it.
+func Mirror(scheme *runtime.Scheme, version, of schema.GroupVersion) {
+	seen := map[[2]reflect.Type]bool{}
+	for kind, goType := range scheme.KnownTypes(of) {
+		mirrored, ok := scheme.KnownTypes(version)[kind]
+		path := kind
+		if ok {
+			path = difference(mirrored, goType, kind, seen)
+		}
+		if path != "" {
+			panic(path + " is not the same in " + version.String() + " and in " + of.String() + ": run make generate")
+		}
+	}
+}
+
+// difference returns the path of the first field in which two types differ, empty where they do not.
+func difference(a, b reflect.Type, path string, seen map[[2]reflect.Type]bool) string {
+	if a == b || seen[[2]reflect.Type{a, b}] {
+		return ""
+	}
+	seen[[2]reflect.Type{a, b}] = true
+	if a.Kind() != b.Kind() || a.Name() != b.Name() {
+		return path
+	}
+	switch a.Kind() {
+	case reflect.Map:
+		if d := difference(a.Key(), b.Key(), path, seen); d != "" {
+			return d
+		}
+		return difference(a.Elem(), b.Elem(), path, seen)
+	case reflect.Pointer, reflect.Slice, reflect.Array:
+		return difference(a.Elem(), b.Elem(), path, seen)
+	case reflect.Struct:
+		for i := range max(a.NumField(), b.NumField()) {
+			if i >= a.NumField() || i >= b.NumField() {
+				return path
+			}
+			of, in := a.Field(i), b.Field(i)
+			if of.Name != in.Name || of.Tag != in.Tag {
+				return path + "." + in.Name
+			}
+			if d := difference(of.Type, in.Type, path+"."+in.Name, seen); d != "" {
+				return d
+			}
+		}
+	}
+	return ""
+}

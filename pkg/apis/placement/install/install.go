@@ -18,5 +18,6 @@ func Install(scheme *runtime.Scheme) {
 	utilruntime.Must(v1beta1.AddToScheme(scheme))
 	hub.Register(scheme, v1beta1.SchemeGroupVersion)
 	utilruntime.Must(placementv1.AddToScheme(scheme))
+	hub.Mirror(scheme, placementv1.SchemeGroupVersion, v1beta1.SchemeGroupVersion)
 	utilruntime.Must(scheme.SetVersionPriority(placementv1.SchemeGroupVersion, v1beta1.SchemeGroupVersion))
 }

@@ -134,8 +134,8 @@ type StageRollout struct {
 	// +required
 	ClusterCount int32 `json:"clusterCount"`
 
-	// runClustersDone is the number of clusters that the run had updated in all its stages when the request was
-	// created.
+	// runClustersDone is the number of clusters that the run had updated or skipped in all its stages when the request
+	// was created.
 	// +required
 	RunClustersDone int32 `json:"runClustersDone"`
 

@@ -91,7 +91,7 @@ type SchedulingPolicySnapshotSpec struct {
 // SchedulingPolicySnapshotStatus is the result of scheduling by a policy.
 type SchedulingPolicySnapshotStatus struct {
 	// observedCRPGeneration is the generation of the placement when it was last scheduled.
-	// +optional
+	// +required
 	ObservedCRPGeneration int64 `json:"observedCRPGeneration"`
 
 	// conditions are the conditions of the snapshot: Scheduled.

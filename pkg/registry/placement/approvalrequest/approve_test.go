@@ -191,6 +191,23 @@ func TestADecisionStays(t *testing.T) {
 	}
 }
 
+func TestACommentThatIsNotRecordedIsWarnedOf(t *testing.T) {
+	s := newServer(t)
+	in := scopes[0]
+	s.create(t, in, "again")
+	for _, tc := range []struct{ comment, want string }{
+		{"first", ""},
+		{"first", ""},
+		{"", ""},
+		{"second", `299 - "the comment is not recorded: you approved this at 2026-03-01T12:00:00Z already, and a decision keeps its first comment"`},
+	} {
+		response := s.answer(call{user: "alice", method: http.MethodPost, path: in.path("v1", "again", "approve"), body: `{"spec": {"comment": "` + tc.comment + `"}}`})
+		if got := response.Header().Get("Warning"); got != tc.want || response.Code >= http.StatusMultipleChoices {
+			t.Errorf("comment %q: code %d, warning %s, want %s", tc.comment, response.Code, got, tc.want)
+		}
+	}
+}
+
 func TestAnUnusableDecisionIsRefused(t *testing.T) {
 	s := newServer(t)
 	for _, in := range scopes {

@@ -16,6 +16,7 @@ import (
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apiserver/pkg/audit"
 	"k8s.io/apiserver/pkg/authorization/authorizer"
+	"k8s.io/apiserver/pkg/warning"
 	"k8s.io/utils/clock"
 
 	"github.com/stagegate/stagegate/pkg/apis/placement/v1beta1"
@@ -67,6 +68,10 @@ func (d *decider) decide(ctx context.Context, request v1beta1.ApprovalRequestObj
 	case closing == nil && !expiry.IsZero() && !d.clock.Now().Before(expiry):
 		return false, conflict("expired at %s without the approvals that it takes", expiry.UTC().Format(time.RFC3339))
 	case same != nil:
+		if said.comment != "" && said.comment != same.Comment {
+			warning.AddWarning(ctx, "", fmt.Sprintf("the comment is not recorded: you %s this at %s already, and a decision keeps its first comment",
+				strings.ToLower(string(same.Decision)), same.Time.UTC().Format(time.RFC3339)))
+		}
 		return false, nil
 	}
 	if said.decision == v1beta1.DecisionApproved {

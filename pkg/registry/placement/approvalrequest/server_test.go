@@ -275,6 +275,11 @@ type call struct {
 // do answers the code and the body.
 func (s *server) do(t testing.TB, c call) (int, string) {
 	t.Helper()
+	response := s.answer(c)
+	return response.Code, response.Body.String()
+}
+
+func (s *server) answer(c call) *httptest.ResponseRecorder {
 	request := httptest.NewRequest(c.method, "https://localhost/apis/"+v1beta1.GroupName+"/"+c.path, strings.NewReader(c.body))
 	request.Header.Set("Authorization", "Bearer "+c.user)
 	request.Header.Set("Content-Type", c.contentType)
@@ -286,7 +291,7 @@ func (s *server) do(t testing.TB, c call) (int, string) {
 	}
 	response := httptest.NewRecorder()
 	s.handler.ServeHTTP(response, request)
-	return response.Code, response.Body.String()
+	return response
 }
 
 // mustDo is do for what a test takes for granted.

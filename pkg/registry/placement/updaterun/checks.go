@@ -163,7 +163,7 @@ func checkRollback(run v1beta1.UpdateRunObject, _ *v1beta1.UpdateRunOperationSpe
 		return nil, fmt.Errorf("already rolled back by run %s", status.RolledBackBy.Name)
 	case status.RolledBackBy != nil:
 		return repeated(asked, asker, fmt.Sprintf("rolled back by run %s, asked for", status.RolledBackBy.Name))
-	case asked != nil && asked.Number > status.ObservedOperation:
+	case asked != nil && runrules.IsOpen(status, asked):
 		return repeated(asked, asker, "asked for")
 	}
 	if runrules.TakesBack(status) {

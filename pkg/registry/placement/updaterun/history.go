@@ -60,7 +60,7 @@ func (r recorder) record(ctx context.Context, status *v1beta1.UpdateRunStatus, a
 	history := slices.Clone(status.History)
 	if excess := len(pending(status)) - maxPending + 1; excess > 0 {
 		history = slices.DeleteFunc(history, func(e v1beta1.UpdateRunHistoryEntry) bool {
-			drop := excess > 0 && e.Number > status.ObservedOperation && isStateChange(e.Operation)
+			drop := excess > 0 && runrules.IsOpen(status, &e) && isStateChange(e.Operation)
 			if drop {
 				excess--
 			}
@@ -74,7 +74,7 @@ func (r recorder) record(ctx context.Context, status *v1beta1.UpdateRunStatus, a
 // pending returns the operations that a run has not acted on.
 func pending(status *v1beta1.UpdateRunStatus) []v1beta1.UpdateRunHistoryEntry {
 	return slices.DeleteFunc(slices.Clone(status.History), func(e v1beta1.UpdateRunHistoryEntry) bool {
-		return e.Operation == "" || e.Number <= status.ObservedOperation
+		return !runrules.IsOpen(status, &e)
 	})
 }
 

@@ -169,6 +169,6 @@ func statusOf(run v1beta1.UpdateRunObject, entry *v1beta1.UpdateRunHistoryEntry)
 		Number: entry.Number,
 		User:   entry.User,
 		Time:   &when,
-		Done:   entry.Number <= run.RunStatus().ObservedOperation,
+		Done:   !runrules.IsOpen(run.RunStatus(), entry),
 	}
 }

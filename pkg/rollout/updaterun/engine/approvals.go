@@ -261,7 +261,7 @@ func (s *step) accept() {
 				if request == nil || !isTrue(tasks[j].Conditions, v1beta1.TaskApprovalRequestApproved) || s.notOurs(request, stage.StageName) != "" {
 					continue
 				}
-				if !meta.IsStatusConditionTrue(request.RequestStatus().Conditions, v1beta1.RequestApprovalAccepted) && len(approval.Of(request).Decisions) > 0 {
+				if !meta.IsStatusConditionTrue(request.RequestStatus().Conditions, v1beta1.RequestApprovalAccepted) && request.GetDeletionTimestamp() == nil && len(approval.Of(request).Decisions) > 0 {
 					s.decision.Accepts = append(s.decision.Accepts, request)
 				}
 			}

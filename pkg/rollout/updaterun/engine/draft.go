@@ -260,7 +260,7 @@ func (d *draft) trimHistory() {
 	history, excess := d.status.History, len(d.status.History)-maxHistory
 	for _, droppable := range []func(*v1beta1.UpdateRunHistoryEntry) bool{
 		func(e *v1beta1.UpdateRunHistoryEntry) bool { return e.User == "" },
-		func(e *v1beta1.UpdateRunHistoryEntry) bool { return e.Number <= d.status.ObservedOperation },
+		func(e *v1beta1.UpdateRunHistoryEntry) bool { return !runrules.IsOpen(&d.status, e) },
 	} {
 		if excess <= 0 {
 			return

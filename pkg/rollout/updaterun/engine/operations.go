@@ -20,7 +20,7 @@ import (
 // what made no sense then; what makes none any more has no effect. Stop and resume are in the state of the run.
 func (s *step) operate() {
 	for _, entry := range s.status.History {
-		if !isOpen(&s.status, &entry) {
+		if !runrules.IsOpen(&s.status, &entry) {
 			continue
 		}
 		put(&s.draft, &s.status.ObservedOperation, entry.Number)
@@ -35,21 +35,6 @@ func (s *step) operate() {
 			s.retry(&entry)
 		}
 	}
-}
-
-// isOpen says of an entry of the history that a user asks what the run has yet to act on.
-func isOpen(status *v1beta1.UpdateRunStatus, entry *v1beta1.UpdateRunHistoryEntry) bool {
-	return entry.Operation != "" && entry.Number > status.ObservedOperation
-}
-
-// IsAsked reports whether a user has asked something of a run that it has yet to act on.
-func IsAsked(status *v1beta1.UpdateRunStatus) bool {
-	for i := range status.History {
-		if isOpen(status, &status.History[i]) {
-			return true
-		}
-	}
-	return false
 }
 
 // asked is a sentence about an operation.
@@ -100,7 +85,7 @@ func (s *step) skipAsAsked(c *v1beta1.ClusterUpdatingStatus, entry *v1beta1.Upda
 	case done == nil:
 		s.say(c, "")
 		s.set(&c.Conditions, v1beta1.ClusterSucceeded, metav1.ConditionTrue, reasonClusterSkipped, messageClusterSkipped+by(entry))
-	case done.Reason == reasonClusterFailed:
+	case runrules.HasFailed(c):
 		s.set(&c.Conditions, v1beta1.ClusterSucceeded, metav1.ConditionFalse, reasonClusterFailureSkipped, done.Message+"; skipped "+by(entry))
 	}
 }
@@ -120,7 +105,7 @@ func (s *step) retry(entry *v1beta1.UpdateRunHistoryEntry) {
 	stage := s.current()
 	for i := range stage.Clusters {
 		c := &stage.Clusters[i]
-		if reasonOf(c.Conditions, v1beta1.ClusterSucceeded) != reasonClusterFailed || len(entry.Clusters) > 0 && !slices.Contains(entry.Clusters, c.ClusterName) {
+		if !runrules.HasFailed(c) || len(entry.Clusters) > 0 && !slices.Contains(entry.Clusters, c.ClusterName) {
 			continue
 		}
 		s.reset(stage, c)

@@ -21,8 +21,8 @@ type StageRolloutApplyConfiguration struct {
 	Clusters []string `json:"clusters,omitempty"`
 	// clusterCount is the number of clusters of the stage, including those that clusters does not name.
 	ClusterCount *int32 `json:"clusterCount,omitempty"`
-	// runClustersDone is the number of clusters that the run had updated in all its stages when the request was
-	// created.
+	// runClustersDone is the number of clusters that the run had updated or skipped in all its stages when the request
+	// was created.
 	RunClustersDone *int32 `json:"runClustersDone,omitempty"`
 	// runClusterCount is the number of clusters in all stages of the run.
 	RunClusterCount *int32 `json:"runClusterCount,omitempty"`
