@@ -14,6 +14,7 @@ import (
 	cluster "github.com/stagegate/stagegate/pkg/registry/cluster/rest"
 	placement "github.com/stagegate/stagegate/pkg/registry/placement/rest"
 	"github.com/stagegate/stagegate/pkg/registry/placement/updaterun"
+	rolloutgroup "github.com/stagegate/stagegate/pkg/registry/rollout/rest"
 )
 
 const (
@@ -25,7 +26,7 @@ const (
 	hubBurst = 400
 )
 
-// Server serves both API groups.
+// Server serves all API groups.
 type Server struct {
 	Generic *genericapiserver.GenericAPIServer
 }
@@ -91,7 +92,11 @@ func (c CompletedConfig) installAPI(server *genericapiserver.GenericAPIServer, m
 	if err != nil {
 		return fmt.Errorf("storage of the cluster group: %w", err)
 	}
-	groups := []*genericapiserver.APIGroupInfo{&placementGroup, &clusterGroup}
+	rolloutGroup, err := rolloutgroup.NewAPIGroupInfo(rolloutgroup.Config{RESTOptions: c.generic.RESTOptionsGetter})
+	if err != nil {
+		return fmt.Errorf("storage of the rollout group: %w", err)
+	}
+	groups := []*genericapiserver.APIGroupInfo{&placementGroup, &clusterGroup, &rolloutGroup}
 	for _, group := range groups {
 		group.NegotiatedSerializer = textSerializer{group.NegotiatedSerializer}
 		if err := c.kinds.add(group); err != nil {

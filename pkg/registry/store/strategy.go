@@ -240,8 +240,8 @@ func (b base) reset(fields ...string) map[fieldpath.APIVersion]*fieldpath.Set {
 	for _, f := range fields {
 		set.Insert(fieldpath.MakePathOrDie(f))
 	}
-	byVersion := make(map[fieldpath.APIVersion]*fieldpath.Set, len(Versions))
-	for _, v := range Versions {
+	byVersion := map[fieldpath.APIVersion]*fieldpath.Set{}
+	for _, v := range Versions(b.group) {
 		byVersion[fieldpath.APIVersion(b.group+"/"+v)] = set
 	}
 	return byVersion
