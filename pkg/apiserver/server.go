@@ -10,7 +10,6 @@ import (
 	genericapiserver "k8s.io/apiserver/pkg/server"
 	"k8s.io/client-go/rest"
 
-	"github.com/stagegate/stagegate/pkg/admission/initializer"
 	cluster "github.com/stagegate/stagegate/pkg/registry/cluster/rest"
 	placement "github.com/stagegate/stagegate/pkg/registry/placement/rest"
 	"github.com/stagegate/stagegate/pkg/registry/placement/updaterun"
@@ -42,9 +41,7 @@ func (c CompletedConfig) New() (*Server, error) {
 		return nil, err
 	}
 	if c.extra.judge != nil {
-		// A manager that is no judge, which only tests have, is none.
-		judges, _ := manager.(initializer.PolicyJudge)
-		c.extra.judge.ask(judges)
+		c.extra.judge.ask(manager)
 	}
 	if err := c.installAPI(generic, manager); err != nil {
 		return nil, err
