@@ -7,13 +7,11 @@ import (
 	"context"
 	"errors"
 	"testing"
-
-	"github.com/stagegate/stagegate/pkg/registry/placement/updaterun"
 )
 
 // fakeManager takes its time to end.
 type fakeManager struct {
-	updaterun.Planner
+	Manager
 	started, ending, end chan struct{}
 	err                  error
 }

@@ -65,7 +65,11 @@ func (c CompletedConfig) newManager() (Manager, error) {
 	hub.QPS, hub.Burst = hubQPS, hubBurst
 	// Warnings are for people. The controllers read every kind there is, deprecated ones too.
 	api.WarningHandler, hub.WarningHandler = rest.NoWarnings{}, rest.NoWarnings{}
-	return c.extra.NewManager(api, hub, c.extra.Rollout)
+	options := c.extra.Rollout
+	if informers := c.generic.SharedInformerFactory; informers != nil {
+		options.Namespaces = informers.Core().V1().Namespaces()
+	}
+	return c.extra.NewManager(api, hub, options)
 }
 
 func (c CompletedConfig) installAPI(server *genericapiserver.GenericAPIServer, manager Manager) error {

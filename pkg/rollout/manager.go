@@ -9,6 +9,7 @@ import (
 	"sync"
 
 	corev1 "k8s.io/api/core/v1"
+	coreinformers "k8s.io/client-go/informers/core/v1"
 	"k8s.io/client-go/kubernetes"
 	typedcorev1 "k8s.io/client-go/kubernetes/typed/core/v1"
 	"k8s.io/client-go/rest"
@@ -25,6 +26,7 @@ import (
 	"github.com/stagegate/stagegate/pkg/rollout/snapshot"
 	"github.com/stagegate/stagegate/pkg/rollout/storeid"
 	"github.com/stagegate/stagegate/pkg/rollout/updaterun"
+	"github.com/stagegate/stagegate/pkg/rules/policy"
 )
 
 // Options say which controllers run, and how.
@@ -44,6 +46,9 @@ type Options struct {
 	StoreID string
 	// HubRecord is where that store keeps which hub it rules.
 	HubRecord storeid.HubRecord
+	// Namespaces of the hub, by whose labels policies select. Whoever made the informer starts it. Without it no run of a namespace is
+	// planned while there is a ClusterRolloutPolicy.
+	Namespaces coreinformers.NamespaceInformer
 }
 
 // Manager runs the controllers.
@@ -69,6 +74,10 @@ func New(api, hub *rest.Config, options Options) (*Manager, error) {
 		return nil, fmt.Errorf("client of the hub: %w", err)
 	}
 	f := fleet.New(apiClient)
+	if f.Namespaces = options.Namespaces; f.Namespaces != nil {
+		// An informer exists once it is asked for.
+		f.Namespaces.Informer()
+	}
 	snapshots, err := snapshot.NewSource(f, hub)
 	if err != nil {
 		return nil, err
@@ -86,6 +95,12 @@ func New(api, hub *rest.Config, options Options) (*Manager, error) {
 // replica while Run runs, whatever controllers are chosen.
 func (m *Manager) Plan(ctx context.Context, run v1beta1.UpdateRunObject) (*v1beta1.UpdateRunStatus, []string, error) {
 	return m.planner.Plan(ctx, run)
+}
+
+// Judge returns what the rollout policies that bind a run say of the plan that it would have now. It works as Plan does; known is false
+// where there is no plan.
+func (m *Manager) Judge(ctx context.Context, run v1beta1.UpdateRunObject) (verdict policy.Verdict, known bool, err error) {
+	return m.planner.Judge(ctx, run)
 }
 
 // Run fills the caches, and runs the controllers while this replica leads. It returns when the context has ended and they have.

@@ -12,14 +12,13 @@ import (
 
 	"github.com/stagegate/stagegate/pkg/apiserver"
 	"github.com/stagegate/stagegate/pkg/generated/clientset/versioned"
-	"github.com/stagegate/stagegate/pkg/registry/placement/updaterun"
 	"github.com/stagegate/stagegate/pkg/rollout"
 	"github.com/stagegate/stagegate/test/integration/testserver"
 )
 
 // writer is a controller that writes once when it starts and once when it is told to end.
 type writer struct {
-	updaterun.Planner
+	apiserver.Manager
 	client  versioned.Interface
 	started chan struct{}
 	first   error

@@ -36,7 +36,8 @@ func perCluster(placement v1beta1.PlacementObject, b v1beta1.BindingObject, way 
 			continue
 		}
 		c := meta.FindStatusCondition(status.Conditions, s.conditionType)
-		if s.conditionType == v1beta1.PlacementRolloutStarted && wanted != "" && spec.State == v1beta1.BindingStateBound && spec.ResourceSnapshotName != wanted {
+		if s.conditionType == v1beta1.PlacementRolloutStarted && wanted != "" && spec.State == v1beta1.BindingStateBound && spec.ResourceSnapshotName != wanted &&
+			!conditions.IsFalse(status.Conditions, s.conditionType, b.GetGeneration()) {
 			c = &metav1.Condition{
 				Type: s.conditionType, Status: metav1.ConditionFalse, Reason: s.whenFalse.reason, Message: "The rollout is being blocked by the rollout strategy",
 				ObservedGeneration: b.GetGeneration(), LastTransitionTime: now,

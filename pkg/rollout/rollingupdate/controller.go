@@ -5,6 +5,7 @@ package rollingupdate
 
 import (
 	"context"
+	"slices"
 	"time"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -35,6 +36,8 @@ const (
 	messageStarted   = "Detected the new changes on the resources and started the rollout process"
 	reasonNotStarted = "RolloutNotStartedYet"
 	messageHeld      = "The rollout is being blocked by the rollout strategy"
+	// reasonPolicyViolated is a cluster that rollout policies keep from being moved; the message is what they refuse.
+	reasonPolicyViolated = "RolloutPolicyViolated"
 )
 
 // Controller moves clusters.
@@ -55,6 +58,10 @@ func New(f *fleet.Fleet, recorder record.EventRecorder, c clock.WithTicker) *Con
 	f.Bindings.Watch(controller.queue, reconcile.ByLabel(wellknown.ParentPlacementLabel))
 	f.Overrides.Watch(controller.queue, controller.overrideChanged)
 	f.OverrideSnapshots.Watch(controller.queue, controller.overrideChanged)
+	f.Policies.Watch(controller.queue, controller.policyChanged)
+	if f.Namespaces != nil {
+		controller.queue.Watch(f.Namespaces.Informer(), controller.namespaceChanged)
+	}
 	controller.queue.Watch(f.MemberClusters.Informer(), controller.memberChanged)
 	return controller
 }
@@ -75,26 +82,52 @@ func (c *Controller) reconcile(ctx context.Context, key reconcile.Key) (time.Dur
 	if err != nil || want == nil {
 		return 0, err
 	}
-	m, err := budget(c.fleet.Bindings.ByIndex(fleet.ByPlacement, key), spec.Strategy.RollingUpdate.WithDefaults(), want.on, c.clock.Now())
+	bindings := c.fleet.Bindings.ByIndex(fleet.ByPlacement, key)
+	refused, err := c.refusals(placement, bindings)
 	if err != nil {
 		return 0, err
 	}
-	return m.again, c.move(ctx, m, want)
+	free, kept := refused.divide(bindings, want.on)
+	m, err := budget(free, spec.Strategy.RollingUpdate.WithDefaults(), want.on, c.clock.Now())
+	if err != nil {
+		return 0, err
+	}
+	steps := slices.Concat(c.move(ctx, m, want), c.keep(ctx, kept, refused))
+	if len(steps) == 0 {
+		return m.again, nil
+	}
+	klog.FromContext(ctx).V(2).Info("Rolling out", "snapshot", want.version.ResourceSnapshot, "started", len(m.start), "held", len(m.held), "removed", len(m.remove), "kept", len(kept))
+	return m.again, reconcile.InParallel(ctx, writers, len(steps), func(i int) error { return steps[i]() })
 }
 
-func (c *Controller) move(ctx context.Context, m moves, want *versions) error {
-	var steps []func() error
+// keep returns the writes that tell why bindings are left as they are.
+func (c *Controller) keep(ctx context.Context, kept []v1beta1.BindingObject, refused refusals) (steps []func() error) {
+	for _, b := range kept {
+		message := refused[b.BindingSpec().TargetCluster]
+		told := conditions.Find(b.BindingStatus().Conditions, v1beta1.BindingRolloutStarted, b.GetGeneration())
+		if told != nil && told.Reason == reasonPolicyViolated && told.Message == message {
+			continue
+		}
+		steps = append(steps, func() error {
+			return binding.Hold(ctx, c.fleet.Bindings, b, reasonPolicyViolated, message, c.clock.Now())
+		})
+	}
+	return steps
+}
+
+// move returns the writes that the moves come to.
+func (c *Controller) move(ctx context.Context, m moves, want *versions) (steps []func() error) {
 	for _, b := range m.start {
 		steps = append(steps, func() error {
 			return binding.Start(ctx, c.fleet.Bindings, b, want.on(b.BindingSpec().TargetCluster), messageStarted, c.clock.Now())
 		})
 	}
 	for _, b := range m.held {
-		if conditions.IsFalse(b.BindingStatus().Conditions, v1beta1.BindingRolloutStarted, b.GetGeneration()) {
-			continue
-		}
-		// A cluster that goes on with the version it has keeps its conditions; only one that has none is told to wait.
-		if b.BindingSpec().State == v1beta1.BindingStateBound {
+		// A cluster that goes on with the version it has keeps its conditions; only one that has none is told to wait. What policies kept is
+		// not kept by them any more.
+		told := conditions.Find(b.BindingStatus().Conditions, v1beta1.BindingRolloutStarted, b.GetGeneration())
+		if wasKept := told != nil && told.Reason == reasonPolicyViolated; !wasKept &&
+			(told != nil && told.Status == metav1.ConditionFalse || b.BindingSpec().State == v1beta1.BindingStateBound) {
 			continue
 		}
 		steps = append(steps, func() error {
@@ -106,9 +139,5 @@ func (c *Controller) move(ctx context.Context, m moves, want *versions) error {
 			return c.fleet.Bindings.Client(b.GetNamespace()).Delete(ctx, b.GetName(), metav1.DeleteOptions{Preconditions: &metav1.Preconditions{UID: new(b.GetUID())}})
 		})
 	}
-	if len(steps) == 0 {
-		return nil
-	}
-	klog.FromContext(ctx).V(2).Info("Rolling out", "snapshot", want.version.ResourceSnapshot, "started", len(m.start), "held", len(m.held), "removed", len(m.remove))
-	return reconcile.InParallel(ctx, writers, len(steps), func(i int) error { return steps[i]() })
+	return steps
 }

@@ -113,18 +113,17 @@ func (c *Controller) overrideChanged(oldObj, newObj any) []reconcile.Key {
 	return keys
 }
 
-// memberChanged wakes every placement where overrides may be for a cluster that were not, or the other way round.
+// memberChanged wakes every placement where overrides may be for a cluster, or policies protect it, that were or did not before, or the other
+// way round.
 func (c *Controller) memberChanged(oldObj, newObj any) []reconcile.Key {
 	before, _ := oldObj.(*clusterv1beta1.MemberCluster)
 	after, _ := newObj.(*clusterv1beta1.MemberCluster)
-	if after == nil || before != nil && equality.Semantic.DeepEqual(before.Labels, after.Labels) || len(c.fleet.Overrides.All()) == 0 {
-		return nil
+	leaves := after == nil || before != nil && before.DeletionTimestamp == nil && after.DeletionTimestamp != nil
+	labeled := after != nil && (before == nil || !equality.Semantic.DeepEqual(before.Labels, after.Labels))
+	if overrides, policies := len(c.fleet.Overrides.All()) > 0, len(c.fleet.Policies.All()) > 0; leaves && policies || labeled && (overrides || policies) {
+		return c.rollingIn("")
 	}
-	var keys []reconcile.Key
-	for _, placement := range c.rolling() {
-		keys = append(keys, reconcile.KeyOf(placement))
-	}
-	return keys
+	return nil
 }
 
 // rolling are the placements that this controller moves.

@@ -13,11 +13,14 @@ import (
 	"testing"
 	"time"
 
+	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/util/intstr"
+	"k8s.io/client-go/informers"
+	hubfake "k8s.io/client-go/kubernetes/fake"
 	"k8s.io/client-go/tools/cache"
 	"k8s.io/client-go/tools/record"
 	"k8s.io/utils/clock"
@@ -43,6 +46,7 @@ type fixture struct {
 	ctx       context.Context
 	client    *fake.Clientset
 	fleet     *fleet.Fleet
+	hub       *hubfake.Clientset
 	namespace string
 	events    *events
 	snapshots *fakeSnapshots
@@ -63,9 +67,14 @@ func newFixture(t *testing.T, namespace string) *fixture {
 	}
 	f.events.notify = f.notify
 	f.fleet = fleet.New(f.client)
+	f.hub = hubfake.NewClientset(&corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: "team", Labels: map[string]string{"tier": "1"}}})
+	namespaces := informers.NewSharedInformerFactory(f.hub, 0)
+	f.fleet.Namespaces = namespaces.Core().V1().Namespaces()
+	f.fleet.Namespaces.Informer()
+	namespaces.Start(ctx.Done())
 	for _, informer := range slices.Concat(f.fleet.Runs.Informers(), f.fleet.Approvals.Informers(), f.fleet.Bindings.Informers(),
 		f.fleet.Placements.Informers(), f.fleet.Strategies.Informers(), f.fleet.Snapshots.Informers(), f.fleet.PolicySnapshots.Informers(),
-		f.fleet.OverrideSnapshots.Informers(),
+		f.fleet.OverrideSnapshots.Informers(), f.fleet.Policies.Informers(),
 		[]cache.SharedIndexInformer{f.fleet.MemberClusters.Informer()}) {
 		_, err := informer.AddEventHandler(cache.ResourceEventHandlerFuncs{
 			AddFunc: func(any) { f.notify() }, UpdateFunc: func(any, any) { f.notify() }, DeleteFunc: func(any) { f.notify() },

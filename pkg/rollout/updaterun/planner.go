@@ -14,6 +14,8 @@ import (
 	"github.com/stagegate/stagegate/pkg/apis/placement/v1beta1"
 	"github.com/stagegate/stagegate/pkg/rollout/internal/fleet"
 	"github.com/stagegate/stagegate/pkg/rollout/updaterun/engine"
+	"github.com/stagegate/stagegate/pkg/rollout/updaterun/plan"
+	"github.com/stagegate/stagegate/pkg/rules/policy"
 	runrules "github.com/stagegate/stagegate/pkg/rules/updaterun"
 )
 
@@ -57,8 +59,26 @@ func (p *Planner) Plan(ctx context.Context, run v1beta1.UpdateRunObject) (*v1bet
 	return status, warnings, nil
 }
 
+// Judge returns what the rollout policies that bind a run say of the plan that it would have now. It makes less of a plan than Plan does:
+// it asks the hub for nothing. known is false where there is no plan yet. The error is ServiceUnavailable while nobody can judge.
+func (p *Planner) Judge(_ context.Context, run v1beta1.UpdateRunObject) (verdict policy.Verdict, known bool, err error) {
+	if !p.hasSynced() {
+		return policy.Verdict{}, false, apierrors.NewServiceUnavailable("the caches that a run is judged from are not filled yet, try again")
+	}
+	world, err := initWorld(p.fleet, run)
+	if err == nil {
+		verdict, known, err = plan.Judge(run, world)
+	}
+	if err != nil {
+		return policy.Verdict{}, false, apierrors.NewServiceUnavailable(fmt.Sprintf("judging the run by rollout policies: %s", runrules.Plainly(err.Error())))
+	}
+	return verdict, known, nil
+}
+
 func (p *Planner) hasSynced() bool {
-	return p.fleet.Placements.HasSynced() &&
+	return p.fleet.Policies.HasSynced() &&
+		(p.fleet.Namespaces == nil || p.fleet.Namespaces.Informer().HasSynced()) &&
+		p.fleet.Placements.HasSynced() &&
 		p.fleet.PolicySnapshots.HasSynced() &&
 		p.fleet.Bindings.HasSynced() &&
 		p.fleet.Strategies.HasSynced() &&

@@ -4,13 +4,16 @@
 package updaterun
 
 import (
+	"maps"
 	"strings"
 
+	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/equality"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	clusterv1beta1 "github.com/stagegate/stagegate/pkg/apis/cluster/v1beta1"
 	"github.com/stagegate/stagegate/pkg/apis/placement/v1beta1"
+	"github.com/stagegate/stagegate/pkg/apis/rollout/v1alpha1"
 	"github.com/stagegate/stagegate/pkg/apis/wellknown"
 	"github.com/stagegate/stagegate/pkg/rollout/internal/fleet"
 	"github.com/stagegate/stagegate/pkg/rollout/internal/reconcile"
@@ -33,6 +36,10 @@ func (c *Controller) watch() {
 	anyUnplanned := func(_, _ any) []reconcile.Key { return keys(c.fleet.Runs.All(), isUnplanned) }
 	c.fleet.Overrides.Watch(c.queue, anyUnplanned)
 	c.fleet.OverrideSnapshots.Watch(c.queue, anyUnplanned)
+	c.fleet.Policies.Watch(c.queue, c.policyChanged)
+	if c.fleet.Namespaces != nil {
+		c.queue.Watch(c.fleet.Namespaces.Informer(), c.namespaceChanged)
+	}
 	for _, informer := range c.fleet.Bindings.Informers() {
 		c.queue.WatchCoalesced(informer, coalesce, c.bindingChanged)
 	}
@@ -43,6 +50,9 @@ func (c *Controller) watch() {
 func isUnplanned(run v1beta1.UpdateRunObject) bool {
 	return !runrules.IsPlanned(run.RunStatus()) && !runrules.IsOver(run.RunStatus())
 }
+
+// isJudged is a run that policies, and what they select by, matter to.
+func isJudged(run v1beta1.UpdateRunObject) bool { return isUnplanned(run) || mayYetStart(run) }
 
 // isAlive is a run that something can still happen to.
 func isAlive(run v1beta1.UpdateRunObject) bool { return !runrules.IsOver(run.RunStatus()) }
@@ -127,12 +137,16 @@ var approvalChanged = reconcile.ByObject(func(o metav1.Object) []reconcile.Key {
 func (c *Controller) placementChanged(oldObj, newObj any) []reconcile.Key {
 	before, _ := oldObj.(v1beta1.PlacementObject)
 	after, _ := newObj.(v1beta1.PlacementObject)
+	which := isAlive
 	if before != nil && after != nil && before.GetUID() == after.GetUID() && before.GetGeneration() == after.GetGeneration() &&
 		(before.GetDeletionTimestamp() == nil) == (after.GetDeletionTimestamp() == nil) {
-		return nil
+		if maps.Equal(before.GetLabels(), after.GetLabels()) {
+			return nil
+		}
+		which = isJudged
 	}
 	return reconcile.ByObject(func(o metav1.Object) []reconcile.Key {
-		return keys(c.fleet.Runs.ByIndex(fleet.ByPlacement, keyOf(o)), isAlive)
+		return keys(c.fleet.Runs.ByIndex(fleet.ByPlacement, keyOf(o)), which)
 	})(nil, either(oldObj, newObj))
 }
 
@@ -160,10 +174,33 @@ func (c *Controller) memberChanged(oldObj, newObj any) []reconcile.Key {
 	switch {
 	case before != nil && (after == nil || before.DeletionTimestamp == nil && after.DeletionTimestamp != nil):
 		return keys(c.fleet.Runs.All(), isActive)
-	case before == nil || !equality.Semantic.DeepEqual(before.Labels, after.Labels):
-		return keys(c.fleet.Runs.All(), isUnplanned)
+	case before == nil || !maps.Equal(before.Labels, after.Labels):
+		return keys(c.fleet.Runs.All(), isJudged)
 	}
 	return nil
+}
+
+// policyChanged wakes the runs that a policy may bind; its status matters to none.
+func (c *Controller) policyChanged(oldObj, newObj any) []reconcile.Key {
+	before, _ := oldObj.(v1alpha1.RolloutPolicyObject)
+	after, _ := newObj.(v1alpha1.RolloutPolicyObject)
+	if before != nil && after != nil && before.GetUID() == after.GetUID() && before.GetGeneration() == after.GetGeneration() {
+		return nil
+	}
+	namespace := either(oldObj, newObj).(v1alpha1.RolloutPolicyObject).GetNamespace()
+	return keys(c.fleet.Runs.All(), func(run v1beta1.UpdateRunObject) bool {
+		return isJudged(run) && (namespace == "" || namespace == run.GetNamespace())
+	})
+}
+
+// namespaceChanged wakes the runs of a namespace by whose labels policies select.
+func (c *Controller) namespaceChanged(oldObj, newObj any) []reconcile.Key {
+	before, _ := oldObj.(*corev1.Namespace)
+	after, _ := newObj.(*corev1.Namespace)
+	if after == nil || before != nil && maps.Equal(before.Labels, after.Labels) {
+		return nil
+	}
+	return keys(c.fleet.Runs.All(), func(run v1beta1.UpdateRunObject) bool { return run.GetNamespace() == after.Name && isJudged(run) })
 }
 
 // either is the newer state of an object.

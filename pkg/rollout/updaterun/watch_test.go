@@ -8,11 +8,13 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	clusterv1beta1 "github.com/stagegate/stagegate/pkg/apis/cluster/v1beta1"
 	"github.com/stagegate/stagegate/pkg/apis/placement/v1beta1"
+	"github.com/stagegate/stagegate/pkg/apis/rollout/v1alpha1"
 	"github.com/stagegate/stagegate/pkg/apis/wellknown"
 	"github.com/stagegate/stagegate/pkg/rollout/internal/fleet"
 	"github.com/stagegate/stagegate/pkg/rollout/internal/reconcile"
@@ -34,7 +36,7 @@ func (f *fixture) lineUp() {
 			case "planned":
 				r.RunSpec().State = v1beta1.StateInitialize
 			case "holding":
-				status.Turn = &v1beta1.UpdateRunTurn{State: v1beta1.TurnHeld}
+				status.Turn = &v1beta1.UpdateRunTurn{State: v1beta1.TurnHeld, Number: 1}
 			case "waiting":
 				status.Turn = &v1beta1.UpdateRunTurn{State: v1beta1.TurnWaiting}
 			case "over":
@@ -148,6 +150,24 @@ func TestWhatWakesARun(t *testing.T) {
 		oldPlacement, newPlacement = changed(placement, func(p v1beta1.PlacementObject) { p.SetDeletionTimestamp(&metav1.Time{}) })
 		f.wantWoken("a placement that is deleted", c.placementChanged(oldPlacement, newPlacement), "unplanned", "planned", "holding", "waiting")
 
+		oldPlacement, newPlacement = changed(placement, func(p v1beta1.PlacementObject) { p.SetLabels(map[string]string{"tier": "1"}) })
+		f.wantWoken("a placement that is labeled", c.placementChanged(oldPlacement, newPlacement), "unplanned", "waiting")
+
+		policy := f.fleet.Policies.New(f.key("guard"))
+		f.wantWoken("a policy that is made", c.policyChanged(nil, policy), "unplanned", "waiting")
+		f.wantWoken("a policy that is gone", c.policyChanged(policy, nil), "unplanned", "waiting")
+		oldPolicy, newPolicy := changed(policy, func(p v1alpha1.RolloutPolicyObject) { p.SetGeneration(2) })
+		f.wantWoken("a policy that is edited", c.policyChanged(oldPolicy, newPolicy), "unplanned", "waiting")
+		oldPolicy, newPolicy = changed(policy, func(p v1alpha1.RolloutPolicyObject) { p.PolicyStatus().ObservedGeneration = 2 })
+		f.wantWoken("the status of a policy", c.policyChanged(oldPolicy, newPolicy))
+		f.wantWoken("a policy of another namespace", c.policyChanged(nil, f.fleet.Policies.New(reconcile.Key{Namespace: "other", Name: "guard"})))
+
+		namespace := &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: f.namespace}}
+		labeledNamespace := namespace.DeepCopy()
+		labeledNamespace.Labels = map[string]string{"tier": "1"}
+		f.wantWoken("a namespace that is labeled", c.namespaceChanged(namespace, labeledNamespace), "unplanned", "waiting")
+		f.wantWoken("another change of a namespace", c.namespaceChanged(namespace, namespace.DeepCopy()))
+
 		oldRun, newRun := changed(f.run("holding"), func(r v1beta1.UpdateRunObject) { r.RunStatus().Turn.State = v1beta1.TurnReleased })
 		f.wantWoken("a turn that ends", c.runChanged(oldRun, newRun), "holding", "waiting")
 		oldRun, newRun = changed(f.run("holding"), func(r v1beta1.UpdateRunObject) { r.RunStatus().PolicyObservedClusterCount = 1 })
@@ -159,11 +179,11 @@ func TestWhatWakesARun(t *testing.T) {
 		f.wantWoken("a request of another run under a run's name", approvalChanged(nil, request), "holding", "planned")
 
 		member := &clusterv1beta1.MemberCluster{ObjectMeta: metav1.ObjectMeta{Name: "member1"}}
-		f.wantWoken("a member that joins", c.memberChanged(nil, member), "unplanned")
+		f.wantWoken("a member that joins", c.memberChanged(nil, member), "unplanned", "waiting")
 		f.wantWoken("a member that is gone", c.memberChanged(member, nil), "unplanned", "holding", "waiting")
 		labeled := member.DeepCopy()
 		labeled.Labels = map[string]string{"environment": "staging"}
-		f.wantWoken("a member that is labeled", c.memberChanged(member, labeled), "unplanned")
+		f.wantWoken("a member that is labeled", c.memberChanged(member, labeled), "unplanned", "waiting")
 		healthy := member.DeepCopy()
 		healthy.Status.Conditions = []metav1.Condition{{Type: "Healthy"}}
 		f.wantWoken("a heartbeat", c.memberChanged(member, healthy))

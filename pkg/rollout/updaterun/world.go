@@ -15,6 +15,7 @@ import (
 	"github.com/stagegate/stagegate/pkg/rollout/internal/reconcile"
 	"github.com/stagegate/stagegate/pkg/rollout/updaterun/engine"
 	"github.com/stagegate/stagegate/pkg/rollout/updaterun/plan"
+	"github.com/stagegate/stagegate/pkg/rules/policy"
 	runrules "github.com/stagegate/stagegate/pkg/rules/updaterun"
 )
 
@@ -72,8 +73,48 @@ func (c *Controller) world(run v1beta1.UpdateRunObject) (engine.World, error) {
 	w.Placement = placement
 	w.Bindings = c.fleet.Bindings.ByIndex(fleet.ByPlacement, placementOf(run))
 	w.Since = c.since
-	w.Left, err = c.left(status)
+	if w.Left, err = c.left(status); err != nil {
+		return engine.World{}, err
+	}
+	if mayYetStart(run) {
+		w.Governance, err = governance(c.fleet, run.GetNamespace(), targets(status))
+	}
 	return w, err
+}
+
+// mayYetStart reports whether a run is to run and has not started. Only then do policies matter to it.
+func mayYetStart(run v1beta1.UpdateRunObject) bool {
+	return run.RunSpec().State == v1beta1.StateRun && isAlive(run) && !runrules.HasHadTurn(run.RunStatus())
+}
+
+// targets are the clusters of a planned run.
+func targets(status *v1beta1.UpdateRunStatus) []string {
+	var names []string
+	for _, stage := range runrules.Stages(status) {
+		for i := range stage.Clusters {
+			names = append(names, stage.Clusters[i].ClusterName)
+		}
+	}
+	return names
+}
+
+// governance is by what policies judge a run over some clusters, nothing where there is no policy.
+func governance(f *fleet.Fleet, namespace string, clusters []string) (g plan.Governance, err error) {
+	if g.Policies = policy.NewAll(f.Policies.All()); len(g.Policies) == 0 {
+		return g, nil
+	}
+	g.NamespaceLabels = f.NamespaceLabels(namespace)
+	for _, name := range clusters {
+		member, err := f.MemberClusters.Lister().Get(name)
+		switch {
+		case apierrors.IsNotFound(err) || err == nil && member.DeletionTimestamp != nil:
+		case err != nil:
+			return plan.Governance{}, fmt.Errorf("reading member cluster %s: %w", name, err)
+		default:
+			g.Members = append(g.Members, plan.Member{Name: name, Labels: member.Labels})
+		}
+	}
+	return g, nil
 }
 
 // left finds the clusters that have left the fleet among those the run is not done with.
@@ -125,6 +166,7 @@ func initWorld(f *fleet.Fleet, run v1beta1.UpdateRunObject) (plan.World, error) 
 			return plan.World{}, err
 		}
 	}
+	w.Policies, w.NamespaceLabels = policy.NewAll(f.Policies.All()), f.NamespaceLabels(run.GetNamespace())
 	for _, member := range members {
 		if member.DeletionTimestamp == nil {
 			w.Members = append(w.Members, plan.Member{Name: member.Name, Labels: member.Labels})

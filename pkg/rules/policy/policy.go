@@ -11,6 +11,7 @@ package policy
 
 import (
 	"fmt"
+	"slices"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/labels"
@@ -65,6 +66,15 @@ func New(object v1alpha1.RolloutPolicyObject) *Policy {
 	return p
 }
 
+// NewAll returns policies that can be asked.
+func NewAll(objects []v1alpha1.RolloutPolicyObject) []*Policy {
+	all := make([]*Policy, len(objects))
+	for i, object := range objects {
+		all[i] = New(object)
+	}
+	return all
+}
+
 func orAll(selector *metav1.LabelSelector) *metav1.LabelSelector {
 	if selector == nil {
 		return &metav1.LabelSelector{}
@@ -106,10 +116,20 @@ func (p *Policy) String() string {
 type Subject struct {
 	// Namespace of the placement, empty for a cluster-scoped one.
 	Namespace string
-	// NamespaceLabels are the labels of the Namespace on the hub.
+	// NamespaceLabels are the labels of the Namespace on the hub, nil where they are not known: see Check.
 	NamespaceLabels labels.Set
 	// PlacementLabels are the labels of the placement. Those of one in a namespace are not looked at: its team writes them.
 	PlacementLabels labels.Set
+}
+
+// Check returns an error where it is not known by what policies select: NamespaceLabels are nil then. Nothing may be done by what policies
+// seem to say of such a subject.
+func (s Subject) Check(policies []*Policy) error {
+	isOfCluster := func(p *Policy) bool { return p.Kind == KindCluster }
+	if s.Namespace != "" && s.NamespaceLabels == nil && slices.ContainsFunc(policies, isOfCluster) {
+		return fmt.Errorf("the labels of Namespace %s are not known, by which ClusterRolloutPolicies select", s.Namespace)
+	}
+	return nil
 }
 
 // Binds reports whether the policy binds the rollouts of a placement.

@@ -148,6 +148,7 @@ func plannedRuns() []v1beta1.UpdateRunObject {
 				BeforeStageTaskStatus: []v1beta1.StageTaskStatus{{Type: v1beta1.StageTaskTypeApproval, ApprovalRequestName: "example-run-before-canary"}},
 				AfterStageTaskStatus:  []v1beta1.StageTaskStatus{{Type: v1beta1.StageTaskTypeTimedWait}},
 			}},
+			Policies: []v1beta1.GoverningPolicy{{Kind: "ClusterRolloutPolicy", Name: "guard", UID: "guard", Generation: 1, Stages: []string{"canary"}}},
 			DeletionStageStatus: &v1beta1.StageUpdatingStatus{
 				StageName: "kubernetes-fleet.io/deleteStage", Clusters: []v1beta1.ClusterUpdatingStatus{{ClusterName: "c"}},
 			},
@@ -224,6 +225,12 @@ func TestThePlanOfAnInitializedRunStays(t *testing.T) {
 		{"another run is rolled back", status(func(s *v1beta1.UpdateRunStatus) { s.RollbackOfUID = "other" }), []string{
 			"status.rollbackOfUID: Forbidden: " + stays,
 		}},
+		{"a policy governs it no more", status(func(s *v1beta1.UpdateRunStatus) { s.Policies = nil }), []string{
+			"status.policies: Forbidden: " + stays,
+		}},
+		{"another policy governs it", status(func(s *v1beta1.UpdateRunStatus) {
+			s.Policies = []v1beta1.GoverningPolicy{{Kind: "ClusterRolloutPolicy", Name: "other"}}
+		}), []string{"status.policies: Forbidden: " + stays}},
 		{"all is wiped, so that the run would be planned again", status(func(s *v1beta1.UpdateRunStatus) { *s = v1beta1.UpdateRunStatus{} }), []string{
 			"status.conditions: Forbidden: an initialized run stays initialized; create a new run instead",
 		}},

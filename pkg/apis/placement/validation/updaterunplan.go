@@ -37,6 +37,7 @@ func immutablePlan(status, old *v1beta1.UpdateRunStatus) field.ErrorList {
 	keep(statusPath.Child("appliedStrategy"), apiequality.Semantic.DeepEqual(status.ApplyStrategy, old.ApplyStrategy))
 	keep(statusPath.Child("stagedUpdateStrategySnapshot"), apiequality.Semantic.DeepEqual(status.UpdateStrategySnapshot, old.UpdateStrategySnapshot))
 	keep(statusPath.Child("placementUID"), status.PlacementUID == old.PlacementUID)
+	keep(statusPath.Child("policies"), apiequality.Semantic.DeepEqual(status.Policies, old.Policies))
 	keep(statusPath.Child("rollbackOfUID"), status.RollbackOfUID == old.RollbackOfUID)
 
 	stages, oldStages := status.StagesStatus, old.StagesStatus

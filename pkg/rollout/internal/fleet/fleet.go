@@ -9,9 +9,12 @@ import (
 	"fmt"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/labels"
+	coreinformers "k8s.io/client-go/informers/core/v1"
 	"k8s.io/client-go/tools/cache"
 
 	"github.com/stagegate/stagegate/pkg/apis/placement/v1beta1"
+	"github.com/stagegate/stagegate/pkg/apis/rollout/v1alpha1"
 	"github.com/stagegate/stagegate/pkg/apis/wellknown"
 	"github.com/stagegate/stagegate/pkg/client/scoped"
 	"github.com/stagegate/stagegate/pkg/generated/clientset/versioned"
@@ -69,11 +72,15 @@ type Fleet struct {
 	Bindings          Kind[v1beta1.BindingObject]
 	Overrides         Kind[v1beta1.OverrideObject]
 	OverrideSnapshots Kind[v1beta1.OverrideSnapshotObject]
+	Policies          Kind[v1alpha1.RolloutPolicyObject]
 
 	// Works of all members.
 	Works placementinformers.WorkInformer
 	// MemberClusters of the fleet.
 	MemberClusters clusterinformers.MemberClusterInformer
+	// Namespaces of the hub, nil where nobody watches them. Set it before anything else is done with the view. Whoever made the informer
+	// starts it.
+	Namespaces coreinformers.NamespaceInformer
 
 	factory externalversions.SharedInformerFactory
 }
@@ -98,6 +105,7 @@ func New(clientset versioned.Interface) *Fleet {
 	f.Bindings = Kind[v1beta1.BindingObject]{scoped.Bindings(client, informers)}
 	f.Overrides = Kind[v1beta1.OverrideObject]{scoped.Overrides(client, informers)}
 	f.OverrideSnapshots = Kind[v1beta1.OverrideSnapshotObject]{scoped.OverrideSnapshots(client, informers)}
+	f.Policies = Kind[v1alpha1.RolloutPolicyObject]{scoped.Policies(clientset.RolloutV1alpha1(), factory.Rollout().V1alpha1())}
 	// Informers of the kinds with one scope exist once they are asked for.
 	f.Works.Informer()
 	f.MemberClusters.Informer()
@@ -125,7 +133,22 @@ func (f *Fleet) WaitForSync(stop <-chan struct{}) bool {
 			return false
 		}
 	}
-	return true
+	return f.Namespaces == nil || cache.WaitForCacheSync(stop, f.Namespaces.Informer().HasSynced)
+}
+
+// NamespaceLabels returns the labels of a Namespace on the hub, nil where they are not known.
+func (f *Fleet) NamespaceLabels(name string) labels.Set {
+	if f.Namespaces == nil {
+		return nil
+	}
+	namespace, err := f.Namespaces.Lister().Get(name)
+	if err != nil {
+		return nil
+	}
+	if namespace.Labels == nil {
+		return labels.Set{}
+	}
+	return namespace.Labels
 }
 
 func byParentLabel[O Object](obj O) string { return obj.GetLabels()[wellknown.ParentPlacementLabel] }

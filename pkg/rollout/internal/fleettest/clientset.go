@@ -16,6 +16,7 @@ import (
 	clienttesting "k8s.io/client-go/testing"
 
 	"github.com/stagegate/stagegate/pkg/apis/placement/v1beta1"
+	"github.com/stagegate/stagegate/pkg/apis/rollout/v1alpha1"
 	"github.com/stagegate/stagegate/pkg/generated/clientset/versioned/fake"
 	overrides "github.com/stagegate/stagegate/pkg/rules/override"
 )
@@ -73,6 +74,8 @@ func sameSpec(a, b any) bool {
 		return equality.Semantic.DeepEqual(a.PlacementSpec(), b.(v1beta1.PlacementObject).PlacementSpec())
 	case v1beta1.OverrideObject:
 		return overrides.SaysTheSame(a, b.(v1beta1.OverrideObject))
+	case v1alpha1.RolloutPolicyObject:
+		return equality.Semantic.DeepEqual(a.PolicySpec(), b.(v1alpha1.RolloutPolicyObject).PolicySpec())
 	case v1beta1.UpdateRunObject:
 		return equality.Semantic.DeepEqual(a.RunSpec(), b.(v1beta1.UpdateRunObject).RunSpec())
 	}

@@ -44,7 +44,8 @@ func newWorld(t *testing.T, namespace string) *World {
 	w := &World{T: t, Client: NewClientset(), Namespace: namespace, changed: make(chan struct{}, 1)}
 	w.Fleet = fleet.New(w.Client)
 	for _, informer := range slices.Concat(w.Fleet.Placements.Informers(), w.Fleet.Bindings.Informers(), w.Fleet.Snapshots.Informers(),
-		w.Fleet.PolicySnapshots.Informers(), w.Fleet.Runs.Informers(), w.Fleet.Overrides.Informers(), w.Fleet.OverrideSnapshots.Informers()) {
+		w.Fleet.PolicySnapshots.Informers(), w.Fleet.Runs.Informers(), w.Fleet.Overrides.Informers(), w.Fleet.OverrideSnapshots.Informers(),
+		w.Fleet.Policies.Informers(), []cache.SharedIndexInformer{w.Fleet.MemberClusters.Informer()}) {
 		_, err := informer.AddEventHandler(cache.ResourceEventHandlerFuncs{
 			AddFunc: func(any) { w.notify() }, UpdateFunc: func(any, any) { w.notify() }, DeleteFunc: func(any) { w.notify() },
 		})

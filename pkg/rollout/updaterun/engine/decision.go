@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/stagegate/stagegate/pkg/apis/placement/v1beta1"
+	"github.com/stagegate/stagegate/pkg/rollout/updaterun/plan"
 )
 
 // World is what Step looks at besides the run. Nothing in it is changed.
@@ -24,6 +25,8 @@ type World struct {
 	Others []v1beta1.UpdateRunObject
 	// Since is when the present leader began to look. Time in which nobody acted on a cluster is not held against it.
 	Since time.Time
+	// Governance is by what a run is judged that has not started. No other run needs it.
+	plan.Governance
 }
 
 // Decision is what follows from a look at a run. It is carried out in the order of the fields, and each part only where the parts

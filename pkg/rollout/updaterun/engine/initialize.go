@@ -112,6 +112,7 @@ func (s *step) initialized(p *plan.Plan) Outcome {
 	s.setRunCondition(v1beta1.RunInitialized, metav1.ConditionTrue, reasonInitialized, runrules.RunKind(s.run)+" initialized successfully")
 	s.event(eventInitialized, fmt.Sprintf("Planned to %s %s in %s",
 		s.purpose(), wording.Count(s.status.PolicyObservedClusterCount, "cluster"), wording.Count(len(s.status.StagesStatus), "stage")))
+	s.tellOverridden(s.status.Policies, nil)
 	return Outcome{Result: ResultInitialized, Decision: s.decided(), Warnings: p.Warnings}
 }
 

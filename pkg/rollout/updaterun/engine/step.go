@@ -54,6 +54,8 @@ type step struct {
 	// snapshot is the name of the resource snapshot that the run rolls out.
 	snapshot string
 	bindings bindings
+	// governing are the policies that govern a run which has not started, as it is judged now.
+	governing []v1beta1.GoverningPolicy
 	// updated has what other runs have updated, by their names.
 	updated map[string]map[string]bool
 }
@@ -133,6 +135,9 @@ func (s *step) orphaned() string {
 
 // execute goes through the stages until something must be waited for.
 func (s *step) execute() {
+	if !s.mayStart() {
+		return
+	}
 	if s.resuming() && !s.takeTurn(nil) {
 		return
 	}

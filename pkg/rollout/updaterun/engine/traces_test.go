@@ -25,6 +25,7 @@ import (
 
 	"github.com/stagegate/stagegate/pkg/apis/placement/v1beta1"
 	"github.com/stagegate/stagegate/pkg/rollout/updaterun/engine"
+	"github.com/stagegate/stagegate/pkg/rules/policy"
 )
 
 var update = flag.Bool("update", false, "write what the engine decides into testdata")
@@ -63,8 +64,10 @@ type story struct {
 	stages  []v1beta1.StageConfig
 	n       int
 	leaving []string
-	runs    map[string]*fixture
-	out     strings.Builder
+	// policy is a policy that demands an approval, nil for none.
+	policy *policy.Policy
+	runs   map[string]*fixture
+	out    strings.Builder
 }
 
 func newStory(t *testing.T) *story {
@@ -130,6 +133,9 @@ func (s *story) happens(words []string) {
 			s.Fatal(err)
 		}
 		s.each(func(f *fixture) { f.pass(d) })
+	case "policy":
+		s.policy = guard(about[0], approvalRule)
+		s.each(func(f *fixture) { f.governedBy(s.policy) })
 	case "state":
 		s.setState(v1beta1.State(about[0]))
 	case "decide":
@@ -211,6 +217,9 @@ func (s *story) plan(words []string) {
 	default:
 		w := initWorld(s.n, s.stages...)
 		next := newFixtureIn(s.T, w)
+		if s.policy != nil {
+			next.governedBy(s.policy)
+		}
 		next.run.Name, next.run.UID, next.run.CreationTimestamp = name, types.UID(name), metav1.NewTime(first.now)
 		next.world.Bindings, next.world.Placement, next.now = first.world.Bindings, first.world.Placement, first.now
 		s.fixture = next

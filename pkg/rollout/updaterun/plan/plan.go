@@ -4,6 +4,8 @@
 package plan
 
 import (
+	"slices"
+
 	"github.com/stagegate/stagegate/pkg/apis/placement/v1beta1"
 	runrules "github.com/stagegate/stagegate/pkg/rules/updaterun"
 )
@@ -54,27 +56,27 @@ type planner struct {
 
 // plan goes through everything that a run rests on. The inputs that are asked for come last.
 func (p *planner) plan() error {
-	parts := []func() error{
-		p.planPlacement,
-		p.planPolicy,
-		p.planTargets,
-		p.planStrategy,
-		p.planStages,
-		p.planDeletion,
-		p.planSnapshot,
-		p.planOverrides,
-		p.planSize,
+	versions := []func() error{p.planSnapshot, p.planOverrides}
+	if p.isRollback() {
+		versions = []func() error{p.planOldOverrides, p.planVersions}
 	}
-	if p.run.RunSpec().RollbackOf != "" {
-		parts = []func() error{p.planPlacement, p.planRollback, p.planSize}
-	}
-	for _, part := range parts {
+	for _, part := range slices.Concat(p.structure(), []func() error{p.planPolicies}, versions, []func() error{p.planSize}) {
 		if err := part(); err != nil {
 			return err
 		}
 	}
 	return nil
 }
+
+// structure are the parts that plan the stages and their clusters, for which no input is asked.
+func (p *planner) structure() []func() error {
+	if p.isRollback() {
+		return []func() error{p.planPlacement, p.planRollback}
+	}
+	return []func() error{p.planPlacement, p.planPolicy, p.planTargets, p.planStrategy, p.planStages, p.planDeletion}
+}
+
+func (p *planner) isRollback() bool { return p.run.RunSpec().RollbackOf != "" }
 
 // CheckPlacement returns why the clusters of a placement cannot be moved by a run, nil where they can.
 func CheckPlacement(placement v1beta1.PlacementObject) error {

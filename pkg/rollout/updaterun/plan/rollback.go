@@ -58,10 +58,7 @@ func (p *planner) planRollback() error {
 		return err
 	}
 	p.warnOfFirstVersions(earlier)
-	if err := p.planOldOverrides(); err != nil {
-		return err
-	}
-	return p.planVersions()
+	return nil
 }
 
 // movedSince refuses to take back what somebody else has done since.

@@ -18,12 +18,12 @@ type World struct {
 	Bindings []v1beta1.BindingObject
 	// Strategy that the run names, nil where there is none.
 	Strategy v1beta1.UpdateStrategyObject
-	// Members of the fleet.
-	Members []Member
 	// Snapshots of the placement.
 	Snapshots []v1beta1.ResourceSnapshotObject
 	// RolledBack is the run that the run is to roll back, nil where there is none.
 	RolledBack v1beta1.UpdateRunObject
+	// Governance has the members of the fleet, and the policies that the plan must meet.
+	Governance
 }
 
 // Member is a cluster of the fleet.

@@ -1,0 +1,109 @@
+// Copyright The Stagegate Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package rollingupdate
+
+import (
+	"fmt"
+	"maps"
+
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/labels"
+
+	"github.com/stagegate/stagegate/pkg/apis/placement/v1beta1"
+	"github.com/stagegate/stagegate/pkg/apis/rollout/v1alpha1"
+	"github.com/stagegate/stagegate/pkg/rollout/internal/reconcile"
+	bindingrules "github.com/stagegate/stagegate/pkg/rules/binding"
+	"github.com/stagegate/stagegate/pkg/rules/policy"
+	"github.com/stagegate/stagegate/pkg/rules/strategy"
+)
+
+// refusals say by cluster why rollout policies keep this controller from it. A cluster without one may be moved.
+type refusals map[string]string
+
+// refusals finds the clusters that policies keep for staged runs, or for nobody: whoever may write a placement could otherwise pass every
+// policy by changing its strategy. Admission refuses such a placement; this holds for one that was there before, or came past admission. A
+// cluster that leaves, or has left, the fleet is never kept: nothing may be in the way of that.
+func (c *Controller) refusals(placement v1beta1.PlacementObject, bindings []v1beta1.BindingObject) (refusals, error) {
+	policies := policy.NewAll(c.fleet.Policies.All())
+	subject := policy.Subject{
+		Namespace: placement.GetNamespace(), NamespaceLabels: c.fleet.NamespaceLabels(placement.GetNamespace()), PlacementLabels: placement.GetLabels(),
+	}
+	if err := subject.Check(policies); err != nil {
+		return nil, fmt.Errorf("moving the clusters of placement %s: %w", reconcile.KeyOf(placement), err)
+	}
+	binding := policy.Binding(policies, subject)
+	if len(binding) == 0 {
+		return nil, nil
+	}
+	var clusters []strategy.Cluster
+	for _, b := range bindings {
+		name := b.BindingSpec().TargetCluster
+		if member, err := c.fleet.MemberClusters.Lister().Get(name); err == nil && member.DeletionTimestamp == nil {
+			clusters = append(clusters, strategy.Cluster{Name: name, Labels: labels.Set(member.Labels)})
+		}
+	}
+	verdict := policy.JudgePlacement(binding, placement, clusters)
+	found := refusals{}
+	for _, cluster := range clusters {
+		var own policy.Verdict
+		for _, violation := range verdict.Violations {
+			if violation.Policy.Protects(cluster.Labels) {
+				own.Violations = append(own.Violations, violation)
+			}
+		}
+		if refusal := own.Refusal(); refusal != "" {
+			found[cluster.Name] = refusal
+		}
+	}
+	return found, nil
+}
+
+// divide returns the bindings that may be moved, or need no move, and those that are kept as they are. The latter take no part in the budget:
+// they would have the others wait for them.
+func (r refusals) divide(bindings []v1beta1.BindingObject, want func(cluster string) bindingrules.Version) (free, kept []v1beta1.BindingObject) {
+	for _, b := range bindings {
+		cluster := b.BindingSpec().TargetCluster
+		if r[cluster] != "" && b.GetDeletionTimestamp().IsZero() && !bindingrules.Holds(b.BindingSpec(), want(cluster)) {
+			kept = append(kept, b)
+		} else {
+			free = append(free, b)
+		}
+	}
+	return free, kept
+}
+
+// policyChanged wakes the placements that a policy may bind; its status matters to none.
+func (c *Controller) policyChanged(oldObj, newObj any) []reconcile.Key {
+	before, _ := oldObj.(v1alpha1.RolloutPolicyObject)
+	after, _ := newObj.(v1alpha1.RolloutPolicyObject)
+	if before != nil && after != nil && before.GetUID() == after.GetUID() && before.GetGeneration() == after.GetGeneration() {
+		return nil
+	}
+	changed := after
+	if changed == nil {
+		changed = before
+	}
+	return c.rollingIn(changed.GetNamespace())
+}
+
+// namespaceChanged wakes the placements of a namespace by whose labels policies select.
+func (c *Controller) namespaceChanged(oldObj, newObj any) []reconcile.Key {
+	before, _ := oldObj.(*corev1.Namespace)
+	after, _ := newObj.(*corev1.Namespace)
+	if after == nil || before != nil && maps.Equal(before.Labels, after.Labels) {
+		return nil
+	}
+	return c.rollingIn(after.Name)
+}
+
+// rollingIn are the placements of a namespace that this controller moves, all of them for "".
+func (c *Controller) rollingIn(namespace string) []reconcile.Key {
+	var keys []reconcile.Key
+	for _, placement := range c.rolling() {
+		if namespace == "" || placement.GetNamespace() == namespace {
+			keys = append(keys, reconcile.KeyOf(placement))
+		}
+	}
+	return keys
+}

@@ -1,0 +1,66 @@
+// Copyright The Stagegate Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package plan
+
+import (
+	"k8s.io/apimachinery/pkg/labels"
+
+	"github.com/stagegate/stagegate/pkg/apis/placement/v1beta1"
+	"github.com/stagegate/stagegate/pkg/rules/policy"
+	runrules "github.com/stagegate/stagegate/pkg/rules/updaterun"
+)
+
+// Governance is by what a plan is judged, when it is made and once more when its run starts.
+type Governance struct {
+	// Members of the fleet, without those that are leaving.
+	Members []Member
+	// Policies that there are, whether or not they bind the run.
+	Policies []*policy.Policy
+	// NamespaceLabels are those of the run's Namespace on the hub, nil where they are not known.
+	NamespaceLabels labels.Set
+}
+
+// Judge returns what the policies say of a plan. A Pending error says that something is missing by which they judge: then nobody may go on
+// by the plan.
+func (g *Governance) Judge(run v1beta1.UpdateRunObject, placement v1beta1.PlacementObject, planned *v1beta1.UpdateRunStatus) (policy.Verdict, error) {
+	subject := policy.Subject{Namespace: run.GetNamespace(), NamespaceLabels: g.NamespaceLabels, PlacementLabels: placement.GetLabels()}
+	if err := subject.Check(g.Policies); err != nil {
+		return policy.Verdict{}, pending(runrules.Invalid, err.Error())
+	}
+	members := make(map[string]labels.Set, len(g.Members))
+	for _, m := range g.Members {
+		members[m.Name] = m.Labels
+	}
+	return policy.Judge(policy.Binding(g.Policies, subject), policy.Of(run, planned, members)), nil
+}
+
+// Judge returns what the policies say of the plan that a run would have now. It needs no inputs, and leaves no trace. known is false where
+// there is no plan. An error says that a plan cannot be judged.
+func Judge(run v1beta1.UpdateRunObject, world World) (verdict policy.Verdict, known bool, err error) {
+	p := planner{run: run, world: world}
+	for _, part := range p.structure() {
+		if part() != nil {
+			// What is missing, or wrong, is for initialization to say.
+			return policy.Verdict{}, false, nil
+		}
+	}
+	verdict, err = world.Judge(run, world.Placement, &p.status)
+	return verdict, err == nil, err
+}
+
+// planPolicies refuses a plan that violates policies, and records which ones govern it.
+func (p *planner) planPolicies() error {
+	verdict, err := p.world.Judge(p.run, p.world.Placement, &p.status)
+	if err != nil {
+		return err
+	}
+	if refusal := verdict.Refusal(); refusal != "" {
+		return final(runrules.Invalid, runrules.ClientError, refusal)
+	}
+	if warning := verdict.Warning(); warning != "" {
+		p.warnings = append(p.warnings, warning)
+	}
+	p.status.Policies = verdict.Governing
+	return nil
+}
