@@ -53,11 +53,15 @@ func judgeWhole(binding []*Policy, clusters []strategy.Cluster, demandOf func(ru
 			continue
 		}
 		if demand := demandOf(&p.spec.Rules, protected); demand != "" {
-			where := fmt.Sprintf("the placement (%s, %d protected)", wording.Count(len(clusters), "cluster"), len(protected))
-			verdict.add(Violation{Policy: p, Where: where, Demands: []string{demand}}, nil)
+			verdict.add(Violation{Policy: p, Where: wherePlacement(protected), Demands: []string{demand}}, nil)
 		}
 	}
 	return verdict
+}
+
+// wherePlacement names a placement by what of it is protected.
+func wherePlacement(protected []string) string {
+	return fmt.Sprintf("the placement (protected: %s)", wording.List(protected))
 }
 
 func mustNotPick(names []string) string {

@@ -57,17 +57,17 @@ func TestWhatAPolicySaysOfAPlacement(t *testing.T) {
 	}{
 		"staged, and it is": {
 			"rules: {staged: true}", external, []string{"prod1", "canary1"}, "",
-			"the placement (2 clusters, 1 protected): a run must remove its resources from prod1 first: change spec.policy so that it does not pick them, and create a run (ClusterRolloutPolicy p)",
+			"the placement (protected: prod1): a run must remove its resources from prod1 first: change spec.policy so that it does not pick them, and create a run (ClusterRolloutPolicy p)",
 		},
 		"staged, and it is not": {
 			"{description: Only runs, rules: {staged: true}}", rolling, []string{"prod1", "canary1"},
-			"the placement (2 clusters, 1 protected): spec.strategy.type must be External (ClusterRolloutPolicy p: Only runs)",
-			"the placement (2 clusters, 1 protected): a run must remove its resources from prod1 first: change spec.policy so that it does not pick them, and create a run (ClusterRolloutPolicy p: Only runs)",
+			"the placement (protected: prod1): spec.strategy.type must be External (ClusterRolloutPolicy p: Only runs)",
+			"the placement (protected: prod1): a run must remove its resources from prod1 first: change spec.policy so that it does not pick them, and create a run (ClusterRolloutPolicy p: Only runs)",
 		},
-		"the strategy that is none set":  {"rules: {staged: true}", "", []string{"prod1"}, "the placement (1 cluster, 1 protected): spec.strategy.type must be External (ClusterRolloutPolicy p)", "the placement (1 cluster, 1 protected): a run must remove its resources from prod1 first: change spec.policy so that it does not pick them, and create a run (ClusterRolloutPolicy p)"},
+		"the strategy that is none set":  {"rules: {staged: true}", "", []string{"prod1"}, "the placement (protected: prod1): spec.strategy.type must be External (ClusterRolloutPolicy p)", "the placement (protected: prod1): a run must remove its resources from prod1 first: change spec.policy so that it does not pick them, and create a run (ClusterRolloutPolicy p)"},
 		"nothing protected":              {"rules: {staged: true, deny: true}", rolling, []string{"canary1", "bare1"}, "", ""},
 		"nothing at all":                 {"rules: {staged: true, deny: true}", rolling, nil, "", ""},
-		"denied":                         {"rules: {deny: true, staged: false}", external, []string{"prod1", "canary1", "prod2"}, "the placement (3 clusters, 2 protected): spec.policy of the placement must not pick prod1, prod2 (ClusterRolloutPolicy p)", ""},
+		"denied":                         {"rules: {deny: true, staged: false}", external, []string{"prod1", "canary1", "prod2"}, "the placement (protected: prod1, prod2): spec.policy of the placement must not pick prod1, prod2 (ClusterRolloutPolicy p)", ""},
 		"rules about stages say nothing": {"rules: {approval: {}, maxConcurrency: 1, maxStageClusters: 1}", rolling, []string{"prod1", "prod2"}, "", ""},
 		"one that nobody can read":       {"{clusters: {matchExpressions: [{key: a, operator: Like}]}, rules: {maxConcurrency: 1}}", external, []string{"bare1"}, `nobody can tell what the policy demands: whoever may write it must correct spec.clusters: "Like" is not a valid label selector operator (ClusterRolloutPolicy p)`, `nobody can tell what the policy demands: whoever may write it must correct spec.clusters: "Like" is not a valid label selector operator (ClusterRolloutPolicy p)`},
 	} {

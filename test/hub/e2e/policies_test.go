@@ -334,7 +334,7 @@ func (p policies) testRecreatedPlacement(t *testing.T) {
 
 func (p policies) testRollingUpdate(t *testing.T) {
 	const external = `spec.strategy.type must be External` + policiesOf
-	p.refuses(t, policiesTeam, fmt.Sprintf(policiesPlacement, "rolling", "member3", "RollingUpdate"), "the placement (1 cluster, 1 protected): "+external)
+	p.refuses(t, policiesTeam, fmt.Sprintf(policiesPlacement, "rolling", "member3", "RollingUpdate"), "the placement (protected: member3): "+external)
 	// Elsewhere it may roll, and not from there to production.
 	p.apply(t, policiesTeam, fmt.Sprintf(policiesPlacement, "rolling", "member1", "RollingUpdate"))
 	p.refused(t, policiesTeam, `kubectl patch -n policies rp rolling --type=merge -p '{"spec":{"policy":{"clusterNames":["member1","member3"]}}}'`, external)
@@ -370,7 +370,7 @@ func (p policies) testDeletion(t *testing.T) {
 	p.approve(t, "deletion-before-all")
 	p.succeeds(t, "deletion")
 	const removal = "a run must remove its resources from member3 first: change spec.policy so that it does not pick them, and create a run" + policiesOf
-	for _, script := range []string{"kubectl delete -n policies rp deletion", "kubectl delete -n policies rp deletion --dry-run=server", "kubectl delete --raw /apis/placement.kubernetes-fleet.io/v1beta1/namespaces/policies/resourceplacements?labelSelector=none!=any"} {
+	for _, script := range []string{"kubectl delete -n policies rp deletion", "kubectl delete -n policies rp deletion --dry-run=server", "kubectl delete --raw '/apis/placement.kubernetes-fleet.io/v1beta1/namespaces/policies/resourceplacements?dryRun=All'"} {
 		p.refused(t, policiesTeam, script, removal)
 	}
 	p.has(t, "deletion", "member3", "value1")
