@@ -17,6 +17,7 @@ import (
 	"github.com/stagegate/stagegate/pkg/admission/objectlimit"
 	"github.com/stagegate/stagegate/pkg/admission/overridevalidation"
 	"github.com/stagegate/stagegate/pkg/admission/placementvalidation"
+	"github.com/stagegate/stagegate/pkg/admission/rolloutpolicy"
 	"github.com/stagegate/stagegate/pkg/admission/stagedupdatestrategyvalidation"
 )
 
@@ -26,6 +27,7 @@ var Plugins = []string{
 	lifecycle.PluginName,
 	objectlimit.PluginName,
 	stagedupdatestrategyvalidation.PluginName,
+	rolloutpolicy.PluginName,
 	overridevalidation.PluginName,
 	authorvalidation.PluginName,
 	// It tells whether objects exist, so it comes after the plugin that asks whether the author may read them.
@@ -40,6 +42,7 @@ var Plugins = []string{
 func Configure(options *genericoptions.AdmissionOptions) {
 	objectlimit.Register(options.Plugins)
 	stagedupdatestrategyvalidation.Register(options.Plugins)
+	rolloutpolicy.Register(options.Plugins)
 	overridevalidation.Register(options.Plugins)
 	authorvalidation.Register(options.Plugins)
 	placementvalidation.Register(options.Plugins)

@@ -15,6 +15,7 @@ func TestPluginsRunInThisOrder(t *testing.T) {
 		"NamespaceLifecycle",
 		"ObjectLimit",
 		"StagedUpdateStrategyValidation",
+		"RolloutPolicy",
 		"OverrideValidation",
 		"AuthorValidation",
 		"PlacementValidation",

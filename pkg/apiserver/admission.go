@@ -24,7 +24,7 @@ import (
 	"github.com/stagegate/stagegate/pkg/rollout/snapshot"
 )
 
-// AdmissionInitializers gives our admission plugins the server's own API, the kinds of the hub and the limits that the flags set, and starts
+// AdmissionInitializers gives our admission plugins the server's own API, the kinds of the hub, the limits that the flags set and who judges runs, and starts
 // their informers with the server.
 func (o *Options) AdmissionInitializers(config *genericapiserver.RecommendedConfig) ([]admission.PluginInitializer, error) {
 	client, err := versioned.NewForConfig(config.LoopbackClientConfig)
@@ -53,6 +53,7 @@ func (o *Options) AdmissionInitializers(config *genericapiserver.RecommendedConf
 	}
 	return []admission.PluginInitializer{
 		initializer.New(client, informers),
+		initializer.NewPolicyJudge(o.judge),
 		objectlimit.NewInitializer(metadataClient, o.MaxObjects, registry.IsController),
 		placementvalidation.NewInitializer(hub),
 		hubkinds.NewInitializer(hubkinds.New(kinds, clock.RealClock{})),

@@ -25,6 +25,8 @@ type ExtraConfig struct {
 	Rollout rollout.Options
 	// NewManager makes what runs beside the API, from clients of the server's own API and of the hub; nil means that nothing does.
 	NewManager func(api, hub *rest.Config, options rollout.Options) (Manager, error)
+
+	judge *judge
 }
 
 // Config makes a server.
@@ -63,7 +65,7 @@ func (o *Options) Config() (*Config, error) {
 	if err := applyStorage(o.Recommended.Etcd, &config.Config); err != nil {
 		return nil, fmt.Errorf("storage: %w", err)
 	}
-	extra := ExtraConfig{Rollout: o.Rollout.Options, NewManager: newManager}
+	extra := ExtraConfig{Rollout: o.Rollout.Options, NewManager: newManager, judge: o.judge}
 	extra.Rollout.HubRecord = hubRecord{o.Recommended.Etcd.StorageConfig}
 	return &Config{Generic: config, kinds: kinds, Extra: extra}, nil
 }

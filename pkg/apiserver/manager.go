@@ -13,10 +13,9 @@ import (
 	"k8s.io/client-go/rest"
 	"k8s.io/klog/v2"
 
-	"github.com/stagegate/stagegate/pkg/apis/placement/v1beta1"
+	"github.com/stagegate/stagegate/pkg/admission/initializer"
 	"github.com/stagegate/stagegate/pkg/registry/placement/updaterun"
 	"github.com/stagegate/stagegate/pkg/rollout"
-	"github.com/stagegate/stagegate/pkg/rules/policy"
 )
 
 // stopTimeout is how long the controllers may take to finish what they are at.
@@ -28,8 +27,8 @@ type Manager interface {
 	Run(ctx context.Context) error
 	// Planner answers what a run would do.
 	updaterun.Planner
-	// Judge answers what rollout policies say of what a run would do.
-	Judge(ctx context.Context, run v1beta1.UpdateRunObject) (verdict policy.Verdict, known bool, err error)
+	// PolicyJudge answers what rollout policies say of what a run would do.
+	initializer.PolicyJudge
 }
 
 var _ Manager = &rollout.Manager{}

@@ -39,6 +39,8 @@ type Options struct {
 	Logs        *logs.Options
 	// MaxObjects is how many objects of a kind users may create in a namespace, or outside of namespaces; 0 means any number.
 	MaxObjects int
+
+	judge *judge
 }
 
 // NewOptions returns the defaults.
@@ -50,6 +52,7 @@ func NewOptions() *Options {
 		Rollout:     NewRolloutOptions(),
 		Logs:        logs.NewOptions(),
 		MaxObjects:  defaultMaxObjects,
+		judge:       &judge{},
 	}
 	o.ServerRun.MaxRequestBodyBytes = maxRequestBodyBytes
 	// Without these a shutdown waits a minute for watches, which end of themselves after half an hour at the earliest.

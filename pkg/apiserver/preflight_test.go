@@ -103,6 +103,7 @@ func TestCheckHub(t *testing.T) {
 		"no rights":                {hub(t, http.StatusForbidden, forbidden), "lacks the rights that its manifests give it"},
 		"KubeFleet is there":       {hub(t, http.StatusOK, crds("works.placement.kubernetes-fleet.io")), "works.placement.kubernetes-fleet.io"},
 		"its clusters are there":   {hub(t, http.StatusOK, crds("memberclusters.cluster.kubernetes-fleet.io")), "export the objects"},
+		"policies are there":       {hub(t, http.StatusOK, crds("rolloutpolicies.rollout.stagegate.dev")), "export the objects"},
 		"another group's are fine": {hub(t, http.StatusOK, crds("works.placement.kubefleet.dev")), ""},
 	} {
 		t.Run(name, func(t *testing.T) { checkError(t, checkHub(t.Context(), tc.hub), tc.want) })

@@ -13,6 +13,7 @@ import (
 	cluster "github.com/stagegate/stagegate/pkg/registry/cluster/rest"
 	placement "github.com/stagegate/stagegate/pkg/registry/placement/rest"
 	"github.com/stagegate/stagegate/pkg/registry/placement/updaterun"
+	rolloutgroup "github.com/stagegate/stagegate/pkg/registry/rollout/rest"
 )
 
 const (
@@ -24,7 +25,7 @@ const (
 	hubBurst = 400
 )
 
-// Server serves both API groups.
+// Server serves all API groups.
 type Server struct {
 	Generic *genericapiserver.GenericAPIServer
 }
@@ -38,6 +39,9 @@ func (c CompletedConfig) New() (*Server, error) {
 	manager, err := c.newManager()
 	if err != nil {
 		return nil, err
+	}
+	if c.extra.judge != nil {
+		c.extra.judge.ask(manager)
 	}
 	if err := c.installAPI(generic, manager); err != nil {
 		return nil, err
@@ -89,7 +93,11 @@ func (c CompletedConfig) installAPI(server *genericapiserver.GenericAPIServer, m
 	if err != nil {
 		return fmt.Errorf("storage of the cluster group: %w", err)
 	}
-	groups := []*genericapiserver.APIGroupInfo{&placementGroup, &clusterGroup}
+	rolloutGroup, err := rolloutgroup.NewAPIGroupInfo(rolloutgroup.Config{RESTOptions: c.generic.RESTOptionsGetter})
+	if err != nil {
+		return fmt.Errorf("storage of the rollout group: %w", err)
+	}
+	groups := []*genericapiserver.APIGroupInfo{&placementGroup, &clusterGroup, &rolloutGroup}
 	for _, group := range groups {
 		group.NegotiatedSerializer = textSerializer{group.NegotiatedSerializer}
 		if err := c.kinds.add(group); err != nil {

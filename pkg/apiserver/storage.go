@@ -4,8 +4,6 @@
 package apiserver
 
 import (
-	"slices"
-
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apiserver/pkg/registry/generic"
@@ -14,19 +12,26 @@ import (
 	serverstorage "k8s.io/apiserver/pkg/server/storage"
 	basecompatibility "k8s.io/component-base/compatibility"
 
+	clusterv1beta1 "github.com/stagegate/stagegate/pkg/apis/cluster/v1beta1"
+	"github.com/stagegate/stagegate/pkg/apis/placement/v1beta1"
+	rolloutv1alpha1 "github.com/stagegate/stagegate/pkg/apis/rollout/v1alpha1"
 	"github.com/stagegate/stagegate/pkg/apis/scheme"
 	"github.com/stagegate/stagegate/pkg/apiserver/transformer"
 	cluster "github.com/stagegate/stagegate/pkg/registry/cluster/rest"
 	registry "github.com/stagegate/stagegate/pkg/registry/placement"
 	placement "github.com/stagegate/stagegate/pkg/registry/placement/rest"
+	rollout "github.com/stagegate/stagegate/pkg/registry/rollout/rest"
 )
 
-const (
-	// storagePrefix begins every key in etcd.
-	storagePrefix = "/registry/kubernetes-fleet.io"
-	// storageVersion is the version in which every kind is stored.
-	storageVersion = "v1beta1"
-)
+// storagePrefix begins every key in etcd.
+const storagePrefix = "/registry/kubernetes-fleet.io"
+
+// stored are the resources of every group by the version in which they are stored.
+var stored = map[schema.GroupVersion]func() []schema.GroupResource{
+	v1beta1.SchemeGroupVersion:         placement.Resources,
+	clusterv1beta1.SchemeGroupVersion:  cluster.Resources,
+	rolloutv1alpha1.SchemeGroupVersion: rollout.Resources,
+}
 
 // applyStorage makes the configuration store objects in etcd.
 func applyStorage(options *genericoptions.EtcdOptions, config *genericapiserver.Config) error {
@@ -46,16 +51,16 @@ func applyStorage(options *genericoptions.EtcdOptions, config *genericapiserver.
 	return nil
 }
 
-// newStorageFactory stores every resource as v1beta1 under a key with its group: resources of two groups may share a name.
+// newStorageFactory stores every resource in the version of its group under a key with that group: resources of two groups may share a name.
 func newStorageFactory(o *genericoptions.EtcdOptions, version basecompatibility.EffectiveVersion) *serverstorage.DefaultStorageFactory {
 	encodings := serverstorage.NewDefaultResourceEncodingConfigForEffectiveVersion(scheme.Scheme, version)
 	factory := serverstorage.NewDefaultStorageFactory(o.StorageConfig, o.DefaultStorageMediaType, scheme.Codecs, encodings,
 		serverstorage.NewResourceConfig(), nil)
-	for _, r := range slices.Concat(placement.Resources(), cluster.Resources()) {
-		encodings.SetResourceEncoding(r,
-			schema.GroupVersion{Group: r.Group, Version: storageVersion},
-			schema.GroupVersion{Group: r.Group, Version: runtime.APIVersionInternal})
-		factory.SetResourceEtcdPrefix(r, r.Group+"/"+r.Resource)
+	for version, resources := range stored {
+		for _, r := range resources() {
+			encodings.SetResourceEncoding(r, version, schema.GroupVersion{Group: r.Group, Version: runtime.APIVersionInternal})
+			factory.SetResourceEtcdPrefix(r, r.Group+"/"+r.Resource)
+		}
 	}
 	return factory
 }

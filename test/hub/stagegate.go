@@ -47,6 +47,7 @@ var (
 		{schema.GroupVersion{Group: "placement.kubernetes-fleet.io", Version: "v1beta1"}, 10},
 		{schema.GroupVersion{Group: "cluster.kubernetes-fleet.io", Version: "v1"}, 20},
 		{schema.GroupVersion{Group: "cluster.kubernetes-fleet.io", Version: "v1beta1"}, 10},
+		{schema.GroupVersion{Group: "rollout.stagegate.dev", Version: "v1alpha1"}, 10},
 	}
 
 	apiServiceKind     = schema.GroupVersionKind{Group: "apiregistration.k8s.io", Version: "v1", Kind: "APIService"}

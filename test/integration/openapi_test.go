@@ -9,16 +9,19 @@ import (
 	"flag"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
 	"k8s.io/client-go/kubernetes"
 	"k8s.io/kube-openapi/pkg/validation/spec"
 
+	"github.com/stagegate/stagegate/pkg/registry/store"
 	"github.com/stagegate/stagegate/test/integration/testserver"
 )
 
-const modelPrefix = "io.kubernetes-fleet."
+// modelPrefixes begin the names of our models.
+var modelPrefixes = []string{"io.kubernetes-fleet.", "dev.stagegate."}
 
 var updateOpenAPI = flag.Bool("openapi.update", false, "write the OpenAPI documents instead of comparing them")
 
@@ -31,7 +34,7 @@ func TestOpenAPIDocumentsAreServed(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, group := range groups {
-		for _, version := range []string{"v1", "v1beta1"} {
+		for _, version := range store.Versions(group) {
 			data, err := client.Discovery().RESTClient().Get().AbsPath("/openapi/v3/apis/"+group+"/"+version).SetHeader("Accept", "application/json").DoRaw(t.Context())
 			if err != nil {
 				t.Fatal(err)
@@ -88,7 +91,7 @@ func TestEveryFieldIsDescribed(t *testing.T) {
 	get("/openapi/v2", &v2)
 	checkModels(t, "v2", v2.Definitions)
 	for _, group := range groups {
-		for _, version := range []string{"v1", "v1beta1"} {
+		for _, version := range store.Versions(group) {
 			var v3 struct {
 				Components struct {
 					Schemas map[string]spec.Schema `json:"schemas"`
@@ -104,7 +107,7 @@ func checkModels(t *testing.T, document string, models map[string]spec.Schema) {
 	t.Helper()
 	ours := 0
 	for name, model := range models {
-		if !strings.HasPrefix(name, modelPrefix) {
+		if !slices.ContainsFunc(modelPrefixes, func(prefix string) bool { return strings.HasPrefix(name, prefix) }) {
 			continue
 		}
 		ours++

@@ -21,7 +21,7 @@ import (
 
 const sampleNamespace = "sample-namespace"
 
-var groups = []string{"placement.kubernetes-fleet.io", "cluster.kubernetes-fleet.io"}
+var groups = []string{"placement.kubernetes-fleet.io", "cluster.kubernetes-fleet.io", "rollout.stagegate.dev"}
 
 // served is a resource as discovery describes it.
 type served struct {

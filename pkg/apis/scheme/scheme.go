@@ -13,6 +13,7 @@ import (
 
 	cluster "github.com/stagegate/stagegate/pkg/apis/cluster/install"
 	placement "github.com/stagegate/stagegate/pkg/apis/placement/install"
+	rollout "github.com/stagegate/stagegate/pkg/apis/rollout/install"
 )
 
 var (
@@ -27,6 +28,7 @@ var (
 func init() {
 	cluster.Install(Scheme)
 	placement.Install(Scheme)
+	rollout.Install(Scheme)
 
 	// Options and Status are spoken as core v1 by every client.
 	metav1.AddToGroupVersion(Scheme, schema.GroupVersion{Version: "v1"})

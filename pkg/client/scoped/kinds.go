@@ -55,6 +55,11 @@ func Bindings(api placementclient.PlacementV1beta1Interface, informers placement
 	return newKind[v1beta1.BindingObject](v1beta1.SchemeGroupVersion, informers.ClusterResourceBindings().Informer(), api.ClusterResourceBindings, informers.ResourceBindings().Informer(), api.ResourceBindings)
 }
 
+// BindingClient reads and writes the bindings of a namespace, or the cluster-scoped ones, for those who want no cache of them.
+func BindingClient(api placementclient.PlacementV1beta1Interface, namespace string) Client[v1beta1.BindingObject] {
+	return newKind[v1beta1.BindingObject](v1beta1.SchemeGroupVersion, nil, api.ClusterResourceBindings, nil, api.ResourceBindings).Client(namespace)
+}
+
 // Overrides are ClusterResourceOverride and ResourceOverride.
 func Overrides(api placementclient.PlacementV1beta1Interface, informers placementinformers.Interface) Kind[v1beta1.OverrideObject] {
 	return newKind[v1beta1.OverrideObject](v1beta1.SchemeGroupVersion, informers.ClusterResourceOverrides().Informer(), api.ClusterResourceOverrides, informers.ResourceOverrides().Informer(), api.ResourceOverrides)

@@ -33,7 +33,7 @@ func (s size) total() int { return s.spec + s.metadata }
 
 // measure returns a function that returns the size of an object of the family.
 func measure[O Object, S, T any](group string, family Family[O, S, T]) func(obj runtime.Object) (size, error) {
-	codec := scheme.Codecs.LegacyCodec(schema.GroupVersion{Group: group, Version: Versions[0]})
+	codec := scheme.Codecs.LegacyCodec(schema.GroupVersion{Group: group, Version: Versions(group)[0]})
 	return func(obj runtime.Object) (size, error) {
 		o := obj.(O)
 		if family.Status != nil {

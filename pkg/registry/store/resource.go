@@ -18,8 +18,14 @@ import (
 	"github.com/stagegate/stagegate/pkg/apis/scheme"
 )
 
-// Versions are the versions that every kind is served in, the preferred one first.
-var Versions = []string{"v1", "v1beta1"}
+// Versions returns the versions that every kind of a group is served in, the preferred one first.
+func Versions(group string) []string {
+	var versions []string
+	for _, gv := range scheme.Scheme.PrioritizedVersionsForGroup(group) {
+		versions = append(versions, gv.Version)
+	}
+	return versions
+}
 
 // Object is what every kind is.
 type Object interface {
@@ -42,7 +48,7 @@ type Names struct {
 // Resource is one entry of the table of resources: all that NewStorage needs to know of a kind.
 type Resource struct {
 	Names
-	// Group and Kind are those of the objects, in each of Versions.
+	// Group and Kind are those of the objects, in each version of the group.
 	Group, Kind string
 	// FieldLabels are what field selectors may ask for beyond name and namespace.
 	FieldLabels []string

@@ -102,7 +102,7 @@ func (g *Group) Add(r Resource, paths map[string]rest.Storage) {
 // Info returns the group ready to be installed: every version serves the same storages.
 func (g *Group) Info() genericapiserver.APIGroupInfo {
 	info := genericapiserver.NewDefaultAPIGroupInfo(g.name, scheme.Scheme, scheme.ParameterCodec, scheme.Codecs)
-	for _, v := range Versions {
+	for _, v := range Versions(g.name) {
 		info.VersionedResourcesStorageMap[v] = g.paths
 	}
 	return info

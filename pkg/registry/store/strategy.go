@@ -55,11 +55,15 @@ func (s *strategy[O, S, T]) PrepareForCreate(ctx context.Context, obj runtime.Ob
 	}
 }
 
-// PrepareForUpdate keeps the stored status, except for what the server records in it, and counts the generation.
+// PrepareForUpdate keeps the stored status, except for what the server records in it, and what the writer may leave out, and counts the
+// generation.
 func (s *strategy[O, S, T]) PrepareForUpdate(ctx context.Context, obj, old runtime.Object) {
 	o, was := obj.(O), old.(O)
 	if s.family.Status != nil {
 		*s.family.Status(o) = *s.family.Status(was)
+	}
+	if s.family.Keep != nil {
+		s.family.Keep(o, was)
 	}
 	s.family.countGeneration(o, was)
 	if s.family.OnUpdate != nil {
@@ -236,8 +240,8 @@ func (b base) reset(fields ...string) map[fieldpath.APIVersion]*fieldpath.Set {
 	for _, f := range fields {
 		set.Insert(fieldpath.MakePathOrDie(f))
 	}
-	byVersion := make(map[fieldpath.APIVersion]*fieldpath.Set, len(Versions))
-	for _, v := range Versions {
+	byVersion := map[fieldpath.APIVersion]*fieldpath.Set{}
+	for _, v := range Versions(b.group) {
 		byVersion[fieldpath.APIVersion(b.group+"/"+v)] = set
 	}
 	return byVersion

@@ -9,17 +9,19 @@ import (
 
 	clusterv1beta1 "github.com/stagegate/stagegate/pkg/apis/cluster/v1beta1"
 	"github.com/stagegate/stagegate/pkg/apis/placement/v1beta1"
+	rolloutv1alpha1 "github.com/stagegate/stagegate/pkg/apis/rollout/v1alpha1"
 )
 
 // networkingGroup is the group of the fleet's own networking API.
 const networkingGroup = "networking.fleet.azure.com"
 
-// disabledGroups hold what belongs to one cluster.
+// disabledGroups hold what belongs to one cluster, and to the hub alone.
 var disabledGroups = sets.New(
 	clusterv1beta1.GroupName,
 	"coordination.k8s.io",
 	"events.k8s.io",
 	"metrics.k8s.io",
+	rolloutv1alpha1.GroupName,
 )
 
 var disabledKinds = sets.New(

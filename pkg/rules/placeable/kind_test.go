@@ -16,6 +16,7 @@ func TestKindsThatAreNeverSelected(t *testing.T) {
 		{Group: "coordination.k8s.io", Kind: "Lease"}:                             true,
 		{Group: "metrics.k8s.io", Kind: "PodMetrics"}:                             true,
 		{Group: "cluster.kubernetes-fleet.io", Kind: "MemberCluster"}:             true,
+		{Group: "rollout.stagegate.dev", Kind: "RolloutPolicy"}:                   true,
 		{Group: "placement.kubernetes-fleet.io", Kind: "Work"}:                    true,
 		{Group: "placement.kubernetes-fleet.io", Kind: "StagedUpdateRun"}:         true,
 		{Group: "placement.kubernetes-fleet.io", Kind: "ResourceEnvelope"}:        false,

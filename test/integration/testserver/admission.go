@@ -36,7 +36,7 @@ func NewHub() kubernetes.Interface {
 }
 
 // applyAdmission runs the production's admission against a hub that has neither policies nor webhooks.
-func applyAdmission(server *apiserver.Options, config *genericapiserver.RecommendedConfig, hub kubernetes.Interface) error {
+func applyAdmission(server *apiserver.Options, config *genericapiserver.RecommendedConfig, hub kubernetes.Interface, disabled []string) error {
 	config.SharedInformerFactory = informers.NewSharedInformerFactory(hub, 0)
 	initializers, err := server.AdmissionInitializers(config)
 	if err != nil {
@@ -45,7 +45,7 @@ func applyAdmission(server *apiserver.Options, config *genericapiserver.Recommen
 	options := genericoptions.NewAdmissionOptions()
 	admission.Configure(options)
 	// It asks the hub for its OpenAPI schema, which the fake one does not have.
-	options.DisablePlugins = []string{mutating.PluginName}
+	options.DisablePlugins = append([]string{mutating.PluginName}, disabled...)
 	return options.ApplyTo(&config.Config, config.SharedInformerFactory, hub, dynamicfake.NewSimpleDynamicClient(scheme.Scheme),
 		utilfeature.DefaultFeatureGate, config.EffectiveVersion, initializers...)
 }

@@ -78,6 +78,7 @@ type config struct {
 	fair      bool
 	seats     int
 	options   []func(*apiserver.Options)
+	disabled  []string
 	configs   []func(*apiserver.Config)
 }
 
@@ -104,6 +105,9 @@ func WithKindsOf(hub *rest.Config) Option { return func(c *config) { c.hubConfig
 func WithPriorityAndFairness(seats int) Option {
 	return func(c *config) { c.fair, c.seats = true, seats }
 }
+
+// WithoutPlugins has admission go without some plugins, as --disable-admission-plugins does.
+func WithoutPlugins(names ...string) Option { return func(c *config) { c.disabled = names } }
 
 // WithOptions changes the options of the server before they are applied.
 func WithOptions(change func(*apiserver.Options)) Option {
@@ -141,7 +145,7 @@ func Start(t testing.TB, opts ...Option) *Server {
 	config.Generic.Authorization.Authorizer = authorize(c.authorize)
 	config.Generic.ClientConfig = c.hubConfig
 	config.Extra.NewManager = nil
-	if err := applyAdmission(s.Options, config.Generic, c.hub); err != nil {
+	if err := applyAdmission(s.Options, config.Generic, c.hub, c.disabled); err != nil {
 		t.Fatal(err)
 	}
 	if c.fair {

@@ -30,7 +30,7 @@ func validateClusterAffinity(affinity *v1beta1.ClusterAffinity, path *field.Path
 }
 
 func validateRequiredTerm(term *v1beta1.ClusterSelectorTerm, path *field.Path) field.ErrorList {
-	errs := validateLabelSelector(term.LabelSelector, path.Child("labelSelector"), "the labelSelector in cluster selector is invalid")
+	errs := ValidateLabelSelector(term.LabelSelector, path.Child("labelSelector"), "the labelSelector in cluster selector is invalid")
 	if term.PropertySorter != nil {
 		errs = append(errs, field.Forbidden(path.Child("propertySorter"), "PropertySorter is not allowed for RequiredDuringSchedulingIgnoredDuringExecution affinity"))
 	}
@@ -41,7 +41,7 @@ func validateRequiredTerm(term *v1beta1.ClusterSelectorTerm, path *field.Path) f
 }
 
 func validatePreferredTerm(term *v1beta1.ClusterSelectorTerm, path *field.Path) field.ErrorList {
-	errs := validateLabelSelector(term.LabelSelector, path.Child("labelSelector"), "the labelSelector in preferred cluster selector is invalid")
+	errs := ValidateLabelSelector(term.LabelSelector, path.Child("labelSelector"), "the labelSelector in preferred cluster selector is invalid")
 	if term.PropertySelector != nil {
 		errs = append(errs, field.Forbidden(path.Child("propertySelector"), "PropertySelector is not allowed for PreferredDuringSchedulingIgnoredDuringExecution affinity"))
 	}

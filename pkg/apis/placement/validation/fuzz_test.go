@@ -36,7 +36,7 @@ func FuzzLabelSelectors(f *testing.F) {
 		if json.Unmarshal(data, &selector) != nil {
 			return
 		}
-		errs := validateLabelSelector(selector, field.NewPath("spec"), "the stage label selector is invalid")
+		errs := ValidateLabelSelector(selector, field.NewPath("spec"), "the stage label selector is invalid")
 		for _, err := range errs {
 			if !strings.HasPrefix(err.Field, "spec.match") || !strings.Contains(err.Detail, "the stage label selector is invalid") {
 				t.Errorf("the error does not say what is wrong: %v", err)

@@ -99,7 +99,7 @@ func validateOverrideClusters(selector *v1beta1.ClusterSelector, path *field.Pat
 			errs = append(errs, field.Required(termPath.Child("labelSelector"), "invalid clusterSelector: labelSelector is required"))
 			continue
 		}
-		errs = append(errs, validateLabelSelector(term.LabelSelector, termPath.Child("labelSelector"), "the labelSelector in cluster selector is invalid")...)
+		errs = append(errs, ValidateLabelSelector(term.LabelSelector, termPath.Child("labelSelector"), "the labelSelector in cluster selector is invalid")...)
 	}
 	return errs
 }

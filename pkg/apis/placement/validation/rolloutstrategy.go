@@ -19,15 +19,16 @@ func validateRolloutStrategy(strategy *v1beta1.RolloutStrategy, path *field.Path
 		if strategy.Type == v1beta1.ExternalRolloutStrategyType {
 			errs = append(errs, field.Forbidden(rollingPath, "rollingUpdateConifg is not valid for ExternalRollout strategy type"))
 		}
-		errs = append(errs, validateShareOfClusters(rolling.MaxUnavailable, rollingPath, "maxUnavailable")...)
-		errs = append(errs, validateShareOfClusters(rolling.MaxSurge, rollingPath, "maxSurge")...)
+		errs = append(errs, ValidateShareOfClusters(rolling.MaxUnavailable, rollingPath, "maxUnavailable")...)
+		errs = append(errs, ValidateShareOfClusters(rolling.MaxSurge, rollingPath, "maxSurge")...)
 	}
 	errs = append(errs, validateApplyStrategy(strategy.ApplyStrategy, path.Child("applyStrategy"))...)
 	return append(errs, validateReportBackStrategy(strategy.ReportBackStrategy, path.Child("reportBackStrategy"))...)
 }
 
-// validateShareOfClusters takes a number of clusters or a percentage of them, 0 in either form.
-func validateShareOfClusters(share *intstr.IntOrString, path *field.Path, name string) field.ErrorList {
+// ValidateShareOfClusters returns what is wrong with a number of clusters or a percentage of them, 0 in either form, in the field of that
+// name below the path. Nil is legal.
+func ValidateShareOfClusters(share *intstr.IntOrString, path *field.Path, name string) field.ErrorList {
 	if share == nil {
 		return nil
 	}

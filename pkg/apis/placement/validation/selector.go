@@ -16,7 +16,7 @@ func validateResourceSelectors(selectors []v1beta1.ResourceSelectorTerm, path *f
 		if selector.Name != "" && selector.LabelSelector != nil {
 			errs = append(errs, field.Invalid(selectorPath, selector.Name, "name and labelSelector are mutually exclusive in a resource selector"))
 		}
-		errs = append(errs, validateLabelSelector(selector.LabelSelector, selectorPath.Child("labelSelector"), "the labelSelector in resource selector is invalid")...)
+		errs = append(errs, ValidateLabelSelector(selector.LabelSelector, selectorPath.Child("labelSelector"), "the labelSelector in resource selector is invalid")...)
 	}
 	return append(errs, validateNamespaceSelectors(selectors, path)...)
 }

@@ -38,8 +38,9 @@ func immutableField[T comparable](value, oldValue T, path *field.Path, message s
 	return field.ErrorList{field.Invalid(path, value, message)}
 }
 
-// validateLabelSelector refuses a selector that no label could be matched with. The prefix says whose selector it is.
-func validateLabelSelector(selector *metav1.LabelSelector, path *field.Path, prefix string) field.ErrorList {
+// ValidateLabelSelector returns what is wrong with a selector that no label could be matched with. The prefix says whose selector it is.
+// Nil is legal.
+func ValidateLabelSelector(selector *metav1.LabelSelector, path *field.Path, prefix string) field.ErrorList {
 	errs := metav1validation.ValidateLabelSelector(selector, metav1validation.LabelSelectorValidationOptions{}, path)
 	for _, err := range errs {
 		err.Detail = prefix + ": " + err.Detail

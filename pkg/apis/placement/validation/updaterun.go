@@ -6,7 +6,9 @@ package validation
 import (
 	"fmt"
 	"strconv"
+	"strings"
 
+	apiequality "k8s.io/apimachinery/pkg/api/equality"
 	"k8s.io/apimachinery/pkg/api/validation"
 	"k8s.io/apimachinery/pkg/util/validation/field"
 
@@ -17,7 +19,8 @@ import (
 func ValidateUpdateRun(object v1beta1.UpdateRunObject) field.ErrorList {
 	spec := object.RunSpec()
 	errs := validateSnapshotIndex(spec.ResourceSnapshotIndex, specPath.Child("resourceSnapshotIndex"))
-	return append(errs, validateRollbackOf(spec, object.GetName())...)
+	errs = append(errs, validateRollbackOf(spec, object.GetName())...)
+	return append(errs, validatePolicyOverride(spec.PolicyOverride, specPath.Child("policyOverride"))...)
 }
 
 // ValidateUpdateRunUpdate returns what is wrong with a changed run: only its state may change, and not in every direction.
@@ -26,6 +29,9 @@ func ValidateUpdateRunUpdate(object, old v1beta1.UpdateRunObject) field.ErrorLis
 	errs := immutableField(spec.PlacementName, oldSpec.PlacementName, specPath.Child("placementName"), "placementName is immutable")
 	errs = append(errs, immutableField(spec.ResourceSnapshotIndex, oldSpec.ResourceSnapshotIndex, specPath.Child("resourceSnapshotIndex"), "resourceSnapshotIndex is immutable")...)
 	errs = append(errs, immutableField(spec.RollbackOf, oldSpec.RollbackOf, specPath.Child("rollbackOf"), "rollbackOf is immutable")...)
+	if !apiequality.Semantic.DeepEqual(spec.PolicyOverride, oldSpec.PolicyOverride) {
+		errs = append(errs, field.Forbidden(specPath.Child("policyOverride"), "policyOverride is immutable: create a new run"))
+	}
 	errs = append(errs, immutableField(spec.StagedUpdateStrategyName, oldSpec.StagedUpdateStrategyName, specPath.Child("stagedRolloutStrategyName"), "stagedRolloutStrategyName is immutable")...)
 	return append(errs, validateStateTransition(spec.State, oldSpec.State, specPath.Child("state"))...)
 }
@@ -73,6 +79,23 @@ func validateRollbackOf(spec *v1beta1.UpdateRunSpec, name string) field.ErrorLis
 	}
 	if spec.ResourceSnapshotIndex != "" {
 		errs = append(errs, field.Forbidden(specPath.Child("resourceSnapshotIndex"), "must be empty with rollbackOf: each cluster goes back to what it had"))
+	}
+	return errs
+}
+
+// validatePolicyOverride knows what the markers of the type do not say.
+func validatePolicyOverride(override *v1beta1.PolicyOverride, path *field.Path) field.ErrorList {
+	if override == nil {
+		return nil
+	}
+	var errs field.ErrorList
+	for i, name := range override.Policies {
+		for _, message := range validation.NameIsDNSSubdomain(name, false) {
+			errs = append(errs, field.Invalid(path.Child("policies").Index(i), name, message))
+		}
+	}
+	if override.Reason != "" && strings.TrimSpace(override.Reason) == "" {
+		errs = append(errs, field.Invalid(path.Child("reason"), override.Reason, "must say why the policies may be violated"))
 	}
 	return errs
 }

@@ -54,6 +54,25 @@ func TestRollbackOf(t *testing.T) {
 	})
 }
 
+func TestPolicyOverride(t *testing.T) {
+	override := func(reason string, policies ...string) func(v1beta1.UpdateRunObject) {
+		return func(run v1beta1.UpdateRunObject) {
+			run.RunSpec().PolicyOverride = &v1beta1.PolicyOverride{Policies: policies, Reason: reason}
+		}
+	}
+	check(t, runs(), ValidateUpdateRun, []rule[v1beta1.UpdateRunObject]{
+		{"with policies and a reason", override("INC-7 hotfix", "prod-guard", "eu.guard"), nil},
+		{"of no policy", override("INC-7 hotfix", "prod-guard", "Prod_Guard"), []string{
+			`spec.policyOverride.policies[1]: Invalid value: "Prod_Guard": a lowercase RFC 1123 subdomain must consist of lower case alphanumeric characters, '-' or '.', ` +
+				"and must start and end with an alphanumeric character (e.g. 'example.com', regex used for validation is " +
+				`'[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*')`,
+		}},
+		{"for no reason", override(" \t", "prod-guard"), []string{
+			`spec.policyOverride.reason: Invalid value: " \t": must say why the policies may be violated`,
+		}},
+	})
+}
+
 func TestUpdateRunUpdate(t *testing.T) {
 	checkUpdate(t, runs(), ValidateUpdateRunUpdate, []rule[v1beta1.UpdateRunObject]{
 		{"the placement stays", func(run v1beta1.UpdateRunObject) { run.RunSpec().PlacementName = "other" }, []string{
@@ -67,6 +86,11 @@ func TestUpdateRunUpdate(t *testing.T) {
 		}},
 		{"what is rolled back stays", func(run v1beta1.UpdateRunObject) { run.RunSpec().RollbackOf = "other-run" }, []string{
 			`spec.rollbackOf: Invalid value: "other-run": rollbackOf is immutable`,
+		}},
+		{"no override comes later", func(run v1beta1.UpdateRunObject) {
+			run.RunSpec().PolicyOverride = &v1beta1.PolicyOverride{Policies: []string{"prod-guard"}, Reason: "INC-7"}
+		}, []string{
+			"spec.policyOverride: Forbidden: policyOverride is immutable: create a new run",
 		}},
 		{"the strategy stays", func(run v1beta1.UpdateRunObject) { run.RunSpec().StagedUpdateStrategyName = "other" }, []string{
 			`spec.stagedRolloutStrategyName: Invalid value: "other": stagedRolloutStrategyName is immutable`,

@@ -40,17 +40,18 @@ func validateStage(stage *v1beta1.StageConfig, path *field.Path) field.ErrorList
 	if stage.Name != "" && !stageName.MatchString(stage.Name) {
 		errs = append(errs, notMatching(path.Child("name"), stage.Name, stageName, "write small letters and digits only, such as useast1"))
 	}
-	errs = append(errs, validateLabelSelector(stage.LabelSelector, path.Child("labelSelector"), "the stage label selector is invalid")...)
+	errs = append(errs, ValidateLabelSelector(stage.LabelSelector, path.Child("labelSelector"), "the stage label selector is invalid")...)
 	if stage.SortingLabelKey != nil {
 		errs = append(errs, metav1validation.ValidateLabelName(*stage.SortingLabelKey, path.Child("sortingLabelKey"))...)
 	}
-	errs = append(errs, validateMaxConcurrency(stage.MaxConcurrency, path.Child("maxConcurrency"))...)
+	errs = append(errs, ValidateMaxConcurrency(stage.MaxConcurrency, path.Child("maxConcurrency"))...)
 	errs = append(errs, validateFailurePolicy(stage.FailurePolicy, path.Child("failurePolicy"))...)
 	errs = append(errs, validateBeforeStageTasks(stage.BeforeStageTasks, path.Child("beforeStageTasks"))...)
 	return append(errs, validateAfterStageTasks(stage.AfterStageTasks, path.Child("afterStageTasks"))...)
 }
 
-func validateMaxConcurrency(value *intstr.IntOrString, path *field.Path) field.ErrorList {
+// ValidateMaxConcurrency returns what is wrong with a number of clusters that are updated at once, or a share of a stage. Nil is legal.
+func ValidateMaxConcurrency(value *intstr.IntOrString, path *field.Path) field.ErrorList {
 	switch {
 	case value == nil:
 		return nil
@@ -73,7 +74,7 @@ func validateFailurePolicy(policy *v1beta1.FailurePolicy, path *field.Path) fiel
 	case timeout < 0:
 		errs = append(errs, field.Invalid(path.Child("clusterTimeout"), timeout.String(), "clusterTimeout must be longer than zero"))
 	}
-	return append(errs, validateShareOfClusters(policy.MaxFailures, path, "maxFailures")...)
+	return append(errs, ValidateShareOfClusters(policy.MaxFailures, path, "maxFailures")...)
 }
 
 // validateBeforeStageTasks leaves a task of an unknown type to the enumeration of types.
@@ -131,10 +132,8 @@ func validateApprovalPolicy(policy *v1beta1.ApprovalPolicy, path *field.Path) fi
 	seen := map[string]bool{}
 	for i, group := range policy.Groups {
 		at := path.Child("groups").Index(i)
-		switch {
-		case group == "":
-			errs = append(errs, field.Required(at, "a group needs a name"))
-		case seen[group]:
+		errs = append(errs, ValidateGroupName(group, at)...)
+		if group != "" && seen[group] {
 			errs = append(errs, field.Duplicate(at, group))
 		}
 		seen[group] = true
@@ -143,6 +142,14 @@ func validateApprovalPolicy(policy *v1beta1.ApprovalPolicy, path *field.Path) fi
 		errs = append(errs, field.Invalid(path.Child("expiresAfter"), d.Duration.String(), "expiresAfter must be longer than zero"))
 	}
 	return errs
+}
+
+// ValidateGroupName returns what is wrong with the name of a group of users.
+func ValidateGroupName(group string, path *field.Path) field.ErrorList {
+	if group == "" {
+		return field.ErrorList{field.Required(path, "a group needs a name")}
+	}
+	return nil
 }
 
 func waitTimeForApproval(path *field.Path) *field.Error {

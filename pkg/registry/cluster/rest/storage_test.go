@@ -77,7 +77,7 @@ func TestLifeOfEveryKind(t *testing.T) {
 			t.Fatal(err)
 		}
 		t.Cleanup(s.REST.Destroy)
-		for _, version := range store.Versions {
+		for _, version := range store.Versions(r.Group) {
 			t.Run(r.Plural+"/"+version, func(t *testing.T) {
 				ctx := storetest.Request(t.Context(), r, version, "")
 				created, err := s.REST.Create(ctx, sample(t, r), rest.ValidateAllObjectFunc, &metav1.CreateOptions{})

@@ -65,7 +65,7 @@ func (r *RolloutREST) GetResetFieldsFilter() map[fieldpath.APIVersion]fieldpath.
 		fieldpath.MakePrefixMatcherOrDie("status", "conditions", fieldpath.KeyByFields("type", v1beta1.BindingRolloutStarted)),
 	)
 	filters := map[fieldpath.APIVersion]fieldpath.Filter{}
-	for _, version := range store.Versions {
+	for _, version := range store.Versions(v1beta1.GroupName) {
 		filters[fieldpath.APIVersion(v1beta1.GroupName+"/"+version)] = filter
 	}
 	return filters

@@ -73,7 +73,7 @@ func forAllVersions(t *testing.T, test func(t *testing.T, ctx context.Context, r
 			t.Fatal(err)
 		}
 		t.Cleanup(s.REST.Destroy)
-		for _, version := range store.Versions {
+		for _, version := range store.Versions(r.Group) {
 			t.Run(r.Plural+"/"+version, func(t *testing.T) {
 				rollout := bound(t, r, version, s)["rollout"].(rest.Updater)
 				test(t, storetest.Request(t.Context(), r, version, "rollout"), rollout, "app-"+version)
@@ -140,7 +140,7 @@ func TestARolloutOwnsOneCondition(t *testing.T) {
 	spec, started := fieldpath.MakePathOrDie("spec", "state"), conditions(v1beta1.BindingRolloutStarted)
 	written := fieldpath.NewSet(spec, started, conditions(v1beta1.BindingApplied), fieldpath.MakePathOrDie("status", "failedPlacements"))
 	filters := (&RolloutREST{}).GetResetFieldsFilter()
-	for _, version := range store.Versions {
+	for _, version := range store.Versions(v1beta1.GroupName) {
 		got := filters[fieldpath.APIVersion(v1beta1.GroupName+"/"+version)].Filter(written)
 		if want := fieldpath.NewSet(spec, started); !got.Equals(want) {
 			t.Errorf("%s: owns %s, want %s", version, got, want)

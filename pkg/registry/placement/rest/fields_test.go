@@ -27,7 +27,7 @@ func TestSelectableFieldsAgreeWithConversion(t *testing.T) {
 		t.Errorf("fields are %v, want the six of runs, approval requests and bindings", slices.Sorted(maps.Keys(selectable)))
 	}
 	for _, r := range table() {
-		for _, version := range store.Versions {
+		for _, version := range store.Versions(r.Group) {
 			kind := schema.GroupVersionKind{Group: r.Group, Version: version, Kind: r.Kind}
 			for label := range selectable {
 				_, _, err := scheme.Scheme.ConvertFieldLabel(kind, label, "x")

@@ -166,7 +166,7 @@ func TestLifeOfEveryKind(t *testing.T) {
 			t.Fatal(err)
 		}
 		t.Cleanup(s.REST.Destroy)
-		for _, version := range store.Versions {
+		for _, version := range store.Versions(r.Group) {
 			t.Run(r.Plural+"/"+version, func(t *testing.T) { testLife(t, r, s, version) })
 		}
 	}

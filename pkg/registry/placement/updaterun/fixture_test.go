@@ -170,3 +170,11 @@ func entry(number int64, operation v1beta1.OperationType, who, message string) v
 		Message: message, AuditID: "audit-1",
 	}
 }
+
+// delete removes a run.
+func (s *service) delete(name string) {
+	s.t.Helper()
+	if _, _, err := s.storage.REST.Delete(s.as(alice, ""), name, rest.ValidateAllObjectFunc, &metav1.DeleteOptions{}); err != nil {
+		s.t.Fatal(err)
+	}
+}

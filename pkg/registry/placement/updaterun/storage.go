@@ -26,11 +26,13 @@ type Planner interface {
 	Plan(ctx context.Context, run v1beta1.UpdateRunObject) (status *v1beta1.UpdateRunStatus, warnings []string, err error)
 }
 
-// REST serves runs, and answers a dry-run create with the plan of the run.
+// REST serves runs. It lets only those create a run that overrides policies who may, and answers a dry-run create with the plan of the run.
 type REST struct {
 	*store.REST
 
-	planner Planner
+	// planner is nil in a server without one.
+	planner   Planner
+	overrides overrides
 }
 
 var (
@@ -41,37 +43,43 @@ var (
 )
 
 // Paths returns the storages of a resource of this package. Without a planner, a dry-run create answers with an empty status. The
-// authorizer decides who may operate runs, the clock dates the operations.
+// authorizer decides who may operate runs and override policies, the clock dates the operations.
 func Paths(s *store.Storage, planner Planner, authz authorizer.Authorizer, clk clock.PassiveClock) map[string]rest.Storage {
 	paths := s.Paths()
 	maps.Copy(paths, operations(s, authz, recorder{clock: clk}))
-	if planner != nil {
-		paths[""] = &REST{REST: s.REST, planner: planner}
-	}
+	paths[""] = &REST{REST: s.REST, planner: planner, overrides: overrides{resource: s.Action.DefaultQualifiedResource, authorizer: authz}}
 	return paths
 }
 
 // Create implements rest.Creater.
 func (r *REST) Create(ctx context.Context, obj runtime.Object, validate rest.ValidateObjectFunc, options *metav1.CreateOptions) (runtime.Object, error) {
-	out, err := r.REST.Create(ctx, obj, validate, options)
-	if err != nil || !isDryRun(options.DryRun) {
+	out, err := r.REST.Create(ctx, obj, r.overrides.authorized(validate), options)
+	if err != nil {
 		return out, err
 	}
-	return r.plan(ctx, out)
+	return r.created(ctx, out, options.DryRun)
 }
 
 // Update implements rest.Updater. Server-side apply creates through it.
 func (r *REST) Update(ctx context.Context, name string, objInfo rest.UpdatedObjectInfo, createValidation rest.ValidateObjectFunc, updateValidation rest.ValidateObjectUpdateFunc, forceAllowCreate bool, options *metav1.UpdateOptions) (runtime.Object, bool, error) {
-	out, created, err := r.REST.Update(ctx, name, objInfo, createValidation, updateValidation, forceAllowCreate, options)
-	if err != nil || !created || !isDryRun(options.DryRun) {
+	out, created, err := r.REST.Update(ctx, name, objInfo, r.overrides.authorized(createValidation), updateValidation, forceAllowCreate, options)
+	if err != nil || !created {
 		return out, created, err
 	}
-	out, err = r.plan(ctx, out)
+	out, err = r.created(ctx, out, options.DryRun)
 	return out, created, err
 }
 
-func (r *REST) plan(ctx context.Context, obj runtime.Object) (runtime.Object, error) {
+// created returns the answer about a new run: as it is stored, or as it would be planned.
+func (r *REST) created(ctx context.Context, obj runtime.Object, dryRun []string) (runtime.Object, error) {
 	run := obj.(v1beta1.UpdateRunObject)
+	if !isDryRun(dryRun) {
+		annotateOverride(ctx, run)
+		return run, nil
+	}
+	if r.planner == nil {
+		return run, nil
+	}
 	status, warnings, err := r.planner.Plan(ctx, run)
 	if err != nil {
 		return nil, err

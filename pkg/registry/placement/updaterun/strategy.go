@@ -26,6 +26,7 @@ func Resources(clk clock.PassiveClock) []store.Resource {
 		Spec:                 v1beta1.UpdateRunObject.RunSpec,
 		Status:               v1beta1.UpdateRunObject.RunStatus,
 		OnCreate:             stampCreator,
+		Keep:                 keepUnknown,
 		OnUpdate:             recorder{clock: clk}.recordState,
 		ResetServerOwned:     resetServerOwned,
 		Name:                 store.NameLimit{Max: maxNameLength, Message: "metadata.name max length is 63"},
@@ -55,6 +56,18 @@ func warnOfStateOfEnded(run, old v1beta1.UpdateRunObject) []string {
 		return nil
 	}
 	return []string{fmt.Sprintf("spec.state: %s has no effect, since the run has ended (%s): create a new run", state, end.Reason)}
+}
+
+// keepUnknown restores the fields of Stagegate alone, which cannot be changed, where a client of KubeFleet that does not know them starts
+// or stops a run.
+func keepUnknown(run, old v1beta1.UpdateRunObject) {
+	spec, oldSpec := run.RunSpec(), old.RunSpec()
+	if spec.RollbackOf == "" {
+		spec.RollbackOf = oldSpec.RollbackOf
+	}
+	if spec.PolicyOverride == nil {
+		spec.PolicyOverride = oldSpec.PolicyOverride.DeepCopy()
+	}
 }
 
 // stampCreator records who creates a run: a policy may not count their approval. A controller names the user for whom it creates one.

@@ -15,9 +15,6 @@ import (
 	"github.com/stagegate/stagegate/pkg/apis/scheme"
 )
 
-// StorageVersion is the version that objects are stored in.
-const StorageVersion = "v1beta1"
-
 // Etcd starts an etcd that ends with the test, and stores every resource in it without a cache.
 func Etcd(t testing.TB) generic.RESTOptionsGetter {
 	t.Helper()
@@ -29,8 +26,8 @@ type getter struct {
 }
 
 // GetRESTOptions implements generic.RESTOptionsGetter.
-func (g *getter) GetRESTOptions(resource schema.GroupResource, _ runtime.Object) (generic.RESTOptions, error) {
-	codec := scheme.Codecs.LegacyCodec(schema.GroupVersion{Group: resource.Group, Version: StorageVersion})
+func (g *getter) GetRESTOptions(resource schema.GroupResource, example runtime.Object) (generic.RESTOptions, error) {
+	codec := scheme.Codecs.LegacyCodec(storageVersion(example))
 	config := storagebackend.NewDefaultConfig("/registry", codec)
 	config.Transport.ServerList = g.endpoints
 	return generic.RESTOptions{
@@ -40,4 +37,13 @@ func (g *getter) GetRESTOptions(resource schema.GroupResource, _ runtime.Object)
 		DeleteCollectionWorkers: 1,
 		ResourcePrefix:          resource.Group + "/" + resource.Resource,
 	}, nil
+}
+
+// storageVersion is the version that an object is stored in: its hub version, which the scheme names first.
+func storageVersion(object runtime.Object) schema.GroupVersion {
+	kinds, _, err := scheme.Scheme.ObjectKinds(object)
+	if err != nil {
+		panic(err)
+	}
+	return kinds[0].GroupVersion()
 }

@@ -18,15 +18,15 @@ import (
 	"github.com/stagegate/stagegate/pkg/registry/store"
 )
 
-// FuzzWrites sends resources whatever bytes a client may send, in either version, and holds that
+// FuzzWrites sends resources whatever bytes a client may send, in any version, and holds that
 //   - what is refused is refused with an error that names fields,
-//   - what may be created may be written again, through either version, and no such write makes a new generation,
+//   - what may be created may be written again, through any version, and no such write makes a new generation,
 //   - a status that may be written may be written again.
 //
 // The samples are where the fuzzer starts from.
 func FuzzWrites(f *testing.F, resources []store.Resource, sample func(testing.TB, store.Resource) store.Object) {
 	for i, r := range resources {
-		for _, version := range store.Versions {
+		for _, version := range store.Versions(r.Group) {
 			for _, seed := range seeds(f, sample(f, r), schema.GroupVersion{Group: r.Group, Version: version}) {
 				f.Add(uint8(i), seed)
 			}
@@ -103,7 +103,7 @@ func (w *writes) create(object store.Object, version string) {
 		return
 	}
 	stored := w.stored(object)
-	for _, other := range store.Versions {
+	for _, other := range store.Versions(w.resource.Group) {
 		w.writeAgain(stored, other)
 		if w.resource.StatusStrategy != nil {
 			w.writeStatus(stored, other)
@@ -137,7 +137,7 @@ func (w *writes) writeStatus(stored store.Object, version string) {
 		return
 	}
 	record := w.stored(reported)
-	for _, other := range store.Versions {
+	for _, other := range store.Versions(w.resource.Group) {
 		if err := rest.BeforeUpdate(w.resource.StatusStrategy, w.request(other, "status"), record.DeepCopyObject(), record.DeepCopyObject()); err != nil {
 			w.Errorf("the status may be written in %s but not again in %s: %v", version, other, err)
 		}
@@ -159,7 +159,7 @@ func (w *writes) inRecord(object, stored store.Object) {
 // stored is an object as it comes back from the store.
 func (w *writes) stored(object store.Object) store.Object {
 	w.Helper()
-	codec := scheme.Codecs.LegacyCodec(schema.GroupVersion{Group: w.resource.Group, Version: StorageVersion})
+	codec := scheme.Codecs.LegacyCodec(storageVersion(object))
 	data, err := runtime.Encode(codec, object)
 	if err != nil {
 		w.Fatalf("what may be written cannot be stored: %v", err)

@@ -1,0 +1,122 @@
+// Copyright The Stagegate Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package policy
+
+import (
+	"fmt"
+
+	"k8s.io/apimachinery/pkg/labels"
+	"k8s.io/utils/ptr"
+
+	"github.com/stagegate/stagegate/pkg/apis/placement/v1beta1"
+	"github.com/stagegate/stagegate/pkg/apis/rollout/v1alpha1"
+	"github.com/stagegate/stagegate/pkg/apis/wording"
+	"github.com/stagegate/stagegate/pkg/rules/strategy"
+)
+
+// MayBind reports whether the policy binds the rollouts of some placement of a namespace with these labels on the hub, or of some
+// cluster-scoped placement where the namespace is empty.
+func (p *Policy) MayBind(namespace string, namespaceLabels labels.Set) bool {
+	if namespace != "" {
+		return p.Binds(Subject{Namespace: namespace, NamespaceLabels: namespaceLabels})
+	}
+	return p.Kind == KindCluster && ptr.Deref(ptr.Deref(p.spec.Match, v1alpha1.PolicyMatch{}).ClusterScoped, true)
+}
+
+// OfStrategy returns the rollout of all these clusters by a strategy, without their removal. It fails for a label selector that cannot be
+// read.
+func OfStrategy(spec *v1beta1.UpdateStrategySpec, clusters []strategy.Cluster) (Rollout, error) {
+	assignment, err := strategy.Assign(spec, clusters)
+	if err != nil {
+		return Rollout{}, err
+	}
+	members := make(map[string]labels.Set, len(clusters))
+	for _, cluster := range clusters {
+		members[cluster.Name] = cluster.Labels
+	}
+	var rollout Rollout
+	for _, assigned := range assignment.Stages {
+		stage := Stage{Config: assigned.StageConfig, FailurePolicy: strategy.FailurePolicy(spec, assigned.StageConfig)}
+		for _, name := range assigned.Clusters {
+			stage.Clusters = append(stage.Clusters, strategy.Cluster{Name: name, Labels: members[name]})
+		}
+		rollout.Stages = append(rollout.Stages, stage)
+	}
+	return rollout, nil
+}
+
+// JudgeStrategy returns what policies that may bind the runs of a strategy say of one that moves all these clusters. Those that deny are
+// left out: which clusters are moved the placement says.
+func JudgeStrategy(mayBind []*Policy, spec *v1beta1.UpdateStrategySpec, clusters []strategy.Cluster) (Verdict, error) {
+	rollout, err := OfStrategy(spec, clusters)
+	if err != nil {
+		return Verdict{}, err
+	}
+	var binding []*Policy
+	for _, p := range mayBind {
+		if !p.spec.Rules.Deny {
+			binding = append(binding, p)
+		}
+	}
+	return Judge(binding, rollout), nil
+}
+
+// Reach is the clusters that a placement which is written is about, by how it comes to them.
+type Reach struct {
+	// Named are those that it names itself.
+	Named []strategy.Cluster
+	// Matched are the present members that its affinity and tolerations let in.
+	Matched []strategy.Cluster
+	// Held are those that have a version of it, whether or not it still picks them.
+	Held []strategy.Cluster
+}
+
+// JudgeWrite returns what policies that bind a placement say of its spec as it is written. A protected cluster that the placement comes to
+// in any way must be moved by runs, also away. A denied cluster must not be named; one that happens to match is warned of, since a run or
+// the controller that would move it refuses, and one that is held may be left.
+func JudgeWrite(binding []*Policy, placement v1beta1.PlacementObject, reach Reach) Verdict {
+	isExternal := placement.PlacementSpec().Strategy.Type == v1beta1.ExternalRolloutStrategyType
+	var verdict Verdict
+	for _, p := range sorted(binding) {
+		named, matched := p.protected(reach.Named), p.protected(reach.Matched)
+		all := p.protected(reach.Named, reach.Matched, reach.Held)
+		if len(all) == 0 {
+			continue
+		}
+		var demands []string
+		if err := p.Err(); err != nil {
+			demands = append(demands, fmt.Sprintf("whoever may write the policy must correct %v", err))
+		}
+		if p.spec.Rules.Deny && len(named) > 0 {
+			demands = append(demands, "spec.policy.clusterNames must not have "+wording.List(named))
+		}
+		if p.spec.Rules.Staged && !isExternal {
+			demands = append(demands, "spec.strategy.type must be External")
+		}
+		where := fmt.Sprintf("the placement (protected: %s)", wording.List(all))
+		switch {
+		case len(demands) > 0:
+			verdict.add(Violation{Policy: p, Where: where, Demands: demands}, nil)
+		case p.spec.Rules.Deny && len(matched) > 0:
+			verdict.Warnings = append(verdict.Warnings, Violation{Policy: p, Where: where,
+				Demands: []string{"spec.policy.affinity should leave out " + wording.List(matched) + ", which no version may reach"}})
+		}
+	}
+	return verdict
+}
+
+// protected returns the names of the protected clusters, each once.
+func (p *Policy) protected(lists ...[]strategy.Cluster) []string {
+	var names []string
+	seen := map[string]bool{}
+	for _, clusters := range lists {
+		for _, cluster := range clusters {
+			if !seen[cluster.Name] && p.Protects(cluster.Labels) {
+				seen[cluster.Name] = true
+				names = append(names, cluster.Name)
+			}
+		}
+	}
+	return names
+}
