@@ -22,6 +22,7 @@ import (
 	"github.com/stagegate/stagegate/pkg/rollout/override"
 	"github.com/stagegate/stagegate/pkg/rollout/placementstatus"
 	"github.com/stagegate/stagegate/pkg/rollout/rollingupdate"
+	"github.com/stagegate/stagegate/pkg/rollout/rolloutpolicy"
 	"github.com/stagegate/stagegate/pkg/rollout/scheduling"
 	"github.com/stagegate/stagegate/pkg/rollout/snapshot"
 	"github.com/stagegate/stagegate/pkg/rollout/storeid"
@@ -67,6 +68,7 @@ var controllers = []controller{
 	{work.Name, func(d dependencies) runner { return work.New(d.fleet, d.hub, d.recorder, d.clock) }},
 	{apply.Name, func(d dependencies) runner { return appliers{d} }},
 	{placementstatus.Name, func(d dependencies) runner { return placementstatus.New(d.fleet, d.recorder, d.clock) }},
+	{rolloutpolicy.Name, func(d dependencies) runner { return rolloutpolicy.New(d.fleet, d.clock) }},
 }
 
 // Controllers returns the names of all controllers, in the direction in which data flows.

@@ -10,6 +10,7 @@ import (
 
 	clusterv1beta1 "github.com/stagegate/stagegate/pkg/apis/cluster/v1beta1"
 	placementv1beta1 "github.com/stagegate/stagegate/pkg/apis/placement/v1beta1"
+	rolloutv1alpha1 "github.com/stagegate/stagegate/pkg/apis/rollout/v1alpha1"
 	"github.com/stagegate/stagegate/pkg/apis/scheme"
 )
 
@@ -19,7 +20,7 @@ func eventScheme() *runtime.Scheme {
 	named := runtime.NewScheme()
 	for gvk, kind := range scheme.Scheme.AllKnownTypes() {
 		switch gvk.GroupVersion() {
-		case placementv1beta1.SchemeGroupVersion, clusterv1beta1.SchemeGroupVersion:
+		case placementv1beta1.SchemeGroupVersion, clusterv1beta1.SchemeGroupVersion, rolloutv1alpha1.SchemeGroupVersion:
 			object, ok := reflect.New(kind).Interface().(runtime.Object)
 			if !ok {
 				continue

@@ -11,6 +11,7 @@ import (
 
 	clusterv1beta1 "github.com/stagegate/stagegate/pkg/apis/cluster/v1beta1"
 	placementv1beta1 "github.com/stagegate/stagegate/pkg/apis/placement/v1beta1"
+	rolloutv1alpha1 "github.com/stagegate/stagegate/pkg/apis/rollout/v1alpha1"
 )
 
 // kubectl events --for csur/NAME asks for the version that discovery prefers.
@@ -21,6 +22,7 @@ func TestEventsNameThePreferredVersion(t *testing.T) {
 		"placement.kubernetes-fleet.io/v1 ResourcePlacement":      &placementv1beta1.ResourcePlacement{},
 		"placement.kubernetes-fleet.io/v1 ClusterResourceBinding": &placementv1beta1.ClusterResourceBinding{},
 		"cluster.kubernetes-fleet.io/v1 MemberCluster":            &clusterv1beta1.MemberCluster{},
+		"rollout.stagegate.dev/v1alpha1 RolloutPolicy":            &rolloutv1alpha1.RolloutPolicy{},
 	} {
 		ref, err := reference.GetReference(named, object)
 		if err != nil {

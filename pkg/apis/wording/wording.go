@@ -7,6 +7,7 @@ package wording
 import (
 	"fmt"
 	"strings"
+	"time"
 )
 
 // shown is how many names a message lists.
@@ -54,4 +55,16 @@ func Key(namespace, name string) string {
 		return name
 	}
 	return namespace + "/" + name
+}
+
+// Duration is a duration as people write it in YAML: "72h", "1h30m".
+func Duration(d time.Duration) string {
+	text := d.String()
+	if strings.HasSuffix(text, "m0s") {
+		text = strings.TrimSuffix(text, "0s")
+	}
+	if strings.HasSuffix(text, "h0m") {
+		text = strings.TrimSuffix(text, "0m")
+	}
+	return text
 }

@@ -6,6 +6,7 @@ package wording
 import (
 	"strings"
 	"testing"
+	"time"
 )
 
 func TestAListNamesTheFirstAndCountsTheRest(t *testing.T) {
@@ -64,6 +65,20 @@ func TestKey(t *testing.T) {
 	for want, namespace := range map[string]string{"web": "", "shop/web": "shop"} {
 		if got := Key(namespace, "web"); got != want {
 			t.Errorf("got %q, want %q", got, want)
+		}
+	}
+}
+
+func TestADurationIsWrittenAsInYAML(t *testing.T) {
+	for want, d := range map[string]time.Duration{
+		"0s": 0, "5s": 5 * time.Second, "30m": 30 * time.Minute, "10m": 10 * time.Minute, "1m30s": 90 * time.Second, "10s": 10 * time.Second,
+		"72h": 72 * time.Hour, "1h30m": 90 * time.Minute, "1h0m5s": time.Hour + 5*time.Second, "20h": 20 * time.Hour, "1.5s": 1500 * time.Millisecond,
+	} {
+		if got := Duration(d); got != want {
+			t.Errorf("got %q, want %q", got, want)
+		}
+		if parsed, err := time.ParseDuration(Duration(d)); err != nil || parsed != d {
+			t.Errorf("%q is read as %s: %v", Duration(d), parsed, err)
 		}
 	}
 }

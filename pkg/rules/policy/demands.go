@@ -6,7 +6,9 @@ package policy
 import (
 	"fmt"
 	"slices"
+	"strings"
 
+	"k8s.io/apimachinery/pkg/util/intstr"
 	"k8s.io/utils/ptr"
 
 	"github.com/stagegate/stagegate/pkg/apis/placement/v1beta1"
@@ -15,38 +17,40 @@ import (
 	"github.com/stagegate/stagegate/pkg/rules/strategy"
 )
 
-// approval returns what a stage must change to ask for the approval of a rule. Of two tasks that could be it, the one that lacks least
-// is spoken of.
-func approval(rule *v1alpha1.ApprovalRule, stage *Stage) []string {
-	field, tasks := "beforeStageTasks", stage.Config.BeforeStageTasks
-	switch rule.Position {
-	case v1alpha1.ApprovalAfter:
-		field, tasks = "afterStageTasks", stage.Config.AfterStageTasks
-	case v1alpha1.ApprovalAny:
-		field, tasks = "beforeStageTasks or afterStageTasks", slices.Concat(tasks, stage.Config.AfterStageTasks)
-	}
-	if stage.Removes {
-		// Its only task is before it, whatever the strategy has.
-		field, tasks = "a stage of the strategy, whose approval the removal takes", stage.Config.BeforeStageTasks
-	}
-	var best []string
-	found := false
-	for _, task := range tasks {
-		if task.Type != v1beta1.StageTaskTypeApproval {
-			continue
-		}
-		if lacks := lacking(rule, ptr.Deref(task.Approval, v1beta1.ApprovalPolicy{})); !found || len(lacks) < len(best) {
-			found, best = true, lacks
+// approval returns what a stage must have to ask for the approval of a rule, and nothing if it does. Of two approvals that could be it,
+// the one that lacks least is spoken of.
+func approval(rule *v1alpha1.ApprovalRule, stage *Stage) string {
+	var field, nearest string
+	var least []string
+	consider := func(tasks []v1beta1.StageTask, of string) {
+		field = strings.TrimPrefix(field+" or "+of, " or ")
+		for _, task := range tasks {
+			if task.Type != v1beta1.StageTaskTypeApproval {
+				continue
+			}
+			if lacks := lacking(rule, ptr.Deref(task.Approval, v1beta1.ApprovalPolicy{})); nearest == "" || len(lacks) < len(least) {
+				nearest, least = of, lacks
+			}
 		}
 	}
-	if !found {
-		return []string{fmt.Sprintf("%s must have an Approval%s", field, with(lacking(rule, v1beta1.ApprovalPolicy{})))}
+	// The only task of the delete stage is before it, whatever the strategy has.
+	if rule.Position != v1alpha1.ApprovalAfter || stage.Removes {
+		consider(stage.Config.BeforeStageTasks, "beforeStageTasks")
 	}
-	var demands []string
-	for _, lack := range best {
-		demands = append(demands, "the Approval must have "+lack)
+	if rule.Position == v1alpha1.ApprovalAfter || rule.Position == v1alpha1.ApprovalAny {
+		consider(stage.Config.AfterStageTasks, "afterStageTasks")
 	}
-	return demands
+	switch {
+	case nearest == "" && stage.Removes:
+		return "a stage of the strategy must have an Approval" + with(lacking(rule, v1beta1.ApprovalPolicy{})) + ", which the removal asks for too"
+	case nearest == "":
+		return field + " must have an Approval" + with(lacking(rule, v1beta1.ApprovalPolicy{}))
+	case len(least) == 0:
+		return ""
+	case stage.Removes:
+		return "the last Approval of the strategy, which the removal asks for too, must have " + wording.List(least)
+	}
+	return "the Approval in " + nearest + " must have " + wording.List(least)
 }
 
 func with(lacks []string) string {
@@ -64,31 +68,35 @@ func lacking(rule *v1alpha1.ApprovalRule, has v1beta1.ApprovalPolicy) []string {
 	}
 	isOther := func(group string) bool { return !slices.Contains(rule.Groups, group) }
 	if len(rule.Groups) > 0 && (len(has.Groups) == 0 || slices.ContainsFunc(has.Groups, isOther)) {
-		lacks = append(lacks, fmt.Sprintf("groups out of %q and no others", rule.Groups))
+		lacks = append(lacks, groups(rule.Groups))
 	}
 	if !ptr.Deref(rule.AllowRequester, true) && ptr.Deref(has.AllowRequester, true) {
 		lacks = append(lacks, "allowRequester: false")
 	}
 	if limit := rule.MaxExpiresAfter; limit != nil && (has.ExpiresAfter == nil || has.ExpiresAfter.Duration > limit.Duration) {
-		lacks = append(lacks, fmt.Sprintf("expiresAfter: %s or less", limit.Duration))
+		lacks = append(lacks, fmt.Sprintf("expiresAfter: %s or less", wording.Duration(limit.Duration)))
 	}
 	return lacks
 }
 
-// failurePolicy returns what a stage must change to give clusters up as a rule says.
-func failurePolicy(rule *v1alpha1.FailurePolicyRule, stage *Stage) []string {
-	has := stage.FailurePolicy
-	if has == nil {
-		return []string{"failurePolicy must be set"}
+func groups(names []string) string {
+	text := fmt.Sprintf("groups: [%s]", strings.Join(names, ", "))
+	if len(names) > 1 {
+		text += " or some of these"
 	}
-	var demands []string
-	if limit := rule.MaxClusterTimeout; limit != nil && has.ClusterTimeout.Duration > limit.Duration {
-		demands = append(demands, fmt.Sprintf("failurePolicy.clusterTimeout must be at most %s", limit.Duration))
+	return text
+}
+
+// failurePolicy returns what a stage must have to give clusters up as a rule says, and nothing if it does.
+func failurePolicy(rule *v1alpha1.FailurePolicyRule, stage *Stage) string {
+	has := ptr.Deref(stage.FailurePolicy, v1beta1.FailurePolicy{})
+	var lacks []string
+	if limit := rule.MaxClusterTimeout; limit != nil && (stage.FailurePolicy == nil || has.ClusterTimeout.Duration > limit.Duration) {
+		lacks = append(lacks, fmt.Sprintf("clusterTimeout: %s or less", wording.Duration(limit.Duration)))
 	}
-	if limit := rule.MaxFailures; limit != nil {
-		n := len(stage.Clusters)
+	if limit, n := rule.MaxFailures, len(stage.Clusters); limit != nil {
 		if fails, allowed := strategy.MaxFailures(has.MaxFailures, n), strategy.MaxFailures(limit, n); fails > allowed {
-			demands = append(demands, fmt.Sprintf("failurePolicy.maxFailures must be at most %s, which is %d, and not %d", limit, allowed, fails))
+			lacks = append(lacks, fmt.Sprintf("maxFailures: %s or less, not %s", amount(limit, allowed), amount(has.MaxFailures, fails)))
 		}
 	}
 	action := has.OnFailure
@@ -96,7 +104,57 @@ func failurePolicy(rule *v1alpha1.FailurePolicyRule, stage *Stage) []string {
 		action = v1beta1.FailureActionFail
 	}
 	if len(rule.OnFailure) > 0 && !slices.Contains(rule.OnFailure, action) {
-		demands = append(demands, fmt.Sprintf("failurePolicy.onFailure must be one of %q", rule.OnFailure))
+		lacks = append(lacks, "onFailure: "+alternatives(rule.OnFailure))
 	}
-	return demands
+	switch {
+	case stage.FailurePolicy == nil && stage.Removes:
+		return "the last stage or the whole strategy must have a failurePolicy" + with(lacks)
+	case stage.FailurePolicy == nil:
+		return "the stage or the whole strategy must have a failurePolicy" + with(lacks)
+	case len(lacks) > 0:
+		return fmt.Sprintf("failurePolicy%s must have %s", stage.of(), wording.List(lacks))
+	}
+	return ""
+}
+
+func alternatives(actions []v1beta1.FailureAction) string {
+	var names []string
+	for _, action := range actions {
+		names = append(names, string(action))
+	}
+	return strings.Join(names, " or ")
+}
+
+// maxConcurrency returns what a stage must change not to update more clusters at once than a rule allows, and nothing if it does not.
+func maxConcurrency(limit *intstr.IntOrString, stage *Stage) string {
+	n := len(stage.Clusters)
+	has, allowed := strategy.Concurrency(stage.Config.MaxConcurrency, n), strategy.Concurrency(limit, n)
+	if has <= allowed {
+		return ""
+	}
+	return fmt.Sprintf("maxConcurrency%s must be at most %s, not %s", stage.of(), amount(limit, allowed), amount(stage.Config.MaxConcurrency, has))
+}
+
+// tooMany is what a stage must change that has more protected clusters than a rule allows.
+func tooMany(limit, has int, stage *Stage) string {
+	if stage.Removes {
+		return fmt.Sprintf("spec.policy of the placement must pick all but %d of the %d protected clusters until a later run", limit, has)
+	}
+	return fmt.Sprintf("labelSelector must pick at most %s, not %d: divide the stage", wording.Count(limit, "protected cluster"), has)
+}
+
+// amount is a number as it is written, and how many clusters a percentage comes to.
+func amount(value *intstr.IntOrString, n int) string {
+	if value.Type == intstr.String {
+		return fmt.Sprintf("%s (%s)", value, wording.Count(n, "cluster"))
+	}
+	return value.String()
+}
+
+// of names the stage whose settings a stage has where that is another one.
+func (s *Stage) of() string {
+	if s.Removes {
+		return " of the last stage, which is that of the removal too,"
+	}
+	return ""
 }

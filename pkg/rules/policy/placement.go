@@ -9,6 +9,7 @@ import (
 	"k8s.io/apimachinery/pkg/labels"
 
 	"github.com/stagegate/stagegate/pkg/apis/placement/v1beta1"
+	"github.com/stagegate/stagegate/pkg/apis/rollout/v1alpha1"
 	"github.com/stagegate/stagegate/pkg/apis/wording"
 	"github.com/stagegate/stagegate/pkg/rules/strategy"
 )
@@ -17,45 +18,63 @@ import (
 // is asked with the clusters that the placement picks. An override is for runs only.
 func JudgePlacement(binding []*Policy, placement v1beta1.PlacementObject, clusters []strategy.Cluster) Verdict {
 	isExternal := placement.PlacementSpec().Strategy.Type == v1beta1.ExternalRolloutStrategyType
-	var verdict Verdict
-	for _, p := range sorted(binding) {
-		v := Violation{Policy: p, Where: fmt.Sprintf("%s protected", wording.Count(count(clusters, p.Protects), "cluster"))}
+	return judgeWhole(binding, clusters, func(rules *v1alpha1.PolicyRules, protected []string) string {
 		switch {
-		case count(clusters, p.Protects) == 0:
-			continue
-		case p.Err() != nil:
-			v.Demands = []string{fmt.Sprintf("whoever may write the policy must mend it: %v", p.Err())}
-		case p.spec.Rules.Deny:
-			v.Demands = []string{"the clusters must be left out: " + names(clusters, p.Protects)}
-		case p.spec.Rules.Staged && !isExternal:
-			v.Demands = []string{"spec.strategy.type must be External"}
-		default:
-			continue
+		case rules.Deny:
+			return mustNotPick(protected)
+		case rules.Staged && !isExternal:
+			return "spec.strategy.type must be External"
 		}
-		verdict.add(v, nil)
-	}
-	return verdict
+		return ""
+	})
 }
 
 // JudgeRemoval returns what policies that bind a placement say of its deletion, which takes its resources off these clusters at once:
 // where rollouts must be staged, so must their end.
 func JudgeRemoval(binding []*Policy, clusters []strategy.Cluster) Verdict {
+	return judgeWhole(binding, clusters, func(rules *v1alpha1.PolicyRules, protected []string) string {
+		if !rules.Staged {
+			return ""
+		}
+		return fmt.Sprintf("a run must remove its resources from %s first: change spec.policy so that it does not pick them, and create a run", wording.List(protected))
+	})
+}
+
+// judgeWhole asks each policy that protects some of the clusters what a placement must change.
+func judgeWhole(binding []*Policy, clusters []strategy.Cluster, demandOf func(rules *v1alpha1.PolicyRules, protected []string) string) Verdict {
 	var verdict Verdict
 	for _, p := range sorted(binding) {
-		if n := count(clusters, p.Protects); n > 0 && (p.Err() != nil || p.spec.Rules.Staged) {
-			verdict.add(Violation{Policy: p, Where: fmt.Sprintf("%s protected", wording.Count(n, "cluster")),
-				Demands: []string{"a run must take the resources off first: change the policy of the placement so that it does not pick " + names(clusters, p.Protects)}}, nil)
+		protected := pick(clusters, p.Protects)
+		if len(protected) == 0 {
+			continue
+		}
+		if p.Err() != nil {
+			verdict.add(p.unreadable(), nil)
+			continue
+		}
+		if demand := demandOf(&p.spec.Rules, protected); demand != "" {
+			verdict.add(Violation{Policy: p, Where: wherePlacement(protected), Demands: []string{demand}}, nil)
 		}
 	}
 	return verdict
 }
 
-func count(clusters []strategy.Cluster, picked func(labels.Labels) bool) int {
-	n := 0
+// wherePlacement names a placement by what of it is protected.
+func wherePlacement(protected []string) string {
+	return fmt.Sprintf("the placement (protected: %s)", wording.List(protected))
+}
+
+func mustNotPick(names []string) string {
+	return "spec.policy of the placement must not pick " + wording.List(names)
+}
+
+// pick returns the names of the clusters that are picked.
+func pick(clusters []strategy.Cluster, picked func(labels.Labels) bool) []string {
+	var names []string
 	for _, cluster := range clusters {
 		if picked(cluster.Labels) {
-			n++
+			names = append(names, cluster.Name)
 		}
 	}
-	return n
+	return names
 }

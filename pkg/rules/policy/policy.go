@@ -97,6 +97,11 @@ func (p *Policy) selector(field string, selector *metav1.LabelSelector) labels.S
 // Err returns why the policy cannot be held, nil where it can. Such a policy refuses every rollout that it may bind.
 func (p *Policy) Err() error { return p.err }
 
+// unreadable is the violation of a policy with an Err, by any rollout.
+func (p *Policy) unreadable() Violation {
+	return Violation{Policy: p, Where: "nobody can tell what the policy demands", Demands: []string{fmt.Sprintf("whoever may write it must correct %v", p.err)}}
+}
+
 // Protects reports whether the policy protects a member cluster with these labels.
 func (p *Policy) Protects(cluster labels.Labels) bool { return p.protects.Matches(cluster) }
 

@@ -19,7 +19,7 @@ import (
 type Rollout struct {
 	// Stages in their order, the delete stage last.
 	Stages []Stage
-	// Rollback is a run that rolls another one back: its stages have no tasks and no failure policy, and only deny is about it.
+	// Rollback is a run that rolls another one back: its stages have no tasks and no failure policy, so that only deny is about it.
 	Rollback bool
 	// Override of the run, nil where there is none.
 	Override *v1beta1.PolicyOverride
@@ -97,20 +97,16 @@ type judge struct {
 func (j *judge) violations() []Violation {
 	j.protected = map[int]int{}
 	for i, stage := range j.rollout.Stages {
-		for _, cluster := range stage.Clusters {
-			if j.policy.Protects(cluster.Labels) {
-				j.protected[i]++
-			}
-		}
-		if j.protected[i] > 0 {
+		if n := count(stage.Clusters, j.policy.Protects); n > 0 {
 			j.governed = append(j.governed, i)
+			j.protected[i] = n
 		}
 	}
 	if len(j.governed) == 0 {
 		return nil
 	}
-	if err := j.policy.Err(); err != nil {
-		return []Violation{{Policy: j.policy, Where: "the policy cannot be read", Demands: []string{fmt.Sprintf("whoever may write the policy must mend it: %v", err)}}}
+	if j.policy.Err() != nil {
+		return []Violation{j.policy.unreadable()}
 	}
 	var violations []Violation
 	for _, i := range j.governed {
@@ -133,90 +129,91 @@ func (j *judge) where(i int) string {
 
 // stage returns what a governed stage must change.
 func (j *judge) stage(i int) []string {
-	rules, stage := &j.policy.spec.Rules, j.rollout.Stages[i]
-	if rules.Deny {
-		return []string{"the clusters must be left out: " + names(stage.Clusters, j.policy.Protects)}
+	rules, stage := &j.policy.spec.Rules, &j.rollout.Stages[i]
+	// What is denied is to get a version. A placement must be able to leave clusters that it should not be on.
+	if rules.Deny && !stage.Removes {
+		return []string{mustNotPick(pick(stage.Clusters, j.policy.Protects))}
 	}
 	if j.rollout.Rollback {
 		return nil
 	}
 	var demands []string
-	demand := func(violated bool, format string, args ...any) {
-		if violated {
-			demands = append(demands, fmt.Sprintf(format, args...))
+	add := func(demand string) {
+		if demand != "" {
+			demands = append(demands, demand)
 		}
 	}
 	if rules.Approval != nil {
-		demands = append(demands, approval(rules.Approval, &stage)...)
+		add(approval(rules.Approval, stage))
 	}
-	if limit := rules.MaxConcurrency; limit != nil {
-		n := len(stage.Clusters)
-		has, allowed := strategy.Concurrency(stage.Config.MaxConcurrency, n), strategy.Concurrency(limit, n)
-		demand(has > allowed, "maxConcurrency must be at most %s, which is %d, and not %d", limit, allowed, has)
+	if rules.MaxConcurrency != nil {
+		add(maxConcurrency(rules.MaxConcurrency, stage))
 	}
-	if limit := rules.MaxStageClusters; limit != nil {
-		demand(j.protected[i] > int(*limit), "at most %d protected clusters may be in one stage", *limit)
+	if limit := rules.MaxStageClusters; limit != nil && j.protected[i] > int(*limit) {
+		add(tooMany(int(*limit), j.protected[i], stage))
 	}
 	if rules.FailurePolicy != nil {
-		demands = append(demands, failurePolicy(rules.FailurePolicy, &stage)...)
+		add(failurePolicy(rules.FailurePolicy, stage))
 	}
 	return demands
 }
 
-func names(clusters []strategy.Cluster, picked func(labels.Labels) bool) string {
-	var all []string
-	for _, cluster := range clusters {
-		if picked(cluster.Labels) {
-			all = append(all, cluster.Name)
-		}
-	}
-	return wording.List(all)
-}
-
-// soak returns what the stages before the first governed one must change. A cluster that the policy protects itself is no soak cluster.
+// soak returns what the stages before the first one with a cluster to guard must change. A protected cluster that is a soak cluster
+// itself is not guarded: it is to have the version first.
 func (j *judge) soak() []Violation {
 	rule := j.policy.spec.Rules.Soak
 	if rule == nil || j.policy.spec.Rules.Deny || j.rollout.Rollback {
 		return nil
 	}
-	first := j.governed[0]
-	if j.rollout.Stages[first].Removes {
+	soaks := j.policy.soaks.Matches
+	guards := func(cluster labels.Labels) bool { return j.policy.Protects(cluster) && !soaks(cluster) }
+	first := slices.IndexFunc(j.rollout.Stages, func(stage Stage) bool { return !stage.Removes && count(stage.Clusters, guards) > 0 })
+	if first < 0 {
 		return nil
 	}
-	soaks := func(cluster labels.Labels) bool { return j.policy.soaks.Matches(cluster) && !j.policy.Protects(cluster) }
-	last, late := -1, []strategy.Cluster(nil)
 	var violations []Violation
 	violate := func(where, format string, args ...any) {
 		violations = append(violations, Violation{Policy: j.policy, Where: where, Demands: []string{fmt.Sprintf(format, args...)}})
 	}
-	for i, stage := range j.rollout.Stages {
-		if stage.Removes || !slices.ContainsFunc(stage.Clusters, func(c strategy.Cluster) bool { return soaks(c.Labels) }) {
+	whereSoaks := func(stage *Stage, soaking int) string {
+		return fmt.Sprintf("stage %q (%s, %d to soak)", stage.Config.Name, wording.Count(len(stage.Clusters), "cluster"), soaking)
+	}
+	last, lastWhere := -1, ""
+	var late []string
+	for i := range j.rollout.Stages {
+		stage := &j.rollout.Stages[i]
+		soaking := pick(stage.Clusters, soaks)
+		if stage.Removes || len(soaking) == 0 {
 			continue
 		}
 		if i >= first {
-			late = append(late, stage.Clusters...)
+			late = append(late, soaking...)
 			continue
 		}
-		last = i
+		last, lastWhere = i, whereSoaks(stage, len(soaking))
 		// A run that goes on past failed clusters has not tried the version on them.
 		if policy := stage.FailurePolicy; policy != nil && strategy.MaxFailures(policy.MaxFailures, len(stage.Clusters)) > 0 {
-			violate(fmt.Sprintf("stage %q", stage.Config.Name), "maxFailures must be 0, since the stage tries the version before protected clusters get it")
+			violate(lastWhere, "failurePolicy must have maxFailures: 0, since protected clusters come after it")
 		}
 	}
 	switch {
 	case len(late) > 0:
-		violate(j.where(first), "the stage must come after those of %s", names(late, soaks))
+		violate(j.where(first), "%s must be in a stage before it", wording.List(late))
 	case last < 0:
 		violate(j.where(first), "a stage before it must have clusters with %s", j.policy.soaks)
 	case longestWait(j.rollout.Stages[last:first]) < rule.Duration.Duration:
-		violate(fmt.Sprintf("stage %q", j.rollout.Stages[last].Config.Name), "afterStageTasks must have a TimedWait of at least %s", rule.Duration.Duration)
+		violate(lastWhere, "afterStageTasks must have a TimedWait with waitTime: %s or more", wording.Duration(rule.Duration.Duration))
 	}
 	return violations
 }
 
+// longestWait returns the longest wait after a stage. A stage without clusters is skipped with its tasks.
 func longestWait(stages []Stage) time.Duration {
 	var longest time.Duration
 	for _, stage := range stages {
+		if len(stage.Clusters) == 0 {
+			continue
+		}
 		for _, task := range stage.Config.AfterStageTasks {
 			if task.Type == v1beta1.StageTaskTypeTimedWait && task.WaitTime != nil {
 				longest = max(longest, task.WaitTime.Duration)
@@ -224,4 +221,15 @@ func longestWait(stages []Stage) time.Duration {
 		}
 	}
 	return longest
+}
+
+// count returns how many clusters are picked.
+func count(clusters []strategy.Cluster, picked func(labels.Labels) bool) int {
+	n := 0
+	for _, cluster := range clusters {
+		if picked(cluster.Labels) {
+			n++
+		}
+	}
+	return n
 }

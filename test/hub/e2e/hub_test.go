@@ -43,6 +43,7 @@ func TestHub(t *testing.T) {
 		{"RequestMadeInAdvance", testRequestMadeInAdvance},
 		{"ApprovalAudit", testApprovalAudit},
 		{"NamespaceTeam", testNamespaceTeam},
+		{"Policies", testPolicies},
 		{"Authors", testAuthors},
 		{"TenantFloods", testTenantFloods},
 		{"ForeignNamespace", testForeignNamespace},

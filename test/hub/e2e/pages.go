@@ -148,7 +148,7 @@ kubectl apply -f artifacts/example/namespaced/rollback/run.yaml`,
 	},
 	{
 		name: "docs/approvals.md", setUp: exampleRun + "kubectl create ns team-a",
-		cleanUp: `kubectl delete -f artifacts/example/gates --ignore-not-found
+		cleanUp: `kubectl delete -f artifacts/example/gates -f artifacts/example/policies/prod-guard.yaml --ignore-not-found
 kubectl delete clusterrolebinding alice-approves --ignore-not-found
 kubectl delete ns team-a
 ` + removeExample,
@@ -171,6 +171,44 @@ kubectl delete csur example-run
 				command: "grep 0b7c...", needs: "jq", reason: "The id of a decision, and the path of the log, that the reader puts in.",
 				old: "0b7c... audit.log", new: "$(kubectl get careq example-run-before-delete-stage -o jsonpath='{.status.decisions[0].auditID}') _output/hub/logs/hub-audit.log",
 				before: `kubectl patch careq example-run-before-delete-stage --subresource=approve --type=merge -p '{"spec":{}}'`,
+			},
+		},
+	},
+	{
+		name: "docs/policies.md",
+		setUp: `kubectl label --overwrite membercluster member1 member3 environment=prod
+kubectl create ns shop
+kubectl create rolebinding team -n shop --clusterrole=edit --user=alice --user=carol
+kubectl create rolebinding owners -n shop --clusterrole=admin --user=dan
+kubectl create rolebinding approvers -n shop --clusterrole=stagegate-approver --group=sre
+kubectl apply -f - << EOF
+apiVersion: placement.kubernetes-fleet.io/v1beta1
+kind: ClusterResourcePlacement
+metadata: {name: shop}
+spec:
+  resourceSelectors: [{group: "", version: v1, kind: Namespace, name: shop, selectionScope: NamespaceOnly}]
+EOF
+kubectl wait crp/shop --for=condition=ClusterResourcePlacementAvailable --timeout=1m
+`,
+		cleanUp: `kubectl delete crpol --all
+kubectl delete clusterrolebinding oncall-overrides --ignore-not-found
+kubectl delete ns shop
+kubectl delete crp shop
+kubectl label --overwrite membercluster member1 member3 environment=canary
+`,
+		deviations: []deviation{
+			{
+				reason: "It is refused, as the page shows in lines of its own.", old: "kubectl create -f artifacts/example/policies/run.yaml --as=alice",
+				new: "kubectl create -f artifacts/example/policies/run.yaml --as=alice 2>&1 | fold -s -w 138",
+			},
+			{
+				reason: "A test does not wait for a minute.", command: "kubectl apply -f artifacts/example/policies/strategy.yaml",
+				old: "kubectl apply -f artifacts/example/policies/strategy.yaml", new: "sed 's/waitTime: 1m/waitTime: 1s/' artifacts/example/policies/strategy.yaml | kubectl apply -f -",
+				before: `kubectl patch crpol prod-guard --type=merge -p '{"spec":{"rules":{"soak":{"duration":"1s"}}}}'`,
+			},
+			{
+				section: "In an emergency", reason: "Another run moves the placement.",
+				before: "kubectl wait sur/web-1 -n shop --for=jsonpath='{.status.outcome}'=Succeeded --timeout=1m",
 			},
 		},
 	},

@@ -1,0 +1,235 @@
+// Copyright The Stagegate Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package rolloutpolicy
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"time"
+
+	apiequality "k8s.io/apimachinery/pkg/api/equality"
+	"k8s.io/apimachinery/pkg/api/meta"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/labels"
+	"k8s.io/apimachinery/pkg/util/sets"
+	"k8s.io/client-go/tools/cache"
+	"k8s.io/klog/v2"
+	"k8s.io/utils/clock"
+
+	"github.com/stagegate/stagegate/pkg/apis/placement/v1beta1"
+	"github.com/stagegate/stagegate/pkg/apis/rollout/v1alpha1"
+	"github.com/stagegate/stagegate/pkg/rollout/internal/fleet"
+	"github.com/stagegate/stagegate/pkg/rollout/internal/reconcile"
+	"github.com/stagegate/stagegate/pkg/rules/binding"
+	"github.com/stagegate/stagegate/pkg/rules/policy"
+	"github.com/stagegate/stagegate/pkg/rules/updaterun"
+)
+
+// Name of the controller.
+const Name = "rolloutpolicy"
+
+const (
+	// together is how long changes are collected: one look at the fleet counts for all policies.
+	together = time.Second
+	// rest is how many times as long as a look at the fleet took there is none: a large fleet changes all the time.
+	rest = 20
+	// longestRest is how old a count may be.
+	longestRest = 30 * time.Second
+	// free is how long a look may take without a rest after it.
+	free = 10 * time.Millisecond
+	// writers is how many statuses are written at once.
+	writers = 4
+)
+
+// everything is the one key of the queue. All policies are counted for together, since what they have in common is large.
+var everything = reconcile.Key{Name: "policies"}
+
+// Controller writes the status of rollout policies.
+type Controller struct {
+	fleet *fleet.Fleet
+	clock clock.PassiveClock
+	queue *reconcile.Queue
+	pace  reconcile.Pace
+}
+
+// New makes the controller for one term of leadership.
+func New(f *fleet.Fleet, t clock.WithTicker) *Controller {
+	c := &Controller{fleet: f, clock: t, pace: reconcile.Pace{Rest: rest, Longest: longestRest, Free: free}}
+	c.queue = reconcile.NewWithClock(Name, 1, c.reconcile, t)
+	f.Policies.Watch(c.queue, when(policyChanged))
+	c.watch(when(labelsChanged), f.MemberClusters.Informer())
+	c.watch(when(labelsChanged), f.Placements.Informers()...)
+	c.watch(when(bindingChanged), f.Bindings.Informers()...)
+	c.watch(when(runChanged), f.Runs.Informers()...)
+	if f.Namespaces != nil {
+		c.watch(when(labelsChanged), f.Namespaces.Informer())
+	}
+	return c
+}
+
+func (c *Controller) watch(f reconcile.MapFunc, informers ...cache.SharedIndexInformer) {
+	for _, informer := range informers {
+		c.queue.WatchCoalesced(informer, together, f)
+	}
+}
+
+// Run writes statuses until the context ends.
+func (c *Controller) Run(ctx context.Context) error { return c.queue.Run(ctx) }
+
+// when wakes the controller for objects that come or go, and for changes that count.
+func when[O fleet.Object](counts func(before, after O) bool) reconcile.MapFunc {
+	return func(oldObj, newObj any) []reconcile.Key {
+		before, wasThere := oldObj.(O)
+		after, isThere := newObj.(O)
+		if wasThere && isThere && before.GetUID() == after.GetUID() && !counts(before, after) {
+			return nil
+		}
+		return []reconcile.Key{everything}
+	}
+}
+
+// policyChanged sees what others write into a status too, so that it does not stay.
+func policyChanged(before, after v1alpha1.RolloutPolicyObject) bool {
+	return before.GetGeneration() != after.GetGeneration() || !apiequality.Semantic.DeepEqual(before.PolicyStatus(), after.PolicyStatus())
+}
+
+func labelsChanged(before, after fleet.Object) bool {
+	return !apiequality.Semantic.DeepEqual(before.GetLabels(), after.GetLabels())
+}
+
+func bindingChanged(before, after v1beta1.BindingObject) bool {
+	return before.BindingSpec().TargetCluster != after.BindingSpec().TargetCluster || binding.IsPicked(before) != binding.IsPicked(after)
+}
+
+func runChanged(before, after v1beta1.UpdateRunObject) bool {
+	return updaterun.IsOver(before.RunStatus()) != updaterun.IsOver(after.RunStatus()) ||
+		!slices.EqualFunc(before.RunStatus().Policies, after.RunStatus().Policies, func(a, b v1beta1.GoverningPolicy) bool { return a.UID == b.UID })
+}
+
+func (c *Controller) reconcile(ctx context.Context, key reconcile.Key) (time.Duration, error) {
+	start := c.clock.Now()
+	if left := c.pace.Left(key, start); left > 0 {
+		return left, nil
+	}
+	objects := c.fleet.Policies.All()
+	if len(objects) == 0 {
+		return 0, nil
+	}
+	policies := read(objects)
+	governs := c.count(policies)
+	c.pace.Worked(key, start, c.clock.Now())
+	return 0, reconcile.InParallel(ctx, writers, len(objects), func(i int) error {
+		return c.write(ctx, objects[i], policies[i], governs[i])
+	})
+}
+
+func read(objects []v1alpha1.RolloutPolicyObject) []*policy.Policy {
+	policies := make([]*policy.Policy, len(objects))
+	for i, object := range objects {
+		policies[i] = policy.New(object)
+	}
+	return policies
+}
+
+// count returns what each policy governs, by one look at the fleet.
+func (c *Controller) count(policies []*policy.Policy) []v1alpha1.PolicyGoverns {
+	governs := make([]v1alpha1.PolicyGoverns, len(policies))
+	// protecting are the indexes of the policies that protect a cluster.
+	protecting := map[string][]int{}
+	for _, object := range c.fleet.MemberClusters.Informer().GetStore().List() {
+		member := object.(metav1.Object)
+		set := labels.Set(member.GetLabels())
+		for i, p := range policies {
+			if p.Protects(set) {
+				governs[i].Clusters++
+				protecting[member.GetName()] = append(protecting[member.GetName()], i)
+			}
+		}
+	}
+	for _, placement := range c.fleet.Placements.All() {
+		for i := range c.governing(policies, protecting, placement) {
+			governs[i].Placements++
+		}
+	}
+	index := make(map[any]int, len(policies))
+	for i, p := range policies {
+		index[p.UID] = i
+	}
+	for _, run := range c.fleet.Runs.All() {
+		if updaterun.IsOver(run.RunStatus()) {
+			continue
+		}
+		for _, governing := range run.RunStatus().Policies {
+			if i, ok := index[governing.UID]; ok {
+				governs[i].ActiveRuns++
+			}
+		}
+	}
+	return governs
+}
+
+// governing returns the indexes of the policies that bind a placement and protect a cluster that it picks.
+func (c *Controller) governing(policies []*policy.Policy, protecting map[string][]int, placement v1beta1.PlacementObject) sets.Set[int] {
+	subject := policy.Subject{Namespace: placement.GetNamespace(), PlacementLabels: placement.GetLabels()}
+	if subject.Namespace != "" {
+		subject.NamespaceLabels = c.fleet.NamespaceLabels(subject.Namespace)
+	}
+	binds := make([]bool, len(policies))
+	left := 0
+	for i, p := range policies {
+		if binds[i] = p.Binds(subject); binds[i] {
+			left++
+		}
+	}
+	governing := sets.New[int]()
+	if left == 0 {
+		return governing
+	}
+	for _, b := range c.fleet.Bindings.ByIndex(fleet.ByPlacement, reconcile.KeyOf(placement)) {
+		if !binding.IsPicked(b) {
+			continue
+		}
+		for _, i := range protecting[b.BindingSpec().TargetCluster] {
+			if binds[i] {
+				binds[i] = false
+				governing.Insert(i)
+			}
+		}
+		if len(governing) == left {
+			break
+		}
+	}
+	return governing
+}
+
+func (c *Controller) write(ctx context.Context, object v1alpha1.RolloutPolicyObject, p *policy.Policy, governs v1alpha1.PolicyGoverns) error {
+	changed := fleet.Copy(object)
+	status := changed.PolicyStatus()
+	status.ObservedGeneration, status.Governs = object.GetGeneration(), governs
+	condition := effective(p)
+	condition.ObservedGeneration, condition.LastTransitionTime = object.GetGeneration(), metav1.NewTime(c.clock.Now())
+	meta.SetStatusCondition(&status.Conditions, condition)
+	if apiequality.Semantic.DeepEqual(object.PolicyStatus(), status) {
+		return nil
+	}
+	if _, err := c.fleet.Policies.Client(object.GetNamespace()).UpdateStatus(ctx, changed, metav1.UpdateOptions{}); err != nil {
+		return fmt.Errorf("writing the status of %s %s: %w", p.Kind, reconcile.KeyOf(object), err)
+	}
+	klog.FromContext(ctx).V(2).Info("Policy status written", "policy", klog.KObj(object))
+	return nil
+}
+
+// effective is the condition of a policy.
+func effective(p *policy.Policy) metav1.Condition {
+	if err := p.Err(); err != nil {
+		return metav1.Condition{Type: v1alpha1.PolicyEffective, Status: metav1.ConditionFalse, Reason: v1alpha1.ReasonInvalidSelector,
+			Message: fmt.Sprintf("correct the selector: rollouts to every cluster that the policy may protect are refused until then: %v", err)}
+	}
+	message := "Rollouts that violate the policy are refused"
+	if !p.IsEnforced() {
+		message = "Rollouts that violate the policy are warned of"
+	}
+	return metav1.Condition{Type: v1alpha1.PolicyEffective, Status: metav1.ConditionTrue, Reason: v1alpha1.ReasonEffective, Message: message}
+}

@@ -1,0 +1,94 @@
+// Copyright The Stagegate Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package policy
+
+import (
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	"k8s.io/apimachinery/pkg/labels"
+
+	"github.com/stagegate/stagegate/pkg/apis/placement/v1beta1"
+)
+
+func TestWhomAPolicyBinds(t *testing.T) {
+	fleet := Subject{PlacementLabels: labels.Set{"app": "shop"}}
+	team := Subject{Namespace: "shop", NamespaceLabels: labels.Set{"tier": "gold"}, PlacementLabels: labels.Set{"app": "shop"}}
+	const rules = "rules: {deny: true}"
+	for name, tt := range map[string]struct {
+		policy      *Policy
+		fleet, team bool
+	}{
+		"without match, cluster-scoped placements": {clusterPolicy(t, "p", rules), true, false},
+		"an empty match, the same":                 {clusterPolicy(t, "p", "{match: {}, "+rules+"}"), true, false},
+		"all namespaces too":                       {clusterPolicy(t, "p", "{match: {namespaceSelector: {}}, "+rules+"}"), true, true},
+		"namespaces only":                          {clusterPolicy(t, "p", "{match: {clusterScoped: false, namespaceSelector: {}}, "+rules+"}"), false, true},
+		"these namespaces":                         {clusterPolicy(t, "p", "{match: {clusterScoped: false, namespaceSelector: {matchLabels: {tier: gold}}}, "+rules+"}"), false, true},
+		"other namespaces":                         {clusterPolicy(t, "p", "{match: {clusterScoped: false, namespaceSelector: {matchLabels: {tier: lead}}}, "+rules+"}"), false, false},
+		"these placements":                         {clusterPolicy(t, "p", "{match: {placementSelector: {matchLabels: {app: shop}}}, "+rules+"}"), true, false},
+		"other placements":                         {clusterPolicy(t, "p", "{match: {placementSelector: {matchLabels: {app: bank}}}, "+rules+"}"), false, false},
+		"a team cannot get out by a label":         {clusterPolicy(t, "p", "{match: {namespaceSelector: {}, placementSelector: {matchLabels: {app: bank}}}, "+rules+"}"), false, true},
+		"nobody":                                   {clusterPolicy(t, "p", "{match: {clusterScoped: false}, "+rules+"}"), false, false},
+		"one of the namespace":                     {namespacePolicy(t, "shop", "p", rules), false, true},
+		"one of another namespace":                 {namespacePolicy(t, "bank", "p", rules), false, false},
+		"namespaces by a selector that is none":    {clusterPolicy(t, "p", "{match: {namespaceSelector: {matchExpressions: [{key: tier, operator: Like}]}}, "+rules+"}"), true, true},
+		"placements by a selector that is none":    {clusterPolicy(t, "p", "{match: {placementSelector: {matchExpressions: [{key: app, operator: Like}]}}, "+rules+"}"), true, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			if got := len(Binding([]*Policy{tt.policy}, fleet)) == 1; got != tt.fleet {
+				t.Errorf("a cluster-scoped placement is bound: %v, want %v", got, tt.fleet)
+			}
+			if got := len(Binding([]*Policy{tt.policy}, team)) == 1; got != tt.team {
+				t.Errorf("a placement of the team is bound: %v, want %v", got, tt.team)
+			}
+		})
+	}
+}
+
+func TestWhatAPolicySaysOfAPlacement(t *testing.T) {
+	external, rolling := v1beta1.ExternalRolloutStrategyType, v1beta1.RollingUpdateRolloutStrategyType
+	for name, tt := range map[string]struct {
+		spec     string
+		strategy v1beta1.RolloutStrategyType
+		clusters []string
+		// placement and removal are what is said of it, and of its deletion.
+		placement, removal string
+	}{
+		"staged, and it is": {
+			"rules: {staged: true}", external, []string{"prod1", "canary1"}, "",
+			"the placement (protected: prod1): a run must remove its resources from prod1 first: change spec.policy so that it does not pick them, and create a run (ClusterRolloutPolicy p)",
+		},
+		"staged, and it is not": {
+			"{description: Only runs, rules: {staged: true}}", rolling, []string{"prod1", "canary1"},
+			"the placement (protected: prod1): spec.strategy.type must be External (ClusterRolloutPolicy p: Only runs)",
+			"the placement (protected: prod1): a run must remove its resources from prod1 first: change spec.policy so that it does not pick them, and create a run (ClusterRolloutPolicy p: Only runs)",
+		},
+		"the strategy that is none set":  {"rules: {staged: true}", "", []string{"prod1"}, "the placement (protected: prod1): spec.strategy.type must be External (ClusterRolloutPolicy p)", "the placement (protected: prod1): a run must remove its resources from prod1 first: change spec.policy so that it does not pick them, and create a run (ClusterRolloutPolicy p)"},
+		"nothing protected":              {"rules: {staged: true, deny: true}", rolling, []string{"canary1", "bare1"}, "", ""},
+		"nothing at all":                 {"rules: {staged: true, deny: true}", rolling, nil, "", ""},
+		"denied":                         {"rules: {deny: true, staged: false}", external, []string{"prod1", "canary1", "prod2"}, "the placement (protected: prod1, prod2): spec.policy of the placement must not pick prod1, prod2 (ClusterRolloutPolicy p)", ""},
+		"rules about stages say nothing": {"rules: {approval: {}, maxConcurrency: 1, maxStageClusters: 1}", rolling, []string{"prod1", "prod2"}, "", ""},
+		"one that nobody can read":       {"{clusters: {matchExpressions: [{key: a, operator: Like}]}, rules: {maxConcurrency: 1}}", external, []string{"bare1"}, `nobody can tell what the policy demands: whoever may write it must correct spec.clusters: "Like" is not a valid label selector operator (ClusterRolloutPolicy p)`, `nobody can tell what the policy demands: whoever may write it must correct spec.clusters: "Like" is not a valid label selector operator (ClusterRolloutPolicy p)`},
+	} {
+		t.Run(name, func(t *testing.T) {
+			policies := []*Policy{clusterPolicy(t, "p", tt.spec)}
+			placement := &v1beta1.ResourcePlacement{}
+			placement.Spec.Strategy.Type = tt.strategy
+			judged, removed := JudgePlacement(policies, placement, clustersOf(tt.clusters...)), JudgeRemoval(policies, clustersOf(tt.clusters...))
+			if diff := cmp.Diff([]string{tt.placement, tt.removal}, []string{judged.Refusal(), removed.Refusal()}); diff != "" {
+				t.Errorf("-want +got:\n%s", diff)
+			}
+		})
+	}
+}
+
+func TestAPolicyOnlyWarnsOfAPlacement(t *testing.T) {
+	policies := []*Policy{clusterPolicy(t, "p", "{enforcement: Warn, rules: {staged: true}}")}
+	placed, removed := JudgePlacement(policies, &v1beta1.ResourcePlacement{}, clustersOf("prod1")), JudgeRemoval(policies, clustersOf("prod1"))
+	for what, verdict := range map[string]Verdict{"placement": placed, "removal": removed} {
+		if verdict.Refusal() != "" || verdict.Warning() == "" {
+			t.Errorf("%s: refusal %q, warning %q", what, verdict.Refusal(), verdict.Warning())
+		}
+	}
+}
