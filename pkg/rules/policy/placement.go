@@ -6,8 +6,6 @@ package policy
 import (
 	"fmt"
 
-	"k8s.io/apimachinery/pkg/labels"
-
 	"github.com/stagegate/stagegate/pkg/apis/placement/v1beta1"
 	"github.com/stagegate/stagegate/pkg/apis/rollout/v1alpha1"
 	"github.com/stagegate/stagegate/pkg/apis/wording"
@@ -44,7 +42,7 @@ func JudgeRemoval(binding []*Policy, clusters []strategy.Cluster) Verdict {
 func judgeWhole(binding []*Policy, clusters []strategy.Cluster, demandOf func(rules *v1alpha1.PolicyRules, protected []string) string) Verdict {
 	var verdict Verdict
 	for _, p := range sorted(binding) {
-		protected := pick(clusters, p.Protects)
+		protected := p.protected(clusters)
 		if len(protected) == 0 {
 			continue
 		}
@@ -66,15 +64,4 @@ func wherePlacement(protected []string) string {
 
 func mustNotPick(names []string) string {
 	return "spec.policy of the placement must not pick " + wording.List(names)
-}
-
-// pick returns the names of the clusters that are picked.
-func pick(clusters []strategy.Cluster, picked func(labels.Labels) bool) []string {
-	var names []string
-	for _, cluster := range clusters {
-		if picked(cluster.Labels) {
-			names = append(names, cluster.Name)
-		}
-	}
-	return names
 }

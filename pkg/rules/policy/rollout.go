@@ -132,7 +132,7 @@ func (j *judge) stage(i int) []string {
 	rules, stage := &j.policy.spec.Rules, &j.rollout.Stages[i]
 	// What is denied is to get a version. A placement must be able to leave clusters that it should not be on.
 	if rules.Deny && !stage.Removes {
-		return []string{mustNotPick(pick(stage.Clusters, j.policy.Protects))}
+		return []string{mustNotPick(j.policy.protected(stage.Clusters))}
 	}
 	if j.rollout.Rollback {
 		return nil
@@ -221,6 +221,17 @@ func longestWait(stages []Stage) time.Duration {
 		}
 	}
 	return longest
+}
+
+// pick returns the names of the clusters that are picked.
+func pick(clusters []strategy.Cluster, picked func(labels.Labels) bool) []string {
+	var names []string
+	for _, cluster := range clusters {
+		if picked(cluster.Labels) {
+			names = append(names, cluster.Name)
+		}
+	}
+	return names
 }
 
 // count returns how many clusters are picked.

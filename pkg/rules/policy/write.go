@@ -4,8 +4,6 @@
 package policy
 
 import (
-	"fmt"
-
 	"k8s.io/apimachinery/pkg/labels"
 	"k8s.io/utils/ptr"
 
@@ -84,17 +82,18 @@ func JudgeWrite(binding []*Policy, placement v1beta1.PlacementObject, reach Reac
 		if len(all) == 0 {
 			continue
 		}
-		var demands []string
-		if err := p.Err(); err != nil {
-			demands = append(demands, fmt.Sprintf("whoever may write the policy must correct %v", err))
+		if p.Err() != nil {
+			verdict.add(p.unreadable(), nil)
+			continue
 		}
+		var demands []string
 		if p.spec.Rules.Deny && len(named) > 0 {
 			demands = append(demands, "spec.policy.clusterNames must not have "+wording.List(named))
 		}
 		if p.spec.Rules.Staged && !isExternal {
 			demands = append(demands, "spec.strategy.type must be External")
 		}
-		where := fmt.Sprintf("the placement (protected: %s)", wording.List(all))
+		where := wherePlacement(all)
 		switch {
 		case len(demands) > 0:
 			verdict.add(Violation{Policy: p, Where: where, Demands: demands}, nil)
