@@ -329,7 +329,7 @@ func (p policies) testRecreatedPlacement(t *testing.T) {
 	p.do(t, policiesTeam, "kubectl delete -n policies rp recreated")
 	p.place(t, "recreated", "member3")
 	p.startPlanned(t, "recreated")
-	p.do(t, hub.HubName, "kubectl wait -n policies sur/recreated --for=condition=Succeeded=False")
+	p.ends(t, "recreated", "Succeeded", "UpdateRunFailed", "parent placement not found")
 	p.refuses(t, policiesTeam, fmt.Sprintf(policiesRun, "recreated-2", "recreated", "ungated", "Run", ""), policiesUngated)
 	p.hasNothing(t, "recreated", "member3")
 }
@@ -533,7 +533,6 @@ func (p policies) testPluginOff(t *testing.T) {
 	p.up(t)
 	p.start(t, policiesTeam, "disabled", "disabled", "ungated")
 	p.ends(t, "disabled", "Initialized", "UpdateRunInitializedFailed", `stage "all" `+policiesUngated)
-	p.ends(t, "disabled", "Succeeded", "")
 	p.refuses(t, policiesTeam, fmt.Sprintf(policiesRun, "disabled-2", "disabled", "ungated", "Run", `, policyOverride: {policies: [e2e-guard], reason: INC-7}`), policiesTeam, "override")
 	// So does the controller of RollingUpdate.
 	p.apply(t, policiesTeam, "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: rolls, namespace: policies}\ndata: {key: value1}\n---\n"+fmt.Sprintf(policiesPlacement, "rolls", "member3", "RollingUpdate"))
