@@ -593,6 +593,17 @@ func TestWhatCannotBeToldIsNotLetThrough(t *testing.T) {
 			t.Errorf("deletion: %v", got.err)
 		}
 	})
+	t.Run("the Namespace is gone", func(t *testing.T) {
+		s := newServer(t, judgeFunc(nil), member("prod1", "prod"), staged)
+		for what, got := range map[string]answered{
+			"run":               s.ask(tenant, admission.Create, "", places[1].new("next").run, nil),
+			"updated placement": s.ask(tenant, admission.Update, "", places[1].placement(rolling, "prod1"), places[1].placement(rolling)),
+		} {
+			if !apierrors.IsServiceUnavailable(got.err) {
+				t.Errorf("%s: %v", what, got.err)
+			}
+		}
+	})
 	t.Run("a Namespace that is not in the cache yet", func(t *testing.T) {
 		s := newServer(t, judgeFunc(nil), member("prod1", "prod"), staged)
 		s.hub.PrependReactor("get", "namespaces", func(clienttesting.Action) (bool, runtime.Object, error) { return true, namespace(), nil })
