@@ -9,8 +9,8 @@
 //	placement + hub resources ──snapshot──► resource snapshot, policy snapshot
 //	override + who uses which version ──override──► override snapshots
 //	policy snapshot + MemberClusters ──scheduling──► bindings (Scheduled, Unscheduled)
-//	placement (RollingUpdate) + overrides ──rollingupdate──► bindings (Bound, which snapshot)
-//	placement (External) + run + strategy + approvals + overrides ──updaterun──► bindings, approval requests, run status
+//	placement (RollingUpdate) + overrides + rollout policies ──rollingupdate──► bindings (Bound, which snapshot)
+//	placement (External) + run + strategy + approvals + overrides + rollout policies ──updaterun──► bindings, approval requests, run status
 //	binding + snapshot + override snapshots ──work──► Work in fleet-member-<name>, binding status
 //	Work ──apply──► objects on the member, Work status
 //	bindings ──placementstatus──► placement status

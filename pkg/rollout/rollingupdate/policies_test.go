@@ -7,12 +7,17 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/google/go-cmp/cmp"
+	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/client-go/tools/record"
+	"k8s.io/utils/clock"
 
 	clusterv1beta1 "github.com/stagegate/stagegate/pkg/apis/cluster/v1beta1"
 	"github.com/stagegate/stagegate/pkg/apis/placement/v1beta1"
 	"github.com/stagegate/stagegate/pkg/apis/rollout/v1alpha1"
+	"github.com/stagegate/stagegate/pkg/rollout/internal/fleet"
 	"github.com/stagegate/stagegate/pkg/rollout/internal/fleettest"
 	"github.com/stagegate/stagegate/pkg/rollout/internal/reconcile"
 )
@@ -30,12 +35,15 @@ func (r rollout) members() {
 }
 
 // relabel makes a cluster one of another environment.
-func (r rollout) relabel(cluster, environment string) {
+func (r rollout) relabel(cluster, environment string, change ...func(*clusterv1beta1.MemberCluster)) {
 	r.Helper()
 	client := r.Client.ClusterV1beta1().MemberClusters()
 	member, err := client.Get(r.Context(), cluster, metav1.GetOptions{})
 	r.Must(err)
 	member.Labels["environment"] = environment
+	for _, f := range change {
+		f(member)
+	}
 	_, err = client.Update(r.Context(), member, metav1.UpdateOptions{})
 	r.Must(err)
 }
@@ -107,10 +115,14 @@ func TestAClusterThatHasWhatItIsToHaveIsNotKept(t *testing.T) {
 		r := newRollout(w, v1beta1.RollingUpdateRolloutStrategyType)
 		r.members()
 		r.snapshot(0)
-		r.Run(r.controller().Run)
-		r.until("a Bound p-0-snapshot RolloutStarted, b Bound p-0-snapshot RolloutStarted, c Bound p-0-snapshot RolloutStarted")
 		r.guard()
-		fleettest.UpdateStatus(w, w.Fleet.Bindings, "a", func(b v1beta1.BindingObject) { b.BindingStatus().Conditions = nil })
+		fleettest.Update(w, w.Fleet.Bindings, "a", func(b v1beta1.BindingObject) {
+			b.BindingSpec().State, b.BindingSpec().ResourceSnapshotName = v1beta1.BindingStateBound, "p-0-snapshot"
+			b.BindingSpec().ApplyStrategy = (*v1beta1.ApplyStrategy)(nil).WithDefaults()
+		})
+		r.until("a Bound p-0-snapshot, b Scheduled, c Scheduled")
+		r.Run(r.controller().Run)
+		// That it is on its way was not told before.
 		r.until("a Bound p-0-snapshot RolloutStarted, b Bound p-0-snapshot RolloutStarted, c Bound p-0-snapshot RolloutStarted")
 	})
 }
@@ -130,7 +142,7 @@ func TestPoliciesKeepWhatAClusterHas(t *testing.T) {
 		r.until("a Unscheduled p-0-snapshot RolloutPolicyViolated, c Bound p-0-snapshot RolloutStarted")
 
 		// A cluster that leaves the fleet is let go.
-		w.Must(w.Client.ClusterV1beta1().MemberClusters().Delete(w.Context(), "a", metav1.DeleteOptions{}))
+		r.relabel("a", "prod", func(m *clusterv1beta1.MemberCluster) { m.DeletionTimestamp = new(metav1.Now()) })
 		r.until("c Bound p-0-snapshot RolloutStarted")
 	})
 }
@@ -173,6 +185,54 @@ func TestNothingMovesBeforeItIsKnownWhichPoliciesBindAPlacement(t *testing.T) {
 		}
 		for _, action := range w.Client.Actions() {
 			t.Errorf("%s %s", action.GetVerb(), action.GetResource().Resource)
+		}
+	})
+}
+
+func TestWhatPoliciesSelectByWakesPlacements(t *testing.T) {
+	fleettest.InBothScopes(t, func(w *fleettest.World) {
+		newRollout(w, v1beta1.RollingUpdateRolloutStrategyType).guard()
+		fleettest.Create(w, w.Fleet.Placements, "staged", func(p v1beta1.PlacementObject) {
+			p.PlacementSpec().Strategy.Type = v1beta1.ExternalRolloutStrategyType
+		})
+		c := New(w.Fleet, &record.FakeRecorder{}, clock.RealClock{})
+		member := &clusterv1beta1.MemberCluster{ObjectMeta: metav1.ObjectMeta{Name: "a"}}
+		labeled, leaving := member.DeepCopy(), member.DeepCopy()
+		labeled.Labels, leaving.DeletionTimestamp = map[string]string{"environment": "prod"}, new(metav1.Now())
+		guard, err := w.Fleet.Policies.Get(w.Key("guard"))
+		w.Must(err)
+		edited, reported, remade := fleet.Copy(guard), fleet.Copy(guard), fleet.Copy(guard)
+		edited.SetGeneration(2)
+		reported.PolicyStatus().ObservedGeneration = 1
+		remade.SetUID("other")
+		namespace := &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: w.Namespace}}
+		labeledNamespace := namespace.DeepCopy()
+		labeledNamespace.Labels = map[string]string{"tier": "1"}
+		for what, tt := range map[string]struct {
+			got  []reconcile.Key
+			want bool
+		}{
+			"a member that joins":           {c.memberChanged(nil, member), true},
+			"a member that is labeled":      {c.memberChanged(member, labeled), true},
+			"a member that leaves":          {c.memberChanged(member, leaving), true},
+			"a member that is gone":         {c.memberChanged(member, nil), true},
+			"another change of a member":    {c.memberChanged(member, member.DeepCopy()), false},
+			"a policy that is made":         {c.policyChanged(nil, guard), true},
+			"a policy that is gone":         {c.policyChanged(guard, nil), true},
+			"a policy that is edited":       {c.policyChanged(guard, edited), true},
+			"a policy that is another":      {c.policyChanged(guard, remade), true},
+			"the status of a policy":        {c.policyChanged(guard, reported), false},
+			"a policy of another namespace": {c.policyChanged(nil, w.Fleet.Policies.New(reconcile.Key{Namespace: "other", Name: "guard"})), false},
+			"a namespace that is labeled":   {c.namespaceChanged(namespace, labeledNamespace), true},
+			"another change of a namespace": {c.namespaceChanged(namespace, namespace.DeepCopy()), false},
+		} {
+			var want []reconcile.Key
+			if tt.want {
+				want = []reconcile.Key{w.Key("p")}
+			}
+			if diff := cmp.Diff(want, tt.got); diff != "" {
+				t.Errorf("%s wakes (-want +got):\n%s", what, diff)
+			}
 		}
 	})
 }

@@ -36,6 +36,8 @@ func TestACrashBetweenAnyTwoWritesChangesNothing(t *testing.T) {
 func rollOut(t *testing.T, seed uint64, crash int) (outcome []string, writes int) {
 	s := newSimulation(seed, engine.Step)
 	s.healthy = true
+	// A run that a policy refuses has nothing to roll out.
+	s.policies.objects, s.policies.asked = nil, nil
 	s.newRun(v1beta1.StateRun)
 	s.afterWrite = func() {
 		if writes == crash {

@@ -333,6 +333,9 @@ func TestARunWaitsUntilItIsKnownWhichPoliciesBindIt(t *testing.T) {
 	if got := conditionText(d.Status.Conditions, v1beta1.RunProgressing); got != want {
 		t.Errorf("Progressing is %q, want %q", got, want)
 	}
+	if d.Status.Turn != nil || len(d.Bindings) > 0 {
+		t.Errorf("the run goes on: turn %v", d.Status.Turn)
+	}
 	f.world.NamespaceLabels = labels.Set{}
 	d = engine.Step(run, f.world, f.now)
 	if got := conditionText(d.Status.Conditions, v1beta1.RunSucceeded); !strings.HasPrefix(got, changed) {
@@ -340,22 +343,32 @@ func TestARunWaitsUntilItIsKnownWhichPoliciesBindIt(t *testing.T) {
 	}
 }
 
-func TestAnOverrideOfALaterPolicyIsTold(t *testing.T) {
-	f := newFixture(t, 1, stage("prod"))
-	f.run.Spec.PolicyOverride = &v1beta1.PolicyOverride{Policies: []string{"prod-guard"}, Reason: "INC-7"}
-	f.run.Status.CreatedBy = &v1beta1.DecisionUser{Username: "ann"}
-	f.governedBy(guard("prod", approvalRule))
-	f.steps()
-	told := 0
-	for _, entry := range f.run.Status.History {
-		if entry.Reason == "PolicyOverridden" {
-			told++
-		}
-	}
-	if told != 1 || f.clusters()[0] != "prod1 Started" {
-		t.Errorf("told %d times, clusters %q", told, f.clusters())
-	}
-	if len(f.run.Status.Policies) > 0 {
-		t.Errorf("the plan has changed: %v", f.run.Status.Policies)
+func TestAnOverrideIsToldOnce(t *testing.T) {
+	guarded := []*policy.Policy{guard("prod", approvalRule)}
+	for name, before := range map[string][]*policy.Policy{"of a policy that was there": guarded, "of a policy that came before the start": nil} {
+		t.Run(name, func(t *testing.T) {
+			w := initWorld(1, stage("prod"))
+			w.Policies = before
+			f := &fixture{T: t, now: simStart, run: newRun()}
+			f.run.Spec.State = v1beta1.StateRun
+			f.run.Spec.PolicyOverride = &v1beta1.PolicyOverride{Policies: []string{"prod-guard"}, Reason: "INC-7"}
+			f.run.Status.CreatedBy = &v1beta1.DecisionUser{Username: "ann"}
+			f.run.Status = *roundTrip(initialize(f.run, w, f.now).Decision.Status)
+			f.world = engine.World{Placement: w.Placement, Bindings: w.Bindings}
+			f.governedBy(guarded...)
+			f.steps()
+			told := 0
+			for _, entry := range f.run.Status.History {
+				if entry.Reason == "PolicyOverridden" && entry.User == "ann" {
+					told++
+				}
+			}
+			if told != 1 || f.clusters()[0] != "prod1 Started" {
+				t.Errorf("told %d times, clusters %q", told, f.clusters())
+			}
+			if len(f.run.Status.Policies) != len(before) {
+				t.Errorf("the plan has changed: %v", f.run.Status.Policies)
+			}
+		})
 	}
 }

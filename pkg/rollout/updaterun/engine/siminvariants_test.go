@@ -554,6 +554,7 @@ func (s *simulation) checkEnd() {
 
 func (s *simulation) mayFail(c *metav1.Condition) bool {
 	return c.Reason == "UpdateRunRejected" || c.Reason == "UpdateRunApprovalExpired" || c.Reason == "UpdateRunRolledBack" ||
+		s.policies.some && c.Reason == "UpdateRunPolicyChanged" ||
 		strings.Contains(c.Message, "; create a run with the resourceSnapshotIndex that the clusters are to have") ||
 		strings.Contains(c.Message, "failed to update, at most") ||
 		strings.Contains(c.Message, "since this run was stopped; create a new run") ||

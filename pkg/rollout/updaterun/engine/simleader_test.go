@@ -42,6 +42,8 @@ type simLeader struct {
 type performance struct {
 	writes []func() error
 	view   map[string]object
+	// governed is by what the run was judged.
+	governed governed
 }
 
 func newSimLeader(sim *simulation) *simLeader {
@@ -131,6 +133,8 @@ func (l *simLeader) world(run v1beta1.UpdateRunObject) engine.World {
 		Approvals: map[string]v1beta1.ApprovalRequestObject{},
 		Left:      map[string]bool{},
 		Since:     l.since,
+		// A run that has started is judged by nothing, whatever it is given.
+		Governance: l.sim.governance(),
 	}
 	for _, a := range list[v1beta1.ApprovalRequestObject](l.cache[simApprovals]) {
 		w.Approvals[a.GetName()] = a
@@ -156,6 +160,7 @@ func (l *simLeader) initWorld(run v1beta1.UpdateRunObject) known {
 	w.Placement = l.sim.store.placement
 	w.Bindings = list[v1beta1.BindingObject](l.cache[simBindings])
 	w.Overrides, l.inForce[run.GetName()] = l.sim.liveOverrides()
+	w.Governance = l.sim.governance()
 	w.Members = nil
 	for _, name := range sortedKeys(l.sim.labels) {
 		if l.sim.store.members[name] {
@@ -167,9 +172,9 @@ func (l *simLeader) initWorld(run v1beta1.UpdateRunObject) known {
 
 // perform turns a decision into writes, in the order that the engine asks for.
 func (l *simLeader) perform(run v1beta1.UpdateRunObject, d engine.Decision) *performance {
-	p := &performance{view: maps.Clone(l.cache[simBindings])}
+	p := &performance{view: maps.Clone(l.cache[simBindings]), governed: l.sim.governed()}
 	if d.Status != nil {
-		p.writes = append(p.writes, func() error { return l.writeStatus(run, d, p.view) })
+		p.writes = append(p.writes, func() error { return l.writeStatus(run, d, p) })
 	}
 	for _, r := range d.Requests {
 		p.writes = append(p.writes, func() error { return l.createRequest(run, r) })
@@ -215,7 +220,7 @@ func (l *simLeader) wrote(k simKind, name string, err error) {
 	}
 }
 
-func (l *simLeader) writeStatus(run v1beta1.UpdateRunObject, d engine.Decision, view map[string]object) error {
+func (l *simLeader) writeStatus(run v1beta1.UpdateRunObject, d engine.Decision, p *performance) error {
 	old := l.sim.store.objects[simRuns][run.GetName()]
 	updated, err := l.sim.store.update(simRuns, run.GetName(), run.GetResourceVersion(), func(o object) {
 		*o.(v1beta1.UpdateRunObject).RunStatus() = *roundTrip(d.Status)
@@ -223,7 +228,8 @@ func (l *simLeader) writeStatus(run v1beta1.UpdateRunObject, d engine.Decision, 
 	l.wrote(simRuns, run.GetName(), err)
 	if err == nil {
 		l.sim.checkFrozen(old.(v1beta1.UpdateRunObject), updated.(v1beta1.UpdateRunObject), l.inForce[run.GetName()])
-		l.sim.checkStatus(old.(v1beta1.UpdateRunObject), updated.(v1beta1.UpdateRunObject), view)
+		l.sim.checkStatus(old.(v1beta1.UpdateRunObject), updated.(v1beta1.UpdateRunObject), p.view)
+		l.sim.checkPolicies(old.(v1beta1.UpdateRunObject), updated.(v1beta1.UpdateRunObject), p.governed)
 		l.sim.checkPatience(old.(v1beta1.UpdateRunObject), updated.(v1beta1.UpdateRunObject), l.since)
 	}
 	return err

@@ -47,6 +47,7 @@ func TestSimulatorFindsBugs(t *testing.T) {
 	}{
 		"maxConcurrency is ignored":                            {bug: withoutConcurrency, want: "in flight, at most"},
 		"gates are left open":                                  {bug: withoutGates, want: "which nobody approved"},
+		"gates before protected clusters are left open":        {bug: withoutBeforeGates, want: "which nobody of"},
 		"the turn is not asked for":                            {bug: alone, want: "hold the placement at once"},
 		"a pause is ignored":                                   {bug: withoutPause, want: "have failed and"},
 		"the gate of the delete stage is left open":            {bug: withoutDeleteGate, want: "-before-delete-stage, which nobody approved"},
@@ -107,6 +108,28 @@ func TestSimulatorFindsBugs(t *testing.T) {
 			}
 			return d
 		}, want: ""},
+		"policies are forgotten once a run is planned": {bug: func(run v1beta1.UpdateRunObject, w engine.World, now time.Time) engine.Decision {
+			w.Policies = nil
+			return engine.Step(run, w, now)
+		}, want: "starts though policies refuse it"},
+		"a run that nobody can judge is started": {bug: func(run v1beta1.UpdateRunObject, w engine.World, now time.Time) engine.Decision {
+			if w.NamespaceLabels == nil {
+				w.Policies = nil
+			}
+			return engine.Step(run, w, now)
+		}, want: "starts though nobody can judge it"},
+		"policies end a run that has started": {bug: func(run v1beta1.UpdateRunObject, w engine.World, now time.Time) engine.Decision {
+			d := engine.Step(run, w, now)
+			if d.Status == nil || w.Placement == nil || runrules.IsOver(run.RunStatus()) {
+				return d
+			}
+			if verdict, err := w.Judge(run, w.Placement, run.RunStatus()); err != nil || verdict.Refusal() == "" {
+				return d
+			}
+			other := run.DeepCopyObject().(v1beta1.UpdateRunObject)
+			other.RunStatus().Turn = nil
+			return engine.Step(other, w, now)
+		}, want: "a policy ends it though it has started"},
 		"what a run waits for is not told": {bug: withoutWaiting, want: "does not tell what it waits for"},
 		"a run changes by the clock alone": {bug: func(run v1beta1.UpdateRunObject, w engine.World, now time.Time) engine.Decision {
 			d := engine.Step(run, w, now)
@@ -196,6 +219,18 @@ func withoutGates(run v1beta1.UpdateRunObject, w engine.World, now time.Time) en
 		status.UpdateStrategySnapshot.Stages[i].AfterStageTasks = nil
 	}
 	return withTasks(run, restored(run, engine.Step(other, w, now)))
+}
+
+// withoutBeforeGates is an engine for which somebody has approved every stage before it.
+func withoutBeforeGates(run v1beta1.UpdateRunObject, w engine.World, now time.Time) engine.Decision {
+	other := run.DeepCopyObject().(v1beta1.UpdateRunObject)
+	for i := range other.RunStatus().StagesStatus {
+		tasks := other.RunStatus().StagesStatus[i].BeforeStageTaskStatus
+		for j := range tasks {
+			tasks[j].Conditions = []metav1.Condition{{Type: v1beta1.TaskApprovalRequestApproved, Status: metav1.ConditionTrue}}
+		}
+	}
+	return engine.Step(other, w, now)
 }
 
 // withTasks gives the stages back the tasks that a planted bug has taken from them.

@@ -40,6 +40,7 @@ type simulation struct {
 	strategy  v1beta1.UpdateStrategyObject
 	fleet     known
 	overrides []*simOverride
+	policies  simPolicies
 	// broken are pairs of cluster and snapshot that never become available.
 	broken map[string]bool
 	// breaks is of how many such pairs one is broken, on average.
@@ -83,12 +84,16 @@ func newSimulation(seed uint64, step stepFunc) *simulation {
 		waited:      map[string]bool{},
 		checkPurity: seed%16 == 0,
 		older:       seed%8 == 1,
+		policies:    newSimPolicies(seed),
 	}
 	if s.random.IntN(2) == 0 {
 		s.namespace = "team"
 	}
 	s.breaks = []int{20, 20, 2}[s.random.IntN(3)]
 	s.populate()
+	for s.policies.some && s.policies.random.IntN(2) == 0 {
+		s.policies.add(s.strategy.StrategySpec())
+	}
 	s.leader = newSimLeader(s)
 	return s
 }
@@ -200,6 +205,7 @@ func (s *simulation) newRun(state v1beta1.State) {
 	if earlier := s.pick(sortedKeys(s.store.objects[simRuns])); earlier != "" && s.random.IntN(8) == 0 {
 		spec.ResourceSnapshotIndex, spec.RollbackOf = "", earlier
 	}
+	spec.PolicyOverride = s.policies.override()
 	_ = s.createRun(fmt.Sprintf("run%d", s.id()), spec, s.person())
 }
 
@@ -251,6 +257,10 @@ func (s *simulation) approve(request v1beta1.ApprovalRequestObject, user v1beta1
 	request.RequestStatus().Decisions = append(request.RequestStatus().Decisions, v1beta1.ApprovalDecision{
 		Decision: v1beta1.DecisionApproved, RequestUID: request.GetUID(), User: user,
 	})
+	if owners := request.GetOwnerReferences(); len(owners) > 0 {
+		id := string(owners[0].UID) + "/" + request.GetName()
+		s.policies.approvers[id] = append(s.policies.approvers[id], user)
+	}
 	if owners := request.GetOwnerReferences(); len(owners) > 0 && isApproved(request) {
 		s.approved[string(owners[0].UID)+"/"+request.GetName()] = true
 	}
@@ -359,6 +369,7 @@ func (s *simulation) lookAtAll() (acted bool) {
 
 // move does one random thing.
 func (s *simulation) move() {
+	s.policies.move(s.strategy.StrategySpec())
 	leader := s.leader
 	if s.zombie != nil && s.random.IntN(2) == 0 {
 		leader = s.zombie
@@ -672,6 +683,9 @@ func (s *simulation) rest() {
 	s.zombie = nil
 	s.leader = newSimLeader(s)
 	s.recordOverrides()
+	if s.policies.tier == "" {
+		s.policies.tier = "1"
+	}
 	for _, a := range s.store.approvals() {
 		if len(a.GetOwnerReferences()) == 0 {
 			s.store.remove(simApprovals, a.GetName())
