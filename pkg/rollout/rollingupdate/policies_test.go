@@ -83,7 +83,7 @@ func TestPoliciesKeepAClusterFromANewVersion(t *testing.T) {
 		r.snapshot(1)
 		// The others have the budget for themselves, whatever becomes of the cluster that is kept.
 		r.until("a Bound p-0-snapshot RolloutPolicyViolated, b Bound p-1-snapshot RolloutStarted, c Bound p-0-snapshot RolloutStarted")
-		if got, want := r.message("a"), "1 cluster protected: spec.strategy.type must be External ("; !strings.HasPrefix(got, want) {
+		if got, want := r.message("a"), "the placement (protected: a): spec.strategy.type must be External ("; !strings.HasPrefix(got, want) {
 			r.Errorf("the message is %q, want %q", got, want)
 		}
 		fleettest.UpdateStatus(w, w.Fleet.Bindings, "a", func(b v1beta1.BindingObject) {
