@@ -362,7 +362,7 @@ func TestPlacementsAreHeldToPolicies(t *testing.T) {
 			return "the placement (protected: " + clusters + "): spec.strategy.type must be External" + guarded
 		}
 		mustNotHave := func(clusters string) string {
-			return "the placement (protected: " + clusters + "): spec.policy.clusterNames must not have " + clusters + guarded
+			return "the placement (protected: " + clusters + "): spec.policy of the placement must not pick " + clusters + guarded
 		}
 		for name, tt := range map[string]struct {
 			policy       runtime.Object
@@ -383,9 +383,9 @@ func TestPlacementsAreHeldToPolicies(t *testing.T) {
 			"created, under a policy that warns":                 {policy: guard(staged, warns), written: p.placement(rolling, "prod1"), warning: mustBeExternal("prod1")},
 			"created, names a denied cluster":                    {policy: guard(deny), written: p.placement(external, "canary1", "prod2"), want: mustNotHave("prod2")},
 			"created, picks denied clusters by the way": {policy: guard(deny), written: p.placement(external),
-				warning: "the placement (protected: prod1, prod2): spec.policy.affinity should leave out prod1, prod2, which no version may reach" + guarded},
+				warning: "the placement (protected: prod1, prod2): no version may reach prod1, prod2: spec.policy of the placement should leave them out" + guarded},
 			"created, violates all there is": {policy: guard(v1alpha1.PolicyRules{Staged: true, Deny: true}), written: p.placement(rolling, "prod2"),
-				want: "the placement (protected: prod2): spec.policy.clusterNames must not have prod2; spec.strategy.type must be External" + guarded},
+				want: "the placement (protected: prod2): spec.policy of the placement must not pick prod2; spec.strategy.type must be External" + guarded},
 			"updated, comes to a protected cluster": {policy: guard(staged), old: p.placement(rolling, "canary1"), written: p.placement(rolling, "prod1"), want: mustBeExternal("prod1")},
 			"updated, leaves a protected cluster by itself": {policy: guard(staged), bindings: []runtime.Object{p.binding("prod1", "v1")},
 				old: p.placement(rolling, "prod1"), written: p.placement(rolling, "canary1"), want: mustBeExternal("prod1")},

@@ -42,7 +42,7 @@ func JudgeRemoval(binding []*Policy, clusters []strategy.Cluster) Verdict {
 func judgeWhole(binding []*Policy, clusters []strategy.Cluster, demandOf func(rules *v1alpha1.PolicyRules, protected []string) string) Verdict {
 	var verdict Verdict
 	for _, p := range sorted(binding) {
-		protected := p.protected(clusters)
+		protected := pick(clusters, p.Protects)
 		if len(protected) == 0 {
 			continue
 		}

@@ -132,7 +132,7 @@ func (j *judge) stage(i int) []string {
 	rules, stage := &j.policy.spec.Rules, &j.rollout.Stages[i]
 	// What is denied is to get a version. A placement must be able to leave clusters that it should not be on.
 	if rules.Deny && !stage.Removes {
-		return []string{mustNotPick(j.policy.protected(stage.Clusters))}
+		return []string{mustNotPick(pick(stage.Clusters, j.policy.Protects))}
 	}
 	if j.rollout.Rollback {
 		return nil
