@@ -83,7 +83,7 @@ func TestPoliciesKeepAClusterFromANewVersion(t *testing.T) {
 		r.snapshot(1)
 		// The others have the budget for themselves, whatever becomes of the cluster that is kept.
 		r.until("a Bound p-0-snapshot RolloutPolicyViolated, b Bound p-1-snapshot RolloutStarted, c Bound p-0-snapshot RolloutStarted")
-		if got, want := r.message("a"), "1 cluster protected: spec.strategy.type must be External ("; !strings.HasPrefix(got, want) {
+		if got, want := r.message("a"), "the placement (protected: a): spec.strategy.type must be External ("; !strings.HasPrefix(got, want) {
 			r.Errorf("the message is %q, want %q", got, want)
 		}
 		fleettest.UpdateStatus(w, w.Fleet.Bindings, "a", func(b v1beta1.BindingObject) {
@@ -144,6 +144,20 @@ func TestPoliciesKeepWhatAClusterHas(t *testing.T) {
 		// A cluster that leaves the fleet is let go.
 		r.relabel("a", "prod", func(m *clusterv1beta1.MemberCluster) { m.DeletionTimestamp = new(metav1.Now()) })
 		r.until("c Bound p-0-snapshot RolloutStarted")
+	})
+}
+
+func TestADeniedClusterMayBeLeft(t *testing.T) {
+	fleettest.InBothScopes(t, func(w *fleettest.World) {
+		r := newRollout(w, v1beta1.RollingUpdateRolloutStrategyType)
+		r.members()
+		r.snapshot(0)
+		r.guard()
+		fleettest.Update(w, w.Fleet.Policies, "guard", func(p v1alpha1.RolloutPolicyObject) { p.PolicySpec().Rules = v1alpha1.PolicyRules{Deny: true} })
+		r.Run(r.controller().Run)
+		r.until("a Scheduled RolloutPolicyViolated, b Bound p-0-snapshot RolloutStarted, c Bound p-0-snapshot RolloutStarted")
+		fleettest.Update(w, w.Fleet.Bindings, "a", func(b v1beta1.BindingObject) { b.BindingSpec().State = v1beta1.BindingStateUnscheduled })
+		r.until("b Bound p-0-snapshot RolloutStarted, c Bound p-0-snapshot RolloutStarted")
 	})
 }
 
