@@ -225,6 +225,11 @@ func TestPoliciesAreHeldWhenThingsAreWritten(t *testing.T) {
 			mustBeTakenOff := []string{"(Forbidden)", `"app" is forbidden: `, "prod1", byProdGuard}
 			p.refused(p.alice, "", mustBeTakenOff, "delete", placements, "app")
 			p.refused(p.alice, "", mustBeTakenOff, "delete", placements, "--all")
+			all := "/apis/placement.kubernetes-fleet.io/v1/" + placements
+			if s.prefix == "" {
+				all = strings.Replace(all, "/v1/", "/v1/namespaces/"+teamNamespace+"/", 1)
+			}
+			p.refused(p.alice, "", mustBeTakenOff, "delete", "--raw", all)
 			p.refused(p.alice, s.placement("app", "RollingUpdate", "{placementType: PickAll}"), mustBeTakenOff, "replace", "--force", "-f", "-")
 			p.alice.run("label", placements, "app", "team=a")
 			p.alice.run("get", placements, "app")

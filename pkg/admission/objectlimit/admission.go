@@ -11,11 +11,13 @@ import (
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/util/sets"
 	"k8s.io/apiserver/pkg/admission"
 	"k8s.io/client-go/metadata"
 	"k8s.io/utils/ptr"
 
 	"github.com/stagegate/stagegate/pkg/apis/placement/v1beta1"
+	rolloutv1alpha1 "github.com/stagegate/stagegate/pkg/apis/rollout/v1alpha1"
 )
 
 // PluginName is the name of the plugin in flags and configuration.
@@ -64,9 +66,12 @@ func (p *Plugin) ValidateInitialization() error {
 	return nil
 }
 
-// Validate implements admission.ValidationInterface. MemberClusters are not limited: each has an administrator's kubeconfig.
+// limited are the groups whose kinds are counted. MemberClusters are not: each has an administrator's kubeconfig.
+var limited = sets.New(v1beta1.GroupName, rolloutv1alpha1.GroupName)
+
+// Validate implements admission.ValidationInterface.
 func (p *Plugin) Validate(ctx context.Context, a admission.Attributes, _ admission.ObjectInterfaces) error {
-	if p.limit == 0 || a.GetResource().Group != v1beta1.GroupName || a.GetSubresource() != "" || p.exempt(ctx) {
+	if p.limit == 0 || !limited.Has(a.GetResource().Group) || a.GetSubresource() != "" || p.exempt(ctx) {
 		return nil
 	}
 	// One object and the number of the others is all that is asked for.

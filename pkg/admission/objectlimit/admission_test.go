@@ -18,6 +18,7 @@ import (
 
 	clusterv1beta1 "github.com/stagegate/stagegate/pkg/apis/cluster/v1beta1"
 	"github.com/stagegate/stagegate/pkg/apis/placement/v1beta1"
+	rolloutv1alpha1 "github.com/stagegate/stagegate/pkg/apis/rollout/v1alpha1"
 )
 
 type controllerKey struct{}
@@ -56,6 +57,7 @@ func TestNamespacesHaveSoManyObjectsOfAKind(t *testing.T) {
 		"the last":                 {limit: 2, existing: 1, namespace: "team", resource: "resourceenvelopes"},
 		"one more":                 {limit: 2, existing: 2, namespace: "team", resource: "resourceenvelopes", kind: "ResourceEnvelope", want: `resourceenvelopes.placement.kubernetes-fleet.io "o" is forbidden: namespace team has 2 objects of kind ResourceEnvelope, and no more than 2 can be created: delete those that are no longer needed, or have the administrator raise --max-objects-per-namespace`},
 		"one more outside of any":  {limit: 500, existing: 501, resource: "clusterresourceplacements", kind: "ClusterResourcePlacement", want: `clusterresourceplacements.placement.kubernetes-fleet.io "o" is forbidden: there are 501 objects of kind ClusterResourcePlacement, and no more than 500 can be created: delete those that are no longer needed, or have the administrator raise --max-objects-per-namespace`},
+		"one more policy":          {limit: 2, existing: 2, group: rolloutv1alpha1.GroupName, namespace: "team", resource: "rolloutpolicies", kind: "RolloutPolicy", want: `rolloutpolicies.rollout.stagegate.dev "o" is forbidden: namespace team has 2 objects of kind RolloutPolicy, and no more than 2 can be created: delete those that are no longer needed, or have the administrator raise --max-objects-per-namespace`},
 		"one more of a controller": {limit: 2, existing: 2, namespace: "team", resource: "resourceenvelopes", controller: true},
 		"without a limit":          {limit: 0, existing: 5000, namespace: "team", resource: "resourceenvelopes"},
 		"a subresource":            {limit: 2, existing: 2, namespace: "team", resource: "resourceenvelopes", subresource: "approve"},

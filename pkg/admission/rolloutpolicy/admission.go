@@ -149,13 +149,15 @@ type scope struct {
 	namespace string
 	// labels are those of the Namespace on the hub.
 	labels labels.Set
-	// leaving reports that the Namespace is being deleted, or gone.
+	// leaving reports that the Namespace is being deleted, or is gone.
 	leaving bool
 	mayBind []*policy.Policy
 }
 
-// scope returns what there is in a namespace, or outside of all. Where it cannot be told, the error is ServiceUnavailable.
-func (p *Plugin) scope(ctx context.Context, namespace string) (*scope, error) {
+// scopeOf returns what there is in the namespace of a request, or outside of all. Where it cannot be told, the error is ServiceUnavailable.
+func (p *Plugin) scopeOf(ctx context.Context, a admission.Attributes) (*scope, error) {
+	namespace := a.GetNamespace()
+
 	if !p.isReady() {
 		return nil, unavailable(errors.New("policies, member clusters and Namespaces are not known yet"))
 	}
@@ -168,8 +170,10 @@ func (p *Plugin) scope(ctx context.Context, namespace string) (*scope, error) {
 		return s, nil
 	}
 	if namespace != "" {
-		if err := p.readNamespace(ctx, s); err != nil {
-			return nil, err
+		if err := p.readNamespace(ctx, s); apierrors.IsNotFound(err) && a.GetOperation() == admission.Delete {
+			s.leaving = true
+		} else if err != nil {
+			return nil, unavailable(fmt.Errorf("reading Namespace %s, by whose labels they select: %w", namespace, err))
 		}
 	}
 	for _, object := range objects {
@@ -186,15 +190,11 @@ func (p *Plugin) readNamespace(ctx context.Context, s *scope) error {
 		// It may be new, and on its way to the cache.
 		namespace, err = p.hub.CoreV1().Namespaces().Get(ctx, s.namespace, metav1.GetOptions{})
 	}
-	switch {
-	case apierrors.IsNotFound(err):
-		s.leaving = true
-	case err != nil:
-		return unavailable(fmt.Errorf("reading Namespace %s, by whose labels they select: %w", s.namespace, err))
-	default:
-		s.labels = namespace.Labels
-		s.leaving = namespace.DeletionTimestamp != nil || namespace.Status.Phase == corev1.NamespaceTerminating
+	if err != nil {
+		return err
 	}
+	s.labels = namespace.Labels
+	s.leaving = namespace.DeletionTimestamp != nil || namespace.Status.Phase == corev1.NamespaceTerminating
 	return nil
 }
 

@@ -362,7 +362,7 @@ func TestPlacementsAreHeldToPolicies(t *testing.T) {
 			return "the placement (protected: " + clusters + "): spec.strategy.type must be External" + guarded
 		}
 		mustNotHave := func(clusters string) string {
-			return "the placement (protected: " + clusters + "): spec.policy.clusterNames must not have " + clusters + guarded
+			return "the placement (protected: " + clusters + "): spec.policy of the placement must not pick " + clusters + guarded
 		}
 		for name, tt := range map[string]struct {
 			policy       runtime.Object
@@ -383,9 +383,9 @@ func TestPlacementsAreHeldToPolicies(t *testing.T) {
 			"created, under a policy that warns":                 {policy: guard(staged, warns), written: p.placement(rolling, "prod1"), warning: mustBeExternal("prod1")},
 			"created, names a denied cluster":                    {policy: guard(deny), written: p.placement(external, "canary1", "prod2"), want: mustNotHave("prod2")},
 			"created, picks denied clusters by the way": {policy: guard(deny), written: p.placement(external),
-				warning: "the placement (protected: prod1, prod2): spec.policy.affinity should leave out prod1, prod2, which no version may reach" + guarded},
+				warning: "the placement (protected: prod1, prod2): no version may reach prod1, prod2: spec.policy of the placement should leave them out" + guarded},
 			"created, violates all there is": {policy: guard(v1alpha1.PolicyRules{Staged: true, Deny: true}), written: p.placement(rolling, "prod2"),
-				want: "the placement (protected: prod2): spec.policy.clusterNames must not have prod2; spec.strategy.type must be External" + guarded},
+				want: "the placement (protected: prod2): spec.policy of the placement must not pick prod2; spec.strategy.type must be External" + guarded},
 			"updated, comes to a protected cluster": {policy: guard(staged), old: p.placement(rolling, "canary1"), written: p.placement(rolling, "prod1"), want: mustBeExternal("prod1")},
 			"updated, leaves a protected cluster by itself": {policy: guard(staged), bindings: []runtime.Object{p.binding("prod1", "v1")},
 				old: p.placement(rolling, "prod1"), written: p.placement(rolling, "canary1"), want: mustBeExternal("prod1")},
@@ -591,6 +591,17 @@ func TestWhatCannotBeToldIsNotLetThrough(t *testing.T) {
 		s.want(got, "rollout policies cannot be looked at: reading Namespace team-a, by whose labels they select: the hub is away: try again", apierrors.IsServiceUnavailable)
 		if got := s.ask(tenant, admission.Delete, "", nil, places[1].placement(rolling, "prod1")); !apierrors.IsServiceUnavailable(got.err) {
 			t.Errorf("deletion: %v", got.err)
+		}
+	})
+	t.Run("the Namespace is gone", func(t *testing.T) {
+		s := newServer(t, judgeFunc(nil), member("prod1", "prod"), staged)
+		for what, got := range map[string]answered{
+			"run":               s.ask(tenant, admission.Create, "", places[1].new("next").run, nil),
+			"updated placement": s.ask(tenant, admission.Update, "", places[1].placement(rolling, "prod1"), places[1].placement(rolling)),
+		} {
+			if !apierrors.IsServiceUnavailable(got.err) {
+				t.Errorf("%s: %v", what, got.err)
+			}
 		}
 	})
 	t.Run("a Namespace that is not in the cache yet", func(t *testing.T) {

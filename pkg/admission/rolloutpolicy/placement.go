@@ -34,7 +34,7 @@ func (p *Plugin) validatePlacement(ctx context.Context, a admission.Attributes, 
 	if a.GetOperation() == admission.Update && !changes(placement, old) {
 		return nil
 	}
-	s, err := p.scope(ctx, placement.GetNamespace())
+	s, err := p.scopeOf(ctx, a)
 	if err != nil {
 		return err
 	}

@@ -23,7 +23,7 @@ func (p *Plugin) validateRun(ctx context.Context, a admission.Attributes, run v1
 	if a.GetOperation() != admission.Create {
 		return nil
 	}
-	s, err := p.scope(ctx, run.GetNamespace())
+	s, err := p.scopeOf(ctx, a)
 	if err != nil {
 		return err
 	}

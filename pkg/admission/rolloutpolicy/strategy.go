@@ -25,7 +25,7 @@ func (p *Plugin) validateStrategy(ctx context.Context, a admission.Attributes, w
 	if old, ok := a.GetOldObject().(v1beta1.UpdateStrategyObject); ok && apiequality.Semantic.DeepEqual(written.StrategySpec(), old.StrategySpec()) {
 		return nil
 	}
-	s, err := p.scope(ctx, written.GetNamespace())
+	s, err := p.scopeOf(ctx, a)
 	if err != nil || len(s.mayBind) == 0 {
 		// A warning that cannot be made is no reason to refuse.
 		return nil

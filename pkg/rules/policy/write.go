@@ -4,7 +4,7 @@
 package policy
 
 import (
-	"fmt"
+	"slices"
 
 	"k8s.io/apimachinery/pkg/labels"
 	"k8s.io/utils/ptr"
@@ -79,44 +79,39 @@ func JudgeWrite(binding []*Policy, placement v1beta1.PlacementObject, reach Reac
 	isExternal := placement.PlacementSpec().Strategy.Type == v1beta1.ExternalRolloutStrategyType
 	var verdict Verdict
 	for _, p := range sorted(binding) {
-		named, matched := p.protected(reach.Named), p.protected(reach.Matched)
-		all := p.protected(reach.Named, reach.Matched, reach.Held)
+		named, matched := pick(reach.Named, p.Protects), pick(reach.Matched, p.Protects)
+		all := distinct(slices.Concat(named, matched, pick(reach.Held, p.Protects)))
 		if len(all) == 0 {
 			continue
 		}
-		var demands []string
-		if err := p.Err(); err != nil {
-			demands = append(demands, fmt.Sprintf("whoever may write the policy must correct %v", err))
+		if p.Err() != nil {
+			verdict.add(p.unreadable(), nil)
+			continue
 		}
+		violation := Violation{Policy: p, Where: wherePlacement(all)}
 		if p.spec.Rules.Deny && len(named) > 0 {
-			demands = append(demands, "spec.policy.clusterNames must not have "+wording.List(named))
+			violation.Demands = append(violation.Demands, mustNotPick(named))
 		}
 		if p.spec.Rules.Staged && !isExternal {
-			demands = append(demands, "spec.strategy.type must be External")
+			violation.Demands = append(violation.Demands, "spec.strategy.type must be External")
 		}
-		where := fmt.Sprintf("the placement (protected: %s)", wording.List(all))
 		switch {
-		case len(demands) > 0:
-			verdict.add(Violation{Policy: p, Where: where, Demands: demands}, nil)
+		case len(violation.Demands) > 0:
+			verdict.add(violation, nil)
 		case p.spec.Rules.Deny && len(matched) > 0:
-			verdict.Warnings = append(verdict.Warnings, Violation{Policy: p, Where: where,
-				Demands: []string{"spec.policy.affinity should leave out " + wording.List(matched) + ", which no version may reach"}})
+			violation.Demands = []string{"no version may reach " + wording.List(matched) + ": spec.policy of the placement should leave them out"}
+			verdict.Warnings = append(verdict.Warnings, violation)
 		}
 	}
 	return verdict
 }
 
-// protected returns the names of the protected clusters, each once.
-func (p *Policy) protected(lists ...[]strategy.Cluster) []string {
-	var names []string
-	seen := map[string]bool{}
-	for _, clusters := range lists {
-		for _, cluster := range clusters {
-			if !seen[cluster.Name] && p.Protects(cluster.Labels) {
-				seen[cluster.Name] = true
-				names = append(names, cluster.Name)
-			}
-		}
-	}
-	return names
+// distinct returns names each once, where they come first.
+func distinct(names []string) []string {
+	seen := make(map[string]bool, len(names))
+	return slices.DeleteFunc(names, func(name string) bool {
+		again := seen[name]
+		seen[name] = true
+		return again
+	})
 }
