@@ -177,6 +177,8 @@ func TestPoliciesAreHeldWhenThingsAreWritten(t *testing.T) {
 
 			// A placement must not roll to prod by itself.
 			mustBeExternal := []string{"Error from server (Forbidden)", `"app" is forbidden: the placement (protected: prod1, prod2): spec.strategy.type must be External ` + byProdGuard}
+			// Policies and members are on their way to the caches.
+			p.until(mustBeExternal[1], s.placement("app", "RollingUpdate", "{placementType: PickAll}"), "create", "--dry-run=server", "-f", "-")
 			p.refused(p.alice, s.placement("app", "RollingUpdate", "{placementType: PickAll}"), mustBeExternal, "create", "-f", "-")
 			p.refused(p.alice, s.placement("app", "RollingUpdate", "{placementType: PickAll}"), mustBeExternal, "apply", "--server-side", "-f", "-")
 			p.write(s.placement("canaries", "RollingUpdate", "{placementType: PickFixed, clusterNames: [canary1]}"))
@@ -209,6 +211,7 @@ func TestPoliciesAreHeldWhenThingsAreWritten(t *testing.T) {
 				p.refused(p.bob, s.run("next", "fast", prod), mayNot, args...)
 			}
 			p.refused(p.alice, s.run("next", "fast", typo), []string{"(Forbidden)", overTheLimit, "ClusterRolloutPolicy prod-gard does not bind this run: remove it from spec.policyOverride.policies"}, "create", "-f", "-")
+			p.until("is invalid", s.run("next", "slow", typo), "create", "--dry-run=server", "-f", "-")
 			p.refused(p.alice, s.run("next", "slow", typo), []string{"is invalid", "spec.policyOverride.policies: Invalid value: \"prod-gard\""}, "create", "-f", "-")
 			if out := p.write(s.run("next", "fast", prod)); !strings.Contains(out, "Warning: "+overTheLimit) {
 				t.Errorf("an override says\n%s", out)

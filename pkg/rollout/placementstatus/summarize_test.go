@@ -314,7 +314,7 @@ func TestWhatAClusterKeepsIsInItsStatus(t *testing.T) {
 func sorted(s []string) []string { return slices.Sorted(slices.Values(s)) }
 
 func TestAClusterThatPoliciesKeepSaysSo(t *testing.T) {
-	const refusal = "1 cluster protected: spec.strategy.type must be External (ClusterRolloutPolicy guard)"
+	const refusal = "the placement (protected: a): spec.strategy.type must be External (ClusterRolloutPolicy guard)"
 	b := bind("a", "p-0-snapshot", append([]string{"RolloutStarted=False:RolloutPolicyViolated"}, allDone[1:]...)...)
 	b.BindingStatus().Conditions[0].Message = refusal
 	placement := &v1beta1.ClusterResourcePlacement{Spec: v1beta1.PlacementSpec{Strategy: v1beta1.RolloutStrategy{Type: v1beta1.RollingUpdateRolloutStrategyType}}}

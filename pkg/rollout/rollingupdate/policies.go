@@ -36,15 +36,28 @@ func (c *Controller) refusals(placement v1beta1.PlacementObject, bindings []v1be
 	if len(binding) == 0 {
 		return nil, nil
 	}
-	var clusters []strategy.Cluster
+	var picked, unpicked []strategy.Cluster
 	for _, b := range bindings {
 		name := b.BindingSpec().TargetCluster
-		if member, err := c.fleet.MemberClusters.Lister().Get(name); err == nil && member.DeletionTimestamp == nil {
-			clusters = append(clusters, strategy.Cluster{Name: name, Labels: labels.Set(member.Labels)})
+		member, err := c.fleet.MemberClusters.Lister().Get(name)
+		if err != nil || member.DeletionTimestamp != nil {
+			continue
+		}
+		cluster := strategy.Cluster{Name: name, Labels: labels.Set(member.Labels)}
+		if b.BindingSpec().State == v1beta1.BindingStateUnscheduled {
+			unpicked = append(unpicked, cluster)
+		} else {
+			picked = append(picked, cluster)
 		}
 	}
-	verdict := policy.JudgePlacement(binding, placement, clusters)
 	found := refusals{}
+	found.add(policy.JudgeRemoval(binding, unpicked), unpicked)
+	found.add(policy.JudgePlacement(binding, placement, picked), picked)
+	return found, nil
+}
+
+// add has each cluster be refused by the policies that protect it.
+func (r refusals) add(verdict policy.Verdict, clusters []strategy.Cluster) {
 	for _, cluster := range clusters {
 		var own policy.Verdict
 		for _, violation := range verdict.Violations {
@@ -53,10 +66,9 @@ func (c *Controller) refusals(placement v1beta1.PlacementObject, bindings []v1be
 			}
 		}
 		if refusal := own.Refusal(); refusal != "" {
-			found[cluster.Name] = refusal
+			r[cluster.Name] = refusal
 		}
 	}
-	return found, nil
 }
 
 // divide returns the bindings that may be moved, or need no move, and those that are kept as they are. The latter take no part in the budget:

@@ -147,6 +147,20 @@ func TestPoliciesKeepWhatAClusterHas(t *testing.T) {
 	})
 }
 
+func TestADeniedClusterMayBeLeft(t *testing.T) {
+	fleettest.InBothScopes(t, func(w *fleettest.World) {
+		r := newRollout(w, v1beta1.RollingUpdateRolloutStrategyType)
+		r.members()
+		r.snapshot(0)
+		r.guard()
+		fleettest.Update(w, w.Fleet.Policies, "guard", func(p v1alpha1.RolloutPolicyObject) { p.PolicySpec().Rules = v1alpha1.PolicyRules{Deny: true} })
+		r.Run(r.controller().Run)
+		r.until("a Scheduled RolloutPolicyViolated, b Bound p-0-snapshot RolloutStarted, c Bound p-0-snapshot RolloutStarted")
+		fleettest.Update(w, w.Fleet.Bindings, "a", func(b v1beta1.BindingObject) { b.BindingSpec().State = v1beta1.BindingStateUnscheduled })
+		r.until("b Bound p-0-snapshot RolloutStarted, c Bound p-0-snapshot RolloutStarted")
+	})
+}
+
 func TestWhatWaitsForTheBudgetIsNotSaidToBeKeptByPolicies(t *testing.T) {
 	fleettest.InBothScopes(t, func(w *fleettest.World) {
 		r := newRollout(w, v1beta1.RollingUpdateRolloutStrategyType)
