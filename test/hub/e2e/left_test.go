@@ -52,7 +52,7 @@ func testNothingIsLeft(t *testing.T, s *suite) {
 		t.Fatal(err)
 	}
 	seen := 0
-	for _, version := range []string{"placement.kubernetes-fleet.io/v1beta1", "cluster.kubernetes-fleet.io/v1beta1"} {
+	for _, version := range []string{"placement.kubernetes-fleet.io/v1beta1", "cluster.kubernetes-fleet.io/v1beta1", "rollout.stagegate.dev/v1alpha1"} {
 		list, err := client.ServerResourcesForGroupVersion(version)
 		if err != nil {
 			t.Fatal(err)
@@ -79,7 +79,7 @@ func testNothingIsLeft(t *testing.T, s *suite) {
 			})
 		}
 	}
-	if seen < 27 {
+	if seen < 29 {
 		t.Errorf("only %d kinds were looked at", seen)
 	}
 }
@@ -102,6 +102,8 @@ func (s *suite) names(t *testing.T, cluster, resource string) []string {
 	switch resource {
 	case "memberclusters", "internalmemberclusters":
 		gv.Group = "cluster.kubernetes-fleet.io"
+	case "clusterrolloutpolicies", "rolloutpolicies":
+		gv.Group, gv.Version = "rollout.stagegate.dev", "v1alpha1"
 	case "namespaces":
 		gv.Group, gv.Version = "", "v1"
 	}
