@@ -16402,7 +16402,7 @@ func schema_pkg_apis_rollout_v1alpha1_PolicyRules(ref common.ReferenceCallback) 
 				Properties: map[string]spec.Schema{
 					"deny": {
 						SchemaProps: spec.SchemaProps{
-							Description: "deny keeps rollouts off the protected clusters altogether.",
+							Description: "deny keeps every version off the protected clusters. A placement that is on them can leave them, by the other rules.",
 							Type:        []string{"boolean"},
 							Format:      "",
 						},
@@ -16666,13 +16666,13 @@ func schema_pkg_apis_rollout_v1alpha1_SoakRule(ref common.ReferenceCallback) com
 				Properties: map[string]spec.Schema{
 					"clusters": {
 						SchemaProps: spec.SchemaProps{
-							Description: "clusters picks the member clusters that must have the version first, by their labels. At least one of them must be in the run, and all that are in it in stages before the first governed one.",
+							Description: "clusters picks the member clusters that must have the version first, by their labels. At least one of them must be in the run, and all that are in it in stages before those with other protected clusters. A protected cluster may be one of them. Their stages must not go on past failed clusters.",
 							Ref:         ref(metav1.LabelSelector{}.OpenAPIModelName()),
 						},
 					},
 					"duration": {
 						SchemaProps: spec.SchemaProps{
-							Description: "duration is how long the last stage of these clusters must wait after its last cluster, such as 30m.",
+							Description: "duration is how long the last stage of these clusters, or one after it, must wait after its last cluster, such as 30m.",
 							Ref:         ref(metav1.Duration{}.OpenAPIModelName()),
 						},
 					},

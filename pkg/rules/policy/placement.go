@@ -6,8 +6,6 @@ package policy
 import (
 	"fmt"
 
-	"k8s.io/apimachinery/pkg/labels"
-
 	"github.com/stagegate/stagegate/pkg/apis/placement/v1beta1"
 	"github.com/stagegate/stagegate/pkg/apis/wording"
 	"github.com/stagegate/stagegate/pkg/rules/strategy"
@@ -65,15 +63,4 @@ func wherePlacement(protected []string) string {
 
 func mustNotPick(names []string) string {
 	return "spec.policy of the placement must not pick " + wording.List(names)
-}
-
-// pick returns the names of the clusters that are picked.
-func pick(clusters []strategy.Cluster, picked func(labels.Labels) bool) []string {
-	var names []string
-	for _, cluster := range clusters {
-		if picked(cluster.Labels) {
-			names = append(names, cluster.Name)
-		}
-	}
-	return names
 }

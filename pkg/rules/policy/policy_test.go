@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/labels"
 
 	"github.com/stagegate/stagegate/pkg/apis/placement/v1beta1"
@@ -90,6 +91,82 @@ func TestAPolicyOnlyWarnsOfAPlacement(t *testing.T) {
 	for what, verdict := range map[string]Verdict{"placement": placed, "removal": removed} {
 		if verdict.Refusal() != "" || verdict.Warning() == "" {
 			t.Errorf("%s: refusal %q, warning %q", what, verdict.Refusal(), verdict.Warning())
+		}
+	}
+}
+
+func TestWhatAPolicySaysOfAPlacementThatIsWritten(t *testing.T) {
+	const staged, deny = "rules: {staged: true}", "rules: {deny: true}"
+	for name, tt := range map[string]struct {
+		spec                 string
+		rolling              bool
+		named, matched, held []string
+		refusal, warning     string
+	}{
+		"nothing protected":                         {spec: staged, rolling: true, named: []string{"canary1"}, matched: []string{"bare1"}, held: []string{"canary2"}},
+		"staged":                                    {spec: staged, named: []string{"prod1"}, held: []string{"prod2"}},
+		"not staged, by any way to a cluster":       {spec: staged, rolling: true, named: []string{"prod1", "canary1"}, matched: []string{"prod2"}, held: []string{"prod3", "prod1"}, refusal: "the placement (protected: prod1, prod2, prod3): spec.strategy.type must be External (ClusterRolloutPolicy p)"},
+		"not staged, and to be left":                {spec: staged, rolling: true, named: []string{"canary1"}, held: []string{"prod1"}, refusal: "the placement (protected: prod1): spec.strategy.type must be External (ClusterRolloutPolicy p)"},
+		"denied by name":                            {spec: deny, named: []string{"prod1", "canary1"}, held: []string{"prod2"}, refusal: "the placement (protected: prod1, prod2): spec.policy of the placement must not pick prod1 (ClusterRolloutPolicy p)"},
+		"denied, and matched":                       {spec: deny, matched: []string{"prod1", "canary1"}, warning: "the placement (protected: prod1): no version may reach prod1: spec.policy of the placement should leave them out (ClusterRolloutPolicy p)"},
+		"denied, and to be left":                    {spec: deny, named: []string{"canary1"}, held: []string{"prod1"}},
+		"both":                                      {spec: "rules: {deny: true, staged: true}", rolling: true, named: []string{"prod1"}, refusal: "the placement (protected: prod1): spec.policy of the placement must not pick prod1; spec.strategy.type must be External (ClusterRolloutPolicy p)"},
+		"only warned of":                            {spec: "{enforcement: Warn, rules: {staged: true}}", rolling: true, matched: []string{"prod1"}, warning: "the placement (protected: prod1): spec.strategy.type must be External (ClusterRolloutPolicy p)"},
+		"one that nobody can read":                  {spec: "{clusters: {matchExpressions: [{key: a, operator: Like}]}, rules: {maxConcurrency: 1}}", matched: []string{"bare1"}, refusal: `nobody can tell what the policy demands: whoever may write it must correct spec.clusters: "Like" is not a valid label selector operator (ClusterRolloutPolicy p)`},
+		"one that nobody can read, and no clusters": {spec: "{clusters: {matchExpressions: [{key: a, operator: Like}]}, rules: {maxConcurrency: 1}}"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			placement := &v1beta1.ResourcePlacement{}
+			if placement.Spec.Strategy.Type = v1beta1.ExternalRolloutStrategyType; tt.rolling {
+				placement.Spec.Strategy.Type = v1beta1.RollingUpdateRolloutStrategyType
+			}
+			got := JudgeWrite([]*Policy{clusterPolicy(t, "p", tt.spec)}, placement,
+				Reach{Named: clustersOf(tt.named...), Matched: clustersOf(tt.matched...), Held: clustersOf(tt.held...)})
+			if diff := cmp.Diff([]string{tt.refusal, tt.warning}, []string{got.Refusal(), got.Warning()}); diff != "" {
+				t.Errorf("refusal and warning, -want +got:\n%s", diff)
+			}
+		})
+	}
+}
+
+func TestAStrategyIsJudgedAsARunOfAllClusters(t *testing.T) {
+	spec := parse[v1beta1.UpdateStrategySpec](t, `stages:
+- {name: first, labelSelector: {matchLabels: {environment: canary}}}
+- {name: prod, labelSelector: {matchLabels: {environment: prod}}, maxConcurrency: 2}
+`)
+	policies := []*Policy{
+		clusterPolicy(t, "slow", "rules: {maxConcurrency: 1}"),
+		// Which clusters are moved is not the strategy's to say.
+		clusterPolicy(t, "closed", "rules: {deny: true}"),
+	}
+	got, err := JudgeStrategy(policies, &spec, clustersOf("prod1", "canary1", "prod2", "bare1"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if want := `stage "prod" (2 clusters, 2 protected): maxConcurrency must be at most 1, not 2 (ClusterRolloutPolicy slow)`; got.Refusal() != want {
+		t.Errorf("got\n%s\nwant\n%s", got.Refusal(), want)
+	}
+	spec.Stages[0].LabelSelector = parse[*metav1.LabelSelector](t, "matchExpressions: [{key: a, operator: Like}]")
+	if _, err := JudgeStrategy(policies, &spec, nil); err == nil {
+		t.Error("a selector that cannot be read is judged")
+	}
+}
+
+// What policies select by must be known before anybody asks whom they bind.
+func TestUnknownLabelsOfANamespaceAreAnError(t *testing.T) {
+	guard, own := clusterPolicy(t, "p", "rules: {deny: true}"), namespacePolicy(t, "shop", "p", "rules: {deny: true}")
+	for name, tt := range map[string]struct {
+		subject  Subject
+		policies []*Policy
+		want     bool
+	}{
+		"cluster-scoped":                {Subject{}, []*Policy{guard}, false},
+		"known labels":                  {Subject{Namespace: "shop", NamespaceLabels: labels.Set{}}, []*Policy{guard}, false},
+		"unknown labels":                {Subject{Namespace: "shop"}, []*Policy{own, guard}, true},
+		"unknown labels that none asks": {Subject{Namespace: "shop"}, []*Policy{own}, false},
+	} {
+		if err := tt.subject.Check(tt.policies); (err != nil) != tt.want {
+			t.Errorf("%s: got %v", name, err)
 		}
 	}
 }

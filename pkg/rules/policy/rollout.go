@@ -217,9 +217,9 @@ func (j *judge) soak() []Violation {
 	}
 	switch {
 	case len(late) > 0:
-		violate(j.where(first), "%s, with %s, must be in a stage before it that ends in a TimedWait with waitTime: %s or more", wording.List(late), j.policy.soaks, wait)
+		violate(j.where(first), "%s must be in a stage before it, with a TimedWait of %s or more (soak: %s)", wording.List(late), wait, j.policy.soaks)
 	case last < 0:
-		violate(j.where(first), "a stage before it must have clusters with %s, and end in a TimedWait with waitTime: %s or more", j.policy.soaks, wait)
+		violate(j.where(first), "a stage before it must have clusters with %s, with a TimedWait of %s or more", j.policy.soaks, wait)
 	case longestWait(j.rollout.Stages[last:first]) < rule.Duration.Duration:
 		violate(lastWhere, "afterStageTasks must have a TimedWait with waitTime: %s or more", wait)
 	}
@@ -240,6 +240,17 @@ func longestWait(stages []Stage) time.Duration {
 		}
 	}
 	return longest
+}
+
+// pick returns the names of the clusters that are picked.
+func pick(clusters []strategy.Cluster, picked func(labels.Labels) bool) []string {
+	var names []string
+	for _, cluster := range clusters {
+		if picked(cluster.Labels) {
+			names = append(names, cluster.Name)
+		}
+	}
+	return names
 }
 
 // count returns how many clusters are picked.

@@ -198,8 +198,12 @@ kubectl label --overwrite membercluster member1 member3 environment=canary
 `,
 		deviations: []deviation{
 			{
-				reason: "It is refused, as the page shows in lines of its own.", old: "kubectl create -f artifacts/example/policies/run.yaml --as=alice",
-				new: "kubectl create -f artifacts/example/policies/run.yaml --as=alice 2>&1 | fold -s -w 138",
+				reason:  "It is refused, as the page shows in lines of its own. A run of a placement that was not looked at yet would be created.",
+				command: "kubectl create -f artifacts/example/policies/run.yaml",
+				old:     "kubectl create -f artifacts/example/policies/run.yaml --as=alice",
+				new:     "{ kubectl create -f artifacts/example/policies/run.yaml --as=alice 2>&1 || true; } | fold -s -w 136",
+				before: `kubectl wait -n shop resourcesnapshot/web-0-snapshot --for=create --timeout=1m
+kubectl wait -n shop rp/web --for=condition=ResourcePlacementScheduled --timeout=1m`,
 			},
 			{
 				reason: "A test does not wait for a minute.", command: "kubectl apply -f artifacts/example/policies/strategy.yaml",

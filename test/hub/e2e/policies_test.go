@@ -121,7 +121,10 @@ func testPolicies(t *testing.T, s *suite) {
 		{"PluginOff", p.testPluginOff},
 		{"NamespaceGoesWithItsPlacements", p.testNamespaceGoes},
 	} {
-		t.Run(test.name, test.run)
+		t.Run(test.name, func(t *testing.T) {
+			p.explain(t, "sur,areq,rp,rb -n policies", "clusterrolloutpolicies,memberclusters")
+			test.run(t)
+		})
 	}
 }
 
@@ -134,7 +137,6 @@ kubectl delete clusterrolebinding e2e-policies-oncall --ignore-not-found
 kubectl delete ns policies --ignore-not-found
 kubectl delete crp policies --ignore-not-found`)
 	})
-	p.explain(t, "sur,areq,rp,rb,sus,rolloutpolicies -n policies", "clusterrolloutpolicies,memberclusters")
 	for user, groups := range map[string][]string{policiesTeam: nil, policiesOwner: nil, policiesOnCall: nil, policiesApprover: {policiesSRE}} {
 		if _, err := p.environment.User(user, groups...); err != nil {
 			t.Fatal(err)
@@ -327,7 +329,7 @@ func (p policies) testRecreatedPlacement(t *testing.T) {
 	p.do(t, policiesTeam, "kubectl delete -n policies rp recreated")
 	p.place(t, "recreated", "member3")
 	p.startPlanned(t, "recreated")
-	p.do(t, hub.HubName, "kubectl wait -n policies sur/recreated --for=condition=Succeeded=False")
+	p.ends(t, "recreated", "Succeeded", "UpdateRunFailed", "parent placement not found")
 	p.refuses(t, policiesTeam, fmt.Sprintf(policiesRun, "recreated-2", "recreated", "ungated", "Run", ""), policiesUngated)
 	p.hasNothing(t, "recreated", "member3")
 }
@@ -345,7 +347,7 @@ func (p policies) testRollingUpdate(t *testing.T) {
 	p.has(t, "rolling", "member1", "value1")
 	p.relabel(t, "member1")
 	p.apply(t, policiesTeam, "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: rolling, namespace: policies}\ndata: {key: value2}\n")
-	p.do(t, hub.HubName, `kubectl wait -n policies rp/rolling --for=jsonpath='{.status.conditions[?(@.type=="ResourcePlacementRolloutStarted")].reason}'=RolloutPolicyViolated`)
+	p.keeps(t, "rolling", "the placement (protected: member1): spec.strategy.type must be External"+policiesOf)
 	p.has(t, "rolling", "member1", "value1")
 	// Such a label must not lock anybody out of everything else.
 	p.do(t, policiesTeam, "kubectl label -n policies rp rolling team=shop")
@@ -354,6 +356,19 @@ func (p policies) testRollingUpdate(t *testing.T) {
 	p.start(t, policiesTeam, "rolling", "rolling", "gated")
 	p.approve(t, "rolling-before-all")
 	p.has(t, "rolling", "member1", "value2")
+}
+
+// keeps waits until the only cluster of a placement with RollingUpdate is kept as it is.
+func (p policies) keeps(t *testing.T, placement, why string) {
+	t.Helper()
+	p.eventually(t, func() error {
+		got, err := p.run(t.Context(), policiesTeam, "kubectl get -n policies rp "+placement+
+			` -o jsonpath='{range .status.placementStatuses[*].conditions[?(@.type=="RolloutStarted")]}{.status} {.reason}: {.message}{end}'`)
+		if err == nil && (!strings.Contains(got, "False RolloutPolicyViolated: ") || !strings.Contains(got, why)) {
+			err = fmt.Errorf("RolloutStarted of %s is %q, want %q", placement, got, why)
+		}
+		return err
+	})
 }
 
 // relabel makes a member production until the test ends.
@@ -398,8 +413,8 @@ func (p policies) testRelabelledBeforeTheStart(t *testing.T) {
 	p.plan(t, "before", "before", "ungated")
 	p.relabel(t, "member2")
 	p.startPlanned(t, "before")
-	p.ends(t, "before", "Succeeded", "")
-	p.ends(t, "before", "Progressing", "UpdateRunPolicyChanged", policiesUngated, "create a new run")
+	p.ends(t, "before", "Progressing", "UpdateRunPolicyChanged")
+	p.ends(t, "before", "Succeeded", "UpdateRunPolicyChanged", policiesUngated, "create a new run")
 	p.hasNothing(t, "before", "member2")
 }
 
@@ -418,7 +433,7 @@ func (p policies) testLaterPolicy(t *testing.T) {
 	p.plan(t, "later", "later", "ungated")
 	p.more(t, "e2e-later", "Enforce", "{environment: staging}", "maxStageClusters: 1, approval: {required: 2}")
 	p.startPlanned(t, "later")
-	p.ends(t, "later", "Progressing", "UpdateRunPolicyChanged", "beforeStageTasks must have an Approval with required: 2 or more (ClusterRolloutPolicy e2e-later)")
+	p.ends(t, "later", "Succeeded", "UpdateRunPolicyChanged", "beforeStageTasks must have an Approval with required: 2 or more (ClusterRolloutPolicy e2e-later)")
 	p.hasNothing(t, "later", "member2")
 }
 
@@ -508,7 +523,7 @@ func (p policies) testRollback(t *testing.T) {
 
 // testPluginOff takes the plugin away, which answers at once. The initialization holds the policies without it.
 func (p policies) testPluginOff(t *testing.T) {
-	p.place(t, "off", "member3")
+	p.place(t, "disabled", "member3")
 	flags := p.options.ServerFlags
 	p.options.ServerFlags = append(slices.Clone(flags), "--disable-admission-plugins=RolloutPolicy")
 	t.Cleanup(func() {
@@ -516,15 +531,14 @@ func (p policies) testPluginOff(t *testing.T) {
 		p.up(t)
 	})
 	p.up(t)
-	p.start(t, policiesTeam, "off", "off", "ungated")
-	p.ends(t, "off", "Initialized", "UpdateRunInitializedFailed", `stage "all" `+policiesUngated)
-	p.ends(t, "off", "Succeeded", "")
-	p.refuses(t, policiesTeam, fmt.Sprintf(policiesRun, "off-2", "off", "ungated", "Run", `, policyOverride: {policies: [e2e-guard], reason: INC-7}`), policiesTeam, "override")
+	p.start(t, policiesTeam, "disabled", "disabled", "ungated")
+	p.ends(t, "disabled", "Initialized", "UpdateRunInitializedFailed", `stage "all" `+policiesUngated)
+	p.refuses(t, policiesTeam, fmt.Sprintf(policiesRun, "disabled-2", "disabled", "ungated", "Run", `, policyOverride: {policies: [e2e-guard], reason: INC-7}`), policiesTeam, "override")
 	// So does the controller of RollingUpdate.
-	p.apply(t, policiesTeam, "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: off-rolls, namespace: policies}\ndata: {key: value1}\n---\n"+fmt.Sprintf(policiesPlacement, "off-rolls", "member3", "RollingUpdate"))
-	p.do(t, hub.HubName, `kubectl wait -n policies rp/off-rolls --for=jsonpath='{.status.conditions[?(@.type=="ResourcePlacementRolloutStarted")].reason}'=RolloutPolicyViolated`)
-	p.hasNothing(t, "off", "member3")
-	p.hasNothing(t, "off-rolls", "member3")
+	p.apply(t, policiesTeam, "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: rolls, namespace: policies}\ndata: {key: value1}\n---\n"+fmt.Sprintf(policiesPlacement, "rolls", "member3", "RollingUpdate"))
+	p.keeps(t, "rolls", "the placement (protected: member3): spec.strategy.type must be External"+policiesOf)
+	p.hasNothing(t, "disabled", "member3")
+	p.hasNothing(t, "rolls", "member3")
 }
 
 func (p policies) testNamespaceGoes(t *testing.T) {

@@ -143,7 +143,7 @@ type RolloutPolicySpec struct {
 
 // PolicyRules are what a policy demands of rollouts to protected clusters. A stage that has a protected cluster is a governed stage.
 type PolicyRules struct {
-	// deny keeps rollouts off the protected clusters altogether.
+	// deny keeps every version off the protected clusters. A placement that is on them can leave them, by the other rules.
 	// +optional
 	Deny bool `json:"deny,omitempty"`
 
@@ -233,12 +233,13 @@ type ApprovalRule struct {
 // SoakRule says which clusters must have a version first, and for how long.
 type SoakRule struct {
 	// clusters picks the member clusters that must have the version first, by their labels. At least one of them must be in the run, and
-	// all that are in it in stages before the first governed one.
+	// all that are in it in stages before those with other protected clusters. A protected cluster may be one of them. Their stages must
+	// not go on past failed clusters.
 	// +required
 	// +k8s:required
 	Clusters *metav1.LabelSelector `json:"clusters"`
 
-	// duration is how long the last stage of these clusters must wait after its last cluster, such as 30m.
+	// duration is how long the last stage of these clusters, or one after it, must wait after its last cluster, such as 30m.
 	// +required
 	Duration metav1.Duration `json:"duration"`
 }

@@ -14,7 +14,7 @@ import (
 //
 // PolicyRules are what a policy demands of rollouts to protected clusters. A stage that has a protected cluster is a governed stage.
 type PolicyRulesApplyConfiguration struct {
-	// deny keeps rollouts off the protected clusters altogether.
+	// deny keeps every version off the protected clusters. A placement that is on them can leave them, by the other rules.
 	Deny *bool `json:"deny,omitempty"`
 	// staged demands that the strategy of a placement which picks protected clusters is of type External, so that runs alone move
 	// them. Such a placement can be deleted only once runs have taken it off the protected clusters, or with its namespace.

@@ -16,9 +16,10 @@ import (
 // SoakRule says which clusters must have a version first, and for how long.
 type SoakRuleApplyConfiguration struct {
 	// clusters picks the member clusters that must have the version first, by their labels. At least one of them must be in the run, and
-	// all that are in it in stages before the first governed one.
+	// all that are in it in stages before those with other protected clusters. A protected cluster may be one of them. Their stages must
+	// not go on past failed clusters.
 	Clusters *v1.LabelSelectorApplyConfiguration `json:"clusters,omitempty"`
-	// duration is how long the last stage of these clusters must wait after its last cluster, such as 30m.
+	// duration is how long the last stage of these clusters, or one after it, must wait after its last cluster, such as 30m.
 	Duration *metav1.Duration `json:"duration,omitempty"`
 }
 
