@@ -125,7 +125,13 @@ func (p *Plugin) ValidateInitialization() error {
 // Validate implements admission.ValidationInterface. What the server's own controllers do is not refused: nobody would see why, and what they
 // create is judged again before it moves anything.
 func (p *Plugin) Validate(ctx context.Context, a admission.Attributes, _ admission.ObjectInterfaces) error {
-	if a.GetResource().Group != v1beta1.GroupName || a.GetSubresource() != "" || registry.IsController(ctx) {
+	if a.GetResource().Group != v1beta1.GroupName || registry.IsController(ctx) {
+		return nil
+	}
+	if _, ok := a.GetObject().(*v1beta1.UpdateRunOperation); ok && a.GetSubresource() == "rollback" {
+		return p.validateRollback(ctx, a)
+	}
+	if a.GetSubresource() != "" {
 		return nil
 	}
 	// A collection as such is no object: each of its objects is asked about when its turn comes.
@@ -212,8 +218,8 @@ func unavailable(err error) error {
 	return apierrors.NewServiceUnavailable(fmt.Sprintf("rollout policies cannot be looked at: %v: try again", err))
 }
 
-// answer warns, and refuses, as a verdict says.
-func answer(ctx context.Context, a admission.Attributes, name string, verdict policy.Verdict, more ...string) error {
+// answer warns, and refuses, as a verdict says. What comes first in a refusal is the caller's.
+func answer(ctx context.Context, a admission.Attributes, name string, verdict policy.Verdict, first ...string) error {
 	if text := verdict.Warning(); text != "" {
 		warning.AddWarning(ctx, "", text)
 	}
@@ -228,5 +234,5 @@ func answer(ctx context.Context, a admission.Attributes, name string, verdict po
 		}
 	}
 	audit.AddAuditAnnotation(ctx, refusedAnnotation, strings.Join(by, ", "))
-	return apierrors.NewForbidden(a.GetResource().GroupResource(), name, errors.New(strings.Join(append([]string{verdict.Refusal()}, more...), "; ")))
+	return apierrors.NewForbidden(a.GetResource().GroupResource(), name, errors.New(strings.Join(append(first, verdict.Refusal()), "; ")))
 }

@@ -265,7 +265,7 @@ func TestANewRunIsHeldToThePoliciesThatBindIt(t *testing.T) {
 	}
 	override := &v1beta1.PolicyOverride{Policies: []string{"prod-guard"}, Reason: "INC-7"}
 	typo := &v1beta1.PolicyOverride{Policies: []string{"prod-gard"}, Reason: "INC-7"}
-	const idle = "ClusterRolloutPolicy prod-gard does not bind this run: remove it from spec.policyOverride.policies"
+	const idle = "there is no ClusterRolloutPolicy prod-gard: correct the name, or remove it from spec.policyOverride.policies"
 	warned := violated(override)
 	for _, p := range places {
 		for name, tt := range map[string]struct {
@@ -290,7 +290,7 @@ func TestANewRunIsHeldToThePoliciesThatBindIt(t *testing.T) {
 				judge: func(run v1beta1.UpdateRunObject) (policy.Verdict, bool, error) {
 					return violated(run.RunSpec().PolicyOverride), true, nil
 				},
-				want: p.resource("stagedupdateruns", "next") + refusal + "; " + idle, isError: apierrors.IsForbidden, audited: "ClusterRolloutPolicy prod-guard"},
+				want: p.resource("stagedupdateruns", "next") + idle + "; " + refusal, isError: apierrors.IsForbidden, audited: "ClusterRolloutPolicy prod-guard"},
 			"an override of what binds nothing, where there is no policy": {override: typo,
 				judge: func(run v1beta1.UpdateRunObject) (policy.Verdict, bool, error) {
 					return policy.Verdict{Idle: run.RunSpec().PolicyOverride.Policies}, true, nil
@@ -342,6 +342,85 @@ func TestRunsAreLookedAtWhenUsersCreateThem(t *testing.T) {
 				t.Run(what, func(t *testing.T) { s.want(got, "", nil) })
 			}
 		})
+	}
+}
+
+func TestARunIsNotStartedAgainstThePolicies(t *testing.T) {
+	verdict := violated(nil)
+	for _, p := range places {
+		planned := func(state v1beta1.State, change func(*v1beta1.UpdateRunStatus)) v1beta1.UpdateRunObject {
+			run := p.new("next").run
+			run.RunSpec().State = state
+			run.RunStatus().Conditions = []metav1.Condition{{Type: v1beta1.RunInitialized, Status: metav1.ConditionTrue}}
+			if change != nil {
+				change(run.RunStatus())
+			}
+			return run
+		}
+		hasMoved := func(status *v1beta1.UpdateRunStatus) {
+			status.Turn = &v1beta1.UpdateRunTurn{State: v1beta1.TurnReleased, Number: 1}
+		}
+		unplanned := func(status *v1beta1.UpdateRunStatus) { status.Conditions = nil }
+		refusal := p.resource("stagedupdateruns", "next") + verdict.Refusal()
+		for name, tt := range map[string]struct {
+			old, run v1beta1.UpdateRunObject
+			want     string
+		}{
+			"started":                      {planned(v1beta1.StateInitialize, nil), planned(v1beta1.StateRun, nil), refusal},
+			"resumed before it has moved":  {planned(v1beta1.StateStop, nil), planned(v1beta1.StateRun, nil), refusal},
+			"resumed after it has moved":   {planned(v1beta1.StateStop, hasMoved), planned(v1beta1.StateRun, hasMoved), ""},
+			"stopped":                      {planned(v1beta1.StateRun, nil), planned(v1beta1.StateStop, nil), ""},
+			"labeled":                      {planned(v1beta1.StateRun, nil), planned(v1beta1.StateRun, nil), ""},
+			"started before it has a plan": {planned(v1beta1.StateInitialize, unplanned), planned(v1beta1.StateRun, unplanned), ""},
+			"a client that empties a plan": {planned(v1beta1.StateInitialize, nil), planned(v1beta1.StateRun, unplanned), refusal},
+		} {
+			t.Run(p.name+"/"+name, func(t *testing.T) {
+				s := newServer(t, judgeFunc(func(run v1beta1.UpdateRunObject) (policy.Verdict, bool, error) {
+					if run.RunSpec().State == v1beta1.StateRun {
+						t.Error("judged by what the request has, not by what is stored")
+					}
+					return violated(nil), true, nil
+				}), fleet(guard(v1alpha1.PolicyRules{}))...)
+				s.want(s.ask(tenant, admission.Update, "", tt.run, tt.old), tt.want, apierrors.IsForbidden)
+			})
+		}
+	}
+}
+
+func TestARollbackThatWouldBeDeniedIsNotRecorded(t *testing.T) {
+	for _, p := range places {
+		moved := func(cluster string) v1beta1.UpdateRunObject {
+			run := p.new("next").run
+			run.RunSpec().PlacementName = "app"
+			run.RunStatus().ResourceSnapshotIndexUsed = "1"
+			run.RunStatus().StagesStatus = []v1beta1.StageUpdatingStatus{{StageName: "a", Clusters: []v1beta1.ClusterUpdatingStatus{
+				{ClusterName: cluster, PreviousResourceSnapshotIndex: ptr.To("0")},
+			}}}
+			return run
+		}
+		denied := p.resource("stagedupdateruns", "next") + `stage "a" (1 cluster, 1 protected): no version may reach prod1, nor an earlier one: ` +
+			"a user who may override the policy can create a run with rollbackOf and policyOverride" + guarded
+		for name, tt := range map[string]struct {
+			rules   v1alpha1.PolicyRules
+			cluster string
+			want    string
+		}{
+			"denied":          {v1alpha1.PolicyRules{Deny: true}, "prod1", denied},
+			"of others":       {v1alpha1.PolicyRules{Deny: true}, "canary1", ""},
+			"by another rule": {v1alpha1.PolicyRules{Approval: &v1alpha1.ApprovalRule{}}, "prod1", ""},
+		} {
+			t.Run(p.name+"/"+name, func(t *testing.T) {
+				s := newServer(t, judgeFunc(func(v1beta1.UpdateRunObject) (policy.Verdict, bool, error) { panic("asked") }),
+					append(fleet(guard(tt.rules)), moved(tt.cluster), p.placement(external))...)
+				asked := &v1beta1.UpdateRunOperation{ObjectMeta: metav1.ObjectMeta{Namespace: p.namespace, Name: "next"}}
+				a := admission.NewAttributesRecord(asked, nil, v1beta1.SchemeGroupVersion.WithKind("UpdateRunOperation"), p.namespace, "next",
+					v1beta1.SchemeGroupVersion.WithResource(strings.TrimSuffix(strings.Fields(p.resource("stagedupdateruns", "next"))[0], ".placement.kubernetes-fleet.io")), "rollback", admission.Create, nil, false, tenant)
+				var got answered
+				ctx := warning.WithWarningRecorder(genericapirequest.WithUser(t.Context(), tenant), &got)
+				got.err = s.plugin.Validate(ctx, a, nil)
+				s.want(got, tt.want, apierrors.IsForbidden)
+			})
+		}
 	}
 }
 

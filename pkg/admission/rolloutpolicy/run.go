@@ -6,21 +6,34 @@ package rolloutpolicy
 import (
 	"context"
 	"fmt"
+	"slices"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/labels"
+	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/apimachinery/pkg/util/validation/field"
 	"k8s.io/apiserver/pkg/admission"
 
 	"github.com/stagegate/stagegate/pkg/apis/placement/v1beta1"
+	"github.com/stagegate/stagegate/pkg/client/scoped"
 	"github.com/stagegate/stagegate/pkg/rules/policy"
+	runrules "github.com/stagegate/stagegate/pkg/rules/updaterun"
 )
 
 var overriddenPath = field.NewPath("spec", "policyOverride", "policies")
 
-// validateRun looks at new runs only: what a run is to do cannot change, and when it starts the controller looks once more. A run without
-// a plan yet is let through: what it lacks may turn up, and its initialization judges it then.
+// validateRun looks at runs that are created or started. One without a plan yet is let through: what it lacks may turn up, and its
+// initialization judges it then. When it starts, the controller looks once more.
 func (p *Plugin) validateRun(ctx context.Context, a admission.Attributes, run v1beta1.UpdateRunObject) error {
-	if a.GetOperation() != admission.Create {
+	if a.GetOperation() == admission.Update {
+		old, ok := a.GetOldObject().(v1beta1.UpdateRunObject)
+		if !ok || !starts(old, run) {
+			return nil
+		}
+		// What is to be done is in the status, which this request does not write.
+		run = old
+	} else if a.GetOperation() != admission.Create {
 		return nil
 	}
 	s, err := p.scopeOf(ctx, a)
@@ -39,12 +52,15 @@ func (p *Plugin) validateRun(ctx context.Context, a admission.Attributes, run v1
 	case !known:
 		return nil
 	}
-	idle := idleOverrides(verdict)
-	var more []string
-	for _, err := range idle {
-		more = append(more, err.Detail)
+	if a.GetOperation() == admission.Update {
+		return answer(ctx, a, run.GetName(), verdict)
 	}
-	if err := answer(ctx, a, run.GetName(), verdict, more...); err != nil {
+	idle := p.idleOverrides(s, verdict)
+	var first []string
+	for _, err := range idle {
+		first = append(first, err.Detail)
+	}
+	if err := answer(ctx, a, run.GetName(), verdict, first...); err != nil {
 		return err
 	}
 	if len(idle) > 0 {
@@ -53,11 +69,55 @@ func (p *Plugin) validateRun(ctx context.Context, a admission.Attributes, run v1
 	return nil
 }
 
-// idleOverrides are the names in an override of policies that do not bind the run: misspelled, or meant for another.
-func idleOverrides(verdict policy.Verdict) field.ErrorList {
+// starts reports whether an update starts a planned run that has moved nothing yet.
+func starts(old, run v1beta1.UpdateRunObject) bool {
+	return old.RunSpec().State != v1beta1.StateRun && run.RunSpec().State == v1beta1.StateRun &&
+		runrules.IsPlanned(old.RunStatus()) && !runrules.HasHadTurn(old.RunStatus()) && !runrules.IsOver(old.RunStatus())
+}
+
+// validateRollback refuses the request for a rollback that policies would refuse: it can be made once only.
+func (p *Plugin) validateRollback(ctx context.Context, a admission.Attributes) error {
+	s, err := p.scopeOf(ctx, a)
+	if err != nil || len(s.mayBind) == 0 {
+		return err
+	}
+	api := p.client.PlacementV1beta1()
+	run, err := scoped.RunClient(api, s.namespace).Get(ctx, a.GetName(), metav1.GetOptions{})
+	if apierrors.IsNotFound(err) {
+		return nil
+	}
+	if err != nil {
+		return unavailable(err)
+	}
+	placement, err := scoped.PlacementClient(api, s.namespace).Get(ctx, run.RunSpec().PlacementName, metav1.GetOptions{})
+	if apierrors.IsNotFound(err) {
+		return nil
+	}
+	if err != nil {
+		return unavailable(err)
+	}
+	members, err := p.listMembers()
+	if err != nil {
+		return err
+	}
+	sets := make(map[string]labels.Set, len(members))
+	for name, member := range members {
+		sets[name] = member.Labels
+	}
+	return answer(ctx, a, run.GetName(), policy.Judge(s.binding(placement.GetLabels()), policy.OfRollback(run, sets)))
+}
+
+// idleOverrides are the names in an override that override nothing: misspelled, or meant for another.
+func (p *Plugin) idleOverrides(s *scope, verdict policy.Verdict) field.ErrorList {
 	var idle field.ErrorList
 	for _, name := range verdict.Idle {
-		idle = append(idle, field.Invalid(overriddenPath, name, fmt.Sprintf("%s %s does not bind this run: remove it from %s", policy.KindCluster, name, overriddenPath)))
+		why := fmt.Sprintf("there is no %s %s: correct the name, or remove it from %s", policy.KindCluster, name, overriddenPath)
+		if slices.ContainsFunc(s.mayBind, func(of *policy.Policy) bool { return of.Kind == policy.KindNamespace && of.Name == name }) {
+			why = fmt.Sprintf("%s %s cannot be overridden: a user who may write it in namespace %s can change it", policy.KindNamespace, name, s.namespace)
+		} else if _, err := p.policies.Get(types.NamespacedName{Name: name}); err == nil {
+			why = fmt.Sprintf("%s %s does not bind this run: remove it from %s", policy.KindCluster, name, overriddenPath)
+		}
+		idle = append(idle, field.Invalid(overriddenPath, name, why))
 	}
 	return idle
 }

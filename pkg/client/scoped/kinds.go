@@ -25,9 +25,19 @@ func Placements(api placementclient.PlacementV1beta1Interface, informers placeme
 	return newKind[v1beta1.PlacementObject](v1beta1.SchemeGroupVersion, informers.ClusterResourcePlacements().Informer(), api.ClusterResourcePlacements, informers.ResourcePlacements().Informer(), api.ResourcePlacements)
 }
 
+// PlacementClient reads and writes the placements of a namespace, or the cluster-scoped ones, for those who want no cache of them.
+func PlacementClient(api placementclient.PlacementV1beta1Interface, namespace string) Client[v1beta1.PlacementObject] {
+	return newKind[v1beta1.PlacementObject](v1beta1.SchemeGroupVersion, nil, api.ClusterResourcePlacements, nil, api.ResourcePlacements).Client(namespace)
+}
+
 // Runs are ClusterStagedUpdateRun and StagedUpdateRun.
 func Runs(api placementclient.PlacementV1beta1Interface, informers placementinformers.Interface) Kind[v1beta1.UpdateRunObject] {
 	return newKind[v1beta1.UpdateRunObject](v1beta1.SchemeGroupVersion, informers.ClusterStagedUpdateRuns().Informer(), api.ClusterStagedUpdateRuns, informers.StagedUpdateRuns().Informer(), api.StagedUpdateRuns)
+}
+
+// RunClient reads and writes the runs of a namespace, or the cluster-scoped ones, for those who want no cache of them.
+func RunClient(api placementclient.PlacementV1beta1Interface, namespace string) Client[v1beta1.UpdateRunObject] {
+	return newKind[v1beta1.UpdateRunObject](v1beta1.SchemeGroupVersion, nil, api.ClusterStagedUpdateRuns, nil, api.StagedUpdateRuns).Client(namespace)
 }
 
 // Strategies are ClusterStagedUpdateStrategy and StagedUpdateStrategy.

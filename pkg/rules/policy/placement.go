@@ -7,7 +7,6 @@ import (
 	"fmt"
 
 	"github.com/stagegate/stagegate/pkg/apis/placement/v1beta1"
-	"github.com/stagegate/stagegate/pkg/apis/rollout/v1alpha1"
 	"github.com/stagegate/stagegate/pkg/apis/wording"
 	"github.com/stagegate/stagegate/pkg/rules/strategy"
 )
@@ -16,11 +15,11 @@ import (
 // is asked with the clusters that the placement picks. An override is for runs only.
 func JudgePlacement(binding []*Policy, placement v1beta1.PlacementObject, clusters []strategy.Cluster) Verdict {
 	isExternal := placement.PlacementSpec().Strategy.Type == v1beta1.ExternalRolloutStrategyType
-	return judgeWhole(binding, clusters, func(rules *v1alpha1.PolicyRules, protected []string) string {
+	return judgeWhole(binding, clusters, func(p *Policy, protected []string) string {
 		switch {
-		case rules.Deny:
+		case p.spec.Rules.Deny:
 			return mustNotPick(protected)
-		case rules.Staged && !isExternal:
+		case p.isStaged() && !isExternal:
 			return "spec.strategy.type must be External"
 		}
 		return ""
@@ -30,8 +29,8 @@ func JudgePlacement(binding []*Policy, placement v1beta1.PlacementObject, cluste
 // JudgeRemoval returns what policies that bind a placement say of its deletion, which takes its resources off these clusters at once:
 // where rollouts must be staged, so must their end.
 func JudgeRemoval(binding []*Policy, clusters []strategy.Cluster) Verdict {
-	return judgeWhole(binding, clusters, func(rules *v1alpha1.PolicyRules, protected []string) string {
-		if !rules.Staged {
+	return judgeWhole(binding, clusters, func(p *Policy, protected []string) string {
+		if !p.isStaged() {
 			return ""
 		}
 		return fmt.Sprintf("a run must remove its resources from %s first: change spec.policy so that it does not pick them, and create a run", wording.List(protected))
@@ -39,7 +38,7 @@ func JudgeRemoval(binding []*Policy, clusters []strategy.Cluster) Verdict {
 }
 
 // judgeWhole asks each policy that protects some of the clusters what a placement must change.
-func judgeWhole(binding []*Policy, clusters []strategy.Cluster, demandOf func(rules *v1alpha1.PolicyRules, protected []string) string) Verdict {
+func judgeWhole(binding []*Policy, clusters []strategy.Cluster, demandOf func(p *Policy, protected []string) string) Verdict {
 	var verdict Verdict
 	for _, p := range sorted(binding) {
 		protected := pick(clusters, p.Protects)
@@ -50,7 +49,7 @@ func judgeWhole(binding []*Policy, clusters []strategy.Cluster, demandOf func(ru
 			verdict.add(p.unreadable(), nil)
 			continue
 		}
-		if demand := demandOf(&p.spec.Rules, protected); demand != "" {
+		if demand := demandOf(p, protected); demand != "" {
 			verdict.add(Violation{Policy: p, Where: wherePlacement(protected), Demands: []string{demand}}, nil)
 		}
 	}

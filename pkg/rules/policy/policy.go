@@ -108,6 +108,12 @@ func (p *Policy) Protects(cluster labels.Labels) bool { return p.protects.Matche
 // IsEnforced reports whether a violation is refused, and not only warned of.
 func (p *Policy) IsEnforced() bool { return p.spec.Enforcement != v1alpha1.PolicyEnforcementWarn }
 
+// isStaged reports whether runs alone may move protected clusters. A rule about stages would be none if a placement could do without them.
+func (p *Policy) isStaged() bool {
+	r := &p.spec.Rules
+	return r.Staged || r.Approval != nil || r.Soak != nil || r.MaxConcurrency != nil || r.MaxStageClusters != nil || r.FailurePolicy != nil
+}
+
 // String names the policy, with its description, as messages do.
 func (p *Policy) String() string {
 	name := p.Kind + " " + p.Name

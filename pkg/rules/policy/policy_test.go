@@ -69,7 +69,8 @@ func TestWhatAPolicySaysOfAPlacement(t *testing.T) {
 		"nothing protected":              {"rules: {staged: true, deny: true}", rolling, []string{"canary1", "bare1"}, "", ""},
 		"nothing at all":                 {"rules: {staged: true, deny: true}", rolling, nil, "", ""},
 		"denied":                         {"rules: {deny: true, staged: false}", external, []string{"prod1", "canary1", "prod2"}, "the placement (protected: prod1, prod2): spec.policy of the placement must not pick prod1, prod2 (ClusterRolloutPolicy p)", ""},
-		"rules about stages say nothing": {"rules: {approval: {}, maxConcurrency: 1, maxStageClusters: 1}", rolling, []string{"prod1", "prod2"}, "", ""},
+		"rules about stages need stages": {"rules: {maxConcurrency: 1}", rolling, []string{"prod1"}, "the placement (protected: prod1): spec.strategy.type must be External (ClusterRolloutPolicy p)",
+			"the placement (protected: prod1): a run must remove its resources from prod1 first: change spec.policy so that it does not pick them, and create a run (ClusterRolloutPolicy p)"},
 		"one that nobody can read":       {"{clusters: {matchExpressions: [{key: a, operator: Like}]}, rules: {maxConcurrency: 1}}", external, []string{"bare1"}, `nobody can tell what the policy demands: whoever may write it must correct spec.clusters: "Like" is not a valid label selector operator (ClusterRolloutPolicy p)`, `nobody can tell what the policy demands: whoever may write it must correct spec.clusters: "Like" is not a valid label selector operator (ClusterRolloutPolicy p)`},
 	} {
 		t.Run(name, func(t *testing.T) {

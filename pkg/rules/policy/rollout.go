@@ -13,6 +13,7 @@ import (
 	"github.com/stagegate/stagegate/pkg/apis/placement/v1beta1"
 	"github.com/stagegate/stagegate/pkg/apis/wording"
 	"github.com/stagegate/stagegate/pkg/rules/strategy"
+	runrules "github.com/stagegate/stagegate/pkg/rules/updaterun"
 )
 
 // Rollout is what a run is to do, as policies look at it.
@@ -52,6 +53,20 @@ func Of(run v1beta1.UpdateRunObject, planned *v1beta1.UpdateRunStatus, members m
 	}
 	if deletion := planned.DeletionStageStatus; deletion != nil && len(deletion.Clusters) > 0 {
 		add(strategy.DeleteStage(spec), deletion, true)
+	}
+	return rollout
+}
+
+// OfRollback returns the rollout that rolls a run back. A cluster that is no member any more has no labels.
+func OfRollback(run v1beta1.UpdateRunObject, members map[string]labels.Set) Rollout {
+	rollout := Rollout{Rollback: true}
+	for _, back := range runrules.TakenBack(run.RunStatus()) {
+		stage := Stage{Config: &v1beta1.StageConfig{Name: run.RunStatus().StagesStatus[back.Index].StageName}}
+		for i := range back.Clusters {
+			name := back.Clusters[i].ClusterName
+			stage.Clusters = append(stage.Clusters, strategy.Cluster{Name: name, Labels: members[name]})
+		}
+		rollout.Stages = append(rollout.Stages, stage)
 	}
 	return rollout
 }
@@ -131,8 +146,11 @@ func (j *judge) where(i int) string {
 func (j *judge) stage(i int) []string {
 	rules, stage := &j.policy.spec.Rules, &j.rollout.Stages[i]
 	// What is denied is to get a version. A placement must be able to leave clusters that it should not be on.
-	if rules.Deny && !stage.Removes {
-		return []string{mustNotPick(pick(stage.Clusters, j.policy.Protects))}
+	switch denied := pick(stage.Clusters, j.policy.Protects); {
+	case rules.Deny && j.rollout.Rollback:
+		return []string{fmt.Sprintf("no version may reach %s, nor an earlier one: a user who may override the policy can create a run with rollbackOf and policyOverride", wording.List(denied))}
+	case rules.Deny && !stage.Removes:
+		return []string{mustNotPick(denied)}
 	}
 	if j.rollout.Rollback {
 		return nil
@@ -178,6 +196,7 @@ func (j *judge) soak() []Violation {
 	whereSoaks := func(stage *Stage, soaking int) string {
 		return fmt.Sprintf("stage %q (%s, %d to soak)", stage.Config.Name, wording.Count(len(stage.Clusters), "cluster"), soaking)
 	}
+	wait := wording.Duration(rule.Duration.Duration)
 	last, lastWhere := -1, ""
 	var late []string
 	for i := range j.rollout.Stages {
@@ -198,11 +217,11 @@ func (j *judge) soak() []Violation {
 	}
 	switch {
 	case len(late) > 0:
-		violate(j.where(first), "%s must be in a stage before it", wording.List(late))
+		violate(j.where(first), "%s must be in a stage before it, with a TimedWait of %s or more (soak: %s)", wording.List(late), wait, j.policy.soaks)
 	case last < 0:
-		violate(j.where(first), "a stage before it must have clusters with %s", j.policy.soaks)
+		violate(j.where(first), "a stage before it must have clusters with %s, with a TimedWait of %s or more", j.policy.soaks, wait)
 	case longestWait(j.rollout.Stages[last:first]) < rule.Duration.Duration:
-		violate(lastWhere, "afterStageTasks must have a TimedWait with waitTime: %s or more", wording.Duration(rule.Duration.Duration))
+		violate(lastWhere, "afterStageTasks must have a TimedWait with waitTime: %s or more", wait)
 	}
 	return violations
 }

@@ -174,10 +174,10 @@ func TestSoak(t *testing.T) {
 	testRules(t, map[string]ruleTest{
 		"canaries first":                  {rule, "stages: [{name: a, clusters: [canary1], " + waits + "}, {name: b, clusters: [prod1]}]", ""},
 		"with an approval beside":         {rule, "stages: [{name: a, clusters: [canary1], afterStageTasks: [{type: Approval}, {type: TimedWait, waitTime: 1h}]}, {name: b, clusters: [prod1]}]", ""},
-		"no canary":                       {rule, "stages: [{name: a, clusters: [bare1], " + waits + "}, {name: b, clusters: [prod1]}]", `stage "b" (1 cluster, 1 protected): a stage before it must have clusters with environment=canary`},
-		"canaries too late":               {rule, "stages: [{name: a, clusters: [prod1], " + waits + "}, {name: b, clusters: [canary1]}]", `stage "a" (1 cluster, 1 protected): canary1 must be in a stage before it`},
-		"canaries in the same stage":      {rule, "stages: [{name: a, clusters: [canary1, prod1], " + waits + "}]", `stage "a" (2 clusters, 1 protected): canary1 must be in a stage before it`},
-		"one canary too late":             {rule, "stages: [{name: a, clusters: [canary1], " + waits + "}, {name: b, clusters: [prod1]}, {name: c, clusters: [prod2]}, {name: d, clusters: [canary2, bare1]}]", `stage "b" (1 cluster, 1 protected): canary2 must be in a stage before it`},
+		"no canary":                       {rule, "stages: [{name: a, clusters: [bare1], " + waits + "}, {name: b, clusters: [prod1]}]", `stage "b" (1 cluster, 1 protected): a stage before it must have clusters with environment=canary, with a TimedWait of 30m or more`},
+		"canaries too late":               {rule, "stages: [{name: a, clusters: [prod1], " + waits + "}, {name: b, clusters: [canary1]}]", `stage "a" (1 cluster, 1 protected): canary1 must be in a stage before it, with a TimedWait of 30m or more (soak: environment=canary)`},
+		"canaries in the same stage":      {rule, "stages: [{name: a, clusters: [canary1, prod1], " + waits + "}]", `stage "a" (2 clusters, 1 protected): canary1 must be in a stage before it, with a TimedWait of 30m or more (soak: environment=canary)`},
+		"one canary too late":             {rule, "stages: [{name: a, clusters: [canary1], " + waits + "}, {name: b, clusters: [prod1]}, {name: c, clusters: [prod2]}, {name: d, clusters: [canary2, bare1]}]", `stage "b" (1 cluster, 1 protected): canary2 must be in a stage before it, with a TimedWait of 30m or more (soak: environment=canary)`},
 		"no wait":                         {rule, "stages: [{name: a, clusters: [canary1, bare1]}, {name: b, clusters: [prod1]}]", `stage "a" (2 clusters, 1 to soak): afterStageTasks must have a TimedWait with waitTime: 30m or more`},
 		"too short a wait":                {rule, "stages: [{name: a, clusters: [canary1], afterStageTasks: [{type: TimedWait, waitTime: 29m59s}]}, {name: b, clusters: [prod1]}]", `stage "a" (1 cluster, 1 to soak): afterStageTasks must have a TimedWait with waitTime: 30m or more`},
 		"an approval is no wait":          {rule, "stages: [{name: a, clusters: [canary1], afterStageTasks: [{type: Approval}]}, {name: b, clusters: [prod1]}]", `stage "a" (1 cluster, 1 to soak): afterStageTasks must have a TimedWait with waitTime: 30m or more`},
@@ -193,7 +193,7 @@ func TestSoak(t *testing.T) {
 		"other clusters may fail":         {rule, "stages: [{name: a, clusters: [canary1], " + waits + "}, {name: b, clusters: [bare1, bare2], failurePolicy: {clusterTimeout: 1m, maxFailures: 1}}, {name: c, clusters: [prod1]}]", ""},
 		"nothing is protected":            {rule, "stages: [{name: a, clusters: [bare1]}]", ""},
 		"only removed from":               {rule, "{stages: [{name: a, clusters: [bare1]}], removal: [prod1]}", ""},
-		"canaries that are only left":     {rule, "{stages: [{name: a, clusters: [prod1]}], removal: [canary1]}", `stage "a" (1 cluster, 1 protected): a stage before it must have clusters with environment=canary`},
+		"canaries that are only left":     {rule, "{stages: [{name: a, clusters: [prod1]}], removal: [canary1]}", `stage "a" (1 cluster, 1 protected): a stage before it must have clusters with environment=canary, with a TimedWait of 30m or more`},
 	})
 }
 
@@ -207,8 +207,8 @@ func TestProtectedClustersSoakForEachOther(t *testing.T) {
 		"they are first":        {rule, "stages: [{name: a, clusters: [first1], " + waits + "}, {name: b, clusters: [prod1]}]", ""},
 		"they are alone":        {rule, "stages: [{name: a, clusters: [first1]}]", ""},
 		"they do not wait":      {rule, "stages: [{name: a, clusters: [first1]}, {name: b, clusters: [prod1]}]", `stage "a" (1 cluster, 1 to soak): afterStageTasks must have a TimedWait with waitTime: 1h or more`},
-		"one is not":            {rule, "stages: [{name: a, clusters: [first1], " + waits + "}, {name: b, clusters: [first2, prod1]}]", `stage "b" (2 clusters, 2 protected): first2 must be in a stage before it`},
-		"they are not there":    {rule, "stages: [{name: a, clusters: [canary1], " + waits + "}, {name: b, clusters: [prod1]}]", `stage "b" (1 cluster, 1 protected): a stage before it must have clusters with ring=first`},
+		"one is not":            {rule, "stages: [{name: a, clusters: [first1], " + waits + "}, {name: b, clusters: [first2, prod1]}]", `stage "b" (2 clusters, 2 protected): first2 must be in a stage before it, with a TimedWait of 1h or more (soak: ring=first)`},
+		"they are not there":    {rule, "stages: [{name: a, clusters: [canary1], " + waits + "}, {name: b, clusters: [prod1]}]", `stage "b" (1 cluster, 1 protected): a stage before it must have clusters with ring=first, with a TimedWait of 1h or more`},
 		"they may fail as well": {rule, "stages: [{name: a, clusters: [first1], failurePolicy: {clusterTimeout: 1m, maxFailures: 1}, " + waits + "}, {name: b, clusters: [prod1]}]", `stage "a" (1 cluster, 1 to soak): failurePolicy must have maxFailures: 0, since protected clusters come after it`},
 	})
 	everything := clusterPolicy(t, "p", "{clusters: {}, rules: {soak: {clusters: {matchLabels: {environment: canary}}, duration: 1h}}}")
@@ -240,7 +240,7 @@ func TestOnlyDenyIsAboutARollback(t *testing.T) {
 		"failurePolicy: {}":   "",
 		"staged: true":        "",
 		"soak: {clusters: {matchLabels: {environment: canary}}, duration: 1h}": "",
-		"deny: true": `stage "a" (2 clusters, 2 protected): spec.policy of the placement must not pick prod1, prod2 (ClusterRolloutPolicy p)`,
+		"deny: true": `stage "a" (2 clusters, 2 protected): no version may reach prod1, prod2, nor an earlier one: a user who may override the policy can create a run with rollbackOf and policyOverride (ClusterRolloutPolicy p)`,
 	} {
 		verdict := Judge([]*Policy{clusterPolicy(t, "p", fmt.Sprintf("rules: {%s}", rules))}, rollback)
 		if verdict.Refusal() != want {

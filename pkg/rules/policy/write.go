@@ -92,7 +92,7 @@ func JudgeWrite(binding []*Policy, placement v1beta1.PlacementObject, reach Reac
 		if p.spec.Rules.Deny && len(named) > 0 {
 			violation.Demands = append(violation.Demands, mustNotPick(named))
 		}
-		if p.spec.Rules.Staged && !isExternal {
+		if p.isStaged() && !isExternal {
 			violation.Demands = append(violation.Demands, "spec.strategy.type must be External")
 		}
 		switch {

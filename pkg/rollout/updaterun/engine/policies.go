@@ -30,7 +30,7 @@ func (s *step) mayStart() bool {
 	}
 	if refusal := verdict.Refusal(); refusal != "" {
 		message := runrules.Wrap(runrules.Aborted, runrules.ClientError,
-			fmt.Sprintf("rollout policies refuse by now what was planned: %s; create a new run", refusal))
+			fmt.Sprintf("the rollout policies of now refuse the plan: %s; create a new run that meets them", refusal))
 		s.end(reasonRunPolicyChanged, messageRunFailed, message)
 		s.warn(eventPolicyChanged, message)
 		return false

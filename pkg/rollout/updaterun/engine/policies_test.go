@@ -216,8 +216,8 @@ func (f *fixture) governedBy(policies ...*policy.Policy) {
 const changed = "False UpdateRunPolicyChanged: "
 
 func TestARunIsJudgedOnceMoreUntilItStarts(t *testing.T) {
-	refused := changed + "cannot continue the updateRun: failed to process the request due to a client error: rollout policies refuse by now what was planned: " +
-		lacksApproval + "; create a new run"
+	refused := changed + "cannot continue the updateRun: failed to process the request due to a client error: the rollout policies of now refuse the plan: " +
+		lacksApproval + "; create a new run that meets them"
 	tests := map[string]struct {
 		// before is what happens until the policy is made, and after what happens then.
 		before, after func(f *fixture)

@@ -35,9 +35,13 @@ func (g *Governance) Judge(run v1beta1.UpdateRunObject, placement v1beta1.Placem
 	return policy.Judge(policy.Binding(g.Policies, subject), policy.Of(run, planned, members)), nil
 }
 
-// Judge returns what the policies say of the plan that a run would have now. It needs no inputs, and leaves no trace. known is false where
-// there is no plan. An error says that a plan cannot be judged.
+// Judge returns what the policies say of the plan that a run has, or would have now. It needs no inputs, and leaves no trace. known is
+// false where there is no plan. An error says that a plan cannot be judged.
 func Judge(run v1beta1.UpdateRunObject, world World) (verdict policy.Verdict, known bool, err error) {
+	if world.Placement != nil && runrules.IsPlanned(run.RunStatus()) {
+		verdict, err = world.Judge(run, world.Placement, run.RunStatus())
+		return verdict, err == nil, err
+	}
 	p := planner{run: run, world: world}
 	for _, part := range p.structure() {
 		if part() != nil {
