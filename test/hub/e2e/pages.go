@@ -214,6 +214,7 @@ kubectl wait -n shop rp/web --for=condition=ResourcePlacementScheduled --timeout
 				section: "In an emergency", reason: "Another run moves the placement.",
 				before: "kubectl wait sur/web-1 -n shop --for=jsonpath='{.status.outcome}'=Succeeded --timeout=1m",
 			},
+			mention("kubectl diff"), mention("kubectl apply"),
 		},
 	},
 	{

@@ -234,9 +234,14 @@ func (p policies) plan(t *testing.T, name, placement, strategy string) {
 	p.do(t, policiesTeam, "kubectl wait -n policies sur/"+name+" --for=condition=Initialized")
 }
 
+// startOf is how a planned run is started.
+func startOf(run string) string {
+	return "kubectl patch -n policies sur " + run + ` --type=merge -p '{"spec":{"state":"Run"}}'`
+}
+
 func (p policies) startPlanned(t *testing.T, name string) {
 	t.Helper()
-	p.do(t, policiesTeam, "kubectl patch -n policies sur "+name+` --type=merge -p '{"spec":{"state":"Run"}}'`)
+	p.do(t, policiesTeam, startOf(name))
 }
 
 func (p policies) approve(t *testing.T, request string) {
@@ -412,9 +417,7 @@ func (p policies) testRelabelledBeforeTheStart(t *testing.T) {
 	p.place(t, "before", "member2")
 	p.plan(t, "before", "before", "ungated")
 	p.relabel(t, "member2")
-	p.startPlanned(t, "before")
-	p.ends(t, "before", "Progressing", "UpdateRunPolicyChanged")
-	p.ends(t, "before", "Succeeded", "UpdateRunPolicyChanged", policiesUngated, "create a new run")
+	p.refused(t, policiesTeam, startOf("before"), policiesUngated)
 	p.hasNothing(t, "before", "member2")
 }
 
@@ -431,9 +434,14 @@ func (p policies) testRelabelledMeanwhile(t *testing.T) {
 func (p policies) testLaterPolicy(t *testing.T) {
 	p.place(t, "later", "member2")
 	p.plan(t, "later", "later", "ungated")
+	p.start(t, policiesTeam, "later-waits", "later", "gated")
+	p.do(t, hub.HubName, "kubectl wait -n policies areq/later-waits-before-all --for=create")
 	p.more(t, "e2e-later", "Enforce", "{environment: staging}", "maxStageClusters: 1, approval: {required: 2}")
-	p.startPlanned(t, "later")
-	p.ends(t, "later", "Succeeded", "UpdateRunPolicyChanged", "beforeStageTasks must have an Approval with required: 2 or more (ClusterRolloutPolicy e2e-later)")
+	const missing = "the Approval in beforeStageTasks must have required: 2 or more (ClusterRolloutPolicy e2e-later)"
+	p.refused(t, policiesTeam, startOf("later"), "beforeStageTasks must have an Approval with required: 2 or more (ClusterRolloutPolicy e2e-later)")
+	// One that waits for its first approval has updated nothing yet.
+	p.ends(t, "later-waits", "Progressing", "UpdateRunPolicyChanged")
+	p.ends(t, "later-waits", "Succeeded", "UpdateRunPolicyChanged", missing, "create a new run")
 	p.hasNothing(t, "later", "member2")
 }
 
@@ -512,7 +520,7 @@ func (p policies) testRollback(t *testing.T) {
 	p.has(t, "back", "member3", "value2")
 
 	p.more(t, "e2e-deny", "Enforce", "{policies: prod}", "deny: true")
-	p.refuses(t, policiesTeam, fmt.Sprintf(policiesRun, "back-3", "back", "gated", "Run", ", rollbackOf: back-2"), "spec.policy of the placement must not pick member3 (ClusterRolloutPolicy e2e-deny)")
+	p.refuses(t, policiesTeam, fmt.Sprintf(policiesRun, "back-3", "back", "gated", "Run", ", rollbackOf: back-2"), "no version may reach member3, nor an earlier one", "(ClusterRolloutPolicy e2e-deny)")
 	p.mustRun(t, "kubectl delete clusterrolloutpolicy e2e-deny; kubectl wait clusterrolloutpolicy/e2e-deny --for=delete --timeout=1m")
 	p.apply(t, hub.HubName, fmt.Sprintf(policiesMore, "e2e-deny", "Warn", "{policies: prod}", "deny: true"))
 	p.protects(t, "e2e-deny", 1)
