@@ -16409,7 +16409,7 @@ func schema_pkg_apis_rollout_v1alpha1_PolicyRules(ref common.ReferenceCallback) 
 					},
 					"staged": {
 						SchemaProps: spec.SchemaProps{
-							Description: "staged demands that the strategy of a placement which picks protected clusters is of type External, so that runs alone move them. Such a placement can be deleted only once runs have taken it off the protected clusters, or with its namespace.",
+							Description: "staged demands that the strategy of a placement which picks protected clusters is of type External, so that runs alone move them. Such a placement can be deleted only once runs have taken it off the protected clusters, or with its namespace. All rules but deny demand it too: without runs there are no stages.",
 							Type:        []string{"boolean"},
 							Format:      "",
 						},

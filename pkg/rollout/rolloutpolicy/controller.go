@@ -208,7 +208,7 @@ func (c *Controller) write(ctx context.Context, object v1alpha1.RolloutPolicyObj
 	changed := fleet.Copy(object)
 	status := changed.PolicyStatus()
 	status.ObservedGeneration, status.Governs = object.GetGeneration(), governs
-	condition := effective(p)
+	condition := effective(p, governs)
 	condition.ObservedGeneration, condition.LastTransitionTime = object.GetGeneration(), metav1.NewTime(c.clock.Now())
 	meta.SetStatusCondition(&status.Conditions, condition)
 	if apiequality.Semantic.DeepEqual(object.PolicyStatus(), status) {
@@ -222,7 +222,7 @@ func (c *Controller) write(ctx context.Context, object v1alpha1.RolloutPolicyObj
 }
 
 // effective is the condition of a policy.
-func effective(p *policy.Policy) metav1.Condition {
+func effective(p *policy.Policy, governs v1alpha1.PolicyGoverns) metav1.Condition {
 	if err := p.Err(); err != nil {
 		return metav1.Condition{Type: v1alpha1.PolicyEffective, Status: metav1.ConditionFalse, Reason: v1alpha1.ReasonInvalidSelector,
 			Message: fmt.Sprintf("correct the selector: rollouts to every cluster that the policy may protect are refused until then: %v", err)}
@@ -230,6 +230,9 @@ func effective(p *policy.Policy) metav1.Condition {
 	message := "Rollouts that violate the policy are refused"
 	if !p.IsEnforced() {
 		message = "Rollouts that violate the policy are warned of"
+	}
+	if governs.Clusters == 0 {
+		message += "; it protects no member cluster now: no MemberCluster has labels that spec.clusters selects"
 	}
 	return metav1.Condition{Type: v1alpha1.PolicyEffective, Status: metav1.ConditionTrue, Reason: v1alpha1.ReasonEffective, Message: message}
 }

@@ -219,8 +219,11 @@ func TestAPolicyIsEffectiveUnlessItsSelectorCannotBeRead(t *testing.T) {
 			}
 		}
 		f.protect("guard", prod)
-		want("True", "Effective", "Rollouts that violate the policy are refused", 1)
+		const nothing = "; it protects no member cluster now: no MemberCluster has labels that spec.clusters selects"
+		want("True", "Effective", "Rollouts that violate the policy are refused"+nothing, 1)
 		fleettest.Update(f.World, f.Fleet.Policies, "guard", func(o v1alpha1.RolloutPolicyObject) { o.PolicySpec().Enforcement = v1alpha1.PolicyEnforcementWarn })
+		want("True", "Effective", "Rollouts that violate the policy are warned of"+nothing, 2)
+		f.member("prod1", "prod")
 		want("True", "Effective", "Rollouts that violate the policy are warned of", 2)
 		f.clock.Step(time.Hour)
 		fleettest.Update(f.World, f.Fleet.Policies, "guard", func(o v1alpha1.RolloutPolicyObject) {
