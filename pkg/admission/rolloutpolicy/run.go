@@ -5,6 +5,7 @@ package rolloutpolicy
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 
@@ -49,6 +50,10 @@ func (p *Plugin) validateRun(ctx context.Context, a admission.Attributes, run v1
 		return err
 	case err != nil:
 		return unavailable(err)
+	case !known && a.GetOperation() == admission.Create && run.RunSpec().PolicyOverride != nil:
+		// What the run lacks, somebody else could write in the minute in which it is tried again.
+		return apierrors.NewForbidden(a.GetResource().GroupResource(), run.GetName(),
+			errors.New("nobody can tell what the run overrides before it can be planned: create its placement and strategy first"))
 	case !known:
 		return nil
 	}

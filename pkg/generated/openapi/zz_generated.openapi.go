@@ -4191,6 +4191,14 @@ func schema_pkg_apis_placement_v1_ClusterUpdatingStatus(ref common.ReferenceCall
 							Format:      "",
 						},
 					},
+					"previousApplyType": {
+						SchemaProps: spec.SchemaProps{
+							Description: "previousApplyType is the type of the apply strategy by which the cluster had its previous resource snapshot: with ReportDiff, the snapshot was compared with the cluster and not applied.\n\nPossible enum values:\n - `\"ClientSideApply\"` merges the manifest three ways, with the last one applied as base.\n - `\"ReportDiff\"` writes nothing and reports how the member differs.\n - `\"ServerSideApply\"` lets the member's API server merge by field ownership.",
+							Type:        []string{"string"},
+							Format:      "",
+							Enum:        []interface{}{"ClientSideApply", "ReportDiff", "ServerSideApply"},
+						},
+					},
 					"previousResourceOverrideSnapshots": {
 						VendorExtensible: spec.VendorExtensible{
 							Extensions: spec.Extensions{
@@ -11350,6 +11358,14 @@ func schema_pkg_apis_placement_v1beta1_ClusterUpdatingStatus(ref common.Referenc
 							Description: "previousResourceSnapshotIndex is the index of the resource snapshot that the cluster had when its update began. It is empty if the cluster had none, and absent until the update begins.",
 							Type:        []string{"string"},
 							Format:      "",
+						},
+					},
+					"previousApplyType": {
+						SchemaProps: spec.SchemaProps{
+							Description: "previousApplyType is the type of the apply strategy by which the cluster had its previous resource snapshot: with ReportDiff, the snapshot was compared with the cluster and not applied.\n\nPossible enum values:\n - `\"ClientSideApply\"` merges the manifest three ways, with the last one applied as base.\n - `\"ReportDiff\"` writes nothing and reports how the member differs.\n - `\"ServerSideApply\"` lets the member's API server merge by field ownership.",
+							Type:        []string{"string"},
+							Format:      "",
+							Enum:        []interface{}{"ClientSideApply", "ReportDiff", "ServerSideApply"},
 						},
 					},
 					"previousResourceOverrideSnapshots": {

@@ -25,7 +25,7 @@ type refusals map[string]string
 // policy by changing its strategy. Admission refuses such a placement; this holds for one that was there before, or came past admission. A
 // cluster that leaves, or has left, the fleet is never kept: nothing may be in the way of that.
 func (c *Controller) refusals(placement v1beta1.PlacementObject, bindings []v1beta1.BindingObject) (refusals, error) {
-	policies := policy.NewAll(c.fleet.Policies.All())
+	policies := policy.NewAll(c.fleet.PoliciesFor(placement.GetNamespace()))
 	subject := policy.Subject{
 		Namespace: placement.GetNamespace(), NamespaceLabels: c.fleet.NamespaceLabels(placement.GetNamespace()), PlacementLabels: placement.GetLabels(),
 	}

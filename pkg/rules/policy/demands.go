@@ -129,6 +129,17 @@ func alternatives(actions []v1beta1.FailureAction) string {
 func maxConcurrency(limit *intstr.IntOrString, stage *Stage) string {
 	n := len(stage.Clusters)
 	has, allowed := strategy.Concurrency(stage.Config.MaxConcurrency, n), strategy.Concurrency(limit, n)
+	if policy := stage.FailurePolicy; has <= allowed && policy != nil {
+		// A cluster that has failed makes room for the next one, whether or not it is back.
+		if fails := strategy.MaxFailures(policy.MaxFailures, n); has+fails > allowed && n > allowed {
+			most := "0"
+			if allowed > has {
+				most = fmt.Sprintf("%d or less", allowed-has)
+			}
+			return fmt.Sprintf("failurePolicy%s must have maxFailures: %s, not %s, since a failed cluster makes room for another one: with maxConcurrency it must be at most %s",
+				stage.of(), most, amount(policy.MaxFailures, fails), amount(limit, allowed))
+		}
+	}
 	if has <= allowed {
 		return ""
 	}

@@ -11,6 +11,8 @@ package policy
 
 import (
 	"fmt"
+	"strings"
+	"unicode"
 	"slices"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -99,7 +101,7 @@ func (p *Policy) Err() error { return p.err }
 
 // unreadable is the violation of a policy with an Err, by any rollout.
 func (p *Policy) unreadable() Violation {
-	return Violation{Policy: p, Where: "nobody can tell what the policy demands", Demands: []string{fmt.Sprintf("whoever may write it must correct %v", p.err)}}
+	return Violation{Policy: p, Where: "nobody can tell what the policy demands", Demands: []string{fmt.Sprintf("its owner must correct %v", p.err)}}
 }
 
 // Protects reports whether the policy protects a member cluster with these labels.
@@ -117,8 +119,10 @@ func (p *Policy) isStaged() bool {
 // String names the policy, with its description, as messages do.
 func (p *Policy) String() string {
 	name := p.Kind + " " + p.Name
-	if p.spec.Description != "" {
-		name += ": " + p.spec.Description
+	// The description of a YAML block ends in a new line, which no warning and no table may have.
+	isNoText := func(r rune) bool { return unicode.IsSpace(r) || unicode.IsControl(r) }
+	if words := strings.FieldsFunc(p.spec.Description, isNoText); len(words) > 0 {
+		name += ": " + strings.Join(words, " ")
 	}
 	return name
 }

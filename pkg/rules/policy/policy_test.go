@@ -11,6 +11,7 @@ import (
 	"k8s.io/apimachinery/pkg/labels"
 
 	"github.com/stagegate/stagegate/pkg/apis/placement/v1beta1"
+	"github.com/stagegate/stagegate/pkg/apis/rollout/v1alpha1"
 )
 
 func TestWhomAPolicyBinds(t *testing.T) {
@@ -65,13 +66,13 @@ func TestWhatAPolicySaysOfAPlacement(t *testing.T) {
 			"the placement (protected: prod1): spec.strategy.type must be External (ClusterRolloutPolicy p: Only runs)",
 			"the placement (protected: prod1): a run must remove its resources from prod1 first: change spec.policy so that it does not pick them, and create a run (ClusterRolloutPolicy p: Only runs)",
 		},
-		"the strategy that is none set":  {"rules: {staged: true}", "", []string{"prod1"}, "the placement (protected: prod1): spec.strategy.type must be External (ClusterRolloutPolicy p)", "the placement (protected: prod1): a run must remove its resources from prod1 first: change spec.policy so that it does not pick them, and create a run (ClusterRolloutPolicy p)"},
-		"nothing protected":              {"rules: {staged: true, deny: true}", rolling, []string{"canary1", "bare1"}, "", ""},
-		"nothing at all":                 {"rules: {staged: true, deny: true}", rolling, nil, "", ""},
-		"denied":                         {"rules: {deny: true, staged: false}", external, []string{"prod1", "canary1", "prod2"}, "the placement (protected: prod1, prod2): spec.policy of the placement must not pick prod1, prod2 (ClusterRolloutPolicy p)", ""},
+		"the strategy that is none set": {"rules: {staged: true}", "", []string{"prod1"}, "the placement (protected: prod1): spec.strategy.type must be External (ClusterRolloutPolicy p)", "the placement (protected: prod1): a run must remove its resources from prod1 first: change spec.policy so that it does not pick them, and create a run (ClusterRolloutPolicy p)"},
+		"nothing protected":             {"rules: {staged: true, deny: true}", rolling, []string{"canary1", "bare1"}, "", ""},
+		"nothing at all":                {"rules: {staged: true, deny: true}", rolling, nil, "", ""},
+		"denied":                        {"rules: {deny: true, staged: false}", external, []string{"prod1", "canary1", "prod2"}, "the placement (protected: prod1, prod2): spec.policy of the placement must not pick prod1, prod2 (ClusterRolloutPolicy p)", ""},
 		"rules about stages need stages": {"rules: {maxConcurrency: 1}", rolling, []string{"prod1"}, "the placement (protected: prod1): spec.strategy.type must be External (ClusterRolloutPolicy p)",
 			"the placement (protected: prod1): a run must remove its resources from prod1 first: change spec.policy so that it does not pick them, and create a run (ClusterRolloutPolicy p)"},
-		"one that nobody can read":       {"{clusters: {matchExpressions: [{key: a, operator: Like}]}, rules: {maxConcurrency: 1}}", external, []string{"bare1"}, `nobody can tell what the policy demands: whoever may write it must correct spec.clusters: "Like" is not a valid label selector operator (ClusterRolloutPolicy p)`, `nobody can tell what the policy demands: whoever may write it must correct spec.clusters: "Like" is not a valid label selector operator (ClusterRolloutPolicy p)`},
+		"one that nobody can read": {"{clusters: {matchExpressions: [{key: a, operator: Like}]}, rules: {maxConcurrency: 1}}", external, []string{"bare1"}, `nobody can tell what the policy demands: its owner must correct spec.clusters: "Like" is not a valid label selector operator (ClusterRolloutPolicy p)`, `nobody can tell what the policy demands: its owner must correct spec.clusters: "Like" is not a valid label selector operator (ClusterRolloutPolicy p)`},
 	} {
 		t.Run(name, func(t *testing.T) {
 			policies := []*Policy{clusterPolicy(t, "p", tt.spec)}
@@ -112,7 +113,7 @@ func TestWhatAPolicySaysOfAPlacementThatIsWritten(t *testing.T) {
 		"denied, and to be left":                    {spec: deny, named: []string{"canary1"}, held: []string{"prod1"}},
 		"both":                                      {spec: "rules: {deny: true, staged: true}", rolling: true, named: []string{"prod1"}, refusal: "the placement (protected: prod1): spec.policy of the placement must not pick prod1; spec.strategy.type must be External (ClusterRolloutPolicy p)"},
 		"only warned of":                            {spec: "{enforcement: Warn, rules: {staged: true}}", rolling: true, matched: []string{"prod1"}, warning: "the placement (protected: prod1): spec.strategy.type must be External (ClusterRolloutPolicy p)"},
-		"one that nobody can read":                  {spec: "{clusters: {matchExpressions: [{key: a, operator: Like}]}, rules: {maxConcurrency: 1}}", matched: []string{"bare1"}, refusal: `nobody can tell what the policy demands: whoever may write it must correct spec.clusters: "Like" is not a valid label selector operator (ClusterRolloutPolicy p)`},
+		"one that nobody can read":                  {spec: "{clusters: {matchExpressions: [{key: a, operator: Like}]}, rules: {maxConcurrency: 1}}", matched: []string{"bare1"}, refusal: `nobody can tell what the policy demands: its owner must correct spec.clusters: "Like" is not a valid label selector operator (ClusterRolloutPolicy p)`},
 		"one that nobody can read, and no clusters": {spec: "{clusters: {matchExpressions: [{key: a, operator: Like}]}, rules: {maxConcurrency: 1}}"},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -168,5 +169,16 @@ func TestUnknownLabelsOfANamespaceAreAnError(t *testing.T) {
 		if err := tt.subject.Check(tt.policies); (err != nil) != tt.want {
 			t.Errorf("%s: got %v", name, err)
 		}
+	}
+}
+
+func TestADescriptionIsOneLineInMessages(t *testing.T) {
+	p := New(&v1alpha1.ClusterRolloutPolicy{ObjectMeta: metav1.ObjectMeta{Name: "p"}, Spec: v1alpha1.RolloutPolicySpec{Description: "Production\nneeds \x1b[31mSRE\n"}})
+	if got, want := p.String(), "ClusterRolloutPolicy p: Production needs [31mSRE"; got != want {
+		t.Errorf("got %q, want %q", got, want)
+	}
+	empty := New(&v1alpha1.ClusterRolloutPolicy{ObjectMeta: metav1.ObjectMeta{Name: "p"}, Spec: v1alpha1.RolloutPolicySpec{Description: "\n"}})
+	if got, want := empty.String(), "ClusterRolloutPolicy p"; got != want {
+		t.Errorf("got %q, want %q", got, want)
 	}
 }

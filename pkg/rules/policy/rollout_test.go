@@ -108,18 +108,24 @@ func TestMaxConcurrency(t *testing.T) {
 		return fmt.Sprintf("stages: [{name: a, clusters: [%s]%s}]", strings.Join(names, ", "), concurrency)
 	}
 	testRules(t, map[string]ruleTest{
-		"one at a time if nothing is set":    {"maxConcurrency: 1", plan("", 40), ""},
-		"the same share":                     {"maxConcurrency: 20%", plan(", maxConcurrency: 20%", 40), ""},
-		"a larger share":                     {"maxConcurrency: 20%", plan(", maxConcurrency: 50%", 40), `stage "a" (40 clusters, 40 protected): maxConcurrency must be at most 20% (8 clusters), not 50% (20 clusters)`},
-		"a number for a share":               {"maxConcurrency: 20%", plan(", maxConcurrency: 8", 40), ""},
-		"a number more than the share":       {"maxConcurrency: 20%", plan(", maxConcurrency: 9", 40), `stage "a" (40 clusters, 40 protected): maxConcurrency must be at most 20% (8 clusters), not 9`},
-		"a share for a number":               {"maxConcurrency: 2", plan(", maxConcurrency: 50%", 4), ""},
-		"a share more than the number":       {"maxConcurrency: 2", plan(", maxConcurrency: 75%", 4), `stage "a" (4 clusters, 4 protected): maxConcurrency must be at most 2, not 75% (3 clusters)`},
-		"a number more than the number":      {"maxConcurrency: 2", plan(", maxConcurrency: 3", 4), `stage "a" (4 clusters, 4 protected): maxConcurrency must be at most 2, not 3`},
-		"a share of few clusters is one":     {"maxConcurrency: 20%", plan(", maxConcurrency: 20%", 3), ""},
-		"and no more than one":               {"maxConcurrency: 20%", plan(", maxConcurrency: 2", 3), `stage "a" (3 clusters, 3 protected): maxConcurrency must be at most 20% (1 cluster), not 2`},
-		"different shares of few are one":    {"maxConcurrency: 20%", plan(", maxConcurrency: 60%", 3), ""},
-		"of all clusters of the stage":       {"maxConcurrency: 50%", "stages: [{name: a, clusters: [prod1, canary1, canary2, canary3], maxConcurrency: 2}]", ""},
+		"one at a time if nothing is set": {"maxConcurrency: 1", plan("", 40), ""},
+		"the same share":                  {"maxConcurrency: 20%", plan(", maxConcurrency: 20%", 40), ""},
+		"a larger share":                  {"maxConcurrency: 20%", plan(", maxConcurrency: 50%", 40), `stage "a" (40 clusters, 40 protected): maxConcurrency must be at most 20% (8 clusters), not 50% (20 clusters)`},
+		"a number for a share":            {"maxConcurrency: 20%", plan(", maxConcurrency: 8", 40), ""},
+		"a number more than the share":    {"maxConcurrency: 20%", plan(", maxConcurrency: 9", 40), `stage "a" (40 clusters, 40 protected): maxConcurrency must be at most 20% (8 clusters), not 9`},
+		"a share for a number":            {"maxConcurrency: 2", plan(", maxConcurrency: 50%", 4), ""},
+		"a share more than the number":    {"maxConcurrency: 2", plan(", maxConcurrency: 75%", 4), `stage "a" (4 clusters, 4 protected): maxConcurrency must be at most 2, not 75% (3 clusters)`},
+		"a number more than the number":   {"maxConcurrency: 2", plan(", maxConcurrency: 3", 4), `stage "a" (4 clusters, 4 protected): maxConcurrency must be at most 2, not 3`},
+		"a share of few clusters is one":  {"maxConcurrency: 20%", plan(", maxConcurrency: 20%", 3), ""},
+		"and no more than one":            {"maxConcurrency: 20%", plan(", maxConcurrency: 2", 3), `stage "a" (3 clusters, 3 protected): maxConcurrency must be at most 20% (1 cluster), not 2`},
+		"different shares of few are one": {"maxConcurrency: 20%", plan(", maxConcurrency: 60%", 3), ""},
+		"of all clusters of the stage":    {"maxConcurrency: 50%", "stages: [{name: a, clusters: [prod1, canary1, canary2, canary3], maxConcurrency: 2}]", ""},
+		"failures that make no room":      {"maxConcurrency: 2", plan(", failurePolicy: {clusterTimeout: 1m, maxFailures: 1}", 4), ""},
+		"failures that make too much room": {"maxConcurrency: 1", plan(", failurePolicy: {clusterTimeout: 1m, maxFailures: 100%}", 4),
+			`stage "a" (4 clusters, 4 protected): failurePolicy must have maxFailures: 0, not 100% (4 clusters), since a failed cluster makes room for another one: with maxConcurrency it must be at most 1`},
+		"failures beside others": {"maxConcurrency: 3", plan(", maxConcurrency: 2, failurePolicy: {clusterTimeout: 1m, maxFailures: 2}", 9),
+			`stage "a" (9 clusters, 9 protected): failurePolicy must have maxFailures: 1 or less, not 2, since a failed cluster makes room for another one: with maxConcurrency it must be at most 3`},
+		"no cluster waits for room":          {"maxConcurrency: 2", plan(", maxConcurrency: 2, failurePolicy: {clusterTimeout: 1m, maxFailures: 2}", 2), ""},
 		"a stage that is not governed":       {"maxConcurrency: 1", "stages: [{name: a, clusters: [canary1, canary2], maxConcurrency: 2}]", ""},
 		"the removal is as fast as the last": {"maxConcurrency: 1", "{stages: [{name: a, clusters: [prod3]}, {name: b, maxConcurrency: 100%}], removal: [prod1, prod2]}", "the removal of resources (2 clusters, 2 protected): maxConcurrency of the last stage, which is that of the removal too, must be at most 1, not 100% (2 clusters)"},
 	})
@@ -255,7 +261,7 @@ func TestOnlyDenyIsAboutARollback(t *testing.T) {
 // A policy that nobody can read refuses what it may be about.
 func TestAnUnreadablePolicyRefuses(t *testing.T) {
 	const bad = "{matchExpressions: [{key: environment, operator: Like, values: [prod]}]}"
-	const mend = `nobody can tell what the policy demands: whoever may write it must correct spec.%s: "Like" is not a valid label selector operator (ClusterRolloutPolicy p)`
+	const mend = `nobody can tell what the policy demands: its owner must correct spec.%s: "Like" is not a valid label selector operator (ClusterRolloutPolicy p)`
 	for field, spec := range map[string]string{
 		"clusters":                "{clusters: " + bad + ", rules: {maxConcurrency: 1}}",
 		"rules.soak.clusters":     "rules: {soak: {clusters: " + bad + ", duration: 1h}}",

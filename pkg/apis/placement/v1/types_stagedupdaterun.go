@@ -456,6 +456,12 @@ type ClusterUpdatingStatus struct {
 	// +k8s:optional
 	PreviousResourceSnapshotIndex *string `json:"previousResourceSnapshotIndex,omitempty"`
 
+	// previousApplyType is the type of the apply strategy by which the cluster had its previous resource snapshot: with ReportDiff, the
+	// snapshot was compared with the cluster and not applied.
+	// +optional
+	// +k8s:optional
+	PreviousApplyType ApplyStrategyType `json:"previousApplyType,omitempty"`
+
 	// previousResourceOverrideSnapshots are the ResourceOverride snapshots that were in force on the cluster when its update began.
 	// +optional
 	// +k8s:optional

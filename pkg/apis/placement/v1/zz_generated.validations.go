@@ -2840,6 +2840,36 @@ func Validate_ClusterUpdatingStatus(
 		errs = append(errs, fn(fldPath.Child("previousResourceSnapshotIndex"), obj.PreviousResourceSnapshotIndex, oldVal, oldObj != nil)...)
 	}
 
+	{ // field ClusterUpdatingStatus.PreviousApplyType
+		fn := func(
+			fldPath *field.Path,
+			obj, oldObj *ApplyStrategyType,
+			oldValueCorrelated bool) (errs field.ErrorList) {
+			// don't revalidate unchanged data
+			if oldValueCorrelated && op.Type == operation.Update {
+				if obj == oldObj || (obj != nil && oldObj != nil && *obj == *oldObj) {
+					return nil
+				}
+			}
+			// call field-attached validations
+			earlyReturn := false
+			if e := validate.OptionalValue(ctx, op, fldPath, obj, oldObj).MarkShortCircuit(); len(e) != 0 {
+				earlyReturn = true
+			}
+			if earlyReturn {
+				return // do not proceed
+			}
+			// call the type's validation function
+			errs = append(errs, Validate_ApplyStrategyType(ctx, op, fldPath, obj, oldObj)...)
+			return
+		}
+		oldVal := safe.Field(oldObj,
+			func(oldObj *ClusterUpdatingStatus) *ApplyStrategyType {
+				return &oldObj.PreviousApplyType
+			})
+		errs = append(errs, fn(fldPath.Child("previousApplyType"), &obj.PreviousApplyType, oldVal, oldObj != nil)...)
+	}
+
 	{ // field ClusterUpdatingStatus.PreviousResourceOverrideSnapshots
 		fn := func(
 			fldPath *field.Path,

@@ -29,7 +29,7 @@ func ValidateRolloutPolicy(object v1alpha1.RolloutPolicyObject) field.ErrorList 
 	} else {
 		errs = append(errs, validateMatch(spec.Match, specPath.Child("match"))...)
 	}
-	errs = append(errs, placement.ValidateLabelSelector(spec.Clusters, specPath.Child("clusters"), "the selector of protected clusters is invalid")...)
+	errs = append(errs, validateSelector(spec.Clusters, specPath.Child("clusters"), "the selector of protected clusters is invalid")...)
 	return append(errs, validateRules(&spec.Rules, specPath.Child("rules"))...)
 }
 
@@ -46,12 +46,28 @@ func ValidateRolloutPolicyStatusUpdate(object, _ v1alpha1.RolloutPolicyObject) f
 	return metav1validation.ValidateConditions(object.PolicyStatus().Conditions, statusPath.Child("conditions"))
 }
 
+// maxSelectorValues is how many labels and values a selector may have: every rollout is looked at by all policies that may bind it.
+const maxSelectorValues = 1000
+
+func validateSelector(selector *metav1.LabelSelector, path *field.Path, prefix string) field.ErrorList {
+	if selector != nil {
+		values := len(selector.MatchLabels)
+		for i := range selector.MatchExpressions {
+			values += max(len(selector.MatchExpressions[i].Values), 1)
+		}
+		if values > maxSelectorValues {
+			return field.ErrorList{field.TooMany(path, values, maxSelectorValues).WithOrigin("maxItems")}
+		}
+	}
+	return placement.ValidateLabelSelector(selector, path, prefix)
+}
+
 func validateMatch(match *v1alpha1.PolicyMatch, path *field.Path) field.ErrorList {
 	if match == nil {
 		return nil
 	}
-	errs := placement.ValidateLabelSelector(match.NamespaceSelector, path.Child("namespaceSelector"), "the selector of namespaces is invalid")
-	return append(errs, placement.ValidateLabelSelector(match.PlacementSelector, path.Child("placementSelector"), "the selector of placements is invalid")...)
+	errs := validateSelector(match.NamespaceSelector, path.Child("namespaceSelector"), "the selector of namespaces is invalid")
+	return append(errs, validateSelector(match.PlacementSelector, path.Child("placementSelector"), "the selector of placements is invalid")...)
 }
 
 func validateRules(rules *v1alpha1.PolicyRules, path *field.Path) field.ErrorList {
@@ -83,7 +99,7 @@ func validateSoak(rule *v1alpha1.SoakRule, path *field.Path) field.ErrorList {
 		return nil
 	}
 	clusters := path.Child("clusters")
-	errs := placement.ValidateLabelSelector(rule.Clusters, clusters, "the selector of clusters that have the version first is invalid")
+	errs := validateSelector(rule.Clusters, clusters, "the selector of clusters that have the version first is invalid")
 	if rule.Clusters != nil && len(rule.Clusters.MatchLabels)+len(rule.Clusters.MatchExpressions) == 0 {
 		errs = append(errs, field.Required(clusters, "say by their labels which clusters must have the version first, such as matchLabels: {environment: canary}"))
 	}

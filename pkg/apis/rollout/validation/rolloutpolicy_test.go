@@ -27,8 +27,8 @@ func expect(t *testing.T, errs field.ErrorList, want ...string) {
 	}
 }
 
-func selector(key string, operator metav1.LabelSelectorOperator) *metav1.LabelSelector {
-	return &metav1.LabelSelector{MatchExpressions: []metav1.LabelSelectorRequirement{{Key: key, Operator: operator}}}
+func selector(key string, operator metav1.LabelSelectorOperator, values ...string) *metav1.LabelSelector {
+	return &metav1.LabelSelector{MatchExpressions: []metav1.LabelSelectorRequirement{{Key: key, Operator: operator, Values: values}}}
 }
 
 // full is a spec that has every rule.
@@ -64,6 +64,10 @@ func TestRulesOfPolicies(t *testing.T) {
 		}, nil},
 		{"no rule", func(s *v1alpha1.RolloutPolicySpec) { s.Rules = v1alpha1.PolicyRules{} }, []string{
 			"spec.rules: Required value: write what the policy demands: deny, staged, approval, soak, maxConcurrency, maxStageClusters, failurePolicy, or several of them",
+		}},
+		{"as many clusters as can be named", func(s *v1alpha1.RolloutPolicySpec) { s.Clusters = selector("name", "In", make([]string, 1000)...) }, nil},
+		{"more clusters than can be named", func(s *v1alpha1.RolloutPolicySpec) { s.Clusters = selector("name", "In", make([]string, 1001)...) }, []string{
+			"spec.clusters: Too many: 1001: must have at most 1000 items",
 		}},
 		{"clusters that cannot be selected", func(s *v1alpha1.RolloutPolicySpec) { s.Clusters = selector("environment", "Is") }, []string{
 			`spec.clusters.matchExpressions[0].operator: Invalid value: "Is": the selector of protected clusters is invalid: not a valid selector operator`,

@@ -983,6 +983,9 @@ var schemaYAML = typed.YAMLObject(`types:
     - name: message
       type:
         scalar: string
+    - name: previousApplyType
+      type:
+        scalar: string
     - name: previousClusterResourceOverrideSnapshots
       type:
         list:
@@ -2997,6 +3000,9 @@ var schemaYAML = typed.YAMLObject(`types:
           keys:
           - type
     - name: message
+      type:
+        scalar: string
+    - name: previousApplyType
       type:
         scalar: string
     - name: previousClusterResourceOverrideSnapshots

@@ -95,6 +95,11 @@ func (a *operationAction) Do(ctx context.Context, run v1beta1.UpdateRunObject, a
 		// A client that writes back what it has read asks for nothing.
 		return read, false, nil
 	}
+	if a.operation == v1beta1.OperationResume {
+		if err := (overrides{resource: a.resource, authorizer: a.authorizer}).authorizeStart(ctx, run); err != nil {
+			return nil, false, err
+		}
+	}
 	stored, err := a.refuse(run, &asked.Spec, asker.GetName())
 	if err != nil {
 		return nil, false, apierrors.NewConflict(a.resource, run.GetName(), err)

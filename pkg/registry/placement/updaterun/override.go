@@ -21,6 +21,7 @@ import (
 	"github.com/stagegate/stagegate/pkg/apis/rollout/v1alpha1"
 	"github.com/stagegate/stagegate/pkg/apis/wording"
 	registry "github.com/stagegate/stagegate/pkg/registry/placement"
+	runrules "github.com/stagegate/stagegate/pkg/rules/updaterun"
 )
 
 const (
@@ -32,7 +33,7 @@ const (
 	overrideAnnotation = v1alpha1.GroupName + "/policy-override"
 )
 
-// overrides decide who may create runs that override policies. The initialization of a run trusts its spec.policyOverride, so the question
+// overrides decide who may create and start runs that override policies. The initialization of a run trusts its spec.policyOverride, so the question
 // is asked where no flag turns it off, and of all that a webhook may have added.
 type overrides struct {
 	resource   schema.GroupResource
@@ -50,6 +51,31 @@ func (o overrides) authorized(validate rest.ValidateObjectFunc) rest.ValidateObj
 		}
 		return validate(ctx, obj)
 	}
+}
+
+// authorizedStart returns a validation of updates that refuses with Forbidden to start a run with an override that the user may not make:
+// the run may have been left to others, and its creator may have lost the permission since.
+func (o overrides) authorizedStart(validate rest.ValidateObjectUpdateFunc) rest.ValidateObjectUpdateFunc {
+	return func(ctx context.Context, obj, old runtime.Object) error {
+		run, before := obj.(v1beta1.UpdateRunObject), old.(v1beta1.UpdateRunObject)
+		if before.RunSpec().State != v1beta1.StateRun && run.RunSpec().State == v1beta1.StateRun {
+			if err := o.authorizeStart(ctx, before); err != nil {
+				return err
+			}
+		}
+		if validate == nil {
+			return nil
+		}
+		return validate(ctx, obj, old)
+	}
+}
+
+// authorizeStart is authorize for a run that has moved nothing yet.
+func (o overrides) authorizeStart(ctx context.Context, run v1beta1.UpdateRunObject) error {
+	if runrules.HasHadTurn(run.RunStatus()) {
+		return nil
+	}
+	return o.authorize(ctx, run)
 }
 
 func (o overrides) authorize(ctx context.Context, run v1beta1.UpdateRunObject) error {
@@ -87,7 +113,7 @@ func (o overrides) authorize(ctx context.Context, run v1beta1.UpdateRunObject) e
 	if len(missing) == 0 {
 		return nil
 	}
-	refusal := fmt.Errorf("user %q needs the permission to %s %s of the name %s for spec.policyOverride.policies",
+	refusal := fmt.Errorf("user %q needs the permission to %s %s of the name %s for the spec.policyOverride of the run",
 		info.GetName(), overrideVerb, v1alpha1.Resource(overrideResource), wording.List(missing))
 	if reason != "" {
 		refusal = fmt.Errorf("%w: %s", refusal, reason)

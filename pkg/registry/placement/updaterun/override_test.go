@@ -66,7 +66,7 @@ func TestAnOverrideTakesThePermissionOnEachPolicy(t *testing.T) {
 							return
 						}
 						want := s.resource.GroupResource().String() + ` "run" is forbidden: user "alice" needs the permission to override clusterrolloutpolicies.rollout.stagegate.dev` +
-							" of the name " + tt.want + " for spec.policyOverride.policies: no rule allows it"
+							" of the name " + tt.want + " for the spec.policyOverride of the run: no rule allows it"
 						if !apierrors.IsForbidden(err) || err.Error() != want {
 							t.Errorf("got  %v\nwant %s", err, want)
 						}
@@ -85,6 +85,46 @@ func TestARunWithoutAnOverrideTakesNoPermissionOnPolicies(t *testing.T) {
 		s.allowed = func(authorizer.Attributes) bool { return false }
 		if _, err := ways["create"](s.as(alice, ""), s.paths[""].(rest.StandardStorage), newRun(s.resource), nil); err != nil || len(s.asked) > 0 {
 			t.Errorf("asked %v, refused with %v", s.asked, err)
+		}
+	})
+}
+
+// TestARunThatOverridesIsStartedByThoseWhoMay has the creator of a run lose the permission, or leave the start to somebody else.
+func TestARunThatOverridesIsStartedByThoseWhoMay(t *testing.T) {
+	bothScopes(t, func(t *testing.T, s *service) {
+		may := true
+		s.allowed = func(a authorizer.Attributes) bool { return a.GetVerb() != "override" || may }
+		storage := s.paths[""].(rest.StandardStorage)
+		for name, tt := range map[string]struct {
+			state  v1beta1.State
+			change func(v1beta1.UpdateRunObject)
+			may    bool
+			want   bool
+		}{
+			"it is started by a user who may":     {v1beta1.StateInitialize, nil, true, true},
+			"it is started by a user who may not": {v1beta1.StateInitialize, nil, false, false},
+			"it overrides nothing":                {v1beta1.StateInitialize, func(run v1beta1.UpdateRunObject) { run.RunSpec().PolicyOverride = nil }, false, true},
+			"it is stopped":                       {v1beta1.StateRun, nil, false, true},
+		} {
+			t.Run(name, func(t *testing.T) {
+				run := overriding(s, "prod-guard")
+				run.RunSpec().State = tt.state
+				if tt.change != nil {
+					tt.change(run)
+				}
+				may = true
+				if _, err := ways["create"](s.as(alice, ""), storage, run, nil); err != nil {
+					t.Fatal(err)
+				}
+				defer s.delete("run")
+				may = tt.may
+				_, _, err := s.paths[""].(rest.Updater).Update(s.as(alice, ""), "run", changed(func(run v1beta1.UpdateRunObject) {
+					run.RunSpec().State = map[v1beta1.State]v1beta1.State{v1beta1.StateInitialize: v1beta1.StateRun, v1beta1.StateRun: v1beta1.StateStop}[tt.state]
+				}), rest.ValidateAllObjectFunc, rest.ValidateAllObjectUpdateFunc, false, &metav1.UpdateOptions{})
+				if (err == nil) != tt.want || err != nil && !apierrors.IsForbidden(err) {
+					t.Errorf("got %v", err)
+				}
+			})
 		}
 	})
 }

@@ -62,7 +62,7 @@ func (r *REST) Create(ctx context.Context, obj runtime.Object, validate rest.Val
 
 // Update implements rest.Updater. Server-side apply creates through it.
 func (r *REST) Update(ctx context.Context, name string, objInfo rest.UpdatedObjectInfo, createValidation rest.ValidateObjectFunc, updateValidation rest.ValidateObjectUpdateFunc, forceAllowCreate bool, options *metav1.UpdateOptions) (runtime.Object, bool, error) {
-	out, created, err := r.REST.Update(ctx, name, objInfo, r.overrides.authorized(createValidation), updateValidation, forceAllowCreate, options)
+	out, created, err := r.REST.Update(ctx, name, objInfo, r.overrides.authorized(createValidation), r.overrides.authorizedStart(updateValidation), forceAllowCreate, options)
 	if err != nil || !created {
 		return out, created, err
 	}

@@ -136,6 +136,15 @@ func (f *Fleet) WaitForSync(stop <-chan struct{}) bool {
 	return f.Namespaces == nil || cache.WaitForCacheSync(stop, f.Namespaces.Informer().HasSynced)
 }
 
+// PoliciesFor returns the policies that can bind rollouts of a namespace, or cluster-scoped ones.
+func (f *Fleet) PoliciesFor(namespace string) []v1alpha1.RolloutPolicyObject {
+	policies := f.Policies.List("", labels.Everything())
+	if namespace != "" {
+		policies = append(policies, f.Policies.List(namespace, labels.Everything())...)
+	}
+	return policies
+}
+
 // NamespaceLabels returns the labels of a Namespace on the hub, nil where they are not known.
 func (f *Fleet) NamespaceLabels(name string) labels.Set {
 	if f.Namespaces == nil {

@@ -169,6 +169,7 @@ func (s *step) startCluster(stage *v1beta1.StageUpdatingStatus, c *v1beta1.Clust
 		spec := b.BindingSpec()
 		previous := snapshotIndex(s.run, spec.ResourceSnapshotName)
 		c.PreviousResourceSnapshotIndex = &previous
+		c.PreviousApplyType = spec.ApplyStrategy.WithDefaults().Type
 		c.PreviousClusterResourceOverrideSnapshots = spec.ClusterResourceOverrideSnapshots
 		c.PreviousResourceOverrideSnapshots = spec.ResourceOverrideSnapshots
 	}

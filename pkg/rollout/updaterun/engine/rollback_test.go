@@ -296,6 +296,12 @@ func TestWhatKeepsARollbackFromBeingPlanned(t *testing.T) {
 		"nothing touched": {func(f *fixture, _ *v1beta1.ClusterStagedUpdateRun, _ *known) {
 			f.run.Status.StagesStatus[0].Clusters[0].PreviousResourceSnapshotIndex = nil
 		}, engine.ResultFailed, user + "ClusterStagedUpdateRun run has changed no cluster that had another version before"},
+		"a version that a cluster was only compared with": {func(f *fixture, _ *v1beta1.ClusterStagedUpdateRun, _ *known) {
+			f.run.Status.StagesStatus[0].Clusters[0].PreviousApplyType = v1beta1.ApplyStrategyTypeReportDiff
+		}, engine.ResultFailed, user + "cluster a1 was only compared with resource snapshot 0, by the applyStrategy ReportDiff, and did not have it: create a run for the version that it is to have"},
+		"a placement that only compares by now": {func(_ *fixture, _ *v1beta1.ClusterStagedUpdateRun, w *known) {
+			w.Placement.PlacementSpec().Strategy.ApplyStrategy = &v1beta1.ApplyStrategy{Type: v1beta1.ApplyStrategyTypeReportDiff}
+		}, engine.ResultFailed, user + "the applyStrategy of the placement is ReportDiff, which brings nothing back: set another one and create the run again"},
 		"a version that is gone": {func(_ *fixture, _ *v1beta1.ClusterStagedUpdateRun, w *known) { w.Snapshots = nil },
 			engine.ResultFailed, user + "cluster a1 had resource snapshot 0, which is not kept any more"},
 		"moved since": {func(f *fixture, _ *v1beta1.ClusterStagedUpdateRun, _ *known) {

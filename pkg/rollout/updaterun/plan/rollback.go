@@ -57,6 +57,9 @@ func (p *planner) planRollback() error {
 	if err := p.movedSince(earlier); err != nil {
 		return err
 	}
+	if err := p.wereApplied(earlier); err != nil {
+		return err
+	}
 	p.warnOfFirstVersions(earlier)
 	return nil
 }
@@ -71,6 +74,26 @@ func (p *planner) movedSince(earlier v1beta1.UpdateRunObject) error {
 		cluster := b.BindingSpec().TargetCluster
 		if name, number := bindingrules.LastMove(b); number > turn.Number && name != earlier.GetName() && slices.Contains(p.targets, cluster) {
 			return final(runrules.Invalid, runrules.ClientError, runrules.MessageMovedSince(p.run, name, cluster, earlier.GetName()))
+		}
+	}
+	return nil
+}
+
+// wereApplied refuses to apply what clusters were only compared with, and to compare where something is to be brought back. A run of
+// before this was recorded counts as one that applied.
+func (p *planner) wereApplied(earlier v1beta1.UpdateRunObject) error {
+	compares := p.status.ApplyStrategy.Type == v1beta1.ApplyStrategyTypeReportDiff
+	for _, stage := range earlier.RunStatus().StagesStatus {
+		for i := range stage.Clusters {
+			c := &stage.Clusters[i]
+			switch compared := c.PreviousApplyType == v1beta1.ApplyStrategyTypeReportDiff; {
+			case compared == compares || !runrules.IsTakenBack(earlier.RunStatus(), c):
+			case compared:
+				return final(runrules.Invalid, runrules.ClientError, fmt.Sprintf("cluster %s was only compared with resource snapshot %s, by the applyStrategy ReportDiff, "+
+					"and did not have it: create a run for the version that it is to have", c.ClusterName, *c.PreviousResourceSnapshotIndex))
+			default:
+				return final(runrules.Invalid, runrules.ClientError, "the applyStrategy of the placement is ReportDiff, which brings nothing back: set another one and create the run again")
+			}
 		}
 	}
 	return nil

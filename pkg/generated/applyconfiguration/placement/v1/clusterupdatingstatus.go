@@ -6,6 +6,7 @@
 package v1
 
 import (
+	placementv1 "github.com/stagegate/stagegate/pkg/apis/placement/v1"
 	metav1 "k8s.io/client-go/applyconfigurations/meta/v1"
 )
 
@@ -26,6 +27,9 @@ type ClusterUpdatingStatusApplyConfiguration struct {
 	// previousResourceSnapshotIndex is the index of the resource snapshot that the cluster had when its update began.
 	// It is empty if the cluster had none, and absent until the update begins.
 	PreviousResourceSnapshotIndex *string `json:"previousResourceSnapshotIndex,omitempty"`
+	// previousApplyType is the type of the apply strategy by which the cluster had its previous resource snapshot: with ReportDiff, the
+	// snapshot was compared with the cluster and not applied.
+	PreviousApplyType *placementv1.ApplyStrategyType `json:"previousApplyType,omitempty"`
 	// previousResourceOverrideSnapshots are the ResourceOverride snapshots that were in force on the cluster when its update began.
 	PreviousResourceOverrideSnapshots []NamespacedNameApplyConfiguration `json:"previousResourceOverrideSnapshots,omitempty"`
 	// previousClusterResourceOverrideSnapshots are the ClusterResourceOverride snapshots that were in force on the cluster when its
@@ -88,6 +92,14 @@ func (b *ClusterUpdatingStatusApplyConfiguration) WithResourceSnapshotIndex(valu
 // If called multiple times, the PreviousResourceSnapshotIndex field is set to the value of the last call.
 func (b *ClusterUpdatingStatusApplyConfiguration) WithPreviousResourceSnapshotIndex(value string) *ClusterUpdatingStatusApplyConfiguration {
 	b.PreviousResourceSnapshotIndex = &value
+	return b
+}
+
+// WithPreviousApplyType sets the PreviousApplyType field in the declarative configuration to the given value
+// and returns the receiver, so that objects can be built by chaining "With" function invocations.
+// If called multiple times, the PreviousApplyType field is set to the value of the last call.
+func (b *ClusterUpdatingStatusApplyConfiguration) WithPreviousApplyType(value placementv1.ApplyStrategyType) *ClusterUpdatingStatusApplyConfiguration {
+	b.PreviousApplyType = &value
 	return b
 }
 
