@@ -8,12 +8,14 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"time"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/labels"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/apimachinery/pkg/util/validation/field"
+	"k8s.io/apimachinery/pkg/util/wait"
 	"k8s.io/apiserver/pkg/admission"
 
 	"github.com/stagegate/stagegate/pkg/apis/placement/v1beta1"
@@ -23,6 +25,9 @@ import (
 )
 
 var overriddenPath = field.NewPath("spec", "policyOverride", "policies")
+
+// cacheLag is how long a run that overrides policies waits for what it refers to.
+const cacheLag = time.Second
 
 // validateRun looks at runs that are created or started. One without a plan yet is let through: what it lacks may turn up, and its
 // initialization judges it then. When it starts, the controller looks once more.
@@ -45,6 +50,13 @@ func (p *Plugin) validateRun(ctx context.Context, a admission.Attributes, run v1
 		return nil
 	}
 	verdict, known, err := p.judge.Judge(ctx, run)
+	if overrides := run.RunSpec().PolicyOverride != nil; overrides && !known && err == nil {
+		// The strategy may have been written a moment ago, by the same kubectl apply, and be on its way to the cache.
+		_ = wait.PollUntilContextTimeout(ctx, cacheLag/20, cacheLag, false, func(ctx context.Context) (bool, error) {
+			verdict, known, err = p.judge.Judge(ctx, run)
+			return known || err != nil, nil
+		})
+	}
 	switch {
 	case apierrors.ReasonForError(err) != "":
 		return err
