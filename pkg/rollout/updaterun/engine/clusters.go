@@ -164,15 +164,7 @@ func (s *step) startCluster(stage *v1beta1.StageUpdatingStatus, c *v1beta1.Clust
 		return
 	}
 	b, refusal := s.bindings.of(c.ClusterName), ""
-	if c.PreviousResourceSnapshotIndex == nil {
-		// A retry is no other version to go back to.
-		spec := b.BindingSpec()
-		previous := snapshotIndex(s.run, spec.ResourceSnapshotName)
-		c.PreviousResourceSnapshotIndex = &previous
-		c.PreviousApplyType = spec.ApplyStrategy.WithDefaults().Type
-		c.PreviousClusterResourceOverrideSnapshots = spec.ClusterResourceOverrideSnapshots
-		c.PreviousResourceOverrideSnapshots = spec.ResourceOverrideSnapshots
-	}
+	s.recordPrevious(c, snapshotIndex(s.run, b.BindingSpec().ResourceSnapshotName), b.BindingSpec())
 	if s.wants(b, c) && bindingrules.IsRolloutStarted(b) {
 		if bindingrules.IsReady(b) {
 			s.clusterDone(c)

@@ -31,7 +31,8 @@ type World struct {
 
 // Decision is what follows from a look at a run. It is carried out in the order of the fields, and each part only where the parts
 // before it succeeded: the status is written under the resource version of the run that was looked at, which keeps everything else
-// from happening twice or too late. What a crash leaves undone is decided again.
+// from happening twice or too late. What a crash leaves undone is decided again. Events are recorded once the status is written, whatever
+// becomes of the rest: what they tell of is decided.
 type Decision struct {
 	// Status is the run's next status, nil where it stays as it is.
 	Status *v1beta1.UpdateRunStatus

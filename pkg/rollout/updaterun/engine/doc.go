@@ -25,8 +25,8 @@
 //		if d.Status != nil && !writeStatus(run, d.Status) {
 //			continue // somebody else has written the run: nothing else of the decision may be done
 //		}
+//		record(d.Events) // it is decided, whatever becomes of the rest
 //		create(d.Requests); accept(d.Accepts); create(d.Rollback); write(d.Bindings); remove(d.Deletions) // stop at the first error
-//		record(d.Events)
 //		wakeAt(d.WakeAt)
 //	}
 //

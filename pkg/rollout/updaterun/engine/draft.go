@@ -26,7 +26,8 @@ const (
 )
 
 // draft is the next status of a run. It begins as the stored one and shares with it what is not changed: its methods copy what they are to
-// change, and note that there is something to write. Nothing else writes to a status.
+// change, and note that there is something to write. Nothing else writes to a status, but what completes an entry that they have added to
+// the history.
 type draft struct {
 	now        time.Time
 	generation int64
@@ -295,4 +296,16 @@ func timeOf(conditions []metav1.Condition, conditionType string) time.Time {
 		return c.LastTransitionTime.Time
 	}
 	return time.Time{}
+}
+
+// recordPrevious keeps what a cluster had before its update, for a rollback. A retry is no other version to go back to.
+func (d *draft) recordPrevious(c *v1beta1.ClusterUpdatingStatus, index string, had *v1beta1.ResourceBindingSpec) {
+	if c.PreviousResourceSnapshotIndex != nil {
+		return
+	}
+	c.PreviousResourceSnapshotIndex = &index
+	c.PreviousApplyType = had.ApplyStrategy.WithDefaults().Type
+	c.PreviousClusterResourceOverrideSnapshots = had.ClusterResourceOverrideSnapshots
+	c.PreviousResourceOverrideSnapshots = had.ResourceOverrideSnapshots
+	d.changed = true
 }

@@ -28,8 +28,10 @@ const tryingAgain = "; trying again until "
 type Result int
 
 const (
+	// ResultNone is a run that was planned, or given up, before: nothing was attempted.
+	ResultNone Result = iota
 	// ResultInitialized is a run that is planned.
-	ResultInitialized Result = iota
+	ResultInitialized
 	// ResultWaiting is a run that refers to something which may still turn up.
 	ResultWaiting
 	// ResultFailed is a run that will never be planned.
