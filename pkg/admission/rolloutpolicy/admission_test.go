@@ -282,8 +282,8 @@ func TestANewRunIsHeldToThePoliciesThatBindIt(t *testing.T) {
 			"not violated": {policies: []runtime.Object{guard(v1alpha1.PolicyRules{})}, judge: func(v1beta1.UpdateRunObject) (policy.Verdict, bool, error) { return policy.Verdict{}, true, nil }},
 			"no plan yet, and an override": {policies: []runtime.Object{guard(v1alpha1.PolicyRules{})}, override: override,
 				judge: func(v1beta1.UpdateRunObject) (policy.Verdict, bool, error) { return policy.Verdict{}, false, nil },
-				want: p.resource("stagedupdateruns", "next") + "nobody can tell what the run overrides before it can be planned: create its placement and strategy first", isError: apierrors.IsForbidden},
-			"no plan yet":  {policies: []runtime.Object{guard(v1alpha1.PolicyRules{})}, judge: func(v1beta1.UpdateRunObject) (policy.Verdict, bool, error) { return violated(typo), false, nil }},
+				want:  p.resource("stagedupdateruns", "next") + "nobody can tell what the run overrides before it can be planned: create its placement and strategy first", isError: apierrors.IsForbidden},
+			"no plan yet": {policies: []runtime.Object{guard(v1alpha1.PolicyRules{})}, judge: func(v1beta1.UpdateRunObject) (policy.Verdict, bool, error) { return violated(typo), false, nil }},
 			"overridden": {policies: []runtime.Object{guard(v1alpha1.PolicyRules{})}, override: override,
 				judge: func(run v1beta1.UpdateRunObject) (policy.Verdict, bool, error) {
 					return violated(run.RunSpec().PolicyOverride), true, nil

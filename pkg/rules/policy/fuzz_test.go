@@ -241,7 +241,7 @@ func copyOf(r Rollout) Rollout {
 type dice struct{ *rand.Rand }
 
 // n returns a number from 0 to max.
-func (d *dice) n(max int) int { return d.IntN(max + 1) }
+func (d *dice) n(most int) int { return d.IntN(most + 1) }
 
 func (d *dice) oneIn(n int) bool { return d.IntN(n) == 0 }
 

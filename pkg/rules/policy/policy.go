@@ -11,9 +11,9 @@ package policy
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"unicode"
-	"slices"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/labels"

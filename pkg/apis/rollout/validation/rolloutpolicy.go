@@ -11,7 +11,7 @@ import (
 	metav1validation "k8s.io/apimachinery/pkg/apis/meta/v1/validation"
 	"k8s.io/apimachinery/pkg/util/validation/field"
 
-	placement "github.com/stagegate/stagegate/pkg/apis/placement/validation"
+	placementvalidation "github.com/stagegate/stagegate/pkg/apis/placement/validation"
 	"github.com/stagegate/stagegate/pkg/apis/rollout/v1alpha1"
 )
 
@@ -59,7 +59,7 @@ func validateSelector(selector *metav1.LabelSelector, path *field.Path, prefix s
 			return field.ErrorList{field.TooMany(path, values, maxSelectorValues).WithOrigin("maxItems")}
 		}
 	}
-	return placement.ValidateLabelSelector(selector, path, prefix)
+	return placementvalidation.ValidateLabelSelector(selector, path, prefix)
 }
 
 func validateMatch(match *v1alpha1.PolicyMatch, path *field.Path) field.ErrorList {
@@ -77,7 +77,7 @@ func validateRules(rules *v1alpha1.PolicyRules, path *field.Path) field.ErrorLis
 	}
 	errs := validateApproval(rules.Approval, path.Child("approval"))
 	errs = append(errs, validateSoak(rules.Soak, path.Child("soak"))...)
-	errs = append(errs, placement.ValidateMaxConcurrency(rules.MaxConcurrency, path.Child("maxConcurrency"))...)
+	errs = append(errs, placementvalidation.ValidateMaxConcurrency(rules.MaxConcurrency, path.Child("maxConcurrency"))...)
 	return append(errs, validateFailurePolicy(rules.FailurePolicy, path.Child("failurePolicy"))...)
 }
 
@@ -87,7 +87,7 @@ func validateApproval(rule *v1alpha1.ApprovalRule, path *field.Path) field.Error
 	}
 	var errs field.ErrorList
 	for i, group := range rule.Groups {
-		errs = append(errs, placement.ValidateGroupName(group, path.Child("groups").Index(i))...)
+		errs = append(errs, placementvalidation.ValidateGroupName(group, path.Child("groups").Index(i))...)
 	}
 	return append(errs, validateLongerThanZero(rule.MaxExpiresAfter, path, "maxExpiresAfter")...)
 }
@@ -114,7 +114,7 @@ func validateFailurePolicy(rule *v1alpha1.FailurePolicyRule, path *field.Path) f
 		return nil
 	}
 	errs := validateLongerThanZero(rule.MaxClusterTimeout, path, "maxClusterTimeout")
-	return append(errs, placement.ValidateShareOfClusters(rule.MaxFailures, path, "maxFailures")...)
+	return append(errs, placementvalidation.ValidateShareOfClusters(rule.MaxFailures, path, "maxFailures")...)
 }
 
 func validateLongerThanZero(duration *metav1.Duration, path *field.Path, name string) field.ErrorList {
