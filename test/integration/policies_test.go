@@ -210,14 +210,15 @@ func TestPoliciesAreHeldWhenThingsAreWritten(t *testing.T) {
 			for _, args := range [][]string{{"create", "-f", "-"}, {"create", "--dry-run=server", "-f", "-"}, {"apply", "--server-side", "-f", "-"}} {
 				p.refused(p.bob, s.run("next", "fast", prod), mayNot, args...)
 			}
-			p.refused(p.alice, s.run("next", "fast", typo), []string{"(Forbidden)", overTheLimit, "ClusterRolloutPolicy prod-gard does not bind this run: remove it from spec.policyOverride.policies"}, "create", "-f", "-")
+			p.refused(p.alice, s.run("next", "fast", typo), []string{"(Forbidden)", overTheLimit, "there is no ClusterRolloutPolicy prod-gard: correct the name, or remove it from spec.policyOverride.policies"}, "create", "-f", "-")
 			p.until("is invalid", s.run("next", "slow", typo), "create", "--dry-run=server", "-f", "-")
 			p.refused(p.alice, s.run("next", "slow", typo), []string{"is invalid", "spec.policyOverride.policies: Invalid value: \"prod-gard\""}, "create", "-f", "-")
 			if out := p.write(s.run("next", "fast", prod)); !strings.Contains(out, "Warning: "+overTheLimit) {
 				t.Errorf("an override says\n%s", out)
 			}
 			p.refused(p.alice, "", []string{"policyOverride is immutable"}, "patch", runs, "next", "--type=merge", "-p", `{"spec":{"policyOverride":{"reason":"none"}}}`)
-			p.bob.run("patch", runs, "next", "--type=merge", "-p", `{"spec":{"policyOverride":null,"state":"Run"}}`)
+			p.refused(p.bob, "", mayNot, "patch", runs, "next", "--type=merge", "-p", `{"spec":{"state":"Run"}}`)
+			p.alice.run("patch", runs, "next", "--type=merge", "-p", `{"spec":{"policyOverride":null,"state":"Run"}}`)
 			if out := p.alice.run("get", runs, "next", "-o", "jsonpath={.spec.policyOverride.reason} {.spec.state}"); out != "INC-7 hotfix Run" {
 				t.Errorf("a client that drops the override leaves %q", out)
 			}
