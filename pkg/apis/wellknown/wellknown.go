@@ -149,6 +149,10 @@ const NoClusterPicked = "no cluster is picked: "
 // ReasonNothingSelected is the reason of a placement's conditions that are False since its selectors select nothing.
 const ReasonNothingSelected = "NothingSelected"
 
+// ReasonRolloutPolicyViolated is the reason of a RolloutStarted that is False since rollout policies keep a cluster from RollingUpdate. The
+// message is what they refuse.
+const ReasonRolloutPolicyViolated = "RolloutPolicyViolated"
+
 // ReasonClusterUnreachable is the reason of a binding's condition that is False since nothing can be done on the cluster now. Its message
 // is that of the MemberCluster.
 const ReasonClusterUnreachable = "ClusterUnreachable"

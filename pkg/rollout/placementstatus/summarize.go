@@ -13,6 +13,7 @@ import (
 
 	"github.com/stagegate/stagegate/pkg/apis/placement/v1beta1"
 	"github.com/stagegate/stagegate/pkg/apis/wellknown"
+	"github.com/stagegate/stagegate/pkg/apis/wording"
 	bindingrules "github.com/stagegate/stagegate/pkg/rules/binding"
 	"github.com/stagegate/stagegate/pkg/rules/conditions"
 )
@@ -126,6 +127,9 @@ func summarize(placement v1beta1.PlacementObject, w world, now metav1.Time) *v1b
 		default:
 			message = fmt.Sprintf(s.empty, len(clusters))
 		}
+		if kept := keptByPolicies(clusters); i == 0 && kept != "" {
+			message += "; " + kept
+		}
 		if i == 0 && removed != "" && !allHave(way, clusters) {
 			message += "; " + removed
 		}
@@ -175,6 +179,23 @@ func allHave(way []step, clusters []v1beta1.PerClusterPlacementStatus) bool {
 		}
 	}
 	return true
+}
+
+// keptByPolicies names the clusters that rollout policies keep from moving, with what the policies say of the first of them.
+func keptByPolicies(clusters []v1beta1.PerClusterPlacementStatus) string {
+	var kept []string
+	why := ""
+	for i := range clusters {
+		c := meta.FindStatusCondition(clusters[i].Conditions, v1beta1.PlacementRolloutStarted)
+		if c != nil && c.Reason == wellknown.ReasonRolloutPolicyViolated {
+			kept = append(kept, clusters[i].ClusterName)
+			why = cmp.Or(why, c.Message)
+		}
+	}
+	if len(kept) == 0 {
+		return ""
+	}
+	return fmt.Sprintf("rollout policies keep %s: %s", wording.List(kept), why)
 }
 
 // count sums up one step over all clusters: Unknown as long as one has not come to it, False if one failed, else True.

@@ -323,4 +323,8 @@ func TestAClusterThatPoliciesKeepSaysSo(t *testing.T) {
 	if c == nil || c.Reason != "RolloutPolicyViolated" || c.Message != refusal {
 		t.Errorf("the cluster says %v, want the refusal", c)
 	}
+	summary := keptByPolicies([]v1beta1.PerClusterPlacementStatus{entry, {ClusterName: "free"}})
+	if want := "rollout policies keep a: " + refusal; summary != want {
+		t.Errorf("the placement says %q, want %q", summary, want)
+	}
 }

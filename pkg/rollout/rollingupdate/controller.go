@@ -36,8 +36,6 @@ const (
 	messageStarted   = "Detected the new changes on the resources and started the rollout process"
 	reasonNotStarted = "RolloutNotStartedYet"
 	messageHeld      = "The rollout is being blocked by the rollout strategy"
-	// reasonPolicyViolated is a cluster that rollout policies keep from being moved; the message is what they refuse.
-	reasonPolicyViolated = "RolloutPolicyViolated"
 )
 
 // Controller moves clusters.
@@ -105,11 +103,11 @@ func (c *Controller) keep(ctx context.Context, kept []v1beta1.BindingObject, ref
 	for _, b := range kept {
 		message := refused[b.BindingSpec().TargetCluster]
 		told := conditions.Find(b.BindingStatus().Conditions, v1beta1.BindingRolloutStarted, b.GetGeneration())
-		if told != nil && told.Reason == reasonPolicyViolated && told.Message == message {
+		if told != nil && told.Reason == wellknown.ReasonRolloutPolicyViolated && told.Message == message {
 			continue
 		}
 		steps = append(steps, func() error {
-			return binding.Hold(ctx, c.fleet.Bindings, b, reasonPolicyViolated, message, c.clock.Now())
+			return binding.Hold(ctx, c.fleet.Bindings, b, wellknown.ReasonRolloutPolicyViolated, message, c.clock.Now())
 		})
 	}
 	return steps
@@ -126,7 +124,7 @@ func (c *Controller) move(ctx context.Context, m moves, want *versions) (steps [
 		// A cluster that goes on with the version it has keeps its conditions; only one that has none is told to wait. What policies kept is
 		// not kept by them any more.
 		told := conditions.Find(b.BindingStatus().Conditions, v1beta1.BindingRolloutStarted, b.GetGeneration())
-		if wasKept := told != nil && told.Reason == reasonPolicyViolated; !wasKept &&
+		if wasKept := told != nil && told.Reason == wellknown.ReasonRolloutPolicyViolated; !wasKept &&
 			(told != nil && told.Status == metav1.ConditionFalse || b.BindingSpec().State == v1beta1.BindingStateBound) {
 			continue
 		}
