@@ -12,6 +12,7 @@ import (
 
 	"github.com/stagegate/stagegate/pkg/apis/placement/v1beta1"
 	snapshotrules "github.com/stagegate/stagegate/pkg/rules/snapshot"
+	runrules "github.com/stagegate/stagegate/pkg/rules/updaterun"
 )
 
 // Nobody approves what RollingUpdate removes from members, so that the placement names it: in an Event when the version is seen, and
@@ -27,7 +28,7 @@ func isNews(placement v1beta1.PlacementObject, index string) bool {
 // rolls reports whether new versions of a placement reach clusters by themselves, and change them.
 func rolls(placement v1beta1.PlacementObject) bool {
 	strategy := &placement.PlacementSpec().Strategy
-	return strategy.Type != v1beta1.ExternalRolloutStrategyType &&
+	return !runrules.IsExternal(placement.PlacementSpec()) &&
 		(strategy.ApplyStrategy == nil || strategy.ApplyStrategy.Type != v1beta1.ApplyStrategyTypeReportDiff)
 }
 

@@ -16,6 +16,7 @@ import (
 	"github.com/stagegate/stagegate/pkg/apis/wording"
 	bindingrules "github.com/stagegate/stagegate/pkg/rules/binding"
 	"github.com/stagegate/stagegate/pkg/rules/conditions"
+	runrules "github.com/stagegate/stagegate/pkg/rules/updaterun"
 )
 
 const reasonExternal = "RolloutControlledByExternalController"
@@ -70,7 +71,7 @@ func summarize(placement v1beta1.PlacementObject, w world, now metav1.Time) *v1b
 		before[status.PerClusterPlacementStatuses[i].ClusterName] = &status.PerClusterPlacementStatuses[i]
 	}
 	wanted := w.latest
-	if spec.Strategy.Type == v1beta1.ExternalRolloutStrategyType {
+	if runrules.IsExternal(spec) {
 		wanted = ""
 	}
 	entries := make([]v1beta1.PerClusterPlacementStatus, 0, len(picked))
@@ -106,7 +107,7 @@ func summarize(placement v1beta1.PlacementObject, w world, now metav1.Time) *v1b
 	}
 
 	snapshot := w.latest
-	if spec.Strategy.Type == v1beta1.ExternalRolloutStrategyType {
+	if runrules.IsExternal(spec) {
 		var undecided string
 		if snapshot, undecided = agreed(picked, clusters); undecided != "" {
 			remove(allSteps[1:])

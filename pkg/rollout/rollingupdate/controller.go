@@ -19,6 +19,7 @@ import (
 	"github.com/stagegate/stagegate/pkg/rollout/internal/fleet"
 	"github.com/stagegate/stagegate/pkg/rollout/internal/reconcile"
 	"github.com/stagegate/stagegate/pkg/rules/conditions"
+	runrules "github.com/stagegate/stagegate/pkg/rules/updaterun"
 )
 
 // Name of the controller.
@@ -73,7 +74,7 @@ func (c *Controller) reconcile(ctx context.Context, key reconcile.Key) (time.Dur
 		return 0, reconcile.IgnoreNotFound(err)
 	}
 	spec := placement.PlacementSpec()
-	if !placement.GetDeletionTimestamp().IsZero() || spec.Strategy.Type == v1beta1.ExternalRolloutStrategyType {
+	if !placement.GetDeletionTimestamp().IsZero() || runrules.IsExternal(spec) {
 		return 0, nil
 	}
 	want, err := c.versions(placement)

@@ -17,6 +17,7 @@ import (
 	bindingrules "github.com/stagegate/stagegate/pkg/rules/binding"
 	overrides "github.com/stagegate/stagegate/pkg/rules/override"
 	snapshotrules "github.com/stagegate/stagegate/pkg/rules/snapshot"
+	runrules "github.com/stagegate/stagegate/pkg/rules/updaterun"
 )
 
 // versions says what each cluster of a placement is to hold: the latest resource snapshot, with the overrides that are in force there.
@@ -129,6 +130,6 @@ func (c *Controller) memberChanged(oldObj, newObj any) []reconcile.Key {
 // rolling are the placements that this controller moves.
 func (c *Controller) rolling() []v1beta1.PlacementObject {
 	return slices.DeleteFunc(c.fleet.Placements.All(), func(p v1beta1.PlacementObject) bool {
-		return p.PlacementSpec().Strategy.Type == v1beta1.ExternalRolloutStrategyType
+		return runrules.IsExternal(p.PlacementSpec())
 	})
 }

@@ -19,6 +19,7 @@ import (
 	"github.com/stagegate/stagegate/pkg/apis/wellknown"
 	"github.com/stagegate/stagegate/pkg/rollout/internal/fleet"
 	"github.com/stagegate/stagegate/pkg/rollout/internal/reconcile"
+	runrules "github.com/stagegate/stagegate/pkg/rules/updaterun"
 )
 
 // Name of the controller.
@@ -125,7 +126,7 @@ func (c *Controller) reconcile(ctx context.Context, key reconcile.Key) (time.Dur
 	if err := c.source.ensurePolicy(ctx, placement); err != nil {
 		return 0, err
 	}
-	if placement.PlacementSpec().Strategy.Type == v1beta1.ExternalRolloutStrategyType && c.mode == OnRun {
+	if runrules.IsExternal(placement.PlacementSpec()) && c.mode == OnRun {
 		c.forget(key)
 		return 0, c.succeed(ctx, placement)
 	}
@@ -188,7 +189,7 @@ func (c *Controller) selectItems(ctx context.Context, placement v1beta1.Placemen
 
 // emptied says that a RollingUpdate placement, which would be rolled out by itself, no longer selects anything.
 func (c *Controller) emptied(ctx context.Context, placement v1beta1.PlacementObject, selected *content) (bool, error) {
-	if len(selected.items) > 0 || placement.PlacementSpec().Strategy.Type == v1beta1.ExternalRolloutStrategyType {
+	if len(selected.items) > 0 || runrules.IsExternal(placement.PlacementSpec()) {
 		return false, nil
 	}
 	list, err := c.source.resources.Read(ctx, reconcile.KeyOf(placement))

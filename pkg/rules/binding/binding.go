@@ -82,6 +82,14 @@ func LastMove(b v1beta1.BindingObject) (run string, turn int64) {
 	return annotations[wellknown.UpdateRunAnnotation], turn
 }
 
+// MovedSince returns the run that has moved the cluster of a binding in a later turn than a run had, empty where none has.
+func MovedSince(b v1beta1.BindingObject, run string, turn int64) string {
+	if name, number := LastMove(b); number > turn && name != run {
+		return name
+	}
+	return ""
+}
+
 // RecordMove makes a run the last to have moved a binding, in a turn.
 func RecordMove(b v1beta1.BindingObject, run string, turn int64) {
 	annotations := b.GetAnnotations()

@@ -138,6 +138,22 @@ func TestTheClusterOfABindingIsPickedUntilThatGoes(t *testing.T) {
 	}
 }
 
+func TestAnotherRunHasMovedAClusterSince(t *testing.T) {
+	b := &v1beta1.ClusterResourceBinding{}
+	RecordMove(b, "s", 8)
+	for want, tt := range map[string]struct {
+		run  string
+		turn int64
+	}{"s": {"r", 7}, "": {"r", 8}} {
+		if got := MovedSince(b, tt.run, tt.turn); got != want {
+			t.Errorf("since turn %d of %s: %q, want %q", tt.turn, tt.run, got, want)
+		}
+	}
+	if got := MovedSince(b, "s", 7); got != "" {
+		t.Errorf("the run itself counts as %q", got)
+	}
+}
+
 func TestTheLastMoveIsThatWhichWasRecorded(t *testing.T) {
 	b := &v1beta1.ClusterResourceBinding{}
 	if run, turn := LastMove(b); run != "" || turn != 0 {

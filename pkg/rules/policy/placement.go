@@ -9,12 +9,13 @@ import (
 	"github.com/stagegate/stagegate/pkg/apis/placement/v1beta1"
 	"github.com/stagegate/stagegate/pkg/apis/wording"
 	"github.com/stagegate/stagegate/pkg/rules/strategy"
+	runrules "github.com/stagegate/stagegate/pkg/rules/updaterun"
 )
 
 // JudgePlacement returns what policies that bind a placement say of it as a whole: rollouts are staged, and reach no denied cluster. It
 // is asked with the clusters that the placement picks. An override is for runs only.
 func JudgePlacement(binding []*Policy, placement v1beta1.PlacementObject, clusters []strategy.Cluster) Verdict {
-	isExternal := placement.PlacementSpec().Strategy.Type == v1beta1.ExternalRolloutStrategyType
+	isExternal := runrules.IsExternal(placement.PlacementSpec())
 	return judgeWhole(binding, clusters, func(p *Policy, protected []string) string {
 		switch {
 		case p.spec.Rules.Deny:

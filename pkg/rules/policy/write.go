@@ -13,6 +13,7 @@ import (
 	"github.com/stagegate/stagegate/pkg/apis/rollout/v1alpha1"
 	"github.com/stagegate/stagegate/pkg/apis/wording"
 	"github.com/stagegate/stagegate/pkg/rules/strategy"
+	runrules "github.com/stagegate/stagegate/pkg/rules/updaterun"
 )
 
 // MayBind reports whether the policy binds the rollouts of some placement of a namespace with these labels on the hub, or of some
@@ -76,7 +77,7 @@ type Reach struct {
 // in any way must be moved by runs, also away. A denied cluster must not be named; one that happens to match is warned of, since a run or
 // the controller that would move it refuses, and one that is held may be left.
 func JudgeWrite(binding []*Policy, placement v1beta1.PlacementObject, reach Reach) Verdict {
-	isExternal := placement.PlacementSpec().Strategy.Type == v1beta1.ExternalRolloutStrategyType
+	isExternal := runrules.IsExternal(placement.PlacementSpec())
 	var verdict Verdict
 	for _, p := range sorted(binding) {
 		named, matched := pick(reach.Named, p.Protects), pick(reach.Matched, p.Protects)

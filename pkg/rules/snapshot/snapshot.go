@@ -23,6 +23,9 @@ func IsMarked(o metav1.Object) bool { return o.GetLabels()[wellknown.LatestSnaps
 
 // IsInForce reports whether a snapshot is marked as the newest and not being deleted. Nothing new is decided by one that is on its way
 // out: another comes in its place.
+//
+// Of policy snapshots, two are in force for a moment while one replaces the other. A plan waits then; scheduling goes by the one made for
+// the placement as it is; the status of the placement reports by either, and again when the other is gone.
 func IsInForce(o metav1.Object) bool { return IsMarked(o) && o.GetDeletionTimestamp() == nil }
 
 // Latest returns the newest master of a placement's resource snapshots, nil as long as there is none. One that is being deleted is

@@ -4,19 +4,22 @@
 package updaterun
 
 import (
+	"cmp"
 	"fmt"
 
 	"github.com/stagegate/stagegate/pkg/apis/placement/v1beta1"
 )
 
+// IsExternal reports whether the clusters of a placement are moved by runs and nothing else.
+func IsExternal(spec *v1beta1.PlacementSpec) bool {
+	return spec.Strategy.Type == v1beta1.ExternalRolloutStrategyType
+}
+
 // CheckExternal returns an error unless the clusters of a placement are moved by runs and nothing else.
 func CheckExternal(placement v1beta1.PlacementObject) error {
-	strategy := placement.PlacementSpec().Strategy.Type
-	switch strategy {
-	case v1beta1.ExternalRolloutStrategyType:
+	if IsExternal(placement.PlacementSpec()) {
 		return nil
-	case "":
-		strategy = v1beta1.RollingUpdateRolloutStrategyType
 	}
+	strategy := cmp.Or(placement.PlacementSpec().Strategy.Type, v1beta1.RollingUpdateRolloutStrategyType)
 	return fmt.Errorf("parent placement does not have an external rollout strategy, current strategy: %s", strategy)
 }

@@ -5,6 +5,7 @@ package updaterun
 
 import (
 	"slices"
+	"strings"
 
 	"k8s.io/apimachinery/pkg/api/meta"
 
@@ -51,13 +52,7 @@ func AreClustersDone(stage *v1beta1.StageUpdatingStatus) bool {
 
 // FailedClusters returns the clusters of a stage that have failed and that nobody has skipped since. They point into the stage.
 func FailedClusters(stage *v1beta1.StageUpdatingStatus) []*v1beta1.ClusterUpdatingStatus {
-	var failed []*v1beta1.ClusterUpdatingStatus
-	for i := range stage.Clusters {
-		if c := &stage.Clusters[i]; HasFailed(c) {
-			failed = append(failed, c)
-		}
-	}
-	return failed
+	return Clusters(stage, HasFailed)
 }
 
 // Names returns the names of clusters.
@@ -95,11 +90,46 @@ func IsInFlight(c *v1beta1.ClusterUpdatingStatus) bool { return IsStarted(c) && 
 
 // HasFailed reports whether a cluster was given up and nobody has skipped it since.
 func HasFailed(c *v1beta1.ClusterUpdatingStatus) bool {
-	return meta.IsStatusConditionFalse(c.Conditions, v1beta1.ClusterSucceeded) && !IsFailureSkipped(c)
+	return WasGivenUp(c) && !IsFailureSkipped(c)
 }
 
 // IsFailureSkipped reports whether somebody has decided to go on without a cluster that had failed.
 func IsFailureSkipped(c *v1beta1.ClusterUpdatingStatus) bool {
 	succeeded := meta.FindStatusCondition(c.Conditions, v1beta1.ClusterSucceeded)
 	return succeeded != nil && succeeded.Reason == wellknown.ReasonClusterFailureSkipped
+}
+
+// WasGivenUp reports whether a cluster was given up, whether or not somebody has skipped it since.
+func WasGivenUp(c *v1beta1.ClusterUpdatingStatus) bool {
+	return meta.IsStatusConditionFalse(c.Conditions, v1beta1.ClusterSucceeded)
+}
+
+// IsLeftOut reports whether a run has gone on without updating a cluster: as somebody asked, or since the cluster has left the fleet or the
+// placement. One that was given up before is not left out, but skipped.
+func IsLeftOut(c *v1beta1.ClusterUpdatingStatus) bool {
+	succeeded := meta.FindStatusCondition(c.Conditions, v1beta1.ClusterSucceeded)
+	return succeeded != nil && succeeded.Reason == wellknown.ReasonClusterSkipped
+}
+
+// IsSkipped reports whether a run has gone on without a cluster, be it left out or given up.
+func IsSkipped(c *v1beta1.ClusterUpdatingStatus) bool { return IsLeftOut(c) || IsFailureSkipped(c) }
+
+// MessageLeftOutAsAsked begins what a cluster says that somebody has left out. The reason is upstream's and the same for one that has left
+// the fleet; the history is no better sign: it drops its oldest entries, and does not name the clusters of a stage that was skipped.
+const MessageLeftOutAsAsked = "Cluster update skipped "
+
+// IsLeftOutAsAsked reports whether somebody has asked to leave a cluster out.
+func IsLeftOutAsAsked(c *v1beta1.ClusterUpdatingStatus) bool {
+	return IsLeftOut(c) && strings.HasPrefix(meta.FindStatusCondition(c.Conditions, v1beta1.ClusterSucceeded).Message, MessageLeftOutAsAsked)
+}
+
+// Clusters returns those clusters of a stage that are so. They point into the stage.
+func Clusters(stage *v1beta1.StageUpdatingStatus, is func(*v1beta1.ClusterUpdatingStatus) bool) []*v1beta1.ClusterUpdatingStatus {
+	var found []*v1beta1.ClusterUpdatingStatus
+	for i := range stage.Clusters {
+		if c := &stage.Clusters[i]; is(c) {
+			found = append(found, c)
+		}
+	}
+	return found
 }

@@ -125,6 +125,29 @@ func TestAClusterHasFailedUntilSomebodySkipsIt(t *testing.T) {
 	}
 }
 
+func TestAClusterIsLeftOutOrGivenUp(t *testing.T) {
+	said := func(c metav1.Condition, message string) metav1.Condition {
+		c.Message = message
+		return c
+	}
+	for name, tt := range map[string]struct {
+		condition                          metav1.Condition
+		leftOut, asAsked, skipped, givenUp bool
+	}{
+		"in flight":              {condition(v1beta1.ClusterStarted, metav1.ConditionTrue, "x"), false, false, false, false},
+		"updated":                {condition(v1beta1.ClusterSucceeded, metav1.ConditionTrue, "x"), false, false, false, false},
+		"left out as asked":      {said(condition(v1beta1.ClusterSucceeded, metav1.ConditionTrue, wellknown.ReasonClusterSkipped), MessageLeftOutAsAsked+"by ann"), true, true, true, false},
+		"has left the fleet":     {said(condition(v1beta1.ClusterSucceeded, metav1.ConditionTrue, wellknown.ReasonClusterSkipped), "Cluster update skipped: it has left"), true, false, true, false},
+		"given up":               {condition(v1beta1.ClusterSucceeded, metav1.ConditionFalse, wellknown.ReasonClusterFailed), false, false, false, true},
+		"given up, then skipped": {condition(v1beta1.ClusterSucceeded, metav1.ConditionFalse, wellknown.ReasonClusterFailureSkipped), false, false, true, true},
+	} {
+		c := &v1beta1.ClusterUpdatingStatus{Conditions: []metav1.Condition{tt.condition}}
+		if IsLeftOut(c) != tt.leftOut || IsLeftOutAsAsked(c) != tt.asAsked || IsSkipped(c) != tt.skipped || WasGivenUp(c) != tt.givenUp {
+			t.Errorf("%s: left out %v, as asked %v, skipped %v, given up %v", name, IsLeftOut(c), IsLeftOutAsAsked(c), IsSkipped(c), WasGivenUp(c))
+		}
+	}
+}
+
 func TestTheCurrentStageIsTheFirstThatIsNotOver(t *testing.T) {
 	over := []metav1.Condition{condition(v1beta1.StageSucceeded, metav1.ConditionTrue, "x")}
 	status := &v1beta1.UpdateRunStatus{StagesStatus: []v1beta1.StageUpdatingStatus{{StageName: "a", Conditions: over}, {StageName: "b"}}}

@@ -11,7 +11,6 @@ import (
 	"k8s.io/apimachinery/pkg/api/meta"
 
 	"github.com/stagegate/stagegate/pkg/apis/placement/v1beta1"
-	"github.com/stagegate/stagegate/pkg/apis/wellknown"
 	runrules "github.com/stagegate/stagegate/pkg/rules/updaterun"
 )
 
@@ -130,9 +129,8 @@ func checkClusters(status *v1beta1.UpdateRunStatus, names []string, rule func(*v
 }
 
 func skippable(stage *v1beta1.StageUpdatingStatus, cluster *v1beta1.ClusterUpdatingStatus) error {
-	succeeded := meta.FindStatusCondition(cluster.Conditions, v1beta1.ClusterSucceeded)
 	switch {
-	case succeeded != nil && (succeeded.Reason == wellknown.ReasonClusterSkipped || succeeded.Reason == wellknown.ReasonClusterFailureSkipped):
+	case runrules.IsSkipped(cluster):
 		return fmt.Errorf("cluster %s is skipped already", cluster.ClusterName)
 	case meta.IsStatusConditionTrue(cluster.Conditions, v1beta1.ClusterSucceeded):
 		return fmt.Errorf("cluster %s is updated already", cluster.ClusterName)

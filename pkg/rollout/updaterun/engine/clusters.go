@@ -5,8 +5,6 @@ package engine
 
 import (
 	"fmt"
-	"slices"
-	"strings"
 
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -261,26 +259,6 @@ func (s *step) onFailure(stage *v1beta1.StageUpdatingStatus, policy *v1beta1.Fai
 	default:
 		s.fail(message)
 	}
-}
-
-// failedClusters are the clusters of a stage that were given up, those that somebody skipped afterwards among them.
-func failedClusters(stage *v1beta1.StageUpdatingStatus) []v1beta1.ClusterUpdatingStatus {
-	return slices.DeleteFunc(slices.Clone(stage.Clusters), func(c v1beta1.ClusterUpdatingStatus) bool {
-		return !meta.IsStatusConditionFalse(c.Conditions, v1beta1.ClusterSucceeded)
-	})
-}
-
-// messageClusterSkipped begins what a cluster says that somebody has left out: one that has left the fleet has the same reason, which is
-// upstream's. The history is no better sign: it drops its oldest entries, and that a stage was skipped does not name the clusters which
-// were not done by then.
-const messageClusterSkipped = "Cluster update skipped "
-
-// skippedClusters are the clusters of a stage that somebody has left out. Those that have left the fleet are none of them.
-func skippedClusters(stage *v1beta1.StageUpdatingStatus) []v1beta1.ClusterUpdatingStatus {
-	return slices.DeleteFunc(slices.Clone(stage.Clusters), func(c v1beta1.ClusterUpdatingStatus) bool {
-		succeeded := meta.FindStatusCondition(c.Conditions, v1beta1.ClusterSucceeded)
-		return succeeded == nil || succeeded.Reason != reasonClusterSkipped || !strings.HasPrefix(succeeded.Message, messageClusterSkipped)
-	})
 }
 
 func namesOf(clusters []v1beta1.ClusterUpdatingStatus) []string {

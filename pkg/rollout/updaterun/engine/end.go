@@ -20,20 +20,20 @@ import (
 func (s *step) succeed() {
 	s.setRunCondition(v1beta1.RunProgressing, metav1.ConditionFalse, reasonRunSucceeded, messageRunDone)
 	reason, message := reasonRunSucceeded, messageRunSucceeded
-	var failed, skipped []v1beta1.ClusterUpdatingStatus
+	var failed, skipped []*v1beta1.ClusterUpdatingStatus
 	for _, stage := range runrules.Stages(&s.status) {
-		failed = append(failed, failedClusters(stage)...)
-		skipped = append(skipped, skippedClusters(stage)...)
+		failed = append(failed, runrules.Clusters(stage, runrules.WasGivenUp)...)
+		skipped = append(skipped, runrules.Clusters(stage, runrules.IsLeftOutAsAsked)...)
 	}
 	withFailures := len(failed)+len(skipped) > 0
 	if withFailures {
 		reason, message = reasonRunSucceededWithFailures, "All stages are completed"
 	}
 	if len(failed) > 0 {
-		message += fmt.Sprintf(", %s failed to update: %s", wording.Count(len(failed), "cluster"), wording.FirstNames(namesOf(failed)))
+		message += fmt.Sprintf(", %s failed to update: %s", wording.Count(len(failed), "cluster"), wording.FirstNames(runrules.Names(failed)))
 	}
 	if len(skipped) > 0 {
-		message += fmt.Sprintf(", %s skipped as asked: %s", wording.Count(len(skipped), "cluster"), wording.FirstNames(namesOf(skipped)))
+		message += fmt.Sprintf(", %s skipped as asked: %s", wording.Count(len(skipped), "cluster"), wording.FirstNames(runrules.Names(skipped)))
 	}
 	s.setRunCondition(v1beta1.RunSucceeded, metav1.ConditionTrue, reason, message)
 	s.release()

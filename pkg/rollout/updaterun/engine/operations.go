@@ -84,7 +84,7 @@ func (s *step) skipAsAsked(c *v1beta1.ClusterUpdatingStatus, entry *v1beta1.Upda
 	switch done := meta.FindStatusCondition(c.Conditions, v1beta1.ClusterSucceeded); {
 	case done == nil:
 		s.say(c, "")
-		s.set(&c.Conditions, v1beta1.ClusterSucceeded, metav1.ConditionTrue, reasonClusterSkipped, messageClusterSkipped+by(entry))
+		s.set(&c.Conditions, v1beta1.ClusterSucceeded, metav1.ConditionTrue, reasonClusterSkipped, runrules.MessageLeftOutAsAsked+by(entry))
 	case runrules.HasFailed(c):
 		s.set(&c.Conditions, v1beta1.ClusterSucceeded, metav1.ConditionFalse, reasonClusterFailureSkipped, done.Message+"; skipped "+by(entry))
 	}

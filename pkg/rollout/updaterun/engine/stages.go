@@ -54,13 +54,8 @@ func (s *step) completeStage(stage *v1beta1.StageUpdatingStatus) {
 	if len(stage.Clusters) == 0 && s.removes(stage) {
 		return
 	}
-	skipped := 0
-	for i := range stage.Clusters {
-		if reasonOf(stage.Clusters[i].Conditions, v1beta1.ClusterSucceeded) == reasonClusterSkipped {
-			skipped++
-		}
-	}
-	failed := len(failedClusters(stage))
+	skipped := len(runrules.Clusters(stage, runrules.IsLeftOut))
+	failed := len(runrules.Clusters(stage, runrules.WasGivenUp))
 	done := wording.Count(len(stage.Clusters)-skipped-failed, "cluster") + " updated"
 	if s.removes(stage) {
 		done = "resources removed from " + wording.Count(len(stage.Clusters)-skipped-failed, "cluster")

@@ -179,7 +179,7 @@ func (s *step) overtaken() string {
 			if b == nil {
 				continue
 			}
-			if other, turn := bindingrules.LastMove(b); turn > number && other != name {
+			if other := bindingrules.MovedSince(b, name, number); other != "" {
 				if name != s.run.GetName() {
 					return runrules.Wrap(runrules.Aborted, runrules.ClientError, runrules.MessageMovedSince(s.run, other, c.ClusterName, name))
 				}

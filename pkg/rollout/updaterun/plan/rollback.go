@@ -72,7 +72,7 @@ func (p *planner) movedSince(earlier v1beta1.UpdateRunObject) error {
 	}
 	for _, b := range p.world.Bindings {
 		cluster := b.BindingSpec().TargetCluster
-		if name, number := bindingrules.LastMove(b); number > turn.Number && name != earlier.GetName() && slices.Contains(p.targets, cluster) {
+		if name := bindingrules.MovedSince(b, earlier.GetName(), turn.Number); name != "" && slices.Contains(p.targets, cluster) {
 			return final(runrules.Invalid, runrules.ClientError, runrules.MessageMovedSince(p.run, name, cluster, earlier.GetName()))
 		}
 	}
