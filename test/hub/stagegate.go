@@ -11,6 +11,7 @@ import (
 	"fmt"
 	"net/http"
 	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"time"
@@ -39,17 +40,6 @@ const (
 )
 
 var (
-	servedVersions = []struct {
-		gv       schema.GroupVersion
-		priority int64
-	}{
-		{schema.GroupVersion{Group: "placement.kubernetes-fleet.io", Version: "v1"}, 20},
-		{schema.GroupVersion{Group: "placement.kubernetes-fleet.io", Version: "v1beta1"}, 10},
-		{schema.GroupVersion{Group: "cluster.kubernetes-fleet.io", Version: "v1"}, 20},
-		{schema.GroupVersion{Group: "cluster.kubernetes-fleet.io", Version: "v1beta1"}, 10},
-		{schema.GroupVersion{Group: "rollout.stagegate.dev", Version: "v1alpha1"}, 10},
-	}
-
 	apiServiceKind     = schema.GroupVersionKind{Group: "apiregistration.k8s.io", Version: "v1", Kind: "APIService"}
 	apiServiceResource = apiServiceKind.GroupVersion().WithResource("apiservices")
 )
@@ -158,7 +148,11 @@ func (e *Environment) register(ctx context.Context, hub *clients) error {
 	objs := []*unstructured.Unstructured{newObject("v1", "Service", serverName, map[string]any{
 		"spec": map[string]any{"type": "ExternalName", "externalName": "localhost"},
 	})}
-	for _, v := range servedVersions {
+	served, err := servedVersions(e.root)
+	if err != nil {
+		return err
+	}
+	for _, v := range served {
 		apiService := newObject(apiServiceKind.GroupVersion().String(), apiServiceKind.Kind, apiServiceName(v.gv), map[string]any{
 			"spec": map[string]any{
 				"group":                v.gv.Group,
@@ -184,7 +178,7 @@ func (e *Environment) register(ctx context.Context, hub *clients) error {
 	ctx, cancel := context.WithTimeout(ctx, registrationTimeout)
 	defer cancel()
 	waiting, waitCtx := errgroup.WithContext(ctx)
-	for _, v := range servedVersions {
+	for _, v := range served {
 		waiting.Go(func() error {
 			return waitFor(waitCtx, hub.dynamic.Resource(apiServiceResource), apiServiceKind.Kind, apiServiceName(v.gv), "Available")
 		})
@@ -192,18 +186,18 @@ func (e *Environment) register(ctx context.Context, hub *clients) error {
 	if err := waiting.Wait(); err != nil {
 		return err
 	}
-	return waitServed(ctx, hub.kube)
+	return waitServed(ctx, hub.kube, served)
 }
 
 // waitServed returns when the hub's discovery lists the served versions, without which kubectl does not know the kinds, and
 // the hub passes requests for them on. Both follow the availability of an APIService by a moment, and there is no event for it.
-func waitServed(ctx context.Context, hub kubernetes.Interface) error {
+func waitServed(ctx context.Context, hub kubernetes.Interface, served []servedVersion) error {
 	var missing []string
 	err := wait.PollUntilContextCancel(ctx, readyInterval, true, func(context.Context) (bool, error) {
 		// The error names groups that did not answer; the lists report whether ours did.
 		_, lists, _ := discovery.ServerGroupsAndResources(hub.Discovery())
 		missing = nil
-		for _, v := range servedVersions {
+		for _, v := range served {
 			gv := v.gv.String()
 			listed := slices.ContainsFunc(lists, func(l *metav1.APIResourceList) bool { return l.GroupVersion == gv })
 			// The lists above come from a cache of the hub's; this is asked of the server itself.
@@ -217,6 +211,33 @@ func waitServed(ctx context.Context, hub kubernetes.Interface) error {
 		return fmt.Errorf("waiting for the hub to serve %s: %w", strings.Join(missing, ", "), err)
 	}
 	return nil
+}
+
+// servedVersion is a version of an API group that the server serves.
+type servedVersion struct {
+	gv       schema.GroupVersion
+	priority int64
+}
+
+// servedVersions returns what the server of a repository serves, from the APIServices that users deploy.
+func servedVersions(root string) ([]servedVersion, error) {
+	apiServices, err := readManifest(filepath.Join(root, "artifacts", "deploy", "base", "apiservices.yaml"))
+	if err != nil {
+		return nil, err
+	}
+	var served []servedVersion
+	for _, apiService := range apiServices {
+		group, _, _ := unstructured.NestedString(apiService.Object, "spec", "group")
+		version, _, _ := unstructured.NestedString(apiService.Object, "spec", "version")
+		// YAML has numbers, which decode as floats.
+		priority, _, _ := unstructured.NestedFieldNoCopy(apiService.Object, "spec", "versionPriority")
+		number, _ := priority.(float64)
+		if group == "" || version == "" || number == 0 {
+			return nil, fmt.Errorf("APIService %s has no group, version or priority", apiService.GetName())
+		}
+		served = append(served, servedVersion{schema.GroupVersion{Group: group, Version: version}, int64(number)})
+	}
+	return served, nil
 }
 
 func apiServiceName(gv schema.GroupVersion) string { return gv.Version + "." + gv.Group }

@@ -128,8 +128,13 @@ func (p *Plugin) Validate(ctx context.Context, a admission.Attributes, _ admissi
 	if a.GetResource().Group != v1beta1.GroupName || registry.IsController(ctx) {
 		return nil
 	}
-	if _, ok := a.GetObject().(*v1beta1.UpdateRunOperation); ok && a.GetSubresource() == "rollback" {
-		return p.validateRollback(ctx, a)
+	if _, ok := a.GetObject().(*v1beta1.UpdateRunOperation); ok {
+		switch a.GetSubresource() {
+		case "rollback":
+			return p.validateRollback(ctx, a)
+		case "resume":
+			return p.validateResume(ctx, a)
+		}
 	}
 	if a.GetSubresource() != "" {
 		return nil

@@ -390,6 +390,41 @@ func TestARunIsNotStartedAgainstThePolicies(t *testing.T) {
 	}
 }
 
+func TestARunIsNotResumedIntoItsFirstClusterAgainstThePolicies(t *testing.T) {
+	verdict := violated(nil)
+	for _, p := range places {
+		for name, tt := range map[string]struct {
+			number int64
+			want   string
+		}{
+			"it has moved nothing": {0, p.resource("stagedupdateruns", "next") + verdict.Refusal()},
+			"it has moved":         {1, ""},
+		} {
+			t.Run(p.name+"/"+name, func(t *testing.T) {
+				run := p.new("next").run
+				run.RunSpec().State = v1beta1.StateStop
+				run.RunStatus().Conditions = []metav1.Condition{{Type: v1beta1.RunInitialized, Status: metav1.ConditionTrue}}
+				run.RunStatus().Turn = &v1beta1.UpdateRunTurn{State: v1beta1.TurnReleased, Number: tt.number}
+				s := newServer(t, judgeFunc(func(v1beta1.UpdateRunObject) (policy.Verdict, bool, error) { return violated(nil), true, nil }),
+					append(fleet(guard(v1alpha1.PolicyRules{})), run)...)
+				s.want(s.operate(p, "resume"), tt.want, apierrors.IsForbidden)
+			})
+		}
+	}
+}
+
+// operate has the plugin validate an operation on the run next.
+func (s *server) operate(p place, subresource string) answered {
+	asked := &v1beta1.UpdateRunOperation{ObjectMeta: metav1.ObjectMeta{Namespace: p.namespace, Name: "next"}}
+	resource, _, _ := strings.Cut(p.resource("stagedupdateruns", "next"), ".")
+	a := admission.NewAttributesRecord(asked, nil, v1beta1.SchemeGroupVersion.WithKind("UpdateRunOperation"), p.namespace, "next",
+		v1beta1.SchemeGroupVersion.WithResource(resource), subresource, admission.Create, nil, false, tenant)
+	var got answered
+	ctx := warning.WithWarningRecorder(genericapirequest.WithUser(s.t.Context(), tenant), &got)
+	got.err = s.plugin.Validate(ctx, a, nil)
+	return got
+}
+
 func TestARollbackThatWouldBeDeniedIsNotRecorded(t *testing.T) {
 	for _, p := range places {
 		moved := func(cluster string) v1beta1.UpdateRunObject {
@@ -415,13 +450,7 @@ func TestARollbackThatWouldBeDeniedIsNotRecorded(t *testing.T) {
 			t.Run(p.name+"/"+name, func(t *testing.T) {
 				s := newServer(t, judgeFunc(func(v1beta1.UpdateRunObject) (policy.Verdict, bool, error) { panic("asked") }),
 					append(fleet(guard(tt.rules)), moved(tt.cluster), p.placement(external))...)
-				asked := &v1beta1.UpdateRunOperation{ObjectMeta: metav1.ObjectMeta{Namespace: p.namespace, Name: "next"}}
-				a := admission.NewAttributesRecord(asked, nil, v1beta1.SchemeGroupVersion.WithKind("UpdateRunOperation"), p.namespace, "next",
-					v1beta1.SchemeGroupVersion.WithResource(strings.TrimSuffix(strings.Fields(p.resource("stagedupdateruns", "next"))[0], ".placement.kubernetes-fleet.io")), "rollback", admission.Create, nil, false, tenant)
-				var got answered
-				ctx := warning.WithWarningRecorder(genericapirequest.WithUser(t.Context(), tenant), &got)
-				got.err = s.plugin.Validate(ctx, a, nil)
-				s.want(got, tt.want, apierrors.IsForbidden)
+				s.want(s.operate(p, "rollback"), tt.want, apierrors.IsForbidden)
 			})
 		}
 	}

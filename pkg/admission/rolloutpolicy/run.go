@@ -88,8 +88,39 @@ func (p *Plugin) validateRun(ctx context.Context, a admission.Attributes, run v1
 
 // starts reports whether an update starts a planned run that has moved nothing yet.
 func starts(old, run v1beta1.UpdateRunObject) bool {
-	return old.RunSpec().State != v1beta1.StateRun && run.RunSpec().State == v1beta1.StateRun &&
-		runrules.IsPlanned(old.RunStatus()) && !runrules.HasHadTurn(old.RunStatus()) && !runrules.IsOver(old.RunStatus())
+	return old.RunSpec().State != v1beta1.StateRun && run.RunSpec().State == v1beta1.StateRun && mayYetStart(old)
+}
+
+// mayYetStart reports whether a run is planned and has moved nothing yet.
+func mayYetStart(run v1beta1.UpdateRunObject) bool {
+	return runrules.IsPlanned(run.RunStatus()) && !runrules.HasHadTurn(run.RunStatus()) && !runrules.IsOver(run.RunStatus())
+}
+
+// validateResume refuses to start a run that was stopped before it had moved anything, as validateRun does.
+func (p *Plugin) validateResume(ctx context.Context, a admission.Attributes) error {
+	s, err := p.scopeOf(ctx, a)
+	if err != nil || len(s.mayBind) == 0 {
+		return err
+	}
+	run, err := scoped.RunClient(p.client.PlacementV1beta1(), s.namespace).Get(ctx, a.GetName(), metav1.GetOptions{})
+	switch {
+	case apierrors.IsNotFound(err):
+		return nil
+	case err != nil:
+		return unavailable(err)
+	case !mayYetStart(run):
+		return nil
+	}
+	verdict, known, err := p.judge.Judge(ctx, run)
+	switch {
+	case apierrors.ReasonForError(err) != "":
+		return err
+	case err != nil:
+		return unavailable(err)
+	case !known:
+		return nil
+	}
+	return answer(ctx, a, run.GetName(), verdict)
 }
 
 // validateRollback refuses the request for a rollback that policies would refuse: it can be made once only.

@@ -4193,7 +4193,7 @@ func schema_pkg_apis_placement_v1_ClusterUpdatingStatus(ref common.ReferenceCall
 					},
 					"previousApplyType": {
 						SchemaProps: spec.SchemaProps{
-							Description: "previousApplyType is the type of the apply strategy by which the cluster had its previous resource snapshot: with ReportDiff, the snapshot was compared with the cluster and not applied.\n\nPossible enum values:\n - `\"ClientSideApply\"` merges the manifest three ways, with the last one applied as base.\n - `\"ReportDiff\"` writes nothing and reports how the member differs.\n - `\"ServerSideApply\"` lets the member's API server merge by field ownership.",
+							Description: "previousApplyType is ReportDiff if the cluster was only compared with its previous resource snapshot, by the apply strategy of that name. It is absent if the snapshot was applied.\n\nPossible enum values:\n - `\"ClientSideApply\"` merges the manifest three ways, with the last one applied as base.\n - `\"ReportDiff\"` writes nothing and reports how the member differs.\n - `\"ServerSideApply\"` lets the member's API server merge by field ownership.",
 							Type:        []string{"string"},
 							Format:      "",
 							Enum:        []interface{}{"ClientSideApply", "ReportDiff", "ServerSideApply"},
@@ -11362,7 +11362,7 @@ func schema_pkg_apis_placement_v1beta1_ClusterUpdatingStatus(ref common.Referenc
 					},
 					"previousApplyType": {
 						SchemaProps: spec.SchemaProps{
-							Description: "previousApplyType is the type of the apply strategy by which the cluster had its previous resource snapshot: with ReportDiff, the snapshot was compared with the cluster and not applied.\n\nPossible enum values:\n - `\"ClientSideApply\"` merges the manifest three ways, with the last one applied as base.\n - `\"ReportDiff\"` writes nothing and reports how the member differs.\n - `\"ServerSideApply\"` lets the member's API server merge by field ownership.",
+							Description: "previousApplyType is ReportDiff if the cluster was only compared with its previous resource snapshot, by the apply strategy of that name. It is absent if the snapshot was applied.\n\nPossible enum values:\n - `\"ClientSideApply\"` merges the manifest three ways, with the last one applied as base.\n - `\"ReportDiff\"` writes nothing and reports how the member differs.\n - `\"ServerSideApply\"` lets the member's API server merge by field ownership.",
 							Type:        []string{"string"},
 							Format:      "",
 							Enum:        []interface{}{"ClientSideApply", "ReportDiff", "ServerSideApply"},

@@ -456,8 +456,8 @@ type ClusterUpdatingStatus struct {
 	// +k8s:optional
 	PreviousResourceSnapshotIndex *string `json:"previousResourceSnapshotIndex,omitempty"`
 
-	// previousApplyType is the type of the apply strategy by which the cluster had its previous resource snapshot: with ReportDiff, the
-	// snapshot was compared with the cluster and not applied.
+	// previousApplyType is ReportDiff if the cluster was only compared with its previous resource snapshot, by the apply strategy of that
+	// name. It is absent if the snapshot was applied.
 	// +optional
 	// +k8s:optional
 	PreviousApplyType ApplyStrategyType `json:"previousApplyType,omitempty"`

@@ -72,7 +72,7 @@ func (a *operationAction) Read(run v1beta1.UpdateRunObject) *v1beta1.UpdateRunOp
 
 // Clear implements store.Action.
 func (a *operationAction) Clear(read *v1beta1.UpdateRunOperation) {
-	read.Spec = v1beta1.UpdateRunOperationSpec{}
+	read.Spec, read.Status = v1beta1.UpdateRunOperationSpec{}, v1beta1.UpdateRunOperationStatus{}
 }
 
 // Columns implements store.Action.

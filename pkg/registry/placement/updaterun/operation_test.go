@@ -226,6 +226,25 @@ func TestAPatchSaysAllThatIsAsked(t *testing.T) {
 	})
 }
 
+// TestTheSameIsAskedOnceMore has a run be stopped, resumed, and stopped for the same reason by the same patch.
+func TestTheSameIsAskedOnceMore(t *testing.T) {
+	bothScopes(t, func(t *testing.T, s *service) {
+		s.run("run", v1beta1.StateRun, underWay())
+		for _, step := range []struct {
+			subresource string
+			want        v1beta1.State
+		}{{"stop", v1beta1.StateStop}, {"resume", v1beta1.StateRun}, {"stop", v1beta1.StateStop}, {"resume", v1beta1.StateRun}} {
+			patch := changed(func(o *v1beta1.UpdateRunOperation) { o.Spec.Reason = "INC-7" })
+			if _, _, err := s.paths[step.subresource].(rest.Updater).Update(s.as(alice, step.subresource), "run", patch, nil, rest.ValidateAllObjectUpdateFunc, false, &metav1.UpdateOptions{}); err != nil {
+				t.Fatal(err)
+			}
+			if got := s.get("run").RunSpec().State; got != step.want {
+				t.Fatalf("after %s the state is %s", step.subresource, got)
+			}
+		}
+	})
+}
+
 func TestWhoAsksForARollbackIsToldItsName(t *testing.T) {
 	bothScopes(t, func(t *testing.T, s *service) {
 		run := s.run("run", v1beta1.StateRun, underWay())

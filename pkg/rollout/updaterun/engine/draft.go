@@ -304,7 +304,9 @@ func (d *draft) recordPrevious(c *v1beta1.ClusterUpdatingStatus, index string, h
 		return
 	}
 	c.PreviousResourceSnapshotIndex = &index
-	c.PreviousApplyType = had.ApplyStrategy.WithDefaults().Type
+	if had.ApplyStrategy != nil && had.ApplyStrategy.Type == v1beta1.ApplyStrategyTypeReportDiff {
+		c.PreviousApplyType = v1beta1.ApplyStrategyTypeReportDiff
+	}
 	c.PreviousClusterResourceOverrideSnapshots = had.ClusterResourceOverrideSnapshots
 	c.PreviousResourceOverrideSnapshots = had.ResourceOverrideSnapshots
 	d.changed = true

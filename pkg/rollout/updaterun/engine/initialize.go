@@ -67,6 +67,10 @@ func Initialize(run v1beta1.UpdateRunObject, world plan.World, inputs plan.Input
 	switch {
 	case err == nil:
 		return s.initialized(&p), nil
+	case errors.As(err, &notYet) && run.RunSpec().PolicyOverride != nil:
+		// In the minute in which it is tried again, others could write what it lacks.
+		s.showProgress(&p.Status)
+		return s.notInitialized(notYet.Message + "; a run that overrides policies is not tried again"), nil
 	case errors.As(err, &notYet):
 		s.showProgress(&p.Status)
 		return s.initializeLater(notYet.Message), nil

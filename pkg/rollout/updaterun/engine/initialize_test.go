@@ -508,6 +508,22 @@ func TestARunShowsHowFarTheLastAttemptGot(t *testing.T) {
 	}
 }
 
+func TestARunThatOverridesPoliciesIsTriedOnce(t *testing.T) {
+	run, w := newRun(), initWorld(1, stage("a"))
+	run.Spec.PolicyOverride = &v1beta1.PolicyOverride{Policies: []string{"guard"}, Reason: "INC-7"}
+	strategy := w.Strategy
+	w.Strategy = nil
+	o := initialize(run, w, simStart)
+	if o.Result != engine.ResultFailed || !strings.HasSuffix(o.Message, "; a run that overrides policies is not tried again") {
+		t.Fatalf("got %+v", o)
+	}
+	run.Status = *roundTrip(o.Decision.Status)
+	w.Strategy = strategy
+	if o := initialize(run, w, simStart.Add(time.Second)); o.Decision.Status != nil {
+		t.Errorf("it takes a strategy that came later: %+v", o)
+	}
+}
+
 func TestARunIsTriedForAMinuteFromTheFirstAttempt(t *testing.T) {
 	run, w := newRun(), initWorld(1, stage("a"))
 	strategy := w.Strategy

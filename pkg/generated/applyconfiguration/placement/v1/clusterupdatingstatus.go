@@ -27,8 +27,8 @@ type ClusterUpdatingStatusApplyConfiguration struct {
 	// previousResourceSnapshotIndex is the index of the resource snapshot that the cluster had when its update began.
 	// It is empty if the cluster had none, and absent until the update begins.
 	PreviousResourceSnapshotIndex *string `json:"previousResourceSnapshotIndex,omitempty"`
-	// previousApplyType is the type of the apply strategy by which the cluster had its previous resource snapshot: with ReportDiff, the
-	// snapshot was compared with the cluster and not applied.
+	// previousApplyType is ReportDiff if the cluster was only compared with its previous resource snapshot, by the apply strategy of that
+	// name. It is absent if the snapshot was applied.
 	PreviousApplyType *placementv1.ApplyStrategyType `json:"previousApplyType,omitempty"`
 	// previousResourceOverrideSnapshots are the ResourceOverride snapshots that were in force on the cluster when its update began.
 	PreviousResourceOverrideSnapshots []NamespacedNameApplyConfiguration `json:"previousResourceOverrideSnapshots,omitempty"`
