@@ -172,10 +172,7 @@ func (p *Plugin) scopeOf(ctx context.Context, a admission.Attributes) (*scope, e
 	if !p.isReady() {
 		return nil, unavailable(errors.New("policies, member clusters and Namespaces are not known yet"))
 	}
-	objects := p.policies.List("", labels.Everything())
-	if namespace != "" {
-		objects = append(objects, p.policies.List(namespace, labels.Everything())...)
-	}
+	objects := p.policies.Covering(namespace)
 	s := &scope{namespace: namespace}
 	if len(objects) == 0 {
 		return s, nil

@@ -65,7 +65,7 @@ func (p *Plugin) validatePlacement(ctx context.Context, a admission.Attributes, 
 // changes reports whether an update changes what policies look at. Any other is let through, so that what an older rule let in can still be
 // labeled and applied again, and its finalizers removed.
 func changes(placement, old v1beta1.PlacementObject) bool {
-	return (runrules.CheckExternal(placement) == nil) != (runrules.CheckExternal(old) == nil) ||
+	return runrules.IsExternal(placement.PlacementSpec()) != runrules.IsExternal(old.PlacementSpec()) ||
 		!apiequality.Semantic.DeepEqual(placement.PlacementSpec().Policy, old.PlacementSpec().Policy)
 }
 

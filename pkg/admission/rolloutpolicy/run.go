@@ -29,48 +29,47 @@ var overriddenPath = field.NewPath("spec", "policyOverride", "policies")
 // cacheLag is how long a run that overrides policies waits for what it refers to.
 const cacheLag = time.Second
 
-// validateRun looks at runs that are created or started. One without a plan yet is let through: what it lacks may turn up, and its
-// initialization judges it then. When it starts, the controller looks once more.
+// validateRun looks at runs that are created or started.
 func (p *Plugin) validateRun(ctx context.Context, a admission.Attributes, run v1beta1.UpdateRunObject) error {
-	if a.GetOperation() == admission.Update {
-		old, ok := a.GetOldObject().(v1beta1.UpdateRunObject)
-		if !ok || !starts(old, run) {
-			return nil
-		}
+	switch a.GetOperation() {
+	case admission.Create:
+		return p.validateNew(ctx, a, run)
+	case admission.Update:
 		// What is to be done is in the status, which this request does not write.
-		run = old
-	} else if a.GetOperation() != admission.Create {
-		return nil
+		if old, ok := a.GetOldObject().(v1beta1.UpdateRunObject); ok && old.RunSpec().State != v1beta1.StateRun && run.RunSpec().State == v1beta1.StateRun {
+			return p.validateStart(ctx, a, old)
+		}
 	}
+	return nil
+}
+
+// validateNew lets a run through that has no plan yet: what it lacks may turn up, and its initialization judges it then. One that overrides
+// policies is not tried again, and must have everything.
+func (p *Plugin) validateNew(ctx context.Context, a admission.Attributes, run v1beta1.UpdateRunObject) error {
 	s, err := p.scopeOf(ctx, a)
 	if err != nil {
 		return err
 	}
-	if len(s.mayBind) == 0 && run.RunSpec().PolicyOverride == nil {
+	overrides := run.RunSpec().PolicyOverride != nil
+	if len(s.mayBind) == 0 && !overrides {
 		return nil
 	}
-	verdict, known, err := p.judge.Judge(ctx, run)
-	if overrides := run.RunSpec().PolicyOverride != nil; overrides && !known && err == nil {
+	verdict, known, err := p.ask(ctx, run)
+	if overrides && !known && err == nil {
 		// The strategy may have been written a moment ago, by the same kubectl apply, and be on its way to the cache.
 		_ = wait.PollUntilContextTimeout(ctx, cacheLag/20, cacheLag, false, func(ctx context.Context) (bool, error) {
-			verdict, known, err = p.judge.Judge(ctx, run)
+			verdict, known, err = p.ask(ctx, run)
 			return known || err != nil, nil
 		})
 	}
 	switch {
-	case apierrors.ReasonForError(err) != "":
-		return err
 	case err != nil:
-		return unavailable(err)
-	case !known && a.GetOperation() == admission.Create && run.RunSpec().PolicyOverride != nil:
-		// What the run lacks, somebody else could write in the minute in which it is tried again.
+		return err
+	case !known && overrides:
 		return apierrors.NewForbidden(a.GetResource().GroupResource(), run.GetName(),
 			errors.New("nobody can tell what the run overrides before it can be planned: create its placement and strategy first"))
 	case !known:
 		return nil
-	}
-	if a.GetOperation() == admission.Update {
-		return answer(ctx, a, run.GetName(), verdict)
 	}
 	idle := p.idleOverrides(s, verdict)
 	var first []string
@@ -86,41 +85,41 @@ func (p *Plugin) validateRun(ctx context.Context, a admission.Attributes, run v1
 	return nil
 }
 
-// starts reports whether an update starts a planned run that has moved nothing yet.
-func starts(old, run v1beta1.UpdateRunObject) bool {
-	return old.RunSpec().State != v1beta1.StateRun && run.RunSpec().State == v1beta1.StateRun && mayYetStart(old)
-}
-
-// mayYetStart reports whether a run is planned and has moved nothing yet.
-func mayYetStart(run v1beta1.UpdateRunObject) bool {
-	return runrules.IsPlanned(run.RunStatus()) && !runrules.HasHadTurn(run.RunStatus()) && !runrules.IsOver(run.RunStatus())
-}
-
-// validateResume refuses to start a run that was stopped before it had moved anything, as validateRun does.
-func (p *Plugin) validateResume(ctx context.Context, a admission.Attributes) error {
+// validateStart refuses to start a run, as it is stored, that has moved nothing yet. The controller would end it; so it keeps its plan.
+func (p *Plugin) validateStart(ctx context.Context, a admission.Attributes, run v1beta1.UpdateRunObject) error {
+	if !runrules.AwaitsStart(run) {
+		return nil
+	}
 	s, err := p.scopeOf(ctx, a)
 	if err != nil || len(s.mayBind) == 0 {
 		return err
 	}
-	run, err := scoped.RunClient(p.client.PlacementV1beta1(), s.namespace).Get(ctx, a.GetName(), metav1.GetOptions{})
+	verdict, known, err := p.ask(ctx, run)
+	if err != nil || !known {
+		return err
+	}
+	return answer(ctx, a, run.GetName(), verdict)
+}
+
+// ask asks the judge. An error is one of the API.
+func (p *Plugin) ask(ctx context.Context, run v1beta1.UpdateRunObject) (verdict policy.Verdict, known bool, err error) {
+	verdict, known, err = p.judge.Judge(ctx, run)
+	if err != nil && apierrors.ReasonForError(err) == metav1.StatusReasonUnknown {
+		err = unavailable(err)
+	}
+	return verdict, known, err
+}
+
+// validateResume refuses to start a run that was stopped before it had moved anything.
+func (p *Plugin) validateResume(ctx context.Context, a admission.Attributes) error {
+	run, err := scoped.RunClient(p.client.PlacementV1beta1(), a.GetNamespace()).Get(ctx, a.GetName(), metav1.GetOptions{})
 	switch {
 	case apierrors.IsNotFound(err):
 		return nil
 	case err != nil:
 		return unavailable(err)
-	case !mayYetStart(run):
-		return nil
 	}
-	verdict, known, err := p.judge.Judge(ctx, run)
-	switch {
-	case apierrors.ReasonForError(err) != "":
-		return err
-	case err != nil:
-		return unavailable(err)
-	case !known:
-		return nil
-	}
-	return answer(ctx, a, run.GetName(), verdict)
+	return p.validateStart(ctx, a, run)
 }
 
 // validateRollback refuses the request for a rollback that policies would refuse: it can be made once only.

@@ -100,6 +100,16 @@ func (k Kind[O]) List(namespace string, selector labels.Selector) []O {
 	return found
 }
 
+// Covering returns the objects that are about a namespace: the cluster-scoped ones, and those in it. For an empty namespace it returns the
+// cluster-scoped ones.
+func (k Kind[O]) Covering(namespace string) []O {
+	objects := k.List("", labels.Everything())
+	if namespace != "" {
+		objects = append(objects, k.List(namespace, labels.Everything())...)
+	}
+	return objects
+}
+
 // All reads the objects of both scopes and every namespace from the cache.
 func (k Kind[O]) All() []O {
 	var found []O

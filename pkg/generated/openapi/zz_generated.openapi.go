@@ -16444,7 +16444,7 @@ func schema_pkg_apis_rollout_v1alpha1_PolicyRules(ref common.ReferenceCallback) 
 					},
 					"maxConcurrency": {
 						SchemaProps: spec.SchemaProps{
-							Description: "maxConcurrency is the largest maxConcurrency of a governed stage: a number from 1, or a percentage from 1% to 100% of the stage's clusters.",
+							Description: "maxConcurrency is the largest maxConcurrency of a governed stage: a number from 1, or a percentage from 1% to 100% of the stage's clusters, rounded down and at least 1. maxConcurrency and maxFailures of the stage together must not be more: a failed cluster makes room for another one.",
 							Ref:         ref(intstr.IntOrString{}.OpenAPIModelName()),
 						},
 					},

@@ -5,13 +5,11 @@ package rollingupdate
 
 import (
 	"fmt"
-	"maps"
 
-	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/labels"
 
 	"github.com/stagegate/stagegate/pkg/apis/placement/v1beta1"
-	"github.com/stagegate/stagegate/pkg/apis/rollout/v1alpha1"
+	"github.com/stagegate/stagegate/pkg/rollout/internal/fleet"
 	"github.com/stagegate/stagegate/pkg/rollout/internal/reconcile"
 	bindingrules "github.com/stagegate/stagegate/pkg/rules/binding"
 	"github.com/stagegate/stagegate/pkg/rules/policy"
@@ -25,7 +23,7 @@ type refusals map[string]string
 // policy by changing its strategy. Admission refuses such a placement; this holds for one that was there before, or came past admission. A
 // cluster that leaves, or has left, the fleet is never kept: nothing may be in the way of that.
 func (c *Controller) refusals(placement v1beta1.PlacementObject, bindings []v1beta1.BindingObject) (refusals, error) {
-	policies := policy.NewAll(c.fleet.PoliciesFor(placement.GetNamespace()))
+	policies := policy.NewAll(c.fleet.Policies.Covering(placement.GetNamespace()))
 	subject := policy.Subject{
 		Namespace: placement.GetNamespace(), NamespaceLabels: c.fleet.NamespaceLabels(placement.GetNamespace()), PlacementLabels: placement.GetLabels(),
 	}
@@ -85,28 +83,20 @@ func (r refusals) divide(bindings []v1beta1.BindingObject, want func(cluster str
 	return free, kept
 }
 
-// policyChanged wakes the placements that a policy may bind; its status matters to none.
+// policyChanged wakes the placements that a policy may bind.
 func (c *Controller) policyChanged(oldObj, newObj any) []reconcile.Key {
-	before, _ := oldObj.(v1alpha1.RolloutPolicyObject)
-	after, _ := newObj.(v1alpha1.RolloutPolicyObject)
-	if before != nil && after != nil && before.GetUID() == after.GetUID() && before.GetGeneration() == after.GetGeneration() {
-		return nil
+	if namespace, matters := fleet.WhomPolicyBinds(oldObj, newObj); matters {
+		return c.rollingIn(namespace)
 	}
-	changed := after
-	if changed == nil {
-		changed = before
-	}
-	return c.rollingIn(changed.GetNamespace())
+	return nil
 }
 
 // namespaceChanged wakes the placements of a namespace by whose labels policies select.
 func (c *Controller) namespaceChanged(oldObj, newObj any) []reconcile.Key {
-	before, _ := oldObj.(*corev1.Namespace)
-	after, _ := newObj.(*corev1.Namespace)
-	if after == nil || before != nil && maps.Equal(before.Labels, after.Labels) {
-		return nil
+	if name, relabeled := fleet.RelabeledNamespace(oldObj, newObj); relabeled {
+		return c.rollingIn(name)
 	}
-	return c.rollingIn(after.Name)
+	return nil
 }
 
 // rollingIn are the placements of a namespace that this controller moves, all of them for "".

@@ -39,7 +39,7 @@ func (c *Controller) createRollback(ctx context.Context, run v1beta1.UpdateRunOb
 		return err
 	}
 	// The cache may lack the one that was created at the last look.
-	existing, err := c.liveRuns(ctx, run.GetNamespace())
+	existing, err := c.fleet.Runs.Client(run.GetNamespace()).List(ctx, metav1.ListOptions{})
 	if err != nil {
 		return err
 	}
@@ -72,28 +72,4 @@ func (c *Controller) createRollbackNamed(ctx context.Context, run v1beta1.Update
 			fmt.Sprintf("The run %s, which is to bring the clusters back, cannot be created: %v", name, err))
 	}
 	return err
-}
-
-// liveRuns are the runs of a scope as the API has them.
-func (c *Controller) liveRuns(ctx context.Context, namespace string) ([]v1beta1.UpdateRunObject, error) {
-	client := c.fleet.Clientset.PlacementV1beta1()
-	var runs []v1beta1.UpdateRunObject
-	if namespace == "" {
-		list, err := client.ClusterStagedUpdateRuns().List(ctx, metav1.ListOptions{})
-		if err != nil {
-			return nil, fmt.Errorf("listing ClusterStagedUpdateRuns: %w", err)
-		}
-		for i := range list.Items {
-			runs = append(runs, &list.Items[i])
-		}
-		return runs, nil
-	}
-	list, err := client.StagedUpdateRuns(namespace).List(ctx, metav1.ListOptions{})
-	if err != nil {
-		return nil, fmt.Errorf("listing StagedUpdateRuns in namespace %s: %w", namespace, err)
-	}
-	for i := range list.Items {
-		runs = append(runs, &list.Items[i])
-	}
-	return runs, nil
 }

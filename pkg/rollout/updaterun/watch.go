@@ -7,13 +7,11 @@ import (
 	"maps"
 	"strings"
 
-	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/equality"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	clusterv1beta1 "github.com/stagegate/stagegate/pkg/apis/cluster/v1beta1"
 	"github.com/stagegate/stagegate/pkg/apis/placement/v1beta1"
-	"github.com/stagegate/stagegate/pkg/apis/rollout/v1alpha1"
 	"github.com/stagegate/stagegate/pkg/apis/wellknown"
 	"github.com/stagegate/stagegate/pkg/rollout/internal/fleet"
 	"github.com/stagegate/stagegate/pkg/rollout/internal/reconcile"
@@ -180,27 +178,27 @@ func (c *Controller) memberChanged(oldObj, newObj any) []reconcile.Key {
 	return nil
 }
 
-// policyChanged wakes the runs that a policy may bind; its status matters to none.
+// policyChanged wakes the runs that a policy may bind.
 func (c *Controller) policyChanged(oldObj, newObj any) []reconcile.Key {
-	before, _ := oldObj.(v1alpha1.RolloutPolicyObject)
-	after, _ := newObj.(v1alpha1.RolloutPolicyObject)
-	if before != nil && after != nil && before.GetUID() == after.GetUID() && before.GetGeneration() == after.GetGeneration() {
-		return nil
+	if namespace, matters := fleet.WhomPolicyBinds(oldObj, newObj); matters {
+		return c.judgedIn(namespace)
 	}
-	namespace := either(oldObj, newObj).(v1alpha1.RolloutPolicyObject).GetNamespace()
-	return keys(c.fleet.Runs.All(), func(run v1beta1.UpdateRunObject) bool {
-		return isJudged(run) && (namespace == "" || namespace == run.GetNamespace())
-	})
+	return nil
 }
 
 // namespaceChanged wakes the runs of a namespace by whose labels policies select.
 func (c *Controller) namespaceChanged(oldObj, newObj any) []reconcile.Key {
-	before, _ := oldObj.(*corev1.Namespace)
-	after, _ := newObj.(*corev1.Namespace)
-	if after == nil || before != nil && maps.Equal(before.Labels, after.Labels) {
-		return nil
+	if name, relabeled := fleet.RelabeledNamespace(oldObj, newObj); relabeled {
+		return c.judgedIn(name)
 	}
-	return keys(c.fleet.Runs.All(), func(run v1beta1.UpdateRunObject) bool { return run.GetNamespace() == after.Name && isJudged(run) })
+	return nil
+}
+
+// judgedIn are the runs of a namespace that policies matter to, all of them for "".
+func (c *Controller) judgedIn(namespace string) []reconcile.Key {
+	return keys(c.fleet.Runs.All(), func(run v1beta1.UpdateRunObject) bool {
+		return isJudged(run) && (namespace == "" || namespace == run.GetNamespace())
+	})
 }
 
 // either is the newer state of an object.

@@ -84,7 +84,7 @@ func (c *Controller) world(run v1beta1.UpdateRunObject) (engine.World, error) {
 
 // mayYetStart reports whether a run is to run and has not started. Only then do policies matter to it.
 func mayYetStart(run v1beta1.UpdateRunObject) bool {
-	return run.RunSpec().State == v1beta1.StateRun && isAlive(run) && !runrules.HasHadTurn(run.RunStatus())
+	return run.RunSpec().State == v1beta1.StateRun && runrules.AwaitsStart(run)
 }
 
 // targets are the clusters of a planned run.
@@ -100,7 +100,7 @@ func targets(status *v1beta1.UpdateRunStatus) []string {
 
 // governance is by what policies judge a run over some clusters, nothing where there is no policy.
 func governance(f *fleet.Fleet, namespace string, clusters []string) (g plan.Governance, err error) {
-	if g.Policies = policy.NewAll(f.PoliciesFor(namespace)); len(g.Policies) == 0 {
+	if g.Policies = policy.NewAll(f.Policies.Covering(namespace)); len(g.Policies) == 0 {
 		return g, nil
 	}
 	g.NamespaceLabels = f.NamespaceLabels(namespace)
@@ -166,7 +166,7 @@ func initWorld(f *fleet.Fleet, run v1beta1.UpdateRunObject) (plan.World, error) 
 			return plan.World{}, err
 		}
 	}
-	w.Policies, w.NamespaceLabels = policy.NewAll(f.PoliciesFor(run.GetNamespace())), f.NamespaceLabels(run.GetNamespace())
+	w.Policies, w.NamespaceLabels = policy.NewAll(f.Policies.Covering(run.GetNamespace())), f.NamespaceLabels(run.GetNamespace())
 	for _, member := range members {
 		if member.DeletionTimestamp == nil {
 			w.Members = append(w.Members, plan.Member{Name: member.Name, Labels: member.Labels})

@@ -21,7 +21,7 @@ func JudgePlacement(binding []*Policy, placement v1beta1.PlacementObject, cluste
 		case p.spec.Rules.Deny:
 			return mustNotPick(protected)
 		case p.isStaged() && !isExternal:
-			return "spec.strategy.type must be External"
+			return mustBeExternal
 		}
 		return ""
 	})
@@ -61,6 +61,9 @@ func judgeWhole(binding []*Policy, clusters []strategy.Cluster, demandOf func(p 
 func wherePlacement(protected []string) string {
 	return fmt.Sprintf("the placement (protected: %s)", wording.List(protected))
 }
+
+// mustBeExternal is what a placement must change that runs alone may move.
+const mustBeExternal = "spec.strategy.type must be External"
 
 func mustNotPick(names []string) string {
 	return "spec.policy of the placement must not pick " + wording.List(names)

@@ -94,7 +94,7 @@ func JudgeWrite(binding []*Policy, placement v1beta1.PlacementObject, reach Reac
 			violation.Demands = append(violation.Demands, mustNotPick(named))
 		}
 		if p.isStaged() && !isExternal {
-			violation.Demands = append(violation.Demands, "spec.strategy.type must be External")
+			violation.Demands = append(violation.Demands, mustBeExternal)
 		}
 		switch {
 		case len(violation.Demands) > 0:

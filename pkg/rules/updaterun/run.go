@@ -22,6 +22,11 @@ func AwaitsPlan(run v1beta1.UpdateRunObject) bool {
 	return run.GetDeletionTimestamp() == nil && !IsPlanned(run.RunStatus()) && !IsOver(run.RunStatus())
 }
 
+// AwaitsStart reports whether a run is planned and has moved nothing yet, whatever its state.
+func AwaitsStart(run v1beta1.UpdateRunObject) bool {
+	return IsPlanned(run.RunStatus()) && !IsOver(run.RunStatus()) && !HasHadTurn(run.RunStatus())
+}
+
 // IsOver reports whether nothing will happen to a run any more, but for a rollback: it has succeeded or failed, or could not be
 // initialized and is not tried again.
 func IsOver(status *v1beta1.UpdateRunStatus) bool { return End(status) != nil }

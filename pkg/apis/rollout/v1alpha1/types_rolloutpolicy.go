@@ -164,7 +164,8 @@ type PolicyRules struct {
 	Soak *SoakRule `json:"soak,omitempty"`
 
 	// maxConcurrency is the largest maxConcurrency of a governed stage: a number from 1, or a percentage from 1% to 100% of the stage's
-	// clusters.
+	// clusters, rounded down and at least 1. maxConcurrency and maxFailures of the stage together must not be more: a failed cluster makes
+	// room for another one.
 	// +optional
 	// +k8s:optional
 	MaxConcurrency *intstr.IntOrString `json:"maxConcurrency,omitempty"`

@@ -9,7 +9,6 @@ import (
 	"fmt"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/labels"
 	coreinformers "k8s.io/client-go/informers/core/v1"
 	"k8s.io/client-go/tools/cache"
 
@@ -134,30 +133,6 @@ func (f *Fleet) WaitForSync(stop <-chan struct{}) bool {
 		}
 	}
 	return f.Namespaces == nil || cache.WaitForCacheSync(stop, f.Namespaces.Informer().HasSynced)
-}
-
-// PoliciesFor returns the policies that can bind rollouts of a namespace, or cluster-scoped ones.
-func (f *Fleet) PoliciesFor(namespace string) []v1alpha1.RolloutPolicyObject {
-	policies := f.Policies.List("", labels.Everything())
-	if namespace != "" {
-		policies = append(policies, f.Policies.List(namespace, labels.Everything())...)
-	}
-	return policies
-}
-
-// NamespaceLabels returns the labels of a Namespace on the hub, nil where they are not known.
-func (f *Fleet) NamespaceLabels(name string) labels.Set {
-	if f.Namespaces == nil {
-		return nil
-	}
-	namespace, err := f.Namespaces.Lister().Get(name)
-	if err != nil {
-		return nil
-	}
-	if namespace.Labels == nil {
-		return labels.Set{}
-	}
-	return namespace.Labels
 }
 
 func byParentLabel[O Object](obj O) string { return obj.GetLabels()[wellknown.ParentPlacementLabel] }
