@@ -96,6 +96,9 @@ const (
 	NumberOfClustersAnnotation = Prefix + "number-of-clusters"
 	// PreviousBindingStateAnnotation on an Unscheduled binding is the state it had before.
 	PreviousBindingStateAnnotation = Prefix + "previous-binding-state"
+	// EvictedByAnnotation on a binding is the eviction that takes the placement off its cluster, as name/uid. It is worth nothing without
+	// that eviction.
+	EvictedByAnnotation = Prefix + "evicted-by"
 	// ParentSnapshotNameAnnotation on a Work is the resource snapshot that it holds.
 	ParentSnapshotNameAnnotation = Prefix + "parent-resource-snapshot-name"
 	// ClusterOverrideHashAnnotation and OverrideHashAnnotation on a Work are hashes of the override snapshots in force.

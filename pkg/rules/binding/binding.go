@@ -74,6 +74,16 @@ func IsReady(b v1beta1.BindingObject) bool {
 	return conditions.IsTrue(list, v1beta1.BindingAvailable, generation) || conditions.IsTrue(list, v1beta1.BindingDiffReported, generation)
 }
 
+// CannotHeal reports whether something keeps a cluster from ever having what its binding asks for, unless somebody does something about
+// it: an override that does not fit, or an object that the member refuses for good. What is under way, or fails and is tried again, can.
+func CannotHeal(b v1beta1.BindingObject) bool {
+	status, generation := b.BindingStatus(), b.GetGeneration()
+	// What cannot heal comes first in the list.
+	return conditions.IsFalse(status.Conditions, v1beta1.BindingOverridden, generation) ||
+		conditions.IsFalse(status.Conditions, v1beta1.BindingApplied, generation) && len(status.FailedPlacements) > 0 &&
+			wellknown.CannotHeal(status.FailedPlacements[0].Condition.Reason)
+}
+
 // LastMove returns the name of the run that last moved a binding, and the number of the turn in which it did; "" and 0 where none has.
 func LastMove(b v1beta1.BindingObject) (run string, turn int64) {
 	annotations := b.GetAnnotations()

@@ -170,3 +170,36 @@ func TestTheLastMoveIsThatWhichWasRecorded(t *testing.T) {
 		t.Errorf("got run %q in turn %d, want none", run, turn)
 	}
 }
+
+func TestWhatCannotHealIsNoProgress(t *testing.T) {
+	for name, tt := range map[string]struct {
+		conditionType string
+		status        metav1.ConditionStatus
+		observed      int64
+		reason        string
+		want          bool
+	}{
+		"nothing is said":                       {"", "", 0, "", false},
+		"an override does not fit":              {v1beta1.BindingOverridden, metav1.ConditionFalse, 2, "", true},
+		"one of an earlier version did not":     {v1beta1.BindingOverridden, metav1.ConditionFalse, 1, "", false},
+		"the member refuses for good":           {v1beta1.BindingApplied, metav1.ConditionFalse, 2, wellknown.ReasonManifestRefused, true},
+		"it refused an earlier version":         {v1beta1.BindingApplied, metav1.ConditionFalse, 1, wellknown.ReasonManifestRefused, false},
+		"it refused, and takes it now":          {v1beta1.BindingApplied, metav1.ConditionTrue, 2, wellknown.ReasonManifestRefused, false},
+		"applying fails and is tried again":     {v1beta1.BindingApplied, metav1.ConditionFalse, 2, "FailedToApply", false},
+		"applying is under way":                 {v1beta1.BindingApplied, metav1.ConditionFalse, 2, "", false},
+		"nothing becomes available":             {v1beta1.BindingAvailable, metav1.ConditionFalse, 2, "NotAvailableYet", false},
+		"the Works cannot be written now":       {v1beta1.BindingWorkSynchronized, metav1.ConditionFalse, 2, "", false},
+		"the difference is not reported so far": {v1beta1.BindingDiffReported, metav1.ConditionFalse, 2, "FailedToReportDiff", false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			b := &v1beta1.ResourceBinding{ObjectMeta: metav1.ObjectMeta{Generation: 2}}
+			b.Status.Conditions = []metav1.Condition{{Type: tt.conditionType, Status: tt.status, ObservedGeneration: tt.observed}}
+			if tt.reason != "" {
+				b.Status.FailedPlacements = []v1beta1.FailedResourcePlacement{{Condition: metav1.Condition{Reason: tt.reason}}}
+			}
+			if got := CannotHeal(b); got != tt.want {
+				t.Errorf("cannot heal: %t, want %t", got, tt.want)
+			}
+		})
+	}
+}

@@ -161,21 +161,12 @@ const maxRefusal = 512
 // Refusal is what keeps a binding from ever having what it asks for, unless somebody does something about it, or nothing. It names the
 // object, and the member's own words.
 func Refusal(b v1beta1.BindingObject) string {
-	status := b.BindingStatus()
-	isFalseNow := func(conditionType string) *metav1.Condition {
-		c := conditions.Find(status.Conditions, conditionType, b.GetGeneration())
-		if c == nil || c.Status != metav1.ConditionFalse {
-			return nil
-		}
-		return c
-	}
-	if c := isFalseNow(v1beta1.BindingOverridden); c != nil {
-		return shortened(c.Message, maxRefusal)
-	}
-	// What cannot heal comes first.
-	if isFalseNow(v1beta1.BindingApplied) == nil || len(status.FailedPlacements) == 0 ||
-		!wellknown.CannotHeal(status.FailedPlacements[0].Condition.Reason) {
+	if !bindingrules.CannotHeal(b) {
 		return ""
+	}
+	status := b.BindingStatus()
+	if conditions.IsFalse(status.Conditions, v1beta1.BindingOverridden, b.GetGeneration()) {
+		return shortened(meta.FindStatusCondition(status.Conditions, v1beta1.BindingOverridden).Message, maxRefusal)
 	}
 	return shortened(failed(status.FailedPlacements), maxRefusal)
 }
