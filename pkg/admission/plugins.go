@@ -14,6 +14,7 @@ import (
 	genericoptions "k8s.io/apiserver/pkg/server/options"
 
 	"github.com/stagegate/stagegate/pkg/admission/authorvalidation"
+	"github.com/stagegate/stagegate/pkg/admission/evictionvalidation"
 	"github.com/stagegate/stagegate/pkg/admission/objectlimit"
 	"github.com/stagegate/stagegate/pkg/admission/overridevalidation"
 	"github.com/stagegate/stagegate/pkg/admission/placementvalidation"
@@ -29,6 +30,7 @@ var Plugins = []string{
 	stagedupdatestrategyvalidation.PluginName,
 	rolloutpolicy.PluginName,
 	overridevalidation.PluginName,
+	evictionvalidation.PluginName,
 	authorvalidation.PluginName,
 	// It tells whether objects exist, so it comes after the plugin that asks whether the author may read them.
 	placementvalidation.PluginName,
@@ -44,6 +46,7 @@ func Configure(options *genericoptions.AdmissionOptions) {
 	stagedupdatestrategyvalidation.Register(options.Plugins)
 	rolloutpolicy.Register(options.Plugins)
 	overridevalidation.Register(options.Plugins)
+	evictionvalidation.Register(options.Plugins)
 	authorvalidation.Register(options.Plugins)
 	placementvalidation.Register(options.Plugins)
 	options.RecommendedPluginOrder = slices.Clone(Plugins)

@@ -17,6 +17,7 @@ func TestPluginsRunInThisOrder(t *testing.T) {
 		"StagedUpdateStrategyValidation",
 		"RolloutPolicy",
 		"OverrideValidation",
+		"EvictionValidation",
 		"AuthorValidation",
 		"PlacementValidation",
 		"MutatingAdmissionPolicy",

@@ -16,6 +16,7 @@ import (
 
 	"github.com/stagegate/stagegate/pkg/apis/wellknown"
 	"github.com/stagegate/stagegate/pkg/rollout/apply"
+	"github.com/stagegate/stagegate/pkg/rollout/eviction"
 	"github.com/stagegate/stagegate/pkg/rollout/internal/fleet"
 	"github.com/stagegate/stagegate/pkg/rollout/members"
 	"github.com/stagegate/stagegate/pkg/rollout/membership"
@@ -64,6 +65,7 @@ var controllers = []controller{
 	{override.Name, func(d dependencies) runner { return override.New(d.fleet, d.clock) }},
 	{scheduling.Name, func(d dependencies) runner { return scheduling.New(d.fleet, d.recorder, d.clock) }},
 	{rollingupdate.Name, func(d dependencies) runner { return rollingupdate.New(d.fleet, d.recorder, d.clock) }},
+	{eviction.Name, func(d dependencies) runner { return eviction.New(d.fleet, d.recorder, d.clock) }},
 	{updaterun.Name, func(d dependencies) runner { return updaterun.New(d.fleet, d.snapshots, d.recorder, d.clock) }},
 	{work.Name, func(d dependencies) runner { return work.New(d.fleet, d.hub, d.recorder, d.clock) }},
 	{apply.Name, func(d dependencies) runner { return appliers{d} }},

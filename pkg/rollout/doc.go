@@ -10,6 +10,7 @@
 //	override + who uses which version ──override──► override snapshots
 //	policy snapshot + MemberClusters ──scheduling──► bindings (Scheduled, Unscheduled)
 //	placement (RollingUpdate) + overrides + rollout policies ──rollingupdate──► bindings (Bound, which snapshot)
+//	eviction + disruption budget + bindings + rollout policies ──eviction──► bindings (marked and deleted), eviction status
 //	placement (External) + run + strategy + approvals + overrides + rollout policies ──updaterun──► bindings, approval requests, run status
 //	binding + snapshot + override snapshots ──work──► Work in fleet-member-<name>, binding status
 //	Work ──apply──► objects on the member, Work status

@@ -151,6 +151,8 @@ func (p *Plugin) Validate(ctx context.Context, a admission.Attributes, _ admissi
 		return p.validatePlacement(ctx, a, object)
 	case v1beta1.UpdateStrategyObject:
 		return p.validateStrategy(ctx, a, object)
+	case *v1beta1.ClusterResourcePlacementEviction:
+		return p.validateEviction(ctx, a, object)
 	}
 	return nil
 }

@@ -602,6 +602,60 @@ func TestADeletionLeavesProtectedClustersToRuns(t *testing.T) {
 	}
 }
 
+func TestAnEvictionLeavesProtectedClustersToRuns(t *testing.T) {
+	staged, p := guard(v1alpha1.PolicyRules{Staged: true}), places[0]
+	placed := p.placement(external)
+	leaving := member("prod1", "prod").(*clusterv1beta1.MemberCluster)
+	leaving.DeletionTimestamp, leaving.Finalizers = ptr.To(metav1.Now()), []string{"example.com/wait"}
+	for name, tt := range map[string]struct {
+		cluster string
+		objects []runtime.Object
+		refused bool
+	}{
+		"from a protected cluster":         {"prod1", fleet(staged, placed, p.binding("prod1", "v1"), p.binding("canary1", "v1")), true},
+		"from another cluster":             {"canary1", fleet(staged, placed, p.binding("prod1", "v1"), p.binding("canary1", "v1")), false},
+		"from where it has no version":     {"prod1", fleet(staged, placed, p.binding("prod1", "")), false},
+		"from a cluster that has left":     {"prod9", fleet(staged, placed, p.binding("prod9", "v1")), false},
+		"from a cluster that leaves":       {"prod1", []runtime.Object{leaving, staged, placed, p.binding("prod1", "v1")}, false},
+		"of a placement that is not there": {"prod1", fleet(staged, p.binding("prod1", "v1")), false},
+		"of one that is not bound": {"prod1", fleet(guard(v1alpha1.PolicyRules{Staged: true}, func(s *v1alpha1.RolloutPolicySpec) {
+			s.Match = &v1alpha1.PolicyMatch{ClusterScoped: ptr.To(false)}
+		}), placed, p.binding("prod1", "v1")), false},
+		"where versions are denied": {"prod1", fleet(guard(v1alpha1.PolicyRules{Deny: true}), placed, p.binding("prod1", "v1")), false},
+		"without a policy":          {"prod1", fleet(placed, p.binding("prod1", "v1")), false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := newServer(t, judgeFunc(nil), tt.objects...)
+			eviction := &v1beta1.ClusterResourcePlacementEviction{
+				ObjectMeta: metav1.ObjectMeta{Name: "e"}, Spec: v1beta1.PlacementEvictionSpec{PlacementName: "app", ClusterName: tt.cluster},
+			}
+			got := s.ask(tenant, admission.Create, "", eviction, nil)
+			if apierrors.IsForbidden(got.err) != tt.refused || !tt.refused && got.err != nil || tt.refused && !strings.Contains(got.err.Error(), guarded) {
+				t.Fatalf("got %v, want a refusal: %v", got.err, tt.refused)
+			}
+			for operation, got := range map[string]answered{
+				"update": s.ask(tenant, admission.Update, "", eviction, eviction), "delete": s.ask(tenant, admission.Delete, "", nil, eviction),
+			} {
+				if got.err != nil {
+					t.Errorf("%s: %v", operation, got.err)
+				}
+			}
+		})
+	}
+	t.Run("that cannot be told is refused", func(t *testing.T) {
+		for _, resource := range []string{"clusterresourceplacements", "clusterresourcebindings"} {
+			s := newServer(t, judgeFunc(nil), fleet(staged, placed, p.binding("prod1", "v1"))...)
+			s.fleet.PrependReactor("*", resource, func(clienttesting.Action) (bool, runtime.Object, error) { return true, nil, errors.New("etcd is away") })
+			got := s.ask(tenant, admission.Create, "", &v1beta1.ClusterResourcePlacementEviction{
+				ObjectMeta: metav1.ObjectMeta{Name: "e"}, Spec: v1beta1.PlacementEvictionSpec{PlacementName: "app", ClusterName: "prod1"},
+			}, nil)
+			if !apierrors.IsServiceUnavailable(got.err) {
+				t.Errorf("without %s: %v", resource, got.err)
+			}
+		}
+	})
+}
+
 // The labels by which a placement is bound go in the write that they would have refused.
 func TestAPlacementDoesNotLeaveAPolicyInTheWriteThatViolatesIt(t *testing.T) {
 	s := newServer(t, judgeFunc(nil), fleet(guard(v1alpha1.PolicyRules{Staged: true}, func(s *v1alpha1.RolloutPolicySpec) {

@@ -47,8 +47,6 @@ type Family[O Object, S, T any] struct {
 	Warnings func(obj O) []string
 	// WarningsOnUpdate returns a warning for everything in a change of the spec that is legal but probably not meant. Nil warns of nothing.
 	WarningsOnUpdate func(obj, old O) []string
-	// NoController warns whoever creates an object of the family that no controller acts on it yet.
-	NoController bool
 
 	// Columns are what kubectl get prints after the name.
 	Columns []Column[O]

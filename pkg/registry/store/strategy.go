@@ -5,7 +5,6 @@ package store
 
 import (
 	"context"
-	"fmt"
 
 	"k8s.io/apimachinery/pkg/api/validation"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -92,13 +91,9 @@ func (s *strategy[O, S, T]) ValidateUpdate(_ context.Context, obj, old runtime.O
 	return s.family.ValidateUpdate(obj.(O), old.(O))
 }
 
-// WarningsOnCreate returns the family's warnings, and one if the object has no effect.
+// WarningsOnCreate returns the family's warnings.
 func (s *strategy[O, S, T]) WarningsOnCreate(_ context.Context, obj runtime.Object) []string {
-	var warnings []string
-	if s.family.NoController {
-		warnings = append(warnings, fmt.Sprintf("%s is stored but has no effect: nothing acts on this kind yet", s.kind))
-	}
-	return append(warnings, s.warnings(obj)...)
+	return s.warnings(obj)
 }
 
 // WarningsOnUpdate returns the family's warnings if the spec is changed.

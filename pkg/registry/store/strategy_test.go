@@ -15,7 +15,6 @@ import (
 	"sigs.k8s.io/structured-merge-diff/v6/fieldpath"
 
 	"github.com/stagegate/stagegate/pkg/apis/placement/v1beta1"
-	registry "github.com/stagegate/stagegate/pkg/registry/placement"
 	"github.com/stagegate/stagegate/pkg/registry/placement/envelope"
 	"github.com/stagegate/stagegate/pkg/registry/placement/override"
 	"github.com/stagegate/stagegate/pkg/registry/placement/updaterun"
@@ -265,19 +264,6 @@ func TestPutNeedsAnExistingObjectAndItsResourceVersion(t *testing.T) {
 			t.Errorf("NamespaceScoped is %v", r.Strategy.NamespaceScoped())
 		}
 	})
-}
-
-func TestCreatingAKindThatNothingActsOnIsWarnedAbout(t *testing.T) {
-	want := []string{"ClusterResourceOverride is stored but has no effect: nothing acts on this kind yet"}
-	r := store.NewResource[v1beta1.ClusterResourceOverride, v1beta1.ClusterResourceOverrideList](
-		v1beta1.GroupName, registry.ClusterScoped("overrides"),
-		store.Family[*v1beta1.ClusterResourceOverride, v1beta1.ClusterResourceOverrideSpec, struct{}]{NoController: true})
-	if diff := cmp.Diff(want, r.Strategy.WarningsOnCreate(t.Context(), r.New())); diff != "" {
-		t.Errorf("on create (-want +got):\n%s", diff)
-	}
-	if got := r.Strategy.WarningsOnUpdate(t.Context(), r.New(), r.New()); len(got) > 0 {
-		t.Errorf("on update: %q", got)
-	}
 }
 
 func TestUpdateWarnsOnlyWhenTheSpecChanged(t *testing.T) {

@@ -16,6 +16,7 @@ import (
 	"github.com/stagegate/stagegate/pkg/apis/wellknown"
 	"github.com/stagegate/stagegate/pkg/rollout/internal/fleet"
 	"github.com/stagegate/stagegate/pkg/rollout/internal/reconcile"
+	evictionrules "github.com/stagegate/stagegate/pkg/rules/eviction"
 )
 
 // cleanUp deletes the Works of a binding that is being deleted, and releases it when they are gone: each that goes is an event.
@@ -84,8 +85,8 @@ func (c *Controller) deleteWorks(ctx context.Context, binding v1beta1.BindingObj
 }
 
 // fateOf decides what becomes on the cluster of what was placed there by a binding that is being deleted. It goes where the placement no
-// longer picks the cluster, and with the placement unless that wants it to stay. A cluster that leaves the fleet keeps it. Where nothing
-// of this is so, somebody has deleted the binding by itself, which nothing asks for: it stays.
+// longer picks the cluster or was evicted from it, and with the placement unless that wants it to stay. A cluster that leaves the fleet keeps
+// it. Where nothing of this is so, somebody has deleted the binding by itself, which nothing asks for: it stays.
 func (c *Controller) fateOf(ctx context.Context, binding v1beta1.BindingObject) (v1beta1.DeletePropagationPolicy, error) {
 	if cluster, err := c.fleet.MemberClusters.Lister().Get(binding.BindingSpec().TargetCluster); err == nil && cluster.DeletionTimestamp != nil {
 		// That is why the placement picks it no more.
@@ -109,6 +110,9 @@ func (c *Controller) fateOf(ctx context.Context, binding v1beta1.BindingObject) 
 	if isGoing() {
 		return policyOf(placement), nil
 	}
+	if evicted, err := c.isEvicted(ctx, binding); err != nil || evicted {
+		return v1beta1.DeletePropagationPolicyDelete, err
+	}
 	if key.Namespace != "" && err == nil {
 		namespace, err := c.hub.CoreV1().Namespaces().Get(ctx, key.Namespace, metav1.GetOptions{})
 		switch {
@@ -122,6 +126,22 @@ func (c *Controller) fateOf(ctx context.Context, binding v1beta1.BindingObject) 
 	c.recorder.Eventf(binding, corev1.EventTypeWarning, "ObjectsKept", "The binding was deleted while its placement picks cluster %s: "+
 		"what was placed on the cluster stays there", binding.BindingSpec().TargetCluster)
 	return v1beta1.DeletePropagationPolicyAbandon, nil
+}
+
+// isEvicted reports whether a binding is being deleted by an eviction. The one that it names is asked for, and counts as it is now.
+func (c *Controller) isEvicted(ctx context.Context, binding v1beta1.BindingObject) (bool, error) {
+	name, _ := evictionrules.MarkedBy(binding)
+	if name == "" {
+		return false, nil
+	}
+	eviction, err := c.fleet.Clientset.PlacementV1beta1().ClusterResourcePlacementEvictions().Get(ctx, name, metav1.GetOptions{})
+	if err != nil {
+		if apierrors.IsNotFound(err) {
+			return false, nil
+		}
+		return false, fmt.Errorf("reading eviction %s of binding %s: %w", name, reconcile.KeyOf(binding), err)
+	}
+	return evictionrules.Takes(eviction, binding), nil
 }
 
 // policyOf is what becomes of what a placement has placed when the placement is deleted.

@@ -631,6 +631,19 @@ func TestDeletedBinding(t *testing.T) {
 			}
 		}
 	}
+	// evict marks the binding for an eviction, which there is unless change is nil.
+	evict := func(change func(*v1beta1.ClusterResourcePlacementEviction)) func(b *bench) {
+		return func(b *bench) {
+			b.edit(func(o v1beta1.BindingObject) { o.SetAnnotations(map[string]string{wellknown.EvictedByAnnotation: "e/1"}) })
+			if change != nil {
+				e := &v1beta1.ClusterResourcePlacementEviction{
+					ObjectMeta: metav1.ObjectMeta{Name: "e", UID: "1"}, Spec: v1beta1.PlacementEvictionSpec{PlacementName: "web", ClusterName: "member1"},
+				}
+				change(e)
+				b.add(e)
+			}
+		}
+	}
 	for _, tc := range []struct {
 		name   string
 		before func(b *bench)
@@ -662,6 +675,18 @@ func TestDeletedBinding(t *testing.T) {
 					b.t.Fatal(err)
 				}
 			},
+		},
+		{name: "takes its objects along where it is evicted", policy: "Delete", namespacedPolicy: "Abandon", before: evict(func(*v1beta1.ClusterResourcePlacementEviction) {})},
+		{name: "leaves its objects without the eviction", policy: "Abandon", before: evict(nil)},
+		{
+			name: "leaves its objects where the eviction is blocked", policy: "Abandon",
+			before: evict(func(e *v1beta1.ClusterResourcePlacementEviction) {
+				e.Status.Conditions = []metav1.Condition{{Type: v1beta1.EvictionExecuted, Status: metav1.ConditionFalse}}
+			}),
+		},
+		{
+			name: "leaves its objects where the eviction is an earlier one", policy: "Abandon",
+			before: evict(func(e *v1beta1.ClusterResourcePlacementEviction) { e.UID = "0" }),
 		},
 		{name: "that nothing asks for leaves its objects", before: func(*bench) {}, policy: "Abandon"},
 		{

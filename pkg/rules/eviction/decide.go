@@ -6,6 +6,7 @@ package eviction
 import (
 	"fmt"
 	"strings"
+	"time"
 
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -33,6 +34,7 @@ const (
 	messagePickFixed   = "Found ClusterResourcePlacement with PickFixed placement type targeted by eviction"
 	messageTwoBindings = "Found more than one scheduler decision for placement in cluster targeted by eviction"
 	messageNoBinding   = "Failed to find scheduler decision for placement in cluster targeted by eviction"
+	messageTooOld      = "The eviction was not decided within an hour of its creation: create it again if it is still wanted"
 )
 
 // Messages of an eviction that is valid.
@@ -50,12 +52,18 @@ const (
 	messageBlocked = "Eviction is blocked by specified ClusterResourcePlacementDisruptionBudget, availablePlacements: %d, totalPlacements: %d"
 )
 
+// Deadline is how long after its creation an eviction may be decided. What was meant then may not be what it would do now: the server was
+// down, or is the first that carries out evictions.
+const Deadline = time.Hour
+
 // maxRefusal is how many bytes the words of rollout policies may have in a condition, which takes 32768.
 const maxRefusal = 8 << 10
 
 // World is what an eviction is decided on. It must be as the API has it and not as a cache does: a binding that is missing from it would
 // have the budget allow one more.
 type World struct {
+	// Now is the time.
+	Now time.Time
 	// Placement is that of the eviction, nil where there is none.
 	Placement *v1beta1.ClusterResourcePlacement
 	// Bindings are all of the placement.
@@ -98,6 +106,8 @@ func Decide(eviction *v1beta1.ClusterResourcePlacementEviction, w World) Decisio
 // that was meant has gone, perhaps by this very eviction, and one eviction takes a placement off a cluster once.
 func find(eviction *v1beta1.ClusterResourcePlacementEviction, w World) (target v1beta1.BindingObject, problem string) {
 	switch {
+	case w.Now.Sub(eviction.CreationTimestamp.Time) > Deadline:
+		return nil, messageTooOld
 	case w.Placement == nil:
 		return nil, messageNoPlacement
 	case w.Placement.DeletionTimestamp != nil:
@@ -173,9 +183,18 @@ func IsDecided(eviction *v1beta1.ClusterResourcePlacementEviction) bool {
 	return conditions.IsFalse(list, v1beta1.EvictionValid, eviction.Generation) || meta.FindStatusCondition(list, v1beta1.EvictionExecuted) != nil
 }
 
-// Mark is what a binding carries that an eviction deletes: who takes the placement off the cluster.
-func Mark(eviction *v1beta1.ClusterResourcePlacementEviction) string {
-	return eviction.Name + "/" + string(eviction.UID)
+// Mark has a binding name the eviction that deletes it, and reports whether it did not.
+func Mark(b v1beta1.BindingObject, eviction *v1beta1.ClusterResourcePlacementEviction) (changed bool) {
+	annotations, mark := b.GetAnnotations(), eviction.Name+"/"+string(eviction.UID)
+	if annotations[wellknown.EvictedByAnnotation] == mark {
+		return false
+	}
+	if annotations == nil {
+		annotations = map[string]string{}
+	}
+	annotations[wellknown.EvictedByAnnotation] = mark
+	b.SetAnnotations(annotations)
+	return true
 }
 
 // MarkedBy returns the eviction that a binding is marked by, empty where it is by none.
@@ -194,4 +213,15 @@ func Takes(eviction *v1beta1.ClusterResourcePlacementEviction, b v1beta1.Binding
 	list := eviction.Status.Conditions
 	return eviction.Spec.ClusterName == b.BindingSpec().TargetCluster && eviction.Spec.PlacementName == b.GetLabels()[wellknown.ParentPlacementLabel] &&
 		!conditions.IsFalse(list, v1beta1.EvictionValid, eviction.Generation) && !conditions.IsFalse(list, v1beta1.EvictionExecuted, eviction.Generation)
+}
+
+// Unevictable returns why a placement is never evicted from any cluster, in the words for whoever asks for it, and nothing where it may be.
+func Unevictable(p *v1beta1.ClusterResourcePlacement) string {
+	switch {
+	case p.DeletionTimestamp != nil:
+		return fmt.Sprintf("cluster resource placement %s is being deleted", p.Name)
+	case placementType(p) == v1beta1.PickFixedPlacementType:
+		return "cluster resource placement policy type PickFixed is not supported: take the cluster out of spec.policy.clusterNames of the placement"
+	}
+	return ""
 }

@@ -161,7 +161,7 @@ func TestAnEvictionIsDecided(t *testing.T) {
 				Spec:       v1beta1.PlacementEvictionSpec{PlacementName: "p", ClusterName: "c0"},
 			}
 			d := Decide(eviction, World{
-				Placement: test.placement, Bindings: test.bindings, Budget: test.budget, Refused: func(string) string { return test.refusal },
+				Now: start.Add(Deadline), Placement: test.placement, Bindings: test.bindings, Budget: test.budget, Refused: func(string) string { return test.refusal },
 			})
 			var said []string
 			for _, c := range d.Conditions {
@@ -185,6 +185,16 @@ func TestWhatRolloutPoliciesSayFitsIntoTheCondition(t *testing.T) {
 		World{Placement: picking("", 0), Bindings: bindings(1), Refused: func(string) string { return strings.Repeat("x", 1<<20) }})
 	if n := len(d.Conditions[1].Message); n > 32<<10 {
 		t.Errorf("the message has %d bytes", n)
+	}
+}
+
+func TestAnEvictionOfLongAgoIsNotCarriedOut(t *testing.T) {
+	eviction := &v1beta1.ClusterResourcePlacementEviction{ObjectMeta: metav1.ObjectMeta{CreationTimestamp: at(5)}, Spec: v1beta1.PlacementEvictionSpec{ClusterName: "c0"}}
+	for now, want := range map[time.Time]bool{at(5).Add(Deadline): true, at(6).Add(Deadline): false} {
+		d := Decide(eviction, World{Now: now, Placement: picking("", 0), Bindings: bindings(1), Refused: func(string) string { return "" }})
+		if evicts := d.Evict != nil; evicts != want || !want && (len(d.Conditions) != 1 || d.Conditions[0].Message != messageTooOld) {
+			t.Errorf("after %s: evicts %t, says %v", now.Sub(start), evicts, d.Conditions)
+		}
 	}
 }
 

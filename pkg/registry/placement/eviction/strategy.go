@@ -29,7 +29,6 @@ func Resources() []store.Resource {
 				Validate:             validation.ValidateEviction,
 				ValidateUpdate:       validation.ValidateEvictionUpdate,
 				ValidateStatusUpdate: validation.ValidateEvictionStatusUpdate,
-				NoController:         true,
 				Columns:              columns(),
 			}),
 		store.NewResource[budget, v1beta1.ClusterResourcePlacementDisruptionBudgetList](
@@ -38,7 +37,6 @@ func Resources() []store.Resource {
 				Spec:           func(o *budget) *v1beta1.PlacementDisruptionBudgetSpec { return &o.Spec },
 				Validate:       validation.ValidateDisruptionBudget,
 				ValidateUpdate: validation.ValidateDisruptionBudgetUpdate,
-				NoController:   true,
 				Columns:        []store.Column[*budget]{store.Age[*budget]()},
 			}),
 	}

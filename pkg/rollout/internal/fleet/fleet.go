@@ -75,6 +75,10 @@ type Fleet struct {
 
 	// Works of all members.
 	Works placementinformers.WorkInformer
+	// Evictions of cluster-scoped placements.
+	Evictions placementinformers.ClusterResourcePlacementEvictionInformer
+	// Mirrors are the statuses of cluster-scoped placements in the namespaces that they place.
+	Mirrors placementinformers.ClusterResourcePlacementStatusInformer
 	// MemberClusters of the fleet.
 	MemberClusters clusterinformers.MemberClusterInformer
 	// Namespaces of the hub, nil where nobody watches them. Set it before anything else is done with the view. Whoever made the informer
@@ -92,6 +96,8 @@ func New(clientset versioned.Interface) *Fleet {
 	f := &Fleet{
 		Clientset:      clientset,
 		Works:          informers.Works(),
+		Evictions:      informers.ClusterResourcePlacementEvictions(),
+		Mirrors:        informers.ClusterResourcePlacementStatuses(),
 		MemberClusters: factory.Cluster().V1beta1().MemberClusters(),
 		factory:        factory,
 	}
@@ -107,6 +113,8 @@ func New(clientset versioned.Interface) *Fleet {
 	f.Policies = Kind[v1alpha1.RolloutPolicyObject]{scoped.Policies(clientset.RolloutV1alpha1(), factory.Rollout().V1alpha1())}
 	// Informers of the kinds with one scope exist once they are asked for.
 	f.Works.Informer()
+	f.Evictions.Informer()
+	f.Mirrors.Informer()
 	f.MemberClusters.Informer()
 
 	addIndex(f.Bindings, ByPlacement, byParentLabel[v1beta1.BindingObject])

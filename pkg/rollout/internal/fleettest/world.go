@@ -35,17 +35,18 @@ type World struct {
 // InBothScopes runs a test on a world of each scope.
 func InBothScopes(t *testing.T, test func(w *World)) {
 	for name, namespace := range map[string]string{"cluster-scoped": "", "namespaced": "team"} {
-		t.Run(name, func(t *testing.T) { test(newWorld(t, namespace)) })
+		t.Run(name, func(t *testing.T) { test(New(t, namespace)) })
 	}
 }
 
-func newWorld(t *testing.T, namespace string) *World {
+// New makes a world of the scope that a namespace stands for: the cluster-scoped one where it is empty.
+func New(t *testing.T, namespace string) *World {
 	t.Helper()
 	w := &World{T: t, Client: NewClientset(), Namespace: namespace, changed: make(chan struct{}, 1)}
 	w.Fleet = fleet.New(w.Client)
 	for _, informer := range slices.Concat(w.Fleet.Placements.Informers(), w.Fleet.Bindings.Informers(), w.Fleet.Snapshots.Informers(),
 		w.Fleet.PolicySnapshots.Informers(), w.Fleet.Runs.Informers(), w.Fleet.Overrides.Informers(), w.Fleet.OverrideSnapshots.Informers(),
-		w.Fleet.Policies.Informers(), []cache.SharedIndexInformer{w.Fleet.MemberClusters.Informer()}) {
+		w.Fleet.Policies.Informers(), []cache.SharedIndexInformer{w.Fleet.MemberClusters.Informer(), w.Fleet.Evictions.Informer(), w.Fleet.Mirrors.Informer()}) {
 		_, err := informer.AddEventHandler(cache.ResourceEventHandlerFuncs{
 			AddFunc: func(any) { w.notify() }, UpdateFunc: func(any, any) { w.notify() }, DeleteFunc: func(any) { w.notify() },
 		})
