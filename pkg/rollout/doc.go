@@ -14,7 +14,7 @@
 //	placement (External) + run + strategy + approvals + overrides + rollout policies ──updaterun──► bindings, approval requests, run status
 //	binding + snapshot + override snapshots ──work──► Work in fleet-member-<name>, binding status
 //	Work ──apply──► objects on the member, Work status
-//	bindings ──placementstatus──► placement status
+//	bindings ──placementstatus──► placement status, its mirror in a namespace
 //	rollout policy + MemberClusters + bindings + runs ──rolloutpolicy──► policy status
 //
 // What they share is in members (a client for each member cluster), storeid (who rules a cluster) and internal.

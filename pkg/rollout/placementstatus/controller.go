@@ -11,6 +11,7 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 	apiequality "k8s.io/apimachinery/pkg/api/equality"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/client-go/tools/record"
@@ -62,6 +63,7 @@ func New(f *fleet.Fleet, recorder record.EventRecorder, t clock.WithTicker) *Con
 	for _, informer := range f.Bindings.Informers() {
 		c.queue.WatchCoalesced(informer, together, reconcile.ByLabel(wellknown.ParentPlacementLabel))
 	}
+	c.queue.Watch(f.Mirrors.Informer(), mirrorChanged)
 	return c
 }
 
@@ -88,8 +90,13 @@ func (c *Controller) reconcile(ctx context.Context, key reconcile.Key) (time.Dur
 		return left, nil
 	}
 	status := summarize(placement, w, metav1.NewTime(start))
+	// What keeps the mirror from being written is in the status, and is tried again.
+	unsynced := c.mirror(ctx, placement, status, metav1.NewTime(start))
+	if apierrors.IsConflict(unsynced) {
+		return 0, unsynced
+	}
 	if apiequality.Semantic.DeepEqual(placement.PlacementStatus(), status) {
-		return 0, nil
+		return 0, unsynced
 	}
 	removed := removedBy(placement, status, w)
 	if err := c.write(ctx, placement, status); err != nil {
@@ -97,7 +104,7 @@ func (c *Controller) reconcile(ctx context.Context, key reconcile.Key) (time.Dur
 	}
 	c.pace.Worked(key, start, c.clock.Now())
 	c.tell(placement, status, removed)
-	return 0, nil
+	return 0, unsynced
 }
 
 func (c *Controller) write(ctx context.Context, placement v1beta1.PlacementObject, status *v1beta1.PlacementStatus) error {

@@ -21,7 +21,7 @@ import (
 )
 
 // placed makes a placement p that is scheduled to the clusters a and b and rolled out to them, and reports whether they have it.
-func placed(w *fleettest.World, available metav1.ConditionStatus) {
+func placed(w *fleettest.World, available metav1.ConditionStatus, changes ...func(v1beta1.PlacementObject)) {
 	w.Helper()
 	parent := map[string]string{wellknown.ParentPlacementLabel: "p", wellknown.LatestSnapshotLabel: "true"}
 	fleettest.Create(w, w.Fleet.PolicySnapshots, "p-0", func(s v1beta1.PolicySnapshotObject) {
@@ -54,6 +54,9 @@ func placed(w *fleettest.World, available metav1.ConditionStatus) {
 	}
 	fleettest.Create(w, w.Fleet.Placements, "p", func(p v1beta1.PlacementObject) {
 		p.PlacementSpec().Strategy.Type = v1beta1.RollingUpdateRolloutStrategyType
+		for _, change := range changes {
+			change(p)
+		}
 	})
 }
 

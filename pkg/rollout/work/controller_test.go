@@ -634,7 +634,9 @@ func TestDeletedBinding(t *testing.T) {
 	// evict marks the binding for an eviction, which there is unless change is nil.
 	evict := func(change func(*v1beta1.ClusterResourcePlacementEviction)) func(b *bench) {
 		return func(b *bench) {
-			b.edit(func(o v1beta1.BindingObject) { o.SetAnnotations(map[string]string{wellknown.EvictedByAnnotation: "e/1"}) })
+			b.edit(func(o v1beta1.BindingObject) {
+				o.SetAnnotations(map[string]string{wellknown.EvictedByAnnotation: "e/1"})
+			})
 			if change != nil {
 				e := &v1beta1.ClusterResourcePlacementEviction{
 					ObjectMeta: metav1.ObjectMeta{Name: "e", UID: "1"}, Spec: v1beta1.PlacementEvictionSpec{PlacementName: "web", ClusterName: "member1"},

@@ -4,6 +4,7 @@
 package validation
 
 import (
+	"slices"
 	"strings"
 	"testing"
 
@@ -86,15 +87,19 @@ func TestStatusReportingScope(t *testing.T) {
 		return spec(func(s *v1beta1.PlacementSpec) {
 			s.StatusReportingScope, s.ResourceSelectors = v1beta1.NamespaceAccessible, nil
 			for _, kind := range kinds {
-				s.ResourceSelectors = append(s.ResourceSelectors, v1beta1.ResourceSelectorTerm{Version: "v1", Kind: kind})
+				kind, name, _ := strings.Cut(kind, " ")
+				s.ResourceSelectors = append(s.ResourceSelectors, v1beta1.ResourceSelectorTerm{Version: "v1", Kind: kind, Name: name})
 			}
 		})
 	}
 	refusal := []string{`spec.statusReportingScope: Invalid value: "NamespaceAccessible": when statusReportingScope is NamespaceAccessible, exactly one resourceSelector with kind 'Namespace' is required`}
 	rules := []placementRule{
-		{"into the namespace", accessible("Namespace", "ClusterRole"), nil},
+		{"into the namespace", accessible("Namespace team", "ClusterRole"), nil},
+		{"into one without a name", accessible("ClusterRole", "Namespace"), []string{
+			"spec.resourceSelectors[1].name: Required value: when statusReportingScope is NamespaceAccessible, the namespace must be selected by its name",
+		}},
 		{"into none", accessible("ClusterRole"), refusal},
-		{"into two", accessible("Namespace", "Namespace"), refusal},
+		{"into two", accessible("Namespace team", "Namespace other"), refusal},
 	}
 	check(t, placements()[:1], ValidatePlacement, rules)
 	// The field means nothing in a namespace.
@@ -220,6 +225,20 @@ func TestPlacementUpdate(t *testing.T) {
 	checkUpdate(t, placements()[:1], ValidatePlacementUpdate, []placementRule{
 		{"who reads the status stays", spec(func(s *v1beta1.PlacementSpec) { s.StatusReportingScope = v1beta1.NamespaceAccessible }), []string{
 			`spec.statusReportingScope: Invalid value: "NamespaceAccessible": statusReportingScope is immutable`,
+		}},
+	})
+	mirrored := placements()[:1]
+	spec(func(s *v1beta1.PlacementSpec) {
+		s.StatusReportingScope = v1beta1.NamespaceAccessible
+		s.ResourceSelectors = []v1beta1.ResourceSelectorTerm{{Version: "v1", Kind: "Namespace", Name: "team"}}
+	})(mirrored[0])
+	checkUpdate(t, mirrored, ValidatePlacementUpdate, []placementRule{
+		{"more is selected", spec(func(s *v1beta1.PlacementSpec) {
+			s.ResourceSelectors = slices.Insert(s.ResourceSelectors, 0, v1beta1.ResourceSelectorTerm{Version: "v1", Kind: "ClusterRole", Name: "team"})
+		}), nil},
+		{"the namespace of the mirror stays", spec(func(s *v1beta1.PlacementSpec) { s.ResourceSelectors[0].Name = "other" }), []string{
+			`spec.resourceSelectors[0].name: Invalid value: "other": namespace resource selector is choosing a different namespace 'other' from what was ` +
+				`originally picked 'team'. This is not allowed for NamespaceAccessible ClusterResourcePlacement`,
 		}},
 	})
 	checkUpdate(t, tolerating, ValidatePlacementUpdate, []placementRule{

@@ -62,9 +62,6 @@ func warnings(o v1beta1.PlacementObject) []string {
 	if spec.Policy != nil && spec.Policy.PlacementType == v1beta1.PickFixedPlacementType && len(spec.Policy.ClusterNames) == 0 {
 		found = append(found, "spec.policy.clusterNames: no cluster is named, no cluster will be picked")
 	}
-	if o.GetNamespace() == "" && spec.StatusReportingScope == v1beta1.NamespaceAccessible {
-		found = append(found, "spec.statusReportingScope: NamespaceAccessible is not supported yet, the status stays on the placement")
-	}
 	if back := spec.Strategy.ReportBackStrategy; back != nil && back.Destination != nil && *back.Destination == v1beta1.ReportBackDestinationOriginalResource {
 		found = append(found, "spec.strategy.reportBackStrategy.destination: OriginalResource is not supported yet, use WorkAPI")
 	}

@@ -58,13 +58,11 @@ func TestNameIsAtMost63Characters(t *testing.T) {
 func TestWhatHasNoEffectYetIsWarnedAbout(t *testing.T) {
 	destination := v1beta1.ReportBackDestinationOriginalResource
 	spec := v1beta1.PlacementSpec{
-		StatusReportingScope: v1beta1.NamespaceAccessible,
-		Strategy:             v1beta1.RolloutStrategy{ReportBackStrategy: &v1beta1.ReportBackStrategy{Destination: &destination}},
+		Strategy: v1beta1.RolloutStrategy{ReportBackStrategy: &v1beta1.ReportBackStrategy{Destination: &destination}},
 	}
 	want := map[string][]string{
-		"clusterresourceplacements": {"spec.statusReportingScope", "spec.strategy.reportBackStrategy.destination"},
-		// The scope means nothing to a placement in a namespace.
-		"resourceplacements": {"spec.strategy.reportBackStrategy.destination"},
+		"clusterresourceplacements": {"spec.strategy.reportBackStrategy.destination"},
+		"resourceplacements":        {"spec.strategy.reportBackStrategy.destination"},
 	}
 	for _, r := range Resources() {
 		o := r.New().(v1beta1.PlacementObject)

@@ -12,12 +12,15 @@ import (
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/apimachinery/pkg/watch"
 	clienttesting "k8s.io/client-go/testing"
 
 	"github.com/stagegate/stagegate/pkg/apis/placement/v1beta1"
 	"github.com/stagegate/stagegate/pkg/apis/rollout/v1alpha1"
 	"github.com/stagegate/stagegate/pkg/generated/clientset/versioned/fake"
+	"github.com/stagegate/stagegate/pkg/generated/clientset/versioned/scheme"
 	overrides "github.com/stagegate/stagegate/pkg/rules/override"
 )
 
@@ -25,11 +28,30 @@ import (
 // changed meanwhile.
 func NewClientset() *fake.Clientset {
 	client := fake.NewClientset()
-	client.PrependReactor("*", "*", keepVersions(client))
+	mirrors := trackMirrors(client)
+	client.PrependReactor("*", "*", keepVersions(func(resource schema.GroupVersionResource, namespace, name string) (runtime.Object, error) {
+		if resource == mirrorResource {
+			return mirrors.Get(resource, namespace, name)
+		}
+		return client.Tracker().Get(resource, namespace, name)
+	}))
 	return client
 }
 
-func keepVersions(client *fake.Clientset) clienttesting.ReactionFunc {
+var mirrorResource = v1beta1.SchemeGroupVersion.WithResource("clusterresourceplacementstatuses")
+
+// trackMirrors keeps the one kind that the fake does not, since it is never applied.
+func trackMirrors(client *fake.Clientset) clienttesting.ObjectTracker {
+	tracker := clienttesting.NewObjectTracker(scheme.Scheme, scheme.Codecs.UniversalDecoder())
+	client.PrependReactor("*", mirrorResource.Resource, clienttesting.ObjectReaction(tracker))
+	client.PrependWatchReactor(mirrorResource.Resource, func(action clienttesting.Action) (bool, watch.Interface, error) {
+		w, err := tracker.Watch(mirrorResource, action.GetNamespace())
+		return true, w, err
+	})
+	return tracker
+}
+
+func keepVersions(get func(resource schema.GroupVersionResource, namespace, name string) (runtime.Object, error)) clienttesting.ReactionFunc {
 	version := 0
 	next := func(o metav1.Object) {
 		version++
@@ -45,7 +67,7 @@ func keepVersions(client *fake.Clientset) clienttesting.ReactionFunc {
 			o.SetCreationTimestamp(metav1.Now())
 		case clienttesting.UpdateActionImpl:
 			o := a.GetObject().(metav1.Object)
-			stored, err := client.Tracker().Get(a.GetResource(), a.GetNamespace(), o.GetName())
+			stored, err := get(a.GetResource(), a.GetNamespace(), o.GetName())
 			if err != nil {
 				return true, nil, err
 			}
