@@ -49,6 +49,8 @@ func TestHub(t *testing.T) {
 		{"ForeignNamespace", testForeignNamespace},
 		{"StopAndResume", testStopAndResume},
 		{"RollingUpdateAndDrift", testRollingUpdateAndDrift},
+		{"Evictions", testEvictions},
+		{"StatusMirror", testStatusMirror},
 		{"Removal", testRemoval},
 		{"RollingUpdateNamesRemovals", testRollingUpdateNamesRemovals},
 		{"NothingPlaced", testNothingPlaced},
