@@ -5,14 +5,11 @@ package placementstatus
 
 import (
 	"context"
-	"fmt"
 	"strconv"
 	"time"
 
-	corev1 "k8s.io/api/core/v1"
 	apiequality "k8s.io/apimachinery/pkg/api/equality"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
-	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/client-go/tools/record"
 	"k8s.io/klog/v2"
@@ -149,34 +146,4 @@ func (c *Controller) observe(placement v1beta1.PlacementObject) world {
 	}
 	w.onClusters = func() []v1beta1.ResourceIdentifier { return snapshotrules.OnClusters(w.bindings, snapshots) }
 	return w
-}
-
-// told are the conditions whose turning True is an Event.
-var told = []struct{ conditionType, reason, message string }{
-	{v1beta1.PlacementRolloutStarted, "PlacementRolloutStarted", "Started rolling out the latest resources"},
-	{v1beta1.PlacementWorkSynchronized, "PlacementWorkSynchronized", "Work(s) have been created or updated successfully for the selected cluster(s)"},
-	{v1beta1.PlacementApplied, "PlacementApplied", "Resources have been applied to the selected cluster(s)"},
-	{v1beta1.PlacementAvailable, "PlacementAvailable", "Resources are available on the selected cluster(s)"},
-	{v1beta1.PlacementDiffReported, "PlacementDiffReported", "Configuration differences have been reported on the selected cluster(s)"},
-}
-
-// eventRemoved is the reason of the Event that names what a new version removes from members.
-const eventRemoved = "ObjectsRemoved"
-
-func (c *Controller) tell(before v1beta1.PlacementObject, after *v1beta1.PlacementStatus, removed string) {
-	if removed != "" {
-		c.recorder.Event(before, corev1.EventTypeWarning, eventRemoved, "Rolling out "+removed)
-	}
-	c.tellRemaining(before, after)
-	for _, t := range told {
-		conditionType := v1beta1.PlacementConditionType(before.GetNamespace(), t.conditionType)
-		if meta.IsStatusConditionTrue(after.Conditions, conditionType) && !meta.IsStatusConditionTrue(before.PlacementStatus().Conditions, conditionType) {
-			c.recorder.Event(before, corev1.EventTypeNormal, t.reason, t.message)
-		}
-	}
-	conditionType := v1beta1.PlacementConditionType(before.GetNamespace(), v1beta1.PlacementScheduled)
-	failed := meta.FindStatusCondition(after.Conditions, conditionType)
-	if failed.Status == metav1.ConditionFalse && !meta.IsStatusConditionFalse(before.PlacementStatus().Conditions, conditionType) {
-		c.recorder.Event(before, corev1.EventTypeWarning, "PlacementNotScheduled", fmt.Sprintf("%s: %s", failed.Reason, failed.Message))
-	}
 }

@@ -106,7 +106,9 @@ func TestAPlacementFollowsItsBindings(t *testing.T) {
 		}
 
 		// What turns True is told once, whatever else changes.
-		want := []string{"PlacementRolloutStarted", "PlacementWorkSynchronized", "PlacementApplied", "PlacementAvailable"}
+		want := []string{
+			"PlacementRolloutStarted", "PlacementOverriddenSucceeded", "PlacementWorkSynchronized", "PlacementApplied", "PlacementAvailable", "PlacementRolloutCompleted",
+		}
 		var got []string
 		for range want {
 			got = append(got, strings.Fields(<-recorder.Events)[1])

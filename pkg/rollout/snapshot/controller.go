@@ -11,6 +11,7 @@ import (
 	"sync"
 	"time"
 
+	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/client-go/tools/record"
 	"k8s.io/utils/clock"
@@ -256,6 +257,9 @@ func (c *Controller) cleanUp(ctx context.Context, placement v1beta1.PlacementObj
 	}
 	released := fleet.Copy(placement)
 	reconcile.RemoveFinalizer(released, wellknown.PlacementCleanupFinalizer)
-	_, err = c.fleet.Placements.Client(placement.GetNamespace()).Update(ctx, released, metav1.UpdateOptions{})
-	return reconcile.IgnoreNotFound(err)
+	if _, err = c.fleet.Placements.Client(placement.GetNamespace()).Update(ctx, released, metav1.UpdateOptions{}); err != nil {
+		return reconcile.IgnoreNotFound(err)
+	}
+	c.recorder.Event(placement, corev1.EventTypeNormal, "PlacementCleanupFinalizerRemoved", "Deleted the snapshots and removed the placement cleanup finalizer")
+	return nil
 }
