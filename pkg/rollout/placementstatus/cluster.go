@@ -8,12 +8,13 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/stagegate/stagegate/pkg/apis/placement/v1beta1"
+	bindingrules "github.com/stagegate/stagegate/pkg/rules/binding"
 	"github.com/stagegate/stagegate/pkg/rules/conditions"
 )
 
-// perCluster says how one picked cluster is doing. Its conditions end with the first step that is not done. A cluster that is bound
-// to a snapshot other than wanted is waiting for its turn; wanted is empty where a run decides.
-func perCluster(placement v1beta1.PlacementObject, b v1beta1.BindingObject, way []step, index, wanted string, before *v1beta1.PerClusterPlacementStatus, now metav1.Time) v1beta1.PerClusterPlacementStatus {
+// perCluster says how one picked cluster is doing. Its conditions end with the first step that is not done. A cluster whose binding asks for
+// something else than it is to hold is waiting for its turn; wanted is nil where a run decides.
+func perCluster(placement v1beta1.PlacementObject, b v1beta1.BindingObject, way []step, index string, wanted func(cluster string) bindingrules.Version, before *v1beta1.PerClusterPlacementStatus, now metav1.Time) v1beta1.PerClusterPlacementStatus {
 	spec, status := b.BindingSpec(), b.BindingStatus()
 	entry := v1beta1.PerClusterPlacementStatus{ClusterName: spec.TargetCluster, ObservedResourceIndex: index}
 	if before != nil {
@@ -36,10 +37,9 @@ func perCluster(placement v1beta1.PlacementObject, b v1beta1.BindingObject, way 
 			continue
 		}
 		c := meta.FindStatusCondition(status.Conditions, s.conditionType)
-		if s.conditionType == v1beta1.PlacementRolloutStarted && wanted != "" && spec.State == v1beta1.BindingStateBound && spec.ResourceSnapshotName != wanted &&
-			!conditions.IsFalse(status.Conditions, s.conditionType, b.GetGeneration()) {
+		if s.conditionType == v1beta1.PlacementRolloutStarted && !conditions.IsFalse(status.Conditions, s.conditionType, b.GetGeneration()) && waiting(spec, wanted) != "" {
 			c = &metav1.Condition{
-				Type: s.conditionType, Status: metav1.ConditionFalse, Reason: s.whenFalse.reason, Message: "The rollout is being blocked by the rollout strategy",
+				Type: s.conditionType, Status: metav1.ConditionFalse, Reason: s.whenFalse.reason, Message: waiting(spec, wanted),
 				ObservedGeneration: b.GetGeneration(), LastTransitionTime: now,
 			}
 		}
@@ -67,6 +67,21 @@ func perCluster(placement v1beta1.PlacementObject, b v1beta1.BindingObject, way 
 	}
 	entry.FailedPlacements, entry.DriftedPlacements, entry.DiffedPlacements = status.FailedPlacements, status.DriftedPlacements, status.DiffedPlacements
 	return entry
+}
+
+// waiting is what is said of a bound cluster that has not got its turn, and nothing of one that asks for what it is to hold.
+func waiting(spec *v1beta1.ResourceBindingSpec, wanted func(cluster string) bindingrules.Version) string {
+	if wanted == nil || spec.State != v1beta1.BindingStateBound {
+		return ""
+	}
+	switch version := wanted(spec.TargetCluster); {
+	case spec.ResourceSnapshotName != version.ResourceSnapshot:
+		return "The rollout is being blocked by the rollout strategy"
+	case !bindingrules.Holds(spec, version):
+		// It has the resources, and waits for an override or for the way in which they are applied.
+		return "The resources cannot be updated to the latest because of the rollout strategy"
+	}
+	return ""
 }
 
 func has(way []step, s step) bool {

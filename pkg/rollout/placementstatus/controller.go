@@ -5,6 +5,7 @@ package placementstatus
 
 import (
 	"context"
+	"slices"
 	"strconv"
 	"time"
 
@@ -20,8 +21,11 @@ import (
 	"github.com/stagegate/stagegate/pkg/rollout/internal/consistency"
 	"github.com/stagegate/stagegate/pkg/rollout/internal/fleet"
 	"github.com/stagegate/stagegate/pkg/rollout/internal/reconcile"
+	"github.com/stagegate/stagegate/pkg/rollout/internal/wanted"
+	bindingrules "github.com/stagegate/stagegate/pkg/rules/binding"
 	"github.com/stagegate/stagegate/pkg/rules/placeable"
 	snapshotrules "github.com/stagegate/stagegate/pkg/rules/snapshot"
+	runrules "github.com/stagegate/stagegate/pkg/rules/updaterun"
 )
 
 // Name of the controller.
@@ -47,12 +51,13 @@ type Controller struct {
 	clock    clock.PassiveClock
 	queue    *reconcile.Queue
 	pace     reconcile.Pace
+	wanted   *wanted.Source
 	written  consistency.Store
 }
 
 // New makes the controller for one term of leadership.
 func New(f *fleet.Fleet, recorder record.EventRecorder, t clock.WithTicker) *Controller {
-	c := &Controller{fleet: f, recorder: recorder, clock: t, pace: reconcile.Pace{Rest: rest, Longest: longestRest}}
+	c := &Controller{fleet: f, recorder: recorder, clock: t, pace: reconcile.Pace{Rest: rest, Longest: longestRest}, wanted: wanted.NewSource(f)}
 	c.queue = reconcile.NewWithClock(Name, workers, c.reconcile, t)
 	f.Placements.Watch(c.queue, reconcile.Self)
 	f.PolicySnapshots.Watch(c.queue, reconcile.ByLabel(wellknown.ParentPlacementLabel))
@@ -60,12 +65,28 @@ func New(f *fleet.Fleet, recorder record.EventRecorder, t clock.WithTicker) *Con
 	for _, informer := range f.Bindings.Informers() {
 		c.queue.WatchCoalesced(informer, together, reconcile.ByLabel(wellknown.ParentPlacementLabel))
 	}
+	for _, informer := range slices.Concat(f.Overrides.Informers(), f.OverrideSnapshots.Informers()) {
+		c.queue.WatchCoalesced(informer, together, c.wanted.OverrideChanged)
+	}
+	c.queue.WatchCoalesced(f.MemberClusters.Informer(), together, c.memberChanged)
 	c.queue.Watch(f.Mirrors.Informer(), mirrorChanged)
 	return c
 }
 
 // Run writes statuses until the context ends.
 func (c *Controller) Run(ctx context.Context) error { return c.queue.Run(ctx) }
+
+// memberChanged wakes the placements of which a cluster may be to have another version now.
+func (c *Controller) memberChanged(oldObj, newObj any) []reconcile.Key {
+	if len(c.fleet.Overrides.All()) == 0 || !wanted.Relabeled(oldObj, newObj) {
+		return nil
+	}
+	var keys []reconcile.Key
+	for _, placement := range c.wanted.Rolling() {
+		keys = append(keys, reconcile.KeyOf(placement))
+	}
+	return keys
+}
 
 func (c *Controller) reconcile(ctx context.Context, key reconcile.Key) (time.Duration, error) {
 	if !c.written.Ready(key) {
@@ -137,6 +158,7 @@ func (c *Controller) observe(placement v1beta1.PlacementObject) world {
 	if latest := snapshotrules.Latest(snapshots); latest != nil {
 		w.latest = latest.GetName()
 	}
+	w.wanted = c.wantedOf(placement, w.latest)
 	w.resources = func(name string) []v1beta1.ResourceIdentifier {
 		return snapshotrules.IDs(snapshotrules.Resources(snapshots, w.index[name]))
 	}
@@ -146,4 +168,29 @@ func (c *Controller) observe(placement v1beta1.PlacementObject) world {
 	}
 	w.onClusters = func() []v1beta1.ResourceIdentifier { return snapshotrules.OnClusters(w.bindings, snapshots) }
 	return w
+}
+
+// wantedOf is what the clusters of a placement with RollingUpdate are to hold. As long as that is not known they are to hold the latest
+// snapshot, with whatever they have besides.
+func (c *Controller) wantedOf(placement v1beta1.PlacementObject, latest string) func(cluster string) bindingrules.Version {
+	if latest == "" || runrules.IsExternal(placement.PlacementSpec()) {
+		return nil
+	}
+	versions, err := c.wanted.Versions(placement)
+	if err == nil && versions != nil && versions.Version.ResourceSnapshot == latest {
+		return versions.On
+	}
+	return wantsOwn(c.fleet.Bindings.ByIndex(fleet.ByPlacement, reconcile.KeyOf(placement)), latest)
+}
+
+// wantsOwn has clusters be to hold a snapshot, with what their bindings ask for besides.
+func wantsOwn(bindings []v1beta1.BindingObject, snapshot string) func(cluster string) bindingrules.Version {
+	versions := make(map[string]bindingrules.Version, len(bindings))
+	for _, b := range bindings {
+		spec := b.BindingSpec()
+		versions[spec.TargetCluster] = bindingrules.Version{
+			ResourceSnapshot: snapshot, ClusterOverrides: spec.ClusterResourceOverrideSnapshots, Overrides: spec.ResourceOverrideSnapshots, ApplyStrategy: spec.ApplyStrategy,
+		}
+	}
+	return func(cluster string) bindingrules.Version { return versions[cluster] }
 }

@@ -48,6 +48,7 @@ func placed(w *fleettest.World, available metav1.ConditionStatus, changes ...fun
 			b.SetLabels(map[string]string{wellknown.ParentPlacementLabel: "p"})
 			*b.BindingSpec() = v1beta1.ResourceBindingSpec{
 				State: v1beta1.BindingStateBound, TargetCluster: cluster, ResourceSnapshotName: wellknown.ResourceSnapshotName("p", 0),
+				ApplyStrategy: (*v1beta1.ApplyStrategy)(nil).WithDefaults(),
 			}
 			reports(b, available)
 		})
@@ -153,4 +154,92 @@ func TestNothingIsSummedUpOfACacheOlderThanTheLastWrite(t *testing.T) {
 			t.Errorf("%s %s", action.GetVerb(), action.GetResource().Resource)
 		}
 	})
+}
+
+// TestAClusterThatWaitsForMoreThanASnapshotSaysSo has clusters with the newest snapshot that are to have something else besides.
+func TestAClusterThatWaitsForMoreThanASnapshotSaysSo(t *testing.T) {
+	const held = "The resources cannot be updated to the latest because of the rollout strategy"
+	for name, test := range map[string]struct {
+		placement func(v1beta1.PlacementObject)
+		binding   func(v1beta1.BindingObject)
+		override  bool
+		want      string
+	}{
+		"nothing": {},
+		"another way to apply": {
+			placement: func(p v1beta1.PlacementObject) {
+				p.PlacementSpec().Strategy.ApplyStrategy = &v1beta1.ApplyStrategy{Type: v1beta1.ApplyStrategyTypeServerSideApply}
+			},
+			want: held,
+		},
+		"the end of an override": {binding: func(b v1beta1.BindingObject) { b.BindingSpec().ClusterResourceOverrideSnapshots = []string{"gone-0"} }, want: held},
+		"what nobody knows yet":  {override: true, binding: func(b v1beta1.BindingObject) { b.BindingSpec().ClusterResourceOverrideSnapshots = []string{"gone-0"} }},
+		"a run": {
+			placement: func(p v1beta1.PlacementObject) {
+				p.PlacementSpec().Strategy.Type = v1beta1.ExternalRolloutStrategyType
+				p.PlacementSpec().Strategy.ApplyStrategy = &v1beta1.ApplyStrategy{Type: v1beta1.ApplyStrategyTypeServerSideApply}
+			},
+		},
+		"a snapshot": {
+			binding: func(b v1beta1.BindingObject) { b.BindingSpec().ResourceSnapshotName = "p-9-snapshot" },
+			want:    "The rollout is being blocked by the rollout strategy",
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			fleettest.InBothScopes(t, func(w *fleettest.World) {
+				var changes []func(v1beta1.PlacementObject)
+				if test.placement != nil {
+					changes = append(changes, test.placement)
+				}
+				placed(w, metav1.ConditionTrue, changes...)
+				if test.override {
+					// It cannot be told for what, since a part of the snapshot is still to come.
+					fleettest.Update(w, w.Fleet.Snapshots, wellknown.ResourceSnapshotName("p", 0), func(s v1beta1.ResourceSnapshotObject) {
+						s.GetAnnotations()[wellknown.NumberOfSnapshotsAnnotation] = "2"
+					})
+					override := &v1beta1.ClusterResourceOverride{ObjectMeta: metav1.ObjectMeta{Name: "o"}, Spec: v1beta1.ClusterResourceOverrideSpec{
+						ClusterResourceSelectors: []v1beta1.ResourceSelectorTerm{{Version: "v1", Kind: "ConfigMap", Name: "c"}}, Policy: &v1beta1.OverridePolicy{},
+					}}
+					namespaced := &v1beta1.ResourceOverride{ObjectMeta: metav1.ObjectMeta{Name: "o", Namespace: "team"}, Spec: v1beta1.ResourceOverrideSpec{
+						ResourceSelectors: []v1beta1.ResourceSelector{{Version: "v1", Kind: "ConfigMap", Name: "c"}}, Policy: &v1beta1.OverridePolicy{},
+					}}
+					if w.Namespace == "" {
+						_, err := w.Client.PlacementV1beta1().ClusterResourceOverrides().Create(t.Context(), override, metav1.CreateOptions{})
+						w.Must(err)
+					} else {
+						_, err := w.Client.PlacementV1beta1().ResourceOverrides(w.Namespace).Create(t.Context(), namespaced, metav1.CreateOptions{})
+						w.Must(err)
+					}
+					w.Eventually("both are in the cache", func() bool {
+						s, err := w.Fleet.Snapshots.Get(w.Key(wellknown.ResourceSnapshotName("p", 0)))
+						return err == nil && s.GetAnnotations()[wellknown.NumberOfSnapshotsAnnotation] == "2" && len(w.Fleet.Overrides.All()) == 1
+					})
+				}
+				if test.binding != nil {
+					fleettest.Update(w, w.Fleet.Bindings, "a", test.binding)
+					fleettest.UpdateStatus(w, w.Fleet.Bindings, "a", func(b v1beta1.BindingObject) {
+						for i := range b.BindingStatus().Conditions {
+							b.BindingStatus().Conditions[i].ObservedGeneration = b.GetGeneration()
+						}
+					})
+					w.Eventually("the binding is in the cache", func() bool {
+						b, err := w.Fleet.Bindings.Get(w.Key("a"))
+						return err == nil && b.GetGeneration() == 2 && b.BindingStatus().Conditions[0].ObservedGeneration == 2
+					})
+				}
+				_, err := New(w.Fleet, record.NewFakeRecorder(20), clock.RealClock{}).reconcile(t.Context(), w.Key("p"))
+				w.Must(err)
+				p, err := w.Fleet.Placements.Client(w.Namespace).Get(t.Context(), "p", metav1.GetOptions{})
+				w.Must(err)
+				c := meta.FindStatusCondition(p.PlacementStatus().PerClusterPlacementStatuses[0].Conditions, v1beta1.PlacementRolloutStarted)
+				got := ""
+				if c.Status == metav1.ConditionFalse {
+					got = c.Message
+				}
+				if got != test.want {
+					t.Errorf("the cluster says %q, want %q", got, test.want)
+				}
+			})
+		})
+	}
 }

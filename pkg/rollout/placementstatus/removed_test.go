@@ -99,7 +99,7 @@ func TestRollingUpdateNamesWhatAVersionRemoves(t *testing.T) {
 				placement.Status.Conditions = []metav1.Condition{{Type: rolloutStarted, Status: metav1.ConditionFalse, Reason: "RolloutNotStartedYet", Message: tt.said}}
 			}
 			w := world{
-				policy: policy(metav1.ConditionTrue), bindings: tt.bindings, latest: "p-1-snapshot",
+				policy: policy(metav1.ConditionTrue), bindings: tt.bindings, latest: "p-1-snapshot", wanted: snapshotOnly("p-1-snapshot"),
 				index:      map[string]string{"p-0-snapshot": "0", "p-1-snapshot": "1"},
 				resources:  func(string) []v1beta1.ResourceIdentifier { return configMaps("a") },
 				onClusters: func() []v1beta1.ResourceIdentifier { return configMaps(tt.onClusters...) },

@@ -29,6 +29,8 @@ type world struct {
 	bindings []v1beta1.BindingObject
 	// latest is the name of the newest master snapshot; empty as long as there is none.
 	latest string
+	// wanted is what a cluster is to hold under RollingUpdate; nil as long as that is not known.
+	wanted func(cluster string) bindingrules.Version
 	// index is the index of a master snapshot by its name; a snapshot that is gone has none.
 	index map[string]string
 	// resources lists what a master snapshot and its parts hold.
@@ -70,9 +72,9 @@ func summarize(placement v1beta1.PlacementObject, w world, now metav1.Time) *v1b
 	for i := range status.PerClusterPlacementStatuses {
 		before[status.PerClusterPlacementStatuses[i].ClusterName] = &status.PerClusterPlacementStatuses[i]
 	}
-	wanted := w.latest
-	if runrules.IsExternal(spec) {
-		wanted = ""
+	var wanted func(string) bindingrules.Version
+	if !runrules.IsExternal(spec) {
+		wanted = w.wanted
 	}
 	entries := make([]v1beta1.PerClusterPlacementStatus, 0, len(picked))
 	for _, b := range picked {

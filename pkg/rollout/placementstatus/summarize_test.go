@@ -16,6 +16,7 @@ import (
 	"k8s.io/utils/ptr"
 
 	"github.com/stagegate/stagegate/pkg/apis/placement/v1beta1"
+	bindingrules "github.com/stagegate/stagegate/pkg/rules/binding"
 )
 
 var (
@@ -58,6 +59,11 @@ func policy(status metav1.ConditionStatus, decisions ...v1beta1.ClusterDecision)
 			Conditions: []metav1.Condition{{Type: "Scheduled", Status: status, Reason: "Why", Message: "found", ObservedGeneration: 1}},
 		},
 	}
+}
+
+// snapshotOnly has every cluster be to hold a snapshot and nothing else.
+func snapshotOnly(name string) func(string) bindingrules.Version {
+	return func(string) bindingrules.Version { return bindingrules.Version{ResourceSnapshot: name} }
 }
 
 // lines shows conditions as "Type=Status Reason: message", without the kind's prefix.
@@ -219,7 +225,7 @@ func TestSummarize(t *testing.T) {
 					c.Type = v1beta1.PlacementConditionType(namespace, strings.TrimPrefix(c.Type, "ClusterResourcePlacement"))
 				}
 				w := world{
-					policy: test.policy, bindings: test.bindings, latest: "p-1-snapshot",
+					policy: test.policy, bindings: test.bindings, latest: "p-1-snapshot", wanted: snapshotOnly("p-1-snapshot"),
 					index:      map[string]string{"p-0-snapshot": "0", "p-1-snapshot": "1"},
 					resources:  func(string) []v1beta1.ResourceIdentifier { return []v1beta1.ResourceIdentifier{{Kind: "ConfigMap"}} },
 					onClusters: func() []v1beta1.ResourceIdentifier { return nil },
@@ -288,7 +294,7 @@ func TestWhatAClusterKeepsIsInItsStatus(t *testing.T) {
 			placement.Status.PerClusterPlacementStatuses = []v1beta1.PerClusterPlacementStatus{{ClusterName: "a", Conditions: tc.said}}
 			placement.Status.Prune = &v1beta1.PlacementPruneRecord{ResourceSnapshotName: "p-1-snapshot"}
 			w := world{
-				policy: policy(metav1.ConditionTrue), bindings: []v1beta1.BindingObject{b}, latest: "p-1-snapshot", index: map[string]string{"p-1-snapshot": "1"},
+				policy: policy(metav1.ConditionTrue), bindings: []v1beta1.BindingObject{b}, latest: "p-1-snapshot", wanted: snapshotOnly("p-1-snapshot"), index: map[string]string{"p-1-snapshot": "1"},
 				resources:  func(string) []v1beta1.ResourceIdentifier { return []v1beta1.ResourceIdentifier{{Kind: "ConfigMap"}} },
 				onClusters: func() []v1beta1.ResourceIdentifier { return nil },
 			}
@@ -318,7 +324,7 @@ func TestAClusterThatPoliciesKeepSaysSo(t *testing.T) {
 	b := bind("a", "p-0-snapshot", append([]string{"RolloutStarted=False:RolloutPolicyViolated"}, allDone[1:]...)...)
 	b.BindingStatus().Conditions[0].Message = refusal
 	placement := &v1beta1.ClusterResourcePlacement{Spec: v1beta1.PlacementSpec{Strategy: v1beta1.RolloutStrategy{Type: v1beta1.RollingUpdateRolloutStrategyType}}}
-	entry := perCluster(placement, b, steps(&placement.Spec), "0", "p-1-snapshot", nil, now)
+	entry := perCluster(placement, b, steps(&placement.Spec), "0", snapshotOnly("p-1-snapshot"), nil, now)
 	c := meta.FindStatusCondition(entry.Conditions, v1beta1.PlacementRolloutStarted)
 	if c == nil || c.Reason != "RolloutPolicyViolated" || c.Message != refusal {
 		t.Errorf("the cluster says %v, want the refusal", c)

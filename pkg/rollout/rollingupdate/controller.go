@@ -18,6 +18,7 @@ import (
 	"github.com/stagegate/stagegate/pkg/rollout/internal/binding"
 	"github.com/stagegate/stagegate/pkg/rollout/internal/fleet"
 	"github.com/stagegate/stagegate/pkg/rollout/internal/reconcile"
+	"github.com/stagegate/stagegate/pkg/rollout/internal/wanted"
 	"github.com/stagegate/stagegate/pkg/rules/conditions"
 	runrules "github.com/stagegate/stagegate/pkg/rules/updaterun"
 )
@@ -45,18 +46,18 @@ type Controller struct {
 	recorder record.EventRecorder
 	clock    clock.PassiveClock
 	queue    *reconcile.Queue
-	selected selections
+	wanted   *wanted.Source
 }
 
 // New makes the controller for one term of leadership.
 func New(f *fleet.Fleet, recorder record.EventRecorder, c clock.WithTicker) *Controller {
-	controller := &Controller{fleet: f, recorder: recorder, clock: c, selected: newSelections()}
+	controller := &Controller{fleet: f, recorder: recorder, clock: c, wanted: wanted.NewSource(f)}
 	controller.queue = reconcile.NewWithClock(Name, workers, controller.reconcile, c)
 	f.Placements.Watch(controller.queue, reconcile.Self)
 	f.Snapshots.Watch(controller.queue, reconcile.ByLabel(wellknown.ParentPlacementLabel))
 	f.Bindings.Watch(controller.queue, reconcile.ByLabel(wellknown.ParentPlacementLabel))
-	f.Overrides.Watch(controller.queue, controller.overrideChanged)
-	f.OverrideSnapshots.Watch(controller.queue, controller.overrideChanged)
+	f.Overrides.Watch(controller.queue, controller.wanted.OverrideChanged)
+	f.OverrideSnapshots.Watch(controller.queue, controller.wanted.OverrideChanged)
 	f.Policies.Watch(controller.queue, controller.policyChanged)
 	if f.Namespaces != nil {
 		controller.queue.Watch(f.Namespaces.Informer(), controller.namespaceChanged)
@@ -77,7 +78,7 @@ func (c *Controller) reconcile(ctx context.Context, key reconcile.Key) (time.Dur
 	if !placement.GetDeletionTimestamp().IsZero() || runrules.IsExternal(spec) {
 		return 0, nil
 	}
-	want, err := c.versions(placement)
+	want, err := c.wanted.Versions(placement)
 	if err != nil || want == nil {
 		return 0, err
 	}
@@ -86,8 +87,8 @@ func (c *Controller) reconcile(ctx context.Context, key reconcile.Key) (time.Dur
 	if err != nil {
 		return 0, err
 	}
-	free, kept := refused.divide(bindings, want.on)
-	m, err := budget(free, spec.Strategy.RollingUpdate.WithDefaults(), want.on, c.clock.Now())
+	free, kept := refused.divide(bindings, want.On)
+	m, err := budget(free, spec.Strategy.RollingUpdate.WithDefaults(), want.On, c.clock.Now())
 	if err != nil {
 		return 0, err
 	}
@@ -95,7 +96,7 @@ func (c *Controller) reconcile(ctx context.Context, key reconcile.Key) (time.Dur
 	if len(steps) == 0 {
 		return m.again, nil
 	}
-	klog.FromContext(ctx).V(2).Info("Rolling out", "snapshot", want.version.ResourceSnapshot, "started", len(m.start), "held", len(m.held), "removed", len(m.remove), "kept", len(kept))
+	klog.FromContext(ctx).V(2).Info("Rolling out", "snapshot", want.Version.ResourceSnapshot, "started", len(m.start), "held", len(m.held), "removed", len(m.remove), "kept", len(kept))
 	return m.again, reconcile.InParallel(ctx, writers, len(steps), func(i int) error { return steps[i]() })
 }
 
@@ -115,10 +116,10 @@ func (c *Controller) keep(ctx context.Context, kept []v1beta1.BindingObject, ref
 }
 
 // move returns the writes that the moves come to.
-func (c *Controller) move(ctx context.Context, m moves, want *versions) (steps []func() error) {
+func (c *Controller) move(ctx context.Context, m moves, want *wanted.Versions) (steps []func() error) {
 	for _, b := range m.start {
 		steps = append(steps, func() error {
-			return binding.Start(ctx, c.fleet.Bindings, b, want.on(b.BindingSpec().TargetCluster), messageStarted, c.clock.Now())
+			return binding.Start(ctx, c.fleet.Bindings, b, want.On(b.BindingSpec().TargetCluster), messageStarted, c.clock.Now())
 		})
 	}
 	for _, b := range m.held {

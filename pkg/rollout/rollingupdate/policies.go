@@ -8,9 +8,11 @@ import (
 
 	"k8s.io/apimachinery/pkg/labels"
 
+	clusterv1beta1 "github.com/stagegate/stagegate/pkg/apis/cluster/v1beta1"
 	"github.com/stagegate/stagegate/pkg/apis/placement/v1beta1"
 	"github.com/stagegate/stagegate/pkg/rollout/internal/fleet"
 	"github.com/stagegate/stagegate/pkg/rollout/internal/reconcile"
+	"github.com/stagegate/stagegate/pkg/rollout/internal/wanted"
 	bindingrules "github.com/stagegate/stagegate/pkg/rules/binding"
 	"github.com/stagegate/stagegate/pkg/rules/policy"
 	"github.com/stagegate/stagegate/pkg/rules/strategy"
@@ -102,10 +104,23 @@ func (c *Controller) namespaceChanged(oldObj, newObj any) []reconcile.Key {
 // rollingIn are the placements of a namespace that this controller moves, all of them for "".
 func (c *Controller) rollingIn(namespace string) []reconcile.Key {
 	var keys []reconcile.Key
-	for _, placement := range c.rolling() {
+	for _, placement := range c.wanted.Rolling() {
 		if namespace == "" || placement.GetNamespace() == namespace {
 			keys = append(keys, reconcile.KeyOf(placement))
 		}
 	}
 	return keys
+}
+
+// memberChanged wakes every placement where overrides may be for a cluster, or policies protect it, that were or did not before, or the other
+// way round.
+func (c *Controller) memberChanged(oldObj, newObj any) []reconcile.Key {
+	before, _ := oldObj.(*clusterv1beta1.MemberCluster)
+	after, _ := newObj.(*clusterv1beta1.MemberCluster)
+	leaves := after == nil || before != nil && before.DeletionTimestamp == nil && after.DeletionTimestamp != nil
+	labeled := wanted.Relabeled(oldObj, newObj)
+	if overrides, policies := len(c.fleet.Overrides.All()) > 0, len(c.fleet.Policies.All()) > 0; leaves && policies || labeled && (overrides || policies) {
+		return c.rollingIn("")
+	}
+	return nil
 }

@@ -157,7 +157,7 @@ func TestWhatIsNotThereYetIsWaitedFor(t *testing.T) {
 			t.Helper()
 			placement, err := w.Fleet.Placements.Get(w.Key("p"))
 			w.Must(err)
-			if versions, err := c.versions(placement); err != nil || (versions == nil) != nothing {
+			if versions, err := c.wanted.Versions(placement); err != nil || (versions == nil) != nothing {
 				t.Errorf("%s: %+v %v", what, versions, err)
 			}
 		}
@@ -190,7 +190,7 @@ func TestAVersionThatIsOnItsWayOutIsNotRolledOut(t *testing.T) {
 			return func() bool {
 				placement, err := w.Fleet.Placements.Get(w.Key("p"))
 				w.Must(err)
-				want, err := c.versions(placement)
+				want, err := c.wanted.Versions(placement)
 				w.Must(err)
 				return (want != nil) == rolledOut
 			}

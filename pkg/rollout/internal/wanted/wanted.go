@@ -1,7 +1,9 @@
 // Copyright The Stagegate Authors.
 // SPDX-License-Identifier: Apache-2.0
 
-package rollingupdate
+// Package wanted tells what the clusters of a placement with RollingUpdate are to hold, for those who move them and for those who report which
+// still wait. It knows nothing of budgets and of rollout policies.
+package wanted
 
 import (
 	"slices"
@@ -20,45 +22,55 @@ import (
 	runrules "github.com/stagegate/stagegate/pkg/rules/updaterun"
 )
 
-// versions says what each cluster of a placement is to hold: the latest resource snapshot, with the overrides that are in force there.
-type versions struct {
-	version bindingrules.Version
+// Versions says what each cluster of a placement is to hold: the latest resource snapshot, with the overrides that are in force there.
+type Versions struct {
+	// Version is what is the same on all clusters.
+	Version bindingrules.Version
 	rules   overrides.Rules
 	labels  func(cluster string) labels.Set
 }
 
-// on is what a cluster is to hold.
-func (v *versions) on(cluster string) bindingrules.Version {
-	version := v.version
+// On returns what a cluster is to hold.
+func (v *Versions) On(cluster string) bindingrules.Version {
+	version := v.Version
 	version.ClusterOverrides, version.Overrides = v.rules.On(v.labels(cluster))
 	return version
 }
 
-// versions are nil as long as something of them is not there yet: a snapshot, a part of it, or the version of an override. It comes
-// with an event.
-func (c *Controller) versions(placement v1beta1.PlacementObject) (*versions, error) {
+// Source finds the versions of placements in the caches.
+type Source struct {
+	fleet    *fleet.Fleet
+	selected selections
+}
+
+// NewSource makes a source.
+func NewSource(f *fleet.Fleet) *Source { return &Source{fleet: f, selected: newSelections()} }
+
+// Versions returns nil as long as something is not there yet: a snapshot, a part of it, or the version of an override. It comes with an
+// event. It fails for an override that cannot be read.
+func (s *Source) Versions(placement v1beta1.PlacementObject) (*Versions, error) {
 	key := reconcile.KeyOf(placement)
-	snapshots := c.fleet.Snapshots.ByIndex(fleet.ByPlacement, key)
+	snapshots := s.fleet.Snapshots.ByIndex(fleet.ByPlacement, key)
 	snapshot := snapshotrules.Latest(snapshots)
 	if snapshot == nil || !snapshotrules.IsInForce(snapshot) {
 		return nil, nil
 	}
-	v := &versions{
-		version: bindingrules.Version{ResourceSnapshot: snapshot.GetName(), ApplyStrategy: placement.PlacementSpec().Strategy.ApplyStrategy.WithDefaults()},
-		labels:  c.labelsOf,
+	v := &Versions{
+		Version: bindingrules.Version{ResourceSnapshot: snapshot.GetName(), ApplyStrategy: placement.PlacementSpec().Strategy.ApplyStrategy.WithDefaults()},
+		labels:  s.labelsOf,
 	}
-	candidates := overrides.OfPlacement(c.fleet.Overrides.All(), placement)
+	candidates := overrides.OfPlacement(s.fleet.Overrides.All(), placement)
 	if len(candidates) == 0 {
 		return v, nil
 	}
-	selected, whole := c.selected.of(snapshot, snapshots)
+	selected, whole := s.selected.of(snapshot, snapshots)
 	if !whole {
 		return nil, nil
 	}
 	matter := overrides.For(candidates, placement, selected)
 	var known []v1beta1.OverrideSnapshotObject
 	for _, o := range matter {
-		known = append(known, c.fleet.OverrideSnapshots.ByIndex(fleet.ByOverride, reconcile.KeyOf(o))...)
+		known = append(known, s.fleet.OverrideSnapshots.ByIndex(fleet.ByOverride, reconcile.KeyOf(o))...)
 	}
 	inForce, pending := overrides.Latest(matter, known)
 	if len(pending) > 0 {
@@ -70,8 +82,8 @@ func (c *Controller) versions(placement v1beta1.PlacementObject) (*versions, err
 }
 
 // labelsOf are the labels of a member; one that has left has none.
-func (c *Controller) labelsOf(cluster string) labels.Set {
-	member, err := c.fleet.MemberClusters.Lister().Get(cluster)
+func (s *Source) labelsOf(cluster string) labels.Set {
+	member, err := s.fleet.MemberClusters.Lister().Get(cluster)
 	if err != nil {
 		return nil
 	}
@@ -97,15 +109,15 @@ func (s selections) of(master v1beta1.ResourceSnapshotObject, snapshots []v1beta
 	return selected, true
 }
 
-// overrideChanged wakes the placement that an override, or a version of one, is for, or all of them.
-func (c *Controller) overrideChanged(oldObj, newObj any) []reconcile.Key {
+// OverrideChanged wakes the placement that an override, or a version of one, is for, or all of them.
+func (s *Source) OverrideChanged(oldObj, newObj any) []reconcile.Key {
 	var keys []reconcile.Key
 	for _, o := range []any{oldObj, newObj} {
 		override, ok := o.(v1beta1.Override)
 		if !ok {
 			continue
 		}
-		for _, placement := range c.rolling() {
+		for _, placement := range s.Rolling() {
 			if overrides.IsFor(override, placement) {
 				keys = append(keys, reconcile.KeyOf(placement))
 			}
@@ -114,22 +126,16 @@ func (c *Controller) overrideChanged(oldObj, newObj any) []reconcile.Key {
 	return keys
 }
 
-// memberChanged wakes every placement where overrides may be for a cluster, or policies protect it, that were or did not before, or the other
-// way round.
-func (c *Controller) memberChanged(oldObj, newObj any) []reconcile.Key {
+// Relabeled reports whether a member cluster has other labels now, by which overrides select.
+func Relabeled(oldObj, newObj any) bool {
 	before, _ := oldObj.(*clusterv1beta1.MemberCluster)
 	after, _ := newObj.(*clusterv1beta1.MemberCluster)
-	leaves := after == nil || before != nil && before.DeletionTimestamp == nil && after.DeletionTimestamp != nil
-	labeled := after != nil && (before == nil || !equality.Semantic.DeepEqual(before.Labels, after.Labels))
-	if overrides, policies := len(c.fleet.Overrides.All()) > 0, len(c.fleet.Policies.All()) > 0; leaves && policies || labeled && (overrides || policies) {
-		return c.rollingIn("")
-	}
-	return nil
+	return after != nil && (before == nil || !equality.Semantic.DeepEqual(before.Labels, after.Labels))
 }
 
-// rolling are the placements that this controller moves.
-func (c *Controller) rolling() []v1beta1.PlacementObject {
-	return slices.DeleteFunc(c.fleet.Placements.All(), func(p v1beta1.PlacementObject) bool {
+// Rolling returns the placements with RollingUpdate.
+func (s *Source) Rolling() []v1beta1.PlacementObject {
+	return slices.DeleteFunc(s.fleet.Placements.All(), func(p v1beta1.PlacementObject) bool {
 		return runrules.IsExternal(p.PlacementSpec())
 	})
 }
