@@ -67,6 +67,7 @@ func TestHub(t *testing.T) {
 		{"Pause", testPause},
 		{"RollsItselfBack", testRollsItselfBack},
 		{"Split", testSplit},
+		{"Workloads", testWorkloads},
 		{"SwappedKubeconfig", testSwappedKubeconfig},
 		{"MemberNamespaceDeleted", testMemberNamespaceDeleted},
 		{"HubAsMember", testHubAsMember},
