@@ -7,6 +7,7 @@ BIN := $(OUTPUT)/bin
 
 # Settings of hub-up, demo and soak, see help.
 MEMBERS ?= 3
+NODES ?= 0
 SERVER_FLAGS ?=
 WAIT ?= 5s
 DURATION ?= 30m
@@ -68,8 +69,8 @@ demo: prerequisites ## Run the tutorial command by command on a real hub. WAIT=1
 	cd test/hub && $(GO) run ./cmd/hub demo -wait '$(WAIT)'
 
 .PHONY: hub-up
-hub-up: prerequisites ## Start a real hub with MEMBERS=3 member clusters and leave it running. SERVER_FLAGS go to stagegate-apiserver.
-	cd test/hub && $(GO) run ./cmd/hub up -members '$(MEMBERS)' -server-flags '$(SERVER_FLAGS)'
+hub-up: prerequisites ## Start a real hub with MEMBERS=3 member clusters of NODES=0 nodes and leave it running. SERVER_FLAGS go to stagegate-apiserver.
+	cd test/hub && $(GO) run ./cmd/hub up -members '$(MEMBERS)' -nodes '$(NODES)' -server-flags '$(SERVER_FLAGS)'
 
 .PHONY: hub-down
 hub-down: ## Stop what hub-up started and delete its data.

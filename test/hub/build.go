@@ -21,9 +21,10 @@ import (
 )
 
 const (
-	// kubeVersion and etcdVersion are what the binaries call themselves; they are the versions in go.mod.
+	// kubeVersion, etcdVersion and kwokVersion are what the binaries call themselves; they are the versions in go.mod.
 	kubeVersion = "v1.37.2"
 	etcdVersion = "3.7.3"
+	kwokVersion = "v0.8.0"
 
 	// kubeName is the binary that is all the tools in one.
 	kubeName = "kube"
@@ -38,7 +39,7 @@ const (
 // tool is a binary of Kubernetes that an environment needs.
 type tool struct {
 	name string
-	// version is a line that the binary prints first when it is called with versionArgs.
+	// version begins the line that the binary prints first when it is called with versionArgs. It ends that line, or a space follows.
 	version     string
 	versionArgs []string
 }
@@ -47,6 +48,8 @@ var kubeTools = []tool{
 	{"etcd", "etcd Version: " + etcdVersion, []string{"--version"}},
 	{"kube-apiserver", "Kubernetes " + kubeVersion, []string{"--version"}},
 	{"kube-controller-manager", "Kubernetes " + kubeVersion, []string{"--version"}},
+	{"kube-scheduler", "Kubernetes " + kubeVersion, []string{"--version"}},
+	{kwokBinary, kwokBinary + " version " + kwokVersion, []string{"--version"}},
 	{"kubectl", "Client Version: " + kubeVersion, []string{"version", "--client"}},
 }
 
@@ -61,10 +64,11 @@ func KubeIsBuilt(options Options) (bool, error) {
 }
 
 // kubeIsCurrent reports whether the binaries are those of this module, and returns the stamp that says so. They depend on nothing but
-// the go tool and go.mod, and asking the go tool takes it several seconds.
+// the go tool, go.mod and what the command links, and asking the go tool takes it several seconds.
 func kubeIsCurrent(l layout) (bool, string, error) {
 	module := kubeModule(l)
-	stamp, err := buildStamp(kubeFlags(), filepath.Join(module, "go.mod"), filepath.Join(module, "go.sum"))
+	stamp, err := buildStamp(kubeFlags(), filepath.Join(module, "go.mod"), filepath.Join(module, "go.sum"),
+		filepath.Join(module, "cmd", kubeName, "main.go"))
 	if err != nil {
 		return false, "", err
 	}
@@ -73,9 +77,8 @@ func kubeIsCurrent(l layout) (bool, string, error) {
 	return string(current) == stamp && !missing, stamp, nil
 }
 
-// provideKube puts etcd, kube-apiserver, kube-controller-manager and kubectl in place: those of the right version that are in
-// KUBEBUILDER_ASSETS or on the PATH, and for the rest one binary that is built from this module's dependencies, which takes about
-// eight minutes on two cores the first time.
+// provideKube puts the tools in place: those of the right version that are in KUBEBUILDER_ASSETS or on the PATH, and for the rest one
+// binary that is built from this module's dependencies, which takes about nine minutes on two cores the first time.
 func provideKube(ctx context.Context, l layout, out io.Writer) error {
 	current, stamp, err := kubeIsCurrent(l)
 	if err != nil || current {
@@ -97,7 +100,7 @@ func provideKube(ctx context.Context, l layout, out io.Writer) error {
 		}
 	}
 	if len(missing) > 0 {
-		fmt.Fprintf(out, "building %s %s from source: about 8 minutes on two cores, once\n", strings.Join(missing, ", "), kubeVersion)
+		fmt.Fprintf(out, "building %s %s from source: about 9 minutes on two cores, once\n", strings.Join(missing, ", "), kubeVersion)
 		if err := buildShown(ctx, out, kubeModule(l), "./cmd/kube", l.bin(kubeName)); err != nil {
 			return err
 		}
@@ -147,7 +150,8 @@ func (t tool) find(ctx context.Context, except string) string {
 		asking, cancel := context.WithTimeout(ctx, versionTimeout)
 		printed, err := exec.CommandContext(asking, path, t.versionArgs...).Output()
 		cancel()
-		if first, _, _ := strings.Cut(string(printed), "\n"); err == nil && first == t.version {
+		first, _, _ := strings.Cut(string(printed), "\n")
+		if rest, ok := strings.CutPrefix(first, t.version); err == nil && ok && (rest == "" || rest[0] == ' ') {
 			return path
 		}
 	}

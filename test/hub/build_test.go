@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"testing"
 )
 
@@ -45,5 +46,25 @@ func TestOnlyABinaryOfTheRightVersionIsUsed(t *testing.T) {
 	}
 	if got := etcd.find(t.Context(), assets); got != filepath.Join(first, "etcd") {
 		t.Errorf("without the assets: %q", got)
+	}
+}
+
+func TestAVersionThatBeginsTheLineIsWhole(t *testing.T) {
+	kwok := kubeTools[slices.IndexFunc(kubeTools, func(t tool) bool { return t.name == kwokBinary })]
+	for printed, want := range map[string]bool{
+		"kwok version " + kwokVersion + " go1.26.0 (linux/amd64)": true,
+		"kwok version " + kwokVersion:                             true,
+		"kwok version " + kwokVersion + "1":                       false,
+		"kwok version " + kwokVersion + "-rc.1 go1.26.0":          false,
+	} {
+		dir := t.TempDir()
+		t.Setenv("PATH", dir)
+		t.Setenv(assetsVariable, "")
+		if err := os.WriteFile(filepath.Join(dir, kwokBinary), []byte("#!/bin/sh\necho '"+printed+"'\n"), 0o755); err != nil {
+			t.Fatal(err)
+		}
+		if got := kwok.find(t.Context(), "/except") != ""; got != want {
+			t.Errorf("%q is used: %v, want %v", printed, got, want)
+		}
 	}
 }

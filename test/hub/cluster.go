@@ -159,12 +159,20 @@ func (e *Environment) kubeAPIServer(cluster string, client *http.Client) process
 }
 
 func (e *Environment) kubeControllerManager(cluster string, client *http.Client) process {
-	name := controllerManagerName(cluster)
+	return e.kubeController("kube-controller-manager", controllerManagerName(cluster), cluster, client,
+		"--root-ca-file="+e.pki(cluster, "ca.crt"),
+		"--service-account-private-key-file="+e.pki(cluster, "service-accounts.key"),
+		"--use-service-account-credentials=true",
+	)
+}
+
+// kubeController is a process of a cluster's control plane that works as its own user of the cluster.
+func (e *Environment) kubeController(binary, name, cluster string, client *http.Client, more ...string) process {
 	kubeconfig := e.componentConfig(name)
 	return process{
 		name: name,
-		path: e.bin("kube-controller-manager"),
-		args: []string{
+		path: e.bin(binary),
+		args: append([]string{
 			"--kubeconfig=" + kubeconfig,
 			"--authentication-kubeconfig=" + kubeconfig,
 			"--authorization-kubeconfig=" + kubeconfig,
@@ -172,15 +180,12 @@ func (e *Environment) kubeControllerManager(cluster string, client *http.Client)
 			fmt.Sprintf("--secure-port=%d", e.state.Ports[name]),
 			"--tls-cert-file=" + e.pki(cluster, "server.crt"),
 			"--tls-private-key-file=" + e.pki(cluster, "server.key"),
-			"--root-ca-file=" + e.pki(cluster, "ca.crt"),
-			"--service-account-private-key-file=" + e.pki(cluster, "service-accounts.key"),
-			"--use-service-account-credentials=true",
 			// A restarted process would wait out the Lease of its predecessor.
 			"--leader-elect=false",
 			// Deleting a namespace asks for every resource of every group; the default of 20 a second makes that seconds.
 			"--kube-api-qps=200",
 			"--kube-api-burst=400",
-		},
+		}, more...),
 		ready: func(ctx context.Context) error { return probe(ctx, client, "https://"+e.address(name)+"/healthz") },
 	}
 }

@@ -29,6 +29,9 @@ type Options struct {
 	Dir string
 	// Members is the number of member clusters; with 0 there is the hub alone. A later Up may raise it and not lower it.
 	Members int
+	// Nodes is the number of nodes of each member, on which what is placed there runs, as stages.yaml has it. With 0 a member has
+	// neither nodes nor a scheduler, and its workloads get no Pods that run. A later Up may change it. The hub has none.
+	Nodes int
 	// ServerFlags are passed to stagegate-apiserver after its own.
 	ServerFlags []string
 	// Out gets a line for each process started or stopped. Default: nothing is written.
@@ -87,11 +90,16 @@ func prepare(l layout, options Options) (*Environment, error) {
 		return nil, fmt.Errorf("the environment in %s has %d members and %d are wanted: members are only ever added, take it down first",
 			l.dir, s.Members, options.Members)
 	}
-	s.Members, s.ServerFlags = options.Members, options.ServerFlags
+	s.Members, s.Nodes, s.ServerFlags = options.Members, options.Nodes, options.ServerFlags
 	e := newEnvironment(l, s, options.Out)
 	listeners := []string{etcdName, etcdPeers, serverName}
 	for _, cluster := range e.Clusters() {
 		listeners = append(listeners, apiserverName(cluster), controllerManagerName(cluster))
+	}
+	if s.Nodes > 0 {
+		for _, member := range e.Members() {
+			listeners = append(listeners, schedulerName(member), kwokName(member))
+		}
 	}
 	if err := s.choosePorts(listeners...); err != nil {
 		return nil, err
@@ -112,7 +120,15 @@ func (e *Environment) ensureClusters(ctx context.Context) error {
 	}
 	starting, ctx := errgroup.WithContext(ctx)
 	for _, cluster := range e.Clusters() {
-		starting.Go(func() error { return e.ensureCluster(ctx, cluster) })
+		starting.Go(func() error {
+			if err := e.ensureCluster(ctx, cluster); err != nil || cluster == HubName {
+				return err
+			}
+			if err := e.ensureNodes(ctx, cluster); err != nil {
+				return fmt.Errorf("nodes of %s: %w", cluster, err)
+			}
+			return nil
+		})
 	}
 	return starting.Wait()
 }
@@ -154,6 +170,9 @@ func Down(options Options) error {
 	// Each process goes before those it depends on, so that none spends its end retrying.
 	for _, tier := range []func(string) bool{
 		func(name string) bool { return name == serverName },
+		func(name string) bool {
+			return strings.HasSuffix(name, schedulerName("")) || strings.HasSuffix(name, kwokName(""))
+		},
 		func(name string) bool { return strings.HasSuffix(name, controllerManagerName("")) },
 		func(name string) bool { return strings.HasSuffix(name, apiserverName("")) && name != serverName },
 		func(name string) bool { return name == etcdName },
@@ -286,7 +305,7 @@ func (e *Environment) Resident(process string) (int, error) {
 	return 0, fmt.Errorf("the kernel does not tell the memory of %s", process)
 }
 
-// BinDir is where the binaries are: etcd, kube-apiserver, kube-controller-manager, kubectl and stagegate-apiserver.
+// BinDir is where the binaries are: those of Kubernetes and stagegate-apiserver.
 func (e *Environment) BinDir() string { return e.binDir() }
 
 // Kubeconfig returns the path of the administrator's kubeconfig of a cluster, or of one that User made.

@@ -50,6 +50,7 @@ func (l layout) pidFile(process string) string   { return filepath.Join(l.pidDir
 func (l layout) logFile(process string) string   { return filepath.Join(l.dir, "logs", process+".log") }
 func (l layout) stateFile() string               { return filepath.Join(l.dir, "state.json") }
 func (l layout) auditPolicy() string             { return filepath.Join(l.dir, "pki", "audit-policy.yaml") }
+func (l layout) podStages() string               { return filepath.Join(l.dir, "pki", "pod-stages.yaml") }
 func (l layout) kubeconfig(name string) string   { return filepath.Join(l.dir, name+".kubeconfig") }
 func (l layout) componentConfig(name string) string {
 	return filepath.Join(l.dir, "pki", name+".kubeconfig")

@@ -24,6 +24,8 @@ const (
 type state struct {
 	// Members is the number of member clusters.
 	Members int `json:"members"`
+	// Nodes is the number of nodes of each member.
+	Nodes int `json:"nodes,omitempty"`
 	// ServerFlags are the extra flags of stagegate-apiserver.
 	ServerFlags []string `json:"serverFlags,omitempty"`
 	// Ports is the port of each listener, chosen at its first start and kept.

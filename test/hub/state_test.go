@@ -60,6 +60,34 @@ func TestMembersAreOnlyEverAdded(t *testing.T) {
 	}
 }
 
+// A member without nodes costs no process, and the hub never has any.
+func TestOnlyMembersWithNodesHaveAScheduler(t *testing.T) {
+	l := layout{dir: t.TempDir()}
+	for _, nodes := range []int{0, 2} {
+		e, err := prepare(l, Options{Members: 2, Nodes: nodes})
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, cluster := range e.Clusters() {
+			want := nodes > 0 && cluster != HubName
+			for _, listener := range []string{schedulerName(cluster), kwokName(cluster)} {
+				if got := e.Ports[listener] != 0; got != want {
+					t.Errorf("%d nodes: %s has a port: %v, want %v", nodes, listener, got, want)
+				}
+			}
+		}
+	}
+}
+
+// A test that names an image by another tag would meet Pods that run.
+func TestStagesKnowTheTags(t *testing.T) {
+	for _, word := range []string{TagMissing, TagCrashes, TagFails, UnreadyAnnotation} {
+		if !strings.Contains(string(podStages), `"`+word+`"`) {
+			t.Errorf("stages.yaml knows no %q", word)
+		}
+	}
+}
+
 func TestRunsLoop(t *testing.T) {
 	for flags, want := range map[string]bool{
 		"":                                      true,
@@ -83,7 +111,7 @@ func TestVersionsAreThoseInGoMod(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, want := range []string{"k8s.io/kubernetes " + kubeVersion, "go.etcd.io/etcd/server/v3 v" + etcdVersion} {
+	for _, want := range []string{"k8s.io/kubernetes " + kubeVersion, "go.etcd.io/etcd/server/v3 v" + etcdVersion, "sigs.k8s.io/kwok " + kwokVersion} {
 		if !strings.Contains(string(data), want+"\n") {
 			t.Errorf("go.mod does not require %s", want)
 		}

@@ -37,7 +37,7 @@ var atOnce = sets.New(
 // tracked are the kinds whose status reports whether they are available.
 var tracked = map[schema.GroupKind]func(*unstructured.Unstructured) (bool, string, error){
 	{Group: "apps", Kind: "Deployment"}:                               observed(computed),
-	{Group: "apps", Kind: "StatefulSet"}:                              observed(computed),
+	{Group: "apps", Kind: "StatefulSet"}:                              observed(replicasAvailable),
 	{Group: "apps", Kind: "DaemonSet"}:                                observed(computed),
 	{Group: "apiextensions.k8s.io", Kind: "CustomResourceDefinition"}: computed,
 	{Group: "policy", Kind: "PodDisruptionBudget"}:                    observed(computed),
@@ -83,6 +83,22 @@ func computed(live *unstructured.Unstructured) (bool, string, error) {
 		return false, "", err
 	}
 	return result.Status == status.CurrentStatus, result.Message, nil
+}
+
+// replicasAvailable wants of a StatefulSet as many available Pods as it has replicas, whatever its update strategy. kstatus counts Pods
+// that are ready, without minReadySeconds, and none where people update them.
+func replicasAvailable(live *unstructured.Unstructured) (bool, string, error) {
+	current, message, err := computed(live)
+	if err != nil || !current {
+		return current, message, err
+	}
+	// As the kind defaults it.
+	replicas := int64(1)
+	if given, found, _ := unstructured.NestedInt64(live.Object, "spec", "replicas"); found {
+		replicas = given
+	}
+	available, _, _ := unstructured.NestedInt64(live.Object, "status", "availableReplicas")
+	return available >= replicas, fmt.Sprintf("Available: %d/%d", available, replicas), nil
 }
 
 // observed waits for the kind's controller to have seen the object at all before its status counts.

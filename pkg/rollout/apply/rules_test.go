@@ -11,6 +11,8 @@ import (
 
 func TestAvailability(t *testing.T) {
 	const deployment = `{apiVersion: apps/v1, kind: Deployment, metadata: {name: d, namespace: ns, generation: 2}, spec: {replicas: 2}, status: `
+	const statefulSet = `{apiVersion: apps/v1, kind: StatefulSet, metadata: {name: s, namespace: ns, generation: 1}, `
+	const daemonSet = `{apiVersion: apps/v1, kind: DaemonSet, metadata: {name: s, namespace: ns, generation: 1}, status: `
 	const service = `{apiVersion: v1, kind: Service, metadata: {name: s, namespace: ns}, `
 	for _, tc := range []struct {
 		name, object, want string
@@ -30,6 +32,37 @@ func TestAvailability(t *testing.T) {
 			"Available",
 		},
 		{"StatefulSet that nobody has seen", `{apiVersion: apps/v1, kind: StatefulSet, metadata: {name: s, generation: 1}, spec: {replicas: 0}}`, "ManifestNotAvailableYet"},
+		{"StatefulSet that is there", statefulSet + `spec: {replicas: 2}, status: {observedGeneration: 1, replicas: 2, readyReplicas: 2, availableReplicas: 2, currentReplicas: 2, updatedReplicas: 2}}`, "Available"},
+		{
+			"StatefulSet whose Pods are ready and not for minReadySeconds",
+			statefulSet + `spec: {replicas: 2, minReadySeconds: 30}, status: {observedGeneration: 1, replicas: 2, readyReplicas: 2, availableReplicas: 1, currentReplicas: 2, updatedReplicas: 2}}`,
+			"ManifestNotAvailableYet",
+		},
+		{
+			"StatefulSet of a partition that is updated",
+			statefulSet + `spec: {replicas: 2, updateStrategy: {rollingUpdate: {partition: 1}}}, status: {observedGeneration: 1, replicas: 2, readyReplicas: 2, availableReplicas: 2, currentReplicas: 1, updatedReplicas: 1, currentRevision: a, updateRevision: b}}`,
+			"Available",
+		},
+		{
+			"StatefulSet of a partition that is not updated",
+			statefulSet + `spec: {replicas: 2, updateStrategy: {rollingUpdate: {partition: 1}}}, status: {observedGeneration: 1, replicas: 2, readyReplicas: 2, availableReplicas: 2, currentReplicas: 2, currentRevision: a, updateRevision: b}}`,
+			"ManifestNotAvailableYet",
+		},
+		{
+			"StatefulSet that people update, without Pods",
+			statefulSet + `spec: {replicas: 2, updateStrategy: {type: OnDelete}}, status: {observedGeneration: 1, replicas: 2, currentReplicas: 2, updatedReplicas: 2}}`,
+			"ManifestNotAvailableYet",
+		},
+		{
+			"StatefulSet that people update, with Pods of another version",
+			statefulSet + `spec: {replicas: 2, updateStrategy: {type: OnDelete}}, status: {observedGeneration: 1, replicas: 2, readyReplicas: 2, availableReplicas: 2, currentReplicas: 2, currentRevision: a, updateRevision: b}}`,
+			"Available",
+		},
+		{"StatefulSet of no Pods", statefulSet + `spec: {replicas: 0}, status: {observedGeneration: 1}}`, "Available"},
+		{"StatefulSet of one Pod by default", statefulSet + `spec: {}, status: {observedGeneration: 1}}`, "ManifestNotAvailableYet"},
+		{"DaemonSet that is there", daemonSet + `{observedGeneration: 1, desiredNumberScheduled: 2, currentNumberScheduled: 2, updatedNumberScheduled: 2, numberAvailable: 2, numberReady: 2}}`, "Available"},
+		{"DaemonSet that is not on each node", daemonSet + `{observedGeneration: 1, desiredNumberScheduled: 2, currentNumberScheduled: 2, updatedNumberScheduled: 2, numberAvailable: 1, numberReady: 2}}`, "ManifestNotAvailableYet"},
+		{"PodDisruptionBudget that is computed", `{apiVersion: policy/v1, kind: PodDisruptionBudget, metadata: {name: p, generation: 1}, status: {observedGeneration: 1, disruptionsAllowed: 0}}`, "Available"},
 		{"DaemonSet without nodes", `{apiVersion: apps/v1, kind: DaemonSet, metadata: {name: s, generation: 1}, status: {observedGeneration: 1, desiredNumberScheduled: 0}}`, "Available"},
 		{"Service", service + `spec: {clusterIPs: [10.0.0.1]}}`, "Available"},
 		{"Service that is headless", service + `spec: {clusterIPs: [None]}}`, "Available"},

@@ -32,6 +32,7 @@ var watched = append([]schema.GroupVersionKind{
 
 var watchedOnMembers = []schema.GroupVersionKind{
 	kindConfigMap, kindNamespace, kindService, placementV1beta1.WithKind("AppliedWork"),
+	kindDeployment, kindStatefulSet, kindDaemonSet, kindJob, kindBudget, kindPod,
 }
 
 // changes wakes whoever waits when an object of a watched kind changes on any cluster.

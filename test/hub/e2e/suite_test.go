@@ -10,6 +10,7 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -318,4 +319,17 @@ func (s *suite) values(ctx context.Context, namespace, name string, want map[str
 		}
 	}
 	return errors.Join(errs...)
+}
+
+// contextAfter is the context of a test without its end, for what is done in a cleanup.
+func contextAfter(t *testing.T) context.Context { return context.WithoutCancel(t.Context()) }
+
+// sameElements reports whether two lists have the same elements, in whatever order.
+func sameElements(got, want []string) bool {
+	return slices.Equal(slices.Sorted(slices.Values(got)), slices.Sorted(slices.Values(want)))
+}
+
+// sortedLines returns a text with its lines in order.
+func sortedLines(text string) string {
+	return strings.Join(slices.Sorted(strings.Lines(text)), "")
 }

@@ -30,7 +30,7 @@ func demo(ctx context.Context, args []string) error {
 	}
 	options.Members = tutorialMembers
 	if e, err := hub.Open(*options); err == nil {
-		options.Members, options.ServerFlags = max(options.Members, len(e.Members())), e.ServerFlags
+		options.Members, options.Nodes, options.ServerFlags = max(options.Members, len(e.Members())), e.Nodes, e.ServerFlags
 	}
 	built, err := hub.KubeIsBuilt(*options)
 	if err != nil {
@@ -62,10 +62,10 @@ and stop it with
 
 // plan says what a demonstration does and how long it takes.
 func plan(built bool, wait time.Duration) string {
-	binaries := "etcd, kube-apiserver, kube-controller-manager and kubectl are there"
+	binaries := "etcd, the parts of Kubernetes, kwok and kubectl are there"
 	if !built {
-		binaries = "etcd, kube-apiserver, kube-controller-manager and kubectl: taken from KUBEBUILDER_ASSETS or PATH where they are\n" +
-			"     of the right version, else built from source, once: about 8 minutes on two cores"
+		binaries = "etcd, kube-apiserver, kube-controller-manager, kube-scheduler, kwok and kubectl: taken from KUBEBUILDER_ASSETS or PATH\n" +
+			"     where they are of the right version, else built from source, once: about 9 minutes on two cores"
 	}
 	return fmt.Sprintf(`The demonstration
   1. %s
