@@ -173,13 +173,15 @@ const (
 	ReasonManifestNotTakenOver = "NotTakenOver"
 	// ReasonManifestDrifted is that the object was changed on the member, and whenToApply is IfNotDrifted.
 	ReasonManifestDrifted = "FoundDrifts"
+	// ReasonManifestDriftedDegraded is the same where the member refuses the manifest as invalid, so that all fields were compared.
+	ReasonManifestDriftedDegraded = "FoundDriftsInDegradedMode"
 )
 
 // CannotHeal reports whether the reason of a manifest's condition Applied is one of those.
 func CannotHeal(reason string) bool {
 	switch reason {
 	case ReasonManifestRefused, ReasonManifestUndecodable, ReasonManifestGeneratesName, ReasonManifestDuplicated,
-		ReasonManifestNotTakenOver, ReasonManifestDrifted:
+		ReasonManifestNotTakenOver, ReasonManifestDrifted, ReasonManifestDriftedDegraded:
 		return true
 	}
 	return false
