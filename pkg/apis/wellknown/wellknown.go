@@ -112,6 +112,9 @@ const (
 	// did. A turn never overwrites a later one.
 	UpdateRunAnnotation     = Prefix + "update-run"
 	UpdateRunTurnAnnotation = Prefix + "update-run-turn"
+	// AppliedVersionAnnotation on a binding is the version that was last to be applied to its cluster, as long as the cluster is only
+	// compared with what the binding asks for.
+	AppliedVersionAnnotation = Prefix + "last-applied-version"
 	// DeletePropagationAnnotation on a Work that is about to be deleted is Delete where the applied objects are to go from the
 	// member, and Abandon where they are to stay. A Work that is deleted without it was deleted by mistake, or along with its
 	// namespace: the objects stay.
@@ -156,6 +159,9 @@ const ReasonRolloutPolicyViolated = "RolloutPolicyViolated"
 // ReasonClusterUnreachable is the reason of a binding's condition that is False since nothing can be done on the cluster now. Its message
 // is that of the MemberCluster.
 const ReasonClusterUnreachable = "ClusterUnreachable"
+
+// ReasonDiffReportInProgress is the reason of a binding's condition DiffReported as long as its cluster is being compared.
+const ReasonDiffReportInProgress = "DiffReportInProgress"
 
 // Reasons of a manifest's condition Applied that is False and stays so however often it is tried: only a change helps, on the hub or on
 // the member.
