@@ -173,8 +173,13 @@ func Refusal(b v1beta1.BindingObject) string {
 		return shortened(c.Message, maxRefusal)
 	}
 	// What cannot heal comes first.
-	if isFalseNow(v1beta1.BindingApplied) == nil || len(status.FailedPlacements) == 0 ||
-		!wellknown.CannotHeal(status.FailedPlacements[0].Condition.Reason) {
+	if len(status.FailedPlacements) == 0 || !wellknown.CannotHeal(status.FailedPlacements[0].Condition.Reason) {
+		return ""
+	}
+	if c := isFalseNow(v1beta1.BindingWorkSynchronized); c != nil {
+		return shortened(c.Message, maxRefusal)
+	}
+	if isFalseNow(v1beta1.BindingApplied) == nil {
 		return ""
 	}
 	return shortened(failed(status.FailedPlacements), maxRefusal)
