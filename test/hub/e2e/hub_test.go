@@ -55,6 +55,7 @@ func TestHub(t *testing.T) {
 		{"CannotHeal", testCannotHeal},
 		{"Overrides", testOverrides},
 		{"Rivals", testRivals},
+		{"Envelopes", testEnvelopes},
 		{"SecretValues", testSecretValues},
 		{"MemberLeaves", testMemberLeaves},
 		{"BadInput", testBadInput},
