@@ -291,10 +291,10 @@ func TestOverridesChangeWhatEnvelopesCarry(t *testing.T) {
 	b.configMapOverride("b-0", rule("", `add /data {"a":"b"}`))
 	b.binding(named("a-0", "test-namespace/b-0"))
 	b.settle()
-	labelled := func(name, rest string) string {
+	labeled := func(name, rest string) string {
 		return fmt.Sprintf(`{"apiVersion":"v1",%s"kind":"ConfigMap","metadata":{"labels":{"by":"platform"},"name":%q,"namespace":"test-namespace"}}`, rest, name)
 	}
-	b.wantManifests(labelled("plain", ""), labelled("test-cm", `"data":{"a":"b"},`), labelled("other", ""))
+	b.wantManifests(labeled("plain", ""), labeled("test-cm", `"data":{"a":"b"},`), labeled("other", ""))
 	b.wantOverridden(overridden)
 
 	b.configMapOverride("b-1", drop(""))

@@ -21,7 +21,7 @@ func Reserved(gk schema.GroupKind, namespace, name string) error {
 		return fmt.Errorf("%s %s is in namespace %s, which belongs to clusters or the fleet and is not allowed to propagate",
 			gk.Kind, wording.Key(namespace, name), namespace)
 	case gk == NamespaceKind.GroupKind() && wellknown.IsReservedNamespace(name):
-		return fmt.Errorf("Namespace %s belongs to clusters or the fleet and is not allowed to propagate", name)
+		return fmt.Errorf("%s %s belongs to clusters or the fleet and is not allowed to propagate", gk.Kind, name)
 	}
 	return nil
 }
