@@ -58,7 +58,7 @@ var writtenBy = []struct {
 	},
 	{
 		resource: "resourceenvelopes",
-		manifest: `{kind: ResourceEnvelope, metadata: {namespace: test-namespace}, data: {a: {kind: Secret, apiVersion: v1, metadata: {name: s}}}}`,
+		manifest: `{kind: ResourceEnvelope, metadata: {namespace: test-namespace}, data: {a: {kind: Secret, apiVersion: v1, metadata: {name: s, namespace: test-namespace}}}}`,
 		change:   `{data: {a: {metadata: {name: other}}}}`,
 		refused:  `user "nobody" cannot wrap Secret test-namespace/`,
 	},

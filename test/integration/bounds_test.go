@@ -33,7 +33,7 @@ const mib = 1 << 20
 
 // manifestPatch is a merge patch that adds to an envelope a manifest with so many bytes of the letter a.
 func manifestPatch(number, size int) []byte {
-	return fmt.Appendf(nil, `{"data":{"m%d":{"apiVersion":"v1","kind":"ConfigMap","metadata":{"name":"m%d"},"data":{"a":%q}}}}`, number, number, strings.Repeat("a", size))
+	return fmt.Appendf(nil, `{"data":{"m%d":{"apiVersion":"v1","kind":"ConfigMap","metadata":{"name":"m%d","namespace":%q},"data":{"a":%q}}}}`, number, number, sampleNamespace, strings.Repeat("a", size))
 }
 
 // skipUnderRace skips a test of what something costs in time or memory: the race detector multiplies both.
@@ -250,7 +250,7 @@ func TestWhatIsTooLargeAlreadyCanBeLabeledShrunkAndDeleted(t *testing.T) {
 	if _, err := patch(`{"metadata":{"labels":{"a":"b"}}}`); err != nil {
 		t.Errorf("a label: %v", err)
 	}
-	if _, err := patch(`{"data":{"b":{"apiVersion":"v1","kind":"ConfigMap","metadata":{"name":"b"}}}}`); !apierrors.IsRequestEntityTooLargeError(err) {
+	if _, err := patch(`{"data":{"b":{"apiVersion":"v1","kind":"ConfigMap","metadata":{"name":"b","namespace":"sample-namespace"}}}}`); !apierrors.IsRequestEntityTooLargeError(err) {
 		t.Errorf("one more manifest: %v, want RequestEntityTooLarge", err)
 	}
 	if _, err := patch(`{"metadata":{"finalizers":["example.com/keep"]}}`); err != nil {
@@ -338,7 +338,7 @@ func TestJSONPatchesEndWithinBounds(t *testing.T) {
 	if _, err := client.Patch(t.Context(), "patched", types.MergePatchType, manifestPatch(0, 900<<10), metav1.PatchOptions{}); err != nil {
 		t.Fatal(err)
 	}
-	numbers := `{"data":{"list":{"apiVersion":"v1","kind":"List","metadata":{"name":"l"},"n":[` + strings.Repeat("1,", 50_000) + `1]}}}`
+	numbers := `{"data":{"list":{"apiVersion":"v1","kind":"List","metadata":{"name":"l","namespace":"sample-namespace"},"n":[` + strings.Repeat("1,", 50_000) + `1]}}}`
 	if _, err := client.Patch(t.Context(), "patched", types.MergePatchType, []byte(numbers), metav1.PatchOptions{}); err != nil {
 		t.Fatal(err)
 	}
@@ -395,7 +395,7 @@ func TestNestedPatchesEndWithinBounds(t *testing.T) {
 	}
 	many := fmt.Sprintf("%q", strings.Repeat("a", 500<<10))
 	patch := func(content string) []byte {
-		return []byte(`{"data":{"m":{"apiVersion":"v1","kind":"ConfigMap","metadata":{"name":"m"},"data":` + content + `}}}`)
+		return []byte(`{"data":{"m":{"apiVersion":"v1","kind":"ConfigMap","metadata":{"name":"m","namespace":"sample-namespace"},"data":` + content + `}}}`)
 	}
 	apply := func(content string) []byte {
 		return bytes.Replace(patch(content), []byte(`{"data"`), []byte(`{"apiVersion":"placement.kubernetes-fleet.io/v1","kind":"ResourceEnvelope","metadata":{"name":"deep"},"data"`), 1)

@@ -4,6 +4,8 @@
 package wellknown
 
 import (
+	"crypto/sha256"
+	"encoding/hex"
 	"fmt"
 	"hash/fnv"
 	"strconv"
@@ -91,8 +93,19 @@ func StageAlias(stage string) string {
 // firstWorkPart ends the name of the Work that every version of a placement has.
 const firstWorkPart = "work"
 
+// What WorkPart returns for Works that have no part of a resource snapshot to themselves. Parts are counted from 0.
+const (
+	// FirstWork is the Work that every version of a placement has.
+	FirstWork = -1
+	// EnvelopeWork is any Work with what an envelope carries.
+	EnvelopeWork = -2
+)
+
+// envelopeInfix comes before the hash of an envelope in the name of its Work.
+const envelopeInfix = "-envelope-"
+
 // WorkName is the name of a new Work of a placement; namespace is empty for a cluster-scoped one. The first Work has no part, the others
-// have the number of their part of the resource snapshot. No Work of another placement has the name.
+// have the number of their part of the resource snapshot, or what EnvelopePart returns. No Work of another placement has the name.
 func WorkName(namespace, placement, part string) string {
 	return UpstreamWorkName(namespace, placement, part) + workNameSuffix(namespace, placement)
 }
@@ -107,19 +120,53 @@ func UpstreamWorkName(namespace, placement, part string) string {
 	return workNamePrefix(namespace, placement) + part
 }
 
-// WorkPart is the number of the part that a Work of the name holds, -1 for the first Work, and false where the name is not that of a Work
-// of the placement, by either way to name them.
+// EnvelopePart stands for an envelope in the name of its Work, whichever part of the resource snapshot has it. Kind is that of the envelope,
+// and namespace is empty for a cluster-scoped one. Other implementations name the Work of an envelope in the first part so.
+func EnvelopePart(kind, namespace, name string) string {
+	sum := sha256.Sum256([]byte(kind + "/" + namespace + "/" + name))
+	return firstWorkPart + envelopeInfix + hex.EncodeToString(sum[:8])
+}
+
+// WorkPart is the number of the part that a Work of the name holds, FirstWork or EnvelopeWork for the others, and false where the name is
+// not that of a Work of the placement, by either way to name them.
 func WorkPart(namespace, placement, name string) (int, bool) {
-	part, ok := strings.CutPrefix(name, workNamePrefix(namespace, placement))
+	part, ok := cutWorkName(namespace, placement, name)
 	if !ok {
 		return 0, false
 	}
-	part = strings.TrimSuffix(part, workNameSuffix(namespace, placement))
+	if within, hash, found := strings.Cut(part, envelopeInfix); found {
+		_, ok := workPart(within)
+		return EnvelopeWork, ok && isEnvelopeHash(hash)
+	}
+	return workPart(part)
+}
+
+// EnvelopeHash is what tells the Work of an envelope from the others of a placement, empty for a Work that is none.
+func EnvelopeHash(namespace, placement, name string) string {
+	if part, ok := WorkPart(namespace, placement, name); !ok || part != EnvelopeWork {
+		return ""
+	}
+	part, _ := cutWorkName(namespace, placement, name)
+	_, hash, _ := strings.Cut(part, envelopeInfix)
+	return hash
+}
+
+func workPart(part string) (int, bool) {
 	if part == firstWorkPart {
-		return -1, true
+		return FirstWork, true
 	}
 	number, err := strconv.ParseUint(part, 10, 31)
-	return int(number), err == nil
+	return int(number), err == nil && strconv.FormatUint(number, 10) == part
+}
+
+func isEnvelopeHash(hash string) bool {
+	return len(hash) == 16 && strings.Trim(hash, "0123456789abcdef") == ""
+}
+
+// cutWorkName is what the name of a Work says after the placement.
+func cutWorkName(namespace, placement, name string) (part string, ok bool) {
+	part, ok = strings.CutPrefix(name, workNamePrefix(namespace, placement))
+	return strings.TrimSuffix(part, workNameSuffix(namespace, placement)), ok
 }
 
 func workNamePrefix(namespace, placement string) string {
@@ -129,7 +176,8 @@ func workNamePrefix(namespace, placement string) string {
 	return namespace + "." + placement + "-"
 }
 
-// workNameSuffix ends names that end in the number of a part or in firstWorkPart otherwise, as those of namespaced placements do.
+// workNameSuffix ends names that end in the number of a part, in firstWorkPart or in the hash of an envelope otherwise, as those of
+// namespaced placements do.
 func workNameSuffix(namespace, placement string) string {
 	if namespace == "" && strings.Contains(placement, ".") {
 		return "-cluster"

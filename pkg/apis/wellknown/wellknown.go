@@ -58,6 +58,12 @@ const (
 	ParentBindingLabel = Prefix + "parent-resource-binding"
 	// ParentSnapshotIndexLabel on a Work is the index of the resource snapshot that it holds.
 	ParentSnapshotIndexLabel = Prefix + "parent-resource-snapshot-index"
+	// EnvelopeTypeLabel on a Work with what an envelope carries is the kind of the envelope.
+	EnvelopeTypeLabel = Prefix + "envelope-work"
+	// EnvelopeNameLabel and EnvelopeNamespaceLabel on a Work with what an envelope carries name the envelope. One without a namespace has
+	// no label for that, and a name that is longer than a label takes is in EnvelopeNameAnnotation.
+	EnvelopeNameLabel      = Prefix + "envelope-name"
+	EnvelopeNamespaceLabel = Prefix + "envelope-namespace"
 	// TargetUpdateRunLabel and TargetUpdatingStageLabel on an approval request name the run and the stage that wait, the stage by its
 	// alias.
 	TargetUpdateRunLabel     = Prefix + "targetUpdateRun"
@@ -144,6 +150,11 @@ const (
 	// NumberOfWorksAnnotation on a Work counts the Works that its version of the placement has on the cluster. Until there are that
 	// many of one version, nothing says that an object which one of them has dropped is not another's.
 	NumberOfWorksAnnotation = Prefix + "number-of-works"
+	// EnvelopeNameAnnotation on a Work with what an envelope carries names the envelope where EnvelopeNameLabel cannot.
+	EnvelopeNameAnnotation = Prefix + "envelope-name"
+	// EnvelopeWorksAnnotation on the first Work of a version lists which envelopes have Works in that version, by EnvelopeHash: those are
+	// counted by NumberOfWorksAnnotation as well.
+	EnvelopeWorksAnnotation = Prefix + "envelope-works"
 	// LeftOutOverridesAnnotation on a Work lists versions of overrides that do not fit what it holds, and that were left out: JSON of
 	// overrides.LeftOut.
 	LeftOutOverridesAnnotation = Prefix + "left-out-overrides"
@@ -180,6 +191,8 @@ const (
 	ReasonManifestDuplicated = "Duplicated"
 	// ReasonManifestNotTakenOver is that the object was on the member before, and whenToTakeOver is Never.
 	ReasonManifestNotTakenOver = "NotTakenOver"
+	// ReasonEnvelopeUnusable is that the envelope of the object cannot be used, so that nothing of it is applied.
+	ReasonEnvelopeUnusable = "EnvelopeUnusable"
 	// ReasonManifestDrifted is that the object was changed on the member, and whenToApply is IfNotDrifted.
 	ReasonManifestDrifted = "FoundDrifts"
 	// ReasonManifestDriftedDegraded is the same where the member refuses the manifest as invalid, so that all fields were compared.
@@ -190,7 +203,7 @@ const (
 func CannotHeal(reason string) bool {
 	switch reason {
 	case ReasonManifestRefused, ReasonManifestUndecodable, ReasonManifestGeneratesName, ReasonManifestDuplicated,
-		ReasonManifestNotTakenOver, ReasonManifestDrifted, ReasonManifestDriftedDegraded:
+		ReasonManifestNotTakenOver, ReasonManifestDrifted, ReasonManifestDriftedDegraded, ReasonEnvelopeUnusable:
 		return true
 	}
 	return false

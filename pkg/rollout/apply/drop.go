@@ -230,7 +230,7 @@ func (p *pass) belongingOf(ctx context.Context, live *unstructured.Unstructured)
 // their Works is lost, and the version has fewer parts. The first Work does it.
 func (p *pass) inheritOrphans(ctx context.Context) error {
 	placement := placementOf(p.work)
-	if part, ok := partOfPlacement(placement, p.work.Name); !ok || part >= 0 || !isAdopted(p.record.owner) || p.record.hasInherited {
+	if part, ok := partOfPlacement(placement, p.work.Name); !ok || part != wellknown.FirstWork || !isAdopted(p.record.owner) || p.record.hasInherited {
 		return nil
 	}
 	all, err := p.parts(ctx)

@@ -220,7 +220,18 @@ func (f *fleetOfParts) writeOf(namespace, placement string, number int, v versio
 		}
 	}
 	// The first Work is written first.
-	for _, name := range slices.Backward(slices.Sorted(maps.Keys(v))) {
+	names, first := slices.Sorted(maps.Keys(v)), ""
+	slices.SortStableFunc(names, func(a, b string) int { return order(namespace, placement, a) - order(namespace, placement, b) })
+	var envelopes []string
+	for _, name := range names {
+		if hash := wellknown.EnvelopeHash(namespace, placement, name); hash != "" {
+			envelopes = append(envelopes, hash)
+		}
+	}
+	if len(names) > 0 {
+		first = names[0]
+	}
+	for _, name := range names {
 		var manifests []string
 		for _, object := range v[name] {
 			if object == "ns" {
@@ -248,6 +259,9 @@ func (f *fleetOfParts) writeOf(namespace, placement string, number int, v versio
 			wellknown.NumberOfWorksAnnotation:      fmt.Sprint(len(v)),
 			wellknown.HubUIDAnnotation:             f.applier.options.Ruler.Hub,
 		}
+		if name == first {
+			work.Annotations[wellknown.EnvelopeWorksAnnotation] = strings.Join(envelopes, ",")
+		}
 		work.Spec.ApplyStrategy = f.strategy
 		work.Spec.Workload.Manifests = raw(f.t, manifests...)
 		var err error
@@ -270,6 +284,24 @@ func (f *fleetOfParts) writeOf(namespace, placement string, number int, v versio
 	}
 	return true
 }
+
+// order is when a Work is written: the first, the parts, the envelopes.
+func order(namespace, placement, name string) int {
+	part, _ := wellknown.WorkPart(namespace, placement, name)
+	switch part {
+	case wellknown.FirstWork:
+		return 0
+	case wellknown.EnvelopeWork:
+		return 2
+	}
+	return 1
+}
+
+// envelopeWork and otherEnvelopeWork are Works of placement web with what two envelopes carry.
+var (
+	envelopeWork      = wellknown.WorkName("", "web", wellknown.EnvelopePart("ResourceEnvelope", "ns", "e"))
+	otherEnvelopeWork = wellknown.WorkName("", "web", wellknown.EnvelopePart("ResourceEnvelope", "ns", "other"))
+)
 
 // prefix tells what a placement of a namespace writes from what a cluster-scoped one does.
 func (f *fleetOfParts) prefix(namespace string) string {
@@ -384,6 +416,12 @@ func TestAnObjectThatMovesBetweenPartsIsHandedOver(t *testing.T) {
 			{"parts shrink", version{"web-work": {"a"}, "web-0": {"b"}}, version{"web-work": {"a", "b"}}},
 			{"parts swap", version{"web-work": {"a"}, "web-0": {"b"}}, version{"web-work": {"b"}, "web-0": {"a"}}},
 			{"one in the middle goes", version{"web-work": {"a"}, "web-0": {"b"}, "web-1": {"c"}}, version{"web-work": {"a", "b"}, "web-0": {"c"}}},
+			{"into an envelope", version{"web-work": {"a", "b"}}, version{"web-work": {"a"}, envelopeWork: {"b"}}},
+			{"out of an envelope", version{"web-work": {"a"}, envelopeWork: {"b"}}, version{"web-work": {"a", "b"}, envelopeWork: nil}},
+			{"out of an envelope that goes", version{"web-work": {"a"}, envelopeWork: {"b"}}, version{"web-work": {"a", "b"}}},
+			{"between envelopes", version{"web-work": nil, envelopeWork: {"a", "b"}}, version{"web-work": nil, envelopeWork: {"a"}, otherEnvelopeWork: {"b"}}},
+			{"between envelopes, one goes", version{"web-work": nil, envelopeWork: {"a"}}, version{"web-work": nil, otherEnvelopeWork: {"a"}}},
+			{"a part becomes an envelope", version{"web-work": {"a"}, "web-0": {"b"}}, version{"web-work": {"a"}, envelopeWork: {"b"}}},
 		} {
 			t.Run(string(strategy)+"/"+tc.name, func(t *testing.T) {
 				f := newFleetOfParts(t, strategy)
@@ -685,6 +723,9 @@ func playParts(t *testing.T, name string, random *rand.Rand, strategy v1beta1.Ap
 
 func randomVersion(random *rand.Rand) version {
 	parts := []string{"web-work", "web-0", "web-1"}[:1+random.IntN(3)]
+	if random.IntN(2) == 0 {
+		parts = append(parts, []string{envelopeWork, otherEnvelopeWork}[random.IntN(2)])
+	}
 	v := version{}
 	for _, part := range parts {
 		v[part] = nil
@@ -711,10 +752,13 @@ func TestAWorkThatGoesWhileAVersionIsHalfWritten(t *testing.T) {
 	}{
 		{"waits for the Works that are to come", version{"web-work": {"a"}, "web-0": {"b"}}, "web-1", true},
 		{"leaves its objects to the Work of its name that is to come", version{"web-work": {"a"}, "web-0": {"b"}, "web-1": {"c"}}, "web-1", false},
+		{"counts no envelope as a part", version{"web-work": {"a"}, "web-0": {"b"}, envelopeWork: nil, otherEnvelopeWork: nil}, "web-1", true},
+		{"an envelope waits", version{"web-work": {"a"}, "web-0": {"b"}, otherEnvelopeWork: nil}, envelopeWork, true},
+		{"an envelope that is to come is left to its Work", version{"web-work": {"a"}, "web-0": {"b"}, envelopeWork: {"c"}}, envelopeWork, false},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			f := newFleetOfParts(t, v1beta1.ApplyStrategyTypeClientSideApply)
-			f.write(1, version{"web-work": {"a"}, "web-0": {"b"}, "web-1": {"c"}})
+			f.write(1, version{"web-work": {"a"}, "web-0": {"b"}, tc.goes: {"c"}})
 			f.settle()
 			f.left = 1
 			f.write(2, tc.second)

@@ -20,8 +20,8 @@ import (
 	"github.com/stagegate/stagegate/pkg/apis/wellknown"
 )
 
-// A version of a placement that is too large for one Work is divided over several, and an object may be in another of them in the
-// next version. Such an object is handed over: its owner changes, and it is never deleted. So code that is about to delete an object
+// A version of a placement that is too large for one Work is divided over several, what an envelope carries is in a Work of its own, and an
+// object may be in another of them in the next version. Such an object is handed over: its owner changes, and it is never deleted. So code that is about to delete an object
 // first looks at all Works of the placement, and deletes nothing before one version is there with all its Works.
 
 // parts are the Works of one placement on the member, as they are in the API now, without those that are going.
@@ -94,7 +94,7 @@ func (a *Applier) readParts(ctx context.Context, work *v1beta1.Work) (*parts, er
 func (ps *parts) count() {
 	var firsts []*v1beta1.Work
 	for name, p := range ps.works {
-		if part, ok := partOfPlacement(placementOf(p.work), name); ok && part < 0 {
+		if part, ok := partOfPlacement(placementOf(p.work), name); ok && part == wellknown.FirstWork {
 			firsts = append(firsts, p.work)
 		}
 	}
@@ -108,7 +108,7 @@ func (ps *parts) count() {
 	}
 }
 
-// partOfPlacement returns which part of its placement's version a Work of the name has, and false for a Work of no or another placement.
+// partOfPlacement returns which part of its placement's version a Work of the name has, as wellknown.WorkPart does, and false for a Work of no or another placement.
 func partOfPlacement(placement labels.Set, name string) (int, bool) {
 	if placement == nil {
 		return 0, false
@@ -213,15 +213,30 @@ func (ps *parts) fateOf(work *v1beta1.Work) fate {
 	if ps.current != nil || !remain {
 		return fateGo
 	}
-	if ps.first != nil {
-		part, ok := partOfPlacement(placementOf(work), work.Name)
-		count, err := strconv.Atoi(ps.first.Annotations[wellknown.NumberOfWorksAnnotation])
-		// Parts are counted from 0, after the first Work.
-		if ok && err == nil && part < count-1 {
-			return fateStay
-		}
+	if ps.first != nil && hasWorkOfName(ps.first, work.Name) {
+		return fateStay
 	}
 	return fateWait
+}
+
+// hasWorkOfName reports whether the version of which a Work is the first has a Work of a name.
+func hasWorkOfName(first *v1beta1.Work, name string) bool {
+	placement := placementOf(first)
+	var envelopes []string
+	if list := first.Annotations[wellknown.EnvelopeWorksAnnotation]; list != "" {
+		envelopes = strings.Split(list, ",")
+	}
+	switch part, ok := partOfPlacement(placement, name); {
+	case !ok:
+		return false
+	case part == wellknown.EnvelopeWork:
+		hash := wellknown.EnvelopeHash(placement[wellknown.ParentNamespaceLabel], placement[wellknown.ParentPlacementLabel], name)
+		return slices.Contains(envelopes, hash)
+	default:
+		count, err := strconv.Atoi(first.Annotations[wellknown.NumberOfWorksAnnotation])
+		// Parts are counted from 0, after the first Work, and envelopes are no parts.
+		return err == nil && part < count-len(envelopes)-1
+	}
 }
 
 // holder returns the Work that holds an object, other than the one of the name; nil for none.

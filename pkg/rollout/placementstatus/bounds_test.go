@@ -69,7 +69,7 @@ func TestAStatusOverManyClustersCanBeStored(t *testing.T) {
 			placement.Spec.Strategy.Type = v1beta1.ExternalRolloutStrategyType
 			w := world{
 				policy: policy(metav1.ConditionTrue), bindings: bindings, latest: "p-0-snapshot",
-				index: map[string]string{"p-0-snapshot": "0"}, resources: func(string) []v1beta1.ResourceIdentifier { return nil },
+				index: map[string]string{"p-0-snapshot": "0"}, resources: func(string) []v1beta1.ResourceIdentifier { return nil }, contents: func(string) []v1beta1.ResourceIdentifier { return nil },
 				onClusters: func() []v1beta1.ResourceIdentifier { return nil },
 			}
 			status := summarize(placement, w, now)

@@ -162,6 +162,9 @@ func (c *Controller) observe(placement v1beta1.PlacementObject) world {
 	w.resources = func(name string) []v1beta1.ResourceIdentifier {
 		return snapshotrules.IDs(snapshotrules.Resources(snapshots, w.index[name]))
 	}
+	w.contents = func(index string) []v1beta1.ResourceIdentifier {
+		return snapshotrules.IDs(snapshotrules.Contents(snapshotrules.Resources(snapshots, index)))
+	}
 	w.neverAnything = func(index string) bool {
 		n, err := strconv.Atoi(index)
 		return err == nil && placeable.NeverAnything(placement, n, snapshots, w.bindings)

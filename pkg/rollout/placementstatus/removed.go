@@ -37,8 +37,8 @@ func removedBy(placement v1beta1.PlacementObject, next *v1beta1.PlacementStatus,
 	if !isNews(placement, next.ObservedResourceIndex) {
 		return ""
 	}
-	had := slices.Concat(placement.PlacementStatus().SelectedResources, w.onClusters())
-	removed := snapshotrules.Removed(had, next.SelectedResources)
+	had := slices.Concat(snapshotrules.WithoutEnvelopes(placement.PlacementStatus().SelectedResources), w.onClusters())
+	removed := snapshotrules.Removed(had, w.contents(next.ObservedResourceIndex))
 	if len(removed) == 0 {
 		return ""
 	}

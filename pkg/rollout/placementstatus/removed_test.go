@@ -102,6 +102,7 @@ func TestRollingUpdateNamesWhatAVersionRemoves(t *testing.T) {
 				policy: policy(metav1.ConditionTrue), bindings: tt.bindings, latest: "p-1-snapshot", wanted: snapshotOnly("p-1-snapshot"),
 				index:      map[string]string{"p-0-snapshot": "0", "p-1-snapshot": "1"},
 				resources:  func(string) []v1beta1.ResourceIdentifier { return configMaps("a") },
+				contents:   func(string) []v1beta1.ResourceIdentifier { return configMaps("a") },
 				onClusters: func() []v1beta1.ResourceIdentifier { return configMaps(tt.onClusters...) },
 			}
 			next := summarize(placement, w, now)

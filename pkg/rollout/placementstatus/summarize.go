@@ -35,6 +35,8 @@ type world struct {
 	index map[string]string
 	// resources lists what a master snapshot and its parts hold.
 	resources func(name string) []v1beta1.ResourceIdentifier
+	// contents lists what the version at an index has for clusters: what envelopes carry in their place.
+	contents func(index string) []v1beta1.ResourceIdentifier
 	// neverAnything reports whether the master snapshot at an index, which holds nothing, comes after none that held something.
 	neverAnything func(index string) bool
 	// onClusters lists what clusters have or are getting, at whatever index.

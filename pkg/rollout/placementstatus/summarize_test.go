@@ -234,6 +234,7 @@ func TestSummarize(t *testing.T) {
 					w.resources = func(string) []v1beta1.ResourceIdentifier { return nil }
 					w.neverAnything = func(string) bool { return test.never }
 				}
+				w.contents = w.resources
 				got := summarize(placement, w, now)
 				shown := lines(got.Conditions)
 				if diff := cmp.Diff(sorted(test.want), sorted(shown)); diff != "" {
@@ -298,6 +299,7 @@ func TestWhatAClusterKeepsIsInItsStatus(t *testing.T) {
 				resources:  func(string) []v1beta1.ResourceIdentifier { return []v1beta1.ResourceIdentifier{{Kind: "ConfigMap"}} },
 				onClusters: func() []v1beta1.ResourceIdentifier { return nil },
 			}
+			w.contents = w.resources
 			got := summarize(placement, w, now)
 			conditions := got.PerClusterPlacementStatuses[0].Conditions
 			if diff := cmp.Diff(tc.want, meta.FindStatusCondition(conditions, v1beta1.PlacementObjectsKept)); diff != "" {

@@ -115,5 +115,5 @@ func (in *inputs) Snapshot() (plan.LiveSnapshot, error) {
 	if selection.Nothing != "" {
 		in.retry = fmt.Errorf("update run %s: %s", keyOf(in.run), selection.Nothing)
 	}
-	return plan.LiveSnapshot{Index: selection.Index, Nothing: selection.Nothing}, nil
+	return plan.LiveSnapshot{Index: selection.Index, Nothing: selection.Nothing, Unusable: snapshotrules.Unusable(selection.Resources)}, nil
 }

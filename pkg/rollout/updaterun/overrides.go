@@ -31,6 +31,7 @@ func (in *inputs) Overrides() (plan.Overrides, error) {
 	if !in.live {
 		in.selected = snapshotrules.Resources(in.world.Snapshots, in.run.RunSpec().ResourceSnapshotIndex)
 	}
+	in.selected = snapshotrules.Contents(in.selected)
 	found := plan.Overrides{Objects: overrides.For(all, in.world.Placement, snapshotrules.IDs(in.selected))}
 	for _, o := range found.Objects {
 		found.Snapshots = append(found.Snapshots, in.fleet.OverrideSnapshots.ByIndex(fleet.ByOverride, reconcile.KeyOf(o))...)

@@ -138,6 +138,45 @@ func TestWhatIsOverriddenBeforeARunIsInForceInIt(t *testing.T) {
 	})
 }
 
+// wrapped is an envelope that carries the ConfigMap which overrides change.
+func (f *fixture) wrapped() snapshotrules.Resource {
+	id := v1beta1.ResourceIdentifier{Group: v1beta1.GroupName, Version: "v1", Kind: "ResourceEnvelope", Namespace: cmp.Or(f.namespace, "shop"), Name: "e"}
+	manifest := `{"apiVersion":"placement.kubernetes-fleet.io/v1","kind":"ResourceEnvelope","metadata":{"namespace":"` + id.Namespace + `","name":"e"},"data":{"k":` +
+		string(f.settings()) + `}}`
+	return snapshotrules.Resource{ID: id, Manifest: []byte(manifest)}
+}
+
+func TestWhatAnEnvelopeCarriesIsOverriddenInARun(t *testing.T) {
+	for name, path := range map[string]string{"fits": "/data/a", "does not fit": "/data/b"} {
+		t.Run(name, func(t *testing.T) {
+			forBothScopes(t, func(f *fixture) {
+				f.tutorial()
+				f.snapshots.selected = []snapshotrules.Resource{f.wrapped()}
+				namespace := cmp.Or(f.namespace, "shop")
+				want := map[string][]v1beta1.NamespacedName{}
+				if f.namespace == "" {
+					f.record(f.clusterOverride("of-all", namespace, path))
+				} else {
+					f.record(f.override("of-all", path))
+				}
+				for _, member := range []string{"member1", "member3"} {
+					want[member] = []v1beta1.NamespacedName{{Namespace: f.namespace, Name: "of-all-0"}}
+				}
+				defer f.start()()
+				f.newRunAt("live", "", v1beta1.StateInitialize)
+				if name == "does not fit" {
+					f.untilCondition("live", v1beta1.RunInitialized, "False UpdateRunInitializedFailed")
+					return
+				}
+				f.untilCondition("live", v1beta1.RunInitialized, "True UpdateRunInitializedSuccessfully")
+				if diff := gocmp.Diff(want, f.overridesOf("live")); diff != "" {
+					f.Errorf("overrides (-want +got):\n%s", diff)
+				}
+			})
+		})
+	}
+}
+
 func TestAnOverrideThatDoesNotFitKeepsARunFromBeingPlanned(t *testing.T) {
 	forBothScopes(t, func(f *fixture) {
 		f.tutorial()

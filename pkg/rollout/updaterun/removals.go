@@ -19,7 +19,7 @@ func removals(f *fleet.Fleet, placement v1beta1.PlacementObject, index string) [
 	}
 	key := keyOf(placement)
 	snapshots := f.Snapshots.ByIndex(fleet.ByPlacement, key)
-	kept := snapshotrules.IDs(snapshotrules.Resources(snapshots, index))
+	kept := snapshotrules.IDs(snapshotrules.Contents(snapshotrules.Resources(snapshots, index)))
 	removed := snapshotrules.Removed(snapshotrules.OnClusters(f.Bindings.ByIndex(fleet.ByPlacement, key), snapshots), kept)
 	if len(removed) == 0 {
 		return nil

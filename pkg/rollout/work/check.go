@@ -6,13 +6,14 @@ package work
 import (
 	"fmt"
 
+	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/utils/lru"
 
 	"github.com/stagegate/stagegate/pkg/apis/placement/v1beta1"
-	"github.com/stagegate/stagegate/pkg/apis/wellknown"
 	"github.com/stagegate/stagegate/pkg/rollout/internal/reconcile"
 	overrides "github.com/stagegate/stagegate/pkg/rules/override"
+	"github.com/stagegate/stagegate/pkg/rules/placeable"
 )
 
 // overrideError is a failure to override, which no other try mends.
@@ -24,10 +25,27 @@ func overrideErrorf(format string, args ...any) error {
 	return &overrideError{fmt.Sprintf(format, args...)}
 }
 
-// checks remembers of each snapshot whether it may be placed: many bindings name the same one, and it never changes.
-type checks struct{ verdicts *lru.Cache }
+// checks remembers of each snapshot whether it may be placed, and what its envelopes carry: many bindings name the same one, and it never
+// changes.
+type checks struct {
+	verdicts *lru.Cache
+	// opened are fewer: they hold what they carry.
+	opened *lru.Cache
+}
 
-func newChecks() checks { return checks{lru.New(1024)} }
+func newChecks() checks { return checks{lru.New(1024), lru.New(32)} }
+
+// open returns what a snapshot holds by itself, and what its envelopes carry.
+func (c checks) open(snapshot v1beta1.ResourceSnapshotObject) opened {
+	if known, ok := c.opened.Get(snapshot.GetUID()); ok && snapshot.GetUID() != "" {
+		return known.(opened)
+	}
+	found := open(snapshot)
+	if len(found.envelopes) > 0 {
+		c.opened.Add(snapshot.GetUID(), found)
+	}
+	return found
+}
 
 func (c checks) of(snapshot v1beta1.ResourceSnapshotObject) error {
 	if verdict, known := c.verdicts.Get(snapshot.GetUID()); known && snapshot.GetUID() != "" {
@@ -47,16 +65,11 @@ func check(snapshot v1beta1.ResourceSnapshotObject) error {
 		if err != nil {
 			return reconcile.Terminalf("resource %d of snapshot %q cannot be read: %v", i, snapshot.GetName(), err)
 		}
+		if err := placeable.Reserved(schema.GroupKind{Group: object.Group, Kind: object.Kind}, object.Namespace, object.Name); err != nil {
+			return reconcile.Terminalf("%v", err)
+		}
 		name := types.NamespacedName{Namespace: object.Namespace, Name: object.Name}
 		switch namespace := snapshot.GetNamespace(); {
-		case object.Group == v1beta1.GroupName &&
-			(object.Kind == string(v1beta1.ResourceEnvelopeType) || object.Kind == string(v1beta1.ClusterResourceEnvelopeType)):
-			return reconcile.Terminalf("%s %s: envelopes are not supported yet", object.Kind, name)
-		case wellknown.IsReservedNamespace(object.Namespace):
-			return reconcile.Terminalf("%s %s is in namespace %s, which belongs to clusters or the fleet and is not allowed to propagate",
-				object.Kind, name, object.Namespace)
-		case object.Group == "" && object.Kind == "Namespace" && wellknown.IsReservedNamespace(object.Name):
-			return reconcile.Terminalf("Namespace %s belongs to clusters or the fleet and is not allowed to propagate", object.Name)
 		case namespace == "" || object.Namespace == namespace:
 		case object.Namespace == "":
 			return reconcile.Terminalf("%s %q is cluster-scoped, and a ResourcePlacement places what is in its namespace %q only",

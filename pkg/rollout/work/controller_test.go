@@ -562,7 +562,10 @@ func TestWhatMayNotBePlaced(t *testing.T) {
 			"reserved namespace", "", `{"apiVersion":"v1","kind":"Namespace","metadata":{"name":"kube-node-lease"}}`,
 			"Namespace kube-node-lease belongs to clusters or the fleet and is not allowed to propagate",
 		},
-		{"envelope", "", envelope, "ClusterResourceEnvelope /e: envelopes are not supported yet"},
+		{
+			"envelope without a namespace from a namespace", "test-namespace", envelope,
+			`ClusterResourceEnvelope "e" is cluster-scoped, and a ResourcePlacement places what is in its namespace "test-namespace" only`,
+		},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			b := newBench(t, tc.namespace)

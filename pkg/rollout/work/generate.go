@@ -16,11 +16,13 @@ import (
 	"k8s.io/apimachinery/pkg/api/equality"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/util/sets"
 
 	"github.com/stagegate/stagegate/pkg/apis/placement/v1beta1"
 	"github.com/stagegate/stagegate/pkg/apis/wellknown"
 	"github.com/stagegate/stagegate/pkg/rollout/internal/fleet"
 	"github.com/stagegate/stagegate/pkg/rollout/internal/reconcile"
+	"github.com/stagegate/stagegate/pkg/rules/envelope"
 	snapshotrules "github.com/stagegate/stagegate/pkg/rules/snapshot"
 )
 
@@ -29,36 +31,76 @@ type missingSnapshotError struct{ message string }
 
 func (e *missingSnapshotError) Error() string { return e.message }
 
-// desired are the Works that a binding is to have: one for each part of its snapshot, so at least one.
-func (c *Controller) desired(ctx context.Context, binding v1beta1.BindingObject, existing []*v1beta1.Work) ([]*v1beta1.Work, error) {
+// desired is what the Works of a binding are to be.
+type desired struct {
+	// works are one for each part of its snapshot, so at least one, and one for each envelope that can be used.
+	works []*v1beta1.Work
+	// names are those of all Works of the version, with those of envelopes that cannot be used.
+	names sets.Set[string]
+	// unusable are the envelopes of which there are no Works.
+	unusable []unusable
+}
+
+func (c *Controller) desired(ctx context.Context, binding v1beta1.BindingObject, existing []*v1beta1.Work) (desired, error) {
 	parts, err := c.parts(binding)
 	if err != nil {
-		return nil, err
+		return desired{}, err
 	}
 	nameOf, err := c.naming(ctx, binding)
 	if err != nil {
-		return nil, err
+		return desired{}, err
 	}
-	works := make([]*v1beta1.Work, len(parts))
+	placement := placementOf(binding)
+	d := desired{names: sets.New[string]()}
+	var envelopes []envelope.Envelope
 	for i, part := range parts {
 		if err := c.checks.of(part); err != nil {
-			return nil, err
+			return desired{}, err
 		}
 		subindex := ""
 		if i > 0 {
 			subindex = part.GetAnnotations()[wellknown.SubindexAnnotation]
 		}
-		works[i] = c.newWork(binding, nameOf(binding.GetNamespace(), placementOf(binding).Name, subindex), parts[0], part)
-		works[i].Annotations[wellknown.NumberOfWorksAnnotation] = strconv.Itoa(len(parts))
-		works[i].Annotations[wellknown.AcceptPlacementsAnnotation] = c.acceptance(binding)
-		works[i].Annotations[wellknown.PruneAnnotation], works[i].Annotations[wellknown.PruneTimeAnnotation] = c.pruneOf(binding, existing, works[i].Name)
+		content := c.checks.open(part)
+		work := c.newWork(binding, nameOf(placement.Namespace, placement.Name, subindex), parts[0], content.plain)
+		d.works = append(d.works, work)
+		d.names.Insert(work.Name)
+		envelopes = append(envelopes, content.envelopes...)
 	}
-	if isOverridden(binding.BindingSpec()) {
-		if err := c.override(binding, existing, works); err != nil {
-			return nil, err
+	if len(envelopes) > envelope.Max {
+		return desired{}, reconcile.Terminalf("resource snapshot %q has %d envelopes, and no version may have more than %d: divide them among several placements",
+			parts[0].GetName(), len(envelopes), envelope.Max)
+	}
+	for i := range envelopes {
+		e := &envelopes[i]
+		// Whatever the other Works of the placement are called, this name is no other placement's.
+		name := wellknown.WorkName(placement.Namespace, placement.Name, wellknown.EnvelopePart(string(e.ID.Type), e.ID.Namespace, e.ID.Name))
+		switch {
+		case d.names.Has(name):
+			// It is selected in several versions of its kind.
+			continue
+		case e.Err != nil:
+			d.unusable = append(d.unusable, unusable{e.ID, e.Culprit, e.Err})
+		default:
+			work := c.newWork(binding, name, parts[0], manifestsOf(e))
+			label(work, e.ID)
+			d.works = append(d.works, work)
+		}
+		d.names.Insert(name)
+	}
+	for i, work := range d.works {
+		work.Annotations[wellknown.NumberOfWorksAnnotation] = strconv.Itoa(len(d.names))
+		work.Annotations[wellknown.AcceptPlacementsAnnotation] = c.acceptance(binding)
+		work.Annotations[wellknown.PruneAnnotation], work.Annotations[wellknown.PruneTimeAnnotation] = c.pruneOf(binding, existing, work.Name)
+		work.Annotations[wellknown.EnvelopeWorksAnnotation] = ""
+		if i == 0 {
+			work.Annotations[wellknown.EnvelopeWorksAnnotation] = hashesOf(placement, sets.List(d.names))
 		}
 	}
-	return works, nil
+	if isOverridden(binding.BindingSpec()) {
+		err = c.override(binding, existing, &d)
+	}
+	return d, err
 }
 
 // naming is how the Works of a binding are named: as those are that its placement has on the cluster already, since a Work under another
@@ -126,7 +168,7 @@ func (c *Controller) parts(binding v1beta1.BindingObject) ([]v1beta1.ResourceSna
 	return parts, nil
 }
 
-func (c *Controller) newWork(binding v1beta1.BindingObject, name string, master, part v1beta1.ResourceSnapshotObject) *v1beta1.Work {
+func (c *Controller) newWork(binding v1beta1.BindingObject, name string, master v1beta1.ResourceSnapshotObject, manifests []v1beta1.Manifest) *v1beta1.Work {
 	spec := binding.BindingSpec()
 	labels := map[string]string{
 		wellknown.ParentPlacementLabel:     placementOf(binding).Name,
@@ -146,16 +188,13 @@ func (c *Controller) newWork(binding v1beta1.BindingObject, name string, master,
 			Finalizers: []string{wellknown.WorkCleanupFinalizer},
 		},
 		Spec: v1beta1.WorkSpec{
-			Workload:      v1beta1.WorkloadTemplate{Manifests: make([]v1beta1.Manifest, len(part.SnapshotSpec().SelectedResources))},
+			Workload:      v1beta1.WorkloadTemplate{Manifests: slices.Clone(manifests)},
 			ApplyStrategy: spec.ApplyStrategy.DeepCopy(),
 		},
 	}
 	// Empty where the snapshot does not say it, so that what an earlier one said goes.
 	work.Annotations[wellknown.HubUIDAnnotation] = master.GetAnnotations()[wellknown.HubUIDAnnotation]
 	work.Annotations[wellknown.LeftOutOverridesAnnotation] = ""
-	for i, resource := range part.SnapshotSpec().SelectedResources {
-		work.Spec.Workload.Manifests[i].Raw = resource.Raw
-	}
 	if placement, err := c.fleet.Placements.Get(placementOf(binding)); err == nil {
 		work.Spec.ReportBackStrategy = placement.PlacementSpec().Strategy.ReportBackStrategy.DeepCopy()
 	}

@@ -15,6 +15,7 @@ import (
 	"github.com/stagegate/stagegate/pkg/apis/placement/v1beta1"
 	"github.com/stagegate/stagegate/pkg/apis/wellknown"
 	"github.com/stagegate/stagegate/pkg/rollout/internal/reconcile"
+	"github.com/stagegate/stagegate/pkg/rules/envelope"
 	overrides "github.com/stagegate/stagegate/pkg/rules/override"
 )
 
@@ -24,14 +25,17 @@ func isOverridden(spec *v1beta1.ResourceBindingSpec) bool {
 }
 
 // override makes the manifests of a binding's Works what they are on its cluster. That is decided when the cluster is moved: a Work that
-// holds the version already keeps its manifests, whatever labels the cluster has got since.
-func (c *Controller) override(binding v1beta1.BindingObject, existing, works []*v1beta1.Work) error {
+// holds the version already keeps its manifests, whatever labels the cluster has got since. An override that does not fit what an envelope
+// carries makes that envelope unusable, and keeps nothing else back.
+func (c *Controller) override(binding v1beta1.BindingObject, existing []*v1beta1.Work, d *desired) error {
+	var works []*v1beta1.Work
 	var o *overrides.Patcher
 	version := versionOf(binding.BindingSpec())
-	for _, work := range works {
+	for _, work := range d.works {
 		if held := slices.IndexFunc(existing, func(w *v1beta1.Work) bool { return w.Name == work.Name && holds(w, version) }); held >= 0 {
 			work.Spec.Workload = existing[held].Spec.Workload
 			work.Annotations[wellknown.LeftOutOverridesAnnotation] = existing[held].Annotations[wellknown.LeftOutOverridesAnnotation]
+			works = append(works, work)
 			continue
 		}
 		if o == nil {
@@ -40,10 +44,23 @@ func (c *Controller) override(binding v1beta1.BindingObject, existing, works []*
 				return err
 			}
 		}
-		if err := overrideWork(work, o); err != nil {
+		culprit, err := overrideWork(work, o)
+		id := envelopeOf(work)
+		switch {
+		case err == nil:
+			works = append(works, work)
+		case id == nil:
 			return err
+		default:
+			in := ""
+			if culprit.Namespace != "" {
+				in = fmt.Sprintf(" in namespace %q", culprit.Namespace)
+			}
+			d.unusable = append(d.unusable, unusable{*id, culprit, overrideErrorf("failed to apply overrides to %s %q%s from envelope %s: %v",
+				culprit.Kind, culprit.Name, in, envelope.Ref(*id), err)})
 		}
 	}
+	d.works = works
 	return nil
 }
 
@@ -80,14 +97,17 @@ func (c *Controller) overridesOf(binding v1beta1.BindingObject) (*overrides.Patc
 	return o, nil
 }
 
-func overrideWork(work *v1beta1.Work, o *overrides.Patcher) error {
+// overrideWork returns the object that an override does not fit with the error.
+func overrideWork(work *v1beta1.Work, o *overrides.Patcher) (*v1beta1.ResourceIdentifier, error) {
 	var manifests []v1beta1.Manifest
 	var leftOut []overrides.LeftOut
 	o.NextWork()
 	for _, m := range work.Spec.Workload.Manifests {
 		raw, unfit, err := o.Manifest(m.Raw)
 		if err != nil {
-			return overrideErrorf("%v", err)
+			// Whether it can be identified is part of the error.
+			id, _ := overrides.Identify(m.Raw)
+			return &id, overrideErrorf("%v", err)
 		}
 		leftOut = append(leftOut, unfit...)
 		if raw != nil {
@@ -97,7 +117,7 @@ func overrideWork(work *v1beta1.Work, o *overrides.Patcher) error {
 	}
 	work.Spec.Workload.Manifests = manifests
 	work.Annotations[wellknown.LeftOutOverridesAnnotation] = encodeLeftOut(leftOut)
-	return nil
+	return nil, nil
 }
 
 // bindingsOfOverride are the bindings that wait for the version of an override.

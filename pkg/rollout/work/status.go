@@ -72,6 +72,11 @@ func statusOf(binding v1beta1.BindingObject, o outcome, now metav1.Time) v1beta1
 		status.Conditions = append(status.Conditions, c)
 	}
 	if o.err == nil {
+		for _, u := range o.unusable {
+			// It is as old as what the conditions say of it, which come to their end with it.
+			since := status.Conditions[len(status.Conditions)-1].LastTransitionTime
+			status.FailedPlacements = append(status.FailedPlacements, u.failedPlacement(since, binding.GetGeneration()))
+		}
 		collect(&status, o.works)
 		if c := objectsKept(o.works); c != nil {
 			c.ObservedGeneration = binding.GetGeneration()
@@ -100,6 +105,9 @@ func bindingConditions(binding v1beta1.BindingObject, o outcome) []metav1.Condit
 		}
 	}
 	found := []metav1.Condition{overridden}
+	if o.err == nil && len(o.unusable) > 0 {
+		return unusableConditions(overridden, o.unusable)
+	}
 	if o.err != nil {
 		return append(found, isFalse(v1beta1.BindingWorkSynchronized, reasonSyncFailed,
 			"Failed to synchronize the work to the latest: %v", o.err))
@@ -234,7 +242,7 @@ func collect(status *v1beta1.ResourceBindingStatus, works []*v1beta1.Work) {
 		for _, m := range work.Status.ManifestConditions {
 			id := v1beta1.ResourceIdentifier{
 				Group: m.Identifier.Group, Version: m.Identifier.Version, Kind: m.Identifier.Kind,
-				Namespace: m.Identifier.Namespace, Name: m.Identifier.Name,
+				Namespace: m.Identifier.Namespace, Name: m.Identifier.Name, Envelope: envelopeOf(work),
 			}
 			for _, t := range []string{v1beta1.WorkApplied, v1beta1.WorkAvailable} {
 				if c := find(m.Conditions, t); c != nil && c.Status == metav1.ConditionFalse {
@@ -297,7 +305,19 @@ func sortedUpTo[T any](items []T, id func(T) v1beta1.ResourceIdentifier) []T {
 
 func compare(a, b v1beta1.ResourceIdentifier) int {
 	return cmp.Or(strings.Compare(a.Group, b.Group), strings.Compare(a.Version, b.Version), strings.Compare(a.Kind, b.Kind),
-		strings.Compare(a.Namespace, b.Namespace), strings.Compare(a.Name, b.Name))
+		strings.Compare(a.Namespace, b.Namespace), strings.Compare(a.Name, b.Name), compareEnvelopes(a.Envelope, b.Envelope))
+}
+
+// compareEnvelopes has what is in no envelope first.
+func compareEnvelopes(a, b *v1beta1.EnvelopeIdentifier) int {
+	var none v1beta1.EnvelopeIdentifier
+	if a == nil {
+		a = &none
+	}
+	if b == nil {
+		b = &none
+	}
+	return cmp.Or(strings.Compare(string(a.Type), string(b.Type)), strings.Compare(a.Namespace, b.Namespace), strings.Compare(a.Name, b.Name))
 }
 
 func urgency(p v1beta1.FailedResourcePlacement) int {

@@ -32,6 +32,8 @@ type outcome struct {
 	works []*v1beta1.Work
 	// leaving are those of an earlier version that this one has no more, and that are there still.
 	leaving []*v1beta1.Work
+	// unusable are the envelopes of which there are no Works.
+	unusable []unusable
 	// err is why they are not what they should be.
 	err error
 	// unreachable is why nothing can be applied to the cluster now, "" where nothing is known against it.
@@ -56,7 +58,7 @@ func (c *Controller) sync(ctx context.Context, binding v1beta1.BindingObject) ou
 	if err != nil || binding.BindingSpec().State == v1beta1.BindingStateUnscheduled {
 		return outcome{works: existing, err: err}
 	}
-	desired, err := c.desired(ctx, binding, existing)
+	d, err := c.desired(ctx, binding, existing)
 	var missing *missingSnapshotError
 	if errors.As(err, &missing) && holdAll(existing, versionOf(binding.BindingSpec())) {
 		return outcome{works: existing}
@@ -65,16 +67,20 @@ func (c *Controller) sync(ctx context.Context, binding v1beta1.BindingObject) ou
 		return outcome{works: existing, err: err}
 	}
 
-	names := sets.New[string]()
-	for _, d := range desired {
-		names.Insert(d.Name)
+	blocking := d.names
+	if len(d.unusable) > 0 {
+		// What goes could not be decided on before all envelopes can be used.
+		blocking = sets.New[string]()
+		for _, work := range existing {
+			blocking.Insert(work.Name)
+		}
 	}
-	if free, err := c.namesAreFree(ctx, existing, names); err != nil || !free {
+	if free, err := c.namesAreFree(ctx, existing, blocking); err != nil || !free {
 		return outcome{works: existing, err: err, pending: err == nil}
 	}
-	o := outcome{}
-	for _, d := range desired {
-		work, err := c.syncWork(ctx, binding, d)
+	o := outcome{unusable: d.unusable}
+	for _, wanted := range d.works {
+		work, err := c.syncWork(ctx, binding, wanted)
 		switch {
 		case err != nil:
 			return outcome{works: existing, err: err}
@@ -88,14 +94,28 @@ func (c *Controller) sync(ctx context.Context, binding v1beta1.BindingObject) ou
 		// What a Work that goes has may be in one that is not written yet.
 		return o
 	}
+	if len(o.unusable) > 0 && !bindingrules.Compares(binding.BindingSpec().ApplyStrategy) {
+		if err := c.letGo(ctx, binding, existing, o.works); err != nil {
+			return outcome{works: existing, err: err}
+		}
+		return o
+	}
+	written := sets.New[string]()
+	for _, work := range o.works {
+		written.Insert(work.Name)
+	}
 	for _, work := range existing {
-		if names.Has(work.Name) {
+		// The Work of an envelope that cannot be used is wanted and not written.
+		if written.Has(work.Name) {
 			continue
 		}
 		if rests(binding, work) {
 			if err := c.rest(ctx, binding, work); err != nil {
 				return outcome{works: existing, err: err}
 			}
+			continue
+		}
+		if len(o.unusable) > 0 {
 			continue
 		}
 		o.leaving = append(o.leaving, work)
@@ -132,12 +152,12 @@ func (c *Controller) rest(ctx context.Context, binding v1beta1.BindingObject, wo
 	return nil
 }
 
-// namesAreFree reports whether no Work that is going has the name of one that is wanted. Until then nothing is written: what the one
+// namesAreFree reports whether no Work that is going has one of some names. Until then nothing is written: what the one
 // that goes has is handed over to the others as they are, and would be lost to a version in which they do not have it.
-func (c *Controller) namesAreFree(ctx context.Context, existing []*v1beta1.Work, wanted sets.Set[string]) (bool, error) {
+func (c *Controller) namesAreFree(ctx context.Context, existing []*v1beta1.Work, names sets.Set[string]) (bool, error) {
 	free := true
 	for _, work := range existing {
-		if !wanted.Has(work.Name) {
+		if !names.Has(work.Name) {
 			continue
 		}
 		switch {

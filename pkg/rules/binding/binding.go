@@ -77,13 +77,16 @@ func IsReady(b v1beta1.BindingObject) bool {
 }
 
 // CannotHeal reports whether something keeps a cluster from ever having what its binding asks for, unless somebody does something about
-// it: an override that does not fit, or an object that the member refuses for good. What is under way, or fails and is tried again, can.
+// it: an override that does not fit, an envelope that cannot be used, or an object that the member refuses for good. What is under way, or fails and is tried again, can.
 func CannotHeal(b v1beta1.BindingObject) bool {
 	status, generation := b.BindingStatus(), b.GetGeneration()
+	if conditions.IsFalse(status.Conditions, v1beta1.BindingOverridden, generation) {
+		return true
+	}
 	// What cannot heal comes first in the list.
-	return conditions.IsFalse(status.Conditions, v1beta1.BindingOverridden, generation) ||
-		conditions.IsFalse(status.Conditions, v1beta1.BindingApplied, generation) && len(status.FailedPlacements) > 0 &&
-			wellknown.CannotHeal(status.FailedPlacements[0].Condition.Reason)
+	return len(status.FailedPlacements) > 0 && wellknown.CannotHeal(status.FailedPlacements[0].Condition.Reason) &&
+		(conditions.IsFalse(status.Conditions, v1beta1.BindingWorkSynchronized, generation) ||
+			conditions.IsFalse(status.Conditions, v1beta1.BindingApplied, generation))
 }
 
 // IsUndecided reports whether a cluster has not told yet what became of what its binding asks for: whether it is ready, fails, or is not

@@ -182,6 +182,7 @@ func TestWhatCannotHealIsNoProgress(t *testing.T) {
 		"nothing is said":                       {"", "", 0, "", false},
 		"an override does not fit":              {v1beta1.BindingOverridden, metav1.ConditionFalse, 2, "", true},
 		"one of an earlier version did not":     {v1beta1.BindingOverridden, metav1.ConditionFalse, 1, "", false},
+		"an envelope cannot be used":            {v1beta1.BindingWorkSynchronized, metav1.ConditionFalse, 2, wellknown.ReasonEnvelopeUnusable, true},
 		"the member refuses for good":           {v1beta1.BindingApplied, metav1.ConditionFalse, 2, wellknown.ReasonManifestRefused, true},
 		"it refused an earlier version":         {v1beta1.BindingApplied, metav1.ConditionFalse, 1, wellknown.ReasonManifestRefused, false},
 		"it refused, and takes it now":          {v1beta1.BindingApplied, metav1.ConditionTrue, 2, wellknown.ReasonManifestRefused, false},

@@ -6,12 +6,14 @@ package snapshot
 import (
 	"encoding/json"
 	"fmt"
+	"slices"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/util/sets"
 
 	"github.com/stagegate/stagegate/pkg/apis/placement/v1beta1"
 	"github.com/stagegate/stagegate/pkg/apis/wording"
+	"github.com/stagegate/stagegate/pkg/rules/envelope"
 )
 
 // Selection is what a placement selects at one moment.
@@ -34,7 +36,7 @@ type Resource struct {
 }
 
 // Resources returns what the resource snapshot at an index holds, master and parts, in the order in which it was selected; nil where
-// there is no master. What of it is not among the given snapshots is missing: see Parts.
+// there is no master. An envelope is one of them: see Contents. What of it is not among the given snapshots is missing: see Parts.
 func Resources(snapshots []v1beta1.ResourceSnapshotObject, index string) []Resource {
 	master := Master(snapshots, index)
 	if master == nil {
@@ -59,6 +61,51 @@ func Resources(snapshots []v1beta1.ResourceSnapshotObject, index string) []Resou
 	return found
 }
 
+// Contents returns what clusters get of resources: an envelope counts for the objects in it, as far as these can be told.
+func Contents(resources []Resource) []Resource {
+	var found []Resource
+	for i := range resources {
+		r := &resources[i]
+		if !envelope.Is(r.ID) {
+			found = append(found, *r)
+			continue
+		}
+		for _, c := range envelope.Open(r.ID, r.Manifest).Contents {
+			found = append(found, Resource{ID: c.ID, Manifest: c.Manifest})
+		}
+	}
+	return found
+}
+
+// Unusable returns why what envelopes among some resources carry cannot be placed, nil where it can.
+func Unusable(resources []Resource) error {
+	envelopes, failed := 0, []error{}
+	for i := range resources {
+		r := &resources[i]
+		if !envelope.Is(r.ID) {
+			continue
+		}
+		envelopes++
+		if e := envelope.Open(r.ID, r.Manifest); e.Err != nil {
+			failed = append(failed, fmt.Errorf("%s cannot be used: %w", envelope.Describe(e.ID), e.Err))
+		}
+	}
+	switch {
+	case envelopes > envelope.Max:
+		return fmt.Errorf("it has %d envelopes, and no version may have more than %d: divide them among several placements", envelopes, envelope.Max)
+	case len(failed) > 1:
+		return fmt.Errorf("%w (and %s)", failed[0], wording.Count(len(failed)-1, "more envelope"))
+	case len(failed) == 1:
+		return failed[0]
+	}
+	return nil
+}
+
+// WithoutEnvelopes leaves envelopes out: no member has one.
+func WithoutEnvelopes(ids []v1beta1.ResourceIdentifier) []v1beta1.ResourceIdentifier {
+	return slices.DeleteFunc(slices.Clone(ids), envelope.Is)
+}
+
 // IDs returns the identifiers of resources.
 func IDs(resources []Resource) []v1beta1.ResourceIdentifier {
 	ids := make([]v1beta1.ResourceIdentifier, 0, len(resources))
@@ -79,7 +126,7 @@ func OnClusters(bindings []v1beta1.BindingObject, snapshots []v1beta1.ResourceSn
 	var found []v1beta1.ResourceIdentifier
 	for _, s := range snapshots {
 		if inUse.Has(s.GetName()) {
-			found = append(found, IDs(Resources(snapshots, Index(s)))...)
+			found = append(found, IDs(Contents(Resources(snapshots, Index(s))))...)
 		}
 	}
 	return found

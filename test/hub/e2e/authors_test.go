@@ -96,7 +96,7 @@ func testAuthorsOfATeam(t *testing.T, s *suite) {
 	for what, script := range map[string]string{
 		"place": authored("place", selectSettings),
 		"patch": authored("patch", selectSettings),
-		"wrap":  authored("wrap", `apiVersion: v1, kind: ConfigMap, metadata: {name: more}, data: {key: value}`),
+		"wrap":  authored("wrap", `apiVersion: v1, kind: ConfigMap, metadata: {name: more, namespace: authors}, data: {key: value}`),
 	} {
 		if _, err := s.run(t.Context(), "erin", script); err != nil {
 			t.Errorf("%s: %v", what, err)
@@ -120,17 +120,15 @@ func testAuthorsOfATeam(t *testing.T, s *suite) {
 			`user "erin" cannot override ResourceQuota authors/quota: needs update on resourcequotas` + inNamespace},
 		"leaving out the limits": {authored("leave out", `group: "", version: v1, kind: LimitRange, name: limits`),
 			`user "erin" cannot override LimitRange authors/limits: needs update and delete on limitranges` + inNamespace},
-		"wrapping a binding": {authored("wrap", `apiVersion: rbac.authorization.k8s.io/v1, kind: RoleBinding, metadata: {name: own},
+		"wrapping a binding": {authored("wrap", `apiVersion: rbac.authorization.k8s.io/v1, kind: RoleBinding, metadata: {name: own, namespace: authors},
 			subjects: [{kind: User, name: erin, apiGroup: rbac.authorization.k8s.io}], roleRef: {kind: ClusterRole, name: cluster-admin, apiGroup: rbac.authorization.k8s.io}`),
 			`user "erin" cannot wrap RoleBinding authors/own: needs create and update on rolebindings.` + rbac + inNamespace + `, and bind on clusterroles.` + rbac + ` cluster-admin` + inNamespace},
-		"wrapping a role": {authored("wrap", `apiVersion: rbac.authorization.k8s.io/v1, kind: Role, metadata: {name: own}`),
+		"wrapping a role": {authored("wrap", `apiVersion: rbac.authorization.k8s.io/v1, kind: Role, metadata: {name: own, namespace: authors}`),
 			`user "erin" cannot wrap Role authors/own: needs create, update and escalate on roles.` + rbac + inNamespace},
-		"wrapping a quota": {authored("wrap", `apiVersion: v1, kind: ResourceQuota, metadata: {name: own}`),
+		"wrapping a quota": {authored("wrap", `apiVersion: v1, kind: ResourceQuota, metadata: {name: own, namespace: authors}`),
 			`user "erin" cannot wrap ResourceQuota authors/own: needs create and update on resourcequotas` + inNamespace},
-		"wrapping a limit": {authored("wrap", `apiVersion: v1, kind: LimitRange, metadata: {name: own}`),
+		"wrapping a limit": {authored("wrap", `apiVersion: v1, kind: LimitRange, metadata: {name: own, namespace: authors}`),
 			`user "erin" cannot wrap LimitRange authors/own: needs create and update on limitranges` + inNamespace},
-		"wrapping what is cluster-scoped": {authored("wrap", `apiVersion: rbac.authorization.k8s.io/v1, kind: ClusterRole, metadata: {name: own}`),
-			`user "erin" cannot wrap ClusterRole own: needs create, update and escalate on clusterroles.` + rbac},
 		"a kind of the members": {authored("patch", `group: example.com, version: v1, kind: Widget, name: w`),
 			`user "erin" cannot override Widget authors/w: needs update on every resource of group example.com` + inNamespace + `, since the hub has no kind Widget in group example.com`},
 	} {

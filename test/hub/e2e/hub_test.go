@@ -59,6 +59,7 @@ func TestHub(t *testing.T) {
 		{"CannotHeal", testCannotHeal},
 		{"Overrides", testOverrides},
 		{"Rivals", testRivals},
+		{"Envelopes", testEnvelopes},
 		{"SecretValues", testSecretValues},
 		{"MemberLeaves", testMemberLeaves},
 		{"BadInput", testBadInput},

@@ -487,7 +487,7 @@ kubectl --kubeconfig=_output/hub/member3.kubeconfig delete clusterrolebinding st
 apiVersion: placement.kubernetes-fleet.io/v1beta1
 kind: ResourceEnvelope
 metadata: {name: large, namespace: team-a}
-data: {a: {apiVersion: v1, kind: ConfigMap, metadata: {name: a}}}
+data: {a: {apiVersion: v1, kind: ConfigMap, metadata: {name: a, namespace: team-a}}}
 EOF`,
 			},
 			{section: "An object is too large to read", reason: nameOfReader, old: "NAMESPACE", new: "team-a"},

@@ -32,13 +32,13 @@ func testTenantFloods(t *testing.T, s *suite) {
 		return path
 	}
 	const envelope = `{apiVersion: placement.kubernetes-fleet.io/v1beta1, kind: ResourceEnvelope, metadata: {name: large, namespace: flood}, ` +
-		`data: {first: {apiVersion: v1, kind: ConfigMap, metadata: {name: first}}}}`
+		`data: {first: {apiVersion: v1, kind: ConfigMap, metadata: {name: first, namespace: flood}}}}`
 	if err := do("kubectl create -f " + file(envelope)); err != nil {
 		t.Fatal(err)
 	}
 	patch := func(manifest, size int) error {
 		return do("kubectl patch -n flood resourceenvelope large --type=merge --patch-file=" + file(fmt.Sprintf(
-			`{"data":{"m%[1]d":{"apiVersion":"v1","kind":"ConfigMap","metadata":{"name":"m%[1]d"},"data":{"a":%[2]q}}}}`, manifest, strings.Repeat("a", size))))
+			`{"data":{"m%[1]d":{"apiVersion":"v1","kind":"ConfigMap","metadata":{"name":"m%[1]d","namespace":"flood"},"data":{"a":%[2]q}}}}`, manifest, strings.Repeat("a", size))))
 	}
 
 	before := s.resident(t)

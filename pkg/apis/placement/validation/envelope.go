@@ -4,52 +4,19 @@
 package validation
 
 import (
-	"fmt"
 	"maps"
 	"slices"
 
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/util/validation/field"
-
-	"github.com/stagegate/stagegate/pkg/apis/placement/v1beta1"
 )
 
 // maxEnvelopeManifests is how many objects an envelope holds at most.
 const maxEnvelopeManifests = 50
 
-// ValidateClusterResourceEnvelope returns what is wrong with a new ClusterResourceEnvelope.
-func ValidateClusterResourceEnvelope(object *v1beta1.ClusterResourceEnvelope) field.ErrorList {
-	return validateEnvelope(object.Data, func(namespace string) string {
-		if namespace == "" {
-			return ""
-		}
-		return "a ClusterResourceEnvelope holds cluster-scoped objects only; use a ResourceEnvelope in the namespace of the object"
-	})
-}
-
-// ValidateClusterResourceEnvelopeUpdate returns what is wrong with a changed ClusterResourceEnvelope.
-func ValidateClusterResourceEnvelopeUpdate(object, old *v1beta1.ClusterResourceEnvelope) field.ErrorList {
-	return ifChanged(object.Data, old.Data, func() field.ErrorList { return ValidateClusterResourceEnvelope(object) })
-}
-
-// ValidateResourceEnvelope returns what is wrong with a new ResourceEnvelope. Whether an object without a namespace is namespaced
-// at all is not for this package to know.
-func ValidateResourceEnvelope(object *v1beta1.ResourceEnvelope) field.ErrorList {
-	return validateEnvelope(object.Data, func(namespace string) string {
-		if namespace == "" || namespace == object.Namespace {
-			return ""
-		}
-		return fmt.Sprintf("must be the namespace of the envelope, %s", object.Namespace)
-	})
-}
-
-// ValidateResourceEnvelopeUpdate returns what is wrong with a changed ResourceEnvelope.
-func ValidateResourceEnvelopeUpdate(object, old *v1beta1.ResourceEnvelope) field.ErrorList {
-	return ifChanged(object.Data, old.Data, func() field.ErrorList { return ValidateResourceEnvelope(object) })
-}
-
-// validateEnvelope takes the rule for a wrapped object's namespace, which returns what is wrong with it.
-func validateEnvelope(data map[string]runtime.RawExtension, namespaceRule func(string) string) field.ErrorList {
+// ValidateEnvelope returns what is wrong with what a new envelope holds. Which objects it must not hold is not for this package to know: who
+// serves envelopes adds check, which returns why a manifest must not be under its key.
+func ValidateEnvelope(data map[string]runtime.RawExtension, check func(key string, manifest []byte) error) field.ErrorList {
 	path := field.NewPath("data")
 	switch {
 	case len(data) == 0:
@@ -59,11 +26,23 @@ func validateEnvelope(data map[string]runtime.RawExtension, namespaceRule func(s
 	}
 	var errs field.ErrorList
 	for _, key := range slices.Sorted(maps.Keys(data)) {
-		object, manifestErrs := parseManifest(data[key], path.Key(key))
-		errs = append(errs, manifestErrs...)
-		if wrong := namespaceRule(object.Namespace); wrong != "" {
-			errs = append(errs, field.Invalid(path.Key(key).Child("metadata", "namespace"), object.Namespace, wrong))
+		manifest := data[key]
+		if wrong := validateManifest(manifest, path.Key(key)); len(wrong) > 0 {
+			errs = append(errs, wrong...)
+			continue
+		}
+		raw, err := manifest.MarshalJSON()
+		if err == nil {
+			err = check(key, raw)
+		}
+		if err != nil {
+			errs = append(errs, field.Forbidden(path.Key(key), err.Error()))
 		}
 	}
 	return errs
+}
+
+// ValidateEnvelopeUpdate returns what is wrong with what a changed envelope holds.
+func ValidateEnvelopeUpdate(data, old map[string]runtime.RawExtension, check func(key string, manifest []byte) error) field.ErrorList {
+	return ifChanged(data, old, func() field.ErrorList { return ValidateEnvelope(data, check) })
 }

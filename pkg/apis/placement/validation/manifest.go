@@ -14,19 +14,13 @@ import (
 
 // validateManifest wants what every applier needs to find the object.
 func validateManifest(manifest runtime.RawExtension, path *field.Path) field.ErrorList {
-	_, errs := parseManifest(manifest, path)
-	return errs
-}
-
-// parseManifest reads the identity of an embedded object.
-func parseManifest(manifest runtime.RawExtension, path *field.Path) (metav1.PartialObjectMetadata, field.ErrorList) {
 	var object metav1.PartialObjectMetadata
 	data, err := manifest.MarshalJSON()
 	if err == nil {
 		err = json.Unmarshal(data, &object)
 	}
 	if err != nil {
-		return object, field.ErrorList{field.Invalid(path, "", fmt.Sprintf("must be a Kubernetes object: %v", err))}
+		return field.ErrorList{field.Invalid(path, "", fmt.Sprintf("must be a Kubernetes object: %v", err))}
 	}
 	var errs field.ErrorList
 	for _, required := range []struct{ name, value string }{
@@ -38,5 +32,5 @@ func parseManifest(manifest runtime.RawExtension, path *field.Path) (metav1.Part
 			errs = append(errs, field.Required(path.Child(required.name), "must not be empty"))
 		}
 	}
-	return object, errs
+	return errs
 }

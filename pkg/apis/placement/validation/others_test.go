@@ -232,25 +232,33 @@ func TestEnvelopes(t *testing.T) {
 		many[strings.Repeat("x", i+1)] = manifest("v1", "ConfigMap", "", "x")
 	}
 	empty, none := manifestErrors("data[x.yaml]")
-	cluster := []*v1beta1.ClusterResourceEnvelope{{Data: map[string]runtime.RawExtension{"x.yaml": manifest("v1", "Namespace", "", "x")}}}
-	clusterRules := []rule[*v1beta1.ClusterResourceEnvelope]{
-		{"not empty", func(e *v1beta1.ClusterResourceEnvelope) { e.Data = nil }, []string{"data: Required value: must have at least 1 item"}},
-		{"not too full", func(e *v1beta1.ClusterResourceEnvelope) { e.Data = many }, []string{"data: Too many: 51: must have at most 50 items"}},
-		{"objects are identified", func(e *v1beta1.ClusterResourceEnvelope) { e.Data["x.yaml"] = runtime.RawExtension{Raw: []byte(`{}`)} }, empty},
-		{"objects are objects", func(e *v1beta1.ClusterResourceEnvelope) { e.Data["x.yaml"] = runtime.RawExtension{Raw: []byte(`[]`)} }, none},
-		{"objects are cluster-scoped", func(e *v1beta1.ClusterResourceEnvelope) { e.Data["x.yaml"] = manifest("v1", "ConfigMap", "a", "x") }, []string{
-			`data[x.yaml].metadata.namespace: Invalid value: "a": a ClusterResourceEnvelope holds cluster-scoped objects only; use a ResourceEnvelope in the namespace of the object`,
-		}},
+	check := func(t *testing.T, data map[string]runtime.RawExtension, want ...string) {
+		t.Helper()
+		judge := func(key string, manifest []byte) error {
+			if strings.Contains(string(manifest), "bad") {
+				return fmt.Errorf("%s is bad", key)
+			}
+			return nil
+		}
+		expect(t, ValidateEnvelope(data, judge), want...)
+		expect(t, ValidateEnvelopeUpdate(data, map[string]runtime.RawExtension{"a": manifest("v1", "ConfigMap", "", "bad")}, judge), want...)
+		// What was stored under other rules may be labeled.
+		expect(t, ValidateEnvelopeUpdate(data, data, judge))
 	}
-	check(t, cluster, ValidateClusterResourceEnvelope, clusterRules)
-	checkUpdate(t, cluster, ValidateClusterResourceEnvelopeUpdate, clusterRules)
-
-	namespaced := []*v1beta1.ResourceEnvelope{{ObjectMeta: metav1.ObjectMeta{Namespace: "a"}, Data: map[string]runtime.RawExtension{"x.yaml": manifest("v1", "ConfigMap", "a", "x")}}}
-	namespacedRules := []rule[*v1beta1.ResourceEnvelope]{
-		{"objects are in the namespace", func(e *v1beta1.ResourceEnvelope) { e.Data["x.yaml"] = manifest("v1", "ConfigMap", "b", "x") }, []string{
-			`data[x.yaml].metadata.namespace: Invalid value: "b": must be the namespace of the envelope, a`,
-		}},
+	of := func(m runtime.RawExtension) map[string]runtime.RawExtension {
+		return map[string]runtime.RawExtension{"x.yaml": m}
 	}
-	check(t, namespaced, ValidateResourceEnvelope, namespacedRules)
-	checkUpdate(t, namespaced, ValidateResourceEnvelopeUpdate, namespacedRules)
+	for name, tc := range map[string]struct {
+		data map[string]runtime.RawExtension
+		want []string
+	}{
+		"sound":                  {of(manifest("v1", "Namespace", "", "x")), nil},
+		"not empty":              {nil, []string{"data: Required value: must have at least 1 item"}},
+		"not too full":           {many, []string{"data: Too many: 51: must have at most 50 items"}},
+		"objects are identified": {of(runtime.RawExtension{Raw: []byte(`{}`)}), empty},
+		"objects are objects":    {of(runtime.RawExtension{Raw: []byte(`[]`)}), none},
+		"objects are checked":    {of(manifest("v1", "Namespace", "", "bad")), []string{"data[x.yaml]: Forbidden: x.yaml is bad"}},
+	} {
+		t.Run(name, func(t *testing.T) { check(t, tc.data, tc.want...) })
+	}
 }

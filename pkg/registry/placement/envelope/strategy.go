@@ -5,11 +5,13 @@ package envelope
 
 import (
 	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/util/validation/field"
 
 	"github.com/stagegate/stagegate/pkg/apis/placement/v1beta1"
 	"github.com/stagegate/stagegate/pkg/apis/placement/validation"
 	registry "github.com/stagegate/stagegate/pkg/registry/placement"
 	"github.com/stagegate/stagegate/pkg/registry/store"
+	envelopes "github.com/stagegate/stagegate/pkg/rules/envelope"
 )
 
 // data is what an envelope has in place of a spec.
@@ -20,30 +22,28 @@ func Resources() []store.Resource {
 	return []store.Resource{
 		store.NewResource[v1beta1.ClusterResourceEnvelope, v1beta1.ClusterResourceEnvelopeList](
 			v1beta1.GroupName, registry.ClusterScoped("clusterresourceenvelopes"),
-			store.Family[*v1beta1.ClusterResourceEnvelope, data, struct{}]{
-				Spec:           func(o *v1beta1.ClusterResourceEnvelope) *data { return &o.Data },
-				Validate:       validation.ValidateClusterResourceEnvelope,
-				ValidateUpdate: validation.ValidateClusterResourceEnvelopeUpdate,
-				Warnings:       warnings[*v1beta1.ClusterResourceEnvelope],
-				Columns: []store.Column[*v1beta1.ClusterResourceEnvelope]{
-					store.Age[*v1beta1.ClusterResourceEnvelope](),
-				},
-			}),
+			family(v1beta1.ClusterResourceEnvelopeType, func(o *v1beta1.ClusterResourceEnvelope) *data { return &o.Data })),
 		store.NewResource[v1beta1.ResourceEnvelope, v1beta1.ResourceEnvelopeList](
 			v1beta1.GroupName, registry.Namespaced("resourceenvelopes"),
-			store.Family[*v1beta1.ResourceEnvelope, data, struct{}]{
-				Spec:           func(o *v1beta1.ResourceEnvelope) *data { return &o.Data },
-				Validate:       validation.ValidateResourceEnvelope,
-				ValidateUpdate: validation.ValidateResourceEnvelopeUpdate,
-				Warnings:       warnings[*v1beta1.ResourceEnvelope],
-				Columns: []store.Column[*v1beta1.ResourceEnvelope]{
-					store.Age[*v1beta1.ResourceEnvelope](),
-				},
-			}),
+			family(v1beta1.ResourceEnvelopeType, func(o *v1beta1.ResourceEnvelope) *data { return &o.Data })),
 	}
 }
 
-// warnings tells that an envelope does harm where it is placed: nothing unwraps it yet, and it is not placed as it is.
-func warnings[O store.Object](O) []string {
-	return []string{"envelopes are not supported yet: a version of a placement that has one is applied on no cluster"}
+func family[O store.Object](kind v1beta1.EnvelopeType, dataOf func(O) *data) store.Family[O, data, struct{}] {
+	// What could not be unwrapped is refused when it is written.
+	check := func(o O) func(key string, manifest []byte) error {
+		id := v1beta1.EnvelopeIdentifier{Name: o.GetName(), Namespace: o.GetNamespace(), Type: kind}
+		return func(key string, manifest []byte) error {
+			_, err := envelopes.Check(id, key, manifest)
+			return err
+		}
+	}
+	return store.Family[O, data, struct{}]{
+		Spec:     dataOf,
+		Validate: func(o O) field.ErrorList { return validation.ValidateEnvelope(*dataOf(o), check(o)) },
+		ValidateUpdate: func(o, old O) field.ErrorList {
+			return validation.ValidateEnvelopeUpdate(*dataOf(o), *dataOf(old), check(o))
+		},
+		Columns: []store.Column[O]{store.Age[O]()},
+	}
 }

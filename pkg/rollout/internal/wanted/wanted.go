@@ -104,7 +104,7 @@ func (s selections) of(master v1beta1.ResourceSnapshotObject, snapshots []v1beta
 	if parts, want, err := snapshotrules.Parts(master, snapshots); err == nil && len(parts) != want {
 		return nil, false
 	}
-	selected = snapshotrules.IDs(snapshotrules.Resources(snapshots, snapshotrules.Index(master)))
+	selected = snapshotrules.IDs(snapshotrules.Contents(snapshotrules.Resources(snapshots, snapshotrules.Index(master))))
 	s.known.Add(master.GetUID(), selected)
 	return selected, true
 }

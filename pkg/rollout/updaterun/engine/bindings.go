@@ -165,8 +165,10 @@ func Refusal(b v1beta1.BindingObject) string {
 		return ""
 	}
 	status := b.BindingStatus()
-	if conditions.IsFalse(status.Conditions, v1beta1.BindingOverridden, b.GetGeneration()) {
-		return shortened(meta.FindStatusCondition(status.Conditions, v1beta1.BindingOverridden).Message, maxRefusal)
+	for _, unsent := range []string{v1beta1.BindingOverridden, v1beta1.BindingWorkSynchronized} {
+		if conditions.IsFalse(status.Conditions, unsent, b.GetGeneration()) {
+			return shortened(meta.FindStatusCondition(status.Conditions, unsent).Message, maxRefusal)
+		}
 	}
 	return shortened(failed(status.FailedPlacements), maxRefusal)
 }

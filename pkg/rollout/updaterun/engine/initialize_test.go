@@ -385,6 +385,22 @@ func TestWhatKeepsARunFromBeingPlanned(t *testing.T) {
 			}, engine.ResultWaiting,
 			user + "there is nothing to roll out: placement `p` selects nothing: the hub has no Namespace \"shpo\"",
 		},
+		"an envelope that cannot be used": {
+			world(func(w *known) {
+				content := v1beta1.ResourceContent{}
+				content.Raw = []byte(`{"apiVersion":"placement.kubernetes-fleet.io/v1","kind":"ResourceEnvelope","metadata":{"namespace":"shop","name":"e"},
+					"data":{"k":{"apiVersion":"v1","kind":"Pod","metadata":{"namespace":"shop","name":"p"}}}}`)
+				w.Snapshots[0].SnapshotSpec().SelectedResources = append(w.Snapshots[0].SnapshotSpec().SelectedResources, content, content)
+			}), engine.ResultFailed,
+			user + "resource snapshot 1 cannot be rolled out: ResourceEnvelope shop/e cannot be used: k in envelope shop/e: " +
+				"Pod shop/p is of a kind that is never placed: leave it out (and 1 more envelope); mend it and create another run",
+		},
+		"an envelope that is selected now and cannot be used": {
+			func(r *v1beta1.ClusterStagedUpdateRun, w *known) {
+				r.Spec.ResourceSnapshotIndex, w.Live = "", plan.LiveSnapshot{Index: 4, Unusable: errors.New("ResourceEnvelope shop/e cannot be used: no")}
+			}, engine.ResultFailed,
+			user + "resource snapshot 4 cannot be rolled out: ResourceEnvelope shop/e cannot be used: no; mend it and create another run",
+		},
 		"a hub that cannot be read": {
 			func(r *v1beta1.ClusterStagedUpdateRun, w *known) {
 				r.Spec.ResourceSnapshotIndex, w.Err = "", &plan.Pending{Message: "no answer"}

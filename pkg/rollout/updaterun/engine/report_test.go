@@ -121,6 +121,8 @@ func TestWhatCannotHealIsNotProgress(t *testing.T) {
 	const progress = "True UpdateRunProgressing: The update run is making progress"
 	web := refused("Deployment", "shop", "web", "field is immutable; go back to an earlier version")
 	other := troubled("Deployment", "shop", "db", "no answer")
+	unusable := troubled("ResourceEnvelope", "shop", "e", "it cannot be read")
+	unusable.Condition.Reason = wellknown.ReasonEnvelopeUnusable
 	tests := map[string]struct {
 		report func(f *fixture)
 		want   string
@@ -133,6 +135,7 @@ func TestWhatCannotHealIsNotProgress(t *testing.T) {
 		"an object that is not available":  {func(f *fixture) { f.fails("a1", v1beta1.BindingAvailable, "not all", other) }, progress},
 		"an override that does not fit":    {func(f *fixture) { f.fails("a1", v1beta1.BindingOverridden, "no such path") }, stuck + "; cluster a1: no such path"},
 		"Works that could not be written":  {func(f *fixture) { f.fails("a1", v1beta1.BindingWorkSynchronized, "try again") }, progress},
+		"an envelope that cannot be used":  {func(f *fixture) { f.fails("a1", v1beta1.BindingWorkSynchronized, "no such envelope", unusable) }, stuck + "; cluster a1: no such envelope"},
 		"what the binding had before":      {func(f *fixture) { f.fails("a1", v1beta1.BindingApplied, "not all", web); f.binding("a1").Generation++ }, progress},
 		"objects that were refused before": {func(f *fixture) { f.binding("a1").Status.FailedPlacements = []v1beta1.FailedResourcePlacement{web} }, progress},
 	}

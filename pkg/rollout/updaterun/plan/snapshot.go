@@ -45,6 +45,9 @@ func (p *planner) planSnapshot() error {
 		return pending(runrules.Invalid, fmt.Sprintf("resource snapshot %s has %d of its %d parts", master.GetName(), len(parts), want))
 	}
 	p.status.ResourceSnapshotIndexUsed = asked
+	if err := refuseUnusable(asked, snapshotrules.Unusable(snapshotrules.Resources(p.world.Snapshots, asked))); err != nil {
+		return err
+	}
 	return p.refuseNothing(n, p.selectsNothing())
 }
 
@@ -55,10 +58,22 @@ func (p *planner) planLive() error {
 		return inputError(err)
 	}
 	p.status.ResourceSnapshotIndexUsed = strconv.Itoa(live.Index)
+	if err := refuseUnusable(p.status.ResourceSnapshotIndexUsed, live.Unusable); err != nil {
+		return err
+	}
 	if live.Nothing == "" {
 		return nil
 	}
 	return p.refuseNothing(live.Index, live.Nothing)
+}
+
+// refuseUnusable keeps a run from beginning what its first cluster would never be done with: an envelope in the version cannot be placed.
+// A rollback brings such a version back to clusters that had it.
+func refuseUnusable(index string, unusable error) error {
+	if unusable == nil {
+		return nil
+	}
+	return final(runrules.Invalid, runrules.ClientError, fmt.Sprintf("resource snapshot %s cannot be rolled out: %v; mend it and create another run", index, unusable))
 }
 
 // inputError tells of an error of an input as one of the plan.

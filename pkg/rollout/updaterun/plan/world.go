@@ -52,6 +52,8 @@ type LiveSnapshot struct {
 	Index int
 	// Nothing tells why nothing is selected; empty where something is.
 	Nothing string
+	// Unusable is why envelopes in it cannot be placed, nil where they can.
+	Unusable error
 }
 
 // Overrides are those that matter to a run.
