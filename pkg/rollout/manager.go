@@ -97,6 +97,11 @@ func (m *Manager) Plan(ctx context.Context, run v1beta1.UpdateRunObject) (*v1bet
 	return m.planner.Plan(ctx, run)
 }
 
+// CheckRollback returns why a run that rolls this one back could not be planned, nil where it could. It works as Plan does.
+func (m *Manager) CheckRollback(ctx context.Context, run v1beta1.UpdateRunObject) error {
+	return m.planner.CheckRollback(ctx, run)
+}
+
 // Judge returns what the rollout policies that bind a run say of the plan that it would have now. It works as Plan does; known is false
 // where there is no plan.
 func (m *Manager) Judge(ctx context.Context, run v1beta1.UpdateRunObject) (verdict policy.Verdict, known bool, err error) {
