@@ -27,7 +27,9 @@ type fakePlanner struct {
 	noRollback error
 }
 
-func (p *fakePlanner) CheckRollback(context.Context, v1beta1.UpdateRunObject) error { return p.noRollback }
+func (p *fakePlanner) CheckRollback(context.Context, v1beta1.UpdateRunObject) error {
+	return p.noRollback
+}
 
 func (p *fakePlanner) Plan(_ context.Context, run v1beta1.UpdateRunObject) (*v1beta1.UpdateRunStatus, []string, error) {
 	if p.err != nil {

@@ -99,6 +99,7 @@ func (s *step) hold() {
 		s.restartClocks()
 	} else {
 		s.tellOverridden(s.governing, s.status.Policies)
+		s.tellViolated()
 		s.event(eventStarted, fmt.Sprintf("The update run has started to %s %s", s.purpose(), wording.Count(s.status.PolicyObservedClusterCount, "cluster")))
 	}
 	s.setTurn(v1beta1.UpdateRunTurn{State: v1beta1.TurnHeld, Number: turn.Claim})
