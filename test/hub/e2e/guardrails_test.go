@@ -40,7 +40,6 @@ func testGuardRails(t *testing.T, s *suite) {
 		"kubectl create token default -n " + member,
 		"kubectl create rolebinding guardrails -n " + member + " --clusterrole=edit --user=guardrails-admin",
 		"kubectl label internalmembercluster member1 -n " + member + " a=b",
-		"kubectl delete --raw /apis/placement.kubernetes-fleet.io/v1beta1/namespaces/" + member + "/works?dryRun=All",
 	} {
 		s.refused(t, "guardrails-admin", script, "namespace "+member+" "+refusal)
 	}
@@ -61,6 +60,12 @@ func testGuardRails(t *testing.T, s *suite) {
 	s.mustRun(t, "kubectl wait -n "+own+" cm/kube-root-ca.crt --for=create"+wait)
 	if _, err := s.run(t.Context(), hub.HubName, "kubectl create -f -", stdin(fmt.Sprintf(guardRailsWork, own))); err != nil {
 		t.Error(err)
+	}
+	for _, script := range []string{
+		"kubectl delete work guardrails -n " + own,
+		"kubectl delete --raw /apis/placement.kubernetes-fleet.io/v1beta1/namespaces/" + own + "/works",
+	} {
+		s.refused(t, "guardrails-admin", script, "namespace "+own+" "+refusal)
 	}
 	// A ConfigMap whose owner is gone is collected.
 	s.mustRun(t, "kubectl create cm owner -n "+own+" && kubectl create cm owned -n "+own)

@@ -70,7 +70,7 @@ kubectl delete ns policies-scoped --ignore-not-found`)
 	}
 	const of = "(ClusterRolloutPolicy e2e-scoped: Production needs SRE)"
 	p.refuses(t, admin, fmt.Sprintf(policiesScopedPlacement, "member3", "RollingUpdate"), "spec.strategy.type must be External "+of)
-	p.apply(t, admin, fmt.Sprintf(policiesScopedPlacement, "member3", "External"))
+	p.apply(t, admin, fmt.Sprintf(policiesScopedPlacement, "member1, member3", "External"))
 	p.do(t, admin, "kubectl wait crp/policies-scoped --for=condition=ClusterResourcePlacementScheduled")
 	p.do(t, admin, "kubectl wait clusterresourcesnapshot/policies-scoped-0-snapshot --for=create")
 	p.refuses(t, admin, fmt.Sprintf(policiesScopedRun, "ungated", "ungated"), "beforeStageTasks must have an Approval with groups: [policies-sre] "+of)
@@ -80,10 +80,8 @@ kubectl delete ns policies-scoped --ignore-not-found`)
 	p.do(t, admin, "kubectl wait csur/policies-gated --for=condition=Succeeded")
 	p.do(t, "member3", "kubectl get ns policies-scoped")
 
-	// A label that is taken off lets nothing through: a write that leaves the policy is held to it too.
-	p.refused(t, admin, `kubectl patch crp policies-scoped --type=merge -p '{"metadata":{"labels":{"policies":null}},"spec":{"strategy":{"type":"RollingUpdate"}}}'`, "spec.strategy.type must be External")
 	p.refused(t, admin, "kubectl delete crp policies-scoped", "a run must remove its resources from member3 first")
-	p.do(t, admin, `kubectl patch crp policies-scoped --type=merge -p '{"spec":{"policy":{"clusterNames":[]}}}'`)
+	p.do(t, admin, `kubectl patch crp policies-scoped --type=merge -p '{"spec":{"policy":{"clusterNames":["member1"]}}}'`)
 	p.do(t, admin, "kubectl wait crpol/e2e-scoped --for=jsonpath='{.status.governs.placements}'=1")
 	p.eventually(t, func() error {
 		_, err := p.run(t.Context(), admin, "kubectl create --dry-run=server -f -", stdin(fmt.Sprintf(policiesScopedRun, "removal", "ungated")))
@@ -93,6 +91,7 @@ kubectl delete ns policies-scoped --ignore-not-found`)
 		return nil
 	})
 	p.apply(t, admin, fmt.Sprintf(policiesScopedRun, "removal", "gated"))
+	p.approveScoped(t, "policies-removal-before-all")
 	p.approveScoped(t, "policies-removal-before-delete-stage")
 	p.do(t, admin, "kubectl wait csur/policies-removal --for=condition=Succeeded")
 	p.do(t, admin, "kubectl delete crp policies-scoped")
