@@ -4854,6 +4854,13 @@ func schema_pkg_apis_placement_v1_GoverningPolicy(ref common.ReferenceCallback) 
 							Format:      "",
 						},
 					},
+					"violated": {
+						SchemaProps: spec.SchemaProps{
+							Description: "violated reports whether the plan of the run violates the policy, which only warns or which the run overrides.",
+							Type:        []string{"boolean"},
+							Format:      "",
+						},
+					},
 				},
 				Required: []string{"kind", "name", "uid", "generation"},
 			},
@@ -12023,6 +12030,13 @@ func schema_pkg_apis_placement_v1beta1_GoverningPolicy(ref common.ReferenceCallb
 							Format:      "",
 						},
 					},
+					"violated": {
+						SchemaProps: spec.SchemaProps{
+							Description: "violated reports whether the plan of the run violates the policy, which only warns or which the run overrides.",
+							Type:        []string{"boolean"},
+							Format:      "",
+						},
+					},
 				},
 				Required: []string{"kind", "name", "uid", "generation"},
 			},
@@ -16357,7 +16371,7 @@ func schema_pkg_apis_rollout_v1alpha1_PolicyGoverns(ref common.ReferenceCallback
 					},
 					"placements": {
 						SchemaProps: spec.SchemaProps{
-							Description: "placements is the number of placements that the policy binds and that pick a protected cluster.",
+							Description: "placements is the number of placements that the policy binds and that pick a protected cluster, or have a version on one.",
 							Type:        []string{"integer"},
 							Format:      "int32",
 						},
@@ -16365,6 +16379,20 @@ func schema_pkg_apis_rollout_v1alpha1_PolicyGoverns(ref common.ReferenceCallback
 					"activeRuns": {
 						SchemaProps: spec.SchemaProps{
 							Description: "activeRuns is the number of runs that the policy governs and that are not over.",
+							Type:        []string{"integer"},
+							Format:      "int32",
+						},
+					},
+					"violatingPlacements": {
+						SchemaProps: spec.SchemaProps{
+							Description: "violatingPlacements is the number of those placements that violate the policy: they pick clusters that it denies, or have a strategy that is not External where it demands runs. What was there before the policy, or is only warned of, stays.",
+							Type:        []string{"integer"},
+							Format:      "int32",
+						},
+					},
+					"violatingRuns": {
+						SchemaProps: spec.SchemaProps{
+							Description: "violatingRuns is the number of those runs whose plan violates the policy, which only warns or which they override.",
 							Type:        []string{"integer"},
 							Format:      "int32",
 						},
@@ -16654,7 +16682,7 @@ func schema_pkg_apis_rollout_v1alpha1_RolloutPolicyStatus(ref common.ReferenceCa
 							},
 						},
 						SchemaProps: spec.SchemaProps{
-							Description: "conditions of the policy: Effective.",
+							Description: "conditions of the policy: Effective, Compatible.",
 							Type:        []string{"array"},
 							Items: &spec.SchemaOrArray{
 								Schema: &spec.Schema{

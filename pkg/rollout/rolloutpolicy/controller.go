@@ -4,9 +4,11 @@
 package rolloutpolicy
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	apiequality "k8s.io/apimachinery/pkg/api/equality"
@@ -60,7 +62,7 @@ func New(f *fleet.Fleet, t clock.WithTicker) *Controller {
 	c.queue = reconcile.NewWithClock(Name, 1, c.reconcile, t)
 	f.Policies.Watch(c.queue, when(policyChanged))
 	c.watch(when(labelsChanged), f.MemberClusters.Informer())
-	c.watch(when(labelsChanged), f.Placements.Informers()...)
+	c.watch(when(placementChanged), f.Placements.Informers()...)
 	c.watch(when(bindingChanged), f.Bindings.Informers()...)
 	c.watch(when(runChanged), f.Runs.Informers()...)
 	if f.Namespaces != nil {
@@ -99,8 +101,18 @@ func labelsChanged(before, after fleet.Object) bool {
 	return !apiequality.Semantic.DeepEqual(before.GetLabels(), after.GetLabels())
 }
 
+func placementChanged(before, after v1beta1.PlacementObject) bool {
+	return labelsChanged(before, after) || updaterun.IsExternal(before.PlacementSpec()) != updaterun.IsExternal(after.PlacementSpec())
+}
+
 func bindingChanged(before, after v1beta1.BindingObject) bool {
-	return before.BindingSpec().TargetCluster != after.BindingSpec().TargetCluster || binding.IsPicked(before) != binding.IsPicked(after)
+	return before.BindingSpec().TargetCluster != after.BindingSpec().TargetCluster || binding.IsPicked(before) != binding.IsPicked(after) ||
+		isBound(before) != isBound(after)
+}
+
+// isBound reports whether a placement is on a cluster, or is to be: it picks the cluster, or its resources are not known to be gone from it.
+func isBound(b v1beta1.BindingObject) bool {
+	return binding.IsPicked(b) || b.BindingSpec().ResourceSnapshotName != ""
 }
 
 func runChanged(before, after v1beta1.UpdateRunObject) bool {
@@ -118,10 +130,11 @@ func (c *Controller) reconcile(ctx context.Context, key reconcile.Key) (time.Dur
 		return 0, nil
 	}
 	policies := read(objects)
-	governs := c.count(policies)
+	members := c.protected(policies)
+	governs, contradicted := c.count(policies, members), c.contradictions(policies, members)
 	c.pace.Worked(key, start, c.clock.Now())
 	return 0, reconcile.InParallel(ctx, writers, len(objects), func(i int) error {
-		return c.write(ctx, objects[i], policies[i], governs[i])
+		return c.write(ctx, objects[i], policies[i], governs[i], contradicted[i])
 	})
 }
 
@@ -133,24 +146,44 @@ func read(objects []v1alpha1.RolloutPolicyObject) []*policy.Policy {
 	return policies
 }
 
-// count returns what each policy governs, by one look at the fleet.
-func (c *Controller) count(policies []*policy.Policy) []v1alpha1.PolicyGoverns {
-	governs := make([]v1alpha1.PolicyGoverns, len(policies))
-	// protecting are the indexes of the policies that protect a cluster.
-	protecting := map[string][]int{}
+// protected is which policies protect which member clusters.
+type protected struct {
+	// by are the indexes of the policies that protect a cluster, by its name.
+	by map[string][]int
+	// clusters are the names of the clusters that a policy protects, by its index.
+	clusters []sets.Set[string]
+}
+
+func (c *Controller) protected(policies []*policy.Policy) *protected {
+	p := &protected{by: map[string][]int{}, clusters: make([]sets.Set[string], len(policies))}
+	for i := range policies {
+		p.clusters[i] = sets.New[string]()
+	}
 	for _, object := range c.fleet.MemberClusters.Informer().GetStore().List() {
 		member := object.(metav1.Object)
 		set := labels.Set(member.GetLabels())
-		for i, p := range policies {
-			if p.Protects(set) {
-				governs[i].Clusters++
-				protecting[member.GetName()] = append(protecting[member.GetName()], i)
+		for i, of := range policies {
+			if of.Protects(set) {
+				p.clusters[i].Insert(member.GetName())
+				p.by[member.GetName()] = append(p.by[member.GetName()], i)
 			}
 		}
 	}
+	return p
+}
+
+// count returns what each policy governs, by one look at the fleet.
+func (c *Controller) count(policies []*policy.Policy, members *protected) []v1alpha1.PolicyGoverns {
+	governs := make([]v1alpha1.PolicyGoverns, len(policies))
+	for i := range policies {
+		governs[i].Clusters = int32(members.clusters[i].Len())
+	}
 	for _, placement := range c.fleet.Placements.All() {
-		for i := range c.governing(policies, protecting, placement) {
+		for i, violates := range c.governing(policies, members.by, placement) {
 			governs[i].Placements++
+			if violates {
+				governs[i].ViolatingPlacements++
+			}
 		}
 	}
 	index := make(map[any]int, len(policies))
@@ -164,53 +197,119 @@ func (c *Controller) count(policies []*policy.Policy) []v1alpha1.PolicyGoverns {
 		for _, governing := range run.RunStatus().Policies {
 			if i, ok := index[governing.UID]; ok {
 				governs[i].ActiveRuns++
+				// A plan of an earlier version tells of overrides alone.
+				if governing.Violated || governing.Overridden {
+					governs[i].ViolatingRuns++
+				}
 			}
 		}
 	}
 	return governs
 }
 
-// governing returns the indexes of the policies that bind a placement and protect a cluster that it picks.
-func (c *Controller) governing(policies []*policy.Policy, protecting map[string][]int, placement v1beta1.PlacementObject) sets.Set[int] {
+// governing returns the indexes of the policies that bind a placement and protect a cluster that it is on, or is to be, and whether it
+// violates them by that.
+func (c *Controller) governing(policies []*policy.Policy, protecting map[string][]int, placement v1beta1.PlacementObject) map[int]bool {
 	subject := policy.Subject{Namespace: placement.GetNamespace(), PlacementLabels: placement.GetLabels()}
 	if subject.Namespace != "" {
 		subject.NamespaceLabels = c.fleet.NamespaceLabels(subject.Namespace)
 	}
 	binds := make([]bool, len(policies))
+	// left is of how many policies it is not known yet whether the placement violates them.
 	left := 0
 	for i, p := range policies {
 		if binds[i] = p.Binds(subject); binds[i] {
 			left++
 		}
 	}
-	governing := sets.New[int]()
-	if left == 0 {
-		return governing
-	}
+	governing := map[int]bool{}
 	for _, b := range c.fleet.Bindings.ByIndex(fleet.ByPlacement, reconcile.KeyOf(placement)) {
-		if !binding.IsPicked(b) {
+		if left == 0 {
+			break
+		}
+		if !isBound(b) {
 			continue
 		}
+		picks := binding.IsPicked(b)
 		for _, i := range protecting[b.BindingSpec().TargetCluster] {
-			if binds[i] {
-				binds[i] = false
-				governing.Insert(i)
+			if !binds[i] {
+				continue
 			}
-		}
-		if len(governing) == left {
-			break
+			if governing[i] = policies[i].IsViolatedBy(placement, picks); governing[i] || picks {
+				// A cluster that the placement leaves may come before one that it picks, and that is denied.
+				binds[i] = false
+				left--
+			}
 		}
 	}
 	return governing
 }
 
-func (c *Controller) write(ctx context.Context, object v1alpha1.RolloutPolicyObject, p *policy.Policy, governs v1alpha1.PolicyGoverns) error {
+// contradictions returns for each policy what another one demands that contradicts it, for a cluster that both protect; empty where nothing
+// does. It names one: the others show once that one is changed. A RolloutPolicy is no concern of the platform's policies, whose readers may
+// not know its namespace.
+func (c *Controller) contradictions(policies []*policy.Policy, members *protected) []string {
+	found := make([]string, len(policies))
+	var ofCluster []int
+	ofNamespace := map[string][]int{}
+	for i, p := range policies {
+		switch {
+		case !p.IsEnforced() || !p.MayContradict():
+		case p.Kind == policy.KindNamespace:
+			ofNamespace[p.Namespace] = append(ofNamespace[p.Namespace], i)
+		default:
+			ofCluster = append(ofCluster, i)
+		}
+	}
+	byName := func(a, b int) int { return strings.Compare(policies[a].Name, policies[b].Name) }
+	slices.SortFunc(ofCluster, byName)
+	tell := func(i int, others []int) {
+		for _, j := range others {
+			if i == j || found[i] != "" {
+				continue
+			}
+			a, b := policies[i], policies[j]
+			what := cmp.Or(policy.Contradiction(a, b, false), policy.Contradiction(a, b, true))
+			if what == "" || !policy.MayMeet(a, b, c.fleet.NamespaceLabels) || !overlap(members.clusters[i], members.clusters[j]) {
+				continue
+			}
+			found[i] = fmt.Sprintf("%s %s contradicts it for clusters that both protect: no strategy can have %s, change one of them", b.Kind, b.Name, what)
+		}
+	}
+	for _, i := range ofCluster {
+		tell(i, ofCluster)
+	}
+	for _, own := range ofNamespace {
+		slices.SortFunc(own, byName)
+		for _, i := range own {
+			tell(i, ofCluster)
+			tell(i, own)
+		}
+	}
+	return found
+}
+
+// overlap reports whether two sets have something in common.
+func overlap(a, b sets.Set[string]) bool {
+	if len(a) > len(b) {
+		a, b = b, a
+	}
+	for name := range a {
+		if b.Has(name) {
+			return true
+		}
+	}
+	return false
+}
+
+func (c *Controller) write(ctx context.Context, object v1alpha1.RolloutPolicyObject, p *policy.Policy, governs v1alpha1.PolicyGoverns, contradicted string) error {
 	changed := fleet.Copy(object)
 	status := changed.PolicyStatus()
 	status.ObservedGeneration, status.Governs = object.GetGeneration(), governs
-	condition := effective(p, governs)
-	condition.ObservedGeneration, condition.LastTransitionTime = object.GetGeneration(), metav1.NewTime(c.clock.Now())
-	meta.SetStatusCondition(&status.Conditions, condition)
+	for _, condition := range []metav1.Condition{effective(p, governs), compatible(contradicted)} {
+		condition.ObservedGeneration, condition.LastTransitionTime = object.GetGeneration(), metav1.NewTime(c.clock.Now())
+		meta.SetStatusCondition(&status.Conditions, condition)
+	}
 	if apiequality.Semantic.DeepEqual(object.PolicyStatus(), status) {
 		return nil
 	}
@@ -235,4 +334,13 @@ func effective(p *policy.Policy, governs v1alpha1.PolicyGoverns) metav1.Conditio
 		message += "; it protects no member cluster now: no MemberCluster has labels that spec.clusters selects"
 	}
 	return metav1.Condition{Type: v1alpha1.PolicyEffective, Status: metav1.ConditionTrue, Reason: v1alpha1.ReasonEffective, Message: message}
+}
+
+// compatible is the condition that tells whether another policy contradicts one.
+func compatible(contradicted string) metav1.Condition {
+	if contradicted != "" {
+		return metav1.Condition{Type: v1alpha1.PolicyCompatible, Status: metav1.ConditionFalse, Reason: v1alpha1.ReasonContradicted, Message: contradicted}
+	}
+	return metav1.Condition{Type: v1alpha1.PolicyCompatible, Status: metav1.ConditionTrue, Reason: v1alpha1.ReasonCompatible,
+		Message: "No other policy is known to contradict it"}
 }

@@ -11,6 +11,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/informers"
@@ -61,11 +62,12 @@ func (f *fixture) member(name, environment string) {
 	f.Must(err)
 }
 
-// place makes a placement that picks clusters.
+// place makes a placement that picks clusters, on which runs move it.
 func (f *fixture) place(name string, clusters ...string) {
 	f.Helper()
 	fleettest.Create(f.World, f.Fleet.Placements, name, func(o v1beta1.PlacementObject) {
 		o.SetLabels(map[string]string{"name": name})
+		o.PlacementSpec().Strategy.Type = v1beta1.ExternalRolloutStrategyType
 	})
 	for _, cluster := range clusters {
 		fleettest.Create(f.World, f.Fleet.Bindings, name+"-"+cluster, func(o v1beta1.BindingObject) {
@@ -163,6 +165,123 @@ func TestAPolicyGovernsWhatReachesItsClusters(t *testing.T) {
 	})
 }
 
+// A placement counts until its resources are gone.
+func TestWhatIsTakenOffAClusterCountsUntilItIsGone(t *testing.T) {
+	inBothScopes(t, func(f *fixture) {
+		f.protect("guard", prod)
+		f.member("eu", "prod")
+		f.place("web", "eu")
+		fleettest.Update(f.World, f.Fleet.Bindings, "web-eu", func(o v1beta1.BindingObject) {
+			o.BindingSpec().State, o.BindingSpec().ResourceSnapshotName = v1beta1.BindingStateUnscheduled, "web-0-snapshot"
+		})
+		f.want("guard", v1alpha1.PolicyGoverns{Clusters: 1, Placements: 1})
+		f.Must(f.Fleet.Bindings.Client(f.Namespace).Delete(f.Context(), "web-eu", metav1.DeleteOptions{}))
+		f.Eventually("the binding is gone from the cache", func() bool { return len(f.Fleet.Bindings.All()) == 0 })
+		f.want("guard", v1alpha1.PolicyGoverns{Clusters: 1})
+	})
+}
+
+func TestAPolicyCountsWhatViolatesIt(t *testing.T) {
+	inBothScopes(t, func(f *fixture) {
+		f.protect("guard", prod)
+		f.protect("closed", prod)
+		fleettest.Update(f.World, f.Fleet.Policies, "closed", func(o v1alpha1.RolloutPolicyObject) {
+			o.PolicySpec().Rules = v1alpha1.PolicyRules{Deny: true}
+			o.PolicySpec().Enforcement = v1alpha1.PolicyEnforcementWarn
+		})
+		f.member("eu", "prod")
+		f.member("us", "prod")
+		f.place("rolling", "eu")
+		f.place("staged", "eu")
+		f.place("leaving", "us")
+		fleettest.Update(f.World, f.Fleet.Placements, "rolling", func(o v1beta1.PlacementObject) {
+			o.PlacementSpec().Strategy.Type = v1beta1.RollingUpdateRolloutStrategyType
+		})
+		fleettest.Update(f.World, f.Fleet.Bindings, "leaving-us", func(o v1beta1.BindingObject) {
+			o.BindingSpec().State, o.BindingSpec().ResourceSnapshotName = v1beta1.BindingStateUnscheduled, "leaving-0-snapshot"
+		})
+		for name, change := range map[string]func(*v1beta1.GoverningPolicy){
+			"met": func(*v1beta1.GoverningPolicy) {}, "warned": func(g *v1beta1.GoverningPolicy) { g.Violated = true },
+			"overriding": func(g *v1beta1.GoverningPolicy) { g.Overridden, g.Violated = true, true }, "older": func(g *v1beta1.GoverningPolicy) { g.Overridden = true },
+		} {
+			f.run(name, "guard")
+			fleettest.UpdateStatus(f.World, f.Fleet.Runs, name, func(o v1beta1.UpdateRunObject) { change(&o.RunStatus().Policies[0]) })
+		}
+		f.want("guard", v1alpha1.PolicyGoverns{Clusters: 2, Placements: 3, ActiveRuns: 4, ViolatingPlacements: 1, ViolatingRuns: 3})
+		f.want("closed", v1alpha1.PolicyGoverns{Clusters: 2, Placements: 3, ViolatingPlacements: 2})
+	})
+}
+
+func TestAPolicyIsToldWhichOneContradictsIt(t *testing.T) {
+	inBothScopes(t, func(f *fixture) {
+		asks := func(name string, clusters *metav1.LabelSelector, group string) {
+			f.Helper()
+			fleettest.Create(f.World, f.Fleet.Policies, name, func(o v1alpha1.RolloutPolicyObject) {
+				*o.PolicySpec() = v1alpha1.RolloutPolicySpec{Clusters: clusters, Rules: v1alpha1.PolicyRules{Approval: &v1alpha1.ApprovalRule{Groups: []string{group}}}}
+			})
+		}
+		want := func(name, want string) {
+			f.Helper()
+			c := meta.FindStatusCondition(f.policy(name).PolicyStatus().Conditions, v1alpha1.PolicyCompatible)
+			if got := fmt.Sprintf("%s %s: %s", c.Status, c.Reason, c.Message); got != want {
+				f.Errorf("policy %s is %s\nwant %s", name, got, want)
+			}
+		}
+		const compatible = "True Compatible: No other policy is known to contradict it"
+		kind := "ClusterRolloutPolicy"
+		if f.Namespace != "" {
+			kind = "RolloutPolicy"
+		}
+		contradicted := func(by, own, other string) string {
+			return fmt.Sprintf("False Contradicted: %s %s contradicts it for clusters that both protect: no strategy can have one Approval with groups: [%s] and with groups: [%s], change one of them",
+				kind, by, own, other)
+		}
+		asks("sre", prod, "sre")
+		asks("security", nil, "security")
+		asks("canaries", &metav1.LabelSelector{MatchLabels: map[string]string{"environment": "canary"}}, "sre")
+		f.look()
+		// There is no cluster yet that two of them protect.
+		want("sre", compatible)
+		f.member("eu", "prod")
+		f.look()
+		want("sre", contradicted("security", "sre", "security"))
+		want("security", contradicted("sre", "security", "sre"))
+		want("canaries", compatible)
+		fleettest.Update(f.World, f.Fleet.Policies, "security", func(o v1alpha1.RolloutPolicyObject) { o.PolicySpec().Enforcement = v1alpha1.PolicyEnforcementWarn })
+		f.look()
+		want("sre", compatible)
+	})
+}
+
+// Whoever may write policies in a namespace writes nothing into the status of the platform's.
+func TestAClusterRolloutPolicyIsNotToldOfThoseOfNamespaces(t *testing.T) {
+	inBothScopes(t, func(f *fixture) {
+		if f.Namespace == "" {
+			f.Skip("there is no policy of a namespace")
+		}
+		f.namespaces = fake.NewClientset(&corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: f.Namespace}})
+		f.member("eu", "prod")
+		rules := func(group string) v1alpha1.PolicyRules {
+			return v1alpha1.PolicyRules{Approval: &v1alpha1.ApprovalRule{Groups: []string{group}}}
+		}
+		_, err := f.Client.RolloutV1alpha1().ClusterRolloutPolicies().Create(f.Context(), &v1alpha1.ClusterRolloutPolicy{
+			ObjectMeta: metav1.ObjectMeta{Name: "platform"},
+			Spec:       v1alpha1.RolloutPolicySpec{Match: &v1alpha1.PolicyMatch{NamespaceSelector: &metav1.LabelSelector{}}, Rules: rules("sre")},
+		}, metav1.CreateOptions{})
+		f.Must(err)
+		fleettest.Create(f.World, f.Fleet.Policies, "own", func(o v1alpha1.RolloutPolicyObject) { o.PolicySpec().Rules = rules("team") })
+		f.look()
+		if c := meta.FindStatusCondition(f.policy("own").PolicyStatus().Conditions, v1alpha1.PolicyCompatible); c.Status != metav1.ConditionFalse {
+			f.Errorf("the policy of the namespace is told %v", c)
+		}
+		platform, err := f.Client.RolloutV1alpha1().ClusterRolloutPolicies().Get(f.Context(), "platform", metav1.GetOptions{})
+		f.Must(err)
+		if c := meta.FindStatusCondition(platform.Status.Conditions, v1alpha1.PolicyCompatible); c.Status != metav1.ConditionTrue {
+			f.Errorf("the platform's policy is told %v", c)
+		}
+	})
+}
+
 func TestARecreatedPolicyGovernsNoRunOfItsPredecessor(t *testing.T) {
 	inBothScopes(t, func(f *fixture) {
 		f.protect("guard", prod)
@@ -214,7 +333,7 @@ func TestAPolicyIsEffectiveUnlessItsSelectorCannotBeRead(t *testing.T) {
 				Type: "Effective", Status: status, Reason: reason, Message: message, ObservedGeneration: generation, LastTransitionTime: metav1.NewTime(f.clock.Now()),
 			}
 			got := f.policy("guard").PolicyStatus()
-			if diff := cmp.Diff([]metav1.Condition{condition}, got.Conditions); diff != "" || got.ObservedGeneration != generation {
+			if diff := cmp.Diff(&condition, meta.FindStatusCondition(got.Conditions, "Effective")); diff != "" || got.ObservedGeneration != generation {
 				f.Errorf("observed generation %d, conditions (-want +got):\n%s", got.ObservedGeneration, diff)
 			}
 		}
@@ -305,17 +424,20 @@ func TestTheStatusFollowsTheFleet(t *testing.T) {
 }
 
 func TestWhatWakesTheController(t *testing.T) {
-	meta := func(uid types.UID, label string) metav1.ObjectMeta {
+	object := func(uid types.UID, label string) metav1.ObjectMeta {
 		return metav1.ObjectMeta{Name: "o", UID: uid, Generation: 1, Labels: map[string]string{"a": label}}
 	}
 	member := func(uid types.UID, label string, state metav1.ConditionStatus) any {
-		return &clusterv1beta1.MemberCluster{ObjectMeta: meta(uid, label), Status: clusterv1beta1.MemberClusterStatus{Conditions: []metav1.Condition{{Type: "Healthy", Status: state}}}}
+		return &clusterv1beta1.MemberCluster{ObjectMeta: object(uid, label), Status: clusterv1beta1.MemberClusterStatus{Conditions: []metav1.Condition{{Type: "Healthy", Status: state}}}}
 	}
 	bound := func(cluster string, state v1beta1.BindingState, snapshot string) any {
-		return &v1beta1.ResourceBinding{ObjectMeta: meta("1", ""), Spec: v1beta1.ResourceBindingSpec{TargetCluster: cluster, State: state, ResourceSnapshotName: snapshot}}
+		return &v1beta1.ResourceBinding{ObjectMeta: object("1", ""), Spec: v1beta1.ResourceBindingSpec{TargetCluster: cluster, State: state, ResourceSnapshotName: snapshot}}
+	}
+	placement := func(label string, strategy v1beta1.RolloutStrategyType) any {
+		return &v1beta1.ResourcePlacement{ObjectMeta: object("1", label), Spec: v1beta1.PlacementSpec{Strategy: v1beta1.RolloutStrategy{Type: strategy}}}
 	}
 	run := func(succeeded metav1.ConditionStatus, policies ...types.UID) any {
-		o := &v1beta1.StagedUpdateRun{ObjectMeta: meta("1", ""), Status: v1beta1.UpdateRunStatus{Conditions: []metav1.Condition{{Type: v1beta1.RunSucceeded, Status: succeeded}}}}
+		o := &v1beta1.StagedUpdateRun{ObjectMeta: object("1", ""), Status: v1beta1.UpdateRunStatus{Conditions: []metav1.Condition{{Type: v1beta1.RunSucceeded, Status: succeeded}}}}
 		for _, uid := range policies {
 			o.Status.Policies = append(o.Status.Policies, v1beta1.GoverningPolicy{UID: uid})
 		}
@@ -337,6 +459,10 @@ func TestWhatWakesTheController(t *testing.T) {
 		"a member reports":           {when(labelsChanged), member("1", "x", "True"), member("1", "x", "False"), false},
 		"a binding moves":            {when(bindingChanged), bound("a", "Bound", "1"), bound("b", "Bound", "1"), true},
 		"a binding is not picked":    {when(bindingChanged), bound("a", "Bound", "1"), bound("a", "Unscheduled", "1"), true},
+		"a binding has a version":    {when(bindingChanged), bound("a", "Unscheduled", ""), bound("a", "Unscheduled", "1"), true},
+		"a placement is labeled":     {when(placementChanged), placement("x", "External"), placement("y", "External"), true},
+		"a placement rolls by runs":  {when(placementChanged), placement("x", "RollingUpdate"), placement("x", "External"), true},
+		"a placement is resynced":    {when(placementChanged), placement("x", "External"), placement("x", "External"), false},
 		"a binding is rolled out":    {when(bindingChanged), bound("a", "Scheduled", ""), bound("a", "Bound", "1"), false},
 		"a run is governed":          {when(runChanged), run("Unknown"), run("Unknown", "1"), true},
 		"a run is over":              {when(runChanged), run("Unknown", "1"), run("True", "1"), true},
@@ -388,6 +514,9 @@ func BenchmarkCount(b *testing.B) {
 	}
 	c := New(f, clocktesting.NewFakeClock(start))
 	for b.Loop() {
-		c.count(read(f.Policies.All()))
+		policies := read(f.Policies.All())
+		protected := c.protected(policies)
+		c.count(policies, protected)
+		c.contradictions(policies, protected)
 	}
 }

@@ -5,6 +5,7 @@ package updaterun
 
 import (
 	"context"
+	"errors"
 	"fmt"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -12,6 +13,7 @@ import (
 	"k8s.io/utils/clock"
 
 	"github.com/stagegate/stagegate/pkg/apis/placement/v1beta1"
+	"github.com/stagegate/stagegate/pkg/apis/wellknown"
 	"github.com/stagegate/stagegate/pkg/rollout/internal/fleet"
 	"github.com/stagegate/stagegate/pkg/rollout/updaterun/engine"
 	"github.com/stagegate/stagegate/pkg/rollout/updaterun/plan"
@@ -73,6 +75,28 @@ func (p *Planner) Judge(_ context.Context, run v1beta1.UpdateRunObject) (verdict
 		return policy.Verdict{}, false, apierrors.NewServiceUnavailable(fmt.Sprintf("judging the run by rollout policies: %s", runrules.Plainly(err.Error())))
 	}
 	return verdict, known, nil
+}
+
+// CheckRollback returns why a run that rolls this one back could not be planned, for the user, and nil where it could. The run is as it is
+// stored; all else is from the caches. The error is ServiceUnavailable while they are not filled.
+func (p *Planner) CheckRollback(_ context.Context, run v1beta1.UpdateRunObject) error {
+	if !p.hasSynced() {
+		return apierrors.NewServiceUnavailable("the caches that a rollback is planned from are not filled yet, try again")
+	}
+	name := wellknown.RollbackName(run.GetName(), string(run.GetUID()), "")
+	rollback := newRollback(p.fleet, run, name)
+	world, err := initWorld(p.fleet, rollback)
+	if err != nil {
+		return apierrors.NewServiceUnavailable(fmt.Sprintf("planning the rollback: %v", err))
+	}
+	// A run that is rolled back ends by that.
+	earlier := fleet.Copy(run)
+	earlier.RunStatus().RolledBackBy = &v1beta1.UpdateRunReference{Name: name}
+	world.RolledBack = earlier
+	if err := plan.CheckRollback(rollback, world); err != nil {
+		return errors.New(runrules.Plainly(err.Error()))
+	}
+	return nil
 }
 
 func (p *Planner) hasSynced() bool {

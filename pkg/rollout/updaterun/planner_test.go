@@ -4,6 +4,7 @@
 package updaterun
 
 import (
+	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -12,11 +13,13 @@ import (
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/utils/ptr"
 
 	"github.com/stagegate/stagegate/pkg/apis/placement/v1beta1"
 	"github.com/stagegate/stagegate/pkg/apis/wellknown"
 	"github.com/stagegate/stagegate/pkg/generated/clientset/versioned/fake"
 	"github.com/stagegate/stagegate/pkg/rollout/internal/fleet"
+	runrules "github.com/stagegate/stagegate/pkg/rules/updaterun"
 )
 
 func TestAPlanIsWhatTheRunBecomes(t *testing.T) {
@@ -130,8 +133,64 @@ func TestAPlanWarnsOfWhatIsProbablyNotMeant(t *testing.T) {
 
 func TestNoPlanIsMadeFromCachesThatAreNotFilled(t *testing.T) {
 	f := fleet.New(fake.NewClientset())
-	_, _, err := NewPlanner(f, &fakeSnapshots{}).Plan(t.Context(), &v1beta1.ClusterStagedUpdateRun{})
-	if !apierrors.IsServiceUnavailable(err) {
-		t.Errorf("error is %v, want ServiceUnavailable", err)
+	planner, run := NewPlanner(f, &fakeSnapshots{}), &v1beta1.ClusterStagedUpdateRun{}
+	_, _, err := planner.Plan(t.Context(), run)
+	for what, err := range map[string]error{"plan": err, "rollback": planner.CheckRollback(t.Context(), run)} {
+		if !apierrors.IsServiceUnavailable(err) {
+			t.Errorf("%s: error is %v, want ServiceUnavailable", what, err)
+		}
+	}
+}
+
+func TestARollbackIsCheckedBeforeItIsAsked(t *testing.T) {
+	const compared = "cluster member2 was only compared with resource snapshot 0, by the applyStrategy ReportDiff, and did not have it: create a run for the version that it is to have"
+	for name, tt := range map[string]struct {
+		change func(f *fixture, run v1beta1.UpdateRunObject)
+		// want is what the refusal says after the name of the run's kind, and empty for none.
+		want string
+	}{
+		"a run under way": {func(_ *fixture, run v1beta1.UpdateRunObject) {
+			run.RunStatus().Turn = &v1beta1.UpdateRunTurn{State: v1beta1.TurnHeld, Number: 1}
+		}, ""},
+		"another placement of the name": {func(_ *fixture, run v1beta1.UpdateRunObject) { run.RunStatus().PlacementUID = "old" },
+			"run has moved clusters of another placement of that name"},
+		"no placement": {func(_ *fixture, run v1beta1.UpdateRunObject) { run.RunSpec().PlacementName = "gone" }, "parent placement not found"},
+		"a version that was only compared": {func(_ *fixture, run v1beta1.UpdateRunObject) {
+			run.RunStatus().StagesStatus[0].Clusters[0].PreviousApplyType = v1beta1.ApplyStrategyTypeReportDiff
+		}, compared},
+		"a version that is gone": {func(_ *fixture, run v1beta1.UpdateRunObject) {
+			run.RunStatus().StagesStatus[0].Clusters[0].PreviousResourceSnapshotIndex = ptr.To("7")
+		}, "cluster member2 had resource snapshot 7, which is not kept any more"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			forBothScopes(t, func(f *fixture) {
+				f.tutorial()
+				run := f.fleet.Runs.New(f.key("run"))
+				run.SetUID("uid-of-run")
+				*run.RunSpec() = v1beta1.UpdateRunSpec{PlacementName: "example-placement", StagedUpdateStrategyName: "example-strategy", State: v1beta1.StateRun}
+				placement, err := f.fleet.Placements.Get(f.key("example-placement"))
+				f.must(err)
+				*run.RunStatus() = v1beta1.UpdateRunStatus{
+					PlacementUID: placement.GetUID(), ResourceSnapshotIndexUsed: "1",
+					UpdateStrategySnapshot: &v1beta1.UpdateStrategySpec{Stages: []v1beta1.StageConfig{{Name: "canary"}}},
+					StagesStatus: []v1beta1.StageUpdatingStatus{{StageName: "canary", Clusters: []v1beta1.ClusterUpdatingStatus{
+						{ClusterName: "member2", PreviousResourceSnapshotIndex: ptr.To("0")},
+					}}},
+				}
+				tt.change(f, run)
+				stored := fleet.Copy(run)
+				f.client.ClearActions()
+				got := ""
+				if err := NewPlanner(f.fleet, f.snapshots).CheckRollback(f.ctx, run); err != nil {
+					got = strings.TrimPrefix(err.Error(), runrules.RunKind(run)+" ")
+				}
+				if got != tt.want {
+					f.Errorf("refused because %q, want %q", got, tt.want)
+				}
+				if diff := cmp.Diff(stored, run); diff != "" || len(f.client.Actions()) > 0 {
+					f.Errorf("the check asks or writes %v, and changes the run (-before +after):\n%s", f.client.Actions(), diff)
+				}
+			})
+		})
 	}
 }

@@ -16,6 +16,7 @@ import (
 
 	"github.com/stagegate/stagegate/pkg/apis/placement/v1beta1"
 	"github.com/stagegate/stagegate/pkg/apis/wellknown"
+	"github.com/stagegate/stagegate/pkg/rollout/internal/fleet"
 	"github.com/stagegate/stagegate/pkg/rollout/internal/reconcile"
 	"github.com/stagegate/stagegate/pkg/rollout/updaterun/engine"
 	runrules "github.com/stagegate/stagegate/pkg/rules/updaterun"
@@ -58,13 +59,7 @@ func (c *Controller) createRollback(ctx context.Context, run v1beta1.UpdateRunOb
 }
 
 func (c *Controller) createRollbackNamed(ctx context.Context, run v1beta1.UpdateRunObject, r *engine.Rollback, name string) error {
-	rollback := c.fleet.Runs.New(reconcile.Key{Namespace: run.GetNamespace(), Name: name})
-	*rollback.RunSpec() = v1beta1.UpdateRunSpec{
-		PlacementName:            run.RunSpec().PlacementName,
-		StagedUpdateStrategyName: run.RunSpec().StagedUpdateStrategyName,
-		State:                    v1beta1.StateRun,
-		RollbackOf:               run.GetName(),
-	}
+	rollback := newRollback(c.fleet, run, name)
 	rollback.RunStatus().CreatedBy = cmp.Or(r.CreatedBy, &v1beta1.DecisionUser{Username: user.APIServerUser})
 	_, err := c.fleet.Runs.Client(run.GetNamespace()).Create(ctx, rollback, metav1.CreateOptions{})
 	if apierrors.IsForbidden(err) || apierrors.IsInvalid(err) || apierrors.IsBadRequest(err) {
@@ -72,4 +67,16 @@ func (c *Controller) createRollbackNamed(ctx context.Context, run v1beta1.Update
 			fmt.Sprintf("The run %s, which is to bring the clusters back, cannot be created: %v", name, err))
 	}
 	return err
+}
+
+// newRollback returns the run that rolls another back.
+func newRollback(f *fleet.Fleet, run v1beta1.UpdateRunObject, name string) v1beta1.UpdateRunObject {
+	rollback := f.Runs.New(reconcile.Key{Namespace: run.GetNamespace(), Name: name})
+	*rollback.RunSpec() = v1beta1.UpdateRunSpec{
+		PlacementName:            run.RunSpec().PlacementName,
+		StagedUpdateStrategyName: run.RunSpec().StagedUpdateStrategyName,
+		State:                    v1beta1.StateRun,
+		RollbackOf:               run.GetName(),
+	}
+	return rollback
 }

@@ -110,6 +110,7 @@ func isInLine(run v1beta1.UpdateRunObject) bool {
 func sameTurn(a, b v1beta1.UpdateRunObject) bool {
 	return equality.Semantic.DeepEqual(a.RunStatus().Turn, b.RunStatus().Turn) &&
 		a.RunSpec().State == b.RunSpec().State &&
+		engine.LettingGo(a) == engine.LettingGo(b) &&
 		runrules.IsOver(a.RunStatus()) == runrules.IsOver(b.RunStatus()) &&
 		equality.Semantic.DeepEqual(a.RunStatus().RolledBackBy, b.RunStatus().RolledBackBy) &&
 		reconcile.HasFinalizer(a, wellknown.UpdateRunFinalizer) == reconcile.HasFinalizer(b, wellknown.UpdateRunFinalizer) &&

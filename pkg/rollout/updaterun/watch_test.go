@@ -172,6 +172,18 @@ func TestWhatWakesARun(t *testing.T) {
 		f.wantWoken("a turn that ends", c.runChanged(oldRun, newRun), "holding", "waiting")
 		oldRun, newRun = changed(f.run("holding"), func(r v1beta1.UpdateRunObject) { r.RunStatus().PolicyObservedClusterCount = 1 })
 		f.wantWoken("a run that moves on", c.runChanged(oldRun, newRun), "holding")
+		oldRun, newRun = changed(f.run("holding"), func(r v1beta1.UpdateRunObject) {
+			r.RunSpec().State = v1beta1.StateStop
+			r.RunStatus().StagesStatus = []v1beta1.StageUpdatingStatus{{StageName: "canary", Clusters: []v1beta1.ClusterUpdatingStatus{
+				{ClusterName: "a", Conditions: []metav1.Condition{{Type: v1beta1.ClusterStarted, Status: metav1.ConditionTrue}}},
+			}}}
+		})
+		f.wantWoken("a run that is stopped", c.runChanged(oldRun, newRun), "holding", "waiting")
+		oldRun, newRun = changed(newRun, func(r v1beta1.UpdateRunObject) {
+			cluster := &r.RunStatus().StagesStatus[0].Clusters[0]
+			cluster.Conditions = append(cluster.Conditions, metav1.Condition{Type: v1beta1.ClusterSucceeded, Status: metav1.ConditionTrue})
+		})
+		f.wantWoken("a cluster that a stopping run waited for", c.runChanged(oldRun, newRun), "holding", "waiting")
 		f.wantWoken("a run that is gone", c.runChanged(f.run("holding"), nil), "holding", "waiting")
 
 		request := f.fleet.Approvals.New(f.key("holding-before-canary"))

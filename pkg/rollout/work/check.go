@@ -31,16 +31,18 @@ type checks struct {
 	verdicts *lru.Cache
 	// opened are fewer: they hold what they carry.
 	opened *lru.Cache
+	// limits do not change while the server runs.
+	limits *placeable.Limits
 }
 
-func newChecks() checks { return checks{lru.New(1024), lru.New(32)} }
+func newChecks(limits *placeable.Limits) checks { return checks{lru.New(1024), lru.New(32), limits} }
 
 // open returns what a snapshot holds by itself, and what its envelopes carry.
 func (c checks) open(snapshot v1beta1.ResourceSnapshotObject) opened {
 	if known, ok := c.opened.Get(snapshot.GetUID()); ok && snapshot.GetUID() != "" {
 		return known.(opened)
 	}
-	found := open(snapshot)
+	found := open(snapshot, c.limits)
 	if len(found.envelopes) > 0 {
 		c.opened.Add(snapshot.GetUID(), found)
 	}
@@ -52,20 +54,24 @@ func (c checks) of(snapshot v1beta1.ResourceSnapshotObject) error {
 		err, _ := verdict.(error)
 		return err
 	}
-	err := check(snapshot)
+	err := check(snapshot, c.limits)
 	c.verdicts.Add(snapshot.GetUID(), err)
 	return err
 }
 
 // check refuses a snapshot with manifests that must not reach a member. A placement in a namespace reaches into that namespace and
-// nowhere else, and none reaches a reserved namespace, whoever wrote its snapshot. What Works hold already stays on the member.
-func check(snapshot v1beta1.ResourceSnapshotObject) error {
+// nowhere else, and none reaches a reserved namespace, or takes what the limits keep, whoever wrote its snapshot. What Works hold already
+// stays on the member.
+func check(snapshot v1beta1.ResourceSnapshotObject, limits *placeable.Limits) error {
 	for i, resource := range snapshot.SnapshotSpec().SelectedResources {
 		object, err := overrides.Identify(resource.Raw)
 		if err != nil {
 			return reconcile.Terminalf("resource %d of snapshot %q cannot be read: %v", i, snapshot.GetName(), err)
 		}
 		if err := placeable.Reserved(schema.GroupKind{Group: object.Group, Kind: object.Kind}, object.Namespace, object.Name); err != nil {
+			return reconcile.Terminalf("%v", err)
+		}
+		if err := limits.Refuse(schema.GroupKind{Group: object.Group, Kind: object.Kind}, object.Namespace, object.Name); err != nil {
 			return reconcile.Terminalf("%v", err)
 		}
 		name := types.NamespacedName{Namespace: object.Namespace, Name: object.Name}

@@ -21,6 +21,7 @@ import (
 	"github.com/stagegate/stagegate/pkg/rollout/internal/reconcile"
 	"github.com/stagegate/stagegate/pkg/rules/envelope"
 	overrides "github.com/stagegate/stagegate/pkg/rules/override"
+	"github.com/stagegate/stagegate/pkg/rules/placeable"
 )
 
 // What an envelope carries is in a Work of its own. An envelope that cannot be used keeps nothing else from being placed: its Work is not
@@ -38,12 +39,12 @@ type opened struct {
 }
 
 // open returns what is in a part of a version. What cannot be identified is plain: check refuses it.
-func open(snapshot v1beta1.ResourceSnapshotObject) opened {
+func open(snapshot v1beta1.ResourceSnapshotObject, limits *placeable.Limits) opened {
 	var o opened
 	for _, resource := range snapshot.SnapshotSpec().SelectedResources {
 		id, err := overrides.Identify(resource.Raw)
 		if err == nil && envelope.Is(id) {
-			o.envelopes = append(o.envelopes, envelope.Open(id, resource.Raw))
+			o.envelopes = append(o.envelopes, envelope.Open(id, resource.Raw).Within(limits))
 			continue
 		}
 		manifest := v1beta1.Manifest{}

@@ -71,6 +71,18 @@ func Open(id v1beta1.ResourceIdentifier, manifest []byte) Envelope {
 	return e
 }
 
+// Within returns the envelope as it is on a hub with limits: one that carries what they keep from being placed cannot be used.
+func (e Envelope) Within(limits *placeable.Limits) Envelope {
+	for i := range e.Contents {
+		id := &e.Contents[i].ID
+		err := limits.Refuse(schema.GroupKind{Group: id.Group, Kind: id.Kind}, id.Namespace, id.Name)
+		if err != nil && e.Err == nil {
+			e.Err, e.Culprit = fmt.Errorf("%s: %w", Describe(e.ID), err), id
+		}
+	}
+	return e
+}
+
 var errNoObject = errors.New("it must be a JSON object with apiVersion, kind and metadata.name, spelled so")
 
 // Check returns which object an envelope has under a key, nil where that cannot be told, and why the envelope must not have it. Scope is told by

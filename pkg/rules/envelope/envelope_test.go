@@ -11,6 +11,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/stagegate/stagegate/pkg/apis/placement/v1beta1"
+	"github.com/stagegate/stagegate/pkg/rules/placeable"
 )
 
 var (
@@ -140,5 +141,37 @@ func TestWhichResourcesAreEnvelopes(t *testing.T) {
 		if got := Is(id); got != want {
 			t.Errorf("%v: %t, want %t", id, got, want)
 		}
+	}
+}
+
+func TestAnEnvelopeStaysWithinTheLimitsOfTheHub(t *testing.T) {
+	limits, err := placeable.ParseLimits(placeable.LimitOptions{SkippedAPIs: "v1/Secret", SkippedNamespaces: "kept"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, tc := range map[string]struct {
+		id             v1beta1.EnvelopeIdentifier
+		manifest, want string
+	}{
+		"what the limits do not name": {namespacedEnvelope, manifest("v1", "ConfigMap", "team", "c"), ""},
+		"a kind that they skip": {namespacedEnvelope, manifest("v1", "Secret", "team", "s"),
+			"ResourceEnvelope team/e: Secret team/s is not allowed to propagate on this hub (--skipped-propagating-namespaces, --skipped-propagating-apis, --allowed-propagating-apis)"},
+		"a Namespace that they skip": {clusterEnvelope, manifest("v1", "Namespace", "", "kept"),
+			"ClusterResourceEnvelope e: Namespace kept is not allowed to propagate on this hub (--skipped-propagating-namespaces, --skipped-propagating-apis, --allowed-propagating-apis)"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			opened := Open(v1beta1.ResourceIdentifier{Group: v1beta1.GroupName, Kind: string(tc.id.Type), Namespace: tc.id.Namespace, Name: tc.id.Name},
+				[]byte(`{"data":{"k":`+tc.manifest+`}}`))
+			if opened.Err != nil || opened.Within(nil).Err != nil {
+				t.Errorf("without limits: %v, %v", opened.Err, opened.Within(nil).Err)
+			}
+			limited, got := opened.Within(limits), ""
+			if limited.Err != nil {
+				got = limited.Err.Error()
+			}
+			if got != tc.want || (limited.Culprit != nil) != (tc.want != "") {
+				t.Errorf("got %q about %v", got, limited.Culprit)
+			}
+		})
 	}
 }

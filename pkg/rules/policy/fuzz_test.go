@@ -43,6 +43,9 @@ func FuzzVerdicts(f *testing.F) {
 		rollout := d.rollout()
 		verdict := Judge(policies, rollout)
 
+		if len(verdict.Contradictions) > 0 && len(verdict.Violations) == 0 {
+			t.Errorf("nothing is refused, and %s", verdict.Contradictions[0])
+		}
 		more := append(slices.Clone(policies), d.policy("one-more"))
 		if got := Judge(more, rollout); !isPart(verdict.Violations, got.Violations) {
 			t.Errorf("one more policy hides a violation of\n%s\nin\n%s", verdict.Refusal(), got.Refusal())

@@ -27,6 +27,12 @@ func JudgePlacement(binding []*Policy, placement v1beta1.PlacementObject, cluste
 	})
 }
 
+// IsViolatedBy reports whether a placement that the policy binds and that is on a protected cluster violates it by that: picks tells whether
+// it picks the cluster, or only has a version there still.
+func (p *Policy) IsViolatedBy(placement v1beta1.PlacementObject, picks bool) bool {
+	return p.spec.Rules.Deny && picks || p.isStaged() && !runrules.IsExternal(placement.PlacementSpec())
+}
+
 // JudgeRemoval returns what policies that bind a placement say of its deletion, which takes its resources off these clusters at once:
 // where rollouts must be staged, so must their end.
 func JudgeRemoval(binding []*Policy, clusters []strategy.Cluster) Verdict {

@@ -74,9 +74,13 @@ func OfRollback(run v1beta1.UpdateRunObject, members map[string]labels.Set) Roll
 // Judge returns what policies say of a rollout that they bind.
 func Judge(binding []*Policy, rollout Rollout) Verdict {
 	var verdict Verdict
+	var held []*judge
 	for _, p := range sorted(binding) {
-		j := judge{policy: p, rollout: rollout}
+		j := &judge{policy: p, rollout: rollout}
 		violations := j.violations()
+		if p.MayContradict() && p.IsEnforced() && !isOverridden(p, rollout.Override) {
+			held = append(held, j)
+		}
 		for _, violation := range violations {
 			verdict.add(violation, rollout.Override)
 		}
@@ -84,12 +88,13 @@ func Judge(binding []*Policy, rollout Rollout) Verdict {
 			continue
 		}
 		governing := v1beta1.GoverningPolicy{Kind: p.Kind, Name: p.Name, UID: p.UID, Generation: p.Generation,
-			Overridden: len(violations) > 0 && isOverridden(p, rollout.Override)}
+			Overridden: len(violations) > 0 && isOverridden(p, rollout.Override), Violated: len(violations) > 0}
 		for _, i := range j.governed {
 			governing.Stages = append(governing.Stages, rollout.Stages[i].Config.Name)
 		}
 		verdict.Governing = append(verdict.Governing, governing)
 	}
+	verdict.Contradictions = contradictions(held, rollout)
 	if rollout.Override != nil {
 		for _, name := range rollout.Override.Policies {
 			if !slices.ContainsFunc(binding, func(p *Policy) bool { return p.Kind == KindCluster && p.Name == name }) {

@@ -31,6 +31,9 @@ type Verdict struct {
 	Governing []v1beta1.GoverningPolicy
 	// Violations refuse the rollout.
 	Violations []Violation
+	// Contradictions are why no change of the rollout alone meets all that refuse it, at most one for a stage. There are none without
+	// Violations.
+	Contradictions []Contradictory
 	// Warnings are the violations of policies that only warn, and of those that the rollout overrides.
 	Warnings []Violation
 	// Overridden are the names of the policies that the rollout violates by its override.
@@ -42,18 +45,24 @@ type Verdict struct {
 // shownViolations is how many violations a refusal has at most.
 const shownViolations = 10
 
-// Refusal returns all violations in one text, at most ten and the number of the others, and nothing where there are none.
-func (v *Verdict) Refusal() string { return join(v.Violations) }
+// Refusal returns the contradictions and all violations in one text, at most ten of each and the number of the others, and nothing where
+// there are none.
+func (v *Verdict) Refusal() string {
+	if len(v.Contradictions) == 0 {
+		return join(v.Violations)
+	}
+	return join(v.Contradictions) + "; " + join(v.Violations)
+}
 
 // Warning returns all warnings in one text, as Refusal does.
 func (v *Verdict) Warning() string { return join(v.Warnings) }
 
-func join(violations []Violation) string {
+func join[T fmt.Stringer](all []T) string {
 	var texts []string
-	for _, v := range violations[:min(len(violations), shownViolations)] {
-		texts = append(texts, v.String())
+	for _, one := range all[:min(len(all), shownViolations)] {
+		texts = append(texts, one.String())
 	}
-	if more := len(violations) - shownViolations; more > 0 {
+	if more := len(all) - shownViolations; more > 0 {
 		texts = append(texts, fmt.Sprintf("and %d more", more))
 	}
 	return strings.Join(texts, "; ")

@@ -301,6 +301,10 @@ type GoverningPolicy struct {
 	// overridden reports whether the run violates the policy by its policyOverride.
 	// +optional
 	Overridden bool `json:"overridden,omitempty"`
+
+	// violated reports whether the plan of the run violates the policy, which only warns or which the run overrides.
+	// +optional
+	Violated bool `json:"violated,omitempty"`
 }
 
 // UpdateRunOutcome is how a run ended.

@@ -14,3 +14,15 @@ const (
 	// ReasonInvalidSelector is that of a policy with a selector that cannot be read.
 	ReasonInvalidSelector = "InvalidSelector"
 )
+
+// PolicyCompatible is the condition of a policy that is False while another one contradicts it: both may bind the same rollouts and protect
+// a cluster in common, and no strategy can meet both. Such a rollout is refused by one of them or the other.
+const PolicyCompatible = "Compatible"
+
+// Reasons of the condition Compatible.
+const (
+	// ReasonCompatible is that of a policy which no other one is known to contradict.
+	ReasonCompatible = "Compatible"
+	// ReasonContradicted is that of a policy which another one contradicts.
+	ReasonContradicted = "Contradicted"
+)

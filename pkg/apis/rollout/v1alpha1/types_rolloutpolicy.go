@@ -276,7 +276,7 @@ type RolloutPolicyStatus struct {
 	// +optional
 	Governs PolicyGoverns `json:"governs,omitempty,omitzero"`
 
-	// conditions of the policy: Effective.
+	// conditions of the policy: Effective, Compatible.
 	// +optional
 	// +k8s:optional
 	// +listType=map
@@ -294,11 +294,20 @@ type PolicyGoverns struct {
 	// +optional
 	Clusters int32 `json:"clusters,omitempty"`
 
-	// placements is the number of placements that the policy binds and that pick a protected cluster.
+	// placements is the number of placements that the policy binds and that pick a protected cluster, or have a version on one.
 	// +optional
 	Placements int32 `json:"placements,omitempty"`
 
 	// activeRuns is the number of runs that the policy governs and that are not over.
 	// +optional
 	ActiveRuns int32 `json:"activeRuns,omitempty"`
+
+	// violatingPlacements is the number of those placements that violate the policy: they pick clusters that it denies, or have a strategy
+	// that is not External where it demands runs. What was there before the policy, or is only warned of, stays.
+	// +optional
+	ViolatingPlacements int32 `json:"violatingPlacements,omitempty"`
+
+	// violatingRuns is the number of those runs whose plan violates the policy, which only warns or which they override.
+	// +optional
+	ViolatingRuns int32 `json:"violatingRuns,omitempty"`
 }

@@ -1232,6 +1232,9 @@ var schemaYAML = typed.YAMLObject(`types:
       type:
         scalar: string
       default: ""
+    - name: violated
+      type:
+        scalar: boolean
 - name: io.kubernetes-fleet.placement.v1.JSONPatchOverride
   map:
     fields:
@@ -3251,6 +3254,9 @@ var schemaYAML = typed.YAMLObject(`types:
       type:
         scalar: string
       default: ""
+    - name: violated
+      type:
+        scalar: boolean
 - name: io.kubernetes-fleet.placement.v1beta1.JSONPatchOverride
   map:
     fields:
@@ -4539,6 +4545,12 @@ var schemaYAML = typed.YAMLObject(`types:
       type:
         scalar: numeric
     - name: placements
+      type:
+        scalar: numeric
+    - name: violatingPlacements
+      type:
+        scalar: numeric
+    - name: violatingRuns
       type:
         scalar: numeric
 - name: dev.stagegate.rollout.v1alpha1.PolicyMatch

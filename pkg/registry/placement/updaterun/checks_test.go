@@ -12,6 +12,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apiserver/pkg/authorization/authorizer"
 	"k8s.io/apiserver/pkg/registry/rest"
 
 	"github.com/stagegate/stagegate/pkg/apis/placement/v1beta1"
@@ -191,6 +192,35 @@ func TestRefusals(t *testing.T) {
 				refuse(t, tc.subresource, run, underWay(), tc.spec, http.StatusUnprocessableEntity,
 					`UpdateRunOperation.placement.kubernetes-fleet.io "run" is invalid: `+tc.want)
 			})
+		}
+	})
+}
+
+func TestARollbackThatCannotBePlannedIsRefusedAndNotUsedUp(t *testing.T) {
+	bothScopes(t, func(t *testing.T, s *service) {
+		planner := &fakePlanner{}
+		s.paths = Paths(s.storage, planner, authorizer.AuthorizerFunc(s.authorize), testClock)
+		before := s.run("run", v1beta1.StateRun, underWay())
+		reason := v1beta1.UpdateRunOperationSpec{Reason: "INC-7"}
+		for _, tc := range []struct {
+			why, want error
+		}{
+			{errors.New("the placement is another one"), errors.New(conflictOn(s, "the rollback would fail: the placement is another one"))},
+			{apierrors.NewServiceUnavailable("not yet"), errors.New("not yet")},
+		} {
+			planner.noRollback = tc.why
+			_, err := s.ask(s.as(alice, "rollback"), "rollback", "run", reason)
+			expect(t, "rollback", err, tc.want.Error())
+			if diff := cmp.Diff(before, s.get("run")); diff != "" {
+				t.Errorf("run, -before +after:\n%s", diff)
+			}
+		}
+		planner.noRollback = nil
+		asked := s.mustAsk(alice, "rollback", "run", reason)
+		// Who repeats it is told what stands, whatever has become of the placement.
+		planner.noRollback = errors.New("the placement is another one")
+		if diff := cmp.Diff(asked, s.mustAsk(alice, "rollback", "run", reason)); diff != "" {
+			t.Errorf("the second answer, -first +second:\n%s", diff)
 		}
 	})
 }

@@ -13,6 +13,7 @@ import (
 
 	"k8s.io/apimachinery/pkg/api/equality"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/util/validation/field"
 	"k8s.io/apiserver/pkg/authorization/authorizer"
@@ -31,7 +32,7 @@ import (
 const operationByAnnotation = v1beta1.GroupName + "/operation-by"
 
 // operations returns the subresources of runs, by name. Each records an operation, on which the controller acts later.
-func operations(s *store.Storage, authz authorizer.Authorizer, records recorder) map[string]rest.Storage {
+func operations(s *store.Storage, planner Planner, authz authorizer.Authorizer, records recorder) map[string]rest.Storage {
 	paths := map[string]rest.Storage{}
 	for operation, check := range checks {
 		subresource := strings.ToLower(string(operation))
@@ -40,6 +41,7 @@ func operations(s *store.Storage, authz authorizer.Authorizer, records recorder)
 			subresource: subresource,
 			check:       check,
 			resource:    s.Action.DefaultQualifiedResource,
+			planner:     planner,
 			authorizer:  authz,
 			records:     records,
 		})
@@ -53,8 +55,10 @@ type operationAction struct {
 	subresource string
 	check       check
 	resource    schema.GroupResource
-	authorizer  authorizer.Authorizer
-	records     recorder
+	// planner is nil in a server without one.
+	planner    Planner
+	authorizer authorizer.Authorizer
+	records    recorder
 }
 
 var _ store.Action[v1beta1.UpdateRunObject, *v1beta1.UpdateRunOperation] = &operationAction{}
@@ -105,6 +109,11 @@ func (a *operationAction) Do(ctx context.Context, run v1beta1.UpdateRunObject, a
 		return nil, false, apierrors.NewConflict(a.resource, run.GetName(), err)
 	}
 	if a.operation == v1beta1.OperationRollback {
+		if stored == nil {
+			if err := a.checkPlan(ctx, run); err != nil {
+				return nil, false, err
+			}
+		}
 		warning.AddWarning(ctx, "", whoBringsBack(run))
 	}
 	if stored != nil {
@@ -124,6 +133,18 @@ func (a *operationAction) Do(ctx context.Context, run v1beta1.UpdateRunObject, a
 		run.RunSpec().State = v1beta1.StateRun
 	}
 	return answer(run, entry), true, nil
+}
+
+// checkPlan refuses a rollback that could not be planned: a run can be rolled back once, and one that is bound to fail would be that one.
+func (a *operationAction) checkPlan(ctx context.Context, run v1beta1.UpdateRunObject) error {
+	if a.planner == nil {
+		return nil
+	}
+	err := a.planner.CheckRollback(ctx, run)
+	if err == nil || apierrors.ReasonForError(err) != metav1.StatusReasonUnknown {
+		return err
+	}
+	return apierrors.NewConflict(a.resource, run.GetName(), fmt.Errorf("the rollback would fail: %w", err))
 }
 
 // whoBringsBack names the run that rolls a run back. Until that run exists, it names the name that it will get.

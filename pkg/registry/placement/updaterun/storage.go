@@ -24,6 +24,9 @@ type Planner interface {
 	// Plan returns the status that run would have once initialized, or with Initialized False if it could not be, and warnings of what
 	// is probably not meant. It does not change run. Errors are API errors: ServiceUnavailable until the caches are filled.
 	Plan(ctx context.Context, run v1beta1.UpdateRunObject) (status *v1beta1.UpdateRunStatus, warnings []string, err error)
+	// CheckRollback returns why a run that rolls this one back could not be planned, for the user, and nil where it could. An error of the API
+	// says that nobody can tell: ServiceUnavailable until the caches are filled.
+	CheckRollback(ctx context.Context, run v1beta1.UpdateRunObject) error
 }
 
 // REST serves runs. It lets only those create a run that overrides policies who may, and answers a dry-run create with the plan of the run.
@@ -46,7 +49,7 @@ var (
 // authorizer decides who may operate runs and override policies, the clock dates the operations.
 func Paths(s *store.Storage, planner Planner, authz authorizer.Authorizer, clk clock.PassiveClock) map[string]rest.Storage {
 	paths := s.Paths()
-	maps.Copy(paths, operations(s, authz, recorder{clock: clk}))
+	maps.Copy(paths, operations(s, planner, authz, recorder{clock: clk}))
 	paths[""] = &REST{REST: s.REST, planner: planner, overrides: overrides{resource: s.Action.DefaultQualifiedResource, authorizer: authz}}
 	return paths
 }

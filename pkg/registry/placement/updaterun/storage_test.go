@@ -21,7 +21,15 @@ import (
 )
 
 // fakePlanner puts every run on one stage.
-type fakePlanner struct{ err error }
+type fakePlanner struct {
+	err error
+	// noRollback is why no run can be rolled back.
+	noRollback error
+}
+
+func (p *fakePlanner) CheckRollback(context.Context, v1beta1.UpdateRunObject) error {
+	return p.noRollback
+}
 
 func (p *fakePlanner) Plan(_ context.Context, run v1beta1.UpdateRunObject) (*v1beta1.UpdateRunStatus, []string, error) {
 	if p.err != nil {

@@ -23,6 +23,7 @@ func columns() []column {
 		count("Placements", "Number of placements that the policy binds and that pick a protected cluster.", func(g v1alpha1.PolicyGoverns) int32 { return g.Placements }),
 		count("Runs", "Number of runs that the policy governs and that are not over.", func(g v1alpha1.PolicyGoverns) int32 { return g.ActiveRuns }),
 		store.Age[v1alpha1.RolloutPolicyObject](),
+		onlyWide(count("Violations", "Number of these placements and runs that violate the policy.", func(g v1alpha1.PolicyGoverns) int32 { return g.ViolatingPlacements + g.ViolatingRuns })),
 		{Name: "Rules", Wide: true, Description: "What the policy demands.", Text: rules},
 		{Name: "Description", Wide: true, Description: "What the policy is for.", Text: description},
 	}
@@ -44,6 +45,12 @@ func count(name, description string, of func(v1alpha1.PolicyGoverns) int32) colu
 		}
 		return strconv.Itoa(int(of(o.PolicyStatus().Governs)))
 	}}
+}
+
+// onlyWide shows a column to those who ask for more.
+func onlyWide(c column) column {
+	c.Wide = true
+	return c
 }
 
 // rules are the names of the rules that are given, as they are written.

@@ -18,7 +18,7 @@ import (
 
 const (
 	headers = "NAME | ENFORCEMENT | EFFECTIVE | CLUSTERS | PLACEMENTS | RUNS | AGE"
-	wide    = headers + " | RULES | DESCRIPTION"
+	wide    = headers + " | VIOLATIONS | RULES | DESCRIPTION"
 )
 
 func TestTable(t *testing.T) {
@@ -34,7 +34,7 @@ func TestTable(t *testing.T) {
 			name:    "not counted yet",
 			spec:    v1alpha1.RolloutPolicySpec{Enforcement: "Enforce", Rules: v1alpha1.PolicyRules{Deny: true}},
 			row:     "prod-guard | Enforce |  |  |  |  | 90m",
-			wideRow: "prod-guard | Enforce |  |  |  |  | 90m | deny | ",
+			wideRow: "prod-guard | Enforce |  |  |  |  | 90m |  | deny | ",
 		},
 		{
 			name: "in effect",
@@ -46,11 +46,11 @@ func TestTable(t *testing.T) {
 				},
 			},
 			status: v1alpha1.RolloutPolicyStatus{
-				ObservedGeneration: 1, Governs: v1alpha1.PolicyGoverns{Clusters: 120, Placements: 14},
+				ObservedGeneration: 1, Governs: v1alpha1.PolicyGoverns{Clusters: 120, Placements: 14, ViolatingPlacements: 3, ViolatingRuns: 2},
 				Conditions: []metav1.Condition{{Type: "Effective", Status: metav1.ConditionTrue}},
 			},
 			row:     "prod-guard | Warn | True | 120 | 14 | 0 | 90m",
-			wideRow: "prod-guard | Warn | True | 120 | 14 | 0 | 90m | staged,approval,soak,maxConcurrency,maxStageClusters,failurePolicy | Production needs SRE",
+			wideRow: "prod-guard | Warn | True | 120 | 14 | 0 | 90m | 5 | staged,approval,soak,maxConcurrency,maxStageClusters,failurePolicy | Production needs SRE",
 		},
 	} {
 		for _, r := range Resources() {

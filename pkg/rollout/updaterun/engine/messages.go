@@ -105,4 +105,5 @@ const (
 	eventFailed           = "Failed"
 	eventPolicyChanged    = "PolicyChanged"
 	eventPolicyOverridden = "PolicyOverridden"
+	eventPolicyViolated   = "PolicyViolated"
 )

@@ -10,6 +10,7 @@ import (
 	"k8s.io/utils/ptr"
 
 	"github.com/stagegate/stagegate/pkg/apis/placement/v1beta1"
+	"github.com/stagegate/stagegate/pkg/rules/policy"
 	runrules "github.com/stagegate/stagegate/pkg/rules/updaterun"
 )
 
@@ -35,8 +36,19 @@ func (s *step) mayStart() bool {
 		s.warn(eventPolicyChanged, message)
 		return false
 	}
-	s.governing = verdict.Governing
+	s.governing, s.warned = verdict.Governing, verdict.Warnings
 	return true
+}
+
+// tellViolated tells of the policies that only warn and that a run violates as it starts, and did not when it was planned: the warnings of a
+// plan have told of the others.
+func (s *step) tellViolated() {
+	since := policy.Verdict{Warnings: slices.DeleteFunc(slices.Clone(s.warned), func(v policy.Violation) bool {
+		return v.Policy.IsEnforced() || slices.ContainsFunc(s.status.Policies, func(k v1beta1.GoverningPolicy) bool { return k.Violated && k.UID == v.Policy.UID })
+	})}
+	if warning := since.Warning(); warning != "" {
+		s.warn(eventPolicyViolated, "The update run starts, and violates rollout policies of now that only warn: "+warning)
+	}
 }
 
 // tellOverridden records who has the run violate policies, and why. What is in known was told before.

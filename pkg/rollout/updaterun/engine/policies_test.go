@@ -51,7 +51,9 @@ const lacksApproval = `stage "prod" (2 clusters, 2 protected): beforeStageTasks 
 func TestAPlanMeetsThePoliciesThatBindIt(t *testing.T) {
 	governed := v1beta1.GoverningPolicy{Kind: policy.KindCluster, Name: "prod-guard", UID: "guard-uid", Generation: 3, Stages: []string{"prod"}}
 	overridden := governed
-	overridden.Overridden = true
+	overridden.Overridden, overridden.Violated = true, true
+	violated := governed
+	violated.Violated = true
 	const refused = "False UpdateRunInitializedFailed: cannot continue the updateRun: failed to validate the updateRun: failed to process the request due to a client error: "
 	const planned = "True UpdateRunInitializedSuccessfully: ClusterStagedUpdateRun initialized successfully"
 	tests := map[string]struct {
@@ -68,7 +70,7 @@ func TestAPlanMeetsThePoliciesThatBindIt(t *testing.T) {
 		"one of other cluster": {policy: guard("other", approvalRule), want: planned},
 		"one that is not met":  {policy: guard("prod", approvalRule), want: refused + lacksApproval},
 		"one that only warns": {
-			policy: guard("prod", approvalRule, warnOnly), want: planned, governs: []v1beta1.GoverningPolicy{governed}, warnings: []string{lacksApproval},
+			policy: guard("prod", approvalRule, warnOnly), want: planned, governs: []v1beta1.GoverningPolicy{violated}, warnings: []string{lacksApproval},
 		},
 		"one that is overridden": {
 			policy: guard("prod", approvalRule), override: &v1beta1.PolicyOverride{Policies: []string{"prod-guard"}, Reason: "INC-7"},
@@ -179,15 +181,23 @@ func TestARefusedPlanTakesNoSnapshot(t *testing.T) {
 func TestOnlyDenyKeepsARunFromBeingRolledBack(t *testing.T) {
 	for name, tt := range map[string]struct {
 		rules v1alpha1.PolicyRules
-		want  engine.Result
-	}{"an approval": {approvalRule, engine.ResultInitialized}, "deny": {denyRule, engine.ResultFailed}} {
+		// override is that of the rollback. It inherits none.
+		override *v1beta1.PolicyOverride
+		want     engine.Result
+	}{
+		"an approval":     {approvalRule, nil, engine.ResultInitialized},
+		"deny":            {denyRule, nil, engine.ResultFailed},
+		"deny overridden": {denyRule, &v1beta1.PolicyOverride{Policies: []string{"prod-guard"}, Reason: "INC-7"}, engine.ResultInitialized},
+	} {
 		t.Run(name, func(t *testing.T) {
 			f := newFixture(t, 1, stage("prod"))
+			f.run.Spec.PolicyOverride = &v1beta1.PolicyOverride{Policies: []string{"prod-guard"}, Reason: "INC-6"}
 			f.had("0", "prod1")
 			f.steps()
 			f.available("prod1")
 			f.steps()
 			run, w := f.rollback()
+			run.Spec.PolicyOverride = tt.override
 			w.Members = initWorld(1, stage("prod")).Members
 			w.Policies = []*policy.Policy{guard("prod", tt.rules)}
 			o := initialize(run, w, f.now)
@@ -368,6 +378,39 @@ func TestAnOverrideIsToldOnce(t *testing.T) {
 			}
 			if len(f.run.Status.Policies) != len(before) {
 				t.Errorf("the plan has changed: %v", f.run.Status.Policies)
+			}
+		})
+	}
+}
+
+// A policy that only warns may come, or a member be labeled, between the plan of a run and its start.
+func TestWhatIsViolatedAtTheStartAloneIsToldOnce(t *testing.T) {
+	warns := []*policy.Policy{guard("prod", approvalRule, warnOnly)}
+	for name, tt := range map[string]struct {
+		before []*policy.Policy
+		want   []string
+	}{
+		"a policy that came before the start": {nil, []string{"The update run starts, and violates rollout policies of now that only warn: " +
+			strings.Replace(lacksApproval, "2 clusters, 2 protected", "1 cluster, 1 protected", 1)}},
+		"one that the plan has told of": {warns, nil},
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := initWorld(1, stage("prod"))
+			w.Policies = tt.before
+			f := &fixture{T: t, now: simStart, run: newRun()}
+			f.run.Spec.State = v1beta1.StateRun
+			f.run.Status = *roundTrip(initialize(f.run, w, f.now).Decision.Status)
+			f.world = engine.World{Placement: w.Placement, Bindings: w.Bindings}
+			f.governedBy(warns...)
+			f.steps()
+			var told []string
+			for _, entry := range f.run.Status.History {
+				if entry.Reason == "PolicyViolated" {
+					told = append(told, entry.Message)
+				}
+			}
+			if diff := cmp.Diff(tt.want, told); diff != "" || f.clusters()[0] != "prod1 Started" {
+				t.Errorf("clusters %q, told (-want +got):\n%s", f.clusters(), diff)
 			}
 		})
 	}

@@ -13,6 +13,7 @@ import (
 	"github.com/stagegate/stagegate/pkg/apis/wellknown"
 	"github.com/stagegate/stagegate/pkg/apis/wording"
 	"github.com/stagegate/stagegate/pkg/rollout/updaterun/plan"
+	"github.com/stagegate/stagegate/pkg/rules/policy"
 	"github.com/stagegate/stagegate/pkg/rules/strategy"
 	runrules "github.com/stagegate/stagegate/pkg/rules/updaterun"
 )
@@ -56,6 +57,8 @@ type step struct {
 	bindings bindings
 	// governing are the policies that govern a run which has not started, as it is judged now.
 	governing []v1beta1.GoverningPolicy
+	// warned are the violations that such a run may have.
+	warned []policy.Violation
 	// updated has what other runs have updated, by their names.
 	updated map[string]map[string]bool
 }

@@ -99,6 +99,7 @@ func (s *step) hold() {
 		s.restartClocks()
 	} else {
 		s.tellOverridden(s.governing, s.status.Policies)
+		s.tellViolated()
 		s.event(eventStarted, fmt.Sprintf("The update run has started to %s %s", s.purpose(), wording.Count(s.status.PolicyObservedClusterCount, "cluster")))
 	}
 	s.setTurn(v1beta1.UpdateRunTurn{State: v1beta1.TurnHeld, Number: turn.Claim})
@@ -110,6 +111,9 @@ func (s *step) queue(stage *v1beta1.StageUpdatingStatus, first v1beta1.UpdateRun
 	if moves {
 		message = fmt.Sprintf("The updateRun is waiting for its turn: %s %s is moving placement %s; stop or delete it to take over",
 			runrules.RunKind(first), first.GetName(), s.run.RunSpec().PlacementName)
+	}
+	if letting := LettingGo(first); moves && letting != "" {
+		message = fmt.Sprintf("The updateRun is waiting for its turn: %s %s %s", runrules.RunKind(first), first.GetName(), letting)
 	}
 	if runrules.IsBeingRolledBack(first) {
 		message = fmt.Sprintf("The updateRun is waiting for its turn: %s %s is about to be rolled back by %s, which is not there yet; see the Events of %s, or delete it to take over",
@@ -123,6 +127,24 @@ func (s *step) queue(stage *v1beta1.StageUpdatingStatus, first v1beta1.UpdateRun
 		s.setStageTurn(stage)
 	}
 	s.runWaits(message)
+}
+
+// LettingGo returns what a run that is asked to give up its turn does, and waits for, as the message of the next one has it. It is empty for
+// any other run.
+func LettingGo(run v1beta1.UpdateRunObject) string {
+	switch {
+	case run.GetDeletionTimestamp() != nil:
+		return "is being deleted, and waits until its approval requests are gone"
+	case run.RunSpec().State != v1beta1.StateStop:
+		return ""
+	}
+	if stage := runrules.CurrentStage(run.RunStatus()); stage != nil {
+		if moving := runrules.Names(runrules.Clusters(stage, runrules.IsInFlight)); len(moving) > 0 {
+			return fmt.Sprintf("is stopping, and waits for %s in stage %s, for %s at most: %s",
+				wording.Count(len(moving), "cluster"), stage.StageName, wording.Duration(stuckAfter), wording.FirstNames(moving))
+		}
+	}
+	return "is stopping"
 }
 
 // release lets go of the turn.

@@ -18,6 +18,9 @@ func TestOneRunAtATimeMovesAPlacement(t *testing.T) {
 	const earlier, later = -time.Hour, time.Hour
 	comesFirst := "False UpdateRunWaiting: The updateRun is waiting for its turn: ClusterStagedUpdateRun other comes first"
 	moving := "False UpdateRunWaiting: The updateRun is waiting for its turn: ClusterStagedUpdateRun other is moving placement p; stop or delete it to take over"
+	lettingGo := func(what string) string {
+		return "False UpdateRunWaiting: The updateRun is waiting for its turn: ClusterStagedUpdateRun other is " + what
+	}
 	tests := map[string]struct {
 		created time.Duration
 		turn    v1beta1.UpdateRunTurn
@@ -37,8 +40,19 @@ func TestOneRunAtATimeMovesAPlacement(t *testing.T) {
 			change: func(other *v1beta1.ClusterStagedUpdateRun) { other.Spec.State = v1beta1.StateStop },
 		},
 		"another one holds it and is stopping": {
-			turn: v1beta1.UpdateRunTurn{State: v1beta1.TurnHeld, Number: 3}, message: moving,
+			turn: v1beta1.UpdateRunTurn{State: v1beta1.TurnHeld, Number: 3}, message: lettingGo("stopping"),
 			change: func(other *v1beta1.ClusterStagedUpdateRun) { other.Spec.State = v1beta1.StateStop },
+		},
+		"another one is stopping and waits for a cluster": {
+			turn: v1beta1.UpdateRunTurn{State: v1beta1.TurnHeld, Number: 3}, message: lettingGo("stopping, and waits for 1 cluster in stage s, for 5m at most: c2"),
+			change: func(other *v1beta1.ClusterStagedUpdateRun) {
+				other.Spec.State = v1beta1.StateStop
+				started := metav1.Condition{Type: v1beta1.ClusterStarted, Status: metav1.ConditionTrue}
+				done := metav1.Condition{Type: v1beta1.ClusterSucceeded, Status: metav1.ConditionTrue}
+				other.Status.StagesStatus = []v1beta1.StageUpdatingStatus{{StageName: "s", Clusters: []v1beta1.ClusterUpdatingStatus{
+					{ClusterName: "c1", Conditions: []metav1.Condition{started, done}}, {ClusterName: "c2", Conditions: []metav1.Condition{started}}, {ClusterName: "c3"},
+				}}}
+			},
 		},
 		"another one held it and is over": {
 			turn: v1beta1.UpdateRunTurn{State: v1beta1.TurnHeld, Number: 3}, number: 4,
@@ -51,7 +65,7 @@ func TestOneRunAtATimeMovesAPlacement(t *testing.T) {
 			change: func(other *v1beta1.ClusterStagedUpdateRun) { other.DeletionTimestamp = &metav1.Time{Time: simStart} },
 		},
 		"another one holds it and is being deleted": {
-			turn: v1beta1.UpdateRunTurn{State: v1beta1.TurnHeld, Number: 3}, message: moving,
+			turn: v1beta1.UpdateRunTurn{State: v1beta1.TurnHeld, Number: 3}, message: lettingGo("being deleted, and waits until its approval requests are gone"),
 			change: func(other *v1beta1.ClusterStagedUpdateRun) {
 				other.DeletionTimestamp = &metav1.Time{Time: simStart}
 				other.Finalizers = []string{wellknown.UpdateRunFinalizer}

@@ -14,6 +14,18 @@ import (
 	runrules "github.com/stagegate/stagegate/pkg/rules/updaterun"
 )
 
+// CheckRollback returns why a run that rolls another one back, which is world.RolledBack, has no plan and will have none, nil where it has
+// one. Neither inputs nor policies are asked.
+func CheckRollback(run v1beta1.UpdateRunObject, world World) error {
+	p := planner{run: run, world: world}
+	for _, part := range append(p.structure(), p.planVersions) {
+		if err := part(); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 // planRollback makes the plan out of what another run has done: its stages and their clusters in the reverse order, without tasks and
 // policies, each cluster with the version that it had before.
 func (p *planner) planRollback() error {

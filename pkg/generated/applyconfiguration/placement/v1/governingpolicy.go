@@ -26,6 +26,8 @@ type GoverningPolicyApplyConfiguration struct {
 	Stages []string `json:"stages,omitempty"`
 	// overridden reports whether the run violates the policy by its policyOverride.
 	Overridden *bool `json:"overridden,omitempty"`
+	// violated reports whether the plan of the run violates the policy, which only warns or which the run overrides.
+	Violated *bool `json:"violated,omitempty"`
 }
 
 // GoverningPolicyApplyConfiguration constructs a declarative configuration of the GoverningPolicy type for use with
@@ -81,5 +83,13 @@ func (b *GoverningPolicyApplyConfiguration) WithStages(values ...string) *Govern
 // If called multiple times, the Overridden field is set to the value of the last call.
 func (b *GoverningPolicyApplyConfiguration) WithOverridden(value bool) *GoverningPolicyApplyConfiguration {
 	b.Overridden = &value
+	return b
+}
+
+// WithViolated sets the Violated field in the declarative configuration to the given value
+// and returns the receiver, so that objects can be built by chaining "With" function invocations.
+// If called multiple times, the Violated field is set to the value of the last call.
+func (b *GoverningPolicyApplyConfiguration) WithViolated(value bool) *GoverningPolicyApplyConfiguration {
+	b.Violated = &value
 	return b
 }

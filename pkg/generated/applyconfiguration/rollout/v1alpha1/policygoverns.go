@@ -12,10 +12,15 @@ package v1alpha1
 type PolicyGovernsApplyConfiguration struct {
 	// clusters is the number of member clusters that the policy protects.
 	Clusters *int32 `json:"clusters,omitempty"`
-	// placements is the number of placements that the policy binds and that pick a protected cluster.
+	// placements is the number of placements that the policy binds and that pick a protected cluster, or have a version on one.
 	Placements *int32 `json:"placements,omitempty"`
 	// activeRuns is the number of runs that the policy governs and that are not over.
 	ActiveRuns *int32 `json:"activeRuns,omitempty"`
+	// violatingPlacements is the number of those placements that violate the policy: they pick clusters that it denies, or have a strategy
+	// that is not External where it demands runs. What was there before the policy, or is only warned of, stays.
+	ViolatingPlacements *int32 `json:"violatingPlacements,omitempty"`
+	// violatingRuns is the number of those runs whose plan violates the policy, which only warns or which they override.
+	ViolatingRuns *int32 `json:"violatingRuns,omitempty"`
 }
 
 // PolicyGovernsApplyConfiguration constructs a declarative configuration of the PolicyGoverns type for use with
@@ -45,5 +50,21 @@ func (b *PolicyGovernsApplyConfiguration) WithPlacements(value int32) *PolicyGov
 // If called multiple times, the ActiveRuns field is set to the value of the last call.
 func (b *PolicyGovernsApplyConfiguration) WithActiveRuns(value int32) *PolicyGovernsApplyConfiguration {
 	b.ActiveRuns = &value
+	return b
+}
+
+// WithViolatingPlacements sets the ViolatingPlacements field in the declarative configuration to the given value
+// and returns the receiver, so that objects can be built by chaining "With" function invocations.
+// If called multiple times, the ViolatingPlacements field is set to the value of the last call.
+func (b *PolicyGovernsApplyConfiguration) WithViolatingPlacements(value int32) *PolicyGovernsApplyConfiguration {
+	b.ViolatingPlacements = &value
+	return b
+}
+
+// WithViolatingRuns sets the ViolatingRuns field in the declarative configuration to the given value
+// and returns the receiver, so that objects can be built by chaining "With" function invocations.
+// If called multiple times, the ViolatingRuns field is set to the value of the last call.
+func (b *PolicyGovernsApplyConfiguration) WithViolatingRuns(value int32) *PolicyGovernsApplyConfiguration {
+	b.ViolatingRuns = &value
 	return b
 }
