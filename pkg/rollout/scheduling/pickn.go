@@ -7,6 +7,7 @@ import (
 	"cmp"
 	"fmt"
 	"slices"
+	"strings"
 
 	clusterv1beta1 "github.com/stagegate/stagegate/pkg/apis/cluster/v1beta1"
 	"github.com/stagegate/stagegate/pkg/apis/placement/v1beta1"
@@ -21,8 +22,8 @@ type candidate struct {
 	domains []int
 	// affinity is the score by the preferred terms, spread that of how evenly the cluster spreads the placement. Both are compared, spread first.
 	affinity, spread int32
-	// violates is the hard constraint that picking the cluster would violate.
-	violates string
+	// violates is the hard constraint that picking the cluster would violate, and lacks one whose label it does not have; nil for none.
+	violates, lacks *constraint
 }
 
 // attachment is how much of the placement a cluster has, which decides between equal scores: what is there is not moved needlessly.
@@ -38,12 +39,16 @@ func (c *candidate) attachment() int {
 
 // better orders candidates by what speaks for picking them, the best first. Of two that are equal in all, the greater name comes first.
 func better(a, b *candidate) int {
-	return cmp.Or(
-		cmp.Compare(b.spread, a.spread),
-		cmp.Compare(b.affinity, a.affinity),
-		cmp.Compare(b.attachment(), a.attachment()),
-		cmp.Compare(b.cluster.Name, a.cluster.Name),
-	)
+	if n := cmp.Compare(b.spread, a.spread); n != 0 {
+		return n
+	}
+	if n := cmp.Compare(b.affinity, a.affinity); n != 0 {
+		return n
+	}
+	if n := cmp.Compare(b.attachment(), a.attachment()); n != 0 {
+		return n
+	}
+	return strings.Compare(b.cluster.Name, a.cluster.Name)
 }
 
 // pickN picks the whole set at once: the clusters that are picked already stay, the best of the others are added, or what is too many goes.
@@ -119,7 +124,7 @@ func grow(candidates []*candidate, number int, spread *spread) (grown, rest []*c
 	for len(grown) < number {
 		var best *candidate
 		for _, c := range candidates {
-			if c.spread, c.violates = spread.score(c); c.violates == "" && (best == nil || better(c, best) < 0) {
+			if c.spread, c.violates = spread.score(c); c.violates == nil && (best == nil || better(c, best) < 0) {
 				best = c
 			}
 		}
@@ -140,8 +145,8 @@ func unpicked(candidates []*candidate, spread *spread) (scored, violating []v1be
 	}
 	slices.SortFunc(candidates, better)
 	for _, c := range candidates {
-		if c.violates != "" {
-			violating = append(violating, left(c.cluster.Name, unschedulable+c.violates))
+		if c.violates != nil {
+			violating = append(violating, left(c.cluster.Name, unschedulable+c.violation()))
 			continue
 		}
 		d := left(c.cluster.Name, fmt.Sprintf("Cluster %q does not score high enough (affinity score: %d, topology spread score: %d)", c.cluster.Name, c.affinity, c.spread))

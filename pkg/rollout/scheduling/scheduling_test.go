@@ -300,7 +300,7 @@ func TestDecide(t *testing.T) {
 
 // world is a fake API with a controller whose caches hold what the API had when the last step began.
 type world struct {
-	t          *testing.T
+	t          testing.TB
 	ctx        context.Context
 	client     *fake.Clientset
 	fleet      *fleet.Fleet
@@ -308,7 +308,7 @@ type world struct {
 	key        reconcile.Key
 }
 
-func newWorld(t *testing.T, namespace string, objects ...runtime.Object) *world {
+func newWorld(t testing.TB, namespace string, objects ...runtime.Object) *world {
 	_, ctx := ktesting.NewTestContext(t)
 	w := &world{t: t, ctx: ctx, client: fake.NewSimpleClientset(objects...), key: reconcile.Key{Namespace: namespace, Name: "app"}}
 	w.refresh()

@@ -59,7 +59,7 @@ func newSpread(policy *v1beta1.PlacementPolicy, held, candidates []*candidate) *
 		s.locate(c)
 	}
 	for _, c := range candidates {
-		if s.unlabeled(c) == nil {
+		if c.lacks = s.unlabeled(c); c.lacks == nil {
 			s.locate(c)
 		}
 	}
@@ -107,10 +107,10 @@ func (s *spread) count(c *candidate, n int) {
 	}
 }
 
-// score returns how much more evenly the placement is spread with one cluster more, and the hard constraint that this would violate, if any.
-func (s *spread) score(c *candidate) (score int32, violates string) {
-	if constraint := s.unlabeled(c); constraint != nil {
-		return 0, fmt.Sprintf("%s: cluster has no such label", constraint.violation())
+// score returns how much more evenly the placement is spread with one cluster more, and the hard constraint that this would violate, nil for none.
+func (s *spread) score(c *candidate) (score int32, violates *constraint) {
+	if c.lacks != nil {
+		return 0, c.lacks
 	}
 	for i, constraint := range s.constraints {
 		domain := c.domains[i]
@@ -119,18 +119,23 @@ func (s *spread) score(c *candidate) (score int32, violates string) {
 		}
 		switch e := constraint.of(domain).one; {
 		case e.violates && constraint.hard:
-			return 0, constraint.violation()
+			return 0, constraint
 		case e.violates:
 			score -= unsatisfied
 		default:
 			score -= int32(e.change)
 		}
 	}
-	return score, ""
+	return score, nil
 }
 
-func (c *constraint) violation() string {
-	return fmt.Sprintf("violated doNotSchedule topology spread constraint %q (max skew %d)", c.key, c.maxSkew)
+// violation is the reason of a cluster that a constraint keeps out.
+func (c *candidate) violation() string {
+	why := fmt.Sprintf("violated doNotSchedule topology spread constraint %q (max skew %d)", c.violates.key, c.violates.maxSkew)
+	if c.lacks != nil {
+		why += ": cluster has no such label"
+	}
+	return why
 }
 
 // rate gives each picked cluster the score that it would have if it were the last to be picked.

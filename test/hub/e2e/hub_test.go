@@ -49,6 +49,7 @@ func TestHub(t *testing.T) {
 		{"ForeignNamespace", testForeignNamespace},
 		{"StopAndResume", testStopAndResume},
 		{"RollingUpdateAndDrift", testRollingUpdateAndDrift},
+		{"Scheduling", testScheduling},
 		{"Removal", testRemoval},
 		{"RollingUpdateNamesRemovals", testRollingUpdateNamesRemovals},
 		{"NothingPlaced", testNothingPlaced},
