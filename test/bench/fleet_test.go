@@ -53,7 +53,7 @@ func (r *rig) join(clusters int, shares ...int) {
 				Name:   name,
 				Labels: map[string]string{stageLabel: stage, orderLabel: strconv.Itoa(i)},
 			},
-			Spec: clusterv1beta1.MemberClusterSpec{Identity: rbacv1.Subject{Kind: "User", Name: "nobody"}},
+			Spec: clusterv1beta1.MemberClusterSpec{Identity: rbacv1.Subject{Kind: "User", Name: "nobody"}, HeartbeatPeriodSeconds: 600},
 		}, metav1.CreateOptions{})
 		if err != nil {
 			return err
@@ -67,6 +67,7 @@ func (r *rig) join(clusters int, shares ...int) {
 				Type: t, Status: metav1.ConditionTrue, Reason: t, ObservedGeneration: member.Generation,
 			})
 		}
+		member.Status.AgentStatus = []clusterv1beta1.AgentStatus{{Type: clusterv1beta1.MemberAgent, LastReceivedHeartbeat: metav1.Now()}}
 		_, err = members.UpdateStatus(r.ctx, member, metav1.UpdateOptions{})
 		return err
 	})

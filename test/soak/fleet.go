@@ -113,7 +113,7 @@ func (f *fleet) join(ctx context.Context, i int) error {
 	members := f.api.ClusterV1beta1().MemberClusters()
 	member, err := members.Create(ctx, &clusterv1beta1.MemberCluster{
 		ObjectMeta: metav1.ObjectMeta{Name: memberName(i), Labels: map[string]string{ringLabel: fmt.Sprint(ring)}},
-		Spec:       clusterv1beta1.MemberClusterSpec{Identity: rbacv1.Subject{Kind: "User", Name: "nobody"}},
+		Spec:       clusterv1beta1.MemberClusterSpec{Identity: rbacv1.Subject{Kind: "User", Name: "nobody"}, HeartbeatPeriodSeconds: 600},
 	}, metav1.CreateOptions{})
 	if err != nil {
 		return err
@@ -127,6 +127,7 @@ func (f *fleet) join(ctx context.Context, i int) error {
 			Type: t, Status: metav1.ConditionTrue, Reason: t, ObservedGeneration: member.Generation,
 		})
 	}
+	member.Status.AgentStatus = []clusterv1beta1.AgentStatus{{Type: clusterv1beta1.MemberAgent, LastReceivedHeartbeat: metav1.Now()}}
 	_, err = members.UpdateStatus(ctx, member, metav1.UpdateOptions{})
 	return err
 }

@@ -30,10 +30,9 @@ func (p *Plugin) reviewPolicy(policy *v1beta1.PlacementPolicy) []string {
 		return unknownNames(policy, members)
 	}
 	warnings := uncollected(policy, members)
+	filter := clusterfilter.New(policy)
 	if (policy.Affinity != nil || len(members) > 0) && !slices.ContainsFunc(members, func(m *clusterv1beta1.MemberCluster) bool {
-		why, err := clusterfilter.Rejected(m, policy)
-		// What cannot be told is not warned about.
-		return why == "" || err != nil
+		return filter.Rejected(m) == ""
 	}) {
 		warnings = append(warnings, fmt.Sprintf("%s: it lets in none of the fleet's %d member clusters: nothing is placed before one fits its affinity and tolerations",
 			policyPath, len(members)))

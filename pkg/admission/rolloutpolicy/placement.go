@@ -113,9 +113,9 @@ func reachOf(picks *v1beta1.PlacementPolicy, members map[string]*clusterv1beta1.
 		}
 		return reach
 	}
+	filter := clusterfilter.New(picks)
 	for _, member := range members {
-		// What cannot be told may be picked.
-		if why, err := clusterfilter.Rejected(member, picks); err != nil || why == "" && member.DeletionTimestamp == nil {
+		if member.DeletionTimestamp == nil && filter.Rejected(member) == "" {
 			reach.Matched = append(reach.Matched, clusterOf(member))
 		}
 	}

@@ -148,3 +148,19 @@ func (k Kind[O]) ByIndex(index string, value types.NamespacedName) []O {
 	}
 	return found
 }
+
+// ByValue reads the objects of both scopes that an index of the informers finds by a value that is no key, from the cache. An index that was
+// not added panics.
+func (k Kind[O]) ByValue(index, value string) []O {
+	var found []O
+	for _, informer := range k.Informers() {
+		objs, err := informer.GetIndexer().ByIndex(index, value)
+		if err != nil {
+			panic(err)
+		}
+		for _, obj := range objs {
+			found = append(found, obj.(O))
+		}
+	}
+	return found
+}

@@ -2606,7 +2606,7 @@ func schema_pkg_apis_placement_v1_ClusterAffinity(ref common.ReferenceCallback) 
 							},
 						},
 						SchemaProps: spec.SchemaProps{
-							Description: "preferredDuringSchedulingIgnoredDuringExecution ranks the clusters that match the required terms. Only for PickN.",
+							Description: "preferredDuringSchedulingIgnoredDuringExecution ranks the clusters that match the required terms, by the sum of the weights of the terms that they match. At most 100. Only for PickN.",
 							Type:        []string{"array"},
 							Items: &spec.SchemaOrArray{
 								Schema: &spec.Schema{
@@ -3845,14 +3845,14 @@ func schema_pkg_apis_placement_v1_ClusterScore(ref common.ReferenceCallback) com
 				Properties: map[string]spec.Schema{
 					"affinityScore": {
 						SchemaProps: spec.SchemaProps{
-							Description: "affinityScore is the sum of the weights of the preferred rules that the cluster matches.",
+							Description: "affinityScore is the sum of the weights of the preferred rules that the cluster matches, as of the last decision.",
 							Type:        []string{"integer"},
 							Format:      "int32",
 						},
 					},
 					"priorityScore": {
 						SchemaProps: spec.SchemaProps{
-							Description: "priorityScore is the score of how evenly picking the cluster spreads the placement.",
+							Description: "priorityScore is how much more evenly the placement is spread with the cluster, as of when it was picked: the sum over all constraints of the decrease of the skew. A ScheduleAnyway constraint that it violates counts -1000.",
 							Type:        []string{"integer"},
 							Format:      "int32",
 						},
@@ -3912,13 +3912,13 @@ func schema_pkg_apis_placement_v1_ClusterSelectorTerm(ref common.ReferenceCallba
 					},
 					"propertySelector": {
 						SchemaProps: spec.SchemaProps{
-							Description: "propertySelector is matched against status.properties and status.resourceUsage of the MemberCluster. Not allowed in preferred rules.",
+							Description: "propertySelector is matched against status.properties and status.resourceUsage of the MemberCluster. A property that the cluster does not report, or that is no quantity, does not match. Not allowed in preferred rules.",
 							Ref:         ref(placementv1.PropertySelector{}.OpenAPIModelName()),
 						},
 					},
 					"propertySorter": {
 						SchemaProps: spec.SchemaProps{
-							Description: "propertySorter scores clusters by a property, on the scale from the lowest to the highest value in the fleet. Not allowed in required rules.",
+							Description: "propertySorter scores clusters by a property, on the scale from the lowest to the highest value in the fleet. A cluster that does not report the property scores below the worst that does. Not allowed in required rules.",
 							Ref:         ref(placementv1.PropertySorter{}.OpenAPIModelName()),
 						},
 					},
@@ -5413,7 +5413,7 @@ func schema_pkg_apis_placement_v1_PlacementPolicy(ref common.ReferenceCallback) 
 							},
 						},
 						SchemaProps: spec.SchemaProps{
-							Description: "topologySpreadConstraints spread the picked clusters over the values of cluster labels. Only for PickN.",
+							Description: "topologySpreadConstraints spread the picked clusters over the values of cluster labels, at most 20. They rank clusters before the affinity does. Only for PickN.",
 							Type:        []string{"array"},
 							Items: &spec.SchemaOrArray{
 								Schema: &spec.Schema{
@@ -5923,7 +5923,7 @@ func schema_pkg_apis_placement_v1_PropertySelectorRequirement(ref common.Referen
 							},
 						},
 						SchemaProps: spec.SchemaProps{
-							Description: "values is a list of exactly one quantity to compare the property with, such as 10 or 4Gi.",
+							Description: "values is a list of exactly one quantity to compare the property with, such as 10 or 4Gi. At most 64 bytes, with an exponent of at most two digits.",
 							Type:        []string{"array"},
 							Items: &spec.SchemaOrArray{
 								Schema: &spec.Schema{
@@ -7371,7 +7371,7 @@ func schema_pkg_apis_placement_v1_SchedulingPolicySnapshotStatus(ref common.Refe
 							},
 						},
 						SchemaProps: spec.SchemaProps{
-							Description: "targetClusters are the decisions on clusters: first all clusters that were picked, then up to 20 others, at most 1000 in all.",
+							Description: "targetClusters are the decisions on clusters: first all clusters that were picked, by name, then up to 20 others, those with the highest scores first, at most 1000 in all.",
 							Type:        []string{"array"},
 							Items: &spec.SchemaOrArray{
 								Schema: &spec.Schema{
@@ -8035,7 +8035,7 @@ func schema_pkg_apis_placement_v1_TopologySpreadConstraint(ref common.ReferenceC
 				Properties: map[string]spec.Schema{
 					"maxSkew": {
 						SchemaProps: spec.SchemaProps{
-							Description: "maxSkew is the largest allowed difference between the numbers of clusters of two label values, 1 or more. It defaults to 1.",
+							Description: "maxSkew is the largest allowed difference between the numbers of clusters of two label values, 1 or more. It defaults to 1. Values count that a picked cluster has, or one that can be picked. A difference that is larger already does not keep a cluster out that does not increase it.",
 							Default:     1,
 							Type:        []string{"integer"},
 							Format:      "int32",
@@ -8043,7 +8043,7 @@ func schema_pkg_apis_placement_v1_TopologySpreadConstraint(ref common.ReferenceC
 					},
 					"topologyKey": {
 						SchemaProps: spec.SchemaProps{
-							Description: "topologyKey is the label of the MemberCluster whose values are the domains to spread over.",
+							Description: "topologyKey is the label of the MemberCluster whose values are the domains to spread over. DoNotSchedule keeps out a cluster without the label; ScheduleAnyway does not rank it.",
 							Default:     "",
 							Type:        []string{"string"},
 							Format:      "",
@@ -9782,7 +9782,7 @@ func schema_pkg_apis_placement_v1beta1_ClusterAffinity(ref common.ReferenceCallb
 							},
 						},
 						SchemaProps: spec.SchemaProps{
-							Description: "preferredDuringSchedulingIgnoredDuringExecution ranks the clusters that match the required terms. Only for PickN.",
+							Description: "preferredDuringSchedulingIgnoredDuringExecution ranks the clusters that match the required terms, by the sum of the weights of the terms that they match. At most 100. Only for PickN.",
 							Type:        []string{"array"},
 							Items: &spec.SchemaOrArray{
 								Schema: &spec.Schema{
@@ -11021,14 +11021,14 @@ func schema_pkg_apis_placement_v1beta1_ClusterScore(ref common.ReferenceCallback
 				Properties: map[string]spec.Schema{
 					"affinityScore": {
 						SchemaProps: spec.SchemaProps{
-							Description: "affinityScore is the sum of the weights of the preferred rules that the cluster matches.",
+							Description: "affinityScore is the sum of the weights of the preferred rules that the cluster matches, as of the last decision.",
 							Type:        []string{"integer"},
 							Format:      "int32",
 						},
 					},
 					"priorityScore": {
 						SchemaProps: spec.SchemaProps{
-							Description: "priorityScore is the score of how evenly picking the cluster spreads the placement.",
+							Description: "priorityScore is how much more evenly the placement is spread with the cluster, as of when it was picked: the sum over all constraints of the decrease of the skew. A ScheduleAnyway constraint that it violates counts -1000.",
 							Type:        []string{"integer"},
 							Format:      "int32",
 						},
@@ -11088,13 +11088,13 @@ func schema_pkg_apis_placement_v1beta1_ClusterSelectorTerm(ref common.ReferenceC
 					},
 					"propertySelector": {
 						SchemaProps: spec.SchemaProps{
-							Description: "propertySelector is matched against status.properties and status.resourceUsage of the MemberCluster. Not allowed in preferred rules.",
+							Description: "propertySelector is matched against status.properties and status.resourceUsage of the MemberCluster. A property that the cluster does not report, or that is no quantity, does not match. Not allowed in preferred rules.",
 							Ref:         ref(placementv1beta1.PropertySelector{}.OpenAPIModelName()),
 						},
 					},
 					"propertySorter": {
 						SchemaProps: spec.SchemaProps{
-							Description: "propertySorter scores clusters by a property, on the scale from the lowest to the highest value in the fleet. Not allowed in required rules.",
+							Description: "propertySorter scores clusters by a property, on the scale from the lowest to the highest value in the fleet. A cluster that does not report the property scores below the worst that does. Not allowed in required rules.",
 							Ref:         ref(placementv1beta1.PropertySorter{}.OpenAPIModelName()),
 						},
 					},
@@ -12589,7 +12589,7 @@ func schema_pkg_apis_placement_v1beta1_PlacementPolicy(ref common.ReferenceCallb
 							},
 						},
 						SchemaProps: spec.SchemaProps{
-							Description: "topologySpreadConstraints spread the picked clusters over the values of cluster labels. Only for PickN.",
+							Description: "topologySpreadConstraints spread the picked clusters over the values of cluster labels, at most 20. They rank clusters before the affinity does. Only for PickN.",
 							Type:        []string{"array"},
 							Items: &spec.SchemaOrArray{
 								Schema: &spec.Schema{
@@ -13099,7 +13099,7 @@ func schema_pkg_apis_placement_v1beta1_PropertySelectorRequirement(ref common.Re
 							},
 						},
 						SchemaProps: spec.SchemaProps{
-							Description: "values is a list of exactly one quantity to compare the property with, such as 10 or 4Gi.",
+							Description: "values is a list of exactly one quantity to compare the property with, such as 10 or 4Gi. At most 64 bytes, with an exponent of at most two digits.",
 							Type:        []string{"array"},
 							Items: &spec.SchemaOrArray{
 								Schema: &spec.Schema{
@@ -14547,7 +14547,7 @@ func schema_pkg_apis_placement_v1beta1_SchedulingPolicySnapshotStatus(ref common
 							},
 						},
 						SchemaProps: spec.SchemaProps{
-							Description: "targetClusters are the decisions on clusters: first all clusters that were picked, then up to 20 others, at most 1000 in all.",
+							Description: "targetClusters are the decisions on clusters: first all clusters that were picked, by name, then up to 20 others, those with the highest scores first, at most 1000 in all.",
 							Type:        []string{"array"},
 							Items: &spec.SchemaOrArray{
 								Schema: &spec.Schema{
@@ -15211,7 +15211,7 @@ func schema_pkg_apis_placement_v1beta1_TopologySpreadConstraint(ref common.Refer
 				Properties: map[string]spec.Schema{
 					"maxSkew": {
 						SchemaProps: spec.SchemaProps{
-							Description: "maxSkew is the largest allowed difference between the numbers of clusters of two label values, 1 or more. It defaults to 1.",
+							Description: "maxSkew is the largest allowed difference between the numbers of clusters of two label values, 1 or more. It defaults to 1. Values count that a picked cluster has, or one that can be picked. A difference that is larger already does not keep a cluster out that does not increase it.",
 							Default:     1,
 							Type:        []string{"integer"},
 							Format:      "int32",
@@ -15219,7 +15219,7 @@ func schema_pkg_apis_placement_v1beta1_TopologySpreadConstraint(ref common.Refer
 					},
 					"topologyKey": {
 						SchemaProps: spec.SchemaProps{
-							Description: "topologyKey is the label of the MemberCluster whose values are the domains to spread over.",
+							Description: "topologyKey is the label of the MemberCluster whose values are the domains to spread over. DoNotSchedule keeps out a cluster without the label; ScheduleAnyway does not rank it.",
 							Default:     "",
 							Type:        []string{"string"},
 							Format:      "",

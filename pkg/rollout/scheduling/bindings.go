@@ -53,14 +53,15 @@ func schedule(binding v1beta1.BindingObject, policySnapshot string, decision v1b
 	spec.ClusterDecision = decision
 }
 
-// isScheduled says that schedule would change nothing. It spares a large fleet the copies.
+// isScheduled reports whether a binding says already that its cluster is picked. The score and the reason in it stay those of the day when the cluster
+// was picked: each write of the spec has what is rolled out be reported anew. Those of today are in the status of the policy snapshot.
 func isScheduled(binding v1beta1.BindingObject, policySnapshot string, decision v1beta1.ClusterDecision) bool {
 	spec := binding.BindingSpec()
 	return spec.State != v1beta1.BindingStateUnscheduled && spec.SchedulingPolicySnapshotName == policySnapshot &&
-		apiequality.Semantic.DeepEqual(spec.ClusterDecision, decision)
+		spec.ClusterDecision.ClusterName == decision.ClusterName && spec.ClusterDecision.Selected == decision.Selected
 }
 
-// unschedule marks the binding of a cluster that is no longer picked. What the cluster has is taken away by whoever rolls out.
+// unschedule marks the binding of a cluster that is no longer picked, and nothing more: what the cluster has is taken away by whoever rolls out.
 func unschedule(binding v1beta1.BindingObject, policySnapshot string) {
 	spec := binding.BindingSpec()
 	if spec.State != v1beta1.BindingStateUnscheduled {
@@ -78,6 +79,8 @@ func unschedule(binding v1beta1.BindingObject, policySnapshot string) {
 // plan is what must be written so that the bindings say what was decided.
 type plan struct {
 	create, update, remove []v1beta1.BindingObject
+	// unschedule are those of update that have the cluster let go of.
+	unschedule []v1beta1.BindingObject
 	// release are bindings being deleted that wait for the scheduler to let go.
 	release []v1beta1.BindingObject
 	// waiting says that a picked cluster gets its binding only once an old one is gone, whose end will be an event.
@@ -118,6 +121,9 @@ func planBindings(bindings fleet.Kind[v1beta1.BindingObject], placement v1beta1.
 			continue
 		default:
 			unschedule(changed, policySnapshot)
+			if binding.BindingSpec().State != v1beta1.BindingStateUnscheduled {
+				p.unschedule = append(p.unschedule, changed)
+			}
 		}
 		if !apiequality.Semantic.DeepEqual(binding, changed) {
 			p.update = append(p.update, changed)

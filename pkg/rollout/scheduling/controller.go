@@ -6,6 +6,7 @@ package scheduling
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strconv"
 	"time"
 
@@ -15,13 +16,15 @@ import (
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/labels"
+	"k8s.io/apimachinery/pkg/util/sets"
 	"k8s.io/client-go/tools/record"
 	"k8s.io/klog/v2"
 	"k8s.io/utils/clock"
 
-	clusterv1beta1 "github.com/stagegate/stagegate/pkg/apis/cluster/v1beta1"
 	"github.com/stagegate/stagegate/pkg/apis/placement/v1beta1"
 	"github.com/stagegate/stagegate/pkg/apis/wellknown"
+	"github.com/stagegate/stagegate/pkg/apis/wording"
+	"github.com/stagegate/stagegate/pkg/rollout/internal/consistency"
 	"github.com/stagegate/stagegate/pkg/rollout/internal/fleet"
 	"github.com/stagegate/stagegate/pkg/rollout/internal/reconcile"
 	bindingrules "github.com/stagegate/stagegate/pkg/rules/binding"
@@ -40,6 +43,9 @@ const (
 	together = 100 * time.Millisecond
 )
 
+// maxValueShown is how much of an annotation a message shows.
+const maxValueShown = 64
+
 // Reasons of the Scheduled condition of a policy snapshot.
 const (
 	reasonFulfilled   = "SchedulingPolicyFulfilled"
@@ -52,6 +58,8 @@ type Controller struct {
 	recorder record.EventRecorder
 	clock    clock.PassiveClock
 	queue    *reconcile.Queue
+	// written are the bindings of a placement that the cache has yet to get.
+	written consistency.Store
 }
 
 // New makes the controller for one term of leadership.
@@ -70,49 +78,10 @@ func New(f *fleet.Fleet, recorder record.EventRecorder, c clock.WithTicker) *Con
 // Run schedules until the context ends.
 func (c *Controller) Run(ctx context.Context) error { return c.queue.Run(ctx) }
 
-// bindingChanged lets the scheduler sleep through the changes that rolling out makes to a binding.
-func bindingChanged(oldObj, newObj any) []reconcile.Key {
-	before, wasThere := oldObj.(v1beta1.BindingObject)
-	after, isThere := newObj.(v1beta1.BindingObject)
-	if wasThere && isThere && before.GetDeletionTimestamp().IsZero() == after.GetDeletionTimestamp().IsZero() &&
-		before.BindingSpec().SchedulingPolicySnapshotName == after.BindingSpec().SchedulingPolicySnapshotName &&
-		before.BindingSpec().State == after.BindingSpec().State {
-		return nil
-	}
-	return reconcile.ByLabel(wellknown.ParentPlacementLabel)(oldObj, newObj)
-}
-
-// memberChanged has every placement scheduled anew when a cluster changes in a way that a policy can see.
-func (c *Controller) memberChanged(oldObj, newObj any) []reconcile.Key {
-	before, wasThere := oldObj.(*clusterv1beta1.MemberCluster)
-	after, isThere := newObj.(*clusterv1beta1.MemberCluster)
-	if wasThere && isThere && sameForScheduling(before, after) {
-		return nil
-	}
-	var keys []reconcile.Key
-	for _, placement := range c.fleet.Placements.All() {
-		keys = append(keys, reconcile.KeyOf(placement))
-	}
-	return keys
-}
-
-func sameForScheduling(a, b *clusterv1beta1.MemberCluster) bool {
-	return a.DeletionTimestamp.IsZero() == b.DeletionTimestamp.IsZero() &&
-		apiequality.Semantic.DeepEqual(a.Labels, b.Labels) &&
-		apiequality.Semantic.DeepEqual(a.Spec.Taints, b.Spec.Taints) &&
-		apiequality.Semantic.DeepEqual(a.Status.Properties, b.Status.Properties) &&
-		apiequality.Semantic.DeepEqual(a.Status.ResourceUsage, b.Status.ResourceUsage) &&
-		sameCondition(a, b, clusterv1beta1.ConditionTypeMemberClusterJoined) &&
-		sameCondition(a, b, clusterv1beta1.ConditionTypeMemberClusterHealthy)
-}
-
-func sameCondition(a, b *clusterv1beta1.MemberCluster, conditionType string) bool {
-	return meta.IsStatusConditionTrue(a.Status.Conditions, conditionType) == meta.IsStatusConditionTrue(b.Status.Conditions, conditionType)
-}
-
 func (c *Controller) reconcile(ctx context.Context, key reconcile.Key) (time.Duration, error) {
 	placement, err := c.fleet.Placements.Get(key)
 	if apierrors.IsNotFound(err) {
+		c.written.Forget(key)
 		return 0, nil
 	}
 	if err != nil {
@@ -145,28 +114,93 @@ func (c *Controller) latestPolicy(placement v1beta1.PlacementObject) v1beta1.Pol
 }
 
 func (c *Controller) schedule(ctx context.Context, placement v1beta1.PlacementObject, snapshot v1beta1.PolicySnapshotObject) error {
+	key := reconcile.KeyOf(placement)
+	if !c.written.Ready(key) {
+		// What is picked already is counted on bindings that the cache has yet to get.
+		return nil
+	}
 	clusters, err := c.fleet.MemberClusters.Lister().List(labels.Everything())
 	if err != nil {
 		return fmt.Errorf("listing member clusters: %w", err)
 	}
-	existing := c.fleet.Bindings.ByIndex(fleet.ByPlacement, reconcile.KeyOf(placement))
-	held := map[string]bool{}
-	for _, binding := range existing {
-		spec := binding.BindingSpec()
-		if bindingrules.IsPicked(binding) && spec.SchedulingPolicySnapshotName == snapshot.GetName() {
-			held[spec.TargetCluster] = true
-		}
-	}
-	result, err := decide(snapshot.PolicySnapshotSpec().Policy, clusters, held, c.clock.Now())
+	number, err := numberOfClusters(snapshot)
 	if err != nil {
-		return fmt.Errorf("placement %s: %w", reconcile.KeyOf(placement), err)
+		// Which clusters are too many is not known, so that all stay.
+		return c.reportUnreadable(ctx, placement, snapshot, err)
 	}
+	existing := c.fleet.Bindings.ByIndex(fleet.ByPlacement, key)
+	result := decide(request{
+		policy: snapshot.PolicySnapshotSpec().Policy, number: number, namespace: key.Namespace, clusters: clusters,
+		placed: places(existing, c.sameChoice(placement, snapshot)), now: c.clock.Now(),
+	})
 	p := planBindings(c.fleet.Bindings, placement, existing, snapshot.GetName(), result.selected)
+	if err := c.confirm(ctx, placement, snapshot, clusters, p.unschedule); err != nil {
+		return err
+	}
 	// Bindings come before the status: who reads that scheduling is done finds them all.
 	if err := c.write(ctx, placement, p); err != nil || p.waiting {
 		return err
 	}
 	return c.report(ctx, placement, snapshot, result)
+}
+
+// numberOfClusters returns how many clusters a policy snapshot of PickN picks.
+func numberOfClusters(snapshot v1beta1.PolicySnapshotObject) (int, error) {
+	if placementType(snapshot.PolicySnapshotSpec().Policy) != v1beta1.PickNPlacementType {
+		return 0, nil
+	}
+	value := snapshot.GetAnnotations()[wellknown.NumberOfClustersAnnotation]
+	number, err := strconv.ParseInt(value, 10, 32)
+	if err != nil || number < 0 {
+		return 0, fmt.Errorf("the annotation %s of policy snapshot %s is %q, which is no number of clusters: all clusters that are picked stay",
+			wellknown.NumberOfClustersAnnotation, snapshot.GetName(), wording.Shorten(value, maxValueShown))
+	}
+	return int(number), nil
+}
+
+// sameChoice returns the policy snapshots of a placement that choose as the given one does: tolerations only let more clusters in, so that adding one
+// moves nothing.
+func (c *Controller) sameChoice(placement v1beta1.PlacementObject, snapshot v1beta1.PolicySnapshotObject) sets.Set[string] {
+	same := sets.New(snapshot.GetName())
+	for _, other := range c.fleet.PolicySnapshots.ByIndex(fleet.ByPlacement, reconcile.KeyOf(placement)) {
+		if choosesAlike(other.PolicySnapshotSpec().Policy, snapshot.PolicySnapshotSpec().Policy) {
+			same.Insert(other.GetName())
+		}
+	}
+	return same
+}
+
+func choosesAlike(a, b *v1beta1.PlacementPolicy) bool {
+	if a == nil || b == nil {
+		return a == b
+	}
+	x, y := *a, *b
+	x.Tolerations, y.Tolerations = nil, nil
+	return apiequality.Semantic.DeepEqual(x, y)
+}
+
+// places tells what each cluster has of a placement.
+func places(bindings []v1beta1.BindingObject, current sets.Set[string]) map[string]place {
+	placed := make(map[string]place, len(bindings))
+	for _, binding := range bindings {
+		if !binding.GetDeletionTimestamp().IsZero() {
+			continue
+		}
+		spec := binding.BindingSpec()
+		p := placed[spec.TargetCluster]
+		if bindingrules.IsPicked(binding) {
+			p.picked = true
+			if current.Has(spec.SchedulingPolicySnapshotName) {
+				p.current = true
+				if score := spec.ClusterDecision.ClusterScore; score != nil {
+					p.spread = score.TopologySpreadScore
+				}
+			}
+		}
+		p.rolledOut = p.rolledOut || !neverRolledOut(binding)
+		placed[spec.TargetCluster] = p
+	}
+	return placed
 }
 
 // write carries out a plan, all of it where it can, and joins the errors.
@@ -178,19 +212,24 @@ func (c *Controller) write(ctx context.Context, placement v1beta1.PlacementObjec
 	}
 	for _, binding := range p.remove {
 		steps = append(steps, func() error {
-			return client.Delete(ctx, binding.GetName(), metav1.DeleteOptions{Preconditions: &metav1.Preconditions{UID: new(binding.GetUID())}})
+			return reconcile.IgnoreNotFound(client.Delete(ctx, binding.GetName(), metav1.DeleteOptions{Preconditions: preconditions(binding)}))
 		})
 	}
 	for _, binding := range p.update {
 		steps = append(steps, func() error {
-			_, err := client.Update(ctx, binding, metav1.UpdateOptions{})
+			updated, err := client.Update(ctx, binding, metav1.UpdateOptions{})
+			if err == nil {
+				c.wrote(placement, updated)
+			}
 			return err
 		})
 	}
 	for _, binding := range p.create {
 		steps = append(steps, func() error {
-			_, err := client.Create(ctx, binding, metav1.CreateOptions{})
+			created, err := client.Create(ctx, binding, metav1.CreateOptions{})
 			switch {
+			case err == nil:
+				c.wrote(placement, created)
 			case apierrors.IsAlreadyExists(err):
 				// It is ours, and on its way to the cache.
 				return nil
@@ -207,30 +246,51 @@ func (c *Controller) write(ctx context.Context, placement v1beta1.PlacementObjec
 	return err
 }
 
+// preconditions of a deletion: the binding is as it was when it was looked at. A run may have moved its cluster since.
+func preconditions(binding v1beta1.BindingObject) *metav1.Preconditions {
+	return &metav1.Preconditions{UID: new(binding.GetUID()), ResourceVersion: new(binding.GetResourceVersion())}
+}
+
+func (c *Controller) wrote(placement v1beta1.PlacementObject, binding v1beta1.BindingObject) {
+	c.written.Wrote(reconcile.KeyOf(placement), c.fleet.Bindings.Cache(binding.GetNamespace()), binding)
+}
+
 func (c *Controller) report(ctx context.Context, placement v1beta1.PlacementObject, snapshot v1beta1.PolicySnapshotObject, result outcome) error {
-	reported := fleet.Copy(snapshot)
-	status := reported.PolicySnapshotStatus()
-	status.ObservedCRPGeneration = placement.GetGeneration()
-	status.ClusterDecisions = result.decisions()
-	status.SelectedClusters = int32(len(result.selected))
 	condition := metav1.Condition{
-		Type:               v1beta1.PolicySnapshotScheduled,
-		Status:             metav1.ConditionTrue,
-		Reason:             reasonFulfilled,
-		Message:            fmt.Sprintf("found all cluster needed as specified by the scheduling policy, found %d cluster(s)", len(result.selected)),
-		ObservedGeneration: snapshot.GetGeneration(),
+		Status:  metav1.ConditionTrue,
+		Reason:  reasonFulfilled,
+		Message: fmt.Sprintf("found all cluster needed as specified by the scheduling policy, found %d cluster(s)", len(result.selected)),
 	}
 	if !result.fulfilled {
 		condition.Status, condition.Reason = metav1.ConditionFalse, reasonUnfulfilled
 		condition.Message = fmt.Sprintf("could not find all clusters needed as specified by the scheduling policy, found %d cluster(s) instead", len(result.selected))
-		if result.message != "" {
-			condition.Message = result.message
-		}
 	}
-	if nobody := result.nobody(snapshot.PolicySnapshotSpec().Policy); nobody != "" && result.message == "" {
+	if nobody := result.nobody(snapshot.PolicySnapshotSpec().Policy); nobody != "" {
 		condition.Message += "; " + nobody
 	}
+	return c.writeStatus(ctx, placement, snapshot, condition, func(status *v1beta1.SchedulingPolicySnapshotStatus) {
+		status.ObservedCRPGeneration = placement.GetGeneration()
+		status.SelectedClusters = int32(len(result.selected))
+		if decisions := result.decisions(); !sameDecisions(status.ClusterDecisions, decisions) {
+			status.ClusterDecisions = decisions
+		}
+	})
+}
+
+// reportUnreadable tells why nothing is decided. The decisions that there are stay.
+func (c *Controller) reportUnreadable(ctx context.Context, placement v1beta1.PlacementObject, snapshot v1beta1.PolicySnapshotObject, why error) error {
+	condition := metav1.Condition{Status: metav1.ConditionFalse, Reason: reasonUnfulfilled, Message: why.Error()}
+	return c.writeStatus(ctx, placement, snapshot, condition, func(status *v1beta1.SchedulingPolicySnapshotStatus) {
+		status.ObservedCRPGeneration = placement.GetGeneration()
+	})
+}
+
+func (c *Controller) writeStatus(ctx context.Context, placement v1beta1.PlacementObject, snapshot v1beta1.PolicySnapshotObject, condition metav1.Condition, change func(*v1beta1.SchedulingPolicySnapshotStatus)) error {
+	condition.Type, condition.ObservedGeneration = v1beta1.PolicySnapshotScheduled, snapshot.GetGeneration()
 	condition.LastTransitionTime = metav1.NewTime(c.clock.Now())
+	reported := fleet.Copy(snapshot)
+	status := reported.PolicySnapshotStatus()
+	change(status)
 	if meta.SetStatusCondition(&status.Conditions, condition); apiequality.Semantic.DeepEqual(snapshot, reported) {
 		return nil
 	}
@@ -241,6 +301,14 @@ func (c *Controller) report(ctx context.Context, placement v1beta1.PlacementObje
 		c.recorder.Event(placement, corev1.EventTypeWarning, reasonUnfulfilled, condition.Message)
 	}
 	return nil
+}
+
+// sameDecisions reports whether decisions differ at most in times that pass by themselves: they are worth no write.
+func sameDecisions(a, b []v1beta1.ClusterDecision) bool {
+	return slices.EqualFunc(a, b, func(a, b v1beta1.ClusterDecision) bool {
+		a.Reason, b.Reason = withoutTime(a.Reason), withoutTime(b.Reason)
+		return apiequality.Semantic.DeepEqual(a, b)
+	})
 }
 
 // cleanUp deletes the bindings of a placement that is being deleted, and lets it go when they are gone.

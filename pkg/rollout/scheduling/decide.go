@@ -20,35 +20,57 @@ const (
 	maxUnselected = 20
 )
 
+// request is all that a decision depends on.
+type request struct {
+	policy *v1beta1.PlacementPolicy
+	// number is how many clusters PickN picks.
+	number int
+	// namespace of the placement, empty for a cluster-scoped one.
+	namespace string
+	// clusters of the fleet, in any order.
+	clusters []*clusterv1beta1.MemberCluster
+	// placed are the clusters with a binding that is not being deleted.
+	placed map[string]place
+	now    time.Time
+}
+
+// place is what a cluster has of a placement.
+type place struct {
+	// current is a cluster that is picked by what the policy chooses by now. It keeps its place whatever was edited since: scheduling rules are
+	// looked at when a cluster is scheduled.
+	current bool
+	// picked is a cluster that is picked, if only by what the policy chose by before.
+	picked bool
+	// rolledOut is a cluster that may have resources of the placement.
+	rolledOut bool
+	// spread is how evenly the cluster spread the placement when it was picked, nil where that is not known.
+	spread *int32
+}
+
 // outcome is what a policy comes to on the fleet as it is.
 type outcome struct {
-	// selected and unselected are sorted by cluster.
+	// selected are sorted by cluster; unselected begin with those that have a score, the highest first, and are sorted by cluster where
+	// they have none.
 	selected, unselected []v1beta1.ClusterDecision
 	// fulfilled reports whether the policy got all clusters it wants.
 	fulfilled bool
-	// message replaces the usual one of the Scheduled condition.
-	message string
 }
 
-// decide picks clusters. A cluster in held keeps its place whatever was edited since: scheduling rules are looked at when a cluster
-// is scheduled.
-func decide(policy *v1beta1.PlacementPolicy, clusters []*clusterv1beta1.MemberCluster, held map[string]bool, now time.Time) (outcome, error) {
-	var (
-		o   outcome
-		err error
-	)
-	switch placementType(policy) {
-	case v1beta1.PickAllPlacementType:
-		o, err = pickAll(policy, clusters, held, now)
+// decide picks clusters. The same request has the same answer, whatever the order of its lists.
+func decide(r request) outcome {
+	r.clusters = slices.Clone(r.clusters)
+	slices.SortFunc(r.clusters, func(a, b *clusterv1beta1.MemberCluster) int { return cmp.Compare(a.Name, b.Name) })
+	var o outcome
+	switch placementType(r.policy) {
 	case v1beta1.PickFixedPlacementType:
-		o = pickFixed(policy, clusters, held, now)
+		o = r.pickFixed()
+	case v1beta1.PickNPlacementType:
+		o = r.pickN()
 	default:
-		return outcome{message: fmt.Sprintf("placementType %s is not supported yet, use PickAll or PickFixed", placementType(policy))}, nil
+		o = r.pickAll()
 	}
-	byName := func(a, b v1beta1.ClusterDecision) int { return cmp.Compare(a.ClusterName, b.ClusterName) }
-	slices.SortFunc(o.selected, byName)
-	slices.SortFunc(o.unselected, byName)
-	return o, err
+	slices.SortFunc(o.selected, func(a, b v1beta1.ClusterDecision) int { return cmp.Compare(a.ClusterName, b.ClusterName) })
+	return o
 }
 
 func placementType(policy *v1beta1.PlacementPolicy) v1beta1.PlacementType {
@@ -58,53 +80,63 @@ func placementType(policy *v1beta1.PlacementPolicy) v1beta1.PlacementType {
 	return policy.PlacementType
 }
 
-func pickAll(policy *v1beta1.PlacementPolicy, clusters []*clusterv1beta1.MemberCluster, held map[string]bool, now time.Time) (outcome, error) {
+func (r request) pickAll() outcome {
 	o := outcome{fulfilled: true}
-	for _, cluster := range clusters {
-		if held[cluster.Name] && cluster.DeletionTimestamp.IsZero() {
+	filter := clusterfilter.New(r.policy)
+	for _, cluster := range r.clusters {
+		p := r.placed[cluster.Name]
+		if p.current && cluster.DeletionTimestamp.IsZero() {
 			o.selected = append(o.selected, picked(cluster.Name))
 			continue
 		}
-		why := ineligible(cluster, now)
-		if why == "" {
-			var err error
-			if why, err = clusterfilter.Rejected(cluster, policy); err != nil {
-				return outcome{}, err
-			}
-		}
-		if why == "" {
-			o.selected = append(o.selected, picked(cluster.Name))
-		} else {
+		if why := r.rejected(filter, cluster, p.picked || p.rolledOut); why != "" {
 			o.unselected = append(o.unselected, left(cluster.Name, unschedulable+why))
+		} else {
+			o.selected = append(o.selected, picked(cluster.Name))
 		}
 	}
-	return o, nil
+	return o
 }
 
-func pickFixed(policy *v1beta1.PlacementPolicy, clusters []*clusterv1beta1.MemberCluster, held map[string]bool, now time.Time) outcome {
-	known := make(map[string]*clusterv1beta1.MemberCluster, len(clusters))
-	for _, cluster := range clusters {
+func (r request) pickFixed() outcome {
+	known := make(map[string]*clusterv1beta1.MemberCluster, len(r.clusters))
+	for _, cluster := range r.clusters {
 		known[cluster.Name] = cluster
 	}
 	o := outcome{fulfilled: true}
-	for _, name := range policy.ClusterNames {
+	for _, name := range r.policy.ClusterNames {
 		cluster, found := known[name]
 		if !found {
 			o.unselected = append(o.unselected, left(name, fmt.Sprintf("Specified cluster %q is not found", name)))
 			continue
 		}
-		if held[name] && cluster.DeletionTimestamp.IsZero() {
-			o.selected = append(o.selected, picked(name))
-			continue
-		}
-		if why := ineligible(cluster, now); why != "" {
+		p := r.placed[name]
+		if why := ineligible(cluster, r.now, p.picked || p.rolledOut); why != "" {
 			o.unselected = append(o.unselected, left(name, fmt.Sprintf("Cluster %q is not eligible for resource placement yet: %s", name, why)))
 			continue
 		}
 		o.selected = append(o.selected, picked(name))
 	}
+	slices.SortFunc(o.unselected, func(a, b v1beta1.ClusterDecision) int { return cmp.Compare(a.ClusterName, b.ClusterName) })
 	o.fulfilled = len(o.unselected) == 0
 	return o
+}
+
+// rejected returns why a cluster that is not picked already is not to be, empty where nothing is against it. A cluster that holds the placement
+// is judged by the policy alone: it is neither let go because it is ill, nor because it does not report its namespaces.
+func (r request) rejected(filter *clusterfilter.Filter, cluster *clusterv1beta1.MemberCluster, holds bool) string {
+	if why := filter.Unmatched(cluster); why != "" {
+		return why
+	}
+	if why := ineligible(cluster, r.now, holds); why != "" {
+		return why
+	}
+	if !holds {
+		if why := withoutNamespace(cluster, r.namespace); why != "" {
+			return why
+		}
+	}
+	return filter.Untolerated(cluster)
 }
 
 func picked(cluster string) v1beta1.ClusterDecision {

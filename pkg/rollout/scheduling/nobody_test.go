@@ -35,15 +35,17 @@ func TestAPolicyThatPicksNobodySaysWhy(t *testing.T) {
 			nil, []*clusterv1beta1.MemberCluster{member("a", unhealthyFor(time.Hour))},
 			"no cluster is picked: a: cluster is not connected to the fleet: unhealthy for a prolonged period of time",
 		},
-		"no name":         {fixed(), []*clusterv1beta1.MemberCluster{member("a")}, "no cluster is picked: spec.policy.clusterNames names none"},
-		"unknown names":   {fixed("z"), []*clusterv1beta1.MemberCluster{member("a")}, `no cluster is picked: Specified cluster "z" is not found`},
+		"no name":        {fixed(), []*clusterv1beta1.MemberCluster{member("a")}, "no cluster is picked: spec.policy.clusterNames names none"},
+		"unknown names":  {fixed("z"), []*clusterv1beta1.MemberCluster{member("a")}, `no cluster is picked: Specified cluster "z" is not found`},
+		"none is wanted": {&v1beta1.PlacementPolicy{PlacementType: v1beta1.PickNPlacementType}, []*clusterv1beta1.MemberCluster{member("a")}, "no cluster is picked: spec.policy.numberOfClusters is 0"},
+		"a fleet that is silent": {
+			nil, []*clusterv1beta1.MemberCluster{member("a", silentFor(time.Hour))},
+			"no cluster is picked: a: cluster is not connected to the fleet: no recent heartbeat signals",
+		},
 		"one that is not": {fixed("a", "z"), []*clusterv1beta1.MemberCluster{member("a")}, ""},
 	} {
 		t.Run(name, func(t *testing.T) {
-			o, err := decide(tc.policy, tc.clusters, nil, now)
-			if err != nil {
-				t.Fatal(err)
-			}
+			o := decide(request{policy: tc.policy, clusters: tc.clusters, now: now})
 			if got := o.nobody(tc.policy); got != tc.want {
 				t.Errorf("got %q, want %q", got, tc.want)
 			}

@@ -32,8 +32,12 @@ func member(name string, change ...func(*clusterv1beta1.MemberCluster)) *cluster
 	m := &clusterv1beta1.MemberCluster{
 		ObjectMeta: metav1.ObjectMeta{Name: name, Labels: map[string]string{"environment": "canary"}},
 		Status: clusterv1beta1.MemberClusterStatus{
-			Conditions: []metav1.Condition{{Type: clusterv1beta1.ConditionTypeMemberClusterJoined, Status: metav1.ConditionTrue}},
-			Properties: map[clusterv1beta1.PropertyName]clusterv1beta1.PropertyValue{"kubernetes-fleet.io/node-count": {Value: "3"}},
+			Conditions: []metav1.Condition{
+				{Type: clusterv1beta1.ConditionTypeMemberClusterJoined, Status: metav1.ConditionTrue},
+				{Type: clusterv1beta1.ConditionTypeMemberClusterHealthy, Status: metav1.ConditionTrue},
+			},
+			AgentStatus: []clusterv1beta1.AgentStatus{{Type: clusterv1beta1.MemberAgent, LastReceivedHeartbeat: metav1.NewTime(now)}},
+			Properties:  map[clusterv1beta1.PropertyName]clusterv1beta1.PropertyValue{"kubernetes-fleet.io/node-count": {Value: "3"}},
 		},
 	}
 	for _, f := range change {
@@ -42,23 +46,81 @@ func member(name string, change ...func(*clusterv1beta1.MemberCluster)) *cluster
 	return m
 }
 
-func leaving(m *clusterv1beta1.MemberCluster)   { m.DeletionTimestamp = &metav1.Time{Time: now} }
-func notJoined(m *clusterv1beta1.MemberCluster) { m.Status.Conditions = nil }
+func leaving(m *clusterv1beta1.MemberCluster) { m.DeletionTimestamp = &metav1.Time{Time: now} }
+func notJoined(m *clusterv1beta1.MemberCluster) {
+	meta.RemoveStatusCondition(&m.Status.Conditions, clusterv1beta1.ConditionTypeMemberClusterJoined)
+}
+func notOnline(m *clusterv1beta1.MemberCluster) { m.Status.AgentStatus = nil }
+func noHealth(m *clusterv1beta1.MemberCluster) {
+	meta.RemoveStatusCondition(&m.Status.Conditions, clusterv1beta1.ConditionTypeMemberClusterHealthy)
+}
+func silentFor(d time.Duration) func(*clusterv1beta1.MemberCluster) {
+	return func(m *clusterv1beta1.MemberCluster) {
+		m.Status.AgentStatus[0].LastReceivedHeartbeat = metav1.NewTime(now.Add(-d))
+	}
+}
+func namespaces(status metav1.ConditionStatus, names ...string) func(*clusterv1beta1.MemberCluster) {
+	return func(m *clusterv1beta1.MemberCluster) {
+		meta.SetStatusCondition(&m.Status.Conditions, metav1.Condition{Type: clusterv1beta1.ConditionTypeNamespaceCollectionSucceeded, Status: status})
+		for _, name := range names {
+			if m.Status.Namespaces == nil {
+				m.Status.Namespaces = map[string]string{}
+			}
+			m.Status.Namespaces[name] = ""
+		}
+	}
+}
+func slowHeart(m *clusterv1beta1.MemberCluster) { m.Spec.HeartbeatPeriodSeconds = 600 }
+func labeled(pairs ...string) func(*clusterv1beta1.MemberCluster) {
+	return func(m *clusterv1beta1.MemberCluster) {
+		m.Labels = map[string]string{}
+		for i := 0; i < len(pairs); i += 2 {
+			m.Labels[pairs[i]] = pairs[i+1]
+		}
+	}
+}
+func reporting(pairs ...string) func(*clusterv1beta1.MemberCluster) {
+	return func(m *clusterv1beta1.MemberCluster) {
+		m.Status.Properties = map[clusterv1beta1.PropertyName]clusterv1beta1.PropertyValue{}
+		for i := 0; i < len(pairs); i += 2 {
+			m.Status.Properties[clusterv1beta1.PropertyName(pairs[i])] = clusterv1beta1.PropertyValue{Value: pairs[i+1]}
+		}
+	}
+}
 func tainted(m *clusterv1beta1.MemberCluster) {
 	m.Spec.Taints = []clusterv1beta1.Taint{{Key: "k", Value: "v", Effect: clusterv1beta1.TaintEffect("NoSchedule")}}
 }
 func unhealthyFor(d time.Duration) func(*clusterv1beta1.MemberCluster) {
 	return func(m *clusterv1beta1.MemberCluster) {
-		m.Status.Conditions = append(m.Status.Conditions, metav1.Condition{
+		noHealth(m)
+		meta.SetStatusCondition(&m.Status.Conditions, metav1.Condition{
 			Type: clusterv1beta1.ConditionTypeMemberClusterHealthy, Status: metav1.ConditionFalse, LastTransitionTime: metav1.NewTime(now.Add(-d)),
 		})
 	}
 }
 
-func affinity(term v1beta1.ClusterSelectorTerm) *v1beta1.PlacementPolicy {
+func affinity(terms ...v1beta1.ClusterSelectorTerm) *v1beta1.PlacementPolicy {
 	return &v1beta1.PlacementPolicy{Affinity: &v1beta1.Affinity{ClusterAffinity: &v1beta1.ClusterAffinity{
-		RequiredDuringSchedulingIgnoredDuringExecution: &v1beta1.ClusterSelector{ClusterSelectorTerms: []v1beta1.ClusterSelectorTerm{term}},
+		RequiredDuringSchedulingIgnoredDuringExecution: &v1beta1.ClusterSelector{ClusterSelectorTerms: terms},
 	}}}
+}
+
+// held are clusters that the policy in force has picked, and that have the placement.
+func held(names ...string) map[string]place {
+	placed := map[string]place{}
+	for _, name := range names {
+		placed[name] = place{current: true, picked: true, rolledOut: true}
+	}
+	return placed
+}
+
+// obsolete are clusters that a policy before has picked, and that have the placement.
+func obsolete(names ...string) map[string]place {
+	placed := map[string]place{}
+	for _, name := range names {
+		placed[name] = place{picked: true, rolledOut: true}
+	}
+	return placed
 }
 
 func TestDecide(t *testing.T) {
@@ -73,18 +135,18 @@ func TestDecide(t *testing.T) {
 	tests := map[string]struct {
 		policy     *v1beta1.PlacementPolicy
 		clusters   []*clusterv1beta1.MemberCluster
-		held       map[string]bool
+		placed     map[string]place
+		namespace  string
 		selected   string
 		unselected string
 		unmet      bool
-		message    string
 	}{
 		"no policy picks every joined cluster, by name": {
 			clusters: []*clusterv1beta1.MemberCluster{member("b"), member("a"), member("c", notJoined)},
 			selected: "a b", unselected: "c: ClusterUnschedulable, cluster is not connected to the fleet: member agent not joined yet",
 		},
 		"a leaving cluster is not picked, not even one that was": {
-			clusters: []*clusterv1beta1.MemberCluster{member("a", leaving)}, held: map[string]bool{"a": true},
+			clusters: []*clusterv1beta1.MemberCluster{member("a", leaving)}, placed: held("a"),
 			unselected: "a: ClusterUnschedulable, cluster has left the fleet",
 		},
 		"a short illness does not matter": {
@@ -95,7 +157,59 @@ func TestDecide(t *testing.T) {
 			unselected: "a: ClusterUnschedulable, cluster is not connected to the fleet: unhealthy for a prolonged period of time (last transitioned 6.00 minutes ago)",
 		},
 		"a long illness does not move what is there": {
-			clusters: []*clusterv1beta1.MemberCluster{member("a", unhealthyFor(6*time.Minute))}, held: map[string]bool{"a": true}, selected: "a",
+			clusters: []*clusterv1beta1.MemberCluster{member("a", unhealthyFor(6*time.Minute))}, placed: held("a"), selected: "a",
+		},
+		"a cluster that the hub has never heard of": {
+			clusters:   []*clusterv1beta1.MemberCluster{member("a", notOnline, notJoined, noHealth)},
+			unselected: "a: ClusterUnschedulable, cluster is not connected to the fleet: member agent not online yet",
+		},
+		"a cluster that is silent": {
+			clusters:   []*clusterv1beta1.MemberCluster{member("a", silentFor(6*time.Minute))},
+			unselected: "a: ClusterUnschedulable, cluster is not connected to the fleet: no recent heartbeat signals (last received 6.00 minutes ago)",
+		},
+		"a short silence does not matter": {
+			clusters: []*clusterv1beta1.MemberCluster{member("a", silentFor(5*time.Minute))}, selected: "a",
+		},
+		"nor does a slow heart": {
+			clusters: []*clusterv1beta1.MemberCluster{member("a", slowHeart, silentFor(30*time.Minute))}, selected: "a",
+		},
+		"but a slow one stops as well": {
+			clusters:   []*clusterv1beta1.MemberCluster{member("a", slowHeart, silentFor(31*time.Minute))},
+			unselected: "a: ClusterUnschedulable, cluster is not connected to the fleet: no recent heartbeat signals (last received 31.00 minutes ago)",
+		},
+		"a silence does not move what is there, by whatever policy": {
+			clusters: []*clusterv1beta1.MemberCluster{member("a", silentFor(time.Hour)), member("b", silentFor(time.Hour), notJoined)},
+			placed:   all(held("a"), obsolete("b")), selected: "a b",
+		},
+		"a cluster of unknown health": {
+			clusters:   []*clusterv1beta1.MemberCluster{member("a", noHealth)},
+			unselected: "a: ClusterUnschedulable, cluster is not connected to the fleet: health condition from member agent is not available",
+		},
+		"a namespace that all clusters with a report have": {
+			namespace: "team", clusters: []*clusterv1beta1.MemberCluster{member("a", namespaces(metav1.ConditionTrue, "team")), member("b")}, selected: "a b",
+		},
+		"a namespace that a cluster lacks": {
+			namespace: "team", clusters: []*clusterv1beta1.MemberCluster{member("a", namespaces(metav1.ConditionTrue, "other"))},
+			unselected: "a: ClusterUnschedulable, target namespace does not exist on cluster",
+		},
+		"a namespace matters to nothing cluster-scoped": {
+			clusters: []*clusterv1beta1.MemberCluster{member("a", namespaces(metav1.ConditionTrue, "other"))}, selected: "a",
+		},
+		"a namespace that a cut report has": {
+			namespace: "team", clusters: []*clusterv1beta1.MemberCluster{member("a", namespaces(metav1.ConditionFalse, "team"))}, selected: "a",
+		},
+		"a namespace that a cut report lacks may be there": {
+			namespace: "team", clusters: []*clusterv1beta1.MemberCluster{member("a", namespaces(metav1.ConditionFalse, "other"))},
+			unselected: "a: ClusterUnschedulable, cluster has no namespace information available",
+		},
+		"a report that failed": {
+			namespace: "team", clusters: []*clusterv1beta1.MemberCluster{member("a", namespaces(metav1.ConditionTrue))},
+			unselected: "a: ClusterUnschedulable, cluster has no namespace information available",
+		},
+		"a namespace that is gone, or no longer reported, moves nothing": {
+			namespace: "team", placed: all(held("a"), obsolete("b", "c")), selected: "a b c", clusters: []*clusterv1beta1.MemberCluster{
+				member("a", namespaces(metav1.ConditionTrue)), member("b", namespaces(metav1.ConditionTrue, "other")), member("c", namespaces(metav1.ConditionFalse, "other")),
+			},
 		},
 		"a taint keeps a placement off": {
 			clusters: []*clusterv1beta1.MemberCluster{member("a", tainted)}, unselected: "a: ClusterUnschedulable, taint {Key:k Value:v Effect:NoSchedule} cannot be tolerated",
@@ -124,6 +238,32 @@ func TestDecide(t *testing.T) {
 			policy: nodes(v1beta1.PropertySelectorGreaterThan, "3"), clusters: []*clusterv1beta1.MemberCluster{member("a")},
 			unselected: "a: ClusterUnschedulable, cluster does not match with any of the required cluster affinity terms",
 		},
+		"one of two terms is enough": {
+			policy:   affinity(v1beta1.ClusterSelectorTerm{LabelSelector: matching("environment", "prod")}, v1beta1.ClusterSelectorTerm{LabelSelector: matching("environment", "canary")}),
+			clusters: []*clusterv1beta1.MemberCluster{member("a")}, selected: "a",
+		},
+		"a property that is no quantity is named, and keeps no other cluster out": {
+			policy: nodes(v1beta1.PropertySelectorGreaterThan, "1"),
+			clusters: []*clusterv1beta1.MemberCluster{
+				member("a"), member("b", reporting("kubernetes-fleet.io/node-count", "many")), member("c", reporting("kubernetes-fleet.io/node-count", "1e999999999")),
+			},
+			selected: "a",
+			unselected: `b: ClusterUnschedulable, cluster does not match with any of the required cluster affinity terms: property kubernetes-fleet.io/node-count is "many", which is no quantity; ` +
+				`c: ClusterUnschedulable, cluster does not match with any of the required cluster affinity terms: property kubernetes-fleet.io/node-count is "1e999999999", which is no quantity`,
+		},
+		"PickFixed keeps a cluster whose list is edited while it is ill": {
+			policy: fixed("a", "b"), clusters: []*clusterv1beta1.MemberCluster{member("a", unhealthyFor(time.Hour), silentFor(time.Hour)), member("b")},
+			placed: obsolete("a"), selected: "a b",
+		},
+		"PickFixed keeps one that is listed again before a run has removed it": {
+			policy: fixed("a"), clusters: []*clusterv1beta1.MemberCluster{member("a", silentFor(time.Hour))}, placed: map[string]place{"a": {rolledOut: true}}, selected: "a",
+		},
+		"PickFixed shows a cluster that is ill and held as selected": {
+			policy: fixed("a"), clusters: []*clusterv1beta1.MemberCluster{member("a", unhealthyFor(time.Hour))}, placed: held("a"), selected: "a",
+		},
+		"PickFixed of none has none": {
+			policy: fixed(), clusters: []*clusterv1beta1.MemberCluster{member("a")}, placed: obsolete("a"),
+		},
 		"PickFixed takes named clusters whatever their taints": {
 			policy: fixed("a"), clusters: []*clusterv1beta1.MemberCluster{member("a", tainted), member("b")}, selected: "a",
 		},
@@ -134,17 +274,10 @@ func TestDecide(t *testing.T) {
 			policy: fixed("a"), clusters: []*clusterv1beta1.MemberCluster{member("a", notJoined)}, unmet: true,
 			unselected: `a: Cluster "a" is not eligible for resource placement yet: cluster is not connected to the fleet: member agent not joined yet`,
 		},
-		"PickN says that it is not there": {
-			policy: &v1beta1.PlacementPolicy{PlacementType: v1beta1.PickNPlacementType}, clusters: []*clusterv1beta1.MemberCluster{member("a")},
-			unmet: true, message: "placementType PickN is not supported yet, use PickAll or PickFixed",
-		},
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
-			got, err := decide(test.policy, test.clusters, test.held, now)
-			if err != nil {
-				t.Fatal(err)
-			}
+			got := decide(request{policy: test.policy, namespace: test.namespace, clusters: test.clusters, placed: test.placed, now: now})
 			var selected, unselected []string
 			for _, d := range got.selected {
 				selected = append(selected, d.ClusterName)
@@ -158,8 +291,8 @@ func TestDecide(t *testing.T) {
 			if s := strings.Join(unselected, "; "); s != test.unselected {
 				t.Errorf("unselected %q, want %q", s, test.unselected)
 			}
-			if got.fulfilled == test.unmet || got.message != test.message {
-				t.Errorf("fulfilled %v message %q, want %v %q", got.fulfilled, got.message, !test.unmet, test.message)
+			if got.fulfilled == test.unmet {
+				t.Errorf("fulfilled %v, want %v", got.fulfilled, !test.unmet)
 			}
 		})
 	}
@@ -167,7 +300,7 @@ func TestDecide(t *testing.T) {
 
 // world is a fake API with a controller whose caches hold what the API had when the last step began.
 type world struct {
-	t          *testing.T
+	t          testing.TB
 	ctx        context.Context
 	client     *fake.Clientset
 	fleet      *fleet.Fleet
@@ -175,7 +308,7 @@ type world struct {
 	key        reconcile.Key
 }
 
-func newWorld(t *testing.T, namespace string, objects ...runtime.Object) *world {
+func newWorld(t testing.TB, namespace string, objects ...runtime.Object) *world {
 	_, ctx := ktesting.NewTestContext(t)
 	w := &world{t: t, ctx: ctx, client: fake.NewSimpleClientset(objects...), key: reconcile.Key{Namespace: namespace, Name: "app"}}
 	w.refresh()

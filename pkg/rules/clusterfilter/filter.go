@@ -5,6 +5,8 @@ package clusterfilter
 
 import (
 	"fmt"
+	"maps"
+	"slices"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/labels"
@@ -13,66 +15,133 @@ import (
 	"github.com/stagegate/stagegate/pkg/apis/placement/v1beta1"
 )
 
-// Rejected returns why a policy, nil for PickAll without a word more, keeps a cluster out that could be given something; empty where it
-// does not. The error is a policy, or a property of the cluster, that cannot be read.
-func Rejected(cluster *clusterv1beta1.MemberCluster, policy *v1beta1.PlacementPolicy) (string, error) {
+// Filter is what a policy requires of a cluster, read once to be asked of many clusters.
+type Filter struct {
+	// terms are those of which a cluster must match one, where there are any.
+	terms       []term
+	tolerations []v1beta1.Toleration
+}
+
+// term is a required term, all of which a cluster must meet. What cannot be read no cluster meets.
+type term struct {
+	labels       labels.Selector
+	requirements []requirement
+}
+
+// New reads a policy, nil for PickAll without a word more.
+func New(policy *v1beta1.PlacementPolicy) *Filter {
+	filter := &Filter{}
 	if policy == nil {
-		return untolerated(cluster, nil), nil
+		return filter
 	}
-	matches, err := matchesAffinity(cluster, policy.Affinity)
+	filter.tolerations = policy.Tolerations
+	for _, t := range requiredTerms(policy) {
+		read := term{labels: Labels(t.LabelSelector)}
+		if t.PropertySelector != nil {
+			for _, r := range t.PropertySelector.MatchExpressions {
+				read.requirements = append(read.requirements, newRequirement(r))
+			}
+		}
+		filter.terms = append(filter.terms, read)
+	}
+	return filter
+}
+
+// Rejected returns why the policy keeps a cluster out that could be given something; empty where it does not.
+func (f *Filter) Rejected(cluster *clusterv1beta1.MemberCluster) string {
+	if why := f.Unmatched(cluster); why != "" {
+		return why
+	}
+	return f.Untolerated(cluster)
+}
+
+// Reads returns the names of the labels and properties of a cluster by which a policy tells whether it may be picked, each at least once. What only ranks
+// is not among them.
+func Reads(policy *v1beta1.PlacementPolicy) (labels, properties []string) {
+	for _, t := range requiredTerms(policy) {
+		if t.LabelSelector != nil {
+			labels = slices.AppendSeq(labels, maps.Keys(t.LabelSelector.MatchLabels))
+			for _, r := range t.LabelSelector.MatchExpressions {
+				labels = append(labels, r.Key)
+			}
+		}
+		if t.PropertySelector != nil {
+			for _, r := range t.PropertySelector.MatchExpressions {
+				properties = append(properties, r.Name)
+			}
+		}
+	}
+	if policy != nil {
+		for _, constraint := range policy.TopologySpreadConstraints {
+			labels = append(labels, constraint.TopologyKey)
+		}
+	}
+	return labels, properties
+}
+
+func requiredTerms(policy *v1beta1.PlacementPolicy) []v1beta1.ClusterSelectorTerm {
+	if policy == nil || policy.Affinity == nil || policy.Affinity.ClusterAffinity == nil {
+		return nil
+	}
+	required := policy.Affinity.ClusterAffinity.RequiredDuringSchedulingIgnoredDuringExecution
+	if required == nil {
+		return nil
+	}
+	return required.ClusterSelectorTerms
+}
+
+// Labels reads a label selector of a policy, nil for any labels. What cannot be read matches nothing.
+func Labels(selector *metav1.LabelSelector) labels.Selector {
+	if selector == nil {
+		return labels.Everything()
+	}
+	read, err := metav1.LabelSelectorAsSelector(selector)
 	if err != nil {
-		return "", err
+		return labels.Nothing()
 	}
-	if !matches {
-		return "cluster does not match with any of the required cluster affinity terms", nil
-	}
-	return untolerated(cluster, policy.Tolerations), nil
+	return read
 }
 
-func matchesAffinity(cluster *clusterv1beta1.MemberCluster, affinity *v1beta1.Affinity) (bool, error) {
-	if affinity == nil || affinity.ClusterAffinity == nil {
-		return true, nil
+// Unmatched returns why the cluster matches no required term, empty where it does. A property that would have decided, and is no quantity, is
+// named: whoever reads the reason cannot tell from the labels.
+func (f *Filter) Unmatched(cluster *clusterv1beta1.MemberCluster) string {
+	if len(f.terms) == 0 {
+		return ""
 	}
-	required := affinity.ClusterAffinity.RequiredDuringSchedulingIgnoredDuringExecution
-	if required == nil || len(required.ClusterSelectorTerms) == 0 {
-		return true, nil
-	}
-	for i := range required.ClusterSelectorTerms {
-		matches, err := matchesTerm(cluster, &required.ClusterSelectorTerms[i])
-		if matches || err != nil {
-			return matches, err
+	unreadable := ""
+	for _, t := range f.terms {
+		matches, why := t.matches(cluster)
+		if matches {
+			return ""
+		}
+		if unreadable == "" {
+			unreadable = why
 		}
 	}
-	return false, nil
+	const mismatch = "cluster does not match with any of the required cluster affinity terms"
+	if unreadable != "" {
+		return mismatch + ": " + unreadable
+	}
+	return mismatch
 }
 
-func matchesTerm(cluster *clusterv1beta1.MemberCluster, term *v1beta1.ClusterSelectorTerm) (bool, error) {
-	if term.LabelSelector != nil {
-		selector, err := metav1.LabelSelectorAsSelector(term.LabelSelector)
-		if err != nil {
-			return false, fmt.Errorf("label selector of a required cluster affinity term: %w", err)
-		}
-		if !selector.Matches(labels.Set(cluster.Labels)) {
-			return false, nil
-		}
+func (t term) matches(cluster *clusterv1beta1.MemberCluster) (matches bool, unreadable string) {
+	if !t.labels.Matches(labels.Set(cluster.Labels)) {
+		return false, ""
 	}
-	if term.PropertySelector == nil {
-		return true, nil
-	}
-	for _, requirement := range term.PropertySelector.MatchExpressions {
-		holds, err := holds(cluster, requirement)
-		if !holds || err != nil {
-			return false, err
+	for _, r := range t.requirements {
+		if holds, why := r.holds(cluster); !holds {
+			return false, why
 		}
 	}
-	return true, nil
+	return true, ""
 }
 
-// untolerated names the first taint of the cluster that no toleration covers, or "".
-func untolerated(cluster *clusterv1beta1.MemberCluster, tolerations []v1beta1.Toleration) string {
+// Untolerated names the first taint of the cluster that no toleration covers, empty where there is none.
+func (f *Filter) Untolerated(cluster *clusterv1beta1.MemberCluster) string {
 	for _, taint := range cluster.Spec.Taints {
 		tolerated := false
-		for _, t := range tolerations {
+		for _, t := range f.tolerations {
 			if tolerates(t, taint) {
 				tolerated = true
 				break

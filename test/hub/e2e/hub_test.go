@@ -52,6 +52,7 @@ func TestHub(t *testing.T) {
 		{"RollingUpdateAndDrift", testRollingUpdateAndDrift},
 		{"Evictions", testEvictions},
 		{"StatusMirror", testStatusMirror},
+		{"Scheduling", testScheduling},
 		{"Removal", testRemoval},
 		{"RollingUpdateNamesRemovals", testRollingUpdateNamesRemovals},
 		{"SelectedOfANamespace", testSelectedOfANamespace},

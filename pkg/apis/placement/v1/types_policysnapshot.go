@@ -107,8 +107,8 @@ type SchedulingPolicySnapshotStatus struct {
 	// +patchStrategy=merge
 	Conditions []metav1.Condition `json:"conditions,omitempty" patchStrategy:"merge" patchMergeKey:"type"`
 
-	// targetClusters are the decisions on clusters: first all clusters that were picked, then up to 20 others, at
-	// most 1000 in all.
+	// targetClusters are the decisions on clusters: first all clusters that were picked, by name, then up to 20 others,
+	// those with the highest scores first, at most 1000 in all.
 	// +optional
 	// +k8s:optional
 	// +k8s:maxItems=1000
@@ -143,12 +143,13 @@ type ClusterDecision struct {
 
 // ClusterScore is the score of a cluster among those that meet a policy.
 type ClusterScore struct {
-	// affinityScore is the sum of the weights of the preferred rules that the cluster matches.
+	// affinityScore is the sum of the weights of the preferred rules that the cluster matches, as of the last decision.
 	// +optional
 	// +k8s:optional
 	AffinityScore *int32 `json:"affinityScore,omitempty"`
 
-	// priorityScore is the score of how evenly picking the cluster spreads the placement.
+	// priorityScore is how much more evenly the placement is spread with the cluster, as of when it was picked: the sum
+	// over all constraints of the decrease of the skew. A ScheduleAnyway constraint that it violates counts -1000.
 	// +optional
 	// +k8s:optional
 	TopologySpreadScore *int32 `json:"priorityScore,omitempty"`

@@ -50,9 +50,11 @@ type PlacementPolicy struct {
 	// +k8s:optional
 	Affinity *Affinity `json:"affinity,omitempty"`
 
-	// topologySpreadConstraints spread the picked clusters over the values of cluster labels. Only for PickN.
+	// topologySpreadConstraints spread the picked clusters over the values of cluster labels, at most 20. They rank
+	// clusters before the affinity does. Only for PickN.
 	// +optional
 	// +k8s:optional
+	// +k8s:maxItems=20
 	// +listType=map
 	// +listMapKey=topologyKey
 	// +k8s:listType=map
@@ -86,10 +88,11 @@ type ClusterAffinity struct {
 	// +k8s:optional
 	RequiredDuringSchedulingIgnoredDuringExecution *ClusterSelector `json:"requiredDuringSchedulingIgnoredDuringExecution,omitempty"`
 
-	// preferredDuringSchedulingIgnoredDuringExecution ranks the clusters that match the required terms. Only for
-	// PickN.
+	// preferredDuringSchedulingIgnoredDuringExecution ranks the clusters that match the required terms, by the sum of
+	// the weights of the terms that they match. At most 100. Only for PickN.
 	// +optional
 	// +k8s:optional
+	// +k8s:maxItems=100
 	// +listType=atomic
 	PreferredDuringSchedulingIgnoredDuringExecution []PreferredClusterSelector `json:"preferredDuringSchedulingIgnoredDuringExecution,omitempty"`
 }
@@ -125,14 +128,14 @@ type ClusterSelectorTerm struct {
 	// +k8s:optional
 	LabelSelector *metav1.LabelSelector `json:"labelSelector,omitempty"`
 
-	// propertySelector is matched against status.properties and status.resourceUsage of the MemberCluster. Not allowed in
-	// preferred rules.
+	// propertySelector is matched against status.properties and status.resourceUsage of the MemberCluster. A property
+	// that the cluster does not report, or that is no quantity, does not match. Not allowed in preferred rules.
 	// +optional
 	// +k8s:optional
 	PropertySelector *PropertySelector `json:"propertySelector,omitempty"`
 
 	// propertySorter scores clusters by a property, on the scale from the lowest to the highest value in the fleet.
-	// Not allowed in required rules.
+	// A cluster that does not report the property scores below the worst that does. Not allowed in required rules.
 	// +optional
 	// +k8s:optional
 	PropertySorter *PropertySorter `json:"propertySorter,omitempty"`
@@ -178,7 +181,8 @@ type PropertySelectorRequirement struct {
 	// +k8s:required
 	Operator PropertySelectorOperator `json:"operator"`
 
-	// values is a list of exactly one quantity to compare the property with, such as 10 or 4Gi.
+	// values is a list of exactly one quantity to compare the property with, such as 10 or 4Gi. At most 64 bytes, with
+	// an exponent of at most two digits.
 	// +required
 	// +k8s:optional
 	// +k8s:maxItems=1
@@ -226,14 +230,16 @@ const (
 // TopologySpreadConstraint spreads a placement over the values of one cluster label.
 type TopologySpreadConstraint struct {
 	// maxSkew is the largest allowed difference between the numbers of clusters of two label values, 1 or more. It
-	// defaults to 1.
+	// defaults to 1. Values count that a picked cluster has, or one that can be picked. A difference that is larger
+	// already does not keep a cluster out that does not increase it.
 	// +optional
 	// +k8s:optional
 	// +k8s:minimum=1
 	// +default=1
 	MaxSkew *int32 `json:"maxSkew,omitempty"`
 
-	// topologyKey is the label of the MemberCluster whose values are the domains to spread over.
+	// topologyKey is the label of the MemberCluster whose values are the domains to spread over. DoNotSchedule keeps
+	// out a cluster without the label; ScheduleAnyway does not rank it.
 	// +required
 	// +k8s:required
 	TopologyKey string `json:"topologyKey"`

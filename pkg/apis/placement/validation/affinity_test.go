@@ -4,6 +4,7 @@
 package validation
 
 import (
+	"strings"
 	"testing"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -96,6 +97,13 @@ func TestPropertyRequirements(t *testing.T) {
 		}},
 		{"a quantity", require("Eq", "many"), []string{
 			path + `[0]: Invalid value: "Eq": invalid requirement on property ` + name + `: value "many" is not a valid resource.Quantity: quantities must match the regular expression '^([+-]?[0-9.]+)([eEinumkKMGTP]*[-+]?[0-9]*)$'`,
+		}},
+		{"a large quantity", require("Eq", "1e99"), nil},
+		{"a quantity that fills the memory", require("Lt", "1E+999999999"), []string{
+			path + `[0]: Invalid value: "Lt": invalid requirement on property ` + name + `: value "1E+999999999" is not a valid resource.Quantity: the exponent of a quantity has at most 2 digits`,
+		}},
+		{"a quantity that is endless", require("Lt", strings.Repeat("1", 65)), []string{
+			path + `[0]: Invalid value: "Lt": invalid requirement on property ` + name + `: value "` + strings.Repeat("1", 65) + `" is not a valid resource.Quantity: a quantity has at most 64 bytes`,
 		}},
 		{"one value", required(v1beta1.ClusterSelectorTerm{PropertySelector: &v1beta1.PropertySelector{
 			MatchExpressions: []v1beta1.PropertySelectorRequirement{{Name: name, Operator: "Eq"}},

@@ -6,6 +6,7 @@ package validation
 import (
 	"fmt"
 	"slices"
+	"strings"
 
 	"k8s.io/apimachinery/pkg/api/resource"
 	"k8s.io/apimachinery/pkg/util/validation/field"
@@ -60,11 +61,32 @@ func parseRequirement(requirement v1beta1.PropertySelectorRequirement) (resource
 	if len(requirement.Values) != 1 {
 		return resource.Quantity{}, fmt.Sprintf("operator %s requires exactly one value, got %d", requirement.Operator, len(requirement.Values))
 	}
-	value, err := resource.ParseQuantity(requirement.Values[0])
+	value, err := ParseQuantity(requirement.Values[0])
 	if err != nil {
 		return resource.Quantity{}, fmt.Sprintf("value %q is not a valid resource.Quantity: %v", requirement.Values[0], err)
 	}
 	return value, ""
+}
+
+// maxQuantity is how long a quantity may be, and maxExponent how many digits its decimal exponent may have: the largest quantity that Kubernetes
+// knows has 19 digits.
+const (
+	maxQuantity = 64
+	maxExponent = 2
+)
+
+// ParseQuantity reads a quantity that somebody else has written, a user or a cluster. One of more than 64 bytes, or with an exponent of more than two digits,
+// is an error: to compare 1e999999999 takes all memory.
+func ParseQuantity(text string) (resource.Quantity, error) {
+	if len(text) > maxQuantity {
+		return resource.Quantity{}, fmt.Errorf("a quantity has at most %d bytes", maxQuantity)
+	}
+	if i := strings.IndexAny(text, "eE"); i >= 0 {
+		if digits := strings.TrimLeft(text[i+1:], "+-0"); len(digits) > maxExponent {
+			return resource.Quantity{}, fmt.Errorf("the exponent of a quantity has at most %d digits", maxExponent)
+		}
+	}
+	return resource.ParseQuantity(text)
 }
 
 // propertyRange is what all requirements on one property leave of it.

@@ -5,6 +5,7 @@ package validation
 
 import (
 	"context"
+	"fmt"
 	"strings"
 	"testing"
 
@@ -124,6 +125,30 @@ func TestTheTutorialIsSound(t *testing.T) {
 		// The namespaced kinds have the same fields.
 		expect(t, everything(t, strings.Replace(manifest, "kind: Cluster", "kind: ", 1)))
 	}
+}
+
+// TestAPolicyHasLimits: all clusters are compared by each term and constraint, whenever the placement is scheduled.
+func TestAPolicyHasLimits(t *testing.T) {
+	manifest := func(terms, constraints int) string {
+		text := `
+kind: ResourcePlacement
+spec:
+  resourceSelectors: [{group: "", version: v1, kind: ConfigMap, name: a}]
+  policy:
+    placementType: PickN
+    numberOfClusters: 1
+    affinity: {clusterAffinity: {preferredDuringSchedulingIgnoredDuringExecution: [` + strings.Repeat("{weight: 1, preference: {}},", terms) + `]}}
+    topologySpreadConstraints: [`
+		for i := range constraints {
+			text += fmt.Sprintf("{topologyKey: zone-%d},", i)
+		}
+		return text + "]\n"
+	}
+	expect(t, everything(t, manifest(100, 20)))
+	expect(t, everything(t, manifest(101, 21)),
+		`spec.policy.affinity.clusterAffinity.preferredDuringSchedulingIgnoredDuringExecution: Too many: 101: must have at most 100 items`,
+		`spec.policy.topologySpreadConstraints: Too many: 21: must have at most 20 items`,
+	)
 }
 
 func TestNoFaultIsReportedTwice(t *testing.T) {

@@ -56,9 +56,6 @@ func warnings(o v1beta1.PlacementObject) []string {
 			found = append(found, fmt.Sprintf("spec.resourceSelectors[%d]: "+reserved, i, term.Name))
 		}
 	}
-	if spec.Policy != nil && spec.Policy.PlacementType == v1beta1.PickNPlacementType {
-		found = append(found, "spec.policy.placementType: PickN is not supported yet, no cluster will be picked")
-	}
 	if spec.Policy != nil && spec.Policy.PlacementType == v1beta1.PickFixedPlacementType && len(spec.Policy.ClusterNames) == 0 {
 		found = append(found, "spec.policy.clusterNames: no cluster is named, no cluster will be picked")
 	}

@@ -11,17 +11,14 @@ import (
 	"github.com/stagegate/stagegate/pkg/apis/placement/v1beta1"
 )
 
-func TestPickNIsWarnedAbout(t *testing.T) {
+func TestAPolicyThatPicksClustersIsNotWarnedAbout(t *testing.T) {
 	for _, r := range Resources() {
-		for kind, want := range map[v1beta1.PlacementType]int{v1beta1.PickNPlacementType: 1, v1beta1.PickAllPlacementType: 0} {
+		for _, kind := range []v1beta1.PlacementType{v1beta1.PickNPlacementType, v1beta1.PickAllPlacementType, ""} {
 			o := r.New().(v1beta1.PlacementObject)
 			o.PlacementSpec().Policy = &v1beta1.PlacementPolicy{PlacementType: kind}
-			if got := r.Strategy.WarningsOnCreate(t.Context(), o); len(got) != want {
-				t.Errorf("%s with %s: warnings %q, want %d", r.Plural, kind, got, want)
+			if got := r.Strategy.WarningsOnCreate(t.Context(), o); len(got) != 0 {
+				t.Errorf("%s with %q: warnings %q", r.Plural, kind, got)
 			}
-		}
-		if got := r.Strategy.WarningsOnCreate(t.Context(), r.New()); len(got) != 0 {
-			t.Errorf("%s without policy: warnings %q", r.Plural, got)
 		}
 	}
 }

@@ -21,9 +21,10 @@ import (
 	clusterinformers "github.com/stagegate/stagegate/pkg/generated/informers/externalversions/cluster/v1beta1"
 	placementinformers "github.com/stagegate/stagegate/pkg/generated/informers/externalversions/placement/v1beta1"
 	"github.com/stagegate/stagegate/pkg/rollout/internal/reconcile"
+	"github.com/stagegate/stagegate/pkg/rules/clusterfilter"
 )
 
-// Indexes of the caches. Their values are keys, see Kind.ByIndex.
+// Indexes of the caches. Their values are keys, see Kind.ByIndex, but for those of ByLabelRead and ByPropertyRead.
 const (
 	// ByOverride finds override snapshots by their override.
 	ByOverride = "override"
@@ -35,6 +36,9 @@ const (
 	ByRun = "run"
 	// ByCluster finds bindings by their member cluster; the value is {binding's namespace, cluster}.
 	ByCluster = "cluster"
+	// ByLabelRead and ByPropertyRead find placements by the labels and properties of clusters that their policies read, see Kind.ByValue.
+	ByLabelRead    = "label"
+	ByPropertyRead = "property"
 )
 
 type (
@@ -117,6 +121,14 @@ func New(clientset versioned.Interface) *Fleet {
 	f.Mirrors.Informer()
 	f.MemberClusters.Informer()
 
+	addValues(f.Placements, ByLabelRead, func(p v1beta1.PlacementObject) []string {
+		labels, _ := clusterfilter.Reads(p.PlacementSpec().Policy)
+		return labels
+	})
+	addValues(f.Placements, ByPropertyRead, func(p v1beta1.PlacementObject) []string {
+		_, properties := clusterfilter.Reads(p.PlacementSpec().Policy)
+		return properties
+	})
 	addIndex(f.Bindings, ByPlacement, byParentLabel[v1beta1.BindingObject])
 	addIndex(f.Bindings, ByCluster, func(b v1beta1.BindingObject) string { return b.BindingSpec().TargetCluster })
 	addIndex(f.Snapshots, ByPlacement, byParentLabel[v1beta1.ResourceSnapshotObject])
@@ -146,15 +158,21 @@ func (f *Fleet) WaitForSync(stop <-chan struct{}) bool {
 func byParentLabel[O Object](obj O) string { return obj.GetLabels()[wellknown.ParentPlacementLabel] }
 
 func addIndex[O Object](k Kind[O], name string, value func(O) string) {
+	addValues(k, name, func(o O) []string {
+		if v := value(o); v != "" {
+			return []string{reconcile.Key{Namespace: metav1.Object(o).GetNamespace(), Name: v}.String()}
+		}
+		return nil
+	})
+}
+
+func addValues[O Object](k Kind[O], name string, values func(O) []string) {
 	indexers := cache.Indexers{name: func(obj any) ([]string, error) {
 		o, ok := obj.(O)
 		if !ok {
 			return nil, fmt.Errorf("index %s: %T is of another kind", name, obj)
 		}
-		if v := value(o); v != "" {
-			return []string{reconcile.Key{Namespace: metav1.Object(o).GetNamespace(), Name: v}.String()}, nil
-		}
-		return nil, nil
+		return values(o), nil
 	}}
 	for _, informer := range k.Informers() {
 		if err := informer.AddIndexers(indexers); err != nil {

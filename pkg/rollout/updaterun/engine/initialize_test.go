@@ -34,6 +34,41 @@ func newRun() *v1beta1.ClusterStagedUpdateRun {
 	}
 }
 
+// pickN has a world's placement pick a number of clusters, by a policy snapshot that holds a number as well.
+func pickN(w *known, held string, wanted int32) {
+	snapshot := w.PolicySnapshots[0]
+	snapshot.PolicySnapshotSpec().Policy = &v1beta1.PlacementPolicy{PlacementType: v1beta1.PickNPlacementType}
+	annotations := snapshot.GetAnnotations()
+	if annotations == nil {
+		annotations = map[string]string{}
+	}
+	annotations[wellknown.NumberOfClustersAnnotation] = held
+	snapshot.SetAnnotations(annotations)
+	w.Placement.PlacementSpec().Policy = &v1beta1.PlacementPolicy{PlacementType: v1beta1.PickNPlacementType, NumberOfClusters: ptr.To(wanted)}
+}
+
+// TestARunOverPickN moves the clusters that are picked, and takes the placement off those that are too many in its last stage.
+func TestARunOverPickN(t *testing.T) {
+	w := initWorld(3, stage("a"))
+	pickN(&w, "2", 2)
+	w.Bindings[0].BindingSpec().State = v1beta1.BindingStateUnscheduled
+	status := initialize(newRun(), w, simStart).Decision.Status
+	var updated, removed []string
+	for _, s := range status.StagesStatus {
+		for _, c := range s.Clusters {
+			updated = append(updated, c.ClusterName)
+		}
+	}
+	if status.DeletionStageStatus != nil {
+		for _, c := range status.DeletionStageStatus.Clusters {
+			removed = append(removed, c.ClusterName)
+		}
+	}
+	if diff := cmp.Diff([][]string{{"a2", "a3"}, {"a1"}}, [][]string{updated, removed}); diff != "" || status.PolicyObservedClusterCount != 2 {
+		t.Errorf("the policy picks %d clusters, want 2; updated and removed (-want +got):\n%s", status.PolicyObservedClusterCount, diff)
+	}
+}
+
 func TestAPlanHasTheShapeOfUpstreams(t *testing.T) {
 	w := initWorld(0)
 	w.Strategy.StrategySpec().Stages = []v1beta1.StageConfig{
@@ -210,6 +245,18 @@ func TestWhatKeepsARunFromBeingPlanned(t *testing.T) {
 					PlacementType: v1beta1.PickFixedPlacementType, ClusterNames: []string{"a1", "a2", "a3"},
 				}
 			}), engine.ResultWaiting, unusual + "the number of selected bindings 2 is not equal to the observed cluster count 3",
+		},
+		"a number that is not scheduled yet": {
+			world(func(w *known) {
+				pickN(w, "2", 3)
+				w.Placement.SetGeneration(2)
+			}), engine.ResultWaiting, invalid + "policy snapshot `p-0` not fully scheduled yet",
+		},
+		"a larger number that is scheduled, with bindings that are not seen yet": {
+			world(func(w *known) { pickN(w, "3", 3) }), engine.ResultWaiting, unusual + "the number of selected bindings 2 is not equal to the observed cluster count 3",
+		},
+		"a smaller number, with a binding that is not seen to be let go of": {
+			world(func(w *known) { pickN(w, "1", 1) }), engine.ResultWaiting, unusual + "the number of selected bindings 2 is not equal to the observed cluster count 1",
 		},
 		"no number to pick": {
 			world(func(w *known) {

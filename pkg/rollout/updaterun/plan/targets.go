@@ -57,8 +57,14 @@ func (p *planner) isScheduled() bool {
 	if !conditions.IsTrue(status.Conditions, v1beta1.PolicySnapshotScheduled, p.policy.GetGeneration()) {
 		return false
 	}
-	return status.ObservedCRPGeneration >= p.world.Placement.GetGeneration() ||
-		samePolicy(p.policy.PolicySnapshotSpec().Policy, p.world.Placement.PlacementSpec().Policy)
+	wanted := p.world.Placement.PlacementSpec().Policy
+	return status.ObservedCRPGeneration >= p.world.Placement.GetGeneration() || samePolicy(p.policy.PolicySnapshotSpec().Policy, wanted) && p.sameNumber(wanted)
+}
+
+// sameNumber reports whether the policy snapshot asks for as many clusters as the placement does by now. The number makes no new snapshot.
+func (p *planner) sameNumber(wanted *v1beta1.PlacementPolicy) bool {
+	return wanted == nil || wanted.NumberOfClusters == nil ||
+		p.policy.GetAnnotations()[wellknown.NumberOfClustersAnnotation] == strconv.Itoa(int(*wanted.NumberOfClusters))
 }
 
 // unscheduled is what scheduling by the placement's policy says of clusters that are not picked, if it does.

@@ -13,8 +13,8 @@ package v1
 type ClusterAffinityApplyConfiguration struct {
 	// requiredDuringSchedulingIgnoredDuringExecution is a selector that a cluster must match to be picked.
 	RequiredDuringSchedulingIgnoredDuringExecution *ClusterSelectorApplyConfiguration `json:"requiredDuringSchedulingIgnoredDuringExecution,omitempty"`
-	// preferredDuringSchedulingIgnoredDuringExecution ranks the clusters that match the required terms. Only for
-	// PickN.
+	// preferredDuringSchedulingIgnoredDuringExecution ranks the clusters that match the required terms, by the sum of
+	// the weights of the terms that they match. At most 100. Only for PickN.
 	PreferredDuringSchedulingIgnoredDuringExecution []PreferredClusterSelectorApplyConfiguration `json:"preferredDuringSchedulingIgnoredDuringExecution,omitempty"`
 }
 

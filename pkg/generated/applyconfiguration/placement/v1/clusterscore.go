@@ -10,9 +10,10 @@ package v1
 //
 // ClusterScore is the score of a cluster among those that meet a policy.
 type ClusterScoreApplyConfiguration struct {
-	// affinityScore is the sum of the weights of the preferred rules that the cluster matches.
+	// affinityScore is the sum of the weights of the preferred rules that the cluster matches, as of the last decision.
 	AffinityScore *int32 `json:"affinityScore,omitempty"`
-	// priorityScore is the score of how evenly picking the cluster spreads the placement.
+	// priorityScore is how much more evenly the placement is spread with the cluster, as of when it was picked: the sum
+	// over all constraints of the decrease of the skew. A ScheduleAnyway constraint that it violates counts -1000.
 	TopologySpreadScore *int32 `json:"priorityScore,omitempty"`
 }
 

@@ -16,11 +16,11 @@ import (
 type ClusterSelectorTermApplyConfiguration struct {
 	// labelSelector is matched against the labels of the MemberCluster.
 	LabelSelector *metav1.LabelSelectorApplyConfiguration `json:"labelSelector,omitempty"`
-	// propertySelector is matched against status.properties and status.resourceUsage of the MemberCluster. Not allowed in
-	// preferred rules.
+	// propertySelector is matched against status.properties and status.resourceUsage of the MemberCluster. A property
+	// that the cluster does not report, or that is no quantity, does not match. Not allowed in preferred rules.
 	PropertySelector *PropertySelectorApplyConfiguration `json:"propertySelector,omitempty"`
 	// propertySorter scores clusters by a property, on the scale from the lowest to the highest value in the fleet.
-	// Not allowed in required rules.
+	// A cluster that does not report the property scores below the worst that does. Not allowed in required rules.
 	PropertySorter *PropertySorterApplyConfiguration `json:"propertySorter,omitempty"`
 }
 

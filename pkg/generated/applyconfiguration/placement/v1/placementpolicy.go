@@ -25,7 +25,8 @@ type PlacementPolicyApplyConfiguration struct {
 	// affinity restricts the clusters with required terms and ranks them with preferred terms. Only for PickAll and
 	// PickN.
 	Affinity *AffinityApplyConfiguration `json:"affinity,omitempty"`
-	// topologySpreadConstraints spread the picked clusters over the values of cluster labels. Only for PickN.
+	// topologySpreadConstraints spread the picked clusters over the values of cluster labels, at most 20. They rank
+	// clusters before the affinity does. Only for PickN.
 	TopologySpreadConstraints []TopologySpreadConstraintApplyConfiguration `json:"topologySpreadConstraints,omitempty"`
 	// tolerations allow the placement on clusters with matching taints, at most 100. Only for PickAll and PickN.
 	// Tolerations can be added later, but neither changed nor removed.

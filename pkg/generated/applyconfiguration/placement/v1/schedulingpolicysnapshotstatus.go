@@ -18,8 +18,8 @@ type SchedulingPolicySnapshotStatusApplyConfiguration struct {
 	ObservedCRPGeneration *int64 `json:"observedCRPGeneration,omitempty"`
 	// conditions are the conditions of the snapshot: Scheduled.
 	Conditions []metav1.ConditionApplyConfiguration `json:"conditions,omitempty"`
-	// targetClusters are the decisions on clusters: first all clusters that were picked, then up to 20 others, at
-	// most 1000 in all.
+	// targetClusters are the decisions on clusters: first all clusters that were picked, by name, then up to 20 others,
+	// those with the highest scores first, at most 1000 in all.
 	ClusterDecisions []ClusterDecisionApplyConfiguration `json:"targetClusters,omitempty"`
 	// selectedClusters is the number of clusters that were picked, including those beyond the limit of
 	// targetClusters.

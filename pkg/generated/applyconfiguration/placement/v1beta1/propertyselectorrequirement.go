@@ -19,7 +19,8 @@ type PropertySelectorRequirementApplyConfiguration struct {
 	Name *string `json:"name,omitempty"`
 	// operator is one of Gt, Ge, Eq, Ne, Lt and Le.
 	Operator *placementv1beta1.PropertySelectorOperator `json:"operator,omitempty"`
-	// values is a list of exactly one quantity to compare the property with, such as 10 or 4Gi.
+	// values is a list of exactly one quantity to compare the property with, such as 10 or 4Gi. At most 64 bytes, with
+	// an exponent of at most two digits.
 	Values []string `json:"values,omitempty"`
 }
 

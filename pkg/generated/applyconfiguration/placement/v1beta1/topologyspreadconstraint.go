@@ -15,9 +15,11 @@ import (
 // TopologySpreadConstraint spreads a placement over the values of one cluster label.
 type TopologySpreadConstraintApplyConfiguration struct {
 	// maxSkew is the largest allowed difference between the numbers of clusters of two label values, 1 or more. It
-	// defaults to 1.
+	// defaults to 1. Values count that a picked cluster has, or one that can be picked. A difference that is larger
+	// already does not keep a cluster out that does not increase it.
 	MaxSkew *int32 `json:"maxSkew,omitempty"`
-	// topologyKey is the label of the MemberCluster whose values are the domains to spread over.
+	// topologyKey is the label of the MemberCluster whose values are the domains to spread over. DoNotSchedule keeps
+	// out a cluster without the label; ScheduleAnyway does not rank it.
 	TopologyKey *string `json:"topologyKey,omitempty"`
 	// whenUnsatisfiable is DoNotSchedule or ScheduleAnyway. It defaults to DoNotSchedule.
 	WhenUnsatisfiable *placementv1beta1.UnsatisfiableConstraintAction `json:"whenUnsatisfiable,omitempty"`
