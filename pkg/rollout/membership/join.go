@@ -48,6 +48,9 @@ func (c *Controller) join(ctx context.Context, cluster *v1beta1.MemberCluster) (
 		return 0, ctx.Err()
 	}
 	r.observed(seen)
+	if report := c.reportOf(cluster.Name); seen.failure == nil && report != nil {
+		r.collected(report)
+	}
 	return again, c.write(ctx, r, internal)
 }
 
