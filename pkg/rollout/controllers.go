@@ -56,7 +56,9 @@ type controller struct {
 // controllers are all that there are, in the direction in which data flows.
 var controllers = []controller{
 	{membership.Name, func(d dependencies) runner {
-		return membership.New(d.fleet, d.hub, d.members, d.ruler, d.recorder, d.clock)
+		return membership.New(d.fleet, d.hub, d.members, membership.Options{
+			Ruler: d.ruler, ForceDeleteWait: d.options.ForceDeleteWait,
+		}, d.recorder, d.clock)
 	}},
 	{snapshot.Name, func(d dependencies) runner {
 		return snapshot.New(d.fleet, d.snapshots, d.options.ExternalSnapshots, d.recorder, d.clock)

@@ -7,6 +7,7 @@ import (
 	"context"
 	"fmt"
 	"sync"
+	"time"
 
 	corev1 "k8s.io/api/core/v1"
 	coreinformers "k8s.io/client-go/informers/core/v1"
@@ -37,6 +38,8 @@ type Options struct {
 	ExternalSnapshots snapshot.ExternalMode
 	// AllowInsecureMembers takes kubeconfigs of members that have a server without TLS or insecure-skip-tls-verify. It is false by default.
 	AllowInsecureMembers bool
+	// ForceDeleteWait is how long a MemberCluster that is deleted waits for a member that cannot be reached.
+	ForceDeleteWait time.Duration
 	// LeaderElection has the lease and its times. Without LeaderElect the controllers run once the hub is claimed, which is right for one
 	// replica only.
 	LeaderElection componentbaseconfig.LeaderElectionConfiguration

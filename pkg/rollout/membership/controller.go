@@ -37,7 +37,7 @@ type Controller struct {
 	fleet     *fleet.Fleet
 	hub       kubernetes.Interface
 	directory *members.Directory
-	ruler     storeid.Ruler
+	options   Options
 	recorder  record.EventRecorder
 	clock     clock.WithTicker
 	queue     *reconcile.Queue
@@ -52,13 +52,21 @@ type Controller struct {
 	reports map[string]*report
 }
 
-// New returns the controller. It claims members for the ruler; Events on MemberClusters go to the recorder.
-func New(f *fleet.Fleet, hub kubernetes.Interface, directory *members.Directory, ruler storeid.Ruler, recorder record.EventRecorder, c clock.WithTicker) *Controller {
+// Options of the controller.
+type Options struct {
+	// Ruler is what members are claimed for.
+	Ruler storeid.Ruler
+	// ForceDeleteWait is how long a member that cannot be reached keeps its MemberCluster from going. It must be more than zero.
+	ForceDeleteWait time.Duration
+}
+
+// New returns the controller. Events on MemberClusters go to the recorder.
+func New(f *fleet.Fleet, hub kubernetes.Interface, directory *members.Directory, options Options, recorder record.EventRecorder, c clock.WithTicker) *Controller {
 	controller := &Controller{
 		fleet:     f,
 		hub:       hub,
 		directory: directory,
-		ruler:     ruler,
+		options:   options,
 		recorder:  recorder,
 		clock:     c,
 		namespaces: coreinformers.NewFilteredNamespaceInformer(hub, 0, cache.Indexers{}, func(o *metav1.ListOptions) {

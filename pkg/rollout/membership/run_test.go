@@ -24,7 +24,6 @@ import (
 	"github.com/stagegate/stagegate/pkg/generated/clientset/versioned/fake"
 	"github.com/stagegate/stagegate/pkg/rollout/internal/fleet"
 	"github.com/stagegate/stagegate/pkg/rollout/members"
-	"github.com/stagegate/stagegate/pkg/rollout/storeid"
 )
 
 // TestRun changes objects only, and the controller follows: the Secret, the MemberCluster and the end of the namespace.
@@ -71,7 +70,7 @@ func TestRun(t *testing.T) {
 	f := fleet.New(api)
 	f.Start(ctx.Done())
 	directory := members.NewDirectory(hub, wellknown.SystemNamespace, members.Options{})
-	controller := New(f, hub, directory, storeid.Ruler{Store: storeID, Hub: hubUID}, record.NewFakeRecorder(1000), clock.RealClock{})
+	controller := New(f, hub, directory, testOptions, record.NewFakeRecorder(1000), clock.RealClock{})
 	running, stop := context.WithCancel(ctx)
 	ended := make(chan error, 1)
 	stopped := make(chan struct{})
@@ -145,7 +144,7 @@ func TestAMemberThatIsNotReadInTimeHasItsHeartbeats(t *testing.T) {
 	f := fleet.New(api)
 	f.Start(ctx.Done())
 	directory := members.NewDirectory(hub, wellknown.SystemNamespace, members.Options{})
-	controller := New(f, hub, directory, storeid.Ruler{Store: storeID, Hub: hubUID}, record.NewFakeRecorder(1000), clock.RealClock{})
+	controller := New(f, hub, directory, testOptions, record.NewFakeRecorder(1000), clock.RealClock{})
 	ended := make(chan error, 1)
 	go directory.Run(ctx)
 	go func() { ended <- controller.Run(ctx) }()
