@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strings"
 
+	"k8s.io/client-go/dynamic"
 	"k8s.io/client-go/kubernetes"
 	"k8s.io/client-go/tools/record"
 	"k8s.io/klog/v2"
@@ -16,6 +17,7 @@ import (
 
 	"github.com/stagegate/stagegate/pkg/apis/wellknown"
 	"github.com/stagegate/stagegate/pkg/rollout/apply"
+	"github.com/stagegate/stagegate/pkg/rollout/clusterprofile"
 	"github.com/stagegate/stagegate/pkg/rollout/internal/fleet"
 	"github.com/stagegate/stagegate/pkg/rollout/members"
 	"github.com/stagegate/stagegate/pkg/rollout/membership"
@@ -39,6 +41,7 @@ type runner interface {
 type dependencies struct {
 	fleet     *fleet.Fleet
 	hub       kubernetes.Interface
+	dynamic   dynamic.Interface
 	snapshots *snapshot.Source
 	members   *members.Directory
 	ruler     storeid.Ruler
@@ -59,6 +62,9 @@ var controllers = []controller{
 		return membership.New(d.fleet, d.hub, d.members, membership.Options{
 			Ruler: d.ruler, ForceDeleteWait: d.options.ForceDeleteWait,
 		}, d.recorder, d.clock)
+	}},
+	{clusterprofile.Name, func(d dependencies) runner {
+		return clusterprofile.New(d.fleet, d.dynamic, d.ruler.Store, d.recorder, d.clock)
 	}},
 	{snapshot.Name, func(d dependencies) runner {
 		return snapshot.New(d.fleet, d.snapshots, d.options.ExternalSnapshots, d.recorder, d.clock)

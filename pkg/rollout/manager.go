@@ -10,6 +10,7 @@ import (
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
+	"k8s.io/client-go/dynamic"
 	coreinformers "k8s.io/client-go/informers/core/v1"
 	"k8s.io/client-go/kubernetes"
 	typedcorev1 "k8s.io/client-go/kubernetes/typed/core/v1"
@@ -58,6 +59,7 @@ type Options struct {
 type Manager struct {
 	options   Options
 	hub       kubernetes.Interface
+	dynamic   dynamic.Interface
 	fleet     *fleet.Fleet
 	snapshots *snapshot.Source
 	planner   *updaterun.Planner
@@ -76,6 +78,10 @@ func New(api, hub *rest.Config, options Options) (*Manager, error) {
 	if err != nil {
 		return nil, fmt.Errorf("client of the hub: %w", err)
 	}
+	dynamicClient, err := dynamic.NewForConfig(hub)
+	if err != nil {
+		return nil, fmt.Errorf("dynamic client of the hub: %w", err)
+	}
 	f := fleet.New(apiClient)
 	if f.Namespaces = options.Namespaces; f.Namespaces != nil {
 		// An informer exists once it is asked for.
@@ -88,6 +94,7 @@ func New(api, hub *rest.Config, options Options) (*Manager, error) {
 	return &Manager{
 		options:   options,
 		hub:       hubClient,
+		dynamic:   dynamicClient,
 		fleet:     f,
 		snapshots: snapshots,
 		planner:   updaterun.NewPlanner(f, snapshots),
@@ -132,6 +139,7 @@ func (m *Manager) lead(ctx context.Context, ruler storeid.Ruler) {
 	d := dependencies{
 		fleet:     m.fleet,
 		hub:       m.hub,
+		dynamic:   m.dynamic,
 		snapshots: m.snapshots,
 		members:   directory,
 		ruler:     ruler,

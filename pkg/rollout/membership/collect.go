@@ -64,8 +64,10 @@ const (
 type report struct {
 	// generation of the credentials that it was collected with.
 	generation string
-	// at is when it was collected, due when the next is.
-	at, due time.Time
+	// at is when it was collected, took how long that took, and stretch spreads the next ones of a fleet.
+	at      time.Time
+	took    time.Duration
+	stretch float64
 	// nodes are what the nodes have, nil where they could not be read, and empty where there are none; available is nil where the nodes or
 	// the Pods could not be read.
 	nodes     *v1beta1.ResourceUsage
@@ -92,7 +94,7 @@ func (c *Controller) collect(ctx context.Context, key reconcile.Key) (time.Durat
 	}
 	before := c.reportOf(key.Name)
 	if before != nil {
-		if wait := before.due.Sub(c.clock.Now()); wait > 0 {
+		if wait := before.due(period(cluster)).Sub(c.clock.Now()); wait > 0 {
 			return wait, nil
 		}
 	}
@@ -104,14 +106,18 @@ func (c *Controller) collect(ctx context.Context, key reconcile.Key) (time.Durat
 		// The member was not given the time to answer.
 		return 0, ctx.Err()
 	}
-	end := c.clock.Now()
-	pause := restAfter(period(cluster), end.Sub(start))
-	next.at, next.due = end, end.Add(time.Duration(float64(pause)*(1+jitter*(2*rand.Float64()-1))))
+	next.at = c.clock.Now()
+	next.took, next.stretch = next.at.Sub(start), 1+jitter*(2*rand.Float64()-1)
 	c.keepReport(key.Name, next)
 	if !before.same(next) {
 		c.queue.Enqueue(key)
 	}
-	return next.due.Sub(end), nil
+	return next.due(period(cluster)).Sub(next.at), nil
+}
+
+// due returns when a member is to be read again.
+func (r *report) due(period time.Duration) time.Time {
+	return r.at.Add(time.Duration(float64(restAfter(period, r.took)) * r.stretch))
 }
 
 // restAfter is how long a member is left alone after it was read.
