@@ -505,6 +505,19 @@ func TestTheHubSideIsMended(t *testing.T) {
 	if w.internal() == nil {
 		t.Error("the InternalMemberCluster is not back")
 	}
+	if diff := cmp.Diff([]string{"NamespacePatched", "InternalMemberClusterCreated"}, w.told()); diff != "" {
+		t.Errorf("Events (-want +got):\n%s", diff)
+	}
+
+	w.edit(func(c *v1beta1.MemberCluster) { c.Spec.HeartbeatPeriodSeconds = 30 })
+	w.reconcile()
+	w.reconcile()
+	if diff := cmp.Diff([]string{"InternalMemberClusterSpecUpdated"}, w.told()); diff != "" {
+		t.Errorf("Events (-want +got):\n%s", diff)
+	}
+	if got := w.internal().Spec.HeartbeatPeriodSeconds; got != 30 {
+		t.Errorf("the period is %d", got)
+	}
 }
 
 func TestANamespaceThatIsStillBeingDeletedIsWaitedFor(t *testing.T) {
