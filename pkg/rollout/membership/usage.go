@@ -50,13 +50,13 @@ func (q quantities) amount(name corev1.ResourceName) int64 {
 	if err != nil || quantity.Sign() <= 0 {
 		return 0
 	}
-	if name != corev1.ResourceCPU {
-		return quantity.Value()
-	}
-	if quantity.Value() > math.MaxInt64/1000 {
+	switch {
+	case quantity.CmpInt64(math.MaxInt64/1000) > 0:
 		return math.MaxInt64
+	case name == corev1.ResourceCPU:
+		return quantity.MilliValue()
 	}
-	return quantity.MilliValue()
+	return quantity.Value()
 }
 
 func (a amounts) plus(b amounts) amounts {

@@ -44,6 +44,8 @@ func TestWhatAPodTakesOfItsNode(t *testing.T) {
 		{"numbers that would take minutes to add are left out", `{"spec":{"containers":[
 			{"resources":{"requests":{"cpu":"1e1000000","memory":"` + strings.Repeat("9", 100) + `"}}},
 			{"resources":{"requests":{"cpu":"-5","memory":"none"}}}]}}`, amounts{}},
+		{"a number beyond the largest is the largest", `{"spec":{"containers":[{"resources":{"requests":{"cpu":"3e20","memory":"3e20"}}}]}}`,
+			amounts{math.MaxInt64, math.MaxInt64}},
 		{"a sum ends at the largest number", `{"spec":{"containers":[
 			{"resources":{"requests":{"cpu":"9E","memory":"7Ei"}}},
 			{"resources":{"requests":{"cpu":"9E","memory":"7Ei"}}}]}}`, amounts{math.MaxInt64, math.MaxInt64}},
