@@ -113,6 +113,11 @@ func testCredentials(t *testing.T, s *suite) {
 	p := s.placeOn(t, "members-credentials", member)
 	before := s.awaitUIDs(t, []string{member}, p.objects())
 	works := s.appliedWorks(t, []string{member})
+	// What the member refuses is seen at a heartbeat.
+	s.mustRun(t, "kubectl patch membercluster "+member+` --type=merge -p '{"spec":{"heartbeatPeriodSeconds":1}}'`)
+	t.Cleanup(func() {
+		s.mustRunInCleanup(t, "kubectl patch membercluster "+member+` --type=merge -p '{"spec":{"heartbeatPeriodSeconds":60}}'`)
+	})
 
 	encoded := s.mustRun(t, "kubectl -n fleet-system get secret member-"+member+" -o jsonpath='{.data.kubeconfig}'")
 	give := func(encoded string) string {
