@@ -23,6 +23,12 @@ import (
 	"github.com/stagegate/stagegate/pkg/rules/placeable"
 )
 
+// Limits of --force-delete-wait-time, KubeFleet's.
+const (
+	shortestForceDeleteWait = 30 * time.Second
+	longestForceDeleteWait  = time.Hour
+)
+
 // RolloutOptions are the options of the controllers. Flags set which run, and how; the rest comes from the store.
 type RolloutOptions struct {
 	rollout.Options
@@ -35,6 +41,7 @@ func NewRolloutOptions() *RolloutOptions {
 	return &RolloutOptions{Options: rollout.Options{
 		Controllers:       []string{"*"},
 		ExternalSnapshots: snapshot.Automatic,
+		ForceDeleteWait:   15 * time.Minute,
 		LeaderElection: componentbaseconfig.LeaderElectionConfiguration{
 			LeaderElect:       true,
 			LeaseDuration:     metav1.Duration{Duration: 15 * time.Second},
@@ -62,6 +69,8 @@ func (o *RolloutOptions) AddFlags(fs *pflag.FlagSet) {
 		"that are not placed with anything in them. default, kube-* and fleet-* never are.")
 	fs.BoolVar(&o.AllowInsecureMembers, "allow-insecure-members", o.AllowInsecureMembers, "Take kubeconfigs of member clusters "+
 		"that have a server without TLS or insecure-skip-tls-verify. The credentials in them go to whoever answers there.")
+	fs.DurationVar(&o.ForceDeleteWait, "force-delete-wait-time", o.ForceDeleteWait, "How long a MemberCluster that is deleted waits "+
+		"for a member that cannot be reached, 30s to 1h. Then the cluster leaves with everything on it as it is.")
 }
 
 // AddLeaderElectionFlags binds the options of leader election to flags.
@@ -79,6 +88,9 @@ func (o *RolloutOptions) Validate() []error {
 	}
 	if err := rollout.ValidateControllers(o.Controllers); err != nil {
 		errs = append(errs, fmt.Errorf("--controllers: %w", err))
+	}
+	if o.ForceDeleteWait < shortestForceDeleteWait || o.ForceDeleteWait > longestForceDeleteWait {
+		errs = append(errs, fmt.Errorf("--force-delete-wait-time is %s; use %s to %s", o.ForceDeleteWait, shortestForceDeleteWait, longestForceDeleteWait))
 	}
 	if o.LeaderElection.LeaderElect {
 		l := o.LeaderElection

@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strings"
 
+	"k8s.io/client-go/dynamic"
 	"k8s.io/client-go/kubernetes"
 	"k8s.io/client-go/tools/record"
 	"k8s.io/klog/v2"
@@ -16,6 +17,7 @@ import (
 
 	"github.com/stagegate/stagegate/pkg/apis/wellknown"
 	"github.com/stagegate/stagegate/pkg/rollout/apply"
+	"github.com/stagegate/stagegate/pkg/rollout/clusterprofile"
 	"github.com/stagegate/stagegate/pkg/rollout/eviction"
 	"github.com/stagegate/stagegate/pkg/rollout/internal/fleet"
 	"github.com/stagegate/stagegate/pkg/rollout/members"
@@ -40,6 +42,7 @@ type runner interface {
 type dependencies struct {
 	fleet     *fleet.Fleet
 	hub       kubernetes.Interface
+	dynamic   dynamic.Interface
 	snapshots *snapshot.Source
 	members   *members.Directory
 	ruler     storeid.Ruler
@@ -57,7 +60,12 @@ type controller struct {
 // controllers are all that there are, in the direction in which data flows.
 var controllers = []controller{
 	{membership.Name, func(d dependencies) runner {
-		return membership.New(d.fleet, d.hub, d.members, d.ruler, d.recorder, d.clock)
+		return membership.New(d.fleet, d.hub, d.members, membership.Options{
+			Ruler: d.ruler, ForceDeleteWait: d.options.ForceDeleteWait,
+		}, d.recorder, d.clock)
+	}},
+	{clusterprofile.Name, func(d dependencies) runner {
+		return clusterprofile.New(d.fleet, d.dynamic, d.ruler.Store, d.recorder, d.clock)
 	}},
 	{snapshot.Name, func(d dependencies) runner {
 		return snapshot.New(d.fleet, d.snapshots, d.options.ExternalSnapshots, d.recorder, d.clock)

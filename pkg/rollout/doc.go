@@ -6,6 +6,7 @@
 // knows another:
 //
 //	MemberCluster ──membership──► joined, healthy, namespace fleet-member-<name>
+//	MemberCluster ──clusterprofile──► ClusterProfile on the hub
 //	placement + hub resources ──snapshot──► resource snapshot, policy snapshot
 //	override + who uses which version ──override──► override snapshots
 //	policy snapshot + MemberClusters ──scheduling──► bindings (Scheduled, Unscheduled)

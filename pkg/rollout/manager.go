@@ -7,8 +7,10 @@ import (
 	"context"
 	"fmt"
 	"sync"
+	"time"
 
 	corev1 "k8s.io/api/core/v1"
+	"k8s.io/client-go/dynamic"
 	coreinformers "k8s.io/client-go/informers/core/v1"
 	"k8s.io/client-go/kubernetes"
 	typedcorev1 "k8s.io/client-go/kubernetes/typed/core/v1"
@@ -40,6 +42,8 @@ type Options struct {
 	AllowInsecureMembers bool
 	// Limits are what of the hub is not placed, beyond what is placed nowhere. nil limits nothing.
 	Limits *placeable.Limits
+	// ForceDeleteWait is how long a MemberCluster that is deleted waits for a member that cannot be reached.
+	ForceDeleteWait time.Duration
 	// LeaderElection has the lease and its times. Without LeaderElect the controllers run once the hub is claimed, which is right for one
 	// replica only.
 	LeaderElection componentbaseconfig.LeaderElectionConfiguration
@@ -58,6 +62,7 @@ type Options struct {
 type Manager struct {
 	options   Options
 	hub       kubernetes.Interface
+	dynamic   dynamic.Interface
 	fleet     *fleet.Fleet
 	snapshots *snapshot.Source
 	planner   *updaterun.Planner
@@ -76,6 +81,10 @@ func New(api, hub *rest.Config, options Options) (*Manager, error) {
 	if err != nil {
 		return nil, fmt.Errorf("client of the hub: %w", err)
 	}
+	dynamicClient, err := dynamic.NewForConfig(hub)
+	if err != nil {
+		return nil, fmt.Errorf("dynamic client of the hub: %w", err)
+	}
 	f := fleet.New(apiClient)
 	if f.Namespaces = options.Namespaces; f.Namespaces != nil {
 		// An informer exists once it is asked for.
@@ -88,6 +97,7 @@ func New(api, hub *rest.Config, options Options) (*Manager, error) {
 	return &Manager{
 		options:   options,
 		hub:       hubClient,
+		dynamic:   dynamicClient,
 		fleet:     f,
 		snapshots: snapshots,
 		planner:   updaterun.NewPlanner(f, snapshots),
@@ -137,6 +147,7 @@ func (m *Manager) lead(ctx context.Context, ruler storeid.Ruler) {
 	d := dependencies{
 		fleet:     m.fleet,
 		hub:       m.hub,
+		dynamic:   m.dynamic,
 		snapshots: m.snapshots,
 		members:   directory,
 		ruler:     ruler,

@@ -20,6 +20,8 @@ const (
 const (
 	// MemberClusterFinalizer on a MemberCluster goes when the member has left.
 	MemberClusterFinalizer = Prefix + "membercluster-finalizer"
+	// ClusterProfileFinalizer on a MemberCluster goes when its ClusterProfile has gone.
+	ClusterProfileFinalizer = Prefix + "cluster-profile-cleanup"
 	// PlacementCleanupFinalizer on a placement goes when its snapshots are gone.
 	PlacementCleanupFinalizer = Prefix + "crp-cleanup"
 	// SchedulerCleanupFinalizer on a placement goes when its bindings are gone.

@@ -524,7 +524,7 @@ func schema_pkg_apis_cluster_v1_InternalMemberCluster(ref common.ReferenceCallba
 	return common.OpenAPIDefinition{
 		Schema: spec.Schema{
 			SchemaProps: spec.SchemaProps{
-				Description: "InternalMemberCluster is the channel between the hub and the agent of a member cluster: the hub writes spec, the agent status. It is in the namespace fleet-member-<name> and has the name of the MemberCluster. Users do not write it.",
+				Description: "InternalMemberCluster is what the hub asks of a member cluster, in spec, and what is known of it, in status. The server writes both, since it is the agent of its members. It is in the namespace fleet-member-<name> and has the name of the MemberCluster. Users do not write it.",
 				Type:        []string{"object"},
 				Properties: map[string]spec.Schema{
 					"kind": {
@@ -557,7 +557,7 @@ func schema_pkg_apis_cluster_v1_InternalMemberCluster(ref common.ReferenceCallba
 					},
 					"status": {
 						SchemaProps: spec.SchemaProps{
-							Description: "status is the observed state of the member, which the agent reports. It can only be written through the status subresource.",
+							Description: "status is the observed state of the member, as in the MemberCluster. It can only be written through the status subresource.",
 							Default:     map[string]interface{}{},
 							Ref:         ref(v1.InternalMemberClusterStatus{}.OpenAPIModelName()),
 						},
@@ -679,7 +679,7 @@ func schema_pkg_apis_cluster_v1_InternalMemberClusterStatus(ref common.Reference
 					},
 					"namespaces": {
 						SchemaProps: spec.SchemaProps{
-							Description: "namespaces maps the names of the cluster's namespaces to the name of the Work that manages the namespace, empty if none does.",
+							Description: "namespaces maps the names of the cluster's namespaces to the name of the Work that manages the namespace, empty if none does. It has the first 200 by name, and is complete while NamespaceCollectionSucceeded is True.",
 							Type:        []string{"object"},
 							AdditionalProperties: &spec.SchemaOrBool{
 								Allows: true,
@@ -708,7 +708,7 @@ func schema_pkg_apis_cluster_v1_InternalMemberClusterStatus(ref common.Reference
 					},
 					"resourceUsage": {
 						SchemaProps: spec.SchemaProps{
-							Description: "resourceUsage is the capacity of the cluster's nodes and how much of it is free.",
+							Description: "resourceUsage is the capacity of the cluster's nodes and how much of it is free, in CPU and memory. It is absent if the cluster has no nodes or they could not be read.",
 							Default:     map[string]interface{}{},
 							Ref:         ref(v1.ResourceUsage{}.OpenAPIModelName()),
 						},
@@ -849,7 +849,7 @@ func schema_pkg_apis_cluster_v1_MemberClusterSpec(ref common.ReferenceCallback) 
 				Properties: map[string]spec.Schema{
 					"identity": {
 						SchemaProps: spec.SchemaProps{
-							Description: "identity is the user, group or service account of the member's agent on the hub. It may read and report on objects in the cluster's namespace fleet-member-<name>, and nothing else. kind and name are required.",
+							Description: "identity is the user, group or service account of an agent of the member on the hub. It is stored and not used: the server reaches the member with the kubeconfig in the Secret member-<name> of fleet-system. kind and name are required.",
 							Default:     map[string]interface{}{},
 							Ref:         ref(rbacv1.Subject{}.OpenAPIModelName()),
 						},
@@ -927,7 +927,7 @@ func schema_pkg_apis_cluster_v1_MemberClusterStatus(ref common.ReferenceCallback
 					},
 					"namespaces": {
 						SchemaProps: spec.SchemaProps{
-							Description: "namespaces maps the names of the namespaces that the cluster reports to the name of the Work that manages the namespace, empty if none does.",
+							Description: "namespaces maps the names of the namespaces that the cluster reports to the name of the Work that manages the namespace, empty if none does. It has the first 200 by name, and is complete while NamespaceCollectionSucceeded is True.",
 							Type:        []string{"object"},
 							AdditionalProperties: &spec.SchemaOrBool{
 								Allows: true,
@@ -956,7 +956,7 @@ func schema_pkg_apis_cluster_v1_MemberClusterStatus(ref common.ReferenceCallback
 					},
 					"resourceUsage": {
 						SchemaProps: spec.SchemaProps{
-							Description: "resourceUsage is the capacity of the cluster's nodes and how much of it is free.",
+							Description: "resourceUsage is the capacity of the cluster's nodes and how much of it is free, in CPU and memory. It is absent if the cluster has no nodes or they could not be read.",
 							Default:     map[string]interface{}{},
 							Ref:         ref(v1.ResourceUsage{}.OpenAPIModelName()),
 						},
@@ -1054,7 +1054,7 @@ func schema_pkg_apis_cluster_v1_ResourceUsage(ref common.ReferenceCallback) comm
 					},
 					"available": {
 						SchemaProps: spec.SchemaProps{
-							Description: "available is the part of allocatable that no pod has requested, as quantities by resource name.",
+							Description: "available is the part of allocatable that no pod has requested, as quantities by resource name. It is not renewed for a difference of less than a hundredth of allocatable.",
 							Type:        []string{"object"},
 							AdditionalProperties: &spec.SchemaOrBool{
 								Allows: true,
@@ -1197,7 +1197,7 @@ func schema_pkg_apis_cluster_v1beta1_InternalMemberCluster(ref common.ReferenceC
 	return common.OpenAPIDefinition{
 		Schema: spec.Schema{
 			SchemaProps: spec.SchemaProps{
-				Description: "InternalMemberCluster is the channel between the hub and the agent of a member cluster: the hub writes spec, the agent status. It is in the namespace fleet-member-<name> and has the name of the MemberCluster. Users do not write it.",
+				Description: "InternalMemberCluster is what the hub asks of a member cluster, in spec, and what is known of it, in status. The server writes both, since it is the agent of its members. It is in the namespace fleet-member-<name> and has the name of the MemberCluster. Users do not write it.",
 				Type:        []string{"object"},
 				Properties: map[string]spec.Schema{
 					"kind": {
@@ -1230,7 +1230,7 @@ func schema_pkg_apis_cluster_v1beta1_InternalMemberCluster(ref common.ReferenceC
 					},
 					"status": {
 						SchemaProps: spec.SchemaProps{
-							Description: "status is the observed state of the member, which the agent reports. It can only be written through the status subresource.",
+							Description: "status is the observed state of the member, as in the MemberCluster. It can only be written through the status subresource.",
 							Default:     map[string]interface{}{},
 							Ref:         ref(v1beta1.InternalMemberClusterStatus{}.OpenAPIModelName()),
 						},
@@ -1352,7 +1352,7 @@ func schema_pkg_apis_cluster_v1beta1_InternalMemberClusterStatus(ref common.Refe
 					},
 					"namespaces": {
 						SchemaProps: spec.SchemaProps{
-							Description: "namespaces maps the names of the cluster's namespaces to the name of the Work that manages the namespace, empty if none does.",
+							Description: "namespaces maps the names of the cluster's namespaces to the name of the Work that manages the namespace, empty if none does. It has the first 200 by name, and is complete while NamespaceCollectionSucceeded is True.",
 							Type:        []string{"object"},
 							AdditionalProperties: &spec.SchemaOrBool{
 								Allows: true,
@@ -1381,7 +1381,7 @@ func schema_pkg_apis_cluster_v1beta1_InternalMemberClusterStatus(ref common.Refe
 					},
 					"resourceUsage": {
 						SchemaProps: spec.SchemaProps{
-							Description: "resourceUsage is the capacity of the cluster's nodes and how much of it is free.",
+							Description: "resourceUsage is the capacity of the cluster's nodes and how much of it is free, in CPU and memory. It is absent if the cluster has no nodes or they could not be read.",
 							Default:     map[string]interface{}{},
 							Ref:         ref(v1beta1.ResourceUsage{}.OpenAPIModelName()),
 						},
@@ -1522,7 +1522,7 @@ func schema_pkg_apis_cluster_v1beta1_MemberClusterSpec(ref common.ReferenceCallb
 				Properties: map[string]spec.Schema{
 					"identity": {
 						SchemaProps: spec.SchemaProps{
-							Description: "identity is the user, group or service account of the member's agent on the hub. It may read and report on objects in the cluster's namespace fleet-member-<name>, and nothing else. kind and name are required.",
+							Description: "identity is the user, group or service account of an agent of the member on the hub. It is stored and not used: the server reaches the member with the kubeconfig in the Secret member-<name> of fleet-system. kind and name are required.",
 							Default:     map[string]interface{}{},
 							Ref:         ref(rbacv1.Subject{}.OpenAPIModelName()),
 						},
@@ -1600,7 +1600,7 @@ func schema_pkg_apis_cluster_v1beta1_MemberClusterStatus(ref common.ReferenceCal
 					},
 					"namespaces": {
 						SchemaProps: spec.SchemaProps{
-							Description: "namespaces maps the names of the namespaces that the cluster reports to the name of the Work that manages the namespace, empty if none does.",
+							Description: "namespaces maps the names of the namespaces that the cluster reports to the name of the Work that manages the namespace, empty if none does. It has the first 200 by name, and is complete while NamespaceCollectionSucceeded is True.",
 							Type:        []string{"object"},
 							AdditionalProperties: &spec.SchemaOrBool{
 								Allows: true,
@@ -1629,7 +1629,7 @@ func schema_pkg_apis_cluster_v1beta1_MemberClusterStatus(ref common.ReferenceCal
 					},
 					"resourceUsage": {
 						SchemaProps: spec.SchemaProps{
-							Description: "resourceUsage is the capacity of the cluster's nodes and how much of it is free.",
+							Description: "resourceUsage is the capacity of the cluster's nodes and how much of it is free, in CPU and memory. It is absent if the cluster has no nodes or they could not be read.",
 							Default:     map[string]interface{}{},
 							Ref:         ref(v1beta1.ResourceUsage{}.OpenAPIModelName()),
 						},
@@ -1727,7 +1727,7 @@ func schema_pkg_apis_cluster_v1beta1_ResourceUsage(ref common.ReferenceCallback)
 					},
 					"available": {
 						SchemaProps: spec.SchemaProps{
-							Description: "available is the part of allocatable that no pod has requested, as quantities by resource name.",
+							Description: "available is the part of allocatable that no pod has requested, as quantities by resource name. It is not renewed for a difference of less than a hundredth of allocatable.",
 							Type:        []string{"object"},
 							AdditionalProperties: &spec.SchemaOrBool{
 								Allows: true,

@@ -14,6 +14,7 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	utilnet "k8s.io/apimachinery/pkg/util/net"
 	"k8s.io/apimachinery/pkg/util/sets"
 	coreinformers "k8s.io/client-go/informers/core/v1"
 	"k8s.io/client-go/kubernetes"
@@ -36,6 +37,14 @@ type Member struct {
 	Proxy string
 	// Generation differs whenever the credentials do.
 	Generation string
+}
+
+// disconnect closes the connections to a member that nothing uses. One that is in use ends with its use, after a minute and a half of
+// idleness at the latest.
+func (m *Member) disconnect() {
+	if m != nil {
+		utilnet.CloseIdleConnectionsFor(m.Config.Transport)
+	}
 }
 
 // Options of a Directory.
@@ -150,7 +159,7 @@ func (d *Directory) Get(cluster string) (*Member, error) {
 	if m := d.parsed[cluster]; m != nil && m.Generation == generation {
 		return m, nil
 	}
-	delete(d.parsed, cluster)
+	d.drop(cluster)
 	m, reason, err := read(kubeconfig, d.options)
 	if err != nil {
 		return nil, &CredentialsError{Reason: reason, Secret: key, Err: err}
@@ -163,5 +172,11 @@ func (d *Directory) Get(cluster string) (*Member, error) {
 func (d *Directory) forget(cluster string) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
+	d.drop(cluster)
+}
+
+// drop takes credentials for gone, with the connections that were made with them. The lock is held.
+func (d *Directory) drop(cluster string) {
+	d.parsed[cluster].disconnect()
 	delete(d.parsed, cluster)
 }

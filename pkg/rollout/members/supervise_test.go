@@ -129,7 +129,12 @@ func (s *supervision) update(cluster *clusterv1beta1.MemberCluster) {
 
 func (s *supervision) rotate(token string) {
 	s.t.Helper()
-	secret := memberSecret("a", strings.Replace(goodKubeconfig, "secret", token, 1))
+	s.rotateTo(strings.Replace(goodKubeconfig, "secret", token, 1))
+}
+
+func (s *supervision) rotateTo(kubeconfig string) {
+	s.t.Helper()
+	secret := memberSecret("a", kubeconfig)
 	if _, err := s.hub.CoreV1().Secrets(wellknown.SystemNamespace).Update(s.t.Context(), secret, metav1.UpdateOptions{}); err != nil {
 		s.t.Fatal(err)
 	}

@@ -5,6 +5,7 @@ package membership
 
 import (
 	"context"
+	"errors"
 	"sync"
 	"time"
 
@@ -36,25 +37,36 @@ type Controller struct {
 	fleet     *fleet.Fleet
 	hub       kubernetes.Interface
 	directory *members.Directory
-	ruler     storeid.Ruler
+	options   Options
 	recorder  record.EventRecorder
 	clock     clock.WithTicker
 	queue     *reconcile.Queue
+	// reading has the members whose nodes, Pods and namespaces are read.
+	reading *reconcile.Queue
 
 	// namespaces of members on the hub, and internals, the InternalMemberClusters in them.
 	namespaces, internals cache.SharedIndexInformer
 
-	mu     sync.Mutex
-	probes map[string]*probe
+	mu      sync.Mutex
+	probes  map[string]*probe
+	reports map[string]*report
 }
 
-// New returns the controller. It claims members for the ruler; Events on MemberClusters go to the recorder.
-func New(f *fleet.Fleet, hub kubernetes.Interface, directory *members.Directory, ruler storeid.Ruler, recorder record.EventRecorder, c clock.WithTicker) *Controller {
+// Options of the controller.
+type Options struct {
+	// Ruler is what members are claimed for.
+	Ruler storeid.Ruler
+	// ForceDeleteWait is how long a member that cannot be reached keeps its MemberCluster from going. It must be more than zero.
+	ForceDeleteWait time.Duration
+}
+
+// New returns the controller. Events on MemberClusters go to the recorder.
+func New(f *fleet.Fleet, hub kubernetes.Interface, directory *members.Directory, options Options, recorder record.EventRecorder, c clock.WithTicker) *Controller {
 	controller := &Controller{
 		fleet:     f,
 		hub:       hub,
 		directory: directory,
-		ruler:     ruler,
+		options:   options,
 		recorder:  recorder,
 		clock:     c,
 		namespaces: coreinformers.NewFilteredNamespaceInformer(hub, 0, cache.Indexers{}, func(o *metav1.ListOptions) {
@@ -62,6 +74,7 @@ func New(f *fleet.Fleet, hub kubernetes.Interface, directory *members.Directory,
 		}),
 		internals: clusterinformers.NewInternalMemberClusterInformer(f.Clientset, metav1.NamespaceAll, 0, cache.Indexers{}),
 		probes:    map[string]*probe{},
+		reports:   map[string]*report{},
 	}
 	controller.queue = reconcile.NewWithClock(Name, workers, controller.reconcile, c)
 	controller.queue.Watch(f.MemberClusters.Informer(), reconcile.Self)
@@ -71,6 +84,8 @@ func New(f *fleet.Fleet, hub kubernetes.Interface, directory *members.Directory,
 	controller.queue.Watch(controller.internals, unlessStatus(reconcile.ByObject(inMemberNamespace)))
 	controller.queue.Watch(f.Works.Informer(), onDelete(reconcile.ByObject(inMemberNamespace)))
 	directory.Watch(controller.queue)
+	controller.reading = reconcile.NewWithClock(Name+"-reports", collectors, controller.collect, c)
+	controller.reading.Watch(f.MemberClusters.Informer(), reconcile.Self)
 	return controller
 }
 
@@ -82,7 +97,14 @@ func (c *Controller) Run(ctx context.Context) error {
 	defer cancel()
 	informers.Go(func() { c.namespaces.RunWithContext(ctx) })
 	informers.Go(func() { c.internals.RunWithContext(ctx) })
-	return c.queue.Run(ctx)
+	reading := make(chan error, 1)
+	go func() {
+		defer cancel()
+		reading <- c.reading.Run(ctx)
+	}()
+	err := c.queue.Run(ctx)
+	cancel()
+	return errors.Join(err, <-reading)
 }
 
 func (c *Controller) reconcile(ctx context.Context, key reconcile.Key) (time.Duration, error) {

@@ -46,6 +46,8 @@ type failure struct {
 	reason, message string
 	// passing says that the failure may go by itself: whether the cluster belongs to the fleet is not known then.
 	passing bool
+	// answers reports that the member is there and says itself that it is not ready.
+	answers bool
 }
 
 // unknownOrFalse is what a failure makes of a condition that has not been True.
@@ -88,7 +90,7 @@ func classified(err error) *failure {
 	case apierrors.IsForbidden(err):
 		return &failure{reason: reasonForbidden, message: "The credentials do not allow what is needed on the member: " + brief(err)}
 	case errors.As(err, &answer), errors.Is(err, errNotServed):
-		return &failure{reason: reasonNotReady, message: "The member is not ready: " + brief(err), passing: true}
+		return &failure{reason: reasonNotReady, message: "The member is not ready: " + brief(err), passing: true, answers: true}
 	default:
 		return &failure{reason: reasonUnreachable, message: "The member cannot be reached: " + brief(err), passing: true}
 	}

@@ -54,7 +54,7 @@ func identityOf(m storeid.Membership) map[string]string {
 
 // membership is as what a MemberCluster is to have joined.
 func (c *Controller) membership(cluster *v1beta1.MemberCluster, clusterUID string) storeid.Membership {
-	m := storeid.Membership{Ruler: c.ruler, Member: cluster.Name, ClusterUID: cluster.Status.Properties[storeid.ClusterUIDProperty].Value}
+	m := storeid.Membership{Ruler: c.options.Ruler, Member: cluster.Name, ClusterUID: cluster.Status.Properties[storeid.ClusterUIDProperty].Value}
 	if cluster.Annotations[wellknown.AdoptClusterUIDAnnotation] == clusterUID {
 		m.ClusterUID = clusterUID
 	}

@@ -48,6 +48,9 @@ func (c *Controller) join(ctx context.Context, cluster *v1beta1.MemberCluster) (
 		return 0, ctx.Err()
 	}
 	r.observed(seen)
+	if report := c.reportOf(cluster.Name); seen.failure == nil && report != nil {
+		r.collected(report)
+	}
 	return again, c.write(ctx, r, internal)
 }
 
@@ -99,7 +102,11 @@ func (c *Controller) prepareNamespace(ctx context.Context, cluster *v1beta1.Memb
 	case !namespace.DeletionTimestamp.IsZero():
 		return fmt.Errorf("namespace %s on the hub is still being deleted", name)
 	}
-	return c.ownNamespace(ctx, namespace)
+	if err := c.ownNamespace(ctx, namespace); err != nil {
+		return err
+	}
+	c.recorder.Eventf(cluster, corev1.EventTypeNormal, "NamespacePatched", "Namespace %s was patched", name)
+	return nil
 }
 
 func usable(namespace *corev1.Namespace) bool {
@@ -160,6 +167,7 @@ func (c *Controller) prepareInternal(ctx context.Context, cluster *v1beta1.Membe
 	if err != nil {
 		return nil, fmt.Errorf("updating InternalMemberCluster %s/%s: %w", namespace, cluster.Name, err)
 	}
+	c.recorder.Eventf(cluster, corev1.EventTypeNormal, "InternalMemberClusterSpecUpdated", "The spec of InternalMemberCluster %s/%s was updated", namespace, cluster.Name)
 	return updated, nil
 }
 

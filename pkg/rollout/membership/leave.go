@@ -7,27 +7,26 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/labels"
 	"k8s.io/klog/v2"
 
 	"github.com/stagegate/stagegate/pkg/apis/cluster/v1beta1"
 	"github.com/stagegate/stagegate/pkg/apis/wellknown"
+	"github.com/stagegate/stagegate/pkg/apis/wording"
 	"github.com/stagegate/stagegate/pkg/rollout/internal/reconcile"
 )
 
-const (
-	// forceLeaveAfter is how long a member that cannot be reached keeps its MemberCluster from going.
-	forceLeaveAfter = 15 * time.Minute
-	// idleTimeout is how long leaving waits for work on the member to stop before it is tried again.
-	idleTimeout = 10 * time.Second
-)
+// idleTimeout is how long leaving waits for work on the member to stop before it is tried again.
+const idleTimeout = 10 * time.Second
 
 // leave takes a cluster out of the fleet. What was placed on it stays there; what is removed is what Stagegate itself has there, then
-// its namespace on the hub. A member that cannot be reached is waited for until forceLeaveAfter, and not at all where
+// its namespace on the hub. A member that cannot be reached is waited for as long as Options say, and not at all where
 // spec.deleteOptions.validationMode is Skip; then it leaves with everything on it as it is.
 func (c *Controller) leave(ctx context.Context, cluster *v1beta1.MemberCluster) (time.Duration, error) {
 	if !reconcile.HasFinalizer(cluster, wellknown.MemberClusterFinalizer) {
@@ -50,7 +49,7 @@ func (c *Controller) leave(ctx context.Context, cluster *v1beta1.MemberCluster) 
 			return 0, ctx.Err()
 		}
 		if wait := c.waitFor(cluster, seen); wait > 0 {
-			r.joined(metav1.ConditionUnknown, reasonLeaving, leavingMessage(cluster, seen.failure))
+			r.joined(metav1.ConditionUnknown, reasonLeaving, c.leavingMessage(cluster, seen.failure))
 			r.unhealthy(seen.failure)
 			if again > 0 {
 				wait = min(wait, again)
@@ -59,8 +58,7 @@ func (c *Controller) leave(ctx context.Context, cluster *v1beta1.MemberCluster) 
 		}
 		if seen.failure != nil && !seen.failure.revokes() {
 			klog.FromContext(ctx).Info("Leaving without having cleaned up on the member", "reason", seen.failure.message)
-			c.recorder.Event(cluster, corev1.EventTypeWarning, "MemberClusterNotCleanedUp",
-				"AppliedWorks and the store id stay on the member: "+seen.failure.message)
+			c.recorder.Event(cluster, corev1.EventTypeWarning, "MemberClusterNotCleanedUp", c.leftOn(cluster.Name)+": "+seen.failure.message)
 		}
 	}
 	r.left()
@@ -75,6 +73,21 @@ func (c *Controller) leave(ctx context.Context, cluster *v1beta1.MemberCluster) 
 	return 0, c.release(ctx, cluster)
 }
 
+// leftOn says what stays on a member that was not cleaned up, by the Works that the hub has for it.
+func (c *Controller) leftOn(cluster string) string {
+	// A cache is always readable.
+	works, _ := c.fleet.Works.Lister().Works(wellknown.MemberNamespace(cluster)).List(labels.Everything())
+	if len(works) == 0 {
+		return "The store id stays on the member"
+	}
+	names := make([]string, 0, len(works))
+	for _, work := range works {
+		names = append(names, work.Name)
+	}
+	slices.Sort(names)
+	return fmt.Sprintf("The store id and %s stay on the member, with what they have placed (%s)", wording.Count(len(names), "AppliedWork"), wording.List(names))
+}
+
 // waitFor returns how much longer to wait for a leaving member, 0 for not at all.
 func (c *Controller) waitFor(cluster *v1beta1.MemberCluster, seen observation) time.Duration {
 	if seen.failure == nil || seen.failure.revokes() {
@@ -83,17 +96,18 @@ func (c *Controller) waitFor(cluster *v1beta1.MemberCluster, seen observation) t
 	if options := cluster.Spec.DeleteOptions; options != nil && options.ValidationMode == v1beta1.DeleteValidationModeSkip {
 		return 0
 	}
-	return max(forceLeave(cluster).Sub(c.clock.Now()), 0)
+	return max(c.forceLeave(cluster).Sub(c.clock.Now()), 0)
 }
 
-func forceLeave(cluster *v1beta1.MemberCluster) time.Time {
-	return cluster.DeletionTimestamp.Add(forceLeaveAfter)
+// forceLeave is when a member is no longer waited for.
+func (c *Controller) forceLeave(cluster *v1beta1.MemberCluster) time.Time {
+	return cluster.DeletionTimestamp.Add(c.options.ForceDeleteWait)
 }
 
-func leavingMessage(cluster *v1beta1.MemberCluster, f *failure) string {
+func (c *Controller) leavingMessage(cluster *v1beta1.MemberCluster, f *failure) string {
 	return fmt.Sprintf("Cleaning up on the member is tried until %s, then the cluster leaves without it; "+
 		"set spec.deleteOptions.validationMode to Skip to go on at once. %s",
-		forceLeave(cluster).UTC().Format(time.TimeOnly+"Z"), f.message)
+		c.forceLeave(cluster).UTC().Format(time.TimeOnly+"Z"), f.message)
 }
 
 func (c *Controller) waitUntilIdle(ctx context.Context, cluster string) error {

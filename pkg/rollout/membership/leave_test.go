@@ -6,6 +6,7 @@ package membership
 import (
 	"context"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -145,7 +146,7 @@ func TestLeavingAMemberThatCannotBeReached(t *testing.T) {
 		w.delete()
 	}
 	t.Run("is waited for, and then left as it is", func(t *testing.T) {
-		w, m := joinedWorld(t, work(wellknown.MemberNamespace(name), "one"))
+		w, m := joinedWorld(t, work(wellknown.MemberNamespace(name), "two"), work(wellknown.MemberNamespace(name), "one"), work("fleet-member-b", "theirs"))
 		lose(w, m)
 		again := w.reconcile()
 		if again <= 0 || again > 2*time.Second {
@@ -166,8 +167,9 @@ func TestLeavingAMemberThatCannotBeReached(t *testing.T) {
 
 		w.clock.Step(5 * time.Minute)
 		w.reconcile()
-		if events := w.told(); !slices.Contains(events, "MemberClusterNotCleanedUp") {
-			t.Errorf("Events %v", events)
+		if event, want := <-w.events, "Warning MemberClusterNotCleanedUp The store id and 2 AppliedWorks stay on the member, "+
+			"with what they have placed (one, two): The member cannot be reached: "; !strings.HasPrefix(event, want) {
+			t.Errorf("Event %q, want %q", event, want)
 		}
 		w.hasLeft()
 	})
@@ -197,8 +199,8 @@ func TestLeavingAMemberThatCannotBeReached(t *testing.T) {
 		w, _ := joinedWorld(t)
 		w.setSecret("")
 		w.delete()
-		if got := w.reconcile(); got != forceLeaveAfter {
-			t.Errorf("tries again in %s, want %s", got, forceLeaveAfter)
+		if got := w.reconcile(); got != testOptions.ForceDeleteWait {
+			t.Errorf("tries again in %s, want %s", got, testOptions.ForceDeleteWait)
 		}
 		w.expect(v1beta1.ConditionTypeMemberClusterJoined, metav1.ConditionUnknown, reasonLeaving, "Secret fleet-system/member-a does not exist")
 	})

@@ -19,6 +19,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 
 	jsonpatch "gopkg.in/evanphx/json-patch.v4"
@@ -34,8 +35,12 @@ const (
 	crdPath       = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions"
 	appliedPath   = "/apis/placement.kubernetes-fleet.io/v1beta1/appliedworks"
 	configMapPath = "/api/v1/namespaces/fleet-system/configmaps"
-	systemPath    = "/api/v1/namespaces/kube-system"
-	memberToken   = "secret"
+	nodesPath     = "/api/v1/nodes"
+	podsPath      = "/api/v1/pods"
+
+	namespacesPath = "/api/v1/namespaces"
+	systemPath     = namespacesPath + "/kube-system"
+	memberToken    = "secret"
 )
 
 // member plays a member cluster: it keeps the objects that it is sent, by path, and fails as it is told to.
@@ -53,6 +58,12 @@ type member struct {
 	gitVersion string
 	// redirect is the address to which it redirects every request, empty for none.
 	redirect string
+	// hangs has lists of Pods wait until the client goes away.
+	hangs atomic.Bool
+	// forbidden are the paths of lists that it does not allow.
+	forbidden []string
+	// lists counts lists by path.
+	lists map[string]int
 	// probed counts looks at /readyz, deleted has the options of deletions by path.
 	probed  int
 	deleted map[string]map[string]any
@@ -66,12 +77,13 @@ func newMember(t *testing.T) *member {
 
 		gitVersion: "v1.37.2",
 		deleted:    map[string]map[string]any{},
+		lists:      map[string]int{},
 	}
 	m.Server = httptest.NewTLSServer(m)
 	t.Cleanup(m.Close)
 	m.put(systemPath, namespaceOf("cluster-a"))
 	for i := range 3 {
-		m.put("/api/v1/nodes/node-"+strconv.Itoa(i), map[string]any{"metadata": map[string]any{"name": "node-" + strconv.Itoa(i)}})
+		m.put(nodesPath+"/node-"+strconv.Itoa(i), map[string]any{"metadata": map[string]any{"name": "node-" + strconv.Itoa(i)}})
 	}
 	return m
 }
@@ -121,6 +133,10 @@ func (m *member) store(at string, object map[string]any) {
 }
 
 func (m *member) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	if r.URL.Path == podsPath && m.hangs.Load() {
+		<-r.Context().Done()
+		return
+	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if m.redirect != "" {
@@ -207,9 +223,13 @@ func (m *member) serve(r *http.Request) (int, any) {
 }
 
 func (m *member) list(r *http.Request, resource schema.GroupResource) (int, any) {
-	if !slices.Contains([]string{"/api/v1/nodes", appliedPath}, r.URL.Path) {
+	if !slices.Contains([]string{nodesPath, podsPath, namespacesPath, appliedPath}, r.URL.Path) {
 		return 0, apierrors.NewNotFound(resource, "")
 	}
+	if slices.Contains(m.forbidden, r.URL.Path) {
+		return 0, apierrors.NewForbidden(resource, "", errors.New("not allowed"))
+	}
+	m.lists[r.URL.Path]++
 	items := []any{}
 	for _, at := range slices.Sorted(maps.Keys(m.objects)) {
 		if path.Dir(at) == r.URL.Path {
@@ -217,10 +237,13 @@ func (m *member) list(r *http.Request, resource schema.GroupResource) (int, any)
 		}
 	}
 	list := map[string]any{"items": items, "metadata": map[string]any{}}
+	from, _ := strconv.Atoi(r.URL.Query().Get("continue"))
+	items = items[from:]
 	if limit, _ := strconv.Atoi(r.URL.Query().Get("limit")); limit > 0 && len(items) > limit {
-		list["items"] = items[:limit]
-		list["metadata"] = map[string]any{"remainingItemCount": len(items) - limit, "continue": "next"}
+		list["metadata"] = map[string]any{"remainingItemCount": len(items) - limit, "continue": strconv.Itoa(from + limit)}
+		items = items[:limit]
 	}
+	list["items"] = items
 	if strings.Contains(r.Header.Get("Accept"), "PartialObjectMetadataList") {
 		list["apiVersion"], list["kind"] = "meta.k8s.io/v1", "PartialObjectMetadataList"
 	}

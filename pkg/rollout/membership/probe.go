@@ -176,4 +176,5 @@ func (c *Controller) forget(cluster string) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	delete(c.probes, cluster)
+	delete(c.reports, cluster)
 }

@@ -13,6 +13,7 @@ import (
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/util/sets"
 	hubfake "k8s.io/client-go/kubernetes/fake"
 	clienttesting "k8s.io/client-go/testing"
 	"k8s.io/client-go/tools/record"
@@ -23,7 +24,6 @@ import (
 	"github.com/stagegate/stagegate/pkg/generated/clientset/versioned/fake"
 	"github.com/stagegate/stagegate/pkg/rollout/internal/fleet"
 	"github.com/stagegate/stagegate/pkg/rollout/members"
-	"github.com/stagegate/stagegate/pkg/rollout/storeid"
 )
 
 // TestRun changes objects only, and the controller follows: the Secret, the MemberCluster and the end of the namespace.
@@ -70,7 +70,7 @@ func TestRun(t *testing.T) {
 	f := fleet.New(api)
 	f.Start(ctx.Done())
 	directory := members.NewDirectory(hub, wellknown.SystemNamespace, members.Options{})
-	controller := New(f, hub, directory, storeid.Ruler{Store: storeID, Hub: hubUID}, record.NewFakeRecorder(1000), clock.RealClock{})
+	controller := New(f, hub, directory, testOptions, record.NewFakeRecorder(1000), clock.RealClock{})
 	running, stop := context.WithCancel(ctx)
 	ended := make(chan error, 1)
 	stopped := make(chan struct{})
@@ -85,6 +85,9 @@ func TestRun(t *testing.T) {
 		t.Fatal(err)
 	}
 	until("joined", joined(metav1.ConditionTrue, reasonJoined))
+	until("reported what it has", func() bool {
+		return meta.IsStatusConditionTrue(cluster.Status.Conditions, v1beta1.ConditionTypeClusterPropertyCollectionSucceeded)
+	})
 
 	// The namespace takes its time to go, as it does on a real hub.
 	namespaces := corev1.SchemeGroupVersion.WithResource("namespaces")
@@ -120,4 +123,48 @@ func TestRun(t *testing.T) {
 		t.Error(err)
 	}
 	<-stopped
+}
+
+func TestAMemberThatIsNotReadInTimeHasItsHeartbeats(t *testing.T) {
+	ctx, cancel := context.WithTimeout(t.Context(), deadline)
+	defer cancel()
+	beatsOften := memberCluster()
+	beatsOften.Spec.HeartbeatPeriodSeconds = 1
+	api, m := fake.NewClientset(beatsOften), newMember(t)
+	m.hangs.Store(true)
+	hub := hubfake.NewClientset(&corev1.Secret{
+		ObjectMeta: metav1.ObjectMeta{Namespace: wellknown.SystemNamespace, Name: wellknown.MemberSecretName(name)},
+		Data:       map[string][]byte{members.KubeconfigKey: []byte(m.kubeconfig(memberToken))},
+	})
+	watcher, err := api.ClusterV1beta1().MemberClusters().Watch(ctx, metav1.ListOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer watcher.Stop()
+	f := fleet.New(api)
+	f.Start(ctx.Done())
+	directory := members.NewDirectory(hub, wellknown.SystemNamespace, members.Options{})
+	controller := New(f, hub, directory, testOptions, record.NewFakeRecorder(1000), clock.RealClock{})
+	ended := make(chan error, 1)
+	go directory.Run(ctx)
+	go func() { ended <- controller.Run(ctx) }()
+	beats := sets.New[metav1.Time]()
+	for beats.Len() < 3 {
+		select {
+		case event := <-watcher.ResultChan():
+			cluster := event.Object.(*v1beta1.MemberCluster)
+			if agent := findAgent(&cluster.Status); agent != nil {
+				beats.Insert(agent.LastReceivedHeartbeat)
+			}
+			if meta.FindStatusCondition(cluster.Status.Conditions, v1beta1.ConditionTypeClusterPropertyCollectionSucceeded) != nil {
+				t.Error("the member was read")
+			}
+		case <-ctx.Done():
+			t.Fatalf("heartbeats %v", beats)
+		}
+	}
+	cancel()
+	if err := <-ended; err != nil {
+		t.Error(err)
+	}
 }

@@ -6,6 +6,8 @@ package membership
 import (
 	"context"
 	"fmt"
+	"slices"
+	"time"
 
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/equality"
@@ -78,6 +80,9 @@ func (r reporter) observed(seen observation) {
 	}
 	r.unhealthy(seen.failure)
 	agent := findAgent(r.status)
+	if agent != nil && seen.failure.answers {
+		r.beat(agent, seen.at)
+	}
 	switch {
 	case !isMember(r.status):
 		r.joined(seen.failure.unknownOrFalse(), seen.failure.reason, seen.failure.message)
@@ -115,12 +120,8 @@ func (r reporter) answered(seen observation) {
 	r.set(&agent.Conditions, v1beta1.AgentJoined, metav1.ConditionTrue, reasonAgentJoined, messageJoined)
 	r.set(&agent.Conditions, v1beta1.AgentHealthy, metav1.ConditionTrue, reasonAgentHealthy, messageHealthy+through(seen.proxy))
 
-	// A heartbeat is written once a period, however often the member was looked at: the rest of a period is the jitter's.
+	beats := r.beat(agent, seen.at)
 	at := metav1.NewTime(seen.at).Rfc3339Copy()
-	beats := at.Sub(agent.LastReceivedHeartbeat.Time) >= period(r.cluster)*9/10
-	if beats {
-		agent.LastReceivedHeartbeat = at
-	}
 	properties := make(map[v1beta1.PropertyName]v1beta1.PropertyValue, len(seen.properties))
 	for name, value := range seen.properties {
 		property := r.status.Properties[name]
@@ -130,6 +131,17 @@ func (r reporter) answered(seen observation) {
 		properties[name] = property
 	}
 	r.status.Properties = properties
+}
+
+// beat writes a heartbeat, which is that the member has answered, whether it is well or not. It is written once a period, however often
+// the member was looked at: the rest of a period is the jitter's.
+func (r reporter) beat(agent *v1beta1.AgentStatus, seen time.Time) bool {
+	at := metav1.NewTime(seen).Rfc3339Copy()
+	beats := at.Sub(agent.LastReceivedHeartbeat.Time) >= period(r.cluster)*9/10
+	if beats {
+		agent.LastReceivedHeartbeat = at
+	}
+	return beats
 }
 
 func findAgent(status *v1beta1.MemberClusterStatus) *v1beta1.AgentStatus {
@@ -168,18 +180,44 @@ func (c *Controller) write(ctx context.Context, r reporter, internal *v1beta1.In
 
 // writeInternal writes what an agent of the member would report.
 func (c *Controller) writeInternal(ctx context.Context, r reporter, internal *v1beta1.InternalMemberCluster) error {
-	if equality.Semantic.DeepEqual(internal.Status.AgentStatus, r.status.AgentStatus) &&
-		equality.Semantic.DeepEqual(internal.Status.Properties, r.status.Properties) {
+	status := v1beta1.InternalMemberClusterStatus{
+		Conditions:    forGeneration(internal.Generation, slices.DeleteFunc(slices.Clone(r.status.Conditions), isNoReport)),
+		Namespaces:    r.status.Namespaces,
+		Properties:    r.status.Properties,
+		ResourceUsage: r.status.ResourceUsage,
+	}
+	for _, agent := range r.status.AgentStatus {
+		agent.Conditions = forGeneration(internal.Generation, slices.Clone(agent.Conditions))
+		status.AgentStatus = append(status.AgentStatus, agent)
+	}
+	if equality.Semantic.DeepEqual(internal.Status, status) {
 		return nil
 	}
 	internal = internal.DeepCopy()
-	internal.Status.AgentStatus = r.status.AgentStatus
-	internal.Status.Properties = r.status.Properties
+	internal.Status = status
 	if _, err := c.fleet.Clientset.ClusterV1beta1().InternalMemberClusters(internal.Namespace).UpdateStatus(ctx, internal,
 		metav1.UpdateOptions{FieldManager: fieldManager}); err != nil {
 		return fmt.Errorf("status of InternalMemberCluster %s/%s: %w", internal.Namespace, internal.Name, err)
 	}
 	return nil
+}
+
+// isNoReport tells the conditions of a membership from those of the member's reports.
+func isNoReport(condition metav1.Condition) bool {
+	switch condition.Type {
+	case v1beta1.ConditionTypeClusterPropertyProviderStarted, v1beta1.ConditionTypeClusterPropertyCollectionSucceeded,
+		v1beta1.ConditionTypeNamespaceCollectionSucceeded:
+		return false
+	}
+	return true
+}
+
+// forGeneration has conditions be for a generation.
+func forGeneration(generation int64, conditions []metav1.Condition) []metav1.Condition {
+	for i := range conditions {
+		conditions[i].ObservedGeneration = generation
+	}
+	return conditions
 }
 
 // tell makes an Event of each condition that has changed its status or its reason.
@@ -191,6 +229,10 @@ func (c *Controller) tell(ctx context.Context, r reporter) {
 			continue
 		}
 		klog.FromContext(ctx).V(2).Info("Condition changed", "condition", now.Type, "status", now.Status, "reason", now.Reason)
+		// That a report was made once more is no news.
+		if now.Status == metav1.ConditionTrue && !isNoReport(now) && now.Type != v1beta1.ConditionTypeClusterPropertyProviderStarted {
+			continue
+		}
 		// What ails a member that has not joined is in two conditions, and one Event.
 		if told.Has(now.Reason) {
 			continue

@@ -30,7 +30,7 @@ func (c *Controller) withdraw(ctx context.Context, cluster *v1beta1.MemberCluste
 			return err
 		}
 		// A hub keeps its store's id: it is that of the whole hub.
-		if err := storeid.Verify(ctx, member.kube, wellknown.SystemNamespace, c.ruler); err != nil {
+		if err := storeid.Verify(ctx, member.kube, wellknown.SystemNamespace, c.options.Ruler); err != nil {
 			return err
 		}
 		return orphan(ctx, cluster.Name, member)

@@ -36,6 +36,8 @@ const (
 	crdOf    = crdPath + "/" + storeid.MemberCRD
 )
 
+var testOptions = Options{Ruler: storeid.Ruler{Store: storeID, Hub: hubUID}, ForceDeleteWait: 15 * time.Minute}
+
 var start = time.Date(2026, 1, 2, 12, 0, 0, 0, time.UTC)
 
 // world is a hub and a fleet with one member, whose controller is reconciled by hand: its caches have what the fake servers have
@@ -64,7 +66,7 @@ func newWorld(t *testing.T, inFleet ...runtime.Object) *world {
 	recorder := record.NewFakeRecorder(1000)
 	w.events = recorder.Events
 	w.directory = members.NewDirectory(w.hub, wellknown.SystemNamespace, members.Options{})
-	w.controller = New(fleet.New(w.api), w.hub, w.directory, storeid.Ruler{Store: storeID, Hub: hubUID}, recorder, w.clock)
+	w.controller = New(fleet.New(w.api), w.hub, w.directory, testOptions, recorder, w.clock)
 
 	ctx, cancel := context.WithCancel(t.Context())
 	changes := reconcile.New("changes", 1, func(ctx context.Context, _ reconcile.Key) (time.Duration, error) {
@@ -138,6 +140,8 @@ func (w *world) tryReconcile() (time.Duration, error) {
 	w.fill(w.controller.internals, internals, err)
 	namespaces, err := w.hub.CoreV1().Namespaces().List(ctx, metav1.ListOptions{LabelSelector: wellknown.FleetResourceLabel + "=true"})
 	w.fill(w.controller.namespaces, namespaces, err)
+	works, err := w.api.PlacementV1beta1().Works("").List(ctx, metav1.ListOptions{})
+	w.fill(w.controller.fleet.Works.Informer(), works, err)
 	return w.controller.reconcile(ctx, reconcile.Key{Name: name})
 }
 

@@ -13,9 +13,9 @@ import (
 // +k8s:supportsSubresource="/status"
 // +k8s:deepcopy-gen:interfaces=k8s.io/apimachinery/pkg/runtime.Object
 
-// InternalMemberCluster is the channel between the hub and the agent of a member cluster: the hub writes spec, the
-// agent status. It is in the namespace fleet-member-<name> and has the name of the MemberCluster. Users do not write
-// it.
+// InternalMemberCluster is what the hub asks of a member cluster, in spec, and what is known of it, in status. The server
+// writes both, since it is the agent of its members. It is in the namespace fleet-member-<name> and has the name of the
+// MemberCluster. Users do not write it.
 type InternalMemberCluster struct {
 	metav1.TypeMeta `json:""`
 
@@ -27,7 +27,7 @@ type InternalMemberCluster struct {
 	// +required
 	Spec InternalMemberClusterSpec `json:"spec"`
 
-	// status is the observed state of the member, which the agent reports. It can only be written through the status
+	// status is the observed state of the member, as in the MemberCluster. It can only be written through the status
 	// subresource.
 	// +optional
 	Status InternalMemberClusterStatus `json:"status,omitempty,omitzero"`
@@ -87,7 +87,7 @@ type InternalMemberClusterStatus struct {
 	Conditions []metav1.Condition `json:"conditions,omitempty"`
 
 	// namespaces maps the names of the cluster's namespaces to the name of the Work that manages the namespace, empty
-	// if none does.
+	// if none does. It has the first 200 by name, and is complete while NamespaceCollectionSucceeded is True.
 	// +optional
 	// +k8s:optional
 	Namespaces map[string]string `json:"namespaces,omitempty"`
@@ -97,7 +97,8 @@ type InternalMemberClusterStatus struct {
 	// +k8s:optional
 	Properties map[PropertyName]PropertyValue `json:"properties,omitempty"`
 
-	// resourceUsage is the capacity of the cluster's nodes and how much of it is free.
+	// resourceUsage is the capacity of the cluster's nodes and how much of it is free, in CPU and memory. It is absent if
+	// the cluster has no nodes or they could not be read.
 	// +optional
 	ResourceUsage ResourceUsage `json:"resourceUsage,omitempty,omitzero"`
 

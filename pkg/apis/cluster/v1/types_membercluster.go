@@ -51,8 +51,9 @@ type MemberClusterList struct {
 
 // MemberClusterSpec is the desired state of a member cluster.
 type MemberClusterSpec struct {
-	// identity is the user, group or service account of the member's agent on the hub. It may read and report on
-	// objects in the cluster's namespace fleet-member-<name>, and nothing else. kind and name are required.
+	// identity is the user, group or service account of an agent of the member on the hub. It is stored and not used:
+	// the server reaches the member with the kubeconfig in the Secret member-<name> of fleet-system. kind and name are
+	// required.
 	// +required
 	// +k8s:opaqueType
 	// +k8s:subfield(kind)=+k8s:required
@@ -150,7 +151,8 @@ type MemberClusterStatus struct {
 	Conditions []metav1.Condition `json:"conditions,omitempty" patchStrategy:"merge" patchMergeKey:"type"`
 
 	// namespaces maps the names of the namespaces that the cluster reports to the name of the Work that manages the
-	// namespace, empty if none does.
+	// namespace, empty if none does. It has the first 200 by name, and is complete while NamespaceCollectionSucceeded is
+	// True.
 	// +optional
 	// +k8s:optional
 	Namespaces map[string]string `json:"namespaces,omitempty"`
@@ -161,7 +163,8 @@ type MemberClusterStatus struct {
 	// +k8s:optional
 	Properties map[PropertyName]PropertyValue `json:"properties,omitempty"`
 
-	// resourceUsage is the capacity of the cluster's nodes and how much of it is free.
+	// resourceUsage is the capacity of the cluster's nodes and how much of it is free, in CPU and memory. It is absent if
+	// the cluster has no nodes or they could not be read.
 	// +optional
 	ResourceUsage ResourceUsage `json:"resourceUsage,omitempty,omitzero"`
 

@@ -38,7 +38,8 @@ type ResourceUsage struct {
 	// +k8s:opaqueType
 	Allocatable corev1.ResourceList `json:"allocatable,omitempty"`
 
-	// available is the part of allocatable that no pod has requested, as quantities by resource name.
+	// available is the part of allocatable that no pod has requested, as quantities by resource name. It is not renewed
+	// for a difference of less than a hundredth of allocatable.
 	// +optional
 	// +k8s:optional
 	// +k8s:opaqueType

@@ -17,16 +17,16 @@ import (
 // InternalMemberClusterApplyConfiguration represents a declarative configuration of the InternalMemberCluster type for use
 // with apply.
 //
-// InternalMemberCluster is the channel between the hub and the agent of a member cluster: the hub writes spec, the
-// agent status. It is in the namespace fleet-member-<name> and has the name of the MemberCluster. Users do not write
-// it.
+// InternalMemberCluster is what the hub asks of a member cluster, in spec, and what is known of it, in status. The server
+// writes both, since it is the agent of its members. It is in the namespace fleet-member-<name> and has the name of the
+// MemberCluster. Users do not write it.
 type InternalMemberClusterApplyConfiguration struct {
 	metav1.TypeMetaApplyConfiguration `json:""`
 	// metadata is the object's standard metadata. The name is that of the MemberCluster.
 	*metav1.ObjectMetaApplyConfiguration `json:"metadata,omitempty"`
 	// spec is the desired state of the member, which the hub writes.
 	Spec *InternalMemberClusterSpecApplyConfiguration `json:"spec,omitempty"`
-	// status is the observed state of the member, which the agent reports. It can only be written through the status
+	// status is the observed state of the member, as in the MemberCluster. It can only be written through the status
 	// subresource.
 	Status *InternalMemberClusterStatusApplyConfiguration `json:"status,omitempty"`
 }

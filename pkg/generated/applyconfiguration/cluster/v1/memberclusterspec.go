@@ -14,8 +14,9 @@ import (
 //
 // MemberClusterSpec is the desired state of a member cluster.
 type MemberClusterSpecApplyConfiguration struct {
-	// identity is the user, group or service account of the member's agent on the hub. It may read and report on
-	// objects in the cluster's namespace fleet-member-<name>, and nothing else. kind and name are required.
+	// identity is the user, group or service account of an agent of the member on the hub. It is stored and not used:
+	// the server reaches the member with the kubeconfig in the Secret member-<name> of fleet-system. kind and name are
+	// required.
 	Identity *rbacv1.SubjectApplyConfiguration `json:"identity,omitempty"`
 	// heartbeatPeriodSeconds is the time between two heartbeats of the member, in seconds, 1 to 600. Defaults to 60.
 	HeartbeatPeriodSeconds *int32 `json:"heartbeatPeriodSeconds,omitempty"`

@@ -19,7 +19,8 @@ type ResourceUsageApplyConfiguration struct {
 	Capacity *corev1.ResourceList `json:"capacity,omitempty"`
 	// allocatable is the capacity that the nodes offer to pods, as quantities by resource name.
 	Allocatable *corev1.ResourceList `json:"allocatable,omitempty"`
-	// available is the part of allocatable that no pod has requested, as quantities by resource name.
+	// available is the part of allocatable that no pod has requested, as quantities by resource name. It is not renewed
+	// for a difference of less than a hundredth of allocatable.
 	Available *corev1.ResourceList `json:"available,omitempty"`
 	// observationTime is when the numbers were observed on the cluster.
 	ObservationTime *metav1.Time `json:"observationTime,omitempty"`

@@ -19,11 +19,12 @@ type InternalMemberClusterStatusApplyConfiguration struct {
 	// ClusterPropertyCollectionSucceeded and NamespaceCollectionSucceeded.
 	Conditions []v1.ConditionApplyConfiguration `json:"conditions,omitempty"`
 	// namespaces maps the names of the cluster's namespaces to the name of the Work that manages the namespace, empty
-	// if none does.
+	// if none does. It has the first 200 by name, and is complete while NamespaceCollectionSucceeded is True.
 	Namespaces map[string]string `json:"namespaces,omitempty"`
 	// properties maps the names of the cluster's properties, such as kubernetes-fleet.io/node-count, to their values.
 	Properties map[clusterv1beta1.PropertyName]PropertyValueApplyConfiguration `json:"properties,omitempty"`
-	// resourceUsage is the capacity of the cluster's nodes and how much of it is free.
+	// resourceUsage is the capacity of the cluster's nodes and how much of it is free, in CPU and memory. It is absent if
+	// the cluster has no nodes or they could not be read.
 	ResourceUsage *ResourceUsageApplyConfiguration `json:"resourceUsage,omitempty"`
 	// agentStatus has one entry for each agent that serves the cluster.
 	AgentStatus []AgentStatusApplyConfiguration `json:"agentStatus,omitempty"`

@@ -1,0 +1,356 @@
+// Copyright The Stagegate Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package membership
+
+import (
+	"fmt"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/resource"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/stagegate/stagegate/pkg/apis/cluster/v1beta1"
+	"github.com/stagegate/stagegate/pkg/rollout/internal/reconcile"
+)
+
+const (
+	started    = v1beta1.ConditionTypeClusterPropertyProviderStarted
+	properties = v1beta1.ConditionTypeClusterPropertyCollectionSucceeded
+	namespaces = v1beta1.ConditionTypeNamespaceCollectionSucceeded
+)
+
+// collect has the controller read the member where that is due, and write what was read. It returns when it will read it again.
+func (w *world) collect() time.Duration {
+	w.t.Helper()
+	again, err := w.controller.collect(w.t.Context(), reconcile.Key{Name: name})
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	w.reconcile()
+	return again
+}
+
+// later has the next collection be due.
+func (w *world) later() {
+	w.t.Helper()
+	w.clock.Step(time.Hour)
+	w.reconcile()
+	w.collect()
+}
+
+func nodeOf(capacity, allocatable string) map[string]any {
+	resources := func(cpu string) map[string]any {
+		return map[string]any{"cpu": cpu, "memory": cpu + "Gi", "pods": "110"}
+	}
+	return map[string]any{
+		"metadata": map[string]any{"name": "n"},
+		"spec":     map[string]any{"unschedulable": true},
+		"status":   map[string]any{"capacity": resources(capacity), "allocatable": resources(allocatable)},
+	}
+}
+
+func runningPod(cpu, memory string) map[string]any {
+	return map[string]any{
+		"metadata": map[string]any{"name": "p"},
+		"spec": map[string]any{"nodeName": "n", "containers": []any{
+			map[string]any{"resources": map[string]any{"requests": map[string]any{"cpu": cpu, "memory": memory}}},
+		}},
+		"status": map[string]any{"phase": "Running"},
+	}
+}
+
+func list(cpu, memory string) corev1.ResourceList {
+	return corev1.ResourceList{corev1.ResourceCPU: resource.MustParse(cpu), corev1.ResourceMemory: resource.MustParse(memory)}
+}
+
+// busyWorld has a member with nodes of 10 CPUs and 10 GiB, 8 of them allocatable, of which Pods take 2.
+func busyWorld(t *testing.T) (*world, *member) {
+	t.Helper()
+	w, m := joinedWorld(t)
+	m.change(func(m *member) {
+		for i := range 3 {
+			delete(m.objects, nodesPath+"/node-"+strconv.Itoa(i))
+		}
+		m.store(nodesPath+"/a", nodeOf("4", "3"))
+		m.store(nodesPath+"/b", nodeOf("6", "5"))
+		m.store(podsPath+"/web", runningPod("1500m", "1Gi"))
+		m.store(podsPath+"/db", runningPod("500m", "1Gi"))
+		ended := runningPod("500m", "1Gi")
+		ended["status"] = map[string]any{"phase": "Succeeded"}
+		m.store(podsPath+"/ended", ended)
+	})
+	w.collect()
+	w.told()
+	w.writes()
+	return w, m
+}
+
+func TestAMemberReportsWhatItHas(t *testing.T) {
+	w, m := joinedWorld(t)
+	m.change(func(m *member) {
+		owned := namespaceOf("")["metadata"].(map[string]any)
+		owned["name"], owned["uid"] = "web", "1"
+		owned["ownerReferences"] = []any{
+			map[string]any{"apiVersion": "v1", "kind": "AppliedWork", "name": "no"},
+			map[string]any{"apiVersion": "placement.kubernetes-fleet.io/v1", "kind": "AppliedWork", "name": "web-work"},
+		}
+		m.store(namespacesPath+"/web", map[string]any{"metadata": owned})
+		m.store(namespacesPath+"/going", map[string]any{"metadata": map[string]any{"name": "going", "deletionTimestamp": "2026-01-01T00:00:00Z"}})
+		m.store(namespacesPath+"/x", map[string]any{"metadata": map[string]any{"name": strings.Repeat("x", 10000)}})
+		m.store(nodesPath+"/a", nodeOf("4", "3"))
+		m.store(nodesPath+"/b", nodeOf("6", "5"))
+		m.store(podsPath+"/web", runningPod("1500m", "1Gi"))
+	})
+	w.clock.Step(time.Second)
+	again := w.collect()
+
+	status := w.cluster().Status
+	wantUsage := v1beta1.ResourceUsage{
+		Capacity: list("10", "10Gi"), Allocatable: list("8", "8Gi"), Available: list("6500m", "7Gi"),
+		ObservationTime: metav1.NewTime(start.Add(time.Second)),
+	}
+	if diff := cmp.Diff(wantUsage, status.ResourceUsage); diff != "" {
+		t.Errorf("resourceUsage (-want +got):\n%s", diff)
+	}
+	if diff := cmp.Diff(map[string]string{"kube-system": "", "web": "web-work"}, status.Namespaces); diff != "" {
+		t.Errorf("namespaces (-want +got):\n%s", diff)
+	}
+	w.expect(started, metav1.ConditionTrue, "Started", "The property provider has started successfully")
+	w.expect(properties, metav1.ConditionTrue, "PropertiesCollected", "The property provider has returned the latest cluster properties")
+	w.expect(namespaces, metav1.ConditionTrue, "Succeeded", "All namespaces have been collected successfully")
+	if shortest, longest := 5*57*time.Second, 5*63*time.Second; again < shortest || again > longest {
+		t.Errorf("read again in %s, want five heartbeats with their jitter", again)
+	}
+	if diff := cmp.Diff([]string{"Started"}, w.told()); diff != "" {
+		t.Errorf("Events (-want +got):\n%s", diff)
+	}
+
+	internal := w.internal().Status
+	if diff := cmp.Diff(status.ResourceUsage, internal.ResourceUsage); diff != "" {
+		t.Errorf("resourceUsage of the InternalMemberCluster:\n%s", diff)
+	}
+	if diff := cmp.Diff(status.Namespaces, internal.Namespaces); diff != "" {
+		t.Errorf("namespaces of the InternalMemberCluster:\n%s", diff)
+	}
+	var types []string
+	for _, c := range internal.Conditions {
+		types = append(types, c.Type)
+		if c.ObservedGeneration != w.internal().Generation {
+			t.Errorf("%s is for generation %d", c.Type, c.ObservedGeneration)
+		}
+	}
+	if diff := cmp.Diff([]string{started, properties, namespaces}, types); diff != "" {
+		t.Errorf("conditions of the InternalMemberCluster (-want +got):\n%s", diff)
+	}
+}
+
+func TestAMemberWithoutNodesReportsNoResources(t *testing.T) {
+	w, m := busyWorld(t)
+	m.change(func(m *member) {
+		delete(m.objects, nodesPath+"/a")
+		delete(m.objects, nodesPath+"/b")
+	})
+	w.later()
+	if diff := cmp.Diff(v1beta1.ResourceUsage{}, w.cluster().Status.ResourceUsage); diff != "" {
+		t.Errorf("resourceUsage:\n%s", diff)
+	}
+	w.expect(properties, metav1.ConditionTrue, reasonPropertiesCollected)
+}
+
+func TestWhatCannotBeReadStaysAsItWas(t *testing.T) {
+	for _, tc := range []struct {
+		name      string
+		forbidden string
+		condition string
+		// goesOn is what is read all the same.
+		goesOn string
+	}{
+		{"nodes", nodesPath, properties, namespaces},
+		{"pods", podsPath, properties, namespaces},
+		{"namespaces", namespacesPath, namespaces, properties},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			w, m := busyWorld(t)
+			before := w.cluster().Status
+			m.change(func(m *member) {
+				m.forbidden = []string{tc.forbidden}
+				m.store(nodesPath+"/c", nodeOf("4", "3"))
+				m.store(namespacesPath+"/new", map[string]any{"metadata": map[string]any{"name": "new"}})
+			})
+			w.later()
+			w.expect(tc.condition, metav1.ConditionFalse, "Forbidden", "list on nodes, pods and namespaces", "stays in the status")
+			w.expect(tc.goesOn, metav1.ConditionTrue, map[string]string{properties: "PropertiesCollected", namespaces: "Succeeded"}[tc.goesOn])
+			w.expect(v1beta1.ConditionTypeMemberClusterJoined, metav1.ConditionTrue, reasonJoined)
+			w.expect(v1beta1.ConditionTypeMemberClusterHealthy, metav1.ConditionTrue, reasonHealthy)
+			after := w.cluster().Status
+			if stays := cmp.Equal(before.ResourceUsage, after.ResourceUsage); stays != (tc.condition == properties) {
+				t.Errorf("resourceUsage %+v", after.ResourceUsage)
+			}
+			if stays := cmp.Equal(before.Namespaces, after.Namespaces); stays != (tc.condition == namespaces) {
+				t.Errorf("namespaces %v", after.Namespaces)
+			}
+			if diff := cmp.Diff([]string{"Forbidden"}, w.told()); diff != "" {
+				t.Errorf("Events (-want +got):\n%s", diff)
+			}
+			m.change(func(m *member) { m.forbidden = nil })
+			w.later()
+			w.expect(tc.condition, metav1.ConditionTrue, map[string]string{properties: "PropertiesCollected", namespaces: "Succeeded"}[tc.condition])
+			if got := w.cluster().Status; got.ResourceUsage.Capacity.Cpu().Value() != 14 || len(got.Namespaces) != 2 {
+				t.Errorf("status %+v", got)
+			}
+			if events := w.told(); len(events) != 0 {
+				t.Errorf("Events %v", events)
+			}
+		})
+	}
+}
+
+func TestAMemberWhosePodsWereNeverReadReportsWhatItsNodesHave(t *testing.T) {
+	w, m := joinedWorld(t)
+	m.change(func(m *member) {
+		m.forbidden = []string{podsPath}
+		m.store(nodesPath+"/a", nodeOf("4", "3"))
+	})
+	w.collect()
+	usage := w.cluster().Status.ResourceUsage
+	if usage.Capacity.Cpu().Value() != 4 || usage.Allocatable.Cpu().Value() != 3 || usage.Available != nil {
+		t.Errorf("resourceUsage %+v", usage)
+	}
+}
+
+func TestNoMoreNamespacesAreReportedThanTheLimit(t *testing.T) {
+	w, m := joinedWorld(t)
+	m.change(func(m *member) {
+		// With kube-system they are as many as the limit.
+		for i := range maxNamespaces - 1 {
+			name := fmt.Sprintf("a-%03d", i)
+			m.store(namespacesPath+"/"+name, map[string]any{"metadata": map[string]any{"name": name}})
+		}
+	})
+	w.collect()
+	w.expect(namespaces, metav1.ConditionTrue, "Succeeded")
+	m.put(namespacesPath+"/b", map[string]any{"metadata": map[string]any{"name": "b"}})
+	w.later()
+	w.expect(namespaces, metav1.ConditionFalse, "Degraded",
+		"Namespaces are collected in a degraded mode since the number of namespaces reaches the track limit", "is not complete")
+	if names := w.cluster().Status.Namespaces; len(names) != maxNamespaces {
+		t.Errorf("%d namespaces", len(names))
+	}
+}
+
+func TestWhatIsFreeIsNotWrittenAllTheTime(t *testing.T) {
+	w, m := busyWorld(t)
+	before := w.cluster().Status.ResourceUsage
+
+	m.put(podsPath+"/small", runningPod("50m", "1Mi"))
+	w.later()
+	after := w.cluster().Status.ResourceUsage
+	if !cmp.Equal(before.Available, after.Available) {
+		t.Errorf("available is %+v, want it as it was", after.Available)
+	}
+	if !after.ObservationTime.After(before.ObservationTime.Time) {
+		t.Error("the time is not that of the last report")
+	}
+
+	// It is measured by what is written, so that many small changes are a large one.
+	m.put(podsPath+"/small-too", runningPod("50m", "1Mi"))
+	w.later()
+	if got := w.cluster().Status.ResourceUsage.Available.Cpu().MilliValue(); got != 5900 {
+		t.Errorf("available CPU %dm, want 5900m", got)
+	}
+}
+
+func TestAReportThatIsNoNewsWaitsForAHeartbeat(t *testing.T) {
+	before := &report{
+		generation: "1", nodes: &v1beta1.ResourceUsage{Allocatable: list("8", "8Gi")}, available: list("6", "6Gi"),
+		namespaces: map[string]string{"web": ""}, conditions: []metav1.Condition{{Type: properties, Status: metav1.ConditionTrue}},
+	}
+	for _, tc := range []struct {
+		name   string
+		change func(r *report)
+		same   bool
+	}{
+		{"another time", func(r *report) { r.at = start }, true},
+		{"a little more", func(r *report) { r.available = list("6001m", "6Gi") }, true},
+		{"much more", func(r *report) { r.available = list("7", "6Gi") }, false},
+		{"another node", func(r *report) { r.nodes = &v1beta1.ResourceUsage{Allocatable: list("9", "8Gi")} }, false},
+		{"another namespace", func(r *report) { r.namespaces = map[string]string{"web": "web-work"} }, false},
+		{"a failure", func(r *report) { r.conditions = []metav1.Condition{{Type: properties, Status: metav1.ConditionFalse}} }, false},
+		{"other credentials", func(r *report) { r.generation = "2" }, false},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			next := *before
+			tc.change(&next)
+			if got := before.same(&next); got != tc.same {
+				t.Errorf("got %t", got)
+			}
+		})
+	}
+	if (*report)(nil).same(before) {
+		t.Error("the first report is no news")
+	}
+}
+
+func TestAMemberIsReadWhereThatIsDue(t *testing.T) {
+	w, m := busyWorld(t)
+	lists := func() int {
+		m.mu.Lock()
+		defer m.mu.Unlock()
+		return m.lists[podsPath]
+	}
+	before := lists()
+	w.clock.Step(time.Minute)
+	w.collect()
+	if got := lists(); got != before {
+		t.Error("the member was read at a heartbeat")
+	}
+
+	// With other credentials it may be another cluster.
+	m.change(func(m *member) { m.token = "rotated" })
+	w.setSecret(m.kubeconfig("rotated"))
+	w.reconcile()
+	if w.controller.reportOf(name) != nil {
+		t.Error("a report of the credentials before counts")
+	}
+	w.collect()
+	if got := lists(); got != before+1 {
+		t.Errorf("%d reads with new credentials, want 1", got-before)
+	}
+
+	for _, tc := range []struct {
+		what   string
+		change func()
+	}{
+		{"does not belong to the fleet", func() { m.put(crdOf, appliedWorksOf("that-store")) }},
+		{"leaves", func() { m.put(crdOf, appliedWorksOf(storeID)); w.delete() }},
+	} {
+		tc.change()
+		w.clock.Step(time.Hour)
+		w.reconcile()
+		before := lists()
+		if again, err := w.controller.collect(t.Context(), reconcile.Key{Name: name}); err != nil || again != 0 || lists() != before {
+			t.Errorf("a member was read that %s: again %s, %v", tc.what, again, err)
+		}
+	}
+}
+
+func TestALargeMemberIsReadLessOften(t *testing.T) {
+	for _, tc := range []struct{ period, took, want time.Duration }{
+		{time.Minute, 0, 5 * time.Minute},
+		{time.Second, 100 * time.Millisecond, 5 * time.Second},
+		{time.Second, 3 * time.Second, time.Minute},
+		{10 * time.Minute, time.Second, 10 * time.Minute},
+		{time.Minute, time.Minute, 20 * time.Minute},
+		{time.Minute, 2 * time.Minute, 30 * time.Minute},
+	} {
+		if got := restAfter(tc.period, tc.took); got != tc.want {
+			t.Errorf("with heartbeats every %s, after %s: %s, want %s", tc.period, tc.took, got, tc.want)
+		}
+	}
+}
