@@ -26,9 +26,12 @@ var (
 	kindWidget      = schema.GroupVersionKind{Group: "applying.example.com", Version: "v1", Kind: "Widget"}
 )
 
-// testApplying holds against real API servers what the tests of the applier hold against one that they imitate.
+// testApplying holds against real API servers what the tests of the applier hold against one that they imitate: defaults, lists that are
+// merged, conflicts, managed fields, and objects that others own.
 func testApplying(t *testing.T, s *suite) {
 	t.Run("ReportDiff", func(t *testing.T) { reportsDiff(t, s) })
+	t.Run("Ways", func(t *testing.T) { waysToApply(t, s) })
+	t.Run("Large", func(t *testing.T) { appliesWhatIsLarge(t, s) })
 	t.Run("Kinds", func(t *testing.T) { appliesNewKinds(t, s) })
 	t.Run("Job", func(t *testing.T) { runsAJobOnce(t, s) })
 	t.Run("NamespaceGone", func(t *testing.T) { recoversANamespace(t, s) })
@@ -70,6 +73,15 @@ spec:
   policy: {placementType: PickFixed, clusterNames: [member1]}
 %[2]s`, name, spec))
 	return p
+}
+
+// applyBy replaces the apply strategy.
+func (p placed) applyBy(t *testing.T, strategy string) {
+	t.Helper()
+	patch := fmt.Sprintf(`[{"op":"add","path":"/spec/strategy/applyStrategy","value":{%s}}]`, strategy)
+	if _, err := p.hub().of(kindPlacement, "").Patch(t.Context(), p.name, types.JSONPatchType, []byte(patch), metav1.PatchOptions{}); err != nil {
+		t.Fatalf("%s: %v", strategy, err)
+	}
 }
 
 // work is what the Work on a member reports.
@@ -132,6 +144,17 @@ func (c cluster) ownersOf(ctx context.Context, kind schema.GroupVersionKind, nam
 	}
 	slices.Sort(owners)
 	return strings.Join(owners, " "), nil
+}
+
+func (p placed) owned(t *testing.T, kind schema.GroupVersionKind, name, want string) {
+	t.Helper()
+	p.eventually(t, func() error {
+		got, err := p.member.ownersOf(t.Context(), kind, p.name, name)
+		if err == nil && got != want {
+			err = fmt.Errorf("%s %s is owned by %q, want %q", kind.Kind, name, got, want)
+		}
+		return err
+	})
 }
 
 // has waits until a ConfigMap on the member has data, as kubectl prints it.
@@ -227,6 +250,141 @@ func reportsDiff(t *testing.T, s *suite) {
 			t.Errorf("on %s there is an AppliedWork: %v", each, err)
 		}
 	}
+}
+
+// waysToApply walks one placement through the ways to take objects over and to apply them.
+func waysToApply(t *testing.T, s *suite) {
+	const name = "applying-ways"
+	p := s.place(t, name, strings.Replace(compared(false), "key: hub", "key: hub, dropped: x", 1), compared(true),
+		"  strategy: {applyStrategy: {whenToTakeOver: Never}, deleteStrategy: {propagationPolicy: Abandon}}\n")
+	owner := "AppliedWork/" + name + "-work"
+	const applied = "Applied True Applied"
+
+	s.reports(t, name, "ConfigMap/other", "Applied False NotTakenOver", "")
+	s.reports(t, name, "Deployment/web", "Applied False NotTakenOver", "")
+	p.owned(t, kindDeployment, "web", "")
+
+	p.applyBy(t, `"whenToTakeOver":"IfNoDiff"`)
+	s.reports(t, name, "Deployment/web", applied, "")
+	s.reports(t, name, "Service/web", applied, "")
+	s.reports(t, name, "ConfigMap/other", "Applied False FailedToTakeOver", "/data/key")
+	s.reports(t, name, "Deployment/fixed", "Applied False FailedToTakeOver", "/spec/selector/matchLabels/tier")
+	p.owned(t, kindService, "web", owner)
+	p.owned(t, kindConfigMap, "other", "")
+	p.has(t, "other", "map[key:member]")
+
+	p.applyBy(t, `"whenToTakeOver":"Always"`)
+	s.reports(t, name, "ConfigMap/other", applied, "")
+	p.has(t, "other", "map[dropped:x key:hub]")
+	// A three-way merge keeps the label that the member's selector has more.
+	s.reports(t, name, "Deployment/fixed", applied, "")
+
+	p.applyBy(t, `"whenToApply":"IfNotDrifted"`)
+	s.reports(t, name, "Deployment/fixed", "Applied False FoundDriftsInDegradedMode", "/spec/selector/matchLabels/tier")
+	if err := p.member.of(kindDeployment, name).Delete(t.Context(), "fixed", metav1.DeleteOptions{}); err != nil {
+		t.Fatal(err)
+	}
+	s.reports(t, name, "Deployment/fixed", applied, "")
+	s.reports(t, name, "Deployment/web", applied, "")
+	p.member.mustPatch(t, kindConfigMap, name, "other", `{"data":{"key":"drifted"}}`)
+	s.reports(t, name, "ConfigMap/other", "Applied False FoundDrifts", "/data/key")
+	p.has(t, "other", "map[dropped:x key:drifted]")
+	p.applyBy(t, `"comparisonOption":"FullComparison"`)
+	p.has(t, "other", "map[dropped:x key:hub]")
+	p.member.mustPatch(t, kindConfigMap, name, "other", `{"data":{"more":"y"}}`)
+	s.reports(t, name, "ConfigMap/other", applied, "/data/more")
+	p.has(t, "other", "map[dropped:x key:hub more:y]")
+	p.applyBy(t, "")
+	s.reports(t, name, "ConfigMap/other", applied, "")
+
+	// Server-side: what a client-side apply had is taken over, and goes when the manifest lacks it.
+	p.applyBy(t, `"type":"ServerSideApply"`)
+	p.awaitStrategy(t, "ServerSideApply")
+	s.reports(t, name, "ConfigMap/other", applied, "")
+	s.hub().mustPatch(t, kindConfigMap, name, "other", `{"data":{"dropped":null}}`)
+	p.has(t, "other", "map[key:hub more:y]")
+	obj, err := p.member.get(t.Context(), kindConfigMap, name, "other")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, fields := range obj.GetManagedFields() {
+		if fields.Manager == "work-api-agent" && fields.Operation == metav1.ManagedFieldsOperationUpdate {
+			t.Errorf("fields of a client-side apply are left: %s", fields.FieldsV1)
+		}
+	}
+	rival := &unstructured.Unstructured{Object: map[string]any{
+		"apiVersion": "v1", "kind": "ConfigMap", "metadata": map[string]any{"name": "other", "namespace": name}, "data": map[string]any{"key": "rival"},
+	}}
+	if _, err := p.member.of(kindConfigMap, name).Apply(t.Context(), "other", rival, metav1.ApplyOptions{FieldManager: "rival", Force: true}); err != nil {
+		t.Fatal(err)
+	}
+	s.reports(t, name, "ConfigMap/other", "Applied False ManifestRefused", "")
+	p.has(t, "other", "map[key:rival more:y]")
+	p.applyBy(t, `"type":"ServerSideApply","serverSideApplyConfig":{"force":true}`)
+	p.has(t, "other", "map[key:hub more:y]")
+	s.reports(t, name, "ConfigMap/other", applied, "")
+
+	// Somebody else owns it too.
+	p.member.mustCreate(t, "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: owner, namespace: "+name+"}\n")
+	obj, err = p.member.get(t.Context(), kindConfigMap, name, "owner")
+	if err != nil {
+		t.Fatal(err)
+	}
+	add := fmt.Sprintf(`[{"op":"add","path":"/metadata/ownerReferences/-","value":{"apiVersion":"v1","kind":"ConfigMap","name":"owner","uid":%q}}]`, obj.GetUID())
+	if _, err := p.member.of(kindConfigMap, name).Patch(t.Context(), "other", types.JSONPatchType, []byte(add), metav1.PatchOptions{}); err != nil {
+		t.Fatal(err)
+	}
+	s.reports(t, name, "ConfigMap/other", "Applied False ManifestApplyFailed", "")
+	p.applyBy(t, `"allowCoOwnership":true`)
+	s.reports(t, name, "ConfigMap/other", applied, "")
+	p.owned(t, kindConfigMap, "other", owner+" ConfigMap/owner")
+	if err := s.hub().of(kindConfigMap, name).Delete(t.Context(), "other", metav1.DeleteOptions{}); err != nil {
+		t.Fatal(err)
+	}
+	p.owned(t, kindConfigMap, "other", "ConfigMap/owner")
+
+	// Abandoned.
+	p.owned(t, kindDeployment, "web", owner)
+	s.mustRun(t, "kubectl delete crp "+name)
+	p.owned(t, kindDeployment, "web", "")
+	if _, err := p.member.get(t.Context(), kindAppliedWork, "", name+"-work"); !isGone(err) {
+		t.Errorf("the AppliedWork is there: %v", err)
+	}
+}
+
+// awaitStrategy waits until the Work on the member is applied by a strategy that has a word in it.
+func (p placed) awaitStrategy(t *testing.T, word string) {
+	t.Helper()
+	p.eventually(t, func() error {
+		obj, err := p.hub().get(t.Context(), kindWork, "fleet-member-member1", p.name+"-work")
+		if err != nil {
+			return err
+		}
+		strategy, _, _ := unstructured.NestedMap(obj.Object, "spec", "applyStrategy")
+		if !strings.Contains(fmt.Sprint(strategy), word) {
+			return fmt.Errorf("the Work is applied by %v", strategy)
+		}
+		return condition(obj, "Applied", "True", "")
+	})
+}
+
+// appliesWhatIsLarge has no room for a record of what was applied, and drops fields all the same.
+func appliesWhatIsLarge(t *testing.T, s *suite) {
+	const name = "applying-large"
+	half := strings.Repeat("x", 150<<10)
+	p := s.place(t, name, "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: large, namespace: "+name+"}\ndata: {a: "+half+", b: "+half+"}\n", "", "  strategy: {}\n")
+	s.reports(t, name, "ConfigMap/large", "Applied True Applied", "")
+	obj, err := p.member.get(t.Context(), kindConfigMap, name, "large")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for key, value := range obj.GetAnnotations() {
+		if len(value) > 1<<10 {
+			t.Errorf("annotation %s has %d bytes", key, len(value))
+		}
+	}
+	s.hub().mustPatch(t, kindConfigMap, name, "large", `{"data":{"b":null}}`)
+	p.has(t, "large", "map[a:"+half+"]")
 }
 
 // appliesNewKinds places a definition and an object of it together, and waits for the object's own word.
