@@ -59,6 +59,7 @@ func TestHub(t *testing.T) {
 		{"HistoryLimit", testHistoryLimit},
 		{"NothingPlaced", testNothingPlaced},
 		{"CannotHeal", testCannotHeal},
+		{"Applying", testApplying},
 		{"Overrides", testOverrides},
 		{"Rivals", testRivals},
 		{"Envelopes", testEnvelopes},
