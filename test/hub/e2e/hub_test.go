@@ -68,6 +68,7 @@ func TestHub(t *testing.T) {
 		{"RollsItselfBack", testRollsItselfBack},
 		{"Split", testSplit},
 		{"Workloads", testWorkloads},
+		{"Product", testProduct},
 		{"SwappedKubeconfig", testSwappedKubeconfig},
 		{"MemberNamespaceDeleted", testMemberNamespaceDeleted},
 		{"HubAsMember", testHubAsMember},
