@@ -424,6 +424,59 @@ func TestAnObjectThatMovesBetweenPartsIsHandedOver(t *testing.T) {
 	}
 }
 
+// A Work is read as a whole, and may be large: however many objects move, no more Works are read for it.
+func TestReadsOfWorksDoNotGrowWithTheObjectsThatMove(t *testing.T) {
+	objects := func(prefix string, n int) (names []string) {
+		for i := range n {
+			names = append(names, fmt.Sprintf("%s%02d", prefix, i))
+		}
+		return names
+	}
+	for _, tc := range []struct {
+		name string
+		// versions move n objects.
+		versions func(n int) (before, after version)
+	}{
+		{"to another part", func(n int) (before, after version) {
+			return version{"web-work": objects("a", n), "web-0": {"b"}}, version{"web-work": {"c"}, "web-0": append(objects("a", n), "b")}
+		}},
+		{"from a part that stays", func(n int) (before, after version) {
+			return version{"web-work": {"b"}, "web-0": append(objects("a", n), "c")}, version{"web-work": append(objects("a", n), "b"), "web-0": {"c"}}
+		}},
+		{"from a part that goes", func(n int) (before, after version) {
+			return version{"web-work": {"b"}, "web-0": objects("a", n)}, version{"web-work": append(objects("a", n), "b")}
+		}},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			reads := map[int]int{}
+			for _, n := range []int{2, 20} {
+				f := newFleetOfParts(t, v1beta1.ApplyStrategyTypeClientSideApply)
+				before, after := tc.versions(n)
+				f.write(1, before)
+				f.settle()
+				f.write(2, after)
+				f.api.ClearActions()
+				f.settle()
+				for _, action := range f.api.Actions() {
+					if action.Matches("get", "works") {
+						reads[n]++
+					}
+				}
+				for part, names := range after {
+					for _, name := range names {
+						if diff := cmp.Diff([]string{part}, f.owners(name)); diff != "" {
+							t.Errorf("owners of %s (-want +got):\n%s", name, diff)
+						}
+					}
+				}
+			}
+			if reads[2] != reads[20] {
+				t.Errorf("2 objects that move take %d reads of a Work, 20 take %d", reads[2], reads[20])
+			}
+		})
+	}
+}
+
 func TestWhatNoPartHoldsGoesOnceAllAgree(t *testing.T) {
 	f := newFleetOfParts(t, v1beta1.ApplyStrategyTypeClientSideApply)
 	f.write(1, version{"web-work": {"a"}, "web-0": {"b", "c"}})

@@ -27,6 +27,8 @@ import (
 // parts are the Works of one placement on the member, as they are in the API now, without those that are going.
 type parts struct {
 	works map[string]*part
+	// going are the names of those.
+	going sets.Set[string]
 	// first is the Work that every version has, nil where it is missing.
 	first *v1beta1.Work
 	// current is the Work whose version counts, nil where that version does not have all its Works yet. Every version has a Work of
@@ -63,7 +65,7 @@ func placementOf(work *v1beta1.Work) labels.Set {
 
 // readParts reads the Works of a Work's placement from the API: nothing is deleted on the word of a cache.
 func (a *Applier) readParts(ctx context.Context, work *v1beta1.Work) (*parts, error) {
-	found := &parts{works: map[string]*part{}}
+	found := &parts{works: map[string]*part{}, going: sets.New[string]()}
 	placement := placementOf(work)
 	if placement == nil {
 		found.current = work
@@ -76,7 +78,11 @@ func (a *Applier) readParts(ctx context.Context, work *v1beta1.Work) (*parts, er
 	for i := range list.Items {
 		other := &list.Items[i]
 		// A cluster-scoped placement has no label for a namespace, which no selector of equalities can ask for.
-		if other.Labels[wellknown.ParentNamespaceLabel] == placement[wellknown.ParentNamespaceLabel] && !isGoing(other) {
+		switch {
+		case other.Labels[wellknown.ParentNamespaceLabel] != placement[wellknown.ParentNamespaceLabel]:
+		case isGoing(other):
+			found.going.Insert(other.Name)
+		default:
 			found.works[other.Name] = partOf(other)
 		}
 	}
@@ -116,6 +122,14 @@ func (p *pass) isPart(ctx context.Context, name string) (bool, error) {
 	placement := placementOf(p.work)
 	if _, ok := partOfPlacement(placement, name); !ok {
 		return false, nil
+	}
+	// Those that were read in this pass are not read again for each object that moves: a Work may be large.
+	all, err := p.parts(ctx)
+	if err != nil {
+		return false, err
+	}
+	if all.works[name] != nil || all.going.Has(name) {
+		return true, nil
 	}
 	work, err := p.works.Get(ctx, name, metav1.GetOptions{})
 	switch {
