@@ -51,6 +51,8 @@ func TestHub(t *testing.T) {
 		{"RollingUpdateAndDrift", testRollingUpdateAndDrift},
 		{"Removal", testRemoval},
 		{"RollingUpdateNamesRemovals", testRollingUpdateNamesRemovals},
+		{"SelectedOfANamespace", testSelectedOfANamespace},
+		{"HistoryLimit", testHistoryLimit},
 		{"NothingPlaced", testNothingPlaced},
 		{"CannotHeal", testCannotHeal},
 		{"Overrides", testOverrides},

@@ -328,3 +328,8 @@ func contextAfter(t *testing.T) context.Context { return context.WithoutCancel(t
 func sameElements(got, want []string) bool {
 	return slices.Equal(slices.Sorted(slices.Values(got)), slices.Sorted(slices.Values(want)))
 }
+
+// sortedLines returns a text with its lines in order.
+func sortedLines(text string) string {
+	return strings.Join(slices.Sorted(strings.Lines(text)), "")
+}

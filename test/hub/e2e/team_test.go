@@ -6,6 +6,8 @@ package e2e
 import (
 	"fmt"
 	"testing"
+
+	"github.com/stagegate/stagegate/test/hub"
 )
 
 // teamManifests are a team's workload in its namespace with all that rolls it out.
@@ -138,37 +140,49 @@ EOF
 	}
 }
 
-// testTeamPlacementsStayInside tries to place with a ResourcePlacement what is not in its namespace.
+// testTeamPlacementsStayInside tries to place with a ResourcePlacement what is not in its namespace: what no namespace has is refused to
+// everybody, and what another namespace has is not found.
 func testTeamPlacementsStayInside(t *testing.T, s *suite) {
-	for kind, selector := range map[string]string{
-		"Namespace":   `{group: "", version: v1, kind: Namespace, name: neighbor}`,
-		"ClusterRole": `{group: rbac.authorization.k8s.io, version: v1, kind: ClusterRole, name: cluster-admin}`,
-	} {
-		t.Run(kind, func(t *testing.T) {
-			if err := s.as(t, "dana").create(t.Context(), fmt.Sprintf(`apiVersion: placement.kubernetes-fleet.io/v1beta1
+	const placement = `apiVersion: placement.kubernetes-fleet.io/v1beta1
 kind: ResourcePlacement
 metadata: {name: outside, namespace: team}
 spec:
   resourceSelectors: [%s]
-`, selector)); err != nil {
-				t.Logf("refused: %v", err)
-				return
-			}
-			t.Cleanup(func() { s.mustRunInCleanup(t, "kubectl delete rp outside -n team") })
-			s.eventually(t, func() error {
-				obj, err := s.hub().get(t.Context(), placementV1beta1.WithKind("ResourcePlacement"), "team", "outside")
-				if err != nil {
-					return err
-				}
-				return condition(obj, "ResourcePlacementScheduled", "False", "InvalidResourceSelectors")
-			})
-			if works := s.mustRun(t, "kubectl get works -A -o name -l kubernetes-fleet.io/parent-CRP=outside"); works != "" {
-				t.Errorf("it is on its way to members: %s", works)
-			}
+`
+	for _, tc := range []struct{ what, resource, selector string }{
+		{"Namespace neighbor", "namespaces", `{group: "", version: v1, kind: Namespace, name: neighbor}`},
+		{"ClusterRole cluster-admin", "clusterroles.rbac.authorization.k8s.io", `{group: rbac.authorization.k8s.io, version: v1, kind: ClusterRole, name: cluster-admin}`},
+	} {
+		create := "kubectl create -f - << 'EOF'\n" + fmt.Sprintf(placement, tc.selector) + "EOF\n"
+		t.Run(tc.resource, func(t *testing.T) {
+			s.refused(t, "dana", create, `user "dana" cannot place `+tc.what)
+			// Who may read it is refused too.
+			s.refused(t, hub.HubName, create, "cannot select cluster-scoped resource "+tc.resource+" in a resourcePlacement")
 		})
 	}
-	// A ConfigMap that only the neighbor has is nothing to a placement of the team.
-	if err := s.values(t.Context(), "neighbor", "settings", onAll("")); err != nil {
-		t.Error(err)
-	}
+	t.Run("ConfigMapOfTheNeighbor", func(t *testing.T) {
+		t.Cleanup(func() { s.mustRunInCleanup(t, "kubectl delete rp outside -n team --ignore-not-found") })
+		s.mustRun(t, "kubectl create cm theirs -n neighbor --from-literal=key=theirs")
+		if err := s.as(t, "dana").create(t.Context(), fmt.Sprintf(placement, `{group: "", version: v1, kind: ConfigMap, name: theirs}`)); err != nil {
+			t.Fatal(err)
+		}
+		s.eventually(t, func() error {
+			obj, err := s.hub().get(t.Context(), placementV1beta1.WithKind("ResourcePlacement"), "team", "outside")
+			if err != nil {
+				return err
+			}
+			return condition(obj, "ResourcePlacementResourcesSelected", "False", "NothingSelected")
+		})
+		for _, namespace := range []string{"neighbor", "team"} {
+			if err := s.values(t.Context(), namespace, "theirs", onAll("")); err != nil {
+				t.Error(err)
+			}
+		}
+		// With one of its own of that name, it is this one that is placed.
+		s.mustRun(t, "kubectl create cm theirs -n team --from-literal=key=ours")
+		s.eventually(t, func() error { return s.values(t.Context(), "team", "theirs", onAll("ours")) })
+		if err := s.values(t.Context(), "neighbor", "theirs", onAll("")); err != nil {
+			t.Error(err)
+		}
+	})
 }
