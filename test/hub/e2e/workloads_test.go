@@ -20,7 +20,6 @@ import (
 var (
 	kindStatefulSet = schema.GroupVersionKind{Group: "apps", Version: "v1", Kind: "StatefulSet"}
 	kindDaemonSet   = schema.GroupVersionKind{Group: "apps", Version: "v1", Kind: "DaemonSet"}
-	kindJob         = schema.GroupVersionKind{Group: "batch", Version: "v1", Kind: "Job"}
 	kindBudget      = schema.GroupVersionKind{Group: "policy", Version: "v1", Kind: "PodDisruptionBudget"}
 	kindPod         = schema.GroupVersionKind{Version: "v1", Kind: "Pod"}
 )
@@ -102,7 +101,7 @@ func testWorkloads(t *testing.T, s *suite) {
 	w := workloads{r}
 	// Each begins with what the one before has left.
 	_ = t.Run("ARunWaitsForEachKind", w.testWaitsForEachKind) &&
-		t.Run("JobsAreNotWaitedFor", w.testJobs) &&
+		t.Run("AFailedJobHoldsTheStage", w.testJobs) &&
 		t.Run("APartitionIsAvailable", w.testPartition) &&
 		t.Run("ABadImageHoldsTheStage", w.testBadImage) &&
 		t.Run("AFailureBringsTheOldVersionBack", w.testRollsBack)
@@ -249,13 +248,14 @@ func (w workloads) runs(t *testing.T, member, app string, want ...string) error 
 	return nil
 }
 
-// testJobs has a Job that is done, and then one that fails: neither holds a run, and the run does not hide that nobody looked.
+// testJobs has a Job that is done, and then one that fails: it holds the run at the first cluster, with the reason, until a version comes
+// without it.
 func (w workloads) testJobs(t *testing.T) {
-	ends := func(name, conditionType string) {
+	ends := func(name, conditionType string, members ...string) {
 		t.Helper()
 		w.eventually(t, func() error {
 			var errs []error
-			for _, member := range w.environment.Members() {
+			for _, member := range members {
 				job, err := w.clusters[member].get(t.Context(), kindJob, w.name, name)
 				if err == nil {
 					err = condition(job, conditionType, "True", "")
@@ -265,7 +265,7 @@ func (w workloads) testJobs(t *testing.T) {
 			return errors.Join(errs...)
 		})
 	}
-	ends("migrate", "Complete")
+	ends("migrate", "Complete", w.environment.Members()...)
 	w.hub().mustCreate(t, fmt.Sprintf(`apiVersion: batch/v1
 kind: Job
 metadata: {name: migrate-2, namespace: %s}
@@ -276,22 +276,27 @@ spec:
 `, w.name, hub.TagFails))
 	w.awaitSnapshot(t, 1)
 	w.start(t, "workloads-job", 1, "Run")
-	w.succeeds(t, "workloads-job", "value1")
-	ends("migrate-2", "Failed")
-	for _, member := range w.environment.Members() {
-		c, err := w.manifestCondition(t, member, kindJob, "migrate-2", "Available")
-		if err != nil || c.Reason != "NotTrackable" {
-			t.Errorf("on %s the failed Job is %v (%v), want NotTrackable", member, c, err)
+	ends("migrate-2", "Failed", "member2")
+	w.eventually(t, func() error {
+		out := w.mustRun(t, "kubectl get csur workloads-job -o wide")
+		if !strings.Contains(out, "cluster member2: Job workloads/migrate-2: Manifest is not yet available: the Job has failed") {
+			return fmt.Errorf("nothing says what the run waits for:\n%s", out)
 		}
-	}
+		return nil
+	})
+	w.awaitRun(t, "workloads-job", all(has("Progressing", "True", ""), clusterIs("member3", ""), clusterIs("member1", "")))
+	w.mustRun(t, "kubectl delete job migrate-2 -n workloads")
+	w.awaitSnapshot(t, 2)
+	// A stop would wait for the cluster in flight.
+	w.mustRun(t, "kubectl delete csur workloads-job")
 }
 
 // testPartition has a StatefulSet update one of its two Pods: it is available when that one is.
 func (w workloads) testPartition(t *testing.T) {
 	w.hub().mustPatch(t, kindStatefulSet, w.name, "database", `{"spec":{"updateStrategy":{"rollingUpdate":{"partition":1}},
 		"template":{"metadata":{"annotations":null},"spec":{"containers":[{"name":"c","image":"example.com/database:2"}]}}}}`)
-	w.awaitSnapshot(t, 2)
-	w.start(t, "workloads-partition", 2, "Run")
+	w.awaitSnapshot(t, 3)
+	w.start(t, "workloads-partition", 3, "Run")
 	w.succeeds(t, "workloads-partition", "value1")
 	for _, member := range w.environment.Members() {
 		if err := w.runs(t, member, "database", "example.com/database:1", "example.com/database:2"); err != nil {
@@ -303,8 +308,8 @@ func (w workloads) testPartition(t *testing.T) {
 // testBadImage has a version whose Pods never start: the first cluster holds the run with the reason, and keeps Pods of the old version
 // running; the others keep the old one. A good version mends it.
 func (w workloads) testBadImage(t *testing.T) {
-	w.setImage(t, "web", "example.com/web"+hub.TagMissing, 3)
-	w.start(t, "workloads-bad", 3, "Run")
+	w.setImage(t, "web", "example.com/web"+hub.TagMissing, 4)
+	w.start(t, "workloads-bad", 4, "Run")
 	w.awaitRun(t, "workloads-bad", clusterIs("member2", "Started"))
 	w.eventually(t, func() error {
 		out := w.mustRun(t, "kubectl get csur workloads-bad -o wide")
@@ -320,10 +325,10 @@ func (w workloads) testBadImage(t *testing.T) {
 		}
 	}
 
-	w.setImage(t, "web", "example.com/web:2", 4)
+	w.setImage(t, "web", "example.com/web:2", 5)
 	// A stop would wait for the cluster in flight.
 	w.mustRun(t, "kubectl delete csur workloads-bad")
-	w.start(t, "workloads-mended", 4, "Run")
+	w.start(t, "workloads-mended", 5, "Run")
 	w.succeeds(t, "workloads-mended", "value1")
 	for _, member := range w.environment.Members() {
 		if err := w.runs(t, member, "web", "example.com/web:2", "example.com/web:2"); err != nil {
@@ -337,8 +342,8 @@ func (w workloads) testRollsBack(t *testing.T) {
 	w.hub().mustPatch(t, kindStrategy, "", w.name, `{"spec":{"stages":[
 		{"name":"staging","labelSelector":{"matchLabels":{"environment":"staging"}},"failurePolicy":{"clusterTimeout":"5s","onFailure":"Rollback"}},
 		{"name":"canary","labelSelector":{"matchLabels":{"environment":"canary"}}}]}}`)
-	w.setImage(t, "web", "example.com/web"+hub.TagCrashes, 5)
-	w.start(t, "workloads-crash", 5, "Run")
+	w.setImage(t, "web", "example.com/web"+hub.TagCrashes, 6)
+	w.start(t, "workloads-crash", 6, "Run")
 	w.awaitRun(t, "workloads-crash", has("Succeeded", "False", "UpdateRunFailed"))
 	name := ""
 	w.eventually(t, func() error {
