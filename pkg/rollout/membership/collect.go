@@ -94,7 +94,11 @@ func (c *Controller) collect(ctx context.Context, key reconcile.Key) (time.Durat
 	}
 	before := c.reportOf(key.Name)
 	if before != nil {
-		if wait := before.due(period(cluster)).Sub(c.clock.Now()); wait > 0 {
+		due := before.due(period(cluster))
+		if rested := before.rested(); rested.Before(due) && c.lacksPlaced(key.Name, before) {
+			due = rested
+		}
+		if wait := due.Sub(c.clock.Now()); wait > 0 {
 			return wait, nil
 		}
 	}

@@ -16,6 +16,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/stagegate/stagegate/pkg/apis/cluster/v1beta1"
+	placementv1beta1 "github.com/stagegate/stagegate/pkg/apis/placement/v1beta1"
 	"github.com/stagegate/stagegate/pkg/rollout/internal/reconcile"
 )
 
@@ -352,5 +353,58 @@ func TestALargeMemberIsReadLessOften(t *testing.T) {
 		if got := restAfter(tc.period, tc.took); got != tc.want {
 			t.Errorf("with heartbeats every %s, after %s: %s, want %s", tc.period, tc.took, got, tc.want)
 		}
+	}
+}
+
+func TestANamespaceThatIsPlacedIsReportedAtOnce(t *testing.T) {
+	w, m := busyWorld(t)
+	place := func(namespace, work string, status metav1.ConditionStatus) *placementv1beta1.Work {
+		t.Helper()
+		placed := &placementv1beta1.Work{ObjectMeta: metav1.ObjectMeta{Namespace: "fleet-member-" + name, Name: work}}
+		placed.Status.ManifestConditions = []placementv1beta1.ManifestCondition{{
+			Identifier: placementv1beta1.WorkResourceIdentifier{Version: "v1", Kind: "Namespace", Name: namespace},
+			Conditions: []metav1.Condition{{Type: "Applied", Status: status, LastTransitionTime: metav1.NewTime(w.clock.Now().Truncate(time.Second))}},
+		}}
+		if _, err := w.api.PlacementV1beta1().Works(placed.Namespace).Create(t.Context(), placed, metav1.CreateOptions{}); err != nil {
+			t.Fatal(err)
+		}
+		w.reconcile()
+		return placed
+	}
+	reported := func() bool {
+		t.Helper()
+		w.clock.Step(2 * time.Second)
+		w.collect()
+		_, has := w.cluster().Status.Namespaces["team"]
+		return has
+	}
+	m.change(func(m *member) {
+		m.store(namespacesPath+"/team", map[string]any{"metadata": map[string]any{"name": "team"}})
+	})
+	if place("team", "failing", metav1.ConditionFalse); reported() {
+		t.Error("the member was read for a Namespace that is not placed")
+	}
+	w.clock.Step(time.Minute)
+	work := place("team", "web", metav1.ConditionTrue)
+	if !reported() {
+		t.Error("the member was not read for a Namespace that was placed since")
+	}
+
+	// One that the member does not have after all is no reason to read it again and again.
+	w.clock.Step(time.Minute)
+	place("gone", "gone", metav1.ConditionTrue)
+	reported()
+	if again := w.collect(); again < time.Minute {
+		t.Errorf("the member is read again after %s", again)
+	}
+
+	if keys := onPlacedNamespace(nil, work); len(keys) != 1 || keys[0].Name != name {
+		t.Errorf("a Work with a Namespace wakes %v", keys)
+	}
+	if keys := onPlacedNamespace(work, work); len(keys) != 0 {
+		t.Errorf("a Work that has no other Namespace than before wakes %v", keys)
+	}
+	if keys := onPlacedNamespace(work, nil); len(keys) != 0 {
+		t.Errorf("a Work that goes wakes %v", keys)
 	}
 }

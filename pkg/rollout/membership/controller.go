@@ -86,6 +86,7 @@ func New(f *fleet.Fleet, hub kubernetes.Interface, directory *members.Directory,
 	directory.Watch(controller.queue)
 	controller.reading = reconcile.NewWithClock(Name+"-reports", collectors, controller.collect, c)
 	controller.reading.Watch(f.MemberClusters.Informer(), reconcile.Self)
+	controller.reading.Watch(f.Works.Informer(), onPlacedNamespace)
 	return controller
 }
 
