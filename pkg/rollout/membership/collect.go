@@ -17,6 +17,7 @@ import (
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/util/validation"
 	"k8s.io/client-go/rest"
+	"k8s.io/utils/clock"
 
 	"github.com/stagegate/stagegate/pkg/apis/cluster/v1beta1"
 	placementv1beta1 "github.com/stagegate/stagegate/pkg/apis/placement/v1beta1"
@@ -72,8 +73,10 @@ type report struct {
 	// the Pods could not be read.
 	nodes     *v1beta1.ResourceUsage
 	available corev1.ResourceList
-	// namespaces is nil where they could not be read.
+	// namespaces is nil where they could not be read, listed when that was, and listing how long it took.
 	namespaces map[string]string
+	listed     time.Time
+	listing    time.Duration
 	conditions []metav1.Condition
 }
 
@@ -94,18 +97,14 @@ func (c *Controller) collect(ctx context.Context, key reconcile.Key) (time.Durat
 	}
 	before := c.reportOf(key.Name)
 	if before != nil {
-		due := before.due(period(cluster))
-		if rested := before.rested(); rested.Before(due) && c.lacksPlaced(key.Name, before) {
-			due = rested
-		}
-		if wait := due.Sub(c.clock.Now()); wait > 0 {
-			return wait, nil
+		if wait := before.due(period(cluster)).Sub(c.clock.Now()); wait > 0 {
+			return c.collectNamespaces(ctx, key, last.clients, before, wait)
 		}
 	}
 	start := c.clock.Now()
 	limited, cancel := context.WithTimeout(ctx, collectTimeout)
 	defer cancel()
-	next := read(limited, last.clients)
+	next := c.read(limited, last.clients)
 	if ctx.Err() != nil {
 		// The member was not given the time to answer.
 		return 0, ctx.Err()
@@ -138,7 +137,7 @@ func (r *report) same(other *report) bool {
 }
 
 // read collects what a member has. What it may not read, or not in time, is left out, with a condition that says so.
-func read(ctx context.Context, member *clients) *report {
+func (c *Controller) read(ctx context.Context, member *clients) *report {
 	r := &report{generation: member.generation}
 	client := member.kube.CoreV1().RESTClient()
 	r.set(v1beta1.ConditionTypeClusterPropertyProviderStarted, reasonProviderStarted, messageProviderStarted, nil)
@@ -147,18 +146,26 @@ func read(ctx context.Context, member *clients) *report {
 		r.available, err = readAvailable(ctx, client, nodes)
 	}
 	r.set(v1beta1.ConditionTypeClusterPropertyCollectionSucceeded, reasonPropertiesCollected, messagePropertiesCollected, err)
+	r.listNamespaces(ctx, client, c.clock)
+	return r
+}
+
+// listNamespaces collects the namespaces of a member.
+func (r *report) listNamespaces(ctx context.Context, client rest.Interface, clock clock.PassiveClock) {
+	start := clock.Now()
 	namespaces, complete, err := readNamespaces(ctx, client)
-	if r.namespaces = namespaces; err == nil && !complete {
+	r.namespaces, r.listed = namespaces, clock.Now()
+	r.listing = r.listed.Sub(start)
+	if err == nil && !complete {
 		r.conditions = append(r.conditions, metav1.Condition{
 			Type:    v1beta1.ConditionTypeNamespaceCollectionSucceeded,
 			Status:  metav1.ConditionFalse,
 			Reason:  reasonNamespacesDegraded,
 			Message: fmt.Sprintf("%s: status.namespaces has the first %d by name and is not complete", messageNamespacesDegraded, maxNamespaces),
 		})
-		return r
+		return
 	}
 	r.set(v1beta1.ConditionTypeNamespaceCollectionSucceeded, reasonNamespacesCollected, messageNamespacesCollected, err)
-	return r
 }
 
 // set adds a condition that is True, or False with why.

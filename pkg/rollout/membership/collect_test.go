@@ -356,55 +356,108 @@ func TestALargeMemberIsReadLessOften(t *testing.T) {
 	}
 }
 
-func TestANamespaceThatIsPlacedIsReportedAtOnce(t *testing.T) {
+func TestANamespaceThatIsAwaitedIsReportedAtOnce(t *testing.T) {
 	w, m := busyWorld(t)
-	place := func(namespace, work string, status metav1.ConditionStatus) *placementv1beta1.Work {
+	must := func(err error) {
 		t.Helper()
-		placed := &placementv1beta1.Work{ObjectMeta: metav1.ObjectMeta{Namespace: "fleet-member-" + name, Name: work}}
-		placed.Status.ManifestConditions = []placementv1beta1.ManifestCondition{{
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	place := func(namespace string, status metav1.ConditionStatus) *placementv1beta1.Work {
+		t.Helper()
+		work := &placementv1beta1.Work{ObjectMeta: metav1.ObjectMeta{Namespace: "fleet-member-" + name, Name: namespace + string(status)}}
+		work.Status.ManifestConditions = []placementv1beta1.ManifestCondition{{
 			Identifier: placementv1beta1.WorkResourceIdentifier{Version: "v1", Kind: "Namespace", Name: namespace},
 			Conditions: []metav1.Condition{{Type: "Applied", Status: status, LastTransitionTime: metav1.NewTime(w.clock.Now().Truncate(time.Second))}},
 		}}
-		if _, err := w.api.PlacementV1beta1().Works(placed.Namespace).Create(t.Context(), placed, metav1.CreateOptions{}); err != nil {
-			t.Fatal(err)
-		}
-		w.reconcile()
-		return placed
+		must(w.controller.fleet.Works.Informer().GetIndexer().Add(work))
+		return work
 	}
-	reported := func() bool {
+	ask := func(namespace string) *placementv1beta1.ResourcePlacement {
+		t.Helper()
+		placement := &placementv1beta1.ResourcePlacement{ObjectMeta: metav1.ObjectMeta{
+			Namespace: namespace, Name: "web", CreationTimestamp: metav1.NewTime(w.clock.Now().Truncate(time.Second)),
+		}}
+		must(w.controller.fleet.Placements.Informers()[1].GetIndexer().Add(placement))
+		return placement
+	}
+	lists := func(path string) int {
+		m.mu.Lock()
+		defer m.mu.Unlock()
+		return m.lists[path]
+	}
+	collect := func() time.Duration {
+		t.Helper()
+		again, err := w.controller.collect(t.Context(), reconcile.Key{Name: name})
+		must(err)
+		return again
+	}
+	reported := func(namespace string) bool {
 		t.Helper()
 		w.clock.Step(2 * time.Second)
-		w.collect()
-		_, has := w.cluster().Status.Namespaces["team"]
+		collect()
+		w.reconcile()
+		_, has := w.cluster().Status.Namespaces[namespace]
 		return has
 	}
+	pods := lists(podsPath)
 	m.change(func(m *member) {
-		m.store(namespacesPath+"/team", map[string]any{"metadata": map[string]any{"name": "team"}})
+		for _, namespace := range []string{"placed", "asked"} {
+			m.store(namespacesPath+"/"+namespace, map[string]any{"metadata": map[string]any{"name": namespace}})
+		}
 	})
-	if place("team", "failing", metav1.ConditionFalse); reported() {
-		t.Error("the member was read for a Namespace that is not placed")
+
+	before := lists(namespacesPath)
+	if place("placed", metav1.ConditionFalse); reported("placed") || lists(namespacesPath) != before {
+		t.Error("namespaces were listed for one that is not placed")
 	}
 	w.clock.Step(time.Minute)
-	work := place("team", "web", metav1.ConditionTrue)
-	if !reported() {
-		t.Error("the member was not read for a Namespace that was placed since")
+	if place("placed", metav1.ConditionTrue); !reported("placed") {
+		t.Error("a namespace that was placed is not reported")
 	}
+	must(w.controller.fleet.Works.Informer().GetIndexer().Replace(nil, ""))
 
-	// One that the member does not have after all is no reason to read it again and again.
+	m.change(func(m *member) { m.store(namespacesPath+"/asked", map[string]any{"metadata": map[string]any{"name": "asked"}}) })
 	w.clock.Step(time.Minute)
-	place("gone", "gone", metav1.ConditionTrue)
-	reported()
-	if again := w.collect(); again < time.Minute {
-		t.Errorf("the member is read again after %s", again)
+	placement := ask("missing")
+	before = lists(namespacesPath)
+	reported("missing")
+	if got := lists(namespacesPath) - before; got != 1 {
+		t.Errorf("namespaces were listed %d times for a new placement", got)
+	}
+	// One that the member does not have after all is no reason to list again and again.
+	if again := collect(); again < time.Minute || lists(namespacesPath) != before+1 {
+		t.Errorf("namespaces were listed %d times, and will be again after %s", lists(namespacesPath)-before, again)
+	}
+	if got := lists(podsPath); got != pods {
+		t.Errorf("Pods were read %d times for a namespace", got-pods)
 	}
 
-	if keys := onPlacedNamespace(nil, work); len(keys) != 1 || keys[0].Name != name {
-		t.Errorf("a Work with a Namespace wakes %v", keys)
+	for what, tc := range map[string]struct {
+		old, new any
+		want     int
+	}{
+		"a placement in a namespace that the member lacks": {nil, func() any { w.clock.Step(time.Minute); return ask("other") }(), 1},
+		"one that was there before the list":               {nil, placement, 0},
+		"a change of one":                                  {placement, placement, 0},
+		"one that goes":                                    {placement, nil, 0},
+	} {
+		if got := w.controller.onNewPlacement(tc.old, tc.new); len(got) != tc.want {
+			t.Errorf("%s wakes %v", what, got)
+		}
 	}
-	if keys := onPlacedNamespace(work, work); len(keys) != 0 {
-		t.Errorf("a Work that has no other Namespace than before wakes %v", keys)
-	}
-	if keys := onPlacedNamespace(work, nil); len(keys) != 0 {
-		t.Errorf("a Work that goes wakes %v", keys)
+	work := place("web", metav1.ConditionTrue)
+	for what, tc := range map[string]struct {
+		old, new any
+		want     int
+	}{
+		"a Work that has a Namespace on the member": {nil, work, 1},
+		"one that had it before":                    {work, work, 0},
+		"one that goes":                             {work, nil, 0},
+	} {
+		if got := onPlacedNamespace(tc.old, tc.new); len(got) != tc.want {
+			t.Errorf("%s wakes %v", what, got)
+		}
 	}
 }

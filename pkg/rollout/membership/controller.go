@@ -87,6 +87,7 @@ func New(f *fleet.Fleet, hub kubernetes.Interface, directory *members.Directory,
 	controller.reading = reconcile.NewWithClock(Name+"-reports", collectors, controller.collect, c)
 	controller.reading.Watch(f.MemberClusters.Informer(), reconcile.Self)
 	controller.reading.Watch(f.Works.Informer(), onPlacedNamespace)
+	f.Placements.Watch(controller.reading, controller.onNewPlacement)
 	return controller
 }
 

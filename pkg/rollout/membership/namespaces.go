@@ -4,44 +4,79 @@
 package membership
 
 import (
+	"context"
 	"iter"
+	"slices"
 	"time"
 
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/labels"
 
+	"github.com/stagegate/stagegate/pkg/apis/cluster/v1beta1"
 	placementv1beta1 "github.com/stagegate/stagegate/pkg/apis/placement/v1beta1"
 	"github.com/stagegate/stagegate/pkg/apis/wellknown"
 	"github.com/stagegate/stagegate/pkg/rollout/internal/reconcile"
 )
 
-// A ResourcePlacement picks no cluster that lacks its namespace, so a Namespace that is placed on a member must not wait for the next
-// report: the member is read again once a Work says that it has one that the report lacks.
+// A ResourcePlacement picks no cluster that lacks its namespace, so what is known of namespaces must not be older than what asks for it. The
+// namespaces of a member are listed between two reports once a Namespace was placed there, or somebody created a ResourcePlacement in one,
+// that the last list lacks.
 
-// shortestCollectRest is how long a member is left alone at least after it was read.
-const shortestCollectRest = time.Second
+// shortestListRest is how long a member is left alone at least after its namespaces were listed.
+const shortestListRest = time.Second
 
-// rested returns from when on a member may be read before that is due.
-func (r *report) rested() time.Time {
-	return r.at.Add(max(shortestCollectRest, min(collectRest*r.took, longestCollectRest)))
+// collectNamespaces lists the namespaces of a member where that is due, and returns when to look at it again. That is not later than wait,
+// when the member is to be read whole.
+func (c *Controller) collectNamespaces(ctx context.Context, key reconcile.Key, member *clients, last *report, wait time.Duration) (time.Duration, error) {
+	if !c.isAwaited(key.Name, last) {
+		return wait, nil
+	}
+	rest := max(shortestListRest, min(collectRest*last.listing, longestCollectRest))
+	if rested := last.listed.Add(rest).Sub(c.clock.Now()); rested > 0 {
+		return min(wait, rested), nil
+	}
+	limited, cancel := context.WithTimeout(ctx, collectTimeout)
+	defer cancel()
+	next := *last
+	next.conditions = slices.DeleteFunc(slices.Clone(last.conditions), func(condition metav1.Condition) bool {
+		return condition.Type == v1beta1.ConditionTypeNamespaceCollectionSucceeded
+	})
+	next.listNamespaces(limited, member.kube.CoreV1().RESTClient(), c.clock)
+	if ctx.Err() != nil {
+		return 0, ctx.Err()
+	}
+	c.keepReport(key.Name, &next)
+	if !last.same(&next) {
+		c.queue.Enqueue(key)
+	}
+	return wait, nil
 }
 
-// lacksPlaced reports whether a Namespace was placed on the member after it was read, and is not in the report. A report that could not be
-// made, or is not complete, says nothing of what it lacks.
-func (c *Controller) lacksPlaced(member string, last *report) bool {
+// isAwaited reports whether a namespace that the last list lacks was placed on the member since, or has a ResourcePlacement since. A list
+// that could not be made, or is not complete, does not tell what it lacks.
+func (c *Controller) isAwaited(member string, last *report) bool {
 	if last.namespaces == nil || len(last.namespaces) >= maxNamespaces {
 		return false
+	}
+	// Times in the API have whole seconds.
+	listed := last.listed.Truncate(time.Second)
+	isNews := func(namespace string, since time.Time) bool {
+		_, has := last.namespaces[namespace]
+		return !has && !since.Before(listed)
+	}
+	for _, placement := range c.fleet.Placements.All() {
+		if placement.GetNamespace() != "" && isNews(placement.GetNamespace(), placement.GetCreationTimestamp().Time) {
+			return true
+		}
 	}
 	works, err := c.fleet.Works.Lister().Works(wellknown.MemberNamespace(member)).List(labels.Everything())
 	if err != nil {
 		return false
 	}
-	// Conditions have whole seconds.
-	read := last.at.Truncate(time.Second)
 	for _, work := range works {
 		for name, applied := range placedNamespaces(work) {
-			if _, has := last.namespaces[name]; !has && !applied.Before(read) {
+			if isNews(name, applied) {
 				return true
 			}
 		}
@@ -83,4 +118,21 @@ func onPlacedNamespace(oldObj, newObj any) []reconcile.Key {
 		}
 	}
 	return nil
+}
+
+// onNewPlacement maps a ResourcePlacement that is new to the members whose list of namespaces may lack its own.
+func (c *Controller) onNewPlacement(oldObj, newObj any) []reconcile.Key {
+	placement, ok := newObj.(placementv1beta1.PlacementObject)
+	if !ok || oldObj != nil || placement.GetNamespace() == "" {
+		return nil
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	var keys []reconcile.Key
+	for member, last := range c.reports {
+		if _, has := last.namespaces[placement.GetNamespace()]; !has && !placement.GetCreationTimestamp().Time.Before(last.listed.Truncate(time.Second)) {
+			keys = append(keys, reconcile.Key{Name: member})
+		}
+	}
+	return keys
 }
