@@ -21,6 +21,7 @@ import (
 	"github.com/stagegate/stagegate/pkg/apis/wellknown"
 	"github.com/stagegate/stagegate/pkg/apis/wording"
 	placementclient "github.com/stagegate/stagegate/pkg/generated/clientset/versioned/typed/placement/v1beta1"
+	"github.com/stagegate/stagegate/pkg/rollout/internal/binding"
 	"github.com/stagegate/stagegate/pkg/rollout/internal/consistency"
 	"github.com/stagegate/stagegate/pkg/rollout/internal/fleet"
 	"github.com/stagegate/stagegate/pkg/rollout/internal/reconcile"
@@ -180,10 +181,7 @@ func (c *Controller) evict(ctx context.Context, eviction *v1beta1.ClusterResourc
 			return fmt.Errorf("marking a binding for eviction %s: %w", eviction.Name, err)
 		}
 	}
-	err := client.Delete(ctx, b.GetName(), metav1.DeleteOptions{
-		Preconditions: &metav1.Preconditions{UID: new(b.GetUID()), ResourceVersion: new(b.GetResourceVersion())},
-	})
-	if err != nil {
+	if err := binding.Delete(ctx, c.fleet.Bindings, b); err != nil {
 		return fmt.Errorf("deleting binding %s for eviction %s: %w", b.GetName(), eviction.Name, err)
 	}
 	klog.FromContext(ctx).V(2).Info("Placement evicted", "placement", eviction.Spec.PlacementName, "cluster", eviction.Spec.ClusterName)

@@ -418,7 +418,9 @@ func TestANamespaceThatIsAwaitedIsReportedAtOnce(t *testing.T) {
 	}
 	must(w.controller.fleet.Works.Informer().GetIndexer().Replace(nil, ""))
 
-	m.change(func(m *member) { m.store(namespacesPath+"/asked", map[string]any{"metadata": map[string]any{"name": "asked"}}) })
+	m.change(func(m *member) {
+		m.store(namespacesPath+"/asked", map[string]any{"metadata": map[string]any{"name": "asked"}})
+	})
 	w.clock.Step(time.Minute)
 	placement := ask("missing")
 	before = lists(namespacesPath)

@@ -159,7 +159,7 @@ func (c *Controller) move(ctx context.Context, m moves, want *wanted.Versions) (
 	}
 	for _, b := range m.remove {
 		steps = append(steps, func() error {
-			return c.fleet.Bindings.Client(b.GetNamespace()).Delete(ctx, b.GetName(), metav1.DeleteOptions{Preconditions: &metav1.Preconditions{UID: new(b.GetUID())}})
+			return binding.Delete(ctx, c.fleet.Bindings, b)
 		})
 	}
 	return steps

@@ -13,6 +13,7 @@ import (
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/util/intstr"
+	clienttesting "k8s.io/client-go/testing"
 	"k8s.io/client-go/tools/record"
 	"k8s.io/utils/clock"
 	"k8s.io/utils/ptr"
@@ -128,6 +129,13 @@ func TestAClusterThatIsNotPickedAnyMoreIsLetGo(t *testing.T) {
 		r.available("a", "b", "c")
 		fleettest.Update(w, w.Fleet.Bindings, "b", func(b v1beta1.BindingObject) { b.BindingSpec().State = v1beta1.BindingStateUnscheduled })
 		r.until("a Bound p-0-snapshot RolloutStarted, c Bound p-0-snapshot RolloutStarted")
+		for _, action := range w.Client.Actions() {
+			if deletion, ok := action.(clienttesting.DeleteActionImpl); ok {
+				if p := deletion.DeleteOptions.Preconditions; p == nil || p.UID == nil || p.ResourceVersion == nil {
+					t.Errorf("%s is deleted also if it was picked again since", deletion.Name)
+				}
+			}
+		}
 	})
 }
 

@@ -24,6 +24,7 @@ import (
 	"github.com/stagegate/stagegate/pkg/apis/placement/v1beta1"
 	"github.com/stagegate/stagegate/pkg/apis/wellknown"
 	"github.com/stagegate/stagegate/pkg/apis/wording"
+	bindings "github.com/stagegate/stagegate/pkg/rollout/internal/binding"
 	"github.com/stagegate/stagegate/pkg/rollout/internal/consistency"
 	"github.com/stagegate/stagegate/pkg/rollout/internal/fleet"
 	"github.com/stagegate/stagegate/pkg/rollout/internal/reconcile"
@@ -212,7 +213,7 @@ func (c *Controller) write(ctx context.Context, placement v1beta1.PlacementObjec
 	}
 	for _, binding := range p.remove {
 		steps = append(steps, func() error {
-			return reconcile.IgnoreNotFound(client.Delete(ctx, binding.GetName(), metav1.DeleteOptions{Preconditions: preconditions(binding)}))
+			return reconcile.IgnoreNotFound(bindings.Delete(ctx, c.fleet.Bindings, binding))
 		})
 	}
 	for _, binding := range p.update {
@@ -244,11 +245,6 @@ func (c *Controller) write(ctx context.Context, placement v1beta1.PlacementObjec
 		klog.FromContext(ctx).V(2).Info("Scheduled", "created", len(p.create), "updated", len(p.update), "removed", len(p.remove))
 	}
 	return err
-}
-
-// preconditions of a deletion: the binding is as it was when it was looked at. A run may have moved its cluster since.
-func preconditions(binding v1beta1.BindingObject) *metav1.Preconditions {
-	return &metav1.Preconditions{UID: new(binding.GetUID()), ResourceVersion: new(binding.GetResourceVersion())}
 }
 
 func (c *Controller) wrote(placement v1beta1.PlacementObject, binding v1beta1.BindingObject) {

@@ -6,8 +6,6 @@ package updaterun
 import (
 	"context"
 
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-
 	"github.com/stagegate/stagegate/pkg/apis/placement/v1beta1"
 	"github.com/stagegate/stagegate/pkg/rollout/internal/binding"
 	"github.com/stagegate/stagegate/pkg/rollout/internal/fleet"
@@ -39,10 +37,6 @@ func (c *Controller) writeBinding(ctx context.Context, run v1beta1.UpdateRunObje
 // deleteBindings deletes bindings as long as they are what was looked at: one whose cluster was picked again stays.
 func (c *Controller) deleteBindings(ctx context.Context, bindings []v1beta1.BindingObject) error {
 	return reconcile.InParallel(ctx, writers, len(bindings), func(i int) error {
-		b := bindings[i]
-		uid, version := b.GetUID(), b.GetResourceVersion()
-		return c.fleet.Bindings.Client(b.GetNamespace()).Delete(ctx, b.GetName(), metav1.DeleteOptions{
-			Preconditions: &metav1.Preconditions{UID: &uid, ResourceVersion: &version},
-		})
+		return binding.Delete(ctx, c.fleet.Bindings, bindings[i])
 	})
 }

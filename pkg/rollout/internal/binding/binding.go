@@ -21,6 +21,13 @@ import (
 // ReasonRolloutStarted is the reason of a True RolloutStarted condition.
 const ReasonRolloutStarted = "RolloutStarted"
 
+// Delete deletes a binding as it was looked at: one that was picked again or moved since stays, with a conflict.
+func Delete(ctx context.Context, bindings fleet.Kind[v1beta1.BindingObject], b v1beta1.BindingObject) error {
+	return bindings.Client(b.GetNamespace()).Delete(ctx, b.GetName(), metav1.DeleteOptions{
+		Preconditions: &metav1.Preconditions{UID: new(b.GetUID()), ResourceVersion: new(b.GetResourceVersion())},
+	})
+}
+
 // Start has a binding ask for a version and announces that with a message. A binding that does so already is left as it is.
 func Start(ctx context.Context, bindings fleet.Kind[v1beta1.BindingObject], b v1beta1.BindingObject, v bindingrules.Version, message string, now time.Time) error {
 	if bindingrules.Holds(b.BindingSpec(), v) && bindingrules.IsRolloutStarted(b) {
