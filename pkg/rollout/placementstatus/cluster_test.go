@@ -135,6 +135,7 @@ func TestAPlacementSaysWhatItsClustersDo(t *testing.T) {
 				policy: policy(metav1.ConditionTrue), bindings: test.bindings, latest: "p-1-snapshot",
 				index:      map[string]string{"p-0-snapshot": "0", "p-1-snapshot": "1"},
 				resources:  func(string) []v1beta1.ResourceIdentifier { return []v1beta1.ResourceIdentifier{object} },
+				contents:   func(string) []v1beta1.ResourceIdentifier { return []v1beta1.ResourceIdentifier{object} },
 				onClusters: func() []v1beta1.ResourceIdentifier { return nil },
 			}
 			// Only the snapshot makes a difference here.
