@@ -126,13 +126,8 @@ func testEnvelopes(t *testing.T, s *suite) {
 	s.sameUIDs(t, before, members, objects)
 
 	t.Run("OneThatCannotBeUsed", func(t *testing.T) {
-		s.hub().mustCreate(t, `apiVersion: placement.kubernetes-fleet.io/v1
-kind: ResourceOverride
-metadata: {name: unfit, namespace: envelopes}
-spec:
-  resourceSelectors: [{group: "", version: v1, kind: ConfigMap, name: wrapped}]
-  policy: {overrideRules: [{clusterSelector: {}, jsonPatchOverrides: [{op: remove, path: /data/none}]}]}
-`)
+		s.mustRun(t, `kubectl patch resourceoverride first -n envelopes --type=json -p '[{"op":"add","path":"/spec/policy/overrideRules/-",`+
+			`"value":{"clusterSelector":{},"jsonPatchOverrides":[{"op":"remove","path":"/data/none"}]}}]'`)
 		s.eventually(t, func() error {
 			out, err := s.run(t.Context(), "hub", `kubectl get rp app -n envelopes -o jsonpath='{range .status.placementStatuses[*].failedPlacements[*]}`+
 				`{.kind} {.name} {.envelope.type} {.envelope.namespace} {.envelope.name};{end}'`)
@@ -144,7 +139,7 @@ spec:
 		s.mustRun(t, `kubectl patch cm plain -n envelopes --type=merge -p '{"data":{"key":"value2"}}'`)
 		on("plain", "value2", "value2")
 		s.sameUIDs(t, before, members, objects)
-		s.mustRun(t, "kubectl delete resourceoverride unfit -n envelopes")
+		s.mustRun(t, `kubectl patch resourceoverride first -n envelopes --type=json -p '[{"op":"remove","path":"/spec/policy/overrideRules/1"}]'`)
 		s.mustRun(t, fmt.Sprintf("kubectl wait rp/app -n envelopes --for=condition=ResourcePlacementAvailable --timeout=%s", patience))
 		on("wrapped", "of member1", "value1")
 		s.sameUIDs(t, before, members, objects)
