@@ -112,6 +112,9 @@ const (
 	// did. A turn never overwrites a later one.
 	UpdateRunAnnotation     = Prefix + "update-run"
 	UpdateRunTurnAnnotation = Prefix + "update-run-turn"
+	// AppliedVersionAnnotation on a binding is the version that was last to be applied to its cluster, as long as the cluster is only
+	// compared with what the binding asks for.
+	AppliedVersionAnnotation = Prefix + "last-applied-version"
 	// DeletePropagationAnnotation on a Work that is about to be deleted is Delete where the applied objects are to go from the
 	// member, and Abandon where they are to stay. A Work that is deleted without it was deleted by mistake, or along with its
 	// namespace: the objects stay.
@@ -157,6 +160,9 @@ const ReasonRolloutPolicyViolated = "RolloutPolicyViolated"
 // is that of the MemberCluster.
 const ReasonClusterUnreachable = "ClusterUnreachable"
 
+// ReasonDiffReportInProgress is the reason of a binding's condition DiffReported as long as its cluster is being compared.
+const ReasonDiffReportInProgress = "DiffReportInProgress"
+
 // Reasons of a manifest's condition Applied that is False and stays so however often it is tried: only a change helps, on the hub or on
 // the member.
 const (
@@ -173,13 +179,15 @@ const (
 	ReasonManifestNotTakenOver = "NotTakenOver"
 	// ReasonManifestDrifted is that the object was changed on the member, and whenToApply is IfNotDrifted.
 	ReasonManifestDrifted = "FoundDrifts"
+	// ReasonManifestDriftedDegraded is the same where the member refuses the manifest as invalid, so that all fields were compared.
+	ReasonManifestDriftedDegraded = "FoundDriftsInDegradedMode"
 )
 
 // CannotHeal reports whether the reason of a manifest's condition Applied is one of those.
 func CannotHeal(reason string) bool {
 	switch reason {
 	case ReasonManifestRefused, ReasonManifestUndecodable, ReasonManifestGeneratesName, ReasonManifestDuplicated,
-		ReasonManifestNotTakenOver, ReasonManifestDrifted:
+		ReasonManifestNotTakenOver, ReasonManifestDrifted, ReasonManifestDriftedDegraded:
 		return true
 	}
 	return false

@@ -235,6 +235,48 @@ func TestTooLargeForTheAnnotationIsAppliedServerSide(t *testing.T) {
 	}
 }
 
+func TestWhatAServerSideApplyHadGoesBeforeAClientSideOne(t *testing.T) {
+	managed := func(operation string) string {
+		return `{apiVersion: v1, kind: ConfigMap, metadata: {name: test-cm, namespace: test-namespace, managedFields: [{manager: work-api-agent, operation: ` + operation +
+			`, apiVersion: v1, fieldsType: FieldsV1, fieldsV1: {"f:data": {"f:dropped": {}}}}]}, data: {dropped: x}}`
+	}
+	for name, tc := range map[string]struct {
+		live string
+		want []types.PatchType
+	}{
+		"recorded by the server": {managed("Apply"), []types.PatchType{types.ApplyPatchType, types.StrategicMergePatchType}},
+		"recorded by nobody":     {managed("Update"), []types.PatchType{types.StrategicMergePatchType}},
+		"recorded in the annotation too": {
+			strings.Replace(managed("Apply"), "metadata: {", `metadata: {annotations: {`+wellknown.LastAppliedAnnotation+`: "{}"}, `, 1), []types.PatchType{types.StrategicMergePatchType},
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			b := newBench(t, newWork(t, configMapYAML))
+			b.member.put(t, tc.live)
+			b.member.ClearActions()
+			b.pass(t)
+			var got []types.PatchType
+			for _, a := range b.member.Actions() {
+				patch, ok := a.(clienttesting.PatchActionImpl)
+				if !ok || patch.GetResource() != configMaps {
+					continue
+				}
+				got = append(got, patch.GetPatchType())
+				if patch.GetPatchType() == types.ApplyPatchType && !*patch.PatchOptions.Force {
+					t.Error("the apply may meet a conflict")
+				}
+			}
+			if diff := cmp.Diff(tc.want, got); diff != "" {
+				t.Errorf("patches (-want +got):\n%s", diff)
+			}
+			b.member.ClearActions()
+			if b.pass(t); len(b.member.writes()) > 0 {
+				t.Errorf("the next pass writes %v", b.member.writes())
+			}
+		})
+	}
+}
+
 func TestManifestsThatAreNeverApplied(t *testing.T) {
 	for _, tc := range []struct {
 		name      string
@@ -585,8 +627,10 @@ func TestFencing(t *testing.T) {
 			b.cacheUp(t)
 			tc.change(t, b)
 			b.member.ClearActions()
-			// An error means that it is tried again, which is not what is looked at here.
-			_, _ = b.reconcileWork(t.Context(), "web-work")
+			// A change of the Work is on its way as an event; what else is in the way is tried again.
+			if _, err := b.reconcileWork(t.Context(), "web-work"); (err != nil) != strings.HasPrefix(tc.reason, "False") {
+				t.Errorf("the pass returns %v", err)
+			}
 			if wrote := len(b.member.writes()) > 0; wrote != tc.writes {
 				t.Errorf("writes to the member: %v", b.member.writes())
 			}

@@ -5,6 +5,7 @@ package apply
 
 import (
 	"fmt"
+	"slices"
 
 	"github.com/fluxcd/cli-utils/pkg/kstatus/status"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
@@ -31,19 +32,28 @@ var atOnce = sets.New(
 	schema.GroupKind{Group: "storage.k8s.io", Kind: "CSIStorageCapacity"},
 	schema.GroupKind{Group: "storage.k8s.io", Kind: "StorageClass"},
 	schema.GroupKind{Group: "apps", Kind: "ControllerRevision"},
+	schema.GroupKind{Group: "batch", Kind: "CronJob"},
 	schema.GroupKind{Group: "scheduling.k8s.io", Kind: "PriorityClass"},
 )
 
-// tracked are the kinds whose status reports whether they are available.
+// tracked are the kinds whose status reports whether they are available, by rules of their own.
 var tracked = map[schema.GroupKind]func(*unstructured.Unstructured) (bool, string, error){
-	{Group: "apps", Kind: "Deployment"}:                               observed(computed),
-	{Group: "apps", Kind: "StatefulSet"}:                              observed(computed),
+	{Group: "apps", Kind: "Deployment"}:                               observed(deploymentAvailable),
+	{Group: "apps", Kind: "StatefulSet"}:                              observed(statefulSetAvailable),
 	{Group: "apps", Kind: "DaemonSet"}:                                observed(computed),
+	{Group: "apps", Kind: "ReplicaSet"}:                               observed(computed),
+	{Kind: "Pod"}:                                                     computed,
 	{Group: "apiextensions.k8s.io", Kind: "CustomResourceDefinition"}: computed,
 	{Group: "policy", Kind: "PodDisruptionBudget"}:                    observed(computed),
+	jobKind: jobAvailable,
 }
 
-// availabilityOf reports whether an object on a member is available. Objects of unknown kinds count as available.
+// telling are the conditions by which controllers of any kind report whether an object is as its spec wants it. An object without them may
+// be of a controller that reports nothing, or of one that does not run.
+var telling = sets.New(string(status.ConditionReconciling), string(status.ConditionStalled), "Ready")
+
+// availabilityOf reports whether an object on a member is available. Where nothing tells, it counts as available: a claim for a volume may
+// wait for a consumer that is no object of the placement, and stays pending as it should.
 func availabilityOf(live *unstructured.Unstructured) *verdict {
 	kind := live.GroupVersionKind().GroupKind()
 	available, message := true, ""
@@ -58,6 +68,8 @@ func availabilityOf(live *unstructured.Unstructured) *verdict {
 			return untrackable()
 		}
 		available, message = serviceAvailable(live, serviceType)
+	case tells(live):
+		available, message, err = computed(live)
 	default:
 		return untrackable()
 	}
@@ -77,12 +89,75 @@ func untrackable() *verdict {
 	}
 }
 
+// tells reports whether an object of any kind has a status that tells whether it is available: a generation that its controller has not
+// seen yet, or one of the telling conditions.
+func tells(live *unstructured.Unstructured) bool {
+	if seen, has, err := unstructured.NestedInt64(live.Object, "status", "observedGeneration"); has && err == nil && seen < live.GetGeneration() {
+		return true
+	}
+	return slices.ContainsFunc(conditionsIn(live), func(c map[string]any) bool {
+		kind, _ := c["type"].(string)
+		return telling.Has(kind)
+	})
+}
+
+// conditionsIn returns the conditions in the status of an object, without what is none.
+func conditionsIn(live *unstructured.Unstructured) []map[string]any {
+	list, _, _ := unstructured.NestedSlice(live.Object, "status", "conditions")
+	found := make([]map[string]any, 0, len(list))
+	for _, item := range list {
+		if c, ok := item.(map[string]any); ok {
+			found = append(found, c)
+		}
+	}
+	return found
+}
+
+// trueCondition returns the condition of a type where it is True, nil otherwise.
+func trueCondition(live *unstructured.Unstructured, conditionType string) map[string]any {
+	for _, c := range conditionsIn(live) {
+		if c["type"] == conditionType && c["status"] == "True" {
+			return c
+		}
+	}
+	return nil
+}
+
 func computed(live *unstructured.Unstructured) (bool, string, error) {
 	result, err := status.Compute(live)
 	if err != nil {
 		return false, "", err
 	}
 	return result.Status == status.CurrentStatus, result.Message, nil
+}
+
+// deploymentAvailable counts replicas where a Deployment is paused: its conditions then do not tell of progress, and a template that changed
+// since is not rolled out before somebody resumes it.
+func deploymentAvailable(live *unstructured.Unstructured) (bool, string, error) {
+	if paused, _, _ := unstructured.NestedBool(live.Object, "spec", "paused"); !paused {
+		return computed(live)
+	}
+	want, updated, available := count(live, 1, "spec", "replicas"), count(live, 0, "status", "updatedReplicas"), count(live, 0, "status", "availableReplicas")
+	done := updated == want && available == want && count(live, 0, "status", "unavailableReplicas") == 0
+	return done, fmt.Sprintf("it is paused, with %d of %d replicas updated and %d available", updated, want, available), nil
+}
+
+// statefulSetAvailable wants all replicas to be available, however they are updated: those below a partition keep their revision, and those
+// of one that is updated by deleting its Pods get theirs when somebody deletes them.
+func statefulSetAvailable(live *unstructured.Unstructured) (bool, string, error) {
+	want, available := count(live, 1, "spec", "replicas"), count(live, 0, "status", "availableReplicas")
+	if available < want {
+		return false, fmt.Sprintf("%d of %d replicas are available", available, want), nil
+	}
+	return computed(live)
+}
+
+// count reads a number of an object, or its default where it has none.
+func count(live *unstructured.Unstructured, byDefault int64, path ...string) int64 {
+	if n, has, err := unstructured.NestedInt64(live.Object, path...); has && err == nil {
+		return n
+	}
+	return byDefault
 }
 
 // observed waits for the kind's controller to have seen the object at all before its status counts.

@@ -42,6 +42,11 @@ func (p *pass) apply(ctx context.Context, m *manifest) *result {
 			return untouched(err)
 		}
 		m.note(live)
+		if live == nil {
+			if r := p.completedBefore(m); r != nil {
+				return r
+			}
+		}
 		if live != nil {
 			r, handed := p.barred(ctx, m, live)
 			if r != nil {
@@ -110,18 +115,22 @@ func (p *pass) drifted(ctx context.Context, m *manifest, live *unstructured.Unst
 	if p.strategy.WhenToApply != v1beta1.WhenToApplyTypeIfNotDrifted || live.GetAnnotations()[wellknown.SpecHashAnnotation] != m.hash {
 		return nil
 	}
-	drifts, err := p.compare(ctx, m, live)
+	found, err := p.compare(ctx, m, live)
 	if err != nil {
 		return &result{
 			applied: &verdict{reason: reasonDriftUnknown, message: fmt.Sprintf("Failed to look for drifts (error: %v)", err)},
 			again:   err,
 		}
 	}
-	if len(drifts) == 0 {
+	if len(found.differences) == 0 {
 		return nil
 	}
 	r := blocked(reasonFoundDrifts, "The object was changed on the member cluster, and is applied only if it was not (whenToApply is IfNotDrifted)")
-	r.drifts = drifts
+	if found.degraded {
+		r.applied.reason = reasonFoundDriftsDegraded
+		r.applied.message += "; found " + degradedNote
+	}
+	r.drifts = found.differences
 	return r
 }
 
@@ -138,16 +147,19 @@ func (p *pass) takeOver(ctx context.Context, m *manifest, live *unstructured.Uns
 	case v1beta1.WhenToTakeOverTypeNever:
 		return blocked(reasonNotTakenOver, "The object was on the member cluster before, and is not taken over (whenToTakeOver is Never)")
 	case v1beta1.WhenToTakeOverTypeIfNoDiff:
-		diffs, err := p.compare(ctx, m, live)
+		found, err := p.compare(ctx, m, live)
 		if err != nil {
 			r := blocked(reasonFailedToTakeOver, fmt.Sprintf("Failed to compare the object with the manifest (error: %v)", err))
 			r.again = err
 			return r
 		}
-		if len(diffs) > 0 {
+		if len(found.differences) > 0 {
 			r := blocked(reasonFailedToTakeOver,
 				"The object was on the member cluster before and differs from the manifest (whenToTakeOver is IfNoDiff)")
-			r.diffs = diffs
+			if found.degraded {
+				r.applied.message += "; found " + degradedNote
+			}
+			r.diffs = found.differences
 			return r
 		}
 	}
@@ -161,13 +173,13 @@ func (p *pass) succeeded(ctx context.Context, m *manifest, live *unstructured.Un
 	}
 	if p.strategy.WhenToApply == v1beta1.WhenToApplyTypeAlways &&
 		p.strategy.ComparisonOption == v1beta1.ComparisonOptionTypeFullComparison {
-		drifts, err := p.compare(ctx, m, live)
+		found, err := p.compare(ctx, m, live)
 		if err != nil {
 			r.applied.reason = reasonAppliedDriftUnknown
 			r.applied.message = fmt.Sprintf("Manifest has been applied successfully, but drifts could not be looked for (error: %v)", err)
 			r.again = err
 		}
-		r.drifts = drifts
+		r.drifts = found.differences
 	}
 	return p.observe(r, live)
 }
@@ -196,17 +208,20 @@ func (p *pass) report(ctx context.Context, m *manifest) *result {
 		return notReported(fmt.Sprintf("Failed to report differences (error: %v)", err), err)
 	}
 	m.note(live)
-	diffs := []v1beta1.PatchDetail{{Path: "/", ValueInHub: "(the whole object)"}}
+	found := comparison{differences: []v1beta1.PatchDetail{{Path: "/", ValueInHub: "(the whole object)"}}}
 	if live != nil {
-		if diffs, err = p.compare(ctx, m, live); err != nil {
+		if found, err = p.compare(ctx, m, live); err != nil {
 			return p.observe(notReported(fmt.Sprintf("Failed to report differences (error: %v)", err), err), live)
 		}
 	}
-	r := &result{diffs: diffs}
-	if len(diffs) == 0 {
-		r.diffReported = &verdict{ok: true, reason: reasonNoDiffFound, message: "The object on the member cluster agrees with the manifest"}
-	} else {
-		r.diffReported = &verdict{ok: true, reason: reasonFoundDiff, message: "The object on the member cluster differs from the manifest"}
+	r := &result{diffs: found.differences}
+	switch {
+	case len(found.differences) == 0:
+		r.diffReported = &verdict{ok: true, reason: reasonNoDiffFound, message: "No diff has been found between the hub cluster and the member cluster"}
+	case found.degraded:
+		r.diffReported = &verdict{ok: true, reason: reasonFoundDiffDegraded, message: "Diff has been found between the hub cluster and the member cluster, " + degradedNote}
+	default:
+		r.diffReported = &verdict{ok: true, reason: reasonFoundDiff, message: "Diff has been found between the hub cluster and the member cluster"}
 	}
 	if live == nil {
 		return r
@@ -220,6 +235,7 @@ func (p *pass) observe(r *result, live *unstructured.Unstructured) *result {
 	r.uid = live.GetUID()
 	r.version = live.GetResourceVersion()
 	r.generation = live.GetGeneration()
+	r.completed = live.GroupVersionKind().GroupKind() == jobKind && hasCompleted(live)
 	if report := p.work.Spec.ReportBackStrategy; report != nil && report.Type == v1beta1.ReportBackStrategyTypeMirror {
 		r.status = statusOf(live)
 	}

@@ -14,6 +14,7 @@ import (
 	"strings"
 
 	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 
@@ -29,24 +30,41 @@ const (
 	maxPath, maxValue = 1 << 10, 256
 )
 
+// comparison is where an object differs from its manifest.
+type comparison struct {
+	differences []v1beta1.PatchDetail
+	// degraded reports whether all fields were compared although only those of the manifest should have been: the member refuses the
+	// manifest as invalid, and so does not tell what it would become.
+	degraded bool
+}
+
+// degradedNote says so in a message.
+const degradedNote = "in degraded mode: all fields were compared, since the API server of the member cluster refuses the manifest as invalid"
+
 // compare finds where an object differs from its manifest. Partially, that is what a server-side apply of the manifest would change;
 // the member's API server is asked without anything being written, so that defaults and equal notations are no differences.
-func (p *pass) compare(ctx context.Context, m *manifest, live *unstructured.Unstructured) ([]v1beta1.PatchDetail, error) {
+func (p *pass) compare(ctx context.Context, m *manifest, live *unstructured.Unstructured) (comparison, error) {
+	var c comparison
 	wanted := m.object
 	if p.strategy.ComparisonOption == v1beta1.ComparisonOptionTypePartialComparison {
-		var err error
-		wanted, err = p.member.client(m).Apply(ctx, m.key.Name, m.object, metav1.ApplyOptions{
+		applied, err := p.member.client(m).Apply(ctx, m.key.Name, m.object, metav1.ApplyOptions{
 			FieldManager: wellknown.FieldManager,
 			Force:        true,
 			DryRun:       []string{metav1.DryRunAll},
 		})
-		if err != nil {
-			return nil, ofMember(fmt.Errorf("comparing on the member cluster: %w", err))
+		switch {
+		case apierrors.IsInvalid(err):
+			c.degraded = true
+		case err != nil:
+			return c, ofMember(fmt.Errorf("comparing on the member cluster: %w", err))
+		default:
+			wanted = applied
 		}
 	}
 	d := &differences{secret: m.isSecret()}
 	d.find("", comparableParts(live), comparableParts(wanted))
-	return d.details, nil
+	c.differences = d.details
+	return c, nil
 }
 
 // comparableParts returns an object without what a manifest cannot determine, and without records of what was applied, which would report

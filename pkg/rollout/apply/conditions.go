@@ -33,7 +33,7 @@ const (
 	messageAllApplied       = "All the specified manifests have been applied"
 	messageAllAvailable     = "All of the applied manifests are available"
 	messageWorkNotTrackable = "Some of the applied manifests cannot be tracked for availability"
-	messageAllDiffReported  = "All the specified manifests have reported their differences"
+	messageAllDiffReported  = "All the specified manifests have reported diff"
 )
 
 // A status must be storable whatever members say: the API refuses a condition with more than 32 KiB, and a write that it refuses is never
@@ -286,7 +286,7 @@ func verdicts(results []*result, writes bool) (applied, available, diffReported 
 		diffReported = &verdict{ok: true, reason: reasonAllDiffReported, message: messageAllDiffReported}
 	case !writes:
 		diffReported = &verdict{reason: reasonSomeDiffsMissing, message: fmt.Sprintf(
-			"Failed to report the differences of all manifests (%d of %d manifests have reported theirs)", reportedCount, total)}
+			"Failed to report diff on all manifests (%d of %d manifests have reported diff)", reportedCount, total)}
 	case appliedCount < total:
 		applied = &verdict{reason: reasonSomeNotApplied, message: fmt.Sprintf(
 			"Failed to apply all manifests (%d of %d manifests are applied)", appliedCount, total)}

@@ -22,8 +22,8 @@ type manifest struct {
 	ordinal int
 	// object is what the manifest says, without what belongs to one cluster alone.
 	object *unstructured.Unstructured
-	// hash of the object. Finalizers count, though they are not placed: what an earlier version has applied with them is not taken for
-	// something else, over which drifts would be forgotten.
+	// hash of the object. Finalizers and the ttlSecondsAfterFinished of a Job count, though they are not placed: what an earlier version has
+	// applied with them is not taken for something else, over which drifts would be forgotten.
 	hash string
 	key  types.NamespacedName
 	// resource is empty as long as the member does not know the kind.
@@ -86,6 +86,7 @@ func (m *manifest) clean() {
 	sum := sha256.Sum256(data)
 	m.hash = hex.EncodeToString(sum[:])
 	withoutFinalizers(m.object.Object)
+	withoutTTL(m.object)
 }
 
 // resolved takes note of what the member calls the kind.

@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strings"
 
+	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
@@ -78,8 +79,27 @@ func (e *missingNamespaceError) Error() string {
 // Unwrap keeps it an answer that something is not found.
 func (e *missingNamespaceError) Unwrap() error { return e.err }
 
-// explained says in the words of missingNamespaceError that the member does not have the namespace of what is written to it.
+// goingNamespaceError is that the member deletes the namespace that an object is to be in.
+type goingNamespaceError struct {
+	namespace, cluster string
+	// err is the answer of the API server.
+	err error
+}
+
+func (e *goingNamespaceError) Error() string {
+	return fmt.Sprintf("Namespace %q of cluster %q is being deleted and takes nothing new: the status of the Namespace there tells what holds it. "+
+		"The object is created when the Namespace is there again", e.namespace, e.cluster)
+}
+
+// Unwrap keeps it an answer that passes.
+func (e *goingNamespaceError) Unwrap() error { return e.err }
+
+// explained says in the words of missingNamespaceError that the member does not have the namespace of what is written to it, and in those of
+// goingNamespaceError that it will soon not have it.
 func (p *pass) explained(err error, namespace string) error {
+	if apierrors.HasStatusCause(err, corev1.NamespaceTerminatingCause) {
+		return &goingNamespaceError{namespace: namespace, cluster: p.options.Cluster, err: err}
+	}
 	status := apierrors.APIStatus(nil)
 	if !apierrors.IsNotFound(err) || !errors.As(err, &status) {
 		return err

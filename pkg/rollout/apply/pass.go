@@ -104,6 +104,9 @@ func (p *pass) run(ctx context.Context) (again, err error) {
 		return nil, err
 	}
 	if p.strategy.writes() && p.opened == nil {
+		if err := p.recordCompleted(ctx); err != nil {
+			failures = append(failures, err)
+		}
 		if err := p.drop(ctx); err != nil {
 			failures = append(failures, err)
 		}

@@ -25,11 +25,13 @@ const (
 	reasonFailedToTakeOver    = "FailedToTakeOver"
 	reasonNotTakenOver        = wellknown.ReasonManifestNotTakenOver
 	reasonFoundDrifts         = wellknown.ReasonManifestDrifted
+	reasonFoundDriftsDegraded = wellknown.ReasonManifestDriftedDegraded
 	reasonDriftUnknown        = "FailedToRunDriftDetection"
 	reasonForeignNamespace    = "NamespaceNotAccepted"
 
 	reasonNoDiffFound        = "NoDiffFound"
 	reasonFoundDiff          = "FoundDiff"
+	reasonFoundDiffDegraded  = "FoundDiffInDegradedMode"
 	reasonFailedToReportDiff = "FailedToReportDiff"
 
 	reasonAvailable       = "Available"
@@ -59,6 +61,8 @@ type result struct {
 	uid        types.UID
 	version    string
 	generation int64
+	// completed reports whether the object is a Job that has done its work.
+	completed bool
 	// status of the object as JSON, where it is to be reported back.
 	status []byte
 

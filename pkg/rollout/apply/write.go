@@ -7,6 +7,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"slices"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
@@ -34,6 +35,14 @@ func (p *pass) write(ctx context.Context, m *manifest, live *unstructured.Unstru
 		// There is no room for a record of what was last applied, so the member's server must keep it. Force, since a client-side apply wins
 		// over other managers too.
 		return p.writeServerSide(ctx, m, live, true)
+	}
+	if isRecordedServerSide(live) {
+		// A merge knows only the record in the annotation: what the manifest has no more goes by the record that there is, before one is made.
+		var err error
+		if live, err = p.writeServerSide(ctx, m, live, true); err != nil {
+			return nil, err
+		}
+		desired, _ = m.clientSide(p.record.owner, live)
 	}
 	client := p.member.client(m)
 	if live == nil {
@@ -77,6 +86,17 @@ func (p *pass) writeServerSide(ctx context.Context, m *manifest, live *unstructu
 	}
 	applied, err := client.Apply(ctx, m.key.Name, desired, metav1.ApplyOptions{FieldManager: wellknown.FieldManager, Force: force})
 	return applied, answered(err)
+}
+
+// isRecordedServerSide reports whether the member's API server alone knows what was last applied to an object: by a server-side apply, or
+// since there was no room for the annotation.
+func isRecordedServerSide(live *unstructured.Unstructured) bool {
+	if live == nil || live.GetAnnotations()[wellknown.LastAppliedAnnotation] != "" {
+		return false
+	}
+	return slices.ContainsFunc(live.GetManagedFields(), func(fields metav1.ManagedFieldsEntry) bool {
+		return fields.Manager == wellknown.FieldManager && fields.Operation == metav1.ManagedFieldsOperationApply && fields.Subresource == ""
+	})
 }
 
 // serverSide is the manifest as it is handed to a server-side apply: what we own and nothing else.

@@ -21,6 +21,7 @@ import (
 	"github.com/stagegate/stagegate/pkg/rollout/internal/fleet"
 	"github.com/stagegate/stagegate/pkg/rollout/internal/fleettest"
 	"github.com/stagegate/stagegate/pkg/rollout/internal/reconcile"
+	bindingrules "github.com/stagegate/stagegate/pkg/rules/binding"
 	overrides "github.com/stagegate/stagegate/pkg/rules/override"
 )
 
@@ -178,6 +179,14 @@ var users = map[string]func(f *fixture, version string){
 			f.name(version, &b.BindingSpec().ClusterResourceOverrideSnapshots, &b.BindingSpec().ResourceOverrideSnapshots)
 		})
 	},
+	"binding that is only compared since": func(f *fixture, version string) {
+		fleettest.Create(f.World, f.Fleet.Bindings, "user", func(b v1beta1.BindingObject) {
+			spec := b.BindingSpec()
+			spec.ResourceSnapshotName = "p-0-snapshot"
+			f.name(version, &spec.ClusterResourceOverrideSnapshots, &spec.ResourceOverrideSnapshots)
+			bindingrules.Become(b, &v1beta1.ResourceBindingSpec{ResourceSnapshotName: "p-1-snapshot", ApplyStrategy: &v1beta1.ApplyStrategy{Type: v1beta1.ApplyStrategyTypeReportDiff}})
+		})
+	},
 	"run": func(f *fixture, version string) {
 		f.run(func(c *v1beta1.ClusterUpdatingStatus) {
 			f.name(version, &c.ClusterResourceOverrideSnapshots, &c.ResourceOverrideSnapshots)
@@ -214,7 +223,7 @@ func (f *fixture) run(fill func(c *v1beta1.ClusterUpdatingStatus)) {
 // userGone ends whatever user there is.
 func (f *fixture) userGone(user string) {
 	f.Helper()
-	if user == "binding" {
+	if strings.HasPrefix(user, "binding") {
 		remove(f, f.Fleet.Bindings, "user")
 	} else {
 		remove(f, f.Fleet.Runs, "user")

@@ -14,6 +14,7 @@ import (
 
 	"github.com/stagegate/stagegate/pkg/apis/placement/v1beta1"
 	bindingrules "github.com/stagegate/stagegate/pkg/rules/binding"
+	"github.com/stagegate/stagegate/pkg/rules/conditions"
 )
 
 // reasonNotTrackable is the reason with which a binding is Available although nobody can tell.
@@ -90,7 +91,7 @@ func budget(bindings []v1beta1.BindingObject, pace *v1beta1.RollingUpdateConfig,
 	canGo := max(0, available-(target-maxUnavailable))
 	take := func(b v1beta1.BindingObject) bool {
 		// What is not available now cannot become less so.
-		if !isAvailable[b] {
+		if !isAvailable[b] && !mayBeAvailable(b) {
 			return true
 		}
 		if canGo == 0 {
@@ -115,6 +116,13 @@ func budget(bindings []v1beta1.BindingObject, pace *v1beta1.RollingUpdateConfig,
 	m.start = append(m.start, fresh[:min(canAdd, len(fresh))]...)
 	m.held = append(m.held, fresh[min(canAdd, len(fresh)):]...)
 	return m, nil
+}
+
+// mayBeAvailable reports whether a cluster was restrained and has not told since how it is. All clusters of a placement are so at once, and
+// what they have did not change.
+func mayBeAvailable(b v1beta1.BindingObject) bool {
+	started := conditions.Find(b.BindingStatus().Conditions, v1beta1.BindingRolloutStarted, b.GetGeneration())
+	return started != nil && started.Message == messageRestrained && bindingrules.IsUndecided(b)
 }
 
 // countsAsAvailable reports whether a cluster is available, or else in how long it will count so without being looked at again.

@@ -50,8 +50,16 @@ func broken(b *v1beta1.ClusterResourceBinding) {
 	set(b, v1beta1.BindingAvailable, metav1.ConditionFalse, "NotAllWorkAreAvailable", now)
 }
 func unannounced(b *v1beta1.ClusterResourceBinding) { b.Status.Conditions = nil }
-func dropped(b *v1beta1.ClusterResourceBinding)     { b.Spec.State = v1beta1.BindingStateUnscheduled }
-func deleting(b *v1beta1.ClusterResourceBinding)    { b.DeletionTimestamp = &metav1.Time{Time: now} }
+func silent(b *v1beta1.ClusterResourceBinding) {
+	b.Status.Conditions = nil
+	set(b, v1beta1.BindingRolloutStarted, metav1.ConditionTrue, "RolloutStarted", now)
+}
+func restrained(b *v1beta1.ClusterResourceBinding) {
+	silent(b)
+	b.Status.Conditions[0].Message = messageRestrained
+}
+func dropped(b *v1beta1.ClusterResourceBinding)  { b.Spec.State = v1beta1.BindingStateUnscheduled }
+func deleting(b *v1beta1.ClusterResourceBinding) { b.DeletionTimestamp = &metav1.Time{Time: now} }
 func untrackableSince(d time.Duration) option {
 	return func(b *v1beta1.ClusterResourceBinding) {
 		set(b, v1beta1.BindingAvailable, metav1.ConditionTrue, reasonNotTrackable, now.Add(-d))
@@ -83,6 +91,15 @@ func TestBudget(t *testing.T) {
 		},
 		"a cluster that is broken anyway needs no budget": {
 			bindings: []v1beta1.BindingObject{on("a", old, broken), on("b", old), on("c", old), on("d", old)}, start: "a", held: "b c d",
+		},
+		"clusters that were restrained and have not told since may be available": {
+			bindings: []v1beta1.BindingObject{on("a", old, restrained), on("b", old, restrained), on("c", old, restrained, dropped), on("d", old, restrained)}, held: "a b d",
+		},
+		"one that tells that it is not needs no budget": {
+			bindings: []v1beta1.BindingObject{on("a", old, restrained, broken), on("b", old, restrained)}, start: "a", held: "b",
+		},
+		"one that was started and has not told yet needs none": {
+			bindings: []v1beta1.BindingObject{on("a", old, silent), on("b", old)}, start: "a", held: "b",
 		},
 		"everything new, nothing to do": {bindings: []v1beta1.BindingObject{on("a", newest), on("b", newest)}},
 		"an announcement that was lost is made up for": {

@@ -18,6 +18,7 @@ import (
 	"github.com/stagegate/stagegate/pkg/rollout/internal/binding"
 	"github.com/stagegate/stagegate/pkg/rollout/internal/fleet"
 	"github.com/stagegate/stagegate/pkg/rollout/internal/reconcile"
+	bindingrules "github.com/stagegate/stagegate/pkg/rules/binding"
 	"github.com/stagegate/stagegate/pkg/rules/conditions"
 	runrules "github.com/stagegate/stagegate/pkg/rules/updaterun"
 )
@@ -34,9 +35,10 @@ const (
 
 // What a binding's RolloutStarted condition says.
 const (
-	messageStarted   = "Detected the new changes on the resources and started the rollout process"
-	reasonNotStarted = "RolloutNotStartedYet"
-	messageHeld      = "The rollout is being blocked by the rollout strategy"
+	messageStarted    = "Detected the new changes on the resources and started the rollout process"
+	messageRestrained = "Detected an apply strategy that writes less and started the rollout process"
+	reasonNotStarted  = "RolloutNotStartedYet"
+	messageHeld       = "The rollout is being blocked by the rollout strategy"
 )
 
 // Controller moves clusters.
@@ -87,6 +89,10 @@ func (c *Controller) reconcile(ctx context.Context, key reconcile.Key) (time.Dur
 		return 0, err
 	}
 	free, kept := refused.divide(bindings, want.on)
+	if steps := c.restrain(ctx, free, want.version.ApplyStrategy); len(steps) > 0 {
+		// The bindings tell of it, and are looked at again.
+		return 0, reconcile.InParallel(ctx, writers, len(steps), func(i int) error { return steps[i]() })
+	}
 	m, err := budget(free, spec.Strategy.RollingUpdate.WithDefaults(), want.on, c.clock.Now())
 	if err != nil {
 		return 0, err
@@ -97,6 +103,23 @@ func (c *Controller) reconcile(ctx context.Context, key reconcile.Key) (time.Dur
 	}
 	klog.FromContext(ctx).V(2).Info("Rolling out", "snapshot", want.version.ResourceSnapshot, "started", len(m.start), "held", len(m.held), "removed", len(m.remove), "kept", len(kept))
 	return m.again, reconcile.InParallel(ctx, writers, len(steps), func(i int) error { return steps[i]() })
+}
+
+// restrain returns the writes that give clusters an apply strategy which only restrains what is written to them. It counts at once and for
+// the version that a cluster has, outside any budget: whoever asks for restraint must not wait for clusters to become available. A strategy
+// by which more is written is part of a version, and so is every strategy for what rollout policies keep.
+func (c *Controller) restrain(ctx context.Context, bindings []v1beta1.BindingObject, strategy *v1beta1.ApplyStrategy) (steps []func() error) {
+	for _, b := range bindings {
+		spec := b.BindingSpec()
+		if !b.GetDeletionTimestamp().IsZero() || spec.ResourceSnapshotName == "" || spec.State == v1beta1.BindingStateScheduled ||
+			bindingrules.SameApplyStrategy(spec.ApplyStrategy, strategy) || !bindingrules.OnlyRestrains(spec.ApplyStrategy, strategy) {
+			continue
+		}
+		steps = append(steps, func() error {
+			return binding.Restrain(ctx, c.fleet.Bindings, b, strategy, messageRestrained, c.clock.Now())
+		})
+	}
+	return steps
 }
 
 // keep returns the writes that tell why bindings are left as they are.

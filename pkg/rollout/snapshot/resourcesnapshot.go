@@ -18,6 +18,7 @@ import (
 	"github.com/stagegate/stagegate/pkg/apis/wellknown"
 	"github.com/stagegate/stagegate/pkg/rollout/internal/fleet"
 	"github.com/stagegate/stagegate/pkg/rollout/internal/reconcile"
+	bindingrules "github.com/stagegate/stagegate/pkg/rules/binding"
 	"github.com/stagegate/stagegate/pkg/rules/placeable"
 )
 
@@ -99,8 +100,11 @@ func (s *Source) ensure(ctx context.Context, placement v1beta1.PlacementObject, 
 func (s *Source) nextIndex(placement v1beta1.PlacementObject, list *resourceRevisions) int {
 	next := list.Next()
 	for _, b := range s.fleet.Bindings.ByIndex(fleet.ByPlacement, reconcile.KeyOf(placement)) {
-		if index, ok := wellknown.ResourceSnapshotIndex(placement.GetName(), b.BindingSpec().ResourceSnapshotName); ok {
-			next = max(next, index+1)
+		applied, _ := bindingrules.LastApplied(b)
+		for _, name := range []string{b.BindingSpec().ResourceSnapshotName, applied.ResourceSnapshot} {
+			if index, ok := wellknown.ResourceSnapshotIndex(placement.GetName(), name); ok {
+				next = max(next, index+1)
+			}
 		}
 	}
 	return next

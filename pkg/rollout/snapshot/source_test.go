@@ -123,20 +123,27 @@ func create[O fleet.Object](w *world, kind fleet.Kind[O], obj O) {
 	}
 }
 
-func (w *world) bind(snapshot string) {
+func (w *world) bind(snapshot string, changes ...func(v1beta1.BindingObject)) {
 	kind := w.source().fleet.Bindings
 	b := kind.New(w.key("binding-" + snapshot))
 	b.SetLabels(map[string]string{wellknown.ParentPlacementLabel: "app"})
 	b.BindingSpec().State = v1beta1.BindingStateBound
 	b.BindingSpec().ResourceSnapshotName = snapshot
 	b.BindingSpec().SchedulingPolicySnapshotName = strings.TrimSuffix(snapshot, "-snapshot")
+	for _, change := range changes {
+		change(b)
+	}
 	create(w, kind, b)
 }
 
 func TestASnapshotIsNeverCalledLikeOneThatABindingNames(t *testing.T) {
 	forBothScopes(t, func(t *testing.T, w *world) {
 		// All snapshots are gone, by whatever mistake.
-		w.bind("app-3-snapshot")
+		w.bind("app-2-snapshot", func(b v1beta1.BindingObject) {
+			b.BindingSpec().ApplyStrategy = &v1beta1.ApplyStrategy{Type: v1beta1.ApplyStrategyTypeReportDiff}
+			b.SetAnnotations(map[string]string{wellknown.AppliedVersionAnnotation: `{"resourceSnapshot": "app-3-snapshot"}`})
+		})
+		w.bind("app-1-snapshot")
 		w.bind("app-x-snapshot")
 		if index, _ := w.snapshot(true); index != 4 {
 			t.Errorf("a dry run says %d", index)
@@ -603,8 +610,14 @@ func TestHistoryIsLimited(t *testing.T) {
 		use  func(w *world)
 		want []string
 	}{
-		"nothing uses the old ones":                    {nil, nil},
-		"a binding uses one":                           {func(w *world) { w.bind("app-1-snapshot") }, []string{"app-1-snapshot 1 false"}},
+		"nothing uses the old ones": {nil, nil},
+		"a binding uses one":        {func(w *world) { w.bind("app-1-snapshot") }, []string{"app-1-snapshot 1 false"}},
+		"a binding had one before it was only compared": {func(w *world) {
+			w.bind("app-2-snapshot", func(b v1beta1.BindingObject) {
+				b.BindingSpec().ApplyStrategy = &v1beta1.ApplyStrategy{Type: v1beta1.ApplyStrategyTypeReportDiff}
+				b.SetAnnotations(map[string]string{wellknown.AppliedVersionAnnotation: `{"resourceSnapshot": "app-1-snapshot"}`})
+			})
+		}, []string{"app-1-snapshot 1 false", "app-2-snapshot 2 false"}},
 		"a run that has not begun names one":           {run("1", ""), []string{"app-1-snapshot 1 false"}},
 		"a run that goes on rolls one out":             {run("", "2"), []string{"app-2-snapshot 2 false"}},
 		"a run that stops is not over":                 {run("", "2", metav1.Condition{Type: "Succeeded", Status: "Unknown"}), []string{"app-2-snapshot 2 false"}},

@@ -15,10 +15,11 @@ import (
 	"github.com/stagegate/stagegate/pkg/apis/wellknown"
 	"github.com/stagegate/stagegate/pkg/rollout/internal/fleet"
 	"github.com/stagegate/stagegate/pkg/rollout/internal/reconcile"
+	bindingrules "github.com/stagegate/stagegate/pkg/rules/binding"
 	runrules "github.com/stagegate/stagegate/pkg/rules/updaterun"
 )
 
-// resourcesInUse finds the resource snapshots that a binding asks for, a Work holds, or a run that is not over rolls out or
+// resourcesInUse finds the resource snapshots that a binding asks for or that were last applied to its cluster, that a Work holds, or a run that is not over rolls out or
 // can go back to, those that the run which moved clusters last can be taken back to, and those of a run that is about to be. The others that runs name are not kept, as the
 // versions of overrides are: a resource snapshot may hold a megabyte, and revisionHistoryLimit is what users bound them by. A run that
 // needs one which is gone is refused and says so.
@@ -27,6 +28,9 @@ func resourcesInUse(f *fleet.Fleet, placement v1beta1.PlacementObject) func(inde
 	names, indices := sets.New[string](), sets.New[string]()
 	for _, b := range f.Bindings.ByIndex(fleet.ByPlacement, key) {
 		names.Insert(b.BindingSpec().ResourceSnapshotName)
+		if applied, known := bindingrules.LastApplied(b); known {
+			names.Insert(applied.ResourceSnapshot)
+		}
 	}
 	for _, run := range unfinished(f, key) {
 		indices.Insert(run.RunSpec().ResourceSnapshotIndex, run.RunStatus().ResourceSnapshotIndexUsed)

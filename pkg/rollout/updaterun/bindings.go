@@ -25,7 +25,7 @@ func (c *Controller) writeBindings(ctx context.Context, run v1beta1.UpdateRunObj
 func (c *Controller) writeBinding(ctx context.Context, run v1beta1.UpdateRunObject, w *engine.BindingWrite) error {
 	b := fleet.Copy(w.Binding)
 	if w.Spec != nil {
-		*b.BindingSpec() = *w.Spec
+		bindingrules.Become(b, w.Spec)
 		bindingrules.RecordMove(b, run.GetName(), w.Turn)
 	}
 	updated, err := binding.Rollout(ctx, c.fleet.Bindings, b, w.Message, c.clock.Now())

@@ -298,7 +298,7 @@ func (f *fixture) untilCondition(run, conditionType, want string) {
 	f.eventually(fmt.Sprintf("%s of %s is %q", conditionType, run, want), func() bool { return f.condition(run, conditionType) == want })
 }
 
-// membersApply has what is rolled out become available at once.
+// membersApply has what is rolled out become available, or be compared, at once.
 func (f *fixture) membersApply() {
 	for _, informer := range f.fleet.Bindings.Informers() {
 		_, err := informer.AddEventHandler(cache.ResourceEventHandlerFuncs{UpdateFunc: func(_, newObj any) {
@@ -312,9 +312,11 @@ func (f *fixture) membersApply() {
 }
 
 func (f *fixture) available(b v1beta1.BindingObject) {
-	meta.SetStatusCondition(&b.BindingStatus().Conditions, metav1.Condition{
-		Type: v1beta1.BindingAvailable, Status: metav1.ConditionTrue, Reason: "AllWorkAreAvailable", ObservedGeneration: b.GetGeneration(),
-	})
+	told := metav1.Condition{Type: v1beta1.BindingAvailable, Status: metav1.ConditionTrue, Reason: "AllWorkAreAvailable", ObservedGeneration: b.GetGeneration()}
+	if bindingrules.Compares(b.BindingSpec().ApplyStrategy) {
+		told.Type, told.Reason = v1beta1.BindingDiffReported, "AllWorkHaveDiffReported"
+	}
+	meta.SetStatusCondition(&b.BindingStatus().Conditions, told)
 	_, err := f.fleet.Bindings.Client(f.namespace).UpdateStatus(f.ctx, b, metav1.UpdateOptions{})
 	if err != nil && !apierrors.IsConflict(err) && f.ctx.Err() == nil {
 		f.Error(err)

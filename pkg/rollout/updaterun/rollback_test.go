@@ -17,6 +17,7 @@ import (
 
 	"github.com/stagegate/stagegate/pkg/apis/placement/v1beta1"
 	"github.com/stagegate/stagegate/pkg/apis/wellknown"
+	bindingrules "github.com/stagegate/stagegate/pkg/rules/binding"
 	runrules "github.com/stagegate/stagegate/pkg/rules/updaterun"
 )
 
@@ -67,6 +68,44 @@ func TestARunIsRolledBackByAnotherAndTheyNameEachOther(t *testing.T) {
 		for _, member := range []string{"member1", "member2", "member3"} {
 			if got := f.binding(member).BindingSpec().ResourceSnapshotName; got != "example-placement-0-snapshot" {
 				f.Errorf("%s has %s", member, got)
+			}
+		}
+	})
+}
+
+func TestARunOfWhatWasOnlyComparedIsRolledBackToWhatWasApplied(t *testing.T) {
+	forBothScopes(t, func(f *fixture) {
+		f.tutorial()
+		f.membersApply()
+		way := func(t v1beta1.ApplyStrategyType) {
+			update(f, f.fleet.Placements, "example-placement", false, func(p v1beta1.PlacementObject) {
+				p.PlacementSpec().Strategy.ApplyStrategy = &v1beta1.ApplyStrategy{Type: t}
+			})
+		}
+		defer f.start()()
+		f.newRunAt("first", "0", v1beta1.StateRun)
+		f.decide("first-before-canary", v1beta1.DecisionApproved)
+		f.untilCondition("first", v1beta1.RunSucceeded, "True UpdateRunSucceeded")
+
+		way(v1beta1.ApplyStrategyTypeReportDiff)
+		f.newRun("compare", v1beta1.StateRun)
+		f.decide("compare-before-canary", v1beta1.DecisionApproved)
+		f.untilCondition("compare", v1beta1.RunSucceeded, "True UpdateRunSucceeded")
+
+		way(v1beta1.ApplyStrategyTypeClientSideApply)
+		f.newRun("apply", v1beta1.StateRun)
+		f.decide("apply-before-canary", v1beta1.DecisionApproved)
+		f.untilCondition("apply", v1beta1.RunSucceeded, "True UpdateRunSucceeded")
+
+		f.ask("apply", v1beta1.OperationRollback)
+		f.eventually("the rollback is created", func() bool {
+			by := f.run("apply").RunStatus().RolledBackBy
+			return by != nil && by.UID != ""
+		})
+		f.untilCondition(f.run("apply").RunStatus().RolledBackBy.Name, v1beta1.RunSucceeded, "True UpdateRunSucceeded")
+		for _, member := range []string{"member1", "member2", "member3"} {
+			if got := f.binding(member).BindingSpec(); got.ResourceSnapshotName != "example-placement-0-snapshot" || bindingrules.Compares(got.ApplyStrategy) {
+				f.Errorf("%s has %s by %v", member, got.ResourceSnapshotName, got.ApplyStrategy)
 			}
 		}
 	})

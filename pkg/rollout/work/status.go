@@ -16,6 +16,7 @@ import (
 	"github.com/stagegate/stagegate/pkg/apis/placement/v1beta1"
 	"github.com/stagegate/stagegate/pkg/apis/wellknown"
 	"github.com/stagegate/stagegate/pkg/rollout/internal/reconcile"
+	bindingrules "github.com/stagegate/stagegate/pkg/rules/binding"
 	"github.com/stagegate/stagegate/pkg/rules/conditions"
 )
 
@@ -32,7 +33,7 @@ const (
 	reasonAllAvailable         = "AllWorkAreAvailable"
 	reasonNotAllAvailable      = "NotAllWorkAreAvailable"
 	reasonNotAllTrackable      = "NotAllWorkAreAvailabilityTrackable"
-	reasonDiffReportInProgress = "DiffReportInProgress"
+	reasonDiffReportInProgress = wellknown.ReasonDiffReportInProgress
 	reasonAllDiffReported      = "AllWorkHaveDiffReported"
 	reasonNotAllDiffReported   = "NotAllWorkHaveDiffReported"
 
@@ -84,11 +85,6 @@ func statusOf(binding v1beta1.BindingObject, o outcome, now metav1.Time) v1beta1
 	return status
 }
 
-func reportsDiff(binding v1beta1.BindingObject) bool {
-	strategy := binding.BindingSpec().ApplyStrategy
-	return strategy != nil && strategy.Type == v1beta1.ApplyStrategyTypeReportDiff
-}
-
 // bindingConditions end with the first that is not True.
 func bindingConditions(binding v1beta1.BindingObject, o outcome) []metav1.Condition {
 	var override *overrideError
@@ -109,7 +105,7 @@ func bindingConditions(binding v1beta1.BindingObject, o outcome) []metav1.Condit
 			"Failed to synchronize the work to the latest: %v", o.err))
 	}
 	found = append(found, isTrue(v1beta1.BindingWorkSynchronized, reasonAllSynced, "All of the works are synchronized to the latest"))
-	if reportsDiff(binding) {
+	if bindingrules.Compares(binding.BindingSpec().ApplyStrategy) {
 		return append(found, diffReported(o))
 	}
 	applied := applied(o)

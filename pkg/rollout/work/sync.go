@@ -12,6 +12,7 @@ import (
 	"slices"
 	"strings"
 
+	"k8s.io/apimachinery/pkg/api/equality"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/labels"
@@ -22,6 +23,7 @@ import (
 	"github.com/stagegate/stagegate/pkg/apis/placement/v1beta1"
 	"github.com/stagegate/stagegate/pkg/apis/wellknown"
 	"github.com/stagegate/stagegate/pkg/rollout/internal/reconcile"
+	bindingrules "github.com/stagegate/stagegate/pkg/rules/binding"
 )
 
 // outcome is how far a binding's Works are.
@@ -90,6 +92,12 @@ func (c *Controller) sync(ctx context.Context, binding v1beta1.BindingObject) ou
 		if names.Has(work.Name) {
 			continue
 		}
+		if rests(binding, work) {
+			if err := c.rest(ctx, binding, work); err != nil {
+				return outcome{works: existing, err: err}
+			}
+			continue
+		}
 		o.leaving = append(o.leaving, work)
 		if work.DeletionTimestamp != nil {
 			continue
@@ -99,6 +107,29 @@ func (c *Controller) sync(ctx context.Context, binding v1beta1.BindingObject) ou
 		}
 	}
 	return o
+}
+
+// rests reports whether a Work stays although the version lacks it. A version with which the cluster is only compared takes nothing off it:
+// what such a Work has placed goes, or is handed over, with the next version that is applied, and is updated where that has the Work. A
+// removal that was begun goes on.
+func rests(binding v1beta1.BindingObject, work *v1beta1.Work) bool {
+	return bindingrules.Compares(binding.BindingSpec().ApplyStrategy) && work.DeletionTimestamp == nil &&
+		work.Annotations[wellknown.DeletePropagationAnnotation] == ""
+}
+
+// rest has nothing be written to the cluster for a Work that rests.
+func (c *Controller) rest(ctx context.Context, binding v1beta1.BindingObject, work *v1beta1.Work) error {
+	resting := work.DeepCopy()
+	resting.Spec.ApplyStrategy = binding.BindingSpec().ApplyStrategy.DeepCopy()
+	if equality.Semantic.DeepEqual(work.Spec, resting.Spec) {
+		return nil
+	}
+	updated, err := c.fleet.Clientset.PlacementV1beta1().Works(work.Namespace).Update(ctx, resting, metav1.UpdateOptions{})
+	if err != nil {
+		return fmt.Errorf("updating Work %s: %w", reconcile.KeyOf(work), err)
+	}
+	c.wrote(ctx, binding, updated)
+	return nil
 }
 
 // namesAreFree reports whether no Work that is going has the name of one that is wanted. Until then nothing is written: what the one

@@ -9,6 +9,8 @@ import (
 	"slices"
 	"strconv"
 
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
 	"github.com/stagegate/stagegate/pkg/apis/placement/v1beta1"
 	"github.com/stagegate/stagegate/pkg/apis/wellknown"
 	"github.com/stagegate/stagegate/pkg/rules/conditions"
@@ -36,7 +38,7 @@ func Holds(spec *v1beta1.ResourceBindingSpec, v Version) bool {
 		spec.ResourceSnapshotName == v.ResourceSnapshot &&
 		slices.Equal(spec.ResourceOverrideSnapshots, v.Overrides) &&
 		slices.Equal(spec.ClusterResourceOverrideSnapshots, v.ClusterOverrides) &&
-		sameApplyStrategy(spec.ApplyStrategy, v.ApplyStrategy)
+		SameApplyStrategy(spec.ApplyStrategy, v.ApplyStrategy)
 }
 
 // Ask makes a binding ask for a version. The lists and the strategy of the version become those of the binding.
@@ -48,8 +50,8 @@ func Ask(spec *v1beta1.ResourceBindingSpec, v Version) {
 	spec.ApplyStrategy = v.ApplyStrategy
 }
 
-// sameApplyStrategy compares without reflection: a run asks it of every cluster in flight whenever it is looked at.
-func sameApplyStrategy(a, b *v1beta1.ApplyStrategy) bool {
+// SameApplyStrategy reports whether two strategies are the same, field by field. It compares without reflection: a run asks it of every cluster in flight whenever it is looked at.
+func SameApplyStrategy(a, b *v1beta1.ApplyStrategy) bool {
 	if a == nil || b == nil {
 		return a == b
 	}
@@ -72,6 +74,28 @@ func IsRolloutStarted(b v1beta1.BindingObject) bool {
 func IsReady(b v1beta1.BindingObject) bool {
 	list, generation := b.BindingStatus().Conditions, b.GetGeneration()
 	return conditions.IsTrue(list, v1beta1.BindingAvailable, generation) || conditions.IsTrue(list, v1beta1.BindingDiffReported, generation)
+}
+
+// IsUndecided reports whether a cluster has not told yet what became of what its binding asks for: whether it is ready, fails, or is not
+// available.
+func IsUndecided(b v1beta1.BindingObject) bool {
+	status, generation := b.BindingStatus(), b.GetGeneration()
+	isFalse := func(conditionType string) *metav1.Condition {
+		if c := conditions.Find(status.Conditions, conditionType, generation); c != nil && c.Status == metav1.ConditionFalse {
+			return c
+		}
+		return nil
+	}
+	if IsReady(b) || isFalse(v1beta1.BindingOverridden) != nil || isFalse(v1beta1.BindingWorkSynchronized) != nil || isFalse(v1beta1.BindingAvailable) != nil {
+		return false
+	}
+	for _, conditionType := range []string{v1beta1.BindingApplied, v1beta1.BindingDiffReported} {
+		if c := isFalse(conditionType); c != nil && (c.Reason == wellknown.ReasonClusterUnreachable || len(status.FailedPlacements) > 0) {
+			return false
+		}
+	}
+	c := isFalse(v1beta1.BindingDiffReported)
+	return c == nil || c.Reason == wellknown.ReasonDiffReportInProgress
 }
 
 // LastMove returns the name of the run that last moved a binding, and the number of the turn in which it did; "" and 0 where none has.

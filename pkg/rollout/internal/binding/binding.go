@@ -26,8 +26,21 @@ func Start(ctx context.Context, bindings fleet.Kind[v1beta1.BindingObject], b v1
 	if bindingrules.Holds(b.BindingSpec(), v) && bindingrules.IsRolloutStarted(b) {
 		return nil
 	}
+	spec := b.BindingSpec().DeepCopy()
+	bindingrules.Ask(spec, v)
+	return change(ctx, bindings, b, spec, message, now)
+}
+
+// Restrain has a binding ask for what it asks for with another apply strategy.
+func Restrain(ctx context.Context, bindings fleet.Kind[v1beta1.BindingObject], b v1beta1.BindingObject, strategy *v1beta1.ApplyStrategy, message string, now time.Time) error {
+	spec := b.BindingSpec().DeepCopy()
+	spec.ApplyStrategy = strategy
+	return change(ctx, bindings, b, spec, message, now)
+}
+
+func change(ctx context.Context, bindings fleet.Kind[v1beta1.BindingObject], b v1beta1.BindingObject, spec *v1beta1.ResourceBindingSpec, message string, now time.Time) error {
 	b = fleet.Copy(b)
-	bindingrules.Ask(b.BindingSpec(), v)
+	bindingrules.Become(b, spec)
 	_, err := Rollout(ctx, bindings, b, message, now)
 	return err
 }

@@ -162,7 +162,7 @@ func (s *step) startCluster(stage *v1beta1.StageUpdatingStatus, c *v1beta1.Clust
 		return
 	}
 	b, refusal := s.bindings.of(c.ClusterName), ""
-	s.recordPrevious(c, snapshotIndex(s.run, b.BindingSpec().ResourceSnapshotName), b.BindingSpec())
+	s.recordPrevious(c, s.run, b)
 	if s.wants(b, c) && bindingrules.IsRolloutStarted(b) {
 		if bindingrules.IsReady(b) {
 			s.clusterDone(c)

@@ -11,6 +11,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/stagegate/stagegate/pkg/apis/placement/v1beta1"
+	bindingrules "github.com/stagegate/stagegate/pkg/rules/binding"
 	runrules "github.com/stagegate/stagegate/pkg/rules/updaterun"
 )
 
@@ -298,16 +299,25 @@ func timeOf(conditions []metav1.Condition, conditionType string) time.Time {
 	return time.Time{}
 }
 
-// recordPrevious keeps what a cluster had before its update, for a rollback. A retry is no other version to go back to.
-func (d *draft) recordPrevious(c *v1beta1.ClusterUpdatingStatus, index string, had *v1beta1.ResourceBindingSpec) {
+// recordPrevious keeps what a cluster had before its update, for a rollback. A retry is no other version to go back to. Where the run applies
+// what a cluster was only compared with, the cluster had what was last applied to it.
+func (d *draft) recordPrevious(c *v1beta1.ClusterUpdatingStatus, run v1beta1.UpdateRunObject, b v1beta1.BindingObject) {
 	if c.PreviousResourceSnapshotIndex != nil {
 		return
 	}
-	c.PreviousResourceSnapshotIndex = &index
-	if had.ApplyStrategy != nil && had.ApplyStrategy.Type == v1beta1.ApplyStrategyTypeReportDiff {
-		c.PreviousApplyType = v1beta1.ApplyStrategyTypeReportDiff
+	spec := b.BindingSpec()
+	had := bindingrules.Version{
+		ResourceSnapshot: spec.ResourceSnapshotName, ClusterOverrides: spec.ClusterResourceOverrideSnapshots, Overrides: spec.ResourceOverrideSnapshots,
 	}
-	c.PreviousClusterResourceOverrideSnapshots = had.ClusterResourceOverrideSnapshots
-	c.PreviousResourceOverrideSnapshots = had.ResourceOverrideSnapshots
+	if bindingrules.Compares(spec.ApplyStrategy) {
+		c.PreviousApplyType = v1beta1.ApplyStrategyTypeReportDiff
+		if applied, known := bindingrules.LastApplied(b); known && !bindingrules.Compares(d.status.ApplyStrategy) {
+			had, c.PreviousApplyType = applied, ""
+		}
+	}
+	index := snapshotIndex(run, had.ResourceSnapshot)
+	c.PreviousResourceSnapshotIndex = &index
+	c.PreviousClusterResourceOverrideSnapshots = had.ClusterOverrides
+	c.PreviousResourceOverrideSnapshots = had.Overrides
 	d.changed = true
 }

@@ -18,6 +18,7 @@ import (
 	"github.com/stagegate/stagegate/pkg/apis/wellknown"
 	"github.com/stagegate/stagegate/pkg/rollout/updaterun/engine"
 	"github.com/stagegate/stagegate/pkg/rollout/updaterun/plan"
+	bindingrules "github.com/stagegate/stagegate/pkg/rules/binding"
 	overrides "github.com/stagegate/stagegate/pkg/rules/override"
 )
 
@@ -189,9 +190,9 @@ func (f *fixture) step() engine.Decision {
 	for _, w := range f.last.Bindings {
 		b := f.binding(w.Binding.BindingSpec().TargetCluster)
 		if w.Spec != nil {
-			b.Spec = *w.Spec
+			bindingrules.Become(b, w.Spec)
 			b.Generation++
-			b.Annotations = map[string]string{wellknown.UpdateRunAnnotation: f.run.Name, wellknown.UpdateRunTurnAnnotation: fmt.Sprint(w.Turn)}
+			bindingrules.RecordMove(b, f.run.Name, w.Turn)
 		}
 		f.bindingCondition(b.Spec.TargetCluster, v1beta1.BindingRolloutStarted, metav1.ConditionTrue, "RolloutStarted")
 	}

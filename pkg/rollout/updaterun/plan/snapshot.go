@@ -15,6 +15,7 @@ import (
 	"github.com/stagegate/stagegate/pkg/apis/placement/v1beta1"
 	"github.com/stagegate/stagegate/pkg/apis/wellknown"
 	"github.com/stagegate/stagegate/pkg/apis/wording"
+	bindingrules "github.com/stagegate/stagegate/pkg/rules/binding"
 	"github.com/stagegate/stagegate/pkg/rules/placeable"
 	snapshotrules "github.com/stagegate/stagegate/pkg/rules/snapshot"
 	runrules "github.com/stagegate/stagegate/pkg/rules/updaterun"
@@ -110,9 +111,12 @@ func (p *planner) planSize() error {
 	clusters := len(p.targets) + len(p.unpicked)
 	growth := clusters * clusterGrowth
 	for _, b := range p.world.Bindings {
-		// What a cluster has now is written down when it is started.
-		spec := b.BindingSpec()
-		growth += sizeOfNames(spec.ClusterResourceOverrideSnapshots, spec.ResourceOverrideSnapshots)
+		// What a cluster has now, or had last, is written down when it is started.
+		spec, size := b.BindingSpec(), 0
+		if applied, known := bindingrules.LastApplied(b); known {
+			size = sizeOfNames(applied.ClusterOverrides, applied.Overrides)
+		}
+		growth += max(size, sizeOfNames(spec.ClusterResourceOverrideSnapshots, spec.ResourceOverrideSnapshots))
 	}
 	planned := 0
 	for i := range p.status.StagesStatus {

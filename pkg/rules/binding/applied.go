@@ -1,0 +1,99 @@
+// Copyright The Stagegate Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package binding
+
+import (
+	"encoding/json"
+	"slices"
+
+	"github.com/stagegate/stagegate/pkg/apis/placement/v1beta1"
+	"github.com/stagegate/stagegate/pkg/apis/wellknown"
+)
+
+// Compares reports whether an apply strategy has a cluster be compared with a version, and nothing be written to it; nil is the default, which
+// applies.
+func Compares(s *v1beta1.ApplyStrategy) bool {
+	return s != nil && s.Type == v1beta1.ApplyStrategyTypeReportDiff
+}
+
+// OnlyRestrains reports whether one apply strategy after another lets nothing be written to a cluster that the other did not: it holds back,
+// or means the same. Another way to apply is no restraint, since it can make another object of the same manifest.
+func OnlyRestrains(before, after *v1beta1.ApplyStrategy) bool {
+	if Compares(after) {
+		return true
+	}
+	if Compares(before) {
+		return false
+	}
+	from, to := before.WithDefaults(), after.WithDefaults()
+	ofTakeOver := []v1beta1.WhenToTakeOverType{v1beta1.WhenToTakeOverTypeNever, v1beta1.WhenToTakeOverTypeIfNoDiff, v1beta1.WhenToTakeOverTypeAlways}
+	ofApply := []v1beta1.WhenToApplyType{v1beta1.WhenToApplyTypeIfNotDrifted, v1beta1.WhenToApplyTypeAlways}
+	rises := func(before, after int) bool { return before < 0 || after > before }
+	switch {
+	case from.Type != to.Type,
+		rises(slices.Index(ofTakeOver, from.WhenToTakeOver), slices.Index(ofTakeOver, to.WhenToTakeOver)),
+		rises(slices.Index(ofApply, from.WhenToApply), slices.Index(ofApply, to.WhenToApply)),
+		to.AllowCoOwnership && !from.AllowCoOwnership,
+		forces(to) && !forces(from):
+		return false
+	case from.ComparisonOption != to.ComparisonOption && to.ComparisonOption != v1beta1.ComparisonOptionTypeFullComparison:
+		// It finds fewer differences, which matters where differences held back and still do.
+		return (from.WhenToTakeOver != v1beta1.WhenToTakeOverTypeIfNoDiff || to.WhenToTakeOver != v1beta1.WhenToTakeOverTypeIfNoDiff) &&
+			(from.WhenToApply != v1beta1.WhenToApplyTypeIfNotDrifted || to.WhenToApply != v1beta1.WhenToApplyTypeIfNotDrifted)
+	}
+	return true
+}
+
+func forces(s *v1beta1.ApplyStrategy) bool {
+	return s.ServerSideApplyConfig != nil && s.ServerSideApplyConfig.ForceConflicts
+}
+
+// maxAppliedRecord is how many bytes the record of what was last applied may have. Annotations of an object have 256 KiB together.
+const maxAppliedRecord = 128 << 10
+
+// applied is the record of a version in an annotation.
+type applied struct {
+	ResourceSnapshot string                   `json:"resourceSnapshot"`
+	ClusterOverrides []string                 `json:"clusterResourceOverrideSnapshots,omitempty"`
+	Overrides        []v1beta1.NamespacedName `json:"resourceOverrideSnapshots,omitempty"`
+}
+
+// LastApplied returns the version that was last to be applied to the cluster of a binding, without the apply strategy. It is that which the
+// binding asks for, unless the cluster is only compared with that. It returns false where none was, or none is known.
+func LastApplied(b v1beta1.BindingObject) (Version, bool) {
+	spec := b.BindingSpec()
+	if !Compares(spec.ApplyStrategy) {
+		return Version{
+			ResourceSnapshot: spec.ResourceSnapshotName, ClusterOverrides: spec.ClusterResourceOverrideSnapshots, Overrides: spec.ResourceOverrideSnapshots,
+		}, spec.ResourceSnapshotName != ""
+	}
+	var record applied
+	// What somebody else wrote there is no version.
+	if err := json.Unmarshal([]byte(b.GetAnnotations()[wellknown.AppliedVersionAnnotation]), &record); err != nil || record.ResourceSnapshot == "" {
+		return Version{}, false
+	}
+	return Version{ResourceSnapshot: record.ResourceSnapshot, ClusterOverrides: record.ClusterOverrides, Overrides: record.Overrides}, true
+}
+
+// Become gives a binding another spec. A cluster that is only compared from then on has what it had, so the binding records that; in the same
+// write, so that it cannot be lost. A record that is too large is left out.
+func Become(b v1beta1.BindingObject, spec *v1beta1.ResourceBindingSpec) {
+	var record []byte
+	if had, known := LastApplied(b); known && Compares(spec.ApplyStrategy) {
+		// What was decoded from JSON can be encoded again.
+		record, _ = json.Marshal(applied{had.ResourceSnapshot, had.ClusterOverrides, had.Overrides})
+	}
+	annotations := b.GetAnnotations()
+	switch {
+	case len(record) > 0 && len(record) <= maxAppliedRecord:
+		if annotations == nil {
+			annotations = map[string]string{}
+		}
+		annotations[wellknown.AppliedVersionAnnotation] = string(record)
+	default:
+		delete(annotations, wellknown.AppliedVersionAnnotation)
+	}
+	b.SetAnnotations(annotations)
+	*b.BindingSpec() = *spec
+}

@@ -1,0 +1,133 @@
+// Copyright The Stagegate Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package binding
+
+import (
+	"fmt"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/stagegate/stagegate/pkg/apis/placement/v1beta1"
+	"github.com/stagegate/stagegate/pkg/apis/wellknown"
+)
+
+var report = &v1beta1.ApplyStrategy{Type: v1beta1.ApplyStrategyTypeReportDiff}
+
+func TestAnApplyStrategyOnlyRestrains(t *testing.T) {
+	type s = v1beta1.ApplyStrategy
+	serverSide := func(force bool) *s {
+		return &s{Type: v1beta1.ApplyStrategyTypeServerSideApply, ServerSideApplyConfig: &v1beta1.ServerSideApplyConfig{ForceConflicts: force}}
+	}
+	full, partial := v1beta1.ComparisonOptionTypeFullComparison, v1beta1.ComparisonOptionTypePartialComparison
+	for name, tt := range map[string]struct {
+		before, after *s
+		// there reports whether the second only restrains after the first, back the other way round.
+		there, back bool
+	}{
+		"the default and none":                    {nil, (*s)(nil).WithDefaults(), true, true},
+		"only compare":                            {nil, report, true, false},
+		"only compare, differently":               {report, &s{Type: v1beta1.ApplyStrategyTypeReportDiff, ComparisonOption: full}, true, true},
+		"compare what was restrained":             {&s{WhenToTakeOver: v1beta1.WhenToTakeOverTypeNever}, report, true, false},
+		"server-side":                             {nil, serverSide(false), false, false},
+		"without force":                           {serverSide(true), serverSide(false), true, false},
+		"take over without differences":           {nil, &s{WhenToTakeOver: v1beta1.WhenToTakeOverTypeIfNoDiff}, true, false},
+		"take over nothing":                       {&s{WhenToTakeOver: v1beta1.WhenToTakeOverTypeIfNoDiff}, &s{WhenToTakeOver: v1beta1.WhenToTakeOverTypeNever}, true, false},
+		"apply without drifts":                    {nil, &s{WhenToApply: v1beta1.WhenToApplyTypeIfNotDrifted}, true, false},
+		"own alone":                               {&s{AllowCoOwnership: true}, nil, true, false},
+		"one restrains and one does not":          {&s{AllowCoOwnership: true}, &s{WhenToApply: v1beta1.WhenToApplyTypeIfNotDrifted}, true, false},
+		"one restrains, another loosens":          {&s{AllowCoOwnership: true, WhenToApply: v1beta1.WhenToApplyTypeIfNotDrifted}, &s{}, false, false},
+		"compare in whole where nothing hangs on": {&s{ComparisonOption: partial}, &s{ComparisonOption: full}, true, true},
+		"compare in whole before taking over": {
+			&s{WhenToTakeOver: v1beta1.WhenToTakeOverTypeIfNoDiff, ComparisonOption: partial}, &s{WhenToTakeOver: v1beta1.WhenToTakeOverTypeIfNoDiff, ComparisonOption: full}, true, false,
+		},
+		"compare in whole before applying": {
+			&s{WhenToApply: v1beta1.WhenToApplyTypeIfNotDrifted, ComparisonOption: partial}, &s{WhenToApply: v1beta1.WhenToApplyTypeIfNotDrifted, ComparisonOption: full}, true, false,
+		},
+		"ask for differences, fewer than would have been found": {
+			&s{ComparisonOption: full}, &s{WhenToApply: v1beta1.WhenToApplyTypeIfNotDrifted, ComparisonOption: partial}, true, false,
+		},
+		"what nobody knows": {&s{WhenToApply: "Sometimes"}, &s{}, false, true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			if got := OnlyRestrains(tt.before, tt.after); got != tt.there {
+				t.Errorf("there: %v", got)
+			}
+			if got := OnlyRestrains(tt.after, tt.before); got != tt.back {
+				t.Errorf("back: %v", got)
+			}
+		})
+	}
+}
+
+func TestABindingKnowsWhatWasLastApplied(t *testing.T) {
+	version := func(index int, strategy *v1beta1.ApplyStrategy) Version {
+		return Version{
+			ResourceSnapshot: fmt.Sprintf("p-%d-snapshot", index), ApplyStrategy: strategy,
+			ClusterOverrides: []string{fmt.Sprintf("c-%d", index)}, Overrides: []v1beta1.NamespacedName{{Namespace: "n", Name: fmt.Sprintf("o-%d", index)}},
+		}
+	}
+	for name, tt := range map[string]struct {
+		versions []Version
+		// want is the index of the version, -1 for none.
+		want     int
+		recorded bool
+	}{
+		"nothing was asked for":                       {nil, -1, false},
+		"one is applied":                              {[]Version{version(0, nil)}, 0, false},
+		"the first is only compared":                  {[]Version{version(0, report)}, -1, false},
+		"one is compared after another was applied":   {[]Version{version(0, nil), version(1, report)}, 0, true},
+		"another is compared then":                    {[]Version{version(0, nil), version(1, report), version(2, report)}, 0, true},
+		"what was compared is applied":                {[]Version{version(0, nil), version(1, report), version(1, nil)}, 1, false},
+		"it is compared with what it has":             {[]Version{version(0, nil), version(0, report)}, 0, true},
+		"it is compared again after it was applied":   {[]Version{version(0, nil), version(1, report), version(2, nil), version(3, report)}, 2, true},
+		"what was only compared leaves nothing to it": {[]Version{version(0, report), version(1, report)}, -1, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			b := &v1beta1.ClusterResourceBinding{ObjectMeta: metav1.ObjectMeta{Annotations: map[string]string{"other": "stays"}}}
+			for _, v := range tt.versions {
+				spec := b.Spec.DeepCopy()
+				Ask(spec, v)
+				Become(b, spec)
+				if !Holds(&b.Spec, v) {
+					t.Errorf("the binding does not hold %+v", v)
+				}
+			}
+			got, known := LastApplied(b)
+			want := Version{}
+			if tt.want >= 0 {
+				want = version(tt.want, nil)
+			}
+			if diff := cmp.Diff(want, got); diff != "" || known != (tt.want >= 0) {
+				t.Errorf("known %v (-want +got):\n%s", known, diff)
+			}
+			if _, recorded := b.Annotations[wellknown.AppliedVersionAnnotation]; recorded != tt.recorded || b.Annotations["other"] != "stays" {
+				t.Errorf("annotations are %v", b.Annotations)
+			}
+		})
+	}
+}
+
+func TestNobodyElsesWordsAreAVersionThatWasApplied(t *testing.T) {
+	for _, record := range []string{"", "p-0-snapshot", "null", "[]", "{}", `{"resourceSnapshot": 1}`, `{"resourceSnapshot": ""}`} {
+		b := &v1beta1.ClusterResourceBinding{
+			ObjectMeta: metav1.ObjectMeta{Annotations: map[string]string{wellknown.AppliedVersionAnnotation: record}}, Spec: v1beta1.ResourceBindingSpec{ApplyStrategy: report},
+		}
+		if got, known := LastApplied(b); known {
+			t.Errorf("%q is %+v", record, got)
+		}
+	}
+}
+
+func TestARecordThatAnnotationsHaveNoRoomForIsLeftOut(t *testing.T) {
+	b := &v1beta1.ClusterResourceBinding{Spec: v1beta1.ResourceBindingSpec{ResourceSnapshotName: "p-0-snapshot"}}
+	for i := range 10000 {
+		b.Spec.ClusterResourceOverrideSnapshots = append(b.Spec.ClusterResourceOverrideSnapshots, fmt.Sprintf("override-%05d", i))
+	}
+	Become(b, &v1beta1.ResourceBindingSpec{ResourceSnapshotName: "p-1-snapshot", ApplyStrategy: report})
+	if _, known := LastApplied(b); known || len(b.Annotations) > 0 {
+		t.Error("the record is there")
+	}
+}
