@@ -51,7 +51,7 @@ func (s *simulation) evade() {
 		return
 	}
 	cluster := s.clusters[s.evasion.random.IntN(len(s.clusters))]
-	switch s.evasion.random.IntN(5) {
+	switch s.evasion.random.IntN(7) {
 	case 0:
 		s.schedule(cluster, v1beta1.BindingStateUnscheduled, v1beta1.BindingStateBound)
 	case 1:
@@ -63,6 +63,22 @@ func (s *simulation) evade() {
 		ways := []v1beta1.WhenToTakeOverType{v1beta1.WhenToTakeOverTypeNever, v1beta1.WhenToTakeOverTypeIfNoDiff, v1beta1.WhenToTakeOverTypeAlways}
 		placement.PlacementSpec().Strategy.ApplyStrategy = &v1beta1.ApplyStrategy{WhenToTakeOver: ways[s.evasion.random.IntN(len(ways))]}
 		s.store.placement = placement
+	case 4:
+		// A rollback that is planned and waits for its moment.
+		if runs := sortedKeys(s.store.objects[simRuns]); len(runs) > 0 {
+			spec := v1beta1.UpdateRunSpec{PlacementName: "p", StagedUpdateStrategyName: "s", State: v1beta1.StateInitialize, RollbackOf: runs[s.evasion.random.IntN(len(runs))]}
+			_ = s.createRun(fmt.Sprintf("back%d", s.store.version), spec, people[0].DeepCopy())
+		}
+	case 5:
+		// Somebody stops the run that moves clusters.
+		for _, run := range s.store.runs() {
+			if turn := run.RunStatus().Turn; turn != nil && turn.State == v1beta1.TurnHeld && run.RunSpec().State == v1beta1.StateRun {
+				_, _ = s.store.update(simRuns, run.GetName(), "", func(o object) {
+					o.(v1beta1.UpdateRunObject).RunSpec().State = v1beta1.StateStop
+					o.SetGeneration(o.GetGeneration() + 1)
+				})
+			}
+		}
 	default:
 	}
 }
@@ -83,7 +99,7 @@ func (s *simulation) pickAgain(cluster string) {
 	}
 }
 
-// renew has a cluster be removed, by a run of which nothing is left, and picked again: its binding is a new one. No run holds the placement then.
+// renew has a cluster be unpicked, removed by a run of which nothing is left, and picked again: its binding is a new one. No run holds the placement then.
 // The clock is not one that was set back.
 func (s *simulation) renew(cluster string) {
 	for _, run := range s.store.runs() {
@@ -95,7 +111,7 @@ func (s *simulation) renew(cluster string) {
 		return
 	}
 	for _, b := range s.store.bindings() {
-		if b.BindingSpec().TargetCluster != cluster || b.BindingSpec().State != v1beta1.BindingStateUnscheduled {
+		if b.BindingSpec().TargetCluster != cluster || b.GetDeletionTimestamp() != nil {
 			continue
 		}
 		s.store.remove(simBindings, b.GetName())

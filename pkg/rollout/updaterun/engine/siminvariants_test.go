@@ -103,6 +103,16 @@ func hasUnpicked(view map[string]object, cluster string) bool {
 	return b != nil && b.BindingSpec().State == v1beta1.BindingStateUnscheduled
 }
 
+// isPickedIn reports whether the placement picks a cluster.
+func isPickedIn(view map[string]object, cluster string) bool {
+	for _, o := range view {
+		if b := o.(v1beta1.BindingObject); b.BindingSpec().TargetCluster == cluster && bindingrules.IsPicked(b) {
+			return true
+		}
+	}
+	return false
+}
+
 // isGoing reports whether a removal from a cluster was seen to be under way: such a one may come before its turn.
 func isGoing(view map[string]object, cluster string) bool {
 	b := boundTo(view, cluster)
@@ -315,7 +325,7 @@ func (s *simulation) checkStarts(run v1beta1.UpdateRunObject, i int, was, is *v1
 		for k := range j {
 			before := &is.Clusters[k]
 			// One that is not picked cannot be started, and is waited for where policies hold the run.
-			if !startedOf(before) && !doneOf(before) && !leftBehind(view, c.ClusterName) && !hasUnpicked(view, before.ClusterName) {
+			if !startedOf(before) && !doneOf(before) && !leftBehind(view, c.ClusterName) && isPickedIn(view, before.ClusterName) {
 				s.violated("run %s: cluster %s started before %s", run.GetName(), c.ClusterName, before.ClusterName)
 			}
 		}
