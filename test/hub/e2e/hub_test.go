@@ -53,6 +53,7 @@ func TestHub(t *testing.T) {
 		{"RollingUpdateNamesRemovals", testRollingUpdateNamesRemovals},
 		{"NothingPlaced", testNothingPlaced},
 		{"CannotHeal", testCannotHeal},
+		{"Applying", testApplying},
 		{"Overrides", testOverrides},
 		{"Rivals", testRivals},
 		{"SecretValues", testSecretValues},
