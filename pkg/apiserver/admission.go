@@ -55,7 +55,7 @@ func (o *Options) AdmissionInitializers(config *genericapiserver.RecommendedConf
 		initializer.New(client, informers),
 		initializer.NewPolicyJudge(o.judge),
 		objectlimit.NewInitializer(metadataClient, o.MaxObjects, registry.IsController),
-		placementvalidation.NewInitializer(hub),
+		placementvalidation.NewInitializer(hub, o.Rollout.Limits),
 		hubkinds.NewInitializer(hubkinds.New(kinds, clock.RealClock{})),
 	}, nil
 }

@@ -11,6 +11,7 @@ import (
 
 	"github.com/spf13/pflag"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/client-go/kubernetes/scheme"
 	"k8s.io/client-go/tools/leaderelection"
 	"k8s.io/client-go/tools/leaderelection/resourcelock"
 	componentbaseconfig "k8s.io/component-base/config"
@@ -19,16 +20,19 @@ import (
 	"github.com/stagegate/stagegate/pkg/apis/wellknown"
 	"github.com/stagegate/stagegate/pkg/rollout"
 	"github.com/stagegate/stagegate/pkg/rollout/snapshot"
+	"github.com/stagegate/stagegate/pkg/rules/placeable"
 )
 
 // RolloutOptions are the options of the controllers. Flags set which run, and how; the rest comes from the store.
 type RolloutOptions struct {
 	rollout.Options
+	// Limit is what of the hub is not placed. Validate reads it into Options.Limits.
+	Limit placeable.LimitOptions
 }
 
 // NewRolloutOptions returns the defaults.
 func NewRolloutOptions() *RolloutOptions {
-	return &RolloutOptions{rollout.Options{
+	return &RolloutOptions{Options: rollout.Options{
 		Controllers:       []string{"*"},
 		ExternalSnapshots: snapshot.Automatic,
 		LeaderElection: componentbaseconfig.LeaderElectionConfiguration{
@@ -49,6 +53,13 @@ func (o *RolloutOptions) AddFlags(fs *pflag.FlagSet) {
 		"'-foo' takes one out of all. There are "+strings.Join(rollout.Controllers(), ", ")+".")
 	fs.Var(&o.ExternalSnapshots, "external-snapshots", "When a resource snapshot is made for a placement "+
 		"whose strategy is External: Automatic means soon after a selected resource has changed, OnRun when an update run needs one.")
+	fs.StringVar(&o.Limit.SkippedAPIs, "skipped-propagating-apis", o.Limit.SkippedAPIs, "What is not placed, beside what is never placed: "+
+		"entries divided by semicolons, each a group (apps), a group and version (apps/v1), kinds of it (apps/v1/Deployment,DaemonSet) or kinds of the core group "+
+		"(v1/ConfigMap,Secret). The version does not matter. What is placed of it stays on the clusters, and its placements make no new version.")
+	fs.StringVar(&o.Limit.AllowedAPIs, "allowed-propagating-apis", o.Limit.AllowedAPIs, "All that is placed, written as for --skipped-propagating-apis, "+
+		"which it excludes. What is never placed stays so. Namespace and the envelopes must be among it to be placed.")
+	fs.StringVar(&o.Limit.SkippedNamespaces, "skipped-propagating-namespaces", o.Limit.SkippedNamespaces, "Names of Namespaces, with commas between them, "+
+		"that are not placed with anything in them. default, kube-* and fleet-* never are.")
 	fs.BoolVar(&o.AllowInsecureMembers, "allow-insecure-members", o.AllowInsecureMembers, "Take kubeconfigs of member clusters "+
 		"that have a server without TLS or insecure-skip-tls-verify. The credentials in them go to whoever answers there.")
 }
@@ -61,6 +72,11 @@ func (o *RolloutOptions) AddLeaderElectionFlags(fs *pflag.FlagSet) {
 // Validate refuses values that are not known or do not go together.
 func (o *RolloutOptions) Validate() []error {
 	var errs []error
+	if limits, err := readLimits(o.Limit); err != nil {
+		errs = append(errs, err)
+	} else {
+		o.Limits = limits
+	}
 	if err := rollout.ValidateControllers(o.Controllers); err != nil {
 		errs = append(errs, fmt.Errorf("--controllers: %w", err))
 	}
@@ -77,4 +93,19 @@ func (o *RolloutOptions) Validate() []error {
 		}
 	}
 	return errs
+}
+
+// readLimits reads what is not placed, and refuses kinds that a group which everybody knows does not have: a misspelled kind would go on being
+// placed. Those of other groups may come with a CustomResourceDefinition.
+func readLimits(o placeable.LimitOptions) (*placeable.Limits, error) {
+	limits, err := placeable.ParseLimits(o)
+	if err != nil {
+		return nil, err
+	}
+	for _, gk := range limits.Kinds() {
+		if versions := scheme.Scheme.VersionsForGroupKind(gk); len(versions) == 0 && scheme.Scheme.IsGroupRegistered(gk.Group) {
+			return nil, fmt.Errorf("--skipped-propagating-apis or --allowed-propagating-apis: there is no kind %s in group %q: correct it", gk.Kind, gk.Group)
+		}
+	}
+	return limits, nil
 }

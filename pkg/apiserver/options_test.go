@@ -45,6 +45,10 @@ func TestValidate(t *testing.T) {
 		"a lease shorter than its renewal": {[]string{"--leader-elect-lease-duration=5s"}, "--leader-elect-lease-duration"},
 		"objects without a limit":          {[]string{"--max-objects-per-namespace=0"}, ""},
 		"fewer objects than none":          {[]string{"--max-objects-per-namespace=-1"}, "--max-objects-per-namespace"},
+		"what is not placed":               {[]string{"--skipped-propagating-apis=apps/v1/Deployment; v1/Secret; example.com/v1/Widget", "--skipped-propagating-namespaces=vault,infra"}, ""},
+		"a list that is no list":           {[]string{"--allowed-propagating-apis=v1"}, "--allowed-propagating-apis: \"v1\" is a version and no group"},
+		"a kind that is misspelled":        {[]string{"--skipped-propagating-apis=v1/Secrets"}, "there is no kind Secrets in group \"\": correct it"},
+		"a namespace that is none":         {[]string{"--skipped-propagating-namespaces=a;b"}, "--skipped-propagating-namespaces: \"a;b\" is no name"},
 		"no election":                      {[]string{"--leader-elect=false", "--leader-elect-lease-duration=5s"}, ""},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -65,7 +65,7 @@ var controllers = []controller{
 	{scheduling.Name, func(d dependencies) runner { return scheduling.New(d.fleet, d.recorder, d.clock) }},
 	{rollingupdate.Name, func(d dependencies) runner { return rollingupdate.New(d.fleet, d.recorder, d.clock) }},
 	{updaterun.Name, func(d dependencies) runner { return updaterun.New(d.fleet, d.snapshots, d.recorder, d.clock) }},
-	{work.Name, func(d dependencies) runner { return work.New(d.fleet, d.hub, d.recorder, d.clock) }},
+	{work.Name, func(d dependencies) runner { return work.New(d.fleet, d.hub, d.options.Limits, d.recorder, d.clock) }},
 	{apply.Name, func(d dependencies) runner { return appliers{d} }},
 	{placementstatus.Name, func(d dependencies) runner { return placementstatus.New(d.fleet, d.recorder, d.clock) }},
 	{rolloutpolicy.Name, func(d dependencies) runner { return rolloutpolicy.New(d.fleet, d.clock) }},

@@ -26,6 +26,7 @@ import (
 	"github.com/stagegate/stagegate/pkg/rollout/snapshot"
 	"github.com/stagegate/stagegate/pkg/rollout/storeid"
 	"github.com/stagegate/stagegate/pkg/rollout/updaterun"
+	"github.com/stagegate/stagegate/pkg/rules/placeable"
 	"github.com/stagegate/stagegate/pkg/rules/policy"
 )
 
@@ -37,6 +38,8 @@ type Options struct {
 	ExternalSnapshots snapshot.ExternalMode
 	// AllowInsecureMembers takes kubeconfigs of members that have a server without TLS or insecure-skip-tls-verify. It is false by default.
 	AllowInsecureMembers bool
+	// Limits are what of the hub is not placed, beyond what is placed nowhere. nil limits nothing.
+	Limits *placeable.Limits
 	// LeaderElection has the lease and its times. Without LeaderElect the controllers run once the hub is claimed, which is right for one
 	// replica only.
 	LeaderElection componentbaseconfig.LeaderElectionConfiguration
@@ -78,7 +81,7 @@ func New(api, hub *rest.Config, options Options) (*Manager, error) {
 		// An informer exists once it is asked for.
 		f.Namespaces.Informer()
 	}
-	snapshots, err := snapshot.NewSource(f, hub)
+	snapshots, err := snapshot.NewSource(f, hub, options.Limits)
 	if err != nil {
 		return nil, err
 	}

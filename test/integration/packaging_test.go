@@ -21,6 +21,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/labels"
 	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apiserver/pkg/authentication/user"
 	"sigs.k8s.io/yaml"
 
 	"github.com/stagegate/stagegate/pkg/apis/placement/v1beta1"
@@ -192,6 +193,43 @@ func TestNamespacesOfTheFleetAreMadeByItsAdministrators(t *testing.T) {
 	data, err := os.ReadFile(filepath.Join("..", "..", "artifacts", "deploy", "base", "kustomization.yaml"))
 	if err != nil || !strings.Contains(string(data), "\n- reserved-namespaces.yaml\n") {
 		t.Errorf("base does not have reserved-namespaces.yaml: %v", err)
+	}
+}
+
+// TestTheNamespacesOfMembersAreWrittenByTheServer holds that the policy is in force for the names that the server uses.
+func TestTheNamespacesOfMembersAreWrittenByTheServer(t *testing.T) {
+	const file = "deploy/base/member-namespaces.yaml"
+	policy := manifest[admissionregistrationv1.ValidatingAdmissionPolicy](t, file, "ValidatingAdmissionPolicy")
+	binding := manifest[admissionregistrationv1.ValidatingAdmissionPolicyBinding](t, file, "ValidatingAdmissionPolicyBinding")
+	deployment, _ := serverContainer(t)
+	account := "system:serviceaccount:" + deployment.Namespace + ":" + deployment.Spec.Template.Spec.ServiceAccountName
+	if c := policy.Spec.MatchConditions; len(c) != 1 || !strings.HasSuffix(c[0].Expression, ".startsWith('"+wellknown.MemberNamespacePrefix+"')") {
+		t.Errorf("the policy is about %+v", c)
+	}
+	if v := policy.Spec.Validations; len(v) != 1 || !strings.Contains(v[0].Expression, "'"+account+"'") || !strings.Contains(v[0].Expression, "'"+user.APIServerUser+"'") {
+		t.Errorf("the policy allows what %+v says", v)
+	}
+	if fails := policy.Spec.FailurePolicy; fails == nil || *fails != admissionregistrationv1.Fail {
+		t.Error("the policy lets through what it cannot judge")
+	}
+	if binding.Spec.PolicyName != policy.Name || !slices.Equal(binding.Spec.ValidationActions, []admissionregistrationv1.ValidationAction{admissionregistrationv1.Deny}) {
+		t.Errorf("the binding is %+v", binding.Spec)
+	}
+	data, err := os.ReadFile(filepath.Join("..", "..", "artifacts", "deploy", "base", "kustomization.yaml"))
+	if err != nil || !strings.Contains(string(data), "\n- member-namespaces.yaml\n") {
+		t.Errorf("base does not have member-namespaces.yaml: %v", err)
+	}
+}
+
+// TestNothingRunsOnAHubThatSaysSo holds that the component exempts the namespace of the server.
+func TestNothingRunsOnAHubThatSaysSo(t *testing.T) {
+	policy := manifest[admissionregistrationv1.ValidatingAdmissionPolicy](t, "deploy/no-workloads/no-workloads.yaml", "ValidatingAdmissionPolicy")
+	binding := manifest[admissionregistrationv1.ValidatingAdmissionPolicyBinding](t, "deploy/no-workloads/no-workloads.yaml", "ValidatingAdmissionPolicyBinding")
+	if !strings.HasPrefix(wellknown.SystemNamespace, "fleet-") || len(policy.Spec.Validations) != 1 || !strings.Contains(policy.Spec.Validations[0].Expression, "'fleet-'") {
+		t.Errorf("the policy allows what %+v says", policy.Spec.Validations)
+	}
+	if binding.Spec.PolicyName != policy.Name || !slices.Equal(binding.Spec.ValidationActions, []admissionregistrationv1.ValidationAction{admissionregistrationv1.Deny}) {
+		t.Errorf("the binding is %+v", binding.Spec)
 	}
 }
 

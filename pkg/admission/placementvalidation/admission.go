@@ -6,6 +6,7 @@ package placementvalidation
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"time"
 
@@ -19,9 +20,11 @@ import (
 	"github.com/stagegate/stagegate/pkg/admission/hubkinds"
 	"github.com/stagegate/stagegate/pkg/admission/initializer"
 	"github.com/stagegate/stagegate/pkg/apis/placement/v1beta1"
+	"github.com/stagegate/stagegate/pkg/apis/wellknown"
 	"github.com/stagegate/stagegate/pkg/generated/informers/externalversions"
 	clusterlisters "github.com/stagegate/stagegate/pkg/generated/listers/cluster/v1beta1"
 	registry "github.com/stagegate/stagegate/pkg/registry/placement"
+	"github.com/stagegate/stagegate/pkg/rules/placeable"
 )
 
 // PluginName is the name of the plugin in flags and configuration.
@@ -40,6 +43,8 @@ type Plugin struct {
 	*admission.Handler
 	kinds *hubkinds.Cache
 	hub   metadata.Interface
+	// limits are what of the hub is not placed, nil for what is placed nowhere alone.
+	limits *placeable.Limits
 	// members are nil as long as they are not known.
 	members clusterlisters.MemberClusterLister
 	synced  cache.InformerSynced
@@ -47,18 +52,23 @@ type Plugin struct {
 
 // WantsHub is a plugin that looks for objects on the hub. A server without a hub has none to look at, and hands out nil.
 type WantsHub interface {
-	SetHub(metadata.Interface)
+	SetHub(hub metadata.Interface, limits *placeable.Limits)
 }
 
-// NewInitializer makes an initializer that hands out the hub.
-func NewInitializer(hub metadata.Interface) admission.PluginInitializer { return hubInitializer{hub} }
+// NewInitializer makes an initializer that hands out the hub, and what of it is not placed.
+func NewInitializer(hub metadata.Interface, limits *placeable.Limits) admission.PluginInitializer {
+	return hubInitializer{hub, limits}
+}
 
-type hubInitializer struct{ hub metadata.Interface }
+type hubInitializer struct {
+	hub    metadata.Interface
+	limits *placeable.Limits
+}
 
 // Initialize implements admission.PluginInitializer.
 func (i hubInitializer) Initialize(plugin admission.Interface) {
 	if wants, ok := plugin.(WantsHub); ok {
-		wants.SetHub(i.hub)
+		wants.SetHub(i.hub, i.limits)
 	}
 }
 
@@ -78,7 +88,9 @@ func New() *Plugin {
 func (p *Plugin) SetHubKinds(kinds *hubkinds.Cache) { p.kinds = kinds }
 
 // SetHub implements WantsHub.
-func (p *Plugin) SetHub(hub metadata.Interface) { p.hub = hub }
+func (p *Plugin) SetHub(hub metadata.Interface, limits *placeable.Limits) {
+	p.hub, p.limits = hub, limits
+}
 
 // SetFleetInformers implements initializer.WantsFleetInformers.
 func (p *Plugin) SetFleetInformers(informers externalversions.SharedInformerFactory) {
@@ -105,6 +117,9 @@ func (p *Plugin) Validate(ctx context.Context, a admission.Attributes, _ admissi
 	if !ok || a.GetSubresource() != "" || registry.IsController(ctx) || !written.GetDeletionTimestamp().IsZero() {
 		return nil
 	}
+	if err := p.refuseSkipped(a, written); err != nil {
+		return err
+	}
 	selectors, policy := true, true
 	if old, ok := a.GetOldObject().(v1beta1.PlacementObject); ok {
 		selectors = !apiequality.Semantic.DeepEqual(written.PlacementSpec().ResourceSelectors, old.PlacementSpec().ResourceSelectors)
@@ -126,6 +141,17 @@ func (p *Plugin) Validate(ctx context.Context, a admission.Attributes, _ admissi
 		warn(ctx, p.reviewPolicy(written.PlacementSpec().Policy))
 	}
 	return nil
+}
+
+// refuseSkipped refuses a new placement in a namespace of which nothing is placed. One that was there before stays, and keeps what it has
+// placed. Of the namespaces that are reserved everywhere, the placement is warned of as it is written.
+func (p *Plugin) refuseSkipped(a admission.Attributes, placement v1beta1.PlacementObject) error {
+	namespace := placement.GetNamespace()
+	if a.GetOperation() != admission.Create || namespace == "" || wellknown.IsReservedNamespace(namespace) || !p.limits.SkipsNamespace(namespace) {
+		return nil
+	}
+	return apierrors.NewForbidden(a.GetResource().GroupResource(), placement.GetName(),
+		fmt.Errorf("namespace %s is not placed on this hub, and neither is anything in it (--skipped-propagating-namespaces): use another namespace", namespace))
 }
 
 func warn(ctx context.Context, warnings []string) {

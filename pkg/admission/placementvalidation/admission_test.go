@@ -29,6 +29,7 @@ import (
 	"github.com/stagegate/stagegate/pkg/apis/placement/v1beta1"
 	clusterlisters "github.com/stagegate/stagegate/pkg/generated/listers/cluster/v1beta1"
 	registry "github.com/stagegate/stagegate/pkg/registry/placement"
+	"github.com/stagegate/stagegate/pkg/rules/placeable"
 )
 
 type warnings []string
@@ -69,7 +70,7 @@ func newFixture(t *testing.T, members ...*clusterv1beta1.MemberCluster) *fixture
 		object("v1", "Namespace", "", "shop", "shop"), object("v1", "Secret", "team", "key", "shop"), object("v1", "ServiceAccount", "team", "default", ""),
 		object("apps/v1", "Deployment", "shop", "web", "shop"), object("rbac.authorization.k8s.io/v1", "ClusterRole", "", "reader", "shop"))
 	f.SetHubKinds(hubkinds.New(func(context.Context) (hubkinds.Kinds, error) { return f.kinds, f.failure }, clock.RealClock{}))
-	f.SetHub(f.hub)
+	f.SetHub(f.hub, nil)
 	for _, m := range members {
 		if err := f.fleet.Add(m); err != nil {
 			t.Fatal(err)
@@ -224,7 +225,7 @@ func TestWhatCannotBeAskedIsNotWarnedAbout(t *testing.T) {
 		"a hub that refuses": func(f *fixture) {
 			f.hub.PrependReactor("get", "*", func(clienttesting.Action) (bool, runtime.Object, error) { return true, nil, errors.New("not yours") })
 		},
-		"no hub": func(f *fixture) { f.SetHub(nil) },
+		"no hub": func(f *fixture) { f.SetHub(nil, nil) },
 	} {
 		t.Run(name, func(t *testing.T) {
 			f := newFixture(t)
@@ -350,5 +351,37 @@ func TestAPluginThatCannotAskAnythingIsNotStarted(t *testing.T) {
 	hubkinds.NewInitializer(hubkinds.New(nil, nil)).Initialize(p)
 	if err := p.ValidateInitialization(); err == nil {
 		t.Error("a plugin without informers was taken for initialized")
+	}
+}
+
+func TestWhatIsSkippedOnThisHubIsToldAtOnce(t *testing.T) {
+	limits, err := placeable.ParseLimits(placeable.LimitOptions{SkippedAPIs: "v1/Secret", SkippedNamespaces: "vault"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, tt := range map[string]struct {
+		placement, old v1beta1.PlacementObject
+		warns, refused string
+	}{
+		"a placement in a skipped namespace": {placement: placed("vault", selector("apps/v1/Deployment/web")),
+			refused: "namespace vault is not placed on this hub, and neither is anything in it (--skipped-propagating-namespaces): use another namespace"},
+		"one that was there before": {placement: placed("vault"), old: placed("vault")},
+		"a skipped kind": {placement: placed("team", selector("/v1/Secret/key")),
+			warns: "spec.resourceSelectors[0]: Secret is not placed on this hub (--skipped-propagating-apis, --allowed-propagating-apis): nothing of the placement is placed, remove the selector"},
+		"a skipped Namespace": {placement: placed("", selector("/v1/Namespace/vault")),
+			warns: "spec.resourceSelectors[0]: namespace vault is not placed on this hub (--skipped-propagating-namespaces): nothing of the placement is placed, remove the selector"},
+		"another Namespace": {placement: placed("", selector("/v1/Namespace/shop"))},
+	} {
+		t.Run(name, func(t *testing.T) {
+			f := newFixture(t)
+			f.SetHub(f.hub, limits)
+			said, err := f.write(t.Context(), tt.placement, tt.old, "")
+			if got := strings.Join(said, "\n"); got != tt.warns {
+				t.Errorf("warns\n%s\nwant\n%s", got, tt.warns)
+			}
+			if (err == nil) != (tt.refused == "") || err != nil && (!apierrors.IsForbidden(err) || !strings.HasSuffix(err.Error(), tt.refused)) {
+				t.Errorf("error %v, want %q", err, tt.refused)
+			}
+		})
 	}
 }

@@ -42,6 +42,12 @@ func (p *Plugin) reviewSelectors(ctx context.Context, o v1beta1.PlacementObject)
 		case placeable.NeverSelected(gvk.GroupKind()):
 			warn("%s is a kind that is never placed: this selects nothing", gvk.GroupKind())
 			continue
+		case p.limits.Skips(gvk.GroupKind()):
+			warn("%s is not placed on this hub (--skipped-propagating-apis, --allowed-propagating-apis): nothing of the placement is placed, remove the selector", gvk.GroupKind())
+			continue
+		case gvk == placeable.NamespaceKind && !wellknown.IsReservedNamespace(term.Name) && p.limits.SkipsNamespace(term.Name):
+			warn("namespace %s is not placed on this hub (--skipped-propagating-namespaces): nothing of the placement is placed, remove the selector", term.Name)
+			continue
 		case err != nil:
 			continue
 		case len(versions) == 0:

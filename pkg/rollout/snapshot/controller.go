@@ -178,9 +178,13 @@ func (c *Controller) selectItems(ctx context.Context, placement v1beta1.Placemen
 	if served == nil {
 		return nil, &incomplete{missing: []string{"the kinds of the hub: not read yet"}}
 	}
+	limits, err := c.source.limitsOf(ctx, placement)
+	if err != nil {
+		return nil, err
+	}
 	key := reconcile.KeyOf(placement)
 	v := &watchedView{watches: c.watches, key: key, served: served, needed: map[query]struct{}{}}
-	found, err := selectItems(ctx, v, placement)
+	found, err := selectItems(ctx, v, limits, placement)
 	if err == nil {
 		c.watches.keep(key, v.needed)
 	}

@@ -133,13 +133,13 @@ func preferredFirst(group *metav1.APIGroup) []string {
 }
 
 // unknown says which kinds of a namespace's objects cannot be known.
-func (k *kinds) unknown() error {
+func (k *kinds) unknown(l limits) error {
 	missing := &incomplete{}
 	if k.err != nil {
 		missing.addf("the kinds of the hub: %v", k.err)
 	}
 	for gv, why := range k.failed {
-		if matters(gv) {
+		if l.matters(gv.Group) {
 			missing.addf("the kinds of %s: %s", gv, why)
 		}
 	}
@@ -147,8 +147,8 @@ func (k *kinds) unknown() error {
 	return missing.orNil()
 }
 
-// matters reports whether anything of a group version could be placed.
-func matters(gv schema.GroupVersion) bool { return !placeable.NeverSelectedGroup(gv.Group) }
+// matters reports whether anything of a group could be placed on some hub.
+func matters(group string) bool { return !placeable.NeverSelectedGroup(group) }
 
 // equal reports whether selections come out the same.
 func (k *kinds) equal(other *kinds) bool {

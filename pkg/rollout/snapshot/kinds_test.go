@@ -27,7 +27,7 @@ func TestKindsOfANamespace(t *testing.T) {
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("kinds in namespaces (-want +got):\n%s", diff)
 	}
-	if err := found.unknown(); err != nil {
+	if err := found.unknown(limits{}); err != nil {
 		t.Errorf("unknown: %v", err)
 	}
 	if _, served := found.served[schema.GroupVersionKind{Group: "autoscaling", Version: "v1", Kind: "HorizontalPodAutoscaler"}]; !served {
@@ -47,7 +47,7 @@ func TestKindsOfAGroupThatDoesNotAnswerAreUnknown(t *testing.T) {
 			h := newHub(t)
 			h.failed[schema.GroupVersion{Group: tc.group, Version: "v1"}] = errors.New("stale")
 			got := ""
-			if err := h.discover().unknown(); err != nil {
+			if err := h.discover().unknown(limits{}); err != nil {
 				got = err.Error()
 			}
 			if got != tc.want {
@@ -77,7 +77,7 @@ func TestAVersionThatIsRegisteredButNotServedIsUnknown(t *testing.T) {
 	for _, name := range []string{"v1.", "v2.autoscaling", "v1.example.com", "v1.metrics.k8s.io"} {
 		h.put(`{apiVersion: apiregistration.k8s.io/v1, kind: APIService, metadata: {name: ` + name + `}}`)
 	}
-	err := h.discover().unknown()
+	err := h.discover().unknown(limits{})
 	want := "not everything that is selected can be seen: the kinds of example.com/v1: registered, but not served"
 	if err == nil || err.Error() != want {
 		t.Errorf("unknown: %v, want %s", err, want)
@@ -87,7 +87,7 @@ func TestAVersionThatIsRegisteredButNotServedIsUnknown(t *testing.T) {
 func TestKindsCannotBeKnownWithoutTheAPIServices(t *testing.T) {
 	h := newHub(t)
 	h.refuse("apiservices")
-	if err := h.discover().unknown(); err == nil {
+	if err := h.discover().unknown(limits{}); err == nil {
 		t.Error("all kinds are known")
 	}
 }

@@ -80,7 +80,7 @@ func (w *kindWatch) run(ctx context.Context) error {
 		}
 		w.publish(ctx, found)
 		pause := kindsRefresh
-		if found.unknown() != nil {
+		if found.unknown(limits{}) != nil {
 			pause, retry = retry, min(2*retry, lastKindsRetry)
 		} else {
 			retry = firstKindsRetry
@@ -122,6 +122,6 @@ func (w *kindWatch) publish(ctx context.Context, found *kinds) {
 		return
 	}
 	logger := klog.FromContext(ctx).V(2)
-	logger.Info("Kinds of the hub changed", "kinds", len(found.served), "unknown", found.unknown())
+	logger.Info("Kinds of the hub changed", "kinds", len(found.served), "unknown", found.unknown(limits{}))
 	w.changed()
 }

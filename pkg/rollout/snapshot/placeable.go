@@ -59,7 +59,7 @@ func (r *KindReader) Kinds(ctx context.Context) (Kinds, error) {
 	}
 	answer := Kinds{Failed: map[schema.GroupVersion]string{}}
 	for gv, why := range found.failed {
-		if matters(gv) {
+		if matters(gv.Group) {
 			answer.Failed[gv] = why
 		}
 	}

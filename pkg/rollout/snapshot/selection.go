@@ -11,10 +11,10 @@ import (
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/apimachinery/pkg/util/sets"
 
 	"github.com/stagegate/stagegate/pkg/apis/placement/v1beta1"
-	"github.com/stagegate/stagegate/pkg/apis/wellknown"
 	"github.com/stagegate/stagegate/pkg/apis/wording"
 	"github.com/stagegate/stagegate/pkg/rollout/internal/reconcile"
 	"github.com/stagegate/stagegate/pkg/rules/placeable"
@@ -32,11 +32,14 @@ type view interface {
 // selection is what a placement selects, being found.
 type selection struct {
 	view
+	limits
 	placement v1beta1.PlacementObject
 	found     []*item
 	queries   []query
 	// terms are the selectors that the queries are for, by their index.
 	terms []int
+	// holds are the queries, by their index, for what is only looked for because it is placed.
+	holds sets.Set[int]
 	// finds are the selectors that find something, by their index.
 	finds   sets.Set[int]
 	missing incomplete
@@ -54,8 +57,8 @@ type selected struct {
 func (s *selected) missing() string { return "the hub has no " + wording.List(s.nothing) }
 
 // selectItems finds what a placement selects. An error says either what only the user can mend or what cannot be seen.
-func selectItems(ctx context.Context, v view, placement v1beta1.PlacementObject) (*selected, error) {
-	s := &selection{view: v, placement: placement, finds: sets.New[int]()}
+func selectItems(ctx context.Context, v view, l limits, placement v1beta1.PlacementObject) (*selected, error) {
+	s := &selection{view: v, limits: l, placement: placement, finds: sets.New[int](), holds: sets.New[int]()}
 	if err := s.plan(ctx); err != nil {
 		return nil, err
 	}
@@ -65,6 +68,12 @@ func selectItems(ctx context.Context, v view, placement v1beta1.PlacementObject)
 	}
 	items := s.found
 	for i, found := range results {
+		if s.holds.Has(i) {
+			if err := s.refuseHeld(found); err != nil {
+				return nil, err
+			}
+			continue
+		}
 		items = append(items, found...)
 		if len(found) > 0 {
 			s.finds.Insert(s.terms[i])
@@ -111,6 +120,8 @@ func (s *selection) plan(ctx context.Context) error {
 		switch {
 		case placeable.NeverSelected(gvk.GroupKind()):
 			continue
+		case s.rules.Skips(gvk.GroupKind()):
+			err = s.invalid("%s is not allowed to propagate on this hub: remove the selector", gvk.GroupKind())
 		case gvk == namespaceKind:
 			err = s.planNamespace(ctx, i, term)
 		default:
@@ -173,11 +184,17 @@ func (s *selection) planNamespace(ctx context.Context, index int, term *v1beta1.
 	if term.SelectionScope != "" && term.SelectionScope != v1beta1.NamespaceWithResources {
 		return nil
 	}
-	if err := s.missing.merge(s.kinds().unknown()); err != nil {
+	if err := s.missing.merge(s.kinds().unknown(s.limits)); err != nil {
 		return err
 	}
 	for _, namespace := range namespaces {
 		for _, k := range s.kinds().inNamespaces {
+			if s.rules.Skips(k.GroupKind()) {
+				if len(s.placed[k.GroupKind()]) == 0 {
+					continue
+				}
+				s.holds.Insert(len(s.queries))
+			}
 			s.ask(index, query{kind: k, namespace: namespace.id.Name})
 		}
 	}
@@ -205,9 +222,22 @@ func (s *selection) namespaces(ctx context.Context, term *v1beta1.ResourceSelect
 	return items, s.missing.merge(err)
 }
 
+// refuseHeld fails for objects of a kind that is not selected any more, of which a version has some: a version without them would take them
+// away from clusters, though nobody has deleted them and the selectors still select them.
+func (s *selection) refuseHeld(found []*item) error {
+	for _, i := range found {
+		if gk := i.groupKind(); s.placed[gk].Has(types.NamespacedName{Namespace: i.id.Namespace, Name: i.id.Name}) {
+			return s.invalid("%s %s is placed, and not allowed to propagate on this hub any more: clusters keep it, and there is no new version. "+
+				"To have it removed from clusters, delete it on the hub, or select the other objects of the namespace by themselves",
+				gk, wording.Key(i.id.Namespace, i.id.Name))
+		}
+	}
+	return nil
+}
+
 // refuseReserved fails for a namespace of which nothing is placed.
 func (s *selection) refuseReserved(namespace string) error {
-	if !wellknown.IsReservedNamespace(namespace) {
+	if !s.rules.SkipsNamespace(namespace) {
 		return nil
 	}
 	return s.invalid("namespace %s is not allowed to propagate", namespace)

@@ -225,7 +225,7 @@ func TestSelection(t *testing.T) {
 			if tc.change != nil {
 				tc.change(h)
 			}
-			found, err := selectItems(t.Context(), &liveView{hub: h.dynamic, served: h.discover()}, placementIn(tc.namespace, tc.terms...))
+			found, err := selectItems(t.Context(), &liveView{hub: h.dynamic, served: h.discover()}, limits{}, placementIn(tc.namespace, tc.terms...))
 			var got []string
 			if found == nil {
 				found = &selected{}

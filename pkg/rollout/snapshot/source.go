@@ -20,6 +20,7 @@ import (
 	"github.com/stagegate/stagegate/pkg/rollout/internal/fleet"
 	"github.com/stagegate/stagegate/pkg/rollout/internal/reconcile"
 	"github.com/stagegate/stagegate/pkg/rollout/internal/revisions"
+	"github.com/stagegate/stagegate/pkg/rules/placeable"
 	snapshotrules "github.com/stagegate/stagegate/pkg/rules/snapshot"
 )
 
@@ -35,12 +36,14 @@ type Source struct {
 	resources revisions.History[v1beta1.ResourceSnapshotObject]
 	policies  revisions.History[v1beta1.PolicySnapshotObject]
 	locks     keymutex.KeyMutex
+	// limits are what is not selected on this hub, nil for what is selected nowhere alone.
+	limits *placeable.Limits
 	// partBytes is how much one snapshot object holds at most.
 	partBytes int
 }
 
-// NewSource makes a source that selects objects of the hub. It asks the hub nothing yet.
-func NewSource(f *fleet.Fleet, hub *rest.Config) (*Source, error) {
+// NewSource makes a source that selects objects of the hub within limits. It asks the hub nothing yet.
+func NewSource(f *fleet.Fleet, hub *rest.Config, limits *placeable.Limits) (*Source, error) {
 	// Whole namespaces are read at once; what that may cost the hub is for its priority and fairness to say.
 	hub = rest.CopyConfig(hub)
 	hub.QPS = -1
@@ -52,7 +55,9 @@ func NewSource(f *fleet.Fleet, hub *rest.Config) (*Source, error) {
 	if err != nil {
 		return nil, fmt.Errorf("dynamic client of the hub: %w", err)
 	}
-	return newSource(f, kinds.discovery, kinds.metadata, dynamicClient), nil
+	source := newSource(f, kinds.discovery, kinds.metadata, dynamicClient)
+	source.limits = limits
+	return source, nil
 }
 
 func newSource(f *fleet.Fleet, discovery discoverer, metadata metadata.Interface, dynamic dynamic.Interface) *Source {
@@ -75,7 +80,11 @@ func (s *Source) Snapshot(ctx context.Context, placement v1beta1.PlacementObject
 	selection := snapshotrules.Selection{}
 	err := retry.RetryOnConflict(retry.DefaultRetry, func() error {
 		defer s.lock(placement)()
-		found, err := selectItems(ctx, &liveView{hub: s.dynamic, served: discover(ctx, s.discovery, s.metadata)}, placement)
+		limits, err := s.limitsOf(ctx, placement)
+		if err != nil {
+			return err
+		}
+		found, err := selectItems(ctx, &liveView{hub: s.dynamic, served: discover(ctx, s.discovery, s.metadata)}, limits, placement)
 		if err != nil {
 			return err
 		}

@@ -179,7 +179,7 @@ func TestWhatWakesARun(t *testing.T) {
 			}}}
 		})
 		f.wantWoken("a run that is stopped", c.runChanged(oldRun, newRun), "holding", "waiting")
-		oldRun, newRun = changed(newRun.(v1beta1.UpdateRunObject), func(r v1beta1.UpdateRunObject) {
+		oldRun, newRun = changed(newRun, func(r v1beta1.UpdateRunObject) {
 			cluster := &r.RunStatus().StagesStatus[0].Clusters[0]
 			cluster.Conditions = append(cluster.Conditions, metav1.Condition{Type: v1beta1.ClusterSucceeded, Status: metav1.ConditionTrue})
 		})

@@ -23,6 +23,7 @@ import (
 	"github.com/stagegate/stagegate/pkg/rollout/internal/fleet"
 	"github.com/stagegate/stagegate/pkg/rollout/internal/reconcile"
 	"github.com/stagegate/stagegate/pkg/rules/conditions"
+	"github.com/stagegate/stagegate/pkg/rules/placeable"
 )
 
 // Name of the controller.
@@ -49,9 +50,10 @@ type Controller struct {
 	checks  checks
 }
 
-// New makes the controller for one term of leadership. Events about bindings that cannot be turned into Works go to the recorder.
-func New(f *fleet.Fleet, hub kubernetes.Interface, recorder record.EventRecorder, c clock.WithTicker) *Controller {
-	controller := &Controller{fleet: f, hub: hub, recorder: recorder, clock: c, checks: newChecks()}
+// New makes the controller for one term of leadership. What the limits keep from being placed
+// becomes no Work. Events about bindings that cannot be turned into Works go to the recorder.
+func New(f *fleet.Fleet, hub kubernetes.Interface, limits *placeable.Limits, recorder record.EventRecorder, c clock.WithTicker) *Controller {
+	controller := &Controller{fleet: f, hub: hub, recorder: recorder, clock: c, checks: newChecks(limits)}
 	controller.queue = reconcile.NewWithClock(Name, workers, controller.reconcile, c)
 	f.Bindings.Watch(controller.queue, reconcile.Self)
 	f.Snapshots.Watch(controller.queue, controller.bindingsOfSnapshot)

@@ -29,6 +29,7 @@ import (
 	"github.com/stagegate/stagegate/pkg/generated/clientset/versioned/fake"
 	"github.com/stagegate/stagegate/pkg/rollout/internal/fleet"
 	"github.com/stagegate/stagegate/pkg/rollout/internal/reconcile"
+	"github.com/stagegate/stagegate/pkg/rules/placeable"
 )
 
 var testTime = time.Date(2026, 11, 23, 2, 21, 30, 0, time.UTC)
@@ -56,7 +57,7 @@ func newBench(t *testing.T, namespace string) *bench {
 		t: t, namespace: namespace, api: fake.NewClientset(), clock: clocktesting.NewFakeClock(testTime), events: record.NewFakeRecorder(10),
 	}
 	b.api.PrependReactor("update", "works", b.countGenerations)
-	b.Controller = New(fleet.New(b.api), hubfake.NewClientset(), b.events, b.clock)
+	b.Controller = New(fleet.New(b.api), hubfake.NewClientset(), nil, b.events, b.clock)
 	b.add(&clusterv1beta1.MemberCluster{ObjectMeta: metav1.ObjectMeta{Name: "member1"}})
 	placement := b.fleet.Placements.New(b.key("web"))
 	create(b, b.fleet.Placements, placement)
@@ -612,6 +613,39 @@ func TestWhatIsPlacedOfAReservedNamespaceStays(t *testing.T) {
 				t.Errorf("conditions: %v", said)
 			}
 		})
+	}
+}
+
+// What an administrator has skipped since it was placed stays as it is, and nothing more of it goes to a member, whoever made the version.
+func TestWhatLimitsKeepBecomesNoWorkAndStaysInThose(t *testing.T) {
+	for name, options := range map[string]placeable.LimitOptions{
+		"a namespace": {SkippedNamespaces: "test-namespace"}, "a kind": {SkippedAPIs: "v1/ConfigMap"}, "all but a kind": {AllowedAPIs: "v1/Secret"},
+	} {
+		for scope, namespace := range map[string]string{"cluster-scoped": "", "namespaced": "test-namespace"} {
+			t.Run(name+"/"+scope, func(t *testing.T) {
+				b := newBench(t, namespace)
+				before := []string{`{"apiVersion":"v1","kind":"ConfigMap","metadata":{"name":"test-cm","namespace":"test-namespace"}}`}
+				b.snapshot("web-1-snapshot", nil, before...)
+				b.binding(nil)
+				b.settle()
+				held := b.works()[0].Spec.Workload.Manifests
+				limits, err := placeable.ParseLimits(options)
+				if err != nil {
+					t.Fatal(err)
+				}
+				b.checks = newChecks(limits)
+				b.snapshot("web-2-snapshot", nil, `{"apiVersion":"v1","kind":"ConfigMap","metadata":{"name":"test-cm","namespace":"test-namespace"},"data":{"key":"new"}}`)
+				b.edit(func(o v1beta1.BindingObject) { o.BindingSpec().ResourceSnapshotName = "web-2-snapshot" })
+				b.settle()
+				works := b.works()
+				if len(works) != 1 || works[0].DeletionTimestamp != nil || !sameManifests(works[0].Spec.Workload.Manifests, held) {
+					t.Errorf("Works: %+v", works)
+				}
+				if said := b.said(); !strings.Contains(said[len(said)-1], "ConfigMap test-namespace/test-cm is not allowed to propagate on this hub") {
+					t.Errorf("conditions: %v", said)
+				}
+			})
+		}
 	}
 }
 

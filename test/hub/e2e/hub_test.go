@@ -44,6 +44,7 @@ func TestHub(t *testing.T) {
 		{"ApprovalAudit", testApprovalAudit},
 		{"NamespaceTeam", testNamespaceTeam},
 		{"Policies", testPolicies},
+		{"GuardRails", testGuardRails},
 		{"Authors", testAuthors},
 		{"TenantFloods", testTenantFloods},
 		{"ForeignNamespace", testForeignNamespace},

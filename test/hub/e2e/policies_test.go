@@ -118,6 +118,7 @@ func testPolicies(t *testing.T, s *suite) {
 		{"WarningsLetThrough", p.testWarn},
 		{"NamespaceBindsItself", p.testNamespaceBindsItself},
 		{"Rollback", p.testRollback},
+		{"ClusterScoped", p.testClusterScoped},
 		{"PluginOff", p.testPluginOff},
 		{"NamespaceGoesWithItsPlacements", p.testNamespaceGoes},
 	} {

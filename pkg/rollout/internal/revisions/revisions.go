@@ -112,6 +112,18 @@ func (l *List[O]) Add(index int, master O) *Revision[O] {
 	return r
 }
 
+// Objects returns all objects of all revisions.
+func (l *List[O]) Objects() []O {
+	var objects []O
+	for _, r := range l.revisions {
+		if r.HasMaster() {
+			objects = append(objects, r.Master)
+		}
+		objects = append(objects, r.Parts...)
+	}
+	return objects
+}
+
 // Next returns the first index above those of all revisions that no object has.
 func (l *List[O]) Next() int { return l.next }
 
