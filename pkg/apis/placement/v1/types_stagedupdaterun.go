@@ -216,8 +216,8 @@ type UpdateRunStatus struct {
 	// +listType=atomic
 	Policies []GoverningPolicy `json:"policies,omitempty"`
 
-	// plannedTurn is the number of the last turn that a run of the placement had claimed when this run was planned. It is there for runs that
-	// rollout policies govern: an approval that was given before another run moved the clusters does not open their gate.
+	// plannedTurn is the number of the first turn of the placement that could come after the plan of the run. It is there for a run that
+	// rollout policies govern: an approval that it got before its first turn is void once another run has moved the clusters in such a turn.
 	// +optional
 	// +k8s:optional
 	PlannedTurn int64 `json:"plannedTurn,omitempty"`

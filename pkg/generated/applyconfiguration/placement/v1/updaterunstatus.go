@@ -40,8 +40,8 @@ type UpdateRunStatusApplyConfiguration struct {
 	// policies are the rollout policies that govern the run: until its first turn as they were when it was initialized, from then on as they
 	// were when it started. A later change of a policy does not touch a run that has started.
 	Policies []GoverningPolicyApplyConfiguration `json:"policies,omitempty"`
-	// plannedTurn is the number of the last turn that a run of the placement had claimed when this run was planned. It is there for runs that
-	// rollout policies govern: an approval that was given before another run moved the clusters does not open their gate.
+	// plannedTurn is the number of the first turn of the placement that could come after the plan of the run. It is there for a run that
+	// rollout policies govern: an approval that it got before its first turn is void once another run has moved the clusters in such a turn.
 	PlannedTurn *int64 `json:"plannedTurn,omitempty"`
 	// initializationStartTime is when the server first tried to initialize a run that refers to an object which does
 	// not exist. The server retries for one minute. The field is absent once the initialization has succeeded or
