@@ -4184,6 +4184,12 @@ func schema_pkg_apis_placement_v1_ClusterUpdatingStatus(ref common.ReferenceCall
 							Format:      "",
 						},
 					},
+					"applyStrategy": {
+						SchemaProps: spec.SchemaProps{
+							Description: "applyStrategy is how the resource snapshot is applied to the cluster, if that is not the applied strategy of the run. Only a run with rollbackOf has it: it applies what a cluster had as that was applied.",
+							Ref:         ref(placementv1.ApplyStrategy{}.OpenAPIModelName()),
+						},
+					},
 					"previousResourceSnapshotIndex": {
 						SchemaProps: spec.SchemaProps{
 							Description: "previousResourceSnapshotIndex is the index of the resource snapshot that the cluster had when its update began. It is empty if the cluster had none, and absent until the update begins.",
@@ -4197,6 +4203,12 @@ func schema_pkg_apis_placement_v1_ClusterUpdatingStatus(ref common.ReferenceCall
 							Type:        []string{"string"},
 							Format:      "",
 							Enum:        []interface{}{"ClientSideApply", "ReportDiff", "ServerSideApply"},
+						},
+					},
+					"previousApplyStrategy": {
+						SchemaProps: spec.SchemaProps{
+							Description: "previousApplyStrategy is how the previous resource snapshot was applied, if that is not the applied strategy of the run.",
+							Ref:         ref(placementv1.ApplyStrategy{}.OpenAPIModelName()),
 						},
 					},
 					"previousResourceOverrideSnapshots": {
@@ -4271,7 +4283,7 @@ func schema_pkg_apis_placement_v1_ClusterUpdatingStatus(ref common.ReferenceCall
 			},
 		},
 		Dependencies: []string{
-			placementv1.NamespacedName{}.OpenAPIModelName(), metav1.Condition{}.OpenAPIModelName()},
+			placementv1.ApplyStrategy{}.OpenAPIModelName(), placementv1.NamespacedName{}.OpenAPIModelName(), metav1.Condition{}.OpenAPIModelName()},
 	}
 }
 
@@ -4857,6 +4869,13 @@ func schema_pkg_apis_placement_v1_GoverningPolicy(ref common.ReferenceCallback) 
 					"violated": {
 						SchemaProps: spec.SchemaProps{
 							Description: "violated reports whether the plan of the run violates the policy, which only warns or which the run overrides.",
+							Type:        []string{"boolean"},
+							Format:      "",
+						},
+					},
+					"warns": {
+						SchemaProps: spec.SchemaProps{
+							Description: "warns reports whether the policy only warns.",
 							Type:        []string{"boolean"},
 							Format:      "",
 						},
@@ -8480,7 +8499,7 @@ func schema_pkg_apis_placement_v1_UpdateRunStatus(ref common.ReferenceCallback) 
 							},
 						},
 						SchemaProps: spec.SchemaProps{
-							Description: "policies are the rollout policies that govern the run, as they were when it was initialized. A later change of a policy does not touch a run that has started.",
+							Description: "policies are the rollout policies that govern the run: until its first turn as they were when it was initialized, from then on as they were when it started. A later change of a policy does not touch a run that has started.",
 							Type:        []string{"array"},
 							Items: &spec.SchemaOrArray{
 								Schema: &spec.Schema{
@@ -8489,6 +8508,13 @@ func schema_pkg_apis_placement_v1_UpdateRunStatus(ref common.ReferenceCallback) 
 									},
 								},
 							},
+						},
+					},
+					"plannedTurn": {
+						SchemaProps: spec.SchemaProps{
+							Description: "plannedTurn is the number of the first turn of the placement that could come after the plan of the run. It is there for a run that rollout policies govern: an approval that it got before its first turn is void once another run has moved the clusters in such a turn.",
+							Type:        []string{"integer"},
+							Format:      "int64",
 						},
 					},
 					"initializationStartTime": {
@@ -11360,6 +11386,12 @@ func schema_pkg_apis_placement_v1beta1_ClusterUpdatingStatus(ref common.Referenc
 							Format:      "",
 						},
 					},
+					"applyStrategy": {
+						SchemaProps: spec.SchemaProps{
+							Description: "applyStrategy is how the resource snapshot is applied to the cluster, if that is not the applied strategy of the run. Only a run with rollbackOf has it: it applies what a cluster had as that was applied.",
+							Ref:         ref(placementv1beta1.ApplyStrategy{}.OpenAPIModelName()),
+						},
+					},
 					"previousResourceSnapshotIndex": {
 						SchemaProps: spec.SchemaProps{
 							Description: "previousResourceSnapshotIndex is the index of the resource snapshot that the cluster had when its update began. It is empty if the cluster had none, and absent until the update begins.",
@@ -11373,6 +11405,12 @@ func schema_pkg_apis_placement_v1beta1_ClusterUpdatingStatus(ref common.Referenc
 							Type:        []string{"string"},
 							Format:      "",
 							Enum:        []interface{}{"ClientSideApply", "ReportDiff", "ServerSideApply"},
+						},
+					},
+					"previousApplyStrategy": {
+						SchemaProps: spec.SchemaProps{
+							Description: "previousApplyStrategy is how the previous resource snapshot was applied, if that is not the applied strategy of the run.",
+							Ref:         ref(placementv1beta1.ApplyStrategy{}.OpenAPIModelName()),
 						},
 					},
 					"previousResourceOverrideSnapshots": {
@@ -11447,7 +11485,7 @@ func schema_pkg_apis_placement_v1beta1_ClusterUpdatingStatus(ref common.Referenc
 			},
 		},
 		Dependencies: []string{
-			placementv1beta1.NamespacedName{}.OpenAPIModelName(), metav1.Condition{}.OpenAPIModelName()},
+			placementv1beta1.ApplyStrategy{}.OpenAPIModelName(), placementv1beta1.NamespacedName{}.OpenAPIModelName(), metav1.Condition{}.OpenAPIModelName()},
 	}
 }
 
@@ -12033,6 +12071,13 @@ func schema_pkg_apis_placement_v1beta1_GoverningPolicy(ref common.ReferenceCallb
 					"violated": {
 						SchemaProps: spec.SchemaProps{
 							Description: "violated reports whether the plan of the run violates the policy, which only warns or which the run overrides.",
+							Type:        []string{"boolean"},
+							Format:      "",
+						},
+					},
+					"warns": {
+						SchemaProps: spec.SchemaProps{
+							Description: "warns reports whether the policy only warns.",
 							Type:        []string{"boolean"},
 							Format:      "",
 						},
@@ -15656,7 +15701,7 @@ func schema_pkg_apis_placement_v1beta1_UpdateRunStatus(ref common.ReferenceCallb
 							},
 						},
 						SchemaProps: spec.SchemaProps{
-							Description: "policies are the rollout policies that govern the run, as they were when it was initialized. A later change of a policy does not touch a run that has started.",
+							Description: "policies are the rollout policies that govern the run: until its first turn as they were when it was initialized, from then on as they were when it started. A later change of a policy does not touch a run that has started.",
 							Type:        []string{"array"},
 							Items: &spec.SchemaOrArray{
 								Schema: &spec.Schema{
@@ -15665,6 +15710,13 @@ func schema_pkg_apis_placement_v1beta1_UpdateRunStatus(ref common.ReferenceCallb
 									},
 								},
 							},
+						},
+					},
+					"plannedTurn": {
+						SchemaProps: spec.SchemaProps{
+							Description: "plannedTurn is the number of the first turn of the placement that could come after the plan of the run. It is there for a run that rollout policies govern: an approval that it got before its first turn is void once another run has moved the clusters in such a turn.",
+							Type:        []string{"integer"},
+							Format:      "int64",
 						},
 					},
 					"initializationStartTime": {

@@ -19,6 +19,7 @@ import (
 	"github.com/stagegate/stagegate/pkg/apis/wellknown"
 	"github.com/stagegate/stagegate/pkg/generated/clientset/versioned/fake"
 	"github.com/stagegate/stagegate/pkg/rollout/internal/fleet"
+	bindingrules "github.com/stagegate/stagegate/pkg/rules/binding"
 	runrules "github.com/stagegate/stagegate/pkg/rules/updaterun"
 )
 
@@ -158,6 +159,8 @@ func TestARollbackIsCheckedBeforeItIsAsked(t *testing.T) {
 		"a version that was only compared": {func(_ *fixture, run v1beta1.UpdateRunObject) {
 			run.RunStatus().StagesStatus[0].Clusters[0].PreviousApplyType = v1beta1.ApplyStrategyTypeReportDiff
 		}, compared},
+		"a cluster that another run has moved": {func(_ *fixture, run v1beta1.UpdateRunObject) { run.SetName("earlier") },
+			"run has moved cluster member2 since earlier did; create a run with the resourceSnapshotIndex that the clusters are to have"},
 		"a version that is gone": {func(_ *fixture, run v1beta1.UpdateRunObject) {
 			run.RunStatus().StagesStatus[0].Clusters[0].PreviousResourceSnapshotIndex = ptr.To("7")
 		}, "cluster member2 had resource snapshot 7, which is not kept any more"},
@@ -177,6 +180,11 @@ func TestARollbackIsCheckedBeforeItIsAsked(t *testing.T) {
 						{ClusterName: "member2", PreviousResourceSnapshotIndex: ptr.To("0")},
 					}}},
 				}
+				update(f, f.fleet.Bindings, f.binding("member2").GetName(), false, func(b v1beta1.BindingObject) { bindingrules.RecordMove(b, "run", 1) })
+				f.eventually("the binding is seen", func() bool {
+					name, _ := bindingrules.LastMove(f.binding("member2"))
+					return name == "run"
+				})
 				tt.change(f, run)
 				stored := fleet.Copy(run)
 				f.client.ClearActions()

@@ -73,7 +73,7 @@ func (c *Controller) world(run v1beta1.UpdateRunObject) (engine.World, error) {
 	w.Placement = placement
 	w.Bindings = c.fleet.Bindings.ByIndex(fleet.ByPlacement, placementOf(run))
 	w.Since = c.since
-	if w.Left, err = c.left(status); err != nil {
+	if w.Left, err = c.left(run); err != nil {
 		return engine.World{}, err
 	}
 	if mayYetStart(run) {
@@ -117,12 +117,14 @@ func governance(f *fleet.Fleet, namespace string, clusters []string) (g plan.Gov
 	return g, nil
 }
 
-// left finds the clusters that have left the fleet among those the run is not done with.
-func (c *Controller) left(status *v1beta1.UpdateRunStatus) (map[string]bool, error) {
-	gone := map[string]bool{}
+// left finds the clusters that have left the fleet among those the run is not done with. One that is to be resumed looks at all: those that it
+// was done with may be gone.
+func (c *Controller) left(run v1beta1.UpdateRunObject) (map[string]bool, error) {
+	gone, status := map[string]bool{}, run.RunStatus()
+	resumes := runrules.HasHadTurn(status) && status.Turn.State != v1beta1.TurnHeld
 	for i := range status.StagesStatus {
 		stage := &status.StagesStatus[i]
-		if stage.EndTime != nil || stage.UpdatedTime != nil {
+		if !resumes && (stage.EndTime != nil || stage.UpdatedTime != nil) {
 			continue
 		}
 		for j := range stage.Clusters {
@@ -166,6 +168,7 @@ func initWorld(f *fleet.Fleet, run v1beta1.UpdateRunObject) (plan.World, error) 
 			return plan.World{}, err
 		}
 	}
+	w.LastTurn = plan.LastTurn(f.Runs.ByIndex(fleet.ByPlacement, key), w.Bindings)
 	w.Policies, w.NamespaceLabels = policy.NewAll(f.Policies.Covering(run.GetNamespace())), f.NamespaceLabels(run.GetNamespace())
 	for _, member := range members {
 		if member.DeletionTimestamp == nil {

@@ -57,15 +57,17 @@ type applied struct {
 	ResourceSnapshot string                   `json:"resourceSnapshot"`
 	ClusterOverrides []string                 `json:"clusterResourceOverrideSnapshots,omitempty"`
 	Overrides        []v1beta1.NamespacedName `json:"resourceOverrideSnapshots,omitempty"`
+	ApplyStrategy    *v1beta1.ApplyStrategy   `json:"applyStrategy,omitempty"`
 }
 
-// LastApplied returns the version that was last to be applied to the cluster of a binding, without the apply strategy. It is that which the
+// LastApplied returns the version that was last to be applied to the cluster of a binding. It is that which the
 // binding asks for, unless the cluster is only compared with that. It returns false where none was, or none is known.
 func LastApplied(b v1beta1.BindingObject) (Version, bool) {
 	spec := b.BindingSpec()
 	if !Compares(spec.ApplyStrategy) {
 		return Version{
 			ResourceSnapshot: spec.ResourceSnapshotName, ClusterOverrides: spec.ClusterResourceOverrideSnapshots, Overrides: spec.ResourceOverrideSnapshots,
+			ApplyStrategy: spec.ApplyStrategy,
 		}, spec.ResourceSnapshotName != ""
 	}
 	var record applied
@@ -73,7 +75,7 @@ func LastApplied(b v1beta1.BindingObject) (Version, bool) {
 	if err := json.Unmarshal([]byte(b.GetAnnotations()[wellknown.AppliedVersionAnnotation]), &record); err != nil || record.ResourceSnapshot == "" {
 		return Version{}, false
 	}
-	return Version{ResourceSnapshot: record.ResourceSnapshot, ClusterOverrides: record.ClusterOverrides, Overrides: record.Overrides}, true
+	return Version(record), true
 }
 
 // Become gives a binding another spec. A cluster that is only compared from then on has what it had, so the binding records that; in the same
@@ -82,7 +84,7 @@ func Become(b v1beta1.BindingObject, spec *v1beta1.ResourceBindingSpec) {
 	var record []byte
 	if had, known := LastApplied(b); known && Compares(spec.ApplyStrategy) {
 		// What was decoded from JSON can be encoded again.
-		record, _ = json.Marshal(applied{had.ResourceSnapshot, had.ClusterOverrides, had.Overrides})
+		record, _ = json.Marshal(applied(had))
 	}
 	annotations := b.GetAnnotations()
 	switch {

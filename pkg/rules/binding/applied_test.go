@@ -110,6 +110,16 @@ func TestABindingKnowsWhatWasLastApplied(t *testing.T) {
 	}
 }
 
+func TestARecordTellsHowTheVersionWasApplied(t *testing.T) {
+	never := &v1beta1.ApplyStrategy{WhenToTakeOver: v1beta1.WhenToTakeOverTypeNever}
+	b := &v1beta1.ClusterResourceBinding{Spec: v1beta1.ResourceBindingSpec{ResourceSnapshotName: "p-0-snapshot", ApplyStrategy: never}}
+	Become(b, &v1beta1.ResourceBindingSpec{ResourceSnapshotName: "p-1-snapshot", ApplyStrategy: report})
+	got, known := LastApplied(b)
+	if diff := cmp.Diff(Version{ResourceSnapshot: "p-0-snapshot", ApplyStrategy: never}, got); diff != "" || !known {
+		t.Errorf("known %v (-want +got):\n%s", known, diff)
+	}
+}
+
 func TestNobodyElsesWordsAreAVersionThatWasApplied(t *testing.T) {
 	for _, record := range []string{"", "p-0-snapshot", "null", "[]", "{}", `{"resourceSnapshot": 1}`, `{"resourceSnapshot": ""}`} {
 		b := &v1beta1.ClusterResourceBinding{

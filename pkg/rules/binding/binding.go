@@ -127,6 +127,24 @@ func MovedSince(b v1beta1.BindingObject, run string, turn int64) string {
 	return ""
 }
 
+// IsFrom reports whether a cluster has what a run gave it, whose last turn is given, so that it can be brought back to the version of before.
+// Where it has not, by is the run that has moved it instead; empty where its binding was created later, and nothing is on the cluster. A cluster
+// that still asks for the version of before counts as one that has it from the run, which was stopped before it wrote.
+func IsFrom(b v1beta1.BindingObject, run string, turn int64, before Version) (by string, is bool) {
+	name, number := LastMove(b)
+	spec := b.BindingSpec()
+	switch {
+	case name == run:
+		return "", true
+	case number > turn:
+		return name, false
+	case spec.ResourceSnapshotName == before.ResourceSnapshot && slices.Equal(spec.ResourceOverrideSnapshots, before.Overrides) &&
+		slices.Equal(spec.ClusterResourceOverrideSnapshots, before.ClusterOverrides):
+		return "", true
+	}
+	return name, false
+}
+
 // RecordMove makes a run the last to have moved a binding, in a turn.
 func RecordMove(b v1beta1.BindingObject, run string, turn int64) {
 	annotations := b.GetAnnotations()

@@ -241,3 +241,34 @@ func TestAClusterIsUndecidedUntilItTellsSomethingOfWhatItIsToHave(t *testing.T) 
 		})
 	}
 }
+
+func TestAClusterHasItsVersionFromTheRunThatMovedItLast(t *testing.T) {
+	before := Version{ResourceSnapshot: "p-0-snapshot", ClusterOverrides: []string{"o-0"}}
+	for name, tt := range map[string]struct {
+		by   string
+		turn int64
+		has  string
+		over []string
+		want string
+		is   bool
+	}{
+		"that run":                           {by: "r", turn: 3, has: "p-1-snapshot", is: true},
+		"a later one":                        {by: "s", turn: 5, has: "p-2-snapshot", want: "s"},
+		"a later one, to the version before": {by: "s", turn: 5, has: "p-0-snapshot", over: []string{"o-0"}, want: "s"},
+		"one between two turns of that run":  {by: "s", turn: 3, has: "p-2-snapshot", want: "s"},
+		"an earlier one, which it replaced with other overrides": {by: "s", turn: 3, has: "p-0-snapshot", want: "s"},
+		"an earlier one, and that run never wrote":               {by: "s", turn: 3, has: "p-0-snapshot", over: []string{"o-0"}, is: true},
+		"nobody, and that run never wrote":                       {has: "p-0-snapshot", over: []string{"o-0"}, is: true},
+		"nobody, since the binding is new":                       {},
+	} {
+		t.Run(name, func(t *testing.T) {
+			b := &v1beta1.ClusterResourceBinding{Spec: v1beta1.ResourceBindingSpec{ResourceSnapshotName: tt.has, ClusterResourceOverrideSnapshots: tt.over}}
+			if tt.by != "" {
+				RecordMove(b, tt.by, tt.turn)
+			}
+			if by, is := IsFrom(b, "r", 4, before); by != tt.want || is != tt.is {
+				t.Errorf("by %q, is %v, want %q, %v", by, is, tt.want, tt.is)
+			}
+		})
+	}
+}

@@ -88,7 +88,7 @@ func Judge(binding []*Policy, rollout Rollout) Verdict {
 			continue
 		}
 		governing := v1beta1.GoverningPolicy{Kind: p.Kind, Name: p.Name, UID: p.UID, Generation: p.Generation,
-			Overridden: len(violations) > 0 && isOverridden(p, rollout.Override), Violated: len(violations) > 0}
+			Overridden: len(violations) > 0 && isOverridden(p, rollout.Override), Violated: len(violations) > 0, Warns: !p.IsEnforced()}
 		for _, i := range j.governed {
 			governing.Stages = append(governing.Stages, rollout.Stages[i].Config.Name)
 		}

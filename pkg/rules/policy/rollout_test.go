@@ -299,7 +299,7 @@ func TestWhatAVerdictRecords(t *testing.T) {
 	governing := func(overridden bool) []v1beta1.GoverningPolicy {
 		return []v1beta1.GoverningPolicy{
 			{Kind: KindCluster, Name: "guard", UID: "uid-of-guard", Generation: 3, Stages: []string{"b", "c"}, Violated: true, Overridden: overridden},
-			{Kind: KindCluster, Name: "slow", UID: "uid-of-slow", Generation: 3, Stages: []string{"b", "c"}, Violated: true},
+			{Kind: KindCluster, Name: "slow", UID: "uid-of-slow", Generation: 3, Stages: []string{"b", "c"}, Violated: true, Warns: true},
 			{Kind: KindNamespace, Name: "guard", UID: "uid-of-guard", Generation: 1, Stages: []string{"b", "c"}, Violated: true},
 		}
 	}

@@ -7,6 +7,8 @@ import (
 	"cmp"
 	"slices"
 
+	"k8s.io/apiserver/pkg/authentication/user"
+
 	"github.com/stagegate/stagegate/pkg/apis/placement/v1beta1"
 )
 
@@ -52,13 +54,20 @@ func IsRollback(run, earlier v1beta1.UpdateRunObject) bool {
 	return !created.Before(&before)
 }
 
+// IsAutomaticRollback reports whether a run is the one that a controller has created to roll an earlier run back by itself, since its failure
+// policy says so and without anybody's asking. Nobody else can create such a run: see IsRollback.
+func IsAutomaticRollback(run, earlier v1beta1.UpdateRunObject) bool {
+	return earlier.RunStatus().RolledBackBy != nil && IsRollback(run, earlier) && run.RunStatus().CreatedBy.Username == user.APIServerUser
+}
+
 // IsBeingRolledBack reports whether the rollback of a run is about to be created.
 func IsBeingRolledBack(run v1beta1.UpdateRunObject) bool {
 	by := run.RunStatus().RolledBackBy
 	return by != nil && by.UID == "" && run.GetDeletionTimestamp() == nil
 }
 
-// TakenBack returns the clusters that a rollback of the run brings back, with what they had before: by stage, the last ones first.
+// TakenBack returns the clusters that a rollback of the run brings back, with what they had before and how that was applied: by stage, the
+// last ones first.
 func TakenBack(status *v1beta1.UpdateRunStatus) (stages []TakenBackStage) {
 	for i := len(status.StagesStatus) - 1; i >= 0; i-- {
 		stage := TakenBackStage{Index: i}
@@ -71,6 +80,7 @@ func TakenBack(status *v1beta1.UpdateRunStatus) (stages []TakenBackStage) {
 					ResourceSnapshotIndex:            *c.PreviousResourceSnapshotIndex,
 					ClusterResourceOverrideSnapshots: c.PreviousClusterResourceOverrideSnapshots,
 					ResourceOverrideSnapshots:        c.PreviousResourceOverrideSnapshots,
+					ApplyStrategy:                    cmp.Or(c.PreviousApplyStrategy, status.ApplyStrategy),
 				})
 			}
 		}

@@ -5,6 +5,8 @@
 package updaterun
 
 import (
+	"slices"
+
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
@@ -52,6 +54,11 @@ func IsPaused(status *v1beta1.UpdateRunStatus) bool {
 // HasHadTurn reports whether a run has moved its placement at some time.
 func HasHadTurn(status *v1beta1.UpdateRunStatus) bool {
 	return status.Turn != nil && status.Turn.Number > 0
+}
+
+// IsGoverned reports whether a rollout policy holds a run: one that it does not override and that does not only warn.
+func IsGoverned(status *v1beta1.UpdateRunStatus) bool {
+	return slices.ContainsFunc(status.Policies, func(p v1beta1.GoverningPolicy) bool { return !p.Overridden && !p.Warns })
 }
 
 // LastToMove returns the run that was the last to move the placement of the given runs, nil where none was. What it takes to roll that run

@@ -212,3 +212,20 @@ func TestAPlannedRollbackIsKnownWhateverTheClockSays(t *testing.T) {
 		})
 	}
 }
+
+func TestARunIsGovernedByPoliciesThatItMustMeet(t *testing.T) {
+	for name, tt := range map[string]struct {
+		policies []v1beta1.GoverningPolicy
+		want     bool
+	}{
+		"none":                        {nil, false},
+		"one":                         {[]v1beta1.GoverningPolicy{{Name: "a"}}, true},
+		"one that it overrides":       {[]v1beta1.GoverningPolicy{{Name: "a", Overridden: true, Violated: true}}, false},
+		"one that warns":              {[]v1beta1.GoverningPolicy{{Name: "a", Warns: true}}, false},
+		"one that warns, and another": {[]v1beta1.GoverningPolicy{{Name: "a", Warns: true}, {Name: "b"}}, true},
+	} {
+		if got := IsGoverned(&v1beta1.UpdateRunStatus{Policies: tt.policies}); got != tt.want {
+			t.Errorf("%s: got %v", name, got)
+		}
+	}
+}

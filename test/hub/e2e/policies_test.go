@@ -118,6 +118,8 @@ func testPolicies(t *testing.T, s *suite) {
 		{"WarningsLetThrough", p.testWarn},
 		{"NamespaceBindsItself", p.testNamespaceBindsItself},
 		{"Rollback", p.testRollback},
+		{"UnpickedMeanwhile", p.testUnpickedMeanwhile},
+		{"RollbackOfWhatAnotherReplaced", p.testRollbackOfWhatAnotherReplaced},
 		{"ClusterScoped", p.testClusterScoped},
 		{"PluginOff", p.testPluginOff},
 		{"NamespaceGoesWithItsPlacements", p.testNamespaceGoes},

@@ -209,12 +209,18 @@ type UpdateRunStatus struct {
 	// +k8s:optional
 	DeletionStageStatus *StageUpdatingStatus `json:"deletionStageStatus,omitempty"`
 
-	// policies are the rollout policies that govern the run, as they were when it was initialized. A later change of a policy does not
-	// touch a run that has started.
+	// policies are the rollout policies that govern the run: until its first turn as they were when it was initialized, from then on as they
+	// were when it started. A later change of a policy does not touch a run that has started.
 	// +optional
 	// +k8s:optional
 	// +listType=atomic
 	Policies []GoverningPolicy `json:"policies,omitempty"`
+
+	// plannedTurn is the number of the first turn of the placement that could come after the plan of the run. It is there for a run that
+	// rollout policies govern: an approval that it got before its first turn is void once another run has moved the clusters in such a turn.
+	// +optional
+	// +k8s:optional
+	PlannedTurn int64 `json:"plannedTurn,omitempty"`
 
 	// initializationStartTime is when the server first tried to initialize a run that refers to an object which does
 	// not exist. The server retries for one minute. The field is absent once the initialization has succeeded or
@@ -307,6 +313,10 @@ type GoverningPolicy struct {
 	// violated reports whether the plan of the run violates the policy, which only warns or which the run overrides.
 	// +optional
 	Violated bool `json:"violated,omitempty"`
+
+	// warns reports whether the policy only warns.
+	// +optional
+	Warns bool `json:"warns,omitempty"`
 }
 
 // UpdateRunOutcome is how a run ended.
@@ -454,6 +464,12 @@ type ClusterUpdatingStatus struct {
 	// +optional
 	ResourceSnapshotIndex string `json:"resourceSnapshotIndex,omitempty"`
 
+	// applyStrategy is how the resource snapshot is applied to the cluster, if that is not the applied strategy of the run. Only a run
+	// with rollbackOf has it: it applies what a cluster had as that was applied.
+	// +optional
+	// +k8s:optional
+	ApplyStrategy *ApplyStrategy `json:"applyStrategy,omitempty"`
+
 	// previousResourceSnapshotIndex is the index of the resource snapshot that the cluster had when its update began.
 	// It is empty if the cluster had none, and absent until the update begins.
 	// +optional
@@ -465,6 +481,11 @@ type ClusterUpdatingStatus struct {
 	// +optional
 	// +k8s:optional
 	PreviousApplyType ApplyStrategyType `json:"previousApplyType,omitempty"`
+
+	// previousApplyStrategy is how the previous resource snapshot was applied, if that is not the applied strategy of the run.
+	// +optional
+	// +k8s:optional
+	PreviousApplyStrategy *ApplyStrategy `json:"previousApplyStrategy,omitempty"`
 
 	// previousResourceOverrideSnapshots are the ResourceOverride snapshots that were in force on the cluster when its update began.
 	// +optional

@@ -1420,10 +1420,20 @@ func (in *ClusterUpdatingStatus) DeepCopyInto(out *ClusterUpdatingStatus) {
 		*out = make([]string, len(*in))
 		copy(*out, *in)
 	}
+	if in.ApplyStrategy != nil {
+		in, out := &in.ApplyStrategy, &out.ApplyStrategy
+		*out = new(ApplyStrategy)
+		(*in).DeepCopyInto(*out)
+	}
 	if in.PreviousResourceSnapshotIndex != nil {
 		in, out := &in.PreviousResourceSnapshotIndex, &out.PreviousResourceSnapshotIndex
 		*out = new(string)
 		**out = **in
+	}
+	if in.PreviousApplyStrategy != nil {
+		in, out := &in.PreviousApplyStrategy, &out.PreviousApplyStrategy
+		*out = new(ApplyStrategy)
+		(*in).DeepCopyInto(*out)
 	}
 	if in.PreviousResourceOverrideSnapshots != nil {
 		in, out := &in.PreviousResourceOverrideSnapshots, &out.PreviousResourceOverrideSnapshots

@@ -404,6 +404,73 @@ func SetObjectDefaults_ClusterStagedUpdateRun(in *ClusterStagedUpdateRun) {
 			}
 		}
 	}
+	for i := range in.Status.StagesStatus {
+		a := &in.Status.StagesStatus[i]
+		for j := range a.Clusters {
+			b := &a.Clusters[j]
+			if b.ApplyStrategy != nil {
+				if b.ApplyStrategy.ComparisonOption == "" {
+					b.ApplyStrategy.ComparisonOption = "PartialComparison"
+				}
+				if b.ApplyStrategy.WhenToApply == "" {
+					b.ApplyStrategy.WhenToApply = "Always"
+				}
+				if b.ApplyStrategy.Type == "" {
+					b.ApplyStrategy.Type = "ClientSideApply"
+				}
+				if b.ApplyStrategy.WhenToTakeOver == "" {
+					b.ApplyStrategy.WhenToTakeOver = "Always"
+				}
+			}
+			if b.PreviousApplyStrategy != nil {
+				if b.PreviousApplyStrategy.ComparisonOption == "" {
+					b.PreviousApplyStrategy.ComparisonOption = "PartialComparison"
+				}
+				if b.PreviousApplyStrategy.WhenToApply == "" {
+					b.PreviousApplyStrategy.WhenToApply = "Always"
+				}
+				if b.PreviousApplyStrategy.Type == "" {
+					b.PreviousApplyStrategy.Type = "ClientSideApply"
+				}
+				if b.PreviousApplyStrategy.WhenToTakeOver == "" {
+					b.PreviousApplyStrategy.WhenToTakeOver = "Always"
+				}
+			}
+		}
+	}
+	if in.Status.DeletionStageStatus != nil {
+		for i := range in.Status.DeletionStageStatus.Clusters {
+			a := &in.Status.DeletionStageStatus.Clusters[i]
+			if a.ApplyStrategy != nil {
+				if a.ApplyStrategy.ComparisonOption == "" {
+					a.ApplyStrategy.ComparisonOption = "PartialComparison"
+				}
+				if a.ApplyStrategy.WhenToApply == "" {
+					a.ApplyStrategy.WhenToApply = "Always"
+				}
+				if a.ApplyStrategy.Type == "" {
+					a.ApplyStrategy.Type = "ClientSideApply"
+				}
+				if a.ApplyStrategy.WhenToTakeOver == "" {
+					a.ApplyStrategy.WhenToTakeOver = "Always"
+				}
+			}
+			if a.PreviousApplyStrategy != nil {
+				if a.PreviousApplyStrategy.ComparisonOption == "" {
+					a.PreviousApplyStrategy.ComparisonOption = "PartialComparison"
+				}
+				if a.PreviousApplyStrategy.WhenToApply == "" {
+					a.PreviousApplyStrategy.WhenToApply = "Always"
+				}
+				if a.PreviousApplyStrategy.Type == "" {
+					a.PreviousApplyStrategy.Type = "ClientSideApply"
+				}
+				if a.PreviousApplyStrategy.WhenToTakeOver == "" {
+					a.PreviousApplyStrategy.WhenToTakeOver = "Always"
+				}
+			}
+		}
+	}
 }
 
 func SetObjectDefaults_ClusterStagedUpdateRunList(in *ClusterStagedUpdateRunList) {
@@ -706,6 +773,73 @@ func SetObjectDefaults_StagedUpdateRun(in *StagedUpdateRun) {
 		if in.Status.UpdateStrategySnapshot.FailurePolicy != nil {
 			if in.Status.UpdateStrategySnapshot.FailurePolicy.OnFailure == "" {
 				in.Status.UpdateStrategySnapshot.FailurePolicy.OnFailure = "Fail"
+			}
+		}
+	}
+	for i := range in.Status.StagesStatus {
+		a := &in.Status.StagesStatus[i]
+		for j := range a.Clusters {
+			b := &a.Clusters[j]
+			if b.ApplyStrategy != nil {
+				if b.ApplyStrategy.ComparisonOption == "" {
+					b.ApplyStrategy.ComparisonOption = "PartialComparison"
+				}
+				if b.ApplyStrategy.WhenToApply == "" {
+					b.ApplyStrategy.WhenToApply = "Always"
+				}
+				if b.ApplyStrategy.Type == "" {
+					b.ApplyStrategy.Type = "ClientSideApply"
+				}
+				if b.ApplyStrategy.WhenToTakeOver == "" {
+					b.ApplyStrategy.WhenToTakeOver = "Always"
+				}
+			}
+			if b.PreviousApplyStrategy != nil {
+				if b.PreviousApplyStrategy.ComparisonOption == "" {
+					b.PreviousApplyStrategy.ComparisonOption = "PartialComparison"
+				}
+				if b.PreviousApplyStrategy.WhenToApply == "" {
+					b.PreviousApplyStrategy.WhenToApply = "Always"
+				}
+				if b.PreviousApplyStrategy.Type == "" {
+					b.PreviousApplyStrategy.Type = "ClientSideApply"
+				}
+				if b.PreviousApplyStrategy.WhenToTakeOver == "" {
+					b.PreviousApplyStrategy.WhenToTakeOver = "Always"
+				}
+			}
+		}
+	}
+	if in.Status.DeletionStageStatus != nil {
+		for i := range in.Status.DeletionStageStatus.Clusters {
+			a := &in.Status.DeletionStageStatus.Clusters[i]
+			if a.ApplyStrategy != nil {
+				if a.ApplyStrategy.ComparisonOption == "" {
+					a.ApplyStrategy.ComparisonOption = "PartialComparison"
+				}
+				if a.ApplyStrategy.WhenToApply == "" {
+					a.ApplyStrategy.WhenToApply = "Always"
+				}
+				if a.ApplyStrategy.Type == "" {
+					a.ApplyStrategy.Type = "ClientSideApply"
+				}
+				if a.ApplyStrategy.WhenToTakeOver == "" {
+					a.ApplyStrategy.WhenToTakeOver = "Always"
+				}
+			}
+			if a.PreviousApplyStrategy != nil {
+				if a.PreviousApplyStrategy.ComparisonOption == "" {
+					a.PreviousApplyStrategy.ComparisonOption = "PartialComparison"
+				}
+				if a.PreviousApplyStrategy.WhenToApply == "" {
+					a.PreviousApplyStrategy.WhenToApply = "Always"
+				}
+				if a.PreviousApplyStrategy.Type == "" {
+					a.PreviousApplyStrategy.Type = "ClientSideApply"
+				}
+				if a.PreviousApplyStrategy.WhenToTakeOver == "" {
+					a.PreviousApplyStrategy.WhenToTakeOver = "Always"
+				}
 			}
 		}
 	}

@@ -2816,6 +2816,36 @@ func Validate_ClusterUpdatingStatus(
 
 	// field ClusterUpdatingStatus.ResourceSnapshotIndex has no validation
 
+	{ // field ClusterUpdatingStatus.ApplyStrategy
+		fn := func(
+			fldPath *field.Path,
+			obj, oldObj *ApplyStrategy,
+			oldValueCorrelated bool) (errs field.ErrorList) {
+			// don't revalidate unchanged data
+			if oldValueCorrelated && op.Type == operation.Update {
+				if equality.Semantic.DeepEqual(obj, oldObj) {
+					return nil
+				}
+			}
+			// call field-attached validations
+			earlyReturn := false
+			if e := validate.OptionalPointer(ctx, op, fldPath, obj, oldObj).MarkShortCircuit(); len(e) != 0 {
+				earlyReturn = true
+			}
+			if earlyReturn {
+				return // do not proceed
+			}
+			// call the type's validation function
+			errs = append(errs, Validate_ApplyStrategy(ctx, op, fldPath, obj, oldObj)...)
+			return
+		}
+		oldVal := safe.Field(oldObj,
+			func(oldObj *ClusterUpdatingStatus) *ApplyStrategy {
+				return oldObj.ApplyStrategy
+			})
+		errs = append(errs, fn(fldPath.Child("applyStrategy"), obj.ApplyStrategy, oldVal, oldObj != nil)...)
+	}
+
 	{ // field ClusterUpdatingStatus.PreviousResourceSnapshotIndex
 		fn := func(
 			fldPath *field.Path,
@@ -2872,6 +2902,36 @@ func Validate_ClusterUpdatingStatus(
 				return &oldObj.PreviousApplyType
 			})
 		errs = append(errs, fn(fldPath.Child("previousApplyType"), &obj.PreviousApplyType, oldVal, oldObj != nil)...)
+	}
+
+	{ // field ClusterUpdatingStatus.PreviousApplyStrategy
+		fn := func(
+			fldPath *field.Path,
+			obj, oldObj *ApplyStrategy,
+			oldValueCorrelated bool) (errs field.ErrorList) {
+			// don't revalidate unchanged data
+			if oldValueCorrelated && op.Type == operation.Update {
+				if equality.Semantic.DeepEqual(obj, oldObj) {
+					return nil
+				}
+			}
+			// call field-attached validations
+			earlyReturn := false
+			if e := validate.OptionalPointer(ctx, op, fldPath, obj, oldObj).MarkShortCircuit(); len(e) != 0 {
+				earlyReturn = true
+			}
+			if earlyReturn {
+				return // do not proceed
+			}
+			// call the type's validation function
+			errs = append(errs, Validate_ApplyStrategy(ctx, op, fldPath, obj, oldObj)...)
+			return
+		}
+		oldVal := safe.Field(oldObj,
+			func(oldObj *ClusterUpdatingStatus) *ApplyStrategy {
+				return oldObj.PreviousApplyStrategy
+			})
+		errs = append(errs, fn(fldPath.Child("previousApplyStrategy"), obj.PreviousApplyStrategy, oldVal, oldObj != nil)...)
 	}
 
 	{ // field ClusterUpdatingStatus.PreviousResourceOverrideSnapshots
@@ -9166,6 +9226,34 @@ func Validate_UpdateRunStatus(
 				return oldObj.Policies
 			})
 		errs = append(errs, fn(fldPath.Child("policies"), obj.Policies, oldVal, oldObj != nil)...)
+	}
+
+	{ // field UpdateRunStatus.PlannedTurn
+		fn := func(
+			fldPath *field.Path,
+			obj, oldObj *int64,
+			oldValueCorrelated bool) (errs field.ErrorList) {
+			// don't revalidate unchanged data
+			if oldValueCorrelated && op.Type == operation.Update {
+				if obj == oldObj || (obj != nil && oldObj != nil && *obj == *oldObj) {
+					return nil
+				}
+			}
+			// call field-attached validations
+			earlyReturn := false
+			if e := validate.OptionalValue(ctx, op, fldPath, obj, oldObj).MarkShortCircuit(); len(e) != 0 {
+				earlyReturn = true
+			}
+			if earlyReturn {
+				return // do not proceed
+			}
+			return
+		}
+		oldVal := safe.Field(oldObj,
+			func(oldObj *UpdateRunStatus) *int64 {
+				return &oldObj.PlannedTurn
+			})
+		errs = append(errs, fn(fldPath.Child("plannedTurn"), &obj.PlannedTurn, oldVal, oldObj != nil)...)
 	}
 
 	{ // field UpdateRunStatus.InitializationStartTime

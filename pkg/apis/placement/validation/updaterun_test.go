@@ -255,10 +255,20 @@ func TestThePlanOfAnInitializedRunStays(t *testing.T) {
 		{"another policy governs it", status(func(s *v1beta1.UpdateRunStatus) {
 			s.Policies = []v1beta1.GoverningPolicy{{Kind: "ClusterRolloutPolicy", Name: "other"}}
 		}), []string{"status.policies: Forbidden: " + stays}},
+		{"another policy governs a run that claims its turn", status(func(s *v1beta1.UpdateRunStatus) {
+			s.Policies, s.Turn = nil, &v1beta1.UpdateRunTurn{State: v1beta1.TurnClaimed, Claim: 1}
+		}), []string{"status.policies: Forbidden: " + stays}},
+		{"it counts as planned later", status(func(s *v1beta1.UpdateRunStatus) { s.PlannedTurn = 9 }), []string{"status.plannedTurn: Forbidden: " + stays}},
+		{"a cluster is written to in another way", stage(func(s *v1beta1.StageUpdatingStatus) {
+			s.Clusters[0].ApplyStrategy = &v1beta1.ApplyStrategy{Type: v1beta1.ApplyStrategyTypeReportDiff}
+		}), []string{"status.stagesStatus[0].clusters: Forbidden: " + stays}},
 		{"all is wiped, so that the run would be planned again", status(func(s *v1beta1.UpdateRunStatus) { *s = v1beta1.UpdateRunStatus{} }), []string{
 			"status.conditions: Forbidden: an initialized run stays initialized; create a new run instead",
 		}},
 
+		{"another policy governs it as it starts", status(func(s *v1beta1.UpdateRunStatus) {
+			s.Policies, s.Turn = nil, &v1beta1.UpdateRunTurn{State: v1beta1.TurnHeld, Number: 1}
+		}), nil},
 		{"it goes on", stage(func(s *v1beta1.StageUpdatingStatus) {
 			s.Conditions = []metav1.Condition{complete(v1beta1.StageProgressing)}
 			s.Clusters[0].Conditions = []metav1.Condition{complete(v1beta1.ClusterStarted)}

@@ -37,7 +37,10 @@ func immutablePlan(status, old *v1beta1.UpdateRunStatus) field.ErrorList {
 	keep(statusPath.Child("appliedStrategy"), apiequality.Semantic.DeepEqual(status.ApplyStrategy, old.ApplyStrategy))
 	keep(statusPath.Child("stagedUpdateStrategySnapshot"), apiequality.Semantic.DeepEqual(status.UpdateStrategySnapshot, old.UpdateStrategySnapshot))
 	keep(statusPath.Child("placementUID"), status.PlacementUID == old.PlacementUID)
-	keep(statusPath.Child("policies"), apiequality.Semantic.DeepEqual(status.Policies, old.Policies))
+	// What governs a run is decided once more as it starts.
+	starts := !hasHadTurn(old) && hasHadTurn(status)
+	keep(statusPath.Child("policies"), starts || apiequality.Semantic.DeepEqual(status.Policies, old.Policies))
+	keep(statusPath.Child("plannedTurn"), status.PlannedTurn == old.PlannedTurn)
 	keep(statusPath.Child("rollbackOfUID"), status.RollbackOfUID == old.RollbackOfUID)
 
 	stages, oldStages := status.StagesStatus, old.StagesStatus
@@ -77,10 +80,15 @@ func immutableStage(stage, old *v1beta1.StageUpdatingStatus, path *field.Path) f
 func sameTarget(a, b v1beta1.ClusterUpdatingStatus) bool {
 	return a.ClusterName == b.ClusterName &&
 		a.ResourceSnapshotIndex == b.ResourceSnapshotIndex &&
+		apiequality.Semantic.DeepEqual(a.ApplyStrategy, b.ApplyStrategy) &&
 		slices.Equal(a.ClusterResourceOverrideSnapshots, b.ClusterResourceOverrideSnapshots) &&
 		slices.Equal(a.ResourceOverrideSnapshots, b.ResourceOverrideSnapshots)
 }
 
 func sameTask(a, b v1beta1.StageTaskStatus) bool {
 	return a.Type == b.Type && a.ApprovalRequestName == b.ApprovalRequestName
+}
+
+func hasHadTurn(status *v1beta1.UpdateRunStatus) bool {
+	return status.Turn != nil && status.Turn.Number > 0
 }

@@ -962,6 +962,9 @@ var schemaYAML = typed.YAMLObject(`types:
 - name: io.kubernetes-fleet.placement.v1.ClusterUpdatingStatus
   map:
     fields:
+    - name: applyStrategy
+      type:
+        namedType: io.kubernetes-fleet.placement.v1.ApplyStrategy
     - name: clusterName
       type:
         scalar: string
@@ -983,6 +986,9 @@ var schemaYAML = typed.YAMLObject(`types:
     - name: message
       type:
         scalar: string
+    - name: previousApplyStrategy
+      type:
+        namedType: io.kubernetes-fleet.placement.v1.ApplyStrategy
     - name: previousApplyType
       type:
         scalar: string
@@ -1233,6 +1239,9 @@ var schemaYAML = typed.YAMLObject(`types:
         scalar: string
       default: ""
     - name: violated
+      type:
+        scalar: boolean
+    - name: warns
       type:
         scalar: boolean
 - name: io.kubernetes-fleet.placement.v1.JSONPatchOverride
@@ -2308,6 +2317,9 @@ var schemaYAML = typed.YAMLObject(`types:
     - name: placementUID
       type:
         scalar: string
+    - name: plannedTurn
+      type:
+        scalar: numeric
     - name: policies
       type:
         list:
@@ -2984,6 +2996,9 @@ var schemaYAML = typed.YAMLObject(`types:
 - name: io.kubernetes-fleet.placement.v1beta1.ClusterUpdatingStatus
   map:
     fields:
+    - name: applyStrategy
+      type:
+        namedType: io.kubernetes-fleet.placement.v1beta1.ApplyStrategy
     - name: clusterName
       type:
         scalar: string
@@ -3005,6 +3020,9 @@ var schemaYAML = typed.YAMLObject(`types:
     - name: message
       type:
         scalar: string
+    - name: previousApplyStrategy
+      type:
+        namedType: io.kubernetes-fleet.placement.v1beta1.ApplyStrategy
     - name: previousApplyType
       type:
         scalar: string
@@ -3255,6 +3273,9 @@ var schemaYAML = typed.YAMLObject(`types:
         scalar: string
       default: ""
     - name: violated
+      type:
+        scalar: boolean
+    - name: warns
       type:
         scalar: boolean
 - name: io.kubernetes-fleet.placement.v1beta1.JSONPatchOverride
@@ -4330,6 +4351,9 @@ var schemaYAML = typed.YAMLObject(`types:
     - name: placementUID
       type:
         scalar: string
+    - name: plannedTurn
+      type:
+        scalar: numeric
     - name: policies
       type:
         list:

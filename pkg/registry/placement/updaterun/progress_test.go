@@ -125,6 +125,11 @@ func TestWideColumnsFollowTheRun(t *testing.T) {
 			s.StagesStatus[1].Clusters[1].Conditions = []metav1.Condition{started}
 			s.StagesStatus[1].Clusters[1].Message = "Deployment shop/web: 2 of 3 available"
 		}, "canary (2/2) | 1/4 | cluster c and 1 more: Deployment shop/web: 2 of 3 available"},
+		{"a cluster that is not started, since it is not picked", v1beta1.StateRun, func(s *v1beta1.UpdateRunStatus) {
+			leave(s)
+			s.StagesStatus[1].BeforeStageTaskStatus = nil
+			s.StagesStatus[1].Clusters[1].Message = "the placement does not pick the cluster any more: pick it again, or skip it"
+		}, "canary (2/2) | 1/4 | cluster c: the placement does not pick the cluster any more: pick it again, or skip it"},
 		{"a cluster failed", v1beta1.StateRun, func(s *v1beta1.UpdateRunStatus) {
 			leave(s)
 			end(&s.StagesStatus[1])

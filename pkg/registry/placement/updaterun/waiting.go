@@ -67,7 +67,8 @@ func clustersInFlight(stage *v1beta1.StageUpdatingStatus) string {
 	n := 0
 	for i := range stage.Clusters {
 		c := &stage.Clusters[i]
-		if !runrules.IsInFlight(c) {
+		// A cluster that was not started has a message where the run cannot start it.
+		if runrules.IsClusterDone(c) || !runrules.IsStarted(c) && c.Message == "" {
 			continue
 		}
 		if n++; first == nil || first.Message == "" && c.Message != "" {

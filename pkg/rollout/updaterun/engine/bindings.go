@@ -4,6 +4,7 @@
 package engine
 
 import (
+	"cmp"
 	"fmt"
 	"strings"
 
@@ -22,6 +23,7 @@ import (
 type bindings struct {
 	all              []v1beta1.BindingObject
 	picked, unpicked map[string]v1beta1.BindingObject
+	byCluster        map[string][]v1beta1.BindingObject
 }
 
 func (b *bindings) index() {
@@ -29,7 +31,10 @@ func (b *bindings) index() {
 		return
 	}
 	b.picked, b.unpicked = make(map[string]v1beta1.BindingObject, len(b.all)), map[string]v1beta1.BindingObject{}
+	b.byCluster = make(map[string][]v1beta1.BindingObject, len(b.all))
 	for _, binding := range b.all {
+		cluster := binding.BindingSpec().TargetCluster
+		b.byCluster[cluster] = append(b.byCluster[cluster], binding)
 		switch spec := binding.BindingSpec(); {
 		case spec.State == v1beta1.BindingStateUnscheduled:
 			b.unpicked[spec.TargetCluster] = binding
@@ -51,13 +56,19 @@ func (b *bindings) leaving(cluster string) v1beta1.BindingObject {
 	return b.unpicked[cluster]
 }
 
+// every returns all bindings of a cluster, those that are on their way out too.
+func (b *bindings) every(cluster string) []v1beta1.BindingObject {
+	b.index()
+	return b.byCluster[cluster]
+}
+
 // wanted returns the version that the run gives to a cluster.
 func (s *step) wanted(cluster *v1beta1.ClusterUpdatingStatus) bindingrules.Version {
 	return bindingrules.Version{
 		ResourceSnapshot: s.target(cluster),
 		ClusterOverrides: cluster.ClusterResourceOverrideSnapshots,
 		Overrides:        cluster.ResourceOverrideSnapshots,
-		ApplyStrategy:    s.status.ApplyStrategy,
+		ApplyStrategy:    cmp.Or(cluster.ApplyStrategy, s.status.ApplyStrategy),
 	}
 }
 

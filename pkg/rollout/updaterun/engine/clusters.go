@@ -26,15 +26,25 @@ func (s *step) moveClusters(stage *v1beta1.StageUpdatingStatus, config *v1beta1.
 		return false
 	}
 	policy := strategy.FailurePolicy(s.status.UpdateStrategySnapshot, config)
+	if message := s.replaced(stage); message != "" {
+		s.fail(message)
+		return false
+	}
 	f := s.settle(stage, policy)
 	if message := tooManyFailures(stage, policy); message != "" {
 		s.onFailure(stage, policy, message)
 		return false
 	}
 	s.startClusters(stage, strategy.Concurrency(config.MaxConcurrency, len(stage.Clusters)), &f)
-	if f.waiting() == 0 {
+	if f.waiting()+len(f.unpicked) == 0 {
 		s.clustersDone(stage)
 		return true
+	}
+	if f.waiting() == f.adrift {
+		s.runWaits(fmt.Sprintf("The updateRun is waiting for cluster(s) %s in stage %s, which the placement does not pick any more: pick them again, or skip them",
+			wording.FirstNames(f.unpicked), stage.StageName))
+		s.setStage(stage, v1beta1.StageProgressing, metav1.ConditionFalse, reasonStageWaiting, messageStageUnpicked)
+		return false
 	}
 	s.stageMoves(stage)
 	s.runMoves(stage, &f)
@@ -50,13 +60,18 @@ type flight struct {
 	// of these reports.
 	waitedFor []string
 	refusal   string
+	// unpicked are clusters, started or not, that the run waits for until the placement picks them again; adrift is how many of them were
+	// started, and are in flight still.
+	unpicked []string
+	adrift   int
 }
 
 func (f *flight) waiting() int { return f.moving + len(f.stuck) }
 
 // settle looks at the clusters of a stage that were started and finds those still in flight. A cluster whose binding is not as
 // wanted has it written again: its start was recorded first, and what came between does not matter. Targets that have left, started
-// or not, are skipped, and those that take too long are given up where there is a policy.
+// or not, are skipped, and those that take too long are given up where there is a policy. Where rollout policies hold the run, a cluster that the
+// placement does not pick any more has not left: whoever writes the placement could have it skipped in that way.
 func (s *step) settle(stage *v1beta1.StageUpdatingStatus, policy *v1beta1.FailurePolicy) flight {
 	if s.removes(stage) {
 		return s.settleRemovals(stage, policy)
@@ -67,14 +82,20 @@ func (s *step) settle(stage *v1beta1.StageUpdatingStatus, policy *v1beta1.Failur
 		if runrules.IsClusterDone(c) {
 			continue
 		}
-		if why := s.left(c.ClusterName); why != "" {
+		if why := s.left(c); why != "" {
 			s.skipCluster(c, why)
 			continue
 		}
-		if !runrules.IsStarted(c) {
+		b := s.bindings.of(c.ClusterName)
+		if b == nil {
+			s.awaitPick(stage, c, policy, &f)
 			continue
 		}
-		b := s.bindings.of(c.ClusterName)
+		if !runrules.IsStarted(c) {
+			// It was not picked for a while.
+			s.say(c, "")
+			continue
+		}
 		wanted := s.wants(b, c)
 		switch {
 		case wanted && bindingrules.IsReady(b):
@@ -96,6 +117,20 @@ func (s *step) settle(stage *v1beta1.StageUpdatingStatus, policy *v1beta1.Failur
 		s.inFlight(&f, c, refusal)
 	}
 	return f
+}
+
+// awaitPick has the run wait until the placement picks a cluster again. One that was started stays in flight, and is given up like any other.
+func (s *step) awaitPick(stage *v1beta1.StageUpdatingStatus, c *v1beta1.ClusterUpdatingStatus, policy *v1beta1.FailurePolicy, f *flight) {
+	if runrules.IsStarted(c) {
+		if s.timedOut(c, policy) {
+			s.clusterFailed(stage, c, nil, policy)
+			return
+		}
+		s.inFlight(f, c, "")
+		f.adrift++
+	}
+	s.say(c, messageClusterUnpicked)
+	f.unpicked = append(f.unpicked, c.ClusterName)
 }
 
 // inFlight counts a cluster that is not done, with what it refuses, if anything. A refusal shortens no time: the member may be changed.
@@ -121,7 +156,7 @@ func (s *step) inFlight(f *flight, c *v1beta1.ClusterUpdatingStatus, refusal str
 func (s *step) startClusters(stage *v1beta1.StageUpdatingStatus, limit int, f *flight) {
 	var behind []int
 	for i := range stage.Clusters {
-		if c := &stage.Clusters[i]; !runrules.IsClusterDone(c) && !runrules.IsStarted(c) && s.isUnderWay(stage, c) {
+		if c := &stage.Clusters[i]; s.mayStartCluster(stage, c) && s.isUnderWay(stage, c) {
 			behind = append(behind, i)
 		}
 	}
@@ -133,10 +168,15 @@ func (s *step) startClusters(stage *v1beta1.StageUpdatingStatus, limit int, f *f
 		if f.waiting() >= limit {
 			return
 		}
-		if c := &stage.Clusters[i]; !runrules.IsClusterDone(c) && !runrules.IsStarted(c) {
+		if c := &stage.Clusters[i]; s.mayStartCluster(stage, c) {
 			s.startCluster(stage, c, f)
 		}
 	}
+}
+
+// mayStartCluster reports whether a cluster is to be started and can be: the run waits for one that the placement does not pick any more.
+func (s *step) mayStartCluster(stage *v1beta1.StageUpdatingStatus, c *v1beta1.ClusterUpdatingStatus) bool {
+	return !runrules.IsClusterDone(c) && !runrules.IsStarted(c) && (s.removes(stage) || s.bindings.of(c.ClusterName) != nil)
 }
 
 // isUnderWay reports whether a cluster that the run has not started is in flight all the same.
@@ -185,12 +225,14 @@ func (s *step) clusterDone(c *v1beta1.ClusterUpdatingStatus) {
 }
 
 // left is why a target cannot be updated any more, or nothing. Targets are frozen: one that leaves is not waited for.
-func (s *step) left(cluster string) string {
+func (s *step) left(c *v1beta1.ClusterUpdatingStatus) string {
 	switch {
-	case s.world.Left[cluster]:
+	case s.world.Left[c.ClusterName]:
 		return "the cluster has left the fleet"
-	case s.bindings.of(cluster) == nil:
+	case s.bindings.of(c.ClusterName) == nil && !s.isHeld():
 		return "the placement does not pick the cluster any more"
+	case s.hasNothing(c):
+		return "the cluster was removed from the placement and picked again, and has nothing to take back"
 	}
 	return ""
 }
@@ -227,6 +269,8 @@ func (s *step) clusterFailed(stage *v1beta1.StageUpdatingStatus, c *v1beta1.Clus
 		if why := remaining(b); why != "" {
 			message += ": " + why
 		}
+	} else if b == nil {
+		message += ": " + messageClusterUnpicked
 	} else if s.wants(b, c) {
 		if why := reported(b); why != "" {
 			message += ": " + why

@@ -308,6 +308,7 @@ func (d *draft) recordPrevious(c *v1beta1.ClusterUpdatingStatus, run v1beta1.Upd
 	spec := b.BindingSpec()
 	had := bindingrules.Version{
 		ResourceSnapshot: spec.ResourceSnapshotName, ClusterOverrides: spec.ClusterResourceOverrideSnapshots, Overrides: spec.ResourceOverrideSnapshots,
+		ApplyStrategy: spec.ApplyStrategy,
 	}
 	if bindingrules.Compares(spec.ApplyStrategy) {
 		c.PreviousApplyType = v1beta1.ApplyStrategyTypeReportDiff
@@ -319,5 +320,8 @@ func (d *draft) recordPrevious(c *v1beta1.ClusterUpdatingStatus, run v1beta1.Upd
 	c.PreviousResourceSnapshotIndex = &index
 	c.PreviousClusterResourceOverrideSnapshots = had.ClusterOverrides
 	c.PreviousResourceOverrideSnapshots = had.Overrides
+	if way := had.ApplyStrategy.WithDefaults(); index != "" && !bindingrules.SameApplyStrategy(way, d.status.ApplyStrategy.WithDefaults()) {
+		c.PreviousApplyStrategy = way
+	}
 	d.changed = true
 }

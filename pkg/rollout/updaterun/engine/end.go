@@ -25,6 +25,9 @@ func (s *step) succeed() {
 		failed = append(failed, runrules.Clusters(stage, runrules.WasGivenUp)...)
 		skipped = append(skipped, runrules.Clusters(stage, runrules.IsLeftOutAsAsked)...)
 	}
+	if left := s.leftOut(); len(failed)+len(skipped) == 0 && len(left) > 0 {
+		message += ", with skipped clusters: " + wording.FirstNames(left)
+	}
 	withFailures := len(failed)+len(skipped) > 0
 	if withFailures {
 		reason, message = reasonRunSucceededWithFailures, "All stages are completed"
@@ -42,6 +45,15 @@ func (s *step) succeed() {
 	} else {
 		s.event(eventSucceeded, message)
 	}
+}
+
+// leftOut are the names of clusters that the run has not updated, as they had left the fleet or the placement.
+func (s *step) leftOut() []string {
+	var names []string
+	for i := range s.status.StagesStatus {
+		names = append(names, runrules.Names(runrules.Clusters(&s.status.StagesStatus[i], runrules.IsLeftOut))...)
+	}
+	return names
 }
 
 // fail ends a run for good.

@@ -74,6 +74,9 @@ const (
 	messageClusterStarted   = "Cluster update started"
 	messageClusterSucceeded = "Cluster update completed successfully"
 
+	messageStageUnpicked   = "Waiting for clusters that the placement does not pick any more"
+	messageClusterUnpicked = "the placement does not pick the cluster any more: pick it again, or skip it"
+
 	messageWaitElapsed = "Wait time elapsed"
 )
 

@@ -24,7 +24,8 @@ func (s *step) mayStart() bool {
 	if runrules.HasHadTurn(&s.status) || len(s.world.Policies) == 0 {
 		return true
 	}
-	verdict, err := s.world.Judge(s.run, s.world.Placement, &s.status)
+	governance := s.world.For(s.run, s.rolledBackRun())
+	verdict, err := governance.Judge(s.run, s.world.Placement, &s.status)
 	if err != nil {
 		s.runWaits("The updateRun is waiting to be started: " + runrules.Plainly(err.Error()))
 		return false

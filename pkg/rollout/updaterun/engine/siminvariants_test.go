@@ -52,6 +52,7 @@ func (s *simulation) checkStatus(old, next v1beta1.UpdateRunObject, view map[str
 	}
 	s.checkRemovals(next, was.DeletionStageStatus, is.DeletionStageStatus, view)
 	s.checkSkips(next)
+	s.checkHeld(next, was, is)
 }
 
 // allStages are the stages of a planned run in order, the delete stage included.
@@ -102,6 +103,16 @@ func hasUnpicked(view map[string]object, cluster string) bool {
 	return b != nil && b.BindingSpec().State == v1beta1.BindingStateUnscheduled
 }
 
+// isPickedIn reports whether the placement picks a cluster.
+func isPickedIn(view map[string]object, cluster string) bool {
+	for _, o := range view {
+		if b := o.(v1beta1.BindingObject); b.BindingSpec().TargetCluster == cluster && bindingrules.IsPicked(b) {
+			return true
+		}
+	}
+	return false
+}
+
 // isGoing reports whether a removal from a cluster was seen to be under way: such a one may come before its turn.
 func isGoing(view map[string]object, cluster string) bool {
 	b := boundTo(view, cluster)
@@ -132,6 +143,7 @@ func (s *simulation) checkDeletion(run v1beta1.UpdateRunObject, b v1beta1.Bindin
 	}
 	if s.hasApproval(run) {
 		s.checkApproved(run, run.GetName()+"-before-delete-stage")
+		s.checkDecided(run, cluster, run.GetName()+"-before-delete-stage")
 	}
 	stored, ok := s.store.objects[simRuns][run.GetName()].(v1beta1.UpdateRunObject)
 	if !ok || stored.GetUID() != run.GetUID() || s.twoLeaders {
@@ -312,7 +324,8 @@ func (s *simulation) checkStarts(run v1beta1.UpdateRunObject, i int, was, is *v1
 		}
 		for k := range j {
 			before := &is.Clusters[k]
-			if !startedOf(before) && !doneOf(before) && !leftBehind(view, c.ClusterName) {
+			// One that is not picked cannot be started, and is waited for where policies hold the run.
+			if !startedOf(before) && !doneOf(before) && !leftBehind(view, c.ClusterName) && isPickedIn(view, before.ClusterName) {
 				s.violated("run %s: cluster %s started before %s", run.GetName(), c.ClusterName, before.ClusterName)
 			}
 		}
@@ -448,6 +461,7 @@ func (s *simulation) checkBinding(run v1beta1.UpdateRunObject, old, next v1beta1
 	if after < before {
 		s.violated("run %s: turn %d overwrites turn %d on %s", run.GetName(), after, before, next.GetName())
 	}
+	s.checkEvasion(run, old, next)
 	if s.twoLeaders {
 		// One that lost its lease may be a write behind; the resource versions keep it from doing harm.
 		return
@@ -558,7 +572,8 @@ func (s *simulation) mayFail(c *metav1.Condition) bool {
 		strings.Contains(c.Message, "; create a run with the resourceSnapshotIndex that the clusters are to have") ||
 		strings.Contains(c.Message, "failed to update, at most") ||
 		strings.Contains(c.Message, "since this run was stopped; create a new run") ||
-		strings.Contains(c.Message, "since this run was planned; create a new run to roll it back") ||
+		strings.Contains(c.Message, "since this run was planned; create a new run") ||
+		s.policies.some && strings.Contains(c.Message, "knows nothing of; create a new run") ||
 		s.placementGone && strings.Contains(c.Message, "parent placement not found")
 }
 

@@ -159,6 +159,7 @@ func (l *simLeader) initWorld(run v1beta1.UpdateRunObject) known {
 	}
 	w.Placement = l.sim.store.placement
 	w.Bindings = list[v1beta1.BindingObject](l.cache[simBindings])
+	w.LastTurn = plan.LastTurn(list[v1beta1.UpdateRunObject](l.cache[simRuns]), w.Bindings)
 	w.Overrides, l.inForce[run.GetName()] = l.sim.liveOverrides()
 	w.Governance = l.sim.governance()
 	w.Members = nil
@@ -173,6 +174,11 @@ func (l *simLeader) initWorld(run v1beta1.UpdateRunObject) known {
 // perform turns a decision into writes, in the order that the engine asks for.
 func (l *simLeader) perform(run v1beta1.UpdateRunObject, d engine.Decision) *performance {
 	p := &performance{view: maps.Clone(l.cache[simBindings]), governed: l.sim.governed()}
+	for _, other := range list[v1beta1.UpdateRunObject](l.cache[simRuns]) {
+		if uid := run.RunStatus().RollbackOfUID; uid != "" && other.GetUID() == uid {
+			p.governed.earlier = other
+		}
+	}
 	if d.Status != nil {
 		p.writes = append(p.writes, func() error { return l.writeStatus(run, d, p) })
 	}

@@ -45,6 +45,8 @@ type governed struct {
 	governance plan.Governance
 	labels     map[string]map[string]string
 	placement  v1beta1.PlacementObject
+	// earlier is the run that is rolled back, nil for none.
+	earlier v1beta1.UpdateRunObject
 }
 
 func newSimPolicies(seed uint64) simPolicies {
@@ -154,7 +156,7 @@ func (s *simulation) checkPolicies(old, next v1beta1.UpdateRunObject, g governed
 	if !s.policies.some || !runrules.IsPlanned(was) {
 		return
 	}
-	if !equal(was.Policies, is.Policies) {
+	if starts := !runrules.HasHadTurn(was) && runrules.HasHadTurn(is); !starts && !equal(was.Policies, is.Policies) {
 		s.violated("run %s: the policies that govern it are not frozen", next.GetName())
 	}
 	if ended := meta.FindStatusCondition(is.Conditions, v1beta1.RunSucceeded); ended != nil && ended.Reason == "UpdateRunPolicyChanged" && runrules.HasHadTurn(was) {
@@ -162,7 +164,8 @@ func (s *simulation) checkPolicies(old, next v1beta1.UpdateRunObject, g governed
 	}
 	if !runrules.HasHadTurn(was) && runrules.HasHadTurn(is) {
 		s.policies.started[next.GetUID()] = g
-		verdict, err := g.governance.Judge(next, g.placement, was)
+		governance := g.governance.For(next, g.earlier)
+		verdict, err := governance.Judge(next, g.placement, was)
 		if err != nil {
 			s.violated("run %s: starts though nobody can judge it: %v", next.GetName(), err)
 		}
@@ -204,6 +207,11 @@ func (s *simulation) checkProtected(run v1beta1.UpdateRunObject, stage, cluster 
 		}
 		if p.Spec.Rules.Deny && stage == wellknown.DeleteStageName {
 			// A placement may always leave a denied cluster. These policies have one rule each.
+			continue
+		}
+		if by := run.RunStatus().CreatedBy; by.Username == "system:apiserver" && g.earlier != nil &&
+			!slices.ContainsFunc(g.earlier.RunStatus().Policies, func(k v1beta1.GoverningPolicy) bool { return k.UID == p.UID }) {
+			// It rolls back by itself a run that was under way before the policy.
 			continue
 		}
 		if p.Spec.Rules.Deny {

@@ -130,7 +130,9 @@ func TestSimulatorFindsBugs(t *testing.T) {
 			other.RunStatus().Turn = nil
 			return engine.Step(other, w, now)
 		}, want: "a policy ends it though it has started"},
-		"what a run waits for is not told": {bug: withoutWaiting, want: "does not tell what it waits for"},
+		"clusters that are not picked are passed over": {bug: withoutHold, want: "which the placement does not pick, though policies hold it"},
+		"a rollback applies as the placement says now": {bug: withTheStrategyOfNow, want: "what it had by"},
+		"what a run waits for is not told":             {bug: withoutWaiting, want: "does not tell what it waits for"},
 		"a run changes by the clock alone": {bug: func(run v1beta1.UpdateRunObject, w engine.World, now time.Time) engine.Decision {
 			d := engine.Step(run, w, now)
 			if day := now.Format(time.DateOnly); d.Status == nil && !runrules.IsOver(run.RunStatus()) && run.RunStatus().StagesStatus[0].Clusters != nil {
@@ -167,6 +169,31 @@ func TestSimulatorFindsBugs(t *testing.T) {
 			t.Errorf("300 simulations did not find that %s", name)
 		})
 	}
+}
+
+// withoutHold is an engine that no policy holds once a run is planned.
+func withoutHold(run v1beta1.UpdateRunObject, w engine.World, now time.Time) engine.Decision {
+	if !runrules.HasHadTurn(run.RunStatus()) {
+		return engine.Step(run, w, now)
+	}
+	other := run.DeepCopyObject().(v1beta1.UpdateRunObject)
+	other.RunStatus().Policies = nil
+	d := engine.Step(other, w, now)
+	if d.Status != nil {
+		d.Status.Policies = run.RunStatus().Policies
+	}
+	return d
+}
+
+// withTheStrategyOfNow is an engine that applies what a rollback brings back as the placement says.
+func withTheStrategyOfNow(run v1beta1.UpdateRunObject, w engine.World, now time.Time) engine.Decision {
+	d := engine.Step(run, w, now)
+	for i := range d.Bindings {
+		if spec := d.Bindings[i].Spec; spec != nil && run.RunSpec().RollbackOf != "" {
+			spec.ApplyStrategy = w.Placement.PlacementSpec().Strategy.ApplyStrategy.WithDefaults()
+		}
+	}
+	return d
 }
 
 // withoutWaiting is an engine that says of a run which waits that it makes progress.

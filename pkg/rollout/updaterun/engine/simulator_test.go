@@ -41,6 +41,7 @@ type simulation struct {
 	fleet     known
 	overrides []*simOverride
 	policies  simPolicies
+	evasion   simEvasion
 	// broken are pairs of cluster and snapshot that never become available.
 	broken map[string]bool
 	// breaks is of how many such pairs one is broken, on average.
@@ -85,6 +86,7 @@ func newSimulation(seed uint64, step stepFunc) *simulation {
 		checkPurity: seed%16 == 0,
 		older:       seed%8 == 1,
 		policies:    newSimPolicies(seed),
+		evasion:     newSimEvasion(seed),
 	}
 	if s.random.IntN(2) == 0 {
 		s.namespace = "team"
@@ -263,6 +265,7 @@ func (s *simulation) approve(request v1beta1.ApprovalRequestObject, user v1beta1
 	}
 	if owners := request.GetOwnerReferences(); len(owners) > 0 && isApproved(request) {
 		s.approved[string(owners[0].UID)+"/"+request.GetName()] = true
+		s.evasion.decided[string(owners[0].UID)+"/"+request.GetName()] = s.store.version
 	}
 }
 
@@ -370,6 +373,7 @@ func (s *simulation) lookAtAll() (acted bool) {
 // move does one random thing.
 func (s *simulation) move() {
 	s.policies.move(s.strategy.StrategySpec())
+	s.evade()
 	leader := s.leader
 	if s.zombie != nil && s.random.IntN(2) == 0 {
 		leader = s.zombie
@@ -747,6 +751,7 @@ func (s *simulation) busy(stubborn bool) bool {
 	}
 	for _, run := range s.store.runs() {
 		s.unpause(run)
+		s.pickOrSkip(run)
 	}
 	for _, a := range s.store.approvals() {
 		if isRejected(a) || isApproved(a) || s.isExpired(a) {

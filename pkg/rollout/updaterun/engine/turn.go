@@ -5,9 +5,13 @@ package engine
 
 import (
 	"fmt"
+	"slices"
+
+	"k8s.io/apimachinery/pkg/api/equality"
 
 	"github.com/stagegate/stagegate/pkg/apis/placement/v1beta1"
 	"github.com/stagegate/stagegate/pkg/apis/wording"
+	"github.com/stagegate/stagegate/pkg/rollout/updaterun/plan"
 	bindingrules "github.com/stagegate/stagegate/pkg/rules/binding"
 	runrules "github.com/stagegate/stagegate/pkg/rules/updaterun"
 )
@@ -32,7 +36,7 @@ func (s *step) takeTurn(stage *v1beta1.StageUpdatingStatus) bool {
 	if s.holds() {
 		return true
 	}
-	if message := s.overtaken(); message != "" {
+	if message := s.overtaken(stage); message != "" {
 		s.fail(message)
 		return false
 	}
@@ -100,6 +104,9 @@ func (s *step) hold() {
 	} else {
 		s.tellOverridden(s.governing, s.status.Policies)
 		s.tellViolated()
+		if !equality.Semantic.DeepEqual(s.status.Policies, s.governing) {
+			s.status.Policies, s.changed = s.governing, true
+		}
 		s.event(eventStarted, fmt.Sprintf("The update run has started to %s %s", s.purpose(), wording.Count(s.status.PolicyObservedClusterCount, "cluster")))
 	}
 	s.setTurn(v1beta1.UpdateRunTurn{State: v1beta1.TurnHeld, Number: turn.Claim})
@@ -170,64 +177,145 @@ func (d *draft) setTurn(turn v1beta1.UpdateRunTurn) {
 
 // nextTurn is a number that no turn of the placement had.
 func (s *step) nextTurn() int64 {
-	last := s.turn().Number
-	for _, other := range s.world.Others {
-		if turn := other.RunStatus().Turn; turn != nil {
-			last = max(last, turn.Number, turn.Claim)
-		}
-	}
-	for _, b := range s.world.Bindings {
-		_, turn := bindingrules.LastMove(b)
-		last = max(last, turn)
-	}
+	last := max(s.turn().Number, plan.LastTurn(s.world.Others, s.world.Bindings))
 	return last + 1
 }
 
-// overtaken refuses to resume a run where another one has moved one of its targets since it had the turn.
-func (s *step) overtaken() string {
-	number, name := s.turn().Number, s.run.GetName()
-	if number == 0 {
-		number, name = s.rolledBackTurn()
-	}
-	if number == 0 {
-		return ""
-	}
-	if message := s.outgrown(); message != "" {
-		return message
-	}
-	for i := range s.status.StagesStatus {
-		for _, c := range s.status.StagesStatus[i].Clusters {
-			b := s.bindings.of(c.ClusterName)
-			if b == nil {
-				continue
-			}
-			if other := bindingrules.MovedSince(b, name, number); other != "" {
-				if name != s.run.GetName() {
-					return runrules.Wrap(runrules.Aborted, runrules.ClientError, runrules.MessageMovedSince(s.run, other, c.ClusterName, name))
+// overtaken refuses the turn to a run where another one has moved a cluster since this one, or the one that it rolls back, did. A run that
+// policies hold gives up as well where what it was approved for, or has waited for, is gone. The stage is the one that the run goes on with, nil
+// for one that is resumed.
+func (s *step) overtaken(stage *v1beta1.StageUpdatingStatus) string {
+	switch turn := s.turn().Number; {
+	case turn > 0:
+		for _, stage := range runrules.Stages(&s.status) {
+			for i := range stage.Clusters {
+				if moved := s.movedSince(stage, &stage.Clusters[i], turn+1); moved != "" {
+					return refused(moved + " since this run was stopped; create a new run instead of resuming this one")
 				}
-				return runrules.Wrap(runrules.Aborted, runrules.ClientError, fmt.Sprintf("%s %s has moved cluster %s since this run was stopped; create a new run instead of resuming this one",
-					runrules.RunKind(s.run), other, c.ClusterName))
+			}
+		}
+	case s.run.RunSpec().RollbackOf != "":
+		if message := s.outgrown(); message != "" {
+			return message
+		}
+		return s.movedInstead(s.planned())
+	case stage != nil && len(stage.BeforeStageTaskStatus) > 0 && s.status.PlannedTurn > 0 && s.isHeld():
+		for i := range stage.Clusters {
+			if moved := s.movedSince(stage, &stage.Clusters[i], s.status.PlannedTurn); moved != "" {
+				return refused(fmt.Sprintf("%s since this run was planned, which its approval before stage %s knows nothing of; create a new run", moved, stage.StageName))
 			}
 		}
 	}
 	return ""
 }
 
+func refused(message string) string {
+	return runrules.Wrap(runrules.Aborted, runrules.ClientError, message)
+}
+
+// isHeld reports whether rollout policies hold the run: those that govern it, or will as it starts.
+func (s *step) isHeld() bool {
+	if runrules.HasHadTurn(&s.status) {
+		return runrules.IsGoverned(&s.status)
+	}
+	return runrules.IsGoverned(&v1beta1.UpdateRunStatus{Policies: s.governing})
+}
+
+// movedSince tells what has become of a cluster of the run from a turn on, wherever the placement has it by now; empty for nothing. The
+// bindings of clusters that the placement does not pick remember who moved them, and those that are removed and picked again do not.
+func (s *step) movedSince(stage *v1beta1.StageUpdatingStatus, c *v1beta1.ClusterUpdatingStatus, turn int64) string {
+	bindings := s.bindings.every(c.ClusterName)
+	for _, b := range bindings {
+		if other := bindingrules.MovedSince(b, s.run.GetName(), turn-1); other != "" {
+			return fmt.Sprintf("%s %s has moved cluster %s", runrules.RunKind(s.run), other, c.ClusterName)
+		}
+	}
+	if !s.isHeld() || s.run.RunSpec().RollbackOf != "" || s.world.Left[c.ClusterName] {
+		return ""
+	}
+	hasIt := !s.removes(stage) && runrules.IsStarted(c) && !runrules.IsSkipped(c)
+	isThere := func(b v1beta1.BindingObject) bool { return b.GetDeletionTimestamp() == nil }
+	if s.isRenewed(bindings) || hasIt && !slices.ContainsFunc(bindings, isThere) {
+		return fmt.Sprintf("cluster %s was removed from the placement", c.ClusterName)
+	}
+	return ""
+}
+
+// isRenewed reports whether a binding of a cluster was created after the run was planned. A plan has bindings only that are there.
+func (s *step) isRenewed(bindings []v1beta1.BindingObject) bool {
+	planned := timeOf(s.status.Conditions, v1beta1.RunInitialized)
+	return slices.ContainsFunc(bindings, func(b v1beta1.BindingObject) bool {
+		created := b.GetCreationTimestamp()
+		return created.Unix() > planned.Unix()
+	})
+}
+
+// replaced refuses to start clusters of a stage which are not what the run was planned for. It is asked while the run has its turn, when no
+// other one moves clusters.
+func (s *step) replaced(stage *v1beta1.StageUpdatingStatus) string {
+	open := runrules.Clusters(stage, func(c *v1beta1.ClusterUpdatingStatus) bool {
+		return !runrules.IsStarted(c) && !runrules.IsClusterDone(c)
+	})
+	if s.run.RunSpec().RollbackOf != "" {
+		return s.movedInstead(open)
+	}
+	if !s.isHeld() {
+		return ""
+	}
+	for _, c := range open {
+		if !s.world.Left[c.ClusterName] && s.isRenewed(s.bindings.every(c.ClusterName)) {
+			return refused(fmt.Sprintf("cluster %s was removed from the placement and picked again since this run was planned; create a new run", c.ClusterName))
+		}
+	}
+	return ""
+}
+
+// planned are the clusters that the run updates.
+func (s *step) planned() []*v1beta1.ClusterUpdatingStatus {
+	var all []*v1beta1.ClusterUpdatingStatus
+	for i := range s.status.StagesStatus {
+		all = append(all, runrules.Clusters(&s.status.StagesStatus[i], func(*v1beta1.ClusterUpdatingStatus) bool { return true })...)
+	}
+	return all
+}
+
+// movedInstead refuses to bring clusters back that have their version from another run than the one that is rolled back.
+func (s *step) movedInstead(clusters []*v1beta1.ClusterUpdatingStatus) string {
+	earlier := s.rolledBackRun()
+	if earlier == nil {
+		return ""
+	}
+	for _, c := range clusters {
+		if mover, _ := plan.MovedInstead(s.bindings.every(c.ClusterName), s.run, earlier, c); mover != "" {
+			return refused(runrules.MessageMovedSince(s.run, mover, c.ClusterName, earlier.GetName()))
+		}
+	}
+	return ""
+}
+
+// hasNothing reports whether nothing of what the run is to take back is on a cluster, which was removed from the placement and picked again.
+func (s *step) hasNothing(c *v1beta1.ClusterUpdatingStatus) bool {
+	earlier := s.rolledBackRun()
+	if earlier == nil {
+		return false
+	}
+	_, isNew := plan.MovedInstead(s.bindings.every(c.ClusterName), s.run, earlier, c)
+	return isNew
+}
+
 // outgrown refuses to roll back what the earlier run had done when this one was planned, and leave what it has done since.
 func (s *step) outgrown() string {
 	earlier := s.rolledBackRun()
-	if earlier == nil || s.turn().Number > 0 {
+	if earlier == nil {
 		return ""
 	}
 	planned := map[string]bool{}
-	for i := range s.status.StagesStatus {
-		for _, c := range s.status.StagesStatus[i].Clusters {
-			planned[c.ClusterName] = true
-		}
+	for _, c := range s.planned() {
+		planned[c.ClusterName] = true
 	}
 	for _, stage := range runrules.TakenBack(earlier.RunStatus()) {
 		for _, c := range stage.Clusters {
-			if !planned[c.ClusterName] {
+			if !planned[c.ClusterName] && !s.hasNothing(&c) {
 				return runrules.Wrap(runrules.Aborted, runrules.ClientError, fmt.Sprintf("%s %s has moved cluster %s since this run was planned; create a new run to roll it back",
 					runrules.RunKind(s.run), earlier.GetName(), c.ClusterName))
 			}
@@ -236,17 +324,11 @@ func (s *step) outgrown() string {
 	return ""
 }
 
-// rolledBackTurn is the last turn of the run that this one rolls back, and its name; 0 where there is none. What somebody else has moved
-// since is not taken back.
-func (s *step) rolledBackTurn() (number int64, name string) {
-	if earlier := s.rolledBackRun(); earlier != nil && earlier.RunStatus().Turn != nil {
-		return earlier.RunStatus().Turn.Number, earlier.GetName()
-	}
-	return 0, ""
-}
-
 // rolledBackRun is the run that this one rolls back, nil where there is none.
 func (s *step) rolledBackRun() v1beta1.UpdateRunObject {
+	if s.status.RollbackOfUID == "" {
+		return nil
+	}
 	for _, other := range s.world.Others {
 		if other.GetUID() == s.status.RollbackOfUID {
 			return other

@@ -4,6 +4,8 @@
 package plan
 
 import (
+	"slices"
+
 	"k8s.io/apimachinery/pkg/labels"
 
 	"github.com/stagegate/stagegate/pkg/apis/placement/v1beta1"
@@ -19,6 +21,25 @@ type Governance struct {
 	Policies []*policy.Policy
 	// NamespaceLabels are those of the run's Namespace on the hub, nil where they are not known.
 	NamespaceLabels labels.Set
+}
+
+// For returns by what a run is judged, where earlier is the run that it rolls back, nil for none. A run that failed while it was under way
+// brings its clusters back by what governs itself: a policy that was made or changed since cannot strand them halfway. What was violated or
+// overridden then, and whatever somebody asks for, is judged by the policies of now.
+func (g Governance) For(run, earlier v1beta1.UpdateRunObject) Governance {
+	if earlier == nil || !runrules.IsAutomaticRollback(run, earlier) {
+		return g
+	}
+	var held []*policy.Policy
+	for _, p := range g.Policies {
+		if slices.ContainsFunc(earlier.RunStatus().Policies, func(k v1beta1.GoverningPolicy) bool {
+			return k.UID == p.UID && (k.Generation == p.Generation || k.Violated)
+		}) {
+			held = append(held, p)
+		}
+	}
+	g.Policies = held
+	return g
 }
 
 // Judge returns what the policies say of a plan. A Pending error says that something is missing by which they judge: then nobody may go on
@@ -39,7 +60,8 @@ func (g *Governance) Judge(run v1beta1.UpdateRunObject, placement v1beta1.Placem
 // false where there is no plan. An error says that a plan cannot be judged.
 func Judge(run v1beta1.UpdateRunObject, world World) (verdict policy.Verdict, known bool, err error) {
 	if world.Placement != nil && runrules.IsPlanned(run.RunStatus()) {
-		verdict, err = world.Judge(run, world.Placement, run.RunStatus())
+		governance := world.For(run, world.RolledBack)
+		verdict, err = governance.Judge(run, world.Placement, run.RunStatus())
 		return verdict, err == nil, err
 	}
 	p := planner{run: run, world: world}
@@ -49,13 +71,15 @@ func Judge(run v1beta1.UpdateRunObject, world World) (verdict policy.Verdict, kn
 			return policy.Verdict{}, false, nil
 		}
 	}
-	verdict, err = world.Judge(run, world.Placement, &p.status)
+	governance := world.For(run, world.RolledBack)
+	verdict, err = governance.Judge(run, world.Placement, &p.status)
 	return verdict, err == nil, err
 }
 
 // planPolicies refuses a plan that violates policies, and records which ones govern it.
 func (p *planner) planPolicies() error {
-	verdict, err := p.world.Judge(p.run, p.world.Placement, &p.status)
+	governance := p.world.For(p.run, p.world.RolledBack)
+	verdict, err := governance.Judge(p.run, p.world.Placement, &p.status)
 	if err != nil {
 		return err
 	}
@@ -66,5 +90,8 @@ func (p *planner) planPolicies() error {
 		p.warnings = append(p.warnings, warning)
 	}
 	p.status.Policies = verdict.Governing
+	if len(verdict.Governing) > 0 {
+		p.status.PlannedTurn = p.world.LastTurn + 1
+	}
 	return nil
 }

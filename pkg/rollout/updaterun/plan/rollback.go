@@ -8,6 +8,7 @@ import (
 	"slices"
 
 	"github.com/stagegate/stagegate/pkg/apis/placement/v1beta1"
+	"github.com/stagegate/stagegate/pkg/apis/wellknown"
 	"github.com/stagegate/stagegate/pkg/apis/wording"
 	bindingrules "github.com/stagegate/stagegate/pkg/rules/binding"
 	snapshotrules "github.com/stagegate/stagegate/pkg/rules/snapshot"
@@ -43,14 +44,24 @@ func (p *planner) planRollback() error {
 	case runrules.TurnOf(earlier) == v1beta1.TurnHeld && !runrules.IsBeingRolledBack(earlier):
 		return pending(runrules.Invalid, runrules.ClientError, fmt.Sprintf("%s is still moving clusters; stop it first, or use its subresource rollback", name))
 	}
-	stages := runrules.TakenBack(status)
+	if status.PlacementUID != p.status.PlacementUID && runrules.TakesBack(status) {
+		return final(runrules.Invalid, runrules.ClientError, fmt.Sprintf("%s has moved clusters of another placement of that name", name))
+	}
+	stages, err := p.takenBack(earlier)
+	if err != nil {
+		return err
+	}
 	switch strategy := status.UpdateStrategySnapshot; {
+	case len(stages) == 0 && runrules.TakesBack(status):
+		return final(runrules.Invalid, runrules.ClientError, fmt.Sprintf("the clusters of %s were removed from the placement and picked again since, so that nothing is on them to bring back; "+
+			"create a run with the resourceSnapshotIndex that they are to have", name))
 	case len(stages) == 0:
 		return final(runrules.Invalid, runrules.ClientError, fmt.Sprintf("%s has changed no cluster that had another version before", name))
-	case status.PlacementUID != p.status.PlacementUID:
-		return final(runrules.Invalid, runrules.ClientError, fmt.Sprintf("%s has moved clusters of another placement of that name", name))
 	case strategy == nil || len(strategy.Stages) != len(status.StagesStatus):
 		return final(runrules.Invalid, runrules.UnexpectedError, fmt.Sprintf("the stages of %s have changed", name))
+	}
+	if err := p.wereApplied(earlier); err != nil {
+		return err
 	}
 	p.status.RollbackOfUID = earlier.GetUID()
 	p.status.PolicySnapshotIndexUsed = status.PolicySnapshotIndexUsed
@@ -66,29 +77,96 @@ func (p *planner) planRollback() error {
 		}
 	}
 	p.status.PolicyObservedClusterCount = len(p.targets)
-	if err := p.movedSince(earlier); err != nil {
-		return err
-	}
-	if err := p.wereApplied(earlier); err != nil {
-		return err
-	}
+	p.shareStrategy(status.ApplyStrategy)
 	p.warnOfFirstVersions(earlier)
 	return nil
 }
 
-// movedSince refuses to take back what somebody else has done since.
-func (p *planner) movedSince(earlier v1beta1.UpdateRunObject) error {
-	turn := earlier.RunStatus().Turn
-	if turn == nil {
-		return nil
-	}
+// takenBack are the clusters to bring back. It refuses to take back what another run has done since, wherever the placement has the cluster
+// by now, and leaves out clusters with a new binding: nothing of what the run did is on them.
+func (p *planner) takenBack(earlier v1beta1.UpdateRunObject) ([]runrules.TakenBackStage, error) {
+	bindings := map[string][]v1beta1.BindingObject{}
 	for _, b := range p.world.Bindings {
 		cluster := b.BindingSpec().TargetCluster
-		if name := bindingrules.MovedSince(b, earlier.GetName(), turn.Number); name != "" && slices.Contains(p.targets, cluster) {
-			return final(runrules.Invalid, runrules.ClientError, runrules.MessageMovedSince(p.run, name, cluster, earlier.GetName()))
+		bindings[cluster] = append(bindings[cluster], b)
+	}
+	var stages []runrules.TakenBackStage
+	var renewed []string
+	for _, stage := range runrules.TakenBack(earlier.RunStatus()) {
+		var clusters []v1beta1.ClusterUpdatingStatus
+		for _, c := range stage.Clusters {
+			mover, isNew := MovedInstead(bindings[c.ClusterName], p.run, earlier, &c)
+			switch {
+			case mover != "":
+				return nil, final(runrules.Invalid, runrules.ClientError, runrules.MessageMovedSince(p.run, mover, c.ClusterName, earlier.GetName()))
+			case isNew:
+				renewed = append(renewed, c.ClusterName)
+			default:
+				clusters = append(clusters, c)
+			}
+		}
+		if stage.Clusters = clusters; len(clusters) > 0 {
+			stages = append(stages, stage)
 		}
 	}
-	return nil
+	if len(renewed) > 0 && len(stages) > 0 {
+		p.warnings = append(p.warnings, fmt.Sprintf("left as they are, since they were removed from the placement and picked again after %s had moved them: %s",
+			earlier.GetName(), wording.FirstNames(renewed)))
+	}
+	return stages, nil
+}
+
+// MovedInstead returns the run that moved a cluster instead of the one that is rolled back, empty where that was the last to do so. c has what
+// the cluster goes back to. isNew reports whether the binding of the cluster was created since and nobody has moved it. What the rollback
+// itself has moved is its own.
+func MovedInstead(bindings []v1beta1.BindingObject, rollback, earlier v1beta1.UpdateRunObject, c *v1beta1.ClusterUpdatingStatus) (mover string, isNew bool) {
+	before := bindingrules.Version{
+		ResourceSnapshot: wellknown.ResourceSnapshotName(earlier.RunSpec().PlacementName, runrules.Version(rollback.RunStatus(), c)),
+		ClusterOverrides: c.ClusterResourceOverrideSnapshots, Overrides: c.ResourceOverrideSnapshots,
+	}
+	turn := int64(0)
+	if last := earlier.RunStatus().Turn; last != nil {
+		turn = last.Number
+	}
+	for _, b := range bindings {
+		if name, _ := bindingrules.LastMove(b); name == rollback.GetName() {
+			continue
+		}
+		by, is := bindingrules.IsFrom(b, earlier.GetName(), turn, before)
+		switch {
+		case !is && by != "":
+			return by, false
+		case !is && bindingrules.IsPicked(b):
+			isNew = true
+		}
+	}
+	return "", isNew
+}
+
+// shareStrategy has the run apply as the clusters had it before, whatever the placement says by now: nobody has decided that what they had is
+// applied in another way. Where all had it in one way, it is that of the run.
+func (p *planner) shareStrategy(of *v1beta1.ApplyStrategy) {
+	var all []*v1beta1.ClusterUpdatingStatus
+	for i := range p.status.StagesStatus {
+		for j := range p.status.StagesStatus[i].Clusters {
+			all = append(all, &p.status.StagesStatus[i].Clusters[j])
+		}
+	}
+	for _, c := range all {
+		c.ApplyStrategy = c.ApplyStrategy.WithDefaults()
+	}
+	shared := all[0].ApplyStrategy
+	if slices.ContainsFunc(all, func(c *v1beta1.ClusterUpdatingStatus) bool {
+		return !bindingrules.SameApplyStrategy(c.ApplyStrategy, shared)
+	}) {
+		shared = of.WithDefaults()
+	}
+	p.status.ApplyStrategy = shared
+	for _, c := range all {
+		if bindingrules.SameApplyStrategy(c.ApplyStrategy, shared) {
+			c.ApplyStrategy = nil
+		}
+	}
 }
 
 // wereApplied refuses to apply what clusters were only compared with, and to compare where something is to be brought back. A run of

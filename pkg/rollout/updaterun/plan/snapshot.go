@@ -119,6 +119,8 @@ const (
 	maxSize = 15 << 20
 	// clusterGrowth is what the two conditions of a cluster add.
 	clusterGrowth = 480
+	// strategyGrowth is what the way adds in which a cluster's version was applied before.
+	strategyGrowth = 256
 )
 
 // planSize refuses a plan that could not be stored any more when all its clusters are done.
@@ -132,6 +134,9 @@ func (p *planner) planSize() error {
 			size = sizeOfNames(applied.ClusterOverrides, applied.Overrides)
 		}
 		growth += max(size, sizeOfNames(spec.ClusterResourceOverrideSnapshots, spec.ResourceOverrideSnapshots))
+		if !bindingrules.SameApplyStrategy(spec.ApplyStrategy.WithDefaults(), p.status.ApplyStrategy.WithDefaults()) {
+			growth += strategyGrowth
+		}
 	}
 	planned := 0
 	for i := range p.status.StagesStatus {

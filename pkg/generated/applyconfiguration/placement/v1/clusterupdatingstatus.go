@@ -24,12 +24,17 @@ type ClusterUpdatingStatusApplyConfiguration struct {
 	// resourceSnapshotIndex is the index of the resource snapshot that the cluster gets, if it is not that of the
 	// run.
 	ResourceSnapshotIndex *string `json:"resourceSnapshotIndex,omitempty"`
+	// applyStrategy is how the resource snapshot is applied to the cluster, if that is not the applied strategy of the run. Only a run
+	// with rollbackOf has it: it applies what a cluster had as that was applied.
+	ApplyStrategy *ApplyStrategyApplyConfiguration `json:"applyStrategy,omitempty"`
 	// previousResourceSnapshotIndex is the index of the resource snapshot that the cluster had when its update began.
 	// It is empty if the cluster had none, and absent until the update begins.
 	PreviousResourceSnapshotIndex *string `json:"previousResourceSnapshotIndex,omitempty"`
 	// previousApplyType is ReportDiff if the cluster was only compared with its previous resource snapshot, by the apply strategy of that
 	// name. It is absent if the snapshot was applied.
 	PreviousApplyType *placementv1.ApplyStrategyType `json:"previousApplyType,omitempty"`
+	// previousApplyStrategy is how the previous resource snapshot was applied, if that is not the applied strategy of the run.
+	PreviousApplyStrategy *ApplyStrategyApplyConfiguration `json:"previousApplyStrategy,omitempty"`
 	// previousResourceOverrideSnapshots are the ResourceOverride snapshots that were in force on the cluster when its update began.
 	PreviousResourceOverrideSnapshots []NamespacedNameApplyConfiguration `json:"previousResourceOverrideSnapshots,omitempty"`
 	// previousClusterResourceOverrideSnapshots are the ClusterResourceOverride snapshots that were in force on the cluster when its
@@ -87,6 +92,14 @@ func (b *ClusterUpdatingStatusApplyConfiguration) WithResourceSnapshotIndex(valu
 	return b
 }
 
+// WithApplyStrategy sets the ApplyStrategy field in the declarative configuration to the given value
+// and returns the receiver, so that objects can be built by chaining "With" function invocations.
+// If called multiple times, the ApplyStrategy field is set to the value of the last call.
+func (b *ClusterUpdatingStatusApplyConfiguration) WithApplyStrategy(value *ApplyStrategyApplyConfiguration) *ClusterUpdatingStatusApplyConfiguration {
+	b.ApplyStrategy = value
+	return b
+}
+
 // WithPreviousResourceSnapshotIndex sets the PreviousResourceSnapshotIndex field in the declarative configuration to the given value
 // and returns the receiver, so that objects can be built by chaining "With" function invocations.
 // If called multiple times, the PreviousResourceSnapshotIndex field is set to the value of the last call.
@@ -100,6 +113,14 @@ func (b *ClusterUpdatingStatusApplyConfiguration) WithPreviousResourceSnapshotIn
 // If called multiple times, the PreviousApplyType field is set to the value of the last call.
 func (b *ClusterUpdatingStatusApplyConfiguration) WithPreviousApplyType(value placementv1.ApplyStrategyType) *ClusterUpdatingStatusApplyConfiguration {
 	b.PreviousApplyType = &value
+	return b
+}
+
+// WithPreviousApplyStrategy sets the PreviousApplyStrategy field in the declarative configuration to the given value
+// and returns the receiver, so that objects can be built by chaining "With" function invocations.
+// If called multiple times, the PreviousApplyStrategy field is set to the value of the last call.
+func (b *ClusterUpdatingStatusApplyConfiguration) WithPreviousApplyStrategy(value *ApplyStrategyApplyConfiguration) *ClusterUpdatingStatusApplyConfiguration {
+	b.PreviousApplyStrategy = value
 	return b
 }
 

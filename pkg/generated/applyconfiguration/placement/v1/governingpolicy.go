@@ -28,6 +28,8 @@ type GoverningPolicyApplyConfiguration struct {
 	Overridden *bool `json:"overridden,omitempty"`
 	// violated reports whether the plan of the run violates the policy, which only warns or which the run overrides.
 	Violated *bool `json:"violated,omitempty"`
+	// warns reports whether the policy only warns.
+	Warns *bool `json:"warns,omitempty"`
 }
 
 // GoverningPolicyApplyConfiguration constructs a declarative configuration of the GoverningPolicy type for use with
@@ -91,5 +93,13 @@ func (b *GoverningPolicyApplyConfiguration) WithOverridden(value bool) *Governin
 // If called multiple times, the Violated field is set to the value of the last call.
 func (b *GoverningPolicyApplyConfiguration) WithViolated(value bool) *GoverningPolicyApplyConfiguration {
 	b.Violated = &value
+	return b
+}
+
+// WithWarns sets the Warns field in the declarative configuration to the given value
+// and returns the receiver, so that objects can be built by chaining "With" function invocations.
+// If called multiple times, the Warns field is set to the value of the last call.
+func (b *GoverningPolicyApplyConfiguration) WithWarns(value bool) *GoverningPolicyApplyConfiguration {
+	b.Warns = &value
 	return b
 }

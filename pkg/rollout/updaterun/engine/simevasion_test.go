@@ -1,0 +1,215 @@
+// Copyright The Stagegate Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package engine_test
+
+import (
+	"fmt"
+	"math"
+	"math/rand/v2"
+	"strings"
+	"time"
+
+	"k8s.io/apimachinery/pkg/api/meta"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
+
+	"github.com/stagegate/stagegate/pkg/apis/placement/v1beta1"
+	"github.com/stagegate/stagegate/pkg/apis/wellknown"
+	bindingrules "github.com/stagegate/stagegate/pkg/rules/binding"
+	runrules "github.com/stagegate/stagegate/pkg/rules/updaterun"
+)
+
+// simEvasion is somebody who writes the placement to get past rollout policies, and what is known of the clusters without asking bindings, whose
+// memory goes with them.
+type simEvasion struct {
+	random *rand.Rand
+	// moved has, by cluster, the run that moved it last, and the version of the store then.
+	moved map[string]simMove
+	// decided has, by the uid of the run and the name of the request, the version of the store when a gate was open.
+	decided map[string]int64
+	// had has, by the uid of a run and a cluster, how the cluster's version was applied before the run.
+	had map[string]*v1beta1.ApplyStrategy
+}
+
+type simMove struct {
+	run     types.UID
+	turn    int64
+	version int64
+}
+
+func newSimEvasion(seed uint64) simEvasion {
+	return simEvasion{
+		random: rand.New(rand.NewPCG(seed, 2)), moved: map[string]simMove{}, decided: map[string]int64{}, had: map[string]*v1beta1.ApplyStrategy{},
+	}
+}
+
+// evade has somebody, now and then, edit the placement: it picks clusters or not, or applies in another way; and has what a run removed be picked
+// again.
+func (s *simulation) evade() {
+	if !s.policies.some || s.evasion.random.IntN(12) > 0 || s.store.placement == nil {
+		return
+	}
+	cluster := s.clusters[s.evasion.random.IntN(len(s.clusters))]
+	switch s.evasion.random.IntN(7) {
+	case 0:
+		s.schedule(cluster, v1beta1.BindingStateUnscheduled, v1beta1.BindingStateBound)
+	case 1:
+		s.pickAgain(cluster)
+	case 2:
+		s.renew(cluster)
+	case 3:
+		placement := s.store.placement.DeepCopyObject().(v1beta1.PlacementObject)
+		ways := []v1beta1.WhenToTakeOverType{v1beta1.WhenToTakeOverTypeNever, v1beta1.WhenToTakeOverTypeIfNoDiff, v1beta1.WhenToTakeOverTypeAlways}
+		placement.PlacementSpec().Strategy.ApplyStrategy = &v1beta1.ApplyStrategy{WhenToTakeOver: ways[s.evasion.random.IntN(len(ways))]}
+		s.store.placement = placement
+	case 4:
+		// A rollback that is planned and waits for its moment.
+		if runs := sortedKeys(s.store.objects[simRuns]); len(runs) > 0 {
+			spec := v1beta1.UpdateRunSpec{PlacementName: "p", StagedUpdateStrategyName: "s", State: v1beta1.StateInitialize, RollbackOf: runs[s.evasion.random.IntN(len(runs))]}
+			_ = s.createRun(fmt.Sprintf("back%d", s.store.version), spec, people[0].DeepCopy())
+		}
+	case 5:
+		// Somebody stops the run that moves clusters.
+		for _, run := range s.store.runs() {
+			if turn := run.RunStatus().Turn; turn != nil && turn.State == v1beta1.TurnHeld && run.RunSpec().State == v1beta1.StateRun {
+				_, _ = s.store.update(simRuns, run.GetName(), "", func(o object) {
+					o.(v1beta1.UpdateRunObject).RunSpec().State = v1beta1.StateStop
+					o.SetGeneration(o.GetGeneration() + 1)
+				})
+			}
+		}
+	default:
+	}
+}
+
+// pickAgain restores what a binding was, as the scheduler does.
+func (s *simulation) pickAgain(cluster string) {
+	for _, b := range s.store.bindings() {
+		if b.BindingSpec().TargetCluster != cluster {
+			continue
+		}
+		was := v1beta1.BindingStateScheduled
+		if b.BindingSpec().ResourceSnapshotName != "" {
+			was = v1beta1.BindingStateBound
+			// Its cluster reports anew.
+			s.flapped[b.GetName()] = true
+		}
+		s.schedule(cluster, was, v1beta1.BindingStateUnscheduled)
+	}
+}
+
+// renew has a cluster be unpicked, removed by a run of which nothing is left, and picked again: its binding is a new one. No run holds the placement then.
+// The clock is not one that was set back.
+func (s *simulation) renew(cluster string) {
+	for _, run := range s.store.runs() {
+		if turn := run.RunStatus().Turn; turn != nil && turn.State == v1beta1.TurnHeld {
+			return
+		}
+	}
+	if s.leader == nil || s.zombie != nil || !s.latest.IsZero() || len(s.leader.pending) > 0 {
+		return
+	}
+	for _, b := range s.store.bindings() {
+		if b.BindingSpec().TargetCluster != cluster || b.GetDeletionTimestamp() != nil {
+			continue
+		}
+		s.store.remove(simBindings, b.GetName())
+		s.store.now = s.store.now.Add(time.Second)
+		om := metav1.ObjectMeta{Name: fmt.Sprintf("p-%s-again-%d", cluster, s.store.version), Namespace: s.namespace}
+		spec := v1beta1.ResourceBindingSpec{State: v1beta1.BindingStateScheduled, TargetCluster: cluster, SchedulingPolicySnapshotName: "p-0"}
+		if s.namespace == "" {
+			_ = s.store.create(simBindings, &v1beta1.ClusterResourceBinding{ObjectMeta: om, Spec: spec})
+		} else {
+			_ = s.store.create(simBindings, &v1beta1.ResourceBinding{ObjectMeta: om, Spec: spec})
+		}
+		// A new cluster is nobody's: what is on it comes from whoever moves it next.
+		s.evasion.moved[cluster] = simMove{"nobody", math.MaxInt64, s.store.version}
+		return
+	}
+}
+
+// pickOrSkip has somebody decide about clusters that a run waits for since the placement does not pick them any more.
+func (s *simulation) pickOrSkip(run v1beta1.UpdateRunObject) {
+	status := run.RunStatus()
+	progressing := meta.FindStatusCondition(status.Conditions, v1beta1.RunProgressing)
+	if progressing == nil || !strings.HasPrefix(progressing.Message, "The updateRun is waiting for cluster(s)") || run.RunSpec().State != v1beta1.StateRun || runrules.IsOver(status) {
+		return
+	}
+	if n := len(status.History); n > 0 && status.History[n-1].Operation != "" && status.History[n-1].Number > status.ObservedOperation {
+		return
+	}
+	var waited []string
+	for _, stage := range status.StagesStatus {
+		for i := range stage.Clusters {
+			if c := &stage.Clusters[i]; !doneOf(c) && strings.HasPrefix(c.Message, "the placement does not pick") {
+				waited = append(waited, c.ClusterName)
+			}
+		}
+	}
+	if s.evasion.random.IntN(2) == 0 {
+		before := s.store.version
+		for _, cluster := range waited {
+			s.pickAgain(cluster)
+		}
+		if s.store.version != before {
+			return
+		}
+	}
+	_, _ = s.store.update(simRuns, run.GetName(), "", func(o object) {
+		s.ask(o.(v1beta1.UpdateRunObject), v1beta1.UpdateRunHistoryEntry{Operation: v1beta1.OperationSkip, Clusters: waited})
+	})
+}
+
+// checkHeld holds that a run which policies hold passes over no cluster because somebody has the placement not pick it.
+func (s *simulation) checkHeld(run v1beta1.UpdateRunObject, was, is *v1beta1.UpdateRunStatus) {
+	if !runrules.HasHadTurn(is) || !runrules.IsGoverned(is) {
+		return
+	}
+	for i := range is.StagesStatus {
+		for j := range is.StagesStatus[i].Clusters {
+			c := &is.StagesStatus[i].Clusters[j]
+			done := meta.FindStatusCondition(c.Conditions, v1beta1.ClusterSucceeded)
+			if done != nil && !doneOf(&was.StagesStatus[i].Clusters[j]) && strings.Contains(done.Message, "does not pick the cluster any more") && done.Reason == "ClusterUpdatingSkipped" {
+				s.violated("run %s: passes over cluster %s, which the placement does not pick, though policies hold it", run.GetName(), c.ClusterName)
+			}
+		}
+	}
+}
+
+// checkEvasion holds a write to a binding against what is known of its cluster: a gate was decided after the last other run had moved the cluster,
+// and a rollback takes back what its run was the last to do, in the way in which it was applied.
+func (s *simulation) checkEvasion(run v1beta1.UpdateRunObject, old, next v1beta1.BindingObject) {
+	cluster, uid := next.BindingSpec().TargetCluster, run.GetUID()
+	before, isKnown := s.evasion.moved[cluster]
+	key := string(uid) + "/" + cluster
+	if _, ok := s.evasion.had[key]; !ok {
+		s.evasion.had[key] = old.BindingSpec().ApplyStrategy.WithDefaults()
+	}
+	stage, c := runrules.FindCluster(run.RunStatus(), cluster)
+	if earlier := run.RunStatus().RollbackOfUID; earlier != "" {
+		if changes := old.BindingSpec().ResourceSnapshotName != next.BindingSpec().ResourceSnapshotName; changes && isKnown && before.run != earlier && before.run != uid && !s.tampered[cluster] {
+			s.violated("run %s: takes cluster %s back, which %s has moved and not %s", run.GetName(), cluster, before.run, earlier)
+		}
+		way := next.BindingSpec().ApplyStrategy.WithDefaults()
+		if had, ok := s.evasion.had[string(earlier)+"/"+cluster]; ok && !bindingrules.SameApplyStrategy(had, way) {
+			s.violated("run %s: applies to cluster %s by %+v what it had by %+v", run.GetName(), cluster, way, had)
+		}
+	} else if c != nil && len(stage.BeforeStageTaskStatus) > 0 {
+		s.checkDecided(run, cluster, wellknown.BeforeStageApprovalName(run.GetName(), stage.StageName))
+	}
+	_, turn := bindingrules.LastMove(next)
+	s.evasion.moved[cluster] = simMove{uid, turn, s.store.version}
+}
+
+// checkDecided holds that the gate of a run which policies hold was decided after another run had moved the cluster, unless that one was under
+// way already when the run was planned, or no policy was there then.
+func (s *simulation) checkDecided(run v1beta1.UpdateRunObject, cluster, request string) {
+	last, isKnown := s.evasion.moved[cluster]
+	if !isKnown || last.run == run.GetUID() || last.turn < run.RunStatus().PlannedTurn || run.RunStatus().PlannedTurn == 0 || !runrules.IsGoverned(run.RunStatus()) || !runrules.HasHadTurn(run.RunStatus()) {
+		return
+	}
+	if decided := s.evasion.decided[string(run.GetUID())+"/"+request]; decided < last.version {
+		s.violated("run %s: cluster %s is moved by an approval from before %s moved it", run.GetName(), cluster, last.run)
+	}
+}
