@@ -142,7 +142,9 @@ func testPolicyInATable(t *testing.T, s *testserver.Server, r served) {
 	client := r.client(t, s.As(testserver.Alice))
 	obj := create(t, client, sample(t, r, "printed"))
 	if err := unstructured.SetNestedMap(obj.Object, map[string]any{
-		"observedGeneration": int64(1), "governs": map[string]any{"clusters": int64(120), "placements": int64(14), "activeRuns": int64(2)},
+		"observedGeneration": int64(1), "governs": map[string]any{
+			"clusters": int64(120), "placements": int64(14), "activeRuns": int64(2), "violatingPlacements": int64(3), "violatingRuns": int64(1),
+		},
 		"conditions": []any{map[string]any{
 			"type": "Effective", "status": "True", "reason": "Effective", "message": "", "lastTransitionTime": "2026-01-01T00:00:00Z",
 		}},
@@ -157,7 +159,7 @@ func testPolicyInATable(t *testing.T, s *testserver.Server, r served) {
 	got := strings.Fields(lines[len(lines)-1])
 	// The age is not the same each time.
 	got = slices.Delete(got, 6, 7)
-	want := []string{"printed", "Enforce", "True", "120", "14", "2", "approval,soak,maxConcurrency,failurePolicy", "Production", "needs", "SRE"}
+	want := []string{"printed", "Enforce", "True", "120", "14", "2", "4", "approval,soak,maxConcurrency,failurePolicy", "Production", "needs", "SRE"}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("%s (-want +got):\n%s", lines, diff)
 	}

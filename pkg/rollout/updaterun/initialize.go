@@ -61,12 +61,17 @@ type planned struct {
 	retry error
 }
 
-// attempt plans a run from the caches, with a snapshot of what is selected now where it names none. It is the one way to plan, for
+// attempt plans a run from the caches and, unless it is a dry run, from its placement and strategy as they are stored, with a snapshot of what is selected now where it names none. It is the one way to plan, for
 // real and for a dry run.
 func attempt(ctx context.Context, f *fleet.Fleet, snapshots SnapshotSource, run v1beta1.UpdateRunObject, now time.Time, dryRun bool) (planned, error) {
 	world, err := initWorld(f, run)
 	if err != nil {
 		return planned{}, err
+	}
+	if !dryRun {
+		if err := refresh(ctx, f, run, &world); err != nil {
+			return planned{}, err
+		}
 	}
 	in := &inputs{ctx: ctx, fleet: f, snapshots: snapshots, run: run, world: &world, dryRun: dryRun}
 	outcome, err := engine.Initialize(run, world, in, now)

@@ -202,3 +202,36 @@ func TestARollbackIsCheckedBeforeItIsAsked(t *testing.T) {
 		})
 	}
 }
+
+// TestAPlanIsOfThePlacementAsItIsStored has the cache lag behind an edit that came before the run.
+func TestAPlanIsOfThePlacementAsItIsStored(t *testing.T) {
+	forBothScopes(t, func(f *fixture) {
+		f.tutorial()
+		compares := func(p v1beta1.PlacementObject) bool {
+			strategy := p.PlacementSpec().Strategy.ApplyStrategy
+			return strategy != nil && strategy.Type == v1beta1.ApplyStrategyTypeReportDiff
+		}
+		stale, err := f.fleet.Placements.Get(f.key("example-placement"))
+		f.must(err)
+		update(f, f.fleet.Placements, "example-placement", false, func(p v1beta1.PlacementObject) {
+			p.PlacementSpec().Strategy.ApplyStrategy = &v1beta1.ApplyStrategy{Type: v1beta1.ApplyStrategyTypeReportDiff}
+		})
+		f.eventually("the cache has the edit", func() bool {
+			p, err := f.fleet.Placements.Get(f.key("example-placement"))
+			return err == nil && compares(p)
+		})
+		informers := f.fleet.Placements.Informers()
+		informer := informers[0]
+		if f.namespace != "" {
+			informer = informers[1]
+		}
+		f.must(informer.GetIndexer().Update(stale))
+		f.newRun("first", v1beta1.StateInitialize)
+
+		p, err := attempt(f.ctx, f.fleet, f.snapshots, f.run("first"), f.controller().clock.Now(), false)
+		f.must(err)
+		if got := p.outcome.Decision.Status.ApplyStrategy; got == nil || got.Type != v1beta1.ApplyStrategyTypeReportDiff {
+			f.Errorf("the run is to apply by %v, want ReportDiff", got)
+		}
+	})
+}

@@ -4,10 +4,12 @@
 package updaterun
 
 import (
+	"context"
 	"fmt"
 	"slices"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/labels"
 
 	"github.com/stagegate/stagegate/pkg/apis/placement/v1beta1"
@@ -176,4 +178,29 @@ func initWorld(f *fleet.Fleet, run v1beta1.UpdateRunObject) (plan.World, error) 
 		}
 	}
 	return w, nil
+}
+
+// refresh reads the placement and the strategy of a run from the API: who creates a run may have edited them just before, and a cache that
+// has not seen that would have a cluster changed where it is only to be compared.
+func refresh(ctx context.Context, f *fleet.Fleet, run v1beta1.UpdateRunObject, w *plan.World) (err error) {
+	if w.Placement, err = stored(ctx, f.Placements, placementOf(run)); err != nil {
+		return fmt.Errorf("reading placement %s: %w", placementOf(run), err)
+	}
+	strategy := reconcile.Key{Namespace: run.GetNamespace(), Name: run.RunSpec().StagedUpdateStrategyName}
+	if w.Strategy, err = stored(ctx, f.Strategies, strategy); err != nil {
+		return fmt.Errorf("reading strategy %s: %w", strategy, err)
+	}
+	return nil
+}
+
+// stored reads an object from the API, nil where there is none.
+func stored[O fleet.Object](ctx context.Context, kind fleet.Kind[O], key reconcile.Key) (found O, err error) {
+	if key.Name == "" {
+		return found, nil
+	}
+	o, err := kind.Client(key.Namespace).Get(ctx, key.Name, metav1.GetOptions{})
+	if err != nil {
+		return found, reconcile.IgnoreNotFound(err)
+	}
+	return o, nil
 }
