@@ -116,7 +116,7 @@ func TestAPlanWarnsOfWhatIsProbablyNotMeant(t *testing.T) {
 		strategy, err := f.fleet.Strategies.Get(f.key("example-strategy"))
 		snapshot, snapshotErr := f.fleet.Snapshots.Get(f.key("example-placement-0-snapshot"))
 		return err == nil && len(strategy.StrategySpec().Stages) == 3 && f.binding("member1").BindingSpec().State == v1beta1.BindingStateBound &&
-			snapshotErr == nil && len(snapshot.SnapshotSpec().SelectedResources) == 1
+			snapshotErr == nil && strings.Contains(string(snapshot.SnapshotSpec().SelectedResources[0].Raw), "test-cm")
 	})
 	run := f.fleet.Runs.New(f.key("example-run"))
 	*run.RunSpec() = v1beta1.UpdateRunSpec{PlacementName: "example-placement", StagedUpdateStrategyName: "example-strategy", ResourceSnapshotIndex: "1"}
