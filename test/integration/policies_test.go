@@ -80,7 +80,8 @@ func newPoliced(t *testing.T, options ...testserver.Option) *policed {
 		for _, of := range []string{"ReadyToJoin", "Joined", "Healthy"} {
 			conditions = append(conditions, fmt.Sprintf(`{"type":"%s","status":"True","reason":"Set","message":"","lastTransitionTime":"2026-01-01T00:00:00Z","observedGeneration":1}`, of))
 		}
-		p.alice.run("patch", "membercluster", name, "--subresource=status", "--type=merge", "-p", `{"status":{"conditions":[`+strings.Join(conditions, ",")+`]}}`)
+		p.alice.run("patch", "membercluster", name, "--subresource=status", "--type=merge", "-p", `{"status":{"conditions":[`+strings.Join(conditions, ",")+`],`+
+			`"agentStatus":[{"type":"MemberAgent","lastReceivedHeartbeat":"`+time.Now().UTC().Format(time.RFC3339)+`"}]}}`)
 	}
 	return p
 }
