@@ -80,8 +80,8 @@ func TestWhatAPlacementCannotHaveIsRefused(t *testing.T) {
 		"a budget":                             {admission.Create, "", budget("all", some), nil, ""},
 		"a budget of PickN":                    {admission.Create, "", budget("n", half), nil, ""},
 		"a budget before its placement":        {admission.Create, "", budget("none", half), nil, ""},
-		"a percentage of PickAll":              {admission.Create, "", budget("all", half), nil, "cluster resource placement policy type PickAll is not supported with min available as a percentage 50%"},
-		"a budget that becomes one":            {admission.Update, "", budget("all", half), budget("all", some), "cluster resource placement policy type PickAll is not supported with min available as a percentage 50%"},
+		"a percentage of PickAll":              {admission.Create, "", budget("all", half), nil, "cluster resource placement policy type PickAll is not supported with min available as a percentage 50%: set minAvailable to a number"},
+		"a budget that becomes one":            {admission.Update, "", budget("all", half), budget("all", some), "cluster resource placement policy type PickAll is not supported with min available as a percentage 50%: set minAvailable to a number"},
 		"a budget that was one":                {admission.Update, "", budget("all", half), budget("all", half), ""},
 		"an object of another kind":            {admission.Create, "", placement("fixed", nil), nil, ""},
 	} {

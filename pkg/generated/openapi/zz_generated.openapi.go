@@ -454,7 +454,7 @@ func schema_pkg_apis_cluster_v1_AgentStatus(ref common.ReferenceCallback) common
 				Properties: map[string]spec.Schema{
 					"type": {
 						SchemaProps: spec.SchemaProps{
-							Description: "type is the kind of the agent: MemberAgent, MultiClusterServiceAgent or ServiceExportImportAgent.",
+							Description: "type is the kind of the agent: MemberAgent, MultiClusterServiceAgent or ServiceExportImportAgent. The server writes MemberAgent only.",
 							Default:     "",
 							Type:        []string{"string"},
 							Format:      "",
@@ -507,7 +507,7 @@ func schema_pkg_apis_cluster_v1_DeleteOptions(ref common.ReferenceCallback) comm
 				Properties: map[string]spec.Schema{
 					"validationMode": {
 						SchemaProps: spec.SchemaProps{
-							Description: "validationMode is Strict or Skip. To remove the placed resources, Strict waits up to 15 minutes for a cluster that does not answer; Skip tries once. Defaults to Strict.\n\nPossible enum values:\n - `\"Skip\"` does not wait for a cluster that does not answer.\n - `\"Strict\"` waits for a cluster that does not answer.",
+							Description: "validationMode is Strict or Skip. A cluster that leaves keeps the placed resources; the server removes only its own objects from it. If the cluster does not answer, Strict tries for --force-delete-wait-time (15 minutes by default), and Skip tries once. Defaults to Strict.\n\nPossible enum values:\n - `\"Skip\"` does not wait for a cluster that does not answer.\n - `\"Strict\"` waits for a cluster that does not answer.",
 							Default:     "Strict",
 							Type:        []string{"string"},
 							Format:      "",
@@ -708,7 +708,7 @@ func schema_pkg_apis_cluster_v1_InternalMemberClusterStatus(ref common.Reference
 					},
 					"resourceUsage": {
 						SchemaProps: spec.SchemaProps{
-							Description: "resourceUsage is the capacity of the cluster's nodes and how much of it is free, in CPU and memory. It is absent if the cluster has no nodes or they could not be read.",
+							Description: "resourceUsage is the capacity of the cluster's nodes and how much of it is free, in CPU and memory. It is absent if the cluster has no nodes, or was never read. If a later read fails, the last numbers stay, and observationTime says when they were read.",
 							Default:     map[string]interface{}{},
 							Ref:         ref(v1.ResourceUsage{}.OpenAPIModelName()),
 						},
@@ -956,7 +956,7 @@ func schema_pkg_apis_cluster_v1_MemberClusterStatus(ref common.ReferenceCallback
 					},
 					"resourceUsage": {
 						SchemaProps: spec.SchemaProps{
-							Description: "resourceUsage is the capacity of the cluster's nodes and how much of it is free, in CPU and memory. It is absent if the cluster has no nodes or they could not be read.",
+							Description: "resourceUsage is the capacity of the cluster's nodes and how much of it is free, in CPU and memory. It is absent if the cluster has no nodes, or was never read. If a later read fails, the last numbers stay, and observationTime says when they were read.",
 							Default:     map[string]interface{}{},
 							Ref:         ref(v1.ResourceUsage{}.OpenAPIModelName()),
 						},
@@ -1127,7 +1127,7 @@ func schema_pkg_apis_cluster_v1beta1_AgentStatus(ref common.ReferenceCallback) c
 				Properties: map[string]spec.Schema{
 					"type": {
 						SchemaProps: spec.SchemaProps{
-							Description: "type is the kind of the agent: MemberAgent, MultiClusterServiceAgent or ServiceExportImportAgent.",
+							Description: "type is the kind of the agent: MemberAgent, MultiClusterServiceAgent or ServiceExportImportAgent. The server writes MemberAgent only.",
 							Default:     "",
 							Type:        []string{"string"},
 							Format:      "",
@@ -1180,7 +1180,7 @@ func schema_pkg_apis_cluster_v1beta1_DeleteOptions(ref common.ReferenceCallback)
 				Properties: map[string]spec.Schema{
 					"validationMode": {
 						SchemaProps: spec.SchemaProps{
-							Description: "validationMode is Strict or Skip. To remove the placed resources, Strict waits up to 15 minutes for a cluster that does not answer; Skip tries once. Defaults to Strict.\n\nPossible enum values:\n - `\"Skip\"` does not wait for a cluster that does not answer.\n - `\"Strict\"` waits for a cluster that does not answer.",
+							Description: "validationMode is Strict or Skip. A cluster that leaves keeps the placed resources; the server removes only its own objects from it. If the cluster does not answer, Strict tries for --force-delete-wait-time (15 minutes by default), and Skip tries once. Defaults to Strict.\n\nPossible enum values:\n - `\"Skip\"` does not wait for a cluster that does not answer.\n - `\"Strict\"` waits for a cluster that does not answer.",
 							Default:     "Strict",
 							Type:        []string{"string"},
 							Format:      "",
@@ -1381,7 +1381,7 @@ func schema_pkg_apis_cluster_v1beta1_InternalMemberClusterStatus(ref common.Refe
 					},
 					"resourceUsage": {
 						SchemaProps: spec.SchemaProps{
-							Description: "resourceUsage is the capacity of the cluster's nodes and how much of it is free, in CPU and memory. It is absent if the cluster has no nodes or they could not be read.",
+							Description: "resourceUsage is the capacity of the cluster's nodes and how much of it is free, in CPU and memory. It is absent if the cluster has no nodes, or was never read. If a later read fails, the last numbers stay, and observationTime says when they were read.",
 							Default:     map[string]interface{}{},
 							Ref:         ref(v1beta1.ResourceUsage{}.OpenAPIModelName()),
 						},
@@ -1629,7 +1629,7 @@ func schema_pkg_apis_cluster_v1beta1_MemberClusterStatus(ref common.ReferenceCal
 					},
 					"resourceUsage": {
 						SchemaProps: spec.SchemaProps{
-							Description: "resourceUsage is the capacity of the cluster's nodes and how much of it is free, in CPU and memory. It is absent if the cluster has no nodes or they could not be read.",
+							Description: "resourceUsage is the capacity of the cluster's nodes and how much of it is free, in CPU and memory. It is absent if the cluster has no nodes, or was never read. If a later read fails, the last numbers stay, and observationTime says when they were read.",
 							Default:     map[string]interface{}{},
 							Ref:         ref(v1beta1.ResourceUsage{}.OpenAPIModelName()),
 						},
@@ -3564,7 +3564,7 @@ func schema_pkg_apis_placement_v1_ClusterResourcePlacementStatus(ref common.Refe
 					},
 					"sourceStatus": {
 						SchemaProps: spec.SchemaProps{
-							Description: "sourceStatus is the status of the placement.",
+							Description: "sourceStatus is the status of the placement, without the values of fields that drifted or differ and without the condition StatusSynced.",
 							Default:     map[string]interface{}{},
 							Ref:         ref(placementv1.PlacementStatus{}.OpenAPIModelName()),
 						},
@@ -5286,18 +5286,18 @@ func schema_pkg_apis_placement_v1_PlacementDisruptionBudgetSpec(ref common.Refer
 	return common.OpenAPIDefinition{
 		Schema: spec.Schema{
 			SchemaProps: spec.SchemaProps{
-				Description: "PlacementDisruptionBudgetSpec limits evictions. Set one of its two fields.",
+				Description: "PlacementDisruptionBudgetSpec limits evictions. Set exactly one of its two fields: a budget with none blocks every eviction, and both together are refused.",
 				Type:        []string{"object"},
 				Properties: map[string]spec.Schema{
 					"maxUnavailable": {
 						SchemaProps: spec.SchemaProps{
-							Description: "maxUnavailable is the number of clusters that may lack available resources: a number, or a percentage of the target number.",
+							Description: "maxUnavailable is the number of clusters that may lack available resources, missing ones included: a number, or a percentage of numberOfClusters rounded up. Evictions are allowed only below it. Not for PickAll.",
 							Ref:         ref(intstr.IntOrString{}.OpenAPIModelName()),
 						},
 					},
 					"minAvailable": {
 						SchemaProps: spec.SchemaProps{
-							Description: "minAvailable is the number of clusters that must have available resources: a number, or a percentage of the target number.",
+							Description: "minAvailable is the number of clusters that must keep available resources: a number, or, for PickN, a percentage of numberOfClusters rounded up. Evictions are allowed only while more clusters are available.",
 							Ref:         ref(intstr.IntOrString{}.OpenAPIModelName()),
 						},
 					},
@@ -5703,7 +5703,7 @@ func schema_pkg_apis_placement_v1_PlacementSpec(ref common.ReferenceCallback) co
 					},
 					"statusReportingScope": {
 						SchemaProps: spec.SchemaProps{
-							Description: "statusReportingScope specifies whether the status is mirrored into the selected namespace: ClusterScopeOnly or NamespaceAccessible. Only for cluster-scoped placements. It cannot be changed. It defaults to ClusterScopeOnly.\n\nPossible enum values:\n - `\"ClusterScopeOnly\"` keeps the status on the placement.\n - `\"NamespaceAccessible\"` also mirrors the status into the selected namespace, as a ClusterResourcePlacementStatus.",
+							Description: "statusReportingScope specifies whether the status is mirrored into the selected namespace: ClusterScopeOnly or NamespaceAccessible. Only for cluster-scoped placements. It cannot be changed. It defaults to ClusterScopeOnly. With NamespaceAccessible exactly one selector must be of kind Namespace, with a name, and that name cannot change.\n\nPossible enum values:\n - `\"ClusterScopeOnly\"` keeps the status on the placement.\n - `\"NamespaceAccessible\"` also mirrors the status into the selected namespace, as a ClusterResourcePlacementStatus.",
 							Default:     "ClusterScopeOnly",
 							Type:        []string{"string"},
 							Format:      "",
@@ -5787,7 +5787,7 @@ func schema_pkg_apis_placement_v1_PlacementStatus(ref common.ReferenceCallback) 
 							},
 						},
 						SchemaProps: spec.SchemaProps{
-							Description: "conditions are the conditions of the placement. Their types have the kind as a prefix: Scheduled, RolloutStarted, Overridden, WorkSynchronized, Applied, Available, DiffReported, ObjectsRemaining, StatusSynced.",
+							Description: "conditions are the conditions of the placement. Their types have the kind as a prefix: ResourcesSelected, Scheduled, RolloutStarted, Overridden, WorkSynchronized, Applied, Available, DiffReported, ObjectsRemaining, StatusSynced.",
 							Type:        []string{"array"},
 							Items: &spec.SchemaOrArray{
 								Schema: &spec.Schema{
@@ -6010,7 +6010,7 @@ func schema_pkg_apis_placement_v1_ReportBackStrategy(ref common.ReferenceCallbac
 					},
 					"destination": {
 						SchemaProps: spec.SchemaProps{
-							Description: "destination is OriginalResource or WorkAPI. Required for Mirror.\n\nPossible enum values:\n - `\"OriginalResource\"` is the selected object on the hub.\n - `\"WorkAPI\"` is the manifest's condition in the status of the Work.",
+							Description: "destination is WorkAPI or OriginalResource. Required for Mirror. The status is in the Work either way.\n\nPossible enum values:\n - `\"OriginalResource\"` is the selected object on the hub. It is accepted and not supported: the status is in the Work.\n - `\"WorkAPI\"` is the manifest's condition in the status of the Work.",
 							Type:        []string{"string"},
 							Format:      "",
 							Enum:        []interface{}{"OriginalResource", "WorkAPI"},
@@ -6943,7 +6943,7 @@ func schema_pkg_apis_placement_v1_ResourceSelectorTerm(ref common.ReferenceCallb
 					},
 					"selectionScope": {
 						SchemaProps: spec.SchemaProps{
-							Description: "selectionScope is the extent to which selecting a Namespace selects its contents: NamespaceWithResources, NamespaceOnly or NamespaceWithResourceSelectors. It has no effect on other kinds. It defaults to NamespaceWithResources.\n\nPossible enum values:\n - `\"NamespaceOnly\"` selects the Namespace object alone.\n - `\"NamespaceWithResourceSelectors\"` selects the Namespace and, in it, the objects that the other selectors of the placement select.\n - `\"NamespaceWithResources\"` selects the Namespace and everything in it.",
+							Description: "selectionScope is the extent to which selecting a Namespace selects its contents: NamespaceWithResources, NamespaceOnly or NamespaceWithResourceSelectors. It has no effect on other kinds. It defaults to NamespaceWithResources.\n\nPossible enum values:\n - `\"NamespaceOnly\"` selects the Namespace object alone.\n - `\"NamespaceWithResourceSelectors\"` selects the Namespace and, in it, the objects that the other selectors of the placement select. Exactly one Namespace must be selected in this way.\n - `\"NamespaceWithResources\"` selects the Namespace and everything in it.",
 							Default:     "NamespaceWithResources",
 							Type:        []string{"string"},
 							Format:      "",
@@ -7203,7 +7203,7 @@ func schema_pkg_apis_placement_v1_RolloutStrategy(ref common.ReferenceCallback) 
 					},
 					"reportBackStrategy": {
 						SchemaProps: spec.SchemaProps{
-							Description: "reportBackStrategy specifies whether the status of the resources on the member clusters is copied to the hub.",
+							Description: "reportBackStrategy specifies whether the status of the resources on the member clusters is copied into the status of their Works on the hub.",
 							Ref:         ref(placementv1.ReportBackStrategy{}.OpenAPIModelName()),
 						},
 					},
@@ -8402,7 +8402,7 @@ func schema_pkg_apis_placement_v1_UpdateRunSpec(ref common.ReferenceCallback) co
 					},
 					"rollbackOf": {
 						SchemaProps: spec.SchemaProps{
-							Description: "rollbackOf is the name of an earlier run of the same placement to roll back. Each cluster whose update the earlier run began returns to its previous resource snapshot, in reverse order, stage by stage, without tasks. A cluster without a previous snapshot stays as it is. If rollbackOf is set, resourceSnapshotIndex must be empty and stagedRolloutStrategyName must be that of the earlier run. It cannot be changed.",
+							Description: "rollbackOf is the name of an earlier run of the same placement to roll back. Each cluster whose update the earlier run began returns to its previous resource snapshot, in reverse order, stage by stage, without tasks. A cluster without a previous snapshot stays as it is. A cluster that was removed from the placement and picked again since stays as it is. If rollbackOf is set, resourceSnapshotIndex must be empty and stagedRolloutStrategyName must be that of the earlier run. It cannot be changed.",
 							Type:        []string{"string"},
 							Format:      "",
 						},
@@ -8538,7 +8538,7 @@ func schema_pkg_apis_placement_v1_UpdateRunStatus(ref common.ReferenceCallback) 
 					},
 					"outcome": {
 						SchemaProps: spec.SchemaProps{
-							Description: "outcome is how the run ended. It is absent until the run ends. To wait for any outcome, use kubectl wait --for=jsonpath='{.status.outcome}'.\n\nPossible enum values:\n - `\"Expired\"` means that an approval request of the run was not approved in time.\n - `\"Failed\"` means that the run cannot proceed.\n - `\"NotInitialized\"` means that the run could not be planned. It has updated no cluster.\n - `\"Rejected\"` means that a user rejected an approval request of the run.\n - `\"RolledBack\"` means that another run has the turn to roll this one back.\n - `\"Succeeded\"` means that every cluster has the version of the run.\n - `\"SucceededWithFailures\"` means that the run is complete, but clusters failed within the failure policy or were skipped by users.",
+							Description: "outcome is how the run ended. It is absent until the run ends. To wait for any outcome, use kubectl wait --for=jsonpath='{.status.outcome}'.\n\nPossible enum values:\n - `\"Expired\"` means that an approval request of the run was not approved in time.\n - `\"Failed\"` means that the run cannot proceed.\n - `\"NotInitialized\"` means that the run could not be planned. It has updated no cluster.\n - `\"Rejected\"` means that a user rejected an approval request of the run.\n - `\"RolledBack\"` means that another run has the turn to roll this one back.\n - `\"Succeeded\"` means that every cluster has the version of the run, except those that left the fleet or the placement.\n - `\"SucceededWithFailures\"` means that the run is complete, but clusters failed within the failure policy or were skipped by users.",
 							Type:        []string{"string"},
 							Format:      "",
 							Enum:        []interface{}{"Expired", "Failed", "NotInitialized", "Rejected", "RolledBack", "Succeeded", "SucceededWithFailures"},
@@ -10766,7 +10766,7 @@ func schema_pkg_apis_placement_v1beta1_ClusterResourcePlacementStatus(ref common
 					},
 					"sourceStatus": {
 						SchemaProps: spec.SchemaProps{
-							Description: "sourceStatus is the status of the placement.",
+							Description: "sourceStatus is the status of the placement, without the values of fields that drifted or differ and without the condition StatusSynced.",
 							Default:     map[string]interface{}{},
 							Ref:         ref(placementv1beta1.PlacementStatus{}.OpenAPIModelName()),
 						},
@@ -12488,18 +12488,18 @@ func schema_pkg_apis_placement_v1beta1_PlacementDisruptionBudgetSpec(ref common.
 	return common.OpenAPIDefinition{
 		Schema: spec.Schema{
 			SchemaProps: spec.SchemaProps{
-				Description: "PlacementDisruptionBudgetSpec limits evictions. Set one of its two fields.",
+				Description: "PlacementDisruptionBudgetSpec limits evictions. Set exactly one of its two fields: a budget with none blocks every eviction, and both together are refused.",
 				Type:        []string{"object"},
 				Properties: map[string]spec.Schema{
 					"maxUnavailable": {
 						SchemaProps: spec.SchemaProps{
-							Description: "maxUnavailable is the number of clusters that may lack available resources: a number, or a percentage of the target number.",
+							Description: "maxUnavailable is the number of clusters that may lack available resources, missing ones included: a number, or a percentage of numberOfClusters rounded up. Evictions are allowed only below it. Not for PickAll.",
 							Ref:         ref(intstr.IntOrString{}.OpenAPIModelName()),
 						},
 					},
 					"minAvailable": {
 						SchemaProps: spec.SchemaProps{
-							Description: "minAvailable is the number of clusters that must have available resources: a number, or a percentage of the target number.",
+							Description: "minAvailable is the number of clusters that must keep available resources: a number, or, for PickN, a percentage of numberOfClusters rounded up. Evictions are allowed only while more clusters are available.",
 							Ref:         ref(intstr.IntOrString{}.OpenAPIModelName()),
 						},
 					},
@@ -12905,7 +12905,7 @@ func schema_pkg_apis_placement_v1beta1_PlacementSpec(ref common.ReferenceCallbac
 					},
 					"statusReportingScope": {
 						SchemaProps: spec.SchemaProps{
-							Description: "statusReportingScope specifies whether the status is mirrored into the selected namespace: ClusterScopeOnly or NamespaceAccessible. Only for cluster-scoped placements. It cannot be changed. It defaults to ClusterScopeOnly.\n\nPossible enum values:\n - `\"ClusterScopeOnly\"` keeps the status on the placement.\n - `\"NamespaceAccessible\"` also mirrors the status into the selected namespace, as a ClusterResourcePlacementStatus.",
+							Description: "statusReportingScope specifies whether the status is mirrored into the selected namespace: ClusterScopeOnly or NamespaceAccessible. Only for cluster-scoped placements. It cannot be changed. It defaults to ClusterScopeOnly. With NamespaceAccessible exactly one selector must be of kind Namespace, with a name, and that name cannot change.\n\nPossible enum values:\n - `\"ClusterScopeOnly\"` keeps the status on the placement.\n - `\"NamespaceAccessible\"` also mirrors the status into the selected namespace, as a ClusterResourcePlacementStatus.",
 							Default:     "ClusterScopeOnly",
 							Type:        []string{"string"},
 							Format:      "",
@@ -12989,7 +12989,7 @@ func schema_pkg_apis_placement_v1beta1_PlacementStatus(ref common.ReferenceCallb
 							},
 						},
 						SchemaProps: spec.SchemaProps{
-							Description: "conditions are the conditions of the placement. Their types have the kind as a prefix: Scheduled, RolloutStarted, Overridden, WorkSynchronized, Applied, Available, DiffReported, ObjectsRemaining, StatusSynced.",
+							Description: "conditions are the conditions of the placement. Their types have the kind as a prefix: ResourcesSelected, Scheduled, RolloutStarted, Overridden, WorkSynchronized, Applied, Available, DiffReported, ObjectsRemaining, StatusSynced.",
 							Type:        []string{"array"},
 							Items: &spec.SchemaOrArray{
 								Schema: &spec.Schema{
@@ -13212,7 +13212,7 @@ func schema_pkg_apis_placement_v1beta1_ReportBackStrategy(ref common.ReferenceCa
 					},
 					"destination": {
 						SchemaProps: spec.SchemaProps{
-							Description: "destination is OriginalResource or WorkAPI. Required for Mirror.\n\nPossible enum values:\n - `\"OriginalResource\"` is the selected object on the hub.\n - `\"WorkAPI\"` is the manifest's condition in the status of the Work.",
+							Description: "destination is WorkAPI or OriginalResource. Required for Mirror. The status is in the Work either way.\n\nPossible enum values:\n - `\"OriginalResource\"` is the selected object on the hub. It is accepted and not supported: the status is in the Work.\n - `\"WorkAPI\"` is the manifest's condition in the status of the Work.",
 							Type:        []string{"string"},
 							Format:      "",
 							Enum:        []interface{}{"OriginalResource", "WorkAPI"},
@@ -14145,7 +14145,7 @@ func schema_pkg_apis_placement_v1beta1_ResourceSelectorTerm(ref common.Reference
 					},
 					"selectionScope": {
 						SchemaProps: spec.SchemaProps{
-							Description: "selectionScope is the extent to which selecting a Namespace selects its contents: NamespaceWithResources, NamespaceOnly or NamespaceWithResourceSelectors. It has no effect on other kinds. It defaults to NamespaceWithResources.\n\nPossible enum values:\n - `\"NamespaceOnly\"` selects the Namespace object alone.\n - `\"NamespaceWithResourceSelectors\"` selects the Namespace and, in it, the objects that the other selectors of the placement select.\n - `\"NamespaceWithResources\"` selects the Namespace and everything in it.",
+							Description: "selectionScope is the extent to which selecting a Namespace selects its contents: NamespaceWithResources, NamespaceOnly or NamespaceWithResourceSelectors. It has no effect on other kinds. It defaults to NamespaceWithResources.\n\nPossible enum values:\n - `\"NamespaceOnly\"` selects the Namespace object alone.\n - `\"NamespaceWithResourceSelectors\"` selects the Namespace and, in it, the objects that the other selectors of the placement select. Exactly one Namespace must be selected in this way.\n - `\"NamespaceWithResources\"` selects the Namespace and everything in it.",
 							Default:     "NamespaceWithResources",
 							Type:        []string{"string"},
 							Format:      "",
@@ -14405,7 +14405,7 @@ func schema_pkg_apis_placement_v1beta1_RolloutStrategy(ref common.ReferenceCallb
 					},
 					"reportBackStrategy": {
 						SchemaProps: spec.SchemaProps{
-							Description: "reportBackStrategy specifies whether the status of the resources on the member clusters is copied to the hub.",
+							Description: "reportBackStrategy specifies whether the status of the resources on the member clusters is copied into the status of their Works on the hub.",
 							Ref:         ref(placementv1beta1.ReportBackStrategy{}.OpenAPIModelName()),
 						},
 					},
@@ -15604,7 +15604,7 @@ func schema_pkg_apis_placement_v1beta1_UpdateRunSpec(ref common.ReferenceCallbac
 					},
 					"rollbackOf": {
 						SchemaProps: spec.SchemaProps{
-							Description: "rollbackOf is the name of an earlier run of the same placement to roll back. Each cluster whose update the earlier run began returns to its previous resource snapshot, in reverse order, stage by stage, without tasks. A cluster without a previous snapshot stays as it is. If rollbackOf is set, resourceSnapshotIndex must be empty and stagedRolloutStrategyName must be that of the earlier run. It cannot be changed.",
+							Description: "rollbackOf is the name of an earlier run of the same placement to roll back. Each cluster whose update the earlier run began returns to its previous resource snapshot, in reverse order, stage by stage, without tasks. A cluster without a previous snapshot stays as it is. A cluster that was removed from the placement and picked again since stays as it is. If rollbackOf is set, resourceSnapshotIndex must be empty and stagedRolloutStrategyName must be that of the earlier run. It cannot be changed.",
 							Type:        []string{"string"},
 							Format:      "",
 						},
@@ -15740,7 +15740,7 @@ func schema_pkg_apis_placement_v1beta1_UpdateRunStatus(ref common.ReferenceCallb
 					},
 					"outcome": {
 						SchemaProps: spec.SchemaProps{
-							Description: "outcome is how the run ended. It is absent until the run ends. To wait for any outcome, use kubectl wait --for=jsonpath='{.status.outcome}'.\n\nPossible enum values:\n - `\"Expired\"` means that an approval request of the run was not approved in time.\n - `\"Failed\"` means that the run cannot proceed.\n - `\"NotInitialized\"` means that the run could not be planned. It has updated no cluster.\n - `\"Rejected\"` means that a user rejected an approval request of the run.\n - `\"RolledBack\"` means that another run has the turn to roll this one back.\n - `\"Succeeded\"` means that every cluster has the version of the run.\n - `\"SucceededWithFailures\"` means that the run is complete, but clusters failed within the failure policy or were skipped by users.",
+							Description: "outcome is how the run ended. It is absent until the run ends. To wait for any outcome, use kubectl wait --for=jsonpath='{.status.outcome}'.\n\nPossible enum values:\n - `\"Expired\"` means that an approval request of the run was not approved in time.\n - `\"Failed\"` means that the run cannot proceed.\n - `\"NotInitialized\"` means that the run could not be planned. It has updated no cluster.\n - `\"Rejected\"` means that a user rejected an approval request of the run.\n - `\"RolledBack\"` means that another run has the turn to roll this one back.\n - `\"Succeeded\"` means that every cluster has the version of the run, except those that left the fleet or the placement.\n - `\"SucceededWithFailures\"` means that the run is complete, but clusters failed within the failure policy or were skipped by users.",
 							Type:        []string{"string"},
 							Format:      "",
 							Enum:        []interface{}{"Expired", "Failed", "NotInitialized", "Rejected", "RolledBack", "Succeeded", "SucceededWithFailures"},
@@ -16505,7 +16505,7 @@ func schema_pkg_apis_rollout_v1alpha1_PolicyRules(ref common.ReferenceCallback) 
 					},
 					"staged": {
 						SchemaProps: spec.SchemaProps{
-							Description: "staged demands that the strategy of a placement which picks protected clusters is of type External, so that runs alone move them. Such a placement can be deleted only once runs have taken it off the protected clusters, or with its namespace. All rules but deny demand it too: without runs there are no stages.",
+							Description: "staged demands that the strategy of a placement which picks protected clusters is of type External, so that runs alone move them. Such a placement can be deleted only once runs have taken it off the protected clusters, or with its namespace, and evictions from protected clusters are refused. All rules but deny demand it too: without runs there are no stages.",
 							Type:        []string{"boolean"},
 							Format:      "",
 						},

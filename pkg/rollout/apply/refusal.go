@@ -134,7 +134,7 @@ func helps(kind schema.GroupKind, exists bool, err error) string {
 	case answerOf(err) == answerDenied:
 		return "allow it on the member cluster, change it on the hub, or go back to an earlier version"
 	case apierrors.HasStatusCause(err, metav1.CauseTypeFieldManagerConflict):
-		return "set serverSideApplyConfig.forceConflicts in the apply strategy, change it on the hub, or go back to an earlier version"
+		return "set spec.strategy.applyStrategy.serverSideApplyConfig.force to true in the placement, change it on the hub, or go back to an earlier version"
 	case exists && slices.ContainsFunc(unchangeable, says) && slices.Contains(keepsData, kind):
 		return "go back to an earlier version; deleting the " + kind.Kind + " on the member cluster would delete what it holds"
 	case exists && slices.ContainsFunc(unchangeable, says):

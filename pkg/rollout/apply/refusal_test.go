@@ -93,7 +93,7 @@ func TestARefusalSaysWhatHelps(t *testing.T) {
 		"what is not allowed": {deployment, true, answered(said(http.StatusForbidden, "no")),
 			"allow it on the member cluster, change it on the hub, or go back to an earlier version"},
 		"what others own": {deployment, true, answered(apierrors.NewApplyConflict([]metav1.StatusCause{{Type: metav1.CauseTypeFieldManagerConflict}}, "1 conflict")),
-			"set serverSideApplyConfig.forceConflicts in the apply strategy, change it on the hub, or go back to an earlier version"},
+			"set spec.strategy.applyStrategy.serverSideApplyConfig.force to true in the placement, change it on the hub, or go back to an earlier version"},
 	} {
 		if got := helps(tc.kind, tc.exists, tc.err); got != tc.want {
 			t.Errorf("%s: %q, want %q", name, got, tc.want)

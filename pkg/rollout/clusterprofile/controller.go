@@ -229,7 +229,8 @@ func (c *Controller) show(ctx context.Context, cluster *v1beta1.MemberCluster, p
 	}
 	if found && !isOurs(profile, c.store) {
 		c.recorder.Eventf(cluster, corev1.EventTypeWarning, reasonNotOwned,
-			"ClusterProfile %s/%s is not of this server's store and is left as it is; delete it to have the member shown", wellknown.SystemNamespace, cluster.Name)
+			"ClusterProfile %s/%s was not created by this server (annotation kubernetes-fleet.io/store-id), so the server does not write it: "+
+				"if nobody needs it, delete it, and the server creates its own", wellknown.SystemNamespace, cluster.Name)
 		return 0, nil
 	}
 	if profile.GetDeletionTimestamp() != nil {

@@ -206,8 +206,11 @@ func (c *Controller) report(ctx context.Context, eviction *v1beta1.ClusterResour
 func (c *Controller) tell(placement *v1beta1.ClusterResourcePlacement, eviction *v1beta1.ClusterResourcePlacementEviction, d evictionrules.Decision) {
 	last := d.Conditions[len(d.Conditions)-1]
 	switch {
-	case last.Status != metav1.ConditionTrue:
+	case last.Status != metav1.ConditionTrue && last.Type == v1beta1.EvictionValid:
 		c.recorder.Event(eviction, corev1.EventTypeWarning, eventBlocked, wording.Shorten(last.Message, maxEvent))
+	case last.Status != metav1.ConditionTrue:
+		c.recorder.Event(eviction, corev1.EventTypeWarning, eventBlocked, wording.Shorten(
+			fmt.Sprintf("ClusterResourcePlacement %s stays on cluster %s: %s", eviction.Spec.PlacementName, eviction.Spec.ClusterName, last.Message), maxEvent))
 	case d.Evict != nil:
 		c.recorder.Eventf(placement, corev1.EventTypeNormal, eventEvicted, "Eviction %s takes the placement off cluster %s", eviction.Name, eviction.Spec.ClusterName)
 	}

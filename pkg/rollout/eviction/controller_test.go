@@ -213,7 +213,8 @@ func TestABudgetIsNotSpentTwiceByAStaleCache(t *testing.T) {
 	d.Must(d.Fleet.Bindings.Cache("").Update(before))
 	d.reconcile(c, "b")
 	d.want("bindings on their way out", d.leaving(), "a by e-a")
-	d.want("the second says", d.message("b"), "Eviction is blocked by specified ClusterResourcePlacementDisruptionBudget, availablePlacements: 2, totalPlacements: 3")
+	d.want("the second says", d.message("b"), "Eviction is blocked by specified ClusterResourcePlacementDisruptionBudget, availablePlacements: 2, totalPlacements: 3; "+
+		"wait until more clusters are available, or change ClusterResourcePlacementDisruptionBudget p, and create the eviction again")
 }
 
 // TestAnEvictionThatWasTakenBackIsNotCarriedOut has one deleted that the cache still has.
@@ -358,7 +359,7 @@ func TestRolloutPoliciesKeepAPlacementOnACluster(t *testing.T) {
 			if got := d.message("a"); !strings.HasPrefix(got, "Eviction is blocked by rollout policies: ") || !strings.Contains(got, "ClusterRolloutPolicy guard") {
 				t.Errorf("the eviction says %q", got)
 			}
-			if e := <-d.events.Events; !strings.HasPrefix(e, "Warning PlacementEvictionBlocked Eviction is blocked by rollout policies") {
+			if e := <-d.events.Events; !strings.HasPrefix(e, "Warning PlacementEvictionBlocked ClusterResourcePlacement p stays on cluster a: Eviction is blocked by rollout policies") {
 				t.Errorf("Event %q", e)
 			}
 		})

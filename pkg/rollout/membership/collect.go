@@ -56,7 +56,8 @@ const (
 
 	messageProviderStarted     = "The property provider has started successfully"
 	messagePropertiesCollected = "The property provider has returned the latest cluster properties"
-	messageTimedOut            = "The property provider does not respond in time"
+	messageTimedOut            = "The property provider does not respond in time: reading the nodes, Pods and namespaces took longer than 2 minutes; " +
+		"check how fast the member's API server answers. What was read last stays in the status"
 	messageNamespacesCollected = "All namespaces have been collected successfully"
 	messageNamespacesDegraded  = "Namespaces are collected in a degraded mode since the number of namespaces reaches the track limit"
 )

@@ -119,7 +119,8 @@ func (c *Controller) writeMirror(ctx context.Context, placement v1beta1.Placemen
 		written, err = client.Create(ctx, created, metav1.CreateOptions{})
 	case err != nil:
 	case !metav1.IsControlledBy(existing, placement):
-		return fmt.Errorf("there is one in namespace %s that is not of this placement: delete it, and it is created again", namespace)
+		return fmt.Errorf("ClusterResourcePlacementStatus %s/%s belongs to somebody else: ask an administrator to delete it, and the server creates its own",
+			namespace, placement.GetName())
 	case existing.DeletionTimestamp != nil || apiequality.Semantic.DeepEqual(&existing.SourceStatus, status):
 		return nil
 	default:

@@ -165,7 +165,7 @@ func TestAMirrorThatCannotBeWrittenIsTold(t *testing.T) {
 					return err == nil
 				})
 			},
-			change: accessible, want: failed + "there is one in namespace app that is not of this placement: delete it, and it is created again", retried: true, kept: true,
+			change: accessible, want: failed + "ClusterResourcePlacementStatus app/p belongs to somebody else: ask an administrator to delete it, and the server creates its own", retried: true, kept: true,
 		},
 		"there is one of an earlier placement of that name": {
 			before: func(w *fleettest.World) {
@@ -181,7 +181,7 @@ func TestAMirrorThatCannotBeWrittenIsTold(t *testing.T) {
 					return err == nil
 				})
 			},
-			change: accessible, want: failed + "there is one in namespace app that is not of this placement: delete it, and it is created again", retried: true, kept: true,
+			change: accessible, want: failed + "ClusterResourcePlacementStatus app/p belongs to somebody else: ask an administrator to delete it, and the server creates its own", retried: true, kept: true,
 		},
 		"no namespace is named": {
 			change: func(p v1beta1.PlacementObject) {

@@ -153,7 +153,8 @@ func numberOfClusters(snapshot v1beta1.PolicySnapshotObject) (int, error) {
 	value := snapshot.GetAnnotations()[wellknown.NumberOfClustersAnnotation]
 	number, err := strconv.ParseInt(value, 10, 32)
 	if err != nil || number < 0 {
-		return 0, fmt.Errorf("the annotation %s of policy snapshot %s is %q, which is no number of clusters: all clusters that are picked stay",
+		return 0, fmt.Errorf("the annotation %s of policy snapshot %s is %q, which is no number of clusters: the picked clusters stay; "+
+			"set it to spec.policy.numberOfClusters of the placement",
 			wellknown.NumberOfClustersAnnotation, snapshot.GetName(), wording.Shorten(value, maxValueShown))
 	}
 	return int(number), nil
@@ -260,6 +261,9 @@ func (c *Controller) report(ctx context.Context, placement v1beta1.PlacementObje
 	if !result.fulfilled {
 		condition.Status, condition.Reason = metav1.ConditionFalse, reasonUnfulfilled
 		condition.Message = fmt.Sprintf("could not find all clusters needed as specified by the scheduling policy, found %d cluster(s) instead", len(result.selected))
+		if len(result.selected) > 0 && len(result.unselected) > 0 {
+			condition.Message += "; the reasons of the others are in status.placementStatuses of the placement"
+		}
 	}
 	if nobody := result.nobody(snapshot.PolicySnapshotSpec().Policy); nobody != "" {
 		condition.Message += "; " + nobody

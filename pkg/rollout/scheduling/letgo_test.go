@@ -277,6 +277,18 @@ func TestAKillBetweenTwoWrites(t *testing.T) {
 	}
 }
 
+// TestTooFewClustersTellWhereTheReasonsAre has a placement get a cluster less than it asks for.
+func TestTooFewClustersTellWhereTheReasonsAre(t *testing.T) {
+	w := newPlacement(t, "", pickN(), member("a"), member("b", tainted))
+	w.scale("2")
+	w.step()
+	const want = "could not find all clusters needed as specified by the scheduling policy, found 1 cluster(s) instead; " +
+		"the reasons of the others are in status.placementStatuses of the placement"
+	if condition, _ := w.scheduled(); condition.Status != metav1.ConditionFalse || condition.Message != want {
+		t.Errorf("Scheduled is %s: %s", condition.Status, condition.Message)
+	}
+}
+
 // TestANumberThatIsNoneMovesNothing has somebody write into the annotation that holds the number of clusters.
 func TestANumberThatIsNoneMovesNothing(t *testing.T) {
 	for _, number := range []string{"", "-1", "many", "99999999999", strings.Repeat("9", 10000)} {

@@ -121,7 +121,8 @@ func (s *selection) plan(ctx context.Context) error {
 		case placeable.NeverSelected(gvk.GroupKind()):
 			continue
 		case s.rules.Skips(gvk.GroupKind()):
-			err = s.invalid("%s is not allowed to propagate on this hub: remove the selector", gvk.GroupKind())
+			err = s.invalid("%s is not allowed to propagate on this hub (the server's --skipped-propagating-apis or --allowed-propagating-apis): "+
+				"remove the selector", gvk.GroupKind())
 		case gvk == namespaceKind:
 			err = s.planNamespace(ctx, i, term)
 		default:

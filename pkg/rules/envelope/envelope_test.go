@@ -155,9 +155,9 @@ func TestAnEnvelopeStaysWithinTheLimitsOfTheHub(t *testing.T) {
 	}{
 		"what the limits do not name": {namespacedEnvelope, manifest("v1", "ConfigMap", "team", "c"), ""},
 		"a kind that they skip": {namespacedEnvelope, manifest("v1", "Secret", "team", "s"),
-			"ResourceEnvelope team/e: Secret team/s is not allowed to propagate on this hub (--skipped-propagating-namespaces, --skipped-propagating-apis, --allowed-propagating-apis)"},
+			"ResourceEnvelope team/e: Secret team/s is not allowed to propagate on this hub, because the server's flag --skipped-propagating-apis excludes it: take it out of the selection, or ask an administrator to change the flag"},
 		"a Namespace that they skip": {clusterEnvelope, manifest("v1", "Namespace", "", "kept"),
-			"ClusterResourceEnvelope e: Namespace kept is not allowed to propagate on this hub (--skipped-propagating-namespaces, --skipped-propagating-apis, --allowed-propagating-apis)"},
+			"ClusterResourceEnvelope e: Namespace kept is not allowed to propagate on this hub, because the server's flag --skipped-propagating-namespaces excludes it: take it out of the selection, or ask an administrator to change the flag"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			opened := Open(v1beta1.ResourceIdentifier{Group: v1beta1.GroupName, Kind: string(tc.id.Type), Namespace: tc.id.Namespace, Name: tc.id.Name},

@@ -63,10 +63,10 @@ func Misfits(p *v1beta1.ClusterResourcePlacement, budget *v1beta1.PlacementDisru
 	}
 	var misfits []string
 	if budget.MaxUnavailable != nil {
-		misfits = append(misfits, "cluster resource placement policy type PickAll is not supported with any specified max unavailable "+budget.MaxUnavailable.String())
+		misfits = append(misfits, "cluster resource placement policy type PickAll is not supported with any specified max unavailable "+budget.MaxUnavailable.String()+": set minAvailable to a number")
 	}
 	if budget.MinAvailable != nil && budget.MinAvailable.Type == intstr.String {
-		misfits = append(misfits, "cluster resource placement policy type PickAll is not supported with min available as a percentage "+budget.MinAvailable.String())
+		misfits = append(misfits, "cluster resource placement policy type PickAll is not supported with min available as a percentage "+budget.MinAvailable.String()+": set minAvailable to a number")
 	}
 	return misfits
 }

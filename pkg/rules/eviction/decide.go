@@ -29,12 +29,14 @@ const (
 
 // Messages of an eviction that is not valid.
 const (
-	messageNoPlacement = "Failed to find ClusterResourcePlacement targeted by eviction"
+	messageNoPlacement = "Failed to find ClusterResourcePlacement targeted by eviction: there is no ClusterResourcePlacement %s"
 	messageLeaving     = "Found deleting ClusterResourcePlacement targeted by eviction"
-	messagePickFixed   = "Found ClusterResourcePlacement with PickFixed placement type targeted by eviction"
+	messagePickFixed   = "Found ClusterResourcePlacement with PickFixed placement type targeted by eviction: " +
+		"take cluster %s out of spec.policy.clusterNames of ClusterResourcePlacement %s"
 	messageTwoBindings = "Found more than one scheduler decision for placement in cluster targeted by eviction"
-	messageNoBinding   = "Failed to find scheduler decision for placement in cluster targeted by eviction"
-	messageTooOld      = "The eviction was not decided within an hour of its creation: create it again if it is still wanted"
+	messageNoBinding   = "Failed to find scheduler decision for placement in cluster targeted by eviction: " +
+		"ClusterResourcePlacement %s is not on cluster %s, or came there after the eviction was created"
+	messageTooOld = "The eviction was not decided within an hour of its creation: create it again if it is still wanted"
 )
 
 // Messages of an eviction that is valid.
@@ -47,9 +49,10 @@ const (
 	messageFailed        = "Eviction is allowed, placement has failed"
 	messageNoBudget      = "Eviction is allowed, no ClusterResourcePlacementDisruptionBudget specified"
 	messageMisconfigured = "Eviction is blocked by misconfigured ClusterResourcePlacementDisruptionBudget, either MaxUnavailable is specified " +
-		"or MinAvailable is specified as a percentage for PickAll ClusterResourcePlacement"
+		"or MinAvailable is specified as a percentage for PickAll ClusterResourcePlacement: set minAvailable to a number"
 	messageAllowed = "Eviction is allowed by specified ClusterResourcePlacementDisruptionBudget, availablePlacements: %d, totalPlacements: %d"
-	messageBlocked = "Eviction is blocked by specified ClusterResourcePlacementDisruptionBudget, availablePlacements: %d, totalPlacements: %d"
+	messageBlocked = "Eviction is blocked by specified ClusterResourcePlacementDisruptionBudget, availablePlacements: %d, totalPlacements: %d; " +
+		"wait until more clusters are available, or change ClusterResourcePlacementDisruptionBudget %s, and create the eviction again"
 )
 
 // Deadline is how long after its creation an eviction may be decided. What was meant then may not be what it would do now: the server was
@@ -109,11 +112,11 @@ func find(eviction *v1beta1.ClusterResourcePlacementEviction, w World) (target v
 	case w.Now.Sub(eviction.CreationTimestamp.Time) > Deadline:
 		return nil, messageTooOld
 	case w.Placement == nil:
-		return nil, messageNoPlacement
+		return nil, fmt.Sprintf(messageNoPlacement, eviction.Spec.PlacementName)
 	case w.Placement.DeletionTimestamp != nil:
 		return nil, messageLeaving
 	case placementType(w.Placement) == v1beta1.PickFixedPlacementType:
-		return nil, messagePickFixed
+		return nil, fmt.Sprintf(messagePickFixed, eviction.Spec.ClusterName, eviction.Spec.PlacementName)
 	}
 	for _, b := range w.Bindings {
 		created := b.GetCreationTimestamp()
@@ -126,7 +129,7 @@ func find(eviction *v1beta1.ClusterResourcePlacementEviction, w World) (target v
 		}
 	}
 	if target == nil {
-		return nil, messageNoBinding
+		return nil, fmt.Sprintf(messageNoBinding, eviction.Spec.PlacementName, eviction.Spec.ClusterName)
 	}
 	return target, ""
 }
@@ -158,7 +161,7 @@ func execute(target v1beta1.BindingObject, w World) (allowed, evict bool, messag
 	if t.disruptions(&w.Budget.Spec) > 0 {
 		return true, true, fmt.Sprintf(messageAllowed, t.available, t.total)
 	}
-	return false, false, fmt.Sprintf(messageBlocked, t.available, t.total)
+	return false, false, fmt.Sprintf(messageBlocked, t.available, t.total, w.Budget.Name)
 }
 
 // isPlaced reports whether resources may be on the cluster of a binding.

@@ -87,11 +87,11 @@ func failing(reason string) func(*v1beta1.ClusterResourceBinding) {
 func number(n int32) *intstr.IntOrString   { return ptr.To(intstr.FromInt32(n)) }
 func percent(s string) *intstr.IntOrString { return ptr.To(intstr.FromString(s)) }
 func maxUnavailable(v *intstr.IntOrString) *v1beta1.ClusterResourcePlacementDisruptionBudget {
-	return &v1beta1.ClusterResourcePlacementDisruptionBudget{Spec: v1beta1.PlacementDisruptionBudgetSpec{MaxUnavailable: v}}
+	return &v1beta1.ClusterResourcePlacementDisruptionBudget{ObjectMeta: metav1.ObjectMeta{Name: "p"}, Spec: v1beta1.PlacementDisruptionBudgetSpec{MaxUnavailable: v}}
 }
 
 func minAvailable(v *intstr.IntOrString) *v1beta1.ClusterResourcePlacementDisruptionBudget {
-	return &v1beta1.ClusterResourcePlacementDisruptionBudget{Spec: v1beta1.PlacementDisruptionBudgetSpec{MinAvailable: v}}
+	return &v1beta1.ClusterResourcePlacementDisruptionBudget{ObjectMeta: metav1.ObjectMeta{Name: "p"}, Spec: v1beta1.PlacementDisruptionBudgetSpec{MinAvailable: v}}
 }
 
 func TestAnEvictionIsDecided(t *testing.T) {
@@ -100,8 +100,9 @@ func TestAnEvictionIsDecided(t *testing.T) {
 		valid   = "Valid=True ClusterResourcePlacementEvictionValid: Eviction is valid; "
 		yes     = valid + "Executed=True ClusterResourcePlacementEvictionExecuted: "
 		no      = valid + "Executed=False ClusterResourcePlacementEvictionNotExecuted: "
+		wait    = "; wait until more clusters are available, or change ClusterResourcePlacementDisruptionBudget p, and create the eviction again"
 		budget  = "by specified ClusterResourcePlacementDisruptionBudget, availablePlacements: "
-		misfit  = no + "Eviction is blocked by misconfigured ClusterResourcePlacementDisruptionBudget, either MaxUnavailable is specified or MinAvailable is specified as a percentage for PickAll ClusterResourcePlacement"
+		misfit  = no + "Eviction is blocked by misconfigured ClusterResourcePlacementDisruptionBudget, either MaxUnavailable is specified or MinAvailable is specified as a percentage for PickAll ClusterResourcePlacement: set minAvailable to a number"
 		none    = "Eviction is allowed, no ClusterResourcePlacementDisruptionBudget specified"
 	)
 	pickAll, pickFixed, leaving := picking(v1beta1.PickAllPlacementType, 0), picking(v1beta1.PickFixedPlacementType, 0), picking("", 0)
@@ -115,12 +116,12 @@ func TestAnEvictionIsDecided(t *testing.T) {
 		want      string
 		evicts    bool
 	}{
-		"no placement":                        {bindings: bindings(1), want: invalid + "Failed to find ClusterResourcePlacement targeted by eviction"},
+		"no placement":                        {bindings: bindings(1), want: invalid + "Failed to find ClusterResourcePlacement targeted by eviction: there is no ClusterResourcePlacement p"},
 		"a placement that is being deleted":   {placement: leaving, bindings: bindings(1), want: invalid + "Found deleting ClusterResourcePlacement targeted by eviction"},
-		"PickFixed":                           {placement: pickFixed, bindings: bindings(1), want: invalid + "Found ClusterResourcePlacement with PickFixed placement type targeted by eviction"},
+		"PickFixed":                           {placement: pickFixed, bindings: bindings(1), want: invalid + "Found ClusterResourcePlacement with PickFixed placement type targeted by eviction: take cluster c0 out of spec.policy.clusterNames of ClusterResourcePlacement p"},
 		"two bindings for the cluster":        {placement: pickAll, bindings: bindings(1, bind("c0", deleted)), want: invalid + "Found more than one scheduler decision for placement in cluster targeted by eviction"},
-		"no binding for the cluster":          {placement: pickAll, bindings: []v1beta1.BindingObject{bind("c1")}, want: invalid + "Failed to find scheduler decision for placement in cluster targeted by eviction"},
-		"a binding that came later":           {placement: pickAll, bindings: []v1beta1.BindingObject{bind("c0", func(b *v1beta1.ClusterResourceBinding) { b.CreationTimestamp = at(6) })}, want: invalid + "Failed to find scheduler decision for placement in cluster targeted by eviction"},
+		"no binding for the cluster":          {placement: pickAll, bindings: []v1beta1.BindingObject{bind("c1")}, want: invalid + "Failed to find scheduler decision for placement in cluster targeted by eviction: ClusterResourcePlacement p is not on cluster c0, or came there after the eviction was created"},
+		"a binding that came later":           {placement: pickAll, bindings: []v1beta1.BindingObject{bind("c0", func(b *v1beta1.ClusterResourceBinding) { b.CreationTimestamp = at(6) })}, want: invalid + "Failed to find scheduler decision for placement in cluster targeted by eviction: ClusterResourcePlacement p is not on cluster c0, or came there after the eviction was created"},
 		"evicted already":                     {placement: pickAll, bindings: []v1beta1.BindingObject{bind("c0", deleted, evicted)}, want: yes + "Eviction is allowed, resources propagated by placement is currently being removed from cluster targeted by eviction"},
 		"on its way out":                      {placement: pickAll, bindings: []v1beta1.BindingObject{bind("c0", deleted, unscheduled)}, want: yes + "Eviction is allowed, resources propagated by placement is currently being removed from cluster targeted by eviction"},
 		"a binding that somebody has deleted": {placement: pickAll, bindings: []v1beta1.BindingObject{bind("c0", deleted)}, want: no + "Eviction is blocked, somebody has deleted the binding of the cluster and what was placed there stays: evict the placement once it has a new binding"},
@@ -132,28 +133,28 @@ func TestAnEvictionIsDecided(t *testing.T) {
 		"rollout policies, and a failure":     {placement: pickAll, bindings: []v1beta1.BindingObject{bind("c0", failing("ManifestRefused"))}, refusal: "no", want: no + "Eviction is blocked by rollout policies: no"},
 		"a failure that cannot heal":          {placement: pickN(1), bindings: []v1beta1.BindingObject{bind("c0", failing("ManifestRefused"))}, budget: maxUnavailable(number(0)), want: yes + "Eviction is allowed, placement has failed", evicts: true},
 		"an override that does not fit":       {placement: pickN(1), bindings: []v1beta1.BindingObject{bind("c0", says("Overridden", "OverriddenFailed"))}, budget: maxUnavailable(number(0)), want: yes + "Eviction is allowed, placement has failed", evicts: true},
-		"a failure that may pass is none":     {placement: pickN(1), bindings: []v1beta1.BindingObject{bind("c0", failing("FailedToApply"))}, budget: maxUnavailable(number(1)), want: no + "Eviction is blocked " + budget + "0, totalPlacements: 1"},
-		"applying is no failure":              {placement: pickN(1), bindings: []v1beta1.BindingObject{bind("c0", says("Applied", "ApplyInProgress"))}, budget: minAvailable(number(1)), want: no + "Eviction is blocked " + budget + "0, totalPlacements: 1"},
-		"not being available is no failure":   {placement: pickN(1), bindings: []v1beta1.BindingObject{bind("c0", says("Available", "NotAllWorkAreAvailable"))}, budget: minAvailable(number(0)), want: no + "Eviction is blocked " + budget + "0, totalPlacements: 1"},
-		"a reported difference is no failure": {placement: pickN(1), bindings: []v1beta1.BindingObject{bind("c0", says("DiffReported", "NotAllWorkHaveDiffReported"))}, budget: minAvailable(number(1)), want: no + "Eviction is blocked " + budget + "0, totalPlacements: 1"},
+		"a failure that may pass is none":     {placement: pickN(1), bindings: []v1beta1.BindingObject{bind("c0", failing("FailedToApply"))}, budget: maxUnavailable(number(1)), want: no + "Eviction is blocked " + budget + "0, totalPlacements: 1" + wait},
+		"applying is no failure":              {placement: pickN(1), bindings: []v1beta1.BindingObject{bind("c0", says("Applied", "ApplyInProgress"))}, budget: minAvailable(number(1)), want: no + "Eviction is blocked " + budget + "0, totalPlacements: 1" + wait},
+		"not being available is no failure":   {placement: pickN(1), bindings: []v1beta1.BindingObject{bind("c0", says("Available", "NotAllWorkAreAvailable"))}, budget: minAvailable(number(0)), want: no + "Eviction is blocked " + budget + "0, totalPlacements: 1" + wait},
+		"a reported difference is no failure": {placement: pickN(1), bindings: []v1beta1.BindingObject{bind("c0", says("DiffReported", "NotAllWorkHaveDiffReported"))}, budget: minAvailable(number(1)), want: no + "Eviction is blocked " + budget + "0, totalPlacements: 1" + wait},
 
 		"all of PickN are available":            {placement: pickN(5), bindings: bindings(5), budget: maxUnavailable(number(1)), want: yes + "Eviction is allowed " + budget + "5, totalPlacements: 5", evicts: true},
-		"and right after":                       {placement: pickN(5), bindings: bindings(4, bind("old", deleted, evicted), bind("new", func(b *v1beta1.ClusterResourceBinding) { b.Spec.State, b.Status.Conditions = "Scheduled", nil })), budget: maxUnavailable(number(1)), want: no + "Eviction is blocked " + budget + "4, totalPlacements: 6"},
-		"and when the old one has gone":         {placement: pickN(5), bindings: bindings(4), budget: maxUnavailable(number(1)), want: no + "Eviction is blocked " + budget + "4, totalPlacements: 5"},
+		"and right after":                       {placement: pickN(5), bindings: bindings(4, bind("old", deleted, evicted), bind("new", func(b *v1beta1.ClusterResourceBinding) { b.Spec.State, b.Status.Conditions = "Scheduled", nil })), budget: maxUnavailable(number(1)), want: no + "Eviction is blocked " + budget + "4, totalPlacements: 6" + wait},
+		"and when the old one has gone":         {placement: pickN(5), bindings: bindings(4), budget: maxUnavailable(number(1)), want: no + "Eviction is blocked " + budget + "4, totalPlacements: 5" + wait},
 		"a percentage is rounded up":            {placement: pickN(4), bindings: bindings(3, bind("bad", says("Available", "x"))), budget: maxUnavailable(percent("30%")), want: yes + "Eviction is allowed " + budget + "3, totalPlacements: 4", evicts: true},
 		"half of PickN":                         {placement: pickN(3), bindings: bindings(3), budget: minAvailable(percent("50%")), want: yes + "Eviction is allowed " + budget + "3, totalPlacements: 3", evicts: true},
-		"less than half would be left":          {placement: pickN(3), bindings: bindings(2, bind("old", deleted, evicted)), budget: minAvailable(percent("50%")), want: no + "Eviction is blocked " + budget + "2, totalPlacements: 3"},
-		"clusters that are missing are counted": {placement: pickN(10), bindings: bindings(3), budget: maxUnavailable(number(1)), want: no + "Eviction is blocked " + budget + "3, totalPlacements: 10"},
-		"a percentage of what is wanted":        {placement: pickN(10), bindings: bindings(3), budget: minAvailable(percent("80%")), want: no + "Eviction is blocked " + budget + "3, totalPlacements: 10"},
+		"less than half would be left":          {placement: pickN(3), bindings: bindings(2, bind("old", deleted, evicted)), budget: minAvailable(percent("50%")), want: no + "Eviction is blocked " + budget + "2, totalPlacements: 3" + wait},
+		"clusters that are missing are counted": {placement: pickN(10), bindings: bindings(3), budget: maxUnavailable(number(1)), want: no + "Eviction is blocked " + budget + "3, totalPlacements: 10" + wait},
+		"a percentage of what is wanted":        {placement: pickN(10), bindings: bindings(3), budget: minAvailable(percent("80%")), want: no + "Eviction is blocked " + budget + "3, totalPlacements: 10" + wait},
 		"PickAll":                               {placement: pickAll, bindings: bindings(3), budget: minAvailable(number(2)), want: yes + "Eviction is allowed " + budget + "3, totalPlacements: 3", evicts: true},
-		"PickAll, and one has left":             {placement: pickAll, bindings: bindings(2), budget: minAvailable(number(2)), want: no + "Eviction is blocked " + budget + "2, totalPlacements: 2"},
+		"PickAll, and one has left":             {placement: pickAll, bindings: bindings(2), budget: minAvailable(number(2)), want: no + "Eviction is blocked " + budget + "2, totalPlacements: 2" + wait},
 		"PickAll with a percentage":             {placement: pickAll, bindings: bindings(3), budget: minAvailable(percent("50%")), want: misfit},
 		"PickAll with a maximum":                {placement: picking("", 0), bindings: bindings(3), budget: maxUnavailable(number(1)), want: misfit},
-		"a budget that says nothing":            {placement: pickN(3), bindings: bindings(3), budget: maxUnavailable(nil), want: no + "Eviction is blocked " + budget + "3, totalPlacements: 3"},
-		"all must be available":                 {placement: pickN(3), bindings: bindings(3), budget: minAvailable(percent("100%")), want: no + "Eviction is blocked " + budget + "3, totalPlacements: 3"},
-		"all must be, by number":                {placement: pickN(3), bindings: bindings(3), budget: minAvailable(number(3)), want: no + "Eviction is blocked " + budget + "3, totalPlacements: 3"},
-		"a minimum that cannot be read":         {placement: pickN(3), bindings: bindings(3), budget: minAvailable(percent("few")), want: no + "Eviction is blocked " + budget + "3, totalPlacements: 3"},
-		"a maximum that cannot be read":         {placement: pickN(3), bindings: bindings(3), budget: maxUnavailable(percent("few")), want: no + "Eviction is blocked " + budget + "3, totalPlacements: 3"},
+		"a budget that says nothing":            {placement: pickN(3), bindings: bindings(3), budget: maxUnavailable(nil), want: no + "Eviction is blocked " + budget + "3, totalPlacements: 3" + wait},
+		"all must be available":                 {placement: pickN(3), bindings: bindings(3), budget: minAvailable(percent("100%")), want: no + "Eviction is blocked " + budget + "3, totalPlacements: 3" + wait},
+		"all must be, by number":                {placement: pickN(3), bindings: bindings(3), budget: minAvailable(number(3)), want: no + "Eviction is blocked " + budget + "3, totalPlacements: 3" + wait},
+		"a minimum that cannot be read":         {placement: pickN(3), bindings: bindings(3), budget: minAvailable(percent("few")), want: no + "Eviction is blocked " + budget + "3, totalPlacements: 3" + wait},
+		"a maximum that cannot be read":         {placement: pickN(3), bindings: bindings(3), budget: maxUnavailable(percent("few")), want: no + "Eviction is blocked " + budget + "3, totalPlacements: 3" + wait},
 	} {
 		t.Run(name, func(t *testing.T) {
 			eviction := &v1beta1.ClusterResourcePlacementEviction{
@@ -309,8 +310,8 @@ func TestABudgetFitsItsPlacement(t *testing.T) {
 		want      []string
 	}{
 		"PickAll with a number":     {picking("", 0), minAvailable(number(1)), nil},
-		"PickAll with a percentage": {picking("", 0), minAvailable(percent("10%")), []string{pickAll + "min available as a percentage 10%"}},
-		"PickAll with a maximum":    {picking(v1beta1.PickAllPlacementType, 0), maxUnavailable(number(2)), []string{pickAll + "any specified max unavailable 2"}},
+		"PickAll with a percentage": {picking("", 0), minAvailable(percent("10%")), []string{pickAll + "min available as a percentage 10%: set minAvailable to a number"}},
+		"PickAll with a maximum":    {picking(v1beta1.PickAllPlacementType, 0), maxUnavailable(number(2)), []string{pickAll + "any specified max unavailable 2: set minAvailable to a number"}},
 		"PickN with a percentage":   {picking(v1beta1.PickNPlacementType, 3), minAvailable(percent("10%")), nil},
 		"PickN with a maximum":      {picking(v1beta1.PickNPlacementType, 3), maxUnavailable(number(2)), nil},
 	} {

@@ -193,9 +193,19 @@ func (l *Limits) SkipsNamespace(namespace string) bool {
 
 // Refuse returns why the limits keep an object from being placed, nil where they do not. Reserved namespaces are not asked about here.
 func (l *Limits) Refuse(gk schema.GroupKind, namespace, name string) error {
-	if l == nil || !l.namespaces.Has(namespace) && !(gk == NamespaceKind.GroupKind() && l.namespaces.Has(name)) && !l.Skips(gk) {
+	flag := ""
+	switch {
+	case l == nil:
 		return nil
+	case l.namespaces.Has(namespace), gk == NamespaceKind.GroupKind() && l.namespaces.Has(name):
+		flag = "--skipped-propagating-namespaces"
+	case !l.Skips(gk):
+		return nil
+	case l.allowed != nil:
+		flag = "--allowed-propagating-apis"
+	default:
+		flag = "--skipped-propagating-apis"
 	}
-	return fmt.Errorf("%s %s is not allowed to propagate on this hub (--skipped-propagating-namespaces, --skipped-propagating-apis, --allowed-propagating-apis)",
-		gk.Kind, wording.Key(namespace, name))
+	return fmt.Errorf("%s %s is not allowed to propagate on this hub, because the server's flag %s excludes it: "+
+		"take it out of the selection, or ask an administrator to change the flag", gk.Kind, wording.Key(namespace, name), flag)
 }

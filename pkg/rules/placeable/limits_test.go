@@ -107,3 +107,24 @@ func TestLimitsThatCannotBeMeantAreRefused(t *testing.T) {
 		})
 	}
 }
+
+func TestARefusalNamesTheFlag(t *testing.T) {
+	for flag, o := range map[string]LimitOptions{
+		"--skipped-propagating-apis":       {SkippedAPIs: "v1/Secret"},
+		"--allowed-propagating-apis":       {AllowedAPIs: "v1/ConfigMap"},
+		"--skipped-propagating-namespaces": {SkippedAPIs: "v1/Secret", SkippedNamespaces: "team"},
+	} {
+		limits, err := ParseLimits(o)
+		if err != nil {
+			t.Fatal(err)
+		}
+		want := "Secret team/s is not allowed to propagate on this hub, because the server's flag " + flag +
+			" excludes it: take it out of the selection, or ask an administrator to change the flag"
+		if err := limits.Refuse(schema.GroupKind{Kind: "Secret"}, "team", "s"); err == nil || err.Error() != want {
+			t.Errorf("%s: %v, want %s", flag, err, want)
+		}
+		if err := limits.Refuse(schema.GroupKind{Kind: "ConfigMap"}, "other", "c"); err != nil {
+			t.Errorf("%s: %v", flag, err)
+		}
+	}
+}

@@ -361,6 +361,14 @@ kubectl delete ns shop
 				section: "A MemberCluster does not go", reason: nameOfReader, old: " NAME ", new: " member1 ",
 				after: `kubectl patch membercluster member1 --type=json -p '[{"op":"remove","path":"/spec/deleteOptions"}]'`,
 			},
+			{
+				section: "A MemberCluster does not go", skipped: true, command: "kubectl -n fleet-system delete clusterprofile NAME",
+				reason: "The hub of these tests has that kind only while the tests of the ClusterProfiles run.",
+			},
+			{
+				section: "A MemberCluster does not go", skipped: true, command: "kubectl edit membercluster NAME",
+				reason: "It opens an editor.",
+			},
 			{section: "A run is not initialized", reason: nameOfReader, old: " NAME ", new: " example-run "},
 			{reason: nameOfReader, old: "PLACEMENT", new: "example-placement"},
 			{reason: nameOfReader, old: "HOLDER", new: "example-run"},

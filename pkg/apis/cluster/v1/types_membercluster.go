@@ -116,8 +116,9 @@ const TaintEffectNoSchedule TaintEffect = "NoSchedule"
 
 // DeleteOptions specifies how a member cluster leaves the fleet.
 type DeleteOptions struct {
-	// validationMode is Strict or Skip. To remove the placed resources, Strict waits up to 15 minutes for a cluster
-	// that does not answer; Skip tries once. Defaults to Strict.
+	// validationMode is Strict or Skip. A cluster that leaves keeps the placed resources; the server removes only its
+	// own objects from it. If the cluster does not answer, Strict tries for --force-delete-wait-time (15 minutes by
+	// default), and Skip tries once. Defaults to Strict.
 	// +optional
 	// +default="Strict"
 	// +k8s:optional
@@ -164,7 +165,8 @@ type MemberClusterStatus struct {
 	Properties map[PropertyName]PropertyValue `json:"properties,omitempty"`
 
 	// resourceUsage is the capacity of the cluster's nodes and how much of it is free, in CPU and memory. It is absent if
-	// the cluster has no nodes or they could not be read.
+	// the cluster has no nodes, or was never read. If a later read fails, the last numbers stay, and observationTime says
+	// when they were read.
 	// +optional
 	ResourceUsage ResourceUsage `json:"resourceUsage,omitempty,omitzero"`
 

@@ -96,7 +96,8 @@ type InternalMemberClusterStatus struct {
 	Properties map[PropertyName]PropertyValue `json:"properties,omitempty"`
 
 	// resourceUsage is the capacity of the cluster's nodes and how much of it is free, in CPU and memory. It is absent if
-	// the cluster has no nodes or they could not be read.
+	// the cluster has no nodes, or was never read. If a later read fails, the last numbers stay, and observationTime says
+	// when they were read.
 	// +optional
 	ResourceUsage ResourceUsage `json:"resourceUsage,omitempty,omitzero"`
 

@@ -53,7 +53,8 @@ type AgentType string
 
 // AgentStatus is the state of one agent that serves a member cluster.
 type AgentStatus struct {
-	// type is the kind of the agent: MemberAgent, MultiClusterServiceAgent or ServiceExportImportAgent.
+	// type is the kind of the agent: MemberAgent, MultiClusterServiceAgent or ServiceExportImportAgent. The server writes
+	// MemberAgent only.
 	// +required
 	Type AgentType `json:"type"`
 

@@ -21,7 +21,7 @@ const (
 	// NamespaceWithResources selects the Namespace and everything in it.
 	NamespaceWithResources SelectionScope = "NamespaceWithResources"
 	// NamespaceWithResourceSelectors selects the Namespace and, in it, the objects that the other selectors of the
-	// placement select.
+	// placement select. Exactly one Namespace must be selected in this way.
 	NamespaceWithResourceSelectors SelectionScope = "NamespaceWithResourceSelectors"
 )
 

@@ -45,7 +45,8 @@ type RolloutStrategy struct {
 	// +k8s:optional
 	DeleteStrategy *DeleteStrategy `json:"deleteStrategy,omitempty"`
 
-	// reportBackStrategy specifies whether the status of the resources on the member clusters is copied to the hub.
+	// reportBackStrategy specifies whether the status of the resources on the member clusters is copied into the status
+	// of their Works on the hub.
 	// +optional
 	// +k8s:optional
 	ReportBackStrategy *ReportBackStrategy `json:"reportBackStrategy,omitempty"`
@@ -213,7 +214,8 @@ const (
 type ReportBackDestination string
 
 const (
-	// ReportBackDestinationOriginalResource is the selected object on the hub.
+	// ReportBackDestinationOriginalResource is the selected object on the hub. It is accepted and not supported: the
+	// status is in the Work.
 	ReportBackDestinationOriginalResource ReportBackDestination = "OriginalResource"
 	// ReportBackDestinationWorkAPI is the manifest's condition in the status of the Work.
 	ReportBackDestinationWorkAPI ReportBackDestination = "WorkAPI"
@@ -227,7 +229,7 @@ type ReportBackStrategy struct {
 	// +default="Disabled"
 	Type ReportBackStrategyType `json:"type,omitempty"`
 
-	// destination is OriginalResource or WorkAPI. Required for Mirror.
+	// destination is WorkAPI or OriginalResource. Required for Mirror. The status is in the Work either way.
 	// +optional
 	// +k8s:optional
 	Destination *ReportBackDestination `json:"destination,omitempty"`

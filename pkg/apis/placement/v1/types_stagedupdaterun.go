@@ -134,7 +134,8 @@ type UpdateRunSpec struct {
 
 	// rollbackOf is the name of an earlier run of the same placement to roll back. Each cluster whose update the
 	// earlier run began returns to its previous resource snapshot, in reverse order, stage by stage, without tasks. A
-	// cluster without a previous snapshot stays as it is. If rollbackOf is set, resourceSnapshotIndex must be empty
+	// cluster without a previous snapshot stays as it is. A cluster that was removed from the placement and picked again
+	// since stays as it is. If rollbackOf is set, resourceSnapshotIndex must be empty
 	// and stagedRolloutStrategyName must be that of the earlier run. It cannot be changed.
 	// +optional
 	// +k8s:optional
@@ -324,7 +325,8 @@ type GoverningPolicy struct {
 type UpdateRunOutcome string
 
 const (
-	// OutcomeSucceeded means that every cluster has the version of the run.
+	// OutcomeSucceeded means that every cluster has the version of the run, except those that left the fleet or the
+	// placement.
 	OutcomeSucceeded UpdateRunOutcome = "Succeeded"
 	// OutcomeSucceededWithFailures means that the run is complete, but clusters failed within the failure policy or
 	// were skipped by users.

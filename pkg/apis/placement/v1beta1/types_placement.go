@@ -119,6 +119,7 @@ type PlacementSpec struct {
 
 	// statusReportingScope specifies whether the status is mirrored into the selected namespace: ClusterScopeOnly or
 	// NamespaceAccessible. Only for cluster-scoped placements. It cannot be changed. It defaults to ClusterScopeOnly.
+	// With NamespaceAccessible exactly one selector must be of kind Namespace, with a name, and that name cannot change.
 	// +optional
 	// +k8s:optional
 	// +default="ClusterScopeOnly"
@@ -150,7 +151,7 @@ type PlacementStatus struct {
 	// +k8s:optional
 	Prune *PlacementPruneRecord `json:"prune,omitempty"`
 
-	// conditions are the conditions of the placement. Their types have the kind as a prefix: Scheduled,
+	// conditions are the conditions of the placement. Their types have the kind as a prefix: ResourcesSelected, Scheduled,
 	// RolloutStarted, Overridden, WorkSynchronized, Applied, Available, DiffReported, ObjectsRemaining, StatusSynced.
 	// +optional
 	// +k8s:optional
@@ -227,7 +228,8 @@ type ClusterResourcePlacementStatus struct {
 	// +optional
 	metav1.ObjectMeta `json:"metadata,omitempty,omitzero"`
 
-	// sourceStatus is the status of the placement.
+	// sourceStatus is the status of the placement, without the values of fields that drifted or differ and without the
+	// condition StatusSynced.
 	// +required
 	SourceStatus PlacementStatus `json:"sourceStatus"`
 

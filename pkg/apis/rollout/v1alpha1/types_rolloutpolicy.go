@@ -148,8 +148,8 @@ type PolicyRules struct {
 	Deny bool `json:"deny,omitempty"`
 
 	// staged demands that the strategy of a placement which picks protected clusters is of type External, so that runs alone move
-	// them. Such a placement can be deleted only once runs have taken it off the protected clusters, or with its namespace. All rules
-	// but deny demand it too: without runs there are no stages.
+	// them. Such a placement can be deleted only once runs have taken it off the protected clusters, or with its namespace, and
+	// evictions from protected clusters are refused. All rules but deny demand it too: without runs there are no stages.
 	// +optional
 	Staged bool `json:"staged,omitempty"`
 

@@ -14,8 +14,9 @@ import (
 //
 // DeleteOptions specifies how a member cluster leaves the fleet.
 type DeleteOptionsApplyConfiguration struct {
-	// validationMode is Strict or Skip. To remove the placed resources, Strict waits up to 15 minutes for a cluster
-	// that does not answer; Skip tries once. Defaults to Strict.
+	// validationMode is Strict or Skip. A cluster that leaves keeps the placed resources; the server removes only its
+	// own objects from it. If the cluster does not answer, Strict tries for --force-delete-wait-time (15 minutes by
+	// default), and Skip tries once. Defaults to Strict.
 	ValidationMode *clusterv1.DeleteValidationMode `json:"validationMode,omitempty"`
 }
 

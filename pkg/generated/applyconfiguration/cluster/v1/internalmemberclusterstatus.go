@@ -24,7 +24,8 @@ type InternalMemberClusterStatusApplyConfiguration struct {
 	// properties maps the names of the cluster's properties, such as kubernetes-fleet.io/node-count, to their values.
 	Properties map[clusterv1.PropertyName]PropertyValueApplyConfiguration `json:"properties,omitempty"`
 	// resourceUsage is the capacity of the cluster's nodes and how much of it is free, in CPU and memory. It is absent if
-	// the cluster has no nodes or they could not be read.
+	// the cluster has no nodes, or was never read. If a later read fails, the last numbers stay, and observationTime says
+	// when they were read.
 	ResourceUsage *ResourceUsageApplyConfiguration `json:"resourceUsage,omitempty"`
 	// agentStatus has one entry for each agent that serves the cluster.
 	AgentStatus []AgentStatusApplyConfiguration `json:"agentStatus,omitempty"`

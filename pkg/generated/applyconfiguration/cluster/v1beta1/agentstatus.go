@@ -16,7 +16,8 @@ import (
 //
 // AgentStatus is the state of one agent that serves a member cluster.
 type AgentStatusApplyConfiguration struct {
-	// type is the kind of the agent: MemberAgent, MultiClusterServiceAgent or ServiceExportImportAgent.
+	// type is the kind of the agent: MemberAgent, MultiClusterServiceAgent or ServiceExportImportAgent. The server writes
+	// MemberAgent only.
 	Type *clusterv1beta1.AgentType `json:"type,omitempty"`
 	// conditions are the conditions of the agent: Joined and Healthy.
 	Conditions []v1.ConditionApplyConfiguration `json:"conditions,omitempty"`

@@ -26,6 +26,7 @@ type PlacementSpecApplyConfiguration struct {
 	RevisionHistoryLimit *int32 `json:"revisionHistoryLimit,omitempty"`
 	// statusReportingScope specifies whether the status is mirrored into the selected namespace: ClusterScopeOnly or
 	// NamespaceAccessible. Only for cluster-scoped placements. It cannot be changed. It defaults to ClusterScopeOnly.
+	// With NamespaceAccessible exactly one selector must be of kind Namespace, with a name, and that name cannot change.
 	StatusReportingScope *placementv1.StatusReportingScope `json:"statusReportingScope,omitempty"`
 }
 

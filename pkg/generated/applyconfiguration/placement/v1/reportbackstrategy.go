@@ -16,7 +16,7 @@ import (
 type ReportBackStrategyApplyConfiguration struct {
 	// type is Disabled or Mirror. It defaults to Disabled.
 	Type *placementv1.ReportBackStrategyType `json:"type,omitempty"`
-	// destination is OriginalResource or WorkAPI. Required for Mirror.
+	// destination is WorkAPI or OriginalResource. Required for Mirror. The status is in the Work either way.
 	Destination *placementv1.ReportBackDestination `json:"destination,omitempty"`
 }
 

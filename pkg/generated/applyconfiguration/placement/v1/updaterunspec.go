@@ -30,7 +30,8 @@ type UpdateRunSpecApplyConfiguration struct {
 	State *placementv1.State `json:"state,omitempty"`
 	// rollbackOf is the name of an earlier run of the same placement to roll back. Each cluster whose update the
 	// earlier run began returns to its previous resource snapshot, in reverse order, stage by stage, without tasks. A
-	// cluster without a previous snapshot stays as it is. If rollbackOf is set, resourceSnapshotIndex must be empty
+	// cluster without a previous snapshot stays as it is. A cluster that was removed from the placement and picked again
+	// since stays as it is. If rollbackOf is set, resourceSnapshotIndex must be empty
 	// and stagedRolloutStrategyName must be that of the earlier run. It cannot be changed.
 	RollbackOf *string `json:"rollbackOf,omitempty"`
 	// policyOverride lets the run violate rollout policies. The user who creates the run must have the verb override on each of them. It

@@ -12,13 +12,14 @@ import (
 // PlacementDisruptionBudgetSpecApplyConfiguration represents a declarative configuration of the PlacementDisruptionBudgetSpec type for use
 // with apply.
 //
-// PlacementDisruptionBudgetSpec limits evictions. Set one of its two fields.
+// PlacementDisruptionBudgetSpec limits evictions. Set exactly one of its two fields: a budget with none blocks every
+// eviction, and both together are refused.
 type PlacementDisruptionBudgetSpecApplyConfiguration struct {
-	// maxUnavailable is the number of clusters that may lack available resources: a number, or a percentage of the
-	// target number.
+	// maxUnavailable is the number of clusters that may lack available resources, missing ones included: a number, or a
+	// percentage of numberOfClusters rounded up. Evictions are allowed only below it. Not for PickAll.
 	MaxUnavailable *intstr.IntOrString `json:"maxUnavailable,omitempty"`
-	// minAvailable is the number of clusters that must have available resources: a number, or a percentage of the
-	// target number.
+	// minAvailable is the number of clusters that must keep available resources: a number, or, for PickN, a percentage
+	// of numberOfClusters rounded up. Evictions are allowed only while more clusters are available.
 	MinAvailable *intstr.IntOrString `json:"minAvailable,omitempty"`
 }
 

@@ -24,7 +24,7 @@ type PlacementStatusApplyConfiguration struct {
 	// prune is the last request to remove the objects that clusters have kept since an adoption and that are not in
 	// their version. Only the server writes it, through the subresource prune.
 	Prune *PlacementPruneRecordApplyConfiguration `json:"prune,omitempty"`
-	// conditions are the conditions of the placement. Their types have the kind as a prefix: Scheduled,
+	// conditions are the conditions of the placement. Their types have the kind as a prefix: ResourcesSelected, Scheduled,
 	// RolloutStarted, Overridden, WorkSynchronized, Applied, Available, DiffReported, ObjectsRemaining, StatusSynced.
 	Conditions []v1.ConditionApplyConfiguration `json:"conditions,omitempty"`
 }

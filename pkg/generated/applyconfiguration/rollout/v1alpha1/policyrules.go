@@ -17,8 +17,8 @@ type PolicyRulesApplyConfiguration struct {
 	// deny keeps every version off the protected clusters. A placement that is on them can leave them, by the other rules.
 	Deny *bool `json:"deny,omitempty"`
 	// staged demands that the strategy of a placement which picks protected clusters is of type External, so that runs alone move
-	// them. Such a placement can be deleted only once runs have taken it off the protected clusters, or with its namespace. All rules
-	// but deny demand it too: without runs there are no stages.
+	// them. Such a placement can be deleted only once runs have taken it off the protected clusters, or with its namespace, and
+	// evictions from protected clusters are refused. All rules but deny demand it too: without runs there are no stages.
 	Staged *bool `json:"staged,omitempty"`
 	// approval demands an approval at each governed stage.
 	Approval *ApprovalRuleApplyConfiguration `json:"approval,omitempty"`
