@@ -213,11 +213,12 @@ func TestARollbackIsOfClustersThatItsRunWasTheLastToMove(t *testing.T) {
 		change func(f *fixture)
 		want   string
 	}{
-		"it is picked":              {func(*fixture) {}, moved},
-		"it is not picked":          {func(f *fixture) { f.unpick("a1") }, moved},
-		"the run had a later turn":  {func(f *fixture) { f.run.Status.Turn.Number = 9 }, moved},
-		"it was removed in between": {func(f *fixture) { f.renew("a1") }, ""},
-		"the run never wrote to it": {func(f *fixture) { f.movedBy("old", 0, "0", "a1") }, ""},
+		"it is picked":                          {func(*fixture) {}, moved},
+		"it is not picked":                      {func(f *fixture) { f.unpick("a1") }, moved},
+		"the run had a later turn":              {func(f *fixture) { f.run.Status.Turn.Number = 9 }, moved},
+		"a run of the name of the rollback was": {func(f *fixture) { f.movedBy(rollbackName, 6, "2", "a1") }, strings.Replace(moved, "fix", rollbackName, 1)},
+		"it was removed in between":             {func(f *fixture) { f.renew("a1") }, ""},
+		"the run never wrote to it":             {func(f *fixture) { f.movedBy("old", 0, "0", "a1") }, ""},
 	} {
 		t.Run(name, func(t *testing.T) {
 			f := newFixture(t, 1, stage("a"), stage("b"))

@@ -129,7 +129,8 @@ func MovedInstead(bindings []v1beta1.BindingObject, rollback, earlier v1beta1.Up
 		turn = last.Number
 	}
 	for _, b := range bindings {
-		if name, _ := bindingrules.LastMove(b); name == rollback.GetName() {
+		// A run that has had no turn has moved nothing: it was an earlier run of the same name.
+		if name, _ := bindingrules.LastMove(b); name == rollback.GetName() && rollback.RunStatus().Turn != nil {
 			continue
 		}
 		by, is := bindingrules.IsFrom(b, earlier.GetName(), turn, before)
