@@ -538,3 +538,22 @@ func TestARunThatFailsRollsBackByWhatGovernsIt(t *testing.T) {
 		})
 	}
 }
+
+// TestARollbackOfARunThatIsGoneMovesNothing has the run deleted that a planned rollback is of, and with it what tells who moved which cluster.
+func TestARollbackOfARunThatIsGoneMovesNothing(t *testing.T) {
+	f := newFixture(t, 1, stage("a"))
+	f.had("0", "a1")
+	f.steps()
+	f.available("a1")
+	f.steps()
+	back := f.planned()
+	f.movedBy("fix", 5, "2", "a1")
+	back.world.Others = nil
+	back.steps()
+	if got := back.condition(v1beta1.RunSucceeded); !strings.Contains(got, "run was deleted since this run was planned to roll it back") {
+		t.Errorf("Succeeded is %q", got)
+	}
+	if got := back.binding("a1").Spec.ResourceSnapshotName; got != "p-2-snapshot" {
+		t.Errorf("a1 has %s", got)
+	}
+}

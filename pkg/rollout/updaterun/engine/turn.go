@@ -195,6 +195,10 @@ func (s *step) overtaken(stage *v1beta1.StageUpdatingStatus) string {
 			}
 		}
 	case s.run.RunSpec().RollbackOf != "":
+		if s.status.RollbackOfUID != "" && s.rolledBackRun() == nil {
+			return refused(fmt.Sprintf("%s %s was deleted since this run was planned to roll it back, so that nothing tells which clusters have their version from it; "+
+				"create a run with the resourceSnapshotIndex that the clusters are to have", runrules.RunKind(s.run), s.run.RunSpec().RollbackOf))
+		}
 		if message := s.outgrown(); message != "" {
 			return message
 		}
