@@ -143,6 +143,8 @@ func (m *fakeMember) informer(gvr schema.GroupVersionResource) cache.SharedIndex
 			if opened, err = client.Watch(ctx, options); err != nil {
 				return nil, err
 			}
+			// One that ends before it watches leaves nobody who reads, and the fake panics when that is full.
+			context.AfterFunc(ctx, opened.Stop)
 			return client.List(ctx, options)
 		},
 		WatchFuncWithContext: func(context.Context, metav1.ListOptions) (watch.Interface, error) { return opened, nil },
