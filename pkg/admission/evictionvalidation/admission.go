@@ -17,7 +17,6 @@ import (
 
 	"github.com/stagegate/stagegate/pkg/admission/initializer"
 	"github.com/stagegate/stagegate/pkg/apis/placement/v1beta1"
-	"github.com/stagegate/stagegate/pkg/generated/clientset/versioned"
 	evictionrules "github.com/stagegate/stagegate/pkg/rules/eviction"
 )
 
@@ -33,7 +32,7 @@ func Register(plugins *admission.Plugins) {
 // have both.
 type Plugin struct {
 	*admission.Handler
-	client versioned.Interface
+	initializer.FleetClient
 }
 
 var (
@@ -44,17 +43,6 @@ var (
 // New makes a plugin that must be initialized.
 func New() *Plugin {
 	return &Plugin{Handler: admission.NewHandler(admission.Create, admission.Update)}
-}
-
-// SetFleetClient implements initializer.WantsFleetClient.
-func (p *Plugin) SetFleetClient(client versioned.Interface) { p.client = client }
-
-// ValidateInitialization implements admission.InitializationValidator.
-func (p *Plugin) ValidateInitialization() error {
-	if p.client == nil {
-		return errors.New("missing a client of the fleet's API")
-	}
-	return nil
 }
 
 // Validate implements admission.ValidationInterface. An update is looked at for what it changes.
@@ -82,7 +70,7 @@ func (p *Plugin) Validate(ctx context.Context, a admission.Attributes, _ admissi
 
 // ask refuses a request for what a placement makes of it. One that does not exist is no reason to: it may come, and the controller asks again.
 func (p *Plugin) ask(ctx context.Context, a admission.Attributes, name string, refusal func(*v1beta1.ClusterResourcePlacement) string) error {
-	placement, err := p.client.PlacementV1beta1().ClusterResourcePlacements().Get(ctx, name, metav1.GetOptions{})
+	placement, err := p.Client.PlacementV1beta1().ClusterResourcePlacements().Get(ctx, name, metav1.GetOptions{})
 	switch {
 	case apierrors.IsNotFound(err):
 		return nil

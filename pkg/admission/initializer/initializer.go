@@ -4,6 +4,8 @@
 package initializer
 
 import (
+	"errors"
+
 	"k8s.io/apiserver/pkg/admission"
 
 	"github.com/stagegate/stagegate/pkg/generated/clientset/versioned"
@@ -21,6 +23,20 @@ type WantsFleetInformers interface {
 type WantsFleetClient interface {
 	SetFleetClient(versioned.Interface)
 	admission.InitializationValidator
+}
+
+// FleetClient is what a plugin embeds that asks the fleet's API and wants nothing else.
+type FleetClient struct{ Client versioned.Interface }
+
+// SetFleetClient implements WantsFleetClient.
+func (c *FleetClient) SetFleetClient(client versioned.Interface) { c.Client = client }
+
+// ValidateInitialization implements admission.InitializationValidator.
+func (c *FleetClient) ValidateInitialization() error {
+	if c.Client == nil {
+		return errors.New("missing a client of the fleet's API")
+	}
+	return nil
 }
 
 // New makes an initializer that hands out the client and the informers.

@@ -15,7 +15,6 @@ import (
 
 	"github.com/stagegate/stagegate/pkg/admission/initializer"
 	"github.com/stagegate/stagegate/pkg/apis/placement/v1beta1"
-	"github.com/stagegate/stagegate/pkg/generated/clientset/versioned"
 )
 
 // PluginName is the name of the plugin in flags and configuration.
@@ -33,7 +32,7 @@ func Register(plugins *admission.Plugins) {
 // compared with the first; there are few to read, and only where a selector is new. Two that are written at once may both get in.
 type Plugin struct {
 	*admission.Handler
-	client versioned.Interface
+	initializer.FleetClient
 }
 
 var (
@@ -44,17 +43,6 @@ var (
 // New makes a plugin that must be initialized.
 func New() *Plugin {
 	return &Plugin{Handler: admission.NewHandler(admission.Create, admission.Update)}
-}
-
-// SetFleetClient implements initializer.WantsFleetClient.
-func (p *Plugin) SetFleetClient(client versioned.Interface) { p.client = client }
-
-// ValidateInitialization implements admission.InitializationValidator.
-func (p *Plugin) ValidateInitialization() error {
-	if p.client == nil {
-		return errors.New("missing a client of the fleet's API")
-	}
-	return nil
 }
 
 // Validate implements admission.ValidationInterface.

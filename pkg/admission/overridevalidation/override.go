@@ -62,7 +62,7 @@ func (o override) without(before override) []selector {
 
 // others are the overrides beside one in its scope: all that are cluster-scoped, or those of its namespace.
 func (p *Plugin) others(ctx context.Context, one override) ([]v1beta1.OverrideObject, error) {
-	all, err := scoped.OverrideClient(p.client.PlacementV1beta1(), one.GetNamespace()).List(ctx, metav1.ListOptions{})
+	all, err := scoped.OverrideClient(p.Client.PlacementV1beta1(), one.GetNamespace()).List(ctx, metav1.ListOptions{})
 	return slices.DeleteFunc(all, func(o v1beta1.OverrideObject) bool { return o.GetName() == one.GetName() }), err
 }
 

@@ -38,11 +38,7 @@ func (p *Plugin) validateEviction(ctx context.Context, a admission.Attributes, e
 	if len(binding) == 0 {
 		return nil
 	}
-	members, err := p.listMembers()
-	if err != nil {
-		return err
-	}
-	held, err := p.held(ctx, placement, members)
+	held, members, err := p.heldNow(ctx, placement)
 	if err != nil {
 		return err
 	}

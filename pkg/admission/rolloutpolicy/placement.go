@@ -76,15 +76,21 @@ func (p *Plugin) validateRemoval(ctx context.Context, a admission.Attributes, s 
 	if len(binding) == 0 || s.leaving {
 		return nil
 	}
-	members, err := p.listMembers()
-	if err != nil {
-		return err
-	}
-	held, err := p.held(ctx, placement, members)
+	held, _, err := p.heldNow(ctx, placement)
 	if err != nil {
 		return err
 	}
 	return answer(ctx, a, placement.GetName(), policy.JudgeRemoval(binding, held))
+}
+
+// heldNow returns the clusters that have a placement, and all members.
+func (p *Plugin) heldNow(ctx context.Context, placement v1beta1.PlacementObject) ([]strategy.Cluster, map[string]*clusterv1beta1.MemberCluster, error) {
+	members, err := p.listMembers()
+	if err != nil {
+		return nil, nil, err
+	}
+	held, err := p.held(ctx, placement, members)
+	return held, members, err
 }
 
 func (p *Plugin) listMembers() (map[string]*clusterv1beta1.MemberCluster, error) {

@@ -285,7 +285,10 @@ func (c *Controller) withdraw(ctx context.Context, cluster *v1beta1.MemberCluste
 	client := c.hub.Resource(resource).Namespace(wellknown.SystemNamespace)
 	profile, err := client.Get(ctx, cluster.Name, metav1.GetOptions{})
 	if err == nil && isOurs(profile, c.store) {
-		err = client.Delete(ctx, cluster.Name, metav1.DeleteOptions{Preconditions: metav1.NewUIDPreconditions(string(profile.GetUID()))})
+		err = client.Delete(ctx, cluster.Name, metav1.DeleteOptions{
+			// Whoever takes the profile over meanwhile keeps it.
+			Preconditions: &metav1.Preconditions{UID: new(profile.GetUID()), ResourceVersion: new(profile.GetResourceVersion())},
+		})
 	}
 	if err != nil && !apierrors.IsNotFound(err) {
 		return fmt.Errorf("deleting ClusterProfile %s/%s: %w", wellknown.SystemNamespace, cluster.Name, err)

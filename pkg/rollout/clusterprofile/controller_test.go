@@ -227,6 +227,17 @@ func TestAMemberHasAProfile(t *testing.T) {
 	w.eventually("let the MemberCluster go", func() bool { return len(w.finalizers()) == 0 })
 	w.until("was deleted", func(profile *unstructured.Unstructured) bool { return profile == nil })
 	w.stop()
+
+	// One that somebody takes over after it was looked at stays.
+	var last *metav1.Preconditions
+	for _, action := range w.hub.Actions() {
+		if deletion, ok := action.(clienttesting.DeleteActionImpl); ok {
+			last = deletion.DeleteOptions.Preconditions
+		}
+	}
+	if last == nil || last.UID == nil || last.ResourceVersion == nil {
+		t.Errorf("the profile is deleted whatever it is by now: %+v", last)
+	}
 }
 
 func TestALostHeartbeatIsSeenWithoutAChange(t *testing.T) {

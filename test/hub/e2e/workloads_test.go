@@ -214,7 +214,7 @@ func (r rollout) manifestCondition(t *testing.T, member string, kind schema.Grou
 			}
 		}
 	}
-	return nil, fmt.Errorf("no Work says whether %s %s is %s on %s", kind.Kind, name, conditionType, member)
+	return nil, fmt.Errorf("no Work has a condition for %s %s: %s on %s", kind.Kind, name, conditionType, member)
 }
 
 // setImage gives an app another image on the hub, and Pods that are ready by themselves.
