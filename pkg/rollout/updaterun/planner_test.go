@@ -180,9 +180,11 @@ func TestARollbackIsCheckedBeforeItIsAsked(t *testing.T) {
 						{ClusterName: "member2", PreviousResourceSnapshotIndex: ptr.To("0")},
 					}}},
 				}
-				update(f, f.fleet.Bindings, f.binding("member2").GetName(), false, func(b v1beta1.BindingObject) { bindingrules.RecordMove(b, "run", 1) })
+				update(f, f.fleet.Bindings, f.binding("member2").GetName(), false, func(b v1beta1.BindingObject) {
+					bindingrules.RecordMove(b, bindingrules.Mover{Name: "run", UID: "uid-of-run", Turn: 1})
+				})
 				f.eventually("the binding is seen", func() bool {
-					name, _ := bindingrules.LastMove(f.binding("member2"))
+					name := bindingrules.LastMove(f.binding("member2")).Name
 					return name == "run"
 				})
 				tt.change(f, run)

@@ -170,7 +170,6 @@ func initWorld(f *fleet.Fleet, run v1beta1.UpdateRunObject) (plan.World, error) 
 			return plan.World{}, err
 		}
 	}
-	w.LastTurn = plan.LastTurn(f.Runs.ByIndex(fleet.ByPlacement, key), w.Bindings)
 	w.Policies, w.NamespaceLabels = policy.NewAll(f.Policies.Covering(run.GetNamespace())), f.NamespaceLabels(run.GetNamespace())
 	for _, member := range members {
 		if member.DeletionTimestamp == nil {

@@ -21,6 +21,7 @@ import (
 	"github.com/stagegate/stagegate/pkg/rollout/updaterun/engine"
 	"github.com/stagegate/stagegate/pkg/rules/approval"
 	bindingrules "github.com/stagegate/stagegate/pkg/rules/binding"
+	runrules "github.com/stagegate/stagegate/pkg/rules/updaterun"
 )
 
 type stepFunc func(v1beta1.UpdateRunObject, engine.World, time.Time) engine.Decision
@@ -262,6 +263,11 @@ func (s *simulation) approve(request v1beta1.ApprovalRequestObject, user v1beta1
 	if owners := request.GetOwnerReferences(); len(owners) > 0 {
 		id := string(owners[0].UID) + "/" + request.GetName()
 		s.policies.approvers[id] = append(s.policies.approvers[id], user)
+		for _, run := range s.store.runs() {
+			if run.GetUID() == owners[0].UID && !runrules.HasHadTurn(run.RunStatus()) {
+				s.evasion.early[id] = true
+			}
+		}
 	}
 	if owners := request.GetOwnerReferences(); len(owners) > 0 && isApproved(request) {
 		s.approved[string(owners[0].UID)+"/"+request.GetName()] = true
