@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"slices"
+	"time"
 
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -93,17 +94,30 @@ func (p *simPolicies) add(strategy *v1beta1.UpdateStrategySpec) {
 		object.Spec.Clusters.MatchLabels = map[string]string{"stage": fmt.Sprint(i)}
 		object.Spec.Rules = v1alpha1.PolicyRules{Approval: &v1alpha1.ApprovalRule{Required: has.Required, Groups: has.Groups}}
 	}
-	if i := p.random.IntN(len(strategy.Stages)); p.random.IntN(2) == 0 && i < len(strategy.Stages)-1 {
-		for _, task := range strategy.Stages[i].AfterStageTasks {
-			if task.Type == v1beta1.StageTaskTypeTimedWait {
-				object.Spec.Clusters.MatchLabels = map[string]string{"stage": fmt.Sprint(i + 1)}
-				object.Spec.Rules = v1alpha1.PolicyRules{Soak: &v1alpha1.SoakRule{
-					Clusters: &metav1.LabelSelector{MatchLabels: map[string]string{"stage": fmt.Sprint(i)}}, Duration: *task.WaitTime,
-				}}
-			}
-		}
-	}
+	p.put(object)
+}
+
+func (p *simPolicies) put(object *v1alpha1.ClusterRolloutPolicy) {
 	p.objects, p.asked = append(slices.Clip(p.objects), object), append(slices.Clip(p.asked), policy.New(object))
+}
+
+// addSoak has the first stage wait, and makes a policy that asks for it before the second one.
+func (p *simPolicies) addSoak(strategy *v1beta1.UpdateStrategySpec) {
+	if len(strategy.Stages) == 1 {
+		return
+	}
+	first, duration := &strategy.Stages[0], metav1.Duration{Duration: time.Duration(1+p.random.IntN(600)) * time.Second}
+	first.FailurePolicy, first.AfterStageTasks = nil, []v1beta1.StageTask{{Type: v1beta1.StageTaskTypeTimedWait, WaitTime: &duration}}
+	p.put(&v1alpha1.ClusterRolloutPolicy{
+		ObjectMeta: metav1.ObjectMeta{Name: "soak", UID: types.UID(fmt.Sprint("policy-", p.random.Int()))},
+		Spec: v1alpha1.RolloutPolicySpec{
+			Match:    &v1alpha1.PolicyMatch{ClusterScoped: ptr.To(true), NamespaceSelector: &metav1.LabelSelector{MatchLabels: map[string]string{"tier": "1"}}},
+			Clusters: &metav1.LabelSelector{MatchLabels: map[string]string{"stage": "1"}},
+			Rules: v1alpha1.PolicyRules{Soak: &v1alpha1.SoakRule{
+				Clusters: &metav1.LabelSelector{MatchLabels: map[string]string{"stage": "0"}}, Duration: duration,
+			}},
+		},
+	})
 }
 
 func (p *simPolicies) rules() (rules v1alpha1.PolicyRules) {

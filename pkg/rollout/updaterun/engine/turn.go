@@ -6,6 +6,7 @@ package engine
 import (
 	"fmt"
 	"slices"
+	"time"
 
 	"k8s.io/apimachinery/pkg/api/equality"
 
@@ -225,6 +226,16 @@ func (s *step) overtaken() string {
 		return s.movedInstead(s.planned())
 	}
 	return ""
+}
+
+// CheckResume returns why a run that is stopped, and that world knows as one that is to run, would fail once it is resumed: what overtaken says.
+// It is empty where it would not fail for that.
+func CheckResume(run v1beta1.UpdateRunObject, world World, now time.Time) string {
+	s := newStep(run, world, now)
+	if !runrules.IsPlanned(&s.status) || runrules.IsOver(&s.status) || s.broken()+s.orphaned() != "" || !s.resuming() || !s.mayStart() {
+		return ""
+	}
+	return s.overtaken()
 }
 
 func refused(message string) string {
