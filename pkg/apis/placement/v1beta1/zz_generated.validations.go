@@ -9467,6 +9467,7 @@ func Validate_UpdateRunTurn(
 	}
 
 	// field UpdateRunTurn.Number has no validation
+	// field UpdateRunTurn.AwaitsStart has no validation
 	// field UpdateRunTurn.Claim has no validation
 	// field UpdateRunTurn.WaitingFor has no validation
 	return errs
