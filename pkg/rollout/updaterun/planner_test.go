@@ -159,7 +159,10 @@ func TestARollbackIsCheckedBeforeItIsAsked(t *testing.T) {
 		"a version that was only compared": {func(_ *fixture, run v1beta1.UpdateRunObject) {
 			run.RunStatus().StagesStatus[0].Clusters[0].PreviousApplyType = v1beta1.ApplyStrategyTypeReportDiff
 		}, compared},
-		"a cluster that another run has moved": {func(_ *fixture, run v1beta1.UpdateRunObject) { run.SetName("earlier") },
+		"a cluster that another run has moved": {func(_ *fixture, run v1beta1.UpdateRunObject) {
+			run.SetName("earlier")
+			run.SetUID("uid-of-earlier")
+		},
 			"run has moved cluster member2 since earlier did; create a run with the resourceSnapshotIndex that the clusters are to have"},
 		"a version that is gone": {func(_ *fixture, run v1beta1.UpdateRunObject) {
 			run.RunStatus().StagesStatus[0].Clusters[0].PreviousResourceSnapshotIndex = ptr.To("7")
