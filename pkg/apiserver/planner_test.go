@@ -27,6 +27,8 @@ func (f planFunc) Plan(_ context.Context, run v1beta1.UpdateRunObject) (*v1beta1
 
 func (f planFunc) CheckRollback(context.Context, v1beta1.UpdateRunObject) error { return nil }
 
+func (f planFunc) CheckResume(context.Context, v1beta1.UpdateRunObject) error { return nil }
+
 func TestPlanPassesAPIErrorsOn(t *testing.T) {
 	p := newPlanner(planFunc(func(v1beta1.UpdateRunObject) (*v1beta1.UpdateRunStatus, []string, error) {
 		return nil, nil, apierrors.NewServiceUnavailable("caches are not ready")

@@ -115,6 +115,11 @@ func (m *Manager) CheckRollback(ctx context.Context, run v1beta1.UpdateRunObject
 	return m.planner.CheckRollback(ctx, run)
 }
 
+// CheckResume returns why a run that is stopped would fail once it is resumed, nil where it would not. It works as Plan does.
+func (m *Manager) CheckResume(ctx context.Context, run v1beta1.UpdateRunObject) error {
+	return m.planner.CheckResume(ctx, run)
+}
+
 // Judge returns what the rollout policies that bind a run say of the plan that it would have now. It works as Plan does; known is false
 // where there is no plan.
 func (m *Manager) Judge(ctx context.Context, run v1beta1.UpdateRunObject) (verdict policy.Verdict, known bool, err error) {

@@ -120,9 +120,11 @@ const (
 	// overwrites it.
 	WorkGenerationAnnotation = Prefix + "work-generation"
 	// UpdateRunAnnotation on a binding is the run that last moved it, UpdateRunTurnAnnotation the number of the turn in which it
-	// did. A turn never overwrites a later one.
+	// did. A turn never overwrites a later one. UpdateRunUIDAnnotation has that number once more and the uid of the run, with a slash
+	// between them: a server that does not know it leaves an older one there.
 	UpdateRunAnnotation     = Prefix + "update-run"
 	UpdateRunTurnAnnotation = Prefix + "update-run-turn"
+	UpdateRunUIDAnnotation  = Prefix + "update-run-uid"
 	// AppliedVersionAnnotation on a binding is the version that was last to be applied to its cluster, as long as the cluster is only
 	// compared with what the binding asks for.
 	AppliedVersionAnnotation = Prefix + "last-applied-version"

@@ -8510,13 +8510,6 @@ func schema_pkg_apis_placement_v1_UpdateRunStatus(ref common.ReferenceCallback) 
 							},
 						},
 					},
-					"plannedTurn": {
-						SchemaProps: spec.SchemaProps{
-							Description: "plannedTurn is the number of the first turn of the placement that could come after the plan of the run. It is there for a run that rollout policies govern: an approval that it got before its first turn is void once another run has moved the clusters in such a turn.",
-							Type:        []string{"integer"},
-							Format:      "int64",
-						},
-					},
 					"initializationStartTime": {
 						SchemaProps: spec.SchemaProps{
 							Description: "initializationStartTime is when the server first tried to initialize a run that refers to an object which does not exist. The server retries for one minute. The field is absent once the initialization has succeeded or failed.",
@@ -8626,12 +8619,12 @@ func schema_pkg_apis_placement_v1_UpdateRunTurn(ref common.ReferenceCallback) co
 	return common.OpenAPIDefinition{
 		Schema: spec.Schema{
 			SchemaProps: spec.SchemaProps{
-				Description: "UpdateRunTurn is a run's turn to update the clusters of a placement. A run holds its turn from its first write to a binding until it is over or fully stopped.",
+				Description: "UpdateRunTurn is a run's turn to update the clusters of a placement. A run holds its turn from its first write to a binding until it is over or fully stopped. A run that rollout policies govern holds it before it asks for its first approval: nothing happens to the clusters between an approval and what follows from it.",
 				Type:        []string{"object"},
 				Properties: map[string]spec.Schema{
 					"state": {
 						SchemaProps: spec.SchemaProps{
-							Description: "state is Waiting, Claimed, Held or Released.\n\nPossible enum values:\n - `\"Claimed\"` is a run that claims a turn which no other run is known to have.\n - `\"Held\"` is a run that updates clusters. No other run of the placement does.\n - `\"Released\"` is a run that is stopped or over.\n - `\"Waiting\"` is a run that waits for another run, which has the turn or comes first.",
+							Description: "state is Waiting, Claimed, Held or Released.\n\nPossible enum values:\n - `\"Claimed\"` is a run that claims a turn which no other run is known to have.\n - `\"Held\"` is a run that updates clusters, or waits for an approval to do so. No other run of the placement updates any.\n - `\"Released\"` is a run that is stopped or over.\n - `\"Waiting\"` is a run that waits for another run, which has the turn or comes first.",
 							Default:     "",
 							Type:        []string{"string"},
 							Format:      "",
@@ -8643,6 +8636,13 @@ func schema_pkg_apis_placement_v1_UpdateRunTurn(ref common.ReferenceCallback) co
 							Description: "number is the number of the last turn that the run held. The turns of all runs of a placement are numbered from 1. A binding carries the number of the turn in which it was last updated.",
 							Type:        []string{"integer"},
 							Format:      "int64",
+						},
+					},
+					"awaitsStart": {
+						SchemaProps: spec.SchemaProps{
+							Description: "awaitsStart reports whether the run has had its turn and has not started to update clusters. Rollout policies judge the run until it starts. The field is absent from a run that none of them governs.",
+							Type:        []string{"boolean"},
+							Format:      "",
 						},
 					},
 					"claim": {
@@ -15712,13 +15712,6 @@ func schema_pkg_apis_placement_v1beta1_UpdateRunStatus(ref common.ReferenceCallb
 							},
 						},
 					},
-					"plannedTurn": {
-						SchemaProps: spec.SchemaProps{
-							Description: "plannedTurn is the number of the first turn of the placement that could come after the plan of the run. It is there for a run that rollout policies govern: an approval that it got before its first turn is void once another run has moved the clusters in such a turn.",
-							Type:        []string{"integer"},
-							Format:      "int64",
-						},
-					},
 					"initializationStartTime": {
 						SchemaProps: spec.SchemaProps{
 							Description: "initializationStartTime is when the server first tried to initialize a run that refers to an object which does not exist. The server retries for one minute. The field is absent once the initialization has succeeded or failed.",
@@ -15828,12 +15821,12 @@ func schema_pkg_apis_placement_v1beta1_UpdateRunTurn(ref common.ReferenceCallbac
 	return common.OpenAPIDefinition{
 		Schema: spec.Schema{
 			SchemaProps: spec.SchemaProps{
-				Description: "UpdateRunTurn is a run's turn to update the clusters of a placement. A run holds its turn from its first write to a binding until it is over or fully stopped.",
+				Description: "UpdateRunTurn is a run's turn to update the clusters of a placement. A run holds its turn from its first write to a binding until it is over or fully stopped. A run that rollout policies govern holds it before it asks for its first approval: nothing happens to the clusters between an approval and what follows from it.",
 				Type:        []string{"object"},
 				Properties: map[string]spec.Schema{
 					"state": {
 						SchemaProps: spec.SchemaProps{
-							Description: "state is Waiting, Claimed, Held or Released.\n\nPossible enum values:\n - `\"Claimed\"` is a run that claims a turn which no other run is known to have.\n - `\"Held\"` is a run that updates clusters. No other run of the placement does.\n - `\"Released\"` is a run that is stopped or over.\n - `\"Waiting\"` is a run that waits for another run, which has the turn or comes first.",
+							Description: "state is Waiting, Claimed, Held or Released.\n\nPossible enum values:\n - `\"Claimed\"` is a run that claims a turn which no other run is known to have.\n - `\"Held\"` is a run that updates clusters, or waits for an approval to do so. No other run of the placement updates any.\n - `\"Released\"` is a run that is stopped or over.\n - `\"Waiting\"` is a run that waits for another run, which has the turn or comes first.",
 							Default:     "",
 							Type:        []string{"string"},
 							Format:      "",
@@ -15845,6 +15838,13 @@ func schema_pkg_apis_placement_v1beta1_UpdateRunTurn(ref common.ReferenceCallbac
 							Description: "number is the number of the last turn that the run held. The turns of all runs of a placement are numbered from 1. A binding carries the number of the turn in which it was last updated.",
 							Type:        []string{"integer"},
 							Format:      "int64",
+						},
+					},
+					"awaitsStart": {
+						SchemaProps: spec.SchemaProps{
+							Description: "awaitsStart reports whether the run has had its turn and has not started to update clusters. Rollout policies judge the run until it starts. The field is absent from a run that none of them governs.",
+							Type:        []string{"boolean"},
+							Format:      "",
 						},
 					},
 					"claim": {

@@ -24,7 +24,7 @@ func (c *Controller) writeBinding(ctx context.Context, run v1beta1.UpdateRunObje
 	b := fleet.Copy(w.Binding)
 	if w.Spec != nil {
 		bindingrules.Become(b, w.Spec)
-		bindingrules.RecordMove(b, run.GetName(), w.Turn)
+		bindingrules.RecordMove(b, bindingrules.Mover{Name: run.GetName(), UID: run.GetUID(), Turn: w.Turn})
 	}
 	updated, err := binding.Rollout(ctx, c.fleet.Bindings, b, w.Message, c.clock.Now())
 	if err != nil {

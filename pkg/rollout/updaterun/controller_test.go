@@ -162,8 +162,10 @@ func (f *fixture) checkBinding(cluster string) {
 	if started.Type != v1beta1.BindingRolloutStarted || started.Message != want || started.ObservedGeneration != b.GetGeneration() {
 		f.Errorf("RolloutStarted is %+v", started)
 	}
-	if diff := cmp.Diff(map[string]string{wellknown.UpdateRunAnnotation: "example-run", wellknown.UpdateRunTurnAnnotation: "1"}, b.GetAnnotations()); diff != "" {
-		f.Errorf("annotations (-want +got):\n%s", diff)
+	run, err := f.fleet.Runs.Get(f.key("example-run"))
+	f.must(err)
+	if diff := cmp.Diff(bindingrules.Mover{Name: "example-run", UID: run.GetUID(), Turn: 1}, bindingrules.LastMove(b)); diff != "" {
+		f.Errorf("the last move (-want +got):\n%s", diff)
 	}
 }
 

@@ -99,6 +99,24 @@ func (p *Planner) CheckRollback(_ context.Context, run v1beta1.UpdateRunObject) 
 	return nil
 }
 
+// CheckResume returns why a run that is stopped would fail once it is resumed, since another run has moved its clusters, and nil where none has.
+// The run is as it is stored; all else is from the caches. The error is ServiceUnavailable while they are not filled.
+func (p *Planner) CheckResume(_ context.Context, run v1beta1.UpdateRunObject) error {
+	if !p.hasSynced() {
+		return apierrors.NewServiceUnavailable("the caches that tell who has moved the clusters of the run are not filled yet, try again")
+	}
+	resumed := fleet.Copy(run)
+	resumed.RunSpec().State = v1beta1.StateRun
+	world, err := world(p.fleet, resumed)
+	if err != nil {
+		return apierrors.NewServiceUnavailable(fmt.Sprintf("looking for who has moved the clusters of the run: %v", err))
+	}
+	if message := engine.CheckResume(resumed, world, p.clock.Now()); message != "" {
+		return errors.New(runrules.Plainly(message))
+	}
+	return nil
+}
+
 func (p *Planner) hasSynced() bool {
 	return p.fleet.Policies.HasSynced() &&
 		(p.fleet.Namespaces == nil || p.fleet.Namespaces.Informer().HasSynced()) &&

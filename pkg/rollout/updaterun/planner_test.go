@@ -136,7 +136,7 @@ func TestNoPlanIsMadeFromCachesThatAreNotFilled(t *testing.T) {
 	f := fleet.New(fake.NewClientset())
 	planner, run := NewPlanner(f, &fakeSnapshots{}), &v1beta1.ClusterStagedUpdateRun{}
 	_, _, err := planner.Plan(t.Context(), run)
-	for what, err := range map[string]error{"plan": err, "rollback": planner.CheckRollback(t.Context(), run)} {
+	for what, err := range map[string]error{"plan": err, "rollback": planner.CheckRollback(t.Context(), run), "resume": planner.CheckResume(t.Context(), run)} {
 		if !apierrors.IsServiceUnavailable(err) {
 			t.Errorf("%s: error is %v, want ServiceUnavailable", what, err)
 		}
@@ -159,7 +159,10 @@ func TestARollbackIsCheckedBeforeItIsAsked(t *testing.T) {
 		"a version that was only compared": {func(_ *fixture, run v1beta1.UpdateRunObject) {
 			run.RunStatus().StagesStatus[0].Clusters[0].PreviousApplyType = v1beta1.ApplyStrategyTypeReportDiff
 		}, compared},
-		"a cluster that another run has moved": {func(_ *fixture, run v1beta1.UpdateRunObject) { run.SetName("earlier") },
+		"a cluster that another run has moved": {func(_ *fixture, run v1beta1.UpdateRunObject) {
+			run.SetName("earlier")
+			run.SetUID("uid-of-earlier")
+		},
 			"run has moved cluster member2 since earlier did; create a run with the resourceSnapshotIndex that the clusters are to have"},
 		"a version that is gone": {func(_ *fixture, run v1beta1.UpdateRunObject) {
 			run.RunStatus().StagesStatus[0].Clusters[0].PreviousResourceSnapshotIndex = ptr.To("7")
@@ -180,9 +183,11 @@ func TestARollbackIsCheckedBeforeItIsAsked(t *testing.T) {
 						{ClusterName: "member2", PreviousResourceSnapshotIndex: ptr.To("0")},
 					}}},
 				}
-				update(f, f.fleet.Bindings, f.binding("member2").GetName(), false, func(b v1beta1.BindingObject) { bindingrules.RecordMove(b, "run", 1) })
+				update(f, f.fleet.Bindings, f.binding("member2").GetName(), false, func(b v1beta1.BindingObject) {
+					bindingrules.RecordMove(b, bindingrules.Mover{Name: "run", UID: "uid-of-run", Turn: 1})
+				})
 				f.eventually("the binding is seen", func() bool {
-					name, _ := bindingrules.LastMove(f.binding("member2"))
+					name := bindingrules.LastMove(f.binding("member2")).Name
 					return name == "run"
 				})
 				tt.change(f, run)
@@ -191,6 +196,49 @@ func TestARollbackIsCheckedBeforeItIsAsked(t *testing.T) {
 				got := ""
 				if err := NewPlanner(f.fleet, f.snapshots).CheckRollback(f.ctx, run); err != nil {
 					got = strings.TrimPrefix(err.Error(), runrules.RunKind(run)+" ")
+				}
+				if got != tt.want {
+					f.Errorf("refused because %q, want %q", got, tt.want)
+				}
+				if diff := cmp.Diff(stored, run); diff != "" || len(f.client.Actions()) > 0 {
+					f.Errorf("the check asks or writes %v, and changes the run (-before +after):\n%s", f.client.Actions(), diff)
+				}
+			})
+		})
+	}
+}
+
+func TestARunThatOthersHaveOvertakenIsNotResumed(t *testing.T) {
+	const moved = " later has moved cluster member2 since this run was stopped; create a new run instead of resuming this one"
+	for name, tt := range map[string]struct {
+		turn *v1beta1.UpdateRunTurn
+		by   bindingrules.Mover
+		want string
+	}{
+		"by a later turn":                       {&v1beta1.UpdateRunTurn{State: v1beta1.TurnReleased, Number: 3}, bindingrules.Mover{Name: "later", UID: "later", Turn: 4}, moved},
+		"by a later turn, and awaits its start": {&v1beta1.UpdateRunTurn{State: v1beta1.TurnReleased, Number: 3, AwaitsStart: true}, bindingrules.Mover{Name: "later", UID: "later", Turn: 4}, moved},
+		"by its own":                            {&v1beta1.UpdateRunTurn{State: v1beta1.TurnReleased, Number: 3}, bindingrules.Mover{Name: "run", UID: "uid-of-run", Turn: 4}, ""},
+		"by an earlier one":                     {&v1beta1.UpdateRunTurn{State: v1beta1.TurnReleased, Number: 3}, bindingrules.Mover{Name: "earlier", UID: "earlier", Turn: 2}, ""},
+		"before it had a turn":                  {nil, bindingrules.Mover{Name: "later", UID: "later", Turn: 4}, ""},
+		"and is stopping":                       {&v1beta1.UpdateRunTurn{State: v1beta1.TurnHeld, Number: 3}, bindingrules.Mover{Name: "later", UID: "later", Turn: 4}, ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			forBothScopes(t, func(f *fixture) {
+				f.tutorial()
+				f.newRun("run", v1beta1.StateInitialize)
+				p, err := attempt(f.ctx, f.fleet, f.snapshots, f.run("run"), f.controller().clock.Now(), false)
+				f.must(err)
+				run := fleet.Copy(f.run("run"))
+				run.SetUID("uid-of-run")
+				*run.RunStatus() = *p.outcome.Decision.Status
+				run.RunSpec().State, run.RunStatus().Turn = v1beta1.StateStop, tt.turn
+				update(f, f.fleet.Bindings, f.binding("member2").GetName(), false, func(b v1beta1.BindingObject) { bindingrules.RecordMove(b, tt.by) })
+				f.eventually("the binding is seen", func() bool { return bindingrules.LastMove(f.binding("member2")).Name == tt.by.Name })
+				stored := fleet.Copy(run)
+				f.client.ClearActions()
+				got := ""
+				if err := NewPlanner(f.fleet, f.snapshots).CheckResume(f.ctx, run); err != nil {
+					got = strings.TrimPrefix(err.Error(), runrules.RunKind(run))
 				}
 				if got != tt.want {
 					f.Errorf("refused because %q, want %q", got, tt.want)

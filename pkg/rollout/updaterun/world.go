@@ -37,6 +37,12 @@ func find[O fleet.Object](kind fleet.Kind[O], key reconcile.Key) (found O, err e
 // world is what a planned run is judged by. A run that is over needs no more than its approval requests
 // and the other runs, one of which may roll it back.
 func (c *Controller) world(run v1beta1.UpdateRunObject) (engine.World, error) {
+	w, err := world(c.fleet, run)
+	w.Since = c.since
+	return w, err
+}
+
+func world(f *fleet.Fleet, run v1beta1.UpdateRunObject) (engine.World, error) {
 	w := engine.World{Approvals: map[string]v1beta1.ApprovalRequestObject{}}
 	status := run.RunStatus()
 	stages := status.StagesStatus
@@ -51,7 +57,7 @@ func (c *Controller) world(run v1beta1.UpdateRunObject) (engine.World, error) {
 				if name == "" {
 					continue
 				}
-				request, err := c.fleet.Approvals.Get(reconcile.Key{Namespace: run.GetNamespace(), Name: name})
+				request, err := f.Approvals.Get(reconcile.Key{Namespace: run.GetNamespace(), Name: name})
 				if err == nil {
 					w.Approvals[name] = request
 				} else if !apierrors.IsNotFound(err) {
@@ -60,7 +66,7 @@ func (c *Controller) world(run v1beta1.UpdateRunObject) (engine.World, error) {
 			}
 		}
 	}
-	for _, other := range c.fleet.Runs.ByIndex(fleet.ByPlacement, placementOf(run)) {
+	for _, other := range f.Runs.ByIndex(fleet.ByPlacement, placementOf(run)) {
 		if other.GetName() != run.GetName() {
 			w.Others = append(w.Others, other)
 		}
@@ -68,18 +74,17 @@ func (c *Controller) world(run v1beta1.UpdateRunObject) (engine.World, error) {
 	if runrules.IsOver(status) {
 		return w, nil
 	}
-	placement, err := find(c.fleet.Placements, placementOf(run))
+	placement, err := find(f.Placements, placementOf(run))
 	if err != nil {
 		return engine.World{}, err
 	}
 	w.Placement = placement
-	w.Bindings = c.fleet.Bindings.ByIndex(fleet.ByPlacement, placementOf(run))
-	w.Since = c.since
-	if w.Left, err = c.left(run); err != nil {
+	w.Bindings = f.Bindings.ByIndex(fleet.ByPlacement, placementOf(run))
+	if w.Left, err = left(f, run); err != nil {
 		return engine.World{}, err
 	}
 	if mayYetStart(run) {
-		w.Governance, err = governance(c.fleet, run.GetNamespace(), targets(status))
+		w.Governance, err = governance(f, run.GetNamespace(), targets(status))
 	}
 	return w, err
 }
@@ -121,7 +126,7 @@ func governance(f *fleet.Fleet, namespace string, clusters []string) (g plan.Gov
 
 // left finds the clusters that have left the fleet among those the run is not done with. One that is to be resumed looks at all: those that it
 // was done with may be gone.
-func (c *Controller) left(run v1beta1.UpdateRunObject) (map[string]bool, error) {
+func left(f *fleet.Fleet, run v1beta1.UpdateRunObject) (map[string]bool, error) {
 	gone, status := map[string]bool{}, run.RunStatus()
 	resumes := runrules.HasHadTurn(status) && status.Turn.State != v1beta1.TurnHeld
 	for i := range status.StagesStatus {
@@ -131,7 +136,7 @@ func (c *Controller) left(run v1beta1.UpdateRunObject) (map[string]bool, error) 
 		}
 		for j := range stage.Clusters {
 			name := stage.Clusters[j].ClusterName
-			member, err := c.fleet.MemberClusters.Lister().Get(name)
+			member, err := f.MemberClusters.Lister().Get(name)
 			switch {
 			case apierrors.IsNotFound(err) || err == nil && member.DeletionTimestamp != nil:
 				gone[name] = true
@@ -170,7 +175,6 @@ func initWorld(f *fleet.Fleet, run v1beta1.UpdateRunObject) (plan.World, error) 
 			return plan.World{}, err
 		}
 	}
-	w.LastTurn = plan.LastTurn(f.Runs.ByIndex(fleet.ByPlacement, key), w.Bindings)
 	w.Policies, w.NamespaceLabels = policy.NewAll(f.Policies.Covering(run.GetNamespace())), f.NamespaceLabels(run.GetNamespace())
 	for _, member := range members {
 		if member.DeletionTimestamp == nil {

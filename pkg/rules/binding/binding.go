@@ -6,10 +6,13 @@
 package binding
 
 import (
+	"fmt"
 	"slices"
 	"strconv"
+	"strings"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
 
 	"github.com/stagegate/stagegate/pkg/apis/placement/v1beta1"
 	"github.com/stagegate/stagegate/pkg/apis/wellknown"
@@ -111,47 +114,78 @@ func IsUndecided(b v1beta1.BindingObject) bool {
 	return c == nil || c.Reason == wellknown.ReasonDiffReportInProgress
 }
 
-// LastMove returns the name of the run that last moved a binding, and the number of the turn in which it did; "" and 0 where none has.
-func LastMove(b v1beta1.BindingObject) (run string, turn int64) {
-	annotations := b.GetAnnotations()
-	// What somebody else wrote there is no turn.
-	turn, _ = strconv.ParseInt(annotations[wellknown.UpdateRunTurnAnnotation], 10, 64)
-	return annotations[wellknown.UpdateRunAnnotation], turn
+// Mover is the run that was the last to move a binding.
+type Mover struct {
+	// Name of the run, empty where none has moved the binding.
+	Name string
+	// UID of the run, empty where an earlier version of the server has recorded the move.
+	UID types.UID
+	// Turn is the number of the turn in which it did.
+	Turn int64
 }
 
-// MovedSince returns the run that has moved the cluster of a binding in a later turn than a run had, empty where none has.
-func MovedSince(b v1beta1.BindingObject, run string, turn int64) string {
-	if name, number := LastMove(b); number > turn && name != run {
-		return name
+// Is reports whether the mover is a run. A run that is recreated under the same name is another one.
+func (m Mover) Is(run metav1.Object) bool {
+	if m.UID != "" {
+		return m.UID == run.GetUID()
+	}
+	return m.Name != "" && m.Name == run.GetName()
+}
+
+// besides names the mover to somebody who looks at a run that it is not.
+func (m Mover) besides(run metav1.Object) string {
+	if m.Name == run.GetName() && m.UID != "" {
+		return fmt.Sprintf("%s (uid %s)", m.Name, m.UID)
+	}
+	return m.Name
+}
+
+// LastMove returns the run that was the last to move a binding.
+func LastMove(b v1beta1.BindingObject) Mover {
+	annotations := b.GetAnnotations()
+	m := Mover{Name: annotations[wellknown.UpdateRunAnnotation]}
+	// What somebody else wrote there is no turn.
+	m.Turn, _ = strconv.ParseInt(annotations[wellknown.UpdateRunTurnAnnotation], 10, 64)
+	if turn, uid, _ := strings.Cut(annotations[wellknown.UpdateRunUIDAnnotation], "/"); turn == annotations[wellknown.UpdateRunTurnAnnotation] {
+		m.UID = types.UID(uid)
+	}
+	return m
+}
+
+// MovedSince names the run that has moved the cluster of a binding in a later turn than a run had, empty where none has.
+func MovedSince(b v1beta1.BindingObject, run metav1.Object, turn int64) string {
+	if last := LastMove(b); last.Turn > turn && !last.Is(run) {
+		return last.besides(run)
 	}
 	return ""
 }
 
 // IsFrom reports whether a cluster has what a run gave it, whose last turn is given, so that it can be brought back to the version of before.
-// Where it has not, by is the run that has moved it instead; empty where its binding was created later, and nothing is on the cluster. A cluster
-// that still asks for the version of before counts as one that has it from the run, which was stopped before it wrote.
-func IsFrom(b v1beta1.BindingObject, run string, turn int64, before Version) (by string, is bool) {
-	name, number := LastMove(b)
-	spec := b.BindingSpec()
+// Where it has not, by names the run that has moved it instead; empty where its binding was created later, and nothing is on the cluster. A
+// cluster that still asks for the version of before counts as one that has it from the run, which was stopped before it wrote.
+func IsFrom(b v1beta1.BindingObject, run metav1.Object, turn int64, before Version) (by string, is bool) {
+	last, spec := LastMove(b), b.BindingSpec()
 	switch {
-	case name == run:
+	case last.Is(run):
 		return "", true
-	case number > turn:
-		return name, false
+	case last.Turn > turn:
+		return last.besides(run), false
 	case spec.ResourceSnapshotName == before.ResourceSnapshot && slices.Equal(spec.ResourceOverrideSnapshots, before.Overrides) &&
 		slices.Equal(spec.ClusterResourceOverrideSnapshots, before.ClusterOverrides):
 		return "", true
 	}
-	return name, false
+	return last.besides(run), false
 }
 
-// RecordMove makes a run the last to have moved a binding, in a turn.
-func RecordMove(b v1beta1.BindingObject, run string, turn int64) {
+// RecordMove makes a run the last to have moved a binding.
+func RecordMove(b v1beta1.BindingObject, by Mover) {
 	annotations := b.GetAnnotations()
 	if annotations == nil {
 		annotations = map[string]string{}
 	}
-	annotations[wellknown.UpdateRunAnnotation] = run
-	annotations[wellknown.UpdateRunTurnAnnotation] = strconv.FormatInt(turn, 10)
+	number := strconv.FormatInt(by.Turn, 10)
+	annotations[wellknown.UpdateRunAnnotation] = by.Name
+	annotations[wellknown.UpdateRunTurnAnnotation] = number
+	annotations[wellknown.UpdateRunUIDAnnotation] = number + "/" + string(by.UID)
 	b.SetAnnotations(annotations)
 }

@@ -8,6 +8,7 @@ import (
 
 	apiequality "k8s.io/apimachinery/pkg/api/equality"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
 	"sigs.k8s.io/randfill"
 
 	"github.com/stagegate/stagegate/pkg/apis/placement/v1beta1"
@@ -138,37 +139,55 @@ func TestTheClusterOfABindingIsPickedUntilThatGoes(t *testing.T) {
 	}
 }
 
+// named is a run of a name, with the uid that another one of the name does not have.
+func named(name, uid string) *v1beta1.ClusterStagedUpdateRun {
+	return &v1beta1.ClusterStagedUpdateRun{ObjectMeta: metav1.ObjectMeta{Name: name, UID: types.UID(uid)}}
+}
+
 func TestAnotherRunHasMovedAClusterSince(t *testing.T) {
-	b := &v1beta1.ClusterResourceBinding{}
-	RecordMove(b, "s", 8)
-	for want, tt := range map[string]struct {
-		run  string
+	for name, tt := range map[string]struct {
+		by   Mover
+		run  *v1beta1.ClusterStagedUpdateRun
 		turn int64
-	}{"s": {"r", 7}, "": {"r", 8}} {
-		if got := MovedSince(b, tt.run, tt.turn); got != want {
-			t.Errorf("since turn %d of %s: %q, want %q", tt.turn, tt.run, got, want)
-		}
-	}
-	if got := MovedSince(b, "s", 7); got != "" {
-		t.Errorf("the run itself counts as %q", got)
+		want string
+	}{
+		"in a later turn": {Mover{"s", "2", 8}, named("r", "1"), 7, "s"},
+		"in the same one": {Mover{"s", "2", 8}, named("r", "1"), 8, ""},
+		"the run itself":  {Mover{"s", "2", 8}, named("s", "2"), 7, ""},
+		"the run itself, as an older server recorded":   {Mover{"s", "", 8}, named("s", "2"), 7, ""},
+		"an earlier run of the name":                    {Mover{"s", "1", 8}, named("s", "2"), 7, "s (uid 1)"},
+		"one that nobody knows, of a run without a uid": {Mover{"", "", 8}, named("", ""), 7, ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			b := &v1beta1.ClusterResourceBinding{}
+			RecordMove(b, tt.by)
+			if got := MovedSince(b, tt.run, tt.turn); got != tt.want {
+				t.Errorf("got %q, want %q", got, tt.want)
+			}
+		})
 	}
 }
 
 func TestTheLastMoveIsThatWhichWasRecorded(t *testing.T) {
 	b := &v1beta1.ClusterResourceBinding{}
-	if run, turn := LastMove(b); run != "" || turn != 0 {
-		t.Errorf("nobody has moved it, got run %q in turn %d", run, turn)
+	want := func(what string, want Mover) {
+		t.Helper()
+		if got := LastMove(b); got != want {
+			t.Errorf("%s: got %+v, want %+v: %v", what, got, want, b.Annotations)
+		}
 	}
-	RecordMove(b, "r", 7)
+	want("nobody has moved it", Mover{})
+	RecordMove(b, Mover{"r", "1", 7})
 	b.Annotations["other"] = "stays"
-	RecordMove(b, "s", 8)
-	if run, turn := LastMove(b); run != "s" || turn != 8 || b.Annotations["other"] != "stays" {
-		t.Errorf("got run %q in turn %d: %v", run, turn, b.Annotations)
+	RecordMove(b, Mover{"s", "2", 8})
+	want("it was moved twice", Mover{"s", "2", 8})
+	if b.Annotations["other"] != "stays" {
+		t.Errorf("annotations are lost: %v", b.Annotations)
 	}
+	b.Annotations[wellknown.UpdateRunAnnotation], b.Annotations[wellknown.UpdateRunTurnAnnotation] = "t", "9"
+	want("an older server has moved it since", Mover{"t", "", 9})
 	b.Annotations[wellknown.UpdateRunTurnAnnotation] = "soon"
-	if run, turn := LastMove(b); run != "s" || turn != 0 {
-		t.Errorf("got run %q in turn %d, want none", run, turn)
-	}
+	want("somebody has written it", Mover{"t", "", 0})
 }
 
 func TestWhatCannotHealIsNoProgress(t *testing.T) {
@@ -246,6 +265,7 @@ func TestAClusterHasItsVersionFromTheRunThatMovedItLast(t *testing.T) {
 	before := Version{ResourceSnapshot: "p-0-snapshot", ClusterOverrides: []string{"o-0"}}
 	for name, tt := range map[string]struct {
 		by   string
+		uid  types.UID
 		turn int64
 		has  string
 		over []string
@@ -260,13 +280,16 @@ func TestAClusterHasItsVersionFromTheRunThatMovedItLast(t *testing.T) {
 		"an earlier one, and that run never wrote":               {by: "s", turn: 3, has: "p-0-snapshot", over: []string{"o-0"}, is: true},
 		"nobody, and that run never wrote":                       {has: "p-0-snapshot", over: []string{"o-0"}, is: true},
 		"nobody, since the binding is new":                       {},
+		"that run, with its uid":                                 {by: "r", uid: "r-uid", turn: 3, is: true},
+		"an earlier one of its name":                             {by: "r", uid: "old", turn: 3, has: "p-2-snapshot", want: "r (uid old)"},
+		"an earlier one of its name, and that run never wrote":   {by: "r", uid: "old", turn: 3, has: "p-0-snapshot", over: []string{"o-0"}, is: true},
 	} {
 		t.Run(name, func(t *testing.T) {
 			b := &v1beta1.ClusterResourceBinding{Spec: v1beta1.ResourceBindingSpec{ResourceSnapshotName: tt.has, ClusterResourceOverrideSnapshots: tt.over}}
 			if tt.by != "" {
-				RecordMove(b, tt.by, tt.turn)
+				RecordMove(b, Mover{tt.by, tt.uid, tt.turn})
 			}
-			if by, is := IsFrom(b, "r", 4, before); by != tt.want || is != tt.is {
+			if by, is := IsFrom(b, named("r", "r-uid"), 4, before); by != tt.want || is != tt.is {
 				t.Errorf("by %q, is %v, want %q, %v", by, is, tt.want, tt.is)
 			}
 		})

@@ -24,9 +24,9 @@ func AwaitsPlan(run v1beta1.UpdateRunObject) bool {
 	return run.GetDeletionTimestamp() == nil && !IsPlanned(run.RunStatus()) && !IsOver(run.RunStatus())
 }
 
-// AwaitsStart reports whether a run is planned and has moved nothing yet, whatever its state.
+// AwaitsStart reports whether a run is planned and has not started, whatever its state. Rollout policies judge it until it does.
 func AwaitsStart(run v1beta1.UpdateRunObject) bool {
-	return IsPlanned(run.RunStatus()) && !IsOver(run.RunStatus()) && !HasHadTurn(run.RunStatus())
+	return IsPlanned(run.RunStatus()) && !IsOver(run.RunStatus()) && !HasStarted(run.RunStatus())
 }
 
 // IsOver reports whether nothing will happen to a run any more, but for a rollback: it has succeeded or failed, or could not be
@@ -51,9 +51,14 @@ func IsPaused(status *v1beta1.UpdateRunStatus) bool {
 	return progressing != nil && progressing.Reason == wellknown.ReasonRunPaused
 }
 
-// HasHadTurn reports whether a run has moved its placement at some time.
+// HasHadTurn reports whether a run has had its turn at some time, be it only to wait for its first approval: see HasStarted.
 func HasHadTurn(status *v1beta1.UpdateRunStatus) bool {
 	return status.Turn != nil && status.Turn.Number > 0
+}
+
+// HasStarted reports whether a run has begun to move its placement.
+func HasStarted(status *v1beta1.UpdateRunStatus) bool {
+	return HasHadTurn(status) && !status.Turn.AwaitsStart
 }
 
 // IsGoverned reports whether a rollout policy holds a run: one that it does not override and that does not only warn.
@@ -65,7 +70,7 @@ func IsGoverned(status *v1beta1.UpdateRunStatus) bool {
 // back is kept even if it is over. A run before it can be rolled back as far as nothing has moved its clusters since.
 func LastToMove(runs []v1beta1.UpdateRunObject) (last v1beta1.UpdateRunObject) {
 	for _, run := range runs {
-		if HasHadTurn(run.RunStatus()) && (last == nil || run.RunStatus().Turn.Number > last.RunStatus().Turn.Number) {
+		if HasStarted(run.RunStatus()) && (last == nil || run.RunStatus().Turn.Number > last.RunStatus().Turn.Number) {
 			last = run
 		}
 	}

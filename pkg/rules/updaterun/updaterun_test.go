@@ -67,6 +67,7 @@ func TestTheLastRunThatHadTheTurnIsTheLastToMove(t *testing.T) {
 	runs := []v1beta1.UpdateRunObject{
 		run("none", nil), run("first", &v1beta1.UpdateRunTurn{Number: 1}), run("third", &v1beta1.UpdateRunTurn{Number: 3}),
 		run("second", &v1beta1.UpdateRunTurn{Number: 2}), run("claims", &v1beta1.UpdateRunTurn{Claim: 4}),
+		run("waits for approval", &v1beta1.UpdateRunTurn{Number: 5, AwaitsStart: true}),
 	}
 	if last := LastToMove(runs); last == nil || last.GetName() != "third" {
 		t.Errorf("got %v, want third", last)

@@ -217,12 +217,6 @@ type UpdateRunStatus struct {
 	// +listType=atomic
 	Policies []GoverningPolicy `json:"policies,omitempty"`
 
-	// plannedTurn is the number of the first turn of the placement that could come after the plan of the run. It is there for a run that
-	// rollout policies govern: an approval that it got before its first turn is void once another run has moved the clusters in such a turn.
-	// +optional
-	// +k8s:optional
-	PlannedTurn int64 `json:"plannedTurn,omitempty"`
-
 	// initializationStartTime is when the server first tried to initialize a run that refers to an object which does
 	// not exist. The server retries for one minute. The field is absent once the initialization has succeeded or
 	// failed.
@@ -364,14 +358,15 @@ const (
 	TurnWaiting TurnState = "Waiting"
 	// TurnClaimed is a run that claims a turn which no other run is known to have.
 	TurnClaimed TurnState = "Claimed"
-	// TurnHeld is a run that updates clusters. No other run of the placement does.
+	// TurnHeld is a run that updates clusters, or waits for an approval to do so. No other run of the placement updates any.
 	TurnHeld TurnState = "Held"
 	// TurnReleased is a run that is stopped or over.
 	TurnReleased TurnState = "Released"
 )
 
 // UpdateRunTurn is a run's turn to update the clusters of a placement. A run holds its turn from its first write to a
-// binding until it is over or fully stopped.
+// binding until it is over or fully stopped. A run that rollout policies govern holds it before it asks for its first
+// approval: nothing happens to the clusters between an approval and what follows from it.
 type UpdateRunTurn struct {
 	// state is Waiting, Claimed, Held or Released.
 	// +required
@@ -382,6 +377,11 @@ type UpdateRunTurn struct {
 	// 1. A binding carries the number of the turn in which it was last updated.
 	// +optional
 	Number int64 `json:"number,omitempty"`
+
+	// awaitsStart reports whether the run has had its turn and has not started to update clusters. Rollout policies judge
+	// the run until it starts. The field is absent from a run that none of them governs.
+	// +optional
+	AwaitsStart bool `json:"awaitsStart,omitempty"`
 
 	// claim is the number of the turn that the run claims while state is Claimed.
 	// +optional

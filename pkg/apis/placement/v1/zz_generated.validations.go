@@ -9228,34 +9228,6 @@ func Validate_UpdateRunStatus(
 		errs = append(errs, fn(fldPath.Child("policies"), obj.Policies, oldVal, oldObj != nil)...)
 	}
 
-	{ // field UpdateRunStatus.PlannedTurn
-		fn := func(
-			fldPath *field.Path,
-			obj, oldObj *int64,
-			oldValueCorrelated bool) (errs field.ErrorList) {
-			// don't revalidate unchanged data
-			if oldValueCorrelated && op.Type == operation.Update {
-				if obj == oldObj || (obj != nil && oldObj != nil && *obj == *oldObj) {
-					return nil
-				}
-			}
-			// call field-attached validations
-			earlyReturn := false
-			if e := validate.OptionalValue(ctx, op, fldPath, obj, oldObj).MarkShortCircuit(); len(e) != 0 {
-				earlyReturn = true
-			}
-			if earlyReturn {
-				return // do not proceed
-			}
-			return
-		}
-		oldVal := safe.Field(oldObj,
-			func(oldObj *UpdateRunStatus) *int64 {
-				return &oldObj.PlannedTurn
-			})
-		errs = append(errs, fn(fldPath.Child("plannedTurn"), &obj.PlannedTurn, oldVal, oldObj != nil)...)
-	}
-
 	{ // field UpdateRunStatus.InitializationStartTime
 		fn := func(
 			fldPath *field.Path,
@@ -9495,6 +9467,7 @@ func Validate_UpdateRunTurn(
 	}
 
 	// field UpdateRunTurn.Number has no validation
+	// field UpdateRunTurn.AwaitsStart has no validation
 	// field UpdateRunTurn.Claim has no validation
 	// field UpdateRunTurn.WaitingFor has no validation
 	return errs

@@ -258,7 +258,6 @@ func TestThePlanOfAnInitializedRunStays(t *testing.T) {
 		{"another policy governs a run that claims its turn", status(func(s *v1beta1.UpdateRunStatus) {
 			s.Policies, s.Turn = nil, &v1beta1.UpdateRunTurn{State: v1beta1.TurnClaimed, Claim: 1}
 		}), []string{"status.policies: Forbidden: " + stays}},
-		{"it counts as planned later", status(func(s *v1beta1.UpdateRunStatus) { s.PlannedTurn = 9 }), []string{"status.plannedTurn: Forbidden: " + stays}},
 		{"a cluster is written to in another way", stage(func(s *v1beta1.StageUpdatingStatus) {
 			s.Clusters[0].ApplyStrategy = &v1beta1.ApplyStrategy{Type: v1beta1.ApplyStrategyTypeReportDiff}
 		}), []string{"status.stagesStatus[0].clusters: Forbidden: " + stays}},

@@ -38,9 +38,8 @@ func immutablePlan(status, old *v1beta1.UpdateRunStatus) field.ErrorList {
 	keep(statusPath.Child("stagedUpdateStrategySnapshot"), apiequality.Semantic.DeepEqual(status.UpdateStrategySnapshot, old.UpdateStrategySnapshot))
 	keep(statusPath.Child("placementUID"), status.PlacementUID == old.PlacementUID)
 	// What governs a run is decided once more as it starts.
-	starts := !hasHadTurn(old) && hasHadTurn(status)
+	starts := !hasStarted(old) && hasStarted(status)
 	keep(statusPath.Child("policies"), starts || apiequality.Semantic.DeepEqual(status.Policies, old.Policies))
-	keep(statusPath.Child("plannedTurn"), status.PlannedTurn == old.PlannedTurn)
 	keep(statusPath.Child("rollbackOfUID"), status.RollbackOfUID == old.RollbackOfUID)
 
 	stages, oldStages := status.StagesStatus, old.StagesStatus
@@ -89,6 +88,6 @@ func sameTask(a, b v1beta1.StageTaskStatus) bool {
 	return a.Type == b.Type && a.ApprovalRequestName == b.ApprovalRequestName
 }
 
-func hasHadTurn(status *v1beta1.UpdateRunStatus) bool {
-	return status.Turn != nil && status.Turn.Number > 0
+func hasStarted(status *v1beta1.UpdateRunStatus) bool {
+	return status.Turn != nil && status.Turn.Number > 0 && !status.Turn.AwaitsStart
 }

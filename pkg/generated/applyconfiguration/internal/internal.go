@@ -2317,9 +2317,6 @@ var schemaYAML = typed.YAMLObject(`types:
     - name: placementUID
       type:
         scalar: string
-    - name: plannedTurn
-      type:
-        scalar: numeric
     - name: policies
       type:
         list:
@@ -2356,6 +2353,9 @@ var schemaYAML = typed.YAMLObject(`types:
 - name: io.kubernetes-fleet.placement.v1.UpdateRunTurn
   map:
     fields:
+    - name: awaitsStart
+      type:
+        scalar: boolean
     - name: claim
       type:
         scalar: numeric
@@ -4351,9 +4351,6 @@ var schemaYAML = typed.YAMLObject(`types:
     - name: placementUID
       type:
         scalar: string
-    - name: plannedTurn
-      type:
-        scalar: numeric
     - name: policies
       type:
         list:
@@ -4390,6 +4387,9 @@ var schemaYAML = typed.YAMLObject(`types:
 - name: io.kubernetes-fleet.placement.v1beta1.UpdateRunTurn
   map:
     fields:
+    - name: awaitsStart
+      type:
+        scalar: boolean
     - name: claim
       type:
         scalar: numeric

@@ -225,6 +225,24 @@ func TestARollbackThatCannotBePlannedIsRefusedAndNotUsedUp(t *testing.T) {
 	})
 }
 
+func TestAResumeOfARunThatOthersHaveOvertakenIsRefused(t *testing.T) {
+	bothScopes(t, func(t *testing.T, s *service) {
+		planner := &fakePlanner{noResume: errors.New("fix has moved cluster a1"), noRollback: errors.New("another operation")}
+		s.paths = Paths(s.storage, planner, authorizer.AuthorizerFunc(s.authorize), testClock)
+		before := s.run("run", v1beta1.StateStop, underWay())
+		_, err := s.ask(s.as(alice, "resume"), "resume", "run", v1beta1.UpdateRunOperationSpec{Reason: "INC-7"})
+		expect(t, "resume", err, conflictOn(s, "fix has moved cluster a1"))
+		if diff := cmp.Diff(before, s.get("run")); diff != "" {
+			t.Errorf("run, -before +after:\n%s", diff)
+		}
+		planner.noResume = nil
+		s.mustAsk(alice, "resume", "run", v1beta1.UpdateRunOperationSpec{Reason: "INC-7"})
+		if got := s.get("run").RunSpec().State; got != v1beta1.StateRun {
+			t.Errorf("the run is to %s", got)
+		}
+	})
+}
+
 func TestARunThatIsDeletedIsAskedNothing(t *testing.T) {
 	bothScopes(t, func(t *testing.T, s *service) {
 		s.run("run", v1beta1.StateRun, underWay())

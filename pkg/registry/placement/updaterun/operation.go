@@ -108,12 +108,12 @@ func (a *operationAction) Do(ctx context.Context, run v1beta1.UpdateRunObject, a
 	if err != nil {
 		return nil, false, apierrors.NewConflict(a.resource, run.GetName(), err)
 	}
-	if a.operation == v1beta1.OperationRollback {
-		if stored == nil {
-			if err := a.checkPlan(ctx, run); err != nil {
-				return nil, false, err
-			}
+	if stored == nil {
+		if err := a.foresee(ctx, run); err != nil {
+			return nil, false, err
 		}
+	}
+	if a.operation == v1beta1.OperationRollback {
 		warning.AddWarning(ctx, "", whoBringsBack(run))
 	}
 	if stored != nil {
@@ -135,16 +135,24 @@ func (a *operationAction) Do(ctx context.Context, run v1beta1.UpdateRunObject, a
 	return answer(run, entry), true, nil
 }
 
-// checkPlan refuses a rollback that could not be planned: a run can be rolled back once, and one that is bound to fail would be that one.
-func (a *operationAction) checkPlan(ctx context.Context, run v1beta1.UpdateRunObject) error {
+// foresee refuses what is bound to fail: a run can be rolled back once, and a run that others have overtaken ends when it is resumed.
+func (a *operationAction) foresee(ctx context.Context, run v1beta1.UpdateRunObject) error {
 	if a.planner == nil {
 		return nil
 	}
-	err := a.planner.CheckRollback(ctx, run)
+	check, what := a.planner.CheckRollback, "the rollback would fail: "
+	switch a.operation {
+	case v1beta1.OperationRollback:
+	case v1beta1.OperationResume:
+		check, what = a.planner.CheckResume, ""
+	default:
+		return nil
+	}
+	err := check(ctx, run)
 	if err == nil || apierrors.ReasonForError(err) != metav1.StatusReasonUnknown {
 		return err
 	}
-	return apierrors.NewConflict(a.resource, run.GetName(), fmt.Errorf("the rollback would fail: %w", err))
+	return apierrors.NewConflict(a.resource, run.GetName(), fmt.Errorf("%s%w", what, err))
 }
 
 // whoBringsBack names the run that rolls a run back. Until that run exists, it names the name that it will get.

@@ -72,7 +72,7 @@ func (o overrides) authorizedStart(validate rest.ValidateObjectUpdateFunc) rest.
 
 // authorizeStart is authorize for a run that has moved nothing yet.
 func (o overrides) authorizeStart(ctx context.Context, run v1beta1.UpdateRunObject) error {
-	if runrules.HasHadTurn(run.RunStatus()) {
+	if runrules.HasStarted(run.RunStatus()) {
 		return nil
 	}
 	return o.authorize(ctx, run)

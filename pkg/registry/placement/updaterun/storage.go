@@ -27,6 +27,8 @@ type Planner interface {
 	// CheckRollback returns why a run that rolls this one back could not be planned, for the user, and nil where it could. An error of the API
 	// says that nobody can tell: ServiceUnavailable until the caches are filled.
 	CheckRollback(ctx context.Context, run v1beta1.UpdateRunObject) error
+	// CheckResume returns, in the same way, why a run that is stopped would fail once it is resumed: another run has moved its clusters.
+	CheckResume(ctx context.Context, run v1beta1.UpdateRunObject) error
 }
 
 // REST serves runs. It lets only those create a run that overrides policies who may, and answers a dry-run create with the plan of the run.

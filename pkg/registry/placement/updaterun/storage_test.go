@@ -23,9 +23,11 @@ import (
 // fakePlanner puts every run on one stage.
 type fakePlanner struct {
 	err error
-	// noRollback is why no run can be rolled back.
-	noRollback error
+	// noRollback is why no run can be rolled back, and noResume why none can be resumed.
+	noRollback, noResume error
 }
+
+func (p *fakePlanner) CheckResume(context.Context, v1beta1.UpdateRunObject) error { return p.noResume }
 
 func (p *fakePlanner) CheckRollback(context.Context, v1beta1.UpdateRunObject) error {
 	return p.noRollback

@@ -80,7 +80,7 @@ func (s *step) wants(b v1beta1.BindingObject, cluster *v1beta1.ClusterUpdatingSt
 // write has a binding brought to what the run wants for a cluster. A binding that was moved in a later turn is left alone.
 func (s *step) write(b v1beta1.BindingObject, cluster *v1beta1.ClusterUpdatingStatus) {
 	turn := s.status.Turn.Number
-	if _, moved := bindingrules.LastMove(b); moved > turn {
+	if bindingrules.LastMove(b).Turn > turn {
 		return
 	}
 	w := BindingWrite{
@@ -102,21 +102,19 @@ func (s *step) leftInFlight(b v1beta1.BindingObject) bool {
 	if b.BindingSpec().State != v1beta1.BindingStateBound || bindingrules.IsReady(b) {
 		return false
 	}
-	name, _ := bindingrules.LastMove(b)
-	if name == "" {
-		return false
-	}
-	return !s.updatedBy(name)[b.BindingSpec().TargetCluster]
+	mover := bindingrules.LastMove(b)
+	mover.Turn = 0
+	return mover.Name != "" && !s.updatedBy(mover)[b.BindingSpec().TargetCluster]
 }
 
-// updatedBy are the clusters that another run has seen updated, none where there is no such run.
-func (s *step) updatedBy(run string) map[string]bool {
+// updatedBy are the clusters that another run has seen updated, none where there is no such run. Its turn does not matter.
+func (s *step) updatedBy(run bindingrules.Mover) map[string]bool {
 	if updated, ok := s.updated[run]; ok {
 		return updated
 	}
 	updated := map[string]bool{}
 	for _, other := range s.world.Others {
-		if other.GetName() != run {
+		if !run.Is(other) {
 			continue
 		}
 		for i := range other.RunStatus().StagesStatus {
@@ -126,7 +124,7 @@ func (s *step) updatedBy(run string) map[string]bool {
 		}
 	}
 	if s.updated == nil {
-		s.updated = map[string]map[string]bool{}
+		s.updated = map[bindingrules.Mover]map[string]bool{}
 	}
 	s.updated[run] = updated
 	return updated

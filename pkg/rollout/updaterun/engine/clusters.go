@@ -17,13 +17,16 @@ import (
 )
 
 // moveClusters brings the clusters of a stage on, in their order and no more than maxConcurrency at a time, and reports whether all
-// are done. Only what moves takes the turn.
+// are done.
 func (s *step) moveClusters(stage *v1beta1.StageUpdatingStatus, config *v1beta1.StageConfig) bool {
 	if stage.UpdatedTime != nil {
 		return true
 	}
-	if len(stage.Clusters) > 0 && !allDone(stage) && !s.takeTurn(stage) {
-		return false
+	if len(stage.Clusters) > 0 && !allDone(stage) {
+		if !s.takeTurn(stage) {
+			return false
+		}
+		s.start()
 	}
 	policy := strategy.FailurePolicy(s.status.UpdateStrategySnapshot, config)
 	if message := s.replaced(stage); message != "" {

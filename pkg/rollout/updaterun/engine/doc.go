@@ -37,7 +37,7 @@
 //   - The status is written first, under the resource version of the run that was looked at, and each binding under that of the binding.
 //   - A run is looked at again whenever an object in its World changes, and at WakeAt. More often does no harm.
 //   - Nothing is kept between two looks. The caller may be killed between any two writes: what is left undone is decided again.
-//   - The policies, and what they select by, are given with every run that is to run and has had no turn yet, and a change of them has it looked at
+//   - The policies, and what they select by, are given with every run that is to run and has not started, and a change of them has it looked at
 //     again. They matter to no other run.
 //   - Since is when the caller began to lead, so that no cluster is given up for a time in which nobody acted on it.
 //
@@ -51,8 +51,10 @@
 //   - One run at a time moves a placement, and a binding is written only for the run that holds it, never over a later turn.
 //   - No more clusters of a stage than maxConcurrency are in flight, or disturbed; they start in their order.
 //   - A stage starts after those before it are over, its gates are open, and its waits have elapsed.
-//   - A run meets the rollout policies, those that it overrides aside, when it is planned and at each look until it has its first turn. What
-//     becomes of them later does not touch it.
+//   - A run meets the rollout policies, those that it overrides aside, when it is planned and at each look until it starts. What becomes of
+//     them later does not touch it.
+//   - A run that policies hold moves no cluster by an approval that was given before it had a turn, or before another run moved a cluster of it.
+//     The clusters that policies have go first had the version for as long as they say.
 //   - A run that is not to run starts no cluster, and one that has too many failures starts none either.
 //   - What is removed is not picked, is recorded first, was approved where anything in the run is, and goes last.
 //   - The targets and their overrides are frozen. No condition that says something is over goes back, but for a cluster that is retried.

@@ -10,6 +10,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/apimachinery/pkg/util/intstr"
 	"k8s.io/utils/ptr"
 
@@ -65,7 +66,7 @@ func (f *fixture) movedBy(run string, turn int64, index, cluster string) {
 	b := f.binding(cluster)
 	b.Spec.ResourceSnapshotName = "p-" + index + "-snapshot"
 	b.Generation++
-	bindingrules.RecordMove(b, run, turn)
+	bindingrules.RecordMove(b, bindingrules.Mover{Name: run, UID: types.UID(run + "-uid"), Turn: turn})
 	f.available(cluster)
 }
 
@@ -366,29 +367,207 @@ func TestAHeldRunStartsNoClusterThatWasRemovedAndPickedAgain(t *testing.T) {
 	})
 }
 
-func TestAnApprovalIsVoidOnceAnotherRunHasMovedTheClusters(t *testing.T) {
+// gatedFixture is newFixture for a run with a gate before prod that a policy demands, over two clusters of which none is moved before.
+func gatedFixture(t *testing.T) *fixture {
+	t.Helper()
+	w := initWorld(2, stage("prod", approvedBefore))
+	w.Policies = []*policy.Policy{guard("prod", approvalRule)}
+	f := newFixtureIn(t, w)
+	f.world.Governance = w.Governance
+	return f
+}
+
+func (f *fixture) wantTurn(want v1beta1.UpdateRunTurn) {
+	f.Helper()
+	if diff := cmp.Diff(&want, f.run.Status.Turn); diff != "" {
+		f.Errorf("turn (-want +got):\n%s", diff)
+	}
+}
+
+// Nothing happens to the clusters between an approval and what follows from it.
+func TestAHeldRunAsksForApprovalInItsTurn(t *testing.T) {
+	after := func(c *v1beta1.StageConfig) {
+		c.AfterStageTasks = append(c.AfterStageTasks, v1beta1.StageTask{Type: v1beta1.StageTaskTypeApproval})
+	}
 	for name, tt := range map[string]struct {
-		turn int64
-		want string
+		stages []v1beta1.StageConfig
+		change func(f *known)
+		before func(f *fixture)
+		// request is the one that the run makes first.
+		request string
+		want    []string
 	}{
-		"by a turn before the plan": {2, ""},
-		"by a turn after it":        {3, "ClusterStagedUpdateRun fix has moved cluster prod1 since this run was planned, which its approval before stage prod knows nothing of; create a new run"},
+		"before a stage": {
+			stages: []v1beta1.StageConfig{stage("prod", approvedBefore)}, request: "run-before-prod", want: []string{"prod1 Started"},
+		},
+		"before resources are removed": {
+			stages: []v1beta1.StageConfig{stage("prod", approvedBefore)}, request: "run-before-prod",
+			change: func(w *known) { w.Bindings[0].BindingSpec().State = v1beta1.BindingStateUnscheduled }, want: []string{"prod1"},
+		},
+		"after a stage of which all is skipped": {
+			stages: []v1beta1.StageConfig{stage("canary", after), stage("prod")}, request: "run-after-canary",
+			before: func(f *fixture) {
+				f.ask(v1beta1.OperationSkip, func(e *v1beta1.UpdateRunHistoryEntry) { e.Clusters = []string{"canary1"} })
+			},
+			want: []string{"canary1 Skipped", "prod1 Started"},
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
-			w := initWorld(1, stage("prod", approvedBefore))
-			w.Policies, w.LastTurn = []*policy.Policy{guard("prod", approvalRule)}, 2
+			w := initWorld(1, tt.stages...)
+			if tt.change != nil {
+				tt.change(&w)
+			}
+			w.Policies = []*policy.Policy{guard("prod", stagedRule)}
 			f := newFixtureIn(t, w)
 			f.world.Governance = w.Governance
-			f.steps()
-			f.decide("run-before-prod", v1beta1.DecisionApproved)
-			f.movedBy("fix", tt.turn, "2", "prod1")
-			f.steps()
-			if tt.want != "" {
-				f.wantFailure(tt.want)
-			} else {
-				f.wantClusters("prod1 Started")
+			if tt.before != nil {
+				tt.before(f)
 			}
+			other := f.other("other", -time.Hour, v1beta1.UpdateRunTurn{State: v1beta1.TurnHeld, Number: 1})
+			f.steps()
+			if len(f.world.Approvals) > 0 {
+				t.Errorf("the run asks while another one moves clusters: %v", f.world.Approvals)
+			}
+			f.wantCondition(v1beta1.RunProgressing, "False UpdateRunWaiting: The updateRun is waiting for its turn: ClusterStagedUpdateRun other is moving placement p; stop or delete it to take over")
+			other.Status.Turn.State = v1beta1.TurnReleased
+			f.steps()
+			if len(f.world.Approvals) != 1 || f.world.Approvals[tt.request] == nil {
+				t.Fatalf("the run asks for %v, want %s", f.world.Approvals, tt.request)
+			}
+			f.wantTurn(v1beta1.UpdateRunTurn{State: v1beta1.TurnHeld, Number: 2, AwaitsStart: true})
+			f.decide(tt.request, v1beta1.DecisionApproved)
+			f.steps()
+			if len(f.world.Approvals) == 1 {
+				f.wantTurn(v1beta1.UpdateRunTurn{State: v1beta1.TurnHeld, Number: 2})
+			}
+			f.wantClusters(tt.want...)
 		})
+	}
+}
+
+func TestARunThatWaitsForApprovalInItsTurnIsToldOf(t *testing.T) {
+	f := newFixture(t, 1, stage("prod"))
+	f.other("other", -time.Hour, v1beta1.UpdateRunTurn{State: v1beta1.TurnHeld, Number: 1, AwaitsStart: true})
+	f.steps()
+	f.wantCondition(v1beta1.RunProgressing, "False UpdateRunWaiting: The updateRun is waiting for its turn: "+
+		"ClusterStagedUpdateRun other has its turn and waits for approval to move placement p; stop or delete it to take over")
+}
+
+// Policies judge a run until it starts, and name what governs it then, though it has its turn before.
+func TestAHeldRunThatHasItsTurnIsJudgedUntilItStarts(t *testing.T) {
+	stricter := guard("prod", v1alpha1.PolicyRules{Approval: &v1alpha1.ApprovalRule{Required: 2}})
+	f := gatedFixture(t)
+	f.steps()
+	f.world.Policies = []*policy.Policy{stricter}
+	f.decide("run-before-prod", v1beta1.DecisionApproved)
+	f.steps()
+	if got := f.condition(v1beta1.RunSucceeded); !strings.HasPrefix(got, changed) || f.run.Status.Turn.State != v1beta1.TurnReleased {
+		t.Errorf("turn %v, Succeeded is %q", f.run.Status.Turn, got)
+	}
+
+	f = gatedFixture(t)
+	f.steps()
+	f.world.Policies = append(f.world.Policies, guard("prod", stagedRule, func(p *v1alpha1.ClusterRolloutPolicy) { p.Name, p.UID = "second", "second" }))
+	f.steps()
+	if got := f.run.Status.Policies; len(got) != 1 {
+		t.Errorf("before its start the run is governed by %v", got)
+	}
+	f.decide("run-before-prod", v1beta1.DecisionApproved)
+	f.steps()
+	f.wantClusters("prod1 Started", "prod2")
+	if got := f.run.Status.Policies; len(got) != 2 {
+		t.Errorf("as it starts the run is governed by %v", got)
+	}
+}
+
+// The attack: a run that waits for its first approval is stopped while the placement does not pick a cluster.
+func TestAStopBeforeTheStartPassesOverNoCluster(t *testing.T) {
+	f := gatedFixture(t)
+	f.steps()
+	f.unpick("prod1")
+	f.setState(v1beta1.StateStop)
+	f.steps()
+	f.wantClusters("prod1", "prod2")
+	f.wantTurn(v1beta1.UpdateRunTurn{State: v1beta1.TurnReleased, Number: 1, AwaitsStart: true})
+	f.pick("prod1")
+	f.setState(v1beta1.StateRun)
+	f.steps()
+	f.wantTurn(v1beta1.UpdateRunTurn{State: v1beta1.TurnHeld, Number: 2, AwaitsStart: true})
+	f.decide("run-before-prod", v1beta1.DecisionApproved)
+	f.steps()
+	f.wantClusters("prod1 Started", "prod2")
+}
+
+func TestAnApprovalOfAStoppedRunIsVoidOnceAnotherRunHasMovedTheClusters(t *testing.T) {
+	for by, want := range map[string]string{
+		"":    "",
+		"fix": "ClusterStagedUpdateRun fix has moved cluster prod2 since this run was stopped; create a new run instead of resuming this one",
+	} {
+		f := gatedFixture(t)
+		f.steps()
+		f.setState(v1beta1.StateStop)
+		f.steps()
+		f.decide("run-before-prod", v1beta1.DecisionApproved)
+		if by != "" {
+			f.movedBy(by, 2, "2", "prod2")
+		}
+		f.setState(v1beta1.StateRun)
+		f.steps()
+		if want != "" {
+			f.wantFailure(want)
+		} else {
+			f.wantClusters("prod1 Started", "prod2")
+		}
+	}
+}
+
+// The attack: a run is approved before any policy is made, and while another run moves the clusters.
+func TestARunThatAskedBeforeAPolicyHeldItIsNotGoneOnWith(t *testing.T) {
+	const refused = changed + "cannot continue the updateRun: failed to process the request due to a client error: ClusterRolloutPolicy prod-guard governs the run by now, " +
+		"and the run asked for its approval before stage prod before it had its turn: other runs may have moved clusters since; create a new run"
+	for name, tt := range map[string]struct {
+		before   func(f *fixture)
+		policies []*policy.Policy
+		want     string
+	}{
+		"it was approved": {before: func(f *fixture) { f.steps(); f.decide("run-before-prod", v1beta1.DecisionApproved) }, want: refused},
+		"it was approved, and waits for its turn": {
+			before: func(f *fixture) {
+				f.other("other", -time.Hour, v1beta1.UpdateRunTurn{State: v1beta1.TurnHeld, Number: 1})
+				f.steps()
+				f.decide("run-before-prod", v1beta1.DecisionApproved)
+				f.steps()
+			},
+			want: refused,
+		},
+		"nobody is known to have decided": {before: (*fixture).steps, want: refused},
+		"it has not asked":                {before: func(*fixture) {}},
+		"it has started":                  {before: func(f *fixture) { f.steps(); f.decide("run-before-prod", v1beta1.DecisionApproved); f.steps() }},
+		"the policy only warns": {
+			before: func(f *fixture) { f.steps(); f.decide("run-before-prod", v1beta1.DecisionApproved) }, policies: []*policy.Policy{guard("prod", approvalRule, warnOnly)},
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			f := newFixture(t, 2, stage("prod", approvedBefore))
+			tt.before(f)
+			if f.governedBy(guard("prod", approvalRule)); tt.policies != nil {
+				f.world.Policies = tt.policies
+			}
+			f.steps()
+			f.wantCondition(v1beta1.RunSucceeded, tt.want)
+		})
+	}
+}
+
+// Others wait for a run that is in line, which must not begin to wait for people then.
+func TestARunThatIsInLineAsksForNothingBeforeItsTurn(t *testing.T) {
+	f := gatedFixture(t)
+	f.other("other", -time.Hour, v1beta1.UpdateRunTurn{State: v1beta1.TurnHeld, Number: 1})
+	f.steps()
+	f.world.Policies = nil
+	f.steps()
+	if len(f.world.Approvals) > 0 || f.run.Status.Turn.State != v1beta1.TurnWaiting {
+		t.Errorf("turn %v, requests %v", f.run.Status.Turn, f.world.Approvals)
 	}
 }
 

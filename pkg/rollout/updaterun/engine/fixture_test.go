@@ -192,7 +192,7 @@ func (f *fixture) step() engine.Decision {
 		if w.Spec != nil {
 			bindingrules.Become(b, w.Spec)
 			b.Generation++
-			bindingrules.RecordMove(b, f.run.Name, w.Turn)
+			bindingrules.RecordMove(b, bindingrules.Mover{Name: f.run.Name, UID: f.run.UID, Turn: w.Turn})
 		}
 		f.bindingCondition(b.Spec.TargetCluster, v1beta1.BindingRolloutStarted, metav1.ConditionTrue, "RolloutStarted")
 	}

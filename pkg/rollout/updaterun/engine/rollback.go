@@ -45,8 +45,8 @@ func (s *step) rollBack() string {
 	return name
 }
 
-// link has the run created that rolls this one back, until it is seen. One that somebody else has made counts from its first turn on: a
-// plan takes nothing back.
+// link has the run created that rolls this one back, until it is seen. One that somebody else has made counts once it has started: a plan
+// takes nothing back.
 func (s *step) link() {
 	by := s.status.RolledBackBy
 	if by != nil && by.UID != "" {
@@ -56,7 +56,7 @@ func (s *step) link() {
 		if other.RunSpec().RollbackOf != s.run.GetName() {
 			continue
 		}
-		if by != nil && runrules.IsRollback(other, s.run) || other.RunStatus().RollbackOfUID == s.run.GetUID() && runrules.HasHadTurn(other.RunStatus()) {
+		if by != nil && runrules.IsRollback(other, s.run) || other.RunStatus().RollbackOfUID == s.run.GetUID() && runrules.HasStarted(other.RunStatus()) {
 			putAt(&s.draft, &s.status.RolledBackBy, v1beta1.UpdateRunReference{Name: other.GetName(), UID: other.GetUID()})
 			return
 		}

@@ -5,8 +5,8 @@ package engine_test
 
 import (
 	"fmt"
-	"math"
 	"math/rand/v2"
+	"slices"
 	"strings"
 	"time"
 
@@ -28,19 +28,25 @@ type simEvasion struct {
 	moved map[string]simMove
 	// decided has, by the uid of the run and the name of the request, the version of the store when a gate was open.
 	decided map[string]int64
+	// early has, in the same way, the gates that somebody approved before the run had a turn.
+	early map[string]bool
 	// had has, by the uid of a run and a cluster, how the cluster's version was applied before the run.
 	had map[string]*v1beta1.ApplyStrategy
 }
 
+// nobody is who has moved a cluster whose binding is new.
+const nobody types.UID = "nobody"
+
 type simMove struct {
 	run     types.UID
-	turn    int64
 	version int64
+	// isLate reports whether the run did not have its turn any more: a leader that lost its lease is a write behind.
+	isLate bool
 }
 
 func newSimEvasion(seed uint64) simEvasion {
 	return simEvasion{
-		random: rand.New(rand.NewPCG(seed, 2)), moved: map[string]simMove{}, decided: map[string]int64{}, had: map[string]*v1beta1.ApplyStrategy{},
+		random: rand.New(rand.NewPCG(seed, 2)), moved: map[string]simMove{}, decided: map[string]int64{}, early: map[string]bool{}, had: map[string]*v1beta1.ApplyStrategy{},
 	}
 }
 
@@ -73,14 +79,59 @@ func (s *simulation) evade() {
 		// Somebody stops the run that moves clusters.
 		for _, run := range s.store.runs() {
 			if turn := run.RunStatus().Turn; turn != nil && turn.State == v1beta1.TurnHeld && run.RunSpec().State == v1beta1.StateRun {
-				_, _ = s.store.update(simRuns, run.GetName(), "", func(o object) {
-					o.(v1beta1.UpdateRunObject).RunSpec().State = v1beta1.StateStop
-					o.SetGeneration(o.GetGeneration() + 1)
-				})
+				s.setState(run, v1beta1.StateStop)
 			}
 		}
 	default:
+		s.moveInstead()
 	}
+}
+
+// moveInstead has the run that moves clusters, or waits to do so, be approved and stopped, and another one move them; it is resumed once that one
+// has begun.
+func (s *simulation) moveInstead() {
+	for _, run := range s.store.runs() {
+		status, state := run.RunStatus(), v1beta1.StateRun
+		if runrules.IsOver(status) || !runrules.HasHadTurn(status) || run.RunSpec().RollbackOf != "" {
+			continue
+		}
+		instead, isThere := s.store.objects[simRuns]["instead-of-"+run.GetName()].(v1beta1.UpdateRunObject)
+		switch {
+		case !isThere && status.Turn.State == v1beta1.TurnHeld && run.RunSpec().State == v1beta1.StateRun:
+			state = v1beta1.StateStop
+			for _, request := range s.store.approvals() {
+				if owners := request.GetOwnerReferences(); len(owners) > 0 && owners[0].UID == run.GetUID() {
+					s.approveByAll(request)
+				}
+			}
+			spec := *run.RunSpec()
+			spec.ResourceSnapshotIndex = fmt.Sprint(s.evasion.random.IntN(3))
+			_ = s.createRun("instead-of-"+run.GetName(), spec, people[0].DeepCopy())
+		case isThere && run.RunSpec().State == v1beta1.StateStop && runrules.HasStarted(instead.RunStatus()):
+		default:
+			continue
+		}
+		s.setState(run, state)
+		return
+	}
+}
+
+// resumeOvertaken resumes a run that was stopped to have another one move its clusters, and reports whether there is one.
+func (s *simulation) resumeOvertaken() bool {
+	for _, run := range s.store.runs() {
+		if _, isThere := s.store.objects[simRuns]["instead-of-"+run.GetName()]; isThere && run.RunSpec().State == v1beta1.StateStop && !runrules.IsOver(run.RunStatus()) {
+			s.setState(run, v1beta1.StateRun)
+			return true
+		}
+	}
+	return false
+}
+
+func (s *simulation) setState(run v1beta1.UpdateRunObject, state v1beta1.State) {
+	_, _ = s.store.update(simRuns, run.GetName(), "", func(o object) {
+		o.(v1beta1.UpdateRunObject).RunSpec().State = state
+		o.SetGeneration(o.GetGeneration() + 1)
+	})
 }
 
 // pickAgain restores what a binding was, as the scheduler does.
@@ -124,7 +175,7 @@ func (s *simulation) renew(cluster string) {
 			_ = s.store.create(simBindings, &v1beta1.ResourceBinding{ObjectMeta: om, Spec: spec})
 		}
 		// A new cluster is nobody's: what is on it comes from whoever moves it next.
-		s.evasion.moved[cluster] = simMove{"nobody", math.MaxInt64, s.store.version}
+		s.evasion.moved[cluster] = simMove{run: nobody, version: s.store.version}
 		return
 	}
 }
@@ -163,7 +214,7 @@ func (s *simulation) pickOrSkip(run v1beta1.UpdateRunObject) {
 
 // checkHeld holds that a run which policies hold passes over no cluster because somebody has the placement not pick it.
 func (s *simulation) checkHeld(run v1beta1.UpdateRunObject, was, is *v1beta1.UpdateRunStatus) {
-	if !runrules.HasHadTurn(is) || !runrules.IsGoverned(is) {
+	if !runrules.HasStarted(is) || !runrules.IsGoverned(is) {
 		return
 	}
 	for i := range is.StagesStatus {
@@ -198,18 +249,31 @@ func (s *simulation) checkEvasion(run v1beta1.UpdateRunObject, old, next v1beta1
 	} else if c != nil && len(stage.BeforeStageTaskStatus) > 0 {
 		s.checkDecided(run, cluster, wellknown.BeforeStageApprovalName(run.GetName(), stage.StageName))
 	}
-	_, turn := bindingrules.LastMove(next)
-	s.evasion.moved[cluster] = simMove{uid, turn, s.store.version}
+	stored, isThere := s.store.objects[simRuns][run.GetName()].(v1beta1.UpdateRunObject)
+	isLate := !isThere || stored.GetUID() != uid || stored.RunStatus().Turn.State != v1beta1.TurnHeld || runrules.IsOver(stored.RunStatus())
+	s.evasion.moved[cluster] = simMove{uid, s.store.version, isLate}
 }
 
-// checkDecided holds that the gate of a run which policies hold was decided after another run had moved the cluster, unless that one was under
-// way already when the run was planned, or no policy was there then.
+// checkDecided holds that a run which policies hold moves a cluster by approvals that were given once it had its turn, and that nobody else has
+// moved a cluster of it since its gate was decided.
 func (s *simulation) checkDecided(run v1beta1.UpdateRunObject, cluster, request string) {
-	last, isKnown := s.evasion.moved[cluster]
-	if !isKnown || last.run == run.GetUID() || last.turn < run.RunStatus().PlannedTurn || run.RunStatus().PlannedTurn == 0 || !runrules.IsGoverned(run.RunStatus()) || !runrules.HasHadTurn(run.RunStatus()) {
+	stored, ok := s.store.objects[simRuns][run.GetName()].(v1beta1.UpdateRunObject)
+	if !ok || stored.GetUID() != run.GetUID() || !runrules.HasStarted(stored.RunStatus()) || !runrules.IsGoverned(stored.RunStatus()) {
 		return
 	}
-	if decided := s.evasion.decided[string(run.GetUID())+"/"+request]; decided < last.version {
-		s.violated("run %s: cluster %s is moved by an approval from before %s moved it", run.GetName(), cluster, last.run)
+	id := string(run.GetUID()) + "/"
+	for _, stage := range allStages(stored.RunStatus()) {
+		for _, task := range append(slices.Clone(stage.BeforeStageTaskStatus), stage.AfterStageTaskStatus...) {
+			if meta.IsStatusConditionTrue(task.Conditions, v1beta1.TaskApprovalRequestApproved) && s.evasion.early[id+task.ApprovalRequestName] {
+				s.violated("run %s: cluster %s is moved, and %s was approved before the run had its turn", run.GetName(), cluster, task.ApprovalRequestName)
+			}
+		}
+		for i := range stage.Clusters {
+			c := stage.Clusters[i].ClusterName
+			last, isKnown := s.evasion.moved[c]
+			if isKnown && last.run != run.GetUID() && last.version > s.evasion.decided[id+request] && !last.isLate && (last.run != nobody || c == cluster) {
+				s.violated("run %s: cluster %s is moved by an approval from before %s moved %s", run.GetName(), cluster, last.run, c)
+			}
+		}
 	}
 }

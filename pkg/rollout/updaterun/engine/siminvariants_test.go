@@ -573,7 +573,6 @@ func (s *simulation) mayFail(c *metav1.Condition) bool {
 		strings.Contains(c.Message, "failed to update, at most") ||
 		strings.Contains(c.Message, "since this run was stopped; create a new run") ||
 		strings.Contains(c.Message, "since this run was planned; create a new run") ||
-		s.policies.some && strings.Contains(c.Message, "knows nothing of; create a new run") ||
 		s.placementGone && strings.Contains(c.Message, "parent placement not found")
 }
 

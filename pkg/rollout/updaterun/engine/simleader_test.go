@@ -5,7 +5,6 @@ package engine_test
 
 import (
 	"cmp"
-	"fmt"
 	"maps"
 	"slices"
 	"strconv"
@@ -16,9 +15,9 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/stagegate/stagegate/pkg/apis/placement/v1beta1"
-	"github.com/stagegate/stagegate/pkg/apis/wellknown"
 	"github.com/stagegate/stagegate/pkg/rollout/updaterun/engine"
 	"github.com/stagegate/stagegate/pkg/rollout/updaterun/plan"
+	bindingrules "github.com/stagegate/stagegate/pkg/rules/binding"
 	runrules "github.com/stagegate/stagegate/pkg/rules/updaterun"
 )
 
@@ -159,7 +158,6 @@ func (l *simLeader) initWorld(run v1beta1.UpdateRunObject) known {
 	}
 	w.Placement = l.sim.store.placement
 	w.Bindings = list[v1beta1.BindingObject](l.cache[simBindings])
-	w.LastTurn = plan.LastTurn(list[v1beta1.UpdateRunObject](l.cache[simRuns]), w.Bindings)
 	w.Overrides, l.inForce[run.GetName()] = l.sim.liveOverrides()
 	w.Governance = l.sim.governance()
 	w.Members = nil
@@ -279,10 +277,7 @@ func (l *simLeader) writeRollout(run v1beta1.UpdateRunObject, b engine.BindingWr
 		if b.Spec != nil {
 			*binding.BindingSpec() = *b.Spec
 			o.SetGeneration(o.GetGeneration() + 1)
-			o.SetAnnotations(map[string]string{
-				wellknown.UpdateRunAnnotation:     run.GetName(),
-				wellknown.UpdateRunTurnAnnotation: fmt.Sprint(b.Turn),
-			})
+			bindingrules.RecordMove(binding, bindingrules.Mover{Name: run.GetName(), UID: run.GetUID(), Turn: b.Turn})
 		}
 		meta.SetStatusCondition(&binding.BindingStatus().Conditions, metav1.Condition{
 			Type: v1beta1.BindingRolloutStarted, Status: metav1.ConditionTrue, Reason: "RolloutStarted", ObservedGeneration: binding.GetGeneration(),

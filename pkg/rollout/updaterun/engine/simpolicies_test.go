@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"slices"
+	"time"
 
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -33,7 +34,7 @@ type simPolicies struct {
 	asked   []*policy.Policy
 	// tier is the label of the namespace, "" while the leader does not know it.
 	tier string
-	// started has, by uid, the runs that have had their turn, and by what they were judged then.
+	// started has, by uid, the runs that have started, and by what they were judged then.
 	started map[types.UID]governed
 	// approvers are the users who have approved a request, by the uid of the run and the name of the request.
 	approvers map[string][]v1beta1.DecisionUser
@@ -93,7 +94,30 @@ func (p *simPolicies) add(strategy *v1beta1.UpdateStrategySpec) {
 		object.Spec.Clusters.MatchLabels = map[string]string{"stage": fmt.Sprint(i)}
 		object.Spec.Rules = v1alpha1.PolicyRules{Approval: &v1alpha1.ApprovalRule{Required: has.Required, Groups: has.Groups}}
 	}
+	p.put(object)
+}
+
+func (p *simPolicies) put(object *v1alpha1.ClusterRolloutPolicy) {
 	p.objects, p.asked = append(slices.Clip(p.objects), object), append(slices.Clip(p.asked), policy.New(object))
+}
+
+// addSoak has the first stage wait, and makes a policy that asks for it before the second one.
+func (p *simPolicies) addSoak(strategy *v1beta1.UpdateStrategySpec) {
+	if len(strategy.Stages) == 1 {
+		return
+	}
+	first, duration := &strategy.Stages[0], metav1.Duration{Duration: time.Duration(1+p.random.IntN(600)) * time.Second}
+	first.FailurePolicy, first.AfterStageTasks = nil, []v1beta1.StageTask{{Type: v1beta1.StageTaskTypeTimedWait, WaitTime: &duration}}
+	p.put(&v1alpha1.ClusterRolloutPolicy{
+		ObjectMeta: metav1.ObjectMeta{Name: "soak", UID: types.UID(fmt.Sprint("policy-", p.random.Int()))},
+		Spec: v1alpha1.RolloutPolicySpec{
+			Match:    &v1alpha1.PolicyMatch{ClusterScoped: ptr.To(true), NamespaceSelector: &metav1.LabelSelector{MatchLabels: map[string]string{"tier": "1"}}},
+			Clusters: &metav1.LabelSelector{MatchLabels: map[string]string{"stage": "1"}},
+			Rules: v1alpha1.PolicyRules{Soak: &v1alpha1.SoakRule{
+				Clusters: &metav1.LabelSelector{MatchLabels: map[string]string{"stage": "0"}}, Duration: duration,
+			}},
+		},
+	})
 }
 
 func (p *simPolicies) rules() (rules v1alpha1.PolicyRules) {
@@ -149,20 +173,20 @@ func (s *simulation) governed() governed {
 	return g
 }
 
-// checkPolicies holds that a run takes its first turn only where no policy refuses it, is left alone from then on, and moves no cluster that a
+// checkPolicies holds that a run starts only where no policy refuses it, is left alone from then on, and moves no cluster that a
 // policy protected at that time before somebody of its groups has approved that.
 func (s *simulation) checkPolicies(old, next v1beta1.UpdateRunObject, g governed) {
 	was, is := old.RunStatus(), next.RunStatus()
 	if !s.policies.some || !runrules.IsPlanned(was) {
 		return
 	}
-	if starts := !runrules.HasHadTurn(was) && runrules.HasHadTurn(is); !starts && !equal(was.Policies, is.Policies) {
+	if starts := !runrules.HasStarted(was) && runrules.HasStarted(is); !starts && !equal(was.Policies, is.Policies) {
 		s.violated("run %s: the policies that govern it are not frozen", next.GetName())
 	}
-	if ended := meta.FindStatusCondition(is.Conditions, v1beta1.RunSucceeded); ended != nil && ended.Reason == "UpdateRunPolicyChanged" && runrules.HasHadTurn(was) {
+	if ended := meta.FindStatusCondition(is.Conditions, v1beta1.RunSucceeded); ended != nil && ended.Reason == "UpdateRunPolicyChanged" && runrules.HasStarted(was) {
 		s.violated("run %s: a policy ends it though it has started", next.GetName())
 	}
-	if !runrules.HasHadTurn(was) && runrules.HasHadTurn(is) {
+	if !runrules.HasStarted(was) && runrules.HasStarted(is) {
 		s.policies.started[next.GetUID()] = g
 		governance := g.governance.For(next, g.earlier)
 		verdict, err := governance.Judge(next, g.placement, was)
@@ -217,6 +241,9 @@ func (s *simulation) checkProtected(run v1beta1.UpdateRunObject, stage, cluster 
 		if p.Spec.Rules.Deny {
 			s.violated("run %s: cluster %s is moved, which %s denies", run.GetName(), cluster, p.Name)
 		}
+		if p.Spec.Rules.Soak != nil && run.RunSpec().RollbackOf == "" && stage != wellknown.DeleteStageName {
+			s.checkSoaked(run, cluster, p.Spec.Rules.Soak, g.labels)
+		}
 		rule := p.Spec.Rules.Approval
 		if rule == nil || run.RunSpec().RollbackOf != "" {
 			continue
@@ -226,6 +253,43 @@ func (s *simulation) checkProtected(run v1beta1.UpdateRunObject, stage, cluster 
 		}
 		if !slices.ContainsFunc(s.policies.approvers[string(run.GetUID())+"/"+request], isListed) {
 			s.violated("run %s: protected cluster %s is moved, which nobody of %q has approved by %s", run.GetName(), cluster, rule.Groups, request)
+		}
+	}
+}
+
+// checkSoaked holds that the clusters which go first have had the version for as long as a policy asks, unless somebody has skipped them or
+// the wait. Times of conditions are whole seconds.
+func (s *simulation) checkSoaked(run v1beta1.UpdateRunObject, cluster string, soak *v1alpha1.SoakRule, labels map[string]map[string]string) {
+	for i := range run.RunStatus().StagesStatus {
+		stage := &run.RunStatus().StagesStatus[i]
+		if slices.ContainsFunc(stage.AfterStageTaskStatus, func(task v1beta1.StageTaskStatus) bool {
+			c := meta.FindStatusCondition(task.Conditions, v1beta1.TaskWaitTimeElapsed)
+			return c != nil && c.Reason == "StageTaskWaitSkipped"
+		}) {
+			return
+		}
+		for j := range stage.Clusters {
+			c := &stage.Clusters[j]
+			for key, value := range soak.Clusters.MatchLabels {
+				if labels[c.ClusterName][key] != value || runrules.IsSkipped(c) {
+					continue
+				}
+				if reasonOfDone(c) != "ClusterUpdatingSucceeded" {
+					s.violated("run %s: cluster %s is moved, and %s, which goes first, has not the version", run.GetName(), cluster, c.ClusterName)
+					return
+				}
+				since := meta.FindStatusCondition(c.Conditions, v1beta1.ClusterSucceeded).LastTransitionTime.Time
+				// What is written now may have been decided before the clock was set back.
+				had := max(s.store.now.Sub(since), s.latest.Sub(since))
+				if had < soak.Duration.Duration {
+					s.violated("run %s: cluster %s is moved, and %s, which goes first, has had the version for %s and not for %s",
+						run.GetName(), cluster, c.ClusterName, had, soak.Duration.Duration)
+				}
+				b, want := boundTo(s.store.objects[simBindings], c.ClusterName), "p-"+run.RunStatus().ResourceSnapshotIndexUsed+"-snapshot"
+				if b != nil && b.BindingSpec().ResourceSnapshotName != want && !s.tampered[c.ClusterName] && !s.twoLeaders {
+					s.violated("run %s: cluster %s is moved, and %s, which goes first, has %s by now", run.GetName(), cluster, c.ClusterName, b.BindingSpec().ResourceSnapshotName)
+				}
+			}
 		}
 	}
 }

@@ -130,6 +130,8 @@ func TestSimulatorFindsBugs(t *testing.T) {
 			other.RunStatus().Turn = nil
 			return engine.Step(other, w, now)
 		}, want: "a policy ends it though it has started"},
+		"approvals are asked for before the turn":      {bug: askingEarly, want: "was approved before the run had its turn"},
+		"a soak is cut short":                          {bug: withoutWaits, want: "has had the version for"},
 		"clusters that are not picked are passed over": {bug: withoutHold, want: "which the placement does not pick, though policies hold it"},
 		"a rollback applies as the placement says now": {bug: withTheStrategyOfNow, want: "what it had by"},
 		"what a run waits for is not told":             {bug: withoutWaiting, want: "does not tell what it waits for"},
@@ -171,9 +173,42 @@ func TestSimulatorFindsBugs(t *testing.T) {
 	}
 }
 
+// askingEarly is an engine in which a run that policies hold takes its turn as any other does.
+func askingEarly(run v1beta1.UpdateRunObject, w engine.World, now time.Time) engine.Decision {
+	if runrules.HasStarted(run.RunStatus()) || w.Placement == nil || len(w.Policies) == 0 {
+		return engine.Step(run, w, now)
+	}
+	verdict, err := w.Judge(run, w.Placement, run.RunStatus())
+	if err != nil || verdict.Refusal() != "" {
+		return engine.Step(run, w, now)
+	}
+	w.Policies = nil
+	d := engine.Step(run, w, now)
+	if d.Status != nil && runrules.HasStarted(d.Status) {
+		d.Status.Policies = verdict.Governing
+	}
+	return d
+}
+
+// withoutWaits is an engine that waits for a second after each stage, whatever the policies have been told.
+func withoutWaits(run v1beta1.UpdateRunObject, w engine.World, now time.Time) engine.Decision {
+	if !runrules.HasStarted(run.RunStatus()) {
+		return engine.Step(run, w, now)
+	}
+	other := run.DeepCopyObject().(v1beta1.UpdateRunObject)
+	for _, stage := range other.RunStatus().UpdateStrategySnapshot.Stages {
+		for i := range stage.AfterStageTasks {
+			if stage.AfterStageTasks[i].WaitTime != nil {
+				stage.AfterStageTasks[i].WaitTime.Duration = time.Second
+			}
+		}
+	}
+	return restored(run, engine.Step(other, w, now))
+}
+
 // withoutHold is an engine that no policy holds once a run is planned.
 func withoutHold(run v1beta1.UpdateRunObject, w engine.World, now time.Time) engine.Decision {
-	if !runrules.HasHadTurn(run.RunStatus()) {
+	if !runrules.HasStarted(run.RunStatus()) {
 		return engine.Step(run, w, now)
 	}
 	other := run.DeepCopyObject().(v1beta1.UpdateRunObject)

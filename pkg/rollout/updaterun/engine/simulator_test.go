@@ -21,6 +21,7 @@ import (
 	"github.com/stagegate/stagegate/pkg/rollout/updaterun/engine"
 	"github.com/stagegate/stagegate/pkg/rules/approval"
 	bindingrules "github.com/stagegate/stagegate/pkg/rules/binding"
+	runrules "github.com/stagegate/stagegate/pkg/rules/updaterun"
 )
 
 type stepFunc func(v1beta1.UpdateRunObject, engine.World, time.Time) engine.Decision
@@ -93,8 +94,14 @@ func newSimulation(seed uint64, step stepFunc) *simulation {
 	}
 	s.breaks = []int{20, 20, 2}[s.random.IntN(3)]
 	s.populate()
-	for s.policies.some && s.policies.random.IntN(2) == 0 {
-		s.policies.add(s.strategy.StrategySpec())
+	switch {
+	case !s.policies.some:
+	case s.policies.random.IntN(3) == 0:
+		s.policies.addSoak(s.strategy.StrategySpec())
+	default:
+		for s.policies.random.IntN(2) == 0 {
+			s.policies.add(s.strategy.StrategySpec())
+		}
 	}
 	s.leader = newSimLeader(s)
 	return s
@@ -262,11 +269,28 @@ func (s *simulation) approve(request v1beta1.ApprovalRequestObject, user v1beta1
 	if owners := request.GetOwnerReferences(); len(owners) > 0 {
 		id := string(owners[0].UID) + "/" + request.GetName()
 		s.policies.approvers[id] = append(s.policies.approvers[id], user)
+		for _, run := range s.store.runs() {
+			if run.GetUID() == owners[0].UID && !runrules.HasHadTurn(run.RunStatus()) {
+				s.evasion.early[id] = true
+			}
+		}
 	}
 	if owners := request.GetOwnerReferences(); len(owners) > 0 && isApproved(request) {
 		s.approved[string(owners[0].UID)+"/"+request.GetName()] = true
 		s.evasion.decided[string(owners[0].UID)+"/"+request.GetName()] = s.store.version
 	}
+}
+
+// approveByAll has everybody approve a request that is open.
+func (s *simulation) approveByAll(request v1beta1.ApprovalRequestObject) {
+	if isRejected(request) || isApproved(request) || s.isExpired(request) {
+		return
+	}
+	_, _ = s.store.update(simApprovals, request.GetName(), "", func(o object) {
+		for _, user := range people {
+			s.approve(o.(v1beta1.ApprovalRequestObject), user)
+		}
+	})
 }
 
 // isExpired says that the server takes no approval any more.
@@ -713,10 +737,12 @@ func (s *simulation) rest() {
 			continue
 		}
 		next := s.nextWake()
-		if next.IsZero() {
+		switch {
+		case !next.IsZero():
+			s.store.now = next
+		case !s.resumeOvertaken():
 			return
 		}
-		s.store.now = next
 	}
 	s.violated("the runs do not come to rest")
 }
@@ -754,14 +780,7 @@ func (s *simulation) busy(stubborn bool) bool {
 		s.pickOrSkip(run)
 	}
 	for _, a := range s.store.approvals() {
-		if isRejected(a) || isApproved(a) || s.isExpired(a) {
-			continue
-		}
-		_, _ = s.store.update(simApprovals, a.GetName(), "", func(o object) {
-			for _, user := range people {
-				s.approve(o.(v1beta1.ApprovalRequestObject), user)
-			}
-		})
+		s.approveByAll(a)
 	}
 	acted := s.lookAtAll()
 	return acted || deleted > 0 || s.store.version != version

@@ -23,6 +23,9 @@ func (s *step) runStage(stage *v1beta1.StageUpdatingStatus, config *v1beta1.Stag
 		return true
 	}
 	s.setTime(&stage.StartTime)
+	if s.asksInTurn() && !s.takeTurn(stage) {
+		return false
+	}
 	// Nobody has to approve that nothing happens: all clusters may have been skipped.
 	if !allDone(stage) && !s.passBefore(stage, config) || !s.moveClusters(stage, config) || !s.passAfter(stage, config) {
 		return false

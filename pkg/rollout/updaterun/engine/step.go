@@ -13,6 +13,7 @@ import (
 	"github.com/stagegate/stagegate/pkg/apis/wellknown"
 	"github.com/stagegate/stagegate/pkg/apis/wording"
 	"github.com/stagegate/stagegate/pkg/rollout/updaterun/plan"
+	bindingrules "github.com/stagegate/stagegate/pkg/rules/binding"
 	"github.com/stagegate/stagegate/pkg/rules/policy"
 	"github.com/stagegate/stagegate/pkg/rules/strategy"
 	runrules "github.com/stagegate/stagegate/pkg/rules/updaterun"
@@ -59,8 +60,8 @@ type step struct {
 	governing []v1beta1.GoverningPolicy
 	// warned are the violations that such a run may have.
 	warned []policy.Violation
-	// updated has what other runs have updated, by their names.
-	updated map[string]map[string]bool
+	// updated has what other runs have updated.
+	updated map[bindingrules.Mover]map[string]bool
 }
 
 func newStep(run v1beta1.UpdateRunObject, world World, now time.Time) *step {
@@ -177,8 +178,8 @@ func (s *step) stop() {
 	stage := s.current()
 	s.at = stage.StageName
 	var f flight
-	if s.holds() {
-		// A stop gives no cluster up: it waits for none for long.
+	if s.holds() && runrules.HasStarted(&s.status) {
+		// A stop gives no cluster up: it waits for none for long. Before the start nothing is in flight, and nobody has said what holds the run.
 		f = s.settle(stage, nil)
 	}
 	if f.moving > 0 {

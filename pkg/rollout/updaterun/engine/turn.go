@@ -6,6 +6,7 @@ package engine
 import (
 	"fmt"
 	"slices"
+	"time"
 
 	"k8s.io/apimachinery/pkg/api/equality"
 
@@ -36,7 +37,7 @@ func (s *step) takeTurn(stage *v1beta1.StageUpdatingStatus) bool {
 	if s.holds() {
 		return true
 	}
-	if message := s.overtaken(stage); message != "" {
+	if message := s.overtaken(); message != "" {
 		s.fail(message)
 		return false
 	}
@@ -47,7 +48,7 @@ func (s *step) takeTurn(stage *v1beta1.StageUpdatingStatus) bool {
 		return true
 	case first == nil:
 		// A claim from before the run was stopped may have been passed by the turns of others.
-		s.setTurn(v1beta1.UpdateRunTurn{State: v1beta1.TurnClaimed, Number: s.turn().Number, Claim: next})
+		s.turnIs(v1beta1.TurnClaimed, func(turn *v1beta1.UpdateRunTurn) { turn.Claim = next })
 		return false
 	case claimed && !moves && precedes(s.run, first):
 		// The other one sees this claim too, and withdraws its own.
@@ -97,19 +98,26 @@ func precedes(a, b v1beta1.UpdateRunObject) bool {
 
 // hold begins the run's turn.
 func (s *step) hold() {
-	turn := s.turn()
-	if turn.Number > 0 {
+	isFirst, number := s.turn().Number == 0, s.turn().Claim
+	if !isFirst {
 		s.event(eventResumed, "The update run is resumed")
 		s.restartClocks()
-	} else {
-		s.tellOverridden(s.governing, s.status.Policies)
-		s.tellViolated()
-		if !equality.Semantic.DeepEqual(s.status.Policies, s.governing) {
-			s.status.Policies, s.changed = s.governing, true
-		}
-		s.event(eventStarted, fmt.Sprintf("The update run has started to %s %s", s.purpose(), wording.Count(s.status.PolicyObservedClusterCount, "cluster")))
 	}
-	s.setTurn(v1beta1.UpdateRunTurn{State: v1beta1.TurnHeld, Number: turn.Claim})
+	s.turnIs(v1beta1.TurnHeld, func(turn *v1beta1.UpdateRunTurn) { turn.Number, turn.AwaitsStart = number, turn.AwaitsStart || isFirst })
+}
+
+// start has a run that has its turn begin to move clusters, and records which policies govern it from now on.
+func (s *step) start() {
+	if !s.turn().AwaitsStart {
+		return
+	}
+	s.tellOverridden(s.governing, s.status.Policies)
+	s.tellViolated()
+	if !equality.Semantic.DeepEqual(s.status.Policies, s.governing) {
+		s.status.Policies, s.changed = s.governing, true
+	}
+	s.event(eventStarted, fmt.Sprintf("The update run has started to %s %s", s.purpose(), wording.Count(s.status.PolicyObservedClusterCount, "cluster")))
+	s.turnIs(s.turn().State, func(turn *v1beta1.UpdateRunTurn) { turn.AwaitsStart = false })
 }
 
 // queue makes the run wait for others, and withdraws a claim.
@@ -117,6 +125,10 @@ func (s *step) queue(stage *v1beta1.StageUpdatingStatus, first v1beta1.UpdateRun
 	message := fmt.Sprintf("The updateRun is waiting for its turn: %s %s comes first", runrules.RunKind(first), first.GetName())
 	if moves {
 		message = fmt.Sprintf("The updateRun is waiting for its turn: %s %s is moving placement %s; stop or delete it to take over",
+			runrules.RunKind(first), first.GetName(), s.run.RunSpec().PlacementName)
+	}
+	if moves && runrules.AwaitsStart(first) {
+		message = fmt.Sprintf("The updateRun is waiting for its turn: %s %s has its turn and waits for approval to move placement %s; stop or delete it to take over",
 			runrules.RunKind(first), first.GetName(), s.run.RunSpec().PlacementName)
 	}
 	if letting := LettingGo(first); moves && letting != "" {
@@ -129,7 +141,7 @@ func (s *step) queue(stage *v1beta1.StageUpdatingStatus, first v1beta1.UpdateRun
 	if s.turn().State != v1beta1.TurnWaiting {
 		s.event(eventWaitingForTurn, message)
 	}
-	s.setTurn(v1beta1.UpdateRunTurn{State: v1beta1.TurnWaiting, Number: s.turn().Number, WaitingFor: first.GetName()})
+	s.turnIs(v1beta1.TurnWaiting, func(turn *v1beta1.UpdateRunTurn) { turn.WaitingFor = first.GetName() })
 	if stage != nil {
 		s.setStageTurn(stage)
 	}
@@ -157,7 +169,7 @@ func LettingGo(run v1beta1.UpdateRunObject) string {
 // release lets go of the turn.
 func (d *draft) release() {
 	if d.status.Turn != nil {
-		d.setTurn(v1beta1.UpdateRunTurn{State: v1beta1.TurnReleased, Number: d.turn().Number})
+		d.turnIs(v1beta1.TurnReleased, func(*v1beta1.UpdateRunTurn) {})
 	}
 }
 
@@ -168,28 +180,37 @@ func (d *draft) turn() v1beta1.UpdateRunTurn {
 	return *d.status.Turn
 }
 
-func (d *draft) setTurn(turn v1beta1.UpdateRunTurn) {
-	// A run without a turn is not given an empty one.
-	if d.turn() != turn {
-		putAt(d, &d.status.Turn, turn)
-	}
+// turnIs brings the turn into another state, with what else there is to say of it. Of what was said before, its number stays, and whether the
+// run has started.
+func (d *draft) turnIs(state v1beta1.TurnState, say func(*v1beta1.UpdateRunTurn)) {
+	turn := v1beta1.UpdateRunTurn{State: state, Number: d.turn().Number, AwaitsStart: d.turn().AwaitsStart}
+	say(&turn)
+	putAt(d, &d.status.Turn, turn)
 }
 
-// nextTurn is a number that no turn of the placement had.
+// nextTurn is a number that no turn had of which the run, the others or a binding know. A run that was deleted may have had a later one that
+// nothing tells of any more.
 func (s *step) nextTurn() int64 {
-	last := max(s.turn().Number, plan.LastTurn(s.world.Others, s.world.Bindings))
+	last := s.turn().Number
+	for _, other := range s.world.Others {
+		if turn := other.RunStatus().Turn; turn != nil {
+			last = max(last, turn.Number, turn.Claim)
+		}
+	}
+	for _, b := range s.world.Bindings {
+		last = max(last, bindingrules.LastMove(b).Turn)
+	}
 	return last + 1
 }
 
 // overtaken refuses the turn to a run where another one has moved a cluster since this one, or the one that it rolls back, did. A run that
-// policies hold gives up as well where what it was approved for, or has waited for, is gone. The stage is the one that the run goes on with, nil
-// for one that is resumed.
-func (s *step) overtaken(stage *v1beta1.StageUpdatingStatus) string {
-	switch turn := s.turn().Number; {
-	case turn > 0:
+// policies hold gives up as well where what it was approved for, or has waited for, is gone.
+func (s *step) overtaken() string {
+	switch {
+	case runrules.HasHadTurn(&s.status):
 		for _, stage := range runrules.Stages(&s.status) {
 			for i := range stage.Clusters {
-				if moved := s.movedSince(stage, &stage.Clusters[i], turn+1); moved != "" {
+				if moved := s.movedSince(stage, &stage.Clusters[i]); moved != "" {
 					return refused(moved + " since this run was stopped; create a new run instead of resuming this one")
 				}
 			}
@@ -203,14 +224,18 @@ func (s *step) overtaken(stage *v1beta1.StageUpdatingStatus) string {
 			return message
 		}
 		return s.movedInstead(s.planned())
-	case stage != nil && len(stage.BeforeStageTaskStatus) > 0 && s.status.PlannedTurn > 0 && s.isHeld():
-		for i := range stage.Clusters {
-			if moved := s.movedSince(stage, &stage.Clusters[i], s.status.PlannedTurn); moved != "" {
-				return refused(fmt.Sprintf("%s since this run was planned, which its approval before stage %s knows nothing of; create a new run", moved, stage.StageName))
-			}
-		}
 	}
 	return ""
+}
+
+// CheckResume returns why a run that is stopped, and that world knows as one that is to run, would fail once it is resumed: what overtaken says.
+// It is empty where it would not fail for that.
+func CheckResume(run v1beta1.UpdateRunObject, world World, now time.Time) string {
+	s := newStep(run, world, now)
+	if !runrules.IsPlanned(&s.status) || runrules.IsOver(&s.status) || s.broken()+s.orphaned() != "" || !s.resuming() || !s.mayStart() {
+		return ""
+	}
+	return s.overtaken()
 }
 
 func refused(message string) string {
@@ -219,18 +244,18 @@ func refused(message string) string {
 
 // isHeld reports whether rollout policies hold the run: those that govern it, or will as it starts.
 func (s *step) isHeld() bool {
-	if runrules.HasHadTurn(&s.status) {
+	if runrules.HasStarted(&s.status) {
 		return runrules.IsGoverned(&s.status)
 	}
 	return runrules.IsGoverned(&v1beta1.UpdateRunStatus{Policies: s.governing})
 }
 
-// movedSince tells what has become of a cluster of the run from a turn on, wherever the placement has it by now; empty for nothing. The
+// movedSince tells what has become of a cluster of the run since its last turn, wherever the placement has it by now; empty for nothing. The
 // bindings of clusters that the placement does not pick remember who moved them, and those that are removed and picked again do not.
-func (s *step) movedSince(stage *v1beta1.StageUpdatingStatus, c *v1beta1.ClusterUpdatingStatus, turn int64) string {
+func (s *step) movedSince(stage *v1beta1.StageUpdatingStatus, c *v1beta1.ClusterUpdatingStatus) string {
 	bindings := s.bindings.every(c.ClusterName)
 	for _, b := range bindings {
-		if other := bindingrules.MovedSince(b, s.run.GetName(), turn-1); other != "" {
+		if other := bindingrules.MovedSince(b, s.run, s.turn().Number); other != "" {
 			return fmt.Sprintf("%s %s has moved cluster %s", runrules.RunKind(s.run), other, c.ClusterName)
 		}
 	}

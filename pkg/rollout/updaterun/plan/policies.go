@@ -90,8 +90,5 @@ func (p *planner) planPolicies() error {
 		p.warnings = append(p.warnings, warning)
 	}
 	p.status.Policies = verdict.Governing
-	if len(verdict.Governing) > 0 {
-		p.status.PlannedTurn = p.world.LastTurn + 1
-	}
 	return nil
 }

@@ -129,11 +129,11 @@ func MovedInstead(bindings []v1beta1.BindingObject, rollback, earlier v1beta1.Up
 		turn = last.Number
 	}
 	for _, b := range bindings {
-		// A run that has had no turn has moved nothing: it was an earlier run of the same name.
-		if name, _ := bindingrules.LastMove(b); name == rollback.GetName() && rollback.RunStatus().Turn != nil {
+		// A run that has had no turn has moved nothing: where an earlier version of the server tells no uid, it was one of the same name.
+		if rollback.RunStatus().Turn != nil && bindingrules.LastMove(b).Is(rollback) {
 			continue
 		}
-		by, is := bindingrules.IsFrom(b, earlier.GetName(), turn, before)
+		by, is := bindingrules.IsFrom(b, earlier, turn, before)
 		switch {
 		case !is && by != "":
 			return by, false

@@ -5,7 +5,6 @@ package plan
 
 import (
 	"github.com/stagegate/stagegate/pkg/apis/placement/v1beta1"
-	bindingrules "github.com/stagegate/stagegate/pkg/rules/binding"
 	overrides "github.com/stagegate/stagegate/pkg/rules/override"
 )
 
@@ -23,8 +22,6 @@ type World struct {
 	Snapshots []v1beta1.ResourceSnapshotObject
 	// RolledBack is the run that the run is to roll back, nil where there is none.
 	RolledBack v1beta1.UpdateRunObject
-	// LastTurn is the number of the last turn that a run of the placement has had or has claimed, as far as that is known: see LastTurn.
-	LastTurn int64
 	// Governance has the members of the fleet, and the policies that the plan must meet.
 	Governance
 }
@@ -65,19 +62,4 @@ type Overrides struct {
 	Objects []v1beta1.OverrideObject
 	// Snapshots are the versions of Objects that there are, or those of a rollback that clusters had before.
 	Snapshots []v1beta1.OverrideSnapshotObject
-}
-
-// LastTurn returns the number of the last turn that any of the runs of a placement has had or has claimed, or that its bindings know of; 0 for
-// none. A run that was deleted may have had a later one that nothing tells of any more.
-func LastTurn(runs []v1beta1.UpdateRunObject, bindings []v1beta1.BindingObject) (last int64) {
-	for _, run := range runs {
-		if turn := run.RunStatus().Turn; turn != nil {
-			last = max(last, turn.Number, turn.Claim)
-		}
-	}
-	for _, b := range bindings {
-		_, turn := bindingrules.LastMove(b)
-		last = max(last, turn)
-	}
-	return last
 }

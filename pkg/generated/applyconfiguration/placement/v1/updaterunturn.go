@@ -13,13 +13,17 @@ import (
 // with apply.
 //
 // UpdateRunTurn is a run's turn to update the clusters of a placement. A run holds its turn from its first write to a
-// binding until it is over or fully stopped.
+// binding until it is over or fully stopped. A run that rollout policies govern holds it before it asks for its first
+// approval: nothing happens to the clusters between an approval and what follows from it.
 type UpdateRunTurnApplyConfiguration struct {
 	// state is Waiting, Claimed, Held or Released.
 	State *placementv1.TurnState `json:"state,omitempty"`
 	// number is the number of the last turn that the run held. The turns of all runs of a placement are numbered from
 	// 1. A binding carries the number of the turn in which it was last updated.
 	Number *int64 `json:"number,omitempty"`
+	// awaitsStart reports whether the run has had its turn and has not started to update clusters. Rollout policies judge
+	// the run until it starts. The field is absent from a run that none of them governs.
+	AwaitsStart *bool `json:"awaitsStart,omitempty"`
 	// claim is the number of the turn that the run claims while state is Claimed.
 	Claim *int64 `json:"claim,omitempty"`
 	// waitingFor is the name of the run that comes first, while state is Waiting.
@@ -45,6 +49,14 @@ func (b *UpdateRunTurnApplyConfiguration) WithState(value placementv1.TurnState)
 // If called multiple times, the Number field is set to the value of the last call.
 func (b *UpdateRunTurnApplyConfiguration) WithNumber(value int64) *UpdateRunTurnApplyConfiguration {
 	b.Number = &value
+	return b
+}
+
+// WithAwaitsStart sets the AwaitsStart field in the declarative configuration to the given value
+// and returns the receiver, so that objects can be built by chaining "With" function invocations.
+// If called multiple times, the AwaitsStart field is set to the value of the last call.
+func (b *UpdateRunTurnApplyConfiguration) WithAwaitsStart(value bool) *UpdateRunTurnApplyConfiguration {
+	b.AwaitsStart = &value
 	return b
 }
 

@@ -40,9 +40,6 @@ type UpdateRunStatusApplyConfiguration struct {
 	// policies are the rollout policies that govern the run: until its first turn as they were when it was initialized, from then on as they
 	// were when it started. A later change of a policy does not touch a run that has started.
 	Policies []GoverningPolicyApplyConfiguration `json:"policies,omitempty"`
-	// plannedTurn is the number of the first turn of the placement that could come after the plan of the run. It is there for a run that
-	// rollout policies govern: an approval that it got before its first turn is void once another run has moved the clusters in such a turn.
-	PlannedTurn *int64 `json:"plannedTurn,omitempty"`
 	// initializationStartTime is when the server first tried to initialize a run that refers to an object which does
 	// not exist. The server retries for one minute. The field is absent once the initialization has succeeded or
 	// failed.
@@ -154,14 +151,6 @@ func (b *UpdateRunStatusApplyConfiguration) WithPolicies(values ...*GoverningPol
 		}
 		b.Policies = append(b.Policies, *values[i])
 	}
-	return b
-}
-
-// WithPlannedTurn sets the PlannedTurn field in the declarative configuration to the given value
-// and returns the receiver, so that objects can be built by chaining "With" function invocations.
-// If called multiple times, the PlannedTurn field is set to the value of the last call.
-func (b *UpdateRunStatusApplyConfiguration) WithPlannedTurn(value int64) *UpdateRunStatusApplyConfiguration {
-	b.PlannedTurn = &value
 	return b
 }
 
