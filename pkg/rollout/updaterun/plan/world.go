@@ -7,6 +7,7 @@ import (
 	"github.com/stagegate/stagegate/pkg/apis/placement/v1beta1"
 	bindingrules "github.com/stagegate/stagegate/pkg/rules/binding"
 	overrides "github.com/stagegate/stagegate/pkg/rules/override"
+	"github.com/stagegate/stagegate/pkg/rules/policy"
 )
 
 // World is what a plan is made from, besides the run. Nothing in it is changed.
@@ -47,6 +48,9 @@ type Inputs interface {
 	// Misfits returns which versions of overrides, in the order in which they are applied, do not fit what is rolled out to a member and
 	// are left out there, and as an error why one does not fit that is not left out. It changes nothing.
 	Misfits(member Member, inForce []v1beta1.OverrideSnapshotObject) ([]overrides.LeftOut, error)
+	// Handovers returns what clusters let go of and other placements wait for there. It is asked only where rollout policies protect clusters,
+	// and after all else.
+	Handovers(changes []Change) ([]policy.Handover, error)
 }
 
 // LiveSnapshot is a snapshot of what is selected right now.
