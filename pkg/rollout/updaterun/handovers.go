@@ -36,6 +36,10 @@ func (in *inputs) Handovers(changes []plan.Change) (found []policy.Handover, err
 		if !change.Removes {
 			next = in.next()
 		}
+		foreign := map[object]bool{}
+		for _, id := range change.PlacedByOthers {
+			foreign[objectOf(id)] = true
+		}
 		for _, heir := range waiting[change.Member.Name] {
 			var handed []v1beta1.ResourceIdentifier
 			both, err := shared.by(version{own, change.Had}, versionOf(heir))
@@ -43,6 +47,9 @@ func (in *inputs) Handovers(changes []plan.Change) (found []policy.Handover, err
 				return nil, err
 			}
 			for _, o := range both {
+				if foreign[o] {
+					continue
+				}
 				keeps, err := in.keeps(change, next[o])
 				if err != nil {
 					return nil, err
@@ -114,6 +121,10 @@ func versionOf(b v1beta1.BindingObject) version {
 // object is an object on a member, in whatever version of its kind.
 type object v1beta1.ResourceIdentifier
 
+func objectOf(id v1beta1.ResourceIdentifier) object {
+	return object{Group: id.Group, Kind: id.Kind, Namespace: id.Namespace, Name: id.Name}
+}
+
 // next has what the run rolls out, with its manifests.
 func (in *inputs) next() map[object][]byte {
 	if in.rolledOut == nil {
@@ -178,7 +189,7 @@ func (s *shared) of(v version) (map[object][]byte, error) {
 func byObject(resources []snapshotrules.Resource) map[object][]byte {
 	found := map[object][]byte{}
 	for _, r := range snapshotrules.Contents(resources) {
-		found[object{Group: r.ID.Group, Kind: r.ID.Kind, Namespace: r.ID.Namespace, Name: r.ID.Name}] = r.Manifest
+		found[objectOf(r.ID)] = r.Manifest
 	}
 	return found
 }

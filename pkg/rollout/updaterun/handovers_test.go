@@ -139,6 +139,28 @@ func TestAPlacementInANamespaceWaitsForWhatAClusterScopedOneHas(t *testing.T) {
 	}
 }
 
+// Of two placements that wait for each other, either may withdraw.
+func TestWhatAnotherPlacementHasIsNotHandedOver(t *testing.T) {
+	f := newFixture(t, "team")
+	mine, theirs := reconcile.Key{Namespace: "team", Name: "mine"}, reconcile.Key{Namespace: "team", Name: "other"}
+	had, snapshot := f.version(mine, "7", "a", "b"), f.version(theirs, "8", "a", "b")
+	create(f, f.fleet.Bindings, "theirs", func(b v1beta1.BindingObject) {
+		b.SetLabels(map[string]string{wellknown.ParentPlacementLabel: theirs.Name})
+		*b.BindingSpec() = v1beta1.ResourceBindingSpec{State: v1beta1.BindingStateBound, TargetCluster: "member1", ResourceSnapshotName: snapshot}
+	})
+	run := f.fleet.Runs.New(reconcile.Key{Namespace: "team", Name: "run"})
+	run.RunSpec().PlacementName = mine.Name
+	in := &inputs{ctx: f.ctx, fleet: f.fleet, run: run, world: &plan.World{Placement: f.fleet.Placements.New(mine)}}
+	got, err := in.Handovers([]plan.Change{{Member: plan.Member{Name: "member1"}, Had: had, Removes: true, PlacedByOthers: []v1beta1.ResourceIdentifier{
+		{Version: "v1", Kind: "ConfigMap", Namespace: "shop", Name: "a", Envelope: &v1beta1.EnvelopeIdentifier{Name: "e"}},
+	}}})
+	f.must(err)
+	want := []policy.Handover{{Cluster: "member1", Placement: "ResourcePlacement team/other", Objects: []v1beta1.ResourceIdentifier{{Kind: "ConfigMap", Namespace: "shop", Name: "b"}}}}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("handovers (-want +got):\n%s", diff)
+	}
+}
+
 // applies has a binding report that its objects of a generation are applied.
 func applies(b v1beta1.BindingObject, generation int64) {
 	b.BindingStatus().Conditions = []metav1.Condition{{Type: v1beta1.BindingApplied, Status: metav1.ConditionTrue, ObservedGeneration: generation}}

@@ -8,6 +8,7 @@ package binding
 import (
 	"slices"
 	"strconv"
+	"strings"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
@@ -109,6 +110,21 @@ func IsUndecided(b v1beta1.BindingObject) bool {
 	}
 	c := isFalse(v1beta1.BindingDiffReported)
 	return c == nil || c.Reason == wellknown.ReasonDiffReportInProgress
+}
+
+// PlacedByOthers returns the objects in the version of a binding that another placement has on the cluster, as far as the binding reports it: of very
+// many objects that fail it lists the first.
+func PlacedByOthers(b v1beta1.BindingObject) (found []v1beta1.ResourceIdentifier) {
+	status := b.BindingStatus()
+	if !conditions.IsFalse(status.Conditions, v1beta1.BindingApplied, b.GetGeneration()) {
+		return nil
+	}
+	for _, f := range status.FailedPlacements {
+		if strings.HasPrefix(f.Condition.Message, wellknown.PlacedBy) {
+			found = append(found, f.ResourceIdentifier)
+		}
+	}
+	return found
 }
 
 // LastMove returns the name of the run that last moved a binding, and the number of the turn in which it did; "" and 0 where none has.

@@ -17,6 +17,8 @@ type Change struct {
 	Member Member
 	// Had is the name of the resource snapshot that was last applied, empty for none.
 	Had string
+	// PlacedByOthers are objects in it that are not this placement's on the cluster: there is nothing to let go of.
+	PlacedByOthers []v1beta1.ResourceIdentifier
 	// Removes reports whether all resources are removed. Else the cluster gets what the run rolls out.
 	Removes bool
 	// InForce are the versions of overrides with which it gets that.
@@ -69,7 +71,7 @@ func (p *planner) changes(clusters []string) (changes []Change) {
 		if _, protected := slices.BinarySearch(clusters, cluster); !protected || !known || !removes && b.GetDeletionTimestamp() != nil {
 			continue
 		}
-		changes = append(changes, Change{Member: members[cluster], Had: had.ResourceSnapshot, Removes: removes, InForce: p.inForce[cluster]})
+		changes = append(changes, Change{Member: members[cluster], Had: had.ResourceSnapshot, PlacedByOthers: bindingrules.PlacedByOthers(b), Removes: removes, InForce: p.inForce[cluster]})
 	}
 	return changes
 }
