@@ -178,6 +178,9 @@ const ReasonRolloutPolicyViolated = "RolloutPolicyViolated"
 // is that of the MemberCluster.
 const ReasonClusterUnreachable = "ClusterUnreachable"
 
+// PlacedBy begins the message of an object that another placement has on the cluster. The name of that placement follows.
+const PlacedBy = "The object is placed by "
+
 // ReasonDiffReportInProgress is the reason of a binding's condition DiffReported as long as its cluster is being compared.
 const ReasonDiffReportInProgress = "DiffReportInProgress"
 

@@ -118,7 +118,7 @@ func (p *pass) yields(rivals []rival) *rival {
 }
 
 func belongsTo(rivals []rival) string {
-	return fmt.Sprintf("The object is placed by %s already (AppliedWork %s)", rivals[0].placement, rivals[0].name)
+	return fmt.Sprintf("%s%s already (AppliedWork %s)", wellknown.PlacedBy, rivals[0].placement, rivals[0].name)
 }
 
 // heirs are the Works of other placements on the member, as they are in the API now: nothing is deleted on the word of a cache.

@@ -97,6 +97,9 @@ type inputs struct {
 	// live reports that a snapshot was asked for, and selected is what is rolled out, once it is known.
 	live     bool
 	selected []snapshotrules.Resource
+	// resources are all of the snapshot that was asked for, and rolledOut has what clusters get, once it is asked for.
+	resources []snapshotrules.Resource
+	rolledOut map[object][]byte
 	// warnings tell of what is selected.
 	warnings []string
 	// retry is why a snapshot could not be taken, where trying again may help.
@@ -106,7 +109,7 @@ type inputs struct {
 // Snapshot implements plan.Inputs.
 func (in *inputs) Snapshot() (plan.LiveSnapshot, error) {
 	selection, err := in.snapshots.Snapshot(in.ctx, in.world.Placement, in.dryRun)
-	in.live, in.selected, in.warnings = true, selection.Resources, selection.Warnings
+	in.live, in.selected, in.resources, in.warnings = true, selection.Resources, selection.Resources, selection.Warnings
 	switch {
 	case err == nil:
 	case in.ctx.Err() != nil:

@@ -111,6 +111,43 @@ func TestARunOfWhatWasOnlyComparedIsRolledBackToWhatWasApplied(t *testing.T) {
 	})
 }
 
+// A changed apply strategy reaches a cluster with the next run alone, and does not reach a rollback.
+func TestAPlacementThatComparesFromNowOnTurnsNoRollbackOff(t *testing.T) {
+	forBothScopes(t, func(f *fixture) {
+		f.tutorial()
+		f.membersApply()
+		defer f.start()()
+		f.newRunAt("first", "0", v1beta1.StateRun)
+		f.decide("first-before-canary", v1beta1.DecisionApproved)
+		f.untilCondition("first", v1beta1.RunSucceeded, "True UpdateRunSucceeded")
+		f.newRun("second", v1beta1.StateRun)
+		f.eventually("the second run has moved a cluster", func() bool {
+			return f.binding("member2").BindingSpec().ResourceSnapshotName == "example-placement-1-snapshot"
+		})
+		update(f, f.fleet.Placements, "example-placement", false, func(p v1beta1.PlacementObject) {
+			p.PlacementSpec().Strategy.ApplyStrategy = &v1beta1.ApplyStrategy{Type: v1beta1.ApplyStrategyTypeReportDiff}
+		})
+		f.decide("second-before-canary", v1beta1.DecisionApproved)
+		f.untilCondition("second", v1beta1.RunSucceeded, "True UpdateRunSucceeded")
+		for _, member := range []string{"member1", "member2", "member3"} {
+			if got := f.binding(member).BindingSpec(); bindingrules.Compares(got.ApplyStrategy) {
+				f.Errorf("%s is only compared by now", member)
+			}
+		}
+		f.ask("second", v1beta1.OperationRollback)
+		f.eventually("the rollback is created", func() bool {
+			by := f.run("second").RunStatus().RolledBackBy
+			return by != nil && by.UID != ""
+		})
+		f.untilCondition(f.run("second").RunStatus().RolledBackBy.Name, v1beta1.RunSucceeded, "True UpdateRunSucceeded")
+		for _, member := range []string{"member1", "member2", "member3"} {
+			if got := f.binding(member).BindingSpec(); got.ResourceSnapshotName != "example-placement-0-snapshot" || bindingrules.Compares(got.ApplyStrategy) {
+				f.Errorf("%s has %s by %v", member, got.ResourceSnapshotName, got.ApplyStrategy)
+			}
+		}
+	})
+}
+
 func TestNobodyTakesTheNameOfARollback(t *testing.T) {
 	for name, squat := range map[string]v1beta1.UpdateRunSpec{
 		"a plan of a rollback": {

@@ -80,7 +80,7 @@ func world(f *fleet.Fleet, run v1beta1.UpdateRunObject) (engine.World, error) {
 	}
 	w.Placement = placement
 	w.Bindings = f.Bindings.ByIndex(fleet.ByPlacement, placementOf(run))
-	if w.Left, err = left(f, run); err != nil {
+	if w.Left, err = left(f, run, w.Bindings); err != nil {
 		return engine.World{}, err
 	}
 	if mayYetStart(run) {
@@ -124,25 +124,37 @@ func governance(f *fleet.Fleet, namespace string, clusters []string) (g plan.Gov
 	return g, nil
 }
 
-// left finds the clusters that have left the fleet among those the run is not done with. One that is to be resumed looks at all: those that it
-// was done with may be gone.
-func left(f *fleet.Fleet, run v1beta1.UpdateRunObject) (map[string]bool, error) {
-	gone, status := map[string]bool{}, run.RunStatus()
+// left finds the clusters that have left the fleet among those the run is not done with, and among the others of the placement. One that is to
+// be resumed looks at all: those that it was done with may be gone.
+func left(f *fleet.Fleet, run v1beta1.UpdateRunObject, bindings []v1beta1.BindingObject) (map[string]bool, error) {
+	status := run.RunStatus()
 	resumes := runrules.HasHadTurn(status) && status.Turn.State != v1beta1.TurnHeld
+	done := map[string]bool{}
+	var names []string
 	for i := range status.StagesStatus {
 		stage := &status.StagesStatus[i]
-		if !resumes && (stage.EndTime != nil || stage.UpdatedTime != nil) {
-			continue
-		}
+		isDone := !resumes && (stage.EndTime != nil || stage.UpdatedTime != nil)
 		for j := range stage.Clusters {
-			name := stage.Clusters[j].ClusterName
-			member, err := f.MemberClusters.Lister().Get(name)
-			switch {
-			case apierrors.IsNotFound(err) || err == nil && member.DeletionTimestamp != nil:
-				gone[name] = true
-			case err != nil:
-				return nil, fmt.Errorf("reading member cluster %s: %w", name, err)
+			if name := stage.Clusters[j].ClusterName; isDone {
+				done[name] = true
+			} else {
+				names = append(names, name)
 			}
+		}
+	}
+	for _, b := range bindings {
+		if name := b.BindingSpec().TargetCluster; !done[name] {
+			names = append(names, name)
+		}
+	}
+	gone := map[string]bool{}
+	for _, name := range names {
+		member, err := f.MemberClusters.Lister().Get(name)
+		switch {
+		case apierrors.IsNotFound(err) || err == nil && member.DeletionTimestamp != nil:
+			gone[name] = true
+		case err != nil:
+			return nil, fmt.Errorf("reading member cluster %s: %w", name, err)
 		}
 	}
 	return gone, nil

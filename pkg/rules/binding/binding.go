@@ -114,6 +114,21 @@ func IsUndecided(b v1beta1.BindingObject) bool {
 	return c == nil || c.Reason == wellknown.ReasonDiffReportInProgress
 }
 
+// PlacedByOthers returns the objects in the version of a binding that another placement has on the cluster, as far as the binding reports it: of very
+// many objects that fail it lists the first.
+func PlacedByOthers(b v1beta1.BindingObject) (found []v1beta1.ResourceIdentifier) {
+	status := b.BindingStatus()
+	if !conditions.IsFalse(status.Conditions, v1beta1.BindingApplied, b.GetGeneration()) {
+		return nil
+	}
+	for _, f := range status.FailedPlacements {
+		if strings.HasPrefix(f.Condition.Message, wellknown.PlacedBy) {
+			found = append(found, f.ResourceIdentifier)
+		}
+	}
+	return found
+}
+
 // Mover is the run that was the last to move a binding.
 type Mover struct {
 	// Name of the run, empty where none has moved the binding.

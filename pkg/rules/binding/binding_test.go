@@ -295,3 +295,20 @@ func TestAClusterHasItsVersionFromTheRunThatMovedItLast(t *testing.T) {
 		})
 	}
 }
+
+func TestABindingReportsWhatOtherPlacementsHave(t *testing.T) {
+	failed := func(name, message string) v1beta1.FailedResourcePlacement {
+		return v1beta1.FailedResourcePlacement{ResourceIdentifier: v1beta1.ResourceIdentifier{Kind: "ConfigMap", Name: name}, Condition: metav1.Condition{Message: message}}
+	}
+	b := &v1beta1.ClusterResourceBinding{ObjectMeta: metav1.ObjectMeta{Generation: 2}, Status: v1beta1.ResourceBindingStatus{
+		FailedPlacements: []v1beta1.FailedResourcePlacement{failed("a", "The object is placed by ResourcePlacement shop/web already (AppliedWork w)"), failed("b", "Failed to apply")},
+		Conditions:       []metav1.Condition{{Type: v1beta1.BindingApplied, Status: metav1.ConditionFalse, ObservedGeneration: 2}},
+	}}
+	if got := PlacedByOthers(b); len(got) != 1 || got[0].Name != "a" {
+		t.Errorf("placed by others: %v", got)
+	}
+	b.Generation++
+	if got := PlacedByOthers(b); got != nil {
+		t.Errorf("what it asked for before: %v", got)
+	}
+}

@@ -114,7 +114,8 @@ type judge struct {
 	protected map[int]int
 }
 
-func (j *judge) violations() []Violation {
+// govern finds the governed stages.
+func (j *judge) govern() {
 	j.protected = map[int]int{}
 	for i, stage := range j.rollout.Stages {
 		if n := count(stage.Clusters, j.policy.Protects); n > 0 {
@@ -122,7 +123,10 @@ func (j *judge) violations() []Violation {
 			j.protected[i] = n
 		}
 	}
-	if len(j.governed) == 0 {
+}
+
+func (j *judge) violations() []Violation {
+	if j.govern(); len(j.governed) == 0 {
 		return nil
 	}
 	if j.policy.Err() != nil {

@@ -51,3 +51,9 @@ func MessageMovedSince(run v1beta1.UpdateRunObject, mover, cluster, earlier stri
 	return fmt.Sprintf("%s %s has moved cluster %s since %s did; create a run with the resourceSnapshotIndex that the clusters are to have",
 		RunKind(run), mover, cluster, earlier)
 }
+
+// MessageOnlyCompared is why a run cannot bring a cluster back, which was only compared with its earlier version.
+func MessageOnlyCompared(c *v1beta1.ClusterUpdatingStatus) string {
+	return fmt.Sprintf("cluster %s was only compared with resource snapshot %s, by the applyStrategy ReportDiff, and did not have it: create a run for the version that it is to have",
+		c.ClusterName, *c.PreviousResourceSnapshotIndex)
+}

@@ -10,6 +10,7 @@ import (
 	"k8s.io/apiserver/pkg/authentication/user"
 
 	"github.com/stagegate/stagegate/pkg/apis/placement/v1beta1"
+	bindingrules "github.com/stagegate/stagegate/pkg/rules/binding"
 )
 
 // Version returns the index of the resource snapshot that a run gives to a cluster: its own, or that of the run.
@@ -18,8 +19,27 @@ func Version(status *v1beta1.UpdateRunStatus, c *v1beta1.ClusterUpdatingStatus) 
 }
 
 // IsTakenBack reports whether a rollback of the run brings a cluster back: the run has begun to move it, and it had another version, or
-// other overrides, before.
+// other overrides, before. What the placement says by now is no matter.
 func IsTakenBack(status *v1beta1.UpdateRunStatus, c *v1beta1.ClusterUpdatingStatus) bool {
+	return hadOther(status, c) && !WasOnlyCompared(status, c)
+}
+
+// WasOnlyCompared reports whether a run has applied a version to a cluster that was only compared with an earlier one before: there is nothing
+// on the cluster to go back to. A run of before this was recorded counts as one whose clusters had their versions.
+func WasOnlyCompared(status *v1beta1.UpdateRunStatus, c *v1beta1.ClusterUpdatingStatus) bool {
+	return hadOther(status, c) && c.PreviousApplyType == v1beta1.ApplyStrategyTypeReportDiff && !bindingrules.Compares(cmp.Or(c.ApplyStrategy, status.ApplyStrategy))
+}
+
+// OnlyCompared returns the clusters that a rollback of the run leaves as they are since they were only compared before. They point into the status.
+func OnlyCompared(status *v1beta1.UpdateRunStatus) (found []*v1beta1.ClusterUpdatingStatus) {
+	for i := range status.StagesStatus {
+		found = append(found, Clusters(&status.StagesStatus[i], func(c *v1beta1.ClusterUpdatingStatus) bool { return WasOnlyCompared(status, c) })...)
+	}
+	return found
+}
+
+// hadOther reports whether a run has begun to move a cluster that asked for another version, or other overrides, before.
+func hadOther(status *v1beta1.UpdateRunStatus, c *v1beta1.ClusterUpdatingStatus) bool {
 	before := c.PreviousResourceSnapshotIndex
 	return before != nil && *before != "" && (*before != Version(status, c) ||
 		!slices.Equal(c.PreviousClusterResourceOverrideSnapshots, c.ClusterResourceOverrideSnapshots) ||

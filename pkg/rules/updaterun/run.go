@@ -63,8 +63,15 @@ func HasStarted(status *v1beta1.UpdateRunStatus) bool {
 
 // IsGoverned reports whether a rollout policy holds a run: one that it does not override and that does not only warn.
 func IsGoverned(status *v1beta1.UpdateRunStatus) bool {
-	return slices.ContainsFunc(status.Policies, func(p v1beta1.GoverningPolicy) bool { return !p.Overridden && !p.Warns })
+	return slices.ContainsFunc(status.Policies, holds)
 }
+
+// IsGovernedIn reports whether a rollout policy holds a run because of the clusters of a stage.
+func IsGovernedIn(status *v1beta1.UpdateRunStatus, stage string) bool {
+	return slices.ContainsFunc(status.Policies, func(p v1beta1.GoverningPolicy) bool { return holds(p) && slices.Contains(p.Stages, stage) })
+}
+
+func holds(p v1beta1.GoverningPolicy) bool { return !p.Overridden && !p.Warns }
 
 // LastToMove returns the run that was the last to move the placement of the given runs, nil where none was. What it takes to roll that run
 // back is kept even if it is over. A run before it can be rolled back as far as nothing has moved its clusters since.

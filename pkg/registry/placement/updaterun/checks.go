@@ -167,6 +167,9 @@ func checkRollback(run v1beta1.UpdateRunObject, _ *v1beta1.UpdateRunOperationSpe
 	if runrules.TakesBack(status) {
 		return nil, nil
 	}
+	if compared := runrules.OnlyCompared(status); len(compared) > 0 {
+		return nil, errors.New(runrules.MessageOnlyCompared(compared[0]))
+	}
 	return nil, errors.New("the run has moved no cluster from another version: there is nothing to roll back")
 }
 

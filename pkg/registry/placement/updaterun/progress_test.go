@@ -130,6 +130,13 @@ func TestWideColumnsFollowTheRun(t *testing.T) {
 			s.StagesStatus[1].BeforeStageTaskStatus = nil
 			s.StagesStatus[1].Clusters[1].Message = "the placement does not pick the cluster any more: pick it again, or skip it"
 		}, "canary (2/2) | 1/4 | cluster c: the placement does not pick the cluster any more: pick it again, or skip it"},
+		{"clusters that are none of the run's", v1beta1.StateRun, func(s *v1beta1.UpdateRunStatus) {
+			leave(s)
+			s.StagesStatus[1].BeforeStageTaskStatus = nil
+			waits := withReason(v1beta1.RunProgressing, metav1.ConditionFalse, "UpdateRunWaiting")
+			waits.Message = "The updateRun is waiting for cluster(s) x, which it does not update: they count. Mend them"
+			s.Conditions = append(s.Conditions, waits)
+		}, "canary (2/2) | 1/4 | cluster(s) x, which it does not update"},
 		{"a cluster failed", v1beta1.StateRun, func(s *v1beta1.UpdateRunStatus) {
 			leave(s)
 			end(&s.StagesStatus[1])

@@ -4,6 +4,7 @@
 package updaterun
 
 import (
+	"cmp"
 	"fmt"
 	"strings"
 	"time"
@@ -45,7 +46,21 @@ func waitingFor(o v1beta1.UpdateRunObject) string {
 	if len(tasks) > 0 {
 		return strings.Join(tasks, ", ")
 	}
-	return clustersInFlight(stage)
+	return cmp.Or(clustersInFlight(stage), waitsOutside(status))
+}
+
+// waitsOutside names what a run waits for that is in none of its stages, as its condition has it.
+func waitsOutside(status *v1beta1.UpdateRunStatus) string {
+	progressing := meta.FindStatusCondition(status.Conditions, v1beta1.RunProgressing)
+	if progressing == nil || progressing.Status != metav1.ConditionFalse {
+		return ""
+	}
+	what, found := strings.CutPrefix(progressing.Message, "The updateRun is waiting for ")
+	if !found {
+		return ""
+	}
+	what, _, _ = strings.Cut(what, ": ")
+	return what
 }
 
 // pausedBy names up to three of the clusters whose failure pauses a run, and the number of all.

@@ -99,7 +99,12 @@ func (s *step) write(b v1beta1.BindingObject, cluster *v1beta1.ClusterUpdatingSt
 // leftInFlight reports whether the last run that moved a binding left it behind before the cluster was done: it was stopped or failed, or
 // went on without the cluster. Such a cluster counts against the concurrency of the next run that has it among its targets.
 func (s *step) leftInFlight(b v1beta1.BindingObject) bool {
-	if b.BindingSpec().State != v1beta1.BindingStateBound || bindingrules.IsReady(b) {
+	return b.BindingSpec().State == v1beta1.BindingStateBound && s.leftBehind(b)
+}
+
+// leftBehind is leftInFlight whether or not the placement picks the cluster still.
+func (s *step) leftBehind(b v1beta1.BindingObject) bool {
+	if bindingrules.IsReady(b) {
 		return false
 	}
 	mover := bindingrules.LastMove(b)

@@ -39,9 +39,13 @@ func (s *step) moveClusters(stage *v1beta1.StageUpdatingStatus, config *v1beta1.
 		return false
 	}
 	s.startClusters(stage, strategy.Concurrency(config.MaxConcurrency, len(stage.Clusters)), &f)
-	if f.waiting()+len(f.unpicked) == 0 {
+	if f.waiting()+len(f.unpicked)+len(f.outside) == 0 {
 		s.clustersDone(stage)
 		return true
+	}
+	if f.waiting() == 0 && len(f.outside) > 0 {
+		s.waitForOutside(stage, &f)
+		return false
 	}
 	if f.waiting() == f.adrift {
 		s.runWaits(fmt.Sprintf("The updateRun is waiting for cluster(s) %s in stage %s, which the placement does not pick any more: pick them again, or skip them",
@@ -67,6 +71,8 @@ type flight struct {
 	// started, and are in flight still.
 	unpicked []string
 	adrift   int
+	// outside are clusters which are none of the run's and leave no room to start another one.
+	outside []string
 }
 
 func (f *flight) waiting() int { return f.moving + len(f.stuck) }
@@ -167,13 +173,20 @@ func (s *step) startClusters(stage *v1beta1.StageUpdatingStatus, limit int, f *f
 		s.startCluster(stage, &stage.Clusters[behind[0]], f)
 		behind = behind[1:]
 	}
+	outside := s.leftOutside(stage)
 	for i := range stage.Clusters {
 		if f.waiting() >= limit {
 			return
 		}
-		if c := &stage.Clusters[i]; s.mayStartCluster(stage, c) {
-			s.startCluster(stage, c, f)
+		c := &stage.Clusters[i]
+		if !s.mayStartCluster(stage, c) {
+			continue
 		}
+		if f.waiting()+len(outside) >= limit && !s.hasAll(stage, c) {
+			f.outside = outside
+			return
+		}
+		s.startCluster(stage, c, f)
 	}
 }
 
@@ -206,16 +219,25 @@ func (s *step) startCluster(stage *v1beta1.StageUpdatingStatus, c *v1beta1.Clust
 	}
 	b, refusal := s.bindings.of(c.ClusterName), ""
 	s.recordPrevious(c, s.run, b)
-	if s.wants(b, c) && bindingrules.IsRolloutStarted(b) {
-		if bindingrules.IsReady(b) {
-			s.clusterDone(c)
-			return
-		}
+	switch {
+	case s.hasAll(stage, c):
+		s.clusterDone(c)
+		return
+	case s.wants(b, c) && bindingrules.IsRolloutStarted(b):
 		refusal = Refusal(b)
-	} else {
+	default:
 		s.write(b, c)
 	}
 	s.inFlight(f, c, refusal)
+}
+
+// hasAll reports whether a cluster has everything that the run gives it: to start it disturbs nothing.
+func (s *step) hasAll(stage *v1beta1.StageUpdatingStatus, c *v1beta1.ClusterUpdatingStatus) bool {
+	if s.removes(stage) {
+		return false
+	}
+	b := s.bindings.of(c.ClusterName)
+	return s.wants(b, c) && bindingrules.IsRolloutStarted(b) && bindingrules.IsReady(b)
 }
 
 func (s *step) clusterStarted(c *v1beta1.ClusterUpdatingStatus) {

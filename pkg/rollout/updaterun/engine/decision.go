@@ -18,7 +18,7 @@ type World struct {
 	Bindings []v1beta1.BindingObject
 	// Approvals has the approval requests that exist under the names that the run's tasks give, whoever made them.
 	Approvals map[string]v1beta1.ApprovalRequestObject
-	// Left are the clusters, among those the run is not done with, that have left the fleet or are leaving it.
+	// Left are the clusters, among those the run is not done with and those that only bindings name, that have left the fleet or are leaving it.
 	Left map[string]bool
 	// Others are the other runs of the placement. A claim of the run is judged against them, so they have to be at least as new
 	// as the run itself.

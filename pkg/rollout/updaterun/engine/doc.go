@@ -49,7 +49,8 @@
 // Safety, at every write:
 //
 //   - One run at a time moves a placement, and a binding is written only for the run that holds it, never over a later turn.
-//   - No more clusters of a stage than maxConcurrency are in flight, or disturbed; they start in their order.
+//   - No more clusters of a stage than maxConcurrency are in flight, or disturbed; they start in their order. Where rollout policies govern the
+//     stage, the clusters of the placement count too that other runs have left unavailable and that the run does not update.
 //   - A stage starts after those before it are over, its gates are open, and its waits have elapsed.
 //   - A run meets the rollout policies, those that it overrides aside, when it is planned and at each look until it starts. What becomes of
 //     them later does not touch it.

@@ -20,6 +20,7 @@ import (
 	"github.com/stagegate/stagegate/pkg/rollout/updaterun/plan"
 	bindingrules "github.com/stagegate/stagegate/pkg/rules/binding"
 	overrides "github.com/stagegate/stagegate/pkg/rules/override"
+	"github.com/stagegate/stagegate/pkg/rules/policy"
 )
 
 // fixture is one run and the world around it, both to be changed by a test.
@@ -97,12 +98,16 @@ type known struct {
 	// Err is why there is no snapshot.
 	Err     error
 	Misfits func(plan.Member, []v1beta1.OverrideSnapshotObject) ([]overrides.LeftOut, error)
+	// Handovers are what other placements wait for.
+	Handovers []policy.Handover
 }
 
 // answers gives them, and remembers what was asked.
 type answers struct {
 	known
 	asked []string
+	// changes are of what Handovers was asked.
+	changes []plan.Change
 }
 
 func (a *answers) Snapshot() (plan.LiveSnapshot, error) {
@@ -113,6 +118,11 @@ func (a *answers) Snapshot() (plan.LiveSnapshot, error) {
 func (a *answers) Overrides() (plan.Overrides, error) {
 	a.asked = append(a.asked, "overrides")
 	return a.known.Overrides, nil
+}
+
+func (a *answers) Handovers(changes []plan.Change) ([]policy.Handover, error) {
+	a.asked, a.changes = append(a.asked, "handovers"), changes
+	return a.known.Handovers, nil
 }
 
 func (a *answers) Misfits(member plan.Member, inForce []v1beta1.OverrideSnapshotObject) ([]overrides.LeftOut, error) {

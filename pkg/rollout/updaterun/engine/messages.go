@@ -75,6 +75,7 @@ const (
 	messageClusterSucceeded = "Cluster update completed successfully"
 
 	messageStageUnpicked   = "Waiting for clusters that the placement does not pick any more"
+	messageStageOutside    = "Waiting for clusters of the placement that the updateRun does not update, and that another run has left unavailable"
 	messageClusterUnpicked = "the placement does not pick the cluster any more: pick it again, or skip it"
 
 	messageWaitElapsed = "Wait time elapsed"

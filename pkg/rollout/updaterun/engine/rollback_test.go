@@ -15,6 +15,7 @@ import (
 	"github.com/stagegate/stagegate/pkg/apis/placement/v1beta1"
 	"github.com/stagegate/stagegate/pkg/apis/wellknown"
 	"github.com/stagegate/stagegate/pkg/rollout/updaterun/engine"
+	bindingrules "github.com/stagegate/stagegate/pkg/rules/binding"
 )
 
 // had gives clusters a version from before the run.
@@ -299,9 +300,6 @@ func TestWhatKeepsARollbackFromBeingPlanned(t *testing.T) {
 		"a version that a cluster was only compared with": {func(f *fixture, _ *v1beta1.ClusterStagedUpdateRun, _ *known) {
 			f.run.Status.StagesStatus[0].Clusters[0].PreviousApplyType = v1beta1.ApplyStrategyTypeReportDiff
 		}, engine.ResultFailed, user + "cluster a1 was only compared with resource snapshot 0, by the applyStrategy ReportDiff, and did not have it: create a run for the version that it is to have"},
-		"a placement that only compares by now": {func(_ *fixture, _ *v1beta1.ClusterStagedUpdateRun, w *known) {
-			w.Placement.PlacementSpec().Strategy.ApplyStrategy = &v1beta1.ApplyStrategy{Type: v1beta1.ApplyStrategyTypeReportDiff}
-		}, engine.ResultFailed, user + "the applyStrategy of the placement is ReportDiff, which brings nothing back: set another one and create the run again"},
 		"a version that is gone": {func(_ *fixture, _ *v1beta1.ClusterStagedUpdateRun, w *known) { w.Snapshots = nil },
 			engine.ResultFailed, user + "cluster a1 had resource snapshot 0, which is not kept any more"},
 		"moved since": {func(f *fixture, _ *v1beta1.ClusterStagedUpdateRun, _ *known) {
@@ -323,6 +321,72 @@ func TestWhatKeepsARollbackFromBeingPlanned(t *testing.T) {
 				t.Errorf("result %d: %s\nwant   %d: %s", o.Result, o.Message, tt.result, tt.message)
 			}
 		})
+	}
+}
+
+// Whoever writes the placement must not turn off the rollback of a run under way, which a policy may demand.
+func TestARollbackIsByWhatTheRunDidAndNotByWhatThePlacementSays(t *testing.T) {
+	compare := &v1beta1.ApplyStrategy{Type: v1beta1.ApplyStrategyTypeReportDiff}
+	const leaves = "left as they are, since they were only compared with a version before run, by the applyStrategy ReportDiff: "
+	for name, tt := range map[string]struct {
+		change   func(f *fixture, w *known)
+		want     []string
+		warnings []string
+	}{
+		"a placement that only compares by now": {func(_ *fixture, w *known) { w.Placement.PlacementSpec().Strategy.ApplyStrategy = compare }, []string{"a2", "a1"}, nil},
+		"a cluster that was only compared before": {func(f *fixture, _ *known) {
+			f.run.Status.StagesStatus[0].Clusters[0].PreviousApplyType = v1beta1.ApplyStrategyTypeReportDiff
+		}, []string{"a2"}, []string{leaves + "a1"}},
+		"both": {func(f *fixture, w *known) {
+			f.run.Status.StagesStatus[0].Clusters[1].PreviousApplyType = v1beta1.ApplyStrategyTypeReportDiff
+			w.Placement.PlacementSpec().Strategy.ApplyStrategy = compare
+		}, []string{"a1"}, []string{leaves + "a2"}},
+		"a run that compares, as its clusters were before": {func(f *fixture, _ *known) {
+			f.run.Status.ApplyStrategy = compare
+			for i := range f.run.Status.StagesStatus[0].Clusters {
+				f.run.Status.StagesStatus[0].Clusters[i].PreviousApplyType = v1beta1.ApplyStrategyTypeReportDiff
+			}
+		}, []string{"a2", "a1"}, nil},
+	} {
+		t.Run(name, func(t *testing.T) {
+			f := newFixture(t, 2, stage("a", concurrency("2")))
+			f.had("0", "a1", "a2")
+			f.steps()
+			f.available("a1", "a2")
+			f.steps()
+			run, w := f.rollback()
+			tt.change(f, &w)
+			o := initialize(run, w, f.now)
+			if o.Result != engine.ResultInitialized {
+				t.Fatal(o.Message)
+			}
+			status := o.Decision.Status
+			var got []string
+			for _, c := range status.StagesStatus[0].Clusters {
+				got = append(got, c.ClusterName)
+			}
+			if diff := cmp.Diff(tt.want, got); diff != "" {
+				t.Errorf("clusters (-want +got):\n%s", diff)
+			}
+			if diff := cmp.Diff(tt.warnings, o.Warnings); diff != "" {
+				t.Errorf("warnings (-want +got):\n%s", diff)
+			}
+			if compares := bindingrules.Compares(f.run.Status.ApplyStrategy); bindingrules.Compares(status.ApplyStrategy) != compares {
+				t.Errorf("the rollback applies by %v", status.ApplyStrategy)
+			}
+		})
+	}
+}
+
+func TestARunWhoseClustersWereOnlyComparedDoesNotSayThatTheyAreBroughtBack(t *testing.T) {
+	f := newFixture(t, 1, stage("a", onFailure(v1beta1.FailureActionRollback)))
+	f.had("0", "a1")
+	f.binding("a1").Spec.ApplyStrategy = &v1beta1.ApplyStrategy{Type: v1beta1.ApplyStrategyTypeReportDiff}
+	f.steps()
+	f.pass(time.Hour)
+	f.steps()
+	if got := f.condition(v1beta1.RunSucceeded); !strings.HasSuffix(got, "; there is no version to roll back to") || f.run.Status.RolledBackBy != nil {
+		t.Errorf("Succeeded is %q, rolled back by %v", got, f.run.Status.RolledBackBy)
 	}
 }
 

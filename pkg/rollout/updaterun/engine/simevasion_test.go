@@ -24,6 +24,8 @@ import (
 // memory goes with them.
 type simEvasion struct {
 	random *rand.Rand
+	// hides is a source of chance of its own.
+	hides *rand.Rand
 	// moved has, by cluster, the run that moved it last, and the version of the store then.
 	moved map[string]simMove
 	// decided has, by the uid of the run and the name of the request, the version of the store when a gate was open.
@@ -46,13 +48,17 @@ type simMove struct {
 
 func newSimEvasion(seed uint64) simEvasion {
 	return simEvasion{
-		random: rand.New(rand.NewPCG(seed, 2)), moved: map[string]simMove{}, decided: map[string]int64{}, early: map[string]bool{}, had: map[string]*v1beta1.ApplyStrategy{},
+		random: rand.New(rand.NewPCG(seed, 2)), hides: rand.New(rand.NewPCG(seed, 3)), moved: map[string]simMove{}, decided: map[string]int64{}, early: map[string]bool{},
+		had: map[string]*v1beta1.ApplyStrategy{},
 	}
 }
 
 // evade has somebody, now and then, edit the placement: it picks clusters or not, or applies in another way; and has what a run removed be picked
 // again.
 func (s *simulation) evade() {
+	if s.policies.some && s.evasion.hides.IntN(50) == 0 {
+		s.hideBroken()
+	}
 	if !s.policies.some || s.evasion.random.IntN(12) > 0 || s.store.placement == nil {
 		return
 	}
@@ -134,6 +140,20 @@ func (s *simulation) setState(run v1beta1.UpdateRunObject, state v1beta1.State) 
 	})
 }
 
+// hideBroken has the placement pick no cluster that a run has broken, and the run that did so deleted.
+func (s *simulation) hideBroken() {
+	for _, b := range s.store.bindings() {
+		name := bindingrules.LastMove(b).Name
+		if name == "" || bindingrules.IsReady(b) || b.BindingSpec().State != v1beta1.BindingStateBound {
+			continue
+		}
+		s.schedule(b.BindingSpec().TargetCluster, v1beta1.BindingStateUnscheduled, v1beta1.BindingStateBound)
+		if s.store.objects[simRuns][name] != nil && s.evasion.hides.IntN(2) == 0 {
+			_ = s.store.delete(simRuns, name, "")
+		}
+	}
+}
+
 // pickAgain restores what a binding was, as the scheduler does.
 func (s *simulation) pickAgain(cluster string) {
 	for _, b := range s.store.bindings() {
@@ -143,7 +163,6 @@ func (s *simulation) pickAgain(cluster string) {
 		was := v1beta1.BindingStateScheduled
 		if b.BindingSpec().ResourceSnapshotName != "" {
 			was = v1beta1.BindingStateBound
-			// Its cluster reports anew.
 			s.flapped[b.GetName()] = true
 		}
 		s.schedule(cluster, was, v1beta1.BindingStateUnscheduled)
@@ -198,6 +217,10 @@ func (s *simulation) pickOrSkip(run v1beta1.UpdateRunObject) {
 			}
 		}
 	}
+	if len(waited) == 0 {
+		// It waits for clusters outside of it, which their members mend.
+		return
+	}
 	if s.evasion.random.IntN(2) == 0 {
 		before := s.store.version
 		for _, cluster := range waited {
@@ -210,6 +233,43 @@ func (s *simulation) pickOrSkip(run v1beta1.UpdateRunObject) {
 	_, _ = s.store.update(simRuns, run.GetName(), "", func(o object) {
 		s.ask(o.(v1beta1.UpdateRunObject), v1beta1.UpdateRunHistoryEntry{Operation: v1beta1.OperationSkip, Clusters: waited})
 	})
+}
+
+// checkOutside holds that a run which policies hold starts no cluster where those of a stage that are in flight and what other runs have left
+// elsewhere are too many, as far as the leader saw. One that is started and done at once, or was left itself, disturbs nothing.
+func (s *simulation) checkOutside(run v1beta1.UpdateRunObject, stage *v1beta1.StageUpdatingStatus, c *v1beta1.ClusterUpdatingStatus, view map[string]object) {
+	if run.RunSpec().RollbackOf != "" || !runrules.IsGovernedIn(run.RunStatus(), stage.StageName) || doneOf(c) || leftBehind(view, c.ClusterName) || isGoing(view, c.ClusterName) {
+		return
+	}
+	var own []string
+	for i := range run.RunStatus().StagesStatus {
+		own = append(own, namesIn(&run.RunStatus().StagesStatus[i])...)
+	}
+	own = append(own, namesIn(stage)...)
+	inFlight, outside := 0, 0
+	for i := range stage.Clusters {
+		if startedOf(&stage.Clusters[i]) && !doneOf(&stage.Clusters[i]) {
+			inFlight++
+		}
+	}
+	for _, o := range view {
+		b := o.(v1beta1.BindingObject)
+		name := bindingrules.LastMove(b).Name
+		if cluster := b.BindingSpec().TargetCluster; name != "" && !slices.Contains(own, cluster) && !bindingrules.IsReady(b) && b.GetDeletionTimestamp() == nil &&
+			s.store.members[cluster] && !s.flapped[b.GetName()] && !s.tampered[cluster] {
+			outside++
+		}
+	}
+	if limit := s.limit(stage); inFlight+outside > limit {
+		s.violated("run %s: cluster %s started with %d in flight and %d that other runs have left, at most %d are allowed", run.GetName(), c.ClusterName, inFlight, outside, limit)
+	}
+}
+
+func namesIn(stage *v1beta1.StageUpdatingStatus) (names []string) {
+	for i := range stage.Clusters {
+		names = append(names, stage.Clusters[i].ClusterName)
+	}
+	return names
 }
 
 // checkHeld holds that a run which policies hold passes over no cluster because somebody has the placement not pick it.

@@ -319,6 +319,7 @@ func (s *simulation) checkStarts(run v1beta1.UpdateRunObject, i int, was, is *v1
 		}
 		started = true
 		s.checkMayStart(run, is, c)
+		s.checkOutside(run, is, c, view)
 		if b := boundTo(view, c.ClusterName); b != nil && was.Clusters[j].PreviousResourceSnapshotIndex == nil && !slices.Equal(runrules.PreviousOverrideSnapshotsOf(c), overridesOn(b)) {
 			s.violated("run %s: cluster %s had the overrides %v, not %v", run.GetName(), c.ClusterName, overridesOn(b), runrules.PreviousOverrideSnapshotsOf(c))
 		}

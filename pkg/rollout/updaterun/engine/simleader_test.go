@@ -148,6 +148,9 @@ func (l *simLeader) world(run v1beta1.UpdateRunObject) engine.World {
 			w.Left[c.ClusterName] = !l.sim.store.members[c.ClusterName]
 		}
 	}
+	for _, b := range w.Bindings {
+		w.Left[b.BindingSpec().TargetCluster] = !l.sim.store.members[b.BindingSpec().TargetCluster]
+	}
 	return w
 }
 

@@ -132,9 +132,10 @@ func TestSimulatorFindsBugs(t *testing.T) {
 		}, want: "a policy ends it though it has started"},
 		"approvals are asked for before the turn":      {bug: askingEarly, want: "was approved before the run had its turn"},
 		"a soak is cut short":                          {bug: withoutWaits, want: "has had the version for"},
-		"clusters that are not picked are passed over": {bug: withoutHold, want: "which the placement does not pick, though policies hold it"},
-		"a rollback applies as the placement says now": {bug: withTheStrategyOfNow, want: "what it had by"},
-		"what a run waits for is not told":             {bug: withoutWaiting, want: "does not tell what it waits for"},
+		"clusters that are not picked are passed over":                 {bug: withoutHold, want: "which the placement does not pick, though policies hold it"},
+		"what other runs have left is forgotten once it is not picked": {bug: withoutOutside, want: "that other runs have left"},
+		"a rollback applies as the placement says now":                 {bug: withTheStrategyOfNow, want: "what it had by"},
+		"what a run waits for is not told":                             {bug: withoutWaiting, want: "does not tell what it waits for"},
 		"a run changes by the clock alone": {bug: func(run v1beta1.UpdateRunObject, w engine.World, now time.Time) engine.Decision {
 			d := engine.Step(run, w, now)
 			if day := now.Format(time.DateOnly); d.Status == nil && !runrules.IsOver(run.RunStatus()) && run.RunStatus().StagesStatus[0].Clusters != nil {
@@ -218,6 +219,21 @@ func withoutHold(run v1beta1.UpdateRunObject, w engine.World, now time.Time) eng
 		d.Status.Policies = run.RunStatus().Policies
 	}
 	return d
+}
+
+// withoutOutside is an engine for which no cluster counts but those that it updates.
+func withoutOutside(run v1beta1.UpdateRunObject, w engine.World, now time.Time) engine.Decision {
+	left := map[string]bool{}
+	for _, b := range w.Bindings {
+		left[b.BindingSpec().TargetCluster] = true
+	}
+	for _, stage := range run.RunStatus().StagesStatus {
+		for _, c := range stage.Clusters {
+			left[c.ClusterName] = w.Left[c.ClusterName]
+		}
+	}
+	w.Left = left
+	return engine.Step(run, w, now)
 }
 
 // withTheStrategyOfNow is an engine that applies what a rollback brings back as the placement says.

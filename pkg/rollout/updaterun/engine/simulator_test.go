@@ -697,6 +697,8 @@ func (s *simulation) removeRun(run object) {
 func (s *simulation) schedule(cluster string, to, from v1beta1.BindingState) {
 	for _, b := range s.store.bindings() {
 		if b.BindingSpec().TargetCluster == cluster && b.BindingSpec().State == from && b.GetDeletionTimestamp() == nil {
+			// Its cluster reports anew.
+			s.flapped[b.GetName()] = s.flapped[b.GetName()] || bindingrules.IsReady(b)
 			_, _ = s.store.update(simBindings, b.GetName(), "", func(o object) {
 				o.(v1beta1.BindingObject).BindingSpec().State = to
 				o.SetGeneration(o.GetGeneration() + 1)
@@ -749,8 +751,14 @@ func (s *simulation) rest() {
 
 func (s *simulation) anyMoving() bool {
 	return slices.ContainsFunc(s.store.bindings(), func(b v1beta1.BindingObject) bool {
-		return b.GetDeletionTimestamp() != nil || b.BindingSpec().State == v1beta1.BindingStateBound && !bindingrules.IsReady(b)
+		return b.GetDeletionTimestamp() != nil || !bindingrules.IsReady(b) && (b.BindingSpec().State == v1beta1.BindingStateBound || isLeftOutside(b))
 	})
+}
+
+// isLeftOutside reports whether a binding is of a cluster that the placement does not pick any more and that a run has moved. Its member reports all the same.
+func isLeftOutside(b v1beta1.BindingObject) bool {
+	name := bindingrules.LastMove(b).Name
+	return b.BindingSpec().State == v1beta1.BindingStateUnscheduled && name != ""
 }
 
 // busy does everything that is to be done now, and reports whether there was anything.
@@ -765,7 +773,7 @@ func (s *simulation) busy(stubborn bool) bool {
 			}
 			s.store.remove(simBindings, b.GetName())
 			deleted++
-		case b.BindingSpec().State == v1beta1.BindingStateBound && bindingrules.IsRolloutStarted(b) && !bindingrules.IsReady(b):
+		case !bindingrules.IsReady(b) && (b.BindingSpec().State == v1beta1.BindingStateBound && bindingrules.IsRolloutStarted(b) || isLeftOutside(b)):
 			id := b.BindingSpec().TargetCluster + "/" + b.BindingSpec().ResourceSnapshotName
 			if !stubborn {
 				s.broken[id] = false

@@ -38,6 +38,7 @@ func (p *planner) planOverrides() error {
 	for _, s := range latest {
 		byName[v1beta1.NamespacedName{Namespace: s.GetNamespace(), Name: s.GetName()}] = s
 	}
+	p.inForce = map[string][]v1beta1.OverrideSnapshotObject{}
 	unfit := unfitOverrides{known: map[v1beta1.NamespacedName]*unfitOverride{}}
 	for i := range p.status.StagesStatus {
 		for j := range p.status.StagesStatus[i].Clusters {
@@ -51,6 +52,7 @@ func (p *planner) planOverrides() error {
 			if len(inForce) == 0 {
 				continue
 			}
+			p.inForce[c.ClusterName] = inForce
 			// Better before the first cluster is touched than when this one is reached.
 			leftOut, err := p.inputs.Misfits(member, inForce)
 			if err != nil {

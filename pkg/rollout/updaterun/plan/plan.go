@@ -52,11 +52,13 @@ type planner struct {
 	policy   v1beta1.PolicySnapshotObject
 	targets  []string
 	unpicked []string
+	// inForce has, by cluster, the versions of overrides with which it gets what is rolled out.
+	inForce map[string][]v1beta1.OverrideSnapshotObject
 }
 
 // plan goes through everything that a run rests on. The inputs that are asked for come last.
 func (p *planner) plan() error {
-	versions := []func() error{p.planSnapshot, p.planOverrides}
+	versions := []func() error{p.planSnapshot, p.planOverrides, p.planHandovers}
 	if p.isRollback() {
 		versions = []func() error{p.planOldOverrides, p.planVersions}
 	}

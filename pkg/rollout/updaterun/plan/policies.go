@@ -45,15 +45,24 @@ func (g Governance) For(run, earlier v1beta1.UpdateRunObject) Governance {
 // Judge returns what the policies say of a plan. A Pending error says that something is missing by which they judge: then nobody may go on
 // by the plan.
 func (g *Governance) Judge(run v1beta1.UpdateRunObject, placement v1beta1.PlacementObject, planned *v1beta1.UpdateRunStatus) (policy.Verdict, error) {
+	binding, rollout, err := g.questions(run, placement, planned)
+	if err != nil {
+		return policy.Verdict{}, err
+	}
+	return policy.Judge(binding, rollout), nil
+}
+
+// questions returns which policies are asked about a plan, and the plan as they look at it.
+func (g *Governance) questions(run v1beta1.UpdateRunObject, placement v1beta1.PlacementObject, planned *v1beta1.UpdateRunStatus) ([]*policy.Policy, policy.Rollout, error) {
 	subject := policy.Subject{Namespace: run.GetNamespace(), NamespaceLabels: g.NamespaceLabels, PlacementLabels: placement.GetLabels()}
 	if err := subject.Check(g.Policies); err != nil {
-		return policy.Verdict{}, pending(runrules.Invalid, err.Error())
+		return nil, policy.Rollout{}, pending(runrules.Invalid, err.Error())
 	}
 	members := make(map[string]labels.Set, len(g.Members))
 	for _, m := range g.Members {
 		members[m.Name] = m.Labels
 	}
-	return policy.Judge(policy.Binding(g.Policies, subject), policy.Of(run, planned, members)), nil
+	return policy.Binding(g.Policies, subject), policy.Of(run, planned, members), nil
 }
 
 // Judge returns what the policies say of the plan that a run has, or would have now. It needs no inputs, and leaves no trace. known is

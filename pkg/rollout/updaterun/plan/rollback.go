@@ -51,17 +51,17 @@ func (p *planner) planRollback() error {
 	if err != nil {
 		return err
 	}
+	compared := runrules.OnlyCompared(status)
 	switch strategy := status.UpdateStrategySnapshot; {
 	case len(stages) == 0 && runrules.TakesBack(status):
 		return final(runrules.Invalid, runrules.ClientError, fmt.Sprintf("the clusters of %s were removed from the placement and picked again since, so that nothing is on them to bring back; "+
 			"create a run with the resourceSnapshotIndex that they are to have", name))
+	case len(stages) == 0 && len(compared) > 0:
+		return final(runrules.Invalid, runrules.ClientError, runrules.MessageOnlyCompared(compared[0]))
 	case len(stages) == 0:
 		return final(runrules.Invalid, runrules.ClientError, fmt.Sprintf("%s has changed no cluster that had another version before", name))
 	case strategy == nil || len(strategy.Stages) != len(status.StagesStatus):
 		return final(runrules.Invalid, runrules.UnexpectedError, fmt.Sprintf("the stages of %s have changed", name))
-	}
-	if err := p.wereApplied(earlier); err != nil {
-		return err
 	}
 	p.status.RollbackOfUID = earlier.GetUID()
 	p.status.PolicySnapshotIndexUsed = status.PolicySnapshotIndexUsed
@@ -79,6 +79,10 @@ func (p *planner) planRollback() error {
 	p.status.PolicyObservedClusterCount = len(p.targets)
 	p.shareStrategy(status.ApplyStrategy)
 	p.warnOfFirstVersions(earlier)
+	if len(compared) > 0 {
+		p.warnings = append(p.warnings, fmt.Sprintf("left as they are, since they were only compared with a version before %s, by the applyStrategy ReportDiff: %s",
+			earlier.GetName(), wording.FirstNames(runrules.Names(compared))))
+	}
 	return nil
 }
 
@@ -168,26 +172,6 @@ func (p *planner) shareStrategy(of *v1beta1.ApplyStrategy) {
 			c.ApplyStrategy = nil
 		}
 	}
-}
-
-// wereApplied refuses to apply what clusters were only compared with, and to compare where something is to be brought back. A run of
-// before this was recorded counts as one that applied.
-func (p *planner) wereApplied(earlier v1beta1.UpdateRunObject) error {
-	compares := p.status.ApplyStrategy.Type == v1beta1.ApplyStrategyTypeReportDiff
-	for _, stage := range earlier.RunStatus().StagesStatus {
-		for i := range stage.Clusters {
-			c := &stage.Clusters[i]
-			switch compared := c.PreviousApplyType == v1beta1.ApplyStrategyTypeReportDiff; {
-			case compared == compares || !runrules.IsTakenBack(earlier.RunStatus(), c):
-			case compared:
-				return final(runrules.Invalid, runrules.ClientError, fmt.Sprintf("cluster %s was only compared with resource snapshot %s, by the applyStrategy ReportDiff, "+
-					"and did not have it: create a run for the version that it is to have", c.ClusterName, *c.PreviousResourceSnapshotIndex))
-			default:
-				return final(runrules.Invalid, runrules.ClientError, "the applyStrategy of the placement is ReportDiff, which brings nothing back: set another one and create the run again")
-			}
-		}
-	}
-	return nil
 }
 
 // warnOfFirstVersions names clusters that the earlier run was the first to give a version: there is none to go back to.

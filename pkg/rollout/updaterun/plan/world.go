@@ -6,6 +6,7 @@ package plan
 import (
 	"github.com/stagegate/stagegate/pkg/apis/placement/v1beta1"
 	overrides "github.com/stagegate/stagegate/pkg/rules/override"
+	"github.com/stagegate/stagegate/pkg/rules/policy"
 )
 
 // World is what a plan is made from, besides the run. Nothing in it is changed.
@@ -44,6 +45,9 @@ type Inputs interface {
 	// Misfits returns which versions of overrides, in the order in which they are applied, do not fit what is rolled out to a member and
 	// are left out there, and as an error why one does not fit that is not left out. It changes nothing.
 	Misfits(member Member, inForce []v1beta1.OverrideSnapshotObject) ([]overrides.LeftOut, error)
+	// Handovers returns what clusters let go of and other placements wait for there. It is asked only where rollout policies protect clusters,
+	// and after all else.
+	Handovers(changes []Change) ([]policy.Handover, error)
 }
 
 // LiveSnapshot is a snapshot of what is selected right now.
