@@ -56,6 +56,21 @@ func testPropagationFlags(t *testing.T, s *suite) {
 		t.Helper()
 		s.hub().mustPatch(t, kindConfigMap, namespace, "settings", fmt.Sprintf(`{"data":{"key":%q}}`, value))
 	}
+	// invalid waits until a placement says why no version is made.
+	invalid := func(placement, why string) {
+		t.Helper()
+		s.eventually(t, func() error {
+			obj, err := s.hub().get(t.Context(), kindPlacement, "", placement)
+			if err != nil {
+				return err
+			}
+			said, err := findCondition(obj, "ClusterResourcePlacementScheduled")
+			if err == nil && !strings.Contains(said.Message, why) {
+				err = fmt.Errorf("the placement says %q", said.Message)
+			}
+			return errors.Join(err, condition(obj, "ClusterResourcePlacementScheduled", "False", "InvalidResourceSelectors"))
+		})
+	}
 	fill(placed)
 	s.hub().mustCreate(t, `apiVersion: placement.kubernetes-fleet.io/v1beta1
 kind: ClusterResourcePlacement
@@ -69,17 +84,7 @@ spec:
 
 	restart("--skipped-propagating-apis=v1/Secret; apps", "--skipped-propagating-namespaces="+vault)
 	set(placed, "value2")
-	s.eventually(t, func() error {
-		placement, err := s.hub().get(t.Context(), kindPlacement, "", placed)
-		if err != nil {
-			return err
-		}
-		said, err := findCondition(placement, "ClusterResourcePlacementScheduled")
-		if err == nil && !strings.Contains(said.Message, "Secret propagation/token is placed, and not allowed to propagate on this hub any more") {
-			err = fmt.Errorf("the placement says %q", said.Message)
-		}
-		return errors.Join(err, condition(placement, "ClusterResourcePlacementScheduled", "False", "InvalidResourceSelectors"))
-	})
+	invalid(placed, "Secret propagation/token is placed, and not allowed to propagate on this hub any more")
 	s.refused(t, hub.HubName, `kubectl create ns propagation-vault && kubectl create -n propagation-vault -f - <<EOF
 apiVersion: placement.kubernetes-fleet.io/v1beta1
 kind: ResourcePlacement
@@ -95,11 +100,13 @@ metadata: {name: propagation-added}
 spec:
   resourceSelectors: [{group: "", version: v1, kind: Namespace, labelSelector: {matchLabels: {propagation: added}}}]
 `)
+	// The labels of a skipped namespace make the selector wrong.
+	invalid(added, "namespace propagation-vault is not allowed to propagate")
+	s.mustRun(t, "kubectl label ns propagation-vault propagation-")
 	s.eventually(t, func() error { return s.values(t.Context(), added, "settings", onAll("value1")) })
 	skipped := func(kept string) {
 		t.Helper()
-		if err := errors.Join(members(false, kindSecret, added, "token"), members(false, kindNamespace, "", vault),
-			s.values(t.Context(), placed, "settings", onAll(kept))); err != nil {
+		if err := errors.Join(members(false, kindSecret, added, "token"), s.values(t.Context(), placed, "settings", onAll(kept))); err != nil {
 			t.Error(err)
 		}
 	}
@@ -123,6 +130,7 @@ spec:
 	}
 
 	restart()
+	s.mustRun(t, "kubectl label ns propagation-vault propagation=added")
 	s.eventually(t, func() error {
 		return errors.Join(members(true, kindSecret, added, "token"), members(true, kindRole, added, "reader"), s.values(t.Context(), vault, "settings", onAll("value1")))
 	})
