@@ -2056,7 +2056,7 @@ func schema_pkg_apis_placement_v1_ApplyStrategy(ref common.ReferenceCallback) co
 				Properties: map[string]spec.Schema{
 					"comparisonOption": {
 						SchemaProps: spec.SchemaProps{
-							Description: "comparisonOption is PartialComparison or FullComparison: the fields that are compared to find drift and differences. It defaults to PartialComparison.\n\nPossible enum values:\n - `\"FullComparison\"` compares every field.\n - `\"PartialComparison\"` compares the fields that the manifest has.",
+							Description: "comparisonOption is PartialComparison or FullComparison: the fields that are compared to find drift and differences. It defaults to PartialComparison.\n\nPossible enum values:\n - `\"FullComparison\"` compares every field, except the status, finalizers, owners, what the API server sets in the metadata, and records of what was applied.\n - `\"PartialComparison\"` compares the fields that the manifest has.",
 							Default:     "PartialComparison",
 							Type:        []string{"string"},
 							Format:      "",
@@ -2074,7 +2074,7 @@ func schema_pkg_apis_placement_v1_ApplyStrategy(ref common.ReferenceCallback) co
 					},
 					"type": {
 						SchemaProps: spec.SchemaProps{
-							Description: "type is ClientSideApply, ServerSideApply or ReportDiff. It defaults to ClientSideApply.\n\nPossible enum values:\n - `\"ClientSideApply\"` merges the manifest three ways, with the last one applied as base.\n - `\"ReportDiff\"` writes nothing and reports how the member differs.\n - `\"ServerSideApply\"` lets the member's API server merge by field ownership.",
+							Description: "type is ClientSideApply, ServerSideApply or ReportDiff. It defaults to ClientSideApply.\n\nPossible enum values:\n - `\"ClientSideApply\"` merges the manifest three ways, with the last one applied as base. A manifest that is too large for an annotation is applied server-side.\n - `\"ReportDiff\"` writes nothing and reports how the member differs.\n - `\"ServerSideApply\"` lets the member's API server merge by field ownership.",
 							Default:     "ClientSideApply",
 							Type:        []string{"string"},
 							Format:      "",
@@ -2096,7 +2096,7 @@ func schema_pkg_apis_placement_v1_ApplyStrategy(ref common.ReferenceCallback) co
 					},
 					"whenToTakeOver": {
 						SchemaProps: spec.SchemaProps{
-							Description: "whenToTakeOver is Always, IfNoDiff or Never: whether objects that existed on the member before the placement are taken over. It defaults to Always.\n\nPossible enum values:\n - `\"Always\"` takes over every such object.\n - `\"IfNoDiff\"` takes over objects that already match the manifest.\n - `\"Never\"` takes over no object, and reports each as failed.",
+							Description: "whenToTakeOver is Always, IfNoDiff or Never: whether objects that existed on the member before the placement are taken over. It defaults to Always. The type ReportDiff takes over none.\n\nPossible enum values:\n - `\"Always\"` takes over every such object.\n - `\"IfNoDiff\"` takes over objects that already match the manifest.\n - `\"Never\"` takes over no object, and reports each as failed.",
 							Default:     "Always",
 							Type:        []string{"string"},
 							Format:      "",
@@ -3387,7 +3387,7 @@ func schema_pkg_apis_placement_v1_ClusterResourcePlacementEviction(ref common.Re
 	return common.OpenAPIDefinition{
 		Schema: spec.Schema{
 			SchemaProps: spec.SchemaProps{
-				Description: "ClusterResourcePlacementEviction requests the removal of a placement from a member cluster, once.",
+				Description: "ClusterResourcePlacementEviction requests the removal of a placement from a member cluster, once. A placement of type PickFixed cannot be evicted. The server deletes an eviction an hour after it has executed or refused it.",
 				Type:        []string{"object"},
 				Properties: map[string]spec.Schema{
 					"kind": {
@@ -3867,7 +3867,7 @@ func schema_pkg_apis_placement_v1_ClusterSelector(ref common.ReferenceCallback) 
 	return common.OpenAPIDefinition{
 		Schema: spec.Schema{
 			SchemaProps: spec.SchemaProps{
-				Description: "ClusterSelector selects the clusters that match at least one of its terms.",
+				Description: "ClusterSelector selects the clusters that match at least one of its terms, or all clusters if it has none.",
 				Type:        []string{"object"},
 				Properties: map[string]spec.Schema{
 					"clusterSelectorTerms": {
@@ -3877,7 +3877,7 @@ func schema_pkg_apis_placement_v1_ClusterSelector(ref common.ReferenceCallback) 
 							},
 						},
 						SchemaProps: spec.SchemaProps{
-							Description: "clusterSelectorTerms are the terms, of which a cluster must match at least one. At most 10.",
+							Description: "clusterSelectorTerms are the terms, of which a cluster must match at least one. At most 10. Without terms every cluster matches.",
 							Type:        []string{"array"},
 							Items: &spec.SchemaOrArray{
 								Schema: &spec.Schema{
@@ -4199,7 +4199,7 @@ func schema_pkg_apis_placement_v1_ClusterUpdatingStatus(ref common.ReferenceCall
 					},
 					"previousApplyType": {
 						SchemaProps: spec.SchemaProps{
-							Description: "previousApplyType is ReportDiff if the cluster was only compared with its previous resource snapshot, by the apply strategy of that name. It is absent if the snapshot was applied.\n\nPossible enum values:\n - `\"ClientSideApply\"` merges the manifest three ways, with the last one applied as base.\n - `\"ReportDiff\"` writes nothing and reports how the member differs.\n - `\"ServerSideApply\"` lets the member's API server merge by field ownership.",
+							Description: "previousApplyType is ReportDiff if the cluster was only compared with its previous resource snapshot, by the apply strategy of that name. It is absent if the snapshot was applied.\n\nPossible enum values:\n - `\"ClientSideApply\"` merges the manifest three ways, with the last one applied as base. A manifest that is too large for an annotation is applied server-side.\n - `\"ReportDiff\"` writes nothing and reports how the member differs.\n - `\"ServerSideApply\"` lets the member's API server merge by field ownership.",
 							Type:        []string{"string"},
 							Format:      "",
 							Enum:        []interface{}{"ClientSideApply", "ReportDiff", "ServerSideApply"},
@@ -4683,7 +4683,7 @@ func schema_pkg_apis_placement_v1_EnvelopeIdentifier(ref common.ReferenceCallbac
 					},
 					"type": {
 						SchemaProps: spec.SchemaProps{
-							Description: "type is the kind of the envelope. It defaults to ConfigMap.\n\nPossible enum values:\n - `\"ClusterResourceEnvelope\"` is a ClusterResourceEnvelope.\n - `\"ConfigMap\"` is a ConfigMap marked as an envelope, which older versions used.\n - `\"ResourceEnvelope\"` is a ResourceEnvelope.",
+							Description: "type is the kind of the envelope: ClusterResourceEnvelope or ResourceEnvelope. It defaults to ConfigMap, which the server never writes.\n\nPossible enum values:\n - `\"ClusterResourceEnvelope\"` is a ClusterResourceEnvelope.\n - `\"ConfigMap\"` is a ConfigMap marked as an envelope, which older versions of KubeFleet used. The server does not unwrap such a ConfigMap and never writes this type.\n - `\"ResourceEnvelope\"` is a ResourceEnvelope.",
 							Default:     "ConfigMap",
 							Type:        []string{"string"},
 							Format:      "",
@@ -5125,14 +5125,14 @@ func schema_pkg_apis_placement_v1_PatchDetail(ref common.ReferenceCallback) comm
 					},
 					"valueInMember": {
 						SchemaProps: spec.SchemaProps{
-							Description: "valueInMember is the value on the member cluster. It is empty if the member's object lacks the field.",
+							Description: "valueInMember is the value on the member cluster, shortened to 256 bytes. It is empty if the member's object lacks the field. Values of Secrets are not shown.",
 							Type:        []string{"string"},
 							Format:      "",
 						},
 					},
 					"valueInHub": {
 						SchemaProps: spec.SchemaProps{
-							Description: "valueInHub is the value in the manifest. It is empty if the manifest lacks the field.",
+							Description: "valueInHub is the value in the manifest, shortened to 256 bytes. It is empty if the manifest lacks the field. Values of Secrets are not shown.",
 							Type:        []string{"string"},
 							Format:      "",
 						},
@@ -6937,7 +6937,7 @@ func schema_pkg_apis_placement_v1_ResourceSelectorTerm(ref common.ReferenceCallb
 					},
 					"labelSelector": {
 						SchemaProps: spec.SchemaProps{
-							Description: "labelSelector selects the objects whose labels match. Not allowed together with name.",
+							Description: "labelSelector selects the objects whose labels match. Not allowed together with name, and not in overrides.",
 							Ref:         ref(metav1.LabelSelector{}.OpenAPIModelName()),
 						},
 					},
@@ -9258,7 +9258,7 @@ func schema_pkg_apis_placement_v1beta1_ApplyStrategy(ref common.ReferenceCallbac
 				Properties: map[string]spec.Schema{
 					"comparisonOption": {
 						SchemaProps: spec.SchemaProps{
-							Description: "comparisonOption is PartialComparison or FullComparison: the fields that are compared to find drift and differences. It defaults to PartialComparison.\n\nPossible enum values:\n - `\"FullComparison\"` compares every field.\n - `\"PartialComparison\"` compares the fields that the manifest has.",
+							Description: "comparisonOption is PartialComparison or FullComparison: the fields that are compared to find drift and differences. It defaults to PartialComparison.\n\nPossible enum values:\n - `\"FullComparison\"` compares every field, except the status, finalizers, owners, what the API server sets in the metadata, and records of what was applied.\n - `\"PartialComparison\"` compares the fields that the manifest has.",
 							Default:     "PartialComparison",
 							Type:        []string{"string"},
 							Format:      "",
@@ -9276,7 +9276,7 @@ func schema_pkg_apis_placement_v1beta1_ApplyStrategy(ref common.ReferenceCallbac
 					},
 					"type": {
 						SchemaProps: spec.SchemaProps{
-							Description: "type is ClientSideApply, ServerSideApply or ReportDiff. It defaults to ClientSideApply.\n\nPossible enum values:\n - `\"ClientSideApply\"` merges the manifest three ways, with the last one applied as base.\n - `\"ReportDiff\"` writes nothing and reports how the member differs.\n - `\"ServerSideApply\"` lets the member's API server merge by field ownership.",
+							Description: "type is ClientSideApply, ServerSideApply or ReportDiff. It defaults to ClientSideApply.\n\nPossible enum values:\n - `\"ClientSideApply\"` merges the manifest three ways, with the last one applied as base. A manifest that is too large for an annotation is applied server-side.\n - `\"ReportDiff\"` writes nothing and reports how the member differs.\n - `\"ServerSideApply\"` lets the member's API server merge by field ownership.",
 							Default:     "ClientSideApply",
 							Type:        []string{"string"},
 							Format:      "",
@@ -9298,7 +9298,7 @@ func schema_pkg_apis_placement_v1beta1_ApplyStrategy(ref common.ReferenceCallbac
 					},
 					"whenToTakeOver": {
 						SchemaProps: spec.SchemaProps{
-							Description: "whenToTakeOver is Always, IfNoDiff or Never: whether objects that existed on the member before the placement are taken over. It defaults to Always.\n\nPossible enum values:\n - `\"Always\"` takes over every such object.\n - `\"IfNoDiff\"` takes over objects that already match the manifest.\n - `\"Never\"` takes over no object, and reports each as failed.",
+							Description: "whenToTakeOver is Always, IfNoDiff or Never: whether objects that existed on the member before the placement are taken over. It defaults to Always. The type ReportDiff takes over none.\n\nPossible enum values:\n - `\"Always\"` takes over every such object.\n - `\"IfNoDiff\"` takes over objects that already match the manifest.\n - `\"Never\"` takes over no object, and reports each as failed.",
 							Default:     "Always",
 							Type:        []string{"string"},
 							Format:      "",
@@ -10589,7 +10589,7 @@ func schema_pkg_apis_placement_v1beta1_ClusterResourcePlacementEviction(ref comm
 	return common.OpenAPIDefinition{
 		Schema: spec.Schema{
 			SchemaProps: spec.SchemaProps{
-				Description: "ClusterResourcePlacementEviction requests the removal of a placement from a member cluster, once.",
+				Description: "ClusterResourcePlacementEviction requests the removal of a placement from a member cluster, once. A placement of type PickFixed cannot be evicted. The server deletes an eviction an hour after it has executed or refused it.",
 				Type:        []string{"object"},
 				Properties: map[string]spec.Schema{
 					"kind": {
@@ -11069,7 +11069,7 @@ func schema_pkg_apis_placement_v1beta1_ClusterSelector(ref common.ReferenceCallb
 	return common.OpenAPIDefinition{
 		Schema: spec.Schema{
 			SchemaProps: spec.SchemaProps{
-				Description: "ClusterSelector selects the clusters that match at least one of its terms.",
+				Description: "ClusterSelector selects the clusters that match at least one of its terms, or all clusters if it has none.",
 				Type:        []string{"object"},
 				Properties: map[string]spec.Schema{
 					"clusterSelectorTerms": {
@@ -11079,7 +11079,7 @@ func schema_pkg_apis_placement_v1beta1_ClusterSelector(ref common.ReferenceCallb
 							},
 						},
 						SchemaProps: spec.SchemaProps{
-							Description: "clusterSelectorTerms are the terms, of which a cluster must match at least one. At most 10.",
+							Description: "clusterSelectorTerms are the terms, of which a cluster must match at least one. At most 10. Without terms every cluster matches.",
 							Type:        []string{"array"},
 							Items: &spec.SchemaOrArray{
 								Schema: &spec.Schema{
@@ -11401,7 +11401,7 @@ func schema_pkg_apis_placement_v1beta1_ClusterUpdatingStatus(ref common.Referenc
 					},
 					"previousApplyType": {
 						SchemaProps: spec.SchemaProps{
-							Description: "previousApplyType is ReportDiff if the cluster was only compared with its previous resource snapshot, by the apply strategy of that name. It is absent if the snapshot was applied.\n\nPossible enum values:\n - `\"ClientSideApply\"` merges the manifest three ways, with the last one applied as base.\n - `\"ReportDiff\"` writes nothing and reports how the member differs.\n - `\"ServerSideApply\"` lets the member's API server merge by field ownership.",
+							Description: "previousApplyType is ReportDiff if the cluster was only compared with its previous resource snapshot, by the apply strategy of that name. It is absent if the snapshot was applied.\n\nPossible enum values:\n - `\"ClientSideApply\"` merges the manifest three ways, with the last one applied as base. A manifest that is too large for an annotation is applied server-side.\n - `\"ReportDiff\"` writes nothing and reports how the member differs.\n - `\"ServerSideApply\"` lets the member's API server merge by field ownership.",
 							Type:        []string{"string"},
 							Format:      "",
 							Enum:        []interface{}{"ClientSideApply", "ReportDiff", "ServerSideApply"},
@@ -11885,7 +11885,7 @@ func schema_pkg_apis_placement_v1beta1_EnvelopeIdentifier(ref common.ReferenceCa
 					},
 					"type": {
 						SchemaProps: spec.SchemaProps{
-							Description: "type is the kind of the envelope. It defaults to ConfigMap.\n\nPossible enum values:\n - `\"ClusterResourceEnvelope\"` is a ClusterResourceEnvelope.\n - `\"ConfigMap\"` is a ConfigMap marked as an envelope, which older versions used.\n - `\"ResourceEnvelope\"` is a ResourceEnvelope.",
+							Description: "type is the kind of the envelope: ClusterResourceEnvelope or ResourceEnvelope. It defaults to ConfigMap, which the server never writes.\n\nPossible enum values:\n - `\"ClusterResourceEnvelope\"` is a ClusterResourceEnvelope.\n - `\"ConfigMap\"` is a ConfigMap marked as an envelope, which older versions of KubeFleet used. The server does not unwrap such a ConfigMap and never writes this type.\n - `\"ResourceEnvelope\"` is a ResourceEnvelope.",
 							Default:     "ConfigMap",
 							Type:        []string{"string"},
 							Format:      "",
@@ -12327,14 +12327,14 @@ func schema_pkg_apis_placement_v1beta1_PatchDetail(ref common.ReferenceCallback)
 					},
 					"valueInMember": {
 						SchemaProps: spec.SchemaProps{
-							Description: "valueInMember is the value on the member cluster. It is empty if the member's object lacks the field.",
+							Description: "valueInMember is the value on the member cluster, shortened to 256 bytes. It is empty if the member's object lacks the field. Values of Secrets are not shown.",
 							Type:        []string{"string"},
 							Format:      "",
 						},
 					},
 					"valueInHub": {
 						SchemaProps: spec.SchemaProps{
-							Description: "valueInHub is the value in the manifest. It is empty if the manifest lacks the field.",
+							Description: "valueInHub is the value in the manifest, shortened to 256 bytes. It is empty if the manifest lacks the field. Values of Secrets are not shown.",
 							Type:        []string{"string"},
 							Format:      "",
 						},
@@ -14139,7 +14139,7 @@ func schema_pkg_apis_placement_v1beta1_ResourceSelectorTerm(ref common.Reference
 					},
 					"labelSelector": {
 						SchemaProps: spec.SchemaProps{
-							Description: "labelSelector selects the objects whose labels match. Not allowed together with name.",
+							Description: "labelSelector selects the objects whose labels match. Not allowed together with name, and not in overrides.",
 							Ref:         ref(metav1.LabelSelector{}.OpenAPIModelName()),
 						},
 					},

@@ -723,8 +723,10 @@ func playParts(t *testing.T, name string, random *rand.Rand, strategy v1beta1.Ap
 
 func randomVersion(random *rand.Rand) version {
 	parts := []string{"web-work", "web-0", "web-1"}[:1+random.IntN(3)]
-	if random.IntN(2) == 0 {
-		parts = append(parts, []string{envelopeWork, otherEnvelopeWork}[random.IntN(2)])
+	for _, envelope := range []string{envelopeWork, otherEnvelopeWork} {
+		if random.IntN(2) == 0 {
+			parts = append(parts, envelope)
+		}
 	}
 	v := version{}
 	for _, part := range parts {

@@ -71,6 +71,7 @@ func TestHub(t *testing.T) {
 		{"ClusterProfiles", testClusterProfiles},
 		{"BadInput", testBadInput},
 		{"BadRun", testBadRun},
+		{"PropagationFlags", testPropagationFlags},
 		{"ServerKilledWhileWaiting", testServerKilledWhileWaiting},
 		{"ServerKilledWithinStage", testServerKilledWithinStage},
 		{"MemberDown", testMemberDown},

@@ -257,6 +257,8 @@ kubectl patch node members-reports --subresource=status --type=merge \
 		t.Errorf("the table has no memory that is available:\n%s", out)
 	}
 
+	p.picksByReports(t)
+
 	// An init container takes three CPUs, what runs after it one.
 	p.mustRunOn(t, `kubectl apply -f - << EOF
 apiVersion: v1
@@ -275,6 +277,47 @@ EOF`)
 
 	p.mustRunOn(t, "kubectl delete pod takes --force; kubectl delete node members-reports")
 	p.awaitQuantities(t, capacity, available)
+}
+
+// picksByReports has placements pick the member by what it alone reports: the most CPU, enough of it, and a namespace. They place nothing.
+func (p placedOn) picksByReports(t *testing.T) {
+	t.Helper()
+	t.Cleanup(func() {
+		p.mustRunInCleanup(t, "kubectl delete crp members-sorted members-required --ignore-not-found; kubectl delete rp settings -n "+p.name+" --ignore-not-found")
+	})
+	const picked = `placement.kubernetes-fleet.io/v1
+kind: ClusterResourcePlacement
+metadata: {name: members-%s}
+spec:
+  resourceSelectors: [{group: "", version: v1, kind: Namespace, name: members-reports}]
+  policy: {placementType: %s, affinity: {clusterAffinity: {%s}}}
+  strategy: {type: External}
+`
+	p.hub().mustCreate(t, "apiVersion: "+fmt.Sprintf(picked, "sorted", "PickN, numberOfClusters: 1", "preferredDuringSchedulingIgnoredDuringExecution: "+
+		"[{weight: 10, preference: {propertySorter: {name: resources.kubernetes-fleet.io/total-cpu, sortOrder: Descending}}}]")+
+		"---\napiVersion: "+fmt.Sprintf(picked, "required", "PickAll", "requiredDuringSchedulingIgnoredDuringExecution: {clusterSelectorTerms: "+
+		`[{propertySelector: {matchExpressions: [{name: resources.kubernetes-fleet.io/available-cpu, operator: Ge, values: ["60"]}]}}]}`)+
+		`---
+apiVersion: placement.kubernetes-fleet.io/v1
+kind: ResourcePlacement
+metadata: {name: settings, namespace: members-reports}
+spec:
+  resourceSelectors: [{group: "", version: v1, kind: ConfigMap, name: settings}]
+  strategy: {type: External}
+`)
+	for bindings, why := range map[string]string{
+		"crb -l kubernetes-fleet.io/parent-CRP=members-sorted":             "the most CPU",
+		"crb -l kubernetes-fleet.io/parent-CRP=members-required":           "enough CPU",
+		"rb -n members-reports -l kubernetes-fleet.io/parent-CRP=settings": "the namespace",
+	} {
+		p.eventually(t, func() error {
+			got, err := p.run(t.Context(), "hub", "kubectl get "+bindings+" -o jsonpath='{.items[*].spec.targetCluster}'")
+			if err == nil && got != p.member {
+				err = fmt.Errorf("for %s %q is picked, want %s", why, got, p.member)
+			}
+			return err
+		})
+	}
 }
 
 // reported reads from the MemberCluster.

@@ -120,6 +120,7 @@ func testPolicies(t *testing.T, s *suite) {
 		{"Rollback", p.testRollback},
 		{"UnpickedMeanwhile", p.testUnpickedMeanwhile},
 		{"RollbackOfWhatAnotherReplaced", p.testRollbackOfWhatAnotherReplaced},
+		{"ScalingToProduction", p.testScaling},
 		{"ClusterScoped", p.testClusterScoped},
 		{"PluginOff", p.testPluginOff},
 		{"NamespaceGoesWithItsPlacements", p.testNamespaceGoes},

@@ -113,9 +113,10 @@ type PreferredClusterSelector struct {
 	Preference ClusterSelectorTerm `json:"preference"`
 }
 
-// ClusterSelector selects the clusters that match at least one of its terms.
+// ClusterSelector selects the clusters that match at least one of its terms, or all clusters if it has none.
 type ClusterSelector struct {
-	// clusterSelectorTerms are the terms, of which a cluster must match at least one. At most 10.
+	// clusterSelectorTerms are the terms, of which a cluster must match at least one. At most 10. Without terms every
+	// cluster matches.
 	// +required
 	// +k8s:optional
 	// +k8s:maxItems=10

@@ -46,7 +46,7 @@ type ResourceSelectorTerm struct {
 	// +optional
 	Name string `json:"name,omitempty"`
 
-	// labelSelector selects the objects whose labels match. Not allowed together with name.
+	// labelSelector selects the objects whose labels match. Not allowed together with name, and not in overrides.
 	// +optional
 	// +k8s:optional
 	LabelSelector *metav1.LabelSelector `json:"labelSelector,omitempty"`
@@ -71,7 +71,8 @@ type ResourceContent struct {
 type EnvelopeType string
 
 const (
-	// ConfigMapEnvelopeType is a ConfigMap marked as an envelope, which older versions used.
+	// ConfigMapEnvelopeType is a ConfigMap marked as an envelope, which older versions of KubeFleet used. The server does
+	// not unwrap such a ConfigMap and never writes this type.
 	ConfigMapEnvelopeType EnvelopeType = "ConfigMap"
 	// ClusterResourceEnvelopeType is a ClusterResourceEnvelope.
 	ClusterResourceEnvelopeType EnvelopeType = "ClusterResourceEnvelope"
@@ -89,7 +90,8 @@ type EnvelopeIdentifier struct {
 	// +optional
 	Namespace string `json:"namespace,omitempty"`
 
-	// type is the kind of the envelope. It defaults to ConfigMap.
+	// type is the kind of the envelope: ClusterResourceEnvelope or ResourceEnvelope. It defaults to ConfigMap, which the
+	// server never writes.
 	// +optional
 	// +k8s:optional
 	// +default="ConfigMap"
@@ -141,11 +143,13 @@ type PatchDetail struct {
 	// +required
 	Path string `json:"path"`
 
-	// valueInMember is the value on the member cluster. It is empty if the member's object lacks the field.
+	// valueInMember is the value on the member cluster, shortened to 256 bytes. It is empty if the member's object lacks
+	// the field. Values of Secrets are not shown.
 	// +optional
 	ValueInMember string `json:"valueInMember,omitempty"`
 
-	// valueInHub is the value in the manifest. It is empty if the manifest lacks the field.
+	// valueInHub is the value in the manifest, shortened to 256 bytes. It is empty if the manifest lacks the field. Values
+	// of Secrets are not shown.
 	// +optional
 	ValueInHub string `json:"valueInHub,omitempty"`
 }

@@ -81,7 +81,8 @@ type RollingUpdateConfig struct {
 type ApplyStrategyType string
 
 const (
-	// ApplyStrategyTypeClientSideApply merges the manifest three ways, with the last one applied as base.
+	// ApplyStrategyTypeClientSideApply merges the manifest three ways, with the last one applied as base. A manifest that is too large for
+	// an annotation is applied server-side.
 	ApplyStrategyTypeClientSideApply ApplyStrategyType = "ClientSideApply"
 	// ApplyStrategyTypeServerSideApply lets the member's API server merge by field ownership.
 	ApplyStrategyTypeServerSideApply ApplyStrategyType = "ServerSideApply"
@@ -97,7 +98,8 @@ type ComparisonOptionType string
 const (
 	// ComparisonOptionTypePartialComparison compares the fields that the manifest has.
 	ComparisonOptionTypePartialComparison ComparisonOptionType = "PartialComparison"
-	// ComparisonOptionTypeFullComparison compares every field.
+	// ComparisonOptionTypeFullComparison compares every field, except the status, finalizers, owners, what the API server sets in the
+	// metadata, and records of what was applied.
 	ComparisonOptionTypeFullComparison ComparisonOptionType = "FullComparison"
 )
 
@@ -160,7 +162,7 @@ type ApplyStrategy struct {
 	ServerSideApplyConfig *ServerSideApplyConfig `json:"serverSideApplyConfig,omitempty"`
 
 	// whenToTakeOver is Always, IfNoDiff or Never: whether objects that existed on the member before the placement
-	// are taken over. It defaults to Always.
+	// are taken over. It defaults to Always. The type ReportDiff takes over none.
 	// +optional
 	// +k8s:optional
 	// +default="Always"

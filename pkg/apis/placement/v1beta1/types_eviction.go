@@ -13,7 +13,8 @@ import (
 // +k8s:deepcopy-gen:interfaces=k8s.io/apimachinery/pkg/runtime.Object
 // +k8s:supportsSubresource="/status"
 
-// ClusterResourcePlacementEviction requests the removal of a placement from a member cluster, once.
+// ClusterResourcePlacementEviction requests the removal of a placement from a member cluster, once. A placement of type
+// PickFixed cannot be evicted. The server deletes an eviction an hour after it has executed or refused it.
 type ClusterResourcePlacementEviction struct {
 	metav1.TypeMeta `json:",inline"`
 	// metadata is the object's standard metadata.

@@ -17,7 +17,8 @@ import (
 // ClusterResourcePlacementEvictionApplyConfiguration represents a declarative configuration of the ClusterResourcePlacementEviction type for use
 // with apply.
 //
-// ClusterResourcePlacementEviction requests the removal of a placement from a member cluster, once.
+// ClusterResourcePlacementEviction requests the removal of a placement from a member cluster, once. A placement of type
+// PickFixed cannot be evicted. The server deletes an eviction an hour after it has executed or refused it.
 type ClusterResourcePlacementEvictionApplyConfiguration struct {
 	metav1.TypeMetaApplyConfiguration `json:""`
 	// metadata is the object's standard metadata.

@@ -8,9 +8,10 @@ package v1
 // ClusterSelectorApplyConfiguration represents a declarative configuration of the ClusterSelector type for use
 // with apply.
 //
-// ClusterSelector selects the clusters that match at least one of its terms.
+// ClusterSelector selects the clusters that match at least one of its terms, or all clusters if it has none.
 type ClusterSelectorApplyConfiguration struct {
-	// clusterSelectorTerms are the terms, of which a cluster must match at least one. At most 10.
+	// clusterSelectorTerms are the terms, of which a cluster must match at least one. At most 10. Without terms every
+	// cluster matches.
 	ClusterSelectorTerms []ClusterSelectorTermApplyConfiguration `json:"clusterSelectorTerms,omitempty"`
 }
 

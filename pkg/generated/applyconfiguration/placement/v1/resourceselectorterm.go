@@ -24,7 +24,7 @@ type ResourceSelectorTermApplyConfiguration struct {
 	Kind *string `json:"kind,omitempty"`
 	// name is the name of the one object to select. Not allowed together with labelSelector.
 	Name *string `json:"name,omitempty"`
-	// labelSelector selects the objects whose labels match. Not allowed together with name.
+	// labelSelector selects the objects whose labels match. Not allowed together with name, and not in overrides.
 	LabelSelector *metav1.LabelSelectorApplyConfiguration `json:"labelSelector,omitempty"`
 	// selectionScope is the extent to which selecting a Namespace selects its contents: NamespaceWithResources,
 	// NamespaceOnly or NamespaceWithResourceSelectors. It has no effect on other kinds. It defaults to

@@ -27,7 +27,7 @@ type ApplyStrategyApplyConfiguration struct {
 	// serverSideApplyConfig configures server-side apply. Only for the type ServerSideApply.
 	ServerSideApplyConfig *ServerSideApplyConfigApplyConfiguration `json:"serverSideApplyConfig,omitempty"`
 	// whenToTakeOver is Always, IfNoDiff or Never: whether objects that existed on the member before the placement
-	// are taken over. It defaults to Always.
+	// are taken over. It defaults to Always. The type ReportDiff takes over none.
 	WhenToTakeOver *placementv1beta1.WhenToTakeOverType `json:"whenToTakeOver,omitempty"`
 }
 

@@ -18,7 +18,8 @@ type EnvelopeIdentifierApplyConfiguration struct {
 	Name *string `json:"name,omitempty"`
 	// namespace is the namespace of the envelope, if it has one.
 	Namespace *string `json:"namespace,omitempty"`
-	// type is the kind of the envelope. It defaults to ConfigMap.
+	// type is the kind of the envelope: ClusterResourceEnvelope or ResourceEnvelope. It defaults to ConfigMap, which the
+	// server never writes.
 	Type *placementv1beta1.EnvelopeType `json:"type,omitempty"`
 }
 

@@ -12,9 +12,11 @@ package v1beta1
 type PatchDetailApplyConfiguration struct {
 	// path is a JSON pointer into the object.
 	Path *string `json:"path,omitempty"`
-	// valueInMember is the value on the member cluster. It is empty if the member's object lacks the field.
+	// valueInMember is the value on the member cluster, shortened to 256 bytes. It is empty if the member's object lacks
+	// the field. Values of Secrets are not shown.
 	ValueInMember *string `json:"valueInMember,omitempty"`
-	// valueInHub is the value in the manifest. It is empty if the manifest lacks the field.
+	// valueInHub is the value in the manifest, shortened to 256 bytes. It is empty if the manifest lacks the field. Values
+	// of Secrets are not shown.
 	ValueInHub *string `json:"valueInHub,omitempty"`
 }
 
