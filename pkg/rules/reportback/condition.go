@@ -63,9 +63,9 @@ func (r Report) OtherWriter(others []string) *Refusal {
 		": stop that and remove the status, or set the destination to WorkAPI")
 }
 
-// Forbidden is the refusal of a report that the server may not write.
-func (r Report) Forbidden(verb, resource string) *Refusal {
-	return r.refuse(ReasonForbidden, fmt.Sprintf("the server may not %s %s on the hub: give its ServiceAccount that permission (artifacts/deploy/report-back)", verb, resource))
+// Forbidden is the refusal of a report that the hub does not let the server write, in the hub's words.
+func (r Report) Forbidden(err error) *Refusal {
+	return r.refuse(ReasonForbidden, "give the server's ServiceAccount the permission (artifacts/deploy/report-back): "+err.Error())
 }
 
 // NoStatus is the refusal of a report of a kind that the hub does not serve, or that has no status there.

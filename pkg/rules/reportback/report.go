@@ -81,9 +81,10 @@ func Select(placement v1beta1.PlacementObject, reports []Report) (selected []Rep
 	return selected, sets.List(kinds)
 }
 
-// IsTrimmed reports whether a Work had no room for statuses.
+// IsTrimmed reports whether a Work is to report to the hub, and had no room for statuses.
 func IsTrimmed(work *v1beta1.Work) bool {
-	return meta.IsStatusConditionTrue(work.Status.Conditions, v1beta1.WorkStatusTrimmed)
+	return IsWanted(work.Spec.ReportBackStrategy) && meta.IsStatusConditionTrue(work.Status.Conditions, v1beta1.WorkStatusTrimmed) &&
+		!slices.ContainsFunc(work.Status.ManifestConditions, func(m v1beta1.ManifestCondition) bool { return m.BackReportedStatus != nil })
 }
 
 // Status returns the status that is reported, and nothing else of what comes from the member.
