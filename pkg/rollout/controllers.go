@@ -24,6 +24,7 @@ import (
 	"github.com/stagegate/stagegate/pkg/rollout/membership"
 	"github.com/stagegate/stagegate/pkg/rollout/override"
 	"github.com/stagegate/stagegate/pkg/rollout/placementstatus"
+	"github.com/stagegate/stagegate/pkg/rollout/reportback"
 	"github.com/stagegate/stagegate/pkg/rollout/rollingupdate"
 	"github.com/stagegate/stagegate/pkg/rollout/rolloutpolicy"
 	"github.com/stagegate/stagegate/pkg/rollout/scheduling"
@@ -78,6 +79,9 @@ var controllers = []controller{
 	{work.Name, func(d dependencies) runner { return work.New(d.fleet, d.hub, d.options.Limits, d.recorder, d.clock) }},
 	{apply.Name, func(d dependencies) runner { return appliers{d} }},
 	{placementstatus.Name, func(d dependencies) runner { return placementstatus.New(d.fleet, d.recorder, d.clock) }},
+	{reportback.Name, func(d dependencies) runner {
+		return reportback.New(d.fleet, d.dynamic, d.hub.Discovery(), d.recorder, d.clock)
+	}},
 	{rolloutpolicy.Name, func(d dependencies) runner { return rolloutpolicy.New(d.fleet, d.clock) }},
 }
 

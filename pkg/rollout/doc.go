@@ -16,6 +16,7 @@
 //	binding + snapshot + override snapshots ──work──► Work in fleet-member-<name>, binding status
 //	Work ──apply──► objects on the member, Work status
 //	bindings ──placementstatus──► placement status, its mirror in a namespace
+//	Work (reportBackStrategy) ──reportback──► status of the objects on the hub, a condition of the placement
 //	rollout policy + MemberClusters + bindings + runs ──rolloutpolicy──► policy status
 //
 // What they share is in members (a client for each member cluster), storeid (who rules a cluster) and internal.

@@ -21,11 +21,13 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/labels"
 	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apiserver/pkg/authentication/user"
 	"sigs.k8s.io/yaml"
 
 	"github.com/stagegate/stagegate/pkg/apis/placement/v1beta1"
 	"github.com/stagegate/stagegate/pkg/apis/wellknown"
+	"github.com/stagegate/stagegate/pkg/rules/reportback"
 )
 
 // manifest reads the one object of a kind in a file of artifacts.
@@ -230,6 +232,46 @@ func TestNothingRunsOnAHubThatSaysSo(t *testing.T) {
 	}
 	if binding.Spec.PolicyName != policy.Name || !slices.Equal(binding.Spec.ValidationActions, []admissionregistrationv1.ValidationAction{admissionregistrationv1.Deny}) {
 		t.Errorf("the binding is %+v", binding.Spec)
+	}
+}
+
+// TestStatusesOnTheHubAreWrittenWhereSomebodySaysSo holds that the server may write no status of users' objects by itself, and with the
+// component nothing but statuses of kinds that are reported.
+func TestStatusesOnTheHubAreWrittenWhereSomebodySaysSo(t *testing.T) {
+	const file = "deploy/report-back/rbac.yaml"
+	role, binding := manifest[rbacv1.ClusterRole](t, file, "ClusterRole"), manifest[rbacv1.ClusterRoleBinding](t, file, "ClusterRoleBinding")
+	for _, rule := range role.Rules {
+		if !slices.Equal(rule.Verbs, []string{"update"}) || len(rule.APIGroups) != 1 || len(rule.ResourceNames) > 0 {
+			t.Errorf("the component allows %+v", rule)
+			continue
+		}
+		for _, resource := range rule.Resources {
+			plural, isStatus := strings.CutSuffix(resource, "/status")
+			kinds := map[string]string{"daemonsets": "DaemonSet", "deployments": "Deployment", "statefulsets": "StatefulSet"}
+			if !isStatus || !reportback.IsReported(schema.GroupKind{Group: rule.APIGroups[0], Kind: kinds[plural]}) {
+				t.Errorf("the component allows to update %s of group %s", resource, rule.APIGroups[0])
+			}
+		}
+	}
+	deployment, _ := serverContainer(t)
+	account := rbacv1.Subject{Kind: rbacv1.ServiceAccountKind, Name: deployment.Spec.Template.Spec.ServiceAccountName, Namespace: deployment.Namespace}
+	if len(role.Rules) == 0 || binding.RoleRef.Name != role.Name || !slices.Equal(binding.Subjects, []rbacv1.Subject{account}) {
+		t.Errorf("%s binds %+v to %+v", file, binding.Subjects, binding.RoleRef)
+	}
+	for _, object := range readManifests(t, "deploy/base/rbac.yaml") {
+		var base rbacv1.ClusterRole
+		if object.GetKind() != "ClusterRole" {
+			continue
+		}
+		if err := runtime.DefaultUnstructuredConverter.FromUnstructured(object.Object, &base); err != nil {
+			t.Fatal(err)
+		}
+		for _, rule := range base.Rules {
+			reads := slices.Equal(rule.Verbs, []string{"get", "list", "watch"})
+			if !reads && (slices.Contains(rule.APIGroups, "*") || slices.Contains(rule.APIGroups, "apps")) {
+				t.Errorf("%s of base allows to %v %v", base.Name, rule.Verbs, rule.Resources)
+			}
+		}
 	}
 }
 

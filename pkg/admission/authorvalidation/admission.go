@@ -19,6 +19,7 @@ import (
 	"github.com/stagegate/stagegate/pkg/admission/hubkinds"
 	"github.com/stagegate/stagegate/pkg/apis/placement/v1beta1"
 	registry "github.com/stagegate/stagegate/pkg/registry/placement"
+	"github.com/stagegate/stagegate/pkg/rules/reportback"
 )
 
 // PluginName is the name of the plugin in flags and configuration.
@@ -105,7 +106,8 @@ func changes(object, old runtime.Object) bool {
 	switch object := object.(type) {
 	case v1beta1.PlacementObject:
 		old, ok := old.(v1beta1.PlacementObject)
-		return !ok || !apiequality.Semantic.DeepEqual(object.PlacementSpec().ResourceSelectors, old.PlacementSpec().ResourceSelectors)
+		return !ok || !apiequality.Semantic.DeepEqual(object.PlacementSpec().ResourceSelectors, old.PlacementSpec().ResourceSelectors) ||
+			reports(object) && !reports(old)
 	case *v1beta1.ClusterResourceOverride:
 		old, ok := old.(*v1beta1.ClusterResourceOverride)
 		return !ok || !apiequality.Semantic.DeepEqual(object.Spec, old.Spec)
@@ -120,4 +122,9 @@ func changes(object, old runtime.Object) bool {
 		return !ok || !sameManifests(object.Data, old.Data)
 	}
 	return false
+}
+
+// reports reports whether a placement has statuses written on the hub. Who ends that does nothing that takes a permission.
+func reports(o v1beta1.PlacementObject) bool {
+	return reportback.IsWanted(o.PlacementSpec().Strategy.ReportBackStrategy)
 }

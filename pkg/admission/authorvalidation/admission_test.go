@@ -72,8 +72,14 @@ var people = roles{
 	// Who may do all there is in a group that the hub does not have.
 	"widgeteer": {"team-a": {rule("create,update", "example.com", "*")}},
 	// Who reads a kind that the hub gets later.
-	"early":  {"team-a": {rule("get,list", "example.com", "widgets")}},
-	"nobody": {},
+	"early": {"team-a": {rule("get,list", "example.com", "widgets")}},
+	// Who may write the status of Deployments, and places them.
+	"reporter": {"team-a": {rule("get,list", ",apps", "deployments,secrets"), rule("update", "apps", "deployments/status")}},
+	// Who may write one status, and no more than its object.
+	"reporter-of-web": {"team-a": {rule("get,list", "apps", "deployments"), rule("update", "apps", "deployments/status", "web")}},
+	// Who may change Deployments, and not their status.
+	"changer": {"team-a": {rule("*", "apps", "deployments"), rule("get,list", "*", "*")}},
+	"nobody":  {},
 }
 
 func has(granted []string, asked string) bool {
@@ -81,9 +87,13 @@ func has(granted []string, asked string) bool {
 }
 
 func (p roles) allows(a authorizer.Attributes) bool {
+	resource := a.GetResource()
+	if a.GetSubresource() != "" {
+		resource += "/" + a.GetSubresource()
+	}
 	for _, namespace := range []string{"", a.GetNamespace()} {
 		for _, r := range p[a.GetUser().GetName()][namespace] {
-			if has(r.Verbs, a.GetVerb()) && has(r.APIGroups, a.GetAPIGroup()) && has(r.Resources, a.GetResource()) &&
+			if has(r.Verbs, a.GetVerb()) && has(r.APIGroups, a.GetAPIGroup()) && has(r.Resources, resource) &&
 				(len(r.ResourceNames) == 0 || slices.Contains(r.ResourceNames, a.GetName())) {
 				return true
 			}
@@ -358,6 +368,51 @@ func TestWhoPlacesMayReadWhatIsPlaced(t *testing.T) {
 	})
 }
 
+// reporting has a placement write statuses to the hub.
+func reporting(object runtime.Object) runtime.Object {
+	destination := v1beta1.ReportBackDestinationOriginalResource
+	object.(v1beta1.PlacementObject).PlacementSpec().Strategy.ReportBackStrategy = &v1beta1.ReportBackStrategy{
+		Type: v1beta1.ReportBackStrategyTypeMirror, Destination: &destination,
+	}
+	return object
+}
+
+func TestWhoHasAStatusReportedMayWriteThatStatus(t *testing.T) {
+	web, all := selector("apps/Deployment/web"), selector("apps/Deployment")
+	try(t, []attempt{
+		{"their own", "reporter", reporting(resourcePlacement(all)), nil},
+		{"one by its name", "reporter-of-web", reporting(resourcePlacement(web)), nil},
+		{"another one", "reporter-of-web", reporting(resourcePlacement(selector("apps/Deployment/db"))), []string{
+			`user "reporter-of-web" cannot report the status of Deployment team-a/db: needs update on deployments.apps/status in namespace team-a`,
+		}},
+		{"what they may change, and not the status of", "changer", reporting(resourcePlacement(web)), []string{
+			`user "changer" cannot report the status of Deployment team-a/web: needs update on deployments.apps/status in namespace team-a`,
+		}},
+		{"all of a kind", "changer", reporting(resourcePlacement(all)), []string{
+			`user "changer" cannot report the status of every Deployment in namespace team-a: needs update on deployments.apps/status in namespace team-a`,
+		}},
+		{"what they may not even place", "reporter", reporting(resourcePlacement(web, selector("/ConfigMap/c"))), []string{
+			`user "reporter" cannot place ConfigMap team-a/c: needs get and list on configmaps in namespace team-a`,
+		}},
+		{"a kind that is never reported", "reporter", reporting(resourcePlacement(selector("/Secret/tls"))), nil},
+		{"a kind that the hub does not have", "widgeteer", reporting(resourcePlacement(selector("example.com/Widget/w"))), []string{
+			`user "widgeteer" cannot place Widget team-a/w: needs get and list on every resource of group example.com in namespace team-a, since the hub has no kind Widget in group example.com`,
+		}},
+		{"a kind that the hub gets later", "early", reporting(resourcePlacement(selector("example.com/Widget/w"))), []string{
+			`user "early" cannot place Widget team-a/w: needs get and list on every resource of group example.com in namespace team-a, since the hub has no kind Widget in group example.com`,
+			`user "early" cannot report the status of Widget team-a/w: needs update on every resource of group example.com in namespace team-a, since the hub has no kind Widget in group example.com`,
+		}},
+		{"a whole namespace", "owner", reporting(clusterPlacement(selector("/Namespace/x"))), nil},
+		{"a whole namespace that they read", "reader", reporting(clusterPlacement(selector("/Namespace/x"))), []string{
+			`user "reader" cannot report the status of what is in namespace x: needs update on deployments.apps/status in namespace x`,
+		}},
+		{"a Namespace alone", "reader", reporting(clusterPlacement(selector("/Namespace/x", v1beta1.NamespaceOnly))), nil},
+		{"a Namespace with what selectors name", "changer", reporting(clusterPlacement(selector("/Namespace/team-a", v1beta1.NamespaceWithResourceSelectors), web)), []string{
+			`user "changer" cannot report the status of Deployment team-a/web: needs update on deployments.apps/status in namespace team-a`,
+		}},
+	})
+}
+
 func TestARefusalNamesTenAndCountsTheRest(t *testing.T) {
 	var selectors []v1beta1.ResourceSelectorTerm
 	for i := range 12 {
@@ -536,6 +591,25 @@ func TestAnUpdateThatChangesNoneOfItAsksNothing(t *testing.T) {
 				t.Errorf("answered with %v, refused should be %v", err, test.refused)
 			}
 		})
+	}
+}
+
+func TestWhoTurnsReportsOnIsAsked(t *testing.T) {
+	plain, on := resourcePlacement(selector("apps/Deployment/web")), reporting(resourcePlacement(selector("apps/Deployment/web")))
+	for name, test := range map[string]struct {
+		object, old runtime.Object
+		refused     bool
+	}{
+		"on":               {on, plain, true},
+		"on as before":     {labeled(on), on, false},
+		"off":              {plain, on, false},
+		"off as before":    {labeled(plain), plain, false},
+		"on, what goes":    {leaving(on), plain, false},
+		"on from creation": {on, nil, true},
+	} {
+		if err := newFixture().write("changer", test.object, test.old); apierrors.IsForbidden(err) != test.refused {
+			t.Errorf("%s: answered with %v", name, err)
+		}
 	}
 }
 

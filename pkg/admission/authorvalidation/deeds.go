@@ -13,11 +13,13 @@ import (
 	"k8s.io/apimachinery/pkg/util/sets"
 
 	"github.com/stagegate/stagegate/pkg/apis/placement/v1beta1"
+	"github.com/stagegate/stagegate/pkg/rules/reportback"
 )
 
 // The verbs of what the server does for an author, as refusals have them.
 const (
 	place    = "place"
+	report   = "report the status of"
 	override = "override"
 	wrap     = "wrap"
 )
@@ -29,8 +31,9 @@ var (
 	// and its deletion removes it there, so that reading is not enough to place one of them by itself.
 	limitKinds = sets.New(schema.GroupKind{Kind: "ResourceQuota"}, schema.GroupKind{Kind: "LimitRange"})
 
-	readVerbs  = []string{"get", "list"}
-	writeVerbs = []string{"create", "update"}
+	readVerbs   = []string{"get", "list"}
+	writeVerbs  = []string{"create", "update"}
+	reportVerbs = []string{"update"}
 )
 
 // deedsOf returns what adds to a review all that the server would do for the author of an object; nil for an object that has it do
@@ -51,8 +54,9 @@ func deedsOf(object runtime.Object) func(context.Context, *review) error {
 	return nil
 }
 
-// placed is what a placement selects.
+// placed is what a placement selects, and the statuses that it has written to that on the hub.
 func placed(ctx context.Context, r *review, o v1beta1.PlacementObject) error {
+	reporting := reports(o)
 	selectors := o.PlacementSpec().ResourceSelectors
 	namespaces := []string{o.GetNamespace()}
 	if o.GetNamespace() == "" {
@@ -61,13 +65,19 @@ func placed(ctx context.Context, r *review, o v1beta1.PlacementObject) error {
 	for _, s := range selectors {
 		gk := schema.GroupKind{Group: s.Group, Kind: s.Kind}
 		if gk == namespaceKind && o.GetNamespace() == "" {
-			if err := placedNamespace(ctx, r, s); err != nil {
+			if err := placedNamespace(ctx, r, s, reporting); err != nil {
 				return err
 			}
 			continue
 		}
 		for _, namespace := range namespaces {
 			if err := r.add(ctx, deed{does: place, kind: gk, namespace: namespace, name: s.Name, verbs: placeVerbs(gk)}); err != nil {
+				return err
+			}
+			if !reporting || !reportback.IsReported(gk) {
+				continue
+			}
+			if err := r.add(ctx, deed{does: report, kind: gk, namespace: namespace, name: s.Name, verbs: reportVerbs}); err != nil {
 				return err
 			}
 		}
@@ -84,14 +94,23 @@ func placeVerbs(gk schema.GroupKind) []string {
 }
 
 // placedNamespace is a Namespace of a ClusterResourcePlacement and, unless the selector wants the object alone, what is in it.
-func placedNamespace(ctx context.Context, r *review, s v1beta1.ResourceSelectorTerm) error {
+func placedNamespace(ctx context.Context, r *review, s v1beta1.ResourceSelectorTerm, reporting bool) error {
 	if err := r.add(ctx, deed{does: place, kind: namespaceKind, name: s.Name, verbs: readVerbs}); err != nil {
 		return err
 	}
 	if s.SelectionScope == v1beta1.NamespaceOnly || s.SelectionScope == v1beta1.NamespaceWithResourceSelectors {
 		return nil
 	}
-	missing, err := r.missing(ctx, need{verbs: readVerbs, group: "*", resource: "*", namespace: s.Name})
+	every := func(schema.GroupKind) bool { return true }
+	if err := placedWithin(ctx, r, place, s.Name, readVerbs, every); err != nil || !reporting {
+		return err
+	}
+	return placedWithin(ctx, r, report, s.Name, reportVerbs, reportback.IsReported)
+}
+
+// placedWithin is what is done to what is in a namespace, or in every namespace, of the kinds that count.
+func placedWithin(ctx context.Context, r *review, does, namespace string, verbs []string, counts func(schema.GroupKind) bool) error {
+	missing, err := r.missing(ctx, need{verbs: verbs, group: "*", resource: "*", namespace: namespace})
 	if err != nil || len(missing) == 0 {
 		return err
 	}
@@ -99,12 +118,14 @@ func placedNamespace(ctx context.Context, r *review, s v1beta1.ResourceSelectorT
 	if err != nil {
 		return unavailable(err)
 	}
-	within := place + " what is in namespace " + s.Name
-	if s.Name == "" {
-		within = place + " what is in every namespace"
+	within := does + " what is in namespace " + namespace
+	if namespace == "" {
+		within = does + " what is in every namespace"
 	}
 	for _, k := range kinds {
-		r.addKnown(deed{does: place, kind: k.GroupKind(), namespace: s.Name, verbs: missing}, k, within)
+		if counts(k.GroupKind()) {
+			r.addKnown(deed{does: does, kind: k.GroupKind(), namespace: namespace, verbs: missing}, k, within)
+		}
 	}
 	return nil
 }

@@ -63,6 +63,8 @@ func (d deed) binding() bool {
 type need struct {
 	verbs                            []string
 	group, resource, namespace, name string
+	// subresource is empty for the objects themselves.
+	subresource string
 	// shown reports whether the name is that of something else than the deed is done to, so that a message must have it.
 	shown bool
 }
@@ -91,7 +93,11 @@ func (n need) in() string {
 }
 
 func (n need) groupResource() string {
-	return schema.GroupResource{Group: n.group, Resource: n.resource}.String()
+	called := schema.GroupResource{Group: n.group, Resource: n.resource}.String()
+	if n.subresource != "" {
+		called += "/" + n.subresource
+	}
+	return called
 }
 
 // asked is a deed in words with what it takes.
@@ -166,6 +172,9 @@ func unavailable(why error) error {
 // addKnown adds a deed that is done to objects of a kind of the hub. Within may tell what that is a part of.
 func (r *review) addKnown(d deed, k hubkinds.Kind, within string) {
 	n := need{verbs: d.verbs, group: k.Group, resource: k.Resource, name: d.name}
+	if d.does == report {
+		n.subresource = "status"
+	}
 	switch {
 	case k.Namespaced:
 		n.namespace = d.namespace
@@ -175,7 +184,7 @@ func (r *review) addKnown(d deed, k hubkinds.Kind, within string) {
 	}
 	a := asked{what: d.does + " " + d.on(k.Namespaced), within: within, needs: []need{n}}
 	switch {
-	case d.does == place:
+	case d.does == place || d.does == report:
 	case d.role():
 		a.needs[0].verbs = append(slices.Clone(d.verbs), "escalate")
 	case d.binding():
@@ -243,7 +252,8 @@ func (r *review) missing(ctx context.Context, n need) ([]string, error) {
 	var missing []string
 	for _, verb := range n.verbs {
 		allowed, _, err := registry.Allowed(ctx, r.authorizer, authorizer.AttributesRecord{
-			User: r.user, Verb: verb, Namespace: n.namespace, APIGroup: n.group, APIVersion: "*", Resource: n.resource, Name: n.name, ResourceRequest: true,
+			User: r.user, Verb: verb, Namespace: n.namespace, APIGroup: n.group, APIVersion: "*", Resource: n.resource, Subresource: n.subresource,
+			Name: n.name, ResourceRequest: true,
 		})
 		if err != nil {
 			return nil, err

@@ -6010,7 +6010,7 @@ func schema_pkg_apis_placement_v1_ReportBackStrategy(ref common.ReferenceCallbac
 					},
 					"destination": {
 						SchemaProps: spec.SchemaProps{
-							Description: "destination is WorkAPI or OriginalResource. Required for Mirror. The status is in the Work either way.\n\nPossible enum values:\n - `\"OriginalResource\"` is the selected object on the hub. It is accepted and not supported: the status is in the Work.\n - `\"WorkAPI\"` is the manifest's condition in the status of the Work.",
+							Description: "destination is WorkAPI or OriginalResource. Required for Mirror. The status is in the Work either way. With OriginalResource it is also the status of the selected object on the hub, if the placement picks exactly one cluster (PickFixed with one name, or PickN with numberOfClusters 1), and the object is a Deployment, a StatefulSet, a DaemonSet or a custom resource. The author needs update on the status of what is selected. The placement's condition StatusReportedBack reports what is written.\n\nPossible enum values:\n - `\"OriginalResource\"` is the selected object on the hub, for a placement that picks one cluster.\n - `\"WorkAPI\"` is the manifest's condition in the status of the Work.",
 							Type:        []string{"string"},
 							Format:      "",
 							Enum:        []interface{}{"OriginalResource", "WorkAPI"},
@@ -7203,7 +7203,7 @@ func schema_pkg_apis_placement_v1_RolloutStrategy(ref common.ReferenceCallback) 
 					},
 					"reportBackStrategy": {
 						SchemaProps: spec.SchemaProps{
-							Description: "reportBackStrategy specifies whether the status of the resources on the member clusters is copied into the status of their Works on the hub.",
+							Description: "reportBackStrategy specifies whether the status of the resources on the member clusters is copied to the hub.",
 							Ref:         ref(placementv1.ReportBackStrategy{}.OpenAPIModelName()),
 						},
 					},
@@ -13212,7 +13212,7 @@ func schema_pkg_apis_placement_v1beta1_ReportBackStrategy(ref common.ReferenceCa
 					},
 					"destination": {
 						SchemaProps: spec.SchemaProps{
-							Description: "destination is WorkAPI or OriginalResource. Required for Mirror. The status is in the Work either way.\n\nPossible enum values:\n - `\"OriginalResource\"` is the selected object on the hub. It is accepted and not supported: the status is in the Work.\n - `\"WorkAPI\"` is the manifest's condition in the status of the Work.",
+							Description: "destination is WorkAPI or OriginalResource. Required for Mirror. The status is in the Work either way. With OriginalResource it is also the status of the selected object on the hub, if the placement picks exactly one cluster (PickFixed with one name, or PickN with numberOfClusters 1), and the object is a Deployment, a StatefulSet, a DaemonSet or a custom resource. The author needs update on the status of what is selected. The placement's condition StatusReportedBack reports what is written.\n\nPossible enum values:\n - `\"OriginalResource\"` is the selected object on the hub, for a placement that picks one cluster.\n - `\"WorkAPI\"` is the manifest's condition in the status of the Work.",
 							Type:        []string{"string"},
 							Format:      "",
 							Enum:        []interface{}{"OriginalResource", "WorkAPI"},
@@ -14405,7 +14405,7 @@ func schema_pkg_apis_placement_v1beta1_RolloutStrategy(ref common.ReferenceCallb
 					},
 					"reportBackStrategy": {
 						SchemaProps: spec.SchemaProps{
-							Description: "reportBackStrategy specifies whether the status of the resources on the member clusters is copied into the status of their Works on the hub.",
+							Description: "reportBackStrategy specifies whether the status of the resources on the member clusters is copied to the hub.",
 							Ref:         ref(placementv1beta1.ReportBackStrategy{}.OpenAPIModelName()),
 						},
 					},

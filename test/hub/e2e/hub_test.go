@@ -52,6 +52,7 @@ func TestHub(t *testing.T) {
 		{"RollingUpdateAndDrift", testRollingUpdateAndDrift},
 		{"Evictions", testEvictions},
 		{"StatusMirror", testStatusMirror},
+		{"ReportBack", testReportBack},
 		{"Scheduling", testScheduling},
 		{"Removal", testRemoval},
 		{"RollingUpdateNamesRemovals", testRollingUpdateNamesRemovals},

@@ -93,6 +93,9 @@ const (
 	// PlacementObjectsRemaining is True while objects that are to go from clusters are there still, be the placement being deleted or not.
 	// The message names clusters and objects. Absent otherwise, and in the status of each cluster.
 	PlacementObjectsRemaining = "ObjectsRemaining"
+	// PlacementStatusReportedBack is True when the objects on the hub have the statuses that the cluster has, where the placement asks
+	// for that, and absent where it does not.
+	PlacementStatusReportedBack = "StatusReportedBack"
 	// PlacementStatusSynced is True when the status is mirrored into the selected namespace.
 	PlacementStatusSynced = "StatusSynced"
 

@@ -43,8 +43,7 @@ type RolloutStrategy struct {
 	// +k8s:optional
 	DeleteStrategy *DeleteStrategy `json:"deleteStrategy,omitempty"`
 
-	// reportBackStrategy specifies whether the status of the resources on the member clusters is copied into the status
-	// of their Works on the hub.
+	// reportBackStrategy specifies whether the status of the resources on the member clusters is copied to the hub.
 	// +optional
 	// +k8s:optional
 	ReportBackStrategy *ReportBackStrategy `json:"reportBackStrategy,omitempty"`
@@ -214,8 +213,7 @@ const (
 type ReportBackDestination string
 
 const (
-	// ReportBackDestinationOriginalResource is the selected object on the hub. It is accepted and not supported: the
-	// status is in the Work.
+	// ReportBackDestinationOriginalResource is the selected object on the hub, for a placement that picks one cluster.
 	ReportBackDestinationOriginalResource ReportBackDestination = "OriginalResource"
 	// ReportBackDestinationWorkAPI is the manifest's condition in the status of the Work.
 	ReportBackDestinationWorkAPI ReportBackDestination = "WorkAPI"
@@ -229,7 +227,11 @@ type ReportBackStrategy struct {
 	// +default="Disabled"
 	Type ReportBackStrategyType `json:"type,omitempty"`
 
-	// destination is WorkAPI or OriginalResource. Required for Mirror. The status is in the Work either way.
+	// destination is WorkAPI or OriginalResource. Required for Mirror. The status is in the Work either way. With
+	// OriginalResource it is also the status of the selected object on the hub, if the placement picks exactly one
+	// cluster (PickFixed with one name, or PickN with numberOfClusters 1), and the object is a Deployment, a StatefulSet,
+	// a DaemonSet or a custom resource. The author needs update on the status of what is selected. The placement's
+	// condition StatusReportedBack reports what is written.
 	// +optional
 	// +k8s:optional
 	Destination *ReportBackDestination `json:"destination,omitempty"`

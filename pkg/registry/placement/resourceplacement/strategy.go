@@ -12,6 +12,7 @@ import (
 	"github.com/stagegate/stagegate/pkg/apis/wellknown"
 	registry "github.com/stagegate/stagegate/pkg/registry/placement"
 	"github.com/stagegate/stagegate/pkg/registry/store"
+	"github.com/stagegate/stagegate/pkg/rules/reportback"
 )
 
 // maxNameLength leaves room for what the names of snapshots, bindings and Works add, and lets the name be a label's value.
@@ -43,7 +44,7 @@ func keepPrune(_ context.Context, status, stored *v1beta1.PlacementStatus) {
 	status.Prune = stored.Prune
 }
 
-// warnings names what is accepted for the sake of existing manifests but has no effect, or none yet.
+// warnings names what is accepted for the sake of existing manifests but has no effect.
 func warnings(o v1beta1.PlacementObject) []string {
 	var found []string
 	spec := o.PlacementSpec()
@@ -59,8 +60,10 @@ func warnings(o v1beta1.PlacementObject) []string {
 	if spec.Policy != nil && spec.Policy.PlacementType == v1beta1.PickFixedPlacementType && len(spec.Policy.ClusterNames) == 0 {
 		found = append(found, "spec.policy.clusterNames: no cluster is named, no cluster will be picked")
 	}
-	if back := spec.Strategy.ReportBackStrategy; back != nil && back.Destination != nil && *back.Destination == v1beta1.ReportBackDestinationOriginalResource {
-		found = append(found, "spec.strategy.reportBackStrategy.destination: OriginalResource is not supported yet, use WorkAPI")
+	if reportback.IsWanted(spec.Strategy.ReportBackStrategy) {
+		if refused := reportback.CheckPolicy(spec.Policy); refused != nil {
+			found = append(found, "spec.strategy.reportBackStrategy.destination: "+refused.Message)
+		}
 	}
 	return found
 }

@@ -52,28 +52,29 @@ func TestNameIsAtMost63Characters(t *testing.T) {
 	}
 }
 
-func TestWhatHasNoEffectYetIsWarnedAbout(t *testing.T) {
-	destination := v1beta1.ReportBackDestinationOriginalResource
-	spec := v1beta1.PlacementSpec{
-		Strategy: v1beta1.RolloutStrategy{ReportBackStrategy: &v1beta1.ReportBackStrategy{Destination: &destination}},
+func TestAReportToTheHubFromSeveralClustersIsWarnedAbout(t *testing.T) {
+	original, works := v1beta1.ReportBackDestinationOriginalResource, v1beta1.ReportBackDestinationWorkAPI
+	mirror := func(destination *v1beta1.ReportBackDestination) *v1beta1.ReportBackStrategy {
+		return &v1beta1.ReportBackStrategy{Type: v1beta1.ReportBackStrategyTypeMirror, Destination: destination}
 	}
-	want := map[string][]string{
-		"clusterresourceplacements": {"spec.strategy.reportBackStrategy.destination"},
-		"resourceplacements":        {"spec.strategy.reportBackStrategy.destination"},
-	}
-	for _, r := range Resources() {
-		o := r.New().(v1beta1.PlacementObject)
-		*o.PlacementSpec() = spec
-		if r.Plural == "resourceplacements" {
-			o.SetNamespace("team")
-		}
-		var got []string
-		for _, warning := range r.Strategy.WarningsOnCreate(t.Context(), o) {
-			field, _, _ := strings.Cut(warning, ":")
-			got = append(got, field)
-		}
-		if !slices.Equal(got, want[r.Plural]) {
-			t.Errorf("%s: warnings about %q, want %q", r.Plural, got, want[r.Plural])
+	one := &v1beta1.PlacementPolicy{PlacementType: v1beta1.PickFixedPlacementType, ClusterNames: []string{"oslo"}}
+	for name, test := range map[string]struct {
+		strategy *v1beta1.ReportBackStrategy
+		policy   *v1beta1.PlacementPolicy
+		want     string
+	}{
+		"all clusters": {strategy: mirror(&original), want: "spec.strategy.reportBackStrategy.destination: no scheduling policy specified (the PickAll type is in use); cannot back-report status to original resources"},
+		"one cluster":  {strategy: mirror(&original), policy: one},
+		"to the Work":  {strategy: mirror(&works)},
+		"disabled":     {strategy: &v1beta1.ReportBackStrategy{Type: v1beta1.ReportBackStrategyTypeDisabled, Destination: &original}},
+	} {
+		for _, r := range Resources() {
+			o := r.New().(v1beta1.PlacementObject)
+			o.PlacementSpec().Strategy.ReportBackStrategy, o.PlacementSpec().Policy = test.strategy, test.policy
+			got := strings.Join(r.Strategy.WarningsOnCreate(t.Context(), o), "|")
+			if got != test.want && (test.want == "" || !strings.HasPrefix(got, test.want)) {
+				t.Errorf("%s of %s: warnings %q, want %q", name, r.Plural, got, test.want)
+			}
 		}
 	}
 }

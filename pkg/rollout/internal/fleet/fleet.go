@@ -22,6 +22,7 @@ import (
 	placementinformers "github.com/stagegate/stagegate/pkg/generated/informers/externalversions/placement/v1beta1"
 	"github.com/stagegate/stagegate/pkg/rollout/internal/reconcile"
 	"github.com/stagegate/stagegate/pkg/rules/clusterfilter"
+	"github.com/stagegate/stagegate/pkg/rules/reportback"
 )
 
 // Indexes of the caches. Their values are keys, see Kind.ByIndex, but for those of ByLabelRead and ByPropertyRead.
@@ -39,6 +40,8 @@ const (
 	// ByLabelRead and ByPropertyRead find placements by the labels and properties of clusters that their policies read, see Kind.ByValue.
 	ByLabelRead    = "label"
 	ByPropertyRead = "property"
+	// ByReported finds Works by the objects of the hub whose status they report, see Fleet.Reporting.
+	ByReported = "reported"
 )
 
 type (
@@ -116,7 +119,13 @@ func New(clientset versioned.Interface) *Fleet {
 	f.OverrideSnapshots = Kind[v1beta1.OverrideSnapshotObject]{scoped.OverrideSnapshots(client, informers)}
 	f.Policies = Kind[v1alpha1.RolloutPolicyObject]{scoped.Policies(clientset.RolloutV1alpha1(), factory.Rollout().V1alpha1())}
 	// Informers of the kinds with one scope exist once they are asked for.
-	f.Works.Informer()
+	addIndexers(f.Works.Informer(), ByReported, func(work *v1beta1.Work) []string {
+		var keys []string
+		for _, r := range reportback.Reports(work) {
+			keys = append(keys, reportback.Key(r.ID))
+		}
+		return keys
+	})
 	f.Evictions.Informer()
 	f.Mirrors.Informer()
 	f.MemberClusters.Informer()
@@ -167,6 +176,12 @@ func addIndex[O Object](k Kind[O], name string, value func(O) string) {
 }
 
 func addValues[O Object](k Kind[O], name string, values func(O) []string) {
+	for _, informer := range k.Informers() {
+		addIndexers(informer, name, values)
+	}
+}
+
+func addIndexers[O any](informer cache.SharedIndexInformer, name string, values func(O) []string) {
 	indexers := cache.Indexers{name: func(obj any) ([]string, error) {
 		o, ok := obj.(O)
 		if !ok {
@@ -174,10 +189,21 @@ func addValues[O Object](k Kind[O], name string, values func(O) []string) {
 		}
 		return values(o), nil
 	}}
-	for _, informer := range k.Informers() {
-		if err := informer.AddIndexers(indexers); err != nil {
-			// Only a second index of that name, or a running informer, is refused.
-			panic(err)
+	if err := informer.AddIndexers(indexers); err != nil {
+		// Only a second index of that name, or a running informer, is refused.
+		panic(err)
+	}
+}
+
+// Reporting are the Works of all members that report the status of an object of the hub.
+func (f *Fleet) Reporting(id v1beta1.WorkResourceIdentifier) []*v1beta1.Work {
+	// Only an index that does not exist is an error.
+	found, _ := f.Works.Informer().GetIndexer().ByIndex(ByReported, reportback.Key(id))
+	works := make([]*v1beta1.Work, 0, len(found))
+	for _, obj := range found {
+		if work, ok := obj.(*v1beta1.Work); ok {
+			works = append(works, work)
 		}
 	}
+	return works
 }

@@ -23,8 +23,7 @@ type RolloutStrategyApplyConfiguration struct {
 	ApplyStrategy *ApplyStrategyApplyConfiguration `json:"applyStrategy,omitempty"`
 	// deleteStrategy specifies whether the resources stay on the member clusters when the placement is deleted.
 	DeleteStrategy *DeleteStrategyApplyConfiguration `json:"deleteStrategy,omitempty"`
-	// reportBackStrategy specifies whether the status of the resources on the member clusters is copied into the status
-	// of their Works on the hub.
+	// reportBackStrategy specifies whether the status of the resources on the member clusters is copied to the hub.
 	ReportBackStrategy *ReportBackStrategyApplyConfiguration `json:"reportBackStrategy,omitempty"`
 }
 

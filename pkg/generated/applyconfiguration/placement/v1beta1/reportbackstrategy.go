@@ -16,7 +16,11 @@ import (
 type ReportBackStrategyApplyConfiguration struct {
 	// type is Disabled or Mirror. It defaults to Disabled.
 	Type *placementv1beta1.ReportBackStrategyType `json:"type,omitempty"`
-	// destination is WorkAPI or OriginalResource. Required for Mirror. The status is in the Work either way.
+	// destination is WorkAPI or OriginalResource. Required for Mirror. The status is in the Work either way. With
+	// OriginalResource it is also the status of the selected object on the hub, if the placement picks exactly one
+	// cluster (PickFixed with one name, or PickN with numberOfClusters 1), and the object is a Deployment, a StatefulSet,
+	// a DaemonSet or a custom resource. The author needs update on the status of what is selected. The placement's
+	// condition StatusReportedBack reports what is written.
 	Destination *placementv1beta1.ReportBackDestination `json:"destination,omitempty"`
 }
 
