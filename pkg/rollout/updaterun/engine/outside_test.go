@@ -22,7 +22,7 @@ func (f *fixture) breakOutside(cluster string) *v1beta1.ClusterResourceBinding {
 		ObjectMeta: metav1.ObjectMeta{Name: "b-" + cluster, Generation: 3},
 		Spec:       v1beta1.ResourceBindingSpec{State: v1beta1.BindingStateUnscheduled, TargetCluster: cluster, ResourceSnapshotName: "p-9-snapshot"},
 	}
-	bindingrules.RecordMove(b, "gone", 1)
+	bindingrules.RecordMove(b, bindingrules.Mover{Name: "gone", Turn: 1})
 	f.world.Bindings = append(f.world.Bindings, b)
 	return b
 }
@@ -44,7 +44,7 @@ func TestClustersThatAnotherRunLeftCountWhereverThePlacementHasThem(t *testing.T
 			f.breakOutside("x")
 			f.breakOutside("y")
 		}, []string{"a1", "a2"}},
-		"of a run of the same name":         {"1", func(f *fixture) { bindingrules.RecordMove(f.breakOutside("x"), "run", 1) }, []string{"a1", "a2"}},
+		"of a run of the same name":         {"1", func(f *fixture) { bindingrules.RecordMove(f.breakOutside("x"), bindingrules.Mover{Name: "run", Turn: 1}) }, []string{"a1", "a2"}},
 		"not one that nobody moved":         {"1", func(f *fixture) { f.breakOutside("x").Annotations = nil }, []string{"a1 Started", "a2"}},
 		"not one that has left the fleet":   {"1", func(f *fixture) { f.breakOutside("x"); f.world.Left["x"] = true }, []string{"a1 Started", "a2"}},
 		"not one that is available":         {"1", func(f *fixture) { f.breakOutside("x"); f.available("x") }, []string{"a1 Started", "a2"}},
@@ -135,7 +135,7 @@ func TestThereIsAWayOutOfABrokenClusterThatIsNotPicked(t *testing.T) {
 		f.world.Governance = w.Governance
 		b := f.binding("a2")
 		b.Spec.State, b.Spec.ResourceSnapshotName = v1beta1.BindingStateBound, "p-9-snapshot"
-		bindingrules.RecordMove(b, "gone", 1)
+		bindingrules.RecordMove(b, bindingrules.Mover{Name: "gone", Turn: 1})
 		// Another one is broken still.
 		f.breakOutside("x")
 		f.steps()
@@ -149,7 +149,7 @@ func TestThereIsAWayOutOfABrokenClusterThatIsNotPicked(t *testing.T) {
 		w.Policies = []*policy.Policy{guard("a", stagedRule)}
 		broken := w.Bindings[1].(*v1beta1.ClusterResourceBinding)
 		broken.Spec.State, broken.Spec.ResourceSnapshotName = v1beta1.BindingStateUnscheduled, "p-9-snapshot"
-		bindingrules.RecordMove(broken, "gone", 1)
+		bindingrules.RecordMove(broken, bindingrules.Mover{Name: "gone", Turn: 1})
 		f := newFixtureIn(t, w)
 		f.world.Governance = w.Governance
 		f.steps()
