@@ -201,6 +201,20 @@ const (
 	ReasonManifestDriftedDegraded = "FoundDriftsInDegradedMode"
 )
 
+// ReasonManifestFailedToTakeOver is the reason of a manifest's condition Applied that is False since the object belongs to somebody else, or was on
+// the member before and differs from the manifest.
+const ReasonManifestFailedToTakeOver = "FailedToTakeOver"
+
+// IsLeftAlone reports whether the reason of a manifest's condition Applied is that the object stays on the member as it is there: nothing is known
+// against it.
+func IsLeftAlone(reason string) bool {
+	switch reason {
+	case ReasonManifestNotTakenOver, ReasonManifestFailedToTakeOver, ReasonManifestDrifted, ReasonManifestDriftedDegraded:
+		return true
+	}
+	return false
+}
+
 // CannotHeal reports whether the reason of a manifest's condition Applied is one of those.
 func CannotHeal(reason string) bool {
 	switch reason {

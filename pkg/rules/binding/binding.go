@@ -89,9 +89,23 @@ func CannotHeal(b v1beta1.BindingObject) bool {
 			conditions.IsFalse(status.Conditions, v1beta1.BindingApplied, generation))
 }
 
-// IsUndecided reports whether a cluster has not told yet what became of what its binding asks for: whether it is ready, fails, or is not
-// available.
-func IsUndecided(b v1beta1.BindingObject) bool {
+// Standing is what is known of whether a cluster has what its binding asks for.
+type Standing int
+
+const (
+	// Undecided is that the cluster has not told since its binding was last written, or cannot be asked. What was there before may be there still.
+	Undecided Standing = iota
+	// Ready is that the cluster has it, see IsReady.
+	Ready
+	// Untouched is that something keeps it from being written to the cluster: what was there before is there still, whatever its state.
+	Untouched
+	// Failing is that the cluster does not have it, or has it and it is not available.
+	Failing
+)
+
+// StandingOf returns how a cluster stands at the generation of its binding. Every write of a binding's spec has what was told of the cluster be
+// about an earlier one, also a write that changes nothing on the cluster, so that a cluster which is not ready need not be any worse for it.
+func StandingOf(b v1beta1.BindingObject) Standing {
 	status, generation := b.BindingStatus(), b.GetGeneration()
 	isFalse := func(conditionType string) *metav1.Condition {
 		if c := conditions.Find(status.Conditions, conditionType, generation); c != nil && c.Status == metav1.ConditionFalse {
@@ -99,16 +113,26 @@ func IsUndecided(b v1beta1.BindingObject) bool {
 		}
 		return nil
 	}
-	if IsReady(b) || isFalse(v1beta1.BindingOverridden) != nil || isFalse(v1beta1.BindingWorkSynchronized) != nil || isFalse(v1beta1.BindingAvailable) != nil {
-		return false
+	switch {
+	case IsReady(b):
+		return Ready
+	case isFalse(v1beta1.BindingOverridden) != nil, isFalse(v1beta1.BindingWorkSynchronized) != nil:
+		return Untouched
+	case isFalse(v1beta1.BindingAvailable) != nil:
+		return Failing
 	}
-	for _, conditionType := range []string{v1beta1.BindingApplied, v1beta1.BindingDiffReported} {
-		if c := isFalse(conditionType); c != nil && (c.Reason == wellknown.ReasonClusterUnreachable || len(status.FailedPlacements) > 0) {
-			return false
+	if c := isFalse(v1beta1.BindingDiffReported); c != nil && c.Reason != wellknown.ReasonDiffReportInProgress && c.Reason != wellknown.ReasonClusterUnreachable {
+		return Untouched
+	}
+	if c := isFalse(v1beta1.BindingApplied); c != nil && c.Reason != wellknown.ReasonClusterUnreachable && len(status.FailedPlacements) > 0 {
+		for i := range status.FailedPlacements {
+			if !wellknown.IsLeftAlone(status.FailedPlacements[i].Condition.Reason) {
+				return Failing
+			}
 		}
+		return Untouched
 	}
-	c := isFalse(v1beta1.BindingDiffReported)
-	return c == nil || c.Reason == wellknown.ReasonDiffReportInProgress
+	return Undecided
 }
 
 // LastMove returns the name of the run that last moved a binding, and the number of the turn in which it did; "" and 0 where none has.
