@@ -82,7 +82,11 @@ func statusOf(binding v1beta1.BindingObject, o outcome, now metav1.Time) v1beta1
 			c.ObservedGeneration = binding.GetGeneration()
 			status.Conditions = append(status.Conditions, *c)
 		}
-		if c := objectsRemaining(append(slices.Clone(o.works), o.leaving...)); c != nil {
+		c := objectsRemaining(append(slices.Clone(o.works), o.leaving...))
+		if len(o.leaving) > 0 && o.unreachable != "" {
+			c = away(binding, o.unreachable, c, now)
+		}
+		if c != nil {
 			c.ObservedGeneration = binding.GetGeneration()
 			status.Conditions = append(status.Conditions, *c)
 		}
