@@ -96,6 +96,24 @@ func classified(err error) *failure {
 	}
 }
 
+// naming has a failure that the kubeconfig of the member can be the cause of name the member's Secret, and what to do with it.
+func (o observation) naming(secret string) observation {
+	if o.failure == nil {
+		return o
+	}
+	mend := map[string]string{
+		reasonUnreachable:  "; if that is not its address, put its kubeconfig into Secret " + secret,
+		reasonUnauthorized: "; put a kubeconfig that it accepts into Secret " + secret,
+		reasonForbidden:    "; grant that on the member to the user of the kubeconfig in Secret " + secret,
+	}[o.failure.reason]
+	if mend != "" {
+		named := *o.failure
+		named.message = wording.Shorten(named.message, maxMessage-len(mend)) + mend
+		o.failure = &named
+	}
+	return o
+}
+
 // brief leaves out of an error what differs at each attempt, such as the port that a connection was made from or the time: a
 // message that says the same is to be the same.
 func brief(err error) string {
