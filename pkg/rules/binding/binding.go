@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strconv"
 
+	apiequality "k8s.io/apimachinery/pkg/api/equality"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/stagegate/stagegate/pkg/apis/placement/v1beta1"
@@ -77,16 +78,32 @@ func IsReady(b v1beta1.BindingObject) bool {
 }
 
 // CannotHeal reports whether something keeps a cluster from ever having what its binding asks for, unless somebody does something about
-// it: an override that does not fit, an envelope that cannot be used, or an object that the member refuses for good. What is under way, or fails and is tried again, can.
+// it: an override that does not fit, an envelope that cannot be used, an object that the member refuses for good or that differs there and is not taken
+// over, or a Job that has failed. What is under way, or fails and is tried again, can.
 func CannotHeal(b v1beta1.BindingObject) bool {
 	status, generation := b.BindingStatus(), b.GetGeneration()
 	if conditions.IsFalse(status.Conditions, v1beta1.BindingOverridden, generation) {
 		return true
 	}
-	// What cannot heal comes first in the list.
-	return len(status.FailedPlacements) > 0 && wellknown.CannotHeal(status.FailedPlacements[0].Condition.Reason) &&
+	return ObjectCannotHeal(status.FailedPlacements, status.DiffedPlacements) != nil &&
 		(conditions.IsFalse(status.Conditions, v1beta1.BindingWorkSynchronized, generation) ||
-			conditions.IsFalse(status.Conditions, v1beta1.BindingApplied, generation))
+			conditions.IsFalse(status.Conditions, v1beta1.BindingApplied, generation) ||
+			conditions.IsFalse(status.Conditions, v1beta1.BindingAvailable, generation))
+}
+
+// ObjectCannotHeal returns the first of the objects that failed on a cluster if no other try mends it, nil otherwise: what cannot heal comes first
+// in the list. The objects that differ on the cluster are given as well.
+func ObjectCannotHeal(failed []v1beta1.FailedResourcePlacement, diffed []v1beta1.DiffedResourcePlacement) *v1beta1.FailedResourcePlacement {
+	if len(failed) == 0 {
+		return nil
+	}
+	differs := slices.ContainsFunc(diffed, func(d v1beta1.DiffedResourcePlacement) bool {
+		return apiequality.Semantic.DeepEqual(d.ResourceIdentifier, failed[0].ResourceIdentifier)
+	})
+	if !wellknown.CannotHeal(failed[0].Condition.Reason, differs) {
+		return nil
+	}
+	return &failed[0]
 }
 
 // Standing is what is known of whether a cluster has what its binding asks for.

@@ -4,6 +4,7 @@
 package binding
 
 import (
+	"strings"
 	"testing"
 
 	apiequality "k8s.io/apimachinery/pkg/api/equality"
@@ -186,6 +187,9 @@ func TestWhatCannotHealIsNoProgress(t *testing.T) {
 		"the member refuses for good":           {v1beta1.BindingApplied, metav1.ConditionFalse, 2, wellknown.ReasonManifestRefused, true},
 		"it refused an earlier version":         {v1beta1.BindingApplied, metav1.ConditionFalse, 1, wellknown.ReasonManifestRefused, false},
 		"it refused, and takes it now":          {v1beta1.BindingApplied, metav1.ConditionTrue, 2, wellknown.ReasonManifestRefused, false},
+		"an object differs that was there":      {v1beta1.BindingApplied, metav1.ConditionFalse, 2, wellknown.ReasonManifestFailedToTakeOver + " differs", true},
+		"an object is another placement's":      {v1beta1.BindingApplied, metav1.ConditionFalse, 2, wellknown.ReasonManifestFailedToTakeOver, false},
+		"a Job has failed":                      {v1beta1.BindingAvailable, metav1.ConditionFalse, 2, wellknown.ReasonJobFailed, true},
 		"applying fails and is tried again":     {v1beta1.BindingApplied, metav1.ConditionFalse, 2, "FailedToApply", false},
 		"applying is under way":                 {v1beta1.BindingApplied, metav1.ConditionFalse, 2, "", false},
 		"nothing becomes available":             {v1beta1.BindingAvailable, metav1.ConditionFalse, 2, "NotAvailableYet", false},
@@ -195,8 +199,15 @@ func TestWhatCannotHealIsNoProgress(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			b := &v1beta1.ResourceBinding{ObjectMeta: metav1.ObjectMeta{Generation: 2}}
 			b.Status.Conditions = []metav1.Condition{{Type: tt.conditionType, Status: tt.status, ObservedGeneration: tt.observed}}
-			if tt.reason != "" {
-				b.Status.FailedPlacements = []v1beta1.FailedResourcePlacement{{Condition: metav1.Condition{Reason: tt.reason}}}
+			if reason, differs := strings.CutSuffix(tt.reason, " differs"); tt.reason != "" {
+				of := func(name string) v1beta1.ResourceIdentifier {
+					return v1beta1.ResourceIdentifier{Kind: "ConfigMap", Name: name, Envelope: &v1beta1.EnvelopeIdentifier{Name: "e"}}
+				}
+				b.Status.FailedPlacements = []v1beta1.FailedResourcePlacement{{ResourceIdentifier: of("c"), Condition: metav1.Condition{Reason: reason}}}
+				b.Status.DiffedPlacements = []v1beta1.DiffedResourcePlacement{{ResourceIdentifier: of("other")}}
+				if differs {
+					b.Status.DiffedPlacements = append(b.Status.DiffedPlacements, v1beta1.DiffedResourcePlacement{ResourceIdentifier: of("c")})
+				}
 			}
 			if got := CannotHeal(b); got != tt.want {
 				t.Errorf("cannot heal: %t, want %t", got, tt.want)
