@@ -174,6 +174,9 @@ const ReasonNothingSelected = "NothingSelected"
 // message is what they refuse.
 const ReasonRolloutPolicyViolated = "RolloutPolicyViolated"
 
+// MessageOverridden is the message of a binding's condition Overridden that is True. What was left out follows after ". ".
+const MessageOverridden = "Successfully applied the override rules on the resources"
+
 // ReasonClusterUnreachable is the reason of a binding's condition that is False since nothing can be done on the cluster now. Its message
 // is that of the MemberCluster.
 const ReasonClusterUnreachable = "ClusterUnreachable"
@@ -206,12 +209,32 @@ const (
 	ReasonManifestDriftedDegraded = "FoundDriftsInDegradedMode"
 )
 
-// CannotHeal reports whether the reason of a manifest's condition Applied is one of those.
-func CannotHeal(reason string) bool {
+// ReasonManifestFailedToTakeOver is the reason of a manifest's condition Applied that is False since the object belongs to somebody else, or was on
+// the member before and differs from the manifest.
+const ReasonManifestFailedToTakeOver = "FailedToTakeOver"
+
+// IsLeftAlone reports whether the reason of a manifest's condition Applied is that the object stays on the member as it is there: nothing is known
+// against it.
+func IsLeftAlone(reason string) bool {
+	switch reason {
+	case ReasonManifestNotTakenOver, ReasonManifestFailedToTakeOver, ReasonManifestDrifted, ReasonManifestDriftedDegraded:
+		return true
+	}
+	return false
+}
+
+// ReasonJobFailed is the reason of a manifest's condition Available that is False since the Job has failed: it does not run again by itself.
+const ReasonJobFailed = "JobFailed"
+
+// CannotHeal reports whether the reason of a manifest's condition Applied or Available is one that no other try mends. FailedToTakeOver is one
+// where the object differs from the manifest; one that belongs to another placement goes over when that lets go of it.
+func CannotHeal(reason string, differs bool) bool {
 	switch reason {
 	case ReasonManifestRefused, ReasonManifestUndecodable, ReasonManifestGeneratesName, ReasonManifestDuplicated,
-		ReasonManifestNotTakenOver, ReasonManifestDrifted, ReasonManifestDriftedDegraded, ReasonEnvelopeUnusable:
+		ReasonManifestNotTakenOver, ReasonManifestDrifted, ReasonManifestDriftedDegraded, ReasonEnvelopeUnusable, ReasonJobFailed:
 		return true
+	case ReasonManifestFailedToTakeOver:
+		return differs
 	}
 	return false
 }

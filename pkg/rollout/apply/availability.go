@@ -11,6 +11,8 @@ import (
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/util/sets"
+
+	"github.com/stagegate/stagegate/pkg/apis/wellknown"
 )
 
 // atOnce are the kinds that are of use as soon as they exist.
@@ -76,6 +78,8 @@ func availabilityOf(live *unstructured.Unstructured) *verdict {
 	switch {
 	case err != nil:
 		return &verdict{reason: reasonNotAvailableYet, message: fmt.Sprintf("Manifest's availability cannot be read from its status: %v", err)}
+	case !available && kind == jobKind && hasFailed(live):
+		return &verdict{reason: wellknown.ReasonJobFailed, message: "Manifest is not available: " + message}
 	case !available:
 		return &verdict{reason: reasonNotAvailableYet, message: "Manifest is not yet available: " + message}
 	}

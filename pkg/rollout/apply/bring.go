@@ -125,7 +125,8 @@ func (p *pass) drifted(ctx context.Context, m *manifest, live *unstructured.Unst
 	if len(found.differences) == 0 {
 		return nil
 	}
-	r := blocked(reasonFoundDrifts, "The object was changed on the member cluster, and is applied only if it was not (whenToApply is IfNotDrifted)")
+	r := blocked(reasonFoundDrifts, "The object was changed on the member cluster, and is applied only if it was not (whenToApply is IfNotDrifted): "+
+		"undo the change, or set whenToApply to Always to overwrite it")
 	if found.degraded {
 		r.applied.reason = reasonFoundDriftsDegraded
 		r.applied.message += "; found " + degradedNote
@@ -145,7 +146,8 @@ func (p *pass) takeOver(ctx context.Context, m *manifest, live *unstructured.Uns
 	}
 	switch p.strategy.WhenToTakeOver {
 	case v1beta1.WhenToTakeOverTypeNever:
-		return blocked(reasonNotTakenOver, "The object was on the member cluster before, and is not taken over (whenToTakeOver is Never)")
+		return blocked(reasonNotTakenOver, "The object was on the member cluster before, and is not taken over (whenToTakeOver is Never): "+
+			"remove it, or set whenToTakeOver to IfNoDiff or Always")
 	case v1beta1.WhenToTakeOverTypeIfNoDiff:
 		found, err := p.compare(ctx, m, live)
 		if err != nil {
@@ -155,7 +157,8 @@ func (p *pass) takeOver(ctx context.Context, m *manifest, live *unstructured.Uns
 		}
 		if len(found.differences) > 0 {
 			r := blocked(reasonFailedToTakeOver,
-				"The object was on the member cluster before and differs from the manifest (whenToTakeOver is IfNoDiff)")
+				"The object was on the member cluster before and differs from the manifest (whenToTakeOver is IfNoDiff): "+
+					"make them equal, or set whenToTakeOver to Always to overwrite it")
 			if found.degraded {
 				r.applied.message += "; found " + degradedNote
 			}

@@ -38,6 +38,11 @@ func withoutTTL(object *unstructured.Unstructured) {
 
 func hasCompleted(job *unstructured.Unstructured) bool { return trueCondition(job, "Complete") != nil }
 
+// hasFailed reports whether a Job does not run again by itself, and has not done its work.
+func hasFailed(job *unstructured.Unstructured) bool {
+	return !hasCompleted(job) && trueCondition(job, "Failed") != nil
+}
+
 // jobAvailable reports whether a Job has completed, or is not meant to run now.
 func jobAvailable(job *unstructured.Unstructured) (bool, string, error) {
 	if hasCompleted(job) {

@@ -120,7 +120,7 @@ func refusing(t *testing.T, b *bench, err error) metav1.Condition {
 func TestWhatAMemberRefusesIsSaidAtOnce(t *testing.T) {
 	b := newBench(t, newWork(t, configMapYAML))
 	got := refusing(t, b, immutable)
-	if got.Status != metav1.ConditionFalse || !wellknown.CannotHeal(got.Reason) ||
+	if got.Status != metav1.ConditionFalse || !wellknown.CannotHeal(got.Reason, false) ||
 		!strings.HasPrefix(got.Message, `Failed to apply the manifest (error: ConfigMap "c" is invalid: data: Forbidden: field is immutable`) ||
 		!strings.HasSuffix(got.Message, "; change it on the hub, or go back to an earlier version") {
 		t.Errorf("Applied: %+v", got)

@@ -22,7 +22,7 @@ const (
 	reasonDecodingFailed      = wellknown.ReasonManifestUndecodable
 	reasonFoundGenerateName   = wellknown.ReasonManifestGeneratesName
 	reasonDuplicated          = wellknown.ReasonManifestDuplicated
-	reasonFailedToTakeOver    = "FailedToTakeOver"
+	reasonFailedToTakeOver    = wellknown.ReasonManifestFailedToTakeOver
 	reasonNotTakenOver        = wellknown.ReasonManifestNotTakenOver
 	reasonFoundDrifts         = wellknown.ReasonManifestDrifted
 	reasonFoundDriftsDegraded = wellknown.ReasonManifestDriftedDegraded

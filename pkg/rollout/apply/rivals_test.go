@@ -84,7 +84,7 @@ func TestWhichOfTwoPlacementsHasAnObject(t *testing.T) {
 			"the platform's is not to take anything over": {
 				first: types.NamespacedName{Namespace: "ns", Name: "shop"}, second: types.NamespacedName{Name: "web"},
 				whenToTakeOver: v1beta1.WhenToTakeOverTypeNever,
-				says:           "NotTakenOver: The object was on the member cluster before, and is not taken over (whenToTakeOver is Never)",
+				says:           "NotTakenOver: The object was on the member cluster before, and is not taken over (whenToTakeOver is Never): remove it, or set whenToTakeOver to IfNoDiff or Always",
 			},
 			"a namespace's takes nothing from the platform's": {
 				first: types.NamespacedName{Name: "web"}, second: types.NamespacedName{Namespace: "ns", Name: "shop"},

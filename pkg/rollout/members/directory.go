@@ -135,9 +135,14 @@ func (d *Directory) Doubted(cluster string) bool {
 	return doubted
 }
 
+// Secret is namespace/name of a member's Secret.
+func (d *Directory) Secret(cluster string) string {
+	return cache.NewObjectName(d.namespace, wellknown.MemberSecretName(cluster)).String()
+}
+
 // Get returns how to reach a member. It returns a CredentialsError if there are no usable credentials, and never asks the hub.
 func (d *Directory) Get(cluster string) (*Member, error) {
-	key := cache.NewObjectName(d.namespace, wellknown.MemberSecretName(cluster)).String()
+	key := d.Secret(cluster)
 	obj, found, err := d.secrets.GetStore().GetByKey(key)
 	if err != nil {
 		return nil, fmt.Errorf("reading Secret %s from the cache: %w", key, err)

@@ -193,6 +193,14 @@ func TestWhatCannotBeReadStaysAsItWas(t *testing.T) {
 			if stays := cmp.Equal(before.ResourceUsage, after.ResourceUsage); stays != (tc.condition == properties) {
 				t.Errorf("resourceUsage %+v", after.ResourceUsage)
 			}
+			// Nodes are counted besides, as long as they may be listed.
+			count, want := after.Properties[nodeCountProperty], before.Properties[nodeCountProperty]
+			if tc.forbidden != nodesPath {
+				want.Value = "3"
+			}
+			if count.Value != want.Value || count.ObservationTime.Equal(&want.ObservationTime) != (tc.forbidden == nodesPath) {
+				t.Errorf("node-count %+v, before %+v", count, before.Properties[nodeCountProperty])
+			}
 			if stays := cmp.Equal(before.Namespaces, after.Namespaces); stays != (tc.condition == namespaces) {
 				t.Errorf("namespaces %v", after.Namespaces)
 			}

@@ -46,6 +46,8 @@ type failure struct {
 	reason, message string
 	// passing says that the failure may go by itself: whether the cluster belongs to the fleet is not known then.
 	passing bool
+	// holder is the member as which the cluster has joined, where it is another one, and heldMessage the message as long as that member is there.
+	holder, heldMessage string
 	// answers reports that the member is there and says itself that it is not ready.
 	answers bool
 }
@@ -84,7 +86,8 @@ func classified(err error) *failure {
 	case errors.As(err, &otherHub):
 		return &failure{reason: reasonOtherHub, message: "The member belongs to the fleet of another hub: " + err.Error()}
 	case errors.As(err, &otherMember):
-		return &failure{reason: reasonOtherMember, message: "The cluster is another member: " + err.Error()}
+		return &failure{reason: reasonOtherMember, message: "The cluster is another member: " + err.Error(),
+			holder: otherMember.Holder, heldMessage: wording.Shorten("The cluster is another member: "+otherMember.WithoutRename(), maxMessage)}
 	case apierrors.IsUnauthorized(err):
 		return &failure{reason: reasonUnauthorized, message: "The member does not accept the credentials: " + brief(err)}
 	case apierrors.IsForbidden(err):
@@ -94,6 +97,31 @@ func classified(err error) *failure {
 	default:
 		return &failure{reason: reasonUnreachable, message: "The member cannot be reached: " + brief(err), passing: true}
 	}
+}
+
+// naming has a failure that the kubeconfig of the member can be the cause of name the member's Secret, and what to do with it. It leaves out how to
+// take a cluster from another member that exists.
+func (o observation) naming(secret string, exists func(member string) bool) observation {
+	if o.failure == nil {
+		return o
+	}
+	if o.failure.holder != "" && exists(o.failure.holder) {
+		held := *o.failure
+		held.message = held.heldMessage
+		o.failure = &held
+		return o
+	}
+	mend := map[string]string{
+		reasonUnreachable:  "; if that is not its address, put its kubeconfig into Secret " + secret,
+		reasonUnauthorized: "; put a kubeconfig that it accepts into Secret " + secret,
+		reasonForbidden:    "; grant that on the member to the user of the kubeconfig in Secret " + secret,
+	}[o.failure.reason]
+	if mend != "" {
+		named := *o.failure
+		named.message = wording.Shorten(named.message, maxMessage-len(mend)) + mend
+		o.failure = &named
+	}
+	return o
 }
 
 // brief leaves out of an error what differs at each attempt, such as the port that a connection was made from or the time: a

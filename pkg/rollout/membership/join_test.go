@@ -96,11 +96,11 @@ func TestWhyAClusterDoesNotJoin(t *testing.T) {
 		},
 		"nobody listens": {
 			kubeconfig: func(t *testing.T, _ *member) string { return kubeconfig(unreachable(t), "", memberToken) },
-			status:     metav1.ConditionUnknown, reason: "Unreachable", says: []string{"cannot be reached", "connection refused"},
+			status:     metav1.ConditionUnknown, reason: "Unreachable", says: []string{"cannot be reached", "connection refused; if that is not its address, put its kubeconfig into Secret fleet-system/member-a"},
 		},
 		"a wrong token": {
 			kubeconfig: func(_ *testing.T, m *member) string { return m.kubeconfig("wrong") },
-			status:     metav1.ConditionFalse, reason: "Unauthorized", says: []string{"does not accept the credentials"},
+			status:     metav1.ConditionFalse, reason: "Unauthorized", says: []string{"does not accept the credentials: the server has asked for the client to provide credentials; put a kubeconfig that it accepts into Secret fleet-system/member-a"},
 		},
 		"no TLS": {
 			kubeconfig: func(_ *testing.T, m *member) string {

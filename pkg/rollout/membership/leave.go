@@ -73,19 +73,33 @@ func (c *Controller) leave(ctx context.Context, cluster *v1beta1.MemberCluster) 
 	return 0, c.release(ctx, cluster)
 }
 
-// leftOn says what stays on a member that was not cleaned up, by the Works that the hub has for it.
+// leftOn says what stays on a member that was not cleaned up, by the Works that the hub has for it. A Work that the member has told nothing of
+// may have been applied all the same.
 func (c *Controller) leftOn(cluster string) string {
 	// A cache is always readable.
 	works, _ := c.fleet.Works.Lister().Works(wellknown.MemberNamespace(cluster)).List(labels.Everything())
-	if len(works) == 0 {
-		return "The store id stays on the member"
-	}
-	names := make([]string, 0, len(works))
+	var there, perhaps []string
 	for _, work := range works {
-		names = append(names, work.Name)
+		switch {
+		case len(work.Status.Conditions) > 0:
+			there = append(there, work.Name)
+		case reconcile.HasFinalizer(work, wellknown.WorkCleanupFinalizer):
+			perhaps = append(perhaps, work.Name)
+		}
 	}
-	slices.Sort(names)
-	return fmt.Sprintf("The store id and %s stay on the member, with what they have placed (%s)", wording.Count(len(names), "AppliedWork"), wording.List(names))
+	slices.Sort(there)
+	slices.Sort(perhaps)
+	said := "The store id stays on the member"
+	if len(there) > 0 {
+		said = fmt.Sprintf("The store id and %s stay on the member, with what they have placed (%s)", wording.Count(len(there), "AppliedWork"), wording.List(there))
+	}
+	if len(perhaps) > 0 {
+		said += fmt.Sprintf(", and perhaps %d more that it has not told of (%s)", len(perhaps), wording.List(perhaps))
+	}
+	if len(there)+len(perhaps) > 0 {
+		said += "; to remove them: kubectl delete appliedwork NAME on the member"
+	}
+	return said
 }
 
 // waitFor returns how much longer to wait for a leaving member, 0 for not at all.

@@ -146,7 +146,14 @@ func TestLeavingAMemberThatCannotBeReached(t *testing.T) {
 		w.delete()
 	}
 	t.Run("is waited for, and then left as it is", func(t *testing.T) {
-		w, m := joinedWorld(t, work(wellknown.MemberNamespace(name), "two"), work(wellknown.MemberNamespace(name), "one"), work("fleet-member-b", "theirs"))
+		applied := func(work *placementv1beta1.Work) *placementv1beta1.Work {
+			work.Status.Conditions = []metav1.Condition{{Type: placementv1beta1.WorkApplied, Status: metav1.ConditionFalse}}
+			return work
+		}
+		begun, never := work(wellknown.MemberNamespace(name), "begun"), work(wellknown.MemberNamespace(name), "never")
+		never.Finalizers = nil
+		w, m := joinedWorld(t, applied(work(wellknown.MemberNamespace(name), "two")), applied(work(wellknown.MemberNamespace(name), "one")),
+			begun, never, applied(work("fleet-member-b", "theirs")))
 		lose(w, m)
 		again := w.reconcile()
 		if again <= 0 || again > 2*time.Second {
@@ -168,7 +175,7 @@ func TestLeavingAMemberThatCannotBeReached(t *testing.T) {
 		w.clock.Step(5 * time.Minute)
 		w.reconcile()
 		if event, want := <-w.events, "Warning MemberClusterNotCleanedUp The store id and 2 AppliedWorks stay on the member, "+
-			"with what they have placed (one, two): The member cannot be reached: "; !strings.HasPrefix(event, want) {
+			"with what they have placed (one, two), and perhaps 1 more that it has not told of (begun); to remove them: kubectl delete appliedwork NAME on the member: The member cannot be reached: "; !strings.HasPrefix(event, want) {
 			t.Errorf("Event %q, want %q", event, want)
 		}
 		w.hasLeft()

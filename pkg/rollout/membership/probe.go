@@ -80,7 +80,11 @@ func (c *Controller) observe(ctx context.Context, cluster *v1beta1.MemberCluster
 		last = c.probe(ctx, cluster, member, last, leaving)
 		c.keep(cluster.Name, last)
 	}
-	return last.seen, max(last.due(period(cluster)).Sub(c.clock.Now()), time.Millisecond)
+	exists := func(member string) bool {
+		_, err := c.fleet.MemberClusters.Lister().Get(member)
+		return err == nil
+	}
+	return last.seen.naming(c.directory.Secret(cluster.Name), exists), max(last.due(period(cluster)).Sub(c.clock.Now()), time.Millisecond)
 }
 
 func (c *Controller) probe(ctx context.Context, cluster *v1beta1.MemberCluster, member *members.Member, last *probe, leaving bool) *probe {

@@ -17,6 +17,7 @@ import (
 	"k8s.io/klog/v2"
 
 	"github.com/stagegate/stagegate/pkg/apis/cluster/v1beta1"
+	"github.com/stagegate/stagegate/pkg/rollout/storeid"
 )
 
 // Reasons and messages of conditions, upstream's where it has them.
@@ -129,6 +130,12 @@ func (r reporter) answered(seen observation) {
 			property = v1beta1.PropertyValue{Value: value, ObservationTime: at}
 		}
 		properties[name] = property
+	}
+	for name, last := range r.status.Properties {
+		// What could not be read stays as it was read last, of the same cluster.
+		if _, read := seen.properties[name]; !read && r.status.Properties[storeid.ClusterUIDProperty].Value == seen.properties[storeid.ClusterUIDProperty] {
+			properties[name] = last
+		}
 	}
 	r.status.Properties = properties
 }

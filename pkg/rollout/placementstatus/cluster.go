@@ -4,6 +4,8 @@
 package placementstatus
 
 import (
+	"fmt"
+
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
@@ -100,12 +102,17 @@ func unscheduled(placement v1beta1.PlacementObject, policy v1beta1.PolicySnapsho
 		if d.Selected {
 			continue
 		}
+		message := d.Reason
+		if d.ClusterName != "" {
+			// The entry has no name, which would say that the cluster is picked.
+			message = fmt.Sprintf("cluster %s: %s", d.ClusterName, d.Reason)
+		}
 		c := metav1.Condition{
 			Type: v1beta1.PlacementScheduled, Status: metav1.ConditionFalse, Reason: "ScheduleFailed",
-			Message: d.Reason, ObservedGeneration: placement.GetGeneration(), LastTransitionTime: now,
+			Message: message, ObservedGeneration: placement.GetGeneration(), LastTransitionTime: now,
 		}
 		for i := range before {
-			if before[i].ClusterName != "" || len(before[i].Conditions) != 1 || before[i].Conditions[0].Message != d.Reason {
+			if before[i].ClusterName != "" || len(before[i].Conditions) != 1 || before[i].Conditions[0].Message != message {
 				continue
 			}
 			c.LastTransitionTime = before[i].Conditions[0].LastTransitionTime

@@ -5,12 +5,14 @@ package placementstatus
 
 import (
 	"fmt"
+	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/stagegate/stagegate/pkg/apis/placement/v1beta1"
+	"github.com/stagegate/stagegate/pkg/apis/wellknown"
 )
 
 // entries shows what a placement says and what it says of each cluster, in the order in which it stands.
@@ -44,6 +46,21 @@ func TestAPlacementSaysWhatItsClustersDo(t *testing.T) {
 			spec.ResourceOverrideSnapshots = []v1beta1.NamespacedName{{Namespace: "n", Name: "ro-0"}}
 		})
 	}
+	failing := func(cluster, conditionType, reason, message string) v1beta1.BindingObject {
+		conditions := []string{}
+		for _, c := range allDone {
+			if strings.HasPrefix(c, conditionType+"=") {
+				break
+			}
+			conditions = append(conditions, c)
+		}
+		return with(bind(cluster, "p-1-snapshot", append(conditions, conditionType+"=False:"+reason)...), func(_ *v1beta1.ResourceBindingSpec, status *v1beta1.ResourceBindingStatus) {
+			status.Conditions[len(status.Conditions)-1].Message = message
+			if reason != wellknown.ReasonClusterUnreachable {
+				status.FailedPlacements = []v1beta1.FailedResourcePlacement{{ResourceIdentifier: object, Condition: metav1.Condition{Reason: reason, Message: message}}}
+			}
+		})
+	}
 	const prefix = "ClusterResourcePlacement"
 	const (
 		scheduled = prefix + "Scheduled=True Why: found"
@@ -64,7 +81,7 @@ func TestAPlacementSaysWhatItsClustersDo(t *testing.T) {
 			}),
 		}, []string{
 			scheduled, of(started, 2), none, of(worked, 2),
-			prefix + "DiffReported=True DiffReportingCompleted: Diff reporting in 2 cluster(s) has been completed",
+			prefix + "DiffReported=True DiffReportingCompleted: Diff reporting in 2 cluster(s) has been completed; objects differ in 1 of them, see `diffedPlacements`: a",
 			"a at 1: Scheduled=True RolloutStarted=True Overridden=True WorkSynchronized=True DiffReported=True; failed 0, drifted 0, differ 1; overrides [] []",
 			"b at 1: Scheduled=True RolloutStarted=True Overridden=True WorkSynchronized=True DiffReported=True; failed 0, drifted 0, differ 0; overrides [] []",
 		}},
@@ -105,8 +122,42 @@ func TestAPlacementSaysWhatItsClustersDo(t *testing.T) {
 				status.DiffedPlacements = []v1beta1.DiffedResourcePlacement{{ResourceIdentifier: object}, {ResourceIdentifier: object}, {ResourceIdentifier: object}}
 			}),
 		}, []string{
-			scheduled, of(started, 1), none, of(worked, 1), prefix + "Applied=False ApplyFailed: Failed to apply resources to 1 cluster(s), please check the `failedPlacements` status",
+			scheduled, of(started, 1), none, of(worked, 1), prefix + "Applied=False ApplyFailed: Failed to apply resources to 1 cluster(s), please check the `failedPlacements` status; cluster a: ConfigMap c and 1 other object:",
 			"a at 1: Scheduled=True RolloutStarted=True Overridden=True WorkSynchronized=True Applied=False; failed 2, drifted 1, differ 3; overrides [] []",
+		}},
+		"nothing differs": {true, []v1beta1.BindingObject{bind("a", "p-1-snapshot", append(allDone[:3:3], "DiffReported=True")...)}, []string{
+			scheduled, of(started, 1), none, of(worked, 1),
+			prefix + "DiffReported=True DiffReportingCompleted: Diff reporting in 1 cluster(s) has been completed; nothing differs",
+			"a at 1: Scheduled=True RolloutStarted=True Overridden=True WorkSynchronized=True DiffReported=True; failed 0, drifted 0, differ 0; overrides [] []",
+		}},
+		"a cluster cannot be reached": {false, []v1beta1.BindingObject{failing("a", "Applied", wellknown.ReasonClusterUnreachable, "The member cannot be reached: x")}, []string{
+			scheduled, of(started, 1), none, of(worked, 1), prefix + "Applied=False ApplyFailed: Failed to apply resources to 1 cluster(s); cluster a: The member cannot be reached: x",
+			"a at 1: Scheduled=True RolloutStarted=True Overridden=True WorkSynchronized=True Applied=False; failed 0, drifted 0, differ 0; overrides [] []",
+		}},
+		"an envelope cannot be used": {false, []v1beta1.BindingObject{failing("a", "WorkSynchronized", wellknown.ReasonEnvelopeUnusable, "no kind")}, []string{
+			scheduled, of(started, 1), none,
+			prefix + "WorkSynchronized=False WorkNotSynchronizedYet: There are 1 cluster(s) which have not finished creating or updating work(s) yet; cluster a: ConfigMap c: no kind",
+			"a at 1: Scheduled=True RolloutStarted=True Overridden=True WorkSynchronized=False; failed 1, drifted 0, differ 0; overrides [] []",
+		}},
+		"an override was left out": {false, []v1beta1.BindingObject{
+			with(overridden("a", append([]string{"RolloutStarted=True", "Overridden=True:OverriddenSucceeded"}, allDone[2:]...)...), func(_ *v1beta1.ResourceBindingSpec, status *v1beta1.ResourceBindingStatus) {
+				status.Conditions[1].Message = wellknown.MessageOverridden + ". One that does not fit is left out: x"
+			}),
+		}, []string{
+			scheduled, of(started, 1), prefix + "Overridden=True OverriddenSucceeded: The selected resources are successfully overridden in 1 cluster(s); " +
+				"overrides are left out in 1 cluster(s), cluster a: One that does not fit is left out: x", of(worked, 1),
+			prefix + "Applied=True ApplySucceeded: The selected resources are successfully applied to 1 cluster(s)",
+			prefix + "Available=True ResourceAvailable: The selected resources in 1 cluster(s) are available now",
+			"a at 1: Scheduled=True RolloutStarted=True Overridden=True WorkSynchronized=True Applied=True Available=True; failed 0, drifted 0, differ 0; overrides [cro-0] [{ro-0 n}]",
+		}},
+		"clusters wait for one that is not available": {false, []v1beta1.BindingObject{
+			failing("a", "Available", "NotAvailable", "Updated: 1/2"), bind("b", "p-0-snapshot", allDone...), bind("c", "p-1-snapshot", allDone[:3]...),
+		}, []string{
+			scheduled, prefix + "RolloutStarted=False RolloutNotStartedYet: The rollout is being blocked by the rollout strategy in 1 cluster(s); " +
+				"maxUnavailable 25% waits for cluster a: ConfigMap c: Updated: 1/2; and 1 more",
+			"a at 1: Scheduled=True RolloutStarted=True Overridden=True WorkSynchronized=True Applied=True Available=False; failed 1, drifted 0, differ 0; overrides [] []",
+			"b at 0: Scheduled=True RolloutStarted=False; failed 0, drifted 0, differ 0; overrides [] []",
+			"c at 1: Scheduled=True RolloutStarted=True Overridden=True WorkSynchronized=True Applied=Unknown; failed 0, drifted 0, differ 0; overrides [] []",
 		}},
 		"one says nothing and one has failed": {false, []v1beta1.BindingObject{
 			bind("a", "p-1-snapshot", allDone[:3]...), bind("b", "p-1-snapshot", append(allDone[:3:3], "Applied=False")...),

@@ -56,7 +56,7 @@ var applied = step{
 	cluster:       pending{"ApplyPending", "In the process of applying the resources on the member cluster"},
 	whenTrue:      summary{"ApplySucceeded", "The selected resources are successfully applied to %d cluster(s)"},
 	empty:         "The version has no resources: nothing is to be applied to %d cluster(s)",
-	whenFalse:     summary{"ApplyFailed", "Failed to apply resources to %d cluster(s), please check the `failedPlacements` status"},
+	whenFalse:     summary{"ApplyFailed", "Failed to apply resources to %d cluster(s)"},
 	whenUnknown:   summary{"ApplyPending", "There are still %d cluster(s) in the process of applying the resources on the member cluster"},
 }
 

@@ -11,8 +11,8 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/stagegate/stagegate/pkg/apis/placement/v1beta1"
-	"github.com/stagegate/stagegate/pkg/apis/wellknown"
 	"github.com/stagegate/stagegate/pkg/apis/wording"
+	bindingrules "github.com/stagegate/stagegate/pkg/rules/binding"
 )
 
 // told are the conditions whose turning True is an Event. The texts do not change with the cluster that makes the difference, so that those
@@ -29,6 +29,8 @@ var told = []struct{ conditionType, reason, message string }{
 const (
 	eventCompleted = "PlacementRolloutCompleted"
 	eventCompletes = "Placement has finished the rollout process and reached the desired status"
+	// eventCompared is told in its place where nothing is written to clusters.
+	eventCompared = "All clusters have been compared with the resources, and nothing was written to them; the status says which objects differ"
 	// eventStuck is the reason of the Event that names clusters which cannot get what they are to have unless somebody does something.
 	eventStuck = "PlacementStuck"
 	// maxStuckClusters is how many clusters that Event names, and maxStuckMessage how many bytes each may have for what it says.
@@ -64,7 +66,11 @@ func (c *Controller) tell(before v1beta1.PlacementObject, after *v1beta1.Placeme
 		return true
 	}
 	if completed(after) && !completed(before.PlacementStatus()) {
-		c.recorder.Event(before, corev1.EventTypeNormal, eventCompleted, eventCompletes)
+		message := eventCompletes
+		if bindingrules.Compares(before.PlacementSpec().Strategy.ApplyStrategy) {
+			message = eventCompared
+		}
+		c.recorder.Event(before, corev1.EventTypeNormal, eventCompleted, message)
 	}
 	if message := newlyStuck(before.PlacementStatus(), after); message != "" {
 		c.recorder.Event(before, corev1.EventTypeWarning, eventStuck, message)
@@ -104,10 +110,14 @@ func stuck(cluster *v1beta1.PerClusterPlacementStatus) string {
 	if c := meta.FindStatusCondition(cluster.Conditions, v1beta1.PlacementOverridden); c != nil && c.Status == metav1.ConditionFalse {
 		return c.Message
 	}
-	if meta.IsStatusConditionFalse(cluster.Conditions, v1beta1.PlacementApplied) && len(cluster.FailedPlacements) > 0 &&
-		wellknown.CannotHeal(cluster.FailedPlacements[0].Condition.Reason) {
-		failed := &cluster.FailedPlacements[0]
-		return fmt.Sprintf("%s %s: %s", failed.Kind, wording.Key(failed.Namespace, failed.Name), failed.Condition.Message)
+	failed := bindingrules.ObjectCannotHeal(cluster.FailedPlacements, cluster.DiffedPlacements)
+	if failed == nil {
+		return ""
+	}
+	for _, conditionType := range []string{v1beta1.PlacementWorkSynchronized, v1beta1.PlacementApplied, v1beta1.PlacementAvailable} {
+		if meta.IsStatusConditionFalse(cluster.Conditions, conditionType) {
+			return fmt.Sprintf("%s %s: %s", failed.Kind, wording.Key(failed.Namespace, failed.Name), failed.Condition.Message)
+		}
 	}
 	return ""
 }

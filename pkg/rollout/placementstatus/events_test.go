@@ -83,6 +83,10 @@ func TestAClusterThatIsStuckIsToldOnce(t *testing.T) {
 		}
 		return c
 	}
+	differs := func(c v1beta1.PerClusterPlacementStatus) v1beta1.PerClusterPlacementStatus {
+		c.DiffedPlacements = []v1beta1.DiffedResourcePlacement{{ResourceIdentifier: c.FailedPlacements[0].ResourceIdentifier}}
+		return c
+	}
 	refused := func(name string) v1beta1.PerClusterPlacementStatus {
 		return cluster(name, "Applied", wellknown.ReasonManifestRefused, "no")
 	}
@@ -99,6 +103,10 @@ func TestAClusterThatIsStuckIsToldOnce(t *testing.T) {
 		"an override does not fit":  {nil, clusters{cluster("a", "Overridden", "", "no such path")}, "cluster a: no such path"},
 		"it was told":               {clusters{refused("a")}, clusters{refused("a")}, ""},
 		"another one was told":      {clusters{refused("a"), {ClusterName: "b"}}, clusters{refused("a"), refused("b")}, "cluster b: ConfigMap n/c: no"},
+		"a Job has failed":          {nil, clusters{cluster("a", "Available", wellknown.ReasonJobFailed, "failed")}, "cluster a: ConfigMap n/c: failed"},
+		"an envelope is unusable":   {nil, clusters{cluster("a", "WorkSynchronized", wellknown.ReasonEnvelopeUnusable, "no kind")}, "cluster a: ConfigMap n/c: no kind"},
+		"an object differs":         {nil, clusters{differs(cluster("a", "Applied", wellknown.ReasonManifestFailedToTakeOver, "differs"))}, "cluster a: ConfigMap n/c: differs"},
+		"an object is another's":    {nil, clusters{cluster("a", "Applied", wellknown.ReasonManifestFailedToTakeOver, "of another")}, ""},
 		"what may pass":             {nil, clusters{cluster("a", "Applied", "FailedToApply", "later")}, ""},
 		"what is not available":     {nil, clusters{cluster("a", "Available", "NotAvailableYet", "later")}, ""},
 		"what was and is no longer": {clusters{refused("a")}, clusters{{ClusterName: "a"}}, ""},

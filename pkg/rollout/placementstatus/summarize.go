@@ -132,6 +132,15 @@ func summarize(placement v1beta1.PlacementObject, w world, now metav1.Time) *v1b
 		default:
 			message = fmt.Sprintf(s.empty, len(clusters))
 		}
+		if !empty || result != metav1.ConditionTrue {
+			message += s.details(result, picked, clusters)
+		}
+		if i == 0 {
+			message += blockedBy(placement, picked, clusters, wanted)
+			if w.latest == "" {
+				message = cmp.Or(noVersion(placement, status, len(clusters)), message)
+			}
+		}
 		if kept := keptByPolicies(clusters); i == 0 && kept != "" {
 			message += "; " + kept
 		}

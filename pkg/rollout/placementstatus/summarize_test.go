@@ -88,6 +88,8 @@ func TestSummarize(t *testing.T) {
 		resources bool
 		// empty is a version without resources, never whether no version had any.
 		empty, never bool
+		// noVersion is that there is no snapshot.
+		noVersion bool
 	}{
 		"scheduling has not begun": {
 			strategy: v1beta1.ExternalRolloutStrategyType,
@@ -186,7 +188,7 @@ func TestSummarize(t *testing.T) {
 				"RolloutStarted=True RolloutStarted: All 2 cluster(s) start rolling out the latest resource",
 				"Overridden=True NoOverrideSpecified: No override rules are configured for the selected resources",
 				"WorkSynchronized=True WorkSynchronized: Work(s) are successfully created or updated in 2 target cluster(s)' namespaces",
-				"Applied=False ApplyFailed: Failed to apply resources to 1 cluster(s), please check the `failedPlacements` status",
+				"Applied=False ApplyFailed: Failed to apply resources to 1 cluster(s)",
 			},
 		},
 		"RollingUpdate, a cluster waits for its turn with the old version": {
@@ -194,9 +196,20 @@ func TestSummarize(t *testing.T) {
 			bindings: []v1beta1.BindingObject{bind("a", "p-0-snapshot", allDone...), bind("b", "p-1-snapshot", allDone...)},
 			want:     []string{scheduledLine, "RolloutStarted=False RolloutNotStartedYet: The rollout is being blocked by the rollout strategy in 1 cluster(s)"},
 		},
+		"RollingUpdate, selectors that are wrong from the start make no version": {
+			strategy: v1beta1.RollingUpdateRolloutStrategyType, policy: policy(metav1.ConditionTrue), clusters: "a: b:", noVersion: true,
+			bindings: []v1beta1.BindingObject{bind("a", ""), bind("b", "")},
+			status: v1beta1.PlacementStatus{Conditions: []metav1.Condition{{
+				Type: "ClusterResourcePlacementResourcesSelected", Status: metav1.ConditionFalse, Reason: "ResourcesIncomplete", Message: "bad",
+			}}},
+			want: []string{
+				"ResourcesSelected=False ResourcesIncomplete: bad", "Scheduled=True Why: found; bad",
+				"RolloutStarted=Unknown RolloutStartedUnknown: No version is made for 2 cluster(s): ResourcesIncomplete",
+			},
+		},
 		"a cluster that is missing is told": {
-			strategy: v1beta1.ExternalRolloutStrategyType, clusters: "(z is not there)",
-			policy: policy(metav1.ConditionFalse, v1beta1.ClusterDecision{ClusterName: "z", Reason: "z is not there"}),
+			strategy: v1beta1.ExternalRolloutStrategyType, clusters: "(cluster z: is not there)",
+			policy: policy(metav1.ConditionFalse, v1beta1.ClusterDecision{ClusterName: "z", Reason: "is not there"}),
 			want:   []string{"Scheduled=False Why: found"},
 		},
 		"conditions of an older binding do not count": {
@@ -229,6 +242,9 @@ func TestSummarize(t *testing.T) {
 					index:      map[string]string{"p-0-snapshot": "0", "p-1-snapshot": "1"},
 					resources:  func(string) []v1beta1.ResourceIdentifier { return []v1beta1.ResourceIdentifier{{Kind: "ConfigMap"}} },
 					onClusters: func() []v1beta1.ResourceIdentifier { return nil },
+				}
+				if test.noVersion {
+					w.latest, w.wanted = "", nil
 				}
 				if test.empty {
 					w.resources = func(string) []v1beta1.ResourceIdentifier { return nil }

@@ -14,7 +14,6 @@ import (
 
 	"github.com/stagegate/stagegate/pkg/apis/placement/v1beta1"
 	bindingrules "github.com/stagegate/stagegate/pkg/rules/binding"
-	"github.com/stagegate/stagegate/pkg/rules/conditions"
 )
 
 // reasonNotTrackable is the reason with which a binding is Available although nobody can tell.
@@ -32,37 +31,51 @@ type moves struct {
 	again time.Duration
 }
 
+// cluster is what the budget knows of one binding.
+type cluster struct {
+	v1beta1.BindingObject
+	standing bindingrules.Standing
+}
+
 // budget says which bindings may move to the version that their cluster is to hold now, so that no more than maxUnavailable clusters lack available resources
-// because of it, and no more than maxSurge clusters above the target hold them.
-func budget(bindings []v1beta1.BindingObject, pace *v1beta1.RollingUpdateConfig, want func(cluster string) bindingrules.Version, now time.Time) (moves, error) {
+// because of it, and no more than maxSurge clusters above the target hold them. A cluster that has left the fleet, or leaves it, is not waited for.
+func budget(bindings []v1beta1.BindingObject, pace *v1beta1.RollingUpdateConfig, want func(cluster string) bindingrules.Version, leaves func(cluster string) bool,
+	now time.Time) (moves, error) {
 	var (
-		m                            moves
-		fresh, outdated, unscheduled []v1beta1.BindingObject
-		target, bound, available     int
-		unavailablePeriod            = time.Duration(*pace.UnavailablePeriodSeconds) * time.Second
-		byCluster                    = func(a, b v1beta1.BindingObject) int {
+		m                                   moves
+		fresh, outdated, unscheduled        []cluster
+		target, bound, available, untouched int
+		unavailablePeriod                   = time.Duration(*pace.UnavailablePeriodSeconds) * time.Second
+		byCluster                           = func(a, b v1beta1.BindingObject) int {
 			return cmp.Compare(a.BindingSpec().TargetCluster, b.BindingSpec().TargetCluster)
 		}
-		isAvailable = map[v1beta1.BindingObject]bool{}
 	)
 	for _, b := range slices.SortedFunc(slices.Values(bindings), byCluster) {
 		if !b.GetDeletionTimestamp().IsZero() {
 			continue
 		}
-		ready, in := countsAsAvailable(b, unavailablePeriod, now)
-		if ready {
-			available++
-			isAvailable[b] = true
-		} else if in > 0 && (m.again == 0 || in < m.again) {
+		standing, in := standingOf(b, unavailablePeriod, now)
+		if in > 0 && (m.again == 0 || in < m.again) {
 			m.again = in
 		}
-		switch spec := b.BindingSpec(); {
+		spec := b.BindingSpec()
+		if leaves(spec.TargetCluster) {
+			standing = bindingrules.Failing
+		}
+		switch standing {
+		case bindingrules.Ready:
+			available++
+		case bindingrules.Untouched:
+			untouched++
+		}
+		c := cluster{b, standing}
+		switch {
 		case spec.State == v1beta1.BindingStateUnscheduled:
-			unscheduled = append(unscheduled, b)
+			unscheduled = append(unscheduled, c)
 			bound++
 			continue
 		case spec.State == v1beta1.BindingStateScheduled:
-			fresh = append(fresh, b)
+			fresh = append(fresh, c)
 		case bindingrules.Holds(spec, want(spec.TargetCluster)):
 			bound++
 			if !bindingrules.IsRolloutStarted(b) {
@@ -70,7 +83,7 @@ func budget(bindings []v1beta1.BindingObject, pace *v1beta1.RollingUpdateConfig,
 			}
 		default:
 			bound++
-			outdated = append(outdated, b)
+			outdated = append(outdated, c)
 		}
 		target++
 	}
@@ -88,54 +101,62 @@ func budget(bindings []v1beta1.BindingObject, pace *v1beta1.RollingUpdateConfig,
 	if maxUnavailable == 0 && maxSurge == 0 {
 		maxUnavailable = 1
 	}
-	canGo := max(0, available-(target-maxUnavailable))
-	take := func(b v1beta1.BindingObject) bool {
-		// What is not available now cannot become less so.
-		if !isAvailable[b] && !mayBeAvailable(b) {
+	needed := target - maxUnavailable
+	enough := available >= needed
+	canGo := max(0, available-needed)
+	// Nothing tells of those that are untouched before they move, so that one at a time may, whatever is allowed.
+	canGoUntouched := max(0, available+untouched-(target-max(1, maxUnavailable)))
+	take := func(c cluster) bool {
+		switch {
+		case c.standing == bindingrules.Failing || c.BindingSpec().ResourceSnapshotName == "":
+			// What is not available now cannot become less so.
 			return true
-		}
-		if canGo == 0 {
+		case c.standing == bindingrules.Undecided:
+			// It may be available, which is of no account where enough others are known to be.
+			return enough
+		case c.standing == bindingrules.Untouched:
+			if !enough && canGoUntouched <= 0 {
+				return false
+			}
+		case canGo == 0:
 			return false
+		default:
+			canGo--
 		}
-		canGo--
+		canGoUntouched--
 		return true
 	}
-	for _, b := range unscheduled {
-		if take(b) {
-			m.remove = append(m.remove, b)
+	for _, c := range unscheduled {
+		if take(c) {
+			m.remove = append(m.remove, c.BindingObject)
 		}
 	}
-	for _, b := range outdated {
-		if take(b) {
-			m.start = append(m.start, b)
+	for _, c := range outdated {
+		if take(c) {
+			m.start = append(m.start, c.BindingObject)
 		} else {
-			m.held = append(m.held, b)
+			m.held = append(m.held, c.BindingObject)
 		}
 	}
 	canAdd := max(0, target+maxSurge-bound)
-	m.start = append(m.start, fresh[:min(canAdd, len(fresh))]...)
-	m.held = append(m.held, fresh[min(canAdd, len(fresh)):]...)
+	for i, c := range fresh {
+		if i < canAdd {
+			m.start = append(m.start, c.BindingObject)
+		} else {
+			m.held = append(m.held, c.BindingObject)
+		}
+	}
 	return m, nil
 }
 
-// mayBeAvailable reports whether a cluster was restrained and has not told since how it is. All clusters of a placement are so at once, and
-// what they have did not change.
-func mayBeAvailable(b v1beta1.BindingObject) bool {
-	started := conditions.Find(b.BindingStatus().Conditions, v1beta1.BindingRolloutStarted, b.GetGeneration())
-	return started != nil && started.Message == messageRestrained && bindingrules.IsUndecided(b)
-}
-
-// countsAsAvailable reports whether a cluster is available, or else in how long it will count so without being looked at again.
-func countsAsAvailable(b v1beta1.BindingObject, unavailablePeriod time.Duration, now time.Time) (bool, time.Duration) {
-	if !bindingrules.IsReady(b) {
-		return false, 0
+// standingOf returns how a cluster stands. Where its availability cannot be observed, it is undecided for a while, which is what is left of that.
+func standingOf(b v1beta1.BindingObject, unavailablePeriod time.Duration, now time.Time) (bindingrules.Standing, time.Duration) {
+	standing := bindingrules.StandingOf(b)
+	if condition := meta.FindStatusCondition(b.BindingStatus().Conditions, v1beta1.BindingAvailable); standing == bindingrules.Ready &&
+		condition != nil && condition.Reason == reasonNotTrackable {
+		if rest := condition.LastTransitionTime.Add(unavailablePeriod).Sub(now); rest > 0 {
+			return bindingrules.Undecided, rest
+		}
 	}
-	condition := meta.FindStatusCondition(b.BindingStatus().Conditions, v1beta1.BindingAvailable)
-	if condition == nil || condition.Reason != reasonNotTrackable {
-		return true, 0
-	}
-	if rest := condition.LastTransitionTime.Add(unavailablePeriod).Sub(now); rest > 0 {
-		return false, rest
-	}
-	return true, 0
+	return standing, 0
 }

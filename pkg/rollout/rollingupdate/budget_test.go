@@ -4,6 +4,7 @@
 package rollingupdate
 
 import (
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -54,10 +55,16 @@ func silent(b *v1beta1.ClusterResourceBinding) {
 	b.Status.Conditions = nil
 	set(b, v1beta1.BindingRolloutStarted, metav1.ConditionTrue, "RolloutStarted", now)
 }
-func restrained(b *v1beta1.ClusterResourceBinding) {
+
+// rewritten makes a binding one whose spec was written since the cluster told of itself.
+func rewritten(b *v1beta1.ClusterResourceBinding) { b.Generation++ }
+
+// unwritten makes a binding one of which nothing can be written to the cluster.
+func unwritten(b *v1beta1.ClusterResourceBinding) {
 	silent(b)
-	b.Status.Conditions[0].Message = messageRestrained
+	set(b, v1beta1.BindingOverridden, metav1.ConditionFalse, "OverriddenFailed", now)
 }
+func leaving(b *v1beta1.ClusterResourceBinding)  { b.Labels = map[string]string{"leaves": "the fleet"} }
 func dropped(b *v1beta1.ClusterResourceBinding)  { b.Spec.State = v1beta1.BindingStateUnscheduled }
 func deleting(b *v1beta1.ClusterResourceBinding) { b.DeletionTimestamp = &metav1.Time{Time: now} }
 func untrackableSince(d time.Duration) option {
@@ -92,11 +99,37 @@ func TestBudget(t *testing.T) {
 		"a cluster that is broken anyway needs no budget": {
 			bindings: []v1beta1.BindingObject{on("a", old, broken), on("b", old), on("c", old), on("d", old)}, start: "a", held: "b c d",
 		},
-		"clusters that were restrained and have not told since may be available": {
-			bindings: []v1beta1.BindingObject{on("a", old, restrained), on("b", old, restrained), on("c", old, restrained, dropped), on("d", old, restrained)}, held: "a b d",
+		"clusters whose bindings were written and that have not told since may be available": {
+			bindings: []v1beta1.BindingObject{
+				on("a", newest, broken), on("b", old, rewritten), on("c", old, rewritten), on("d", old, rewritten), on("z", old, rewritten, dropped),
+			},
+			held: "b c d",
 		},
 		"one that tells that it is not needs no budget": {
-			bindings: []v1beta1.BindingObject{on("a", old, restrained, broken), on("b", old, restrained)}, start: "a", held: "b",
+			bindings: []v1beta1.BindingObject{on("a", old, broken), on("b", old, rewritten)}, start: "a", held: "b",
+		},
+		"one that has not told goes where enough others are available": {
+			bindings: []v1beta1.BindingObject{on("a", old, rewritten), on("b", old), on("c", old), on("d", old)}, start: "a", held: "b c d",
+		},
+		"those that nothing could be written to go one at a time": {
+			bindings: []v1beta1.BindingObject{on("a", old, unwritten), on("b", old, unwritten), on("c", old, unwritten), on("d", old, unwritten)}, start: "a", held: "b c d",
+		},
+		"also where none may be unavailable": {
+			maxUnavailable: "0", maxSurge: "1", bindings: []v1beta1.BindingObject{on("a", old, unwritten), on("b", old, unwritten)}, start: "a", held: "b",
+		},
+		"and wait for the one in flight": {
+			bindings: []v1beta1.BindingObject{on("a", newest, silent), on("b", old, unwritten), on("c", old, unwritten), on("d", old, unwritten)}, held: "b c d",
+		},
+		"but not for one that cannot be written to either": {
+			bindings: []v1beta1.BindingObject{on("a", newest, unwritten), on("b", old, unwritten), on("c", old, unwritten), on("d", old, unwritten)}, start: "b", held: "c d",
+		},
+		"a cluster that leaves the fleet is let go whatever is known of it": {
+			bindings: []v1beta1.BindingObject{on("a", newest, broken), on("b", newest, broken), on("y", newest, dropped, rewritten), on("z", newest, dropped, leaving)}, remove: "z",
+		},
+		"what cannot be observed for a while may be available": {
+			maxUnavailable: "1",
+			bindings:       []v1beta1.BindingObject{on("a", old, untrackableSince(20*time.Second)), on("b", old, untrackableSince(30*time.Second)), on("c", newest, broken)},
+			held:           "a b", again: 30 * time.Second,
 		},
 		"one that was started and has not told yet needs none": {
 			bindings: []v1beta1.BindingObject{on("a", old, silent), on("b", old)}, start: "a", held: "b",
@@ -140,7 +173,10 @@ func TestBudget(t *testing.T) {
 			if test.maxSurge != "" {
 				*pace.MaxSurge = intstr.Parse(test.maxSurge)
 			}
-			m, err := budget(test.bindings, pace, func(string) bindingrules.Version { return bindingrules.Version{ResourceSnapshot: newest} }, now)
+			m, err := budget(test.bindings, pace, func(string) bindingrules.Version { return bindingrules.Version{ResourceSnapshot: newest} },
+				func(cluster string) bool {
+					return slices.ContainsFunc(test.bindings, func(b v1beta1.BindingObject) bool { return b.GetName() == cluster && b.GetLabels()["leaves"] != "" })
+				}, now)
 			if err != nil {
 				t.Fatal(err)
 			}

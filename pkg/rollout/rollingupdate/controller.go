@@ -94,7 +94,7 @@ func (c *Controller) reconcile(ctx context.Context, key reconcile.Key) (time.Dur
 		// The bindings tell of it, and are looked at again.
 		return 0, reconcile.InParallel(ctx, writers, len(steps), func(i int) error { return steps[i]() })
 	}
-	m, err := budget(free, spec.Strategy.RollingUpdate.WithDefaults(), want.On, c.clock.Now())
+	m, err := budget(free, spec.Strategy.RollingUpdate.WithDefaults(), want.On, c.leaves, c.clock.Now())
 	if err != nil {
 		return 0, err
 	}
@@ -104,6 +104,12 @@ func (c *Controller) reconcile(ctx context.Context, key reconcile.Key) (time.Dur
 	}
 	klog.FromContext(ctx).V(2).Info("Rolling out", "snapshot", want.Version.ResourceSnapshot, "started", len(m.start), "held", len(m.held), "removed", len(m.remove), "kept", len(kept))
 	return m.again, reconcile.InParallel(ctx, writers, len(steps), func(i int) error { return steps[i]() })
+}
+
+// leaves reports whether a cluster leaves the fleet, or has left it.
+func (c *Controller) leaves(cluster string) bool {
+	member, err := c.fleet.MemberClusters.Lister().Get(cluster)
+	return err != nil || member.DeletionTimestamp != nil
 }
 
 // restrain returns the writes that give clusters an apply strategy which only restrains what is written to them. It counts at once and for

@@ -18,13 +18,14 @@ import (
 	"k8s.io/utils/clock"
 	"k8s.io/utils/ptr"
 
+	clusterv1beta1 "github.com/stagegate/stagegate/pkg/apis/cluster/v1beta1"
 	"github.com/stagegate/stagegate/pkg/apis/placement/v1beta1"
 	"github.com/stagegate/stagegate/pkg/apis/wellknown"
 	"github.com/stagegate/stagegate/pkg/rollout/internal/fleet"
 	"github.com/stagegate/stagegate/pkg/rollout/internal/fleettest"
 )
 
-// rollout is a placement p over the clusters a, b and c, of which one may be unavailable at a time.
+// rollout is a placement p over the clusters a, b and c, of which one may be unavailable at a time, and a is one of production.
 type rollout struct{ *fleettest.World }
 
 func newRollout(w *fleettest.World, strategy v1beta1.RolloutStrategyType) rollout {
@@ -35,7 +36,12 @@ func newRollout(w *fleettest.World, strategy v1beta1.RolloutStrategyType) rollou
 			p.PlacementSpec().Strategy.RollingUpdate = &v1beta1.RollingUpdateConfig{MaxUnavailable: ptr.To(intstr.FromInt32(1))}
 		}
 	})
-	for _, cluster := range []string{"a", "b", "c"} {
+	for cluster, environment := range map[string]string{"a": "prod", "b": "dev", "c": "dev"} {
+		_, err := w.Client.ClusterV1beta1().MemberClusters().Create(w.Context(), &clusterv1beta1.MemberCluster{
+			ObjectMeta: metav1.ObjectMeta{Name: cluster, Labels: map[string]string{"environment": environment}},
+		}, metav1.CreateOptions{})
+		w.Must(err)
+		w.Eventually(cluster+" is in the cache", func() bool { _, err := w.Fleet.MemberClusters.Lister().Get(cluster); return err == nil })
 		fleettest.Create(w, w.Fleet.Bindings, cluster, func(b v1beta1.BindingObject) {
 			b.SetLabels(map[string]string{wellknown.ParentPlacementLabel: "p"})
 			*b.BindingSpec() = v1beta1.ResourceBindingSpec{State: v1beta1.BindingStateScheduled, TargetCluster: cluster}

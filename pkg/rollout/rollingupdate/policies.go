@@ -112,14 +112,14 @@ func (c *Controller) rollingIn(namespace string) []reconcile.Key {
 	return keys
 }
 
-// memberChanged wakes every placement where overrides may be for a cluster, or policies protect it, that were or did not before, or the other
-// way round.
+// memberChanged wakes every placement that waits for a cluster which leaves the fleet, and where overrides may be for a cluster, or policies
+// protect it, that were or did not before, or the other way round.
 func (c *Controller) memberChanged(oldObj, newObj any) []reconcile.Key {
 	before, _ := oldObj.(*clusterv1beta1.MemberCluster)
 	after, _ := newObj.(*clusterv1beta1.MemberCluster)
 	leaves := after == nil || before != nil && before.DeletionTimestamp == nil && after.DeletionTimestamp != nil
 	labeled := wanted.Relabeled(oldObj, newObj)
-	if overrides, policies := len(c.fleet.Overrides.All()) > 0, len(c.fleet.Policies.All()) > 0; leaves && policies || labeled && (overrides || policies) {
+	if overrides, policies := len(c.fleet.Overrides.All()) > 0, len(c.fleet.Policies.All()) > 0; leaves || labeled && (overrides || policies) {
 		return c.rollingIn("")
 	}
 	return nil

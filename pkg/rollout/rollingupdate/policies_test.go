@@ -22,18 +22,6 @@ import (
 	"github.com/stagegate/stagegate/pkg/rollout/internal/reconcile"
 )
 
-// members makes the clusters, of which a is one of production.
-func (r rollout) members() {
-	r.Helper()
-	for name, environment := range map[string]string{"a": "prod", "b": "dev", "c": "dev"} {
-		_, err := r.Client.ClusterV1beta1().MemberClusters().Create(r.Context(), &clusterv1beta1.MemberCluster{
-			ObjectMeta: metav1.ObjectMeta{Name: name, Labels: map[string]string{"environment": environment}},
-		}, metav1.CreateOptions{})
-		r.Must(err)
-		r.Eventually(name+" is in the cache", func() bool { _, err := r.Fleet.MemberClusters.Lister().Get(name); return err == nil })
-	}
-}
-
 // relabel makes a cluster one of another environment.
 func (r rollout) relabel(cluster, environment string, change ...func(*clusterv1beta1.MemberCluster)) {
 	r.Helper()
@@ -73,7 +61,6 @@ func (r rollout) message(cluster string) string {
 func TestPoliciesKeepAClusterFromANewVersion(t *testing.T) {
 	fleettest.InBothScopes(t, func(w *fleettest.World) {
 		r := newRollout(w, v1beta1.RollingUpdateRolloutStrategyType)
-		r.members()
 		r.snapshot(0)
 		r.Run(r.controller().Run)
 		r.until("a Bound p-0-snapshot RolloutStarted, b Bound p-0-snapshot RolloutStarted, c Bound p-0-snapshot RolloutStarted")
@@ -92,6 +79,7 @@ func TestPoliciesKeepAClusterFromANewVersion(t *testing.T) {
 		r.available("b")
 		r.until("a Bound p-0-snapshot RolloutPolicyViolated, b Bound p-1-snapshot RolloutStarted, c Bound p-1-snapshot RolloutStarted")
 
+		r.available("c")
 		w.Must(w.Fleet.Policies.Client(w.Namespace).Delete(w.Context(), "guard", metav1.DeleteOptions{}))
 		r.until("a Bound p-1-snapshot RolloutStarted, b Bound p-1-snapshot RolloutStarted, c Bound p-1-snapshot RolloutStarted")
 	})
@@ -100,7 +88,6 @@ func TestPoliciesKeepAClusterFromANewVersion(t *testing.T) {
 func TestPoliciesKeepAClusterFromItsFirstVersion(t *testing.T) {
 	fleettest.InBothScopes(t, func(w *fleettest.World) {
 		r := newRollout(w, v1beta1.RollingUpdateRolloutStrategyType)
-		r.members()
 		r.guard()
 		r.snapshot(0)
 		r.Run(r.controller().Run)
@@ -113,7 +100,6 @@ func TestPoliciesKeepAClusterFromItsFirstVersion(t *testing.T) {
 func TestAClusterThatHasWhatItIsToHaveIsNotKept(t *testing.T) {
 	fleettest.InBothScopes(t, func(w *fleettest.World) {
 		r := newRollout(w, v1beta1.RollingUpdateRolloutStrategyType)
-		r.members()
 		r.snapshot(0)
 		r.guard()
 		fleettest.Update(w, w.Fleet.Bindings, "a", func(b v1beta1.BindingObject) {
@@ -130,7 +116,6 @@ func TestAClusterThatHasWhatItIsToHaveIsNotKept(t *testing.T) {
 func TestPoliciesKeepWhatAClusterHas(t *testing.T) {
 	fleettest.InBothScopes(t, func(w *fleettest.World) {
 		r := newRollout(w, v1beta1.RollingUpdateRolloutStrategyType)
-		r.members()
 		r.snapshot(0)
 		r.Run(r.controller().Run)
 		r.until("a Bound p-0-snapshot RolloutStarted, b Bound p-0-snapshot RolloutStarted, c Bound p-0-snapshot RolloutStarted")
@@ -150,7 +135,6 @@ func TestPoliciesKeepWhatAClusterHas(t *testing.T) {
 func TestADeniedClusterMayBeLeft(t *testing.T) {
 	fleettest.InBothScopes(t, func(w *fleettest.World) {
 		r := newRollout(w, v1beta1.RollingUpdateRolloutStrategyType)
-		r.members()
 		r.snapshot(0)
 		r.guard()
 		fleettest.Update(w, w.Fleet.Policies, "guard", func(p v1alpha1.RolloutPolicyObject) { p.PolicySpec().Rules = v1alpha1.PolicyRules{Deny: true} })
@@ -164,7 +148,6 @@ func TestADeniedClusterMayBeLeft(t *testing.T) {
 func TestWhatWaitsForTheBudgetIsNotSaidToBeKeptByPolicies(t *testing.T) {
 	fleettest.InBothScopes(t, func(w *fleettest.World) {
 		r := newRollout(w, v1beta1.RollingUpdateRolloutStrategyType)
-		r.members()
 		r.snapshot(0)
 		r.Run(r.controller().Run)
 		r.until("a Bound p-0-snapshot RolloutStarted, b Bound p-0-snapshot RolloutStarted, c Bound p-0-snapshot RolloutStarted")
@@ -180,7 +163,6 @@ func TestWhatWaitsForTheBudgetIsNotSaidToBeKeptByPolicies(t *testing.T) {
 func TestNothingMovesBeforeItIsKnownWhichPoliciesBindAPlacement(t *testing.T) {
 	fleettest.InBothScopes(t, func(w *fleettest.World) {
 		r := newRollout(w, v1beta1.RollingUpdateRolloutStrategyType)
-		r.members()
 		r.snapshot(0)
 		p := r.Fleet.Policies.New(reconcile.Key{Name: "guard"})
 		p.PolicySpec().Rules.Staged = true

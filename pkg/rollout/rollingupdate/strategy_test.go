@@ -113,7 +113,6 @@ func TestAClusterKeepsItsVersionWhereItsStrategyOnlyRestrains(t *testing.T) {
 func TestPoliciesKeepAClusterFromAnotherStrategy(t *testing.T) {
 	fleettest.InBothScopes(t, func(w *fleettest.World) {
 		r := newRollout(w, v1beta1.RollingUpdateRolloutStrategyType)
-		r.members()
 		r.apply(v1beta1.ApplyStrategyTypeReportDiff)
 		r.snapshot(0)
 		r.Run(r.controller().Run)

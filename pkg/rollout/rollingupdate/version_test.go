@@ -29,8 +29,8 @@ type overridden struct {
 func newOverridden(w *fleettest.World) *overridden {
 	o := &overridden{rollout: newRollout(w, v1beta1.RollingUpdateRolloutStrategyType)}
 	for cluster, region := range map[string]string{"a": "eu", "b": "us", "c": "us"} {
-		_, err := w.Client.ClusterV1beta1().MemberClusters().Create(w.Context(),
-			&clusterv1beta1.MemberCluster{ObjectMeta: metav1.ObjectMeta{Name: cluster, Labels: map[string]string{"region": region}}}, metav1.CreateOptions{})
+		_, err := w.Client.ClusterV1beta1().MemberClusters().Update(w.Context(),
+			&clusterv1beta1.MemberCluster{ObjectMeta: metav1.ObjectMeta{Name: cluster, Labels: map[string]string{"region": region}}}, metav1.UpdateOptions{})
 		w.Must(err)
 	}
 	o.snapshot(0)
@@ -139,6 +139,7 @@ func TestALabelOfAClusterMovesIt(t *testing.T) {
 		o.record(0)
 		o.Run(o.controller().Run)
 		o.untilHeld("a less-0")
+		o.available("a", "b", "c")
 		members := w.Client.ClusterV1beta1().MemberClusters()
 		c, err := members.Get(w.Context(), "c", metav1.GetOptions{})
 		w.Must(err)

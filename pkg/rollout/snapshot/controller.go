@@ -264,6 +264,6 @@ func (c *Controller) cleanUp(ctx context.Context, placement v1beta1.PlacementObj
 	if _, err = c.fleet.Placements.Client(placement.GetNamespace()).Update(ctx, released, metav1.UpdateOptions{}); err != nil {
 		return reconcile.IgnoreNotFound(err)
 	}
-	c.recorder.Event(placement, corev1.EventTypeNormal, "PlacementCleanupFinalizerRemoved", "Deleted the snapshots and removed the placement cleanup finalizer")
+	c.recorder.Event(placement, corev1.EventTypeNormal, "PlacementCleanupFinalizerRemoved", "Deleted the snapshots and removed the placement cleanup finalizer; the placement goes once its clusters are left")
 	return nil
 }

@@ -507,7 +507,7 @@ func TestADeletedPlacementTakesItsSnapshotsAlong(t *testing.T) {
 		if watching := r.watching(); watching != nil {
 			t.Errorf("watches %q", watching)
 		}
-		if events := r.events(); len(events) == 0 || events[len(events)-1] != "Normal PlacementCleanupFinalizerRemoved Deleted the snapshots and removed the placement cleanup finalizer" {
+		if events := r.events(); len(events) == 0 || events[len(events)-1] != "Normal PlacementCleanupFinalizerRemoved Deleted the snapshots and removed the placement cleanup finalizer; the placement goes once its clusters are left" {
 			t.Errorf("Events %q", events)
 		}
 	})

@@ -24,9 +24,18 @@ type Membership struct {
 
 // OtherMemberError reports that a cluster is not the member that it was taken for: a kubeconfig was copied or swapped, or the cluster
 // was rebuilt.
-type OtherMemberError struct{ message string }
+type OtherMemberError struct {
+	message string
+	// Holder is the member as which the cluster has joined, empty where that is not known.
+	Holder string
+	// rename is what follows where the cluster may have another name now.
+	rename string
+}
 
-func (e *OtherMemberError) Error() string { return e.message }
+func (e *OtherMemberError) Error() string { return e.message + e.rename }
+
+// WithoutRename is the error where the member that has the cluster is there: whoever renamed the cluster would take it from that member.
+func (e *OtherMemberError) WithoutRename() string { return e.message }
 
 // MemberCRD is the CustomResourceDefinition on a member whose annotations say as what the cluster has joined.
 const MemberCRD = "appliedworks.placement.kubernetes-fleet.io"
@@ -51,13 +60,17 @@ func Mismatch(annotations map[string]string, clusterUID string, want Membership)
 		return &OtherHubError{Holder: holder(wellknown.HubUIDAnnotation), Found: found, Want: want.Hub, Adopt: forget(wellknown.HubUIDAnnotation)}
 	}
 	if found := annotations[wellknown.MemberNameAnnotation]; found != "" && found != want.Member {
-		return &OtherMemberError{fmt.Sprintf("the kubeconfig leads to the cluster that has joined as member %s, not to %s; if %s is now its name: "+
-			"kubectl annotate --overwrite crd %s %s=%s on the member, then hand over each of its AppliedWorks: "+
-			`kubectl patch appliedwork NAME --type=merge -p '{"spec":{"workNamespace":"%s"}}'`,
-			found, want.Member, want.Member, MemberCRD, wellknown.MemberNameAnnotation, want.Member, wellknown.MemberNamespace(want.Member))}
+		return &OtherMemberError{
+			message: fmt.Sprintf("the kubeconfig leads to the cluster that has joined as member %s, not to %s; put the kubeconfig of %s into its Secret", found, want.Member, want.Member),
+			Holder:  found,
+			rename: fmt.Sprintf("; only if the cluster was renamed, and MemberCluster %s is deleted: "+
+				"kubectl annotate --overwrite crd %s %s=%s on the member, then hand over each of its AppliedWorks: "+
+				`kubectl patch appliedwork NAME --type=merge -p '{"spec":{"workNamespace":"%s"}}'`,
+				found, MemberCRD, wellknown.MemberNameAnnotation, want.Member, wellknown.MemberNamespace(want.Member)),
+		}
 	}
 	if want.ClusterUID != "" && clusterUID != want.ClusterUID {
-		return &OtherMemberError{fmt.Sprintf("the kubeconfig leads to the cluster with uid %s, and member %s has joined as the one with uid %s; "+
+		return &OtherMemberError{message: fmt.Sprintf("the kubeconfig leads to the cluster with uid %s, and member %s has joined as the one with uid %s; "+
 			"if the cluster was rebuilt: kubectl annotate --overwrite membercluster %s %s=%s on the hub",
 			clusterUID, want.Member, want.ClusterUID, want.Member, wellknown.AdoptClusterUIDAnnotation, clusterUID)}
 	}
@@ -74,9 +87,9 @@ func Undecided(annotations map[string]string) bool {
 func OtherMemberOf(appliedWork, found, want string) error {
 	if len(validation.IsDNS1123Subdomain(appliedWork)) > 0 {
 		// The command below would be the cluster's.
-		return &OtherMemberError{"an AppliedWork on the member cluster has a name that no API server takes"}
+		return &OtherMemberError{message: "an AppliedWork on the member cluster has a name that no API server takes"}
 	}
-	return &OtherMemberError{fmt.Sprintf("AppliedWork %s on the member cluster belongs to Works of namespace %s, not %s: "+
+	return &OtherMemberError{message: fmt.Sprintf("AppliedWork %s on the member cluster belongs to Works of namespace %s, not %s: "+
 		"a kubeconfig was copied or swapped, or the member was renamed; if it was renamed: "+
 		`kubectl patch appliedwork %s --type=merge -p '{"spec":{"workNamespace":"%s"}}' on the member`,
 		appliedWork, found, want, appliedWork, want)}
@@ -84,6 +97,6 @@ func OtherMemberOf(appliedWork, found, want string) error {
 
 // OtherHubAsMember is the error of a cluster that is a hub, and not the one of this fleet.
 func OtherHubAsMember(found, want string) error {
-	return &OtherMemberError{fmt.Sprintf("the kubeconfig leads to a hub with uid %s, and the hub of this server has uid %s: "+
+	return &OtherMemberError{message: fmt.Sprintf("the kubeconfig leads to a hub with uid %s, and the hub of this server has uid %s: "+
 		"a hub is a member of its own fleet only; remove the Stagegate there first", found, want)}
 }

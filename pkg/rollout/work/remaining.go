@@ -13,6 +13,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/stagegate/stagegate/pkg/apis/placement/v1beta1"
+	"github.com/stagegate/stagegate/pkg/apis/wellknown"
 	"github.com/stagegate/stagegate/pkg/apis/wording"
 	"github.com/stagegate/stagegate/pkg/rollout/internal/fleet"
 	"github.com/stagegate/stagegate/pkg/rollout/internal/reconcile"
@@ -21,6 +22,26 @@ import (
 
 // maxRemaining bounds what a binding says of what its cluster has still, in bytes.
 const maxRemaining = 1 << 10
+
+// maxWhy bounds what a binding says of why nothing can be removed, in bytes: what to do about it follows.
+const maxWhy = 256
+
+// away is what a removal waits for where nothing can be done on the cluster. It goes before what the Works said last, with the time of what the
+// binding says already.
+func away(binding v1beta1.BindingObject, unreachable string, said *metav1.Condition, now metav1.Time) *metav1.Condition {
+	c := &metav1.Condition{
+		Type: v1beta1.BindingObjectsRemaining, Status: metav1.ConditionTrue, Reason: wellknown.ReasonClusterUnreachable, LastTransitionTime: now,
+		Message: fmt.Sprintf("%s; the removal goes on when that is mended, and what is on the cluster stays there if MemberCluster %s is deleted",
+			wording.Shorten(unreachable, maxWhy), binding.BindingSpec().TargetCluster),
+	}
+	if said != nil {
+		c.Message = wording.Shorten(c.Message+"; "+said.Message, maxRemaining)
+	}
+	if before := find(binding.BindingStatus().Conditions, c.Type); before != nil {
+		c.LastTransitionTime = before.LastTransitionTime
+	}
+	return c
+}
 
 // objectsRemaining sums up what the Works wait for that is to go from the cluster, nil where that is nothing.
 func objectsRemaining(works []*v1beta1.Work) *metav1.Condition {
@@ -48,7 +69,12 @@ func (c *Controller) tellRemaining(ctx context.Context, binding v1beta1.BindingO
 	changed := fleet.Copy(binding)
 	status := changed.BindingStatus()
 	meta.RemoveStatusCondition(&status.Conditions, v1beta1.BindingObjectsRemaining)
-	if remaining := objectsRemaining(works); remaining != nil {
+	remaining := objectsRemaining(works)
+	cluster, err := c.fleet.MemberClusters.Lister().Get(binding.BindingSpec().TargetCluster)
+	if err == nil && unreachable(cluster) != "" {
+		remaining = away(binding, unreachable(cluster), remaining, metav1.NewTime(c.clock.Now()).Rfc3339Copy())
+	}
+	if remaining != nil {
 		remaining.ObservedGeneration = binding.GetGeneration()
 		status.Conditions = append(status.Conditions, *remaining)
 	}

@@ -9,6 +9,7 @@ import (
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
+	clusterv1beta1 "github.com/stagegate/stagegate/pkg/apis/cluster/v1beta1"
 	"github.com/stagegate/stagegate/pkg/apis/placement/v1beta1"
 	"github.com/stagegate/stagegate/pkg/apis/wellknown"
 )
@@ -91,6 +92,86 @@ func TestABindingTellsWhatItsWorksWaitFor(t *testing.T) {
 				if a.GetVerb() == "update" {
 					t.Errorf("the same is written again: %v", a)
 				}
+			}
+		})
+	}
+}
+
+func TestARemovalWaitsForAMemberThatIsAway(t *testing.T) {
+	now := metav1.NewTime(testTime)
+	const (
+		down = "The member cannot be reached: connection refused"
+		held = "ConfigMap test-namespace/test-cm waits for finalizer example.com/hold"
+		want = "True ClusterUnreachable: " + down + "; the removal goes on when that is mended, and what is on the cluster stays there if MemberCluster member1 is deleted"
+	)
+	for _, scope := range bothScopes {
+		t.Run(scope.name, func(t *testing.T) {
+			b := newBench(t, scope.namespace)
+			healthy := func(status metav1.ConditionStatus, message string) {
+				t.Helper()
+				member := &clusterv1beta1.MemberCluster{ObjectMeta: metav1.ObjectMeta{Name: "member1"}}
+				member.Status.Conditions = []metav1.Condition{{Type: clusterv1beta1.ConditionTypeMemberClusterHealthy, Status: status, Message: message}}
+				if _, err := b.api.ClusterV1beta1().MemberClusters().Update(t.Context(), member, metav1.UpdateOptions{}); err != nil {
+					t.Fatal(err)
+				}
+			}
+			b.snapshot("web-1-snapshot", nil, configMapJSON)
+			b.binding(nil)
+			b.settle()
+			healthy(metav1.ConditionFalse, down)
+			b.settle()
+			if got := b.remaining(); got != "" {
+				t.Errorf("nothing is to go: %q", got)
+			}
+			b.edit(func(o v1beta1.BindingObject) {
+				o.BindingSpec().State = v1beta1.BindingStateUnscheduled
+				o.SetDeletionTimestamp(&now)
+				o.SetGeneration(o.GetGeneration() + 1)
+			})
+			b.waits(held, func(w *v1beta1.Work) {
+				w.Annotations[wellknown.DeletePropagationAnnotation] = string(v1beta1.DeletePropagationPolicyDelete)
+				w.DeletionTimestamp = &now
+				w.Generation++
+				w.Status.Conditions = nil
+			})
+			b.pass()
+			if got := b.remaining(); got != want {
+				t.Errorf("a binding that goes: %q, want %q", got, want)
+			}
+			b.waits(held, nil)
+			b.cacheUp()
+			b.pass()
+			if got := b.remaining(); got != want+"; "+held {
+				t.Errorf("a Work has told before: %q, want %q", got, want+"; "+held)
+			}
+			healthy(metav1.ConditionTrue, "fine")
+			b.cacheUp()
+			b.pass()
+			if got := b.remaining(); got != "True WaitingForDeletion: "+held {
+				t.Errorf("the member is back: %q", got)
+			}
+		})
+	}
+}
+
+func TestAVersionThatLacksAWorkWaitsForAMemberThatIsAway(t *testing.T) {
+	binding := &v1beta1.ClusterResourceBinding{Spec: v1beta1.ResourceBindingSpec{TargetCluster: "member1"}}
+	for name, tt := range map[string]struct {
+		outcome outcome
+		want    bool
+	}{
+		"nothing is to go":     {outcome{unreachable: "down"}, false},
+		"the member answers":   {outcome{leaving: []*v1beta1.Work{{}}}, false},
+		"a Work that is to go": {outcome{leaving: []*v1beta1.Work{{}}, unreachable: strings.Repeat("x", 10<<10)}, true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			status := statusOf(binding, tt.outcome, metav1.NewTime(testTime))
+			c := find(status.Conditions, v1beta1.BindingObjectsRemaining)
+			if (c != nil) != tt.want {
+				t.Errorf("%+v", c)
+			}
+			if c != nil && (!strings.HasSuffix(c.Message, "stays there if MemberCluster member1 is deleted") || len(c.Message) > 512) {
+				t.Errorf("%d bytes: %s", len(c.Message), c.Message)
 			}
 		})
 	}

@@ -82,7 +82,11 @@ func statusOf(binding v1beta1.BindingObject, o outcome, now metav1.Time) v1beta1
 			c.ObservedGeneration = binding.GetGeneration()
 			status.Conditions = append(status.Conditions, *c)
 		}
-		if c := objectsRemaining(append(slices.Clone(o.works), o.leaving...)); c != nil {
+		c := objectsRemaining(append(slices.Clone(o.works), o.leaving...))
+		if len(o.leaving) > 0 && o.unreachable != "" {
+			c = away(binding, o.unreachable, c, now)
+		}
+		if c != nil {
 			c.ObservedGeneration = binding.GetGeneration()
 			status.Conditions = append(status.Conditions, *c)
 		}
@@ -99,7 +103,7 @@ func bindingConditions(binding v1beta1.BindingObject, o outcome) []metav1.Condit
 	}
 	overridden := isTrue(v1beta1.BindingOverridden, reasonNoOverride, "No override rules are configured for the selected resources")
 	if isOverridden(binding.BindingSpec()) {
-		overridden = isTrue(v1beta1.BindingOverridden, reasonOverridden, "Successfully applied the override rules on the resources")
+		overridden = isTrue(v1beta1.BindingOverridden, reasonOverridden, wellknown.MessageOverridden)
 		if message := leftOut(o.works); message != "" && o.err == nil {
 			overridden.Message += ". " + message
 		}
@@ -235,6 +239,7 @@ func firstWith(works []*v1beta1.Work, conditionType string, status metav1.Condit
 // collect gathers the objects that failed, drifted or differ, sorted by what they are. Failures that cannot heal come first: lists are cut,
 // and messages name the first.
 func collect(status *v1beta1.ResourceBindingStatus, works []*v1beta1.Work) {
+	hopeless, others := status.FailedPlacements, []v1beta1.FailedResourcePlacement(nil)
 	for _, work := range works {
 		if !isCurrent(work) {
 			continue
@@ -246,7 +251,11 @@ func collect(status *v1beta1.ResourceBindingStatus, works []*v1beta1.Work) {
 			}
 			for _, t := range []string{v1beta1.WorkApplied, v1beta1.WorkAvailable} {
 				if c := find(m.Conditions, t); c != nil && c.Status == metav1.ConditionFalse {
-					status.FailedPlacements = append(status.FailedPlacements, v1beta1.FailedResourcePlacement{ResourceIdentifier: id, Condition: *c})
+					list := &others
+					if wellknown.CannotHeal(c.Reason, m.DiffDetails != nil) {
+						list = &hopeless
+					}
+					*list = append(*list, v1beta1.FailedResourcePlacement{ResourceIdentifier: id, Condition: *c})
 					break
 				}
 			}
@@ -264,9 +273,12 @@ func collect(status *v1beta1.ResourceBindingStatus, works []*v1beta1.Work) {
 			}
 		}
 	}
-	slices.SortStableFunc(status.FailedPlacements, func(a, b v1beta1.FailedResourcePlacement) int {
-		return cmp.Or(cmp.Compare(urgency(a), urgency(b)), compare(a.ResourceIdentifier, b.ResourceIdentifier))
-	})
+	for _, list := range [][]v1beta1.FailedResourcePlacement{hopeless, others} {
+		slices.SortStableFunc(list, func(a, b v1beta1.FailedResourcePlacement) int {
+			return compare(a.ResourceIdentifier, b.ResourceIdentifier)
+		})
+	}
+	status.FailedPlacements = slices.Concat(hopeless, others)
 	status.FailedPlacements = status.FailedPlacements[:min(len(status.FailedPlacements), maxPlacements)]
 	status.DriftedPlacements = sortedUpTo(status.DriftedPlacements, func(p v1beta1.DriftedResourcePlacement) v1beta1.ResourceIdentifier { return p.ResourceIdentifier })
 	status.DiffedPlacements = sortedUpTo(status.DiffedPlacements, func(p v1beta1.DiffedResourcePlacement) v1beta1.ResourceIdentifier { return p.ResourceIdentifier })
@@ -318,13 +330,6 @@ func compareEnvelopes(a, b *v1beta1.EnvelopeIdentifier) int {
 		b = &none
 	}
 	return cmp.Or(strings.Compare(string(a.Type), string(b.Type)), strings.Compare(a.Namespace, b.Namespace), strings.Compare(a.Name, b.Name))
-}
-
-func urgency(p v1beta1.FailedResourcePlacement) int {
-	if wellknown.CannotHeal(p.Condition.Reason) {
-		return 0
-	}
-	return 1
 }
 
 func isTrue(conditionType, reason, format string, args ...any) metav1.Condition {

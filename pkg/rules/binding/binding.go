@@ -11,6 +11,7 @@ import (
 	"strconv"
 	"strings"
 
+	apiequality "k8s.io/apimachinery/pkg/api/equality"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 
@@ -80,21 +81,51 @@ func IsReady(b v1beta1.BindingObject) bool {
 }
 
 // CannotHeal reports whether something keeps a cluster from ever having what its binding asks for, unless somebody does something about
-// it: an override that does not fit, an envelope that cannot be used, or an object that the member refuses for good. What is under way, or fails and is tried again, can.
+// it: an override that does not fit, an envelope that cannot be used, an object that the member refuses for good or that differs there and is not taken
+// over, or a Job that has failed. What is under way, or fails and is tried again, can.
 func CannotHeal(b v1beta1.BindingObject) bool {
 	status, generation := b.BindingStatus(), b.GetGeneration()
 	if conditions.IsFalse(status.Conditions, v1beta1.BindingOverridden, generation) {
 		return true
 	}
-	// What cannot heal comes first in the list.
-	return len(status.FailedPlacements) > 0 && wellknown.CannotHeal(status.FailedPlacements[0].Condition.Reason) &&
+	return ObjectCannotHeal(status.FailedPlacements, status.DiffedPlacements) != nil &&
 		(conditions.IsFalse(status.Conditions, v1beta1.BindingWorkSynchronized, generation) ||
-			conditions.IsFalse(status.Conditions, v1beta1.BindingApplied, generation))
+			conditions.IsFalse(status.Conditions, v1beta1.BindingApplied, generation) ||
+			conditions.IsFalse(status.Conditions, v1beta1.BindingAvailable, generation))
 }
 
-// IsUndecided reports whether a cluster has not told yet what became of what its binding asks for: whether it is ready, fails, or is not
-// available.
-func IsUndecided(b v1beta1.BindingObject) bool {
+// ObjectCannotHeal returns the first of the objects that failed on a cluster if no other try mends it, nil otherwise: what cannot heal comes first
+// in the list. The objects that differ on the cluster are given as well.
+func ObjectCannotHeal(failed []v1beta1.FailedResourcePlacement, diffed []v1beta1.DiffedResourcePlacement) *v1beta1.FailedResourcePlacement {
+	if len(failed) == 0 {
+		return nil
+	}
+	differs := slices.ContainsFunc(diffed, func(d v1beta1.DiffedResourcePlacement) bool {
+		return apiequality.Semantic.DeepEqual(d.ResourceIdentifier, failed[0].ResourceIdentifier)
+	})
+	if !wellknown.CannotHeal(failed[0].Condition.Reason, differs) {
+		return nil
+	}
+	return &failed[0]
+}
+
+// Standing is what is known of whether a cluster has what its binding asks for.
+type Standing int
+
+const (
+	// Undecided is that the cluster has not told since its binding was last written, or cannot be asked. What was there before may be there still.
+	Undecided Standing = iota
+	// Ready is that the cluster has it, see IsReady.
+	Ready
+	// Untouched is that something keeps it from being written to the cluster: what was there before is there still, whatever its state.
+	Untouched
+	// Failing is that the cluster does not have it, or has it and it is not available.
+	Failing
+)
+
+// StandingOf returns how a cluster stands at the generation of its binding. Every write of a binding's spec has what was told of the cluster be
+// about an earlier one, also a write that changes nothing on the cluster, so that a cluster which is not ready need not be any worse for it.
+func StandingOf(b v1beta1.BindingObject) Standing {
 	status, generation := b.BindingStatus(), b.GetGeneration()
 	isFalse := func(conditionType string) *metav1.Condition {
 		if c := conditions.Find(status.Conditions, conditionType, generation); c != nil && c.Status == metav1.ConditionFalse {
@@ -102,16 +133,26 @@ func IsUndecided(b v1beta1.BindingObject) bool {
 		}
 		return nil
 	}
-	if IsReady(b) || isFalse(v1beta1.BindingOverridden) != nil || isFalse(v1beta1.BindingWorkSynchronized) != nil || isFalse(v1beta1.BindingAvailable) != nil {
-		return false
+	switch {
+	case IsReady(b):
+		return Ready
+	case isFalse(v1beta1.BindingOverridden) != nil, isFalse(v1beta1.BindingWorkSynchronized) != nil:
+		return Untouched
+	case isFalse(v1beta1.BindingAvailable) != nil:
+		return Failing
 	}
-	for _, conditionType := range []string{v1beta1.BindingApplied, v1beta1.BindingDiffReported} {
-		if c := isFalse(conditionType); c != nil && (c.Reason == wellknown.ReasonClusterUnreachable || len(status.FailedPlacements) > 0) {
-			return false
+	if c := isFalse(v1beta1.BindingDiffReported); c != nil && c.Reason != wellknown.ReasonDiffReportInProgress && c.Reason != wellknown.ReasonClusterUnreachable {
+		return Untouched
+	}
+	if c := isFalse(v1beta1.BindingApplied); c != nil && c.Reason != wellknown.ReasonClusterUnreachable && len(status.FailedPlacements) > 0 {
+		for i := range status.FailedPlacements {
+			if !wellknown.IsLeftAlone(status.FailedPlacements[i].Condition.Reason) {
+				return Failing
+			}
 		}
+		return Untouched
 	}
-	c := isFalse(v1beta1.BindingDiffReported)
-	return c == nil || c.Reason == wellknown.ReasonDiffReportInProgress
+	return Undecided
 }
 
 // PlacedByOthers returns the objects in the version of a binding that another placement has on the cluster, as far as the binding reports it: of very

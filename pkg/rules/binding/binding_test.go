@@ -4,6 +4,7 @@
 package binding
 
 import (
+	"strings"
 	"testing"
 
 	apiequality "k8s.io/apimachinery/pkg/api/equality"
@@ -205,6 +206,9 @@ func TestWhatCannotHealIsNoProgress(t *testing.T) {
 		"the member refuses for good":           {v1beta1.BindingApplied, metav1.ConditionFalse, 2, wellknown.ReasonManifestRefused, true},
 		"it refused an earlier version":         {v1beta1.BindingApplied, metav1.ConditionFalse, 1, wellknown.ReasonManifestRefused, false},
 		"it refused, and takes it now":          {v1beta1.BindingApplied, metav1.ConditionTrue, 2, wellknown.ReasonManifestRefused, false},
+		"an object differs that was there":      {v1beta1.BindingApplied, metav1.ConditionFalse, 2, wellknown.ReasonManifestFailedToTakeOver + " differs", true},
+		"an object is another placement's":      {v1beta1.BindingApplied, metav1.ConditionFalse, 2, wellknown.ReasonManifestFailedToTakeOver, false},
+		"a Job has failed":                      {v1beta1.BindingAvailable, metav1.ConditionFalse, 2, wellknown.ReasonJobFailed, true},
 		"applying fails and is tried again":     {v1beta1.BindingApplied, metav1.ConditionFalse, 2, "FailedToApply", false},
 		"applying is under way":                 {v1beta1.BindingApplied, metav1.ConditionFalse, 2, "", false},
 		"nothing becomes available":             {v1beta1.BindingAvailable, metav1.ConditionFalse, 2, "NotAvailableYet", false},
@@ -214,8 +218,15 @@ func TestWhatCannotHealIsNoProgress(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			b := &v1beta1.ResourceBinding{ObjectMeta: metav1.ObjectMeta{Generation: 2}}
 			b.Status.Conditions = []metav1.Condition{{Type: tt.conditionType, Status: tt.status, ObservedGeneration: tt.observed}}
-			if tt.reason != "" {
-				b.Status.FailedPlacements = []v1beta1.FailedResourcePlacement{{Condition: metav1.Condition{Reason: tt.reason}}}
+			if reason, differs := strings.CutSuffix(tt.reason, " differs"); tt.reason != "" {
+				of := func(name string) v1beta1.ResourceIdentifier {
+					return v1beta1.ResourceIdentifier{Kind: "ConfigMap", Name: name, Envelope: &v1beta1.EnvelopeIdentifier{Name: "e"}}
+				}
+				b.Status.FailedPlacements = []v1beta1.FailedResourcePlacement{{ResourceIdentifier: of("c"), Condition: metav1.Condition{Reason: reason}}}
+				b.Status.DiffedPlacements = []v1beta1.DiffedResourcePlacement{{ResourceIdentifier: of("other")}}
+				if differs {
+					b.Status.DiffedPlacements = append(b.Status.DiffedPlacements, v1beta1.DiffedResourcePlacement{ResourceIdentifier: of("c")})
+				}
 			}
 			if got := CannotHeal(b); got != tt.want {
 				t.Errorf("cannot heal: %t, want %t", got, tt.want)
@@ -224,38 +235,44 @@ func TestWhatCannotHealIsNoProgress(t *testing.T) {
 	}
 }
 
-func TestAClusterIsUndecidedUntilItTellsSomethingOfWhatItIsToHave(t *testing.T) {
-	failed := []v1beta1.FailedResourcePlacement{{}}
+func TestHowAClusterStands(t *testing.T) {
+	failed := func(reasons ...string) (list []v1beta1.FailedResourcePlacement) {
+		for _, reason := range reasons {
+			list = append(list, v1beta1.FailedResourcePlacement{Condition: metav1.Condition{Reason: reason}})
+		}
+		return list
+	}
 	for name, tt := range map[string]struct {
 		conditionType, reason string
 		status                metav1.ConditionStatus
 		observed              int64
 		failed                []v1beta1.FailedResourcePlacement
-		want                  bool
+		want                  Standing
 	}{
-		"nothing is told":                    {want: true},
-		"what it had before was available":   {v1beta1.BindingAvailable, "AllWorkAreAvailable", metav1.ConditionTrue, 1, nil, true},
-		"what it had before failed":          {v1beta1.BindingApplied, "NotAllWorkHaveBeenApplied", metav1.ConditionFalse, 1, failed, true},
-		"it is applied":                      {v1beta1.BindingApplied, "AllWorkHaveBeenApplied", metav1.ConditionTrue, 2, nil, true},
-		"it is being applied":                {v1beta1.BindingApplied, "ApplyInProgress", metav1.ConditionFalse, 2, nil, true},
-		"a part of it is applied":            {v1beta1.BindingApplied, "NotAllWorkHaveBeenApplied", metav1.ConditionFalse, 2, nil, true},
-		"it is being compared":               {v1beta1.BindingDiffReported, "DiffReportInProgress", metav1.ConditionFalse, 2, nil, true},
-		"an object is not applied":           {v1beta1.BindingApplied, "NotAllWorkHaveBeenApplied", metav1.ConditionFalse, 2, failed, false},
-		"the cluster cannot be reached":      {v1beta1.BindingApplied, wellknown.ReasonClusterUnreachable, metav1.ConditionFalse, 2, nil, false},
-		"it cannot be reached to compare":    {v1beta1.BindingDiffReported, wellknown.ReasonClusterUnreachable, metav1.ConditionFalse, 2, nil, false},
-		"it is available":                    {v1beta1.BindingAvailable, "AllWorkAreAvailable", metav1.ConditionTrue, 2, nil, false},
-		"it is not available":                {v1beta1.BindingAvailable, "NotAllWorkAreAvailable", metav1.ConditionFalse, 2, nil, false},
-		"it is compared":                     {v1beta1.BindingDiffReported, "AllWorkHaveDiffReported", metav1.ConditionTrue, 2, nil, false},
-		"it cannot be compared":              {v1beta1.BindingDiffReported, "NotAllWorkHaveDiffReported", metav1.ConditionFalse, 2, nil, false},
-		"an override does not fit":           {v1beta1.BindingOverridden, "OverriddenFailed", metav1.ConditionFalse, 2, nil, false},
-		"the manifests cannot be given away": {v1beta1.BindingWorkSynchronized, "SyncWorkFailed", metav1.ConditionFalse, 2, nil, false},
+		"nothing is told":                    {want: Undecided},
+		"what it had before was available":   {v1beta1.BindingAvailable, "AllWorkAreAvailable", metav1.ConditionTrue, 1, nil, Undecided},
+		"what it had before failed":          {v1beta1.BindingApplied, "NotAllWorkHaveBeenApplied", metav1.ConditionFalse, 1, failed("ManifestRefused"), Undecided},
+		"it is applied":                      {v1beta1.BindingApplied, "AllWorkHaveBeenApplied", metav1.ConditionTrue, 2, nil, Undecided},
+		"it is being applied":                {v1beta1.BindingApplied, "ApplyInProgress", metav1.ConditionFalse, 2, nil, Undecided},
+		"a part of it is applied":            {v1beta1.BindingApplied, "NotAllWorkHaveBeenApplied", metav1.ConditionFalse, 2, nil, Undecided},
+		"it is being compared":               {v1beta1.BindingDiffReported, "DiffReportInProgress", metav1.ConditionFalse, 2, nil, Undecided},
+		"an object is not applied":           {v1beta1.BindingApplied, "NotAllWorkHaveBeenApplied", metav1.ConditionFalse, 2, failed("FoundDrifts", "ManifestRefused"), Failing},
+		"its objects are left alone":         {v1beta1.BindingApplied, "NotAllWorkHaveBeenApplied", metav1.ConditionFalse, 2, failed("FoundDrifts", "FailedToTakeOver", "NotTakenOver", "FoundDriftsInDegradedMode"), Untouched},
+		"the cluster cannot be reached":      {v1beta1.BindingApplied, wellknown.ReasonClusterUnreachable, metav1.ConditionFalse, 2, failed("ManifestRefused"), Undecided},
+		"it cannot be reached to compare":    {v1beta1.BindingDiffReported, wellknown.ReasonClusterUnreachable, metav1.ConditionFalse, 2, nil, Undecided},
+		"it is available":                    {v1beta1.BindingAvailable, "AllWorkAreAvailable", metav1.ConditionTrue, 2, nil, Ready},
+		"it is not available":                {v1beta1.BindingAvailable, "NotAllWorkAreAvailable", metav1.ConditionFalse, 2, nil, Failing},
+		"it is compared":                     {v1beta1.BindingDiffReported, "AllWorkHaveDiffReported", metav1.ConditionTrue, 2, nil, Ready},
+		"it cannot be compared":              {v1beta1.BindingDiffReported, "NotAllWorkHaveDiffReported", metav1.ConditionFalse, 2, nil, Untouched},
+		"an override does not fit":           {v1beta1.BindingOverridden, "OverriddenFailed", metav1.ConditionFalse, 2, nil, Untouched},
+		"the manifests cannot be given away": {v1beta1.BindingWorkSynchronized, "SyncWorkFailed", metav1.ConditionFalse, 2, nil, Untouched},
 	} {
 		t.Run(name, func(t *testing.T) {
 			b := &v1beta1.ResourceBinding{ObjectMeta: metav1.ObjectMeta{Generation: 2}}
 			b.Status.FailedPlacements = tt.failed
 			b.Status.Conditions = []metav1.Condition{{Type: tt.conditionType, Reason: tt.reason, Status: tt.status, ObservedGeneration: tt.observed}}
-			if got := IsUndecided(b); got != tt.want {
-				t.Errorf("got %v", got)
+			if got := StandingOf(b); got != tt.want {
+				t.Errorf("got %v, want %v", got, tt.want)
 			}
 		})
 	}

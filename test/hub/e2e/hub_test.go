@@ -76,6 +76,7 @@ func TestHub(t *testing.T) {
 		{"ServerKilledWhileWaiting", testServerKilledWhileWaiting},
 		{"ServerKilledWithinStage", testServerKilledWithinStage},
 		{"MemberDown", testMemberDown},
+		{"RemovalFromMemberDown", testRemovalFromMemberDown},
 		{"FailurePolicy", testFailurePolicy},
 		{"RollBack", testRollBack},
 		{"Pause", testPause},

@@ -433,6 +433,27 @@ spec:
 		t.Errorf("%v have the new version, want one", moved)
 	}
 
+	// What changes nothing on the clusters gives no budget away.
+	for _, patch := range []string{
+		`{"spec":{"policy":{"tolerations":[{"key":"budget","operator":"Exists"}]}}}`,
+		`{"spec":{"policy":{"affinity":{"clusterAffinity":{"requiredDuringSchedulingIgnoredDuringExecution":{"clusterSelectorTerms":[{"labelSelector":{"matchExpressions":[{"key":"budget","operator":"DoesNotExist"}]}}]}}}}}}`,
+	} {
+		s.hub().mustPatch(t, kindPlacement, "", name, patch)
+		s.eventually(t, func() error {
+			said := s.mustRun(t, `kubectl get crb -l kubernetes-fleet.io/parent-CRP=budget -o jsonpath='{range .items[*]}{.spec.schedulingPolicySnapshotName} {.metadata.generation} {.status.conditions[?(@.type=="Available")].observedGeneration}{"\n"}{end}'`)
+			latest := s.mustRun(t, `kubectl get csps -l kubernetes-fleet.io/parent-CRP=budget,kubernetes-fleet.io/is-latest-snapshot=true -o jsonpath='{.items[0].metadata.name}'`)
+			for line := range strings.Lines(said) {
+				if fields := strings.Fields(line); len(fields) != 3 || fields[0] != latest || fields[1] != fields[2] {
+					return fmt.Errorf("the bindings do not tell of %s yet:\n%s", latest, said)
+				}
+			}
+			return nil
+		})
+		if moved := on("example.com/web" + hub.TagMissing); len(moved) != 1 {
+			t.Errorf("%v have the new version after %s, want one", moved, patch)
+		}
+	}
+
 	w.setImage(t, "web", "example.com/web:2", 2)
 	has("Available", "True")
 	if moved := on("example.com/web:2"); len(moved) != 3 {

@@ -10,6 +10,7 @@ import (
 
 	"github.com/stagegate/stagegate/pkg/apis/placement/v1beta1"
 	"github.com/stagegate/stagegate/pkg/registry/store"
+	bindingrules "github.com/stagegate/stagegate/pkg/rules/binding"
 )
 
 type column = store.Column[v1beta1.PlacementObject]
@@ -25,7 +26,7 @@ func columns() []column {
 		{Name: "Available", Description: "Status of the condition Available, or Terminating where the placement is being deleted.", Text: available},
 		conditionGeneration("Available-Gen", v1beta1.PlacementAvailable),
 		store.Age[v1beta1.PlacementObject](),
-		{Name: "Waiting-For", Wide: true, Description: "What removals of objects from clusters wait for.", Text: waitingFor},
+		{Name: "Waiting-For", Wide: true, Description: "What removals of objects from clusters wait for, or else what keeps the first cluster from having what it is to have.", Text: waitingFor},
 	}
 }
 
@@ -40,7 +41,7 @@ func available(o v1beta1.PlacementObject) string {
 func waitingFor(o v1beta1.PlacementObject) string {
 	c := meta.FindStatusCondition(o.PlacementStatus().Conditions, v1beta1.PlacementConditionType(o.GetNamespace(), v1beta1.PlacementObjectsRemaining))
 	if c == nil {
-		return ""
+		return bindingrules.FirstTrouble(o.PlacementStatus().PerClusterPlacementStatuses)
 	}
 	return strings.TrimPrefix(c.Message, "The removal waits for ")
 }
