@@ -46,6 +46,7 @@ func (o *Options) Config() (*Config, error) {
 	config.OpenAPIConfig.Info.Title = "Stagegate"
 	config.OpenAPIV3Config = genericapiserver.DefaultOpenAPIV3Config(openapi.GetOpenAPIDefinitions, namer)
 	config.OpenAPIV3Config.Info.Title = "Stagegate"
+	offerNoStrategicMerge(&config.Config)
 
 	if err := o.ServerRun.ApplyTo(&config.Config); err != nil {
 		return nil, err

@@ -6,10 +6,12 @@ package apiserver
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
 	"github.com/spf13/pflag"
+	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/client-go/kubernetes/scheme"
 	"k8s.io/client-go/tools/leaderelection"
@@ -107,17 +109,52 @@ func (o *RolloutOptions) Validate() []error {
 	return errs
 }
 
-// readLimits reads what is not placed, and refuses kinds that a group which everybody knows does not have: a misspelled kind would go on being
-// placed. Those of other groups may come with a CustomResourceDefinition.
+// readLimits reads what is not placed, and refuses groups that cannot exist, and kinds that a group which everybody knows does not have: what is
+// misspelled would go on being placed. Groups with a dot, and their kinds, may come with a CustomResourceDefinition.
 func readLimits(o placeable.LimitOptions) (*placeable.Limits, error) {
 	limits, err := placeable.ParseLimits(o)
 	if err != nil {
 		return nil, err
 	}
-	for _, gk := range limits.Kinds() {
-		if versions := scheme.Scheme.VersionsForGroupKind(gk); len(versions) == 0 && scheme.Scheme.IsGroupRegistered(gk.Group) {
-			return nil, fmt.Errorf("--skipped-propagating-apis or --allowed-propagating-apis: there is no kind %s in group %q: correct it", gk.Kind, gk.Group)
+	for _, named := range limits.Named() {
+		switch {
+		case named.Kind == "" && named.Entry == named.Group && !strings.Contains(named.Group, ".") && !scheme.Scheme.IsGroupRegistered(named.Group):
+			remedy := "write kinds of the core group as v1/Secret, and a group without a dot that an aggregated API has with its version"
+			if meant := kindsLike(named.Group); len(meant) > 0 {
+				remedy = "write " + strings.Join(meant, " or ")
+			}
+			return nil, fmt.Errorf("%s: %q is no group: %s", named.Flag, named.Entry, remedy)
+		case named.Kind != "" && scheme.Scheme.IsGroupRegistered(named.Group) && len(scheme.Scheme.VersionsForGroupKind(named.GroupKind)) == 0:
+			remedy := "correct it"
+			if meant := kindsLike(named.Kind); len(meant) > 0 {
+				remedy = "write " + strings.Join(meant, " or ")
+			}
+			return nil, fmt.Errorf("%s: there is no kind %s in group %q: %s", named.Flag, named.Kind, named.Group, remedy)
 		}
 	}
 	return limits, nil
+}
+
+// kindsLike returns the kinds of Kubernetes that a word may mean, such as v1/Secret for secrets, as the flags take them.
+func kindsLike(word string) []string {
+	word = strings.ToLower(word)
+	var meant []string
+	for _, gv := range scheme.Scheme.PrioritizedVersionsAllGroups() {
+		for kind := range scheme.Scheme.KnownTypes(gv) {
+			gvk := gv.WithKind(kind)
+			plural, singular := meta.UnsafeGuessKindToResource(gvk)
+			entry := gv.String() + "/" + kind
+			if (word == plural.Resource || word == singular.Resource) && !slices.ContainsFunc(meant, func(other string) bool { return isSameKind(other, entry) }) {
+				meant = append(meant, entry)
+			}
+		}
+	}
+	slices.Sort(meant)
+	return meant
+}
+
+// isSameKind reports whether two entries differ in their versions alone. Those of the core group have one version.
+func isSameKind(a, b string) bool {
+	x, y := strings.Split(a, "/"), strings.Split(b, "/")
+	return len(x) == 3 && len(y) == 3 && x[0] == y[0] && x[2] == y[2]
 }

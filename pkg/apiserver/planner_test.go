@@ -25,6 +25,8 @@ func (f planFunc) Plan(_ context.Context, run v1beta1.UpdateRunObject) (*v1beta1
 	return f(run)
 }
 
+func (f planFunc) Obstacle(context.Context, v1beta1.UpdateRunObject) string { return "" }
+
 func (f planFunc) CheckRollback(context.Context, v1beta1.UpdateRunObject) error { return nil }
 
 func (f planFunc) CheckResume(context.Context, v1beta1.UpdateRunObject) error { return nil }

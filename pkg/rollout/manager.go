@@ -110,6 +110,11 @@ func (m *Manager) Plan(ctx context.Context, run v1beta1.UpdateRunObject) (*v1bet
 	return m.planner.Plan(ctx, run)
 }
 
+// Obstacle returns why a run could not be initialized now, empty where it could or where nobody can tell. It works as Plan does.
+func (m *Manager) Obstacle(ctx context.Context, run v1beta1.UpdateRunObject) string {
+	return m.planner.Obstacle(ctx, run)
+}
+
 // CheckRollback returns why a run that rolls this one back could not be planned, nil where it could. It works as Plan does.
 func (m *Manager) CheckRollback(ctx context.Context, run v1beta1.UpdateRunObject) error {
 	return m.planner.CheckRollback(ctx, run)

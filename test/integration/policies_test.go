@@ -219,9 +219,11 @@ func TestPoliciesAreHeldWhenThingsAreWritten(t *testing.T) {
 			}
 			p.refused(p.alice, "", []string{"policyOverride is immutable"}, "patch", runs, "next", "--type=merge", "-p", `{"spec":{"policyOverride":{"reason":"none"}}}`)
 			p.refused(p.bob, "", mayNot, "patch", runs, "next", "--type=merge", "-p", `{"spec":{"state":"Run"}}`)
-			p.alice.run("patch", runs, "next", "--type=merge", "-p", `{"spec":{"policyOverride":null,"state":"Run"}}`)
+			p.refused(p.alice, "", []string{"policyOverride is immutable and cannot be removed: delete the run"}, "patch", runs, "next", "--type=merge", "-p",
+				`{"spec":{"policyOverride":null,"state":"Run"}}`)
+			p.alice.run("patch", runs, "next", "--type=merge", "-p", `{"spec":{"state":"Run"}}`)
 			if out := p.alice.run("get", runs, "next", "-o", "jsonpath={.spec.policyOverride.reason} {.spec.state}"); out != "INC-7 hotfix Run" {
-				t.Errorf("a client that drops the override leaves %q", out)
+				t.Errorf("the start leaves %q", out)
 			}
 
 			// A run takes prod off first.

@@ -14,6 +14,7 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apiserver/pkg/admission"
+	"k8s.io/apiserver/pkg/warning"
 
 	"github.com/stagegate/stagegate/pkg/admission/initializer"
 	"github.com/stagegate/stagegate/pkg/apis/placement/v1beta1"
@@ -55,7 +56,9 @@ func (p *Plugin) Validate(ctx context.Context, a admission.Attributes, _ admissi
 		if a.GetOperation() != admission.Create {
 			return nil
 		}
-		return p.ask(ctx, a, written.Spec.PlacementName, evictionrules.Unevictable)
+		return p.ask(ctx, a, written.Spec.PlacementName, evictionrules.Unevictable, func(placement *v1beta1.ClusterResourcePlacement) []string {
+			return p.reviewEviction(ctx, placement, written.Spec.ClusterName)
+		})
 	case *v1beta1.ClusterResourcePlacementDisruptionBudget:
 		old, _ := a.GetOldObject().(*v1beta1.ClusterResourcePlacementDisruptionBudget)
 		if written.DeletionTimestamp != nil || old != nil && apiequality.Semantic.DeepEqual(written.Spec, old.Spec) {
@@ -63,22 +66,48 @@ func (p *Plugin) Validate(ctx context.Context, a admission.Attributes, _ admissi
 		}
 		return p.ask(ctx, a, written.Name, func(placement *v1beta1.ClusterResourcePlacement) string {
 			return strings.Join(evictionrules.Misfits(placement, &written.Spec), "; ")
+		}, func(placement *v1beta1.ClusterResourcePlacement) []string {
+			return evictionrules.Doubts(placement, written)
 		})
 	}
 	return nil
 }
 
-// ask refuses a request for what a placement makes of it. One that does not exist is no reason to: it may come, and the controller asks again.
-func (p *Plugin) ask(ctx context.Context, a admission.Attributes, name string, refusal func(*v1beta1.ClusterResourcePlacement) string) error {
+// ask refuses a request for what a placement makes of it, and warns of what is probably not meant. A placement that does not exist is no
+// reason to refuse: it may come, and the controller asks again. The reviewer is given nil then.
+func (p *Plugin) ask(ctx context.Context, a admission.Attributes, name string, refusal func(*v1beta1.ClusterResourcePlacement) string,
+	review func(*v1beta1.ClusterResourcePlacement) []string,
+) error {
 	placement, err := p.Client.PlacementV1beta1().ClusterResourcePlacements().Get(ctx, name, metav1.GetOptions{})
 	switch {
 	case apierrors.IsNotFound(err):
-		return nil
+		placement = nil
 	case err != nil:
 		return apierrors.NewInternalError(fmt.Errorf("reading ClusterResourcePlacement %s: %w", name, err))
+	default:
+		if why := refusal(placement); why != "" {
+			return admission.NewForbidden(a, errors.New(why))
+		}
 	}
-	if why := refusal(placement); why != "" {
-		return admission.NewForbidden(a, errors.New(why))
+	for _, text := range review(placement) {
+		warning.AddWarning(ctx, "", text)
+	}
+	return nil
+}
+
+// reviewEviction returns what of an eviction is probably not meant: it takes nothing off, or not for long.
+func (p *Plugin) reviewEviction(ctx context.Context, placement *v1beta1.ClusterResourcePlacement, cluster string) []string {
+	if placement == nil {
+		// Its condition tells.
+		return nil
+	}
+	member, err := p.Client.ClusterV1beta1().MemberClusters().Get(ctx, cluster, metav1.GetOptions{})
+	if err != nil {
+		// A warning that cannot be made is no reason to refuse.
+		return nil
+	}
+	if why := evictionrules.Returns(placement, member); why != "" {
+		return []string{why}
 	}
 	return nil
 }

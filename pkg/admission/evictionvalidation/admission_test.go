@@ -8,16 +8,19 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/google/go-cmp/cmp"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/util/intstr"
 	"k8s.io/apiserver/pkg/admission"
+	"k8s.io/apiserver/pkg/warning"
 	clienttesting "k8s.io/client-go/testing"
 	"k8s.io/utils/ptr"
 
 	"github.com/stagegate/stagegate/pkg/admission/initializer"
+	clusterv1beta1 "github.com/stagegate/stagegate/pkg/apis/cluster/v1beta1"
 	"github.com/stagegate/stagegate/pkg/apis/placement/v1beta1"
 	"github.com/stagegate/stagegate/pkg/generated/clientset/versioned/fake"
 )
@@ -103,5 +106,43 @@ func TestWhatAPlacementCannotHaveIsRefused(t *testing.T) {
 func TestThePluginNeedsAClient(t *testing.T) {
 	if err := New().ValidateInitialization(); err == nil {
 		t.Error("the plugin starts without a client")
+	}
+}
+
+// warnings collects what a request is warned of.
+type warnings []string
+
+func (w *warnings) AddWarning(_, text string) { *w = append(*w, text) }
+
+func TestWhatIsProbablyNotMeantIsWarnedOf(t *testing.T) {
+	member := &clusterv1beta1.MemberCluster{ObjectMeta: metav1.ObjectMeta{Name: "a"}}
+	comesBack := []string{"MemberCluster a has no taint that keeps ClusterResourcePlacement all off, which picks it again at once: set a taint first"}
+	missing := []string{"metadata.name: there is no ClusterResourcePlacement none: the budget limits nothing before there is"}
+	some := intstr.FromInt32(1)
+	for name, test := range map[string]struct {
+		operation   admission.Operation
+		object, old runtime.Object
+		want        []string
+	}{
+		"an eviction without a taint":         {admission.Create, eviction("all"), nil, comesBack},
+		"the same, written again":             {admission.Update, eviction("all"), eviction("all"), nil},
+		"an eviction of nothing":              {admission.Create, eviction("none"), nil, nil},
+		"a budget that fits":                  {admission.Create, budget("all", some), nil, nil},
+		"a budget of nothing":                 {admission.Create, budget("none", some), nil, missing},
+		"a budget of nothing that is changed": {admission.Update, budget("none", some), budget("none", intstr.FromInt32(2)), missing},
+		"a budget of nothing that stays":      {admission.Update, budget("none", some), budget("none", some), nil},
+	} {
+		t.Run(name, func(t *testing.T) {
+			plugin, _ := newPlugin(t, member, placement("all", nil))
+			var warned warnings
+			meta, resource := test.object.(metav1.Object), schema.GroupVersionResource{Group: v1beta1.GroupName, Version: "v1", Resource: "objects"}
+			a := admission.NewAttributesRecord(test.object, test.old, schema.GroupVersionKind{}, "", meta.GetName(), resource, "", test.operation, nil, false, nil)
+			if err := plugin.Validate(warning.WithWarningRecorder(t.Context(), &warned), a, nil); err != nil {
+				t.Fatal(err)
+			}
+			if diff := cmp.Diff(warnings(test.want), warned); diff != "" {
+				t.Errorf("(-want +got):\n%s", diff)
+			}
+		})
 	}
 }

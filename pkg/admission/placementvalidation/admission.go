@@ -21,9 +21,11 @@ import (
 	"github.com/stagegate/stagegate/pkg/admission/initializer"
 	"github.com/stagegate/stagegate/pkg/apis/placement/v1beta1"
 	"github.com/stagegate/stagegate/pkg/apis/wellknown"
+	"github.com/stagegate/stagegate/pkg/generated/clientset/versioned"
 	"github.com/stagegate/stagegate/pkg/generated/informers/externalversions"
 	clusterlisters "github.com/stagegate/stagegate/pkg/generated/listers/cluster/v1beta1"
 	registry "github.com/stagegate/stagegate/pkg/registry/placement"
+	overriderules "github.com/stagegate/stagegate/pkg/rules/override"
 	"github.com/stagegate/stagegate/pkg/rules/placeable"
 )
 
@@ -38,11 +40,12 @@ func Register(plugins *admission.Plugins) {
 	plugins.Register(PluginName, func(io.Reader) (admission.Interface, error) { return New(), nil })
 }
 
-// Plugin looks at placements that are written.
+// Plugin looks at placements, overrides and envelopes that are written.
 type Plugin struct {
 	*admission.Handler
-	kinds *hubkinds.Cache
-	hub   metadata.Interface
+	client versioned.Interface
+	kinds  *hubkinds.Cache
+	hub    metadata.Interface
 	// limits are what of the hub is not placed, nil for what is placed nowhere alone.
 	limits *placeable.Limits
 	// members are nil as long as they are not known.
@@ -74,6 +77,7 @@ func (i hubInitializer) Initialize(plugin admission.Interface) {
 
 var (
 	_ admission.ValidationInterface   = &Plugin{}
+	_ initializer.WantsFleetClient    = &Plugin{}
 	_ initializer.WantsFleetInformers = &Plugin{}
 	_ hubkinds.Wants                  = &Plugin{}
 	_ WantsHub                        = &Plugin{}
@@ -92,6 +96,9 @@ func (p *Plugin) SetHub(hub metadata.Interface, limits *placeable.Limits) {
 	p.hub, p.limits = hub, limits
 }
 
+// SetFleetClient implements initializer.WantsFleetClient.
+func (p *Plugin) SetFleetClient(client versioned.Interface) { p.client = client }
+
 // SetFleetInformers implements initializer.WantsFleetInformers.
 func (p *Plugin) SetFleetInformers(informers externalversions.SharedInformerFactory) {
 	members := informers.Cluster().V1beta1().MemberClusters()
@@ -104,6 +111,9 @@ func (p *Plugin) ValidateInitialization() error {
 	if p.kinds == nil {
 		return errors.New("missing the kinds of the hub")
 	}
+	if p.client == nil {
+		return errors.New("missing a client of the fleet's API")
+	}
 	if p.members == nil {
 		return errors.New("missing informers of the fleet's API")
 	}
@@ -113,8 +123,32 @@ func (p *Plugin) ValidateInitialization() error {
 // Validate implements admission.ValidationInterface. An update is looked at for what it changes, so that an object which an older rule let
 // in can still be labeled, and its finalizers removed.
 func (p *Plugin) Validate(ctx context.Context, a admission.Attributes, _ admission.ObjectInterfaces) error {
-	written, ok := a.GetObject().(v1beta1.PlacementObject)
-	if !ok || a.GetSubresource() != "" || registry.IsController(ctx) || !written.GetDeletionTimestamp().IsZero() {
+	if a.GetSubresource() != "" || registry.IsController(ctx) {
+		return nil
+	}
+	switch written := a.GetObject().(type) {
+	case v1beta1.PlacementObject:
+		return p.validatePlacement(ctx, a, written)
+	case v1beta1.OverrideObject:
+		old, updated := a.GetOldObject().(v1beta1.OverrideObject)
+		if written.GetDeletionTimestamp().IsZero() && !(updated && overriderules.SaysTheSame(written, old)) {
+			deadline, cancel := context.WithTimeout(ctx, patience)
+			defer cancel()
+			warn(ctx, p.reviewOverride(deadline, written))
+		}
+	case *v1beta1.ClusterResourceEnvelope, *v1beta1.ResourceEnvelope:
+		id, data, _ := dataOf(written)
+		if _, old, updated := dataOf(a.GetOldObject()); !updated || !apiequality.Semantic.DeepEqual(data, old) {
+			deadline, cancel := context.WithTimeout(ctx, patience)
+			defer cancel()
+			warn(ctx, p.reviewEnvelope(deadline, id, data))
+		}
+	}
+	return nil
+}
+
+func (p *Plugin) validatePlacement(ctx context.Context, a admission.Attributes, written v1beta1.PlacementObject) error {
+	if !written.GetDeletionTimestamp().IsZero() {
 		return nil
 	}
 	if err := p.refuseSkipped(a, written); err != nil {
@@ -138,7 +172,7 @@ func (p *Plugin) Validate(ctx context.Context, a admission.Attributes, _ admissi
 		warn(ctx, warnings)
 	}
 	if policy && p.synced() {
-		warn(ctx, p.reviewPolicy(written.PlacementSpec().Policy))
+		warn(ctx, p.reviewPolicy(written.PlacementSpec()))
 	}
 	return nil
 }

@@ -6,6 +6,7 @@ package placementvalidation
 import (
 	"context"
 	"errors"
+	"slices"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -27,6 +28,7 @@ import (
 	"github.com/stagegate/stagegate/pkg/admission/hubkinds"
 	clusterv1beta1 "github.com/stagegate/stagegate/pkg/apis/cluster/v1beta1"
 	"github.com/stagegate/stagegate/pkg/apis/placement/v1beta1"
+	"github.com/stagegate/stagegate/pkg/generated/clientset/versioned/fake"
 	clusterlisters "github.com/stagegate/stagegate/pkg/generated/listers/cluster/v1beta1"
 	registry "github.com/stagegate/stagegate/pkg/registry/placement"
 	"github.com/stagegate/stagegate/pkg/rules/placeable"
@@ -71,6 +73,8 @@ func newFixture(t *testing.T, members ...*clusterv1beta1.MemberCluster) *fixture
 		object("apps/v1", "Deployment", "shop", "web", "shop"), object("rbac.authorization.k8s.io/v1", "ClusterRole", "", "reader", "shop"))
 	f.SetHubKinds(hubkinds.New(func(context.Context) (hubkinds.Kinds, error) { return f.kinds, f.failure }, clock.RealClock{}))
 	f.SetHub(f.hub, nil)
+	f.SetFleetClient(fake.NewClientset(&v1beta1.ClusterResourcePlacement{ObjectMeta: metav1.ObjectMeta{Name: "web"}},
+		&v1beta1.ResourcePlacement{ObjectMeta: metav1.ObjectMeta{Namespace: "team", Name: "app"}}))
 	for _, m := range members {
 		if err := f.fleet.Add(m); err != nil {
 			t.Fatal(err)
@@ -80,7 +84,13 @@ func newFixture(t *testing.T, members ...*clusterv1beta1.MemberCluster) *fixture
 	return f
 }
 
-func (f *fixture) write(ctx context.Context, object, old v1beta1.PlacementObject, subresource string) ([]string, error) {
+// written is what users write.
+type written interface {
+	metav1.Object
+	runtime.Object
+}
+
+func (f *fixture) write(ctx context.Context, object, old written, subresource string) ([]string, error) {
 	said := warnings{}
 	operation, before := admission.Create, runtime.Object(nil)
 	if old != nil {
@@ -198,7 +208,7 @@ func TestOnlyWhatAUserChangesIsLookedAt(t *testing.T) {
 	controllers := genericapirequest.WithUser(context.Background(), registry.Controllers())
 	for name, tc := range map[string]struct {
 		ctx         context.Context
-		object, old v1beta1.PlacementObject
+		object, old written
 		subresource string
 		refused     bool
 	}{
@@ -299,35 +309,58 @@ func TestPolicies(t *testing.T) {
 	leaving.DeletionTimestamp = &metav1.Time{Time: time.Unix(1, 0)}
 	tainted := member("oslo")
 	tainted.Spec.Taints = []clusterv1beta1.Taint{{Key: "k", Effect: "NoSchedule"}}
-	const nobody = "spec.policy: it lets in none of the fleet's 1 member clusters: nothing is placed before one fits its affinity and tolerations"
+	const (
+		nobody    = "spec.policy: it lets in none of the fleet's 1 member clusters: nothing is placed before one fits its affinity and tolerations"
+		unmatched = nobody + "; oslo: cluster does not match with any of the required cluster affinity terms"
+	)
+	versioned := member("oslo")
+	versioned.Status.Properties["k8s.io/k8s-version"] = clusterv1beta1.PropertyValue{Value: "v1.37.2"}
+	spread := func(key string, action v1beta1.UnsatisfiableConstraintAction) *v1beta1.PlacementPolicy {
+		return &v1beta1.PlacementPolicy{PlacementType: v1beta1.PickNPlacementType, TopologySpreadConstraints: []v1beta1.TopologySpreadConstraint{
+			{TopologyKey: "environment"}, {TopologyKey: key, WhenUnsatisfiable: action},
+		}}
+	}
 	for name, tc := range map[string]struct {
 		policy  *v1beta1.PlacementPolicy
 		members []*clusterv1beta1.MemberCluster
 		want    []string
 	}{
-		"no policy, and no fleet yet":  {nil, nil, nil},
-		"all, and no fleet yet":        {&v1beta1.PlacementPolicy{}, nil, nil},
-		"an affinity that matches":     {affinity("environment", ""), []*clusterv1beta1.MemberCluster{member("oslo")}, nil},
-		"a typo in a label":            {affinity("enviroment", ""), []*clusterv1beta1.MemberCluster{member("oslo")}, []string{nobody}},
-		"a taint":                      {&v1beta1.PlacementPolicy{}, []*clusterv1beta1.MemberCluster{tainted}, []string{nobody}},
+		"no policy, and no fleet yet": {nil, nil, nil},
+		"all, and no fleet yet":       {&v1beta1.PlacementPolicy{}, nil, nil},
+		"an affinity that matches":    {affinity("environment", ""), []*clusterv1beta1.MemberCluster{member("oslo")}, nil},
+		"a typo in a label":           {affinity("enviroment", ""), []*clusterv1beta1.MemberCluster{member("oslo")}, []string{unmatched}},
+		"a taint":                     {&v1beta1.PlacementPolicy{}, []*clusterv1beta1.MemberCluster{tainted}, []string{nobody + "; oslo: taint {Key:k Value: Effect:NoSchedule} cannot be tolerated"}},
+		"a property that is no number": {
+			affinity("environment", "k8s.io/k8s-version"), []*clusterv1beta1.MemberCluster{versioned},
+			[]string{unmatched + ": property k8s.io/k8s-version is \"v1.37.2\", which is no quantity"},
+		},
+		"a label to spread over": {spread("environment", ""), []*clusterv1beta1.MemberCluster{member("oslo")}, nil},
+		"one that nobody has": {
+			spread("regoin", v1beta1.DoNotScheduleUnsatisfiableConstraint), []*clusterv1beta1.MemberCluster{member("oslo")},
+			[]string{"spec.policy.topologySpreadConstraints[1].topologyKey: no member cluster has the label regoin, and none is picked before one does"},
+		},
+		"one that nobody must have": {
+			spread("regoin", v1beta1.ScheduleAnywayUnsatisfiableConstraint), []*clusterv1beta1.MemberCluster{member("oslo")},
+			[]string{"spec.policy.topologySpreadConstraints[1].topologyKey: no member cluster has the label regoin, and clusters are picked without spreading them"},
+		},
 		"names that are there":         {fixed("oslo"), []*clusterv1beta1.MemberCluster{member("oslo")}, nil},
 		"a property that is collected": {affinity("environment", "example.com/nodes"), []*clusterv1beta1.MemberCluster{member("oslo", "example.com/nodes")}, nil},
 		"names that are not": {
 			fixed("oslo", "rome", "wien"), []*clusterv1beta1.MemberCluster{member("oslo"), leaving},
-			[]string{"spec.policy.clusterNames: the fleet has no member cluster rome, wien: a run cannot be initialized until it has; check the spelling or join it"},
+			[]string{"spec.policy.clusterNames: the fleet has no member cluster rome, wien: nothing is placed there until it has; check the spelling or join it"},
 		},
 		"a property that nothing collects": {
 			affinity("environment", "example.com/cost"), []*clusterv1beta1.MemberCluster{member("oslo", "example.com/nodes")},
 			[]string{
 				"spec.policy.affinity.clusterAffinity.requiredDuringSchedulingIgnoredDuringExecution.clusterSelectorTerms[0].propertySelector.matchExpressions[0].name: " +
 					"no member cluster reports the property example.com/cost, and none is picked by it before one does",
-				nobody,
+				unmatched,
 			},
 		},
 		"to sort by": {
 			sorter, []*clusterv1beta1.MemberCluster{member("oslo")},
 			[]string{"spec.policy.affinity.clusterAffinity.preferredDuringSchedulingIgnoredDuringExecution[0].preference.propertySorter.name: " +
-				"no member cluster reports the property example.com/cost, and none is picked by it before one does"},
+				"no member cluster reports the property example.com/cost, and it ranks nobody: clusters are picked without it"},
 		},
 	} {
 		for _, namespace := range []string{"", "team"} {
@@ -340,6 +373,143 @@ func TestPolicies(t *testing.T) {
 				}
 			})
 		}
+	}
+}
+
+func TestARunNeedsEveryClusterThatIsNamed(t *testing.T) {
+	o := placed("team")
+	o.PlacementSpec().Strategy.Type = v1beta1.ExternalRolloutStrategyType
+	o.PlacementSpec().Policy = &v1beta1.PlacementPolicy{PlacementType: v1beta1.PickFixedPlacementType, ClusterNames: []string{"wien"}}
+	said, err := newFixture(t, member("oslo")).write(t.Context(), o, nil, "")
+	want := []string{"spec.policy.clusterNames: the fleet has no member cluster wien: a run cannot be initialized until it has; check the spelling or join it"}
+	if diff := cmp.Diff(want, said); diff != "" || err != nil {
+		t.Errorf("answered with %v, warnings (-want +got):\n%s", err, diff)
+	}
+}
+
+// overriding makes an override of either scope with rules for these clusters.
+func overriding(namespace string, placement *v1beta1.PlacementRef, rules []v1beta1.OverrideRule, objects ...string) v1beta1.OverrideObject {
+	policy := &v1beta1.OverridePolicy{OverrideRules: rules}
+	meta := metav1.ObjectMeta{Namespace: namespace, Name: "o"}
+	if namespace == "" {
+		o := &v1beta1.ClusterResourceOverride{ObjectMeta: meta, Spec: v1beta1.ClusterResourceOverrideSpec{Placement: placement, Policy: policy}}
+		for _, object := range objects {
+			o.Spec.ClusterResourceSelectors = append(o.Spec.ClusterResourceSelectors, selector(object))
+		}
+		return o
+	}
+	o := &v1beta1.ResourceOverride{ObjectMeta: meta, Spec: v1beta1.ResourceOverrideSpec{Placement: placement, Policy: policy}}
+	for _, object := range objects {
+		s := selector(object)
+		o.Spec.ResourceSelectors = append(o.Spec.ResourceSelectors, v1beta1.ResourceSelector{Group: s.Group, Version: s.Version, Kind: s.Kind, Name: s.Name})
+	}
+	return o
+}
+
+func TestOverridesOfWhatIsNotThere(t *testing.T) {
+	rulesFor := func(label string) []v1beta1.OverrideRule {
+		return []v1beta1.OverrideRule{{ClusterSelector: &v1beta1.ClusterSelector{ClusterSelectorTerms: []v1beta1.ClusterSelectorTerm{
+			{LabelSelector: &metav1.LabelSelector{MatchLabels: map[string]string{label: "staging"}}},
+		}}}}
+	}
+	some := rulesFor("environment")
+	ref := func(name string, scope v1beta1.ResourceScope) *v1beta1.PlacementRef {
+		return &v1beta1.PlacementRef{Name: name, Scope: scope}
+	}
+	const (
+		cluster = "spec.clusterResourceSelectors[0]: "
+		team    = "spec.resourceSelectors[0]: "
+	)
+	for name, tc := range map[string]struct {
+		object v1beta1.OverrideObject
+		want   []string
+	}{
+		"all is there":                   {overriding("", ref("web", "Cluster"), some, "/v1/Namespace/shop", "rbac.authorization.k8s.io/v1/ClusterRole/reader"), nil},
+		"all is there in a namespace":    {overriding("team", ref("app", "Namespaced"), some, "/v1/Secret/key"), nil},
+		"every placement, every cluster": {overriding("team", nil, []v1beta1.OverrideRule{{ClusterSelector: &v1beta1.ClusterSelector{}}}, "/v1/Secret/key"), nil},
+		"no placement":                   {overriding("", ref("wbe", "Cluster"), some), []string{"spec.placement: there is no ClusterResourcePlacement wbe: the override changes nothing before there is"}},
+		"a placement of the other scope": {overriding("team", ref("web", "Namespaced"), some), []string{"spec.placement: there is no ResourcePlacement team/web: the override changes nothing before there is"}},
+		"no object": {overriding("", nil, some, "/v1/Namespace/shpo"),
+			[]string{cluster + `the hub has no Namespace "shpo": the override changes nothing of it before there is one, or an envelope has it`}},
+		"no object in a namespace": {overriding("team", nil, some, "apps/v1/Deployment/web"),
+			[]string{team + `the hub has no Deployment.apps "web" in namespace team: the override changes nothing of it before there is one, or an envelope has it`}},
+		"no kind": {overriding("team", nil, some, "apps/v1/Deploymnet/web"),
+			[]string{team + `the hub has no kind Deploymnet in group "apps": the override changes nothing of it before there is one, or an envelope has it; check the spelling`}},
+		"no version": {overriding("team", nil, some, "apps/v1beta1/Deployment/web"),
+			[]string{team + "the hub does not serve Deployment.apps in version v1beta1: the override changes nothing that a placement selects in another version, use v1"}},
+		"a kind of namespaces": {overriding("", nil, some, "apps/v1/Deployment/web"),
+			[]string{cluster + "Deployment.apps is a kind of namespaces: a ClusterResourceOverride does not change it, write a ResourceOverride in its namespace"}},
+		"a kind without": {overriding("team", nil, some, "/v1/Namespace/team"),
+			[]string{team + "Namespace is cluster-scoped: a ResourceOverride does not change it, write a ClusterResourceOverride"}},
+		"no cluster": {overriding("", nil, rulesFor("enviroment")),
+			[]string{"spec.policy.overrideRules[0].clusterSelector: it picks none of 1 member cluster: the rule is for no cluster now"}},
+		"no selector of clusters": {overriding("team", nil, []v1beta1.OverrideRule{{}}),
+			[]string{"spec.policy.overrideRules[0].clusterSelector: without it the rule is for no cluster: write {} for all"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			f := newFixture(t, member("oslo"))
+			said, err := f.write(t.Context(), tc.object, nil, "")
+			if diff := cmp.Diff(strings.Join(tc.want, "\n"), strings.Join(said, "\n")); diff != "" || err != nil {
+				t.Errorf("answered with %v, warnings (-want +got):\n%s", err, diff)
+			}
+			if said, err := f.write(t.Context(), tc.object, tc.object, ""); err != nil || len(said) > 0 {
+				t.Errorf("a write that changes nothing is answered with %v and %q", err, said)
+			}
+		})
+	}
+	many := overriding("team", nil, some, slices.Repeat([]string{"apps/v1/Deployment/web"}, 20)...)
+	f := newFixture(t, member("oslo"))
+	if said, err := f.write(t.Context(), many, nil, ""); err != nil || len(f.hub.Actions()) != maxLookups {
+		t.Errorf("answered with %v and %d warnings after %d requests", err, len(said), len(f.hub.Actions()))
+	}
+}
+
+func TestEnvelopesOfWhatNoClusterTakes(t *testing.T) {
+	limits, err := placeable.ParseLimits(placeable.LimitOptions{SkippedAPIs: "v1/Secret"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	wraps := func(manifests ...string) written {
+		o := &v1beta1.ResourceEnvelope{ObjectMeta: metav1.ObjectMeta{Namespace: "team", Name: "e"}, Data: map[string]runtime.RawExtension{}}
+		for i, manifest := range manifests {
+			apiVersion, kind, _ := strings.Cut(manifest, " ")
+			o.Data[string(rune('a'+i))] = runtime.RawExtension{Raw: []byte(`{"apiVersion":"` + apiVersion + `","kind":"` + kind + `","metadata":{"name":"x","namespace":"team"}}`)}
+		}
+		return o
+	}
+	typo := func(key, kind string) string {
+		return "data[" + key + "]: the hub has no kind " + kind + ` in group "", and a cluster that has none either refuses the object: check the spelling`
+	}
+	for name, tc := range map[string]struct {
+		object written
+		want   []string
+	}{
+		"what the hub has": {wraps("apps/v1 Deployment"), nil},
+		"a skipped kind": {wraps("v1 Secret"), []string{"data[a]: the envelope cannot be used: Secret team/x is not allowed to propagate on this hub, " +
+			"because the server's flag --skipped-propagating-apis excludes it: take it out of the selection, or ask an administrator to change the flag"}},
+		"a typo, twice": {wraps("apps/v1 Deployment", "v1 ResourceQouta", "v1 ResourceQouta"), []string{typo("b", "ResourceQouta")}},
+		"a version that is not served": {wraps("apps/v1beta1 Deployment"),
+			[]string{"data[a]: the hub does not serve Deployment.apps in version v1beta1, and a cluster that does not either refuses the object: use v1"}},
+		"no object at all is the registry's to refuse": {&v1beta1.ClusterResourceEnvelope{Data: map[string]runtime.RawExtension{"a": {Raw: []byte(`"text"`)}}}, nil},
+	} {
+		t.Run(name, func(t *testing.T) {
+			f := newFixture(t)
+			f.SetHub(f.hub, limits)
+			said, err := f.write(t.Context(), tc.object, nil, "")
+			if diff := cmp.Diff(strings.Join(tc.want, "\n"), strings.Join(said, "\n")); diff != "" || err != nil {
+				t.Errorf("answered with %v, warnings (-want +got):\n%s", err, diff)
+			}
+			if said, err := f.write(t.Context(), tc.object, tc.object, ""); err != nil || len(said) > 0 {
+				t.Errorf("a write that changes nothing is answered with %v and %q", err, said)
+			}
+		})
+	}
+	var kinds []string
+	for i := range 26 {
+		kinds = append(kinds, "v1 Typo"+string(rune('A'+i)))
+	}
+	if said, err := newFixture(t).write(t.Context(), wraps(kinds...), nil, ""); err != nil || len(said) != maxKinds {
+		t.Errorf("answered with %v and %d warnings", err, len(said))
 	}
 }
 
@@ -360,7 +530,7 @@ func TestWhatIsSkippedOnThisHubIsToldAtOnce(t *testing.T) {
 		t.Fatal(err)
 	}
 	for name, tt := range map[string]struct {
-		placement, old v1beta1.PlacementObject
+		placement, old written
 		warns, refused string
 	}{
 		"a placement in a skipped namespace": {placement: placed("vault", selector("apps/v1/Deployment/web")),

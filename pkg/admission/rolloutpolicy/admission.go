@@ -125,7 +125,14 @@ func (p *Plugin) ValidateInitialization() error {
 // Validate implements admission.ValidationInterface. What the server's own controllers do is not refused: nobody would see why, and what they
 // create is judged again before it moves anything.
 func (p *Plugin) Validate(ctx context.Context, a admission.Attributes, _ admission.ObjectInterfaces) error {
-	if a.GetResource().Group != v1beta1.GroupName || registry.IsController(ctx) {
+	if registry.IsController(ctx) {
+		return nil
+	}
+	if written, ok := a.GetObject().(v1alpha1.RolloutPolicyObject); ok && a.GetSubresource() == "" {
+		p.reviewPolicy(ctx, a, written)
+		return nil
+	}
+	if a.GetResource().Group != v1beta1.GroupName {
 		return nil
 	}
 	if _, ok := a.GetObject().(*v1beta1.UpdateRunOperation); ok {

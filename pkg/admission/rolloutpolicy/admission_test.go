@@ -115,7 +115,10 @@ func (s *server) ask(who user.Info, operation admission.Operation, subresource s
 		oldObject = old
 	}
 	kind := s.kind(meta)
-	resource := schema.GroupVersionResource{Group: v1beta1.GroupName, Version: "v1", Resource: strings.ToLower(kind.Kind) + "s"}
+	if _, ok := meta.(v1alpha1.RolloutPolicyObject); ok {
+		kind = v1alpha1.SchemeGroupVersion.WithKind(kind.Kind)
+	}
+	resource := schema.GroupVersionResource{Group: kind.Group, Version: "v1", Resource: strings.ToLower(kind.Kind) + "s"}
 	// A collection is deleted without the names of its objects.
 	name := meta.GetName()
 	if operation == admission.Delete {
@@ -130,7 +133,7 @@ func (s *server) ask(who user.Info, operation admission.Operation, subresource s
 }
 
 func (s *server) kind(of object) schema.GroupVersionKind {
-	return v1beta1.SchemeGroupVersion.WithKind(strings.TrimPrefix(fmt.Sprintf("%T", of), "*v1beta1."))
+	return v1beta1.SchemeGroupVersion.WithKind(strings.TrimPrefix(strings.TrimPrefix(fmt.Sprintf("%T", of), "*v1beta1."), "*v1alpha1."))
 }
 
 func (s *server) want(got answered, want string, isError func(error) bool, warnings ...string) {
@@ -708,6 +711,43 @@ func TestAStrategyIsWarnedOfWhatItsRunsWouldMeet(t *testing.T) {
 				}
 			})
 		}
+	}
+}
+
+func TestAPolicyThatMissesTheFleetIsWarnedOf(t *testing.T) {
+	misspelled := onlyIn("prdo")
+	soak := v1alpha1.PolicyRules{Soak: &v1alpha1.SoakRule{Clusters: onlyIn("cnary")}}
+	const (
+		protects = "spec.clusters picks none of 3 member clusters: the policy protects nothing now"
+		soaks    = "spec.rules.soak.clusters picks none of 3 member clusters: no run that reaches other protected clusters can meet it now"
+	)
+	for name, tt := range map[string]struct {
+		fleet []runtime.Object
+		spec  v1alpha1.RolloutPolicySpec
+		want  []string
+	}{
+		"it protects some":         {fleet(), v1alpha1.RolloutPolicySpec{Clusters: onlyIn("prod")}, nil},
+		"it protects none":         {fleet(), v1alpha1.RolloutPolicySpec{Clusters: misspelled}, []string{protects}},
+		"nor does it have a soak":  {fleet(), v1alpha1.RolloutPolicySpec{Clusters: misspelled, Rules: soak}, []string{protects, soaks}},
+		"the fleet has no cluster": {nil, v1alpha1.RolloutPolicySpec{Clusters: misspelled}, nil},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := newServer(t, judgeFunc(nil), tt.fleet...)
+			for _, kind := range []func(v1alpha1.RolloutPolicySpec) object{
+				func(spec v1alpha1.RolloutPolicySpec) object { return &v1alpha1.ClusterRolloutPolicy{Spec: spec} },
+				func(spec v1alpha1.RolloutPolicySpec) object { return &v1alpha1.RolloutPolicy{Spec: spec} },
+			} {
+				written, other := kind(tt.spec), kind(v1alpha1.RolloutPolicySpec{Description: "before"})
+				s.want(s.ask(tenant, admission.Create, "", written, nil), "", nil, tt.want...)
+				s.want(s.ask(tenant, admission.Update, "", written, other), "", nil, tt.want...)
+				s.want(s.ask(tenant, admission.Update, "", written, written), "", nil)
+				s.want(s.ask(tenant, admission.Update, "status", written, other), "", nil)
+				s.want(s.ask(tenant, admission.Delete, "", nil, written), "", nil)
+				s.plugin.isReady = func() bool { return false }
+				s.want(s.ask(tenant, admission.Create, "", written, nil), "", nil)
+				s.plugin.isReady = func() bool { return true }
+			}
+		})
 	}
 }
 

@@ -45,5 +45,5 @@ func (p *Plugin) validateEviction(ctx context.Context, a admission.Attributes, e
 	held = slices.DeleteFunc(held, func(c strategy.Cluster) bool {
 		return c.Name != eviction.Spec.ClusterName || members[c.Name].DeletionTimestamp != nil
 	})
-	return answer(ctx, a, eviction.Name, policy.JudgeRemoval(binding, held))
+	return answer(ctx, a, eviction.Name, policy.JudgeRemoval(binding, placement, held))
 }

@@ -80,7 +80,7 @@ func (p *Plugin) validateRemoval(ctx context.Context, a admission.Attributes, s 
 	if err != nil {
 		return err
 	}
-	return answer(ctx, a, placement.GetName(), policy.JudgeRemoval(binding, held))
+	return answer(ctx, a, placement.GetName(), policy.JudgeRemoval(binding, placement, held))
 }
 
 // heldNow returns the clusters that have a placement, and all members.

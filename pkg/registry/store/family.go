@@ -22,8 +22,8 @@ type Family[O Object, S, T any] struct {
 	// OnCreate records in a new object what only the server knows, such as the user who creates it. sent is the status in the
 	// request, which is otherwise dropped. Nil records nothing.
 	OnCreate func(ctx context.Context, obj O, sent *T)
-	// Keep restores in a changed object what cannot be changed and the writer has left out: a client built on KubeFleet's types drops the
-	// fields that it does not know. Nil restores nothing.
+	// Keep restores in an object that is written as a whole what cannot be changed and the writer has left out: a client built on
+	// KubeFleet's types drops the fields that it does not know. Nil restores nothing.
 	Keep func(obj, old O)
 	// OnUpdate records in the status of a changed object what only the server knows, such as the user who changed it. Nil records nothing.
 	OnUpdate func(ctx context.Context, obj, old O)

@@ -10,6 +10,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/util/validation/field"
+	genericapirequest "k8s.io/apiserver/pkg/endpoints/request"
 	"k8s.io/apiserver/pkg/registry/rest"
 	"k8s.io/apiserver/pkg/storage/names"
 	"sigs.k8s.io/structured-merge-diff/v6/fieldpath"
@@ -61,13 +62,19 @@ func (s *strategy[O, S, T]) PrepareForUpdate(ctx context.Context, obj, old runti
 	if s.family.Status != nil {
 		*s.family.Status(o) = *s.family.Status(was)
 	}
-	if s.family.Keep != nil {
+	if s.family.Keep != nil && !isPatch(ctx) {
 		s.family.Keep(o, was)
 	}
 	s.family.countGeneration(o, was)
 	if s.family.OnUpdate != nil {
 		s.family.OnUpdate(ctx, o, was)
 	}
+}
+
+// isPatch reports whether an object is changed by a patch. What a patch leaves out stays, so that what it takes away is meant.
+func isPatch(ctx context.Context) bool {
+	request, ok := genericapirequest.RequestInfoFrom(ctx)
+	return ok && request.Verb == "patch"
 }
 
 // Validate checks the name and what the family asks for. A name is a DNS subdomain, as with custom resources.

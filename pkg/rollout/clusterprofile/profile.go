@@ -47,12 +47,12 @@ const (
 	reasonUnhealthy     = "MemberClusterAPIServerUnhealthy"
 	reasonHealthy       = "MemberClusterAPIServerHealthy"
 
-	messageNoStatus      = "The Fleet member agent has not reported its status yet"
-	messageNoHealth      = "The Fleet member agent has reported its status, but the health condition is missing"
-	messageUnknownHealth = "The Fleet member agent health check result is out of date or unknown"
-	messageHeartbeatLost = "The Fleet member agent has lost its heartbeat connection to the Fleet hub cluster"
-	messageUnhealthy     = "The Fleet member agent reports that the API server is unhealthy"
-	messageHealthy       = "The Fleet member agent reports that the API server is healthy"
+	messageNoStatus      = "The member has not reported its status yet"
+	messageNoHealth      = "The member has reported its status, but the health condition is missing"
+	messageUnknownHealth = "The result of the member's health check is out of date or unknown"
+	messageHeartbeatLost = "The member has lost its heartbeat connection to the hub"
+	messageUnhealthy     = "The member reports that the API server is unhealthy"
+	messageHealthy       = "The member reports that the API server is healthy"
 )
 
 // health is the condition of a cluster at a time, and when it can change without a change of the cluster, zero for never.

@@ -34,19 +34,19 @@ func TestHealth(t *testing.T) {
 		changes time.Duration
 	}{
 		{"no agent", 60, []v1beta1.AgentStatus{{Type: v1beta1.ServiceExportImportAgent}}, metav1.ConditionUnknown, "MemberAgentReportedNoStatus",
-			"The Fleet member agent has not reported its status yet", 0},
+			"The member has not reported its status yet", 0},
 		{"no health", 60, agent(0), metav1.ConditionUnknown, "MemberAgentReportedNoHealthInfo",
-			"The Fleet member agent has reported its status, but the health condition is missing", 0},
+			"The member has reported its status, but the health condition is missing", 0},
 		{"lost", 60, agent(3*time.Minute, metav1.ConditionTrue), metav1.ConditionFalse, "MemberAgentHeartbeatLost",
-			"The Fleet member agent has lost its heartbeat connection to the Fleet hub cluster", 0},
+			"The member has lost its heartbeat connection to the hub", 0},
 		{"lost, by a long period", 600, agent(29*time.Minute, metav1.ConditionTrue), metav1.ConditionTrue, "MemberClusterAPIServerHealthy",
-			"The Fleet member agent reports that the API server is healthy", time.Minute},
+			"The member reports that the API server is healthy", time.Minute},
 		{"a short period", 1, agent(time.Minute, metav1.ConditionTrue), metav1.ConditionTrue, "MemberClusterAPIServerHealthy",
-			"The Fleet member agent reports that the API server is healthy", 2 * time.Minute},
+			"The member reports that the API server is healthy", 2 * time.Minute},
 		{"unknown", 60, agent(0, metav1.ConditionUnknown), metav1.ConditionUnknown, "MemberAgentReportedNoHealthInfo",
-			"The Fleet member agent health check result is out of date or unknown", 3 * time.Minute},
+			"The result of the member's health check is out of date or unknown", 3 * time.Minute},
 		{"unhealthy", 60, agent(0, metav1.ConditionFalse), metav1.ConditionFalse, "MemberClusterAPIServerUnhealthy",
-			"The Fleet member agent reports that the API server is unhealthy", 3 * time.Minute},
+			"The member reports that the API server is unhealthy", 3 * time.Minute},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			cluster := &v1beta1.MemberCluster{Spec: v1beta1.MemberClusterSpec{HeartbeatPeriodSeconds: tc.period}, Status: v1beta1.MemberClusterStatus{AgentStatus: tc.agents}}

@@ -166,7 +166,7 @@ func (c *Controller) refusal(ctx context.Context, placement *v1beta1.ClusterReso
 	if err != nil {
 		return "", fmt.Errorf("reading MemberCluster %s: %w", cluster, err)
 	}
-	verdict := policy.JudgeRemoval(binding, []strategy.Cluster{{Name: cluster, Labels: member.Labels}})
+	verdict := policy.JudgeRemoval(binding, placement, []strategy.Cluster{{Name: cluster, Labels: member.Labels}})
 	return verdict.Refusal(), nil
 }
 

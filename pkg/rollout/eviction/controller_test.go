@@ -214,7 +214,7 @@ func TestABudgetIsNotSpentTwiceByAStaleCache(t *testing.T) {
 	d.reconcile(c, "b")
 	d.want("bindings on their way out", d.leaving(), "a by e-a")
 	d.want("the second says", d.message("b"), "Eviction is blocked by specified ClusterResourcePlacementDisruptionBudget, availablePlacements: 2, totalPlacements: 3; "+
-		"wait until more clusters are available, or change ClusterResourcePlacementDisruptionBudget p, and create the eviction again")
+		"wait until more clusters are available, or change maxUnavailable 1 in ClusterResourcePlacementDisruptionBudget p, and create the eviction again")
 }
 
 // TestAnEvictionThatWasTakenBackIsNotCarriedOut has one deleted that the cache still has.

@@ -51,7 +51,7 @@ func (c *Controller) refusals(placement v1beta1.PlacementObject, bindings []v1be
 		}
 	}
 	found := refusals{}
-	found.add(policy.JudgeRemoval(binding, unpicked), unpicked)
+	found.add(policy.JudgeRemoval(binding, placement, unpicked), unpicked)
 	found.add(policy.JudgePlacement(binding, placement, picked), picked)
 	return found, nil
 }

@@ -134,7 +134,7 @@ func (c *Controller) reconcile(ctx context.Context, key reconcile.Key) (time.Dur
 	governs, contradicted := c.count(policies, members), c.contradictions(policies, members)
 	c.pace.Worked(key, start, c.clock.Now())
 	return 0, reconcile.InParallel(ctx, writers, len(objects), func(i int) error {
-		return c.write(ctx, objects[i], policies[i], governs[i], contradicted[i])
+		return c.write(ctx, objects[i], policies[i], governs[i], contradicted[i], policies[i].Misses(members.fleet))
 	})
 }
 
@@ -152,6 +152,8 @@ type protected struct {
 	by map[string][]int
 	// clusters are the names of the clusters that a policy protects, by its index.
 	clusters []sets.Set[string]
+	// fleet has the labels of each member cluster.
+	fleet []labels.Set
 }
 
 func (c *Controller) protected(policies []*policy.Policy) *protected {
@@ -162,6 +164,7 @@ func (c *Controller) protected(policies []*policy.Policy) *protected {
 	for _, object := range c.fleet.MemberClusters.Informer().GetStore().List() {
 		member := object.(metav1.Object)
 		set := labels.Set(member.GetLabels())
+		p.fleet = append(p.fleet, set)
 		for i, of := range policies {
 			if of.Protects(set) {
 				p.clusters[i].Insert(member.GetName())
@@ -302,11 +305,12 @@ func overlap(a, b sets.Set[string]) bool {
 	return false
 }
 
-func (c *Controller) write(ctx context.Context, object v1alpha1.RolloutPolicyObject, p *policy.Policy, governs v1alpha1.PolicyGoverns, contradicted string) error {
+func (c *Controller) write(ctx context.Context, object v1alpha1.RolloutPolicyObject, p *policy.Policy, governs v1alpha1.PolicyGoverns, contradicted string,
+	misses []string) error {
 	changed := fleet.Copy(object)
 	status := changed.PolicyStatus()
 	status.ObservedGeneration, status.Governs = object.GetGeneration(), governs
-	for _, condition := range []metav1.Condition{effective(p, governs), compatible(contradicted)} {
+	for _, condition := range []metav1.Condition{effective(p, misses), compatible(contradicted)} {
 		condition.ObservedGeneration, condition.LastTransitionTime = object.GetGeneration(), metav1.NewTime(c.clock.Now())
 		meta.SetStatusCondition(&status.Conditions, condition)
 	}
@@ -320,8 +324,8 @@ func (c *Controller) write(ctx context.Context, object v1alpha1.RolloutPolicyObj
 	return nil
 }
 
-// effective is the condition of a policy.
-func effective(p *policy.Policy, governs v1alpha1.PolicyGoverns) metav1.Condition {
+// effective is the condition of a policy. One that can be held is in effect, and its message tells what keeps it from doing anything.
+func effective(p *policy.Policy, misses []string) metav1.Condition {
 	if err := p.Err(); err != nil {
 		return metav1.Condition{Type: v1alpha1.PolicyEffective, Status: metav1.ConditionFalse, Reason: v1alpha1.ReasonInvalidSelector,
 			Message: fmt.Sprintf("correct the selector: rollouts to every cluster that the policy may protect are refused until then: %v", err)}
@@ -330,8 +334,11 @@ func effective(p *policy.Policy, governs v1alpha1.PolicyGoverns) metav1.Conditio
 	if !p.IsEnforced() {
 		message = "Rollouts that violate the policy are warned of"
 	}
-	if governs.Clusters == 0 {
-		message += "; it protects no member cluster now: no MemberCluster has labels that spec.clusters selects"
+	if why := p.BindsNothing(); why != "" {
+		misses = append([]string{why}, misses...)
+	}
+	for _, why := range misses {
+		message += "; " + why
 	}
 	return metav1.Condition{Type: v1alpha1.PolicyEffective, Status: metav1.ConditionTrue, Reason: v1alpha1.ReasonEffective, Message: message}
 }

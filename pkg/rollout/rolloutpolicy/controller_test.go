@@ -18,6 +18,7 @@ import (
 	"k8s.io/client-go/kubernetes/fake"
 	"k8s.io/utils/clock"
 	clocktesting "k8s.io/utils/clock/testing"
+	"k8s.io/utils/ptr"
 
 	clusterv1beta1 "github.com/stagegate/stagegate/pkg/apis/cluster/v1beta1"
 	"github.com/stagegate/stagegate/pkg/apis/placement/v1beta1"
@@ -26,6 +27,7 @@ import (
 	"github.com/stagegate/stagegate/pkg/rollout/internal/fleet"
 	"github.com/stagegate/stagegate/pkg/rollout/internal/fleettest"
 	"github.com/stagegate/stagegate/pkg/rollout/internal/reconcile"
+	"github.com/stagegate/stagegate/pkg/rules/policy"
 )
 
 var start = time.Date(2026, 7, 22, 21, 28, 8, 0, time.UTC)
@@ -338,19 +340,32 @@ func TestAPolicyIsEffectiveUnlessItsSelectorCannotBeRead(t *testing.T) {
 			}
 		}
 		f.protect("guard", prod)
-		const nothing = "; it protects no member cluster now: no MemberCluster has labels that spec.clusters selects"
+		const nothing = "; spec.clusters picks none of 0 member clusters: the policy protects nothing now"
 		want("True", "Effective", "Rollouts that violate the policy are refused"+nothing, 1)
 		fleettest.Update(f.World, f.Fleet.Policies, "guard", func(o v1alpha1.RolloutPolicyObject) { o.PolicySpec().Enforcement = v1alpha1.PolicyEnforcementWarn })
 		want("True", "Effective", "Rollouts that violate the policy are warned of"+nothing, 2)
 		f.member("prod1", "prod")
 		want("True", "Effective", "Rollouts that violate the policy are warned of", 2)
+		fleettest.Update(f.World, f.Fleet.Policies, "guard", func(o v1alpha1.RolloutPolicyObject) {
+			o.PolicySpec().Rules.Soak = &v1alpha1.SoakRule{Clusters: &metav1.LabelSelector{MatchLabels: map[string]string{"environment": "stagin"}}}
+		})
+		want("True", "Effective", "Rollouts that violate the policy are warned of; spec.rules.soak.clusters picks none of 1 member cluster: "+
+			"no run that reaches other protected clusters can meet it now", 3)
 		f.clock.Step(time.Hour)
 		fleettest.Update(f.World, f.Fleet.Policies, "guard", func(o v1alpha1.RolloutPolicyObject) {
 			o.PolicySpec().Clusters = &metav1.LabelSelector{MatchExpressions: []metav1.LabelSelectorRequirement{{Key: "environment", Operator: "Is"}}}
 		})
 		want("False", "InvalidSelector", "correct the selector: rollouts to every cluster that the policy may protect are refused until then: "+
-			`spec.clusters: "Is" is not a valid label selector operator`, 3)
+			`spec.clusters: "Is" is not a valid label selector operator`, 4)
 	})
+}
+
+func TestAPolicyThatBindsNothingSaysSo(t *testing.T) {
+	guard := &v1alpha1.ClusterRolloutPolicy{Spec: v1alpha1.RolloutPolicySpec{Match: &v1alpha1.PolicyMatch{ClusterScoped: ptr.To(false)}}}
+	const want = "Rollouts that violate the policy are refused; spec.match: the policy binds no rollout: set clusterScoped to true, or write a namespaceSelector"
+	if got := effective(policy.New(guard), nil); got.Message != want {
+		t.Errorf("got  %s\nwant %s", got.Message, want)
+	}
 }
 
 func TestAStatusIsWrittenOnlyIfItChanges(t *testing.T) {

@@ -262,7 +262,7 @@ func (c *Controller) report(ctx context.Context, placement v1beta1.PlacementObje
 		condition.Status, condition.Reason = metav1.ConditionFalse, reasonUnfulfilled
 		condition.Message = fmt.Sprintf("could not find all clusters needed as specified by the scheduling policy, found %d cluster(s) instead", len(result.selected))
 		if len(result.selected) > 0 && len(result.unselected) > 0 {
-			condition.Message += "; the reasons of the others are in status.placementStatuses of the placement"
+			condition.Message += "; the reasons of the others are in placementStatuses of the placement's status"
 		}
 	}
 	if nobody := result.nobody(snapshot.PolicySnapshotSpec().Policy); nobody != "" {

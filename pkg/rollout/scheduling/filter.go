@@ -41,7 +41,7 @@ func ineligible(cluster *clusterv1beta1.MemberCluster, now time.Time, holds bool
 	}
 	heartbeat, online := heartbeatOf(cluster)
 	if !online {
-		return disconnected + "member agent not online yet"
+		return disconnected + "member not online yet"
 	}
 	if since := now.Sub(heartbeat); since > silence(cluster) {
 		return fmt.Sprintf(disconnected+"no recent heartbeat signals"+lastHeartbeat+"%.2f minutes ago)", since.Minutes())

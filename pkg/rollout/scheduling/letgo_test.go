@@ -283,7 +283,7 @@ func TestTooFewClustersTellWhereTheReasonsAre(t *testing.T) {
 	w.scale("2")
 	w.step()
 	const want = "could not find all clusters needed as specified by the scheduling policy, found 1 cluster(s) instead; " +
-		"the reasons of the others are in status.placementStatuses of the placement"
+		"the reasons of the others are in placementStatuses of the placement's status"
 	if condition, _ := w.scheduled(); condition.Status != metav1.ConditionFalse || condition.Message != want {
 		t.Errorf("Scheduled is %s: %s", condition.Status, condition.Message)
 	}

@@ -161,7 +161,7 @@ func TestDecide(t *testing.T) {
 		},
 		"a cluster that the hub has never heard of": {
 			clusters:   []*clusterv1beta1.MemberCluster{member("a", notOnline, notJoined, noHealth)},
-			unselected: "a: ClusterUnschedulable, cluster is not connected to the fleet: member agent not online yet",
+			unselected: "a: ClusterUnschedulable, cluster is not connected to the fleet: member not online yet",
 		},
 		"a cluster that is silent": {
 			clusters:   []*clusterv1beta1.MemberCluster{member("a", silentFor(6*time.Minute))},

@@ -193,7 +193,7 @@ func TestAnOverrideThatDoesNotFitKeepsARunFromBeingPlanned(t *testing.T) {
 		f.newRunAt("run", "1", v1beta1.StateRun)
 		f.untilCondition("run", v1beta1.RunInitialized, "False UpdateRunInitializedFailed")
 		want := of + ` on ConfigMap "` + namespace + `/settings" in cluster member3: remove /data/b: ` +
-			`error in remove for path: '/data/b': unable to remove nonexistent key: b: missing value`
+			`the object has no /data/b`
 		if got := runrules.Plainly(f.message("run", v1beta1.RunInitialized)); got != want {
 			f.Errorf("message is %q, want %q", got, want)
 		}
@@ -218,7 +218,7 @@ func TestAnOverrideOfANamespaceDoesNotStopRunsOfThePlatform(t *testing.T) {
 	f.record(f.override("right", "/data/a"))
 	want := []string{`an override does not fit and is left out on 2 clusters (member3, member1): ` +
 		`ResourceOverrideSnapshot "shop/wrong-0" on ConfigMap "shop/settings" in cluster member3: remove /data/b: ` +
-		`error in remove for path: '/data/b': unable to remove nonexistent key: b: missing value`}
+		`the object has no /data/b`}
 	run := f.fleet.Runs.New(f.key("run"))
 	*run.RunSpec() = v1beta1.UpdateRunSpec{
 		PlacementName: "example-placement", StagedUpdateStrategyName: "example-strategy", ResourceSnapshotIndex: "1", State: v1beta1.StateRun,

@@ -61,6 +61,25 @@ func (p *Planner) Plan(ctx context.Context, run v1beta1.UpdateRunObject) (*v1bet
 	return status, warnings, nil
 }
 
+// Obstacle returns why a run could not be initialized, and empty where it could, where nobody can tell, or where what is missing may come by
+// itself. As Judge it makes less of a plan than Plan does: it asks the hub for nothing.
+func (p *Planner) Obstacle(_ context.Context, run v1beta1.UpdateRunObject) string {
+	if !p.hasSynced() {
+		return ""
+	}
+	fresh := fleet.Copy(run)
+	*fresh.RunStatus() = v1beta1.UpdateRunStatus{}
+	world, err := initWorld(p.fleet, fresh)
+	if err != nil {
+		return ""
+	}
+	var final *plan.Final
+	if err := plan.Outline(fresh, world); errors.As(err, &final) {
+		return runrules.Plainly(final.Message)
+	}
+	return ""
+}
+
 // Judge returns what the rollout policies that bind a run say of the plan that it would have now. It makes less of a plan than Plan does:
 // it asks the hub for nothing. known is false where there is no plan yet. The error is ServiceUnavailable while nobody can judge.
 func (p *Planner) Judge(_ context.Context, run v1beta1.UpdateRunObject) (verdict policy.Verdict, known bool, err error) {

@@ -90,6 +90,15 @@ func TestAPlanThatCannotBeMadeIsAWarning(t *testing.T) {
 		if diff := cmp.Diff(want, warnings); diff != "" {
 			t.Errorf("warnings (-want +got):\n%s", diff)
 		}
+		const obstacle = "some clusters are not placed in any stage, total 2, showing up to 10: member1, member3"
+		if got := NewPlanner(f.fleet, f.snapshots).Obstacle(f.ctx, run); got != obstacle {
+			t.Errorf("obstacle %q, want %q", got, obstacle)
+		}
+		// What is missing may come with the next object of the same file.
+		run.RunSpec().PlacementName = "missing"
+		if got := NewPlanner(f.fleet, f.snapshots).Obstacle(f.ctx, run); got != "" {
+			t.Errorf("obstacle %q of a placement that may come", got)
+		}
 	})
 }
 

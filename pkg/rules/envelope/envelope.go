@@ -107,7 +107,7 @@ func Check(envelope v1beta1.EnvelopeIdentifier, key string, manifest []byte) (*v
 		return id, fmt.Errorf("a cluster scope object %s (%s) has been wrapped in a resource envelope %s: "+
 			"set metadata.namespace to %s, or use a ClusterResourceEnvelope for an object without a namespace", key, ref, Ref(envelope), envelope.Namespace)
 	case envelope.Type == v1beta1.ResourceEnvelopeType && id.Namespace != envelope.Namespace:
-		return id, fmt.Errorf("a namespaced object %s (%s) in has been wrapped in a resource envelope from another namespace (%s): "+
+		return id, fmt.Errorf("a namespaced object %s (%s) has been wrapped in a resource envelope from another namespace (%s): "+
 			"use a ResourceEnvelope in namespace %s", key, ref, Ref(envelope), id.Namespace)
 	}
 	if err := placeable.NeverWrapped(kind.GroupKind(), &object); err != nil {

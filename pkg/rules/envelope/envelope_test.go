@@ -47,7 +47,7 @@ func TestWhatAnEnvelopeMustNotCarry(t *testing.T) {
 		},
 		"an object of another namespace": {
 			namespacedEnvelope, manifest("v1", "ConfigMap", "other", "c"),
-			"a namespaced object k (other/c) in has been wrapped in a resource envelope from another namespace (team/e): use a ResourceEnvelope in namespace other",
+			"a namespaced object k (other/c) has been wrapped in a resource envelope from another namespace (team/e): use a ResourceEnvelope in namespace other",
 		},
 		"no object":                {namespacedEnvelope, `"hunter2"`, unparsed},
 		"nothing":                  {namespacedEnvelope, `null`, unparsed},

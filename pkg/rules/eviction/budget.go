@@ -4,11 +4,16 @@
 package eviction
 
 import (
+	"fmt"
+
 	"k8s.io/apimachinery/pkg/util/intstr"
 	"k8s.io/utils/ptr"
 
+	clusterv1beta1 "github.com/stagegate/stagegate/pkg/apis/cluster/v1beta1"
 	"github.com/stagegate/stagegate/pkg/apis/placement/v1beta1"
+	"github.com/stagegate/stagegate/pkg/apis/wording"
 	bindingrules "github.com/stagegate/stagegate/pkg/rules/binding"
+	"github.com/stagegate/stagegate/pkg/rules/clusterfilter"
 )
 
 // tally is how many clusters a placement has.
@@ -53,6 +58,78 @@ func (t tally) disruptions(budget *v1beta1.PlacementDisruptionBudgetSpec) int {
 		}
 	}
 	return 0
+}
+
+// leavesNone returns why a budget allows no eviction even if all clusters were available, in the words for whoever can change it; empty where
+// it allows some then.
+func (t tally) leavesNone(budget *v1beta1.PlacementDisruptionBudgetSpec) string {
+	t.available = t.total
+	switch {
+	case t.disruptions(budget) > 0:
+		return ""
+	case budget.MaxUnavailable != nil:
+		return fmt.Sprintf("maxUnavailable %s leaves none of %s to evict: raise it", budget.MaxUnavailable, wording.Count(t.total, "cluster"))
+	case budget.MinAvailable != nil:
+		return fmt.Sprintf("minAvailable %s leaves none of %s to evict: lower it", budget.MinAvailable, wording.Count(t.total, "cluster"))
+	}
+	return "it allows no eviction at all: set minAvailable"
+}
+
+// remedy is what can be done about a budget that allows no eviction now, up to the name of the budget.
+func (t tally) remedy(budget *v1beta1.PlacementDisruptionBudgetSpec) string {
+	if why := t.leavesNone(budget); why != "" {
+		return why + " in"
+	}
+	limit := "minAvailable " + budget.MinAvailable.String()
+	if budget.MaxUnavailable != nil {
+		limit = "maxUnavailable " + budget.MaxUnavailable.String()
+	}
+	return "wait until more clusters are available, or change " + limit + " in"
+}
+
+// Doubts returns why a budget is probably not meant as it is, for whoever writes it: it limits nothing, or allows nothing. The placement is nil
+// where there is none. What the budget cannot have at all Misfits tells.
+func Doubts(p *v1beta1.ClusterResourcePlacement, budget *v1beta1.ClusterResourcePlacementDisruptionBudget) []string {
+	var doubts []string
+	spec := &budget.Spec
+	if spec.MinAvailable == nil && spec.MaxUnavailable == nil {
+		doubts = append(doubts, "spec: "+tally{}.leavesNone(spec))
+	}
+	switch {
+	case p == nil:
+		doubts = append(doubts, fmt.Sprintf("metadata.name: there is no ClusterResourcePlacement %s: the budget limits nothing before there is", budget.Name))
+	case placementType(p) == v1beta1.PickFixedPlacementType:
+		doubts = append(doubts, fmt.Sprintf("metadata.name: ClusterResourcePlacement %s is PickFixed, which is never evicted: the budget limits nothing", budget.Name))
+	case len(doubts) == 0:
+		t := tally{}
+		for i := range p.Status.PerClusterPlacementStatuses {
+			// An entry without a name is of a cluster that is not picked.
+			if p.Status.PerClusterPlacementStatuses[i].ClusterName != "" {
+				t.total++
+			}
+		}
+		if placementType(p) == v1beta1.PickNPlacementType {
+			t.desired = int(ptr.Deref(p.Spec.Policy.NumberOfClusters, 0))
+			t.total = max(t.total, t.desired)
+		}
+		if why := t.leavesNone(spec); t.total > 0 && why != "" {
+			doubts = append(doubts, "spec: "+why)
+		}
+	}
+	return doubts
+}
+
+// Returns reports whether the placement is likely to come back to a cluster that it is evicted from, in the words for whoever evicts it; empty where a
+// taint, or its own affinity, keeps it off.
+func Returns(p *v1beta1.ClusterResourcePlacement, member *clusterv1beta1.MemberCluster) string {
+	if clusterfilter.New(p.Spec.Policy).Rejected(member) != "" {
+		return ""
+	}
+	comes := "picks it again at once"
+	if placementType(p) == v1beta1.PickNPlacementType {
+		comes = "may pick it again at once"
+	}
+	return fmt.Sprintf("MemberCluster %s has no taint that keeps ClusterResourcePlacement %s off, which %s: set a taint first", member.Name, p.Name, comes)
 }
 
 // Misfits returns what of a budget means nothing for a placement, in the words for whoever writes the budget: PickAll wants no number of

@@ -52,7 +52,7 @@ const (
 		"or MinAvailable is specified as a percentage for PickAll ClusterResourcePlacement: set minAvailable to a number"
 	messageAllowed = "Eviction is allowed by specified ClusterResourcePlacementDisruptionBudget, availablePlacements: %d, totalPlacements: %d"
 	messageBlocked = "Eviction is blocked by specified ClusterResourcePlacementDisruptionBudget, availablePlacements: %d, totalPlacements: %d; " +
-		"wait until more clusters are available, or change ClusterResourcePlacementDisruptionBudget %s, and create the eviction again"
+		"%s ClusterResourcePlacementDisruptionBudget %s, and create the eviction again"
 )
 
 // Deadline is how long after its creation an eviction may be decided. What was meant then may not be what it would do now: the server was
@@ -161,7 +161,7 @@ func execute(target v1beta1.BindingObject, w World) (allowed, evict bool, messag
 	if t.disruptions(&w.Budget.Spec) > 0 {
 		return true, true, fmt.Sprintf(messageAllowed, t.available, t.total)
 	}
-	return false, false, fmt.Sprintf(messageBlocked, t.available, t.total, w.Budget.Name)
+	return false, false, fmt.Sprintf(messageBlocked, t.available, t.total, t.remedy(&w.Budget.Spec), w.Budget.Name)
 }
 
 // isPlaced reports whether resources may be on the cluster of a binding.

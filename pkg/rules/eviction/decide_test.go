@@ -14,6 +14,7 @@ import (
 	"k8s.io/apimachinery/pkg/util/intstr"
 	"k8s.io/utils/ptr"
 
+	clusterv1beta1 "github.com/stagegate/stagegate/pkg/apis/cluster/v1beta1"
 	"github.com/stagegate/stagegate/pkg/apis/placement/v1beta1"
 	"github.com/stagegate/stagegate/pkg/apis/wellknown"
 )
@@ -100,11 +101,16 @@ func TestAnEvictionIsDecided(t *testing.T) {
 		valid   = "Valid=True ClusterResourcePlacementEvictionValid: Eviction is valid; "
 		yes     = valid + "Executed=True ClusterResourcePlacementEvictionExecuted: "
 		no      = valid + "Executed=False ClusterResourcePlacementEvictionNotExecuted: "
-		wait    = "; wait until more clusters are available, or change ClusterResourcePlacementDisruptionBudget p, and create the eviction again"
 		budget  = "by specified ClusterResourcePlacementDisruptionBudget, availablePlacements: "
 		misfit  = no + "Eviction is blocked by misconfigured ClusterResourcePlacementDisruptionBudget, either MaxUnavailable is specified or MinAvailable is specified as a percentage for PickAll ClusterResourcePlacement: set minAvailable to a number"
 		none    = "Eviction is allowed, no ClusterResourcePlacementDisruptionBudget specified"
 	)
+	const inBudget = " in ClusterResourcePlacementDisruptionBudget p, and create the eviction again"
+	// wait is the end of a message where more available clusters help, hopeless where they do not.
+	wait := func(limit string) string {
+		return "; wait until more clusters are available, or change " + limit + inBudget
+	}
+	hopeless := func(why string) string { return "; " + why + inBudget }
 	pickAll, pickFixed, leaving := picking(v1beta1.PickAllPlacementType, 0), picking(v1beta1.PickFixedPlacementType, 0), picking("", 0)
 	leaving.DeletionTimestamp = ptr.To(at(1))
 	pickN := func(n int32) *v1beta1.ClusterResourcePlacement { return picking(v1beta1.PickNPlacementType, n) }
@@ -133,28 +139,28 @@ func TestAnEvictionIsDecided(t *testing.T) {
 		"rollout policies, and a failure":     {placement: pickAll, bindings: []v1beta1.BindingObject{bind("c0", failing("ManifestRefused"))}, refusal: "no", want: no + "Eviction is blocked by rollout policies: no"},
 		"a failure that cannot heal":          {placement: pickN(1), bindings: []v1beta1.BindingObject{bind("c0", failing("ManifestRefused"))}, budget: maxUnavailable(number(0)), want: yes + "Eviction is allowed, placement has failed", evicts: true},
 		"an override that does not fit":       {placement: pickN(1), bindings: []v1beta1.BindingObject{bind("c0", says("Overridden", "OverriddenFailed"))}, budget: maxUnavailable(number(0)), want: yes + "Eviction is allowed, placement has failed", evicts: true},
-		"a failure that may pass is none":     {placement: pickN(1), bindings: []v1beta1.BindingObject{bind("c0", failing("FailedToApply"))}, budget: maxUnavailable(number(1)), want: no + "Eviction is blocked " + budget + "0, totalPlacements: 1" + wait},
-		"applying is no failure":              {placement: pickN(1), bindings: []v1beta1.BindingObject{bind("c0", says("Applied", "ApplyInProgress"))}, budget: minAvailable(number(1)), want: no + "Eviction is blocked " + budget + "0, totalPlacements: 1" + wait},
-		"not being available is no failure":   {placement: pickN(1), bindings: []v1beta1.BindingObject{bind("c0", says("Available", "NotAllWorkAreAvailable"))}, budget: minAvailable(number(0)), want: no + "Eviction is blocked " + budget + "0, totalPlacements: 1" + wait},
-		"a reported difference is no failure": {placement: pickN(1), bindings: []v1beta1.BindingObject{bind("c0", says("DiffReported", "NotAllWorkHaveDiffReported"))}, budget: minAvailable(number(1)), want: no + "Eviction is blocked " + budget + "0, totalPlacements: 1" + wait},
+		"a failure that may pass is none":     {placement: pickN(1), bindings: []v1beta1.BindingObject{bind("c0", failing("FailedToApply"))}, budget: maxUnavailable(number(1)), want: no + "Eviction is blocked " + budget + "0, totalPlacements: 1" + wait("maxUnavailable 1")},
+		"applying is no failure":              {placement: pickN(1), bindings: []v1beta1.BindingObject{bind("c0", says("Applied", "ApplyInProgress"))}, budget: minAvailable(number(1)), want: no + "Eviction is blocked " + budget + "0, totalPlacements: 1" + hopeless("minAvailable 1 leaves none of 1 cluster to evict: lower it")},
+		"not being available is no failure":   {placement: pickN(1), bindings: []v1beta1.BindingObject{bind("c0", says("Available", "NotAllWorkAreAvailable"))}, budget: minAvailable(number(0)), want: no + "Eviction is blocked " + budget + "0, totalPlacements: 1" + wait("minAvailable 0")},
+		"a reported difference is no failure": {placement: pickN(1), bindings: []v1beta1.BindingObject{bind("c0", says("DiffReported", "NotAllWorkHaveDiffReported"))}, budget: minAvailable(number(1)), want: no + "Eviction is blocked " + budget + "0, totalPlacements: 1" + hopeless("minAvailable 1 leaves none of 1 cluster to evict: lower it")},
 
 		"all of PickN are available":            {placement: pickN(5), bindings: bindings(5), budget: maxUnavailable(number(1)), want: yes + "Eviction is allowed " + budget + "5, totalPlacements: 5", evicts: true},
-		"and right after":                       {placement: pickN(5), bindings: bindings(4, bind("old", deleted, evicted), bind("new", func(b *v1beta1.ClusterResourceBinding) { b.Spec.State, b.Status.Conditions = "Scheduled", nil })), budget: maxUnavailable(number(1)), want: no + "Eviction is blocked " + budget + "4, totalPlacements: 6" + wait},
-		"and when the old one has gone":         {placement: pickN(5), bindings: bindings(4), budget: maxUnavailable(number(1)), want: no + "Eviction is blocked " + budget + "4, totalPlacements: 5" + wait},
+		"and right after":                       {placement: pickN(5), bindings: bindings(4, bind("old", deleted, evicted), bind("new", func(b *v1beta1.ClusterResourceBinding) { b.Spec.State, b.Status.Conditions = "Scheduled", nil })), budget: maxUnavailable(number(1)), want: no + "Eviction is blocked " + budget + "4, totalPlacements: 6" + wait("maxUnavailable 1")},
+		"and when the old one has gone":         {placement: pickN(5), bindings: bindings(4), budget: maxUnavailable(number(1)), want: no + "Eviction is blocked " + budget + "4, totalPlacements: 5" + wait("maxUnavailable 1")},
 		"a percentage is rounded up":            {placement: pickN(4), bindings: bindings(3, bind("bad", says("Available", "x"))), budget: maxUnavailable(percent("30%")), want: yes + "Eviction is allowed " + budget + "3, totalPlacements: 4", evicts: true},
 		"half of PickN":                         {placement: pickN(3), bindings: bindings(3), budget: minAvailable(percent("50%")), want: yes + "Eviction is allowed " + budget + "3, totalPlacements: 3", evicts: true},
-		"less than half would be left":          {placement: pickN(3), bindings: bindings(2, bind("old", deleted, evicted)), budget: minAvailable(percent("50%")), want: no + "Eviction is blocked " + budget + "2, totalPlacements: 3" + wait},
-		"clusters that are missing are counted": {placement: pickN(10), bindings: bindings(3), budget: maxUnavailable(number(1)), want: no + "Eviction is blocked " + budget + "3, totalPlacements: 10" + wait},
-		"a percentage of what is wanted":        {placement: pickN(10), bindings: bindings(3), budget: minAvailable(percent("80%")), want: no + "Eviction is blocked " + budget + "3, totalPlacements: 10" + wait},
+		"less than half would be left":          {placement: pickN(3), bindings: bindings(2, bind("old", deleted, evicted)), budget: minAvailable(percent("50%")), want: no + "Eviction is blocked " + budget + "2, totalPlacements: 3" + wait("minAvailable 50%")},
+		"clusters that are missing are counted": {placement: pickN(10), bindings: bindings(3), budget: maxUnavailable(number(1)), want: no + "Eviction is blocked " + budget + "3, totalPlacements: 10" + wait("maxUnavailable 1")},
+		"a percentage of what is wanted":        {placement: pickN(10), bindings: bindings(3), budget: minAvailable(percent("80%")), want: no + "Eviction is blocked " + budget + "3, totalPlacements: 10" + wait("minAvailable 80%")},
 		"PickAll":                               {placement: pickAll, bindings: bindings(3), budget: minAvailable(number(2)), want: yes + "Eviction is allowed " + budget + "3, totalPlacements: 3", evicts: true},
-		"PickAll, and one has left":             {placement: pickAll, bindings: bindings(2), budget: minAvailable(number(2)), want: no + "Eviction is blocked " + budget + "2, totalPlacements: 2" + wait},
+		"PickAll, and one has left":             {placement: pickAll, bindings: bindings(2), budget: minAvailable(number(2)), want: no + "Eviction is blocked " + budget + "2, totalPlacements: 2" + hopeless("minAvailable 2 leaves none of 2 clusters to evict: lower it")},
 		"PickAll with a percentage":             {placement: pickAll, bindings: bindings(3), budget: minAvailable(percent("50%")), want: misfit},
 		"PickAll with a maximum":                {placement: picking("", 0), bindings: bindings(3), budget: maxUnavailable(number(1)), want: misfit},
-		"a budget that says nothing":            {placement: pickN(3), bindings: bindings(3), budget: maxUnavailable(nil), want: no + "Eviction is blocked " + budget + "3, totalPlacements: 3" + wait},
-		"all must be available":                 {placement: pickN(3), bindings: bindings(3), budget: minAvailable(percent("100%")), want: no + "Eviction is blocked " + budget + "3, totalPlacements: 3" + wait},
-		"all must be, by number":                {placement: pickN(3), bindings: bindings(3), budget: minAvailable(number(3)), want: no + "Eviction is blocked " + budget + "3, totalPlacements: 3" + wait},
-		"a minimum that cannot be read":         {placement: pickN(3), bindings: bindings(3), budget: minAvailable(percent("few")), want: no + "Eviction is blocked " + budget + "3, totalPlacements: 3" + wait},
-		"a maximum that cannot be read":         {placement: pickN(3), bindings: bindings(3), budget: maxUnavailable(percent("few")), want: no + "Eviction is blocked " + budget + "3, totalPlacements: 3" + wait},
+		"a budget that says nothing":            {placement: pickN(3), bindings: bindings(3), budget: maxUnavailable(nil), want: no + "Eviction is blocked " + budget + "3, totalPlacements: 3" + hopeless("it allows no eviction at all: set minAvailable")},
+		"all must be available":                 {placement: pickN(3), bindings: bindings(3), budget: minAvailable(percent("100%")), want: no + "Eviction is blocked " + budget + "3, totalPlacements: 3" + hopeless("minAvailable 100% leaves none of 3 clusters to evict: lower it")},
+		"all must be, by number":                {placement: pickN(3), bindings: bindings(3), budget: minAvailable(number(3)), want: no + "Eviction is blocked " + budget + "3, totalPlacements: 3" + hopeless("minAvailable 3 leaves none of 3 clusters to evict: lower it")},
+		"a minimum that cannot be read":         {placement: pickN(3), bindings: bindings(3), budget: minAvailable(percent("few")), want: no + "Eviction is blocked " + budget + "3, totalPlacements: 3" + hopeless("minAvailable few leaves none of 3 clusters to evict: lower it")},
+		"a maximum that cannot be read":         {placement: pickN(3), bindings: bindings(3), budget: maxUnavailable(percent("few")), want: no + "Eviction is blocked " + budget + "3, totalPlacements: 3" + hopeless("maxUnavailable few leaves none of 3 clusters to evict: raise it")},
 	} {
 		t.Run(name, func(t *testing.T) {
 			eviction := &v1beta1.ClusterResourcePlacementEviction{
@@ -317,6 +323,68 @@ func TestABudgetFitsItsPlacement(t *testing.T) {
 	} {
 		if diff := cmp.Diff(test.want, Misfits(test.placement, &test.budget.Spec)); diff != "" {
 			t.Errorf("%s (-want +got):\n%s", name, diff)
+		}
+	}
+}
+
+func TestABudgetThatIsProbablyNotMeant(t *testing.T) {
+	of := func(p *v1beta1.ClusterResourcePlacement, clusters int) *v1beta1.ClusterResourcePlacement {
+		for i := range clusters {
+			p.Status.PerClusterPlacementStatuses = append(p.Status.PerClusterPlacementStatuses, v1beta1.PerClusterPlacementStatus{ClusterName: fmt.Sprintf("c%d", i)})
+		}
+		// One that is not picked has no name.
+		p.Status.PerClusterPlacementStatuses = append(p.Status.PerClusterPlacementStatuses, v1beta1.PerClusterPlacementStatus{})
+		return p
+	}
+	const (
+		missing = "metadata.name: there is no ClusterResourcePlacement p: the budget limits nothing before there is"
+		fixed   = "metadata.name: ClusterResourcePlacement p is PickFixed, which is never evicted: the budget limits nothing"
+		empty   = "spec: it allows no eviction at all: set minAvailable"
+	)
+	for name, test := range map[string]struct {
+		placement *v1beta1.ClusterResourcePlacement
+		budget    *v1beta1.ClusterResourcePlacementDisruptionBudget
+		want      []string
+	}{
+		"no placement":                         {nil, minAvailable(number(1)), []string{missing}},
+		"no placement, and nothing in it":      {nil, minAvailable(nil), []string{empty, missing}},
+		"PickFixed":                            {picking(v1beta1.PickFixedPlacementType, 0), minAvailable(percent("50%")), []string{fixed}},
+		"nothing in it":                        {picking(v1beta1.PickNPlacementType, 3), minAvailable(nil), []string{empty}},
+		"PickN":                                {picking(v1beta1.PickNPlacementType, 3), minAvailable(number(2)), nil},
+		"all of PickN":                         {picking(v1beta1.PickNPlacementType, 3), minAvailable(percent("100%")), []string{"spec: minAvailable 100% leaves none of 3 clusters to evict: lower it"}},
+		"none of PickN":                        {picking(v1beta1.PickNPlacementType, 3), maxUnavailable(number(0)), []string{"spec: maxUnavailable 0 leaves none of 3 clusters to evict: raise it"}},
+		"fewer than PickAll has":               {of(picking("", 0), 2), minAvailable(number(1)), nil},
+		"as many as PickAll has":               {of(picking("", 0), 2), minAvailable(number(2)), []string{"spec: minAvailable 2 leaves none of 2 clusters to evict: lower it"}},
+		"PickAll that has not looked yet":      {picking("", 0), minAvailable(number(2)), nil},
+		"one cluster of PickAll with a number": {of(picking("", 0), 1), minAvailable(number(1)), []string{"spec: minAvailable 1 leaves none of 1 cluster to evict: lower it"}},
+	} {
+		test.budget.Name = "p"
+		if diff := cmp.Diff(test.want, Doubts(test.placement, test.budget)); diff != "" {
+			t.Errorf("%s (-want +got):\n%s", name, diff)
+		}
+	}
+}
+
+func TestAPlacementComesBackToAClusterWithoutATaint(t *testing.T) {
+	member := func(taints ...clusterv1beta1.Taint) *clusterv1beta1.MemberCluster {
+		return &clusterv1beta1.MemberCluster{ObjectMeta: metav1.ObjectMeta{Name: "c0"}, Spec: clusterv1beta1.MemberClusterSpec{Taints: taints}}
+	}
+	taint := clusterv1beta1.Taint{Key: "maintenance", Effect: "NoSchedule"}
+	tolerant := picking(v1beta1.PickAllPlacementType, 0)
+	tolerant.Spec.Policy.Tolerations = []v1beta1.Toleration{{Operator: v1beta1.TolerationOpExists}}
+	const keeps = "MemberCluster c0 has no taint that keeps ClusterResourcePlacement p off, which "
+	for name, test := range map[string]struct {
+		placement *v1beta1.ClusterResourcePlacement
+		member    *clusterv1beta1.MemberCluster
+		want      string
+	}{
+		"a taint":                 {picking("", 0), member(taint), ""},
+		"no taint":                {picking("", 0), member(), keeps + "picks it again at once: set a taint first"},
+		"no taint, and PickN":     {picking(v1beta1.PickNPlacementType, 1), member(), keeps + "may pick it again at once: set a taint first"},
+		"a taint that it accepts": {tolerant, member(taint), keeps + "picks it again at once: set a taint first"},
+	} {
+		if got := Returns(test.placement, test.member); got != test.want {
+			t.Errorf("%s: %q, want %q", name, got, test.want)
 		}
 	}
 }

@@ -7,14 +7,17 @@ import (
 	"bytes"
 	"cmp"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"sort"
+	"strconv"
 	"strings"
 
 	jsonpatch "github.com/evanphx/json-patch/v5"
 	"k8s.io/apimachinery/pkg/util/validation"
 
 	"github.com/stagegate/stagegate/pkg/apis/placement/v1beta1"
+	"github.com/stagegate/stagegate/pkg/apis/wording"
 )
 
 // What stands in a value for something of the cluster.
@@ -27,6 +30,8 @@ const (
 	// maxPatchWork bounds the steps of a rule times the bytes of the manifest that they change: patches are made for every cluster,
 	// in every plan.
 	maxPatchWork = 256 << 20
+	// maxMissing is how many bytes of a path a message says are missing.
+	maxMissing = 256
 	// maxManifest is the largest manifest in bytes that a patch may make: no API server takes a larger one.
 	maxManifest = 3 << 20
 )
@@ -59,12 +64,58 @@ func (c *cluster) patch(raw []byte, steps []v1beta1.JSONPatchOverride) ([]byte, 
 			return err
 		}
 		n := 1 + sort.Search(len(patch)-1, func(i int) bool { return fits(i+1) != nil })
-		return nil, inStep(&steps[n-1], cmp.Or(fits(n), err))
+		err = cmp.Or(fits(n), err)
+		if errors.Is(err, jsonpatch.ErrMissing) {
+			// What the steps before it have made counts.
+			if before, err := patch[:n-1].Apply(raw); err == nil {
+				if missing := missingFor(&steps[n-1], before); missing != "" {
+					return nil, inStep(&steps[n-1], errors.New(missing))
+				}
+			}
+		}
+		return nil, inStep(&steps[n-1], err)
 	}
 	if len(patched) > maxManifest {
 		return nil, fmt.Errorf("the manifest would have %d bytes, and may have %d", len(patched), maxManifest)
 	}
 	return patched, nil
+}
+
+// missingFor returns what a step needs and a manifest lacks, empty where that is something else. What is added needs no more than a parent.
+func missingFor(step *v1beta1.JSONPatchOverride, raw []byte) string {
+	path, remedy := step.Path, ""
+	if step.Operator == v1beta1.JSONPatchOverrideOpAdd {
+		path, remedy = path[:max(0, strings.LastIndex(path, "/"))], ": add it first, in a step before"
+	}
+	if missing := missingIn(raw, path); missing != "" {
+		return "the object has no " + missing + remedy
+	}
+	return ""
+}
+
+// missingIn returns the part of a JSON pointer that is not in a manifest, empty where all of it is. It quotes nothing of the manifest.
+func missingIn(raw []byte, pointer string) string {
+	var value any
+	if json.Unmarshal(raw, &value) != nil {
+		return ""
+	}
+	unescape := strings.NewReplacer("~1", "/", "~0", "~")
+	tokens := strings.Split(pointer, "/")
+	for i, token := range tokens[1:] {
+		found := false
+		switch parent := value.(type) {
+		case map[string]any:
+			value, found = parent[unescape.Replace(token)]
+		case []any:
+			if index, err := strconv.Atoi(token); err == nil && index >= 0 && index < len(parent) {
+				value, found = parent[index], true
+			}
+		}
+		if !found {
+			return wording.Shorten(strings.Join(tokens[:i+2], "/"), maxMissing)
+		}
+	}
+	return ""
 }
 
 func inStep(step *v1beta1.JSONPatchOverride, err error) error {

@@ -95,6 +95,31 @@ func TestTheFirstStepThatDoesNotFitIsNamed(t *testing.T) {
 	}
 }
 
+func TestAStepNamesWhatItMisses(t *testing.T) {
+	const doc = `{"metadata":{"name":"a"},"spec":{"ports":[{"port":1}],"a/b":{}}}`
+	for step, want := range map[string]string{
+		`add /metadata/labels/region "eu"`:     "add /metadata/labels/region: the object has no /metadata/labels: add it first, in a step before",
+		`add /spec/template/spec/nodeName "a"`: "add /spec/template/spec/nodeName: the object has no /spec/template: add it first, in a step before",
+		`replace /spec/replica 1`:              "replace /spec/replica: the object has no /spec/replica",
+		`replace /spec/ports/0/portt 1`:        "replace /spec/ports/0/portt: the object has no /spec/ports/0/portt",
+		`remove /spec/a~1b/c `:                 "remove /spec/a~1b/c: the object has no /spec/a~1b/c",
+		`remove /` + strings.Repeat("x", 1000): "remove /" + strings.Repeat("x", 1000) + ": the object has no /" + strings.Repeat("x", 125) + "..." + strings.Repeat("x", 126),
+		`add /metadata/labels {} add /metadata/labels/a "b" remove /metadata/labels/c `: "remove /metadata/labels/c: the object has no /metadata/labels/c",
+	} {
+		var steps []v1beta1.JSONPatchOverride
+		for fields := strings.Split(step, " "); len(fields) >= 2; fields = fields[min(3, len(fields)):] {
+			s := v1beta1.JSONPatchOverride{Operator: v1beta1.JSONPatchOverrideOperator(fields[0]), Path: fields[1]}
+			if len(fields) > 2 {
+				s.Value.Raw = []byte(fields[2])
+			}
+			steps = append(steps, s)
+		}
+		if _, err := (&cluster{}).patch([]byte(doc), steps); err == nil || err.Error() != want {
+			t.Errorf("got  %v\nwant %s", err, want)
+		}
+	}
+}
+
 func TestPatchesAreBounded(t *testing.T) {
 	manifest := func(size int) []byte { return fmt.Appendf(nil, `{"a":{},"b":%q}`, strings.Repeat("x", size)) }
 	large := stepsOf(1)

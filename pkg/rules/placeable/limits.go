@@ -24,6 +24,12 @@ type Limits struct {
 	namespaces       sets.Set[string]
 }
 
+// Flags that name kinds.
+const (
+	skippedFlag = "--skipped-propagating-apis"
+	allowedFlag = "--allowed-propagating-apis"
+)
+
 // LimitOptions are how an administrator writes them. Entries of kinds are divided by semicolons: a group (apps), a group and a version
 // (apps/v1), kinds of these (apps/v1/Deployment,DaemonSet), or kinds of the core group (v1/ConfigMap,Secret). A version is there for the
 // reader: an object is the same in each version of its kind. Names of namespaces are divided by commas.
@@ -35,6 +41,18 @@ type LimitOptions struct {
 type kindList struct {
 	groups sets.Set[string]
 	kinds  sets.Set[schema.GroupKind]
+	// named is all of it as it is written.
+	named []Named
+}
+
+// Named is something that an administrator has named in limits.
+type Named struct {
+	// Flag that names it.
+	Flag string
+	// Entry as it is written.
+	Entry string
+	// GroupKind that is meant, without a kind where it is a whole group.
+	schema.GroupKind
 }
 
 func (l *kindList) has(gk schema.GroupKind) bool { return l.groups.Has(gk.Group) || l.kinds.Has(gk) }
@@ -42,25 +60,25 @@ func (l *kindList) has(gk schema.GroupKind) bool { return l.groups.Has(gk.Group)
 // ParseLimits reads limits. An error names the option and what to write.
 func ParseLimits(o LimitOptions) (*Limits, error) {
 	if o.SkippedAPIs != "" && o.AllowedAPIs != "" {
-		return nil, errors.New("--skipped-propagating-apis and --allowed-propagating-apis exclude each other: what is not allowed is skipped")
+		return nil, errors.New(skippedFlag + " and " + allowedFlag + " exclude each other: what is not allowed is skipped")
 	}
 	limits := &Limits{namespaces: sets.New[string]()}
 	var err error
 	if limits.skipped, err = parseKinds(o.SkippedAPIs); err != nil {
-		return nil, fmt.Errorf("--skipped-propagating-apis: %w", err)
+		return nil, fmt.Errorf("%s: %w", skippedFlag, err)
 	}
 	if limits.allowed, err = parseKinds(o.AllowedAPIs); err != nil {
-		return nil, fmt.Errorf("--allowed-propagating-apis: %w", err)
+		return nil, fmt.Errorf("%s: %w", allowedFlag, err)
 	}
 	if limits.allowed != nil {
 		for gk := range limits.allowed.kinds {
 			if NeverSelected(gk) {
-				return nil, fmt.Errorf("--allowed-propagating-apis: %s is never placed: remove it", gk)
+				return nil, fmt.Errorf("%s: %s is never placed: remove it", allowedFlag, gk)
 			}
 		}
 		for group := range limits.allowed.groups {
 			if NeverSelectedGroup(group) {
-				return nil, fmt.Errorf("--allowed-propagating-apis: nothing of the group %s is ever placed: remove it", group)
+				return nil, fmt.Errorf("%s: nothing of the group %s is ever placed: remove it", allowedFlag, group)
 			}
 		}
 	}
@@ -103,6 +121,8 @@ func (l *kindList) add(entry string) error {
 		return errors.New("an entry is empty: write entries with one semicolon between them, and none after the last")
 	case len(parts) == 1 && isVersion.MatchString(entry):
 		return fmt.Errorf("%q is a version and no group: write kinds of the core group as v1/ConfigMap,Secret", entry)
+	case len(parts) == 1 && isKind.MatchString(entry):
+		return fmt.Errorf("%q is a kind and no group: write it as v1/%s if it is of the core group, and with its group and version if not, as in apps/v1/Deployment", entry, entry)
 	case len(parts) == 1:
 		return l.addGroup(entry, entry)
 	case len(parts) == 2 && parts[0] == "v1":
@@ -127,6 +147,7 @@ func (l *kindList) addGroup(entry, group string) error {
 		return err
 	}
 	l.groups.Insert(group)
+	l.named = append(l.named, Named{Entry: entry, GroupKind: schema.GroupKind{Group: group}})
 	return nil
 }
 
@@ -144,19 +165,24 @@ func (l *kindList) addKinds(entry, group, kinds string) error {
 			return fmt.Errorf("%q in %q is no kind: write kinds as v1/ConfigMap,Secret or apps/v1/Deployment,DaemonSet", kind, entry)
 		}
 		l.kinds.Insert(schema.GroupKind{Group: group, Kind: kind})
+		l.named = append(l.named, Named{Entry: entry, GroupKind: schema.GroupKind{Group: group, Kind: kind}})
 	}
 	return nil
 }
 
-// Kinds returns the single kinds that the limits name, for those who know which there are.
-func (l *Limits) Kinds() []schema.GroupKind {
-	var kinds []schema.GroupKind
-	for _, list := range []*kindList{l.skipped, l.allowed} {
-		if list != nil {
-			kinds = append(kinds, list.kinds.UnsortedList()...)
+// Named returns the groups and kinds that the limits name, in their order, for those who know which there are.
+func (l *Limits) Named() []Named {
+	var all []Named
+	for flag, list := range map[string]*kindList{skippedFlag: l.skipped, allowedFlag: l.allowed} {
+		if list == nil {
+			continue
+		}
+		for _, named := range list.named {
+			named.Flag = flag
+			all = append(all, named)
 		}
 	}
-	return kinds
+	return all
 }
 
 // LimitKinds reports whether there is a kind that the limits keep from being placed.
@@ -202,9 +228,9 @@ func (l *Limits) Refuse(gk schema.GroupKind, namespace, name string) error {
 	case !l.Skips(gk):
 		return nil
 	case l.allowed != nil:
-		flag = "--allowed-propagating-apis"
+		flag = allowedFlag
 	default:
-		flag = "--skipped-propagating-apis"
+		flag = skippedFlag
 	}
 	return fmt.Errorf("%s %s is not allowed to propagate on this hub, because the server's flag %s excludes it: "+
 		"take it out of the selection, or ask an administrator to change the flag", gk.Kind, wording.Key(namespace, name), flag)

@@ -33,7 +33,8 @@ func TestLimitsAreReadStrictly(t *testing.T) {
 		"apps/Deployment":                      {err: "no version after the group"},
 		"apps/v1/deployments":                  {err: "is no kind"},
 		"v1/":                                  {err: "is no kind"},
-		"Apps":                                 {err: "no name of a group"},
+		"Secret":                               {err: `"Secret" is a kind and no group: write it as v1/Secret if it is of the core group, and with its group`},
+		"a_b":                                  {err: "no name of a group"},
 		"/v1/Secret":                           {err: "no name of a group"},
 	} {
 		t.Run(value, func(t *testing.T) {

@@ -35,12 +35,16 @@ func (p *Policy) IsViolatedBy(placement v1beta1.PlacementObject, picks bool) boo
 
 // JudgeRemoval returns what policies that bind a placement say of its deletion, which takes its resources off these clusters at once:
 // where rollouts must be staged, so must their end.
-func JudgeRemoval(binding []*Policy, clusters []strategy.Cluster) Verdict {
+func JudgeRemoval(binding []*Policy, placement v1beta1.PlacementObject, clusters []strategy.Cluster) Verdict {
+	change := "change spec.policy"
+	if !runrules.IsExternal(placement.PlacementSpec()) {
+		change = "set spec.strategy.type to External, change spec.policy"
+	}
 	return judgeWhole(binding, clusters, func(p *Policy, protected []string) string {
 		if !p.isStaged() {
 			return ""
 		}
-		return fmt.Sprintf("a run must remove its resources from %s first: change spec.policy so that it does not pick them, and create a run", wording.List(protected))
+		return fmt.Sprintf("a run must remove its resources from %s first: %s so that it does not pick them, and create a run", wording.List(protected), change)
 	})
 }
 

@@ -64,21 +64,21 @@ func TestWhatAPolicySaysOfAPlacement(t *testing.T) {
 		"staged, and it is not": {
 			"{description: Only runs, rules: {staged: true}}", rolling, []string{"prod1", "canary1"},
 			"the placement (protected: prod1): spec.strategy.type must be External (ClusterRolloutPolicy p: Only runs)",
-			"the placement (protected: prod1): a run must remove its resources from prod1 first: change spec.policy so that it does not pick them, and create a run (ClusterRolloutPolicy p: Only runs)",
+			"the placement (protected: prod1): a run must remove its resources from prod1 first: set spec.strategy.type to External, change spec.policy so that it does not pick them, and create a run (ClusterRolloutPolicy p: Only runs)",
 		},
-		"the strategy that is none set": {"rules: {staged: true}", "", []string{"prod1"}, "the placement (protected: prod1): spec.strategy.type must be External (ClusterRolloutPolicy p)", "the placement (protected: prod1): a run must remove its resources from prod1 first: change spec.policy so that it does not pick them, and create a run (ClusterRolloutPolicy p)"},
+		"the strategy that is none set": {"rules: {staged: true}", "", []string{"prod1"}, "the placement (protected: prod1): spec.strategy.type must be External (ClusterRolloutPolicy p)", "the placement (protected: prod1): a run must remove its resources from prod1 first: set spec.strategy.type to External, change spec.policy so that it does not pick them, and create a run (ClusterRolloutPolicy p)"},
 		"nothing protected":             {"rules: {staged: true, deny: true}", rolling, []string{"canary1", "bare1"}, "", ""},
 		"nothing at all":                {"rules: {staged: true, deny: true}", rolling, nil, "", ""},
 		"denied":                        {"rules: {deny: true, staged: false}", external, []string{"prod1", "canary1", "prod2"}, "the placement (protected: prod1, prod2): spec.policy of the placement must not pick prod1, prod2 (ClusterRolloutPolicy p)", ""},
 		"rules about stages need stages": {"rules: {maxConcurrency: 1}", rolling, []string{"prod1"}, "the placement (protected: prod1): spec.strategy.type must be External (ClusterRolloutPolicy p)",
-			"the placement (protected: prod1): a run must remove its resources from prod1 first: change spec.policy so that it does not pick them, and create a run (ClusterRolloutPolicy p)"},
+			"the placement (protected: prod1): a run must remove its resources from prod1 first: set spec.strategy.type to External, change spec.policy so that it does not pick them, and create a run (ClusterRolloutPolicy p)"},
 		"one that nobody can read": {"{clusters: {matchExpressions: [{key: a, operator: Like}]}, rules: {maxConcurrency: 1}}", external, []string{"bare1"}, `nobody can tell what the policy demands: its owner must correct spec.clusters: "Like" is not a valid label selector operator (ClusterRolloutPolicy p)`, `nobody can tell what the policy demands: its owner must correct spec.clusters: "Like" is not a valid label selector operator (ClusterRolloutPolicy p)`},
 	} {
 		t.Run(name, func(t *testing.T) {
 			policies := []*Policy{clusterPolicy(t, "p", tt.spec)}
 			placement := &v1beta1.ResourcePlacement{}
 			placement.Spec.Strategy.Type = tt.strategy
-			judged, removed := JudgePlacement(policies, placement, clustersOf(tt.clusters...)), JudgeRemoval(policies, clustersOf(tt.clusters...))
+			judged, removed := JudgePlacement(policies, placement, clustersOf(tt.clusters...)), JudgeRemoval(policies, placement, clustersOf(tt.clusters...))
 			if diff := cmp.Diff([]string{tt.placement, tt.removal}, []string{judged.Refusal(), removed.Refusal()}); diff != "" {
 				t.Errorf("-want +got:\n%s", diff)
 			}
@@ -88,7 +88,7 @@ func TestWhatAPolicySaysOfAPlacement(t *testing.T) {
 
 func TestAPolicyOnlyWarnsOfAPlacement(t *testing.T) {
 	policies := []*Policy{clusterPolicy(t, "p", "{enforcement: Warn, rules: {staged: true}}")}
-	placed, removed := JudgePlacement(policies, &v1beta1.ResourcePlacement{}, clustersOf("prod1")), JudgeRemoval(policies, clustersOf("prod1"))
+	placed, removed := JudgePlacement(policies, &v1beta1.ResourcePlacement{}, clustersOf("prod1")), JudgeRemoval(policies, &v1beta1.ResourcePlacement{}, clustersOf("prod1"))
 	for what, verdict := range map[string]Verdict{"placement": placed, "removal": removed} {
 		if verdict.Refusal() != "" || verdict.Warning() == "" {
 			t.Errorf("%s: refusal %q, warning %q", what, verdict.Refusal(), verdict.Warning())

@@ -156,7 +156,7 @@ func testEnvelopes(t *testing.T, s *suite) {
 			`user "heidi" cannot wrap RoleBinding envelopes/own: needs create and update on rolebindings.rbac.authorization.k8s.io in namespace envelopes, `+
 				`and bind on clusterroles.rbac.authorization.k8s.io cluster-admin`)
 		s.refused(t, "hub", wrap(`apiVersion: v1, kind: Pod, metadata: {name: p, namespace: envelopes}`), "Pod envelopes/p is of a kind that is never placed: leave it out")
-		s.refused(t, "hub", wrap(`apiVersion: v1, kind: ConfigMap, metadata: {name: c, namespace: kube-system}`), "in has been wrapped in a resource envelope from another namespace (envelopes/bad)")
+		s.refused(t, "hub", wrap(`apiVersion: v1, kind: ConfigMap, metadata: {name: c, namespace: kube-system}`), "has been wrapped in a resource envelope from another namespace (envelopes/bad)")
 		s.refused(t, "hub", wrap(`apiVersion: v1, kind: ConfigMap, metadata: {name: c}`), "set metadata.namespace to envelopes")
 		if out := s.mustRun(t, "kubectl get resourceenvelopes -n envelopes -o name"); strings.Contains(out, "bad") {
 			t.Errorf("there are %s", out)

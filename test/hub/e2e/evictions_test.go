@@ -78,7 +78,7 @@ kubectl get crpe %[1]s -o jsonpath='{range .status.conditions[*]}{"|"}{.status}{
 	t.Run("TheBudgetBlocksTheNext", func(t *testing.T) {
 		if valid, executed, message := evict("member2"); valid != "True" || executed != "False" ||
 			message != "Eviction is blocked by specified ClusterResourcePlacementDisruptionBudget, availablePlacements: 2, totalPlacements: 2; "+
-				"wait until more clusters are available, or change ClusterResourcePlacementDisruptionBudget evict, and create the eviction again" {
+				"minAvailable 2 leaves none of 2 clusters to evict: lower it in ClusterResourcePlacementDisruptionBudget evict, and create the eviction again" {
 			t.Errorf("valid %s, executed %s: %s", valid, executed, message)
 		}
 	})

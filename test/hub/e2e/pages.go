@@ -295,6 +295,25 @@ kubectl patch csur example-run --type=merge -p '{"spec":{"state":"Run"}}' --as=a
 		},
 	},
 	{
+		name: "docs/adopting.md",
+		setUp: `kubectl create ns web
+kubectl create configmap settings -n web --from-literal=key=hub
+kubectl --kubeconfig=_output/hub/member1.kubeconfig create ns web
+kubectl --kubeconfig=_output/hub/member1.kubeconfig create configmap settings -n web --from-literal=key=member
+`,
+		cleanUp: `kubectl delete crp web --ignore-not-found
+kubectl delete ns web --ignore-not-found
+for member in member1 member2 member3; do kubectl --kubeconfig=_output/hub/$member.kubeconfig delete ns web --ignore-not-found; done
+`,
+		deviations: []deviation{
+			{
+				section: "Read the differences", reason: "A reader looks; a test looks for what is there.",
+				after: `kubectl get crp web -o jsonpath='{.status.placementStatuses[?(@.clusterName=="member1")].diffedPlacements[?(@.kind=="ConfigMap")].observedDiffs[0]}' |
+  grep '"path":"/data/key".*"valueInHub":"hub","valueInMember":"member"'`,
+			},
+		},
+	},
+	{
 		name: "docs/overrides.md",
 		setUp: `kubectl create ns shop
 kubectl apply -f - << EOF

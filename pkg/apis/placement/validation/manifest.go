@@ -4,6 +4,7 @@
 package validation
 
 import (
+	"bytes"
 	"encoding/json"
 	"fmt"
 
@@ -16,6 +17,9 @@ import (
 func validateManifest(manifest runtime.RawExtension, path *field.Path) field.ErrorList {
 	var object metav1.PartialObjectMetadata
 	data, err := manifest.MarshalJSON()
+	if bytes.HasPrefix(bytes.TrimSpace(data), []byte(`"`)) {
+		return field.ErrorList{field.Invalid(path, "", "must be a Kubernetes object and not text: write the object itself here, without the | of a text in YAML")}
+	}
 	if err == nil {
 		err = json.Unmarshal(data, &object)
 	}

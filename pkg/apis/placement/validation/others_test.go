@@ -47,6 +47,8 @@ func TestResourceSnapshot(t *testing.T) {
 	check(t, snapshots, ValidateResourceSnapshot, []rule[v1beta1.ResourceSnapshotObject]{
 		{"objects are identified", with(`{}`), empty},
 		{"objects are objects", with(`[]`), none},
+		{"and no text that has one", with(`"kind: Namespace"`), []string{`spec.selectedResources[0]: Invalid value: "": must be a Kubernetes object and not text: ` +
+			"write the object itself here, without the | of a text in YAML"}},
 	})
 	checkUpdate(t, snapshots, ValidateResourceSnapshotUpdate, []rule[v1beta1.ResourceSnapshotObject]{
 		{"it stays", with(`{"a": 1}`), []string{stays}},

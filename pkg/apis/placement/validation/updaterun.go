@@ -29,7 +29,9 @@ func ValidateUpdateRunUpdate(object, old v1beta1.UpdateRunObject) field.ErrorLis
 	errs := immutableField(spec.PlacementName, oldSpec.PlacementName, specPath.Child("placementName"), "placementName is immutable")
 	errs = append(errs, immutableField(spec.ResourceSnapshotIndex, oldSpec.ResourceSnapshotIndex, specPath.Child("resourceSnapshotIndex"), "resourceSnapshotIndex is immutable")...)
 	errs = append(errs, immutableField(spec.RollbackOf, oldSpec.RollbackOf, specPath.Child("rollbackOf"), "rollbackOf is immutable")...)
-	if !apiequality.Semantic.DeepEqual(spec.PolicyOverride, oldSpec.PolicyOverride) {
+	if spec.PolicyOverride == nil && oldSpec.PolicyOverride != nil {
+		errs = append(errs, field.Forbidden(specPath.Child("policyOverride"), "policyOverride is immutable and cannot be removed: delete the run"))
+	} else if !apiequality.Semantic.DeepEqual(spec.PolicyOverride, oldSpec.PolicyOverride) {
 		errs = append(errs, field.Forbidden(specPath.Child("policyOverride"), "policyOverride is immutable: create a new run"))
 	}
 	errs = append(errs, immutableField(spec.StagedUpdateStrategyName, oldSpec.StagedUpdateStrategyName, specPath.Child("stagedRolloutStrategyName"), "stagedRolloutStrategyName is immutable")...)

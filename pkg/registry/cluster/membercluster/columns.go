@@ -4,12 +4,15 @@
 package membercluster
 
 import (
+	"strings"
+
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/stagegate/stagegate/pkg/apis/cluster/v1beta1"
 	"github.com/stagegate/stagegate/pkg/apis/wellknown"
+	"github.com/stagegate/stagegate/pkg/apis/wording"
 	"github.com/stagegate/stagegate/pkg/registry/store"
 )
 
@@ -31,11 +34,25 @@ func columns() []column {
 		usage("Allocatable-CPU", "CPU that workloads can have in all.", corev1.ResourceCPU, allocatable).OnlyWide(),
 		usage("Allocatable-Memory", "Memory that workloads can have in all.", corev1.ResourceMemory, allocatable).OnlyWide(),
 		store.Condition("Healthy", v1beta1.ConditionTypeMemberClusterHealthy, conditions).OnlyWide(),
+		column{Name: "Taints", Description: "What keeps placements off that do not tolerate it.", Text: taints}.OnlyWide(),
 		column{Name: "Reason", Description: "Why the cluster has not joined or is not healthy.", Text: reason}.OnlyWide(),
 	}
 }
 
 func conditions(o *v1beta1.MemberCluster) []metav1.Condition { return o.Status.Conditions }
+
+// taints are written as kubectl takes them for nodes, at most three of them.
+func taints(o *v1beta1.MemberCluster) string {
+	var all []string
+	for _, taint := range o.Spec.Taints {
+		text := taint.Key
+		if taint.Value != "" {
+			text += "=" + taint.Value
+		}
+		all = append(all, text+":"+string(taint.Effect))
+	}
+	return strings.ReplaceAll(wording.FirstNames(all), ", ", ",")
+}
 
 // reason is that of the first condition that keeps the cluster from being used.
 func reason(o *v1beta1.MemberCluster) string {

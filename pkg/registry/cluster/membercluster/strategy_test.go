@@ -21,7 +21,7 @@ import (
 
 const (
 	headers = "NAME | JOINED | AGE | MEMBER-AGENT-LAST-SEEN | NODE-COUNT | AVAILABLE-CPU | AVAILABLE-MEMORY"
-	wide    = headers + " | ALLOCATABLE-CPU | ALLOCATABLE-MEMORY | HEALTHY | REASON"
+	wide    = headers + " | ALLOCATABLE-CPU | ALLOCATABLE-MEMORY | HEALTHY | TAINTS | REASON"
 )
 
 func ago(d time.Duration) metav1.Time { return metav1.NewTime(time.Now().Add(-d - 5*time.Second)) }
@@ -41,11 +41,13 @@ func TestMemberClusterTable(t *testing.T) {
 			name:    "not heard of yet",
 			object:  &v1beta1.MemberCluster{ObjectMeta: created},
 			row:     "member1 |  | 90m |  |  |  | ",
-			wideRow: "member1 |  | 90m |  |  |  |  |  |  |  | ",
+			wideRow: "member1 |  | 90m |  |  |  |  |  |  |  |  | ",
 		},
 		{
 			name: "joined",
-			object: &v1beta1.MemberCluster{ObjectMeta: created, Status: v1beta1.MemberClusterStatus{
+			object: &v1beta1.MemberCluster{ObjectMeta: created, Spec: v1beta1.MemberClusterSpec{Taints: []v1beta1.Taint{
+				{Key: "maintenance", Value: "yes", Effect: "NoSchedule"}, {Key: "gpu", Effect: "NoSchedule"},
+			}}, Status: v1beta1.MemberClusterStatus{
 				Conditions:    []metav1.Condition{{Type: "Joined", Status: metav1.ConditionTrue}},
 				Properties:    map[v1beta1.PropertyName]v1beta1.PropertyValue{"kubernetes-fleet.io/node-count": {Value: "3"}},
 				ResourceUsage: v1beta1.ResourceUsage{Available: list("1500m", "2Gi"), Allocatable: list("4", "8Gi")},
@@ -55,7 +57,7 @@ func TestMemberClusterTable(t *testing.T) {
 				},
 			}},
 			row:     "member1 | True | 90m | 20m | 3 | 1500m | 2Gi",
-			wideRow: "member1 | True | 90m | 20m | 3 | 1500m | 2Gi | 4 | 8Gi |  | ",
+			wideRow: "member1 | True | 90m | 20m | 3 | 1500m | 2Gi | 4 | 8Gi |  | maintenance=yes:NoSchedule,gpu:NoSchedule | ",
 		},
 		{
 			name: "not to be reached",
@@ -64,7 +66,7 @@ func TestMemberClusterTable(t *testing.T) {
 				{Type: "Healthy", Status: metav1.ConditionFalse, Reason: "Unreachable"},
 			}}},
 			row:     "member1 | True | 90m |  |  |  | ",
-			wideRow: "member1 | True | 90m |  |  |  |  |  |  | False | Unreachable",
+			wideRow: "member1 | True | 90m |  |  |  |  |  |  | False |  | Unreachable",
 		},
 	}
 	for _, test := range tests {

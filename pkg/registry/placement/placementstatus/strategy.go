@@ -35,9 +35,17 @@ func Resources() []store.Resource {
 					{Name: "Resource-Index", Description: "Version that the clusters have.", Text: func(o *mirror) string { return o.SourceStatus.ObservedResourceIndex }},
 					{Name: "Last-Updated", Description: "When the status was mirrored.", Text: lastUpdated},
 					store.Age[*mirror](),
+					condition("Scheduled", v1beta1.PlacementScheduled),
+					condition("Available", v1beta1.PlacementAvailable),
 				},
 			}),
 	}
+}
+
+// condition is the status of a condition of the placement.
+func condition(name, of string) store.Column[*mirror] {
+	conditionType := v1beta1.PlacementConditionType("", of)
+	return store.Condition(name, conditionType, func(o *mirror) []metav1.Condition { return o.SourceStatus.Conditions }).OnlyWide()
 }
 
 func lastUpdated(o *mirror) string {

@@ -9,6 +9,8 @@ import (
 	"time"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/util/intstr"
+	"k8s.io/utils/ptr"
 
 	"github.com/stagegate/stagegate/pkg/apis/placement/v1beta1"
 	"github.com/stagegate/stagegate/pkg/apis/wellknown"
@@ -28,6 +30,8 @@ func TestTables(t *testing.T) {
 		requestWide      = requestHeaders + " | PLACEMENT | SNAPSHOT | CLUSTERS | DECIDED-BY | MISSING | EXPIRES"
 		overrideHeaders  = "NAME | PLACEMENT | AGE"
 		overrideWide     = overrideHeaders + " | SELECTS"
+		mirrorWide       = "NAME | RESOURCE-INDEX | LAST-UPDATED | AGE | SCHEDULED | AVAILABLE"
+		evictionWide     = "NAME | VALID | EXECUTED | AGE | PLACEMENT | CLUSTER | MESSAGE"
 		bindingHeaders   = "NAME | WORKSYNCHRONIZED | RESOURCESAPPLIED | AGE"
 		bindingWide      = "NAME | WORKSYNCHRONIZED | RESOURCESAPPLIED | RESOURCEAVAILABLE | AGE | CLUSTER | STATE | RESOURCE-SNAPSHOT"
 	)
@@ -162,13 +166,54 @@ func TestTables(t *testing.T) {
 			resources: "clusterresourceplacementevictions",
 			with: func(o store.Object) {
 				o.(*v1beta1.ClusterResourcePlacementEviction).Status.Conditions = conditions(1, "Valid", "True", "Executed", "False")
+				o.(*v1beta1.ClusterResourcePlacementEviction).Status.Conditions[1].Message = "Eviction is blocked"
 			},
 			headers: "NAME | VALID | EXECUTED | AGE", row: "sample | True | False | 90m",
-			wide: "NAME | VALID | EXECUTED | AGE | PLACEMENT | CLUSTER", wideRow: "sample | True | False | 90m | app | member1",
+			wide: evictionWide, wideRow: "sample | True | False | 90m | app | member1 | Eviction is blocked",
+		},
+		{
+			resources: "clusterresourceplacementevictions",
+			with: func(o store.Object) {
+				o.(*v1beta1.ClusterResourcePlacementEviction).Status.Conditions = conditions(1, "Valid", "False")
+				o.(*v1beta1.ClusterResourcePlacementEviction).Status.Conditions[0].Message = "there is no app"
+			},
+			headers: "NAME | VALID | EXECUTED | AGE", row: "sample | False |  | 90m",
+			wide: evictionWide, wideRow: "sample | False |  | 90m | app | member1 | there is no app",
+		},
+		{
+			resources: "clusterresourceplacementevictions",
+			headers:   "NAME | VALID | EXECUTED | AGE", row: "sample |  |  | 90m",
+			wide: evictionWide, wideRow: "sample |  |  | 90m | app | member1 | ",
+		},
+		{
+			resources: "clusterresourceplacementdisruptionbudgets",
+			with: func(o store.Object) {
+				o.(*v1beta1.ClusterResourcePlacementDisruptionBudget).Spec = v1beta1.PlacementDisruptionBudgetSpec{MinAvailable: ptr.To(intstr.FromInt32(2))}
+			},
+			headers: "NAME | AGE", row: "sample | 90m",
+			wide: "NAME | AGE | MIN-AVAILABLE | MAX-UNAVAILABLE", wideRow: "sample | 90m | 2 | ",
+		},
+		{
+			resources: "clusterresourceplacementdisruptionbudgets",
+			with: func(o store.Object) {
+				o.(*v1beta1.ClusterResourcePlacementDisruptionBudget).Spec = v1beta1.PlacementDisruptionBudgetSpec{MaxUnavailable: ptr.To(intstr.FromString("25%"))}
+			},
+			headers: "NAME | AGE", row: "sample | 90m",
+			wide: "NAME | AGE | MIN-AVAILABLE | MAX-UNAVAILABLE", wideRow: "sample | 90m |  | 25%",
 		},
 		{
 			resources: "clusterresourceplacementstatuses",
 			headers:   "NAME | RESOURCE-INDEX | LAST-UPDATED | AGE", row: "sample | 3 | 2027-01-15T08:00:00Z | 90m",
+			wide: mirrorWide, wideRow: "sample | 3 | 2027-01-15T08:00:00Z | 90m |  | ",
+		},
+		{
+			resources: "clusterresourceplacementstatuses",
+			with: func(o store.Object) {
+				o.(*v1beta1.ClusterResourcePlacementStatus).SourceStatus.Conditions = conditions(1,
+					"ClusterResourcePlacementScheduled", "True", "ClusterResourcePlacementAvailable", "False")
+			},
+			headers: "NAME | RESOURCE-INDEX | LAST-UPDATED | AGE", row: "sample | 3 | 2027-01-15T08:00:00Z | 90m",
+			wide: mirrorWide, wideRow: "sample | 3 | 2027-01-15T08:00:00Z | 90m | True | False",
 		},
 		{
 			resources: "clusterresourceplacementstatuses",
@@ -176,6 +221,7 @@ func TestTables(t *testing.T) {
 				o.(*v1beta1.ClusterResourcePlacementStatus).LastUpdatedTime = metav1.Time{}
 			},
 			headers: "NAME | RESOURCE-INDEX | LAST-UPDATED | AGE", row: "sample | 3 |  | 90m",
+			wide: mirrorWide, wideRow: "sample | 3 |  | 90m |  | ",
 		},
 		{
 			resources: "clusterresourceoverrides",
@@ -225,7 +271,7 @@ func TestTables(t *testing.T) {
 			headers: "NAME | OVERRIDE | INDEX | LATEST | AGE", row: "sample | o | 3 | true | 90m",
 		},
 		{
-			resources: "appliedworks clusterresourceenvelopes clusterresourceplacementdisruptionbudgets resourceenvelopes",
+			resources: "appliedworks clusterresourceenvelopes resourceenvelopes",
 			headers:   "NAME | AGE", row: "sample | 90m",
 		},
 	}

@@ -113,7 +113,9 @@ func (o overrides) authorize(ctx context.Context, run v1beta1.UpdateRunObject) e
 	if len(missing) == 0 {
 		return nil
 	}
-	refusal := fmt.Errorf("user %q needs the permission to %s %s of the name %s for the spec.policyOverride of the run",
+	// The hub's answer is remembered for ten seconds.
+	refusal := fmt.Errorf("user %q needs the permission to %s %s of the name %s for the spec.policyOverride of the run; "+
+		"ClusterRole stagegate-breakglass gives it, within ten seconds of its binding",
 		info.GetName(), overrideVerb, v1alpha1.Resource(overrideResource), wording.List(missing))
 	if reason != "" {
 		refusal = fmt.Errorf("%w: %s", refusal, reason)

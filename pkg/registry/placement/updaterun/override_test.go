@@ -15,6 +15,7 @@ import (
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apiserver/pkg/audit"
 	"k8s.io/apiserver/pkg/authorization/authorizer"
+	genericapirequest "k8s.io/apiserver/pkg/endpoints/request"
 	"k8s.io/apiserver/pkg/registry/rest"
 
 	"github.com/stagegate/stagegate/pkg/apis/placement/v1beta1"
@@ -66,7 +67,7 @@ func TestAnOverrideTakesThePermissionOnEachPolicy(t *testing.T) {
 							return
 						}
 						want := s.resource.GroupResource().String() + ` "run" is forbidden: user "alice" needs the permission to override clusterrolloutpolicies.rollout.stagegate.dev` +
-							" of the name " + tt.want + " for the spec.policyOverride of the run: no rule allows it"
+							" of the name " + tt.want + " for the spec.policyOverride of the run; ClusterRole stagegate-breakglass gives it, within ten seconds of its binding: no rule allows it"
 						if !apierrors.IsForbidden(err) || err.Error() != want {
 							t.Errorf("got  %v\nwant %s", err, want)
 						}
@@ -214,6 +215,32 @@ func TestWhatKubeFleetDoesNotKnowOfARunIsKept(t *testing.T) {
 				rest.ValidateAllObjectFunc, rest.ValidateAllObjectUpdateFunc, false, &metav1.UpdateOptions{})
 			if !apierrors.IsInvalid(err) || !strings.Contains(err.Error(), "spec.policyOverride: Forbidden: policyOverride is immutable") {
 				t.Errorf("another %s: %v", what, err)
+			}
+		}
+	})
+}
+
+// A patch says itself what goes, so that nothing of it may be dropped without a word.
+func TestAPatchDoesNotTakeAnOverrideAway(t *testing.T) {
+	bothScopes(t, func(t *testing.T, s *service) {
+		run := overriding(s, "prod-guard")
+		run.RunSpec().RollbackOf = "earlier"
+		if _, err := ways["create"](s.as(alice, ""), s.paths[""].(rest.StandardStorage), run, nil); err != nil {
+			t.Fatal(err)
+		}
+		for want, change := range map[string]func(v1beta1.UpdateRunObject){
+			"spec.policyOverride: Forbidden: policyOverride is immutable and cannot be removed: delete the run": func(run v1beta1.UpdateRunObject) { run.RunSpec().PolicyOverride = nil },
+			"rollbackOf is immutable": func(run v1beta1.UpdateRunObject) { run.RunSpec().RollbackOf = "" },
+			"":                        func(run v1beta1.UpdateRunObject) { run.SetLabels(map[string]string{"a": "b"}) },
+		} {
+			ctx := s.as(alice, "")
+			request, _ := genericapirequest.RequestInfoFrom(ctx)
+			patch := *request
+			patch.Verb = "patch"
+			_, _, err := s.paths[""].(rest.Updater).Update(genericapirequest.WithRequestInfo(ctx, &patch), "run", changed(change),
+				rest.ValidateAllObjectFunc, rest.ValidateAllObjectUpdateFunc, false, &metav1.UpdateOptions{})
+			if want == "" && err != nil || want != "" && (!apierrors.IsInvalid(err) || !strings.Contains(err.Error(), want)) {
+				t.Errorf("got  %v\nwant %s", err, want)
 			}
 		}
 	})

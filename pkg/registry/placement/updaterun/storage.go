@@ -5,6 +5,7 @@ package updaterun
 
 import (
 	"context"
+	"fmt"
 	"maps"
 	"slices"
 
@@ -16,6 +17,7 @@ import (
 	"k8s.io/utils/clock"
 
 	"github.com/stagegate/stagegate/pkg/apis/placement/v1beta1"
+	registry "github.com/stagegate/stagegate/pkg/registry/placement"
 	"github.com/stagegate/stagegate/pkg/registry/store"
 )
 
@@ -24,6 +26,9 @@ type Planner interface {
 	// Plan returns the status that run would have once initialized, or with Initialized False if it could not be, and warnings of what
 	// is probably not meant. It does not change run. Errors are API errors: ServiceUnavailable until the caches are filled.
 	Plan(ctx context.Context, run v1beta1.UpdateRunObject) (status *v1beta1.UpdateRunStatus, warnings []string, err error)
+	// Obstacle returns why run could not be initialized with the fleet as it is, for the user. It is empty where it could, and where nobody
+	// can tell.
+	Obstacle(ctx context.Context, run v1beta1.UpdateRunObject) string
 	// CheckRollback returns why a run that rolls this one back could not be planned, for the user, and nil where it could. An error of the API
 	// says that nobody can tell: ServiceUnavailable until the caches are filled.
 	CheckRollback(ctx context.Context, run v1beta1.UpdateRunObject) error
@@ -75,11 +80,16 @@ func (r *REST) Update(ctx context.Context, name string, objInfo rest.UpdatedObje
 	return out, created, err
 }
 
-// created returns the answer about a new run: as it is stored, or as it would be planned.
+// created returns the answer about a new run: as it is stored, or as it would be planned. It warns of one that cannot be.
 func (r *REST) created(ctx context.Context, obj runtime.Object, dryRun []string) (runtime.Object, error) {
 	run := obj.(v1beta1.UpdateRunObject)
 	if !isDryRun(dryRun) {
 		annotateOverride(ctx, run)
+		if r.planner != nil && !registry.IsController(ctx) {
+			if why := r.planner.Obstacle(ctx, run); why != "" {
+				warning.AddWarning(ctx, "", fmt.Sprintf("the run cannot be initialized now: %s", why))
+			}
+		}
 		return run, nil
 	}
 	if r.planner == nil {

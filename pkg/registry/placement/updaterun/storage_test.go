@@ -25,9 +25,13 @@ type fakePlanner struct {
 	err error
 	// noRollback is why no run can be rolled back, and noResume why none can be resumed.
 	noRollback, noResume error
+	// obstacle is why no run can be initialized.
+	obstacle string
 }
 
 func (p *fakePlanner) CheckResume(context.Context, v1beta1.UpdateRunObject) error { return p.noResume }
+
+func (p *fakePlanner) Obstacle(context.Context, v1beta1.UpdateRunObject) string { return p.obstacle }
 
 func (p *fakePlanner) CheckRollback(context.Context, v1beta1.UpdateRunObject) error {
 	return p.noRollback
@@ -106,6 +110,35 @@ func TestDryRunCreateAnswersWithThePlan(t *testing.T) {
 					t.Errorf("the dry run left something behind: %v", err)
 				}
 			})
+		}
+	}
+}
+
+func TestANewRunThatCannotBeInitializedIsWarnedOf(t *testing.T) {
+	etcd := storetest.Etcd(t)
+	for _, r := range Resources(testClock) {
+		s, err := store.NewStorage(r, etcd)
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(s.REST.Destroy)
+		for way, create := range ways {
+			for why, want := range map[string]warnings{"": nil, "member3 is in no stage": {"the run cannot be initialized now: member3 is in no stage"}} {
+				t.Run(r.Plural+"/"+way+"/"+why, func(t *testing.T) {
+					storage := Paths(s, &fakePlanner{obstacle: why}, authorizerfactory.NewAlwaysAllowAuthorizer(), testClock)[""].(rest.StandardStorage)
+					var warned warnings
+					ctx := warning.WithWarningRecorder(storetest.Request(t.Context(), r, "v1", ""), &warned)
+					if _, err := create(ctx, storage, newRun(r), nil); err != nil {
+						t.Fatal(err)
+					}
+					if diff := cmp.Diff(want, warned); diff != "" {
+						t.Errorf("warnings (-want +got):\n%s", diff)
+					}
+					if _, _, err := storage.Delete(ctx, "run", rest.ValidateAllObjectFunc, &metav1.DeleteOptions{}); err != nil {
+						t.Fatal(err)
+					}
+				})
+			}
 		}
 	}
 }

@@ -4,11 +4,10 @@
 package rolloutpolicy
 
 import (
-	"k8s.io/utils/ptr"
-
 	"github.com/stagegate/stagegate/pkg/apis/rollout/v1alpha1"
 	"github.com/stagegate/stagegate/pkg/apis/rollout/validation"
 	"github.com/stagegate/stagegate/pkg/registry/store"
+	"github.com/stagegate/stagegate/pkg/rules/policy"
 )
 
 // categories are those of every resource of the group.
@@ -35,9 +34,8 @@ func Resources() []store.Resource {
 
 // warnings names what keeps a policy from binding anything.
 func warnings(o v1alpha1.RolloutPolicyObject) []string {
-	match := ptr.Deref(o.PolicySpec().Match, v1alpha1.PolicyMatch{})
-	if !ptr.Deref(match.ClusterScoped, true) && match.NamespaceSelector == nil {
-		return []string{"spec.match: the policy binds no rollout: set clusterScoped to true, or write a namespaceSelector"}
+	if why := policy.New(o).BindsNothing(); why != "" {
+		return []string{why}
 	}
 	return nil
 }

@@ -78,6 +78,22 @@ func (p *planner) structure() []func() error {
 	return []func() error{p.planPlacement, p.planPolicy, p.planTargets, p.planStrategy, p.planStages, p.planDeletion}
 }
 
+// outline plans the stages and their clusters alone.
+func (p *planner) outline() error {
+	for _, part := range p.structure() {
+		if err := part(); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// Outline returns why a run has no stages and clusters, nil where it has: a Pending or a Final error. It needs no inputs, and leaves no trace.
+func Outline(run v1beta1.UpdateRunObject, world World) error {
+	p := planner{run: run, world: world}
+	return p.outline()
+}
+
 func (p *planner) isRollback() bool { return p.run.RunSpec().RollbackOf != "" }
 
 // CheckPlacement returns why the clusters of a placement cannot be moved by a run, nil where they can.

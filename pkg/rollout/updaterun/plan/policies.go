@@ -74,11 +74,9 @@ func Judge(run v1beta1.UpdateRunObject, world World) (verdict policy.Verdict, kn
 		return verdict, err == nil, err
 	}
 	p := planner{run: run, world: world}
-	for _, part := range p.structure() {
-		if part() != nil {
-			// What is missing, or wrong, is for initialization to say.
-			return policy.Verdict{}, false, nil
-		}
+	if p.outline() != nil {
+		// What is missing, or wrong, is for initialization to say.
+		return policy.Verdict{}, false, nil
 	}
 	governance := world.For(run, world.RolledBack)
 	verdict, err = governance.Judge(run, world.Placement, &p.status)
