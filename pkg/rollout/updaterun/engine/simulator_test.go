@@ -751,14 +751,15 @@ func (s *simulation) rest() {
 
 func (s *simulation) anyMoving() bool {
 	return slices.ContainsFunc(s.store.bindings(), func(b v1beta1.BindingObject) bool {
-		return b.GetDeletionTimestamp() != nil || !bindingrules.IsReady(b) && (b.BindingSpec().State == v1beta1.BindingStateBound || isLeftOutside(b))
+		return b.GetDeletionTimestamp() != nil || !bindingrules.IsReady(b) && (b.BindingSpec().State == v1beta1.BindingStateBound || hasVersion(b))
 	})
 }
 
-// isLeftOutside reports whether a binding is of a cluster that the placement does not pick any more and that a run has moved. Its member reports all the same.
-func isLeftOutside(b v1beta1.BindingObject) bool {
-	name := bindingrules.LastMove(b).Name
-	return b.BindingSpec().State == v1beta1.BindingStateUnscheduled && name != ""
+// hasVersion reports whether a run has given a binding a version. Its member reports on that whether or not the placement picks the cluster, and
+// also after the scheduler has written the binding, which takes the announcement of the rollout away.
+func hasVersion(b v1beta1.BindingObject) bool {
+	state := b.BindingSpec().State
+	return (state == v1beta1.BindingStateBound || state == v1beta1.BindingStateUnscheduled) && bindingrules.LastMove(b).Name != ""
 }
 
 // busy does everything that is to be done now, and reports whether there was anything.
@@ -773,7 +774,7 @@ func (s *simulation) busy(stubborn bool) bool {
 			}
 			s.store.remove(simBindings, b.GetName())
 			deleted++
-		case !bindingrules.IsReady(b) && (b.BindingSpec().State == v1beta1.BindingStateBound && bindingrules.IsRolloutStarted(b) || isLeftOutside(b)):
+		case !bindingrules.IsReady(b) && (b.BindingSpec().State == v1beta1.BindingStateBound && bindingrules.IsRolloutStarted(b) || hasVersion(b)):
 			id := b.BindingSpec().TargetCluster + "/" + b.BindingSpec().ResourceSnapshotName
 			if !stubborn {
 				s.broken[id] = false
