@@ -8,18 +8,20 @@ import (
 	"errors"
 	"io"
 
-	apiequality "k8s.io/apimachinery/pkg/api/equality"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/util/sets"
 	"k8s.io/apiserver/pkg/admission"
 	genericinitializer "k8s.io/apiserver/pkg/admission/initializer"
 	"k8s.io/apiserver/pkg/authorization/authorizer"
+	"k8s.io/client-go/kubernetes"
 
 	"github.com/stagegate/stagegate/pkg/admission/hubkinds"
+	"github.com/stagegate/stagegate/pkg/admission/initializer"
 	"github.com/stagegate/stagegate/pkg/apis/placement/v1beta1"
+	"github.com/stagegate/stagegate/pkg/generated/informers/externalversions"
 	registry "github.com/stagegate/stagegate/pkg/registry/placement"
-	"github.com/stagegate/stagegate/pkg/rules/reportback"
 )
 
 // PluginName is the name of the plugin in flags and configuration.
@@ -30,27 +32,40 @@ func Register(plugins *admission.Plugins) {
 	plugins.Register(PluginName, func(io.Reader) (admission.Interface, error) { return New(), nil })
 }
 
-// Plugin looks at who writes placements, overrides and envelopes.
+// Plugin looks at who writes placements, overrides and envelopes, and who deletes them.
 type Plugin struct {
 	*admission.Handler
 	authorizer authorizer.UnconditionalAuthorizer
 	kinds      *hubkinds.Cache
+	envelopes  envelopes
+	// hub tells whether a namespace goes; nil where there is none to ask.
+	hub kubernetes.Interface
 }
 
 var (
 	_ admission.ValidationInterface                   = &Plugin{}
 	_ genericinitializer.WantsUnconditionalAuthorizer = &Plugin{}
+	_ genericinitializer.WantsExternalKubeClientSet   = &Plugin{}
+	_ initializer.WantsFleetInformers                 = &Plugin{}
 	_ hubkinds.Wants                                  = &Plugin{}
 )
 
 // New makes a plugin that must be initialized.
 func New() *Plugin {
-	return &Plugin{Handler: admission.NewHandler(admission.Create, admission.Update)}
+	return &Plugin{Handler: admission.NewHandler(admission.Create, admission.Update, admission.Delete)}
 }
 
 // SetUnconditionalAuthorizer implements initializer.WantsUnconditionalAuthorizer.
 func (p *Plugin) SetUnconditionalAuthorizer(authorizer authorizer.UnconditionalAuthorizer) {
 	p.authorizer = newPaced(authorizer)
+}
+
+// SetExternalKubeClientSet implements initializer.WantsExternalKubeClientSet.
+func (p *Plugin) SetExternalKubeClientSet(hub kubernetes.Interface) { p.hub = hub }
+
+// SetFleetInformers implements initializer.WantsFleetInformers.
+func (p *Plugin) SetFleetInformers(informers externalversions.SharedInformerFactory) {
+	p.envelopes = newEnvelopes(informers)
 }
 
 // SetHubKinds implements hubkinds.Wants.
@@ -64,6 +79,9 @@ func (p *Plugin) ValidateInitialization() error {
 	if p.kinds == nil {
 		return errors.New("missing the kinds of the hub")
 	}
+	if p.envelopes.synced == nil {
+		return errors.New("missing informers of the fleet's API")
+	}
 	return nil
 }
 
@@ -72,14 +90,27 @@ func (p *Plugin) Validate(ctx context.Context, a admission.Attributes, _ admissi
 	if a.GetResource().Group != v1beta1.GroupName || a.GetSubresource() != "" || registry.IsController(ctx) {
 		return nil
 	}
-	deeds := deedsOf(a.GetObject())
-	if deeds == nil || isLeaving(a.GetObject()) || !changes(a.GetObject(), a.GetOldObject()) {
+	subject := a.GetObject()
+	if subject == nil {
+		subject = a.GetOldObject()
+	}
+	deeds := deedsOf(a.GetObject(), a.GetOldObject())
+	if deeds == nil || isLeaving(subject) {
 		return nil
 	}
+	err := p.review(ctx, a, subject, deeds)
+	if err != nil && a.GetOperation() == admission.Delete && p.namespaceGoes(ctx, a.GetNamespace()) {
+		return nil
+	}
+	return err
+}
+
+// review asks about all that the server would do for the author of a write.
+func (p *Plugin) review(ctx context.Context, a admission.Attributes, subject runtime.Object, deeds deeds) error {
 	if a.GetUserInfo() == nil {
 		return apierrors.NewInternalError(errors.New("no user in the context of the request"))
 	}
-	r := &review{authorizer: p.authorizer, kinds: p.kinds, user: a.GetUserInfo()}
+	r := &review{authorizer: p.authorizer, kinds: p.kinds, envelopes: p.envelopes, user: a.GetUserInfo(), known: sets.New[string](), wide: map[string]bool{}}
 	// For a user who may do everything no kind is looked up, which matters most when the hub is in trouble.
 	if missing, err := r.missing(ctx, everything(metav1.NamespaceAll)); err != nil || len(missing) == 0 {
 		return err
@@ -91,40 +122,26 @@ func (p *Plugin) Validate(ctx context.Context, a admission.Attributes, _ admissi
 	if err != nil || refused == nil {
 		return err
 	}
-	return admission.NewForbidden(a, refused)
+	name := a.GetName()
+	// The request to delete all objects names none of them.
+	if object, ok := subject.(metav1.Object); ok && name == "" {
+		name = object.GetName()
+	}
+	return apierrors.NewForbidden(a.GetResource().GroupResource(), name, refused)
 }
 
-// isLeaving reports whether an object is being deleted: nothing is done with what it says any more.
+// namespaceGoes reports whether the hub deletes a namespace, and all that is in it. Whoever may delete the namespace may delete that too,
+// and no controller that empties it is held up by what this plugin would ask.
+func (p *Plugin) namespaceGoes(ctx context.Context, name string) bool {
+	if p.hub == nil || name == "" {
+		return false
+	}
+	namespace, err := p.hub.CoreV1().Namespaces().Get(ctx, name, metav1.GetOptions{})
+	return err == nil && !namespace.DeletionTimestamp.IsZero()
+}
+
+// isLeaving reports whether an object is being deleted: nothing is done with what it says any more, and who asked for that was asked.
 func isLeaving(object runtime.Object) bool {
 	meta, ok := object.(metav1.Object)
 	return ok && !meta.GetDeletionTimestamp().IsZero()
-}
-
-// changes reports whether a write changes what the author is asked about. All of it is asked about then, since what stays was written by
-// somebody else perhaps, and does something else beside what is new.
-func changes(object, old runtime.Object) bool {
-	switch object := object.(type) {
-	case v1beta1.PlacementObject:
-		old, ok := old.(v1beta1.PlacementObject)
-		return !ok || !apiequality.Semantic.DeepEqual(object.PlacementSpec().ResourceSelectors, old.PlacementSpec().ResourceSelectors) ||
-			reports(object) && !reports(old)
-	case *v1beta1.ClusterResourceOverride:
-		old, ok := old.(*v1beta1.ClusterResourceOverride)
-		return !ok || !apiequality.Semantic.DeepEqual(object.Spec, old.Spec)
-	case *v1beta1.ResourceOverride:
-		old, ok := old.(*v1beta1.ResourceOverride)
-		return !ok || !apiequality.Semantic.DeepEqual(object.Spec, old.Spec)
-	case *v1beta1.ClusterResourceEnvelope:
-		old, ok := old.(*v1beta1.ClusterResourceEnvelope)
-		return !ok || !sameManifests(object.Data, old.Data)
-	case *v1beta1.ResourceEnvelope:
-		old, ok := old.(*v1beta1.ResourceEnvelope)
-		return !ok || !sameManifests(object.Data, old.Data)
-	}
-	return false
-}
-
-// reports reports whether a placement has statuses written on the hub. Who ends that does nothing that takes a permission.
-func reports(o v1beta1.PlacementObject) bool {
-	return reportback.IsWanted(o.PlacementSpec().Strategy.ReportBackStrategy)
 }

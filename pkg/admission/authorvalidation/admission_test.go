@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	corev1 "k8s.io/api/core/v1"
 	rbacv1 "k8s.io/api/rbac/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -23,17 +24,24 @@ import (
 	"k8s.io/apiserver/pkg/authentication/user"
 	"k8s.io/apiserver/pkg/authorization/authorizer"
 	genericapirequest "k8s.io/apiserver/pkg/endpoints/request"
+	kubefake "k8s.io/client-go/kubernetes/fake"
+	clienttesting "k8s.io/client-go/testing"
+	"k8s.io/client-go/tools/cache"
 	clocktesting "k8s.io/utils/clock/testing"
 
 	"github.com/stagegate/stagegate/pkg/admission/hubkinds"
+	"github.com/stagegate/stagegate/pkg/admission/initializer"
 	"github.com/stagegate/stagegate/pkg/apis/placement/v1beta1"
+	"github.com/stagegate/stagegate/pkg/generated/informers/externalversions"
+	placementlisters "github.com/stagegate/stagegate/pkg/generated/listers/placement/v1beta1"
 	registry "github.com/stagegate/stagegate/pkg/registry/placement"
 )
 
 // One of these ends a refusal: for what is never done, there is nothing to ask for.
 const (
-	ask   = ". Ask for what it needs on the hub, leave it out, or have somebody write it who may do the same without Stagegate"
-	never = ". Leave it out, or have somebody write it who may do the same without Stagegate"
+	ask      = ". Ask for what it needs on the hub, leave it out, or have somebody write it who may do the same without Stagegate"
+	askToEnd = ". Ask for what it needs on the hub, leave it as it is, or have somebody do it who may do the same without Stagegate"
+	never    = ". Leave it out, or have somebody write it who may do the same without Stagegate"
 )
 
 const rbacGroup = "rbac.authorization.k8s.io"
@@ -54,6 +62,18 @@ var people = roles{
 		rule("get,list", "", "resourcequotas,limitranges,namespaces"),
 		rule("get,list,create,update,delete", v1beta1.GroupName, "resourceenvelopes"),
 	}},
+	// Who writes envelopes, and of what they hold ConfigMaps and quotas; neither may be deleted.
+	"writer": {"team-a": {rule("create,update", "", "configmaps,resourcequotas")}},
+	// admin, as Kubernetes has it, with quotas and what one role permits.
+	"admin": {"team-a": {
+		rule("*", ",apps", "*"), rule("*", v1beta1.GroupName, "*"),
+		rule("get,list,create,update,delete", rbacGroup, "roles,rolebindings"), rule("bind", rbacGroup, "clusterroles", "view"),
+	}},
+	// Who places all there is of the fleet, as far as the hub's RBAC tells, and reads envelopes.
+	"placer": {"": {rule("*", v1beta1.GroupName, "clusterresourceplacements"), rule("get,list", v1beta1.GroupName, "clusterresourceenvelopes")}},
+	// The hub's own controllers that delete what is in a namespace that goes, and what has lost its owner.
+	"emptier":   {"": {rule("get,list,delete,deletecollection", "*", "*")}},
+	"collector": {"": {rule("get,list,watch,patch,update,delete", "*", "*")}},
 	// Who may change, and not delete.
 	"mender": {"team-a": {rule("get,list,create,update", "", "configmaps")}},
 	// Who may read one object.
@@ -121,12 +141,17 @@ var hubKinds = []hubkinds.Kind{
 	kind(rbacGroup, "v1", "ClusterRole", "clusterroles", false),
 	kind(rbacGroup, "v1", "ClusterRoleBinding", "clusterrolebindings", false),
 	kind(v1beta1.GroupName, "v1", "ResourceEnvelope", "resourceenvelopes", true),
+	kind(v1beta1.GroupName, "v1", "ClusterResourceEnvelope", "clusterresourceenvelopes", false),
 }
 
 // fixture is a plugin with what it asked.
 type fixture struct {
 	*Plugin
 	clock *clocktesting.FakePassiveClock
+	// stored are the envelopes that there are, and fleetwide those of the fleet.
+	stored, fleetwide cache.Indexer
+	// goes is the namespace that the hub is deleting.
+	goes string
 
 	mu      sync.Mutex
 	asked   []string
@@ -155,7 +180,46 @@ func newFixture() *fixture {
 		f.reads++
 		return f.kinds, f.failure
 	}, f.clock))
+	indexed := cache.Indexers{cache.NamespaceIndex: cache.MetaNamespaceIndexFunc}
+	f.stored, f.fleetwide = cache.NewIndexer(cache.MetaNamespaceKeyFunc, indexed), cache.NewIndexer(cache.MetaNamespaceKeyFunc, indexed)
+	f.envelopes = envelopes{placementlisters.NewResourceEnvelopeLister(f.stored), placementlisters.NewClusterResourceEnvelopeLister(f.fleetwide), func() bool { return true }}
+	hub := kubefake.NewClientset()
+	hub.PrependReactor("get", "namespaces", func(action clienttesting.Action) (bool, runtime.Object, error) {
+		namespace := &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: action.(clienttesting.GetAction).GetName()}}
+		if namespace.Name == f.goes {
+			namespace.DeletionTimestamp = &metav1.Time{Time: time.Unix(1e9, 0)}
+		}
+		return true, namespace, nil
+	})
+	f.SetExternalKubeClientSet(hub)
 	return f
+}
+
+// store has an envelope be there, as the cache has it.
+func (f *fixture) store(t *testing.T, objects ...runtime.Object) {
+	t.Helper()
+	for _, object := range objects {
+		into := f.stored
+		if _, clusterScoped := object.(*v1beta1.ClusterResourceEnvelope); clusterScoped {
+			into = f.fleetwide
+		}
+		small, err := shrink(object.DeepCopyObject())
+		if err == nil {
+			err = into.Add(small)
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+// remove deletes an object.
+func (f *fixture) remove(who string, object runtime.Object) error {
+	meta := object.(metav1.Object)
+	author := &user.DefaultInfo{Name: who}
+	return f.Validate(genericapirequest.WithUser(context.Background(), author), admission.NewAttributesRecord(nil, object,
+		schema.GroupVersionKind{Group: v1beta1.GroupName, Kind: "Written"}, meta.GetNamespace(), "",
+		schema.GroupVersionResource{Group: v1beta1.GroupName, Version: "v1", Resource: "written"}, "", admission.Delete, nil, false, author), nil)
 }
 
 func (f *fixture) write(who string, object, old runtime.Object) error {
@@ -188,7 +252,10 @@ func refusal(t *testing.T, err error) []string {
 		t.Errorf("the refusal does not tell who refuses: %v", err)
 	}
 	ends := never
-	if strings.Contains(said, ": needs ") {
+	switch {
+	case strings.Contains(said, " cannot stop ") || strings.Contains(said, " cannot unwrap "):
+		ends = askToEnd
+	case strings.Contains(said, ": needs "):
 		ends = ask
 	}
 	said, fixed := strings.CutSuffix(said, ends)
@@ -555,8 +622,12 @@ func TestAnUpdateThatChangesNoneOfItAsksNothing(t *testing.T) {
 	}
 	for i, object := range objects {
 		f := newFixture()
+		other := labeled(object)
+		if contentsOf(object) != nil {
+			other = object
+		}
 		for what, err := range map[string]error{
-			"a label":       f.write("nobody", labeled(object), object),
+			"a label":       f.write("nobody", other, object),
 			"the status":    f.writeSubresource("nobody", object, nil, "status"),
 			"on its way":    f.write("nobody", leaving(object), objects[(i+2)%len(objects)]),
 			"another group": f.write("nobody", &v1beta1.ClusterStagedUpdateStrategy{}, nil),
@@ -727,6 +798,10 @@ func TestAPluginThatCannotAskAnythingIsNotStarted(t *testing.T) {
 		t.Error("a plugin without kinds was taken for initialized")
 	}
 	hubkinds.NewInitializer(hubkinds.New(nil, nil)).Initialize(p)
+	if err := p.ValidateInitialization(); err == nil {
+		t.Error("a plugin without envelopes was taken for initialized")
+	}
+	initializer.New(nil, externalversions.NewSharedInformerFactory(nil, 0)).Initialize(p)
 	if err := p.ValidateInitialization(); err != nil {
 		t.Error(err)
 	}

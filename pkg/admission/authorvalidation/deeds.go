@@ -7,12 +7,14 @@ import (
 	"context"
 	"slices"
 
+	apiequality "k8s.io/apimachinery/pkg/api/equality"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/util/sets"
 
 	"github.com/stagegate/stagegate/pkg/apis/placement/v1beta1"
+	"github.com/stagegate/stagegate/pkg/rules/placeable"
 	"github.com/stagegate/stagegate/pkg/rules/reportback"
 )
 
@@ -22,6 +24,11 @@ const (
 	report   = "report the status of"
 	override = "override"
 	wrap     = "wrap"
+
+	// What ends with the object that says it. It gives nobody anything, so that neither escalate nor bind is asked for.
+	stopPlacing    = "stop placing"
+	stopOverriding = "stop overriding"
+	unwrap         = "unwrap"
 )
 
 var (
@@ -34,29 +41,108 @@ var (
 	readVerbs   = []string{"get", "list"}
 	writeVerbs  = []string{"create", "update"}
 	reportVerbs = []string{"update"}
+	// allVerbs is what it takes to have an object written and deleted.
+	allVerbs = []string{"create", "update", "delete"}
 )
 
-// deedsOf returns what adds to a review all that the server would do for the author of an object; nil for an object that has it do
-// nothing.
-func deedsOf(object runtime.Object) func(context.Context, *review) error {
-	switch o := object.(type) {
+// isGuarded reports whether a kind limits or permits what people do in a namespace. Who has such an object placed, or no longer placed, is
+// asked about it even where for others it is enough to write the placement.
+func isGuarded(gk schema.GroupKind) bool { return limitKinds.Has(gk) || rbacGroups.Has(gk.Group) }
+
+// deeds adds to a review all that the server would do for the author of a write.
+type deeds func(context.Context, *review) error
+
+// deedsOf returns what the server would do for whoever writes object where old is, each of which may be nil: what object says, all of it
+// where anything of that is new, since what stays was written by somebody else perhaps, and does something else beside what is new; and
+// the end of what old said. It returns nil for nothing.
+func deedsOf(object, old runtime.Object) deeds {
+	subject := object
+	if subject == nil {
+		subject = old
+	}
+	switch subject.(type) {
 	case v1beta1.PlacementObject:
-		return func(ctx context.Context, r *review) error { return placed(ctx, r, o) }
+		return deedsOfPlacement(as[v1beta1.PlacementObject](object), as[v1beta1.PlacementObject](old))
 	case *v1beta1.ClusterResourceOverride:
-		return func(ctx context.Context, r *review) error { return overriddenInFleet(ctx, r, o) }
+		now, before := as[*v1beta1.ClusterResourceOverride](object), as[*v1beta1.ClusterResourceOverride](old)
+		return deedsOfOverride(now, before, now != nil && before != nil && apiequality.Semantic.DeepEqual(now.Spec, before.Spec), overriddenInFleet)
 	case *v1beta1.ResourceOverride:
-		return func(ctx context.Context, r *review) error { return overriddenInNamespace(ctx, r, o) }
-	case *v1beta1.ClusterResourceEnvelope:
-		return func(ctx context.Context, r *review) error { return wrapped(ctx, r, metav1.NamespaceNone, o.Data) }
-	case *v1beta1.ResourceEnvelope:
-		return func(ctx context.Context, r *review) error { return wrapped(ctx, r, o.Namespace, o.Data) }
+		now, before := as[*v1beta1.ResourceOverride](object), as[*v1beta1.ResourceOverride](old)
+		return deedsOfOverride(now, before, now != nil && before != nil && apiequality.Semantic.DeepEqual(now.Spec, before.Spec), overriddenInNamespace)
+	case *v1beta1.ClusterResourceEnvelope, *v1beta1.ResourceEnvelope:
+		return deedsOfEnvelope(contentsOf(object), contentsOf(old))
 	}
 	return nil
 }
 
-// placed is what a placement selects, and the statuses that it has written to that on the hub.
-func placed(ctx context.Context, r *review, o v1beta1.PlacementObject) error {
-	reporting := reports(o)
+// as returns an object of another type as none.
+func as[O any](object runtime.Object) O {
+	o, _ := object.(O)
+	return o
+}
+
+// handsOver reports whether an object gets an owner that it did not have: the hub deletes it when the owner goes, or is not there.
+func handsOver(object, old metav1.Object) bool {
+	return slices.ContainsFunc(object.GetOwnerReferences(), func(owner metav1.OwnerReference) bool {
+		return !slices.ContainsFunc(old.GetOwnerReferences(), func(o metav1.OwnerReference) bool {
+			return o.UID == owner.UID && o.APIVersion == owner.APIVersion && o.Kind == owner.Kind && o.Name == owner.Name
+		})
+	})
+}
+
+// deedsOfPlacement asks about all selectors where they change. What is guarded is asked about where anything of the placement changes that
+// decides where and how it is placed, and where it may no longer be.
+func deedsOfPlacement(object, old v1beta1.PlacementObject) deeds {
+	var all []deeds
+	others := object != nil && (old == nil || !apiequality.Semantic.DeepEqual(object.PlacementSpec().ResourceSelectors, old.PlacementSpec().ResourceSelectors))
+	switch {
+	case object == nil:
+	case others:
+		all = append(all, func(ctx context.Context, r *review) error { return placed(ctx, r, object, place, false) })
+	case !apiequality.Semantic.DeepEqual(object.PlacementSpec(), old.PlacementSpec()):
+		all = append(all, func(ctx context.Context, r *review) error { return placed(ctx, r, object, place, true) })
+	}
+	if object != nil && reports(object) && (others || !reports(old)) {
+		all = append(all, func(ctx context.Context, r *review) error { return reported(ctx, r, object) })
+	}
+	if old != nil && (object == nil || len(all) > 0 || handsOver(object, old)) {
+		all = append(all, func(ctx context.Context, r *review) error { return placed(ctx, r, old, stopPlacing, true) })
+	}
+	return allOf(all)
+}
+
+// deedsOfOverride asks about everything that is overridden, and was.
+func deedsOfOverride[O interface {
+	comparable
+	metav1.Object
+}](object, old O, same bool, overridden func(context.Context, *review, O, string) error) deeds {
+	var none O
+	var all []deeds
+	if object != none && !same {
+		all = append(all, func(ctx context.Context, r *review) error { return overridden(ctx, r, object, override) })
+	}
+	if old != none && (object == none || !same || handsOver(object, old)) {
+		all = append(all, func(ctx context.Context, r *review) error { return overridden(ctx, r, old, stopOverriding) })
+	}
+	return allOf(all)
+}
+
+func allOf(all []deeds) deeds {
+	if len(all) == 0 {
+		return nil
+	}
+	return func(ctx context.Context, r *review) error {
+		for _, add := range all {
+			if err := add(ctx, r); err != nil {
+				return err
+			}
+		}
+		return nil
+	}
+}
+
+// placed is what a placement selects, or no longer selects; of that, all or what is guarded.
+func placed(ctx context.Context, r *review, o v1beta1.PlacementObject, does string, guarded bool) error {
 	selectors := o.PlacementSpec().ResourceSelectors
 	namespaces := []string{o.GetNamespace()}
 	if o.GetNamespace() == "" {
@@ -64,20 +150,36 @@ func placed(ctx context.Context, r *review, o v1beta1.PlacementObject) error {
 	}
 	for _, s := range selectors {
 		gk := schema.GroupKind{Group: s.Group, Kind: s.Kind}
-		if gk == namespaceKind && o.GetNamespace() == "" {
-			if err := placedNamespace(ctx, r, s, reporting); err != nil {
-				return err
+		switch {
+		case gk == namespaceKind && o.GetNamespace() == "":
+			if !guarded {
+				if err := placedNamespace(ctx, r, s); err != nil {
+					return err
+				}
 			}
+			continue
+		case guarded && !isGuarded(gk) && !placeable.IsEnvelope(gk):
 			continue
 		}
 		for _, namespace := range namespaces {
-			if err := r.add(ctx, deed{does: place, kind: gk, namespace: namespace, name: s.Name, verbs: placeVerbs(gk)}); err != nil {
+			if err := r.add(ctx, deed{does: does, kind: gk, namespace: namespace, name: s.Name, verbs: placeVerbs(does, gk)}); err != nil {
 				return err
 			}
-			if !reporting || !reportback.IsReported(gk) {
+			if !placeable.IsEnvelope(gk) {
 				continue
 			}
-			if err := r.add(ctx, deed{does: report, kind: gk, namespace: namespace, name: s.Name, verbs: reportVerbs}); err != nil {
+			err := placedContents(ctx, r, does, gk, namespace, &s, func(of schema.GroupKind) []string {
+				switch {
+				case isGuarded(of) && does == stopPlacing:
+					return []string{"delete"}
+				case isGuarded(of):
+					return allVerbs
+				case guarded:
+					return nil
+				}
+				return readVerbs
+			})
+			if err != nil {
 				return err
 			}
 		}
@@ -85,49 +187,86 @@ func placed(ctx context.Context, r *review, o v1beta1.PlacementObject) error {
 	return nil
 }
 
-// placeVerbs is what it takes to place objects of a kind that a selector names.
-func placeVerbs(gk schema.GroupKind) []string {
-	if limitKinds.Has(gk) {
-		return slices.Concat(readVerbs, []string{"update", "delete"})
+// placeVerbs is what it takes to place objects of a kind that a selector names, or to have them no longer placed.
+func placeVerbs(does string, gk schema.GroupKind) []string {
+	switch {
+	case !limitKinds.Has(gk):
+		return readVerbs
+	case does == stopPlacing:
+		return slices.Concat(readVerbs, []string{"delete"})
 	}
-	return readVerbs
+	return slices.Concat(readVerbs, []string{"update", "delete"})
 }
 
 // placedNamespace is a Namespace of a ClusterResourcePlacement and, unless the selector wants the object alone, what is in it.
-func placedNamespace(ctx context.Context, r *review, s v1beta1.ResourceSelectorTerm, reporting bool) error {
-	if err := r.add(ctx, deed{does: place, kind: namespaceKind, name: s.Name, verbs: readVerbs}); err != nil {
+func placedNamespace(ctx context.Context, r *review, s v1beta1.ResourceSelectorTerm) error {
+	if err := r.add(ctx, deed{does: place, kind: namespaceKind, name: s.Name, verbs: readVerbs}); err != nil || !hasContents(s) {
 		return err
 	}
-	if s.SelectionScope == v1beta1.NamespaceOnly || s.SelectionScope == v1beta1.NamespaceWithResourceSelectors {
-		return nil
-	}
-	every := func(schema.GroupKind) bool { return true }
-	if err := placedWithin(ctx, r, place, s.Name, readVerbs, every); err != nil || !reporting {
-		return err
-	}
-	return placedWithin(ctx, r, report, s.Name, reportVerbs, reportback.IsReported)
-}
-
-// placedWithin is what is done to what is in a namespace, or in every namespace, of the kinds that count.
-func placedWithin(ctx context.Context, r *review, does, namespace string, verbs []string, counts func(schema.GroupKind) bool) error {
-	missing, err := r.missing(ctx, need{verbs: verbs, group: "*", resource: "*", namespace: namespace})
+	missing, err := within(ctx, r, place, s.Name, readVerbs, func(schema.GroupKind) bool { return true })
 	if err != nil || len(missing) == 0 {
 		return err
 	}
+	// What is wrapped there may be of kinds that the hub does not have.
+	return placedContents(ctx, r, place, resourceEnvelopeKind, s.Name, nil, func(schema.GroupKind) []string { return missing })
+}
+
+// hasContents reports whether a selector of a Namespace selects what is in it as well.
+func hasContents(s v1beta1.ResourceSelectorTerm) bool {
+	return s.SelectionScope != v1beta1.NamespaceOnly && s.SelectionScope != v1beta1.NamespaceWithResourceSelectors
+}
+
+// within adds what is done to what is in a namespace, or in every namespace, of the kinds that count. It returns which of the verbs the author
+// does not have for all kinds there; where there is none, nothing is added.
+func within(ctx context.Context, r *review, does, namespace string, verbs []string, counts func(schema.GroupKind) bool) ([]string, error) {
+	missing, err := r.missing(ctx, need{verbs: verbs, group: "*", resource: "*", namespace: namespace})
+	if err != nil || len(missing) == 0 {
+		return nil, err
+	}
 	kinds, err := r.kinds.InNamespaces(ctx)
 	if err != nil {
-		return unavailable(err)
+		return nil, unavailable(err)
 	}
-	within := does + " what is in namespace " + namespace
+	part := does + " what is in namespace " + namespace
 	if namespace == "" {
-		within = does + " what is in every namespace"
+		part = does + " what is in every namespace"
 	}
 	for _, k := range kinds {
 		if counts(k.GroupKind()) {
-			r.addKnown(deed{does: does, kind: k.GroupKind(), namespace: namespace, verbs: missing}, k, within)
+			r.append(r.askedOf(deed{does: does, kind: k.GroupKind(), namespace: namespace, verbs: missing}, k, part))
+		}
+	}
+	return missing, nil
+}
+
+// reported is what has its status written on the hub.
+func reported(ctx context.Context, r *review, o v1beta1.PlacementObject) error {
+	selectors := o.PlacementSpec().ResourceSelectors
+	namespaces := []string{o.GetNamespace()}
+	if o.GetNamespace() == "" {
+		namespaces = namespacesForSelectors(selectors)
+	}
+	for _, s := range selectors {
+		gk := schema.GroupKind{Group: s.Group, Kind: s.Kind}
+		switch {
+		case gk == namespaceKind && o.GetNamespace() == "" && hasContents(s):
+			if _, err := within(ctx, r, report, s.Name, reportVerbs, reportback.IsReported); err != nil {
+				return err
+			}
+		case reportback.IsReported(gk):
+			for _, namespace := range namespaces {
+				if err := r.add(ctx, deed{does: report, kind: gk, namespace: namespace, name: s.Name, verbs: reportVerbs}); err != nil {
+					return err
+				}
+			}
 		}
 	}
 	return nil
+}
+
+// reports reports whether a placement has statuses written on the hub. Who ends that does nothing that takes a permission.
+func reports(o v1beta1.PlacementObject) bool {
+	return reportback.IsWanted(o.PlacementSpec().Strategy.ReportBackStrategy)
 }
 
 // namespacesForSelectors are those in which the selectors of a ClusterResourcePlacement find namespaced objects. It must select exactly one
@@ -147,26 +286,31 @@ func namespacesForSelectors(selectors []v1beta1.ResourceSelectorTerm) []string {
 
 // overriddenInFleet is what a ClusterResourceOverride changes. Who names a Namespace changes everything in it, and what is wrapped for it
 // in envelopes, of which the hub does not know the kinds.
-func overriddenInFleet(ctx context.Context, r *review, o *v1beta1.ClusterResourceOverride) error {
+func overriddenInFleet(ctx context.Context, r *review, o *v1beta1.ClusterResourceOverride, does string) error {
 	verbs := overrideVerbs(o.Spec.Policy)
 	for _, s := range o.Spec.ClusterResourceSelectors {
 		gk := schema.GroupKind{Group: s.Group, Kind: s.Kind}
-		if err := r.add(ctx, deed{does: override, kind: gk, name: s.Name, verbs: verbs}); err != nil {
+		if err := r.addOverridden(ctx, deed{does: does, kind: gk, name: s.Name, verbs: verbs}); err != nil {
 			return err
 		}
-		if gk == namespaceKind {
-			r.addEverything(override, "everything in namespace "+s.Name, s.Name)
+		if gk != namespaceKind {
+			continue
 		}
+		n := everything(s.Name)
+		if does == stopOverriding {
+			n.verbs = verbs
+		}
+		r.append(asked{what: does + " everything in namespace " + s.Name, needs: []need{n}})
 	}
 	return nil
 }
 
 // overriddenInNamespace is what a ResourceOverride changes.
-func overriddenInNamespace(ctx context.Context, r *review, o *v1beta1.ResourceOverride) error {
+func overriddenInNamespace(ctx context.Context, r *review, o *v1beta1.ResourceOverride, does string) error {
 	verbs := overrideVerbs(o.Spec.Policy)
 	for _, s := range o.Spec.ResourceSelectors {
-		d := deed{does: override, kind: schema.GroupKind{Group: s.Group, Kind: s.Kind}, namespace: o.Namespace, name: s.Name, verbs: verbs}
-		if err := r.add(ctx, d); err != nil {
+		d := deed{does: does, kind: schema.GroupKind{Group: s.Group, Kind: s.Kind}, namespace: o.Namespace, name: s.Name, verbs: verbs}
+		if err := r.addOverridden(ctx, d); err != nil {
 			return err
 		}
 	}

@@ -30,6 +30,9 @@ const (
 	check = "Stagegate's author check (AuthorValidation) refuses it: "
 	// maxRefusals is how many of what is refused a message names.
 	maxRefusals = 10
+	// maxSingle is how many objects in envelopes are asked about by their names, which it takes for a user who may not do the same with all of
+	// the kind.
+	maxSingle = 1000
 	// maxSentence is how many bytes of a message are for one of them: names in manifests have any length, and audit logs keep messages.
 	maxSentence = 1024
 )
@@ -49,6 +52,8 @@ type deed struct {
 	verbs []string
 	// roleRef is the role of a binding whose content is known.
 	roleRef *roleRef
+	// of is the envelope that has the object, as it is described; empty where no envelope matters.
+	of string
 }
 
 func (d deed) role() bool {
@@ -57,6 +62,11 @@ func (d deed) role() bool {
 
 func (d deed) binding() bool {
 	return rbacGroups.Has(d.kind.Group) && (d.kind.Kind == "RoleBinding" || d.kind.Kind == "ClusterRoleBinding")
+}
+
+// grants reports whether the deed has what an object permits take effect somewhere, by a content that the hub has not checked.
+func (d deed) grants() bool {
+	return d.does == override || d.does == wrap || d.does == place && d.of != "" && isGuarded(d.kind)
 }
 
 // need is what an author must be allowed to.
@@ -117,35 +127,59 @@ type asked struct {
 type review struct {
 	authorizer authorizer.UnconditionalAuthorizer
 	kinds      *hubkinds.Cache
+	envelopes  envelopes
 	user       user.Info
 	asked      []asked
+	// known are what has been asked, as told: several selectors may be for the same objects.
+	known sets.Set[string]
+	// wide has whether the author may do with all objects of a kind what is to be done to one.
+	wide map[string]bool
+	// single is how many objects of envelopes are asked about one by one.
+	single int
 }
 
 // add adds a deed.
 func (r *review) add(ctx context.Context, d deed) error {
-	if d.does != place && d.kind.Group == v1beta1.GroupName {
-		r.refuse(d.does, d.on(d.namespace != ""), fmt.Sprintf("what an overridden %s would do is not checked: change it on the hub", d.kind.Kind))
-		return nil
+	all, err := r.askedFor(ctx, d)
+	for _, a := range all {
+		r.append(a)
 	}
+	return err
+}
+
+// addOverridden adds what an override does. One that names an envelope or another kind of the fleet does nothing that can end.
+func (r *review) addOverridden(ctx context.Context, d deed) error {
+	switch {
+	case d.kind.Group != v1beta1.GroupName:
+		return r.add(ctx, d)
+	case d.does == override:
+		r.refuse(d.does, d.on(d.namespace != ""), fmt.Sprintf("what an overridden %s would do is not checked: change it on the hub", d.kind.Kind))
+	}
+	return nil
+}
+
+// askedFor returns what a deed takes.
+func (r *review) askedFor(ctx context.Context, d deed) ([]asked, error) {
 	kinds, err := r.kindsOf(ctx, d.kind)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	if len(kinds) == 0 {
 		verbs := d.verbs
-		if d.does != place && rbacGroups.Has(d.kind.Group) {
+		if d.grants() && rbacGroups.Has(d.kind.Group) {
 			verbs = append(slices.Clone(verbs), "escalate", "bind")
 		}
-		r.append(asked{
+		return []asked{{
 			what:    d.does + " " + d.on(d.namespace != ""),
 			needs:   []need{{verbs: verbs, group: d.kind.Group, resource: "*", namespace: d.namespace}},
 			because: fmt.Sprintf("since the hub has no kind %s in group %s", d.kind.Kind, group(d.kind.Group)),
-		})
+		}}, nil
 	}
+	var all []asked
 	for _, k := range kinds {
-		r.addKnown(d, k, "")
+		all = append(all, r.askedOf(d, k, ""))
 	}
-	return nil
+	return all, nil
 }
 
 // kindsOf returns what serves a group and kind, whatever the version: more than one only where the kind has several plurals. None without
@@ -169,8 +203,8 @@ func unavailable(why error) error {
 	return apierrors.NewServiceUnavailable(fmt.Sprintf("which permissions this takes cannot be told before the hub tells its kinds, try again later: %v", why))
 }
 
-// addKnown adds a deed that is done to objects of a kind of the hub. Within may tell what that is a part of.
-func (r *review) addKnown(d deed, k hubkinds.Kind, within string) {
+// askedOf returns what a deed takes that is done to objects of a kind of the hub. Within may tell what that is a part of.
+func (r *review) askedOf(d deed, k hubkinds.Kind, within string) asked {
 	n := need{verbs: d.verbs, group: k.Group, resource: k.Resource, name: d.name}
 	if d.does == report {
 		n.subresource = "status"
@@ -178,19 +212,19 @@ func (r *review) addKnown(d deed, k hubkinds.Kind, within string) {
 	switch {
 	case k.Namespaced:
 		n.namespace = d.namespace
-	case k.GroupKind() == namespaceKind && d.does != wrap:
+	case k.GroupKind() == namespaceKind && !slices.Contains(d.verbs, "create"):
 		// A request for a Namespace by its name is one in that namespace, so that whoever has a role there may. To create it is none.
 		n.namespace = d.name
 	}
 	a := asked{what: d.does + " " + d.on(k.Namespaced), within: within, needs: []need{n}}
 	switch {
-	case d.does == place || d.does == report:
+	case !d.grants():
 	case d.role():
 		a.needs[0].verbs = append(slices.Clone(d.verbs), "escalate")
 	case d.binding():
 		a.needs = append(a.needs, d.bind(k.Group, n.namespace)...)
 	}
-	r.append(a)
+	return a
 }
 
 // bind is what it takes to give the role of a binding to somebody: any role where it cannot be told which.
@@ -208,27 +242,54 @@ func (d deed) bind(group, namespace string) []need {
 	return []need{n}
 }
 
-// addEverything adds what takes every permission in a namespace.
-func (r *review) addEverything(does, what, namespace string) {
-	r.append(asked{what: does + " " + what, needs: []need{everything(namespace)}})
-}
-
 // refuse adds what is only for those who may do everything.
 func (r *review) refuse(does, what, why string) {
 	r.append(asked{what: does + " " + what, never: why})
 }
 
-// append adds what has not been added: several selectors may be for the same objects.
+// append adds what has not been added.
 func (r *review) append(a asked) {
-	if !slices.ContainsFunc(r.asked, func(other asked) bool {
-		return other.what == a.what && slices.EqualFunc(other.needs, a.needs, func(a, b need) bool { return a.String() == b.String() })
-	}) {
+	told := fmt.Sprintf("%q %q", a.what, a.needs)
+	if !r.known.Has(told) {
+		r.known.Insert(told)
 		r.asked = append(r.asked, a)
 	}
 }
 
+// mayWith reports whether the author may do with every object of a kind, in its namespace, what a deed does to one.
+func (r *review) mayWith(ctx context.Context, d deed) (bool, error) {
+	d.name, d.roleRef = "", nil
+	key := fmt.Sprintf("%q %q %q", d.kind, d.namespace, d.verbs)
+	if may, asked := r.wide[key]; asked {
+		return may, nil
+	}
+	all, err := r.askedFor(ctx, d)
+	if err != nil {
+		return false, err
+	}
+	for _, a := range all {
+		for _, n := range a.needs {
+			missing, err := r.missing(ctx, n)
+			if err != nil {
+				return false, err
+			}
+			if len(missing) > 0 {
+				r.wide[key] = false
+				return false, nil
+			}
+		}
+	}
+	r.wide[key] = true
+	return true, nil
+}
+
 // on names the objects that a deed is done to.
 func (d deed) on(namespaced bool) string {
+	if d.of != "" {
+		of := d.of
+		d.of = ""
+		return d.on(namespaced) + " of " + of
+	}
 	switch {
 	case d.name != "" && namespaced && d.namespace != "":
 		return d.kind.Kind + " " + d.namespace + "/" + d.name
@@ -306,10 +367,25 @@ func (r *review) refusal(ctx context.Context) (refused, err error) {
 		return nil, nil
 	}
 	fix := ". Leave it out, or have somebody write it who may do the same without Stagegate"
-	if len(lacks) > 0 {
+	switch {
+	case r.lacksToEnd(lacks):
+		fix = ". Ask for what it needs on the hub, leave it as it is, or have somebody do it who may do the same without Stagegate"
+	case len(lacks) > 0:
 		fix = ". Ask for what it needs on the hub, leave it out, or have somebody write it who may do the same without Stagegate"
 	}
 	return errors.New(check + wording.Clauses(sentences[:min(len(sentences), maxRefusals)], len(sentences)) + fix), nil
+}
+
+// lacksToEnd reports whether the author lacks what it takes to end what is there.
+func (r *review) lacksToEnd(lacks map[*asked][]need) bool {
+	for a := range lacks {
+		for _, ends := range []string{stopPlacing, stopOverriding, unwrap} {
+			if strings.HasPrefix(a.what, ends+" ") {
+				return true
+			}
+		}
+	}
+	return false
 }
 
 // sentences returns what is refused, in the order in which it was added.

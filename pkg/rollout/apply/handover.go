@@ -4,6 +4,7 @@
 package apply
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -66,7 +67,7 @@ func (p *pass) handed(ctx context.Context, m *manifest, owners *owners) ([]strin
 			if !all.decide(p.work) {
 				return nil, &result{again: errHeld}
 			}
-			r := blocked(reasonApplyFailed, failedToApply(fmt.Errorf("the object is in Work %s of the same placement as well", name)))
+			r := blocked(reasonApplyFailed, failedToApply(fmt.Errorf("the object is in Work %s of the same placement as well: %s", name, onlyOnce(p.work, other.work))))
 			r.held = true
 			return nil, r
 		}
@@ -74,6 +75,30 @@ func (p *pass) handed(ctx context.Context, m *manifest, owners *owners) ([]strin
 	}
 	owners.placements = slices.DeleteFunc(owners.placements, func(name string) bool { return slices.Contains(handed, name) })
 	return handed, nil
+}
+
+// onlyOnce is how an object that two Works of a placement have comes to be in one of them. Either is of an envelope, since a selection has
+// each object once.
+func onlyOnce(works ...*v1beta1.Work) string {
+	var envelopes []string
+	for _, w := range works {
+		kind := w.Labels[wellknown.EnvelopeTypeLabel]
+		name := cmp.Or(w.Labels[wellknown.EnvelopeNameLabel], w.Annotations[wellknown.EnvelopeNameAnnotation])
+		if kind == "" || name == "" {
+			continue
+		}
+		if namespace := w.Labels[wellknown.EnvelopeNamespaceLabel]; namespace != "" {
+			name = namespace + "/" + name
+		}
+		envelopes = append(envelopes, kind+" "+name)
+	}
+	switch len(envelopes) {
+	case 0:
+		return "have the placement select it once"
+	case 1:
+		return fmt.Sprintf("take it out of %s, or do not select the object itself", envelopes[0])
+	}
+	return fmt.Sprintf("take it out of %s or of %s", envelopes[0], envelopes[1])
 }
 
 // receive makes an object this Work's that other Works of the placement hand over. It keeps its uid.

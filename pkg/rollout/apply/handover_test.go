@@ -583,6 +583,26 @@ func TestWorksOfAnEarlierVersionOfTheServerDropNothing(t *testing.T) {
 	}
 }
 
+func TestHowAnObjectComesToBeInOneWork(t *testing.T) {
+	of := func(name, kind, namespace string) *v1beta1.Work {
+		w := &v1beta1.Work{}
+		w.Labels = map[string]string{wellknown.EnvelopeTypeLabel: kind, wellknown.EnvelopeNameLabel: name, wellknown.EnvelopeNamespaceLabel: namespace}
+		return w
+	}
+	long := of("", "ClusterResourceEnvelope", "")
+	long.Annotations = map[string]string{wellknown.EnvelopeNameAnnotation: "long"}
+	for want, works := range map[string][]*v1beta1.Work{
+		"have the placement select it once":                                               {{}, {}},
+		"take it out of ResourceEnvelope shop/e, or do not select the object itself":      {of("e", "ResourceEnvelope", "shop"), {}},
+		"take it out of ClusterResourceEnvelope long, or do not select the object itself": {{}, long},
+		"take it out of ResourceEnvelope shop/e or of ResourceEnvelope shop/f":            {of("e", "ResourceEnvelope", "shop"), of("f", "ResourceEnvelope", "shop")},
+	} {
+		if got := onlyOnce(works...); got != want {
+			t.Errorf("got  %s\nwant %s", got, want)
+		}
+	}
+}
+
 func TestAnotherPlacementHandsNothingOver(t *testing.T) {
 	f := newFleetOfParts(t, v1beta1.ApplyStrategyTypeClientSideApply)
 	f.write(1, version{"web-work": {"a"}})

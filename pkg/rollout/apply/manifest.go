@@ -60,7 +60,7 @@ func decode(raw []v1beta1.Manifest) []*manifest {
 		}
 		id := identityOf(m.identifier())
 		if first, dup := seen[id]; dup {
-			m.refuse(reasonDuplicated, fmt.Sprintf("The object is in the Work already, as manifest %d", first))
+			m.refuse(reasonDuplicated, fmt.Sprintf("The object is in the Work already, as manifest %d: take one of the two out of the envelope that has both", first))
 			continue
 		}
 		seen[id] = i

@@ -11,7 +11,9 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strings"
 
+	"k8s.io/apimachinery/pkg/api/validation/path"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	kjson "sigs.k8s.io/json"
@@ -99,6 +101,12 @@ func Check(envelope v1beta1.EnvelopeIdentifier, key string, manifest []byte) (*v
 		Group: kind.Group, Version: kind.Version, Kind: kind.Kind, Namespace: object.GetNamespace(), Name: object.GetName(), Envelope: &envelope,
 	}
 	ref := wording.Key(id.Namespace, id.Name)
+	for field, value := range map[string]string{"name": id.Name, "namespace": id.Namespace} {
+		// No cluster has an object whose name would lead to another path.
+		if wrong := path.IsValidPathSegmentName(value); len(wrong) > 0 {
+			return id, fmt.Errorf("%s in envelope %s: metadata.%s %q of %s %s", key, Ref(envelope), field, value, id.Kind, strings.Join(wrong, ", "))
+		}
+	}
 	switch {
 	case envelope.Type == v1beta1.ClusterResourceEnvelopeType && id.Namespace != "":
 		return id, fmt.Errorf("a namespaced object %s (%s) has been wrapped in a cluster resource envelope %s: use a ResourceEnvelope in namespace %s",
@@ -114,6 +122,25 @@ func Check(envelope v1beta1.EnvelopeIdentifier, key string, manifest []byte) (*v
 		return id, fmt.Errorf("%s in envelope %s: %w", key, Ref(envelope), err)
 	}
 	return id, nil
+}
+
+// Checker returns a Check of all that one envelope has, key by key: it must not have an object twice.
+func Checker(envelope v1beta1.EnvelopeIdentifier) func(key string, manifest []byte) error {
+	type object struct{ group, kind, namespace, name string }
+	keys := map[object]string{}
+	return func(key string, manifest []byte) error {
+		id, err := Check(envelope, key, manifest)
+		if err != nil {
+			return err
+		}
+		// It is the same object in all versions of its kind.
+		of := object{id.Group, id.Kind, id.Namespace, id.Name}
+		if first, twice := keys[of]; twice {
+			return fmt.Errorf("%s and %s in envelope %s are both %s %s: take one of them out", first, key, Ref(envelope), id.Kind, wording.Key(id.Namespace, id.Name))
+		}
+		keys[of] = key
+		return nil
+	}
 }
 
 // Ref is an envelope as messages refer to it: namespace and name, or the name of a cluster-scoped one.

@@ -58,7 +58,11 @@ func TestWhatAnEnvelopeMustNotCarry(t *testing.T) {
 		"a kind of the fleet":      {namespacedEnvelope, manifest("placement.kubernetes-fleet.io/v1", "ResourcePlacement", "team", "p"), "k in envelope team/e: ResourcePlacement team/p is of a kind that is never placed: leave it out"},
 		"an envelope":              {namespacedEnvelope, manifest("placement.kubernetes-fleet.io/v1", "ResourceEnvelope", "team", "p"), "k in envelope team/e: ResourceEnvelope team/p is an envelope, and no envelope carries another: select it by itself"},
 		"what every cluster makes": {namespacedEnvelope, manifest("v1", "ConfigMap", "team", "kube-root-ca.crt"), "k in envelope team/e: ConfigMap team/kube-root-ca.crt is never placed, since every cluster makes its own: leave it out"},
-		"a reserved namespace":     {clusterEnvelope, manifest("v1", "Namespace", "", "kube-system"), "k in envelope e: Namespace kube-system belongs to clusters or the fleet and is not allowed to propagate"},
+		"a name of another path":   {namespacedEnvelope, manifest("v1", "ConfigMap", "team", "../secrets/x"), `k in envelope team/e: metadata.name "../secrets/x" of ConfigMap may not contain '/'`},
+		"a name that is no name":   {clusterEnvelope, manifest("v1", "Namespace", "", ".."), `k in envelope e: metadata.name ".." of Namespace may not be '..'`},
+		"a namespace of another path": {clusterEnvelope, manifest("v1", "ConfigMap", "a%2fb", "c"),
+			`k in envelope e: metadata.namespace "a%2fb" of ConfigMap may not contain '%'`},
+		"a reserved namespace": {clusterEnvelope, manifest("v1", "Namespace", "", "kube-system"), "k in envelope e: Namespace kube-system belongs to clusters or the fleet and is not allowed to propagate"},
 		"what is in a reserved one": {
 			v1beta1.EnvelopeIdentifier{Name: "e", Namespace: "kube-system", Type: v1beta1.ResourceEnvelopeType}, manifest("v1", "ConfigMap", "kube-system", "c"),
 			"k in envelope kube-system/e: ConfigMap kube-system/c is in namespace kube-system, which belongs to clusters or the fleet and is not allowed to propagate",
@@ -171,6 +175,31 @@ func TestAnEnvelopeStaysWithinTheLimitsOfTheHub(t *testing.T) {
 			}
 			if got != tc.want || (limited.Culprit != nil) != (tc.want != "") {
 				t.Errorf("got %q about %v", got, limited.Culprit)
+			}
+		})
+	}
+}
+
+func TestAnEnvelopeHasAnObjectOnce(t *testing.T) {
+	for name, tc := range map[string]struct{ first, second, want string }{
+		"the same object": {manifest("v1", "ConfigMap", "team", "c"), manifest("v1", "ConfigMap", "team", "c"),
+			"dup1 and dup2 in envelope team/e are both ConfigMap team/c: take one of them out"},
+		"in another version": {manifest("apps/v1", "Deployment", "team", "c"), manifest("apps/v2", "Deployment", "team", "c"),
+			"dup1 and dup2 in envelope team/e are both Deployment team/c: take one of them out"},
+		"another group": {manifest("apps/v1", "Deployment", "team", "c"), manifest("example.com/v1", "Deployment", "team", "c"), ""},
+		"another kind":  {manifest("v1", "Secret", "team", "c"), manifest("v1", "ConfigMap", "team", "c"), ""},
+		"another name":  {manifest("v1", "ConfigMap", "team", "c"), manifest("v1", "ConfigMap", "team", "d"), ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			check, got := Checker(namespacedEnvelope), ""
+			if err := check("dup1", []byte(tc.first)); err != nil {
+				t.Fatal(err)
+			}
+			if err := check("dup2", []byte(tc.second)); err != nil {
+				got = err.Error()
+			}
+			if got != tc.want {
+				t.Errorf("got  %s\nwant %s", got, tc.want)
 			}
 		})
 	}

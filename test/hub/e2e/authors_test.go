@@ -35,6 +35,20 @@ kind: LimitRange
 metadata: {name: limits, namespace: authors}
 spec: {limits: [{type: Container, max: {cpu: "1"}}]}
 ---
+apiVersion: placement.kubernetes-fleet.io/v1
+kind: ResourceEnvelope
+metadata: {name: platform, namespace: authors}
+data:
+  quota: {apiVersion: v1, kind: ResourceQuota, metadata: {name: wrapped, namespace: authors}, spec: {hard: {pods: "20"}}}
+  settings: {apiVersion: v1, kind: ConfigMap, metadata: {name: wrapped, namespace: authors}, data: {key: value}}
+---
+apiVersion: placement.kubernetes-fleet.io/v1
+kind: ResourceOverride
+metadata: {name: platform, namespace: authors}
+spec:
+  resourceSelectors: [{group: "", version: v1, kind: ResourceQuota, name: wrapped}]
+  policy: {overrideRules: [{clusterSelector: {}, jsonPatchOverrides: [{op: add, path: /metadata/labels, value: {a: b}}]}]}
+---
 apiVersion: rbac.authorization.k8s.io/v1
 kind: RoleBinding
 metadata: {name: edit, namespace: authors}
@@ -68,6 +82,7 @@ func testAuthors(t *testing.T, s *suite) {
 	s.awaitPermission(t, "erin", "authors", "update", "resourceoverrides")
 
 	t.Run("TheTeam", func(t *testing.T) { testAuthorsOfATeam(t, s) })
+	t.Run("WhatThePlatformWraps", func(t *testing.T) { testAuthorsOfWhatThePlatformWraps(t, s) })
 	t.Run("AWholeNamespace", func(t *testing.T) { testAuthorsOfAWholeNamespace(t, s) })
 }
 
@@ -145,6 +160,34 @@ func testAuthorsOfATeam(t *testing.T, s *suite) {
 				t.Errorf("the administrator may not: %v", err)
 			}
 		})
+	}
+}
+
+// testAuthorsOfWhatThePlatformWraps has the team take a quota of the platform away, and place it on clusters of their choice.
+func testAuthorsOfWhatThePlatformWraps(t *testing.T, s *suite) {
+	s.awaitPermission(t, "erin", "authors", "delete", "resourceenvelopes")
+	const (
+		unwrapped = `user "erin" cannot unwrap ResourceQuota authors/wrapped: needs delete on resourcequotas in namespace authors`
+		placed    = `user "erin" cannot place ResourceQuota authors/wrapped of ResourceEnvelope authors/platform: needs create, update and delete on resourcequotas in namespace authors`
+		owner     = `{"metadata":{"ownerReferences":[{"apiVersion":"v1","kind":"ConfigMap","name":"none","uid":"0a1b2c3d-0000-4000-8000-000000000000"}]}}`
+		envelope  = `group: placement.kubernetes-fleet.io, version: v1, kind: ResourceEnvelope`
+	)
+	for what, refusal := range map[string]struct{ script, want string }{
+		"taking it out":       {`kubectl patch resourceenvelope platform -n authors --type=json -p '[{"op":"remove","path":"/data/quota"}]'`, unwrapped},
+		"deleting":            {"kubectl delete resourceenvelope platform -n authors", unwrapped},
+		"deleting all":        {"kubectl delete --raw /apis/placement.kubernetes-fleet.io/v1/namespaces/authors/resourceenvelopes", unwrapped},
+		"a label":             {"kubectl label resourceenvelope platform -n authors a=b", unwrapped},
+		"an owner":            {"kubectl patch resourceenvelope platform -n authors --type=merge -p '" + owner + "'", unwrapped},
+		"ending the override": {"kubectl delete resourceoverride platform -n authors", `user "erin" cannot stop overriding ResourceQuota authors/wrapped: needs update on resourcequotas in namespace authors`},
+		"placing by name":     {authored("place", envelope+", name: platform"), placed},
+		"placing all":         {authored("place", envelope), placed},
+	} {
+		t.Run(what, func(t *testing.T) { s.refused(t, "erin", refusal.script, refusal.want) })
+	}
+	for _, kind := range []string{"resourceenvelope", "resourceoverride"} {
+		if out := s.mustRun(t, "kubectl get "+kind+" platform -n authors -o jsonpath='{.metadata.ownerReferences}{.metadata.labels}'"); strings.TrimSpace(out) != "" {
+			t.Errorf("%s has %s", kind, out)
+		}
 	}
 }
 

@@ -158,6 +158,9 @@ func testEnvelopes(t *testing.T, s *suite) {
 		s.refused(t, "hub", wrap(`apiVersion: v1, kind: Pod, metadata: {name: p, namespace: envelopes}`), "Pod envelopes/p is of a kind that is never placed: leave it out")
 		s.refused(t, "hub", wrap(`apiVersion: v1, kind: ConfigMap, metadata: {name: c, namespace: kube-system}`), "has been wrapped in a resource envelope from another namespace (envelopes/bad)")
 		s.refused(t, "hub", wrap(`apiVersion: v1, kind: ConfigMap, metadata: {name: c}`), "set metadata.namespace to envelopes")
+		s.refused(t, "hub", wrap(`apiVersion: v1, kind: ConfigMap, metadata: {name: c, namespace: envelopes}}, k2: {apiVersion: v1, kind: ConfigMap, metadata: {name: c, namespace: envelopes}`),
+			"k and k2 in envelope envelopes/bad are both ConfigMap envelopes/c: take one of them out")
+		s.refused(t, "hub", wrap(`apiVersion: v1, kind: ConfigMap, metadata: {name: ../secrets/x, namespace: envelopes}`), `metadata.name "../secrets/x" of ConfigMap may not contain '/'`)
 		if out := s.mustRun(t, "kubectl get resourceenvelopes -n envelopes -o name"); strings.Contains(out, "bad") {
 			t.Errorf("there are %s", out)
 		}

@@ -32,11 +32,7 @@ func Resources() []store.Resource {
 func family[O store.Object](kind v1beta1.EnvelopeType, dataOf func(O) *data) store.Family[O, data, struct{}] {
 	// What could not be unwrapped is refused when it is written.
 	check := func(o O) func(key string, manifest []byte) error {
-		id := v1beta1.EnvelopeIdentifier{Name: o.GetName(), Namespace: o.GetNamespace(), Type: kind}
-		return func(key string, manifest []byte) error {
-			_, err := envelopes.Check(id, key, manifest)
-			return err
-		}
+		return envelopes.Checker(v1beta1.EnvelopeIdentifier{Name: o.GetName(), Namespace: o.GetNamespace(), Type: kind})
 	}
 	return store.Family[O, data, struct{}]{
 		Spec:     dataOf,

@@ -130,8 +130,8 @@ func TestSimulatorFindsBugs(t *testing.T) {
 			other.RunStatus().Turn = nil
 			return engine.Step(other, w, now)
 		}, want: "a policy ends it though it has started"},
-		"approvals are asked for before the turn":      {bug: askingEarly, want: "was approved before the run had its turn"},
-		"a soak is cut short":                          {bug: withoutWaits, want: "has had the version for"},
+		"approvals are asked for before the turn":                      {bug: askingEarly, want: "was approved before the run had its turn"},
+		"a soak is cut short":                                          {bug: withoutWaits, want: "has had the version for"},
 		"clusters that are not picked are passed over":                 {bug: withoutHold, want: "which the placement does not pick, though policies hold it"},
 		"what other runs have left is forgotten once it is not picked": {bug: withoutOutside, want: "that other runs have left"},
 		"a rollback applies as the placement says now":                 {bug: withTheStrategyOfNow, want: "what it had by"},
@@ -162,14 +162,14 @@ func TestSimulatorFindsBugs(t *testing.T) {
 	}
 	for name, tt := range tests {
 		t.Run(name, func(t *testing.T) {
-			for seed := range uint64(300) {
+			for seed := range uint64(3000) {
 				for _, violation := range newSimulation(seed, tt.bug).run(400) {
 					if strings.Contains(violation, tt.want) {
 						return
 					}
 				}
 			}
-			t.Errorf("300 simulations did not find that %s", name)
+			t.Errorf("3000 simulations did not find that %s", name)
 		})
 	}
 }
