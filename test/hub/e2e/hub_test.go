@@ -62,6 +62,7 @@ func TestHub(t *testing.T) {
 		{"Applying", testApplying},
 		{"Overrides", testOverrides},
 		{"Rivals", testRivals},
+		{"LossesOnMembers", testLossesOnMembers},
 		{"Envelopes", testEnvelopes},
 		{"SecretValues", testSecretValues},
 		{"MemberLeaves", testMemberLeaves},

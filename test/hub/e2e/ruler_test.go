@@ -255,7 +255,11 @@ func (s *suite) returnMembers(t *testing.T) {
 	t.Helper()
 	for _, member := range s.environment.Members() {
 		ctx, cancel := context.WithTimeout(context.WithoutCancel(t.Context()), patience)
-		if _, err := s.run(ctx, member, `kubectl delete appliedworks --all --cascade=orphan
+		if _, err := s.run(ctx, member, `kubectl delete appliedworks --all --cascade=orphan --wait=false
+for work in $(kubectl get appliedworks -o name); do
+  kubectl patch $work --type=json -p '[{"op":"test","path":"/metadata/finalizers/0","value":"kubernetes-fleet.io/applied-work-cleanup"},
+    {"op":"remove","path":"/metadata/finalizers/0"}]'
+done
 kubectl annotate crd appliedworks.placement.kubernetes-fleet.io kubernetes-fleet.io/hub-uid-`); err != nil {
 			t.Error(err)
 		}
