@@ -247,6 +247,22 @@ func TestAnObjectThatCannotBeLetGoOfKeepsTheAppliedWork(t *testing.T) {
 	}
 }
 
+// A deletion in the foreground does not wait: what takes most along is let go of first.
+func TestContainersAreLetGoOfFirst(t *testing.T) {
+	var manifests []string
+	for i := range 4 * parallelism {
+		manifests = append(manifests, strings.Replace(configMapYAML, "test-cm", fmt.Sprintf("cm-%d", i), 1))
+	}
+	b := newBench(t, newWork(t, append(manifests, namespaceYAML)...))
+	b.pass(t)
+	b.deleteOwner(t)
+	b.member.ClearActions()
+	b.pass(t)
+	if i := slices.Index(b.member.writes(), "patch namespaces/test-namespace"); i < 0 || i >= parallelism {
+		t.Errorf("the Namespace is write %d", i)
+	}
+}
+
 // The cache says nothing of a Work's deletion that another server is carrying out.
 func TestAStaleCacheDoesNotKeepWhatIsBeingRemoved(t *testing.T) {
 	b := newBench(t, newWork(t, namespaceYAML, configMapYAML))

@@ -180,10 +180,10 @@ func (a *Applier) consents(ctx context.Context, work *v1beta1.Work, owner *v1bet
 // bringers are the Works of cluster-scoped placements whose AppliedWorks own a Namespace of the member, also those that are going. missing
 // are AppliedWorks of this member that own it and have no Work.
 func (a *Applier) bringers(ctx context.Context, namespace *unstructured.Unstructured) (works []*v1beta1.Work, missing []string, err error) {
-	// Those that were deleted on the member are about to own it again.
-	names := keptFor(namespace)
+	kept := keptFor(namespace)
+	names := slices.Clone(kept)
 	for _, ref := range namespace.GetOwnerReferences() {
-		if !isAppliedWork(ref) || slices.Contains(names, ref.Name) {
+		if !isAppliedWork(ref) || slices.Contains(kept, ref.Name) {
 			continue
 		}
 		owner, err := a.owner(ctx, ref.Name)
@@ -201,6 +201,8 @@ func (a *Applier) bringers(ctx context.Context, namespace *unstructured.Unstruct
 			missing = append(missing, name)
 		case err != nil:
 			return nil, nil, fmt.Errorf("reading Work %s, which has placed Namespace %s: %w", name, namespace.GetName(), err)
+		case slices.Contains(kept, name) && !hasLost(work):
+			// Only one that was deleted on the member is about to own it again.
 		case !isOfANamespace(work):
 			works = append(works, work)
 		}
