@@ -464,3 +464,14 @@ func TestAnObjectIsKeptForItsPlacementAsLongAsThatExists(t *testing.T) {
 		})
 	}
 }
+
+// Where an object could not be given back, it is the placement's all the same: it is neither compared nor refused.
+func TestAnObjectThatIsKeptForAPlacementIsItsOwn(t *testing.T) {
+	work := newWork(t, configMapYAML)
+	work.Spec.ApplyStrategy = &v1beta1.ApplyStrategy{WhenToTakeOver: v1beta1.WhenToTakeOverTypeNever}
+	b := newBench(t, work)
+	b.member.put(t, strings.Replace(configMapYAML, "name: test-cm", `name: test-cm, annotations: {kubernetes-fleet.io/kept-for: "other-work,web-work"}`, 1))
+	if got := condition(b.pass(t).Status.ManifestConditions[0].Conditions, "Applied"); got != "True Applied" {
+		t.Errorf("Applied: %s", got)
+	}
+}
