@@ -80,6 +80,10 @@ func (a *Applier) claim(ctx context.Context, work *v1beta1.Work, owner *v1beta1.
 			return owner, nil
 		}
 		claimed = former.DeepCopy()
+		if owner == nil {
+			// No API server takes it from a creation.
+			claimed.Status = v1beta1.AppliedWorkStatus{}
+		}
 	}
 	if !a.isHub {
 		reconcile.AddFinalizer(claimed, wellknown.AppliedWorkFinalizer)
