@@ -30,6 +30,9 @@ const (
 	SchedulerBindingFinalizer = Prefix + "scheduler-crb-cleanup"
 	// WorkCleanupFinalizer on a binding goes when its Works are gone, on a Work when what it applied is gone.
 	WorkCleanupFinalizer = Prefix + "work-cleanup"
+	// AppliedWorkFinalizer on an AppliedWork keeps it, where somebody deletes it on the member, until what it owns was let go of: the
+	// member's garbage collector would delete all of that.
+	AppliedWorkFinalizer = Prefix + "applied-work-cleanup"
 	// OverrideCleanupFinalizer on an override goes when the versions of it that nothing uses are gone.
 	OverrideCleanupFinalizer = Prefix + "override-cleanup"
 	// UpdateRunFinalizer on a run goes when its approval requests are gone.
@@ -144,6 +147,15 @@ const (
 	// PruneTimeAnnotation is when: it does not stand for what is kept since a later adoption.
 	PruneAnnotation     = Prefix + "prune"
 	PruneTimeAnnotation = Prefix + "prune-time"
+	// LostAppliedWorkAnnotation on a Work is what its AppliedWork said that was deleted on the member, until that is recreated and owns
+	// again what it owned: base64 of gzipped JSON.
+	LostAppliedWorkAnnotation = Prefix + "lost-applied-work"
+	// KeptForAnnotation on an object on a member names, separated by commas, the AppliedWorks that owned it until they were deleted there.
+	// It stands for their owner references, and goes when they own the object again.
+	KeptForAnnotation = Prefix + "kept-for"
+	// TakenOverAnnotation on a Namespace or CustomResourceDefinition on a member is "true" where it was on the member before it was placed.
+	// It stays there when it is not placed any more, since what it contains is not the placement's.
+	TakenOverAnnotation = Prefix + "taken-over"
 	// AdoptClusterUIDAnnotation on a MemberCluster is the uid of the cluster that is to be the member from now on, in place of the one
 	// that has joined.
 	AdoptClusterUIDAnnotation = Prefix + "adopt-cluster-uid"

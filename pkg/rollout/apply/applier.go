@@ -113,6 +113,8 @@ func (a *Applier) Run(ctx context.Context) error {
 	queue := reconcile.New(Name, workers, a.reconcile)
 	a.enqueue = func(work string) { queue.Enqueue(reconcile.Key{Name: work}) }
 	a.watches = newWatches(ctx, m.informer, a.enqueue)
+	// Those that have no Work are nobody's wish.
+	a.watches.pin(appliedWorks)
 	a.informer = a.newInformer()
 	queue.Watch(a.informer, a.concerned)
 
@@ -188,6 +190,14 @@ func (a *Applier) reconcile(ctx context.Context, key reconcile.Key) (time.Durati
 		}
 		return pause, nil
 	}
+	if isKindUnknown(err) {
+		// Whoever looks after memberships recreates it. That the member has it again is an event, but not that its API server serves it.
+		if a.options.Doubt != nil {
+			a.options.Doubt()
+		}
+		klog.FromContext(ctx).V(2).Info("Nothing is applied for now", "reason", err)
+		return lostPause, nil
+	}
 	return again, err
 }
 
@@ -199,7 +209,11 @@ func (a *Applier) reconcileWork(ctx context.Context, name string) (time.Duration
 		return 0, fmt.Errorf("reading Work %s from the cache: %w", name, err)
 	case work == nil:
 		// A Work that is missing says nothing about what is to be on the member: only a deletion that was asked for removes.
+		deleted := a.watches.deleted(appliedWorks, keyOf(name))
 		a.forget(name)
+		if deleted && !a.isHub {
+			return 0, a.surrenderUnknown(ctx, name)
+		}
 		return 0, nil
 	case work.DeletionTimestamp != nil:
 		return a.remove(ctx, work)

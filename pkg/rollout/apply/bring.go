@@ -86,6 +86,10 @@ func (p *pass) barred(ctx context.Context, m *manifest, live *unstructured.Unstr
 		return blocked(reasonApplyFailed, failedToApply(errors.New("the object is being deleted on the member cluster"))), nil
 	}
 	owners := ownersOf(live, p.work.Name)
+	var err error
+	if owners.placements, err = p.withoutForgotten(ctx, live, owners.placements); err != nil {
+		return failed(err), nil
+	}
 	handed, r := p.handed(ctx, m, &owners)
 	if r != nil {
 		return r, nil
@@ -174,12 +178,15 @@ func (p *pass) succeeded(ctx context.Context, m *manifest, live *unstructured.Un
 		applied:   &verdict{ok: true, reason: reasonApplied, message: "Manifest has been applied successfully"},
 		available: availabilityOf(live),
 	}
+	if isTakenOver(live) {
+		r.applied.message += fmt.Sprintf("; the %s was on the member cluster before, and stays there when it is not placed any more", live.GetKind())
+	}
 	if p.strategy.WhenToApply == v1beta1.WhenToApplyTypeAlways &&
 		p.strategy.ComparisonOption == v1beta1.ComparisonOptionTypeFullComparison {
 		found, err := p.compare(ctx, m, live)
 		if err != nil {
 			r.applied.reason = reasonAppliedDriftUnknown
-			r.applied.message = fmt.Sprintf("Manifest has been applied successfully, but drifts could not be looked for (error: %v)", err)
+			r.applied.message += fmt.Sprintf(", but drifts could not be looked for (error: %v)", err)
 			r.again = err
 		}
 		r.drifts = found.differences

@@ -254,6 +254,14 @@ func (p *pass) keptVerdict() *verdict {
 	if len(p.record.kept) == 0 {
 		return nil
 	}
+	owner := p.record.owner
+	if owner == nil {
+		owner = lostOwner(p.work)
+	}
+	if owner == nil {
+		// It was claimed by a pass before this one, and cannot be now: what is kept is told of when it is.
+		return nil
+	}
 	names := make([]string, len(p.record.kept))
 	for i, r := range p.record.kept {
 		names[i] = r.Kind + " " + r.Name
@@ -263,7 +271,7 @@ func (p *pass) keptVerdict() *verdict {
 	}
 	return &verdict{ok: true, reason: reasonKeptSinceAdoption, message: fmt.Sprintf(
 		"Placed before the adoption at %s and not selected any more, so kept on the member cluster until somebody prunes the placement (AppliedWork %s lists all that it has): %s",
-		p.record.owner.Annotations[wellknown.AdoptedAnnotation], p.work.Name, wording.List(names))}
+		owner.Annotations[wellknown.AdoptedAnnotation], p.work.Name, wording.List(names))}
 }
 
 // verdicts on a whole Work. Availability counts once everything is applied.

@@ -354,6 +354,11 @@ func (p *pass) dropOne(ctx context.Context, r v1beta1.AppliedResourceMeta) (*rem
 			err = fmt.Errorf("%s has it too, and its Work %s is not ready to get it", describePlacement(heir), heir.Name)
 		}
 		return nil, err
+	case isTakenOver(live):
+		if _, err = reown(ctx, client, live, []string{p.work.Name}, nil); err == nil {
+			left(ctx, live)
+			return nil, nil
+		}
 	default:
 		return p.deleteOne(ctx, gvr, live)
 	}

@@ -18,6 +18,7 @@ import (
 
 	"github.com/stagegate/stagegate/pkg/apis/placement/v1beta1"
 	"github.com/stagegate/stagegate/pkg/apis/wellknown"
+	"github.com/stagegate/stagegate/pkg/rollout/internal/reconcile"
 	"github.com/stagegate/stagegate/pkg/rollout/storeid"
 )
 
@@ -67,21 +68,32 @@ func (a *Applier) claim(ctx context.Context, work *v1beta1.Work, owner *v1beta1.
 		ObjectMeta: metav1.ObjectMeta{Name: work.Name},
 		Spec:       v1beta1.AppliedWorkSpec{WorkName: work.Name, WorkNamespace: work.Namespace},
 	}
-	if owner != nil {
-		if err := a.mayClaim(owner, work); err != nil {
+	former := owner
+	if owner == nil {
+		former = lostOwner(work)
+	}
+	if former != nil {
+		if err := a.mayClaim(former, work); err != nil {
 			return nil, err
 		}
-		if a.claims(owner, work) {
+		if owner != nil && a.claims(owner, work) {
 			return owner, nil
 		}
-		claimed = owner.DeepCopy()
+		claimed = former.DeepCopy()
+		if owner == nil {
+			// No API server takes it from a creation.
+			claimed.Status = v1beta1.AppliedWorkStatus{}
+		}
+	}
+	if !a.isHub {
+		reconcile.AddFinalizer(claimed, wellknown.AppliedWorkFinalizer)
 	}
 	annotate := func(key, value string) {
 		if value != "" {
 			metav1.SetMetaDataAnnotation(&claimed.ObjectMeta, key, value)
 		}
 	}
-	if owner != nil && len(owner.Status.AppliedResources) > 0 && !isAdopted(owner) && a.adopts(owner, work) {
+	if former != nil && len(former.Status.AppliedResources) > 0 && !isAdopted(former) && a.adopts(former, work) {
 		annotate(wellknown.AdoptedAnnotation, a.options.Clock.Now().UTC().Format(time.RFC3339))
 	}
 	annotate(wellknown.WorkGenerationAnnotation, strconv.FormatInt(work.Generation, 10))
@@ -90,7 +102,7 @@ func (a *Applier) claim(ctx context.Context, work *v1beta1.Work, owner *v1beta1.
 	annotate(wellknown.StoreIDAnnotation, a.options.Ruler.Store)
 	annotate(wellknown.HubUIDAnnotation, a.options.Ruler.Hub)
 	if !saysKeptNamespaces(claimed, work) {
-		metav1.SetMetaDataAnnotation(&claimed.ObjectMeta, keptNamespacesAnnotation, strings.Join(keptNamespaces(owner), ","))
+		metav1.SetMetaDataAnnotation(&claimed.ObjectMeta, keptNamespacesAnnotation, strings.Join(keptNamespaces(former), ","))
 	}
 
 	object, err := fromAppliedWork(claimed)
@@ -104,8 +116,8 @@ func (a *Applier) claim(ctx context.Context, work *v1beta1.Work, owner *v1beta1.
 		object, err = client.Update(ctx, object, metav1.UpdateOptions{FieldManager: wellknown.FieldManager})
 	}
 	switch {
-	case apierrors.IsNotFound(err) && owner == nil:
-		return nil, fmt.Errorf("the member cluster does not know the kind AppliedWork: %w", err)
+	case owner == nil && (apierrors.IsNotFound(err) || apierrors.IsMethodNotSupported(err)):
+		return nil, &unknownKindError{err}
 	case err != nil:
 		return nil, ofMember(fmt.Errorf("writing AppliedWork %s: %w", work.Name, err))
 	}
@@ -117,8 +129,6 @@ func (a *Applier) mayClaim(owner *v1beta1.AppliedWork, work *v1beta1.Work) error
 	switch {
 	case owner.Spec.WorkNamespace != work.Namespace:
 		return storeid.OtherMemberOf(owner.Name, owner.Spec.WorkNamespace, work.Namespace)
-	case owner.DeletionTimestamp != nil:
-		return fmt.Errorf("AppliedWork %s is being deleted on the member cluster", owner.Name)
 	case !isOfScope(owner, work):
 		return fmt.Errorf("AppliedWork %s on the member cluster is of a placement of the other scope, whose Works had the same names, and owns what that has "+
 			"placed: if nothing has it any more, delete the AppliedWork with --cascade=orphan", owner.Name)
@@ -134,6 +144,9 @@ func (a *Applier) mayClaim(owner *v1beta1.AppliedWork, work *v1beta1.Work) error
 		return fmt.Errorf("the member cluster has a Work of this name that was created at %s, and this one was created at %s: "+
 			"if the Work was restored from a backup, remove the annotation %s from AppliedWork %s on the member cluster",
 			seen, createdAt(work), workCreatedAnnotation, owner.Name)
+	}
+	if owner.DeletionTimestamp != nil {
+		return fmt.Errorf("AppliedWork %s is being deleted on the member cluster", owner.Name)
 	}
 	return nil
 }

@@ -87,6 +87,7 @@ func (m *manifest) clean() {
 	m.hash = hex.EncodeToString(sum[:])
 	withoutFinalizers(m.object.Object)
 	withoutTTL(m.object)
+	withoutMarks(m.object)
 }
 
 // resolved takes note of what the member calls the kind.

@@ -194,6 +194,8 @@ func stripped(obj any) (any, error) {
 				Namespace:       o.Namespace,
 				Name:            o.Name,
 				ResourceVersion: o.ResourceVersion,
+
+				DeletionTimestamp: o.DeletionTimestamp,
 			},
 		}, nil
 	}

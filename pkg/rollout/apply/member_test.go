@@ -268,6 +268,9 @@ func (m *fakeMember) patch(a clienttesting.PatchActionImpl) (bool, runtime.Objec
 		after.SetUID(types.UID("uid-" + after.GetName()))
 	}
 	m.stamp(after)
+	if after.GetDeletionTimestamp() != nil && len(after.GetFinalizers()) == 0 {
+		return true, after, m.Tracker().Delete(a.GetResource(), a.GetNamespace(), a.GetName())
+	}
 	if !exists {
 		return true, after, m.Tracker().Create(a.GetResource(), after, a.GetNamespace())
 	}

@@ -31,10 +31,6 @@ func isReserved(r v1beta1.AppliedResourceMeta) bool {
 	return r.Group == "" && r.Kind == "Namespace" && wellknown.IsReservedNamespace(r.Name)
 }
 
-func reservedOf(resources []v1beta1.AppliedResourceMeta) []v1beta1.AppliedResourceMeta {
-	return slices.DeleteFunc(resources, func(r v1beta1.AppliedResourceMeta) bool { return !isReserved(r) })
-}
-
 // keptNamespacesAnnotation on the AppliedWork of a placement in a namespace names, separated by commas, the namespaces in which it had
 // objects before members' namespaces were asked: they take what it places without being asked. A claim writes it, empty perhaps, before
 // anything is listed. An AppliedWork without it is one from before.
@@ -184,23 +180,29 @@ func (a *Applier) consents(ctx context.Context, work *v1beta1.Work, owner *v1bet
 // bringers are the Works of cluster-scoped placements whose AppliedWorks own a Namespace of the member, also those that are going. missing
 // are AppliedWorks of this member that own it and have no Work.
 func (a *Applier) bringers(ctx context.Context, namespace *unstructured.Unstructured) (works []*v1beta1.Work, missing []string, err error) {
+	kept := keptFor(namespace)
+	names := slices.Clone(kept)
 	for _, ref := range namespace.GetOwnerReferences() {
-		if !isAppliedWork(ref) {
+		if !isAppliedWork(ref) || slices.Contains(kept, ref.Name) {
 			continue
 		}
 		owner, err := a.owner(ctx, ref.Name)
 		if err != nil {
 			return nil, nil, err
 		}
-		if owner == nil || owner.UID != ref.UID || owner.Spec.WorkNamespace != wellknown.MemberNamespace(a.options.Cluster) {
-			continue
+		if owner != nil && owner.UID == ref.UID && owner.Spec.WorkNamespace == wellknown.MemberNamespace(a.options.Cluster) {
+			names = append(names, ref.Name)
 		}
-		work, err := a.works.Get(ctx, ref.Name, metav1.GetOptions{})
+	}
+	for _, name := range names {
+		work, err := a.works.Get(ctx, name, metav1.GetOptions{})
 		switch {
 		case apierrors.IsNotFound(err):
-			missing = append(missing, ref.Name)
+			missing = append(missing, name)
 		case err != nil:
-			return nil, nil, fmt.Errorf("reading Work %s, which has placed Namespace %s: %w", ref.Name, namespace.GetName(), err)
+			return nil, nil, fmt.Errorf("reading Work %s, which has placed Namespace %s: %w", name, namespace.GetName(), err)
+		case slices.Contains(kept, name) && !hasLost(work):
+			// Only one that was deleted on the member is about to own it again.
 		case !isOfANamespace(work):
 			works = append(works, work)
 		}

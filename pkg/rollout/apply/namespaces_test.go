@@ -56,6 +56,19 @@ func (b *bench) own(t *testing.T, name string, uid types.UID) {
 	})
 }
 
+// keepFor has Namespace test-namespace bear the name of a Work's AppliedWork, the loss of which that notes.
+func (b *bench) keepFor(t *testing.T, note string) {
+	t.Helper()
+	work := platformWork()
+	work.Annotations = map[string]string{wellknown.LostAppliedWorkAnnotation: note}
+	if _, err := b.works.Create(t.Context(), work, metav1.CreateOptions{}); err != nil {
+		t.Fatal(err)
+	}
+	b.member.change(t, namespaces, "", "test-namespace", func(o *unstructured.Unstructured) {
+		o.SetAnnotations(map[string]string{wellknown.KeptForAnnotation: work.Name})
+	})
+}
+
 func (b *bench) label(t *testing.T, value string) {
 	t.Helper()
 	b.member.change(t, namespaces, "", "test-namespace", func(o *unstructured.Unstructured) {
@@ -96,6 +109,8 @@ func TestANamespaceOfAMemberTakesWhatATeamPlacesWhereItIsAllowed(t *testing.T) {
 			},
 			wantRefused: "NamespaceNotAccepted",
 		},
+		"one whose owner was deleted on the member": {prepare: func(t *testing.T, b *bench) { b.keepFor(t, "lost") }},
+		"not one that only says so":                 {prepare: func(t *testing.T, b *bench) { b.keepFor(t, "") }, wantRefused: "NamespaceNotAccepted"},
 		"not one whose owner has no Work": {
 			prepare: func(t *testing.T, b *bench) {
 				b.bring(t, platformWork())

@@ -33,6 +33,19 @@ func isAppliedWork(ref metav1.OwnerReference) bool {
 	return ref.Kind == appliedWorkKind && strings.HasPrefix(ref.APIVersion, v1beta1.GroupName+"/")
 }
 
+// keptFor are the AppliedWorks that owned an object when they were deleted on the member.
+func keptFor(live *unstructured.Unstructured) []string {
+	if names := live.GetAnnotations()[wellknown.KeptForAnnotation]; names != "" {
+		return strings.Split(names, ",")
+	}
+	return nil
+}
+
+// isPlaced reports whether some AppliedWork owns an object, or did until it was deleted on the member.
+func isPlaced(live *unstructured.Unstructured) bool {
+	return slices.ContainsFunc(live.GetOwnerReferences(), isAppliedWork) || len(keptFor(live)) > 0
+}
+
 // ownersOf goes by the names of AppliedWorks: there is one of each, and a reference with another uid is left over from an earlier one.
 func ownersOf(live *unstructured.Unstructured, owner string) owners {
 	var o owners
@@ -44,6 +57,13 @@ func ownersOf(live *unstructured.Unstructured, owner string) owners {
 			o.ours = true
 		default:
 			o.placements = append(o.placements, ref.Name)
+		}
+	}
+	for _, name := range keptFor(live) {
+		if name == owner {
+			o.ours = true
+		} else if !slices.Contains(o.placements, name) {
+			o.placements = append(o.placements, name)
 		}
 	}
 	return o
@@ -77,11 +97,31 @@ func withoutOwners(refs []metav1.OwnerReference, appliedWorks ...string) []metav
 // reown takes AppliedWorks out of the owners of an object as it was read, and puts another in their place; nil for none. Nothing else
 // of the object changes.
 func reown(ctx context.Context, client dynamic.ResourceInterface, live *unstructured.Unstructured, from []string, to *v1beta1.AppliedWork) (*unstructured.Unstructured, error) {
-	refs := withOwner(withoutOwners(live.GetOwnerReferences(), from...), to)
-	patch, err := json.Marshal(map[string]any{"metadata": map[string]any{
-		"ownerReferences": refs,
-		"resourceVersion": live.GetResourceVersion(),
-	}})
+	kept := slices.DeleteFunc(keptFor(live), func(name string) bool { return slices.Contains(from, name) || to != nil && name == to.Name })
+	return setOwners(ctx, client, live, withOwner(withoutOwners(live.GetOwnerReferences(), from...), to), kept)
+}
+
+// keepFor takes an AppliedWork that goes out of the owners of an object as it was read, such that the object is still known as its own.
+func keepFor(ctx context.Context, client dynamic.ResourceInterface, live *unstructured.Unstructured, owner string) error {
+	kept := keptFor(live)
+	if !slices.Contains(kept, owner) {
+		kept = append(kept, owner)
+	}
+	_, err := setOwners(ctx, client, live, withoutOwners(live.GetOwnerReferences(), owner), kept)
+	return err
+}
+
+func setOwners(ctx context.Context, client dynamic.ResourceInterface, live *unstructured.Unstructured,
+	refs []metav1.OwnerReference, kept []string) (*unstructured.Unstructured, error) {
+	metadata := map[string]any{"ownerReferences": refs, "resourceVersion": live.GetResourceVersion()}
+	if !slices.Equal(kept, keptFor(live)) {
+		var names any
+		if len(kept) > 0 {
+			names = strings.Join(kept, ",")
+		}
+		metadata["annotations"] = map[string]any{wellknown.KeptForAnnotation: names}
+	}
+	patch, err := json.Marshal(map[string]any{"metadata": metadata})
 	if err != nil {
 		return nil, err
 	}

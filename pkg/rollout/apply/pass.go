@@ -14,6 +14,7 @@ import (
 
 	"github.com/stagegate/stagegate/pkg/apis/placement/v1beta1"
 	"github.com/stagegate/stagegate/pkg/rollout/internal/reconcile"
+	"github.com/stagegate/stagegate/pkg/rollout/storeid"
 )
 
 // Manifests of one wave that are applied at once.
@@ -33,6 +34,8 @@ type pass struct {
 	opened  error
 	// closed is why nothing may be written, where that was asked before the first manifest.
 	closed error
+	// troubles are what could not be done about the AppliedWork, and keeps no manifest from being applied.
+	troubles []error
 	// live is the Work as read then.
 	live *v1beta1.Work
 	// reading makes the first who asks for the placement's Works, and only that, read them.
@@ -62,6 +65,12 @@ func (p *pass) run(ctx context.Context) (again, err error) {
 	if err := p.readOwner(ctx); err != nil {
 		return nil, err
 	}
+	switch err := p.secure(ctx); {
+	case errors.Is(err, errStale) || isUnreachable(err):
+		return nil, err
+	case err != nil:
+		p.troubles = append(p.troubles, err)
+	}
 	if p.strategy.writes() && !p.ready {
 		p.closed = p.open(ctx)
 	}
@@ -89,7 +98,7 @@ func (p *pass) run(ctx context.Context) (again, err error) {
 	}
 	p.watch()
 
-	var failures []error
+	failures := p.troubles
 	for i, r := range p.record.results {
 		switch {
 		case errors.Is(r.again, errStale) || errors.Is(r.again, errHeld) || isUnreachable(r.again):
@@ -131,7 +140,8 @@ func (p *pass) readOwner(ctx context.Context) error {
 		clear(p.record.results)
 	}
 	p.record.owner = owner
-	p.ready = owner != nil && owner.DeletionTimestamp == nil && p.claims(owner, p.work) && remembers(owner, p.record.manifests)
+	p.ready = owner != nil && owner.DeletionTimestamp == nil && p.claims(owner, p.work) && remembers(owner, p.record.manifests) &&
+		!hasLost(p.work)
 	return nil
 }
 
@@ -155,7 +165,13 @@ func (p *pass) tryOpen(ctx context.Context) error {
 		p.record.owner = nil
 		return err
 	}
-	return p.remember(ctx)
+	if err := p.remember(ctx); err != nil || !hasLost(live) {
+		return err
+	}
+	if p.live, p.record.owner, err = p.restore(ctx, live, p.record.owner); err != nil {
+		p.troubles = append(p.troubles, err)
+	}
+	return nil
 }
 
 // resolve finds the resources of manifests whose kind the member has not known so far. Discovery is asked afresh at most once.
@@ -187,6 +203,9 @@ func (p *pass) watch() {
 	}
 	for name := range p.record.awaited {
 		wanted.add(appliedWorks, keyOf(name))
+	}
+	if isKindUnknown(p.closed) {
+		wanted.add(definitions, keyOf(storeid.MemberCRD))
 	}
 	for _, m := range p.record.manifests {
 		switch {

@@ -45,6 +45,17 @@ func (a *Applier) remove(ctx context.Context, work *v1beta1.Work) (time.Duration
 		return 0, err
 	}
 	switch {
+	case a.isHub:
+	case owner != nil && owner.DeletionTimestamp != nil && isHeld(owner) && standsFor(owner, live) && (hasLost(live) || !isCollected(owner)):
+		// Somebody else deletes it. What it owns is removed by one that is recreated: the garbage collector would not know of all of it.
+		_, err := a.surrender(ctx, live, owner)
+		return 0, err
+	case hasLost(live) && (owner == nil || owner.DeletionTimestamp == nil):
+		if live, owner, err = a.recreate(ctx, live, owner); err != nil {
+			return 0, err
+		}
+	}
+	switch {
 	case owner == nil:
 	case standsFor(owner, live):
 		return a.removeApplied(ctx, live, owner)
@@ -87,6 +98,9 @@ func marksRemoval(work *v1beta1.Work) bool {
 
 func (a *Applier) removeApplied(ctx context.Context, work *v1beta1.Work, owner *v1beta1.AppliedWork) (time.Duration, error) {
 	if owner.DeletionTimestamp != nil {
+		if err := a.release(ctx, owner); err != nil {
+			return 0, err
+		}
 		return a.tellRemaining(ctx, work, owner)
 	}
 	if a.isHub {
@@ -147,7 +161,7 @@ func (a *Applier) removeApplied(ctx context.Context, work *v1beta1.Work, owner *
 	policy := metav1.DeletePropagationForeground
 	if !remove {
 		policy = metav1.DeletePropagationOrphan
-	} else if err := a.disownAll(ctx, work.Name, reservedOf(listedFor(work, owner))); err != nil {
+	} else if err := a.disownStaying(ctx, work, owner); err != nil {
 		return 0, err
 	}
 	return a.deleteOwner(ctx, work, owner, policy)
@@ -162,6 +176,10 @@ func (a *Applier) deleteOwner(ctx context.Context, work *v1beta1.Work, owner *v1
 		return 0, ofMember(fmt.Errorf("deleting AppliedWork %s: %w", owner.Name, err))
 	}
 	klog.FromContext(ctx).V(2).Info("Removing from the member", "propagation", policy)
+	if err == nil && !a.isHub {
+		// Now the garbage collector has it.
+		return 0, a.release(ctx, owner)
+	}
 	if apierrors.IsNotFound(err) {
 		// Its going was no event any more.
 		return a.remove(ctx, work)

@@ -68,7 +68,8 @@ func (p *pass) rivals(ctx context.Context, live *unstructured.Unstructured, name
 		if err != nil {
 			return nil, err
 		}
-		if owner != nil && owner.Spec.WorkNamespace == p.work.Namespace {
+		// One that was deleted on the member is about to be recreated, and is of this member.
+		if owner != nil && owner.Spec.WorkNamespace == p.work.Namespace || owner == nil && theirs < 0 {
 			work, err := p.works.Get(ctx, name, metav1.GetOptions{})
 			switch {
 			case apierrors.IsNotFound(err):
@@ -83,6 +84,26 @@ func (p *pass) rivals(ctx context.Context, live *unstructured.Unstructured, name
 		found = append(found, r)
 	}
 	return found, nil
+}
+
+// withoutForgotten takes those out of the AppliedWorks of other placements whose names an object bears that has lost them, and that nobody
+// recreates: their Works are gone.
+func (p *pass) withoutForgotten(ctx context.Context, live *unstructured.Unstructured, names []string) ([]string, error) {
+	var known []string
+	for _, name := range names {
+		owns := slices.ContainsFunc(live.GetOwnerReferences(), func(ref metav1.OwnerReference) bool { return isAppliedWork(ref) && ref.Name == name })
+		if !owns {
+			_, err := p.works.Get(ctx, name, metav1.GetOptions{})
+			if apierrors.IsNotFound(err) {
+				continue
+			}
+			if err != nil {
+				return nil, fmt.Errorf("reading Work %s: %w", name, err)
+			}
+		}
+		known = append(known, name)
+	}
+	return known, nil
 }
 
 func describePlacement(work *v1beta1.Work) string {

@@ -44,6 +44,8 @@ type watches struct {
 type kindWatch struct {
 	informer cache.SharedIndexInformer
 	stop     context.CancelFunc
+	// pinned keeps the watch though no Work wants to hear of the kind: all that is deleted is told of, as the Work of its name.
+	pinned bool
 	// works by the object that they want to hear of.
 	works map[types.NamespacedName]sets.Set[string]
 }
@@ -83,7 +85,7 @@ func (w *watches) set(work string, wanted wish) {
 				delete(kind.works, key)
 			}
 		}
-		if len(kind.works) == 0 {
+		if len(kind.works) == 0 && !kind.pinned {
 			kind.stop()
 			delete(w.kinds, gvr)
 		}
@@ -147,6 +149,9 @@ func (w *watches) changed(kind *kindWatch, obj any) {
 	for work := range kind.works[anyObject] {
 		w.notify(work)
 	}
+	if kind.pinned && o.GetDeletionTimestamp() != nil {
+		w.notify(o.GetName())
+	}
 }
 
 func (w *watches) filled(kind *kindWatch) {
@@ -157,6 +162,27 @@ func (w *watches) filled(kind *kindWatch) {
 			w.notify(work)
 		}
 	}
+}
+
+// pin watches a kind until the end, and tells of each object that is deleted as of the Work of its name.
+func (w *watches) pin(gvr schema.GroupVersionResource) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.ctx.Err() == nil {
+		w.kind(gvr).pinned = true
+	}
+}
+
+// deleted reports whether an object in the cache is being deleted.
+func (w *watches) deleted(gvr schema.GroupVersionResource, key types.NamespacedName) bool {
+	w.mu.Lock()
+	kind := w.kinds[gvr]
+	w.mu.Unlock()
+	if kind == nil {
+		return false
+	}
+	obj, exists, err := kind.informer.GetStore().GetByKey(cache.NewObjectName(key.Namespace, key.Name).String())
+	return err == nil && exists && obj.(metav1.Object).GetDeletionTimestamp() != nil
 }
 
 // version is the resourceVersion of an object in the cache, empty where there is none, and false where the cache is not filled.

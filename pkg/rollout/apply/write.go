@@ -70,7 +70,7 @@ func (p *pass) writeServerSide(ctx context.Context, m *manifest, live *unstructu
 	if err := p.open(ctx); err != nil {
 		return nil, err
 	}
-	client, desired := p.member.client(m), m.serverSide(p.record.owner)
+	client, desired := p.member.client(m), m.serverSide(p.record.owner, live)
 	if live != nil {
 		upgrade, err := managedPatch(live)
 		if err != nil {
@@ -100,8 +100,8 @@ func isRecordedServerSide(live *unstructured.Unstructured) bool {
 }
 
 // serverSide is the manifest as it is handed to a server-side apply: what we own and nothing else.
-func (m *manifest) serverSide(owner *v1beta1.AppliedWork) *unstructured.Unstructured {
-	desired := m.annotated(nil)
+func (m *manifest) serverSide(owner *v1beta1.AppliedWork, live *unstructured.Unstructured) *unstructured.Unstructured {
+	desired := m.annotated(live, nil)
 	desired.SetOwnerReferences(withOwner(nil, owner))
 	return desired
 }
@@ -111,7 +111,7 @@ func (m *manifest) serverSide(owner *v1beta1.AppliedWork) *unstructured.Unstruct
 func (m *manifest) clientSide(owner *v1beta1.AppliedWork, live *unstructured.Unstructured) (*unstructured.Unstructured, bool) {
 	// What was decoded from JSON can be encoded again.
 	applied, _ := m.object.MarshalJSON()
-	desired := m.annotated(map[string]string{wellknown.LastAppliedAnnotation: string(applied)})
+	desired := m.annotated(live, map[string]string{wellknown.LastAppliedAnnotation: string(applied)})
 	var refs []metav1.OwnerReference
 	if live != nil {
 		refs = live.GetOwnerReferences()
@@ -124,13 +124,16 @@ func (m *manifest) clientSide(owner *v1beta1.AppliedWork, live *unstructured.Uns
 	return desired, size <= maxAnnotations
 }
 
-func (m *manifest) annotated(more map[string]string) *unstructured.Unstructured {
+func (m *manifest) annotated(live *unstructured.Unstructured, more map[string]string) *unstructured.Unstructured {
 	desired := m.object.DeepCopy()
 	annotations := desired.GetAnnotations()
 	if annotations == nil {
 		annotations = map[string]string{}
 	}
 	annotations[wellknown.SpecHashAnnotation] = m.hash
+	if staysBehind(live) {
+		annotations[wellknown.TakenOverAnnotation] = "true"
+	}
 	for k, v := range more {
 		annotations[k] = v
 	}

@@ -97,7 +97,7 @@ func (c *Controller) leftOn(cluster string) string {
 		said += fmt.Sprintf(", and perhaps %d more that it has not told of (%s)", len(perhaps), wording.List(perhaps))
 	}
 	if len(there)+len(perhaps) > 0 {
-		said += "; to remove them: kubectl delete appliedwork NAME on the member"
+		said += "; their status lists the objects to delete, and the AppliedWorks take kubectl delete and the removal of their finalizer"
 	}
 	return said
 }

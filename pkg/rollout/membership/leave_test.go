@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
@@ -103,6 +104,47 @@ func TestAClusterLeavesAndKeepsItsWorkloads(t *testing.T) {
 	}
 }
 
+// An AppliedWork is held until what it owns was let go of. One that the garbage collector takes out of the owners goes without that.
+func TestAClusterThatLeavesHoldsNoAppliedWork(t *testing.T) {
+	for _, tc := range []struct {
+		name       string
+		finalizers []any
+		deleted    bool
+		// want are the finalizers after it, and orphan is whether its deletion asks for that.
+		want   []any
+		orphan bool
+	}{
+		{name: "held", finalizers: []any{wellknown.AppliedWorkFinalizer}, want: []any{}, orphan: true},
+		{name: "held and deleted by somebody", finalizers: []any{wellknown.AppliedWorkFinalizer}, deleted: true, want: []any{}, orphan: true},
+		{name: "orphaned by a pass that was cut off", finalizers: []any{wellknown.AppliedWorkFinalizer, "orphan"}, deleted: true, want: []any{"orphan"}},
+		{name: "orphaned", finalizers: []any{"orphan"}, deleted: true, want: []any{"orphan"}},
+		{name: "of an earlier version", orphan: true},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			w, m := joinedWorld(t)
+			metadata := map[string]any{"name": "ours", "resourceVersion": "1"}
+			if tc.finalizers != nil {
+				metadata["finalizers"] = tc.finalizers
+			}
+			if tc.deleted {
+				metadata["deletionTimestamp"] = "2026-11-23T02:20:00Z"
+			}
+			at := appliedPath + "/ours"
+			m.put(at, map[string]any{"metadata": metadata, "spec": map[string]any{"workName": "ours", "workNamespace": wellknown.MemberNamespace(name)}})
+			m.keepDeleted = true
+			w.delete()
+			w.reconcile()
+			if got := m.deleted[at]["propagationPolicy"] == "Orphan"; got != tc.orphan {
+				t.Errorf("deleted with %v, want Orphan %t", m.deleted[at], tc.orphan)
+			}
+			got, _ := m.get(at)["metadata"].(map[string]any)["finalizers"].([]any)
+			if diff := cmp.Diff(tc.want, got, cmpopts.EquateEmpty()); diff != "" {
+				t.Errorf("finalizers (-want +got):\n%s", diff)
+			}
+		})
+	}
+}
+
 func TestAClusterThatNeverJoinedLeavesAtOnce(t *testing.T) {
 	w := newWorld(t, memberCluster())
 	w.reconcile()
@@ -175,7 +217,7 @@ func TestLeavingAMemberThatCannotBeReached(t *testing.T) {
 		w.clock.Step(5 * time.Minute)
 		w.reconcile()
 		if event, want := <-w.events, "Warning MemberClusterNotCleanedUp The store id and 2 AppliedWorks stay on the member, "+
-			"with what they have placed (one, two), and perhaps 1 more that it has not told of (begun); to remove them: kubectl delete appliedwork NAME on the member: The member cannot be reached: "; !strings.HasPrefix(event, want) {
+			"with what they have placed (one, two), and perhaps 1 more that it has not told of (begun); their status lists the objects to delete, and the AppliedWorks take kubectl delete and the removal of their finalizer: The member cannot be reached: "; !strings.HasPrefix(event, want) {
 			t.Errorf("Event %q, want %q", event, want)
 		}
 		w.hasLeft()

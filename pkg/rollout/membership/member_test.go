@@ -67,6 +67,8 @@ type member struct {
 	// probed counts looks at /readyz, deleted has the options of deletions by path.
 	probed  int
 	deleted map[string]map[string]any
+	// keepDeleted keeps what is deleted, as a member does whose garbage collector is slow.
+	keepDeleted bool
 }
 
 func newMember(t *testing.T) *member {
@@ -213,7 +215,9 @@ func (m *member) serve(r *http.Request) (int, any) {
 	case http.MethodDelete:
 		_ = json.Unmarshal(data, &sent)
 		m.deleted[r.URL.Path] = sent
-		delete(m.objects, r.URL.Path)
+		if !m.keepDeleted {
+			delete(m.objects, r.URL.Path)
+		}
 		return http.StatusOK, map[string]any{"kind": "Status", "status": "Success"}
 	}
 	if found {

@@ -5,15 +5,19 @@ package membership
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/client-go/util/retry"
 
 	"github.com/stagegate/stagegate/pkg/apis/cluster/v1beta1"
 	placementv1beta1 "github.com/stagegate/stagegate/pkg/apis/placement/v1beta1"
 	"github.com/stagegate/stagegate/pkg/apis/wellknown"
+	"github.com/stagegate/stagegate/pkg/rollout/internal/reconcile"
 	"github.com/stagegate/stagegate/pkg/rollout/storeid"
 )
 
@@ -61,20 +65,46 @@ func (c *Controller) withdraw(ctx context.Context, cluster *v1beta1.MemberCluste
 // orphan deletes the AppliedWorks of a member, so that what they own stays and is nobody's. Those of other members, as there may be
 // where several are one cluster, are not touched.
 func orphan(ctx context.Context, cluster string, member *clients) error {
-	policy := metav1.DeletePropagationOrphan
 	var failed []error
 	err := member.eachAppliedWork(ctx, func(work *placementv1beta1.AppliedWork) error {
-		if work.Spec.WorkNamespace != wellknown.MemberNamespace(cluster) || !work.DeletionTimestamp.IsZero() {
+		if work.Spec.WorkNamespace != wellknown.MemberNamespace(cluster) {
 			return nil
 		}
-		err := member.fleet.PlacementV1beta1().AppliedWorks().Delete(ctx, work.Name, metav1.DeleteOptions{
-			PropagationPolicy: &policy,
-			Preconditions:     metav1.NewUIDPreconditions(string(work.UID)),
-		})
-		if err != nil && !apierrors.IsNotFound(err) {
+		if err := orphanOne(ctx, member, work); err != nil && !apierrors.IsNotFound(err) {
 			failed = append(failed, fmt.Errorf("deleting AppliedWork %s: %w", work.Name, err))
 		}
 		return nil
 	})
 	return errors.Join(append(failed, err)...)
+}
+
+// orphanOne deletes an AppliedWork, also one that somebody else is deleting, such that the garbage collector takes it out of the owners of
+// what it owns before it goes. The finalizer that keeps it from going without that goes last.
+func orphanOne(ctx context.Context, member *clients, work *placementv1beta1.AppliedWork) error {
+	policy := metav1.DeletePropagationOrphan
+	client := member.fleet.PlacementV1beta1().AppliedWorks()
+	held := reconcile.HasFinalizer(work, wellknown.AppliedWorkFinalizer)
+	if !work.DeletionTimestamp.IsZero() && (!held || reconcile.HasFinalizer(work, metav1.FinalizerOrphanDependents)) {
+		// The policy is in force.
+	} else if err := client.Delete(ctx, work.Name, metav1.DeleteOptions{
+		PropagationPolicy: &policy,
+		Preconditions:     metav1.NewUIDPreconditions(string(work.UID)),
+	}); err != nil {
+		return err
+	}
+	if !held {
+		return nil
+	}
+	return retry.RetryOnConflict(retry.DefaultRetry, func() error {
+		live, err := client.Get(ctx, work.Name, metav1.GetOptions{})
+		if err != nil || live.UID != work.UID || !reconcile.RemoveFinalizer(live, wellknown.AppliedWorkFinalizer) {
+			return err
+		}
+		patch, err := json.Marshal(map[string]any{"metadata": map[string]any{"finalizers": live.Finalizers, "resourceVersion": live.ResourceVersion}})
+		if err != nil {
+			return err
+		}
+		_, err = client.Patch(ctx, work.Name, types.MergePatchType, patch, metav1.PatchOptions{FieldManager: fieldManager})
+		return err
+	})
 }

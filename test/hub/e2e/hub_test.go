@@ -63,6 +63,7 @@ func TestHub(t *testing.T) {
 		{"Applying", testApplying},
 		{"Overrides", testOverrides},
 		{"Rivals", testRivals},
+		{"LossesOnMembers", testLossesOnMembers},
 		{"Envelopes", testEnvelopes},
 		{"SecretValues", testSecretValues},
 		{"MemberLeaves", testMemberLeaves},

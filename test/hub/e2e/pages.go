@@ -494,6 +494,8 @@ kubectl --kubeconfig=_output/hub/member3.kubeconfig delete clusterrolebinding st
 				command: "kubectl annotate --overwrite membercluster paris", reason: nameOfReader,
 				old: "=UID", new: "=$(kubectl --kubeconfig=paris.kubeconfig get ns kube-system -o jsonpath='{.metadata.uid}')",
 			},
+			{command: "kubectl delete appliedworks --all --cascade=orphan", by: "RebuiltHub", reason: "It takes a member that no server serves."},
+			{command: "kubectl get appliedwork -o name", by: "RebuiltHub", reason: "The same."},
 			{command: "kubectl annotate --overwrite crd", on: "member3", reason: "The page has it run on the member."},
 			{command: "kubectl get appliedworks -o name", on: "member3", reason: "The page has it run on the member."},
 			{command: "kubectl -n fleet-system delete configmap stagegate-store", by: "StoreLost", reason: "It takes a hub whose store is lost."},

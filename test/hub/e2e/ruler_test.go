@@ -255,7 +255,8 @@ func (s *suite) returnMembers(t *testing.T) {
 	t.Helper()
 	for _, member := range s.environment.Members() {
 		ctx, cancel := context.WithTimeout(context.WithoutCancel(t.Context()), patience)
-		if _, err := s.run(ctx, member, `kubectl delete appliedworks --all --cascade=orphan
+		if _, err := s.run(ctx, member, s.documented(t, "docs/operations.md", "kubectl delete appliedworks --all --cascade=orphan")+"\n"+
+			s.documented(t, "docs/operations.md", "kubectl get appliedwork -o name")+"\n"+`
 kubectl annotate crd appliedworks.placement.kubernetes-fleet.io kubernetes-fleet.io/hub-uid-`); err != nil {
 			t.Error(err)
 		}

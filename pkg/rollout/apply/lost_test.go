@@ -1,0 +1,477 @@
+// Copyright The Stagegate Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package apply
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/url"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/api/meta"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/apimachinery/pkg/types"
+	clienttesting "k8s.io/client-go/testing"
+
+	"github.com/stagegate/stagegate/pkg/apis/placement/v1beta1"
+	"github.com/stagegate/stagegate/pkg/apis/wellknown"
+	"github.com/stagegate/stagegate/pkg/rollout/internal/reconcile"
+	"github.com/stagegate/stagegate/pkg/rollout/storeid"
+)
+
+// collectGarbage deletes what the garbage collector of a member deletes: objects all of whose owners are gone.
+func (m *fakeMember) collectGarbage(t *testing.T) {
+	t.Helper()
+	uids := map[types.UID]bool{}
+	all, err := m.Tracker().List(appliedWorks, v1beta1.SchemeGroupVersion.WithKind(appliedWorkKind), "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := meta.EachListItem(all, func(o runtime.Object) error {
+		uids[o.(*unstructured.Unstructured).GetUID()] = true
+		return nil
+	}); err != nil {
+		t.Fatal(err)
+	}
+	for gvr, kind := range map[schema.GroupVersionResource]string{configMaps: "ConfigMap", namespaces: "Namespace", definitions: "CustomResourceDefinition"} {
+		list, err := m.Tracker().List(gvr, gvr.GroupVersion().WithKind(kind), "")
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := meta.EachListItem(list, func(o runtime.Object) error {
+			object := o.(*unstructured.Unstructured)
+			refs := object.GetOwnerReferences()
+			if len(refs) == 0 || slices.ContainsFunc(refs, func(ref metav1.OwnerReference) bool { return uids[ref.UID] }) {
+				return nil
+			}
+			return m.Tracker().Delete(gvr, object.GetNamespace(), object.GetName())
+		}); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+// deleteOwner deletes the AppliedWork on the member, in the background, as somebody does there.
+func (b *bench) deleteOwner(t *testing.T) {
+	t.Helper()
+	if err := b.member.Resource(appliedWorks).Delete(t.Context(), b.name, metav1.DeleteOptions{}); err != nil {
+		t.Fatal(err)
+	}
+	b.member.collectGarbage(t)
+}
+
+// holdings are what is on the member of the objects of a test, with their uids and owners.
+func (b *bench) holdings(t *testing.T) map[string]string {
+	t.Helper()
+	found := map[string]string{}
+	owner := b.member.get(t, appliedWorks, "", b.name)
+	for _, o := range []struct {
+		gvr             schema.GroupVersionResource
+		namespace, name string
+	}{{namespaces, "", "test-namespace"}, {configMaps, "test-namespace", "test-cm"}, {configMaps, "test-namespace", "precious"}} {
+		live := b.member.get(t, o.gvr, o.namespace, o.name)
+		if live == nil {
+			continue
+		}
+		whose := "nobody's"
+		for _, ref := range live.GetOwnerReferences() {
+			whose = "of another"
+			if owner != nil && ref.UID == owner.GetUID() {
+				whose = "owned"
+			}
+		}
+		if kept := keptFor(live); len(kept) > 0 {
+			whose += ", kept for " + strings.Join(kept, " ")
+		}
+		found[o.name] = string(live.GetUID()) + " " + whose
+	}
+	return found
+}
+
+// never is a strategy that takes nothing over and compares.
+func never(whenToTakeOver v1beta1.WhenToTakeOverType) *v1beta1.ApplyStrategy {
+	return &v1beta1.ApplyStrategy{WhenToTakeOver: whenToTakeOver, WhenToApply: v1beta1.WhenToApplyTypeIfNotDrifted}
+}
+
+func TestADeletedAppliedWorkTakesNothingAlong(t *testing.T) {
+	for _, strategy := range []v1beta1.ApplyStrategyType{v1beta1.ApplyStrategyTypeClientSideApply, v1beta1.ApplyStrategyTypeServerSideApply} {
+		for _, earlier := range []bool{false, true} {
+			t.Run(fmt.Sprintf("%s, AppliedWork of an earlier version %t", strategy, earlier), func(t *testing.T) {
+				work := newWork(t, namespaceYAML, configMapYAML)
+				work.Spec.ApplyStrategy = never(v1beta1.WhenToTakeOverTypeNever)
+				work.Spec.ApplyStrategy.Type = strategy
+				b := newBench(t, work)
+				b.pass(t)
+				before := b.holdings(t)
+				uid := b.member.get(t, appliedWorks, "", b.name).GetUID()
+				if earlier {
+					b.member.change(t, appliedWorks, "", b.name, func(o *unstructured.Unstructured) { o.SetFinalizers(nil) })
+					b.pass(t)
+				}
+				// Somebody has changed it since, which must be no reason to refuse it.
+				b.member.change(t, configMaps, "test-namespace", "test-cm", func(o *unstructured.Unstructured) {
+					_ = unstructured.SetNestedField(o.Object, "changed", "data", "key")
+				})
+				b.pass(t)
+				b.deleteOwner(t)
+				// Nothing is done on the word of a cache that has not seen it; the next pass does it.
+				b.pass(t)
+				b.member.collectGarbage(t)
+				b.pass(t)
+				if diff := cmp.Diff(before, b.holdings(t)); diff != "" {
+					t.Errorf("on the member (-before +after):\n%s", diff)
+				}
+				owner := b.member.get(t, appliedWorks, "", b.name)
+				if owner == nil || owner.GetUID() == uid || owner.GetDeletionTimestamp() != nil || !slices.Contains(owner.GetFinalizers(), wellknown.AppliedWorkFinalizer) {
+					t.Errorf("the AppliedWork was not recreated: %v", owner)
+				}
+				after := b.work(t)
+				if hasLost(after) {
+					t.Error("the Work still notes the loss")
+				}
+				for i, want := range []string{"True Applied", "False FoundDrifts"} {
+					if got := condition(after.Status.ManifestConditions[i].Conditions, "Applied"); got != want {
+						t.Errorf("manifest %d: %s, want %s", i, got, want)
+					}
+				}
+			})
+		}
+	}
+}
+
+// What is done between a deletion and the return of the AppliedWork may end after any write.
+func TestADeletedAppliedWorkTakesNothingAlongAfterAKill(t *testing.T) {
+	for kill := 0; ; kill++ {
+		b := newBench(t, newWork(t, namespaceYAML, configMapYAML))
+		b.edit(t, func(w *v1beta1.Work) { w.Spec.ApplyStrategy = never(v1beta1.WhenToTakeOverTypeNever) })
+		placedBefore(t, b, func(o *v1beta1.AppliedWork) { o.Annotations[wellknown.HubUIDAnnotation] = "that-hub" })
+		b.pass(t)
+		before := b.holdings(t)
+		adopted := b.member.get(t, appliedWorks, "", b.name).GetAnnotations()[wellknown.AdoptedAnnotation]
+		if len(before) != 3 || adopted == "" {
+			t.Fatalf("before: %v, adopted %q", before, adopted)
+		}
+		b.deleteOwner(t)
+		writes, killed := 0, false
+		limit := func(verb string) error {
+			if verb == "get" || verb == "list" || verb == "watch" {
+				return nil
+			}
+			if killed = killed || writes == kill; killed {
+				return &url.Error{Op: "Patch", URL: "https://member1", Err: errKilled}
+			}
+			writes++
+			return nil
+		}
+		b.member.fail(func(verb, _, _ string) error { return limit(verb) })
+		armed := true
+		b.api.PrependReactor("update", "works", func(clienttesting.Action) (bool, runtime.Object, error) {
+			if armed {
+				if err := limit("update"); err != nil {
+					return true, nil, err
+				}
+			}
+			return false, nil, nil
+		})
+		for range 4 {
+			_, _ = b.tryPass(t)
+			b.member.collectGarbage(t)
+		}
+		b.member.fail(nil)
+		armed = false
+		// Somebody else goes on who remembers nothing.
+		b.records = map[string]*record{}
+		for range 4 {
+			if _, err := b.tryPass(t); err != nil {
+				t.Logf("after a kill at write %d: %v", kill, err)
+			}
+			b.member.collectGarbage(t)
+		}
+		if diff := cmp.Diff(before, b.holdings(t)); diff != "" {
+			t.Errorf("killed at write %d: on the member (-before +after):\n%s", kill, diff)
+		}
+		owner, err := b.owner(t.Context(), b.name)
+		if err != nil || owner == nil {
+			t.Fatalf("killed at write %d: AppliedWork: %v %v", kill, owner, err)
+		}
+		if owner.Annotations[wellknown.AdoptedAnnotation] != adopted || !lists(owner, identity{kind: "ConfigMap", namespace: "test-namespace", name: "precious"}) {
+			t.Errorf("killed at write %d: the AppliedWork has forgotten what it kept: %v", kill, owner)
+		}
+		if hasLost(b.work(t)) {
+			t.Errorf("killed at write %d: the Work still notes the loss", kill)
+		}
+		if !killed {
+			if kill < 9 {
+				t.Errorf("only %d writes were tried", kill)
+			}
+			return
+		}
+	}
+}
+
+func TestAnObjectThatCannotBeLetGoOfKeepsTheAppliedWork(t *testing.T) {
+	b := newBench(t, newWork(t, namespaceYAML, configMapYAML))
+	b.pass(t)
+	before := b.holdings(t)
+	b.deleteOwner(t)
+	b.member.fail(func(verb, resource, _ string) error {
+		if verb == "patch" && resource == "configmaps" {
+			return apierrors.NewForbidden(configMaps.GroupResource(), "test-cm", errors.New("denied request"))
+		}
+		return nil
+	})
+	if _, err := b.tryPass(t); err == nil {
+		t.Error("no failure is told")
+	}
+	b.member.collectGarbage(t)
+	if owner := b.member.get(t, appliedWorks, "", b.name); owner == nil {
+		t.Fatal("the AppliedWork has gone, and with it what it owns")
+	}
+	b.member.fail(nil)
+	for range 3 {
+		_, _ = b.tryPass(t)
+		b.member.collectGarbage(t)
+	}
+	if diff := cmp.Diff(before, b.holdings(t)); diff != "" {
+		t.Errorf("on the member (-before +after):\n%s", diff)
+	}
+}
+
+// A deletion in the foreground does not wait: what takes most along is let go of first.
+func TestContainersAreLetGoOfFirst(t *testing.T) {
+	var manifests []string
+	for i := range 4 * parallelism {
+		manifests = append(manifests, strings.Replace(configMapYAML, "test-cm", fmt.Sprintf("cm-%d", i), 1))
+	}
+	b := newBench(t, newWork(t, append(manifests, namespaceYAML)...))
+	b.pass(t)
+	b.deleteOwner(t)
+	b.member.ClearActions()
+	b.pass(t)
+	if i := slices.Index(b.member.writes(), "patch namespaces/test-namespace"); i < 0 || i >= parallelism {
+		t.Errorf("the Namespace is write %d", i)
+	}
+}
+
+// The cache says nothing of a Work's deletion that another server is carrying out.
+func TestAStaleCacheDoesNotKeepWhatIsBeingRemoved(t *testing.T) {
+	b := newBench(t, newWork(t, namespaceYAML, configMapYAML))
+	b.pass(t)
+	b.edit(t, func(w *v1beta1.Work) {
+		now := metav1.NewTime(testTime)
+		w.DeletionTimestamp = &now
+		w.Annotations = map[string]string{wellknown.DeletePropagationAnnotation: "Delete"}
+	})
+	b.deleteOwner(t)
+	b.watchesUp(t)
+	b.member.ClearActions()
+	if _, err := b.reconcileWork(t.Context(), b.name); err != nil {
+		t.Fatal(err)
+	}
+	if writes := b.member.writes(); len(writes) > 0 {
+		t.Errorf("writes: %v", writes)
+	}
+}
+
+// A Work that goes while its AppliedWork is lost takes its objects along all the same.
+func TestARemovalAfterALossRemovesAll(t *testing.T) {
+	for _, passes := range []int{0, 1} {
+		t.Run(fmt.Sprintf("%d passes since the loss", passes), func(t *testing.T) {
+			b := newBench(t, newWork(t, namespaceYAML, configMapYAML))
+			b.pass(t)
+			b.deleteOwner(t)
+			b.member.fail(func(verb, resource, _ string) error {
+				if verb == "create" && resource == appliedWorks.Resource {
+					return apierrors.NewMethodNotSupported(appliedWorks.GroupResource(), "create")
+				}
+				return nil
+			})
+			for range passes {
+				_, _ = b.tryPass(t)
+			}
+			b.edit(t, func(w *v1beta1.Work) {
+				now := metav1.NewTime(testTime)
+				w.DeletionTimestamp = &now
+				metav1.SetMetaDataAnnotation(&w.ObjectMeta, wellknown.DeletePropagationAnnotation, "Delete")
+			})
+			for range 3 {
+				_, _ = b.tryPass(t)
+			}
+			if work := b.work(t); work == nil || len(work.Finalizers) == 0 {
+				t.Fatal("the Work has gone before its objects")
+			}
+			b.member.fail(nil)
+			for range 3 {
+				_, _ = b.tryPass(t)
+				b.member.collectGarbage(t)
+			}
+			if left := b.holdings(t); len(left) > 0 {
+				t.Errorf("left on the member: %v", left)
+			}
+			if work := b.work(t); work != nil && len(work.Finalizers) > 0 {
+				t.Errorf("the Work does not go: %v", work.Finalizers)
+			}
+		})
+	}
+}
+
+func TestAnAppliedWorkWithoutAWorkCanBeDeleted(t *testing.T) {
+	b := newBench(t, newWork(t, namespaceYAML, configMapYAML))
+	b.watches.pin(appliedWorks)
+	b.pass(t)
+	if err := b.works.Delete(t.Context(), b.name, metav1.DeleteOptions{}); err != nil {
+		t.Fatal(err)
+	}
+	if err := b.informer.GetStore().Delete(newWork(t)); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := b.reconcileWork(t.Context(), b.name); err != nil {
+		t.Fatal(err)
+	}
+	told := make(chan string, 10)
+	b.watches.mu.Lock()
+	b.watches.notify = func(work string) { told <- work }
+	b.watches.mu.Unlock()
+	b.deleteOwner(t)
+	select {
+	case name := <-told:
+		if name != b.name {
+			t.Errorf("told of %s", name)
+		}
+	case <-time.After(10 * time.Second):
+		t.Fatal("nobody is told of the deletion")
+	}
+	if _, err := b.reconcileWork(t.Context(), b.name); err != nil {
+		t.Fatal(err)
+	}
+	b.member.collectGarbage(t)
+	if b.member.get(t, appliedWorks, "", b.name) != nil {
+		t.Error("the AppliedWork is held for ever")
+	}
+	for name, whose := range b.holdings(t) {
+		if !strings.HasSuffix(whose, "nobody's") {
+			t.Errorf("%s: %s", name, whose)
+		}
+	}
+	if !b.has(t, "test-cm") {
+		t.Error("the objects have gone")
+	}
+}
+
+// A member whose kind AppliedWork is away is asked soon, and an event of the definition wakes the Work.
+func TestTheReturnOfTheKindIsAwaited(t *testing.T) {
+	b := newBench(t, newWork(t, namespaceYAML, configMapYAML))
+	doubts := 0
+	b.options.Doubt = func() { doubts++ }
+	b.pass(t)
+	before := b.holdings(t)
+	b.deleteOwner(t)
+	b.member.fail(func(verb, resource, _ string) error {
+		if verb == "create" && resource == appliedWorks.Resource {
+			return apierrors.NewMethodNotSupported(appliedWorks.GroupResource(), "create")
+		}
+		return nil
+	})
+	b.cacheUp(t)
+	b.watchesUp(t)
+	for range 2 {
+		again, err := b.reconcileOnce(t.Context())
+		if err != nil || again != lostPause {
+			t.Errorf("looks again in %v, err %v; want in %v", again, err, lostPause)
+		}
+	}
+	if doubts != 2 {
+		t.Errorf("%d doubts", doubts)
+	}
+	if !b.watches.wishes[b.name][definitions].Has(keyOf(storeid.MemberCRD)) {
+		t.Error("nothing is heard of the definition")
+	}
+	if c := meta.FindStatusCondition(b.work(t).Status.ManifestConditions[0].Conditions, "Applied"); c == nil || !strings.Contains(c.Message, storeid.MemberCRD) {
+		t.Errorf("Applied: %v", c)
+	}
+	b.member.fail(nil)
+	for range 2 {
+		b.pass(t)
+		b.member.collectGarbage(t)
+	}
+	if diff := cmp.Diff(before, b.holdings(t)); diff != "" {
+		t.Errorf("on the member (-before +after):\n%s", diff)
+	}
+	if b.watches.wishes[b.name][definitions].Len() > 0 {
+		t.Error("the definition is watched for ever")
+	}
+}
+
+func (b *bench) reconcileOnce(ctx context.Context) (time.Duration, error) {
+	return b.Applier.reconcile(ctx, reconcile.Key{Name: b.name})
+}
+
+func TestANoteOfALossIsBounded(t *testing.T) {
+	b := newBench(t, newWork(t))
+	owner := &v1beta1.AppliedWork{ObjectMeta: metav1.ObjectMeta{Name: b.name, Annotations: map[string]string{"a": "b"}}}
+	for i := range 20000 {
+		owner.Status.AppliedResources = append(owner.Status.AppliedResources, v1beta1.AppliedResourceMeta{WorkResourceIdentifier: v1beta1.WorkResourceIdentifier{
+			Kind: "ConfigMap", Name: fmt.Sprintf("%x", uint64(i)*0x9E3779B97F4A7C15),
+		}})
+	}
+	work, err := b.noteLost(t.Context(), b.work(t), owner)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if n := len(work.Annotations[wellknown.LostAppliedWorkAnnotation]); n > maxLost {
+		t.Errorf("%d bytes", n)
+	}
+	if before := lostOwner(work); before == nil || before.Annotations["a"] != "b" {
+		t.Errorf("the note says %v", before)
+	}
+	work.Annotations[wellknown.LostAppliedWorkAnnotation] = "nothing"
+	if lostOwner(work) != nil || !hasLost(work) {
+		t.Error("a note that cannot be read is read")
+	}
+}
+
+// An object that another placement has lost its AppliedWork of is that placement's, unless that is gone.
+func TestAnObjectIsKeptForItsPlacementAsLongAsThatExists(t *testing.T) {
+	for _, exists := range []bool{true, false} {
+		t.Run(fmt.Sprintf("exists %t", exists), func(t *testing.T) {
+			b := newBench(t, newWork(t, configMapYAML))
+			if exists {
+				other := newWork(t)
+				other.Name, other.UID = "other-work", "other"
+				other.Labels = map[string]string{wellknown.ParentPlacementLabel: "other"}
+				if _, err := b.works.Create(t.Context(), other, metav1.CreateOptions{}); err != nil {
+					t.Fatal(err)
+				}
+			}
+			b.member.put(t, strings.Replace(configMapYAML, "name: test-cm", `name: test-cm, annotations: {kubernetes-fleet.io/kept-for: other-work}`, 1))
+			want := "True Applied"
+			if exists {
+				want = "False FailedToTakeOver"
+			}
+			if got := condition(b.pass(t).Status.ManifestConditions[0].Conditions, "Applied"); got != want {
+				t.Errorf("Applied: %s, want %s", got, want)
+			}
+		})
+	}
+}
+
+// Where an object could not be given back, it is the placement's all the same: it is neither compared nor refused.
+func TestAnObjectThatIsKeptForAPlacementIsItsOwn(t *testing.T) {
+	work := newWork(t, configMapYAML)
+	work.Spec.ApplyStrategy = &v1beta1.ApplyStrategy{WhenToTakeOver: v1beta1.WhenToTakeOverTypeNever}
+	b := newBench(t, work)
+	b.member.put(t, strings.Replace(configMapYAML, "name: test-cm", `name: test-cm, annotations: {kubernetes-fleet.io/kept-for: "other-work,web-work"}`, 1))
+	if got := condition(b.pass(t).Status.ManifestConditions[0].Conditions, "Applied"); got != "True Applied" {
+		t.Errorf("Applied: %s", got)
+	}
+}
