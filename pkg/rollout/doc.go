@@ -18,5 +18,5 @@
 //	bindings ──placementstatus──► placement status, its mirror in a namespace
 //	rollout policy + MemberClusters + bindings + runs ──rolloutpolicy──► policy status
 //
-// What they share is in members (a client for each member cluster), storeid (who rules a cluster) and internal.
+// What they share is in members (a client for each member cluster), inspect (what is seen of a member), storeid (who rules a cluster) and internal.
 package rollout

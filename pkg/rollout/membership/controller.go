@@ -32,6 +32,9 @@ const Name = "membership"
 // workers is how many members are probed at once. Most of that time is spent waiting, the longest for those that do not answer.
 const workers = 32
 
+// collectors is how many members are read at once. A member takes memory for one of its objects.
+const collectors = 4
+
 // Controller joins and probes member clusters, and lets them leave. It serves one term of leadership.
 type Controller struct {
 	fleet     *fleet.Fleet
@@ -47,9 +50,9 @@ type Controller struct {
 	// namespaces of members on the hub, and internals, the InternalMemberClusters in them.
 	namespaces, internals cache.SharedIndexInformer
 
-	mu      sync.Mutex
-	probes  map[string]*probe
-	reports map[string]*report
+	mu sync.Mutex
+	// views are of the members that the controller reaches.
+	views map[string]*view
 }
 
 // Options of the controller.
@@ -73,8 +76,7 @@ func New(f *fleet.Fleet, hub kubernetes.Interface, directory *members.Directory,
 			o.LabelSelector = labels.Set{wellknown.FleetResourceLabel: "true"}.String()
 		}),
 		internals: clusterinformers.NewInternalMemberClusterInformer(f.Clientset, metav1.NamespaceAll, 0, cache.Indexers{}),
-		probes:    map[string]*probe{},
-		reports:   map[string]*report{},
+		views:     map[string]*view{},
 	}
 	controller.queue = reconcile.NewWithClock(Name, workers, controller.reconcile, c)
 	controller.queue.Watch(f.MemberClusters.Informer(), reconcile.Self)

@@ -20,6 +20,7 @@ import (
 	"github.com/stagegate/stagegate/pkg/apis/cluster/v1beta1"
 	"github.com/stagegate/stagegate/pkg/apis/wellknown"
 	"github.com/stagegate/stagegate/pkg/apis/wording"
+	"github.com/stagegate/stagegate/pkg/rollout/inspect"
 	"github.com/stagegate/stagegate/pkg/rollout/internal/reconcile"
 )
 
@@ -38,18 +39,18 @@ func (c *Controller) join(ctx context.Context, cluster *v1beta1.MemberCluster) (
 		if apierrors.IsConflict(err) {
 			return 0, err
 		}
-		r.readyToJoin(metav1.ConditionFalse, reasonNotReadyToJoin, wording.Shorten(err.Error(), maxMessage))
+		r.ReadyToJoin(metav1.ConditionFalse, inspect.ReasonNotReadyToJoin, wording.Shorten(err.Error(), inspect.MaxMessage))
 		return 0, errors.Join(err, c.write(ctx, r, nil))
 	}
-	r.readyToJoin(metav1.ConditionTrue, reasonReadyToJoin, messageReadyToJoin)
+	r.ReadyToJoin(metav1.ConditionTrue, inspect.ReasonReadyToJoin, inspect.MessageReadyToJoin)
 	seen, again := c.observe(ctx, cluster)
 	if ctx.Err() != nil {
 		// The member was not given the time to answer.
 		return 0, ctx.Err()
 	}
-	r.observed(seen)
-	if report := c.reportOf(cluster.Name); seen.failure == nil && report != nil {
-		r.collected(report)
+	r.Observed(seen)
+	if report := c.reportOf(cluster.Name); seen.Failure == nil && report != nil {
+		r.Collected(report)
 	}
 	return again, c.write(ctx, r, internal)
 }
