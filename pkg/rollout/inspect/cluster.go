@@ -39,6 +39,17 @@ const (
 // Identity returns as what a cluster is to have joined, given the uid that it says it has.
 type Identity func(clusterUID string) storeid.Membership
 
+// As is the identity of a member whose cluster has a recorded uid, empty where none is known, or the one that a person lets it adopt.
+func As(ruler storeid.Ruler, member, recorded, adopted string) Identity {
+	return func(clusterUID string) storeid.Membership {
+		m := storeid.Membership{Ruler: ruler, Member: member, ClusterUID: recorded}
+		if adopted == clusterUID {
+			m.ClusterUID = clusterUID
+		}
+		return m
+	}
+}
+
 // Observation is what was last seen of a member.
 type Observation struct {
 	At time.Time

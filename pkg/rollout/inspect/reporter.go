@@ -27,6 +27,11 @@ const (
 	ReasonAgentHealthy   = "InternalMemberClusterHealthy"
 	ReasonAgentUnhealthy = "InternalMemberClusterUnhealthy"
 
+	// ReasonJoinUnknown says that an agent has not reported yet.
+	ReasonJoinUnknown   = "MemberClusterJoinStateUnknown"
+	reasonFailedToJoin  = "InternalMemberClusterFailedToJoin"
+	reasonFailedToLeave = "InternalMemberClusterFailedToLeave"
+
 	MessageReadyToJoin = "Member cluster is ready to join the fleet"
 	MessageJoined      = "Member cluster has successfully joined the fleet"
 	MessageLeft        = "Member cluster has left the fleet"
@@ -144,9 +149,14 @@ func (r Reporter) beat(agent *v1beta1.AgentStatus, seen time.Time) bool {
 
 // Agent is the entry of the member agent in a status, nil where there is none. By push the server is that agent.
 func Agent(status *v1beta1.MemberClusterStatus) *v1beta1.AgentStatus {
-	for i := range status.AgentStatus {
-		if status.AgentStatus[i].Type == v1beta1.MemberAgent {
-			return &status.AgentStatus[i]
+	return AgentOf(status.AgentStatus)
+}
+
+// AgentOf is the entry of the member agent, nil where there is none.
+func AgentOf(agents []v1beta1.AgentStatus) *v1beta1.AgentStatus {
+	for i := range agents {
+		if agents[i].Type == v1beta1.MemberAgent {
+			return &agents[i]
 		}
 	}
 	return nil

@@ -53,6 +53,8 @@ type Controller struct {
 	mu sync.Mutex
 	// views are of the members that the controller reaches.
 	views map[string]*view
+	// pulls are the members that have agents.
+	pulls map[string]*pulled
 }
 
 // Options of the controller.
@@ -77,6 +79,7 @@ func New(f *fleet.Fleet, hub kubernetes.Interface, directory *members.Directory,
 		}),
 		internals: clusterinformers.NewInternalMemberClusterInformer(f.Clientset, metav1.NamespaceAll, 0, cache.Indexers{}),
 		views:     map[string]*view{},
+		pulls:     map[string]*pulled{},
 	}
 	controller.queue = reconcile.NewWithClock(Name, workers, controller.reconcile, c)
 	controller.queue.Watch(f.MemberClusters.Informer(), reconcile.Self)
@@ -136,12 +139,12 @@ func memberOf(namespace string) []reconcile.Key {
 
 func inMemberNamespace(o metav1.Object) []reconcile.Key { return memberOf(o.GetNamespace()) }
 
-// unlessStatus leaves out changes of the status alone: this controller writes them.
+// unlessStatus leaves out changes of the status alone: this controller writes them, but for those of a member that has an agent.
 func unlessStatus(f reconcile.MapFunc) reconcile.MapFunc {
 	return func(oldObj, newObj any) []reconcile.Key {
 		o, wasThere := oldObj.(metav1.Object)
 		n, isThere := newObj.(metav1.Object)
-		if wasThere && isThere && o.GetGeneration() == n.GetGeneration() && o.GetUID() == n.GetUID() && n.GetDeletionTimestamp().IsZero() {
+		if wasThere && isThere && !wellknown.IsPulled(n.GetAnnotations()) && o.GetGeneration() == n.GetGeneration() && o.GetUID() == n.GetUID() && n.GetDeletionTimestamp().IsZero() {
 			return nil
 		}
 		return f(oldObj, newObj)

@@ -7,6 +7,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"time"
 
@@ -43,6 +44,9 @@ func (c *Controller) join(ctx context.Context, cluster *v1beta1.MemberCluster) (
 		return 0, errors.Join(err, c.write(ctx, r, nil))
 	}
 	r.ReadyToJoin(metav1.ConditionTrue, inspect.ReasonReadyToJoin, inspect.MessageReadyToJoin)
+	if wellknown.IsPulled(cluster.Annotations) {
+		return c.joinByPull(ctx, r, internal)
+	}
 	seen, again := c.observe(ctx, cluster)
 	if ctx.Err() != nil {
 		// The member was not given the time to answer.
@@ -73,6 +77,9 @@ func (c *Controller) register(ctx context.Context, cluster *v1beta1.MemberCluste
 // prepare makes the member's namespace on the hub and the InternalMemberCluster in it.
 func (c *Controller) prepare(ctx context.Context, cluster *v1beta1.MemberCluster) (*v1beta1.InternalMemberCluster, error) {
 	if err := c.prepareNamespace(ctx, cluster); err != nil {
+		return nil, err
+	}
+	if err := c.settle(ctx, cluster); err != nil {
 		return nil, err
 	}
 	return c.prepareInternal(ctx, cluster)
@@ -142,7 +149,7 @@ func (c *Controller) prepareInternal(ctx context.Context, cluster *v1beta1.Membe
 	internal := c.internal(cluster.Name)
 	if internal == nil {
 		internal = &v1beta1.InternalMemberCluster{
-			ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: cluster.Name},
+			ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: cluster.Name, Annotations: c.tellAgent(cluster, nil)},
 			Spec:       want,
 		}
 		created, err := client.Create(ctx, internal, metav1.CreateOptions{FieldManager: fieldManager})
@@ -159,11 +166,12 @@ func (c *Controller) prepareInternal(ctx context.Context, cluster *v1beta1.Membe
 			return created, nil
 		}
 	}
-	if equality.Semantic.DeepEqual(internal.Spec, want) {
+	annotations := c.tellAgent(cluster, internal.Annotations)
+	if equality.Semantic.DeepEqual(internal.Spec, want) && maps.Equal(internal.Annotations, annotations) {
 		return internal, nil
 	}
 	internal = internal.DeepCopy()
-	internal.Spec = want
+	internal.Spec, internal.Annotations = want, annotations
 	updated, err := client.Update(ctx, internal, metav1.UpdateOptions{FieldManager: fieldManager})
 	if err != nil {
 		return nil, fmt.Errorf("updating InternalMemberCluster %s/%s: %w", namespace, cluster.Name, err)

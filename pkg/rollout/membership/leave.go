@@ -45,7 +45,7 @@ func (c *Controller) leave(ctx context.Context, cluster *v1beta1.MemberCluster) 
 	r := newReporter(cluster)
 	r.ReadyToJoin(metav1.ConditionFalse, inspect.ReasonLeaving, "Member cluster is leaving the fleet")
 	if inspect.IsMember(r.Status) {
-		seen, again := c.observe(ctx, cluster)
+		seen, again := c.observeLeaving(ctx, cluster)
 		if ctx.Err() != nil {
 			return 0, ctx.Err()
 		}
@@ -72,6 +72,14 @@ func (c *Controller) leave(ctx context.Context, cluster *v1beta1.MemberCluster) 
 		return 0, err
 	}
 	return 0, c.release(ctx, cluster)
+}
+
+// observeLeaving has a member cleaned up, and returns whether it is and when to look again. An agent does that by itself.
+func (c *Controller) observeLeaving(ctx context.Context, cluster *v1beta1.MemberCluster) (inspect.Observation, time.Duration) {
+	if wellknown.IsPulled(cluster.Annotations) {
+		return c.leftByPull(cluster), 0
+	}
+	return c.observe(ctx, cluster)
 }
 
 // leftOn says what stays on a member that was not cleaned up, by the Works that the hub has for it.

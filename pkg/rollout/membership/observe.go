@@ -37,7 +37,7 @@ func (c *Controller) observe(ctx context.Context, cluster *v1beta1.MemberCluster
 	}
 	return c.viewOf(cluster.Name, member).Observe(ctx, inspect.Look{
 		Period:  period(cluster),
-		As:      func(clusterUID string) storeid.Membership { return c.membership(cluster, clusterUID) },
+		As:      c.identity(cluster),
 		Leaving: !cluster.DeletionTimestamp.IsZero(),
 		Doubted: c.directory.Doubted(cluster.Name),
 	})
@@ -52,13 +52,10 @@ func classify(err error) *inspect.Failure {
 	return inspect.Classify(err)
 }
 
-// membership is as what a MemberCluster is to have joined.
-func (c *Controller) membership(cluster *v1beta1.MemberCluster, clusterUID string) storeid.Membership {
-	m := storeid.Membership{Ruler: c.options.Ruler, Member: cluster.Name, ClusterUID: cluster.Status.Properties[storeid.ClusterUIDProperty].Value}
-	if cluster.Annotations[wellknown.AdoptClusterUIDAnnotation] == clusterUID {
-		m.ClusterUID = clusterUID
-	}
-	return m
+// identity is as what a MemberCluster is to have joined.
+func (c *Controller) identity(cluster *v1beta1.MemberCluster) inspect.Identity {
+	return inspect.As(c.options.Ruler, cluster.Name, cluster.Status.Properties[storeid.ClusterUIDProperty].Value,
+		cluster.Annotations[wellknown.AdoptClusterUIDAnnotation])
 }
 
 // collect reads what a member that belongs to the fleet and answers has, where that is due, and has it reported. It has a queue of its
@@ -116,4 +113,5 @@ func (c *Controller) forget(cluster string) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	delete(c.views, cluster)
+	delete(c.pulls, cluster)
 }
