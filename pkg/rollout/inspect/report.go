@@ -144,6 +144,9 @@ func (c *Cluster) keep(r *Report) {
 	c.report = r
 }
 
+// ListedBefore reports whether the namespaces were listed before a time.
+func (r *Report) ListedBefore(t time.Time) bool { return r.listed.Before(t) }
+
 // Lacks reports whether a namespace that has come to be of use at a time may be on the member although the list lacks it. A list that could
 // not be made, or is not complete, does not tell what it lacks.
 func (r *Report) Lacks(namespace string, since time.Time) bool {
