@@ -273,6 +273,29 @@ func TestAnAgentHasTheRightsOfOneNamespace(t *testing.T) {
 	}
 }
 
+// TestTheServerGivesAgentsOneRole holds that the policy is about the server's own account, and the names that it uses.
+func TestTheServerGivesAgentsOneRole(t *testing.T) {
+	const file = "deploy/base/member-agents.yaml"
+	policy := manifest[admissionregistrationv1.ValidatingAdmissionPolicy](t, file, "ValidatingAdmissionPolicy")
+	binding := manifest[admissionregistrationv1.ValidatingAdmissionPolicyBinding](t, file, "ValidatingAdmissionPolicyBinding")
+	deployment, _ := serverContainer(t)
+	account := "system:serviceaccount:" + deployment.Namespace + ":" + deployment.Spec.Template.Spec.ServiceAccountName
+	if c := policy.Spec.MatchConditions; len(c) != 1 || c[0].Expression != "request.userInfo.username == '"+account+"'" {
+		t.Errorf("the policy is about %+v", c)
+	}
+	if v := policy.Spec.Validations; len(v) != 2 || v[0].Expression != "request.namespace.startsWith('"+wellknown.MemberNamespacePrefix+"')" ||
+		!strings.Contains(v[1].Expression, "object.roleRef.name == '"+wellknown.MemberAgentRole+"'") {
+		t.Errorf("the policy allows what %+v says", v)
+	}
+	if binding.Spec.PolicyName != policy.Name || !slices.Equal(binding.Spec.ValidationActions, []admissionregistrationv1.ValidationAction{admissionregistrationv1.Deny}) {
+		t.Errorf("the binding is %+v", binding.Spec)
+	}
+	data, err := os.ReadFile(filepath.Join("..", "..", "artifacts", "deploy", "base", "kustomization.yaml"))
+	if err != nil || !strings.Contains(string(data), "\n- member-agents.yaml\n") {
+		t.Errorf("base does not have member-agents.yaml: %v", err)
+	}
+}
+
 // TestTheAgentOfAMemberFindsWhatItNeeds holds the manifests for members to the flags and names of the agent.
 func TestTheAgentOfAMemberFindsWhatItNeeds(t *testing.T) {
 	deployment := manifest[appsv1.Deployment](t, "member-agent/deployment.yaml", "Deployment")

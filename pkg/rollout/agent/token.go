@@ -88,7 +88,7 @@ func (c *Credentials) Config(ctx context.Context) (*rest.Config, error) {
 	}
 	server := strings.TrimSpace(string(secret.Data[ServerKey]))
 	if !strings.HasPrefix(server, "https://") {
-		return nil, fmt.Errorf("Secret %s, key %q: the address of the hub must begin with https://", c.name, ServerKey)
+		return nil, fmt.Errorf("the address of the hub must begin with https://: mend Secret %s, key %q", c.name, ServerKey)
 	}
 	return &rest.Config{
 		Host:            server,
@@ -105,11 +105,11 @@ func (c *Credentials) Config(ctx context.Context) (*rest.Config, error) {
 func (c *Credentials) read(ctx context.Context) (*corev1.Secret, error) {
 	secret, err := c.secrets.Get(ctx, c.name, metav1.GetOptions{})
 	if err != nil {
-		return nil, fmt.Errorf("Secret %s, which has how to reach the hub: %w", c.name, err)
+		return nil, fmt.Errorf("reading Secret %s, which has how to reach the hub: %w", c.name, err)
 	}
 	token := strings.TrimSpace(string(secret.Data[TokenKey]))
 	if token == "" {
-		return nil, fmt.Errorf("Secret %s has nothing under the key %q; the token of the agent belongs there", c.name, TokenKey)
+		return nil, fmt.Errorf("there is no token to reach the hub with: put one in Secret %s, key %q", c.name, TokenKey)
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()

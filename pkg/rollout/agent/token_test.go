@@ -235,8 +235,8 @@ func TestWhatTheSecretLacksIsSaid(t *testing.T) {
 		change func(data map[string][]byte)
 		want   string
 	}{
-		{func(data map[string][]byte) { delete(data, TokenKey) }, `has nothing under the key "token"`},
-		{func(data map[string][]byte) { data[ServerKey] = []byte("http://hub.example") }, `key "server": the address of the hub must begin with https://`},
+		{func(data map[string][]byte) { delete(data, TokenKey) }, `put one in Secret stagegate-hub, key "token"`},
+		{func(data map[string][]byte) { data[ServerKey] = []byte("http://hub.example") }, `the address of the hub must begin with https://: mend Secret stagegate-hub, key "server"`},
 		{func(data map[string][]byte) { delete(data, ServerKey) }, `key "server"`},
 	} {
 		f := newTokens(t, "token", wantedLife)

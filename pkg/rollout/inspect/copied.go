@@ -16,6 +16,7 @@ import (
 
 	"github.com/stagegate/stagegate/pkg/apis/cluster/v1beta1"
 	"github.com/stagegate/stagegate/pkg/apis/wording"
+	"github.com/stagegate/stagegate/pkg/rollout/storeid"
 )
 
 // maxProperties bounds how many properties an agent can have a MemberCluster show.
@@ -62,7 +63,12 @@ func (r Reporter) Copied(from *v1beta1.InternalMemberClusterStatus, heard time.T
 		}
 	}
 	if from.Properties != nil {
+		recorded, known := r.Status.Properties[storeid.ClusterUIDProperty]
 		r.Status.Properties = copiedProperties(from.Properties)
+		if _, found := from.Properties[storeid.ClusterUIDProperty]; known && !found {
+			// Which cluster is the member is not forgotten because an agent does not say it.
+			r.Status.Properties[storeid.ClusterUIDProperty] = recorded
+		}
 	}
 	if from.Namespaces != nil {
 		r.Status.Namespaces = copiedNamespaces(from.Namespaces)

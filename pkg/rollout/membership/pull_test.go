@@ -248,6 +248,25 @@ func TestNothingIsTakenFromTheAgentOfAnotherCluster(t *testing.T) {
 	}
 }
 
+func TestWhichClusterIsTheMemberIsNotForgotten(t *testing.T) {
+	w := pulledWorld(t)
+	w.report(start, nil)
+	w.reconcile()
+	w.clock.Step(time.Minute)
+	w.report(start.Add(time.Minute), func(status *v1beta1.InternalMemberClusterStatus) {
+		status.Properties = map[v1beta1.PropertyName]v1beta1.PropertyValue{"kubernetes-fleet.io/node-count": {Value: "7"}}
+	})
+	w.reconcile()
+	if got := w.cluster().Status.Properties; got[storeid.ClusterUIDProperty].Value != "cluster-a" || len(got) != 2 {
+		t.Errorf("properties %v", got)
+	}
+	w.report(start.Add(2*time.Minute), func(status *v1beta1.InternalMemberClusterStatus) {
+		status.Properties[storeid.ClusterUIDProperty] = v1beta1.PropertyValue{Value: "cluster-b"}
+	})
+	w.reconcile()
+	w.expect(v1beta1.ConditionTypeMemberClusterJoined, metav1.ConditionFalse, inspect.ReasonOtherMember)
+}
+
 func TestWhatAnAgentReportsIsBounded(t *testing.T) {
 	w := pulledWorld(t)
 	long := strings.Repeat("x", 30000)
