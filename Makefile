@@ -19,8 +19,9 @@ help: ## Print the targets.
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z0-9-]+:.*## / {printf "  %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 .PHONY: build
-build: ## Build the server: _output/bin/stagegate-apiserver.
+build: ## Build the server and the agent of members: _output/bin/stagegate-apiserver, stagegate-member-agent.
 	$(GO) build -o $(BIN)/stagegate-apiserver ./cmd/apiserver
+	$(GO) build -o $(BIN)/stagegate-member-agent ./cmd/memberagent
 
 .PHONY: generate
 generate: ## Regenerate everything that is derived from the types in pkg/apis.

@@ -15,6 +15,7 @@ import (
 
 	"github.com/stagegate/stagegate/pkg/admission/authorvalidation"
 	"github.com/stagegate/stagegate/pkg/admission/evictionvalidation"
+	"github.com/stagegate/stagegate/pkg/admission/memberidentity"
 	"github.com/stagegate/stagegate/pkg/admission/objectlimit"
 	"github.com/stagegate/stagegate/pkg/admission/overridevalidation"
 	"github.com/stagegate/stagegate/pkg/admission/placementvalidation"
@@ -26,6 +27,7 @@ import (
 // proxies, so policies and webhooks for our groups run here, after our own plugins.
 var Plugins = []string{
 	lifecycle.PluginName,
+	memberidentity.PluginName,
 	objectlimit.PluginName,
 	stagedupdatestrategyvalidation.PluginName,
 	rolloutpolicy.PluginName,
@@ -42,6 +44,7 @@ var Plugins = []string{
 
 // Configure registers our plugins beside those of every API server and sets the order of all. Flags bound afterwards know them.
 func Configure(options *genericoptions.AdmissionOptions) {
+	memberidentity.Register(options.Plugins)
 	objectlimit.Register(options.Plugins)
 	stagedupdatestrategyvalidation.Register(options.Plugins)
 	rolloutpolicy.Register(options.Plugins)

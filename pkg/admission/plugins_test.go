@@ -13,6 +13,7 @@ import (
 func TestPluginsRunInThisOrder(t *testing.T) {
 	want := []string{
 		"NamespaceLifecycle",
+		"MemberIdentity",
 		"ObjectLimit",
 		"StagedUpdateStrategyValidation",
 		"RolloutPolicy",

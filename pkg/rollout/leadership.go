@@ -14,6 +14,7 @@ import (
 	"k8s.io/klog/v2"
 
 	"github.com/stagegate/stagegate/pkg/apis/wellknown"
+	"github.com/stagegate/stagegate/pkg/rollout/internal/election"
 	"github.com/stagegate/stagegate/pkg/rollout/storeid"
 )
 
@@ -74,7 +75,7 @@ func (l *leadership) term(ctx context.Context) error {
 	if _, err := l.claim(ctx); err != nil {
 		return err
 	}
-	return campaign(ctx, l.hub, l.election, l.identity, l.rule)
+	return election.Campaign(ctx, l.hub, l.election, l.identity, l.rule)
 }
 
 // rule leads until the context ends or the hub names another ruler, which is the error then. The campaign may have been long, so the

@@ -24,6 +24,7 @@ import (
 	"k8s.io/klog/v2"
 	"k8s.io/klog/v2/ktesting"
 
+	"github.com/stagegate/stagegate/pkg/rollout/internal/election"
 	"github.com/stagegate/stagegate/pkg/rollout/storeid"
 )
 
@@ -105,7 +106,7 @@ func TestALeaderThatReadsAnotherHolderEndsItsTermAtOnce(t *testing.T) {
 		began, ended := make(chan struct{}), make(chan struct{})
 		done := make(chan error, 1)
 		go func() {
-			done <- campaign(t.Context(), hub, electionTimes, me, func(term context.Context) error {
+			done <- election.Campaign(t.Context(), hub, electionTimes, me, func(term context.Context) error {
 				close(began)
 				<-term.Done()
 				close(ended)
@@ -138,7 +139,7 @@ func TestALeaseIsNotTakenBackWithinATerm(t *testing.T) {
 		began := make(chan struct{})
 		done := make(chan error, 1)
 		go func() {
-			done <- campaign(ctx, hub, electionTimes, me, func(term context.Context) error {
+			done <- election.Campaign(ctx, hub, electionTimes, me, func(term context.Context) error {
 				close(began)
 				<-term.Done()
 				return nil
@@ -169,7 +170,7 @@ func TestALeaseOfAnotherIsNotReleased(t *testing.T) {
 		began := make(chan struct{})
 		done := make(chan error, 1)
 		go func() {
-			done <- campaign(ctx, hub, electionTimes, me, func(term context.Context) error {
+			done <- election.Campaign(ctx, hub, electionTimes, me, func(term context.Context) error {
 				close(began)
 				<-term.Done()
 				return nil
@@ -200,7 +201,7 @@ func TestTheLeaseIsHeldUntilLeadHasReturned(t *testing.T) {
 				began := make(chan struct{})
 				done := make(chan error, 1)
 				go func() {
-					done <- campaign(ctx, hub, electionTimes, me, func(term context.Context) error {
+					done <- election.Campaign(ctx, hub, electionTimes, me, func(term context.Context) error {
 						close(began)
 						if !byItself {
 							<-term.Done()
@@ -218,7 +219,7 @@ func TestTheLeaseIsHeldUntilLeadHasReturned(t *testing.T) {
 					cancel()
 				}
 				if err := <-done; !errors.Is(err, errLed) {
-					t.Errorf("campaign() = %v, want %v", err, errLed)
+					t.Errorf("Campaign() = %v, want %v", err, errLed)
 				}
 				if got := holder(t, hub); got != "" {
 					t.Errorf("the lease is still held by %q", got)
@@ -234,12 +235,12 @@ func TestACampaignEndsWithItsContext(t *testing.T) {
 		anotherTakes(t, hub)
 		ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
 		defer cancel()
-		err := campaign(ctx, hub, electionTimes, me, func(context.Context) error {
+		err := election.Campaign(ctx, hub, electionTimes, me, func(context.Context) error {
 			t.Error("led without the lease")
 			return nil
 		})
 		if err != nil || ctx.Err() == nil {
-			t.Errorf("campaign() = %v before the end", err)
+			t.Errorf("Campaign() = %v before the end", err)
 		}
 	})
 }

@@ -27,6 +27,7 @@ import (
 
 	"github.com/stagegate/stagegate/pkg/apis/placement/v1beta1"
 	"github.com/stagegate/stagegate/pkg/apis/wellknown"
+	"github.com/stagegate/stagegate/pkg/rollout/agent"
 	"github.com/stagegate/stagegate/pkg/rules/reportback"
 )
 
@@ -220,6 +221,106 @@ func TestTheNamespacesOfMembersAreWrittenByTheServer(t *testing.T) {
 	data, err := os.ReadFile(filepath.Join("..", "..", "artifacts", "deploy", "base", "kustomization.yaml"))
 	if err != nil || !strings.Contains(string(data), "\n- member-namespaces.yaml\n") {
 		t.Errorf("base does not have member-namespaces.yaml: %v", err)
+	}
+}
+
+// TestAnAgentHasTheRightsOfOneNamespace holds that an agent has no verb on more than it needs, that the server may bind this role and no
+// other, and that the names are those that the server and the agent use.
+func TestAnAgentHasTheRightsOfOneNamespace(t *testing.T) {
+	var role, server *rbacv1.ClusterRole
+	for _, obj := range readManifests(t, "deploy/base/rbac.yaml") {
+		found := &rbacv1.ClusterRole{}
+		if obj.GetKind() != "ClusterRole" {
+			continue
+		}
+		if err := runtime.DefaultUnstructuredConverter.FromUnstructuredWithValidation(obj.Object, found, true); err != nil {
+			t.Fatal(err)
+		}
+		switch found.Name {
+		case wellknown.MemberAgentRole:
+			role = found
+		case "stagegate-apiserver":
+			server = found
+		}
+	}
+	if role == nil || server == nil {
+		t.Fatal("no ClusterRole of agents, or of the server")
+	}
+	allowed := map[string][]string{
+		"works": {"get", "list", "watch", "update", "patch"}, "works/status": {"get", "update", "patch"},
+		"internalmemberclusters": {"get", "list", "watch"}, "internalmemberclusters/status": {"get", "update", "patch"},
+		"serviceaccounts/token": {"create"}, "events": {"create", "patch"},
+	}
+	for _, rule := range role.Rules {
+		for _, resource := range rule.Resources {
+			if !slices.Equal(rule.Verbs, allowed[resource]) {
+				t.Errorf("an agent may %v %s", rule.Verbs, resource)
+			}
+		}
+		if slices.Contains(rule.Resources, "serviceaccounts/token") && !slices.Equal(rule.ResourceNames, []string{agent.Account}) {
+			t.Errorf("an agent makes tokens of %v", rule.ResourceNames)
+		}
+	}
+	for _, rule := range server.Rules {
+		if slices.Contains(rule.Verbs, "bind") && !slices.Equal(rule.ResourceNames, []string{wellknown.MemberAgentRole}) {
+			t.Errorf("the server binds %v", rule.ResourceNames)
+		}
+		if slices.Contains(rule.Verbs, "escalate") || slices.Contains(rule.Verbs, "impersonate") {
+			t.Errorf("the server may %v %v", rule.Verbs, rule.Resources)
+		}
+	}
+	policy := manifest[admissionregistrationv1.ValidatingAdmissionPolicy](t, "deploy/base/member-namespaces.yaml", "ValidatingAdmissionPolicy")
+	if !strings.Contains(policy.Spec.Validations[0].Expression, "request.userInfo.username == 'system:serviceaccount:' + request.namespace + ':"+agent.Account+"' && (") {
+		t.Error("the policy for namespaces of members does not let the agent of each through")
+	}
+}
+
+// TestTheServerGivesAgentsOneRole holds that the policy is about the server's own account, and the names that it uses.
+func TestTheServerGivesAgentsOneRole(t *testing.T) {
+	const file = "deploy/base/member-agents.yaml"
+	policy := manifest[admissionregistrationv1.ValidatingAdmissionPolicy](t, file, "ValidatingAdmissionPolicy")
+	binding := manifest[admissionregistrationv1.ValidatingAdmissionPolicyBinding](t, file, "ValidatingAdmissionPolicyBinding")
+	deployment, _ := serverContainer(t)
+	account := "system:serviceaccount:" + deployment.Namespace + ":" + deployment.Spec.Template.Spec.ServiceAccountName
+	if c := policy.Spec.MatchConditions; len(c) != 1 || c[0].Expression != "request.userInfo.username == '"+account+"'" {
+		t.Errorf("the policy is about %+v", c)
+	}
+	if v := policy.Spec.Validations; len(v) != 2 || v[0].Expression != "request.namespace.startsWith('"+wellknown.MemberNamespacePrefix+"')" ||
+		!strings.Contains(v[1].Expression, "object.roleRef.name == '"+wellknown.MemberAgentRole+"'") {
+		t.Errorf("the policy allows what %+v says", v)
+	}
+	if binding.Spec.PolicyName != policy.Name || !slices.Equal(binding.Spec.ValidationActions, []admissionregistrationv1.ValidationAction{admissionregistrationv1.Deny}) {
+		t.Errorf("the binding is %+v", binding.Spec)
+	}
+	data, err := os.ReadFile(filepath.Join("..", "..", "artifacts", "deploy", "base", "kustomization.yaml"))
+	if err != nil || !strings.Contains(string(data), "\n- member-agents.yaml\n") {
+		t.Errorf("base does not have member-agents.yaml: %v", err)
+	}
+}
+
+// TestTheAgentOfAMemberFindsWhatItNeeds holds the manifests for members to the flags and names of the agent.
+func TestTheAgentOfAMemberFindsWhatItNeeds(t *testing.T) {
+	deployment := manifest[appsv1.Deployment](t, "member-agent/deployment.yaml", "Deployment")
+	role := manifest[rbacv1.Role](t, "member-agent/rbac.yaml", "Role")
+	namespace := manifest[corev1.Namespace](t, "member-agent/namespace.yaml", "Namespace")
+	flags := agent.NewCommand(t.Context()).Flags()
+	if got := flags.Lookup("namespace").DefValue; got != namespace.Name || deployment.Namespace != namespace.Name || role.Namespace != namespace.Name {
+		t.Errorf("the agent looks in namespace %s, and the manifests are for %s", got, namespace.Name)
+	}
+	container := deployment.Spec.Template.Spec.Containers[0]
+	for _, arg := range container.Args {
+		name, _, _ := strings.Cut(strings.TrimPrefix(arg, "--"), "=")
+		if flags.Lookup(name) == nil {
+			t.Errorf("the agent has no flag %s", arg)
+		}
+	}
+	for _, rule := range role.Rules {
+		if slices.Contains(rule.Resources, "secrets") && !slices.Equal(rule.ResourceNames, []string{flags.Lookup("hub-secret").DefValue}) {
+			t.Errorf("the agent reads the Secrets %v", rule.ResourceNames)
+		}
+	}
+	if context := container.SecurityContext; !*context.ReadOnlyRootFilesystem || *context.AllowPrivilegeEscalation {
+		t.Errorf("the agent runs with %+v", context)
 	}
 }
 

@@ -46,9 +46,17 @@ var rules = []rule{
 	{packages: "pkg/rollout/apply", may: []string{"pkg/apis", "pkg/rules", "pkg/generated", "pkg/rollout/internal/reconcile", "pkg/rollout/storeid"}},
 	{packages: "pkg/rollout/internal", may: []string{"pkg/apis", "pkg/rules", "pkg/generated", "pkg/client", "pkg/rollout/internal"}},
 	{packages: "pkg/rollout/members", may: []string{"pkg/apis", "pkg/generated", "pkg/rollout/internal", "pkg/rollout/members"}},
+	// As apply, it is what an agent on a member has too.
+	{packages: "pkg/rollout/inspect", may: []string{"pkg/apis", "pkg/generated", "pkg/rollout/storeid"}},
+	// What runs on a member brings nothing of the server along.
+	{packages: "pkg/rollout/agent", may: []string{
+		"pkg/apis", "pkg/generated", "pkg/rollout/apply", "pkg/rollout/inspect", "pkg/rollout/storeid",
+		"pkg/rollout/internal/reconcile", "pkg/rollout/internal/election",
+	}},
 	{packages: "pkg/rollout/storeid", may: []string{"pkg/apis"}},
 	{packages: "pkg/rollout", may: []string{"pkg/apis", "pkg/rules", "pkg/generated", "pkg/client", "pkg/rollout"}},
 	{packages: "pkg/apiserver", may: []string{"pkg/apis", "pkg/rules", "pkg/generated", "pkg/client", "pkg/registry", "pkg/admission", "pkg/rollout", "pkg/apiserver"}},
+	{packages: "cmd/memberagent", may: []string{"pkg/rollout/agent"}},
 	{packages: "cmd", may: []string{"pkg/apiserver"}},
 }
 

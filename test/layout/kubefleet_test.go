@@ -83,7 +83,7 @@ func ofStagegate(page string) (names []string) {
 			compares = false
 		}
 		switch {
-		case strings.HasPrefix(line, "## Not there yet"):
+		case strings.HasPrefix(line, "## To move"):
 			return names
 		case !strings.HasPrefix(line, "|"):
 			continue

@@ -20,6 +20,11 @@ func MemberOfNamespace(namespace string) (string, bool) {
 	return strings.CutPrefix(namespace, MemberNamespacePrefix)
 }
 
+// IsPulled reports whether the annotations of a MemberCluster, or of its InternalMemberCluster, have an agent serve the member.
+func IsPulled(annotations map[string]string) bool {
+	return annotations[DeliveryAnnotation] == DeliveryPull
+}
+
 // IsReservedNamespace reports whether a namespace belongs to clusters themselves or to the fleet: default, and those that begin with kube-
 // or fleet-. No placement takes such a Namespace or anything in it.
 func IsReservedNamespace(namespace string) bool {

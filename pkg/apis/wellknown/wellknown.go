@@ -159,6 +159,11 @@ const (
 	// AdoptClusterUIDAnnotation on a MemberCluster is the uid of the cluster that is to be the member from now on, in place of the one
 	// that has joined.
 	AdoptClusterUIDAnnotation = Prefix + "adopt-cluster-uid"
+	// DeliveryAnnotation on a MemberCluster is DeliveryPull where an agent on the member fetches what is placed there, and DeliveryPush, as
+	// which none counts, where the server brings it. On the InternalMemberCluster it tells the agent whether it is its turn.
+	DeliveryAnnotation = Prefix + "delivery"
+	// ClusterUIDAnnotation on an InternalMemberCluster is the uid of the cluster that has joined, for the agent to compare with its own.
+	ClusterUIDAnnotation = Prefix + "cluster-uid"
 	// MemberNameAnnotation names the MemberCluster as which a cluster has joined.
 	MemberNameAnnotation = Prefix + "member-name"
 	// AcceptPlacementsAnnotation on a Work of a ResourcePlacement is "true" where the MemberCluster has AcceptPlacementsLabel.
@@ -250,6 +255,19 @@ func CannotHeal(reason string, differs bool) bool {
 	}
 	return false
 }
+
+// Values of DeliveryAnnotation.
+const (
+	DeliveryPush = "Push"
+	DeliveryPull = "Pull"
+)
+
+// AgentVersionProperty is the property of a member that has the version of its agent.
+const AgentVersionProperty = Prefix + "agent-version"
+
+// MemberAgentRole is the ClusterRole that the identity of a member has in the member's namespace on the hub while an agent serves it, and
+// the RoleBinding that gives it.
+const MemberAgentRole = "stagegate-member-agent"
 
 // WorkVersionAnnotations on a Work say which version of its placement it holds.
 var WorkVersionAnnotations = []string{ParentSnapshotNameAnnotation, ClusterOverrideHashAnnotation, OverrideHashAnnotation}

@@ -849,7 +849,7 @@ func schema_pkg_apis_cluster_v1_MemberClusterSpec(ref common.ReferenceCallback) 
 				Properties: map[string]spec.Schema{
 					"identity": {
 						SchemaProps: spec.SchemaProps{
-							Description: "identity is the user, group or service account of an agent of the member on the hub. It is stored and not used: the server reaches the member with the kubeconfig in the Secret member-<name> of fleet-system. kind and name are required.",
+							Description: "identity is the user, group or service account of an agent of the member on the hub. It gets the rights of an agent in the namespace fleet-member-<name> if the annotation kubernetes-fleet.io/delivery is Pull. Otherwise it is not used: the server reaches the member with the kubeconfig in the Secret member-<name> of fleet-system. kind and name are required.",
 							Default:     map[string]interface{}{},
 							Ref:         ref(rbacv1.Subject{}.OpenAPIModelName()),
 						},
@@ -1522,7 +1522,7 @@ func schema_pkg_apis_cluster_v1beta1_MemberClusterSpec(ref common.ReferenceCallb
 				Properties: map[string]spec.Schema{
 					"identity": {
 						SchemaProps: spec.SchemaProps{
-							Description: "identity is the user, group or service account of an agent of the member on the hub. It is stored and not used: the server reaches the member with the kubeconfig in the Secret member-<name> of fleet-system. kind and name are required.",
+							Description: "identity is the user, group or service account of an agent of the member on the hub. It gets the rights of an agent in the namespace fleet-member-<name> if the annotation kubernetes-fleet.io/delivery is Pull. Otherwise it is not used: the server reaches the member with the kubeconfig in the Secret member-<name> of fleet-system. kind and name are required.",
 							Default:     map[string]interface{}{},
 							Ref:         ref(rbacv1.Subject{}.OpenAPIModelName()),
 						},

@@ -14,6 +14,7 @@ import (
 	"k8s.io/utils/clock"
 
 	clusterv1beta1 "github.com/stagegate/stagegate/pkg/apis/cluster/v1beta1"
+	"github.com/stagegate/stagegate/pkg/apis/wellknown"
 	clusterlisters "github.com/stagegate/stagegate/pkg/generated/listers/cluster/v1beta1"
 	"github.com/stagegate/stagegate/pkg/rollout/internal/fleet"
 	"github.com/stagegate/stagegate/pkg/rollout/internal/reconcile"
@@ -32,7 +33,7 @@ const (
 type Func func(ctx context.Context, m *Member) error
 
 // Supervise keeps one run of a function going for each cluster that has joined, is not leaving and has usable credentials, until
-// the context ends and all of them have returned. There are never two runs for one member: when its credentials change, the
+// the context ends and all of them have returned. A member with an agent has none: the server never asks for anything there. There are never two runs for one member: when its credentials change, the
 // run ends before the next begins. A member is in use, as Directory.Idle understands it, for as long as its run.
 func Supervise(ctx context.Context, f *fleet.Fleet, directory *Directory, run Func) error {
 	return newSupervisor(f, directory, run, clock.RealClock{}).supervise(ctx)
@@ -130,7 +131,7 @@ func (s *supervisor) reconcile(ctx context.Context, key reconcile.Key) (time.Dur
 // wanted is the member if it should have a run, or else nil.
 func (s *supervisor) wanted(name string) *Member {
 	cluster, err := s.clusters.Get(name)
-	if err != nil || !cluster.DeletionTimestamp.IsZero() ||
+	if err != nil || !cluster.DeletionTimestamp.IsZero() || wellknown.IsPulled(cluster.Annotations) ||
 		!meta.IsStatusConditionTrue(cluster.Status.Conditions, clusterv1beta1.ConditionTypeMemberClusterJoined) {
 		return nil
 	}

@@ -261,3 +261,17 @@ func TestPausesGrowUntilTheCredentialsChange(t *testing.T) {
 		t.Errorf("new credentials are tried in %s, want at once", again)
 	}
 }
+
+func TestNothingRunsForAMemberThatHasAnAgent(t *testing.T) {
+	s := newSupervision(t, memberCluster("a", true))
+	stop := s.supervise()
+	defer stop()
+	s.expect("the server serves the member", s.started, "secret")
+	pulled := memberCluster("a", true)
+	pulled.Annotations = map[string]string{wellknown.DeliveryAnnotation: wellknown.DeliveryPull}
+	s.update(pulled)
+	s.expect("an agent serves it", s.ended, "secret")
+	s.rotate("other")
+	s.update(memberCluster("a", true))
+	s.expect("the server serves it again", s.started, "other")
+}

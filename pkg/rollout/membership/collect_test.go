@@ -17,6 +17,7 @@ import (
 
 	"github.com/stagegate/stagegate/pkg/apis/cluster/v1beta1"
 	placementv1beta1 "github.com/stagegate/stagegate/pkg/apis/placement/v1beta1"
+	"github.com/stagegate/stagegate/pkg/rollout/inspect"
 	"github.com/stagegate/stagegate/pkg/rollout/internal/reconcile"
 )
 
@@ -161,7 +162,7 @@ func TestAMemberWithoutNodesReportsNoResources(t *testing.T) {
 	if diff := cmp.Diff(v1beta1.ResourceUsage{}, w.cluster().Status.ResourceUsage); diff != "" {
 		t.Errorf("resourceUsage:\n%s", diff)
 	}
-	w.expect(properties, metav1.ConditionTrue, reasonPropertiesCollected)
+	w.expect(properties, metav1.ConditionTrue, "PropertiesCollected")
 }
 
 func TestWhatCannotBeReadStaysAsItWas(t *testing.T) {
@@ -187,8 +188,8 @@ func TestWhatCannotBeReadStaysAsItWas(t *testing.T) {
 			w.later()
 			w.expect(tc.condition, metav1.ConditionFalse, "Forbidden", "list on nodes, pods and namespaces", "stays in the status")
 			w.expect(tc.goesOn, metav1.ConditionTrue, map[string]string{properties: "PropertiesCollected", namespaces: "Succeeded"}[tc.goesOn])
-			w.expect(v1beta1.ConditionTypeMemberClusterJoined, metav1.ConditionTrue, reasonJoined)
-			w.expect(v1beta1.ConditionTypeMemberClusterHealthy, metav1.ConditionTrue, reasonHealthy)
+			w.expect(v1beta1.ConditionTypeMemberClusterJoined, metav1.ConditionTrue, inspect.ReasonJoined)
+			w.expect(v1beta1.ConditionTypeMemberClusterHealthy, metav1.ConditionTrue, inspect.ReasonHealthy)
 			after := w.cluster().Status
 			if stays := cmp.Equal(before.ResourceUsage, after.ResourceUsage); stays != (tc.condition == properties) {
 				t.Errorf("resourceUsage %+v", after.ResourceUsage)
@@ -237,7 +238,7 @@ func TestNoMoreNamespacesAreReportedThanTheLimit(t *testing.T) {
 	w, m := joinedWorld(t)
 	m.change(func(m *member) {
 		// With kube-system they are as many as the limit.
-		for i := range maxNamespaces - 1 {
+		for i := range inspect.MaxNamespaces - 1 {
 			name := fmt.Sprintf("a-%03d", i)
 			m.store(namespacesPath+"/"+name, map[string]any{"metadata": map[string]any{"name": name}})
 		}
@@ -248,7 +249,7 @@ func TestNoMoreNamespacesAreReportedThanTheLimit(t *testing.T) {
 	w.later()
 	w.expect(namespaces, metav1.ConditionFalse, "Degraded",
 		"Namespaces are collected in a degraded mode since the number of namespaces reaches the track limit", "is not complete")
-	if names := w.cluster().Status.Namespaces; len(names) != maxNamespaces {
+	if names := w.cluster().Status.Namespaces; len(names) != inspect.MaxNamespaces {
 		t.Errorf("%d namespaces", len(names))
 	}
 }
@@ -272,37 +273,6 @@ func TestWhatIsFreeIsNotWrittenAllTheTime(t *testing.T) {
 	w.later()
 	if got := w.cluster().Status.ResourceUsage.Available.Cpu().MilliValue(); got != 5900 {
 		t.Errorf("available CPU %dm, want 5900m", got)
-	}
-}
-
-func TestAReportThatIsNoNewsWaitsForAHeartbeat(t *testing.T) {
-	before := &report{
-		generation: "1", nodes: &v1beta1.ResourceUsage{Allocatable: list("8", "8Gi")}, available: list("6", "6Gi"),
-		namespaces: map[string]string{"web": ""}, conditions: []metav1.Condition{{Type: properties, Status: metav1.ConditionTrue}},
-	}
-	for _, tc := range []struct {
-		name   string
-		change func(r *report)
-		same   bool
-	}{
-		{"another time", func(r *report) { r.at = start }, true},
-		{"a little more", func(r *report) { r.available = list("6001m", "6Gi") }, true},
-		{"much more", func(r *report) { r.available = list("7", "6Gi") }, false},
-		{"another node", func(r *report) { r.nodes = &v1beta1.ResourceUsage{Allocatable: list("9", "8Gi")} }, false},
-		{"another namespace", func(r *report) { r.namespaces = map[string]string{"web": "web-work"} }, false},
-		{"a failure", func(r *report) { r.conditions = []metav1.Condition{{Type: properties, Status: metav1.ConditionFalse}} }, false},
-		{"other credentials", func(r *report) { r.generation = "2" }, false},
-	} {
-		t.Run(tc.name, func(t *testing.T) {
-			next := *before
-			tc.change(&next)
-			if got := before.same(&next); got != tc.same {
-				t.Errorf("got %t", got)
-			}
-		})
-	}
-	if (*report)(nil).same(before) {
-		t.Error("the first report is no news")
 	}
 }
 
@@ -345,21 +315,6 @@ func TestAMemberIsReadWhereThatIsDue(t *testing.T) {
 		before := lists()
 		if again, err := w.controller.collect(t.Context(), reconcile.Key{Name: name}); err != nil || again != 0 || lists() != before {
 			t.Errorf("a member was read that %s: again %s, %v", tc.what, again, err)
-		}
-	}
-}
-
-func TestALargeMemberIsReadLessOften(t *testing.T) {
-	for _, tc := range []struct{ period, took, want time.Duration }{
-		{time.Minute, 0, 5 * time.Minute},
-		{time.Second, 100 * time.Millisecond, 5 * time.Second},
-		{time.Second, 3 * time.Second, time.Minute},
-		{10 * time.Minute, time.Second, 10 * time.Minute},
-		{time.Minute, time.Minute, 20 * time.Minute},
-		{time.Minute, 2 * time.Minute, 30 * time.Minute},
-	} {
-		if got := restAfter(tc.period, tc.took); got != tc.want {
-			t.Errorf("with heartbeats every %s, after %s: %s, want %s", tc.period, tc.took, got, tc.want)
 		}
 	}
 }

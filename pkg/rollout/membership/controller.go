@@ -32,6 +32,9 @@ const Name = "membership"
 // workers is how many members are probed at once. Most of that time is spent waiting, the longest for those that do not answer.
 const workers = 32
 
+// collectors is how many members are read at once. A member takes memory for one of its objects.
+const collectors = 4
+
 // Controller joins and probes member clusters, and lets them leave. It serves one term of leadership.
 type Controller struct {
 	fleet     *fleet.Fleet
@@ -47,9 +50,11 @@ type Controller struct {
 	// namespaces of members on the hub, and internals, the InternalMemberClusters in them.
 	namespaces, internals cache.SharedIndexInformer
 
-	mu      sync.Mutex
-	probes  map[string]*probe
-	reports map[string]*report
+	mu sync.Mutex
+	// views are of the members that the controller reaches.
+	views map[string]*view
+	// pulls are the members that have agents.
+	pulls map[string]*pulled
 }
 
 // Options of the controller.
@@ -73,8 +78,8 @@ func New(f *fleet.Fleet, hub kubernetes.Interface, directory *members.Directory,
 			o.LabelSelector = labels.Set{wellknown.FleetResourceLabel: "true"}.String()
 		}),
 		internals: clusterinformers.NewInternalMemberClusterInformer(f.Clientset, metav1.NamespaceAll, 0, cache.Indexers{}),
-		probes:    map[string]*probe{},
-		reports:   map[string]*report{},
+		views:     map[string]*view{},
+		pulls:     map[string]*pulled{},
 	}
 	controller.queue = reconcile.NewWithClock(Name, workers, controller.reconcile, c)
 	controller.queue.Watch(f.MemberClusters.Informer(), reconcile.Self)
@@ -134,12 +139,12 @@ func memberOf(namespace string) []reconcile.Key {
 
 func inMemberNamespace(o metav1.Object) []reconcile.Key { return memberOf(o.GetNamespace()) }
 
-// unlessStatus leaves out changes of the status alone: this controller writes them.
+// unlessStatus leaves out changes of the status alone: this controller writes them, but for those of a member that has an agent.
 func unlessStatus(f reconcile.MapFunc) reconcile.MapFunc {
 	return func(oldObj, newObj any) []reconcile.Key {
 		o, wasThere := oldObj.(metav1.Object)
 		n, isThere := newObj.(metav1.Object)
-		if wasThere && isThere && o.GetGeneration() == n.GetGeneration() && o.GetUID() == n.GetUID() && n.GetDeletionTimestamp().IsZero() {
+		if wasThere && isThere && !wellknown.IsPulled(n.GetAnnotations()) && o.GetGeneration() == n.GetGeneration() && o.GetUID() == n.GetUID() && n.GetDeletionTimestamp().IsZero() {
 			return nil
 		}
 		return f(oldObj, newObj)

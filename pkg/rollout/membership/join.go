@@ -7,6 +7,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"time"
 
@@ -20,6 +21,7 @@ import (
 	"github.com/stagegate/stagegate/pkg/apis/cluster/v1beta1"
 	"github.com/stagegate/stagegate/pkg/apis/wellknown"
 	"github.com/stagegate/stagegate/pkg/apis/wording"
+	"github.com/stagegate/stagegate/pkg/rollout/inspect"
 	"github.com/stagegate/stagegate/pkg/rollout/internal/reconcile"
 )
 
@@ -38,18 +40,21 @@ func (c *Controller) join(ctx context.Context, cluster *v1beta1.MemberCluster) (
 		if apierrors.IsConflict(err) {
 			return 0, err
 		}
-		r.readyToJoin(metav1.ConditionFalse, reasonNotReadyToJoin, wording.Shorten(err.Error(), maxMessage))
+		r.ReadyToJoin(metav1.ConditionFalse, inspect.ReasonNotReadyToJoin, wording.Shorten(err.Error(), inspect.MaxMessage))
 		return 0, errors.Join(err, c.write(ctx, r, nil))
 	}
-	r.readyToJoin(metav1.ConditionTrue, reasonReadyToJoin, messageReadyToJoin)
+	r.ReadyToJoin(metav1.ConditionTrue, inspect.ReasonReadyToJoin, inspect.MessageReadyToJoin)
+	if wellknown.IsPulled(cluster.Annotations) {
+		return c.joinByPull(ctx, r, internal)
+	}
 	seen, again := c.observe(ctx, cluster)
 	if ctx.Err() != nil {
 		// The member was not given the time to answer.
 		return 0, ctx.Err()
 	}
-	r.observed(seen)
-	if report := c.reportOf(cluster.Name); seen.failure == nil && report != nil {
-		r.collected(report)
+	r.Observed(seen)
+	if report := c.reportOf(cluster.Name); seen.Failure == nil && report != nil {
+		r.Collected(report)
 	}
 	return again, c.write(ctx, r, internal)
 }
@@ -72,6 +77,9 @@ func (c *Controller) register(ctx context.Context, cluster *v1beta1.MemberCluste
 // prepare makes the member's namespace on the hub and the InternalMemberCluster in it.
 func (c *Controller) prepare(ctx context.Context, cluster *v1beta1.MemberCluster) (*v1beta1.InternalMemberCluster, error) {
 	if err := c.prepareNamespace(ctx, cluster); err != nil {
+		return nil, err
+	}
+	if err := c.settle(ctx, cluster); err != nil {
 		return nil, err
 	}
 	return c.prepareInternal(ctx, cluster)
@@ -141,7 +149,7 @@ func (c *Controller) prepareInternal(ctx context.Context, cluster *v1beta1.Membe
 	internal := c.internal(cluster.Name)
 	if internal == nil {
 		internal = &v1beta1.InternalMemberCluster{
-			ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: cluster.Name},
+			ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: cluster.Name, Annotations: c.tellAgent(cluster, nil)},
 			Spec:       want,
 		}
 		created, err := client.Create(ctx, internal, metav1.CreateOptions{FieldManager: fieldManager})
@@ -158,11 +166,12 @@ func (c *Controller) prepareInternal(ctx context.Context, cluster *v1beta1.Membe
 			return created, nil
 		}
 	}
-	if equality.Semantic.DeepEqual(internal.Spec, want) {
+	annotations := c.tellAgent(cluster, internal.Annotations)
+	if equality.Semantic.DeepEqual(internal.Spec, want) && maps.Equal(internal.Annotations, annotations) {
 		return internal, nil
 	}
 	internal = internal.DeepCopy()
-	internal.Spec = want
+	internal.Spec, internal.Annotations = want, annotations
 	updated, err := client.Update(ctx, internal, metav1.UpdateOptions{FieldManager: fieldManager})
 	if err != nil {
 		return nil, fmt.Errorf("updating InternalMemberCluster %s/%s: %w", namespace, cluster.Name, err)

@@ -17,6 +17,7 @@ import (
 
 	"github.com/stagegate/stagegate/pkg/apis/cluster/v1beta1"
 	"github.com/stagegate/stagegate/pkg/apis/wellknown"
+	"github.com/stagegate/stagegate/pkg/rollout/inspect"
 	"github.com/stagegate/stagegate/pkg/rollout/storeid"
 )
 
@@ -31,10 +32,10 @@ func TestAClusterJoins(t *testing.T) {
 	}
 	w.expect(v1beta1.ConditionTypeMemberClusterReadyToJoin, metav1.ConditionTrue, "MemberClusterReadyToJoin", "Member cluster is ready to join the fleet")
 	w.expect(v1beta1.ConditionTypeMemberClusterJoined, metav1.ConditionTrue, "MemberClusterJoined", "Member cluster has successfully joined the fleet")
-	w.expect(v1beta1.ConditionTypeMemberClusterHealthy, metav1.ConditionTrue, reasonHealthy)
+	w.expect(v1beta1.ConditionTypeMemberClusterHealthy, metav1.ConditionTrue, inspect.ReasonHealthy)
 
 	at := metav1.NewTime(start)
-	agent := findAgent(&cluster.Status)
+	agent := inspect.Agent(&cluster.Status)
 	if agent == nil || !agent.LastReceivedHeartbeat.Equal(&at) ||
 		!meta.IsStatusConditionTrue(agent.Conditions, v1beta1.AgentJoined) || !meta.IsStatusConditionTrue(agent.Conditions, v1beta1.AgentHealthy) {
 		t.Errorf("agent %+v", agent)
@@ -184,14 +185,14 @@ func TestWhyAClusterDoesNotJoin(t *testing.T) {
 			}
 			w.setSecret(kubeconfig)
 			w.reconcile()
-			w.expect(v1beta1.ConditionTypeMemberClusterReadyToJoin, metav1.ConditionTrue, reasonReadyToJoin)
+			w.expect(v1beta1.ConditionTypeMemberClusterReadyToJoin, metav1.ConditionTrue, inspect.ReasonReadyToJoin)
 			w.expect(v1beta1.ConditionTypeMemberClusterJoined, tc.status, tc.reason, tc.says...)
 			w.expect(v1beta1.ConditionTypeMemberClusterHealthy, metav1.ConditionFalse, tc.reason)
 			if agents := w.cluster().Status.AgentStatus; len(agents) != 0 {
 				t.Errorf("agents %+v", agents)
 			}
 			for _, c := range w.cluster().Status.Conditions {
-				if len(c.Message) > 2*maxMessage || strings.Contains(c.Message, "password") {
+				if len(c.Message) > 2*inspect.MaxMessage || strings.Contains(c.Message, "password") {
 					t.Errorf("%s says %d bytes: %q", c.Type, len(c.Message), c.Message)
 				}
 			}
@@ -218,7 +219,7 @@ func TestWhyAClusterDoesNotJoin(t *testing.T) {
 			w.setSecret(m.kubeconfig(memberToken))
 			w.clock.Step(time.Hour)
 			w.reconcile()
-			w.expect(v1beta1.ConditionTypeMemberClusterJoined, metav1.ConditionTrue, reasonJoined)
+			w.expect(v1beta1.ConditionTypeMemberClusterJoined, metav1.ConditionTrue, inspect.ReasonJoined)
 		})
 	}
 }
@@ -237,7 +238,7 @@ func TestAMemberOfAnEarlierVersionSaysAsWhatItHasJoinedAtTheFirstLook(t *testing
 	m.putAppliedWork("web-work", wellknown.MemberNamespace(name))
 	w.setSecret(m.kubeconfig(memberToken))
 	w.reconcile()
-	w.expect(v1beta1.ConditionTypeMemberClusterJoined, metav1.ConditionTrue, reasonJoined)
+	w.expect(v1beta1.ConditionTypeMemberClusterJoined, metav1.ConditionTrue, inspect.ReasonJoined)
 	if got := m.annotation(crdOf, wellknown.HubUIDAnnotation) + " " + m.annotation(crdOf, wellknown.MemberNameAnnotation); got != hubUID+" "+name {
 		t.Errorf("hub and name on the member are %q", got)
 	}
@@ -282,8 +283,8 @@ func TestAKubeconfigThatLeadsElsewhereEndsTheMembership(t *testing.T) {
 			objects := len(other.objects)
 			w.setSecret(other.kubeconfig(memberToken))
 			w.reconcile()
-			w.expect(v1beta1.ConditionTypeMemberClusterJoined, metav1.ConditionFalse, reasonOtherMember, tc.says)
-			if isMember(&w.cluster().Status) {
+			w.expect(v1beta1.ConditionTypeMemberClusterJoined, metav1.ConditionFalse, inspect.ReasonOtherMember, tc.says)
+			if inspect.IsMember(&w.cluster().Status) {
 				t.Error("the agent is still joined")
 			}
 			if len(other.objects) != objects {
@@ -298,7 +299,7 @@ func TestAKubeconfigThatLeadsElsewhereEndsTheMembership(t *testing.T) {
 			tc.adopt(w, other)
 			w.clock.Step(2 * time.Minute)
 			w.reconcile()
-			w.expect(v1beta1.ConditionTypeMemberClusterJoined, metav1.ConditionTrue, reasonJoined)
+			w.expect(v1beta1.ConditionTypeMemberClusterJoined, metav1.ConditionTrue, inspect.ReasonJoined)
 			if got := w.cluster().Status.Properties[storeid.ClusterUIDProperty].Value; got != "cluster-b" {
 				t.Errorf("the uid after the adoption is %q", got)
 			}
@@ -311,7 +312,7 @@ func TestAKindThatIsThereIsAdopted(t *testing.T) {
 	m.put(crdOf, map[string]any{"metadata": map[string]any{"name": storeid.MemberCRD, "labels": map[string]any{"by": "upstream"}}})
 	w.setSecret(m.kubeconfig(memberToken))
 	w.reconcile()
-	w.expect(v1beta1.ConditionTypeMemberClusterJoined, metav1.ConditionTrue, reasonJoined)
+	w.expect(v1beta1.ConditionTypeMemberClusterJoined, metav1.ConditionTrue, inspect.ReasonJoined)
 	if got := m.annotation(crdOf, wellknown.StoreIDAnnotation); got != storeID {
 		t.Errorf("the store id on the member is %q", got)
 	}
@@ -334,7 +335,7 @@ func TestAHubIsAMemberWithoutACustomResourceDefinition(t *testing.T) {
 	m.put(configMapPath+"/stagegate-store", map[string]any{"metadata": map[string]any{"name": "stagegate-store"}, "data": map[string]any{"id": storeID}})
 	w.clock.Step(time.Hour)
 	w.reconcile()
-	w.expect(v1beta1.ConditionTypeMemberClusterJoined, metav1.ConditionTrue, reasonJoined)
+	w.expect(v1beta1.ConditionTypeMemberClusterJoined, metav1.ConditionTrue, inspect.ReasonJoined)
 	if m.get(crdOf) != nil {
 		t.Error("a CustomResourceDefinition was made beside the served kind")
 	}
@@ -356,7 +357,7 @@ func TestHeartbeats(t *testing.T) {
 	if got := m.probes() - probes; got != 1 {
 		t.Errorf("%d looks at the member in a period, want 1", got)
 	}
-	if got := findAgent(&w.cluster().Status).LastReceivedHeartbeat.Sub(start); got != 63*time.Second {
+	if got := inspect.Agent(&w.cluster().Status).LastReceivedHeartbeat.Sub(start); got != 63*time.Second {
 		t.Errorf("last heartbeat %s after the first, want 63s", got)
 	}
 	if got := w.writes(); got != 2 {
@@ -374,7 +375,7 @@ func TestHeartbeats(t *testing.T) {
 	if got := m.probes() - probes; got != 2 {
 		t.Errorf("new credentials were not tried")
 	}
-	w.expect(v1beta1.ConditionTypeMemberClusterHealthy, metav1.ConditionTrue, reasonHealthy)
+	w.expect(v1beta1.ConditionTypeMemberClusterHealthy, metav1.ConditionTrue, inspect.ReasonHealthy)
 	if got := w.writes(); got != 0 {
 		t.Errorf("%d writes where nothing has changed", got)
 	}
@@ -396,9 +397,9 @@ func TestAMemberThatFailsStaysJoinedAndIsLookedAtSooner(t *testing.T) {
 	if last < 57*time.Second || last > 63*time.Second {
 		t.Errorf("the longest pause is %s, want the period", last)
 	}
-	w.expect(v1beta1.ConditionTypeMemberClusterJoined, metav1.ConditionTrue, reasonJoined)
-	w.expect(v1beta1.ConditionTypeMemberClusterHealthy, metav1.ConditionFalse, reasonNotReady)
-	agent := findAgent(&w.cluster().Status)
+	w.expect(v1beta1.ConditionTypeMemberClusterJoined, metav1.ConditionTrue, inspect.ReasonJoined)
+	w.expect(v1beta1.ConditionTypeMemberClusterHealthy, metav1.ConditionFalse, inspect.ReasonNotReady)
+	agent := inspect.Agent(&w.cluster().Status)
 	// It is not well, and it is there.
 	if since := w.clock.Since(agent.LastReceivedHeartbeat.Time); meta.IsStatusConditionTrue(agent.Conditions, v1beta1.AgentHealthy) || since > 2*time.Minute {
 		t.Errorf("agent %+v, last heartbeat %s ago", agent, since)
@@ -409,7 +410,7 @@ func TestAMemberThatFailsStaysJoinedAndIsLookedAtSooner(t *testing.T) {
 
 	m.change(func(m *member) { m.ready = true })
 	w.reconcile()
-	w.expect(v1beta1.ConditionTypeMemberClusterHealthy, metav1.ConditionTrue, reasonHealthy)
+	w.expect(v1beta1.ConditionTypeMemberClusterHealthy, metav1.ConditionTrue, inspect.ReasonHealthy)
 }
 
 func TestAMemberThatDoesNotAnswerHasNoHeartbeat(t *testing.T) {
@@ -417,8 +418,8 @@ func TestAMemberThatDoesNotAnswerHasNoHeartbeat(t *testing.T) {
 	m.Close()
 	w.clock.Step(time.Hour)
 	w.reconcile()
-	w.expect(v1beta1.ConditionTypeMemberClusterHealthy, metav1.ConditionFalse, reasonUnreachable)
-	if agent := findAgent(&w.cluster().Status); agent.LastReceivedHeartbeat.Sub(start) != 0 {
+	w.expect(v1beta1.ConditionTypeMemberClusterHealthy, metav1.ConditionFalse, inspect.ReasonUnreachable)
+	if agent := inspect.Agent(&w.cluster().Status); agent.LastReceivedHeartbeat.Sub(start) != 0 {
 		t.Errorf("agent %+v", agent)
 	}
 }
@@ -428,10 +429,10 @@ func TestAMemberThatDoesNotAnswerSomebodyIsLookedAtBeforeItsHeartbeat(t *testing
 	m.change(func(m *member) { m.ready = false })
 	w.clock.Step(time.Second)
 	w.reconcile()
-	w.expect(v1beta1.ConditionTypeMemberClusterHealthy, metav1.ConditionTrue, reasonHealthy)
+	w.expect(v1beta1.ConditionTypeMemberClusterHealthy, metav1.ConditionTrue, inspect.ReasonHealthy)
 	w.directory.Doubt(w.cluster().Name)
 	w.reconcile()
-	w.expect(v1beta1.ConditionTypeMemberClusterHealthy, metav1.ConditionFalse, reasonNotReady)
+	w.expect(v1beta1.ConditionTypeMemberClusterHealthy, metav1.ConditionFalse, inspect.ReasonNotReady)
 }
 
 func TestAMemberWhoseKubeconfigIsNoLongerTakenStaysJoined(t *testing.T) {
@@ -441,9 +442,9 @@ func TestAMemberWhoseKubeconfigIsNoLongerTakenStaysJoined(t *testing.T) {
 	w.setSecret(strings.Replace(m.kubeconfig(memberToken), "https://", "http://", 1))
 	w.clock.Step(time.Hour)
 	w.reconcile()
-	w.expect(v1beta1.ConditionTypeMemberClusterJoined, metav1.ConditionTrue, reasonJoined)
+	w.expect(v1beta1.ConditionTypeMemberClusterJoined, metav1.ConditionTrue, inspect.ReasonJoined)
 	w.expect(v1beta1.ConditionTypeMemberClusterHealthy, metav1.ConditionFalse, "KubeconfigRefused", "--allow-insecure-members")
-	if !isMember(&w.cluster().Status) || w.namespace() == nil || w.internal() == nil {
+	if !inspect.IsMember(&w.cluster().Status) || w.namespace() == nil || w.internal() == nil {
 		t.Error("the membership has ended")
 	}
 	if m.probes() != probes || m.get(appliedPath+"/web-work") == nil || m.get(crdOf) == nil {
@@ -453,9 +454,9 @@ func TestAMemberWhoseKubeconfigIsNoLongerTakenStaysJoined(t *testing.T) {
 
 func TestAHealthyMemberSaysThroughWhichProxyItIsReached(t *testing.T) {
 	r := newReporter(memberCluster())
-	r.observed(observation{at: start, proxy: "http://proxy.example:3128"})
-	healthy := meta.FindStatusCondition(r.status.Conditions, v1beta1.ConditionTypeMemberClusterHealthy)
-	if want := messageHealthy + " (through the proxy http://proxy.example:3128)"; healthy.Message != want {
+	r.Observed(inspect.Observation{At: start, Proxy: "http://proxy.example:3128"})
+	healthy := meta.FindStatusCondition(r.Status.Conditions, v1beta1.ConditionTypeMemberClusterHealthy)
+	if want := inspect.MessageHealthy + " (through the proxy http://proxy.example:3128)"; healthy.Message != want {
 		t.Errorf("got %q, want %q", healthy.Message, want)
 	}
 }
@@ -465,8 +466,8 @@ func TestWhatAMemberSaysOfItselfIsBounded(t *testing.T) {
 	m.change(func(m *member) { m.gitVersion = strings.Repeat("v", 1<<20) })
 	w.clock.Step(2 * time.Minute)
 	w.reconcile()
-	if got := len(w.cluster().Status.Properties[kubernetesVersionProperty].Value); got == 0 || got > maxProperty {
-		t.Errorf("the version has %d bytes, want at most %d", got, maxProperty)
+	if got := len(w.cluster().Status.Properties[inspect.KubernetesVersionProperty].Value); got == 0 || got > inspect.MaxProperty {
+		t.Errorf("the version has %d bytes, want at most %d", got, inspect.MaxProperty)
 	}
 }
 
@@ -475,8 +476,8 @@ func TestAMemberThatAnotherStoreTakesIsNoLongerJoined(t *testing.T) {
 	m.put(crdOf, appliedWorksOf("that-store"))
 	w.clock.Step(2 * time.Minute)
 	w.reconcile()
-	w.expect(v1beta1.ConditionTypeMemberClusterJoined, metav1.ConditionFalse, reasonOtherStore)
-	if isMember(&w.cluster().Status) {
+	w.expect(v1beta1.ConditionTypeMemberClusterJoined, metav1.ConditionFalse, inspect.ReasonOtherStore)
+	if inspect.IsMember(&w.cluster().Status) {
 		t.Error("the agent is still joined")
 	}
 }
@@ -531,7 +532,7 @@ func TestANamespaceThatIsStillBeingDeletedIsWaitedFor(t *testing.T) {
 	if _, err := w.tryReconcile(); err == nil {
 		t.Error("no error")
 	}
-	w.expect(v1beta1.ConditionTypeMemberClusterReadyToJoin, metav1.ConditionFalse, reasonNotReadyToJoin, "fleet-member-a", "still being deleted")
+	w.expect(v1beta1.ConditionTypeMemberClusterReadyToJoin, metav1.ConditionFalse, inspect.ReasonNotReadyToJoin, "fleet-member-a", "still being deleted")
 }
 
 func TestAMissingMemberClusterRemovesNothing(t *testing.T) {
@@ -569,5 +570,5 @@ func TestAnotherHubDoesNotJoinWhateverItNames(t *testing.T) {
 	})
 	w.setSecret(m.kubeconfig(memberToken))
 	w.reconcile()
-	w.expect(v1beta1.ConditionTypeMemberClusterJoined, metav1.ConditionFalse, reasonOtherMember, "cluster-a", hubUID, "a member of its own fleet only")
+	w.expect(v1beta1.ConditionTypeMemberClusterJoined, metav1.ConditionFalse, inspect.ReasonOtherMember, "cluster-a", hubUID, "a member of its own fleet only")
 }

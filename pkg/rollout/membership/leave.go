@@ -19,6 +19,7 @@ import (
 	"github.com/stagegate/stagegate/pkg/apis/cluster/v1beta1"
 	"github.com/stagegate/stagegate/pkg/apis/wellknown"
 	"github.com/stagegate/stagegate/pkg/apis/wording"
+	"github.com/stagegate/stagegate/pkg/rollout/inspect"
 	"github.com/stagegate/stagegate/pkg/rollout/internal/reconcile"
 )
 
@@ -42,26 +43,26 @@ func (c *Controller) leave(ctx context.Context, cluster *v1beta1.MemberCluster) 
 		return 0, err
 	}
 	r := newReporter(cluster)
-	r.readyToJoin(metav1.ConditionFalse, reasonLeaving, "Member cluster is leaving the fleet")
-	if isMember(r.status) {
-		seen, again := c.observe(ctx, cluster)
+	r.ReadyToJoin(metav1.ConditionFalse, inspect.ReasonLeaving, "Member cluster is leaving the fleet")
+	if inspect.IsMember(r.Status) {
+		seen, again := c.observeLeaving(ctx, cluster)
 		if ctx.Err() != nil {
 			return 0, ctx.Err()
 		}
 		if wait := c.waitFor(cluster, seen); wait > 0 {
-			r.joined(metav1.ConditionUnknown, reasonLeaving, c.leavingMessage(cluster, seen.failure))
-			r.unhealthy(seen.failure)
+			r.Joined(metav1.ConditionUnknown, inspect.ReasonLeaving, c.leavingMessage(cluster, seen.Failure))
+			r.Unhealthy(seen.Failure)
 			if again > 0 {
 				wait = min(wait, again)
 			}
 			return wait, c.write(ctx, r, nil)
 		}
-		if seen.failure != nil && !seen.failure.revokes() {
-			klog.FromContext(ctx).Info("Leaving without having cleaned up on the member", "reason", seen.failure.message)
-			c.recorder.Event(cluster, corev1.EventTypeWarning, "MemberClusterNotCleanedUp", c.leftOn(cluster.Name)+": "+seen.failure.message)
+		if seen.Failure != nil && !seen.Failure.Revokes() {
+			klog.FromContext(ctx).Info("Leaving without having cleaned up on the member", "reason", seen.Failure.Message)
+			c.recorder.Event(cluster, corev1.EventTypeWarning, "MemberClusterNotCleanedUp", c.leftOn(cluster.Name)+": "+seen.Failure.Message)
 		}
 	}
-	r.left()
+	r.Left()
 	if err := c.write(ctx, r, nil); err != nil {
 		return 0, err
 	}
@@ -71,6 +72,14 @@ func (c *Controller) leave(ctx context.Context, cluster *v1beta1.MemberCluster) 
 		return 0, err
 	}
 	return 0, c.release(ctx, cluster)
+}
+
+// observeLeaving has a member cleaned up, and returns whether it is and when to look again. An agent does that by itself.
+func (c *Controller) observeLeaving(ctx context.Context, cluster *v1beta1.MemberCluster) (inspect.Observation, time.Duration) {
+	if wellknown.IsPulled(cluster.Annotations) {
+		return c.leftByPull(cluster), 0
+	}
+	return c.observe(ctx, cluster)
 }
 
 // leftOn says what stays on a member that was not cleaned up, by the Works that the hub has for it. A Work that the member has told nothing of
@@ -103,8 +112,8 @@ func (c *Controller) leftOn(cluster string) string {
 }
 
 // waitFor returns how much longer to wait for a leaving member, 0 for not at all.
-func (c *Controller) waitFor(cluster *v1beta1.MemberCluster, seen observation) time.Duration {
-	if seen.failure == nil || seen.failure.revokes() {
+func (c *Controller) waitFor(cluster *v1beta1.MemberCluster, seen inspect.Observation) time.Duration {
+	if seen.Failure == nil || seen.Failure.Revokes() {
 		return 0
 	}
 	if options := cluster.Spec.DeleteOptions; options != nil && options.ValidationMode == v1beta1.DeleteValidationModeSkip {
@@ -118,10 +127,10 @@ func (c *Controller) forceLeave(cluster *v1beta1.MemberCluster) time.Time {
 	return cluster.DeletionTimestamp.Add(c.options.ForceDeleteWait)
 }
 
-func (c *Controller) leavingMessage(cluster *v1beta1.MemberCluster, f *failure) string {
+func (c *Controller) leavingMessage(cluster *v1beta1.MemberCluster, f *inspect.Failure) string {
 	return fmt.Sprintf("Cleaning up on the member is tried until %s, then the cluster leaves without it; "+
 		"set spec.deleteOptions.validationMode to Skip to go on at once. %s",
-		c.forceLeave(cluster).UTC().Format(time.TimeOnly+"Z"), f.message)
+		c.forceLeave(cluster).UTC().Format(time.TimeOnly+"Z"), f.Message)
 }
 
 func (c *Controller) waitUntilIdle(ctx context.Context, cluster string) error {

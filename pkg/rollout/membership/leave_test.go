@@ -20,6 +20,7 @@ import (
 	"github.com/stagegate/stagegate/pkg/apis/cluster/v1beta1"
 	placementv1beta1 "github.com/stagegate/stagegate/pkg/apis/placement/v1beta1"
 	"github.com/stagegate/stagegate/pkg/apis/wellknown"
+	"github.com/stagegate/stagegate/pkg/rollout/inspect"
 	"github.com/stagegate/stagegate/pkg/rollout/members"
 )
 
@@ -66,7 +67,7 @@ func (w *world) hasLeft() {
 	if err != nil || len(works.Items) != 0 {
 		w.t.Errorf("%d Works are left, %v", len(works.Items), err)
 	}
-	w.expect(v1beta1.ConditionTypeMemberClusterJoined, metav1.ConditionFalse, reasonLeft, "Member cluster has left the fleet")
+	w.expect(v1beta1.ConditionTypeMemberClusterJoined, metav1.ConditionFalse, inspect.ReasonLeft, "Member cluster has left the fleet")
 	if finalizers := w.cluster().Finalizers; slices.Contains(finalizers, wellknown.MemberClusterFinalizer) {
 		w.t.Errorf("finalizers %v", finalizers)
 	}
@@ -201,8 +202,8 @@ func TestLeavingAMemberThatCannotBeReached(t *testing.T) {
 		if again <= 0 || again > 2*time.Second {
 			t.Errorf("tries again in %s, want soon", again)
 		}
-		w.expect(v1beta1.ConditionTypeMemberClusterJoined, metav1.ConditionUnknown, reasonLeaving, "until 12:15:00Z", "validationMode to Skip", "cannot be reached")
-		w.expect(v1beta1.ConditionTypeMemberClusterHealthy, metav1.ConditionFalse, reasonUnreachable)
+		w.expect(v1beta1.ConditionTypeMemberClusterJoined, metav1.ConditionUnknown, inspect.ReasonLeaving, "until 12:15:00Z", "validationMode to Skip", "cannot be reached")
+		w.expect(v1beta1.ConditionTypeMemberClusterHealthy, metav1.ConditionFalse, inspect.ReasonUnreachable)
 		if w.namespace() == nil {
 			t.Error("the namespace was deleted while the member is waited for")
 		}
@@ -227,7 +228,7 @@ func TestLeavingAMemberThatCannotBeReached(t *testing.T) {
 		m.change(func(m *member) { m.token = "other" })
 		w.delete()
 		w.reconcile()
-		w.expect(v1beta1.ConditionTypeMemberClusterJoined, metav1.ConditionUnknown, reasonLeaving, "does not accept the credentials")
+		w.expect(v1beta1.ConditionTypeMemberClusterJoined, metav1.ConditionUnknown, inspect.ReasonLeaving, "does not accept the credentials")
 		w.setSecret(m.kubeconfig("other"))
 		w.reconcile()
 		w.hasLeft()
@@ -251,7 +252,7 @@ func TestLeavingAMemberThatCannotBeReached(t *testing.T) {
 		if got := w.reconcile(); got != testOptions.ForceDeleteWait {
 			t.Errorf("tries again in %s, want %s", got, testOptions.ForceDeleteWait)
 		}
-		w.expect(v1beta1.ConditionTypeMemberClusterJoined, metav1.ConditionUnknown, reasonLeaving, "Secret fleet-system/member-a does not exist")
+		w.expect(v1beta1.ConditionTypeMemberClusterJoined, metav1.ConditionUnknown, inspect.ReasonLeaving, "Secret fleet-system/member-a does not exist")
 	})
 }
 

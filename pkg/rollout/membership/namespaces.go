@@ -4,18 +4,16 @@
 package membership
 
 import (
-	"context"
 	"iter"
-	"slices"
 	"time"
 
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/labels"
 
-	"github.com/stagegate/stagegate/pkg/apis/cluster/v1beta1"
 	placementv1beta1 "github.com/stagegate/stagegate/pkg/apis/placement/v1beta1"
 	"github.com/stagegate/stagegate/pkg/apis/wellknown"
+	"github.com/stagegate/stagegate/pkg/rollout/inspect"
 	"github.com/stagegate/stagegate/pkg/rollout/internal/reconcile"
 )
 
@@ -23,50 +21,10 @@ import (
 // namespaces of a member are listed between two reports once a Namespace was placed there, or somebody created a ResourcePlacement in one,
 // that the last list lacks.
 
-// shortestListRest is how long a member is left alone at least after its namespaces were listed.
-const shortestListRest = time.Second
-
-// collectNamespaces lists the namespaces of a member where that is due, and returns when to look at it again. That is not later than wait,
-// when the member is to be read whole.
-func (c *Controller) collectNamespaces(ctx context.Context, key reconcile.Key, member *clients, last *report, wait time.Duration) (time.Duration, error) {
-	if !c.isAwaited(key.Name, last) {
-		return wait, nil
-	}
-	rest := max(shortestListRest, min(collectRest*last.listing, longestCollectRest))
-	if rested := last.listed.Add(rest).Sub(c.clock.Now()); rested > 0 {
-		return min(wait, rested), nil
-	}
-	limited, cancel := context.WithTimeout(ctx, collectTimeout)
-	defer cancel()
-	next := *last
-	next.conditions = slices.DeleteFunc(slices.Clone(last.conditions), func(condition metav1.Condition) bool {
-		return condition.Type == v1beta1.ConditionTypeNamespaceCollectionSucceeded
-	})
-	next.listNamespaces(limited, member.kube.CoreV1().RESTClient(), c.clock)
-	if ctx.Err() != nil {
-		return 0, ctx.Err()
-	}
-	c.keepReport(key.Name, &next)
-	if !last.same(&next) {
-		c.queue.Enqueue(key)
-	}
-	return wait, nil
-}
-
-// isAwaited reports whether a namespace that the last list lacks was placed on the member since, or has a ResourcePlacement since. A list
-// that could not be made, or is not complete, does not tell what it lacks.
-func (c *Controller) isAwaited(member string, last *report) bool {
-	if last.namespaces == nil || len(last.namespaces) >= maxNamespaces {
-		return false
-	}
-	// Times in the API have whole seconds.
-	listed := last.listed.Truncate(time.Second)
-	isNews := func(namespace string, since time.Time) bool {
-		_, has := last.namespaces[namespace]
-		return !has && !since.Before(listed)
-	}
+// isAwaited reports whether a namespace that the last list lacks was placed on the member since, or has a ResourcePlacement since.
+func (c *Controller) isAwaited(member string, last *inspect.Report) bool {
 	for _, placement := range c.fleet.Placements.All() {
-		if placement.GetNamespace() != "" && isNews(placement.GetNamespace(), placement.GetCreationTimestamp().Time) {
+		if placement.GetNamespace() != "" && last.Lacks(placement.GetNamespace(), placement.GetCreationTimestamp().Time) {
 			return true
 		}
 	}
@@ -76,7 +34,7 @@ func (c *Controller) isAwaited(member string, last *report) bool {
 	}
 	for _, work := range works {
 		for name, applied := range placedNamespaces(work) {
-			if isNews(name, applied) {
+			if last.Lacks(name, applied) {
 				return true
 			}
 		}
@@ -129,8 +87,8 @@ func (c *Controller) onNewPlacement(oldObj, newObj any) []reconcile.Key {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	var keys []reconcile.Key
-	for member, last := range c.reports {
-		if _, has := last.namespaces[placement.GetNamespace()]; !has && !placement.GetCreationTimestamp().Time.Before(last.listed.Truncate(time.Second)) {
+	for member, known := range c.views {
+		if last := known.Report(); last != nil && last.Lacks(placement.GetNamespace(), placement.GetCreationTimestamp().Time) {
 			keys = append(keys, reconcile.Key{Name: member})
 		}
 	}

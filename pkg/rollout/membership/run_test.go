@@ -22,6 +22,7 @@ import (
 	"github.com/stagegate/stagegate/pkg/apis/cluster/v1beta1"
 	"github.com/stagegate/stagegate/pkg/apis/wellknown"
 	"github.com/stagegate/stagegate/pkg/generated/clientset/versioned/fake"
+	"github.com/stagegate/stagegate/pkg/rollout/inspect"
 	"github.com/stagegate/stagegate/pkg/rollout/internal/fleet"
 	"github.com/stagegate/stagegate/pkg/rollout/members"
 )
@@ -84,7 +85,7 @@ func TestRun(t *testing.T) {
 	}, metav1.CreateOptions{}); err != nil {
 		t.Fatal(err)
 	}
-	until("joined", joined(metav1.ConditionTrue, reasonJoined))
+	until("joined", joined(metav1.ConditionTrue, inspect.ReasonJoined))
 	until("reported what it has", func() bool {
 		return meta.IsStatusConditionTrue(cluster.Status.Conditions, v1beta1.ConditionTypeClusterPropertyCollectionSucceeded)
 	})
@@ -153,7 +154,7 @@ func TestAMemberThatIsNotReadInTimeHasItsHeartbeats(t *testing.T) {
 		select {
 		case event := <-watcher.ResultChan():
 			cluster := event.Object.(*v1beta1.MemberCluster)
-			if agent := findAgent(&cluster.Status); agent != nil {
+			if agent := inspect.Agent(&cluster.Status); agent != nil {
 				beats.Insert(agent.LastReceivedHeartbeat)
 			}
 			if meta.FindStatusCondition(cluster.Status.Conditions, v1beta1.ConditionTypeClusterPropertyCollectionSucceeded) != nil {

@@ -22,6 +22,7 @@ import (
 	"github.com/stagegate/stagegate/pkg/apis/cluster/v1beta1"
 	"github.com/stagegate/stagegate/pkg/apis/wellknown"
 	"github.com/stagegate/stagegate/pkg/generated/clientset/versioned/fake"
+	"github.com/stagegate/stagegate/pkg/rollout/inspect"
 	"github.com/stagegate/stagegate/pkg/rollout/internal/fleet"
 	"github.com/stagegate/stagegate/pkg/rollout/internal/reconcile"
 	"github.com/stagegate/stagegate/pkg/rollout/members"
@@ -271,7 +272,7 @@ func joinedWorld(t *testing.T, inFleet ...runtime.Object) (*world, *member) {
 	w, m := newWorld(t, append(inFleet, memberCluster())...), newMember(t)
 	w.setSecret(m.kubeconfig(memberToken))
 	w.reconcile()
-	w.expect(v1beta1.ConditionTypeMemberClusterJoined, metav1.ConditionTrue, reasonJoined)
+	w.expect(v1beta1.ConditionTypeMemberClusterJoined, metav1.ConditionTrue, inspect.ReasonJoined)
 	w.told()
 	w.writes()
 	return w, m

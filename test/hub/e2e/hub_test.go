@@ -70,6 +70,7 @@ func TestHub(t *testing.T) {
 		{"MemberReports", testMemberReports},
 		{"Credentials", testCredentials},
 		{"ForcedLeave", testForcedLeave},
+		{"PullMember", testPullMember},
 		{"ClusterProfiles", testClusterProfiles},
 		{"BadInput", testBadInput},
 		{"BadRun", testBadRun},

@@ -90,6 +90,15 @@ func mention(text string) deviation {
 	return deviation{command: text + "\n", skipped: true, reason: "The text names something of kubectl, and nothing to type."}
 }
 
+// byPullMember are commands for a member that the hub cannot reach, and for its cluster.
+func byPullMember(commands ...string) []deviation {
+	var skipped []deviation
+	for _, command := range commands {
+		skipped = append(skipped, deviation{command: command, skipped: true, reason: "TestHub/PullMember has an agent serve a member of these tests, as a process."})
+	}
+	return skipped
+}
+
 func hanging(command string) deviation {
 	return deviation{
 		section: "A removal from a cluster hangs", command: command, skipped: true,
@@ -452,6 +461,13 @@ kubectl delete storageclass documented`,
 			mention("kubectl apply --server-side"),
 			mention("kubectl replace"),
 		},
+	},
+	{
+		name: "docs/pull-members.md",
+		deviations: byPullMember(
+			"kubectl apply -f - << EOF", "kubectl wait membercluster/paris", "kubectl -n fleet-member-paris create token", "kubectl config view --raw",
+			"kubectl apply -f artifacts/member-agent", "kubectl -n stagegate-system create secret", "kubectl apply -k .", "kubectl get membercluster paris -o wide",
+		),
 	},
 	{
 		name:         "docs/operations.md",

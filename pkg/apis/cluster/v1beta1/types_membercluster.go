@@ -49,9 +49,10 @@ type MemberClusterList struct {
 
 // MemberClusterSpec is the desired state of a member cluster.
 type MemberClusterSpec struct {
-	// identity is the user, group or service account of an agent of the member on the hub. It is stored and not used:
-	// the server reaches the member with the kubeconfig in the Secret member-<name> of fleet-system. kind and name are
-	// required.
+	// identity is the user, group or service account of an agent of the member on the hub. It gets the rights of an agent
+	// in the namespace fleet-member-<name> if the annotation kubernetes-fleet.io/delivery is Pull. Otherwise it is not
+	// used: the server reaches the member with the kubeconfig in the Secret member-<name> of fleet-system. kind and name
+	// are required.
 	// +required
 	// +k8s:opaqueType
 	// +k8s:subfield(kind)=+k8s:required

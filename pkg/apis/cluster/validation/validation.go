@@ -4,12 +4,15 @@
 package validation
 
 import (
+	"slices"
+
 	rbacv1 "k8s.io/api/rbac/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	metav1validation "k8s.io/apimachinery/pkg/apis/meta/v1/validation"
 	"k8s.io/apimachinery/pkg/util/validation/field"
 
 	"github.com/stagegate/stagegate/pkg/apis/cluster/v1beta1"
+	"github.com/stagegate/stagegate/pkg/apis/wellknown"
 )
 
 var (
@@ -19,15 +22,19 @@ var (
 
 // ValidateMemberCluster returns what is wrong with a new member cluster.
 func ValidateMemberCluster(object *v1beta1.MemberCluster) field.ErrorList {
-	return validateIdentity(object.Spec.Identity)
+	return append(validateIdentity(object.Spec.Identity), validateDelivery(object.Annotations)...)
 }
 
 // ValidateMemberClusterUpdate returns what is wrong with a changed member cluster. An identity that is stored stays usable.
 func ValidateMemberClusterUpdate(object, old *v1beta1.MemberCluster) field.ErrorList {
-	if object.Spec.Identity == old.Spec.Identity {
-		return nil
+	var errs field.ErrorList
+	if object.Spec.Identity != old.Spec.Identity {
+		errs = validateIdentity(object.Spec.Identity)
 	}
-	return validateIdentity(object.Spec.Identity)
+	if object.Annotations[wellknown.DeliveryAnnotation] != old.Annotations[wellknown.DeliveryAnnotation] {
+		errs = append(errs, validateDelivery(object.Annotations)...)
+	}
+	return errs
 }
 
 // ValidateMemberClusterStatusUpdate returns what is wrong with a member cluster's new status.
@@ -52,6 +59,15 @@ func ValidateInternalMemberClusterStatusUpdate(object, _ *v1beta1.InternalMember
 }
 
 // validateIdentity wants a subject that a RoleBinding can name, since the member is given its rights by one.
+// validateDelivery refuses what would be taken for push in silence.
+func validateDelivery(annotations map[string]string) field.ErrorList {
+	value, found := annotations[wellknown.DeliveryAnnotation]
+	if supported := []string{wellknown.DeliveryPull, wellknown.DeliveryPush}; found && !slices.Contains(supported, value) {
+		return field.ErrorList{field.NotSupported(field.NewPath("metadata", "annotations").Key(wellknown.DeliveryAnnotation), value, supported)}
+	}
+	return nil
+}
+
 func validateIdentity(identity rbacv1.Subject) field.ErrorList {
 	switch identity.Kind {
 	case "", rbacv1.UserKind, rbacv1.GroupKind:

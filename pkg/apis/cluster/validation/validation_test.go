@@ -12,6 +12,7 @@ import (
 	"k8s.io/apimachinery/pkg/util/validation/field"
 
 	"github.com/stagegate/stagegate/pkg/apis/cluster/v1beta1"
+	"github.com/stagegate/stagegate/pkg/apis/wellknown"
 )
 
 func expect(t *testing.T, errs field.ErrorList, want ...string) {
@@ -63,4 +64,28 @@ func TestReportedConditionsAreComplete(t *testing.T) {
 	expect(t, ValidateMemberClusterStatusUpdate(member, &v1beta1.MemberCluster{}), want...)
 	internal := &v1beta1.InternalMemberCluster{Status: v1beta1.InternalMemberClusterStatus{Conditions: broken, AgentStatus: agents}}
 	expect(t, ValidateInternalMemberClusterStatusUpdate(internal, &v1beta1.InternalMemberCluster{}), want...)
+}
+
+func TestDelivery(t *testing.T) {
+	of := func(annotations map[string]string) *v1beta1.MemberCluster {
+		return &v1beta1.MemberCluster{ObjectMeta: metav1.ObjectMeta{Annotations: annotations}}
+	}
+	for _, tc := range []struct {
+		name        string
+		annotations map[string]string
+		want        []string
+	}{
+		{"none", nil, nil},
+		{"pull", map[string]string{wellknown.DeliveryAnnotation: "Pull"}, nil},
+		{"push", map[string]string{wellknown.DeliveryAnnotation: "Push"}, nil},
+		{"a misspelled one", map[string]string{wellknown.DeliveryAnnotation: "pull"}, []string{
+			`metadata.annotations[kubernetes-fleet.io/delivery]: Unsupported value: "pull": supported values: "Pull", "Push"`,
+		}},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			expect(t, ValidateMemberCluster(of(tc.annotations)), tc.want...)
+			expect(t, ValidateMemberClusterUpdate(of(tc.annotations), of(nil)), tc.want...)
+			expect(t, ValidateMemberClusterUpdate(of(tc.annotations), of(tc.annotations)))
+		})
+	}
 }

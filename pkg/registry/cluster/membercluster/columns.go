@@ -35,6 +35,8 @@ func columns() []column {
 		usage("Allocatable-Memory", "Memory that workloads can have in all.", corev1.ResourceMemory, allocatable).OnlyWide(),
 		store.Condition("Healthy", v1beta1.ConditionTypeMemberClusterHealthy, conditions).OnlyWide(),
 		column{Name: "Taints", Description: "What keeps placements off that do not tolerate it.", Text: taints}.OnlyWide(),
+		column{Name: "Delivery", Description: "Push where the server reaches the cluster, Pull where an agent serves it.", Text: delivery}.OnlyWide(),
+		column{Name: "Agent-Version", Description: "Version of the agent that serves the cluster.", Text: agentVersion}.OnlyWide(),
 		column{Name: "Reason", Description: "Why the cluster has not joined or is not healthy.", Text: reason}.OnlyWide(),
 	}
 }
@@ -75,6 +77,21 @@ func lastSeen(o *v1beta1.MemberCluster) string {
 
 func nodeCount(o *v1beta1.MemberCluster) string {
 	return o.Status.Properties[nodeCountProperty].Value
+}
+
+func delivery(o *v1beta1.MemberCluster) string {
+	if wellknown.IsPulled(o.Annotations) {
+		return wellknown.DeliveryPull
+	}
+	return wellknown.DeliveryPush
+}
+
+// agentVersion is not that of an agent which served the cluster before.
+func agentVersion(o *v1beta1.MemberCluster) string {
+	if !wellknown.IsPulled(o.Annotations) {
+		return ""
+	}
+	return o.Status.Properties[wellknown.AgentVersionProperty].Value
 }
 
 func usage(name, description string, resource corev1.ResourceName, of func(*v1beta1.ResourceUsage) corev1.ResourceList) column {

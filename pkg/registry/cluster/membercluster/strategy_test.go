@@ -21,7 +21,7 @@ import (
 
 const (
 	headers = "NAME | JOINED | AGE | MEMBER-AGENT-LAST-SEEN | NODE-COUNT | AVAILABLE-CPU | AVAILABLE-MEMORY"
-	wide    = headers + " | ALLOCATABLE-CPU | ALLOCATABLE-MEMORY | HEALTHY | TAINTS | REASON"
+	wide    = headers + " | ALLOCATABLE-CPU | ALLOCATABLE-MEMORY | HEALTHY | TAINTS | DELIVERY | AGENT-VERSION | REASON"
 )
 
 func ago(d time.Duration) metav1.Time { return metav1.NewTime(time.Now().Add(-d - 5*time.Second)) }
@@ -41,7 +41,7 @@ func TestMemberClusterTable(t *testing.T) {
 			name:    "not heard of yet",
 			object:  &v1beta1.MemberCluster{ObjectMeta: created},
 			row:     "member1 |  | 90m |  |  |  | ",
-			wideRow: "member1 |  | 90m |  |  |  |  |  |  |  |  | ",
+			wideRow: "member1 |  | 90m |  |  |  |  |  |  |  |  | Push |  | ",
 		},
 		{
 			name: "joined",
@@ -57,7 +57,7 @@ func TestMemberClusterTable(t *testing.T) {
 				},
 			}},
 			row:     "member1 | True | 90m | 20m | 3 | 1500m | 2Gi",
-			wideRow: "member1 | True | 90m | 20m | 3 | 1500m | 2Gi | 4 | 8Gi |  | maintenance=yes:NoSchedule,gpu:NoSchedule | ",
+			wideRow: "member1 | True | 90m | 20m | 3 | 1500m | 2Gi | 4 | 8Gi |  | maintenance=yes:NoSchedule,gpu:NoSchedule | Push |  | ",
 		},
 		{
 			name: "not to be reached",
@@ -66,7 +66,18 @@ func TestMemberClusterTable(t *testing.T) {
 				{Type: "Healthy", Status: metav1.ConditionFalse, Reason: "Unreachable"},
 			}}},
 			row:     "member1 | True | 90m |  |  |  | ",
-			wideRow: "member1 | True | 90m |  |  |  |  |  |  | False |  | Unreachable",
+			wideRow: "member1 | True | 90m |  |  |  |  |  |  | False |  | Push |  | Unreachable",
+		},
+		{
+			name: "served by an agent",
+			object: &v1beta1.MemberCluster{
+				ObjectMeta: metav1.ObjectMeta{
+					Name: "member1", CreationTimestamp: created.CreationTimestamp, Annotations: map[string]string{wellknown.DeliveryAnnotation: wellknown.DeliveryPull},
+				},
+				Status: v1beta1.MemberClusterStatus{Properties: map[v1beta1.PropertyName]v1beta1.PropertyValue{wellknown.AgentVersionProperty: {Value: "v1.2.3"}}},
+			},
+			row:     "member1 |  | 90m |  |  |  | ",
+			wideRow: "member1 |  | 90m |  |  |  |  |  |  |  |  | Pull | v1.2.3 | ",
 		},
 	}
 	for _, test := range tests {

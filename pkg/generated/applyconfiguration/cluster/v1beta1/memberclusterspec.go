@@ -14,9 +14,10 @@ import (
 //
 // MemberClusterSpec is the desired state of a member cluster.
 type MemberClusterSpecApplyConfiguration struct {
-	// identity is the user, group or service account of an agent of the member on the hub. It is stored and not used:
-	// the server reaches the member with the kubeconfig in the Secret member-<name> of fleet-system. kind and name are
-	// required.
+	// identity is the user, group or service account of an agent of the member on the hub. It gets the rights of an agent
+	// in the namespace fleet-member-<name> if the annotation kubernetes-fleet.io/delivery is Pull. Otherwise it is not
+	// used: the server reaches the member with the kubeconfig in the Secret member-<name> of fleet-system. kind and name
+	// are required.
 	Identity *v1.SubjectApplyConfiguration `json:"identity,omitempty"`
 	// heartbeatPeriodSeconds is the time between two heartbeats of the member, in seconds, 1 to 600. Defaults to 60.
 	HeartbeatPeriodSeconds *int32 `json:"heartbeatPeriodSeconds,omitempty"`

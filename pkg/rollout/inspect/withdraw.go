@@ -1,7 +1,7 @@
 // Copyright The Stagegate Authors.
 // SPDX-License-Identifier: Apache-2.0
 
-package membership
+package inspect
 
 import (
 	"context"
@@ -14,7 +14,6 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/util/retry"
 
-	"github.com/stagegate/stagegate/pkg/apis/cluster/v1beta1"
 	placementv1beta1 "github.com/stagegate/stagegate/pkg/apis/placement/v1beta1"
 	"github.com/stagegate/stagegate/pkg/apis/wellknown"
 	"github.com/stagegate/stagegate/pkg/rollout/internal/reconcile"
@@ -23,21 +22,21 @@ import (
 
 // withdraw removes from a member what Stagegate itself has there, and leaves what was placed on it. The kind AppliedWork stays, since
 // its end would be the end of whatever else is owned by objects of it.
-func (c *Controller) withdraw(ctx context.Context, cluster *v1beta1.MemberCluster, member *clients) error {
+func withdraw(ctx context.Context, member *clients, as Identity) error {
 	clusterUID, err := storeid.ClusterUID(ctx, member.kube)
 	if err != nil {
 		return err
 	}
-	want := c.membership(cluster, clusterUID)
+	want := as(clusterUID)
 	if clusterUID == want.Hub {
 		if err := storeid.Mismatch(nil, clusterUID, want); err != nil {
 			return err
 		}
 		// A hub keeps its store's id: it is that of the whole hub.
-		if err := storeid.Verify(ctx, member.kube, wellknown.SystemNamespace, c.options.Ruler); err != nil {
+		if err := storeid.Verify(ctx, member.kube, wellknown.SystemNamespace, want.Ruler); err != nil {
 			return err
 		}
-		return orphan(ctx, cluster.Name, member)
+		return orphan(ctx, want.Member, member)
 	}
 	crd, err := member.crds.ApiextensionsV1().CustomResourceDefinitions().Get(ctx, storeid.MemberCRD, metav1.GetOptions{})
 	if apierrors.IsNotFound(err) {
@@ -56,7 +55,7 @@ func (c *Controller) withdraw(ctx context.Context, cluster *v1beta1.MemberCluste
 		joined = joined || crd.Annotations[key] != ""
 		identity[key] = ""
 	}
-	if err := orphan(ctx, cluster.Name, member); err != nil || !joined {
+	if err := orphan(ctx, want.Member, member); err != nil || !joined {
 		return err
 	}
 	return annotate(ctx, member, crd, identity)

@@ -1,7 +1,7 @@
 // Copyright The Stagegate Authors.
 // SPDX-License-Identifier: Apache-2.0
 
-package membership
+package inspect
 
 import (
 	"context"
@@ -18,17 +18,15 @@ import (
 
 	placementv1beta1 "github.com/stagegate/stagegate/pkg/apis/placement/v1beta1"
 	"github.com/stagegate/stagegate/pkg/generated/clientset/versioned"
-	"github.com/stagegate/stagegate/pkg/rollout/members"
 )
 
-// clients of one member, with one generation of its credentials. They share connections.
+// clients of one member. They share connections.
 type clients struct {
-	generation string
-	kube       kubernetes.Interface
-	discovery  discovery.DiscoveryInterfaceWithContext
-	crds       clientset.Interface
-	fleet      versioned.Interface
-	metadata   metadata.Interface
+	kube      kubernetes.Interface
+	discovery discovery.DiscoveryInterfaceWithContext
+	crds      clientset.Interface
+	fleet     versioned.Interface
+	metadata  metadata.Interface
 	// err is why there are none.
 	err error
 }
@@ -53,23 +51,23 @@ func (c *clients) eachAppliedWork(ctx context.Context, f func(*placementv1beta1.
 	return fmt.Errorf("listing AppliedWorks: %w", err)
 }
 
-func connect(member *members.Member) *clients {
-	c := &clients{generation: member.Generation}
-	http, err := rest.HTTPClientFor(member.Config)
+func connect(config *rest.Config) *clients {
+	c := &clients{}
+	http, err := rest.HTTPClientFor(config)
 	if err != nil {
 		c.err = err
 		return c
 	}
-	if c.kube, c.err = kubernetes.NewForConfigAndClient(member.Config, http); c.err != nil {
+	if c.kube, c.err = kubernetes.NewForConfigAndClient(config, http); c.err != nil {
 		return c
 	}
 	c.discovery = discovery.ToDiscoveryInterfaceWithContext(c.kube.Discovery())
-	if c.crds, c.err = clientset.NewForConfigAndClient(member.Config, http); c.err != nil {
+	if c.crds, c.err = clientset.NewForConfigAndClient(config, http); c.err != nil {
 		return c
 	}
-	if c.fleet, c.err = versioned.NewForConfigAndClient(member.Config, http); c.err != nil {
+	if c.fleet, c.err = versioned.NewForConfigAndClient(config, http); c.err != nil {
 		return c
 	}
-	c.metadata, c.err = metadata.NewForConfigAndClient(metadata.ConfigFor(member.Config), http)
+	c.metadata, c.err = metadata.NewForConfigAndClient(metadata.ConfigFor(config), http)
 	return c
 }

@@ -1,7 +1,7 @@
 // Copyright The Stagegate Authors.
 // SPDX-License-Identifier: Apache-2.0
 
-package membership
+package inspect
 
 import (
 	"context"
@@ -20,11 +20,13 @@ import (
 	watchtools "k8s.io/client-go/tools/watch"
 	"sigs.k8s.io/yaml"
 
-	"github.com/stagegate/stagegate/pkg/apis/cluster/v1beta1"
 	placementv1beta1 "github.com/stagegate/stagegate/pkg/apis/placement/v1beta1"
 	"github.com/stagegate/stagegate/pkg/apis/wellknown"
 	"github.com/stagegate/stagegate/pkg/rollout/storeid"
 )
+
+// fieldManager of what is written to a member here, and not for a Work.
+const fieldManager = "stagegate-membership"
 
 // appliedWorks is the kind that a member needs: what is applied there is owned by an object of it.
 //
@@ -52,19 +54,10 @@ func identityOf(m storeid.Membership) map[string]string {
 	}
 }
 
-// membership is as what a MemberCluster is to have joined.
-func (c *Controller) membership(cluster *v1beta1.MemberCluster, clusterUID string) storeid.Membership {
-	m := storeid.Membership{Ruler: c.options.Ruler, Member: cluster.Name, ClusterUID: cluster.Status.Properties[storeid.ClusterUIDProperty].Value}
-	if cluster.Annotations[wellknown.AdoptClusterUIDAnnotation] == clusterUID {
-		m.ClusterUID = clusterUID
-	}
-	return m
-}
-
 // own makes a cluster this store's member, and has it serve AppliedWorks. Store, hub and name are annotations of the
 // CustomResourceDefinition. The hub itself, which is known by its uid, serves the kind without one and names its store where each hub does.
 // A cluster that has joined as anything else is left as it is, with an error of package storeid.
-func (c *Controller) own(ctx context.Context, member *clients, want storeid.Membership, clusterUID string) error {
+func own(ctx context.Context, member *clients, want storeid.Membership, clusterUID string) error {
 	if clusterUID == want.Hub {
 		if err := storeid.Mismatch(nil, clusterUID, want); err != nil {
 			return err

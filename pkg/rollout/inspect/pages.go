@@ -1,7 +1,7 @@
 // Copyright The Stagegate Authors.
 // SPDX-License-Identifier: Apache-2.0
 
-package membership
+package inspect
 
 import (
 	"context"

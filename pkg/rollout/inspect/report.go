@@ -1,13 +1,14 @@
 // Copyright The Stagegate Authors.
 // SPDX-License-Identifier: Apache-2.0
 
-package membership
+package inspect
 
 import (
 	"context"
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"slices"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
@@ -22,12 +23,9 @@ import (
 	"github.com/stagegate/stagegate/pkg/apis/cluster/v1beta1"
 	placementv1beta1 "github.com/stagegate/stagegate/pkg/apis/placement/v1beta1"
 	"github.com/stagegate/stagegate/pkg/apis/wording"
-	"github.com/stagegate/stagegate/pkg/rollout/internal/reconcile"
 )
 
 const (
-	// collectors is how many members are read at once. A member takes memory for one of its objects.
-	collectors = 4
 	// collectTimeout limits how long it may take to read what a member has.
 	collectTimeout = 2 * time.Minute
 	// beatsPerReport is how many heartbeats there are for each report, and longestReportPeriod how long a report may be good for.
@@ -36,12 +34,14 @@ const (
 	// collectRest is how many times as long as it took to read a member it is left alone, up to longestCollectRest.
 	collectRest        = 20
 	longestCollectRest = 30 * time.Minute
+	// shortestListRest is how long a member is left alone at least after its namespaces were listed.
+	shortestListRest = time.Second
 
 	// maxNodes and maxPods are beyond what Kubernetes supports; without an end a member would be read for ever.
 	maxNodes = 20_000
 	maxPods  = 200_000
-	// maxNamespaces is how many namespaces are reported, upstream's limit.
-	maxNamespaces = 200
+	// MaxNamespaces is how many namespaces are reported, upstream's limit.
+	MaxNamespaces = 200
 )
 
 // Reasons and messages of the conditions on reports, upstream's where it has them.
@@ -62,10 +62,8 @@ const (
 	messageNamespacesDegraded  = "Namespaces are collected in a degraded mode since the number of namespaces reaches the track limit"
 )
 
-// report is what was last collected from a member.
-type report struct {
-	// generation of the credentials that it was collected with.
-	generation string
+// Report is what was last collected from a member.
+type Report struct {
 	// at is when it was collected, took how long that took, and stretch spreads the next ones of a fleet.
 	at      time.Time
 	took    time.Duration
@@ -81,46 +79,87 @@ type report struct {
 	conditions []metav1.Condition
 }
 
-// collect reads what a member that belongs to the fleet and answers has, where that is due, and has it reported. It has a queue of its
-// own, so that a large or a slow member delays no heartbeat.
-func (c *Controller) collect(ctx context.Context, key reconcile.Key) (time.Duration, error) {
-	cluster, err := c.fleet.MemberClusters.Lister().Get(key.Name)
-	if apierrors.IsNotFound(err) {
-		return 0, nil
+// Collect reads what a member that belongs to the fleet and answers has, where that is due, and reports whether that is news. Between two
+// reports it lists the namespaces where awaited reports that the last list may lack one. It takes as long as the member does, and delays no
+// look at it. It returns when to look again, 0 for not before the next look at the member has succeeded.
+func (c *Cluster) Collect(ctx context.Context, period time.Duration, awaited func(*Report) bool) (again time.Duration, news bool) {
+	last := c.lastProbe()
+	if last == nil || last.leaving || last.seen.Failure != nil {
+		return 0, false
 	}
-	if err != nil {
-		return 0, err
-	}
-	last := c.lastProbe(key.Name)
-	if last == nil || last.leaving || last.seen.failure != nil || !cluster.DeletionTimestamp.IsZero() {
-		// The next look at the member that succeeds is a change of its MemberCluster.
-		return 0, nil
-	}
-	before := c.reportOf(key.Name)
+	before := c.Report()
 	if before != nil {
-		if wait := before.due(period(cluster)).Sub(c.clock.Now()); wait > 0 {
-			return c.collectNamespaces(ctx, key, last.clients, before, wait)
+		if wait := before.due(period).Sub(c.clock.Now()); wait > 0 {
+			return c.collectNamespaces(ctx, before, awaited, wait)
 		}
 	}
 	start := c.clock.Now()
 	limited, cancel := context.WithTimeout(ctx, collectTimeout)
 	defer cancel()
-	next := c.read(limited, last.clients)
+	next := c.read(limited)
 	if ctx.Err() != nil {
 		// The member was not given the time to answer.
-		return 0, ctx.Err()
+		return 0, false
 	}
 	next.at = c.clock.Now()
 	next.took, next.stretch = next.at.Sub(start), 1+jitter*(2*rand.Float64()-1)
-	c.keepReport(key.Name, next)
-	if !before.same(next) {
-		c.queue.Enqueue(key)
+	c.keep(next)
+	return next.due(period).Sub(next.at), !before.same(next)
+}
+
+// collectNamespaces lists the namespaces of a member where that is due, and returns when to look at it again. That is not later than wait,
+// when the member is to be read whole.
+func (c *Cluster) collectNamespaces(ctx context.Context, last *Report, awaited func(*Report) bool, wait time.Duration) (time.Duration, bool) {
+	if !awaited(last) {
+		return wait, false
 	}
-	return next.due(period(cluster)).Sub(next.at), nil
+	rest := max(shortestListRest, min(collectRest*last.listing, longestCollectRest))
+	if rested := last.listed.Add(rest).Sub(c.clock.Now()); rested > 0 {
+		return min(wait, rested), false
+	}
+	limited, cancel := context.WithTimeout(ctx, collectTimeout)
+	defer cancel()
+	next := *last
+	next.conditions = slices.DeleteFunc(slices.Clone(last.conditions), func(condition metav1.Condition) bool {
+		return condition.Type == v1beta1.ConditionTypeNamespaceCollectionSucceeded
+	})
+	next.listNamespaces(limited, c.clients.kube.CoreV1().RESTClient(), c.clock)
+	if ctx.Err() != nil {
+		return 0, false
+	}
+	c.keep(&next)
+	return wait, !last.same(&next)
+}
+
+// Report is what was last collected from the member, nil if nothing was.
+func (c *Cluster) Report() *Report {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.report
+}
+
+func (c *Cluster) keep(r *Report) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.report = r
+}
+
+// ListedBefore reports whether the namespaces were listed before a time.
+func (r *Report) ListedBefore(t time.Time) bool { return r.listed.Before(t) }
+
+// Lacks reports whether a namespace that has come to be of use at a time may be on the member although the list lacks it. A list that could
+// not be made, or is not complete, does not tell what it lacks.
+func (r *Report) Lacks(namespace string, since time.Time) bool {
+	if r.namespaces == nil || len(r.namespaces) >= MaxNamespaces {
+		return false
+	}
+	_, has := r.namespaces[namespace]
+	// Times in the API have whole seconds.
+	return !has && !since.Before(r.listed.Truncate(time.Second))
 }
 
 // due returns when a member is to be read again.
-func (r *report) due(period time.Duration) time.Time {
+func (r *Report) due(period time.Duration) time.Time {
 	return r.at.Add(time.Duration(float64(restAfter(period, r.took)) * r.stretch))
 }
 
@@ -130,17 +169,17 @@ func restAfter(period, took time.Duration) time.Duration {
 }
 
 // same reports whether a report says nothing that is news after another one, so that the next heartbeat is soon enough to write it.
-func (r *report) same(other *report) bool {
-	return r != nil && r.generation == other.generation &&
+func (r *Report) same(other *Report) bool {
+	return r != nil &&
 		equality.Semantic.DeepEqual(r.nodes, other.nodes) && equality.Semantic.DeepEqual(r.namespaces, other.namespaces) &&
 		equality.Semantic.DeepEqual(r.conditions, other.conditions) &&
 		(r.nodes == nil || !differs(r.available, other.available, r.nodes.Allocatable))
 }
 
 // read collects what a member has. What it may not read, or not in time, is left out, with a condition that says so.
-func (c *Controller) read(ctx context.Context, member *clients) *report {
-	r := &report{generation: member.generation}
-	client := member.kube.CoreV1().RESTClient()
+func (c *Cluster) read(ctx context.Context) *Report {
+	r := &Report{}
+	client := c.clients.kube.CoreV1().RESTClient()
 	r.set(v1beta1.ConditionTypeClusterPropertyProviderStarted, reasonProviderStarted, messageProviderStarted, nil)
 	nodes, err := readNodes(ctx, client)
 	if r.nodes = nodes; err == nil && len(nodes.Allocatable) > 0 {
@@ -152,7 +191,7 @@ func (c *Controller) read(ctx context.Context, member *clients) *report {
 }
 
 // listNamespaces collects the namespaces of a member.
-func (r *report) listNamespaces(ctx context.Context, client rest.Interface, clock clock.PassiveClock) {
+func (r *Report) listNamespaces(ctx context.Context, client rest.Interface, clock clock.PassiveClock) {
 	start := clock.Now()
 	namespaces, complete, err := readNamespaces(ctx, client)
 	r.namespaces, r.listed = namespaces, clock.Now()
@@ -162,7 +201,7 @@ func (r *report) listNamespaces(ctx context.Context, client rest.Interface, cloc
 			Type:    v1beta1.ConditionTypeNamespaceCollectionSucceeded,
 			Status:  metav1.ConditionFalse,
 			Reason:  reasonNamespacesDegraded,
-			Message: fmt.Sprintf("%s: status.namespaces has the first %d by name and is not complete", messageNamespacesDegraded, maxNamespaces),
+			Message: fmt.Sprintf("%s: status.namespaces has the first %d by name and is not complete", messageNamespacesDegraded, MaxNamespaces),
 		})
 		return
 	}
@@ -170,12 +209,12 @@ func (r *report) listNamespaces(ctx context.Context, client rest.Interface, cloc
 }
 
 // set adds a condition that is True, or False with why.
-func (r *report) set(conditionType, reason, message string, err error) {
+func (r *Report) set(conditionType, reason, message string, err error) {
 	condition := metav1.Condition{Type: conditionType, Status: metav1.ConditionTrue, Reason: reason, Message: message}
 	if err != nil {
 		condition.Status = metav1.ConditionFalse
 		condition.Reason, condition.Message = whyNotCollected(err)
-		condition.Message = wording.Shorten(condition.Message, maxMessage)
+		condition.Message = wording.Shorten(condition.Message, MaxMessage)
 	}
 	r.conditions = append(r.conditions, condition)
 }
@@ -186,7 +225,7 @@ func whyNotCollected(err error) (reason, message string) {
 	case errors.As(err, &tooMany):
 		return reasonTooManyObjects, "What was read last stays in the status: " + tooMany.Error()
 	case apierrors.IsForbidden(err):
-		return reasonForbidden, "The credentials of the member do not allow it; give them list on nodes, pods and namespaces. " +
+		return ReasonForbidden, "The credentials of the member do not allow it; give them list on nodes, pods and namespaces. " +
 			"What was read last stays in the status: " + brief(err)
 	case errors.Is(err, context.DeadlineExceeded):
 		return reasonTimedOut, messageTimedOut
@@ -255,7 +294,7 @@ func readNamespaces(ctx context.Context, client rest.Interface) (names map[strin
 		if n.Metadata.DeletionTimestamp != nil || len(validation.IsDNS1123Label(n.Metadata.Name)) > 0 {
 			return nil
 		}
-		if len(names) == maxNamespaces {
+		if len(names) == MaxNamespaces {
 			complete = false
 			return errEnough
 		}
@@ -279,47 +318,30 @@ func ownerOf(owners []metav1.OwnerReference) string {
 	return ""
 }
 
-// collected brings what was collected of a member into its status. What could not be read stays as it was, and so does what is free unless
+// Collected brings what was collected of a member into its status. What could not be read stays as it was, and so does what is free unless
 // it differs by much.
-func (r reporter) collected(next *report) {
+func (r Reporter) Collected(next *Report) {
 	for _, condition := range next.conditions {
-		r.set(&r.status.Conditions, condition.Type, condition.Status, condition.Reason, condition.Message)
+		r.set(&r.Status.Conditions, condition.Type, condition.Status, condition.Reason, condition.Message)
 	}
 	if next.namespaces != nil {
-		r.status.Namespaces = next.namespaces
+		r.Status.Namespaces = next.namespaces
 	}
-	available := r.status.ResourceUsage.Available
+	available := r.Status.ResourceUsage.Available
 	switch {
 	case next.nodes == nil, next.available == nil && available != nil && len(next.nodes.Allocatable) > 0:
 		// The nodes or the Pods could not be read. Numbers of two times do not fit together.
 		return
 	case len(next.nodes.Allocatable) == 0:
-		r.status.ResourceUsage = v1beta1.ResourceUsage{}
+		r.Status.ResourceUsage = v1beta1.ResourceUsage{}
 		return
 	case differs(available, next.available, next.nodes.Allocatable):
 		available = next.available
 	}
-	r.status.ResourceUsage = v1beta1.ResourceUsage{
+	r.Status.ResourceUsage = v1beta1.ResourceUsage{
 		Capacity:        next.nodes.Capacity,
 		Allocatable:     next.nodes.Allocatable,
 		Available:       available,
 		ObservationTime: metav1.NewTime(next.at).Rfc3339Copy(),
 	}
-}
-
-// reportOf returns what was last collected from a member with the credentials that it has now, nil if nothing was.
-func (c *Controller) reportOf(cluster string) *report {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	probe, report := c.probes[cluster], c.reports[cluster]
-	if probe == nil || report == nil || probe.clients.generation != report.generation {
-		return nil
-	}
-	return report
-}
-
-func (c *Controller) keepReport(cluster string, r *report) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.reports[cluster] = r
 }

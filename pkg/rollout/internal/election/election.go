@@ -1,7 +1,8 @@
 // Copyright The Stagegate Authors.
 // SPDX-License-Identifier: Apache-2.0
 
-package rollout
+// Package election has one of several replicas work at a time, by a lease.
+package election
 
 import (
 	"context"
@@ -16,9 +17,9 @@ import (
 	"k8s.io/klog/v2"
 )
 
-// campaign waits for the lease, calls lead once and returns its error. The term's context ends when the lease is lost or the context
+// Campaign waits for the lease, calls lead once and returns its error. The term's context ends when the lease is lost or the context
 // ends. The lease is given back once lead has returned, unless another replica has taken it.
-func campaign(ctx context.Context, hub kubernetes.Interface, config componentbaseconfig.LeaderElectionConfiguration, identity string, lead func(context.Context) error) error {
+func Campaign(ctx context.Context, hub kubernetes.Interface, config componentbaseconfig.LeaderElectionConfiguration, identity string, lead func(context.Context) error) error {
 	// The election goes on while lead returns, so that nobody else starts before it has.
 	election, stop := context.WithCancel(context.WithoutCancel(ctx))
 	defer stop()

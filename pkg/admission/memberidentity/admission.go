@@ -1,0 +1,107 @@
+// Copyright The Stagegate Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package memberidentity
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"slices"
+
+	rbacv1 "k8s.io/api/rbac/v1"
+	apiequality "k8s.io/apimachinery/pkg/api/equality"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apiserver/pkg/admission"
+	"k8s.io/apiserver/pkg/authentication/serviceaccount"
+	"k8s.io/apiserver/pkg/authentication/user"
+
+	"github.com/stagegate/stagegate/pkg/admission/initializer"
+	clusterv1beta1 "github.com/stagegate/stagegate/pkg/apis/cluster/v1beta1"
+	"github.com/stagegate/stagegate/pkg/apis/placement/v1beta1"
+	"github.com/stagegate/stagegate/pkg/apis/wellknown"
+	registry "github.com/stagegate/stagegate/pkg/registry/placement"
+)
+
+// PluginName is the name of the plugin in flags and configuration.
+const PluginName = "MemberIdentity"
+
+// Register makes the plugin known.
+func Register(plugins *admission.Plugins) {
+	plugins.Register(PluginName, func(io.Reader) (admission.Interface, error) { return New(), nil })
+}
+
+// Plugin looks at what is written in the namespaces of members. It asks the API for the MemberCluster and no cache: whose identity a user is
+// must not depend on how old a cache is.
+type Plugin struct {
+	*admission.Handler
+	initializer.FleetClient
+}
+
+var (
+	_ admission.ValidationInterface = &Plugin{}
+	_ initializer.WantsFleetClient  = &Plugin{}
+)
+
+// New makes a plugin that must be initialized.
+func New() *Plugin {
+	return &Plugin{Handler: admission.NewHandler(admission.Create, admission.Update, admission.Delete)}
+}
+
+// Validate implements admission.ValidationInterface.
+func (p *Plugin) Validate(ctx context.Context, a admission.Attributes, _ admission.ObjectInterfaces) error {
+	isOurs := a.GetResource().Group == v1beta1.GroupName || a.GetResource().Group == clusterv1beta1.GroupName
+	member, inMemberNamespace := wellknown.MemberOfNamespace(a.GetNamespace())
+	if !isOurs || !inMemberNamespace || mayWrite(a) || registry.IsController(ctx) {
+		return nil
+	}
+	cluster, err := p.Client.ClusterV1beta1().MemberClusters().Get(ctx, member, metav1.GetOptions{})
+	switch {
+	case apierrors.IsNotFound(err):
+		// It has no identity, and nobody got rights for it.
+		return nil
+	case err != nil:
+		return apierrors.NewInternalError(fmt.Errorf("reading MemberCluster %s: %w", member, err))
+	case !wellknown.IsPulled(cluster.Annotations) || !is(a.GetUserInfo(), cluster.Spec.Identity):
+		return nil
+	}
+	return admission.NewForbidden(a, errors.New("the agent of a member writes the status of Works and of its InternalMemberCluster, and the finalizer "+
+		wellknown.WorkCleanupFinalizer+" of Works; everything else there is the hub's"))
+}
+
+// is reports whether a user is whom the spec of a MemberCluster names. Names are compared, and never taken apart.
+func is(info user.Info, identity rbacv1.Subject) bool {
+	switch identity.Kind {
+	case rbacv1.ServiceAccountKind:
+		return info.GetName() == serviceaccount.MakeUsername(identity.Namespace, identity.Name)
+	case rbacv1.GroupKind:
+		return slices.Contains(info.GetGroups(), identity.Name)
+	}
+	return info.GetName() == identity.Name
+}
+
+// mayWrite reports whether a request is one that an agent has to make.
+func mayWrite(a admission.Attributes) bool {
+	kind := a.GetResource().Resource
+	switch {
+	case a.GetOperation() != admission.Update:
+		return false
+	case a.GetSubresource() == "status":
+		return kind == "works" || kind == "internalmemberclusters"
+	case a.GetSubresource() != "" || kind != "works":
+		return false
+	}
+	work, isWork := a.GetObject().(*v1beta1.Work)
+	old, wasWork := a.GetOldObject().(*v1beta1.Work)
+	return isWork && wasWork && apiequality.Semantic.DeepEqual(withoutFinalizer(work), withoutFinalizer(old))
+}
+
+// withoutFinalizer is a Work without what an agent may change, and without what the server keeps of each write.
+func withoutFinalizer(work *v1beta1.Work) *v1beta1.Work {
+	rest := work.DeepCopy()
+	rest.Finalizers = slices.DeleteFunc(rest.Finalizers, func(f string) bool { return f == wellknown.WorkCleanupFinalizer })
+	rest.ManagedFields, rest.ResourceVersion, rest.TypeMeta = nil, "", metav1.TypeMeta{}
+	return rest
+}

@@ -1,0 +1,134 @@
+// Copyright The Stagegate Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package memberidentity
+
+import (
+	"strings"
+	"testing"
+
+	rbacv1 "k8s.io/api/rbac/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apiserver/pkg/admission"
+	"k8s.io/apiserver/pkg/authentication/user"
+	genericapirequest "k8s.io/apiserver/pkg/endpoints/request"
+
+	clusterv1beta1 "github.com/stagegate/stagegate/pkg/apis/cluster/v1beta1"
+	"github.com/stagegate/stagegate/pkg/apis/placement/v1beta1"
+	"github.com/stagegate/stagegate/pkg/apis/wellknown"
+	"github.com/stagegate/stagegate/pkg/generated/clientset/versioned/fake"
+	registry "github.com/stagegate/stagegate/pkg/registry/placement"
+)
+
+const namespace = "fleet-member-paris"
+
+var agent = &user.DefaultInfo{Name: "system:serviceaccount:fleet-member-paris:agent", Groups: []string{"agents"}}
+
+func memberCluster(identity rbacv1.Subject, delivery string) *clusterv1beta1.MemberCluster {
+	return &clusterv1beta1.MemberCluster{
+		ObjectMeta: metav1.ObjectMeta{Name: "paris", Annotations: map[string]string{wellknown.DeliveryAnnotation: delivery}},
+		Spec:       clusterv1beta1.MemberClusterSpec{Identity: identity},
+	}
+}
+
+func workWith(change func(*v1beta1.Work)) *v1beta1.Work {
+	work := &v1beta1.Work{ObjectMeta: metav1.ObjectMeta{
+		Namespace: namespace, Name: "web-work", ResourceVersion: "1", Finalizers: []string{"example.com/other"}, Annotations: map[string]string{"a": "b"},
+	}}
+	if change != nil {
+		change(work)
+	}
+	return work
+}
+
+func validate(t *testing.T, cluster *clusterv1beta1.MemberCluster, who user.Info, resource, subresource string, operation admission.Operation, object, old runtime.Object) error {
+	t.Helper()
+	plugin := New()
+	objects := []runtime.Object{}
+	if cluster != nil {
+		objects = append(objects, cluster)
+	}
+	plugin.SetFleetClient(fake.NewClientset(objects...))
+	gv := v1beta1.SchemeGroupVersion
+	if resource == "internalmemberclusters" {
+		gv = clusterv1beta1.SchemeGroupVersion
+	}
+	a := admission.NewAttributesRecord(object, old, gv.WithKind("Any"), namespace, "web-work", gv.WithResource(resource), subresource, operation, nil, false, who)
+	return plugin.Validate(genericapirequest.WithUser(t.Context(), who), a, nil)
+}
+
+func TestWhatAnAgentMayWrite(t *testing.T) {
+	pulled := memberCluster(rbacv1.Subject{Kind: "ServiceAccount", Namespace: namespace, Name: "agent"}, "Pull")
+	update := func(change func(*v1beta1.Work)) *v1beta1.Work { return workWith(change) }
+	for _, tc := range []struct {
+		name                  string
+		resource, subresource string
+		operation             admission.Operation
+		object                runtime.Object
+		allowed               bool
+	}{
+		{"its finalizer on a Work", "works", "", admission.Update, update(func(w *v1beta1.Work) {
+			w.Finalizers = append(w.Finalizers, wellknown.WorkCleanupFinalizer)
+			w.ResourceVersion, w.ManagedFields = "2", []metav1.ManagedFieldsEntry{{Manager: "agent"}}
+		}), true},
+		{"the status of a Work", "works", "status", admission.Update, update(func(w *v1beta1.Work) { w.Annotations = nil }), true},
+		{"the status of its InternalMemberCluster", "internalmemberclusters", "status", admission.Update, &clusterv1beta1.InternalMemberCluster{}, true},
+		{"another finalizer", "works", "", admission.Update, update(func(w *v1beta1.Work) { w.Finalizers = nil }), false},
+		{"the manifests of a Work", "works", "", admission.Update, update(func(w *v1beta1.Work) {
+			w.Spec.Workload.Manifests = []v1beta1.Manifest{{}}
+		}), false},
+		{"what a Work is told to remove", "works", "", admission.Update, update(func(w *v1beta1.Work) {
+			w.Annotations = map[string]string{"a": "b", wellknown.PruneAnnotation: "s"}
+		}), false},
+		{"a label of a Work", "works", "", admission.Update, update(func(w *v1beta1.Work) { w.Labels = map[string]string{"a": "b"} }), false},
+		{"an owner of a Work", "works", "", admission.Update, update(func(w *v1beta1.Work) { w.OwnerReferences = []metav1.OwnerReference{{}} }), false},
+		{"a new Work", "works", "", admission.Create, workWith(nil), false},
+		{"a Work's end", "works", "", admission.Delete, nil, false},
+		{"what its InternalMemberCluster asks for", "internalmemberclusters", "", admission.Update, &clusterv1beta1.InternalMemberCluster{}, false},
+		{"a new InternalMemberCluster", "internalmemberclusters", "", admission.Create, &clusterv1beta1.InternalMemberCluster{}, false},
+		{"a status that is none of an agent's", "resourcebindings", "status", admission.Update, &v1beta1.ResourceBinding{}, false},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			err := validate(t, pulled, agent, tc.resource, tc.subresource, tc.operation, tc.object, workWith(nil))
+			if (err == nil) != tc.allowed {
+				t.Errorf("got %v", err)
+			}
+			if err != nil && (!apierrors.IsForbidden(err) || !strings.Contains(err.Error(), "everything else there is the hub's")) {
+				t.Errorf("refused with %v", err)
+			}
+			// The controllers write all of it, whatever they are called.
+			if err := validate(t, pulled, registry.Controllers(), tc.resource, tc.subresource, tc.operation, tc.object, workWith(nil)); err != nil {
+				t.Errorf("the server's own controllers are refused: %v", err)
+			}
+		})
+	}
+}
+
+func TestWhoIsAnAgent(t *testing.T) {
+	account := rbacv1.Subject{Kind: "ServiceAccount", Namespace: namespace, Name: "agent"}
+	for _, tc := range []struct {
+		name    string
+		cluster *clusterv1beta1.MemberCluster
+		who     user.Info
+		want    bool
+	}{
+		{"the ServiceAccount", memberCluster(account, "Pull"), agent, true},
+		{"the user", memberCluster(rbacv1.Subject{Kind: "User", Name: "upstream"}, "Pull"), &user.DefaultInfo{Name: "upstream"}, true},
+		{"one of the group", memberCluster(rbacv1.Subject{Kind: "Group", Name: "agents"}, "Pull"), agent, true},
+		{"a ServiceAccount of another namespace", memberCluster(rbacv1.Subject{Kind: "ServiceAccount", Namespace: "fleet-member", Name: "paris:agent"}, "Pull"),
+			&user.DefaultInfo{Name: "system:serviceaccount:fleet-member:other"}, false},
+		{"a user whose name begins like that", memberCluster(account, "Pull"), &user.DefaultInfo{Name: agent.Name + "-2"}, false},
+		{"an administrator", memberCluster(account, "Pull"), &user.DefaultInfo{Name: "admin", Groups: []string{"system:masters"}}, false},
+		{"the identity of a member that the server reaches", memberCluster(account, "Push"), agent, false},
+		{"anybody where there is no MemberCluster", nil, agent, false},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			err := validate(t, tc.cluster, tc.who, "works", "", admission.Delete, nil, workWith(nil))
+			if got := err != nil; got != tc.want {
+				t.Errorf("taken for an agent: %t (%v)", got, err)
+			}
+		})
+	}
+}
