@@ -194,13 +194,14 @@ func TestWhatCannotBeReadStaysAsItWas(t *testing.T) {
 			if stays := cmp.Equal(before.ResourceUsage, after.ResourceUsage); stays != (tc.condition == properties) {
 				t.Errorf("resourceUsage %+v", after.ResourceUsage)
 			}
+			const nodeCount = "kubernetes-fleet.io/node-count"
 			// Nodes are counted besides, as long as they may be listed.
-			count, want := after.Properties[nodeCountProperty], before.Properties[nodeCountProperty]
+			count, want := after.Properties[nodeCount], before.Properties[nodeCount]
 			if tc.forbidden != nodesPath {
 				want.Value = "3"
 			}
 			if count.Value != want.Value || count.ObservationTime.Equal(&want.ObservationTime) != (tc.forbidden == nodesPath) {
-				t.Errorf("node-count %+v, before %+v", count, before.Properties[nodeCountProperty])
+				t.Errorf("node-count %+v, before %+v", count, before.Properties[nodeCount])
 			}
 			if stays := cmp.Equal(before.Namespaces, after.Namespaces); stays != (tc.condition == namespaces) {
 				t.Errorf("namespaces %v", after.Namespaces)

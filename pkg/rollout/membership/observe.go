@@ -41,22 +41,23 @@ func (c *Controller) observe(ctx context.Context, cluster *v1beta1.MemberCluster
 		Leaving: !cluster.DeletionTimestamp.IsZero(),
 		Doubted: c.directory.Doubted(cluster.Name),
 	})
-	seen.Failure = c.naming(seen.Failure, c.directory.Secret(cluster.Name))
+	seen.Failure = naming(seen.Failure, c.directory.Secret(cluster.Name), func(member string) bool {
+		_, err := c.fleet.MemberClusters.Lister().Get(member)
+		return err == nil
+	})
 	return seen, again
 }
 
 // naming has a failure that the kubeconfig of a member can be the cause of name the member's Secret, and what to do with it. It leaves out how
 // to take a cluster from another member that exists.
-func (c *Controller) naming(failure *inspect.Failure, secret string) *inspect.Failure {
+func naming(failure *inspect.Failure, secret string, exists func(member string) bool) *inspect.Failure {
 	if failure == nil {
 		return nil
 	}
 	named := *failure
-	if named.Holder != "" {
-		if _, err := c.fleet.MemberClusters.Lister().Get(named.Holder); err == nil {
-			named.Message = named.HeldMessage
-			return &named
-		}
+	if named.Holder != "" && exists(named.Holder) {
+		named.Message = named.HeldMessage
+		return &named
 	}
 	mend := map[string]string{
 		inspect.ReasonUnreachable:  "; if that is not its address, put its kubeconfig into Secret " + secret,
