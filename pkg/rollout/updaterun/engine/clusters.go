@@ -5,6 +5,7 @@ package engine
 
 import (
 	"fmt"
+	"slices"
 
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -43,7 +44,7 @@ func (s *step) moveClusters(stage *v1beta1.StageUpdatingStatus, config *v1beta1.
 		s.clustersDone(stage)
 		return true
 	}
-	if f.waiting() == 0 && len(f.outside) > 0 {
+	if f.waiting() == 0 && slices.ContainsFunc(f.outside, func(name string) bool { return !slices.Contains(f.unpicked, name) }) {
 		s.waitForOutside(stage, &f)
 		return false
 	}
@@ -182,7 +183,7 @@ func (s *step) startClusters(stage *v1beta1.StageUpdatingStatus, limit int, f *f
 		if !s.mayStartCluster(stage, c) {
 			continue
 		}
-		if f.waiting()+len(outside) >= limit && !s.hasAll(stage, c) {
+		if f.waiting()+len(outside) >= limit && !s.hasVersion(stage, c) {
 			f.outside = outside
 			return
 		}
@@ -231,13 +232,19 @@ func (s *step) startCluster(stage *v1beta1.StageUpdatingStatus, c *v1beta1.Clust
 	s.inFlight(f, c, refusal)
 }
 
-// hasAll reports whether a cluster has everything that the run gives it: to start it disturbs nothing.
-func (s *step) hasAll(stage *v1beta1.StageUpdatingStatus, c *v1beta1.ClusterUpdatingStatus) bool {
+// hasVersion reports whether a cluster has the version that the run gives it, and is available: to start it disturbs nothing. Any change of the
+// placement's policy takes the announcement of the rollout away, which the run then makes once more.
+func (s *step) hasVersion(stage *v1beta1.StageUpdatingStatus, c *v1beta1.ClusterUpdatingStatus) bool {
 	if s.removes(stage) {
 		return false
 	}
 	b := s.bindings.of(c.ClusterName)
-	return s.wants(b, c) && bindingrules.IsRolloutStarted(b) && bindingrules.IsReady(b)
+	return s.wants(b, c) && bindingrules.IsReady(b)
+}
+
+// hasAll is hasVersion where the rollout is announced too, so that nothing is left to do.
+func (s *step) hasAll(stage *v1beta1.StageUpdatingStatus, c *v1beta1.ClusterUpdatingStatus) bool {
+	return s.hasVersion(stage, c) && bindingrules.IsRolloutStarted(s.bindings.of(c.ClusterName))
 }
 
 func (s *step) clusterStarted(c *v1beta1.ClusterUpdatingStatus) {

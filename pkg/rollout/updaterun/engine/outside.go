@@ -20,8 +20,9 @@ import (
 // leftOutside returns the clusters of the placement which count against the concurrency of a stage though they are none of its own, by name:
 // another run has left them before they were available. There are none for a stage that policies do not govern.
 //
-// Those that the run updates in another stage do not count: it is there to mend them. Nor do those whose resources are being removed, or that
-// have left the fleet. A rollback is kept by nothing from bringing clusters back.
+// Those that the run updates in another stage do not count: it is there to mend them. It does not come to mend one that it has not started, and
+// that the placement does not pick: such a cluster counts, also where the run itself has broken it before a retry. Those do not count whose
+// resources are being removed, or that have left the fleet. A rollback is kept by nothing from bringing clusters back.
 func (s *step) leftOutside(stage *v1beta1.StageUpdatingStatus) (names []string) {
 	if s.run.RunSpec().RollbackOf != "" || !runrules.IsGovernedIn(&s.status, stage.StageName) {
 		return nil
@@ -29,7 +30,8 @@ func (s *step) leftOutside(stage *v1beta1.StageUpdatingStatus) (names []string) 
 	own := map[string]bool{}
 	for i := range s.status.StagesStatus {
 		for j := range s.status.StagesStatus[i].Clusters {
-			own[s.status.StagesStatus[i].Clusters[j].ClusterName] = true
+			c := &s.status.StagesStatus[i].Clusters[j]
+			own[c.ClusterName] = runrules.IsStarted(c) || runrules.IsClusterDone(c) || s.bindings.of(c.ClusterName) != nil
 		}
 	}
 	if s.removes(stage) {

@@ -44,7 +44,9 @@ func TestClustersThatAnotherRunLeftCountWhereverThePlacementHasThem(t *testing.T
 			f.breakOutside("x")
 			f.breakOutside("y")
 		}, []string{"a1", "a2"}},
-		"of a run of the same name":         {"1", func(f *fixture) { bindingrules.RecordMove(f.breakOutside("x"), bindingrules.Mover{Name: "run", Turn: 1}) }, []string{"a1", "a2"}},
+		"of a run of the same name": {"1", func(f *fixture) {
+			bindingrules.RecordMove(f.breakOutside("x"), bindingrules.Mover{Name: "run", Turn: 1})
+		}, []string{"a1", "a2"}},
 		"not one that nobody moved":         {"1", func(f *fixture) { f.breakOutside("x").Annotations = nil }, []string{"a1 Started", "a2"}},
 		"not one that has left the fleet":   {"1", func(f *fixture) { f.breakOutside("x"); f.world.Left["x"] = true }, []string{"a1 Started", "a2"}},
 		"not one that is available":         {"1", func(f *fixture) { f.breakOutside("x"); f.available("x") }, []string{"a1 Started", "a2"}},
@@ -126,6 +128,43 @@ func TestARollbackWaitsForNoClustersOutsideOfIt(t *testing.T) {
 	f.wantClusters("a1 Started")
 }
 
+// A plan that names a broken cluster is no way to have it not count: nothing mends a cluster that the placement does not pick any more.
+func TestABrokenClusterOfThePlanCountsOnceItIsNotPicked(t *testing.T) {
+	for name, tt := range map[string]struct {
+		of   func(f *fixture) bindingrules.Mover
+		want []string
+	}{
+		"left by another run": {func(*fixture) bindingrules.Mover { return bindingrules.Mover{Name: "gone", Turn: 1} }, []string{"a1", "a2"}},
+		"left by the run itself, before a retry": {func(f *fixture) bindingrules.Mover {
+			return bindingrules.Mover{Name: f.run.Name, UID: f.run.UID, Turn: 1}
+		}, []string{"a1", "a2"}},
+		"not one that nobody has moved": {func(*fixture) bindingrules.Mover { return bindingrules.Mover{} }, []string{"a1", "a2 Started"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			f := newHeldFixture(t, 2, stage("a", concurrency("1")))
+			b := f.binding("a1")
+			b.Spec.State, b.Spec.ResourceSnapshotName = v1beta1.BindingStateUnscheduled, "p-9-snapshot"
+			if mover := tt.of(f); mover.Name != "" {
+				bindingrules.RecordMove(b, mover)
+			}
+			f.steps()
+			f.wantClusters(tt.want...)
+		})
+	}
+	t.Run("in a later stage", func(t *testing.T) {
+		w := initWorld(1, stage("a"), stage("b"))
+		w.Policies = []*policy.Policy{guard("a", stagedRule)}
+		f := newFixtureIn(t, w)
+		f.world.Governance = w.Governance
+		b := f.binding("b1")
+		b.Spec.State, b.Spec.ResourceSnapshotName = v1beta1.BindingStateUnscheduled, "p-9-snapshot"
+		bindingrules.RecordMove(b, bindingrules.Mover{Name: "gone", Turn: 1})
+		f.steps()
+		f.wantClusters("a1", "b1")
+		f.wantCondition(v1beta1.RunProgressing, fmt.Sprintf(waitsOutside, "b1", "a"))
+	})
+}
+
 // Whoever has a broken cluster that is not picked needs nobody's leave to come out of that.
 func TestThereIsAWayOutOfABrokenClusterThatIsNotPicked(t *testing.T) {
 	t.Run("it is picked again, and the next run mends it", func(t *testing.T) {
@@ -156,9 +195,11 @@ func TestThereIsAWayOutOfABrokenClusterThatIsNotPicked(t *testing.T) {
 		f.wantClusters("a1", "a2")
 		f.wantCondition(v1beta1.RunProgressing, fmt.Sprintf(waitsOutside, "a2", "a"))
 
+		// The scheduler has written the binding since the rollout was announced.
 		f.had("1", "a1")
 		f.binding("a1").Spec.ApplyStrategy = f.run.Status.ApplyStrategy
-		f.bindingCondition("a1", v1beta1.BindingRolloutStarted, metav1.ConditionTrue, "RolloutStarted")
+		f.steps()
+		f.available("a1")
 		f.steps()
 		f.wantClusters("a1 Succeeded", "a2 Started")
 		if b := f.binding("a2"); b.DeletionTimestamp == nil {
