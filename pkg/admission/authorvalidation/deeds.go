@@ -264,7 +264,7 @@ func reported(ctx context.Context, r *review, o v1beta1.PlacementObject) error {
 	return nil
 }
 
-// reports reports whether a placement has statuses written on the hub. Who ends that does nothing that takes a permission.
+// reports is true for a placement that has statuses written on the hub. Who ends that does nothing that takes a permission.
 func reports(o v1beta1.PlacementObject) bool {
 	return reportback.IsWanted(o.PlacementSpec().Strategy.ReportBackStrategy)
 }

@@ -254,7 +254,7 @@ func (c *Controller) rival(placement v1beta1.PlacementObject, r reportback.Repor
 	return nil
 }
 
-// reports reports whether a placement reports an object's status by one of its Works.
+// reports is true where a placement has the status of an object reported by one of its Works.
 func (c *Controller) reports(placement v1beta1.PlacementObject, work *v1beta1.Work, r reportback.Report) bool {
 	spec := placement.PlacementSpec()
 	if placement.GetDeletionTimestamp() != nil || !reportback.IsWanted(spec.Strategy.ReportBackStrategy) ||

@@ -13,7 +13,7 @@ import (
 	"slices"
 	"strings"
 
-	"k8s.io/apimachinery/pkg/api/validation/path"
+	"k8s.io/apimachinery/pkg/api/validate/content"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	kjson "sigs.k8s.io/json"
@@ -103,7 +103,7 @@ func Check(envelope v1beta1.EnvelopeIdentifier, key string, manifest []byte) (*v
 	ref := wording.Key(id.Namespace, id.Name)
 	for field, value := range map[string]string{"name": id.Name, "namespace": id.Namespace} {
 		// No cluster has an object whose name would lead to another path.
-		if wrong := path.IsValidPathSegmentName(value); len(wrong) > 0 {
+		if wrong := content.IsPathSegmentName(value); len(wrong) > 0 {
 			return id, fmt.Errorf("%s in envelope %s: metadata.%s %q of %s %s", key, Ref(envelope), field, value, id.Kind, strings.Join(wrong, ", "))
 		}
 	}
