@@ -8,6 +8,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -16,7 +17,6 @@ import (
 
 	placementv1beta1 "github.com/stagegate/stagegate/pkg/apis/placement/v1beta1"
 	"github.com/stagegate/stagegate/pkg/apis/wellknown"
-	"github.com/stagegate/stagegate/pkg/rollout/internal/reconcile"
 	"github.com/stagegate/stagegate/pkg/rollout/storeid"
 )
 
@@ -82,8 +82,8 @@ func orphan(ctx context.Context, cluster string, member *clients) error {
 func orphanOne(ctx context.Context, member *clients, work *placementv1beta1.AppliedWork) error {
 	policy := metav1.DeletePropagationOrphan
 	client := member.fleet.PlacementV1beta1().AppliedWorks()
-	held := reconcile.HasFinalizer(work, wellknown.AppliedWorkFinalizer)
-	if !work.DeletionTimestamp.IsZero() && (!held || reconcile.HasFinalizer(work, metav1.FinalizerOrphanDependents)) {
+	held := slices.Contains(work.Finalizers, wellknown.AppliedWorkFinalizer)
+	if !work.DeletionTimestamp.IsZero() && (!held || slices.Contains(work.Finalizers, metav1.FinalizerOrphanDependents)) {
 		// The policy is in force.
 	} else if err := client.Delete(ctx, work.Name, metav1.DeleteOptions{
 		PropagationPolicy: &policy,
@@ -96,9 +96,10 @@ func orphanOne(ctx context.Context, member *clients, work *placementv1beta1.Appl
 	}
 	return retry.RetryOnConflict(retry.DefaultRetry, func() error {
 		live, err := client.Get(ctx, work.Name, metav1.GetOptions{})
-		if err != nil || live.UID != work.UID || !reconcile.RemoveFinalizer(live, wellknown.AppliedWorkFinalizer) {
+		if err != nil || live.UID != work.UID || !slices.Contains(live.Finalizers, wellknown.AppliedWorkFinalizer) {
 			return err
 		}
+		live.Finalizers = slices.DeleteFunc(live.Finalizers, func(f string) bool { return f == wellknown.AppliedWorkFinalizer })
 		patch, err := json.Marshal(map[string]any{"metadata": map[string]any{"finalizers": live.Finalizers, "resourceVersion": live.ResourceVersion}})
 		if err != nil {
 			return err

@@ -503,7 +503,6 @@ kubectl --kubeconfig=_output/hub/member3.kubeconfig delete clusterrolebinding st
 				new: "$(kubectl --kubeconfig=_output/hub/member3.kubeconfig config view --minify -o jsonpath='{.clusters[0].cluster.server}')",
 			},
 			{section: "Let a member leave", reason: "The page goes on with the member.", after: rejoin},
-			{section: "Let a member leave", skipped: true, command: "kubectl delete appliedwork NAME", reason: "Nothing is left over on the members here."},
 			{section: "Let a member leave", skipped: true, command: "kubectl get appliedworks", reason: "The same."},
 			{section: "Let a member leave", skipped: true, command: "kubectl get works -n fleet-member-paris", reason: "The same."},
 			{

@@ -757,10 +757,7 @@ func (s *simulation) anyMoving() bool {
 
 // hasVersion reports whether a run has given a binding a version. Its member reports on that whether or not the placement picks the cluster, and
 // also after the scheduler has written the binding, which takes the announcement of the rollout away.
-func hasVersion(b v1beta1.BindingObject) bool {
-	state := b.BindingSpec().State
-	return (state == v1beta1.BindingStateBound || state == v1beta1.BindingStateUnscheduled) && bindingrules.LastMove(b).Name != ""
-}
+func hasVersion(b v1beta1.BindingObject) bool { return bindingrules.LastMove(b).Name != "" }
 
 // busy does everything that is to be done now, and reports whether there was anything.
 func (s *simulation) busy(stubborn bool) bool {
