@@ -106,13 +106,14 @@ func testRollBack(t *testing.T, s *suite) {
 	}
 	r.release(t, "member3")
 	r.succeeds(t, "by-hand", "value1")
-	r.operate(t, "oncall", "again", "resume", `{"reason":"INC-8 is over"}`)
+	const refusal = "has moved cluster member2 since this run was stopped; create a new run instead of resuming this one"
+	r.refused(t, "oncall", `kubectl patch csur again --subresource=resume --type=merge -p '{"spec":{"reason":"INC-8 is over"}}'`, refusal)
+	r.mustRun(t, `kubectl patch csur again --type=merge -p '{"spec":{"state":"Run"}}'`)
 	again := r.awaitRun(t, "again", has("Succeeded", "False", "UpdateRunFailed"))
 	said, err := findCondition(again.object, "Succeeded")
 	if err != nil {
 		t.Fatal(err)
 	}
-	const refusal = "has moved cluster member2 since this run was stopped; create a new run instead of resuming this one"
 	if !strings.HasSuffix(said.Message, "ClusterStagedUpdateRun by-hand "+refusal) {
 		t.Errorf("the resumed run says %q", said.Message)
 	}
