@@ -70,7 +70,6 @@ func TestHub(t *testing.T) {
 		{"MemberReports", testMemberReports},
 		{"Credentials", testCredentials},
 		{"ForcedLeave", testForcedLeave},
-		{"PullMember", testPullMember},
 		{"ClusterProfiles", testClusterProfiles},
 		{"BadInput", testBadInput},
 		{"BadRun", testBadRun},
@@ -92,6 +91,8 @@ func TestHub(t *testing.T) {
 		// Before the hub is killed: one that starts forbids everything until it has read its roles.
 		{"ServerHasTheRightsItNeeds", testServerHasTheRightsItNeeds},
 		{"HubKilled", testHubKilled},
+		// It kills the hub too, which refuses everybody until it has read its roles again.
+		{"PullMember", testPullMember},
 		{"RebuiltHub", testRebuiltHub},
 		{"LeaderPaused", testLeaderPaused},
 		{"DamagedLog", testDamagedLog},
