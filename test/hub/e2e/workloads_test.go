@@ -279,12 +279,13 @@ spec:
 	ends("migrate-2", "Failed", "member2")
 	w.eventually(t, func() error {
 		out := w.mustRun(t, "kubectl get csur workloads-job -o wide")
-		if !strings.Contains(out, "cluster member2: Job workloads/migrate-2: Manifest is not yet available: the Job has failed") {
+		if !strings.Contains(out, "cluster member2: Job workloads/migrate-2: Manifest is not available: the Job has failed") {
 			return fmt.Errorf("nothing says what the run waits for:\n%s", out)
 		}
 		return nil
 	})
-	w.awaitRun(t, "workloads-job", all(has("Progressing", "True", ""), clusterIs("member3", ""), clusterIs("member1", "")))
+	// No waiting heals a Job that has failed.
+	w.awaitRun(t, "workloads-job", all(has("Progressing", "False", "UpdateRunStuck"), clusterIs("member3", ""), clusterIs("member1", "")))
 	w.mustRun(t, "kubectl delete job migrate-2 -n workloads")
 	w.awaitSnapshot(t, 2)
 	// A stop would wait for the cluster in flight.
