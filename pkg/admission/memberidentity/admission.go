@@ -68,7 +68,7 @@ func (p *Plugin) Validate(ctx context.Context, a admission.Attributes, _ admissi
 		return nil
 	}
 	return admission.NewForbidden(a, errors.New("the agent of a member writes the status of Works and of its InternalMemberCluster, and the finalizer "+
-		wellknown.WorkCleanupFinalizer+" of Works; everything else there is the hub's"))
+		wellknown.WorkCleanupFinalizer+" and the annotation "+wellknown.LostAppliedWorkAnnotation+" of Works; everything else there is the hub's"))
 }
 
 // is reports whether a user is whom the spec of a MemberCluster names. Names are compared, and never taken apart.
@@ -95,12 +95,16 @@ func mayWrite(a admission.Attributes) bool {
 	}
 	work, isWork := a.GetObject().(*v1beta1.Work)
 	old, wasWork := a.GetOldObject().(*v1beta1.Work)
-	return isWork && wasWork && apiequality.Semantic.DeepEqual(withoutFinalizer(work), withoutFinalizer(old))
+	return isWork && wasWork && apiequality.Semantic.DeepEqual(ofTheHub(work), ofTheHub(old))
 }
 
-// withoutFinalizer is a Work without what an agent may change, and without what the server keeps of each write.
-func withoutFinalizer(work *v1beta1.Work) *v1beta1.Work {
+// ofTheHub is a Work without what an agent may change, and without what the server keeps of each write. An agent notes in an annotation what
+// an AppliedWork said that somebody deletes on the member.
+func ofTheHub(work *v1beta1.Work) *v1beta1.Work {
 	rest := work.DeepCopy()
+	if delete(rest.Annotations, wellknown.LostAppliedWorkAnnotation); len(rest.Annotations) == 0 {
+		rest.Annotations = nil
+	}
 	rest.Finalizers = slices.DeleteFunc(rest.Finalizers, func(f string) bool { return f == wellknown.WorkCleanupFinalizer })
 	rest.ManagedFields, rest.ResourceVersion, rest.TypeMeta = nil, "", metav1.TypeMeta{}
 	return rest

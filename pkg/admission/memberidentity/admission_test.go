@@ -73,6 +73,9 @@ func TestWhatAnAgentMayWrite(t *testing.T) {
 			w.Finalizers = append(w.Finalizers, wellknown.WorkCleanupFinalizer)
 			w.ResourceVersion, w.ManagedFields = "2", []metav1.ManagedFieldsEntry{{Manager: "agent"}}
 		}), true},
+		{"its note on an AppliedWork that was deleted on the member", "works", "", admission.Update, update(func(w *v1beta1.Work) {
+			w.Annotations = map[string]string{"a": "b", wellknown.LostAppliedWorkAnnotation: "x"}
+		}), true},
 		{"the status of a Work", "works", "status", admission.Update, update(func(w *v1beta1.Work) { w.Annotations = nil }), true},
 		{"the status of its InternalMemberCluster", "internalmemberclusters", "status", admission.Update, &clusterv1beta1.InternalMemberCluster{}, true},
 		{"another finalizer", "works", "", admission.Update, update(func(w *v1beta1.Work) { w.Finalizers = nil }), false},

@@ -195,7 +195,7 @@ func (a *Applier) reconcile(ctx context.Context, key reconcile.Key) (time.Durati
 		if a.options.Doubt != nil {
 			a.options.Doubt()
 		}
-		klog.FromContext(ctx).V(2).Info("Nothing is applied for now", "reason", err)
+		klog.FromContext(ctx).V(2).Info("Applying nothing", "reason", err)
 		return lostPause, nil
 	}
 	return again, err

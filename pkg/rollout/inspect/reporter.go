@@ -59,17 +59,17 @@ func (r Reporter) set(conditions *[]metav1.Condition, conditionType string, stat
 	})
 }
 
-// ReadyToJoin sets the condition that says whether the hub is ready for the member.
+// ReadyToJoin sets the condition that reports whether the hub is ready for the member.
 func (r Reporter) ReadyToJoin(status metav1.ConditionStatus, reason, message string) {
 	r.set(&r.Status.Conditions, v1beta1.ConditionTypeMemberClusterReadyToJoin, status, reason, message)
 }
 
-// Joined sets the condition that says whether the cluster is a member.
+// Joined sets the condition that reports whether the cluster is a member.
 func (r Reporter) Joined(status metav1.ConditionStatus, reason, message string) {
 	r.set(&r.Status.Conditions, v1beta1.ConditionTypeMemberClusterJoined, status, reason, message)
 }
 
-// Healthy sets the condition that says whether the member can be used.
+// Healthy sets the condition that reports whether the member can be used.
 func (r Reporter) Healthy(status metav1.ConditionStatus, reason, message string) {
 	r.set(&r.Status.Conditions, v1beta1.ConditionTypeMemberClusterHealthy, status, reason, message)
 }
