@@ -143,12 +143,8 @@ func allOf(all []deeds) deeds {
 
 // placed is what a placement selects, or no longer selects; of that, all or what is guarded.
 func placed(ctx context.Context, r *review, o v1beta1.PlacementObject, does string, guarded bool) error {
-	selectors := o.PlacementSpec().ResourceSelectors
-	namespaces := []string{o.GetNamespace()}
-	if o.GetNamespace() == "" {
-		namespaces = namespacesForSelectors(selectors)
-	}
-	for _, s := range selectors {
+	namespaces := namespacesOf(o)
+	for _, s := range o.PlacementSpec().ResourceSelectors {
 		gk := schema.GroupKind{Group: s.Group, Kind: s.Kind}
 		switch {
 		case gk == namespaceKind && o.GetNamespace() == "":
@@ -241,12 +237,8 @@ func within(ctx context.Context, r *review, does, namespace string, verbs []stri
 
 // reported is what has its status written on the hub.
 func reported(ctx context.Context, r *review, o v1beta1.PlacementObject) error {
-	selectors := o.PlacementSpec().ResourceSelectors
-	namespaces := []string{o.GetNamespace()}
-	if o.GetNamespace() == "" {
-		namespaces = namespacesForSelectors(selectors)
-	}
-	for _, s := range selectors {
+	namespaces := namespacesOf(o)
+	for _, s := range o.PlacementSpec().ResourceSelectors {
 		gk := schema.GroupKind{Group: s.Group, Kind: s.Kind}
 		switch {
 		case gk == namespaceKind && o.GetNamespace() == "" && hasContents(s):
@@ -269,11 +261,14 @@ func reports(o v1beta1.PlacementObject) bool {
 	return reportback.IsWanted(o.PlacementSpec().Strategy.ReportBackStrategy)
 }
 
-// namespacesForSelectors are those in which the selectors of a ClusterResourcePlacement find namespaced objects. It must select exactly one
+// namespacesOf are those in which the selectors of a placement find namespaced objects. A ClusterResourcePlacement must select exactly one
 // Namespace for them; by which name, only a selector that has one tells.
-func namespacesForSelectors(selectors []v1beta1.ResourceSelectorTerm) []string {
+func namespacesOf(o v1beta1.PlacementObject) []string {
+	if namespace := o.GetNamespace(); namespace != "" {
+		return []string{namespace}
+	}
 	names := sets.New[string]()
-	for _, s := range selectors {
+	for _, s := range o.PlacementSpec().ResourceSelectors {
 		if (schema.GroupKind{Group: s.Group, Kind: s.Kind}) == namespaceKind && s.SelectionScope == v1beta1.NamespaceWithResourceSelectors {
 			names.Insert(s.Name)
 		}

@@ -16,3 +16,8 @@ func Shorten(s string, limit int) string {
 	half := (limit - len(dots)) / 2
 	return strings.ToValidUTF8(s[:half], "") + dots + strings.ToValidUTF8(s[len(s)-half:], "")
 }
+
+// OneLine returns a text as one line of at most so many bytes.
+func OneLine(text string, limit int) string {
+	return Shorten(strings.Join(strings.Fields(text), " "), limit)
+}

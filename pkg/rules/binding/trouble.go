@@ -6,7 +6,6 @@ package binding
 import (
 	"fmt"
 	"slices"
-	"strings"
 
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -33,26 +32,22 @@ func Trouble(cluster *v1beta1.PerClusterPlacementStatus) string {
 			conditionType == v1beta1.PlacementWorkSynchronized && ObjectCannotHeal(cluster.FailedPlacements, cluster.DiffedPlacements) != nil
 		switch {
 		case objects && len(cluster.FailedPlacements) > 0:
-			return oneLine(object(cluster.FailedPlacements))
+			return wording.OneLine(FirstFailed(cluster.FailedPlacements), maxTrouble)
 		case objects && c.Reason != wellknown.ReasonClusterUnreachable, c.Reason == wellknown.ReasonDiffReportInProgress:
 			return ""
 		}
-		return oneLine(c.Message)
+		return wording.OneLine(c.Message, maxTrouble)
 	}
 	return ""
 }
 
-// object tells of the first of the objects that failed.
-func object(failed []v1beta1.FailedResourcePlacement) string {
+// FirstFailed tells of the first of the objects that failed, and how many others have. There must be one.
+func FirstFailed(failed []v1beta1.FailedResourcePlacement) string {
 	name := failed[0].Kind + " " + wording.Key(failed[0].Namespace, failed[0].Name)
 	if more := len(failed) - 1; more > 0 {
 		name += " and " + wording.Count(more, "other object")
 	}
 	return name + ": " + failed[0].Condition.Message
-}
-
-func oneLine(message string) string {
-	return wording.Shorten(strings.Join(strings.Fields(message), " "), maxTrouble)
 }
 
 // FirstTrouble tells of the first of some clusters that has trouble, and how many others have; nothing where none has.

@@ -6,7 +6,6 @@ package engine
 import (
 	"cmp"
 	"fmt"
-	"strings"
 
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -162,9 +161,9 @@ func reported(b v1beta1.BindingObject) string {
 		}
 		ofObjects := t == v1beta1.BindingApplied || t == v1beta1.BindingAvailable
 		if ofObjects && len(status.FailedPlacements) > 0 {
-			return shortened(failed(status.FailedPlacements), maxReport)
+			return wording.OneLine(bindingrules.FirstFailed(status.FailedPlacements), maxReport)
 		}
-		return shortened(c.Message, maxReport)
+		return wording.OneLine(c.Message, maxReport)
 	}
 	return ""
 }
@@ -181,10 +180,10 @@ func Refusal(b v1beta1.BindingObject) string {
 	status := b.BindingStatus()
 	for _, unsent := range []string{v1beta1.BindingOverridden, v1beta1.BindingWorkSynchronized} {
 		if conditions.IsFalse(status.Conditions, unsent, b.GetGeneration()) {
-			return shortened(meta.FindStatusCondition(status.Conditions, unsent).Message, maxRefusal)
+			return wording.OneLine(meta.FindStatusCondition(status.Conditions, unsent).Message, maxRefusal)
 		}
 	}
-	return shortened(failed(status.FailedPlacements), maxRefusal)
+	return wording.OneLine(bindingrules.FirstFailed(status.FailedPlacements), maxRefusal)
 }
 
 // remaining is what a cluster has still that is to go from it, or nothing.
@@ -193,7 +192,7 @@ func remaining(b v1beta1.BindingObject) string {
 	if c == nil || c.Status != metav1.ConditionTrue {
 		return ""
 	}
-	return shortened(c.Message, maxReport)
+	return wording.OneLine(c.Message, maxReport)
 }
 
 // Trouble is what a binding reports that somebody may have to look at, or nothing as long as all is on its way.
@@ -210,18 +209,4 @@ func Trouble(b v1beta1.BindingObject) string {
 		return ""
 	}
 	return reported(b)
-}
-
-func failed(placements []v1beta1.FailedResourcePlacement) string {
-	first := &placements[0]
-	object := first.Kind + " " + wording.Key(first.Namespace, first.Name)
-	if more := len(placements) - 1; more > 0 {
-		object += fmt.Sprintf(" and %s", wording.Count(more, "other object"))
-	}
-	return object + ": " + first.Condition.Message
-}
-
-// shortened is one line of at most so many bytes.
-func shortened(message string, limit int) string {
-	return wording.Shorten(strings.Join(strings.Fields(message), " "), limit)
 }

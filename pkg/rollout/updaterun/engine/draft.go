@@ -11,6 +11,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/stagegate/stagegate/pkg/apis/placement/v1beta1"
+	"github.com/stagegate/stagegate/pkg/apis/wording"
 	bindingrules "github.com/stagegate/stagegate/pkg/rules/binding"
 	runrules "github.com/stagegate/stagegate/pkg/rules/updaterun"
 )
@@ -195,7 +196,7 @@ func bounded(message string) string {
 	if len(message) <= maxMessage {
 		return message
 	}
-	return shortened(message, maxMessage)
+	return wording.OneLine(message, maxMessage)
 }
 
 // conclude has the status say how the run ended, and when. One that ended before statuses said so is told as well.
@@ -251,7 +252,7 @@ func (d *draft) record(reason, message string) *v1beta1.UpdateRunHistoryEntry {
 	}
 	// What the run had before belongs to the run as stored.
 	d.status.History = append(slices.Clip(d.status.History), v1beta1.UpdateRunHistoryEntry{
-		Number: number, Time: metav1.NewTime(d.now), Reason: reason, Stage: d.at, Message: shortened(runrules.Plainly(message), maxEntry),
+		Number: number, Time: metav1.NewTime(d.now), Reason: reason, Stage: d.at, Message: wording.OneLine(runrules.Plainly(message), maxEntry),
 	})
 	d.changed = true
 	return &d.status.History[len(d.status.History)-1]
