@@ -140,6 +140,32 @@ func (s *supervision) rotateTo(kubeconfig string) {
 	}
 }
 
+// waitFor waits until the directory has the credentials with that token.
+func (s *supervision) waitFor(token string) {
+	s.t.Helper()
+	ctx, cancel := context.WithCancel(s.t.Context())
+	defer cancel()
+	seen := make(chan struct{}, 1)
+	queue := reconcile.NewWithClock("test", 1, func(context.Context, reconcile.Key) (time.Duration, error) {
+		if m, err := s.directory.Get("a"); err == nil && m.Config.BearerToken == token {
+			select {
+			case seen <- struct{}{}:
+			default:
+			}
+		}
+		return 0, nil
+	}, clock.RealClock{})
+	s.directory.Watch(queue)
+	// The credentials may have changed before the queue watched them.
+	queue.Enqueue(reconcile.Key{Name: "a"})
+	go func() { _ = queue.Run(ctx) }()
+	select {
+	case <-seen:
+	case <-time.After(deadline):
+		s.t.Fatalf("the directory never had the token %q", token)
+	}
+}
+
 func TestSuperviseRunsWhileTheClusterIsAMember(t *testing.T) {
 	s := newSupervision(t, memberCluster("a", false))
 	stop := s.supervise()
@@ -246,17 +272,8 @@ func TestPausesGrowUntilTheCredentialsChange(t *testing.T) {
 		t.Error("no pause after the last failure")
 	}
 
-	changed := make(chan struct{}, 1)
-	queue := reconcile.NewWithClock("test", 1, func(context.Context, reconcile.Key) (time.Duration, error) {
-		if m, err := s.directory.Get("a"); err == nil && m.Config.BearerToken == "rotated" {
-			changed <- struct{}{}
-		}
-		return 0, nil
-	}, clock.RealClock{})
-	s.directory.Watch(queue)
-	go func() { _ = queue.Run(ctx) }()
 	s.rotate("rotated")
-	<-changed
+	s.waitFor("rotated")
 	if again := look(); again != 0 || supervisor.state("a").session == nil {
 		t.Errorf("new credentials are tried in %s, want at once", again)
 	}
@@ -271,7 +288,9 @@ func TestNothingRunsForAMemberThatHasAnAgent(t *testing.T) {
 	pulled.Annotations = map[string]string{wellknown.DeliveryAnnotation: wellknown.DeliveryPull}
 	s.update(pulled)
 	s.expect("an agent serves it", s.ended, "secret")
+	// A run that started by mistake would start with the credentials of then.
 	s.rotate("other")
+	s.waitFor("other")
 	s.update(memberCluster("a", true))
 	s.expect("the server serves it again", s.started, "other")
 }
