@@ -16375,7 +16375,7 @@ func schema_pkg_apis_rollout_v1alpha1_FailurePolicyRule(ref common.ReferenceCall
 					},
 					"maxFailures": {
 						SchemaProps: spec.SchemaProps{
-							Description: "maxFailures is the largest maxFailures: a number, or a percentage from 0% to 100% of the stage's clusters. Not set means any.",
+							Description: "maxFailures is the largest maxFailures: a number, or a percentage from 0% to 100% of the stage's protected clusters. Not set means any.",
 							Ref:         ref(intstr.IntOrString{}.OpenAPIModelName()),
 						},
 					},
@@ -16524,7 +16524,7 @@ func schema_pkg_apis_rollout_v1alpha1_PolicyRules(ref common.ReferenceCallback) 
 					},
 					"maxConcurrency": {
 						SchemaProps: spec.SchemaProps{
-							Description: "maxConcurrency is the largest maxConcurrency of a governed stage: a number from 1, or a percentage from 1% to 100% of the stage's clusters, rounded down and at least 1. maxConcurrency and maxFailures of the stage together must not be more: a failed cluster makes room for another one.",
+							Description: "maxConcurrency is the largest maxConcurrency of a governed stage: a number from 1, or a percentage from 1% to 100% of the stage's protected clusters, rounded down and at least 1. maxConcurrency of the stage and maxFailures of this one and of those before it together must not be more: a failed cluster makes room for another one.",
 							Ref:         ref(intstr.IntOrString{}.OpenAPIModelName()),
 						},
 					},

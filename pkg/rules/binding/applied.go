@@ -58,33 +58,78 @@ type applied struct {
 	ClusterOverrides []string                 `json:"clusterResourceOverrideSnapshots,omitempty"`
 	Overrides        []v1beta1.NamespacedName `json:"resourceOverrideSnapshots,omitempty"`
 	ApplyStrategy    *v1beta1.ApplyStrategy   `json:"applyStrategy,omitempty"`
+	// Mover is the run that gave the version to the cluster, empty where none did or an earlier version of the server wrote the record.
+	Mover *Mover `json:"updateRun,omitempty"`
+	// WasReady reports whether the cluster had the version, and it was available, when it began to be only compared.
+	WasReady bool `json:"wasReady,omitempty"`
+}
+
+func (a *applied) version() Version {
+	return Version{ResourceSnapshot: a.ResourceSnapshot, ClusterOverrides: a.ClusterOverrides, Overrides: a.Overrides, ApplyStrategy: a.ApplyStrategy}
+}
+
+// recorded returns the record of what a cluster had before it was only compared, nil for none.
+func recorded(b v1beta1.BindingObject) *applied {
+	record := &applied{}
+	// What somebody else wrote there is no version.
+	if err := json.Unmarshal([]byte(b.GetAnnotations()[wellknown.AppliedVersionAnnotation]), record); err != nil || record.ResourceSnapshot == "" {
+		return nil
+	}
+	return record
+}
+
+// inForce returns what was last applied to the cluster of a binding, nil where nothing was, or nothing is known.
+func inForce(b v1beta1.BindingObject) *applied {
+	spec := b.BindingSpec()
+	switch {
+	case Compares(spec.ApplyStrategy):
+		return recorded(b)
+	case spec.ResourceSnapshotName == "":
+		return nil
+	}
+	had := &applied{
+		ResourceSnapshot: spec.ResourceSnapshotName, ClusterOverrides: spec.ClusterResourceOverrideSnapshots, Overrides: spec.ResourceOverrideSnapshots,
+		ApplyStrategy: spec.ApplyStrategy, WasReady: IsReady(b),
+	}
+	if mover := LastMove(b); mover.Name != "" {
+		had.Mover = &mover
+	}
+	return had
 }
 
 // LastApplied returns the version that was last to be applied to the cluster of a binding. It is that which the
 // binding asks for, unless the cluster is only compared with that. It returns false where none was, or none is known.
 func LastApplied(b v1beta1.BindingObject) (Version, bool) {
-	spec := b.BindingSpec()
-	if !Compares(spec.ApplyStrategy) {
-		return Version{
-			ResourceSnapshot: spec.ResourceSnapshotName, ClusterOverrides: spec.ClusterResourceOverrideSnapshots, Overrides: spec.ResourceOverrideSnapshots,
-			ApplyStrategy: spec.ApplyStrategy,
-		}, spec.ResourceSnapshotName != ""
-	}
-	var record applied
-	// What somebody else wrote there is no version.
-	if err := json.Unmarshal([]byte(b.GetAnnotations()[wellknown.AppliedVersionAnnotation]), &record); err != nil || record.ResourceSnapshot == "" {
+	had := inForce(b)
+	if had == nil {
 		return Version{}, false
 	}
-	return Version(record), true
+	return had.version(), true
+}
+
+// LeftBy returns the run that was the last to apply a version to the cluster of a binding, which is not known to be available there. To compare
+// a cluster with another version mends nothing. The name is empty where the cluster is available, or no run has applied anything.
+func LeftBy(b v1beta1.BindingObject) Mover {
+	if !Compares(b.BindingSpec().ApplyStrategy) {
+		if IsReady(b) {
+			return Mover{}
+		}
+		return LastMove(b)
+	}
+	had := recorded(b)
+	if had == nil || had.WasReady || had.Mover == nil {
+		return Mover{}
+	}
+	return *had.Mover
 }
 
 // Become gives a binding another spec. A cluster that is only compared from then on has what it had, so the binding records that; in the same
 // write, so that it cannot be lost. A record that is too large is left out.
 func Become(b v1beta1.BindingObject, spec *v1beta1.ResourceBindingSpec) {
 	var record []byte
-	if had, known := LastApplied(b); known && Compares(spec.ApplyStrategy) {
+	if had := inForce(b); had != nil && Compares(spec.ApplyStrategy) {
 		// What was decoded from JSON can be encoded again.
-		record, _ = json.Marshal(applied(had))
+		record, _ = json.Marshal(had)
 	}
 	annotations := b.GetAnnotations()
 	switch {

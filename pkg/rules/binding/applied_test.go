@@ -120,6 +120,42 @@ func TestARecordTellsHowTheVersionWasApplied(t *testing.T) {
 	}
 }
 
+// To compare a cluster is no way to have it count as one that the last run has updated.
+func TestTheRunThatLeftAClusterIsKnownWhileItIsOnlyCompared(t *testing.T) {
+	available := []metav1.Condition{{Type: v1beta1.BindingAvailable, Status: metav1.ConditionTrue}}
+	applying := v1beta1.ResourceBindingSpec{ResourceSnapshotName: "p-1-snapshot"}
+	comparing := v1beta1.ResourceBindingSpec{ResourceSnapshotName: "p-2-snapshot", ApplyStrategy: report}
+	for name, tt := range map[string]struct {
+		status v1beta1.ResourceBindingStatus
+		mover  string
+		specs  []v1beta1.ResourceBindingSpec
+		want   string
+	}{
+		"nobody has moved it":                       {},
+		"it is not available":                       {mover: "first", want: "first"},
+		"it is available":                           {mover: "first", status: v1beta1.ResourceBindingStatus{Conditions: available}},
+		"it is compared":                            {mover: "first", specs: []v1beta1.ResourceBindingSpec{comparing}, want: "first"},
+		"it is compared twice":                      {mover: "first", specs: []v1beta1.ResourceBindingSpec{comparing, comparing}, want: "first"},
+		"it was available as it began to be":        {mover: "first", status: v1beta1.ResourceBindingStatus{Conditions: available}, specs: []v1beta1.ResourceBindingSpec{comparing, comparing}},
+		"it is compared, and nobody had moved it":   {specs: []v1beta1.ResourceBindingSpec{comparing}},
+		"it is compared, and then gets another one": {mover: "first", specs: []v1beta1.ResourceBindingSpec{comparing, applying}, want: "run-1"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			b := &v1beta1.ClusterResourceBinding{Spec: applying, Status: tt.status}
+			if tt.mover != "" {
+				RecordMove(b, Mover{Name: tt.mover, UID: "uid", Turn: 7})
+			}
+			for i, spec := range tt.specs {
+				Become(b, &spec)
+				RecordMove(b, Mover{Name: fmt.Sprintf("run-%d", i), Turn: 8})
+			}
+			if got := LeftBy(b).Name; got != tt.want {
+				t.Errorf("left by %q, want %q", got, tt.want)
+			}
+		})
+	}
+}
+
 func TestNobodyElsesWordsAreAVersionThatWasApplied(t *testing.T) {
 	for _, record := range []string{"", "p-0-snapshot", "null", "[]", "{}", `{"resourceSnapshot": 1}`, `{"resourceSnapshot": ""}`} {
 		b := &v1beta1.ClusterResourceBinding{

@@ -173,11 +173,11 @@ func PlacedByOthers(b v1beta1.BindingObject) (found []v1beta1.ResourceIdentifier
 // Mover is the run that was the last to move a binding.
 type Mover struct {
 	// Name of the run, empty where none has moved the binding.
-	Name string
+	Name string `json:"name"`
 	// UID of the run, empty where an earlier version of the server has recorded the move.
-	UID types.UID
+	UID types.UID `json:"uid,omitempty"`
 	// Turn is the number of the turn in which it did.
-	Turn int64
+	Turn int64 `json:"turn,omitempty"`
 }
 
 // Is reports whether the mover is a run. A run that is recreated under the same name is another one.

@@ -87,16 +87,18 @@ func groups(names []string) string {
 	return text
 }
 
-// failurePolicy returns what a stage must have to give clusters up as a rule says, and nothing if it does.
-func failurePolicy(rule *v1alpha1.FailurePolicyRule, stage *Stage) string {
+// failurePolicy returns what a stage must have to give clusters up as a rule says, and nothing if it does. A percentage is of the protected
+// clusters: others in the stage must not make room for more of these.
+func failurePolicy(rule *v1alpha1.FailurePolicyRule, stage *Stage, protected int) string {
 	has := ptr.Deref(stage.FailurePolicy, v1beta1.FailurePolicy{})
 	var lacks []string
 	if limit := rule.MaxClusterTimeout; limit != nil && (stage.FailurePolicy == nil || has.ClusterTimeout.Duration > limit.Duration) {
 		lacks = append(lacks, fmt.Sprintf("clusterTimeout: %s or less", wording.Duration(limit.Duration)))
 	}
-	if limit, n := rule.MaxFailures, len(stage.Clusters); limit != nil {
-		if fails, allowed := strategy.MaxFailures(has.MaxFailures, n), strategy.MaxFailures(limit, n); fails > allowed {
-			lacks = append(lacks, fmt.Sprintf("maxFailures: %s or less, not %s", amount(limit, allowed), amount(has.MaxFailures, fails)))
+	if limit := rule.MaxFailures; limit != nil {
+		fails, allowed := strategy.MaxFailures(has.MaxFailures, len(stage.Clusters)), strategy.MaxFailures(limit, protected)
+		if min(fails, protected) > allowed {
+			lacks = append(lacks, fmt.Sprintf("maxFailures: %s or less, not %s", stage.share(limit, allowed, protected), amount(has.MaxFailures, fails)))
 		}
 	}
 	action := has.OnFailure
@@ -125,25 +127,44 @@ func alternatives(actions []v1beta1.FailureAction) string {
 	return strings.Join(names, " or ")
 }
 
-// maxConcurrency returns what a stage must change not to update more clusters at once than a rule allows, and nothing if it does not.
-func maxConcurrency(limit *intstr.IntOrString, stage *Stage) string {
-	n := len(stage.Clusters)
-	has, allowed := strategy.Concurrency(stage.Config.MaxConcurrency, n), strategy.Concurrency(limit, n)
-	if policy := stage.FailurePolicy; has <= allowed && policy != nil {
-		// A cluster that has failed makes room for the next one, whether or not it is back.
-		if fails := strategy.MaxFailures(policy.MaxFailures, n); has+fails > allowed && n > allowed {
-			most := "0"
-			if allowed > has {
-				most = fmt.Sprintf("%d or less", allowed-has)
-			}
-			return fmt.Sprintf("failurePolicy%s must have maxFailures: %s, not %s, since a failed cluster makes room for another one: with maxConcurrency it must be at most %s",
-				stage.of(), most, amount(policy.MaxFailures, fails), amount(limit, allowed))
+// maxConcurrency returns what a governed stage must change for no more protected clusters to be out of service at once than a rule allows, and
+// nothing if it does so already. A percentage is of the protected clusters. A cluster that has failed makes room for the next one, and for the
+// next stage, whether or not it is back.
+func (j *judge) maxConcurrency(limit *intstr.IntOrString, i int) string {
+	stage, protected := &j.rollout.Stages[i], j.protected[i]
+	fails := func(i int) int {
+		stage := &j.rollout.Stages[i]
+		if stage.FailurePolicy == nil {
+			return 0
+		}
+		return strategy.MaxFailures(stage.FailurePolicy.MaxFailures, len(stage.Clusters))
+	}
+	has, allowed := strategy.Concurrency(stage.Config.MaxConcurrency, len(stage.Clusters)), strategy.Concurrency(limit, protected)
+	if min(has, protected) > allowed {
+		return fmt.Sprintf("maxConcurrency%s must be at most %s, not %s", stage.of(), stage.share(limit, allowed, protected), amount(stage.Config.MaxConcurrency, has))
+	}
+	earlier, all := 0, 0
+	for _, before := range j.governed {
+		if before <= i {
+			all += j.protected[before]
+		}
+		if before < i {
+			earlier += min(fails(before), j.protected[before])
 		}
 	}
-	if has <= allowed {
+	allowed = strategy.Concurrency(limit, all)
+	if earlier+min(has+fails(i), protected) <= allowed {
 		return ""
 	}
-	return fmt.Sprintf("maxConcurrency%s must be at most %s, not %s", stage.of(), amount(limit, allowed), amount(stage.Config.MaxConcurrency, has))
+	most := "0"
+	if allowed > has {
+		most = fmt.Sprintf("%d or less", allowed-has)
+	}
+	reason := fmt.Sprintf("since a failed cluster makes room for another one: with maxConcurrency it must be at most %s", stage.share(limit, allowed, all))
+	if earlier > 0 {
+		return fmt.Sprintf("the failurePolicies of the stages up to this one must have maxFailures: %s in all, not %d, %s", most, earlier+fails(i), reason)
+	}
+	return fmt.Sprintf("failurePolicy%s must have maxFailures: %s, not %s, %s", stage.of(), most, amount(stage.FailurePolicy.MaxFailures, fails(i)), reason)
 }
 
 // tooMany is what a stage must change that has more protected clusters than a rule allows.
@@ -160,6 +181,14 @@ func amount(value *intstr.IntOrString, n int) string {
 		return fmt.Sprintf("%s (%s)", value, wording.Count(n, "cluster"))
 	}
 	return value.String()
+}
+
+// share is an amount of the protected clusters of a stage, as it can be written there.
+func (s *Stage) share(value *intstr.IntOrString, n, protected int) string {
+	if value.Type == intstr.String && protected < len(s.Clusters) {
+		return fmt.Sprintf("%d (%s of %s)", n, value, wording.Count(protected, "protected cluster"))
+	}
+	return amount(value, n)
 }
 
 // of names the stage whose settings a stage has where that is another one.

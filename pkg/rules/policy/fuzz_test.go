@@ -125,6 +125,8 @@ func do(r *Rollout, where, demand string) bool {
 	}
 	stage := &r.Stages[at]
 	switch {
+	case strings.HasPrefix(demand, "must not get the later version back"):
+		r.Rollback, r.Forward = false, false
 	case pickNot.MatchString(demand):
 		names := strings.Split(pickNot.FindStringSubmatch(demand)[1], ", ")
 		stage.Clusters = without(stage.Clusters, names)
@@ -156,6 +158,12 @@ func do(r *Rollout, where, demand string) bool {
 		(*tasks)[i].Approval = &policy
 	case strings.HasPrefix(demand, "maxConcurrency"):
 		stage.Config.MaxConcurrency = ptr.To(intstr.Parse(atMost.FindStringSubmatch(demand)[1]))
+	case strings.HasPrefix(demand, "the failurePolicies of the stages"):
+		for i := range r.Stages[:at+1] {
+			if policy := r.Stages[i].FailurePolicy; policy != nil {
+				policy.MaxFailures = nil
+			}
+		}
 	case strings.Contains(demand, "failurePolicy"):
 		policy := ptr.Deref(stage.FailurePolicy, v1beta1.FailurePolicy{ClusterTimeout: metav1.Duration{Duration: 100 * time.Hour}})
 		for _, m := range setting.FindAllStringSubmatch(demand, -1) {
@@ -344,6 +352,7 @@ func (d *dice) clusters(stage string) []strategy.Cluster {
 
 func (d *dice) rollout() Rollout {
 	r := Rollout{Rollback: d.oneIn(12)}
+	r.Forward = r.Rollback && d.oneIn(3)
 	ofStrategy := d.failurePolicy()
 	for i := range d.n(4) + 1 {
 		stage := Stage{Config: &v1beta1.StageConfig{Name: string(rune('a' + i))}, FailurePolicy: ofStrategy}

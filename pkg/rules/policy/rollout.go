@@ -22,6 +22,8 @@ type Rollout struct {
 	Stages []Stage
 	// Rollback is a run that rolls another one back: its stages have no tasks and no failure policy, so that only deny is about it.
 	Rollback bool
+	// Forward is a Rollback of a run that was one itself: it gives clusters a later version, without the gates of that.
+	Forward bool
 	// Override of the run, nil where there is none.
 	Override *v1beta1.PolicyOverride
 }
@@ -59,7 +61,7 @@ func Of(run v1beta1.UpdateRunObject, planned *v1beta1.UpdateRunStatus, members m
 
 // OfRollback returns the rollout that rolls a run back. A cluster that is no member any more has no labels.
 func OfRollback(run v1beta1.UpdateRunObject, members map[string]labels.Set) Rollout {
-	rollout := Rollout{Rollback: true}
+	rollout := Rollout{Rollback: true, Forward: run.RunSpec().RollbackOf != ""}
 	for _, back := range runrules.TakenBack(run.RunStatus()) {
 		stage := Stage{Config: &v1beta1.StageConfig{Name: run.RunStatus().StagesStatus[back.Index].StageName}}
 		for i := range back.Clusters {
@@ -161,6 +163,9 @@ func (j *judge) stage(i int) []string {
 	case rules.Deny && !stage.Removes:
 		return []string{mustNotPick(denied)}
 	}
+	if j.rollout.Forward && (rules.Approval != nil || rules.Soak != nil || rules.FailurePolicy != nil) {
+		return []string{"must not get the later version back without its gates, by the rollback of a rollback: create a run with the resourceSnapshotIndex of that version instead of rollbackOf"}
+	}
 	if j.rollout.Rollback {
 		return nil
 	}
@@ -174,13 +179,13 @@ func (j *judge) stage(i int) []string {
 		add(approval(rules.Approval, stage))
 	}
 	if rules.MaxConcurrency != nil {
-		add(maxConcurrency(rules.MaxConcurrency, stage))
+		add(j.maxConcurrency(rules.MaxConcurrency, i))
 	}
 	if limit := rules.MaxStageClusters; limit != nil && j.protected[i] > int(*limit) {
 		add(tooMany(int(*limit), j.protected[i], stage))
 	}
 	if rules.FailurePolicy != nil {
-		add(failurePolicy(rules.FailurePolicy, stage))
+		add(failurePolicy(rules.FailurePolicy, stage, j.protected[i]))
 	}
 	return demands
 }

@@ -108,19 +108,26 @@ func TestMaxConcurrency(t *testing.T) {
 		return fmt.Sprintf("stages: [{name: a, clusters: [%s]%s}]", strings.Join(names, ", "), concurrency)
 	}
 	testRules(t, map[string]ruleTest{
-		"one at a time if nothing is set": {"maxConcurrency: 1", plan("", 40), ""},
-		"the same share":                  {"maxConcurrency: 20%", plan(", maxConcurrency: 20%", 40), ""},
-		"a larger share":                  {"maxConcurrency: 20%", plan(", maxConcurrency: 50%", 40), `stage "a" (40 clusters, 40 protected): maxConcurrency must be at most 20% (8 clusters), not 50% (20 clusters)`},
-		"a number for a share":            {"maxConcurrency: 20%", plan(", maxConcurrency: 8", 40), ""},
-		"a number more than the share":    {"maxConcurrency: 20%", plan(", maxConcurrency: 9", 40), `stage "a" (40 clusters, 40 protected): maxConcurrency must be at most 20% (8 clusters), not 9`},
-		"a share for a number":            {"maxConcurrency: 2", plan(", maxConcurrency: 50%", 4), ""},
-		"a share more than the number":    {"maxConcurrency: 2", plan(", maxConcurrency: 75%", 4), `stage "a" (4 clusters, 4 protected): maxConcurrency must be at most 2, not 75% (3 clusters)`},
-		"a number more than the number":   {"maxConcurrency: 2", plan(", maxConcurrency: 3", 4), `stage "a" (4 clusters, 4 protected): maxConcurrency must be at most 2, not 3`},
-		"a share of few clusters is one":  {"maxConcurrency: 20%", plan(", maxConcurrency: 20%", 3), ""},
-		"and no more than one":            {"maxConcurrency: 20%", plan(", maxConcurrency: 2", 3), `stage "a" (3 clusters, 3 protected): maxConcurrency must be at most 20% (1 cluster), not 2`},
-		"different shares of few are one": {"maxConcurrency: 20%", plan(", maxConcurrency: 60%", 3), ""},
-		"of all clusters of the stage":    {"maxConcurrency: 50%", "stages: [{name: a, clusters: [prod1, canary1, canary2, canary3], maxConcurrency: 2}]", ""},
-		"failures that make no room":      {"maxConcurrency: 2", plan(", failurePolicy: {clusterTimeout: 1m, maxFailures: 1}", 4), ""},
+		"one at a time if nothing is set":      {"maxConcurrency: 1", plan("", 40), ""},
+		"the same share":                       {"maxConcurrency: 20%", plan(", maxConcurrency: 20%", 40), ""},
+		"a larger share":                       {"maxConcurrency: 20%", plan(", maxConcurrency: 50%", 40), `stage "a" (40 clusters, 40 protected): maxConcurrency must be at most 20% (8 clusters), not 50% (20 clusters)`},
+		"a number for a share":                 {"maxConcurrency: 20%", plan(", maxConcurrency: 8", 40), ""},
+		"a number more than the share":         {"maxConcurrency: 20%", plan(", maxConcurrency: 9", 40), `stage "a" (40 clusters, 40 protected): maxConcurrency must be at most 20% (8 clusters), not 9`},
+		"a share for a number":                 {"maxConcurrency: 2", plan(", maxConcurrency: 50%", 4), ""},
+		"a share more than the number":         {"maxConcurrency: 2", plan(", maxConcurrency: 75%", 4), `stage "a" (4 clusters, 4 protected): maxConcurrency must be at most 2, not 75% (3 clusters)`},
+		"a number more than the number":        {"maxConcurrency: 2", plan(", maxConcurrency: 3", 4), `stage "a" (4 clusters, 4 protected): maxConcurrency must be at most 2, not 3`},
+		"a share of few clusters is one":       {"maxConcurrency: 20%", plan(", maxConcurrency: 20%", 3), ""},
+		"and no more than one":                 {"maxConcurrency: 20%", plan(", maxConcurrency: 2", 3), `stage "a" (3 clusters, 3 protected): maxConcurrency must be at most 20% (1 cluster), not 2`},
+		"different shares of few are one":      {"maxConcurrency: 20%", plan(", maxConcurrency: 60%", 3), ""},
+		"there are not so many protected ones": {"maxConcurrency: 50%", "stages: [{name: a, clusters: [prod1, canary1, canary2, canary3], maxConcurrency: 2}]", ""},
+		"other clusters make room for no more": {"maxConcurrency: 50%", "stages: [{name: a, clusters: [prod1, prod2, canary1, canary2], maxConcurrency: 50%}]",
+			`stage "a" (4 clusters, 2 protected): maxConcurrency must be at most 1 (50% of 2 protected clusters), not 50% (2 clusters)`},
+		"failures of one stage after the other": {"maxConcurrency: 1", "{failurePolicy: {clusterTimeout: 1m, maxFailures: 1}, stages: [{name: a, clusters: [prod1]}, {name: b, clusters: [prod2]}]}",
+			`stage "b" (1 cluster, 1 protected): the failurePolicies of the stages up to this one must have maxFailures: 0 in all, not 2, since a failed cluster makes room for another one: with maxConcurrency it must be at most 1`},
+		"failures of stages, for which there is room": {"maxConcurrency: 3", "{failurePolicy: {clusterTimeout: 1m, maxFailures: 1}, stages: [{name: a, clusters: [prod1, prod2]}, {name: b, clusters: [prod3, prod4]}]}", ""},
+		"failures of clusters that are not protected": {"maxConcurrency: 1", "{failurePolicy: {clusterTimeout: 1m, maxFailures: 1}, stages: [{name: a, clusters: [canary1]}, {name: b, clusters: [prod1]}]}", ""},
+		"a share of all that come so far":             {"maxConcurrency: 50%", "{failurePolicy: {clusterTimeout: 1m, maxFailures: 1}, stages: [{name: a, maxConcurrency: 1, clusters: [prod1, prod2, prod3, prod4]}, {name: b, clusters: [prod5]}]}", ""},
+		"failures that make no room":                  {"maxConcurrency: 2", plan(", failurePolicy: {clusterTimeout: 1m, maxFailures: 1}", 4), ""},
 		"failures that make too much room": {"maxConcurrency: 1", plan(", failurePolicy: {clusterTimeout: 1m, maxFailures: 100%}", 4),
 			`stage "a" (4 clusters, 4 protected): failurePolicy must have maxFailures: 0, not 100% (4 clusters), since a failed cluster makes room for another one: with maxConcurrency it must be at most 1`},
 		"failures beside others": {"maxConcurrency: 3", plan(", maxConcurrency: 2, failurePolicy: {clusterTimeout: 1m, maxFailures: 2}", 9),
@@ -163,8 +170,10 @@ func TestFailurePolicies(t *testing.T) {
 		"too large a share of failures":   {"failurePolicy: {maxFailures: 0}", stage("failurePolicy: {clusterTimeout: 30m, maxFailures: 50%}"), says("failurePolicy must have maxFailures: 0 or less, not 50% (1 cluster)")},
 		"it fails if nothing is set":      {all, stage("failurePolicy: {clusterTimeout: 30m}"), says("failurePolicy must have onFailure: Pause or Rollback")},
 		"and that may be asked":           {"failurePolicy: {onFailure: [Fail]}", stage("failurePolicy: {clusterTimeout: 30m}"), ""},
-		"everything is wrong":             {all, stage("failurePolicy: {clusterTimeout: 1h30m, maxFailures: 2, onFailure: Fail}"), says("failurePolicy must have clusterTimeout: 30m or less, maxFailures: 5% (0 clusters) or less, not 2, onFailure: Pause or Rollback")},
-		"a stage that is not governed":    {all, "stages: [{name: a, clusters: [canary1]}]", ""},
+		"a share of the protected ones": {"failurePolicy: {maxFailures: 50%}", "stages: [{name: a, clusters: [prod1, prod2, canary1, canary2], failurePolicy: {clusterTimeout: 1m, maxFailures: 2}}]",
+			`stage "a" (4 clusters, 2 protected): failurePolicy must have maxFailures: 1 (50% of 2 protected clusters) or less, not 2`},
+		"everything is wrong":          {all, stage("failurePolicy: {clusterTimeout: 1h30m, maxFailures: 2, onFailure: Fail}"), says("failurePolicy must have clusterTimeout: 30m or less, maxFailures: 5% (0 clusters) or less, not 2, onFailure: Pause or Rollback")},
+		"a stage that is not governed": {all, "stages: [{name: a, clusters: [canary1]}]", ""},
 		"the removal has that of the last": {
 			all, "{stages: [{name: a, clusters: [canary1], failurePolicy: {clusterTimeout: 1h, onFailure: Pause}}], removal: [prod1]}",
 			"the removal of resources (1 cluster, 1 protected): failurePolicy of the last stage, which is that of the removal too, must have clusterTimeout: 30m or less",
@@ -254,6 +263,26 @@ func TestOnlyDenyIsAboutARollback(t *testing.T) {
 		}
 		if len(verdict.Governing) != 1 {
 			t.Errorf("%s: it is recorded that %v govern it", rules, verdict.Governing)
+		}
+	}
+}
+
+// Rolled back is rolled back: the later version comes with its gates again.
+func TestARollbackOfARollbackMeetsNoGates(t *testing.T) {
+	forward := rolloutOf(t, "stages: [{name: a, clusters: [prod1, canary1]}, {name: b, clusters: [canary2]}]", v1beta1.UpdateRunSpec{RollbackOf: "earlier"})
+	forward.Forward = true
+	const refusal = `stage "a" (2 clusters, 1 protected): must not get the later version back without its gates, by the rollback of a rollback: ` +
+		"create a run with the resourceSnapshotIndex of that version instead of rollbackOf (ClusterRolloutPolicy p)"
+	for rules, want := range map[string]string{
+		"approval: {}":      refusal,
+		"failurePolicy: {}": refusal,
+		"soak: {clusters: {matchLabels: {environment: canary}}, duration: 1h}": refusal,
+		"maxConcurrency: 1": "",
+		"staged: true":      "",
+	} {
+		verdict := Judge([]*Policy{clusterPolicy(t, "p", fmt.Sprintf("rules: {%s}", rules))}, forward)
+		if verdict.Refusal() != want {
+			t.Errorf("%s: got %q, want %q", rules, verdict.Refusal(), want)
 		}
 	}
 }

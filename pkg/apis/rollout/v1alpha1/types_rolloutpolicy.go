@@ -164,8 +164,8 @@ type PolicyRules struct {
 	Soak *SoakRule `json:"soak,omitempty"`
 
 	// maxConcurrency is the largest maxConcurrency of a governed stage: a number from 1, or a percentage from 1% to 100% of the stage's
-	// clusters, rounded down and at least 1. maxConcurrency and maxFailures of the stage together must not be more: a failed cluster makes
-	// room for another one.
+	// protected clusters, rounded down and at least 1. maxConcurrency of the stage and maxFailures of this one and of those before it together
+	// must not be more: a failed cluster makes room for another one.
 	// +optional
 	// +k8s:optional
 	MaxConcurrency *intstr.IntOrString `json:"maxConcurrency,omitempty"`
@@ -252,7 +252,7 @@ type FailurePolicyRule struct {
 	// +k8s:optional
 	MaxClusterTimeout *metav1.Duration `json:"maxClusterTimeout,omitempty"`
 
-	// maxFailures is the largest maxFailures: a number, or a percentage from 0% to 100% of the stage's clusters. Not set means any.
+	// maxFailures is the largest maxFailures: a number, or a percentage from 0% to 100% of the stage's protected clusters. Not set means any.
 	// +optional
 	// +k8s:optional
 	MaxFailures *intstr.IntOrString `json:"maxFailures,omitempty"`

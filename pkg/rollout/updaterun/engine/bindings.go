@@ -103,10 +103,7 @@ func (s *step) leftInFlight(b v1beta1.BindingObject) bool {
 
 // leftBehind is leftInFlight whether or not the placement picks the cluster still.
 func (s *step) leftBehind(b v1beta1.BindingObject) bool {
-	if bindingrules.IsReady(b) {
-		return false
-	}
-	mover := bindingrules.LastMove(b)
+	mover := bindingrules.LeftBy(b)
 	mover.Turn = 0
 	return mover.Name != "" && !s.updatedBy(mover)[b.BindingSpec().TargetCluster]
 }

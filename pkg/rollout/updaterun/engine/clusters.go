@@ -72,8 +72,8 @@ type flight struct {
 	// started, and are in flight still.
 	unpicked []string
 	adrift   int
-	// outside are clusters which are none of the run's and leave no room to start another one.
-	outside []string
+	// outside are clusters which are none of the stage's and leave no room to start another one. coming are those of later stages.
+	outside, coming []string
 }
 
 func (f *flight) waiting() int { return f.moving + len(f.stuck) }
@@ -174,7 +174,8 @@ func (s *step) startClusters(stage *v1beta1.StageUpdatingStatus, limit int, f *f
 		s.startCluster(stage, &stage.Clusters[behind[0]], f)
 		behind = behind[1:]
 	}
-	outside := s.leftOutside(stage)
+	others := s.leftOutside(stage)
+	outside := others.counting(limit)
 	for i := range stage.Clusters {
 		if f.waiting() >= limit {
 			return
@@ -184,7 +185,7 @@ func (s *step) startClusters(stage *v1beta1.StageUpdatingStatus, limit int, f *f
 			continue
 		}
 		if f.waiting()+len(outside) >= limit && !s.hasVersion(stage, c) {
-			f.outside = outside
+			f.outside, f.coming = outside, others.coming
 			return
 		}
 		s.startCluster(stage, c, f)

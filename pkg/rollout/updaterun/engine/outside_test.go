@@ -5,6 +5,7 @@ package engine_test
 
 import (
 	"fmt"
+	"strings"
 	"testing"
 	"time"
 
@@ -47,8 +48,16 @@ func TestClustersThatAnotherRunLeftCountWhereverThePlacementHasThem(t *testing.T
 		"of a run of the same name": {"1", func(f *fixture) {
 			bindingrules.RecordMove(f.breakOutside("x"), bindingrules.Mover{Name: "run", Turn: 1})
 		}, []string{"a1", "a2"}},
-		"not one that nobody moved":         {"1", func(f *fixture) { f.breakOutside("x").Annotations = nil }, []string{"a1 Started", "a2"}},
-		"not one that has left the fleet":   {"1", func(f *fixture) { f.breakOutside("x"); f.world.Left["x"] = true }, []string{"a1 Started", "a2"}},
+		"not one that nobody moved":       {"1", func(f *fixture) { f.breakOutside("x").Annotations = nil }, []string{"a1 Started", "a2"}},
+		"not one that has left the fleet": {"1", func(f *fixture) { f.breakOutside("x"); f.world.Left["x"] = true }, []string{"a1 Started", "a2"}},
+		"one that was only compared since": {"1", func(f *fixture) {
+			b := f.breakOutside("x")
+			bindingrules.Become(b, &v1beta1.ResourceBindingSpec{State: b.Spec.State, TargetCluster: "x", ResourceSnapshotName: "p-10-snapshot",
+				ApplyStrategy: &v1beta1.ApplyStrategy{Type: v1beta1.ApplyStrategyTypeReportDiff}})
+			bindingrules.RecordMove(b, bindingrules.Mover{Name: "compares", Turn: 2})
+			f.sawUpdated("compares", "x")
+			f.bindingCondition("x", v1beta1.BindingDiffReported, metav1.ConditionTrue, "AllWorkHaveDiffReported")
+		}, []string{"a1", "a2"}},
 		"not one that is available":         {"1", func(f *fixture) { f.breakOutside("x"); f.available("x") }, []string{"a1 Started", "a2"}},
 		"not one that is being removed":     {"1", func(f *fixture) { f.breakOutside("x").DeletionTimestamp = &metav1.Time{Time: f.now} }, []string{"a1 Started", "a2"}},
 		"not one that was seen updated":     {"1", func(f *fixture) { f.breakOutside("x"); f.sawUpdated("gone", "x") }, []string{"a1 Started", "a2"}},
@@ -163,6 +172,45 @@ func TestABrokenClusterOfThePlanCountsOnceItIsNotPicked(t *testing.T) {
 		f.wantClusters("a1", "b1")
 		f.wantCondition(v1beta1.RunProgressing, fmt.Sprintf(waitsOutside, "b1", "a"))
 	})
+}
+
+// A strategy that turns its stages around breaks no cluster more than the run that comes to mend the others may.
+func TestBrokenClustersOfLaterStagesCountWhereThereAreMoreThanTheStageHasRoomFor(t *testing.T) {
+	for name, tt := range map[string]struct {
+		limit  string
+		broken []string
+		want   string
+	}{
+		"as many as there is room for":    {"1", []string{"b1"}, "a1 Started"},
+		"more":                            {"1", []string{"b1", "b2"}, "a1"},
+		"as many, where there is more":    {"2", []string{"b1", "b2"}, "a1 Started"},
+		"more, one of them in this stage": {"1", []string{"a1", "b1", "b2"}, "a1 Started"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := initWorld(3, stage("a", concurrency(tt.limit)), stage("b"))
+			w.Policies = []*policy.Policy{guard("a", stagedRule)}
+			f := newFixtureIn(t, w)
+			f.world.Governance = w.Governance
+			for _, name := range tt.broken {
+				b := f.binding(name)
+				b.Spec.State, b.Spec.ResourceSnapshotName = v1beta1.BindingStateBound, "p-9-snapshot"
+				bindingrules.RecordMove(b, bindingrules.Mover{Name: "gone", Turn: 1})
+			}
+			f.steps()
+			if got := f.clusters()[0]; got != tt.want {
+				t.Errorf("got %q, want %q", got, tt.want)
+			}
+			if tt.want == "a1" {
+				f.wantCondition(v1beta1.RunProgressing, "False UpdateRunWaiting: The updateRun is waiting for cluster(s) b1, b2, which other runs have left unavailable: "+
+					"more of them than maxConcurrency of stage a come in later stages. Mend them, roll back the runs that left them, or create a run whose strategy has them in its first stage")
+			}
+			f.available(tt.broken...)
+			f.steps()
+			if got := f.clusters()[0]; !strings.HasPrefix(got, "a1 S") {
+				t.Errorf("got %q once they are mended", got)
+			}
+		})
+	}
 }
 
 // Whoever has a broken cluster that is not picked needs nobody's leave to come out of that.

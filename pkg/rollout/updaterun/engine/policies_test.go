@@ -183,11 +183,15 @@ func TestOnlyDenyKeepsARunFromBeingRolledBack(t *testing.T) {
 		rules v1alpha1.PolicyRules
 		// override is that of the rollback. It inherits none.
 		override *v1beta1.PolicyOverride
-		want     engine.Result
+		// of is what the run that is rolled back rolls back itself, if anything.
+		of   string
+		want engine.Result
 	}{
-		"an approval":     {approvalRule, nil, engine.ResultInitialized},
-		"deny":            {denyRule, nil, engine.ResultFailed},
-		"deny overridden": {denyRule, &v1beta1.PolicyOverride{Policies: []string{"prod-guard"}, Reason: "INC-7"}, engine.ResultInitialized},
+		"an approval":              {approvalRule, nil, "", engine.ResultInitialized},
+		"an approval, and forward": {approvalRule, nil, "first", engine.ResultFailed},
+		"no gate, and forward":     {stagedRule, nil, "first", engine.ResultInitialized},
+		"deny":                     {denyRule, nil, "", engine.ResultFailed},
+		"deny overridden":          {denyRule, &v1beta1.PolicyOverride{Policies: []string{"prod-guard"}, Reason: "INC-7"}, "", engine.ResultInitialized},
 	} {
 		t.Run(name, func(t *testing.T) {
 			f := newFixture(t, 1, stage("prod"))
@@ -196,6 +200,7 @@ func TestOnlyDenyKeepsARunFromBeingRolledBack(t *testing.T) {
 			f.steps()
 			f.available("prod1")
 			f.steps()
+			f.run.Spec.RollbackOf = tt.of
 			run, w := f.rollback()
 			run.Spec.PolicyOverride = tt.override
 			w.Members = initWorld(1, stage("prod")).Members
@@ -301,6 +306,10 @@ func TestARunIsJudgedOnceMoreUntilItStarts(t *testing.T) {
 			f.governedBy(guard("prod", approvalRule))
 			if tt.after != nil {
 				tt.after(f)
+				// Whoever resumes the run is told what would come of it.
+				if got := engine.CheckResume(f.run, f.world, f.now); got != strings.TrimPrefix(tt.want, changed) {
+					t.Errorf("resuming is refused because %q, want %q", got, tt.want)
+				}
 			}
 			f.steps()
 			f.wantCondition(v1beta1.RunSucceeded, tt.want)

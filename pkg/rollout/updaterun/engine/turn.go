@@ -9,6 +9,8 @@ import (
 	"time"
 
 	"k8s.io/apimachinery/pkg/api/equality"
+	"k8s.io/apimachinery/pkg/api/meta"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/stagegate/stagegate/pkg/apis/placement/v1beta1"
 	"github.com/stagegate/stagegate/pkg/apis/wording"
@@ -228,11 +230,20 @@ func (s *step) overtaken() string {
 	return ""
 }
 
-// CheckResume returns why a run that is stopped, and that world knows as one that is to run, would fail once it is resumed: what overtaken says.
-// It is empty where it would not fail for that.
+// CheckResume returns why a run that is stopped, and that world knows as one that is to run, would fail once it is resumed: the rollout policies
+// of now refuse it, or another run has moved its clusters. It is empty where it would not fail for that.
 func CheckResume(run v1beta1.UpdateRunObject, world World, now time.Time) string {
 	s := newStep(run, world, now)
-	if !runrules.IsPlanned(&s.status) || runrules.IsOver(&s.status) || s.broken()+s.orphaned() != "" || !s.resuming() || !s.mayStart() {
+	if !runrules.IsPlanned(&s.status) || runrules.IsOver(&s.status) || s.broken()+s.orphaned() != "" {
+		return ""
+	}
+	if !s.mayStart() {
+		if failed := meta.FindStatusCondition(s.status.Conditions, v1beta1.RunSucceeded); failed != nil && failed.Status == metav1.ConditionFalse {
+			return failed.Message
+		}
+		return ""
+	}
+	if !s.resuming() {
 		return ""
 	}
 	return s.overtaken()

@@ -21,12 +21,16 @@ type Governance struct {
 	Policies []*policy.Policy
 	// NamespaceLabels are those of the run's Namespace on the hub, nil where they are not known.
 	NamespaceLabels labels.Set
+
+	// forward reports whether the run rolls a rollback back.
+	forward bool
 }
 
 // For returns by what a run is judged, where earlier is the run that it rolls back, nil for none. A run that failed while it was under way
 // brings its clusters back by what governs itself: a policy that was made or changed since cannot strand them halfway. What was violated or
 // overridden then, and whatever somebody asks for, is judged by the policies of now.
 func (g Governance) For(run, earlier v1beta1.UpdateRunObject) Governance {
+	g.forward = earlier != nil && earlier.RunSpec().RollbackOf != ""
 	if earlier == nil || !runrules.IsAutomaticRollback(run, earlier) {
 		return g
 	}
@@ -62,7 +66,9 @@ func (g *Governance) questions(run v1beta1.UpdateRunObject, placement v1beta1.Pl
 	for _, m := range g.Members {
 		members[m.Name] = m.Labels
 	}
-	return policy.Binding(g.Policies, subject), policy.Of(run, planned, members), nil
+	rollout := policy.Of(run, planned, members)
+	rollout.Forward = g.forward
+	return policy.Binding(g.Policies, subject), rollout, nil
 }
 
 // Judge returns what the policies say of the plan that a run has, or would have now. It needs no inputs, and leaves no trace. known is

@@ -18,7 +18,7 @@ import (
 type FailurePolicyRuleApplyConfiguration struct {
 	// maxClusterTimeout is the longest clusterTimeout, such as 30m. Not set means any.
 	MaxClusterTimeout *v1.Duration `json:"maxClusterTimeout,omitempty"`
-	// maxFailures is the largest maxFailures: a number, or a percentage from 0% to 100% of the stage's clusters. Not set means any.
+	// maxFailures is the largest maxFailures: a number, or a percentage from 0% to 100% of the stage's protected clusters. Not set means any.
 	MaxFailures *intstr.IntOrString `json:"maxFailures,omitempty"`
 	// onFailure are the actions of which the stage must have one. Empty means any.
 	OnFailure []v1beta1.FailureAction `json:"onFailure,omitempty"`

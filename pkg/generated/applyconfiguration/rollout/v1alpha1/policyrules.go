@@ -25,8 +25,8 @@ type PolicyRulesApplyConfiguration struct {
 	// soak demands that other clusters have the version for some time first.
 	Soak *SoakRuleApplyConfiguration `json:"soak,omitempty"`
 	// maxConcurrency is the largest maxConcurrency of a governed stage: a number from 1, or a percentage from 1% to 100% of the stage's
-	// clusters, rounded down and at least 1. maxConcurrency and maxFailures of the stage together must not be more: a failed cluster makes
-	// room for another one.
+	// protected clusters, rounded down and at least 1. maxConcurrency of the stage and maxFailures of this one and of those before it together
+	// must not be more: a failed cluster makes room for another one.
 	MaxConcurrency *intstr.IntOrString `json:"maxConcurrency,omitempty"`
 	// maxStageClusters is the largest number of protected clusters in one stage, at least 1.
 	MaxStageClusters *int32 `json:"maxStageClusters,omitempty"`
