@@ -207,6 +207,15 @@ func (p place) binding(cluster, version string, change ...func(v1beta1.BindingOb
 	return binding
 }
 
+// moving is a run of the placement that has a turn, and is not done with a cluster.
+func (p place) moving(turn v1beta1.UpdateRunTurn, cluster string) runtime.Object {
+	run := p.new("moving").run
+	run.RunSpec().PlacementName, run.RunSpec().State = "app", v1beta1.StateRun
+	run.RunStatus().Turn = &turn
+	run.RunStatus().StagesStatus = []v1beta1.StageUpdatingStatus{{StageName: "all", Clusters: []v1beta1.ClusterUpdatingStatus{{ClusterName: cluster}}}}
+	return run
+}
+
 func onlyIn(env string) *metav1.LabelSelector {
 	return &metav1.LabelSelector{MatchLabels: map[string]string{"env": env}}
 }
@@ -575,6 +584,10 @@ func TestADeletionLeavesProtectedClustersToRuns(t *testing.T) {
 		}{
 			"has a protected cluster":                   {objects: fleet(staged, p.binding("prod1", "v1")), refused: true},
 			"picks it no more, and no run was there":    {objects: fleet(staged, p.binding("prod1", "v1", func(b v1beta1.BindingObject) { b.BindingSpec().State = v1beta1.BindingStateUnscheduled })), refused: true},
+			"a run is about to move it there":           {objects: fleet(staged, p.binding("prod1", ""), p.moving(v1beta1.UpdateRunTurn{State: v1beta1.TurnHeld, Number: 1}, "prod1")), refused: true},
+			"a run has not started":                     {objects: fleet(staged, p.binding("prod1", ""), p.moving(v1beta1.UpdateRunTurn{State: v1beta1.TurnHeld, Number: 1, AwaitsStart: true}, "prod1"))},
+			"a run was stopped before it moved it":      {objects: fleet(staged, p.binding("prod1", ""), p.moving(v1beta1.UpdateRunTurn{State: v1beta1.TurnReleased, Number: 1}, "prod1"))},
+			"a run moves others":                        {objects: fleet(staged, p.binding("prod1", ""), p.moving(v1beta1.UpdateRunTurn{State: v1beta1.TurnHeld, Number: 1}, "canary1"))},
 			"has others only":                           {objects: fleet(staged, p.binding("canary1", "v1"))},
 			"has no version there":                      {objects: fleet(staged, p.binding("prod1", ""))},
 			"a run is removing it":                      {objects: fleet(staged, p.binding("prod1", "v1", removed))},

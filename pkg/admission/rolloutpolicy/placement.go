@@ -11,6 +11,7 @@ import (
 
 	apiequality "k8s.io/apimachinery/pkg/api/equality"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/fields"
 	"k8s.io/apimachinery/pkg/labels"
 	"k8s.io/apiserver/pkg/admission"
 
@@ -76,11 +77,49 @@ func (p *Plugin) validateRemoval(ctx context.Context, a admission.Attributes, s 
 	if len(binding) == 0 || s.leaving {
 		return nil
 	}
-	held, _, err := p.heldNow(ctx, placement)
+	held, members, err := p.heldNow(ctx, placement)
 	if err != nil {
 		return err
 	}
-	return answer(ctx, a, placement.GetName(), policy.JudgeRemoval(binding, placement, held))
+	moving, err := p.moving(ctx, placement, members)
+	if err != nil {
+		return err
+	}
+	return answer(ctx, a, placement.GetName(), policy.JudgeRemoval(binding, placement, together(held, moving)))
+}
+
+// moving returns the clusters that a run which has started is about to give a version of a placement to, whether or not it has by now. The runs
+// are looked at after the bindings: one that starts later sees that the placement is being deleted.
+func (p *Plugin) moving(ctx context.Context, placement v1beta1.PlacementObject, members map[string]*clusterv1beta1.MemberCluster) ([]strategy.Cluster, error) {
+	runs, err := scoped.RunClient(p.client.PlacementV1beta1(), placement.GetNamespace()).List(ctx, metav1.ListOptions{
+		FieldSelector: fields.OneTermEqualSelector("spec.placementName", placement.GetName()).String(),
+	})
+	if err != nil {
+		return nil, unavailable(fmt.Errorf("listing the runs of placement %s: %w", placement.GetName(), err))
+	}
+	var moving []strategy.Cluster
+	for _, run := range runs {
+		status := run.RunStatus()
+		if run.RunSpec().PlacementName != placement.GetName() || runrules.TurnOf(run) != v1beta1.TurnHeld || !runrules.HasStarted(status) {
+			continue
+		}
+		for i := range status.StagesStatus {
+			for j := range status.StagesStatus[i].Clusters {
+				c := &status.StagesStatus[i].Clusters[j]
+				if member := members[c.ClusterName]; member != nil && !runrules.IsClusterDone(c) {
+					moving = append(moving, clusterOf(member))
+				}
+			}
+		}
+	}
+	return moving, nil
+}
+
+// together returns the clusters of both lists once each, by name.
+func together(a, b []strategy.Cluster) []strategy.Cluster {
+	all := slices.Concat(a, b)
+	byName(all)
+	return slices.CompactFunc(all, func(a, b strategy.Cluster) bool { return a.Name == b.Name })
 }
 
 // heldNow returns the clusters that have a placement, and all members.

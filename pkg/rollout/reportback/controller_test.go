@@ -56,6 +56,16 @@ func newWorld(of *fleettest.World) *world {
 	w.hub = dynamicfake.NewSimpleDynamicClientWithCustomListKinds(runtime.NewScheme(), map[schema.GroupVersionResource]string{
 		deployments: "DeploymentList", widgets: "WidgetList", secrets: "SecretList",
 	}, onHub("apps/v1", "Deployment", "web"), onHub("example.com/v1", "Widget", "w"), onHub("v1", "Secret", "web"))
+	// The fake keeps no account of who writes what, as a server does.
+	w.hub.PrependReactor("update", "*", func(action clienttesting.Action) (bool, runtime.Object, error) {
+		if action.GetSubresource() == "status" {
+			entry := metav1.ManagedFieldsEntry{Manager: fieldManager, FieldsV1: &metav1.FieldsV1{}}
+			entry.FieldsV1.SetRawBytes([]byte(`{"f:status":{}}`))
+			written := action.(clienttesting.UpdateAction).GetObject().(*unstructured.Unstructured)
+			written.SetManagedFields(append(written.GetManagedFields(), entry))
+		}
+		return false, nil, nil
+	})
 	kinds := &fakediscovery.FakeDiscovery{Fake: &clienttesting.Fake{Resources: []*metav1.APIResourceList{
 		{GroupVersion: "apps/v1", APIResources: []metav1.APIResource{
 			{Name: "deployments", Kind: "Deployment", Namespaced: true}, {Name: "deployments/status", Kind: "Deployment", Namespaced: true},
@@ -120,7 +130,7 @@ func (r report) condition() v1beta1.ManifestCondition {
 		Identifier: v1beta1.WorkResourceIdentifier{Group: gv.Group, Version: gv.Version, Kind: parts[1], Resource: "secrets", Namespace: namespace, Name: name},
 		Conditions: []metav1.Condition{{Type: v1beta1.WorkApplied, Status: metav1.ConditionTrue, Reason: "Applied"}},
 		BackReportedStatus: &v1beta1.BackReportedStatus{ObservationTime: metav1.NewTime(start), ObservedStatus: runtime.RawExtension{
-			Raw: fmt.Appendf(nil, `{"apiVersion":%q,"kind":%q,"metadata":{"name":%q,"labels":{"from":"the member"}},"status":%s}`, parts[0], parts[1], name, r.status),
+			Raw: fmt.Appendf(nil, `{"apiVersion":%q,"kind":%q,"metadata":{"name":%q,"namespace":%q,"labels":{"from":"the member"}},"status":%s}`, parts[0], parts[1], name, namespace, r.status),
 		}},
 	}
 }
@@ -140,9 +150,12 @@ func (w *world) works(placement, cluster string, reports ...report) {
 		work.Labels[wellknown.ParentNamespaceLabel] = w.Namespace
 	}
 	work.Spec.ReportBackStrategy = toTheHub()
-	work.Status.ManifestConditions = nil
-	for _, r := range reports {
-		work.Status.ManifestConditions = append(work.Status.ManifestConditions, r.condition())
+	work.Spec.Workload.Manifests, work.Status.ManifestConditions = nil, nil
+	for i, r := range reports {
+		condition := r.condition()
+		condition.Identifier.Ordinal = i
+		work.Spec.Workload.Manifests = append(work.Spec.Workload.Manifests, v1beta1.Manifest{RawExtension: condition.BackReportedStatus.ObservedStatus})
+		work.Status.ManifestConditions = append(work.Status.ManifestConditions, condition)
 	}
 	if exists {
 		work, err = works.Update(w.Context(), work, metav1.UpdateOptions{})

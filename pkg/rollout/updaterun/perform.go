@@ -44,10 +44,28 @@ func (c *Controller) perform(ctx context.Context, run v1beta1.UpdateRunObject, d
 			return err
 		}
 	}
+	if isThere, err := c.placementIsThere(ctx, run, d.Bindings); err != nil || !isThere {
+		return err
+	}
 	if err := c.writeBindings(ctx, run, d.Bindings); err != nil {
 		return err
 	}
 	return c.deleteBindings(ctx, d.Deletions)
+}
+
+// placementIsThere reports whether clusters can be moved, if there are any to move. Whoever deletes a placement was told of the clusters that a
+// run has started by then, and the cache may not know of the deletion yet: what is moved after it would be emptied at once. Its watch wakes the run.
+func (c *Controller) placementIsThere(ctx context.Context, run v1beta1.UpdateRunObject, writes []engine.BindingWrite) (bool, error) {
+	if len(writes) == 0 {
+		return true, nil
+	}
+	key := placementOf(run)
+	placement, err := c.fleet.Placements.Client(key.Namespace).Get(ctx, key.Name, metav1.GetOptions{})
+	if err != nil {
+		return false, reconcile.IgnoreNotFound(err)
+	}
+	planned := run.RunStatus().PlacementUID
+	return placement.GetDeletionTimestamp() == nil && (planned == "" || placement.GetUID() == planned), nil
 }
 
 // withStatus is a run with another status. The stored status, which can be large, is not copied for it.

@@ -6,9 +6,12 @@ package updaterun
 import (
 	"strings"
 	"testing"
+	"time"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime"
+	clienttesting "k8s.io/client-go/testing"
 	"k8s.io/utils/ptr"
 
 	"github.com/stagegate/stagegate/pkg/apis/placement/v1beta1"
@@ -16,6 +19,7 @@ import (
 	"github.com/stagegate/stagegate/pkg/generated/clientset/versioned/fake"
 	"github.com/stagegate/stagegate/pkg/rollout/internal/fleet"
 	"github.com/stagegate/stagegate/pkg/rollout/internal/reconcile"
+	runrules "github.com/stagegate/stagegate/pkg/rules/updaterun"
 )
 
 // guard makes a ClusterRolloutPolicy that demands an approval before the staging stage, of cluster-scoped runs and of those in namespaces of a
@@ -75,6 +79,42 @@ func TestAPolicyEndsARunThatHasNotStarted(t *testing.T) {
 		f.untilCondition("example-run", v1beta1.RunSucceeded, "False UpdateRunPolicyChanged")
 		if outcome := f.run("example-run").RunStatus().Outcome; outcome != v1beta1.OutcomeFailed {
 			f.Errorf("the outcome is %q", outcome)
+		}
+	})
+}
+
+// TestNothingIsMovedOfAPlacementThatIsBeingDeleted has the cache lag behind a deletion that nothing was there to refuse.
+func TestNothingIsMovedOfAPlacementThatIsBeingDeleted(t *testing.T) {
+	forBothScopes(t, func(f *fixture) {
+		f.tutorial()
+		update(f, f.fleet.Strategies, "example-strategy", false, func(s v1beta1.UpdateStrategyObject) {
+			s.StrategySpec().Stages[0].BeforeStageTasks = []v1beta1.StageTask{{Type: v1beta1.StageTaskTypeApproval}}
+		})
+		stop := f.start()
+		f.newRun("example-run", v1beta1.StateRun)
+		f.untilCondition("example-run", v1beta1.RunProgressing, "False UpdateRunWaiting")
+		leaving, err := f.fleet.Placements.Get(f.key("example-placement"))
+		f.must(err)
+		leaving = fleet.Copy(leaving)
+		leaving.SetDeletionTimestamp(ptr.To(metav1.Now()))
+		read := make(chan struct{}, 100)
+		f.client.PrependReactor("get", "*", func(a clienttesting.Action) (bool, runtime.Object, error) {
+			if !strings.HasSuffix(a.GetResource().Resource, "resourceplacements") {
+				return false, nil, nil
+			}
+			read <- struct{}{}
+			return true, leaving, nil
+		})
+		f.decide("example-run-before-staging", v1beta1.DecisionApproved)
+		select {
+		case <-read:
+		case <-time.After(patience):
+			f.Fatal("the placement is not looked at")
+		}
+		stop()
+		f.eventually("the cluster is started", func() bool { return runrules.HasStarted(f.run("example-run").RunStatus()) })
+		if got := f.binding("member2").BindingSpec().ResourceSnapshotName; got != "" {
+			f.Errorf("the cluster was moved to %s", got)
 		}
 	})
 }

@@ -10,6 +10,7 @@ import (
 	"slices"
 
 	"k8s.io/apimachinery/pkg/api/meta"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	utiljson "k8s.io/apimachinery/pkg/util/json"
@@ -43,7 +44,7 @@ func (r Report) GroupVersion() schema.GroupVersion {
 func (r Report) Name() string { return r.ID.Kind + " " + wording.Key(r.ID.Namespace, r.ID.Name) }
 
 // Reports are what a Work says that is meant for objects of the hub, in its order: of what is applied and has a status on the member. What
-// an envelope carries is no object of the hub.
+// an envelope carries is no object of the hub. An agent writes the status of a Work: of what the Work does not carry it has nothing to say.
 func Reports(work *v1beta1.Work) []Report {
 	if !IsWanted(work.Spec.ReportBackStrategy) || work.DeletionTimestamp != nil || work.Labels[wellknown.EnvelopeTypeLabel] != "" {
 		return nil
@@ -51,11 +52,24 @@ func Reports(work *v1beta1.Work) []Report {
 	var found []Report
 	for i := range work.Status.ManifestConditions {
 		m := &work.Status.ManifestConditions[i]
-		if m.BackReportedStatus != nil && m.Identifier.Kind != "" && meta.IsStatusConditionTrue(m.Conditions, v1beta1.WorkApplied) {
+		if m.BackReportedStatus != nil && meta.IsStatusConditionTrue(m.Conditions, v1beta1.WorkApplied) && carries(work, m.Identifier) {
 			found = append(found, Report{m.Identifier, m.BackReportedStatus})
 		}
 	}
 	return found
+}
+
+// carries reports whether a Work has an object at the place that its identifier names.
+func carries(work *v1beta1.Work, id v1beta1.WorkResourceIdentifier) bool {
+	if id.Ordinal < 0 || id.Ordinal >= len(work.Spec.Workload.Manifests) {
+		return false
+	}
+	var manifest metav1.PartialObjectMetadata
+	if err := json.Unmarshal(work.Spec.Workload.Manifests[id.Ordinal].Raw, &manifest); err != nil {
+		return false
+	}
+	gvk := manifest.GroupVersionKind()
+	return gvk == schema.GroupVersionKind{Group: id.Group, Version: id.Version, Kind: id.Kind} && manifest.Namespace == id.Namespace && manifest.Name == id.Name
 }
 
 // Select orders the reports of a placement's Works by their objects, one for each: an object that moves from one Work to another has two
@@ -112,9 +126,12 @@ func (r Report) Status() (map[string]any, *Refusal) {
 }
 
 // OtherWriters are those who have written the status of an object besides a field manager. A status has one writer: two would take turns
-// for ever.
+// for ever. Whoever may write an object can take its managedFields away: a status that nothing tells the writer of is somebody else's.
 func OtherWriters(live *unstructured.Unstructured, manager string) []string {
 	others := sets.New[string]()
+	if status, _ := live.Object["status"].(map[string]any); len(status) > 0 && len(live.GetManagedFields()) == 0 {
+		others.Insert(unknownWriter)
+	}
 	for _, entry := range live.GetManagedFields() {
 		if entry.Manager == manager || entry.FieldsV1 == nil {
 			continue
@@ -129,6 +146,9 @@ func OtherWriters(live *unstructured.Unstructured, manager string) []string {
 	}
 	return sets.List(others)
 }
+
+// unknownWriter is who has written a status of an object without managedFields.
+const unknownWriter = "somebody whom its managedFields do not name"
 
 // maxName bounds what anybody can call themselves.
 const maxName = 64

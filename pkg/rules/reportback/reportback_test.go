@@ -192,13 +192,21 @@ func TestOfTwoPlacementsOneReports(t *testing.T) {
 func reporting(ids ...string) *v1beta1.Work {
 	destination := v1beta1.ReportBackDestinationOriginalResource
 	work := &v1beta1.Work{Spec: v1beta1.WorkSpec{ReportBackStrategy: &v1beta1.ReportBackStrategy{Type: v1beta1.ReportBackStrategyTypeMirror, Destination: &destination}}}
-	for _, s := range ids {
+	for i, s := range ids {
+		of := id(s)
+		of.Ordinal = i
+		work.Spec.Workload.Manifests = append(work.Spec.Workload.Manifests, manifest(of))
 		work.Status.ManifestConditions = append(work.Status.ManifestConditions, v1beta1.ManifestCondition{
-			Identifier: id(s), Conditions: []metav1.Condition{{Type: v1beta1.WorkApplied, Status: metav1.ConditionTrue}},
+			Identifier: of, Conditions: []metav1.Condition{{Type: v1beta1.WorkApplied, Status: metav1.ConditionTrue}},
 			BackReportedStatus: &v1beta1.BackReportedStatus{ObservationTime: metav1.Unix(1, 0)},
 		})
 	}
 	return work
+}
+
+func manifest(of v1beta1.WorkResourceIdentifier) v1beta1.Manifest {
+	return v1beta1.Manifest{RawExtension: runtime.RawExtension{Raw: fmt.Appendf(nil, `{"apiVersion":%q,"kind":%q,"metadata":{"name":%q,"namespace":%q}}`,
+		schema.GroupVersion{Group: of.Group, Version: of.Version}, of.Kind, of.Name, of.Namespace)}}
 }
 
 func TestAWorkReportsWhatIsAppliedAndHasAStatus(t *testing.T) {
@@ -220,6 +228,14 @@ func TestAWorkReportsWhatIsAppliedAndHasAStatus(t *testing.T) {
 		}, want: 1},
 		"one that is compared": {change: func(w *v1beta1.Work) { w.Status.ManifestConditions[0].Conditions = nil }, want: 1},
 		"one that is unknown":  {change: func(w *v1beta1.Work) { w.Status.ManifestConditions[0].Identifier.Kind = "" }, want: 1},
+		"one that the Work does not carry": {change: func(w *v1beta1.Work) {
+			w.Status.ManifestConditions[0].Identifier = id("apps/Deployment/kube-system/web")
+		}, want: 1},
+		"of another version":                 {change: func(w *v1beta1.Work) { w.Status.ManifestConditions[0].Identifier.Version = "v2" }, want: 1},
+		"one that takes another's place":     {change: func(w *v1beta1.Work) { w.Status.ManifestConditions[0].Identifier.Ordinal = 1 }, want: 1},
+		"beyond what the Work carries":       {change: func(w *v1beta1.Work) { w.Status.ManifestConditions[0].Identifier.Ordinal = 2 }, want: 1},
+		"before what the Work carries":       {change: func(w *v1beta1.Work) { w.Status.ManifestConditions[0].Identifier.Ordinal = -1 }, want: 1},
+		"in a manifest that nobody can read": {change: func(w *v1beta1.Work) { w.Spec.Workload.Manifests[0].Raw = []byte("{") }, want: 1},
 	} {
 		work := reporting(web, db)
 		test.change(work)
@@ -279,9 +295,16 @@ func TestAStatusHasOneWriter(t *testing.T) {
 		e.FieldsV1.SetRawBytes([]byte(fields))
 		return e
 	}
-	live := &unstructured.Unstructured{Object: map[string]any{}}
+	live := &unstructured.Unstructured{Object: map[string]any{"status": map[string]any{}}}
+	if got := OtherWriters(live, "us"); len(got) != 0 {
+		t.Errorf("without a status, written by %q", got)
+	}
+	live.Object["status"] = map[string]any{"replicas": 1}
+	if got := OtherWriters(live, "us"); len(got) != 1 {
+		t.Errorf("without managedFields, written by %q", got)
+	}
 	live.SetManagedFields([]metav1.ManagedFieldsEntry{
-		entry("us", `{"f:status":{"f:replicas":{}}}`), entry("kubectl", `{"f:spec":{"f:status":{}}}`), entry("broken", `{`),
+		entry("us", `{"f:status":{"f:replicas":{}}}`), entry("kubectl", `{"f:spec":{"f:status":{}}}`), entry("broken", `[]`),
 		{Manager: "nothing"},
 	})
 	if got := OtherWriters(live, "us"); len(got) != 0 {
