@@ -13,7 +13,7 @@ import (
 	"github.com/stagegate/stagegate/pkg/rules/policy"
 )
 
-// judge is what admission asks about runs. Admission is put together before the manager, which knows, so that the judge is there first and
+// judge is what admission asks about runs and removals. Admission is put together before the manager, which knows, so that the judge is there first and
 // learns later whom to ask.
 type judge struct {
 	// knows is set before the server serves.
@@ -37,5 +37,20 @@ func (j *judge) Judge(ctx context.Context, run v1beta1.UpdateRunObject) (policy.
 	case j.nobody:
 		return policy.Verdict{}, false, nil
 	}
-	return policy.Verdict{}, false, apierrors.NewServiceUnavailable("the server is not put together yet, try again")
+	return policy.Verdict{}, false, errNotReady()
+}
+
+// RemovalHandovers implements initializer.PolicyJudge.
+func (j *judge) RemovalHandovers(ctx context.Context, placement v1beta1.PlacementObject, clusters []string) ([]policy.Handover, error) {
+	switch {
+	case j.knows != nil:
+		return j.knows.RemovalHandovers(ctx, placement, clusters)
+	case j.nobody:
+		return nil, nil
+	}
+	return nil, errNotReady()
+}
+
+func errNotReady() error {
+	return apierrors.NewServiceUnavailable("the server is not put together yet, try again")
 }

@@ -125,6 +125,11 @@ func (m *Manager) CheckResume(ctx context.Context, run v1beta1.UpdateRunObject) 
 	return m.planner.CheckResume(ctx, run)
 }
 
+// RemovalHandovers returns what a placement hands over to others once its resources are taken off clusters. It works as Plan does.
+func (m *Manager) RemovalHandovers(ctx context.Context, placement v1beta1.PlacementObject, clusters []string) ([]policy.Handover, error) {
+	return m.planner.RemovalHandovers(ctx, placement, clusters)
+}
+
 // Judge returns what the rollout policies that bind a run say of the plan that it would have now. It works as Plan does; known is false
 // where there is no plan.
 func (m *Manager) Judge(ctx context.Context, run v1beta1.UpdateRunObject) (verdict policy.Verdict, known bool, err error) {

@@ -12,10 +12,13 @@ import (
 	"github.com/stagegate/stagegate/pkg/rules/policy"
 )
 
-// PolicyJudge says what the rollout policies that bind a run say of the plan that it would have now. It does not change the run. known is
-// false while there is no plan. An error is one of the API: ServiceUnavailable where it cannot be told.
+// PolicyJudge knows what policies are asked about. An error is one of the API: ServiceUnavailable where it cannot be told.
 type PolicyJudge interface {
+	// Judge returns what the rollout policies that bind a run say of the plan that it would have now. It does not change the run. known is
+	// false while there is no plan.
 	Judge(ctx context.Context, run v1beta1.UpdateRunObject) (verdict policy.Verdict, known bool, err error)
+	// RemovalHandovers returns what a placement hands over to others once its resources are taken off clusters.
+	RemovalHandovers(ctx context.Context, placement v1beta1.PlacementObject, clusters []string) ([]policy.Handover, error)
 }
 
 // WantsPolicyJudge is a plugin that asks what policies say of a run.

@@ -49,6 +49,26 @@ func (f judgeFunc) Judge(_ context.Context, run v1beta1.UpdateRunObject) (policy
 	return f(run)
 }
 
+func (f judgeFunc) RemovalHandovers(context.Context, v1beta1.PlacementObject, []string) ([]policy.Handover, error) {
+	return nil, nil
+}
+
+// handing is a PolicyJudge that knows what is handed over on each cluster.
+type handing map[string]policy.Handover
+
+func (h handing) Judge(context.Context, v1beta1.UpdateRunObject) (policy.Verdict, bool, error) {
+	return policy.Verdict{}, false, nil
+}
+
+func (h handing) RemovalHandovers(_ context.Context, _ v1beta1.PlacementObject, clusters []string) (found []policy.Handover, err error) {
+	for _, cluster := range clusters {
+		if handed, ok := h[cluster]; ok {
+			found = append(found, handed)
+		}
+	}
+	return found, nil
+}
+
 // server is a plugin with what it reads.
 type server struct {
 	t      *testing.T
@@ -612,6 +632,38 @@ func TestADeletionLeavesProtectedClustersToRuns(t *testing.T) {
 				leaving.SetDeletionTimestamp(ptr.To(metav1.Now()))
 				if again := s.ask(tenant, admission.Delete, "", nil, leaving); again.err != nil {
 					t.Errorf("once more: %v", again.err)
+				}
+			})
+		}
+	}
+}
+
+// What another placement waits with would come to the cluster though no version may.
+func TestADeletionHandsProtectedClustersOverToNobody(t *testing.T) {
+	settings := []v1beta1.ResourceIdentifier{{Kind: "ConfigMap", Namespace: "shop", Name: "settings"}}
+	judge := handing{}
+	for _, cluster := range []string{"prod1", "canary1"} {
+		judge[cluster] = policy.Handover{Cluster: cluster, Placement: "ResourcePlacement shop/other", Objects: settings}
+	}
+	deny := guard(v1alpha1.PolicyRules{Deny: true})
+	for _, p := range places {
+		for name, tt := range map[string]struct {
+			objects []runtime.Object
+			refused bool
+		}{
+			"of a protected cluster":    {fleet(deny, p.binding("prod1", "v1")), true},
+			"of another one":            {fleet(deny, p.binding("canary1", "v1")), false},
+			"where there is no policy":  {fleet(p.binding("prod1", "v1")), false},
+			"where nothing was applied": {fleet(deny, p.binding("prod1", "")), false},
+		} {
+			t.Run(p.name+"/"+name, func(t *testing.T) {
+				got := newServer(t, judge, tt.objects...).ask(tenant, admission.Delete, "", nil, p.placement(external, "prod1"))
+				if apierrors.IsForbidden(got.err) != tt.refused || !tt.refused && got.err != nil {
+					t.Fatalf("got %v, want a refusal: %v", got.err, tt.refused)
+				}
+				const demand = "the removal of resources (1 cluster, 1 protected): must not hand ConfigMap shop/settings on prod1 over to the version of ResourcePlacement shop/other"
+				if tt.refused && !strings.Contains(got.err.Error(), demand) {
+					t.Errorf("got %v", got.err)
 				}
 			})
 		}

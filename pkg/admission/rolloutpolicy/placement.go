@@ -85,7 +85,19 @@ func (p *Plugin) validateRemoval(ctx context.Context, a admission.Attributes, s 
 	if err != nil {
 		return err
 	}
-	return answer(ctx, a, placement.GetName(), policy.JudgeRemoval(binding, placement, together(held, moving)))
+	verdict := policy.JudgeRemoval(binding, placement, together(held, moving))
+	if verdict.Refusal() != "" {
+		return answer(ctx, a, placement.GetName(), verdict)
+	}
+	// Also where nothing must be staged: what another placement gets there is a version that nobody was asked about.
+	removal := policy.OfRemoval(held)
+	handovers, err := p.judge.RemovalHandovers(ctx, placement, policy.Protected(binding, removal))
+	if err != nil {
+		return err
+	}
+	handed := policy.JudgeHandovers(binding, removal, handovers)
+	verdict.Violations, verdict.Warnings = handed.Violations, append(verdict.Warnings, handed.Warnings...)
+	return answer(ctx, a, placement.GetName(), verdict)
 }
 
 // moving returns the clusters that a run which has started is about to give a version of a placement to, whether or not it has by now. The runs

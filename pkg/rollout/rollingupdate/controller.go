@@ -58,6 +58,7 @@ func New(f *fleet.Fleet, recorder record.EventRecorder, c clock.WithTicker) *Con
 	f.Placements.Watch(controller.queue, reconcile.Self)
 	f.Snapshots.Watch(controller.queue, reconcile.ByLabel(wellknown.ParentPlacementLabel))
 	f.Bindings.Watch(controller.queue, reconcile.ByLabel(wellknown.ParentPlacementLabel))
+	f.Bindings.Watch(controller.queue, reconcile.ByObject(controller.mayWaitNoMore))
 	f.Overrides.Watch(controller.queue, controller.wanted.OverrideChanged)
 	f.OverrideSnapshots.Watch(controller.queue, controller.wanted.OverrideChanged)
 	f.Policies.Watch(controller.queue, controller.policyChanged)

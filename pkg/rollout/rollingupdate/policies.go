@@ -6,11 +6,15 @@ package rollingupdate
 import (
 	"fmt"
 
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/labels"
+	"k8s.io/apimachinery/pkg/util/sets"
 
 	clusterv1beta1 "github.com/stagegate/stagegate/pkg/apis/cluster/v1beta1"
 	"github.com/stagegate/stagegate/pkg/apis/placement/v1beta1"
+	"github.com/stagegate/stagegate/pkg/apis/wellknown"
 	"github.com/stagegate/stagegate/pkg/rollout/internal/fleet"
+	"github.com/stagegate/stagegate/pkg/rollout/internal/handover"
 	"github.com/stagegate/stagegate/pkg/rollout/internal/reconcile"
 	"github.com/stagegate/stagegate/pkg/rollout/internal/wanted"
 	bindingrules "github.com/stagegate/stagegate/pkg/rules/binding"
@@ -52,6 +56,13 @@ func (c *Controller) refusals(placement v1beta1.PlacementObject, bindings []v1be
 	}
 	found := refusals{}
 	found.add(policy.JudgeRemoval(binding, placement, unpicked), unpicked)
+	if removal := policy.OfRemoval(unpicked); len(unpicked) > 0 {
+		handovers, err := handover.OfRemoval(c.fleet, reconcile.KeyOf(placement), policy.Protected(binding, removal))
+		if err != nil {
+			return nil, fmt.Errorf("looking for what placement %s hands over: %w", reconcile.KeyOf(placement), err)
+		}
+		found.add(policy.JudgeHandovers(binding, removal, handovers), unpicked)
+	}
 	found.add(policy.JudgePlacement(binding, placement, picked), picked)
 	return found, nil
 }
@@ -65,7 +76,7 @@ func (r refusals) add(verdict policy.Verdict, clusters []strategy.Cluster) {
 				own.Violations = append(own.Violations, violation)
 			}
 		}
-		if refusal := own.Refusal(); refusal != "" {
+		if refusal := own.Refusal(); refusal != "" && r[cluster.Name] == "" {
 			r[cluster.Name] = refusal
 		}
 	}
@@ -83,6 +94,25 @@ func (r refusals) divide(bindings []v1beta1.BindingObject, want func(cluster str
 		}
 	}
 	return free, kept
+}
+
+// mayWaitNoMore wakes the placements that are kept on a cluster since another one waits there for what they would hand over, once that changes.
+func (c *Controller) mayWaitNoMore(changed metav1.Object) (keys []reconcile.Key) {
+	b, ok := changed.(v1beta1.BindingObject)
+	if !ok || len(c.fleet.Policies.All()) == 0 {
+		return nil
+	}
+	namespaces := sets.New("", b.GetNamespace())
+	for namespace := range namespaces {
+		for _, other := range c.fleet.Bindings.ByIndex(fleet.ByCluster, reconcile.Key{Namespace: namespace, Name: b.BindingSpec().TargetCluster}) {
+			parent := reconcile.Key{Namespace: namespace, Name: other.GetLabels()[wellknown.ParentPlacementLabel]}
+			isOwn := namespace == b.GetNamespace() && parent.Name == b.GetLabels()[wellknown.ParentPlacementLabel]
+			if !isOwn && other.BindingSpec().State == v1beta1.BindingStateUnscheduled && other.GetDeletionTimestamp() == nil {
+				keys = append(keys, parent)
+			}
+		}
+	}
+	return keys
 }
 
 // policyChanged wakes the placements that a policy may bind.

@@ -11,12 +11,14 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/client-go/tools/record"
 	"k8s.io/utils/clock"
 
 	clusterv1beta1 "github.com/stagegate/stagegate/pkg/apis/cluster/v1beta1"
 	"github.com/stagegate/stagegate/pkg/apis/placement/v1beta1"
 	"github.com/stagegate/stagegate/pkg/apis/rollout/v1alpha1"
+	"github.com/stagegate/stagegate/pkg/apis/wellknown"
 	"github.com/stagegate/stagegate/pkg/rollout/internal/fleet"
 	"github.com/stagegate/stagegate/pkg/rollout/internal/fleettest"
 	"github.com/stagegate/stagegate/pkg/rollout/internal/reconcile"
@@ -141,6 +143,38 @@ func TestADeniedClusterMayBeLeft(t *testing.T) {
 		r.Run(r.controller().Run)
 		r.until("a Scheduled RolloutPolicyViolated, b Bound p-0-snapshot RolloutStarted, c Bound p-0-snapshot RolloutStarted")
 		fleettest.Update(w, w.Fleet.Bindings, "a", func(b v1beta1.BindingObject) { b.BindingSpec().State = v1beta1.BindingStateUnscheduled })
+		r.until("b Bound p-0-snapshot RolloutStarted, c Bound p-0-snapshot RolloutStarted")
+	})
+}
+
+// Another placement that waits for an object there would have its version come to the cluster, where none may.
+func TestADeniedClusterIsNotHandedOver(t *testing.T) {
+	fleettest.InBothScopes(t, func(w *fleettest.World) {
+		r := newRollout(w, v1beta1.RollingUpdateRolloutStrategyType)
+		settings := []v1beta1.ResourceContent{{RawExtension: runtime.RawExtension{Raw: []byte(`{"apiVersion":"v1","kind":"ConfigMap","metadata":{"name":"settings","namespace":"shop"}}`)}}}
+		r.snapshot(0)
+		fleettest.Update(w, w.Fleet.Snapshots, wellknown.ResourceSnapshotName("p", 0), func(s v1beta1.ResourceSnapshotObject) { s.SnapshotSpec().SelectedResources = settings })
+		fleettest.Create(w, w.Fleet.Snapshots, wellknown.ResourceSnapshotName("other", 0), func(s v1beta1.ResourceSnapshotObject) {
+			s.SetLabels(map[string]string{wellknown.ParentPlacementLabel: "other", wellknown.ResourceIndexLabel: "0"})
+			s.SetAnnotations(map[string]string{wellknown.ResourceHashAnnotation: "hash"})
+			s.SnapshotSpec().SelectedResources = settings
+		})
+		fleettest.Create(w, w.Fleet.Bindings, "other-a", func(b v1beta1.BindingObject) {
+			b.SetLabels(map[string]string{wellknown.ParentPlacementLabel: "other"})
+			*b.BindingSpec() = v1beta1.ResourceBindingSpec{State: v1beta1.BindingStateBound, TargetCluster: "a", ResourceSnapshotName: wellknown.ResourceSnapshotName("other", 0)}
+		})
+		r.Run(r.controller().Run)
+		r.until("a Bound p-0-snapshot RolloutStarted, b Bound p-0-snapshot RolloutStarted, c Bound p-0-snapshot RolloutStarted")
+		r.available("a", "b", "c")
+		r.guard()
+		fleettest.Update(w, w.Fleet.Policies, "guard", func(p v1alpha1.RolloutPolicyObject) { p.PolicySpec().Rules = v1alpha1.PolicyRules{Deny: true} })
+		fleettest.Update(w, w.Fleet.Bindings, "a", func(b v1beta1.BindingObject) { b.BindingSpec().State = v1beta1.BindingStateUnscheduled })
+		r.until("a Unscheduled p-0-snapshot RolloutPolicyViolated, b Bound p-0-snapshot RolloutStarted, c Bound p-0-snapshot RolloutStarted")
+		if got, want := r.message("a"), "the removal of resources (1 cluster, 1 protected): must not hand ConfigMap shop/settings on a over to the version of "; !strings.HasPrefix(got, want) {
+			r.Errorf("the message is %q, want %q", got, want)
+		}
+		// It waits no more.
+		w.Must(w.Fleet.Bindings.Client(w.Namespace).Delete(w.Context(), "other-a", metav1.DeleteOptions{}))
 		r.until("b Bound p-0-snapshot RolloutStarted, c Bound p-0-snapshot RolloutStarted")
 	})
 }

@@ -105,7 +105,7 @@ func TestAClusterKeepsItsVersionWhereItsStrategyOnlyRestrains(t *testing.T) {
 		r.untilWays("a p-1-snapshot ReportDiff, b p-1-snapshot ReportDiff, c p-0-snapshot ReportDiff")
 		b, err := w.Fleet.Bindings.Get(w.Key("b"))
 		w.Must(err)
-		if got := b.GetAnnotations()[wellknown.AppliedVersionAnnotation]; got != `{"resourceSnapshot":"p-0-snapshot","applyStrategy":{"comparisonOption":"PartialComparison","whenToApply":"Always","type":"ClientSideApply","whenToTakeOver":"Always"}}` {
+		if got := b.GetAnnotations()[wellknown.AppliedVersionAnnotation]; got != `{"resourceSnapshot":"p-0-snapshot","applyStrategy":{"comparisonOption":"PartialComparison","whenToApply":"Always","type":"ClientSideApply","whenToTakeOver":"Always"},"wasReady":true}` {
 			t.Errorf("what was last applied is %s", got)
 		}
 	})

@@ -93,17 +93,17 @@ func TestWhatAClusterLetsGoOfGoesToThePlacementThatWaitsForIt(t *testing.T) {
 
 				run, placement := f.fleet.Runs.New(own(f, "run")), f.fleet.Placements.New(mine)
 				run.RunSpec().PlacementName, run.RunSpec().ResourceSnapshotIndex = mine.Name, "9"
-				change := plan.Change{Member: plan.Member{Name: "member1"}, Had: had, Removes: tt.next == nil}
+				change := policy.Change{Cluster: "member1", Had: had, Removes: tt.next == nil}
 				if tt.next != nil {
 					f.version(mine, "9", tt.next...)
 				}
 				world := &plan.World{Placement: placement, Snapshots: f.fleet.Snapshots.All()}
 				in := &inputs{ctx: f.ctx, fleet: f.fleet, run: run, world: world}
-				got, err := in.Handovers([]plan.Change{change, {Member: plan.Member{Name: "member2"}, Had: had, Removes: true}})
+				got, err := in.Handovers([]policy.Change{change, {Cluster: "member2", Had: had, Removes: true}})
 				f.must(err)
 				var want []policy.Handover
 				if tt.want != nil {
-					want = []policy.Handover{{Cluster: "member1", Placement: describePlacement(b)}}
+					want = []policy.Handover{{Cluster: "member1", Placement: describe(b)}}
 					for _, name := range tt.want {
 						want[0].Objects = append(want[0].Objects, v1beta1.ResourceIdentifier{Kind: "ConfigMap", Namespace: "shop", Name: name})
 					}
@@ -131,7 +131,7 @@ func TestAPlacementInANamespaceWaitsForWhatAClusterScopedOneHas(t *testing.T) {
 		run := f.fleet.Runs.New(reconcile.Key{Namespace: namespace, Name: "run"})
 		run.RunSpec().PlacementName = mine.Name
 		in := &inputs{ctx: f.ctx, fleet: f.fleet, run: run, world: &plan.World{Placement: f.fleet.Placements.New(mine)}}
-		got, err := in.Handovers([]plan.Change{{Member: plan.Member{Name: "member1"}, Had: had, Removes: true}})
+		got, err := in.Handovers([]policy.Change{{Cluster: "member1", Had: had, Removes: true}})
 		f.must(err)
 		if handed := len(got) == 1 && got[0].Placement == "ResourcePlacement shop/other"; handed != (namespace == "") {
 			t.Errorf("in namespace %q: %+v", namespace, got)
@@ -151,7 +151,7 @@ func TestWhatAnotherPlacementHasIsNotHandedOver(t *testing.T) {
 	run := f.fleet.Runs.New(reconcile.Key{Namespace: "team", Name: "run"})
 	run.RunSpec().PlacementName = mine.Name
 	in := &inputs{ctx: f.ctx, fleet: f.fleet, run: run, world: &plan.World{Placement: f.fleet.Placements.New(mine)}}
-	got, err := in.Handovers([]plan.Change{{Member: plan.Member{Name: "member1"}, Had: had, Removes: true, PlacedByOthers: []v1beta1.ResourceIdentifier{
+	got, err := in.Handovers([]policy.Change{{Cluster: "member1", Had: had, Removes: true, PlacedByOthers: []v1beta1.ResourceIdentifier{
 		{Version: "v1", Kind: "ConfigMap", Namespace: "shop", Name: "a", Envelope: &v1beta1.EnvelopeIdentifier{Name: "e"}},
 	}}})
 	f.must(err)
@@ -166,25 +166,10 @@ func applies(b v1beta1.BindingObject, generation int64) {
 	b.BindingStatus().Conditions = []metav1.Condition{{Type: v1beta1.BindingApplied, Status: metav1.ConditionTrue, ObservedGeneration: generation}}
 }
 
-// An override can leave an object out on a cluster as well as a version can.
-func TestAnOverrideThatLeavesAnObjectOutHandsItOver(t *testing.T) {
-	in := &inputs{run: &v1beta1.StagedUpdateRun{ObjectMeta: metav1.ObjectMeta{Namespace: "shop"}}}
-	manifest := []byte(`{"apiVersion":"v1","kind":"ConfigMap","metadata":{"name":"a","namespace":"shop"}}`)
-	leaves := &v1beta1.ResourceOverrideSnapshot{ObjectMeta: metav1.ObjectMeta{Namespace: "shop", Name: "o-0"}}
-	leaves.Spec.OverrideSpec = v1beta1.ResourceOverrideSpec{
-		ResourceSelectors: []v1beta1.ResourceSelector{{Version: "v1", Kind: "ConfigMap", Name: "a"}},
-		Policy: &v1beta1.OverridePolicy{OverrideRules: []v1beta1.OverrideRule{{
-			ClusterSelector: &v1beta1.ClusterSelector{}, OverrideType: v1beta1.DeleteOverrideType,
-		}}},
+func describe(b v1beta1.BindingObject) string {
+	kind := "ClusterResourcePlacement "
+	if b.GetNamespace() != "" {
+		kind = "ResourcePlacement " + b.GetNamespace() + "/"
 	}
-	change := plan.Change{Member: plan.Member{Name: "member1"}, InForce: []v1beta1.OverrideSnapshotObject{leaves}}
-	for what, want := range map[bool]bool{true: false, false: true} {
-		change := change
-		if !what {
-			change.InForce = nil
-		}
-		if keeps, err := in.keeps(change, manifest); err != nil || keeps != want {
-			t.Errorf("with the override %v: kept %v, error %v", what, keeps, err)
-		}
-	}
+	return kind + b.GetLabels()[wellknown.ParentPlacementLabel]
 }

@@ -5,6 +5,7 @@ package updaterun
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
@@ -12,9 +13,11 @@ import (
 
 	"github.com/stagegate/stagegate/pkg/apis/placement/v1beta1"
 	"github.com/stagegate/stagegate/pkg/rollout/internal/fleet"
+	"github.com/stagegate/stagegate/pkg/rollout/internal/handover"
 	"github.com/stagegate/stagegate/pkg/rollout/internal/reconcile"
 	"github.com/stagegate/stagegate/pkg/rollout/updaterun/engine"
 	"github.com/stagegate/stagegate/pkg/rollout/updaterun/plan"
+	"github.com/stagegate/stagegate/pkg/rules/policy"
 	snapshotrules "github.com/stagegate/stagegate/pkg/rules/snapshot"
 )
 
@@ -97,13 +100,27 @@ type inputs struct {
 	// live reports that a snapshot was asked for, and selected is what is rolled out, once it is known.
 	live     bool
 	selected []snapshotrules.Resource
-	// resources are all of the snapshot that was asked for, and rolledOut has what clusters get, once it is asked for.
+	// resources are all of the snapshot that was asked for.
 	resources []snapshotrules.Resource
-	rolledOut map[object][]byte
 	// warnings tell of what is selected.
 	warnings []string
 	// retry is why a snapshot could not be taken, where trying again may help.
 	retry error
+}
+
+// Handovers implements plan.Inputs.
+func (in *inputs) Handovers(changes []policy.Change) ([]policy.Handover, error) {
+	found, err := handover.Find(in.fleet, placementOf(in.run), changes, func() []snapshotrules.Resource {
+		if in.live {
+			return in.resources
+		}
+		return snapshotrules.Resources(in.world.Snapshots, in.run.RunSpec().ResourceSnapshotIndex)
+	})
+	var incomplete *handover.IncompleteError
+	if errors.As(err, &incomplete) {
+		return nil, &plan.Pending{Message: err.Error()}
+	}
+	return found, err
 }
 
 // Snapshot implements plan.Inputs.

@@ -15,6 +15,7 @@ import (
 	"github.com/stagegate/stagegate/pkg/apis/placement/v1beta1"
 	"github.com/stagegate/stagegate/pkg/apis/wellknown"
 	"github.com/stagegate/stagegate/pkg/rollout/internal/fleet"
+	"github.com/stagegate/stagegate/pkg/rollout/internal/handover"
 	"github.com/stagegate/stagegate/pkg/rollout/updaterun/engine"
 	"github.com/stagegate/stagegate/pkg/rollout/updaterun/plan"
 	"github.com/stagegate/stagegate/pkg/rules/policy"
@@ -94,6 +95,19 @@ func (p *Planner) Judge(_ context.Context, run v1beta1.UpdateRunObject) (verdict
 		return policy.Verdict{}, false, apierrors.NewServiceUnavailable(fmt.Sprintf("judging the run by rollout policies: %s", runrules.Plainly(err.Error())))
 	}
 	return verdict, known, nil
+}
+
+// RemovalHandovers returns what a placement hands over to others once its resources are taken off clusters. The error is ServiceUnavailable while
+// nobody can tell.
+func (p *Planner) RemovalHandovers(_ context.Context, placement v1beta1.PlacementObject, clusters []string) ([]policy.Handover, error) {
+	if !p.hasSynced() {
+		return nil, apierrors.NewServiceUnavailable("the caches that tell what other placements wait for are not filled yet, try again")
+	}
+	found, err := handover.OfRemoval(p.fleet, keyOf(placement), clusters)
+	if err != nil {
+		return nil, apierrors.NewServiceUnavailable(fmt.Sprintf("looking for what other placements wait for: %s", runrules.Plainly(err.Error())))
+	}
+	return found, nil
 }
 
 // CheckRollback returns why a run that rolls this one back could not be planned, for the user, and nil where it could. The run is as it is

@@ -7,11 +7,13 @@ import (
 	"fmt"
 	"slices"
 
+	"k8s.io/apimachinery/pkg/labels"
 	"k8s.io/apimachinery/pkg/util/sets"
 
 	"github.com/stagegate/stagegate/pkg/apis/placement/v1beta1"
 	"github.com/stagegate/stagegate/pkg/apis/wording"
 	snapshotrules "github.com/stagegate/stagegate/pkg/rules/snapshot"
+	"github.com/stagegate/stagegate/pkg/rules/strategy"
 )
 
 // Handover is what another placement gets on a cluster once a rollout lets go of it there: the object becomes what that placement's version says,
@@ -21,6 +23,21 @@ type Handover struct {
 	// Placement is the other one, with its kind.
 	Placement string
 	Objects   []v1beta1.ResourceIdentifier
+}
+
+// Change is what a rollout does to a cluster, for who looks what the cluster lets go of.
+type Change struct {
+	// Cluster is the name of the cluster, with its labels.
+	Cluster string
+	Labels  labels.Set
+	// Had is the name of the resource snapshot that was last applied, empty for none.
+	Had string
+	// PlacedByOthers are objects in it that are not this placement's on the cluster: there is nothing to let go of.
+	PlacedByOthers []v1beta1.ResourceIdentifier
+	// Removes reports whether all resources are removed. Else the cluster gets what is rolled out.
+	Removes bool
+	// InForce are the versions of overrides with which it gets that.
+	InForce []v1beta1.OverrideSnapshotObject
 }
 
 // Protected returns the clusters of a rollout that any of the policies protects, by name.
@@ -33,6 +50,11 @@ func Protected(policies []*Policy, rollout Rollout) []string {
 	}
 	slices.Sort(names)
 	return slices.Compact(names)
+}
+
+// OfRemoval returns the rollout that takes a placement off clusters.
+func OfRemoval(clusters []strategy.Cluster) Rollout {
+	return Rollout{Stages: []Stage{{Config: &v1beta1.StageConfig{}, Clusters: clusters, Removes: true}}}
 }
 
 // JudgeHandovers returns what policies that bind a rollout say of what it hands over. Whatever a policy demands of a version, that of another

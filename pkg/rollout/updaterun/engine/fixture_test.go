@@ -107,7 +107,7 @@ type answers struct {
 	known
 	asked []string
 	// changes are of what Handovers was asked.
-	changes []plan.Change
+	changes []policy.Change
 }
 
 func (a *answers) Snapshot() (plan.LiveSnapshot, error) {
@@ -120,7 +120,7 @@ func (a *answers) Overrides() (plan.Overrides, error) {
 	return a.known.Overrides, nil
 }
 
-func (a *answers) Handovers(changes []plan.Change) ([]policy.Handover, error) {
+func (a *answers) Handovers(changes []policy.Change) ([]policy.Handover, error) {
 	a.asked, a.changes = append(a.asked, "handovers"), changes
 	return a.known.Handovers, nil
 }

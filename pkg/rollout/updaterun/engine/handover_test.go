@@ -12,7 +12,6 @@ import (
 	"github.com/stagegate/stagegate/pkg/apis/placement/v1beta1"
 	"github.com/stagegate/stagegate/pkg/apis/rollout/v1alpha1"
 	"github.com/stagegate/stagegate/pkg/rollout/updaterun/engine"
-	"github.com/stagegate/stagegate/pkg/rollout/updaterun/plan"
 	"github.com/stagegate/stagegate/pkg/rules/policy"
 )
 
@@ -110,9 +109,9 @@ func TestAPlanAsksWhatProtectedClustersLetGoOf(t *testing.T) {
 	}
 }
 
-func said(changes []plan.Change) (texts []string) {
+func said(changes []policy.Change) (texts []string) {
 	for _, c := range changes {
-		text := c.Member.Name + " " + strings.TrimSuffix(strings.TrimPrefix(c.Had, "p-"), "-snapshot")
+		text := c.Cluster + " " + strings.TrimSuffix(strings.TrimPrefix(c.Had, "p-"), "-snapshot")
 		if c.Removes {
 			text += " removed"
 		}

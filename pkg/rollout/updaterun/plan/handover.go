@@ -6,24 +6,10 @@ package plan
 import (
 	"slices"
 
-	"github.com/stagegate/stagegate/pkg/apis/placement/v1beta1"
 	bindingrules "github.com/stagegate/stagegate/pkg/rules/binding"
 	"github.com/stagegate/stagegate/pkg/rules/policy"
 	runrules "github.com/stagegate/stagegate/pkg/rules/updaterun"
 )
-
-// Change is what a run does to a cluster, for who looks what the cluster lets go of.
-type Change struct {
-	Member Member
-	// Had is the name of the resource snapshot that was last applied, empty for none.
-	Had string
-	// PlacedByOthers are objects in it that are not this placement's on the cluster: there is nothing to let go of.
-	PlacedByOthers []v1beta1.ResourceIdentifier
-	// Removes reports whether all resources are removed. Else the cluster gets what the run rolls out.
-	Removes bool
-	// InForce are the versions of overrides with which it gets that.
-	InForce []v1beta1.OverrideSnapshotObject
-}
 
 // planHandovers refuses a plan that hands objects on protected clusters over to versions of other placements which no policy was asked about.
 // A rollback is asked about nothing but where it goes.
@@ -59,7 +45,7 @@ func (p *planner) planHandovers() error {
 }
 
 // changes are what the run does to some clusters, without those to which nothing was ever applied.
-func (p *planner) changes(clusters []string) (changes []Change) {
+func (p *planner) changes(clusters []string) (changes []policy.Change) {
 	members := make(map[string]Member, len(p.world.Members))
 	for _, m := range p.world.Members {
 		members[m.Name] = m
@@ -71,7 +57,7 @@ func (p *planner) changes(clusters []string) (changes []Change) {
 		if _, protected := slices.BinarySearch(clusters, cluster); !protected || !known || !removes && b.GetDeletionTimestamp() != nil {
 			continue
 		}
-		changes = append(changes, Change{Member: members[cluster], Had: had.ResourceSnapshot, PlacedByOthers: bindingrules.PlacedByOthers(b), Removes: removes, InForce: p.inForce[cluster]})
+		changes = append(changes, policy.Change{Cluster: cluster, Labels: members[cluster].Labels, Had: had.ResourceSnapshot, PlacedByOthers: bindingrules.PlacedByOthers(b), Removes: removes, InForce: p.inForce[cluster]})
 	}
 	return changes
 }

@@ -47,7 +47,7 @@ type Inputs interface {
 	Misfits(member Member, inForce []v1beta1.OverrideSnapshotObject) ([]overrides.LeftOut, error)
 	// Handovers returns what clusters let go of and other placements wait for there. It is asked only where rollout policies protect clusters,
 	// and after all else.
-	Handovers(changes []Change) ([]policy.Handover, error)
+	Handovers(changes []policy.Change) ([]policy.Handover, error)
 }
 
 // LiveSnapshot is a snapshot of what is selected right now.

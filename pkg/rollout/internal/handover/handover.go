@@ -1,7 +1,9 @@
 // Copyright The Stagegate Authors.
 // SPDX-License-Identifier: Apache-2.0
 
-package updaterun
+// Package handover finds what a placement hands over to others on clusters: an object that two placements have is of one of them there, and becomes what
+// the other one's version says once the first lets go of it.
+package handover
 
 import (
 	"cmp"
@@ -15,7 +17,6 @@ import (
 	"github.com/stagegate/stagegate/pkg/apis/wording"
 	"github.com/stagegate/stagegate/pkg/rollout/internal/fleet"
 	"github.com/stagegate/stagegate/pkg/rollout/internal/reconcile"
-	"github.com/stagegate/stagegate/pkg/rollout/updaterun/plan"
 	bindingrules "github.com/stagegate/stagegate/pkg/rules/binding"
 	"github.com/stagegate/stagegate/pkg/rules/conditions"
 	overrides "github.com/stagegate/stagegate/pkg/rules/override"
@@ -23,13 +24,55 @@ import (
 	snapshotrules "github.com/stagegate/stagegate/pkg/rules/snapshot"
 )
 
-// Handovers implements plan.Inputs. Nothing is read of versions as long as no other placement waits on one of the clusters.
-func (in *inputs) Handovers(changes []plan.Change) (found []policy.Handover, err error) {
+// IncompleteError says that nobody can tell what is handed over, as a part of a resource snapshot is missing. It may come by itself.
+type IncompleteError struct {
+	snapshot string
+	has, of  int
+}
+
+func (e *IncompleteError) Error() string {
+	return fmt.Sprintf("resource snapshot %s has %d of its %d parts", e.snapshot, e.has, e.of)
+}
+
+// Next returns the resources that clusters get which do not lose all of them.
+type Next func() []snapshotrules.Resource
+
+// Find returns what changes to the clusters of a placement hand over. Nothing is read of versions as long as no other placement waits on one of the
+// clusters. An IncompleteError says that a part of a version is missing.
+func Find(f *fleet.Fleet, placement reconcile.Key, changes []policy.Change, next Next) ([]policy.Handover, error) {
+	in := &finder{fleet: f, placement: placement, resources: next}
+	return in.find(changes)
+}
+
+// OfRemoval returns what a placement hands over once its resources are taken off clusters. Those to which nothing was applied have nothing to
+// hand over.
+func OfRemoval(f *fleet.Fleet, placement reconcile.Key, clusters []string) ([]policy.Handover, error) {
+	var changes []policy.Change
+	for _, b := range f.Bindings.ByIndex(fleet.ByPlacement, placement) {
+		cluster := b.BindingSpec().TargetCluster
+		if had, known := bindingrules.LastApplied(b); known && slices.Contains(clusters, cluster) {
+			changes = append(changes, policy.Change{
+				Cluster: cluster, Had: had.ResourceSnapshot, PlacedByOthers: bindingrules.PlacedByOthers(b), Removes: true,
+			})
+		}
+	}
+	return Find(f, placement, changes, nil)
+}
+
+// finder looks for what one placement hands over.
+type finder struct {
+	fleet     *fleet.Fleet
+	placement reconcile.Key
+	// resources are asked once, and rolledOut has them by object from then on.
+	resources Next
+	rolledOut map[object][]byte
+}
+
+func (in *finder) find(changes []policy.Change) (found []policy.Handover, err error) {
 	waiting := in.waiting(changes)
 	if len(waiting) == 0 {
 		return nil, nil
 	}
-	own := keyOf(in.world.Placement)
 	shared := shared{fleet: in.fleet, objects: map[version]map[object][]byte{}, both: map[[2]version][]object{}}
 	for _, change := range changes {
 		var next map[object][]byte
@@ -40,9 +83,9 @@ func (in *inputs) Handovers(changes []plan.Change) (found []policy.Handover, err
 		for _, id := range change.PlacedByOthers {
 			foreign[objectOf(id)] = true
 		}
-		for _, heir := range waiting[change.Member.Name] {
+		for _, heir := range waiting[change.Cluster] {
 			var handed []v1beta1.ResourceIdentifier
-			both, err := shared.by(version{own, change.Had}, versionOf(heir))
+			both, err := shared.by(version{in.placement, change.Had}, versionOf(heir))
 			if err != nil {
 				return nil, err
 			}
@@ -59,7 +102,7 @@ func (in *inputs) Handovers(changes []plan.Change) (found []policy.Handover, err
 				}
 			}
 			if len(handed) > 0 {
-				found = append(found, policy.Handover{Cluster: change.Member.Name, Placement: describePlacement(heir), Objects: sortedObjects(handed)})
+				found = append(found, policy.Handover{Cluster: change.Cluster, Placement: describePlacement(heir), Objects: sortedObjects(handed)})
 			}
 		}
 	}
@@ -69,13 +112,13 @@ func (in *inputs) Handovers(changes []plan.Change) (found []policy.Handover, err
 // waiting returns, by cluster, the bindings of other placements that may get what the run's placement lets go of. One that has all its objects
 // gets no more, and one that only compares writes nothing. A placement in a namespace shares objects with others of the namespace; what a
 // cluster-scoped one has as well is not the run's to give.
-func (in *inputs) waiting(changes []plan.Change) map[string][]v1beta1.BindingObject {
+func (in *finder) waiting(changes []policy.Change) map[string][]v1beta1.BindingObject {
 	clusters := sets.New[string]()
 	for _, change := range changes {
-		clusters.Insert(change.Member.Name)
+		clusters.Insert(change.Cluster)
 	}
 	var all []v1beta1.BindingObject
-	if namespace := in.run.GetNamespace(); namespace == "" {
+	if namespace := in.placement.Namespace; namespace == "" {
 		all = in.fleet.Bindings.All()
 	} else {
 		for cluster := range clusters {
@@ -85,7 +128,7 @@ func (in *inputs) waiting(changes []plan.Change) map[string][]v1beta1.BindingObj
 	waiting := map[string][]v1beta1.BindingObject{}
 	for _, b := range all {
 		spec := b.BindingSpec()
-		isOther := b.GetNamespace() != in.run.GetNamespace() || b.GetLabels()[wellknown.ParentPlacementLabel] != in.run.RunSpec().PlacementName
+		isOther := b.GetNamespace() != in.placement.Namespace || b.GetLabels()[wellknown.ParentPlacementLabel] != in.placement.Name
 		if isOther && clusters.Has(spec.TargetCluster) && b.GetDeletionTimestamp() == nil && spec.ResourceSnapshotName != "" && !bindingrules.Compares(spec.ApplyStrategy) &&
 			!conditions.IsTrue(b.BindingStatus().Conditions, v1beta1.BindingApplied, b.GetGeneration()) {
 			waiting[spec.TargetCluster] = append(waiting[spec.TargetCluster], b)
@@ -94,12 +137,12 @@ func (in *inputs) waiting(changes []plan.Change) map[string][]v1beta1.BindingObj
 	return waiting
 }
 
-// keeps reports whether a cluster goes on having an object, which is rolled out as this manifest or not at all.
-func (in *inputs) keeps(change plan.Change, manifest []byte) (bool, error) {
+// keeps reports whether a cluster goes on having an object, which it gets as this manifest or not at all.
+func (in *finder) keeps(change policy.Change, manifest []byte) (bool, error) {
 	if manifest == nil || len(change.InForce) == 0 {
 		return manifest != nil, nil
 	}
-	patcher, err := overrides.NewPatcher(in.run.GetNamespace(), change.Member.Name, change.Member.Labels, change.InForce)
+	patcher, err := overrides.NewPatcher(in.placement.Namespace, change.Cluster, change.Labels, change.InForce)
 	if err != nil {
 		return false, err
 	}
@@ -125,14 +168,10 @@ func objectOf(id v1beta1.ResourceIdentifier) object {
 	return object{Group: id.Group, Kind: id.Kind, Namespace: id.Namespace, Name: id.Name}
 }
 
-// next has what the run rolls out, with its manifests.
-func (in *inputs) next() map[object][]byte {
+// next has what the clusters get, with its manifests.
+func (in *finder) next() map[object][]byte {
 	if in.rolledOut == nil {
-		resources := in.resources
-		if !in.live {
-			resources = snapshotrules.Resources(in.world.Snapshots, in.run.RunSpec().ResourceSnapshotIndex)
-		}
-		in.rolledOut = byObject(resources)
+		in.rolledOut = byObject(in.resources())
 	}
 	return in.rolledOut
 }
@@ -178,7 +217,7 @@ func (s *shared) of(v version) (map[object][]byte, error) {
 			continue
 		}
 		if parts, want, err := snapshotrules.Parts(master, snapshots); err == nil && len(parts) != want {
-			return nil, &plan.Pending{Message: fmt.Sprintf("resource snapshot %s has %d of its %d parts", v.snapshot, len(parts), want)}
+			return nil, &IncompleteError{snapshot: v.snapshot, has: len(parts), of: want}
 		}
 		resources = snapshotrules.Resources(snapshots, snapshotrules.Index(master))
 	}
