@@ -286,6 +286,8 @@ const FieldManager = "work-api-agent"
 const (
 	// ReasonRunPaused is that of a run which waits for somebody to look after clusters that have failed.
 	ReasonRunPaused = "UpdateRunPaused"
+	// ReasonClusterSucceeded is that of a cluster that has what the run gives it, or was compared with that.
+	ReasonClusterSucceeded = "ClusterUpdatingSucceeded"
 	// ReasonClusterFailed is that of a cluster that was given up.
 	ReasonClusterFailed = "ClusterUpdatingFailed"
 	// ReasonClusterSkipped is that of a cluster that was left out.

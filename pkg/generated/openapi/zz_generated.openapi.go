@@ -4248,6 +4248,13 @@ func schema_pkg_apis_placement_v1_ClusterUpdatingStatus(ref common.ReferenceCall
 							},
 						},
 					},
+					"diffedObjects": {
+						SchemaProps: spec.SchemaProps{
+							Description: "diffedObjects is the number of objects that differed on the cluster when the run had compared it, by the applyStrategy ReportDiff, 0 for none. At most 100 are counted. It is absent where the run applies, and until the cluster is compared.",
+							Type:        []string{"integer"},
+							Format:      "int32",
+						},
+					},
 					"message": {
 						SchemaProps: spec.SchemaProps{
 							Description: "message is the reason why the update of the cluster is not done, as its binding reports it: the first object that is not applied or not available, and why. It is empty if the binding reports nothing. At most 256 bytes.",
@@ -11448,6 +11455,13 @@ func schema_pkg_apis_placement_v1beta1_ClusterUpdatingStatus(ref common.Referenc
 									},
 								},
 							},
+						},
+					},
+					"diffedObjects": {
+						SchemaProps: spec.SchemaProps{
+							Description: "diffedObjects is the number of objects that differed on the cluster when the run had compared it, by the applyStrategy ReportDiff, 0 for none. At most 100 are counted. It is absent where the run applies, and until the cluster is compared.",
+							Type:        []string{"integer"},
+							Format:      "int32",
 						},
 					},
 					"message": {
