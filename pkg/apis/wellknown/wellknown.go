@@ -279,6 +279,14 @@ const DeleteStageName = Prefix + "deleteStage"
 // strategy is called so, since names of stages have no dash.
 const DeleteStageAlias = "delete-stage"
 
+// What stands in a value of an override for something of the cluster that it is made for.
+const (
+	// ClusterNameVariable stands for the name of the cluster.
+	ClusterNameVariable = "${MEMBER-CLUSTER-NAME}"
+	// ClusterLabelVariable, with the key of a label and a closing brace after it, stands for the value of that label of the cluster.
+	ClusterLabelVariable = "${MEMBER-CLUSTER-LABEL-KEY-"
+)
+
 // FieldManager under which objects are applied to members.
 const FieldManager = "work-api-agent"
 

@@ -4912,7 +4912,7 @@ func schema_pkg_apis_placement_v1_JSONPatchOverride(ref common.ReferenceCallback
 					},
 					"path": {
 						SchemaProps: spec.SchemaProps{
-							Description: "path is a JSON pointer to the place to change. Type, name, namespace and status cannot be changed.",
+							Description: "path is a JSON pointer to the place to change: / in a key is ~1, and ~ is ~0. Type, name, namespace and status cannot be changed, and of the metadata only labels and annotations can.",
 							Default:     "",
 							Type:        []string{"string"},
 							Format:      "",
@@ -12121,7 +12121,7 @@ func schema_pkg_apis_placement_v1beta1_JSONPatchOverride(ref common.ReferenceCal
 					},
 					"path": {
 						SchemaProps: spec.SchemaProps{
-							Description: "path is a JSON pointer to the place to change. Type, name, namespace and status cannot be changed.",
+							Description: "path is a JSON pointer to the place to change: / in a key is ~1, and ~ is ~0. Type, name, namespace and status cannot be changed, and of the metadata only labels and annotations can.",
 							Default:     "",
 							Type:        []string{"string"},
 							Format:      "",
