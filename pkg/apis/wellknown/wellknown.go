@@ -279,6 +279,14 @@ const DeleteStageName = Prefix + "deleteStage"
 // strategy is called so, since names of stages have no dash.
 const DeleteStageAlias = "delete-stage"
 
+// What stands in a value of an override for something of the cluster that it is made for.
+const (
+	// ClusterNameVariable stands for the name of the cluster.
+	ClusterNameVariable = "${MEMBER-CLUSTER-NAME}"
+	// ClusterLabelVariable, with the key of a label and a closing brace after it, stands for the value of that label of the cluster.
+	ClusterLabelVariable = "${MEMBER-CLUSTER-LABEL-KEY-"
+)
+
 // FieldManager under which objects are applied to members.
 const FieldManager = "work-api-agent"
 
@@ -286,6 +294,8 @@ const FieldManager = "work-api-agent"
 const (
 	// ReasonRunPaused is that of a run which waits for somebody to look after clusters that have failed.
 	ReasonRunPaused = "UpdateRunPaused"
+	// ReasonClusterSucceeded is that of a cluster that has what the run gives it, or was compared with that.
+	ReasonClusterSucceeded = "ClusterUpdatingSucceeded"
 	// ReasonClusterFailed is that of a cluster that was given up.
 	ReasonClusterFailed = "ClusterUpdatingFailed"
 	// ReasonClusterSkipped is that of a cluster that was left out.

@@ -4248,6 +4248,13 @@ func schema_pkg_apis_placement_v1_ClusterUpdatingStatus(ref common.ReferenceCall
 							},
 						},
 					},
+					"diffedObjects": {
+						SchemaProps: spec.SchemaProps{
+							Description: "diffedObjects is the number of objects that differed on the cluster when the run had compared it, by the applyStrategy ReportDiff, 0 for none. At most 100 are counted. It is absent where the run applies, and until the cluster is compared.",
+							Type:        []string{"integer"},
+							Format:      "int32",
+						},
+					},
 					"message": {
 						SchemaProps: spec.SchemaProps{
 							Description: "message is the reason why the update of the cluster is not done, as its binding reports it: the first object that is not applied or not available, and why. It is empty if the binding reports nothing. At most 256 bytes.",
@@ -4905,7 +4912,7 @@ func schema_pkg_apis_placement_v1_JSONPatchOverride(ref common.ReferenceCallback
 					},
 					"path": {
 						SchemaProps: spec.SchemaProps{
-							Description: "path is a JSON pointer to the place to change. Type, name, namespace and status cannot be changed.",
+							Description: "path is a JSON pointer to the place to change: / in a key is ~1, and ~ is ~0. Type, name, namespace and status cannot be changed, and of the metadata only labels and annotations can.",
 							Default:     "",
 							Type:        []string{"string"},
 							Format:      "",
@@ -11450,6 +11457,13 @@ func schema_pkg_apis_placement_v1beta1_ClusterUpdatingStatus(ref common.Referenc
 							},
 						},
 					},
+					"diffedObjects": {
+						SchemaProps: spec.SchemaProps{
+							Description: "diffedObjects is the number of objects that differed on the cluster when the run had compared it, by the applyStrategy ReportDiff, 0 for none. At most 100 are counted. It is absent where the run applies, and until the cluster is compared.",
+							Type:        []string{"integer"},
+							Format:      "int32",
+						},
+					},
 					"message": {
 						SchemaProps: spec.SchemaProps{
 							Description: "message is the reason why the update of the cluster is not done, as its binding reports it: the first object that is not applied or not available, and why. It is empty if the binding reports nothing. At most 256 bytes.",
@@ -12107,7 +12121,7 @@ func schema_pkg_apis_placement_v1beta1_JSONPatchOverride(ref common.ReferenceCal
 					},
 					"path": {
 						SchemaProps: spec.SchemaProps{
-							Description: "path is a JSON pointer to the place to change. Type, name, namespace and status cannot be changed.",
+							Description: "path is a JSON pointer to the place to change: / in a key is ~1, and ~ is ~0. Type, name, namespace and status cannot be changed, and of the metadata only labels and annotations can.",
 							Default:     "",
 							Type:        []string{"string"},
 							Format:      "",

@@ -33,7 +33,7 @@ import (
 // Name of the controller.
 const Name = "apply"
 
-// A member has few Works, and each is applied in parallel within itself.
+// Each Work is applied in parallel within itself. A placement with envelopes may have hundreds of them, so placements take turns.
 const workers = 2
 
 // Options of an Applier.
@@ -110,12 +110,13 @@ func (a *Applier) Run(ctx context.Context) error {
 		return fmt.Errorf("member %s: %w", a.options.Cluster, err)
 	}
 
+	a.informer = a.newInformer()
 	queue := reconcile.New(Name, workers, a.reconcile)
+	queue.TakeTurns(a.turnOf)
 	a.enqueue = func(work string) { queue.Enqueue(reconcile.Key{Name: work}) }
 	a.watches = newWatches(ctx, m.informer, a.enqueue)
 	// Those that have no Work are nobody's wish.
 	a.watches.pin(appliedWorks)
-	a.informer = a.newInformer()
 	queue.Watch(a.informer, a.concerned)
 
 	var informers sync.WaitGroup
@@ -125,6 +126,16 @@ func (a *Applier) Run(ctx context.Context) error {
 	a.watches.stopAll()
 	informers.Wait()
 	return err
+}
+
+// turnOf is the placement of a Work, since placements take turns: one with hundreds of Works must not keep those of others waiting. Works
+// without a placement, and what is left of Works that are gone, take turns as one.
+func (a *Applier) turnOf(key reconcile.Key) string {
+	work, err := a.cached(key.Name)
+	if err != nil || work == nil {
+		return ""
+	}
+	return placementOf(work).String()
 }
 
 // concerned are the Work that has changed and those that wait for it.

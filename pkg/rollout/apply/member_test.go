@@ -278,7 +278,7 @@ func (m *fakeMember) patch(a clienttesting.PatchActionImpl) (bool, runtime.Objec
 }
 
 // put makes an object on the member, as somebody else does. The object is YAML.
-func (m *fakeMember) put(t *testing.T, text string) *unstructured.Unstructured {
+func (m *fakeMember) put(t testing.TB, text string) *unstructured.Unstructured {
 	t.Helper()
 	object := parse(t, text)
 	created, err := m.Resource(m.gvr(t, object)).Namespace(object.GetNamespace()).Create(t.Context(), object, metav1.CreateOptions{})
@@ -288,7 +288,7 @@ func (m *fakeMember) put(t *testing.T, text string) *unstructured.Unstructured {
 	return created
 }
 
-func (m *fakeMember) gvr(t *testing.T, object *unstructured.Unstructured) schema.GroupVersionResource {
+func (m *fakeMember) gvr(t testing.TB, object *unstructured.Unstructured) schema.GroupVersionResource {
 	t.Helper()
 	kind := object.GroupVersionKind()
 	mapping, err := m.mapper.DefaultRESTMapper.RESTMapping(kind.GroupKind(), kind.Version)
@@ -351,7 +351,7 @@ func (m *fakeMember) writes() []string {
 	return found
 }
 
-func parse(t *testing.T, text string) *unstructured.Unstructured {
+func parse(t testing.TB, text string) *unstructured.Unstructured {
 	t.Helper()
 	object := &unstructured.Unstructured{}
 	data, err := yaml.YAMLToJSON([]byte(text))
@@ -371,7 +371,7 @@ const (
 
 var configMaps = schema.GroupVersionResource{Version: "v1", Resource: "configmaps"}
 
-func newWork(t *testing.T, manifests ...string) *v1beta1.Work {
+func newWork(t testing.TB, manifests ...string) *v1beta1.Work {
 	t.Helper()
 	return &v1beta1.Work{
 		ObjectMeta: metav1.ObjectMeta{
@@ -382,7 +382,7 @@ func newWork(t *testing.T, manifests ...string) *v1beta1.Work {
 	}
 }
 
-func raw(t *testing.T, manifests ...string) []v1beta1.Manifest {
+func raw(t testing.TB, manifests ...string) []v1beta1.Manifest {
 	t.Helper()
 	found := make([]v1beta1.Manifest, len(manifests))
 	for i, text := range manifests {
@@ -410,7 +410,7 @@ type bench struct {
 	clock  *clocktesting.FakePassiveClock
 }
 
-func newBench(t *testing.T, work *v1beta1.Work) *bench {
+func newBench(t testing.TB, work *v1beta1.Work) *bench {
 	t.Helper()
 	b := &bench{name: work.Name, member: newFakeMember(), api: fake.NewClientset(work.DeepCopy()), clock: clocktesting.NewFakePassiveClock(testTime)}
 	b.Applier = New(listing{b.api.PlacementV1beta1().Works(testNamespace)}, &rest.Config{}, Options{

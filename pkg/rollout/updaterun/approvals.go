@@ -53,7 +53,7 @@ func (c *Controller) createRequest(ctx context.Context, run v1beta1.UpdateRunObj
 	}
 	when := "before it begins"
 	if r.TaskType == wellknown.AfterStageTask {
-		when = "after its clusters are updated"
+		when = "after its clusters are " + r.Done
 	}
 	c.recorder.Event(created, corev1.EventTypeNormal, eventRequested, fmt.Sprintf("Stage %s of %s waits for this approval %s%s", r.Stage, c.called(run), when, r.AtStake))
 	return nil

@@ -17,13 +17,8 @@ import (
 	"k8s.io/apimachinery/pkg/util/validation"
 
 	"github.com/stagegate/stagegate/pkg/apis/placement/v1beta1"
+	"github.com/stagegate/stagegate/pkg/apis/wellknown"
 	"github.com/stagegate/stagegate/pkg/apis/wording"
-)
-
-// What stands in a value for something of the cluster.
-const (
-	clusterNameVariable  = "${MEMBER-CLUSTER-NAME}"
-	clusterLabelVariable = "${MEMBER-CLUSTER-LABEL-KEY-"
 )
 
 const (
@@ -181,26 +176,26 @@ func (c *cluster) substituteAll(value any) (any, error) {
 func (c *cluster) substitute(s string) (string, error) {
 	var done strings.Builder
 	for {
-		name, label := strings.Index(s, clusterNameVariable), strings.Index(s, clusterLabelVariable)
+		name, label := strings.Index(s, wellknown.ClusterNameVariable), strings.Index(s, wellknown.ClusterLabelVariable)
 		switch {
 		case name < 0 && label < 0:
 			done.WriteString(s)
 			return done.String(), nil
 		case label < 0 || name >= 0 && name < label:
 			done.WriteString(s[:name] + c.name)
-			s = s[name+len(clusterNameVariable):]
+			s = s[name+len(wellknown.ClusterNameVariable):]
 		default:
 			done.WriteString(s[:label])
-			s = s[label+len(clusterLabelVariable):]
+			s = s[label+len(wellknown.ClusterLabelVariable):]
 			key, rest, closed := strings.Cut(s, "}")
 			if !closed {
 				// Neither the value nor what follows in it is quoted: it may be that of a Secret, and statuses have the message.
-				return "", fmt.Errorf("a value has %s without a closing brace", clusterLabelVariable)
+				return "", fmt.Errorf("a value has %s without a closing brace", wellknown.ClusterLabelVariable)
 			}
 			value, ok := c.labels[key]
 			if !ok {
 				if len(validation.IsQualifiedName(key)) > 0 {
-					return "", fmt.Errorf("a value has %s with what is no key of a label", clusterLabelVariable)
+					return "", fmt.Errorf("a value has %s with what is no key of a label", wellknown.ClusterLabelVariable)
 				}
 				return "", fmt.Errorf("the cluster has no label %q", key)
 			}

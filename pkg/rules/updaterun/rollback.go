@@ -10,7 +10,6 @@ import (
 	"k8s.io/apiserver/pkg/authentication/user"
 
 	"github.com/stagegate/stagegate/pkg/apis/placement/v1beta1"
-	bindingrules "github.com/stagegate/stagegate/pkg/rules/binding"
 )
 
 // Version returns the index of the resource snapshot that a run gives to a cluster: its own, or that of the run.
@@ -27,7 +26,7 @@ func IsTakenBack(status *v1beta1.UpdateRunStatus, c *v1beta1.ClusterUpdatingStat
 // WasOnlyCompared reports whether a run has applied a version to a cluster that was only compared with an earlier one before: there is nothing
 // on the cluster to go back to. A run of before this was recorded counts as one whose clusters had their versions.
 func WasOnlyCompared(status *v1beta1.UpdateRunStatus, c *v1beta1.ClusterUpdatingStatus) bool {
-	return hadOther(status, c) && c.PreviousApplyType == v1beta1.ApplyStrategyTypeReportDiff && !bindingrules.Compares(cmp.Or(c.ApplyStrategy, status.ApplyStrategy))
+	return hadOther(status, c) && c.PreviousApplyType == v1beta1.ApplyStrategyTypeReportDiff && !Compares(status, c)
 }
 
 // OnlyCompared returns the clusters that a rollback of the run leaves as they are since they were only compared before. They point into the status.

@@ -85,6 +85,12 @@ func IsClusterDone(c *v1beta1.ClusterUpdatingStatus) bool {
 	return meta.FindStatusCondition(c.Conditions, v1beta1.ClusterSucceeded) != nil
 }
 
+// HasSucceeded reports whether a cluster has what the run gives it, or was compared with that. It is false for one that was left out or given up.
+func HasSucceeded(c *v1beta1.ClusterUpdatingStatus) bool {
+	succeeded := meta.FindStatusCondition(c.Conditions, v1beta1.ClusterSucceeded)
+	return succeeded != nil && succeeded.Reason == wellknown.ReasonClusterSucceeded
+}
+
 // IsInFlight reports whether a cluster is being moved.
 func IsInFlight(c *v1beta1.ClusterUpdatingStatus) bool { return IsStarted(c) && !IsClusterDone(c) }
 

@@ -223,6 +223,14 @@ func reportsDiff(t *testing.T, s *suite) {
 	s.hub().mustPatch(t, kindPlacement, "", name, `{"spec":{"strategy":{"applyStrategy":{"type":"ReportDiff"}}}}`)
 	r.start(t, name, 0, "Run")
 	r.awaitRun(t, name, has("Succeeded", "True", "UpdateRunSucceeded"))
+	// The other members have nothing of it.
+	const result = "3 clusters compared, 3 with differences: member1, member2, member3"
+	if told := s.mustRun(t, "kubectl get csur "+name+" -o jsonpath='{.status.conditions[*].message} {.status.stagesStatus[*].conditions[*].message}'"); strings.Count(told, result) != 2 {
+		t.Errorf("the run says %q, want twice %q", told, result)
+	}
+	if wide := s.mustRun(t, "kubectl get csur "+name+" -o wide"); !strings.HasSuffix(strings.TrimSpace(wide), " 3/3") {
+		t.Errorf("the table does not tell how many clusters differ:\n%s", wide)
+	}
 
 	s.reports(t, name, "Deployment/web", "DiffReported True NoDiffFound", "")
 	s.reports(t, name, "Service/web", "DiffReported True NoDiffFound", "")

@@ -284,7 +284,8 @@ type JSONPatchOverride struct {
 	// +k8s:required
 	Operator JSONPatchOverrideOperator `json:"op"`
 
-	// path is a JSON pointer to the place to change. Type, name, namespace and status cannot be changed.
+	// path is a JSON pointer to the place to change: / in a key is ~1, and ~ is ~0. Type, name, namespace and status cannot be changed, and of
+	// the metadata only labels and annotations can.
 	// +required
 	// +k8s:required
 	Path string `json:"path"`

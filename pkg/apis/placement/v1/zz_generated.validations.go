@@ -2990,6 +2990,34 @@ func Validate_ClusterUpdatingStatus(
 		errs = append(errs, fn(fldPath.Child("previousClusterResourceOverrideSnapshots"), obj.PreviousClusterResourceOverrideSnapshots, oldVal, oldObj != nil)...)
 	}
 
+	{ // field ClusterUpdatingStatus.DiffedObjects
+		fn := func(
+			fldPath *field.Path,
+			obj, oldObj *int32,
+			oldValueCorrelated bool) (errs field.ErrorList) {
+			// don't revalidate unchanged data
+			if oldValueCorrelated && op.Type == operation.Update {
+				if obj == oldObj || (obj != nil && oldObj != nil && *obj == *oldObj) {
+					return nil
+				}
+			}
+			// call field-attached validations
+			earlyReturn := false
+			if e := validate.OptionalPointer(ctx, op, fldPath, obj, oldObj).MarkShortCircuit(); len(e) != 0 {
+				earlyReturn = true
+			}
+			if earlyReturn {
+				return // do not proceed
+			}
+			return
+		}
+		oldVal := safe.Field(oldObj,
+			func(oldObj *ClusterUpdatingStatus) *int32 {
+				return oldObj.DiffedObjects
+			})
+		errs = append(errs, fn(fldPath.Child("diffedObjects"), obj.DiffedObjects, oldVal, oldObj != nil)...)
+	}
+
 	// field ClusterUpdatingStatus.Message has no validation
 
 	{ // field ClusterUpdatingStatus.Conditions

@@ -500,6 +500,12 @@ type ClusterUpdatingStatus struct {
 	// +listType=atomic
 	PreviousClusterResourceOverrideSnapshots []string `json:"previousClusterResourceOverrideSnapshots,omitempty"`
 
+	// diffedObjects is the number of objects that differed on the cluster when the run had compared it, by the applyStrategy ReportDiff, 0 for
+	// none. At most 100 are counted. It is absent where the run applies, and until the cluster is compared.
+	// +optional
+	// +k8s:optional
+	DiffedObjects *int32 `json:"diffedObjects,omitempty"`
+
 	// message is the reason why the update of the cluster is not done, as its binding reports it: the first object
 	// that is not applied or not available, and why. It is empty if the binding reports nothing. At most 256 bytes.
 	// +optional

@@ -1445,6 +1445,11 @@ func (in *ClusterUpdatingStatus) DeepCopyInto(out *ClusterUpdatingStatus) {
 		*out = make([]string, len(*in))
 		copy(*out, *in)
 	}
+	if in.DiffedObjects != nil {
+		in, out := &in.DiffedObjects, &out.DiffedObjects
+		*out = new(int32)
+		**out = **in
+	}
 	if in.Conditions != nil {
 		in, out := &in.Conditions, &out.Conditions
 		*out = make([]v1.Condition, len(*in))

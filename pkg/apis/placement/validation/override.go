@@ -18,7 +18,7 @@ var policyPath = specPath.Child("policy")
 
 // ValidateClusterResourceOverride returns what is wrong with a new ClusterResourceOverride.
 func ValidateClusterResourceOverride(object *v1beta1.ClusterResourceOverride) field.ErrorList {
-	return append(validateClusterResourceOverrideSpec(&object.Spec, specPath), validateOverrideAmount(object.Spec.Policy, nil, policyPath)...)
+	return append(validateClusterResourceOverrideSpec(&object.Spec, specPath), validateOverrideChange(object.Spec.Policy, nil, policyPath)...)
 }
 
 // ValidateClusterResourceOverrideUpdate returns what is wrong with a changed ClusterResourceOverride.
@@ -26,7 +26,7 @@ func ValidateClusterResourceOverrideUpdate(object, old *v1beta1.ClusterResourceO
 	return ifChanged(&object.Spec, &old.Spec, func() field.ErrorList {
 		return slices.Concat(
 			validateClusterResourceOverrideSpec(&object.Spec, specPath),
-			validateOverrideAmount(object.Spec.Policy, old.Spec.Policy, policyPath),
+			validateOverrideChange(object.Spec.Policy, old.Spec.Policy, policyPath),
 			immutablePlacement(object.Spec.Placement, old.Spec.Placement),
 		)
 	})
@@ -34,7 +34,7 @@ func ValidateClusterResourceOverrideUpdate(object, old *v1beta1.ClusterResourceO
 
 // ValidateResourceOverride returns what is wrong with a new ResourceOverride.
 func ValidateResourceOverride(object *v1beta1.ResourceOverride) field.ErrorList {
-	return append(validateResourceOverrideSpec(&object.Spec, specPath), validateOverrideAmount(object.Spec.Policy, nil, policyPath)...)
+	return append(validateResourceOverrideSpec(&object.Spec, specPath), validateOverrideChange(object.Spec.Policy, nil, policyPath)...)
 }
 
 // ValidateResourceOverrideUpdate returns what is wrong with a changed ResourceOverride.
@@ -42,7 +42,7 @@ func ValidateResourceOverrideUpdate(object, old *v1beta1.ResourceOverride) field
 	return ifChanged(&object.Spec, &old.Spec, func() field.ErrorList {
 		return slices.Concat(
 			validateResourceOverrideSpec(&object.Spec, specPath),
-			validateOverrideAmount(object.Spec.Policy, old.Spec.Policy, policyPath),
+			validateOverrideChange(object.Spec.Policy, old.Spec.Policy, policyPath),
 			immutablePlacement(object.Spec.Placement, old.Spec.Placement),
 		)
 	})

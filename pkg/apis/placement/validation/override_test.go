@@ -10,6 +10,7 @@ import (
 
 	apiextensionsv1 "k8s.io/apiextensions-apiserver/pkg/apis/apiextensions/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	apivalidation "k8s.io/apimachinery/pkg/util/validation"
 	"k8s.io/apimachinery/pkg/util/validation/field"
 
 	"github.com/stagegate/stagegate/pkg/apis/placement/v1beta1"
@@ -143,6 +144,82 @@ func TestOverrideRules(t *testing.T) {
 		rules = append(rules, ruleOf{"path " + pointer, edit(func(r *v1beta1.OverrideRule) { r.JSONPatchOverrides[0].Path = pointer }), want})
 	}
 	check(t, []*v1beta1.ResourceOverride{namespacedOverride()}, ValidateResourceOverride, rules)
+}
+
+func TestPathsOfOverridesFitSomeObject(t *testing.T) {
+	const path = "spec.policy.overrideRules[0].jsonPatchOverrides[0].path"
+	withPath := func(pointer string) *v1beta1.ResourceOverride {
+		o := namespacedOverride()
+		o.Spec.Policy.OverrideRules[0].JSONPatchOverrides[0].Path = pointer
+		return o
+	}
+	keys := func(field, pointer string) string {
+		return field + " have keys and nothing below them: write ~1 for / in a key, as in " + pointer
+	}
+	const escapes = "~ must be followed by 0 or 1: write ~0 for ~ in a key, and ~1 for /"
+	const variables = "variables such as ${MEMBER-CLUSTER-NAME} are replaced in values only: replace the parent with a value that has them, or write a rule for each cluster"
+	for pointer, why := range map[string]string{
+		"/metadata/labels/example.com~1team":          "",
+		"/metadata/annotations/Example.com~1Team":     "",
+		"/metadata/labels":                            "",
+		"/data/a~0b":                                  "",
+		"/data/~01":                                   "",
+		"/data/-":                                     "",
+		"/spec/metadata/labels/a/b":                   "",
+		"/metadata/labels/example.com/team":           keys("labels", "/metadata/labels/example.com~1team"),
+		"/metadata/annotations/example.com/a/b":       keys("annotations", "/metadata/annotations/example.com~1a~1b"),
+		"/data/a~b":                                   escapes,
+		"/data/a~":                                    escapes,
+		"/data/a~2":                                   escapes,
+		"/data/${MEMBER-CLUSTER-NAME}":                variables,
+		"/data/${MEMBER-CLUSTER-LABEL-KEY-region}":    variables,
+		"/metadata/labels/${MEMBER-CLUSTER-NAME}":     variables,
+		"/metadata/name/${MEMBER-CLUSTER-NAME}":       "cannot override metadata fields except annotations and labels",
+		"/metadata/labels/":                           "path cannot contain empty string",
+		"/metadata/annotations/Example.com~1":         `"Example.com/" is no key of annotations: ` + nameOf("Example.com/"),
+		"/metadata/labels/Example.com~1team":          `"Example.com/team" is no key of labels: ` + nameOf("Example.com/team"),
+		"/metadata/labels/" + strings.Repeat("a", 64): `"` + strings.Repeat("a", 64) + `" is no key of labels: ` + nameOf(strings.Repeat("a", 64)),
+	} {
+		t.Run(pointer, func(t *testing.T) {
+			want := ""
+			if why != "" {
+				want = fmt.Sprintf("%s: Invalid value: %q: invalid JSONPatchOverride: %s", path, pointer, why)
+			}
+			text := func(errs field.ErrorList) string {
+				if err := errs.ToAggregate(); err != nil {
+					return err.Error()
+				}
+				return ""
+			}
+			if got := text(ValidateResourceOverride(withPath(pointer))); got != want {
+				t.Errorf("got:  %s\nwant: %s", got, want)
+			}
+			if got := text(ValidateResourceOverrideUpdate(withPath(pointer), withPath("/data/a"))); got != want {
+				t.Errorf("a changed one: got:  %s\nwant: %s", got, want)
+			}
+			if refusedPath(pointer) != "" {
+				return
+			}
+			// An earlier version took it.
+			edited := withPath(pointer)
+			edited.Spec.ResourceSelectors[0].Name = "other"
+			if errs := ValidateResourceOverrideUpdate(edited, withPath(pointer)); len(errs) > 0 {
+				t.Errorf("one that is stored can no longer be edited: %v", errs)
+			}
+			version := &v1beta1.ResourceOverrideSnapshot{Spec: v1beta1.ResourceOverrideSnapshotSpec{OverrideSpec: withPath(pointer).Spec}}
+			if errs := ValidateResourceOverrideSnapshot(version); len(errs) > 0 {
+				t.Errorf("one that is stored gets no version: %v", errs)
+			}
+		})
+	}
+}
+
+// nameOf is why Kubernetes refuses a key.
+func nameOf(key string) string {
+	if strings.HasSuffix(key, "/") {
+		key = strings.ToLower(key)
+	}
+	return strings.Join(apivalidation.IsQualifiedName(key), "; ")
 }
 
 func TestOverrideSnapshots(t *testing.T) {

@@ -8,9 +8,13 @@ import (
 	"slices"
 	"strings"
 
+	"k8s.io/apimachinery/pkg/util/sets"
+	"k8s.io/apimachinery/pkg/util/validation"
 	"k8s.io/apimachinery/pkg/util/validation/field"
 
 	"github.com/stagegate/stagegate/pkg/apis/placement/v1beta1"
+	"github.com/stagegate/stagegate/pkg/apis/wellknown"
+	"github.com/stagegate/stagegate/pkg/apis/wording"
 )
 
 const (
@@ -21,7 +25,75 @@ const (
 	maxStepBytes = 256 << 10
 	// maxStepLevels is how many levels the path of a step may go down. The manifest is written again for each of them.
 	maxStepLevels = 64
+	// maxTold is how many bytes of a path a message repeats beside the value that it is about: a path may be as long as an object.
+	maxTold = 256
 )
+
+// validateOverrideChange refuses what a policy may have only if it has it already: earlier versions took it. old is the stored policy, nil for
+// a new override. Versions of overrides are not held to it, since they say what their override says.
+func validateOverrideChange(policy, old *v1beta1.OverridePolicy, path *field.Path) field.ErrorList {
+	return append(validateOverrideAmount(policy, old, path), validateNewPaths(policy, old, path)...)
+}
+
+// validateNewPaths refuses paths that fit no object.
+func validateNewPaths(policy, old *v1beta1.OverridePolicy, path *field.Path) field.ErrorList {
+	stored := sets.New[string]()
+	eachStep(old, nil, func(step *v1beta1.JSONPatchOverride, _ *field.Path) { stored.Insert(step.Path) })
+	var errs field.ErrorList
+	eachStep(policy, path, func(step *v1beta1.JSONPatchOverride, stepPath *field.Path) {
+		// What is refused for another reason needs no second one.
+		if why := misfit(step.Path); why != "" && refusedPath(step.Path) == "" && !stored.Has(step.Path) {
+			errs = append(errs, field.Invalid(stepPath.Child("path"), step.Path, "invalid JSONPatchOverride: "+why))
+		}
+	})
+	return errs
+}
+
+// misfit says why a JSON pointer fits no object, and how to write what may be meant, or nothing.
+func misfit(pointer string) string {
+	if strings.Contains(pointer, wellknown.ClusterNameVariable) || strings.Contains(pointer, wellknown.ClusterLabelVariable) {
+		return "variables such as " + wellknown.ClusterNameVariable +
+			" are replaced in values only: replace the parent with a value that has them, or write a rule for each cluster"
+	}
+	if strings.Contains(pointerEscapes.Replace(pointer), "~") {
+		return "~ must be followed by 0 or 1: write ~0 for ~ in a key, and ~1 for /"
+	}
+	segments := strings.Split(pointer, "/")
+	if len(segments) < 4 || segments[1] != "metadata" {
+		return ""
+	}
+	// What is below metadata, and may be patched, is a map of strings.
+	if len(segments) > 4 {
+		return fmt.Sprintf("%s have keys and nothing below them: write ~1 for / in a key, as in /metadata/%s/%s",
+			segments[2], segments[2], wording.Shorten(strings.Join(segments[3:], "~1"), maxTold))
+	}
+	key := unescapePointer.Replace(segments[3])
+	if segments[2] == "annotations" {
+		key = strings.ToLower(key)
+	}
+	if why := validation.IsQualifiedName(key); len(why) > 0 {
+		return fmt.Sprintf("%q is no key of %s: %s", wording.Shorten(unescapePointer.Replace(segments[3]), maxTold), segments[2], strings.Join(why, "; "))
+	}
+	return ""
+}
+
+var (
+	pointerEscapes  = strings.NewReplacer("~0", "", "~1", "")
+	unescapePointer = strings.NewReplacer("~0", "~", "~1", "/")
+)
+
+// eachStep calls f for each step of a policy, and its path below that of the policy.
+func eachStep(policy *v1beta1.OverridePolicy, path *field.Path, f func(*v1beta1.JSONPatchOverride, *field.Path)) {
+	if policy == nil {
+		return
+	}
+	for i := range policy.OverrideRules {
+		patches := policy.OverrideRules[i].JSONPatchOverrides
+		for j := range patches {
+			f(&patches[j], path.Child("overrideRules").Index(i).Child("jsonPatchOverrides").Index(j))
+		}
+	}
+}
 
 // validateOverrideAmount refuses more steps, or larger or deeper ones, than an override may have. One that has more already may keep as
 // many: old is the stored policy, nil for a new override.
@@ -51,22 +123,15 @@ type amount struct {
 
 func amountOf(policy *v1beta1.OverridePolicy, path *field.Path) amount {
 	var a amount
-	if policy == nil {
-		return a
-	}
-	for i := range policy.OverrideRules {
-		patches := policy.OverrideRules[i].JSONPatchOverrides
-		a.steps += len(patches)
-		for j := range patches {
-			step := path.Child("overrideRules").Index(i).Child("jsonPatchOverrides").Index(j)
-			if bytes := len(patches[j].Value.Raw); bytes > a.bytes {
-				a.bytes, a.largest = bytes, step
-			}
-			if levels := strings.Count(patches[j].Path, "/"); levels > a.levels {
-				a.levels, a.deepest = levels, step
-			}
+	eachStep(policy, path, func(step *v1beta1.JSONPatchOverride, stepPath *field.Path) {
+		a.steps++
+		if bytes := len(step.Value.Raw); bytes > a.bytes {
+			a.bytes, a.largest = bytes, stepPath
 		}
-	}
+		if levels := strings.Count(step.Path, "/"); levels > a.levels {
+			a.levels, a.deepest = levels, stepPath
+		}
+	})
 	return a
 }
 

@@ -983,6 +983,9 @@ var schemaYAML = typed.YAMLObject(`types:
           elementRelationship: associative
           keys:
           - type
+    - name: diffedObjects
+      type:
+        scalar: numeric
     - name: message
       type:
         scalar: string
@@ -3017,6 +3020,9 @@ var schemaYAML = typed.YAMLObject(`types:
           elementRelationship: associative
           keys:
           - type
+    - name: diffedObjects
+      type:
+        scalar: numeric
     - name: message
       type:
         scalar: string

@@ -25,7 +25,7 @@ func TestTables(t *testing.T) {
 		placementHeaders = "NAME | GEN | SCHEDULED | SCHEDULED-GEN | AVAILABLE | AVAILABLE-GEN | AGE"
 		placementWide    = "NAME | GEN | TYPE | SCHEDULED | SCHEDULED-GEN | WORK-SYNCHRONIZED | WORK-SYNCHRONIZED-GEN | AVAILABLE | AVAILABLE-GEN | AGE | WAITING-FOR"
 		runHeaders       = "NAME | PLACEMENT | RESOURCE-SNAPSHOT-INDEX | POLICY-SNAPSHOT-INDEX | INITIALIZED | SUCCEEDED | AGE"
-		runWide          = runHeaders + " | PROGRESSING | STAGE | PROGRESS | WAITING-FOR | OUTCOME | STRATEGY"
+		runWide          = runHeaders + " | PROGRESSING | STAGE | PROGRESS | WAITING-FOR | OUTCOME | STRATEGY | DIFFERING"
 		requestHeaders   = "NAME | UPDATE-RUN | STAGE | APPROVED | APPROVALACCEPTED | AGE"
 		requestWide      = requestHeaders + " | PLACEMENT | SNAPSHOT | CLUSTERS | DECIDED-BY | MISSING | EXPIRES"
 		overrideHeaders  = "NAME | PLACEMENT | AGE"
@@ -76,7 +76,7 @@ func TestTables(t *testing.T) {
 		{
 			resources: "clusterstagedupdateruns stagedupdateruns",
 			headers:   runHeaders, row: "sample | app |  |  |  |  | 90m",
-			wide: runWide, wideRow: "sample | app |  |  |  |  | 90m |  |  |  |  |  | s",
+			wide: runWide, wideRow: "sample | app |  |  |  |  | 90m |  |  |  |  |  | s | ",
 		},
 		{
 			resources: "clusterstagedupdateruns stagedupdateruns",
@@ -88,7 +88,7 @@ func TestTables(t *testing.T) {
 				r.RunStatus().Conditions = conditions(1, "Initialized", "True", "Progressing", "False", "Succeeded", "True")
 			},
 			headers: runHeaders, row: "sample | app | 1 | 0 | True | True | 90m",
-			wide: runWide, wideRow: "sample | app | 1 | 0 | True | True | 90m | False |  | 0/0 |  | Succeeded | s",
+			wide: runWide, wideRow: "sample | app | 1 | 0 | True | True | 90m | False |  | 0/0 |  | Succeeded | s | ",
 		},
 		{
 			resources: "clusterapprovalrequests",

@@ -30,6 +30,7 @@ func columns() []column {
 		{Name: "Waiting-For", Wide: true, Description: "What holds the run up: another run, clusters that have failed, an approval request, a timed wait or a cluster.", Text: waitingFor},
 		{Name: "Outcome", Wide: true, Description: "How the run ended.", Text: outcome},
 		{Name: "Strategy", Wide: true, Description: "Strategy that the run follows.", Text: strategyName},
+		{Name: "Differing", Wide: true, Description: "Clusters that differ, of those that a run with the applyStrategy ReportDiff has compared.", Text: differing},
 	}
 }
 

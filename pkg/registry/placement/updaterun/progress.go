@@ -36,6 +36,20 @@ func currentStageName(o v1beta1.UpdateRunObject) string {
 	return fmt.Sprintf("%s (%d/%d)", stage.StageName, place, len(status.StagesStatus))
 }
 
+// differing returns how many of the clusters that a run has compared differ, such as 1/3. It is empty for a run that compares none, and until
+// it has compared one.
+func differing(o v1beta1.UpdateRunObject) string {
+	compared, differ := 0, 0
+	for _, stage := range runrules.Stages(o.RunStatus()) {
+		compared += len(runrules.Clusters(stage, runrules.WasCompared))
+		differ += len(runrules.Clusters(stage, runrules.Differs))
+	}
+	if compared == 0 {
+		return ""
+	}
+	return fmt.Sprintf("%d/%d", differ, compared)
+}
+
 // progress returns how many clusters of all are done, such as 2/3. It is empty until the run is planned.
 func progress(o v1beta1.UpdateRunObject) string {
 	if !runrules.IsPlanned(o.RunStatus()) {

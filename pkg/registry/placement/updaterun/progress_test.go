@@ -10,6 +10,7 @@ import (
 	"time"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/utils/ptr"
 
 	"github.com/stagegate/stagegate/pkg/apis/placement/v1beta1"
 	"github.com/stagegate/stagegate/pkg/registry/store/storetest"
@@ -183,6 +184,32 @@ func TestWideColumnsFollowTheRun(t *testing.T) {
 				cells := strings.Split(row, " | ")
 				if got := strings.Join(cells[8:11], " | "); got != test.want {
 					t.Errorf("STAGE | PROGRESS | WAITING-FOR are %q, want %q", got, test.want)
+				}
+			})
+		}
+	}
+}
+
+func TestDifferingCountsTheClustersThatWereCompared(t *testing.T) {
+	for name, tc := range map[string]struct {
+		objects []*int32
+		want    string
+	}{
+		"none compared, or all applied": {[]*int32{nil, nil}, ""},
+		"one compared":                  {[]*int32{new(int32), nil}, "0/1"},
+		"all compared":                  {[]*int32{new(int32), ptr.To[int32](7)}, "1/2"},
+	} {
+		for _, r := range Resources(testClock) {
+			t.Run(r.Plural+"/"+name, func(t *testing.T) {
+				run := r.New().(v1beta1.UpdateRunObject)
+				run.SetName("run")
+				*run.RunStatus() = planned()
+				for i, n := range tc.objects {
+					run.RunStatus().StagesStatus[1].Clusters[i].DiffedObjects = n
+				}
+				header, row := storetest.Print(t, r, run, true)
+				if got := row[strings.LastIndex(row, "| ")+2:]; !strings.HasSuffix(header, "DIFFERING") || got != tc.want {
+					t.Errorf("%s is %q, want %q", header, got, tc.want)
 				}
 			})
 		}

@@ -49,6 +49,7 @@ type Queue struct {
 	workers   int
 	clock     clock.PassiveClock
 	keys      workqueue.TypedRateLimitingInterface[Key]
+	order     *turns
 	sources   []source
 }
 
@@ -64,17 +65,28 @@ func NewWithClock(name string, workers int, reconcile Func, c clock.WithTicker) 
 	for _, counter := range []*metrics.CounterVec{errorsTotal, terminalErrorsTotal, panicsTotal} {
 		counter.WithLabelValues(name)
 	}
+	order := newTurns()
 	return &Queue{
 		name:      name,
 		clock:     c,
 		reconcile: reconcile,
 		workers:   workers,
+		order:     order,
 		keys: workqueue.NewTypedRateLimitingQueueWithConfig(
 			workqueue.NewTypedItemExponentialFailureRateLimiter[Key](firstRetry, lastRetry),
-			workqueue.TypedRateLimitingQueueConfig[Key]{Name: name, Clock: c},
+			workqueue.TypedRateLimitingQueueConfig[Key]{Name: name, Clock: c, DelayingQueue: workqueue.NewTypedDelayingQueueWithConfig(
+				workqueue.TypedDelayingQueueConfig[Key]{Name: name, Clock: c, Queue: workqueue.NewTypedWithConfig(
+					workqueue.TypedQueueConfig[Key]{Name: name, Clock: c, Queue: order},
+				)},
+			)},
 		),
 	}
 }
+
+// TakeTurns has the workers take turns by group: a key waits for at most one of each other group and for those before it in its own,
+// instead of for all that came before it. groupOf tells the group of a key; it is called under the lock of the queue and must neither
+// block nor use the queue. Call TakeTurns before anything is enqueued.
+func (q *Queue) TakeTurns(groupOf func(Key) string) { q.order.groupOf = groupOf }
 
 // Watch feeds the keys that f finds for each change the informer sees, the objects it holds already included. Call it before Run.
 func (q *Queue) Watch(informer cache.SharedIndexInformer, f MapFunc) {

@@ -56,7 +56,7 @@ func (s *step) passAfter(stage *v1beta1.StageUpdatingStatus, config *v1beta1.Sta
 		message += g.obstacle
 	}
 	if !open {
-		s.setStage(stage, v1beta1.StageProgressing, metav1.ConditionFalse, reasonStageWaiting, messageStageAfter)
+		s.setStage(stage, v1beta1.StageProgressing, metav1.ConditionFalse, reasonStageWaiting, s.awaitsAfter(stage))
 		s.runWaits(message)
 	}
 	return open
@@ -104,7 +104,7 @@ func (s *step) askApproval(stage *v1beta1.StageUpdatingStatus, task *v1beta1.Sta
 	request := s.world.Approvals[task.ApprovalRequestName]
 	if request == nil {
 		s.decision.Requests = append(s.decision.Requests, Request{
-			Name: task.ApprovalRequestName, Stage: stage.StageName, TaskType: taskType, AtStake: s.atStake(stage), Policy: policy,
+			Name: task.ApprovalRequestName, Stage: stage.StageName, TaskType: taskType, Done: s.ofStage(stage).done, AtStake: s.atStake(stage), Policy: policy,
 			Rollout: s.rollout(stage),
 		})
 		if !isTrue(task.Conditions, v1beta1.TaskApprovalRequestCreated) {

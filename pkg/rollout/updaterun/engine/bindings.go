@@ -120,7 +120,7 @@ func (s *step) updatedBy(run bindingrules.Mover) map[string]bool {
 		}
 		for i := range other.RunStatus().StagesStatus {
 			for _, c := range other.RunStatus().StagesStatus[i].Clusters {
-				updated[c.ClusterName] = reasonOf(c.Conditions, v1beta1.ClusterSucceeded) == reasonClusterSucceeded
+				updated[c.ClusterName] = runrules.HasSucceeded(&c)
 			}
 		}
 	}
@@ -151,7 +151,7 @@ func (s *step) say(c *v1beta1.ClusterUpdatingStatus, message string) {
 // on the way there that failed.
 func reported(b v1beta1.BindingObject) string {
 	status := b.BindingStatus()
-	for _, t := range []string{v1beta1.BindingOverridden, v1beta1.BindingWorkSynchronized, v1beta1.BindingApplied, v1beta1.BindingAvailable} {
+	for _, t := range []string{v1beta1.BindingOverridden, v1beta1.BindingWorkSynchronized, v1beta1.BindingApplied, v1beta1.BindingAvailable, v1beta1.BindingDiffReported} {
 		c := conditions.Find(status.Conditions, t, b.GetGeneration())
 		if c == nil || c.Status != metav1.ConditionFalse {
 			continue

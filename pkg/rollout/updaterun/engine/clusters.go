@@ -35,7 +35,7 @@ func (s *step) moveClusters(stage *v1beta1.StageUpdatingStatus, config *v1beta1.
 		return false
 	}
 	f := s.settle(stage, policy)
-	if message := tooManyFailures(stage, policy); message != "" {
+	if message := tooManyFailures(s.ofStage(stage), stage, policy); message != "" {
 		s.onFailure(stage, policy, message)
 		return false
 	}
@@ -109,7 +109,7 @@ func (s *step) settle(stage *v1beta1.StageUpdatingStatus, policy *v1beta1.Failur
 		wanted := s.wants(b, c)
 		switch {
 		case wanted && bindingrules.IsReady(b):
-			s.clusterDone(c)
+			s.clusterDone(stage, c, b)
 			continue
 		case s.timedOut(c, policy):
 			s.clusterFailed(stage, c, b, policy)
@@ -213,7 +213,7 @@ func (s *step) startCluster(stage *v1beta1.StageUpdatingStatus, c *v1beta1.Clust
 		s.stageMoves(stage)
 		s.event(eventStageStarted, s.stageStarted(stage))
 	}
-	s.clusterStarted(c)
+	s.clusterStarted(stage, c)
 	if s.removes(stage) {
 		s.remove(s.bindings.leaving(c.ClusterName))
 		s.inFlight(f, c, "")
@@ -223,7 +223,7 @@ func (s *step) startCluster(stage *v1beta1.StageUpdatingStatus, c *v1beta1.Clust
 	s.recordPrevious(c, s.run, b)
 	switch {
 	case s.hasAll(stage, c):
-		s.clusterDone(c)
+		s.clusterDone(stage, c, b)
 		return
 	case s.wants(b, c) && bindingrules.IsRolloutStarted(b):
 		refusal = Refusal(b)
@@ -248,13 +248,21 @@ func (s *step) hasAll(stage *v1beta1.StageUpdatingStatus, c *v1beta1.ClusterUpda
 	return s.hasVersion(stage, c) && bindingrules.IsRolloutStarted(s.bindings.of(c.ClusterName))
 }
 
-func (s *step) clusterStarted(c *v1beta1.ClusterUpdatingStatus) {
-	s.set(&c.Conditions, v1beta1.ClusterStarted, metav1.ConditionTrue, reasonClusterStarted, messageClusterStarted)
+func (s *step) clusterStarted(stage *v1beta1.StageUpdatingStatus, c *v1beta1.ClusterUpdatingStatus) {
+	s.set(&c.Conditions, v1beta1.ClusterStarted, metav1.ConditionTrue, reasonClusterStarted, s.ofCluster(stage, c).clusterStarted)
 }
 
-func (s *step) clusterDone(c *v1beta1.ClusterUpdatingStatus) {
+// clusterDone records that a cluster has what the run gives it, or how it differs from that. The binding is nil for a cluster that has lost
+// everything. What the member differs in later does not count.
+func (s *step) clusterDone(stage *v1beta1.StageUpdatingStatus, c *v1beta1.ClusterUpdatingStatus, b v1beta1.BindingObject) {
 	s.say(c, "")
-	s.set(&c.Conditions, v1beta1.ClusterSucceeded, metav1.ConditionTrue, reasonClusterSucceeded, messageClusterSucceeded)
+	message := s.ofCluster(stage, c).clusterSucceeded
+	if b != nil && runrules.Compares(&s.status, c) {
+		n := len(b.BindingStatus().DiffedPlacements)
+		putAt(&s.draft, &c.DiffedObjects, int32(n)) //nolint:gosec // The list is bounded.
+		message += fmt.Sprintf(", %s with differences", wording.Count(n, "object"))
+	}
+	s.set(&c.Conditions, v1beta1.ClusterSucceeded, metav1.ConditionTrue, reasonClusterSucceeded, message)
 }
 
 // left is why a target cannot be updated any more, or nothing. Targets are frozen: one that leaves is not waited for.
@@ -296,7 +304,7 @@ func (s *step) timedOut(c *v1beta1.ClusterUpdatingStatus, policy *v1beta1.Failur
 
 // clusterFailed gives a cluster up. What the binding asks for stays: a member that mends itself has the new version, or nothing left.
 func (s *step) clusterFailed(stage *v1beta1.StageUpdatingStatus, c *v1beta1.ClusterUpdatingStatus, b v1beta1.BindingObject, policy *v1beta1.FailurePolicy) {
-	message := fmt.Sprintf("Cluster update failed: not available within %s", policy.ClusterTimeout.Duration)
+	message := fmt.Sprintf(s.ofCluster(stage, c).clusterFailed, policy.ClusterTimeout.Duration)
 	if s.removes(stage) {
 		message = fmt.Sprintf("Cluster update failed: resources not removed within %s", policy.ClusterTimeout.Duration)
 		if why := remaining(b); why != "" {
@@ -322,7 +330,7 @@ func (s *step) onFailure(stage *v1beta1.StageUpdatingStatus, policy *v1beta1.Fai
 	case v1beta1.FailureActionPause:
 		was := reasonOf(s.status.Conditions, v1beta1.RunProgressing)
 		message = fmt.Sprintf("The updateRun is paused: %s; retry or skip what has failed, or stop the run", message)
-		s.setStage(stage, v1beta1.StageProgressing, metav1.ConditionFalse, reasonStagePaused, messageStagePaused)
+		s.setStage(stage, v1beta1.StageProgressing, metav1.ConditionFalse, reasonStagePaused, s.ofStage(stage).stagePaused)
 		s.setRunCondition(v1beta1.RunProgressing, metav1.ConditionFalse, reasonRunPaused, message)
 		if was != reasonRunPaused {
 			s.warn(eventPaused, message)
@@ -347,7 +355,7 @@ func namesOf(clusters []v1beta1.ClusterUpdatingStatus) []string {
 }
 
 // tooManyFailures says that more clusters of a stage have failed than its policy allows, with what the last of them said, or nothing.
-func tooManyFailures(stage *v1beta1.StageUpdatingStatus, policy *v1beta1.FailurePolicy) string {
+func tooManyFailures(p *phrases, stage *v1beta1.StageUpdatingStatus, policy *v1beta1.FailurePolicy) string {
 	if policy == nil {
 		return ""
 	}
@@ -356,7 +364,7 @@ func tooManyFailures(stage *v1beta1.StageUpdatingStatus, policy *v1beta1.Failure
 		return ""
 	}
 	last := failed[len(failed)-1]
-	return fmt.Sprintf("%s in stage %s failed to update, at most %d may: %s; %s: %s", wording.Count(len(failed), "cluster"), stage.StageName, allowed,
+	return fmt.Sprintf("%s in stage %s %s, at most %d may: %s; %s: %s", wording.Count(len(failed), "cluster"), stage.StageName, p.failed, allowed,
 		wording.FirstNames(runrules.Names(failed)), last.ClusterName, meta.FindStatusCondition(last.Conditions, v1beta1.ClusterSucceeded).Message)
 }
 

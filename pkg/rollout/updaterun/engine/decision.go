@@ -60,6 +60,8 @@ type Request struct {
 	Stage string
 	// TaskType is the value of the task type label.
 	TaskType string
+	// Done is what becomes of the clusters of the stage, such as "updated".
+	Done string
 	// AtStake ends the sentence that tells of the request: what is removed once it is approved. It is empty where that is nothing.
 	AtStake string
 	// Policy says whose approvals it takes, nil for one by anybody.

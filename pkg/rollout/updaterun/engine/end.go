@@ -5,6 +5,7 @@ package engine
 
 import (
 	"fmt"
+	"slices"
 	"time"
 
 	"k8s.io/apimachinery/pkg/api/meta"
@@ -20,20 +21,28 @@ import (
 func (s *step) succeed() {
 	s.setRunCondition(v1beta1.RunProgressing, metav1.ConditionFalse, reasonRunSucceeded, messageRunDone)
 	reason, message := reasonRunSucceeded, messageRunSucceeded
-	var failed, skipped []*v1beta1.ClusterUpdatingStatus
+	var skipped []*v1beta1.ClusterUpdatingStatus
+	failed := map[*phrases][]string{}
 	for _, stage := range runrules.Stages(&s.status) {
-		failed = append(failed, runrules.Clusters(stage, runrules.WasGivenUp)...)
+		if names := runrules.Names(runrules.Clusters(stage, runrules.WasGivenUp)); len(names) > 0 {
+			failed[s.ofStage(stage)] = append(failed[s.ofStage(stage)], names...)
+		}
 		skipped = append(skipped, runrules.Clusters(stage, runrules.IsLeftOutAsAsked)...)
-	}
-	if left := s.leftOut(); len(failed)+len(skipped) == 0 && len(left) > 0 {
-		message += ", with skipped clusters: " + wording.FirstNames(left)
 	}
 	withFailures := len(failed)+len(skipped) > 0
 	if withFailures {
-		reason, message = reasonRunSucceededWithFailures, "All stages are completed"
+		reason, message = reasonRunSucceededWithFailures, messageRunDone
 	}
-	if len(failed) > 0 {
-		message += fmt.Sprintf(", %s failed to update: %s", wording.Count(len(failed), "cluster"), wording.FirstNames(runrules.Names(failed)))
+	if runrules.RunCompares(&s.status) {
+		message += ", " + compared(slices.DeleteFunc(s.planned(), func(c *v1beta1.ClusterUpdatingStatus) bool { return !runrules.HasSucceeded(c) }))
+	}
+	if left := s.leftOut(); !withFailures && len(left) > 0 {
+		message += ", with skipped clusters: " + wording.FirstNames(left)
+	}
+	for _, p := range []*phrases{&updating, &comparing} {
+		if names := failed[p]; len(names) > 0 {
+			message += fmt.Sprintf(", %s %s: %s", wording.Count(len(names), "cluster"), p.failed, wording.FirstNames(names))
+		}
 	}
 	if len(skipped) > 0 {
 		message += fmt.Sprintf(", %s skipped as asked: %s", wording.Count(len(skipped), "cluster"), wording.FirstNames(runrules.Names(skipped)))
@@ -90,7 +99,7 @@ func (s *step) end(reason, progressing, message string) {
 	if s.status.DeletionStageStatus != nil {
 		if stage := s.current(); stage.StartTime != nil && !runrules.IsStageOver(stage) {
 			s.setTime(&stage.EndTime)
-			s.setStage(stage, v1beta1.StageProgressing, metav1.ConditionFalse, reasonStageFailed, messageStageFailed)
+			s.setStage(stage, v1beta1.StageProgressing, metav1.ConditionFalse, reasonStageFailed, s.ofStage(stage).stageFailed)
 			s.setStage(stage, v1beta1.StageSucceeded, metav1.ConditionFalse, reasonStageFailed, message)
 		}
 	}

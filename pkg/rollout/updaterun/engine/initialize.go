@@ -127,6 +127,9 @@ func (s *step) purpose() string {
 	if earlier := s.run.RunSpec().RollbackOf; earlier != "" {
 		return fmt.Sprintf("roll back %s %s on", runrules.RunKind(s.run), earlier)
 	}
+	if runrules.RunCompares(&s.status) {
+		return fmt.Sprintf("compare resource snapshot %s with", s.status.ResourceSnapshotIndexUsed)
+	}
 	return fmt.Sprintf("roll out resource snapshot %s to", s.status.ResourceSnapshotIndexUsed)
 }
 

@@ -36,7 +36,7 @@ const (
 	reasonStageSkipped   = "StageUpdatingSkippedNoClusters"
 
 	reasonClusterStarted   = "ClusterUpdatingStarted"
-	reasonClusterSucceeded = "ClusterUpdatingSucceeded"
+	reasonClusterSucceeded = wellknown.ReasonClusterSucceeded
 	reasonClusterSkipped   = wellknown.ReasonClusterSkipped
 	reasonClusterFailed    = wellknown.ReasonClusterFailed
 	// reasonClusterFailureSkipped is a failed cluster that somebody has decided to go on without.
@@ -52,27 +52,14 @@ const (
 // Messages of conditions.
 const (
 	messageRunProgressing = "The update run is making progress"
-	messageRunStopping    = "The update run is in the process of stopping, waiting for all the updating/deleting clusters to finish updating before completing the stop process"
 	messageRunStopped     = "The update run has been stopped"
 	messageRunDone        = "All stages are completed"
 	messageRunSucceeded   = "All stages are completed successfully"
 	messageRunFailed      = "The stages are aborted due to a non-recoverable error"
 
-	messageStageStarted   = "Clusters in the stage started updating"
-	messageStageBefore    = "Not all before-stage tasks are completed, waiting for approval"
-	messageStageAfter     = "All clusters in the stage are updated, waiting for after-stage tasks to complete"
-	messageStageTurn      = "Waiting for the updateRun's turn to move the placement"
-	messageStagePaused    = "Too many clusters in the stage failed to update, waiting for them to be retried or skipped"
-	messageStageStopping  = "Waiting for all the updating clusters to finish updating before completing the stop process"
-	messageStageStopped   = "All the updating clusters have finished updating, the stage is now stopped, waiting to be resumed"
-	messageStageAbandoned = "The stage is now stopped with clusters that have not finished updating, waiting to be resumed"
-	messageStageDone      = "All clusters in the stage are updated and after-stage tasks are completed"
-	messageStageSucceeded = "Stage update completed successfully"
-	messageStageFailed    = "Stage update aborted due to a non-recoverable error"
-	messageStageSkipped   = "Stage skipped because it has no clusters"
-
-	messageClusterStarted   = "Cluster update started"
-	messageClusterSucceeded = "Cluster update completed successfully"
+	messageStageBefore  = "Not all before-stage tasks are completed, waiting for approval"
+	messageStageTurn    = "Waiting for the updateRun's turn to move the placement"
+	messageStageSkipped = "Stage skipped because it has no clusters"
 
 	messageStageUnpicked   = "Waiting for clusters that the placement does not pick any more"
 	messageStageOutside    = "Waiting for clusters of the placement that the updateRun does not update, and that another run has left unavailable"

@@ -52,16 +52,23 @@ func (s *step) skipStage(stage *v1beta1.StageUpdatingStatus) {
 // completeStage records that a stage and the tasks after it are done.
 func (s *step) completeStage(stage *v1beta1.StageUpdatingStatus) {
 	s.setTime(&stage.EndTime)
-	s.setStage(stage, v1beta1.StageProgressing, metav1.ConditionFalse, reasonStageSucceeded, messageStageDone)
-	s.setStage(stage, v1beta1.StageSucceeded, metav1.ConditionTrue, reasonStageSucceeded, messageStageSucceeded)
+	s.setStage(stage, v1beta1.StageProgressing, metav1.ConditionFalse, reasonStageSucceeded, s.ofStage(stage).stageDone+" and after-stage tasks are completed")
+	succeeded := s.ofStage(stage).stageSucceeded
+	if runrules.StageCompares(&s.status, stage) {
+		succeeded += ": " + compared(runrules.Clusters(stage, runrules.HasSucceeded))
+	}
+	s.setStage(stage, v1beta1.StageSucceeded, metav1.ConditionTrue, reasonStageSucceeded, succeeded)
 	if len(stage.Clusters) == 0 && s.removes(stage) {
 		return
 	}
 	skipped := len(runrules.Clusters(stage, runrules.IsLeftOut))
 	failed := len(runrules.Clusters(stage, runrules.WasGivenUp))
-	done := wording.Count(len(stage.Clusters)-skipped-failed, "cluster") + " updated"
-	if s.removes(stage) {
+	done := wording.Count(len(stage.Clusters)-skipped-failed, "cluster") + " " + s.ofStage(stage).done
+	switch {
+	case s.removes(stage):
 		done = "resources removed from " + wording.Count(len(stage.Clusters)-skipped-failed, "cluster")
+	case runrules.StageCompares(&s.status, stage):
+		done = compared(runrules.Clusters(stage, runrules.HasSucceeded))
 	}
 	message := fmt.Sprintf("Stage %s is completed: %s", stage.StageName, done)
 	if skipped > 0 {
@@ -73,9 +80,18 @@ func (s *step) completeStage(stage *v1beta1.StageUpdatingStatus) {
 	s.event(eventStageSucceeded, message)
 }
 
-// stageMoves records that clusters of a stage are updated.
+// awaitsAfter says that a stage waits for the tasks after it. Whoever approves is told how many of the clusters differ, where they were compared.
+func (s *step) awaitsAfter(stage *v1beta1.StageUpdatingStatus) string {
+	message := s.ofStage(stage).stageDone + ", waiting for after-stage tasks to complete"
+	if found := differences(runrules.Clusters(stage, runrules.HasSucceeded)); found != "" {
+		message += "; " + found
+	}
+	return message
+}
+
+// stageMoves records that clusters of a stage are moved.
 func (s *step) stageMoves(stage *v1beta1.StageUpdatingStatus) {
-	s.setStage(stage, v1beta1.StageProgressing, metav1.ConditionTrue, reasonStageStarted, messageStageStarted)
+	s.setStage(stage, v1beta1.StageProgressing, metav1.ConditionTrue, reasonStageStarted, s.ofStage(stage).stageStarted)
 }
 
 // runMoves records that the run makes progress, or that it is stuck with clusters: they take too long, or what they refuse is no matter of
@@ -83,8 +99,8 @@ func (s *step) stageMoves(stage *v1beta1.StageUpdatingStatus) {
 func (s *step) runMoves(stage *v1beta1.StageUpdatingStatus, f *flight) {
 	was := reasonOf(s.status.Conditions, v1beta1.RunProgressing)
 	if len(f.waitedFor) > 0 {
-		message := fmt.Sprintf("The updateRun is stuck waiting for %s cluster(s) in stage %s to finish updating, please check placement status for potential errors",
-			wording.FirstNames(f.waitedFor), stage.StageName)
+		message := fmt.Sprintf("The updateRun is stuck waiting for %s cluster(s) in stage %s %s, please check placement status for potential errors",
+			wording.FirstNames(f.waitedFor), stage.StageName, s.ofStage(stage).toFinish)
 		if f.refusal != "" {
 			message += "; " + f.refusal
 		}
@@ -159,19 +175,19 @@ func wasDone(c v1beta1.ClusterUpdatingStatus) bool { return runrules.IsClusterDo
 func (s *step) passOverRemoved(stage *v1beta1.StageUpdatingStatus) {
 	for i := range stage.Clusters {
 		if c := &stage.Clusters[i]; !runrules.IsClusterDone(c) && !runrules.IsStarted(c) && s.bindings.leaving(c.ClusterName) == nil {
-			s.removed(c)
+			s.removed(stage, c)
 		}
 	}
 }
 
 // removed is done with a cluster from which nothing is to be removed any more. One that was picked again keeps its resources.
-func (s *step) removed(c *v1beta1.ClusterUpdatingStatus) {
+func (s *step) removed(stage *v1beta1.StageUpdatingStatus, c *v1beta1.ClusterUpdatingStatus) {
 	if s.bindings.of(c.ClusterName) != nil {
 		s.skipCluster(c, "the placement picks the cluster again")
 		return
 	}
-	s.clusterStarted(c)
-	s.clusterDone(c)
+	s.clusterStarted(stage, c)
+	s.clusterDone(stage, c, nil)
 }
 
 // settleRemovals is settle for the delete stage.
@@ -185,7 +201,7 @@ func (s *step) settleRemovals(stage *v1beta1.StageUpdatingStatus, policy *v1beta
 		b := s.bindings.leaving(c.ClusterName)
 		switch {
 		case b == nil:
-			s.removed(c)
+			s.removed(stage, c)
 			continue
 		case s.timedOut(c, policy):
 			s.clusterFailed(stage, c, b, policy)

@@ -183,8 +183,8 @@ func (s *step) stop() {
 		f = s.settle(stage, nil)
 	}
 	if f.moving > 0 {
-		s.setStage(stage, v1beta1.StageProgressing, metav1.ConditionUnknown, reasonStageStopping, messageStageStopping)
-		s.setRunCondition(v1beta1.RunProgressing, metav1.ConditionUnknown, reasonRunStopping, messageRunStopping)
+		s.setStage(stage, v1beta1.StageProgressing, metav1.ConditionUnknown, reasonStageStopping, s.ofStage(stage).stageStopping)
+		s.setRunCondition(v1beta1.RunProgressing, metav1.ConditionUnknown, reasonRunStopping, s.ofRun().runStopping)
 		if was != reasonRunStopping {
 			s.event(eventStopping, fmt.Sprintf("The update run is stopping and waits for %s in stage %s", wording.Count(f.waiting(), "cluster"), stage.StageName))
 		}
@@ -195,11 +195,12 @@ func (s *step) stop() {
 
 // stopped records that nothing of the run moves any more, or is waited for.
 func (s *step) stopped(stage *v1beta1.StageUpdatingStatus, stuck []string) {
-	runMessage, stageMessage := messageRunStopped, messageStageStopped
+	phrases := s.ofStage(stage)
+	runMessage, stageMessage := messageRunStopped, phrases.stageStopped
 	if len(stuck) > 0 {
-		runMessage = fmt.Sprintf("%s; %s cluster(s) in stage %s did not finish updating within %s and are no longer waited for",
-			messageRunStopped, wording.FirstNames(stuck), stage.StageName, stuckAfter)
-		stageMessage = messageStageAbandoned
+		runMessage = fmt.Sprintf("%s; %s cluster(s) in stage %s %s within %s and are no longer waited for",
+			messageRunStopped, wording.FirstNames(stuck), stage.StageName, phrases.unfinished, stuckAfter)
+		stageMessage = phrases.stageAbandoned
 	}
 	if stage.UpdatedTime == nil && allDone(stage) && !isPaused(&s.status, stage) {
 		s.clustersDone(stage)
@@ -218,7 +219,7 @@ func (s *step) stopped(stage *v1beta1.StageUpdatingStatus, stuck []string) {
 
 // isPaused reports of a stage whose clusters are all done, one way or the other, that it is not over because too many have failed.
 func isPaused(status *v1beta1.UpdateRunStatus, stage *v1beta1.StageUpdatingStatus) bool {
-	return tooManyFailures(stage, strategy.FailurePolicy(status.UpdateStrategySnapshot, configOf(status, stage))) != ""
+	return tooManyFailures(phrasesOf(runrules.StageCompares(status, stage)), stage, strategy.FailurePolicy(status.UpdateStrategySnapshot, configOf(status, stage))) != ""
 }
 
 // configOf is what the run's copy of the strategy has to say of a stage.

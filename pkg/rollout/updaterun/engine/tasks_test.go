@@ -82,7 +82,7 @@ func TestAGateOpensOnTheServersRecordOnly(t *testing.T) {
 func TestAStageIsEnteredWhenItsApprovalIsAskedFor(t *testing.T) {
 	f := newFixture(t, 1, stage("a", approvedBefore))
 	d := f.step()
-	want := []engine.Request{{Name: "run-before-a", Stage: "a", TaskType: "beforeStage", Rollout: v1beta1.StageRollout{
+	want := []engine.Request{{Name: "run-before-a", Stage: "a", TaskType: "beforeStage", Done: "updated", Rollout: v1beta1.StageRollout{
 		PlacementName: "p", ResourceSnapshotIndex: "1", Clusters: []string{"a1"}, ClusterCount: 1, RunClusterCount: 1,
 	}}}
 	if diff := cmp.Diff(want, d.Requests); diff != "" {

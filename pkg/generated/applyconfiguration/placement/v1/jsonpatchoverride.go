@@ -17,7 +17,8 @@ import (
 type JSONPatchOverrideApplyConfiguration struct {
 	// op is add, remove or replace.
 	Operator *placementv1.JSONPatchOverrideOperator `json:"op,omitempty"`
-	// path is a JSON pointer to the place to change. Type, name, namespace and status cannot be changed.
+	// path is a JSON pointer to the place to change: / in a key is ~1, and ~ is ~0. Type, name, namespace and status cannot be changed, and of
+	// the metadata only labels and annotations can.
 	Path *string `json:"path,omitempty"`
 	// value is the JSON value to add, or to replace the present one with. In it, ${MEMBER-CLUSTER-NAME} stands for
 	// the cluster's name and ${MEMBER-CLUSTER-LABEL-KEY-<key>} for the value of the cluster's label <key>.

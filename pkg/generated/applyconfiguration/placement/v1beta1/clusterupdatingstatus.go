@@ -40,6 +40,9 @@ type ClusterUpdatingStatusApplyConfiguration struct {
 	// previousClusterResourceOverrideSnapshots are the ClusterResourceOverride snapshots that were in force on the cluster when its
 	// update began.
 	PreviousClusterResourceOverrideSnapshots []string `json:"previousClusterResourceOverrideSnapshots,omitempty"`
+	// diffedObjects is the number of objects that differed on the cluster when the run had compared it, by the applyStrategy ReportDiff, 0 for
+	// none. At most 100 are counted. It is absent where the run applies, and until the cluster is compared.
+	DiffedObjects *int32 `json:"diffedObjects,omitempty"`
 	// message is the reason why the update of the cluster is not done, as its binding reports it: the first object
 	// that is not applied or not available, and why. It is empty if the binding reports nothing. At most 256 bytes.
 	Message *string `json:"message,omitempty"`
@@ -144,6 +147,14 @@ func (b *ClusterUpdatingStatusApplyConfiguration) WithPreviousClusterResourceOve
 	for i := range values {
 		b.PreviousClusterResourceOverrideSnapshots = append(b.PreviousClusterResourceOverrideSnapshots, values[i])
 	}
+	return b
+}
+
+// WithDiffedObjects sets the DiffedObjects field in the declarative configuration to the given value
+// and returns the receiver, so that objects can be built by chaining "With" function invocations.
+// If called multiple times, the DiffedObjects field is set to the value of the last call.
+func (b *ClusterUpdatingStatusApplyConfiguration) WithDiffedObjects(value int32) *ClusterUpdatingStatusApplyConfiguration {
+	b.DiffedObjects = &value
 	return b
 }
 
