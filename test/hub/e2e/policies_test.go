@@ -111,6 +111,7 @@ func testPolicies(t *testing.T, s *suite) {
 		{"RecreatedPlacementDoesNotHelp", p.testRecreatedPlacement},
 		{"RollingUpdateIsRefused", p.testRollingUpdate},
 		{"DeletionNeedsARun", p.testDeletion},
+		{"DeletionHandsNothingOver", p.testHandoverOfADeletion},
 		{"MemberRelabelledBeforeTheStart", p.testRelabelledBeforeTheStart},
 		{"MemberRelabelledMeanwhile", p.testRelabelledMeanwhile},
 		{"PolicyOfALaterDay", p.testLaterPolicy},
