@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"slices"
 
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/types"
@@ -24,8 +25,12 @@ import (
 // maxAnnotations is how many bytes the annotations of an object may have in all, keys included.
 const maxAnnotations = 256 << 10
 
+// noVersion is a resourceVersion that no object has. A server-side apply of it makes an object, and changes none that is there: API servers
+// compare the version with that of an object, and set their own for one that they create.
+const noVersion = "9223372036854775807"
+
 // write brings an object to what the manifest says, the way the strategy wants, and returns it as it then is. live is nil where the
-// object does not exist.
+// object does not exist. Nothing is written to another object than the one that was looked at, which one that was made meanwhile is too.
 func (p *pass) write(ctx context.Context, m *manifest, live *unstructured.Unstructured) (*unstructured.Unstructured, error) {
 	if p.strategy.Type == v1beta1.ApplyStrategyTypeServerSideApply {
 		return p.writeServerSide(ctx, m, live, p.strategy.force())
@@ -71,19 +76,30 @@ func (p *pass) writeServerSide(ctx context.Context, m *manifest, live *unstructu
 		return nil, err
 	}
 	client, desired := p.member.client(m), m.serverSide(p.record.owner, live)
-	if live != nil {
-		upgrade, err := managedPatch(live)
-		if err != nil {
-			return nil, fmt.Errorf("reading the managed fields: %w", err)
+	if live == nil {
+		desired.SetResourceVersion(noVersion)
+		created, err := client.Apply(ctx, m.key.Name, desired, metav1.ApplyOptions{FieldManager: wellknown.FieldManager, Force: force})
+		if !apierrors.IsConflict(err) {
+			return created, answered(err)
 		}
-		if upgrade != nil {
-			if live, err = client.Patch(ctx, m.key.Name, types.JSONPatchType, upgrade, metav1.PatchOptions{FieldManager: wellknown.FieldManager}); err != nil {
-				return nil, answered(fmt.Errorf("taking the managed fields over: %w", err))
-			}
+		// Somebody has made the object since the look, or the API server makes none that is to have a version. A creation tells.
+		desired.SetResourceVersion("")
+		if live, err = client.Create(ctx, desired, metav1.CreateOptions{FieldManager: wellknown.FieldManager}); err != nil {
+			return nil, answered(err)
 		}
-		// What another applier of this name, such as one of an earlier version, has set meanwhile would go with fields that are ours.
-		desired.SetResourceVersion(live.GetResourceVersion())
 	}
+	// The fields of an update, such as the creation above, become those of an apply.
+	upgrade, err := managedPatch(live)
+	if err != nil {
+		return nil, fmt.Errorf("reading the managed fields: %w", err)
+	}
+	if upgrade != nil {
+		if live, err = client.Patch(ctx, m.key.Name, types.JSONPatchType, upgrade, metav1.PatchOptions{FieldManager: wellknown.FieldManager}); err != nil {
+			return nil, answered(fmt.Errorf("taking the managed fields over: %w", err))
+		}
+	}
+	// What another applier of this name, such as one of an earlier version, has set meanwhile would go with fields that are ours.
+	desired.SetResourceVersion(live.GetResourceVersion())
 	applied, err := client.Apply(ctx, m.key.Name, desired, metav1.ApplyOptions{FieldManager: wellknown.FieldManager, Force: force})
 	return applied, answered(err)
 }
@@ -142,7 +158,8 @@ func (m *manifest) annotated(live *unstructured.Unstructured, more map[string]st
 }
 
 // threeWay returns the patch from an object to what is desired: it removes what was applied before and is no longer desired, and keeps what
-// others have added, and all finalizers. It is nil if nothing must change.
+// others have added, and all finalizers. The server refuses it where the object has changed, since another may be there by now. It is nil if
+// nothing must change.
 func threeWay(desired, live *unstructured.Unstructured) (types.PatchType, []byte, error) {
 	original := lastApplied(live)
 	modified, err := desired.MarshalJSON()
@@ -175,5 +192,9 @@ func threeWay(desired, live *unstructured.Unstructured) (types.PatchType, []byte
 	if len(content) == 0 {
 		return patchType, nil, nil
 	}
-	return patchType, patch, nil
+	if err := unstructured.SetNestedField(content, live.GetResourceVersion(), "metadata", "resourceVersion"); err != nil {
+		return "", nil, err
+	}
+	patch, err = json.Marshal(content)
+	return patchType, patch, err
 }
