@@ -15,8 +15,10 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apiserver/pkg/admission"
+	genericinitializer "k8s.io/apiserver/pkg/admission/initializer"
 	"k8s.io/apiserver/pkg/authentication/serviceaccount"
 	"k8s.io/apiserver/pkg/authentication/user"
+	"k8s.io/apiserver/pkg/authorization/authorizer"
 
 	"github.com/stagegate/stagegate/pkg/admission/initializer"
 	clusterv1beta1 "github.com/stagegate/stagegate/pkg/apis/cluster/v1beta1"
@@ -33,21 +35,37 @@ func Register(plugins *admission.Plugins) {
 	plugins.Register(PluginName, func(io.Reader) (admission.Interface, error) { return New(), nil })
 }
 
-// Plugin looks at what is written in the namespaces of members. It asks the API for the MemberCluster and no cache: whose identity a user is
-// must not depend on how old a cache is.
+// Plugin looks at what is written in the namespaces of members. Who is an agent does not depend on what the MemberCluster wants now: the
+// rights of an agent outlive the annotation, the identity and the MemberCluster that it got them for, and what the server has cached of them
+// outlives the RoleBinding. It asks the API for the MemberCluster and no cache: whose identity a user is must not depend on how old a cache is.
 type Plugin struct {
 	*admission.Handler
 	initializer.FleetClient
+	authorizer authorizer.UnconditionalAuthorizer
 }
 
 var (
-	_ admission.ValidationInterface = &Plugin{}
-	_ initializer.WantsFleetClient  = &Plugin{}
+	_ admission.ValidationInterface                   = &Plugin{}
+	_ genericinitializer.WantsUnconditionalAuthorizer = &Plugin{}
+	_ initializer.WantsFleetClient                    = &Plugin{}
 )
 
 // New makes a plugin that must be initialized.
 func New() *Plugin {
 	return &Plugin{Handler: admission.NewHandler(admission.Create, admission.Update, admission.Delete)}
+}
+
+// SetUnconditionalAuthorizer implements initializer.WantsUnconditionalAuthorizer.
+func (p *Plugin) SetUnconditionalAuthorizer(authorizer authorizer.UnconditionalAuthorizer) {
+	p.authorizer = authorizer
+}
+
+// ValidateInitialization implements admission.InitializationValidator.
+func (p *Plugin) ValidateInitialization() error {
+	if p.authorizer == nil {
+		return errors.New("missing an authorizer")
+	}
+	return p.FleetClient.ValidateInitialization()
 }
 
 // Validate implements admission.ValidationInterface.
@@ -57,18 +75,44 @@ func (p *Plugin) Validate(ctx context.Context, a admission.Attributes, _ admissi
 	if !isOurs || !inMemberNamespace || mayWrite(a) || registry.IsController(ctx) {
 		return nil
 	}
-	cluster, err := p.Client.ClusterV1beta1().MemberClusters().Get(ctx, member, metav1.GetOptions{})
-	switch {
-	case apierrors.IsNotFound(err):
-		// It has no identity, and nobody got rights for it.
-		return nil
+	switch held, err := p.isAgent(ctx, member, a); {
 	case err != nil:
-		return apierrors.NewInternalError(fmt.Errorf("reading MemberCluster %s: %w", member, err))
-	case !wellknown.IsPulled(cluster.Annotations) || !is(a.GetUserInfo(), cluster.Spec.Identity):
+		return apierrors.NewInternalError(err)
+	case !held:
 		return nil
 	}
 	return admission.NewForbidden(a, errors.New("the agent of a member writes the status of Works and of its InternalMemberCluster, and the finalizer "+
 		wellknown.WorkCleanupFinalizer+" and the annotation "+wellknown.LostAppliedWorkAnnotation+" of Works; everything else there is the hub's"))
+}
+
+// isAgent reports whether a request is held to what an agent may write. That is every ServiceAccount of the namespace, whoever the
+// MemberCluster names, and whoever updates what it may not delete: an identity that the MemberCluster does not name any more is known by
+// that, since no agent ever gets the right to delete. Of the RoleBinding nothing is read: what a cache of RBAC allows it may not have any more.
+func (p *Plugin) isAgent(ctx context.Context, member string, a admission.Attributes) (bool, error) {
+	who := a.GetUserInfo()
+	if who == nil {
+		return false, errors.New("no user in the context of the request")
+	}
+	if namespace, _, err := serviceaccount.SplitUsername(who.GetName()); err == nil && namespace == a.GetNamespace() {
+		return true, nil
+	}
+	cluster, err := p.Client.ClusterV1beta1().MemberClusters().Get(ctx, member, metav1.GetOptions{})
+	switch {
+	case err != nil && !apierrors.IsNotFound(err):
+		return false, fmt.Errorf("reading MemberCluster %s: %w", member, err)
+	case err == nil && is(who, cluster.Spec.Identity):
+		return true, nil
+	case a.GetOperation() != admission.Update:
+		return false, nil
+	}
+	decision, _, err := p.authorizer.Authorize(ctx, authorizer.AttributesRecord{
+		User: who, Verb: "delete", Namespace: a.GetNamespace(), Name: a.GetName(), APIGroup: a.GetResource().Group,
+		APIVersion: a.GetResource().Version, Resource: a.GetResource().Resource, ResourceRequest: true,
+	})
+	if err != nil && decision != authorizer.DecisionAllow {
+		return false, fmt.Errorf("asking whether %q may delete %s/%s: %w", who.GetName(), a.GetNamespace(), a.GetName(), err)
+	}
+	return decision != authorizer.DecisionAllow, nil
 }
 
 // is reports whether a user is whom the spec of a MemberCluster names. Names are compared, and never taken apart.

@@ -4,6 +4,9 @@
 package memberidentity
 
 import (
+	"context"
+	"errors"
+	"slices"
 	"strings"
 	"testing"
 
@@ -13,6 +16,7 @@ import (
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apiserver/pkg/admission"
 	"k8s.io/apiserver/pkg/authentication/user"
+	"k8s.io/apiserver/pkg/authorization/authorizer"
 	genericapirequest "k8s.io/apiserver/pkg/endpoints/request"
 
 	clusterv1beta1 "github.com/stagegate/stagegate/pkg/apis/cluster/v1beta1"
@@ -51,6 +55,7 @@ func validate(t *testing.T, cluster *clusterv1beta1.MemberCluster, who user.Info
 		objects = append(objects, cluster)
 	}
 	plugin.SetFleetClient(fake.NewClientset(objects...))
+	plugin.SetUnconditionalAuthorizer(deletersOnly(t))
 	gv := v1beta1.SchemeGroupVersion
 	if resource == "internalmemberclusters" {
 		gv = clusterv1beta1.SchemeGroupVersion
@@ -109,8 +114,26 @@ func TestWhatAnAgentMayWrite(t *testing.T) {
 	}
 }
 
+// deletersOnly lets administrators delete, and expects no other question.
+func deletersOnly(t *testing.T) authorizer.AuthorizerFunc {
+	return func(_ context.Context, a authorizer.Attributes) (authorizer.Decision, string, error) {
+		if a.GetVerb() != "delete" || a.GetNamespace() != namespace || a.GetName() != "web-work" || a.GetResource() != "works" || a.GetAPIGroup() != v1beta1.GroupName {
+			t.Errorf("asked for %s of %s %s in %s", a.GetVerb(), a.GetResource(), a.GetName(), a.GetNamespace())
+		}
+		if a.GetUser().GetName() == "unknown" {
+			return authorizer.DecisionNoOpinion, "", errors.New("no hub")
+		}
+		if slices.Contains(a.GetUser().GetGroups(), "system:masters") {
+			return authorizer.DecisionAllow, "", nil
+		}
+		return authorizer.DecisionNoOpinion, "", nil
+	}
+}
+
 func TestWhoIsAnAgent(t *testing.T) {
 	account := rbacv1.Subject{Kind: "ServiceAccount", Namespace: namespace, Name: "agent"}
+	upstream := rbacv1.Subject{Kind: "User", Name: "upstream"}
+	admin := &user.DefaultInfo{Name: "admin", Groups: []string{"system:masters"}}
 	for _, tc := range []struct {
 		name    string
 		cluster *clusterv1beta1.MemberCluster
@@ -118,20 +141,33 @@ func TestWhoIsAnAgent(t *testing.T) {
 		want    bool
 	}{
 		{"the ServiceAccount", memberCluster(account, "Pull"), agent, true},
-		{"the user", memberCluster(rbacv1.Subject{Kind: "User", Name: "upstream"}, "Pull"), &user.DefaultInfo{Name: "upstream"}, true},
-		{"one of the group", memberCluster(rbacv1.Subject{Kind: "Group", Name: "agents"}, "Pull"), agent, true},
+		{"the user", memberCluster(upstream, "Pull"), &user.DefaultInfo{Name: "upstream"}, true},
+		{"the user, who is an administrator", memberCluster(upstream, "Pull"), &user.DefaultInfo{Name: "upstream", Groups: []string{"system:masters"}}, true},
+		{"one of the group", memberCluster(rbacv1.Subject{Kind: "Group", Name: "agents"}, "Pull"), &user.DefaultInfo{Name: "x", Groups: []string{"agents"}}, true},
+		{"the identity of a member that the server reaches", memberCluster(account, "Push"), agent, true},
+		{"the user of a member that the server reaches", memberCluster(upstream, "Push"), &user.DefaultInfo{Name: "upstream"}, true},
+		{"the ServiceAccount of a member with another identity", memberCluster(upstream, "Pull"), agent, true},
+		{"another ServiceAccount of the namespace", memberCluster(account, "Pull"), &user.DefaultInfo{Name: "system:serviceaccount:fleet-member-paris:other"}, true},
+		{"the ServiceAccount where there is no MemberCluster", nil, agent, true},
+		{"a user who was the identity, and updates what only others may delete", memberCluster(account, "Push"), &user.DefaultInfo{Name: "upstream"}, true},
+		{"the same without a MemberCluster", nil, &user.DefaultInfo{Name: "upstream"}, true},
 		{"a ServiceAccount of another namespace", memberCluster(rbacv1.Subject{Kind: "ServiceAccount", Namespace: "fleet-member", Name: "paris:agent"}, "Pull"),
-			&user.DefaultInfo{Name: "system:serviceaccount:fleet-member:other"}, false},
-		{"a user whose name begins like that", memberCluster(account, "Pull"), &user.DefaultInfo{Name: agent.Name + "-2"}, false},
-		{"an administrator", memberCluster(account, "Pull"), &user.DefaultInfo{Name: "admin", Groups: []string{"system:masters"}}, false},
-		{"the identity of a member that the server reaches", memberCluster(account, "Push"), agent, false},
-		{"anybody where there is no MemberCluster", nil, agent, false},
+			&user.DefaultInfo{Name: "system:serviceaccount:fleet-member:other", Groups: admin.Groups}, false},
+		{"a user whose name begins like that", memberCluster(account, "Pull"), &user.DefaultInfo{Name: agent.Name + "-2:x", Groups: admin.Groups}, false},
+		{"an administrator", memberCluster(account, "Pull"), admin, false},
+		{"an administrator where there is no MemberCluster", nil, admin, false},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
-			err := validate(t, tc.cluster, tc.who, "works", "", admission.Delete, nil, workWith(nil))
-			if got := err != nil; got != tc.want {
+			err := validate(t, tc.cluster, tc.who, "works", "", admission.Update, workWith(func(w *v1beta1.Work) { w.Labels = map[string]string{"a": "b"} }), workWith(nil))
+			if got := apierrors.IsForbidden(err); got != tc.want || !got && err != nil {
 				t.Errorf("taken for an agent: %t (%v)", got, err)
 			}
 		})
 	}
+	t.Run("where it cannot be told", func(t *testing.T) {
+		err := validate(t, nil, &user.DefaultInfo{Name: "unknown"}, "works", "", admission.Update, workWith(func(w *v1beta1.Work) { w.Labels = map[string]string{"a": "b"} }), workWith(nil))
+		if !apierrors.IsInternalError(err) {
+			t.Errorf("answered %v", err)
+		}
+	})
 }

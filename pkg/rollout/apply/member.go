@@ -10,6 +10,7 @@ import (
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/api/meta"
+	"k8s.io/apimachinery/pkg/api/validation/path"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime"
@@ -152,9 +153,13 @@ func (m *member) lookUp(ctx context.Context, r v1beta1.AppliedResourceMeta) (dyn
 	return m.resource(gvr, r.Namespace), live, nil
 }
 
-// find is lookUp with the resource. A kind that was unknown when the list was made may have been defined since.
+// find is lookUp with the resource. A kind that was unknown when the list was made may have been defined since. What no object can be called,
+// and a resource that is not read, was never applied: lists are read from statuses, which others write as well, and no removal waits for that.
 func (m *member) find(ctx context.Context, r v1beta1.AppliedResourceMeta) (schema.GroupVersionResource, *unstructured.Unstructured, error) {
 	gvr := schema.GroupVersionResource{Group: r.Group, Version: r.Version, Resource: r.Resource}
+	if !isPossible(r.WorkResourceIdentifier) {
+		return gvr, nil, nil
+	}
 	if r.Resource == "" {
 		kind := schema.GroupKind{Group: r.Group, Kind: r.Kind}
 		mapping, err := m.mapper.RESTMapping(kind, r.Version)
@@ -171,7 +176,21 @@ func (m *member) find(ctx context.Context, r v1beta1.AppliedResourceMeta) (schem
 		gvr = mapping.Resource
 	}
 	live, err := get(ctx, m.resource(gvr, r.Namespace), r.Name)
+	if apierrors.IsMethodNotSupported(err) {
+		return gvr, nil, nil
+	}
 	return gvr, live, err
+}
+
+// maxPathName is how long a name is looked up. An API server refuses a request whose path is too long; few kinds have names of more than 253.
+const maxPathName = 1 << 10
+
+// isPossible reports whether an object can be called this, so that its path can be asked for. The resource may not be known.
+func isPossible(id v1beta1.WorkResourceIdentifier) bool {
+	isSegment := func(name string) bool { return len(name) <= maxPathName && len(path.IsValidPathSegmentName(name)) == 0 }
+	return id.Name != "" && isSegment(id.Name) && isSegment(id.Namespace) && id.Kind != "" && isSegment(id.Kind) &&
+		(id.Group == "" || len(validation.IsDNS1123Subdomain(id.Group)) == 0) && len(validation.IsDNS1035Label(id.Version)) == 0 &&
+		(id.Resource == "" || len(validation.IsDNS1035Label(id.Resource)) == 0)
 }
 
 func (m *member) client(man *manifest) dynamic.ResourceInterface {

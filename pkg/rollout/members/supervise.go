@@ -6,15 +6,19 @@ package members
 import (
 	"context"
 	"errors"
+	"fmt"
 	"sync"
 	"time"
 
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/api/meta"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/klog/v2"
 	"k8s.io/utils/clock"
 
 	clusterv1beta1 "github.com/stagegate/stagegate/pkg/apis/cluster/v1beta1"
 	"github.com/stagegate/stagegate/pkg/apis/wellknown"
+	clusterclient "github.com/stagegate/stagegate/pkg/generated/clientset/versioned/typed/cluster/v1beta1"
 	clusterlisters "github.com/stagegate/stagegate/pkg/generated/listers/cluster/v1beta1"
 	"github.com/stagegate/stagegate/pkg/rollout/internal/fleet"
 	"github.com/stagegate/stagegate/pkg/rollout/internal/reconcile"
@@ -27,20 +31,25 @@ const (
 	// function has run for longer than the last.
 	firstPause = 100 * time.Millisecond
 	lastPause  = time.Minute
+
+	// handoverLook is how often it is looked at whether the agent of a member has no rights any more.
+	handoverLook = time.Second
 )
 
 // Func works on one member until its context ends. It may return earlier with an error, and is then started again after a pause.
 type Func func(ctx context.Context, m *Member) error
 
 // Supervise keeps one run of a function going for each cluster that has joined, is not leaving and has usable credentials, until
-// the context ends and all of them have returned. A member with an agent has none: the server never asks for anything there. There are never two runs for one member: when its credentials change, the
-// run ends before the next begins. A member is in use, as Directory.Idle understands it, for as long as its run.
+// the context ends and all of them have returned. A member with an agent has none: the server never asks for anything there, until it has
+// taken the agent's rights. There are never two runs for one member: when its credentials change, the run ends before the next begins. A
+// member is in use, as Directory.Idle understands it, for as long as its run.
 func Supervise(ctx context.Context, f *fleet.Fleet, directory *Directory, run Func) error {
 	return newSupervisor(f, directory, run, clock.RealClock{}).supervise(ctx)
 }
 
 type supervisor struct {
 	clusters  clusterlisters.MemberClusterLister
+	internals clusterclient.InternalMemberClustersGetter
 	directory *Directory
 	run       Func
 	clock     clock.WithTicker
@@ -73,6 +82,7 @@ type session struct {
 func newSupervisor(f *fleet.Fleet, directory *Directory, run Func, c clock.WithTicker) *supervisor {
 	s := &supervisor{
 		clusters:  f.MemberClusters.Lister(),
+		internals: f.Clientset.ClusterV1beta1(),
 		directory: directory,
 		run:       run,
 		clock:     c,
@@ -117,6 +127,12 @@ func (s *supervisor) reconcile(ctx context.Context, key reconcile.Key) (time.Dur
 	if wait := state.notBefore.Sub(s.clock.Now()); wait > 0 {
 		return wait, nil
 	}
+	switch pulled, err := s.isPulled(ctx, key.Name); {
+	case err != nil:
+		return 0, err
+	case pulled:
+		return handoverLook, nil
+	}
 	// Whoever sees the member idle after it started to leave can rely on it: nothing starts any more.
 	release := s.directory.acquire(key.Name)
 	if s.wanted(key.Name) == nil {
@@ -126,6 +142,19 @@ func (s *supervisor) reconcile(ctx context.Context, key reconcile.Key) (time.Dur
 	}
 	state.session = s.start(ctx, key, member, release)
 	return 0, nil
+}
+
+// isPulled reports whether the InternalMemberCluster still has an agent serve the member: it tells the agent so until the agent's rights are
+// gone. No cache has the few that are read, and one that lags would let two serve.
+func (s *supervisor) isPulled(ctx context.Context, name string) (bool, error) {
+	internal, err := s.internals.InternalMemberClusters(wellknown.MemberNamespace(name)).Get(ctx, name, metav1.GetOptions{})
+	switch {
+	case apierrors.IsNotFound(err):
+		return false, nil
+	case err != nil:
+		return false, fmt.Errorf("reading the InternalMemberCluster of %s: %w", name, err)
+	}
+	return wellknown.IsPulled(internal.Annotations), nil
 }
 
 // wanted is the member if it should have a run, or else nil.

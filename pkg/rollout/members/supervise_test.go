@@ -294,3 +294,33 @@ func TestNothingRunsForAMemberThatHasAnAgent(t *testing.T) {
 	s.update(memberCluster("a", true))
 	s.expect("the server serves it again", s.started, "other")
 }
+
+func TestTheServerBeginsOnceAnAgentHasNoRightsAnyMore(t *testing.T) {
+	s := newSupervision(t, memberCluster("a", true))
+	internals := s.clientset.ClusterV1beta1().InternalMemberClusters("fleet-member-a")
+	internal := &clusterv1beta1.InternalMemberCluster{ObjectMeta: metav1.ObjectMeta{
+		Namespace: "fleet-member-a", Name: "a", Annotations: map[string]string{wellknown.DeliveryAnnotation: wellknown.DeliveryPull},
+	}}
+	if _, err := internals.Create(t.Context(), internal, metav1.CreateOptions{}); err != nil {
+		t.Fatal(err)
+	}
+	supervisor := newSupervisor(s.fleet, s.directory, func(ctx context.Context, _ *Member) error {
+		<-ctx.Done()
+		return nil
+	}, clocktesting.NewFakeClock(time.Now()))
+	ctx, cancel := context.WithCancel(t.Context())
+	defer supervisor.running.Wait()
+	defer cancel()
+	look := func(want time.Duration) {
+		t.Helper()
+		if again, err := supervisor.reconcile(ctx, reconcile.Key{Name: "a"}); err != nil || again != want || (supervisor.state("a").session == nil) != (want > 0) {
+			t.Errorf("looked at again after %s, want %s, error %v; the server serves: %t", again, want, err, supervisor.state("a").session != nil)
+		}
+	}
+	look(handoverLook)
+	internal.Annotations = nil
+	if _, err := internals.Update(t.Context(), internal, metav1.UpdateOptions{}); err != nil {
+		t.Fatal(err)
+	}
+	look(0)
+}

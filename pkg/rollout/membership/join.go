@@ -82,7 +82,11 @@ func (c *Controller) prepare(ctx context.Context, cluster *v1beta1.MemberCluster
 	if err := c.settle(ctx, cluster); err != nil {
 		return nil, err
 	}
-	return c.prepareInternal(ctx, cluster)
+	internal, err := c.prepareInternal(ctx, cluster)
+	if err != nil {
+		return nil, err
+	}
+	return internal, c.grant(ctx, cluster)
 }
 
 func (c *Controller) prepareNamespace(ctx context.Context, cluster *v1beta1.MemberCluster) error {

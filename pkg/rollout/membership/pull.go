@@ -42,22 +42,30 @@ type pulled struct {
 	confirmed time.Time
 }
 
-// settle brings the hub's side of a member into the state that push or pull needs. One side has let go before the other begins: an agent
-// gets its rights, and the InternalMemberCluster tells it that it is its turn, once nothing of the server works on the member; and it has no
-// rights any more before the server begins.
+// settle has one side let go of a member before the other begins: nothing of the server works on the member before the InternalMemberCluster
+// tells the agent that it is its turn, and the agent has no rights any more before the InternalMemberCluster tells the server so. An agent
+// gets its rights after that, see grant: as long as there are rights, the InternalMemberCluster tells of an agent, or there is none.
 func (c *Controller) settle(ctx context.Context, cluster *v1beta1.MemberCluster) error {
-	internal := c.internal(cluster.Name)
-	if !wellknown.IsPulled(cluster.Annotations) {
-		if internal == nil || !wellknown.IsPulled(internal.Annotations) {
-			return nil
+	if wellknown.IsPulled(cluster.Annotations) {
+		if err := c.waitUntilIdle(ctx, cluster.Name); err != nil {
+			return err
 		}
-		c.forget(cluster.Name)
-		return c.revoke(ctx, cluster.Name)
+		c.forgetView(cluster.Name)
+		return nil
 	}
-	if err := c.waitUntilIdle(ctx, cluster.Name); err != nil {
-		return err
+	internal := c.internal(cluster.Name)
+	if internal != nil && !wellknown.IsPulled(internal.Annotations) {
+		return nil
 	}
-	c.forgetView(cluster.Name)
+	c.forget(cluster.Name)
+	return c.revoke(ctx, cluster.Name)
+}
+
+// grant gives an agent that serves a member its rights.
+func (c *Controller) grant(ctx context.Context, cluster *v1beta1.MemberCluster) error {
+	if !wellknown.IsPulled(cluster.Annotations) {
+		return nil
+	}
 	state := c.pulledOf(cluster.Name)
 	now := c.clock.Now()
 	if state.identity == cluster.Spec.Identity && now.Before(state.confirmed.Add(confirmRights)) {

@@ -114,6 +114,42 @@ func TestAnAgentGetsItsRightsAndIsToldWhoseMemberItServes(t *testing.T) {
 	}
 }
 
+// Where the server is killed between the two, what is left tells the next one that there are rights to take.
+func TestAnAgentIsToldBeforeItGetsRightsAndLosesThemBeforeItIsTold(t *testing.T) {
+	w, _ := joinedWorld(t)
+	isTold := func() bool { return wellknown.IsPulled(w.internal().Annotations) }
+	asked := map[string]bool{}
+	for _, verb := range []string{"create", "delete"} {
+		w.hub.PrependReactor(verb, "rolebindings", func(clienttesting.Action) (bool, runtime.Object, error) {
+			asked[verb] = isTold()
+			return false, nil, nil
+		})
+	}
+	w.edit(pull)
+	w.reconcile()
+	if !asked["create"] || w.roleBinding() == nil {
+		t.Errorf("told before it had rights: %v", asked)
+	}
+	w.told()
+	w.edit(func(cluster *v1beta1.MemberCluster) { delete(cluster.Annotations, wellknown.DeliveryAnnotation) })
+	w.reconcile()
+	if !asked["delete"] || w.roleBinding() != nil || isTold() {
+		t.Errorf("it had no rights before it was told: %v", asked)
+	}
+}
+
+func TestTheRightsOfAnAgentGoWithoutAnInternalMemberCluster(t *testing.T) {
+	w := pulledWorld(t)
+	if err := w.api.ClusterV1beta1().InternalMemberClusters(memberNamespace).Delete(t.Context(), name, metav1.DeleteOptions{}); err != nil {
+		t.Fatal(err)
+	}
+	w.edit(func(cluster *v1beta1.MemberCluster) { delete(cluster.Annotations, wellknown.DeliveryAnnotation) })
+	w.reconcile()
+	if binding := w.roleBinding(); binding != nil {
+		t.Errorf("the agent has rights still: %v", binding.Subjects)
+	}
+}
+
 func TestAMemberWithAnAgentIsNeverAsked(t *testing.T) {
 	w, m := joinedWorld(t)
 	w.edit(pull)
