@@ -561,6 +561,7 @@ EOF`,
 		name: "docs/performance.md",
 		deviations: []deviation{
 			{command: "make bench", skipped: true, reason: "It takes an hour."},
+			{command: "make bench-agents", skipped: true, reason: "It takes a quarter of an hour."},
 			mention("kubectl create"), mention("kubectl wait"), mention("kubectl get"),
 		},
 	},
