@@ -5,18 +5,19 @@ GO ?= go
 OUTPUT := _output
 BIN := $(OUTPUT)/bin
 
-# Settings of hub-up, demo and soak, see help.
+# Settings of hub-up, demo, bench-agents and soak, see help.
 MEMBERS ?= 3
 NODES ?= 0
 SERVER_FLAGS ?=
 WAIT ?= 5s
 DURATION ?= 30m
 RUNS ?= 200
+AGENTS ?= 1000
 SEED ?= 0
 
 .PHONY: help
 help: ## Print the targets.
-	@awk 'BEGIN {FS = ":.*## "} /^[a-z0-9-]+:.*## / {printf "  %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk 'BEGIN {FS = ":.*## "} /^[a-z0-9-]+:.*## / {printf "  %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 .PHONY: build
 build: ## Build the server and the agent of members: _output/bin/stagegate-apiserver, stagegate-member-agent.
@@ -80,6 +81,10 @@ hub-down: ## Stop what hub-up started and delete its data.
 .PHONY: bench
 bench: ## Measure the speed of the API and of rollouts.
 	$(GO) test -run '^$$' -bench . -benchtime 1x -timeout 60m ./test/bench/...
+
+.PHONY: bench-agents
+bench-agents: ## Measure what AGENTS=1000 agents of members cost a real hub: a quarter of an hour.
+	$(GO) run ./test/agents -agents '$(AGENTS)'
 
 .PHONY: soak
 soak: ## Kill a working server every minute for DURATION=30m and watch that nothing is lost. RUNS=200 SEED=0

@@ -4,6 +4,7 @@
 package integration
 
 import (
+	"fmt"
 	"net/netip"
 	"os"
 	"path/filepath"
@@ -321,6 +322,14 @@ func TestTheAgentOfAMemberFindsWhatItNeeds(t *testing.T) {
 	}
 	if context := container.SecurityContext; !*context.ReadOnlyRootFilesystem || *context.AllowPrivilegeEscalation {
 		t.Errorf("the agent runs with %+v", context)
+	}
+	if address := flags.Lookup("health-bind-address").DefValue; len(container.Ports) != 1 || fmt.Sprintf(":%d", container.Ports[0].ContainerPort) != address {
+		t.Errorf("the agent listens on %s, and the container has the ports %+v", address, container.Ports)
+	}
+	for path, probe := range map[string]*corev1.Probe{"/healthz": container.LivenessProbe, "/readyz": container.ReadinessProbe} {
+		if probe == nil || probe.HTTPGet == nil || probe.HTTPGet.Path != path || probe.HTTPGet.Port.StrVal != container.Ports[0].Name {
+			t.Errorf("the probe of %s is %+v", path, probe)
+		}
 	}
 }
 

@@ -26,6 +26,7 @@ import (
 	"github.com/stagegate/stagegate/pkg/apis/wellknown"
 	"github.com/stagegate/stagegate/pkg/generated/clientset/versioned"
 	"github.com/stagegate/stagegate/pkg/generated/informers/externalversions"
+	"github.com/stagegate/stagegate/test/realhub"
 )
 
 const (
@@ -73,8 +74,8 @@ func pause(ctx context.Context, d time.Duration) {
 }
 
 // prepare joins the members and makes the placements and strategies, before anything is killed.
-func (f *fleet) prepare(ctx context.Context, h *hub) error {
-	core, err := h.core()
+func (f *fleet) prepare(ctx context.Context, h *realhub.Hub) error {
+	core, err := h.Core()
 	if err != nil {
 		return err
 	}

@@ -11,6 +11,8 @@ import (
 	"strings"
 	"sync"
 	"time"
+
+	"github.com/stagegate/stagegate/test/realhub"
 )
 
 // settled is how long a new server is left alone before its memory is measured: it has filled its caches by then.
@@ -18,7 +20,7 @@ const settled = 10 * time.Second
 
 // killer kills the server and starts it again on its data, and keeps the figures.
 type killer struct {
-	hub     *hub
+	hub     *realhub.Hub
 	book    *book
 	fleet   *fleet
 	watcher *watcher
@@ -44,21 +46,21 @@ func (k *killer) run(ctx context.Context, end time.Time) {
 	defer close(k.finished())
 	for ctx.Err() == nil {
 		pause(ctx, settled)
-		k.sample(&k.young, k.hub.memory)
+		k.sample(&k.young, k.memory)
 		k.fleet.verify(ctx)
 		k.watcher.verify(ctx)
 		pause(ctx, k.every-settled)
-		k.sample(&k.old, k.hub.memory)
-		k.sample(&k.databases, k.hub.database)
+		k.sample(&k.old, k.memory)
+		k.sample(&k.databases, k.hub.Database)
 		if ctx.Err() != nil || !time.Now().Before(end) {
 			return
 		}
 		start := time.Now()
-		if err := k.hub.kill(); err != nil {
+		if err := k.hub.Kill(); err != nil {
 			k.book.violated("killing the server: %v", err)
 			return
 		}
-		if err := k.hub.up(ctx); err != nil {
+		if err := k.hub.Up(ctx); err != nil {
 			if ctx.Err() == nil {
 				k.book.violated("the server does not come back: %v", err)
 			}
@@ -70,6 +72,9 @@ func (k *killer) run(ctx context.Context, end time.Time) {
 		k.mu.Unlock()
 	}
 }
+
+// memory is the resident memory of the server, in bytes.
+func (k *killer) memory() (int64, error) { return k.hub.Memory(realhub.Server) }
 
 // wait returns when the last server has been measured.
 func (k *killer) wait(ctx context.Context) {

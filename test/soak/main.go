@@ -17,7 +17,12 @@ import (
 	"time"
 
 	"k8s.io/klog/v2"
+
+	"github.com/stagegate/stagegate/test/realhub"
 )
+
+// serverFlags leave out the controllers that need real members.
+const serverFlags = "--v=2 --controllers=*,-membership,-apply"
 
 // settings of a soak.
 type settings struct {
@@ -58,20 +63,20 @@ func main() {
 func soak(ctx context.Context, s settings) (err error) {
 	fmt.Printf("soak: seed %d, %d runs of %d placements over %d members for %s, the server is killed every %s\n",
 		s.seed, s.runs, s.placements, s.members, s.duration, s.killEvery)
-	h, err := newHub(ctx)
+	h, err := realhub.New(ctx, "soak", serverFlags)
 	if err != nil {
 		return err
 	}
-	if err := h.down(context.WithoutCancel(ctx)); err != nil {
+	if err := h.Down(context.WithoutCancel(ctx)); err != nil {
 		return err
 	}
 	if !s.keep {
-		defer func() { err = errors.Join(err, h.down(context.WithoutCancel(ctx))) }()
+		defer func() { err = errors.Join(err, h.Down(context.WithoutCancel(ctx))) }()
 	}
-	if err := h.up(ctx); err != nil {
+	if err := h.Up(ctx); err != nil {
 		return err
 	}
-	api, err := h.client()
+	api, err := h.Fleet()
 	if err != nil {
 		return err
 	}

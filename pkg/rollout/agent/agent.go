@@ -53,6 +53,8 @@ type Options struct {
 	Version string
 	// Clock defaults to the real one.
 	Clock clock.WithTicker
+	// Health is told how the agent fares. Nil is nobody.
+	Health *Health
 }
 
 // view is what looks at the member: inspect.Cluster.
@@ -117,9 +119,11 @@ func New(hub versioned.Interface, member *rest.Config, options Options) (*Agent,
 	a.look = func() view { return inspect.New(member, "", options.Clock) }
 	a.apply = func(ctx context.Context, o order) error {
 		works := hub.PlacementV1beta1().Works(wellknown.MemberNamespace(options.Cluster))
-		return apply.New(works, member, apply.Options{
+		applier := apply.New(works, member, apply.Options{
 			Cluster: options.Cluster, Ruler: o.ruler, ClusterUID: o.recorded, Doubt: a.doubt, Clock: options.Clock,
-		}).Run(ctx)
+		})
+		defer a.options.Health.applies(applier.Works)()
+		return applier.Run(ctx)
 	}
 	a.namespaces = metadatainformer.NewFilteredMetadataInformer(metadatas, corev1.SchemeGroupVersion.WithResource("namespaces"),
 		metav1.NamespaceAll, 0, cache.Indexers{}, nil).Informer()
@@ -313,8 +317,12 @@ func (a *Agent) write(ctx context.Context, internal *v1beta1.InternalMemberClust
 	}
 	internal = internal.DeepCopy()
 	internal.Status = status
-	if _, err := a.internals.UpdateStatus(ctx, internal, metav1.UpdateOptions{FieldManager: fieldManager}); err != nil && !apierrors.IsNotFound(err) {
+	switch _, err := a.internals.UpdateStatus(ctx, internal, metav1.UpdateOptions{FieldManager: fieldManager}); {
+	case apierrors.IsNotFound(err):
+	case err != nil:
 		return fmt.Errorf("status of InternalMemberCluster %s/%s on the hub: %w", internal.Namespace, internal.Name, err)
+	default:
+		a.options.Health.beat(r.Period)
 	}
 	return nil
 }
@@ -370,6 +378,7 @@ func (a *Agent) start(ctx context.Context, o order) {
 
 // letGo ends what is applied, and says why. Everything on the member stays as it is.
 func (a *Agent) letGo(ctx context.Context, why string) {
+	a.options.Health.idles(why)
 	if a.applying != nil {
 		klog.FromContext(ctx).Info("Applying nothing: what is on the member stays as it is", "reason", why)
 	}

@@ -22,6 +22,8 @@ import (
 	cliflag "k8s.io/component-base/cli/flag"
 	componentbaseconfig "k8s.io/component-base/config"
 	logsapi "k8s.io/component-base/logs/api/v1"
+	_ "k8s.io/component-base/metrics/prometheus/restclient"
+	_ "k8s.io/component-base/metrics/prometheus/workqueue"
 	"k8s.io/klog/v2"
 	"k8s.io/utils/clock"
 
@@ -34,7 +36,7 @@ import (
 const leaseName = "stagegate-member-agent"
 
 type commandOptions struct {
-	cluster, namespace, secret, kubeconfig string
+	cluster, namespace, secret, kubeconfig, healthAddress string
 }
 
 // NewCommand returns the command that runs the agent until the context ends.
@@ -43,6 +45,8 @@ func NewCommand(ctx context.Context) *cobra.Command {
 		cluster:   os.Getenv("MEMBER_CLUSTER_NAME"),
 		namespace: cmp.Or(os.Getenv("POD_NAMESPACE"), "stagegate-system"),
 		secret:    "stagegate-hub",
+
+		healthAddress: ":8080",
 	}
 	logging := logsapi.NewLoggingConfiguration()
 	command := &cobra.Command{
@@ -63,6 +67,8 @@ func NewCommand(ctx context.Context) *cobra.Command {
 	flags.StringVar(&o.namespace, "namespace", o.namespace, "Namespace of this cluster with the Secret and the Lease of the agent. Defaults to the environment variable POD_NAMESPACE.")
 	flags.StringVar(&o.secret, "hub-secret", o.secret, "Name of the Secret with the keys server, ca.crt and token, by which the hub is reached. The agent renews the token.")
 	flags.StringVar(&o.kubeconfig, "kubeconfig", o.kubeconfig, "File with the credentials for this cluster. By default those of the Pod.")
+	flags.StringVar(&o.healthAddress, "health-bind-address", o.healthAddress,
+		"Address of /healthz, /readyz and /metrics, without TLS: none of them tells what is placed on this cluster. Empty serves none.")
 	logsapi.AddFlags(logging, flags)
 	flags.SetNormalizeFunc(cliflag.WordSepNormalizeFunc)
 	return command
@@ -87,6 +93,14 @@ func (o commandOptions) run(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("host name: %w", err)
 	}
+	health := NewHealth(clock.RealClock{})
+	if o.healthAddress != "" {
+		stop, err := health.listen(ctx, o.healthAddress)
+		if err != nil {
+			return fmt.Errorf("--health-bind-address: %w", err)
+		}
+		defer stop()
+	}
 	identity := host + "_" + uuid.NewString()
 	klog.FromContext(ctx).Info("Starting", "version", version(), "cluster", o.cluster, "identity", identity)
 	lease := componentbaseconfig.LeaderElectionConfiguration{
@@ -97,19 +111,23 @@ func (o commandOptions) run(ctx context.Context) error {
 		RetryPeriod:       metav1.Duration{Duration: 2 * time.Second},
 	}
 	reconcile.Forever(ctx, name, func(ctx context.Context) error {
-		err := election.Campaign(ctx, member, lease, identity, func(ctx context.Context) error { return o.lead(ctx, config, member) })
+		err := election.Campaign(ctx, member, lease, identity, func(ctx context.Context) error {
+			defer health.leads()()
+			return o.lead(ctx, config, member, health)
+		})
 		return cmp.Or(err, errors.New("the term has ended"))
 	})
 	return nil
 }
 
 // lead serves the member for one term.
-func (o commandOptions) lead(ctx context.Context, config *rest.Config, member kubernetes.Interface) error {
+func (o commandOptions) lead(ctx context.Context, config *rest.Config, member kubernetes.Interface, health *Health) error {
 	credentials := NewCredentials(member, o.namespace, o.secret, o.cluster, clock.RealClock{})
 	hubConfig, err := credentials.Config(ctx)
 	if err != nil {
 		return err
 	}
+	health.asks(credentials.Refusal)
 	kube, err := kubernetes.NewForConfig(hubConfig)
 	if err != nil {
 		return fmt.Errorf("reaching the hub: %w", err)
@@ -118,7 +136,7 @@ func (o commandOptions) lead(ctx context.Context, config *rest.Config, member ku
 	if err != nil {
 		return fmt.Errorf("reaching the hub: %w", err)
 	}
-	served, err := New(fleet, config, Options{Cluster: o.cluster, Version: version()})
+	served, err := New(fleet, config, Options{Cluster: o.cluster, Version: version(), Health: health})
 	if err != nil {
 		return err
 	}

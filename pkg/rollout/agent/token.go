@@ -55,10 +55,11 @@ const (
 // Credentials are how the agent reaches the hub. They are in a Secret on the member, so that each replica has them, and a person can replace
 // them: the token counts as soon as it was read, anything else when the agent starts again.
 type Credentials struct {
-	secrets typedcorev1.SecretInterface
-	name    string
-	cluster string
-	clock   clock.Clock
+	secrets   typedcorev1.SecretInterface
+	namespace string
+	name      string
+	cluster   string
+	clock     clock.Clock
 
 	mu    sync.Mutex
 	token string
@@ -69,6 +70,8 @@ type Credentials struct {
 	renewed bool
 	// spread is the part of the life of the present token at which it is renewed.
 	spread float64
+	// refused is the token that the hub did not accept last, empty since it has accepted one.
+	refused string
 	// rejected is sent to when the hub does not accept the token.
 	rejected chan struct{}
 }
@@ -76,7 +79,7 @@ type Credentials struct {
 // NewCredentials returns those of a Secret on the member, for the member's agent.
 func NewCredentials(member kubernetes.Interface, namespace, secret, cluster string, clock clock.Clock) *Credentials {
 	return &Credentials{
-		secrets: member.CoreV1().Secrets(namespace), name: secret, cluster: cluster, clock: clock, rejected: make(chan struct{}, 1),
+		secrets: member.CoreV1().Secrets(namespace), namespace: namespace, name: secret, cluster: cluster, clock: clock, rejected: make(chan struct{}, 1),
 	}
 }
 
@@ -116,6 +119,7 @@ func (c *Credentials) read(ctx context.Context) (*corev1.Secret, error) {
 	if token != c.token {
 		// Whoever has put it there may have given it a short life.
 		c.token, c.renewed, c.spread = token, false, 1+renewalJitter*(2*rand.Float64()-1)
+		countTokenLife(token)
 	}
 	return secret, nil
 }
@@ -129,6 +133,9 @@ func (c *Credentials) Renew(ctx context.Context, hub kubernetes.Interface) {
 		wait, err := c.renew(ctx, hub)
 		if ctx.Err() != nil {
 			return
+		}
+		if refusal := c.Refusal(); refusal != nil {
+			err = refusal
 		}
 		if err != nil && err.Error() != said {
 			logger.Error(err, "Trying again to keep the token valid", "after", wait)
@@ -186,6 +193,7 @@ func (c *Credentials) renew(ctx context.Context, hub kubernetes.Interface) (time
 	}
 	c.mu.Lock()
 	c.token, c.renewed, c.spread = response.Status.Token, true, 1+renewalJitter*(2*rand.Float64()-1)
+	countTokenLife(c.token)
 	c.mu.Unlock()
 	klog.FromContext(ctx).Info("Token renewed", "until", response.Status.ExpirationTimestamp)
 	return tokenLook, nil
@@ -201,6 +209,18 @@ func (c *Credentials) due(from, until time.Time) time.Duration {
 		return 0
 	}
 	return from.Add(time.Duration(float64(life) / 2 * c.spread)).Sub(now)
+}
+
+// Refusal returns what a person has to do where the hub does not accept the token, nil as long as it does. The agent cannot mend that: it
+// gets no other token from the hub with one that has ended.
+func (c *Credentials) Refusal() error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.refused == "" || c.refused != c.token {
+		return nil
+	}
+	return fmt.Errorf("the hub does not accept the token, which has ended or was revoked: make another one on the hub (kubectl -n %s create token %s --duration=1h), "+
+		"and put it in Secret %s/%s of this cluster, key %q", wellknown.MemberNamespace(c.cluster), Account, c.namespace, c.name, TokenKey)
 }
 
 func (c *Credentials) current() string {
@@ -244,17 +264,31 @@ func (t *transport) WrappedRoundTripper() http.RoundTripper { return t.next }
 // RoundTrip sends a request.
 func (t *transport) RoundTrip(request *http.Request) (*http.Response, error) {
 	request = utilnet.CloneRequest(request)
-	request.Header.Set("Authorization", "Bearer "+t.credentials.current())
+	token := t.credentials.current()
+	request.Header.Set("Authorization", "Bearer "+token)
 	response, err := t.next.RoundTrip(request)
 	if err == nil {
-		t.credentials.answered(request.Context(), response)
+		t.credentials.answered(request.Context(), token, response)
+		if response.StatusCode == http.StatusOK && request.URL.Query().Get("watch") == "true" {
+			response.Body = countWatch(response.Body)
+		}
 	}
 	return response, err
 }
 
-// answered takes from an answer of the hub what time it is there, and whether it accepts the token.
-func (c *Credentials) answered(ctx context.Context, response *http.Response) {
-	if response.StatusCode == http.StatusUnauthorized {
+// answered takes from an answer of the hub what time it is there, and whether it accepts the token that it was sent.
+func (c *Credentials) answered(ctx context.Context, token string, response *http.Response) {
+	rejected := response.StatusCode == http.StatusUnauthorized
+	c.mu.Lock()
+	switch {
+	case rejected:
+		c.refused = token
+	case c.refused == token:
+		// A hub that starts accepts none.
+		c.refused = ""
+	}
+	c.mu.Unlock()
+	if rejected {
 		select {
 		case c.rejected <- struct{}{}:
 		default:

@@ -184,7 +184,7 @@ func TestTheClockOfTheHubCounts(t *testing.T) {
 	answer := func(date time.Time) {
 		recorder := httptest.NewRecorder()
 		recorder.Header().Set("Date", date.Format(http.TimeFormat))
-		f.credentials.answered(t.Context(), recorder.Result())
+		f.credentials.answered(t.Context(), "", recorder.Result())
 	}
 	if err := f.renew(); err != nil {
 		t.Fatal(err)
@@ -228,6 +228,41 @@ func TestRequestsHaveThePresentToken(t *testing.T) {
 	default:
 		t.Error("that the hub does not accept the token is not noticed")
 	}
+}
+
+func TestWhatAPersonHasToDoIsSaidWhileTheHubRefusesTheToken(t *testing.T) {
+	f := newTokens(t, tokenFor(start, wantedLife), wantedLife)
+	if err := f.renew(); err != nil {
+		t.Fatal(err)
+	}
+	old := f.credentials.current()
+	answers := func(token string, code int) {
+		f.credentials.answered(t.Context(), token, &http.Response{StatusCode: code, Header: http.Header{}})
+	}
+	says := func(want string) {
+		t.Helper()
+		if err := f.credentials.Refusal(); want == "" && err != nil || want != "" && (err == nil || !strings.Contains(err.Error(), want)) {
+			t.Errorf("says %v, want %q", err, want)
+		}
+	}
+	says("")
+	answers(old, http.StatusForbidden)
+	says("")
+	answers(old, http.StatusUnauthorized)
+	says("kubectl -n fleet-member-paris create token agent --duration=1h), and put it in Secret stagegate-system/stagegate-hub of this cluster, key \"token\"")
+	answers(old, http.StatusOK)
+	says("")
+	answers(old, http.StatusUnauthorized)
+	f.put(tokenFor(start.Add(time.Second), wantedLife))
+	if err := f.renew(); err != nil {
+		t.Fatal(err)
+	}
+	says("")
+	// The answer to a request that was sent before.
+	answers(old, http.StatusUnauthorized)
+	says("")
+	answers(f.credentials.current(), http.StatusUnauthorized)
+	says("the hub does not accept the token")
 }
 
 func TestWhatTheSecretLacksIsSaid(t *testing.T) {

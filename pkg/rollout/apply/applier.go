@@ -14,6 +14,7 @@ import (
 
 	"k8s.io/apimachinery/pkg/api/equality"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/util/sets"
@@ -80,7 +81,7 @@ func New(works placementclient.WorkInterface, memberConfig *rest.Config, options
 	if options.Clock == nil {
 		options.Clock = clock.RealClock{}
 	}
-	return &Applier{
+	a := &Applier{
 		options: options,
 		works:   works,
 		config:  memberConfig,
@@ -90,6 +91,25 @@ func New(works placementclient.WorkInterface, memberConfig *rest.Config, options
 
 		remnants: map[string][]remnant{},
 	}
+	a.informer = a.newInformer()
+	return a
+}
+
+// Works counts the Works of the member that the applier sees, and how many of them are applied in the version that they have now. It may be
+// called at any time.
+func (a *Applier) Works() (all, applied int) {
+	for _, obj := range a.informer.GetStore().List() {
+		work, ok := obj.(*v1beta1.Work)
+		if !ok {
+			continue
+		}
+		all++
+		c := meta.FindStatusCondition(work.Status.Conditions, v1beta1.WorkApplied)
+		if c != nil && c.Status == metav1.ConditionTrue && c.ObservedGeneration == work.Generation {
+			applied++
+		}
+	}
+	return all, applied
 }
 
 // Run applies until the context ends. It fails at once where the member's config cannot make a client, and where the cluster is not the

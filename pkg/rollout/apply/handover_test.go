@@ -162,7 +162,6 @@ func (f *fleetOfParts) restart() {
 	})
 	b.member = f.member.member()
 	b.watches = newWatches(f.t.Context(), b.member.informer, func(string) {})
-	b.informer = b.newInformer()
 	f.applier = b
 }
 

@@ -420,7 +420,6 @@ func newBench(t testing.TB, work *v1beta1.Work) *bench {
 	b.Applier.member = b.member.member()
 	ctx, stop := context.WithCancel(t.Context())
 	b.watches = newWatches(ctx, b.Applier.member.informer, func(string) {})
-	b.informer = b.newInformer()
 	t.Cleanup(func() {
 		stop()
 		b.watches.stopAll()

@@ -88,6 +88,27 @@ func TestMemberIsKeptAsWanted(t *testing.T) {
 	}
 }
 
+func TestWorksAreCountedByWhetherTheyAreApplied(t *testing.T) {
+	b := newBench(t, newWork(t, namespaceYAML))
+	count := func(when string, wantAll, wantApplied int) {
+		t.Helper()
+		if all, applied := b.Works(); all != wantAll || applied != wantApplied {
+			t.Errorf("%s: %d Works, of which %d are applied, want %d and %d", when, all, applied, wantAll, wantApplied)
+		}
+	}
+	count("before it is seen", 0, 0)
+	b.cacheUp(t)
+	count("when it is seen", 1, 0)
+	work := b.pass(t)
+	b.cacheUp(t)
+	count("when it is applied", 1, 1)
+	work.Generation++
+	if err := b.informer.GetStore().Update(work); err != nil {
+		t.Fatal(err)
+	}
+	count("when it has changed", 1, 0)
+}
+
 func TestWatchesEndWithTheLastWork(t *testing.T) {
 	m := newFakeMember()
 	ctx, stop := context.WithCancel(t.Context())

@@ -467,6 +467,7 @@ kubectl delete storageclass documented`,
 		deviations: byPullMember(
 			"kubectl apply -f - << EOF", "kubectl wait membercluster/paris", "kubectl -n fleet-member-paris create token", "kubectl config view --raw",
 			"kubectl apply -f artifacts/member-agent", "kubectl -n stagegate-system create secret", "kubectl apply -k .", "kubectl get membercluster paris -o wide",
+			"kubectl -n stagegate-system patch secret stagegate-hub",
 		),
 	},
 	{
@@ -561,6 +562,7 @@ EOF`,
 		name: "docs/performance.md",
 		deviations: []deviation{
 			{command: "make bench", skipped: true, reason: "It takes an hour."},
+			{command: "make bench-agents", skipped: true, reason: "It takes a quarter of an hour."},
 			mention("kubectl create"), mention("kubectl wait"), mention("kubectl get"),
 		},
 	},

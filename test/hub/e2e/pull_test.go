@@ -42,7 +42,7 @@ func (a *agents) start(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer func() { _ = log.Close() }()
-	cmd := exec.Command(a.binary, "--cluster="+pullMember, "--kubeconfig="+a.kubeconfig, "-v=2")
+	cmd := exec.Command(a.binary, "--cluster="+pullMember, "--kubeconfig="+a.kubeconfig, "--health-bind-address=", "-v=2")
 	cmd.Stdout, cmd.Stderr = log, log
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
