@@ -88,6 +88,7 @@ func TestHub(t *testing.T) {
 		{"SwappedKubeconfig", testSwappedKubeconfig},
 		{"MemberNamespaceDeleted", testMemberNamespaceDeleted},
 		{"HubAsMember", testHubAsMember},
+		{"DeliveryDuringRun", testDeliveryDuringRun},
 		// Before the hub is killed: one that starts forbids everything until it has read its roles.
 		{"ServerHasTheRightsItNeeds", testServerHasTheRightsItNeeds},
 		{"HubKilled", testHubKilled},
