@@ -127,7 +127,7 @@ func (e *Environment) kubeAPIServer(cluster string, client *http.Client) process
 		// Loopback is no address that the endpoints of the kubernetes Service may have.
 		"--endpoint-reconciler-type=none",
 		"--service-cluster-ip-range=10.0.0.0/24",
-		"--service-account-issuer=https://kubernetes.default.svc",
+		"--service-account-issuer=" + serviceAccountIssuer,
 		"--service-account-key-file=" + e.pki(cluster, "service-accounts.key"),
 		"--service-account-signing-key-file=" + e.pki(cluster, "service-accounts.key"),
 		"--requestheader-client-ca-file=" + e.pki(cluster, "front-proxy-ca.crt"),

@@ -18,6 +18,7 @@ import (
 	"testing"
 	"time"
 
+	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/apimachinery/pkg/util/wait"
 
 	"github.com/stagegate/stagegate/test/hub"
@@ -106,6 +107,18 @@ func (a *agents) tells(t *testing.T, path string, status int, words string) {
 	}
 }
 
+// says waits until the log of the agents has the words. A log has no events to wait for.
+func (a *agents) says(t *testing.T, words string) {
+	t.Helper()
+	err := wait.PollUntilContextTimeout(t.Context(), 100*time.Millisecond, patience, true, func(context.Context) (bool, error) {
+		data, err := os.ReadFile(a.log)
+		return strings.Contains(string(data), words), err
+	})
+	if err != nil {
+		t.Fatalf("the agents do not say %q: %v", words, err)
+	}
+}
+
 // kill ends all agents without a chance to do anything.
 func (a *agents) kill() {
 	for _, cmd := range a.running {
@@ -175,15 +188,7 @@ func testPullMember(t *testing.T, s *suite) {
 	}
 	s.sameUIDs(t, before, []string{pullMember}, a.objects())
 
-	// Away for longer than its token lives.
-	a.kill()
-	a.setToken(t, "none")
-	a.start(t)
-	a.change(t, "value3")
-	a.is(t, "Healthy", "False", "MemberAgentHeartbeatLost", "was not heard of since")
-	s.sameUIDs(t, before, []string{pullMember}, a.objects())
-	a.setToken(t, s.firstToken(t))
-	a.has(t, "value3")
+	t.Run("AwayForLongerThanItsToken", func(t *testing.T) { a.outlivesItsToken(t, before) })
 
 	// The hub is away for a while.
 	s.kill(t, "hub-apiserver")
@@ -205,6 +210,7 @@ func testPullMember(t *testing.T, s *suite) {
 		}
 		return nil
 	})
+	a.says(t, "the hub does not accept the token")
 	s.mustRun(t, a.push)
 	a.change(t, "value5")
 	a.has(t, "value5")
@@ -252,6 +258,53 @@ func newAgents(t *testing.T, s *suite) *agents {
 func (a *agents) awaitRights(t *testing.T) {
 	t.Helper()
 	a.suite.mustRun(t, fmt.Sprintf("kubectl -n %s wait rolebinding/stagegate-member-agent --for=create --timeout=%s", pullNamespace, patience))
+}
+
+// outlivesItsToken has the agent away for so long that its token has ended. It says what to do, and the hub since when it is silent; with
+// another token it goes on.
+func (a *agents) outlivesItsToken(t *testing.T, before map[string]types.UID) {
+	a.kill()
+	silent := time.Now().Truncate(time.Second)
+	now := time.Now()
+	expired, err := a.environment.Token(t.Context(), hub.HubName, pullNamespace, "agent", now.Add(-2*time.Hour), now.Add(-time.Hour))
+	if err != nil {
+		t.Fatal(err)
+	}
+	valid, err := a.environment.Token(t.Context(), hub.HubName, pullNamespace, "agent", now.Add(-time.Hour), now.Add(time.Hour))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := a.hubAs(t, valid)("-n " + pullNamespace + " get works"); err != nil {
+		t.Fatalf("a token that the hub would give is not accepted: %v", err)
+	}
+	a.setToken(t, expired)
+	a.start(t)
+	a.change(t, "value3")
+	a.is(t, "Healthy", "False", "MemberAgentHeartbeatLost", "was not heard of since")
+	obj, err := a.hub().get(t.Context(), kindMemberCluster, "", pullMember)
+	if err != nil {
+		t.Fatal(err)
+	}
+	said, err := findCondition(obj, "Healthy")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, rest, _ := strings.Cut(said.Message, "was not heard of since ")
+	text, _, _ := strings.Cut(rest, ";")
+	// Its heartbeats are a second apart.
+	if since, err := time.Parse(time.RFC3339, text); err != nil || since.Before(silent.Add(-5*time.Second)) || since.After(silent.Add(5*time.Second)) {
+		t.Errorf("the agent is silent since %s, and the message is %q (%v)", silent.UTC().Format(time.RFC3339), said.Message, err)
+	}
+	const todo = "the hub does not accept the token, which has ended or was revoked: make another one on the hub (kubectl -n " + pullNamespace +
+		" create token agent --duration=1h), and put it in Secret stagegate-system/stagegate-hub of this cluster, key \"token\""
+	a.says(t, strings.ReplaceAll(todo, `"`, `\"`))
+	a.tells(t, "/readyz", http.StatusServiceUnavailable, todo)
+	a.tells(t, "/healthz", http.StatusOK, "ok")
+	a.sameUIDs(t, before, []string{pullMember}, a.objects())
+	a.setToken(t, a.firstToken(t))
+	a.has(t, "value3")
+	a.tells(t, "/readyz", http.StatusOK, "ok")
+	a.tells(t, "/metrics", http.StatusOK, "\nstagegate_agent_hub_watches 2\n")
 }
 
 // firstToken is what an administrator gives to an agent.
