@@ -8,13 +8,16 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/http"
+	"os"
 	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
 	"time"
 
+	rbacv1 "k8s.io/api/rbac/v1"
 	"k8s.io/apimachinery/pkg/util/wait"
+	"sigs.k8s.io/yaml"
 )
 
 // Who works on a member, by the names that it records.
@@ -175,4 +178,128 @@ func (a *agents) visited(t *testing.T, from, until time.Time) {
 		t.Errorf("the member has not heard of its agent: %v", requests)
 	}
 	t.Logf("requests to %s in %s while it was pulled: %v", a.member, until.Sub(from).Round(time.Second), requests)
+}
+
+// unusedRights are those of the least role that a test does not see used, with the reason why the agent needs them all the same.
+var unusedRights = map[string]string{
+	"update placement.kubernetes-fleet.io/appliedworks/finalizers": "An admission plugin asks for it that no cluster has here.",
+	"list apiextensions.k8s.io/customresourcedefinitions":          "Older API servers do not send in a watch what there is.",
+}
+
+// testAgentHasTheRightsItNeeds has an agent serve a cluster that has never been a member from its beginning to its end, with the least role in
+// place of cluster-admin. By what the cluster has recorded, nothing was forbidden to the agent, and it has used each right.
+func testAgentHasTheRightsItNeeds(t *testing.T, s *suite) {
+	const name = "least"
+	a := newAgents(t, s)
+	t.Cleanup(func() { s.up(t) })
+	s.mustRun(t, "kubectl delete membercluster "+pullMember)
+	s.eventuallyGone(t, t.Context(), kindNamespace, pullNamespace)
+	a.mustRunOn(t, "kubectl delete crd appliedworks.placement.kubernetes-fleet.io")
+	t.Cleanup(func() {
+		a.cleanUpOn(t, "kubectl delete clusterrole,clusterrolebinding stagegate-member-agent-least placed --ignore-not-found; kubectl delete node "+name+
+			" --ignore-not-found; kubectl delete ns "+name+" --ignore-not-found --wait=false")
+	})
+
+	// Without nodes nobody asks for Pods.
+	a.mustRunOn(t, "echo '{apiVersion: v1, kind: Node, metadata: {name: "+name+"}}' | kubectl create -f -")
+
+	since := time.Now()
+	s.mustRun(t, fmt.Sprintf(`kubectl apply -f - << EOF
+apiVersion: cluster.kubernetes-fleet.io/v1beta1
+kind: MemberCluster
+metadata:
+  name: %s
+  labels: {environment: canary, order: "1"}
+  annotations: {kubernetes-fleet.io/delivery: Pull}
+spec:
+  heartbeatPeriodSeconds: 1
+  identity: {kind: ServiceAccount, namespace: %s, name: agent}
+EOF`, pullMember, pullNamespace))
+	a.awaitRights(t)
+	a.install(t, fmt.Sprintf(`kubectl delete clusterrolebinding stagegate-member-agent
+kubectl apply -f %s
+kubectl create clusterrole placed --resource=namespaces,configmaps --verb=get,list,watch,create,update,patch,delete
+for role in stagegate-member-agent-least placed; do
+  kubectl create clusterrolebinding $role --clusterrole=$role --serviceaccount=stagegate-system:stagegate-member-agent
+done`, filepath.Join(s.options.Root, "artifacts", "member-agent", "least.yaml")), s.firstToken(t))
+	a.start(t)
+	a.is(t, "Joined", "True", "", "")
+	a.is(t, "ClusterPropertyCollectionSucceeded", "True", "PropertiesCollected", "")
+	a.is(t, "NamespaceCollectionSucceeded", "True", "Succeeded", "")
+	a.placedOn = s.placeOn(t, name, pullMember)
+	a.change(t, "value2")
+	a.has(t, "value2")
+	s.mustRun(t, "kubectl delete cm settings -n "+name)
+	a.has(t, "")
+	s.mustRun(t, "kubectl create cm settings -n "+name+" --from-literal=key=value3")
+	a.has(t, "value3")
+	before := s.awaitUIDs(t, []string{pullMember}, a.objects())
+	s.mustRun(t, "kubectl delete membercluster "+pullMember)
+	s.sameUIDs(t, before, []string{pullMember}, a.objects())
+	// It comes back by push, and nothing of what it has is in the way.
+	a.kill()
+	s.up(t)
+	a.change(t, "value4")
+	a.has(t, "value4")
+
+	used := map[string]bool{}
+	a.eachEvent(t, since, time.Now(), func(e auditEvent) {
+		if e.User.Username != agentOnMember {
+			return
+		}
+		right := e.Verb + " " + e.RequestURI
+		if ref := e.ObjectRef; ref != nil {
+			right = e.Verb + " " + rightTo(ref.APIGroup, ref.Resource, ref.Subresource)
+		}
+		used[right] = true
+		if e.ResponseStatus.Code == http.StatusForbidden && !strings.Contains(e.ResponseStatus.Message, "because it is being terminated") {
+			t.Errorf("the member has forbidden the agent to %s %s: %s", e.Verb, e.RequestURI, e.ResponseStatus.Message)
+		}
+	})
+	for _, right := range s.rightsOfAgents(t) {
+		if reason := unusedRights[right]; used[right] == (reason != "") {
+			t.Errorf("%s is used: %v, and would be unused because: %q", right, used[right], reason)
+		}
+	}
+}
+
+func rightTo(group, resource, subresource string) string {
+	right := resource
+	if group != "" {
+		right = group + "/" + right
+	}
+	if subresource != "" {
+		right += "/" + subresource
+	}
+	return right
+}
+
+// rightsOfAgents are those of the manifests for members, but for cluster-admin.
+func (s *suite) rightsOfAgents(t *testing.T) []string {
+	t.Helper()
+	var rights []string
+	for _, file := range []string{"least.yaml", "rbac.yaml"} {
+		data, err := os.ReadFile(filepath.Join(s.options.Root, "artifacts", "member-agent", file))
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, text := range strings.Split(string(data), "\n---\n") {
+			var role rbacv1.Role
+			if err := yaml.Unmarshal([]byte(text), &role); err != nil {
+				t.Fatalf("%s: %v", file, err)
+			}
+			for _, rule := range role.Rules {
+				for _, verb := range rule.Verbs {
+					for _, path := range rule.NonResourceURLs {
+						rights = append(rights, verb+" "+path)
+					}
+					for _, resource := range rule.Resources {
+						resource, subresource, _ := strings.Cut(resource, "/")
+						rights = append(rights, verb+" "+rightTo(rule.APIGroups[0], resource, subresource))
+					}
+				}
+			}
+		}
+	}
+	return rights
 }

@@ -89,6 +89,7 @@ func TestHub(t *testing.T) {
 		{"MemberNamespaceDeleted", testMemberNamespaceDeleted},
 		{"HubAsMember", testHubAsMember},
 		{"DeliveryDuringRun", testDeliveryDuringRun},
+		{"AgentHasTheRightsItNeeds", testAgentHasTheRightsItNeeds},
 		// Before the hub is killed: one that starts forbids everything until it has read its roles.
 		{"ServerHasTheRightsItNeeds", testServerHasTheRightsItNeeds},
 		{"HubKilled", testHubKilled},
