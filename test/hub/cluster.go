@@ -127,7 +127,7 @@ func (e *Environment) kubeAPIServer(cluster string, client *http.Client) process
 		// Loopback is no address that the endpoints of the kubernetes Service may have.
 		"--endpoint-reconciler-type=none",
 		"--service-cluster-ip-range=10.0.0.0/24",
-		"--service-account-issuer=https://kubernetes.default.svc",
+		"--service-account-issuer=" + serviceAccountIssuer,
 		"--service-account-key-file=" + e.pki(cluster, "service-accounts.key"),
 		"--service-account-signing-key-file=" + e.pki(cluster, "service-accounts.key"),
 		"--requestheader-client-ca-file=" + e.pki(cluster, "front-proxy-ca.crt"),
@@ -141,14 +141,10 @@ func (e *Environment) kubeAPIServer(cluster string, client *http.Client) process
 		"--enable-aggregator-routing=false",
 		// Without it a server that is asked to stop waits a minute for the watches of its clients to end by themselves.
 		"--shutdown-watch-termination-grace-period=1s",
-	}
-	if cluster == HubName {
-		args = append(args,
-			"--audit-policy-file="+e.auditPolicy(),
-			"--audit-log-path="+e.AuditLog(),
-			"--audit-log-maxsize=100",
-			"--audit-log-maxbackup=1",
-		)
+		"--audit-policy-file=" + e.auditPolicy(),
+		"--audit-log-path=" + e.AuditLog(cluster),
+		"--audit-log-maxsize=100",
+		"--audit-log-maxbackup=1",
 	}
 	return process{
 		name:  apiserverName(cluster),

@@ -314,8 +314,8 @@ func (e *Environment) Kubeconfig(name string) string { return e.kubeconfig(name)
 // Log returns the path of a process's log.
 func (e *Environment) Log(process string) string { return e.logFile(process) }
 
-// AuditLog returns the path of the hub's audit log, one JSON event a line, at level Metadata.
-func (e *Environment) AuditLog() string { return e.logFile(HubName + "-audit") }
+// AuditLog returns the path of a cluster's audit log, one JSON event a line, at level Metadata.
+func (e *Environment) AuditLog(cluster string) string { return e.logFile(cluster + "-audit") }
 
 // RESTConfig returns the client configuration of a kubeconfig, by the name Kubeconfig takes, without client-side rate limits.
 func (e *Environment) RESTConfig(name string) (*rest.Config, error) {

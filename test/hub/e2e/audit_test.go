@@ -14,6 +14,8 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"k8s.io/apimachinery/pkg/util/wait"
 	"k8s.io/client-go/rest"
+
+	"github.com/stagegate/stagegate/test/hub"
 )
 
 // testApprovalAudit follows the auditID of a decision to the hub's audit log, and holds what it is worth there: it leads to the request
@@ -82,7 +84,7 @@ func (s *suite) awaitAudited(t *testing.T, request, id string, n int) []auditEve
 	var found []auditEvent
 	err := wait.PollUntilContextTimeout(t.Context(), permissionInterval, patience, true, func(context.Context) (bool, error) {
 		found = nil
-		err := eachLine(s.environment.AuditLog(), func(line string) error {
+		err := eachLine(s.environment.AuditLog(hub.HubName), func(line string) error {
 			if !strings.Contains(line, id) {
 				return nil
 			}
@@ -98,7 +100,7 @@ func (s *suite) awaitAudited(t *testing.T, request, id string, n int) []auditEve
 		return len(found) >= n, err
 	})
 	if err != nil {
-		t.Fatalf("%s has %d events of %q about %s, want %d: %v", s.environment.AuditLog(), len(found), id, request, n, err)
+		t.Fatalf("%s has %d events of %q about %s, want %d: %v", s.environment.AuditLog(hub.HubName), len(found), id, request, n, err)
 	}
 	return found
 }

@@ -249,7 +249,7 @@ spec:
 			s.as(t, user).mustCreate(t, fmt.Sprintf(manifest, "authors-"+user, "authors"))
 			took := time.Since(began)
 			reviews := 0
-			err := eachLine(s.environment.AuditLog(), func(line string) error {
+			err := eachLine(s.environment.AuditLog(hub.HubName), func(line string) error {
 				if !strings.Contains(line, "/subjectaccessreviews") {
 					return nil
 				}

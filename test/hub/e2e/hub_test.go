@@ -88,6 +88,8 @@ func TestHub(t *testing.T) {
 		{"SwappedKubeconfig", testSwappedKubeconfig},
 		{"MemberNamespaceDeleted", testMemberNamespaceDeleted},
 		{"HubAsMember", testHubAsMember},
+		{"DeliveryDuringRun", testDeliveryDuringRun},
+		{"AgentHasTheRightsItNeeds", testAgentHasTheRightsItNeeds},
 		// Before the hub is killed: one that starts forbids everything until it has read its roles.
 		{"ServerHasTheRightsItNeeds", testServerHasTheRightsItNeeds},
 		{"HubKilled", testHubKilled},

@@ -128,10 +128,19 @@ type auditEvent struct {
 	AuditID        string           `json:"auditID"`
 	Verb           string           `json:"verb"`
 	RequestURI     string           `json:"requestURI"`
+	UserAgent      string           `json:"userAgent"`
 	StageTimestamp metav1.MicroTime `json:"stageTimestamp"`
 	User           struct {
 		Username string `json:"username"`
 	} `json:"user"`
+	// ObjectRef is nil for a request about no resource.
+	ObjectRef *struct {
+		Resource    string `json:"resource"`
+		Subresource string `json:"subresource"`
+		Namespace   string `json:"namespace"`
+		Name        string `json:"name"`
+		APIGroup    string `json:"apiGroup"`
+	} `json:"objectRef"`
 	ResponseStatus struct {
 		Code    int    `json:"code"`
 		Message string `json:"message"`
@@ -142,7 +151,7 @@ type auditEvent struct {
 func testServerHasTheRightsItNeeds(t *testing.T, s *suite) {
 	asked := false
 	forbidden := map[string]bool{}
-	if err := eachLine(s.environment.AuditLog(), func(line string) error {
+	if err := eachLine(s.environment.AuditLog(hub.HubName), func(line string) error {
 		var event auditEvent
 		if err := json.Unmarshal([]byte(line), &event); err != nil {
 			return err

@@ -4,15 +4,22 @@
 package e2e
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
+	"net"
+	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
 	"time"
+
+	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/apimachinery/pkg/util/wait"
 
 	"github.com/stagegate/stagegate/test/hub"
 )
@@ -25,6 +32,8 @@ const (
 		`"identity":{"kind":"ServiceAccount","name":"agent","namespace":"` + pullNamespace + `"}}}`
 	pushIdentity = `{"metadata":{"annotations":{"kubernetes-fleet.io/delivery":null}},"spec":{"heartbeatPeriodSeconds":60,` +
 		`"identity":{"kind":"ServiceAccount","name":"` + pullMember + `-agent","namespace":"fleet-system"}}}`
+	// pullAlone leaves the server its kubeconfig, with which it does nothing then.
+	pullAlone = "kubectl patch membercluster " + pullMember + " --type=merge -p '" + pullIdentity + "'"
 )
 
 // agents are processes of the agent on the member, with no more rights there than its manifests give.
@@ -32,6 +41,12 @@ type agents struct {
 	placedOn
 	binary, kubeconfig, log string
 	running                 []*exec.Cmd
+	// health are the addresses at which they tell how they fare.
+	health []string
+	// hubAt is the address of the hub, and its authority in base64.
+	hubAt []string
+	// push has the server serve the member, and gives it the way there.
+	push string
 }
 
 // start starts one more agent.
@@ -42,12 +57,66 @@ func (a *agents) start(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer func() { _ = log.Close() }()
-	cmd := exec.Command(a.binary, "--cluster="+pullMember, "--kubeconfig="+a.kubeconfig, "--health-bind-address=", "-v=2")
+	address := freeAddress(t)
+	cmd := exec.Command(a.binary, "--cluster="+pullMember, "--kubeconfig="+a.kubeconfig, "--health-bind-address="+address, "-v=2")
 	cmd.Stdout, cmd.Stderr = log, log
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
-	a.running = append(a.running, cmd)
+	a.running, a.health = append(a.running, cmd), append(a.health, address)
+}
+
+// freeAddress is one on which nothing listens.
+func freeAddress(t *testing.T) string {
+	t.Helper()
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = listener.Close() }()
+	return listener.Addr().String()
+}
+
+// tells waits until one of the agents answers a GET of a path with the status and the words. There is no event for it.
+func (a *agents) tells(t *testing.T, path string, status int, words string) {
+	t.Helper()
+	var last []string
+	err := wait.PollUntilContextTimeout(t.Context(), 100*time.Millisecond, patience, true, func(ctx context.Context) (bool, error) {
+		last = nil
+		for _, address := range a.health {
+			request, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+address+path, http.NoBody)
+			if err != nil {
+				return false, err
+			}
+			response, err := http.DefaultClient.Do(request)
+			if err != nil {
+				last = append(last, err.Error())
+				continue
+			}
+			body, err := io.ReadAll(response.Body)
+			_ = response.Body.Close()
+			if err == nil && response.StatusCode == status && strings.Contains(string(body), words) {
+				return true, nil
+			}
+			last = append(last, fmt.Sprintf("%d %.500s %v", response.StatusCode, body, err))
+		}
+		return false, nil
+	})
+	if err != nil {
+		t.Fatalf("no agent answers GET %s with %d and %q: %v: %q", path, status, words, err, last)
+	}
+}
+
+// says waits until the log of the agents has the words. A log has no events to wait for.
+func (a *agents) says(t *testing.T, words string) {
+	t.Helper()
+	err := wait.PollUntilContextTimeout(t.Context(), 100*time.Millisecond, patience, true, func(context.Context) (bool, error) {
+		data, err := os.ReadFile(a.log)
+		return strings.Contains(string(data), words), err
+	})
+	if err != nil {
+		t.Fatalf("the agents do not say %q: %v", words, err)
+	}
 }
 
 // kill ends all agents without a chance to do anything.
@@ -56,7 +125,7 @@ func (a *agents) kill() {
 		_ = cmd.Process.Kill()
 		_ = cmd.Wait()
 	}
-	a.running = nil
+	a.running, a.health = nil, nil
 }
 
 // token is the one that the agents have now.
@@ -70,25 +139,12 @@ func (a *agents) token(t *testing.T) string {
 // is ever recreated.
 func testPullMember(t *testing.T, s *suite) {
 	a := newAgents(t, s)
-	cluster := strings.Fields(s.mustRun(t, "kubectl config view --raw --minify -o jsonpath='{.clusters[0].cluster.server} {.clusters[0].cluster.certificate-authority-data}'"))
-	if len(cluster) != 2 {
-		t.Fatalf("the kubeconfig of the hub has %d of server and authority", len(cluster))
-	}
-	encoded := s.mustRun(t, "kubectl -n fleet-system get secret member-"+pullMember+" -o jsonpath='{.data.kubeconfig}'")
-	push := fmt.Sprintf("kubectl -n fleet-system create secret generic member-%[1]s --dry-run=client -o yaml | kubectl apply -f - >/dev/null && "+
-		`kubectl -n fleet-system patch secret member-%[1]s --type=merge -p '{"data":{"kubeconfig":"%[2]s"}}' && kubectl patch membercluster %[1]s --type=merge -p '%[3]s'`,
-		pullMember, encoded, pushIdentity)
-	pull := "kubectl patch membercluster " + pullMember + " --type=merge -p '" + pullIdentity + "' && kubectl -n fleet-system delete secret member-" + pullMember
-	t.Cleanup(func() {
-		s.mustRunInCleanup(t, push+" && kubectl -n "+pullNamespace+" delete serviceaccount agent --ignore-not-found")
-	})
-	t.Cleanup(a.kill)
-
 	// The server loses its way to the member, and the member gets one to the hub.
+	pull := pullAlone + " && kubectl -n fleet-system delete secret member-" + pullMember
 	s.mustRun(t, pull)
-	s.mustRun(t, fmt.Sprintf("kubectl -n %s wait rolebinding/stagegate-member-agent --for=create --timeout=%s", pullNamespace, patience))
-	first := s.firstToken(t)
-	a.install(t, cluster, first)
+	a.awaitRights(t)
+	first, pulled := s.firstToken(t), time.Now()
+	a.install(t, "", first)
 	a.is(t, "Healthy", "False", "MemberAgentHeartbeatLost", "was not heard of since")
 	a.start(t)
 	a.start(t)
@@ -105,8 +161,10 @@ func testPullMember(t *testing.T, s *suite) {
 	t.Run("TutorialClusterScoped", func(t *testing.T) { testTutorialClusterScoped(t, s) })
 	t.Run("TutorialNamespaced", func(t *testing.T) { testTutorialNamespaced(t, s) })
 
+	a.visited(t, pulled, time.Now())
+
 	// To push, with agents that are there still and have no rights any more, and back.
-	s.mustRun(t, push)
+	s.mustRun(t, a.push)
 	a.is(t, "Healthy", "True", "MemberClusterHealthy", "")
 	if out, err := s.run(t.Context(), hub.HubName, "kubectl -n "+pullNamespace+" get rolebinding stagegate-member-agent"); err == nil {
 		t.Errorf("the agent has its rights still: %s", out)
@@ -117,7 +175,7 @@ func testPullMember(t *testing.T, s *suite) {
 	s.mustRun(t, pull)
 	a.change(t, "value2")
 	a.has(t, "value2")
-	t.Run("StolenToken", func(t *testing.T) { testStolenToken(t, s, cluster, a.token(t)) })
+	t.Run("StolenToken", func(t *testing.T) { testStolenToken(t, a, a.token(t)) })
 
 	// Killed while it works.
 	for i := range 3 {
@@ -130,15 +188,7 @@ func testPullMember(t *testing.T, s *suite) {
 	}
 	s.sameUIDs(t, before, []string{pullMember}, a.objects())
 
-	// Away for longer than its token lives.
-	a.kill()
-	a.setToken(t, "none")
-	a.start(t)
-	a.change(t, "value3")
-	a.is(t, "Healthy", "False", "MemberAgentHeartbeatLost", "was not heard of since")
-	s.sameUIDs(t, before, []string{pullMember}, a.objects())
-	a.setToken(t, s.firstToken(t))
-	a.has(t, "value3")
+	t.Run("AwayForLongerThanItsToken", func(t *testing.T) { a.outlivesItsToken(t, before) })
 
 	// The hub is away for a while.
 	s.kill(t, "hub-apiserver")
@@ -149,10 +199,10 @@ func testPullMember(t *testing.T, s *suite) {
 	a.has(t, "value4")
 	a.is(t, "Healthy", "True", "MemberClusterHealthy", "")
 
-	t.Run("Replayed", func(t *testing.T) { a.replay(t, cluster) })
+	t.Run("Replayed", func(t *testing.T) { a.replay(t) })
 
 	// Its access is ended, and the server takes over.
-	stolen := a.hubAs(t, cluster, a.token(t))
+	stolen := a.hubAs(t, a.token(t))
 	s.mustRun(t, "kubectl -n "+pullNamespace+" delete serviceaccount agent")
 	s.eventually(t, func() error {
 		if _, err := stolen("-n " + pullNamespace + " get works"); err == nil || !strings.Contains(err.Error(), "nauthorized") && !strings.Contains(err.Error(), "must be logged in") {
@@ -160,7 +210,8 @@ func testPullMember(t *testing.T, s *suite) {
 		}
 		return nil
 	})
-	s.mustRun(t, push)
+	a.says(t, "the hub does not accept the token")
+	s.mustRun(t, a.push)
 	a.change(t, "value5")
 	a.has(t, "value5")
 	a.is(t, "Healthy", "True", "MemberClusterHealthy", "")
@@ -170,6 +221,7 @@ func testPullMember(t *testing.T, s *suite) {
 	}
 }
 
+// newAgents returns agents that are not installed yet. When the test ends the server serves the member as before.
 func newAgents(t *testing.T, s *suite) *agents {
 	t.Helper()
 	dir := t.TempDir()
@@ -187,7 +239,72 @@ func newAgents(t *testing.T, s *suite) *agents {
 	if out, err := build.CombinedOutput(); err != nil {
 		t.Fatalf("%v: %s", err, out)
 	}
+	a.hubAt = strings.Fields(s.mustRun(t, "kubectl config view --raw --minify -o jsonpath='{.clusters[0].cluster.server} {.clusters[0].cluster.certificate-authority-data}'"))
+	if len(a.hubAt) != 2 {
+		t.Fatalf("the kubeconfig of the hub has %d of server and authority", len(a.hubAt))
+	}
+	encoded := s.mustRun(t, "kubectl -n fleet-system get secret member-"+pullMember+" -o jsonpath='{.data.kubeconfig}'")
+	a.push = fmt.Sprintf("kubectl -n fleet-system create secret generic member-%[1]s --dry-run=client -o yaml | kubectl apply -f - >/dev/null && "+
+		`kubectl -n fleet-system patch secret member-%[1]s --type=merge -p '{"data":{"kubeconfig":"%[2]s"}}' && kubectl patch membercluster %[1]s --type=merge -p '%[3]s'`,
+		pullMember, encoded, pushIdentity)
+	t.Cleanup(func() {
+		s.mustRunInCleanup(t, a.push+" && kubectl -n "+pullNamespace+" delete serviceaccount agent --ignore-not-found")
+	})
+	t.Cleanup(a.kill)
 	return a
+}
+
+// awaitRights waits until the agent has its rights on the hub.
+func (a *agents) awaitRights(t *testing.T) {
+	t.Helper()
+	a.suite.mustRun(t, fmt.Sprintf("kubectl -n %s wait rolebinding/stagegate-member-agent --for=create --timeout=%s", pullNamespace, patience))
+}
+
+// outlivesItsToken has the agent away for so long that its token has ended. It says what to do, and the hub since when it is silent; with
+// another token it goes on.
+func (a *agents) outlivesItsToken(t *testing.T, before map[string]types.UID) {
+	a.kill()
+	silent := time.Now().Truncate(time.Second)
+	now := time.Now()
+	expired, err := a.environment.Token(t.Context(), hub.HubName, pullNamespace, "agent", now.Add(-2*time.Hour), now.Add(-time.Hour))
+	if err != nil {
+		t.Fatal(err)
+	}
+	valid, err := a.environment.Token(t.Context(), hub.HubName, pullNamespace, "agent", now.Add(-time.Hour), now.Add(time.Hour))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := a.hubAs(t, valid)("-n " + pullNamespace + " get works"); err != nil {
+		t.Fatalf("a token that the hub would give is not accepted: %v", err)
+	}
+	a.setToken(t, expired)
+	a.start(t)
+	a.change(t, "value3")
+	a.is(t, "Healthy", "False", "MemberAgentHeartbeatLost", "was not heard of since")
+	obj, err := a.hub().get(t.Context(), kindMemberCluster, "", pullMember)
+	if err != nil {
+		t.Fatal(err)
+	}
+	said, err := findCondition(obj, "Healthy")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, rest, _ := strings.Cut(said.Message, "was not heard of since ")
+	text, _, _ := strings.Cut(rest, ";")
+	// Its heartbeats are a second apart.
+	if since, err := time.Parse(time.RFC3339, text); err != nil || since.Before(silent.Add(-5*time.Second)) || since.After(silent.Add(5*time.Second)) {
+		t.Errorf("the agent is silent since %s, and the message is %q (%v)", silent.UTC().Format(time.RFC3339), said.Message, err)
+	}
+	const todo = "the hub does not accept the token, which has ended or was revoked: make another one on the hub (kubectl -n " + pullNamespace +
+		" create token agent --duration=1h), and put it in Secret stagegate-system/stagegate-hub of this cluster, key \"token\""
+	a.says(t, strings.ReplaceAll(todo, `"`, `\"`))
+	a.tells(t, "/readyz", http.StatusServiceUnavailable, todo)
+	a.tells(t, "/healthz", http.StatusOK, "ok")
+	a.sameUIDs(t, before, []string{pullMember}, a.objects())
+	a.setToken(t, a.firstToken(t))
+	a.has(t, "value3")
+	a.tells(t, "/readyz", http.StatusOK, "ok")
+	a.tells(t, "/metrics", http.StatusOK, "\nstagegate_agent_hub_watches 2\n")
 }
 
 // firstToken is what an administrator gives to an agent.
@@ -196,8 +313,9 @@ func (s *suite) firstToken(t *testing.T) string {
 	return strings.TrimSpace(s.mustRun(t, "kubectl -n "+pullNamespace+" create token agent --duration=1h"))
 }
 
-// install applies the manifests for members, and makes the Secret and the credentials that the agent would have in a Pod.
-func (a *agents) install(t *testing.T, cluster []string, token string) {
+// install applies the manifests for members, and makes the Secret and the credentials that the agent would have in a Pod. After that it runs
+// a script on the member.
+func (a *agents) install(t *testing.T, more, token string) {
 	t.Helper()
 	t.Cleanup(func() {
 		a.cleanUpOn(t, "kubectl delete ns stagegate-system --ignore-not-found --wait=false; kubectl delete clusterrolebinding stagegate-member-agent --ignore-not-found")
@@ -208,7 +326,7 @@ kubectl -n stagegate-system create secret generic stagegate-hub --from-literal=s
 kubectl config view --raw --minify --flatten > %[6]s
 T=$(kubectl -n stagegate-system create token stagegate-member-agent --duration=8h)
 kubectl config --kubeconfig=%[6]s set-credentials agent --token="$T" && kubectl config --kubeconfig=%[6]s set-context --current --user=agent`,
-		filepath.Join(a.options.Root, "artifacts", "member-agent"), cluster[1], cluster[0], filepath.Join(t.TempDir(), "ca.crt"), token, a.kubeconfig))
+		filepath.Join(a.options.Root, "artifacts", "member-agent"), a.hubAt[1], a.hubAt[0], filepath.Join(t.TempDir(), "ca.crt"), token, a.kubeconfig)+"\n"+more)
 }
 
 func (a *agents) setToken(t *testing.T, token string) {
@@ -217,12 +335,12 @@ func (a *agents) setToken(t *testing.T, token string) {
 }
 
 // hubAs returns how to run kubectl on the hub with nothing but a token.
-func (a *agents) hubAs(t *testing.T, cluster []string, token string) func(script string) (string, error) {
+func (a *agents) hubAs(t *testing.T, token string) func(script string) (string, error) {
 	t.Helper()
 	config, err := json.Marshal(map[string]any{
 		"apiVersion": "v1", "kind": "Config", "current-context": "c",
 		"contexts": []any{map[string]any{"name": "c", "context": map[string]any{"cluster": "c", "user": "u"}}},
-		"clusters": []any{map[string]any{"name": "c", "cluster": map[string]any{"server": cluster[0], "certificate-authority-data": cluster[1]}}},
+		"clusters": []any{map[string]any{"name": "c", "cluster": map[string]any{"server": a.hubAt[0], "certificate-authority-data": a.hubAt[1]}}},
 		"users":    []any{map[string]any{"name": "u", "user": map[string]any{"token": token}}},
 	})
 	if err != nil {
@@ -239,9 +357,9 @@ func (a *agents) hubAs(t *testing.T, cluster []string, token string) func(script
 
 // replay plays an agent of KubeFleet, as its specification has it, while none of ours runs: it reports in the status of the
 // InternalMemberCluster, puts its finalizer on a Work, and writes the status of that.
-func (a *agents) replay(t *testing.T, cluster []string) {
+func (a *agents) replay(t *testing.T) {
 	a.kill()
-	as := a.hubAs(t, cluster, a.token(t))
+	as := a.hubAs(t, a.token(t))
 	must := func(script string) {
 		t.Helper()
 		if _, err := as("-n " + pullNamespace + " " + script); err != nil {
@@ -276,9 +394,9 @@ func (a *agents) replay(t *testing.T, cluster []string) {
 }
 
 // testStolenToken holds that the token of an agent is worth nothing but what the agent does, with the roles and the policies of the manifests.
-func testStolenToken(t *testing.T, s *suite, cluster []string, token string) {
-	stolen := (&agents{placedOn: placedOn{s, "", pullMember}}).hubAs(t, cluster, token)
-	work := strings.TrimSpace(s.mustRun(t, "kubectl -n "+pullNamespace+" get works -o name | grep pull-member | head -1"))
+func testStolenToken(t *testing.T, a *agents, token string) {
+	stolen := a.hubAs(t, token)
+	work := strings.TrimSpace(a.suite.mustRun(t, "kubectl -n "+pullNamespace+" get works -o name | grep pull-member | head -1"))
 	for _, script := range []string{"-n " + pullNamespace + " get works", "-n " + pullNamespace + " get internalmemberclusters"} {
 		if _, err := stolen(script); err != nil {
 			t.Errorf("%s: %v", script, err)
