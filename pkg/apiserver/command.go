@@ -20,6 +20,7 @@ import (
 	"k8s.io/component-base/logs"
 	logsapi "k8s.io/component-base/logs/api/v1"
 	_ "k8s.io/component-base/logs/json/register" // --logging-format=json
+	_ "k8s.io/component-base/metrics/prometheus/clientgo/leaderelection"
 	_ "k8s.io/component-base/metrics/prometheus/restclient"
 	_ "k8s.io/component-base/metrics/prometheus/workqueue"
 	"k8s.io/component-base/term"
@@ -73,6 +74,7 @@ func Run(ctx context.Context, o *Options) error {
 	}
 	embedded := o.embedded()
 	if embedded {
+		given.quota.Store(o.Embedded.QuotaBytes)
 		member, err := o.Embedded.start(ctx)
 		if err != nil {
 			return err

@@ -6,10 +6,13 @@ package apiserver
 import (
 	"context"
 	"errors"
+	"net/http"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	genericapiserver "k8s.io/apiserver/pkg/server"
+	"k8s.io/apiserver/pkg/server/healthz"
 	"k8s.io/client-go/rest"
 	"k8s.io/klog/v2"
 
@@ -29,6 +32,8 @@ type Manager interface {
 	updaterun.Planner
 	// PolicyJudge answers what rollout policies say of what a run would do.
 	initializer.PolicyJudge
+	// Health returns what is wrong with the controllers of this replica, nil where they run or another replica's do.
+	Health() error
 }
 
 var _ Manager = &rollout.Manager{}
@@ -40,6 +45,23 @@ func newManager(api, hub *rest.Config, options rollout.Options) (Manager, error)
 		return nil, err
 	}
 	return manager, nil
+}
+
+// managerHealth is the check /healthz/controllers.
+type managerHealth struct{ manager atomic.Pointer[Manager] }
+
+var _ healthz.HealthChecker = &managerHealth{}
+
+// Name implements healthz.HealthChecker.
+func (h *managerHealth) Name() string { return "controllers" }
+
+// Check implements healthz.HealthChecker.
+func (h *managerHealth) Check(*http.Request) error {
+	manager := h.manager.Load()
+	if manager == nil {
+		return errors.New("the controllers are not there yet")
+	}
+	return (*manager).Health()
 }
 
 // install makes the server start the controllers once it serves, and stop them before it ceases to.

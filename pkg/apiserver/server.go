@@ -32,6 +32,14 @@ type Server struct {
 
 // New makes a server that has all of the API and does not run yet.
 func (c CompletedConfig) New() (*Server, error) {
+	health := &managerHealth{}
+	if c.extra.NewManager != nil {
+		// Of /healthz alone: /readyz and /livez are about the API, which a replica serves whatever its controllers do.
+		c.generic.AddHealthzChecks(health)
+	}
+	if secure := c.generic.SecureServing; secure != nil {
+		tellCertificate(secure.Cert)
+	}
 	generic, err := c.generic.New(serverName, genericapiserver.NewEmptyDelegate())
 	if err != nil {
 		return nil, err
@@ -51,6 +59,7 @@ func (c CompletedConfig) New() (*Server, error) {
 		return nil, err
 	}
 	if manager != nil {
+		health.manager.Store(&manager)
 		if err := install(generic, manager); err != nil {
 			return nil, err
 		}

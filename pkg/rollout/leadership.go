@@ -38,6 +38,8 @@ type leadership struct {
 	identity string
 	// lead does what a leader does until the context ends.
 	lead func(context.Context, storeid.Ruler)
+	// told is called with what keeps this replica from leading, nil where that is at most another leader.
+	told func(error)
 }
 
 // run leads in one term after the other until the context ends. A new reason not to lead is logged, and soon tried again; one that
@@ -48,6 +50,7 @@ func (l *leadership) run(ctx context.Context) {
 	var backoff wait.Backoff
 	for ctx.Err() == nil {
 		err := l.term(ctx)
+		l.told(err)
 		if ctx.Err() != nil {
 			return
 		}
@@ -75,6 +78,7 @@ func (l *leadership) term(ctx context.Context) error {
 	if _, err := l.claim(ctx); err != nil {
 		return err
 	}
+	l.told(nil)
 	return election.Campaign(ctx, l.hub, l.election, l.identity, l.rule)
 }
 
@@ -99,6 +103,7 @@ func (l *leadership) rule(ctx context.Context) error {
 		}
 	})
 	logger := klog.FromContext(ctx).WithValues("identity", l.identity)
+	l.told(nil)
 	logger.Info("Leading", "store", ruler.Store, "hub", ruler.Hub)
 	l.lead(ctx, ruler)
 	end()

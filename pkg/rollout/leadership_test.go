@@ -276,6 +276,8 @@ type world struct {
 	// terms gets the ruler when a term begins, ended when it has ended.
 	terms chan storeid.Ruler
 	ended chan struct{}
+	// health is what the replica tells of itself.
+	health *health
 }
 
 // begin runs the replica until the test ends.
@@ -284,12 +286,12 @@ func begin(t *testing.T, hub *fake.Clientset, recorded string, election componen
 	logger := ktesting.NewLogger(t, ktesting.NewConfig(ktesting.BufferLogs(true)))
 	w := &world{
 		T: t, hub: hub, record: &hubRecord{hub: recorded}, log: logger.GetSink().(ktesting.Underlier).GetBuffer(),
-		terms: make(chan storeid.Ruler, 1), ended: make(chan struct{}, 1),
+		terms: make(chan storeid.Ruler, 1), ended: make(chan struct{}, 1), health: newHealth(nil),
 	}
 	ctx, cancel := context.WithCancel(klog.NewContext(t.Context(), logger))
 	done := make(chan struct{})
 	l := leadership{
-		hub: hub, store: "mine", record: w.record, election: election, identity: me,
+		hub: hub, store: "mine", record: w.record, election: election, identity: me, told: w.health.told,
 		lead: func(ctx context.Context, ruler storeid.Ruler) {
 			w.terms <- ruler
 			<-ctx.Done()
@@ -405,12 +407,19 @@ func TestWhoMayNotRuleTheHubDoesNotCampaign(t *testing.T) {
 						}
 					}
 
+					if got := w.health.problem(); got == nil || !strings.Contains(got.Error(), tc.says) {
+						t.Errorf("the health is %v, want what keeps the server from leading", got)
+					}
+
 					// A person names both.
 					w.name("mine", "this-hub")
 					named := time.Now()
 					w.leads()
 					if took := time.Since(named); took > 15*time.Second {
 						t.Errorf("leads %s after it was adopted", took)
+					}
+					if got := w.health.problem(); got != nil {
+						t.Errorf("the health of a leader is %v", got)
 					}
 				})
 			})

@@ -25,6 +25,7 @@ import (
 	"github.com/stagegate/stagegate/pkg/rollout/internal/fleet"
 	"github.com/stagegate/stagegate/pkg/rollout/internal/reconcile"
 	"github.com/stagegate/stagegate/pkg/rollout/members"
+	"github.com/stagegate/stagegate/pkg/rollout/metrics"
 	"github.com/stagegate/stagegate/pkg/rollout/snapshot"
 	"github.com/stagegate/stagegate/pkg/rollout/storeid"
 	"github.com/stagegate/stagegate/pkg/rollout/updaterun"
@@ -66,6 +67,7 @@ type Manager struct {
 	fleet     *fleet.Fleet
 	snapshots *snapshot.Source
 	planner   *updaterun.Planner
+	health    *health
 }
 
 // New makes a manager that reads and writes the fleet's API with the first config and the hub with the second.
@@ -85,6 +87,13 @@ func New(api, hub *rest.Config, options Options) (*Manager, error) {
 	if err != nil {
 		return nil, fmt.Errorf("dynamic client of the hub: %w", err)
 	}
+	metrics.Register()
+	var chosen []string
+	for _, c := range controllers {
+		if enabled(c.name, options.Controllers) {
+			chosen = append(chosen, c.name)
+		}
+	}
 	f := fleet.New(apiClient)
 	if f.Namespaces = options.Namespaces; f.Namespaces != nil {
 		// An informer exists once it is asked for.
@@ -101,6 +110,7 @@ func New(api, hub *rest.Config, options Options) (*Manager, error) {
 		fleet:     f,
 		snapshots: snapshots,
 		planner:   updaterun.NewPlanner(f, snapshots),
+		health:    newHealth(chosen),
 	}, nil
 }
 
@@ -131,6 +141,10 @@ func (m *Manager) Judge(ctx context.Context, run v1beta1.UpdateRunObject) (verdi
 	return m.planner.Judge(ctx, run)
 }
 
+// Health returns what is wrong with the controllers of this replica, nil for nothing: its caches are not filled, something keeps it from leading
+// other than another leader, or it leads and a controller waits to be started again.
+func (m *Manager) Health() error { return m.health.problem() }
+
 // Run fills the caches, and runs the controllers while this replica leads. It returns when the context has ended and they have.
 func (m *Manager) Run(ctx context.Context) error {
 	m.fleet.Start(ctx.Done())
@@ -144,13 +158,17 @@ func (m *Manager) Run(ctx context.Context) error {
 		election: m.options.LeaderElection,
 		identity: m.options.Identity,
 		lead:     m.lead,
+		told:     m.health.told,
 	}
+	m.health.told(nil)
 	l.run(ctx)
 	return nil
 }
 
 // lead runs the chosen controllers until the context ends.
 func (m *Manager) lead(ctx context.Context, ruler storeid.Ruler) {
+	defer m.health.lead()()
+	defer metrics.Lead(m.fleet)()
 	broadcaster, recorder := m.events()
 	defer broadcaster.Shutdown()
 	directory := members.NewDirectory(m.hub, wellknown.SystemNamespace, members.Options{AllowInsecure: m.options.AllowInsecureMembers})
@@ -171,7 +189,10 @@ func (m *Manager) lead(ctx context.Context, ruler storeid.Ruler) {
 	for _, c := range controllers {
 		if enabled(c.name, m.options.Controllers) {
 			running.Go(func() {
-				reconcile.Forever(ctx, c.name, func(ctx context.Context) error { return c.create(d).Run(ctx) })
+				reconcile.Forever(ctx, c.name, func(ctx context.Context) error {
+					defer m.health.begin(c.name)()
+					return c.create(d).Run(ctx)
+				})
 			})
 		}
 	}

@@ -282,8 +282,20 @@ const DeleteStageAlias = "delete-stage"
 // FieldManager under which objects are applied to members.
 const FieldManager = "work-api-agent"
 
-// Reasons of a run's conditions by which the server tells what a user may ask of the run. The controller sets them.
+// Reasons of a run's conditions by which the server tells how the run stands, and what a user may ask of it. The controller sets them.
 const (
+	// ReasonRunNotInitialized is that of a run that could not be planned.
+	ReasonRunNotInitialized = "UpdateRunInitializedFailed"
+	// ReasonRunWaiting is that of a run which waits for something else than the clusters that it updates.
+	ReasonRunWaiting = "UpdateRunWaiting"
+	// ReasonRunStuck is that of a run which waits for clusters that take too long.
+	ReasonRunStuck = "UpdateRunStuck"
+	// ReasonRunStopping is that of a run which is to stop and waits for the clusters in flight.
+	ReasonRunStopping = "UpdateRunStopping"
+	// ReasonRunStopped is that of a run which is stopped.
+	ReasonRunStopped = "UpdateRunStopped"
+	// ReasonRunFailed is that of a run which cannot go on.
+	ReasonRunFailed = "UpdateRunFailed"
 	// ReasonRunPaused is that of a run which waits for somebody to look after clusters that have failed.
 	ReasonRunPaused = "UpdateRunPaused"
 	// ReasonClusterFailed is that of a cluster that was given up.
@@ -293,3 +305,6 @@ const (
 	// ReasonClusterFailureSkipped is that of a cluster that was given up and then left out.
 	ReasonClusterFailureSkipped = "ClusterUpdatingFailureSkipped"
 )
+
+// HistoryWaitingForTurn is the reason of the entry of a run's history, and of the Event, by which it begins to wait for another run.
+const HistoryWaitingForTurn = "WaitingForTurn"

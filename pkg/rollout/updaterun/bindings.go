@@ -14,9 +14,15 @@ import (
 	bindingrules "github.com/stagegate/stagegate/pkg/rules/binding"
 )
 
-// writeBindings moves clusters, several at once. One that fails does not keep the others back.
-func (c *Controller) writeBindings(ctx context.Context, run v1beta1.UpdateRunObject, writes []engine.BindingWrite) error {
-	return reconcile.InParallel(ctx, writers, len(writes), func(i int) error { return c.writeBinding(ctx, run, &writes[i]) })
+// writeBindings moves clusters, several at once, and calls wrote after each. One that fails does not keep the others back.
+func (c *Controller) writeBindings(ctx context.Context, run v1beta1.UpdateRunObject, writes []engine.BindingWrite, wrote func()) error {
+	return reconcile.InParallel(ctx, writers, len(writes), func(i int) error {
+		err := c.writeBinding(ctx, run, &writes[i])
+		if err == nil {
+			wrote()
+		}
+		return err
+	})
 }
 
 // writeBinding writes the spec of a binding together with that the rollout has started. Only what was looked at is written.
@@ -34,9 +40,13 @@ func (c *Controller) writeBinding(ctx context.Context, run v1beta1.UpdateRunObje
 	return nil
 }
 
-// deleteBindings deletes bindings as long as they are what was looked at: one whose cluster was picked again stays.
-func (c *Controller) deleteBindings(ctx context.Context, bindings []v1beta1.BindingObject) error {
+// deleteBindings deletes bindings as long as they are what was looked at, and calls wrote after each: one whose cluster was picked again stays.
+func (c *Controller) deleteBindings(ctx context.Context, bindings []v1beta1.BindingObject, wrote func()) error {
 	return reconcile.InParallel(ctx, writers, len(bindings), func(i int) error {
-		return binding.Delete(ctx, c.fleet.Bindings, bindings[i])
+		err := binding.Delete(ctx, c.fleet.Bindings, bindings[i])
+		if err == nil {
+			wrote()
+		}
+		return err
 	})
 }

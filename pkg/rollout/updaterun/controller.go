@@ -17,6 +17,7 @@ import (
 	"github.com/stagegate/stagegate/pkg/rollout/internal/consistency"
 	"github.com/stagegate/stagegate/pkg/rollout/internal/fleet"
 	"github.com/stagegate/stagegate/pkg/rollout/internal/reconcile"
+	"github.com/stagegate/stagegate/pkg/rollout/metrics"
 	"github.com/stagegate/stagegate/pkg/rollout/updaterun/engine"
 	runrules "github.com/stagegate/stagegate/pkg/rules/updaterun"
 )
@@ -52,6 +53,8 @@ type Controller struct {
 	written consistency.Store
 	// moved has, by placement, what was written to its bindings, since every run of the placement is judged by them.
 	moved consistency.Store
+	// latency is how long runs take to act on what lets them move clusters.
+	latency *metrics.Latency
 	// since is when the term of leadership began.
 	since time.Time
 }
@@ -59,6 +62,7 @@ type Controller struct {
 // New makes the controller for one term of leadership.
 func New(f *fleet.Fleet, snapshots SnapshotSource, recorder record.EventRecorder, c clock.WithTicker) *Controller {
 	controller := &Controller{fleet: f, snapshots: snapshots, recorder: recorder, clock: c, pace: reconcile.Pace{Rest: rest, Longest: longestRest, Free: noRest}}
+	controller.latency = metrics.NewLatency(c)
 	controller.queue = reconcile.NewWithClock(Name, workers, controller.reconcile, c)
 	controller.watch()
 	return controller
@@ -78,10 +82,16 @@ func (c *Controller) reconcile(ctx context.Context, key reconcile.Key) (time.Dur
 	if apierrors.IsNotFound(err) {
 		c.written.Forget(key)
 		c.pace.Forget(key)
+		c.latency.Forget(key)
+		metrics.Forget(key)
 		return 0, nil
 	}
 	if err != nil {
 		return 0, err
+	}
+	defer func() { metrics.Looked(run, c.clock.Now()) }()
+	if runrules.IsOver(run.RunStatus()) || run.GetDeletionTimestamp() != nil {
+		c.latency.Forget(key)
 	}
 	if run.GetDeletionTimestamp() != nil {
 		return 0, c.finalize(ctx, run)
@@ -93,9 +103,11 @@ func (c *Controller) reconcile(ctx context.Context, key reconcile.Key) (time.Dur
 	if isActive(run) && !c.moved.Ready(placementOf(run)) {
 		return 0, nil
 	}
-	if run, err = c.claim(ctx, run); err != nil {
+	claimed, err := c.claim(ctx, run)
+	if err != nil {
 		return 0, err
 	}
+	run = claimed
 	if runrules.IsPlanned(run.RunStatus()) {
 		return c.step(ctx, run)
 	}
@@ -122,13 +134,15 @@ func (c *Controller) step(ctx context.Context, run v1beta1.UpdateRunObject) (tim
 	if left := c.pace.Left(keyOf(run), c.clock.Now()); left > 0 && mayRest(run, c.fleet.Bindings.ByIndex(fleet.ByPlacement, placementOf(run))) {
 		return left, nil
 	}
+	heard := c.latency.Look(keyOf(run))
 	world, err := c.world(run)
 	if err != nil {
+		c.latency.Heard(keyOf(run), heard)
 		return 0, err
 	}
 	now := c.clock.Now()
 	d := engine.Step(run, world, now)
-	if err := c.perform(ctx, run, d); err != nil {
+	if err := c.perform(ctx, run, d, heard); err != nil {
 		return 0, err
 	}
 	return until(d.WakeAt, now), nil

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -276,7 +277,7 @@ func TestAConflictDropsTheRest(t *testing.T) {
 			Requests: []engine.Request{{Name: "request", Stage: "staging"}},
 			Bindings: []engine.BindingWrite{{Binding: b, Spec: b.BindingSpec(), Turn: 1}},
 			Events:   []engine.Event{{Reason: "Started"}},
-		})
+		}, time.Now())
 		if !apierrors.IsConflict(err) {
 			f.Errorf("error is %v, want a conflict", err)
 		}

@@ -31,12 +31,13 @@ const eventWarning = "SuspiciousPlan"
 
 // initialize plans a run.
 func (c *Controller) initialize(ctx context.Context, run v1beta1.UpdateRunObject) (time.Duration, error) {
-	now := c.clock.Now()
+	now, heard := c.clock.Now(), c.latency.Look(keyOf(run))
 	p, err := attempt(ctx, c.fleet, c.snapshots, run, now, false)
 	if err != nil {
+		c.latency.Heard(keyOf(run), heard)
 		return 0, err
 	}
-	if err := c.perform(ctx, run, p.outcome.Decision); err != nil {
+	if err := c.perform(ctx, run, p.outcome.Decision, heard); err != nil {
 		return 0, err
 	}
 	if p.outcome.Result == engine.ResultInitialized {

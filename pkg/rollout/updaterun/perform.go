@@ -5,6 +5,7 @@ package updaterun
 
 import (
 	"context"
+	"time"
 
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -12,21 +13,25 @@ import (
 
 	"github.com/stagegate/stagegate/pkg/apis/placement/v1beta1"
 	"github.com/stagegate/stagegate/pkg/rollout/internal/reconcile"
+	"github.com/stagegate/stagegate/pkg/rollout/metrics"
 	"github.com/stagegate/stagegate/pkg/rollout/updaterun/engine"
 )
 
-// perform carries a decision out. The run's status comes first, under the version that was looked at: where somebody else wrote it
+// perform carries a decision out, which was taken for changes that were heard of since a time. The run's status comes first, under the version that was looked at: where somebody else wrote it
 // meanwhile, nothing else is done.
-func (c *Controller) perform(ctx context.Context, run v1beta1.UpdateRunObject, d engine.Decision) error {
+func (c *Controller) perform(ctx context.Context, run v1beta1.UpdateRunObject, d engine.Decision, heard time.Time) error {
 	if d.Status != nil {
 		start := c.clock.Now()
 		updated, err := c.fleet.Runs.Client(run.GetNamespace()).UpdateStatus(ctx, c.withStatus(run, d.Status), metav1.UpdateOptions{})
 		if err != nil {
+			c.latency.Heard(keyOf(run), heard)
 			return reconcile.IgnoreNotFound(err)
 		}
+		metrics.Moved(run, d.Status, start)
 		c.written.Wrote(keyOf(run), c.fleet.Runs.Cache(run.GetNamespace()), updated)
 		c.pace.Worked(keyOf(run), start, c.clock.Now())
 	}
+	wrote := c.latency.Decided(run, d.Status, d.Accepts, heard, len(d.Bindings)+len(d.Deletions) > 0)
 	// From here on the decision stands, and is told of whatever becomes of the rest.
 	defer c.tell(ctx, run, d.Events)
 	for _, r := range d.Requests {
@@ -47,10 +52,10 @@ func (c *Controller) perform(ctx context.Context, run v1beta1.UpdateRunObject, d
 	if isThere, err := c.placementIsThere(ctx, run, d.Bindings); err != nil || !isThere {
 		return err
 	}
-	if err := c.writeBindings(ctx, run, d.Bindings); err != nil {
+	if err := c.writeBindings(ctx, run, d.Bindings, wrote); err != nil {
 		return err
 	}
-	return c.deleteBindings(ctx, d.Deletions)
+	return c.deleteBindings(ctx, d.Deletions, wrote)
 }
 
 // placementIsThere reports whether clusters can be moved, if there are any to move. Whoever deletes a placement was told of the clusters that a

@@ -15,6 +15,7 @@ import (
 	"github.com/stagegate/stagegate/pkg/apis/wellknown"
 	"github.com/stagegate/stagegate/pkg/rollout/internal/fleet"
 	"github.com/stagegate/stagegate/pkg/rollout/internal/reconcile"
+	"github.com/stagegate/stagegate/pkg/rollout/metrics"
 	"github.com/stagegate/stagegate/pkg/rollout/updaterun/engine"
 	bindingrules "github.com/stagegate/stagegate/pkg/rules/binding"
 	runrules "github.com/stagegate/stagegate/pkg/rules/updaterun"
@@ -22,8 +23,8 @@ import (
 
 // watch has every change that can matter to a run wake it, and as few others as possible.
 func (c *Controller) watch() {
-	c.fleet.Runs.Watch(c.queue, c.runChanged)
-	c.fleet.Approvals.Watch(c.queue, approvalChanged)
+	c.fleet.Runs.Watch(c.queue, c.latency.Hearing(c.runChanged))
+	c.fleet.Approvals.Watch(c.queue, c.latency.Hearing(approvalChanged))
 	c.fleet.Placements.Watch(c.queue, c.placementChanged)
 	c.fleet.Strategies.Watch(c.queue, reconcile.ByObject(func(o metav1.Object) []reconcile.Key {
 		return keys(c.fleet.Runs.ByIndex(fleet.ByStrategy, keyOf(o)), isUnplanned)
@@ -39,7 +40,7 @@ func (c *Controller) watch() {
 		c.queue.Watch(c.fleet.Namespaces.Informer(), c.namespaceChanged)
 	}
 	for _, informer := range c.fleet.Bindings.Informers() {
-		c.queue.WatchCoalesced(informer, coalesce, c.bindingChanged)
+		c.queue.WatchCoalesced(informer, coalesce, c.latency.Hearing(c.bindingChanged))
 	}
 	c.queue.Watch(c.fleet.MemberClusters.Informer(), c.memberChanged)
 }
@@ -117,8 +118,17 @@ func sameTurn(a, b v1beta1.UpdateRunObject) bool {
 		(a.GetDeletionTimestamp() == nil) == (b.GetDeletionTimestamp() == nil)
 }
 
-// approvalChanged wakes the run that a request is about, and the one whose request the name says it is.
-var approvalChanged = reconcile.ByObject(func(o metav1.Object) []reconcile.Key {
+// approvalChanged counts decisions, and wakes the run that a request is about, and the one whose request the name says it is.
+func approvalChanged(oldObj, newObj any) []reconcile.Key {
+	before, _ := oldObj.(v1beta1.ApprovalRequestObject)
+	after, _ := newObj.(v1beta1.ApprovalRequestObject)
+	if before != nil && after != nil {
+		metrics.Decided(before, after)
+	}
+	return runsOfRequest(oldObj, newObj)
+}
+
+var runsOfRequest = reconcile.ByObject(func(o metav1.Object) []reconcile.Key {
 	names := []string{o.(v1beta1.ApprovalRequestObject).RequestSpec().TargetUpdateRun}
 	for _, infix := range []string{wellknown.BeforeStageApprovalName("", ""), wellknown.AfterStageApprovalName("", "")} {
 		if i := strings.LastIndex(o.GetName(), infix); i > 0 && o.GetName()[:i] != names[0] {

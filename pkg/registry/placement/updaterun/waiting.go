@@ -38,12 +38,7 @@ func waitingFor(o v1beta1.UpdateRunObject) string {
 	if runrules.IsPaused(status) {
 		return pausedBy(stage)
 	}
-	// Once all clusters of a stage are done or skipped, the tasks before it no longer matter. A stage without clusters has only its tasks.
-	tasks := openTasks(stage, stage.BeforeStageTaskStatus, nil)
-	if runrules.AreClustersDone(stage) && (len(stage.Clusters) > 0 || len(tasks) == 0) {
-		tasks = openTasks(stage, stage.AfterStageTaskStatus, afterStageTasks(status, stage.StageName))
-	}
-	if len(tasks) > 0 {
+	if tasks := openTasks(status, stage); len(tasks) > 0 {
 		return strings.Join(tasks, ", ")
 	}
 	return cmp.Or(clustersInFlight(stage), waitsOutside(status))
@@ -103,41 +98,21 @@ func clustersInFlight(stage *v1beta1.StageUpdatingStatus) string {
 	return text
 }
 
-// afterStageTasks returns the tasks after a stage as in the strategy of the run.
-func afterStageTasks(status *v1beta1.UpdateRunStatus, stage string) []v1beta1.StageTask {
-	if status.UpdateStrategySnapshot == nil {
-		return nil
-	}
-	for i := range status.UpdateStrategySnapshot.Stages {
-		if config := &status.UpdateStrategySnapshot.Stages[i]; config.Name == stage {
-			return config.AfterStageTasks
-		}
-	}
-	return nil
-}
-
-// openTasks describes the tasks that are not done. The configuration has the length of a timed wait.
-func openTasks(stage *v1beta1.StageUpdatingStatus, tasks []v1beta1.StageTaskStatus, configs []v1beta1.StageTask) []string {
+// openTasks describes the tasks that a stage waits for.
+func openTasks(status *v1beta1.UpdateRunStatus, stage *v1beta1.StageUpdatingStatus) []string {
 	var texts []string
-	for i := range tasks {
-		task := &tasks[i]
+	for _, task := range runrules.OpenTasks(stage) {
 		switch task.Type {
 		case v1beta1.StageTaskTypeApproval:
-			approved := meta.FindStatusCondition(task.Conditions, v1beta1.TaskApprovalRequestApproved)
-			switch {
-			case approved == nil:
-				texts = append(texts, "approval: "+task.ApprovalRequestName)
-			case approved.Status != metav1.ConditionTrue:
-				texts = append(texts, fmt.Sprintf("approval: %s (%s)", task.ApprovalRequestName, approved.Message))
+			text := "approval: " + task.ApprovalRequestName
+			if approved := meta.FindStatusCondition(task.Conditions, v1beta1.TaskApprovalRequestApproved); approved != nil {
+				text += fmt.Sprintf(" (%s)", approved.Message)
 			}
+			texts = append(texts, text)
 		case v1beta1.StageTaskTypeTimedWait:
-			if meta.IsStatusConditionTrue(task.Conditions, v1beta1.TaskWaitTimeElapsed) {
-				continue
-			}
 			text := "wait"
-			if i < len(configs) && configs[i].WaitTime != nil && stage.UpdatedTime != nil {
-				left := time.Until(stage.UpdatedTime.Add(configs[i].WaitTime.Duration))
-				text = fmt.Sprintf("wait: %s left", duration.HumanDuration(max(left, 0)))
+			if end, known := runrules.WaitEnd(status, stage); known {
+				text = fmt.Sprintf("wait: %s left", duration.HumanDuration(max(time.Until(end), 0)))
 			}
 			texts = append(texts, text)
 		}

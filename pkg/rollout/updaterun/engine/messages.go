@@ -10,16 +10,16 @@ import (
 // Reasons of conditions.
 const (
 	reasonInitialized = "UpdateRunInitializedSuccessfully"
-	reasonInitFailed  = "UpdateRunInitializedFailed"
+	reasonInitFailed  = wellknown.ReasonRunNotInitialized
 
 	reasonRunProgressing           = "UpdateRunProgressing"
-	reasonRunWaiting               = "UpdateRunWaiting"
-	reasonRunStuck                 = "UpdateRunStuck"
-	reasonRunStopping              = "UpdateRunStopping"
-	reasonRunStopped               = "UpdateRunStopped"
+	reasonRunWaiting               = wellknown.ReasonRunWaiting
+	reasonRunStuck                 = wellknown.ReasonRunStuck
+	reasonRunStopping              = wellknown.ReasonRunStopping
+	reasonRunStopped               = wellknown.ReasonRunStopped
 	reasonRunSucceeded             = "UpdateRunSucceeded"
 	reasonRunSucceededWithFailures = "UpdateRunSucceededWithFailures"
-	reasonRunFailed                = "UpdateRunFailed"
+	reasonRunFailed                = wellknown.ReasonRunFailed
 	reasonRunPaused                = wellknown.ReasonRunPaused
 	reasonRunRolledBack            = "UpdateRunRolledBack"
 	reasonRunRejected              = "UpdateRunRejected"
@@ -87,7 +87,7 @@ const (
 	eventInitFailed       = "InitializationFailed"
 	eventStarted          = "Started"
 	eventResumed          = "Resumed"
-	eventWaitingForTurn   = "WaitingForTurn"
+	eventWaitingForTurn   = wellknown.HistoryWaitingForTurn
 	eventStageStarted     = "StageStarted"
 	eventStageSkipped     = "StageSkipped"
 	eventStageSucceeded   = "StageSucceeded"
