@@ -5,6 +5,9 @@ package integration
 
 import (
 	"context"
+	"errors"
+	"net/http"
+	"sync/atomic"
 	"testing"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -77,5 +80,53 @@ func TestLoopsHaveTheAPIFromStartToEnd(t *testing.T) {
 	}
 	if len(list.Items) != 2 {
 		t.Errorf("%d of 2 writes are stored", len(list.Items))
+	}
+}
+
+// ailing is a manager whose health the test sets.
+type ailing struct {
+	apiserver.Manager
+	health atomic.Pointer[error]
+}
+
+func (a *ailing) Run(ctx context.Context) error {
+	<-ctx.Done()
+	return nil
+}
+
+func (a *ailing) Health() error {
+	if err := a.health.Load(); err != nil {
+		return *err
+	}
+	return nil
+}
+
+// A replica whose controllers do not run serves the API, and takes requests.
+func TestTheHealthOfTheControllersIsNotThatOfTheAPI(t *testing.T) {
+	manager := &ailing{}
+	s := testserver.Start(t, testserver.WithConfig(func(c *apiserver.Config) {
+		c.Generic.ClientConfig = &rest.Config{Host: "https://hub.invalid"}
+		c.Extra.NewManager = func(_, _ *rest.Config, _ rollout.Options) (apiserver.Manager, error) { return manager, nil }
+	}))
+	client, err := versioned.NewForConfig(s.Controllers())
+	if err != nil {
+		t.Fatal(err)
+	}
+	status := func(path string) int {
+		var code int
+		client.Discovery().RESTClient().Get().AbsPath(path).Do(t.Context()).StatusCode(&code)
+		return code
+	}
+	if code := status("/healthz/controllers"); code != http.StatusOK {
+		t.Errorf("/healthz/controllers of a replica that is well: %d", code)
+	}
+	err = errors.New("another store rules the hub")
+	manager.health.Store(&err)
+	for path, want := range map[string]int{
+		"/healthz/controllers": http.StatusInternalServerError, "/readyz": http.StatusOK, "/livez": http.StatusOK,
+	} {
+		if code := status(path); code != want {
+			t.Errorf("%s of a replica whose controllers do not run: %d, want %d", path, code, want)
+		}
 	}
 }

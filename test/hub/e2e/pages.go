@@ -460,6 +460,11 @@ kubectl delete storageclass documented`,
 			},
 			mention("kubectl apply --server-side"),
 			mention("kubectl replace"),
+			{section: "StagegateControllerFailing", skipped: true, command: "kubectl -n fleet-system logs", reason: "The server is no pod here, and nothing fails."},
+			{section: "StagegateOrchestrationSlow", skipped: true, command: "kubectl -n fleet-system top pods", reason: "It takes a metrics server."},
+			{section: "StagegateMembersUnhealthy", reason: nameOfReader, old: " NAME", new: " member1"},
+			{section: "StagegateApplyFailing", reason: "Everything is applied here.", old: " | grep ': False'", new: ""},
+			{section: "StagegateCertificateExpires", skipped: true, command: "kubectl -n fleet-system describe certificate", reason: "There is no cert-manager here."},
 		},
 	},
 	{
@@ -478,7 +483,7 @@ cp -L _output/hub/pki/hub/stagegate-apiserver.crt tls.crt
 cp -L _output/hub/pki/hub/stagegate-apiserver.key tls.key
 kubectl get apiservice v1.placement.kubernetes-fleet.io -o jsonpath='{.spec.caBundle}' | base64 -d > ca.crt
 `,
-		cleanUp: `kubectl delete clusterrole,clusterrolebinding place place-x read-all members-view team-a-members --ignore-not-found
+		cleanUp: `kubectl delete clusterrole,clusterrolebinding place place-x read-all members-view team-a-members prometheus-stagegate --ignore-not-found
 kubectl delete membercluster paris --ignore-not-found
 kubectl -n fleet-system delete secret member-paris stagegate-apiserver-tls --ignore-not-found
 kubectl -n fleet-system delete deployment stagegate-apiserver --ignore-not-found
@@ -544,6 +549,7 @@ EOF`,
 				command: "kubectl delete -f artifacts/deploy/base/apiservices.yaml", reason: "The hub is used further.",
 				old: "apiservices.yaml", new: "apiservices.yaml --dry-run=server",
 			},
+			{command: "kubectl apply -k artifacts/monitoring", reason: "There is no Prometheus Operator here: what it would apply is built.", old: "apply -k", new: "kustomize"},
 			{section: "Events, logs, audit", reason: nameOfReader, old: "csur/NAME", new: "csur/example-run"},
 		}...),
 	},
