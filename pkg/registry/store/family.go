@@ -41,6 +41,8 @@ type Family[O Object, S, T any] struct {
 	ValidateUpdate func(obj, old O) field.ErrorList
 	// ValidateStatusUpdate checks a written status. Nil allows all that the types do.
 	ValidateStatusUpdate func(obj, old O) field.ErrorList
+	// AuthorizeStatusUpdate checks what only some users may write into a status. Nil allows everything to all.
+	AuthorizeStatusUpdate func(ctx context.Context, obj, old O) field.ErrorList
 
 	// Warnings returns a warning for everything in an object that is legal but probably not meant. It is called on create, and on
 	// updates of the spec. Nil warns of nothing.

@@ -160,11 +160,16 @@ func (s *statusStrategy[O, S, T]) PrepareForUpdate(ctx context.Context, obj, old
 }
 
 // ValidateUpdate checks the status as the family asks.
-func (s *statusStrategy[O, S, T]) ValidateUpdate(_ context.Context, obj, old runtime.Object) field.ErrorList {
-	if s.family.ValidateStatusUpdate == nil {
-		return nil
+func (s *statusStrategy[O, S, T]) ValidateUpdate(ctx context.Context, obj, old runtime.Object) field.ErrorList {
+	o, was := obj.(O), old.(O)
+	var errs field.ErrorList
+	if s.family.ValidateStatusUpdate != nil {
+		errs = s.family.ValidateStatusUpdate(o, was)
 	}
-	return s.family.ValidateStatusUpdate(obj.(O), old.(O))
+	if s.family.AuthorizeStatusUpdate != nil {
+		errs = append(errs, s.family.AuthorizeStatusUpdate(ctx, o, was)...)
+	}
+	return errs
 }
 
 // WarningsOnUpdate returns none: writers of a status cannot change the spec.

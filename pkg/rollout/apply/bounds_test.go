@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -20,6 +21,7 @@ import (
 	"k8s.io/apimachinery/pkg/util/validation/field"
 
 	"github.com/stagegate/stagegate/pkg/apis/placement/v1beta1"
+	"github.com/stagegate/stagegate/pkg/rules/memberreport"
 )
 
 func TestWhatAMemberSaysDoesNotKeepAStatusFromBeingWritten(t *testing.T) {
@@ -87,6 +89,11 @@ func TestAStatusSaysAsMuchAsCanBeStored(t *testing.T) {
 		details[i] = v1beta1.PatchDetail{Path: fmt.Sprintf("/data/%d", i), ValueInMember: "a", ValueInHub: strings.Repeat("b", maxValue)}
 	}
 	drifted := &result{applied: &verdict{reason: reasonFoundDrifts, message: "drifted"}, drifts: details, exists: true, generation: 1}
+	remote := slices.Clone(details)
+	for i := range remote {
+		remote[i] = v1beta1.PatchDetail{Path: strings.Repeat("p", maxPath), ValueInMember: strings.Repeat("a", maxValue), ValueInHub: strings.Repeat("b", maxValue)}
+	}
+	far := &result{applied: drifted.applied, drifts: remote[:maxDetails/2], diffs: remote[:maxDetails/2], exists: true, generation: 1}
 	refused := blocked(reasonApplyFailed, strings.Repeat("m", 4*maxMessage))
 	reported := &result{applied: &verdict{ok: true, reason: reasonApplied, message: "applied"}, exists: true, generation: 1,
 		status: []byte(`{"text": "` + strings.Repeat("s", 100<<10) + `"}`)}
@@ -105,9 +112,17 @@ func TestAStatusSaysAsMuchAsCanBeStored(t *testing.T) {
 			manifests: 2 * maxDetailsOfWork / maxDetails, result: drifted,
 			wantDetails: maxDetailsOfWork, wantMessage: len("drifted"), wantTrimmed: true,
 		},
+		"statuses": {
+			manifests: 5, result: reported,
+			wantStatuses: 5, wantMessage: len("applied"),
+		},
 		"no statuses that are too much together": {
-			manifests: 20, result: reported,
+			manifests: 6, result: reported,
 			wantMessage: len("applied"), wantTrimmed: true,
+		},
+		"no drifts whose texts are too much together": {
+			manifests: 6, result: far,
+			wantMessage: len("drifted"), wantTrimmed: true,
 		},
 		"messages": {
 			manifests: 100, result: refused,
@@ -154,6 +169,9 @@ func TestAStatusSaysAsMuchAsCanBeStored(t *testing.T) {
 			if data, err := json.Marshal(work); err != nil || len(data) > maxWorkSize {
 				t.Errorf("the Work has %d bytes, %v", len(data), err)
 			}
+			if errs := memberreport.ValidateWorkStatus(work, &v1beta1.Work{}); len(errs) > 0 {
+				t.Errorf("an agent may not report it: %v", errs.ToAggregate())
+			}
 
 			// A status that differed at each look would be written, and looked at, for ever.
 			b.clock.SetTime(b.clock.Now().Add(time.Minute))
@@ -161,5 +179,47 @@ func TestAStatusSaysAsMuchAsCanBeStored(t *testing.T) {
 				t.Errorf("nothing has changed, and the status has:\n%s", diff)
 			}
 		})
+	}
+}
+
+// An agent reports whatever a Work has and its member says: a status that is refused is never written.
+func TestAnAgentMayReportTheLargestStatusThatThereCanBe(t *testing.T) {
+	group, name := strings.Repeat(strings.Repeat("g", 60)+".", 4)+"example", strings.Repeat("n", 253)
+	manifests := make([]string, 400)
+	for i := range manifests {
+		manifests[i] = fmt.Sprintf(`{apiVersion: %s/v1, kind: %s, metadata: {namespace: %s, name: %s%03d}}`,
+			group, strings.Repeat("K", 63), strings.Repeat("s", 63), name[:250], i)
+	}
+	b := newBench(t, newWork(t, manifests...))
+	work := b.work(t)
+	p := &pass{Applier: b.Applier, work: work, record: b.recordOf(work), strategy: strategyOf(work)}
+	details := make([]v1beta1.PatchDetail, maxDetails)
+	for i := range details {
+		details[i] = v1beta1.PatchDetail{Path: strings.Repeat("\x01", maxPath), ValueInMember: strings.Repeat("<", maxValue), ValueInHub: strings.Repeat(">", maxValue)}
+	}
+	loud := strings.Repeat("\x01", 1<<20)
+	for i, m := range p.record.manifests {
+		m.resource = schema.GroupVersionResource{Resource: strings.Repeat("r", 63)}
+		p.record.results[i] = &result{
+			applied: &verdict{ok: true, reason: reasonAppliedDriftUnknown, message: loud}, available: &verdict{reason: reasonNotAvailableYet, message: loud},
+			drifts: details, diffs: details, exists: true, generation: 1, status: []byte(`{"text": "` + strings.Repeat("s", 1<<20) + `"}`),
+		}
+	}
+	for i := range 2 * maxRemnants {
+		p.record.remnants = append(p.record.remnants, remnant{key: keyIn("ns", name), kind: fmt.Sprint("Kind", i), why: loud})
+	}
+	p.record.owner = &v1beta1.AppliedWork{}
+	for range 1000 {
+		p.record.kept = append(p.record.kept, v1beta1.AppliedResourceMeta{WorkResourceIdentifier: p.record.manifests[0].identifier()})
+	}
+	work.Status = p.status()
+	if errs := memberreport.ValidateWorkStatus(work, &v1beta1.Work{}); len(errs) > 0 {
+		t.Errorf("it is refused: %v", errs.ToAggregate())
+	}
+	if len(work.Status.Conditions) < 4 || len(work.Status.ManifestConditions) != len(manifests) {
+		t.Errorf("it says of the Work %d things, of %d manifests", len(work.Status.Conditions), len(work.Status.ManifestConditions))
+	}
+	if room := memberreport.RoomOf(&work.Status); room > 0 {
+		t.Errorf("the shortest status takes %d bytes of the room", room)
 	}
 }

@@ -15,6 +15,7 @@ import (
 	"github.com/stagegate/stagegate/pkg/apis/placement/v1beta1"
 	"github.com/stagegate/stagegate/pkg/apis/wellknown"
 	"github.com/stagegate/stagegate/pkg/apis/wording"
+	"github.com/stagegate/stagegate/pkg/rules/memberreport"
 )
 
 // Reasons of a Work's conditions.
@@ -36,15 +37,15 @@ const (
 	messageAllDiffReported  = "All the specified manifests have reported diff"
 )
 
-// A status must be storable whatever members say: the API refuses a condition with more than 32 KiB, and a write that it refuses is never
+// A status must be storable whatever members say: the API refuses what is more than a member may report, and a write that it refuses is never
 // made.
 const (
 	// maxMessage bounds what a condition says, in bytes.
-	maxMessage = 1 << 10
+	maxMessage = memberreport.MaxMessage
 	// maxBriefMessage bounds it where a Work has so many manifests that they have no room for more.
-	maxBriefMessage = 128
+	maxBriefMessage = memberreport.BriefMessage
 	// maxDetailsOfWork is how many drifts and differences of all objects of a Work are reported.
-	maxDetailsOfWork = 1000
+	maxDetailsOfWork = memberreport.MaxDetailsOfWork
 	// maxUnmeasured is how many bytes of texts a status may have without being measured as a whole.
 	maxUnmeasured = 64 << 10
 )
@@ -118,8 +119,11 @@ func (p *pass) statusOf(e extent, now metav1.Time) (status v1beta1.WorkStatus, w
 	return status, whole
 }
 
-// fits reports whether the Work with the status can be stored.
+// fits reports whether the Work with the status can be stored, and is taken from an agent.
 func (p *pass) fits(status v1beta1.WorkStatus) bool {
+	if memberreport.RoomOf(&status) > memberreport.MaxRoom {
+		return false
+	}
 	texts := 0
 	for i := range status.ManifestConditions {
 		c := &status.ManifestConditions[i]

@@ -432,4 +432,24 @@ func testStolenToken(t *testing.T, a *agents, token string) {
 			t.Errorf("%s: answered %q, error %v", script, out, err)
 		}
 	}
+
+	// What it may write is bounded.
+	many := func(n int, entry string) string { return strings.TrimSuffix(strings.Repeat(entry+",", n), ",") }
+	file := filepath.Join(t.TempDir(), "patch.json")
+	for _, tc := range []struct{ object, status, want string }{
+		{
+			work, `"conditions":[{"type":"Applied","status":"True","reason":"R","lastTransitionTime":"2026-01-01T00:00:00Z","message":"` + strings.Repeat("x", 1100) + `"}]`,
+			"at most 1024 bytes",
+		},
+		{work, `"manifestConditions":[` + many(100, `{"identifier":{"ordinal":0},"conditions":[]}`) + `]`, "entries, one for each manifest"},
+		{"internalmembercluster/" + pullMember, `"namespaces":{"n":"` + strings.Repeat("w", 300<<10) + `"}`, "at most 262144 bytes"},
+	} {
+		if err := os.WriteFile(file, []byte(`{"status":{`+tc.status+`}}`), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		out, err := stolen("-n " + pullNamespace + " patch --subresource=status " + tc.object + " --type=merge --patch-file=" + file)
+		if err == nil || !strings.Contains(err.Error(), tc.want) {
+			t.Errorf("%.120s: answered %.200q, error %v, want %q", tc.status, out, err, tc.want)
+		}
+	}
 }

@@ -4,6 +4,7 @@
 package membercluster
 
 import (
+	"context"
 	"fmt"
 	"strings"
 
@@ -13,7 +14,9 @@ import (
 	"github.com/stagegate/stagegate/pkg/apis/cluster/v1beta1"
 	clustervalidation "github.com/stagegate/stagegate/pkg/apis/cluster/validation"
 	"github.com/stagegate/stagegate/pkg/apis/wellknown"
+	registry "github.com/stagegate/stagegate/pkg/registry/placement"
 	"github.com/stagegate/stagegate/pkg/registry/store"
+	"github.com/stagegate/stagegate/pkg/rules/memberreport"
 )
 
 // maxNameLength leaves room for the prefix of the member's namespace, whose name has at most 63 characters.
@@ -64,6 +67,12 @@ func internalFamily() store.Family[*v1beta1.InternalMemberCluster, v1beta1.Inter
 		Validate:             clustervalidation.ValidateInternalMemberCluster,
 		ValidateUpdate:       clustervalidation.ValidateInternalMemberClusterUpdate,
 		ValidateStatusUpdate: clustervalidation.ValidateInternalMemberClusterStatusUpdate,
-		Columns:              []store.Column[*v1beta1.InternalMemberCluster]{store.Age[*v1beta1.InternalMemberCluster]()},
+		AuthorizeStatusUpdate: func(ctx context.Context, o, old *v1beta1.InternalMemberCluster) field.ErrorList {
+			if registry.IsController(ctx) {
+				return nil
+			}
+			return memberreport.ValidateClusterStatus(o, old)
+		},
+		Columns: []store.Column[*v1beta1.InternalMemberCluster]{store.Age[*v1beta1.InternalMemberCluster]()},
 	}
 }

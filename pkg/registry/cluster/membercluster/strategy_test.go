@@ -13,9 +13,12 @@ import (
 	"k8s.io/apimachinery/pkg/api/resource"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/util/validation"
+	"k8s.io/apiserver/pkg/authentication/user"
+	genericapirequest "k8s.io/apiserver/pkg/endpoints/request"
 
 	"github.com/stagegate/stagegate/pkg/apis/cluster/v1beta1"
 	"github.com/stagegate/stagegate/pkg/apis/wellknown"
+	registry "github.com/stagegate/stagegate/pkg/registry/placement"
 	"github.com/stagegate/stagegate/pkg/registry/store/storetest"
 )
 
@@ -151,5 +154,26 @@ func TestStatusUpdateChangesNothingElse(t *testing.T) {
 	want.Status.Namespaces = map[string]string{"team": ""}
 	if diff := cmp.Diff(want, written); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
+	}
+}
+
+func TestTheStatusOfAnInternalMemberClusterIsBoundedForAllButTheServer(t *testing.T) {
+	strategy := Resources()[1].StatusStrategy
+	old := &v1beta1.InternalMemberCluster{}
+	filled := old.DeepCopy()
+	filled.Status.Namespaces = map[string]string{"n": strings.Repeat("w", 1<<20)}
+	for name, tc := range map[string]struct {
+		writer  user.Info
+		refused bool
+	}{
+		"an agent":   {&user.DefaultInfo{Name: "system:serviceaccount:fleet-member-member1:agent"}, true},
+		"the server": {registry.Controllers(), false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			errs := strategy.ValidateUpdate(genericapirequest.WithUser(t.Context(), tc.writer), filled, old)
+			if refused := len(errs) > 0; refused != tc.refused {
+				t.Errorf("refused: %v, want %t", errs.ToAggregate(), tc.refused)
+			}
+		})
 	}
 }

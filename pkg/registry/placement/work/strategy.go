@@ -4,12 +4,16 @@
 package work
 
 import (
+	"context"
+
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/util/validation/field"
 
 	"github.com/stagegate/stagegate/pkg/apis/placement/v1beta1"
 	"github.com/stagegate/stagegate/pkg/apis/placement/validation"
 	registry "github.com/stagegate/stagegate/pkg/registry/placement"
 	"github.com/stagegate/stagegate/pkg/registry/store"
+	"github.com/stagegate/stagegate/pkg/rules/memberreport"
 )
 
 // Resources are Work and AppliedWork.
@@ -29,6 +33,12 @@ func workFamily() store.Family[*v1beta1.Work, v1beta1.WorkSpec, v1beta1.WorkStat
 		Validate:             validation.ValidateWork,
 		ValidateUpdate:       validation.ValidateWorkUpdate,
 		ValidateStatusUpdate: validation.ValidateWorkStatusUpdate,
+		AuthorizeStatusUpdate: func(ctx context.Context, o, old *v1beta1.Work) field.ErrorList {
+			if registry.IsController(ctx) {
+				return nil
+			}
+			return memberreport.ValidateWorkStatus(o, old)
+		},
 		Columns: []store.Column[*v1beta1.Work]{
 			store.Age[*v1beta1.Work](),
 			store.Condition("Applied", v1beta1.WorkApplied, conditions).OnlyWide(),
