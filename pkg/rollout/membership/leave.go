@@ -66,6 +66,13 @@ func (c *Controller) leave(ctx context.Context, cluster *v1beta1.MemberCluster) 
 	if err := c.write(ctx, r, nil); err != nil {
 		return 0, err
 	}
+	// An agent that is no longer waited for writes nothing more: with its token, a Work could be changed whenever it is about to be deleted,
+	// for ever. A hub that reaches all of its members need not let the server take rights.
+	if wellknown.IsPulled(cluster.Annotations) || internal != nil && wellknown.IsPulled(internal.Annotations) {
+		if err := c.revoke(ctx, cluster.Name); err != nil {
+			return 0, err
+		}
+	}
 	gone, err := c.clearHub(ctx, cluster.Name)
 	if err != nil || !gone {
 		// The deletion of what is left brings the key back.

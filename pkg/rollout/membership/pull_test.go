@@ -383,8 +383,8 @@ func TestAMemberWithAnAgentLeavesOnceTheAgentHasCleanedUp(t *testing.T) {
 		t.Error("the agent was not told")
 	}
 	w.expect(v1beta1.ConditionTypeMemberClusterJoined, metav1.ConditionUnknown, inspect.ReasonLeaving, "has not said yet that it has cleaned up", "12:15:00Z")
-	if works, _ := w.api.PlacementV1beta1().Works(memberNamespace).List(t.Context(), metav1.ListOptions{}); len(works.Items) != 1 {
-		t.Error("Works went before the agent has cleaned up")
+	if works, _ := w.api.PlacementV1beta1().Works(memberNamespace).List(t.Context(), metav1.ListOptions{}); len(works.Items) != 1 || w.roleBinding() == nil {
+		t.Errorf("Works or rights went before the agent has cleaned up: %d Works, RoleBinding %v", len(works.Items), w.roleBinding())
 	}
 	w.report(start.Add(time.Minute), func(status *v1beta1.InternalMemberClusterStatus) {
 		r := inspect.Reporter{Status: &v1beta1.MemberClusterStatus{AgentStatus: status.AgentStatus}}
@@ -415,4 +415,48 @@ func TestAMemberWhoseAgentIsGoneLeavesAfterTheWait(t *testing.T) {
 	if told := w.told(); !slices.Contains(told, "MemberClusterNotCleanedUp") {
 		t.Errorf("Events %v", told)
 	}
+}
+
+// Whoever has the token may change the Works all the time, also those that have just lost the finalizer.
+func TestAMemberLeavesWhateverIsDoneWithTheTokenOfItsAgent(t *testing.T) {
+	for name, prepare := range map[string]func(*v1beta1.MemberCluster){
+		"by pull": func(*v1beta1.MemberCluster) {},
+		"when it was just changed to push": func(cluster *v1beta1.MemberCluster) {
+			delete(cluster.Annotations, wellknown.DeliveryAnnotation)
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := pulledWorld(t, work(memberNamespace, "web-work"))
+			w.report(start, nil)
+			w.reconcile()
+			w.api.PrependReactor("delete", "works", func(action clienttesting.Action) (bool, runtime.Object, error) {
+				if w.roleBinding() == nil {
+					return false, nil, nil
+				}
+				return true, nil, apierrors.NewConflict(action.GetResource().GroupResource(), "web-work", fmt.Errorf("it has changed"))
+			})
+			w.edit(func(cluster *v1beta1.MemberCluster) {
+				prepare(cluster)
+				cluster.Spec.DeleteOptions = &v1beta1.DeleteOptions{ValidationMode: v1beta1.DeleteValidationModeSkip}
+			})
+			w.delete()
+			for range 3 {
+				w.reconcile()
+			}
+			w.hasLeft()
+		})
+	}
+}
+
+// A hub that reaches all of its members need not let the server write RoleBindings.
+func TestAMemberWithoutAnAgentLeavesWithoutRightsOnRoleBindings(t *testing.T) {
+	w, _ := joinedWorld(t)
+	w.hub.PrependReactor("*", "rolebindings", func(action clienttesting.Action) (bool, runtime.Object, error) {
+		return true, nil, apierrors.NewForbidden(action.GetResource().GroupResource(), wellknown.MemberAgentRole, fmt.Errorf("no rights"))
+	})
+	w.delete()
+	for range 3 {
+		w.reconcile()
+	}
+	w.hasLeft()
 }
