@@ -128,6 +128,9 @@ const (
 	UpdateRunAnnotation     = Prefix + "update-run"
 	UpdateRunTurnAnnotation = Prefix + "update-run-turn"
 	UpdateRunUIDAnnotation  = Prefix + "update-run-uid"
+	// MovedByAnnotation on a placement is the uid of the last run that began to move it under rollout policies, with its turn and the time.
+	// Nobody reads it: its write has a deletion of the placement that is under way be looked at once more.
+	MovedByAnnotation = Prefix + "moved-by"
 	// AppliedVersionAnnotation on a binding is the version that was last to be applied to its cluster, as long as the cluster is only
 	// compared with what the binding asks for.
 	AppliedVersionAnnotation = Prefix + "last-applied-version"

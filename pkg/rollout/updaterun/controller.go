@@ -5,6 +5,7 @@ package updaterun
 
 import (
 	"context"
+	"sync"
 	"time"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -55,6 +56,8 @@ type Controller struct {
 	moved consistency.Store
 	// latency is how long runs take to act on what lets them move clusters.
 	latency *metrics.Latency
+	// marked has, by run, the turn in which it has marked its placement.
+	marked sync.Map
 	// since is when the term of leadership began.
 	since time.Time
 }
@@ -82,6 +85,7 @@ func (c *Controller) reconcile(ctx context.Context, key reconcile.Key) (time.Dur
 	if apierrors.IsNotFound(err) {
 		c.written.Forget(key)
 		c.pace.Forget(key)
+		c.marked.Delete(key)
 		c.latency.Forget(key)
 		metrics.Forget(key)
 		return 0, nil

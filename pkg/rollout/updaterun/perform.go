@@ -4,21 +4,26 @@
 package updaterun
 
 import (
+	"cmp"
 	"context"
+	"encoding/json"
+	"fmt"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/klog/v2"
 
 	"github.com/stagegate/stagegate/pkg/apis/placement/v1beta1"
+	"github.com/stagegate/stagegate/pkg/apis/wellknown"
 	"github.com/stagegate/stagegate/pkg/rollout/internal/reconcile"
 	"github.com/stagegate/stagegate/pkg/rollout/metrics"
 	"github.com/stagegate/stagegate/pkg/rollout/updaterun/engine"
 )
 
-// perform carries a decision out, which was taken for changes that were heard of since a time. The run's status comes first, under the version that was looked at: where somebody else wrote it
-// meanwhile, nothing else is done.
+// perform carries a decision out, which was taken for changes that were heard of since a time. The run's status comes first, under the version
+// that was looked at: where somebody else wrote it meanwhile, nothing else is done.
 func (c *Controller) perform(ctx context.Context, run v1beta1.UpdateRunObject, d engine.Decision, heard time.Time) error {
 	if d.Status != nil {
 		start := c.clock.Now()
@@ -49,8 +54,10 @@ func (c *Controller) perform(ctx context.Context, run v1beta1.UpdateRunObject, d
 			return err
 		}
 	}
-	if isThere, err := c.placementIsThere(ctx, run, d.Bindings); err != nil || !isThere {
-		return err
+	if len(d.Bindings) > 0 {
+		if may, err := c.mayMove(ctx, run, cmp.Or(d.Status, run.RunStatus())); err != nil || !may {
+			return err
+		}
 	}
 	if err := c.writeBindings(ctx, run, d.Bindings, wrote); err != nil {
 		return err
@@ -58,19 +65,35 @@ func (c *Controller) perform(ctx context.Context, run v1beta1.UpdateRunObject, d
 	return c.deleteBindings(ctx, d.Deletions, wrote)
 }
 
-// placementIsThere reports whether clusters can be moved, if there are any to move. Whoever deletes a placement was told of the clusters that a
-// run has started by then, and the cache may not know of the deletion yet: what is moved after it would be emptied at once. Its watch wakes the run.
-func (c *Controller) placementIsThere(ctx context.Context, run v1beta1.UpdateRunObject, writes []engine.BindingWrite) (bool, error) {
-	if len(writes) == 0 {
+// mayMove reports whether a run may move clusters of its placement, and marks that first, once in each turn under rollout policies. A deletion of
+// the placement is refused as long as a run that has started moves it. One that was let through before the run had started, and is not stored yet,
+// meets a placement that has changed, and is looked at once more. One that is stored shows here, which the cache may not know: what is moved after
+// it would be emptied at once. The watch of the placement wakes the run.
+func (c *Controller) mayMove(ctx context.Context, run v1beta1.UpdateRunObject, status *v1beta1.UpdateRunStatus) (bool, error) {
+	if len(status.Policies) == 0 || status.Turn == nil {
+		return true, nil
+	}
+	mark := fmt.Sprintf("%s/%d", run.GetUID(), status.Turn.Number)
+	if known, ok := c.marked.Load(keyOf(run)); ok && known == mark {
 		return true, nil
 	}
 	key := placementOf(run)
-	placement, err := c.fleet.Placements.Client(key.Namespace).Get(ctx, key.Name, metav1.GetOptions{})
+	// The time makes it a change whoever has written the annotation before.
+	patch, err := json.Marshal(map[string]any{"metadata": map[string]any{"annotations": map[string]any{
+		wellknown.MovedByAnnotation: mark + "/" + c.clock.Now().UTC().Format(time.RFC3339Nano),
+	}}})
+	if err != nil {
+		return false, err
+	}
+	placement, err := c.fleet.Placements.Client(key.Namespace).Patch(ctx, key.Name, types.MergePatchType, patch, metav1.PatchOptions{})
 	if err != nil {
 		return false, reconcile.IgnoreNotFound(err)
 	}
-	planned := run.RunStatus().PlacementUID
-	return placement.GetDeletionTimestamp() == nil && (planned == "" || placement.GetUID() == planned), nil
+	if placement.GetDeletionTimestamp() != nil || status.PlacementUID != "" && placement.GetUID() != status.PlacementUID {
+		return false, nil
+	}
+	c.marked.Store(keyOf(run), mark)
+	return true, nil
 }
 
 // withStatus is a run with another status. The stored status, which can be large, is not copied for it.

@@ -5,8 +5,8 @@ package updaterun
 
 import (
 	"strings"
+	"sync/atomic"
 	"testing"
-	"time"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -83,40 +83,63 @@ func TestAPolicyEndsARunThatHasNotStarted(t *testing.T) {
 	})
 }
 
-// TestNothingIsMovedOfAPlacementThatIsBeingDeleted has the cache lag behind a deletion that nothing was there to refuse.
-func TestNothingIsMovedOfAPlacementThatIsBeingDeleted(t *testing.T) {
-	forBothScopes(t, func(f *fixture) {
-		f.tutorial()
-		update(f, f.fleet.Strategies, "example-strategy", false, func(s v1beta1.UpdateStrategyObject) {
-			s.StrategySpec().Stages[0].BeforeStageTasks = []v1beta1.StageTask{{Type: v1beta1.StageTaskTypeApproval}}
+// The cache may not have seen a deletion that nothing was there to refuse, and one that is about to be stored must be looked at once more.
+func TestARunUnderPoliciesMarksThePlacementBeforeItMovesIt(t *testing.T) {
+	for name, tt := range map[string]struct {
+		isLeaving, isHeld bool
+		want              string
+	}{
+		"a placement that stays":               {false, true, "example-placement-1-snapshot"},
+		"a placement that is being deleted":    {true, true, ""},
+		"a run that no rollout policy governs": {true, false, "example-placement-1-snapshot"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			forBothScopes(t, func(f *fixture) {
+				f.tutorial()
+				update(f, f.fleet.Strategies, "example-strategy", false, func(s v1beta1.UpdateStrategyObject) {
+					s.StrategySpec().Stages[0].BeforeStageTasks = []v1beta1.StageTask{{Type: v1beta1.StageTaskTypeApproval}}
+				})
+				if tt.isHeld {
+					f.guard("1")
+				}
+				stop := f.start()
+				f.newRun("example-run", v1beta1.StateRun)
+				f.untilCondition("example-run", v1beta1.RunProgressing, "False UpdateRunWaiting")
+				var marks atomic.Int32
+				f.client.PrependReactor("patch", "*", func(a clienttesting.Action) (bool, runtime.Object, error) {
+					if !strings.HasSuffix(a.GetResource().Resource, "resourceplacements") {
+						return false, nil, nil
+					}
+					if f.binding("member2").BindingSpec().ResourceSnapshotName != "" {
+						f.Error("the placement is marked after a cluster was moved")
+					}
+					placement, err := f.fleet.Placements.Get(f.key("example-placement"))
+					f.must(err)
+					placement = fleet.Copy(placement)
+					if tt.isLeaving {
+						placement.SetDeletionTimestamp(ptr.To(metav1.Now()))
+					}
+					marks.Add(1)
+					f.notify()
+					return true, placement, nil
+				})
+				f.decide("example-run-before-staging", v1beta1.DecisionApproved)
+				f.eventually("the run has started", func() bool { return runrules.HasStarted(f.run("example-run").RunStatus()) })
+				if tt.want == "" {
+					f.eventually("the placement is marked", func() bool { return marks.Load() > 0 })
+				} else {
+					f.eventually("the cluster is moved", func() bool { return f.binding("member2").BindingSpec().ResourceSnapshotName != "" })
+				}
+				stop()
+				if got := f.binding("member2").BindingSpec().ResourceSnapshotName; got != tt.want {
+					f.Errorf("the cluster has %q, want %q", got, tt.want)
+				}
+				if isMarked := marks.Load() > 0; isMarked != tt.isHeld || !tt.isLeaving && marks.Load() > 1 {
+					f.Errorf("marked %d times", marks.Load())
+				}
+			})
 		})
-		stop := f.start()
-		f.newRun("example-run", v1beta1.StateRun)
-		f.untilCondition("example-run", v1beta1.RunProgressing, "False UpdateRunWaiting")
-		leaving, err := f.fleet.Placements.Get(f.key("example-placement"))
-		f.must(err)
-		leaving = fleet.Copy(leaving)
-		leaving.SetDeletionTimestamp(ptr.To(metav1.Now()))
-		read := make(chan struct{}, 100)
-		f.client.PrependReactor("get", "*", func(a clienttesting.Action) (bool, runtime.Object, error) {
-			if !strings.HasSuffix(a.GetResource().Resource, "resourceplacements") {
-				return false, nil, nil
-			}
-			read <- struct{}{}
-			return true, leaving, nil
-		})
-		f.decide("example-run-before-staging", v1beta1.DecisionApproved)
-		select {
-		case <-read:
-		case <-time.After(patience):
-			f.Fatal("the placement is not looked at")
-		}
-		stop()
-		f.eventually("the cluster is started", func() bool { return runrules.HasStarted(f.run("example-run").RunStatus()) })
-		if got := f.binding("member2").BindingSpec().ResourceSnapshotName; got != "" {
-			f.Errorf("the cluster was moved to %s", got)
-		}
-	})
+	}
 }
 
 func TestALabelOfANamespaceBindsARunThatHasNotStarted(t *testing.T) {
