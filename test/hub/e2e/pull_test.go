@@ -4,6 +4,7 @@
 package e2e
 
 import (
+	"encoding/base64"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -305,6 +306,7 @@ func testStolenToken(t *testing.T, s *suite, cluster []string, token string) {
 		"-n " + pullNamespace + " get secrets",
 		"-n " + pullNamespace + " create configmap stolen",
 		"-n " + pullNamespace + " create token default",
+		"-n " + pullNamespace + " create token agent --duration=169h",
 		"-n " + pullNamespace + " create rolebinding stolen --clusterrole=cluster-admin --user=x",
 		"create --raw /apis/placement.kubernetes-fleet.io/v1beta1/clusterapprovalrequests/x/approve -f /dev/null",
 		"get namespaces",
@@ -312,6 +314,17 @@ func testStolenToken(t *testing.T, s *suite, cluster []string, token string) {
 	} {
 		if out, err := stolen(script); err == nil || !strings.Contains(err.Error(), "orbidden") {
 			t.Errorf("%s: answered %q, error %v", script, out, err)
+		}
+	}
+	for _, flag := range []string{"--duration=168h", "--audience=vault"} {
+		made, err := stolen("-n " + pullNamespace + " create token agent " + flag)
+		if err != nil {
+			t.Errorf("%s: %v", flag, err)
+			continue
+		}
+		parts := strings.Split(strings.TrimSpace(made), ".")
+		if claims, err := base64.RawURLEncoding.DecodeString(parts[len(parts)/2]); err != nil || strings.Contains(string(claims), "vault") || !strings.Contains(string(claims), `"aud":[`) {
+			t.Errorf("%s makes a token that says %s, %v", flag, claims, err)
 		}
 	}
 }
