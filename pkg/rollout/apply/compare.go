@@ -21,13 +21,14 @@ import (
 	"github.com/stagegate/stagegate/pkg/apis/placement/v1beta1"
 	"github.com/stagegate/stagegate/pkg/apis/wellknown"
 	"github.com/stagegate/stagegate/pkg/apis/wording"
+	"github.com/stagegate/stagegate/pkg/rules/reported"
 )
 
 const (
 	// maxDetails is how many differences of one object are reported.
-	maxDetails = 100
+	maxDetails = reported.MaxDetails
 	// maxPath and maxValue bound where a difference is and what differs, in bytes.
-	maxPath, maxValue = 1 << 10, 256
+	maxPath, maxValue = reported.MaxPath, reported.MaxValue
 )
 
 // comparison is where an object differs from its manifest.

@@ -15,6 +15,7 @@ import (
 	"github.com/stagegate/stagegate/pkg/apis/placement/v1beta1"
 	"github.com/stagegate/stagegate/pkg/apis/wellknown"
 	"github.com/stagegate/stagegate/pkg/apis/wording"
+	"github.com/stagegate/stagegate/pkg/rules/reported"
 )
 
 // Reasons of a Work's conditions.
@@ -40,7 +41,7 @@ const (
 // made.
 const (
 	// maxMessage bounds what a condition says, in bytes.
-	maxMessage = 1 << 10
+	maxMessage = reported.MaxMessage
 	// maxBriefMessage bounds it where a Work has so many manifests that they have no room for more.
 	maxBriefMessage = 128
 	// maxDetailsOfWork is how many drifts and differences of all objects of a Work are reported.
