@@ -12,6 +12,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	admissionregistrationv1 "k8s.io/api/admissionregistration/v1"
 	appsv1 "k8s.io/api/apps/v1"
@@ -210,7 +211,7 @@ func TestTheNamespacesOfMembersAreWrittenByTheServer(t *testing.T) {
 	if c := policy.Spec.MatchConditions; len(c) != 1 || !strings.HasSuffix(c[0].Expression, ".startsWith('"+wellknown.MemberNamespacePrefix+"')") {
 		t.Errorf("the policy is about %+v", c)
 	}
-	if v := policy.Spec.Validations; len(v) != 1 || !strings.Contains(v[0].Expression, "'"+account+"'") || !strings.Contains(v[0].Expression, "'"+user.APIServerUser+"'") {
+	if v := policy.Spec.Validations; len(v) != 3 || !strings.Contains(v[0].Expression, "'"+account+"'") || !strings.Contains(v[0].Expression, "'"+user.APIServerUser+"'") {
 		t.Errorf("the policy allows what %+v says", v)
 	}
 	if fails := policy.Spec.FailurePolicy; fails == nil || *fails != admissionregistrationv1.Fail {
@@ -274,6 +275,14 @@ func TestAnAgentHasTheRightsOfOneNamespace(t *testing.T) {
 	if !strings.Contains(policy.Spec.Validations[0].Expression, "request.userInfo.username == 'system:serviceaccount:' + request.namespace + ':"+agent.Account+"' && (") {
 		t.Error("the policy for namespaces of members does not let the agent of each through")
 	}
+	for _, v := range policy.Spec.Validations[1:] {
+		if !strings.Contains(v.Expression, "request.userInfo.username != 'system:serviceaccount:' + request.namespace + ':"+agent.Account+"' ||") {
+			t.Errorf("%s is about others than the agent of each member", v.Expression)
+		}
+	}
+	if life := policy.Spec.Validations[2].Expression; !strings.HasSuffix(life, fmt.Sprintf("<= %d", int64(agent.TokenLife/time.Second))) {
+		t.Errorf("an agent asks for a token of %s, and is let have one where %s", agent.TokenLife, life)
+	}
 }
 
 // TestTheServerGivesAgentsOneRole holds that the policy is about the server's own account, and the names that it uses.
@@ -296,6 +305,20 @@ func TestTheServerGivesAgentsOneRole(t *testing.T) {
 	data, err := os.ReadFile(filepath.Join("..", "..", "artifacts", "deploy", "base", "kustomization.yaml"))
 	if err != nil || !strings.Contains(string(data), "\n- member-agents.yaml\n") {
 		t.Errorf("base does not have member-agents.yaml: %v", err)
+	}
+}
+
+// TestATokenOfAnAgentIsForTheHub holds that the policy is in force, and about the account of agents.
+func TestATokenOfAnAgentIsForTheHub(t *testing.T) {
+	const file = "deploy/base/member-agents.yaml"
+	policy := manifest[admissionregistrationv1.MutatingAdmissionPolicy](t, file, "MutatingAdmissionPolicy")
+	binding := manifest[admissionregistrationv1.MutatingAdmissionPolicyBinding](t, file, "MutatingAdmissionPolicyBinding")
+	if c := policy.Spec.MatchConditions; len(c) != 2 || !strings.Contains(c[0].Expression, "request.namespace.startsWith('"+wellknown.MemberNamespacePrefix+"')") ||
+		!strings.HasSuffix(c[0].Expression, "request.userInfo.username == 'system:serviceaccount:' + request.namespace + ':"+agent.Account+"'") {
+		t.Errorf("the policy is about %+v", c)
+	}
+	if fails := policy.Spec.FailurePolicy; fails == nil || *fails != admissionregistrationv1.Fail || binding.Spec.PolicyName != policy.Name {
+		t.Errorf("the policy fails to %v, and the binding is of %s", fails, binding.Spec.PolicyName)
 	}
 }
 

@@ -40,8 +40,8 @@ const (
 const Account = "agent"
 
 const (
-	// wantedLife is how long a new token is asked to be valid. A hub may give less.
-	wantedLife = 7 * 24 * time.Hour
+	// TokenLife is how long a new token is asked to be valid. A hub may give less; the manifests let an agent have no more.
+	TokenLife = 7 * 24 * time.Hour
 	// tokenLook is how often the Secret is read, for a token that a person has put there, and how soon a renewal that failed is tried again.
 	tokenLook = time.Minute
 	// renewalJitter spreads the renewals of a fleet around half of the life of a token.
@@ -176,7 +176,7 @@ func (c *Credentials) renew(ctx context.Context, hub kubernetes.Interface) (time
 	limited, cancel := context.WithTimeout(ctx, renewalTimeout)
 	defer cancel()
 	namespace := wellknown.MemberNamespace(c.cluster)
-	request := &authenticationv1.TokenRequest{Spec: authenticationv1.TokenRequestSpec{ExpirationSeconds: new(int64(wantedLife / time.Second))}}
+	request := &authenticationv1.TokenRequest{Spec: authenticationv1.TokenRequestSpec{ExpirationSeconds: new(int64(TokenLife / time.Second))}}
 	response, err := hub.CoreV1().ServiceAccounts(namespace).CreateToken(limited, Account, request, metav1.CreateOptions{FieldManager: fieldManager})
 	if err != nil {
 		return tokenLook, fmt.Errorf("a new token of ServiceAccount %s/%s on the hub (the present one is valid until %s; once it is not, put another one in Secret %s): %w",
@@ -205,7 +205,7 @@ func (c *Credentials) due(from, until time.Time) time.Duration {
 	defer c.mu.Unlock()
 	now := c.clock.Now().Add(c.ahead)
 	life := until.Sub(from)
-	if life < wantedLife/2 && !c.renewed {
+	if life < TokenLife/2 && !c.renewed {
 		return 0
 	}
 	return from.Add(time.Duration(float64(life) / 2 * c.spread)).Sub(now)

@@ -107,27 +107,27 @@ func (f *tokens) renewed(want int) {
 }
 
 func TestATokenIsRenewedAtHalfOfItsLife(t *testing.T) {
-	f := newTokens(t, tokenFor(start, wantedLife), wantedLife)
+	f := newTokens(t, tokenFor(start, TokenLife), TokenLife)
 	for _, step := range []struct {
 		at   time.Duration
 		want int
-	}{{0, 0}, {wantedLife * 44 / 100, 0}, {wantedLife * 56 / 100, 1}, {wantedLife, 1}, {wantedLife * 112 / 100, 2}} {
+	}{{0, 0}, {TokenLife * 44 / 100, 0}, {TokenLife * 56 / 100, 1}, {TokenLife, 1}, {TokenLife * 112 / 100, 2}} {
 		f.clock.SetTime(start.Add(step.at))
 		if err := f.renew(); err != nil {
 			t.Fatal(err)
 		}
 		f.renewed(step.want)
 	}
-	if f.asked[0] != wantedLife {
+	if f.asked[0] != TokenLife {
 		t.Errorf("asked for a life of %s", f.asked[0])
 	}
-	if f.stored() != f.credentials.current() || f.stored() != tokenFor(f.clock.Now(), wantedLife) {
+	if f.stored() != f.credentials.current() || f.stored() != tokenFor(f.clock.Now(), TokenLife) {
 		t.Error("the Secret does not have the token that is used")
 	}
 }
 
 func TestTheFirstTokenIsReplacedByOneThatLivesLonger(t *testing.T) {
-	f := newTokens(t, tokenFor(start, time.Hour), wantedLife)
+	f := newTokens(t, tokenFor(start, time.Hour), TokenLife)
 	for range 2 {
 		if err := f.renew(); err != nil {
 			t.Fatal(err)
@@ -151,7 +151,7 @@ func TestAHubThatGivesShortTokensIsNotAskedAllTheTime(t *testing.T) {
 }
 
 func TestATokenThatAPersonPutsThereCountsAtOnce(t *testing.T) {
-	f := newTokens(t, tokenFor(start.Add(-2*wantedLife), wantedLife), wantedLife)
+	f := newTokens(t, tokenFor(start.Add(-2*TokenLife), TokenLife), TokenLife)
 	f.fails = errors.New("Unauthorized")
 	for range 2 {
 		if err := f.renew(); err == nil || !strings.Contains(err.Error(), "put another one in Secret stagegate-hub") {
@@ -169,8 +169,8 @@ func TestATokenThatAPersonPutsThereCountsAtOnce(t *testing.T) {
 
 func TestATokenOfAnotherKindIsLeftAlone(t *testing.T) {
 	for _, token := range []string{"opaque", "a.b.c", "e30." + base64.RawURLEncoding.EncodeToString([]byte(`{"iat":5}`)) + ".s"} {
-		f := newTokens(t, token, wantedLife)
-		f.clock.Step(10 * wantedLife)
+		f := newTokens(t, token, TokenLife)
+		f.clock.Step(10 * TokenLife)
 		if err := f.renew(); err != nil || f.credentials.current() != token {
 			t.Errorf("%s: error %v, now %s", token, err, f.credentials.current())
 		}
@@ -180,7 +180,7 @@ func TestATokenOfAnotherKindIsLeftAlone(t *testing.T) {
 
 // The agent renews what the hub has written times into, so the hub's clock counts.
 func TestTheClockOfTheHubCounts(t *testing.T) {
-	f := newTokens(t, tokenFor(start, wantedLife), wantedLife)
+	f := newTokens(t, tokenFor(start, TokenLife), TokenLife)
 	answer := func(date time.Time) {
 		recorder := httptest.NewRecorder()
 		recorder.Header().Set("Date", date.Format(http.TimeFormat))
@@ -189,7 +189,7 @@ func TestTheClockOfTheHubCounts(t *testing.T) {
 	if err := f.renew(); err != nil {
 		t.Fatal(err)
 	}
-	answer(start.Add(wantedLife * 3 / 4))
+	answer(start.Add(TokenLife * 3 / 4))
 	if err := f.renew(); err != nil {
 		t.Fatal(err)
 	}
@@ -197,7 +197,7 @@ func TestTheClockOfTheHubCounts(t *testing.T) {
 }
 
 func TestRequestsHaveThePresentToken(t *testing.T) {
-	f := newTokens(t, "first", wantedLife)
+	f := newTokens(t, "first", TokenLife)
 	var got string
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		got = r.Header.Get("Authorization")
@@ -274,7 +274,7 @@ func TestWhatTheSecretLacksIsSaid(t *testing.T) {
 		{func(data map[string][]byte) { data[ServerKey] = []byte("http://hub.example") }, `the address of the hub must begin with https://: mend Secret stagegate-hub, key "server"`},
 		{func(data map[string][]byte) { delete(data, ServerKey) }, `key "server"`},
 	} {
-		f := newTokens(t, "token", wantedLife)
+		f := newTokens(t, "token", TokenLife)
 		secret, _ := f.member.CoreV1().Secrets("stagegate-system").Get(t.Context(), "stagegate-hub", metav1.GetOptions{})
 		tc.change(secret.Data)
 		if _, err := f.member.CoreV1().Secrets("stagegate-system").Update(t.Context(), secret, metav1.UpdateOptions{}); err != nil {

@@ -14,6 +14,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/resource"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime"
 
 	"github.com/stagegate/stagegate/pkg/apis/cluster/v1beta1"
 	placementv1beta1 "github.com/stagegate/stagegate/pkg/apis/placement/v1beta1"
@@ -331,6 +332,9 @@ func TestANamespaceThatIsAwaitedIsReportedAtOnce(t *testing.T) {
 	place := func(namespace string, status metav1.ConditionStatus) *placementv1beta1.Work {
 		t.Helper()
 		work := &placementv1beta1.Work{ObjectMeta: metav1.ObjectMeta{Namespace: "fleet-member-" + name, Name: namespace + string(status)}}
+		work.Spec.Workload.Manifests = []placementv1beta1.Manifest{{RawExtension: runtime.RawExtension{
+			Raw: fmt.Appendf(nil, `{"apiVersion":"v1","kind":"Namespace","metadata":{"name":%q}}`, namespace),
+		}}}
 		work.Status.ManifestConditions = []placementv1beta1.ManifestCondition{{
 			Identifier: placementv1beta1.WorkResourceIdentifier{Version: "v1", Kind: "Namespace", Name: namespace},
 			Conditions: []metav1.Condition{{Type: "Applied", Status: status, LastTransitionTime: metav1.NewTime(w.clock.Now().Truncate(time.Second))}},

@@ -8,13 +8,13 @@ import (
 	"time"
 
 	"k8s.io/apimachinery/pkg/api/meta"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/labels"
 
 	placementv1beta1 "github.com/stagegate/stagegate/pkg/apis/placement/v1beta1"
 	"github.com/stagegate/stagegate/pkg/apis/wellknown"
 	"github.com/stagegate/stagegate/pkg/rollout/inspect"
 	"github.com/stagegate/stagegate/pkg/rollout/internal/reconcile"
+	"github.com/stagegate/stagegate/pkg/rules/memberreport"
 )
 
 // A ResourcePlacement picks no cluster that lacks its namespace, so what is known of namespaces must not be older than what asks for it. The
@@ -45,13 +45,11 @@ func (c *Controller) isAwaited(member string, last *inspect.Report) bool {
 // placedNamespaces yields the Namespaces that a Work has on its member, and since when.
 func placedNamespaces(work *placementv1beta1.Work) iter.Seq2[string, time.Time] {
 	return func(yield func(string, time.Time) bool) {
-		for i := range work.Status.ManifestConditions {
-			m := &work.Status.ManifestConditions[i]
-			if m.Identifier.Group != "" || m.Identifier.Kind != "Namespace" {
-				continue
-			}
-			applied := meta.FindStatusCondition(m.Conditions, placementv1beta1.WorkApplied)
-			if applied != nil && applied.Status == metav1.ConditionTrue && !yield(m.Identifier.Name, applied.LastTransitionTime.Time) {
+		isNamespace := func(m *placementv1beta1.ManifestCondition) bool {
+			return m.Identifier.Group == "" && m.Identifier.Kind == "Namespace" && meta.IsStatusConditionTrue(m.Conditions, placementv1beta1.WorkApplied)
+		}
+		for m := range memberreport.Conditions(work, isNamespace) {
+			if !yield(m.Identifier.Name, meta.FindStatusCondition(m.Conditions, placementv1beta1.WorkApplied).LastTransitionTime.Time) {
 				return
 			}
 		}

@@ -17,6 +17,7 @@ import (
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/runtime/schema"
 	hubfake "k8s.io/client-go/kubernetes/fake"
 	clienttesting "k8s.io/client-go/testing"
 	"k8s.io/client-go/tools/record"
@@ -966,6 +967,7 @@ func TestStatusFromWorks(t *testing.T) {
 			Conditions: []metav1.Condition{{Type: "DiffReported", Status: "False", Message: "forbidden"}},
 		},
 	}
+	carrying(unreported)
 	for _, tc := range []struct {
 		name  string
 		works []*v1beta1.Work
@@ -1042,7 +1044,7 @@ func TestABindingHasAsManyDetailsAsCanBeStored(t *testing.T) {
 		})
 	}
 	var status v1beta1.ResourceBindingStatus
-	collect(&status, []*v1beta1.Work{work})
+	collect(&status, []*v1beta1.Work{carrying(work)})
 	if len(status.DriftedPlacements) != 20 || len(status.DiffedPlacements) != 20 {
 		t.Errorf("%d drifted, %d differ, want 20 each", len(status.DriftedPlacements), len(status.DiffedPlacements))
 	}
@@ -1053,6 +1055,55 @@ func TestABindingHasAsManyDetailsAsCanBeStored(t *testing.T) {
 		t.Errorf("the status has %d bytes, %v", len(data), err)
 	}
 	if work.Status.ManifestConditions[19].DiffDetails.ObservedDiffs == nil {
+		t.Error("the Work in the cache was changed")
+	}
+}
+
+// carrying has a Work carry all that its status is about.
+func carrying(work *v1beta1.Work) *v1beta1.Work {
+	work.Spec.Workload.Manifests = nil
+	for i := range work.Status.ManifestConditions {
+		id := &work.Status.ManifestConditions[i].Identifier
+		id.Ordinal = i
+		work.Spec.Workload.Manifests = append(work.Spec.Workload.Manifests, v1beta1.Manifest{RawExtension: runtime.RawExtension{
+			Raw: fmt.Appendf(nil, `{"apiVersion":%q,"kind":%q,"metadata":{"namespace":%q,"name":%q}}`,
+				schema.GroupVersion{Group: id.Group, Version: id.Version}, id.Kind, id.Namespace, id.Name),
+		}})
+	}
+	return work
+}
+
+// Whoever has the token of an agent says of other objects what it likes, in texts as long as it likes.
+func TestAMemberSpeaksOfWhatItsWorksCarry(t *testing.T) {
+	long := strings.Repeat("m", 30<<10)
+	failed := func(name string) v1beta1.ManifestCondition {
+		return v1beta1.ManifestCondition{
+			Identifier:  v1beta1.WorkResourceIdentifier{Version: "v1", Kind: "ConfigMap", Namespace: "ns", Name: name},
+			Conditions:  []metav1.Condition{{Type: "Applied", Status: "False", Reason: "ManifestApplyFailed", Message: long}, {Type: "DiffReported", Status: "False", Message: long}},
+			DiffDetails: &v1beta1.DiffDetails{ObservedDiffs: []v1beta1.PatchDetail{{Path: "/" + long, ValueInHub: long, ValueInMember: long}}},
+		}
+	}
+	work := carrying(&v1beta1.Work{ObjectMeta: metav1.ObjectMeta{Generation: 1}, Status: v1beta1.WorkStatus{
+		Conditions:         []metav1.Condition{{Type: "Applied", Status: "False", ObservedGeneration: 1}},
+		ManifestConditions: []v1beta1.ManifestCondition{failed("a"), failed("b")},
+	}})
+	others := failed(strings.Repeat("n", 1<<20))
+	work.Status.ManifestConditions = append([]v1beta1.ManifestCondition{others, failed("kube-root-ca.crt")}, work.Status.ManifestConditions...)
+	work.Status.ManifestConditions[0].Identifier.Ordinal = 7
+	work.Status.ManifestConditions[1].Identifier.Ordinal = -1
+
+	var status v1beta1.ResourceBindingStatus
+	collect(&status, []*v1beta1.Work{work})
+	if len(status.FailedPlacements) != 2 || len(status.DiffedPlacements) != 2 || status.FailedPlacements[0].Name != "a" || status.FailedPlacements[1].Name != "b" {
+		t.Errorf("%d failed, %d differ, want a and b", len(status.FailedPlacements), len(status.DiffedPlacements))
+	}
+	if data, err := json.Marshal(status); err != nil || len(data) > 2*5<<10 {
+		t.Errorf("the status has %d bytes, %v", len(data), err)
+	}
+	if said := why(work, "DiffReported"); len(said) > 2<<10 || !strings.Contains(said, "ConfigMap ns/a: m") {
+		t.Errorf("it says %d bytes: %.100s", len(said), said)
+	}
+	if len(work.Status.ManifestConditions[2].DiffDetails.ObservedDiffs[0].Path) <= 30<<10 || len(work.Status.ManifestConditions[2].Conditions[0].Message) != 30<<10 {
 		t.Error("the Work in the cache was changed")
 	}
 }
@@ -1074,7 +1125,7 @@ func TestPlacementsInTheStatus(t *testing.T) {
 		},
 	}}
 	var status v1beta1.ResourceBindingStatus
-	collect(&status, []*v1beta1.Work{work})
+	collect(&status, []*v1beta1.Work{carrying(work)})
 	resource := func(name string) v1beta1.ResourceIdentifier {
 		return v1beta1.ResourceIdentifier{Version: "v1", Kind: "ConfigMap", Namespace: "ns", Name: name}
 	}
@@ -1094,7 +1145,7 @@ func TestPlacementsInTheStatus(t *testing.T) {
 			v1beta1.ManifestCondition{Identifier: id(fmt.Sprintf("x%03d", i)), Conditions: []metav1.Condition{failing}})
 	}
 	status = v1beta1.ResourceBindingStatus{}
-	collect(&status, []*v1beta1.Work{work})
+	collect(&status, []*v1beta1.Work{carrying(work)})
 	if len(status.FailedPlacements) != maxPlacements {
 		t.Errorf("%d failed placements, want %d", len(status.FailedPlacements), maxPlacements)
 	}
@@ -1102,13 +1153,13 @@ func TestPlacementsInTheStatus(t *testing.T) {
 	refused := metav1.Condition{Type: "Applied", Status: "False", Reason: wellknown.ReasonManifestRefused}
 	work.Status.ManifestConditions = append(work.Status.ManifestConditions, v1beta1.ManifestCondition{Identifier: id("z"), Conditions: []metav1.Condition{refused}})
 	status = v1beta1.ResourceBindingStatus{}
-	collect(&status, []*v1beta1.Work{work})
+	collect(&status, []*v1beta1.Work{carrying(work)})
 	if first := status.FailedPlacements[0]; first.Name != "z" || status.FailedPlacements[1].Name != "b" {
 		t.Errorf("what cannot heal is not the first: %s", first.Name)
 	}
 	work.Generation++
 	status = v1beta1.ResourceBindingStatus{}
-	if collect(&status, []*v1beta1.Work{work}); len(status.FailedPlacements) > 0 {
+	if collect(&status, []*v1beta1.Work{carrying(work)}); len(status.FailedPlacements) > 0 {
 		t.Error("failures of an earlier generation are reported")
 	}
 }

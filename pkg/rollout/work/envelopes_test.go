@@ -345,10 +345,10 @@ func TestWhatComesOfAnEnvelopeSaysSoInTheStatus(t *testing.T) {
 		DriftDetails: &v1beta1.DriftDetails{}, DiffDetails: &v1beta1.DiffDetails{},
 	}
 	work := func(labels map[string]string) *v1beta1.Work {
-		return &v1beta1.Work{ObjectMeta: metav1.ObjectMeta{Generation: 1, Labels: labels}, Status: v1beta1.WorkStatus{
+		return carrying(&v1beta1.Work{ObjectMeta: metav1.ObjectMeta{Generation: 1, Labels: labels}, Status: v1beta1.WorkStatus{
 			Conditions:         []metav1.Condition{{Type: "Applied", Status: "False", ObservedGeneration: 1}},
 			ManifestConditions: []v1beta1.ManifestCondition{manifest},
-		}}
+		}})
 	}
 	of := func(name string) map[string]string {
 		return map[string]string{wellknown.EnvelopeTypeLabel: "ResourceEnvelope", wellknown.EnvelopeNamespaceLabel: "ns", wellknown.EnvelopeNameLabel: name}

@@ -15,9 +15,10 @@ import (
 
 	"github.com/stagegate/stagegate/pkg/apis/placement/v1beta1"
 	"github.com/stagegate/stagegate/pkg/apis/wellknown"
-	"github.com/stagegate/stagegate/pkg/rollout/internal/reconcile"
+	"github.com/stagegate/stagegate/pkg/apis/wording"
 	bindingrules "github.com/stagegate/stagegate/pkg/rules/binding"
 	"github.com/stagegate/stagegate/pkg/rules/conditions"
+	"github.com/stagegate/stagegate/pkg/rules/memberreport"
 )
 
 // Reasons of a binding's conditions.
@@ -216,11 +217,11 @@ func diffReported(o outcome) metav1.Condition {
 
 // why says of which object of a Work a condition is False, and what for: no list of a status has those whose differences are not reported.
 func why(work *v1beta1.Work, conditionType string) string {
-	for _, m := range work.Status.ManifestConditions {
-		if c := find(m.Conditions, conditionType); c != nil && c.Status == metav1.ConditionFalse {
-			name := reconcile.Key{Namespace: m.Identifier.Namespace, Name: m.Identifier.Name}
-			return fmt.Sprintf(": %s %s: %s", m.Identifier.Kind, strings.TrimPrefix(name.String(), "/"), c.Message)
-		}
+	isFalse := func(m *v1beta1.ManifestCondition) bool {
+		return meta.IsStatusConditionFalse(m.Conditions, conditionType)
+	}
+	for m := range memberreport.Conditions(work, isFalse) {
+		return fmt.Sprintf(": %s %s: %s", m.Identifier.Kind, wording.Key(m.Identifier.Namespace, m.Identifier.Name), find(m.Conditions, conditionType).Message)
 	}
 	return ""
 }
@@ -244,7 +245,7 @@ func collect(status *v1beta1.ResourceBindingStatus, works []*v1beta1.Work) {
 		if !isCurrent(work) {
 			continue
 		}
-		for _, m := range work.Status.ManifestConditions {
+		for m := range memberreport.Conditions(work, isOfNote) {
 			id := v1beta1.ResourceIdentifier{
 				Group: m.Identifier.Group, Version: m.Identifier.Version, Kind: m.Identifier.Kind,
 				Namespace: m.Identifier.Namespace, Name: m.Identifier.Name, Envelope: envelopeOf(work),
@@ -289,6 +290,12 @@ func collect(status *v1beta1.ResourceBindingStatus, works []*v1beta1.Work) {
 	for i := range status.DiffedPlacements {
 		status.DiffedPlacements[i].ObservedDiffs = upTo(&room, status.DiffedPlacements[i].ObservedDiffs)
 	}
+}
+
+// isOfNote reports whether a list of a binding's status has what a Work says of a manifest.
+func isOfNote(m *v1beta1.ManifestCondition) bool {
+	return m.DriftDetails != nil || m.DiffDetails != nil ||
+		meta.IsStatusConditionFalse(m.Conditions, v1beta1.WorkApplied) || meta.IsStatusConditionFalse(m.Conditions, v1beta1.WorkAvailable)
 }
 
 // upTo returns the details of an object if there is room for all of them, which they then take.

@@ -10,7 +10,6 @@ import (
 	"slices"
 
 	"k8s.io/apimachinery/pkg/api/meta"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	utiljson "k8s.io/apimachinery/pkg/util/json"
@@ -19,6 +18,7 @@ import (
 	"github.com/stagegate/stagegate/pkg/apis/placement/v1beta1"
 	"github.com/stagegate/stagegate/pkg/apis/wellknown"
 	"github.com/stagegate/stagegate/pkg/apis/wording"
+	"github.com/stagegate/stagegate/pkg/rules/memberreport"
 )
 
 const (
@@ -50,26 +50,12 @@ func Reports(work *v1beta1.Work) []Report {
 		return nil
 	}
 	var found []Report
-	for i := range work.Status.ManifestConditions {
-		m := &work.Status.ManifestConditions[i]
-		if m.BackReportedStatus != nil && meta.IsStatusConditionTrue(m.Conditions, v1beta1.WorkApplied) && carries(work, m.Identifier) {
-			found = append(found, Report{m.Identifier, m.BackReportedStatus})
-		}
+	for m := range memberreport.Conditions(work, func(m *v1beta1.ManifestCondition) bool {
+		return m.BackReportedStatus != nil && meta.IsStatusConditionTrue(m.Conditions, v1beta1.WorkApplied)
+	}) {
+		found = append(found, Report{m.Identifier, m.BackReportedStatus})
 	}
 	return found
-}
-
-// carries reports whether a Work has an object at the place that its identifier names.
-func carries(work *v1beta1.Work, id v1beta1.WorkResourceIdentifier) bool {
-	if id.Ordinal < 0 || id.Ordinal >= len(work.Spec.Workload.Manifests) {
-		return false
-	}
-	var manifest metav1.PartialObjectMetadata
-	if err := json.Unmarshal(work.Spec.Workload.Manifests[id.Ordinal].Raw, &manifest); err != nil {
-		return false
-	}
-	gvk := manifest.GroupVersionKind()
-	return gvk == schema.GroupVersionKind{Group: id.Group, Version: id.Version, Kind: id.Kind} && manifest.Namespace == id.Namespace && manifest.Name == id.Name
 }
 
 // Select orders the reports of a placement's Works by their objects, one for each: an object that moves from one Work to another has two

@@ -5,6 +5,7 @@ package e2e
 
 import (
 	"context"
+	"encoding/base64"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -423,6 +424,7 @@ func testStolenToken(t *testing.T, a *agents, token string) {
 		"-n " + pullNamespace + " get secrets",
 		"-n " + pullNamespace + " create configmap stolen",
 		"-n " + pullNamespace + " create token default",
+		"-n " + pullNamespace + " create token agent --duration=169h",
 		"-n " + pullNamespace + " create rolebinding stolen --clusterrole=cluster-admin --user=x",
 		"create --raw /apis/placement.kubernetes-fleet.io/v1beta1/clusterapprovalrequests/x/approve -f /dev/null",
 		"get namespaces",
@@ -450,6 +452,17 @@ func testStolenToken(t *testing.T, a *agents, token string) {
 		out, err := stolen("-n " + pullNamespace + " patch --subresource=status " + tc.object + " --type=merge --patch-file=" + file)
 		if err == nil || !strings.Contains(err.Error(), tc.want) {
 			t.Errorf("%.120s: answered %.200q, error %v, want %q", tc.status, out, err, tc.want)
+		}
+	}
+	for _, flag := range []string{"--duration=168h", "--audience=vault"} {
+		made, err := stolen("-n " + pullNamespace + " create token agent " + flag)
+		if err != nil {
+			t.Errorf("%s: %v", flag, err)
+			continue
+		}
+		parts := strings.Split(strings.TrimSpace(made), ".")
+		if claims, err := base64.RawURLEncoding.DecodeString(parts[len(parts)/2]); err != nil || strings.Contains(string(claims), "vault") || !strings.Contains(string(claims), `"aud":[`) {
+			t.Errorf("%s makes a token that says %s, %v", flag, claims, err)
 		}
 	}
 }
