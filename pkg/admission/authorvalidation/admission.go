@@ -90,6 +90,9 @@ func (p *Plugin) Validate(ctx context.Context, a admission.Attributes, _ admissi
 	if a.GetResource().Group != v1beta1.GroupName || a.GetSubresource() != "" || registry.IsController(ctx) {
 		return nil
 	}
+	if err := p.validateFinalizers(ctx, a); err != nil {
+		return err
+	}
 	subject := a.GetObject()
 	if subject == nil {
 		subject = a.GetOldObject()

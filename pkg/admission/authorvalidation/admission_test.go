@@ -788,6 +788,38 @@ func TestAnAdministratorCostsOneQuestion(t *testing.T) {
 	}
 }
 
+// Without them the resources stay on the clusters, and nobody answers for them any more.
+func TestOnlyAnAdministratorTakesTheServersFinalizersOffAPlacement(t *testing.T) {
+	const own = "example.com/own"
+	leaving := func(finalizers ...string) runtime.Object {
+		p := clusterPlacement().(v1beta1.PlacementObject)
+		p.SetFinalizers(finalizers)
+		p.SetDeletionTimestamp(&metav1.Time{Time: time.Unix(1e9, 0)})
+		return p
+	}
+	both := wellknown.PlacementFinalizers
+	for name, tt := range map[string]struct {
+		who         string
+		object, old runtime.Object
+		refused     bool
+	}{
+		"both":                             {"nobody", leaving(), leaving(both...), true},
+		"the first":                        {"nobody", leaving(both[1]), leaving(both...), true},
+		"the second, beside its own":       {"nobody", leaving(both[0]), leaving(own, both[0], both[1]), true},
+		"its own":                          {"nobody", leaving(both...), leaving(append([]string{own}, both...)...), false},
+		"where there are none":             {"nobody", leaving(), leaving(own), false},
+		"by a user who may do everything":  {"root", leaving(), leaving(both...), false},
+		"of one that is not being deleted": {"nobody", clusterPlacement(), clusterPlacement(), false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			err := newFixture().write(tt.who, tt.object, tt.old)
+			if apierrors.IsForbidden(err) != tt.refused || !tt.refused && err != nil {
+				t.Errorf("got %v, want a refusal: %t", err, tt.refused)
+			}
+		})
+	}
+}
+
 func TestAPluginThatCannotAskAnythingIsNotStarted(t *testing.T) {
 	if err := New().ValidateInitialization(); err == nil {
 		t.Error("a plugin without an authorizer was taken for initialized")

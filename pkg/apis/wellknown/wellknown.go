@@ -39,6 +39,9 @@ const (
 	UpdateRunFinalizer = Prefix + "stagedupdaterun-finalizer"
 )
 
+// PlacementFinalizers are the server's on a placement. As long as it has them, something of it may be on its clusters.
+var PlacementFinalizers = []string{PlacementCleanupFinalizer, SchedulerCleanupFinalizer}
+
 // Labels.
 const (
 	// MemberNameLabel on a MemberCluster is its name, for use in selectors.

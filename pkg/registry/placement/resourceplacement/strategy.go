@@ -6,6 +6,7 @@ package resourceplacement
 import (
 	"context"
 	"fmt"
+	"slices"
 
 	"github.com/stagegate/stagegate/pkg/apis/placement/v1beta1"
 	"github.com/stagegate/stagegate/pkg/apis/placement/validation"
@@ -24,6 +25,7 @@ func Resources() []store.Resource {
 		Spec:                 v1beta1.PlacementObject.PlacementSpec,
 		Status:               v1beta1.PlacementObject.PlacementStatus,
 		ResetServerOwned:     keepPrune,
+		OnUpdate:             keepFinalizers,
 		Name:                 store.NameLimit{Max: maxNameLength, Message: "the name field cannot have length exceeding 63"},
 		Validate:             validation.ValidatePlacement,
 		ValidateUpdate:       validation.ValidatePlacementUpdate,
@@ -42,6 +44,21 @@ func Resources() []store.Resource {
 // keepPrune takes back a change of what only the subresource prune writes.
 func keepPrune(_ context.Context, status, stored *v1beta1.PlacementStatus) {
 	status.Prune = stored.Prune
+}
+
+// keepFinalizers has a placement keep the server's finalizers, which a manifest does not have: deleted right after a write without them, it would
+// leave its resources on the clusters. Who may take them off one that is being deleted, admission decides.
+func keepFinalizers(ctx context.Context, placement, old v1beta1.PlacementObject) {
+	if registry.IsController(ctx) || !old.GetDeletionTimestamp().IsZero() {
+		return
+	}
+	finalizers := placement.GetFinalizers()
+	for _, finalizer := range wellknown.PlacementFinalizers {
+		if slices.Contains(old.GetFinalizers(), finalizer) && !slices.Contains(finalizers, finalizer) {
+			finalizers = append(finalizers, finalizer)
+		}
+	}
+	placement.SetFinalizers(finalizers)
 }
 
 // warnings names what is accepted for the sake of existing manifests but has no effect.

@@ -4,11 +4,20 @@
 package resourceplacement
 
 import (
+	"context"
 	"slices"
 	"strings"
 	"testing"
 
+	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	genericapirequest "k8s.io/apiserver/pkg/endpoints/request"
+	"k8s.io/utils/ptr"
+
 	"github.com/stagegate/stagegate/pkg/apis/placement/v1beta1"
+	"github.com/stagegate/stagegate/pkg/apis/wellknown"
+	registry "github.com/stagegate/stagegate/pkg/registry/placement"
 )
 
 func TestAPolicyThatPicksClustersIsNotWarnedAbout(t *testing.T) {
@@ -47,6 +56,37 @@ func TestNameIsAtMost63Characters(t *testing.T) {
 			}
 			if got := slices.Contains(details, message); got != want {
 				t.Errorf("%s with a name of %d characters refused for its length: %v, want %v", r.Plural, length, got, want)
+			}
+		}
+	}
+}
+
+// A manifest has no finalizers of the server, and a placement without them would leave its resources behind.
+func TestAPlacementKeepsTheFinalizersOfTheServer(t *testing.T) {
+	of := func(finalizers ...string) []string { return finalizers }
+	both := wellknown.PlacementFinalizers
+	for name, tt := range map[string]struct {
+		by              context.Context
+		leaving         bool
+		had, sent, want []string
+	}{
+		"replaced by a manifest":       {t.Context(), false, both, nil, both},
+		"one is taken off":             {t.Context(), false, both, of("example.com/own", both[0]), of("example.com/own", both[0], both[1])},
+		"it had none":                  {t.Context(), false, of("example.com/own"), nil, nil},
+		"by the server":                {genericapirequest.WithUser(t.Context(), registry.Controllers()), false, both, nil, nil},
+		"one that is being deleted":    {t.Context(), true, both, nil, nil},
+		"with another one of the user": {t.Context(), false, both, append(of("example.com/own"), both...), append(of("example.com/own"), both...)},
+	} {
+		for _, r := range Resources() {
+			old, sent := r.New().(v1beta1.PlacementObject), r.New().(v1beta1.PlacementObject)
+			old.SetFinalizers(slices.Clone(tt.had))
+			sent.SetFinalizers(slices.Clone(tt.sent))
+			if tt.leaving {
+				old.SetDeletionTimestamp(ptr.To(metav1.Now()))
+			}
+			r.Strategy.PrepareForUpdate(tt.by, sent, old)
+			if diff := cmp.Diff(tt.want, sent.GetFinalizers(), cmpopts.EquateEmpty()); diff != "" {
+				t.Errorf("%s, %s (-want +got):\n%s", r.Plural, name, diff)
 			}
 		}
 	}
