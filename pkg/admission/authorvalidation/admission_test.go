@@ -32,6 +32,7 @@ import (
 	"github.com/stagegate/stagegate/pkg/admission/hubkinds"
 	"github.com/stagegate/stagegate/pkg/admission/initializer"
 	"github.com/stagegate/stagegate/pkg/apis/placement/v1beta1"
+	"github.com/stagegate/stagegate/pkg/apis/wellknown"
 	"github.com/stagegate/stagegate/pkg/generated/informers/externalversions"
 	placementlisters "github.com/stagegate/stagegate/pkg/generated/listers/placement/v1beta1"
 	registry "github.com/stagegate/stagegate/pkg/registry/placement"

@@ -15,6 +15,7 @@ import (
 
 	"github.com/stagegate/stagegate/pkg/apis/placement/v1beta1"
 	"github.com/stagegate/stagegate/pkg/apis/wellknown"
+	"github.com/stagegate/stagegate/pkg/apis/wording"
 	"github.com/stagegate/stagegate/pkg/rollout/internal/reconcile"
 )
 
@@ -266,7 +267,11 @@ func TestABindingSaysWhatItsClusterKeeps(t *testing.T) {
 		return condition(v1beta1.WorkObjectsKept, since, message)
 	}
 	later := testTime.Add(time.Hour)
-	long := strings.Repeat("x", 5000)
+	long := strings.Repeat("x", 1000)
+	var many []*v1beta1.Work
+	for i := range 9 {
+		many = append(many, work(fmt.Sprintf("w%d", i), 2, applied, kept(testTime, long)))
+	}
 	for name, tc := range map[string]struct {
 		works []*v1beta1.Work
 		err   error
@@ -282,8 +287,14 @@ func TestABindingSaysWhatItsClusterKeeps(t *testing.T) {
 			want:  &metav1.Condition{Message: "Kept: x. Kept: y", LastTransitionTime: metav1.NewTime(later)},
 		},
 		"more than fits": {
-			works: []*v1beta1.Work{work("a", 2, applied, kept(testTime, long)), work("b", 2, applied, kept(later, long))},
-			want:  &metav1.Condition{Message: long + ". Work object b has kept more", LastTransitionTime: metav1.NewTime(later)},
+			works: many,
+			want: &metav1.Condition{
+				Message: strings.Repeat(long+". ", 7) + long + ". Work object w8 has kept more", LastTransitionTime: metav1.NewTime(testTime),
+			},
+		},
+		"longer than it is said": {
+			works: []*v1beta1.Work{work("a", 2, applied, kept(testTime, strings.Repeat("x", 32<<10)))},
+			want:  &metav1.Condition{Message: wording.Shorten(strings.Repeat("x", 32<<10), 1<<10), LastTransitionTime: metav1.NewTime(testTime)},
 		},
 	} {
 		t.Run(name, func(t *testing.T) {

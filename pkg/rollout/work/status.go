@@ -156,9 +156,12 @@ func applied(o outcome) metav1.Condition {
 	}
 }
 
-// maxKeptMessage is how long the message of what is kept may become before Works are only named. A condition's message has at most 32768
-// bytes.
-const maxKeptMessage = 8 << 10
+const (
+	// maxKeptMessage is how long the message of what is kept may become before Works are only named.
+	maxKeptMessage = 8 << 10
+	// maxKeptWorks bounds that message with the names. One condition of a binding quotes it, and has at most 32768 bytes.
+	maxKeptWorks = 16 << 10
+)
 
 // objectsKept sums up what the Works have kept since an adoption, since the time at which the last of them began to. Nil where they
 // keep nothing.
@@ -166,20 +169,26 @@ func objectsKept(works []*v1beta1.Work) *metav1.Condition {
 	var sum *metav1.Condition
 	for _, work := range works {
 		c := keptBy(work)
-		switch {
-		case c == nil:
+		if c == nil {
 			continue
+		}
+		message := wording.Shorten(c.Message, memberreport.MaxMessage)
+		switch {
 		case sum == nil:
 			sum = c.DeepCopy()
+			sum.Message = message
 			continue
-		case len(sum.Message)+len(c.Message) > maxKeptMessage:
+		case len(sum.Message)+len(message) > maxKeptMessage:
 			sum.Message += fmt.Sprintf(". Work object %s has kept more", work.Name)
 		default:
-			sum.Message += ". " + c.Message
+			sum.Message += ". " + message
 		}
 		if c.LastTransitionTime.After(sum.LastTransitionTime.Time) {
 			sum.LastTransitionTime = c.LastTransitionTime
 		}
+	}
+	if sum != nil {
+		sum.Message = wording.Shorten(sum.Message, maxKeptWorks)
 	}
 	return sum
 }

@@ -10,7 +10,7 @@ import (
 
 	apiextensionsv1 "k8s.io/apiextensions-apiserver/pkg/apis/apiextensions/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	apivalidation "k8s.io/apimachinery/pkg/util/validation"
+	utilvalidation "k8s.io/apimachinery/pkg/util/validation"
 	"k8s.io/apimachinery/pkg/util/validation/field"
 
 	"github.com/stagegate/stagegate/pkg/apis/placement/v1beta1"
@@ -219,7 +219,7 @@ func nameOf(key string) string {
 	if strings.HasSuffix(key, "/") {
 		key = strings.ToLower(key)
 	}
-	return strings.Join(apivalidation.IsQualifiedName(key), "; ")
+	return strings.Join(utilvalidation.IsQualifiedName(key), "; ")
 }
 
 func TestOverrideSnapshots(t *testing.T) {

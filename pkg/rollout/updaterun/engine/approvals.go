@@ -114,7 +114,7 @@ func (s *step) askApproval(stage *v1beta1.StageUpdatingStatus, task *v1beta1.Sta
 		return gate{}
 	}
 	if obstacle := s.notAsked(request, stage.StageName, policy); obstacle != "" {
-		if reasonOf(s.status.Conditions, v1beta1.RunProgressing) != reasonRunWaiting {
+		if progressReason(s.status.Conditions) != reasonRunWaiting {
 			s.warn(eventForeignRequest, obstacle)
 		}
 		return gate{obstacle: ": " + obstacle}

@@ -209,7 +209,7 @@ func (s *step) isUnderWay(stage *v1beta1.StageUpdatingStatus, c *v1beta1.Cluster
 // startCluster records that the move of a cluster has begun and has the binding written, or deleted. A cluster that has everything
 // already is done at once.
 func (s *step) startCluster(stage *v1beta1.StageUpdatingStatus, c *v1beta1.ClusterUpdatingStatus, f *flight) {
-	if reasonOf(stage.Conditions, v1beta1.StageProgressing) != reasonStageStarted {
+	if progressReason(stage.Conditions) != reasonStageStarted {
 		s.stageMoves(stage)
 		s.event(eventStageStarted, s.stageStarted(stage))
 	}
@@ -328,7 +328,7 @@ func (s *step) clusterFailed(stage *v1beta1.StageUpdatingStatus, c *v1beta1.Clus
 func (s *step) onFailure(stage *v1beta1.StageUpdatingStatus, policy *v1beta1.FailurePolicy, message string) {
 	switch policy.OnFailure {
 	case v1beta1.FailureActionPause:
-		was := reasonOf(s.status.Conditions, v1beta1.RunProgressing)
+		was := progressReason(s.status.Conditions)
 		message = fmt.Sprintf("The updateRun is paused: %s; retry or skip what has failed, or stop the run", message)
 		s.setStage(stage, v1beta1.StageProgressing, metav1.ConditionFalse, reasonStagePaused, s.ofStage(stage).stagePaused)
 		s.setRunCondition(v1beta1.RunProgressing, metav1.ConditionFalse, reasonRunPaused, message)

@@ -286,8 +286,9 @@ func isTrue(conditions []metav1.Condition, conditionType string) bool {
 	return meta.IsStatusConditionTrue(conditions, conditionType)
 }
 
-func reasonOf(conditions []metav1.Condition, conditionType string) string {
-	if c := meta.FindStatusCondition(conditions, conditionType); c != nil {
+// progressReason is the reason of the condition Progressing of a run or a stage, empty where there is none.
+func progressReason(conditions []metav1.Condition) string {
+	if c := meta.FindStatusCondition(conditions, v1beta1.RunProgressing); c != nil {
 		return c.Reason
 	}
 	return ""

@@ -97,7 +97,7 @@ func (s *step) stageMoves(stage *v1beta1.StageUpdatingStatus) {
 // runMoves records that the run makes progress, or that it is stuck with clusters: they take too long, or what they refuse is no matter of
 // time.
 func (s *step) runMoves(stage *v1beta1.StageUpdatingStatus, f *flight) {
-	was := reasonOf(s.status.Conditions, v1beta1.RunProgressing)
+	was := progressReason(s.status.Conditions)
 	if len(f.waitedFor) > 0 {
 		message := fmt.Sprintf("The updateRun is stuck waiting for %s cluster(s) in stage %s %s, please check placement status for potential errors",
 			wording.FirstNames(f.waitedFor), stage.StageName, s.ofStage(stage).toFinish)

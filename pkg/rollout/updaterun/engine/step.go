@@ -145,7 +145,7 @@ func (s *step) execute() {
 	if s.resuming() && !s.takeTurn(nil) {
 		return
 	}
-	if reasonOf(s.status.Conditions, v1beta1.RunProgressing) == reasonRunStopping {
+	if progressReason(s.status.Conditions) == reasonRunStopping {
 		s.restartClocks()
 	}
 	stages := s.status.StagesStatus
@@ -171,7 +171,7 @@ func (s *step) wake(at time.Time) {
 
 // stop starts nothing more and waits for the clusters in flight, but for none longer than an update may take: a stop always ends.
 func (s *step) stop() {
-	was := reasonOf(s.status.Conditions, v1beta1.RunProgressing)
+	was := progressReason(s.status.Conditions)
 	if state := s.turn().State; was == reasonRunStopped && (state == "" || state == v1beta1.TurnReleased) {
 		return
 	}
