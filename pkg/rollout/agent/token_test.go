@@ -231,7 +231,7 @@ func TestRequestsHaveThePresentToken(t *testing.T) {
 }
 
 func TestWhatAPersonHasToDoIsSaidWhileTheHubRefusesTheToken(t *testing.T) {
-	f := newTokens(t, tokenFor(start, wantedLife), wantedLife)
+	f := newTokens(t, tokenFor(start, TokenLife), TokenLife)
 	if err := f.renew(); err != nil {
 		t.Fatal(err)
 	}
@@ -253,7 +253,7 @@ func TestWhatAPersonHasToDoIsSaidWhileTheHubRefusesTheToken(t *testing.T) {
 	answers(old, http.StatusOK)
 	says("")
 	answers(old, http.StatusUnauthorized)
-	f.put(tokenFor(start.Add(time.Second), wantedLife))
+	f.put(tokenFor(start.Add(time.Second), TokenLife))
 	if err := f.renew(); err != nil {
 		t.Fatal(err)
 	}
