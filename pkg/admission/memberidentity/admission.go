@@ -25,6 +25,7 @@ import (
 	"github.com/stagegate/stagegate/pkg/apis/placement/v1beta1"
 	"github.com/stagegate/stagegate/pkg/apis/wellknown"
 	registry "github.com/stagegate/stagegate/pkg/registry/placement"
+	"github.com/stagegate/stagegate/pkg/rules/loss"
 )
 
 // PluginName is the name of the plugin in flags and configuration.
@@ -80,6 +81,9 @@ func (p *Plugin) Validate(ctx context.Context, a admission.Attributes, _ admissi
 		return apierrors.NewInternalError(err)
 	case !held:
 		return nil
+	}
+	if err := badNote(a); err != nil {
+		return admission.NewForbidden(a, fmt.Errorf("the agent of a member notes in a Work only what the Work's AppliedWork listed that was deleted on the member: %w", err))
 	}
 	return admission.NewForbidden(a, errors.New("the agent of a member writes the status of Works and of its InternalMemberCluster, and the finalizer "+
 		wellknown.WorkCleanupFinalizer+" and the annotation "+wellknown.LostAppliedWorkAnnotation+" of Works; everything else there is the hub's"))
@@ -139,7 +143,19 @@ func mayWrite(a admission.Attributes) bool {
 	}
 	work, isWork := a.GetObject().(*v1beta1.Work)
 	old, wasWork := a.GetOldObject().(*v1beta1.Work)
-	return isWork && wasWork && apiequality.Semantic.DeepEqual(ofTheHub(work), ofTheHub(old))
+	return isWork && wasWork && apiequality.Semantic.DeepEqual(ofTheHub(work), ofTheHub(old)) && badNote(a) == nil
+}
+
+// badNote reports why a Work must not note what a request has it note, nil where it may. Whoever applies the Work reads the note with the same
+// bounds. That an object is the Work's own is for the member to tell: what stays there since an adoption is in no manifest and in no status.
+func badNote(a admission.Attributes) error {
+	work, isWork := a.GetObject().(*v1beta1.Work)
+	old, wasWork := a.GetOldObject().(*v1beta1.Work)
+	if !isWork || !wasWork || work.Annotations[wellknown.LostAppliedWorkAnnotation] == old.Annotations[wellknown.LostAppliedWorkAnnotation] {
+		return nil
+	}
+	_, err := loss.Read(work)
+	return err
 }
 
 // ofTheHub is a Work without what an agent may change, and without what the server keeps of each write. An agent notes in an annotation what

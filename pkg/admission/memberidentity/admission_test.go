@@ -24,6 +24,7 @@ import (
 	"github.com/stagegate/stagegate/pkg/apis/wellknown"
 	"github.com/stagegate/stagegate/pkg/generated/clientset/versioned/fake"
 	registry "github.com/stagegate/stagegate/pkg/registry/placement"
+	"github.com/stagegate/stagegate/pkg/rules/loss"
 )
 
 const namespace = "fleet-member-paris"
@@ -79,7 +80,7 @@ func TestWhatAnAgentMayWrite(t *testing.T) {
 			w.ResourceVersion, w.ManagedFields = "2", []metav1.ManagedFieldsEntry{{Manager: "agent"}}
 		}), true},
 		{"its note on an AppliedWork that was deleted on the member", "works", "", admission.Update, update(func(w *v1beta1.Work) {
-			w.Annotations = map[string]string{"a": "b", wellknown.LostAppliedWorkAnnotation: "x"}
+			w.Annotations = map[string]string{"a": "b", wellknown.LostAppliedWorkAnnotation: note(t)}
 		}), true},
 		{"the status of a Work", "works", "status", admission.Update, update(func(w *v1beta1.Work) { w.Annotations = nil }), true},
 		{"the status of its InternalMemberCluster", "internalmemberclusters", "status", admission.Update, &clusterv1beta1.InternalMemberCluster{}, true},
@@ -127,6 +128,53 @@ func deletersOnly(t *testing.T) authorizer.AuthorizerFunc {
 			return authorizer.DecisionAllow, "", nil
 		}
 		return authorizer.DecisionNoOpinion, "", nil
+	}
+}
+
+// note is one that the agent writes.
+func note(t *testing.T) string {
+	t.Helper()
+	text, err := (&loss.Note{Objects: []v1beta1.WorkResourceIdentifier{{Version: "v1", Kind: "ConfigMap", Namespace: "shop", Name: "web"}}}).Pack()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return text
+}
+
+func TestWhatAnAgentMayNote(t *testing.T) {
+	pulled := memberCluster(rbacv1.Subject{Kind: "ServiceAccount", Namespace: namespace, Name: "agent"}, "Pull")
+	noting := func(text string, change func(*v1beta1.Work)) *v1beta1.Work {
+		return workWith(func(w *v1beta1.Work) {
+			if text != "" {
+				w.Annotations[wellknown.LostAppliedWorkAnnotation] = text
+			}
+			if change != nil {
+				change(w)
+			}
+		})
+	}
+	finalizer := func(w *v1beta1.Work) { w.Finalizers = append(w.Finalizers, wellknown.WorkCleanupFinalizer) }
+	team := func(w *v1beta1.Work) { w.Labels = map[string]string{wellknown.ParentNamespaceLabel: "team-a"} }
+	for _, tc := range []struct {
+		name     string
+		old, new *v1beta1.Work
+		refused  string
+	}{
+		{"that a loss is over", noting(note(t), nil), noting("", nil), ""},
+		{"what cannot be read", noting("", nil), noting("x", nil), "only what the Work's AppliedWork listed that was deleted on the member: annotation " + wellknown.LostAppliedWorkAnnotation},
+		{"too much", noting("", nil), noting(strings.Repeat("x", loss.MaxPacked+1), nil), "too large"},
+		{"what is not in the namespace of the placement", noting("", team), noting(note(t), team), "ConfigMap shop/web, which is not in the namespace of the placement"},
+		{"nothing else in a Work with such a note", noting("x", nil), noting("x", finalizer), ""},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			err := validate(t, pulled, agent, "works", "", admission.Update, tc.new, tc.old)
+			if tc.refused == "" && err != nil || tc.refused != "" && (!apierrors.IsForbidden(err) || !strings.Contains(err.Error(), tc.refused)) {
+				t.Errorf("got %v, want %q", err, tc.refused)
+			}
+			if err := validate(t, pulled, registry.Controllers(), "works", "", admission.Update, tc.new, tc.old); err != nil {
+				t.Errorf("the server's own controllers are refused: %v", err)
+			}
+		})
 	}
 }
 

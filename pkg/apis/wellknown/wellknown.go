@@ -153,11 +153,12 @@ const (
 	// PruneTimeAnnotation is when: it does not stand for what is kept since a later adoption.
 	PruneAnnotation     = Prefix + "prune"
 	PruneTimeAnnotation = Prefix + "prune-time"
-	// LostAppliedWorkAnnotation on a Work is what its AppliedWork said that was deleted on the member, until that is recreated and owns
-	// again what it owned: base64 of gzipped JSON.
+	// LostAppliedWorkAnnotation on a Work is what its AppliedWork listed that was deleted on the member, until that is recreated and owns
+	// again what it owned: base64 of gzipped JSON, see pkg/rules/loss. The agent of the member writes it, and whoever has its token may.
 	LostAppliedWorkAnnotation = Prefix + "lost-applied-work"
 	// KeptForAnnotation on an object on a member names, separated by commas, the AppliedWorks that owned it until they were deleted there.
-	// It stands for their owner references, and goes when they own the object again.
+	// It stands for their owner references, and goes when they own the object again. After a name and a slash it has the time since which the
+	// AppliedWork has kept what it lists, and "namespace" where it said that the namespace of the object takes more.
 	KeptForAnnotation = Prefix + "kept-for"
 	// TakenOverAnnotation on a Namespace or CustomResourceDefinition on a member is "true" where it was on the member before it was placed.
 	// It stays there when it is not placed any more, since what it contains is not the placement's.

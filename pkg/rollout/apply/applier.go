@@ -73,6 +73,8 @@ type Applier struct {
 	waiting sets.Set[string]
 	// remnants are what Works wait for that are being deleted.
 	remnants map[string][]remnant
+	// restoring is since when AppliedWorks are to get back what those before them owned, by the names of their Works.
+	restoring map[string]time.Time
 }
 
 // New makes an applier of the Works that the client sees, all of one namespace, to the member of the config. A config without a
@@ -89,7 +91,8 @@ func New(works placementclient.WorkInterface, memberConfig *rest.Config, options
 		records: map[string]*record{},
 		waiting: sets.New[string](),
 
-		remnants: map[string][]remnant{},
+		remnants:  map[string][]remnant{},
+		restoring: map[string]time.Time{},
 	}
 	a.informer = a.newInformer()
 	return a

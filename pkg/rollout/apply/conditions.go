@@ -255,13 +255,14 @@ func (p *pass) workConditions(now metav1.Time) []metav1.Condition {
 
 // keptVerdict names the objects that stay on the member since they were there at an adoption, nil for none.
 func (p *pass) keptVerdict() *verdict {
+	if said := meta.FindStatusCondition(p.work.Status.Conditions, v1beta1.WorkObjectsKept); said != nil && p.isRestoring() {
+		// Until the AppliedWork says it again.
+		return &verdict{ok: true, reason: reasonKeptSinceAdoption, message: said.Message}
+	}
 	if len(p.record.kept) == 0 {
 		return nil
 	}
 	owner := p.record.owner
-	if owner == nil {
-		owner = lostOwner(p.work)
-	}
 	if owner == nil {
 		// It was claimed by a pass before this one, and cannot be now: what is kept is told of when it is.
 		return nil

@@ -94,6 +94,10 @@ func (p *pass) drop(ctx context.Context) error {
 		// A manifest that cannot be read may be any of the objects that no other manifest is.
 		return nil
 	}
+	if p.isRestoring() {
+		// What the AppliedWork is to keep is not known yet.
+		return nil
+	}
 	leftovers := p.leftovers()
 	if len(leftovers) == 0 && !p.outdated() && !isAdopted(p.record.owner) {
 		p.record.kept, p.record.remnants = nil, nil
@@ -101,6 +105,9 @@ func (p *pass) drop(ctx context.Context) error {
 	}
 	if err := p.open(ctx); err != nil {
 		return err
+	}
+	if p.isRestoring() {
+		return nil
 	}
 	if p.isHub {
 		return p.list(ctx, nil)

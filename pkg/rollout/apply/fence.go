@@ -68,22 +68,14 @@ func (a *Applier) claim(ctx context.Context, work *v1beta1.Work, owner *v1beta1.
 		ObjectMeta: metav1.ObjectMeta{Name: work.Name},
 		Spec:       v1beta1.AppliedWorkSpec{WorkName: work.Name, WorkNamespace: work.Namespace},
 	}
-	former := owner
-	if owner == nil {
-		former = lostOwner(work)
-	}
-	if former != nil {
-		if err := a.mayClaim(former, work); err != nil {
+	if owner != nil {
+		if err := a.mayClaim(owner, work); err != nil {
 			return nil, err
 		}
-		if owner != nil && a.claims(owner, work) {
+		if a.claims(owner, work) {
 			return owner, nil
 		}
-		claimed = former.DeepCopy()
-		if owner == nil {
-			// No API server takes it from a creation.
-			claimed.Status = v1beta1.AppliedWorkStatus{}
-		}
+		claimed = owner.DeepCopy()
 	}
 	if !a.isHub {
 		reconcile.AddFinalizer(claimed, wellknown.AppliedWorkFinalizer)
@@ -93,8 +85,12 @@ func (a *Applier) claim(ctx context.Context, work *v1beta1.Work, owner *v1beta1.
 			metav1.SetMetaDataAnnotation(&claimed.ObjectMeta, key, value)
 		}
 	}
-	if former != nil && len(former.Status.AppliedResources) > 0 && !isAdopted(former) && a.adopts(former, work) {
-		annotate(wellknown.AdoptedAnnotation, a.options.Clock.Now().UTC().Format(time.RFC3339))
+	if owner == nil {
+		for key, value := range completedBeforeLoss(ctx, work) {
+			annotate(key, value)
+		}
+	} else if !isAdopted(owner) {
+		annotate(wellknown.AdoptedAnnotation, a.adoptedAt(owner, work))
 	}
 	annotate(wellknown.WorkGenerationAnnotation, strconv.FormatInt(work.Generation, 10))
 	annotate(workUIDAnnotation, string(work.UID))
@@ -102,7 +98,7 @@ func (a *Applier) claim(ctx context.Context, work *v1beta1.Work, owner *v1beta1.
 	annotate(wellknown.StoreIDAnnotation, a.options.Ruler.Store)
 	annotate(wellknown.HubUIDAnnotation, a.options.Ruler.Hub)
 	if !saysKeptNamespaces(claimed, work) {
-		metav1.SetMetaDataAnnotation(&claimed.ObjectMeta, keptNamespacesAnnotation, strings.Join(keptNamespaces(former), ","))
+		metav1.SetMetaDataAnnotation(&claimed.ObjectMeta, keptNamespacesAnnotation, strings.Join(keptNamespaces(owner), ","))
 	}
 
 	object, err := fromAppliedWork(claimed)

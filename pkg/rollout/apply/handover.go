@@ -274,11 +274,6 @@ func listedFor(work *v1beta1.Work, owner *v1beta1.AppliedWork) []v1beta1.Applied
 	for _, r := range owner.Status.AppliedResources {
 		add(r)
 	}
-	if before := lostOwner(work); before != nil {
-		for _, r := range before.Status.AppliedResources {
-			add(r)
-		}
-	}
 	for _, c := range work.Status.ManifestConditions {
 		add(v1beta1.AppliedResourceMeta{WorkResourceIdentifier: c.Identifier})
 	}

@@ -18,6 +18,7 @@ import (
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/types"
 
+	"github.com/stagegate/stagegate/pkg/apis/placement/v1beta1"
 	"github.com/stagegate/stagegate/pkg/apis/wellknown"
 )
 
@@ -79,6 +80,23 @@ func (p *pass) completedBefore(m *manifest) *result {
 		applied:   &verdict{ok: true, reason: reasonApplied, message: "Manifest has been applied successfully; the Job has completed and was deleted on the member cluster since, and is not run again"},
 		available: &verdict{ok: true, reason: reasonAvailable, message: "Manifest was available: the Job has completed"},
 	}
+}
+
+// completedBeforeLoss are the annotations for Jobs of which a Work notes that its AppliedWork recorded their completion, and that are the Work's
+// as they were then.
+func completedBeforeLoss(ctx context.Context, work *v1beta1.Work) map[string]string {
+	completed := map[string]string{}
+	if !hasLost(work) {
+		return completed
+	}
+	note := readLost(ctx, work)
+	for _, m := range decode(work.Spec.Workload.Manifests) {
+		key := completedKey(m)
+		if m.isJob() && m.refused == nil && note.Jobs[strings.TrimPrefix(key, completedPrefix)] == completedValue(m) {
+			completed[key] = completedValue(m)
+		}
+	}
+	return completed
 }
 
 // recordCompleted has the AppliedWork tell which Jobs of the Work have completed. It forgets those that the Work has no more.

@@ -4,7 +4,10 @@
 package apply
 
 import (
+	"bytes"
+	"compress/gzip"
 	"context"
+	"encoding/base64"
 	"errors"
 	"fmt"
 	"net/url"
@@ -27,6 +30,7 @@ import (
 	"github.com/stagegate/stagegate/pkg/apis/wellknown"
 	"github.com/stagegate/stagegate/pkg/rollout/internal/reconcile"
 	"github.com/stagegate/stagegate/pkg/rollout/storeid"
+	"github.com/stagegate/stagegate/pkg/rules/loss"
 )
 
 // collectGarbage deletes what the garbage collector of a member deletes: objects all of whose owners are gone.
@@ -416,27 +420,225 @@ func (b *bench) reconcileOnce(ctx context.Context) (time.Duration, error) {
 	return b.Applier.reconcile(ctx, reconcile.Key{Name: b.name})
 }
 
-func TestANoteOfALossIsBounded(t *testing.T) {
-	b := newBench(t, newWork(t))
-	owner := &v1beta1.AppliedWork{ObjectMeta: metav1.ObjectMeta{Name: b.name, Annotations: map[string]string{"a": "b"}}}
-	for i := range 20000 {
-		owner.Status.AppliedResources = append(owner.Status.AppliedResources, v1beta1.AppliedResourceMeta{WorkResourceIdentifier: v1beta1.WorkResourceIdentifier{
-			Kind: "ConfigMap", Name: fmt.Sprintf("%x", uint64(i)*0x9E3779B97F4A7C15),
-		}})
+// noted gives a Work a note as whoever has the token of the agent may write it, in JSON.
+func noted(t *testing.T, work *v1beta1.Work, text string) {
+	t.Helper()
+	var packed bytes.Buffer
+	w := gzip.NewWriter(&packed)
+	_, err := w.Write([]byte(text))
+	if err = errors.Join(err, w.Close()); err != nil {
+		t.Fatal(err)
 	}
-	work, err := b.noteLost(t.Context(), b.work(t), owner)
+	metav1.SetMetaDataAnnotation(&work.ObjectMeta, wellknown.LostAppliedWorkAnnotation, base64.StdEncoding.EncodeToString(packed.Bytes()))
+}
+
+func TestANoteOfALossIsBounded(t *testing.T) {
+	for _, tc := range []struct {
+		name               string
+		manifests, objects int
+		want               int
+	}{
+		{"room for all", 2, 100, 100},
+		{"room for what the Work does not have", 900, 1200, 300},
+		{"no room", 0, 20000, 0},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			name := func(i int) string { return fmt.Sprintf("cm-%x", uint64(i)*0x9E3779B97F4A7C15) }
+			var manifests []string
+			for i := range tc.manifests {
+				manifests = append(manifests, strings.Replace(configMapYAML, "test-cm", name(i), 1))
+			}
+			b := newBench(t, newWork(t, manifests...))
+			owner := &v1beta1.AppliedWork{ObjectMeta: metav1.ObjectMeta{Name: b.name}}
+			for i := range tc.objects {
+				owner.Status.AppliedResources = append(owner.Status.AppliedResources, v1beta1.AppliedResourceMeta{WorkResourceIdentifier: v1beta1.WorkResourceIdentifier{
+					Version: "v1", Kind: "ConfigMap", Namespace: "test-namespace", Name: name(i),
+				}})
+			}
+			work, err := b.noteLost(t.Context(), b.work(t), owner)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if n := len(work.Annotations[wellknown.LostAppliedWorkAnnotation]); n > loss.MaxPacked {
+				t.Errorf("%d bytes", n)
+			}
+			note, err := loss.Read(work)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if len(note.Objects) != tc.want {
+				t.Errorf("the note lists %d objects, want %d", len(note.Objects), tc.want)
+			}
+		})
+	}
+}
+
+// What was noted before by whoever has the token of the agent leaves room for what the AppliedWork says.
+func TestANoteOfOthersLeavesRoom(t *testing.T) {
+	b := newBench(t, newWork(t, configMapYAML))
+	placedBefore(t, b, func(*v1beta1.AppliedWork) {})
+	var many []string
+	for i := range loss.MaxObjects {
+		many = append(many, fmt.Sprintf(`{"version":"v1","kind":"ConfigMap","namespace":"test-namespace","name":"x%d"}`, i))
+	}
+	work := b.work(t)
+	noted(t, work, `{"jobs":{"a":"`+strings.Repeat("<", loss.MaxUnpacked/2)+`"},"objects":[`+strings.Join(many, ",")+`]}`)
+	if _, err := loss.Read(work); err != nil {
+		t.Fatal(err)
+	}
+	work, err := b.noteLost(t.Context(), work, b.ownerOf(t))
 	if err != nil {
 		t.Fatal(err)
 	}
-	if n := len(work.Annotations[wellknown.LostAppliedWorkAnnotation]); n > maxLost {
-		t.Errorf("%d bytes", n)
+	note, err := loss.Read(work)
+	if err != nil || len(note.Objects) != 1 || note.Objects[0].Name != "precious" || len(note.Jobs) > 0 {
+		t.Errorf("%d objects and %d Jobs, %v", len(note.Objects), len(note.Jobs), err)
 	}
-	if before := lostOwner(work); before == nil || before.Annotations["a"] != "b" {
-		t.Errorf("the note says %v", before)
+}
+
+// Whoever has the token of the agent may note in a Work what they like, before the Work is applied for the first time.
+func TestNoNoteKeepsAWorkFromBeingApplied(t *testing.T) {
+	var many []string
+	for i := range 5000 {
+		many = append(many, fmt.Sprintf(`{"version":"v1","kind":"ConfigMap","resource":"configmaps","namespace":"test-namespace","name":"x%d"}`, i))
 	}
-	work.Annotations[wellknown.LostAppliedWorkAnnotation] = "nothing"
-	if lostOwner(work) != nil || !hasLost(work) {
-		t.Error("a note that cannot be read is read")
+	for name, note := range map[string]func(t *testing.T, work *v1beta1.Work){
+		"unreadable": func(_ *testing.T, work *v1beta1.Work) {
+			metav1.SetMetaDataAnnotation(&work.ObjectMeta, wellknown.LostAppliedWorkAnnotation, "nothing")
+		},
+		"of a later generation": func(t *testing.T, work *v1beta1.Work) {
+			noted(t, work, `{"annotations":{"kubernetes-fleet.io/work-generation":"999999","kubernetes-fleet.io/work-uid":"work-uid"}}`)
+		},
+		"of a later Work": func(t *testing.T, work *v1beta1.Work) {
+			noted(t, work, `{"annotations":{"kubernetes-fleet.io/work-created":"2999-01-01T00:00:00Z","kubernetes-fleet.io/store-id":"`+testStore+`"}}`)
+		},
+		"of very many objects": func(t *testing.T, work *v1beta1.Work) { noted(t, work, `{"objects":[`+strings.Join(many, ",")+`]}`) },
+		"of Jobs that the Work does not have": func(t *testing.T, work *v1beta1.Work) {
+			noted(t, work, `{"jobs":{"not a key of an annotation":"x"}}`)
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			work := newWork(t, configMapYAML)
+			note(t, work)
+			b := newBench(t, work)
+			b.member.put(t, namespaceYAML)
+			after := b.pass(t)
+			if got := condition(after.Status.ManifestConditions[0].Conditions, "Applied"); got != "True Applied" {
+				t.Errorf("Applied: %s", got)
+			}
+			if hasLost(b.work(t)) {
+				t.Error("the note stays")
+			}
+			if n := len(b.member.Actions()); n > 100 {
+				t.Errorf("%d requests to the member", n)
+			}
+			owner := b.member.get(t, appliedWorks, "", b.name)
+			for key, value := range owner.GetAnnotations() {
+				if strings.HasPrefix(key, completedPrefix) || value == "999999" {
+					t.Errorf("AppliedWork: %s=%s", key, value)
+				}
+			}
+		})
+	}
+}
+
+// An object that the member refuses to show is waited for, by nothing but the removal of what the Work does not have any more, and not for ever.
+func TestANoteThatCannotBeFulfilledIsGivenUp(t *testing.T) {
+	for _, removal := range []bool{false, true} {
+		t.Run(fmt.Sprintf("removal %t", removal), func(t *testing.T) {
+			b := newBench(t, newWork(t, configMapYAML))
+			b.member.put(t, namespaceYAML)
+			b.pass(t)
+			b.edit(t, func(w *v1beta1.Work) {
+				noted(t, w, `{"objects":[{"version":"v1","kind":"ConfigMap","resource":"configmaps","namespace":"test-namespace","name":"hidden"}]}`)
+				w.Spec.Workload.Manifests = append(w.Spec.Workload.Manifests, raw(t, strings.Replace(configMapYAML, "test-cm", "other", 1))...)
+				w.Generation++
+				if removal {
+					now := metav1.NewTime(testTime)
+					w.DeletionTimestamp = &now
+					metav1.SetMetaDataAnnotation(&w.ObjectMeta, wellknown.DeletePropagationAnnotation, "Delete")
+				}
+			})
+			b.member.fail(func(verb, _, name string) error {
+				if verb == "get" && name == "hidden" {
+					return apierrors.NewServiceUnavailable("an aggregated API is away")
+				}
+				return nil
+			})
+			for range 2 {
+				if _, err := b.tryPass(t); err == nil || !strings.Contains(err.Error(), "test-namespace/hidden") {
+					t.Errorf("error %v", err)
+				}
+			}
+			if work := b.work(t); !removal && condition(work.Status.Conditions, "Applied") != "True AllManifestsApplied" {
+				t.Errorf("the Work waits: %v", work.Status.Conditions)
+			}
+			b.clock.SetTime(testTime.Add(restorePatience))
+			for range 3 {
+				if _, err := b.tryPass(t); err != nil {
+					t.Errorf("error %v", err)
+				}
+				b.member.collectGarbage(t)
+			}
+			work := b.work(t)
+			if removal && work != nil && len(work.Finalizers) > 0 || !removal && hasLost(work) {
+				t.Errorf("the Work does not go on: %v", work.ObjectMeta)
+			}
+		})
+	}
+}
+
+// What a note says is no reason to remove what stays since an adoption.
+func TestANoteLetsNothingGoThatIsKept(t *testing.T) {
+	const note = `{"objects":[{"version":"v1","kind":"ConfigMap","resource":"configmaps","namespace":"test-namespace","name":"precious"}]}`
+	for name, before := range map[string]bool{"adopted before the loss": true, "about to be adopted": false} {
+		t.Run(name, func(t *testing.T) {
+			b := newBench(t, newWork(t, namespaceYAML, configMapYAML))
+			placedBefore(t, b, func(o *v1beta1.AppliedWork) {
+				o.Annotations[wellknown.HubUIDAnnotation] = "that-hub"
+				o.Finalizers = []string{wellknown.AppliedWorkFinalizer}
+			})
+			if before {
+				b.pass(t)
+			}
+			b.deleteOwner(t)
+			if _, err := b.surrender(t.Context(), b.work(t), b.ownerOf(t)); err != nil {
+				t.Fatal(err)
+			}
+			b.edit(t, func(w *v1beta1.Work) { noted(t, w, note) })
+			for range 3 {
+				b.pass(t)
+				b.member.collectGarbage(t)
+			}
+			if !b.has(t, "precious") || b.holdings(t)["precious"] == "" || !strings.HasSuffix(b.holdings(t)["precious"], "owned") {
+				t.Errorf("on the member: %v", b.holdings(t))
+			}
+			if got := b.member.get(t, appliedWorks, "", b.name).GetAnnotations()[wellknown.AdoptedAnnotation]; got != testTime.UTC().Format(time.RFC3339) {
+				t.Errorf("adopted %q", got)
+			}
+		})
+	}
+}
+
+func (b *bench) ownerOf(t *testing.T) *v1beta1.AppliedWork {
+	t.Helper()
+	owner, err := b.owner(t.Context(), b.name)
+	if err != nil || owner == nil {
+		t.Fatalf("AppliedWork %v: %v", owner, err)
+	}
+	return owner
+}
+
+// An object is given back as what it is: one of a Namespace as something else would be deleted with all that is in it.
+func TestANoteDoesNotPassANamespaceOffAsSomethingElse(t *testing.T) {
+	b := newBench(t, newWork(t, configMapYAML))
+	b.member.put(t, strings.Replace(namespaceYAML, "name: test-namespace", `name: test-namespace, annotations: {kubernetes-fleet.io/kept-for: web-work}`, 1))
+	b.edit(t, func(w *v1beta1.Work) {
+		noted(t, w, `{"objects":[{"version":"v1","kind":"Other","resource":"namespaces","name":"test-namespace"}]}`)
+	})
+	b.pass(t)
+	if len(b.member.get(t, namespaces, "", "test-namespace").GetOwnerReferences()) > 0 {
+		t.Error("the Namespace is owned")
 	}
 }
 

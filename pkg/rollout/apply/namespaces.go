@@ -178,7 +178,7 @@ func (a *Applier) consents(ctx context.Context, work *v1beta1.Work, owner *v1bet
 }
 
 // bringers are the Works of cluster-scoped placements whose AppliedWorks own a Namespace of the member, also those that are going. missing
-// are AppliedWorks of this member that own it and have no Work.
+// are AppliedWorks of this member that own it and have no Work, or were deleted on the member and may be about to own it again.
 func (a *Applier) bringers(ctx context.Context, namespace *unstructured.Unstructured) (works []*v1beta1.Work, missing []string, err error) {
 	kept := keptFor(namespace)
 	names := slices.Clone(kept)
@@ -203,6 +203,9 @@ func (a *Applier) bringers(ctx context.Context, namespace *unstructured.Unstruct
 			return nil, nil, fmt.Errorf("reading Work %s, which has placed Namespace %s: %w", name, namespace.GetName(), err)
 		case slices.Contains(kept, name) && !hasLost(work):
 			// Only one that was deleted on the member is about to own it again.
+		case slices.Contains(kept, name) && !isOfANamespace(work) && !partOf(work).holds.Has(identity{kind: "Namespace", name: namespace.GetName()}):
+			// That the Work notes a loss is no consent: whoever has the token of the agent may write that. Whether it is to own it again is not decided.
+			missing = append(missing, name)
 		case !isOfANamespace(work):
 			works = append(works, work)
 		}

@@ -57,9 +57,10 @@ func (b *bench) own(t *testing.T, name string, uid types.UID) {
 }
 
 // keepFor has Namespace test-namespace bear the name of a Work's AppliedWork, the loss of which that notes.
-func (b *bench) keepFor(t *testing.T, note string) {
+func (b *bench) keepFor(t *testing.T, note string, manifests ...string) {
 	t.Helper()
 	work := platformWork()
+	work.Spec.Workload.Manifests = raw(t, manifests...)
 	work.Annotations = map[string]string{wellknown.LostAppliedWorkAnnotation: note}
 	if _, err := b.works.Create(t.Context(), work, metav1.CreateOptions{}); err != nil {
 		t.Fatal(err)
@@ -109,8 +110,11 @@ func TestANamespaceOfAMemberTakesWhatATeamPlacesWhereItIsAllowed(t *testing.T) {
 			},
 			wantRefused: "NamespaceNotAccepted",
 		},
-		"one whose owner was deleted on the member": {prepare: func(t *testing.T, b *bench) { b.keepFor(t, "lost") }},
-		"not one that only says so":                 {prepare: func(t *testing.T, b *bench) { b.keepFor(t, "") }, wantRefused: "NamespaceNotAccepted"},
+		"one whose owner was deleted on the member": {prepare: func(t *testing.T, b *bench) { b.keepFor(t, "lost", namespaceYAML) }},
+		"not one that only says so":                 {prepare: func(t *testing.T, b *bench) { b.keepFor(t, "", namespaceYAML) }, wantRefused: "NamespaceNotAccepted"},
+		"not one of which only a Work's note says so": {
+			prepare: func(t *testing.T, b *bench) { b.keepFor(t, "lost") }, wantRefused: "NamespaceNotAccepted",
+		},
 		"not one whose owner has no Work": {
 			prepare: func(t *testing.T, b *bench) {
 				b.bring(t, platformWork())
@@ -392,6 +396,81 @@ func TestWhatAnEarlierVersionHasPlacedInANamespaceGoesOn(t *testing.T) {
 			t.Errorf("Applied: %s", got)
 		}
 	})
+}
+
+// Whoever has the token of the agent writes the note.
+func TestANoteOfALossIsNoConsent(t *testing.T) {
+	for name, note := range map[string]string{
+		"that the namespace is kept":               `{"annotations":{"kubernetes-fleet.io/kept-namespaces":"test-namespace"}}`,
+		"of objects there, as from before":         `{"resources":[{"version":"v1","kind":"ConfigMap","resource":"configmaps","namespace":"test-namespace","name":"x"}]}`,
+		"of objects there that are not the Work's": `{"objects":[{"version":"v1","kind":"ConfigMap","resource":"configmaps","namespace":"test-namespace","name":"x"}]}`,
+	} {
+		t.Run(name, func(t *testing.T) {
+			b := newBench(t, newTeamWork(t, configMapYAML))
+			b.member.put(t, namespaceYAML)
+			b.member.put(t, strings.Replace(configMapYAML, "test-cm", "x", 1))
+			b.edit(t, func(w *v1beta1.Work) { noted(t, w, note) })
+			for range 2 {
+				if got := condition(b.pass(t).Status.ManifestConditions[0].Conditions, "Applied"); got != "False NamespaceNotAccepted" {
+					t.Errorf("Applied: %s", got)
+				}
+			}
+			if kept := b.member.get(t, appliedWorks, "", b.name).GetAnnotations()[keptNamespacesAnnotation]; kept != "" {
+				t.Errorf("kept namespaces %q", kept)
+			}
+		})
+	}
+}
+
+// What a namespace takes is the same after the AppliedWork was deleted on the member as before, whatever the Work notes.
+func TestALossChangesNothingAboutWhatANamespaceTakes(t *testing.T) {
+	other := strings.ReplaceAll(configMapYAML, "test-cm", "other")
+	lie := func(t *testing.T, b *bench) {
+		b.edit(t, func(w *v1beta1.Work) {
+			noted(t, w, `{"objects":[{"version":"v1","kind":"ConfigMap","resource":"configmaps","namespace":"test-namespace","name":"test-cm"}]}`)
+		})
+	}
+	for _, kept := range []bool{true, false} {
+		for name, change := range map[string]func(*testing.T, *bench){"an honest note": func(*testing.T, *bench) {}, "a note that was changed": lie} {
+			t.Run(fmt.Sprintf("kept %t, %s", kept, name), func(t *testing.T) {
+				b := newBench(t, newTeamWork(t, configMapYAML))
+				b.member.put(t, namespaceYAML)
+				b.label(t, "true")
+				b.pass(t)
+				b.label(t, "false")
+				want := "False NamespaceNotAccepted"
+				if kept {
+					want = "True Applied"
+					b.member.change(t, appliedWorks, "", b.name, func(o *unstructured.Unstructured) {
+						annotations := o.GetAnnotations()
+						annotations[keptNamespacesAnnotation] = "test-namespace"
+						o.SetAnnotations(annotations)
+					})
+				}
+				b.deleteOwner(t)
+				if _, err := b.surrender(t.Context(), b.work(t), b.ownerOf(t)); err != nil {
+					t.Fatal(err)
+				}
+				change(t, b)
+				b.edit(t, func(w *v1beta1.Work) {
+					w.Spec.Workload.Manifests = raw(t, configMapYAML, other)
+					w.Generation++
+				})
+				for range 2 {
+					b.pass(t)
+				}
+				work := b.work(t)
+				for i, want := range []string{"True Applied", want} {
+					if got := condition(work.Status.ManifestConditions[i].Conditions, "Applied"); got != want {
+						t.Errorf("manifest %d: %s, want %s", i, got, want)
+					}
+				}
+				if hasLost(work) || len(keptFor(b.member.get(t, configMaps, "test-namespace", "test-cm"))) > 0 {
+					t.Error("the loss is not over")
+				}
+			})
+		}
+	}
 }
 
 func TestANamespaceIsAskedAgainWhenItChanges(t *testing.T) {

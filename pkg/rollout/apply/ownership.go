@@ -33,12 +33,60 @@ func isAppliedWork(ref metav1.OwnerReference) bool {
 	return ref.Kind == appliedWorkKind && strings.HasPrefix(ref.APIVersion, v1beta1.GroupName+"/")
 }
 
+// kept is what an object bears of an AppliedWork that owned it when it was deleted on the member. It is said there and not on the hub, where
+// whoever has the token of the member's agent could say it.
+type kept struct {
+	// owner is the name of the AppliedWork.
+	owner string
+	// adopted is since when the AppliedWork kept what it listed, empty where it did not.
+	adopted string
+	// namespace reports whether the AppliedWork said of the object's namespace that it takes more without being asked.
+	namespace bool
+}
+
+// keptNamespaceMark says so in an annotation. What else is after the name is a time.
+const keptNamespaceMark = "namespace"
+
+func (k kept) String() string {
+	text := k.owner
+	if k.adopted != "" {
+		text += "/" + k.adopted
+	}
+	if k.namespace {
+		text += "/" + keptNamespaceMark
+	}
+	return text
+}
+
+// keptAs are what an object bears.
+func keptAs(live *unstructured.Unstructured) []kept {
+	text := live.GetAnnotations()[wellknown.KeptForAnnotation]
+	if text == "" {
+		return nil
+	}
+	var all []kept
+	for entry := range strings.SplitSeq(text, ",") {
+		name, marks, _ := strings.Cut(entry, "/")
+		k := kept{owner: name}
+		for mark := range strings.SplitSeq(marks, "/") {
+			if mark == keptNamespaceMark {
+				k.namespace = true
+			} else if mark != "" {
+				k.adopted = mark
+			}
+		}
+		all = append(all, k)
+	}
+	return all
+}
+
 // keptFor are the AppliedWorks that owned an object when they were deleted on the member.
 func keptFor(live *unstructured.Unstructured) []string {
-	if names := live.GetAnnotations()[wellknown.KeptForAnnotation]; names != "" {
-		return strings.Split(names, ",")
+	var names []string
+	for _, k := range keptAs(live) {
+		names = append(names, k.owner)
 	}
-	return nil
+	return names
 }
 
 // isPlaced reports whether some AppliedWork owns an object, or did until it was deleted on the member.
@@ -97,29 +145,30 @@ func withoutOwners(refs []metav1.OwnerReference, appliedWorks ...string) []metav
 // reown takes AppliedWorks out of the owners of an object as it was read, and puts another in their place; nil for none. Nothing else
 // of the object changes.
 func reown(ctx context.Context, client dynamic.ResourceInterface, live *unstructured.Unstructured, from []string, to *v1beta1.AppliedWork) (*unstructured.Unstructured, error) {
-	kept := slices.DeleteFunc(keptFor(live), func(name string) bool { return slices.Contains(from, name) || to != nil && name == to.Name })
-	return setOwners(ctx, client, live, withOwner(withoutOwners(live.GetOwnerReferences(), from...), to), kept)
+	left := slices.DeleteFunc(keptAs(live), func(k kept) bool { return slices.Contains(from, k.owner) || to != nil && k.owner == to.Name })
+	return setOwners(ctx, client, live, withOwner(withoutOwners(live.GetOwnerReferences(), from...), to), left)
 }
 
 // keepFor takes an AppliedWork that goes out of the owners of an object as it was read, such that the object is still known as its own.
-func keepFor(ctx context.Context, client dynamic.ResourceInterface, live *unstructured.Unstructured, owner string) error {
-	kept := keptFor(live)
-	if !slices.Contains(kept, owner) {
-		kept = append(kept, owner)
-	}
-	_, err := setOwners(ctx, client, live, withoutOwners(live.GetOwnerReferences(), owner), kept)
+func keepFor(ctx context.Context, client dynamic.ResourceInterface, live *unstructured.Unstructured, owner kept) error {
+	all := append(slices.DeleteFunc(keptAs(live), func(k kept) bool { return k.owner == owner.owner }), owner)
+	_, err := setOwners(ctx, client, live, withoutOwners(live.GetOwnerReferences(), owner.owner), all)
 	return err
 }
 
 func setOwners(ctx context.Context, client dynamic.ResourceInterface, live *unstructured.Unstructured,
-	refs []metav1.OwnerReference, kept []string) (*unstructured.Unstructured, error) {
+	refs []metav1.OwnerReference, all []kept) (*unstructured.Unstructured, error) {
 	metadata := map[string]any{"ownerReferences": refs, "resourceVersion": live.GetResourceVersion()}
-	if !slices.Equal(kept, keptFor(live)) {
-		var names any
-		if len(kept) > 0 {
-			names = strings.Join(kept, ",")
+	if !slices.Equal(all, keptAs(live)) {
+		var said any
+		if len(all) > 0 {
+			entries := make([]string, len(all))
+			for i := range all {
+				entries[i] = all[i].String()
+			}
+			said = strings.Join(entries, ",")
 		}
-		metadata["annotations"] = map[string]any{wellknown.KeptForAnnotation: names}
+		metadata["annotations"] = map[string]any{wellknown.KeptForAnnotation: said}
 	}
 	patch, err := json.Marshal(map[string]any{"metadata": metadata})
 	if err != nil {

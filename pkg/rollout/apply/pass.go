@@ -165,8 +165,12 @@ func (p *pass) tryOpen(ctx context.Context) error {
 		p.record.owner = nil
 		return err
 	}
-	if err := p.remember(ctx); err != nil || !hasLost(live) {
+	if err := p.remember(ctx); err != nil {
 		return err
+	}
+	if !hasLost(live) {
+		p.restored(live.Name)
+		return nil
 	}
 	if p.live, p.record.owner, err = p.restore(ctx, live, p.record.owner); err != nil {
 		p.troubles = append(p.troubles, err)

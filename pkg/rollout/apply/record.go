@@ -57,6 +57,7 @@ func (a *Applier) forget(name string) {
 	delete(a.records, name)
 	a.waiting.Delete(name)
 	delete(a.remnants, name)
+	delete(a.restoring, name)
 	a.mu.Unlock()
 	a.watches.set(name, nil)
 }

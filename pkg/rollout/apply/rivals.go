@@ -267,7 +267,7 @@ func (h *heirs) stays(ctx context.Context, namespace *unstructured.Unstructured)
 		heir, err := h.of(ctx, identity{kind: "Namespace", name: namespace.GetName()})
 		return heir != nil, err
 	case len(missing) > 0:
-		return false, fmt.Errorf("AppliedWork %s, which has placed Namespace %s, has no Work: %w", missing[0], namespace.GetName(), errUndecided)
+		return false, fmt.Errorf("AppliedWork %s, which has placed Namespace %s, has no Work or is being recreated: %w", missing[0], namespace.GetName(), errUndecided)
 	}
 	return false, nil
 }
