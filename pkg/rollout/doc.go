@@ -19,5 +19,5 @@
 //	Work (reportBackStrategy) ──reportback──► status of the objects on the hub, a condition of the placement
 //	rollout policy + MemberClusters + bindings + runs ──rolloutpolicy──► policy status
 //
-// What they share is in members (a client for each member cluster), inspect (what is seen of a member), storeid (who rules a cluster) and internal.
+// What they share is in members (a client for each member cluster), inspect (what is seen of a member), storeid (who rules a cluster), metrics and internal.
 package rollout

@@ -76,12 +76,22 @@ var (
 	policyKinds = []string{policy.KindCluster, policy.KindNamespace}
 )
 
-// zero has each counter there before there is something to count: the first failure would be no increase otherwise.
+// zero has all there before there is something to count: the first failure would be no increase otherwise.
 func zero() {
 	for _, scope := range []string{scopeCluster, scopeNamespaced} {
 		for _, outcome := range outcomes {
 			finishedTotal.WithLabelValues(scope, string(outcome))
+			runDuration.WithLabelValues(scope, string(outcome))
 		}
+		for _, cause := range []string{waitsForApproval, waitsForTimer, waitsForTurn} {
+			waitingDuration.WithLabelValues(scope, cause)
+		}
+	}
+	for _, result := range []string{clusterSucceeded, clusterFailed, clusterSkipped} {
+		clusterDuration.WithLabelValues(result)
+	}
+	for _, cause := range []string{causeApproval, causeOperation, causeTimer, causeClusterDone, causeCreated} {
+		orchestrationLatency.WithLabelValues(cause)
 	}
 	for _, decision := range decisions {
 		decisionsTotal.WithLabelValues(string(decision))
