@@ -70,6 +70,10 @@ func TestAJobThatHasCompletedRunsOnce(t *testing.T) {
 				w.Spec.ApplyStrategy = &v1beta1.ApplyStrategy{Type: v1beta1.ApplyStrategyTypeServerSideApply}
 			})
 		}},
+		"the AppliedWork is deleted on the member": {ends: "Complete", after: func(t *testing.T, b *bench) {
+			b.deleteOwner(t)
+			b.pass(t)
+		}},
 		"it has drifted before": {ends: "Complete", between: func(t *testing.T, b *bench) {
 			b.edit(t, func(w *v1beta1.Work) {
 				w.Generation++

@@ -620,6 +620,72 @@ func TestANoteLetsNothingGoThatIsKept(t *testing.T) {
 	}
 }
 
+// What is to be kept is not known before all objects were looked at.
+func TestNothingIsRemovedBeforeALossIsOver(t *testing.T) {
+	b := newBench(t, newWork(t, namespaceYAML, configMapYAML))
+	placedBefore(t, b, func(o *v1beta1.AppliedWork) { o.Annotations[wellknown.HubUIDAnnotation] = "that-hub" })
+	b.pass(t)
+	said := meta.FindStatusCondition(b.work(t).Status.Conditions, v1beta1.WorkObjectsKept)
+	b.deleteOwner(t)
+	if _, err := b.surrender(t.Context(), b.work(t), b.ownerOf(t)); err != nil {
+		t.Fatal(err)
+	}
+	b.edit(t, func(w *v1beta1.Work) {
+		noted(t, w, `{"objects":[{"version":"v1","kind":"ConfigMap","resource":"configmaps","namespace":"test-namespace","name":"hidden"}]}`)
+		// The holder of the token writes the status as well.
+		w.Status.ManifestConditions = append(w.Status.ManifestConditions, v1beta1.ManifestCondition{Identifier: v1beta1.WorkResourceIdentifier{
+			Ordinal: 2, Version: "v1", Kind: "ConfigMap", Resource: "configmaps", Namespace: "test-namespace", Name: "precious",
+		}})
+	})
+	b.member.fail(func(verb, _, name string) error {
+		if verb == "get" && name == "hidden" {
+			return apierrors.NewServiceUnavailable("an aggregated API is away")
+		}
+		return nil
+	})
+	b.records = map[string]*record{}
+	b.clock.SetTime(testTime.Add(time.Minute))
+	if _, err := b.tryPass(t); err == nil {
+		t.Error("nothing is wrong")
+	}
+	if diff := cmp.Diff(said, meta.FindStatusCondition(b.work(t).Status.Conditions, v1beta1.WorkObjectsKept)); said == nil || diff != "" {
+		t.Errorf("ObjectsKept (-before +after):\n%s", diff)
+	}
+	b.member.fail(nil)
+	b.pass(t)
+	if whose := b.holdings(t)["precious"]; !strings.HasSuffix(whose, "owned") {
+		t.Errorf("what was kept: %q", whose)
+	}
+}
+
+// What objects bear is of the AppliedWork that it names, and of no time that is not there yet.
+func TestWhatObjectsBearIsTakenForWhatItIs(t *testing.T) {
+	const note = `{"objects":[{"version":"v1","kind":"ConfigMap","resource":"configmaps","namespace":"test-namespace","name":"precious"}]}`
+	now := testTime.UTC().Format(time.RFC3339)
+	for bears, want := range map[string]string{
+		"web-work": "", "web-work/2001-01-01T00:00:00Z": "2001-01-01T00:00:00Z", "web-work/9999-01-01T00:00:00Z": now, "web-work/x": now,
+		"web-work/2001-01-01T00:00:00Z/namespace": "2001-01-01T00:00:00Z", "other-work/2001-01-01T00:00:00Z,web-work/namespace": "",
+	} {
+		t.Run(bears, func(t *testing.T) {
+			b := newBench(t, newWork(t, namespaceYAML, configMapYAML))
+			b.member.put(t, strings.Replace(preciousYAML, "name: precious", `name: precious, annotations: {kubernetes-fleet.io/kept-for: "`+bears+`"}`, 1))
+			b.edit(t, func(w *v1beta1.Work) { noted(t, w, note) })
+			b.pass(t)
+			if got := b.member.get(t, appliedWorks, "", b.name).GetAnnotations(); got[wellknown.AdoptedAnnotation] != want || got[keptNamespacesAnnotation] != "" {
+				t.Errorf("AppliedWork: %v, want it adopted %q", got, want)
+			}
+			if b.has(t, "precious") != (want != "" || strings.Contains(bears, "other")) {
+				t.Errorf("on the member: %t", b.has(t, "precious"))
+			}
+			if strings.Contains(bears, "other") {
+				if got := b.member.get(t, configMaps, "test-namespace", "precious").GetAnnotations()[wellknown.KeptForAnnotation]; got != "other-work/2001-01-01T00:00:00Z" {
+					t.Errorf("it bears %q", got)
+				}
+			}
+		})
+	}
+}
+
 func (b *bench) ownerOf(t *testing.T) *v1beta1.AppliedWork {
 	t.Helper()
 	owner, err := b.owner(t.Context(), b.name)

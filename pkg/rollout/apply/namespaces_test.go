@@ -408,7 +408,7 @@ func TestANoteOfALossIsNoConsent(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			b := newBench(t, newTeamWork(t, configMapYAML))
 			b.member.put(t, namespaceYAML)
-			b.member.put(t, strings.Replace(configMapYAML, "test-cm", "x", 1))
+			b.member.put(t, strings.Replace(configMapYAML, "name: test-cm", `name: x, annotations: {kubernetes-fleet.io/kept-for: test-namespace.other-work/namespace}`, 1))
 			b.edit(t, func(w *v1beta1.Work) { noted(t, w, note) })
 			for range 2 {
 				if got := condition(b.pass(t).Status.ManifestConditions[0].Conditions, "Applied"); got != "False NamespaceNotAccepted" {
