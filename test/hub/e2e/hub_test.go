@@ -53,6 +53,7 @@ func TestHub(t *testing.T) {
 		{"Evictions", testEvictions},
 		{"StatusMirror", testStatusMirror},
 		{"ReportBack", testReportBack},
+		{"Monitoring", testMonitoring},
 		{"Scheduling", testScheduling},
 		{"Removal", testRemoval},
 		{"RollingUpdateNamesRemovals", testRollingUpdateNamesRemovals},
