@@ -10,7 +10,7 @@ import (
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/api/meta"
-	"k8s.io/apimachinery/pkg/api/validation/path"
+	"k8s.io/apimachinery/pkg/api/validate/content"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime"
@@ -187,7 +187,7 @@ const maxPathName = 1 << 10
 
 // isPossible reports whether an object can be called this, so that its path can be asked for. The resource may not be known.
 func isPossible(id v1beta1.WorkResourceIdentifier) bool {
-	isSegment := func(name string) bool { return len(name) <= maxPathName && len(path.IsValidPathSegmentName(name)) == 0 }
+	isSegment := func(name string) bool { return len(name) <= maxPathName && len(content.IsPathSegmentName(name)) == 0 }
 	return id.Name != "" && isSegment(id.Name) && isSegment(id.Namespace) && id.Kind != "" && isSegment(id.Kind) &&
 		(id.Group == "" || len(validation.IsDNS1123Subdomain(id.Group)) == 0) && len(validation.IsDNS1035Label(id.Version)) == 0 &&
 		(id.Resource == "" || len(validation.IsDNS1035Label(id.Resource)) == 0)
