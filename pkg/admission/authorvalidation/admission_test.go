@@ -790,13 +790,18 @@ func TestAnAdministratorCostsOneQuestion(t *testing.T) {
 }
 
 // Without them the resources stay on the clusters, and nobody answers for them any more.
-func TestOnlyAnAdministratorTakesTheServersFinalizersOffAPlacement(t *testing.T) {
+func TestOnlyAnAdministratorTakesTheServersFinalizersOff(t *testing.T) {
 	const own = "example.com/own"
 	leaving := func(finalizers ...string) runtime.Object {
 		p := clusterPlacement().(v1beta1.PlacementObject)
 		p.SetFinalizers(finalizers)
 		p.SetDeletionTimestamp(&metav1.Time{Time: time.Unix(1e9, 0)})
 		return p
+	}
+	run := func(finalizers ...string) runtime.Object {
+		r := &v1beta1.StagedUpdateRun{ObjectMeta: metav1.ObjectMeta{Namespace: "team-a", Name: "run", Finalizers: finalizers}}
+		r.SetDeletionTimestamp(&metav1.Time{Time: time.Unix(1e9, 0)})
+		return r
 	}
 	both := wellknown.PlacementFinalizers
 	for name, tt := range map[string]struct {
@@ -811,6 +816,8 @@ func TestOnlyAnAdministratorTakesTheServersFinalizersOffAPlacement(t *testing.T)
 		"where there are none":             {"nobody", leaving(), leaving(own), false},
 		"by a user who may do everything":  {"root", leaving(), leaving(both...), false},
 		"of one that is not being deleted": {"nobody", clusterPlacement(), clusterPlacement(), false},
+		"of a run":                         {"nobody", run(), run(wellknown.UpdateRunFinalizer), true},
+		"its own of a run":                 {"nobody", run(wellknown.UpdateRunFinalizer), run(own, wellknown.UpdateRunFinalizer), false},
 	} {
 		t.Run(name, func(t *testing.T) {
 			err := newFixture().write(tt.who, tt.object, tt.old)

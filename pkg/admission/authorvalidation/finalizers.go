@@ -17,17 +17,27 @@ import (
 	"github.com/stagegate/stagegate/pkg/apis/wellknown"
 )
 
-// validateFinalizers refuses to take the server's finalizers off a placement that is being deleted. What it has on clusters would stay there without
-// anybody to remove it, or to answer for it: another placement could take it over, past every policy. A placement that is not being deleted keeps
-// them whatever is written.
+// validateFinalizers refuses to take the server's finalizers off an object that is being deleted. What a placement has on clusters would stay there
+// without anybody to remove it, or to answer for it: another placement could take it over, past every policy. And the next run would begin while the
+// server still writes what the one before had begun. An object that is not being deleted keeps them whatever is written.
 func (p *Plugin) validateFinalizers(ctx context.Context, a admission.Attributes) error {
-	placement, ok := a.GetObject().(v1beta1.PlacementObject)
-	old, wasOne := a.GetOldObject().(v1beta1.PlacementObject)
+	object, ok := a.GetObject().(metav1.Object)
+	old, wasOne := a.GetOldObject().(metav1.Object)
 	if !ok || !wasOne || a.GetOperation() != admission.Update || old.GetDeletionTimestamp().IsZero() {
 		return nil
 	}
-	taken := slices.DeleteFunc(slices.Clone(wellknown.PlacementFinalizers), func(finalizer string) bool {
-		return !slices.Contains(old.GetFinalizers(), finalizer) || slices.Contains(placement.GetFinalizers(), finalizer)
+	var server []string
+	var waits string
+	switch a.GetOldObject().(type) {
+	case v1beta1.PlacementObject:
+		server = wellknown.PlacementFinalizers
+		waits = "nothing of the placement is left on its clusters: see its conditions for what it waits for. Taken off before, the resources stay there and nobody removes them"
+	case v1beta1.UpdateRunObject:
+		server = wellknown.UpdateRunFinalizers
+		waits = "the approval requests of the run are gone"
+	}
+	taken := slices.DeleteFunc(slices.Clone(server), func(finalizer string) bool {
+		return !slices.Contains(old.GetFinalizers(), finalizer) || slices.Contains(object.GetFinalizers(), finalizer)
 	})
 	if len(taken) == 0 {
 		return nil
@@ -40,6 +50,5 @@ func (p *Plugin) validateFinalizers(ctx context.Context, a admission.Attributes)
 		return err
 	}
 	return apierrors.NewForbidden(a.GetResource().GroupResource(), a.GetName(), fmt.Errorf(
-		"the server takes the finalizer %s off once nothing of the placement is left on its clusters: see its conditions for what it waits for. "+
-			"Taken off before, the resources stay there and nobody removes them: only a user who may do everything in the cluster can do that", taken[0]))
+		"the server takes the finalizer %s off once %s. Only a user who may do everything in the cluster can take it off before", taken[0], waits))
 }

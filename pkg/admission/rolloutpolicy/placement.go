@@ -81,13 +81,16 @@ func (p *Plugin) validateRemoval(ctx context.Context, a admission.Attributes, s 
 	if err != nil {
 		return err
 	}
-	moving, err := p.moving(ctx, placement, members)
+	verdict := policy.JudgeRemoval(binding, placement, held)
+	if verdict.Refusal() != "" {
+		return answer(ctx, a, placement.GetName(), verdict)
+	}
+	runs, moving, err := p.moving(ctx, placement, members)
 	if err != nil {
 		return err
 	}
-	verdict := policy.JudgeRemoval(binding, placement, together(held, moving))
-	if verdict.Refusal() != "" {
-		return answer(ctx, a, placement.GetName(), verdict)
+	if during := policy.JudgeRemovalDuring(binding, runs, moving); during.Refusal() != "" {
+		return answer(ctx, a, placement.GetName(), during)
 	}
 	// Also where nothing must be staged: what another placement gets there is a version that nobody was asked about.
 	removal := policy.OfRemoval(held)
@@ -100,21 +103,21 @@ func (p *Plugin) validateRemoval(ctx context.Context, a admission.Attributes, s 
 	return answer(ctx, a, placement.GetName(), verdict)
 }
 
-// moving returns the clusters that a run which has started is about to give a version of a placement to, whether or not it has by now. The runs
-// are looked at after the bindings: one that starts later sees that the placement is being deleted.
-func (p *Plugin) moving(ctx context.Context, placement v1beta1.PlacementObject, members map[string]*clusterv1beta1.MemberCluster) ([]strategy.Cluster, error) {
-	runs, err := scoped.RunClient(p.client.PlacementV1beta1(), placement.GetNamespace()).List(ctx, metav1.ListOptions{
+// moving returns the runs that have started, by kind and name, and the clusters that they are about to give a version of a placement to, whether or
+// not these have it by now. The runs are looked at after the bindings: one that starts later sees that the placement is being deleted.
+func (p *Plugin) moving(ctx context.Context, placement v1beta1.PlacementObject, members map[string]*clusterv1beta1.MemberCluster) (runs []string, moving []strategy.Cluster, err error) {
+	all, err := scoped.RunClient(p.client.PlacementV1beta1(), placement.GetNamespace()).List(ctx, metav1.ListOptions{
 		FieldSelector: fields.OneTermEqualSelector("spec.placementName", placement.GetName()).String(),
 	})
 	if err != nil {
-		return nil, unavailable(fmt.Errorf("listing the runs of placement %s: %w", placement.GetName(), err))
+		return nil, nil, unavailable(fmt.Errorf("listing the runs of placement %s: %w", placement.GetName(), err))
 	}
-	var moving []strategy.Cluster
-	for _, run := range runs {
+	for _, run := range all {
 		status := run.RunStatus()
 		if run.RunSpec().PlacementName != placement.GetName() || runrules.TurnOf(run) != v1beta1.TurnHeld || !runrules.HasStarted(status) {
 			continue
 		}
+		runs = append(runs, runrules.RunKind(run)+" "+run.GetName())
 		for i := range status.StagesStatus {
 			for j := range status.StagesStatus[i].Clusters {
 				c := &status.StagesStatus[i].Clusters[j]
@@ -124,14 +127,8 @@ func (p *Plugin) moving(ctx context.Context, placement v1beta1.PlacementObject, 
 			}
 		}
 	}
-	return moving, nil
-}
-
-// together returns the clusters of both lists once each, by name.
-func together(a, b []strategy.Cluster) []strategy.Cluster {
-	all := slices.Concat(a, b)
-	byName(all)
-	return slices.CompactFunc(all, func(a, b strategy.Cluster) bool { return a.Name == b.Name })
+	byName(moving)
+	return runs, moving, nil
 }
 
 // heldNow returns the clusters that have a placement, and all members.

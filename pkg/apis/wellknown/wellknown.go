@@ -42,6 +42,9 @@ const (
 // PlacementFinalizers are the server's on a placement. As long as it has them, something of it may be on its clusters.
 var PlacementFinalizers = []string{PlacementCleanupFinalizer, SchedulerCleanupFinalizer}
 
+// UpdateRunFinalizers are the server's on a run. As long as it has them, it may be moving clusters, and has its turn.
+var UpdateRunFinalizers = []string{UpdateRunFinalizer}
+
 // Labels.
 const (
 	// MemberNameLabel on a MemberCluster is its name, for use in selectors.

@@ -133,7 +133,6 @@ func (a *Applier) Run(ctx context.Context) error {
 		return fmt.Errorf("member %s: %w", a.options.Cluster, err)
 	}
 
-	a.informer = a.newInformer()
 	queue := reconcile.New(Name, workers, a.reconcile)
 	queue.TakeTurns(a.turnOf)
 	a.enqueue = func(work string) { queue.Enqueue(reconcile.Key{Name: work}) }

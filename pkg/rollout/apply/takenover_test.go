@@ -191,3 +191,15 @@ func TestATakenOverNamespaceKeepsItsMarkWhenItMoves(t *testing.T) {
 }
 
 func isOwnedBy(live *unstructured.Unstructured, name string) bool { return ownersOf(live, name).ours }
+
+// A server-side apply takes off what it does not have, and with it what an object says of the AppliedWork that it is kept for.
+func TestWhatAnObjectIsKeptForIsAppliedWithIt(t *testing.T) {
+	live := parse(t, configMapYAML)
+	live.SetAnnotations(map[string]string{wellknown.KeptForAnnotation: "app-work"})
+	m := &manifest{object: parse(t, configMapYAML)}
+	for what, want := range map[*unstructured.Unstructured]string{live: "app-work", nil: ""} {
+		if got := m.annotated(what, nil).GetAnnotations()[wellknown.KeptForAnnotation]; got != want {
+			t.Errorf("kept for %q, want %q", got, want)
+		}
+	}
+}

@@ -140,6 +140,8 @@ func (m *manifest) clientSide(owner *v1beta1.AppliedWork, live *unstructured.Uns
 	return desired, size <= maxAnnotations
 }
 
+// annotated is the manifest with the annotations that it has on a member. What an object says of AppliedWorks that were deleted there stays until
+// that is made good: a server-side apply takes off what it does not have.
 func (m *manifest) annotated(live *unstructured.Unstructured, more map[string]string) *unstructured.Unstructured {
 	desired := m.object.DeepCopy()
 	annotations := desired.GetAnnotations()
@@ -149,6 +151,9 @@ func (m *manifest) annotated(live *unstructured.Unstructured, more map[string]st
 	annotations[wellknown.SpecHashAnnotation] = m.hash
 	if staysBehind(live) {
 		annotations[wellknown.TakenOverAnnotation] = "true"
+	}
+	if live != nil && live.GetAnnotations()[wellknown.KeptForAnnotation] != "" {
+		annotations[wellknown.KeptForAnnotation] = live.GetAnnotations()[wellknown.KeptForAnnotation]
 	}
 	for k, v := range more {
 		annotations[k] = v

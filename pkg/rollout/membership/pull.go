@@ -58,7 +58,12 @@ func (c *Controller) settle(ctx context.Context, cluster *v1beta1.MemberCluster)
 		return nil
 	}
 	c.forget(cluster.Name)
-	return c.revoke(ctx, cluster.Name)
+	err := c.revoke(ctx, cluster.Name)
+	if internal == nil && apierrors.IsForbidden(err) {
+		// A server that may not delete the RoleBinding has made none: it is one of a fleet without agents, where members join all the same.
+		return nil
+	}
+	return err
 }
 
 // grant gives an agent that serves a member its rights.

@@ -449,6 +449,16 @@ func TestAMemberLeavesWhateverIsDoneWithTheTokenOfItsAgent(t *testing.T) {
 }
 
 // A hub that reaches all of its members need not let the server write RoleBindings.
+func TestAMemberWithoutAnAgentJoinsWithoutRightsOnRoleBindings(t *testing.T) {
+	w, m := newWorld(t, memberCluster()), newMember(t)
+	w.setSecret(m.kubeconfig(memberToken))
+	w.hub.PrependReactor("*", "rolebindings", func(action clienttesting.Action) (bool, runtime.Object, error) {
+		return true, nil, apierrors.NewForbidden(action.GetResource().GroupResource(), wellknown.MemberAgentRole, fmt.Errorf("no rights"))
+	})
+	w.reconcile()
+	w.expect(v1beta1.ConditionTypeMemberClusterJoined, metav1.ConditionTrue, inspect.ReasonJoined)
+}
+
 func TestAMemberWithoutAnAgentLeavesWithoutRightsOnRoleBindings(t *testing.T) {
 	w, _ := joinedWorld(t)
 	w.hub.PrependReactor("*", "rolebindings", func(action clienttesting.Action) (bool, runtime.Object, error) {

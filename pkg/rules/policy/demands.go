@@ -152,19 +152,26 @@ func (j *judge) maxConcurrency(limit *intstr.IntOrString, i int) string {
 			earlier += min(fails(before), j.protected[before])
 		}
 	}
-	allowed = strategy.Concurrency(limit, all)
-	if earlier+min(has+fails(i), protected) <= allowed {
-		return ""
+	// Of this stage, and of all that come so far.
+	for _, of := range []struct{ out, protected int }{
+		{min(has+fails(i), protected), protected},
+		{earlier + min(has+fails(i), protected), all},
+	} {
+		allowed := strategy.Concurrency(limit, of.protected)
+		if of.out <= allowed {
+			continue
+		}
+		most := "0"
+		if allowed > has {
+			most = fmt.Sprintf("%d or less", allowed-has)
+		}
+		reason := fmt.Sprintf("since a failed cluster makes room for another one: with maxConcurrency it must be at most %s", stage.share(limit, allowed, of.protected))
+		if of.protected > protected && earlier > 0 {
+			return fmt.Sprintf("the failurePolicies of the stages up to this one must have maxFailures: %s in all, not %d, %s", most, earlier+fails(i), reason)
+		}
+		return fmt.Sprintf("failurePolicy%s must have maxFailures: %s, not %s, %s", stage.of(), most, amount(stage.FailurePolicy.MaxFailures, fails(i)), reason)
 	}
-	most := "0"
-	if allowed > has {
-		most = fmt.Sprintf("%d or less", allowed-has)
-	}
-	reason := fmt.Sprintf("since a failed cluster makes room for another one: with maxConcurrency it must be at most %s", stage.share(limit, allowed, all))
-	if earlier > 0 {
-		return fmt.Sprintf("the failurePolicies of the stages up to this one must have maxFailures: %s in all, not %d, %s", most, earlier+fails(i), reason)
-	}
-	return fmt.Sprintf("failurePolicy%s must have maxFailures: %s, not %s, %s", stage.of(), most, amount(stage.FailurePolicy.MaxFailures, fails(i)), reason)
+	return ""
 }
 
 // tooMany is what a stage must change that has more protected clusters than a rule allows.

@@ -48,6 +48,17 @@ func JudgeRemoval(binding []*Policy, placement v1beta1.PlacementObject, clusters
 	})
 }
 
+// JudgeRemovalDuring returns what policies that bind a placement say of its deletion while runs that have started are about to bring it to these
+// clusters: it would be taken off them at once.
+func JudgeRemovalDuring(binding []*Policy, runs []string, clusters []strategy.Cluster) Verdict {
+	return judgeWhole(binding, clusters, func(p *Policy, protected []string) string {
+		if !p.isStaged() {
+			return ""
+		}
+		return fmt.Sprintf("%s is about to bring it to %s: stop or delete that run first", wording.List(runs), wording.List(protected))
+	})
+}
+
 // judgeWhole asks each policy that protects some of the clusters what a placement must change.
 func judgeWhole(binding []*Policy, clusters []strategy.Cluster, demandOf func(p *Policy, protected []string) string) Verdict {
 	var verdict Verdict

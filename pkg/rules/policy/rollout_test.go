@@ -125,6 +125,8 @@ func TestMaxConcurrency(t *testing.T) {
 		"failures of one stage after the other": {"maxConcurrency: 1", "{failurePolicy: {clusterTimeout: 1m, maxFailures: 1}, stages: [{name: a, clusters: [prod1]}, {name: b, clusters: [prod2]}]}",
 			`stage "b" (1 cluster, 1 protected): the failurePolicies of the stages up to this one must have maxFailures: 0 in all, not 2, since a failed cluster makes room for another one: with maxConcurrency it must be at most 1`},
 		"failures of stages, for which there is room": {"maxConcurrency: 3", "{failurePolicy: {clusterTimeout: 1m, maxFailures: 1}, stages: [{name: a, clusters: [prod1, prod2]}, {name: b, clusters: [prod3, prod4]}]}", ""},
+		"failures of a later stage": {"maxConcurrency: 50%", "stages: [{name: a, maxConcurrency: 2, clusters: [prod1, prod2, prod3, prod4]}, {name: b, clusters: [prod5, prod6], failurePolicy: {clusterTimeout: 1m, maxFailures: 1}}]",
+			`stage "b" (2 clusters, 2 protected): failurePolicy must have maxFailures: 0, not 1, since a failed cluster makes room for another one: with maxConcurrency it must be at most 50% (1 cluster)`},
 		"failures of clusters that are not protected": {"maxConcurrency: 1", "{failurePolicy: {clusterTimeout: 1m, maxFailures: 1}, stages: [{name: a, clusters: [canary1]}, {name: b, clusters: [prod1]}]}", ""},
 		"a share of all that come so far":             {"maxConcurrency: 50%", "{failurePolicy: {clusterTimeout: 1m, maxFailures: 1}, stages: [{name: a, maxConcurrency: 1, clusters: [prod1, prod2, prod3, prod4]}, {name: b, clusters: [prod5]}]}", ""},
 		"failures that make no room":                  {"maxConcurrency: 2", plan(", failurePolicy: {clusterTimeout: 1m, maxFailures: 1}", 4), ""},

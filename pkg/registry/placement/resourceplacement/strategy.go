@@ -6,7 +6,6 @@ package resourceplacement
 import (
 	"context"
 	"fmt"
-	"slices"
 
 	"github.com/stagegate/stagegate/pkg/apis/placement/v1beta1"
 	"github.com/stagegate/stagegate/pkg/apis/placement/validation"
@@ -46,19 +45,9 @@ func keepPrune(_ context.Context, status, stored *v1beta1.PlacementStatus) {
 	status.Prune = stored.Prune
 }
 
-// keepFinalizers has a placement keep the server's finalizers, which a manifest does not have: deleted right after a write without them, it would
-// leave its resources on the clusters. Who may take them off one that is being deleted, admission decides.
+// keepFinalizers has a placement that is deleted right after it was written not leave its resources on the clusters.
 func keepFinalizers(ctx context.Context, placement, old v1beta1.PlacementObject) {
-	if registry.IsController(ctx) || !old.GetDeletionTimestamp().IsZero() {
-		return
-	}
-	finalizers := placement.GetFinalizers()
-	for _, finalizer := range wellknown.PlacementFinalizers {
-		if slices.Contains(old.GetFinalizers(), finalizer) && !slices.Contains(finalizers, finalizer) {
-			finalizers = append(finalizers, finalizer)
-		}
-	}
-	placement.SetFinalizers(finalizers)
+	registry.KeepFinalizers(ctx, placement, old, wellknown.PlacementFinalizers)
 }
 
 // warnings names what is accepted for the sake of existing manifests but has no effect.

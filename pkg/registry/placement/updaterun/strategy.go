@@ -12,6 +12,7 @@ import (
 
 	"github.com/stagegate/stagegate/pkg/apis/placement/v1beta1"
 	"github.com/stagegate/stagegate/pkg/apis/placement/validation"
+	"github.com/stagegate/stagegate/pkg/apis/wellknown"
 	registry "github.com/stagegate/stagegate/pkg/registry/placement"
 	"github.com/stagegate/stagegate/pkg/registry/store"
 	runrules "github.com/stagegate/stagegate/pkg/rules/updaterun"
@@ -23,11 +24,14 @@ const maxNameLength = 63
 // Resources returns the kinds of the family in both scopes. The clock dates changes of spec.state.
 func Resources(clk clock.PassiveClock) []store.Resource {
 	family := store.Family[v1beta1.UpdateRunObject, v1beta1.UpdateRunSpec, v1beta1.UpdateRunStatus]{
-		Spec:                 v1beta1.UpdateRunObject.RunSpec,
-		Status:               v1beta1.UpdateRunObject.RunStatus,
-		OnCreate:             stampCreator,
-		Keep:                 keepUnknown,
-		OnUpdate:             recorder{clock: clk}.recordState,
+		Spec:     v1beta1.UpdateRunObject.RunSpec,
+		Status:   v1beta1.UpdateRunObject.RunStatus,
+		OnCreate: stampCreator,
+		Keep:     keepUnknown,
+		OnUpdate: func(ctx context.Context, run, old v1beta1.UpdateRunObject) {
+			registry.KeepFinalizers(ctx, run, old, wellknown.UpdateRunFinalizers)
+			recorder{clock: clk}.recordState(ctx, run, old)
+		},
 		ResetServerOwned:     resetServerOwned,
 		Name:                 store.NameLimit{Max: maxNameLength, Message: "metadata.name max length is 63"},
 		Validate:             validation.ValidateUpdateRun,
