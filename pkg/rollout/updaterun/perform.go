@@ -11,6 +11,7 @@ import (
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/klog/v2"
@@ -65,6 +66,9 @@ func (c *Controller) perform(ctx context.Context, run v1beta1.UpdateRunObject, d
 	return c.deleteBindings(ctx, d.Deletions, wrote)
 }
 
+// eventNotMarked is that of a run whose placement nobody may write, an admission policy of the hub's say.
+const eventNotMarked = "PlacementNotMarked"
+
 // mayMove reports whether a run may move clusters of its placement, and marks that first, once in each turn under rollout policies. A deletion of
 // the placement is refused as long as a run that has started moves it. One that was let through before the run had started, and is not stored yet,
 // meets a placement that has changed, and is looked at once more. One that is stored shows here, which the cache may not know: what is moved after
@@ -86,6 +90,10 @@ func (c *Controller) mayMove(ctx context.Context, run v1beta1.UpdateRunObject, s
 		return false, err
 	}
 	placement, err := c.fleet.Placements.Client(key.Namespace).Patch(ctx, key.Name, types.MergePatchType, patch, metav1.PatchOptions{})
+	if apierrors.IsForbidden(err) || apierrors.IsInvalid(err) {
+		// Somebody has to do something about it: nothing is moved before.
+		c.recorder.Event(run, corev1.EventTypeWarning, eventNotMarked, fmt.Sprintf("No cluster is moved, since the placement cannot be annotated with %s: %v", wellknown.MovedByAnnotation, err))
+	}
 	if err != nil {
 		return false, reconcile.IgnoreNotFound(err)
 	}

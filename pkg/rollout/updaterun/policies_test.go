@@ -4,6 +4,8 @@
 package updaterun
 
 import (
+	"errors"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -140,6 +142,27 @@ func TestARunUnderPoliciesMarksThePlacementBeforeItMovesIt(t *testing.T) {
 			})
 		})
 	}
+}
+
+func TestARunSaysThatItsPlacementCannotBeMarked(t *testing.T) {
+	forBothScopes(t, func(f *fixture) {
+		f.tutorial()
+		update(f, f.fleet.Strategies, "example-strategy", false, func(s v1beta1.UpdateStrategyObject) {
+			s.StrategySpec().Stages[0].BeforeStageTasks = []v1beta1.StageTask{{Type: v1beta1.StageTaskTypeApproval}}
+		})
+		f.guard("1")
+		stop := f.start()
+		f.client.PrependReactor("patch", "*", func(a clienttesting.Action) (bool, runtime.Object, error) {
+			return strings.HasSuffix(a.GetResource().Resource, "resourceplacements"), nil, apierrors.NewForbidden(a.GetResource().GroupResource(), "example-placement", errors.New("a policy of the hub"))
+		})
+		f.newRun("example-run", v1beta1.StateRun)
+		f.decide("example-run-before-staging", v1beta1.DecisionApproved)
+		f.eventually("the run tells of it", func() bool { return slices.Contains(f.events.reasons(), eventNotMarked) })
+		stop()
+		if got := f.binding("member2").BindingSpec().ResourceSnapshotName; got != "" {
+			f.Errorf("the cluster was moved to %s", got)
+		}
+	})
 }
 
 func TestALabelOfANamespaceBindsARunThatHasNotStarted(t *testing.T) {
