@@ -81,7 +81,8 @@ func TestAFloodOfRequestsOfOneUserHoldsUpNobodyElse(t *testing.T) {
 			t.Fatalf("the other user is not served after %d requests of the flood", served)
 		}
 	}
-	if served > flood/2 {
+	// One after the other, all of the flood would be served first. On a busy machine some of it is before the other user's request arrives.
+	if served > flood*3/4 {
 		t.Errorf("the other user is served after %d of %d requests of the flood, which came first", served, flood)
 	}
 	if err := <-answered; err != nil {

@@ -104,9 +104,6 @@ func TestARunUnderPoliciesMarksThePlacementBeforeItMovesIt(t *testing.T) {
 				if tt.isHeld {
 					f.guard("1")
 				}
-				stop := f.start()
-				f.newRun("example-run", v1beta1.StateRun)
-				f.untilCondition("example-run", v1beta1.RunProgressing, "False UpdateRunWaiting")
 				var marks atomic.Int32
 				f.client.PrependReactor("patch", "*", func(a clienttesting.Action) (bool, runtime.Object, error) {
 					if !strings.HasSuffix(a.GetResource().Resource, "resourceplacements") {
@@ -125,6 +122,9 @@ func TestARunUnderPoliciesMarksThePlacementBeforeItMovesIt(t *testing.T) {
 					f.notify()
 					return true, placement, nil
 				})
+				stop := f.start()
+				f.newRun("example-run", v1beta1.StateRun)
+				f.untilCondition("example-run", v1beta1.RunProgressing, "False UpdateRunWaiting")
 				f.decide("example-run-before-staging", v1beta1.DecisionApproved)
 				f.eventually("the run has started", func() bool { return runrules.HasStarted(f.run("example-run").RunStatus()) })
 				if tt.want == "" {
@@ -151,10 +151,10 @@ func TestARunSaysThatItsPlacementCannotBeMarked(t *testing.T) {
 			s.StrategySpec().Stages[0].BeforeStageTasks = []v1beta1.StageTask{{Type: v1beta1.StageTaskTypeApproval}}
 		})
 		f.guard("1")
-		stop := f.start()
 		f.client.PrependReactor("patch", "*", func(a clienttesting.Action) (bool, runtime.Object, error) {
 			return strings.HasSuffix(a.GetResource().Resource, "resourceplacements"), nil, apierrors.NewForbidden(a.GetResource().GroupResource(), "example-placement", errors.New("a policy of the hub"))
 		})
+		stop := f.start()
 		f.newRun("example-run", v1beta1.StateRun)
 		f.decide("example-run-before-staging", v1beta1.DecisionApproved)
 		f.eventually("the run tells of it", func() bool { return slices.Contains(f.events.reasons(), eventNotMarked) })
