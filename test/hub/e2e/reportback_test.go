@@ -49,8 +49,10 @@ spec:
   template:
     metadata: {labels: {app: web}}
     spec: {containers: [{name: c, image: none}]}
----
-apiVersion: placement.kubernetes-fleet.io/v1beta1
+`
+
+// reportedPlacement places them with their Namespace.
+const reportedPlacement = `apiVersion: placement.kubernetes-fleet.io/v1beta1
 kind: ClusterResourcePlacement
 metadata: {name: reportback}
 spec:
@@ -139,6 +141,15 @@ kubectl delete -f `+component+` --ignore-not-found`)
 		return condition(definition, "Established", "True", "")
 	})
 	s.hub().mustCreate(t, reportedObjects)
+	// Two statuses that came in the same second are alike, and there is nothing to write.
+	s.eventually(t, func() error {
+		text, _, _ := strings.Cut(s.mustRun(t, `kubectl get deployment web -n reportback -o jsonpath='{range .status.conditions[*]}{.lastUpdateTime} {end}'`), " ")
+		if at, err := time.Parse(time.RFC3339, text); err != nil || time.Since(at) < time.Second {
+			return fmt.Errorf("the hub's status of the Deployment is of %q: %w", text, err)
+		}
+		return nil
+	})
+	s.hub().mustCreate(t, reportedPlacement)
 	const reported = "ClusterResourcePlacementStatusReportedBack"
 	machine("reportback", "one", "Starting")
 	says("crp/reportback", reported, "False ", "Machine reportback/one: give the server's ServiceAccount the permission (artifacts/deploy/report-back)",
