@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"strings"
 	"testing"
+	"time"
 )
 
 // policiesPaced goes to production one member at a time, after staging, and asks before it.
@@ -38,6 +39,14 @@ func (p policies) testUnpickedMeanwhile(t *testing.T) {
 	p.startPlanned(t, "mend-unpick")
 	p.ends(t, "mend-unpick", "Progressing", "UpdateRunWaiting", "waiting for cluster(s) member2 in stage first, which the placement does not pick any more")
 	p.hasNothing(t, "mend-unpick", "member3")
+	// Within the second in which the run was planned nobody can tell the new binding from the one before.
+	p.eventually(t, func() error {
+		text := p.mustRun(t, `kubectl get -n policies sur mend-unpick -o jsonpath='{.status.conditions[?(@.type=="Initialized")].lastTransitionTime}'`)
+		if at, err := time.Parse(time.RFC3339, text); err != nil || time.Since(at) < time.Second {
+			return fmt.Errorf("the run was planned at %q: %w", text, err)
+		}
+		return nil
+	})
 	p.picks(t, "mend-unpick", "member2", "member3")
 	// The binding of a cluster that nothing was put on is a new one.
 	p.ends(t, "mend-unpick", "Succeeded", "UpdateRunFailed", "cluster member2 was removed from the placement and picked again since this run was planned; create a new run")
