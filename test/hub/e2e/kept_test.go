@@ -388,6 +388,14 @@ func (s *suite) appliedWorks(t *testing.T, members []string) map[string]string {
 // everything stays.
 func testMemberNamespaceDeleted(t *testing.T, s *suite) {
 	const name, member = "namespace-deleted", "member2"
+	t.Cleanup(func() {
+		// What belonged to no placement for a while counts as there before, and stays.
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(t.Context()), patience)
+		defer cancel()
+		if _, err := s.run(ctx, member, "kubectl delete ns "+name+" --ignore-not-found; kubectl delete crd gadgets.kept.example.com --ignore-not-found"); err != nil {
+			t.Error(err)
+		}
+	})
 	s.newKept(t, name)
 	objects := preciousIn(name)
 	before := s.awaitUIDs(t, []string{member}, objects)
