@@ -178,6 +178,32 @@ func testPullMember(t *testing.T, s *suite) {
 	a.has(t, "value2")
 	t.Run("StolenToken", func(t *testing.T) { testStolenToken(t, a, a.token(t)) })
 
+	// Somebody on the member deletes the AppliedWork. The agent notes that in the Work, and recreates it.
+	const appliedWork = "pull-member-work"
+	lost := a.mustRunOn(t, "kubectl get appliedwork "+appliedWork+" -o jsonpath='{.metadata.uid}'")
+	a.mustRunOn(t, "kubectl delete appliedwork "+appliedWork+" --wait=false")
+	s.eventually(t, func() error {
+		owner, err := s.clusters[pullMember].get(t.Context(), kindAppliedWork, "", appliedWork)
+		if err != nil {
+			return err
+		}
+		for _, o := range a.objects() {
+			live, err := s.clusters[pullMember].get(t.Context(), o.kind, o.namespace, o.name)
+			if err != nil {
+				return err
+			}
+			if refs := live.GetOwnerReferences(); string(owner.GetUID()) == lost || len(refs) != 1 || refs[0].UID != owner.GetUID() {
+				return fmt.Errorf("%s %s is owned by %v", o.kind.Kind, o.name, refs)
+			}
+		}
+		if note := s.mustRun(t, "kubectl -n "+pullNamespace+" get work "+appliedWork+` -o jsonpath='{.metadata.annotations.kubernetes-fleet\.io/lost-applied-work}'`); note != "" {
+			return fmt.Errorf("the Work notes a loss still: %s", note)
+		}
+		return nil
+	})
+	s.sameUIDs(t, before, []string{pullMember}, a.objects())
+	works = a.mustRunOn(t, "kubectl get appliedworks -o jsonpath='{.items[*].metadata.uid}'")
+
 	// Killed while it works.
 	for i := range 3 {
 		value := fmt.Sprintf("killed%d", i)
@@ -409,6 +435,7 @@ func testStolenToken(t *testing.T, a *agents, token string) {
 		"get works -A",
 		"-n " + pullNamespace + " patch " + work + ` --type=merge -p '{"spec":{"workload":{"manifests":[]}}}'`,
 		"-n " + pullNamespace + " annotate " + work + " kubernetes-fleet.io/prune=x",
+		"-n " + pullNamespace + " annotate " + work + " kubernetes-fleet.io/lost-applied-work=x",
 		"-n " + pullNamespace + " label " + work + " a=b",
 		"-n " + pullNamespace + " delete " + work,
 		"-n " + pullNamespace + ` patch internalmembercluster ` + pullMember + ` --type=merge -p '{"spec":{"state":"Leave"}}'`,
