@@ -89,7 +89,8 @@ func (p *Plugin) validateRemoval(ctx context.Context, a admission.Attributes, s 
 	if err != nil {
 		return err
 	}
-	if during := policy.JudgeRemovalDuring(binding, runs, moving); during.Refusal() != "" {
+	during := policy.JudgeRemovalDuring(binding, runs, moving)
+	if during.Refusal() != "" {
 		return answer(ctx, a, placement.GetName(), during)
 	}
 	// Also where nothing must be staged: what another placement gets there is a version that nobody was asked about.
@@ -99,8 +100,8 @@ func (p *Plugin) validateRemoval(ctx context.Context, a admission.Attributes, s 
 		return err
 	}
 	handed := policy.JudgeHandovers(binding, removal, handovers)
-	verdict.Violations, verdict.Warnings = handed.Violations, append(verdict.Warnings, handed.Warnings...)
-	return answer(ctx, a, placement.GetName(), verdict)
+	handed.Warnings = slices.Concat(verdict.Warnings, during.Warnings, handed.Warnings)
+	return answer(ctx, a, placement.GetName(), handed)
 }
 
 // moving returns the runs that have started, by kind and name, and the clusters that they are about to give a version of a placement to, whether or

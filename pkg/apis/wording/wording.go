@@ -57,6 +57,14 @@ func Key(namespace, name string) string {
 	return namespace + "/" + name
 }
 
+// Placement names a placement with its kind.
+func Placement(namespace, name string) string {
+	if namespace == "" {
+		return "ClusterResourcePlacement " + name
+	}
+	return "ResourcePlacement " + Key(namespace, name)
+}
+
 // Duration is a duration as people write it in YAML: "72h", "1h30m".
 func Duration(d time.Duration) string {
 	text := d.String()

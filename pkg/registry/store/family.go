@@ -25,6 +25,10 @@ type Family[O Object, S, T any] struct {
 	// Keep restores in an object that is written as a whole what cannot be changed and the writer has left out: a client built on
 	// KubeFleet's types drops the fields that it does not know. Nil restores nothing.
 	Keep func(obj, old O)
+	// Finalizers are the server's own. A user who writes an object does not take them off, since no manifest has them. Who may do so on one
+	// that is being deleted, admission decides. ServersOwn reports whether the server makes a request, and must be set where there are any.
+	Finalizers []string
+	ServersOwn func(ctx context.Context) bool
 	// OnUpdate records in the status of a changed object what only the server knows, such as the user who changed it. Nil records nothing.
 	OnUpdate func(ctx context.Context, obj, old O)
 	// ResetServerOwned restores the fields of a written status that only the server may change. Nil means that there are none.

@@ -5,6 +5,7 @@ package store
 
 import (
 	"context"
+	"slices"
 
 	"k8s.io/apimachinery/pkg/api/validation"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -65,10 +66,24 @@ func (s *strategy[O, S, T]) PrepareForUpdate(ctx context.Context, obj, old runti
 	if s.family.Keep != nil && !isPatch(ctx) {
 		s.family.Keep(o, was)
 	}
+	if s.family.Finalizers != nil && !s.family.ServersOwn(ctx) && was.GetDeletionTimestamp().IsZero() {
+		keepFinalizers(o, was, s.family.Finalizers)
+	}
 	s.family.countGeneration(o, was)
 	if s.family.OnUpdate != nil {
 		s.family.OnUpdate(ctx, o, was)
 	}
+}
+
+// keepFinalizers has an object keep finalizers that it had.
+func keepFinalizers(obj, old metav1.Object, server []string) {
+	finalizers := obj.GetFinalizers()
+	for _, finalizer := range server {
+		if slices.Contains(old.GetFinalizers(), finalizer) && !slices.Contains(finalizers, finalizer) {
+			finalizers = append(finalizers, finalizer)
+		}
+	}
+	obj.SetFinalizers(finalizers)
 }
 
 // isPatch reports whether an object is changed by a patch. What a patch leaves out stays, so that what it takes away is meant.

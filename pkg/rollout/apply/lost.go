@@ -145,6 +145,10 @@ func (a *Applier) surrender(ctx context.Context, work *v1beta1.Work, owner *v1be
 	if err != nil {
 		return work, err
 	}
+	if !hasLost(work) {
+		// Of a loss before this one nothing may have told that it was over.
+		a.restored(work.Name)
+	}
 	adopted := a.adoptedAt(owner, work)
 	keeps := keptNamespaces(owner)
 	return noted, a.letGo(ctx, owner, listedFor(noted, owner), func(ctx context.Context, owner string, r v1beta1.AppliedResourceMeta) error {
@@ -416,8 +420,7 @@ func (a *Applier) lookForKept(ctx context.Context, work *v1beta1.Work, owner *v1
 		switch {
 		case err != nil:
 			return a.unrestored(ctx, owner, r, err, patient)
-		case live == nil, live.GroupVersionKind().GroupKind() != schema.GroupKind{Group: r.Group, Kind: r.Kind}:
-			// It is listed as what it is, or not at all: by its kind it is told what is never deleted.
+		case live == nil:
 			return nil
 		}
 		for _, k := range keptAs(live) {

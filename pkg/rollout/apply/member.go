@@ -176,7 +176,12 @@ func (m *member) find(ctx context.Context, r v1beta1.AppliedResourceMeta) (schem
 		gvr = mapping.Resource
 	}
 	live, err := get(ctx, m.resource(gvr, r.Namespace), r.Name)
-	if apierrors.IsMethodNotSupported(err) {
+	switch {
+	case apierrors.IsMethodNotSupported(err):
+		return gvr, nil, nil
+	case err == nil && live != nil && live.GroupVersionKind().GroupKind() != schema.GroupKind{Group: r.Group, Kind: r.Kind}:
+		// Whoever writes a status can list a Namespace as another kind, by which nobody would know what must stay. It is listed as what it is, or not
+		// at all.
 		return gvr, nil, nil
 	}
 	return gvr, live, err

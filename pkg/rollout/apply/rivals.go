@@ -17,6 +17,7 @@ import (
 
 	"github.com/stagegate/stagegate/pkg/apis/placement/v1beta1"
 	"github.com/stagegate/stagegate/pkg/apis/wellknown"
+	"github.com/stagegate/stagegate/pkg/apis/wording"
 )
 
 // Two placements may have the same object. The one that placed it keeps it, and the other one says so, with one exception: a
@@ -108,10 +109,7 @@ func (p *pass) withoutForgotten(ctx context.Context, live *unstructured.Unstruct
 
 func describePlacement(work *v1beta1.Work) string {
 	placement := placementOf(work)
-	if namespace := placement[wellknown.ParentNamespaceLabel]; namespace != "" {
-		return fmt.Sprintf("ResourcePlacement %s/%s", namespace, placement[wellknown.ParentPlacementLabel])
-	}
-	return "ClusterResourcePlacement " + placement[wellknown.ParentPlacementLabel]
+	return wording.Placement(placement[wellknown.ParentNamespaceLabel], placement[wellknown.ParentPlacementLabel])
 }
 
 // outranked takes those out of the rivals from which this Work takes an object, and returns their names.

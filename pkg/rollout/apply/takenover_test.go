@@ -192,6 +192,18 @@ func TestATakenOverNamespaceKeepsItsMarkWhenItMoves(t *testing.T) {
 
 func isOwnedBy(live *unstructured.Unstructured, name string) bool { return ownersOf(live, name).ours }
 
+// A status that lists a Namespace as something else must not have it treated as that.
+func TestAnObjectIsListedAsWhatItIsOrNotAtAll(t *testing.T) {
+	b := newBench(t, newWork(t, namespaceYAML))
+	namespace := b.member.put(t, namespaceYAML)
+	for kind, want := range map[string]bool{"Namespace": true, "Foo": false} {
+		r := v1beta1.AppliedResourceMeta{WorkResourceIdentifier: v1beta1.WorkResourceIdentifier{Version: "v1", Kind: kind, Resource: "namespaces", Name: namespace.GetName()}}
+		if _, live, err := b.Applier.member.find(t.Context(), r); err != nil || (live != nil) != want {
+			t.Errorf("as %s: found %v, error %v", kind, live, err)
+		}
+	}
+}
+
 // A server-side apply takes off what it does not have, and with it what an object says of the AppliedWork that it is kept for.
 func TestWhatAnObjectIsKeptForIsAppliedWithIt(t *testing.T) {
 	live := parse(t, configMapYAML)

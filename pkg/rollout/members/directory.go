@@ -121,6 +121,11 @@ func (d *Directory) Doubt(cluster string) {
 	d.mu.Lock()
 	d.doubted.Insert(cluster)
 	d.mu.Unlock()
+	d.Wake(cluster)
+}
+
+// Wake has those who watch look at a member once more, for what has changed that they do not watch.
+func (d *Directory) Wake(cluster string) {
 	for _, queue := range d.queues {
 		queue.Enqueue(reconcile.Key{Name: cluster})
 	}

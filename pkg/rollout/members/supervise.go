@@ -31,9 +31,6 @@ const (
 	// function has run for longer than the last.
 	firstPause = 100 * time.Millisecond
 	lastPause  = time.Minute
-
-	// handoverLook is how often it is looked at whether the agent of a member has no rights any more.
-	handoverLook = time.Second
 )
 
 // Func works on one member until its context ends. It may return earlier with an error, and is then started again after a pause.
@@ -131,7 +128,8 @@ func (s *supervisor) reconcile(ctx context.Context, key reconcile.Key) (time.Dur
 	case err != nil:
 		return 0, err
 	case pulled:
-		return handoverLook, nil
+		// Who takes the rights of the agent wakes the member.
+		return 0, nil
 	}
 	// Whoever sees the member idle after it started to leave can rely on it: nothing starts any more.
 	release := s.directory.acquire(key.Name)

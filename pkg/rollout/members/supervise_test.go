@@ -304,23 +304,17 @@ func TestTheServerBeginsOnceAnAgentHasNoRightsAnyMore(t *testing.T) {
 	if _, err := internals.Create(t.Context(), internal, metav1.CreateOptions{}); err != nil {
 		t.Fatal(err)
 	}
-	supervisor := newSupervisor(s.fleet, s.directory, func(ctx context.Context, _ *Member) error {
-		<-ctx.Done()
-		return nil
-	}, clocktesting.NewFakeClock(time.Now()))
-	ctx, cancel := context.WithCancel(t.Context())
-	defer supervisor.running.Wait()
-	defer cancel()
-	look := func(want time.Duration) {
-		t.Helper()
-		if again, err := supervisor.reconcile(ctx, reconcile.Key{Name: "a"}); err != nil || again != want || (supervisor.state("a").session == nil) != (want > 0) {
-			t.Errorf("looked at again after %s, want %s, error %v; the server serves: %t", again, want, err, supervisor.state("a").session != nil)
-		}
+	supervisor := newSupervisor(s.fleet, s.directory, s.run, clocktesting.NewFakeClock(time.Now()))
+	if again, err := supervisor.reconcile(t.Context(), reconcile.Key{Name: "a"}); err != nil || again != 0 || supervisor.state("a").session != nil {
+		t.Errorf("looked at again after %s, error %v; the server serves: %t", again, err, supervisor.state("a").session != nil)
 	}
-	look(handoverLook)
+	stop := s.supervise()
+	defer stop()
 	internal.Annotations = nil
 	if _, err := internals.Update(t.Context(), internal, metav1.UpdateOptions{}); err != nil {
 		t.Fatal(err)
 	}
-	look(0)
+	// Who has taken the rights of the agent tells so.
+	s.directory.Wake("a")
+	s.expect("the server serves the member", s.started, "secret")
 }

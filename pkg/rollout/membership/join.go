@@ -180,6 +180,10 @@ func (c *Controller) prepareInternal(ctx context.Context, cluster *v1beta1.Membe
 	if err != nil {
 		return nil, fmt.Errorf("updating InternalMemberCluster %s/%s: %w", namespace, cluster.Name, err)
 	}
+	if !wellknown.IsPulled(updated.Annotations) {
+		// The server may have waited for the agent to lose its rights.
+		c.directory.Wake(cluster.Name)
+	}
 	c.recorder.Eventf(cluster, corev1.EventTypeNormal, "InternalMemberClusterSpecUpdated", "The spec of InternalMemberCluster %s/%s was updated", namespace, cluster.Name)
 	return updated, nil
 }

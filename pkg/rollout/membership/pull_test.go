@@ -360,8 +360,18 @@ func TestOneSideLetsGoBeforeTheOtherBegins(t *testing.T) {
 	if m.probes() != probes || !wellknown.IsPulled(w.internal().Annotations) {
 		t.Error("the server has begun while the agent may go on")
 	}
+	select {
+	case <-w.woken:
+		// That of the Secret.
+	default:
+	}
 	refused = false
 	w.reconcile()
+	select {
+	case <-w.woken:
+	case <-time.After(time.Minute):
+		t.Error("the server is not told that it may begin")
+	}
 	if w.roleBinding() != nil || m.probes() != probes+1 {
 		t.Errorf("RoleBinding %v, asked %d times", w.roleBinding(), m.probes()-probes)
 	}

@@ -51,6 +51,8 @@ type world struct {
 	events     chan string
 	controller *Controller
 	directory  *members.Directory
+	// woken is sent to when those who watch the directory are to look at a member.
+	woken chan struct{}
 	// credentials is sent to when the directory has seen a Secret.
 	credentials chan struct{}
 }
@@ -63,6 +65,7 @@ func newWorld(t *testing.T, inFleet ...runtime.Object) *world {
 		hub:         hubfake.NewClientset(),
 		clock:       clocktesting.NewFakeClock(start),
 		credentials: make(chan struct{}),
+		woken:       make(chan struct{}, 1),
 	}
 	recorder := record.NewFakeRecorder(1000)
 	w.events = recorder.Events
@@ -78,10 +81,19 @@ func newWorld(t *testing.T, inFleet ...runtime.Object) *world {
 		return 0, nil
 	})
 	w.directory.Watch(changes)
+	looks := reconcile.New("looks", 1, func(context.Context, reconcile.Key) (time.Duration, error) {
+		select {
+		case w.woken <- struct{}{}:
+		default:
+		}
+		return 0, nil
+	})
+	w.directory.Watch(looks)
 	stopped := make(chan struct{})
 	go func() {
 		defer close(stopped)
 		go func() { _ = changes.Run(ctx) }()
+		go func() { _ = looks.Run(ctx) }()
 		w.directory.Run(ctx)
 	}()
 	t.Cleanup(func() { cancel(); <-stopped })

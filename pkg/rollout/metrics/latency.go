@@ -72,7 +72,7 @@ func (l *Latency) Heard(key reconcile.Key, at time.Time) {
 	}
 }
 
-// Look returns when the oldest change came that a run is looked at for now. What comes from here on is for the next look.
+// Look returns when the oldest change came that this look at a run is for. A later one is for the next look.
 func (l *Latency) Look(key reconcile.Key) time.Time {
 	l.mu.Lock()
 	defer l.mu.Unlock()

@@ -15,6 +15,7 @@ import (
 
 	"github.com/stagegate/stagegate/pkg/apis/placement/v1beta1"
 	"github.com/stagegate/stagegate/pkg/apis/wellknown"
+	"github.com/stagegate/stagegate/pkg/apis/wording"
 	"github.com/stagegate/stagegate/pkg/rollout/internal/reconcile"
 	"github.com/stagegate/stagegate/pkg/rollout/updaterun/plan"
 	"github.com/stagegate/stagegate/pkg/rules/policy"
@@ -103,7 +104,7 @@ func TestWhatAClusterLetsGoOfGoesToThePlacementThatWaitsForIt(t *testing.T) {
 				f.must(err)
 				var want []policy.Handover
 				if tt.want != nil {
-					want = []policy.Handover{{Cluster: "member1", Placement: describe(b)}}
+					want = []policy.Handover{{Cluster: "member1", Placement: wording.Placement(b.GetNamespace(), theirs.Name)}}
 					for _, name := range tt.want {
 						want[0].Objects = append(want[0].Objects, v1beta1.ResourceIdentifier{Kind: "ConfigMap", Namespace: "shop", Name: name})
 					}
@@ -164,12 +165,4 @@ func TestWhatAnotherPlacementHasIsNotHandedOver(t *testing.T) {
 // applies has a binding report that its objects of a generation are applied.
 func applies(b v1beta1.BindingObject, generation int64) {
 	b.BindingStatus().Conditions = []metav1.Condition{{Type: v1beta1.BindingApplied, Status: metav1.ConditionTrue, ObservedGeneration: generation}}
-}
-
-func describe(b v1beta1.BindingObject) string {
-	kind := "ClusterResourcePlacement "
-	if b.GetNamespace() != "" {
-		kind = "ResourcePlacement " + b.GetNamespace() + "/"
-	}
-	return kind + b.GetLabels()[wellknown.ParentPlacementLabel]
 }

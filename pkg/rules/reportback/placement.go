@@ -10,6 +10,7 @@ import (
 	"k8s.io/apimachinery/pkg/util/sets"
 
 	"github.com/stagegate/stagegate/pkg/apis/placement/v1beta1"
+	"github.com/stagegate/stagegate/pkg/apis/wording"
 )
 
 // IsWanted reports whether a strategy asks for statuses on the objects of the hub.
@@ -107,10 +108,7 @@ func Precedes(a, b v1beta1.PlacementObject) bool {
 
 // Describe is what users call a placement.
 func Describe(placement v1beta1.PlacementObject) string {
-	if placement.GetNamespace() == "" {
-		return "ClusterResourcePlacement " + placement.GetName()
-	}
-	return "ResourcePlacement " + placement.GetNamespace() + "/" + placement.GetName()
+	return wording.Placement(placement.GetNamespace(), placement.GetName())
 }
 
 // Key tells objects of Works apart, whatever their version.

@@ -24,7 +24,8 @@ func Resources() []store.Resource {
 		Spec:                 v1beta1.PlacementObject.PlacementSpec,
 		Status:               v1beta1.PlacementObject.PlacementStatus,
 		ResetServerOwned:     keepPrune,
-		OnUpdate:             keepFinalizers,
+		Finalizers:           wellknown.PlacementFinalizers,
+		ServersOwn:           registry.IsController,
 		Name:                 store.NameLimit{Max: maxNameLength, Message: "the name field cannot have length exceeding 63"},
 		Validate:             validation.ValidatePlacement,
 		ValidateUpdate:       validation.ValidatePlacementUpdate,
@@ -43,11 +44,6 @@ func Resources() []store.Resource {
 // keepPrune takes back a change of what only the subresource prune writes.
 func keepPrune(_ context.Context, status, stored *v1beta1.PlacementStatus) {
 	status.Prune = stored.Prune
-}
-
-// keepFinalizers has a placement that is deleted right after it was written not leave its resources on the clusters.
-func keepFinalizers(ctx context.Context, placement, old v1beta1.PlacementObject) {
-	registry.KeepFinalizers(ctx, placement, old, wellknown.PlacementFinalizers)
 }
 
 // warnings names what is accepted for the sake of existing manifests but has no effect.

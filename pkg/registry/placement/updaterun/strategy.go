@@ -24,14 +24,13 @@ const maxNameLength = 63
 // Resources returns the kinds of the family in both scopes. The clock dates changes of spec.state.
 func Resources(clk clock.PassiveClock) []store.Resource {
 	family := store.Family[v1beta1.UpdateRunObject, v1beta1.UpdateRunSpec, v1beta1.UpdateRunStatus]{
-		Spec:     v1beta1.UpdateRunObject.RunSpec,
-		Status:   v1beta1.UpdateRunObject.RunStatus,
-		OnCreate: stampCreator,
-		Keep:     keepUnknown,
-		OnUpdate: func(ctx context.Context, run, old v1beta1.UpdateRunObject) {
-			registry.KeepFinalizers(ctx, run, old, wellknown.UpdateRunFinalizers)
-			recorder{clock: clk}.recordState(ctx, run, old)
-		},
+		Spec:                 v1beta1.UpdateRunObject.RunSpec,
+		Status:               v1beta1.UpdateRunObject.RunStatus,
+		OnCreate:             stampCreator,
+		Keep:                 keepUnknown,
+		Finalizers:           wellknown.UpdateRunFinalizers,
+		ServersOwn:           registry.IsController,
+		OnUpdate:             recorder{clock: clk}.recordState,
 		ResetServerOwned:     resetServerOwned,
 		Name:                 store.NameLimit{Max: maxNameLength, Message: "metadata.name max length is 63"},
 		Validate:             validation.ValidateUpdateRun,

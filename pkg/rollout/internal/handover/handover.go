@@ -102,7 +102,7 @@ func (in *finder) find(changes []policy.Change) (found []policy.Handover, err er
 				}
 			}
 			if len(handed) > 0 {
-				found = append(found, policy.Handover{Cluster: change.Cluster, Placement: describePlacement(heir), Objects: sortedObjects(handed)})
+				found = append(found, policy.Handover{Cluster: change.Cluster, Placement: wording.Placement(heir.GetNamespace(), heir.GetLabels()[wellknown.ParentPlacementLabel]), Objects: sortedObjects(handed)})
 			}
 		}
 	}
@@ -238,12 +238,4 @@ func sortedObjects(objects []v1beta1.ResourceIdentifier) []v1beta1.ResourceIdent
 	return slices.SortedFunc(slices.Values(objects), func(a, b v1beta1.ResourceIdentifier) int {
 		return cmp.Or(cmp.Compare(a.Kind, b.Kind), cmp.Compare(a.Namespace, b.Namespace), cmp.Compare(a.Name, b.Name), cmp.Compare(a.Group, b.Group))
 	})
-}
-
-func describePlacement(b v1beta1.BindingObject) string {
-	kind := "ResourcePlacement"
-	if b.GetNamespace() == "" {
-		kind = "ClusterResourcePlacement"
-	}
-	return fmt.Sprintf("%s %s", kind, wording.Key(b.GetNamespace(), b.GetLabels()[wellknown.ParentPlacementLabel]))
 }
