@@ -20,6 +20,9 @@ func MemberOfNamespace(namespace string) (string, bool) {
 	return strings.CutPrefix(namespace, MemberNamespacePrefix)
 }
 
+// SilentHeartbeats is after how many heartbeat periods without a heartbeat an agent counts as silent: on the hub, and for itself.
+const SilentHeartbeats = 3
+
 // IsPulled reports whether the annotations of a MemberCluster, or of its InternalMemberCluster, have an agent serve the member.
 func IsPulled(annotations map[string]string) bool {
 	return annotations[DeliveryAnnotation] == DeliveryPull

@@ -15,12 +15,12 @@ import (
 	"k8s.io/component-base/metrics/legacyregistry"
 	"k8s.io/klog/v2"
 	"k8s.io/utils/clock"
+
+	"github.com/stagegate/stagegate/pkg/apis/wellknown"
 )
 
 const (
-	// silentPeriods is after how many heartbeat periods without one that the hub took a replica is not ready, as the hub counts them;
-	// shortestSilence is after how long at least, also after the start of a term.
-	silentPeriods   = 3
+	// shortestSilence is after how long at least without a heartbeat that the hub took a replica is not ready, also after the start of a term.
 	shortestSilence = 30 * time.Second
 	// Whoever reaches the port may send what they like, as slowly as they like.
 	healthTimeout = 10 * time.Second
@@ -94,7 +94,7 @@ func (h *Health) Ready() error {
 	if !h.leading {
 		return nil
 	}
-	if h.clock.Since(h.heard) < max(silentPeriods*h.period, shortestSilence) {
+	if h.clock.Since(h.heard) < max(wellknown.SilentHeartbeats*h.period, shortestSilence) {
 		return nil
 	}
 	if h.refusal != nil {

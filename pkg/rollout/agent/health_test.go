@@ -16,6 +16,8 @@ import (
 	clocktesting "k8s.io/utils/clock/testing"
 
 	"github.com/stagegate/stagegate/pkg/apis/cluster/v1beta1"
+
+	"github.com/stagegate/stagegate/pkg/apis/wellknown"
 )
 
 // ask returns what a replica answers to a GET.
@@ -45,7 +47,7 @@ func TestAReplicaIsReadyWhileTheHubTakesItsHeartbeats(t *testing.T) {
 	clock.Step(shortestSilence)
 	expect("it has never reached the hub", http.StatusServiceUnavailable, "no heartbeat since 2")
 	h.beat(time.Minute)
-	clock.Step(silentPeriods*time.Minute - time.Second)
+	clock.Step(wellknown.SilentHeartbeats*time.Minute - time.Second)
 	expect("it was heard", http.StatusOK, "ok")
 	clock.Step(time.Second)
 	expect("the hub is away", http.StatusServiceUnavailable, "no heartbeat since "+start.Add(time.Hour+shortestSilence).UTC().Format(time.RFC3339))

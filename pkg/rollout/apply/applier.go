@@ -14,7 +14,6 @@ import (
 
 	"k8s.io/apimachinery/pkg/api/equality"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
-	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/util/sets"
@@ -29,6 +28,7 @@ import (
 	placementclient "github.com/stagegate/stagegate/pkg/generated/clientset/versioned/typed/placement/v1beta1"
 	"github.com/stagegate/stagegate/pkg/rollout/internal/reconcile"
 	"github.com/stagegate/stagegate/pkg/rollout/storeid"
+	"github.com/stagegate/stagegate/pkg/rules/conditions"
 )
 
 // Name of the controller.
@@ -107,8 +107,7 @@ func (a *Applier) Works() (all, applied int) {
 			continue
 		}
 		all++
-		c := meta.FindStatusCondition(work.Status.Conditions, v1beta1.WorkApplied)
-		if c != nil && c.Status == metav1.ConditionTrue && c.ObservedGeneration == work.Generation {
+		if conditions.IsTrue(work.Status.Conditions, v1beta1.WorkApplied, work.Generation) {
 			applied++
 		}
 	}

@@ -28,8 +28,7 @@ import (
 const (
 	// confirmRights is how often the rights of an agent that reports are looked at.
 	confirmRights = 5 * time.Minute
-	// silentPeriods is after how many heartbeat periods without one an agent counts as silent, and shortestSilence after how long at least.
-	silentPeriods   = 3
+	// shortestSilence is after how long at least an agent counts as silent.
 	shortestSilence = 10 * time.Second
 )
 
@@ -194,7 +193,7 @@ func (c *Controller) joinByPull(ctx context.Context, r reporter, internal *v1bet
 
 // silence is how long an agent may say nothing.
 func silence(cluster *v1beta1.MemberCluster) time.Duration {
-	return max(silentPeriods*period(cluster), shortestSilence)
+	return max(wellknown.SilentHeartbeats*period(cluster), shortestSilence)
 }
 
 // reasonSilent is upstream's for what a ClusterProfile says of such a member.

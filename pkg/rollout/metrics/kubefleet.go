@@ -60,7 +60,24 @@ func Looked(run v1beta1.UpdateRunObject, now time.Time) {
 	}
 	statuses.mu.Lock()
 	defer statuses.mu.Unlock()
-	statuses.looked[reconcile.KeyOf(run)] = now
+	if key := reconcile.KeyOf(run); statuses.mayName(key) {
+		statuses.looked[key] = now
+	}
+}
+
+// mayName reports whether a run may have series with its name: no more runs do than have such of ours.
+func (s *runStatuses) mayName(key reconcile.Key) bool {
+	_, known := s.looked[key]
+	return known || len(s.looked) < maxNamedRuns
+}
+
+// observe adds to a histogram of a run, unless too many runs have one.
+func (s *runStatuses) observe(histogram *metrics.HistogramVec, run v1beta1.UpdateRunObject, seconds float64, labels ...string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.mayName(reconcile.KeyOf(run)) {
+		histogram.WithLabelValues(append([]string{run.GetNamespace(), run.GetName()}, labels...)...).Observe(seconds)
+	}
 }
 
 // Forget ends the series of a run.

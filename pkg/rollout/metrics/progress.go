@@ -111,7 +111,7 @@ func Moved(run v1beta1.UpdateRunObject, after *v1beta1.UpdateRunStatus, now time
 	})
 	eachStage(before, after, func(was, is *v1beta1.StageUpdatingStatus) {
 		if was.UpdatedTime == nil && is.UpdatedTime != nil && is.StartTime != nil {
-			stageDuration.WithLabelValues(run.GetNamespace(), run.GetName()).Observe(now.Sub(is.StartTime.Time).Seconds())
+			statuses.observe(stageDuration, run, now.Sub(is.StartTime.Time).Seconds())
 		}
 		observeClusters(was, is, now)
 	})
@@ -170,7 +170,7 @@ func observeTask(run v1beta1.UpdateRunObject, taskType string, stage *v1beta1.St
 		waited := now.Sub(created.LastTransitionTime.Time).Seconds()
 		waitingDuration.WithLabelValues(scope, waitsForApproval).Observe(waited)
 		if done {
-			approvalLatency.WithLabelValues(run.GetNamespace(), run.GetName(), taskType).Observe(waited)
+			statuses.observe(approvalLatency, run, waited, taskType)
 		}
 	case v1beta1.StageTaskTypeTimedWait:
 		if done && stage.UpdatedTime != nil {

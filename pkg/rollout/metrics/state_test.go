@@ -191,9 +191,15 @@ func TestTheNumberOfNamedRunsIsBounded(t *testing.T) {
 		run := w.run("team", fmt.Sprintf("run-%d", i), waiting)
 		run.SetCreationTimestamp(metav1.NewTime(noon.Add(time.Duration(-i) * time.Second)))
 		w.add(run)
+		Looked(run, noon)
+		statuses.observe(stageDuration, run, 1)
 	}
+	t.Cleanup(statuses.reset)
 	w.add(w.run("", "platform", waiting))
 	series := w.series()
+	if n := series[kubefleetPrefix+"status_last_timestamp_seconds"]; n != maxNamedRuns || w.histograms() != maxNamedRuns {
+		t.Errorf("KubeFleet's metrics have %d series of statuses and %d of histograms, want %d of each", n, w.histograms(), maxNamedRuns)
+	}
 	if series["stagegate_update_run_info"] != maxNamedRuns || series["stagegate_update_run_clusters"] != maxNamedRuns*len(clusterStates) {
 		t.Errorf("series: %v", series)
 	}
