@@ -16,7 +16,6 @@ import (
 	clocktesting "k8s.io/utils/clock/testing"
 
 	"github.com/stagegate/stagegate/pkg/apis/cluster/v1beta1"
-
 	"github.com/stagegate/stagegate/pkg/apis/wellknown"
 )
 

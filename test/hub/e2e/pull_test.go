@@ -176,6 +176,9 @@ func testPullMember(t *testing.T, s *suite) {
 	s.mustRun(t, pull)
 	a.change(t, "value2")
 	a.has(t, "value2")
+	if after := a.mustRunOn(t, "kubectl get appliedworks -o jsonpath='{.items[*].metadata.uid}'"); after != works {
+		t.Errorf("AppliedWorks were %v and are %v", works, after)
+	}
 	t.Run("StolenToken", func(t *testing.T) { testStolenToken(t, a, a.token(t)) })
 
 	// Somebody on the member deletes the AppliedWork. The agent notes that in the Work, and recreates it.
