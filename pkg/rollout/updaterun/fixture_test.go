@@ -21,6 +21,7 @@ import (
 	"k8s.io/apimachinery/pkg/util/intstr"
 	"k8s.io/client-go/informers"
 	hubfake "k8s.io/client-go/kubernetes/fake"
+	clienttesting "k8s.io/client-go/testing"
 	"k8s.io/client-go/tools/cache"
 	"k8s.io/client-go/tools/record"
 	"k8s.io/utils/clock"
@@ -350,6 +351,11 @@ func (f *fixture) writesTo(resource string) int {
 		}
 	}
 	return n
+}
+
+// asked returns what reached the API but watches, which the informers begin when they like.
+func (f *fixture) asked() []clienttesting.Action {
+	return slices.DeleteFunc(f.client.Actions(), func(a clienttesting.Action) bool { return a.GetVerb() == "watch" })
 }
 
 // events keeps what a recorder is given.

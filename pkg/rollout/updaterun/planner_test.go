@@ -209,8 +209,8 @@ func TestARollbackIsCheckedBeforeItIsAsked(t *testing.T) {
 				if got != tt.want {
 					f.Errorf("refused because %q, want %q", got, tt.want)
 				}
-				if diff := cmp.Diff(stored, run); diff != "" || len(f.client.Actions()) > 0 {
-					f.Errorf("the check asks or writes %v, and changes the run (-before +after):\n%s", f.client.Actions(), diff)
+				if diff := cmp.Diff(stored, run); diff != "" || len(f.asked()) > 0 {
+					f.Errorf("the check asks or writes %v, and changes the run (-before +after):\n%s", f.asked(), diff)
 				}
 			})
 		})
@@ -252,8 +252,8 @@ func TestARunThatOthersHaveOvertakenIsNotResumed(t *testing.T) {
 				if got != tt.want {
 					f.Errorf("refused because %q, want %q", got, tt.want)
 				}
-				if diff := cmp.Diff(stored, run); diff != "" || len(f.client.Actions()) > 0 {
-					f.Errorf("the check asks or writes %v, and changes the run (-before +after):\n%s", f.client.Actions(), diff)
+				if diff := cmp.Diff(stored, run); diff != "" || len(f.asked()) > 0 {
+					f.Errorf("the check asks or writes %v, and changes the run (-before +after):\n%s", f.asked(), diff)
 				}
 			})
 		})

@@ -197,7 +197,7 @@ func TestARunIsJudgedAsItWouldBePlanned(t *testing.T) {
 		if !known || verdict.Refusal() != refusal {
 			f.Errorf("known %v, refusal %q", known, verdict.Refusal())
 		}
-		if n := len(f.client.Actions()); n > 0 || f.snapshots.calls > 0 {
+		if n := len(f.asked()); n > 0 || f.snapshots.calls > 0 {
 			f.Errorf("judging asked the API %d times, and for %d snapshots", n, f.snapshots.calls)
 		}
 		run.RunSpec().StagedUpdateStrategyName = "missing"
