@@ -882,3 +882,38 @@ func TestWhatCannotBeToldIsNotLetThrough(t *testing.T) {
 		}
 	})
 }
+
+// A run that ends between the looks at runs and at bindings has brought the placement to a protected cluster all the same.
+func TestADeletionMissesNoRunThatEndsWhileItIsLookedAt(t *testing.T) {
+	for _, p := range places {
+		t.Run(p.name, func(t *testing.T) {
+			s := newServer(t, judgeFunc(nil), fleet(guard(v1alpha1.PolicyRules{Staged: true}), p.binding("prod1", ""),
+				p.moving(v1beta1.UpdateRunTurn{State: v1beta1.TurnHeld, Number: 1}, "prod1"))...)
+			bindings, runs := "resourcebindings", "stagedupdateruns"
+			if p.namespace == "" {
+				bindings, runs = "clusterresourcebindings", "clusterstagedupdateruns"
+			}
+			update := func(resource string, o runtime.Object) {
+				if err := s.fleet.Tracker().Update(v1beta1.SchemeGroupVersion.WithResource(resource), o, p.namespace); err != nil {
+					t.Error(err)
+				}
+			}
+			first := ""
+			s.fleet.PrependReactor("list", "*", func(a clienttesting.Action) (bool, runtime.Object, error) {
+				resource := a.GetResource().Resource
+				switch {
+				case resource != bindings && resource != runs || resource == first:
+				case first == "":
+					first = resource
+				default:
+					update(bindings, p.binding("prod1", "v1").(runtime.Object))
+					update(runs, p.moving(v1beta1.UpdateRunTurn{State: v1beta1.TurnReleased, Number: 1}, "prod1"))
+				}
+				return false, nil, nil
+			})
+			if got := s.ask(tenant, admission.Delete, "", nil, p.placement(external, "prod1")); !apierrors.IsForbidden(got.err) {
+				t.Errorf("first %s: got %v, want a refusal", first, got.err)
+			}
+		})
+	}
+}

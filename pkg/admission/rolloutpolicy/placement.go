@@ -77,17 +77,22 @@ func (p *Plugin) validateRemoval(ctx context.Context, a admission.Attributes, s 
 	if len(binding) == 0 || s.leaving {
 		return nil
 	}
-	held, members, err := p.heldNow(ctx, placement)
+	members, err := p.listMembers()
+	if err != nil {
+		return err
+	}
+	// The runs are looked at before the bindings, so that one that ends in between is seen by what it wrote.
+	runs, moving, err := p.moving(ctx, placement, members)
+	if err != nil {
+		return err
+	}
+	held, err := p.held(ctx, placement, members)
 	if err != nil {
 		return err
 	}
 	verdict := policy.JudgeRemoval(binding, placement, held)
 	if verdict.Refusal() != "" {
 		return answer(ctx, a, placement.GetName(), verdict)
-	}
-	runs, moving, err := p.moving(ctx, placement, members)
-	if err != nil {
-		return err
 	}
 	during := policy.JudgeRemovalDuring(binding, runs, moving)
 	if during.Refusal() != "" {
@@ -105,7 +110,7 @@ func (p *Plugin) validateRemoval(ctx context.Context, a admission.Attributes, s 
 }
 
 // moving returns the runs that have started, by kind and name, and the clusters that they are about to give a version of a placement to, whether or
-// not these have it by now. The runs are looked at after the bindings: one that starts later sees that the placement is being deleted.
+// not these have it by now. One that starts later marks the placement first, so that its deletion is looked at again.
 func (p *Plugin) moving(ctx context.Context, placement v1beta1.PlacementObject, members map[string]*clusterv1beta1.MemberCluster) (runs []string, moving []strategy.Cluster, err error) {
 	all, err := scoped.RunClient(p.client.PlacementV1beta1(), placement.GetNamespace()).List(ctx, metav1.ListOptions{
 		FieldSelector: fields.OneTermEqualSelector("spec.placementName", placement.GetName()).String(),
