@@ -26,6 +26,7 @@ import (
 	"github.com/stagegate/stagegate/pkg/apis/placement/v1beta1"
 	"github.com/stagegate/stagegate/pkg/apis/wellknown"
 	"github.com/stagegate/stagegate/pkg/rollout/internal/reconcile"
+	"github.com/stagegate/stagegate/pkg/rules/secretvalue"
 )
 
 func TestAppliesAndReportsInOnePass(t *testing.T) {
@@ -458,7 +459,7 @@ func TestReportDiffWritesNothing(t *testing.T) {
 		t.Errorf("conditions (-want +got):\n%s", diff)
 	}
 	wantDiffs := [][]v1beta1.PatchDetail{
-		{{Path: "/data/password", ValueInMember: redacted, ValueInHub: redacted}},
+		{{Path: "/data/password", ValueInMember: secretvalue.Redacted, ValueInHub: secretvalue.Redacted}},
 		{{Path: "/", ValueInHub: "(the whole object)"}},
 	}
 	if diff := cmp.Diff(wantDiffs, diffs); diff != "" {

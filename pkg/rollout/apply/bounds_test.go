@@ -21,6 +21,7 @@ import (
 	"k8s.io/apimachinery/pkg/util/validation/field"
 
 	"github.com/stagegate/stagegate/pkg/apis/placement/v1beta1"
+	"github.com/stagegate/stagegate/pkg/rules/availability"
 	"github.com/stagegate/stagegate/pkg/rules/memberreport"
 )
 
@@ -66,34 +67,17 @@ func TestAResourceIsCalledWhatOneCanBeCalled(t *testing.T) {
 	}
 }
 
-func TestADifferenceOfLargeValuesIsSmall(t *testing.T) {
-	large := strings.Repeat("v", 300<<10)
-	live := `{apiVersion: v1, kind: ConfigMap, metadata: {name: cm, namespace: ns}, data: {large: ` + large + `}}`
-	wanted := strings.Replace(live, large, large+"-more", 1)
-	d := &differences{}
-	d.find("", comparableParts(parse(t, live)), comparableParts(parse(t, wanted)))
-	value := strings.Repeat("v", 126)
-	want := []v1beta1.PatchDetail{{
-		Path:          "/data/large",
-		ValueInMember: value + "..." + value,
-		ValueInHub:    value + "..." + value[:121] + "-more",
-	}}
-	if diff := cmp.Diff(want, d.details); diff != "" {
-		t.Errorf("details (-want +got):\n%s", diff)
-	}
-}
-
 func TestAStatusSaysAsMuchAsCanBeStored(t *testing.T) {
-	details := make([]v1beta1.PatchDetail, maxDetails)
+	details := make([]v1beta1.PatchDetail, memberreport.MaxDetails)
 	for i := range details {
-		details[i] = v1beta1.PatchDetail{Path: fmt.Sprintf("/data/%d", i), ValueInMember: "a", ValueInHub: strings.Repeat("b", maxValue)}
+		details[i] = v1beta1.PatchDetail{Path: fmt.Sprintf("/data/%d", i), ValueInMember: "a", ValueInHub: strings.Repeat("b", memberreport.MaxValue)}
 	}
 	drifted := &result{applied: &verdict{reason: reasonFoundDrifts, message: "drifted"}, drifts: details, exists: true, generation: 1}
 	remote := slices.Clone(details)
 	for i := range remote {
-		remote[i] = v1beta1.PatchDetail{Path: strings.Repeat("p", maxPath), ValueInMember: strings.Repeat("a", maxValue), ValueInHub: strings.Repeat("b", maxValue)}
+		remote[i] = v1beta1.PatchDetail{Path: strings.Repeat("p", memberreport.MaxPath), ValueInMember: strings.Repeat("a", memberreport.MaxValue), ValueInHub: strings.Repeat("b", memberreport.MaxValue)}
 	}
-	far := &result{applied: drifted.applied, drifts: remote[:maxDetails/2], diffs: remote[:maxDetails/2], exists: true, generation: 1}
+	far := &result{applied: drifted.applied, drifts: remote[:memberreport.MaxDetails/2], diffs: remote[:memberreport.MaxDetails/2], exists: true, generation: 1}
 	refused := blocked(reasonApplyFailed, strings.Repeat("m", 4*maxMessage))
 	reported := &result{applied: &verdict{ok: true, reason: reasonApplied, message: "applied"}, exists: true, generation: 1,
 		status: []byte(`{"text": "` + strings.Repeat("s", 100<<10) + `"}`)}
@@ -105,11 +89,11 @@ func TestAStatusSaysAsMuchAsCanBeStored(t *testing.T) {
 		wantTrimmed                            bool
 	}{
 		"all there is": {
-			manifests: maxDetailsOfWork / maxDetails, result: drifted,
+			manifests: maxDetailsOfWork / memberreport.MaxDetails, result: drifted,
 			wantDetails: maxDetailsOfWork, wantMessage: len("drifted"),
 		},
 		"drifts up to a number": {
-			manifests: 2 * maxDetailsOfWork / maxDetails, result: drifted,
+			manifests: 2 * maxDetailsOfWork / memberreport.MaxDetails, result: drifted,
 			wantDetails: maxDetailsOfWork, wantMessage: len("drifted"), wantTrimmed: true,
 		},
 		"statuses": {
@@ -193,15 +177,15 @@ func TestAnAgentMayReportTheLargestStatusThatThereCanBe(t *testing.T) {
 	b := newBench(t, newWork(t, manifests...))
 	work := b.work(t)
 	p := &pass{Applier: b.Applier, work: work, record: b.recordOf(work), strategy: strategyOf(work)}
-	details := make([]v1beta1.PatchDetail, maxDetails)
+	details := make([]v1beta1.PatchDetail, memberreport.MaxDetails)
 	for i := range details {
-		details[i] = v1beta1.PatchDetail{Path: strings.Repeat("\x01", maxPath), ValueInMember: strings.Repeat("<", maxValue), ValueInHub: strings.Repeat(">", maxValue)}
+		details[i] = v1beta1.PatchDetail{Path: strings.Repeat("\x01", memberreport.MaxPath), ValueInMember: strings.Repeat("<", memberreport.MaxValue), ValueInHub: strings.Repeat(">", memberreport.MaxValue)}
 	}
 	loud := strings.Repeat("\x01", 1<<20)
 	for i, m := range p.record.manifests {
 		m.resource = schema.GroupVersionResource{Resource: strings.Repeat("r", 63)}
 		p.record.results[i] = &result{
-			applied: &verdict{ok: true, reason: reasonAppliedDriftUnknown, message: loud}, available: &verdict{reason: reasonNotAvailableYet, message: loud},
+			applied: &verdict{ok: true, reason: reasonAppliedDriftUnknown, message: loud}, available: &verdict{reason: availability.ReasonNotYet, message: loud},
 			drifts: details, diffs: details, exists: true, generation: 1, status: []byte(`{"text": "` + strings.Repeat("s", 1<<20) + `"}`),
 		}
 	}

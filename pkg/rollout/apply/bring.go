@@ -17,6 +17,7 @@ import (
 
 	"github.com/stagegate/stagegate/pkg/apis/placement/v1beta1"
 	"github.com/stagegate/stagegate/pkg/apis/wellknown"
+	"github.com/stagegate/stagegate/pkg/rules/availability"
 )
 
 // An object that comes, goes or changes between reading and writing is read again this often.
@@ -245,7 +246,7 @@ func (p *pass) observe(r *result, live *unstructured.Unstructured) *result {
 	r.uid = live.GetUID()
 	r.version = live.GetResourceVersion()
 	r.generation = live.GetGeneration()
-	r.completed = live.GroupVersionKind().GroupKind() == jobKind && hasCompleted(live)
+	r.completed = live.GroupVersionKind().GroupKind() == availability.JobKind && availability.JobHasCompleted(live)
 	if report := p.work.Spec.ReportBackStrategy; report != nil && report.Type == v1beta1.ReportBackStrategyTypeMirror {
 		r.status = statusOf(live)
 	}

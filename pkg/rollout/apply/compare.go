@@ -5,13 +5,7 @@ package apply
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
-	"maps"
-	"reflect"
-	"slices"
-	"strconv"
-	"strings"
 
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -20,15 +14,7 @@ import (
 
 	"github.com/stagegate/stagegate/pkg/apis/placement/v1beta1"
 	"github.com/stagegate/stagegate/pkg/apis/wellknown"
-	"github.com/stagegate/stagegate/pkg/apis/wording"
-	"github.com/stagegate/stagegate/pkg/rules/memberreport"
-)
-
-const (
-	// maxDetails is how many differences of one object are reported.
-	maxDetails = memberreport.MaxDetails
-	// maxPath and maxValue bound where a difference is and what differs, in bytes.
-	maxPath, maxValue = memberreport.MaxPath, memberreport.MaxValue
+	"github.com/stagegate/stagegate/pkg/rules/difference"
 )
 
 // comparison is where an object differs from its manifest.
@@ -62,15 +48,13 @@ func (p *pass) compare(ctx context.Context, m *manifest, live *unstructured.Unst
 			wanted = applied
 		}
 	}
-	d := &differences{secret: m.isSecret()}
-	d.find("", comparableParts(live), comparableParts(wanted))
-	c.differences = d.details
+	c.differences = difference.Between(comparableParts(live), comparableParts(wanted), m.isSecret())
 	return c, nil
 }
 
 // comparableParts returns an object without what a manifest cannot determine, and without records of what was applied, which would report
 // a difference twice.
-func comparableParts(object *unstructured.Unstructured) any {
+func comparableParts(object *unstructured.Unstructured) map[string]any {
 	content := object.DeepCopy()
 	(&manifest{object: content}).clean()
 	annotations := content.GetAnnotations()
@@ -82,83 +66,4 @@ func comparableParts(object *unstructured.Unstructured) any {
 		unstructured.RemoveNestedField(content.Object, "metadata", "annotations")
 	}
 	return content.Object
-}
-
-// differences collects places in which two JSON values differ.
-type differences struct {
-	// secret reports whether no values are shown.
-	secret  bool
-	details []v1beta1.PatchDetail
-}
-
-// missing is a value that is not there, unlike one that is null.
-type missing struct{}
-
-func (d *differences) find(path string, member, hub any) {
-	if len(d.details) == maxDetails || reflect.DeepEqual(member, hub) {
-		return
-	}
-	switch m := member.(type) {
-	case map[string]any:
-		if h, same := hub.(map[string]any); same {
-			d.inMaps(path, m, h)
-			return
-		}
-	case []any:
-		if h, same := hub.([]any); same {
-			d.inLists(path, m, h)
-			return
-		}
-	}
-	d.details = append(d.details, v1beta1.PatchDetail{
-		Path:          wording.Shorten(path, maxPath),
-		ValueInMember: wording.Shorten(d.value(member), maxValue),
-		ValueInHub:    wording.Shorten(d.value(hub), maxValue),
-	})
-}
-
-func (d *differences) inMaps(path string, member, hub map[string]any) {
-	keys := maps.Clone(member)
-	maps.Copy(keys, hub)
-	for _, key := range slices.Sorted(maps.Keys(keys)) {
-		d.find(path+"/"+pointerEscaper.Replace(key), valueOf(member, key), valueOf(hub, key))
-	}
-}
-
-func (d *differences) inLists(path string, member, hub []any) {
-	for i := range max(len(member), len(hub)) {
-		var m, h any = missing{}, missing{}
-		if i < len(member) {
-			m = member[i]
-		}
-		if i < len(hub) {
-			h = hub[i]
-		}
-		d.find(path+"/"+strconv.Itoa(i), m, h)
-	}
-}
-
-func valueOf(values map[string]any, key string) any {
-	if v, has := values[key]; has {
-		return v
-	}
-	return missing{}
-}
-
-// pointerEscaper escapes a key as JSON pointers want it.
-var pointerEscaper = strings.NewReplacer("~", "~0", "/", "~1")
-
-func (d *differences) value(value any) string {
-	if _, none := value.(missing); none {
-		return ""
-	}
-	if d.secret {
-		return redacted
-	}
-	if text, isText := value.(string); isText {
-		return text
-	}
-	// What was decoded from JSON can be encoded again.
-	data, _ := json.Marshal(value)
-	return string(data)
 }

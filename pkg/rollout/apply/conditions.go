@@ -15,6 +15,7 @@ import (
 	"github.com/stagegate/stagegate/pkg/apis/placement/v1beta1"
 	"github.com/stagegate/stagegate/pkg/apis/wellknown"
 	"github.com/stagegate/stagegate/pkg/apis/wording"
+	"github.com/stagegate/stagegate/pkg/rules/availability"
 	"github.com/stagegate/stagegate/pkg/rules/memberreport"
 )
 
@@ -288,7 +289,7 @@ func verdicts(results []*result, writes bool) (applied, available, diffReported 
 		}
 		if r.available != nil && r.available.ok {
 			availableCount++
-			untrackable = untrackable || r.available.reason == reasonNotTrackable
+			untrackable = untrackable || r.available.reason == availability.ReasonNotTrackable
 		}
 		if r.diffReported != nil && r.diffReported.ok {
 			reportedCount++

@@ -13,6 +13,7 @@ import (
 
 	"github.com/stagegate/stagegate/pkg/apis/placement/v1beta1"
 	"github.com/stagegate/stagegate/pkg/apis/wellknown"
+	"github.com/stagegate/stagegate/pkg/rules/availability"
 )
 
 // A member may be the hub itself. What is placed there is the very object that it was selected from: written to, an override would
@@ -25,7 +26,7 @@ import (
 func (p *pass) onHub(ctx context.Context, m *manifest) *result {
 	gone := func() *result {
 		const message = "The cluster is the hub, and does not have the object any more"
-		return &result{applied: &verdict{ok: true, reason: reasonApplied, message: message}, available: &verdict{ok: true, reason: reasonAvailable, message: message}}
+		return &result{applied: &verdict{ok: true, reason: reasonApplied, message: message}, available: &verdict{ok: true, reason: availability.ReasonAvailable, message: message}}
 	}
 	switch {
 	case m.refused != nil:

@@ -15,47 +15,26 @@ import (
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
-	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/types"
 
 	"github.com/stagegate/stagegate/pkg/apis/placement/v1beta1"
 	"github.com/stagegate/stagegate/pkg/apis/wellknown"
+	"github.com/stagegate/stagegate/pkg/rules/availability"
 )
 
 // A Job runs once, and an object that is missing is created: together they would run a Job again and again whose cluster deletes it when it
 // has finished. So a Job is placed without ttlSecondsAfterFinished, and the AppliedWork on the member records which Jobs have completed. One
 // that is gone after that has done what it was placed for.
 
-var jobKind = schema.GroupKind{Group: "batch", Kind: "Job"}
-
-func (m *manifest) isJob() bool { return m.object.GroupVersionKind().GroupKind() == jobKind }
+func (m *manifest) isJob() bool {
+	return m.object.GroupVersionKind().GroupKind() == availability.JobKind
+}
 
 // withoutTTL takes from a Job that its cluster deletes it when it has finished.
 func withoutTTL(object *unstructured.Unstructured) {
-	if object.GroupVersionKind().GroupKind() == jobKind {
+	if object.GroupVersionKind().GroupKind() == availability.JobKind {
 		unstructured.RemoveNestedField(object.Object, "spec", "ttlSecondsAfterFinished")
 	}
-}
-
-func hasCompleted(job *unstructured.Unstructured) bool { return trueCondition(job, "Complete") != nil }
-
-// hasFailed reports whether a Job does not run again by itself, and has not done its work.
-func hasFailed(job *unstructured.Unstructured) bool {
-	return !hasCompleted(job) && trueCondition(job, "Failed") != nil
-}
-
-// jobAvailable reports whether a Job has completed, or is not meant to run now.
-func jobAvailable(job *unstructured.Unstructured) (bool, string, error) {
-	if hasCompleted(job) {
-		return true, "", nil
-	}
-	if failed := trueCondition(job, "Failed"); failed != nil {
-		return false, fmt.Sprintf("the Job has failed (%v: %v); change it on the hub under another name, or delete it on the member cluster to have it run again",
-			failed["reason"], failed["message"]), nil
-	}
-	suspended, _, _ := unstructured.NestedBool(job.Object, "spec", "suspend")
-	return suspended, fmt.Sprintf("the Job has not completed, with %d succeeded, %d active and %d failed Pods",
-		count(job, 0, "status", "succeeded"), count(job, 0, "status", "active"), count(job, 0, "status", "failed")), nil
 }
 
 // completedPrefix begins the annotations on an AppliedWork that record completed Jobs: the rest tells the Job, the value is the hash of the
@@ -78,7 +57,7 @@ func (p *pass) completedBefore(m *manifest) *result {
 	}
 	return &result{
 		applied:   &verdict{ok: true, reason: reasonApplied, message: "Manifest has been applied successfully; the Job has completed and was deleted on the member cluster since, and is not run again"},
-		available: &verdict{ok: true, reason: reasonAvailable, message: "Manifest was available: the Job has completed"},
+		available: &verdict{ok: true, reason: availability.ReasonAvailable, message: "Manifest was available: the Job has completed"},
 	}
 }
 

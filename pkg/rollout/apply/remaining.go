@@ -19,6 +19,7 @@ import (
 
 	"github.com/stagegate/stagegate/pkg/apis/placement/v1beta1"
 	"github.com/stagegate/stagegate/pkg/apis/wording"
+	"github.com/stagegate/stagegate/pkg/rules/secretvalue"
 )
 
 // An object that is deleted may stay on the member for as long as somebody there holds it, by a finalizer say. Nobody on the hub would know
@@ -106,9 +107,9 @@ func (p *pass) undeleted(gvr schema.GroupVersionResource, live *unstructured.Uns
 // concealed is what is said of an object, without the values that it has where it is a Secret.
 func concealed(live *unstructured.Unstructured, why string) string {
 	if m := (&manifest{object: live}); m.isSecret() {
-		values := map[string]bool{}
-		valuesOf(live.Object, values)
-		why = mask(why, values)
+		values := secretvalue.Set{}
+		values.Add(live.Object)
+		why = mask(values, why)
 	}
 	return wording.Shorten(why, maxHolding)
 }

@@ -17,6 +17,7 @@ import (
 
 	"github.com/stagegate/stagegate/pkg/apis/placement/v1beta1"
 	"github.com/stagegate/stagegate/pkg/apis/wellknown"
+	"github.com/stagegate/stagegate/pkg/rules/secretvalue"
 )
 
 // remaining is what a Work says of what it waits for.
@@ -176,7 +177,7 @@ func TestWhatHoldsAnObject(t *testing.T) {
 		"a Namespace with nonsense in status": {namespace + `1, {type: NamespaceContentRemaining, status: "True"}]}}`, "is being deleted"},
 		"a Secret": {
 			`{apiVersion: v1, kind: Secret, metadata: {name: s, finalizers: [example.com/hunter2hunter2], ` + going + `}, stringData: {p: hunter2hunter2}}`,
-			"waits for finalizer example.com/" + redacted,
+			"waits for finalizer example.com/" + secretvalue.Redacted,
 		},
 	} {
 		if got := holding(parse(t, tc.object)); got != tc.want {

@@ -7,10 +7,12 @@ import (
 	"fmt"
 	"time"
 
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/types"
 
 	"github.com/stagegate/stagegate/pkg/apis/placement/v1beta1"
 	"github.com/stagegate/stagegate/pkg/apis/wellknown"
+	"github.com/stagegate/stagegate/pkg/rules/availability"
 )
 
 // Reasons of a manifest's conditions.
@@ -33,16 +35,18 @@ const (
 	reasonFoundDiff          = "FoundDiff"
 	reasonFoundDiffDegraded  = "FoundDiffInDegradedMode"
 	reasonFailedToReportDiff = "FailedToReportDiff"
-
-	reasonAvailable       = "Available"
-	reasonNotAvailableYet = "ManifestNotAvailableYet"
-	reasonNotTrackable    = "NotTrackable"
 )
 
 // verdict is what a condition says.
 type verdict struct {
 	ok              bool
 	reason, message string
+}
+
+// availabilityOf returns what the Available condition of a manifest says for an object on the member.
+func availabilityOf(live *unstructured.Unstructured) *verdict {
+	v := availability.Of(live)
+	return &verdict{ok: v.OK, reason: v.Reason, message: v.Message}
 }
 
 // result is what became of a manifest.

@@ -1,7 +1,7 @@
 // Copyright The Stagegate Authors.
 // SPDX-License-Identifier: Apache-2.0
 
-package apply
+package availability
 
 import (
 	"fmt"
@@ -14,6 +14,22 @@ import (
 
 	"github.com/stagegate/stagegate/pkg/apis/wellknown"
 )
+
+// Reasons of the Available condition of a manifest.
+const (
+	ReasonAvailable    = "Available"
+	ReasonNotYet       = "ManifestNotAvailableYet"
+	ReasonNotTrackable = "NotTrackable"
+)
+
+// Verdict is what the Available condition of a manifest says. Reason is one of the above, or wellknown.ReasonJobFailed.
+type Verdict struct {
+	OK              bool
+	Reason, Message string
+}
+
+// JobKind is the kind of Jobs.
+var JobKind = schema.GroupKind{Group: "batch", Kind: "Job"}
 
 // atOnce are the kinds that are of use as soon as they exist.
 var atOnce = sets.New(
@@ -47,16 +63,16 @@ var tracked = map[schema.GroupKind]func(*unstructured.Unstructured) (bool, strin
 	{Kind: "Pod"}:                                                     computed,
 	{Group: "apiextensions.k8s.io", Kind: "CustomResourceDefinition"}: computed,
 	{Group: "policy", Kind: "PodDisruptionBudget"}:                    observed(computed),
-	jobKind: jobAvailable,
+	JobKind: jobAvailable,
 }
 
 // telling are the conditions by which controllers of any kind report whether an object is as its spec wants it. An object without them may
 // be of a controller that reports nothing, or of one that does not run.
 var telling = sets.New(string(status.ConditionReconciling), string(status.ConditionStalled), "Ready")
 
-// availabilityOf reports whether an object on a member is available. Where nothing tells, it counts as available: a claim for a volume may
+// Of reports whether an object on a member, with its status, is available. Where nothing tells, it counts as available: a claim for a volume may
 // wait for a consumer that is no object of the placement, and stays pending as it should.
-func availabilityOf(live *unstructured.Unstructured) *verdict {
+func Of(live *unstructured.Unstructured) Verdict {
 	kind := live.GroupVersionKind().GroupKind()
 	available, message := true, ""
 	var err error
@@ -77,19 +93,19 @@ func availabilityOf(live *unstructured.Unstructured) *verdict {
 	}
 	switch {
 	case err != nil:
-		return &verdict{reason: reasonNotAvailableYet, message: fmt.Sprintf("Manifest's availability cannot be read from its status: %v", err)}
-	case !available && kind == jobKind && hasFailed(live):
-		return &verdict{reason: wellknown.ReasonJobFailed, message: "Manifest is not available: " + message}
+		return Verdict{Reason: ReasonNotYet, Message: fmt.Sprintf("Manifest's availability cannot be read from its status: %v", err)}
+	case !available && kind == JobKind && hasFailed(live):
+		return Verdict{Reason: wellknown.ReasonJobFailed, Message: "Manifest is not available: " + message}
 	case !available:
-		return &verdict{reason: reasonNotAvailableYet, message: "Manifest is not yet available: " + message}
+		return Verdict{Reason: ReasonNotYet, Message: "Manifest is not yet available: " + message}
 	}
-	return &verdict{ok: true, reason: reasonAvailable, message: "Manifest is available"}
+	return Verdict{OK: true, Reason: ReasonAvailable, Message: "Manifest is available"}
 }
 
-func untrackable() *verdict {
-	return &verdict{
-		ok: true, reason: reasonNotTrackable,
-		message: "Manifest's availability is not trackable; Fleet assumes that the applied manifest is available",
+func untrackable() Verdict {
+	return Verdict{
+		OK: true, Reason: ReasonNotTrackable,
+		Message: "Manifest's availability is not trackable; Fleet assumes that the applied manifest is available",
 	}
 }
 
@@ -188,4 +204,28 @@ func serviceAvailable(live *unstructured.Unstructured, serviceType string) (bool
 	ip, _, _ := unstructured.NestedString(first, "ip")
 	hostname, _, _ := unstructured.NestedString(first, "hostname")
 	return ip != "" || hostname != "", "the load balancer has no address"
+}
+
+// JobHasCompleted reports whether a Job has done its work.
+func JobHasCompleted(job *unstructured.Unstructured) bool {
+	return trueCondition(job, "Complete") != nil
+}
+
+// hasFailed reports whether a Job does not run again by itself, and has not done its work.
+func hasFailed(job *unstructured.Unstructured) bool {
+	return !JobHasCompleted(job) && trueCondition(job, "Failed") != nil
+}
+
+// jobAvailable reports whether a Job has completed, or is not meant to run now.
+func jobAvailable(job *unstructured.Unstructured) (bool, string, error) {
+	if JobHasCompleted(job) {
+		return true, "", nil
+	}
+	if failed := trueCondition(job, "Failed"); failed != nil {
+		return false, fmt.Sprintf("the Job has failed (%v: %v); change it on the hub under another name, or delete it on the member cluster to have it run again",
+			failed["reason"], failed["message"]), nil
+	}
+	suspended, _, _ := unstructured.NestedBool(job.Object, "spec", "suspend")
+	return suspended, fmt.Sprintf("the Job has not completed, with %d succeeded, %d active and %d failed Pods",
+		count(job, 0, "status", "succeeded"), count(job, 0, "status", "active"), count(job, 0, "status", "failed")), nil
 }
