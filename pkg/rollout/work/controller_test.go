@@ -441,10 +441,9 @@ func TestWorkFollowsTheBinding(t *testing.T) {
 	snapshot := b.fleet.Snapshots.New(b.key("web-2-snapshot"))
 	snapshot.SetLabels(map[string]string{wellknown.ParentPlacementLabel: "web", wellknown.ResourceIndexLabel: "2"})
 	create(b, b.fleet.Snapshots, snapshot)
-	b.edit(func(o v1beta1.BindingObject) {
+	b.change(func(o v1beta1.BindingObject) {
 		o.BindingSpec().ResourceSnapshotName = "web-2-snapshot"
 		o.BindingSpec().ApplyStrategy = &v1beta1.ApplyStrategy{Type: v1beta1.ApplyStrategyTypeServerSideApply}
-		o.SetGeneration(3)
 	})
 	b.settle()
 	works := b.works()

@@ -90,6 +90,9 @@ func (b *bench) change(f func(v1beta1.BindingObject)) {
 	binding := b.current()
 	f(binding)
 	binding.SetGeneration(binding.GetGeneration() + 1)
+	if started := find(binding.BindingStatus().Conditions, v1beta1.BindingRolloutStarted); started != nil {
+		started.ObservedGeneration = binding.GetGeneration()
+	}
 	if _, err := b.fleet.Bindings.Client(b.namespace).Update(b.t.Context(), binding, metav1.UpdateOptions{}); err != nil {
 		b.t.Fatal(err)
 	}

@@ -28,6 +28,7 @@ const (
 	reasonOverriddenFailed     = "OverriddenFailed"
 	reasonAllSynced            = "AllWorkSynced"
 	reasonSyncFailed           = "SyncWorkFailed"
+	reasonNotBegun             = "RolloutNotStarted"
 	reasonApplyInProgress      = "ApplyInProgress"
 	reasonAllApplied           = "AllWorkHaveBeenApplied"
 	reasonNotAllApplied        = "NotAllWorkHaveBeenApplied"
@@ -116,6 +117,11 @@ func bindingConditions(binding v1beta1.BindingObject, o outcome) []metav1.Condit
 	if o.err != nil {
 		return append(found, isFalse(v1beta1.BindingWorkSynchronized, reasonSyncFailed,
 			"Failed to synchronize the work to the latest: %v", o.err))
+	}
+	if o.notBegun {
+		return append(found, isFalse(v1beta1.BindingWorkSynchronized, reasonNotBegun,
+			"The works do not hold %s yet, and its rollout has not started since the placement last picked or unpicked the cluster",
+			binding.BindingSpec().ResourceSnapshotName))
 	}
 	found = append(found, isTrue(v1beta1.BindingWorkSynchronized, reasonAllSynced, "All of the works are synchronized to the latest"))
 	if bindingrules.Compares(binding.BindingSpec().ApplyStrategy) {

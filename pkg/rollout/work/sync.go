@@ -38,6 +38,9 @@ type outcome struct {
 	err error
 	// unreachable is why nothing can be applied to the cluster now, "" where nothing is known against it.
 	unreachable string
+	// notBegun reports whether the Works hold something else than the binding asks for, which nobody has announced since the cluster was picked, or
+	// let go of.
+	notBegun bool
 	// pending says that a cache lags behind, so that nothing can be said now; the event that ends it is on its way.
 	pending bool
 }
@@ -55,8 +58,17 @@ func (o outcome) again() error {
 // sync makes the Works of a binding what they should be. Works that cannot be made so stay as they are.
 func (c *Controller) sync(ctx context.Context, binding v1beta1.BindingObject) outcome {
 	existing, err := c.worksOf(binding)
-	if err != nil || binding.BindingSpec().State == v1beta1.BindingStateUnscheduled {
+	if err != nil {
 		return outcome{works: existing, err: err}
+	}
+	begun := hasBegun(existing, binding.BindingSpec())
+	if binding.BindingSpec().State == v1beta1.BindingStateUnscheduled {
+		return outcome{works: existing, notBegun: !begun}
+	}
+	// A run, or a rolling update, announces the rollout of what it has the binding ask for in the same write. Where another write came after it,
+	// such as that of a placement which lets go of the cluster and picks it again, they judge whether to announce it once more.
+	if !begun && !bindingrules.IsRolloutStarted(binding) {
+		return outcome{works: existing, notBegun: true}
 	}
 	d, err := c.desired(ctx, binding, existing)
 	var missing *missingSnapshotError
@@ -206,6 +218,21 @@ func inScope(namespace string, set labels.Set) labels.Selector {
 		return labels.Nothing()
 	}
 	return selector.Add(*requirement)
+}
+
+// hasBegun reports whether all Works but those that go hold what a binding asks for, or compare as it does: to compare changes nothing.
+func hasBegun(works []*v1beta1.Work, spec *v1beta1.ResourceBindingSpec) bool {
+	version, stay := versionOf(spec), 0
+	for _, w := range works {
+		if w.DeletionTimestamp != nil || w.Annotations[wellknown.DeletePropagationAnnotation] != "" {
+			continue
+		}
+		stay++
+		if !equality.Semantic.DeepEqual(w.Spec.ApplyStrategy, spec.ApplyStrategy) || !bindingrules.Compares(spec.ApplyStrategy) && !holds(w, version) {
+			return false
+		}
+	}
+	return stay > 0
 }
 
 // holdAll reports whether Works hold a version already.
