@@ -35,6 +35,7 @@ verify: ## Fail if generated code, OpenAPI documents or go.mod are not up to dat
 	$(GO) test -count=1 ./test/integration -run '^TestOpenAPIDocumentsAreServed$$'
 	$(GO) mod tidy -diff
 	cd test/hub && $(GO) mod tidy -diff
+	cd test/gitops && $(GO) mod tidy -diff
 	cd hack/tools && $(GO) mod tidy -diff
 
 .PHONY: lint
@@ -42,6 +43,7 @@ lint: ## Run golangci-lint with kube-api-linter, as .golangci.yml has it. Buildi
 	cd hack/tools && $(GO) build -o ../../$(BIN)/golangci-lint ./golangci-lint
 	$(BIN)/golangci-lint run ./...
 	cd test/hub && ../../$(BIN)/golangci-lint run ./...
+	cd test/gitops && ../../$(BIN)/golangci-lint run ./...
 	cd hack/tools && ../../$(BIN)/golangci-lint run ./...
 
 .PHONY: test
@@ -49,6 +51,7 @@ test: ## Run unit and integration tests. Needs Go alone.
 	$(GO) test ./...
 	@# The documents are outside of that module, so that the go tool does not see when they have changed.
 	cd test/hub && $(GO) test -short -count=1 . ./e2e
+	cd test/gitops && $(GO) test -count=1 ./...
 
 .PHONY: race
 race: ## Run the unit and the integration tests under the race detector. Needs a C compiler.
