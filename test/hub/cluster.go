@@ -148,10 +148,18 @@ func (e *Environment) kubeAPIServer(cluster string, client *http.Client) process
 	}
 	return process{
 		name:  apiserverName(cluster),
-		path:  e.bin("kube-apiserver"),
+		path:  e.kubeBin("kube-apiserver"),
 		args:  args,
 		ready: func(ctx context.Context) error { return probe(ctx, client, e.server(cluster)+"/readyz") },
 	}
+}
+
+// kubeBin is a binary of the clusters' control planes.
+func (e *Environment) kubeBin(name string) string {
+	if e.state.OldKubernetes {
+		return e.oldBin(name)
+	}
+	return e.bin(name)
 }
 
 func (e *Environment) kubeControllerManager(cluster string, client *http.Client) process {
@@ -167,7 +175,7 @@ func (e *Environment) kubeController(binary, name, cluster string, client *http.
 	kubeconfig := e.componentConfig(name)
 	return process{
 		name: name,
-		path: e.bin(binary),
+		path: e.kubeBin(binary),
 		args: append([]string{
 			"--kubeconfig=" + kubeconfig,
 			"--authentication-kubeconfig=" + kubeconfig,
