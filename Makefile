@@ -52,8 +52,8 @@ test: ## Run unit and integration tests. Needs Go alone.
 	cd test/hub && $(GO) test -short -count=1 . ./e2e
 
 .PHONY: race
-race: ## Run the unit and the integration tests under the race detector. Needs a C compiler.
-	$(GO) test -race ./pkg/... ./test/integration/...
+race: ## Run the unit and the integration tests under the race detector, with few random fleets. Needs a C compiler.
+	$(GO) test -race -short ./pkg/... ./test/integration/...
 
 .PHONY: e2e
 e2e: ## Run the tutorial, every command of the documents and the failure tests on a real hub with real members.
