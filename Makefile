@@ -5,7 +5,7 @@ GO ?= go
 OUTPUT := _output
 BIN := $(OUTPUT)/bin
 
-# Settings of hub-up, demo, bench-agents and soak, see help.
+# Settings of hub-up, demo, bench-agents, soak and nightly, see help.
 MEMBERS ?= 3
 NODES ?= 0
 SERVER_FLAGS ?=
@@ -14,6 +14,7 @@ DURATION ?= 30m
 RUNS ?= 200
 AGENTS ?= 1000
 SEED ?= 0
+STEPS ?=
 
 .PHONY: help
 help: ## Print the targets.
@@ -90,6 +91,10 @@ bench-agents: ## Measure what AGENTS=1000 agents of members cost a real hub: a q
 .PHONY: soak
 soak: ## Kill a working server every minute for DURATION=30m and watch that nothing is lost. RUNS=200 SEED=0
 	$(GO) run ./test/soak -duration '$(DURATION)' -runs '$(RUNS)' -seed '$(SEED)'
+
+.PHONY: nightly
+nightly: ## Run what takes too long for every change: three hours on two cores. STEPS='simulator fuzz' runs some; see hack/nightly.sh.
+	STEPS='$(STEPS)' hack/nightly.sh
 
 .PHONY: clean
 clean: hub-down ## Stop the hub and delete the build output.
