@@ -222,7 +222,11 @@ func testPullMember(t *testing.T, s *suite) {
 	}
 	s.sameUIDs(t, before, []string{pullMember}, a.objects())
 
-	t.Run("AwayForLongerThanItsToken", func(t *testing.T) { a.outlivesItsToken(t, before) })
+	t.Run("AwayForLongerThanItsToken", func(t *testing.T) {
+		// It takes the agent half a minute to say so.
+		nightly(t)
+		a.outlivesItsToken(t, before)
+	})
 
 	// The hub is away, at night for as long as a node of it takes to come back.
 	s.kill(t, "hub-apiserver")
