@@ -20,7 +20,7 @@ simulator() { go test -count=1 -timeout 120m ./pkg/rollout/updaterun/engine -run
 
 handover() {
 	go test -count=1 -timeout 120m ./pkg/rollout/apply -run '^(TestNothingThatIsSelectedIsEverDeleted|TestTwoPlacementsLoseNothingToEachOther)$' \
-		-handover.runs=2000 -handover.seed="$seed" -rivals.runs=1000 -rivals.seed="$seed"
+		-handover.runs=1000 -handover.seed="$seed" -rivals.runs=500 -rivals.seed="$seed"
 }
 
 # Twenty kills, so close to each other that the server never gets to rest.

@@ -43,8 +43,22 @@ func (e *Environment) ensureCluster(ctx context.Context, cluster string) error {
 	if err != nil {
 		return err
 	}
+	before, err := readPIDFile(e.pidFile(apiserverName(cluster)))
+	if err != nil {
+		return err
+	}
 	if err := e.ensure(ctx, e.kubeAPIServer(cluster, client)); err != nil {
 		return err
+	}
+	after, err := readPIDFile(e.pidFile(apiserverName(cluster)))
+	if err != nil {
+		return err
+	}
+	// One that has tried to reach an API server that was away tries again half a minute later, and collects no garbage until then.
+	if before != nil && after != nil && *before != *after {
+		if err := e.stop(controllerManagerName(cluster)); err != nil {
+			return err
+		}
 	}
 	return e.ensure(ctx, e.kubeControllerManager(cluster, client))
 }
