@@ -5,7 +5,7 @@ GO ?= go
 OUTPUT := _output
 BIN := $(OUTPUT)/bin
 
-# Settings of hub-up, demo, bench-agents and soak, see help.
+# Settings of hub-up, demo, bench-agents, soak and nightly, see help.
 MEMBERS ?= 3
 NODES ?= 0
 SERVER_FLAGS ?=
@@ -14,6 +14,10 @@ DURATION ?= 30m
 RUNS ?= 200
 AGENTS ?= 1000
 SEED ?= 0
+STEPS ?=
+
+# MODULES are the Go modules beside the one of this directory.
+MODULES := test/hub test/gitops test/hub/oldkube hack/tools
 
 .PHONY: help
 help: ## Print the targets.
@@ -34,9 +38,7 @@ verify: ## Fail if generated code, OpenAPI documents or go.mod are not up to dat
 	hack/verify-codegen.sh
 	$(GO) test -count=1 ./test/integration -run '^TestOpenAPIDocumentsAreServed$$'
 	$(GO) mod tidy -diff
-	cd test/hub && $(GO) mod tidy -diff
-	cd test/gitops && $(GO) mod tidy -diff
-	cd hack/tools && $(GO) mod tidy -diff
+	for module in $(MODULES); do (cd $$module && $(GO) mod tidy -diff) || exit 1; done
 
 .PHONY: lint
 lint: ## Run golangci-lint with kube-api-linter, as .golangci.yml has it. Building it takes two minutes the first time.
@@ -54,8 +56,8 @@ test: ## Run unit and integration tests. Needs Go alone.
 	cd test/gitops && $(GO) test -count=1 ./...
 
 .PHONY: race
-race: ## Run the unit and the integration tests under the race detector. Needs a C compiler.
-	$(GO) test -race ./pkg/... ./test/integration/...
+race: ## Run the unit and the integration tests under the race detector, with few random fleets. Needs a C compiler.
+	$(GO) test -race -short ./pkg/... ./test/integration/...
 
 .PHONY: e2e
 e2e: ## Run the tutorial, every command of the documents and the failure tests on a real hub with real members.
@@ -92,6 +94,10 @@ bench-agents: ## Measure what AGENTS=1000 agents of members cost a real hub: a q
 .PHONY: soak
 soak: ## Kill a working server every minute for DURATION=30m and watch that nothing is lost. RUNS=200 SEED=0
 	$(GO) run ./test/soak -duration '$(DURATION)' -runs '$(RUNS)' -seed '$(SEED)'
+
+.PHONY: nightly
+nightly: ## Run what takes too long for every change: three hours on two cores. STEPS='simulator fuzz' runs some; see hack/nightly.sh.
+	STEPS='$(STEPS)' hack/nightly.sh
 
 .PHONY: clean
 clean: hub-down ## Stop the hub and delete the build output.

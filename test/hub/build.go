@@ -25,9 +25,13 @@ const (
 	kubeVersion = "v1.37.2"
 	etcdVersion = "3.7.3"
 	kwokVersion = "v0.8.0"
+	// oldKubeVersion is that of oldkube/go.mod: the oldest Kubernetes that a hub may be, as docs/operations.md has it.
+	oldKubeVersion = "v1.36.3"
 
 	// kubeName is the binary that is all the tools in one.
 	kubeName = "kube"
+	// oldKube is the module of the oldest Kubernetes, its binary, and the directory of that.
+	oldKube = "oldkube"
 	// assetsVariable names a directory with binaries of Kubernetes, as it does for other projects' tests.
 	assetsVariable = "KUBEBUILDER_ASSETS"
 	// progressInterval is how often a build says how far it is.
@@ -44,13 +48,42 @@ type tool struct {
 	versionArgs []string
 }
 
-var kubeTools = []tool{
-	{"etcd", "etcd Version: " + etcdVersion, []string{"--version"}},
-	{"kube-apiserver", "Kubernetes " + kubeVersion, []string{"--version"}},
-	{"kube-controller-manager", "Kubernetes " + kubeVersion, []string{"--version"}},
-	{"kube-scheduler", "Kubernetes " + kubeVersion, []string{"--version"}},
-	{kwokBinary, kwokBinary + " version " + kwokVersion, []string{"--version"}},
-	{"kubectl", "Client Version: " + kubeVersion, []string{"version", "--client"}},
+var (
+	kubeTools = append([]tool{
+		{"etcd", "etcd Version: " + etcdVersion, []string{"--version"}},
+		{kwokBinary, kwokBinary + " version " + kwokVersion, []string{"--version"}},
+		{"kubectl", "Client Version: " + kubeVersion, []string{"version", "--client"}},
+	}, controlPlane(kubeVersion)...)
+	oldKubeTools = controlPlane(oldKubeVersion)
+)
+
+// controlPlane are the tools that a cluster has of its own.
+func controlPlane(version string) []tool {
+	var tools []tool
+	for _, name := range []string{"kube-apiserver", "kube-controller-manager", "kube-scheduler"} {
+		tools = append(tools, tool{name, "Kubernetes " + version, []string{"--version"}})
+	}
+	return tools
+}
+
+// distribution is one binary that is several tools of one version of Kubernetes.
+type distribution struct {
+	version string
+	tools   []tool
+	// module is the directory of the module that it is built from, pkg the command in it.
+	module, pkg string
+	// dir is where the tools are, and binary what is built of them there.
+	dir, binary string
+}
+
+// distributions are what the clusters are made of: those of this module and, for clusters of the oldest Kubernetes, their control planes.
+func distributions(l layout, old bool) []distribution {
+	module := kubeModule(l)
+	all := []distribution{{kubeVersion, kubeTools, module, "./cmd/" + kubeName, l.binDir(), kubeName}}
+	if old {
+		all = append(all, distribution{oldKubeVersion, oldKubeTools, filepath.Join(module, oldKube), ".", l.bin(oldKube), oldKube})
+	}
+	return all
 }
 
 // KubeIsBuilt reports whether the next Up finds all binaries of Kubernetes in place.
@@ -59,61 +92,76 @@ func KubeIsBuilt(options Options) (bool, error) {
 	if err != nil {
 		return false, err
 	}
-	current, _, err := kubeIsCurrent(l)
-	return current, err
+	for _, d := range distributions(l, options.OldKubernetes) {
+		if current, _, err := d.isCurrent(); err != nil || !current {
+			return false, err
+		}
+	}
+	return true, nil
 }
 
-// kubeIsCurrent reports whether the binaries are those of this module, and returns the stamp that says so. They depend on nothing but
+// isCurrent reports whether the binaries are those of the module, and returns the stamp that says so. They depend on nothing but
 // the go tool, go.mod and what the command links, and asking the go tool takes it several seconds.
-func kubeIsCurrent(l layout) (bool, string, error) {
-	module := kubeModule(l)
-	stamp, err := buildStamp(kubeFlags(), filepath.Join(module, "go.mod"), filepath.Join(module, "go.sum"),
-		filepath.Join(module, "cmd", kubeName, "main.go"))
+func (d distribution) isCurrent() (bool, string, error) {
+	stamp, err := buildStamp(d.flags(), filepath.Join(d.module, "go.mod"), filepath.Join(d.module, "go.sum"), filepath.Join(d.module, d.pkg, "main.go"))
 	if err != nil {
 		return false, "", err
 	}
-	current, _ := os.ReadFile(l.bin(".kube-stamp"))
-	missing := slices.ContainsFunc(kubeTools, func(t tool) bool { return !exists(l.bin(t.name)) })
+	current, _ := os.ReadFile(d.stampFile())
+	missing := slices.ContainsFunc(d.tools, func(t tool) bool { return !exists(filepath.Join(d.dir, t.name)) })
 	return string(current) == stamp && !missing, stamp, nil
 }
 
-// provideKube puts the tools in place: those of the right version that are in KUBEBUILDER_ASSETS or on the PATH, and for the rest one
-// binary that is built from this module's dependencies, which takes about nine minutes on two cores the first time.
-func provideKube(ctx context.Context, l layout, out io.Writer) error {
-	current, stamp, err := kubeIsCurrent(l)
+func (d distribution) stampFile() string { return filepath.Join(d.dir, ".kube-stamp") }
+
+// provideKube puts the tools of all clusters in place.
+func provideKube(ctx context.Context, l layout, old bool, out io.Writer) error {
+	for _, d := range distributions(l, old) {
+		if err := d.provide(ctx, out); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// provide puts the tools in place: those of the right version that are in KUBEBUILDER_ASSETS or on the PATH, and for the rest one
+// binary that is built from the module's dependencies, which takes about nine minutes on two cores the first time.
+func (d distribution) provide(ctx context.Context, out io.Writer) error {
+	current, stamp, err := d.isCurrent()
 	if err != nil || current {
 		return err
 	}
-	if err := os.MkdirAll(l.binDir(), 0o755); err != nil {
+	if err := os.MkdirAll(d.dir, 0o755); err != nil {
 		return err
 	}
 	var missing []string
-	for _, t := range kubeTools {
-		found := t.find(ctx, l.binDir())
+	for _, t := range d.tools {
+		found := t.find(ctx, d.dir)
 		if found == "" {
 			missing = append(missing, t.name)
 			continue
 		}
 		fmt.Fprintf(out, "using %s\n", found)
-		if err := copyBinary(found, l.bin(t.name)); err != nil {
+		if err := copyBinary(found, filepath.Join(d.dir, t.name)); err != nil {
 			return err
 		}
 	}
 	if len(missing) > 0 {
-		fmt.Fprintf(out, "building %s %s from source: about 9 minutes on two cores, once\n", strings.Join(missing, ", "), kubeVersion)
-		if err := buildShown(ctx, out, kubeModule(l), "./cmd/kube", l.bin(kubeName)); err != nil {
+		fmt.Fprintf(out, "building %s %s from source: about 9 minutes on two cores, once\n", strings.Join(missing, ", "), d.version)
+		if err := d.build(ctx, out); err != nil {
 			return err
 		}
 		for _, name := range missing {
-			if err := os.Remove(l.bin(name)); err != nil && !os.IsNotExist(err) {
+			link := filepath.Join(d.dir, name)
+			if err := os.Remove(link); err != nil && !os.IsNotExist(err) {
 				return err
 			}
-			if err := os.Symlink(kubeName, l.bin(name)); err != nil {
+			if err := os.Symlink(d.binary, link); err != nil {
 				return err
 			}
 		}
 	}
-	return writeFile(l.bin(".kube-stamp"), []byte(stamp))
+	return writeFile(d.stampFile(), []byte(stamp))
 }
 
 // kubeModule is the module from which the binaries of Kubernetes are built. A repository of an earlier version, which has no command for
@@ -129,11 +177,12 @@ func kubeModule(l layout) string {
 	return module
 }
 
-func kubeFlags() string {
-	major, minor, _ := strings.Cut(strings.TrimPrefix(kubeVersion, "v"), ".")
+// flags have the binaries know their version.
+func (d distribution) flags() string {
+	major, minor, _ := strings.Cut(strings.TrimPrefix(d.version, "v"), ".")
 	minor, _, _ = strings.Cut(minor, ".")
 	const version = "k8s.io/component-base/version."
-	return fmt.Sprintf("-X %sgitVersion=%s -X %sgitMajor=%s -X %sgitMinor=%s", version, kubeVersion, version, major, version, minor)
+	return fmt.Sprintf("-X %sgitVersion=%s -X %sgitMajor=%s -X %sgitMinor=%s", version, d.version, version, major, version, minor)
 }
 
 // find returns the path of the tool in the right version, empty where there is none but in the directory that is left out.
@@ -198,22 +247,22 @@ func goBuild(ctx context.Context, dir string, args ...string) error {
 	return nil
 }
 
-// buildShown builds the binaries of Kubernetes, and says now and then how far it is.
-func buildShown(ctx context.Context, out io.Writer, dir, pkg, target string) error {
+// build builds the binary, and says now and then how far it is.
+func (d distribution) build(ctx context.Context, out io.Writer) error {
 	start := time.Now()
 	fmt.Fprintln(out, "  downloading modules and listing what there is to compile")
-	listing := exec.CommandContext(ctx, "go", "list", "-deps", "-f", "{{if .Stale}}{{.ImportPath}}{{end}}", "-ldflags", kubeFlags(), pkg)
-	listing.Dir = dir
+	listing := exec.CommandContext(ctx, "go", "list", "-deps", "-f", "{{if .Stale}}{{.ImportPath}}{{end}}", "-ldflags", d.flags(), d.pkg)
+	listing.Dir = d.module
 	var problem bytes.Buffer
 	listing.Stderr = &problem
 	listed, err := listing.Output()
 	if err != nil {
-		return fmt.Errorf("in %s: go list %s: %w\n%s", dir, pkg, err, problem.String())
+		return fmt.Errorf("in %s: go list %s: %w\n%s", d.module, d.pkg, err, problem.String())
 	}
 	total := len(strings.Fields(string(listed)))
 
-	cmd := exec.CommandContext(ctx, "go", "build", "-v", "-ldflags", kubeFlags(), "-o", target, pkg)
-	cmd.Dir = dir
+	cmd := exec.CommandContext(ctx, "go", "build", "-v", "-ldflags", d.flags(), "-o", filepath.Join(d.dir, d.binary), d.pkg)
+	cmd.Dir = d.module
 	stderr, err := cmd.StderrPipe()
 	if err != nil {
 		return err
@@ -249,7 +298,7 @@ func buildShown(ctx context.Context, out io.Writer, dir, pkg, target string) err
 		}
 	}
 	if err := cmd.Wait(); err != nil {
-		return fmt.Errorf("in %s: go build %s: %w\n%s", dir, pkg, err, strings.Join(printed[max(0, len(printed)-logTailLines):], "\n"))
+		return fmt.Errorf("in %s: go build %s: %w\n%s", d.module, d.pkg, err, strings.Join(printed[max(0, len(printed)-logTailLines):], "\n"))
 	}
 	fmt.Fprintf(out, "  built in %s\n", time.Since(start).Round(time.Second))
 	return nil

@@ -43,8 +43,22 @@ func (e *Environment) ensureCluster(ctx context.Context, cluster string) error {
 	if err != nil {
 		return err
 	}
+	before, err := readPIDFile(e.pidFile(apiserverName(cluster)))
+	if err != nil {
+		return err
+	}
 	if err := e.ensure(ctx, e.kubeAPIServer(cluster, client)); err != nil {
 		return err
+	}
+	after, err := readPIDFile(e.pidFile(apiserverName(cluster)))
+	if err != nil {
+		return err
+	}
+	// One that has tried to reach an API server that was away tries again half a minute later, and collects no garbage until then.
+	if before != nil && after != nil && *before != *after {
+		if err := e.stop(controllerManagerName(cluster)); err != nil {
+			return err
+		}
 	}
 	return e.ensure(ctx, e.kubeControllerManager(cluster, client))
 }
@@ -148,10 +162,18 @@ func (e *Environment) kubeAPIServer(cluster string, client *http.Client) process
 	}
 	return process{
 		name:  apiserverName(cluster),
-		path:  e.bin("kube-apiserver"),
+		path:  e.kubeBin("kube-apiserver"),
 		args:  args,
 		ready: func(ctx context.Context) error { return probe(ctx, client, e.server(cluster)+"/readyz") },
 	}
+}
+
+// kubeBin is a binary of the clusters' control planes.
+func (e *Environment) kubeBin(name string) string {
+	if e.state.OldKubernetes {
+		return e.oldBin(name)
+	}
+	return e.bin(name)
 }
 
 func (e *Environment) kubeControllerManager(cluster string, client *http.Client) process {
@@ -167,7 +189,7 @@ func (e *Environment) kubeController(binary, name, cluster string, client *http.
 	kubeconfig := e.componentConfig(name)
 	return process{
 		name: name,
-		path: e.bin(binary),
+		path: e.kubeBin(binary),
 		args: append([]string{
 			"--kubeconfig=" + kubeconfig,
 			"--authentication-kubeconfig=" + kubeconfig,

@@ -32,6 +32,9 @@ type Options struct {
 	// Nodes is the number of nodes of each member, on which what is placed there runs, as stages.yaml has it. With 0 a member has
 	// neither nodes nor a scheduler, and its workloads get no Pods that run. A later Up may change it. The hub has none.
 	Nodes int
+	// OldKubernetes has the clusters be of the oldest Kubernetes that a hub may be, and not of that of this module. An environment stays with
+	// one of them: etcd may hold what an older one cannot read.
+	OldKubernetes bool
 	// ServerFlags are passed to stagegate-apiserver after its own.
 	ServerFlags []string
 	// Out gets a line for each process started or stopped. Default: nothing is written.
@@ -62,7 +65,7 @@ func Up(ctx context.Context, options Options) (*Environment, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := provideKube(ctx, l, e.out); err != nil {
+	if err := provideKube(ctx, l, options.OldKubernetes, e.out); err != nil {
 		return nil, err
 	}
 	building, buildCtx := errgroup.WithContext(ctx)
@@ -84,7 +87,10 @@ func prepare(l layout, options Options) (*Environment, error) {
 		return nil, err
 	}
 	if s == nil {
-		s = &state{}
+		s = &state{OldKubernetes: options.OldKubernetes}
+	}
+	if s.OldKubernetes != options.OldKubernetes {
+		return nil, fmt.Errorf("the clusters in %s have another version of Kubernetes than is wanted: take the environment down first", l.dir)
 	}
 	if options.Members < s.Members {
 		return nil, fmt.Errorf("the environment in %s has %d members and %d are wanted: members are only ever added, take it down first",

@@ -42,6 +42,7 @@ func newLayout(root, dir string) (layout, error) {
 // binDir is the same for all environments of a repository: the binaries take minutes to build.
 func (l layout) binDir() string                  { return filepath.Join(l.root, "_output", "hub", "bin") }
 func (l layout) bin(name string) string          { return filepath.Join(l.binDir(), name) }
+func (l layout) oldBin(name string) string       { return filepath.Join(l.bin(oldKube), name) }
 func (l layout) dataDir(process string) string   { return filepath.Join(l.dir, "data", process) }
 func (l layout) pkiDir(cluster string) string    { return filepath.Join(l.dir, "pki", cluster) }
 func (l layout) pki(cluster, file string) string { return filepath.Join(l.pkiDir(cluster), file) }

@@ -26,6 +26,8 @@ type state struct {
 	Members int `json:"members"`
 	// Nodes is the number of nodes of each member.
 	Nodes int `json:"nodes,omitempty"`
+	// OldKubernetes reports whether the clusters are of the oldest Kubernetes that a hub may be.
+	OldKubernetes bool `json:"oldKubernetes,omitempty"`
 	// ServerFlags are the extra flags of stagegate-apiserver.
 	ServerFlags []string `json:"serverFlags,omitempty"`
 	// Ports is the port of each listener, chosen at its first start and kept.

@@ -107,14 +107,39 @@ func TestRunsLoop(t *testing.T) {
 }
 
 func TestVersionsAreThoseInGoMod(t *testing.T) {
-	data, err := os.ReadFile("go.mod")
+	for file, required := range map[string][]string{
+		"go.mod":                         {"k8s.io/kubernetes " + kubeVersion, "go.etcd.io/etcd/server/v3 v" + etcdVersion, "sigs.k8s.io/kwok " + kwokVersion},
+		filepath.Join(oldKube, "go.mod"): {"k8s.io/kubernetes " + oldKubeVersion},
+	} {
+		data, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, want := range required {
+			if !strings.Contains(string(data), want+"\n") {
+				t.Errorf("%s does not require %s", file, want)
+			}
+		}
+	}
+}
+
+func TestAnEnvironmentStaysWithItsKubernetes(t *testing.T) {
+	l := layout{root: t.TempDir(), dir: t.TempDir()}
+	old, err := prepare(l, Options{OldKubernetes: true})
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, want := range []string{"k8s.io/kubernetes " + kubeVersion, "go.etcd.io/etcd/server/v3 v" + etcdVersion, "sigs.k8s.io/kwok " + kwokVersion} {
-		if !strings.Contains(string(data), want+"\n") {
-			t.Errorf("go.mod does not require %s", want)
-		}
+	if got := old.kubeAPIServer(HubName, nil).path; got != filepath.Join(l.root, "_output", "hub", "bin", oldKube, "kube-apiserver") {
+		t.Errorf("its hub is %s", got)
+	}
+	if got := old.etcd().path; got != l.bin("etcd") {
+		t.Errorf("its etcd is %s", got)
+	}
+	if _, err := prepare(l, Options{OldKubernetes: true}); err != nil {
+		t.Errorf("the same again: %v", err)
+	}
+	if _, err := prepare(l, Options{}); err == nil || !strings.Contains(err.Error(), "take the environment down first") {
+		t.Errorf("another version: %v", err)
 	}
 }
 

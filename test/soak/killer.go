@@ -138,6 +138,7 @@ func (k *killer) verdict(start time.Time, s settings) error {
 		fmt.Printf("back after a kill:     first %s, last %s, at most %s\n",
 			k.restarts[0].Round(100*time.Millisecond), last(k.restarts).Round(100*time.Millisecond), slices.Max(k.restarts).Round(100*time.Millisecond))
 	}
+	kills := k.kills
 	k.mu.Unlock()
 	line := k.line(s.runs)
 	k.book.mu.Lock()
@@ -145,6 +146,9 @@ func (k *killer) verdict(start time.Time, s settings) error {
 	k.book.mu.Unlock()
 	if entries, _ := k.book.acknowledged(); len(entries) < s.runs {
 		violations = append(violations, fmt.Sprintf("only %d of %d runs were created", len(entries), s.runs))
+	}
+	if kills < s.kills {
+		violations = append(violations, fmt.Sprintf("the server was killed %d times, want %d: give it more time, or kill more often", kills, s.kills))
 	}
 	for _, p := range plans {
 		if s.runs >= everyPlan && !strings.Contains(line, fmt.Sprintf("(%s)", p)) {

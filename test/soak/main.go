@@ -28,6 +28,7 @@ const serverFlags = "--v=2 --controllers=*,-membership,-apply"
 type settings struct {
 	duration   time.Duration
 	killEvery  time.Duration
+	kills      int
 	runs       int
 	members    int
 	placements int
@@ -39,6 +40,7 @@ func main() {
 	var s settings
 	flag.DurationVar(&s.duration, "duration", 30*time.Minute, "how long runs are started and the server is killed")
 	flag.DurationVar(&s.killEvery, "kill-every", time.Minute, "how long the server lives")
+	flag.IntVar(&s.kills, "kills", 0, "how often the server is killed at least; with fewer kills the soak fails")
 	flag.IntVar(&s.runs, "runs", 200, "how many update runs there are")
 	flag.IntVar(&s.members, "members", 50, "how many member clusters there are")
 	flag.IntVar(&s.placements, "placements", 8, "how many placements there are")

@@ -216,8 +216,8 @@ func (a *Applier) cached(name string) (*v1beta1.Work, error) {
 
 func (a *Applier) reconcile(ctx context.Context, key reconcile.Key) (time.Duration, error) {
 	again, err := a.reconcileWork(ctx, key.Name)
-	if pause, down := a.reach.observe(ctx, err); down {
-		if pause == firstPause && a.options.Doubt != nil {
+	if pause, away, news := a.reach.observe(ctx, a.options.Clock.Now(), err); away {
+		if news && a.options.Doubt != nil {
 			a.options.Doubt()
 		}
 		return pause, nil

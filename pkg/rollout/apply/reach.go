@@ -22,12 +22,16 @@ const (
 // reach remembers whether the member answers. All Works share it: a member that is away is one line in the log, not one for each try
 // of each Work, and nothing in any status, since membership reports the member's health.
 type reach struct {
-	mu    sync.Mutex
+	mu sync.Mutex
+	// pause grows with every time that all Works try, and not with every Work: a member with many would be left alone for half a minute after
+	// it was away for a second.
 	pause time.Duration
+	// next is when they try again.
+	next time.Time
 }
 
-// observe takes the outcome of a pass and reports whether the member was away, and if so when to try again.
-func (r *reach) observe(ctx context.Context, err error) (time.Duration, bool) {
+// observe takes the outcome of a pass and reports whether the member was away, and if so when to try again, and whether that is news.
+func (r *reach) observe(ctx context.Context, now time.Time, err error) (pause time.Duration, away, news bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if !isUnreachable(err) {
@@ -35,15 +39,19 @@ func (r *reach) observe(ctx context.Context, err error) (time.Duration, bool) {
 			klog.FromContext(ctx).Info("Member answers again")
 			r.pause = 0
 		}
-		return 0, false
+		return 0, false, false
 	}
-	if r.pause == 0 {
+	switch {
+	case r.pause == 0:
 		klog.FromContext(ctx).Error(err, "Member does not answer; trying again until it does")
-		r.pause = firstPause
-	} else {
+		r.pause, news = firstPause, true
+	case now.Before(r.next):
+		return r.next.Sub(now), true, false
+	default:
 		r.pause = min(2*r.pause, lastPause)
 	}
-	return r.pause, true
+	r.next = now.Add(r.pause)
+	return r.pause, true, news
 }
 
 // isUnreachable tells an answer of an API server, whatever it says, from no answer. Only errors of the member are marked.

@@ -291,7 +291,7 @@ func TestTwoPlacementsLoseNothingToEachOther(t *testing.T) {
 	if seed == 0 {
 		seed = rand.Uint64()
 	}
-	for run := range *rivalsRuns {
+	for run := range randomRuns(*rivalsRuns) {
 		strategy := bothStrategies[run%len(bothStrategies)]
 		name := fmt.Sprintf("seed %d, run %d, %s", seed, run, strategy)
 		playRivals(t, name, rand.New(rand.NewPCG(seed, uint64(run))), strategy)

@@ -74,7 +74,7 @@ func testAuthors(t *testing.T, s *suite) {
 		}
 	}
 	t.Cleanup(func() {
-		s.mustRunInCleanup(t, "kubectl delete crp authors-frank authors-grace --ignore-not-found; kubectl delete ns authors --ignore-not-found;"+
+		s.mustRunInCleanup(t, "kubectl delete crp authors-frank authors-grace --ignore-not-found; kubectl delete ns authors --ignore-not-found --wait=false;"+
 			"kubectl delete clusterrole,clusterrolebinding -l e2e=authors")
 	})
 	s.explain(t, "rp,resourceoverride,resourceenvelope -n authors", "crp")

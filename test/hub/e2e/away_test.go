@@ -13,7 +13,7 @@ import (
 // member any more, say what they wait for, and go on when it is back.
 func testRemovalFromMemberDown(t *testing.T, s *suite) {
 	t.Cleanup(func() {
-		s.mustRunInCleanup(t, "kubectl delete crp away-deleted away-unpicked --ignore-not-found; kubectl delete ns away-deleted away-unpicked --ignore-not-found")
+		s.mustRunInCleanup(t, "kubectl delete crp away-deleted away-unpicked --ignore-not-found; kubectl delete ns away-deleted away-unpicked --ignore-not-found --wait=false")
 	})
 	s.explain(t, "crp,crb", "works -A", "events -A")
 	for _, name := range []string{"away-deleted", "away-unpicked"} {

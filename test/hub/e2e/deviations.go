@@ -28,6 +28,8 @@ type deviation struct {
 	// skipped commands are not run, and neither are those that need a program which is not there.
 	skipped bool
 	needs   string
+	// nightly commands take minutes, and are run at night only.
+	nightly bool
 	// by is the test that runs the command instead, see documented.
 	by string
 }

@@ -87,7 +87,7 @@ func testEnvelopes(t *testing.T, s *suite) {
 	}
 	t.Cleanup(func() {
 		s.mustRunInCleanup(t, "kubectl delete rp app -n envelopes --ignore-not-found; kubectl delete crp envelopes --ignore-not-found;"+
-			"kubectl delete ns envelopes --ignore-not-found; kubectl delete clusterresourceenvelope envelopes --ignore-not-found")
+			"kubectl delete ns envelopes --ignore-not-found --wait=false; kubectl delete clusterresourceenvelope envelopes --ignore-not-found")
 	})
 	s.explain(t, "crp,crs,crb", "rp,resourcesnapshots,rb,events,resourceenvelope -n envelopes", "works -A")
 	s.hub().mustCreate(t, enveloped)

@@ -14,7 +14,7 @@ import (
 func testEvictions(t *testing.T, s *suite) {
 	t.Cleanup(func() {
 		s.mustRunInCleanup(t, `kubectl patch membercluster member1 --type merge -p '{"spec":{"taints":null}}'; kubectl delete crpe,crpdb --all;
-kubectl delete crp evict --ignore-not-found; kubectl delete ns evict --ignore-not-found; kubectl delete clusterrolloutpolicy evict --ignore-not-found`)
+kubectl delete crp evict --ignore-not-found; kubectl delete ns evict --ignore-not-found --wait=false; kubectl delete clusterrolloutpolicy evict --ignore-not-found`)
 	})
 	s.explain(t, "crp,crb,crpe,crpdb", "works -A", "events -A")
 	s.hub().mustCreate(t, `apiVersion: v1
@@ -120,7 +120,7 @@ EOF`)
 // testStatusMirror reads the status of a cluster-scoped placement as somebody who has view in the namespace that it places, and nothing else.
 func testStatusMirror(t *testing.T, s *suite) {
 	t.Cleanup(func() {
-		s.mustRunInCleanup(t, "kubectl delete crp evict-mirror --ignore-not-found; kubectl delete ns evict-mirror evict-other --ignore-not-found")
+		s.mustRunInCleanup(t, "kubectl delete crp evict-mirror --ignore-not-found; kubectl delete ns evict-mirror evict-other --ignore-not-found --wait=false")
 	})
 	s.explain(t, "crp,crb", "crps -A")
 	if _, err := s.environment.User("evict-viewer"); err != nil {

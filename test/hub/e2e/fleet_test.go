@@ -105,10 +105,10 @@ spec:
   - {group: "", version: v1, kind: Namespace, name: store-lost-dropped}
 `)
 	t.Cleanup(func() {
-		s.mustRunInCleanup(t, "kubectl delete ns "+name+" "+dropped+" --ignore-not-found")
+		s.mustRunInCleanup(t, "kubectl delete ns "+name+" "+dropped+" --ignore-not-found --wait=false")
 		for _, member := range s.environment.Members() {
 			ctx, cancel := context.WithTimeout(context.WithoutCancel(t.Context()), patience)
-			if _, err := s.run(ctx, member, "kubectl delete appliedworks --all; kubectl delete ns "+name+" "+dropped+" --ignore-not-found"); err != nil {
+			if _, err := s.run(ctx, member, "kubectl delete appliedworks --all; kubectl delete ns "+name+" "+dropped+" --ignore-not-found --wait=false"); err != nil {
 				t.Error(err)
 			}
 			cancel()

@@ -26,7 +26,7 @@ func testGuardRails(t *testing.T, s *suite) {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() {
-		s.mustRunInCleanup(t, "kubectl delete ns "+own+" --ignore-not-found; kubectl delete clusterrolebinding guardrails-admin --ignore-not-found")
+		s.mustRunInCleanup(t, "kubectl delete ns "+own+" --ignore-not-found --wait=false; kubectl delete clusterrolebinding guardrails-admin --ignore-not-found")
 	})
 	s.mustRun(t, "kubectl create clusterrolebinding guardrails-admin --clusterrole=cluster-admin --user=guardrails-admin")
 	s.awaitPermission(t, "guardrails-admin", "default", "create", "pods")

@@ -16,7 +16,11 @@ import (
 	"github.com/stagegate/stagegate/test/hub"
 )
 
-var keep = flag.Bool("keep", false, "use the environment in _output/e2e if there is one, and leave it running")
+var (
+	keep = flag.Bool("keep", false, "use the environment in _output/e2e if there is one, and leave it running")
+	// What is different then is in binaries that take minutes to build: see make nightly.
+	oldKube = flag.Bool("oldkube", false, "have clusters of the oldest Kubernetes that a hub may be")
+)
 
 // TestHub runs everything on one environment: bringing up a hub for each test would take longer than the tests. They run
 // one after the other, each with objects of its own, and the last ones look at what all the others have left.
@@ -113,7 +117,7 @@ func bringUp(t *testing.T) *suite {
 	if err != nil {
 		t.Fatal(err)
 	}
-	options := hub.Options{Root: root, Dir: filepath.Join(root, "_output", "e2e"), Members: 3, ServerFlags: []string{"--v=2"}, Out: os.Stderr}
+	options := hub.Options{Root: root, Dir: filepath.Join(root, "_output", "e2e"), Members: 3, OldKubernetes: *oldKube, ServerFlags: []string{"--v=2"}, Out: os.Stderr}
 	if !*keep {
 		if err := hub.Down(options); err != nil {
 			t.Fatal(err)

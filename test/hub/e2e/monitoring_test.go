@@ -115,7 +115,7 @@ func (s *suite) startPrometheus(t *testing.T, rules string) prometheus {
 		t.Fatalf("%v: install it, with apt-get install --no-install-recommends prometheus for example, which .ci/run does", err)
 	}
 	t.Cleanup(func() {
-		s.mustRunInCleanup(t, "kubectl delete clusterrolebinding monitoring --ignore-not-found; kubectl delete ns monitoring --ignore-not-found")
+		s.mustRunInCleanup(t, "kubectl delete clusterrolebinding monitoring --ignore-not-found; kubectl delete ns monitoring --ignore-not-found --wait=false")
 	})
 	token := strings.TrimSpace(s.mustRun(t, `exec 3>&1 >/dev/null
 kubectl create ns monitoring

@@ -53,11 +53,11 @@ func testForeignNamespace(t *testing.T, s *suite) {
 	}
 	t.Cleanup(func() {
 		s.mustRunInCleanup(t, `kubectl delete rp look take -n argocd --ignore-not-found; kubectl delete crp argocd --ignore-not-found
-kubectl label membercluster member2 kubernetes-fleet.io/accept-placements-; kubectl delete ns argocd --ignore-not-found`)
+kubectl label membercluster member2 kubernetes-fleet.io/accept-placements-; kubectl delete ns argocd --ignore-not-found --wait=false`)
 		ctx, cancel := context.WithTimeout(context.WithoutCancel(t.Context()), patience)
 		defer cancel()
 		for _, member := range members {
-			onMember(ctx, t, member, "kubectl delete ns argocd --ignore-not-found")
+			onMember(ctx, t, member, "kubectl delete ns argocd --ignore-not-found --wait=false")
 		}
 	})
 	s.explain(t, "rp,rb -n argocd", "works -A -l kubernetes-fleet.io/parent-placement-namespace=argocd")

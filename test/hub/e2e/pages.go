@@ -41,10 +41,10 @@ kubectl patch crp example-placement --type=merge -p '{"spec":{"policy":{"affinit
   {"clusterSelectorTerms":[{"labelSelector":{"matchLabels":{"environment":"staging"}}}]}}}}}}'
 ` + startRun + awaitRequest + approve + `kubectl wait careq/example-run-before-delete-stage --for=create --timeout=1m
 `
+	// removeExample deletes what goes away after five seconds, as Kubernetes has it for namespaces, at once.
 	removeExample = `kubectl delete csur --all
 kubectl delete csus --all
-kubectl delete crp example-placement --ignore-not-found
-kubectl delete ns test-namespace --ignore-not-found
+kubectl delete crp/example-placement ns/test-namespace ns/team-a --ignore-not-found
 `
 
 	// gateOpens has the object that keeps member2 from being available become available there.
@@ -159,7 +159,6 @@ kubectl apply -f artifacts/example/namespaced/rollback/run.yaml`,
 		name: "docs/approvals.md", setUp: exampleRun + "kubectl create ns team-a",
 		cleanUp: `kubectl delete -f artifacts/example/gates -f artifacts/example/policies/prod-guard.yaml --ignore-not-found
 kubectl delete clusterrolebinding alice-approves --ignore-not-found
-kubectl delete ns team-a
 ` + removeExample,
 		deviations: []deviation{
 			{
@@ -201,8 +200,7 @@ kubectl wait crp/shop --for=condition=ClusterResourcePlacementAvailable --timeou
 `,
 		cleanUp: `kubectl delete crpol --all
 kubectl delete clusterrolebinding oncall-overrides --ignore-not-found
-kubectl delete ns shop
-kubectl delete crp shop
+kubectl delete ns/shop crp/shop
 kubectl label --overwrite membercluster member1 member3 environment=canary
 `,
 		deviations: []deviation{
@@ -223,7 +221,7 @@ kubectl wait -n shop rp/web --for=condition=ResourcePlacementScheduled --timeout
 				section: "In an emergency", reason: "Another run moves the placement.",
 				before: "kubectl wait sur/web-1 -n shop --for=jsonpath='{.status.outcome}'=Succeeded --timeout=1m",
 			},
-			mention("kubectl diff"), mention("kubectl apply"),
+			mention("kubectl diff"), mention("kubectl apply"), mention("kubectl patch"),
 		},
 	},
 	{
@@ -264,7 +262,7 @@ kubectl wait clusterresourcesnapshot/example-placement-2-snapshot --for=create -
 sed 's/state: Initialize/state: Run/; s/"1"/"2"/' artifacts/example/cluster-scoped/4-run.yaml | kubectl apply -f -
 kubectl --kubeconfig=_output/hub/member2.kubeconfig -n test-namespace wait svc/gate --for=create --timeout=1m
 `,
-		cleanUp: "kubectl delete clusterrolebinding oncall-operates --ignore-not-found\nkubectl delete ns team-a\n" + removeExample,
+		cleanUp: "kubectl delete clusterrolebinding oncall-operates --ignore-not-found\n" + removeExample,
 		deviations: []deviation{
 			{reason: "The clusters of these tests.", old: "oslo, paris", new: "member1, member3"},
 			{reason: "The clusters of these tests.", old: `"paris"`, new: `"member3"`},
@@ -332,9 +330,8 @@ kubectl create configmap settings -n web --from-literal=key=hub
 kubectl --kubeconfig=_output/hub/member1.kubeconfig create ns web
 kubectl --kubeconfig=_output/hub/member1.kubeconfig create configmap settings -n web --from-literal=key=member
 `,
-		cleanUp: `kubectl delete crp web --ignore-not-found
-kubectl delete ns web --ignore-not-found
-for member in member1 member2 member3; do kubectl --kubeconfig=_output/hub/$member.kubeconfig delete ns web --ignore-not-found; done
+		cleanUp: `kubectl delete crp/web ns/web --ignore-not-found
+for member in member1 member2 member3; do kubectl --kubeconfig=_output/hub/$member.kubeconfig delete ns web --ignore-not-found --wait=false; done
 `,
 		deviations: []deviation{
 			{
@@ -379,9 +376,9 @@ kubectl label membercluster member2 purpose=lab
 kubectl wait crp/shop --for=condition=ClusterResourcePlacementScheduled --timeout=1m
 `,
 		cleanUp: `kubectl label membercluster --all size- region- purpose-
-kubectl delete csur,csus,crp shop --ignore-not-found
+kubectl delete csur,csus shop --ignore-not-found
 kubectl delete resourceoverride --all -n shop
-kubectl delete ns shop
+kubectl delete crp/shop ns/shop --ignore-not-found
 `,
 	},
 	{
@@ -397,7 +394,7 @@ kubectl delete ns shop
 	{
 		name:    "docs/known-issues.md",
 		setUp:   exampleRun + "kubectl create ns team-a",
-		cleanUp: "kubectl delete rp --all -n team-a\nkubectl delete ns team-a\n" + removeExample,
+		cleanUp: "kubectl delete rp --all -n team-a\n" + removeExample,
 		deviations: []deviation{
 			{command: "kubectl get crd | grep", on: "member1", reason: "A hub that serves the kinds has no such definition; a member has one."},
 			{
@@ -446,7 +443,7 @@ spec: {resourceSelectors: [{group: "", version: v1, kind: ConfigMap, name: web}]
 EOF`,
 				after: `kubectl label membercluster member1 kubernetes-fleet.io/accept-placements-
 kubectl delete rp web -n team-a
-kubectl --kubeconfig=_output/hub/member1.kubeconfig delete ns team-a`,
+kubectl --kubeconfig=_output/hub/member1.kubeconfig delete ns team-a --wait=false`,
 			},
 			{section: "NamespaceNotAccepted", reason: nameOfReader, old: " NAME ", new: " web "},
 			{reason: nameOfReader, old: "MEMBER.kubeconfig", new: "_output/hub/member1.kubeconfig"},
@@ -508,8 +505,8 @@ kubectl get apiservice v1.placement.kubernetes-fleet.io -o jsonpath='{.spec.caBu
 kubectl delete membercluster paris --ignore-not-found
 kubectl -n fleet-system delete secret member-paris stagegate-apiserver-tls --ignore-not-found
 kubectl -n fleet-system delete deployment stagegate-apiserver --ignore-not-found
-kubectl --kubeconfig=_output/hub/member3.kubeconfig delete ns team-a --ignore-not-found
-kubectl delete ns monitoring x team-a
+kubectl --kubeconfig=_output/hub/member3.kubeconfig delete ns team-a --ignore-not-found --wait=false
+kubectl delete ns monitoring x team-a --wait=false
 `,
 		deviations: append(onMember3(
 			"kubectl create ns fleet-system", "kubectl -n fleet-system create sa", "kubectl create clusterrolebinding stagegate",
@@ -589,6 +586,7 @@ EOF`,
 		name: "docs/performance.md",
 		deviations: []deviation{
 			{command: "make bench", skipped: true, reason: "It takes an hour, and that of agents a quarter of one."},
+			{command: "go test ./pkg/", nightly: true, reason: "They build and measure for minutes."},
 			mention("kubectl create"), mention("kubectl wait"), mention("kubectl get"),
 		},
 	},

@@ -60,7 +60,7 @@ func (p policies) testClusterScoped(t *testing.T) {
 kubectl delete csur policies-ungated policies-gated policies-removal --ignore-not-found
 kubectl delete crp policies-scoped --ignore-not-found
 kubectl delete csus policies-ungated policies-gated --ignore-not-found
-kubectl delete ns policies-scoped --ignore-not-found`)
+kubectl delete ns policies-scoped --ignore-not-found --wait=false`)
 	})
 	p.mustRun(t, "kubectl create ns policies-scoped")
 	p.apply(t, admin, policiesScoped)

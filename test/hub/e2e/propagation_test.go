@@ -31,7 +31,7 @@ func testPropagationFlags(t *testing.T, s *suite) {
 		s.options.ServerFlags = flags
 		s.up(t)
 		s.mustRunInCleanup(t, "kubectl delete crp propagation propagation-added --ignore-not-found --timeout=1m; "+
-			"kubectl delete ns propagation propagation-added propagation-vault --ignore-not-found")
+			"kubectl delete ns propagation propagation-added propagation-vault --ignore-not-found --wait=false")
 	})
 	s.explain(t, "crp/propagation", "crp/propagation-added")
 	// members returns an error unless all members, or none, have an object.

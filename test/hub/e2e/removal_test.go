@@ -87,7 +87,7 @@ func testRemoval(t *testing.T, s *suite) {
 func testRollingUpdateNamesRemovals(t *testing.T, s *suite) {
 	const name = "rolling-removal"
 	t.Cleanup(func() {
-		s.mustRunInCleanup(t, "kubectl delete crp rolling-removal --ignore-not-found; kubectl delete ns rolling-removal --ignore-not-found")
+		s.mustRunInCleanup(t, "kubectl delete crp rolling-removal --ignore-not-found; kubectl delete ns rolling-removal --ignore-not-found --wait=false")
 	})
 	s.explain(t, "crp,crs,crb", "works -A -l kubernetes-fleet.io/parent-CRP="+name, "events -A")
 	s.hub().mustCreate(t, fmt.Sprintf(`apiVersion: v1

@@ -90,7 +90,7 @@ kubectl delete clusterrolebinding reportback-machines --ignore-not-found; kubect
 kubectl delete -f `+component+` --ignore-not-found`)
 		ctx, cancel := context.WithTimeout(context.WithoutCancel(t.Context()), patience)
 		defer cancel()
-		if _, err := s.run(ctx, "member1", "kubectl delete ns reportback reportback-team --ignore-not-found; kubectl delete crd machines.reportback.example.com --ignore-not-found"); err != nil {
+		if _, err := s.run(ctx, "member1", "kubectl delete ns reportback reportback-team --ignore-not-found --wait=false; kubectl delete crd machines.reportback.example.com --ignore-not-found"); err != nil {
 			t.Error(err)
 		}
 	})

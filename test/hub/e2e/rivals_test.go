@@ -53,7 +53,7 @@ func testRivals(t *testing.T, s *suite) {
 	const name = "rivals"
 	t.Cleanup(func() {
 		s.mustRunInCleanup(t, "kubectl delete rp settings -n rivals --ignore-not-found; kubectl delete crp rivals.settings --ignore-not-found;"+
-			"kubectl delete ns rivals --ignore-not-found")
+			"kubectl delete ns rivals --ignore-not-found --wait=false")
 	})
 	s.explain(t, "crp,crs,crb", "rp,resourcesnapshots,rb,events -n rivals", "works -A")
 	s.hub().mustCreate(t, rivals)

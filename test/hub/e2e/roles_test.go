@@ -195,7 +195,7 @@ func testGatesBindEditors(t *testing.T, s *suite) {
 	examples := filepath.Join(s.options.Root, "artifacts", "example", "gates")
 	t.Cleanup(func() {
 		s.mustRunInCleanup(t, "kubectl delete --ignore-not-found -f "+examples)
-		s.mustRunInCleanup(t, "kubectl delete ns --ignore-not-found "+gatesNamespace)
+		s.mustRunInCleanup(t, "kubectl delete ns --ignore-not-found --wait=false "+gatesNamespace)
 	})
 	s.mustRun(t, fmt.Sprintf(`
 kubectl create ns %[1]s
@@ -273,7 +273,7 @@ func (c cluster) dryRun(ctx context.Context, manifest string) error {
 func testServerIsBoundToNamespacesOfMembers(t *testing.T, s *suite) {
 	s.mustRun(t, "kubectl create ns roles-bystander")
 	t.Cleanup(func() {
-		s.mustRunInCleanup(t, "kubectl delete ns roles-bystander fleet-member-roles --ignore-not-found")
+		s.mustRunInCleanup(t, "kubectl delete ns roles-bystander fleet-member-roles --ignore-not-found --wait=false")
 	})
 	const as = " --as=" + serverUser
 	const refusal = "stagegate-apiserver writes and deletes the namespaces of members only"
@@ -298,7 +298,7 @@ func testServerIsBoundToNamespacesOfMembers(t *testing.T, s *suite) {
 // testPodsReachTheServer asks the server past the hub, as a pod can with its token where no NetworkPolicy keeps it out. It may no more than
 // through the hub. That the policy does keep it out needs a network plugin, which there is none of here.
 func testPodsReachTheServer(t *testing.T, s *suite) {
-	t.Cleanup(func() { s.mustRunInCleanup(t, "kubectl delete ns roles-pod --ignore-not-found") })
+	t.Cleanup(func() { s.mustRunInCleanup(t, "kubectl delete ns roles-pod --ignore-not-found --wait=false") })
 	s.mustRun(t, `
 kubectl create ns roles-pod
 kubectl -n roles-pod create sa pod

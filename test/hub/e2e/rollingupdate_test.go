@@ -17,7 +17,7 @@ func testRollingUpdateAndDrift(t *testing.T, s *suite) {
 	const name = "rolling"
 	t.Cleanup(func() {
 		s.mustRunInCleanup(t, "kubectl delete rp rolling -n rolling --ignore-not-found; kubectl delete crp rolling --ignore-not-found;"+
-			"kubectl delete ns rolling --ignore-not-found")
+			"kubectl delete ns rolling --ignore-not-found --wait=false")
 	})
 	s.explain(t, "crp,crs,crb", "rp,resourcesnapshots,rb -n rolling", "works -A -l kubernetes-fleet.io/parent-CRP=rolling")
 	s.hub().mustCreate(t, `apiVersion: v1

@@ -124,11 +124,11 @@ data: {key: value1}
 `, name, i)
 	}
 	t.Cleanup(func() {
-		s.mustRunInCleanup(t, "kubectl delete crp "+name+" --ignore-not-found --timeout=1m; kubectl delete ns -l of="+name)
+		s.mustRunInCleanup(t, "kubectl delete crp "+name+" --ignore-not-found --timeout=1m; kubectl delete ns --wait=false -l of="+name)
 		// They were nobody's for a while, so that they count as having been there before, and stay.
 		for _, member := range s.environment.Members() {
 			ctx, cancel := context.WithTimeout(context.WithoutCancel(t.Context()), patience)
-			if _, err := s.run(ctx, member, fmt.Sprintf("kubectl delete ns %[1]s-1 %[1]s-2 --ignore-not-found", name)); err != nil {
+			if _, err := s.run(ctx, member, fmt.Sprintf("kubectl delete ns %[1]s-1 %[1]s-2 --ignore-not-found --wait=false", name)); err != nil {
 				t.Error(err)
 			}
 			cancel()

@@ -13,7 +13,7 @@ import (
 func testScheduling(t *testing.T, s *suite) {
 	const name = "sched"
 	t.Cleanup(func() {
-		s.mustRunInCleanup(t, `kubectl delete crp sched --ignore-not-found; kubectl delete ns sched --ignore-not-found
+		s.mustRunInCleanup(t, `kubectl delete crp sched --ignore-not-found; kubectl delete ns sched --ignore-not-found --wait=false
 kubectl label membercluster --all sched-tier- sched-zone-
 kubectl patch membercluster member3 --type=merge -p '{"spec":{"taints":null}}'`)
 	})

@@ -52,12 +52,12 @@ func testSecretValues(t *testing.T, s *suite) {
 	differs, quotes := hub.MemberName(1), hub.MemberName(2)
 	s.explain(t, "crp/secret-values-report", "rp -n secret-values")
 	t.Cleanup(func() {
-		s.mustRunInCleanup(t, "kubectl delete crp secret-values-report && kubectl delete rp -n secret-values --all && kubectl delete ns secret-values")
+		s.mustRunInCleanup(t, "kubectl delete crp secret-values-report && kubectl delete rp -n secret-values --all && kubectl delete ns secret-values --wait=false")
 		for _, member := range []string{differs, quotes} {
 			ctx, cancel := context.WithTimeout(context.WithoutCancel(t.Context()), patience)
 			defer cancel()
 			if _, err := s.run(ctx, member, "kubectl delete validatingadmissionpolicybinding,validatingadmissionpolicy secret-values --ignore-not-found && "+
-				"kubectl delete ns secret-values"); err != nil {
+				"kubectl delete ns secret-values --wait=false"); err != nil {
 				t.Error(err)
 			}
 		}

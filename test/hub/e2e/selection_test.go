@@ -17,7 +17,7 @@ import (
 func testSelectedOfANamespace(t *testing.T, s *suite) {
 	const name = "selected"
 	t.Cleanup(func() {
-		s.mustRunInCleanup(t, "kubectl delete crp selected --ignore-not-found --timeout=1m; kubectl delete ns selected selected-other --ignore-not-found")
+		s.mustRunInCleanup(t, "kubectl delete crp selected --ignore-not-found --timeout=1m; kubectl delete ns selected selected-other --ignore-not-found --wait=false")
 	})
 	s.explain(t, "crp/selected", "crs -l kubernetes-fleet.io/parent-CRP=selected")
 	s.mustRun(t, `

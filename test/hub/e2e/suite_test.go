@@ -137,7 +137,8 @@ func (s *suite) mustRun(t *testing.T, script string) string {
 	return out
 }
 
-// mustRunInCleanup is mustRun for when the context of the test has ended.
+// mustRunInCleanup is mustRun for when the context of the test has ended. It waits for the placements that it deletes and not for namespaces,
+// whose deletion Kubernetes begins five seconds later: NothingIsLeft waits for all of them at once.
 func (s *suite) mustRunInCleanup(t *testing.T, script string) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(t.Context()), patience)

@@ -42,7 +42,7 @@ func testNamespaceTeam(t *testing.T, s *suite) {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() {
-		s.mustRunInCleanup(t, "kubectl delete ns team neighbor --ignore-not-found; kubectl delete crp team neighbor --ignore-not-found")
+		s.mustRunInCleanup(t, "kubectl delete ns team neighbor --ignore-not-found --wait=false; kubectl delete crp team neighbor --ignore-not-found")
 	})
 	s.explain(t, "sur,areq,rp,resourcesnapshots,rb,sus -n team", "crp/team")
 	s.mustRun(t, `

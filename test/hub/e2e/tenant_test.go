@@ -17,7 +17,7 @@ func testTenantFloods(t *testing.T, s *suite) {
 	if _, err := s.environment.User("mallory", "flood-team"); err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { s.mustRunInCleanup(t, "kubectl delete ns flood --ignore-not-found") })
+	t.Cleanup(func() { s.mustRunInCleanup(t, "kubectl delete ns flood --ignore-not-found --wait=false") })
 	s.mustRun(t, "kubectl create ns flood; kubectl create rolebinding edit -n flood --clusterrole=edit --group=flood-team")
 	s.awaitPermission(t, "mallory", "flood", "update", "resourceenvelopes")
 	do := func(script string) error {

@@ -146,9 +146,12 @@ func (r *reader) readCommand(t *testing.T, where string, b, want block) {
 				return
 			}
 		}
-		if d.skipped || d.by != "" {
+		if d.skipped || d.by != "" || d.nightly && !atNight() {
 			r.used[i] = true
 			return
+		}
+		if d.nightly {
+			r.used[i] = true
 		}
 		if d.on != "" {
 			r.used[i] = true

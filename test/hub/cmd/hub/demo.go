@@ -31,6 +31,7 @@ func demo(ctx context.Context, args []string) error {
 	options.Members = tutorialMembers
 	if e, err := hub.Open(*options); err == nil {
 		options.Members, options.Nodes, options.ServerFlags = max(options.Members, len(e.Members())), e.Nodes, e.ServerFlags
+		options.OldKubernetes = e.OldKubernetes
 	}
 	built, err := hub.KubeIsBuilt(*options)
 	if err != nil {

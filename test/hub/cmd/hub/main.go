@@ -76,6 +76,7 @@ func up(ctx context.Context, args []string) error {
 	flags, options := newFlags("up")
 	flags.IntVar(&options.Members, "members", 3, "how many member clusters")
 	flags.IntVar(&options.Nodes, "nodes", 0, "how many nodes each member has, on which Pods seem to run; with 0 no Pod runs")
+	flags.BoolVar(&options.OldKubernetes, "oldkube", false, "have clusters of the oldest Kubernetes that a hub may be, which is built first")
 	serverFlags := flags.String("server-flags", "", "further `flags` of stagegate-apiserver, separated by spaces")
 	if err := parse(flags, args); err != nil {
 		return err

@@ -1,0 +1,40 @@
+#!/usr/bin/env bash
+
+# Copyright The Stagegate Authors.
+# SPDX-License-Identifier: Apache-2.0
+
+# Runs every fuzz target for a while, a minute unless another time is given: hack/fuzz.sh 10s. All of them run, whatever one finds; it fails
+# if one found anything, and names it. `hack/fuzz.sh -list` lists them.
+
+set -o errexit
+set -o nounset
+set -o pipefail
+
+cd "$(dirname "${BASH_SOURCE[0]}")/.."
+
+time=${1:-1m}
+found=0 failed=()
+# The packages are those with a target in their source, since listing builds every test. The go tool lists what it then runs, before the name of
+# the package.
+mapfile -t packages < <(grep -rl --include='*_test.go' '^func Fuzz' pkg test | xargs -rn1 dirname | sort -u | sed 's,^,./,')
+while read -r package target; do
+	found=$((found + 1))
+	if [ "$time" = -list ]; then
+		echo "$package $target"
+		continue
+	fi
+	echo "# $target in $package for $time"
+	if ! go test "$package" -run '^$' -fuzz "^$target\$" -fuzztime "$time" -fuzzminimizetime 1s; then
+		failed+=("$package $target")
+	fi
+done < <(go test -list '^Fuzz' "${packages[@]}" | awk '/^Fuzz/ {targets[n++] = $1} /^ok/ {for (i = 0; i < n; i++) print $2, targets[i]; n = 0}')
+
+if [ "$found" = 0 ]; then
+	echo "There is no fuzz target: go test -list has failed." >&2
+	exit 1
+fi
+if [ ${#failed[@]} -gt 0 ]; then
+	printf 'FAIL  %s\n' "${failed[@]}" >&2
+	exit 1
+fi
+[ "$time" = -list ] || echo "$found fuzz targets, $time each, have found nothing"

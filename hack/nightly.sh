@@ -1,0 +1,76 @@
+#!/usr/bin/env bash
+
+# Copyright The Stagegate Authors.
+# SPDX-License-Identifier: Apache-2.0
+
+# What takes too long for every change. All steps run, or those that STEPS names, whatever one of them finds; it fails if one has. Each has
+# a log in _output/nightly, and summary.txt there has a line for each.
+
+set -o errexit
+set -o nounset
+set -o pipefail
+
+cd "$(dirname "${BASH_SOURCE[0]}")/.."
+output="$PWD/_output/nightly"
+
+# The steps, in the order of how likely they find something for the time that they take.
+all=(simulator handover kills fuzz e2e oldkube soak)
+
+simulator() { go test -count=1 -timeout 120m ./pkg/rollout/updaterun/engine -run '^TestSimulator$' -sim.runs=20000 -sim.seed="$seed"; }
+
+handover() {
+	go test -count=1 -timeout 120m ./pkg/rollout/apply -run '^(TestNothingThatIsSelectedIsEverDeleted|TestTwoPlacementsLoseNothingToEachOther)$' \
+		-handover.runs=1000 -handover.seed="$seed" -rivals.runs=500 -rivals.seed="$seed"
+}
+
+# Twenty kills, so close to each other that the server never gets to rest.
+kills() { go run ./test/soak -duration 10m -kill-every 15s -kills 20 -runs 70 -seed "$seed"; }
+
+fuzz() { hack/fuzz.sh 1m; }
+
+e2e() { (cd test/hub && STAGEGATE_NIGHTLY=1 go test -count=1 -timeout 120m -v ./e2e/...); }
+
+# What depends on the hub's own API: its admission, its aggregation, its roles, its garbage collector.
+oldkube() {
+	(cd test/hub && go test -count=1 -timeout 120m -v ./e2e -oldkube \
+		-run '^TestHub$/^(Tutorial.*|Approval|Permissions|Roles|Policies|GuardRails|Authors|ServerKilledWithinStage|ServerHasTheRightsItNeeds|PullMember|NothingIsLeft)$')
+}
+
+soak() { go run ./test/soak -duration 30m -kills 20 -runs 200 -seed "$seed"; }
+
+# A night is different from the one before, and its summary says how to repeat it.
+seed=${SEED:-$(date +%s)}
+read -ra steps <<<"${STEPS:-${all[*]}}"
+for step in "${steps[@]}"; do
+	if [[ " ${all[*]} " != *" $step "* ]]; then
+		echo "There is no step $step. The steps are: ${all[*]}" >&2
+		exit 1
+	fi
+done
+
+mkdir -p "$output"
+summary="$output/summary.txt"
+{
+	echo "$(date -u +%FT%TZ)  $(git rev-parse --short HEAD 2>/dev/null || echo unknown)  $(nproc) cores  seed $seed"
+} | tee "$summary"
+failed=0
+for step in "${steps[@]}"; do
+	start=$SECONDS
+	verdict=ok
+	# Not as a condition: a step ends with its first failure.
+	set +o errexit
+	(
+		set -o errexit
+		"$step"
+	) >"$output/$step.log" 2>&1
+	code=$?
+	set -o errexit
+	if [ "$code" != 0 ]; then
+		verdict=FAIL failed=1
+	fi
+	# The last line that says how it went, and is not about one test.
+	said=$(grep -E '^(PASS|FAIL|ok|[0-9]+ fuzz targets|error:|panic:)' "$output/$step.log" | grep -vxE 'PASS|FAIL' | tail -1 | tr '\t' ' ' | cut -c1-170 || true)
+	printf '%-10s %-4s %4dm%02ds  %s\n' "$step" "$verdict" $(((SECONDS - start) / 60)) $(((SECONDS - start) % 60)) "$said" | tee -a "$summary"
+done
+echo "The logs are in ${output#"$PWD/"}."
+exit "$failed"
