@@ -59,7 +59,9 @@ func operate(dir string) error {
 	}
 	acknowledged := int64(bytes.Count(out, []byte("\n")))
 
-	remount := func(flags uintptr, data string) error { return syscall.Mount("tmpfs", dir, "tmpfs", syscall.MS_REMOUNT|flags, data) }
+	remount := func(flags uintptr, data string) error {
+		return syscall.Mount("tmpfs", dir, "tmpfs", syscall.MS_REMOUNT|flags, data)
+	}
 	if err := remount(syscall.MS_RDONLY, small); err != nil {
 		return err
 	}
