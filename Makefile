@@ -35,6 +35,7 @@ verify: ## Fail if generated code, OpenAPI documents or go.mod are not up to dat
 	$(GO) test -count=1 ./test/integration -run '^TestOpenAPIDocumentsAreServed$$'
 	$(GO) mod tidy -diff
 	cd test/hub && $(GO) mod tidy -diff
+	cd test/hub/etcdtools && $(GO) mod tidy -diff
 	cd hack/tools && $(GO) mod tidy -diff
 
 .PHONY: lint
