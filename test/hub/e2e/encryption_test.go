@@ -51,7 +51,8 @@ data: {quota.yaml: {apiVersion: v1, kind: ResourceQuota, metadata: {name: quota,
 	// stored returns the providers and keys with which objects are stored, and how often the Secret can be read among them.
 	stored := func() (string, int) {
 		t.Helper()
-		counted := s.mustRun(t, s.documented(t, "docs/operations.md", "etcdctl --endpoints=unix:///var/lib/stagegate/client.sock get", "/var/lib/stagegate", data))
+		count := s.documented(t, "docs/operations.md", "etcdctl --endpoints=unix:///var/lib/stagegate/client.sock get", "/var/lib/stagegate", data)
+		counted := s.mustRun(t, count)
 		var found []string
 		for line := range strings.Lines(counted) {
 			found = append(found, strings.Fields(line)[1])
@@ -67,7 +68,9 @@ data: {quota.yaml: {apiVersion: v1, kind: ResourceQuota, metadata: {name: quota,
 	}
 
 	page := readDocument(t, s.options.Root, "docs/operations.md")
-	at := slices.IndexFunc(page, func(b block) bool { return b.kind == fragment && strings.Contains(b.text, "kind: EncryptionConfiguration") })
+	at := slices.IndexFunc(page, func(b block) bool {
+		return b.kind == fragment && strings.Contains(b.text, "kind: EncryptionConfiguration")
+	})
 	if at < 0 {
 		t.Fatal("the document has no EncryptionConfiguration")
 	}
