@@ -17,7 +17,7 @@ SEED ?= 0
 STEPS ?=
 
 # MODULES are the Go modules beside the one of this directory.
-MODULES := test/hub test/gitops test/hub/oldkube hack/tools
+MODULES := test/hub test/hub/etcdtools test/hub/oldkube test/gitops hack/tools
 
 .PHONY: help
 help: ## Print the targets.

@@ -19,10 +19,12 @@ import (
 	"k8s.io/client-go/metadata"
 	"k8s.io/client-go/rest"
 	"k8s.io/client-go/tools/clientcmd"
+	"k8s.io/klog/v2"
 
 	clusterv1beta1 "github.com/stagegate/stagegate/pkg/apis/cluster/v1beta1"
 	"github.com/stagegate/stagegate/pkg/apis/placement/v1beta1"
 	rolloutv1alpha1 "github.com/stagegate/stagegate/pkg/apis/rollout/v1alpha1"
+	"github.com/stagegate/stagegate/pkg/apis/scheme"
 )
 
 // hubTimeout is for one request that a hub in good health answers within a second.
@@ -31,7 +33,11 @@ const hubTimeout = 15 * time.Second
 var (
 	servedGroups = []string{v1beta1.GroupName, clusterv1beta1.GroupName, rolloutv1alpha1.GroupName}
 	crdResource  = schema.GroupVersionResource{Group: "apiextensions.k8s.io", Version: "v1", Resource: "customresourcedefinitions"}
+	// apiServiceResource are the APIServices. Those that the hub makes for CustomResourceDefinitions have automanagedLabel.
+	apiServiceResource = schema.GroupVersionResource{Group: "apiregistration.k8s.io", Version: "v1", Resource: "apiservices"}
 )
+
+const automanagedLabel = "kube-aggregator.kubernetes.io/automanaged"
 
 // preflight finds what would make the server fail later, or do harm, and says so in one line.
 func preflight(ctx context.Context, o *Options) error {
@@ -91,7 +97,8 @@ func hubConfig(kubeconfig string) (*rest.Config, error) {
 }
 
 // checkHub wants a hub that answers and has no CustomResourceDefinitions of the groups served here: an APIService hides them, and
-// with them their objects.
+// with them their objects. One that came while the APIServices were there already has none that anybody could reach, and keeps no server
+// that is restarted from starting.
 func checkHub(ctx context.Context, config *rest.Config) error {
 	ctx, cancel := context.WithTimeout(ctx, hubTimeout)
 	defer cancel()
@@ -99,22 +106,62 @@ func checkHub(ctx context.Context, config *rest.Config) error {
 	if err != nil {
 		return fmt.Errorf("hub %s: %w", config.Host, err)
 	}
-	crds, err := client.Resource(crdResource).List(ctx, metav1.ListOptions{})
-	switch {
-	case apierrors.IsForbidden(err):
-		return fmt.Errorf("hub %s: the server lacks the rights that its manifests give it: %w", config.Host, err)
-	case err != nil:
-		return fmt.Errorf("cannot reach the hub %s: %w", config.Host, err)
+	list := func(resource schema.GroupVersionResource) ([]metav1.PartialObjectMetadata, error) {
+		found, err := client.Resource(resource).List(ctx, metav1.ListOptions{})
+		switch {
+		case apierrors.IsForbidden(err):
+			return nil, fmt.Errorf("hub %s: the server lacks the rights that its manifests give it: %w", config.Host, err)
+		case err != nil:
+			return nil, fmt.Errorf("cannot reach the hub %s: %w", config.Host, err)
+		}
+		return found.Items, nil
 	}
-	var names []string
-	for _, crd := range crds.Items {
-		if slices.ContainsFunc(servedGroups, func(group string) bool { return strings.HasSuffix(crd.Name, "."+group) }) {
-			names = append(names, crd.Name)
+	crds, err := list(crdResource)
+	if err != nil {
+		return err
+	}
+	crds = slices.DeleteFunc(crds, func(crd metav1.PartialObjectMetadata) bool { return !slices.Contains(servedGroups, groupOf(crd)) })
+	if len(crds) == 0 {
+		return nil
+	}
+	apiServices, err := list(apiServiceResource)
+	if err != nil {
+		return err
+	}
+	var hidden, without []string
+	for _, crd := range crds {
+		if since := registered(apiServices, groupOf(crd)); !since.IsZero() && crd.CreationTimestamp.After(since) {
+			without = append(without, crd.Name)
+		} else {
+			hidden = append(hidden, crd.Name)
 		}
 	}
-	if len(names) > 0 {
+	if len(hidden) > 0 {
 		return fmt.Errorf("hub %s has CustomResourceDefinitions of groups that this server is to serve, and would hide their objects: "+
-			"export the objects and delete the CustomResourceDefinitions first (%s)", config.Host, strings.Join(names, ", "))
+			"export the objects and delete the CustomResourceDefinitions first (%s)", config.Host, strings.Join(hidden, ", "))
 	}
+	klog.FromContext(ctx).Info("CustomResourceDefinitions have no effect, since the APIServices of this server were there before them: "+
+		"delete them, and stop whoever installed them", "hub", config.Host, "customResourceDefinitions", strings.Join(without, ", "))
 	return nil
+}
+
+// groupOf is the group of a CustomResourceDefinition, which its name ends in.
+func groupOf(crd metav1.PartialObjectMetadata) string {
+	_, group, _ := strings.Cut(crd.Name, ".")
+	return group
+}
+
+// registered returns since when the hub passes all versions of a group that are served here on, zero where it does not.
+func registered(apiServices []metav1.PartialObjectMetadata, group string) time.Time {
+	var since time.Time
+	for _, gv := range scheme.Scheme.PrioritizedVersionsForGroup(group) {
+		i := slices.IndexFunc(apiServices, func(a metav1.PartialObjectMetadata) bool { return a.Name == gv.Version+"."+group })
+		if i < 0 || apiServices[i].Labels[automanagedLabel] != "" {
+			return time.Time{}
+		}
+		if created := apiServices[i].CreationTimestamp.Time; created.After(since) {
+			since = created
+		}
+	}
+	return since
 }

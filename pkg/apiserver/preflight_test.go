@@ -9,8 +9,10 @@ import (
 	"net/http/httptest"
 	"os"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"testing"
+	"time"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/client-go/rest"
@@ -80,13 +82,72 @@ func TestCheckDataDir(t *testing.T) {
 		t.Fatal(err)
 	}
 	checkError(t, checkDataDir(file), "data directory")
-	if os.Geteuid() == 0 {
+	switch {
+	case os.Geteuid() != 0:
+		if err := os.Chmod(dir, 0o500); err != nil {
+			t.Fatal(err)
+		}
+	case runtime.GOOS == "linux":
+		// Nobody creates a file there.
+		dir = "/proc/self/fd"
+	default:
 		t.Skip("nothing is unwritable for root")
 	}
-	if err := os.Chmod(dir, 0o500); err != nil {
-		t.Fatal(err)
-	}
 	checkError(t, checkDataDir(dir), "not writable")
+}
+
+// hubWith answers with CustomResourceDefinitions and APIServices.
+func hubWith(t *testing.T, crds, apiServices *metav1.PartialObjectMetadataList) *rest.Config {
+	t.Helper()
+	mux := http.NewServeMux()
+	for path, list := range map[string]*metav1.PartialObjectMetadataList{
+		"/apis/apiextensions.k8s.io/v1/customresourcedefinitions": crds, "/apis/apiregistration.k8s.io/v1/apiservices": apiServices,
+	} {
+		mux.HandleFunc(path, func(w http.ResponseWriter, _ *http.Request) {
+			w.Header().Set("Content-Type", "application/json")
+			_ = json.NewEncoder(w).Encode(list)
+		})
+	}
+	server := httptest.NewServer(mux)
+	t.Cleanup(server.Close)
+	return &rest.Config{Host: server.URL}
+}
+
+func TestADefinitionThatComesAfterTheAPIServicesKeepsNoServerFromStarting(t *testing.T) {
+	installed := metav1.Date(2026, time.March, 1, 12, 0, 0, 0, time.UTC)
+	at := func(list *metav1.PartialObjectMetadataList, after time.Duration) *metav1.PartialObjectMetadataList {
+		for i := range list.Items {
+			list.Items[i].CreationTimestamp = metav1.NewTime(installed.Add(after))
+		}
+		return list
+	}
+	const crd = "works.placement.kubernetes-fleet.io"
+	apiServices := func() *metav1.PartialObjectMetadataList {
+		return at(crds("v1.placement.kubernetes-fleet.io", "v1beta1.placement.kubernetes-fleet.io"), 0)
+	}
+	automanaged := apiServices()
+	automanaged.Items[1].Labels = map[string]string{automanagedLabel: "true"}
+	recreated := apiServices()
+	recreated.Items[1].CreationTimestamp = metav1.NewTime(installed.Add(2 * time.Hour))
+	of := at(crds("v1.cluster.kubernetes-fleet.io", "v1beta1.cluster.kubernetes-fleet.io"), 0)
+	for name, tc := range map[string]struct {
+		apiServices *metav1.PartialObjectMetadataList
+		after       time.Duration
+		want        string
+	}{
+		"it came later":                          {apiServices(), time.Hour, ""},
+		"it was there before":                    {apiServices(), -time.Hour, crd},
+		"it came within the same second":         {apiServices(), 0, crd},
+		"there are no APIServices":               {crds(), time.Hour, crd},
+		"there are those of another group":       {of, time.Hour, crd},
+		"the hub serves a version of it":         {automanaged, time.Hour, crd},
+		"an APIService was away for a while":     {recreated, time.Hour, crd},
+		"it came after that APIService was back": {recreated, 3 * time.Hour, ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			checkError(t, checkHub(t.Context(), hubWith(t, at(crds(crd), tc.after), tc.apiServices)), tc.want)
+		})
+	}
 }
 
 func TestCheckHub(t *testing.T) {

@@ -238,6 +238,15 @@ func buildServer(ctx context.Context, l layout) error {
 	return goBuild(ctx, l.root, "-o", l.bin(serverName), "./cmd/apiserver")
 }
 
+// BuildEtcdTools builds etcdctl and etcdutl beside the other binaries, which takes a minute the first time. They are of a module of their
+// own: in the binary that is all the other tools they would change what kubectl takes for a command.
+func (e *Environment) BuildEtcdTools(ctx context.Context) error {
+	return goBuild(ctx, etcdToolsModule(e.layout), "-o", e.binDir()+string(filepath.Separator),
+		"go.etcd.io/etcd/etcdctl/v3", "go.etcd.io/etcd/etcdutl/v3")
+}
+
+func etcdToolsModule(l layout) string { return filepath.Join(l.root, "test", "hub", "etcdtools") }
+
 func goBuild(ctx context.Context, dir string, args ...string) error {
 	cmd := exec.CommandContext(ctx, "go", append([]string{"build"}, args...)...)
 	cmd.Dir = dir

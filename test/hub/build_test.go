@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"testing"
 )
 
@@ -65,6 +66,22 @@ func TestAVersionThatBeginsTheLineIsWhole(t *testing.T) {
 		}
 		if got := kwok.find(t.Context(), "/except") != ""; got != want {
 			t.Errorf("%q is used: %v, want %v", printed, got, want)
+		}
+	}
+}
+
+func TestTheToolsOfEtcdAreOfItsVersion(t *testing.T) {
+	root, err := FindRoot()
+	if err != nil {
+		t.Fatal(err)
+	}
+	wanted, err := os.ReadFile(filepath.Join(etcdToolsModule(layout{root: root}), "go.mod"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, tool := range []string{"etcdctl", "etcdutl"} {
+		if line := fmt.Sprintf("go.etcd.io/etcd/%s/v3 v%s", tool, etcdVersion); !strings.Contains(string(wanted), line) {
+			t.Errorf("test/hub/etcdtools/go.mod does not have %q", line)
 		}
 	}
 }

@@ -27,24 +27,31 @@ const (
 	writerDir = "STAGEGATE_TEST_WRITER_DIR"
 	// writerDisk has it do so on a small disk of its own, in values that soon fill it.
 	writerDisk = "STAGEGATE_TEST_WRITER_DISK"
-	// noDisk is what it says where it cannot have one.
+	// diskOf makes the test binary the operator of a server that fills such a disk on that directory.
+	diskOf = "STAGEGATE_TEST_DISK_OF"
+	// noDisk is what either says where it cannot have one.
 	noDisk = "no disk of its own"
 )
 
 // mountDisk mounts a small disk on a directory, on systems that can.
 var mountDisk = func(string) error { return errors.ErrUnsupported }
 
+// operateDisk is what the operator of a server with a small disk does, on systems that have such disks.
+var operateDisk = func(string) error { return errors.ErrUnsupported }
+
 func TestMain(m *testing.M) {
 	if os.Getenv(fullDisk) != "" {
 		meetFullDisk()
 		return
 	}
-	if dir := os.Getenv(writerDir); dir != "" {
-		if err := write(dir); err != nil {
-			fmt.Fprintln(os.Stderr, err)
-			os.Exit(1)
+	for variable, run := range map[string]func(string) error{writerDir: write, diskOf: operateDisk} {
+		if dir := os.Getenv(variable); dir != "" {
+			if err := run(dir); err != nil {
+				fmt.Fprintln(os.Stderr, err)
+				os.Exit(1)
+			}
+			return
 		}
-		return
 	}
 	os.Exit(m.Run())
 }
@@ -55,9 +62,6 @@ func write(dir string) error {
 	value := strings.Repeat("v", 1000)
 	if os.Getenv(writerDisk) != "" {
 		value = strings.Repeat("v", 1<<20)
-		if err := mountDisk(dir); err != nil {
-			return fmt.Errorf("%s: %w", noDisk, err)
-		}
 	}
 	server, err := Start(ctx, Options{DataDir: dir})
 	if err != nil {

@@ -53,6 +53,12 @@ func checkFullDisk(t *testing.T, dir, out string, err error) {
 	if exit, ok := errors.AsType[*exec.ExitError](err); !ok || exit.ExitCode() != 1 {
 		t.Errorf("the process ended with %v, want exit status 1", err)
 	}
+	checkFullDiskLine(t, dir, out)
+}
+
+// checkFullDiskLine checks that a process said once that the disk is full, and what to do.
+func checkFullDiskLine(t *testing.T, dir, out string) {
+	t.Helper()
 	var last string
 	for line := range strings.Lines(out) {
 		if strings.Contains(line, "goroutine ") || strings.Contains(line, "panic") {

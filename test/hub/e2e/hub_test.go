@@ -83,6 +83,8 @@ func TestHub(t *testing.T) {
 		{"ServerKilledWithinStage", testServerKilledWithinStage},
 		{"MemberDown", testMemberDown},
 		{"RemovalFromMemberDown", testRemovalFromMemberDown},
+		{"MemberHangs", testMemberHangs},
+		{"MemberHangsForMinutes", testMemberHangsForMinutes},
 		{"FailurePolicy", testFailurePolicy},
 		{"RollBack", testRollBack},
 		{"Pause", testPause},
@@ -98,11 +100,15 @@ func TestHub(t *testing.T) {
 		// Before the hub is killed: one that starts forbids everything until it has read its roles.
 		{"ServerHasTheRightsItNeeds", testServerHasTheRightsItNeeds},
 		{"HubKilled", testHubKilled},
+		{"HubAway", testHubAway},
+		{"LateDefinitions", testLateDefinitions},
 		// It kills the hub too, which refuses everybody until it has read its roles again.
 		{"PullMember", testPullMember},
 		{"RebuiltHub", testRebuiltHub},
 		{"LeaderPaused", testLeaderPaused},
 		{"DamagedLog", testDamagedLog},
+		{"RestoredBackup", testRestoredBackup},
+		{"Encryption", testEncryption},
 		{"NothingIsLeft", testNothingIsLeft},
 		{"StoreLost", testStoreLost},
 	} {

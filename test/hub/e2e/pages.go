@@ -549,9 +549,11 @@ kubectl --kubeconfig=_output/hub/member3.kubeconfig delete clusterrolebinding st
 				section: "Back up and restore", command: "kubectl -n fleet-system scale deployment stagegate-apiserver --replicas=0",
 				before: "kubectl -n fleet-system apply -f artifacts/deploy/base/deployment.yaml", reason: "The server is no pod here.",
 			},
-			{command: "etcdctl ", skipped: true, reason: "It takes etcdctl and a volume at that path."},
-			{command: "mv /var/lib/stagegate/etcd", skipped: true, reason: "It takes a volume at that path."},
-			{command: "etcdutl ", skipped: true, reason: "It takes etcdutl and a volume at that path."},
+			{command: "etcdctl --endpoints=unix:///var/lib/stagegate/client.sock snapshot", by: "RestoredBackup", reason: "The path is another one here."},
+			{command: "mv /var/lib/stagegate/etcd", by: "RestoredBackup", reason: "The server must not run."},
+			{command: "etcdutl snapshot restore", by: "RestoredBackup", reason: "The same."},
+			{command: "for resource in clusterresourceenvelopes", by: "Encryption", reason: "It takes a server that encrypts."},
+			{command: "etcdctl --endpoints=unix:///var/lib/stagegate/client.sock get", by: "Encryption", reason: "The path is another one here."},
 			{
 				section: "An object is too large to read", reason: "An object to read and delete.",
 				before: `kubectl apply -f - << EOF
