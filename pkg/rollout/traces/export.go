@@ -18,6 +18,8 @@ import (
 const (
 	// exportEvery is how long spans are gathered: a server that is killed loses those of this time.
 	exportEvery = time.Second
+	// exportTimeout is how long spans are offered to a collector that is away: it may be started again meanwhile.
+	exportTimeout = time.Minute
 	// maxWaiting is how many spans wait for a collector that is slow or away. A run over 10,000 clusters ends thousands of them in one write.
 	// More are dropped.
 	maxWaiting = 1 << 14
@@ -35,7 +37,9 @@ func Export(ctx context.Context, config *tracingapi.TracingConfiguration, instan
 	if ptr.Deref(config.SamplingRatePerMillion, 0) <= 0 {
 		return nil, nil
 	}
-	options = append(options, otlptracegrpc.WithInsecure())
+	options = append(options, otlptracegrpc.WithInsecure(), otlptracegrpc.WithTimeout(exportTimeout), otlptracegrpc.WithRetry(otlptracegrpc.RetryConfig{
+		Enabled: true, InitialInterval: time.Second, MaxInterval: 5 * time.Second, MaxElapsedTime: exportTimeout,
+	}))
 	if config.Endpoint != nil {
 		options = append(options, otlptracegrpc.WithEndpoint(*config.Endpoint))
 	}
@@ -48,6 +52,6 @@ func Export(ctx context.Context, config *tracingapi.TracingConfiguration, instan
 		return nil, fmt.Errorf("service of traces: %w", err)
 	}
 	return New(float64(*config.SamplingRatePerMillion)/perMillion,
-		sdktrace.WithBatcher(exporter, sdktrace.WithBatchTimeout(exportEvery), sdktrace.WithMaxQueueSize(maxWaiting)),
+		sdktrace.WithBatcher(exporter, sdktrace.WithBatchTimeout(exportEvery), sdktrace.WithExportTimeout(exportTimeout), sdktrace.WithMaxQueueSize(maxWaiting)),
 		sdktrace.WithResource(service)), nil
 }
