@@ -68,6 +68,10 @@ func (o *Options) Config() (*Config, error) {
 	}
 	extra := ExtraConfig{Rollout: o.Rollout.Options, NewManager: newManager, judge: o.judge}
 	extra.Rollout.HubRecord = hubRecord{o.Recommended.Etcd.StorageConfig}
+	var err error
+	if extra.Rollout.Traces, err = tracesOfRuns(o.Recommended.Traces, &config.Config); err != nil {
+		return nil, err
+	}
 	return &Config{Generic: config, kinds: kinds, Extra: extra}, nil
 }
 

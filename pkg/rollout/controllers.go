@@ -75,7 +75,9 @@ var controllers = []controller{
 	{scheduling.Name, func(d dependencies) runner { return scheduling.New(d.fleet, d.recorder, d.clock) }},
 	{rollingupdate.Name, func(d dependencies) runner { return rollingupdate.New(d.fleet, d.recorder, d.clock) }},
 	{eviction.Name, func(d dependencies) runner { return eviction.New(d.fleet, d.recorder, d.clock) }},
-	{updaterun.Name, func(d dependencies) runner { return updaterun.New(d.fleet, d.snapshots, d.recorder, d.clock) }},
+	{updaterun.Name, func(d dependencies) runner {
+		return updaterun.New(d.fleet, d.snapshots, d.recorder, d.options.Traces, d.clock)
+	}},
 	{work.Name, func(d dependencies) runner { return work.New(d.fleet, d.hub, d.options.Limits, d.recorder, d.clock) }},
 	{apply.Name, func(d dependencies) runner { return appliers{d} }},
 	{placementstatus.Name, func(d dependencies) runner { return placementstatus.New(d.fleet, d.recorder, d.clock) }},

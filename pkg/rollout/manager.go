@@ -17,6 +17,7 @@ import (
 	"k8s.io/client-go/rest"
 	"k8s.io/client-go/tools/record"
 	componentbaseconfig "k8s.io/component-base/config"
+	"k8s.io/klog/v2"
 	"k8s.io/utils/clock"
 
 	"github.com/stagegate/stagegate/pkg/apis/placement/v1beta1"
@@ -28,10 +29,14 @@ import (
 	"github.com/stagegate/stagegate/pkg/rollout/metrics"
 	"github.com/stagegate/stagegate/pkg/rollout/snapshot"
 	"github.com/stagegate/stagegate/pkg/rollout/storeid"
+	"github.com/stagegate/stagegate/pkg/rollout/traces"
 	"github.com/stagegate/stagegate/pkg/rollout/updaterun"
 	"github.com/stagegate/stagegate/pkg/rules/placeable"
 	"github.com/stagegate/stagegate/pkg/rules/policy"
 )
+
+// tracesTimeout is how long the end of the manager may take for traces.
+const tracesTimeout = 5 * time.Second
 
 // Options say which controllers run, and how.
 type Options struct {
@@ -57,6 +62,8 @@ type Options struct {
 	// Namespaces of the hub, by whose labels policies select. Whoever made the informer starts it. Without it no run of a namespace is
 	// planned while there is a ClusterRolloutPolicy.
 	Namespaces coreinformers.NamespaceInformer
+	// Traces records runs; nil records none. It is shut down when the manager has ended.
+	Traces *traces.Recorder
 }
 
 // Manager runs the controllers.
@@ -167,7 +174,17 @@ func (m *Manager) Run(ctx context.Context) error {
 	}
 	m.health.told(nil)
 	l.run(ctx)
+	m.endTraces(ctx)
 	return nil
+}
+
+// endTraces exports what the controllers have recorded at last.
+func (m *Manager) endTraces(ctx context.Context) {
+	timeout, cancel := context.WithTimeout(context.WithoutCancel(ctx), tracesTimeout)
+	defer cancel()
+	if err := m.options.Traces.Shutdown(timeout); err != nil {
+		klog.FromContext(ctx).Error(err, "The last spans of runs may not be exported")
+	}
 }
 
 // lead runs the chosen controllers until the context ends.

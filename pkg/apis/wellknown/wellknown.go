@@ -324,6 +324,8 @@ const (
 	ReasonClusterSkipped = "ClusterUpdatingSkipped"
 	// ReasonClusterFailureSkipped is that of a cluster that was given up and then left out.
 	ReasonClusterFailureSkipped = "ClusterUpdatingFailureSkipped"
+	// ReasonWaitSkipped is that of a timed wait that somebody has passed over.
+	ReasonWaitSkipped = "StageTaskWaitSkipped"
 )
 
 // HistoryWaitingForTurn is the reason of the entry of a run's history, and of the Event, by which it begins to wait for another run.

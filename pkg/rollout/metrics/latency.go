@@ -11,6 +11,7 @@ import (
 	"k8s.io/utils/clock"
 
 	"github.com/stagegate/stagegate/pkg/apis/placement/v1beta1"
+	"github.com/stagegate/stagegate/pkg/apis/wellknown"
 	"github.com/stagegate/stagegate/pkg/rollout/internal/reconcile"
 	runrules "github.com/stagegate/stagegate/pkg/rules/updaterun"
 )
@@ -172,7 +173,7 @@ func causeOf(run v1beta1.UpdateRunObject, after *v1beta1.UpdateRunStatus, approv
 		}
 		return found
 	}
-	eachStage(before, after, func(was, is *v1beta1.StageUpdatingStatus) {
+	runrules.EachStage(before, after, func(was, is *v1beta1.StageUpdatingStatus) {
 		for i := range is.Clusters {
 			if runrules.IsClusterDone(&is.Clusters[i]) && i < len(was.Clusters) && !runrules.IsClusterDone(&was.Clusters[i]) {
 				found = cause{causeClusterDone, heard}
@@ -189,4 +190,21 @@ func since(second, heard time.Time) time.Time {
 		return end
 	}
 	return heard
+}
+
+// eachTask calls f with each task of a run as it was and as it is.
+func eachTask(before, after *v1beta1.UpdateRunStatus, f func(taskType string, stage *v1beta1.StageUpdatingStatus, was, is *v1beta1.StageTaskStatus)) {
+	runrules.EachStage(before, after, func(was, is *v1beta1.StageUpdatingStatus) {
+		pairs := func(taskType string, was, tasks []v1beta1.StageTaskStatus) {
+			for i := range tasks {
+				had := &v1beta1.StageTaskStatus{Type: tasks[i].Type}
+				if i < len(was) {
+					had = &was[i]
+				}
+				f(taskType, is, had, &tasks[i])
+			}
+		}
+		pairs(wellknown.BeforeStageTask, was.BeforeStageTaskStatus, is.BeforeStageTaskStatus)
+		pairs(wellknown.AfterStageTask, was.AfterStageTaskStatus, is.AfterStageTaskStatus)
+	})
 }

@@ -7,11 +7,9 @@ import (
 	"slices"
 	"time"
 
-	"k8s.io/apimachinery/pkg/api/meta"
 	"k8s.io/component-base/metrics"
 
 	"github.com/stagegate/stagegate/pkg/apis/placement/v1beta1"
-	"github.com/stagegate/stagegate/pkg/apis/wellknown"
 	"github.com/stagegate/stagegate/pkg/rules/policy"
 	runrules "github.com/stagegate/stagegate/pkg/rules/updaterun"
 )
@@ -103,21 +101,45 @@ func zero() {
 
 // Moved counts what has happened to a run between its status as stored before and the one that was written over it at a time.
 func Moved(run v1beta1.UpdateRunObject, after *v1beta1.UpdateRunStatus, now time.Time) {
-	before, scope := run.RunStatus(), scopeOf(run.GetNamespace())
+	before := run.RunStatus()
 	countOverrides(before, after)
-	observeTurn(scope, before, after, now)
-	eachTask(before, after, func(taskType string, stage *v1beta1.StageUpdatingStatus, was, is *v1beta1.StageTaskStatus) {
-		observeTask(run, taskType, stage, was, is, after, now)
-	})
-	eachStage(before, after, func(was, is *v1beta1.StageUpdatingStatus) {
+	for _, e := range runrules.Ended(run, after) {
+		observeEnd(run, after, &e, now.Sub(e.Start).Seconds())
+	}
+	runrules.EachStage(before, after, func(was, is *v1beta1.StageUpdatingStatus) {
 		if was.UpdatedTime == nil && is.UpdatedTime != nil && is.StartTime != nil {
 			statuses.observe(stageDuration, run, now.Sub(is.StartTime.Time).Seconds())
 		}
-		observeClusters(was, is, now)
 	})
-	if after.Outcome != "" && before.Outcome == "" && !runrules.IsOver(before) {
+}
+
+// observeEnd counts the end of a part of a run, and how many seconds it took.
+func observeEnd(run v1beta1.UpdateRunObject, after *v1beta1.UpdateRunStatus, e *runrules.Ending, seconds float64) {
+	scope := scopeOf(run.GetNamespace())
+	switch e.Part {
+	case runrules.PartRun:
 		finishedTotal.WithLabelValues(scope, string(after.Outcome)).Inc()
-		runDuration.WithLabelValues(scope, string(after.Outcome)).Observe(now.Sub(run.GetCreationTimestamp().Time).Seconds())
+		runDuration.WithLabelValues(scope, string(after.Outcome)).Observe(seconds)
+	case runrules.PartTurn:
+		waitingDuration.WithLabelValues(scope, waitsForTurn).Observe(seconds)
+	case runrules.PartCluster:
+		if runrules.IsClusterDone(e.Cluster) {
+			clusterDuration.WithLabelValues(clusterState(e.Cluster)).Observe(seconds)
+		}
+	case runrules.PartApproval:
+		done, refused := runrules.IsTaskDone(e.Task), after.Outcome == v1beta1.OutcomeRejected || after.Outcome == v1beta1.OutcomeExpired
+		if done || refused {
+			waitingDuration.WithLabelValues(scope, waitsForApproval).Observe(seconds)
+		}
+		if done {
+			statuses.observe(approvalLatency, run, seconds, e.TaskType)
+		}
+	case runrules.PartTimer:
+		if runrules.IsTaskDone(e.Task) {
+			waitingDuration.WithLabelValues(scope, waitsForTimer).Observe(seconds)
+		}
+	case runrules.PartStage:
+		// KubeFleet's metric of stages is about their clusters alone.
 	}
 }
 
@@ -136,87 +158,4 @@ func countOverrides(before, after *v1beta1.UpdateRunStatus) {
 			policyOverridesTotal.WithLabelValues(p.Kind).Inc()
 		}
 	}
-}
-
-// observeTurn tells how long a run has waited for others. A history so long that its beginning is dropped does not tell since when.
-func observeTurn(scope string, before, after *v1beta1.UpdateRunStatus, now time.Time) {
-	isWaiting := func(s *v1beta1.UpdateRunStatus) bool { return s.Turn != nil && s.Turn.State == v1beta1.TurnWaiting }
-	if !isWaiting(before) || isWaiting(after) {
-		return
-	}
-	for _, entry := range slices.Backward(before.History) {
-		if entry.Reason == wellknown.HistoryWaitingForTurn {
-			waitingDuration.WithLabelValues(scope, waitsForTurn).Observe(now.Sub(entry.Time.Time).Seconds())
-			return
-		}
-	}
-}
-
-// observeTask tells how long a run has waited for a task that is done by now, or for an approval that it does not get any more.
-func observeTask(run v1beta1.UpdateRunObject, taskType string, stage *v1beta1.StageUpdatingStatus, was, is *v1beta1.StageTaskStatus,
-	after *v1beta1.UpdateRunStatus, now time.Time) {
-	refused := after.Outcome == v1beta1.OutcomeRejected || after.Outcome == v1beta1.OutcomeExpired
-	done := runrules.IsTaskDone(is)
-	if runrules.IsTaskDone(was) || !done && !refused {
-		return
-	}
-	scope := scopeOf(run.GetNamespace())
-	switch is.Type {
-	case v1beta1.StageTaskTypeApproval:
-		created := meta.FindStatusCondition(is.Conditions, v1beta1.TaskApprovalRequestCreated)
-		if created == nil || refused && runrules.IsOver(run.RunStatus()) {
-			return
-		}
-		waited := now.Sub(created.LastTransitionTime.Time).Seconds()
-		waitingDuration.WithLabelValues(scope, waitsForApproval).Observe(waited)
-		if done {
-			statuses.observe(approvalLatency, run, waited, taskType)
-		}
-	case v1beta1.StageTaskTypeTimedWait:
-		if done && stage.UpdatedTime != nil {
-			waitingDuration.WithLabelValues(scope, waitsForTimer).Observe(now.Sub(stage.UpdatedTime.Time).Seconds())
-		}
-	}
-}
-
-func observeClusters(was, is *v1beta1.StageUpdatingStatus, now time.Time) {
-	for i := range is.Clusters {
-		c := &is.Clusters[i]
-		if !runrules.IsClusterDone(c) || i < len(was.Clusters) && runrules.IsClusterDone(&was.Clusters[i]) {
-			continue
-		}
-		// One that was left out before its update began took no time.
-		if started := meta.FindStatusCondition(c.Conditions, v1beta1.ClusterStarted); started != nil {
-			clusterDuration.WithLabelValues(clusterState(c)).Observe(now.Sub(started.LastTransitionTime.Time).Seconds())
-		}
-	}
-}
-
-// eachStage calls f with each stage of a run as it was and as it is. One that was not planned before was empty.
-func eachStage(before, after *v1beta1.UpdateRunStatus, f func(was, is *v1beta1.StageUpdatingStatus)) {
-	had := runrules.Stages(before)
-	for i, is := range runrules.Stages(after) {
-		was := &v1beta1.StageUpdatingStatus{}
-		if i < len(had) {
-			was = had[i]
-		}
-		f(was, is)
-	}
-}
-
-// eachTask calls f with each task of a run as it was and as it is.
-func eachTask(before, after *v1beta1.UpdateRunStatus, f func(taskType string, stage *v1beta1.StageUpdatingStatus, was, is *v1beta1.StageTaskStatus)) {
-	eachStage(before, after, func(was, is *v1beta1.StageUpdatingStatus) {
-		pairs := func(taskType string, was, tasks []v1beta1.StageTaskStatus) {
-			for i := range tasks {
-				had := &v1beta1.StageTaskStatus{Type: tasks[i].Type}
-				if i < len(was) {
-					had = &was[i]
-				}
-				f(taskType, is, had, &tasks[i])
-			}
-		}
-		pairs(wellknown.BeforeStageTask, was.BeforeStageTaskStatus, is.BeforeStageTaskStatus)
-		pairs(wellknown.AfterStageTask, was.AfterStageTaskStatus, is.AfterStageTaskStatus)
-	})
 }

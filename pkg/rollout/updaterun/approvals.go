@@ -101,8 +101,11 @@ func (c *Controller) finalize(ctx context.Context, run v1beta1.UpdateRunObject) 
 	}
 	released := fleet.Copy(run)
 	reconcile.RemoveFinalizer(released, wellknown.UpdateRunFinalizer)
-	_, err := c.fleet.Runs.Client(run.GetNamespace()).Update(ctx, released, metav1.UpdateOptions{})
-	return reconcile.IgnoreNotFound(err)
+	if _, err := c.fleet.Runs.Client(run.GetNamespace()).Update(ctx, released, metav1.UpdateOptions{}); err != nil {
+		return reconcile.IgnoreNotFound(err)
+	}
+	c.traces.Deleted(run, c.clock.Now())
+	return nil
 }
 
 // isOf reports whether a request goes with a run: it is the run's own, or nobody's and labeled as upstream does.

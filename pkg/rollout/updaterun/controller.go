@@ -19,6 +19,7 @@ import (
 	"github.com/stagegate/stagegate/pkg/rollout/internal/fleet"
 	"github.com/stagegate/stagegate/pkg/rollout/internal/reconcile"
 	"github.com/stagegate/stagegate/pkg/rollout/metrics"
+	"github.com/stagegate/stagegate/pkg/rollout/traces"
 	"github.com/stagegate/stagegate/pkg/rollout/updaterun/engine"
 	runrules "github.com/stagegate/stagegate/pkg/rules/updaterun"
 )
@@ -54,6 +55,8 @@ type Controller struct {
 	written consistency.Store
 	// moved has, by placement, what was written to its bindings, since every run of the placement is judged by them.
 	moved consistency.Store
+	// traces records what has ended.
+	traces *traces.Recorder
 	// latency is how long runs take to act on what lets them move clusters.
 	latency *metrics.Latency
 	// marked has, by run, the turn in which it has marked its placement.
@@ -62,9 +65,11 @@ type Controller struct {
 	since time.Time
 }
 
-// New makes the controller for one term of leadership.
-func New(f *fleet.Fleet, snapshots SnapshotSource, recorder record.EventRecorder, c clock.WithTicker) *Controller {
-	controller := &Controller{fleet: f, snapshots: snapshots, recorder: recorder, clock: c, pace: reconcile.Pace{Rest: rest, Longest: longestRest, Free: noRest}}
+// New makes the controller for one term of leadership. Without a recorder of traces there are none.
+func New(f *fleet.Fleet, snapshots SnapshotSource, recorder record.EventRecorder, t *traces.Recorder, c clock.WithTicker) *Controller {
+	controller := &Controller{
+		fleet: f, snapshots: snapshots, recorder: recorder, traces: t, clock: c, pace: reconcile.Pace{Rest: rest, Longest: longestRest, Free: noRest},
+	}
 	controller.latency = metrics.NewLatency(c)
 	controller.queue = reconcile.NewWithClock(Name, workers, controller.reconcile, c)
 	controller.watch()

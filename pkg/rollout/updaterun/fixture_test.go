@@ -34,6 +34,7 @@ import (
 	"github.com/stagegate/stagegate/pkg/rollout/internal/fleet"
 	"github.com/stagegate/stagegate/pkg/rollout/internal/fleettest"
 	"github.com/stagegate/stagegate/pkg/rollout/internal/reconcile"
+	"github.com/stagegate/stagegate/pkg/rollout/traces"
 	bindingrules "github.com/stagegate/stagegate/pkg/rules/binding"
 	snapshotrules "github.com/stagegate/stagegate/pkg/rules/snapshot"
 )
@@ -51,7 +52,9 @@ type fixture struct {
 	namespace string
 	events    *events
 	snapshots *fakeSnapshots
-	changed   chan struct{}
+	// traces is nil unless a test sets it.
+	traces  *traces.Recorder
+	changed chan struct{}
 }
 
 func forBothScopes(t *testing.T, test func(f *fixture)) {
@@ -148,7 +151,7 @@ func (f *fixture) start() (stop func()) {
 }
 
 func (f *fixture) controller() *Controller {
-	return New(f.fleet, f.snapshots, f.events, clock.RealClock{})
+	return New(f.fleet, f.snapshots, f.events, f.traces, clock.RealClock{})
 }
 
 func create[O fleet.Object](f *fixture, kind fleet.Kind[O], name string, fill func(O)) O {

@@ -34,6 +34,7 @@ func (c *Controller) perform(ctx context.Context, run v1beta1.UpdateRunObject, d
 			return reconcile.IgnoreNotFound(err)
 		}
 		metrics.Moved(run, d.Status, start)
+		c.traces.Moved(run, d.Status, start)
 		c.written.Wrote(keyOf(run), c.fleet.Runs.Cache(run.GetNamespace()), updated)
 		c.pace.Worked(keyOf(run), start, c.clock.Now())
 	}

@@ -58,6 +58,8 @@ func TestHub(t *testing.T) {
 		{"StatusMirror", testStatusMirror},
 		{"ReportBack", testReportBack},
 		{"Monitoring", testMonitoring},
+		{"Traces", testTraces},
+		{"OperatorPaths", testOperatorPaths},
 		{"Scheduling", testScheduling},
 		{"Removal", testRemoval},
 		{"RollingUpdateNamesRemovals", testRollingUpdateNamesRemovals},

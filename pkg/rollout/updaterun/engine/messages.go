@@ -46,7 +46,7 @@ const (
 	reasonRequestApproved  = "StageTaskApprovalRequestApproved"
 	reasonApprovalsMissing = "StageTaskApprovalsMissing"
 	reasonWaitElapsed      = "StageTaskWaitTimeElapsed"
-	reasonWaitSkipped      = "StageTaskWaitSkipped"
+	reasonWaitSkipped      = wellknown.ReasonWaitSkipped
 )
 
 // Messages of conditions.
