@@ -181,7 +181,7 @@ spec:
   selector: {matchLabels: {app: %[3]s}}
   template:
     metadata: {labels: {app: web, tier: front}}
-    spec: {containers: [{name: web, image: "registry.k8s.io/pause:3.10"}]}
+    spec: {containers: [{name: web, image: "pause:3.10"}]}
 `
 	comparedService = `apiVersion: v1
 kind: Service
@@ -445,7 +445,7 @@ metadata: {name: migrate, namespace: %[1]s}
 spec:
   managedBy: applying.example.com/test
   ttlSecondsAfterFinished: 0
-  template: {spec: {restartPolicy: Never, containers: [{name: c, image: "registry.k8s.io/pause:3.10"}]}}
+  template: {spec: {restartPolicy: Never, containers: [{name: c, image: "pause:3.10"}]}}
 `, "", "  strategy: {}\n")
 	s.reports(t, name, "Job/migrate", "Available False ManifestNotAvailableYet", "")
 	p.member.mustPatch(t, kindJob, name, "migrate", `{"status":{"succeeded":1,"startTime":"2026-01-01T00:00:00Z","completionTime":"2026-01-01T00:00:01Z","conditions":[

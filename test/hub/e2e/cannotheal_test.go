@@ -26,7 +26,7 @@ spec:
   selector: {matchLabels: {app: web}}
   template:
     metadata: {labels: {app: web, tier: front}}
-    spec: {containers: [{name: web, image: registry.k8s.io/pause:3.10}]}
+    spec: {containers: [{name: web, image: pause:3.10}]}
 ---
 apiVersion: v1
 kind: ConfigMap
