@@ -22,6 +22,7 @@ import (
 	"github.com/stagegate/stagegate/pkg/apis/placement/v1beta1"
 	"github.com/stagegate/stagegate/pkg/apis/wellknown"
 	"github.com/stagegate/stagegate/pkg/generated/clientset/versioned"
+	"github.com/stagegate/stagegate/pkg/rollout/internal/election"
 	"github.com/stagegate/stagegate/pkg/rollout/internal/fleet"
 	"github.com/stagegate/stagegate/pkg/rollout/internal/reconcile"
 	"github.com/stagegate/stagegate/pkg/rollout/members"
@@ -57,6 +58,11 @@ type Options struct {
 	// Namespaces of the hub, by whose labels policies select. Whoever made the informer starts it. Without it no run of a namespace is
 	// planned while there is a ClusterRolloutPolicy.
 	Namespaces coreinformers.NamespaceInformer
+}
+
+// DefaultElectionTimes returns how long a lease lasts, how long a leader tries to renew it, and how long it pauses in between, by default.
+func DefaultElectionTimes() (lease, renewDeadline, retryPeriod time.Duration) {
+	return election.Times()
 }
 
 // Manager runs the controllers.
