@@ -97,7 +97,6 @@ func TestHub(t *testing.T) {
 		// It kills the hub too, which refuses everybody until it has read its roles again.
 		{"PullMember", testPullMember},
 		{"RebuiltHub", testRebuiltHub},
-		{"LeaderPaused", testLeaderPaused},
 		{"DamagedLog", testDamagedLog},
 		{"NothingIsLeft", testNothingIsLeft},
 		{"StoreLost", testStoreLost},
