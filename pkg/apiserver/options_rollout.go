@@ -40,15 +40,16 @@ type RolloutOptions struct {
 
 // NewRolloutOptions returns the defaults.
 func NewRolloutOptions() *RolloutOptions {
+	lease, renewDeadline, retryPeriod := rollout.DefaultElectionTimes()
 	return &RolloutOptions{Options: rollout.Options{
 		Controllers:       []string{"*"},
 		ExternalSnapshots: snapshot.Automatic,
 		ForceDeleteWait:   15 * time.Minute,
 		LeaderElection: componentbaseconfig.LeaderElectionConfiguration{
 			LeaderElect:       true,
-			LeaseDuration:     metav1.Duration{Duration: 15 * time.Second},
-			RenewDeadline:     metav1.Duration{Duration: 10 * time.Second},
-			RetryPeriod:       metav1.Duration{Duration: 2 * time.Second},
+			LeaseDuration:     metav1.Duration{Duration: lease},
+			RenewDeadline:     metav1.Duration{Duration: renewDeadline},
+			RetryPeriod:       metav1.Duration{Duration: retryPeriod},
 			ResourceLock:      resourcelock.LeasesResourceLock,
 			ResourceNamespace: wellknown.SystemNamespace,
 			ResourceName:      serverName,

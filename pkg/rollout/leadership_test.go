@@ -9,6 +9,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -18,6 +19,7 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/client-go/kubernetes"
 	"k8s.io/client-go/kubernetes/fake"
 	clienttesting "k8s.io/client-go/testing"
 	componentbaseconfig "k8s.io/component-base/config"
@@ -35,17 +37,94 @@ const (
 	another   = "another-replica"
 )
 
-var electionTimes = componentbaseconfig.LeaderElectionConfiguration{
-	LeaderElect:       true,
-	LeaseDuration:     metav1.Duration{Duration: 15 * time.Second},
-	RenewDeadline:     metav1.Duration{Duration: 10 * time.Second},
-	RetryPeriod:       metav1.Duration{Duration: 2 * time.Second},
-	ResourceNamespace: namespace,
-	ResourceName:      leaseName,
-}
+var electionTimes = func() componentbaseconfig.LeaderElectionConfiguration {
+	lease, renewDeadline, retryPeriod := DefaultElectionTimes()
+	return componentbaseconfig.LeaderElectionConfiguration{
+		LeaderElect:       true,
+		LeaseDuration:     metav1.Duration{Duration: lease},
+		RenewDeadline:     metav1.Duration{Duration: renewDeadline},
+		RetryPeriod:       metav1.Duration{Duration: retryPeriod},
+		ResourceNamespace: namespace,
+		ResourceName:      leaseName,
+	}
+}()
 
 // aRetryPeriod is how long a renewal is away at most, with the jitter of the election.
 const aRetryPeriod = 3 * time.Second
+
+// campaign has a replica campaign until the context ends. The channels get when it leads, and when its term has ended.
+func campaign(ctx context.Context, t *testing.T, hub kubernetes.Interface, identity string) (began, ended <-chan time.Time) {
+	t.Helper()
+	b, e := make(chan time.Time, 1), make(chan time.Time, 1)
+	go func() {
+		err := election.Campaign(ctx, hub, electionTimes, identity, func(term context.Context) error {
+			b <- time.Now()
+			<-term.Done()
+			e <- time.Now()
+			return nil
+		})
+		if err != nil {
+			t.Error(err)
+		}
+	}()
+	return b, e
+}
+
+// TestAnotherReplicaLeadsSoon has a leader end, or get no more answers, as one that is killed asks for none. The second leads soon, and not
+// before the first, which cannot know who has the lease, has ended its term. The jitter of the election differs from one time to the next.
+func TestAnotherReplicaLeadsSoon(t *testing.T) {
+	const pause = 3 * time.Second
+	for name, tc := range map[string]struct {
+		cut    bool
+		within time.Duration
+	}{
+		"after a leader that ends in order": {within: 3 * time.Second},
+		"after a leader that is cut off":    {cut: true, within: 15 * time.Second},
+	} {
+		t.Run(name, func(t *testing.T) {
+			for i := range 10 {
+				synctest.Test(t, func(t *testing.T) {
+					hub, mine := aHub(), fake.NewClientset()
+					var cut atomic.Bool
+					mine.PrependReactor("*", "*", func(action clienttesting.Action) (bool, runtime.Object, error) {
+						if cut.Load() {
+							return true, nil, errors.New("no answer")
+						}
+						answer, err := hub.Invokes(action, &coordinationv1.Lease{})
+						return true, answer, err
+					})
+					ctx, end := context.WithCancel(t.Context())
+					defer end()
+					began, ended := campaign(ctx, t, mine, me)
+					<-began
+					otherCtx, endOther := context.WithCancel(t.Context())
+					defer endOther()
+					second, _ := campaign(otherCtx, t, hub, another)
+					time.Sleep(20*time.Second + time.Duration(i)*107*time.Millisecond)
+					last := time.Now()
+					if cut.Store(tc.cut); !tc.cut {
+						end()
+					}
+					leads := <-second
+					if took := leads.Sub(last); took > tc.within {
+						t.Errorf("nobody led for %s, want %s at most", took, tc.within)
+					}
+					select {
+					case at := <-ended:
+						if got := leads.Sub(at); tc.cut && got < pause {
+							t.Errorf("the first ended its term %s before the second led, want %s at least", got, pause)
+						}
+					default:
+						t.Error("both lead")
+					}
+					end()
+					endOther()
+					synctest.Wait()
+				})
+			}
+		})
+	}
+}
 
 // aHub is a hub "this-hub" that refuses to overwrite a Lease which was changed meanwhile.
 func aHub() *fake.Clientset {

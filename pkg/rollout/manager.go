@@ -23,6 +23,7 @@ import (
 	"github.com/stagegate/stagegate/pkg/apis/placement/v1beta1"
 	"github.com/stagegate/stagegate/pkg/apis/wellknown"
 	"github.com/stagegate/stagegate/pkg/generated/clientset/versioned"
+	"github.com/stagegate/stagegate/pkg/rollout/internal/election"
 	"github.com/stagegate/stagegate/pkg/rollout/internal/fleet"
 	"github.com/stagegate/stagegate/pkg/rollout/internal/reconcile"
 	"github.com/stagegate/stagegate/pkg/rollout/members"
@@ -64,6 +65,11 @@ type Options struct {
 	Namespaces coreinformers.NamespaceInformer
 	// Traces records runs; nil records none. It is shut down when the manager has ended.
 	Traces *traces.Recorder
+}
+
+// DefaultElectionTimes returns how long a lease lasts, how long a leader tries to renew it, and how long it pauses in between, by default.
+func DefaultElectionTimes() (lease, renewDeadline, retryPeriod time.Duration) {
+	return election.Times()
 }
 
 // Manager runs the controllers.

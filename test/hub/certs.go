@@ -61,6 +61,8 @@ type leaf struct {
 	commonName string
 	groups     []string
 	names      []string
+	// both is for a server that shows the certificate as a client as well, to its peers.
+	both bool
 }
 
 // ensure makes <file>.crt and <file>.key unless they are there.
@@ -94,6 +96,9 @@ func (a *authority) issue(file string, l leaf) error {
 		template.ExtKeyUsage = []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth}
 		template.DNSNames = l.names
 		template.IPAddresses = []net.IP{net.ParseIP(loopback)}
+	}
+	if l.both {
+		template.ExtKeyUsage = []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth, x509.ExtKeyUsageClientAuth}
 	}
 	der, err := x509.CreateCertificate(rand.Reader, template, a.cert, key.Public(), a.key)
 	if err != nil {

@@ -37,6 +37,9 @@ type Options struct {
 	OldKubernetes bool
 	// ServerFlags are passed to stagegate-apiserver after its own.
 	ServerFlags []string
+	// Service has the server run as the overlay artifacts/deploy/ha has it: two replicas behind the Service, with the flags of the overlay,
+	// on an etcd of three nodes with TLS. Default: one server with its etcd within it. A directory is brought up in one of the ways only.
+	Service *Service
 	// Out gets a line for each process started or stopped. Default: nothing is written.
 	Out io.Writer
 }
@@ -45,6 +48,9 @@ type Options struct {
 type Environment struct {
 	supervisor
 	*state
+	// service and overlay are of an environment with replicas.
+	service *Service
+	overlay *overlay
 }
 
 // Up brings the environment up as wanted and returns when it is ready: every process serves, the APIServices are Available
@@ -99,6 +105,15 @@ func prepare(l layout, options Options) (*Environment, error) {
 	s.Members, s.Nodes, s.ServerFlags = options.Members, options.Nodes, options.ServerFlags
 	e := newEnvironment(l, s, options.Out)
 	listeners := []string{etcdName, etcdPeers, serverName}
+	if e.service = options.Service; e.service != nil {
+		if e.overlay, err = highAvailability(l.root); err != nil {
+			return nil, err
+		}
+		listeners = append(listeners, e.Replicas()...)
+		for _, node := range e.StoreNodes() {
+			listeners = append(listeners, node, storePeer(node))
+		}
+	}
 	for _, cluster := range e.Clusters() {
 		listeners = append(listeners, apiserverName(cluster), controllerManagerName(cluster))
 	}
@@ -175,13 +190,13 @@ func Down(options Options) error {
 	}
 	// Each process goes before those it depends on, so that none spends its end retrying.
 	for _, tier := range []func(string) bool{
-		func(name string) bool { return name == serverName },
+		func(name string) bool { return strings.HasPrefix(name, serverName) },
 		func(name string) bool {
 			return strings.HasSuffix(name, schedulerName("")) || strings.HasSuffix(name, kwokName(""))
 		},
 		func(name string) bool { return strings.HasSuffix(name, controllerManagerName("")) },
 		func(name string) bool { return strings.HasSuffix(name, apiserverName("")) && name != serverName },
-		func(name string) bool { return name == etcdName },
+		func(name string) bool { return name == etcdName || strings.HasPrefix(name, storeName+"-") },
 	} {
 		var stopping errgroup.Group
 		for _, name := range names {

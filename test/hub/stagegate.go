@@ -72,7 +72,12 @@ func (e *Environment) ensureServer(ctx context.Context) error {
 	if err := ca.ensure(e.pki(HubName, serverName), serving); err != nil {
 		return err
 	}
-	if err := e.ensure(ctx, e.stagegate(ca)); err != nil {
+	if e.service != nil {
+		err = e.ensureReplicas(ctx, ca)
+	} else {
+		err = e.ensure(ctx, e.stagegate(ca))
+	}
+	if err != nil {
 		return err
 	}
 	return e.register(ctx, hub)
@@ -108,37 +113,50 @@ func mintToken(ctx context.Context, client kubernetes.Interface, serviceAccount 
 }
 
 func (e *Environment) stagegate(ca *authority) process {
-	kubeconfig := e.componentConfig(serverName)
-	roots := x509.NewCertPool()
-	roots.AddCert(ca.cert)
-	client := &http.Client{Transport: &http.Transport{
-		TLSClientConfig: &tls.Config{RootCAs: roots, MinVersion: tls.VersionTLS12},
-	}}
+	client := serverClient(ca)
 	return process{
 		name: serverName,
 		path: e.bin(serverName),
-		args: append([]string{
-			"--kubeconfig=" + kubeconfig,
-			"--authentication-kubeconfig=" + kubeconfig,
-			"--authorization-kubeconfig=" + kubeconfig,
-			"--bind-address=" + loopback,
-			fmt.Sprintf("--secure-port=%d", e.state.Ports[serverName]),
-			"--tls-cert-file=" + e.pki(HubName, serverName+".crt"),
-			"--tls-private-key-file=" + e.pki(HubName, serverName+".key"),
-			"--data-dir=" + e.dataDir(serverName),
-		}, e.state.ServerFlags...),
+		args: append(append(e.connection(serverName),
+			"--tls-cert-file="+e.pki(HubName, serverName+".crt"),
+			"--tls-private-key-file="+e.pki(HubName, serverName+".key"),
+			"--data-dir="+e.dataDir(serverName),
+		), e.state.ServerFlags...),
 		ready: func(ctx context.Context) error { return probe(ctx, client, e.ServerURL()+"/readyz") },
 	}
 }
 
-// ServerURL is where stagegate-apiserver listens; through the hub is the usual way to it.
+// connection returns the flags that a pod needs none for: its ServiceAccount and its address.
+func (e *Environment) connection(listener string) []string {
+	kubeconfig := e.componentConfig(serverName)
+	return []string{
+		"--kubeconfig=" + kubeconfig,
+		"--authentication-kubeconfig=" + kubeconfig,
+		"--authorization-kubeconfig=" + kubeconfig,
+		"--bind-address=" + loopback,
+		fmt.Sprintf("--secure-port=%d", e.state.Ports[listener]),
+	}
+}
+
+func serverClient(ca *authority) *http.Client {
+	roots := x509.NewCertPool()
+	roots.AddCert(ca.cert)
+	return &http.Client{Transport: &http.Transport{TLSClientConfig: &tls.Config{RootCAs: roots, MinVersion: tls.VersionTLS12}}}
+}
+
+// ServerURL is where stagegate-apiserver or the Service before it listens; through the hub is the usual way to it.
 func (e *Environment) ServerURL() string { return "https://" + e.address(serverName) }
 
 // register tells the hub about the server, and returns when the hub serves its resources.
 func (e *Environment) register(ctx context.Context, hub *clients) error {
-	record, err := readPIDFile(e.pidFile(serverName))
-	if err != nil {
-		return err
+	// Nobody tells the hub that one of several replicas has come back.
+	started := "replicas"
+	if e.service == nil {
+		record, err := readPIDFile(e.pidFile(serverName))
+		if err != nil {
+			return err
+		}
+		started = record.Started
 	}
 	ca, err := os.ReadFile(e.pki(HubName, "ca.crt"))
 	if err != nil {
@@ -169,7 +187,7 @@ func (e *Environment) register(ctx context.Context, hub *clients) error {
 		})
 		// While a server is down the hub asks it less and less often, up to 30 s apart; a change of the object makes it
 		// ask at once.
-		apiService.SetAnnotations(map[string]string{startedAnnotation: record.Started})
+		apiService.SetAnnotations(map[string]string{startedAnnotation: started})
 		objs = append(objs, apiService)
 	}
 	if err := hub.apply(ctx, objs...); err != nil {

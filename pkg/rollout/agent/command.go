@@ -11,7 +11,6 @@ import (
 	"os"
 	"runtime/debug"
 	"sync"
-	"time"
 
 	"github.com/google/uuid"
 	"github.com/spf13/cobra"
@@ -104,12 +103,13 @@ func (o commandOptions) run(ctx context.Context) error {
 	}
 	identity := host + "_" + uuid.NewString()
 	klog.FromContext(ctx).Info("Starting", "version", version(), "cluster", o.cluster, "identity", identity)
+	duration, deadline, period := election.Times()
 	lease := componentbaseconfig.LeaderElectionConfiguration{
 		ResourceNamespace: o.namespace,
 		ResourceName:      leaseName,
-		LeaseDuration:     metav1.Duration{Duration: 15 * time.Second},
-		RenewDeadline:     metav1.Duration{Duration: 10 * time.Second},
-		RetryPeriod:       metav1.Duration{Duration: 2 * time.Second},
+		LeaseDuration:     metav1.Duration{Duration: duration},
+		RenewDeadline:     metav1.Duration{Duration: deadline},
+		RetryPeriod:       metav1.Duration{Duration: period},
 	}
 	reconcile.Forever(ctx, name, func(ctx context.Context) error {
 		err := election.Campaign(ctx, member, lease, identity, func(ctx context.Context) error {

@@ -107,7 +107,6 @@ func TestHub(t *testing.T) {
 		// It kills the hub too, which refuses everybody until it has read its roles again.
 		{"PullMember", testPullMember},
 		{"RebuiltHub", testRebuiltHub},
-		{"LeaderPaused", testLeaderPaused},
 		{"DamagedLog", testDamagedLog},
 		{"RestoredBackup", testRestoredBackup},
 		{"Encryption", testEncryption},

@@ -7,13 +7,10 @@ import (
 	"bytes"
 	"context"
 	"fmt"
-	"net"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"regexp"
 	"strings"
-	"syscall"
 	"testing"
 	"time"
 
@@ -290,76 +287,4 @@ kubectl get appliedworks -o custom-columns=$columns
 		placed[member] = out
 	}
 	return placed
-}
-
-// testLeaderPaused pauses the leader of two replicas until the other leads. When it goes on it must see that at once.
-func testLeaderPaused(t *testing.T, s *suite) {
-	// Less than the renewal deadline of ten seconds, for which it would go on trying.
-	const soon = 5 * time.Second
-	h := s.newSecondHub(t)
-	h.up(t)
-	first := h.awaitHolder(t, "")
-
-	// Two replicas need an etcd outside of them; that is another store, to which the hub is handed over.
-	if err := h.environment.Kill(serverProcess); err != nil {
-		t.Fatal(err)
-	}
-	h.mustRun(t, "kubectl -n fleet-system delete configmap stagegate-store; kubectl -n fleet-system delete lease "+serverProcess)
-	h.options.ServerFlags = []string{"--v=2", fmt.Sprintf("--etcd-servers=http://127.0.0.1:%d", h.environment.Ports["etcd"])}
-	h.up(t)
-	first = h.awaitHolder(t, first)
-
-	other := h.startReplica(t)
-	awaitText(t, other, "Attempting to acquire leader lease")
-	pause := func(signal syscall.Signal) {
-		t.Helper()
-		if err := h.environment.Signal(serverProcess, signal); err != nil {
-			t.Fatal(err)
-		}
-	}
-	pause(syscall.SIGSTOP)
-	// One that is stopped cannot be ended in order.
-	t.Cleanup(func() { _ = h.environment.Signal(serverProcess, syscall.SIGCONT) })
-	second := h.awaitHolder(t, first)
-	awaitText(t, other, `"Leading"`)
-	pause(syscall.SIGCONT)
-	resumed := time.Now()
-	awaitText(t, h.log(), `"Not leading"`)
-	if took := time.Since(resumed); took > soon {
-		t.Errorf("there were two leaders for %s", took)
-	}
-	if got := h.holder(t); got != second {
-		t.Errorf("the Lease is held by %q, want %q", got, second)
-	}
-}
-
-// startReplica starts a second server with the flags of the first one at a port of its own, and returns its log.
-func (h *secondHub) startReplica(t *testing.T) string {
-	t.Helper()
-	script := `tr '\0' '\n' < /proc/$(sed -E 's/.*"pid":([0-9]+).*/\1/' ` + filepath.Join(h.options.Dir, "pids", serverProcess) + `)/cmdline`
-	args := strings.Split(strings.TrimSpace(h.mustRun(t, script)), "\n")
-	path := filepath.Join(t.TempDir(), "replica.log")
-	log, err := os.Create(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { log.Close() })
-	// 0 would be no port at all to the server.
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	listener.Close()
-	_, port, _ := net.SplitHostPort(listener.Addr().String())
-	args = append(args, "--secure-port="+port)
-	replica := exec.Command(args[0], args[1:]...)
-	replica.Stdout, replica.Stderr = log, log
-	if err := replica.Start(); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		_ = replica.Process.Kill()
-		_ = replica.Wait()
-	})
-	return path
 }
