@@ -502,6 +502,7 @@ cp -L _output/hub/pki/hub/stagegate-apiserver.key tls.key
 kubectl get apiservice v1.placement.kubernetes-fleet.io -o jsonpath='{.spec.caBundle}' | base64 -d > ca.crt
 `,
 		cleanUp: `kubectl delete clusterrole,clusterrolebinding place place-x read-all members-view team-a-members prometheus-stagegate --ignore-not-found
+kubectl delete crpe --all
 kubectl delete membercluster paris --ignore-not-found
 kubectl -n fleet-system delete secret member-paris stagegate-apiserver-tls --ignore-not-found
 kubectl -n fleet-system delete deployment stagegate-apiserver --ignore-not-found
