@@ -68,6 +68,7 @@ func memberHangs(t *testing.T, s *suite, name string, meanwhile func()) {
 	r.start(t, name+"-2", 1, "Run")
 	r.awaitRun(t, name+"-2", all(clusterIs("member1", "Succeeded"), clusterIs("member2", "Succeeded"), clusterIs("member3", "Started")))
 	t.Logf("the other clusters have the version after %s", time.Since(since))
+	meanwhile()
 	s.eventually(t, func() error {
 		if out := s.mustRun(t, "kubectl get csur "+name+"-2 -o wide"); !strings.Contains(out, "cluster member3: The member cannot be reached: ") {
 			return fmt.Errorf("the run waits for something else:\n%s", out)
@@ -86,7 +87,6 @@ func memberHangs(t *testing.T, s *suite, name string, meanwhile func()) {
 		return nil
 	})
 	t.Logf("its own says so after %s", time.Since(since))
-	meanwhile()
 	// What comes now goes to the others as well.
 	r.change(t, "value3", 2)
 	s.mustRun(t, "kubectl delete csur "+name+"-2")
