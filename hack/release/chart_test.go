@@ -319,18 +319,18 @@ extraVolumeMounts: [{name: audit, mountPath: /etc/stagegate/audit}]
 func TestValuesThatMeanNothingAreRefused(t *testing.T) {
 	server, agent := testCharts(t)
 	for given, of := range map[string]chart{
-		"{certificates: {mode: selfsigned}}":                        server,
-		"{certificate: {mode: secret}}":                             server,
-		"{ha: {enabled: true, replicas: 1}}":                        server,
-		"{ha: {enabled: true, etcdServers: []}}":                    server,
-		"{networkPolicy: {enabled: true}}":                          server,
-		"{networkPolicy: {enabled: true, controlPlane: []}}":        server,
-		"{image: {digest: latest}}":                                 server,
-		"{goMemoryLimit: 3Gi}":                                      server,
-		"{}":                                                        agent,
-		"{cluster: paris, replicas: 0}":                             agent,
-		"{cluster: paris, extraArgs: [cluster]}":                    agent,
-		"{cluster: paris, certificates: {mode: secret}}":            agent,
+		"{certificates: {mode: selfsigned}}":                         server,
+		"{certificate: {mode: secret}}":                              server,
+		"{ha: {enabled: true, replicas: 1}}":                         server,
+		"{ha: {enabled: true, etcdServers: []}}":                     server,
+		"{networkPolicy: {enabled: true}}":                           server,
+		"{networkPolicy: {enabled: true, controlPlane: []}}":         server,
+		"{image: {digest: latest}}":                                  server,
+		"{goMemoryLimit: 3Gi}":                                       server,
+		"{}":                                                         agent,
+		"{cluster: paris, replicas: 0}":                              agent,
+		"{cluster: paris, extraArgs: [cluster]}":                     agent,
+		"{cluster: paris, certificates: {mode: secret}}":             agent,
 		`{certificates: {mode: secret, caBundle: "-----BEGIN ..."}}`: server,
 	} {
 		if _, err := of.render(values(t, given), "fleet-system"); err == nil {

@@ -67,7 +67,7 @@ func testRepository(t *testing.T) string {
 	t.Setenv("SOURCE_DATE_EPOCH", "")
 	dir := filepath.Join(t.TempDir(), "first")
 	for name, text := range map[string]string{
-		"go.mod":                 "module github.com/stagegate/stagegate\n\ngo 1.26.0\n",
+		"go.mod":                  "module github.com/stagegate/stagegate\n\ngo 1.26.0\n",
 		"cmd/apiserver/main.go":   testMain,
 		"cmd/memberagent/main.go": testMain,
 		"pkg/version/version.go":  testStamps,
