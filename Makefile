@@ -17,7 +17,12 @@ SEED ?= 0
 STEPS ?=
 
 # MODULES are the Go modules beside the one of this directory.
-MODULES := test/hub test/hub/etcdtools test/hub/oldkube test/gitops hack/tools
+MODULES := test/hub test/hub/etcdtools test/hub/oldkube test/gitops hack/tools hack/release
+
+# Settings of image and release: the version that binaries bear, and where the images will be, such as registry.example.com/fleet.
+VERSION ?=
+IMAGES ?=
+PLATFORMS ?= linux/amd64,linux/arm64
 
 .PHONY: help
 help: ## Print the targets.
@@ -27,6 +32,14 @@ help: ## Print the targets.
 build: ## Build the server and the agent of members: _output/bin/stagegate-apiserver, stagegate-member-agent.
 	$(GO) build -o $(BIN)/stagegate-apiserver ./cmd/apiserver
 	$(GO) build -o $(BIN)/stagegate-member-agent ./cmd/memberagent
+
+.PHONY: image
+image: ## Build an OCI image of each binary, for PLATFORMS=linux/amd64,linux/arm64, without a container engine: _output/image.
+	cd hack/release && $(GO) run . image -version '$(VERSION)' -platforms '$(PLATFORMS)' -out ../../$(OUTPUT)/image
+
+.PHONY: release
+release: ## Build all that is published of VERSION=v0.1.0 with images in IMAGES=registry.example.com/fleet: _output/release/v0.1.0.
+	cd hack/release && $(GO) run . release -version '$(VERSION)' -images '$(IMAGES)' -platforms '$(PLATFORMS)' -out '../../$(OUTPUT)/release/$(VERSION)'
 
 .PHONY: generate
 generate: ## Regenerate everything that is derived from the types in pkg/apis.
@@ -47,6 +60,7 @@ lint: ## Run golangci-lint with kube-api-linter, as .golangci.yml has it. Buildi
 	cd test/hub && ../../$(BIN)/golangci-lint run ./...
 	cd test/gitops && ../../$(BIN)/golangci-lint run ./...
 	cd hack/tools && ../../$(BIN)/golangci-lint run ./...
+	cd hack/release && ../../$(BIN)/golangci-lint run ./...
 
 .PHONY: test
 test: ## Run unit and integration tests. Needs Go alone.
@@ -54,6 +68,7 @@ test: ## Run unit and integration tests. Needs Go alone.
 	@# The documents are outside of that module, so that the go tool does not see when they have changed.
 	cd test/hub && $(GO) test -short -count=1 . ./e2e
 	cd test/gitops && $(GO) test -count=1 ./...
+	cd hack/release && $(GO) test -count=1 ./...
 
 .PHONY: race
 race: ## Run the unit and the integration tests under the race detector, with few random fleets. Needs a C compiler.

@@ -8,7 +8,6 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"runtime/debug"
 
 	"github.com/google/uuid"
 	"github.com/spf13/cobra"
@@ -25,6 +24,8 @@ import (
 	_ "k8s.io/component-base/metrics/prometheus/workqueue"
 	"k8s.io/component-base/term"
 	"k8s.io/klog/v2"
+
+	"github.com/stagegate/stagegate/pkg/version"
 )
 
 func init() {
@@ -40,7 +41,7 @@ func NewCommand(ctx context.Context) *cobra.Command {
 		Long: "stagegate-apiserver serves the API groups placement.kubernetes-fleet.io and cluster.kubernetes-fleet.io as an aggregated\n" +
 			"API server of a hub cluster, and runs the controllers that carry out staged rollouts over the member clusters.",
 		Args:    cobra.NoArgs,
-		Version: version(),
+		Version: version.String(),
 		PersistentPreRunE: func(*cobra.Command, []string) error {
 			return compatibility.DefaultComponentGlobalsRegistry.Set()
 		},
@@ -97,7 +98,7 @@ func Run(ctx context.Context, o *Options) error {
 	if err != nil {
 		return err
 	}
-	logger.Info("Starting", "version", version(), "storeID", storeID, "embeddedEtcd", embedded)
+	logger.Info("Starting", "version", version.String(), "storeID", storeID, "embeddedEtcd", embedded)
 	o.Rollout.StoreID = storeID
 	if o.Rollout.Identity, err = identity(embedded, storeID); err != nil {
 		return err
@@ -132,12 +133,4 @@ func identity(embedded bool, storeID string) (string, error) {
 		return "", fmt.Errorf("host name: %w", err)
 	}
 	return host + "_" + uuid.NewString(), nil
-}
-
-// version of the program, as far as the build knows it.
-func version() string {
-	if info, ok := debug.ReadBuildInfo(); ok && info.Main.Version != "" {
-		return info.Main.Version
-	}
-	return "unknown"
 }

@@ -6,15 +6,18 @@ package apiserver
 import (
 	"fmt"
 
+	apimachineryversion "k8s.io/apimachinery/pkg/version"
 	openapinamer "k8s.io/apiserver/pkg/endpoints/openapi"
 	genericapiserver "k8s.io/apiserver/pkg/server"
 	utilfeature "k8s.io/apiserver/pkg/util/feature"
 	"k8s.io/client-go/rest"
+	basecompatibility "k8s.io/component-base/compatibility"
 	"k8s.io/utils/clock"
 
 	"github.com/stagegate/stagegate/pkg/apis/scheme"
 	"github.com/stagegate/stagegate/pkg/generated/openapi"
 	"github.com/stagegate/stagegate/pkg/rollout"
+	"github.com/stagegate/stagegate/pkg/version"
 )
 
 // ExtraConfig is what this server has beyond any other.
@@ -43,9 +46,9 @@ func (o *Options) Config() (*Config, error) {
 	config := genericapiserver.NewRecommendedConfig(scheme.Codecs)
 	namer := openapinamer.NewDefinitionNamer(scheme.Scheme)
 	config.OpenAPIConfig = genericapiserver.DefaultOpenAPIConfig(openapi.GetOpenAPIDefinitions, namer)
-	config.OpenAPIConfig.Info.Title = "Stagegate"
+	config.OpenAPIConfig.Info.Title, config.OpenAPIConfig.Info.Version = "Stagegate", version.String()
 	config.OpenAPIV3Config = genericapiserver.DefaultOpenAPIV3Config(openapi.GetOpenAPIDefinitions, namer)
-	config.OpenAPIV3Config.Info.Title = "Stagegate"
+	config.OpenAPIV3Config.Info.Title, config.OpenAPIV3Config.Info.Version = "Stagegate", version.String()
 	offerNoStrategicMerge(&config.Config)
 
 	if err := o.ServerRun.ApplyTo(&config.Config); err != nil {
@@ -58,6 +61,7 @@ func (o *Options) Config() (*Config, error) {
 	if err := recommended.ApplyTo(config); err != nil {
 		return nil, err
 	}
+	config.EffectiveVersion = ownVersion{config.EffectiveVersion}
 	boundBodies(&config.Config)
 	beStrictWithActions(&config.Config)
 	kinds := kindsOfBodies{}
@@ -73,6 +77,16 @@ func (o *Options) Config() (*Config, error) {
 		return nil, err
 	}
 	return &Config{Generic: config, kinds: kinds, Extra: extra}, nil
+}
+
+// ownVersion has /version tell the version of this server. Everything else, such as which feature gates there are, goes by the version of
+// the library, which is Kubernetes'.
+type ownVersion struct{ basecompatibility.EffectiveVersion }
+
+// Info implements basecompatibility.EffectiveVersion.
+func (ownVersion) Info() *apimachineryversion.Info {
+	info := version.Get()
+	return &info
 }
 
 // CompletedConfig is a Config with all defaults.

@@ -14,6 +14,7 @@ import (
 	placement "github.com/stagegate/stagegate/pkg/registry/placement/rest"
 	"github.com/stagegate/stagegate/pkg/registry/placement/updaterun"
 	rolloutgroup "github.com/stagegate/stagegate/pkg/registry/rollout/rest"
+	"github.com/stagegate/stagegate/pkg/version"
 )
 
 const (
@@ -37,6 +38,7 @@ func (c CompletedConfig) New() (*Server, error) {
 		// Of /healthz alone: /readyz and /livez are about the API, which a replica serves whatever its controllers do.
 		c.generic.AddHealthzChecks(health)
 	}
+	version.RegisterMetric()
 	if secure := c.generic.SecureServing; secure != nil {
 		tellCertificate(secure.Cert)
 	}

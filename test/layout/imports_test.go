@@ -33,6 +33,7 @@ type rule struct {
 // The order of the rules is that of the layers: apis, then what is generated from them, the clients over that and what they mean, then registry, admission and controllers, then
 // the server, then the command.
 var rules = []rule{
+	{packages: "pkg/version"},
 	{packages: "pkg/apis", may: []string{"pkg/apis"}},
 	{packages: "pkg/generated", may: []string{"pkg/apis", "pkg/generated"}},
 	{packages: "pkg/client", may: []string{"pkg/apis", "pkg/generated", "pkg/client"}},
@@ -51,11 +52,11 @@ var rules = []rule{
 	// What runs on a member brings nothing of the server along.
 	{packages: "pkg/rollout/agent", may: []string{
 		"pkg/apis", "pkg/generated", "pkg/rollout/apply", "pkg/rollout/inspect", "pkg/rollout/storeid",
-		"pkg/rollout/internal/reconcile", "pkg/rollout/internal/election",
+		"pkg/rollout/internal/reconcile", "pkg/rollout/internal/election", "pkg/version",
 	}},
 	{packages: "pkg/rollout/storeid", may: []string{"pkg/apis"}},
 	{packages: "pkg/rollout", may: []string{"pkg/apis", "pkg/rules", "pkg/generated", "pkg/client", "pkg/rollout"}},
-	{packages: "pkg/apiserver", may: []string{"pkg/apis", "pkg/rules", "pkg/generated", "pkg/client", "pkg/registry", "pkg/admission", "pkg/rollout", "pkg/apiserver"}},
+	{packages: "pkg/apiserver", may: []string{"pkg/apis", "pkg/rules", "pkg/generated", "pkg/client", "pkg/registry", "pkg/admission", "pkg/rollout", "pkg/version", "pkg/apiserver"}},
 	{packages: "cmd/memberagent", may: []string{"pkg/rollout/agent"}},
 	{packages: "cmd", may: []string{"pkg/apiserver"}},
 }

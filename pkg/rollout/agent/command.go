@@ -9,7 +9,6 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"runtime/debug"
 	"sync"
 
 	"github.com/google/uuid"
@@ -30,6 +29,7 @@ import (
 	"github.com/stagegate/stagegate/pkg/generated/clientset/versioned"
 	"github.com/stagegate/stagegate/pkg/rollout/internal/election"
 	"github.com/stagegate/stagegate/pkg/rollout/internal/reconcile"
+	"github.com/stagegate/stagegate/pkg/version"
 )
 
 // leaseName is the lease on the member for which the replicas of the agent campaign.
@@ -52,7 +52,7 @@ func NewCommand(ctx context.Context) *cobra.Command {
 	command := &cobra.Command{
 		Use:          "stagegate-member-agent",
 		Short:        "Applies on this cluster what a Stagegate hub places there, where the hub cannot reach the cluster",
-		Version:      version(),
+		Version:      version.String(),
 		Args:         cobra.NoArgs,
 		SilenceUsage: true,
 		RunE: func(*cobra.Command, []string) error {
@@ -102,7 +102,7 @@ func (o commandOptions) run(ctx context.Context) error {
 		defer stop()
 	}
 	identity := host + "_" + uuid.NewString()
-	klog.FromContext(ctx).Info("Starting", "version", version(), "cluster", o.cluster, "identity", identity)
+	klog.FromContext(ctx).Info("Starting", "version", version.String(), "cluster", o.cluster, "identity", identity)
 	duration, deadline, period := election.Times()
 	lease := componentbaseconfig.LeaderElectionConfiguration{
 		ResourceNamespace: o.namespace,
@@ -137,7 +137,7 @@ func (o commandOptions) lead(ctx context.Context, config *rest.Config, member ku
 	if err != nil {
 		return fmt.Errorf("reaching the hub: %w", err)
 	}
-	served, err := New(fleet, config, Options{Cluster: o.cluster, Version: version(), Health: health})
+	served, err := New(fleet, config, Options{Cluster: o.cluster, Version: version.String(), Health: health})
 	if err != nil {
 		return err
 	}
@@ -147,12 +147,4 @@ func (o commandOptions) lead(ctx context.Context, config *rest.Config, member ku
 	defer cancel()
 	renewing.Go(func() { credentials.Renew(ctx, kube) })
 	return served.Run(ctx)
-}
-
-// version of the program, as far as the build knows it.
-func version() string {
-	if info, ok := debug.ReadBuildInfo(); ok && info.Main.Version != "" {
-		return info.Main.Version
-	}
-	return "unknown"
 }
