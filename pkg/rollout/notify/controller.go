@@ -33,7 +33,7 @@ import (
 const Name = "notify"
 
 const (
-	// workers is how many sinks are looked at at once.
+	// workers is how many sinks are reconciled at the same time.
 	workers = 2
 	// writeEvery is how often the status of a sink is written at most. What was delivered since is delivered once more where the server is killed.
 	writeEvery = time.Second

@@ -27,7 +27,7 @@ import (
 	hubfake "k8s.io/client-go/kubernetes/fake"
 	clienttesting "k8s.io/client-go/testing"
 	"k8s.io/utils/clock"
-	testingclock "k8s.io/utils/clock/testing"
+	clocktesting "k8s.io/utils/clock/testing"
 
 	"github.com/stagegate/stagegate/pkg/apis/placement/v1beta1"
 	"github.com/stagegate/stagegate/pkg/apis/rollout/v1alpha1"
@@ -299,7 +299,7 @@ func TestAnEndpointThatFailsIsTriedForAnHour(t *testing.T) {
 		http.Error(rw, "s3cret of somebody else", http.StatusInternalServerError)
 	})
 	begin := time.Now()
-	c := testingclock.NewFakeClock(begin)
+	c := clocktesting.NewFakeClock(begin)
 	w.sink("chatops", e, nil)
 	w.run("run")
 	w.start(c)
@@ -415,11 +415,11 @@ func TestWhatIsRefused(t *testing.T) {
 
 func TestNoSecretButItsOwn(t *testing.T) {
 	for name, tc := range map[string]struct{ secret, label string }{
-		"one without the label":      {"other", ""},
-		"that of another sink":       {"other", "pager"},
-		"that of a member":           {"member-paris", ""},
-		"that of a member, labelled": {"member-paris", "chatops"},
-		"one that does not exist":    {"", ""},
+		"one without the label":     {"other", ""},
+		"that of another sink":      {"other", "pager"},
+		"that of a member":          {"member-paris", ""},
+		"that of a member, labeled": {"member-paris", "chatops"},
+		"one that does not exist":   {"", ""},
 	} {
 		t.Run(name, func(t *testing.T) {
 			w, e := newWorld(t, ""), newEndpoint(t)

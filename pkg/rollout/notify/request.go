@@ -72,7 +72,7 @@ func resolve(sink *v1alpha1.NotificationSink, secrets cache.Store) (*target, err
 	return t, nil
 }
 
-// secretValue returns a value of a Secret that is labelled for the sink. What is wrong with another one is nobody's business: a sink tells nothing
+// secretValue returns a value of a Secret that is labeled for the sink. What is wrong with another one is nobody's business: a sink tells nothing
 // of Secrets that are not its own, and never reads those of members.
 func secretValue(sink string, ref *v1alpha1.SecretKeyReference, secrets cache.Store) ([]byte, error) {
 	key := cache.NewObjectName(wellknown.SystemNamespace, ref.Name).String()

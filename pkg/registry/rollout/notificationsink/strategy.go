@@ -8,7 +8,7 @@ import (
 	"strings"
 
 	apiequality "k8s.io/apimachinery/pkg/api/equality"
-	kvalidation "k8s.io/apimachinery/pkg/util/validation"
+	utilvalidation "k8s.io/apimachinery/pkg/util/validation"
 	"k8s.io/apimachinery/pkg/util/validation/field"
 
 	"github.com/stagegate/stagegate/pkg/apis/rollout/v1alpha1"
@@ -23,8 +23,8 @@ func Resources() []store.Resource {
 	family := store.Family[*v1alpha1.NotificationSink, v1alpha1.NotificationSinkSpec, v1alpha1.NotificationSinkStatus]{
 		Spec:   func(o *v1alpha1.NotificationSink) *v1alpha1.NotificationSinkSpec { return &o.Spec },
 		Status: func(o *v1alpha1.NotificationSink) *v1alpha1.NotificationSinkStatus { return &o.Status },
-		Name: store.NameLimit{Max: kvalidation.LabelValueMaxLength, Message: fmt.Sprintf("must have at most %d characters: Secrets have it as the value of the label %s",
-			kvalidation.LabelValueMaxLength, wellknown.NotificationSinkLabel)},
+		Name: store.NameLimit{Max: utilvalidation.LabelValueMaxLength, Message: fmt.Sprintf("must have at most %d characters: Secrets have it as the value of the label %s",
+			utilvalidation.LabelValueMaxLength, wellknown.NotificationSinkLabel)},
 		Validate:             validate,
 		ValidateUpdate:       validateUpdate,
 		ValidateStatusUpdate: validation.ValidateNotificationSinkStatusUpdate,
