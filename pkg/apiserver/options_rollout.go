@@ -36,6 +36,8 @@ type RolloutOptions struct {
 	rollout.Options
 	// Limit is what of the hub is not placed. Validate reads it into Options.Limits.
 	Limit placeable.LimitOptions
+	// Networks are at which private addresses sinks may be. Validate reads them into Options.NotificationNetworks.
+	Networks []string
 }
 
 // NewRolloutOptions returns the defaults.
@@ -72,6 +74,9 @@ func (o *RolloutOptions) AddFlags(fs *pflag.FlagSet) {
 		"that are not placed with anything in them. default, kube-* and fleet-* never are.")
 	fs.BoolVar(&o.AllowInsecureMembers, "allow-insecure-members", o.AllowInsecureMembers, "Take kubeconfigs of member clusters "+
 		"that have a server without TLS or insecure-skip-tls-verify. The credentials in them go to whoever answers there.")
+	fs.StringSliceVar(&o.Networks, strings.TrimPrefix(rollout.NotificationNetworksFlag, "--"), o.Networks, "Networks such as 10.20.0.0/16 "+
+		"with private addresses at which NotificationSinks may be. Loopback addresses need a network of their own, such as 127.0.0.1/32. "+
+		"Link-local addresses, those at which clouds give credentials and the hub stay refused.")
 	fs.DurationVar(&o.ForceDeleteWait, "force-delete-wait-time", o.ForceDeleteWait, "How long a MemberCluster that is deleted waits "+
 		"for a member that cannot be reached, 30s to 1h. Then the cluster leaves with everything on it as it is.")
 }
@@ -91,6 +96,11 @@ func (o *RolloutOptions) Validate() []error {
 	}
 	if err := rollout.ValidateControllers(o.Controllers); err != nil {
 		errs = append(errs, fmt.Errorf("--controllers: %w", err))
+	}
+	if networks, err := rollout.ParseNetworks(o.Networks); err != nil {
+		errs = append(errs, fmt.Errorf("%s: %w", rollout.NotificationNetworksFlag, err))
+	} else {
+		o.NotificationNetworks = networks
 	}
 	if o.ForceDeleteWait < shortestForceDeleteWait || o.ForceDeleteWait > longestForceDeleteWait {
 		errs = append(errs, fmt.Errorf("--force-delete-wait-time is %s; use %s to %s", o.ForceDeleteWait, shortestForceDeleteWait, longestForceDeleteWait))

@@ -20,8 +20,10 @@ import (
 	"github.com/stagegate/stagegate/pkg/rollout/clusterprofile"
 	"github.com/stagegate/stagegate/pkg/rollout/eviction"
 	"github.com/stagegate/stagegate/pkg/rollout/internal/fleet"
+	"github.com/stagegate/stagegate/pkg/rollout/internal/outbound"
 	"github.com/stagegate/stagegate/pkg/rollout/members"
 	"github.com/stagegate/stagegate/pkg/rollout/membership"
+	"github.com/stagegate/stagegate/pkg/rollout/notify"
 	"github.com/stagegate/stagegate/pkg/rollout/override"
 	"github.com/stagegate/stagegate/pkg/rollout/placementstatus"
 	"github.com/stagegate/stagegate/pkg/rollout/reportback"
@@ -47,6 +49,8 @@ type dependencies struct {
 	snapshots *snapshot.Source
 	members   *members.Directory
 	ruler     storeid.Ruler
+	// addresses are which the server may reach for users.
+	addresses *outbound.Rules
 	options   Options
 	recorder  record.EventRecorder
 	clock     clock.WithTicker
@@ -85,6 +89,9 @@ var controllers = []controller{
 		return reportback.New(d.fleet, d.dynamic, d.hub.Discovery(), d.recorder, d.clock)
 	}},
 	{rolloutpolicy.Name, func(d dependencies) runner { return rolloutpolicy.New(d.fleet, d.clock) }},
+	{notify.Name, func(d dependencies) runner {
+		return notify.New(d.fleet, d.hub, notify.Options{Addresses: d.addresses, Hub: d.ruler.Hub}, d.clock)
+	}},
 }
 
 // Controllers returns the names of all controllers, in the direction in which data flows.

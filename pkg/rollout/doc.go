@@ -18,6 +18,7 @@
 //	bindings ──placementstatus──► placement status, its mirror in a namespace
 //	Work (reportBackStrategy) ──reportback──► status of the objects on the hub, a condition of the placement
 //	rollout policy + MemberClusters + bindings + runs ──rolloutpolicy──► policy status
+//	sink + Secrets of the sink + runs ──notify──► requests to endpoints, sink status
 //
 // What they share is in members (a client for each member cluster), inspect (what is seen of a member), storeid (who rules a cluster), metrics and internal.
 package rollout

@@ -6,6 +6,8 @@ package rollout
 import (
 	"context"
 	"fmt"
+	"net"
+	"net/netip"
 	"sync"
 	"time"
 
@@ -25,6 +27,7 @@ import (
 	"github.com/stagegate/stagegate/pkg/generated/clientset/versioned"
 	"github.com/stagegate/stagegate/pkg/rollout/internal/election"
 	"github.com/stagegate/stagegate/pkg/rollout/internal/fleet"
+	"github.com/stagegate/stagegate/pkg/rollout/internal/outbound"
 	"github.com/stagegate/stagegate/pkg/rollout/internal/reconcile"
 	"github.com/stagegate/stagegate/pkg/rollout/members"
 	"github.com/stagegate/stagegate/pkg/rollout/metrics"
@@ -39,6 +42,9 @@ import (
 // tracesTimeout is how long the end of the manager may take for traces.
 const tracesTimeout = 5 * time.Second
 
+// NotificationNetworksFlag is the flag that sets Options.NotificationNetworks, for messages.
+const NotificationNetworksFlag = "--notification-allowed-networks"
+
 // Options say which controllers run, and how.
 type Options struct {
 	// Controllers are those to run: names, * for all, -name for all but that one.
@@ -47,6 +53,8 @@ type Options struct {
 	ExternalSnapshots snapshot.ExternalMode
 	// AllowInsecureMembers takes kubeconfigs of members that have a server without TLS or insecure-skip-tls-verify. It is false by default.
 	AllowInsecureMembers bool
+	// NotificationNetworks are networks of private and loopback addresses at which NotificationSinks may be. Public addresses always may.
+	NotificationNetworks []netip.Prefix
 	// Limits are what of the hub is not placed, beyond what is placed nowhere. nil limits nothing.
 	Limits *placeable.Limits
 	// ForceDeleteWait is how long a MemberCluster that is deleted waits for a member that cannot be reached.
@@ -79,6 +87,7 @@ type Manager struct {
 	dynamic   dynamic.Interface
 	fleet     *fleet.Fleet
 	snapshots *snapshot.Source
+	addresses *outbound.Rules
 	planner   *updaterun.Planner
 	health    *health
 }
@@ -122,10 +131,27 @@ func New(api, hub *rest.Config, options Options) (*Manager, error) {
 		dynamic:   dynamicClient,
 		fleet:     f,
 		snapshots: snapshots,
+		addresses: &outbound.Rules{Allowed: options.NotificationNetworks, Flag: NotificationNetworksFlag, Hub: addressOf(hub)},
 		planner:   updaterun.NewPlanner(f, snapshots),
 		health:    newHealth(chosen),
 	}, nil
 }
+
+// addressOf is host:port of a server, empty if its URL cannot be read, in which case nothing reaches it either.
+func addressOf(config *rest.Config) string {
+	server, _, err := rest.DefaultServerUrlFor(config)
+	if err != nil {
+		return ""
+	}
+	port := server.Port()
+	if port == "" {
+		port = server.Scheme
+	}
+	return net.JoinHostPort(server.Hostname(), port)
+}
+
+// ParseNetworks reads networks such as 10.20.0.0/16.
+func ParseNetworks(texts []string) ([]netip.Prefix, error) { return outbound.ParseNetworks(texts) }
 
 // Plan returns what the status of a run would be once it is initialized, and warnings, without doing anything. It works on every
 // replica while Run runs, whatever controllers are chosen.
@@ -206,6 +232,7 @@ func (m *Manager) lead(ctx context.Context, ruler storeid.Ruler) {
 		dynamic:   m.dynamic,
 		snapshots: m.snapshots,
 		members:   directory,
+		addresses: m.addresses,
 		ruler:     ruler,
 		options:   m.options,
 		recorder:  recorder,

@@ -11,6 +11,7 @@ import (
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/util/sets"
 	"k8s.io/apiserver/pkg/admission"
 	"k8s.io/client-go/metadata"
@@ -69,9 +70,21 @@ func (p *Plugin) ValidateInitialization() error {
 // limited are the groups whose kinds are counted. MemberClusters are not: each has an administrator's kubeconfig.
 var limited = sets.New(v1beta1.GroupName, rolloutv1alpha1.GroupName)
 
+// few are kinds of which there may be fewer, whatever the limit, each with the reason.
+var few = map[schema.GroupResource]struct {
+	limit  int
+	reason string
+}{
+	rolloutv1alpha1.Resource("notificationsinks"): {50, "the server sends to each of them: delete one, or have one endpoint pass notifications on"},
+}
+
 // Validate implements admission.ValidationInterface.
 func (p *Plugin) Validate(ctx context.Context, a admission.Attributes, _ admission.ObjectInterfaces) error {
-	if p.limit == 0 || !limited.Has(a.GetResource().Group) || a.GetSubresource() != "" || p.exempt(ctx) {
+	limit, remedy := p.limit, "delete those that are no longer needed, or have the administrator raise --max-objects-per-namespace"
+	if fewer, isOneOf := few[a.GetResource().GroupResource()]; isOneOf && (limit == 0 || fewer.limit < limit) {
+		limit, remedy = fewer.limit, fewer.reason
+	}
+	if limit == 0 || !limited.Has(a.GetResource().Group) || a.GetSubresource() != "" || p.exempt(ctx) {
 		return nil
 	}
 	// One object and the number of the others is all that is asked for.
@@ -80,13 +93,13 @@ func (p *Plugin) Validate(ctx context.Context, a admission.Attributes, _ admissi
 		return apierrors.NewInternalError(fmt.Errorf("counting the %s: %w", a.GetResource().Resource, err))
 	}
 	count := int64(len(list.Items)) + ptr.Deref(list.RemainingItemCount, 0)
-	if count < int64(p.limit) {
+	if count < int64(limit) {
 		return nil
 	}
 	where := "there are"
 	if a.GetNamespace() != "" {
 		where = fmt.Sprintf("namespace %s has", a.GetNamespace())
 	}
-	return admission.NewForbidden(a, fmt.Errorf("%s %d objects of kind %s, and no more than %d can be created: delete those that are no longer needed, "+
-		"or have the administrator raise --max-objects-per-namespace", where, count, a.GetKind().Kind, p.limit))
+	return admission.NewForbidden(a, fmt.Errorf("%s %d objects of kind %s, and no more than %d can be created: %s",
+		where, count, a.GetKind().Kind, limit, remedy))
 }

@@ -8,6 +8,9 @@ package wellknown
 // Prefix of every label, annotation and finalizer of the fleet.
 const Prefix = "kubernetes-fleet.io/"
 
+// NotificationSinkLabel on a Secret in SystemNamespace names the one NotificationSink that may read it.
+const NotificationSinkLabel = "rollout.stagegate.dev/notification-sink"
+
 // Namespaces.
 const (
 	// SystemNamespace is the namespace of the server on the hub; the members' credentials are kept in it.
@@ -328,5 +331,60 @@ const (
 	ReasonWaitSkipped = "StageTaskWaitSkipped"
 )
 
-// HistoryWaitingForTurn is the reason of the entry of a run's history, and of the Event, by which it begins to wait for another run.
-const HistoryWaitingForTurn = "WaitingForTurn"
+// Reasons of the entries of a run's history, and of the Events about them.
+const (
+	// HistoryInitialized: a run is planned.
+	HistoryInitialized = "Initialized"
+	// HistoryInitFailed: a run could not be planned, for good.
+	HistoryInitFailed = "InitializationFailed"
+	// HistoryStarted: a run has begun to update clusters.
+	HistoryStarted = "Started"
+	// HistoryResumed: a run that was stopped goes on.
+	HistoryResumed = "Resumed"
+	// HistoryWaitingForTurn: a run waits for another run of its placement.
+	HistoryWaitingForTurn = "WaitingForTurn"
+	// HistoryStageStarted: a stage has begun.
+	HistoryStageStarted = "StageStarted"
+	// HistoryStageSkipped: a stage has no clusters.
+	HistoryStageSkipped = "StageSkipped"
+	// HistoryStageSucceeded: a stage is completed.
+	HistoryStageSucceeded = "StageSucceeded"
+	// HistoryApproval: a stage waits for an approval.
+	HistoryApproval = "WaitingForApproval"
+	// HistoryApproved: an approval request has the approvals that it needs.
+	HistoryApproved = "Approved"
+	// HistoryRejected: somebody has rejected an approval request, which ends the run.
+	HistoryRejected = "Rejected"
+	// HistoryExpired: an approval request was not approved in time, which ends the run.
+	HistoryExpired = "ApprovalExpired"
+	// HistoryForeignRequest: the name of an approval request is taken by an object of somebody else.
+	HistoryForeignRequest = "ApprovalRequestNotOwned"
+	// HistoryWaitElapsed: the wait after a stage is over.
+	HistoryWaitElapsed = "WaitTimeElapsed"
+	// HistoryClusterSkipped: a cluster is left out.
+	HistoryClusterSkipped = "ClusterSkipped"
+	// HistoryClusterFailed: a cluster was given up.
+	HistoryClusterFailed = "ClusterFailed"
+	// HistoryPaused: a run waits for somebody to look after clusters that have failed.
+	HistoryPaused = "Paused"
+	// HistoryRolledBack: another run takes back what this one has done.
+	HistoryRolledBack = "RolledBack"
+	// HistoryStuck: a run waits for clusters that take too long.
+	HistoryStuck = "Stuck"
+	// HistoryRecovered: a run that was stuck makes progress again.
+	HistoryRecovered = "Recovered"
+	// HistoryStopping: a run is to stop and waits for the clusters in flight.
+	HistoryStopping = "Stopping"
+	// HistoryStopped: a run is stopped.
+	HistoryStopped = "Stopped"
+	// HistorySucceeded: a run is completed.
+	HistorySucceeded = "Succeeded"
+	// HistoryFailed: a run cannot go on.
+	HistoryFailed = "Failed"
+	// HistoryPolicyChanged: rollout policies of now refuse a run, which ends it.
+	HistoryPolicyChanged = "PolicyChanged"
+	// HistoryPolicyOverridden: a run violates rollout policies by its policyOverride.
+	HistoryPolicyOverridden = "PolicyOverridden"
+	// HistoryPolicyViolated: a run violates rollout policies that only warn.
+	HistoryPolicyViolated = "PolicyViolated"
+)

@@ -509,6 +509,16 @@ func ForKind(kind schema.GroupVersionKind) interface{} {
 		return &rolloutv1alpha1.ClusterRolloutPolicyApplyConfiguration{}
 	case v1alpha1.SchemeGroupVersion.WithKind("FailurePolicyRule"):
 		return &rolloutv1alpha1.FailurePolicyRuleApplyConfiguration{}
+	case v1alpha1.SchemeGroupVersion.WithKind("NotificationAuth"):
+		return &rolloutv1alpha1.NotificationAuthApplyConfiguration{}
+	case v1alpha1.SchemeGroupVersion.WithKind("NotificationCursor"):
+		return &rolloutv1alpha1.NotificationCursorApplyConfiguration{}
+	case v1alpha1.SchemeGroupVersion.WithKind("NotificationSink"):
+		return &rolloutv1alpha1.NotificationSinkApplyConfiguration{}
+	case v1alpha1.SchemeGroupVersion.WithKind("NotificationSinkSpec"):
+		return &rolloutv1alpha1.NotificationSinkSpecApplyConfiguration{}
+	case v1alpha1.SchemeGroupVersion.WithKind("NotificationSinkStatus"):
+		return &rolloutv1alpha1.NotificationSinkStatusApplyConfiguration{}
 	case v1alpha1.SchemeGroupVersion.WithKind("PolicyGoverns"):
 		return &rolloutv1alpha1.PolicyGovernsApplyConfiguration{}
 	case v1alpha1.SchemeGroupVersion.WithKind("PolicyMatch"):
@@ -521,6 +531,8 @@ func ForKind(kind schema.GroupVersionKind) interface{} {
 		return &rolloutv1alpha1.RolloutPolicySpecApplyConfiguration{}
 	case v1alpha1.SchemeGroupVersion.WithKind("RolloutPolicyStatus"):
 		return &rolloutv1alpha1.RolloutPolicyStatusApplyConfiguration{}
+	case v1alpha1.SchemeGroupVersion.WithKind("SecretKeyReference"):
+		return &rolloutv1alpha1.SecretKeyReferenceApplyConfiguration{}
 	case v1alpha1.SchemeGroupVersion.WithKind("SoakRule"):
 		return &rolloutv1alpha1.SoakRuleApplyConfiguration{}
 

@@ -339,6 +339,12 @@ func GetOpenAPIDefinitions(ref common.ReferenceCallback) map[string]common.OpenA
 		v1alpha1.ClusterRolloutPolicy{}.OpenAPIModelName():                                 schema_pkg_apis_rollout_v1alpha1_ClusterRolloutPolicy(ref),
 		v1alpha1.ClusterRolloutPolicyList{}.OpenAPIModelName():                             schema_pkg_apis_rollout_v1alpha1_ClusterRolloutPolicyList(ref),
 		v1alpha1.FailurePolicyRule{}.OpenAPIModelName():                                    schema_pkg_apis_rollout_v1alpha1_FailurePolicyRule(ref),
+		v1alpha1.NotificationAuth{}.OpenAPIModelName():                                     schema_pkg_apis_rollout_v1alpha1_NotificationAuth(ref),
+		v1alpha1.NotificationCursor{}.OpenAPIModelName():                                   schema_pkg_apis_rollout_v1alpha1_NotificationCursor(ref),
+		v1alpha1.NotificationSink{}.OpenAPIModelName():                                     schema_pkg_apis_rollout_v1alpha1_NotificationSink(ref),
+		v1alpha1.NotificationSinkList{}.OpenAPIModelName():                                 schema_pkg_apis_rollout_v1alpha1_NotificationSinkList(ref),
+		v1alpha1.NotificationSinkSpec{}.OpenAPIModelName():                                 schema_pkg_apis_rollout_v1alpha1_NotificationSinkSpec(ref),
+		v1alpha1.NotificationSinkStatus{}.OpenAPIModelName():                               schema_pkg_apis_rollout_v1alpha1_NotificationSinkStatus(ref),
 		v1alpha1.PolicyGoverns{}.OpenAPIModelName():                                        schema_pkg_apis_rollout_v1alpha1_PolicyGoverns(ref),
 		v1alpha1.PolicyMatch{}.OpenAPIModelName():                                          schema_pkg_apis_rollout_v1alpha1_PolicyMatch(ref),
 		v1alpha1.PolicyRules{}.OpenAPIModelName():                                          schema_pkg_apis_rollout_v1alpha1_PolicyRules(ref),
@@ -346,6 +352,7 @@ func GetOpenAPIDefinitions(ref common.ReferenceCallback) map[string]common.OpenA
 		v1alpha1.RolloutPolicyList{}.OpenAPIModelName():                                    schema_pkg_apis_rollout_v1alpha1_RolloutPolicyList(ref),
 		v1alpha1.RolloutPolicySpec{}.OpenAPIModelName():                                    schema_pkg_apis_rollout_v1alpha1_RolloutPolicySpec(ref),
 		v1alpha1.RolloutPolicyStatus{}.OpenAPIModelName():                                  schema_pkg_apis_rollout_v1alpha1_RolloutPolicyStatus(ref),
+		v1alpha1.SecretKeyReference{}.OpenAPIModelName():                                   schema_pkg_apis_rollout_v1alpha1_SecretKeyReference(ref),
 		v1alpha1.SoakRule{}.OpenAPIModelName():                                             schema_pkg_apis_rollout_v1alpha1_SoakRule(ref),
 		rbacv1.AggregationRule{}.OpenAPIModelName():                                        schema_k8sio_api_rbac_v1_AggregationRule(ref),
 		rbacv1.ClusterRole{}.OpenAPIModelName():                                            schema_k8sio_api_rbac_v1_ClusterRole(ref),
@@ -16421,6 +16428,354 @@ func schema_pkg_apis_rollout_v1alpha1_FailurePolicyRule(ref common.ReferenceCall
 	}
 }
 
+func schema_pkg_apis_rollout_v1alpha1_NotificationAuth(ref common.ReferenceCallback) common.OpenAPIDefinition {
+	return common.OpenAPIDefinition{
+		Schema: spec.Schema{
+			SchemaProps: spec.SchemaProps{
+				Description: "NotificationAuth is how the server shows who it is.",
+				Type:        []string{"object"},
+				Properties: map[string]spec.Schema{
+					"bearerTokenSecret": {
+						SchemaProps: spec.SchemaProps{
+							Description: "bearerTokenSecret has the token that is sent as Authorization: Bearer.",
+							Ref:         ref(v1alpha1.SecretKeyReference{}.OpenAPIModelName()),
+						},
+					},
+				},
+				Required: []string{"bearerTokenSecret"},
+			},
+		},
+		Dependencies: []string{
+			v1alpha1.SecretKeyReference{}.OpenAPIModelName()},
+	}
+}
+
+func schema_pkg_apis_rollout_v1alpha1_NotificationCursor(ref common.ReferenceCallback) common.OpenAPIDefinition {
+	return common.OpenAPIDefinition{
+		Schema: spec.Schema{
+			SchemaProps: spec.SchemaProps{
+				Description: "NotificationCursor is how far a sink is with a run.",
+				Type:        []string{"object"},
+				Properties: map[string]spec.Schema{
+					"uid": {
+						SchemaProps: spec.SchemaProps{
+							Description: "uid is the uid of the run.",
+							Default:     "",
+							Type:        []string{"string"},
+							Format:      "",
+						},
+					},
+					"number": {
+						SchemaProps: spec.SchemaProps{
+							Description: "number is the number of the last entry of the run's history that is handled, 0 for none.",
+							Type:        []string{"integer"},
+							Format:      "int64",
+						},
+					},
+					"failingSince": {
+						SchemaProps: spec.SchemaProps{
+							Description: "failingSince is when the next entry was first tried in vain.",
+							Ref:         ref(metav1.Time{}.OpenAPIModelName()),
+						},
+					},
+				},
+				Required: []string{"uid"},
+			},
+		},
+		Dependencies: []string{
+			metav1.Time{}.OpenAPIModelName()},
+	}
+}
+
+func schema_pkg_apis_rollout_v1alpha1_NotificationSink(ref common.ReferenceCallback) common.OpenAPIDefinition {
+	return common.OpenAPIDefinition{
+		Schema: spec.Schema{
+			SchemaProps: spec.SchemaProps{
+				Description: "NotificationSink is an HTTPS endpoint that is told what happens to runs: each entry of a run's status.history is one notification, sent at least once and in the order of the run. It is the platform's: the server makes the requests. Its name has at most 63 characters.",
+				Type:        []string{"object"},
+				Properties: map[string]spec.Schema{
+					"kind": {
+						SchemaProps: spec.SchemaProps{
+							Description: "Kind is a string value representing the REST resource this object represents. Servers may infer this from the endpoint the client submits requests to. Cannot be updated. In CamelCase. More info: https://git.k8s.io/community/contributors/devel/sig-architecture/api-conventions.md#types-kinds",
+							Type:        []string{"string"},
+							Format:      "",
+						},
+					},
+					"apiVersion": {
+						SchemaProps: spec.SchemaProps{
+							Description: "APIVersion defines the versioned schema of this representation of an object. Servers should convert recognized schemas to the latest internal value, and may reject unrecognized values. More info: https://git.k8s.io/community/contributors/devel/sig-architecture/api-conventions.md#resources",
+							Type:        []string{"string"},
+							Format:      "",
+						},
+					},
+					"metadata": {
+						SchemaProps: spec.SchemaProps{
+							Description: "metadata is the object's standard metadata.",
+							Default:     map[string]interface{}{},
+							Ref:         ref(metav1.ObjectMeta{}.OpenAPIModelName()),
+						},
+					},
+					"spec": {
+						SchemaProps: spec.SchemaProps{
+							Description: "spec says where notifications go, and which.",
+							Default:     map[string]interface{}{},
+							Ref:         ref(v1alpha1.NotificationSinkSpec{}.OpenAPIModelName()),
+						},
+					},
+					"status": {
+						SchemaProps: spec.SchemaProps{
+							Description: "status says what was delivered, written by Stagegate.",
+							Default:     map[string]interface{}{},
+							Ref:         ref(v1alpha1.NotificationSinkStatus{}.OpenAPIModelName()),
+						},
+					},
+				},
+				Required: []string{"spec"},
+			},
+		},
+		Dependencies: []string{
+			v1alpha1.NotificationSinkSpec{}.OpenAPIModelName(), v1alpha1.NotificationSinkStatus{}.OpenAPIModelName(), metav1.ObjectMeta{}.OpenAPIModelName()},
+	}
+}
+
+func schema_pkg_apis_rollout_v1alpha1_NotificationSinkList(ref common.ReferenceCallback) common.OpenAPIDefinition {
+	return common.OpenAPIDefinition{
+		Schema: spec.Schema{
+			SchemaProps: spec.SchemaProps{
+				Description: "NotificationSinkList is a list of NotificationSinks.",
+				Type:        []string{"object"},
+				Properties: map[string]spec.Schema{
+					"kind": {
+						SchemaProps: spec.SchemaProps{
+							Description: "Kind is a string value representing the REST resource this object represents. Servers may infer this from the endpoint the client submits requests to. Cannot be updated. In CamelCase. More info: https://git.k8s.io/community/contributors/devel/sig-architecture/api-conventions.md#types-kinds",
+							Type:        []string{"string"},
+							Format:      "",
+						},
+					},
+					"apiVersion": {
+						SchemaProps: spec.SchemaProps{
+							Description: "APIVersion defines the versioned schema of this representation of an object. Servers should convert recognized schemas to the latest internal value, and may reject unrecognized values. More info: https://git.k8s.io/community/contributors/devel/sig-architecture/api-conventions.md#resources",
+							Type:        []string{"string"},
+							Format:      "",
+						},
+					},
+					"metadata": {
+						SchemaProps: spec.SchemaProps{
+							Description: "metadata is the list's standard metadata.",
+							Default:     map[string]interface{}{},
+							Ref:         ref(metav1.ListMeta{}.OpenAPIModelName()),
+						},
+					},
+					"items": {
+						SchemaProps: spec.SchemaProps{
+							Description: "items are the NotificationSinks.",
+							Type:        []string{"array"},
+							Items: &spec.SchemaOrArray{
+								Schema: &spec.Schema{
+									SchemaProps: spec.SchemaProps{
+										Ref: ref(v1alpha1.NotificationSink{}.OpenAPIModelName()),
+									},
+								},
+							},
+						},
+					},
+				},
+				Required: []string{"items"},
+			},
+		},
+		Dependencies: []string{
+			v1alpha1.NotificationSink{}.OpenAPIModelName(), metav1.ListMeta{}.OpenAPIModelName()},
+	}
+}
+
+func schema_pkg_apis_rollout_v1alpha1_NotificationSinkSpec(ref common.ReferenceCallback) common.OpenAPIDefinition {
+	return common.OpenAPIDefinition{
+		Schema: spec.Schema{
+			SchemaProps: spec.SchemaProps{
+				Description: "NotificationSinkSpec is where notifications go, and which.",
+				Type:        []string{"object"},
+				Properties: map[string]spec.Schema{
+					"url": {
+						SchemaProps: spec.SchemaProps{
+							Description: "url is where notifications are posted, with https. It must have no user and no fragment. Who reads sinks reads it: put a URL that is a credential itself, as Slack's is, into urlSecret. At most 2048 characters.",
+							Type:        []string{"string"},
+							Format:      "",
+						},
+					},
+					"urlSecret": {
+						SchemaProps: spec.SchemaProps{
+							Description: "urlSecret has the URL. One of url and urlSecret must be set.",
+							Ref:         ref(v1alpha1.SecretKeyReference{}.OpenAPIModelName()),
+						},
+					},
+					"format": {
+						SchemaProps: spec.SchemaProps{
+							Description: "format is CloudEvents or Slack. It defaults to CloudEvents.\n\nPossible enum values:\n - `\"CloudEvents\"` is a CloudEvent 1.0 in structured JSON.\n - `\"Slack\"` is a JSON object whose field text says what happened, as incoming webhooks of Slack and Mattermost take it.",
+							Default:     "CloudEvents",
+							Type:        []string{"string"},
+							Format:      "",
+							Enum:        []interface{}{"CloudEvents", "Slack"},
+						},
+					},
+					"hmacSecret": {
+						SchemaProps: spec.SchemaProps{
+							Description: "hmacSecret has the key with which bodies are signed: the header X-Signature is sha256= and the HMAC-SHA256 of the body in hex. Not set sends no signature.",
+							Ref:         ref(v1alpha1.SecretKeyReference{}.OpenAPIModelName()),
+						},
+					},
+					"auth": {
+						SchemaProps: spec.SchemaProps{
+							Description: "auth is how the server shows who it is. Not set sends no credentials.",
+							Ref:         ref(v1alpha1.NotificationAuth{}.OpenAPIModelName()),
+						},
+					},
+					"caBundle": {
+						SchemaProps: spec.SchemaProps{
+							Description: "caBundle has the certificates, in PEM, by which the endpoint is verified. Not set takes those of the system. At most 64 KiB.",
+							Type:        []string{"string"},
+							Format:      "byte",
+						},
+					},
+					"types": {
+						VendorExtensible: spec.VendorExtensible{
+							Extensions: spec.Extensions{
+								"x-kubernetes-list-type": "set",
+							},
+						},
+						SchemaProps: spec.SchemaProps{
+							Description: "types are the notifications that are sent, such as run.succeeded, or run.* for all of runs. Empty means all but cluster.*. At most 32.",
+							Type:        []string{"array"},
+							Items: &spec.SchemaOrArray{
+								Schema: &spec.Schema{
+									SchemaProps: spec.SchemaProps{
+										Type:   []string{"string"},
+										Format: "",
+									},
+								},
+							},
+						},
+					},
+					"match": {
+						SchemaProps: spec.SchemaProps{
+							Description: "match says of which runs notifications are sent, as it says which ones a ClusterRolloutPolicy binds. Absent, they are those of all cluster-scoped placements, and none in a namespace.",
+							Ref:         ref(v1alpha1.PolicyMatch{}.OpenAPIModelName()),
+						},
+					},
+					"suspend": {
+						SchemaProps: spec.SchemaProps{
+							Description: "suspend holds notifications back. They are sent once it is false again, unless they are a day old by then.",
+							Type:        []string{"boolean"},
+							Format:      "",
+						},
+					},
+				},
+			},
+		},
+		Dependencies: []string{
+			v1alpha1.NotificationAuth{}.OpenAPIModelName(), v1alpha1.PolicyMatch{}.OpenAPIModelName(), v1alpha1.SecretKeyReference{}.OpenAPIModelName()},
+	}
+}
+
+func schema_pkg_apis_rollout_v1alpha1_NotificationSinkStatus(ref common.ReferenceCallback) common.OpenAPIDefinition {
+	return common.OpenAPIDefinition{
+		Schema: spec.Schema{
+			SchemaProps: spec.SchemaProps{
+				Description: "NotificationSinkStatus is what was delivered.",
+				Type:        []string{"object"},
+				Properties: map[string]spec.Schema{
+					"observedGeneration": {
+						SchemaProps: spec.SchemaProps{
+							Description: "observedGeneration is the generation of the sink that the status is about.",
+							Type:        []string{"integer"},
+							Format:      "int64",
+						},
+					},
+					"delivered": {
+						SchemaProps: spec.SchemaProps{
+							Description: "delivered is the number of notifications that the endpoint has accepted.",
+							Type:        []string{"integer"},
+							Format:      "int64",
+						},
+					},
+					"failed": {
+						SchemaProps: spec.SchemaProps{
+							Description: "failed is the number of notifications that were given up: the endpoint did not accept them for an hour, they were a day old, or the history of the run had dropped them before their turn.",
+							Type:        []string{"integer"},
+							Format:      "int64",
+						},
+					},
+					"pending": {
+						SchemaProps: spec.SchemaProps{
+							Description: "pending is the number of notifications that wait to be sent.",
+							Type:        []string{"integer"},
+							Format:      "int32",
+						},
+					},
+					"lastError": {
+						SchemaProps: spec.SchemaProps{
+							Description: "lastError is why the last attempt that failed did. At most 256 bytes. It never has the answer of the endpoint.",
+							Type:        []string{"string"},
+							Format:      "",
+						},
+					},
+					"handledBefore": {
+						SchemaProps: spec.SchemaProps{
+							Description: "handledBefore is the time before which everything in the histories is handled, except of the runs in runs.",
+							Ref:         ref(metav1.Time{}.OpenAPIModelName()),
+						},
+					},
+					"runs": {
+						VendorExtensible: spec.VendorExtensible{
+							Extensions: spec.Extensions{
+								"x-kubernetes-list-map-keys": []interface{}{
+									"uid",
+								},
+								"x-kubernetes-list-type": "map",
+							},
+						},
+						SchemaProps: spec.SchemaProps{
+							Description: "runs are how far the sink is with the runs that are not over, or for which something waits to be sent. At most 1000.",
+							Type:        []string{"array"},
+							Items: &spec.SchemaOrArray{
+								Schema: &spec.Schema{
+									SchemaProps: spec.SchemaProps{
+										Ref: ref(v1alpha1.NotificationCursor{}.OpenAPIModelName()),
+									},
+								},
+							},
+						},
+					},
+					"conditions": {
+						VendorExtensible: spec.VendorExtensible{
+							Extensions: spec.Extensions{
+								"x-kubernetes-list-map-keys": []interface{}{
+									"type",
+								},
+								"x-kubernetes-list-type":       "map",
+								"x-kubernetes-patch-merge-key": "type",
+								"x-kubernetes-patch-strategy":  "merge",
+							},
+						},
+						SchemaProps: spec.SchemaProps{
+							Description: "conditions of the sink: Ready.",
+							Type:        []string{"array"},
+							Items: &spec.SchemaOrArray{
+								Schema: &spec.Schema{
+									SchemaProps: spec.SchemaProps{
+										Ref: ref(metav1.Condition{}.OpenAPIModelName()),
+									},
+								},
+							},
+						},
+					},
+				},
+			},
+		},
+		Dependencies: []string{
+			v1alpha1.NotificationCursor{}.OpenAPIModelName(), metav1.Condition{}.OpenAPIModelName(), metav1.Time{}.OpenAPIModelName()},
+	}
+}
+
 func schema_pkg_apis_rollout_v1alpha1_PolicyGoverns(ref common.ReferenceCallback) common.OpenAPIDefinition {
 	return common.OpenAPIDefinition{
 		Schema: spec.Schema{
@@ -16764,6 +17119,36 @@ func schema_pkg_apis_rollout_v1alpha1_RolloutPolicyStatus(ref common.ReferenceCa
 		},
 		Dependencies: []string{
 			v1alpha1.PolicyGoverns{}.OpenAPIModelName(), metav1.Condition{}.OpenAPIModelName()},
+	}
+}
+
+func schema_pkg_apis_rollout_v1alpha1_SecretKeyReference(ref common.ReferenceCallback) common.OpenAPIDefinition {
+	return common.OpenAPIDefinition{
+		Schema: spec.Schema{
+			SchemaProps: spec.SchemaProps{
+				Description: "SecretKeyReference is a key of a Secret in the namespace of the server on the hub, fleet-system. The Secret must have the label rollout.stagegate.dev/notification-sink with the name of the sink as its value: no sink reads any other Secret.",
+				Type:        []string{"object"},
+				Properties: map[string]spec.Schema{
+					"name": {
+						SchemaProps: spec.SchemaProps{
+							Description: "name is the name of the Secret.",
+							Default:     "",
+							Type:        []string{"string"},
+							Format:      "",
+						},
+					},
+					"key": {
+						SchemaProps: spec.SchemaProps{
+							Description: "key is the key in the data of the Secret.",
+							Default:     "",
+							Type:        []string{"string"},
+							Format:      "",
+						},
+					},
+				},
+				Required: []string{"name", "key"},
+			},
+		},
 	}
 }
 

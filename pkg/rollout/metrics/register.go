@@ -24,7 +24,7 @@ var controllerRunning = metrics.NewGaugeVec(&metrics.GaugeOpts{
 // Register has all metrics of this package served. It must be called once the feature gates of metrics are set, and may be called again.
 var Register = sync.OnceFunc(func() {
 	legacyregistry.MustRegister(finishedTotal, runDuration, waitingDuration, clusterDuration, decisionsTotal, policyOverridesTotal,
-		orchestrationLatency, approvalLatency, stageDuration, controllerRunning)
+		orchestrationLatency, approvalLatency, stageDuration, controllerRunning, notificationsTotal)
 	legacyregistry.CustomMustRegister(current)
 	zero()
 })

@@ -100,7 +100,7 @@ var _ metrics.StableCollector = &state{}
 
 // DescribeWithStability implements metrics.StableCollector.
 func (s *state) DescribeWithStability(descs chan<- *metrics.Desc) {
-	for _, desc := range []*metrics.Desc{runsDesc, infoDesc, clustersDesc, pendingDesc, oldestDesc, membersDesc, worksDesc, runStatusDesc} {
+	for _, desc := range []*metrics.Desc{runsDesc, infoDesc, clustersDesc, pendingDesc, oldestDesc, membersDesc, worksDesc, notificationsPendingDesc, runStatusDesc} {
 		descs <- desc
 	}
 }
@@ -118,6 +118,7 @@ func (s *state) CollectWithStability(found chan<- metrics.Metric) {
 	collectRuns(runs, gauge)
 	collectMembers(f, gauge)
 	collectWorks(f, gauge)
+	collectNotifications(f, gauge)
 	statuses.collect(f.Runs.Get, s.clock.Now(), gauge)
 }
 

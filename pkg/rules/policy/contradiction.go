@@ -46,7 +46,7 @@ func MayMeet(a, b *Policy, namespaceLabels func(namespace string) labels.Set) bo
 	case b.Kind == KindNamespace:
 		return a.MayBind(b.Namespace, namespaceLabels(b.Namespace))
 	}
-	return a.MayBind("", nil) && b.MayBind("", nil) || !isNone(a.namespaces) && !isNone(b.namespaces)
+	return a.MayBind("", nil) && b.MayBind("", nil) || !isNone(a.match.namespaces) && !isNone(b.match.namespaces)
 }
 
 // isNone reports whether a selector picks nothing.

@@ -18,7 +18,6 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/labels"
 	"k8s.io/apimachinery/pkg/types"
-	"k8s.io/utils/ptr"
 
 	"github.com/stagegate/stagegate/pkg/apis/rollout/v1alpha1"
 )
@@ -42,10 +41,11 @@ type Policy struct {
 	// Generation of the policy.
 	Generation int64
 
-	spec *v1alpha1.RolloutPolicySpec
-	// protects, soaks, namespaces and placements are the selectors of the spec. A nil one picks nothing.
-	protects, soaks, namespaces, placements labels.Selector
-	err                                     error
+	spec  *v1alpha1.RolloutPolicySpec
+	match Match
+	// protects and soaks are selectors of the spec. A nil one picks nothing.
+	protects, soaks labels.Selector
+	err             error
 }
 
 // New returns a policy that can be asked. One with a selector that cannot be read, which validation refuses, has an Err.
@@ -58,10 +58,8 @@ func New(object v1alpha1.RolloutPolicyObject) *Policy {
 	if _, namespaced := object.(*v1alpha1.RolloutPolicy); namespaced {
 		p.Kind = KindNamespace
 	}
-	match := ptr.Deref(spec.Match, v1alpha1.PolicyMatch{})
 	p.protects = p.selector("clusters", orAll(spec.Clusters))
-	p.namespaces = p.selector("match.namespaceSelector", match.NamespaceSelector)
-	p.placements = p.selector("match.placementSelector", orAll(match.PlacementSelector))
+	p.match = newMatch(spec.Match, p.selector)
 	if soak := spec.Rules.Soak; soak != nil {
 		p.soaks = p.selector("rules.soak.clusters", soak.Clusters)
 	}
@@ -152,10 +150,7 @@ func (p *Policy) Binds(subject Subject) bool {
 	if p.Kind == KindNamespace {
 		return p.Namespace == subject.Namespace
 	}
-	if subject.Namespace != "" {
-		return p.namespaces.Matches(subject.NamespaceLabels)
-	}
-	return ptr.Deref(ptr.Deref(p.spec.Match, v1alpha1.PolicyMatch{}).ClusterScoped, true) && p.placements.Matches(subject.PlacementLabels)
+	return p.match.Matches(subject)
 }
 
 // Binding returns the policies that bind the rollouts of a placement, in their order.

@@ -7,10 +7,8 @@ import (
 	"slices"
 
 	"k8s.io/apimachinery/pkg/labels"
-	"k8s.io/utils/ptr"
 
 	"github.com/stagegate/stagegate/pkg/apis/placement/v1beta1"
-	"github.com/stagegate/stagegate/pkg/apis/rollout/v1alpha1"
 	"github.com/stagegate/stagegate/pkg/apis/wording"
 	"github.com/stagegate/stagegate/pkg/rules/strategy"
 	runrules "github.com/stagegate/stagegate/pkg/rules/updaterun"
@@ -22,7 +20,7 @@ func (p *Policy) MayBind(namespace string, namespaceLabels labels.Set) bool {
 	if namespace != "" {
 		return p.Binds(Subject{Namespace: namespace, NamespaceLabels: namespaceLabels})
 	}
-	return p.Kind == KindCluster && ptr.Deref(ptr.Deref(p.spec.Match, v1alpha1.PolicyMatch{}).ClusterScoped, true)
+	return p.Kind == KindCluster && p.match.clusterScoped
 }
 
 // OfStrategy returns the rollout of all these clusters by a strategy, without their removal. It fails for a label selector that cannot be

@@ -35,6 +35,14 @@ func CurrentStage(status *v1beta1.UpdateRunStatus) *v1beta1.StageUpdatingStatus 
 	return nil
 }
 
+// EnteredStage returns the stage that a run has entered and not left, nil before the first and after the last.
+func EnteredStage(status *v1beta1.UpdateRunStatus) *v1beta1.StageUpdatingStatus {
+	if stage := CurrentStage(status); stage != nil && IsEntered(stage) && stage.EndTime == nil {
+		return stage
+	}
+	return nil
+}
+
 // IsEntered reports whether a run has come to a stage.
 func IsEntered(stage *v1beta1.StageUpdatingStatus) bool {
 	return meta.FindStatusCondition(stage.Conditions, v1beta1.StageProgressing) != nil

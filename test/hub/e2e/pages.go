@@ -183,6 +183,11 @@ kubectl delete csur example-run
 		},
 	},
 	{
+		name: "docs/notifications.md",
+		// Nobody answers at the documented names: what is written is created and looked at.
+		cleanUp: "kubectl delete notificationsinks --all\nkubectl -n fleet-system delete secret chatops pipeline\n",
+	},
+	{
 		name: "docs/policies.md",
 		setUp: `kubectl label --overwrite membercluster member1 member3 environment=prod
 kubectl create ns shop

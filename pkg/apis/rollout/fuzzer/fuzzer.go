@@ -28,5 +28,12 @@ func Funcs(runtimeserializer.CodecFactory) []any {
 			rule.Position = positions[c.Intn(len(positions))]
 			rule.Required = 1 + c.Int31n(10)
 		},
+		func(spec *v1alpha1.NotificationSinkSpec, c randfill.Continue) {
+			c.FillNoCustom(spec)
+			spec.Format = v1alpha1.NotificationFormatCloudEvents
+			if c.Bool() {
+				spec.Format = v1alpha1.NotificationFormatSlack
+			}
+		},
 	}
 }

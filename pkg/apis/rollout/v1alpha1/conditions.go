@@ -26,3 +26,18 @@ const (
 	// ReasonContradicted is that of a policy which another one contradicts.
 	ReasonContradicted = "Contradicted"
 )
+
+// NotificationSinkReady is the condition of a sink that is True while what is to be delivered can be, as far as is known.
+const NotificationSinkReady = "Ready"
+
+// Reasons of the condition Ready of a sink.
+const (
+	// ReasonSinkReady is that of a sink whose last notification was delivered, or that has had none.
+	ReasonSinkReady = "Ready"
+	// ReasonSinkSuspended is that of a sink with suspend.
+	ReasonSinkSuspended = "Suspended"
+	// ReasonSinkInvalid is that of a sink whose spec, or a Secret that it names, cannot be used.
+	ReasonSinkInvalid = "Invalid"
+	// ReasonDeliveryFailed is that of a sink whose last attempt to deliver failed.
+	ReasonDeliveryFailed = "DeliveryFailed"
+)

@@ -8,6 +8,6 @@
 // +groupName=rollout.stagegate.dev
 // +k8s:openapi-model-package=dev.stagegate.rollout.v1alpha1
 
-// Package v1alpha1 has policies over rollouts as API version v1alpha1: the version that is stored, and the hub, which registry,
+// Package v1alpha1 has policies over rollouts and sinks of notifications as API version v1alpha1: the version that is stored, and the hub, which registry,
 // admission and controllers work on.
 package v1alpha1

@@ -37,6 +37,8 @@ func addKnownTypes(scheme *runtime.Scheme) error {
 	scheme.AddKnownTypes(SchemeGroupVersion,
 		&ClusterRolloutPolicy{},
 		&ClusterRolloutPolicyList{},
+		&NotificationSink{},
+		&NotificationSinkList{},
 		&RolloutPolicy{},
 		&RolloutPolicyList{},
 	)

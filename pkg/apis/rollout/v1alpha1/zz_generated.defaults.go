@@ -18,6 +18,8 @@ import (
 func RegisterDefaults(scheme *runtime.Scheme) error {
 	scheme.AddTypeDefaultingFunc(&ClusterRolloutPolicy{}, func(obj interface{}) { SetObjectDefaults_ClusterRolloutPolicy(obj.(*ClusterRolloutPolicy)) })
 	scheme.AddTypeDefaultingFunc(&ClusterRolloutPolicyList{}, func(obj interface{}) { SetObjectDefaults_ClusterRolloutPolicyList(obj.(*ClusterRolloutPolicyList)) })
+	scheme.AddTypeDefaultingFunc(&NotificationSink{}, func(obj interface{}) { SetObjectDefaults_NotificationSink(obj.(*NotificationSink)) })
+	scheme.AddTypeDefaultingFunc(&NotificationSinkList{}, func(obj interface{}) { SetObjectDefaults_NotificationSinkList(obj.(*NotificationSinkList)) })
 	scheme.AddTypeDefaultingFunc(&RolloutPolicy{}, func(obj interface{}) { SetObjectDefaults_RolloutPolicy(obj.(*RolloutPolicy)) })
 	scheme.AddTypeDefaultingFunc(&RolloutPolicyList{}, func(obj interface{}) { SetObjectDefaults_RolloutPolicyList(obj.(*RolloutPolicyList)) })
 	return nil
@@ -41,6 +43,19 @@ func SetObjectDefaults_ClusterRolloutPolicyList(in *ClusterRolloutPolicyList) {
 	for i := range in.Items {
 		a := &in.Items[i]
 		SetObjectDefaults_ClusterRolloutPolicy(a)
+	}
+}
+
+func SetObjectDefaults_NotificationSink(in *NotificationSink) {
+	if in.Spec.Format == "" {
+		in.Spec.Format = "CloudEvents"
+	}
+}
+
+func SetObjectDefaults_NotificationSinkList(in *NotificationSinkList) {
+	for i := range in.Items {
+		a := &in.Items[i]
+		SetObjectDefaults_NotificationSink(a)
 	}
 }
 

@@ -29,6 +29,36 @@ func (in FailurePolicyRule) OpenAPIModelName() string {
 }
 
 // OpenAPIModelName returns the OpenAPI model name for this type.
+func (in NotificationAuth) OpenAPIModelName() string {
+	return "dev.stagegate.rollout.v1alpha1.NotificationAuth"
+}
+
+// OpenAPIModelName returns the OpenAPI model name for this type.
+func (in NotificationCursor) OpenAPIModelName() string {
+	return "dev.stagegate.rollout.v1alpha1.NotificationCursor"
+}
+
+// OpenAPIModelName returns the OpenAPI model name for this type.
+func (in NotificationSink) OpenAPIModelName() string {
+	return "dev.stagegate.rollout.v1alpha1.NotificationSink"
+}
+
+// OpenAPIModelName returns the OpenAPI model name for this type.
+func (in NotificationSinkList) OpenAPIModelName() string {
+	return "dev.stagegate.rollout.v1alpha1.NotificationSinkList"
+}
+
+// OpenAPIModelName returns the OpenAPI model name for this type.
+func (in NotificationSinkSpec) OpenAPIModelName() string {
+	return "dev.stagegate.rollout.v1alpha1.NotificationSinkSpec"
+}
+
+// OpenAPIModelName returns the OpenAPI model name for this type.
+func (in NotificationSinkStatus) OpenAPIModelName() string {
+	return "dev.stagegate.rollout.v1alpha1.NotificationSinkStatus"
+}
+
+// OpenAPIModelName returns the OpenAPI model name for this type.
 func (in PolicyGoverns) OpenAPIModelName() string {
 	return "dev.stagegate.rollout.v1alpha1.PolicyGoverns"
 }
@@ -61,6 +91,11 @@ func (in RolloutPolicySpec) OpenAPIModelName() string {
 // OpenAPIModelName returns the OpenAPI model name for this type.
 func (in RolloutPolicyStatus) OpenAPIModelName() string {
 	return "dev.stagegate.rollout.v1alpha1.RolloutPolicyStatus"
+}
+
+// OpenAPIModelName returns the OpenAPI model name for this type.
+func (in SecretKeyReference) OpenAPIModelName() string {
+	return "dev.stagegate.rollout.v1alpha1.SecretKeyReference"
 }
 
 // OpenAPIModelName returns the OpenAPI model name for this type.

@@ -45,6 +45,21 @@ func RegisterValidations(scheme *runtime.Scheme) error {
 				field.InternalError(nil, fmt.Errorf("no validation found for %T, subresource: %v", obj, op.Request.SubresourcePath())),
 			}
 		})
+	// type NotificationSink
+	scheme.AddValidationFunc(
+		(*NotificationSink)(nil),
+		func(ctx context.Context, op operation.Operation, obj, oldObj interface{}) field.ErrorList {
+			switch op.Request.SubresourcePath() {
+			case "/", "/status":
+				return Validate_NotificationSink(
+					ctx, op, nil, /* fldPath */
+					obj.(*NotificationSink),
+					safe.Cast[*NotificationSink](oldObj))
+			}
+			return field.ErrorList{
+				field.InternalError(nil, fmt.Errorf("no validation found for %T, subresource: %v", obj, op.Request.SubresourcePath())),
+			}
+		})
 	// type RolloutPolicy
 	scheme.AddValidationFunc(
 		(*RolloutPolicy)(nil),
@@ -424,6 +439,558 @@ func Validate_FailurePolicyRule(
 				return oldObj.OnFailure
 			})
 		errs = append(errs, fn(fldPath.Child("onFailure"), obj.OnFailure, oldVal, oldObj != nil)...)
+	}
+
+	return errs
+}
+
+// Validate_NotificationAuth validates an instance of NotificationAuth according
+// to declarative validation rules in the API schema.
+func Validate_NotificationAuth(
+	ctx context.Context, op operation.Operation, fldPath *field.Path,
+	obj, oldObj *NotificationAuth) (errs field.ErrorList) {
+
+	{ // field NotificationAuth.BearerTokenSecret
+		fn := func(
+			fldPath *field.Path,
+			obj, oldObj *SecretKeyReference,
+			oldValueCorrelated bool) (errs field.ErrorList) {
+			// don't revalidate unchanged data
+			if oldValueCorrelated && op.Type == operation.Update {
+				if obj == oldObj || (obj != nil && oldObj != nil && *obj == *oldObj) {
+					return nil
+				}
+			}
+			// call field-attached validations
+			earlyReturn := false
+			if e := validate.RequiredPointer(ctx, op, fldPath, obj, oldObj).MarkShortCircuit(); len(e) != 0 {
+				errs = append(errs, e...)
+				earlyReturn = true
+			}
+			if earlyReturn {
+				return // do not proceed
+			}
+			// call the type's validation function
+			errs = append(errs, Validate_SecretKeyReference(ctx, op, fldPath, obj, oldObj)...)
+			return
+		}
+		oldVal := safe.Field(oldObj,
+			func(oldObj *NotificationAuth) *SecretKeyReference {
+				return oldObj.BearerTokenSecret
+			})
+		errs = append(errs, fn(fldPath.Child("bearerTokenSecret"), obj.BearerTokenSecret, oldVal, oldObj != nil)...)
+	}
+
+	return errs
+}
+
+// Validate_NotificationCursor validates an instance of NotificationCursor according
+// to declarative validation rules in the API schema.
+func Validate_NotificationCursor(
+	ctx context.Context, op operation.Operation, fldPath *field.Path,
+	obj, oldObj *NotificationCursor) (errs field.ErrorList) {
+
+	// field NotificationCursor.UID has no validation
+	// field NotificationCursor.Number has no validation
+
+	{ // field NotificationCursor.FailingSince
+		fn := func(
+			fldPath *field.Path,
+			obj, oldObj *v1.Time,
+			oldValueCorrelated bool) (errs field.ErrorList) {
+			// don't revalidate unchanged data
+			if oldValueCorrelated && op.Type == operation.Update {
+				if equality.Semantic.DeepEqual(obj, oldObj) {
+					return nil
+				}
+			}
+			// call field-attached validations
+			earlyReturn := false
+			if e := validate.OptionalPointer(ctx, op, fldPath, obj, oldObj).MarkShortCircuit(); len(e) != 0 {
+				earlyReturn = true
+			}
+			if earlyReturn {
+				return // do not proceed
+			}
+			return
+		}
+		oldVal := safe.Field(oldObj,
+			func(oldObj *NotificationCursor) *v1.Time {
+				return oldObj.FailingSince
+			})
+		errs = append(errs, fn(fldPath.Child("failingSince"), obj.FailingSince, oldVal, oldObj != nil)...)
+	}
+
+	return errs
+}
+
+var symbolsForNotificationFormat = sets.New(NotificationFormatCloudEvents, NotificationFormatSlack)
+
+// Validate_NotificationFormat validates an instance of NotificationFormat according
+// to declarative validation rules in the API schema.
+func Validate_NotificationFormat(
+	ctx context.Context, op operation.Operation, fldPath *field.Path,
+	obj, oldObj *NotificationFormat) (errs field.ErrorList) {
+
+	if e := validate.Enum(ctx, op, fldPath, obj, oldObj, symbolsForNotificationFormat, nil); len(e) != 0 {
+		errs = append(errs, e...)
+	}
+
+	return errs
+}
+
+// Validate_NotificationSink validates an instance of NotificationSink according
+// to declarative validation rules in the API schema.
+func Validate_NotificationSink(
+	ctx context.Context, op operation.Operation, fldPath *field.Path,
+	obj, oldObj *NotificationSink) (errs field.ErrorList) {
+
+	// field NotificationSink.TypeMeta has no validation
+
+	{ // field NotificationSink.ObjectMeta
+		fn := func(
+			fldPath *field.Path,
+			obj, oldObj *v1.ObjectMeta,
+			oldValueCorrelated bool) (errs field.ErrorList) {
+			// don't revalidate unchanged data
+			if oldValueCorrelated && op.Type == operation.Update {
+				if equality.Semantic.DeepEqual(obj, oldObj) {
+					return nil
+				}
+			}
+			// call the type's validation function
+			errs = append(errs, metavalidation.Validate_ObjectMeta(ctx, op, fldPath, obj, oldObj)...)
+			return
+		}
+		oldVal := safe.Field(oldObj,
+			func(oldObj *NotificationSink) *v1.ObjectMeta {
+				return &oldObj.ObjectMeta
+			})
+		errs = append(errs, fn(fldPath.Child("metadata"), &obj.ObjectMeta, oldVal, oldObj != nil)...)
+	}
+
+	{ // field NotificationSink.Spec
+		fn := func(
+			fldPath *field.Path,
+			obj, oldObj *NotificationSinkSpec,
+			oldValueCorrelated bool) (errs field.ErrorList) {
+			// don't revalidate unchanged data
+			if oldValueCorrelated && op.Type == operation.Update {
+				if equality.Semantic.DeepEqual(obj, oldObj) {
+					return nil
+				}
+			}
+			// call the type's validation function
+			errs = append(errs, Validate_NotificationSinkSpec(ctx, op, fldPath, obj, oldObj)...)
+			return
+		}
+		oldVal := safe.Field(oldObj,
+			func(oldObj *NotificationSink) *NotificationSinkSpec {
+				return &oldObj.Spec
+			})
+		errs = append(errs, fn(fldPath.Child("spec"), &obj.Spec, oldVal, oldObj != nil)...)
+	}
+
+	{ // field NotificationSink.Status
+		fn := func(
+			fldPath *field.Path,
+			obj, oldObj *NotificationSinkStatus,
+			oldValueCorrelated bool) (errs field.ErrorList) {
+			// don't revalidate unchanged data
+			if oldValueCorrelated && op.Type == operation.Update {
+				if equality.Semantic.DeepEqual(obj, oldObj) {
+					return nil
+				}
+			}
+			// call the type's validation function
+			errs = append(errs, Validate_NotificationSinkStatus(ctx, op, fldPath, obj, oldObj)...)
+			return
+		}
+		oldVal := safe.Field(oldObj,
+			func(oldObj *NotificationSink) *NotificationSinkStatus {
+				return &oldObj.Status
+			})
+		errs = append(errs, fn(fldPath.Child("status"), &obj.Status, oldVal, oldObj != nil)...)
+	}
+
+	return errs
+}
+
+// Validate_NotificationSinkSpec validates an instance of NotificationSinkSpec according
+// to declarative validation rules in the API schema.
+func Validate_NotificationSinkSpec(
+	ctx context.Context, op operation.Operation, fldPath *field.Path,
+	obj, oldObj *NotificationSinkSpec) (errs field.ErrorList) {
+
+	{ // field NotificationSinkSpec.URL
+		fn := func(
+			fldPath *field.Path,
+			obj, oldObj *string,
+			oldValueCorrelated bool) (errs field.ErrorList) {
+			// don't revalidate unchanged data
+			if oldValueCorrelated && op.Type == operation.Update {
+				if obj == oldObj || (obj != nil && oldObj != nil && *obj == *oldObj) {
+					return nil
+				}
+			}
+			// call field-attached validations
+			earlyReturn := false
+			if e := validate.OptionalValue(ctx, op, fldPath, obj, oldObj).MarkShortCircuit(); len(e) != 0 {
+				earlyReturn = true
+			}
+			if earlyReturn {
+				return // do not proceed
+			}
+			if e := validate.MaxLength(ctx, op, fldPath, obj, oldObj, 2048); len(e) != 0 {
+				errs = append(errs, e...)
+			}
+			return
+		}
+		oldVal := safe.Field(oldObj,
+			func(oldObj *NotificationSinkSpec) *string {
+				return &oldObj.URL
+			})
+		errs = append(errs, fn(fldPath.Child("url"), &obj.URL, oldVal, oldObj != nil)...)
+	}
+
+	{ // field NotificationSinkSpec.URLSecret
+		fn := func(
+			fldPath *field.Path,
+			obj, oldObj *SecretKeyReference,
+			oldValueCorrelated bool) (errs field.ErrorList) {
+			// don't revalidate unchanged data
+			if oldValueCorrelated && op.Type == operation.Update {
+				if obj == oldObj || (obj != nil && oldObj != nil && *obj == *oldObj) {
+					return nil
+				}
+			}
+			// call field-attached validations
+			earlyReturn := false
+			if e := validate.OptionalPointer(ctx, op, fldPath, obj, oldObj).MarkShortCircuit(); len(e) != 0 {
+				earlyReturn = true
+			}
+			if earlyReturn {
+				return // do not proceed
+			}
+			// call the type's validation function
+			errs = append(errs, Validate_SecretKeyReference(ctx, op, fldPath, obj, oldObj)...)
+			return
+		}
+		oldVal := safe.Field(oldObj,
+			func(oldObj *NotificationSinkSpec) *SecretKeyReference {
+				return oldObj.URLSecret
+			})
+		errs = append(errs, fn(fldPath.Child("urlSecret"), obj.URLSecret, oldVal, oldObj != nil)...)
+	}
+
+	{ // field NotificationSinkSpec.Format
+		fn := func(
+			fldPath *field.Path,
+			obj, oldObj *NotificationFormat,
+			oldValueCorrelated bool) (errs field.ErrorList) {
+			// don't revalidate unchanged data
+			if oldValueCorrelated && op.Type == operation.Update {
+				if obj == oldObj || (obj != nil && oldObj != nil && *obj == *oldObj) {
+					return nil
+				}
+			}
+			// call field-attached validations
+			earlyReturn := false
+			// optional fields with default values are effectively required
+			if e := validate.RequiredValue(ctx, op, fldPath, obj, oldObj).MarkShortCircuit(); len(e) != 0 {
+				errs = append(errs, e...)
+				earlyReturn = true
+			}
+			if earlyReturn {
+				return // do not proceed
+			}
+			// call the type's validation function
+			errs = append(errs, Validate_NotificationFormat(ctx, op, fldPath, obj, oldObj)...)
+			return
+		}
+		oldVal := safe.Field(oldObj,
+			func(oldObj *NotificationSinkSpec) *NotificationFormat {
+				return &oldObj.Format
+			})
+		errs = append(errs, fn(fldPath.Child("format"), &obj.Format, oldVal, oldObj != nil)...)
+	}
+
+	{ // field NotificationSinkSpec.HMACSecret
+		fn := func(
+			fldPath *field.Path,
+			obj, oldObj *SecretKeyReference,
+			oldValueCorrelated bool) (errs field.ErrorList) {
+			// don't revalidate unchanged data
+			if oldValueCorrelated && op.Type == operation.Update {
+				if obj == oldObj || (obj != nil && oldObj != nil && *obj == *oldObj) {
+					return nil
+				}
+			}
+			// call field-attached validations
+			earlyReturn := false
+			if e := validate.OptionalPointer(ctx, op, fldPath, obj, oldObj).MarkShortCircuit(); len(e) != 0 {
+				earlyReturn = true
+			}
+			if earlyReturn {
+				return // do not proceed
+			}
+			// call the type's validation function
+			errs = append(errs, Validate_SecretKeyReference(ctx, op, fldPath, obj, oldObj)...)
+			return
+		}
+		oldVal := safe.Field(oldObj,
+			func(oldObj *NotificationSinkSpec) *SecretKeyReference {
+				return oldObj.HMACSecret
+			})
+		errs = append(errs, fn(fldPath.Child("hmacSecret"), obj.HMACSecret, oldVal, oldObj != nil)...)
+	}
+
+	{ // field NotificationSinkSpec.Auth
+		fn := func(
+			fldPath *field.Path,
+			obj, oldObj *NotificationAuth,
+			oldValueCorrelated bool) (errs field.ErrorList) {
+			// don't revalidate unchanged data
+			if oldValueCorrelated && op.Type == operation.Update {
+				if equality.Semantic.DeepEqual(obj, oldObj) {
+					return nil
+				}
+			}
+			// call field-attached validations
+			earlyReturn := false
+			if e := validate.OptionalPointer(ctx, op, fldPath, obj, oldObj).MarkShortCircuit(); len(e) != 0 {
+				earlyReturn = true
+			}
+			if earlyReturn {
+				return // do not proceed
+			}
+			// call the type's validation function
+			errs = append(errs, Validate_NotificationAuth(ctx, op, fldPath, obj, oldObj)...)
+			return
+		}
+		oldVal := safe.Field(oldObj,
+			func(oldObj *NotificationSinkSpec) *NotificationAuth {
+				return oldObj.Auth
+			})
+		errs = append(errs, fn(fldPath.Child("auth"), obj.Auth, oldVal, oldObj != nil)...)
+	}
+
+	{ // field NotificationSinkSpec.CABundle
+		fn := func(
+			fldPath *field.Path,
+			obj, oldObj []byte,
+			oldValueCorrelated bool) (errs field.ErrorList) {
+			// don't revalidate unchanged data
+			if oldValueCorrelated && op.Type == operation.Update {
+				if equality.Semantic.DeepEqual(obj, oldObj) {
+					return nil
+				}
+			}
+			// call field-attached validations
+			earlyReturn := false
+			if e := validate.OptionalSlice(ctx, op, fldPath, obj, oldObj).MarkShortCircuit(); len(e) != 0 {
+				earlyReturn = true
+			}
+			if earlyReturn {
+				return // do not proceed
+			}
+			return
+		}
+		oldVal := safe.Field(oldObj,
+			func(oldObj *NotificationSinkSpec) []byte {
+				return oldObj.CABundle
+			})
+		errs = append(errs, fn(fldPath.Child("caBundle"), obj.CABundle, oldVal, oldObj != nil)...)
+	}
+
+	{ // field NotificationSinkSpec.Types
+		fn := func(
+			fldPath *field.Path,
+			obj, oldObj []string,
+			oldValueCorrelated bool) (errs field.ErrorList) {
+			// don't revalidate unchanged data
+			if oldValueCorrelated && op.Type == operation.Update {
+				if equality.Semantic.DeepEqual(obj, oldObj) {
+					return nil
+				}
+			}
+			// call field-attached validations
+			earlyReturn := false
+			if e := validate.MaxItems(ctx, op, fldPath, obj, oldObj, 32).MarkShortCircuit(); len(e) != 0 {
+				errs = append(errs, e...)
+				earlyReturn = true
+			}
+			if e := validate.OptionalSlice(ctx, op, fldPath, obj, oldObj).MarkShortCircuit(); len(e) != 0 {
+				earlyReturn = true
+			}
+			if earlyReturn {
+				return // do not proceed
+			}
+			// lists with set semantics require unique values
+			if e := validate.ValSliceUnique(ctx, op, fldPath, obj, oldObj, validate.DirectEqual); len(e) != 0 {
+				errs = append(errs, e...)
+			}
+			return
+		}
+		oldVal := safe.Field(oldObj,
+			func(oldObj *NotificationSinkSpec) []string {
+				return oldObj.Types
+			})
+		errs = append(errs, fn(fldPath.Child("types"), obj.Types, oldVal, oldObj != nil)...)
+	}
+
+	{ // field NotificationSinkSpec.Match
+		fn := func(
+			fldPath *field.Path,
+			obj, oldObj *PolicyMatch,
+			oldValueCorrelated bool) (errs field.ErrorList) {
+			// don't revalidate unchanged data
+			if oldValueCorrelated && op.Type == operation.Update {
+				if equality.Semantic.DeepEqual(obj, oldObj) {
+					return nil
+				}
+			}
+			// call field-attached validations
+			earlyReturn := false
+			if e := validate.OptionalPointer(ctx, op, fldPath, obj, oldObj).MarkShortCircuit(); len(e) != 0 {
+				earlyReturn = true
+			}
+			if earlyReturn {
+				return // do not proceed
+			}
+			// call the type's validation function
+			errs = append(errs, Validate_PolicyMatch(ctx, op, fldPath, obj, oldObj)...)
+			return
+		}
+		oldVal := safe.Field(oldObj,
+			func(oldObj *NotificationSinkSpec) *PolicyMatch {
+				return oldObj.Match
+			})
+		errs = append(errs, fn(fldPath.Child("match"), obj.Match, oldVal, oldObj != nil)...)
+	}
+
+	// field NotificationSinkSpec.Suspend has no validation
+	return errs
+}
+
+// Validate_NotificationSinkStatus validates an instance of NotificationSinkStatus according
+// to declarative validation rules in the API schema.
+func Validate_NotificationSinkStatus(
+	ctx context.Context, op operation.Operation, fldPath *field.Path,
+	obj, oldObj *NotificationSinkStatus) (errs field.ErrorList) {
+
+	// field NotificationSinkStatus.ObservedGeneration has no validation
+	// field NotificationSinkStatus.Delivered has no validation
+	// field NotificationSinkStatus.Failed has no validation
+	// field NotificationSinkStatus.Pending has no validation
+	// field NotificationSinkStatus.LastError has no validation
+
+	{ // field NotificationSinkStatus.HandledBefore
+		fn := func(
+			fldPath *field.Path,
+			obj, oldObj *v1.Time,
+			oldValueCorrelated bool) (errs field.ErrorList) {
+			// don't revalidate unchanged data
+			if oldValueCorrelated && op.Type == operation.Update {
+				if equality.Semantic.DeepEqual(obj, oldObj) {
+					return nil
+				}
+			}
+			// call field-attached validations
+			earlyReturn := false
+			if e := validate.OptionalPointer(ctx, op, fldPath, obj, oldObj).MarkShortCircuit(); len(e) != 0 {
+				earlyReturn = true
+			}
+			if earlyReturn {
+				return // do not proceed
+			}
+			return
+		}
+		oldVal := safe.Field(oldObj,
+			func(oldObj *NotificationSinkStatus) *v1.Time {
+				return oldObj.HandledBefore
+			})
+		errs = append(errs, fn(fldPath.Child("handledBefore"), obj.HandledBefore, oldVal, oldObj != nil)...)
+	}
+
+	{ // field NotificationSinkStatus.Runs
+		fn := func(
+			fldPath *field.Path,
+			obj, oldObj []NotificationCursor,
+			oldValueCorrelated bool) (errs field.ErrorList) {
+			// don't revalidate unchanged data
+			if oldValueCorrelated && op.Type == operation.Update {
+				if equality.Semantic.DeepEqual(obj, oldObj) {
+					return nil
+				}
+			}
+			// call field-attached validations
+			earlyReturn := false
+			if e := validate.MaxItems(ctx, op, fldPath, obj, oldObj, 1000).MarkShortCircuit(); len(e) != 0 {
+				errs = append(errs, e...)
+				earlyReturn = true
+			}
+			if e := validate.OptionalSlice(ctx, op, fldPath, obj, oldObj).MarkShortCircuit(); len(e) != 0 {
+				earlyReturn = true
+			}
+			if earlyReturn {
+				return // do not proceed
+			}
+			// lists with map semantics require unique keys
+			if e := validate.ValSliceUnique(ctx, op, fldPath, obj, oldObj,
+				func(a *NotificationCursor, b *NotificationCursor) bool { return a.UID == b.UID }); len(e) != 0 {
+				errs = append(errs, e...)
+			}
+			// iterate the list and call the type's validation function
+			if e := validate.EachValSliceVal(ctx, op, fldPath, obj, oldObj,
+				func(a *NotificationCursor, b *NotificationCursor) bool { return a.UID == b.UID }, validate.SemanticDeepEqual, Validate_NotificationCursor); len(e) != 0 {
+				errs = append(errs, e...)
+			}
+			return
+		}
+		oldVal := safe.Field(oldObj,
+			func(oldObj *NotificationSinkStatus) []NotificationCursor {
+				return oldObj.Runs
+			})
+		errs = append(errs, fn(fldPath.Child("runs"), obj.Runs, oldVal, oldObj != nil)...)
+	}
+
+	{ // field NotificationSinkStatus.Conditions
+		fn := func(
+			fldPath *field.Path,
+			obj, oldObj []v1.Condition,
+			oldValueCorrelated bool) (errs field.ErrorList) {
+			// don't revalidate unchanged data
+			if oldValueCorrelated && op.Type == operation.Update {
+				if equality.Semantic.DeepEqual(obj, oldObj) {
+					return nil
+				}
+			}
+			// call field-attached validations
+			earlyReturn := false
+			if e := validate.OptionalSlice(ctx, op, fldPath, obj, oldObj).MarkShortCircuit(); len(e) != 0 {
+				earlyReturn = true
+			}
+			if earlyReturn {
+				return // do not proceed
+			}
+			// lists with map semantics require unique keys
+			if e := validate.ValSliceUnique(ctx, op, fldPath, obj, oldObj,
+				func(a *v1.Condition, b *v1.Condition) bool { return a.Type == b.Type }); len(e) != 0 {
+				errs = append(errs, e...)
+			}
+			// iterate the list and call the type's validation function
+			if e := validate.EachValSliceVal(ctx, op, fldPath, obj, oldObj,
+				func(a *v1.Condition, b *v1.Condition) bool { return a.Type == b.Type }, validate.SemanticDeepEqual, metavalidation.Validate_Condition); len(e) != 0 {
+				errs = append(errs, e...)
+			}
+			return
+		}
+		oldVal := safe.Field(oldObj,
+			func(oldObj *NotificationSinkStatus) []v1.Condition {
+				return oldObj.Conditions
+			})
+		errs = append(errs, fn(fldPath.Child("conditions"), obj.Conditions, oldVal, oldObj != nil)...)
 	}
 
 	return errs
@@ -972,6 +1539,79 @@ func Validate_RolloutPolicyStatus(
 				return oldObj.Conditions
 			})
 		errs = append(errs, fn(fldPath.Child("conditions"), obj.Conditions, oldVal, oldObj != nil)...)
+	}
+
+	return errs
+}
+
+// Validate_SecretKeyReference validates an instance of SecretKeyReference according
+// to declarative validation rules in the API schema.
+func Validate_SecretKeyReference(
+	ctx context.Context, op operation.Operation, fldPath *field.Path,
+	obj, oldObj *SecretKeyReference) (errs field.ErrorList) {
+
+	{ // field SecretKeyReference.Name
+		fn := func(
+			fldPath *field.Path,
+			obj, oldObj *string,
+			oldValueCorrelated bool) (errs field.ErrorList) {
+			// don't revalidate unchanged data
+			if oldValueCorrelated && op.Type == operation.Update {
+				if obj == oldObj || (obj != nil && oldObj != nil && *obj == *oldObj) {
+					return nil
+				}
+			}
+			// call field-attached validations
+			earlyReturn := false
+			if e := validate.RequiredValue(ctx, op, fldPath, obj, oldObj).MarkShortCircuit(); len(e) != 0 {
+				errs = append(errs, e...)
+				earlyReturn = true
+			}
+			if earlyReturn {
+				return // do not proceed
+			}
+			if e := validate.MaxLength(ctx, op, fldPath, obj, oldObj, 253); len(e) != 0 {
+				errs = append(errs, e...)
+			}
+			return
+		}
+		oldVal := safe.Field(oldObj,
+			func(oldObj *SecretKeyReference) *string {
+				return &oldObj.Name
+			})
+		errs = append(errs, fn(fldPath.Child("name"), &obj.Name, oldVal, oldObj != nil)...)
+	}
+
+	{ // field SecretKeyReference.Key
+		fn := func(
+			fldPath *field.Path,
+			obj, oldObj *string,
+			oldValueCorrelated bool) (errs field.ErrorList) {
+			// don't revalidate unchanged data
+			if oldValueCorrelated && op.Type == operation.Update {
+				if obj == oldObj || (obj != nil && oldObj != nil && *obj == *oldObj) {
+					return nil
+				}
+			}
+			// call field-attached validations
+			earlyReturn := false
+			if e := validate.RequiredValue(ctx, op, fldPath, obj, oldObj).MarkShortCircuit(); len(e) != 0 {
+				errs = append(errs, e...)
+				earlyReturn = true
+			}
+			if earlyReturn {
+				return // do not proceed
+			}
+			if e := validate.MaxLength(ctx, op, fldPath, obj, oldObj, 253); len(e) != 0 {
+				errs = append(errs, e...)
+			}
+			return
+		}
+		oldVal := safe.Field(oldObj,
+			func(oldObj *SecretKeyReference) *string {
+				return &oldObj.Key
+			})
+		errs = append(errs, fn(fldPath.Child("key"), &obj.Key, oldVal, oldObj != nil)...)
 	}
 
 	return errs

@@ -4565,6 +4565,117 @@ var schemaYAML = typed.YAMLObject(`types:
           elementType:
             scalar: string
           elementRelationship: associative
+- name: dev.stagegate.rollout.v1alpha1.NotificationAuth
+  map:
+    fields:
+    - name: bearerTokenSecret
+      type:
+        namedType: dev.stagegate.rollout.v1alpha1.SecretKeyReference
+- name: dev.stagegate.rollout.v1alpha1.NotificationCursor
+  map:
+    fields:
+    - name: failingSince
+      type:
+        namedType: io.k8s.apimachinery.pkg.apis.meta.v1.Time
+    - name: number
+      type:
+        scalar: numeric
+    - name: uid
+      type:
+        scalar: string
+      default: ""
+- name: dev.stagegate.rollout.v1alpha1.NotificationSink
+  map:
+    fields:
+    - name: apiVersion
+      type:
+        scalar: string
+    - name: kind
+      type:
+        scalar: string
+    - name: metadata
+      type:
+        namedType: io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta
+      default: {}
+    - name: spec
+      type:
+        namedType: dev.stagegate.rollout.v1alpha1.NotificationSinkSpec
+      default: {}
+    - name: status
+      type:
+        namedType: dev.stagegate.rollout.v1alpha1.NotificationSinkStatus
+      default: {}
+- name: dev.stagegate.rollout.v1alpha1.NotificationSinkSpec
+  map:
+    fields:
+    - name: auth
+      type:
+        namedType: dev.stagegate.rollout.v1alpha1.NotificationAuth
+    - name: caBundle
+      type:
+        scalar: string
+    - name: format
+      type:
+        scalar: string
+      default: CloudEvents
+    - name: hmacSecret
+      type:
+        namedType: dev.stagegate.rollout.v1alpha1.SecretKeyReference
+    - name: match
+      type:
+        namedType: dev.stagegate.rollout.v1alpha1.PolicyMatch
+    - name: suspend
+      type:
+        scalar: boolean
+    - name: types
+      type:
+        list:
+          elementType:
+            scalar: string
+          elementRelationship: associative
+    - name: url
+      type:
+        scalar: string
+    - name: urlSecret
+      type:
+        namedType: dev.stagegate.rollout.v1alpha1.SecretKeyReference
+- name: dev.stagegate.rollout.v1alpha1.NotificationSinkStatus
+  map:
+    fields:
+    - name: conditions
+      type:
+        list:
+          elementType:
+            namedType: io.k8s.apimachinery.pkg.apis.meta.v1.Condition
+          elementRelationship: associative
+          keys:
+          - type
+    - name: delivered
+      type:
+        scalar: numeric
+    - name: failed
+      type:
+        scalar: numeric
+    - name: handledBefore
+      type:
+        namedType: io.k8s.apimachinery.pkg.apis.meta.v1.Time
+    - name: lastError
+      type:
+        scalar: string
+    - name: observedGeneration
+      type:
+        scalar: numeric
+    - name: pending
+      type:
+        scalar: numeric
+    - name: runs
+      type:
+        list:
+          elementType:
+            namedType: dev.stagegate.rollout.v1alpha1.NotificationCursor
+          elementRelationship: associative
+          keys:
+          - uid
 - name: dev.stagegate.rollout.v1alpha1.PolicyGoverns
   map:
     fields:
@@ -4678,6 +4789,17 @@ var schemaYAML = typed.YAMLObject(`types:
     - name: observedGeneration
       type:
         scalar: numeric
+- name: dev.stagegate.rollout.v1alpha1.SecretKeyReference
+  map:
+    fields:
+    - name: key
+      type:
+        scalar: string
+      default: ""
+    - name: name
+      type:
+        scalar: string
+      default: ""
 - name: dev.stagegate.rollout.v1alpha1.SoakRule
   map:
     fields:

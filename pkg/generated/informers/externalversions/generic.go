@@ -162,6 +162,8 @@ func (f *sharedInformerFactory) ForResource(resource schema.GroupVersionResource
 		// Group=rollout.stagegate.dev, Version=v1alpha1
 	case v1alpha1.SchemeGroupVersion.WithResource("clusterrolloutpolicies"):
 		return &genericInformer{resource: resource.GroupResource(), informer: f.Rollout().V1alpha1().ClusterRolloutPolicies().Informer()}, nil
+	case v1alpha1.SchemeGroupVersion.WithResource("notificationsinks"):
+		return &genericInformer{resource: resource.GroupResource(), informer: f.Rollout().V1alpha1().NotificationSinks().Informer()}, nil
 	case v1alpha1.SchemeGroupVersion.WithResource("rolloutpolicies"):
 		return &genericInformer{resource: resource.GroupResource(), informer: f.Rollout().V1alpha1().RolloutPolicies().Informer()}, nil
 

@@ -7,11 +7,13 @@ import (
 	"cmp"
 	"strconv"
 	"strings"
+	"time"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/stagegate/stagegate/pkg/apis/placement/v1beta1"
 	"github.com/stagegate/stagegate/pkg/registry/store"
+	runrules "github.com/stagegate/stagegate/pkg/rules/updaterun"
 )
 
 type column = store.Column[v1beta1.UpdateRunObject]
@@ -64,6 +66,8 @@ func operationDone(o *v1beta1.UpdateRunOperation) string {
 }
 
 func placementName(o v1beta1.UpdateRunObject) string { return o.RunSpec().PlacementName }
+
+func waitingFor(o v1beta1.UpdateRunObject) string { return runrules.WaitingFor(o, time.Now()) }
 
 func outcome(o v1beta1.UpdateRunObject) string { return string(o.RunStatus().Outcome) }
 

@@ -13,19 +13,11 @@ import (
 	runrules "github.com/stagegate/stagegate/pkg/rules/updaterun"
 )
 
-// currentStage returns the stage that a run has entered and not left, nil before the first and after the last.
-func currentStage(status *v1beta1.UpdateRunStatus) *v1beta1.StageUpdatingStatus {
-	if stage := runrules.CurrentStage(status); stage != nil && runrules.IsEntered(stage) && stage.EndTime == nil {
-		return stage
-	}
-	return nil
-}
-
 // currentStageName returns the name of the current stage and its place among all, such as canary (2/3). The deletion stage has no place,
 // since it is not in the strategy.
 func currentStageName(o v1beta1.UpdateRunObject) string {
 	status := o.RunStatus()
-	stage := currentStage(status)
+	stage := runrules.EnteredStage(status)
 	switch {
 	case stage == nil:
 		return ""

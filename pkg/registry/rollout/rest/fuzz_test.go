@@ -6,8 +6,7 @@ package rest
 import (
 	"testing"
 
-	"github.com/stagegate/stagegate/pkg/registry/rollout/rolloutpolicy"
 	"github.com/stagegate/stagegate/pkg/registry/store/storetest"
 )
 
-func FuzzWrites(f *testing.F) { storetest.FuzzWrites(f, rolloutpolicy.Resources(), sample) }
+func FuzzWrites(f *testing.F) { storetest.FuzzWrites(f, table(), sample) }

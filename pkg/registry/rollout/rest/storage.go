@@ -4,12 +4,15 @@
 package rest
 
 import (
+	"slices"
+
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apiserver/pkg/registry/generic"
 	genericapiserver "k8s.io/apiserver/pkg/server"
 
 	"github.com/stagegate/stagegate/pkg/apis/rollout/v1alpha1"
 	registry "github.com/stagegate/stagegate/pkg/registry/placement"
+	"github.com/stagegate/stagegate/pkg/registry/rollout/notificationsink"
 	"github.com/stagegate/stagegate/pkg/registry/rollout/rolloutpolicy"
 	"github.com/stagegate/stagegate/pkg/registry/store"
 )
@@ -20,10 +23,15 @@ type Config struct {
 	RESTOptions generic.RESTOptionsGetter
 }
 
+// table has all resources of the group.
+func table() []store.Resource {
+	return slices.Concat(rolloutpolicy.Resources(), notificationsink.Resources())
+}
+
 // NewAPIGroupInfo makes the storages of the group.
 func NewAPIGroupInfo(c Config) (genericapiserver.APIGroupInfo, error) {
 	group := store.NewGroup(v1alpha1.GroupName)
-	for _, resource := range rolloutpolicy.Resources() {
+	for _, resource := range table() {
 		s, err := store.NewStorage(resource, c.RESTOptions)
 		if err != nil {
 			return genericapiserver.APIGroupInfo{}, err
@@ -37,7 +45,7 @@ func NewAPIGroupInfo(c Config) (genericapiserver.APIGroupInfo, error) {
 // Resources are the names of all resources of the group.
 func Resources() []schema.GroupResource {
 	var names []schema.GroupResource
-	for _, r := range rolloutpolicy.Resources() {
+	for _, r := range table() {
 		names = append(names, r.GroupResource())
 	}
 	return names

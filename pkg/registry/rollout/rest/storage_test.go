@@ -16,7 +16,6 @@ import (
 	"k8s.io/utils/ptr"
 
 	"github.com/stagegate/stagegate/pkg/apis/rollout/v1alpha1"
-	"github.com/stagegate/stagegate/pkg/registry/rollout/rolloutpolicy"
 	"github.com/stagegate/stagegate/pkg/registry/store"
 	"github.com/stagegate/stagegate/pkg/registry/store/storetest"
 )
@@ -35,12 +34,13 @@ func TestEveryKindIsServed(t *testing.T) {
 	}
 	slices.Sort(got)
 	want := []string{
-		"v1alpha1/clusterrolloutpolicies", "v1alpha1/clusterrolloutpolicies/status", "v1alpha1/rolloutpolicies", "v1alpha1/rolloutpolicies/status",
+		"v1alpha1/clusterrolloutpolicies", "v1alpha1/clusterrolloutpolicies/status", "v1alpha1/notificationsinks", "v1alpha1/notificationsinks/status",
+		"v1alpha1/rolloutpolicies", "v1alpha1/rolloutpolicies/status",
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
 	}
-	for path, short := range map[string]string{"clusterrolloutpolicies": "crpol", "rolloutpolicies": "rpol"} {
+	for path, short := range map[string]string{"clusterrolloutpolicies": "crpol", "rolloutpolicies": "rpol", "notificationsinks": "nsink"} {
 		main := info.VersionedResourcesStorageMap["v1alpha1"][path]
 		if diff := cmp.Diff([]string{short}, main.(rest.ShortNamesProvider).ShortNames()); diff != "" {
 			t.Errorf("short names of %s (-want +got):\n%s", path, diff)
@@ -49,14 +49,23 @@ func TestEveryKindIsServed(t *testing.T) {
 			t.Errorf("categories of %s (-want +got):\n%s", path, diff)
 		}
 	}
-	if got := len(Resources()); got != 2 {
-		t.Errorf("Resources names %d resources, want 2", got)
+	if got := len(Resources()); got != 3 {
+		t.Errorf("Resources names %d resources, want 3", got)
 	}
 }
 
 // sample is a valid object of a resource.
 func sample(t testing.TB, r store.Resource) store.Object {
 	t.Helper()
+	if sink, ok := r.New().(*v1alpha1.NotificationSink); ok {
+		sink.SetName("sample")
+		sink.Spec = v1alpha1.NotificationSinkSpec{
+			URL: "https://hooks.example.com/stagegate", Format: v1alpha1.NotificationFormatCloudEvents,
+			HMACSecret: &v1alpha1.SecretKeyReference{Name: "chatops", Key: "hmac"}, Types: []string{"run.*", "approval.requested"},
+			Match: &v1alpha1.PolicyMatch{NamespaceSelector: &metav1.LabelSelector{MatchLabels: map[string]string{"team": "checkout"}}},
+		}
+		return sink
+	}
 	obj := r.New().(v1alpha1.RolloutPolicyObject)
 	obj.SetName("sample")
 	*obj.PolicySpec() = v1alpha1.RolloutPolicySpec{
@@ -75,7 +84,7 @@ func sample(t testing.TB, r store.Resource) store.Object {
 
 func TestLifeOfEveryKind(t *testing.T) {
 	etcd := storetest.Etcd(t)
-	for _, r := range rolloutpolicy.Resources() {
+	for _, r := range table() {
 		s, err := store.NewStorage(r, etcd)
 		if err != nil {
 			t.Fatal(err)

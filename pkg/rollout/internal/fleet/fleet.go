@@ -20,6 +20,7 @@ import (
 	"github.com/stagegate/stagegate/pkg/generated/informers/externalversions"
 	clusterinformers "github.com/stagegate/stagegate/pkg/generated/informers/externalversions/cluster/v1beta1"
 	placementinformers "github.com/stagegate/stagegate/pkg/generated/informers/externalversions/placement/v1beta1"
+	rolloutinformers "github.com/stagegate/stagegate/pkg/generated/informers/externalversions/rollout/v1alpha1"
 	"github.com/stagegate/stagegate/pkg/rollout/internal/reconcile"
 	"github.com/stagegate/stagegate/pkg/rules/clusterfilter"
 	"github.com/stagegate/stagegate/pkg/rules/reportback"
@@ -88,6 +89,8 @@ type Fleet struct {
 	Mirrors placementinformers.ClusterResourcePlacementStatusInformer
 	// MemberClusters of the fleet.
 	MemberClusters clusterinformers.MemberClusterInformer
+	// Sinks of notifications.
+	Sinks rolloutinformers.NotificationSinkInformer
 	// Namespaces of the hub, nil where nobody watches them. Set it before anything else is done with the view. Whoever made the informer
 	// starts it.
 	Namespaces coreinformers.NamespaceInformer
@@ -106,6 +109,7 @@ func New(clientset versioned.Interface) *Fleet {
 		Evictions:      informers.ClusterResourcePlacementEvictions(),
 		Mirrors:        informers.ClusterResourcePlacementStatuses(),
 		MemberClusters: factory.Cluster().V1beta1().MemberClusters(),
+		Sinks:          factory.Rollout().V1alpha1().NotificationSinks(),
 		factory:        factory,
 	}
 	f.Placements = Kind[v1beta1.PlacementObject]{scoped.Placements(client, informers)}
@@ -129,6 +133,7 @@ func New(clientset versioned.Interface) *Fleet {
 	f.Evictions.Informer()
 	f.Mirrors.Informer()
 	f.MemberClusters.Informer()
+	f.Sinks.Informer()
 
 	addValues(f.Placements, ByLabelRead, func(p v1beta1.PlacementObject) []string {
 		labels, _ := clusterfilter.Reads(p.PlacementSpec().Policy)

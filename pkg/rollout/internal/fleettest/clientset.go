@@ -98,6 +98,8 @@ func sameSpec(a, b any) bool {
 		return overrides.SaysTheSame(a, b.(v1beta1.OverrideObject))
 	case v1alpha1.RolloutPolicyObject:
 		return equality.Semantic.DeepEqual(a.PolicySpec(), b.(v1alpha1.RolloutPolicyObject).PolicySpec())
+	case *v1alpha1.NotificationSink:
+		return equality.Semantic.DeepEqual(a.Spec, b.(*v1alpha1.NotificationSink).Spec)
 	case v1beta1.UpdateRunObject:
 		return equality.Semantic.DeepEqual(a.RunSpec(), b.(v1beta1.UpdateRunObject).RunSpec())
 	}

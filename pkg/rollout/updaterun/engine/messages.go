@@ -70,31 +70,31 @@ const (
 
 // Reasons of Events.
 const (
-	eventInitialized      = "Initialized"
-	eventInitFailed       = "InitializationFailed"
-	eventStarted          = "Started"
-	eventResumed          = "Resumed"
+	eventInitialized      = wellknown.HistoryInitialized
+	eventInitFailed       = wellknown.HistoryInitFailed
+	eventStarted          = wellknown.HistoryStarted
+	eventResumed          = wellknown.HistoryResumed
 	eventWaitingForTurn   = wellknown.HistoryWaitingForTurn
-	eventStageStarted     = "StageStarted"
-	eventStageSkipped     = "StageSkipped"
-	eventStageSucceeded   = "StageSucceeded"
-	eventApproval         = "WaitingForApproval"
-	eventApproved         = "Approved"
-	eventRejected         = "Rejected"
-	eventExpired          = "ApprovalExpired"
-	eventForeignRequest   = "ApprovalRequestNotOwned"
-	eventWaitElapsed      = "WaitTimeElapsed"
-	eventClusterSkipped   = "ClusterSkipped"
-	eventClusterFailed    = "ClusterFailed"
-	eventPaused           = "Paused"
-	eventRolledBack       = "RolledBack"
-	eventStuck            = "Stuck"
-	eventRecovered        = "Recovered"
-	eventStopping         = "Stopping"
-	eventStopped          = "Stopped"
-	eventSucceeded        = "Succeeded"
-	eventFailed           = "Failed"
-	eventPolicyChanged    = "PolicyChanged"
-	eventPolicyOverridden = "PolicyOverridden"
-	eventPolicyViolated   = "PolicyViolated"
+	eventStageStarted     = wellknown.HistoryStageStarted
+	eventStageSkipped     = wellknown.HistoryStageSkipped
+	eventStageSucceeded   = wellknown.HistoryStageSucceeded
+	eventApproval         = wellknown.HistoryApproval
+	eventApproved         = wellknown.HistoryApproved
+	eventRejected         = wellknown.HistoryRejected
+	eventExpired          = wellknown.HistoryExpired
+	eventForeignRequest   = wellknown.HistoryForeignRequest
+	eventWaitElapsed      = wellknown.HistoryWaitElapsed
+	eventClusterSkipped   = wellknown.HistoryClusterSkipped
+	eventClusterFailed    = wellknown.HistoryClusterFailed
+	eventPaused           = wellknown.HistoryPaused
+	eventRolledBack       = wellknown.HistoryRolledBack
+	eventStuck            = wellknown.HistoryStuck
+	eventRecovered        = wellknown.HistoryRecovered
+	eventStopping         = wellknown.HistoryStopping
+	eventStopped          = wellknown.HistoryStopped
+	eventSucceeded        = wellknown.HistorySucceeded
+	eventFailed           = wellknown.HistoryFailed
+	eventPolicyChanged    = wellknown.HistoryPolicyChanged
+	eventPolicyOverridden = wellknown.HistoryPolicyOverridden
+	eventPolicyViolated   = wellknown.HistoryPolicyViolated
 )

@@ -9,6 +9,10 @@ package v1alpha1
 // ClusterRolloutPolicyLister.
 type ClusterRolloutPolicyListerExpansion interface{}
 
+// NotificationSinkListerExpansion allows custom methods to be added to
+// NotificationSinkLister.
+type NotificationSinkListerExpansion interface{}
+
 // RolloutPolicyListerExpansion allows custom methods to be added to
 // RolloutPolicyLister.
 type RolloutPolicyListerExpansion interface{}

@@ -13,6 +13,8 @@ import (
 type Interface interface {
 	// ClusterRolloutPolicies returns a ClusterRolloutPolicyInformer.
 	ClusterRolloutPolicies() TypedClusterRolloutPolicyInformer
+	// NotificationSinks returns a NotificationSinkInformer.
+	NotificationSinks() TypedNotificationSinkInformer
 	// RolloutPolicies returns a RolloutPolicyInformer.
 	RolloutPolicies() TypedRolloutPolicyInformer
 }
@@ -31,6 +33,11 @@ func New(f internalinterfaces.SharedInformerFactory, namespace string, tweakList
 // ClusterRolloutPolicies returns a TypedClusterRolloutPolicyInformer.
 func (v *version) ClusterRolloutPolicies() TypedClusterRolloutPolicyInformer {
 	return &clusterRolloutPolicyInformer{factory: v.factory, tweakListOptions: v.tweakListOptions}
+}
+
+// NotificationSinks returns a TypedNotificationSinkInformer.
+func (v *version) NotificationSinks() TypedNotificationSinkInformer {
+	return &notificationSinkInformer{factory: v.factory, tweakListOptions: v.tweakListOptions}
 }
 
 // RolloutPolicies returns a TypedRolloutPolicyInformer.

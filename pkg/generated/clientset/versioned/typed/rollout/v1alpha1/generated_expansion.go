@@ -7,4 +7,6 @@ package v1alpha1
 
 type ClusterRolloutPolicyExpansion interface{}
 
+type NotificationSinkExpansion interface{}
+
 type RolloutPolicyExpansion interface{}

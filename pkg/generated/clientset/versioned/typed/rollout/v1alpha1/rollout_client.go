@@ -16,6 +16,7 @@ import (
 type RolloutV1alpha1Interface interface {
 	RESTClient() rest.Interface
 	ClusterRolloutPoliciesGetter
+	NotificationSinksGetter
 	RolloutPoliciesGetter
 }
 
@@ -26,6 +27,10 @@ type RolloutV1alpha1Client struct {
 
 func (c *RolloutV1alpha1Client) ClusterRolloutPolicies() ClusterRolloutPolicyInterface {
 	return newClusterRolloutPolicies(c)
+}
+
+func (c *RolloutV1alpha1Client) NotificationSinks() NotificationSinkInterface {
+	return newNotificationSinks(c)
 }
 
 func (c *RolloutV1alpha1Client) RolloutPolicies(namespace string) RolloutPolicyInterface {

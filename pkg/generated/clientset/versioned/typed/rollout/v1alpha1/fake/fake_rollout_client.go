@@ -19,6 +19,10 @@ func (c *FakeRolloutV1alpha1) ClusterRolloutPolicies() v1alpha1.ClusterRolloutPo
 	return newFakeClusterRolloutPolicies(c)
 }
 
+func (c *FakeRolloutV1alpha1) NotificationSinks() v1alpha1.NotificationSinkInterface {
+	return newFakeNotificationSinks(c)
+}
+
 func (c *FakeRolloutV1alpha1) RolloutPolicies(namespace string) v1alpha1.RolloutPolicyInterface {
 	return newFakeRolloutPolicies(c, namespace)
 }

@@ -15,14 +15,13 @@ import (
 
 	"github.com/stagegate/stagegate/pkg/apis/placement/v1beta1"
 	"github.com/stagegate/stagegate/pkg/apis/wording"
-	runrules "github.com/stagegate/stagegate/pkg/rules/updaterun"
 )
 
-// waitingFor names what holds a run up: another run, failed clusters, an approval, a timed wait, or a cluster with its message. A run that
-// is stopping waits for its clusters only.
-func waitingFor(o v1beta1.UpdateRunObject) string {
+// WaitingFor names what holds a run up: another run, failed clusters, an approval, a timed wait with what is left of it, or a cluster with its
+// message. It is empty where nothing does. A run that is stopping waits for its clusters only.
+func WaitingFor(o v1beta1.UpdateRunObject, now time.Time) string {
 	status := o.RunStatus()
-	stage := currentStage(status)
+	stage := EnteredStage(status)
 	switch state := o.RunSpec().State; {
 	case stage == nil || state == v1beta1.StateInitialize:
 		return ""
@@ -35,10 +34,10 @@ func waitingFor(o v1beta1.UpdateRunObject) string {
 	if turn := status.Turn; turn != nil && turn.State == v1beta1.TurnWaiting {
 		return "run " + turn.WaitingFor
 	}
-	if runrules.IsPaused(status) {
+	if IsPaused(status) {
 		return pausedBy(stage)
 	}
-	if tasks := openTasks(status, stage); len(tasks) > 0 {
+	if tasks := openTasks(status, stage, now); len(tasks) > 0 {
 		return strings.Join(tasks, ", ")
 	}
 	return cmp.Or(clustersInFlight(stage), waitsOutside(status))
@@ -60,7 +59,7 @@ func waitsOutside(status *v1beta1.UpdateRunStatus) string {
 
 // pausedBy names up to three of the clusters whose failure pauses a run, and the number of all.
 func pausedBy(stage *v1beta1.StageUpdatingStatus) string {
-	failed := runrules.Names(runrules.FailedClusters(stage))
+	failed := Names(FailedClusters(stage))
 	if len(failed) == 0 {
 		return "paused"
 	}
@@ -78,7 +77,7 @@ func clustersInFlight(stage *v1beta1.StageUpdatingStatus) string {
 	for i := range stage.Clusters {
 		c := &stage.Clusters[i]
 		// A cluster that was not started has a message where the run cannot start it.
-		if runrules.IsClusterDone(c) || !runrules.IsStarted(c) && c.Message == "" {
+		if IsClusterDone(c) || !IsStarted(c) && c.Message == "" {
 			continue
 		}
 		if n++; first == nil || first.Message == "" && c.Message != "" {
@@ -99,9 +98,9 @@ func clustersInFlight(stage *v1beta1.StageUpdatingStatus) string {
 }
 
 // openTasks describes the tasks that a stage waits for.
-func openTasks(status *v1beta1.UpdateRunStatus, stage *v1beta1.StageUpdatingStatus) []string {
+func openTasks(status *v1beta1.UpdateRunStatus, stage *v1beta1.StageUpdatingStatus, now time.Time) []string {
 	var texts []string
-	for _, task := range runrules.OpenTasks(stage) {
+	for _, task := range OpenTasks(stage) {
 		switch task.Type {
 		case v1beta1.StageTaskTypeApproval:
 			text := "approval: " + task.ApprovalRequestName
@@ -111,8 +110,8 @@ func openTasks(status *v1beta1.UpdateRunStatus, stage *v1beta1.StageUpdatingStat
 			texts = append(texts, text)
 		case v1beta1.StageTaskTypeTimedWait:
 			text := "wait"
-			if end, known := runrules.WaitEnd(status, stage); known {
-				text = fmt.Sprintf("wait: %s left", duration.HumanDuration(max(time.Until(end), 0)))
+			if end, known := WaitEnd(status, stage); known {
+				text = fmt.Sprintf("wait: %s left", duration.HumanDuration(max(end.Sub(now), 0)))
 			}
 			texts = append(texts, text)
 		}

@@ -1,0 +1,84 @@
+// Copyright The Stagegate Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package outbound
+
+import (
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"fmt"
+	"net"
+	"net/http"
+	"net/netip"
+	"slices"
+	"syscall"
+	"time"
+)
+
+const (
+	// dialTimeout is how long a connection may take to be made, its TLS handshake apart, which has the same time.
+	dialTimeout = 5 * time.Second
+	// idleTimeout is how long a connection is kept that nothing uses.
+	idleTimeout = 30 * time.Second
+	// maxHeader is how large the header of an answer may be.
+	maxHeader = 64 << 10
+)
+
+// NewClient makes a client that asks the rules about each address that it connects to, once names are resolved: a name that changes its
+// addresses meanwhile gains nothing. It follows no redirect, keeps no cookies, and takes no proxy from the environment: the proxy would resolve the
+// name, and nobody could ask about its address. roots are whom to trust, nil those of the system. The caller bounds the time of a request
+// by its context, and reads as much of an answer as it wants.
+func NewClient(rules *Rules, roots *x509.CertPool) *http.Client {
+	dialer := &net.Dialer{Timeout: dialTimeout, ControlContext: rules.control}
+	return &http.Client{
+		Transport: &http.Transport{
+			DialContext:            dialer.DialContext,
+			TLSClientConfig:        &tls.Config{RootCAs: roots, MinVersion: tls.VersionTLS12},
+			TLSHandshakeTimeout:    dialTimeout,
+			IdleConnTimeout:        idleTimeout,
+			MaxIdleConnsPerHost:    1,
+			MaxResponseHeaderBytes: maxHeader,
+			ForceAttemptHTTP2:      true,
+		},
+		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+	}
+}
+
+// control is asked about a socket before it connects.
+func (r *Rules) control(ctx context.Context, network, address string, _ syscall.RawConn) error {
+	remote, err := netip.ParseAddrPort(address)
+	if err != nil {
+		return fmt.Errorf("%s %s is no address: %w", network, address, err)
+	}
+	if err := r.Check(remote.Addr()); err != nil {
+		return err
+	}
+	return r.checkHub(ctx, remote)
+}
+
+// checkHub refuses the hub. The port counts: on a small hub something else may be at the same address.
+func (r *Rules) checkHub(ctx context.Context, remote netip.AddrPort) error {
+	if r.Hub == "" {
+		return nil
+	}
+	host, port, err := net.SplitHostPort(r.Hub)
+	if err != nil {
+		return fmt.Errorf("the address of the hub: %w", err)
+	}
+	number, err := net.DefaultResolver.LookupPort(ctx, "tcp", port)
+	if err != nil {
+		return fmt.Errorf("the port of the hub: %w", err)
+	}
+	if number != int(remote.Port()) {
+		return nil
+	}
+	addresses, err := net.DefaultResolver.LookupNetIP(ctx, "ip", host)
+	if err != nil {
+		return fmt.Errorf("whether %s is the hub cannot be told: %w", remote, err)
+	}
+	if slices.ContainsFunc(addresses, func(a netip.Addr) bool { return a.Unmap() == remote.Addr().Unmap() }) {
+		return &RefusedError{remote.Addr(), "it is the hub"}
+	}
+	return nil
+}

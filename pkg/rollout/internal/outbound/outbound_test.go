@@ -1,0 +1,173 @@
+// Copyright The Stagegate Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package outbound
+
+import (
+	"crypto/x509"
+	"errors"
+	"net/http"
+	"net/http/httptest"
+	"net/netip"
+	"strings"
+	"testing"
+)
+
+func TestWhichAddressesMayBeReached(t *testing.T) {
+	for address, reason := range map[string]string{
+		"8.8.8.8":                 "",
+		"2606:4700::1111":         "",
+		"64:ff9b::808:808":        "",
+		"127.0.0.1":               "own machine",
+		"127.9.9.9":               "own machine",
+		"::1":                     "own machine",
+		"::ffff:127.0.0.1":        "own machine",
+		"::127.0.0.1":             "stands for 127.0.0.1",
+		"0.0.0.0":                 "not the address of one host",
+		"0.1.2.3":                 "not the address of one host",
+		"::":                      "not the address of one host",
+		"255.255.255.255":         "not the address of one host",
+		"2001:0:53aa:64c:1:1:1:1": "not the address of one host",
+		"169.254.169.254":         "credentials",
+		"::ffff:169.254.169.254":  "credentials",
+		"64:ff9b::a9fe:a9fe":      "stands for 169.254.169.254",
+		"2002:a9fe:a9fe::1":       "stands for 169.254.169.254",
+		"fd00:ec2::254":           "credentials",
+		"100.100.100.200":         "credentials",
+		"168.63.129.16":           "credentials",
+		"169.254.1.1":             "link-local",
+		"fe80::1":                 "link-local",
+		"fe80::1%eth0":            "link-local",
+		"224.0.0.1":               "multicast",
+		"ff02::1":                 "multicast",
+		"10.1.2.3":                "private address; use a public one, or start the server with its network in --networks",
+		"172.31.0.1":              "private",
+		"192.168.1.1":             "private",
+		"100.64.0.1":              "private",
+		"198.18.0.1":              "private",
+		"fd12:3456::1":            "private",
+		"64:ff9b:1::a00:1":        "private",
+		"2002:a00:1::1":           "stands for 10.0.0.1",
+	} {
+		rules := &Rules{Flag: "--networks"}
+		switch err := rules.Check(netip.MustParseAddr(address)); {
+		case reason == "" && err != nil:
+			t.Errorf("%s: %v", address, err)
+		case reason != "" && (err == nil || !strings.Contains(err.Error(), reason)):
+			t.Errorf("%s: got %v, want %q", address, err, reason)
+		}
+	}
+}
+
+func TestNetworksOpenWhatIsPrivateAndNothingElse(t *testing.T) {
+	for _, tc := range []struct {
+		allowed, address string
+		want             bool
+	}{
+		{"10.20.0.0/16", "10.20.1.1", true},
+		{"10.20.0.0/16", "10.21.1.1", false},
+		{"10.20.0.0/16", "::ffff:10.20.1.1", true},
+		{"fd12::/16", "fd12::1", true},
+		{"0.0.0.0/0", "192.168.1.1", true},
+		{"0.0.0.0/0", "127.0.0.1", false},
+		{"127.0.0.0/8", "127.0.0.1", true},
+		{"127.0.0.1/32", "127.0.0.1", true},
+		{"127.0.0.1/32", "127.0.0.2", false},
+		{"::/0", "::1", false},
+		{"::1/128", "::1", true},
+		{"169.254.0.0/16", "169.254.169.254", false},
+		{"169.254.0.0/16", "169.254.1.1", false},
+		{"100.64.0.0/10", "100.100.100.200", false},
+		{"::/0", "fd00:ec2::254", false},
+		{"0.0.0.0/0", "224.0.0.1", false},
+		{"0.0.0.0/0", "0.0.0.0", false},
+	} {
+		networks, err := ParseNetworks([]string{tc.allowed})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := (&Rules{Allowed: networks}).Check(netip.MustParseAddr(tc.address)); (err == nil) != tc.want {
+			t.Errorf("%s with %s: %v", tc.address, tc.allowed, err)
+		}
+	}
+}
+
+func TestNetworksThatAreNone(t *testing.T) {
+	for text, want := range map[string]string{
+		"10.0.0.1":    "write it as 10.20.0.0/16",
+		"10.0.0.1/8":  "did you mean 10.0.0.0/8 or 10.0.0.1/32",
+		"example.com": "write it as 10.20.0.0/16",
+	} {
+		if _, err := ParseNetworks([]string{text}); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%s: got %v, want %q", text, err, want)
+		}
+	}
+}
+
+// endpoint is a server on this machine, and whom to trust to reach it.
+func endpoint(t *testing.T, handler http.HandlerFunc) (*httptest.Server, *x509.CertPool) {
+	t.Helper()
+	server := httptest.NewTLSServer(handler)
+	t.Cleanup(server.Close)
+	pool := x509.NewCertPool()
+	pool.AddCert(server.Certificate())
+	return server, pool
+}
+
+func get(t *testing.T, client *http.Client, url string) (*http.Response, error) {
+	t.Helper()
+	request, err := http.NewRequestWithContext(t.Context(), http.MethodGet, url, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	response, err := client.Do(request)
+	if err == nil {
+		t.Cleanup(func() { _ = response.Body.Close() })
+	}
+	return response, err
+}
+
+var loopbackOnly = []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8"), netip.MustParsePrefix("::1/128")}
+
+func TestANameIsJudgedByWhatItResolvesTo(t *testing.T) {
+	asked := false
+	server, pool := endpoint(t, func(http.ResponseWriter, *http.Request) { asked = true })
+	named := strings.Replace(server.URL, "127.0.0.1", "localhost", 1)
+	_, err := get(t, NewClient(&Rules{}, pool), named)
+	if refused := (*RefusedError)(nil); !errors.As(err, &refused) {
+		t.Errorf("got %v, want a RefusedError", err)
+	}
+	if asked {
+		t.Error("the endpoint is reached")
+	}
+}
+
+func TestTheHubIsRefused(t *testing.T) {
+	server, pool := endpoint(t, func(http.ResponseWriter, *http.Request) {})
+	rules := &Rules{Allowed: loopbackOnly}
+	if _, err := get(t, NewClient(rules, pool), server.URL); err != nil {
+		t.Fatalf("an address that is allowed: %v", err)
+	}
+	rules.Hub = strings.Replace(strings.TrimPrefix(server.URL, "https://"), "127.0.0.1", "localhost", 1)
+	if _, err := get(t, NewClient(rules, pool), server.URL); err == nil || !strings.Contains(err.Error(), "it is the hub") {
+		t.Errorf("got %v", err)
+	}
+}
+
+func TestRedirectsAreNotFollowed(t *testing.T) {
+	led := false
+	elsewhere, _ := endpoint(t, func(http.ResponseWriter, *http.Request) { led = true })
+	server, pool := endpoint(t, func(w http.ResponseWriter, r *http.Request) {
+		http.Redirect(w, r, elsewhere.URL, http.StatusTemporaryRedirect)
+	})
+	response, err := get(t, NewClient(&Rules{Allowed: loopbackOnly}, pool), server.URL)
+	if err != nil || response.StatusCode != http.StatusTemporaryRedirect || led {
+		t.Errorf("got %v, error %v, followed %t", response, err, led)
+	}
+}
+
+func TestNoProxyIsTakenFromTheEnvironment(t *testing.T) {
+	if NewClient(&Rules{}, nil).Transport.(*http.Transport).Proxy != nil {
+		t.Error("a proxy would resolve names, and nobody would ask about their addresses")
+	}
+}

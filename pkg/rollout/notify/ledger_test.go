@@ -1,0 +1,184 @@
+// Copyright The Stagegate Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package notify
+
+import (
+	"fmt"
+	"testing"
+	"time"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
+
+	"github.com/stagegate/stagegate/pkg/apis/placement/v1beta1"
+	"github.com/stagegate/stagegate/pkg/apis/rollout/v1alpha1"
+	"github.com/stagegate/stagegate/pkg/rollout/internal/reconcile"
+)
+
+var epoch = time.Date(2026, 7, 22, 21, 28, 8, 0, time.UTC)
+
+func minute(n int) metav1.Time { return metav1.NewTime(epoch.Add(time.Duration(n) * time.Minute)) }
+
+// aRun is created at a minute and has entries of these minutes, numbered from first.
+func aRun(uid string, created int, over bool, first int64, minutes ...int) v1beta1.UpdateRunObject {
+	run := &v1beta1.ClusterStagedUpdateRun{ObjectMeta: metav1.ObjectMeta{Name: uid, UID: types.UID(uid), CreationTimestamp: minute(created)}}
+	for i, m := range minutes {
+		run.Status.History = append(run.Status.History, v1beta1.UpdateRunHistoryEntry{Number: first + int64(i), Time: minute(m), Reason: "StageStarted"})
+	}
+	if over {
+		run.Status.Conditions = []metav1.Condition{{Type: v1beta1.RunSucceeded, Status: metav1.ConditionTrue}}
+	}
+	return run
+}
+
+func aSink(created int) *v1alpha1.NotificationSink {
+	return &v1alpha1.NotificationSink{ObjectMeta: metav1.ObjectMeta{Name: "chatops", CreationTimestamp: minute(created), Generation: 1}}
+}
+
+func everything(*v1beta1.UpdateRunHistoryEntry) bool { return true }
+
+func TestANewSinkBeginsNow(t *testing.T) {
+	for name, tc := range map[string]struct {
+		run           v1beta1.UpdateRunObject
+		want, dropped int64
+	}{
+		"all of it was before":              {aRun("a", 0, false, 1, 1, 2), 0, 0},
+		"some of it was before":             {aRun("a", 0, false, 1, 1, 9, 11, 12), 3, 0},
+		"at the same second":                {aRun("a", 0, false, 1, 1, 10), 2, 0},
+		"it was created later":              {aRun("a", 11, false, 1, 11, 12), 1, 0},
+		"it is older, and forgot the first": {aRun("a", 0, false, 50, 11, 12), 50, 0},
+		"it is newer, and forgot the first": {aRun("a", 11, false, 50, 11, 12), 50, 49},
+		"nothing has happened":              {aRun("a", 11, false, 1), 0, 0},
+	} {
+		entry, dropped := newLedger(aSink(10)).next(tc.run)
+		number := int64(0)
+		if entry != nil {
+			number = entry.Number
+		}
+		if number != tc.want || dropped != tc.dropped {
+			t.Errorf("%s: the next is %d after %d that were dropped, want %d after %d", name, number, dropped, tc.want, tc.dropped)
+		}
+	}
+}
+
+// restart is a ledger made of what the status of the sink has.
+func restart(l *ledger) *ledger {
+	sink := aSink(0)
+	sink.Status.ObservedGeneration = 1
+	l.report(&sink.Status)
+	return newLedger(sink)
+}
+
+// TestNothingIsForgottenByCompaction holds, at every step of a run and with a restart at each, that what is not handled is next, and that what
+// is handled is not sent again.
+func TestNothingIsForgottenByCompaction(t *testing.T) {
+	l := newLedger(aSink(0))
+	var minutes []int
+	handled := int64(0)
+	for m := 1; m < 60; m++ {
+		over := m >= 30
+		if m%7 == 0 && !over || m == 30 || m == 50 {
+			// That of minute 50 is the rollback of a run that is over.
+			minutes = append(minutes, m)
+		}
+		run := aRun("a", 1, over, 1, minutes...)
+		other := aRun("waiting", 2, true, 1, 3)
+		l.see(reconcile.Key{Name: "waiting"}, other, true, everything)
+		l.see(reconcile.Key{Name: "a"}, run, true, everything)
+		l.compact([]v1beta1.UpdateRunObject{run, other}, minute(m).Time)
+		if m%2 == 0 {
+			l = restart(l)
+		}
+		entry, dropped := l.next(run)
+		switch {
+		case int64(len(minutes)) == handled && entry != nil:
+			t.Fatalf("minute %d: %d is sent once more", m, entry.Number)
+		case int64(len(minutes)) > handled && (entry == nil || entry.Number != handled+1 || dropped != 0):
+			t.Fatalf("minute %d: the next is %v, want %d", m, entry, handled+1)
+		}
+		if entry != nil && m%3 == 0 {
+			handled = entry.Number
+			l.accept(run, handled)
+		}
+		if entry, _ := l.next(other); entry == nil {
+			t.Fatalf("minute %d: what another run waits for is forgotten", m)
+		}
+	}
+	if handled != int64(len(minutes)) {
+		t.Fatalf("%d of %d are handled", handled, len(minutes))
+	}
+}
+
+func TestCursorsGoWithTheirRuns(t *testing.T) {
+	l := newLedger(aSink(0))
+	over, goes, stays := aRun("over", 1, true, 1, 1), aRun("goes", 1, false, 1, 1), aRun("stays", 1, false, 1, 1)
+	for _, run := range []v1beta1.UpdateRunObject{over, goes, stays} {
+		l.see(reconcile.KeyOf(run), run, true, everything)
+		l.accept(run, 1)
+	}
+	l.compact([]v1beta1.UpdateRunObject{over, stays}, minute(30).Time)
+	status := &v1alpha1.NotificationSinkStatus{}
+	l.report(status)
+	if len(status.Runs) != 1 || status.Runs[0].UID != "stays" || len(l.keys) != 1 {
+		t.Errorf("cursors %v, names %v", status.Runs, l.keys)
+	}
+}
+
+func TestAStatusHasOnlySoManyCursors(t *testing.T) {
+	l := newLedger(aSink(0))
+	for i := range maxCursors + 50 {
+		run := aRun(fmt.Sprintf("run-%04d", i), 1, false, 1, 1)
+		l.see(reconcile.KeyOf(run), run, true, everything)
+		if i < 1000 {
+			l.accept(run, 1)
+		}
+	}
+	status := &v1alpha1.NotificationSinkStatus{}
+	l.report(status)
+	waiting := 0
+	for _, c := range status.Runs {
+		if c.Number == 0 {
+			waiting++
+		}
+	}
+	if len(status.Runs) != maxCursors || waiting != 50 || status.Pending != 50 {
+		t.Errorf("%d cursors, of which %d wait, and %d pending", len(status.Runs), waiting, status.Pending)
+	}
+}
+
+func TestAnEntryIsTriedForAnHour(t *testing.T) {
+	l, run, now, attempts := newLedger(aSink(0)), aRun("a", 1, false, 1, 1, 2), minute(5).Time, 0
+	for {
+		attempts++
+		again, over := l.fail(run, now, "the endpoint answers 500")
+		if over {
+			break
+		}
+		if rest := l.rest(run, now); rest != again || again <= 0 || again > lastRetry {
+			t.Fatalf("attempt %d is followed by a rest of %s, and another in %s", attempts, rest, again)
+		}
+		now = now.Add(again)
+		// It goes on where it was after a restart, but for the pauses.
+		if attempts == 5 {
+			l = restart(l)
+		}
+	}
+	if took := now.Sub(minute(5).Time); took != giveUpAfter || attempts < 15 || attempts > 40 {
+		t.Errorf("given up after %s and %d attempts", took, attempts)
+	}
+}
+
+func TestARunThatIsRecreatedIsAnotherOne(t *testing.T) {
+	l, key := newLedger(aSink(0)), reconcile.Key{Name: "a"}
+	l.see(key, aRun("first", 1, false, 1, 1, 2), true, everything)
+	if lost := l.replaced(key, "first"); lost != 0 {
+		t.Errorf("%d are lost while the run is there", lost)
+	}
+	if lost := l.replaced(key, "second"); lost != 2 {
+		t.Errorf("%d are lost with the run, want 2", lost)
+	}
+	if lost := l.replaced(key, ""); lost != 0 {
+		t.Errorf("%d are lost once more", lost)
+	}
+}
