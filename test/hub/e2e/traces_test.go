@@ -281,10 +281,10 @@ func testOperatorPaths(t *testing.T, s *suite) {
 	if code := watcher("/metrics/slis"); code != http.StatusOK {
 		t.Errorf("one who may monitor gets %d from /metrics/slis", code)
 	}
-	if code := watcher("/debug/pprof/cmdline"); code != http.StatusForbidden {
-		t.Errorf("one who may monitor gets %d from /debug/pprof/cmdline", code)
+	if code := watcher("/debug/pprof/goroutine"); code != http.StatusForbidden {
+		t.Errorf("one who may monitor gets %d from /debug/pprof/goroutine", code)
 	}
-	if code := client(admin)("/debug/pprof/cmdline"); code != http.StatusOK {
-		t.Errorf("an administrator gets %d from /debug/pprof/cmdline", code)
+	if code := client(admin)("/debug/pprof/goroutine"); code != http.StatusOK {
+		t.Errorf("an administrator gets %d from /debug/pprof/goroutine", code)
 	}
 }
