@@ -81,7 +81,9 @@ func (o *Options) Config() (*Config, error) {
 
 // ownVersion has /version tell the version of this server. Everything else, such as which feature gates there are, goes by the version of
 // the library, which is Kubernetes'.
-type ownVersion struct{ basecompatibility.EffectiveVersion }
+type ownVersion struct {
+	basecompatibility.EffectiveVersion
+}
 
 // Info implements basecompatibility.EffectiveVersion.
 func (ownVersion) Info() *apimachineryversion.Info {

@@ -906,7 +906,7 @@ func TestADeletionMissesNoRunThatEndsWhileItIsLookedAt(t *testing.T) {
 				case first == "":
 					first = resource
 				default:
-					update(bindings, p.binding("prod1", "v1").(runtime.Object))
+					update(bindings, p.binding("prod1", "v1"))
 					update(runs, p.moving(v1beta1.UpdateRunTurn{State: v1beta1.TurnReleased, Number: 1}, "prod1"))
 				}
 				return false, nil, nil
