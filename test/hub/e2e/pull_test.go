@@ -160,11 +160,7 @@ func testPullMember(t *testing.T, s *suite) {
 		return nil
 	})
 	t.Run("TutorialClusterScoped", func(t *testing.T) { testTutorialClusterScoped(t, s) })
-	t.Run("TutorialNamespaced", func(t *testing.T) {
-		// Its Works are like those before.
-		nightly(t)
-		testTutorialNamespaced(t, s)
-	})
+	t.Run("TutorialNamespaced", func(t *testing.T) { testTutorialNamespaced(t, s) })
 
 	a.visited(t, pulled, time.Now())
 
@@ -222,17 +218,12 @@ func testPullMember(t *testing.T, s *suite) {
 	}
 	s.sameUIDs(t, before, []string{pullMember}, a.objects())
 
-	t.Run("AwayForLongerThanItsToken", func(t *testing.T) {
-		// It takes the agent half a minute to say so.
-		nightly(t)
-		a.outlivesItsToken(t, before)
-	})
+	// It takes the agent half a minute to say so.
+	t.Run("AwayForLongerThanItsToken", func(t *testing.T) { a.outlivesItsToken(t, before) })
 
-	// The hub is away, at night for as long as a node of it takes to come back.
+	// The hub is away for as long as a node of it takes to come back.
 	s.kill(t, "hub-apiserver")
-	if atNight() {
-		time.Sleep(time.Minute)
-	}
+	time.Sleep(time.Minute)
 	s.sameUIDs(t, before, []string{pullMember}, a.objects())
 	s.up(t)
 	a.change(t, "value4")
