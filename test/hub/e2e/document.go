@@ -30,7 +30,7 @@ var (
 	yamlLine     = regexp.MustCompile(`^(- |[A-Za-z][A-Za-z-]*:( |$))`)
 	commandLine  = regexp.MustCompile(`^([a-z_-]+(\(\))?( |$)|[A-Z_]+=)`)
 	tableHeader  = regexp.MustCompile(`^[A-Z][A-Z-]+( {2,}|$)`)
-	fileName     = regexp.MustCompile(`^# ([a-z-]+\.yaml)(\n|$)`)
+	fileName     = regexp.MustCompile(`^# ([a-z-]+\.(?:yaml|py))(\n|$)`)
 	definition   = regexp.MustCompile(`^([a-z_]+\(\)|[A-Z_]+=\S*\n$|export )`)
 	hereDocument = regexp.MustCompile(`<< *'?([A-Z]+)'?`)
 )

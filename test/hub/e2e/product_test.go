@@ -82,8 +82,6 @@ func TestProductIsOne(t *testing.T) {
 // testProduct has a product of some four hundred objects rolled out over the members in stages, forward to its next version, back, and
 // removed without a trace.
 func testProduct(t *testing.T, s *suite) {
-	// It is large, and goes the ways that all others go.
-	nightly(t)
 	s.withNodes(t)
 	r := rollout{s, "product"}
 	p := productRollout{r}
