@@ -389,6 +389,7 @@ kubectl delete crp/shop ns/shop --ignore-not-found
 	{
 		name: "docs/kubefleet.md",
 		deviations: []deviation{
+			mention("kubectl diff"),
 			mention("kubectl patch"),
 			mention("kubectl explain"),
 			mention("kubectl apply -f dir/"),
