@@ -64,7 +64,7 @@ lint: ## Run golangci-lint with kube-api-linter, as .golangci.yml has it. Buildi
 
 .PHONY: test
 test: ## Run unit and integration tests. Needs Go alone.
-	$(GO) test ./...
+	$(GO) test -timeout 30m ./...
 	@# The documents are outside of that module, so that the go tool does not see when they have changed.
 	cd test/hub && $(GO) test -short -count=1 . ./e2e
 	cd test/gitops && $(GO) test -count=1 ./...
@@ -72,7 +72,7 @@ test: ## Run unit and integration tests. Needs Go alone.
 
 .PHONY: race
 race: ## Run the unit and the integration tests under the race detector, with few random fleets. Needs a C compiler.
-	$(GO) test -race -short ./pkg/... ./test/integration/...
+	$(GO) test -timeout 30m -race -short ./pkg/... ./test/integration/...
 
 .PHONY: e2e
 e2e: ## Run the tutorial, every command of the documents and the failure tests on a real hub with real members.
