@@ -77,9 +77,12 @@ func TestAnotherReplicaLeadsSoon(t *testing.T) {
 	for name, tc := range map[string]struct {
 		cut    bool
 		within time.Duration
+		// hangs is how long a request takes that is not answered.
+		hangs time.Duration
 	}{
-		"after a leader that ends in order": {within: 3 * time.Second},
-		"after a leader that is cut off":    {cut: true, within: 15 * time.Second},
+		"after a leader that ends in order":      {within: 3 * time.Second},
+		"after a leader that is cut off":         {cut: true, within: 15 * time.Second},
+		"after a leader whose requests are lost": {cut: true, within: 15 * time.Second, hangs: electionTimes.RenewDeadline.Duration},
 	} {
 		t.Run(name, func(t *testing.T) {
 			for i := range 10 {
@@ -88,6 +91,7 @@ func TestAnotherReplicaLeadsSoon(t *testing.T) {
 					var cut atomic.Bool
 					mine.PrependReactor("*", "*", func(action clienttesting.Action) (bool, runtime.Object, error) {
 						if cut.Load() {
+							time.Sleep(tc.hangs)
 							return true, nil, errors.New("no answer")
 						}
 						answer, err := hub.Invokes(action, &coordinationv1.Lease{})
@@ -119,6 +123,8 @@ func TestAnotherReplicaLeadsSoon(t *testing.T) {
 					}
 					end()
 					endOther()
+					// The last request may be under way.
+					time.Sleep(2 * tc.hangs)
 					synctest.Wait()
 				})
 			}

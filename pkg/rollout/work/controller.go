@@ -238,7 +238,7 @@ func unfinished(binding v1beta1.BindingObject, status v1beta1.ResourceBindingSta
 func (c *Controller) announce(binding v1beta1.BindingObject, status v1beta1.ResourceBindingStatus) {
 	for _, t := range []string{v1beta1.BindingOverridden, v1beta1.BindingWorkSynchronized} {
 		now, before := find(status.Conditions, t), find(binding.BindingStatus().Conditions, t)
-		if now == nil || now.Status != metav1.ConditionFalse || before != nil && before.Message == now.Message {
+		if now == nil || now.Status != metav1.ConditionFalse || now.Reason == reasonNotBegun || before != nil && before.Message == now.Message {
 			continue
 		}
 		c.recorder.Event(binding, corev1.EventTypeWarning, now.Reason, now.Message)

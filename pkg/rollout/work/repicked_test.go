@@ -4,10 +4,13 @@
 package work
 
 import (
+	"errors"
 	"strings"
 	"testing"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime"
+	clienttesting "k8s.io/client-go/testing"
 
 	"github.com/stagegate/stagegate/pkg/apis/placement/v1beta1"
 	"github.com/stagegate/stagegate/pkg/apis/wellknown"
@@ -40,10 +43,10 @@ func TestAClusterThatIsPickedAgainGetsNothingThatNobodyAnnounces(t *testing.T) {
 				t.Fatalf("not ready: %v", b.said())
 			}
 			b.snapshot("web-2-snapshot", nil)
-			picked := func(state v1beta1.BindingState, change func(*v1beta1.ResourceBindingSpec)) {
+			b.change(func(o v1beta1.BindingObject) { tc.asked(o.BindingSpec()) })
+			for _, state := range []v1beta1.BindingState{v1beta1.BindingStateUnscheduled, v1beta1.BindingStateBound} {
 				b.edit(func(o v1beta1.BindingObject) {
 					o.BindingSpec().State = state
-					change(o.BindingSpec())
 					o.SetGeneration(o.GetGeneration() + 1)
 				})
 				b.settle()
@@ -51,8 +54,6 @@ func TestAClusterThatIsPickedAgainGetsNothingThatNobodyAnnounces(t *testing.T) {
 					t.Errorf("%s: the binding says %v", state, said)
 				}
 			}
-			picked(v1beta1.BindingStateUnscheduled, tc.asked)
-			picked(v1beta1.BindingStateBound, func(*v1beta1.ResourceBindingSpec) {})
 			if after := b.works()[0]; after.ResourceVersion != before.ResourceVersion || after.Generation != before.Generation ||
 				after.Annotations[wellknown.ParentSnapshotNameAnnotation] != "web-1-snapshot" {
 				t.Errorf("the Work is %+v, which nobody has announced since the cluster was picked again", after)
@@ -64,5 +65,64 @@ func TestAClusterThatIsPickedAgainGetsNothingThatNobodyAnnounces(t *testing.T) {
 				t.Errorf("the Work stays %+v though the rollout has started", got)
 			}
 		})
+	}
+}
+
+// A server that was killed between two Works has begun nothing that counts as ready, or that is gone on with unasked.
+func TestAVersionOfWhichNotAllWorksWereWrittenHasNotBegun(t *testing.T) {
+	b := newBench(t, "")
+	b.snapshot("web-1-snapshot", nil, configMapJSON)
+	b.binding(nil)
+	b.settle()
+	b.snapshot("web-2-snapshot", nil, configMapJSON, wrapping("e", configMap("broken")))
+	b.change(func(o v1beta1.BindingObject) { o.BindingSpec().ResourceSnapshotName = "web-2-snapshot" })
+	killed := true
+	b.api.PrependReactor("create", "works", func(a clienttesting.Action) (bool, runtime.Object, error) {
+		work := a.(clienttesting.CreateAction).GetObject().(*v1beta1.Work)
+		return killed && work.Name == b.workOf("e"), nil, errors.New("the server is gone")
+	})
+	b.cacheUp()
+	if _, err := b.Controller.reconcile(t.Context(), b.key("web-member1")); err == nil {
+		t.Fatal("all Works are written")
+	}
+	ready := func(conditionType string) metav1.Condition {
+		return metav1.Condition{Type: conditionType, Status: metav1.ConditionTrue, Reason: "x", LastTransitionTime: metav1.NewTime(testTime)}
+	}
+	for _, w := range b.works() {
+		b.answer(w.Name, nil, ready(v1beta1.WorkApplied), ready(v1beta1.WorkAvailable))
+	}
+	killed = false
+	for _, state := range []v1beta1.BindingState{v1beta1.BindingStateUnscheduled, v1beta1.BindingStateBound} {
+		b.edit(func(o v1beta1.BindingObject) {
+			o.BindingSpec().State = state
+			o.SetGeneration(o.GetGeneration() + 1)
+		})
+		b.settle()
+		if len(b.works()) != 1 || bindingrules.IsReady(b.current()) {
+			t.Errorf("%s: the Works are %v, and the binding says %v", state, b.holding(), b.said())
+		}
+	}
+}
+
+// What has begun is looked after, however often the placement is edited.
+func TestAWorkThatIsLostComesBackAfterAnEditOfThePlacement(t *testing.T) {
+	b := newBench(t, "")
+	b.snapshot("web-1-snapshot", nil, configMapJSON)
+	b.binding(nil)
+	b.settle()
+	for range 2 {
+		b.edit(func(o v1beta1.BindingObject) {
+			o.BindingSpec().SchedulingPolicySnapshotName += "1"
+			o.SetGeneration(o.GetGeneration() + 1)
+		})
+		b.settle()
+		name := b.works()[0].Name
+		if err := b.api.Tracker().Delete(v1beta1.SchemeGroupVersion.WithResource("works"), b.works()[0].Namespace, name); err != nil {
+			t.Fatal(err)
+		}
+		b.settle()
+		if len(b.works()) != 1 || b.works()[0].Name != name {
+			t.Errorf("the Works are %v, and the binding says %v", b.holding(), b.said())
+		}
 	}
 }

@@ -120,7 +120,7 @@ func bindingConditions(binding v1beta1.BindingObject, o outcome) []metav1.Condit
 	}
 	if o.notBegun {
 		return append(found, isFalse(v1beta1.BindingWorkSynchronized, reasonNotBegun,
-			"The works do not hold %s yet, and its rollout has not started since the placement last picked or unpicked the cluster",
+			"The works do not hold %s yet. Its rollout begins again with a run that updates the cluster, or by RollingUpdate",
 			binding.BindingSpec().ResourceSnapshotName))
 	}
 	found = append(found, isTrue(v1beta1.BindingWorkSynchronized, reasonAllSynced, "All of the works are synchronized to the latest"))

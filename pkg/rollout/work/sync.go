@@ -10,6 +10,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strconv"
 	"strings"
 
 	"k8s.io/apimachinery/pkg/api/equality"
@@ -61,7 +62,7 @@ func (c *Controller) sync(ctx context.Context, binding v1beta1.BindingObject) ou
 	if err != nil {
 		return outcome{works: existing, err: err}
 	}
-	begun := hasBegun(existing, binding.BindingSpec())
+	begun := bindingrules.HasBegun(binding) || haveBegun(existing, binding.BindingSpec())
 	if binding.BindingSpec().State == v1beta1.BindingStateUnscheduled {
 		return outcome{works: existing, notBegun: !begun}
 	}
@@ -220,19 +221,21 @@ func inScope(namespace string, set labels.Set) labels.Selector {
 	return selector.Add(*requirement)
 }
 
-// hasBegun reports whether all Works but those that go hold what a binding asks for, or compare as it does: to compare changes nothing.
-func hasBegun(works []*v1beta1.Work, spec *v1beta1.ResourceBindingSpec) bool {
-	version, stay := versionOf(spec), 0
+// haveBegun reports whether the Works of a binding but those that go are all that hold what it asks for, or compare as it does: to compare
+// changes nothing.
+func haveBegun(works []*v1beta1.Work, spec *v1beta1.ResourceBindingSpec) bool {
+	version, number, wanted := versionOf(spec), 0, ""
 	for _, w := range works {
 		if w.DeletionTimestamp != nil || w.Annotations[wellknown.DeletePropagationAnnotation] != "" {
 			continue
 		}
-		stay++
-		if !equality.Semantic.DeepEqual(w.Spec.ApplyStrategy, spec.ApplyStrategy) || !bindingrules.Compares(spec.ApplyStrategy) && !holds(w, version) {
+		if !bindingrules.SameApplyStrategy(w.Spec.ApplyStrategy, spec.ApplyStrategy) || !bindingrules.Compares(spec.ApplyStrategy) && !holds(w, version) {
 			return false
 		}
+		number++
+		wanted = w.Annotations[wellknown.NumberOfWorksAnnotation]
 	}
-	return stay > 0
+	return number > 0 && (bindingrules.Compares(spec.ApplyStrategy) || strconv.Itoa(number) == wanted)
 }
 
 // holdAll reports whether Works hold a version already.

@@ -12,6 +12,7 @@ import (
 	"strings"
 
 	apiequality "k8s.io/apimachinery/pkg/api/equality"
+	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 
@@ -71,6 +72,15 @@ func SameApplyStrategy(a, b *v1beta1.ApplyStrategy) bool {
 // IsRolloutStarted reports whether what a binding asks for is on its way to the cluster.
 func IsRolloutStarted(b v1beta1.BindingObject) bool {
 	return conditions.IsTrue(b.BindingStatus().Conditions, v1beta1.BindingRolloutStarted, b.GetGeneration())
+}
+
+// HasBegun reports whether all Works of a binding were written as it asks for, since that was announced. What a binding asks for changes in one
+// write with the announcement, so that later writes, such as those of the scheduler, leave this as it is.
+func HasBegun(b v1beta1.BindingObject) bool {
+	started := meta.FindStatusCondition(b.BindingStatus().Conditions, v1beta1.BindingRolloutStarted)
+	written := meta.FindStatusCondition(b.BindingStatus().Conditions, v1beta1.BindingWorkSynchronized)
+	return started != nil && written != nil && started.Status == metav1.ConditionTrue && written.Status == metav1.ConditionTrue &&
+		written.ObservedGeneration >= started.ObservedGeneration
 }
 
 // IsReady reports whether a cluster has what its binding asks for, as far as that can be observed, or has reported how it differs where

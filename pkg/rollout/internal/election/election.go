@@ -6,6 +6,7 @@ package election
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"sync/atomic"
 	"time"
@@ -26,8 +27,9 @@ func Times() (lease, renewDeadline, retryPeriod time.Duration) {
 	return 10 * time.Second, 6 * time.Second, time.Second
 }
 
-// Campaign waits for the lease, calls lead once and returns its error. The term's context ends when the lease is lost or the context
-// ends. The lease is given back once lead has returned, unless another replica has taken it.
+// Campaign waits for the lease, calls lead once and returns its error. The term's context ends when the lease is lost, when it was not renewed for
+// the renew deadline and a retry period, or when the context ends. The lease is given back once lead has returned, unless another replica has
+// taken it.
 func Campaign(ctx context.Context, hub kubernetes.Interface, config componentbaseconfig.LeaderElectionConfiguration, identity string, lead func(context.Context) error) error {
 	// The election goes on while lead returns, so that nobody else starts before it has.
 	election, stop := context.WithCancel(context.WithoutCancel(ctx))
@@ -42,7 +44,12 @@ func Campaign(ctx context.Context, hub kubernetes.Interface, config componentbas
 			klog.FromContext(ctx).Info("Ending the term: the lease has another holder", "holder", holder, "identity", identity)
 			stop()
 		},
+		renewWithin: config.RenewDeadline.Duration + config.RetryPeriod.Duration,
 	}
+	held, expire := context.WithCancel(context.Background())
+	defer expire()
+	lock.expire = expire
+	lock.idle.Store(true)
 	// Either the term begins or the context ends, whichever is first.
 	var settled atomic.Bool
 	over := make(chan struct{})
@@ -58,12 +65,15 @@ func Campaign(ctx context.Context, hub kubernetes.Interface, config componentbas
 			OnStartedLeading: func(leaseHeld context.Context) {
 				defer close(over)
 				defer stop()
+				lock.idle.Store(false)
+				defer lock.idle.Store(true)
 				if !settled.CompareAndSwap(false, true) {
 					return
 				}
 				term, end := context.WithCancel(leaseHeld)
 				defer end()
 				defer context.AfterFunc(ctx, end)()
+				defer context.AfterFunc(held, end)()
 				result = lead(term)
 			},
 			OnStoppedLeading: func() {},
@@ -78,6 +88,7 @@ func Campaign(ctx context.Context, hub kubernetes.Interface, config componentbas
 		}
 	})()
 	elector.Run(election)
+	lock.stopTimer()
 	if !lock.won {
 		return nil
 	}
@@ -87,11 +98,18 @@ func Campaign(ctx context.Context, hub kubernetes.Interface, config componentbas
 
 // leaderLock is the lock of one campaign. It reports at once when the lock that it has won is read to have another holder, and writes
 // nothing from then on. An elector by itself tries to renew the lock until its deadline while the other leads already, and can release
-// the other's when it ends.
+// the other's when it ends. It ends a term also only after it has tried to release the lock, which takes as long again if the hub does not
+// answer, and another one leads by then.
 type leaderLock struct {
 	resourcelock.Interface
 	// lost is called with the other holder.
 	lost func(holder string)
+	// expire ends the term. It is called when the lock was not renewed within a time that begins with the last renewal.
+	expire      func()
+	renewWithin time.Duration
+	timer       *time.Timer
+	// idle is true while nobody leads. The lock is not released before.
+	idle atomic.Bool
 	// won is set once the lock has been held.
 	won bool
 	// taken is who has taken the lock from this holder, as an error of whatever is written after that.
@@ -122,7 +140,21 @@ func (l *leaderLock) write(ctx context.Context, record resourcelock.LeaderElecti
 	if l.taken != nil {
 		return l.taken
 	}
+	if record.HolderIdentity == "" && !l.idle.Load() {
+		return errors.New("the lock is released once the term has ended")
+	}
+	start := time.Now()
 	err := write(ctx, record)
-	l.won = l.won || err == nil && record.HolderIdentity == l.Identity()
+	if err == nil && record.HolderIdentity == l.Identity() {
+		l.won = true
+		l.stopTimer()
+		l.timer = time.AfterFunc(l.renewWithin-time.Since(start), l.expire)
+	}
 	return err
+}
+
+func (l *leaderLock) stopTimer() {
+	if l.timer != nil {
+		l.timer.Stop()
+	}
 }
