@@ -16,6 +16,7 @@ import (
 	"github.com/stagegate/stagegate/pkg/apis/placement/v1beta1"
 	"github.com/stagegate/stagegate/pkg/apis/wellknown"
 	"github.com/stagegate/stagegate/pkg/apis/wording"
+	"github.com/stagegate/stagegate/pkg/rollout/internal/handover"
 	"github.com/stagegate/stagegate/pkg/rollout/internal/reconcile"
 	"github.com/stagegate/stagegate/pkg/rollout/updaterun/plan"
 	"github.com/stagegate/stagegate/pkg/rules/policy"
@@ -165,4 +166,62 @@ func TestWhatAnotherPlacementHasIsNotHandedOver(t *testing.T) {
 // applies has a binding report that its objects of a generation are applied.
 func applies(b v1beta1.BindingObject, generation int64) {
 	b.BindingStatus().Conditions = []metav1.Condition{{Type: v1beta1.BindingApplied, Status: metav1.ConditionTrue, ObservedGeneration: generation}}
+}
+
+// What a binding asks for may not be written into the Works yet, and never be.
+func TestWhatTheWorksHoldIsHandedOverToo(t *testing.T) {
+	reportDiff := &v1beta1.ApplyStrategy{Type: v1beta1.ApplyStrategyTypeReportDiff}
+	for name, tt := range map[string]struct {
+		// asks is the version that the binding of the other placement asks for, holds the one that its Work holds, and mine the one of the Work of the
+		// placement that lets go. All of them are of other objects but 1.
+		asks, holds, had, mine  string
+		asksToCompare, compares bool
+		conditions              []metav1.Condition
+		want                    bool
+	}{
+		"the other one's Work waits for it":            {asks: "2", holds: "1", had: "1", mine: "1", want: true},
+		"the Work of this one has it":                  {asks: "1", holds: "1", had: "2", mine: "1", want: true},
+		"neither has it in common":                     {asks: "2", holds: "2", had: "1", mine: "1"},
+		"the other one is to compare, and applies yet": {asks: "1", holds: "1", had: "1", mine: "1", asksToCompare: true, want: true},
+		"the other one compares, and may apply":        {asks: "1", holds: "1", had: "1", mine: "1", compares: true, want: true},
+		"the other one compares, and is only to":       {asks: "1", holds: "1", had: "1", mine: "1", asksToCompare: true, compares: true},
+		"the other one compares, and its Works do it by now": {
+			asks: "1", holds: "1", had: "1", mine: "1", asksToCompare: true,
+			conditions: []metav1.Condition{{Type: v1beta1.BindingWorkSynchronized, Status: metav1.ConditionTrue, ObservedGeneration: 1}},
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			forBothScopes(t, func(f *fixture) {
+				mine, theirs := reconcile.Key{Namespace: f.namespace, Name: "mine"}, reconcile.Key{Namespace: f.namespace, Name: "other"}
+				for _, placement := range []reconcile.Key{mine, theirs} {
+					f.version(placement, "1", "a")
+					f.version(placement, "2", placement.Name)
+				}
+				work := func(placement reconcile.Key, version string, strategy *v1beta1.ApplyStrategy) {
+					w := &v1beta1.Work{ObjectMeta: metav1.ObjectMeta{Namespace: "fleet-member-member1", Name: placement.Name, Labels: map[string]string{wellknown.ParentPlacementLabel: placement.Name}}}
+					if placement.Namespace != "" {
+						w.Labels[wellknown.ParentNamespaceLabel] = placement.Namespace
+					}
+					w.Annotations = map[string]string{wellknown.ParentSnapshotNameAnnotation: placement.Name + "-" + version + "-snapshot"}
+					w.Spec.ApplyStrategy = strategy
+					f.must(f.fleet.Works.Informer().GetStore().Add(w))
+				}
+				work(mine, tt.mine, nil)
+				strategies := map[bool]*v1beta1.ApplyStrategy{true: reportDiff}
+				work(theirs, tt.holds, strategies[tt.compares])
+				create(f, f.fleet.Bindings, "theirs", func(b v1beta1.BindingObject) {
+					b.SetLabels(map[string]string{wellknown.ParentPlacementLabel: theirs.Name})
+					*b.BindingSpec() = v1beta1.ResourceBindingSpec{
+						State: v1beta1.BindingStateBound, TargetCluster: "member1", ResourceSnapshotName: "other-" + tt.asks + "-snapshot", ApplyStrategy: strategies[tt.asksToCompare],
+					}
+					b.BindingStatus().Conditions = tt.conditions
+				})
+				found, err := handover.Find(f.fleet, mine, []policy.Change{{Cluster: "member1", Had: "mine-" + tt.had + "-snapshot", Removes: true}}, nil)
+				f.must(err)
+				if got := len(found) > 0; got != tt.want {
+					f.Errorf("handed over: %v, want %v", found, tt.want)
+				}
+			})
+		})
+	}
 }

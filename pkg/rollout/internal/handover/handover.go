@@ -10,6 +10,7 @@ import (
 	"fmt"
 	"slices"
 
+	"k8s.io/apimachinery/pkg/labels"
 	"k8s.io/apimachinery/pkg/util/sets"
 
 	"github.com/stagegate/stagegate/pkg/apis/placement/v1beta1"
@@ -83,13 +84,32 @@ func (in *finder) find(changes []policy.Change) (found []policy.Handover, err er
 		for _, id := range change.PlacedByOthers {
 			foreign[objectOf(id)] = true
 		}
+		if len(waiting[change.Cluster]) == 0 {
+			continue
+		}
+		had, err := in.had(change)
+		if err != nil {
+			return nil, err
+		}
 		for _, heir := range waiting[change.Cluster] {
-			var handed []v1beta1.ResourceIdentifier
-			both, err := shared.by(version{in.placement, change.Had}, versionOf(heir))
+			gets, err := in.gets(heir)
 			if err != nil {
 				return nil, err
 			}
-			for _, o := range both {
+			both := map[object]bool{}
+			for a := range had {
+				for b := range gets {
+					objects, err := shared.by(a, b)
+					if err != nil {
+						return nil, err
+					}
+					for _, o := range objects {
+						both[o] = true
+					}
+				}
+			}
+			var handed []v1beta1.ResourceIdentifier
+			for o := range both {
 				if foreign[o] {
 					continue
 				}
@@ -109,8 +129,46 @@ func (in *finder) find(changes []policy.Change) (found []policy.Handover, err er
 	return found, nil
 }
 
+// had returns the versions whose objects the placement may have on the cluster of a change: the one that was last asked for, and those of its Works,
+// which may not be written yet as that asks for.
+func (in *finder) had(change policy.Change) (sets.Set[version], error) {
+	versions := sets.New(version{in.placement, change.Had})
+	works, err := in.works(in.placement, change.Cluster)
+	for _, w := range works {
+		versions.Insert(version{in.placement, w.Annotations[wellknown.ParentSnapshotNameAnnotation]})
+	}
+	return versions, err
+}
+
+// gets returns the versions of which another placement may take objects over: the one that its binding asks for, and those of its Works. What only
+// compares takes nothing.
+func (in *finder) gets(heir v1beta1.BindingObject) (sets.Set[version], error) {
+	asked := versionOf(heir)
+	versions := sets.New[version]()
+	if !bindingrules.Compares(heir.BindingSpec().ApplyStrategy) {
+		versions.Insert(asked)
+	}
+	works, err := in.works(asked.placement, heir.BindingSpec().TargetCluster)
+	for _, w := range works {
+		if w.DeletionTimestamp == nil && !bindingrules.Compares(w.Spec.ApplyStrategy) {
+			versions.Insert(version{asked.placement, w.Annotations[wellknown.ParentSnapshotNameAnnotation]})
+		}
+	}
+	return versions, err
+}
+
+// works returns the Works of a placement on a cluster.
+func (in *finder) works(placement reconcile.Key, cluster string) ([]*v1beta1.Work, error) {
+	set := labels.Set{wellknown.ParentPlacementLabel: placement.Name}
+	works, err := in.fleet.Works.Lister().Works(wellknown.MemberNamespace(cluster)).List(labels.SelectorFromSet(set))
+	if err != nil {
+		return nil, fmt.Errorf("listing the Works of placement %s on cluster %s: %w", placement, cluster, err)
+	}
+	return slices.DeleteFunc(works, func(w *v1beta1.Work) bool { return w.Labels[wellknown.ParentNamespaceLabel] != placement.Namespace }), nil
+}
+
 // waiting returns, by cluster, the bindings of other placements that may get what the run's placement lets go of. One that has all its objects
-// gets no more, and one that only compares writes nothing. A placement in a namespace shares objects with others of the namespace; what a
+// gets no more, and one that only compares, as its Works do by now, writes nothing. A placement in a namespace shares objects with others of the namespace; what a
 // cluster-scoped one has as well is not the run's to give.
 func (in *finder) waiting(changes []policy.Change) map[string][]v1beta1.BindingObject {
 	clusters := sets.New[string]()
@@ -129,8 +187,12 @@ func (in *finder) waiting(changes []policy.Change) map[string][]v1beta1.BindingO
 	for _, b := range all {
 		spec := b.BindingSpec()
 		isOther := b.GetNamespace() != in.placement.Namespace || b.GetLabels()[wellknown.ParentPlacementLabel] != in.placement.Name
-		if isOther && clusters.Has(spec.TargetCluster) && b.GetDeletionTimestamp() == nil && spec.ResourceSnapshotName != "" && !bindingrules.Compares(spec.ApplyStrategy) &&
-			!conditions.IsTrue(b.BindingStatus().Conditions, v1beta1.BindingApplied, b.GetGeneration()) {
+		settled := v1beta1.BindingApplied
+		if bindingrules.Compares(spec.ApplyStrategy) {
+			settled = v1beta1.BindingWorkSynchronized
+		}
+		if isOther && clusters.Has(spec.TargetCluster) && b.GetDeletionTimestamp() == nil && spec.ResourceSnapshotName != "" &&
+			!conditions.IsTrue(b.BindingStatus().Conditions, settled, b.GetGeneration()) {
 			waiting[spec.TargetCluster] = append(waiting[spec.TargetCluster], b)
 		}
 	}
