@@ -17103,7 +17103,7 @@ func schema_pkg_apis_rollout_v1alpha1_RolloutPolicyStatus(ref common.ReferenceCa
 							},
 						},
 						SchemaProps: spec.SchemaProps{
-							Description: "conditions of the policy: Effective, Compatible.",
+							Description: "conditions of the policy: Effective, Compatible, and Ready while both are True.",
 							Type:        []string{"array"},
 							Items: &spec.SchemaOrArray{
 								Schema: &spec.Schema{

@@ -310,7 +310,8 @@ func (c *Controller) write(ctx context.Context, object v1alpha1.RolloutPolicyObj
 	changed := fleet.Copy(object)
 	status := changed.PolicyStatus()
 	status.ObservedGeneration, status.Governs = object.GetGeneration(), governs
-	for _, condition := range []metav1.Condition{effective(p, misses), compatible(contradicted)} {
+	conditions := []metav1.Condition{effective(p, misses), compatible(contradicted)}
+	for _, condition := range append(conditions, ready(conditions)) {
 		condition.ObservedGeneration, condition.LastTransitionTime = object.GetGeneration(), metav1.NewTime(c.clock.Now())
 		meta.SetStatusCondition(&status.Conditions, condition)
 	}
@@ -350,4 +351,15 @@ func compatible(contradicted string) metav1.Condition {
 	}
 	return metav1.Condition{Type: v1alpha1.PolicyCompatible, Status: metav1.ConditionTrue, Reason: v1alpha1.ReasonCompatible,
 		Message: "No other policy is known to contradict it"}
+}
+
+// ready sums up the other conditions of a policy for who knows only this one: it has the words of the first of them that is False.
+func ready(conditions []metav1.Condition) metav1.Condition {
+	for _, c := range conditions {
+		if c.Status == metav1.ConditionFalse {
+			return metav1.Condition{Type: v1alpha1.PolicyReady, Status: metav1.ConditionFalse, Reason: c.Reason, Message: c.Message}
+		}
+	}
+	return metav1.Condition{Type: v1alpha1.PolicyReady, Status: metav1.ConditionTrue, Reason: v1alpha1.ReasonPolicyReady,
+		Message: "The policy is in effect, and no other one is known to contradict it"}
 }

@@ -9,10 +9,13 @@ import (
 	"testing"
 	"time"
 
+	kstatus "github.com/fluxcd/cli-utils/pkg/kstatus/status"
 	"github.com/google/go-cmp/cmp"
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/informers"
 	"k8s.io/client-go/kubernetes/fake"
@@ -228,6 +231,7 @@ func TestAPolicyIsToldWhichOneContradictsIt(t *testing.T) {
 			if got := fmt.Sprintf("%s %s: %s", c.Status, c.Reason, c.Message); got != want {
 				f.Errorf("policy %s is %s\nwant %s", name, got, want)
 			}
+			followsKstatus(f, name)
 		}
 		const compatible = "True Compatible: No other policy is known to contradict it"
 		kind := "ClusterRolloutPolicy"
@@ -338,6 +342,7 @@ func TestAPolicyIsEffectiveUnlessItsSelectorCannotBeRead(t *testing.T) {
 			if diff := cmp.Diff(&condition, meta.FindStatusCondition(got.Conditions, "Effective")); diff != "" || got.ObservedGeneration != generation {
 				f.Errorf("observed generation %d, conditions (-want +got):\n%s", got.ObservedGeneration, diff)
 			}
+			followsKstatus(f, "guard")
 		}
 		f.protect("guard", prod)
 		const nothing = "; spec.clusters picks none of 0 member clusters: the policy protects nothing now"
@@ -533,5 +538,28 @@ func BenchmarkCount(b *testing.B) {
 		protected := c.protected(policies)
 		c.count(policies, protected)
 		c.contradictions(policies, protected)
+	}
+}
+
+// followsKstatus holds that a tool which follows kstatus takes a policy for current while all of its conditions are True.
+func followsKstatus(f *fixture, name string) {
+	f.Helper()
+	policy := f.policy(name)
+	object, err := runtime.DefaultUnstructuredConverter.ToUnstructured(policy)
+	f.Must(err)
+	result, err := kstatus.Compute(&unstructured.Unstructured{Object: object})
+	f.Must(err)
+	conditions := policy.PolicyStatus().Conditions
+	want := kstatus.CurrentStatus
+	for _, conditionType := range []string{v1alpha1.PolicyEffective, v1alpha1.PolicyCompatible} {
+		if c := meta.FindStatusCondition(conditions, conditionType); c.Status == metav1.ConditionFalse && want == kstatus.CurrentStatus {
+			want = kstatus.InProgressStatus
+			if ready := meta.FindStatusCondition(conditions, v1alpha1.PolicyReady); ready.Message != c.Message || ready.Reason != c.Reason {
+				f.Errorf("policy %s is not ready for %q, want %q", name, ready.Message, c.Message)
+			}
+		}
+	}
+	if result.Status != want {
+		f.Errorf("policy %s is %s for kstatus (%s), want %s", name, result.Status, result.Message, want)
 	}
 }

@@ -27,6 +27,13 @@ const (
 	ReasonContradicted = "Contradicted"
 )
 
+// PolicyReady is the condition of a policy that is True while Effective and Compatible are, and False with the reason and the message of the
+// one that is not. Tools that follow kstatus, such as Flux and Helm, know an object by it.
+const PolicyReady = "Ready"
+
+// ReasonPolicyReady is the reason of the condition Ready of a policy that is in effect and that no other one is known to contradict.
+const ReasonPolicyReady = "Ready"
+
 // NotificationSinkReady is the condition of a sink that is True while what is to be delivered can be, as far as is known.
 const NotificationSinkReady = "Ready"
 

@@ -276,7 +276,7 @@ type RolloutPolicyStatus struct {
 	// +optional
 	Governs PolicyGoverns `json:"governs,omitempty,omitzero"`
 
-	// conditions of the policy: Effective, Compatible.
+	// conditions of the policy: Effective, Compatible, and Ready while both are True.
 	// +optional
 	// +k8s:optional
 	// +listType=map

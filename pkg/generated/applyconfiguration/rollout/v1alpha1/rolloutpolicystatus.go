@@ -18,7 +18,7 @@ type RolloutPolicyStatusApplyConfiguration struct {
 	ObservedGeneration *int64 `json:"observedGeneration,omitempty"`
 	// governs counts what the policy governs at present.
 	Governs *PolicyGovernsApplyConfiguration `json:"governs,omitempty"`
-	// conditions of the policy: Effective, Compatible.
+	// conditions of the policy: Effective, Compatible, and Ready while both are True.
 	Conditions []v1.ConditionApplyConfiguration `json:"conditions,omitempty"`
 }
 
