@@ -403,6 +403,9 @@ func TestWhatIsRefused(t *testing.T) {
 			w.reports("chatops", "it is refused", func(s v1alpha1.NotificationSinkStatus) bool {
 				return reason(s) == v1alpha1.ReasonDeliveryFailed && strings.Contains(s.LastError, tc.want) && s.Pending == 1
 			})
+			if got := w.status("chatops").LastError; strings.Contains(got, "dial tcp") {
+				t.Errorf("the error of the dialer is in %q", got)
+			}
 			if asked := len(e.got()) > before; asked != tc.asked {
 				t.Errorf("the endpoint is asked: %t, want %t", asked, tc.asked)
 			}

@@ -24,6 +24,7 @@ import (
 	"github.com/stagegate/stagegate/pkg/apis/rollout/v1alpha1"
 	"github.com/stagegate/stagegate/pkg/apis/rollout/validation"
 	"github.com/stagegate/stagegate/pkg/apis/wellknown"
+	"github.com/stagegate/stagegate/pkg/rollout/internal/outbound"
 	"github.com/stagegate/stagegate/pkg/rules/notification"
 )
 
@@ -121,6 +122,9 @@ func post(ctx context.Context, client *http.Client, to *target, content []byte, 
 	if err != nil {
 		if ctx.Err() != nil && errors.Is(ctx.Err(), context.DeadlineExceeded) {
 			return fmt.Errorf("the endpoint has not answered within %s", requestTimeout)
+		}
+		if refused := (*outbound.RefusedError)(nil); errors.As(err, &refused) {
+			return refused
 		}
 		// It repeats the URL, which may be a credential.
 		if with := (*url.Error)(nil); errors.As(err, &with) {

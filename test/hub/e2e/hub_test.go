@@ -59,6 +59,7 @@ func TestHub(t *testing.T) {
 		{"ReportBack", testReportBack},
 		{"Monitoring", testMonitoring},
 		{"Traces", testTraces},
+		{"Notifications", testNotifications},
 		{"OperatorPaths", testOperatorPaths},
 		{"Scheduling", testScheduling},
 		{"Removal", testRemoval},

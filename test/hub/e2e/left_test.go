@@ -102,7 +102,7 @@ func (s *suite) names(t *testing.T, cluster, resource string) []string {
 	switch resource {
 	case "memberclusters", "internalmemberclusters":
 		gv.Group = "cluster.kubernetes-fleet.io"
-	case "clusterrolloutpolicies", "rolloutpolicies":
+	case "clusterrolloutpolicies", "rolloutpolicies", "notificationsinks":
 		gv.Group, gv.Version = "rollout.stagegate.dev", "v1alpha1"
 	case "namespaces":
 		gv.Group, gv.Version = "", "v1"

@@ -6,10 +6,13 @@ package outbound
 import (
 	"crypto/x509"
 	"errors"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"net/netip"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"testing"
 )
 
@@ -169,5 +172,50 @@ func TestRedirectsAreNotFollowed(t *testing.T) {
 func TestNoProxyIsTakenFromTheEnvironment(t *testing.T) {
 	if NewClient(&Rules{}, nil).Transport.(*http.Transport).Proxy != nil {
 		t.Error("a proxy would resolve names, and nobody would ask about their addresses")
+	}
+}
+
+// TestConnectionsAreUsedAgain has as many requests at once as a sink gets, three times: the first ones make all the connections that there are.
+func TestConnectionsAreUsedAgain(t *testing.T) {
+	const atOnce, rounds = 4, 3
+	var made atomic.Int32
+	arrived, answer := make(chan struct{}), make(chan struct{})
+	server := httptest.NewUnstartedServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {
+		arrived <- struct{}{}
+		<-answer
+	}))
+	server.Config.ConnState = func(_ net.Conn, state http.ConnState) {
+		if state == http.StateNew {
+			made.Add(1)
+		}
+	}
+	server.StartTLS()
+	t.Cleanup(server.Close)
+	roots := x509.NewCertPool()
+	roots.AddCert(server.Certificate())
+	client := NewClient(&Rules{Allowed: []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")}}, roots)
+	t.Cleanup(client.CloseIdleConnections)
+	for range rounds {
+		var requests sync.WaitGroup
+		for range atOnce {
+			requests.Go(func() {
+				response, err := client.Get(server.URL)
+				if err != nil {
+					t.Error(err)
+					return
+				}
+				_ = response.Body.Close()
+			})
+		}
+		for range atOnce {
+			<-arrived
+		}
+		for range atOnce {
+			answer <- struct{}{}
+		}
+		requests.Wait()
+	}
+	if made := made.Load(); made != atOnce {
+		t.Errorf("%d requests at once, %d times, made %d connections", atOnce, rounds, made)
 	}
 }
