@@ -44,6 +44,9 @@ func testMonitoring(t *testing.T, s *suite) {
 	}
 	monitoring := filepath.Join(s.options.Root, "artifacts", "monitoring")
 	prom := s.startPrometheus(t, filepath.Join(monitoring, "rules.yaml"))
+	// Nobody answers there, and the server does not ask.
+	t.Cleanup(func() { s.mustRunInCleanup(t, "kubectl delete notificationsinks watched --ignore-not-found") })
+	s.mustRun(t, `kubectl create -f - <<< '{"apiVersion":"rollout.stagegate.dev/v1alpha1","kind":"NotificationSink","metadata":{"name":"watched"},"spec":{"url":"https://127.0.0.1/"}}'`)
 	r := s.newRollout(t, "watched", watchedStages)
 	r.start(t, "watched", 0, "Run")
 	prom.until(t, `stagegate_update_run_info{namespace="",name="watched",placement="watched",strategy="watched",stage="staging",phase="WaitingForApproval"} == 1`)
@@ -56,6 +59,7 @@ func testMonitoring(t *testing.T, s *suite) {
 	prom.until(t, `stagegate_update_runs_finished_total{scope="Cluster",result="Succeeded"} >= 1`)
 	prom.until(t, `fleet_workload_update_run_status_last_timestamp_seconds{name="watched",condition="Succeeded",status="True",reason="UpdateRunSucceeded"} > 0`)
 	prom.until(t, `absent(stagegate_update_run_info{name="watched"})`)
+	prom.until(t, `stagegate_notifications_pending{sink="watched"} > 0`)
 
 	t.Run("Rules", func(t *testing.T) {
 		promtool(t, monitoring, "check", "rules", "rules.yaml")
