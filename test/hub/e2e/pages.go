@@ -535,7 +535,7 @@ kubectl get apiservice v1.placement.kubernetes-fleet.io -o jsonpath='{.spec.caBu
 		cleanUp: `kubectl delete clusterrole,clusterrolebinding place place-x read-all members-view team-a-members prometheus-stagegate --ignore-not-found
 kubectl delete crpe --all
 kubectl delete membercluster paris --ignore-not-found
-kubectl -n fleet-system delete secret member-paris stagegate-apiserver-tls --ignore-not-found
+kubectl -n fleet-system delete secret member-paris stagegate-apiserver-tls stagegate-etcd-client --ignore-not-found
 kubectl -n fleet-system delete deployment stagegate-apiserver --ignore-not-found
 kubectl --kubeconfig=_output/hub/member3.kubeconfig delete ns team-a --ignore-not-found --wait=false
 kubectl delete ns monitoring x team-a --wait=false
@@ -547,6 +547,7 @@ kubectl delete ns monitoring x team-a --wait=false
 			{command: "kubectl apply -k .", reason: "There are no nodes for the Deployment here and no cert-manager: what it would apply is built.", old: "kubectl apply -k .", new: "kubectl kustomize ."},
 			{command: "skopeo copy", skipped: true, reason: "There is no registry here. TestAnImageRunsFromItsOwnFiles of hack/release reads the layout."},
 			{command: "helm install", skipped: true, reason: "There is no Helm here. The tests of hack/release render the charts, and compare them with what is built above."},
+			{section: "Helm", skipped: true, command: "kubectl create ns fleet-system", reason: "It is there."},
 			{command: "kubectl delete -k .", reason: "The same.", old: "kubectl delete -k .", new: "kubectl kustomize ."},
 			{
 				section: "Join a member", reason: "The third member leaves, so that its cluster can join under the name of the page.",
@@ -591,6 +592,7 @@ kubectl --kubeconfig=_output/hub/member3.kubeconfig delete clusterrolebinding st
 			noPod("Back up and restore", "kubectl -n fleet-system cp"),
 			noPod("Back up and restore", "kubectl -n fleet-system exec"),
 			noPod("Back up and restore", "kubectl -n fleet-system delete pod restore"),
+			noPod("Rotate the key", "kubectl -n fleet-system rollout"),
 			noPod("Health, metrics, logs, audit", "kubectl get --raw"),
 			noPod("Health, metrics, logs, audit", "kubectl -n fleet-system port-forward"),
 			noPod("Health, metrics, logs, audit", "kubectl --server="),
