@@ -114,6 +114,7 @@ func New(api, hub *rest.Config, options Options) (*Manager, error) {
 	for _, c := range controllers {
 		if enabled(c.name, options.Controllers) {
 			chosen = append(chosen, c.name)
+			reconcile.Announce(c.name)
 		}
 	}
 	f := fleet.New(apiClient)

@@ -106,6 +106,19 @@ func hanging(command string) deviation {
 	}
 }
 
+// noPod is for a command that is about the server as a pod.
+func noPod(section, command string) deviation {
+	return deviation{section: section, command: command, skipped: true, reason: "The server is no pod here."}
+}
+
+// operation is for an operation on a run that another page tells of.
+func operation(section, subresource string) deviation {
+	return deviation{
+		section: section, command: "kubectl patch csur RUN --subresource=" + subresource, skipped: true,
+		reason: "docs/operating-runs.md has the operations, and is read here.",
+	}
+}
+
 func onMember3(commands ...string) []deviation {
 	var all []deviation
 	for _, command := range commands {
@@ -484,11 +497,23 @@ kubectl delete storageclass documented`,
 			},
 			mention("kubectl apply --server-side"),
 			mention("kubectl replace"),
-			{section: "StagegateControllerFailing", skipped: true, command: "kubectl -n fleet-system logs", reason: "The server is no pod here, and nothing fails."},
+			{command: "kubectl get apiservice v1.placement.kubernetes-fleet.io -o jsonpath='{.spec.caBundle}'", needs: "openssl", reason: "It takes openssl."},
+			noPod("An APIService is not Available", "kubectl -n fleet-system get secret stagegate-apiserver-tls"),
+			noPod("etcd is full", "kubectl -n fleet-system patch deployment"),
+			noPod("StagegateNoLeader", "kubectl -n fleet-system get deployment"),
+			noPod("StagegateTwoLeaders", "kubectl -n fleet-system delete pod"),
+			noPod("StagegateControllerDown", "kubectl -n fleet-system logs"),
+			noPod("StagegateControllerFailing", "kubectl -n fleet-system logs"),
+			noPod("StagegateControllerPanics", "kubectl -n fleet-system logs"),
+			{section: "StagegateControllerPanics", reason: nameOfReader, old: "KIND NAME", new: "crp example-placement"},
+			operation("StagegateRunStuck", "skip"), operation("StagegateRunStuck", "rollback"), operation("StagegateRunPaused", "retry"),
+			{section: "StagegateNotificationsFailing", skipped: true, command: "kubectl patch nsink NAME", reason: "There is no sink here."},
+			noPod("StagegateEtcdNearQuota", "kubectl -n fleet-system rollout restart"),
 			{section: "StagegateOrchestrationSlow", skipped: true, command: "kubectl -n fleet-system top pods", reason: "It takes a metrics server."},
 			{section: "StagegateMembersUnhealthy", reason: nameOfReader, old: " NAME", new: " member1"},
 			{section: "StagegateApplyFailing", reason: "Everything is applied here.", old: " | grep ': False'", new: ""},
-			{section: "StagegateCertificateExpires", skipped: true, command: "kubectl -n fleet-system describe certificate", reason: "There is no cert-manager here."},
+			{section: "StagegateCertificateExpires", skipped: true, command: "kubectl -n fleet-system get certificate", reason: "There is no cert-manager here."},
+			{section: "StagegateCertificateExpires", skipped: true, command: "kubectl -n fleet-system describe certificate", reason: "The same."},
 		},
 	},
 	{
@@ -510,7 +535,7 @@ kubectl get apiservice v1.placement.kubernetes-fleet.io -o jsonpath='{.spec.caBu
 		cleanUp: `kubectl delete clusterrole,clusterrolebinding place place-x read-all members-view team-a-members prometheus-stagegate --ignore-not-found
 kubectl delete crpe --all
 kubectl delete membercluster paris --ignore-not-found
-kubectl -n fleet-system delete secret member-paris stagegate-apiserver-tls --ignore-not-found
+kubectl -n fleet-system delete secret member-paris stagegate-apiserver-tls stagegate-etcd-client --ignore-not-found
 kubectl -n fleet-system delete deployment stagegate-apiserver --ignore-not-found
 kubectl --kubeconfig=_output/hub/member3.kubeconfig delete ns team-a --ignore-not-found --wait=false
 kubectl delete ns monitoring x team-a --wait=false
@@ -522,6 +547,7 @@ kubectl delete ns monitoring x team-a --wait=false
 			{command: "kubectl apply -k .", reason: "There are no nodes for the Deployment here and no cert-manager: what it would apply is built.", old: "kubectl apply -k .", new: "kubectl kustomize ."},
 			{command: "skopeo copy", skipped: true, reason: "There is no registry here. TestAnImageRunsFromItsOwnFiles of hack/release reads the layout."},
 			{command: "helm install", skipped: true, reason: "There is no Helm here. The tests of hack/release render the charts, and compare them with what is built above."},
+			{section: "Helm", skipped: true, command: "kubectl create ns fleet-system", reason: "It is there."},
 			{command: "kubectl delete -k .", reason: "The same.", old: "kubectl delete -k .", new: "kubectl kustomize ."},
 			{
 				section: "Join a member", reason: "The third member leaves, so that its cluster can join under the name of the page.",
@@ -561,6 +587,15 @@ kubectl --kubeconfig=_output/hub/member3.kubeconfig delete clusterrolebinding st
 			{command: "etcdctl --endpoints=unix:///var/lib/stagegate/client.sock snapshot", by: "RestoredBackup", reason: "The path is another one here."},
 			{command: "mv /var/lib/stagegate/etcd", by: "RestoredBackup", reason: "The server must not run."},
 			{command: "etcdutl snapshot restore", by: "RestoredBackup", reason: "The same."},
+			noPod("Back up and restore", "kubectl apply -f restore.yaml"),
+			noPod("Back up and restore", "kubectl -n fleet-system wait pod/restore"),
+			noPod("Back up and restore", "kubectl -n fleet-system cp"),
+			noPod("Back up and restore", "kubectl -n fleet-system exec"),
+			noPod("Back up and restore", "kubectl -n fleet-system delete pod restore"),
+			noPod("Rotate the key", "kubectl -n fleet-system rollout"),
+			noPod("Health, metrics, logs, audit", "kubectl get --raw"),
+			noPod("Health, metrics, logs, audit", "kubectl -n fleet-system port-forward"),
+			noPod("Health, metrics, logs, audit", "kubectl --server="),
 			{command: "for resource in clusterresourceenvelopes", by: "Encryption", reason: "It takes a server that encrypts."},
 			{command: "etcdctl --endpoints=unix:///var/lib/stagegate/client.sock get", by: "Encryption", reason: "The path is another one here."},
 			{

@@ -41,10 +41,19 @@ var (
 	}, []string{"controller"})
 )
 
-// registerMetrics is called when a controller is created, once the feature gates of metrics are set.
+// registerMetrics is called when a controller is announced or created, once the feature gates of metrics are set.
 var registerMetrics = sync.OnceFunc(func() {
 	legacyregistry.MustRegister(errorsTotal, terminalErrorsTotal, panicsTotal, durationSeconds)
 })
+
+// Announce has the counters of a controller there before there is something to count, also on a replica that does not lead yet: what is counted
+// between the begin of its term and the next scrape would be no increase otherwise.
+func Announce(controller string) {
+	registerMetrics()
+	for _, counter := range []*metrics.CounterVec{errorsTotal, terminalErrorsTotal, panicsTotal} {
+		counter.WithLabelValues(controller)
+	}
+}
 
 type controllerKey struct{}
 

@@ -16,7 +16,6 @@ import (
 	"k8s.io/apimachinery/pkg/util/wait"
 	"k8s.io/client-go/tools/cache"
 	"k8s.io/client-go/util/workqueue"
-	"k8s.io/component-base/metrics"
 	"k8s.io/klog/v2"
 	"k8s.io/utils/clock"
 )
@@ -60,11 +59,7 @@ func New(name string, workers int, reconcile Func) *Queue {
 
 // NewWithClock is New with a clock of the caller's for everything timed.
 func NewWithClock(name string, workers int, reconcile Func, c clock.WithTicker) *Queue {
-	registerMetrics()
-	// A counter that is zero is there to be alerted on.
-	for _, counter := range []*metrics.CounterVec{errorsTotal, terminalErrorsTotal, panicsTotal} {
-		counter.WithLabelValues(name)
-	}
+	Announce(name)
 	order := newTurns()
 	return &Queue{
 		name:      name,
