@@ -189,9 +189,9 @@ a member of sre must approve
 func TestWhatUsersWriteSaysNoMoreThanItSeemsTo(t *testing.T) {
 	run, entry, _ := waiting("")
 	entry.Reason, entry.Operation, entry.User = "StopRequested", v1beta1.OperationStop, "<@U123>"
-	entry.Message = "<!channel> <https://evil|fine> & @here [fine](https://evil) `x`\nalice@example.com"
+	entry.Message = "<!channel> <https://evil|fine> & @here [fine](https://evil) `x`\nalice@example.com [one]\x01(https://evil) [two]\u202e(https://evil) \u2066x"
 	text := New(run, entry, nil, "", at).text()
-	for _, bad := range []string{"<", ">", "@here", "](", "& ", "`x`", "\nalice"} {
+	for _, bad := range []string{"<", ">", "@here", "](", "& ", "`x`", "\nalice", "\x01", "\u202e", "\u2066"} {
 		if strings.Contains(text, bad) {
 			t.Errorf("%q is in %q", bad, text)
 		}

@@ -79,6 +79,10 @@ func plain(text string) string {
 	var b strings.Builder
 	before := ' '
 	for i, r := range text {
+		// What is not shown must not hide what stands before the next one, nor turn the text around.
+		if unicode.IsControl(r) || unicode.Is(unicode.Cf, r) {
+			continue
+		}
 		switch {
 		case r == '&':
 			b.WriteString("&amp;")
@@ -92,7 +96,6 @@ func plain(text string) string {
 			b.WriteString("@" + zeroWidth)
 		case r == '(' && before == ']':
 			b.WriteString(zeroWidth + "(")
-		case unicode.IsControl(r):
 		default:
 			b.WriteString(text[i : i+utf8.RuneLen(r)])
 		}
