@@ -374,7 +374,7 @@ func TestWhatIsRefused(t *testing.T) {
 		"a private address": {want: "127.0.0.1 is not allowed: it is the server's own machine; use a public one, or start the server with its network in --notification-allowed-networks"},
 		"a name for one": {
 			fill: func(spec *v1alpha1.NotificationSinkSpec) {
-				spec.URL = strings.Replace(e.URL, "127.0.0.1", "localhost", 1)
+				spec.URL = strings.Replace(spec.URL, "127.0.0.1", "localhost", 1)
 			},
 			want: "is not allowed: it is the server's own machine",
 		},
@@ -384,6 +384,25 @@ func TestWhatIsRefused(t *testing.T) {
 				http.Redirect(rw, r, "https://127.0.0.1:1/", http.StatusFound)
 			},
 			want: "the endpoint redirects (302), which is not followed: write the URL that it leads to", asked: true,
+		},
+		"a redirect that cannot be read": {
+			allowed: []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")},
+			answer: func(rw http.ResponseWriter, _ *http.Request) {
+				rw.Header().Set("Location", "%zz-s3cret-of-somebody-else")
+				rw.WriteHeader(http.StatusFound)
+			},
+			want: "the endpoint redirects (302), which is not followed: write the URL that it leads to", asked: true,
+		},
+		"an answer that is none": {
+			allowed: []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")},
+			answer: func(rw http.ResponseWriter, _ *http.Request) {
+				conn, _, err := rw.(http.Hijacker).Hijack()
+				if err == nil {
+					_, _ = io.WriteString(conn, "s3cret of somebody else\r\n\r\n")
+					_ = conn.Close()
+				}
+			},
+			want: "the endpoint does not speak HTTP as expected", asked: true,
 		},
 		"a certificate of somebody else": {
 			allowed: []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")},
@@ -396,7 +415,13 @@ func TestWhatIsRefused(t *testing.T) {
 			w.addresses.Allowed = tc.allowed
 			e.answers(tc.answer)
 			before := len(e.got())
-			w.sink("chatops", e, tc.fill)
+			w.sink("chatops", e, func(spec *v1alpha1.NotificationSinkSpec) {
+				// The path is the credential where a URL is one.
+				spec.URL += "/hooks/T0"
+				if tc.fill != nil {
+					tc.fill(spec)
+				}
+			})
 			w.run("run")
 			w.start(clock.RealClock{})
 			w.tell("run", "Initialized", time.Now())
@@ -406,8 +431,8 @@ func TestWhatIsRefused(t *testing.T) {
 			if asked := len(e.got()) > before; asked != tc.asked {
 				t.Errorf("the endpoint is asked: %t, want %t", asked, tc.asked)
 			}
-			if got := w.status("chatops").LastError; strings.Contains(got, e.URL) {
-				t.Errorf("the URL is in %q", got)
+			if got := w.status("chatops").LastError; strings.Contains(got, "/hooks/T0") || strings.Contains(got, "s3cret") {
+				t.Errorf("the URL or the answer is in %q", got)
 			}
 		})
 	}
