@@ -22,6 +22,7 @@ import (
 
 	"github.com/stagegate/stagegate/pkg/apis/rollout/v1alpha1"
 	"github.com/stagegate/stagegate/pkg/apis/wellknown"
+	"github.com/stagegate/stagegate/pkg/apis/wording"
 	"github.com/stagegate/stagegate/pkg/rollout/internal/fleet"
 	"github.com/stagegate/stagegate/pkg/rollout/internal/outbound"
 	"github.com/stagegate/stagegate/pkg/rollout/internal/reconcile"
@@ -123,7 +124,9 @@ func (c *Controller) reconcile(ctx context.Context, key reconcile.Key) (time.Dur
 	}
 	state.looked = now
 	if now.Sub(state.compacted) >= compactEvery {
-		state.ledger.compact(c.fleet.Runs.All(), now)
+		if lost := state.ledger.compact(c.fleet.Runs.All); lost > 0 {
+			lose(ctx, sink.Name, state.ledger, lost, "runs were deleted before "+wording.Count(int(lost), "notification")+" about them were sent")
+		}
 		state.compacted = now
 	}
 	_, invalid := resolve(sink, c.secrets.GetStore())
@@ -148,7 +151,7 @@ func (c *Controller) ensure(ctx context.Context, sink *v1alpha1.NotificationSink
 		state.stop()
 	}
 	if state == nil || state.uid != sink.UID {
-		state = &sinkState{uid: sink.UID, ledger: newLedger(sink), compacted: c.clock.Now()}
+		state = &sinkState{uid: sink.UID, ledger: newLedger(sink, c.clock), compacted: c.clock.Now()}
 	} else {
 		state.ledger.reconsider()
 	}

@@ -92,7 +92,7 @@ func (s *sender) handle(ctx context.Context, key reconcile.Key) (time.Duration, 
 		if matches && dropped > 0 {
 			why := fmt.Sprintf("the history of run %s had dropped %s before their turn", key, wording.Count(int(dropped), "entry"))
 			s.ledger.pass(run, entry.Number-1)
-			s.lose(ctx, dropped, why)
+			lose(ctx, s.sink.Name, s.ledger, dropped, why)
 		}
 		if !matches || !s.wants(entry) {
 			s.ledger.pass(run, entry.Number)
@@ -151,10 +151,10 @@ func (s *sender) giveUp(ctx context.Context, run v1beta1.UpdateRunObject, number
 	klog.FromContext(ctx).Info("Notification given up", "reason", why)
 }
 
-// lose counts entries that were gone before they could be sent.
-func (s *sender) lose(ctx context.Context, count int64, why string) {
-	s.ledger.lose(count, why)
-	metrics.Notified(s.sink.Name, metrics.NotificationsDropped, int(count))
+// lose counts notifications that were gone with their runs before they could be sent.
+func lose(ctx context.Context, sink string, l *ledger, count int64, why string) {
+	l.lose(count, why)
+	metrics.Notified(sink, metrics.NotificationsDropped, int(count))
 	klog.FromContext(ctx).Info("Notifications dropped", "count", count, "reason", why)
 }
 
@@ -199,7 +199,7 @@ func (s *sender) isAbout(run v1beta1.UpdateRunObject) (matches, known bool) {
 
 // gone forgets a run that was deleted, or whose name another one has by now. run is the one that has the name, nil for none.
 func (s *sender) gone(ctx context.Context, key reconcile.Key, run v1beta1.UpdateRunObject) {
-	var lost int32
+	var lost int64
 	if run == nil {
 		lost = s.ledger.replaced(key, "")
 	} else {
@@ -209,7 +209,7 @@ func (s *sender) gone(ctx context.Context, key reconcile.Key, run v1beta1.Update
 		return
 	}
 	why := fmt.Sprintf("run %s was deleted before %s about it were sent", key, wording.Count(int(lost), "notification"))
-	s.lose(ctx, int64(lost), why)
+	lose(ctx, s.sink.Name, s.ledger, lost, why)
 	s.changed()
 }
 
