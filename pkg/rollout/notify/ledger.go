@@ -10,7 +10,6 @@ import (
 	"sync"
 	"time"
 
-	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/apimachinery/pkg/util/sets"
@@ -54,8 +53,6 @@ type ledger struct {
 	keys              map[reconcile.Key]types.UID
 	delivered, failed int64
 	lastError         string
-	// isDown is whether the last attempt failed.
-	isDown bool
 }
 
 // cursor is how far a sink is with a run.
@@ -64,7 +61,9 @@ type cursor struct {
 	number int64
 	// failingSince is when the next entry was first tried in vain, zero if it was not.
 	failingSince time.Time
-	attempts     int
+	// isDown is whether the last attempt failed, be it that for the entry before.
+	isDown   bool
+	attempts int
 	// notBefore is when it is to be tried again.
 	notBefore time.Time
 	// pending is how many entries are to be sent, as last counted.
@@ -102,9 +101,6 @@ func newLedger(sink *v1alpha1.NotificationSink, t clock.PassiveClock) *ledger {
 			read.failingSince = c.FailingSince.Time
 		}
 		l.runs[c.UID] = read
-	}
-	if ready := meta.FindStatusCondition(status.Conditions, v1alpha1.NotificationSinkReady); ready != nil {
-		l.isDown = ready.Reason == v1alpha1.ReasonDeliveryFailed
 	}
 	return l
 }
@@ -148,7 +144,8 @@ func (l *ledger) start(run v1beta1.UpdateRunObject) int64 {
 	case first < 0:
 		return history[len(history)-1].Number
 	case first > 0:
-		return history[first-1].Number
+		// Not that of the entry before it: what is between the two was dropped.
+		return history[first].Number - 1
 	case run.GetCreationTimestamp().Time.Before(before):
 		return history[0].Number - 1
 	}
@@ -199,7 +196,7 @@ func (l *ledger) reconsider() {
 	defer l.mu.Unlock()
 	for _, c := range l.runs {
 		c.seen, c.matches = false, false
-		c.failingSince, c.attempts, c.notBefore = time.Time{}, 0, time.Time{}
+		c.failingSince, c.isDown, c.attempts, c.notBefore = time.Time{}, false, 0, time.Time{}
 	}
 }
 
@@ -217,8 +214,8 @@ func (l *ledger) accept(run v1beta1.UpdateRunObject, number int64) {
 	c := l.cursorOf(run)
 	c.move(run, number)
 	c.pending = max(0, c.pending-1)
+	c.isDown = false
 	l.delivered++
-	l.isDown = false
 }
 
 // giveUp moves the cursor of a run over an entry that is not delivered.
@@ -242,7 +239,7 @@ func (l *ledger) fail(run v1beta1.UpdateRunObject, now time.Time, why string) (a
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	c := l.cursorOf(run)
-	l.isDown, l.lastError = true, wording.OneLine(why, maxLastError)
+	c.isDown, l.lastError = true, wording.OneLine(why, maxLastError)
 	if c.failingSince.IsZero() {
 		c.failingSince = now
 	}
@@ -293,7 +290,14 @@ func (l *ledger) replaced(key reconcile.Key, uid types.UID) (lost int64) {
 	return lost
 }
 
-// lose counts entries that were gone before they could be sent.
+// note has why something is not sent in the status.
+func (l *ledger) note(why string) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.lastError = wording.OneLine(why, maxLastError)
+}
+
+// lose counts notifications that were gone before they could be sent.
 func (l *ledger) lose(count int64, why string) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -398,9 +402,9 @@ func (c *cursor) compare(other *cursor) int {
 func (l *ledger) trouble() string {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	failing := l.isDown
+	failing := false
 	for _, c := range l.runs {
-		failing = failing || !c.failingSince.IsZero()
+		failing = failing || !c.failingSince.IsZero() || c.isDown && c.pending > 0
 	}
 	if !failing {
 		return ""

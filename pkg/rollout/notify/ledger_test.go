@@ -11,6 +11,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 	clocktesting "k8s.io/utils/clock/testing"
+	"k8s.io/utils/ptr"
 
 	"github.com/stagegate/stagegate/pkg/apis/placement/v1beta1"
 	"github.com/stagegate/stagegate/pkg/apis/rollout/v1alpha1"
@@ -51,6 +52,8 @@ func (l *ledger) compactAt(m int, runs ...v1beta1.UpdateRunObject) int64 {
 func everything(*v1beta1.UpdateRunHistoryEntry) bool { return true }
 
 func TestANewSinkBeginsNow(t *testing.T) {
+	gap := aRun("a", 0, false, 3, 9, 11)
+	gap.RunStatus().History[1].Number = 7
 	for name, tc := range map[string]struct {
 		run           v1beta1.UpdateRunObject
 		want, dropped int64
@@ -61,6 +64,7 @@ func TestANewSinkBeginsNow(t *testing.T) {
 		"it was created later":              {aRun("a", 11, false, 1, 11, 12), 1, 0},
 		"it is older, and forgot the first": {aRun("a", 0, false, 50, 11, 12), 50, 0},
 		"it is newer, and forgot the first": {aRun("a", 11, false, 50, 11, 12), 50, 49},
+		"it is older, and forgot some":      {gap, 7, 0},
 		"nothing has happened":              {aRun("a", 11, false, 1), 0, 0},
 	} {
 		entry, dropped := aLedger(10).next(tc.run)
@@ -269,6 +273,33 @@ func TestWhatIsLostWithADeletedRunIsCounted(t *testing.T) {
 	}
 }
 
+// TestASinkIsInTroubleWhileSomethingFails holds that trouble ends with what failed, be it delivered, given up, or gone with its run.
+func TestASinkIsInTroubleWhileSomethingFails(t *testing.T) {
+	const why = "the endpoint answers 500"
+	for name, tc := range map[string]struct {
+		end     func(l *ledger, run v1beta1.UpdateRunObject)
+		trouble string
+	}{
+		"it still fails":                        {func(*ledger, v1beta1.UpdateRunObject) {}, why},
+		"it is delivered":                       {func(l *ledger, run v1beta1.UpdateRunObject) { l.accept(run, 1) }, ""},
+		"it is given up, and another one waits": {func(l *ledger, run v1beta1.UpdateRunObject) { l.giveUp(run, 1, why) }, why},
+		"all is given up":                       {func(l *ledger, run v1beta1.UpdateRunObject) { l.giveUp(run, 1, why); l.giveUp(run, 2, why) }, ""},
+		"its run is deleted":                    {func(l *ledger, run v1beta1.UpdateRunObject) { l.replaced(reconcile.KeyOf(run), "") }, ""},
+		"the spec is corrected":                 {func(l *ledger, _ v1beta1.UpdateRunObject) { l.reconsider() }, ""},
+	} {
+		l, run := aLedger(0), aRun("a", 1, false, 1, 1, 2)
+		l.see(reconcile.KeyOf(run), run, true, everything)
+		l.fail(run, minute(2).Time, why)
+		tc.end(l, run)
+		if got := l.trouble(); got != tc.trouble {
+			t.Errorf("%s: trouble %q, want %q", name, got, tc.trouble)
+		}
+		if rest := l.rest(run, minute(2).Time); name == "the spec is corrected" && rest > 0 {
+			t.Errorf("%s: it is tried again in %s", name, rest)
+		}
+	}
+}
+
 func TestARunThatIsRecreatedIsAnotherOne(t *testing.T) {
 	l, key := aLedger(0), reconcile.Key{Name: "a"}
 	l.see(key, aRun("first", 1, false, 1, 1, 2), true, everything)
@@ -280,5 +311,39 @@ func TestARunThatIsRecreatedIsAnotherOne(t *testing.T) {
 	}
 	if lost := l.replaced(key, ""); lost != 0 {
 		t.Errorf("%d are lost once more", lost)
+	}
+}
+
+// TestTimeThatPassesIsWrittenOnceAnHour keeps a sink for which nothing happens from being written for ever.
+func TestTimeThatPassesIsWrittenOnceAnHour(t *testing.T) {
+	at := func(m int) *metav1.Time { return ptr.To(minute(m)) }
+	was := &v1alpha1.NotificationSinkStatus{HandledBefore: at(0), Delivered: 1}
+	for name, tc := range map[string]struct {
+		is   v1alpha1.NotificationSinkStatus
+		want bool
+	}{
+		"nothing has changed":     {v1alpha1.NotificationSinkStatus{HandledBefore: at(0), Delivered: 1}, false},
+		"minutes have passed":     {v1alpha1.NotificationSinkStatus{HandledBefore: at(59), Delivered: 1}, false},
+		"an hour has passed":      {v1alpha1.NotificationSinkStatus{HandledBefore: at(60), Delivered: 1}, true},
+		"the clock has gone back": {v1alpha1.NotificationSinkStatus{HandledBefore: at(-1), Delivered: 1}, true},
+		"another is delivered":    {v1alpha1.NotificationSinkStatus{HandledBefore: at(1), Delivered: 2}, true},
+	} {
+		if got := isNews(was, &tc.is); got != tc.want {
+			t.Errorf("%s: it is written: %t, want %t", name, got, tc.want)
+		}
+	}
+	if !isNews(&v1alpha1.NotificationSinkStatus{}, was) {
+		t.Error("the first status is not written")
+	}
+	l := aLedger(0)
+	for i := range manyCursors + 1 {
+		run := aRun(fmt.Sprintf("run-%d", i), 1, false, 1, 1)
+		if l.see(reconcile.KeyOf(run), run, i < manyCursors, everything); spacing(l.size()) != writeEvery {
+			t.Errorf("with %d runs that match and others that do not, a status is written every %s", min(i+1, manyCursors), spacing(l.size()))
+		}
+	}
+	more := aRun("more", 1, false, 1, 1)
+	if l.see(reconcile.KeyOf(more), more, true, everything); spacing(l.size()) != writeManyEvery {
+		t.Errorf("with more, it is written every %s", spacing(l.size()))
 	}
 }

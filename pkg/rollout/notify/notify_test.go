@@ -471,6 +471,64 @@ func TestNoSecretButItsOwn(t *testing.T) {
 	}
 }
 
+// TestAnApprovalIsToldOfOnceItsRequestExists, and without it after a while.
+func TestAnApprovalIsToldOfOnceItsRequestExists(t *testing.T) {
+	w, e := newWorld(t, ""), newEndpoint(t)
+	w.sink("chatops", e, nil)
+	for _, name := range []string{"asks", "asked-long-ago"} {
+		w.run(name)
+		fleettest.UpdateStatus(w.World, w.Fleet.Runs, name, func(run v1beta1.UpdateRunObject) {
+			run.RunStatus().Conditions = []metav1.Condition{{Type: v1beta1.RunInitialized, Status: metav1.ConditionTrue}}
+			run.RunStatus().StagesStatus = []v1beta1.StageUpdatingStatus{{
+				StageName: "canary", Clusters: []v1beta1.ClusterUpdatingStatus{{ClusterName: "one"}},
+				Conditions:            []metav1.Condition{{Type: v1beta1.StageProgressing, Status: metav1.ConditionFalse}},
+				BeforeStageTaskStatus: []v1beta1.StageTaskStatus{{Type: v1beta1.StageTaskTypeApproval, ApprovalRequestName: name + "-before-canary"}},
+			}}
+			run.RunStatus().DeletionStageStatus = &v1beta1.StageUpdatingStatus{}
+		})
+	}
+	c := clocktesting.NewFakeClock(time.Now().Add(time.Minute))
+	w.start(c)
+	w.tell("asks", wellknown.HistoryApproval, c.Now())
+	w.tell("asked-long-ago", wellknown.HistoryApproval, c.Now().Add(-requestTakes))
+	e.until(t, "the one without a request is told of", func() bool { return len(e.got()) == 1 })
+	// Its turn is there when the request is.
+	c.Step(between)
+	fleettest.Create(w.World, w.Fleet.Approvals, "asks-before-canary", func(a v1beta1.ApprovalRequestObject) { a.RequestSpec().TargetUpdateRun = "asks" })
+	e.until(t, "the other is told of", func() bool { return len(e.got()) == 2 })
+	if diff := cmp.Diff([]string{w.id("asked-long-ago", 1), w.id("asks", 1)}, e.ids()); diff != "" {
+		t.Errorf("ids (-want +got):\n%s", diff)
+	}
+	if got := e.got(); strings.Contains(got[0].body, "kubectl patch") || !strings.Contains(got[1].body, "kubectl patch clusterapprovalrequest/asks-before-canary") {
+		t.Errorf("got %s", got)
+	}
+}
+
+// TestEachRequestHasItsTurn has all workers want one at once.
+func TestEachRequestHasItsTurn(t *testing.T) {
+	s := &sender{clock: clock.RealClock{}}
+	turns := make(chan time.Time, 2*atOnce)
+	for range 2 * atOnce {
+		go func() {
+			if s.turn(t.Context()) {
+				turns <- time.Now()
+			}
+		}()
+	}
+	begin := <-turns
+	for i := range 2*atOnce - 1 {
+		// A timer may be late, and the one before it more so.
+		if at := <-turns; at.Sub(begin) < time.Duration(i+1)*between-between/2 {
+			t.Errorf("turn %d comes after %s", i+2, at.Sub(begin))
+		}
+	}
+	ended, cancel := context.WithCancel(t.Context())
+	cancel()
+	if s.next = time.Now().Add(time.Hour); s.turn(ended) {
+		t.Error("a turn after the end")
+	}
+}
+
 func TestASecretThatComesLaterIsUsedAtOnce(t *testing.T) {
 	w, e := newWorld(t, ""), newEndpoint(t)
 	w.sink("chatops", e, func(spec *v1alpha1.NotificationSinkSpec) {
@@ -522,10 +580,15 @@ func TestASinkIsToldOfWhatItMatches(t *testing.T) {
 	w.start(clock.RealClock{})
 	w.tell("run", "Initialized", time.Now())
 	e.until(t, "the one is told", func() bool { return len(e.got()) == 1 })
-	w.reports("search", "the other has nothing to be told of", func(s v1alpha1.NotificationSinkStatus) bool {
-		return reason(s) == v1alpha1.ReasonSinkReady && s.Pending == 0
+	// What it is told of comes after what it is not told of: entries of a run are handled in their order.
+	fleettest.Update(w.World, w.Fleet.Placements, "app", func(p v1beta1.PlacementObject) { p.SetLabels(map[string]string{"team": "search"}) })
+	w.Eventually("the label is in the cache", func() bool {
+		p, err := w.Fleet.Placements.Get(w.Key("app"))
+		return err == nil && p.GetLabels()["team"] == "search"
 	})
-	if len(other.got()) > 0 {
-		t.Errorf("sent: %v", other.ids())
+	w.tell("run", "Started", time.Now())
+	other.until(t, "the other is told", func() bool { return len(other.got()) > 0 })
+	if diff := cmp.Diff([]string{w.id("run", 2)}, other.ids()); diff != "" {
+		t.Errorf("ids (-want +got):\n%s", diff)
 	}
 }

@@ -165,6 +165,25 @@ func TestCloudEvent(t *testing.T) {
 	}
 }
 
+// TestAnApprovalWhoseRequestDoesNotExistYet has no commands: without the uid they would approve another one of that name.
+func TestAnApprovalWhoseRequestDoesNotExistYet(t *testing.T) {
+	run, entry, requests := waiting("team")
+	early := New(run, entry, nil, "", at)
+	if a := early.Data.Approvals; len(a) != 1 || a[0].Approve != "" || a[0].Reject != "" || !early.LacksRequest() {
+		t.Errorf("%+v, lacks a request: %t", a, early.LacksRequest())
+	}
+	if text := early.text(); strings.Contains(text, "`") {
+		t.Errorf("a command is in %q", text)
+	}
+	if New(run, entry, requests, "", at).LacksRequest() {
+		t.Error("the request is there")
+	}
+	entry.Reason = wellknown.HistoryStuck
+	if New(run, entry, nil, "", at).LacksRequest() {
+		t.Error("it is not about an approval that is asked for")
+	}
+}
+
 func TestSlack(t *testing.T) {
 	run, entry, requests := waiting("")
 	body, err := New(run, entry, requests, "", at).Slack()

@@ -63,8 +63,10 @@ func (e Event) text() string {
 		if len(a.Groups) > 0 {
 			lines = append(lines, "a member of "+plain(strings.Join(a.Groups, ", "))+" must approve")
 		}
-		// Names of objects and uids have nothing that would need to be escaped.
-		lines = append(lines, "`"+a.Approve+"`")
+		if a.Approve != "" {
+			// Names of objects and uids have nothing that would need to be escaped.
+			lines = append(lines, "`"+a.Approve+"`")
+		}
 	}
 	return strings.Join(lines, "\n")
 }
