@@ -16699,7 +16699,7 @@ func schema_pkg_apis_rollout_v1alpha1_NotificationSinkStatus(ref common.Referenc
 					},
 					"failed": {
 						SchemaProps: spec.SchemaProps{
-							Description: "failed is the number of notifications that were given up: the endpoint did not accept them for an hour, they were a day old, or the history of the run had dropped them before their turn.",
+							Description: "failed is the number of notifications that were given up: the endpoint did not accept them for an hour, they were a day old, or their run was deleted before their turn.",
 							Type:        []string{"integer"},
 							Format:      "int64",
 						},

@@ -22,6 +22,7 @@ import (
 
 	"github.com/stagegate/stagegate/pkg/apis/rollout/v1alpha1"
 	"github.com/stagegate/stagegate/pkg/apis/wellknown"
+	"github.com/stagegate/stagegate/pkg/apis/wording"
 	"github.com/stagegate/stagegate/pkg/rollout/internal/fleet"
 	"github.com/stagegate/stagegate/pkg/rollout/internal/outbound"
 	"github.com/stagegate/stagegate/pkg/rollout/internal/reconcile"
@@ -35,8 +36,12 @@ const Name = "notify"
 const (
 	// workers is how many sinks are reconciled at the same time.
 	workers = 2
-	// writeEvery is how often the status of a sink is written at most. What was delivered since is delivered once more where the server is killed.
-	writeEvery = time.Second
+	// writeEvery is how often the status of a sink is written at most, and writeManyEvery is that of one with more than manyCursors. What was delivered
+	// since is delivered once more where the server is killed.
+	writeEvery, writeManyEvery = time.Second, 10 * time.Second
+	manyCursors                = 100
+	// writeTimeEvery is how far status.handledBefore may be behind where nothing else changes: runs without a cursor are handled since.
+	writeTimeEvery = time.Hour
 	// compactEvery is how often cursors are looked for that are no longer needed.
 	compactEvery = time.Minute
 )
@@ -118,12 +123,14 @@ func (c *Controller) reconcile(ctx context.Context, key reconcile.Key) (time.Dur
 		return 0, c.write(ctx, sink, nil, err)
 	}
 	now := c.clock.Now()
-	if left := state.looked.Add(writeEvery).Sub(now); left > 0 {
+	if left := state.looked.Add(spacing(state.ledger.size())).Sub(now); left > 0 {
 		return left, nil
 	}
 	state.looked = now
 	if now.Sub(state.compacted) >= compactEvery {
-		state.ledger.compact(c.fleet.Runs.All(), now)
+		if lost := state.ledger.compact(c.fleet.Runs.All); lost > 0 {
+			lose(ctx, sink.Name, state.ledger, lost, "runs were deleted before "+wording.Count(int(lost), "notification")+" about them were sent")
+		}
 		state.compacted = now
 	}
 	_, invalid := resolve(sink, c.secrets.GetStore())
@@ -148,7 +155,7 @@ func (c *Controller) ensure(ctx context.Context, sink *v1alpha1.NotificationSink
 		state.stop()
 	}
 	if state == nil || state.uid != sink.UID {
-		state = &sinkState{uid: sink.UID, ledger: newLedger(sink), compacted: c.clock.Now()}
+		state = &sinkState{uid: sink.UID, ledger: newLedger(sink, c.clock), compacted: c.clock.Now()}
 	} else {
 		state.ledger.reconsider()
 	}
@@ -209,13 +216,32 @@ func (c *Controller) write(ctx context.Context, sink *v1alpha1.NotificationSink,
 	condition := ready(sink, invalid, trouble)
 	condition.ObservedGeneration, condition.LastTransitionTime = sink.Generation, metav1.NewTime(c.clock.Now())
 	meta.SetStatusCondition(&status.Conditions, condition)
-	if apiequality.Semantic.DeepEqual(sink.Status, *status) {
+	if !isNews(&sink.Status, status) {
 		return nil
 	}
 	if _, err := c.fleet.Clientset.RolloutV1alpha1().NotificationSinks().UpdateStatus(ctx, changed, metav1.UpdateOptions{}); err != nil {
 		return fmt.Errorf("writing the status of NotificationSink %s: %w", sink.Name, err)
 	}
 	return nil
+}
+
+// spacing is the time from one write of a status with so many cursors to the next.
+func spacing(cursors int) time.Duration {
+	if cursors > manyCursors {
+		return writeManyEvery
+	}
+	return writeEvery
+}
+
+// isNews reports whether a status is worth a write. Time that passes is no news for an hour.
+func isNews(was, is *v1alpha1.NotificationSinkStatus) bool {
+	compared := *is
+	if was.HandledBefore != nil && is.HandledBefore != nil {
+		if passed := is.HandledBefore.Sub(was.HandledBefore.Time); passed > 0 && passed < writeTimeEvery {
+			compared.HandledBefore = was.HandledBefore
+		}
+	}
+	return !apiequality.Semantic.DeepEqual(*was, compared)
 }
 
 // ready is the condition of a sink.
@@ -231,5 +257,5 @@ func ready(sink *v1alpha1.NotificationSink, invalid error, trouble string) metav
 	case trouble != "":
 		return is(metav1.ConditionFalse, v1alpha1.ReasonDeliveryFailed, trouble)
 	}
-	return is(metav1.ConditionTrue, v1alpha1.ReasonSinkReady, "The last notification was delivered, if there was one")
+	return is(metav1.ConditionTrue, v1alpha1.ReasonSinkReady, "No notification fails to be delivered")
 }

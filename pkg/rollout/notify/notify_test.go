@@ -374,7 +374,7 @@ func TestWhatIsRefused(t *testing.T) {
 		"a private address": {want: "127.0.0.1 is not allowed: it is the server's own machine; use a public one, or start the server with its network in --notification-allowed-networks"},
 		"a name for one": {
 			fill: func(spec *v1alpha1.NotificationSinkSpec) {
-				spec.URL = strings.Replace(e.URL, "127.0.0.1", "localhost", 1)
+				spec.URL = strings.Replace(spec.URL, "127.0.0.1", "localhost", 1)
 			},
 			want: "is not allowed: it is the server's own machine",
 		},
@@ -384,6 +384,25 @@ func TestWhatIsRefused(t *testing.T) {
 				http.Redirect(rw, r, "https://127.0.0.1:1/", http.StatusFound)
 			},
 			want: "the endpoint redirects (302), which is not followed: write the URL that it leads to", asked: true,
+		},
+		"a redirect that cannot be read": {
+			allowed: []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")},
+			answer: func(rw http.ResponseWriter, _ *http.Request) {
+				rw.Header().Set("Location", "%zz-s3cret-of-somebody-else")
+				rw.WriteHeader(http.StatusFound)
+			},
+			want: "the endpoint redirects (302), which is not followed: write the URL that it leads to", asked: true,
+		},
+		"an answer that is none": {
+			allowed: []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")},
+			answer: func(rw http.ResponseWriter, _ *http.Request) {
+				conn, _, err := rw.(http.Hijacker).Hijack()
+				if err == nil {
+					_, _ = io.WriteString(conn, "s3cret of somebody else\r\n\r\n")
+					_ = conn.Close()
+				}
+			},
+			want: "the endpoint does not speak HTTP as expected", asked: true,
 		},
 		"a certificate of somebody else": {
 			allowed: []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")},
@@ -396,7 +415,13 @@ func TestWhatIsRefused(t *testing.T) {
 			w.addresses.Allowed = tc.allowed
 			e.answers(tc.answer)
 			before := len(e.got())
-			w.sink("chatops", e, tc.fill)
+			w.sink("chatops", e, func(spec *v1alpha1.NotificationSinkSpec) {
+				// The path is the credential where a URL is one.
+				spec.URL += "/hooks/T0"
+				if tc.fill != nil {
+					tc.fill(spec)
+				}
+			})
 			w.run("run")
 			w.start(clock.RealClock{})
 			w.tell("run", "Initialized", time.Now())
@@ -409,8 +434,8 @@ func TestWhatIsRefused(t *testing.T) {
 			if asked := len(e.got()) > before; asked != tc.asked {
 				t.Errorf("the endpoint is asked: %t, want %t", asked, tc.asked)
 			}
-			if got := w.status("chatops").LastError; strings.Contains(got, e.URL) {
-				t.Errorf("the URL is in %q", got)
+			if got := w.status("chatops").LastError; strings.Contains(got, "/hooks/T0") || strings.Contains(got, "s3cret") {
+				t.Errorf("the URL or the answer is in %q", got)
 			}
 		})
 	}
@@ -446,6 +471,64 @@ func TestNoSecretButItsOwn(t *testing.T) {
 				t.Errorf("sent: %v", e.got())
 			}
 		})
+	}
+}
+
+// TestAnApprovalIsToldOfOnceItsRequestExists, and without it after a while.
+func TestAnApprovalIsToldOfOnceItsRequestExists(t *testing.T) {
+	w, e := newWorld(t, ""), newEndpoint(t)
+	w.sink("chatops", e, nil)
+	for _, name := range []string{"asks", "asked-long-ago"} {
+		w.run(name)
+		fleettest.UpdateStatus(w.World, w.Fleet.Runs, name, func(run v1beta1.UpdateRunObject) {
+			run.RunStatus().Conditions = []metav1.Condition{{Type: v1beta1.RunInitialized, Status: metav1.ConditionTrue}}
+			run.RunStatus().StagesStatus = []v1beta1.StageUpdatingStatus{{
+				StageName: "canary", Clusters: []v1beta1.ClusterUpdatingStatus{{ClusterName: "one"}},
+				Conditions:            []metav1.Condition{{Type: v1beta1.StageProgressing, Status: metav1.ConditionFalse}},
+				BeforeStageTaskStatus: []v1beta1.StageTaskStatus{{Type: v1beta1.StageTaskTypeApproval, ApprovalRequestName: name + "-before-canary"}},
+			}}
+			run.RunStatus().DeletionStageStatus = &v1beta1.StageUpdatingStatus{}
+		})
+	}
+	c := clocktesting.NewFakeClock(time.Now().Add(time.Minute))
+	w.start(c)
+	w.tell("asks", wellknown.HistoryApproval, c.Now())
+	w.tell("asked-long-ago", wellknown.HistoryApproval, c.Now().Add(-requestTakes))
+	e.until(t, "the one without a request is told of", func() bool { return len(e.got()) == 1 })
+	// Its turn is there when the request is.
+	c.Step(between)
+	fleettest.Create(w.World, w.Fleet.Approvals, "asks-before-canary", func(a v1beta1.ApprovalRequestObject) { a.RequestSpec().TargetUpdateRun = "asks" })
+	e.until(t, "the other is told of", func() bool { return len(e.got()) == 2 })
+	if diff := cmp.Diff([]string{w.id("asked-long-ago", 1), w.id("asks", 1)}, e.ids()); diff != "" {
+		t.Errorf("ids (-want +got):\n%s", diff)
+	}
+	if got := e.got(); strings.Contains(got[0].body, "kubectl patch") || !strings.Contains(got[1].body, "kubectl patch clusterapprovalrequest/asks-before-canary") {
+		t.Errorf("got %s", got)
+	}
+}
+
+// TestEachRequestHasItsTurn has all workers want one at once.
+func TestEachRequestHasItsTurn(t *testing.T) {
+	s := &sender{clock: clock.RealClock{}}
+	turns := make(chan time.Time, 2*atOnce)
+	for range 2 * atOnce {
+		go func() {
+			if s.turn(t.Context()) {
+				turns <- time.Now()
+			}
+		}()
+	}
+	begin := <-turns
+	for i := range 2*atOnce - 1 {
+		// A timer may be late, and the one before it more so.
+		if at := <-turns; at.Sub(begin) < time.Duration(i+1)*between-between/2 {
+			t.Errorf("turn %d comes after %s", i+2, at.Sub(begin))
+		}
+	}
+	ended, cancel := context.WithCancel(t.Context())
+	cancel()
+	if s.next = time.Now().Add(time.Hour); s.turn(ended) {
+		t.Error("a turn after the end")
 	}
 }
 
@@ -500,10 +583,15 @@ func TestASinkIsToldOfWhatItMatches(t *testing.T) {
 	w.start(clock.RealClock{})
 	w.tell("run", "Initialized", time.Now())
 	e.until(t, "the one is told", func() bool { return len(e.got()) == 1 })
-	w.reports("search", "the other has nothing to be told of", func(s v1alpha1.NotificationSinkStatus) bool {
-		return reason(s) == v1alpha1.ReasonSinkReady && s.Pending == 0
+	// What it is told of comes after what it is not told of: entries of a run are handled in their order.
+	fleettest.Update(w.World, w.Fleet.Placements, "app", func(p v1beta1.PlacementObject) { p.SetLabels(map[string]string{"team": "search"}) })
+	w.Eventually("the label is in the cache", func() bool {
+		p, err := w.Fleet.Placements.Get(w.Key("app"))
+		return err == nil && p.GetLabels()["team"] == "search"
 	})
-	if len(other.got()) > 0 {
-		t.Errorf("sent: %v", other.ids())
+	w.tell("run", "Started", time.Now())
+	other.until(t, "the other is told", func() bool { return len(other.got()) > 0 })
+	if diff := cmp.Diff([]string{w.id("run", 2)}, other.ids()); diff != "" {
+		t.Errorf("ids (-want +got):\n%s", diff)
 	}
 }

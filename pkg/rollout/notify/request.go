@@ -8,14 +8,17 @@ import (
 	"context"
 	"crypto/hmac"
 	"crypto/sha256"
+	"crypto/tls"
 	"crypto/x509"
 	"encoding/hex"
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"net/url"
 	"strings"
+	"syscall"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
@@ -118,19 +121,13 @@ func post(ctx context.Context, client *http.Client, to *target, content []byte, 
 	if to.token != nil {
 		request.Header.Set("Authorization", "Bearer "+string(to.token))
 	}
-	response, err := client.Do(request)
+	// The client itself reads where a redirect leads, and repeats it in its errors.
+	response, err := client.Transport.RoundTrip(request)
 	if err != nil {
-		if ctx.Err() != nil && errors.Is(ctx.Err(), context.DeadlineExceeded) {
+		if errors.Is(ctx.Err(), context.DeadlineExceeded) {
 			return fmt.Errorf("the endpoint has not answered within %s", requestTimeout)
 		}
-		if refused := (*outbound.RefusedError)(nil); errors.As(err, &refused) {
-			return refused
-		}
-		// It repeats the URL, which may be a credential.
-		if with := (*url.Error)(nil); errors.As(err, &with) {
-			err = with.Err
-		}
-		return err
+		return explain(err)
 	}
 	defer func() { _ = response.Body.Close() }()
 	_, _ = io.Copy(io.Discard, io.LimitReader(response.Body, maxAnswer))
@@ -142,6 +139,50 @@ func post(ctx context.Context, client *http.Client, to *target, content []byte, 
 	default:
 		return fmt.Errorf("the endpoint answers %s", strings.TrimSpace(fmt.Sprintf("%d %s", code, http.StatusText(code))))
 	}
+}
+
+// explain puts why there is no answer into words of its own: those of the error may have the URL, which may be a credential, and what the endpoint
+// has sent instead of an answer.
+func explain(err error) error {
+	var (
+		refused     *outbound.RefusedError
+		unresolved  *net.DNSError
+		unknown     x509.UnknownAuthorityError
+		otherName   x509.HostnameError
+		invalid     x509.CertificateInvalidError
+		notTLS      tls.RecordHeaderError
+		alert       tls.AlertError
+		interrupted net.Error
+	)
+	switch {
+	case errors.As(err, &refused):
+		return refused
+	case errors.As(err, &unresolved) && unresolved.IsNotFound:
+		return errors.New("the host of the endpoint is not known: correct the URL, or the DNS")
+	case errors.As(err, &unresolved):
+		return errors.New("the host of the endpoint cannot be looked up: the DNS does not answer")
+	case errors.As(err, &unknown):
+		return errors.New("the endpoint has a certificate signed by unknown authority: put that of its authority into spec.caBundle")
+	case errors.As(err, &otherName):
+		return errors.New("the endpoint has a certificate for another host")
+	case errors.As(err, &invalid) && invalid.Reason == x509.Expired:
+		return errors.New("the endpoint has a certificate that has expired or is not valid yet")
+	case errors.As(err, &invalid):
+		return errors.New("the endpoint has a certificate that cannot be used")
+	case errors.As(err, &notTLS):
+		return errors.New("the endpoint does not speak TLS")
+	case errors.As(err, &alert):
+		return errors.New("the endpoint ends the TLS handshake")
+	case errors.Is(err, syscall.ECONNREFUSED):
+		return errors.New("the endpoint refuses the connection")
+	case errors.Is(err, syscall.EHOSTUNREACH), errors.Is(err, syscall.ENETUNREACH):
+		return errors.New("no network leads to the endpoint")
+	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF), errors.Is(err, syscall.ECONNRESET), errors.Is(err, syscall.EPIPE):
+		return errors.New("the endpoint has closed the connection")
+	case errors.As(err, &interrupted) && interrupted.Timeout():
+		return errors.New("the endpoint could not be connected to in time")
+	}
+	return errors.New("the endpoint does not speak HTTP as expected")
 }
 
 // signature is the value of the header by which a receiver knows who has sent a body.

@@ -27,12 +27,17 @@ import (
 )
 
 const (
+	// senderName is the name of the queues of all senders, in logs and metrics.
+	senderName = Name + "-sender"
 	// atOnce is how many requests a sink gets at once, each about another run.
 	atOnce = 4
 	// between is the time from one request to the next: ten a second.
 	between = 100 * time.Millisecond
-	// unknownNamespace is when to look again for a Namespace that the cache does not have yet.
+	// unknownNamespace is when to look again for a Namespace that the cache does not have yet. Of an older run it is probably gone: it is looked for
+	// less often, down to every lastRetry.
 	unknownNamespace = time.Second
+	// requestTakes is how long after a run has said that it waits for an approval its request is waited for.
+	requestTakes = 30 * time.Second
 )
 
 // sender sends what one generation of a sink is to be told. Its keys are runs.
@@ -56,8 +61,11 @@ type sender struct {
 // run sends until the context ends.
 func (s *sender) run(ctx context.Context) error {
 	// The keys are those of the runs of both scopes, which do not collide: one scope has no namespace.
-	queue := reconcile.NewWithClock(Name, atOnce, s.handle, s.clock)
+	queue := reconcile.NewWithClock(senderName, atOnce, s.handle, s.clock)
 	s.fleet.Runs.Watch(queue, reconcile.Self)
+	s.fleet.Approvals.Watch(queue, reconcile.ByObject(func(request metav1.Object) []reconcile.Key {
+		return []reconcile.Key{{Namespace: request.GetNamespace(), Name: request.(v1beta1.ApprovalRequestObject).RequestSpec().TargetUpdateRun}}
+	}))
 	queue.Watch(s.secrets, reconcile.ByObject(s.ofSecret))
 	return queue.Run(ctx)
 }
@@ -80,7 +88,7 @@ func (s *sender) handle(ctx context.Context, key reconcile.Key) (time.Duration, 
 	s.gone(ctx, key, run)
 	matches, known := s.isAbout(run)
 	if !known {
-		return unknownNamespace, nil
+		return min(max(unknownNamespace, s.clock.Since(run.GetCreationTimestamp().Time)/10), lastRetry), nil
 	}
 	s.ledger.see(key, run, matches, s.wants)
 	defer s.changed()
@@ -90,9 +98,9 @@ func (s *sender) handle(ctx context.Context, key reconcile.Key) (time.Duration, 
 			return 0, nil
 		}
 		if matches && dropped > 0 {
-			why := fmt.Sprintf("the history of run %s had dropped %s before their turn", key, wording.Count(int(dropped), "entry"))
 			s.ledger.pass(run, entry.Number-1)
-			s.lose(ctx, dropped, why)
+			s.miss(ctx, dropped, fmt.Sprintf("the history of run %s had dropped %s before their turn: up to as many notifications are not sent",
+				key, wording.Count(int(dropped), "entry")))
 		}
 		if !matches || !s.wants(entry) {
 			s.ledger.pass(run, entry.Number)
@@ -110,10 +118,15 @@ func (s *sender) handle(ctx context.Context, key reconcile.Key) (time.Duration, 
 			s.giveUp(ctx, run, entry.Number, why)
 			continue
 		}
-		if wait := s.turn(now); wait > 0 {
-			return wait, nil
+		event := notification.New(run, entry, s.fleet.Approvals.ByIndex(fleet.ByRun, key), s.hub, now)
+		if wait := entry.Time.Add(requestTakes).Sub(now); wait > 0 && event.LacksRequest() {
+			// Its creation is an event. The clock may have gone back since the entry.
+			return min(wait, requestTakes), nil
 		}
-		if again := s.try(ctx, key, run, entry); again > 0 {
+		if !s.turn(ctx) {
+			return between, nil
+		}
+		if again := s.try(ctx, key, run, event); again > 0 {
 			return again, nil
 		}
 	}
@@ -121,9 +134,10 @@ func (s *sender) handle(ctx context.Context, key reconcile.Key) (time.Duration, 
 }
 
 // try sends an entry, and returns when to try again, 0 if it is handled.
-func (s *sender) try(ctx context.Context, key reconcile.Key, run v1beta1.UpdateRunObject, entry *v1beta1.UpdateRunHistoryEntry) time.Duration {
+func (s *sender) try(ctx context.Context, key reconcile.Key, run v1beta1.UpdateRunObject, event notification.Event) time.Duration {
+	entry := &event.Data.Entry
 	logger := klog.FromContext(ctx).WithValues("number", entry.Number)
-	err := s.send(ctx, key, run, entry)
+	err := s.send(ctx, event)
 	if err == nil {
 		s.ledger.accept(run, entry.Number)
 		metrics.Notified(s.sink.Name, metrics.NotificationsDelivered, 1)
@@ -151,19 +165,25 @@ func (s *sender) giveUp(ctx context.Context, run v1beta1.UpdateRunObject, number
 	klog.FromContext(ctx).Info("Notification given up", "reason", why)
 }
 
-// lose counts entries that were gone before they could be sent.
-func (s *sender) lose(ctx context.Context, count int64, why string) {
-	s.ledger.lose(count, why)
+// miss notes entries that the history has dropped. Whether the sink asks for them is not known any more, so that they do not count as failed.
+func (s *sender) miss(ctx context.Context, count int64, why string) {
+	s.ledger.note(why)
 	metrics.Notified(s.sink.Name, metrics.NotificationsDropped, int(count))
+	klog.FromContext(ctx).Info("Entries dropped before they were told of", "count", count, "reason", why)
+}
+
+// lose counts notifications that were gone with their runs before they could be sent.
+func lose(ctx context.Context, sink string, l *ledger, count int64, why string) {
+	l.lose(count, why)
+	metrics.Notified(sink, metrics.NotificationsDropped, int(count))
 	klog.FromContext(ctx).Info("Notifications dropped", "count", count, "reason", why)
 }
 
-func (s *sender) send(ctx context.Context, key reconcile.Key, run v1beta1.UpdateRunObject, entry *v1beta1.UpdateRunHistoryEntry) error {
+func (s *sender) send(ctx context.Context, event notification.Event) error {
 	to, err := resolve(s.sink, s.secrets.GetStore())
 	if err != nil {
 		return err
 	}
-	event := notification.New(run, entry, s.fleet.Approvals.ByIndex(fleet.ByRun, key), s.hub, s.clock.Now())
 	content, contentType, err := body(s.sink.Spec.Format, event)
 	if err != nil {
 		return err
@@ -199,7 +219,7 @@ func (s *sender) isAbout(run v1beta1.UpdateRunObject) (matches, known bool) {
 
 // gone forgets a run that was deleted, or whose name another one has by now. run is the one that has the name, nil for none.
 func (s *sender) gone(ctx context.Context, key reconcile.Key, run v1beta1.UpdateRunObject) {
-	var lost int32
+	var lost int64
 	if run == nil {
 		lost = s.ledger.replaced(key, "")
 	} else {
@@ -209,17 +229,30 @@ func (s *sender) gone(ctx context.Context, key reconcile.Key, run v1beta1.Update
 		return
 	}
 	why := fmt.Sprintf("run %s was deleted before %s about it were sent", key, wording.Count(int(lost), "notification"))
-	s.lose(ctx, int64(lost), why)
+	lose(ctx, s.sink.Name, s.ledger, lost, why)
 	s.changed()
 }
 
-// turn takes the next turn for a request, or returns how long until there is one.
-func (s *sender) turn(now time.Time) time.Duration {
+// turn waits for the next turn for a request, and reports whether it has come before the context has ended. With a worker for each request at once,
+// nothing else could be sent meanwhile.
+func (s *sender) turn(ctx context.Context) bool {
 	s.pace.Lock()
-	defer s.pace.Unlock()
-	if wait := s.next.Sub(now); wait > 0 {
-		return wait
+	now := s.clock.Now()
+	at := s.next
+	if at.Before(now) {
+		at = now
 	}
-	s.next = now.Add(between)
-	return 0
+	s.next = at.Add(between)
+	s.pace.Unlock()
+	if !at.After(now) {
+		return ctx.Err() == nil
+	}
+	timer := s.clock.NewTimer(at.Sub(now))
+	defer timer.Stop()
+	select {
+	case <-timer.C():
+		return true
+	case <-ctx.Done():
+		return false
+	}
 }

@@ -6,11 +6,13 @@ package notification
 import (
 	"encoding/json"
 	"fmt"
+	"slices"
 	"time"
 
 	"k8s.io/apimachinery/pkg/types"
 
 	"github.com/stagegate/stagegate/pkg/apis/placement/v1beta1"
+	"github.com/stagegate/stagegate/pkg/apis/wellknown"
 	runrules "github.com/stagegate/stagegate/pkg/rules/updaterun"
 )
 
@@ -84,14 +86,14 @@ type Approval struct {
 	Kind string `json:"kind"`
 	// Name of the request. Its namespace is that of the run.
 	Name string `json:"name"`
-	// UID of the request, empty where it is not known.
+	// UID of the request, empty where it does not exist yet.
 	UID types.UID `json:"uid,omitempty"`
 	// Groups are the groups of which who approves must be a member of one. Empty means any.
 	Groups []string `json:"groups,omitempty"`
-	// Approve and Reject are commands that decide on this request and on no other of its name.
-	Approve string `json:"approve"`
+	// Approve and Reject are commands that decide on this request and on no other of its name. They are empty without the uid.
+	Approve string `json:"approve,omitempty"`
 	// Reject is the command that rejects it.
-	Reject string `json:"reject"`
+	Reject string `json:"reject,omitempty"`
 }
 
 // New makes the event of an entry. requests are the approval requests of the run that are known; hub is the uid of the hub.
@@ -121,7 +123,13 @@ func New(run v1beta1.UpdateRunObject, entry *v1beta1.UpdateRunHistoryEntry, requ
 	return Event{Type: Type(entry), Data: d}
 }
 
-// approvals are the requests that a stage waits for. A command has the uid of the request where that is known, so that it approves no later one.
+// LacksRequest reports whether the event tells of an approval that is asked for, and a request for one does not exist yet: a run says first that it
+// waits, and creates the request afterwards.
+func (e Event) LacksRequest() bool {
+	return e.Data.Entry.Reason == wellknown.HistoryApproval && slices.ContainsFunc(e.Data.Approvals, func(a Approval) bool { return a.UID == "" })
+}
+
+// approvals are the requests that a stage waits for. A command has the uid of the request, so that it approves no later one.
 func approvals(run v1beta1.UpdateRunObject, stage *v1beta1.StageUpdatingStatus, requests []v1beta1.ApprovalRequestObject) []Approval {
 	var found []Approval
 	for _, task := range runrules.OpenTasks(stage) {
@@ -138,7 +146,9 @@ func approvals(run v1beta1.UpdateRunObject, stage *v1beta1.StageUpdatingStatus, 
 				a.Groups = policy.Groups
 			}
 		}
-		a.Approve, a.Reject = command(run, a, "approve"), command(run, a, "reject")
+		if a.UID != "" {
+			a.Approve, a.Reject = command(run, a, "approve"), command(run, a, "reject")
+		}
 		found = append(found, a)
 	}
 	return found
@@ -149,10 +159,7 @@ func command(run v1beta1.UpdateRunObject, a Approval, subresource string) string
 	if run.GetNamespace() != "" {
 		resource = "approvalrequest/" + a.Name + " -n " + run.GetNamespace()
 	}
-	body := `{"spec":{"comment":""}}`
-	if a.UID != "" {
-		body = fmt.Sprintf(`{"metadata":{"uid":"%s"},"spec":{"comment":""}}`, a.UID)
-	}
+	body := fmt.Sprintf(`{"metadata":{"uid":"%s"},"spec":{"comment":""}}`, a.UID)
 	return fmt.Sprintf("kubectl patch %s --subresource=%s --type=merge -p '%s'", resource, subresource, body)
 }
 

@@ -165,6 +165,25 @@ func TestCloudEvent(t *testing.T) {
 	}
 }
 
+// TestAnApprovalWhoseRequestDoesNotExistYet has no commands: without the uid they would approve another one of that name.
+func TestAnApprovalWhoseRequestDoesNotExistYet(t *testing.T) {
+	run, entry, requests := waiting("team")
+	early := New(run, entry, nil, "", at)
+	if a := early.Data.Approvals; len(a) != 1 || a[0].Approve != "" || a[0].Reject != "" || !early.LacksRequest() {
+		t.Errorf("%+v, lacks a request: %t", a, early.LacksRequest())
+	}
+	if text := early.text(); strings.Contains(text, "`") {
+		t.Errorf("a command is in %q", text)
+	}
+	if New(run, entry, requests, "", at).LacksRequest() {
+		t.Error("the request is there")
+	}
+	entry.Reason = wellknown.HistoryStuck
+	if New(run, entry, nil, "", at).LacksRequest() {
+		t.Error("it is not about an approval that is asked for")
+	}
+}
+
 func TestSlack(t *testing.T) {
 	run, entry, requests := waiting("")
 	body, err := New(run, entry, requests, "", at).Slack()
@@ -189,9 +208,9 @@ a member of sre must approve
 func TestWhatUsersWriteSaysNoMoreThanItSeemsTo(t *testing.T) {
 	run, entry, _ := waiting("")
 	entry.Reason, entry.Operation, entry.User = "StopRequested", v1beta1.OperationStop, "<@U123>"
-	entry.Message = "<!channel> <https://evil|fine> & @here [fine](https://evil) `x`\nalice@example.com"
+	entry.Message = "<!channel> <https://evil|fine> & @here [fine](https://evil) `x`\nalice@example.com [one]\x01(https://evil) [two]\u202e(https://evil) \u2066x"
 	text := New(run, entry, nil, "", at).text()
-	for _, bad := range []string{"<", ">", "@here", "](", "& ", "`x`", "\nalice"} {
+	for _, bad := range []string{"<", ">", "@here", "](", "& ", "`x`", "\nalice", "\x01", "\u202e", "\u2066"} {
 		if strings.Contains(text, bad) {
 			t.Errorf("%q is in %q", bad, text)
 		}

@@ -63,8 +63,10 @@ func (e Event) text() string {
 		if len(a.Groups) > 0 {
 			lines = append(lines, "a member of "+plain(strings.Join(a.Groups, ", "))+" must approve")
 		}
-		// Names of objects and uids have nothing that would need to be escaped.
-		lines = append(lines, "`"+a.Approve+"`")
+		if a.Approve != "" {
+			// Names of objects and uids have nothing that would need to be escaped.
+			lines = append(lines, "`"+a.Approve+"`")
+		}
 	}
 	return strings.Join(lines, "\n")
 }
@@ -79,6 +81,10 @@ func plain(text string) string {
 	var b strings.Builder
 	before := ' '
 	for i, r := range text {
+		// What is not shown must not hide what stands before the next one, nor turn the text around.
+		if unicode.IsControl(r) || unicode.Is(unicode.Cf, r) {
+			continue
+		}
 		switch {
 		case r == '&':
 			b.WriteString("&amp;")
@@ -92,7 +98,6 @@ func plain(text string) string {
 			b.WriteString("@" + zeroWidth)
 		case r == '(' && before == ']':
 			b.WriteString(zeroWidth + "(")
-		case unicode.IsControl(r):
 		default:
 			b.WriteString(text[i : i+utf8.RuneLen(r)])
 		}

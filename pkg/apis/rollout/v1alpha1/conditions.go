@@ -45,6 +45,6 @@ const (
 	ReasonSinkSuspended = "Suspended"
 	// ReasonSinkInvalid is that of a sink whose spec, or a Secret that it names, cannot be used.
 	ReasonSinkInvalid = "Invalid"
-	// ReasonDeliveryFailed is that of a sink whose last attempt to deliver failed.
+	// ReasonDeliveryFailed is that of a sink for which a notification waits that could not be delivered.
 	ReasonDeliveryFailed = "DeliveryFailed"
 )

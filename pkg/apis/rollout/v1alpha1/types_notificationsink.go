@@ -144,8 +144,8 @@ type NotificationSinkStatus struct {
 	// +optional
 	Delivered int64 `json:"delivered,omitempty"`
 
-	// failed is the number of notifications that were given up: the endpoint did not accept them for an hour, they were a day old, or the
-	// history of the run had dropped them before their turn.
+	// failed is the number of notifications that were given up: the endpoint did not accept them for an hour, they were a day old, or their run
+	// was deleted before their turn.
 	// +optional
 	Failed int64 `json:"failed,omitempty"`
 

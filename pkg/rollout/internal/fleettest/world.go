@@ -45,7 +45,7 @@ func New(t *testing.T, namespace string) *World {
 	w := &World{T: t, Client: NewClientset(), Namespace: namespace, changed: make(chan struct{}, 1)}
 	w.Fleet = fleet.New(w.Client)
 	for _, informer := range slices.Concat(w.Fleet.Placements.Informers(), w.Fleet.Bindings.Informers(), w.Fleet.Snapshots.Informers(),
-		w.Fleet.PolicySnapshots.Informers(), w.Fleet.Runs.Informers(), w.Fleet.Overrides.Informers(), w.Fleet.OverrideSnapshots.Informers(),
+		w.Fleet.PolicySnapshots.Informers(), w.Fleet.Runs.Informers(), w.Fleet.Approvals.Informers(), w.Fleet.Overrides.Informers(), w.Fleet.OverrideSnapshots.Informers(),
 		w.Fleet.Policies.Informers(), []cache.SharedIndexInformer{w.Fleet.Works.Informer(), w.Fleet.MemberClusters.Informer(), w.Fleet.Evictions.Informer(), w.Fleet.Mirrors.Informer(), w.Fleet.Sinks.Informer()}) {
 		_, err := informer.AddEventHandler(cache.ResourceEventHandlerFuncs{
 			AddFunc: func(any) { w.notify() }, UpdateFunc: func(any, any) { w.notify() }, DeleteFunc: func(any) { w.notify() },

@@ -4,6 +4,7 @@
 package outbound
 
 import (
+	"errors"
 	"fmt"
 	"net/netip"
 	"slices"
@@ -60,13 +61,14 @@ func prefixes(texts ...string) []netip.Prefix {
 var (
 	loopback = prefixes("127.0.0.0/8", "::1/128")
 	// private are the addresses of networks that are not public: RFC 1918, CGNAT, IETF protocol assignments, benchmarks, unique and site local
-	// ones, and those of a local NAT64.
+	// ones.
 	private = prefixes("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "100.64.0.0/10", "192.0.0.0/24", "198.18.0.0/15",
-		"fc00::/7", "fec0::/10", "64:ff9b:1::/48")
+		"fc00::/7", "fec0::/10")
 	// metadata are the addresses at which clouds tell a machine its credentials, beyond those that are link-local.
-	metadata = prefixes("fd00:ec2::254/128", "fd20:ce::254/128", "100.100.100.200/32", "168.63.129.16/32", "192.0.0.192/32")
-	// unusable are no addresses of one host: this network, reserved and broadcast; Teredo, whose addresses hide another one.
-	unusable = prefixes("0.0.0.0/8", "240.0.0.0/4", "::/128", "2001::/32")
+	metadata = prefixes("fd00:ec2::/32", "fd20:ce::254/128", "100.100.100.200/32", "168.63.129.16/32", "192.0.0.192/32")
+	// unusable are no addresses of one host: this network, reserved and broadcast; Teredo, a local NAT64 and IPv4-translated addresses, which hide
+	// another one: where it is in them depends on the network.
+	unusable = prefixes("0.0.0.0/8", "240.0.0.0/4", "::/128", "2001::/32", "64:ff9b:1::/48", "::ffff:0:0:0/96")
 
 	// nat64, compatible and sixToFour have an IPv4 address in them.
 	nat64, compatible, sixToFour = netip.MustParsePrefix("64:ff9b::/96"), netip.MustParsePrefix("::/96"), netip.MustParsePrefix("2002::/16")
@@ -81,7 +83,11 @@ func (r *Rules) Check(address netip.Addr) error {
 	address = address.Unmap().WithZone("")
 	if inner, ok := embedded(address); ok {
 		if err := r.Check(inner); err != nil {
-			return &RefusedError{address, fmt.Sprintf("it stands for %s, which is not", inner)}
+			reason := err.Error()
+			if refused := (*RefusedError)(nil); errors.As(err, &refused) {
+				reason = refused.Reason
+			}
+			return &RefusedError{address, fmt.Sprintf("it stands for %s: %s", inner, reason)}
 		}
 	}
 	refuse := func(reason string) error { return &RefusedError{address, reason} }
@@ -116,6 +122,15 @@ func (r *Rules) remedy() string {
 
 func isWithin(network netip.Prefix, networks []netip.Prefix) bool {
 	return slices.ContainsFunc(networks, func(n netip.Prefix) bool { return n.Contains(network.Addr()) && n.Bits() <= network.Bits() })
+}
+
+// meant returns the address that is reached by an address: the IPv4 address in it, if there is one.
+func meant(address netip.Addr) netip.Addr {
+	address = address.Unmap().WithZone("")
+	if inner, ok := embedded(address); ok {
+		return inner
+	}
+	return address
 }
 
 // embedded returns the IPv4 address that an IPv6 address leads to.

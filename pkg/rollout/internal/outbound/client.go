@@ -78,9 +78,9 @@ func (r *Rules) checkHub(ctx context.Context, remote netip.AddrPort) error {
 	}
 	addresses, err := net.DefaultResolver.LookupNetIP(ctx, "ip", host)
 	if err != nil {
-		return fmt.Errorf("whether %s is the hub cannot be told: %w", remote, err)
+		return &RefusedError{remote.Addr(), "the host of the hub cannot be looked up, so that nobody can tell whether it is that"}
 	}
-	if slices.ContainsFunc(addresses, func(a netip.Addr) bool { return a.Unmap() == remote.Addr().Unmap() }) {
+	if slices.ContainsFunc(addresses, func(a netip.Addr) bool { return meant(a) == meant(remote.Addr()) }) {
 		return &RefusedError{remote.Addr(), "it is the hub"}
 	}
 	return nil

@@ -49,8 +49,10 @@ func TestWhichAddressesMayBeReached(t *testing.T) {
 		"100.64.0.1":              "private",
 		"198.18.0.1":              "private",
 		"fd12:3456::1":            "private",
-		"64:ff9b:1::a00:1":        "private",
-		"2002:a00:1::1":           "stands for 10.0.0.1",
+		"fd00:ec2::23":            "credentials",
+		"64:ff9b:1::a00:1":        "not the address of one host",
+		"::ffff:0:808:808":        "not the address of one host",
+		"2002:a00:1::1":           "stands for 10.0.0.1: it is a private address; use a public one, or start the server with its network in --networks",
 	} {
 		rules := &Rules{Flag: "--networks"}
 		switch err := rules.Check(netip.MustParseAddr(address)); {
@@ -82,6 +84,10 @@ func TestNetworksOpenWhatIsPrivateAndNothingElse(t *testing.T) {
 		{"169.254.0.0/16", "169.254.1.1", false},
 		{"100.64.0.0/10", "100.100.100.200", false},
 		{"::/0", "fd00:ec2::254", false},
+		{"::/0", "64:ff9b:1::a9fe:a9fe", false},
+		{"64:ff9b:1::/48", "64:ff9b:1::a9fe:a9fe", false},
+		{"::/0", "::ffff:0:a9fe:a9fe", false},
+		{"10.0.0.0/8", "64:ff9b::a00:1", true},
 		{"0.0.0.0/0", "224.0.0.1", false},
 		{"0.0.0.0/0", "0.0.0.0", false},
 	} {
@@ -154,6 +160,20 @@ func TestTheHubIsRefused(t *testing.T) {
 	rules.Hub = strings.Replace(strings.TrimPrefix(server.URL, "https://"), "127.0.0.1", "localhost", 1)
 	if _, err := get(t, NewClient(rules, pool), server.URL); err == nil || !strings.Contains(err.Error(), "it is the hub") {
 		t.Errorf("got %v", err)
+	}
+}
+
+func TestTheHubIsRefusedByWhateverStandsForIt(t *testing.T) {
+	for _, remote := range []string{"8.8.8.8:443", "[::ffff:8.8.8.8]:443", "[64:ff9b::808:808]:443", "[2002:808:808::1]:443"} {
+		for _, hub := range []string{"8.8.8.8:443", "[64:ff9b::808:808]:443"} {
+			err := (&Rules{Hub: hub}).control(t.Context(), "tcp", remote, nil)
+			if err == nil || !strings.Contains(err.Error(), "it is the hub") {
+				t.Errorf("%s with the hub at %s: got %v", remote, hub, err)
+			}
+		}
+	}
+	if err := (&Rules{Hub: "8.8.8.8:443"}).control(t.Context(), "tcp", "[2002:808:804::1]:443", nil); err != nil {
+		t.Errorf("another address: %v", err)
 	}
 }
 

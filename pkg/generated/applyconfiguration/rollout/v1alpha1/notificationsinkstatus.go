@@ -19,8 +19,8 @@ type NotificationSinkStatusApplyConfiguration struct {
 	ObservedGeneration *int64 `json:"observedGeneration,omitempty"`
 	// delivered is the number of notifications that the endpoint has accepted.
 	Delivered *int64 `json:"delivered,omitempty"`
-	// failed is the number of notifications that were given up: the endpoint did not accept them for an hour, they were a day old, or the
-	// history of the run had dropped them before their turn.
+	// failed is the number of notifications that were given up: the endpoint did not accept them for an hour, they were a day old, or their run
+	// was deleted before their turn.
 	Failed *int64 `json:"failed,omitempty"`
 	// pending is the number of notifications that wait to be sent.
 	Pending *int32 `json:"pending,omitempty"`
