@@ -44,9 +44,13 @@ func TestMain(m *testing.M) {
 		meetFullDisk()
 		return
 	}
-	for variable, run := range map[string]func(string) error{writerDir: write, diskOf: operateDisk} {
-		if dir := os.Getenv(variable); dir != "" {
-			if err := run(dir); err != nil {
+	// The operator's server has the environment of the operator, too.
+	for _, as := range []struct {
+		variable string
+		run      func(string) error
+	}{{writerDir, write}, {diskOf, operateDisk}} {
+		if dir := os.Getenv(as.variable); dir != "" {
+			if err := as.run(dir); err != nil {
 				fmt.Fprintln(os.Stderr, err)
 				os.Exit(1)
 			}
