@@ -35,7 +35,12 @@ func IsReservedNamespace(namespace string) bool {
 }
 
 // MemberSecretName is the Secret in the system namespace that holds a member's kubeconfig.
-func MemberSecretName(cluster string) string { return "member-" + cluster }
+func MemberSecretName(cluster string) string { return memberSecretPrefix + cluster }
+
+// IsMemberSecretName reports whether a Secret in the system namespace is that of a member by its name, whether or not there is such a member.
+func IsMemberSecretName(name string) bool { return strings.HasPrefix(name, memberSecretPrefix) }
+
+const memberSecretPrefix = "member-"
 
 // ResourceSnapshotName is the master resource snapshot of a placement at an index, which labels and statuses have as text.
 func ResourceSnapshotName[Index int | string](placement string, index Index) string {

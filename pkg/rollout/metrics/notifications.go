@@ -52,6 +52,13 @@ func ForgetSink(sink string) {
 	}
 }
 
+// forgetSinks ends the series of all sinks.
+func forgetSinks() {
+	if notificationsTotal.IsCreated() {
+		notificationsTotal.Reset()
+	}
+}
+
 func collectNotifications(f *fleet.Fleet, gauge gaugeFunc) {
 	// Only a selector that cannot be parsed is an error.
 	sinks, _ := f.Sinks.Lister().List(labels.Everything())

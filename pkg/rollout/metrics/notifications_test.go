@@ -48,3 +48,12 @@ stagegate_notifications_total{result="Failed",sink="chatops"} 0
 	ForgetSink("chatops")
 	w.must(testutil.GatherAndCompare(legacyregistry.DefaultGatherer, strings.NewReader(""), "stagegate_notifications_total"))
 }
+
+// TestTheSeriesOfSinksGoWithTheLeadership since a sink may be deleted while another replica leads.
+func TestTheSeriesOfSinksGoWithTheLeadership(t *testing.T) {
+	w := newWorld(t)
+	end := Lead(w.fleet)
+	NotifiesSink("chatops")
+	end()
+	w.must(testutil.GatherAndCompare(legacyregistry.DefaultGatherer, strings.NewReader(""), "stagegate_notifications_total"))
+}

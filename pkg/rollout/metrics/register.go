@@ -36,6 +36,8 @@ func Lead(f *fleet.Fleet) (end func()) {
 	return func() {
 		if current.fleet.CompareAndSwap(f, nil) {
 			statuses.reset()
+			// Another replica is told of it when a sink is deleted.
+			forgetSinks()
 		}
 	}
 }

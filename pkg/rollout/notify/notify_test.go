@@ -532,6 +532,32 @@ func TestEachRequestHasItsTurn(t *testing.T) {
 	}
 }
 
+// TestAURLThatCannotBeUsedIsNotRepeated where it comes from a Secret, which nobody has validated.
+func TestAURLThatCannotBeUsedIsNotRepeated(t *testing.T) {
+	for name, tc := range map[string]struct{ url, want string }{
+		"without TLS":     {"http://a.example/s3cret", "the URL must begin with https://"},
+		"with a password": {"https://u:s3cret@a.example/", "the URL must have no user or password"},
+		"none":            {"https://a.example/%zz-s3cret", "the URL cannot be read"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := newWorld(t, "")
+			w.secret("chatops", "chatops", map[string]string{"url": tc.url})
+			w.sink("chatops", nil, func(spec *v1alpha1.NotificationSinkSpec) {
+				spec.URLSecret = &v1alpha1.SecretKeyReference{Name: "chatops", Key: "url"}
+			})
+			w.run("run")
+			w.start(clock.RealClock{})
+			w.tell("run", "Initialized", time.Now())
+			w.reports("chatops", "it is invalid", func(s v1alpha1.NotificationSinkStatus) bool {
+				return reason(s) == v1alpha1.ReasonSinkInvalid && strings.HasPrefix(s.LastError, tc.want)
+			})
+			if s := w.status("chatops"); strings.Contains(s.Conditions[0].Message+s.LastError, "s3cret") {
+				t.Errorf("the URL is in the status %+v", s)
+			}
+		})
+	}
+}
+
 func TestASecretThatComesLaterIsUsedAtOnce(t *testing.T) {
 	w, e := newWorld(t, ""), newEndpoint(t)
 	w.sink("chatops", e, func(spec *v1alpha1.NotificationSinkSpec) {

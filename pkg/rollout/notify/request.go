@@ -85,7 +85,7 @@ func secretValue(sink string, ref *v1alpha1.SecretKeyReference, secrets cache.St
 		return nil, fmt.Errorf("reading Secret %s from the cache: %w", key, err)
 	}
 	secret, _ := obj.(*corev1.Secret)
-	if !found || secret == nil || secret.Labels[wellknown.NotificationSinkLabel] != sink || strings.HasPrefix(ref.Name, wellknown.MemberSecretName("")) {
+	if !found || secret == nil || secret.Labels[wellknown.NotificationSinkLabel] != sink || wellknown.IsMemberSecretName(ref.Name) {
 		return nil, fmt.Errorf("there is no Secret %s with the label %s=%s: create it, or label it", key, wellknown.NotificationSinkLabel, sink)
 	}
 	value := secret.Data[ref.Key]

@@ -8,7 +8,6 @@ import (
 	"errors"
 	"fmt"
 	"net/url"
-	"strings"
 
 	apiequality "k8s.io/apimachinery/pkg/api/equality"
 	apivalidation "k8s.io/apimachinery/pkg/api/validation"
@@ -99,7 +98,7 @@ func validateSecretKey(ref *v1alpha1.SecretKeyReference, path *field.Path) field
 	for _, message := range apivalidation.NameIsDNSSubdomain(ref.Name, false) {
 		errs = append(errs, field.Invalid(path.Child("name"), ref.Name, message))
 	}
-	if strings.HasPrefix(ref.Name, wellknown.MemberSecretName("")) {
+	if wellknown.IsMemberSecretName(ref.Name) {
 		errs = append(errs, field.Forbidden(path.Child("name"), "the Secret is that of a member: make one for the sink"))
 	}
 	for _, message := range validation.IsConfigMapKey(ref.Key) {

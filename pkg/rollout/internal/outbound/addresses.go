@@ -14,7 +14,8 @@ import (
 // Rules say which addresses may be reached. Public ones may.
 type Rules struct {
 	// Allowed are networks of private and loopback addresses that may be reached as well. Loopback addresses are allowed by a network that has
-	// nothing else, so that 0.0.0.0/0 does not open them. They open none of the addresses that nobody may reach.
+	// nothing else, so that 0.0.0.0/0 does not open them, and those of the server's interfaces by one that is that address alone. They open none of
+	// the addresses that nobody may reach.
 	Allowed []netip.Prefix
 	// Flag is the server's flag that sets Allowed, for messages.
 	Flag string
@@ -78,7 +79,7 @@ func in(networks []netip.Prefix, address netip.Addr) bool {
 	return slices.ContainsFunc(networks, func(n netip.Prefix) bool { return n.Contains(address) })
 }
 
-// Check returns a RefusedError if an address may not be reached. It does not know the hub.
+// Check returns a RefusedError if an address may not be reached. It knows neither the hub nor the server's interfaces.
 func (r *Rules) Check(address netip.Addr) error {
 	address = address.Unmap().WithZone("")
 	if inner, ok := embedded(address); ok {

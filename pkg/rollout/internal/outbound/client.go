@@ -26,6 +26,8 @@ const (
 	maxIdle = 4
 	// maxHeader is how large the header of an answer may be.
 	maxHeader = 64 << 10
+	// pingAfter is how long a connection of HTTP/2 may be silent before it is asked whether it lives: requests that time out do not end it.
+	pingAfter = 10 * time.Second
 )
 
 // NewClient makes a client that asks the rules about each address that it connects to, once names are resolved: a name that changes its
@@ -43,6 +45,7 @@ func NewClient(rules *Rules, roots *x509.CertPool) *http.Client {
 			MaxIdleConnsPerHost:    maxIdle,
 			MaxResponseHeaderBytes: maxHeader,
 			ForceAttemptHTTP2:      true,
+			HTTP2:                  &http.HTTP2Config{SendPingTimeout: pingAfter, PingTimeout: dialTimeout},
 		},
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 	}
@@ -57,7 +60,39 @@ func (r *Rules) control(ctx context.Context, network, address string, _ syscall.
 	if err := r.Check(remote.Addr()); err != nil {
 		return err
 	}
-	return r.checkHub(ctx, remote)
+	if err := r.checkHub(ctx, remote); err != nil {
+		return err
+	}
+	return r.checkOwn(remote.Addr(), net.InterfaceAddrs)
+}
+
+// checkOwn refuses the addresses of the server's own interfaces: what listens there may take whoever comes from the machine for a friend. Loopback
+// addresses are judged by Check.
+func (r *Rules) checkOwn(address netip.Addr, interfaces func() ([]net.Addr, error)) error {
+	reached := meant(address)
+	if in(loopback, reached) || slices.ContainsFunc(r.Allowed, func(n netip.Prefix) bool { return n.IsSingleIP() && n.Contains(reached) }) {
+		return nil
+	}
+	own, err := interfaces()
+	if err != nil {
+		return &RefusedError{address, "the server cannot tell whether it is its own: " + err.Error()}
+	}
+	isOwn := slices.ContainsFunc(own, func(a net.Addr) bool {
+		network, ok := a.(*net.IPNet)
+		if !ok {
+			return false
+		}
+		ip, ok := netip.AddrFromSlice(network.IP)
+		return ok && ip.Unmap() == reached
+	})
+	if !isOwn {
+		return nil
+	}
+	reason := "it is the server's own machine"
+	if r.Flag != "" {
+		reason += fmt.Sprintf("; use another one, or start the server with %s in %s", netip.PrefixFrom(reached, reached.BitLen()), r.Flag)
+	}
+	return &RefusedError{address, reason}
 }
 
 // checkHub refuses the hub. The port counts: on a small hub something else may be at the same address.

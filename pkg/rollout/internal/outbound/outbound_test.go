@@ -177,6 +177,44 @@ func TestTheHubIsRefusedByWhateverStandsForIt(t *testing.T) {
 	}
 }
 
+func TestTheServersOwnAddressesAreRefused(t *testing.T) {
+	interfaces := func() ([]net.Addr, error) {
+		return []net.Addr{&net.IPNet{IP: net.ParseIP("10.20.0.7"), Mask: net.CIDRMask(24, 32)}, &net.IPNet{IP: net.ParseIP("2606:4700::7"), Mask: net.CIDRMask(64, 128)}}, nil
+	}
+	const why = "it is the server's own machine; use another one, or start the server with 10.20.0.7/32 in --networks"
+	for _, tc := range []struct{ allowed, address, reason string }{
+		{"10.20.0.0/16", "10.20.0.7", why},
+		{"10.20.0.0/16", "::ffff:10.20.0.7", why},
+		{"10.20.0.0/16", "64:ff9b::a14:7", why},
+		{"10.20.0.0/16", "10.20.0.8", ""},
+		{"10.20.0.7/32", "10.20.0.7", ""},
+		{"10.20.0.7/32", "2606:4700::7", "it is the server's own machine"},
+		{"127.0.0.1/32", "127.0.0.1", ""},
+	} {
+		rules := &Rules{Allowed: []netip.Prefix{netip.MustParsePrefix(tc.allowed)}, Flag: "--networks"}
+		switch err := rules.checkOwn(netip.MustParseAddr(tc.address), interfaces); {
+		case tc.reason == "" && err != nil:
+			t.Errorf("%s with %s: %v", tc.address, tc.allowed, err)
+		case tc.reason != "" && (err == nil || !strings.Contains(err.Error(), tc.reason)):
+			t.Errorf("%s with %s: got %v, want %q", tc.address, tc.allowed, err, tc.reason)
+		}
+	}
+	own, err := net.InterfaceAddrs()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, a := range own {
+		address, _ := netip.AddrFromSlice(a.(*net.IPNet).IP)
+		if err := (&Rules{}).control(t.Context(), "tcp", netip.AddrPortFrom(address, 443).String(), nil); err == nil {
+			t.Errorf("%s of this machine may be reached", address)
+		}
+	}
+	unknown := func() ([]net.Addr, error) { return nil, errors.New("no netlink") }
+	if err := (&Rules{}).checkOwn(netip.MustParseAddr("8.8.8.8"), unknown); err == nil {
+		t.Error("an address may be reached that may be the server's own")
+	}
+}
+
 func TestRedirectsAreNotFollowed(t *testing.T) {
 	led := false
 	elsewhere, _ := endpoint(t, func(http.ResponseWriter, *http.Request) { led = true })
@@ -186,6 +224,12 @@ func TestRedirectsAreNotFollowed(t *testing.T) {
 	response, err := get(t, NewClient(&Rules{Allowed: loopbackOnly}, pool), server.URL)
 	if err != nil || response.StatusCode != http.StatusTemporaryRedirect || led {
 		t.Errorf("got %v, error %v, followed %t", response, err, led)
+	}
+}
+
+func TestADeadConnectionIsNotUsedForEver(t *testing.T) {
+	if c := NewClient(&Rules{}, nil).Transport.(*http.Transport).HTTP2; c == nil || c.SendPingTimeout <= 0 || c.PingTimeout <= 0 {
+		t.Error("a connection of HTTP/2 that is dead is used for each request that follows")
 	}
 }
 
