@@ -9,6 +9,7 @@ import (
 	"encoding/hex"
 	"fmt"
 	"maps"
+	"slices"
 	"strings"
 	"sync"
 
@@ -107,7 +108,9 @@ func (d *Directory) Run(ctx context.Context) { d.secrets.RunWithContext(ctx) }
 // is filled.
 // It must be called before anything runs.
 func (d *Directory) Watch(queue *reconcile.Queue) {
+	d.mu.Lock()
 	d.queues = append(d.queues, queue)
+	d.mu.Unlock()
 	queue.Watch(d.secrets, reconcile.ByObject(func(secret metav1.Object) []reconcile.Key {
 		if name, ok := memberOf(secret); ok {
 			return []reconcile.Key{{Name: name}}
@@ -126,7 +129,10 @@ func (d *Directory) Doubt(cluster string) {
 
 // Wake has those who watch look at a member once more, for what has changed that they do not watch.
 func (d *Directory) Wake(cluster string) {
-	for _, queue := range d.queues {
+	d.mu.Lock()
+	queues := slices.Clone(d.queues)
+	d.mu.Unlock()
+	for _, queue := range queues {
 		queue.Enqueue(reconcile.Key{Name: cluster})
 	}
 }
