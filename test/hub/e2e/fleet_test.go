@@ -26,15 +26,27 @@ var kindMemberCluster = schema.GroupVersionKind{Group: "cluster.kubernetes-fleet
 // fleet forgets it.
 func testMemberLeaves(t *testing.T, s *suite) {
 	const member = "member3"
+	t.Cleanup(func() {
+		// What belonged to no placement for a while counts as there before, and stays.
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(t.Context()), patience)
+		defer cancel()
+		if _, err := s.run(ctx, member, "kubectl delete ns member-leaves --ignore-not-found --wait=false"); err != nil {
+			t.Error(err)
+		}
+	})
 	r := s.newRollout(t, "member-leaves", stagingThenCanary)
 	r.start(t, "member-leaves", 0, "Run")
 	r.succeeds(t, "member-leaves", "value1")
 
 	s.mustRun(t, "kubectl delete membercluster "+member)
 	s.eventuallyGone(t, t.Context(), kindNamespace, "fleet-member-"+member)
-	if left := s.names(t, member, "appliedworks"); len(left) > 0 {
-		t.Errorf("AppliedWorks left on %s: %v", member, left)
-	}
+	// The member's garbage collector lets go of what they own, once it has seen that there is the kind.
+	s.eventually(t, func() error {
+		if left := s.names(t, member, "appliedworks"); len(left) > 0 {
+			return fmt.Errorf("AppliedWorks left on %s: %v", member, left)
+		}
+		return nil
+	})
 	if err := r.values(t.Context(), r.name, "settings", onAll("value1")); err != nil {
 		t.Errorf("what was placed does not stay: %v", err)
 	}

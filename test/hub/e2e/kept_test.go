@@ -281,7 +281,7 @@ func (s *suite) createGadget(t *testing.T, cluster, namespace string) {
 
 // forgetKept removes a placement of precious objects from everywhere.
 func (s *suite) forgetKept(t *testing.T, name string) {
-	s.mustRunInCleanup(t, fmt.Sprintf("kubectl delete crp %[1]s --ignore-not-found --timeout=1m && kubectl delete ns %[1]s --ignore-not-found --wait=false && "+
+	s.mustRunInCleanup(t, fmt.Sprintf("kubectl delete crp %[1]s --ignore-not-found --timeout=1m && kubectl delete ns %[1]s --ignore-not-found --timeout=1m && "+
 		"kubectl delete crd gadgets.kept.example.com --ignore-not-found --timeout=1m", name))
 }
 
@@ -397,7 +397,7 @@ func testMemberNamespaceDeleted(t *testing.T, s *suite) {
 		// What belonged to no placement for a while counts as there before, and stays.
 		ctx, cancel := context.WithTimeout(context.WithoutCancel(t.Context()), patience)
 		defer cancel()
-		if _, err := s.run(ctx, member, "kubectl delete ns "+name+" --ignore-not-found --wait=false; kubectl delete crd gadgets.kept.example.com --ignore-not-found"); err != nil {
+		if _, err := s.run(ctx, member, "kubectl delete ns "+name+" --ignore-not-found; kubectl delete crd gadgets.kept.example.com --ignore-not-found"); err != nil {
 			t.Error(err)
 		}
 	})
