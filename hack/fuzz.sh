@@ -17,6 +17,8 @@ found=0 failed=()
 # The packages are those with a target in their source, since listing builds every test. The go tool lists what it then runs, before the name of
 # the package.
 mapfile -t packages < <(grep -rl --include='*_test.go' '^func Fuzz' pkg test | xargs -rn1 dirname | sort -u | sed 's,^,./,')
+# A package that does not compile is an error, and no package without targets.
+listed=$(go test -list '^Fuzz' "${packages[@]}")
 while read -r package target; do
 	found=$((found + 1))
 	if [ "$time" = -list ]; then
@@ -27,7 +29,7 @@ while read -r package target; do
 	if ! go test "$package" -run '^$' -fuzz "^$target\$" -fuzztime "$time" -fuzzminimizetime 1s; then
 		failed+=("$package $target")
 	fi
-done < <(go test -list '^Fuzz' "${packages[@]}" | awk '/^Fuzz/ {targets[n++] = $1} /^ok/ {for (i = 0; i < n; i++) print $2, targets[i]; n = 0}')
+done < <(awk '/^Fuzz/ {targets[n++] = $1} /^ok/ {for (i = 0; i < n; i++) print $2, targets[i]; n = 0}' <<<"$listed")
 
 if [ "$found" = 0 ]; then
 	echo "There is no fuzz target: go test -list has failed." >&2
