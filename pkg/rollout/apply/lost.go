@@ -190,24 +190,27 @@ func (a *Applier) surrenderUnknown(ctx context.Context, name string) error {
 // whose end takes most along come first: a deletion in the foreground does not wait.
 func (a *Applier) letGo(ctx context.Context, owner *v1beta1.AppliedWork, resources []v1beta1.AppliedResourceMeta,
 	disown func(ctx context.Context, owner string, r v1beta1.AppliedResourceMeta) error) error {
-	rank := func(r v1beta1.AppliedResourceMeta) int {
+	var containers, others []v1beta1.AppliedResourceMeta
+	for _, r := range resources {
 		if slices.Contains(keepsData, schema.GroupKind{Group: r.Group, Kind: r.Kind}) {
-			return 0
+			containers = append(containers, r)
+		} else {
+			others = append(others, r)
 		}
-		return 1
 	}
-	resources = slices.Clone(resources)
-	slices.SortStableFunc(resources, func(x, y v1beta1.AppliedResourceMeta) int { return cmp.Compare(rank(x), rank(y)) })
-	err := reconcile.InParallel(ctx, parallelism, len(resources), func(i int) error {
-		r := resources[i]
-		// Objects change all the time, and the others are not to be looked at again for one that has.
-		err := retry.RetryOnConflict(retry.DefaultRetry, func() error { return disown(ctx, owner.Name, r) })
-		if err != nil && !apierrors.IsNotFound(err) {
-			return fmt.Errorf("taking AppliedWork %s, which is being deleted on the member cluster, out of the owners of %s %s: %w",
-				owner.Name, r.Kind, types.NamespacedName{Namespace: r.Namespace, Name: r.Name}, err)
-		}
-		return nil
-	})
+	var err error
+	for _, some := range [][]v1beta1.AppliedResourceMeta{containers, others} {
+		err = errors.Join(err, reconcile.InParallel(ctx, parallelism, len(some), func(i int) error {
+			r := some[i]
+			// Objects change all the time, and the others are not to be looked at again for one that has.
+			err := retry.RetryOnConflict(retry.DefaultRetry, func() error { return disown(ctx, owner.Name, r) })
+			if err != nil && !apierrors.IsNotFound(err) {
+				return fmt.Errorf("taking AppliedWork %s, which is being deleted on the member cluster, out of the owners of %s %s: %w",
+					owner.Name, r.Kind, types.NamespacedName{Namespace: r.Namespace, Name: r.Name}, err)
+			}
+			return nil
+		}))
+	}
 	if err == nil {
 		// What was not done before the context ended is no error of InParallel.
 		err = ctx.Err()
