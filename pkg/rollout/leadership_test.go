@@ -199,7 +199,8 @@ func TestALeaderThatReadsAnotherHolderEndsItsTermAtOnce(t *testing.T) {
 			})
 		}()
 		<-began
-		time.Sleep(time.Second)
+		// Between two renewals, which would be in conflict with it.
+		time.Sleep(1500 * time.Millisecond)
 		anotherTakes(t, hub)
 		taken := time.Now()
 		<-ended
