@@ -12,7 +12,7 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
@@ -182,8 +182,11 @@ func removeLayout(dir string) error {
 	} else if err != nil {
 		return err
 	}
-	if _, err := os.Stat(filepath.Join(dir, "oci-layout")); err != nil {
-		return fmt.Errorf("%s is no earlier image, and is kept: name another directory with -out", dir)
+	// A layout whose removal was cut off may lack some of these.
+	for _, entry := range entries {
+		if !slices.Contains([]string{"oci-layout", "index.json", "blobs"}, entry.Name()) {
+			return fmt.Errorf("%s has %s, which is of no image, and is kept: name another directory with -out", dir, entry.Name())
+		}
 	}
 	return os.RemoveAll(dir)
 }

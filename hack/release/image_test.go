@@ -151,17 +151,34 @@ func TestNothingThatSomebodyHasIsOverwritten(t *testing.T) {
 	if err := os.WriteFile(kept, nil, 0o600); err != nil {
 		t.Fatal(err)
 	}
+	// Somebody may have put something beside an earlier image, whose removal may have been cut off.
+	beside := t.TempDir()
+	for _, name := range []string{"oci-layout", "kept"} {
+		if err := os.WriteFile(filepath.Join(beside, name), nil, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	rest := t.TempDir()
+	if err := os.Mkdir(filepath.Join(rest, "blobs"), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	if err := removeLayout(rest); err != nil {
+		t.Errorf("the rest of an earlier image is kept: %v", err)
+	}
 	for name, err := range map[string]error{
 		"a release into a full directory": makeRelease(t.Context(), dir, "v0.1.0", "linux/amd64", "", full),
 		"an image over what is none":      removeLayout(full),
+		"an image over one with more":     removeLayout(beside),
 		"a version that is none":          makeRelease(t.Context(), dir, "0.1", "linux/amd64", "", filepath.Join(t.TempDir(), "x")),
 	} {
 		if err == nil {
 			t.Errorf("%s is made", name)
 		}
 	}
-	if _, err := os.Stat(kept); err != nil {
-		t.Error(err)
+	for _, file := range []string{kept, filepath.Join(beside, "kept")} {
+		if _, err := os.Stat(file); err != nil {
+			t.Error(err)
+		}
 	}
 	if err := os.WriteFile(filepath.Join(dir, "go.mod"), []byte("module github.com/stagegate/stagegate\n\ngo 1.26.0\n\n// changed\n"), 0o600); err != nil {
 		t.Fatal(err)

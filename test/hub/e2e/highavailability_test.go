@@ -224,13 +224,15 @@ func testStoreNodeKilled(t *testing.T, a *availability) {
 	r.start(t, name, 0, "Run")
 	r.release(t, "member2")
 	a.createToWrite(t, name)
-	asking := a.ask(t, a.write(name))
+	request, kept := a.write(t, name)
+	asking := a.ask(t, request)
 	a.kill(t, node)
 	for _, member := range []string{"member3", "member1"} {
 		r.release(t, member)
 	}
 	holdsOrder(t, r.succeeds(t, name, "value1"))
 	longest, failed := asking.end()
+	kept()
 	a.figure("kill -9 of the first node of etcd, longest time until a write has succeeded", longest)
 	if len(failed) > 0 {
 		t.Logf("writes that failed: %v", failed)
@@ -257,7 +259,8 @@ func testQuorumLost(t *testing.T, a *availability) {
 	for _, node := range a.environment.StoreNodes()[:2] {
 		a.kill(t, node)
 	}
-	asking := a.ask(t, a.write(name))
+	request, kept := a.write(t, name)
+	asking := a.ask(t, request)
 	r.release(t, "member3")
 	asking.awaitFailure(t)
 	back := time.Now()
@@ -266,6 +269,7 @@ func testQuorumLost(t *testing.T, a *availability) {
 	r.awaitRun(t, name, clusterIs("member1", "Started"))
 	a.figure("two of three nodes of etcd start again, until the run has started the next cluster", time.Since(back))
 	_, failed := asking.end()
+	kept()
 	t.Logf("writes that failed: %v", failed)
 	r.release(t, "member1")
 	holdsOrder(t, r.succeeds(t, name, "value1"))
@@ -285,7 +289,8 @@ func testRollingRestart(t *testing.T, a *availability) {
 	r.awaitRun(t, name, clusterIs("member2", "Started"))
 	endKubectl := a.kubectlLoop(t, name)
 	endWatch := a.watchLoop(t, name)
-	asking := a.ask(t, a.write(name))
+	request, kept := a.write(t, name)
+	asking := a.ask(t, request)
 	for i, member := range []string{"member2", "member3"} {
 		leader, holder := a.awaitLeader(t, "")
 		asked := time.Now()
@@ -310,6 +315,7 @@ func testRollingRestart(t *testing.T, a *availability) {
 	r.release(t, "member1")
 	holdsOrder(t, r.succeeds(t, name, "value1"))
 	longest, failed := asking.end()
+	kept()
 	a.figure("both replicas are replaced, longest time until a write has succeeded", longest)
 	if len(failed) > 0 {
 		t.Errorf("writes by client-go failed: %v", failed)
@@ -574,16 +580,28 @@ func (a *availability) createToWrite(t *testing.T, name string) {
 	a.hub().mustCreate(t, fmt.Sprintf(loopStrategy, name+"-counted"))
 }
 
-// write returns a request that writes the next number to the strategy that createToWrite has made.
-func (a *availability) write(name string) func(context.Context) error {
-	count := 0
-	return func(ctx context.Context) error {
+// write returns a request that writes the next number to the strategy that createToWrite has made. kept holds that none that was acknowledged is lost.
+func (a *availability) write(t *testing.T, name string) (request func(context.Context) error, kept func()) {
+	t.Helper()
+	client, count := a.hub().of(kindStrategy, ""), 0
+	request = func(ctx context.Context) error {
 		patch := fmt.Appendf(nil, `{"metadata":{"annotations":{"count":"%d"}}}`, count+1)
-		_, err := a.hub().of(kindStrategy, "").Patch(ctx, name+"-counted", types.MergePatchType, patch, metav1.PatchOptions{})
+		_, err := client.Patch(ctx, name+"-counted", types.MergePatchType, patch, metav1.PatchOptions{})
 		if err == nil {
 			count++
 		}
 		return err
+	}
+	return request, func() {
+		t.Helper()
+		stored, err := client.Get(t.Context(), name+"-counted", metav1.GetOptions{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		// One that failed at last may be stored all the same.
+		if got := stored.GetAnnotations()["count"]; count == 0 || got != strconv.Itoa(count) && got != strconv.Itoa(count+1) {
+			t.Errorf("%d writes were acknowledged, and the last that is stored is %q", count, got)
+		}
 	}
 }
 

@@ -9,7 +9,6 @@ import (
 	"fmt"
 	"net/url"
 
-	apiequality "k8s.io/apimachinery/pkg/api/equality"
 	apivalidation "k8s.io/apimachinery/pkg/api/validation"
 	metav1validation "k8s.io/apimachinery/pkg/apis/meta/v1/validation"
 	"k8s.io/apimachinery/pkg/util/validation"
@@ -53,14 +52,6 @@ func ValidateNotificationSink(object *v1alpha1.NotificationSink) field.ErrorList
 		}
 	}
 	return append(errs, validateMatch(spec.Match, specPath.Child("match"))...)
-}
-
-// ValidateNotificationSinkUpdate returns what is wrong with a changed sink. A spec that an older rule let in may stay.
-func ValidateNotificationSinkUpdate(object, old *v1alpha1.NotificationSink) field.ErrorList {
-	if apiequality.Semantic.DeepEqual(object.Spec, old.Spec) {
-		return nil
-	}
-	return ValidateNotificationSink(object)
 }
 
 // ValidateNotificationSinkStatusUpdate returns what is wrong with a sink's new status.

@@ -120,17 +120,6 @@ func TestSpecsOfSinks(t *testing.T) {
 	}
 }
 
-func TestSinkThatAnOlderRuleLetInMayStay(t *testing.T) {
-	old := &v1alpha1.NotificationSink{Spec: fullSink(t)}
-	old.Spec.URL = "http://hooks.example.com/"
-	changed := old.DeepCopy()
-	changed.Labels = map[string]string{"team": "a"}
-	expect(t, ValidateNotificationSinkUpdate(changed, old))
-	changed.Spec.Suspend = false
-	expect(t, ValidateNotificationSinkUpdate(changed, old),
-		`spec.url: Invalid value: "": the URL must begin with https://: whoever is on the way would read and change notifications`)
-}
-
 func TestStatusOfSinks(t *testing.T) {
 	sink := &v1alpha1.NotificationSink{}
 	expect(t, ValidateNotificationSinkStatusUpdate(sink, sink))

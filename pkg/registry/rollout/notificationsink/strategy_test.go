@@ -42,3 +42,17 @@ func TestTable(t *testing.T) {
 		})
 	}
 }
+
+func TestSinkThatAnOlderRuleLetInMayStay(t *testing.T) {
+	old := &v1alpha1.NotificationSink{Spec: v1alpha1.NotificationSinkSpec{URL: "http://hooks.example.com/", Format: v1alpha1.NotificationFormatCloudEvents, Suspend: true}}
+	changed := old.DeepCopy()
+	changed.Labels = map[string]string{"team": "a"}
+	if errs := validateUpdate(changed, old); len(errs) > 0 {
+		t.Errorf("a label is refused: %v", errs)
+	}
+	changed.Spec.Suspend = false
+	const want = `spec.url: Invalid value: "": the URL must begin with https://: whoever is on the way would read and change notifications`
+	if errs := validateUpdate(changed, old); len(errs) != 1 || errs[0].Error() != want {
+		t.Errorf("got %v, want %s", errs, want)
+	}
+}
