@@ -99,6 +99,8 @@ func ForKind(kind schema.GroupVersionKind) interface{} {
 		return &applyconfigurationplacementv1.ApprovalRequestStatusApplyConfiguration{}
 	case placementv1.SchemeGroupVersion.WithKind("BackReportedStatus"):
 		return &applyconfigurationplacementv1.BackReportedStatusApplyConfiguration{}
+	case placementv1.SchemeGroupVersion.WithKind("BindingVersion"):
+		return &applyconfigurationplacementv1.BindingVersionApplyConfiguration{}
 	case placementv1.SchemeGroupVersion.WithKind("ClusterAffinity"):
 		return &applyconfigurationplacementv1.ClusterAffinityApplyConfiguration{}
 	case placementv1.SchemeGroupVersion.WithKind("ClusterApprovalRequest"):
@@ -313,6 +315,8 @@ func ForKind(kind schema.GroupVersionKind) interface{} {
 		return &applyconfigurationplacementv1beta1.ApprovalRequestStatusApplyConfiguration{}
 	case placementv1beta1.SchemeGroupVersion.WithKind("BackReportedStatus"):
 		return &applyconfigurationplacementv1beta1.BackReportedStatusApplyConfiguration{}
+	case placementv1beta1.SchemeGroupVersion.WithKind("BindingVersion"):
+		return &applyconfigurationplacementv1beta1.BindingVersionApplyConfiguration{}
 	case placementv1beta1.SchemeGroupVersion.WithKind("ClusterAffinity"):
 		return &applyconfigurationplacementv1beta1.ClusterAffinityApplyConfiguration{}
 	case placementv1beta1.SchemeGroupVersion.WithKind("ClusterApprovalRequest"):

@@ -70,6 +70,7 @@ func GetOpenAPIDefinitions(ref common.ReferenceCallback) map[string]common.OpenA
 		placementv1.ApprovalSpec{}.OpenAPIModelName():                                      schema_pkg_apis_placement_v1_ApprovalSpec(ref),
 		placementv1.ApprovalStatus{}.OpenAPIModelName():                                    schema_pkg_apis_placement_v1_ApprovalStatus(ref),
 		placementv1.BackReportedStatus{}.OpenAPIModelName():                                schema_pkg_apis_placement_v1_BackReportedStatus(ref),
+		placementv1.BindingVersion{}.OpenAPIModelName():                                    schema_pkg_apis_placement_v1_BindingVersion(ref),
 		placementv1.ClusterAffinity{}.OpenAPIModelName():                                   schema_pkg_apis_placement_v1_ClusterAffinity(ref),
 		placementv1.ClusterApprovalRequest{}.OpenAPIModelName():                            schema_pkg_apis_placement_v1_ClusterApprovalRequest(ref),
 		placementv1.ClusterApprovalRequestList{}.OpenAPIModelName():                        schema_pkg_apis_placement_v1_ClusterApprovalRequestList(ref),
@@ -211,6 +212,7 @@ func GetOpenAPIDefinitions(ref common.ReferenceCallback) map[string]common.OpenA
 		placementv1beta1.ApprovalSpec{}.OpenAPIModelName():                                 schema_pkg_apis_placement_v1beta1_ApprovalSpec(ref),
 		placementv1beta1.ApprovalStatus{}.OpenAPIModelName():                               schema_pkg_apis_placement_v1beta1_ApprovalStatus(ref),
 		placementv1beta1.BackReportedStatus{}.OpenAPIModelName():                           schema_pkg_apis_placement_v1beta1_BackReportedStatus(ref),
+		placementv1beta1.BindingVersion{}.OpenAPIModelName():                               schema_pkg_apis_placement_v1beta1_BindingVersion(ref),
 		placementv1beta1.ClusterAffinity{}.OpenAPIModelName():                              schema_pkg_apis_placement_v1beta1_ClusterAffinity(ref),
 		placementv1beta1.ClusterApprovalRequest{}.OpenAPIModelName():                       schema_pkg_apis_placement_v1beta1_ClusterApprovalRequest(ref),
 		placementv1beta1.ClusterApprovalRequestList{}.OpenAPIModelName():                   schema_pkg_apis_placement_v1beta1_ClusterApprovalRequestList(ref),
@@ -2590,6 +2592,73 @@ func schema_pkg_apis_placement_v1_BackReportedStatus(ref common.ReferenceCallbac
 		},
 		Dependencies: []string{
 			metav1.Time{}.OpenAPIModelName(), runtime.RawExtension{}.OpenAPIModelName()},
+	}
+}
+
+func schema_pkg_apis_placement_v1_BindingVersion(ref common.ReferenceCallback) common.OpenAPIDefinition {
+	return common.OpenAPIDefinition{
+		Schema: spec.Schema{
+			SchemaProps: spec.SchemaProps{
+				Description: "BindingVersion is a version of a placement for one cluster, as its binding asks for it.",
+				Type:        []string{"object"},
+				Properties: map[string]spec.Schema{
+					"resourceSnapshotName": {
+						SchemaProps: spec.SchemaProps{
+							Description: "resourceSnapshotName is the name of the master resource snapshot.",
+							Default:     "",
+							Type:        []string{"string"},
+							Format:      "",
+						},
+					},
+					"resourceOverrideSnapshots": {
+						VendorExtensible: spec.VendorExtensible{
+							Extensions: spec.Extensions{
+								"x-kubernetes-list-type": "atomic",
+							},
+						},
+						SchemaProps: spec.SchemaProps{
+							Description: "resourceOverrideSnapshots are the ResourceOverride snapshots that are part of the version.",
+							Type:        []string{"array"},
+							Items: &spec.SchemaOrArray{
+								Schema: &spec.Schema{
+									SchemaProps: spec.SchemaProps{
+										Ref: ref(placementv1.NamespacedName{}.OpenAPIModelName()),
+									},
+								},
+							},
+						},
+					},
+					"clusterResourceOverrideSnapshots": {
+						VendorExtensible: spec.VendorExtensible{
+							Extensions: spec.Extensions{
+								"x-kubernetes-list-type": "atomic",
+							},
+						},
+						SchemaProps: spec.SchemaProps{
+							Description: "clusterResourceOverrideSnapshots are the ClusterResourceOverride snapshots that are part of the version.",
+							Type:        []string{"array"},
+							Items: &spec.SchemaOrArray{
+								Schema: &spec.Schema{
+									SchemaProps: spec.SchemaProps{
+										Type:   []string{"string"},
+										Format: "",
+									},
+								},
+							},
+						},
+					},
+					"applyStrategy": {
+						SchemaProps: spec.SchemaProps{
+							Description: "applyStrategy specifies how the version is applied, or that the cluster is only compared with it. Absent for the default.",
+							Ref:         ref(placementv1.ApplyStrategy{}.OpenAPIModelName()),
+						},
+					},
+				},
+				Required: []string{"resourceSnapshotName"},
+			},
+		},
+		Dependencies: []string{
+			placementv1.ApplyStrategy{}.OpenAPIModelName(), placementv1.NamespacedName{}.OpenAPIModelName()},
 	}
 }
 
@@ -6297,6 +6366,12 @@ func schema_pkg_apis_placement_v1_ResourceBindingStatus(ref common.ReferenceCall
 							},
 						},
 					},
+					"synchronizedVersion": {
+						SchemaProps: spec.SchemaProps{
+							Description: "synchronizedVersion is the version that the Works of the binding were last made to hold, all of them. It may be another one than the binding asks for: that of before, until all Works hold what the binding asks for. Absent until all Works of a first version are there.",
+							Ref:         ref(placementv1.BindingVersion{}.OpenAPIModelName()),
+						},
+					},
 					"conditions": {
 						VendorExtensible: spec.VendorExtensible{
 							Extensions: spec.Extensions{
@@ -6324,7 +6399,7 @@ func schema_pkg_apis_placement_v1_ResourceBindingStatus(ref common.ReferenceCall
 			},
 		},
 		Dependencies: []string{
-			placementv1.DiffedResourcePlacement{}.OpenAPIModelName(), placementv1.DriftedResourcePlacement{}.OpenAPIModelName(), placementv1.FailedResourcePlacement{}.OpenAPIModelName(), metav1.Condition{}.OpenAPIModelName()},
+			placementv1.BindingVersion{}.OpenAPIModelName(), placementv1.DiffedResourcePlacement{}.OpenAPIModelName(), placementv1.DriftedResourcePlacement{}.OpenAPIModelName(), placementv1.FailedResourcePlacement{}.OpenAPIModelName(), metav1.Condition{}.OpenAPIModelName()},
 	}
 }
 
@@ -9799,6 +9874,73 @@ func schema_pkg_apis_placement_v1beta1_BackReportedStatus(ref common.ReferenceCa
 		},
 		Dependencies: []string{
 			metav1.Time{}.OpenAPIModelName(), runtime.RawExtension{}.OpenAPIModelName()},
+	}
+}
+
+func schema_pkg_apis_placement_v1beta1_BindingVersion(ref common.ReferenceCallback) common.OpenAPIDefinition {
+	return common.OpenAPIDefinition{
+		Schema: spec.Schema{
+			SchemaProps: spec.SchemaProps{
+				Description: "BindingVersion is a version of a placement for one cluster, as its binding asks for it.",
+				Type:        []string{"object"},
+				Properties: map[string]spec.Schema{
+					"resourceSnapshotName": {
+						SchemaProps: spec.SchemaProps{
+							Description: "resourceSnapshotName is the name of the master resource snapshot.",
+							Default:     "",
+							Type:        []string{"string"},
+							Format:      "",
+						},
+					},
+					"resourceOverrideSnapshots": {
+						VendorExtensible: spec.VendorExtensible{
+							Extensions: spec.Extensions{
+								"x-kubernetes-list-type": "atomic",
+							},
+						},
+						SchemaProps: spec.SchemaProps{
+							Description: "resourceOverrideSnapshots are the ResourceOverride snapshots that are part of the version.",
+							Type:        []string{"array"},
+							Items: &spec.SchemaOrArray{
+								Schema: &spec.Schema{
+									SchemaProps: spec.SchemaProps{
+										Ref: ref(placementv1beta1.NamespacedName{}.OpenAPIModelName()),
+									},
+								},
+							},
+						},
+					},
+					"clusterResourceOverrideSnapshots": {
+						VendorExtensible: spec.VendorExtensible{
+							Extensions: spec.Extensions{
+								"x-kubernetes-list-type": "atomic",
+							},
+						},
+						SchemaProps: spec.SchemaProps{
+							Description: "clusterResourceOverrideSnapshots are the ClusterResourceOverride snapshots that are part of the version.",
+							Type:        []string{"array"},
+							Items: &spec.SchemaOrArray{
+								Schema: &spec.Schema{
+									SchemaProps: spec.SchemaProps{
+										Type:   []string{"string"},
+										Format: "",
+									},
+								},
+							},
+						},
+					},
+					"applyStrategy": {
+						SchemaProps: spec.SchemaProps{
+							Description: "applyStrategy specifies how the version is applied, or that the cluster is only compared with it. Absent for the default.",
+							Ref:         ref(placementv1beta1.ApplyStrategy{}.OpenAPIModelName()),
+						},
+					},
+				},
+				Required: []string{"resourceSnapshotName"},
+			},
+		},
+		Dependencies: []string{
+			placementv1beta1.ApplyStrategy{}.OpenAPIModelName(), placementv1beta1.NamespacedName{}.OpenAPIModelName()},
 	}
 }
 
@@ -13506,6 +13648,12 @@ func schema_pkg_apis_placement_v1beta1_ResourceBindingStatus(ref common.Referenc
 							},
 						},
 					},
+					"synchronizedVersion": {
+						SchemaProps: spec.SchemaProps{
+							Description: "synchronizedVersion is the version that the Works of the binding were last made to hold, all of them. It may be another one than the binding asks for: that of before, until all Works hold what the binding asks for. Absent until all Works of a first version are there.",
+							Ref:         ref(placementv1beta1.BindingVersion{}.OpenAPIModelName()),
+						},
+					},
 					"conditions": {
 						VendorExtensible: spec.VendorExtensible{
 							Extensions: spec.Extensions{
@@ -13533,7 +13681,7 @@ func schema_pkg_apis_placement_v1beta1_ResourceBindingStatus(ref common.Referenc
 			},
 		},
 		Dependencies: []string{
-			placementv1beta1.DiffedResourcePlacement{}.OpenAPIModelName(), placementv1beta1.DriftedResourcePlacement{}.OpenAPIModelName(), placementv1beta1.FailedResourcePlacement{}.OpenAPIModelName(), metav1.Condition{}.OpenAPIModelName()},
+			placementv1beta1.BindingVersion{}.OpenAPIModelName(), placementv1beta1.DiffedResourcePlacement{}.OpenAPIModelName(), placementv1beta1.DriftedResourcePlacement{}.OpenAPIModelName(), placementv1beta1.FailedResourcePlacement{}.OpenAPIModelName(), metav1.Condition{}.OpenAPIModelName()},
 	}
 }
 

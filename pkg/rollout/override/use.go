@@ -17,8 +17,8 @@ import (
 	bindingrules "github.com/stagegate/stagegate/pkg/rules/binding"
 )
 
-// used are the indices of the versions of an override that a binding asks for or its cluster had last, or that a run has rolled out or can go back to. A run
-// that is over can still be rolled back. The versions need not exist. Resource snapshots are kept for fewer runs, since they are large; a
+// used are the indices of the versions of an override that a cluster has or may get, see bindingrules.Versions, or that a run has rolled out or can go back
+// to. A run that is over can still be rolled back. The versions need not exist. Resource snapshots are kept for fewer runs, since they are large; a
 // version of an override is small, and its name must not come to mean another one as long as anything says it.
 func (c *Controller) used(override reconcile.Key) sets.Set[int] {
 	indices := sets.New[int]()
@@ -83,11 +83,10 @@ func listsIn(user any) iter.Seq2[[]string, []v1beta1.NamespacedName] {
 	return func(yield func([]string, []v1beta1.NamespacedName) bool) {
 		switch user := user.(type) {
 		case v1beta1.BindingObject:
-			if !yield(user.BindingSpec().ClusterResourceOverrideSnapshots, user.BindingSpec().ResourceOverrideSnapshots) {
-				return
-			}
-			if applied, known := bindingrules.LastApplied(user); known && bindingrules.Compares(user.BindingSpec().ApplyStrategy) {
-				yield(applied.ClusterOverrides, applied.Overrides)
+			for _, v := range bindingrules.Versions(user) {
+				if !yield(v.ClusterOverrides, v.Overrides) {
+					return
+				}
 			}
 		case v1beta1.UpdateRunObject:
 			last := &v1beta1.ClusterUpdatingStatus{}

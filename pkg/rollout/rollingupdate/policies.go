@@ -83,11 +83,13 @@ func (r refusals) add(verdict policy.Verdict, clusters []strategy.Cluster) {
 }
 
 // divide returns the bindings that may be moved, or need no move, and those that are kept as they are. The latter take no part in the budget:
-// they would have the others wait for them.
+// they would have the others wait for them. A cluster needs no move that has what it is to have, or for which that was announced: a binding that
+// asks for it alone may be one of a run that never came to the cluster.
 func (r refusals) divide(bindings []v1beta1.BindingObject, want func(cluster string) bindingrules.Version) (free, kept []v1beta1.BindingObject) {
 	for _, b := range bindings {
 		cluster := b.BindingSpec().TargetCluster
-		if r[cluster] != "" && b.GetDeletionTimestamp().IsZero() && !bindingrules.Holds(b.BindingSpec(), want(cluster)) {
+		needsMove := !bindingrules.Holds(b.BindingSpec(), want(cluster)) || !bindingrules.HasBegun(b) && !bindingrules.IsRolloutStarted(b)
+		if r[cluster] != "" && b.GetDeletionTimestamp().IsZero() && needsMove {
 			kept = append(kept, b)
 		} else {
 			free = append(free, b)

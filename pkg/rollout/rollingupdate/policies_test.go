@@ -22,6 +22,7 @@ import (
 	"github.com/stagegate/stagegate/pkg/rollout/internal/fleet"
 	"github.com/stagegate/stagegate/pkg/rollout/internal/fleettest"
 	"github.com/stagegate/stagegate/pkg/rollout/internal/reconcile"
+	bindingrules "github.com/stagegate/stagegate/pkg/rules/binding"
 )
 
 // relabel makes a cluster one of another environment.
@@ -110,6 +111,11 @@ func TestAClusterThatHasWhatItIsToHaveIsNotKept(t *testing.T) {
 		})
 		r.until("a Bound p-0-snapshot, b Scheduled, c Scheduled")
 		r.Run(r.controller().Run)
+		// It asks for it, and nobody knows that it has it: whoever asked may have been kept from it since.
+		r.until("a Bound p-0-snapshot RolloutPolicyViolated, b Bound p-0-snapshot RolloutStarted, c Bound p-0-snapshot RolloutStarted")
+		fleettest.UpdateStatus(w, w.Fleet.Bindings, "a", func(b v1beta1.BindingObject) {
+			bindingrules.RecordSynchronized(b.BindingStatus(), b.BindingSpec())
+		})
 		// That it is on its way was not told before.
 		r.until("a Bound p-0-snapshot RolloutStarted, b Bound p-0-snapshot RolloutStarted, c Bound p-0-snapshot RolloutStarted")
 	})

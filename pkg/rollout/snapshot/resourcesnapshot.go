@@ -100,9 +100,8 @@ func (s *Source) ensure(ctx context.Context, placement v1beta1.PlacementObject, 
 func (s *Source) nextIndex(placement v1beta1.PlacementObject, list *resourceRevisions) int {
 	next := list.Next()
 	for _, b := range s.fleet.Bindings.ByIndex(fleet.ByPlacement, reconcile.KeyOf(placement)) {
-		applied, _ := bindingrules.LastApplied(b)
-		for _, name := range []string{b.BindingSpec().ResourceSnapshotName, applied.ResourceSnapshot} {
-			if index, ok := wellknown.ResourceSnapshotIndex(placement.GetName(), name); ok {
+		for _, v := range bindingrules.Versions(b) {
+			if index, ok := wellknown.ResourceSnapshotIndex(placement.GetName(), v.ResourceSnapshot); ok {
 				next = max(next, index+1)
 			}
 		}

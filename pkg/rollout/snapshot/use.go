@@ -19,7 +19,7 @@ import (
 	runrules "github.com/stagegate/stagegate/pkg/rules/updaterun"
 )
 
-// resourcesInUse finds the resource snapshots that a binding asks for or that were last applied to its cluster, that a Work holds, or a run that is not over rolls out or
+// resourcesInUse finds the resource snapshots that a cluster has or may get, see bindingrules.Versions, that a Work holds, or a run that is not over rolls out or
 // can go back to, those that the run which moved clusters last can be taken back to, and those of a run that is about to be. The others that runs name are not kept, as the
 // versions of overrides are: a resource snapshot may hold a megabyte, and revisionHistoryLimit is what users bound them by. A run that
 // needs one which is gone is refused and says so.
@@ -27,9 +27,8 @@ func resourcesInUse(f *fleet.Fleet, placement v1beta1.PlacementObject) func(inde
 	key := reconcile.KeyOf(placement)
 	names, indices := sets.New[string](), sets.New[string]()
 	for _, b := range f.Bindings.ByIndex(fleet.ByPlacement, key) {
-		names.Insert(b.BindingSpec().ResourceSnapshotName)
-		if applied, known := bindingrules.LastApplied(b); known {
-			names.Insert(applied.ResourceSnapshot)
+		for _, v := range bindingrules.Versions(b) {
+			names.Insert(v.ResourceSnapshot)
 		}
 	}
 	for _, run := range unfinished(f, key) {

@@ -321,6 +321,7 @@ func (f *fixture) available(b v1beta1.BindingObject) {
 		told.Type, told.Reason = v1beta1.BindingDiffReported, "AllWorkHaveDiffReported"
 	}
 	meta.SetStatusCondition(&b.BindingStatus().Conditions, told)
+	bindingrules.RecordSynchronized(b.BindingStatus(), b.BindingSpec())
 	_, err := f.fleet.Bindings.Client(f.namespace).UpdateStatus(f.ctx, b, metav1.UpdateOptions{})
 	if err != nil && !apierrors.IsConflict(err) && f.ctx.Err() == nil {
 		f.Error(err)

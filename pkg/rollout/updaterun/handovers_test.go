@@ -95,13 +95,13 @@ func TestWhatAClusterLetsGoOfGoesToThePlacementThatWaitsForIt(t *testing.T) {
 
 				run, placement := f.fleet.Runs.New(own(f, "run")), f.fleet.Placements.New(mine)
 				run.RunSpec().PlacementName, run.RunSpec().ResourceSnapshotIndex = mine.Name, "9"
-				change := policy.Change{Cluster: "member1", Had: had, Removes: tt.next == nil}
+				change := policy.Change{Cluster: "member1", Had: []string{had}, Removes: tt.next == nil}
 				if tt.next != nil {
 					f.version(mine, "9", tt.next...)
 				}
 				world := &plan.World{Placement: placement, Snapshots: f.fleet.Snapshots.All()}
 				in := &inputs{ctx: f.ctx, fleet: f.fleet, run: run, world: world}
-				got, err := in.Handovers([]policy.Change{change, {Cluster: "member2", Had: had, Removes: true}})
+				got, err := in.Handovers([]policy.Change{change, {Cluster: "member2", Had: []string{had}, Removes: true}})
 				f.must(err)
 				var want []policy.Handover
 				if tt.want != nil {
@@ -133,7 +133,7 @@ func TestAPlacementInANamespaceWaitsForWhatAClusterScopedOneHas(t *testing.T) {
 		run := f.fleet.Runs.New(reconcile.Key{Namespace: namespace, Name: "run"})
 		run.RunSpec().PlacementName = mine.Name
 		in := &inputs{ctx: f.ctx, fleet: f.fleet, run: run, world: &plan.World{Placement: f.fleet.Placements.New(mine)}}
-		got, err := in.Handovers([]policy.Change{{Cluster: "member1", Had: had, Removes: true}})
+		got, err := in.Handovers([]policy.Change{{Cluster: "member1", Had: []string{had}, Removes: true}})
 		f.must(err)
 		if handed := len(got) == 1 && got[0].Placement == "ResourcePlacement shop/other"; handed != (namespace == "") {
 			t.Errorf("in namespace %q: %+v", namespace, got)
@@ -153,7 +153,7 @@ func TestWhatAnotherPlacementHasIsNotHandedOver(t *testing.T) {
 	run := f.fleet.Runs.New(reconcile.Key{Namespace: "team", Name: "run"})
 	run.RunSpec().PlacementName = mine.Name
 	in := &inputs{ctx: f.ctx, fleet: f.fleet, run: run, world: &plan.World{Placement: f.fleet.Placements.New(mine)}}
-	got, err := in.Handovers([]policy.Change{{Cluster: "member1", Had: had, Removes: true, PlacedByOthers: []v1beta1.ResourceIdentifier{
+	got, err := in.Handovers([]policy.Change{{Cluster: "member1", Had: []string{had}, Removes: true, PlacedByOthers: []v1beta1.ResourceIdentifier{
 		{Version: "v1", Kind: "ConfigMap", Namespace: "shop", Name: "a", Envelope: &v1beta1.EnvelopeIdentifier{Name: "e"}},
 	}}})
 	f.must(err)
@@ -216,7 +216,7 @@ func TestWhatTheWorksHoldIsHandedOverToo(t *testing.T) {
 					}
 					b.BindingStatus().Conditions = tt.conditions
 				})
-				found, err := handover.Find(f.fleet, mine, []policy.Change{{Cluster: "member1", Had: "mine-" + tt.had + "-snapshot", Removes: true}}, nil)
+				found, err := handover.Find(f.fleet, mine, []policy.Change{{Cluster: "member1", Had: []string{"mine-" + tt.had + "-snapshot"}, Removes: true}}, nil)
 				f.must(err)
 				if got := len(found) > 0; got != tt.want {
 					f.Errorf("handed over: %v, want %v", found, tt.want)

@@ -16,6 +16,7 @@ import (
 	"github.com/stagegate/stagegate/pkg/apis/placement/v1beta1"
 	"github.com/stagegate/stagegate/pkg/apis/wellknown"
 	"github.com/stagegate/stagegate/pkg/rollout/internal/reconcile"
+	bindingrules "github.com/stagegate/stagegate/pkg/rules/binding"
 	snapshotrules "github.com/stagegate/stagegate/pkg/rules/snapshot"
 	runrules "github.com/stagegate/stagegate/pkg/rules/updaterun"
 )
@@ -261,6 +262,9 @@ func TestARollbackFindsTheVersionsThatClustersHad(t *testing.T) {
 			b.BindingSpec().State = v1beta1.BindingStateBound
 			b.BindingSpec().ResourceSnapshotName = "example-placement-1-snapshot"
 			b.BindingSpec().ResourceOverrideSnapshots = had
+		})
+		update(f, f.fleet.Bindings, "example-placement-member2", true, func(b v1beta1.BindingObject) {
+			bindingrules.RecordSynchronized(b.BindingStatus(), b.BindingSpec())
 		})
 		f.membersApply()
 		defer f.start()()

@@ -226,8 +226,9 @@ func unfinished(binding v1beta1.BindingObject, status v1beta1.ResourceBindingSta
 	if conditions.Status(status.Conditions, v1beta1.BindingRolloutStarted, generation) == "" {
 		return true
 	}
-	for _, t := range []string{v1beta1.BindingApplied, v1beta1.BindingDiffReported} {
-		if reason := reasonOf(status.Conditions, t); reason == reasonApplyInProgress || reason == reasonDiffReportInProgress {
+	for _, t := range []string{v1beta1.BindingWorkSynchronized, v1beta1.BindingApplied, v1beta1.BindingDiffReported} {
+		switch reasonOf(status.Conditions, t) {
+		case reasonGoing, reasonApplyInProgress, reasonDiffReportInProgress:
 			return true
 		}
 	}
@@ -238,7 +239,7 @@ func unfinished(binding v1beta1.BindingObject, status v1beta1.ResourceBindingSta
 func (c *Controller) announce(binding v1beta1.BindingObject, status v1beta1.ResourceBindingStatus) {
 	for _, t := range []string{v1beta1.BindingOverridden, v1beta1.BindingWorkSynchronized} {
 		now, before := find(status.Conditions, t), find(binding.BindingStatus().Conditions, t)
-		if now == nil || now.Status != metav1.ConditionFalse || now.Reason == reasonNotBegun || before != nil && before.Message == now.Message {
+		if now == nil || now.Status != metav1.ConditionFalse || now.Reason == reasonNotBegun || now.Reason == reasonGoing || before != nil && before.Message == now.Message {
 			continue
 		}
 		c.recorder.Event(binding, corev1.EventTypeWarning, now.Reason, now.Message)

@@ -15,6 +15,7 @@ import (
 	"github.com/stagegate/stagegate/pkg/apis/placement/v1beta1"
 	"github.com/stagegate/stagegate/pkg/apis/wellknown"
 	"github.com/stagegate/stagegate/pkg/rollout/internal/reconcile"
+	bindingrules "github.com/stagegate/stagegate/pkg/rules/binding"
 	"github.com/stagegate/stagegate/pkg/rules/envelope"
 	overrides "github.com/stagegate/stagegate/pkg/rules/override"
 )
@@ -24,15 +25,17 @@ func isOverridden(spec *v1beta1.ResourceBindingSpec) bool {
 	return len(spec.ClusterResourceOverrideSnapshots)+len(spec.ResourceOverrideSnapshots) > 0
 }
 
-// override makes the manifests of a binding's Works what they are on its cluster. That is decided when the cluster is moved: a Work that
-// holds the version already keeps its manifests, whatever labels the cluster has got since. An override that does not fit what an envelope
+// override makes the manifests of a binding's Works what they are on its cluster. That is decided when the cluster is moved: once all Works
+// hold the version, each keeps its manifests, whatever labels the cluster has got since. Before, a Work may hold what had the same name. An override that does not fit what an envelope
 // carries makes that envelope unusable, and keeps nothing else back.
 func (c *Controller) override(binding v1beta1.BindingObject, existing []*v1beta1.Work, d *desired) error {
 	var works []*v1beta1.Work
 	var o *overrides.Patcher
 	version := versionOf(binding.BindingSpec())
+	_, known := bindingrules.Synchronized(binding)
+	decided := bindingrules.HasContent(binding) || !known
 	for _, work := range d.works {
-		if held := slices.IndexFunc(existing, func(w *v1beta1.Work) bool { return w.Name == work.Name && holds(w, version) }); held >= 0 {
+		if held := slices.IndexFunc(existing, func(w *v1beta1.Work) bool { return w.Name == work.Name && holds(w, version) }); held >= 0 && decided {
 			work.Spec.Workload = existing[held].Spec.Workload
 			work.Annotations[wellknown.LeftOutOverridesAnnotation] = existing[held].Annotations[wellknown.LeftOutOverridesAnnotation]
 			works = append(works, work)

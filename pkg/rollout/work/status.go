@@ -29,6 +29,7 @@ const (
 	reasonAllSynced            = "AllWorkSynced"
 	reasonSyncFailed           = "SyncWorkFailed"
 	reasonNotBegun             = "RolloutNotStarted"
+	reasonGoing                = "WaitingForRemoval"
 	reasonApplyInProgress      = "ApplyInProgress"
 	reasonAllApplied           = "AllWorkHaveBeenApplied"
 	reasonNotAllApplied        = "NotAllWorkHaveBeenApplied"
@@ -73,6 +74,12 @@ func statusOf(binding v1beta1.BindingObject, o outcome, now metav1.Time) v1beta1
 		}
 		status.Conditions = append(status.Conditions, c)
 	}
+	// A cluster that is let go of is given nothing, and what its Works hold stays known.
+	status.SynchronizedVersion = old.SynchronizedVersion
+	isWritten := conditions.IsTrue(status.Conditions, v1beta1.BindingWorkSynchronized, binding.GetGeneration())
+	if isWritten && (old.SynchronizedVersion == nil || binding.BindingSpec().State == v1beta1.BindingStateBound) {
+		bindingrules.RecordSynchronized(&status, binding.BindingSpec())
+	}
 	if o.err == nil {
 		for _, u := range o.unusable {
 			// It is as old as what the conditions say of it, which come to their end with it.
@@ -84,8 +91,9 @@ func statusOf(binding v1beta1.BindingObject, o outcome, now metav1.Time) v1beta1
 			c.ObservedGeneration = binding.GetGeneration()
 			status.Conditions = append(status.Conditions, *c)
 		}
-		c := objectsRemaining(append(slices.Clone(o.works), o.leaving...))
-		if len(o.leaving) > 0 && o.unreachable != "" {
+		leaving := slices.Concat(o.leaving, o.going)
+		c := objectsRemaining(slices.Concat(o.works, leaving))
+		if len(leaving) > 0 && o.unreachable != "" {
 			c = away(binding, o.unreachable, c, now)
 		}
 		if c != nil {
@@ -117,6 +125,10 @@ func bindingConditions(binding v1beta1.BindingObject, o outcome) []metav1.Condit
 	if o.err != nil {
 		return append(found, isFalse(v1beta1.BindingWorkSynchronized, reasonSyncFailed,
 			"Failed to synchronize the work to the latest: %v", o.err))
+	}
+	if len(o.going) > 0 {
+		return append(found, isFalse(v1beta1.BindingWorkSynchronized, reasonGoing,
+			"Nothing of %s is written before what Work %s of an earlier version has placed is removed from the cluster", binding.BindingSpec().ResourceSnapshotName, o.going[0].Name))
 	}
 	if o.notBegun {
 		return append(found, isFalse(v1beta1.BindingWorkSynchronized, reasonNotBegun,

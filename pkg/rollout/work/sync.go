@@ -42,6 +42,8 @@ type outcome struct {
 	// notBegun reports whether the Works hold something else than the binding asks for, which nobody has announced since the cluster was picked, or
 	// let go of.
 	notBegun bool
+	// going are Works of an earlier version that must be gone before anything is written, as they have the names of others.
+	going []*v1beta1.Work
 	// pending says that a cache lags behind, so that nothing can be said now; the event that ends it is on its way.
 	pending bool
 }
@@ -62,7 +64,11 @@ func (c *Controller) sync(ctx context.Context, binding v1beta1.BindingObject) ou
 	if err != nil {
 		return outcome{works: existing, err: err}
 	}
-	begun := bindingrules.HasBegun(binding) || haveBegun(existing, binding.BindingSpec())
+	begun := bindingrules.HasBegun(binding)
+	if _, known := bindingrules.Synchronized(binding); !known {
+		// An earlier version of the server, or KubeFleet, does not tell what the Works were made to hold.
+		begun = haveBegun(existing, binding.BindingSpec())
+	}
 	if binding.BindingSpec().State == v1beta1.BindingStateUnscheduled {
 		return outcome{works: existing, notBegun: !begun}
 	}
@@ -88,8 +94,10 @@ func (c *Controller) sync(ctx context.Context, binding v1beta1.BindingObject) ou
 			blocking.Insert(work.Name)
 		}
 	}
-	if free, err := c.namesAreFree(ctx, existing, blocking); err != nil || !free {
-		return outcome{works: existing, err: err, pending: err == nil}
+	if going, err := c.goingOf(ctx, existing, blocking); err != nil {
+		return outcome{works: existing, err: err}
+	} else if len(going) > 0 {
+		return outcome{going: going}
 	}
 	o := outcome{unusable: d.unusable}
 	for _, wanted := range d.works {
@@ -165,26 +173,25 @@ func (c *Controller) rest(ctx context.Context, binding v1beta1.BindingObject, wo
 	return nil
 }
 
-// namesAreFree reports whether no Work that is going has one of some names. Until then nothing is written: what the one
-// that goes has is handed over to the others as they are, and would be lost to a version in which they do not have it.
-func (c *Controller) namesAreFree(ctx context.Context, existing []*v1beta1.Work, names sets.Set[string]) (bool, error) {
-	free := true
+// goingOf returns the Works that are going and have one of some names. Until they are gone nothing is written: what one that goes has is
+// handed over to the others as they are, and would be lost to a version in which they do not have it.
+func (c *Controller) goingOf(ctx context.Context, existing []*v1beta1.Work, names sets.Set[string]) (going []*v1beta1.Work, err error) {
 	for _, work := range existing {
 		if !names.Has(work.Name) {
 			continue
 		}
 		switch {
 		case work.DeletionTimestamp != nil:
-			free = false
+			going = append(going, work)
 		case work.Annotations[wellknown.DeletePropagationAnnotation] != "":
 			// Its deletion was begun, and others count on it.
 			if err := c.delete(ctx, work); err != nil {
-				return false, err
+				return nil, err
 			}
-			free = false
+			going = append(going, work)
 		}
 	}
-	return free, nil
+	return going, nil
 }
 
 // worksOf are the Works of a binding in the cache, by name.
@@ -221,26 +228,22 @@ func inScope(namespace string, set labels.Set) labels.Selector {
 	return selector.Add(*requirement)
 }
 
-// haveBegun reports whether the Works of a binding but those that go are all that hold what it asks for, or compare as it does: to compare
-// changes nothing.
+// haveBegun reports whether the Works of a binding but those that go are all that hold what it asks for, and apply or compare as it does.
 func haveBegun(works []*v1beta1.Work, spec *v1beta1.ResourceBindingSpec) bool {
-	version, number, wanted := versionOf(spec), 0, ""
-	for _, w := range works {
-		if w.DeletionTimestamp != nil || w.Annotations[wellknown.DeletePropagationAnnotation] != "" {
-			continue
-		}
-		if !bindingrules.SameApplyStrategy(w.Spec.ApplyStrategy, spec.ApplyStrategy) || !bindingrules.Compares(spec.ApplyStrategy) && !holds(w, version) {
-			return false
-		}
-		number++
-		wanted = w.Annotations[wellknown.NumberOfWorksAnnotation]
-	}
-	return number > 0 && (bindingrules.Compares(spec.ApplyStrategy) || strconv.Itoa(number) == wanted)
+	staying := slices.DeleteFunc(slices.Clone(works), func(w *v1beta1.Work) bool {
+		return w.DeletionTimestamp != nil || w.Annotations[wellknown.DeletePropagationAnnotation] != ""
+	})
+	return holdAll(staying, versionOf(spec)) && !slices.ContainsFunc(staying, func(w *v1beta1.Work) bool {
+		return !bindingrules.SameApplyStrategy(w.Spec.ApplyStrategy, spec.ApplyStrategy)
+	})
 }
 
-// holdAll reports whether Works hold a version already.
+// holdAll reports whether Works are all that hold a version. KubeFleet's do not say how many there are.
 func holdAll(works []*v1beta1.Work, version map[string]string) bool {
-	return len(works) > 0 && !slices.ContainsFunc(works, func(w *v1beta1.Work) bool { return !holds(w, version) })
+	return len(works) > 0 && !slices.ContainsFunc(works, func(w *v1beta1.Work) bool {
+		wanted := w.Annotations[wellknown.NumberOfWorksAnnotation]
+		return !holds(w, version) || wanted != "" && wanted != strconv.Itoa(len(works))
+	})
 }
 
 // syncWork makes one Work what it should be and returns it, or nil where that must wait for an event.

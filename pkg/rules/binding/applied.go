@@ -80,16 +80,19 @@ func recorded(b v1beta1.BindingObject) *applied {
 
 // inForce returns what was last applied to the cluster of a binding, nil where nothing was, or nothing is known.
 func inForce(b v1beta1.BindingObject) *applied {
-	spec := b.BindingSpec()
+	holds, known := Synchronized(b)
+	if !known {
+		holds = asked(b.BindingSpec())
+	}
 	switch {
-	case Compares(spec.ApplyStrategy):
+	case isCompared(b):
 		return recorded(b)
-	case spec.ResourceSnapshotName == "":
+	case holds.ResourceSnapshot == "":
 		return nil
 	}
 	had := &applied{
-		ResourceSnapshot: spec.ResourceSnapshotName, ClusterOverrides: spec.ClusterResourceOverrideSnapshots, Overrides: spec.ResourceOverrideSnapshots,
-		ApplyStrategy: spec.ApplyStrategy, WasReady: IsReady(b),
+		ResourceSnapshot: holds.ResourceSnapshot, ClusterOverrides: holds.ClusterOverrides, Overrides: holds.Overrides,
+		ApplyStrategy: holds.ApplyStrategy, WasReady: IsReady(b),
 	}
 	if mover := LastMove(b); mover.Name != "" {
 		had.Mover = &mover
@@ -97,8 +100,14 @@ func inForce(b v1beta1.BindingObject) *applied {
 	return had
 }
 
-// LastApplied returns the version that was last to be applied to the cluster of a binding. It is that which the
-// binding asks for, unless the cluster is only compared with that. It returns false where none was, or none is known.
+// isCompared reports whether the cluster of a binding is only compared, or was until its Works hold what the binding asks for now.
+func isCompared(b v1beta1.BindingObject) bool {
+	holds, known := Synchronized(b)
+	return Compares(b.BindingSpec().ApplyStrategy) || known && Compares(holds.ApplyStrategy)
+}
+
+// LastApplied returns the version that was last applied to the cluster of a binding. It is that which its Works hold, unless the cluster is
+// only compared with that. It returns false where none was, or none is known.
 func LastApplied(b v1beta1.BindingObject) (Version, bool) {
 	had := inForce(b)
 	if had == nil {
@@ -124,10 +133,11 @@ func LeftBy(b v1beta1.BindingObject) Mover {
 }
 
 // Become gives a binding another spec. A cluster that is only compared from then on has what it had, so the binding records that; in the same
-// write, so that it cannot be lost. A record that is too large is left out.
+// write, so that it cannot be lost. The record stays until the Works hold a version that is applied. A record that is too large is left out.
 func Become(b v1beta1.BindingObject, spec *v1beta1.ResourceBindingSpec) {
 	var record []byte
-	if had := inForce(b); had != nil && Compares(spec.ApplyStrategy) {
+	holds, _ := Synchronized(b)
+	if had := inForce(b); had != nil && (Compares(spec.ApplyStrategy) || Compares(holds.ApplyStrategy)) {
 		// What was decoded from JSON can be encoded again.
 		record, _ = json.Marshal(had)
 	}

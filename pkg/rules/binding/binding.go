@@ -12,7 +12,6 @@ import (
 	"strings"
 
 	apiequality "k8s.io/apimachinery/pkg/api/equality"
-	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 
@@ -39,11 +38,20 @@ type Version struct {
 
 // Holds reports whether a binding asks for a version. Whether the cluster has it is in the binding's status: see IsReady.
 func Holds(spec *v1beta1.ResourceBindingSpec, v Version) bool {
-	return spec.State == v1beta1.BindingStateBound &&
-		spec.ResourceSnapshotName == v.ResourceSnapshot &&
-		slices.Equal(spec.ResourceOverrideSnapshots, v.Overrides) &&
-		slices.Equal(spec.ClusterResourceOverrideSnapshots, v.ClusterOverrides) &&
-		SameApplyStrategy(spec.ApplyStrategy, v.ApplyStrategy)
+	return spec.State == v1beta1.BindingStateBound && asked(spec).sameContent(v) && SameApplyStrategy(spec.ApplyStrategy, v.ApplyStrategy)
+}
+
+// asked returns the version that a binding asks for.
+func asked(spec *v1beta1.ResourceBindingSpec) Version {
+	return Version{
+		ResourceSnapshot: spec.ResourceSnapshotName, ClusterOverrides: spec.ClusterResourceOverrideSnapshots, Overrides: spec.ResourceOverrideSnapshots,
+		ApplyStrategy: spec.ApplyStrategy,
+	}
+}
+
+// sameContent reports whether two versions differ in the apply strategy at most.
+func (v Version) sameContent(other Version) bool {
+	return v.ResourceSnapshot == other.ResourceSnapshot && slices.Equal(v.Overrides, other.Overrides) && slices.Equal(v.ClusterOverrides, other.ClusterOverrides)
 }
 
 // Ask makes a binding ask for a version. The lists and the strategy of the version become those of the binding.
@@ -72,15 +80,6 @@ func SameApplyStrategy(a, b *v1beta1.ApplyStrategy) bool {
 // IsRolloutStarted reports whether what a binding asks for is on its way to the cluster.
 func IsRolloutStarted(b v1beta1.BindingObject) bool {
 	return conditions.IsTrue(b.BindingStatus().Conditions, v1beta1.BindingRolloutStarted, b.GetGeneration())
-}
-
-// HasBegun reports whether all Works of a binding were written as it asks for, since that was announced. What a binding asks for changes in one
-// write with the announcement, so that later writes, such as those of the scheduler, leave this as it is.
-func HasBegun(b v1beta1.BindingObject) bool {
-	started := meta.FindStatusCondition(b.BindingStatus().Conditions, v1beta1.BindingRolloutStarted)
-	written := meta.FindStatusCondition(b.BindingStatus().Conditions, v1beta1.BindingWorkSynchronized)
-	return started != nil && written != nil && started.Status == metav1.ConditionTrue && written.Status == metav1.ConditionTrue &&
-		written.ObservedGeneration >= started.ObservedGeneration
 }
 
 // IsReady reports whether a cluster has what its binding asks for, as far as that can be observed, or has reported how it differs where
@@ -236,8 +235,7 @@ func IsFrom(b v1beta1.BindingObject, run metav1.Object, turn int64, before Versi
 		return "", true
 	case last.Turn > turn:
 		return last.besides(run), false
-	case spec.ResourceSnapshotName == before.ResourceSnapshot && slices.Equal(spec.ResourceOverrideSnapshots, before.Overrides) &&
-		slices.Equal(spec.ClusterResourceOverrideSnapshots, before.ClusterOverrides):
+	case asked(spec).sameContent(before):
 		return "", true
 	}
 	return last.besides(run), false

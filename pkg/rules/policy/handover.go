@@ -30,8 +30,8 @@ type Change struct {
 	// Cluster is the name of the cluster, with its labels.
 	Cluster string
 	Labels  labels.Set
-	// Had is the name of the resource snapshot that was last applied, empty for none.
-	Had string
+	// Had are the names of the resource snapshots of which the cluster has objects, or may get some meanwhile.
+	Had []string
 	// PlacedByOthers are objects in it that are not this placement's on the cluster: there is nothing to let go of.
 	PlacedByOthers []v1beta1.ResourceIdentifier
 	// Removes reports whether all resources are removed. Else the cluster gets what is rolled out.

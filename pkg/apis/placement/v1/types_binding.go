@@ -158,6 +158,12 @@ type ResourceBindingStatus struct {
 	// +listType=atomic
 	DiffedPlacements []DiffedResourcePlacement `json:"diffedPlacements,omitempty"`
 
+	// synchronizedVersion is the version that the Works of the binding were last made to hold, all of them. It may be another one than the binding
+	// asks for: that of before, until all Works hold what the binding asks for. Absent until all Works of a first version are there.
+	// +optional
+	// +k8s:optional
+	SynchronizedVersion *BindingVersion `json:"synchronizedVersion,omitempty"`
+
 	// conditions are the conditions of the binding: RolloutStarted, Overridden, WorkSynchronized, Applied, Available,
 	// DiffReported, ObjectsKept, ObjectsRemaining.
 	// +optional
@@ -169,4 +175,28 @@ type ResourceBindingStatus struct {
 	// +patchMergeKey=type
 	// +patchStrategy=merge
 	Conditions []metav1.Condition `json:"conditions,omitempty" patchStrategy:"merge" patchMergeKey:"type"`
+}
+
+// BindingVersion is a version of a placement for one cluster, as its binding asks for it.
+type BindingVersion struct {
+	// resourceSnapshotName is the name of the master resource snapshot.
+	// +required
+	ResourceSnapshotName string `json:"resourceSnapshotName"`
+
+	// resourceOverrideSnapshots are the ResourceOverride snapshots that are part of the version.
+	// +optional
+	// +k8s:optional
+	// +listType=atomic
+	ResourceOverrideSnapshots []NamespacedName `json:"resourceOverrideSnapshots,omitempty"`
+
+	// clusterResourceOverrideSnapshots are the ClusterResourceOverride snapshots that are part of the version.
+	// +optional
+	// +k8s:optional
+	// +listType=atomic
+	ClusterResourceOverrideSnapshots []string `json:"clusterResourceOverrideSnapshots,omitempty"`
+
+	// applyStrategy specifies how the version is applied, or that the cluster is only compared with it. Absent for the default.
+	// +optional
+	// +k8s:optional
+	ApplyStrategy *ApplyStrategy `json:"applyStrategy,omitempty"`
 }

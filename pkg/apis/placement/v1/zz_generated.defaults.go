@@ -114,6 +114,22 @@ func SetObjectDefaults_ClusterResourceBinding(in *ClusterResourceBinding) {
 			}
 		}
 	}
+	if in.Status.SynchronizedVersion != nil {
+		if in.Status.SynchronizedVersion.ApplyStrategy != nil {
+			if in.Status.SynchronizedVersion.ApplyStrategy.ComparisonOption == "" {
+				in.Status.SynchronizedVersion.ApplyStrategy.ComparisonOption = "PartialComparison"
+			}
+			if in.Status.SynchronizedVersion.ApplyStrategy.WhenToApply == "" {
+				in.Status.SynchronizedVersion.ApplyStrategy.WhenToApply = "Always"
+			}
+			if in.Status.SynchronizedVersion.ApplyStrategy.Type == "" {
+				in.Status.SynchronizedVersion.ApplyStrategy.Type = "ClientSideApply"
+			}
+			if in.Status.SynchronizedVersion.ApplyStrategy.WhenToTakeOver == "" {
+				in.Status.SynchronizedVersion.ApplyStrategy.WhenToTakeOver = "Always"
+			}
+		}
+	}
 }
 
 func SetObjectDefaults_ClusterResourceBindingList(in *ClusterResourceBindingList) {
@@ -540,6 +556,22 @@ func SetObjectDefaults_ResourceBinding(in *ResourceBinding) {
 		if a.ResourceIdentifier.Envelope != nil {
 			if a.ResourceIdentifier.Envelope.Type == "" {
 				a.ResourceIdentifier.Envelope.Type = "ConfigMap"
+			}
+		}
+	}
+	if in.Status.SynchronizedVersion != nil {
+		if in.Status.SynchronizedVersion.ApplyStrategy != nil {
+			if in.Status.SynchronizedVersion.ApplyStrategy.ComparisonOption == "" {
+				in.Status.SynchronizedVersion.ApplyStrategy.ComparisonOption = "PartialComparison"
+			}
+			if in.Status.SynchronizedVersion.ApplyStrategy.WhenToApply == "" {
+				in.Status.SynchronizedVersion.ApplyStrategy.WhenToApply = "Always"
+			}
+			if in.Status.SynchronizedVersion.ApplyStrategy.Type == "" {
+				in.Status.SynchronizedVersion.ApplyStrategy.Type = "ClientSideApply"
+			}
+			if in.Status.SynchronizedVersion.ApplyStrategy.WhenToTakeOver == "" {
+				in.Status.SynchronizedVersion.ApplyStrategy.WhenToTakeOver = "Always"
 			}
 		}
 	}

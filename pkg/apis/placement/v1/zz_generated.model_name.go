@@ -94,6 +94,11 @@ func (in BackReportedStatus) OpenAPIModelName() string {
 }
 
 // OpenAPIModelName returns the OpenAPI model name for this type.
+func (in BindingVersion) OpenAPIModelName() string {
+	return "io.kubernetes-fleet.placement.v1.BindingVersion"
+}
+
+// OpenAPIModelName returns the OpenAPI model name for this type.
 func (in ClusterAffinity) OpenAPIModelName() string {
 	return "io.kubernetes-fleet.placement.v1.ClusterAffinity"
 }

@@ -1411,6 +1411,103 @@ func Validate_ApprovalStatus(
 	return errs
 }
 
+// Validate_BindingVersion validates an instance of BindingVersion according
+// to declarative validation rules in the API schema.
+func Validate_BindingVersion(
+	ctx context.Context, op operation.Operation, fldPath *field.Path,
+	obj, oldObj *BindingVersion) (errs field.ErrorList) {
+
+	// field BindingVersion.ResourceSnapshotName has no validation
+
+	{ // field BindingVersion.ResourceOverrideSnapshots
+		fn := func(
+			fldPath *field.Path,
+			obj, oldObj []NamespacedName,
+			oldValueCorrelated bool) (errs field.ErrorList) {
+			// don't revalidate unchanged data
+			if oldValueCorrelated && op.Type == operation.Update {
+				if equality.Semantic.DeepEqual(obj, oldObj) {
+					return nil
+				}
+			}
+			// call field-attached validations
+			earlyReturn := false
+			if e := validate.OptionalSlice(ctx, op, fldPath, obj, oldObj).MarkShortCircuit(); len(e) != 0 {
+				earlyReturn = true
+			}
+			if earlyReturn {
+				return // do not proceed
+			}
+			return
+		}
+		oldVal := safe.Field(oldObj,
+			func(oldObj *BindingVersion) []NamespacedName {
+				return oldObj.ResourceOverrideSnapshots
+			})
+		errs = append(errs, fn(fldPath.Child("resourceOverrideSnapshots"), obj.ResourceOverrideSnapshots, oldVal, oldObj != nil)...)
+	}
+
+	{ // field BindingVersion.ClusterResourceOverrideSnapshots
+		fn := func(
+			fldPath *field.Path,
+			obj, oldObj []string,
+			oldValueCorrelated bool) (errs field.ErrorList) {
+			// don't revalidate unchanged data
+			if oldValueCorrelated && op.Type == operation.Update {
+				if equality.Semantic.DeepEqual(obj, oldObj) {
+					return nil
+				}
+			}
+			// call field-attached validations
+			earlyReturn := false
+			if e := validate.OptionalSlice(ctx, op, fldPath, obj, oldObj).MarkShortCircuit(); len(e) != 0 {
+				earlyReturn = true
+			}
+			if earlyReturn {
+				return // do not proceed
+			}
+			return
+		}
+		oldVal := safe.Field(oldObj,
+			func(oldObj *BindingVersion) []string {
+				return oldObj.ClusterResourceOverrideSnapshots
+			})
+		errs = append(errs, fn(fldPath.Child("clusterResourceOverrideSnapshots"), obj.ClusterResourceOverrideSnapshots, oldVal, oldObj != nil)...)
+	}
+
+	{ // field BindingVersion.ApplyStrategy
+		fn := func(
+			fldPath *field.Path,
+			obj, oldObj *ApplyStrategy,
+			oldValueCorrelated bool) (errs field.ErrorList) {
+			// don't revalidate unchanged data
+			if oldValueCorrelated && op.Type == operation.Update {
+				if equality.Semantic.DeepEqual(obj, oldObj) {
+					return nil
+				}
+			}
+			// call field-attached validations
+			earlyReturn := false
+			if e := validate.OptionalPointer(ctx, op, fldPath, obj, oldObj).MarkShortCircuit(); len(e) != 0 {
+				earlyReturn = true
+			}
+			if earlyReturn {
+				return // do not proceed
+			}
+			// call the type's validation function
+			errs = append(errs, Validate_ApplyStrategy(ctx, op, fldPath, obj, oldObj)...)
+			return
+		}
+		oldVal := safe.Field(oldObj,
+			func(oldObj *BindingVersion) *ApplyStrategy {
+				return oldObj.ApplyStrategy
+			})
+		errs = append(errs, fn(fldPath.Child("applyStrategy"), obj.ApplyStrategy, oldVal, oldObj != nil)...)
+	}
+
+	return errs
+}
+
 // Validate_ClusterAffinity validates an instance of ClusterAffinity according
 // to declarative validation rules in the API schema.
 func Validate_ClusterAffinity(
@@ -6077,6 +6174,36 @@ func Validate_ResourceBindingStatus(
 				return oldObj.DiffedPlacements
 			})
 		errs = append(errs, fn(fldPath.Child("diffedPlacements"), obj.DiffedPlacements, oldVal, oldObj != nil)...)
+	}
+
+	{ // field ResourceBindingStatus.SynchronizedVersion
+		fn := func(
+			fldPath *field.Path,
+			obj, oldObj *BindingVersion,
+			oldValueCorrelated bool) (errs field.ErrorList) {
+			// don't revalidate unchanged data
+			if oldValueCorrelated && op.Type == operation.Update {
+				if equality.Semantic.DeepEqual(obj, oldObj) {
+					return nil
+				}
+			}
+			// call field-attached validations
+			earlyReturn := false
+			if e := validate.OptionalPointer(ctx, op, fldPath, obj, oldObj).MarkShortCircuit(); len(e) != 0 {
+				earlyReturn = true
+			}
+			if earlyReturn {
+				return // do not proceed
+			}
+			// call the type's validation function
+			errs = append(errs, Validate_BindingVersion(ctx, op, fldPath, obj, oldObj)...)
+			return
+		}
+		oldVal := safe.Field(oldObj,
+			func(oldObj *ResourceBindingStatus) *BindingVersion {
+				return oldObj.SynchronizedVersion
+			})
+		errs = append(errs, fn(fldPath.Child("synchronizedVersion"), obj.SynchronizedVersion, oldVal, oldObj != nil)...)
 	}
 
 	{ // field ResourceBindingStatus.Conditions

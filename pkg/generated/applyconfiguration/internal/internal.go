@@ -641,6 +641,28 @@ var schemaYAML = typed.YAMLObject(`types:
     - name: observedStatus
       type:
         namedType: __untyped_atomic_
+- name: io.kubernetes-fleet.placement.v1.BindingVersion
+  map:
+    fields:
+    - name: applyStrategy
+      type:
+        namedType: io.kubernetes-fleet.placement.v1.ApplyStrategy
+    - name: clusterResourceOverrideSnapshots
+      type:
+        list:
+          elementType:
+            scalar: string
+          elementRelationship: atomic
+    - name: resourceOverrideSnapshots
+      type:
+        list:
+          elementType:
+            namedType: io.kubernetes-fleet.placement.v1.NamespacedName
+          elementRelationship: atomic
+    - name: resourceSnapshotName
+      type:
+        scalar: string
+      default: ""
 - name: io.kubernetes-fleet.placement.v1.ClusterAffinity
   map:
     fields:
@@ -1692,6 +1714,9 @@ var schemaYAML = typed.YAMLObject(`types:
           elementType:
             namedType: io.kubernetes-fleet.placement.v1.FailedResourcePlacement
           elementRelationship: atomic
+    - name: synchronizedVersion
+      type:
+        namedType: io.kubernetes-fleet.placement.v1.BindingVersion
 - name: io.kubernetes-fleet.placement.v1.ResourceContent
   map:
     elementType:
@@ -2678,6 +2703,28 @@ var schemaYAML = typed.YAMLObject(`types:
     - name: observedStatus
       type:
         namedType: __untyped_atomic_
+- name: io.kubernetes-fleet.placement.v1beta1.BindingVersion
+  map:
+    fields:
+    - name: applyStrategy
+      type:
+        namedType: io.kubernetes-fleet.placement.v1beta1.ApplyStrategy
+    - name: clusterResourceOverrideSnapshots
+      type:
+        list:
+          elementType:
+            scalar: string
+          elementRelationship: atomic
+    - name: resourceOverrideSnapshots
+      type:
+        list:
+          elementType:
+            namedType: io.kubernetes-fleet.placement.v1beta1.NamespacedName
+          elementRelationship: atomic
+    - name: resourceSnapshotName
+      type:
+        scalar: string
+      default: ""
 - name: io.kubernetes-fleet.placement.v1beta1.ClusterAffinity
   map:
     fields:
@@ -3729,6 +3776,9 @@ var schemaYAML = typed.YAMLObject(`types:
           elementType:
             namedType: io.kubernetes-fleet.placement.v1beta1.FailedResourcePlacement
           elementRelationship: atomic
+    - name: synchronizedVersion
+      type:
+        namedType: io.kubernetes-fleet.placement.v1beta1.BindingVersion
 - name: io.kubernetes-fleet.placement.v1beta1.ResourceContent
   map:
     elementType:

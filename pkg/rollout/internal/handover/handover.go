@@ -51,9 +51,9 @@ func OfRemoval(f *fleet.Fleet, placement reconcile.Key, clusters []string) ([]po
 	var changes []policy.Change
 	for _, b := range f.Bindings.ByIndex(fleet.ByPlacement, placement) {
 		cluster := b.BindingSpec().TargetCluster
-		if had, known := bindingrules.LastApplied(b); known && slices.Contains(clusters, cluster) {
+		if had := bindingrules.Snapshots(b); len(had) > 0 && slices.Contains(clusters, cluster) {
 			changes = append(changes, policy.Change{
-				Cluster: cluster, Had: had.ResourceSnapshot, PlacedByOthers: bindingrules.PlacedByOthers(b), Removes: true,
+				Cluster: cluster, Had: had, PlacedByOthers: bindingrules.PlacedByOthers(b), Removes: true,
 			})
 		}
 	}
@@ -129,10 +129,13 @@ func (in *finder) find(changes []policy.Change) (found []policy.Handover, err er
 	return found, nil
 }
 
-// had returns the versions whose objects the placement may have on the cluster of a change: the one that was last asked for, and those of its Works,
-// which may not be written yet as that asks for.
+// had returns the versions whose objects the placement may have on the cluster of a change: those of its binding, and those of its Works, of which
+// some may be written already.
 func (in *finder) had(change policy.Change) (sets.Set[version], error) {
-	versions := sets.New(version{in.placement, change.Had})
+	versions := sets.New[version]()
+	for _, snapshot := range change.Had {
+		versions.Insert(version{in.placement, snapshot})
+	}
 	works, err := in.works(in.placement, change.Cluster)
 	for _, w := range works {
 		versions.Insert(version{in.placement, w.Annotations[wellknown.ParentSnapshotNameAnnotation]})

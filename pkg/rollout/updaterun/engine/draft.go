@@ -301,18 +301,15 @@ func timeOf(conditions []metav1.Condition, conditionType string) time.Time {
 	return time.Time{}
 }
 
-// recordPrevious keeps what a cluster had before its update, for a rollback. A retry is no other version to go back to. Where the run applies
-// what a cluster was only compared with, the cluster had what was last applied to it.
+// recordPrevious keeps what a cluster had before its update, for a rollback: what its Works held, and not what another run asked for that never
+// came to them. A retry is no other version to go back to. Where the run applies what a cluster was only compared with, the cluster had what was
+// last applied to it.
 func (d *draft) recordPrevious(c *v1beta1.ClusterUpdatingStatus, run v1beta1.UpdateRunObject, b v1beta1.BindingObject) {
 	if c.PreviousResourceSnapshotIndex != nil {
 		return
 	}
-	spec := b.BindingSpec()
-	had := bindingrules.Version{
-		ResourceSnapshot: spec.ResourceSnapshotName, ClusterOverrides: spec.ClusterResourceOverrideSnapshots, Overrides: spec.ResourceOverrideSnapshots,
-		ApplyStrategy: spec.ApplyStrategy,
-	}
-	if bindingrules.Compares(spec.ApplyStrategy) {
+	had, _ := bindingrules.Previous(b)
+	if bindingrules.Compares(had.ApplyStrategy) {
 		c.PreviousApplyType = v1beta1.ApplyStrategyTypeReportDiff
 		if applied, known := bindingrules.LastApplied(b); known && !bindingrules.Compares(d.status.ApplyStrategy) {
 			had, c.PreviousApplyType = applied, ""

@@ -111,7 +111,7 @@ func TestAPlanAsksWhatProtectedClustersLetGoOf(t *testing.T) {
 
 func said(changes []policy.Change) (texts []string) {
 	for _, c := range changes {
-		text := c.Cluster + " " + strings.TrimSuffix(strings.TrimPrefix(c.Had, "p-"), "-snapshot")
+		text := c.Cluster + " " + strings.TrimSuffix(strings.TrimPrefix(strings.Join(c.Had, "+"), "p-"), "-snapshot")
 		if c.Removes {
 			text += " removed"
 		}

@@ -187,6 +187,7 @@ func TestARunGoesBackToWhatWasLastApplied(t *testing.T) {
 				spec := b.Spec.DeepCopy()
 				bindingrules.Ask(spec, v)
 				bindingrules.Become(b, spec)
+				bindingrules.RecordSynchronized(&b.Status, &b.Spec)
 			}
 			f.steps()
 			c := f.run.Status.StagesStatus[0].Clusters[0]

@@ -295,7 +295,10 @@ func (s *simulation) checkEvasion(run v1beta1.UpdateRunObject, old, next v1beta1
 	before, isKnown := s.evasion.moved[cluster]
 	key := string(uid) + "/" + cluster
 	if _, ok := s.evasion.had[key]; !ok {
-		s.evasion.had[key] = old.BindingSpec().ApplyStrategy.WithDefaults()
+		s.evasion.had[key] = nil
+		if held := old.BindingStatus().SynchronizedVersion; held != nil {
+			s.evasion.had[key] = held.ApplyStrategy.WithDefaults()
+		}
 	}
 	stage, c := runrules.FindCluster(run.RunStatus(), cluster)
 	if earlier := run.RunStatus().RollbackOfUID; earlier != "" {
@@ -303,7 +306,7 @@ func (s *simulation) checkEvasion(run v1beta1.UpdateRunObject, old, next v1beta1
 			s.violated("run %s: takes cluster %s back, which %s has moved and not %s", run.GetName(), cluster, before.run, earlier)
 		}
 		way := next.BindingSpec().ApplyStrategy.WithDefaults()
-		if had, ok := s.evasion.had[string(earlier)+"/"+cluster]; ok && !bindingrules.SameApplyStrategy(had, way) {
+		if had, ok := s.evasion.had[string(earlier)+"/"+cluster]; ok && had != nil && !bindingrules.SameApplyStrategy(had, way) {
 			s.violated("run %s: applies to cluster %s by %+v what it had by %+v", run.GetName(), cluster, way, had)
 		}
 	} else if c != nil && len(stage.BeforeStageTaskStatus) > 0 {

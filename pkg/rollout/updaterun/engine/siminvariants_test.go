@@ -320,8 +320,8 @@ func (s *simulation) checkStarts(run v1beta1.UpdateRunObject, i int, was, is *v1
 		started = true
 		s.checkMayStart(run, is, c)
 		s.checkOutside(run, is, c, view)
-		if b := boundTo(view, c.ClusterName); b != nil && was.Clusters[j].PreviousResourceSnapshotIndex == nil && !slices.Equal(runrules.PreviousOverrideSnapshotsOf(c), overridesOn(b)) {
-			s.violated("run %s: cluster %s had the overrides %v, not %v", run.GetName(), c.ClusterName, overridesOn(b), runrules.PreviousOverrideSnapshotsOf(c))
+		if b := boundTo(view, c.ClusterName); b != nil && was.Clusters[j].PreviousResourceSnapshotIndex == nil {
+			s.checkPrevious(run, c, b)
 		}
 		for k := range j {
 			before := &is.Clusters[k]
@@ -372,6 +372,21 @@ func boundTo(view map[string]object, cluster string) (found v1beta1.BindingObjec
 		}
 	}
 	return found
+}
+
+// checkPrevious holds that a run takes a cluster back to what its Works held, and to nothing that another run asked for in vain.
+func (s *simulation) checkPrevious(run v1beta1.UpdateRunObject, c *v1beta1.ClusterUpdatingStatus, b v1beta1.BindingObject) {
+	snapshot, overrides := "", []v1beta1.NamespacedName{}
+	if held := b.BindingStatus().SynchronizedVersion; held != nil {
+		snapshot = held.ResourceSnapshotName
+		overrides = overridesIn(held.ClusterResourceOverrideSnapshots, held.ResourceOverrideSnapshots)
+	}
+	if got := runrules.PreviousOverrideSnapshotsOf(c); !slices.Equal(got, overrides) {
+		s.violated("run %s: cluster %s had the overrides %v, not %v", run.GetName(), c.ClusterName, overrides, got)
+	}
+	if got := *c.PreviousResourceSnapshotIndex; got != "" && run.RunSpec().PlacementName+"-"+got+"-snapshot" != snapshot || got == "" && snapshot != "" {
+		s.violated("run %s: cluster %s had %s, not %q", run.GetName(), c.ClusterName, snapshot, got)
+	}
 }
 
 // leftBehind reports whether a cluster was seen in flight: such a one may come before its turn.

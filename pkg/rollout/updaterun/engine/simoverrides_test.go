@@ -141,8 +141,11 @@ func hadBefore(status *v1beta1.UpdateRunStatus, cluster string) []v1beta1.Namesp
 
 // overridesOn are the versions that a binding names.
 func overridesOn(b v1beta1.BindingObject) []v1beta1.NamespacedName {
-	spec := b.BindingSpec()
+	return overridesIn(b.BindingSpec().ClusterResourceOverrideSnapshots, b.BindingSpec().ResourceOverrideSnapshots)
+}
+
+func overridesIn(clusterScoped []string, namespaced []v1beta1.NamespacedName) []v1beta1.NamespacedName {
 	return runrules.OverrideSnapshotsOf(&v1beta1.ClusterUpdatingStatus{
-		ClusterResourceOverrideSnapshots: spec.ClusterResourceOverrideSnapshots, ResourceOverrideSnapshots: spec.ResourceOverrideSnapshots,
+		ClusterResourceOverrideSnapshots: clusterScoped, ResourceOverrideSnapshots: namespaced,
 	})
 }

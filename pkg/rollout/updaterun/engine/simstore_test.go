@@ -15,6 +15,7 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 
 	"github.com/stagegate/stagegate/pkg/apis/placement/v1beta1"
+	bindingrules "github.com/stagegate/stagegate/pkg/rules/binding"
 )
 
 // object is anything that is stored.
@@ -134,5 +135,9 @@ func (s *simStore) setBindingCondition(name, conditionType string, status metav1
 		meta.SetStatusCondition(&b.BindingStatus().Conditions, metav1.Condition{
 			Type: conditionType, Status: status, Reason: reason, ObservedGeneration: b.GetGeneration(), LastTransitionTime: metav1.NewTime(s.now),
 		})
+		// A member tells of Works that are written.
+		if conditionType != v1beta1.BindingRolloutStarted {
+			bindingrules.RecordSynchronized(b.BindingStatus(), b.BindingSpec())
+		}
 	})
 }

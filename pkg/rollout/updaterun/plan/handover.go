@@ -52,12 +52,12 @@ func (p *planner) changes(clusters []string) (changes []policy.Change) {
 	}
 	for _, b := range p.world.Bindings {
 		cluster := b.BindingSpec().TargetCluster
-		had, known := bindingrules.LastApplied(b)
+		had := bindingrules.Snapshots(b)
 		removes := slices.Contains(p.unpicked, cluster)
-		if _, protected := slices.BinarySearch(clusters, cluster); !protected || !known || !removes && b.GetDeletionTimestamp() != nil {
+		if _, protected := slices.BinarySearch(clusters, cluster); !protected || len(had) == 0 || !removes && b.GetDeletionTimestamp() != nil {
 			continue
 		}
-		changes = append(changes, policy.Change{Cluster: cluster, Labels: members[cluster].Labels, Had: had.ResourceSnapshot, PlacedByOthers: bindingrules.PlacedByOthers(b), Removes: removes, InForce: p.inForce[cluster]})
+		changes = append(changes, policy.Change{Cluster: cluster, Labels: members[cluster].Labels, Had: had, PlacedByOthers: bindingrules.PlacedByOthers(b), Removes: removes, InForce: p.inForce[cluster]})
 	}
 	return changes
 }

@@ -129,12 +129,13 @@ func (p *planner) planSize() error {
 	growth := clusters * clusterGrowth
 	for _, b := range p.world.Bindings {
 		// What a cluster has now, or had last, is written down when it is started.
-		spec, size := b.BindingSpec(), 0
-		if applied, known := bindingrules.LastApplied(b); known {
-			size = sizeOfNames(applied.ClusterOverrides, applied.Overrides)
+		size, other := 0, false
+		for _, v := range bindingrules.Versions(b) {
+			size = max(size, sizeOfNames(v.ClusterOverrides, v.Overrides))
+			other = other || !bindingrules.SameApplyStrategy(v.ApplyStrategy.WithDefaults(), p.status.ApplyStrategy.WithDefaults())
 		}
-		growth += max(size, sizeOfNames(spec.ClusterResourceOverrideSnapshots, spec.ResourceOverrideSnapshots))
-		if !bindingrules.SameApplyStrategy(spec.ApplyStrategy.WithDefaults(), p.status.ApplyStrategy.WithDefaults()) {
+		growth += size
+		if other {
 			growth += strategyGrowth
 		}
 	}

@@ -20,6 +20,9 @@ type ResourceBindingStatusApplyConfiguration struct {
 	DriftedPlacements []DriftedResourcePlacementApplyConfiguration `json:"driftedPlacements,omitempty"`
 	// diffedPlacements are objects that differ from their manifest, at most 100.
 	DiffedPlacements []DiffedResourcePlacementApplyConfiguration `json:"diffedPlacements,omitempty"`
+	// synchronizedVersion is the version that the Works of the binding were last made to hold, all of them. It may be another one than the binding
+	// asks for: that of before, until all Works hold what the binding asks for. Absent until all Works of a first version are there.
+	SynchronizedVersion *BindingVersionApplyConfiguration `json:"synchronizedVersion,omitempty"`
 	// conditions are the conditions of the binding: RolloutStarted, Overridden, WorkSynchronized, Applied, Available,
 	// DiffReported, ObjectsKept, ObjectsRemaining.
 	Conditions []v1.ConditionApplyConfiguration `json:"conditions,omitempty"`
@@ -67,6 +70,14 @@ func (b *ResourceBindingStatusApplyConfiguration) WithDiffedPlacements(values ..
 		}
 		b.DiffedPlacements = append(b.DiffedPlacements, *values[i])
 	}
+	return b
+}
+
+// WithSynchronizedVersion sets the SynchronizedVersion field in the declarative configuration to the given value
+// and returns the receiver, so that objects can be built by chaining "With" function invocations.
+// If called multiple times, the SynchronizedVersion field is set to the value of the last call.
+func (b *ResourceBindingStatusApplyConfiguration) WithSynchronizedVersion(value *BindingVersionApplyConfiguration) *ResourceBindingStatusApplyConfiguration {
+	b.SynchronizedVersion = value
 	return b
 }
 

@@ -1,0 +1,125 @@
+// Copyright The Stagegate Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package work
+
+import (
+	"strings"
+	"testing"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/stagegate/stagegate/pkg/apis/placement/v1beta1"
+	"github.com/stagegate/stagegate/pkg/apis/wellknown"
+	bindingrules "github.com/stagegate/stagegate/pkg/rules/binding"
+)
+
+// synchronized is the snapshot of the version that the binding records.
+func (b *bench) synchronized() string {
+	held, _ := bindingrules.Synchronized(b.current())
+	return held.ResourceSnapshot
+}
+
+// A Work whose name the next version needs may be going for as long as something on the member holds it. The binding tells that, and still
+// records the version of before: that is what a rollback goes back to.
+func TestABindingTellsThatItWaitsForAWorkThatGoes(t *testing.T) {
+	b := newBench(t, "")
+	b.snapshot("web-1-snapshot", nil, configMapJSON, wrapping("e", configMap("a")))
+	b.binding(nil)
+	b.settle()
+	if got := b.synchronized(); got != "web-1-snapshot" {
+		t.Fatalf("the Works hold %q", got)
+	}
+	b.version(2, configMapJSON)
+	if got := b.synchronized(); got != "web-2-snapshot" {
+		t.Fatalf("the Works hold %q", got)
+	}
+	// The envelope's Work stays until its finalizer is taken off.
+	envelope := b.workOf("e")
+	stays := metav1.Now()
+	for _, w := range b.works() {
+		if w.Name == envelope {
+			t.Fatalf("the fake API keeps %s, which has a finalizer of its own", envelope)
+		}
+	}
+	going := &v1beta1.Work{ObjectMeta: metav1.ObjectMeta{
+		Namespace: "fleet-member-member1", Name: envelope, DeletionTimestamp: &stays, Finalizers: []string{"x/y"}, Generation: 1,
+		Labels: map[string]string{wellknown.ParentBindingLabel: "web-member1", wellknown.ParentPlacementLabel: "web"},
+	}}
+	going.Status.Conditions = []metav1.Condition{{
+		Type: v1beta1.WorkObjectsRemaining, Status: metav1.ConditionTrue, ObservedGeneration: 1, Reason: "WaitsForFinalizers", Message: "ConfigMap a is held by x/y",
+	}}
+	b.add(going)
+	b.version(3, configMapJSON, wrapping("e", configMap("b")))
+	said := strings.Join(b.said(), "\n")
+	for _, want := range []string{
+		"WorkSynchronized=False WaitingForRemoval: Nothing of web-3-snapshot is written before what Work " + envelope + " of an earlier version has placed is removed",
+		"ObjectsRemaining=True WaitsForFinalizers: ConfigMap a is held by x/y",
+	} {
+		if !strings.Contains(said, want) {
+			t.Errorf("the binding says %s, want %q", said, want)
+		}
+	}
+	if got := b.synchronized(); got != "web-2-snapshot" {
+		t.Errorf("the Works hold %q", got)
+	}
+	if previous, known := bindingrules.Previous(b.current()); !known || previous.ResourceSnapshot != "web-2-snapshot" {
+		t.Errorf("a run would record %+v as the version of before", previous)
+	}
+
+	if err := b.api.Tracker().Delete(v1beta1.SchemeGroupVersion.WithResource("works"), going.Namespace, going.Name); err != nil {
+		t.Fatal(err)
+	}
+	b.settle()
+	if got := b.synchronized(); got != "web-3-snapshot" || len(b.works()) != 2 {
+		t.Errorf("the Works hold %q, and are %v", got, b.holding())
+	}
+}
+
+// The cluster that a policy keeps is announced as not rolled out. What it has is looked after all the same.
+func TestAWorkThatIsLostComesBackOnAClusterThatIsKept(t *testing.T) {
+	b := newBench(t, "")
+	b.snapshot("web-1-snapshot", nil, configMapJSON)
+	b.binding(nil)
+	b.settle()
+	b.edit(func(o v1beta1.BindingObject) {
+		started := &o.BindingStatus().Conditions[0]
+		started.Status, started.Reason = metav1.ConditionFalse, "RolloutPolicyViolated"
+	})
+	lost := b.works()[0]
+	if err := b.api.Tracker().Delete(v1beta1.SchemeGroupVersion.WithResource("works"), lost.Namespace, lost.Name); err != nil {
+		t.Fatal(err)
+	}
+	b.settle()
+	if len(b.works()) != 1 {
+		t.Errorf("the Work is not back: %v", b.said())
+	}
+}
+
+// A Work may hold a version by a name that means another one by now, if its binding went on to the next before all Works held it.
+func TestOverridesOfTheSameNameAreAppliedAnewUnlessAllWorksHoldThem(t *testing.T) {
+	for name, all := range map[string]bool{"all Works hold the version": true, "another version was held last": false} {
+		t.Run(name, func(t *testing.T) {
+			b := newBench(t, "")
+			b.snapshot("web-1-snapshot", nil, configMapJSON)
+			b.configMapOverride("o-0", rule("", `add /data {"o":"OLD"}`))
+			b.binding(named("test-namespace/o-0"))
+			b.settle()
+			if !all {
+				b.edit(func(o v1beta1.BindingObject) {
+					o.BindingStatus().SynchronizedVersion.ResourceSnapshotName = "web-0-snapshot"
+				})
+			}
+			overrides := v1beta1.SchemeGroupVersion.WithResource("resourceoverridesnapshots")
+			if err := b.api.Tracker().Delete(overrides, "test-namespace", "o-0"); err != nil {
+				t.Fatal(err)
+			}
+			b.configMapOverride("o-0", rule("", `add /data {"o":"NEW"}`))
+			b.change(func(v1beta1.BindingObject) {})
+			b.settle()
+			if got := string(b.works()[0].Spec.Workload.Manifests[0].Raw); strings.Contains(got, "OLD") != all {
+				t.Errorf("the Work holds %s", got)
+			}
+		})
+	}
+}

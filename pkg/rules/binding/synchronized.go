@@ -1,0 +1,92 @@
+// Copyright The Stagegate Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package binding
+
+import (
+	"slices"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/stagegate/stagegate/pkg/apis/placement/v1beta1"
+)
+
+// Synchronized returns the version that the Works of a binding were last made to hold, all of them, whatever the binding asks for by now. It returns
+// false where there never was one, and for a binding of an earlier version of the server or of KubeFleet that was not looked at yet.
+func Synchronized(b v1beta1.BindingObject) (Version, bool) {
+	held := b.BindingStatus().SynchronizedVersion
+	if held == nil {
+		return Version{}, false
+	}
+	return Version{
+		ResourceSnapshot: held.ResourceSnapshotName, ClusterOverrides: held.ClusterResourceOverrideSnapshots, Overrides: held.ResourceOverrideSnapshots,
+		ApplyStrategy: held.ApplyStrategy,
+	}, true
+}
+
+// RecordSynchronized has a status record that all Works hold what a binding asks for.
+func RecordSynchronized(status *v1beta1.ResourceBindingStatus, spec *v1beta1.ResourceBindingSpec) {
+	status.SynchronizedVersion = &v1beta1.BindingVersion{
+		ResourceSnapshotName:             spec.ResourceSnapshotName,
+		ResourceOverrideSnapshots:        slices.Clone(spec.ResourceOverrideSnapshots),
+		ClusterResourceOverrideSnapshots: slices.Clone(spec.ClusterResourceOverrideSnapshots),
+		ApplyStrategy:                    spec.ApplyStrategy.DeepCopy(),
+	}
+}
+
+// HasContent reports whether the Works of a binding were last made to hold what it asks for, in whatever way that is applied.
+func HasContent(b v1beta1.BindingObject) bool {
+	held, known := Synchronized(b)
+	return known && held.sameContent(asked(b.BindingSpec()))
+}
+
+// HasBegun reports whether the Works of a binding were all made to hold what it asks for, so that one that is lost since comes back unasked. Where
+// the cluster is compared as before, another version to compare it with changes nothing.
+func HasBegun(b v1beta1.BindingObject) bool {
+	held, known := Synchronized(b)
+	spec := b.BindingSpec()
+	return known && SameApplyStrategy(held.ApplyStrategy, spec.ApplyStrategy) && (Compares(spec.ApplyStrategy) || held.sameContent(asked(spec)))
+}
+
+// Previous returns the version that a cluster has before it gets another one: that which its Works were last made to hold. A binding of an earlier
+// version of the server, or of KubeFleet, does not say, and is taken to have what it asks for once anything was told of its Works. It returns
+// false where no Work was ever written.
+func Previous(b v1beta1.BindingObject) (Version, bool) {
+	if held, known := Synchronized(b); known {
+		return held, true
+	}
+	wasTold := slices.ContainsFunc(b.BindingStatus().Conditions, func(c metav1.Condition) bool {
+		return c.Type != v1beta1.BindingRolloutStarted
+	})
+	if b.BindingSpec().ResourceSnapshotName == "" || !wasTold {
+		return Version{}, false
+	}
+	return asked(b.BindingSpec()), true
+}
+
+// Versions returns every version that a cluster has or may get without another decision: what the binding asks for, what its Works hold, and what was
+// last applied where the cluster is only compared. Some may be the same. Whatever they name must not go, nor come to mean something else.
+func Versions(b v1beta1.BindingObject) []Version {
+	var all []Version
+	if v := asked(b.BindingSpec()); v.ResourceSnapshot != "" || len(v.ClusterOverrides)+len(v.Overrides) > 0 {
+		all = append(all, v)
+	}
+	if held, known := Synchronized(b); known {
+		all = append(all, held)
+	}
+	if applied := recorded(b); applied != nil && isCompared(b) {
+		all = append(all, applied.version())
+	}
+	return all
+}
+
+// Snapshots returns the names of the resource snapshots in Versions.
+func Snapshots(b v1beta1.BindingObject) []string {
+	var names []string
+	for _, v := range Versions(b) {
+		if v.ResourceSnapshot != "" && !slices.Contains(names, v.ResourceSnapshot) {
+			names = append(names, v.ResourceSnapshot)
+		}
+	}
+	return names
+}
