@@ -12,7 +12,7 @@ import (
 // What the documents call tested is what the hub of the tests runs.
 func TestWhatIsSupportedIsWhatIsTested(t *testing.T) {
 	source := read(t, "../hub/build.go")
-	_, table, _ := strings.Cut(read(t, "../../docs/operations.md"), "### What is supported")
+	_, table, _ := strings.Cut(read(t, "../../docs/install.md"), "## What is supported")
 	for name, rows := range map[string][]string{
 		"kubeVersion": {"| hub | Kubernetes ", "| members | Kubernetes "},
 		"etcdVersion": {"| etcd in the process | ", "| external etcd | "},
@@ -23,7 +23,7 @@ func TestWhatIsSupportedIsWhatIsTested(t *testing.T) {
 		}
 		for _, row := range rows {
 			if !strings.Contains(table, row+match[1]+" |") {
-				t.Errorf("docs/operations.md has no row that begins with %s%s", row, match[1])
+				t.Errorf("docs/install.md has no row that begins with %s%s", row, match[1])
 			}
 		}
 	}
