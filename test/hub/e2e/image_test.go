@@ -14,8 +14,8 @@ import (
 	"testing"
 )
 
-// testImage plays the tutorial on a server that sees nothing but the file system of its image, as the user of its pod. Building the image
-// takes as long as compiling all of the server, the first time: a release has other flags for the compiler.
+// testImage plays the tutorial on a server that sees nothing but the file system of its image, as the user of its pod. What takes long is to
+// link the server, and, the first time, to compile all of it: a release has other flags for the compiler.
 func testImage(t *testing.T, s *suite) {
 	if os.Geteuid() != 0 {
 		t.Skip("only root may change the root of a process")
@@ -28,7 +28,7 @@ func testImage(t *testing.T, s *suite) {
 	// It is moved into the image and out of it, which a file system does within itself.
 	built, image := t.TempDir(), filepath.Join(s.options.Dir, "data", "image")
 	on := "linux/" + runtime.GOARCH
-	s.release(t, "image", "-root", s.options.Root, "-version", "v0.1.0-e2e", "-platforms", on, "-out", built)
+	s.release(t, "image", "-root", s.options.Root, "-version", "v0.1.0-e2e", "-platforms", on, "-program", serverProcess, "-out", built)
 	if err := os.RemoveAll(image); err != nil {
 		t.Fatal(err)
 	}
