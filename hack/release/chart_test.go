@@ -319,24 +319,85 @@ extraVolumeMounts: [{name: audit, mountPath: /etc/stagegate/audit}]
 func TestValuesThatMeanNothingAreRefused(t *testing.T) {
 	server, agent := testCharts(t)
 	for given, of := range map[string]chart{
-		"{certificates: {mode: selfsigned}}":                         server,
-		"{certificate: {mode: secret}}":                              server,
-		"{ha: {enabled: true, replicas: 1}}":                         server,
-		"{ha: {enabled: true, etcdServers: []}}":                     server,
-		"{networkPolicy: {enabled: true}}":                           server,
-		"{networkPolicy: {enabled: true, controlPlane: []}}":         server,
-		"{image: {digest: latest}}":                                  server,
-		"{goMemoryLimit: 3Gi}":                                       server,
-		"{}":                                                         agent,
-		"{cluster: paris, replicas: 0}":                              agent,
-		"{cluster: paris, extraArgs: [cluster]}":                     agent,
-		"{cluster: paris, certificates: {mode: secret}}":             agent,
-		`{certificates: {mode: secret, caBundle: "-----BEGIN ..."}}`: server,
+		"{certificates: {mode: selfsigned}}":                          server,
+		"{certificate: {mode: secret}}":                               server,
+		"{ha: {enabled: true, replicas: 1}}":                          server,
+		"{ha: {enabled: true, etcdServers: []}}":                      server,
+		"{networkPolicy: {enabled: true}}":                            server,
+		"{networkPolicy: {enabled: true, controlPlane: []}}":          server,
+		"{image: {digest: latest}}":                                   server,
+		"{goMemoryLimit: 3Gi}":                                        server,
+		"{}":                                                          agent,
+		"{cluster: paris, replicas: 0}":                               agent,
+		"{cluster: paris, extraArgs: [cluster]}":                      agent,
+		"{cluster: paris, certificates: {mode: secret}}":              agent,
+		`{certificates: {mode: secret, caBundle: "-----BEGIN ..."}}`:  server,
+		"{certificates: {mode: secret, secretName: Mine}}":            server,
+		"{image: {repository: https://registry.example.com/x}}":       server,
+		"{image: {repository: example.com/x@sha256}}":                 server,
+		"{image: {tag: a b}}":                                         server,
+		"{image: {pullSecrets: [pull]}}":                              server,
+		"{persistence: {size: lots}}":                                 server,
+		"{persistence: {size: 0Gi}}":                                  server,
+		"{persistence: {storageClassName: -}}":                        server,
+		"{resources: {limit: {memory: 4Gi}}}":                         server,
+		"{resources: {limits: {memory: 4 GB}}}":                       server,
+		"{affinity: {podAntiAfinity: {}}}":                            server,
+		"{ha: {enabled: true, etcdServers: [etcd:2379]}}":             server,
+		"{ha: {enabled: true, etcdServers: ['https://a,https://b']}}": server,
+		"{extraVolumes: [{configMap: {name: audit}}]}":                server,
+		"{extraVolumeMounts: [{name: audit, mountPath: audit}]}":      server,
+		"{extraEnv: [{value: a}]}":                                    server,
+		"{cluster: Paris}":                                            agent,
 	} {
 		if _, err := of.render(values(t, given), "fleet-system"); err == nil {
 			t.Errorf("%s: %s is rendered", of.name, given)
 		} else {
 			t.Logf("%s: %s: %v", of.name, given, err)
+		}
+	}
+}
+
+// TestEveryValueHasOneType gives each value of a chart one of a type that means nothing there, and each map of our own a value that nobody
+// reads. A value that the schema does not have would be taken.
+func TestEveryValueHasOneType(t *testing.T) {
+	server, agent := testCharts(t)
+	for _, c := range []chart{server, agent} {
+		i := slices.IndexFunc(c.files, func(f file) bool { return f.name == "values.yaml" })
+		seen := 0
+		var walk func(path []string, value any)
+		refused := func(path []string, wrong any) {
+			t.Helper()
+			seen++
+			nested := wrong
+			for _, name := range slices.Backward(path) {
+				nested = map[string]any{name: nested}
+			}
+			given, _ := nested.(map[string]any)
+			if c.name == agentName && path[0] != "cluster" {
+				given["cluster"] = "paris"
+			}
+			if _, err := c.render(given, "fleet-system"); err == nil || !strings.Contains(err.Error(), path[0]) {
+				t.Errorf("%s takes %v: %v", c.name, given, err)
+			}
+		}
+		walk = func(path []string, value any) {
+			settings, isMap := value.(map[string]any)
+			if !isMap {
+				refused(path, map[string]any{"wrong": true})
+				return
+			}
+			if len(path) > 0 {
+				refused(path, "wrong")
+				refused(append(slices.Clone(path), "wrong"), []any{true})
+			}
+			for name, value := range settings {
+				walk(append(slices.Clone(path), name), value)
+			}
+		}
+		walk(nil, values(t, string(c.files[i].data)))
+		if seen < 20 {
+			t.Errorf("%s has %d values", c.name, seen)
 		}
 	}
 }

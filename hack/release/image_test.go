@@ -192,12 +192,15 @@ func TestNothingThatSomebodyHasIsOverwritten(t *testing.T) {
 func TestAnImageRunsFromItsOwnFiles(t *testing.T) {
 	dir, out := testRepository(t), t.TempDir()
 	on := platform{"linux", runtime.GOARCH}
-	if err := makeImages(t.Context(), dir, "v0.1.0", on.String(), out); err != nil {
+	if err := makeImages(t.Context(), dir, "v0.1.0", on.String(), "", out); err != nil {
 		t.Fatal(err)
 	}
 	// Again, over what is there.
-	if err := makeImages(t.Context(), dir, "v0.1.0", on.String(), out); err != nil {
+	if err := makeImages(t.Context(), dir, "v0.1.0", on.String(), "", out); err != nil {
 		t.Fatal(err)
+	}
+	if err := makeImages(t.Context(), dir, "v0.1.0", on.String(), "apiserver", t.TempDir()); err == nil {
+		t.Error("the image of no program is made")
 	}
 	commit := sh(t, dir, "git", "rev-parse", "HEAD")
 	for _, p := range programs {

@@ -15,6 +15,7 @@ import (
 	"path/filepath"
 	"regexp"
 	"runtime"
+	"slices"
 	"syscall"
 )
 
@@ -48,10 +49,11 @@ func run(ctx context.Context, args []string) error {
 	list := flags.String("platforms", "linux/amd64,linux/arm64", "platforms that are built")
 	switch args[0] {
 	case "image":
+		one := flags.String("program", "", "program whose image is built, such as stagegate-apiserver; by default all are")
 		if err := flags.Parse(args[1:]); err != nil {
 			return err
 		}
-		return makeImages(ctx, *root, *version, *list, *out)
+		return makeImages(ctx, *root, *version, *list, *one, *out)
 	case "release":
 		images := flags.String("images", "", "where the images will be, such as registry.example.com/fleet; the program's name is added. By default the name alone")
 		if err := flags.Parse(args[1:]); err != nil {
@@ -77,11 +79,15 @@ func run(ctx context.Context, args []string) error {
 	return flag.ErrHelp
 }
 
-// makeImages builds a layout of each program in out, and the SBOM of each binary beside it.
-func makeImages(ctx context.Context, root, version, list, out string) error {
+// makeImages builds a layout of each program in out, or of one alone, and the SBOM of each binary beside it.
+func makeImages(ctx context.Context, root, version, list, one, out string) error {
 	platforms, err := parsePlatforms(list)
 	if err != nil {
 		return err
+	}
+	built := slices.DeleteFunc(slices.Clone(programs), func(p program) bool { return one != "" && p.name != one })
+	if len(built) == 0 {
+		return fmt.Errorf("-program %q: there is none of that name", one)
 	}
 	if out == "" {
 		return errors.New("-out is missing: the directory for the images")
@@ -95,7 +101,7 @@ func makeImages(ctx context.Context, root, version, list, out string) error {
 		return err
 	}
 	defer os.RemoveAll(binaries)
-	for _, p := range programs {
+	for _, p := range built {
 		digest, err := s.makeProgram(ctx, p, platforms, binaries, out)
 		if err != nil {
 			return err

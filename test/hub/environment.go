@@ -40,6 +40,11 @@ type Options struct {
 	// Service has the server run as the overlay artifacts/deploy/ha has it: two replicas behind the Service, with the flags of the overlay,
 	// on an etcd of three nodes with TLS. Default: one server with its etcd within it. A directory is brought up in one of the ways only.
 	Service *Service
+	// Image is a directory with the file system of stagegate-apiserver's image, in which the server runs as in the pod of
+	// artifacts/deploy/base: it sees nothing else, is the user of the pod, has the flags of its container, and knows the hub by what a pod
+	// has of its ServiceAccount. Its data directory is moved there, and back by a later Up without Image. Only root may have it, on Linux, and
+	// not with Service. Default: the server is built from Root, and runs on the files of this machine.
+	Image string
 	// Out gets a line for each process started or stopped. Default: nothing is written.
 	Out io.Writer
 }
@@ -51,6 +56,8 @@ type Environment struct {
 	// service and overlay are of an environment with replicas.
 	service *Service
 	overlay *overlay
+	// image is Options.Image.
+	image string
 }
 
 // Up brings the environment up as wanted and returns when it is ready: every process serves, the APIServices are Available
@@ -98,15 +105,19 @@ func prepare(l layout, options Options) (*Environment, error) {
 	if s.OldKubernetes != options.OldKubernetes {
 		return nil, fmt.Errorf("the clusters in %s have another version of Kubernetes than is wanted: take the environment down first", l.dir)
 	}
+	if options.Image != "" && (os.Geteuid() != 0 || options.Service != nil) {
+		return nil, errors.New("a server in the file system of its image: only root may change the root of a process, and it is one server, without a Service")
+	}
 	if options.Members < s.Members {
 		return nil, fmt.Errorf("the environment in %s has %d members and %d are wanted: members are only ever added, take it down first",
 			l.dir, s.Members, options.Members)
 	}
 	s.Members, s.Nodes, s.ServerFlags = options.Members, options.Nodes, options.ServerFlags
 	e := newEnvironment(l, s, options.Out)
+	e.image = options.Image
 	listeners := []string{etcdName, etcdPeers, serverName}
 	if e.service = options.Service; e.service != nil {
-		if e.overlay, err = highAvailability(l.root); err != nil {
+		if e.overlay, err = readOverlay(l.root, "ha"); err != nil {
 			return nil, err
 		}
 		listeners = append(listeners, e.Replicas()...)

@@ -20,17 +20,21 @@ import (
 	"sigs.k8s.io/yaml"
 )
 
-// overlay is what the overlay artifacts/deploy/ha has of the server's pods.
+// overlay is what artifacts/deploy/base, or an overlay of it, has of the server's pods.
 type overlay struct {
+	// name is that of its directory.
+	name string
 	// replicas is how many there are.
 	replicas int
 	// container is the one of a pod.
 	container corev1.Container
+	// security is what the pod has of it: who it runs as.
+	security *corev1.PodSecurityContext
 }
 
-// highAvailability reads the overlay as `kubectl kustomize` renders it for users.
-func highAvailability(root string) (*overlay, error) {
-	dir := filepath.Join(root, "artifacts", "deploy", "ha")
+// readOverlay reads an overlay as `kubectl kustomize` renders it for users.
+func readOverlay(root, name string) (*overlay, error) {
+	dir := filepath.Join(root, "artifacts", "deploy", name)
 	var rendered bytes.Buffer
 	render := kustomize.NewCmdKustomize(struct {
 		In          io.Reader
@@ -57,7 +61,9 @@ func highAvailability(root string) (*overlay, error) {
 	if spec.Replicas == nil || len(spec.Template.Spec.Containers) != 1 || spec.Template.Spec.Containers[0].ReadinessProbe == nil {
 		return nil, fmt.Errorf("%s: want a number of replicas, and one container with a readiness probe", dir)
 	}
-	return &overlay{replicas: int(*spec.Replicas), container: spec.Template.Spec.Containers[0]}, nil
+	return &overlay{
+		name: name, replicas: int(*spec.Replicas), container: spec.Template.Spec.Containers[0], security: spec.Template.Spec.SecurityContext,
+	}, nil
 }
 
 // args returns the flags of the overlay with the paths and addresses of this machine in place of those of a pod. It is an error if a path
@@ -74,12 +80,12 @@ func (o *overlay) args(here map[string]string) ([]string, error) {
 			delete(missing, flag)
 			arg = flag + "=" + replaced
 		case strings.HasPrefix(value, "/") || strings.Contains(value, "://"):
-			return nil, fmt.Errorf("the overlay ha has %s, and nothing here takes its place", arg)
+			return nil, fmt.Errorf("the overlay %s has %s, and nothing here takes its place", o.name, arg)
 		}
 		args = append(args, arg)
 	}
 	if len(missing) > 0 {
-		return nil, fmt.Errorf("the overlay ha does not have %s", strings.Join(slices.Sorted(maps.Keys(missing)), ", "))
+		return nil, fmt.Errorf("the overlay %s does not have %s", o.name, strings.Join(slices.Sorted(maps.Keys(missing)), ", "))
 	}
 	return args, nil
 }

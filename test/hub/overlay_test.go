@@ -16,7 +16,7 @@ func TestTheReplicasHaveTheFlagsOfTheOverlay(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	o, err := highAvailability(root)
+	o, err := readOverlay(root, "ha")
 	if err != nil {
 		t.Fatal(err)
 	}

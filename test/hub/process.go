@@ -33,6 +33,8 @@ type process struct {
 	name string
 	path string
 	args []string
+	// pod is set for a process that sees nothing but the file system of an image: path is in it then.
+	pod *pod
 	// ready asks once whether the process serves; it is asked again until it returns nil.
 	ready func(context.Context) error
 }
@@ -40,16 +42,20 @@ type process struct {
 // identity changes with the command line and with the binary. A new build is a new file, and the inode of a file that is
 // being run is not given to another; its times say nothing, since the go tool touches what it finds current.
 func (p process) identity() (string, error) {
-	binary, err := os.Stat(p.path)
+	path := p.path
+	if p.pod != nil {
+		path = filepath.Join(p.pod.root, path)
+	}
+	binary, err := os.Stat(path)
 	if err != nil {
 		return "", err
 	}
 	stat, ok := binary.Sys().(*syscall.Stat_t)
 	if !ok {
-		return "", errors.New(p.path + ": no inode")
+		return "", errors.New(path + ": no inode")
 	}
 	sum := sha256.New()
-	fmt.Fprintf(sum, "%s\x00%d\x00%d\x00%s", p.path, stat.Dev, stat.Ino, strings.Join(p.args, "\x00"))
+	fmt.Fprintf(sum, "%s\x00%d\x00%d\x00%s", path, stat.Dev, stat.Ino, strings.Join(p.args, "\x00"))
 	return hex.EncodeToString(sum.Sum(nil)), nil
 }
 
@@ -104,6 +110,9 @@ func (s supervisor) start(p process, identity string) (*pidRecord, error) {
 	cmd.Stdout, cmd.Stderr = log, log
 	cmd.Dir = s.dir
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
+	if p.pod != nil {
+		p.pod.enter(cmd)
+	}
 	if err := cmd.Start(); err != nil {
 		return nil, err
 	}

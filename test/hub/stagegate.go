@@ -75,7 +75,7 @@ func (e *Environment) ensureServer(ctx context.Context) error {
 	if e.service != nil {
 		err = e.ensureReplicas(ctx, ca)
 	} else {
-		err = e.ensure(ctx, e.stagegate(ca))
+		err = e.ensureSingle(ctx, ca)
 	}
 	if err != nil {
 		return err
@@ -129,13 +129,16 @@ func (e *Environment) stagegate(ca *authority) process {
 // connection returns the flags that a pod needs none for: its ServiceAccount and its address.
 func (e *Environment) connection(listener string) []string {
 	kubeconfig := e.componentConfig(serverName)
-	return []string{
-		"--kubeconfig=" + kubeconfig,
-		"--authentication-kubeconfig=" + kubeconfig,
-		"--authorization-kubeconfig=" + kubeconfig,
-		"--bind-address=" + loopback,
-		fmt.Sprintf("--secure-port=%d", e.state.Ports[listener]),
-	}
+	return append(e.listening(listener),
+		"--kubeconfig="+kubeconfig,
+		"--authentication-kubeconfig="+kubeconfig,
+		"--authorization-kubeconfig="+kubeconfig,
+	)
+}
+
+// listening returns the flags of an address, since all processes here share one network.
+func (e *Environment) listening(listener string) []string {
+	return []string{"--bind-address=" + loopback, fmt.Sprintf("--secure-port=%d", e.state.Ports[listener])}
 }
 
 func serverClient(ca *authority) *http.Client {

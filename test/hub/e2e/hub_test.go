@@ -60,6 +60,7 @@ func TestHub(t *testing.T) {
 		{"Monitoring", testMonitoring},
 		{"Traces", testTraces},
 		{"Notifications", testNotifications},
+		{"Image", testImage},
 		{"OperatorPaths", testOperatorPaths},
 		{"Scheduling", testScheduling},
 		{"Removal", testRemoval},

@@ -517,6 +517,16 @@ kubectl delete storageclass documented`,
 		},
 	},
 	{
+		name: "docs/install.md",
+		deviations: []deviation{
+			{command: "kubectl diff -k .", skipped: true, reason: "docs/operations.md has the overlay, and is read here."},
+			{command: "kubectl apply -k .", skipped: true, reason: "The same."},
+			{command: "helm ", skipped: true, reason: "There is no Helm here. The tests of hack/release render the charts."},
+			{command: "kubectl create ns fleet-system", skipped: true, reason: "It is there."},
+			{command: "kubectl -n fleet-system create secret generic stagegate-apiserver-tls", skipped: true, reason: "docs/operations.md has it, and is read here."},
+		},
+	},
+	{
 		name: "docs/pull-members.md",
 		deviations: append(byPullMember(
 			"kubectl apply -f - << EOF", "kubectl wait membercluster/paris", "kubectl -n fleet-member-paris create token", "kubectl config view --raw",
