@@ -306,6 +306,7 @@ type ruleFile struct {
 			Alertname string
 			ExpAlerts []any `json:"exp_alerts"`
 		} `json:"alert_rule_test"`
+		PromQLExprTest []struct{ Expr string } `json:"promql_expr_test"`
 	}
 }
 
@@ -335,8 +336,17 @@ func ruleExprs(t *testing.T, path string) []string {
 
 func checkEachAlertIsTested(t *testing.T, monitoring string) {
 	t.Helper()
+	document, err := os.ReadFile(filepath.Join(monitoring, "..", "..", "docs", "operations.md"))
+	if err != nil {
+		t.Fatal(err)
+	}
 	fires := map[string]bool{}
 	for _, test := range readRules(t, filepath.Join(monitoring, "rules-test.yaml")).Tests {
+		for _, query := range test.PromQLExprTest {
+			if !strings.Contains(string(document), query.Expr) {
+				t.Errorf("the document lacks the query %s", query.Expr)
+			}
+		}
 		for _, alert := range test.AlertRuleTest {
 			fires[alert.Alertname] = fires[alert.Alertname] || len(alert.ExpAlerts) > 0
 		}
@@ -368,7 +378,7 @@ func panelExprs(t *testing.T, path string) []string {
 	var exprs []string
 	for _, panel := range dashboard.Panels {
 		for _, target := range panel.Targets {
-			exprs = append(exprs, strings.ReplaceAll(target.Expr, "$__rate_interval", "1m"))
+			exprs = append(exprs, strings.NewReplacer("$__rate_interval", "1m", "$__range", "1h").Replace(target.Expr))
 		}
 	}
 	return exprs
