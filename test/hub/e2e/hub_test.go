@@ -62,6 +62,7 @@ func TestHub(t *testing.T) {
 		{"Notifications", testNotifications},
 		{"OperatorPaths", testOperatorPaths},
 		{"Scheduling", testScheduling},
+		{"GitOps", testGitOps},
 		{"Removal", testRemoval},
 		{"RollingUpdateNamesRemovals", testRollingUpdateNamesRemovals},
 		{"SelectedOfANamespace", testSelectedOfANamespace},
