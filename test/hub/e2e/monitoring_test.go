@@ -336,7 +336,7 @@ func ruleExprs(t *testing.T, path string) []string {
 
 func checkEachAlertIsTested(t *testing.T, monitoring string) {
 	t.Helper()
-	document, err := os.ReadFile(filepath.Join(monitoring, "..", "..", "docs", "operations.md"))
+	document, err := os.ReadFile(filepath.Join(monitoring, "..", "..", "docs", "monitoring.md"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -388,7 +388,7 @@ var metricRow = regexp.MustCompile("(?m)^\\| `((?:stagegate|fleet|leader_electio
 
 // checkMetricsTable holds the table of metrics in the document against what is served.
 func checkMetricsTable(t *testing.T, s *suite, prom prometheus) {
-	document, err := os.ReadFile(filepath.Join(s.options.Root, "docs", "operations.md"))
+	document, err := os.ReadFile(filepath.Join(s.options.Root, "docs", "monitoring.md"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -406,7 +406,7 @@ func checkMetricsTable(t *testing.T, s *suite, prom prometheus) {
 		}
 	}
 	if diff := cmp.Diff(listed, served); diff != "" {
-		t.Errorf("metrics and their types (-docs/operations.md +served):\n%s", diff)
+		t.Errorf("metrics and their types (-docs/monitoring.md +served):\n%s", diff)
 	}
 	for metric, kind := range served {
 		name := metric
@@ -416,7 +416,7 @@ func checkMetricsTable(t *testing.T, s *suite, prom prometheus) {
 		for _, series := range prom.series(t, name) {
 			for label := range series {
 				if !slices.Contains([]string{"__name__", "job", "instance"}, label) && !slices.Contains(labels[metric], label) {
-					t.Errorf("docs/operations.md does not list the label %s of %s", label, metric)
+					t.Errorf("docs/monitoring.md does not list the label %s of %s", label, metric)
 				}
 			}
 		}
