@@ -140,14 +140,32 @@ func checkHub(ctx context.Context, config *rest.Config) error {
 		return fmt.Errorf("hub %s has CustomResourceDefinitions of groups that this server is to serve, and would hide their objects: "+
 			"export the objects and delete the CustomResourceDefinitions first (%s)", config.Host, strings.Join(hidden, ", "))
 	}
-	klog.FromContext(ctx).Info("CustomResourceDefinitions have no effect, since the APIServices of this server were there before them: "+
-		"delete them, and stop whoever installed them", "hub", config.Host, "customResourceDefinitions", strings.Join(without, ", "))
+	logger := klog.FromContext(ctx).WithValues("hub", config.Host, "customResourceDefinitions", strings.Join(without, ", "))
+	if others := servedByHub(apiServices); len(others) > 0 {
+		logger.Info("CustomResourceDefinitions have no effect in the versions that this server serves, since its APIServices were there before them. "+
+			"The hub serves their other versions itself, with objects that this server does not know: stop whoever installed them, export those "+
+			"objects if you need them, and delete the CustomResourceDefinitions, which deletes those objects", "apiServicesOfHub", strings.Join(others, ", "))
+		return nil
+	}
+	logger.Info("CustomResourceDefinitions have no effect, since the APIServices of this server were there before them: " +
+		"delete them, and stop whoever installed them")
 	return nil
 }
 
-// groupOf is the group of a CustomResourceDefinition, which its name ends in.
-func groupOf(crd metav1.PartialObjectMetadata) string {
-	_, group, _ := strings.Cut(crd.Name, ".")
+// servedByHub returns the APIServices of the groups served here that the hub made for versions of CustomResourceDefinitions.
+func servedByHub(apiServices []metav1.PartialObjectMetadata) []string {
+	var names []string
+	for i := range apiServices {
+		if apiServices[i].Labels[automanagedLabel] != "" && slices.Contains(servedGroups, groupOf(apiServices[i])) {
+			names = append(names, apiServices[i].Name)
+		}
+	}
+	return names
+}
+
+// groupOf is the group of a CustomResourceDefinition or an APIService, which its name ends in.
+func groupOf(obj metav1.PartialObjectMetadata) string {
+	_, group, _ := strings.Cut(obj.Name, ".")
 	return group
 }
 

@@ -17,6 +17,8 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/client-go/rest"
 	certutil "k8s.io/client-go/util/cert"
+	"k8s.io/klog/v2"
+	"k8s.io/klog/v2/ktesting"
 )
 
 // writePair writes a certificate and a key that belong together.
@@ -147,6 +149,36 @@ func TestADefinitionThatComesAfterTheAPIServicesKeepsNoServerFromStarting(t *tes
 		t.Run(name, func(t *testing.T) {
 			checkError(t, checkHub(t.Context(), hubWith(t, at(crds(crd), tc.after), tc.apiServices)), tc.want)
 		})
+	}
+}
+
+// TestTheLogNamesVersionsThatTheHubServes has a definition come with a version that is not served here.
+func TestTheLogNamesVersionsThatTheHubServes(t *testing.T) {
+	const group, own = "placement.kubernetes-fleet.io", "v1alpha1.placement.kubernetes-fleet.io"
+	registered := metav1.Date(2026, time.March, 1, 12, 0, 0, 0, time.UTC)
+	definition := crds("works." + group)
+	definition.Items[0].CreationTimestamp = metav1.NewTime(registered.Add(time.Hour))
+	logged := func(t *testing.T, apiServices *metav1.PartialObjectMetadataList) string {
+		t.Helper()
+		for i := range apiServices.Items {
+			apiServices.Items[i].CreationTimestamp = registered
+			if name := apiServices.Items[i].Name; name == own || name == "v1.example.com" {
+				apiServices.Items[i].Labels = map[string]string{automanagedLabel: "onstart"}
+			}
+		}
+		logger := ktesting.NewLogger(t, ktesting.NewConfig(ktesting.BufferLogs(true)))
+		checkError(t, checkHub(klog.NewContext(t.Context(), logger), hubWith(t, definition, apiServices)), "")
+		return logger.GetSink().(ktesting.Underlier).GetBuffer().String()
+	}
+	ours := []string{"v1." + group, "v1beta1." + group, "v1.example.com"}
+	if got := logged(t, crds(ours...)); !strings.Contains(got, "have no effect, since") || strings.Contains(got, "example.com") {
+		t.Errorf("the log of a hub that serves no version itself is %s", got)
+	}
+	got := logged(t, crds(append(ours, own)...))
+	for _, want := range []string{own, "export those objects", "which deletes those objects"} {
+		if !strings.Contains(got, want) || strings.Contains(got, "example.com") {
+			t.Errorf("the log lacks %q, or names others: %s", want, got)
+		}
 	}
 }
 

@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"reflect"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -19,12 +20,161 @@ import (
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/apimachinery/pkg/util/jsonmergepatch"
 	"k8s.io/apimachinery/pkg/util/sets"
 	"sigs.k8s.io/yaml"
 
 	"github.com/stagegate/stagegate/pkg/apis/scheme"
 	"github.com/stagegate/stagegate/test/integration/testserver"
 )
+
+// durations have every duration that a user can write, in another form than the server returns.
+const durations = `apiVersion: placement.kubernetes-fleet.io/v1
+kind: ClusterStagedUpdateStrategy
+metadata: {name: durations}
+spec:
+  failurePolicy: {clusterTimeout: 90s}
+  stages:
+  - name: one
+    labelSelector: {matchLabels: {environment: prod}}
+    failurePolicy: {clusterTimeout: 15m, maxFailures: 5%}
+    beforeStageTasks: [{type: Approval, approval: {expiresAfter: 24h}}]
+    afterStageTasks: [{type: TimedWait, waitTime: 1m}, {type: Approval, approval: {expiresAfter: 36h}}]
+---
+apiVersion: rollout.stagegate.dev/v1alpha1
+kind: ClusterRolloutPolicy
+metadata: {name: durations}
+spec:
+  rules:
+    approval: {maxExpiresAfter: 72h}
+    soak: {clusters: {matchLabels: {environment: staging}}, duration: 30m}
+    failurePolicy: {maxClusterTimeout: 15m, maxFailures: 10%}
+`
+
+// committed are manifests of this project's kinds as people have them in git: the examples, the later one of two for the same object, and what has
+// durations. What nobody commits is left out: a run that overrides a policy is an emergency's.
+func committed(t *testing.T) []*unstructured.Unstructured {
+	t.Helper()
+	objs := slices.Concat(readManifests(t, "example/*/*.yaml"), readManifests(t, "example/*.yaml"))
+	for manifest := range strings.SplitSeq(durations, "\n---\n") {
+		obj := &unstructured.Unstructured{}
+		if err := yaml.Unmarshal([]byte(manifest), &obj.Object); err != nil {
+			t.Fatal(err)
+		}
+		objs = append(objs, obj)
+	}
+	objs = slices.DeleteFunc(objs, func(obj *unstructured.Unstructured) bool {
+		return !slices.Contains(groups, obj.GroupVersionKind().Group)
+	})
+	type key struct {
+		schema.GroupKind
+		namespace, name string
+	}
+	later := sets.New[key]()
+	var kept []*unstructured.Unstructured
+	for _, obj := range slices.Backward(objs) {
+		k := key{obj.GroupVersionKind().GroupKind(), obj.GetNamespace(), obj.GetName()}
+		_, overrides, err := unstructured.NestedMap(obj.Object, "spec", "policyOverride")
+		if err != nil {
+			t.Fatal(err)
+		}
+		if !overrides && !later.Has(k) {
+			kept = append(kept, obj)
+		}
+		later.Insert(k)
+	}
+	slices.Reverse(kept)
+	if len(kept) < 10 {
+		t.Fatalf("only %d manifests are of this project's kinds", len(kept))
+	}
+	return kept
+}
+
+// TestAppliedAgainNothingChanges holds that what is in git is no drift to what is stored, for who applies it again and for who asks. The resource
+// version is left out: a server-side apply leaves out defaults in lists, and is stored with the time at which they were put back.
+func TestAppliedAgainNothingChanges(t *testing.T) {
+	for way, flags := range map[string][]string{"client-side": nil, "server-side": {"--server-side"}} {
+		t.Run(way, func(t *testing.T) {
+			alice := newKubectl(t, testserver.Start(t).As(testserver.Alice))
+			alice.write("git.yaml", asDocuments(t, committed(t)))
+			apply := append([]string{"apply", "-f", "git.yaml"}, flags...)
+			stored := []string{"get", "-f", "git.yaml", "-o", "yaml"}
+			alice.run(apply...)
+			versions := regexp.MustCompile(`(?m)^ *resourceVersion: .*\n`)
+			before := versions.ReplaceAllString(alice.run(stored...), "")
+			alice.run(apply...)
+			if diff := cmp.Diff(before, versions.ReplaceAllString(alice.run(stored...), "")); diff != "" {
+				t.Errorf("applying again changes (-before +after):\n%s", diff)
+			}
+			if out, err := alice.try("", append([]string{"diff", "-f", "git.yaml"}, flags...)...); err != nil || out != "" {
+				t.Errorf("kubectl diff: %v\n%s", err, out)
+			}
+		})
+	}
+}
+
+// TestArgoCDSeesNoDrift compares as Argo CD does by itself, with the settings that it gets: by a three-way merge, without asking the server.
+func TestArgoCDSeesNoDrift(t *testing.T) {
+	settings := readArgoCD(t)
+	alice := newKubectl(t, testserver.Start(t).As(testserver.Alice))
+	git := committed(t)
+	alice.write("git.yaml", asDocuments(t, git))
+	alice.run("apply", "-f", "git.yaml")
+	var live unstructured.UnstructuredList
+	if err := live.UnmarshalJSON([]byte(alice.run("get", "-f", "git.yaml", "-o", "json"))); err != nil {
+		t.Fatal(err)
+	}
+	if len(live.Items) != len(git) {
+		t.Fatalf("%d of %d objects are stored", len(live.Items), len(git))
+	}
+	for i, obj := range git {
+		var applied, current unstructured.Unstructured
+		if err := applied.UnmarshalJSON([]byte(live.Items[i].GetAnnotations()[corev1.LastAppliedConfigAnnotation])); err != nil {
+			t.Fatal(err)
+		}
+		if len(applied.GetAnnotations()) == 0 {
+			// kubectl applies an empty map, which Argo CD takes for none.
+			applied.SetAnnotations(nil)
+		}
+		current.Object, _ = onlyFieldsOf(applied.Object, live.Items[i].Object).(map[string]any)
+		patch, err := jsonmergepatch.CreateThreeWayJSONMergePatch(settings.normalize(t, &applied), settings.normalize(t, obj), settings.normalize(t, &current))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if string(patch) != "{}" {
+			t.Errorf("%s %s is out of sync: %s", obj.GetKind(), obj.GetName(), patch)
+		}
+	}
+}
+
+// onlyFieldsOf returns what is stored without the fields that were not applied, as Argo CD does for kinds that it does not know, in lists too.
+func onlyFieldsOf(applied, stored any) any {
+	switch applied := applied.(type) {
+	case map[string]any:
+		stored, ok := stored.(map[string]any)
+		if !ok {
+			return stored
+		}
+		kept := map[string]any{}
+		for name, value := range stored {
+			if of, found := applied[name]; found {
+				kept[name] = onlyFieldsOf(of, value)
+			}
+		}
+		return kept
+	case []any:
+		stored, ok := stored.([]any)
+		if !ok {
+			return stored
+		}
+		kept := slices.Clone(stored)
+		for i := range min(len(applied), len(stored)) {
+			kept[i] = onlyFieldsOf(applied[i], stored[i])
+		}
+		return kept
+	}
+	return stored
+}
 
 // TestARunThatIsStoppedIsNoDrift has somebody stop a run whose manifest has a state.
 func TestARunThatIsStoppedIsNoDrift(t *testing.T) {
@@ -55,6 +205,20 @@ func TestARunThatIsStoppedIsNoDrift(t *testing.T) {
 			t.Errorf("a %s that is stopped is out of sync:\n%s", in.kind, diff)
 		}
 	}
+}
+
+// asDocuments writes objects as the documents of one file: the test server knows no v1 List.
+func asDocuments(t *testing.T, objs []*unstructured.Unstructured) string {
+	t.Helper()
+	var out strings.Builder
+	for _, obj := range objs {
+		data, err := yaml.Marshal(obj.Object)
+		if err != nil {
+			t.Fatal(err)
+		}
+		out.WriteString("---\n" + string(data))
+	}
+	return out.String()
 }
 
 // argoCD are the settings of artifacts/gitops/argocd-cm.yaml.

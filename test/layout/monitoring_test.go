@@ -119,3 +119,34 @@ func TestDashboardsCanBeImported(t *testing.T) {
 		}
 	}
 }
+
+// A panel is read by somebody who has not made it: it says what it shows, in which unit, and what it means that it is empty.
+func TestEachPanelExplainsItself(t *testing.T) {
+	for _, name := range []string{"fleet.json", "run.json"} {
+		var dashboard struct {
+			Panels []struct {
+				Type, Title, Description string
+				FieldConfig              struct {
+					Defaults struct{ Unit, NoValue string }
+				}
+			}
+		}
+		if err := json.Unmarshal([]byte(read(t, monitoring+name)), &dashboard); err != nil {
+			t.Fatal(err)
+		}
+		panels := 0
+		for _, panel := range dashboard.Panels {
+			if panel.Type == "row" {
+				continue
+			}
+			panels++
+			is := panel.FieldConfig.Defaults
+			if panel.Title == "" || panel.Description == "" || is.Unit == "" || is.NoValue == "" {
+				t.Errorf("panel %q of %s has description %q, unit %q and for no value %q", panel.Title, name, panel.Description, is.Unit, is.NoValue)
+			}
+		}
+		if panels < 5 {
+			t.Errorf("only %d panels are found in %s", panels, name)
+		}
+	}
+}

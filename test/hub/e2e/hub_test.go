@@ -63,6 +63,7 @@ func TestHub(t *testing.T) {
 		{"Image", testImage},
 		{"OperatorPaths", testOperatorPaths},
 		{"Scheduling", testScheduling},
+		{"GitOps", testGitOps},
 		{"Removal", testRemoval},
 		{"RollingUpdateNamesRemovals", testRollingUpdateNamesRemovals},
 		{"SelectedOfANamespace", testSelectedOfANamespace},

@@ -306,6 +306,7 @@ type ruleFile struct {
 			Alertname string
 			ExpAlerts []any `json:"exp_alerts"`
 		} `json:"alert_rule_test"`
+		PromQLExprTest []struct{ Expr string } `json:"promql_expr_test"`
 	}
 }
 
@@ -335,8 +336,17 @@ func ruleExprs(t *testing.T, path string) []string {
 
 func checkEachAlertIsTested(t *testing.T, monitoring string) {
 	t.Helper()
+	document, err := os.ReadFile(filepath.Join(monitoring, "..", "..", "docs", "monitoring.md"))
+	if err != nil {
+		t.Fatal(err)
+	}
 	fires := map[string]bool{}
 	for _, test := range readRules(t, filepath.Join(monitoring, "rules-test.yaml")).Tests {
+		for _, query := range test.PromQLExprTest {
+			if !strings.Contains(string(document), query.Expr) {
+				t.Errorf("the document lacks the query %s", query.Expr)
+			}
+		}
 		for _, alert := range test.AlertRuleTest {
 			fires[alert.Alertname] = fires[alert.Alertname] || len(alert.ExpAlerts) > 0
 		}
@@ -368,7 +378,7 @@ func panelExprs(t *testing.T, path string) []string {
 	var exprs []string
 	for _, panel := range dashboard.Panels {
 		for _, target := range panel.Targets {
-			exprs = append(exprs, strings.ReplaceAll(target.Expr, "$__rate_interval", "1m"))
+			exprs = append(exprs, strings.NewReplacer("$__rate_interval", "1m", "$__range", "1h").Replace(target.Expr))
 		}
 	}
 	return exprs
@@ -378,7 +388,7 @@ var metricRow = regexp.MustCompile("(?m)^\\| `((?:stagegate|fleet|leader_electio
 
 // checkMetricsTable holds the table of metrics in the document against what is served.
 func checkMetricsTable(t *testing.T, s *suite, prom prometheus) {
-	document, err := os.ReadFile(filepath.Join(s.options.Root, "docs", "operations.md"))
+	document, err := os.ReadFile(filepath.Join(s.options.Root, "docs", "monitoring.md"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -396,7 +406,7 @@ func checkMetricsTable(t *testing.T, s *suite, prom prometheus) {
 		}
 	}
 	if diff := cmp.Diff(listed, served); diff != "" {
-		t.Errorf("metrics and their types (-docs/operations.md +served):\n%s", diff)
+		t.Errorf("metrics and their types (-docs/monitoring.md +served):\n%s", diff)
 	}
 	for metric, kind := range served {
 		name := metric
@@ -406,7 +416,7 @@ func checkMetricsTable(t *testing.T, s *suite, prom prometheus) {
 		for _, series := range prom.series(t, name) {
 			for label := range series {
 				if !slices.Contains([]string{"__name__", "job", "instance"}, label) && !slices.Contains(labels[metric], label) {
-					t.Errorf("docs/operations.md does not list the label %s of %s", label, metric)
+					t.Errorf("docs/monitoring.md does not list the label %s of %s", label, metric)
 				}
 			}
 		}

@@ -468,6 +468,8 @@ kubectl --kubeconfig=_output/hub/member1.kubeconfig delete ns team-a --wait=fals
 			{reason: nameOfReader, old: "MEMBER.kubeconfig", new: "_output/hub/member1.kubeconfig"},
 			{section: "NamespaceNotAccepted", reason: nameOfReader, old: "NAMESPACE", new: "team-a"},
 			{reason: nameOfReader, old: " MEMBER ", new: " member1 "},
+			{command: "kubectl get apiservices -l kube-aggregator", reason: "There are no definitions of KubeFleet here.", old: " | grep kubernetes-fleet.io", new: ""},
+			{command: "kubectl get clusterresourceplacements.v1alpha1", skipped: true, reason: "The same."},
 			hanging("kubectl delete crp NAME"),
 			hanging("kubectl get crp shop"),
 			hanging("kubectl patch cm c -n shop"),
@@ -542,7 +544,7 @@ cp -L _output/hub/pki/hub/stagegate-apiserver.crt tls.crt
 cp -L _output/hub/pki/hub/stagegate-apiserver.key tls.key
 kubectl get apiservice v1.placement.kubernetes-fleet.io -o jsonpath='{.spec.caBundle}' | base64 -d > ca.crt
 `,
-		cleanUp: `kubectl delete clusterrole,clusterrolebinding place place-x read-all members-view team-a-members prometheus-stagegate --ignore-not-found
+		cleanUp: `kubectl delete clusterrole,clusterrolebinding place place-x read-all members-view team-a-members --ignore-not-found
 kubectl delete crpe --all
 kubectl delete membercluster paris --ignore-not-found
 kubectl -n fleet-system delete secret member-paris stagegate-apiserver-tls stagegate-etcd-client --ignore-not-found
@@ -603,9 +605,6 @@ kubectl --kubeconfig=_output/hub/member3.kubeconfig delete clusterrolebinding st
 			noPod("Back up and restore", "kubectl -n fleet-system exec"),
 			noPod("Back up and restore", "kubectl -n fleet-system delete pod restore"),
 			noPod("Rotate the key", "kubectl -n fleet-system rollout"),
-			noPod("Health, metrics, logs, audit", "kubectl get --raw"),
-			noPod("Health, metrics, logs, audit", "kubectl -n fleet-system port-forward"),
-			noPod("Health, metrics, logs, audit", "kubectl --server="),
 			{command: "for resource in clusterresourceenvelopes", by: "Encryption", reason: "It takes a server that encrypts."},
 			{command: "etcdctl --endpoints=unix:///var/lib/stagegate/client.sock get", by: "Encryption", reason: "The path is another one here."},
 			{
@@ -623,10 +622,19 @@ EOF`,
 				command: "kubectl delete -f artifacts/deploy/base/apiservices.yaml", reason: "The hub is used further.",
 				old: "apiservices.yaml", new: "apiservices.yaml --dry-run=server",
 			},
+		}...),
+	},
+	{
+		name:    "docs/monitoring.md",
+		cleanUp: "kubectl delete clusterrolebinding prometheus-stagegate --ignore-not-found\n",
+		deviations: []deviation{
+			noPod("Health, metrics, logs, audit", "kubectl get --raw"),
+			noPod("Health, metrics, logs, audit", "kubectl -n fleet-system port-forward"),
+			noPod("Health, metrics, logs, audit", "kubectl --server="),
 			{command: "kubectl apply -k artifacts/monitoring", reason: "There is no Prometheus Operator here: what it would apply is built.", old: "apply -k", new: "kustomize"},
 			{command: "kubectl get csur NAME", by: "Traces", reason: "It takes a run that is traced."},
 			{section: "Events, logs, audit", reason: nameOfReader, old: "csur/NAME", new: "csur/example-run"},
-		}...),
+		},
 	},
 	{
 		name: "docs/development.md",

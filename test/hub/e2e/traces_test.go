@@ -144,7 +144,7 @@ func testTraces(t *testing.T, s *suite) {
 
 	r.start(t, "traced", 0, "Run")
 	r.awaitRun(t, "traced", func(run runStatus) error { return hasRequest(run, 0) })
-	trace := strings.TrimSpace(s.mustRun(t, s.documented(t, "docs/operations.md", "kubectl get csur NAME", "NAME", "traced")))
+	trace := strings.TrimSpace(s.mustRun(t, s.documented(t, "docs/monitoring.md", "kubectl get csur NAME", "NAME", "traced")))
 	c.until(t, trace, "wait after staging")
 	s.kill(t, serverProcess)
 	s.up(t)
