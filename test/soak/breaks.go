@@ -40,8 +40,9 @@ func isBrokenVersion(raw []byte) bool {
 	return bytes.Contains(raw, fmt.Appendf(nil, `"%s":"yes"`, brokenKey))
 }
 
-// clusterTimeout is longer than the server is away.
-const clusterTimeout = 20 * time.Second
+// clusterTimeout is the time that clusters have. It begins anew with each server: one that is killed before it is over gives no cluster up.
+// It is not much shorter, since the server is slow for a while after its start, and must not give up those that are well.
+func (s settings) clusterTimeout() time.Duration { return min(20*time.Second, s.killEvery*3/4) }
 
 // The strategies that give clusters up, by what follows on that.
 const (
@@ -58,7 +59,7 @@ var failurePolicies = map[string]*v1beta1.FailurePolicy{
 	returningStrategy: {OnFailure: v1beta1.FailureActionRollback},
 }
 
-func failurePolicy(strategy string) *v1beta1.FailurePolicy {
+func failurePolicy(strategy string, clusterTimeout time.Duration) *v1beta1.FailurePolicy {
 	policy := failurePolicies[strategy].DeepCopy()
 	if policy != nil {
 		policy.ClusterTimeout = metav1.Duration{Duration: clusterTimeout}

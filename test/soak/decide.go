@@ -52,9 +52,10 @@ func (f *fleet) decideOn(ctx context.Context, request *v1beta1.ClusterApprovalRe
 	}
 }
 
-// verify holds that nothing is lost which the server has said yes to.
+// verify holds that nothing is lost which the server has said yes to before it is asked here.
 func (f *fleet) verify(ctx context.Context) {
 	entries, decisions := f.book.acknowledged()
+	operations := f.book.operations()
 	var runs *v1beta1.ClusterStagedUpdateRunList
 	var requests *v1beta1.ClusterApprovalRequestList
 	err := persist(ctx, func() (err error) {
@@ -79,7 +80,7 @@ func (f *fleet) verify(ctx context.Context) {
 			f.book.violated("run %s was told to %s, and is to %s", name, e.state, run.Spec.State)
 		}
 	}
-	f.verifyOperations(found)
+	f.verifyOperations(found, operations)
 	asked := map[string]*v1beta1.ClusterApprovalRequest{}
 	for i := range requests.Items {
 		asked[requests.Items[i].Name] = &requests.Items[i]

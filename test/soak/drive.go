@@ -258,10 +258,14 @@ func (f *fleet) setState(ctx context.Context, name string, state v1beta1.State) 
 
 // await waits for a run to be as wanted, nil if the soak is over before.
 func (f *fleet) await(ctx context.Context, r planned, wanted func(*v1beta1.ClusterStagedUpdateRun) bool) *v1beta1.ClusterStagedUpdateRun {
+	// run is the last answer: a try that fails answers with an empty run.
 	var run *v1beta1.ClusterStagedUpdateRun
 	for {
-		err := persist(ctx, func() (err error) {
-			run, err = f.api.PlacementV1beta1().ClusterStagedUpdateRuns().Get(ctx, r.name, metav1.GetOptions{})
+		err := persist(ctx, func() error {
+			got, err := f.api.PlacementV1beta1().ClusterStagedUpdateRuns().Get(ctx, r.name, metav1.GetOptions{})
+			if err == nil {
+				run = got
+			}
 			return err
 		})
 		switch {

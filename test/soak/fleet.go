@@ -85,7 +85,7 @@ func (f *fleet) prepare(ctx context.Context, h *realhub.Hub) error {
 			return fmt.Errorf("joining %s: %w", memberName(i), err)
 		}
 	}
-	for _, s := range strategies() {
+	for _, s := range strategies(f.clusterTimeout()) {
 		if _, err := f.api.PlacementV1beta1().ClusterStagedUpdateStrategies().Create(ctx, s, metav1.CreateOptions{}); err != nil {
 			return err
 		}
@@ -183,7 +183,7 @@ const (
 )
 
 // strategies differ in what stands between the stages, and in what clusters that fail come to.
-func strategies() []*v1beta1.ClusterStagedUpdateStrategy {
+func strategies(clusterTimeout time.Duration) []*v1beta1.ClusterStagedUpdateStrategy {
 	limits := []intstr.IntOrString{intstr.FromInt32(1), intstr.FromString("30%"), intstr.FromInt32(5), intstr.FromString("100%")}
 	waiting := func(i int) *v1beta1.StageTask {
 		return &v1beta1.StageTask{Type: v1beta1.StageTaskTypeTimedWait, WaitTime: &metav1.Duration{Duration: time.Duration(i+1) * time.Second}}
@@ -192,7 +192,7 @@ func strategies() []*v1beta1.ClusterStagedUpdateStrategy {
 	var made []*v1beta1.ClusterStagedUpdateStrategy
 	for _, name := range []string{plainStrategy, waitingStrategy, gatedStrategy, tolerantStrategy, failingStrategy, pausingStrategy, returningStrategy} {
 		strategy := &v1beta1.ClusterStagedUpdateStrategy{ObjectMeta: metav1.ObjectMeta{Name: name}}
-		strategy.Spec.FailurePolicy = failurePolicy(name)
+		strategy.Spec.FailurePolicy = failurePolicy(name, clusterTimeout)
 		for i := range rings {
 			stage := v1beta1.StageConfig{
 				Name:           fmt.Sprintf("ring%d", i),

@@ -175,9 +175,9 @@ func doneOf(c *v1beta1.ClusterUpdatingStatus) string {
 	return ""
 }
 
-// verifyOperations holds that everything that was asked and acknowledged stands in the history once.
-func (f *fleet) verifyOperations(runs map[string]*v1beta1.ClusterStagedUpdateRun) {
-	for _, o := range f.book.operations() {
+// verifyOperations holds that operations which were acknowledged before the runs were read stand in the history once.
+func (f *fleet) verifyOperations(runs map[string]*v1beta1.ClusterStagedUpdateRun, operations []operation) {
+	for _, o := range operations {
 		run := runs[o.run]
 		if run == nil {
 			f.book.violated("run %s, which was asked to %s, is lost", o.run, o.operation)
