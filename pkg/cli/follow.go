@@ -93,7 +93,7 @@ func (s *statusOptions) finish(screen screen, v *view.Run, code int) error {
 func (s *statusOptions) ended(ctx context.Context, key types.NamespacedName, err error) error {
 	switch {
 	case errors.Is(context.Cause(ctx), errTimeout):
-		return exit{exitTimeout, fmt.Sprintf("%s is not there after %s: see kubectl stagegate why %s", runs.name(key), s.timeout, runs.name(key))}
+		return exit{exitTimeout, fmt.Sprintf("%s has not come that far within --timeout=%s: kubectl stagegate why %s", runs.name(key), s.timeout, runs.name(key))}
 	case ctx.Err() != nil:
 		return exit{code: exitError}
 	}

@@ -153,15 +153,16 @@ cluster-scoped one, and with -n of one in that namespace. So are approval reques
 			flag.Hidden = true
 		}
 	}
-	cmd.AddGroup(&cobra.Group{ID: "look", Title: "Look:"}, &cobra.Group{ID: "act", Title: "Act:"})
+	cmd.AddGroup(&cobra.Group{ID: "look", Title: "Look:"}, &cobra.Group{ID: "act", Title: "Act:"}, &cobra.Group{ID: "fleet", Title: "The fleet:"})
 	add := func(group string, commands ...*cobra.Command) {
 		for _, c := range commands {
 			c.GroupID = group
 			cmd.AddCommand(c)
 		}
 	}
-	add("look", o.newStatus(), o.newApprovals(), o.newHistory(), o.newWhy(), o.newPlan())
+	add("look", o.newStatus(), o.newApprovals(), o.newHistory(), o.newWhy(), o.newPlan(), o.newDiff())
 	add("act", append([]*cobra.Command{o.newRun(), o.newStart(), o.newDecision(approve), o.newDecision(reject)}, o.newOperations()...)...)
+	add("fleet", o.newJoin(), o.newLeave(), o.newCheck())
 	cmd.AddCommand(o.newVersion())
 	return cmd
 }

@@ -154,7 +154,12 @@ func (s *statusOptions) all(ctx context.Context) error {
 		fmt.Fprintln(s.ErrOut, "No run is under way"+s.where(s.allNamespaces)+".")
 		return nil
 	}
-	s.print(terminal.Runs(list.Items, s.drawing())...)
+	for i, v := range list.Items {
+		if i > 0 {
+			s.print("")
+		}
+		s.print(s.picture(v)...)
+	}
 	return nil
 }
 

@@ -51,6 +51,7 @@ func (p *Painter) Close() error {
 	if p.painted == 0 {
 		return nil
 	}
+	p.painted = 0
 	_, err := io.WriteString(p.out, "\x1b[?25h")
 	return err
 }

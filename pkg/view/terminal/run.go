@@ -43,18 +43,6 @@ func Run(v *view.Run, o Options) []string {
 	return lines
 }
 
-// Runs draws several runs.
-func Runs(list []*view.Run, o Options) []string {
-	var lines []string
-	for i, v := range list {
-		if i > 0 {
-			lines = append(lines, "")
-		}
-		lines = append(lines, Run(v, o)...)
-	}
-	return lines
-}
-
 func (o *Options) head(v *view.Run) string {
 	l := o.line().add(bold, wording.Key(v.Object.Namespace, v.Object.Name)).add(plain, "  ").add(stateStyle(v), v.State)
 	if since := o.age(v.Since); since != "" {
