@@ -192,8 +192,9 @@ func testPluginMembers(t *testing.T, s *suite) {
 test "$(kubectl --kubeconfig=joined auth whoami -o jsonpath='{.status.userInfo.username}')" = system:serviceaccount:fleet-system:stagegate
 ! grep -q client- joined
 rm joined`)
-	p.do(hub.HubName, `kubectl stagegate join oslo --pull --image=agent:v1 > oslo.yaml
-kubectl apply --dry-run=client -f oslo.yaml -o name | grep -q deployment.apps/stagegate-member-agent
+	p.do(hub.HubName, `cd "$(mktemp -d)"
+kubectl stagegate join oslo --pull --image=agent:v1 > oslo.yaml
+kubectl apply --dry-run=client -f oslo.yaml -o name | grep deployment.apps/stagegate-member-agent > /dev/null
 token=$(kubectl create --dry-run=client -f oslo.yaml -o jsonpath='{.data.token}' | tr -d ' ' | base64 -d)
 test "$(kubectl --kubeconfig=/dev/null --server="$(kubectl config view --minify -o jsonpath='{.clusters[0].cluster.server}')" --insecure-skip-tls-verify --token="$token" \
   auth whoami -o jsonpath='{.status.userInfo.username}')" = system:serviceaccount:fleet-member-oslo:agent
