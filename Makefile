@@ -29,9 +29,10 @@ help: ## Print the targets.
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z0-9-]+:.*## / {printf "  %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 .PHONY: build
-build: ## Build the server and the agent of members: _output/bin/stagegate-apiserver, stagegate-member-agent.
+build: ## Build the server, the agent of members and the plugin of kubectl into _output/bin.
 	$(GO) build -o $(BIN)/stagegate-apiserver ./cmd/apiserver
 	$(GO) build -o $(BIN)/stagegate-member-agent ./cmd/memberagent
+	$(GO) build -o $(BIN)/kubectl-stagegate ./cmd/kubectl-stagegate
 
 .PHONY: image
 image: ## Build an OCI image of each binary, for PLATFORMS=linux/amd64,linux/arm64, without a container engine: _output/image.

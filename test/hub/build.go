@@ -233,9 +233,15 @@ func copyBinary(source, target string) error {
 	return os.Rename(out.Name(), target)
 }
 
-// buildServer builds stagegate-apiserver from the repository. The go tool leaves a binary that is current untouched.
+// pluginName is the plugin of kubectl, which stands beside kubectl.
+const pluginName = "kubectl-stagegate"
+
+// buildServer builds stagegate-apiserver and the plugin of kubectl from the repository. The go tool leaves a binary that is current untouched.
 func buildServer(ctx context.Context, l layout) error {
-	return goBuild(ctx, l.root, "-o", l.bin(serverName), "./cmd/apiserver")
+	if err := goBuild(ctx, l.root, "-o", l.bin(serverName), "./cmd/apiserver"); err != nil {
+		return err
+	}
+	return goBuild(ctx, l.root, "-o", l.bin(pluginName), "./cmd/kubectl-stagegate")
 }
 
 // BuildEtcdTools builds etcdctl and etcdutl beside the other binaries, which takes a minute the first time. They are of a module of their

@@ -319,6 +319,8 @@ const (
 	ReasonRunFailed = "UpdateRunFailed"
 	// ReasonRunPaused is that of a run which waits for somebody to look after clusters that have failed.
 	ReasonRunPaused = "UpdateRunPaused"
+	// ReasonStageSkipped is that of a stage without clusters.
+	ReasonStageSkipped = "StageUpdatingSkippedNoClusters"
 	// ReasonClusterSucceeded is that of a cluster that has what the run gives it, or was compared with that.
 	ReasonClusterSucceeded = "ClusterUpdatingSucceeded"
 	// ReasonClusterFailed is that of a cluster that was given up.

@@ -13,6 +13,9 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 )
 
+// AllNamespaces as a namespace has a client list the objects of all namespaces. An empty one stands for the cluster-scoped kind.
+const AllNamespaces = "*"
+
 // Client writes and reads objects of one kind in one namespace, or of one cluster-scoped kind. It asks the API and no cache.
 type Client[O Object] interface {
 	Create(ctx context.Context, obj O, opts metav1.CreateOptions) (O, error)

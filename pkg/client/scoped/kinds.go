@@ -50,9 +50,19 @@ func Approvals(api placementclient.PlacementV1beta1Interface, informers placemen
 	return newKind[v1beta1.ApprovalRequestObject](v1beta1.SchemeGroupVersion, informers.ClusterApprovalRequests().Informer(), api.ClusterApprovalRequests, informers.ApprovalRequests().Informer(), api.ApprovalRequests)
 }
 
+// ApprovalClient reads and writes the approval requests of a namespace, or the cluster-scoped ones, for those who want no cache of them.
+func ApprovalClient(api placementclient.PlacementV1beta1Interface, namespace string) Client[v1beta1.ApprovalRequestObject] {
+	return newKind[v1beta1.ApprovalRequestObject](v1beta1.SchemeGroupVersion, nil, api.ClusterApprovalRequests, nil, api.ApprovalRequests).Client(namespace)
+}
+
 // Snapshots are ClusterResourceSnapshot and ResourceSnapshot.
 func Snapshots(api placementclient.PlacementV1beta1Interface, informers placementinformers.Interface) Kind[v1beta1.ResourceSnapshotObject] {
 	return newKind[v1beta1.ResourceSnapshotObject](v1beta1.SchemeGroupVersion, informers.ClusterResourceSnapshots().Informer(), api.ClusterResourceSnapshots, informers.ResourceSnapshots().Informer(), api.ResourceSnapshots)
+}
+
+// SnapshotClient reads and writes the resource snapshots of a namespace, or the cluster-scoped ones, for those who want no cache of them.
+func SnapshotClient(api placementclient.PlacementV1beta1Interface, namespace string) Client[v1beta1.ResourceSnapshotObject] {
+	return newKind[v1beta1.ResourceSnapshotObject](v1beta1.SchemeGroupVersion, nil, api.ClusterResourceSnapshots, nil, api.ResourceSnapshots).Client(namespace)
 }
 
 // PolicySnapshots are ClusterSchedulingPolicySnapshot and SchedulingPolicySnapshot.
@@ -94,8 +104,13 @@ func Policies(api rolloutclient.RolloutV1alpha1Interface, informers rolloutinfor
 func newKind[O Object, C generated[CP, CL], CP pointer[CT], CT any, CL runtime.Object, N generated[NP, NL], NP pointer[NT], NT any, NL runtime.Object](
 	version schema.GroupVersion, clusterInformer cache.SharedIndexInformer, cluster func() C, namespacedInformer cache.SharedIndexInformer, namespaced func(namespace string) N) Kind[O] {
 	return Kind[O]{
-		cluster:    newScope[O, CP](version, clusterInformer, func(string) Client[O] { return client[O, CP, CL]{cluster()} }),
-		namespaced: newScope[O, NP](version, namespacedInformer, func(namespace string) Client[O] { return client[O, NP, NL]{namespaced(namespace)} }),
+		cluster: newScope[O, CP](version, clusterInformer, func(string) Client[O] { return client[O, CP, CL]{cluster()} }),
+		namespaced: newScope[O, NP](version, namespacedInformer, func(namespace string) Client[O] {
+			if namespace == AllNamespaces {
+				namespace = ""
+			}
+			return client[O, NP, NL]{namespaced(namespace)}
+		}),
 	}
 }
 

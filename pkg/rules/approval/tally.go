@@ -38,6 +38,18 @@ func Of(request v1beta1.ApprovalRequestObject) Tally {
 	return t
 }
 
+// Lacks returns what a request lacks by its own policy, such as 1 of 2 approvals; approval where it has no policy, and nothing once it is decided.
+func Lacks(request v1beta1.ApprovalRequestObject) string {
+	tally := Of(request)
+	switch {
+	case tally.Closing() != nil:
+		return ""
+	case request.RequestSpec().Policy == nil:
+		return "approval"
+	}
+	return tally.Missing()
+}
+
 // For returns how a request stands for the gate of a run, by the policy and the creator of the run. Without a policy, a single approval by
 // anybody is enough; the creator is nil where it is not known. No decision opens or closes a gate once the request is being deleted.
 func For(request v1beta1.ApprovalRequestObject, policy *v1beta1.ApprovalPolicy, creator *v1beta1.DecisionUser) Tally {

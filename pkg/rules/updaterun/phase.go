@@ -47,6 +47,15 @@ var Phases = []Phase{
 	PhasePaused, PhaseStuck, PhaseStopping, PhaseStopped,
 }
 
+// NeedsPerson reports whether a run goes on only once somebody does something about it: starts or resumes it, approves, or looks after clusters.
+func (p Phase) NeedsPerson() bool {
+	switch p {
+	case PhasePlanned, PhaseWaitingForApproval, PhasePaused, PhaseStuck, PhaseStopped:
+		return true
+	}
+	return false
+}
+
 // PhaseOf returns what a run does, empty for one that is over.
 func PhaseOf(run v1beta1.UpdateRunObject) Phase {
 	status := run.RunStatus()

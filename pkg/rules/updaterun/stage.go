@@ -53,6 +53,12 @@ func IsStageOver(stage *v1beta1.StageUpdatingStatus) bool {
 	return meta.FindStatusCondition(stage.Conditions, v1beta1.StageSucceeded) != nil
 }
 
+// IsStageSkipped reports whether a run has passed over a stage without clusters.
+func IsStageSkipped(stage *v1beta1.StageUpdatingStatus) bool {
+	succeeded := meta.FindStatusCondition(stage.Conditions, v1beta1.StageSucceeded)
+	return succeeded != nil && succeeded.Reason == wellknown.ReasonStageSkipped
+}
+
 // AreClustersDone reports whether no cluster of a stage is waited for any more, whatever became of it.
 func AreClustersDone(stage *v1beta1.StageUpdatingStatus) bool {
 	return !slices.ContainsFunc(stage.Clusters, func(c v1beta1.ClusterUpdatingStatus) bool { return !IsClusterDone(&c) })

@@ -47,6 +47,7 @@ func TestHub(t *testing.T) {
 		{"RequestMadeInAdvance", testRequestMadeInAdvance},
 		{"ApprovalAudit", testApprovalAudit},
 		{"NamespaceTeam", testNamespaceTeam},
+		{"Plugin", testPlugin},
 		{"Policies", testPolicies},
 		{"GuardRails", testGuardRails},
 		{"Authors", testAuthors},

@@ -320,6 +320,17 @@ kubectl patch csur example-run --type=merge -p '{"spec":{"state":"Run"}}' --as=a
 		},
 	},
 	{
+		name: "docs/kubectl-stagegate.md", setUp: exampleRun, cleanUp: removeExample,
+		deviations: []deviation{
+			{command: "kubectl stagegate approve careq/example-run-before-canary", skipped: true, reason: "It asks at a terminal: test Plugin has one."},
+			mention("kubectl stagegate completion bash"),
+			{section: "Look", command: "kubectl stagegate status csur/example-run", skipped: true, reason: "Ages and times differ: test Plugin looks at what it prints."},
+			{command: "kubectl stagegate rollback", skipped: true, reason: "No cluster had another version before this run: test Plugin has one that had."},
+			{section: "Join, leave, check", command: "kubectl stagegate join paris", skipped: true, reason: "Test Plugin has a member leave and join."},
+			{section: "Join, leave, check", command: "kubectl stagegate leave paris", skipped: true, reason: "The same."},
+		},
+	},
+	{
 		name: "docs/gitops.md",
 		setUp: examplePlacement + `kubectl create ns argocd
 kubectl create cm argocd-cm -n argocd --from-literal=resource.exclusions='- {apiGroups: [""], kinds: [Endpoints]}'

@@ -27,7 +27,7 @@ func columns(runHeader string) []store.Column[v1beta1.ApprovalRequestObject] {
 		{Name: "Snapshot", Wide: true, Description: "Index of the resource snapshot that the run rolls out; empty for the removal of resources.", Text: snapshotIndex},
 		{Name: "Clusters", Wide: true, Description: "Clusters of the stage.", Text: clusters},
 		{Name: "Decided-By", Wide: true, Description: "Users who have approved or rejected.", Text: decidedBy},
-		{Name: "Missing", Wide: true, Description: "What is missing yet.", Text: missingApprovals},
+		{Name: "Missing", Wide: true, Description: "What is missing yet.", Text: approval.Lacks},
 		{Name: "Expires", Wide: true, Description: "Time after which the request cannot be approved any more.", Text: expires},
 	}
 }
@@ -95,18 +95,6 @@ func decidedBy(o v1beta1.ApprovalRequestObject) string {
 		names = append(names, d.User.Username)
 	}
 	return strings.Join(names, ",")
-}
-
-// missingApprovals counts approvals only if the request has a policy.
-func missingApprovals(o v1beta1.ApprovalRequestObject) string {
-	tally := approval.Of(o)
-	switch {
-	case tally.Closing() != nil:
-		return ""
-	case o.RequestSpec().Policy == nil:
-		return "approval"
-	}
-	return tally.Missing()
 }
 
 func expires(o v1beta1.ApprovalRequestObject) string {

@@ -33,7 +33,7 @@ const (
 	reasonStageStopped   = "StageUpdatingStopped"
 	reasonStageSucceeded = "StageUpdatingSucceeded"
 	reasonStageFailed    = "StageUpdatingFailed"
-	reasonStageSkipped   = "StageUpdatingSkippedNoClusters"
+	reasonStageSkipped   = wellknown.ReasonStageSkipped
 
 	reasonClusterStarted   = "ClusterUpdatingStarted"
 	reasonClusterSucceeded = wellknown.ReasonClusterSucceeded
