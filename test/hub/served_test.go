@@ -19,7 +19,7 @@ func TestTheManifestsSayWhatIsServed(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	want := servedVersion{schema.GroupVersion{Group: "placement.kubernetes-fleet.io", Version: "v1"}, 20}
+	want := servedVersion{schema.GroupVersion{Group: "placement.kubernetes-fleet.io", Version: "v1"}, 120}
 	if len(served) < 5 || !slices.Contains(served, want) {
 		t.Errorf("served are %v, which lack %v", served, want)
 	}

@@ -36,7 +36,9 @@ func testPlugin(t *testing.T, s *suite) {
 		}
 	}
 	t.Cleanup(func() {
-		s.mustRunInCleanup(t, "kubectl delete ns team --ignore-not-found --wait=false; kubectl delete crp team --ignore-not-found")
+		// What a member that left had stays there: Members has member3 leave.
+		s.mustRunInCleanup(t, "kubectl delete ns team --ignore-not-found --wait=false; kubectl delete crp team --ignore-not-found\n"+
+			"kubectl --kubeconfig="+s.environment.Kubeconfig("member3")+" delete ns team --ignore-not-found --wait=false")
 	})
 	s.explain(t, "sur,areq,rp,resourcesnapshots,rb,sus -n team", "crp/team")
 	s.mustRun(t, `
