@@ -241,7 +241,11 @@ func buildServer(ctx context.Context, l layout) error {
 	if err := goBuild(ctx, l.root, "-o", l.bin(serverName), "./cmd/apiserver"); err != nil {
 		return err
 	}
-	return goBuild(ctx, l.root, "-o", l.bin(pluginName), "./cmd/kubectl-stagegate")
+	if _, err := os.Stat(filepath.Join(l.root, "cmd", pluginName)); os.IsNotExist(err) {
+		// An earlier version has none.
+		return nil
+	}
+	return goBuild(ctx, l.root, "-o", l.bin(pluginName), "./cmd/"+pluginName)
 }
 
 // BuildEtcdTools builds etcdctl and etcdutl beside the other binaries, which takes a minute the first time. They are of a module of their

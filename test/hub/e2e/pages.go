@@ -343,6 +343,7 @@ EOF
 `,
 		cleanUp: removeExample + "kubectl delete ns argocd --ignore-not-found\nrm -f run run.yaml exclusions.yaml\n",
 		deviations: []deviation{
+			mention("kubectl diff"),
 			{
 				command: "kubectl create cm argocd-cm", reason: "A reader trusts the tool; a test looks for what is there.",
 				after: `for text in Endpoints ClusterResourceBinding health.placement.kubernetes-fleet.io_StagedUpdateRun; do
@@ -532,6 +533,7 @@ kubectl delete storageclass documented`,
 	{
 		name: "docs/install.md",
 		deviations: []deviation{
+			mention("kubectl kustomize"),
 			{command: "kubectl diff -k .", skipped: true, reason: "docs/operations.md has the overlay, and is read here."},
 			{command: "kubectl apply -k .", skipped: true, reason: "The same."},
 			{command: "helm ", skipped: true, reason: "There is no Helm here. The tests of hack/release render the charts."},
@@ -639,6 +641,8 @@ EOF`,
 		name:    "docs/monitoring.md",
 		cleanUp: "kubectl delete clusterrolebinding prometheus-stagegate --ignore-not-found\n",
 		deviations: []deviation{
+			{command: "sum by (job, scope)", skipped: true, reason: "A query for Prometheus, which TestHub/Monitoring asks."},
+			mention("kubectl stagegate join"),
 			noPod("Health, metrics, logs, audit", "kubectl get --raw"),
 			noPod("Health, metrics, logs, audit", "kubectl -n fleet-system port-forward"),
 			noPod("Health, metrics, logs, audit", "kubectl --server="),
