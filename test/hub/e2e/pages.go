@@ -569,6 +569,7 @@ kubectl delete ns monitoring x team-a --wait=false
 			"kubectl create ns fleet-system", "kubectl -n fleet-system create sa", "kubectl create clusterrolebinding stagegate",
 			"kubectl -n fleet-system apply", "kubectl -n fleet-system wait", "kubectl -n fleet-system get secret stagegate", "config set-credentials",
 		), []deviation{
+			mention("kubectl stagegate join"),
 			{command: "kubectl apply -k .", reason: "There are no nodes for the Deployment here and no cert-manager: what it would apply is built.", old: "kubectl apply -k .", new: "kubectl kustomize ."},
 			{command: "skopeo copy", skipped: true, reason: "There is no registry here. TestAnImageRunsFromItsOwnFiles of hack/release reads the layout."},
 			{command: "helm install", skipped: true, reason: "There is no Helm here. The tests of hack/release render the charts, and compare them with what is built above."},
@@ -642,7 +643,6 @@ EOF`,
 		cleanUp: "kubectl delete clusterrolebinding prometheus-stagegate --ignore-not-found\n",
 		deviations: []deviation{
 			{command: "sum by (job, scope)", skipped: true, reason: "A query for Prometheus, which TestHub/Monitoring asks."},
-			mention("kubectl stagegate join"),
 			noPod("Health, metrics, logs, audit", "kubectl get --raw"),
 			noPod("Health, metrics, logs, audit", "kubectl -n fleet-system port-forward"),
 			noPod("Health, metrics, logs, audit", "kubectl --server="),
