@@ -10,6 +10,7 @@ import (
 	genericapiserver "k8s.io/apiserver/pkg/server"
 	"k8s.io/client-go/rest"
 
+	"github.com/stagegate/stagegate/pkg/apis/wellknown"
 	cluster "github.com/stagegate/stagegate/pkg/registry/cluster/rest"
 	placement "github.com/stagegate/stagegate/pkg/registry/placement/rest"
 	"github.com/stagegate/stagegate/pkg/registry/placement/updaterun"
@@ -18,7 +19,7 @@ import (
 )
 
 const (
-	serverName       = "stagegate-apiserver"
+	serverName       = wellknown.ServerName
 	controllersAgent = "stagegate-rollout"
 
 	// What the controllers ask of the hub is limited there by priority and fairness; client-go's own limit would be 5 a second.

@@ -10,6 +10,7 @@ import (
 	"encoding/pem"
 	"fmt"
 	"net/http"
+	"slices"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -22,18 +23,22 @@ import (
 	clusterv1beta1 "github.com/stagegate/stagegate/pkg/apis/cluster/v1beta1"
 	"github.com/stagegate/stagegate/pkg/apis/wellknown"
 	"github.com/stagegate/stagegate/pkg/apis/wording"
+	"github.com/stagegate/stagegate/pkg/generated/clientset/versioned/scheme"
 	"github.com/stagegate/stagegate/pkg/view"
 )
 
-// services are the APIServices of the server.
-var services = []string{
-	"v1.cluster.kubernetes-fleet.io", "v1.placement.kubernetes-fleet.io", "v1alpha1.rollout.stagegate.dev",
-	"v1beta1.cluster.kubernetes-fleet.io", "v1beta1.placement.kubernetes-fleet.io",
+// services returns the names of the APIServices of the server, one for each version of its groups.
+func services() (names []string) {
+	for _, gv := range scheme.Scheme.PrioritizedVersionsAllGroups() {
+		if gv.Group != "" {
+			names = append(names, gv.Version+"."+gv.Group)
+		}
+	}
+	slices.Sort(names)
+	return names
 }
 
 const (
-	// leaseName is the Lease of the replica whose controllers work.
-	leaseName = "stagegate-apiserver"
 	// soonExpired is how long before its end a certificate is warned of.
 	soonExpired = 30 * 24 * time.Hour
 	// maxSkew is how far the clock of the hub may be from this one.
@@ -108,7 +113,7 @@ type apiService struct {
 
 func (o *options) checkServices(ctx context.Context) (found []finding) {
 	var bundles [][]byte
-	for _, name := range services {
+	for _, name := range services() {
 		what := "APIService " + name
 		var service apiService
 		data, err := o.kubernetes.Discovery().RESTClient().Get().AbsPath("/apis/apiregistration.k8s.io/v1/apiservices/" + name).Do(ctx).Raw()
@@ -162,8 +167,8 @@ func (o *options) endsSoon(bundles [][]byte) string {
 }
 
 func (o *options) checkLease(ctx context.Context) finding {
-	what := "Lease " + wellknown.SystemNamespace + "/" + leaseName + " of the controllers"
-	lease, err := o.kubernetes.CoordinationV1().Leases(wellknown.SystemNamespace).Get(ctx, leaseName, metav1.GetOptions{})
+	what := "Lease " + wellknown.SystemNamespace + "/" + wellknown.ServerName + " of the controllers"
+	lease, err := o.kubernetes.CoordinationV1().Leases(wellknown.SystemNamespace).Get(ctx, wellknown.ServerName, metav1.GetOptions{})
 	if err != nil {
 		return asFinding(what, err)
 	}

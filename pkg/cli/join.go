@@ -31,12 +31,8 @@ import (
 	"github.com/stagegate/stagegate/pkg/view"
 )
 
-const (
-	// memberIdentity is the ServiceAccount on a member, in the namespace wellknown.SystemNamespace, that the server is there, and its Secret.
-	memberIdentity = "stagegate"
-	// kubeconfigKey is where the Secret of a member has its kubeconfig.
-	kubeconfigKey = "kubeconfig"
-)
+// memberIdentity is the ServiceAccount on a member, in the namespace wellknown.SystemNamespace, that the server is there, and its Secret.
+const memberIdentity = "stagegate"
 
 type joinOptions struct {
 	*options
@@ -122,7 +118,7 @@ func (j *joinOptions) isNew(ctx context.Context, name string) error {
 }
 
 func (j *joinOptions) joinPushed(ctx context.Context, name string) error {
-	member, err := j.member(name, rbacv1.Subject{Kind: rbacv1.ServiceAccountKind, Namespace: wellknown.SystemNamespace, Name: "stagegate-apiserver"}, nil)
+	member, err := j.member(name, rbacv1.Subject{Kind: rbacv1.ServiceAccountKind, Namespace: wellknown.SystemNamespace, Name: wellknown.ServerName}, nil)
 	if err != nil {
 		return err
 	}
@@ -168,7 +164,7 @@ func (j *joinOptions) joinPushed(ctx context.Context, name string) error {
 		return err
 	}
 	_, err = j.kubernetes.CoreV1().Secrets(wellknown.SystemNamespace).Create(ctx, &corev1.Secret{
-		ObjectMeta: metav1.ObjectMeta{Name: secret}, Data: map[string][]byte{kubeconfigKey: kubeconfig},
+		ObjectMeta: metav1.ObjectMeta{Name: secret}, Data: map[string][]byte{wellknown.MemberKubeconfigKey: kubeconfig},
 	}, metav1.CreateOptions{})
 	if err != nil {
 		return err
@@ -419,16 +415,20 @@ func (o *options) leave(ctx context.Context, name string, yes bool) error {
 	secretName := wellknown.MemberSecretName(name)
 	secrets := o.kubernetes.CoreV1().Secrets(wellknown.SystemNamespace)
 	members := o.stagegate.ClusterV1beta1().MemberClusters()
-	member, err := members.Get(ctx, name, metav1.GetOptions{})
-	if err != nil {
-		return err
-	}
-	// What is deleted is what is there now: the Secret of a cluster that joins under this name afterwards stays.
 	secret, err := secrets.Get(ctx, secretName, metav1.GetOptions{})
 	if err != nil && !apierrors.IsNotFound(err) {
 		return err
 	}
 	hasSecret := err == nil
+	secretLeft := fmt.Sprintf("Secret %[1]s/%[2]s stays: if nobody needs it, kubectl -n %[1]s delete secret %[2]s", wellknown.SystemNamespace, secretName)
+	member, err := members.Get(ctx, name, metav1.GetOptions{})
+	switch {
+	case apierrors.IsNotFound(err) && hasSecret:
+		// An earlier attempt may have ended here, or the cluster is about to join.
+		return fmt.Errorf("there is no MemberCluster %s, and its %s", name, secretLeft)
+	case err != nil:
+		return err
+	}
 	if !yes {
 		if !o.terminal.asks() {
 			return errors.New("there is nobody to ask: give --yes")
@@ -448,9 +448,18 @@ func (o *options) leave(ctx context.Context, name string, yes bool) error {
 		return fmt.Errorf("member %s is leaving: %w; delete the Secret %s/%s once it has left", name, err, wellknown.SystemNamespace, secretName)
 	}
 	if hasSecret {
-		uid := secret.UID
-		err := secrets.Delete(ctx, secretName, metav1.DeleteOptions{Preconditions: &metav1.Preconditions{UID: &uid}})
-		if err != nil && !apierrors.IsNotFound(err) {
+		// A pipeline may have made the MemberCluster anew meanwhile, or given it another credential: that one is needed.
+		switch _, err := members.Get(ctx, name, metav1.GetOptions{}); {
+		case err == nil:
+			return fmt.Errorf("member %s has left, and there is another MemberCluster of that name: %s", name, secretLeft)
+		case !apierrors.IsNotFound(err):
+			return err
+		}
+		seen := &metav1.Preconditions{UID: &secret.UID, ResourceVersion: &secret.ResourceVersion}
+		switch err := secrets.Delete(ctx, secretName, metav1.DeleteOptions{Preconditions: seen}); {
+		case apierrors.IsConflict(err):
+			return fmt.Errorf("member %s has left, and somebody has changed its credential meanwhile: %s", name, secretLeft)
+		case err != nil && !apierrors.IsNotFound(err):
 			return err
 		}
 	}

@@ -31,7 +31,7 @@ func (o *options) newWhy() *cobra.Command {
 		Use:   "why {csur/NAME | sur/NAME | cluster/NAME | NAME}",
 		Short: "Tell what holds a run or a cluster up, down to the object on the member",
 		Long: `Tell what a run waits for; of each cluster that failed or is being updated the objects which the member has trouble with; and the commands that
-would help. Of a cluster it tells whether it has joined and answers, and which runs wait for it.`,
+would help. Of a cluster it shows the conditions of its membership, and which runs wait for it.`,
 		Example: `  kubectl stagegate why csur/example-run
   kubectl stagegate why cluster/paris`,
 		Args:              cobra.ExactArgs(1),

@@ -42,6 +42,13 @@ func IsMemberSecretName(name string) bool { return strings.HasPrefix(name, membe
 
 const memberSecretPrefix = "member-"
 
+// MemberKubeconfigKey is the key of a member's Secret that holds the kubeconfig.
+const MemberKubeconfigKey = "kubeconfig"
+
+// ServerName is the name of the server: of its ServiceAccount on the hub and of the Lease of the replica whose controllers run, both in the system
+// namespace.
+const ServerName = "stagegate-apiserver"
+
 // ResourceSnapshotName is the master resource snapshot of a placement at an index, which labels and statuses have as text.
 func ResourceSnapshotName[Index int | string](placement string, index Index) string {
 	return fmt.Sprintf("%s-%v-snapshot", placement, index)

@@ -93,7 +93,7 @@ func onlyKubeconfig(obj any) (any, error) {
 	}
 	secret.ManagedFields = nil
 	_, ofMember := memberOf(secret)
-	maps.DeleteFunc(secret.Data, func(key string, _ []byte) bool { return !ofMember || key != KubeconfigKey })
+	maps.DeleteFunc(secret.Data, func(key string, _ []byte) bool { return !ofMember || key != wellknown.MemberKubeconfigKey })
 	return secret, nil
 }
 
@@ -162,7 +162,7 @@ func (d *Directory) Get(cluster string) (*Member, error) {
 		d.forget(cluster)
 		return nil, &CredentialsError{Reason: SecretNotFound, Secret: key}
 	}
-	kubeconfig := obj.(*corev1.Secret).Data[KubeconfigKey]
+	kubeconfig := obj.(*corev1.Secret).Data[wellknown.MemberKubeconfigKey]
 	if len(kubeconfig) == 0 {
 		d.forget(cluster)
 		return nil, &CredentialsError{Reason: KubeconfigNotFound, Secret: key}

@@ -39,7 +39,7 @@ users:
 func memberSecret(cluster, kubeconfig string) *corev1.Secret {
 	return &corev1.Secret{
 		ObjectMeta: metav1.ObjectMeta{Namespace: wellknown.SystemNamespace, Name: wellknown.MemberSecretName(cluster)},
-		Data:       map[string][]byte{KubeconfigKey: []byte(kubeconfig)},
+		Data:       map[string][]byte{wellknown.MemberKubeconfigKey: []byte(kubeconfig)},
 	}
 }
 

@@ -3,10 +3,11 @@
 
 package members
 
-import "fmt"
+import (
+	"fmt"
 
-// KubeconfigKey is the key of a member's Secret that holds the kubeconfig.
-const KubeconfigKey = "kubeconfig"
+	"github.com/stagegate/stagegate/pkg/apis/wellknown"
+)
 
 // Reason says in one word why a member has no usable credentials. It can be the reason of a condition.
 type Reason string
@@ -35,11 +36,11 @@ type CredentialsError struct {
 func (e *CredentialsError) Error() string {
 	switch e.Reason {
 	case SecretNotFound:
-		return fmt.Sprintf("Secret %s does not exist; create it with the kubeconfig of the member under the key %q", e.Secret, KubeconfigKey)
+		return fmt.Sprintf("Secret %s does not exist; create it with the kubeconfig of the member under the key %q", e.Secret, wellknown.MemberKubeconfigKey)
 	case KubeconfigNotFound:
-		return fmt.Sprintf("Secret %s has nothing under the key %q; the kubeconfig of the member belongs there", e.Secret, KubeconfigKey)
+		return fmt.Sprintf("Secret %s has nothing under the key %q; the kubeconfig of the member belongs there", e.Secret, wellknown.MemberKubeconfigKey)
 	default:
-		return fmt.Sprintf("Secret %s, key %q: %v", e.Secret, KubeconfigKey, e.Err)
+		return fmt.Sprintf("Secret %s, key %q: %v", e.Secret, wellknown.MemberKubeconfigKey, e.Err)
 	}
 }
 

@@ -81,7 +81,7 @@ func TestRun(t *testing.T) {
 	until("said that it lacks its Secret", joined(metav1.ConditionFalse, "SecretNotFound"))
 	if _, err := hub.CoreV1().Secrets(wellknown.SystemNamespace).Create(ctx, &corev1.Secret{
 		ObjectMeta: metav1.ObjectMeta{Namespace: wellknown.SystemNamespace, Name: wellknown.MemberSecretName(name)},
-		Data:       map[string][]byte{members.KubeconfigKey: []byte(m.kubeconfig(memberToken))},
+		Data:       map[string][]byte{wellknown.MemberKubeconfigKey: []byte(m.kubeconfig(memberToken))},
 	}, metav1.CreateOptions{}); err != nil {
 		t.Fatal(err)
 	}
@@ -135,7 +135,7 @@ func TestAMemberThatIsNotReadInTimeHasItsHeartbeats(t *testing.T) {
 	m.hangs.Store(true)
 	hub := hubfake.NewClientset(&corev1.Secret{
 		ObjectMeta: metav1.ObjectMeta{Namespace: wellknown.SystemNamespace, Name: wellknown.MemberSecretName(name)},
-		Data:       map[string][]byte{members.KubeconfigKey: []byte(m.kubeconfig(memberToken))},
+		Data:       map[string][]byte{wellknown.MemberKubeconfigKey: []byte(m.kubeconfig(memberToken))},
 	})
 	watcher, err := api.ClusterV1beta1().MemberClusters().Watch(ctx, metav1.ListOptions{})
 	if err != nil {

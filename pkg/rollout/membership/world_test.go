@@ -113,7 +113,7 @@ func (w *world) setSecret(kubeconfig string) {
 	}
 	if _, err := secrets.Create(w.t.Context(), &corev1.Secret{
 		ObjectMeta: metav1.ObjectMeta{Namespace: wellknown.SystemNamespace, Name: wellknown.MemberSecretName(name)},
-		Data:       map[string][]byte{members.KubeconfigKey: []byte(kubeconfig)},
+		Data:       map[string][]byte{wellknown.MemberKubeconfigKey: []byte(kubeconfig)},
 	}, metav1.CreateOptions{}); err != nil {
 		w.t.Fatal(err)
 	}

@@ -82,6 +82,7 @@ func recorded(b v1beta1.BindingObject) *applied {
 func inForce(b v1beta1.BindingObject) *applied {
 	holds, known := Synchronized(b)
 	if !known {
+		// Nobody has told yet, so some of it may be there already: unlike Previous this errs on the side of what may be applied.
 		holds = asked(b.BindingSpec())
 	}
 	switch {
@@ -100,7 +101,7 @@ func inForce(b v1beta1.BindingObject) *applied {
 	return had
 }
 
-// isCompared reports whether the cluster of a binding is only compared, or was until its Works hold what the binding asks for now.
+// isCompared reports whether nothing was applied to the cluster of a binding last: the binding asks to compare it, or its Works still only compare.
 func isCompared(b v1beta1.BindingObject) bool {
 	holds, known := Synchronized(b)
 	return Compares(b.BindingSpec().ApplyStrategy) || known && Compares(holds.ApplyStrategy)

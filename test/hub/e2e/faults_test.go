@@ -142,8 +142,8 @@ func testHubAway(t *testing.T, s *suite) {
 
 func pidFile(s *suite) string { return s.options.Dir + "/pids/" + serverProcess }
 
-// testLateDefinitions installs a CustomResourceDefinition of KubeFleet on a hub that has the APIServices: the APIServices win, a restart of the
-// server says so, and nothing is lost when it is deleted.
+// testLateDefinitions installs a CustomResourceDefinition of KubeFleet on a hub that has the APIServices, with a version that the server lacks: the
+// APIServices win, a restart of the server says so, and nothing is lost when it is deleted. It takes half a minute.
 func testLateDefinitions(t *testing.T, s *suite) {
 	const definition = "clusterresourceplacements.placement.kubernetes-fleet.io"
 	r := s.newRollout(t, "late-definitions", stagingThenCanary)
@@ -166,10 +166,18 @@ spec:
     served: true
     storage: true
     schema: {openAPIV3Schema: {type: object, x-kubernetes-preserve-unknown-fields: true}}
+  - name: v1alpha1
+    served: true
+    storage: false
+    schema: {openAPIV3Schema: {type: object, x-kubernetes-preserve-unknown-fields: true}}
 EOF
 kubectl wait crd/`+definition+` --for=condition=Established --timeout=1m`)
+	// The hub serves what this server does not, and kubectl prefers what this server does.
+	s.mustRun(t, "kubectl wait apiservice/v1alpha1.placement.kubernetes-fleet.io --for=create --timeout=1m")
+	s.mustRun(t, "kubectl wait apiservice/v1alpha1.placement.kubernetes-fleet.io --for=condition=Available --timeout=1m")
 	served := func(when string) {
 		t.Helper()
+		s.mustRun(t, "kubectl api-resources --cached=false > /dev/null")
 		if after := s.mustRun(t, "kubectl get crp -o name"); after != before {
 			t.Errorf("%s there are\n%sand there were\n%s", when, after, before)
 		}
