@@ -123,3 +123,33 @@ func TestOverridesOfTheSameNameAreAppliedAnewUnlessAllWorksHoldThem(t *testing.T
 		})
 	}
 }
+
+// A rollback may ask for the version of before again, and the placement let go of the cluster before the Works are written back.
+func TestAClusterThatIsLetGoOfWithAnotherVersionInAWorkIsNotReady(t *testing.T) {
+	b := newBench(t, "")
+	b.snapshot("web-1-snapshot", nil, configMapJSON, wrapping("e", configMap("a")))
+	b.binding(nil)
+	b.settle()
+	ready := func(conditionType string) metav1.Condition {
+		return metav1.Condition{Type: conditionType, Status: metav1.ConditionTrue, Reason: "x", LastTransitionTime: metav1.NewTime(testTime)}
+	}
+	for _, w := range b.works() {
+		b.answer(w.Name, nil, ready(v1beta1.WorkApplied), ready(v1beta1.WorkAvailable))
+	}
+	one := b.works()[0]
+	one.Annotations[wellknown.ParentSnapshotNameAnnotation] = "web-2-snapshot"
+	if _, err := b.api.PlacementV1beta1().Works(one.Namespace).Update(t.Context(), &one, metav1.UpdateOptions{}); err != nil {
+		t.Fatal(err)
+	}
+	b.edit(func(o v1beta1.BindingObject) {
+		o.BindingSpec().State = v1beta1.BindingStateUnscheduled
+		o.SetGeneration(o.GetGeneration() + 1)
+	})
+	b.settle()
+	if said := b.said(); bindingrules.IsReady(b.current()) || !strings.Contains(b.last(), "WorkSynchronized=False RolloutNotStarted") {
+		t.Errorf("the binding says %v", said)
+	}
+	if got := b.synchronized(); got != "web-1-snapshot" {
+		t.Errorf("the Works held %q last", got)
+	}
+}

@@ -70,7 +70,7 @@ func (c *Controller) sync(ctx context.Context, binding v1beta1.BindingObject) ou
 		begun = haveBegun(existing, binding.BindingSpec())
 	}
 	if binding.BindingSpec().State == v1beta1.BindingStateUnscheduled {
-		return outcome{works: existing, notBegun: !begun}
+		return outcome{works: existing, notBegun: !begun || isMixed(existing, binding.BindingSpec())}
 	}
 	// A run, or a rolling update, announces the rollout of what it has the binding ask for in the same write. Where another write came after it,
 	// such as that of a placement which lets go of the cluster and picks it again, they judge whether to announce it once more.
@@ -230,11 +230,23 @@ func inScope(namespace string, set labels.Set) labels.Selector {
 
 // haveBegun reports whether the Works of a binding but those that go are all that hold what it asks for, and apply or compare as it does.
 func haveBegun(works []*v1beta1.Work, spec *v1beta1.ResourceBindingSpec) bool {
-	staying := slices.DeleteFunc(slices.Clone(works), func(w *v1beta1.Work) bool {
-		return w.DeletionTimestamp != nil || w.Annotations[wellknown.DeletePropagationAnnotation] != ""
-	})
+	staying := thatStay(works)
 	return holdAll(staying, versionOf(spec)) && !slices.ContainsFunc(staying, func(w *v1beta1.Work) bool {
 		return !bindingrules.SameApplyStrategy(w.Spec.ApplyStrategy, spec.ApplyStrategy)
+	})
+}
+
+// isMixed reports whether some of a binding's Works still hold what it asked for in between: its cluster was let go of before they were written back.
+// What a cluster is only compared with does not count.
+func isMixed(works []*v1beta1.Work, spec *v1beta1.ResourceBindingSpec) bool {
+	version := versionOf(spec)
+	return !bindingrules.Compares(spec.ApplyStrategy) && slices.ContainsFunc(thatStay(works), func(w *v1beta1.Work) bool { return !holds(w, version) })
+}
+
+// thatStay returns the Works that are not going.
+func thatStay(works []*v1beta1.Work) []*v1beta1.Work {
+	return slices.DeleteFunc(slices.Clone(works), func(w *v1beta1.Work) bool {
+		return w.DeletionTimestamp != nil || w.Annotations[wellknown.DeletePropagationAnnotation] != ""
 	})
 }
 
