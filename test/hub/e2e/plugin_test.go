@@ -78,8 +78,14 @@ EOF
 
 	// The picture is repainted on a terminal of frank's until the run is over, while he approves on another one, after he was asked.
 	p.do("frank", `cd "$(mktemp -d)"
-script -qefc 'stty cols 100 rows 30; kubectl stagegate status sur/first -n team -w' painted > /dev/null < /dev/null &
+trap 'cat asked painted >&2' ERR
+mkfifo screen
+script -qefc 'stty cols 100 rows 30; kubectl stagegate status sur/first -n team -w' painted > screen < /dev/null &
 watching=$!
+exec 3< screen
+# The picture is there before he approves.
+grep -qm 1 WaitingForApproval <&3
+cat <&3 > /dev/null &
 (echo 'CHG-1042 smoke ok'; echo y) | script -qefc 'stty -echo; kubectl stagegate approve --run=sur/first -n team' asked > /dev/null
 wait $watching
 grep -q 'The stage moves 2 clusters to snapshot 0 of ResourcePlacement team/settings' asked
@@ -90,7 +96,7 @@ grep -qP '\x1b\[[0-9]+A\r' painted
 grep -q 'WaitingForApproval' painted
 tail -n 14 painted | grep -q 'Succeeded'
 tail -n 3 painted | grep -qP '\x1b\[\?25h'
-rm painted asked
+rm painted asked screen
 `)
 	if err := s.values(t.Context(), "team", "settings", onAll("value1")); err != nil {
 		t.Error(err)
