@@ -41,6 +41,8 @@ func testPlugin(t *testing.T, s *suite) {
 			"kubectl --kubeconfig="+s.environment.Kubeconfig("member3")+" delete ns team --ignore-not-found --wait=false")
 	})
 	s.explain(t, "sur,areq,rp,resourcesnapshots,rb,sus -n team", "crp/team")
+	// The part before has a team of the same name.
+	s.mustRun(t, fmt.Sprintf("kubectl wait ns/team crp/team --for=delete --timeout=%s", patience))
 	s.mustRun(t, `
 kubectl create ns team
 kubectl create rolebinding edit -n team --clusterrole=edit --user=erin
