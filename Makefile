@@ -77,7 +77,7 @@ race: ## Run the unit and the integration tests under the race detector, with fe
 
 .PHONY: e2e
 e2e: ## Run the tutorial, every command of the documents and the failure tests on a real hub with real members.
-	cd test/hub && $(GO) test -count=1 -timeout 60m -v ./e2e/...
+	cd test/hub && $(GO) test -count=1 -timeout 60m -parallel 2 -v ./e2e/...
 
 # What a newcomer may lack is named before anything starts.
 .PHONY: prerequisites

@@ -28,12 +28,12 @@ kills() { go run ./test/soak -duration 12m -kill-every 20s -kills 20 -runs 70 -s
 
 fuzz() { hack/fuzz.sh 1m; }
 
-e2e() { (cd test/hub && STAGEGATE_NIGHTLY=1 go test -count=1 -timeout 120m -v ./e2e/...); }
+e2e() { (cd test/hub && STAGEGATE_NIGHTLY=1 go test -count=1 -timeout 120m -parallel 2 -v ./e2e/...); }
 
 # What depends on the hub's own API: its admission, its aggregation, its roles, its garbage collector.
 oldkube() {
-	(cd test/hub && go test -count=1 -timeout 120m -v ./e2e -oldkube \
-		-run '^TestHub$/^(Tutorial.*|Approval|Permissions|Roles|Policies|GuardRails|Authors|ServerKilledWithinStage|ServerHasTheRightsItNeeds|PullMember|NothingIsLeft)$')
+	(cd test/hub && go test -count=1 -timeout 120m -parallel 2 -v ./e2e -oldkube \
+		-run '^(TestHub|TestFailures)$/^(Tutorial.*|Approval|Permissions|Roles|Policies|GuardRails|Authors|ServerKilledWithinStage|ServerHasTheRightsItNeeds|PullMember|NothingIsLeft)$')
 }
 
 soak() { go run ./test/soak -duration 30m -kills 20 -runs 200 -seed "$seed"; }

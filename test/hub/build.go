@@ -116,6 +116,11 @@ func (d distribution) stampFile() string { return filepath.Join(d.dir, ".kube-st
 
 // provideKube puts the tools of all clusters in place.
 func provideKube(ctx context.Context, l layout, old bool, out io.Writer) error {
+	unlock, err := lockBuilds(l)
+	if err != nil {
+		return err
+	}
+	defer unlock()
 	for _, d := range distributions(l, old) {
 		if err := d.provide(ctx, out); err != nil {
 			return err
@@ -238,6 +243,11 @@ const pluginName = "kubectl-stagegate"
 
 // buildServer builds stagegate-apiserver and the plugin of kubectl from the repository. The go tool leaves a binary that is current untouched.
 func buildServer(ctx context.Context, l layout) error {
+	unlock, err := lockBuilds(l)
+	if err != nil {
+		return err
+	}
+	defer unlock()
 	if err := goBuild(ctx, l.root, "-o", l.bin(serverName), "./cmd/apiserver"); err != nil {
 		return err
 	}
@@ -251,6 +261,11 @@ func buildServer(ctx context.Context, l layout) error {
 // BuildEtcdTools builds etcdctl and etcdutl beside the other binaries, which takes a minute the first time. They are of a module of their
 // own: in the binary that is all the other tools they would change what kubectl takes for a command.
 func (e *Environment) BuildEtcdTools(ctx context.Context) error {
+	unlock, err := lockBuilds(e.layout)
+	if err != nil {
+		return err
+	}
+	defer unlock()
 	return goBuild(ctx, etcdToolsModule(e.layout), "-o", e.binDir()+string(filepath.Separator),
 		"go.etcd.io/etcd/etcdctl/v3", "go.etcd.io/etcd/etcdutl/v3")
 }

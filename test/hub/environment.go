@@ -237,16 +237,30 @@ func (e *Environment) remove() error {
 
 // lock keeps two commands from working on one environment at a time. It is released when the process ends, too.
 func lock(l layout) (unlock func(), err error) {
-	if err := os.MkdirAll(l.dir, 0o755); err != nil {
+	unlock, err = lockDir(l.dir, syscall.LOCK_EX|syscall.LOCK_NB)
+	if errors.Is(err, syscall.EWOULDBLOCK) {
+		return nil, fmt.Errorf("another command works on the environment in %s: %w", l.dir, err)
+	}
+	return unlock, err
+}
+
+// lockBuilds waits until no other command builds the binaries, which all environments of a repository share.
+func lockBuilds(l layout) (unlock func(), err error) { return lockDir(l.binDir(), syscall.LOCK_EX) }
+
+func lockDir(path string, how int) (unlock func(), err error) {
+	if err := os.MkdirAll(path, 0o755); err != nil {
 		return nil, err
 	}
-	dir, err := os.Open(l.dir)
+	dir, err := os.Open(path)
 	if err != nil {
 		return nil, err
 	}
-	if err := syscall.Flock(int(dir.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); err != nil {
+	for err = syscall.EINTR; errors.Is(err, syscall.EINTR); {
+		err = syscall.Flock(int(dir.Fd()), how)
+	}
+	if err != nil {
 		dir.Close()
-		return nil, fmt.Errorf("another command works on the environment in %s: %w", l.dir, err)
+		return nil, &os.PathError{Op: "flock", Path: path, Err: err}
 	}
 	return func() { dir.Close() }, nil
 }

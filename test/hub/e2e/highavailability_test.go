@@ -7,7 +7,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"log/slog"
 	"maps"
 	"os"
 	"path/filepath"
@@ -30,7 +29,6 @@ import (
 	"k8s.io/client-go/kubernetes"
 	"k8s.io/client-go/tools/cache"
 	watchtools "k8s.io/client-go/tools/watch"
-	"k8s.io/klog/v2"
 
 	"github.com/stagegate/stagegate/test/hub"
 )
@@ -52,7 +50,7 @@ func TestHighAvailability(t *testing.T) {
 	if testing.Short() {
 		t.Skip("brings up a hub")
 	}
-	klog.SetSlogLogger(slog.New(slog.DiscardHandler))
+	t.Parallel()
 	root, err := hub.FindRoot()
 	if err != nil {
 		t.Fatal(err)

@@ -17,24 +17,27 @@ import (
 )
 
 var (
-	keep = flag.Bool("keep", false, "use the environment in _output/e2e if there is one, and leave it running")
+	keep = flag.Bool("keep", false, "use the environment of the test, in _output/e2e or _output/e2e-failures, if there is one, and leave it running")
 	// What is different then is in binaries that take minutes to build: see make nightly.
 	oldKube = flag.Bool("oldkube", false, "have clusters of the oldest Kubernetes that a hub may be")
 )
 
-// TestHub runs everything on one environment: bringing up a hub for each test would take longer than the tests. They run
-// one after the other, each with objects of its own, and the last ones look at what all the others have left.
-func TestHub(t *testing.T) {
-	if testing.Short() {
-		t.Skip("brings up a hub")
-	}
+func TestMain(m *testing.M) {
 	// What the client libraries log about a server that is down, on purpose, is noise here.
 	klog.SetSlogLogger(slog.New(slog.DiscardHandler))
-	s := bringUp(t)
-	for _, test := range []struct {
-		name string
-		run  func(*testing.T, *suite)
-	}{
+	os.Exit(m.Run())
+}
+
+// part is one of the tests that share an environment.
+type part struct {
+	name string
+	run  func(*testing.T, *suite)
+}
+
+// TestHub runs what users and administrators do on one environment: bringing up a hub for each test would take longer than the tests. They
+// run one after the other, each with objects of its own, and the last ones look at what all the others have left.
+func TestHub(t *testing.T) {
+	runParts(t, "e2e", []part{
 		{"TutorialClusterScoped", testTutorialClusterScoped},
 		{"TutorialNamespaced", testTutorialNamespaced},
 		{"Documents", testDocuments},
@@ -85,12 +88,6 @@ func TestHub(t *testing.T) {
 		{"BadInput", testBadInput},
 		{"BadRun", testBadRun},
 		{"PropagationFlags", testPropagationFlags},
-		{"ServerKilledWhileWaiting", testServerKilledWhileWaiting},
-		{"ServerKilledWithinStage", testServerKilledWithinStage},
-		{"MemberDown", testMemberDown},
-		{"RemovalFromMemberDown", testRemovalFromMemberDown},
-		{"MemberHangs", testMemberHangs},
-		{"MemberHangsForMinutes", testMemberHangsForMinutes},
 		{"FailurePolicy", testFailurePolicy},
 		{"RollBack", testRollBack},
 		{"Pause", testPause},
@@ -98,6 +95,20 @@ func TestHub(t *testing.T) {
 		{"Split", testSplit},
 		{"Workloads", testWorkloads},
 		{"Product", testProduct},
+		{"ServerHasTheRightsItNeeds", testServerHasTheRightsItNeeds},
+		{"NothingIsLeft", testNothingIsLeft},
+	})
+}
+
+// TestFailures runs, on an environment of its own beside that of TestHub, what kills, damages or replaces the server, a member or the hub.
+func TestFailures(t *testing.T) {
+	runParts(t, "e2e-failures", []part{
+		{"ServerKilledWhileWaiting", testServerKilledWhileWaiting},
+		{"ServerKilledWithinStage", testServerKilledWithinStage},
+		{"MemberDown", testMemberDown},
+		{"RemovalFromMemberDown", testRemovalFromMemberDown},
+		{"MemberHangs", testMemberHangs},
+		{"MemberHangsForMinutes", testMemberHangsForMinutes},
 		{"SwappedKubeconfig", testSwappedKubeconfig},
 		{"MemberNamespaceDeleted", testMemberNamespaceDeleted},
 		{"HubAsMember", testHubAsMember},
@@ -116,19 +127,29 @@ func TestHub(t *testing.T) {
 		{"Encryption", testEncryption},
 		{"NothingIsLeft", testNothingIsLeft},
 		{"StoreLost", testStoreLost},
-	} {
-		t.Run(test.name, func(t *testing.T) { test.run(t, s) })
+	})
+}
+
+// runParts runs tests on one environment in a directory below _output.
+func runParts(t *testing.T, dir string, parts []part) {
+	if testing.Short() {
+		t.Skip("brings up a hub")
+	}
+	t.Parallel()
+	s := bringUp(t, dir)
+	for _, p := range parts {
+		t.Run(p.name, func(t *testing.T) { p.run(t, s) })
 	}
 }
 
 // bringUp returns the environment of the tests, in a directory of its own so that it disturbs no other hub.
-func bringUp(t *testing.T) *suite {
+func bringUp(t *testing.T, dir string) *suite {
 	t.Helper()
 	root, err := hub.FindRoot()
 	if err != nil {
 		t.Fatal(err)
 	}
-	options := hub.Options{Root: root, Dir: filepath.Join(root, "_output", "e2e"), Members: 3, OldKubernetes: *oldKube, ServerFlags: []string{"--v=2"}, Out: os.Stderr}
+	options := hub.Options{Root: root, Dir: filepath.Join(root, "_output", dir), Members: 3, OldKubernetes: *oldKube, ServerFlags: []string{"--v=2"}, Out: os.Stderr}
 	if !*keep {
 		if err := hub.Down(options); err != nil {
 			t.Fatal(err)

@@ -94,7 +94,7 @@ func mention(text string) deviation {
 func byPullMember(commands ...string) []deviation {
 	var skipped []deviation
 	for _, command := range commands {
-		skipped = append(skipped, deviation{command: command, skipped: true, reason: "TestHub/PullMember has an agent serve a member of these tests, as a process."})
+		skipped = append(skipped, deviation{command: command, skipped: true, reason: "TestFailures/PullMember has an agent serve a member of these tests, as a process."})
 	}
 	return skipped
 }

@@ -24,6 +24,7 @@ func TestUpgrade(t *testing.T) {
 	if testing.Short() {
 		t.Skip("brings up a hub")
 	}
+	t.Parallel()
 	const name = "upgraded"
 	root, err := hub.FindRoot()
 	if err != nil {
