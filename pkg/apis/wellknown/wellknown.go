@@ -140,8 +140,8 @@ const (
 	// MovedByAnnotation on a placement is the uid of the last run that began to move it under rollout policies, with its turn and the time.
 	// Nobody reads it: its write has a deletion of the placement that is under way be looked at once more.
 	MovedByAnnotation = Prefix + "moved-by"
-	// AppliedVersionAnnotation on a binding is the version that was last to be applied to its cluster, as long as the cluster is only
-	// compared with what the binding asks for.
+	// AppliedVersionAnnotation on a binding is the version that was last to be applied to its cluster, or to be in part, and those before it that
+	// may be there still, until the Works hold a version that is applied as a whole. What the Works are known to hold instead is in the status.
 	AppliedVersionAnnotation = Prefix + "last-applied-version"
 	// DeletePropagationAnnotation on a Work that is about to be deleted is Delete where the applied objects are to go from the
 	// member, and Abandon where they are to stay. A Work that is deleted without it was deleted by mistake, or along with its

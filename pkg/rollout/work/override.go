@@ -26,14 +26,19 @@ func isOverridden(spec *v1beta1.ResourceBindingSpec) bool {
 }
 
 // override makes the manifests of a binding's Works what they are on its cluster. That is decided when the cluster is moved: once all Works
-// hold the version, each keeps its manifests, whatever labels the cluster has got since. Before, a Work may hold what had the same name. An override that does not fit what an envelope
-// carries makes that envelope unusable, and keeps nothing else back.
+// hold the version, each keeps its manifests, whatever labels the cluster has got since. Before, a Work may hold what had the same name. To apply
+// what a cluster was compared with is a move. An override that does not fit what an envelope carries makes that envelope unusable, and keeps
+// nothing else back.
 func (c *Controller) override(binding v1beta1.BindingObject, existing []*v1beta1.Work, d *desired) error {
 	var works []*v1beta1.Work
 	var o *overrides.Patcher
 	version := versionOf(binding.BindingSpec())
-	_, known := bindingrules.Synchronized(binding)
-	decided := bindingrules.HasContent(binding) || !known
+	held, known := bindingrules.Synchronized(binding)
+	decided := bindingrules.HasContent(binding) && (!bindingrules.Compares(held.ApplyStrategy) || bindingrules.Compares(binding.BindingSpec().ApplyStrategy))
+	if !known {
+		// A first version of which only a part was written may have named what something else is called by now.
+		decided = holdAll(thatStay(existing), version)
+	}
 	for _, work := range d.works {
 		if held := slices.IndexFunc(existing, func(w *v1beta1.Work) bool { return w.Name == work.Name && holds(w, version) }); held >= 0 && decided {
 			work.Spec.Workload = existing[held].Spec.Workload

@@ -4,10 +4,13 @@
 package work
 
 import (
+	"errors"
 	"strings"
 	"testing"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime"
+	clienttesting "k8s.io/client-go/testing"
 
 	"github.com/stagegate/stagegate/pkg/apis/placement/v1beta1"
 	"github.com/stagegate/stagegate/pkg/apis/wellknown"
@@ -152,4 +155,97 @@ func TestAClusterThatIsLetGoOfWithAnotherVersionInAWorkIsNotReady(t *testing.T) 
 	if got := b.synchronized(); got != "web-1-snapshot" {
 		t.Errorf("the Works held %q last", got)
 	}
+}
+
+// Of a first version only some Works may be written. The names of its overrides may mean others once the binding has asked for something else in between.
+func TestOverridesOfTheSameNameAreAppliedAnewWhereNoVersionWasEverWhole(t *testing.T) {
+	b := newBench(t, "")
+	b.snapshot("web-1-snapshot", nil, configMapJSON, wrapping("e", configMap("a")))
+	b.configMapOverride("o-0", rule("", `add /data {"o":"OLD"}`))
+	b.binding(named("test-namespace/o-0"))
+	fails := true
+	b.api.PrependReactor("create", "works", func(a clienttesting.Action) (bool, runtime.Object, error) {
+		work := a.(clienttesting.CreateAction).GetObject().(*v1beta1.Work)
+		return fails && work.Name == b.workOf("e"), nil, errors.New("the Work is too large to store")
+	})
+	b.cacheUp()
+	for range 3 {
+		_, _ = b.Controller.reconcile(t.Context(), b.key("web-member1"))
+		b.cacheUp()
+	}
+	if works := b.works(); len(works) != 1 || !strings.Contains(string(works[0].Spec.Workload.Manifests[0].Raw), "OLD") || b.synchronized() != "" {
+		t.Fatalf("the Works are %v, and the binding says %v", b.holding(), b.said())
+	}
+	overrides := v1beta1.SchemeGroupVersion.WithResource("resourceoverridesnapshots")
+	if err := b.api.Tracker().Delete(overrides, "test-namespace", "o-0"); err != nil {
+		t.Fatal(err)
+	}
+	b.configMapOverride("o-0", rule("", `add /data {"o":"NEW"}`))
+	fails = false
+	b.change(func(v1beta1.BindingObject) {})
+	b.settle()
+	if got := string(b.works()[0].Spec.Workload.Manifests[0].Raw); b.synchronized() != "web-1-snapshot" || !strings.Contains(got, "NEW") {
+		t.Errorf("the Work holds %s, the binding says that all Works hold %q", got, b.synchronized())
+	}
+}
+
+// A Work may still apply a version of which not all Works were written, when the placement is compared again and lets go of the cluster before that
+// comes to the Work. Others go by what the binding says: nothing of it compares only.
+func TestAClusterThatIsLetGoOfWithAWorkThatAppliesIsNotSynchronizedAsCompared(t *testing.T) {
+	b := newBench(t, "")
+	b.snapshot("web-1-snapshot", nil, configMapJSON)
+	b.snapshot("web-3-snapshot", nil, configMapJSON)
+	compare := &v1beta1.ApplyStrategy{Type: v1beta1.ApplyStrategyTypeReportDiff}
+	b.binding(func(o v1beta1.BindingObject) { o.BindingSpec().ApplyStrategy = compare })
+	b.settle()
+	if b.synchronized() != "web-1-snapshot" {
+		t.Fatalf("the binding says %v", b.said())
+	}
+	// web-2 was to be applied, and one Work of it was written.
+	one := b.works()[0]
+	one.Annotations[wellknown.ParentSnapshotNameAnnotation] = "web-2-snapshot"
+	one.Spec.ApplyStrategy = nil
+	if _, err := b.api.PlacementV1beta1().Works(one.Namespace).Update(t.Context(), &one, metav1.UpdateOptions{}); err != nil {
+		t.Fatal(err)
+	}
+	b.edit(func(o v1beta1.BindingObject) {
+		o.BindingSpec().ResourceSnapshotName = "web-3-snapshot"
+		o.BindingSpec().State = v1beta1.BindingStateUnscheduled
+		o.SetGeneration(o.GetGeneration() + 1)
+	})
+	b.settle()
+	if strings.Contains(strings.Join(b.said(), "\n"), "WorkSynchronized=True") {
+		t.Errorf("the binding says %v, and a Work of it applies", b.said())
+	}
+}
+
+// What a cluster was compared with was decided for the labels that it had then.
+func TestOverridesAreDecidedAnewWhereWhatWasComparedIsApplied(t *testing.T) {
+	b := newBench(t, "")
+	b.label(map[string]string{"region": "lab"})
+	b.snapshot("web-1-snapshot", nil, configMapJSON)
+	b.configMapOverride("o-0", rule("lab", `add /data {"o":"debug"}`), rule("live", `add /data {"o":"safe"}`))
+	apply := func(way v1beta1.ApplyStrategyType) func(v1beta1.BindingObject) {
+		return func(o v1beta1.BindingObject) {
+			named("test-namespace/o-0")(o)
+			o.BindingSpec().ApplyStrategy = &v1beta1.ApplyStrategy{Type: way}
+		}
+	}
+	holds := func(want string) {
+		t.Helper()
+		b.settle()
+		if got := string(b.works()[0].Spec.Workload.Manifests[0].Raw); !strings.Contains(got, want) {
+			t.Errorf("the Work holds %s, want %s", got, want)
+		}
+	}
+	b.binding(apply(v1beta1.ApplyStrategyTypeReportDiff))
+	holds("debug")
+	b.label(map[string]string{"region": "live"})
+	b.change(func(v1beta1.BindingObject) {})
+	holds("debug")
+	b.change(apply(v1beta1.ApplyStrategyTypeClientSideApply))
+	holds("safe")
+	b.label(map[string]string{"region": "lab"})
+	b.change(func(v1beta1.BindingObject) {})
+	holds("safe")
 }

@@ -237,10 +237,15 @@ func haveBegun(works []*v1beta1.Work, spec *v1beta1.ResourceBindingSpec) bool {
 }
 
 // isMixed reports whether some of a binding's Works still hold what it asked for in between: its cluster was let go of before they were written back.
-// What a cluster is only compared with does not count.
+// Where the cluster is only compared it does not matter with what, as long as nothing is applied.
 func isMixed(works []*v1beta1.Work, spec *v1beta1.ResourceBindingSpec) bool {
 	version := versionOf(spec)
-	return !bindingrules.Compares(spec.ApplyStrategy) && slices.ContainsFunc(thatStay(works), func(w *v1beta1.Work) bool { return !holds(w, version) })
+	return slices.ContainsFunc(thatStay(works), func(w *v1beta1.Work) bool {
+		if bindingrules.Compares(spec.ApplyStrategy) {
+			return !bindingrules.Compares(w.Spec.ApplyStrategy)
+		}
+		return !holds(w, version)
+	})
 }
 
 // thatStay returns the Works that are not going.

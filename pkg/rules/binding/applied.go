@@ -49,7 +49,7 @@ func forces(s *v1beta1.ApplyStrategy) bool {
 	return s.ServerSideApplyConfig != nil && s.ServerSideApplyConfig.ForceConflicts
 }
 
-// maxAppliedRecord is how many bytes the record of what was last applied may have. Annotations of an object have 256 KiB together.
+// maxAppliedRecord is how many bytes the record of what was applied may have. Annotations of an object have 256 KiB together.
 const maxAppliedRecord = 128 << 10
 
 // applied is the record of a version in an annotation.
@@ -60,65 +60,110 @@ type applied struct {
 	ApplyStrategy    *v1beta1.ApplyStrategy   `json:"applyStrategy,omitempty"`
 	// Mover is the run that gave the version to the cluster, empty where none did or an earlier version of the server wrote the record.
 	Mover *Mover `json:"updateRun,omitempty"`
-	// WasReady reports whether the cluster had the version, and it was available, when it began to be only compared.
+	// WasReady reports whether the cluster had the version, and it was available, when the binding came to ask for another one.
 	WasReady bool `json:"wasReady,omitempty"`
+	// Partial reports whether the Works were not all made to hold the version: some of it may be on the cluster.
+	Partial bool `json:"partial,omitempty"`
+	// Before is what may be on the cluster from before. The first record has all of them, the latest first, and the others have none. An earlier version of
+	// the server reads the first alone.
+	Before []applied `json:"before,omitempty"`
 }
 
 func (a *applied) version() Version {
 	return Version{ResourceSnapshot: a.ResourceSnapshot, ClusterOverrides: a.ClusterOverrides, Overrides: a.Overrides, ApplyStrategy: a.ApplyStrategy}
 }
 
-// recorded returns the record of what a cluster had before it was only compared, nil for none.
-func recorded(b v1beta1.BindingObject) *applied {
-	record := &applied{}
+// recorded returns the records of what may be on a cluster from before its binding asked for what it asks for, the latest first.
+func recorded(b v1beta1.BindingObject) []applied {
+	first := applied{}
 	// What somebody else wrote there is no version.
-	if err := json.Unmarshal([]byte(b.GetAnnotations()[wellknown.AppliedVersionAnnotation]), record); err != nil || record.ResourceSnapshot == "" {
+	if err := json.Unmarshal([]byte(b.GetAnnotations()[wellknown.AppliedVersionAnnotation]), &first); err != nil || first.ResourceSnapshot == "" {
 		return nil
 	}
-	return record
+	before := first.Before
+	first.Before = nil
+	return append([]applied{first}, before...)
 }
 
-// inForce returns what was last applied to the cluster of a binding, nil where nothing was, or nothing is known.
-func inForce(b v1beta1.BindingObject) *applied {
+// record returns what an annotation has of records, the latest first; empty for none. What annotations have no room for is left out, the earliest first,
+// and of the latest its overrides: a cluster cannot go back to it then.
+func record(all []applied) string {
+	if len(all) == 0 {
+		return ""
+	}
+	first := all[0]
+	for n := len(all); n > 0; n-- {
+		first.Before = all[1:n]
+		// What was decoded from JSON can be encoded again.
+		if encoded, _ := json.Marshal(first); len(encoded) <= maxAppliedRecord {
+			return string(encoded)
+		}
+	}
+	short, _ := json.Marshal(applied{ResourceSnapshot: first.ResourceSnapshot, Mover: first.Mover, WasReady: first.WasReady, Partial: true})
+	return string(short)
+}
+
+// onCluster returns what was applied to the cluster of a binding, or may have been in part, the latest first.
+func onCluster(b v1beta1.BindingObject) []applied {
+	spec := b.BindingSpec()
+	if Compares(spec.ApplyStrategy) {
+		// Become has recorded it.
+		return recorded(b)
+	}
 	holds, known := Synchronized(b)
-	if !known {
-		// Nobody has told yet, so some of it may be there already: unlike Previous this errs on the side of what may be applied.
-		holds = asked(b.BindingSpec())
+	whole := HasBegun(b)
+	var all []applied
+	add := func(v Version, partial bool) {
+		if v.ResourceSnapshot == "" {
+			return
+		}
+		a := applied{
+			ResourceSnapshot: v.ResourceSnapshot, ClusterOverrides: v.ClusterOverrides, Overrides: v.Overrides, ApplyStrategy: v.ApplyStrategy,
+			WasReady: IsReady(b), Partial: partial,
+		}
+		if mover := LastMove(b); mover.Name != "" {
+			a.Mover = &mover
+		}
+		all = append(all, a)
 	}
 	switch {
-	case isCompared(b):
-		return recorded(b)
-	case holds.ResourceSnapshot == "":
-		return nil
+	case whole && wereWritten(b):
+		add(asked(spec), false)
+		return all
+	case whole:
+		// Some Works may still hold what the binding asked for in between.
+		add(asked(spec), false)
+	case !known:
+		// Nobody has told yet, so some of it may be there already.
+		add(asked(spec), !wereWritten(b))
+	default:
+		// It was announced with the write that had the binding ask for it, whatever was announced since.
+		add(asked(spec), true)
 	}
-	had := &applied{
-		ResourceSnapshot: holds.ResourceSnapshot, ClusterOverrides: holds.ClusterOverrides, Overrides: holds.Overrides,
-		ApplyStrategy: holds.ApplyStrategy, WasReady: IsReady(b),
+	if known && !whole && !Compares(holds.ApplyStrategy) {
+		add(holds, false)
 	}
-	if mover := LastMove(b); mover.Name != "" {
-		had.Mover = &mover
+	for _, a := range recorded(b) {
+		if !slices.ContainsFunc(all, func(later applied) bool { return later.version().same(a.version()) }) {
+			all = append(all, a)
+		}
 	}
-	return had
+	return all
 }
 
-// isCompared reports whether nothing was applied to the cluster of a binding last: the binding asks to compare it, or its Works still only compare.
-func isCompared(b v1beta1.BindingObject) bool {
-	holds, known := Synchronized(b)
-	return Compares(b.BindingSpec().ApplyStrategy) || known && Compares(holds.ApplyStrategy)
-}
-
-// LastApplied returns the version that was last applied to the cluster of a binding. It is that which its Works hold, unless the cluster is
-// only compared with that. It returns false where none was, or none is known.
+// LastApplied returns the version that was last applied as a whole to the cluster of a binding. It is that which its Works hold, unless the cluster
+// is only compared with that. It returns false where none was, or none is known.
 func LastApplied(b v1beta1.BindingObject) (Version, bool) {
-	had := inForce(b)
-	if had == nil {
-		return Version{}, false
+	for _, had := range onCluster(b) {
+		if !had.Partial {
+			return had.version(), true
+		}
 	}
-	return had.version(), true
+	return Version{}, false
 }
 
-// LeftBy returns the run that was the last to apply a version to the cluster of a binding, which is not known to be available there. To compare
-// a cluster with another version mends nothing. The name is empty where the cluster is available, or no run has applied anything.
+// LeftBy returns the run that was the last to apply a version, or a part of one, to the cluster of a binding, which is not known to be available
+// there. To compare a cluster with another version mends nothing. The name is empty where the cluster is available, or no run has applied anything.
 func LeftBy(b v1beta1.BindingObject) Mover {
 	if !Compares(b.BindingSpec().ApplyStrategy) {
 		if IsReady(b) {
@@ -126,32 +171,29 @@ func LeftBy(b v1beta1.BindingObject) Mover {
 		}
 		return LastMove(b)
 	}
-	had := recorded(b)
-	if had == nil || had.WasReady || had.Mover == nil {
-		return Mover{}
+	for _, had := range recorded(b) {
+		if !had.WasReady && had.Mover != nil {
+			return *had.Mover
+		}
 	}
-	return *had.Mover
+	return Mover{}
 }
 
-// Become gives a binding another spec. A cluster that is only compared from then on has what it had, so the binding records that; in the same
-// write, so that it cannot be lost. The record stays until the Works hold a version that is applied. A record that is too large is left out.
+// Become gives a binding another spec. What may be on the cluster already, and is not what the Works will be known to hold, is recorded in the same
+// write, so that it cannot be lost. The record counts until all Works hold a version that is applied.
 func Become(b v1beta1.BindingObject, spec *v1beta1.ResourceBindingSpec) {
-	var record []byte
-	holds, _ := Synchronized(b)
-	if had := inForce(b); had != nil && (Compares(spec.ApplyStrategy) || Compares(holds.ApplyStrategy)) {
-		// What was decoded from JSON can be encoded again.
-		record, _ = json.Marshal(had)
+	had := onCluster(b)
+	if holds, known := Synchronized(b); known && !Compares(holds.ApplyStrategy) && !Compares(spec.ApplyStrategy) {
+		had = slices.DeleteFunc(had, func(a applied) bool { return !a.Partial && a.version().same(holds) })
 	}
 	annotations := b.GetAnnotations()
-	switch {
-	case len(record) > 0 && len(record) <= maxAppliedRecord:
-		if annotations == nil {
-			annotations = map[string]string{}
-		}
-		annotations[wellknown.AppliedVersionAnnotation] = string(record)
-	default:
+	switch recorded := record(had); {
+	case recorded == "":
 		delete(annotations, wellknown.AppliedVersionAnnotation)
+	case annotations == nil:
+		b.SetAnnotations(map[string]string{wellknown.AppliedVersionAnnotation: recorded})
+	default:
+		annotations[wellknown.AppliedVersionAnnotation] = recorded
 	}
-	b.SetAnnotations(annotations)
 	*b.BindingSpec() = *spec
 }

@@ -5,6 +5,7 @@ package binding
 
 import (
 	"fmt"
+	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -80,7 +81,7 @@ func TestABindingKnowsWhatWasLastApplied(t *testing.T) {
 		"the first is only compared":                  {[]Version{version(0, report)}, -1, false},
 		"one is compared after another was applied":   {[]Version{version(0, nil), version(1, report)}, 0, true},
 		"another is compared then":                    {[]Version{version(0, nil), version(1, report), version(2, report)}, 0, true},
-		"what was compared is applied":                {[]Version{version(0, nil), version(1, report), version(1, nil)}, 1, false},
+		"what was compared is applied":                {[]Version{version(0, nil), version(1, report), version(1, nil)}, 1, true},
 		"it is compared with what it has":             {[]Version{version(0, nil), version(0, report)}, 0, true},
 		"it is compared again after it was applied":   {[]Version{version(0, nil), version(1, report), version(2, nil), version(3, report)}, 2, true},
 		"what was only compared leaves nothing to it": {[]Version{version(0, report), version(1, report)}, -1, false},
@@ -91,6 +92,7 @@ func TestABindingKnowsWhatWasLastApplied(t *testing.T) {
 				spec := b.Spec.DeepCopy()
 				Ask(spec, v)
 				Become(b, spec)
+				RecordSynchronized(&b.Status, &b.Spec)
 				if !Holds(&b.Spec, v) {
 					t.Errorf("the binding does not hold %+v", v)
 				}
@@ -113,10 +115,76 @@ func TestABindingKnowsWhatWasLastApplied(t *testing.T) {
 func TestARecordTellsHowTheVersionWasApplied(t *testing.T) {
 	never := &v1beta1.ApplyStrategy{WhenToTakeOver: v1beta1.WhenToTakeOverTypeNever}
 	b := &v1beta1.ClusterResourceBinding{Spec: v1beta1.ResourceBindingSpec{ResourceSnapshotName: "p-0-snapshot", ApplyStrategy: never}}
+	RecordSynchronized(&b.Status, &b.Spec)
 	Become(b, &v1beta1.ResourceBindingSpec{ResourceSnapshotName: "p-1-snapshot", ApplyStrategy: report})
 	got, known := LastApplied(b)
 	if diff := cmp.Diff(Version{ResourceSnapshot: "p-0-snapshot", ApplyStrategy: never}, got); diff != "" || !known {
 		t.Errorf("known %v (-want +got):\n%s", known, diff)
+	}
+}
+
+// What a run has written in part is on the cluster, whatever the Works held before: nobody may say that the cluster was left alone, that nothing needs what
+// the version names, nor that the cluster can go back to it.
+func TestAVersionThatWasWrittenInPartIsRecorded(t *testing.T) {
+	type step struct {
+		snapshot string
+		way      *v1beta1.ApplyStrategy
+		run      string
+		// whole has all Works be written, and the cluster be available.
+		whole bool
+	}
+	for name, tt := range map[string]struct {
+		steps     []step
+		leftBy    string
+		applied   string
+		snapshots string
+	}{
+		"nothing else was there": {[]step{{"1", nil, "a", false}, {"2", report, "b", true}}, "a", "", "2 1"},
+		"compared before":        {[]step{{"1", report, "a", true}, {"2", nil, "b", false}, {"3", report, "c", true}}, "b", "", "3 2"},
+		"applied before":         {[]step{{"1", nil, "a", true}, {"2", nil, "b", false}, {"3", report, "c", true}}, "b", "1", "3 2 1"},
+		"applied and compared before": {
+			[]step{{"1", nil, "a", true}, {"2", report, "b", true}, {"3", nil, "c", false}, {"4", report, "d", false}}, "c", "1", "4 2 3 1",
+		},
+		"another one applied in its place, in part": {
+			[]step{{"1", nil, "a", true}, {"2", nil, "b", false}, {"3", nil, "c", false}}, "c", "1", "3 1 2",
+		},
+		"another one applied in its place": {[]step{{"1", nil, "a", true}, {"2", nil, "b", false}, {"3", nil, "c", true}}, "", "3", "3"},
+		"let go of and picked again":       {[]step{{"1", report, "a", true}, {"2", nil, "b", false}, {"2", nil, "b", false}, {"3", report, "c", true}}, "b", "", "3 2"},
+		"asked for again before the Works were written back": {
+			[]step{{"1", nil, "a", true}, {"2", nil, "b", false}, {"1", nil, "c", false}}, "c", "1", "1 2",
+		},
+		"compared before the Works were written back": {
+			[]step{{"1", nil, "a", true}, {"2", nil, "b", false}, {"1", nil, "c", false}, {"3", report, "d", true}}, "c", "1", "3 1 2",
+		},
+		"the first in part, asked for again after another one": {
+			[]step{{"1", nil, "a", false}, {"2", nil, "b", false}, {"1", nil, "c", false}}, "c", "", "1 2",
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			b := &v1beta1.ClusterResourceBinding{}
+			for _, s := range tt.steps {
+				Become(b, &v1beta1.ResourceBindingSpec{State: v1beta1.BindingStateBound, ResourceSnapshotName: s.snapshot, ApplyStrategy: s.way})
+				RecordMove(b, Mover{Name: s.run, Turn: 1})
+				b.Generation++
+				// A rolling update that policies keep says so in place of what a run has announced.
+				b.Status.Conditions = []metav1.Condition{{Type: v1beta1.BindingRolloutStarted, Status: metav1.ConditionFalse, ObservedGeneration: b.Generation}}
+				if s.whole {
+					RecordSynchronized(&b.Status, &b.Spec)
+					for _, conditionType := range []string{v1beta1.BindingWorkSynchronized, v1beta1.BindingAvailable} {
+						b.Status.Conditions = append(b.Status.Conditions, metav1.Condition{Type: conditionType, Status: metav1.ConditionTrue, ObservedGeneration: b.Generation})
+					}
+				}
+			}
+			if got := LeftBy(b).Name; got != tt.leftBy {
+				t.Errorf("left by %q, want %q", got, tt.leftBy)
+			}
+			if got, _ := LastApplied(b); got.ResourceSnapshot != tt.applied {
+				t.Errorf("last applied %q, want %q", got.ResourceSnapshot, tt.applied)
+			}
+			if got := strings.Join(Snapshots(b), " "); got != tt.snapshots {
+				t.Errorf("snapshots %q, want %q", got, tt.snapshots)
+			}
+		})
 	}
 }
 
@@ -167,13 +235,22 @@ func TestNobodyElsesWordsAreAVersionThatWasApplied(t *testing.T) {
 	}
 }
 
-func TestARecordThatAnnotationsHaveNoRoomForIsLeftOut(t *testing.T) {
+// Nobody may hide behind many overrides what a run has left on a cluster.
+func TestOfARecordThatAnnotationsHaveNoRoomForTheRunIsKept(t *testing.T) {
 	b := &v1beta1.ClusterResourceBinding{Spec: v1beta1.ResourceBindingSpec{ResourceSnapshotName: "p-0-snapshot"}}
 	for i := range 10000 {
 		b.Spec.ClusterResourceOverrideSnapshots = append(b.Spec.ClusterResourceOverrideSnapshots, fmt.Sprintf("override-%05d", i))
 	}
+	RecordSynchronized(&b.Status, &b.Spec)
+	RecordMove(b, Mover{Name: "run", Turn: 1})
 	Become(b, &v1beta1.ResourceBindingSpec{ResourceSnapshotName: "p-1-snapshot", ApplyStrategy: report})
-	if _, known := LastApplied(b); known || len(b.Annotations) > 0 {
-		t.Error("the record is there")
+	if got, known := LastApplied(b); known {
+		t.Errorf("the cluster can go back to %+v, without the overrides", got)
+	}
+	if got := LeftBy(b).Name; got != "run" {
+		t.Errorf("left by %q", got)
+	}
+	if got := len(b.Annotations[wellknown.AppliedVersionAnnotation]); got > maxAppliedRecord {
+		t.Errorf("the record has %d bytes", got)
 	}
 }

@@ -38,7 +38,7 @@ type Version struct {
 
 // Holds reports whether a binding asks for a version. Whether the cluster has it is in the binding's status: see IsReady.
 func Holds(spec *v1beta1.ResourceBindingSpec, v Version) bool {
-	return spec.State == v1beta1.BindingStateBound && asked(spec).sameContent(v) && SameApplyStrategy(spec.ApplyStrategy, v.ApplyStrategy)
+	return spec.State == v1beta1.BindingStateBound && asked(spec).same(v)
 }
 
 // asked returns the version that a binding asks for.
@@ -52,6 +52,11 @@ func asked(spec *v1beta1.ResourceBindingSpec) Version {
 // sameContent reports whether two versions differ in the apply strategy at most.
 func (v Version) sameContent(other Version) bool {
 	return v.ResourceSnapshot == other.ResourceSnapshot && slices.Equal(v.Overrides, other.Overrides) && slices.Equal(v.ClusterOverrides, other.ClusterOverrides)
+}
+
+// same reports whether two versions are the same, and are applied in the same way.
+func (v Version) same(other Version) bool {
+	return v.sameContent(other) && SameApplyStrategy(v.ApplyStrategy, other.ApplyStrategy)
 }
 
 // Ask makes a binding ask for a version. The lists and the strategy of the version become those of the binding.

@@ -6,9 +6,8 @@ package binding
 import (
 	"slices"
 
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-
 	"github.com/stagegate/stagegate/pkg/apis/placement/v1beta1"
+	"github.com/stagegate/stagegate/pkg/rules/conditions"
 )
 
 // Synchronized returns the version that the Works of a binding were last made to hold, all of them, whatever the binding asks for by now. It returns
@@ -49,23 +48,29 @@ func HasBegun(b v1beta1.BindingObject) bool {
 }
 
 // Previous returns the version that a cluster has before it gets another one: that which its Works were last made to hold. A binding of an earlier
-// version of the server, or of KubeFleet, does not say, and is taken to have what it asks for once anything was told of its Works. It returns
-// false where no Work was ever written.
+// version of the server, or of KubeFleet, does not say, and is taken to have what it asks for if all of that was written. It returns false where
+// no version is known to have been written as a whole.
 func Previous(b v1beta1.BindingObject) (Version, bool) {
 	if held, known := Synchronized(b); known {
 		return held, true
 	}
-	wasTold := slices.ContainsFunc(b.BindingStatus().Conditions, func(c metav1.Condition) bool {
-		return c.Type != v1beta1.BindingRolloutStarted
-	})
-	if b.BindingSpec().ResourceSnapshotName == "" || !wasTold {
+	if b.BindingSpec().ResourceSnapshotName == "" || !wereWritten(b) {
 		return Version{}, false
 	}
 	return asked(b.BindingSpec()), true
 }
 
-// Versions returns every version that a cluster has or may get without another decision: what the binding asks for, what its Works hold, and what was
-// last applied where the cluster is only compared. Some may be the same. Whatever they name must not go, nor come to mean something else.
+// wereWritten reports whether the Works of a binding were told to be what it asks for. What comes of them is told only then.
+func wereWritten(b v1beta1.BindingObject) bool {
+	list, generation := b.BindingStatus().Conditions, b.GetGeneration()
+	return conditions.IsTrue(list, v1beta1.BindingWorkSynchronized, generation) ||
+		slices.ContainsFunc([]string{v1beta1.BindingApplied, v1beta1.BindingAvailable, v1beta1.BindingDiffReported}, func(told string) bool {
+			return conditions.Find(list, told, generation) != nil
+		})
+}
+
+// Versions returns every version that a cluster has, has a part of, or may get without another decision: what the binding asks for, what its Works
+// hold, and what may be on the cluster from before. Some may be the same. Whatever they name must not go, nor come to mean something else.
 func Versions(b v1beta1.BindingObject) []Version {
 	var all []Version
 	if v := asked(b.BindingSpec()); v.ResourceSnapshot != "" || len(v.ClusterOverrides)+len(v.Overrides) > 0 {
@@ -74,8 +79,10 @@ func Versions(b v1beta1.BindingObject) []Version {
 	if held, known := Synchronized(b); known {
 		all = append(all, held)
 	}
-	if applied := recorded(b); applied != nil && isCompared(b) {
-		all = append(all, applied.version())
+	if Compares(b.BindingSpec().ApplyStrategy) || !HasBegun(b) || !wereWritten(b) {
+		for _, had := range recorded(b) {
+			all = append(all, had.version())
+		}
 	}
 	return all
 }
