@@ -121,7 +121,7 @@ func identityOf(manifest []byte) (identity, bool) {
 }
 
 // letGo has the Works that are left of an earlier version hold nothing that those of the version hold: two Works that hold an object both
-// wait for each other.
+// wait for each other. What is left of a version is not that version any more: who goes back to it gets the object back.
 func (c *Controller) letGo(ctx context.Context, binding v1beta1.BindingObject, existing, written []*v1beta1.Work) error {
 	held, names := sets.New[identity](), sets.New[string]()
 	for _, work := range written {
@@ -144,6 +144,9 @@ func (c *Controller) letGo(ctx context.Context, binding v1beta1.BindingObject, e
 		if len(changed.Spec.Workload.Manifests) == len(work.Spec.Workload.Manifests) {
 			continue
 		}
+		// The snapshot is still one of those whose objects the cluster has.
+		delete(changed.Annotations, wellknown.OverrideHashAnnotation)
+		delete(changed.Annotations, wellknown.ClusterOverrideHashAnnotation)
 		updated, err := c.fleet.Clientset.PlacementV1beta1().Works(work.Namespace).Update(ctx, changed, metav1.UpdateOptions{})
 		if err != nil {
 			return fmt.Errorf("having Work %s hold no more what others hold: %w", reconcile.KeyOf(work), err)

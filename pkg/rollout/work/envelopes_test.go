@@ -371,3 +371,34 @@ func TestWhatComesOfAnEnvelopeSaysSoInTheStatus(t *testing.T) {
 		t.Errorf("envelopes (-want +got):\n%s", diff)
 	}
 }
+
+// What a Work has let go of, since another one had it meanwhile, is in it again once its version is asked for again.
+func TestAWorkThatHasLetGoOfAnObjectHasItAgainWithItsVersion(t *testing.T) {
+	for name, overridden := range map[string]bool{"without overrides": false, "with overrides": true} {
+		t.Run(name, func(t *testing.T) {
+			b := newBench(t, "")
+			b.snapshot("web-1-snapshot", nil, configMapJSON, wrapping("f", configMap("z")))
+			b.snapshot("web-2-snapshot", nil, configMapJSON, configMap("z"), wrapping("bad", clusterRole))
+			b.configMapOverride("o-0", rule("", `add /data {"o":"1"}`))
+			b.binding(func(o v1beta1.BindingObject) {
+				if overridden {
+					named("test-namespace/o-0")(o)
+				}
+			})
+			b.settle()
+			if b.synchronized() != "web-1-snapshot" {
+				t.Fatalf("the binding says %v", b.said())
+			}
+			b.change(func(o v1beta1.BindingObject) { o.BindingSpec().ResourceSnapshotName = "web-2-snapshot" })
+			b.settle()
+			if !strings.Contains(b.last(), "WorkSynchronized=False SyncWorkFailed") || len(b.holding()["f"]) != 0 {
+				t.Fatalf("the Works are %v, and the binding says %v", b.holding(), b.said())
+			}
+			b.change(func(o v1beta1.BindingObject) { o.BindingSpec().ResourceSnapshotName = "web-1-snapshot" })
+			b.settle()
+			if got := b.holding()["f"]; len(got) != 1 || got[0] != "z" {
+				t.Errorf("the Works are %v, and the binding says %v", b.holding(), b.said())
+			}
+		})
+	}
+}

@@ -171,7 +171,7 @@ func (in *finder) works(placement reconcile.Key, cluster string) ([]*v1beta1.Wor
 }
 
 // waiting returns, by cluster, the bindings of other placements that may get what the run's placement lets go of. One that has all its objects
-// gets no more, and one that only compares, as its Works do by now, writes nothing. A placement in a namespace shares objects with others of the namespace; what a
+// gets no more; of one that only compares, the Works tell. A placement in a namespace shares objects with others of the namespace; what a
 // cluster-scoped one has as well is not the run's to give.
 func (in *finder) waiting(changes []policy.Change) map[string][]v1beta1.BindingObject {
 	clusters := sets.New[string]()
@@ -190,12 +190,8 @@ func (in *finder) waiting(changes []policy.Change) map[string][]v1beta1.BindingO
 	for _, b := range all {
 		spec := b.BindingSpec()
 		isOther := b.GetNamespace() != in.placement.Namespace || b.GetLabels()[wellknown.ParentPlacementLabel] != in.placement.Name
-		settled := v1beta1.BindingApplied
-		if bindingrules.Compares(spec.ApplyStrategy) {
-			settled = v1beta1.BindingWorkSynchronized
-		}
 		if isOther && clusters.Has(spec.TargetCluster) && b.GetDeletionTimestamp() == nil && spec.ResourceSnapshotName != "" &&
-			!conditions.IsTrue(b.BindingStatus().Conditions, settled, b.GetGeneration()) {
+			!conditions.IsTrue(b.BindingStatus().Conditions, v1beta1.BindingApplied, b.GetGeneration()) {
 			waiting[spec.TargetCluster] = append(waiting[spec.TargetCluster], b)
 		}
 	}

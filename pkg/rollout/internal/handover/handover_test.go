@@ -9,6 +9,9 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/stagegate/stagegate/pkg/apis/placement/v1beta1"
+	"github.com/stagegate/stagegate/pkg/apis/wellknown"
+	"github.com/stagegate/stagegate/pkg/rollout/internal/fleet"
+	"github.com/stagegate/stagegate/pkg/rollout/internal/fleettest"
 	"github.com/stagegate/stagegate/pkg/rollout/internal/reconcile"
 	"github.com/stagegate/stagegate/pkg/rules/policy"
 )
@@ -33,5 +36,60 @@ func TestAnOverrideThatLeavesAnObjectOutHandsItOver(t *testing.T) {
 		if keeps, err := in.keeps(change, manifest); err != nil || keeps != want {
 			t.Errorf("with the override %v: kept %v, error %v", what, keeps, err)
 		}
+	}
+}
+
+// An heir may ask to compare, and say that it does, while a Work of it still applies.
+func TestAnHeirWhoseWorkAppliesIsAskedWhateverItsBindingSays(t *testing.T) {
+	compare := &v1beta1.ApplyStrategy{Type: v1beta1.ApplyStrategyTypeReportDiff}
+	for name, tt := range map[string]struct {
+		// way is how the Work of the heir has what the heir's binding only compares with.
+		way  *v1beta1.ApplyStrategy
+		want int
+	}{
+		"it compares, too": {compare, 0},
+		"it applies":       {nil, 1},
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := fleettest.New(t, "shop")
+			manifest := []byte(`{"apiVersion":"v1","kind":"ConfigMap","metadata":{"name":"x","namespace":"shop"}}`)
+			for _, p := range []string{"owner", "heir"} {
+				snapshot := wellknown.ResourceSnapshotName(p, 0)
+				fleettest.Create(w, w.Fleet.Snapshots, snapshot, func(s v1beta1.ResourceSnapshotObject) {
+					s.SetLabels(map[string]string{wellknown.ParentPlacementLabel: p, wellknown.ResourceIndexLabel: "0"})
+					s.SetAnnotations(map[string]string{wellknown.ResourceHashAnnotation: "hash"})
+					content := v1beta1.ResourceContent{}
+					content.Raw = manifest
+					s.SnapshotSpec().SelectedResources = append(s.SnapshotSpec().SelectedResources, content)
+				})
+				work := &v1beta1.Work{ObjectMeta: metav1.ObjectMeta{
+					Namespace: wellknown.MemberNamespace("m"), Name: "shop." + p + "-work",
+					Labels:      map[string]string{wellknown.ParentPlacementLabel: p, wellknown.ParentNamespaceLabel: "shop", wellknown.ParentBindingLabel: p},
+					Annotations: map[string]string{wellknown.ParentSnapshotNameAnnotation: snapshot},
+				}}
+				held := v1beta1.Manifest{}
+				held.Raw = manifest
+				work.Spec.Workload.Manifests = append(work.Spec.Workload.Manifests, held)
+				fleettest.Create(w, w.Fleet.Bindings, p, func(b v1beta1.BindingObject) {
+					b.SetLabels(map[string]string{wellknown.ParentPlacementLabel: p})
+					*b.BindingSpec() = v1beta1.ResourceBindingSpec{State: v1beta1.BindingStateBound, TargetCluster: "m", ResourceSnapshotName: snapshot}
+					if p == "heir" {
+						work.Spec.ApplyStrategy, b.BindingSpec().ApplyStrategy = tt.way, compare
+						b.BindingStatus().Conditions = []metav1.Condition{{Type: v1beta1.BindingWorkSynchronized, Status: metav1.ConditionTrue}}
+					}
+				})
+				_, err := w.Client.PlacementV1beta1().Works(work.Namespace).Create(w.Context(), work, metav1.CreateOptions{})
+				w.Must(err)
+			}
+			w.Eventually("all is in the caches", func() bool {
+				return len(w.Fleet.Bindings.ByIndex(fleet.ByPlacement, w.Key("heir"))) == 1 && len(w.Fleet.Bindings.ByIndex(fleet.ByPlacement, w.Key("owner"))) == 1 &&
+					len(w.Fleet.Snapshots.ByIndex(fleet.ByPlacement, w.Key("heir"))) == 1 && len(w.Fleet.Snapshots.ByIndex(fleet.ByPlacement, w.Key("owner"))) == 1 &&
+					len(w.Fleet.Works.Informer().GetStore().List()) == 2
+			})
+			found, err := OfRemoval(w.Fleet, w.Key("owner"), []string{"m"})
+			if err != nil || len(found) != tt.want {
+				t.Errorf("handed over: %+v, want %d: %v", found, tt.want, err)
+			}
+		})
 	}
 }
