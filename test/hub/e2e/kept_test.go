@@ -316,6 +316,8 @@ func testSwappedKubeconfig(t *testing.T, s *suite) {
 	s.newKept(t, name)
 	members, objects := s.environment.Members(), preciousIn(name)
 	before := s.awaitUIDs(t, members, objects)
+	// What is applied is written down after it is there, and before the hub is told.
+	s.mustRun(t, fmt.Sprintf("kubectl wait crp/%s --for=condition=ClusterResourcePlacementApplied --timeout=%s", name, patience))
 	works := s.appliedWorks(t, members)
 
 	kubeconfig := map[string]string{}
