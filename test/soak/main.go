@@ -83,7 +83,7 @@ func soak(ctx context.Context, s settings) (err error) {
 		return err
 	}
 	book := &book{}
-	fleet := &fleet{settings: s, api: api, book: book}
+	fleet := &fleet{settings: s, api: api, book: book, hands: deal(s)}
 	if err := fleet.prepare(ctx, h); err != nil {
 		return err
 	}
