@@ -4,7 +4,7 @@
 # SPDX-License-Identifier: Apache-2.0
 
 # What takes too long for every change. All steps run, or those that STEPS names, whatever one of them finds; it fails if one has. Each has
-# a log in _output/nightly, and summary.txt there has a line for each.
+# a log in _output/nightly, and summary.txt there has a line for each. The log of a server that a soak failed with is beside it.
 
 set -o errexit
 set -o nounset
@@ -24,7 +24,7 @@ handover() {
 }
 
 # Twenty kills, so close to each other that the server never gets to rest.
-kills() { go run ./test/soak -duration 12m -kill-every 20s -kills 20 -runs 70 -seed "$seed"; }
+kills() { go run ./test/soak -duration 12m -kill-every 20s -kills 20 -runs 70 -seed "$seed" -log "$server_log"; }
 
 fuzz() { hack/fuzz.sh 1m; }
 
@@ -36,7 +36,7 @@ oldkube() {
 		-run '^TestHub$/^(Tutorial.*|Approval|Permissions|Roles|Policies|GuardRails|Authors|ServerKilledWithinStage|ServerHasTheRightsItNeeds|PullMember|NothingIsLeft)$')
 }
 
-soak() { go run ./test/soak -duration 30m -kills 20 -runs 200 -seed "$seed"; }
+soak() { go run ./test/soak -duration 30m -kills 20 -runs 200 -seed "$seed" -log "$server_log"; }
 
 # A night is different from the one before, and its summary says how to repeat it.
 seed=${SEED:-$(date +%s)}
@@ -57,6 +57,8 @@ failed=0
 for step in "${steps[@]}"; do
 	start=$SECONDS
 	verdict=ok
+	server_log="$output/$step-server.log"
+	rm -f "$server_log"
 	# Not as a condition: a step ends with its first failure.
 	set +o errexit
 	(
@@ -71,6 +73,9 @@ for step in "${steps[@]}"; do
 	fi
 	# The last line that says how it went, and is not about one test.
 	said=$(grep -E '^(PASS|FAIL|ok|[0-9]+ fuzz targets|error:|panic:)' "$output/$step.log" | grep -vxE 'PASS|FAIL' | tail -1 | tr '\t' ' ' | cut -c1-170 || true)
+	if [ -e "$server_log" ]; then
+		said+="; the server's log is in ${server_log#"$PWD/"}"
+	fi
 	printf '%-10s %-4s %4dm%02ds  %s\n' "$step" "$verdict" $(((SECONDS - start) / 60)) $(((SECONDS - start) % 60)) "$said" | tee -a "$summary"
 done
 echo "The logs are in ${output#"$PWD/"}."
