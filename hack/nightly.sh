@@ -49,6 +49,12 @@ for step in "${steps[@]}"; do
 done
 
 mkdir -p "$output"
+# Two would write the same files, and take each other's hubs down. The lock ends with this process, since no step inherits it.
+exec 9>>"$output/lock"
+if ! flock --nonblock 9; then
+	echo "Another hack/nightly.sh runs in $PWD: wait for it, or stop it. What it has done so far is in ${output#"$PWD/"}/summary.txt." >&2
+	exit 1
+fi
 summary="$output/summary.txt"
 {
 	echo "$(date -u +%FT%TZ)  $(git describe --always --dirty --exclude='*' 2>/dev/null || echo unknown)  $(nproc) cores  seed $seed"
@@ -64,7 +70,7 @@ for step in "${steps[@]}"; do
 	(
 		set -o errexit
 		"$step"
-	) >"$output/$step.log" 2>&1
+	) >"$output/$step.log" 2>&1 9>&-
 	code=$?
 	set -o errexit
 	# The go tool is content with a test that has another name by now.

@@ -19,6 +19,9 @@ type nightly struct{ dir string }
 
 func newNightly(t *testing.T, goTool string) nightly {
 	t.Helper()
+	if _, err := exec.LookPath("flock"); err != nil {
+		t.Skip("flock is missing, which Linux has")
+	}
 	dir := t.TempDir()
 	for path, text := range map[string]string{"hack/nightly.sh": read(t, "../../hack/nightly.sh"), "bin/go": "#!/usr/bin/env bash\n" + goTool} {
 		path = filepath.Join(dir, path)
@@ -41,6 +44,46 @@ func (n nightly) command(t *testing.T, steps string) *exec.Cmd {
 func (n nightly) summary(t *testing.T) string {
 	t.Helper()
 	return read(t, filepath.Join(n.dir, "_output", "nightly", "summary.txt"))
+}
+
+func TestTwoNightlyRunsDoNotMix(t *testing.T) {
+	// The step tells that it has begun, and ends when it is told to. It leaves a process behind, as hubs are, which must not hold the lock.
+	n := newNightly(t, `sleep 60 >/dev/null 2>&1 & echo $! >"$DIR/left"; echo >"$DIR/begun"; read -r <"$DIR/end"; echo ok`)
+	for _, pipe := range []string{"begun", "end"} {
+		if out, err := exec.Command("mkfifo", filepath.Join(n.dir, pipe)).CombinedOutput(); err != nil {
+			t.Fatalf("mkfifo: %v: %s", err, out)
+		}
+	}
+	first := n.command(t, "simulator")
+	if err := first.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		_ = exec.Command("kill", strings.TrimSpace(read(t, filepath.Join(n.dir, "left")))).Run()
+	})
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	if out, err := exec.CommandContext(ctx, "cat", filepath.Join(n.dir, "begun")).CombinedOutput(); err != nil {
+		t.Fatalf("the step has not begun: %v: %s", err, out)
+	}
+	before := n.summary(t)
+	out, err := n.command(t, "handover").CombinedOutput()
+	if want := "Another hack/nightly.sh runs in " + n.dir + ": wait for it, or stop it."; err == nil || !strings.Contains(string(out), want) {
+		t.Errorf("a second run says %q (%v), want %q", out, err, want)
+	}
+	if after := n.summary(t); after != before {
+		t.Errorf("the second run has made of the first one's summary\n%s\nbefore\n%s", after, before)
+	}
+	if err := os.WriteFile(filepath.Join(n.dir, "end"), []byte("\n"), 0); err != nil {
+		t.Fatal(err)
+	}
+	if err := first.Wait(); err != nil {
+		t.Fatalf("the first run: %v\n%s", err, n.summary(t))
+	}
+	lock := exec.Command("flock", "--nonblock", filepath.Join(n.dir, "_output", "nightly", "lock"), "true")
+	if out, err := lock.CombinedOutput(); err != nil {
+		t.Errorf("the lock is held after the first run: %v: %s", err, out)
+	}
 }
 
 func TestNightlyNamesTheLogOfTheServer(t *testing.T) {
