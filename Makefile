@@ -112,7 +112,7 @@ soak: ## Kill a working server every minute for DURATION=30m and watch that noth
 	$(GO) run ./test/soak -duration '$(DURATION)' -runs '$(RUNS)' -seed '$(SEED)'
 
 .PHONY: nightly
-nightly: ## Run what takes too long for every change: two to three hours on two cores. STEPS='simulator fuzz' runs some; see hack/nightly.sh.
+nightly: ## Run what takes too long for every change: 2h15m on two idle cores, 3h30m on loaded ones. STEPS='simulator fuzz' runs some; see hack/nightly.sh.
 	STEPS='$(STEPS)' hack/nightly.sh
 
 .PHONY: clean

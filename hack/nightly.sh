@@ -4,7 +4,7 @@
 # SPDX-License-Identifier: Apache-2.0
 
 # What takes too long for every change. All steps run, or those that STEPS names, whatever one of them finds; it fails if one has. Each has
-# a log in _output/nightly, and summary.txt there has a line for each.
+# a log in _output/nightly, and summary.txt there has a line for each. The log of a server that a soak failed with is beside it.
 
 set -o errexit
 set -o nounset
@@ -24,7 +24,7 @@ handover() {
 }
 
 # Twenty kills, so close to each other that the server never gets to rest.
-kills() { go run ./test/soak -duration 12m -kill-every 20s -kills 20 -runs 70 -seed "$seed"; }
+kills() { go run ./test/soak -duration 12m -kill-every 20s -kills 20 -runs 70 -seed "$seed" -log "$server_log"; }
 
 fuzz() { hack/fuzz.sh 1m; }
 
@@ -36,7 +36,7 @@ oldkube() {
 		-run '^(TestHub|TestFailures)$/^(Tutorial.*|Approval|Permissions|Roles|Policies|GuardRails|Authors|ServerKilledWithinStage|ServerHasTheRightsItNeeds|PullMember|NothingIsLeft)$')
 }
 
-soak() { go run ./test/soak -duration 30m -kills 20 -runs 200 -seed "$seed"; }
+soak() { go run ./test/soak -duration 30m -kills 20 -runs 200 -seed "$seed" -log "$server_log"; }
 
 # A night is different from the one before, and its summary says how to repeat it.
 seed=${SEED:-$(date +%s)}
@@ -49,6 +49,12 @@ for step in "${steps[@]}"; do
 done
 
 mkdir -p "$output"
+# Two would write the same files, and take each other's hubs down. The lock ends with this process, since no step inherits it.
+exec 9>>"$output/lock"
+if ! flock --nonblock 9; then
+	echo "Another hack/nightly.sh runs in $PWD: wait for it, or stop it. What it has done so far is in ${output#"$PWD/"}/summary.txt." >&2
+	exit 1
+fi
 summary="$output/summary.txt"
 {
 	echo "$(date -u +%FT%TZ)  $(git describe --always --dirty --exclude='*' 2>/dev/null || echo unknown)  $(nproc) cores  seed $seed"
@@ -57,12 +63,14 @@ failed=0
 for step in "${steps[@]}"; do
 	start=$SECONDS
 	verdict=ok
+	server_log="$output/$step-server.log"
+	rm -f "$server_log"
 	# Not as a condition: a step ends with its first failure.
 	set +o errexit
 	(
 		set -o errexit
 		"$step"
-	) >"$output/$step.log" 2>&1
+	) >"$output/$step.log" 2>&1 9>&-
 	code=$?
 	set -o errexit
 	# The go tool is content with a test that has another name by now.
@@ -71,6 +79,9 @@ for step in "${steps[@]}"; do
 	fi
 	# The last line that says how it went, and is not about one test.
 	said=$(grep -E '^(PASS|FAIL|ok|[0-9]+ fuzz targets|error:|panic:)' "$output/$step.log" | grep -vxE 'PASS|FAIL' | tail -1 | tr '\t' ' ' | cut -c1-170 || true)
+	if [ -e "$server_log" ]; then
+		said+="; the server's log is in ${server_log#"$PWD/"}"
+	fi
 	printf '%-10s %-4s %4dm%02ds  %s\n' "$step" "$verdict" $(((SECONDS - start) / 60)) $(((SECONDS - start) % 60)) "$said" | tee -a "$summary"
 done
 echo "The logs are in ${output#"$PWD/"}."

@@ -112,13 +112,13 @@ func manifestHolders(t *testing.T) sets.Set[string] {
 
 // TestTheEncryptionExampleHasAllThatHoldsManifests reads the example in the documentation, which is copied.
 func TestTheEncryptionExampleHasAllThatHoldsManifests(t *testing.T) {
-	data, err := os.ReadFile(filepath.Join("..", "..", "docs", "operations.md"))
+	data, err := os.ReadFile(filepath.Join("..", "..", "docs", "keys-and-certificates.md"))
 	if err != nil {
 		t.Fatal(err)
 	}
 	_, example, found := strings.Cut(string(data), "kind: EncryptionConfiguration\n")
 	if !found {
-		t.Fatal("docs/operations.md has no EncryptionConfiguration")
+		t.Fatal("docs/keys-and-certificates.md has no EncryptionConfiguration")
 	}
 	example, _, _ = strings.Cut(example, "providers:")
 	got := sets.New[string]()

@@ -90,19 +90,19 @@ func TestGarbageIsCollectedBeforeTheMemoryLimit(t *testing.T) {
 	limit := container.Resources.Limits.Memory()
 	expect("deploy/base/deployment.yaml", limit.String(), container.Env[i].Value)
 
-	data, err := os.ReadFile(filepath.Join("..", "..", "docs", "operations.md"))
+	data, err := os.ReadFile(filepath.Join("..", "..", "docs", "sizes.md"))
 	if err != nil {
 		t.Fatal(err)
 	}
 	rows := regexp.MustCompile(`(?m)^\| [^|]+ \| [^|]+ \| (\w+) \| (\d+MiB) \|`).FindAllStringSubmatch(string(data), -1)
 	if len(rows) < 3 {
-		t.Fatalf("docs/operations.md has %d rows of limits", len(rows))
+		t.Fatalf("docs/sizes.md has %d rows of limits", len(rows))
 	}
 	for _, row := range rows {
-		expect("docs/operations.md", row[1], row[2])
+		expect("docs/sizes.md", row[1], row[2])
 	}
 	if !slices.ContainsFunc(rows, func(row []string) bool { return row[1] == limit.String() }) {
-		t.Errorf("docs/operations.md has no row for the limit of the manifest, %s", limit)
+		t.Errorf("docs/sizes.md has no row for the limit of the manifest, %s", limit)
 	}
 }
 

@@ -8,7 +8,9 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"os/exec"
@@ -73,6 +75,24 @@ func (h *Hub) do(ctx context.Context, command string, args ...string) error {
 		return fmt.Errorf("hub %s: %w\n%s", command, err, out)
 	}
 	return nil
+}
+
+// Output is the path of a file of this name that outlives the hub.
+func (h *Hub) Output(name string) string { return filepath.Join(h.root, "_output", name) }
+
+// KeepLog copies the server's log, which Down deletes. It replaces the file.
+func (h *Hub) KeepLog(path string) error {
+	log, err := os.Open(filepath.Join(h.dir, "logs", Server+".log"))
+	if err != nil {
+		return err
+	}
+	defer log.Close()
+	kept, err := os.Create(path)
+	if err != nil {
+		return err
+	}
+	_, err = io.Copy(kept, log)
+	return errors.Join(err, kept.Close())
 }
 
 // Config is how the administrator reaches the hub, without a rate limit.

@@ -51,29 +51,27 @@ const (
 
 var plans = []plan{straight, resumed, abandoned, rejected, rolledBack, passing, failing, pausing, returning}
 
+// strategyOf is the only strategy of a plan; the others go by any that has no clusters fail.
+var strategyOf = map[plan]string{
+	rejected: gatedStrategy, passing: tolerantStrategy, failing: failingStrategy, pausing: pausingStrategy, returning: returningStrategy,
+}
+
 // drive has every placement's runs begin over the duration, and returns when all have ended.
 func (f *fleet) drive(ctx context.Context, start time.Time) {
 	var driving sync.WaitGroup
-	for p := range f.settings.placements {
-		runs := f.runs / f.settings.placements
-		if p < f.runs%f.settings.placements {
-			runs++
-		}
+	for p, hands := range f.hands {
 		random := rand.New(rand.NewPCG(f.seed, uint64(p)))
 		driving.Go(func() {
 			var going sync.WaitGroup
-			shared, mend := false, false
-			for i := range runs {
+			for i, dealt := range hands {
 				// Not all begin at once, and all kills meet some.
-				pause(ctx, time.Until(start.Add(f.duration*time.Duration(i*len(rings)*8+random.IntN(8))/time.Duration(runs*len(rings)*8))))
+				pause(ctx, time.Until(start.Add(f.duration*time.Duration(i*len(rings)*8+random.IntN(8))/time.Duration(len(hands)*len(rings)*8))))
 				if ctx.Err() != nil {
 					break
 				}
-				next := i+1 < runs && random.IntN(4) == 0
-				run := f.begin(ctx, placementName(p), i, random, shared || next, mend)
-				mend = run.breaks
+				run := f.begin(ctx, placementName(p), i, random, dealt)
 				going.Go(func() { f.see(ctx, run) })
-				if shared = next; !next {
+				if !dealt.next {
 					going.Wait()
 				}
 			}
@@ -83,38 +81,23 @@ func (f *fleet) drive(ctx context.Context, start time.Time) {
 	driving.Wait()
 }
 
-// begin makes a run. One that shares its time with another goes straight, or is left: the other one may move its clusters meanwhile.
-// After one that leaves broken versions behind, one that mends them comes first: nobody can go back to those.
-func (f *fleet) begin(ctx context.Context, placement string, i int, random *rand.Rand, shared, mend bool) planned {
+// begin makes a run that has been dealt.
+func (f *fleet) begin(ctx context.Context, placement string, i int, random *rand.Rand, dealt hand) planned {
 	r := planned{
-		name: fmt.Sprintf("%s-%03d", placement, i), plan: straight,
+		name: fmt.Sprintf("%s-%03d", placement, i), plan: dealt.plan,
 		after: time.Duration(random.IntN(4000)) * time.Millisecond, asks: random.IntN(2) == 0,
 	}
 	strategy := []string{plainStrategy, waitingStrategy, gatedStrategy}[random.IntN(3)]
-	alone := !shared && !mend && i > 0
-	switch n := random.IntN(20); {
-	case mend:
+	if dealt.mends {
 		strategy = plainStrategy
-	case n < 3 && alone:
-		r.plan = resumed
-	case n < 5:
-		r.plan = abandoned
-	case n < 8 && strategy == gatedStrategy:
-		r.plan = rejected
-	case n < 10 && alone:
-		r.plan = rolledBack
-	case n < 14 && alone:
-		failures := []struct {
-			plan     plan
-			strategy string
-		}{{passing, tolerantStrategy}, {failing, failingStrategy}, {pausing, pausingStrategy}, {returning, returningStrategy}}[n-10]
-		r.plan, strategy, r.breaks = failures.plan, failures.strategy, true
+	} else if only, found := strategyOf[dealt.plan]; found {
+		strategy = only
 	}
 	index := ""
-	if r.plan == straight && !mend && random.IntN(3) == 0 {
+	if r.plan == straight && !dealt.mends && random.IntN(3) == 0 {
 		index = f.older(ctx, placement, random)
 	} else {
-		f.change(ctx, placement, i, r.breaks)
+		f.change(ctx, placement, i, dealt.plan.breaks())
 	}
 	if random.IntN(3) == 0 {
 		// Right before the run, which must have it in force.
@@ -151,8 +134,6 @@ type planned struct {
 	asks bool
 	// number is what the override said when the run was created, 0 where it was not edited for it.
 	number int
-	// breaks says that it rolls out what is broken on some members.
-	breaks bool
 }
 
 // older is the index of a snapshot that exists, empty where there is none.

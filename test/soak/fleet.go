@@ -50,6 +50,8 @@ type fleet struct {
 	api  versioned.Interface
 	core kubernetes.Interface
 	book *book
+	// hands are what the runs of each placement are dealt.
+	hands [][]hand
 }
 
 // persist makes a request until the server answers yes or no. While it is being killed and started it does neither.

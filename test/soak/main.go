@@ -8,6 +8,7 @@ import (
 	"errors"
 	"flag"
 	"fmt"
+	"io/fs"
 	"log/slog"
 	"math/rand/v2"
 	"os"
@@ -34,6 +35,7 @@ type settings struct {
 	placements int
 	seed       uint64
 	keep       bool
+	log        string
 }
 
 func main() {
@@ -46,6 +48,7 @@ func main() {
 	flag.IntVar(&s.placements, "placements", 8, "how many placements there are")
 	flag.Uint64Var(&s.seed, "seed", 0, "of everything that is random; 0 chooses one")
 	flag.BoolVar(&s.keep, "keep", false, "leave the hub running")
+	flag.StringVar(&s.log, "log", "", "the file for the server's log if the soak fails; soak-SEED.log in _output unless set")
 	flag.Parse()
 	// What the client libraries log is that the server is gone, which is what this is about.
 	klog.SetSlogLogger(slog.New(slog.DiscardHandler))
@@ -61,6 +64,23 @@ func main() {
 	}
 }
 
+// keepLog copies the log of all the servers that were started and killed, which goes with the hub, and prints where it is.
+func (s settings) keepLog(h *realhub.Hub) error {
+	path := s.log
+	if path == "" {
+		path = h.Output(fmt.Sprintf("soak-%d.log", s.seed))
+	}
+	switch err := h.KeepLog(path); {
+	case errors.Is(err, fs.ErrNotExist):
+		// No server was started.
+		return nil
+	case err != nil:
+		return fmt.Errorf("keeping the log of the server: %w", err)
+	}
+	fmt.Printf("The log of the server is in %s.\n", path)
+	return nil
+}
+
 // soak runs all of it and returns an error if anything was violated, or could not be done.
 func soak(ctx context.Context, s settings) (err error) {
 	fmt.Printf("soak: seed %d, %d runs of %d placements over %d members for %s, the server is killed every %s\n",
@@ -72,9 +92,14 @@ func soak(ctx context.Context, s settings) (err error) {
 	if err := h.Down(context.WithoutCancel(ctx)); err != nil {
 		return err
 	}
-	if !s.keep {
-		defer func() { err = errors.Join(err, h.Down(context.WithoutCancel(ctx))) }()
-	}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, s.keepLog(h))
+		}
+		if !s.keep {
+			err = errors.Join(err, h.Down(context.WithoutCancel(ctx)))
+		}
+	}()
 	if err := h.Up(ctx); err != nil {
 		return err
 	}
@@ -83,7 +108,7 @@ func soak(ctx context.Context, s settings) (err error) {
 		return err
 	}
 	book := &book{}
-	fleet := &fleet{settings: s, api: api, book: book}
+	fleet := &fleet{settings: s, api: api, book: book, hands: deal(s)}
 	if err := fleet.prepare(ctx, h); err != nil {
 		return err
 	}

@@ -23,8 +23,19 @@ type operation struct {
 	reason    string
 }
 
-// operate asks something of a run until the server says yes or no, and reports whether it said yes. Asking again after an answer that was
-// lost is the same operation.
+// in is how often the history of a run has the operation.
+func (o operation) in(run *v1beta1.ClusterStagedUpdateRun) int {
+	n := 0
+	for _, entry := range run.Status.History {
+		if entry.Operation == o.operation && entry.Message == o.reason && entry.User != "" {
+			n++
+		}
+	}
+	return n
+}
+
+// operate asks something of a run until the server says yes or no, and reports whether it said yes. Where an answer was lost, the history tells
+// it: a retry or a skip that is asked for again is one more.
 func (f *fleet) operate(ctx context.Context, run string, what v1beta1.OperationType, clusters ...string) bool {
 	o := operation{run: run, operation: what, reason: fmt.Sprintf("soak %s %s %v", run, what, clusters)}
 	runs := f.api.PlacementV1beta1().ClusterStagedUpdateRuns()
@@ -32,8 +43,15 @@ func (f *fleet) operate(ctx context.Context, run string, what v1beta1.OperationT
 		v1beta1.OperationStop: runs.Stop, v1beta1.OperationResume: runs.Resume, v1beta1.OperationSkip: runs.Skip,
 		v1beta1.OperationRetry: runs.Retry, v1beta1.OperationRollback: runs.Rollback,
 	}[what]
-	refused := false
+	refused, asked := false, false
 	err := persist(ctx, func() error {
+		if asked {
+			stored, err := runs.Get(ctx, run, metav1.GetOptions{})
+			if err != nil || o.in(stored) > 0 {
+				return err
+			}
+		}
+		asked = true
 		_, err := ask(ctx, run, &v1beta1.UpdateRunOperation{Spec: v1beta1.UpdateRunOperationSpec{Reason: o.reason, Clusters: clusters}}, metav1.CreateOptions{})
 		if refused = apierrors.IsConflict(err); refused {
 			return nil
@@ -140,10 +158,10 @@ func (f *fleet) goOn(ctx context.Context, r planned) {
 		} else {
 			f.operate(ctx, r.name, v1beta1.OperationSkip, failedIn(run)...)
 		}
-		// It pauses again once what was asked has been acted on.
+		// It may be paused by another cluster at once: what was asked has been acted on all the same.
 		observed := run.Status.ObservedOperation
 		if f.await(ctx, r, func(run *v1beta1.ClusterStagedUpdateRun) bool {
-			return isOver(run) || run.Status.ObservedOperation > observed && !isPaused(run)
+			return isOver(run) || run.Status.ObservedOperation > observed
 		}) == nil {
 			return
 		}
@@ -183,13 +201,7 @@ func (f *fleet) verifyOperations(runs map[string]*v1beta1.ClusterStagedUpdateRun
 			f.book.violated("run %s, which was asked to %s, is lost", o.run, o.operation)
 			continue
 		}
-		n := 0
-		for _, entry := range run.Status.History {
-			if entry.Operation == o.operation && entry.Message == o.reason && entry.User != "" {
-				n++
-			}
-		}
-		if n != 1 {
+		if n := o.in(run); n != 1 {
 			f.book.violated("run %s was asked to %s, and the history has that %d times", o.run, o.operation, n)
 		}
 	}

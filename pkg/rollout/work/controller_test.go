@@ -986,6 +986,10 @@ func TestStatusFromWorks(t *testing.T) {
 			"differences of an object not reported", []*v1beta1.Work{unreported}, true,
 			"DiffReported=False NotAllWorkHaveDiffReported: Work object i has failed to report diff: ConfigMap ns/c: forbidden",
 		},
+		{
+			"differences of a Work to come", []*v1beta1.Work{work("h", condition("DiffReported", "True", "")), silent}, true,
+			"DiffReported=False DiffReportInProgress: Work object f has not yet completed diff reporting",
+		},
 		{"differences not reported", []*v1beta1.Work{work("i", condition("DiffReported", "False", ""))}, true, "DiffReported=False NotAllWorkHaveDiffReported: Work object i has failed to report diff"},
 	} {
 		t.Run(tc.name, func(t *testing.T) {

@@ -238,7 +238,8 @@ func diffReported(o outcome) metav1.Condition {
 	case firstWith(works, t, metav1.ConditionTrue) == nil:
 		return o.underWay(v1beta1.BindingDiffReported, reasonDiffReportInProgress, "Diff reporting on resources is in progress")
 	default:
-		return o.underWay(v1beta1.BindingDiffReported, reasonNotAllDiffReported, "Work object %s has not yet completed diff reporting", waiting.Name)
+		// Not the reason of a failure, by which rules and health checks tell one: no list of the status does.
+		return o.underWay(v1beta1.BindingDiffReported, reasonDiffReportInProgress, "Work object %s has not yet completed diff reporting", waiting.Name)
 	}
 }
 

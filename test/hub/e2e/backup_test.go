@@ -48,7 +48,7 @@ func testRestoredBackup(t *testing.T, s *suite) {
 	unwanted := s.newRollout(t, "restored-unwanted", stagingThenCanary, gate)
 	unwanted.start(t, "restored-unwanted", 0, "Run")
 	unwanted.awaitGate(t, "member2")
-	s.mustRun(t, s.documented(t, "docs/operations.md", "etcdctl --endpoints=unix:///var/lib/stagegate/client.sock snapshot", here...))
+	s.mustRun(t, s.documented(t, "docs/backup.md", "etcdctl --endpoints=unix:///var/lib/stagegate/client.sock snapshot", here...))
 
 	// What has happened since the backup.
 	done.change(t, "value2", 1)
@@ -95,7 +95,7 @@ data: {key: value1}
 	revision := s.revision(t)
 
 	s.kill(t, serverProcess)
-	s.mustRun(t, s.documented(t, "docs/operations.md", "mv /var/lib/stagegate/etcd", here...)+s.documented(t, "docs/operations.md", "etcdutl snapshot restore", here...))
+	s.mustRun(t, s.documented(t, "docs/backup.md", "mv /var/lib/stagegate/etcd", here...)+s.documented(t, "docs/backup.md", "etcdutl snapshot restore", here...))
 	flags := s.options.ServerFlags
 	t.Cleanup(func() { s.options.ServerFlags = flags })
 	s.options.ServerFlags = append(slices.Clone(flags), "--controllers=*,-updaterun,-rollingupdate")

@@ -51,7 +51,7 @@ data: {quota.yaml: {apiVersion: v1, kind: ResourceQuota, metadata: {name: quota,
 	// stored returns the providers and keys with which objects are stored, and how often the Secret can be read among them.
 	stored := func() (string, int) {
 		t.Helper()
-		count := s.documented(t, "docs/operations.md", "etcdctl --endpoints=unix:///var/lib/stagegate/client.sock get", "/var/lib/stagegate", data)
+		count := s.documented(t, "docs/keys-and-certificates.md", "etcdctl --endpoints=unix:///var/lib/stagegate/client.sock get", "/var/lib/stagegate", data)
 		counted := s.mustRun(t, count)
 		var found []string
 		for line := range strings.Lines(counted) {
@@ -67,7 +67,7 @@ data: {quota.yaml: {apiVersion: v1, kind: ResourceQuota, metadata: {name: quota,
 		}
 	}
 
-	page := readDocument(t, s.options.Root, "docs/operations.md")
+	page := readDocument(t, s.options.Root, "docs/keys-and-certificates.md")
 	at := slices.IndexFunc(page, func(b block) bool {
 		return b.kind == fragment && strings.Contains(b.text, "kind: EncryptionConfiguration")
 	})
@@ -107,7 +107,7 @@ data: {quota.yaml: {apiVersion: v1, kind: ResourceQuota, metadata: {name: quota,
 		s.options.ServerFlags = append(slices.Clone(flags), "--encryption-provider-config="+path)
 		s.up(t)
 	}
-	rewrite := s.documented(t, "docs/operations.md", "for resource in clusterresourceenvelopes")
+	rewrite := s.documented(t, "docs/keys-and-certificates.md", "for resource in clusterresourceenvelopes")
 
 	isPlaced("value1")
 	are("", true)
@@ -117,7 +117,7 @@ data: {quota.yaml: {apiVersion: v1, kind: ResourceQuota, metadata: {name: quota,
 	are("k8s:enc:secretbox:v1:key1:", false)
 
 	const both = `secretbox: {keys: [{name: key2, secret: "..."}, {name: key1, secret: "..."}]}`
-	if text, err := os.ReadFile(filepath.Join(s.options.Root, "docs", "operations.md")); err != nil || !strings.Contains(string(text), both) {
+	if text, err := os.ReadFile(filepath.Join(s.options.Root, "docs", "keys-and-certificates.md")); err != nil || !strings.Contains(string(text), both) {
 		t.Fatalf("the document has no %s: %v", both, err)
 	}
 	restart("both.yaml", "- "+both+"\n  "+plain)

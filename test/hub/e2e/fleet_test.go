@@ -159,9 +159,9 @@ spec:
 	staysPlaced()
 
 	// The hub and the members are told that they belong to the new store.
-	s.mustRun(t, s.documented(t, "docs/operations.md", "kubectl -n fleet-system delete configmap stagegate-store"))
+	s.mustRun(t, s.documented(t, "docs/backup.md", "kubectl -n fleet-system delete configmap stagegate-store"))
 	for _, member := range s.environment.Members() {
-		script := s.documented(t, "docs/operations.md", "kubectl annotate crd appliedworks.placement.kubernetes-fleet.io kubernetes-fleet.io/store-id-")
+		script := s.documented(t, "docs/backup.md", "kubectl annotate crd appliedworks.placement.kubernetes-fleet.io kubernetes-fleet.io/store-id-")
 		if _, err := s.run(t.Context(), member, script); err != nil {
 			t.Fatal(err)
 		}
@@ -195,7 +195,7 @@ spec:
 		if err := condition(placement, "ClusterResourcePlacementAvailable", "True", ""); err != nil {
 			return err
 		}
-		said := s.mustRun(t, s.documented(t, "docs/operations.md", "kubectl get crp web -o jsonpath=", "web", name))
+		said := s.mustRun(t, s.documented(t, "docs/backup.md", "kubectl get crp web -o jsonpath=", "web", name))
 		for _, member := range s.environment.Members() {
 			if !regexp.MustCompile(`(?m)^` + member + `: .*ConfigMap ` + dropped + `/settings`).MatchString(said) {
 				return fmt.Errorf("of %s nothing names what is kept:\n%s", member, said)
@@ -206,11 +206,11 @@ spec:
 	staysPlaced()
 
 	// Somebody lets go of it, for the version that was shown.
-	if said := s.mustRun(t, s.documented(t, "docs/operations.md", "kubectl get crp web -o yaml", "web", name)); !strings.Contains(said, "type: ObjectsKept") {
+	if said := s.mustRun(t, s.documented(t, "docs/backup.md", "kubectl get crp web -o yaml", "web", name)); !strings.Contains(said, "type: ObjectsKept") {
 		t.Errorf("the placement has no condition ObjectsKept:\n%s", said)
 	}
 	snapshot := s.mustRun(t, "kubectl get clusterresourcesnapshots -l kubernetes-fleet.io/parent-CRP="+name+",kubernetes-fleet.io/is-latest-snapshot=true -o jsonpath='{.items[0].metadata.name}'")
-	s.mustRun(t, s.documented(t, "docs/operations.md", "kubectl patch crp web --subresource=prune", "crp web", "crp "+name, "web-4-snapshot", snapshot))
+	s.mustRun(t, s.documented(t, "docs/backup.md", "kubectl patch crp web --subresource=prune", "crp web", "crp "+name, "web-4-snapshot", snapshot))
 	s.eventually(t, func() error {
 		for _, member := range s.environment.Members() {
 			if _, err := s.clusters[member].get(t.Context(), kindNamespace, "", dropped); !isGone(err) {

@@ -67,6 +67,13 @@ metadata: {name: fixed, namespace: %s}
 data: {key: %s}
 immutable: true
 `
+
+	inEnvelope = `apiVersion: placement.kubernetes-fleet.io/v1beta1
+kind: ResourceEnvelope
+metadata: {name: enveloped, namespace: %[1]s}
+data:
+  enveloped.yaml: {apiVersion: v1, kind: ConfigMap, metadata: {name: enveloped, namespace: %[1]s}}
+`
 )
 
 // gitOps plays objects into the states that they can be in, and keeps one in each.
@@ -309,16 +316,16 @@ func (g *gitOps) playsPlacements(t *testing.T) {
 	g.create(t, fmt.Sprintf(gate, name))
 	g.create(t, fmt.Sprintf(fixed, name, "value1"))
 	// A member that answers nothing for these seconds is one that is under way, and not one that has failed.
-	signal := func(signal syscall.Signal) error { return g.environment.Signal("member3-apiserver", signal) }
-	t.Cleanup(func() { _ = signal(syscall.SIGCONT) })
-	if err := signal(syscall.SIGSTOP); err != nil {
-		t.Fatal(err)
+	signal := func(signal syscall.Signal) {
+		if err := g.environment.Signal("member3-apiserver", signal); err != nil {
+			t.Fatal(err)
+		}
 	}
+	t.Cleanup(func() { signal(syscall.SIGCONT) })
+	signal(syscall.SIGSTOP)
 	g.create(t, fmt.Sprintf(gitOpsPlacement, name, everywhere))
 	g.keepPlacement(t, "placement-applying", name, "Applied", "False")
-	if err := signal(syscall.SIGCONT); err != nil {
-		t.Fatal(err)
-	}
+	signal(syscall.SIGCONT)
 	g.keepPlacement(t, "placement-rolling-out", name, "Available", "False")
 	for _, member := range g.environment.Members() {
 		rollout{g.suite, name}.release(t, member)
@@ -335,6 +342,11 @@ func (g *gitOps) playsPlacements(t *testing.T) {
 	}
 	g.keep(t, "placement-edited", edited)
 	g.keepPlacement(t, "placement-compared", name, "DiffReported", "True")
+	// An envelope is a Work of its own: the one before has reported on that member, and this one has not.
+	signal(syscall.SIGSTOP)
+	g.create(t, fmt.Sprintf(inEnvelope, name))
+	g.keepPlacement(t, "placement-comparing", name, "DiffReported", "False")
+	signal(syscall.SIGCONT)
 }
 
 func (g *gitOps) playsMembersAndPolicies(t *testing.T) {

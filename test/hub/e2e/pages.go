@@ -70,6 +70,12 @@ kubectl wait membercluster/paris --for=condition=Joined --timeout=1m
 kubectl --kubeconfig=paris.kubeconfig create ns team-a
 `
 
+	// servingCertificate has the server's certificate and key, and their authority, as files.
+	servingCertificate = `cp -L _output/hub/pki/hub/stagegate-apiserver.crt tls.crt
+cp -L _output/hub/pki/hub/stagegate-apiserver.key tls.key
+kubectl get apiservice v1.placement.kubernetes-fleet.io -o jsonpath='{.spec.caBundle}' | base64 -d > ca.crt
+`
+
 	inOtherState = "The command is for another state of the run than the commands before it leave."
 	nameOfReader = "The name that the reader puts in."
 )
@@ -538,7 +544,7 @@ kubectl delete storageclass documented`,
 			{command: "kubectl apply -k .", skipped: true, reason: "The same."},
 			{command: "helm ", skipped: true, reason: "There is no Helm here. The tests of hack/release render the charts."},
 			{command: "kubectl create ns fleet-system", skipped: true, reason: "It is there."},
-			{command: "kubectl -n fleet-system create secret generic stagegate-apiserver-tls", skipped: true, reason: "docs/operations.md has it, and is read here."},
+			{command: "kubectl -n fleet-system create secret generic stagegate-apiserver-tls", skipped: true, reason: "docs/keys-and-certificates.md has it, and is read here."},
 		},
 	},
 	{
@@ -550,31 +556,44 @@ kubectl delete storageclass documented`,
 		), deviation{command: "helm install", skipped: true, reason: "There is no Helm here. The tests of hack/release render the chart."}),
 	},
 	{
-		name:         "docs/operations.md",
-		membersLeave: true,
-		setUp: `for namespace in monitoring x team-a; do kubectl create ns $namespace; done
-cp -L _output/hub/pki/hub/stagegate-apiserver.crt tls.crt
-cp -L _output/hub/pki/hub/stagegate-apiserver.key tls.key
-kubectl get apiservice v1.placement.kubernetes-fleet.io -o jsonpath='{.spec.caBundle}' | base64 -d > ca.crt
+		name: "docs/operations.md",
+		setUp: `kubectl create ns monitoring
+` + servingCertificate,
+		cleanUp: `kubectl -n fleet-system delete secret stagegate-etcd-client --ignore-not-found
+kubectl delete ns monitoring --wait=false
 `,
+		deviations: []deviation{
+			{command: "kubectl apply -k .", reason: "There are no nodes for the Deployment here and no cert-manager: what it would apply is built.", old: "kubectl apply -k .", new: "kubectl kustomize ."},
+			{command: "skopeo copy", skipped: true, reason: "There is no registry here. TestAnImageRunsFromItsOwnFiles of hack/release reads the layout."},
+			{command: "helm install", skipped: true, reason: "There is no Helm here. The tests of hack/release render the charts, and compare them with what is built above."},
+			{section: "Helm", skipped: true, command: "kubectl create ns fleet-system", reason: "It is there."},
+			{command: "kubectl delete -k .", reason: "The same.", old: "kubectl delete -k .", new: "kubectl kustomize ."},
+			{
+				command: "kubectl delete -f artifacts/deploy/base/apiservices.yaml", reason: "The hub is used further.",
+				old: "apiservices.yaml", new: "apiservices.yaml --dry-run=server",
+			},
+		},
+	},
+	{
+		name:  "docs/roles.md",
+		setUp: "for namespace in x team-a; do kubectl create ns $namespace; done\n",
 		cleanUp: `kubectl delete clusterrole,clusterrolebinding place place-x read-all members-view team-a-members --ignore-not-found
-kubectl delete crpe --all
+kubectl delete ns x team-a --wait=false
+`,
+	},
+	{
+		name:         "docs/members.md",
+		membersLeave: true,
+		cleanUp: `kubectl delete crpe --all
 kubectl delete membercluster paris --ignore-not-found
-kubectl -n fleet-system delete secret member-paris stagegate-apiserver-tls stagegate-etcd-client --ignore-not-found
-kubectl -n fleet-system delete deployment stagegate-apiserver --ignore-not-found
+kubectl -n fleet-system delete secret member-paris --ignore-not-found
 kubectl --kubeconfig=_output/hub/member3.kubeconfig delete ns team-a --ignore-not-found --wait=false
-kubectl delete ns monitoring x team-a --wait=false
 `,
 		deviations: append(onMember3(
 			"kubectl create ns fleet-system", "kubectl -n fleet-system create sa", "kubectl create clusterrolebinding stagegate",
 			"kubectl -n fleet-system apply", "kubectl -n fleet-system wait", "kubectl -n fleet-system get secret stagegate", "config set-credentials",
 		), []deviation{
 			mention("kubectl stagegate join"),
-			{command: "kubectl apply -k .", reason: "There are no nodes for the Deployment here and no cert-manager: what it would apply is built.", old: "kubectl apply -k .", new: "kubectl kustomize ."},
-			{command: "skopeo copy", skipped: true, reason: "There is no registry here. TestAnImageRunsFromItsOwnFiles of hack/release reads the layout."},
-			{command: "helm install", skipped: true, reason: "There is no Helm here. The tests of hack/release render the charts, and compare them with what is built above."},
-			{section: "Helm", skipped: true, command: "kubectl create ns fleet-system", reason: "It is there."},
-			{command: "kubectl delete -k .", reason: "The same.", old: "kubectl delete -k .", new: "kubectl kustomize ."},
 			{
 				section: "Join a member", reason: "The third member leaves, so that its cluster can join under the name of the page.",
 				before: `kubectl delete membercluster member3
@@ -598,14 +617,12 @@ kubectl --kubeconfig=_output/hub/member3.kubeconfig delete clusterrolebinding st
 			{command: "kubectl get appliedwork -o name", by: "RebuiltHub", reason: "The same."},
 			{command: "kubectl annotate --overwrite crd", on: "member3", reason: "The page has it run on the member."},
 			{command: "kubectl get appliedworks -o name", on: "member3", reason: "The page has it run on the member."},
-			{command: "kubectl -n fleet-system delete configmap stagegate-store", by: "StoreLost", reason: "It takes a hub whose store is lost."},
-			{command: "kubectl annotate crd appliedworks.placement.kubernetes-fleet.io kubernetes-fleet.io/store-id-", by: "StoreLost", reason: "The same."},
-			{command: "kubectl get crp web -o jsonpath=", by: "StoreLost", reason: "The same."},
-			{command: "kubectl get crp web -o yaml", by: "StoreLost", reason: "The same."},
-			{command: "kubectl patch crp web --subresource=prune", by: "StoreLost", reason: "The same."},
-			{command: "kubectl -n team-a patch rp web --subresource=prune", skipped: true, reason: "It is the command before for the other scope, which test/integration/prune_test.go asks for both."},
-			{command: "kubectl -n fleet-system create configmap stagegate-store", by: "RebuiltHub", reason: "It takes a hub that was rebuilt."},
-			{command: "kubectl annotate crd appliedworks.placement.kubernetes-fleet.io kubernetes-fleet.io/hub-uid-", by: "RebuiltHub", reason: "The same."},
+		}...),
+	},
+	{
+		name:    "docs/backup.md",
+		cleanUp: "kubectl -n fleet-system delete deployment stagegate-apiserver --ignore-not-found\n",
+		deviations: []deviation{
 			{
 				section: "Back up and restore", command: "kubectl -n fleet-system scale deployment stagegate-apiserver --replicas=0",
 				before: "kubectl -n fleet-system apply -f artifacts/deploy/base/deployment.yaml", reason: "The server is no pod here.",
@@ -618,9 +635,32 @@ kubectl --kubeconfig=_output/hub/member3.kubeconfig delete clusterrolebinding st
 			noPod("Back up and restore", "kubectl -n fleet-system cp"),
 			noPod("Back up and restore", "kubectl -n fleet-system exec"),
 			noPod("Back up and restore", "kubectl -n fleet-system delete pod restore"),
+			{command: "kubectl -n fleet-system delete configmap stagegate-store", by: "StoreLost", reason: "It takes a hub whose store is lost."},
+			{command: "kubectl annotate crd appliedworks.placement.kubernetes-fleet.io kubernetes-fleet.io/store-id-", by: "StoreLost", reason: "The same."},
+			{command: "kubectl get crp web -o jsonpath=", by: "StoreLost", reason: "The same."},
+			{command: "kubectl get crp web -o yaml", by: "StoreLost", reason: "The same."},
+			{command: "kubectl patch crp web --subresource=prune", by: "StoreLost", reason: "The same."},
+			{command: "kubectl -n team-a patch rp web --subresource=prune", skipped: true, reason: "It is the command before for the other scope, which test/integration/prune_test.go asks for both."},
+			{command: "kubectl -n fleet-system create configmap stagegate-store", by: "RebuiltHub", reason: "It takes a hub that was rebuilt."},
+			{command: "kubectl annotate crd appliedworks.placement.kubernetes-fleet.io kubernetes-fleet.io/hub-uid-", by: "RebuiltHub", reason: "The same."},
+		},
+	},
+	{name: "docs/high-availability.md"},
+	{
+		name:    "docs/keys-and-certificates.md",
+		setUp:   servingCertificate,
+		cleanUp: "kubectl -n fleet-system delete secret stagegate-apiserver-tls --ignore-not-found\n",
+		deviations: []deviation{
 			noPod("Rotate the key", "kubectl -n fleet-system rollout"),
 			{command: "for resource in clusterresourceenvelopes", by: "Encryption", reason: "It takes a server that encrypts."},
 			{command: "etcdctl --endpoints=unix:///var/lib/stagegate/client.sock get", by: "Encryption", reason: "The path is another one here."},
+		},
+	},
+	{
+		name:    "docs/sizes.md",
+		setUp:   "kubectl create ns team-a\n",
+		cleanUp: "kubectl delete ns team-a --wait=false\n",
+		deviations: []deviation{
 			{
 				section: "An object is too large to read", reason: "An object to read and delete.",
 				before: `kubectl apply -f - << EOF
@@ -632,11 +672,7 @@ EOF`,
 			},
 			{section: "An object is too large to read", reason: nameOfReader, old: "NAMESPACE", new: "team-a"},
 			{section: "An object is too large to read", reason: nameOfReader, old: " NAME", new: " large"},
-			{
-				command: "kubectl delete -f artifacts/deploy/base/apiservices.yaml", reason: "The hub is used further.",
-				old: "apiservices.yaml", new: "apiservices.yaml --dry-run=server",
-			},
-		}...),
+		},
 	},
 	{
 		name:    "docs/monitoring.md",

@@ -196,7 +196,7 @@ spec:
 	if said == nil {
 		t.Fatalf("nothing says how to adopt the hub:\n%s", tail(second.log()))
 	}
-	adopt := s.documented(t, "docs/operations.md", "kubectl -n fleet-system create configmap stagegate-store", "STORE", string(said[1]), "HUB", string(said[2]))
+	adopt := s.documented(t, "docs/backup.md", "kubectl -n fleet-system create configmap stagegate-store", "STORE", string(said[1]), "HUB", string(said[2]))
 	typed, _, _ := strings.Cut(strings.ReplaceAll(adopt, "\\\n", ""), " #")
 	if diff := cmp.Diff(strings.Fields(string(said[0])), strings.Fields(typed)); diff != "" {
 		t.Errorf("the command that adopts (-log +document):\n%s", diff)
@@ -219,7 +219,7 @@ spec:
 		{kindNamespace, "", name + "-1"}, {kindConfigMap, name + "-1", "settings"}, {kindNamespace, "", name + "-2"}, {kindConfigMap, name + "-2", "settings"},
 	}
 	uids := s.awaitUIDs(t, members, objects)
-	annotate := s.documented(t, "docs/operations.md", "kubectl annotate crd appliedworks.placement.kubernetes-fleet.io kubernetes-fleet.io/hub-uid-")
+	annotate := s.documented(t, "docs/backup.md", "kubectl annotate crd appliedworks.placement.kubernetes-fleet.io kubernetes-fleet.io/hub-uid-")
 	for _, member := range members {
 		if _, err := s.run(t.Context(), member, annotate); err != nil {
 			t.Fatal(err)
@@ -260,8 +260,8 @@ func (s *suite) returnMembers(t *testing.T) {
 	t.Helper()
 	for _, member := range s.environment.Members() {
 		ctx, cancel := context.WithTimeout(context.WithoutCancel(t.Context()), patience)
-		if _, err := s.run(ctx, member, s.documented(t, "docs/operations.md", "kubectl delete appliedworks --all --cascade=orphan")+"\n"+
-			s.documented(t, "docs/operations.md", "kubectl get appliedwork -o name")+"\n"+`
+		if _, err := s.run(ctx, member, s.documented(t, "docs/members.md", "kubectl delete appliedworks --all --cascade=orphan")+"\n"+
+			s.documented(t, "docs/members.md", "kubectl get appliedwork -o name")+"\n"+`
 kubectl annotate crd appliedworks.placement.kubernetes-fleet.io kubernetes-fleet.io/hub-uid-`); err != nil {
 			t.Error(err)
 		}
