@@ -116,6 +116,7 @@ func TestWorksHoldWhatTheBindingSaysWhateverItAskedForBefore(t *testing.T) {
 			}
 		}
 		version, overrides := versions[random.IntN(len(versions))], random.IntN(len(historyOverrides))
+		first, firstOverrides := version, overrides
 		fail()
 		b.binding(ask(version, overrides, nil))
 		happens("asks for %s with overrides %d, failing %v %t", version, overrides, failing, allFail)
@@ -139,6 +140,10 @@ func TestWorksHoldWhatTheBindingSaysWhateverItAskedForBefore(t *testing.T) {
 				continue
 			}
 			version, overrides = versions[random.IntN(len(versions))], random.IntN(len(historyOverrides))
+			if random.IntN(2) == 0 {
+				// To go back is what most goes wrong with.
+				version, overrides = first, firstOverrides
+			}
 			var way *v1beta1.ApplyStrategy
 			if more > 1 && random.IntN(3) == 0 {
 				way = &v1beta1.ApplyStrategy{Type: v1beta1.ApplyStrategyTypeReportDiff}
