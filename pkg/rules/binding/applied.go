@@ -85,22 +85,53 @@ func recorded(b v1beta1.BindingObject) []applied {
 	return append([]applied{first}, before...)
 }
 
-// record returns what an annotation has of records, the latest first; empty for none. What annotations have no room for is left out, the earliest first,
-// and of the latest its overrides: a cluster cannot go back to it then.
+// record returns what an annotation has of records, the latest first; empty for none. Where it has no room for all, overrides and all but the name of
+// the snapshot are left out, of the earliest first, and last of the latest that is whole: a cluster cannot go back to what is recorded so, and its
+// objects are known still. The run that has left the cluster stays in any case.
 func record(all []applied) string {
-	if len(all) == 0 {
-		return ""
+	all = slices.Clone(all)
+	whole := slices.IndexFunc(all, func(a applied) bool { return !a.Partial })
+	left := slices.IndexFunc(all, func(a applied) bool { return !a.WasReady && a.Mover != nil })
+	shorten := func(i int) {
+		short := applied{ResourceSnapshot: all[i].ResourceSnapshot, WasReady: all[i].WasReady, Partial: true}
+		if i == left {
+			short.Mover = all[i].Mover
+		} else if slices.ContainsFunc(all[:i], func(later applied) bool { return later.ResourceSnapshot == short.ResourceSnapshot }) {
+			all = slices.Delete(all, i, i+1)
+			return
+		}
+		all[i] = short
 	}
-	first := all[0]
-	for n := len(all); n > 0; n-- {
-		first.Before = all[1:n]
-		// What was decoded from JSON can be encoded again.
-		if encoded, _ := json.Marshal(first); len(encoded) <= maxAppliedRecord {
-			return string(encoded)
+	for i := len(all) - 1; i >= 0; i-- {
+		if encoded, fits := encode(all); fits {
+			return encoded
+		}
+		if i != whole {
+			shorten(i)
 		}
 	}
-	short, _ := json.Marshal(applied{ResourceSnapshot: first.ResourceSnapshot, Mover: first.Mover, WasReady: first.WasReady, Partial: true})
-	return string(short)
+	if _, fits := encode(all); !fits && whole >= 0 {
+		shorten(slices.IndexFunc(all, func(a applied) bool { return !a.Partial }))
+	}
+	// More versions than a namespace may have snapshots.
+	for {
+		if encoded, fits := encode(all); fits {
+			return encoded
+		}
+		all = all[:len(all)-1]
+	}
+}
+
+// encode encodes records, and reports whether an annotation has room for them.
+func encode(all []applied) (encoded string, fits bool) {
+	if len(all) == 0 {
+		return "", true
+	}
+	first := all[0]
+	first.Before = all[1:]
+	// What was decoded from JSON can be encoded again.
+	data, _ := json.Marshal(first)
+	return string(data), len(data) <= maxAppliedRecord
 }
 
 // onCluster returns what was applied to the cluster of a binding, or may have been in part, the latest first.

@@ -5,6 +5,7 @@ package binding
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 
@@ -252,5 +253,38 @@ func TestOfARecordThatAnnotationsHaveNoRoomForTheRunIsKept(t *testing.T) {
 	}
 	if got := len(b.Annotations[wellknown.AppliedVersionAnnotation]); got > maxAppliedRecord {
 		t.Errorf("the record has %d bytes", got)
+	}
+}
+
+// Runs that fail one after the other must not have it forgotten what the cluster has: with as many overrides as a namespace may have, a few do.
+func TestWhatAClusterHasIsNotForgottenForVersionsThatNeverCame(t *testing.T) {
+	compare := &v1beta1.ApplyStrategy{Type: v1beta1.ApplyStrategyTypeReportDiff}
+	b := &v1beta1.ResourceBinding{}
+	b.Generation = 1
+	n := 0
+	ask := func(snapshot string, way *v1beta1.ApplyStrategy, overrides []v1beta1.NamespacedName, written bool) {
+		n++
+		Become(b, &v1beta1.ResourceBindingSpec{State: v1beta1.BindingStateBound, ResourceSnapshotName: snapshot, ApplyStrategy: way.WithDefaults(), ResourceOverrideSnapshots: overrides})
+		RecordMove(b, Mover{Name: fmt.Sprint("r", n), UID: "0", Turn: int64(n)})
+		b.Generation++
+		status := metav1.ConditionFalse
+		if written {
+			status = metav1.ConditionTrue
+			RecordSynchronized(&b.Status, &b.Spec)
+		}
+		b.Status.Conditions = []metav1.Condition{{Type: v1beta1.BindingWorkSynchronized, Status: status, ObservedGeneration: b.Generation}}
+	}
+	var overrides []v1beta1.NamespacedName
+	for i := range 100 {
+		overrides = append(overrides, v1beta1.NamespacedName{Namespace: strings.Repeat("n", 10), Name: fmt.Sprintf("%03d-%s", i, strings.Repeat("o", 240))})
+	}
+	ask("web-1", nil, nil, true)     // has the object that another placement waits for
+	ask("web-2", compare, nil, true) // takes nothing off the cluster
+	for i := range 8 {
+		// Not one Work of it can be written.
+		ask(fmt.Sprint("web-", 3+i), nil, overrides, false)
+		if applied, known := LastApplied(b); !known || applied.ResourceSnapshot != "web-1" || !slices.Contains(Snapshots(b), "web-1") {
+			t.Fatalf("after %d runs that failed the cluster has %v: web-1, which is there, is forgotten", i+1, Snapshots(b))
+		}
 	}
 }
