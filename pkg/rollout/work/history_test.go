@@ -59,6 +59,19 @@ func (b *bench) content() string {
 	return strings.Join(all, "\n")
 }
 
+// settleFailing is settle where some Works cannot be written, which the binding's status tells.
+func (b *bench) settleFailing() {
+	for range 4 {
+		b.cacheUp()
+		_, _ = b.Controller.reconcile(b.t.Context(), b.key("web-member1"))
+		b.clock.Step(patience)
+		for len(b.events.Events) > 0 {
+			<-b.events.Events
+		}
+	}
+	b.cacheUp()
+}
+
 // Whatever a binding asked for before, and whichever Works could not be written, once it says that all Works hold a version they hold what they would
 // on a cluster that never had another.
 func TestWorksHoldWhatTheBindingSaysWhateverItAskedForBefore(t *testing.T) {
@@ -94,18 +107,6 @@ func TestWorksHoldWhatTheBindingSaysWhateverItAskedForBefore(t *testing.T) {
 		}
 		var history []string
 		happens := func(what string, args ...any) { history = append(history, fmt.Sprintf(what, args...)) }
-		settle := func() {
-			for range 4 {
-				b.cacheUp()
-				// What fails is in the binding's status.
-				_, _ = b.Controller.reconcile(t.Context(), b.key("web-member1"))
-				b.clock.Step(patience)
-				for len(b.events.Events) > 0 {
-					<-b.events.Events
-				}
-			}
-			b.cacheUp()
-		}
 		fail := func() {
 			clear(failing)
 			allFail = random.IntN(8) == 0
@@ -120,7 +121,7 @@ func TestWorksHoldWhatTheBindingSaysWhateverItAskedForBefore(t *testing.T) {
 		fail()
 		b.binding(ask(version, overrides, nil))
 		happens("asks for %s with overrides %d, failing %v %t", version, overrides, failing, allFail)
-		settle()
+		b.settleFailing()
 		for more := 2 + random.IntN(4); more > 0; more-- {
 			fail()
 			if more == 1 {
@@ -134,7 +135,7 @@ func TestWorksHoldWhatTheBindingSaysWhateverItAskedForBefore(t *testing.T) {
 						bindingrules.Become(o, spec)
 						o.SetGeneration(o.GetGeneration() + 1)
 					})
-					settle()
+					b.settleFailing()
 				}
 				happens("is let go of and picked again, failing %v %t", failing, allFail)
 				continue
@@ -150,7 +151,7 @@ func TestWorksHoldWhatTheBindingSaysWhateverItAskedForBefore(t *testing.T) {
 			}
 			b.change(ask(version, overrides, way))
 			happens("asks for %s with overrides %d, compares %t, failing %v %t", version, overrides, way != nil, failing, allFail)
-			settle()
+			b.settleFailing()
 		}
 		if version == unusableVersion {
 			continue

@@ -33,11 +33,15 @@ func (c *Controller) override(binding v1beta1.BindingObject, existing []*v1beta1
 	var works []*v1beta1.Work
 	var o *overrides.Patcher
 	version := versionOf(binding.BindingSpec())
+	staying := thatStay(existing)
 	held, known := bindingrules.Synchronized(binding)
-	decided := bindingrules.HasContent(binding) && (!bindingrules.Compares(held.ApplyStrategy) || bindingrules.Compares(binding.BindingSpec().ApplyStrategy))
+	isApplied := bindingrules.Compares(held.ApplyStrategy) && !bindingrules.Compares(binding.BindingSpec().ApplyStrategy)
+	// Where some hold another version, the cluster is moved back from that.
+	isBack := slices.ContainsFunc(staying, func(w *v1beta1.Work) bool { return !holds(w, version) })
+	decided := bindingrules.HasContent(binding) && !isApplied && !isBack
 	if !known {
 		// A first version of which only a part was written may have named what something else is called by now.
-		decided = holdAll(thatStay(existing), version)
+		decided = holdAll(staying, version)
 	}
 	for _, work := range d.works {
 		if held := slices.IndexFunc(existing, func(w *v1beta1.Work) bool { return w.Name == work.Name && holds(w, version) }); held >= 0 && decided {

@@ -249,3 +249,40 @@ func TestOverridesAreDecidedAnewWhereWhatWasComparedIsApplied(t *testing.T) {
 	b.change(func(v1beta1.BindingObject) {})
 	holds("safe")
 }
+
+// The overrides of a cluster are decided when it is moved. A run that takes it back from a version of which a part is there moves it.
+func TestOverridesAreDecidedAnewForAllWorksOfAMove(t *testing.T) {
+	b := newBench(t, "")
+	b.label(map[string]string{"region": "lab"})
+	b.cacheUp()
+	b.snapshot("web-1-snapshot", nil, configMap("z"), wrapping("e", configMapJSON))
+	b.snapshot("web-2-snapshot", nil, configMap("y"), wrapping("e", configMapJSON))
+	b.configMapOverride("o-0", rule("lab", `add /data {"o":"debug"}`), rule("live", `add /data {"o":"safe"}`))
+	b.binding(named("test-namespace/o-0"))
+	b.settle()
+	failing := true
+	b.api.PrependReactor("update", "works", func(a clienttesting.Action) (bool, runtime.Object, error) {
+		work := a.(clienttesting.UpdateAction).GetObject().(*v1beta1.Work)
+		return failing && work.Name == b.workOf("e"), nil, errors.New("no")
+	})
+	ask := func(snapshot string) {
+		b.change(func(x v1beta1.BindingObject) {
+			spec := x.BindingSpec().DeepCopy()
+			spec.ResourceSnapshotName = snapshot
+			bindingrules.Become(x, spec)
+		})
+		b.settleFailing()
+	}
+	ask("web-2-snapshot")
+	b.label(map[string]string{"region": "live"})
+	b.cacheUp()
+	failing = false
+	ask("web-1-snapshot")
+	for _, w := range b.works() {
+		for _, m := range w.Spec.Workload.Manifests {
+			if strings.Contains(string(m.Raw), "debug") {
+				t.Errorf("%s holds what the override says of the labels of before the move: %s; the binding says %v", w.Name, m.Raw, b.said())
+			}
+		}
+	}
+}
