@@ -64,13 +64,15 @@ func NewCommand(ctx context.Context) *cobra.Command {
 	}
 	columns, _, _ := term.TerminalSize(command.OutOrStdout())
 	cliflag.SetUsageAndHelpFunc(command, fss, columns)
+	command.AddCommand(newImportCommand(ctx))
 	return command
 }
 
 // Run checks the surroundings, starts etcd unless it is external, and serves until the context ends.
 func Run(ctx context.Context, o *Options) error {
 	logger := klog.FromContext(ctx)
-	if err := preflight(ctx, o); err != nil {
+	hidden, err := preflight(ctx, o)
+	if err != nil {
 		return err
 	}
 	embedded := o.embedded()
@@ -97,6 +99,13 @@ func Run(ctx context.Context, o *Options) error {
 	storeID, err := ensureStoreID(ctx, o.Recommended.Etcd.StorageConfig)
 	if err != nil {
 		return err
+	}
+	o.imports, err = openImports(ctx, o.Recommended.Etcd.StorageConfig)
+	if err != nil {
+		return err
+	}
+	if o.imports == nil && hidden != nil {
+		return hidden
 	}
 	logger.Info("Starting", "version", version.String(), "storeID", storeID, "embeddedEtcd", embedded)
 	o.Rollout.StoreID = storeID

@@ -25,6 +25,7 @@ import (
 	"github.com/stagegate/stagegate/pkg/apis/placement/v1beta1"
 	rolloutv1alpha1 "github.com/stagegate/stagegate/pkg/apis/rollout/v1alpha1"
 	"github.com/stagegate/stagegate/pkg/apis/scheme"
+	"github.com/stagegate/stagegate/pkg/importer"
 )
 
 // hubTimeout is for one request that a hub in good health answers within a second.
@@ -33,26 +34,25 @@ const hubTimeout = 15 * time.Second
 var (
 	servedGroups = []string{v1beta1.GroupName, clusterv1beta1.GroupName, rolloutv1alpha1.GroupName}
 	crdResource  = schema.GroupVersionResource{Group: "apiextensions.k8s.io", Version: "v1", Resource: "customresourcedefinitions"}
-	// apiServiceResource are the APIServices. Those that the hub makes for CustomResourceDefinitions have automanagedLabel.
+	// apiServiceResource are the APIServices. Those that the hub makes for CustomResourceDefinitions have importer.AutomanagedLabel.
 	apiServiceResource = schema.GroupVersionResource{Group: "apiregistration.k8s.io", Version: "v1", Resource: "apiservices"}
 )
 
-const automanagedLabel = "kube-aggregator.kubernetes.io/automanaged"
-
-// preflight finds what would make the server fail later, or do harm, and says so in one line.
-func preflight(ctx context.Context, o *Options) error {
+// preflight finds what would make the server fail later, or do harm, and says so in one line. What is hidden is an error unless it was imported
+// into the store, which is not open yet.
+func preflight(ctx context.Context, o *Options) (hidden, err error) {
 	certificate := o.Recommended.SecureServing.ServerCert.CertKey
 	if err := checkCertificate(certificate.CertFile, certificate.KeyFile); err != nil {
-		return err
+		return nil, err
 	}
 	if o.embedded() {
 		if err := checkDataDir(o.Embedded.DataDir); err != nil {
-			return err
+			return nil, err
 		}
 	}
 	config, err := hubConfig(o.Recommended.CoreAPI.CoreAPIKubeconfigPath)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	return checkHub(ctx, config)
 }
@@ -99,12 +99,12 @@ func hubConfig(kubeconfig string) (*rest.Config, error) {
 // checkHub wants a hub that answers and has no CustomResourceDefinitions of the groups served here: an APIService hides them, and
 // with them their objects. One that came while the APIServices were there already has none that anybody could reach, and keeps no server
 // that is restarted from starting.
-func checkHub(ctx context.Context, config *rest.Config) error {
+func checkHub(ctx context.Context, config *rest.Config) (hidden, err error) {
 	ctx, cancel := context.WithTimeout(ctx, hubTimeout)
 	defer cancel()
 	client, err := metadata.NewForConfig(config)
 	if err != nil {
-		return fmt.Errorf("hub %s: %w", config.Host, err)
+		return nil, fmt.Errorf("hub %s: %w", config.Host, err)
 	}
 	list := func(resource schema.GroupVersionResource) ([]metav1.PartialObjectMetadata, error) {
 		found, err := client.Resource(resource).List(ctx, metav1.ListOptions{})
@@ -118,45 +118,45 @@ func checkHub(ctx context.Context, config *rest.Config) error {
 	}
 	crds, err := list(crdResource)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	crds = slices.DeleteFunc(crds, func(crd metav1.PartialObjectMetadata) bool { return !slices.Contains(servedGroups, groupOf(crd)) })
 	if len(crds) == 0 {
-		return nil
+		return nil, nil
 	}
 	apiServices, err := list(apiServiceResource)
 	if err != nil {
-		return err
+		return nil, err
 	}
-	var hidden, without []string
+	var hides, without []string
 	for _, crd := range crds {
 		if since := registered(apiServices, groupOf(crd)); !since.IsZero() && crd.CreationTimestamp.After(since) {
 			without = append(without, crd.Name)
 		} else {
-			hidden = append(hidden, crd.Name)
+			hides = append(hides, crd.Name)
 		}
 	}
-	if len(hidden) > 0 {
+	if len(hides) > 0 {
 		return fmt.Errorf("hub %s has CustomResourceDefinitions of groups that this server is to serve, and would hide their objects: "+
-			"export the objects and delete the CustomResourceDefinitions first (%s)", config.Host, strings.Join(hidden, ", "))
+			"move them by stagegate-apiserver import, or delete the CustomResourceDefinitions if nothing is needed of them (%s)", config.Host, strings.Join(hides, ", ")), nil
 	}
 	logger := klog.FromContext(ctx).WithValues("hub", config.Host, "customResourceDefinitions", strings.Join(without, ", "))
 	if others := servedByHub(apiServices); len(others) > 0 {
 		logger.Info("CustomResourceDefinitions have no effect in the versions that this server serves, since its APIServices were there before them. "+
 			"The hub serves their other versions itself, with objects that this server does not know: stop whoever installed them, export those "+
 			"objects if you need them, and delete the CustomResourceDefinitions, which deletes those objects", "apiServicesOfHub", strings.Join(others, ", "))
-		return nil
+		return nil, nil
 	}
 	logger.Info("CustomResourceDefinitions have no effect, since the APIServices of this server were there before them: " +
 		"delete them, and stop whoever installed them")
-	return nil
+	return nil, nil
 }
 
 // servedByHub returns the APIServices of the groups served here that the hub made for versions of CustomResourceDefinitions.
 func servedByHub(apiServices []metav1.PartialObjectMetadata) []string {
 	var names []string
 	for i := range apiServices {
-		if apiServices[i].Labels[automanagedLabel] != "" && slices.Contains(servedGroups, groupOf(apiServices[i])) {
+		if apiServices[i].Labels[importer.AutomanagedLabel] != "" && slices.Contains(servedGroups, groupOf(apiServices[i])) {
 			names = append(names, apiServices[i].Name)
 		}
 	}
@@ -174,7 +174,7 @@ func registered(apiServices []metav1.PartialObjectMetadata, group string) time.T
 	var since time.Time
 	for _, gv := range scheme.Scheme.PrioritizedVersionsForGroup(group) {
 		i := slices.IndexFunc(apiServices, func(a metav1.PartialObjectMetadata) bool { return a.Name == gv.Version+"."+group })
-		if i < 0 || apiServices[i].Labels[automanagedLabel] != "" {
+		if i < 0 || apiServices[i].Labels[importer.AutomanagedLabel] != "" {
 			return time.Time{}
 		}
 		if created := apiServices[i].CreationTimestamp.Time; created.After(since) {
