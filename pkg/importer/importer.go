@@ -103,6 +103,9 @@ func (i *Importer) DryRun(ctx context.Context) error {
 			i.say("Would take off %s its owner %s %s", d, fleet[0].Kind, fleet[0].Name)
 		}
 	}
+	if err := i.tell(ctx, read); err != nil {
+		return err
+	}
 	i.say("Nothing was written. Whether the store is empty is seen by the import itself.")
 	return nil
 }
@@ -211,6 +214,21 @@ func (i *Importer) read(ctx context.Context) (*source, error) {
 	return read, nil
 }
 
+// tell says what an administrator should know of what was read.
+func (i *Importer) tell(ctx context.Context, read *source) error {
+	for _, note := range read.notes {
+		i.say("Note: %s", note)
+	}
+	webhooks, err := i.hub.webhooks(ctx)
+	if err != nil {
+		return err
+	}
+	for _, webhook := range webhooks {
+		i.say("Note: Stagegate calls %s too. If it is KubeFleet's, nobody answers any more: kubectl delete %s", webhook, webhook)
+	}
+	return nil
+}
+
 // copy takes the owners of the fleet off what is not moved, writes the objects, and compares them with what the hub has then.
 func (i *Importer) copy(ctx context.Context, record *Record) error {
 	if err := i.checkLocal(ctx); err != nil {
@@ -261,15 +279,8 @@ func (i *Importer) copy(ctx context.Context, record *Record) error {
 	if record.Revision, err = i.store.revision(ctx); err != nil {
 		return err
 	}
-	for _, note := range read.notes {
-		i.say("Note: %s", note)
-	}
-	webhooks, err := i.hub.webhooks(ctx)
-	if err != nil {
+	if err := i.tell(ctx, read); err != nil {
 		return err
-	}
-	for _, webhook := range webhooks {
-		i.say("Note: Stagegate calls %s too. If it is KubeFleet's, nobody answers any more: kubectl delete %s", webhook, webhook)
 	}
 	i.say("Imported and compared:\n%s", countsText(read.counts()))
 	record.Phase, record.Counts, record.Digest = Switching, read.counts(), read.digest()

@@ -18,6 +18,7 @@ import (
 	"k8s.io/client-go/discovery"
 	"k8s.io/client-go/tools/pager"
 
+	rolloutv1alpha1 "github.com/stagegate/stagegate/pkg/apis/rollout/v1alpha1"
 	"github.com/stagegate/stagegate/pkg/apis/wellknown"
 )
 
@@ -48,7 +49,7 @@ func (d dependent) owners() (fleet, others []metav1.OwnerReference) {
 // dependents returns the objects of the hub that are owned by objects of the fleet, or were before an import.
 func (h *hub) dependents(ctx context.Context) ([]dependent, error) {
 	lists, err := discovery.ServerPreferredResources(h.kube.Discovery())
-	if err != nil {
+	if err != nil && !isOfServer(err) {
 		return nil, fmt.Errorf("a part of the hub's API does not answer, and might have objects that members own: %w", err)
 	}
 	var found []dependent
@@ -84,6 +85,15 @@ func (h *hub) dependents(ctx context.Context) ([]dependent, error) {
 		}
 	}
 	return found, nil
+}
+
+// isOfServer reports whether nothing but groups of the server fail to answer: it does not run during an import, and has nothing that is looked for.
+func isOfServer(err error) bool {
+	failed, ok := discovery.GroupDiscoveryFailedErrorGroups(err)
+	for gv := range failed {
+		ok = ok && (slices.Contains(groups, gv.Group) || gv.Group == rolloutv1alpha1.GroupName)
+	}
+	return ok
 }
 
 // release takes the owners of the fleet off an object, and notes them on it for the way back: both in one write.
