@@ -65,6 +65,10 @@ func (s *source) adaptRequest(i imported, request v1beta1.ApprovalRequestObject,
 	}
 	if meta.FindStatusCondition(status.Conditions, v1beta1.RequestApproved) != nil {
 		meta.RemoveStatusCondition(&status.Conditions, v1beta1.RequestApproved)
+		if len(status.Conditions) == 0 {
+			// As it is read back.
+			status.Conditions = nil
+		}
 		s.note("%s was approved, and its run has not acted on it: nobody has recorded who did, so approve it again", i)
 	}
 }
