@@ -43,7 +43,7 @@ var (
 // fieldsOfOurs are of statuses and specs, and KubeFleet's objects have none of them.
 var fieldsOfOurs = []string{
 	"createdBy", "decisions", "endTime", "history", "initializationStartTime", "observedOperation", "outcome", "placementUID", "policies", "policy", "previousApplyStrategy",
-	"previousApplyType", "previousClusterResourceOverrideSnapshots", "previousResourceOverrideSnapshots", "previousResourceSnapshotIndex", "requester", "rollout",
+	"previousApplyType", "previousClusterResourceOverrideSnapshots", "previousResourceOverrideSnapshots", "previousResourceSnapshotIndex", "requester", "rollout", "synchronizedVersion",
 	"turn", "updatedTime",
 }
 
@@ -411,10 +411,10 @@ func (k *kubefleet) put(t *testing.T, key string, value []byte) {
 	}
 }
 
-// strip removes what KubeFleet does not write from an object of a run or a request, at any depth. Manifests are left alone.
+// strip removes what KubeFleet does not write from a run, a request or a binding, at any depth. Manifests are left alone.
 func strip(object map[string]any) {
 	kind, _ := object["kind"].(string)
-	if !strings.Contains(kind, "UpdateRun") && !strings.Contains(kind, "ApprovalRequest") {
+	if !strings.Contains(kind, "UpdateRun") && !strings.Contains(kind, "ApprovalRequest") && !strings.HasSuffix(kind, "ResourceBinding") {
 		return
 	}
 	var remove func(value any)
