@@ -229,9 +229,25 @@ func (i *Importer) tell(ctx context.Context, read *source) error {
 	return nil
 }
 
-// copy takes the owners of the fleet off what is not moved, writes the objects, and compares them with what the hub has then.
-func (i *Importer) copy(ctx context.Context, record *Record) error {
+// copy has the hub refuse writes to the objects, takes the owners of the fleet off what is not moved, writes the objects, and compares them with
+// what the hub has then. Where it fails the hub takes writes again; where it does not, only once the import is complete or taken back.
+func (i *Importer) copy(ctx context.Context, record *Record) (err error) {
 	if err := i.checkLocal(ctx); err != nil {
+		return err
+	}
+	if err := i.step("freeze"); err != nil {
+		return err
+	}
+	defer func() {
+		if err == nil || record.Phase != Importing {
+			return
+		}
+		// Whatever ended the import, KubeFleet may go on with its objects.
+		thawing, cancel := context.WithTimeout(context.WithoutCancel(ctx), frozenTimeout)
+		defer cancel()
+		err = errors.Join(err, i.hub.thaw(thawing))
+	}()
+	if err := i.hub.freeze(ctx); err != nil {
 		return err
 	}
 	if err := i.step("owners"); err != nil {
@@ -316,12 +332,19 @@ func (i *Importer) compare(ctx context.Context, read *source) error {
 	return nil
 }
 
-// complete has the hub pass the API on, which freezes the objects of the hub, and lets the server answer.
+// complete has the hub pass the API on, from which on nobody reaches the objects of the hub, and lets the server answer.
 func (i *Importer) complete(ctx context.Context, record *Record) error {
 	if err := i.step("switch"); err != nil {
 		return err
 	}
 	if err := i.hub.passOn(ctx); err != nil {
+		return err
+	}
+	if err := i.step("thaw"); err != nil {
+		return err
+	}
+	// The server goes by the policies of the hub, too.
+	if err := i.hub.thaw(ctx); err != nil {
 		return err
 	}
 	if err := i.step("complete"); err != nil {
@@ -397,6 +420,9 @@ func (i *Importer) Back(ctx context.Context) error {
 		return err
 	}
 	if err := i.store.empty(ctx); err != nil {
+		return err
+	}
+	if err := i.hub.thaw(ctx); err != nil {
 		return err
 	}
 	if err := i.step("forget"); err != nil {

@@ -19,6 +19,7 @@ import (
 	clientv3 "go.etcd.io/etcd/client/v3"
 	authenticationv1 "k8s.io/api/authentication/v1"
 	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime"
@@ -52,6 +53,10 @@ type fakeHub struct {
 	*hub
 	dynamic  *dynamicfake.FakeDynamicClient
 	metadata *metadatafake.FakeMetadataClient
+	// away has the hub do nothing for an import that was killed: whoever is dead takes no policy away.
+	away bool
+	// lax has the hub let all writes through.
+	lax bool
 }
 
 // newFakeHub has a valid object of every kind, and the namespace of a member that KubeFleet's agent has made.
@@ -67,6 +72,7 @@ func newFakeHub(t *testing.T, more ...*unstructured.Unstructured) *fakeHub {
 	}
 	lists := map[schema.GroupVersionResource]string{
 		crdResource: "CustomResourceDefinitionList", apiServiceResource: "APIServiceList",
+		policyResource: "ValidatingAdmissionPolicyList", policyBindings: "ValidatingAdmissionPolicyBindingList",
 		{Group: "admissionregistration.k8s.io", Version: "v1", Resource: "validatingwebhookconfigurations"}: "ValidatingWebhookConfigurationList",
 		{Group: "admissionregistration.k8s.io", Version: "v1", Resource: "mutatingwebhookconfigurations"}:   "MutatingWebhookConfigurationList",
 	}
@@ -117,8 +123,41 @@ func newFakeHub(t *testing.T, more ...*unstructured.Unstructured) *fakeHub {
 	kube.Discovery().(*fakediscovery.FakeDiscovery).Resources = []*metav1.APIResourceList{{
 		GroupVersion: "v1", APIResources: []metav1.APIResource{{Name: "namespaces", Kind: "Namespace", Verbs: metav1.Verbs{"list", "patch"}}},
 	}}
+	f.dynamic.PrependReactor("patch", "*", func(action clienttesting.Action) (bool, runtime.Object, error) {
+		if !slices.Contains(groups, action.GetResource().Group) {
+			return false, nil, nil
+		}
+		if n, err := f.policies(); err != nil || n < 2 || f.lax {
+			return true, nil, err
+		}
+		return true, nil, errors.New("ValidatingAdmissionPolicy '" + policyName + "' with binding '" + policyName + "' denied request: no")
+	})
+	f.dynamic.PrependReactor("delete", "*", func(clienttesting.Action) (bool, runtime.Object, error) {
+		return f.away, nil, errKilled
+	})
 	f.hub = &hub{kube: kube, dynamic: f.dynamic, metadata: f.metadata}
 	return f
+}
+
+// policies is how many of a policy and its binding the hub has, against writes to the objects.
+func (f *fakeHub) policies() (n int, err error) {
+	for _, resource := range []schema.GroupVersionResource{policyResource, policyBindings} {
+		_, err := f.dynamic.Tracker().Get(resource, "", policyName)
+		if err == nil {
+			n++
+		} else if !apierrors.IsNotFound(err) {
+			return 0, err
+		}
+	}
+	return n, nil
+}
+
+// isFrozen holds whether the hub refuses writes to the objects.
+func (f *fakeHub) isFrozen(t *testing.T, want bool) {
+	t.Helper()
+	if n, err := f.policies(); err != nil || n > 0 != want {
+		t.Errorf("the hub has %d policies against writes, want some: %t (%v)", n, want, err)
+	}
 }
 
 func crd(group, plural string, namespaced bool, versions ...string) *unstructured.Unstructured {
@@ -237,6 +276,7 @@ func (f *fakeHub) local(t *testing.T) int {
 
 func (f *fakeHub) isMoved(t *testing.T) {
 	t.Helper()
+	f.isFrozen(t, false)
 	if n := f.local(t); n != 0 {
 		t.Errorf("the hub answers for %d versions itself", n)
 	}
@@ -251,6 +291,7 @@ func (f *fakeHub) isMoved(t *testing.T) {
 
 func (f *fakeHub) isBack(t *testing.T) {
 	t.Helper()
+	f.isFrozen(t, false)
 	if n := f.local(t); n != len(versions()) {
 		t.Errorf("the hub answers for %d versions itself", n)
 	}
@@ -322,12 +363,13 @@ func TestAnImportThatWasKilledGoesOn(t *testing.T) {
 		n := 0
 		f.options.Between = func(string) error {
 			if n++; n == step {
+				f.hub.away = true
 				return errKilled
 			}
 			return nil
 		}
 		err := run(t.Context())
-		f.options.Between = nil
+		f.options.Between, f.hub.away = nil, false
 		if err != nil && !errors.Is(err, errKilled) {
 			t.Fatalf("step %d: %v", step, err)
 		}
@@ -503,9 +545,42 @@ func TestAnImportTakesAnEmptyStoreAndAHubThatHoldsStill(t *testing.T) {
 	if n := f.hub.local(t); n != len(versions()) {
 		t.Error("the hub was switched to a store that lacks a change")
 	}
+	f.hub.isFrozen(t, false)
+
+	// A write that comes after the comparison is refused: the policy stays from before it until nobody reaches the objects any more, whoever is killed.
+	for _, killed := range []string{"owners", "objects", "compare", "switch", "thaw"} {
+		f.options.Between = func(step string) error {
+			if step == killed {
+				f.hub.away = true
+				return errKilled
+			}
+			return nil
+		}
+		if err := f.Import(t.Context()); !errors.Is(err, errKilled) {
+			t.Fatalf("%s: %v", killed, err)
+		}
+		f.hub.isFrozen(t, true)
+		f.hub.away = false
+	}
 	f.options.Between = nil
 	if err := f.Import(t.Context()); err != nil {
 		t.Fatal(err)
 	}
 	f.hub.isMoved(t)
+}
+
+// A hub that lets writes through is not one whose objects could be compared.
+func TestAHubThatCannotBeFrozenIsNotMoved(t *testing.T) {
+	client, options := etcd(t)
+	f := newFixture(t, newFakeHub(t), client, options)
+	f.hub.lax = true
+	ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+	defer cancel()
+	if err := f.Import(ctx); err == nil || !strings.Contains(err.Error(), "does not go by ValidatingAdmissionPolicy stagegate-import") || !strings.Contains(err.Error(), "was let through") {
+		t.Errorf("%v", err)
+	}
+	f.hub.isBack(t)
+	if got := keys(t, client); len(got) > 0 {
+		t.Errorf("the store has %d objects", len(got))
+	}
 }

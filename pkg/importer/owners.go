@@ -58,7 +58,7 @@ func (h *hub) dependents(ctx context.Context) ([]dependent, error) {
 		if err != nil {
 			return nil, err
 		}
-		if slices.Contains(groups, gv.Group) {
+		if isServed(gv.Group) {
 			continue
 		}
 		for _, r := range list.APIResources {
@@ -91,9 +91,14 @@ func (h *hub) dependents(ctx context.Context) ([]dependent, error) {
 func isOfServer(err error) bool {
 	failed, ok := discovery.GroupDiscoveryFailedErrorGroups(err)
 	for gv := range failed {
-		ok = ok && (slices.Contains(groups, gv.Group) || gv.Group == rolloutv1alpha1.GroupName)
+		ok = ok && isServed(gv.Group)
 	}
 	return ok
+}
+
+// isServed reports whether the server has the objects of a group. They are what is moved, or are not there yet, and it does not answer meanwhile.
+func isServed(group string) bool {
+	return slices.Contains(groups, group) || group == rolloutv1alpha1.GroupName
 }
 
 // release takes the owners of the fleet off an object, and notes them on it for the way back: both in one write.

@@ -141,6 +141,13 @@ spec:
 	k.ownersOfNamespaces(t, 1)
 	k.killImportAt(t, "Took owners of the fleet off")
 	k.ownersOfNamespaces(t, 0)
+	// Whoever still writes is refused, also a status.
+	for _, subresource := range []string{"", " --subresource=status"} {
+		out, err := s.run(t.Context(), hub.HubName, "kubectl patch membercluster member1"+subresource+` --type=merge -p '{"metadata":{"labels":{"late":"yes"}}}' 2>&1`)
+		if err == nil || !strings.Contains(out, "the objects are being moved to Stagegate") {
+			t.Errorf("a write%s during the import: %v\n%s", subresource, err, out)
+		}
+	}
 	out = k.mustImport(t)
 	for _, want := range []string{"The import is complete", request + " was approved, and its run has not acted on it"} {
 		if !strings.Contains(out, want) {
