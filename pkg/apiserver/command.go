@@ -100,13 +100,14 @@ func Run(ctx context.Context, o *Options) error {
 	if err != nil {
 		return err
 	}
-	o.imports, err = openImports(ctx, o.Recommended.Etcd.StorageConfig)
+	imports, record, err := openImports(ctx, o.Recommended.Etcd.StorageConfig)
 	if err != nil {
 		return err
 	}
-	if o.imports == nil && hidden != nil {
-		return hidden
+	if err := hidden.refuse(record); err != nil {
+		return err
 	}
+	o.imports = imports
 	logger.Info("Starting", "version", version.String(), "storeID", storeID, "embeddedEtcd", embedded)
 	o.Rollout.StoreID = storeID
 	if o.Rollout.Identity, err = identity(embedded, storeID); err != nil {

@@ -38,18 +38,17 @@ type imports struct {
 }
 
 // openImports reads how far an import into the store is. It returns nil for a store that was not imported.
-func openImports(ctx context.Context, storage storagebackend.Config) (*imports, error) {
-	i := &imports{storage: storage}
-	var record *importer.Record
-	err := i.with(ctx, func(ctx context.Context, records importer.Records) (err error) {
+func openImports(ctx context.Context, storage storagebackend.Config) (i *imports, record *importer.Record, err error) {
+	i = &imports{storage: storage}
+	err = i.with(ctx, func(ctx context.Context, records importer.Records) (err error) {
 		record, err = records.Get(ctx)
 		return err
 	})
 	if err != nil || record == nil {
-		return nil, err
+		return nil, nil, err
 	}
 	i.tell(ctx, record)
-	return i, nil
+	return i, record, nil
 }
 
 func (i *imports) with(ctx context.Context, do func(context.Context, importer.Records) error) error {

@@ -16,6 +16,7 @@ import (
 	"time"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/rest"
 	certutil "k8s.io/client-go/util/cert"
 	"k8s.io/klog/v2"
@@ -152,7 +153,7 @@ func TestADefinitionThatComesAfterTheAPIServicesKeepsNoServerFromStarting(t *tes
 		t.Run(name, func(t *testing.T) {
 			hidden, err := checkHub(t.Context(), hubWith(t, at(crds(crd), tc.after), tc.apiServices))
 			checkError(t, err, "")
-			checkError(t, hidden, tc.want)
+			checkError(t, hidden.refuse(nil), tc.want)
 		})
 	}
 }
@@ -174,7 +175,7 @@ func TestTheLogNamesVersionsThatTheHubServes(t *testing.T) {
 		logger := ktesting.NewLogger(t, ktesting.NewConfig(ktesting.BufferLogs(true)))
 		hidden, err := checkHub(klog.NewContext(t.Context(), logger), hubWith(t, definition, apiServices))
 		checkError(t, err, "")
-		checkError(t, hidden, "")
+		checkError(t, hidden.refuse(nil), "")
 		return logger.GetSink().(ktesting.Underlier).GetBuffer().String()
 	}
 	ours := []string{"v1." + group, "v1beta1." + group, "v1.example.com"}
@@ -208,8 +209,31 @@ func TestCheckHub(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			hidden, err := checkHub(t.Context(), tc.hub)
-			checkError(t, errors.Join(hidden, err), tc.want)
+			checkError(t, errors.Join(hidden.refuse(nil), err), tc.want)
 		})
+	}
+}
+
+func TestOnlyDefinitionsThatWereImportedMayBeHidden(t *testing.T) {
+	const works, members = "works.placement.kubernetes-fleet.io", "memberclusters.cluster.kubernetes-fleet.io"
+	list := crds(works, members)
+	list.Items[0].UID, list.Items[1].UID = "works-uid", "members-uid"
+	hidden, err := checkHub(t.Context(), hubWith(t, list, crds()))
+	checkError(t, err, "")
+	both := map[string]types.UID{works: "works-uid", members: "members-uid"}
+	for name, tc := range map[string]struct {
+		record *importer.Record
+		want   string
+	}{
+		"nothing was imported":    {nil, "would hide their objects: move them by stagegate-apiserver import into an empty store"},
+		"an import is under way":  {&importer.Record{Phase: importer.Importing}, ""},
+		"an import is taken back": {&importer.Record{Phase: importer.Returning}, ""},
+		"both were imported":      {&importer.Record{Phase: importer.Complete, Definitions: both}, ""},
+		"one came later":          {&importer.Record{Phase: importer.Complete, Definitions: map[string]types.UID{works: "works-uid"}}, "(" + members + ")"},
+		"one was made again": {&importer.Record{Phase: importer.Complete, Definitions: map[string]types.UID{works: "earlier-uid", members: "members-uid"}},
+			"(" + works + ")"},
+	} {
+		t.Run(name, func(t *testing.T) { checkError(t, hidden.refuse(tc.record), tc.want) })
 	}
 }
 

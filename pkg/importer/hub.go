@@ -14,6 +14,7 @@ import (
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/dynamic"
 	"k8s.io/client-go/kubernetes"
 	"k8s.io/client-go/metadata"
@@ -68,6 +69,7 @@ func (h *hub) user(ctx context.Context) (string, error) {
 // definition is a CustomResourceDefinition of a group that is imported.
 type definition struct {
 	group, plural string
+	uid           types.UID
 	namespaced    bool
 	served        []string
 }
@@ -99,7 +101,7 @@ func (h *hub) definitions(ctx context.Context) ([]definition, error) {
 	}
 	var found []definition
 	for _, crd := range list.Items {
-		d := definition{}
+		d := definition{uid: crd.GetUID()}
 		d.group, _, _ = unstructured.NestedString(crd.Object, "spec", "group")
 		if !slices.Contains(groups, d.group) {
 			continue

@@ -299,7 +299,7 @@ func (i *Importer) copy(ctx context.Context, record *Record) (err error) {
 		return err
 	}
 	i.say("Imported and compared:\n%s", countsText(read.counts()))
-	record.Phase, record.Counts, record.Digest = Switching, read.counts(), read.digest()
+	record.Phase, record.Definitions, record.Counts, record.Digest = Switching, read.definitions, read.counts(), read.digest()
 	return i.records.put(ctx, record)
 }
 

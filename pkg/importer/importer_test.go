@@ -171,7 +171,7 @@ func crd(group, plural string, namespaced bool, versions ...string) *unstructure
 	}
 	return &unstructured.Unstructured{Object: map[string]any{
 		"apiVersion": "apiextensions.k8s.io/v1", "kind": "CustomResourceDefinition",
-		"metadata": map[string]any{"name": plural + "." + group},
+		"metadata": map[string]any{"name": plural + "." + group, "uid": "uid-" + plural},
 		"spec":     map[string]any{"group": group, "scope": scope, "names": map[string]any{"plural": plural}, "versions": served},
 	}}
 }
@@ -324,6 +324,9 @@ func TestAnImportKeepsEverythingAndCanBeTakenBack(t *testing.T) {
 		if got := keys(t, client); len(got) != len(resources()) {
 			t.Errorf("the store has %d objects, want %d", len(got), len(resources()))
 		}
+	}
+	if record, err := f.records.Get(t.Context()); err != nil || len(record.Definitions) != len(resources()) || record.Definitions["works.placement.kubernetes-fleet.io"] != "uid-works" {
+		t.Errorf("the record has the definitions of %+v (%v)", record, err)
 	}
 	for key, value := range keys(t, client) {
 		for _, kept := range []string{`"uid":"uid-`, `"generation":7`, `"creationTimestamp":"2026-01-02T03:04:05Z"`, `"team":"a"`, `"example.com/keep"`, `"kind":"Owner"`} {

@@ -41,6 +41,8 @@ type Record struct {
 	By string `json:"by,omitempty"`
 	// Started is when it began.
 	Started metav1.Time `json:"started"`
+	// Definitions are the uids of the CustomResourceDefinitions whose objects were copied, by name, known from Switching on.
+	Definitions map[string]types.UID `json:"definitions,omitempty"`
 	// Counts is how many objects of a resource were copied, known from Switching on.
 	Counts map[string]int `json:"counts,omitempty"`
 	// Digest stands for the names and uids of all of them.

@@ -58,6 +58,8 @@ func (i imported) String() string {
 // source is all that was read of a hub.
 type source struct {
 	objects []imported
+	// definitions are the uids of the CustomResourceDefinitions that were read, by name.
+	definitions map[string]types.UID
 	// refused says of each object that cannot be taken which it is and why.
 	refused []string
 	// notes say what an administrator should know.
@@ -70,10 +72,11 @@ func (h *hub) read(ctx context.Context, maxBytes int) (*source, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &source{}
+	s := &source{definitions: map[string]types.UID{}}
 	served := resources()
 	compressed := sets.New(placement.CompressedResources()...)
 	for _, d := range definitions {
+		s.definitions[d.name()] = d.uid
 		if d.version() == "" {
 			s.refused = append(s.refused, fmt.Sprintf("CustomResourceDefinition %s serves no version, so that its objects cannot be read: have it serve v1beta1", d.name()))
 			continue
