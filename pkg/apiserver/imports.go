@@ -61,7 +61,7 @@ func (i *imports) tell(ctx context.Context, record *importer.Record) {
 	obstacle := record.Obstacle()
 	if record == nil {
 		// The import that this server was started on was taken back.
-		obstacle = "the hub was given back to KubeFleet: stop this server"
+		obstacle = importer.TakenBack
 	}
 	if obstacle == "" {
 		i.obstacle.Store(nil)

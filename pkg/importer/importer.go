@@ -406,6 +406,7 @@ func (i *Importer) Back(ctx context.Context) error {
 	if err := i.hub.takeBack(ctx); err != nil {
 		return err
 	}
+	i.say("The hub answers for its objects itself, once it has seen that.")
 	read, err := i.awaitLocal(ctx, record)
 	if err != nil {
 		return err

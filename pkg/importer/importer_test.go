@@ -449,8 +449,8 @@ func TestTheWayBackEndsWithTheFirstWrite(t *testing.T) {
 func TestControllersDoNotBeginBeforeTheImportIsComplete(t *testing.T) {
 	client, options := etcd(t)
 	f := newFixture(t, newFakeHub(t), client, options)
-	if err := f.records.Begin(t.Context(), metav1.Now()); err != nil {
-		t.Errorf("a store that was not imported: %v", err)
+	if err := f.records.Begin(t.Context(), metav1.Now()); err == nil || err.Error() != TakenBack {
+		t.Errorf("without a record: %v", err)
 	}
 	f.options.Between = func(step string) error {
 		if step == "complete" {

@@ -67,6 +67,9 @@ func (r *Record) Obstacle() string {
 	return fmt.Sprintf("the import from KubeFleet is not complete (%s): run stagegate-apiserver import again until it says that it is, or with --back to undo it", r.Phase)
 }
 
+// TakenBack is what a server says that was started on an import which is taken back by now.
+const TakenBack = "the hub was given back to KubeFleet: stop this server"
+
 // errRecordChanged reports that somebody else has written the record since it was read.
 var errRecordChanged = errors.New("another import, or the server, has changed the record of the import meanwhile: run the command again")
 
@@ -133,12 +136,15 @@ func (r Records) remove(ctx context.Context, record *Record) error {
 	return nil
 }
 
-// Begin records that controllers are started, from which on there is no way back. It fails where the import is not complete, and does nothing
-// in a store that was not imported. Going back writes the same record: only one of the two succeeds.
+// Begin records that controllers are started, from which on there is no way back. It fails where the import is not complete, or was taken back:
+// controllers that find no members take away what those of the hub have. Going back writes the same record: only one of the two succeeds.
 func (r Records) Begin(ctx context.Context, now metav1.Time) error {
 	record, err := r.Get(ctx)
-	if err != nil || record == nil {
+	if err != nil {
 		return err
+	}
+	if record == nil {
+		return errors.New(TakenBack)
 	}
 	if obstacle := record.Obstacle(); obstacle != "" {
 		return errors.New(obstacle)
