@@ -17,6 +17,7 @@ import (
 	"os/exec"
 	"path"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -138,7 +139,7 @@ spec:
 		t.Errorf("the dry run says\n%s", out)
 	}
 	k.ownersOfNamespaces(t, 1)
-	k.killImportAt(t, "Took owners of the fleet off")
+	k.killImportAt(t, "Took owners of the fleet off", "")
 	k.ownersOfNamespaces(t, 0)
 	// Whoever still writes is refused, also a status.
 	for _, subresource := range []string{"", " --subresource=status"} {
@@ -147,13 +148,13 @@ spec:
 			t.Errorf("a write%s during the import: %v\n%s", subresource, err, out)
 		}
 	}
-	out = k.mustImport(t)
+	out = k.mustImport(t, "")
 	for _, want := range []string{"The import is complete", request + " was approved, and its run has not acted on it"} {
 		if !strings.Contains(out, want) {
 			t.Errorf("the import does not say %q:\n%s", want, out)
 		}
 	}
-	k.mustImport(t)
+	k.mustImport(t, "")
 	// Nobody serves the objects now, which is no reason to delete anything.
 	if _, err := s.hub().of(kindMemberCluster, "").List(t.Context(), metav1.ListOptions{}); !apierrors.IsServiceUnavailable(err) {
 		t.Errorf("without a server: %v", err)
@@ -181,7 +182,7 @@ spec:
 	stays()
 
 	// Forth for good.
-	k.mustImport(t)
+	k.mustImport(t, "")
 	s.options.ServerFlags = flags
 	s.up(t)
 	run := r.awaitRun(t, staged, all(clusterIs("member2", "Succeeded"), clusterIs("member3", "")))
@@ -452,35 +453,59 @@ func (k *kubefleet) memberOwner(t *testing.T, member string) string {
 	return fmt.Sprintf(`{"apiVersion":"cluster.kubernetes-fleet.io/v1beta1","kind":"MemberCluster","name":%q,"uid":%q,"controller":true}`, member, obj.GetUID())
 }
 
-// command is an import as the server's ServiceAccount, with the rights that artifacts/import gives to it.
-func (k *kubefleet) command(ctx context.Context, args ...string) *exec.Cmd {
-	args = append([]string{
-		"import", "--kubeconfig=" + filepath.Join(k.options.Dir, "pki", serverProcess+".kubeconfig"), "--data-dir=" + filepath.Join(k.options.Dir, "data", serverProcess),
-	}, args...)
-	return exec.CommandContext(ctx, filepath.Join(k.environment.BinDir(), serverProcess), args...)
+// migrationPage has the commands that are played here.
+const migrationPage = "docs/migration.md"
+
+// command is the import of the page with a flag, or without one, as the server's ServiceAccount, with the rights that artifacts/import gives to it.
+func (k *kubefleet) command(ctx context.Context, t *testing.T, flag string) *exec.Cmd {
+	t.Helper()
+	page, err := os.ReadFile(filepath.Join(k.options.Root, migrationPage))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for line := range strings.Lines(string(page)) {
+		words := strings.Fields(line)
+		if len(words) < 3 || words[0] != serverProcess || words[1] != "import" || !strings.HasPrefix(line, "    ") {
+			continue
+		}
+		first := ""
+		if slices.Contains([]string{"--dry-run", "--back"}, words[2]) {
+			first = words[2]
+		}
+		if first != flag {
+			continue
+		}
+		replaced := strings.NewReplacer(
+			"$KUBECONFIG", filepath.Join(k.options.Dir, "pki", serverProcess+".kubeconfig"), "/var/lib/stagegate", filepath.Join(k.options.Dir, "data", serverProcess))
+		args := strings.Fields(replaced.Replace(strings.Join(words[1:], " ")))
+		return exec.CommandContext(ctx, filepath.Join(k.environment.BinDir(), serverProcess), args...)
+	}
+	t.Fatalf("%s has no import with %q", migrationPage, flag)
+	return nil
 }
 
-func (k *kubefleet) runImport(t *testing.T, args ...string) (string, error) {
+func (k *kubefleet) runImport(t *testing.T, flag string) (string, error) {
 	t.Helper()
 	k.mustRun(t, "kubectl apply -f artifacts/import/rbac.yaml")
-	out, err := k.command(t.Context(), args...).CombinedOutput()
+	out, err := k.command(t.Context(), t, flag).CombinedOutput()
 	return string(out), err
 }
 
-func (k *kubefleet) mustImport(t *testing.T, args ...string) string {
+func (k *kubefleet) mustImport(t *testing.T, flag string) string {
 	t.Helper()
-	out, err := k.runImport(t, args...)
+	out, err := k.runImport(t, flag)
 	if err != nil {
-		t.Fatalf("import %v: %v\n%s", args, err, out)
+		t.Fatalf("import %s: %v\n%s", flag, err, out)
 	}
+	t.Logf("import %s:\n%s", flag, out)
 	return out
 }
 
 // killImportAt kills an import with SIGKILL when it says something.
-func (k *kubefleet) killImportAt(t *testing.T, text string, args ...string) {
+func (k *kubefleet) killImportAt(t *testing.T, text, flag string) {
 	t.Helper()
 	k.mustRun(t, "kubectl apply -f artifacts/import/rbac.yaml")
-	cmd := k.command(t.Context(), args...)
+	cmd := k.command(t.Context(), t, flag)
 	stdout, err := cmd.StdoutPipe()
 	if err != nil {
 		t.Fatal(err)

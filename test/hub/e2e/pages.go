@@ -431,7 +431,7 @@ kubectl delete crp/shop ns/shop --ignore-not-found
 	{
 		name: "docs/migration.md",
 		deviations: []deviation{
-			{command: "stagegate-apiserver import", skipped: true, reason: "It takes a hub that KubeFleet rules, and the tests of pkg/importer have one."},
+			{command: "stagegate-apiserver import", skipped: true, reason: "It takes a hub that KubeFleet rules: TestImport has one, and plays them."},
 			noPod("Import", "kubectl apply -k ."),
 			noPod("Import", "kubectl -n fleet-system wait job"),
 			noPod("Import", "kubectl -n fleet-system logs job"),
