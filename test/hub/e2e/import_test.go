@@ -26,6 +26,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/discovery"
 	"k8s.io/klog/v2"
 	"sigs.k8s.io/yaml"
@@ -368,31 +369,54 @@ spec:
 `, resource.Name, group, scope, resource.SingularName, resource.Kind, names) + version("v1", false) + version("v1beta1", true)
 }
 
+// writeObjects writes owners before what they own, which the garbage collector of the hub would delete at once.
 func (k *kubefleet) writeObjects(t *testing.T, request string) {
 	t.Helper()
+	pending := map[types.UID]func(){}
 	for gvr, objects := range k.objects {
 		for _, obj := range objects {
-			obj.SetManagedFields(nil)
-			obj.SetResourceVersion("")
-			strip(obj.Object)
-			if strings.HasSuffix(gvr.Resource, "approvalrequests") {
-				obj.SetOwnerReferences(nil)
-			}
-			if obj.GetKind() == kindApproval.Kind && obj.GetName() == request {
-				conditions, _, _ := unstructured.NestedSlice(obj.Object, "status", "conditions")
-				conditions = append(conditions, map[string]any{
-					"type": "Approved", "status": "True", "reason": "LGTM", "message": "LGTM", "lastTransitionTime": "2026-01-02T03:04:05Z", "observedGeneration": obj.GetGeneration(),
-				})
-				if err := unstructured.SetNestedSlice(obj.Object, conditions, "status", "conditions"); err != nil {
+			pending[obj.GetUID()] = func() {
+				delete(pending, obj.GetUID())
+				k.asKubeFleet(t, obj, request)
+				for _, owner := range obj.GetOwnerReferences() {
+					if write := pending[owner.UID]; write != nil {
+						write()
+					}
+				}
+				data, err := json.Marshal(obj.Object)
+				if err != nil {
 					t.Fatal(err)
 				}
+				k.put(t, path.Join("/", hub.HubName, gvr.Group, gvr.Resource, obj.GetNamespace(), obj.GetName()), data)
 			}
-			data, err := json.Marshal(obj.Object)
-			if err != nil {
-				t.Fatal(err)
-			}
-			k.put(t, path.Join("/", hub.HubName, gvr.Group, gvr.Resource, obj.GetNamespace(), obj.GetName()), data)
 		}
+	}
+	for len(pending) > 0 {
+		for _, write := range pending {
+			write()
+			break
+		}
+	}
+}
+
+// asKubeFleet makes an object what KubeFleet would have written.
+func (k *kubefleet) asKubeFleet(t *testing.T, obj *unstructured.Unstructured, request string) {
+	t.Helper()
+	obj.SetManagedFields(nil)
+	obj.SetResourceVersion("")
+	strip(obj.Object)
+	if strings.HasSuffix(obj.GetKind(), "ApprovalRequest") {
+		obj.SetOwnerReferences(nil)
+	}
+	if obj.GetKind() != kindApproval.Kind || obj.GetName() != request {
+		return
+	}
+	conditions, _, _ := unstructured.NestedSlice(obj.Object, "status", "conditions")
+	conditions = append(conditions, map[string]any{
+		"type": "Approved", "status": "True", "reason": "LGTM", "message": "LGTM", "lastTransitionTime": "2026-01-02T03:04:05Z", "observedGeneration": obj.GetGeneration(),
+	})
+	if err := unstructured.SetNestedSlice(obj.Object, conditions, "status", "conditions"); err != nil {
+		t.Fatal(err)
 	}
 }
 
