@@ -182,13 +182,24 @@ spec:
 	k.garbageCollectorWorks(t)
 	stays()
 
-	// Forth for good.
-	k.mustImport(t, "")
+	// Forth for good, with a member of which the hub has no kubeconfig, as it has of none that KubeFleet's agent joined.
+	s.mustRun(t, "kubectl -n fleet-system delete secret member-"+pullMember)
+	if out := k.mustImport(t, ""); !strings.Contains(out, pullMember+" has no Secret fleet-system/member-"+pullMember) {
+		t.Errorf("the import does not say that an agent serves %s:\n%s", pullMember, out)
+	}
 	s.options.ServerFlags = flags
 	s.up(t)
-	run := r.awaitRun(t, staged, all(clusterIs("member2", "Succeeded"), clusterIs("member3", "")))
-	_ = run
+	r.awaitRun(t, staged, all(clusterIs("member2", "Succeeded"), clusterIs(pullMember, "")))
 	stays()
+	member, err := s.hub().get(t.Context(), kindMemberCluster, "", pullMember)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := member.GetAnnotations()["kubernetes-fleet.io/delivery"]; got != "Pull" {
+		t.Errorf("the delivery to %s is %q", pullMember, got)
+	}
+	// The server has its kubeconfig since the environment is up again, and serves it once it is told so.
+	s.mustRun(t, "kubectl patch membercluster "+pullMember+" --type=merge -p '"+pushIdentity+"'")
 	// The approval that nobody stamped opens nothing, one that the server stamps does.
 	approval, err := s.hub().get(t.Context(), kindApproval, "", request)
 	if err != nil {
