@@ -4,9 +4,11 @@
 package importer
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -31,6 +33,7 @@ var (
 	policyResource  = schema.GroupVersionResource{Group: "admissionregistration.k8s.io", Version: "v1", Resource: "validatingadmissionpolicies"}
 	policyBindings  = schema.GroupVersionResource{Group: "admissionregistration.k8s.io", Version: "v1", Resource: "validatingadmissionpolicybindings"}
 	errNothingAsked = errors.New("the hub was not asked yet")
+	errObjects      = errors.New("objects")
 )
 
 // freeze has the hub refuse all writes to the objects, whoever makes them: one that came after the objects were compared would be lost. It returns
@@ -110,6 +113,34 @@ func (h *hub) awaitFrozen(ctx context.Context) error {
 	})
 	if err != nil {
 		return fmt.Errorf("the hub does not go by ValidatingAdmissionPolicy %s, so that objects could change while they are imported: %w", policyName, errors.Join(last, err))
+	}
+	return nil
+}
+
+// awaitPassedOn returns once the hub answers for no version of the groups itself, so that writes may be let through. The server answers 503
+// until the import is complete, and so does the hub as long as there is no server.
+func (h *hub) awaitPassedOn(ctx context.Context) error {
+	definitions, err := h.definitions(ctx)
+	if err != nil {
+		return err
+	}
+	last := errNothingAsked
+	err = wait.PollUntilContextTimeout(ctx, returnInterval, returnTimeout, true, func(ctx context.Context) (bool, error) {
+		for _, gv := range versions() {
+			i := slices.IndexFunc(definitions, func(d definition) bool { return d.group == gv.Group && slices.Contains(d.served, gv.Version) })
+			if i < 0 {
+				continue
+			}
+			_, err := h.dynamic.Resource(gv.WithResource(definitions[i].plural)).List(ctx, metav1.ListOptions{Limit: 1})
+			if !apierrors.IsServiceUnavailable(err) {
+				last = fmt.Errorf("%s is answered in %s, with %w", definitions[i].name(), gv.Version, cmp.Or(err, errObjects))
+				return false, nil
+			}
+		}
+		return true, nil
+	})
+	if err != nil {
+		return fmt.Errorf("the hub does not pass its API on yet, and goes on refusing writes to the objects; run the command again: %w", errors.Join(last, err))
 	}
 	return nil
 }

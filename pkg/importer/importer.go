@@ -340,6 +340,9 @@ func (i *Importer) complete(ctx context.Context, record *Record) error {
 	if err := i.hub.passOn(ctx); err != nil {
 		return err
 	}
+	if err := i.hub.awaitPassedOn(ctx); err != nil {
+		return err
+	}
 	if err := i.step("thaw"); err != nil {
 		return err
 	}

@@ -55,7 +55,7 @@ type fakeHub struct {
 	metadata *metadatafake.FakeMetadataClient
 	// away has the hub do nothing for an import that was killed: whoever is dead takes no policy away.
 	away bool
-	// lax has the hub let all writes through.
+	// lax has the hub let all writes through, and answer for the groups itself whatever it is told.
 	lax bool
 }
 
@@ -78,7 +78,9 @@ func newFakeHub(t *testing.T, more ...*unstructured.Unstructured) *fakeHub {
 	}
 	var objects []runtime.Object
 	for _, r := range resources() {
-		lists[schema.GroupVersionResource{Group: r.Group, Version: "v1beta1", Resource: r.Plural}] = r.Kind + "List"
+		for _, v := range []string{"v1", "v1beta1"} {
+			lists[schema.GroupVersionResource{Group: r.Group, Version: v, Resource: r.Plural}] = r.Kind + "List"
+		}
 		objects = append(objects, crd(r.Group, r.Plural, r.Namespaced, "v1", "v1beta1"))
 		if samples[r.Kind] == nil {
 			t.Fatalf("there is no sample of %s", r.Kind)
@@ -131,6 +133,17 @@ func newFakeHub(t *testing.T, more ...*unstructured.Unstructured) *fakeHub {
 			return true, nil, err
 		}
 		return true, nil, errors.New("ValidatingAdmissionPolicy '" + policyName + "' with binding '" + policyName + "' denied request: no")
+	})
+	f.dynamic.PrependReactor("list", "*", func(action clienttesting.Action) (bool, runtime.Object, error) {
+		gv := action.GetResource().GroupVersion()
+		if f.lax || !slices.Contains(versions(), gv) {
+			return false, nil, nil
+		}
+		apiService, err := f.dynamic.Tracker().Get(apiServiceResource, "", gv.Version+"."+gv.Group)
+		if err != nil || isLocal(apiService.(*unstructured.Unstructured)) {
+			return err != nil, nil, err
+		}
+		return true, nil, apierrors.NewServiceUnavailable("nobody serves it")
 	})
 	f.dynamic.PrependReactor("delete", "*", func(clienttesting.Action) (bool, runtime.Object, error) {
 		return f.away, nil, errKilled
@@ -586,4 +599,29 @@ func TestAHubThatCannotBeFrozenIsNotMoved(t *testing.T) {
 	if got := keys(t, client); len(got) > 0 {
 		t.Errorf("the store has %d objects", len(got))
 	}
+}
+
+// As long as the hub answers itself, its objects could change, and the change would be lost.
+func TestAHubThatStillAnswersStaysFrozen(t *testing.T) {
+	client, options := etcd(t)
+	f := newFixture(t, newFakeHub(t), client, options)
+	f.options.Between = func(step string) error {
+		f.hub.lax = step == "switch"
+		return nil
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), 3*time.Second)
+	defer cancel()
+	if err := f.Import(ctx); err == nil || !strings.Contains(err.Error(), "the hub does not pass its API on yet") || !strings.Contains(err.Error(), "answered in") {
+		t.Fatalf("%v", err)
+	}
+	f.hub.isFrozen(t, true)
+	if record, err := f.records.Get(t.Context()); err != nil || record.Phase != Switching {
+		t.Errorf("%+v (%v)", record, err)
+	}
+	f.hub.lax = false
+	f.options.Between = nil
+	if err := f.Import(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	f.hub.isMoved(t)
 }
