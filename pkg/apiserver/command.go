@@ -64,13 +64,15 @@ func NewCommand(ctx context.Context) *cobra.Command {
 	}
 	columns, _, _ := term.TerminalSize(command.OutOrStdout())
 	cliflag.SetUsageAndHelpFunc(command, fss, columns)
+	command.AddCommand(newImportCommand(ctx))
 	return command
 }
 
 // Run checks the surroundings, starts etcd unless it is external, and serves until the context ends.
 func Run(ctx context.Context, o *Options) error {
 	logger := klog.FromContext(ctx)
-	if err := preflight(ctx, o); err != nil {
+	hidden, err := preflight(ctx, o)
+	if err != nil {
 		return err
 	}
 	embedded := o.embedded()
@@ -98,6 +100,14 @@ func Run(ctx context.Context, o *Options) error {
 	if err != nil {
 		return err
 	}
+	imports, record, err := openImports(ctx, o.Recommended.Etcd.StorageConfig)
+	if err != nil {
+		return err
+	}
+	if err := hidden.refuse(record); err != nil {
+		return err
+	}
+	o.imports = imports
 	logger.Info("Starting", "version", version.String(), "storeID", storeID, "embeddedEtcd", embedded)
 	o.Rollout.StoreID = storeID
 	if o.Rollout.Identity, err = identity(embedded, storeID); err != nil {

@@ -29,7 +29,8 @@ type ExtraConfig struct {
 	// NewManager makes what runs beside the API, from clients of the server's own API and of the hub; nil means that nothing does.
 	NewManager func(api, hub *rest.Config, options rollout.Options) (Manager, error)
 
-	judge *judge
+	judge   *judge
+	imports *imports
 }
 
 // Config makes a server.
@@ -64,6 +65,9 @@ func (o *Options) Config() (*Config, error) {
 	config.EffectiveVersion = ownVersion{config.EffectiveVersion}
 	boundBodies(&config.Config)
 	beStrictWithActions(&config.Config)
+	if o.imports != nil {
+		o.imports.gate(&config.Config)
+	}
 	kinds := kindsOfBodies{}
 	tellMistyped(&config.Config, kinds)
 	awaitFrontProxy(&config.Config)
@@ -72,6 +76,9 @@ func (o *Options) Config() (*Config, error) {
 	}
 	extra := ExtraConfig{Rollout: o.Rollout.Options, NewManager: newManager, judge: o.judge}
 	extra.Rollout.HubRecord = hubRecord{o.Recommended.Etcd.StorageConfig}
+	if o.imports != nil {
+		extra.imports, extra.Rollout.MayLead = o.imports, o.imports.begin
+	}
 	var err error
 	if extra.Rollout.Traces, err = tracesOfRuns(o.Recommended.Traces, &config.Config); err != nil {
 		return nil, err

@@ -41,6 +41,8 @@ type Options struct {
 	MaxObjects int
 
 	judge *judge
+	// imports is how far an import into the store is, nil where there was none.
+	imports *imports
 }
 
 // NewOptions returns the defaults.
@@ -70,13 +72,8 @@ func NewOptions() *Options {
 // Flags binds the options to flags, grouped for --help.
 func (o *Options) Flags() cliflag.NamedFlagSets {
 	var fss cliflag.NamedFlagSets
-	o.Recommended.CoreAPI.AddFlags(fss.FlagSet("hub"))
-	fss.FlagSet("hub").Lookup("kubeconfig").Usage = "Kubeconfig of the hub. In the hub itself the pod's ServiceAccount is used."
-	o.Embedded.AddFlags(fss.FlagSet("storage"))
-	addFlagsExcept(fss.FlagSet("storage"), o.Recommended.Etcd.AddFlags,
-		"storage-backend", "storage-media-type", "etcd-servers-overrides", "default-watch-cache-size")
-	fss.FlagSet("storage").Lookup("etcd-servers").Usage = "Servers of an external etcd (scheme://ip:port), comma separated. " +
-		"None means the etcd in this process, which is right for one replica."
+	o.addHubFlags(fss.FlagSet("hub"))
+	o.addStorageFlags(fss.FlagSet("storage"))
 	o.Rollout.AddFlags(fss.FlagSet("rollout"))
 	addFlagsExcept(fss.FlagSet("leader election"), o.Rollout.AddLeaderElectionFlags, "leader-elect-resource-lock")
 	addFlagsExcept(fss.FlagSet("secure serving"), o.Recommended.SecureServing.AddFlags, "cert-dir")
@@ -92,6 +89,19 @@ func (o *Options) Flags() cliflag.NamedFlagSets {
 	o.ServerRun.AddUniversalFlags(fss.FlagSet("generic"))
 	logsapi.AddFlags(o.Logs, fss.FlagSet("logs"))
 	return fss
+}
+
+func (o *Options) addHubFlags(fs *pflag.FlagSet) {
+	o.Recommended.CoreAPI.AddFlags(fs)
+	fs.Lookup("kubeconfig").Usage = "Kubeconfig of the hub. In the hub itself the pod's ServiceAccount is used."
+}
+
+func (o *Options) addStorageFlags(fs *pflag.FlagSet) {
+	o.Embedded.AddFlags(fs)
+	addFlagsExcept(fs, o.Recommended.Etcd.AddFlags,
+		"storage-backend", "storage-media-type", "etcd-servers-overrides", "default-watch-cache-size")
+	fs.Lookup("etcd-servers").Usage = "Servers of an external etcd (scheme://ip:port), comma separated. " +
+		"None means the etcd in this process, which is right for one replica."
 }
 
 // addFlagsExcept adds what add binds, but for flags that leave no choice here.

@@ -25,6 +25,7 @@ import (
 	"github.com/stagegate/stagegate/pkg/apis/placement/v1beta1"
 	rolloutv1alpha1 "github.com/stagegate/stagegate/pkg/apis/rollout/v1alpha1"
 	"github.com/stagegate/stagegate/pkg/apis/scheme"
+	"github.com/stagegate/stagegate/pkg/importer"
 )
 
 // hubTimeout is for one request that a hub in good health answers within a second.
@@ -33,26 +34,45 @@ const hubTimeout = 15 * time.Second
 var (
 	servedGroups = []string{v1beta1.GroupName, clusterv1beta1.GroupName, rolloutv1alpha1.GroupName}
 	crdResource  = schema.GroupVersionResource{Group: "apiextensions.k8s.io", Version: "v1", Resource: "customresourcedefinitions"}
-	// apiServiceResource are the APIServices. Those that the hub makes for CustomResourceDefinitions have automanagedLabel.
+	// apiServiceResource are the APIServices. Those that the hub makes for CustomResourceDefinitions have importer.AutomanagedLabel.
 	apiServiceResource = schema.GroupVersionResource{Group: "apiregistration.k8s.io", Version: "v1", Resource: "apiservices"}
 )
 
-const automanagedLabel = "kube-aggregator.kubernetes.io/automanaged"
+// hidden are the CustomResourceDefinitions whose objects the server would hide.
+type hidden struct {
+	hub         string
+	definitions []metav1.PartialObjectMetadata
+}
 
-// preflight finds what would make the server fail later, or do harm, and says so in one line.
-func preflight(ctx context.Context, o *Options) error {
+// refuse returns an error where there are any but those whose objects were imported, or are being imported, into the store of the server.
+func (h hidden) refuse(record *importer.Record) error {
+	var names []string
+	for _, definition := range h.definitions {
+		if record == nil || record.Obstacle() == "" && record.Definitions[definition.Name] != definition.UID {
+			names = append(names, definition.Name)
+		}
+	}
+	if len(names) == 0 {
+		return nil
+	}
+	return fmt.Errorf("hub %s has CustomResourceDefinitions of groups that this server is to serve, and would hide their objects: "+
+		"move them by stagegate-apiserver import into an empty store, or delete the CustomResourceDefinitions if nothing is needed of them (%s)", h.hub, strings.Join(names, ", "))
+}
+
+// preflight finds what would make the server fail later, or do harm, and says so in one line. What is hidden is judged once the store is open.
+func preflight(ctx context.Context, o *Options) (hidden, error) {
 	certificate := o.Recommended.SecureServing.ServerCert.CertKey
 	if err := checkCertificate(certificate.CertFile, certificate.KeyFile); err != nil {
-		return err
+		return hidden{}, err
 	}
 	if o.embedded() {
 		if err := checkDataDir(o.Embedded.DataDir); err != nil {
-			return err
+			return hidden{}, err
 		}
 	}
 	config, err := hubConfig(o.Recommended.CoreAPI.CoreAPIKubeconfigPath)
 	if err != nil {
-		return err
+		return hidden{}, err
 	}
 	return checkHub(ctx, config)
 }
@@ -96,15 +116,15 @@ func hubConfig(kubeconfig string) (*rest.Config, error) {
 	return config, nil
 }
 
-// checkHub wants a hub that answers and has no CustomResourceDefinitions of the groups served here: an APIService hides them, and
+// checkHub wants a hub that answers, and returns its CustomResourceDefinitions of the groups served here: an APIService hides them, and
 // with them their objects. One that came while the APIServices were there already has none that anybody could reach, and keeps no server
 // that is restarted from starting.
-func checkHub(ctx context.Context, config *rest.Config) error {
+func checkHub(ctx context.Context, config *rest.Config) (hidden, error) {
 	ctx, cancel := context.WithTimeout(ctx, hubTimeout)
 	defer cancel()
 	client, err := metadata.NewForConfig(config)
 	if err != nil {
-		return fmt.Errorf("hub %s: %w", config.Host, err)
+		return hidden{}, fmt.Errorf("hub %s: %w", config.Host, err)
 	}
 	list := func(resource schema.GroupVersionResource) ([]metav1.PartialObjectMetadata, error) {
 		found, err := client.Resource(resource).List(ctx, metav1.ListOptions{})
@@ -118,45 +138,45 @@ func checkHub(ctx context.Context, config *rest.Config) error {
 	}
 	crds, err := list(crdResource)
 	if err != nil {
-		return err
+		return hidden{}, err
 	}
 	crds = slices.DeleteFunc(crds, func(crd metav1.PartialObjectMetadata) bool { return !slices.Contains(servedGroups, groupOf(crd)) })
 	if len(crds) == 0 {
-		return nil
+		return hidden{}, nil
 	}
 	apiServices, err := list(apiServiceResource)
 	if err != nil {
-		return err
+		return hidden{}, err
 	}
-	var hidden, without []string
+	hides := hidden{hub: config.Host}
+	var without []string
 	for _, crd := range crds {
 		if since := registered(apiServices, groupOf(crd)); !since.IsZero() && crd.CreationTimestamp.After(since) {
 			without = append(without, crd.Name)
 		} else {
-			hidden = append(hidden, crd.Name)
+			hides.definitions = append(hides.definitions, crd)
 		}
 	}
-	if len(hidden) > 0 {
-		return fmt.Errorf("hub %s has CustomResourceDefinitions of groups that this server is to serve, and would hide their objects: "+
-			"export the objects and delete the CustomResourceDefinitions first (%s)", config.Host, strings.Join(hidden, ", "))
+	if len(hides.definitions) > 0 {
+		return hides, nil
 	}
 	logger := klog.FromContext(ctx).WithValues("hub", config.Host, "customResourceDefinitions", strings.Join(without, ", "))
 	if others := servedByHub(apiServices); len(others) > 0 {
 		logger.Info("CustomResourceDefinitions have no effect in the versions that this server serves, since its APIServices were there before them. "+
 			"The hub serves their other versions itself, with objects that this server does not know: stop whoever installed them, export those "+
 			"objects if you need them, and delete the CustomResourceDefinitions, which deletes those objects", "apiServicesOfHub", strings.Join(others, ", "))
-		return nil
+		return hidden{}, nil
 	}
 	logger.Info("CustomResourceDefinitions have no effect, since the APIServices of this server were there before them: " +
 		"delete them, and stop whoever installed them")
-	return nil
+	return hidden{}, nil
 }
 
 // servedByHub returns the APIServices of the groups served here that the hub made for versions of CustomResourceDefinitions.
 func servedByHub(apiServices []metav1.PartialObjectMetadata) []string {
 	var names []string
 	for i := range apiServices {
-		if apiServices[i].Labels[automanagedLabel] != "" && slices.Contains(servedGroups, groupOf(apiServices[i])) {
+		if apiServices[i].Labels[importer.AutomanagedLabel] != "" && slices.Contains(servedGroups, groupOf(apiServices[i])) {
 			names = append(names, apiServices[i].Name)
 		}
 	}
@@ -174,7 +194,7 @@ func registered(apiServices []metav1.PartialObjectMetadata, group string) time.T
 	var since time.Time
 	for _, gv := range scheme.Scheme.PrioritizedVersionsForGroup(group) {
 		i := slices.IndexFunc(apiServices, func(a metav1.PartialObjectMetadata) bool { return a.Name == gv.Version+"."+group })
-		if i < 0 || apiServices[i].Labels[automanagedLabel] != "" {
+		if i < 0 || apiServices[i].Labels[importer.AutomanagedLabel] != "" {
 			return time.Time{}
 		}
 		if created := apiServices[i].CreationTimestamp.Time; created.After(since) {

@@ -5,6 +5,7 @@ package apiserver
 
 import (
 	"encoding/json"
+	"errors"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -15,10 +16,13 @@ import (
 	"time"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/rest"
 	certutil "k8s.io/client-go/util/cert"
 	"k8s.io/klog/v2"
 	"k8s.io/klog/v2/ktesting"
+
+	"github.com/stagegate/stagegate/pkg/importer"
 )
 
 // writePair writes a certificate and a key that belong together.
@@ -128,7 +132,7 @@ func TestADefinitionThatComesAfterTheAPIServicesKeepsNoServerFromStarting(t *tes
 		return at(crds("v1.placement.kubernetes-fleet.io", "v1beta1.placement.kubernetes-fleet.io"), 0)
 	}
 	automanaged := apiServices()
-	automanaged.Items[1].Labels = map[string]string{automanagedLabel: "true"}
+	automanaged.Items[1].Labels = map[string]string{importer.AutomanagedLabel: "true"}
 	recreated := apiServices()
 	recreated.Items[1].CreationTimestamp = metav1.NewTime(installed.Add(2 * time.Hour))
 	of := at(crds("v1.cluster.kubernetes-fleet.io", "v1beta1.cluster.kubernetes-fleet.io"), 0)
@@ -147,7 +151,9 @@ func TestADefinitionThatComesAfterTheAPIServicesKeepsNoServerFromStarting(t *tes
 		"it came after that APIService was back": {recreated, 3 * time.Hour, ""},
 	} {
 		t.Run(name, func(t *testing.T) {
-			checkError(t, checkHub(t.Context(), hubWith(t, at(crds(crd), tc.after), tc.apiServices)), tc.want)
+			hidden, err := checkHub(t.Context(), hubWith(t, at(crds(crd), tc.after), tc.apiServices))
+			checkError(t, err, "")
+			checkError(t, hidden.refuse(nil), tc.want)
 		})
 	}
 }
@@ -163,11 +169,13 @@ func TestTheLogNamesVersionsThatTheHubServes(t *testing.T) {
 		for i := range apiServices.Items {
 			apiServices.Items[i].CreationTimestamp = registered
 			if name := apiServices.Items[i].Name; name == own || name == "v1.example.com" {
-				apiServices.Items[i].Labels = map[string]string{automanagedLabel: "onstart"}
+				apiServices.Items[i].Labels = map[string]string{importer.AutomanagedLabel: "onstart"}
 			}
 		}
 		logger := ktesting.NewLogger(t, ktesting.NewConfig(ktesting.BufferLogs(true)))
-		checkError(t, checkHub(klog.NewContext(t.Context(), logger), hubWith(t, definition, apiServices)), "")
+		hidden, err := checkHub(klog.NewContext(t.Context(), logger), hubWith(t, definition, apiServices))
+		checkError(t, err, "")
+		checkError(t, hidden.refuse(nil), "")
 		return logger.GetSink().(ktesting.Underlier).GetBuffer().String()
 	}
 	ours := []string{"v1." + group, "v1beta1." + group, "v1.example.com"}
@@ -195,11 +203,37 @@ func TestCheckHub(t *testing.T) {
 		"nobody there":             {&rest.Config{Host: "http://127.0.0.1:1"}, "cannot reach the hub http://127.0.0.1:1"},
 		"no rights":                {hub(t, http.StatusForbidden, forbidden), "lacks the rights that its manifests give it"},
 		"KubeFleet is there":       {hub(t, http.StatusOK, crds("works.placement.kubernetes-fleet.io")), "works.placement.kubernetes-fleet.io"},
-		"its clusters are there":   {hub(t, http.StatusOK, crds("memberclusters.cluster.kubernetes-fleet.io")), "export the objects"},
-		"policies are there":       {hub(t, http.StatusOK, crds("rolloutpolicies.rollout.stagegate.dev")), "export the objects"},
+		"its clusters are there":   {hub(t, http.StatusOK, crds("memberclusters.cluster.kubernetes-fleet.io")), "stagegate-apiserver import"},
+		"policies are there":       {hub(t, http.StatusOK, crds("rolloutpolicies.rollout.stagegate.dev")), "stagegate-apiserver import"},
 		"another group's are fine": {hub(t, http.StatusOK, crds("works.placement.kubefleet.dev")), ""},
 	} {
-		t.Run(name, func(t *testing.T) { checkError(t, checkHub(t.Context(), tc.hub), tc.want) })
+		t.Run(name, func(t *testing.T) {
+			hidden, err := checkHub(t.Context(), tc.hub)
+			checkError(t, errors.Join(hidden.refuse(nil), err), tc.want)
+		})
+	}
+}
+
+func TestOnlyDefinitionsThatWereImportedMayBeHidden(t *testing.T) {
+	const works, members = "works.placement.kubernetes-fleet.io", "memberclusters.cluster.kubernetes-fleet.io"
+	list := crds(works, members)
+	list.Items[0].UID, list.Items[1].UID = "works-uid", "members-uid"
+	hidden, err := checkHub(t.Context(), hubWith(t, list, crds()))
+	checkError(t, err, "")
+	both := map[string]types.UID{works: "works-uid", members: "members-uid"}
+	for name, tc := range map[string]struct {
+		record *importer.Record
+		want   string
+	}{
+		"nothing was imported":    {nil, "would hide their objects: move them by stagegate-apiserver import into an empty store"},
+		"an import is under way":  {&importer.Record{Phase: importer.Importing}, ""},
+		"an import is taken back": {&importer.Record{Phase: importer.Returning}, ""},
+		"both were imported":      {&importer.Record{Phase: importer.Complete, Definitions: both}, ""},
+		"one came later":          {&importer.Record{Phase: importer.Complete, Definitions: map[string]types.UID{works: "works-uid"}}, "(" + members + ")"},
+		"one was made again": {&importer.Record{Phase: importer.Complete, Definitions: map[string]types.UID{works: "earlier-uid", members: "members-uid"}},
+			"(" + works + ")"},
+	} {
+		t.Run(name, func(t *testing.T) { checkError(t, hidden.refuse(tc.record), tc.want) })
 	}
 }
 

@@ -61,6 +61,15 @@ func (c CompletedConfig) New() (*Server, error) {
 	if err := generic.AddPostStartHook("storage-readiness", generic.StorageReadinessHook.Hook); err != nil {
 		return nil, err
 	}
+	if imports := c.extra.imports; imports != nil {
+		err := generic.AddPostStartHook("follow-import", func(hook genericapiserver.PostStartHookContext) error {
+			go imports.follow(hook)
+			return nil
+		})
+		if err != nil {
+			return nil, err
+		}
+	}
 	if manager != nil {
 		health.manager.Store(&manager)
 		if err := install(generic, manager); err != nil {

@@ -36,6 +36,8 @@ type leadership struct {
 	election componentbaseconfig.LeaderElectionConfiguration
 	// identity of this replica in the election.
 	identity string
+	// mayLead returns why this replica must not lead now; nil never keeps it from that.
+	mayLead func(context.Context) error
 	// lead does what a leader does until the context ends.
 	lead func(context.Context, storeid.Ruler)
 	// told is called with what keeps this replica from leading, nil where that is at most another leader.
@@ -88,6 +90,9 @@ func (l *leadership) rule(ctx context.Context) error {
 	ruler, err := l.claim(ctx)
 	if ctx.Err() != nil {
 		return nil
+	}
+	if err == nil && l.mayLead != nil {
+		err = l.mayLead(ctx)
 	}
 	if err != nil {
 		return err

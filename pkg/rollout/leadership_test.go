@@ -367,7 +367,7 @@ type world struct {
 }
 
 // begin runs the replica until the test ends.
-func begin(t *testing.T, hub *fake.Clientset, recorded string, election componentbaseconfig.LeaderElectionConfiguration) *world {
+func begin(t *testing.T, hub *fake.Clientset, recorded string, election componentbaseconfig.LeaderElectionConfiguration, change ...func(*leadership)) *world {
 	t.Helper()
 	logger := ktesting.NewLogger(t, ktesting.NewConfig(ktesting.BufferLogs(true)))
 	w := &world{
@@ -383,6 +383,9 @@ func begin(t *testing.T, hub *fake.Clientset, recorded string, election componen
 			<-ctx.Done()
 			w.ended <- struct{}{}
 		},
+	}
+	for _, c := range change {
+		c(&l)
 	}
 	go func() {
 		defer close(done)
@@ -510,6 +513,41 @@ func TestWhoMayNotRuleTheHubDoesNotCampaign(t *testing.T) {
 				})
 			})
 		}
+	}
+}
+
+// A store into which objects are still imported is not one to work on.
+func TestWhoMayNotLeadYetLeadsSoonAfter(t *testing.T) {
+	for how, election := range elections {
+		t.Run(how, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				var may atomic.Bool
+				w := begin(t, aHub(), "", election, func(l *leadership) {
+					l.mayLead = func(context.Context) error {
+						if !may.Load() {
+							return errors.New("the import is not complete")
+						}
+						return nil
+					}
+				})
+				for range 100 {
+					w.doesNotLead()
+					time.Sleep(time.Second)
+				}
+				if got := w.health.problem(); got == nil || !strings.Contains(got.Error(), "the import is not complete") {
+					t.Errorf("the health is %v, want what keeps the server from leading", got)
+				}
+				may.Store(true)
+				since := time.Now()
+				w.leads()
+				if took := time.Since(since); took > 15*time.Second {
+					t.Errorf("leads %s after it may", took)
+				}
+				if got := w.health.problem(); got != nil {
+					t.Errorf("the health of a leader is %v", got)
+				}
+			})
+		})
 	}
 }
 

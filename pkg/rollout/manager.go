@@ -66,6 +66,8 @@ type Options struct {
 	Identity string
 	// StoreID is the id of the store that this server has.
 	StoreID string
+	// MayLead is asked before controllers are started. Its error keeps this replica from leading, and it is asked again. Without it nothing does.
+	MayLead func(context.Context) error
 	// HubRecord is where that store keeps which hub it rules.
 	HubRecord storeid.HubRecord
 	// Namespaces of the hub, by whose labels policies select. Whoever made the informer starts it. Without it no run of a namespace is
@@ -202,8 +204,13 @@ func (m *Manager) Run(ctx context.Context) error {
 		record:   m.options.HubRecord,
 		election: m.options.LeaderElection,
 		identity: m.options.Identity,
+		mayLead:  m.options.MayLead,
 		lead:     m.lead,
 		told:     m.health.told,
+	}
+	if len(m.health.chosen) == 0 {
+		// Who starts no controllers ends nothing.
+		l.mayLead = nil
 	}
 	m.health.told(nil)
 	l.run(ctx)

@@ -60,3 +60,6 @@ func probe(ctx context.Context, client *http.Client, url string) error {
 	}
 	return nil
 }
+
+// EtcdURL is where the etcd of the clusters takes clients. The objects of a cluster are below a prefix that is its name.
+func (e *Environment) EtcdURL() string { return "http://" + e.address(etcdName) }

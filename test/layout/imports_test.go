@@ -56,7 +56,8 @@ var rules = []rule{
 	}},
 	{packages: "pkg/rollout/storeid", may: []string{"pkg/apis"}},
 	{packages: "pkg/rollout", may: []string{"pkg/apis", "pkg/rules", "pkg/generated", "pkg/client", "pkg/rollout"}},
-	{packages: "pkg/apiserver", may: []string{"pkg/apis", "pkg/rules", "pkg/generated", "pkg/client", "pkg/registry", "pkg/admission", "pkg/rollout", "pkg/version", "pkg/apiserver"}},
+	{packages: "pkg/importer", may: []string{"pkg/apis", "pkg/registry", "pkg/rollout/storeid"}},
+	{packages: "pkg/apiserver", may: []string{"pkg/importer", "pkg/apis", "pkg/rules", "pkg/generated", "pkg/client", "pkg/registry", "pkg/admission", "pkg/rollout", "pkg/version", "pkg/apiserver"}},
 	// What people are shown is made of the API alone. The server imports none of it.
 	{packages: "pkg/view", may: []string{"pkg/apis", "pkg/rules", "pkg/view"}},
 	{packages: "pkg/cli", may: []string{"pkg/apis", "pkg/rules", "pkg/generated", "pkg/client", "pkg/view", "pkg/version", "pkg/cli", "artifacts/member-agent"}},

@@ -102,6 +102,9 @@ const (
 	// UnreadableAnnotation on an object that is got by its name says why only its metadata is there: it is too large to be read. It is
 	// stored only where such an object is being deleted and waits for its finalizers.
 	UnreadableAnnotation = Prefix + "unreadable"
+	// ImportedOwnersAnnotation on an object of the hub has the owner references to objects of the fleet, as JSON, that the import from KubeFleet took
+	// off it. The way back puts them on again.
+	ImportedOwnersAnnotation = "rollout.stagegate.dev/owners-before-import"
 	// ResourceHashAnnotation on a master resource snapshot is the hash of everything selected.
 	ResourceHashAnnotation = Prefix + "resource-hash"
 	// NumberOfSnapshotsAnnotation on a master resource snapshot counts it and its parts.

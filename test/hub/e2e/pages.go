@@ -429,6 +429,18 @@ kubectl delete crp/shop ns/shop --ignore-not-found
 		},
 	},
 	{
+		name: "docs/migration.md",
+		deviations: []deviation{
+			{command: "stagegate-apiserver import", skipped: true, reason: "It takes a hub that KubeFleet rules: TestImport has one, and plays them."},
+			noPod("Import", "kubectl apply -k ."),
+			noPod("Import", "kubectl -n fleet-system wait job"),
+			noPod("Import", "kubectl -n fleet-system logs job"),
+			noPod("Start", "kubectl apply -k ."),
+			noPod("Start", "kubectl delete job"),
+			noPod("Start", "kubectl delete clusterrolebinding"),
+		},
+	},
+	{
 		name:    "docs/known-issues.md",
 		setUp:   exampleRun + "kubectl create ns team-a",
 		cleanUp: "kubectl delete rp --all -n team-a\n" + removeExample,

@@ -73,10 +73,12 @@ func (s *suite) up(t *testing.T) {
 	// In a cleanup the context of the test has ended.
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(t.Context()), upTimeout)
 	defer cancel()
-	var err error
-	if s.environment, err = hub.Up(ctx, s.options); err != nil {
+	environment, err := hub.Up(ctx, s.options)
+	if err != nil {
+		// What explains a test that failed reads the one that was there.
 		t.Fatal(err)
 	}
+	s.environment = environment
 	s.clusters = map[string]cluster{}
 	for _, name := range s.environment.Clusters() {
 		s.clusters[name] = s.as(t, name)

@@ -18,7 +18,7 @@ import (
 // computes the other lets through, and nothing else that any kind can be selected by.
 func TestSelectableFieldsAgreeWithConversion(t *testing.T) {
 	selectable := map[string]bool{"spec.policy": true}
-	for _, r := range table() {
+	for _, r := range Table() {
 		for _, label := range r.FieldLabels {
 			selectable[label] = true
 		}
@@ -26,7 +26,7 @@ func TestSelectableFieldsAgreeWithConversion(t *testing.T) {
 	if len(selectable) != 7 {
 		t.Errorf("fields are %v, want the six of runs, approval requests and bindings", slices.Sorted(maps.Keys(selectable)))
 	}
-	for _, r := range table() {
+	for _, r := range Table() {
 		for _, version := range store.Versions(r.Group) {
 			kind := schema.GroupVersionKind{Group: r.Group, Version: version, Kind: r.Kind}
 			for label := range selectable {
@@ -53,7 +53,7 @@ func TestSelectableFieldsHaveTheValueOfTheField(t *testing.T) {
 		"resourcebindings":        {"spec.targetCluster": "member1", "spec.resourceSnapshotName": ""},
 		"clusterresourcebindings": {"spec.targetCluster": "member1", "spec.resourceSnapshotName": ""},
 	}
-	for _, r := range table() {
+	for _, r := range Table() {
 		if r.Attributes == nil {
 			if want[r.Plural] != nil {
 				t.Errorf("%s cannot be selected by fields", r.Plural)

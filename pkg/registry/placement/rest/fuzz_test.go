@@ -9,4 +9,4 @@ import (
 	"github.com/stagegate/stagegate/pkg/registry/store/storetest"
 )
 
-func FuzzWrites(f *testing.F) { storetest.FuzzWrites(f, table(), sample) }
+func FuzzWrites(f *testing.F) { storetest.FuzzWrites(f, Table(), sample) }

@@ -59,7 +59,7 @@ func NewAPIGroupInfo(c Config) (genericapiserver.APIGroupInfo, error) {
 // Resources are the names of all resources of the group.
 func Resources() []schema.GroupResource {
 	var names []schema.GroupResource
-	for _, r := range table() {
+	for _, r := range Table() {
 		names = append(names, r.GroupResource())
 	}
 	return names
@@ -116,8 +116,8 @@ func families(c Config) []family {
 	}
 }
 
-// table is all resources of the group in one list.
-func table() []store.Resource {
+// Table is all resources of the group in one list.
+func Table() []store.Resource {
 	var all []store.Resource
 	for _, f := range families(Config{}) {
 		all = append(all, f.resources...)

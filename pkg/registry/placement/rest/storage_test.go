@@ -160,7 +160,7 @@ func TestOnlyWhatGrowsWithTheFleetIsCompressed(t *testing.T) {
 // version lacks it for a resource or its status, so this also shows that none does.
 func TestLifeOfEveryKind(t *testing.T) {
 	etcd := storetest.Etcd(t)
-	for _, r := range table() {
+	for _, r := range Table() {
 		s, err := store.NewStorage(r, etcd)
 		if err != nil {
 			t.Fatal(err)
@@ -223,7 +223,7 @@ func TestNoKindIsWrittenBeyondAMebibyte(t *testing.T) {
 		}})
 		return o, nil
 	}
-	for _, r := range table() {
+	for _, r := range Table() {
 		s, err := store.NewStorage(r, etcd)
 		if err != nil {
 			t.Fatal(err)
@@ -261,7 +261,7 @@ func TestNoKindIsWrittenBeyondAMebibyte(t *testing.T) {
 
 func TestStatusNeverCreates(t *testing.T) {
 	etcd := storetest.Etcd(t)
-	for _, r := range table() {
+	for _, r := range Table() {
 		if r.StatusStrategy == nil {
 			continue
 		}
@@ -304,7 +304,7 @@ func TestPutWithoutResourceVersionIsRefused(t *testing.T) {
 
 func find(t *testing.T, plural string) store.Resource {
 	t.Helper()
-	for _, r := range table() {
+	for _, r := range Table() {
 		if r.Plural == plural {
 			return r
 		}

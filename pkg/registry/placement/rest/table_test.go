@@ -301,7 +301,7 @@ func TestTables(t *testing.T) {
 			}
 		}
 	}
-	for _, r := range table() {
+	for _, r := range Table() {
 		if !printed[r.Plural] {
 			t.Errorf("no example of how %s print", r.Plural)
 		}

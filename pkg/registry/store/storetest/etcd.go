@@ -16,17 +16,23 @@ import (
 )
 
 // Etcd starts an etcd that ends with the test, and stores every resource in it without a cache.
-func Etcd(t testing.TB) generic.RESTOptionsGetter {
+func Etcd(t testing.TB) Getter {
 	t.Helper()
-	return &getter{endpoints: testserver.RunEtcd(t, nil).Endpoints()}
+	return Getter{endpoints: testserver.RunEtcd(t, nil).Endpoints()}
 }
 
-type getter struct {
+// Getter has the options of every resource in that etcd, below the prefix /registry.
+type Getter struct {
 	endpoints []string
 }
 
+var _ generic.RESTOptionsGetter = Getter{}
+
+// Endpoints are where the etcd listens.
+func (g Getter) Endpoints() []string { return g.endpoints }
+
 // GetRESTOptions implements generic.RESTOptionsGetter.
-func (g *getter) GetRESTOptions(resource schema.GroupResource, example runtime.Object) (generic.RESTOptions, error) {
+func (g Getter) GetRESTOptions(resource schema.GroupResource, example runtime.Object) (generic.RESTOptions, error) {
 	codec := scheme.Codecs.LegacyCodec(storageVersion(example))
 	config := storagebackend.NewDefaultConfig("/registry", codec)
 	config.Transport.ServerList = g.endpoints
