@@ -11,7 +11,6 @@ import (
 	"flag"
 	"fmt"
 	"io"
-	"log/slog"
 	"net/http"
 	"os"
 	"os/exec"
@@ -28,7 +27,6 @@ import (
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/discovery"
-	"k8s.io/klog/v2"
 	"sigs.k8s.io/yaml"
 
 	"github.com/stagegate/stagegate/test/hub"
@@ -63,7 +61,7 @@ func TestImport(t *testing.T) {
 		t.Skip("brings up a hub")
 	}
 	// What the client libraries log about a server that is down, on purpose, is noise here.
-	klog.SetSlogLogger(slog.New(slog.DiscardHandler))
+	t.Parallel()
 	const name, staged = "moved", "moved-staged"
 	root, err := hub.FindRoot()
 	if err != nil {
