@@ -144,7 +144,7 @@ const (
 	// Nobody reads it: its write has a deletion of the placement that is under way be looked at once more.
 	MovedByAnnotation = Prefix + "moved-by"
 	// AppliedVersionAnnotation on a binding is the version that was last to be applied to its cluster, or to be in part, and those before it that
-	// may be there still, until the Works hold a version that is applied as a whole. What the Works are known to hold instead is in the status.
+	// may be there still, until the member has all of one that is applied. What the Works are known to hold is in the status.
 	AppliedVersionAnnotation = Prefix + "last-applied-version"
 	// DeletePropagationAnnotation on a Work that is about to be deleted is Delete where the applied objects are to go from the
 	// member, and Abandon where they are to stay. A Work that is deleted without it was deleted by mistake, or along with its

@@ -145,11 +145,21 @@ func (p *pass) readOwner(ctx context.Context) error {
 	return nil
 }
 
-// open asks once in a pass whether the member may be written to.
+// open asks once in a pass whether the member may be written to, and before each write whether the Work is still the one that it was: a pass over
+// many objects takes minutes.
 func (p *pass) open(ctx context.Context) error {
 	// A panic must not count as a yes.
 	p.opening.Do(func() { p.opened = reconcile.Safely(ctx, func() error { return p.tryOpen(ctx) }) })
-	return p.opened
+	if p.opened != nil {
+		return p.opened
+	}
+	switch work, err := p.cached(p.work.Name); {
+	case err != nil:
+		return err
+	case work == nil || work.UID != p.work.UID || work.Generation > p.work.Generation || work.DeletionTimestamp != nil && p.work.DeletionTimestamp == nil:
+		return errStale
+	}
+	return nil
 }
 
 func (p *pass) tryOpen(ctx context.Context) error {

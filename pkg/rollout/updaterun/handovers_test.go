@@ -185,8 +185,8 @@ func TestWhatTheWorksHoldIsHandedOverToo(t *testing.T) {
 		"the other one is to compare, and applies yet": {asks: "1", holds: "1", had: "1", mine: "1", asksToCompare: true, want: true},
 		"the other one compares, and may apply":        {asks: "1", holds: "1", had: "1", mine: "1", compares: true, want: true},
 		"the other one compares, and is only to":       {asks: "1", holds: "1", had: "1", mine: "1", asksToCompare: true, compares: true},
-		"the other one compares, and its Works do it by now": {
-			asks: "1", holds: "1", had: "1", mine: "1", asksToCompare: true,
+		"the other one says that it compares, and its Works apply": {
+			asks: "1", holds: "1", had: "1", mine: "1", asksToCompare: true, want: true,
 			conditions: []metav1.Condition{{Type: v1beta1.BindingWorkSynchronized, Status: metav1.ConditionTrue, ObservedGeneration: 1}},
 		},
 	} {

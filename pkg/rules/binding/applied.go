@@ -64,10 +64,15 @@ type applied struct {
 	WasReady bool `json:"wasReady,omitempty"`
 	// Partial reports whether the Works were not all made to hold the version: some of it may be on the cluster.
 	Partial bool `json:"partial,omitempty"`
+	// Unanswered reports whether they were, and the member has never said that it had all of it.
+	Unanswered bool `json:"unanswered,omitempty"`
 	// Before is what may be on the cluster from before. The first record has all of them, the latest first, and the others have none. An earlier version of
 	// the server reads the first alone.
 	Before []applied `json:"before,omitempty"`
 }
+
+// isComplete reports whether the cluster is known to have had all of the version.
+func (a *applied) isComplete() bool { return !a.Partial && !a.Unanswered }
 
 func (a *applied) version() Version {
 	return Version{ResourceSnapshot: a.ResourceSnapshot, ClusterOverrides: a.ClusterOverrides, Overrides: a.Overrides, ApplyStrategy: a.ApplyStrategy}
@@ -86,11 +91,11 @@ func recorded(b v1beta1.BindingObject) []applied {
 }
 
 // record returns what an annotation has of records, the latest first; empty for none. Where it has no room for all, overrides and all but the name of
-// the snapshot are left out, of the earliest first, and last of the latest that is whole: a cluster cannot go back to what is recorded so, and its
-// objects are known still. The run that has left the cluster stays in any case.
+// the snapshot are left out, of the earliest first, and last of the one that the cluster can go back to: it cannot go back to what is recorded so,
+// whose objects are known still. The run that has left the cluster stays in any case.
 func record(all []applied) string {
 	all = slices.Clone(all)
-	whole := slices.IndexFunc(all, func(a applied) bool { return !a.Partial })
+	whole := goesBackTo(all)
 	left := slices.IndexFunc(all, func(a applied) bool { return !a.WasReady && a.Mover != nil })
 	shorten := func(i int) {
 		short := applied{ResourceSnapshot: all[i].ResourceSnapshot, WasReady: all[i].WasReady, Partial: true}
@@ -111,7 +116,7 @@ func record(all []applied) string {
 		}
 	}
 	if _, fits := encode(all); !fits && whole >= 0 {
-		shorten(slices.IndexFunc(all, func(a applied) bool { return !a.Partial }))
+		shorten(goesBackTo(all))
 	}
 	// More versions than a namespace may have snapshots.
 	for {
@@ -142,15 +147,18 @@ func onCluster(b v1beta1.BindingObject) []applied {
 		return recorded(b)
 	}
 	holds, known := Synchronized(b)
-	whole := HasBegun(b)
+	whole, earlier := HasBegun(b), recorded(b)
+	wasComplete := func(v Version) bool {
+		return slices.ContainsFunc(earlier, func(a applied) bool { return a.isComplete() && a.version().same(v) })
+	}
 	var all []applied
-	add := func(v Version, partial bool) {
+	add := func(v Version, partial, unanswered bool) {
 		if v.ResourceSnapshot == "" {
 			return
 		}
 		a := applied{
 			ResourceSnapshot: v.ResourceSnapshot, ClusterOverrides: v.ClusterOverrides, Overrides: v.Overrides, ApplyStrategy: v.ApplyStrategy,
-			WasReady: IsReady(b), Partial: partial,
+			WasReady: IsReady(b), Partial: partial, Unanswered: unanswered,
 		}
 		if mover := LastMove(b); mover.Name != "" {
 			a.Mover = &mover
@@ -158,23 +166,23 @@ func onCluster(b v1beta1.BindingObject) []applied {
 		all = append(all, a)
 	}
 	switch {
-	case whole && wereWritten(b):
-		add(asked(spec), false)
+	case whole && HasAnswered(b):
+		add(asked(spec), false, false)
 		return all
 	case whole:
-		// Some Works may still hold what the binding asked for in between.
-		add(asked(spec), false)
+		// Some Works may still hold what the binding asked for in between, and the member what it had before.
+		add(asked(spec), false, !wasComplete(asked(spec)))
 	case !known:
 		// Nobody has told yet, so some of it may be there already.
-		add(asked(spec), !wereWritten(b))
+		add(asked(spec), !wereWritten(b), false)
 	default:
 		// It was announced with the write that had the binding ask for it, whatever was announced since.
-		add(asked(spec), true)
+		add(asked(spec), true, false)
 	}
 	if known && !whole && !Compares(holds.ApplyStrategy) {
-		add(holds, false)
+		add(holds, false, !wasComplete(holds))
 	}
-	for _, a := range recorded(b) {
+	for _, a := range earlier {
 		if !slices.ContainsFunc(all, func(later applied) bool { return later.version().same(a.version()) }) {
 			all = append(all, a)
 		}
@@ -182,15 +190,31 @@ func onCluster(b v1beta1.BindingObject) []applied {
 	return all
 }
 
-// LastApplied returns the version that was last applied as a whole to the cluster of a binding. It is that which its Works hold, unless the cluster
-// is only compared with that. It returns false where none was, or none is known.
-func LastApplied(b v1beta1.BindingObject) (Version, bool) {
+// AppliedSnapshots returns the names of the resource snapshots of what was applied to the cluster of a binding, or may have been in part.
+func AppliedSnapshots(b v1beta1.BindingObject) []string {
+	var names []string
 	for _, had := range onCluster(b) {
-		if !had.Partial {
-			return had.version(), true
-		}
+		names = append(names, had.ResourceSnapshot)
+	}
+	return names
+}
+
+// LastApplied returns the version that the cluster of a binding last had all of, as far as the member has said; and otherwise the one that its Works
+// were last made to hold and apply. It returns false where there is none, or none is known.
+func LastApplied(b v1beta1.BindingObject) (Version, bool) {
+	all := onCluster(b)
+	if i := goesBackTo(all); i >= 0 {
+		return all[i].version(), true
 	}
 	return Version{}, false
+}
+
+// goesBackTo returns the index of the record of what a cluster can go back to, -1 for none.
+func goesBackTo(all []applied) int {
+	if i := slices.IndexFunc(all, func(a applied) bool { return a.isComplete() }); i >= 0 {
+		return i
+	}
+	return slices.IndexFunc(all, func(a applied) bool { return !a.Partial })
 }
 
 // LeftBy returns the run that was the last to apply a version, or a part of one, to the cluster of a binding, which is not known to be available
@@ -210,13 +234,11 @@ func LeftBy(b v1beta1.BindingObject) Mover {
 	return Mover{}
 }
 
-// Become gives a binding another spec. What may be on the cluster already, and is not what the Works will be known to hold, is recorded in the same
-// write, so that it cannot be lost. The record counts until all Works hold a version that is applied.
+// Become gives a binding another spec. What may be on the cluster already is recorded in the same write, so that it cannot be lost. The record counts
+// until the member has a version that is applied.
 func Become(b v1beta1.BindingObject, spec *v1beta1.ResourceBindingSpec) {
-	had := onCluster(b)
-	if holds, known := Synchronized(b); known && !Compares(holds.ApplyStrategy) && !Compares(spec.ApplyStrategy) {
-		had = slices.DeleteFunc(had, func(a applied) bool { return !a.Partial && a.version().same(holds) })
-	}
+	// A part of what it asks for now is what it will be known to ask for.
+	had := slices.DeleteFunc(onCluster(b), func(a applied) bool { return !a.isComplete() && a.version().same(asked(spec)) })
 	annotations := b.GetAnnotations()
 	switch recorded := record(had); {
 	case recorded == "":

@@ -89,6 +89,7 @@ func TestABindingKnowsWhatWasLastApplied(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			b := &v1beta1.ClusterResourceBinding{ObjectMeta: metav1.ObjectMeta{Annotations: map[string]string{"other": "stays"}}}
+			b.Status.Conditions = []metav1.Condition{{Type: v1beta1.BindingApplied, Status: metav1.ConditionTrue}}
 			for _, v := range tt.versions {
 				spec := b.Spec.DeepCopy()
 				Ask(spec, v)
@@ -117,6 +118,7 @@ func TestARecordTellsHowTheVersionWasApplied(t *testing.T) {
 	never := &v1beta1.ApplyStrategy{WhenToTakeOver: v1beta1.WhenToTakeOverTypeNever}
 	b := &v1beta1.ClusterResourceBinding{Spec: v1beta1.ResourceBindingSpec{ResourceSnapshotName: "p-0-snapshot", ApplyStrategy: never}}
 	RecordSynchronized(&b.Status, &b.Spec)
+	b.Status.Conditions = []metav1.Condition{{Type: v1beta1.BindingApplied, Status: metav1.ConditionTrue}}
 	Become(b, &v1beta1.ResourceBindingSpec{ResourceSnapshotName: "p-1-snapshot", ApplyStrategy: report})
 	got, known := LastApplied(b)
 	if diff := cmp.Diff(Version{ResourceSnapshot: "p-0-snapshot", ApplyStrategy: never}, got); diff != "" || !known {
@@ -171,7 +173,7 @@ func TestAVersionThatWasWrittenInPartIsRecorded(t *testing.T) {
 				b.Status.Conditions = []metav1.Condition{{Type: v1beta1.BindingRolloutStarted, Status: metav1.ConditionFalse, ObservedGeneration: b.Generation}}
 				if s.whole {
 					RecordSynchronized(&b.Status, &b.Spec)
-					for _, conditionType := range []string{v1beta1.BindingWorkSynchronized, v1beta1.BindingAvailable} {
+					for _, conditionType := range []string{v1beta1.BindingWorkSynchronized, v1beta1.BindingApplied, v1beta1.BindingAvailable} {
 						b.Status.Conditions = append(b.Status.Conditions, metav1.Condition{Type: conditionType, Status: metav1.ConditionTrue, ObservedGeneration: b.Generation})
 					}
 				}
@@ -272,7 +274,10 @@ func TestWhatAClusterHasIsNotForgottenForVersionsThatNeverCame(t *testing.T) {
 			status = metav1.ConditionTrue
 			RecordSynchronized(&b.Status, &b.Spec)
 		}
-		b.Status.Conditions = []metav1.Condition{{Type: v1beta1.BindingWorkSynchronized, Status: status, ObservedGeneration: b.Generation}}
+		b.Status.Conditions = nil
+		for _, conditionType := range []string{v1beta1.BindingWorkSynchronized, v1beta1.BindingApplied} {
+			b.Status.Conditions = append(b.Status.Conditions, metav1.Condition{Type: conditionType, Status: status, ObservedGeneration: b.Generation})
+		}
 	}
 	var overrides []v1beta1.NamespacedName
 	for i := range 100 {
@@ -286,5 +291,36 @@ func TestWhatAClusterHasIsNotForgottenForVersionsThatNeverCame(t *testing.T) {
 		if applied, known := LastApplied(b); !known || applied.ResourceSnapshot != "web-1" || !slices.Contains(Snapshots(b), "web-1") {
 			t.Fatalf("after %d runs that failed the cluster has %v: web-1, which is there, is forgotten", i+1, Snapshots(b))
 		}
+	}
+}
+
+// Works that hold a version take nothing off a member that has not looked at them. If the cluster is only compared before it has, what it has stays.
+func TestWhatAMemberWasNotYetToldToDropIsKnown(t *testing.T) {
+	compare := &v1beta1.ApplyStrategy{Type: v1beta1.ApplyStrategyTypeReportDiff}
+	b := &v1beta1.ResourceBinding{}
+	b.Generation = 1
+	turn := int64(0)
+	ask := func(snapshot string, way *v1beta1.ApplyStrategy, conditions ...metav1.Condition) {
+		turn++
+		Become(b, &v1beta1.ResourceBindingSpec{State: v1beta1.BindingStateBound, ResourceSnapshotName: snapshot, ApplyStrategy: way.WithDefaults()})
+		RecordMove(b, Mover{Name: snapshot, UID: "0", Turn: turn})
+		b.Generation++
+		RecordSynchronized(&b.Status, &b.Spec)
+		b.Status.Conditions = conditions
+		for i := range conditions {
+			conditions[i].ObservedGeneration = b.Generation
+		}
+	}
+	is := func(conditionType string, status metav1.ConditionStatus, reason string) metav1.Condition {
+		return metav1.Condition{Type: conditionType, Status: status, Reason: reason}
+	}
+	ask("web-1", nil, is(v1beta1.BindingWorkSynchronized, metav1.ConditionTrue, ""), is(v1beta1.BindingApplied, metav1.ConditionTrue, ""), is(v1beta1.BindingAvailable, metav1.ConditionTrue, ""))
+	ask("web-2", nil, is(v1beta1.BindingWorkSynchronized, metav1.ConditionTrue, ""), is(v1beta1.BindingApplied, metav1.ConditionFalse, "ClusterUnreachable"))
+	ask("web-3", compare, is(v1beta1.BindingWorkSynchronized, metav1.ConditionTrue, ""), is(v1beta1.BindingDiffReported, metav1.ConditionTrue, ""))
+	if !slices.Contains(Snapshots(b), "web-1") {
+		t.Errorf("the cluster may have objects of %v, want web-1 among them, of which nothing was ever dropped", Snapshots(b))
+	}
+	if had, known := LastApplied(b); known && had.ResourceSnapshot == "web-2" {
+		t.Errorf("a rollback would go back to %s as a whole, which the member has never seen", had.ResourceSnapshot)
 	}
 }

@@ -60,6 +60,13 @@ func Previous(b v1beta1.BindingObject) (Version, bool) {
 	return asked(b.BindingSpec()), true
 }
 
+// HasAnswered reports whether the member has done what a binding asks for: whether everything is applied, or how it differs is reported. What was on
+// the cluster before may be there until then, and an earlier version may still be under way.
+func HasAnswered(b v1beta1.BindingObject) bool {
+	list, generation := b.BindingStatus().Conditions, b.GetGeneration()
+	return conditions.IsTrue(list, v1beta1.BindingApplied, generation) || conditions.IsTrue(list, v1beta1.BindingDiffReported, generation)
+}
+
 // wereWritten reports whether the Works of a binding were told to be what it asks for. What comes of them is told only then.
 func wereWritten(b v1beta1.BindingObject) bool {
 	list, generation := b.BindingStatus().Conditions, b.GetGeneration()
@@ -79,7 +86,7 @@ func Versions(b v1beta1.BindingObject) []Version {
 	if held, known := Synchronized(b); known {
 		all = append(all, held)
 	}
-	if Compares(b.BindingSpec().ApplyStrategy) || !HasBegun(b) || !wereWritten(b) {
+	if Compares(b.BindingSpec().ApplyStrategy) || !HasBegun(b) || !HasAnswered(b) {
 		for _, had := range recorded(b) {
 			all = append(all, had.version())
 		}

@@ -17,7 +17,7 @@ func TestWhatTheWorksHoldIsNotWhatTheBindingAsksFor(t *testing.T) {
 	ask := func(snapshot string, way *v1beta1.ApplyStrategy, overrides ...string) v1beta1.ResourceBindingSpec {
 		return v1beta1.ResourceBindingSpec{State: v1beta1.BindingStateBound, ResourceSnapshotName: snapshot, ApplyStrategy: way, ClusterResourceOverrideSnapshots: overrides}
 	}
-	told := []metav1.Condition{{Type: v1beta1.BindingWorkSynchronized, Status: metav1.ConditionTrue}}
+	told := []metav1.Condition{{Type: v1beta1.BindingWorkSynchronized, Status: metav1.ConditionTrue}, {Type: v1beta1.BindingApplied, Status: metav1.ConditionTrue}}
 	untold := []metav1.Condition{{Type: v1beta1.BindingRolloutStarted, Status: metav1.ConditionTrue}, {Type: v1beta1.BindingWorkSynchronized, Status: metav1.ConditionFalse}}
 	for name, tt := range map[string]struct {
 		// asked are the specs that the binding had, one after the other; the Works came to hold those with a number in synced.

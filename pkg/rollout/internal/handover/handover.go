@@ -151,6 +151,12 @@ func (in *finder) gets(heir v1beta1.BindingObject) (sets.Set[version], error) {
 	if !bindingrules.Compares(heir.BindingSpec().ApplyStrategy) {
 		versions.Insert(asked)
 	}
+	if !bindingrules.HasAnswered(heir) {
+		// What its Works held before may be under way to the member still.
+		for _, snapshot := range bindingrules.AppliedSnapshots(heir) {
+			versions.Insert(version{asked.placement, snapshot})
+		}
+	}
 	works, err := in.works(asked.placement, heir.BindingSpec().TargetCluster)
 	for _, w := range works {
 		if w.DeletionTimestamp == nil && !bindingrules.Compares(w.Spec.ApplyStrategy) {

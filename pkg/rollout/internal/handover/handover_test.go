@@ -75,7 +75,7 @@ func TestAnHeirWhoseWorkAppliesIsAskedWhateverItsBindingSays(t *testing.T) {
 					*b.BindingSpec() = v1beta1.ResourceBindingSpec{State: v1beta1.BindingStateBound, TargetCluster: "m", ResourceSnapshotName: snapshot}
 					if p == "heir" {
 						work.Spec.ApplyStrategy, b.BindingSpec().ApplyStrategy = tt.way, compare
-						b.BindingStatus().Conditions = []metav1.Condition{{Type: v1beta1.BindingWorkSynchronized, Status: metav1.ConditionTrue}}
+						b.BindingStatus().Conditions = []metav1.Condition{{Type: v1beta1.BindingWorkSynchronized, Status: metav1.ConditionTrue}, {Type: v1beta1.BindingDiffReported, Status: metav1.ConditionTrue}}
 					}
 				})
 				_, err := w.Client.PlacementV1beta1().Works(work.Namespace).Create(w.Context(), work, metav1.CreateOptions{})
