@@ -19,9 +19,11 @@ STEPS ?=
 # MODULES are the Go modules beside the one of this directory.
 MODULES := test/hub test/hub/etcdtools test/hub/oldkube test/gitops hack/tools hack/release
 
-# Settings of image and release: the version that binaries bear, and where the images will be, such as registry.example.com/fleet.
+# Settings of image and release: the version that binaries bear, where the images will be, such as registry.example.com/fleet, and where the
+# other files will be, such as https://downloads.example.com/stagegate/v0.1.0.
 VERSION ?=
 IMAGES ?=
+DOWNLOADS ?=
 PLATFORMS ?= linux/amd64,linux/arm64
 
 .PHONY: help
@@ -40,7 +42,8 @@ image: ## Build an OCI image of each binary, for PLATFORMS=linux/amd64,linux/arm
 
 .PHONY: release
 release: ## Build all that is published of VERSION=v0.1.0 with images in IMAGES=registry.example.com/fleet: _output/release/v0.1.0.
-	cd hack/release && $(GO) run . release -version '$(VERSION)' -images '$(IMAGES)' -platforms '$(PLATFORMS)' -out '../../$(OUTPUT)/release/$(VERSION)'
+	cd hack/release && $(GO) run . release -version '$(VERSION)' -images '$(IMAGES)' -downloads '$(DOWNLOADS)' -platforms '$(PLATFORMS)' \
+		-out '../../$(OUTPUT)/release/$(VERSION)'
 
 .PHONY: generate
 generate: ## Regenerate everything that is derived from the types in pkg/apis.

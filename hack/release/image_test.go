@@ -20,6 +20,8 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/go-containerregistry/pkg/v1/layout"
 	"github.com/google/go-containerregistry/pkg/v1/validate"
+	"k8s.io/apimachinery/pkg/util/sets"
+	"sigs.k8s.io/yaml"
 )
 
 // The repository of the tests has programs that build in seconds, in the places of ours. They tell what they find in their image.
@@ -71,6 +73,9 @@ func testRepository(t *testing.T) string {
 		"cmd/apiserver/main.go":   testMain,
 		"cmd/memberagent/main.go": testMain,
 		"pkg/version/version.go":  testStamps,
+
+		"cmd/kubectl-stagegate/main.go": "package main\n\nfunc main() {}\n",
+		"LICENSE":                       "a license",
 	} {
 		path := filepath.Join(dir, name)
 		if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
@@ -115,13 +120,13 @@ func TestAReleaseIsMadeAgainByteForByte(t *testing.T) {
 	sh(t, second, "git", "tag", "v9.9.9")
 	const version, platforms = "v0.1.0", "linux/amd64,linux/arm64"
 	one, two := filepath.Join(t.TempDir(), "one"), filepath.Join(t.TempDir(), "two", version)
-	if err := makeRelease(t.Context(), first, version, platforms, "registry.example.com/fleet", one); err != nil {
+	if err := makeRelease(t.Context(), first, version, platforms, "registry.example.com/fleet", "https://downloads.example.com/v0.1.0", one); err != nil {
 		t.Fatal(err)
 	}
 	t.Setenv("GOFLAGS", "-buildvcs=true -trimpath=false")
 	t.Setenv("GOAMD64", "v3")
 	t.Setenv("CGO_ENABLED", "1")
-	if err := makeRelease(t.Context(), second, version, platforms, "registry.example.com/fleet", two); err != nil {
+	if err := makeRelease(t.Context(), second, version, platforms, "registry.example.com/fleet", "https://downloads.example.com/v0.1.0/", two); err != nil {
 		t.Fatal(err)
 	}
 	want, got := sums(t, one), sums(t, two)
@@ -137,10 +142,47 @@ func TestAReleaseIsMadeAgainByteForByte(t *testing.T) {
 			t.Errorf("there is no %s", name)
 		}
 	}
+	holdsPlugin(t, one)
 	sh(t, one, "sha256sum", "--check", "--strict", "SHA256SUMS")
 	install, err := os.ReadFile(filepath.Join(one, "install.yaml"))
 	if err != nil || !strings.Contains(string(install), "image: registry.example.com/fleet/stagegate-apiserver:v0.1.0\n") {
 		t.Errorf("install.yaml has another image (%v)", err)
+	}
+}
+
+// holdsPlugin holds the plugin of a release for each system, and that krew finds it where its manifest says.
+func holdsPlugin(t *testing.T, release string) {
+	t.Helper()
+	data, err := os.ReadFile(filepath.Join(release, "stagegate.yaml"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	manifest := krewManifest{}
+	if err := yaml.UnmarshalStrict(data, &manifest); err != nil {
+		t.Fatal(err)
+	}
+	want := sets.New("linux/amd64", "linux/arm64", "darwin/amd64", "darwin/arm64", "windows/amd64", "windows/arm64")
+	for _, p := range manifest.Spec.Platforms {
+		on := p.Selector.MatchLabels["os"] + "/" + p.Selector.MatchLabels["arch"]
+		if !want.Has(on) {
+			t.Errorf("%s is there twice, or should not be", on)
+		}
+		want.Delete(on)
+		archive, found := strings.CutPrefix(p.URI, "https://downloads.example.com/v0.1.0/")
+		packed, err := os.ReadFile(filepath.Join(release, archive))
+		if !found || err != nil || fmt.Sprintf("%x", sha256.Sum256(packed)) != p.Sha256 {
+			t.Errorf("%s is at %s with the digest %s: %v", on, p.URI, p.Sha256, err)
+		}
+		dir := t.TempDir()
+		sh(t, dir, "tar", "-xzf", filepath.Join(release, archive))
+		for _, name := range []string{p.Bin, "LICENSE"} {
+			if info, err := os.Stat(filepath.Join(dir, name)); err != nil || name == p.Bin && info.Mode()&0o111 == 0 {
+				t.Errorf("%s of %s: %v", name, archive, err)
+			}
+		}
+	}
+	if len(want) > 0 {
+		t.Errorf("the manifest lacks %v", sets.List(want))
 	}
 }
 
@@ -166,10 +208,10 @@ func TestNothingThatSomebodyHasIsOverwritten(t *testing.T) {
 		t.Errorf("the rest of an earlier image is kept: %v", err)
 	}
 	for name, err := range map[string]error{
-		"a release into a full directory": makeRelease(t.Context(), dir, "v0.1.0", "linux/amd64", "", full),
+		"a release into a full directory": makeRelease(t.Context(), dir, "v0.1.0", "linux/amd64", "", "", full),
 		"an image over what is none":      removeLayout(full),
 		"an image over one with more":     removeLayout(beside),
-		"a version that is none":          makeRelease(t.Context(), dir, "0.1", "linux/amd64", "", filepath.Join(t.TempDir(), "x")),
+		"a version that is none":          makeRelease(t.Context(), dir, "0.1", "linux/amd64", "", "", filepath.Join(t.TempDir(), "x")),
 	} {
 		if err == nil {
 			t.Errorf("%s is made", name)
@@ -183,7 +225,7 @@ func TestNothingThatSomebodyHasIsOverwritten(t *testing.T) {
 	if err := os.WriteFile(filepath.Join(dir, "go.mod"), []byte("module github.com/stagegate/stagegate\n\ngo 1.26.0\n\n// changed\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if err := makeRelease(t.Context(), dir, "v0.1.0", "linux/amd64", "", filepath.Join(t.TempDir(), "x")); err == nil || !strings.Contains(err.Error(), "commit or stash") {
+	if err := makeRelease(t.Context(), dir, "v0.1.0", "linux/amd64", "", "", filepath.Join(t.TempDir(), "x")); err == nil || !strings.Contains(err.Error(), "commit or stash") {
 		t.Errorf("a release of files that are not committed: %v", err)
 	}
 }

@@ -56,10 +56,11 @@ func run(ctx context.Context, args []string) error {
 		return makeImages(ctx, *root, *version, *list, *one, *out)
 	case "release":
 		images := flags.String("images", "", "where the images will be, such as registry.example.com/fleet; the program's name is added. By default the name alone")
+		downloads := flags.String("downloads", "", "where the files will be, such as https://downloads.example.com/stagegate/v0.1.0, for krew. By default there is no manifest for it")
 		if err := flags.Parse(args[1:]); err != nil {
 			return err
 		}
-		return makeRelease(ctx, *root, *version, *list, *images, *out)
+		return makeRelease(ctx, *root, *version, *list, *images, *downloads, *out)
 	case "unpack":
 		layout := flags.String("layout", "", "directory of the image")
 		if err := flags.Parse(args[1:]); err != nil {

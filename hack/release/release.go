@@ -18,7 +18,7 @@ import (
 )
 
 // makeRelease builds everything that is published of a version into a directory that must be empty or absent.
-func makeRelease(ctx context.Context, root, version, list, images, out string) error {
+func makeRelease(ctx context.Context, root, version, list, images, downloads, out string) error {
 	platforms, err := parsePlatforms(list)
 	if err != nil {
 		return err
@@ -47,7 +47,7 @@ func makeRelease(ctx context.Context, root, version, list, images, out string) e
 		return err
 	}
 	defer os.RemoveAll(unfinished)
-	if err := s.fill(ctx, unfinished, platforms, images); err != nil {
+	if err := s.fill(ctx, unfinished, platforms, images, downloads); err != nil {
 		return err
 	}
 	if err := os.Chmod(unfinished, 0o755); err != nil {
@@ -63,7 +63,7 @@ func makeRelease(ctx context.Context, root, version, list, images, out string) e
 	return nil
 }
 
-func (s source) fill(ctx context.Context, dir string, platforms []platform, images string) error {
+func (s source) fill(ctx context.Context, dir string, platforms []platform, images, downloads string) error {
 	var digests bytes.Buffer
 	names := map[string]imageName{}
 	for _, p := range programs {
@@ -105,6 +105,9 @@ func (s source) fill(ctx context.Context, dir string, platforms []platform, imag
 		if err := made.pack(dir, s.date); err != nil {
 			return err
 		}
+	}
+	if err := s.makePlugin(ctx, platforms, downloads, dir); err != nil {
+		return err
 	}
 	return writeChecksums(dir)
 }
