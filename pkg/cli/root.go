@@ -160,7 +160,7 @@ cluster-scoped one, and with -n of one in that namespace. So are approval reques
 			cmd.AddCommand(c)
 		}
 	}
-	add("look", o.newStatus(), o.newApprovals(), o.newHistory(), o.newWhy(), o.newPlan(), o.newDiff())
+	add("look", o.newStatus(), o.newApprovals(), o.newHistory(), o.newWhy(), o.newPlan(), o.newDiff(), o.newDashboard())
 	add("act", append([]*cobra.Command{o.newRun(), o.newStart(), o.newDecision(act.Approve), o.newDecision(act.Reject)}, o.newOperations()...)...)
 	add("fleet", o.newJoin(), o.newLeave(), o.newCheck())
 	cmd.AddCommand(o.newVersion())

@@ -61,8 +61,9 @@ var rules = []rule{
 	{packages: "pkg/view", may: []string{"pkg/apis", "pkg/rules", "pkg/view"}},
 	// What people ask of the hub, the plugin and the dashboard ask by the same rule.
 	{packages: "pkg/act", may: []string{"pkg/apis", "pkg/rules", "pkg/generated", "pkg/client"}},
+	{packages: "pkg/dashboard", may: []string{"pkg/apis", "pkg/rules", "pkg/generated", "pkg/client", "pkg/act", "pkg/view"}},
 	{packages: "pkg/cli", may: []string{
-		"pkg/apis", "pkg/rules", "pkg/generated", "pkg/client", "pkg/act", "pkg/view", "pkg/version", "pkg/cli", "artifacts/member-agent",
+		"pkg/apis", "pkg/rules", "pkg/generated", "pkg/client", "pkg/act", "pkg/view", "pkg/dashboard", "pkg/version", "pkg/cli", "artifacts/member-agent",
 	}},
 	{packages: "cmd/kubectl-stagegate", may: []string{"pkg/cli"}},
 	{packages: "cmd/memberagent", may: []string{"pkg/rollout/agent"}},
