@@ -171,7 +171,7 @@ func (s *server) askRun(w http.ResponseWriter, r *http.Request, verb string, fai
 		form.Touched = namesIn(run, view.ClusterUpdating)
 	case "retry":
 		for _, c := range failedIn(run) {
-			form.Clusters = append(form.Clusters, choice{Value: c, Word: view.Clean(c), Checked: true})
+			form.Clusters = append(form.Clusters, choice{Value: view.Clean(c), Word: view.Clean(c), Checked: true})
 		}
 	case "skip":
 		form.Whats = skippable(v)
