@@ -132,10 +132,10 @@ func (s *server) placementsPage(*http.Request) *page {
 		return cmp.Or(cmp.Compare(a.Namespace, b.Namespace), cmp.Compare(a.Name, b.Name))
 	})
 	if len(data.Rows) == 0 {
-		data.Empty = &empty{
+		data.Empty = nothing(s.data.placements, empty{
 			Title: "There are no placements yet.", Text: "A placement selects resources of the hub, and the clusters that they go to.",
 			Command: "kubectl apply -f placement.yaml",
-		}
+		})
 	}
 	return &page{Title: "Placements", Tab: "Placements", Sections: []section{
 		s.noticesOf(s.data.placements...), {ID: "placements", Template: "placements", Data: data},

@@ -80,16 +80,24 @@ func (s *server) runsPage(*http.Request) *page {
 	groups[2].More = max(0, len(over)-maxOver)
 	data := runsView{Groups: slices.DeleteFunc(groups, func(g runGroup) bool { return len(g.Rows) == 0 })}
 	if len(data.Groups) == 0 {
-		data.Empty = &empty{
+		data.Empty = nothing(s.data.runs, empty{
 			Title:   "There are no runs yet.",
 			Text:    "A run takes a version of a placement to its clusters, stage by stage. Have one planned, look at it here, and start it.",
 			Command: "kubectl stagegate run crp/PLACEMENT --strategy STRATEGY",
-		}
+		})
 	}
 	return &page{Title: "Runs", Tab: "Runs", Sections: []section{
 		s.noticesOf(s.data.runs...),
 		{ID: "runs", Template: "runs", Data: data, Announce: fmt.Sprintf("%d runs wait for a person", len(needing(open)))},
 	}}
+}
+
+// nothing is what a page says that has nothing to show. Who may list none of its kinds is not told that there are none.
+func nothing(sources []*source, otherwise empty) *empty {
+	if slices.ContainsFunc(sources, func(s *source) bool { return s.failure() == nil }) {
+		return &otherwise
+	}
+	return &empty{Title: "There is nothing here that you may list.", Text: "Ask for the permission, or start the dashboard with -n and a namespace that is yours."}
 }
 
 func needing(runs []*view.Run) (found []*view.Run) {
@@ -424,10 +432,10 @@ func (s *server) approvalsPage(r *http.Request) *page {
 		}
 	}
 	if len(found) == 0 {
-		data.Empty = &empty{
+		data.Empty = nothing(s.data.requests, empty{
 			Title: "No approval is asked for.",
 			Text:  "When a run comes to a stage that wants an approval, it is here: those first whose approval by you would count.",
-		}
+		})
 	}
 	return &page{Title: "Approvals", Tab: "Approvals", Sections: []section{
 		s.noticesOf(s.data.requests...),

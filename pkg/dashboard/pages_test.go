@@ -153,6 +153,9 @@ func TestWhatTheUserMayNotListIsSaid(t *testing.T) {
 
 	hub.forbidden["stagedupdateruns"] = true
 	everywhere := open(t, hub).enter()
+	if page := everywhere.get("/"); !strings.Contains(page, "There is nothing here that you may list.") {
+		t.Errorf("who may list nothing is told\n%s", page)
+	}
 	if page := everywhere.get("/"); !strings.Contains(page, "You may not list StagedUpdateRuns in all namespaces: start the dashboard with -n NAMESPACE") {
 		t.Errorf("the runs of all namespaces are\n%s", page)
 	}

@@ -60,7 +60,7 @@ func TestScreenshots(t *testing.T) {
 			file := filepath.Join(*screenshots, picture.name+"-"+scheme+".png")
 			command := exec.CommandContext(t.Context(), "chromium", "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
 				"--disable-background-networking", "--disable-component-update", "--disable-sync", "--hide-scrollbars", "--user-data-dir="+t.TempDir(),
-				"--blink-settings="+setting, "--window-size="+picture.size, "--timeout=3000", "--screenshot="+file, front.URL+picture.path)
+				"--blink-settings="+setting, "--window-size="+picture.size, "--timeout=8000", "--screenshot="+file, front.URL+picture.path)
 			if output, err := command.CombinedOutput(); err != nil {
 				t.Errorf("%s: %v\n%s", file, err, output)
 			} else if info, err := os.Stat(file); err != nil || info.Size() > 200<<10 {

@@ -48,6 +48,7 @@ func TestHub(t *testing.T) {
 		{"ApprovalAudit", testApprovalAudit},
 		{"NamespaceTeam", testNamespaceTeam},
 		{"Plugin", testPlugin},
+		{"Dashboard", testDashboard},
 		{"Policies", testPolicies},
 		{"GuardRails", testGuardRails},
 		{"Authors", testAuthors},
