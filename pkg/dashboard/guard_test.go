@@ -130,7 +130,7 @@ func TestHeadersOfEveryAnswer(t *testing.T) {
 	for _, path := range []string{"/", "/approvals", "/runs/checkout-12", "/runs/missing", "/nothing", "/assets/dashboard.mjs", "/assets/dashboard.css", "/assets/missing", "/?key=x"} {
 		answer, body := o.do(o.request(http.MethodGet, path, nil))
 		for header, want := range map[string]string{
-			"Content-Security-Policy": policy, "X-Content-Type-Options": "nosniff", "Referrer-Policy": "no-referrer", "Cache-Control": "no-store",
+			"Content-Security-Policy": policy, "X-Content-Type-Options": "nosniff", "Referrer-Policy": "same-origin", "Cache-Control": "no-store",
 		} {
 			if got := answer.Header.Get(header); got != want {
 				t.Errorf("%s: %s is %q", path, header, got)

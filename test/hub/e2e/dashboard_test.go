@@ -77,7 +77,8 @@ EOF
 	judy.click("dialog[open] button")
 	judy.sees("#did", "The run is started.")
 	judy.sees("#run", "Waiting for approval")
-	judy.sees("#run", "Approve is off: you lack create and update on approvalrequests/approve in namespace board.")
+	judy.sees("#run", `Approve is off: user "judy" has created the run, and the approval must be by others.`)
+	judy.sees("#run", "Reject is off: you lack create and update on approvalrequests/reject in namespace board.")
 
 	// What is off the hub refuses too.
 	judy.open("/namespaces/board/approvals/first-before-canary/approve")
@@ -207,6 +208,10 @@ func (s *suite) openDashboard(t *testing.T, browser context.Context, user string
 	}
 	tabContext, cancel := chromedp.NewContext(browser)
 	t.Cleanup(cancel)
+	// The tab is there as long as the context by which it was first used.
+	if err := chromedp.Do(tabContext); err != nil {
+		t.Fatalf("opening a tab: %v", err)
+	}
 	opened := &tab{t: t, ctx: tabContext, address: address, origin: origin}
 	opened.do("opening "+origin, chromedp.Navigate(address))
 	return opened
