@@ -109,11 +109,11 @@ func (a *Access) MayAct(ctx context.Context, n Noun, subresource, namespace, nam
 // it, and the hub lets them approve. It returns why not, in words.
 func (a *Access) Counts(ctx context.Context, me v1beta1.DecisionUser, request v1beta1.ApprovalRequestObject) (why string, err error) {
 	tally := approval.Of(request)
-	if why := tally.Refuses(me); why != "" {
-		return why, nil
-	}
 	if tally.By(me, v1beta1.DecisionApproved) != nil {
 		return "you have approved it already", nil
+	}
+	if why := tally.Refuses(me); why != "" {
+		return why, nil
 	}
 	allowed, err := a.MayAct(ctx, Requests, Approve.Subresource, request.GetNamespace(), request.GetName())
 	if err != nil || allowed {

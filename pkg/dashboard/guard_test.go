@@ -196,7 +196,7 @@ func TestListensOnLoopbackAlone(t *testing.T) {
 		t.Errorf("-want +got:\n%s", diff)
 	}
 	// Who has the port on one of the addresses would be taken for the dashboard.
-	if _, _, err := listen(t.Context(), port); err == nil || !strings.Contains(err.Error(), "is in use: give another with --port") {
+	if _, _, err := listen(t.Context(), port); err == nil || !strings.Contains(err.Error(), "cannot be listened on: give another with --port") {
 		t.Errorf("a port that is taken is answered with %v", err)
 	}
 }

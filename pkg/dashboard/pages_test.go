@@ -337,6 +337,9 @@ func TestARefusalOfTheHubIsShownWithWhatWasFilledIn(t *testing.T) {
 func TestChangesAreSentAsSections(t *testing.T) {
 	hub := newFakeHub(t)
 	smallFleet(hub)
+	original := waitingRun("", "checkout-12")
+	copied := func() v1beta1.UpdateRunObject { return original.DeepCopyObject().(v1beta1.UpdateRunObject) }
+	hub.put("clusterstagedupdateruns", copied())
 	o := open(t, hub).enter()
 	r := o.request(http.MethodGet, "/runs/checkout-12", nil)
 	r.Header.Set("Accept", "text/event-stream")
@@ -377,7 +380,7 @@ func TestChangesAreSentAsSections(t *testing.T) {
 		t.Errorf("-want +got:\n%s", diff)
 	}
 	// Only what has changed is sent.
-	changed := waitingRun("", "checkout-12")
+	changed := copied()
 	changed.RunStatus().StagesStatus[1].Clusters[0] = sampleCluster("oslo", "failed", "it burns", time.Minute)
 	changed.RunStatus().History = append(changed.RunStatus().History, v1beta1.UpdateRunHistoryEntry{Number: 3, Time: before(0), Reason: "Retried", User: "bob"})
 	hub.put("clusterstagedupdateruns", changed)
@@ -388,7 +391,7 @@ func TestChangesAreSentAsSections(t *testing.T) {
 		}
 	}
 	// A stage that is gone is taken off the page.
-	fewer := waitingRun("", "checkout-12")
+	fewer := copied()
 	fewer.RunStatus().StagesStatus = fewer.RunStatus().StagesStatus[:1]
 	hub.put("clusterstagedupdateruns", fewer)
 	for {

@@ -12,7 +12,6 @@ import (
 	"net/http"
 	"strconv"
 	"sync/atomic"
-	"syscall"
 	"time"
 
 	"k8s.io/client-go/kubernetes"
@@ -97,39 +96,47 @@ type silence struct{}
 
 func (silence) Write(p []byte) (int, error) { return len(p), nil }
 
+// loopback are the addresses to listen on.
+var loopback = []struct{ network, host string }{{"tcp4", "127.0.0.1"}, {"tcp6", "::1"}}
+
 // listen listens on a port of both loopback addresses, or of the one that the machine has. There is no way to have it listen elsewhere.
 func listen(ctx context.Context, port int) ([]net.Listener, int, error) {
 	var config net.ListenConfig
-	for range tries {
-		v4, err4 := config.Listen(ctx, "tcp4", net.JoinHostPort("127.0.0.1", strconv.Itoa(port)))
-		chosen := port
-		if err4 == nil {
-			chosen = v4.Addr().(*net.TCPAddr).Port
+	var has []struct{ network, host string }
+	var errs []error
+	for _, l := range loopback {
+		probe, err := config.Listen(ctx, l.network, net.JoinHostPort(l.host, "0"))
+		if err != nil {
+			errs = append(errs, err)
+			continue
 		}
-		v6, err6 := config.Listen(ctx, "tcp6", net.JoinHostPort("::1", strconv.Itoa(chosen)))
-		if err4 != nil && err6 == nil && chosen == 0 {
-			chosen = v6.Addr().(*net.TCPAddr).Port
+		_ = probe.Close()
+		has = append(has, l)
+	}
+	if len(has) == 0 {
+		return nil, 0, fmt.Errorf("listening on loopback: %w", errors.Join(errs...))
+	}
+	for range tries {
+		chosen := port
+		var found []net.Listener
+		for _, l := range has {
+			listener, err := config.Listen(ctx, l.network, net.JoinHostPort(l.host, strconv.Itoa(chosen)))
+			if err != nil {
+				errs = append(errs, err)
+				break
+			}
+			chosen = listener.Addr().(*net.TCPAddr).Port
+			found = append(found, listener)
+		}
+		if len(found) == len(has) {
+			return found, chosen, nil
 		}
 		// Whoever else has the port on one of the addresses would be taken for the dashboard.
-		taken := errors.Is(err4, syscall.EADDRINUSE) || errors.Is(err6, syscall.EADDRINUSE)
-		var found []net.Listener
-		for _, l := range []net.Listener{v4, v6} {
-			if l == nil {
-				continue
-			}
-			if taken {
-				_ = l.Close()
-				continue
-			}
-			found = append(found, l)
+		for _, l := range found {
+			_ = l.Close()
 		}
-		switch {
-		case len(found) > 0:
-			return found, chosen, nil
-		case !taken:
-			return nil, 0, fmt.Errorf("listening on loopback: %w", errors.Join(err4, err6))
-		case port != 0:
-			return nil, 0, fmt.Errorf("port %d is in use: give another with --port, or leave it out for a free one", port)
+		if port != 0 {
+			return nil, 0, fmt.Errorf("port %d cannot be listened on: give another with --port, or leave it out for a free one: %w", port, errs[len(errs)-1])
 		}
 	}
 	return nil, 0, errors.New("no port is free on both 127.0.0.1 and [::1]: give one with --port")

@@ -8,6 +8,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/go-logr/logr"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -15,6 +16,7 @@ import (
 	"k8s.io/apimachinery/pkg/watch"
 	"k8s.io/client-go/rest"
 	"k8s.io/client-go/tools/cache"
+	"k8s.io/klog/v2"
 
 	"github.com/stagegate/stagegate/pkg/act"
 	clusterv1beta1 "github.com/stagegate/stagegate/pkg/apis/cluster/v1beta1"
@@ -113,14 +115,14 @@ func (d *data) inform(ctx context.Context, client rest.Interface, resource, name
 		}
 		return obj, nil
 	})
-	// What the hub refuses is shown on the pages and not logged.
+	// What the hub refuses is shown on the pages. Nothing is logged over the address on the terminal.
 	_ = s.informer.SetWatchErrorHandlerWithContext(func(context.Context, *cache.Reflector, error) {})
 	_, _ = s.informer.AddEventHandler(cache.ResourceEventHandlerFuncs{
 		AddFunc:    func(any) { d.changes.send() },
 		UpdateFunc: func(any, any) { d.changes.send() },
 		DeleteFunc: func(any) { d.changes.send() },
 	})
-	go s.informer.RunWithContext(ctx)
+	go s.informer.RunWithContext(klog.NewContext(ctx, logr.Discard()))
 	return s
 }
 

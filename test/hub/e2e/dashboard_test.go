@@ -8,6 +8,7 @@ import (
 	"context"
 	"encoding/hex"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -192,7 +193,7 @@ func (s *suite) openDashboard(t *testing.T, browser context.Context, user string
 	t.Cleanup(func() {
 		stop()
 		// Whoever is interrupted ends well.
-		if err := command.Wait(); err != nil && ctx.Err() == nil {
+		if err := command.Wait(); !errors.Is(err, context.Canceled) {
 			t.Errorf("the dashboard of %s: %v: %s", user, err, said)
 		}
 	})
