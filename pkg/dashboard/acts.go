@@ -119,8 +119,9 @@ type asking struct {
 	Facts         []string
 	// Clusters are those that the act can be about; Checked has all of them chosen at first. Chosen are those chosen before.
 	Clusters []choice
-	// Unlisted is how many more there are.
+	// Unlisted is how many more there are, and All reports whether the act can be about those too.
 	Unlisted int
+	All      bool
 	// Touched are clusters that it is about whatever is chosen.
 	Touched []string
 	Whats   []choice
@@ -167,17 +168,17 @@ func (s *server) askRun(w http.ResponseWriter, r *http.Request, verb string, fai
 		form.Facts = append(form.Facts, fmt.Sprintf("%s still to be updated.", isAre(left)))
 		form.Touched = namesIn(run, view.ClusterPending, view.ClusterHeld)
 	case "stop":
-		form.Facts = append(form.Facts, fmt.Sprintf("%s in flight and will finish; %s not begun and will wait.", isAre(v.Progress.Updating), isAre(left)))
+		form.Facts = append(form.Facts, fmt.Sprintf("%s in flight and will finish. %s still to be updated and will wait.", isAre(v.Progress.Updating), isAre(left)))
 		form.Touched = namesIn(run, view.ClusterUpdating)
 	case "retry":
 		for _, c := range failedIn(run) {
 			form.Clusters = append(form.Clusters, choice{Value: view.Clean(c), Word: view.Clean(c), Checked: true})
 		}
 	case "skip":
-		form.Whats = skippable(v)
-		for _, c := range namesIn(run, view.ClusterFailed, view.ClusterHeld, view.ClusterUpdating) {
-			form.Clusters = append(form.Clusters, choice{Value: c, Word: view.Clean(c)})
+		for _, c := range namesIn(run, view.ClusterFailed, view.ClusterHeld, view.ClusterUpdating, view.ClusterPending) {
+			form.Clusters = append(form.Clusters, choice{Value: c, Word: c})
 		}
+		form.Whats = skippable(v, len(form.Clusters) > 0)
 	case "rollback":
 		n := 0
 		for _, stage := range runrules.TakenBack(run.RunStatus()) {
@@ -188,7 +189,7 @@ func (s *server) askRun(w http.ResponseWriter, r *http.Request, verb string, fai
 		}
 		form.Facts = append(form.Facts, wording.Count(n, "cluster")+" will be taken back to the version that they had before.")
 	}
-	form.Unlisted = max(0, len(form.Clusters)-maxClusters)
+	form.Unlisted, form.All = max(0, len(form.Clusters)-maxClusters), verb == "retry"
 	form.Clusters = form.Clusters[:min(len(form.Clusters), maxClusters)]
 	s.ask(w, r, form, failed)
 }
@@ -221,8 +222,10 @@ func failedIn(run v1beta1.UpdateRunObject) []string {
 }
 
 // skippable returns what of a run can be skipped beside clusters: the rest of a stage, or a timed wait.
-func skippable(v *view.Run) (whats []choice) {
-	whats = append(whats, choice{Value: "clusters", Word: "These clusters", Checked: true})
+func skippable(v *view.Run, clusters bool) (whats []choice) {
+	if clusters {
+		whats = append(whats, choice{Value: "clusters", Word: "The clusters that are chosen below", Checked: true})
+	}
 	for i := range v.Stages {
 		stage := &v.Stages[i]
 		if stage.End != nil || stage.State == view.StageSkipped || stage.State == view.StageSucceeded {

@@ -161,7 +161,7 @@ func placementOf(p v1beta1.PlacementObject) placementRow {
 		case c == nil || c.Status == metav1.ConditionUnknown:
 			row.Look = look{"idle", "clock", "Waits"}
 			if runrules.IsExternal(spec) {
-				row.Look.Word = "By runs"
+				row.Look.Word = "Moved by runs"
 			}
 		case c.Status == metav1.ConditionFalse:
 			row.Look = look{"failed", "cross", "Not " + strings.ToLower(words(t))}

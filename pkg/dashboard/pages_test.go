@@ -272,6 +272,27 @@ func TestActsNameWhatWasOnScreen(t *testing.T) {
 	}
 }
 
+func TestWhomAnActTouches(t *testing.T) {
+	hub := newFakeHub(t)
+	largeFleet(hub)
+	o := open(t, hub).enter()
+	for path, wants := range map[string][]string{
+		"/runs/edge-48/stop":                           {"40 clusters are in flight and will finish. 9260 clusters are still to be updated and will wait.", "<span>early-0600</span>", "<span>and 20 more</span>"},
+		"/runs/edge-48/rollback":                       {"740 clusters will be taken back to the version that they had before.", "<span>and 720 more</span>"},
+		"/runs/edge-48/retry":                          {`value="early-0097" checked`, `value="early-0519" checked`},
+		"/runs/edge-48/skip":                           {`value="early-0097">`, `value="stage:production"`, "and 9,203 more: kubectl stagegate skip names any", "The rest of stage early: 403 clusters are not updated yet"},
+		"/namespaces/payments/runs/ledger-3/retry":     {`value="paris" checked`},
+		"/approvals/checkout-12-before-canary/approve": {"The stage moves 2 clusters to snapshot 4 of ClusterResourcePlacement checkout:", "oslo, paris", "ci-bot has created the run."},
+	} {
+		page := o.get(path)
+		for _, want := range wants {
+			if !strings.Contains(page, want) {
+				t.Errorf("%s lacks %q:\n%s", path, want, page)
+			}
+		}
+	}
+}
+
 func TestFormsThatAreNotCompleteDoNothing(t *testing.T) {
 	hub := newFakeHub(t)
 	hub.put("clusterstagedupdateruns", waitingRun("", "r"))
