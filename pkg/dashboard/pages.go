@@ -163,9 +163,11 @@ type runView struct {
 	*view.Run
 	Look          look
 	PlacementPath string
-	Counts        []cellCount
-	Actions       []action
-	Asked         []askedView
+	// RollbackOfPath and RolledBackByPath lead to the run that this one takes back, and to the one that takes this one back.
+	RollbackOfPath, RolledBackByPath string
+	Counts                           []cellCount
+	Actions                          []action
+	Asked                            []askedView
 }
 
 func (s *server) runPage(r *http.Request) *page {
@@ -178,6 +180,10 @@ func (s *server) runPage(r *http.Request) *page {
 	}
 	v := view.Build(run, s.requestsOf(run), s.Clock.Now())
 	data := &runView{Run: v, Look: lookOfRun(v), PlacementPath: scopedPath(namespace, "placements", run.RunSpec().PlacementName), Counts: countsOf(v.Progress, held(run), "")}
+	data.RollbackOfPath = scopedPath(namespace, "runs", run.RunSpec().RollbackOf)
+	if by := run.RunStatus().RolledBackBy; by != nil {
+		data.RolledBackByPath = scopedPath(namespace, "runs", by.Name)
+	}
 	if !v.Over {
 		for _, request := range s.requestsOf(run) {
 			if act.IsOpen(request) {

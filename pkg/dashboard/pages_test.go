@@ -28,7 +28,7 @@ const attack = `<script>alert(1)</script><img src=x onerror=alert(1)>"'><svg onl
 func TestNothingThatOthersWriteIsObeyed(t *testing.T) {
 	hub := newFakeHub(t)
 	run := waitingRun("", "attacked")
-	run.RunSpec().PlacementName, run.RunSpec().StagedUpdateStrategyName, run.RunSpec().RollbackOf = attack, attack, ""
+	run.RunSpec().PlacementName, run.RunSpec().StagedUpdateStrategyName = attack, attack
 	status := run.RunStatus()
 	status.CreatedBy.Username, status.ResourceSnapshotIndexUsed = attack, attack
 	status.Policies = []v1beta1.GoverningPolicy{{Kind: "ClusterRolloutPolicy", Name: attack, Stages: []string{attack}}}
@@ -48,6 +48,7 @@ func TestNothingThatOthersWriteIsObeyed(t *testing.T) {
 	status.StagesStatus[1].Clusters = append(status.StagesStatus[1].Clusters, failed)
 	hub.put("clusterstagedupdateruns", run)
 	ended := over(waitingRun("", "attacked-before"), metav1.ConditionFalse, v1beta1.UpdateRunOutcome(attack), attack, time.Minute)
+	ended.RunSpec().RollbackOf = attack
 	hub.put("clusterstagedupdateruns", ended)
 	request := sampleRequest("", "attacked", attack)
 	request.RequestSpec().TargetStage, request.RequestSpec().Requester.Username = attack, attack
