@@ -126,3 +126,37 @@ func TestAHubThatIsGoneIsSaid(t *testing.T) {
 		}
 	}
 }
+
+func TestWhatMayNoLongerBeListedIsShownNoMore(t *testing.T) {
+	hub := newFakeHub(t)
+	smallFleet(hub)
+	o := open(t, hub).enter()
+	if page := o.get("/"); !strings.Contains(page, "checkout-12") {
+		t.Fatalf("the page lacks the run:\n%s", page)
+	}
+	changed := o.server.data.changes.next()
+	hub.mu.Lock()
+	hub.forbidden["clusterstagedupdateruns"] = true
+	hub.mu.Unlock()
+	// Whoever watches must ask anew.
+	hub.CloseClientConnections()
+	deadline := time.After(patience)
+	for {
+		page := o.get("/")
+		if strings.Contains(page, "You may not list ClusterStagedUpdateRuns.") {
+			if strings.Contains(page, "checkout-12") {
+				t.Error("the run is still shown")
+			}
+			if answer, _ := o.do(o.request(http.MethodGet, "/runs/checkout-12", nil)); answer.StatusCode != http.StatusNotFound {
+				t.Errorf("its page is answered with %s", answer.Status)
+			}
+			return
+		}
+		select {
+		case <-changed:
+			changed = o.server.data.changes.next()
+		case <-deadline:
+			t.Fatalf("the page does not say it:\n%s", page)
+		}
+	}
+}
