@@ -44,6 +44,7 @@ type membersView struct {
 }
 
 func (s *server) membersPage(r *http.Request) *page {
+	notices := s.noticesOf(s.data.members)
 	members := listOf[*clusterv1beta1.MemberCluster](s.data.members)
 	text := r.URL.Query().Get("q")
 	data := membersView{Text: view.Clean(text)}
@@ -77,7 +78,7 @@ func (s *server) membersPage(r *http.Request) *page {
 		data.Empty = &empty{Title: "The fleet has no members yet.", Text: "A member is a cluster that placements place on.", Command: "kubectl stagegate join NAME --member-context=CONTEXT"}
 	}
 	return &page{Title: "Members", Tab: "Members", Sections: []section{
-		s.noticesOf(s.data.members),
+		notices,
 		{ID: "filter", Template: "memberfilter", Once: func() any { return data }},
 		{ID: "members", Template: "members", Data: data},
 	}}
@@ -124,6 +125,7 @@ type placementsView struct {
 }
 
 func (s *server) placementsPage(*http.Request) *page {
+	notices := s.noticesOf(s.data.placements...)
 	var data placementsView
 	for _, p := range listOf[v1beta1.PlacementObject](s.data.placements...) {
 		data.Rows = append(data.Rows, placementOf(p))
@@ -138,7 +140,7 @@ func (s *server) placementsPage(*http.Request) *page {
 		})
 	}
 	return &page{Title: "Placements", Tab: "Placements", Sections: []section{
-		s.noticesOf(s.data.placements...), {ID: "placements", Template: "placements", Data: data},
+		notices, {ID: "placements", Template: "placements", Data: data},
 	}}
 }
 
@@ -211,15 +213,12 @@ func (s *server) placementPage(r *http.Request) *page {
 		return &page{Title: view.Clean(name), Tab: "Placements", Code: http.StatusNotFound, Sections: []section{notices, {ID: "placement", Template: "empty", Data: gone}}}
 	}
 	data := placementView{placementRow: placementOf(placement)}
-	var runs []*view.Run
-	for _, run := range listOf[v1beta1.UpdateRunObject](s.data.runs...) {
-		if run.GetNamespace() == namespace && run.RunSpec().PlacementName == name {
-			runs = append(runs, view.Build(run, nil, s.Clock.Now()))
-		}
-	}
-	slices.SortStableFunc(runs, func(a, b *view.Run) int { return -cmp.Compare(unix(a), unix(b)) })
-	for _, v := range runs[:min(len(runs), maxOver)] {
-		data.Group.Rows = append(data.Group.Rows, rowOf(v))
+	runs := slices.DeleteFunc(listOf[v1beta1.UpdateRunObject](s.data.runs...), func(run v1beta1.UpdateRunObject) bool {
+		return run.GetNamespace() != namespace || run.RunSpec().PlacementName != name
+	})
+	lastFirst(runs)
+	for _, run := range runs[:min(len(runs), maxOver)] {
+		data.Group.Rows = append(data.Group.Rows, rowOf(view.Build(run, nil, s.Clock.Now())))
 	}
 	return &page{Title: view.Clean(name), Tab: "Placements", Sections: []section{
 		notices,

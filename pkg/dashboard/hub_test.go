@@ -73,6 +73,8 @@ func (h *fakeHub) put(resource string, o scoped.Object) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	h.version++
+	of := typeOf(resource)
+	o.GetObjectKind().SetGroupVersionKind(of.GroupVersionKind())
 	o.SetResourceVersion(fmt.Sprint(h.version))
 	h.objects[resource] = append(slices.DeleteFunc(h.objects[resource], func(old scoped.Object) bool {
 		return old.GetName() == o.GetName() && old.GetNamespace() == o.GetNamespace()
@@ -128,7 +130,7 @@ func (h *fakeHub) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	case r.URL.Query().Get("watch") != "":
 		h.watch(w, r, resource, namespace, wake, version)
 	default:
-		answer(w, map[string]any{"kind": typeOf(resource).Kind + "List", "apiVersion": typeOf(resource).APIVersion, "metadata": map[string]any{"resourceVersion": fmt.Sprint(version)}, "items": withTypes(found)})
+		answer(w, map[string]any{"kind": typeOf(resource).Kind + "List", "apiVersion": typeOf(resource).APIVersion, "metadata": map[string]any{"resourceVersion": fmt.Sprint(version)}, "items": found})
 	}
 }
 
@@ -140,7 +142,7 @@ func (h *fakeHub) watch(w http.ResponseWriter, r *http.Request, resource, namesp
 	_ = control.Flush()
 	if r.URL.Query().Get("sendInitialEvents") == "true" {
 		h.mu.Lock()
-		for _, o := range withTypes(h.find(resource, namespace, "")) {
+		for _, o := range h.find(resource, namespace, "") {
 			_ = json.NewEncoder(w).Encode(map[string]any{"type": "ADDED", "object": o})
 		}
 		bookmark := map[string]any{"apiVersion": typeOf(resource).APIVersion, "kind": typeOf(resource).Kind, "metadata": map[string]any{
@@ -158,12 +160,12 @@ func (h *fakeHub) watch(w http.ResponseWriter, r *http.Request, resource, namesp
 			return
 		}
 		h.mu.Lock()
-		found := withTypes(h.find(resource, namespace, ""))
+		found := h.find(resource, namespace, "")
 		version := h.version
 		wake = h.wake
 		h.mu.Unlock()
 		for _, o := range found {
-			if of, _ := strconv.Atoi(o.(scoped.Object).GetResourceVersion()); of > since {
+			if of, _ := strconv.Atoi(o.GetResourceVersion()); of > since {
 				_ = json.NewEncoder(w).Encode(map[string]any{"type": "MODIFIED", "object": o})
 			}
 		}
@@ -172,7 +174,9 @@ func (h *fakeHub) watch(w http.ResponseWriter, r *http.Request, resource, namesp
 	}
 }
 
-func (h *fakeHub) find(resource, namespace, name string) (found []scoped.Object) {
+func (h *fakeHub) find(resource, namespace, name string) []scoped.Object {
+	// A list is never null.
+	found := []scoped.Object{}
 	for _, o := range h.objects[resource] {
 		if (namespace == "" || o.GetNamespace() == namespace) && (name == "" || o.GetName() == name) {
 			found = append(found, o)
@@ -215,24 +219,7 @@ func typeOf(resource string) metav1.TypeMeta {
 	return metav1.TypeMeta{APIVersion: group, Kind: kinds[resource]}
 }
 
-func withTypes(found []scoped.Object) []any {
-	items := []any{}
-	for _, o := range found {
-		for resource, kind := range kinds {
-			if strings.HasSuffix(fmt.Sprintf("%T", o), "."+kind) {
-				of := typeOf(resource)
-				o.GetObjectKind().SetGroupVersionKind(of.GroupVersionKind())
-			}
-		}
-		items = append(items, o)
-	}
-	return items
-}
-
 func answer(w http.ResponseWriter, what any) {
-	if o, ok := what.(scoped.Object); ok {
-		what = withTypes([]scoped.Object{o})[0]
-	}
 	w.Header().Set("Content-Type", "application/json")
 	_ = json.NewEncoder(w).Encode(what)
 }
@@ -276,6 +263,8 @@ func open(t *testing.T, hub *fakeHub, change ...func(*Options)) *opened {
 	if o.server, err = newServer(t.Context(), options, port); err != nil {
 		t.Fatal(err)
 	}
+	// On a busy machine ten thousand members take longer than a person is kept waiting.
+	o.server.data.await(t.Context())
 	o.http.Config.Handler = o.server.handler()
 	o.http.Start()
 	t.Cleanup(func() {

@@ -7,6 +7,7 @@ import (
 	"cmp"
 	"fmt"
 	"html/template"
+	"math"
 	"net/http"
 	"slices"
 	"strconv"
@@ -53,19 +54,20 @@ type runsView struct {
 }
 
 func (s *server) runsPage(*http.Request) *page {
-	var open, over []*view.Run
+	// What a page says that it does not show, it does not show: this comes before the objects are read.
+	notices := s.noticesOf(s.data.runs...)
+	var open []*view.Run
+	var over []v1beta1.UpdateRunObject
 	for _, run := range listOf[v1beta1.UpdateRunObject](s.data.runs...) {
-		v := view.Build(run, nil, s.Clock.Now())
-		if v.Over {
-			over = append(over, v)
+		if runrules.IsOver(run.RunStatus()) {
+			over = append(over, run)
 		} else {
-			open = append(open, v)
+			open = append(open, view.Build(run, nil, s.Clock.Now()))
 		}
 	}
 	view.SortByUrgency(open)
-	slices.SortStableFunc(over, func(a, b *view.Run) int {
-		return cmp.Or(-cmp.Compare(unix(a), unix(b)), cmp.Compare(a.Object.Namespace+"/"+a.Object.Name, b.Object.Namespace+"/"+b.Object.Name))
-	})
+	// Of hundreds that are over, those alone are looked at that are listed.
+	lastFirst(over)
 	groups := []runGroup{{Title: "Wait for a person"}, {Title: "Under way"}, {Title: "Over", Over: true}}
 	for _, v := range open {
 		i := 1
@@ -74,8 +76,8 @@ func (s *server) runsPage(*http.Request) *page {
 		}
 		groups[i].Rows = append(groups[i].Rows, rowOf(v))
 	}
-	for _, v := range over[:min(len(over), maxOver)] {
-		groups[2].Rows = append(groups[2].Rows, rowOf(v))
+	for _, run := range over[:min(len(over), maxOver)] {
+		groups[2].Rows = append(groups[2].Rows, rowOf(view.Build(run, nil, s.Clock.Now())))
 	}
 	groups[2].More = max(0, len(over)-maxOver)
 	data := runsView{Groups: slices.DeleteFunc(groups, func(g runGroup) bool { return len(g.Rows) == 0 })}
@@ -87,7 +89,7 @@ func (s *server) runsPage(*http.Request) *page {
 		})
 	}
 	return &page{Title: "Runs", Tab: "Runs", Sections: []section{
-		s.noticesOf(s.data.runs...),
+		notices,
 		{ID: "runs", Template: "runs", Data: data, Announce: fmt.Sprintf("%d runs wait for a person", len(needing(open)))},
 	}}
 }
@@ -109,14 +111,17 @@ func needing(runs []*view.Run) (found []*view.Run) {
 	return found
 }
 
-func unix(v *view.Run) int64 {
-	switch {
-	case v.Since != nil:
-		return v.Since.Unix()
-	case v.Created != nil:
-		return v.Created.Unix()
+// lastFirst sorts runs: those first that are not over, then those that have ended last.
+func lastFirst(runs []v1beta1.UpdateRunObject) {
+	ended := func(run v1beta1.UpdateRunObject) int64 {
+		if end := runrules.End(run.RunStatus()); end != nil {
+			return end.LastTransitionTime.Unix()
+		}
+		return math.MaxInt64
 	}
-	return 0
+	slices.SortStableFunc(runs, func(a, b v1beta1.UpdateRunObject) int {
+		return cmp.Or(-cmp.Compare(ended(a), ended(b)), cmp.Compare(a.GetNamespace()+"/"+a.GetName(), b.GetNamespace()+"/"+b.GetName()))
+	})
 }
 
 func (s *server) noticesOf(sources ...*source) section {
@@ -425,6 +430,7 @@ type approvalsView struct {
 }
 
 func (s *server) approvalsPage(r *http.Request) *page {
+	notices := s.noticesOf(s.data.requests...)
 	found := slices.DeleteFunc(listOf[v1beta1.ApprovalRequestObject](s.data.requests...), func(request v1beta1.ApprovalRequestObject) bool { return !act.IsOpen(request) })
 	slices.SortStableFunc(found, func(a, b v1beta1.ApprovalRequestObject) int {
 		return cmp.Or(a.GetCreationTimestamp().Compare(b.GetCreationTimestamp().Time), cmp.Compare(a.GetNamespace()+"/"+a.GetName(), b.GetNamespace()+"/"+b.GetName()))
@@ -444,7 +450,7 @@ func (s *server) approvalsPage(r *http.Request) *page {
 		})
 	}
 	return &page{Title: "Approvals", Tab: "Approvals", Sections: []section{
-		s.noticesOf(s.data.requests...),
+		notices,
 		{ID: "approvals", Template: "approvals", Data: data, Announce: fmt.Sprintf("%d approvals wait for you", len(data.Mine))},
 	}}
 }

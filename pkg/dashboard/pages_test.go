@@ -454,6 +454,28 @@ func TestTenThousandClustersAreAHandfulOfElements(t *testing.T) {
 	}
 }
 
+func TestRunsAreInAnOrder(t *testing.T) {
+	hub := newFakeHub(t)
+	for i := range maxOver + 3 {
+		hub.put("clusterstagedupdateruns", over(waitingRun("", fmt.Sprintf("ended-%02d", i)), metav1.ConditionTrue, v1beta1.OutcomeSucceeded, "", time.Duration(i+1)*time.Hour))
+	}
+	hub.put("clusterstagedupdateruns", waitingRun("", "waits"))
+	hub.put("stagedupdateruns", sampleRun("team", "moves", condition(v1beta1.RunProgressing, metav1.ConditionTrue, "UpdateRunProgressing", "", time.Minute),
+		enteredStage("all", time.Minute, sampleCluster("oslo", "updating", "", time.Minute))))
+	page := open(t, hub).enter().get("/")
+	at := 0
+	for _, want := range []string{"Wait for a person", "/runs/waits", "Under way", "/namespaces/team/runs/moves", "Over", "/runs/ended-00", "/runs/ended-01", "/runs/ended-49", "and 3 more"} {
+		next := strings.Index(page[at:], want)
+		if next < 0 {
+			t.Fatalf("%s does not come next:\n%s", want, page)
+		}
+		at += next
+	}
+	if strings.Contains(page, "ended-50") {
+		t.Error("a run is listed that ended before the others")
+	}
+}
+
 func TestStrip(t *testing.T) {
 	got := string(strip([]view.Cells{{State: view.ClusterUpdated, Count: 130}, {State: view.ClusterFailed, Count: 1}, {State: view.ClusterPending, Count: 9}}, 60))
 	for _, want := range []string{

@@ -241,6 +241,8 @@ func largeFleet(hub *fakeHub) {
 	payments.RunSpec().PlacementName = "ledger"
 	hub.put("stagedupdateruns", payments)
 	for i := range 10000 {
-		hub.objects["memberclusters"] = append(hub.objects["memberclusters"], sampleMember(fmt.Sprintf("cluster-%05d", i), "production", i%2500 != 7))
+		member := sampleMember(fmt.Sprintf("cluster-%05d", i), "production", i%2500 != 7)
+		member.TypeMeta = typeOf("memberclusters")
+		hub.objects["memberclusters"] = append(hub.objects["memberclusters"], member)
 	}
 }
