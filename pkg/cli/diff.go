@@ -5,24 +5,15 @@ package cli
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
-	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/runtime/schema"
 
-	"github.com/stagegate/stagegate/pkg/apis/placement/v1beta1"
 	"github.com/stagegate/stagegate/pkg/apis/wellknown"
-	"github.com/stagegate/stagegate/pkg/apis/wording"
 	"github.com/stagegate/stagegate/pkg/client/scoped"
-	"github.com/stagegate/stagegate/pkg/rules/difference"
-	"github.com/stagegate/stagegate/pkg/rules/envelope"
-	"github.com/stagegate/stagegate/pkg/rules/secretvalue"
-	"github.com/stagegate/stagegate/pkg/rules/snapshot"
 	"github.com/stagegate/stagegate/pkg/view"
 )
 
@@ -61,92 +52,26 @@ func (o *options) diff(ctx context.Context, argument, from, to string) error {
 	if err != nil {
 		return err
 	}
-	before, err := contentOf(snapshots, from)
+	found, err := view.DifferencesOf(snapshots, from, to)
 	if err != nil {
-		return fmt.Errorf("%s: %w", placements.name(key), err)
+		return fmt.Errorf("%s: %w", placements.Name(key), err)
 	}
-	after, err := contentOf(snapshots, to)
-	if err != nil {
-		return fmt.Errorf("%s: %w", placements.name(key), err)
-	}
-	lines, err := differences(before, after)
-	if err != nil {
-		return err
-	}
-	if len(lines) == 0 {
+	if len(found) == 0 {
 		fmt.Fprintf(o.ErrOut, "Snapshots %s and %s have the same content.\n", from, to)
 	}
-	o.print(lines...)
+	o.print(lines(found)...)
 	return nil
 }
 
-func contentOf(snapshots []v1beta1.ResourceSnapshotObject, index string) ([]snapshot.Resource, error) {
-	master := snapshot.Master(snapshots, index)
-	if master == nil {
-		var there []string
-		for _, s := range snapshots {
-			if i := s.GetLabels()[wellknown.ResourceIndexLabel]; i != "" && !slices.Contains(there, i) {
-				there = append(there, i)
-			}
-		}
-		if len(there) == 0 {
-			return nil, fmt.Errorf("there is no resource snapshot %s", index)
-		}
-		return nil, fmt.Errorf("there is no resource snapshot %s: there are %s", index, wording.List(there))
-	}
-	parts, want, err := snapshot.Parts(master, snapshots)
-	if err != nil {
-		return nil, err
-	}
-	if len(parts) != want {
-		return nil, fmt.Errorf("resource snapshot %s has %d of %d parts: it is being made or deleted", index, len(parts), want)
-	}
-	return snapshot.Resources(snapshots, index), nil
-}
-
-// differences returns one line for each object that one side lacks, and for each field in which an object differs.
-func differences(before, after []snapshot.Resource) ([]string, error) {
-	// What is the same object may have another version.
-	type identity struct{ group, kind, namespace, name string }
-	of := func(r snapshot.Resource) identity {
-		return identity{r.ID.Group, r.ID.Kind, r.ID.Namespace, r.ID.Name}
-	}
-	name := func(r snapshot.Resource) string {
-		return view.Clean(r.ID.Kind + " " + wording.Key(r.ID.Namespace, r.ID.Name))
-	}
-	was := map[identity]snapshot.Resource{}
-	for _, r := range before {
-		was[of(r)] = r
-	}
-	var lines []string
-	for _, is := range after {
-		old, found := was[of(is)]
-		delete(was, of(is))
-		if !found {
-			lines = append(lines, "+ "+name(is))
-			continue
-		}
-		var oldObject, object map[string]any
-		if err := errors.Join(json.Unmarshal(old.Manifest, &oldObject), json.Unmarshal(is.Manifest, &object)); err != nil {
-			return nil, fmt.Errorf("%s: %w", name(is), err)
-		}
-		// An envelope may have Secrets in it.
-		secret := secretvalue.IsSecret(schema.GroupKind{Group: is.ID.Group, Kind: is.ID.Kind}) || envelope.Is(is.ID)
-		differ := difference.Between(oldObject, object, secret)
-		if len(differ) == 0 {
-			continue
-		}
-		lines = append(lines, "~ "+name(is))
-		for _, d := range differ {
-			lines = append(lines, view.Clean(fmt.Sprintf("    %s: %s -> %s", d.Path, orNone(d.ValueInMember), orNone(d.ValueInHub))))
+// lines returns one line for each object that one side lacks, and for each field in which an object differs.
+func lines(found []view.Difference) (lines []string) {
+	for _, d := range found {
+		lines = append(lines, d.Sign()+" "+d.Object)
+		for _, f := range d.Fields {
+			lines = append(lines, fmt.Sprintf("    %s: %s -> %s", f.Path, orNone(f.Before), orNone(f.After)))
 		}
 	}
-	for _, r := range before {
-		if _, gone := was[of(r)]; gone {
-			lines = append(lines, "- "+name(r))
-		}
-	}
-	return lines, nil
+	return lines
 }
 
 func orNone(value string) string {

@@ -93,7 +93,7 @@ func (s *statusOptions) finish(screen screen, v *view.Run, code int) error {
 func (s *statusOptions) ended(ctx context.Context, key types.NamespacedName, err error) error {
 	switch {
 	case errors.Is(context.Cause(ctx), errTimeout):
-		return exit{exitTimeout, fmt.Sprintf("%s has not come that far within --timeout=%s: kubectl stagegate why %s", runs.name(key), s.timeout, runs.name(key))}
+		return exit{exitTimeout, fmt.Sprintf("%s has not come that far within --timeout=%s: kubectl stagegate why %s", runs.Name(key), s.timeout, runs.Name(key))}
 	case ctx.Err() != nil:
 		return exit{code: exitError}
 	}
@@ -115,7 +115,7 @@ func (o *options) watchRun(ctx context.Context, key types.NamespacedName) (*watc
 		return nil, err
 	}
 	w := &watched{key: key, changed: make(chan struct{}, 1)}
-	run, hasRun := o.inform(ctx, w, runs.resource(key.Namespace), key.Namespace, emptyRun(key.Namespace), func(options *metav1.ListOptions) {
+	run, hasRun := o.inform(ctx, w, runs.Resource(key.Namespace), key.Namespace, emptyRun(key.Namespace), func(options *metav1.ListOptions) {
 		options.FieldSelector = fields.OneTermEqualSelector(metav1.ObjectNameField, key.Name).String()
 	})
 	w.run = run
@@ -123,7 +123,7 @@ func (o *options) watchRun(ctx context.Context, key types.NamespacedName) (*watc
 	switch _, err := o.requestsOf(ctx, key); {
 	case err == nil:
 		var hasRequests cache.InformerSynced
-		w.requests, hasRequests = o.inform(ctx, w, requests.resource(key.Namespace), key.Namespace, emptyRequest(key.Namespace), func(options *metav1.ListOptions) {
+		w.requests, hasRequests = o.inform(ctx, w, requests.Resource(key.Namespace), key.Namespace, emptyRequest(key.Namespace), func(options *metav1.ListOptions) {
 			options.LabelSelector = ofRun(key.Name)
 		})
 		synced = append(synced, hasRequests)
@@ -175,7 +175,7 @@ func (w *watched) hasChanged() {
 func (w *watched) view(now time.Time) (*view.Run, error) {
 	found := w.run.List()
 	if len(found) == 0 {
-		return nil, fmt.Errorf("%s was deleted", runs.name(w.key))
+		return nil, fmt.Errorf("%s was deleted", runs.Name(w.key))
 	}
 	var asked []v1beta1.ApprovalRequestObject
 	if w.requests != nil {

@@ -6,7 +6,6 @@ package cli
 import (
 	"k8s.io/apimachinery/pkg/types"
 
-	"github.com/stagegate/stagegate/pkg/apis/placement/v1beta1"
 	runrules "github.com/stagegate/stagegate/pkg/rules/updaterun"
 	"github.com/stagegate/stagegate/pkg/view"
 )
@@ -16,7 +15,7 @@ func hints(v *view.Run) []string {
 	if v.Over {
 		return nil
 	}
-	run := runs.name(types.NamespacedName{Namespace: v.Object.Namespace, Name: v.Object.Name})
+	run := runs.Name(types.NamespacedName{Namespace: v.Object.Namespace, Name: v.Object.Name})
 	command := func(verb, rest string) string { return "kubectl stagegate " + verb + " " + run + rest }
 	switch v.Phase() {
 	case runrules.PhasePlanned:
@@ -29,8 +28,8 @@ func hints(v *view.Run) []string {
 		return []string{command("why", "")}
 	case runrules.PhaseWaitingForApproval:
 		var lines []string
-		for _, a := range open(v) {
-			lines = append(lines, "kubectl stagegate approve "+requests.name(types.NamespacedName{Namespace: v.Object.Namespace, Name: a.Object.Name}))
+		for _, a := range v.OpenApprovals() {
+			lines = append(lines, "kubectl stagegate approve "+requests.Name(types.NamespacedName{Namespace: v.Object.Namespace, Name: a.Object.Name}))
 		}
 		return lines
 	}
@@ -47,16 +46,4 @@ func failed(v *view.Run) string {
 		}
 	}
 	return "NAME"
-}
-
-// open returns the approval requests that a run waits for.
-func open(v *view.Run) (found []*view.Approval) {
-	for i := range v.Stages {
-		for j := range v.Stages[i].Tasks {
-			if t := &v.Stages[i].Tasks[j]; t.Open && t.Type == v1beta1.StageTaskTypeApproval && t.Approval != nil {
-				found = append(found, t.Approval)
-			}
-		}
-	}
-	return found
 }

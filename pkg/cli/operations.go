@@ -5,17 +5,15 @@ package cli
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
-	"strings"
 
 	"github.com/spf13/cobra"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 
+	"github.com/stagegate/stagegate/pkg/act"
 	"github.com/stagegate/stagegate/pkg/apis/placement/v1beta1"
-	clientscheme "github.com/stagegate/stagegate/pkg/generated/clientset/versioned/scheme"
 	"github.com/stagegate/stagegate/pkg/view"
 )
 
@@ -89,31 +87,24 @@ func (op *operationOptions) run(ctx context.Context, argument string) error {
 	if err != nil {
 		return err
 	}
-	body := &v1beta1.UpdateRunOperation{
-		ObjectMeta: metav1.ObjectMeta{Name: key.Name, UID: run.GetUID()},
-		Spec:       v1beta1.UpdateRunOperationSpec{Reason: reason, Clusters: op.clusters, Stage: op.stage},
-	}
+	spec := v1beta1.UpdateRunOperationSpec{Reason: reason, Clusters: op.clusters, Stage: op.stage}
 	if op.wait {
 		if op.stage == "" {
 			return errors.New("--wait takes the stage with --stage")
 		}
-		body.Spec.Task = v1beta1.StageTaskTypeTimedWait
+		spec.Task = v1beta1.StageTaskTypeTimedWait
 	}
-	create := metav1.CreateOptions{}
-	if op.dryRun {
-		create.DryRun = []string{metav1.DryRunAll}
-	}
-	client := op.stagegate.PlacementV1beta1().RESTClient()
-	err = client.Post().NamespaceIfScoped(key.Namespace, key.Namespace != "").Resource(runs.resource(key.Namespace)).Name(key.Name).SubResource(op.subresource).
-		VersionedParams(&create, clientscheme.ParameterCodec).Body(body).Do(ctx).Error()
-	if err != nil {
+	seen := act.Of(run)
+	// Clusters that move on meanwhile are no reason to refuse what somebody types.
+	seen.ResourceVersion = ""
+	if err := act.Operate(ctx, op.stagegate.PlacementV1beta1(), op.subresource, seen, spec, op.dryRun); err != nil {
 		return err
 	}
 	done := op.subresource + " requested"
 	if op.dryRun {
 		done += " (dry run)"
 	}
-	op.print(view.Clean(runs.name(key) + " " + done))
+	op.print(view.Clean(runs.Name(key) + " " + done))
 	return nil
 }
 
@@ -144,24 +135,12 @@ func (o *options) start(ctx context.Context, key types.NamespacedName) error {
 	if err != nil {
 		return err
 	}
-	switch state := run.RunSpec().State; state {
-	case v1beta1.StateInitialize:
-	case v1beta1.StateStop:
-		return fmt.Errorf("%s is stopped: kubectl stagegate resume %s", runs.name(key), runs.name(key))
-	default:
-		return fmt.Errorf("%s is started already", runs.name(key))
-	}
-	patch, err := json.Marshal(map[string]any{
-		// What is started is what was seen to be planned.
-		"metadata": map[string]any{"uid": run.GetUID(), "resourceVersion": run.GetResourceVersion()},
-		"spec":     map[string]any{"state": v1beta1.StateRun},
-	})
-	if err != nil {
+	if err := act.Startable(run); err != nil {
 		return err
 	}
-	if _, err := client.Patch(ctx, key.Name, types.MergePatchType, patch, metav1.PatchOptions{}); err != nil {
+	if err := act.Start(ctx, o.stagegate.PlacementV1beta1(), act.Of(run)); err != nil {
 		return err
 	}
-	o.print(strings.TrimSpace(runs.name(key) + " started"))
+	o.print(runs.Name(key) + " started")
 	return nil
 }

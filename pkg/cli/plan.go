@@ -213,7 +213,7 @@ func (r *runOptions) create(ctx context.Context, args []string) error {
 	if run.RunSpec().State == v1beta1.StateRun {
 		done = "created and started"
 	}
-	r.print(runs.name(key) + " " + done)
-	fmt.Fprintln(r.ErrOut, "  kubectl stagegate status "+runs.name(key)+" -w")
+	r.print(runs.Name(key) + " " + done)
+	fmt.Fprintln(r.ErrOut, "  kubectl stagegate status "+runs.Name(key)+" -w")
 	return nil
 }

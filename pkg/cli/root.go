@@ -11,7 +11,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"net/http"
 	"os"
 	"os/signal"
 	"path/filepath"
@@ -28,6 +27,7 @@ import (
 	"k8s.io/utils/clock"
 	"sigs.k8s.io/yaml"
 
+	"github.com/stagegate/stagegate/pkg/act"
 	"github.com/stagegate/stagegate/pkg/generated/clientset/versioned"
 	"github.com/stagegate/stagegate/pkg/version"
 	"github.com/stagegate/stagegate/pkg/view"
@@ -160,8 +160,8 @@ cluster-scoped one, and with -n of one in that namespace. So are approval reques
 			cmd.AddCommand(c)
 		}
 	}
-	add("look", o.newStatus(), o.newApprovals(), o.newHistory(), o.newWhy(), o.newPlan(), o.newDiff())
-	add("act", append([]*cobra.Command{o.newRun(), o.newStart(), o.newDecision(approve), o.newDecision(reject)}, o.newOperations()...)...)
+	add("look", o.newStatus(), o.newApprovals(), o.newHistory(), o.newWhy(), o.newPlan(), o.newDiff(), o.newDashboard())
+	add("act", append([]*cobra.Command{o.newRun(), o.newStart(), o.newDecision(act.Approve), o.newDecision(act.Reject)}, o.newOperations()...)...)
 	add("fleet", o.newJoin(), o.newLeave(), o.newCheck())
 	cmd.AddCommand(o.newVersion())
 	return cmd
@@ -237,11 +237,3 @@ func addOutput(cmd *cobra.Command, format *string) {
 		return nil
 	}
 }
-
-func isStatus(err error, code int32) bool {
-	var status apierrors.APIStatus
-	return errors.As(err, &status) && status.Status().Code == code
-}
-
-// isConflict reports whether the server refuses something because of how the object stands.
-func isConflict(err error) bool { return isStatus(err, http.StatusConflict) }

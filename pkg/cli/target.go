@@ -6,59 +6,26 @@ package cli
 import (
 	"context"
 	"fmt"
-	"slices"
 	"strings"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 
+	"github.com/stagegate/stagegate/pkg/act"
 	"github.com/stagegate/stagegate/pkg/apis/placement/v1beta1"
 	"github.com/stagegate/stagegate/pkg/apis/wellknown"
 	"github.com/stagegate/stagegate/pkg/client/scoped"
 )
 
-// noun is what a user names: a kind in both scopes.
-type noun struct {
-	// cluster and namespaced are the resource and its other names.
-	cluster, namespaced []string
-}
-
-var (
-	runs       = noun{[]string{"clusterstagedupdateruns", "clusterstagedupdaterun", "csur"}, []string{"stagedupdateruns", "stagedupdaterun", "sur"}}
-	requests   = noun{[]string{"clusterapprovalrequests", "clusterapprovalrequest", "careq"}, []string{"approvalrequests", "approvalrequest", "areq"}}
-	placements = noun{[]string{"clusterresourceplacements", "clusterresourceplacement", "crp"}, []string{"resourceplacements", "resourceplacement", "rp"}}
-)
-
-// resource returns the resource of a scope.
-func (n noun) resource(namespace string) string {
-	if namespace == "" {
-		return n.cluster[0]
-	}
-	return n.namespaced[0]
-}
-
-// short returns the short name of a scope, by which users are told of it.
-func (n noun) short(namespace string) string {
-	if namespace == "" {
-		return n.cluster[len(n.cluster)-1]
-	}
-	return n.namespaced[len(n.namespaced)-1]
-}
-
-// name returns how a user names an object: csur/NAME, or sur/NAME -n NAMESPACE.
-func (n noun) name(key types.NamespacedName) string {
-	if key.Namespace == "" {
-		return n.short("") + "/" + key.Name
-	}
-	return n.short(key.Namespace) + "/" + key.Name + " -n " + key.Namespace
-}
+// What users name.
+var runs, requests, placements = act.Runs, act.Requests, act.Placements
 
 // namespace returns the namespace of -n, empty without it. The one of the context counts for what names a namespaced kind only: what is meant must
 // not depend on where the user was before.
 func (o *options) namespace() string { return *o.flags.Namespace }
 
 // resolve returns the object that an argument names.
-func (o *options) resolve(n noun, argument string) (types.NamespacedName, error) {
+func (o *options) resolve(n act.Noun, argument string) (types.NamespacedName, error) {
 	kind, name, found := strings.Cut(argument, "/")
 	if !found {
 		return types.NamespacedName{Namespace: o.namespace(), Name: argument}, nil
@@ -66,13 +33,13 @@ func (o *options) resolve(n noun, argument string) (types.NamespacedName, error)
 	switch kind = strings.ToLower(kind); {
 	case name == "":
 		return types.NamespacedName{}, fmt.Errorf("%s: the name is missing", argument)
-	case slices.Contains(n.cluster, kind):
+	case n.IsCluster(kind):
 		return types.NamespacedName{Name: name}, nil
-	case slices.Contains(n.namespaced, kind):
+	case n.IsNamespaced(kind):
 		namespace, _, err := o.flags.ToRawKubeConfigLoader().Namespace()
 		return types.NamespacedName{Namespace: namespace, Name: name}, err
 	}
-	return types.NamespacedName{}, fmt.Errorf("%s: there is no %s here: name it %s/NAME, %s/NAME or NAME", argument, kind, n.short(""), n.short("x"))
+	return types.NamespacedName{}, fmt.Errorf("%s: there is no %s here: name it %s/NAME, %s/NAME or NAME", argument, kind, n.Short(""), n.Short("x"))
 }
 
 func (o *options) runClient(namespace string) scoped.Client[v1beta1.UpdateRunObject] {

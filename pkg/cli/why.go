@@ -15,8 +15,6 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	clusterv1beta1 "github.com/stagegate/stagegate/pkg/apis/cluster/v1beta1"
-	"github.com/stagegate/stagegate/pkg/apis/placement/v1beta1"
-	"github.com/stagegate/stagegate/pkg/apis/wording"
 	"github.com/stagegate/stagegate/pkg/client/scoped"
 	runrules "github.com/stagegate/stagegate/pkg/rules/updaterun"
 	"github.com/stagegate/stagegate/pkg/view"
@@ -57,7 +55,7 @@ func (o *options) whyRun(ctx context.Context, argument string) error {
 	if err != nil {
 		return err
 	}
-	first := runs.name(key) + " is " + v.State
+	first := runs.Name(key) + " is " + v.State
 	if v.WaitingFor != "" {
 		first += " and waits for " + v.WaitingFor
 	}
@@ -75,7 +73,7 @@ func (o *options) whyRun(ctx context.Context, argument string) error {
 			o.print(fmt.Sprintf("cluster %s (stage %s): %s", c.Name, s.Name, c.State))
 			troubles := []string{}
 			if err == nil {
-				troubles = troublesOf(placement.PlacementStatus(), c.Name)
+				troubles = view.Troubles(placement.PlacementStatus(), c.Name)
 			}
 			if len(troubles) == 0 && c.Message != "" {
 				troubles = []string{c.Message}
@@ -92,33 +90,6 @@ func (o *options) whyRun(ctx context.Context, argument string) error {
 		o.print(terminal.Hints(lines, o.drawing())...)
 	}
 	return nil
-}
-
-// maxTroubles is how many objects of one cluster are listed.
-const maxTroubles = 10
-
-// troublesOf lists the objects that a cluster has trouble with, as the status of the placement has them.
-func troublesOf(status *v1beta1.PlacementStatus, cluster string) []string {
-	i := slices.IndexFunc(status.PerClusterPlacementStatuses, func(c v1beta1.PerClusterPlacementStatus) bool { return c.ClusterName == cluster })
-	if i < 0 {
-		return nil
-	}
-	of := &status.PerClusterPlacementStatuses[i]
-	var lines []string
-	for _, failed := range of.FailedPlacements {
-		lines = append(lines, view.Clean(fmt.Sprintf("%s %s: %s: %s", failed.Kind, wording.Key(failed.Namespace, failed.Name), failed.Condition.Reason, failed.Condition.Message)))
-	}
-	if len(lines) == 0 {
-		for _, c := range of.Conditions {
-			if c.Status == metav1.ConditionFalse {
-				lines = append(lines, view.Clean(c.Type+" is False: "+c.Message))
-			}
-		}
-	}
-	if more := len(lines) - maxTroubles; more > 0 {
-		lines = append(lines[:maxTroubles], fmt.Sprintf("and %d more", more))
-	}
-	return lines
 }
 
 func (o *options) whyCluster(ctx context.Context, name string) error {
@@ -148,8 +119,8 @@ func (o *options) whyCluster(ctx context.Context, name string) error {
 				continue
 			}
 			v := view.Build(run, nil, o.now())
-			o.print(view.Clean(fmt.Sprintf("%s is %s, and has the cluster in stage %s: %s", runs.name(keyOf(run)), v.State, stage.StageName, cluster.Message)))
-			o.print("  kubectl stagegate why " + runs.name(keyOf(run)))
+			o.print(view.Clean(fmt.Sprintf("%s is %s, and has the cluster in stage %s: %s", runs.Name(keyOf(run)), v.State, stage.StageName, cluster.Message)))
+			o.print("  kubectl stagegate why " + runs.Name(keyOf(run)))
 		}
 		return nil
 	})

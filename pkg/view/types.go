@@ -217,3 +217,15 @@ func (r *Run) Phase() runrules.Phase {
 	}
 	return runrules.Phase(r.State)
 }
+
+// OpenApprovals returns the approval requests that a run waits for.
+func (r *Run) OpenApprovals() (found []*Approval) {
+	for i := range r.Stages {
+		for j := range r.Stages[i].Tasks {
+			if t := &r.Stages[i].Tasks[j]; t.Open && t.Type == v1beta1.StageTaskTypeApproval && t.Approval != nil {
+				found = append(found, t.Approval)
+			}
+		}
+	}
+	return found
+}

@@ -60,7 +60,12 @@ var rules = []rule{
 	{packages: "pkg/apiserver", may: []string{"pkg/importer", "pkg/apis", "pkg/rules", "pkg/generated", "pkg/client", "pkg/registry", "pkg/admission", "pkg/rollout", "pkg/version", "pkg/apiserver"}},
 	// What people are shown is made of the API alone. The server imports none of it.
 	{packages: "pkg/view", may: []string{"pkg/apis", "pkg/rules", "pkg/view"}},
-	{packages: "pkg/cli", may: []string{"pkg/apis", "pkg/rules", "pkg/generated", "pkg/client", "pkg/view", "pkg/version", "pkg/cli", "artifacts/member-agent"}},
+	// What people ask of the hub, the plugin and the dashboard ask by the same rule.
+	{packages: "pkg/act", may: []string{"pkg/apis", "pkg/rules", "pkg/generated", "pkg/client"}},
+	{packages: "pkg/dashboard", may: []string{"pkg/apis", "pkg/rules", "pkg/generated", "pkg/client", "pkg/act", "pkg/view"}},
+	{packages: "pkg/cli", may: []string{
+		"pkg/apis", "pkg/rules", "pkg/generated", "pkg/client", "pkg/act", "pkg/view", "pkg/dashboard", "pkg/version", "pkg/cli", "artifacts/member-agent",
+	}},
 	{packages: "cmd/kubectl-stagegate", may: []string{"pkg/cli"}},
 	{packages: "cmd/memberagent", may: []string{"pkg/rollout/agent"}},
 	{packages: "cmd", may: []string{"pkg/apiserver"}},

@@ -51,6 +51,7 @@ func TestHub(t *testing.T) {
 		{"ApprovalAudit", testApprovalAudit},
 		{"NamespaceTeam", testNamespaceTeam},
 		{"Plugin", testPlugin},
+		{"Dashboard", testDashboard},
 		{"Policies", testPolicies},
 		{"GuardRails", testGuardRails},
 		{"Authors", testAuthors},

@@ -332,6 +332,7 @@ kubectl patch csur example-run --type=merge -p '{"spec":{"state":"Run"}}' --as=a
 			mention("kubectl stagegate completion bash"),
 			{section: "Look", command: "kubectl stagegate status csur/example-run", skipped: true, reason: "Ages and times differ: test Plugin looks at what it prints."},
 			{command: "kubectl stagegate rollback", skipped: true, reason: "No cluster had another version before this run: test Plugin has one that had."},
+			{section: "Dashboard", command: "kubectl stagegate dashboard", skipped: true, reason: "It goes on until it is interrupted: test Dashboard opens it."},
 			{section: "Join, leave, check", command: "kubectl stagegate join paris", skipped: true, reason: "Test Plugin has a member leave and join."},
 			{section: "Join, leave, check", command: "kubectl stagegate leave paris", skipped: true, reason: "The same."},
 		},

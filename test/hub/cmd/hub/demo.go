@@ -53,6 +53,8 @@ func demo(ctx context.Context, args []string) error {
 The hub goes on running. Look around with
 
   export KUBECONFIG=%s PATH=%s:$PATH
+  kubectl stagegate status csur/example-run-2 -w
+  kubectl stagegate dashboard
 
 and stop it with
 
