@@ -281,8 +281,8 @@ func (s *suite) createGadget(t *testing.T, cluster, namespace string) {
 
 // forgetKept removes a placement of precious objects from everywhere.
 func (s *suite) forgetKept(t *testing.T, name string) {
-	s.mustRunInCleanup(t, fmt.Sprintf("kubectl delete crp %[1]s --ignore-not-found --timeout=1m && kubectl delete ns %[1]s --ignore-not-found --timeout=1m && "+
-		"kubectl delete crd gadgets.kept.example.com --ignore-not-found --timeout=1m", name))
+	s.mustRunInCleanup(t, fmt.Sprintf("kubectl delete crp %[1]s --ignore-not-found --timeout=2m && kubectl delete ns %[1]s --ignore-not-found --timeout=2m && "+
+		"kubectl delete crd gadgets.kept.example.com --ignore-not-found --timeout=2m", name))
 }
 
 // newKept places precious objects on all members.
@@ -365,7 +365,7 @@ func testSwappedKubeconfig(t *testing.T, s *suite) {
 	joined("member2", "False", "OtherMember")
 	touchesNothing()
 	// Leaving through another member's kubeconfig touches nothing of that one either.
-	s.mustRun(t, "kubectl delete membercluster member2 --timeout=1m")
+	s.mustRun(t, "kubectl delete membercluster member2 --timeout=2m")
 	touchesNothing()
 	give("member2", "member2")
 	s.up(t)
@@ -410,7 +410,7 @@ func testMemberNamespaceDeleted(t *testing.T, s *suite) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s.mustRun(t, "kubectl delete ns fleet-member-"+member+" --timeout=1m")
+	s.mustRun(t, "kubectl delete ns fleet-member-"+member+" --timeout=2m")
 	s.sameUIDs(t, before, []string{member}, objects)
 	s.eventually(t, func() error {
 		again, err := s.hub().get(t.Context(), kindNamespace, "", "fleet-member-"+member)
@@ -438,9 +438,9 @@ kind: MemberCluster
 metadata: {name: hub}
 spec: {identity: {kind: ServiceAccount, namespace: fleet-system, name: stagegate-apiserver}}
 EOF
-kubectl wait membercluster/hub --for=condition=Joined --timeout=1m`)
+kubectl wait membercluster/hub --for=condition=Joined --timeout=2m`)
 	t.Cleanup(func() {
-		s.mustRunInCleanup(t, "kubectl delete membercluster hub --ignore-not-found --timeout=1m && kubectl -n fleet-system delete secret member-hub --ignore-not-found")
+		s.mustRunInCleanup(t, "kubectl delete membercluster hub --ignore-not-found --timeout=2m && kubectl -n fleet-system delete secret member-hub --ignore-not-found")
 	})
 }
 
@@ -491,7 +491,7 @@ func testHubAsMember(t *testing.T, s *suite) {
 	s.up(t)
 	settled()
 
-	s.mustRun(t, "kubectl delete crp "+name+" --timeout=1m")
+	s.mustRun(t, "kubectl delete crp "+name+" --timeout=2m")
 	s.sameUIDs(t, before, onHub, objects)
 	s.eventually(t, func() error { return s.values(t.Context(), name, "settings", onAll("")) })
 	s.sameUIDs(t, before, onHub, objects)

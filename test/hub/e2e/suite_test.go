@@ -32,8 +32,8 @@ import (
 const (
 	serverProcess = "stagegate-apiserver"
 
-	// patience is how long a test waits for what takes seconds at most; it is this long for slow machines.
-	patience = time.Minute
+	// patience is how long a test waits for what takes seconds at most; it is this long for slow machines, which run two environments.
+	patience = 2 * time.Minute
 
 	// upTimeout is for bringing up the environment, building Kubernetes included.
 	upTimeout = 30 * time.Minute
