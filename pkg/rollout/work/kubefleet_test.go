@@ -80,3 +80,42 @@ func TestABindingOfKubeFleetHasTheWorksThatAreThere(t *testing.T) {
 		})
 	}
 }
+
+// KubeFleet's Works do not say how many a version has. A part of one is not taken for all of it once the cluster is let go of.
+func TestAPartOfAVersionOfKubeFleetIsNoneThatWasBegun(t *testing.T) {
+	b := newBench(t, "")
+	b.snapshot("web-1-snapshot", nil, configMapJSON, wrapping("e", configMap("a")))
+	b.binding(nil)
+	b.settle()
+	for _, w := range b.works() {
+		delete(w.Annotations, wellknown.NumberOfWorksAnnotation)
+		delete(w.Annotations, wellknown.EnvelopeWorksAnnotation)
+		if w.Name == b.workOf("e") {
+			if err := b.api.Tracker().Delete(v1beta1.SchemeGroupVersion.WithResource("works"), w.Namespace, w.Name); err != nil {
+				t.Fatal(err)
+			}
+			continue
+		}
+		if err := b.api.Tracker().Update(v1beta1.SchemeGroupVersion.WithResource("works"), &w, w.Namespace); err != nil {
+			t.Fatal(err)
+		}
+	}
+	b.edit(func(x v1beta1.BindingObject) {
+		x.BindingStatus().SynchronizedVersion = nil
+		x.BindingStatus().Conditions = nil
+		x.BindingSpec().State = v1beta1.BindingStateUnscheduled
+		x.SetGeneration(x.GetGeneration() + 1)
+	})
+	b.settle()
+	if b.synchronized() != "" {
+		t.Errorf("a part of it counts as all of %s", b.synchronized())
+	}
+	b.edit(func(x v1beta1.BindingObject) {
+		x.BindingSpec().State = v1beta1.BindingStateBound
+		x.SetGeneration(x.GetGeneration() + 1)
+	})
+	b.settle()
+	if len(b.works()) != 1 {
+		t.Errorf("picked again, and the rest is written unasked: %v", b.holding())
+	}
+}

@@ -66,8 +66,9 @@ func (c *Controller) sync(ctx context.Context, binding v1beta1.BindingObject) ou
 	}
 	begun := bindingrules.HasBegun(binding)
 	if _, known := bindingrules.Synchronized(binding); !known {
-		// An earlier version of the server, or KubeFleet, does not tell what the Works were made to hold.
-		begun = haveBegun(existing, binding.BindingSpec())
+		// An earlier version of the server, or KubeFleet, does not tell what the Works were made to hold. KubeFleet's Works do not say how many they
+		// are either, so that the binding must.
+		begun = haveBegun(existing, binding.BindingSpec()) && (areCounted(existing) || bindingrules.WereWritten(binding))
 	}
 	if binding.BindingSpec().State == v1beta1.BindingStateUnscheduled {
 		return outcome{works: existing, notBegun: !begun || isMixed(existing, binding.BindingSpec())}
@@ -253,6 +254,11 @@ func thatStay(works []*v1beta1.Work) []*v1beta1.Work {
 	return slices.DeleteFunc(slices.Clone(works), func(w *v1beta1.Work) bool {
 		return w.DeletionTimestamp != nil || w.Annotations[wellknown.DeletePropagationAnnotation] != ""
 	})
+}
+
+// areCounted reports whether some Work says how many there are.
+func areCounted(works []*v1beta1.Work) bool {
+	return slices.ContainsFunc(works, func(w *v1beta1.Work) bool { return w.Annotations[wellknown.NumberOfWorksAnnotation] != "" })
 }
 
 // holdAll reports whether Works are all that hold a version. KubeFleet's do not say how many there are.

@@ -174,7 +174,7 @@ func onCluster(b v1beta1.BindingObject) []applied {
 		add(asked(spec), false, !wasComplete(asked(spec)))
 	case !known:
 		// Nobody has told yet, so some of it may be there already.
-		add(asked(spec), !wereWritten(b), false)
+		add(asked(spec), !WereWritten(b), false)
 	default:
 		// It was announced with the write that had the binding ask for it, whatever was announced since.
 		add(asked(spec), true, false)

@@ -54,7 +54,7 @@ func Previous(b v1beta1.BindingObject) (Version, bool) {
 	if held, known := Synchronized(b); known {
 		return held, true
 	}
-	if b.BindingSpec().ResourceSnapshotName == "" || !wereWritten(b) {
+	if b.BindingSpec().ResourceSnapshotName == "" || !WereWritten(b) {
 		return Version{}, false
 	}
 	return asked(b.BindingSpec()), true
@@ -67,8 +67,8 @@ func HasAnswered(b v1beta1.BindingObject) bool {
 	return conditions.IsTrue(list, v1beta1.BindingApplied, generation) || conditions.IsTrue(list, v1beta1.BindingDiffReported, generation)
 }
 
-// wereWritten reports whether the Works of a binding were told to be what it asks for. What comes of them is told only then.
-func wereWritten(b v1beta1.BindingObject) bool {
+// WereWritten reports whether the Works of a binding were told to be what it asks for. What comes of them is told only then.
+func WereWritten(b v1beta1.BindingObject) bool {
 	list, generation := b.BindingStatus().Conditions, b.GetGeneration()
 	return conditions.IsTrue(list, v1beta1.BindingWorkSynchronized, generation) ||
 		slices.ContainsFunc([]string{v1beta1.BindingApplied, v1beta1.BindingAvailable, v1beta1.BindingDiffReported}, func(told string) bool {
