@@ -36,33 +36,12 @@ func testDashboard(t *testing.T, s *suite) {
 	if err != nil {
 		t.Fatal("There is no chromium on the PATH: apt-get install --no-install-recommends chromium, as .ci/run does, or leave this part out with E2E_WITHOUT_CHROMIUM=1.")
 	}
-	for _, user := range []string{"judy", "karl"} {
-		if _, err := s.environment.User(user); err != nil {
-			t.Fatal(err)
-		}
-	}
 	t.Cleanup(func() {
 		s.mustRunInCleanup(t, "kubectl delete ns board --ignore-not-found --wait=false; kubectl delete crp board --ignore-not-found")
 	})
 	s.explain(t, "sur,areq,rp,rb,sus -n board", "crp/board")
-	s.mustRun(t, `
-kubectl create ns board
-kubectl create rolebinding edit -n board --clusterrole=edit --user=judy
-kubectl create rolebinding approve -n board --clusterrole=stagegate-approver --user=karl
-kubectl apply -f - << 'EOF'
-apiVersion: placement.kubernetes-fleet.io/v1beta1
-kind: ClusterResourcePlacement
-metadata: {name: board}
-spec:
-  resourceSelectors: [{group: "", version: v1, kind: Namespace, name: board, selectionScope: NamespaceOnly}]
-EOF
-`)
-	s.mustRun(t, fmt.Sprintf("kubectl wait crp/board --for=condition=ClusterResourcePlacementAvailable --timeout=%s", patience))
-	s.awaitPermission(t, "judy", "board", "update", "stagedupdateruns")
-	s.awaitPermission(t, "karl", "board", "update", "approvalrequests/approve")
+	s.newTeam(t, "board", "judy", "karl")
 	p := plugin{t, s}
-	p.do("judy", "kubectl apply -f - << 'EOF'\n"+strings.ReplaceAll(teamManifests+"---\n"+pluginStrategy, "namespace: team", "namespace: board")+
-		"EOF\nkubectl wait -n board resourcesnapshot/settings-0-snapshot --for=create --timeout=1m\n")
 
 	browser := startBrowser(t, chromium)
 	judy, karl := s.openDashboard(t, browser, "judy"), s.openDashboard(t, browser, "karl")

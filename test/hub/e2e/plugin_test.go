@@ -30,11 +30,6 @@ spec:
 // testPlugin plays the tutorial with the plugin alone: erin has the edit role of a namespace and frank approves there. It takes half a minute, most of it
 // for the namespace to get to the members.
 func testPlugin(t *testing.T, s *suite) {
-	for _, user := range []string{"erin", "frank"} {
-		if _, err := s.environment.User(user); err != nil {
-			t.Fatal(err)
-		}
-	}
 	t.Cleanup(func() {
 		// What a member that left had stays there: Members has member3 leave.
 		s.mustRunInCleanup(t, "kubectl delete ns team --ignore-not-found --wait=false; kubectl delete crp team --ignore-not-found\n"+
@@ -43,24 +38,8 @@ func testPlugin(t *testing.T, s *suite) {
 	s.explain(t, "sur,areq,rp,resourcesnapshots,rb,sus -n team", "crp/team")
 	// The part before has a team of the same name.
 	s.mustRun(t, fmt.Sprintf("kubectl wait ns/team crp/team --for=delete --timeout=%s", patience))
-	s.mustRun(t, `
-kubectl create ns team
-kubectl create rolebinding edit -n team --clusterrole=edit --user=erin
-kubectl create rolebinding approve -n team --clusterrole=stagegate-approver --user=frank
-kubectl apply -f - << 'EOF'
-apiVersion: placement.kubernetes-fleet.io/v1beta1
-kind: ClusterResourcePlacement
-metadata: {name: team}
-spec:
-  resourceSelectors: [{group: "", version: v1, kind: Namespace, name: team, selectionScope: NamespaceOnly}]
-EOF
-`)
-	s.mustRun(t, fmt.Sprintf("kubectl wait crp/team --for=condition=ClusterResourcePlacementAvailable --timeout=%s", patience))
-	s.awaitPermission(t, "erin", "team", "update", "stagedupdateruns")
-	s.awaitPermission(t, "frank", "team", "update", "approvalrequests/approve")
-
+	s.newTeam(t, "team", "erin", "frank")
 	p := plugin{t, s}
-	p.do("erin", "kubectl apply -f - << 'EOF'\n"+teamManifests+"---\n"+pluginStrategy+"EOF\nkubectl wait -n team resourcesnapshot/settings-0-snapshot --for=create --timeout=1m\n")
 	p.wants("erin", "kubectl stagegate plan rp/settings -n team --strategy=rings", "1  staging  1 cluster", "wait 1s after", "2  canary  2 clusters", "approval before", "member3\n   member1")
 	p.code("erin", "kubectl stagegate plan rp/settings -n team --strategy=missing", 1, "could not be initialized", "missing")
 
@@ -114,6 +93,34 @@ rm painted asked screen
 		p.code("erin", "kubectl stagegate status sur/first -n default", 1, "forbidden")
 		p.code("erin", "kubectl stagegate status sur/gone -n team", 1, "not found")
 	})
+}
+
+// newTeam has a namespace on the hub and all members, with an editor and an approver, a placement with a snapshot, and the strategy rings.
+func (s *suite) newTeam(t *testing.T, namespace, editor, approver string) {
+	t.Helper()
+	for _, user := range []string{editor, approver} {
+		if _, err := s.environment.User(user); err != nil {
+			t.Fatal(err)
+		}
+	}
+	s.mustRun(t, fmt.Sprintf(`
+kubectl create ns %[1]s
+kubectl create rolebinding edit -n %[1]s --clusterrole=edit --user=%[2]s
+kubectl create rolebinding approve -n %[1]s --clusterrole=stagegate-approver --user=%[3]s
+kubectl apply -f - << 'EOF'
+apiVersion: placement.kubernetes-fleet.io/v1beta1
+kind: ClusterResourcePlacement
+metadata: {name: %[1]s}
+spec:
+  resourceSelectors: [{group: "", version: v1, kind: Namespace, name: %[1]s, selectionScope: NamespaceOnly}]
+EOF
+`, namespace, editor, approver))
+	s.mustRun(t, fmt.Sprintf("kubectl wait crp/%s --for=condition=ClusterResourcePlacementAvailable --timeout=%s", namespace, patience))
+	s.awaitPermission(t, editor, namespace, "update", "stagedupdateruns")
+	s.awaitPermission(t, approver, namespace, "update", "approvalrequests/approve")
+	manifests := strings.ReplaceAll(teamManifests+"---\n"+pluginStrategy, "namespace: team", "namespace: "+namespace)
+	plugin{t, s}.do(editor, "kubectl apply -f - << 'EOF'\n"+manifests+
+		"EOF\nkubectl wait -n "+namespace+" resourcesnapshot/settings-0-snapshot --for=create --timeout=1m\n")
 }
 
 // testApprovalsOfMine lists requests as users who may approve them or not, in all and by name.
