@@ -2653,6 +2653,13 @@ func schema_pkg_apis_placement_v1_BindingVersion(ref common.ReferenceCallback) c
 							Ref:         ref(placementv1.ApplyStrategy{}.OpenAPIModelName()),
 						},
 					},
+					"completedGeneration": {
+						SchemaProps: spec.SchemaProps{
+							Description: "completedGeneration is the last generation of the binding at which the member said that it had all that the binding asked for, or how it differs where the cluster is only compared. It stays when objects drift or fail later. Absent where the member never did.",
+							Type:        []string{"integer"},
+							Format:      "int64",
+						},
+					},
 				},
 				Required: []string{"resourceSnapshotName"},
 			},
@@ -9933,6 +9940,13 @@ func schema_pkg_apis_placement_v1beta1_BindingVersion(ref common.ReferenceCallba
 						SchemaProps: spec.SchemaProps{
 							Description: "applyStrategy specifies how the version is applied, or that the cluster is only compared with it. Absent for the default.",
 							Ref:         ref(placementv1beta1.ApplyStrategy{}.OpenAPIModelName()),
+						},
+					},
+					"completedGeneration": {
+						SchemaProps: spec.SchemaProps{
+							Description: "completedGeneration is the last generation of the binding at which the member said that it had all that the binding asked for, or how it differs where the cluster is only compared. It stays when objects drift or fail later. Absent where the member never did.",
+							Type:        []string{"integer"},
+							Format:      "int64",
 						},
 					},
 				},

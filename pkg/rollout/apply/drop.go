@@ -159,6 +159,10 @@ func (p *pass) drop(ctx context.Context) error {
 				remaining = append(remaining, r)
 			}
 		default:
+			// The Work may hold it again. What was not dropped stays listed.
+			if err := p.open(ctx); err != nil {
+				return err
+			}
 			going, err := p.dropOne(ctx, r)
 			if err != nil {
 				failures = append(failures, fmt.Errorf("removing %s %s from the member cluster: %w", r.Kind,

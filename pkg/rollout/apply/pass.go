@@ -116,7 +116,9 @@ func (p *pass) run(ctx context.Context) (again, err error) {
 		if err := p.recordCompleted(ctx); err != nil {
 			failures = append(failures, err)
 		}
-		if err := p.drop(ctx); err != nil {
+		if err := p.drop(ctx); errors.Is(err, errStale) {
+			return nil, err
+		} else if err != nil {
 			failures = append(failures, err)
 		}
 	}

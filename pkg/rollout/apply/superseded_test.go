@@ -36,3 +36,36 @@ func TestAPassEndsOnceItsWorkIsAnotherOne(t *testing.T) {
 		t.Errorf("%d ConfigMaps were written to a cluster that is only compared", written)
 	}
 }
+
+// What a Work has again is not deleted by a pass that began before.
+func TestAPassDropsNoMoreOnceItsWorkHasItAgain(t *testing.T) {
+	const n = 50
+	all := []string{namespaceYAML}
+	for i := range n {
+		all = append(all, fmt.Sprintf("{apiVersion: v1, kind: ConfigMap, metadata: {name: c%d, namespace: test-namespace}, data: {k: v}}", i))
+	}
+	holds := func(manifests ...string) func(*v1beta1.Work) {
+		return func(work *v1beta1.Work) {
+			work.Generation++
+			work.Spec.Workload = newWork(t, manifests...).Spec.Workload
+		}
+	}
+	b := newBench(t, newWork(t, all...))
+	b.pass(t)
+	b.edit(t, holds(namespaceYAML))
+	b.cacheUp(t)
+	deleted := 0
+	b.member.fail(func(verb, resource, _ string) error {
+		if resource == "configmaps" && verb == "delete" {
+			if deleted++; deleted == 1 {
+				b.edit(t, holds(all...))
+				b.cacheUp(t)
+			}
+		}
+		return nil
+	})
+	_, _ = b.tryPass(t)
+	if deleted != 1 {
+		t.Errorf("%d ConfigMaps were deleted, of which the Work has all again", deleted)
+	}
+}

@@ -324,3 +324,64 @@ func TestWhatAMemberWasNotYetToldToDropIsKnown(t *testing.T) {
 		t.Errorf("a rollback would go back to %s as a whole, which the member has never seen", had.ResourceSnapshot)
 	}
 }
+
+// A version that the member had all of stays what a rollback goes back to after an object of it drifts, or fails, and the cluster is compared.
+func TestWhatHasDriftedWasApplied(t *testing.T) {
+	compare := &v1beta1.ApplyStrategy{Type: v1beta1.ApplyStrategyTypeReportDiff}
+	b := &v1beta1.ResourceBinding{}
+	b.Generation = 1
+	turn := int64(0)
+	told := func(conditions ...metav1.Condition) {
+		b.Status.Conditions = conditions
+		for i := range conditions {
+			conditions[i].ObservedGeneration = b.Generation
+		}
+		RecordAnswer(&b.Status, b.Generation)
+	}
+	ask := func(snapshot string, way *v1beta1.ApplyStrategy, conditions ...metav1.Condition) {
+		turn++
+		Become(b, &v1beta1.ResourceBindingSpec{State: v1beta1.BindingStateBound, ResourceSnapshotName: snapshot, ApplyStrategy: way.WithDefaults()})
+		RecordMove(b, Mover{Name: snapshot, UID: "0", Turn: turn})
+		b.Generation++
+		RecordSynchronized(&b.Status, &b.Spec)
+		told(conditions...)
+	}
+	is := func(conditionType string, status metav1.ConditionStatus, reason string) metav1.Condition {
+		return metav1.Condition{Type: conditionType, Status: status, Reason: reason}
+	}
+	ws := is(v1beta1.BindingWorkSynchronized, metav1.ConditionTrue, "")
+	for _, v := range []string{"web-1", "web-2"} {
+		ask(v, nil, ws, is(v1beta1.BindingApplied, metav1.ConditionTrue, ""), is(v1beta1.BindingAvailable, metav1.ConditionTrue, ""))
+	}
+	told(ws, is(v1beta1.BindingApplied, metav1.ConditionFalse, "NotAllWorkHaveBeenApplied"))
+	ask("web-3", compare, ws, is(v1beta1.BindingDiffReported, metav1.ConditionTrue, ""))
+	if had, _ := LastApplied(b); had.ResourceSnapshot != "web-2" {
+		t.Errorf("after a drift and a comparison a rollback goes back to %s, want web-2, which the member had all of; the record is %s", had.ResourceSnapshot, b.Annotations)
+	}
+}
+
+// What a binding has stopped to name may be gone, or mean something else: it must not be named again when an object drifts later.
+func TestWhatIsNamedNoMoreIsNotNamedAgain(t *testing.T) {
+	b := &v1beta1.ResourceBinding{}
+	b.Generation = 1
+	applied := func(status metav1.ConditionStatus) {
+		b.Status.Conditions = []metav1.Condition{
+			{Type: v1beta1.BindingWorkSynchronized, Status: metav1.ConditionTrue, ObservedGeneration: b.Generation},
+			{Type: v1beta1.BindingApplied, Status: status, ObservedGeneration: b.Generation},
+		}
+		RecordAnswer(&b.Status, b.Generation)
+	}
+	for _, v := range []string{"web-1", "web-2"} {
+		Become(b, &v1beta1.ResourceBindingSpec{State: v1beta1.BindingStateBound, ResourceSnapshotName: v})
+		b.Generation++
+		RecordSynchronized(&b.Status, &b.Spec)
+		applied(metav1.ConditionTrue)
+	}
+	if named := Snapshots(b); slices.Contains(named, "web-1") {
+		t.Skipf("it is named all along, so that it is kept: %v", named)
+	}
+	applied(metav1.ConditionFalse)
+	if named := Snapshots(b); slices.Contains(named, "web-1") {
+		t.Errorf("after a drift the binding names %v: web-1 was named no more, so that its overrides may mean something else", named)
+	}
+}

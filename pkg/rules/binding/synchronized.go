@@ -25,7 +25,12 @@ func Synchronized(b v1beta1.BindingObject) (Version, bool) {
 
 // RecordSynchronized has a status record that all Works hold what a binding asks for.
 func RecordSynchronized(status *v1beta1.ResourceBindingStatus, spec *v1beta1.ResourceBindingSpec) {
+	completed := int64(0)
+	if before := status.SynchronizedVersion; before != nil {
+		completed = before.CompletedGeneration
+	}
 	status.SynchronizedVersion = &v1beta1.BindingVersion{
+		CompletedGeneration:              completed,
 		ResourceSnapshotName:             spec.ResourceSnapshotName,
 		ResourceOverrideSnapshots:        slices.Clone(spec.ResourceOverrideSnapshots),
 		ClusterResourceOverrideSnapshots: slices.Clone(spec.ClusterResourceOverrideSnapshots),
@@ -60,11 +65,24 @@ func Previous(b v1beta1.BindingObject) (Version, bool) {
 	return asked(b.BindingSpec()), true
 }
 
-// HasAnswered reports whether the member has done what a binding asks for: whether everything is applied, or how it differs is reported. What was on
-// the cluster before may be there until then, and an earlier version may still be under way.
+// RecordAnswer has a status record that the member has done what a binding asks for at a generation, where its conditions say so. What drifts or fails
+// later does not take that back.
+func RecordAnswer(status *v1beta1.ResourceBindingStatus, generation int64) {
+	if status.SynchronizedVersion != nil && answers(status, generation) {
+		status.SynchronizedVersion = status.SynchronizedVersion.DeepCopy()
+		status.SynchronizedVersion.CompletedGeneration = generation
+	}
+}
+
+// HasAnswered reports whether the member has ever done what a binding asks for: whether everything was applied, or how it differs was reported. What
+// was on the cluster before may be there until then, and an earlier version may still be under way.
 func HasAnswered(b v1beta1.BindingObject) bool {
-	list, generation := b.BindingStatus().Conditions, b.GetGeneration()
-	return conditions.IsTrue(list, v1beta1.BindingApplied, generation) || conditions.IsTrue(list, v1beta1.BindingDiffReported, generation)
+	status, generation := b.BindingStatus(), b.GetGeneration()
+	return status.SynchronizedVersion != nil && status.SynchronizedVersion.CompletedGeneration == generation && generation > 0 || answers(status, generation)
+}
+
+func answers(status *v1beta1.ResourceBindingStatus, generation int64) bool {
+	return conditions.IsTrue(status.Conditions, v1beta1.BindingApplied, generation) || conditions.IsTrue(status.Conditions, v1beta1.BindingDiffReported, generation)
 }
 
 // WereWritten reports whether the Works of a binding were told to be what it asks for. What comes of them is told only then.

@@ -1505,6 +1505,34 @@ func Validate_BindingVersion(
 		errs = append(errs, fn(fldPath.Child("applyStrategy"), obj.ApplyStrategy, oldVal, oldObj != nil)...)
 	}
 
+	{ // field BindingVersion.CompletedGeneration
+		fn := func(
+			fldPath *field.Path,
+			obj, oldObj *int64,
+			oldValueCorrelated bool) (errs field.ErrorList) {
+			// don't revalidate unchanged data
+			if oldValueCorrelated && op.Type == operation.Update {
+				if obj == oldObj || (obj != nil && oldObj != nil && *obj == *oldObj) {
+					return nil
+				}
+			}
+			// call field-attached validations
+			earlyReturn := false
+			if e := validate.OptionalValue(ctx, op, fldPath, obj, oldObj).MarkShortCircuit(); len(e) != 0 {
+				earlyReturn = true
+			}
+			if earlyReturn {
+				return // do not proceed
+			}
+			return
+		}
+		oldVal := safe.Field(oldObj,
+			func(oldObj *BindingVersion) *int64 {
+				return &oldObj.CompletedGeneration
+			})
+		errs = append(errs, fn(fldPath.Child("completedGeneration"), &obj.CompletedGeneration, oldVal, oldObj != nil)...)
+	}
+
 	return errs
 }
 

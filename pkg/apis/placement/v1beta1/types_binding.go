@@ -197,4 +197,10 @@ type BindingVersion struct {
 	// +optional
 	// +k8s:optional
 	ApplyStrategy *ApplyStrategy `json:"applyStrategy,omitempty"`
+
+	// completedGeneration is the last generation of the binding at which the member said that it had all that the binding asked for, or how it
+	// differs where the cluster is only compared. It stays when objects drift or fail later. Absent where the member never did.
+	// +optional
+	// +k8s:optional
+	CompletedGeneration int64 `json:"completedGeneration,omitempty"`
 }

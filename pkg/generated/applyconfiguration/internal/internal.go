@@ -653,6 +653,9 @@ var schemaYAML = typed.YAMLObject(`types:
           elementType:
             scalar: string
           elementRelationship: atomic
+    - name: completedGeneration
+      type:
+        scalar: numeric
     - name: resourceOverrideSnapshots
       type:
         list:
@@ -2715,6 +2718,9 @@ var schemaYAML = typed.YAMLObject(`types:
           elementType:
             scalar: string
           elementRelationship: atomic
+    - name: completedGeneration
+      type:
+        scalar: numeric
     - name: resourceOverrideSnapshots
       type:
         list:

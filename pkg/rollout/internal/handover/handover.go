@@ -148,18 +148,21 @@ func (in *finder) had(change policy.Change) (sets.Set[version], error) {
 func (in *finder) gets(heir v1beta1.BindingObject) (sets.Set[version], error) {
 	asked := versionOf(heir)
 	versions := sets.New[version]()
-	if !bindingrules.Compares(heir.BindingSpec().ApplyStrategy) {
-		versions.Insert(asked)
-	}
-	if !bindingrules.HasAnswered(heir) {
-		// What its Works held before may be under way to the member still.
-		for _, snapshot := range bindingrules.AppliedSnapshots(heir) {
-			versions.Insert(version{asked.placement, snapshot})
+	if heir.GetDeletionTimestamp() == nil {
+		if !bindingrules.Compares(heir.BindingSpec().ApplyStrategy) {
+			versions.Insert(asked)
+		}
+		if !bindingrules.HasAnswered(heir) {
+			// What its Works held before may be under way to the member still.
+			for _, snapshot := range bindingrules.AppliedSnapshots(heir) {
+				versions.Insert(version{asked.placement, snapshot})
+			}
 		}
 	}
 	works, err := in.works(asked.placement, heir.BindingSpec().TargetCluster)
 	for _, w := range works {
-		if w.DeletionTimestamp == nil && !bindingrules.Compares(w.Spec.ApplyStrategy) {
+		// The Works of a binding that goes do so one after the other.
+		if w.DeletionTimestamp == nil && w.Annotations[wellknown.DeletePropagationAnnotation] == "" && !bindingrules.Compares(w.Spec.ApplyStrategy) {
 			versions.Insert(version{asked.placement, w.Annotations[wellknown.ParentSnapshotNameAnnotation]})
 		}
 	}
@@ -196,7 +199,7 @@ func (in *finder) waiting(changes []policy.Change) map[string][]v1beta1.BindingO
 	for _, b := range all {
 		spec := b.BindingSpec()
 		isOther := b.GetNamespace() != in.placement.Namespace || b.GetLabels()[wellknown.ParentPlacementLabel] != in.placement.Name
-		if isOther && clusters.Has(spec.TargetCluster) && b.GetDeletionTimestamp() == nil && spec.ResourceSnapshotName != "" &&
+		if isOther && clusters.Has(spec.TargetCluster) && spec.ResourceSnapshotName != "" &&
 			!conditions.IsTrue(b.BindingStatus().Conditions, v1beta1.BindingApplied, b.GetGeneration()) {
 			waiting[spec.TargetCluster] = append(waiting[spec.TargetCluster], b)
 		}

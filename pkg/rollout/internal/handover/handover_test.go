@@ -44,11 +44,15 @@ func TestAnHeirWhoseWorkAppliesIsAskedWhateverItsBindingSays(t *testing.T) {
 	compare := &v1beta1.ApplyStrategy{Type: v1beta1.ApplyStrategyTypeReportDiff}
 	for name, tt := range map[string]struct {
 		// way is how the Work of the heir has what the heir's binding only compares with.
-		way  *v1beta1.ApplyStrategy
-		want int
+		way *v1beta1.ApplyStrategy
+		// isGoing reports whether the binding is being deleted, and isMarked whether its Work is about to be.
+		isGoing, isMarked bool
+		want              int
 	}{
-		"it compares, too": {compare, 0},
-		"it applies":       {nil, 1},
+		"it compares, too":                       {way: compare},
+		"it applies":                             {want: 1},
+		"its binding goes, and it applies still": {isGoing: true, want: 1},
+		"its binding goes, and so does it":       {isGoing: true, isMarked: true},
 	} {
 		t.Run(name, func(t *testing.T) {
 			w := fleettest.New(t, "shop")
@@ -75,6 +79,14 @@ func TestAnHeirWhoseWorkAppliesIsAskedWhateverItsBindingSays(t *testing.T) {
 					*b.BindingSpec() = v1beta1.ResourceBindingSpec{State: v1beta1.BindingStateBound, TargetCluster: "m", ResourceSnapshotName: snapshot}
 					if p == "heir" {
 						work.Spec.ApplyStrategy, b.BindingSpec().ApplyStrategy = tt.way, compare
+						if tt.isGoing {
+							gone := metav1.Now()
+							b.SetDeletionTimestamp(&gone)
+							b.SetFinalizers([]string{wellknown.WorkCleanupFinalizer})
+						}
+						if tt.isMarked {
+							work.Annotations[wellknown.DeletePropagationAnnotation] = string(v1beta1.DeletePropagationPolicyAbandon)
+						}
 						b.BindingStatus().Conditions = []metav1.Condition{{Type: v1beta1.BindingWorkSynchronized, Status: metav1.ConditionTrue}, {Type: v1beta1.BindingDiffReported, Status: metav1.ConditionTrue}}
 					}
 				})

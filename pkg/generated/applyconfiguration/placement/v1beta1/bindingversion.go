@@ -18,6 +18,9 @@ type BindingVersionApplyConfiguration struct {
 	ClusterResourceOverrideSnapshots []string `json:"clusterResourceOverrideSnapshots,omitempty"`
 	// applyStrategy specifies how the version is applied, or that the cluster is only compared with it. Absent for the default.
 	ApplyStrategy *ApplyStrategyApplyConfiguration `json:"applyStrategy,omitempty"`
+	// completedGeneration is the last generation of the binding at which the member said that it had all that the binding asked for, or how it
+	// differs where the cluster is only compared. It stays when objects drift or fail later. Absent where the member never did.
+	CompletedGeneration *int64 `json:"completedGeneration,omitempty"`
 }
 
 // BindingVersionApplyConfiguration constructs a declarative configuration of the BindingVersion type for use with
@@ -62,5 +65,13 @@ func (b *BindingVersionApplyConfiguration) WithClusterResourceOverrideSnapshots(
 // If called multiple times, the ApplyStrategy field is set to the value of the last call.
 func (b *BindingVersionApplyConfiguration) WithApplyStrategy(value *ApplyStrategyApplyConfiguration) *BindingVersionApplyConfiguration {
 	b.ApplyStrategy = value
+	return b
+}
+
+// WithCompletedGeneration sets the CompletedGeneration field in the declarative configuration to the given value
+// and returns the receiver, so that objects can be built by chaining "With" function invocations.
+// If called multiple times, the CompletedGeneration field is set to the value of the last call.
+func (b *BindingVersionApplyConfiguration) WithCompletedGeneration(value int64) *BindingVersionApplyConfiguration {
+	b.CompletedGeneration = &value
 	return b
 }
