@@ -66,7 +66,7 @@ func Decide(ctx context.Context, api placementclient.PlacementV1beta1Interface, 
 // Operations are the subresources of a run that ask something of it.
 var Operations = []string{"stop", "resume", "retry", "skip", "rollback"}
 
-// Operate asks an operation of a run: its subresource, with the reason and what else it takes. With dryRun the server says whether it would accept it,
+// Operate requests an operation on a run through the subresource of its name, with a reason. With dryRun the server reports whether it would accept it,
 // and does nothing. It returns a StaleError where the run is another one, or has changed since it was seen.
 func Operate(ctx context.Context, api placementclient.PlacementV1beta1Interface, subresource string, run Seen, spec v1beta1.UpdateRunOperationSpec, dryRun bool) error {
 	body := &v1beta1.UpdateRunOperation{

@@ -42,7 +42,7 @@ func TestLeavingDeletesNoCredentialOfAnother(t *testing.T) {
 		"nobody agrees": {no: true, want: "there is nobody to ask: give --yes", stays: true},
 		"an earlier attempt was killed": {prepare: isGone, stays: true,
 			want: "there is no MemberCluster paris, and its Secret fleet-system/member-paris stays: if nobody needs it, kubectl -n fleet-system delete secret member-paris"},
-		"it is made anew meanwhile": {prepare: func(c *fake.Clientset, _ *hubfake.Clientset) error {
+		"it is recreated meanwhile": {prepare: func(c *fake.Clientset, _ *hubfake.Clientset) error {
 			c.PrependReactor("delete", "memberclusters", func(clienttesting.Action) (bool, runtime.Object, error) {
 				return true, nil, c.Tracker().Update(clusterv1beta1.SchemeGroupVersion.WithResource("memberclusters"), member("another"), "")
 			})

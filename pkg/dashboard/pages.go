@@ -350,7 +350,7 @@ func (s *server) clustersPage(r *http.Request) *page {
 	}
 	if stage == nil {
 		p.Code = http.StatusNotFound
-		p.Sections = []section{notices, {ID: "clusters", Template: "empty", Data: empty{Title: "There is no such stage.", Text: "The run may have been deleted, or made anew."}}}
+		p.Sections = []section{notices, {ID: "clusters", Template: "empty", Data: empty{Title: "There is no such stage.", Text: "The run may have been deleted or recreated."}}}
 		return p
 	}
 	var state view.ClusterState

@@ -118,7 +118,7 @@ func newFakeHub(t *testing.T, more ...*unstructured.Unstructured) *fakeHub {
 		metadata: metadatafake.NewSimpleMetadataClient(s, partial("Namespace", "fleet-member-sample", other, owner), partial("Namespace", "team")),
 	}
 	kube := fake.NewClientset(&corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: "kube-system", UID: hubUID}})
-	// What the fake clientset keeps must be in its schema, and this is no object that is kept.
+	// The fake clientset stores only kinds of its schema. A SelfSubjectReview is answered and not stored.
 	kube.PrependReactor("create", "selfsubjectreviews", func(clienttesting.Action) (bool, runtime.Object, error) {
 		return true, &authenticationv1.SelfSubjectReview{Status: authenticationv1.SelfSubjectReviewStatus{UserInfo: authenticationv1.UserInfo{Username: "admin"}}}, nil
 	})

@@ -238,7 +238,7 @@ func haveBegun(works []*v1beta1.Work, spec *v1beta1.ResourceBindingSpec) bool {
 }
 
 // isMixed reports whether some of a binding's Works still hold what it asked for in between: its cluster was let go of before they were written back.
-// Where the cluster is only compared it does not matter with what, as long as nothing is applied.
+// Where the cluster is only compared, a Work that applies counts, and the version that a Work compares with does not.
 func isMixed(works []*v1beta1.Work, spec *v1beta1.ResourceBindingSpec) bool {
 	version := versionOf(spec)
 	return slices.ContainsFunc(thatStay(works), func(w *v1beta1.Work) bool {

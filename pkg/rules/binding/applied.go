@@ -237,7 +237,7 @@ func LeftBy(b v1beta1.BindingObject) Mover {
 // Become gives a binding another spec. What may be on the cluster already is recorded in the same write, so that it cannot be lost. The record counts
 // until the member has a version that is applied.
 func Become(b v1beta1.BindingObject, spec *v1beta1.ResourceBindingSpec) {
-	// A part of what it asks for now is what it will be known to ask for.
+	// The spec names what it asks for. That is recorded as well only where the cluster had all of it.
 	had := slices.DeleteFunc(onCluster(b), func(a applied) bool { return !a.isComplete() && a.version().same(asked(spec)) })
 	annotations := b.GetAnnotations()
 	switch recorded := record(had); {

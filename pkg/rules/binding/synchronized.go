@@ -78,7 +78,9 @@ func RecordAnswer(status *v1beta1.ResourceBindingStatus, generation int64) {
 // was on the cluster before may be there until then, and an earlier version may still be under way.
 func HasAnswered(b v1beta1.BindingObject) bool {
 	status, generation := b.BindingStatus(), b.GetGeneration()
-	return status.SynchronizedVersion != nil && status.SynchronizedVersion.CompletedGeneration == generation && generation > 0 || answers(status, generation)
+	held := status.SynchronizedVersion
+	// 0 is that it never has.
+	return held != nil && held.CompletedGeneration > 0 && held.CompletedGeneration == generation || answers(status, generation)
 }
 
 func answers(status *v1beta1.ResourceBindingStatus, generation int64) bool {
