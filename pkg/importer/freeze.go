@@ -23,6 +23,8 @@ import (
 const (
 	// policyName is that of the policy of the hub, and of its binding, that refuses writes to the objects while they are imported.
 	policyName = "stagegate-import"
+	// managedBy is the label by which an import knows them.
+	managedBy = "app.kubernetes.io/managed-by"
 	// frozenTimeout is how long the hub may take to go by the policy. It takes less than a second.
 	frozenTimeout = 30 * time.Second
 	// frozenInterval is how often it is asked, since there is no event for it.
@@ -56,11 +58,18 @@ func (h *hub) freeze(ctx context.Context) error {
 		{policyBindings, "ValidatingAdmissionPolicyBinding", map[string]any{"policyName": policyName, "validationActions": []any{"Deny"}}},
 	} {
 		u := &unstructured.Unstructured{Object: map[string]any{
-			"apiVersion": object.resource.GroupVersion().String(), "kind": object.kind, "metadata": map[string]any{"name": policyName}, "spec": object.spec,
+			"apiVersion": object.resource.GroupVersion().String(), "kind": object.kind, "spec": object.spec,
+			"metadata": map[string]any{"name": policyName, "labels": map[string]any{managedBy: policyName}},
 		}}
 		_, err := h.dynamic.Resource(object.resource).Create(ctx, u, metav1.CreateOptions{})
-		// An import that was killed has left it. Whether the hub goes by it is seen below.
-		if err != nil && !apierrors.IsAlreadyExists(err) {
+		if apierrors.IsAlreadyExists(err) {
+			// An import that was killed has left it. Whether the hub goes by it is seen below.
+			var there *unstructured.Unstructured
+			if there, err = h.dynamic.Resource(object.resource).Get(ctx, policyName, metav1.GetOptions{}); err == nil && !isOfImport(there) {
+				err = fmt.Errorf("it is there without the label %s=%s, so that it is somebody else's: give it another name", managedBy, policyName)
+			}
+		}
+		if err != nil {
 			return fmt.Errorf("%s %s: %w", object.kind, policyName, err)
 		}
 	}
@@ -145,10 +154,18 @@ func (h *hub) awaitPassedOn(ctx context.Context) error {
 	return nil
 }
 
-// thaw takes the policy away.
+// isOfImport reports whether an import has made a policy or its binding.
+func isOfImport(u *unstructured.Unstructured) bool { return u.GetLabels()[managedBy] == policyName }
+
+// thaw takes the policy away. One of the same name that no import has made stays.
 func (h *hub) thaw(ctx context.Context) error {
 	for _, resource := range []schema.GroupVersionResource{policyBindings, policyResource} {
-		if err := h.dynamic.Resource(resource).Delete(ctx, policyName, metav1.DeleteOptions{}); err != nil && !apierrors.IsNotFound(err) {
+		there, err := h.dynamic.Resource(resource).Get(ctx, policyName, metav1.GetOptions{})
+		if err == nil && isOfImport(there) {
+			uid := there.GetUID()
+			err = h.dynamic.Resource(resource).Delete(ctx, policyName, metav1.DeleteOptions{Preconditions: &metav1.Preconditions{UID: &uid}})
+		}
+		if err != nil && !apierrors.IsNotFound(err) {
 			return fmt.Errorf("%s %s: %w", resource.Resource, policyName, err)
 		}
 	}

@@ -239,7 +239,8 @@ func (i *Importer) copy(ctx context.Context, record *Record) (err error) {
 		return err
 	}
 	defer func() {
-		if err == nil || record.Phase != Importing {
+		// Another import of this store has taken over, and needs it.
+		if err == nil || record.Phase != Importing || errors.Is(err, errRecordChanged) || errors.Is(err, errStoreChanged) {
 			return
 		}
 		// Whatever ended the import, KubeFleet may go on with its objects.
@@ -274,8 +275,12 @@ func (i *Importer) copy(ctx context.Context, record *Record) (err error) {
 	if err := i.step("objects"); err != nil {
 		return err
 	}
+	// Another import of this store that is under way must not end after this one has thrown away what it wrote.
+	if err := i.records.put(ctx, record); err != nil {
+		return err
+	}
 	// What an import that was killed has written may not be what the hub has now.
-	if err := i.store.empty(ctx); err != nil {
+	if err := i.store.empty(ctx, record); err != nil {
 		return err
 	}
 	for _, object := range read.objects {
@@ -423,7 +428,7 @@ func (i *Importer) Back(ctx context.Context) error {
 	if err := i.step("empty"); err != nil {
 		return err
 	}
-	if err := i.store.empty(ctx); err != nil {
+	if err := i.store.empty(ctx, record); err != nil {
 		return err
 	}
 	if err := i.hub.thaw(ctx); err != nil {

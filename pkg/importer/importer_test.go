@@ -625,3 +625,89 @@ func TestAHubThatStillAnswersStaysFrozen(t *testing.T) {
 	}
 	f.hub.isMoved(t)
 }
+
+// onText does something when somebody is told a text.
+type onText struct {
+	text string
+	do   func()
+}
+
+func (o onText) Write(p []byte) (int, error) {
+	if strings.Contains(string(p), o.text) {
+		o.do()
+	}
+	return len(p), nil
+}
+
+// Of two imports into one store only the one that began last may end: the other one does not know what was thrown away since.
+func TestAnImportThatAnotherHasTakenOverDoesNotEnd(t *testing.T) {
+	client, options := etcd(t)
+	hub := newFakeHub(t)
+	first, second := newFixture(t, hub, client, options), newFixture(t, hub, client, options)
+	second.options.Between = func(step string) error {
+		if step == "next object" {
+			return errKilled
+		}
+		return nil
+	}
+	first.options.Out = onText{"Imported and compared", func() {
+		// It is killed once it has thrown away what the first one wrote, and has compared.
+		hub.away = true
+		defer func() { hub.away = false }()
+		if err := second.Import(t.Context()); !errors.Is(err, errKilled) {
+			t.Errorf("the second import: %v", err)
+		}
+	}}
+	if err := first.Import(t.Context()); err == nil {
+		t.Error("the first import has ended")
+	}
+	if n := hub.local(t); n != len(versions()) {
+		t.Error("the hub was switched to half a store")
+	}
+	second.options.Between = nil
+	if err := second.Import(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	hub.isMoved(t)
+}
+
+// A server may not have heard yet that the import is taken back.
+func TestTheWayBackDeletesNothingThatWasWrittenMeanwhile(t *testing.T) {
+	client, options := etcd(t)
+	f := newFixture(t, newFakeHub(t), client, options)
+	if err := f.Import(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	key := storePrefix + "/placement.kubernetes-fleet.io/works/fleet-member-sample/late"
+	f.options.Between = func(step string) error {
+		if step == "empty" {
+			_, err := client.Put(t.Context(), key, "x")
+			return err
+		}
+		return nil
+	}
+	before := len(keys(t, client))
+	if err := f.Back(t.Context()); !errors.Is(err, errStoreChanged) {
+		t.Errorf("%v", err)
+	}
+	if got := keys(t, client); got[key] != "x" || len(got) != before+1 {
+		t.Errorf("the store has %d objects, want %d", len(got), before+1)
+	}
+}
+
+func TestAPolicyOfSomebodyElseStays(t *testing.T) {
+	client, options := etcd(t)
+	f := newFixture(t, newFakeHub(t), client, options)
+	theirs := &unstructured.Unstructured{Object: map[string]any{
+		"apiVersion": "admissionregistration.k8s.io/v1", "kind": "ValidatingAdmissionPolicy", "metadata": map[string]any{"name": policyName},
+	}}
+	if _, err := f.hub.dynamic.Resource(policyResource).Create(t.Context(), theirs, metav1.CreateOptions{}); err != nil {
+		t.Fatal(err)
+	}
+	if err := f.Import(t.Context()); err == nil || !strings.Contains(err.Error(), "it is somebody else's: give it another name") {
+		t.Errorf("%v", err)
+	}
+	if _, err := f.hub.dynamic.Resource(policyResource).Get(t.Context(), policyName, metav1.GetOptions{}); err != nil {
+		t.Error(err)
+	}
+}

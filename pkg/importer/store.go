@@ -6,6 +6,7 @@ package importer
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"path"
 	"strings"
@@ -20,6 +21,8 @@ import (
 	"github.com/stagegate/stagegate/pkg/apis/scheme"
 	"github.com/stagegate/stagegate/pkg/registry/store"
 )
+
+var errStoreChanged = errors.New("somebody else has written to the store, or works on this import: nothing in the store was deleted. End the other one, and run the command again")
 
 // maxNamed is how many objects a message names.
 const maxNamed = 10
@@ -130,12 +133,24 @@ func (t *target) objects(ctx context.Context, options ...clientv3.OpOption) (nam
 	return names[:min(len(names), maxNamed)], count, nil
 }
 
-// empty deletes all objects that an import writes. Only an import that nobody has used yet may be deleted: ask before.
-func (t *target) empty(ctx context.Context) error {
+// empty deletes all objects that an import writes, in one transaction with the question whether the record is still the one that the caller has put,
+// and whether nothing was written since its revision, where it has one. Otherwise nothing is deleted, and errStoreChanged returned.
+func (t *target) empty(ctx context.Context, record *Record) error {
+	unchanged := []clientv3.Cmp{clientv3.Compare(clientv3.ModRevision(path.Join(t.prefix, recordKey)), "=", record.version)}
+	var deletions []clientv3.Op
 	for _, group := range groups {
-		if _, err := t.client.Delete(ctx, path.Join(t.prefix, group)+"/", clientv3.WithPrefix()); err != nil {
-			return fmt.Errorf("emptying the store: %w", err)
+		prefix := path.Join(t.prefix, group) + "/"
+		if record.Revision > 0 {
+			unchanged = append(unchanged, clientv3.Compare(clientv3.ModRevision(prefix), "<", record.Revision+1).WithPrefix())
 		}
+		deletions = append(deletions, clientv3.OpDelete(prefix, clientv3.WithPrefix()))
+	}
+	response, err := t.client.Txn(ctx).If(unchanged...).Then(deletions...).Commit()
+	if err != nil {
+		return fmt.Errorf("emptying the store: %w", err)
+	}
+	if !response.Succeeded {
+		return errStoreChanged
 	}
 	return nil
 }
