@@ -2660,6 +2660,13 @@ func schema_pkg_apis_placement_v1_BindingVersion(ref common.ReferenceCallback) c
 							Format:      "int64",
 						},
 					},
+					"clearedGeneration": {
+						SchemaProps: spec.SchemaProps{
+							Description: "clearedGeneration is the last generation of the binding at which the member had all that the binding asked for, and nothing that an earlier version had placed there was left. Absent where that never was so. Objects that the member does not delete keep it from the generation.",
+							Type:        []string{"integer"},
+							Format:      "int64",
+						},
+					},
 				},
 				Required: []string{"resourceSnapshotName"},
 			},
@@ -9047,6 +9054,13 @@ func schema_pkg_apis_placement_v1_WorkStatus(ref common.ReferenceCallback) commo
 							},
 						},
 					},
+					"clearedGeneration": {
+						SchemaProps: spec.SchemaProps{
+							Description: "clearedGeneration is the last generation of the Work at which nothing was left on the member that the Work had placed there before and does not hold any more. Absent where that never was so.",
+							Type:        []string{"integer"},
+							Format:      "int64",
+						},
+					},
 				},
 				Required: []string{"conditions"},
 			},
@@ -9945,6 +9959,13 @@ func schema_pkg_apis_placement_v1beta1_BindingVersion(ref common.ReferenceCallba
 					"completedGeneration": {
 						SchemaProps: spec.SchemaProps{
 							Description: "completedGeneration is the last generation of the binding at which the member said that it had all that the binding asked for, or how it differs where the cluster is only compared. It stays when objects drift or fail later. Absent where the member never did.",
+							Type:        []string{"integer"},
+							Format:      "int64",
+						},
+					},
+					"clearedGeneration": {
+						SchemaProps: spec.SchemaProps{
+							Description: "clearedGeneration is the last generation of the binding at which the member had all that the binding asked for, and nothing that an earlier version had placed there was left. Absent where that never was so. Objects that the member does not delete keep it from the generation.",
 							Type:        []string{"integer"},
 							Format:      "int64",
 						},
@@ -16334,6 +16355,13 @@ func schema_pkg_apis_placement_v1beta1_WorkStatus(ref common.ReferenceCallback) 
 									},
 								},
 							},
+						},
+					},
+					"clearedGeneration": {
+						SchemaProps: spec.SchemaProps{
+							Description: "clearedGeneration is the last generation of the Work at which nothing was left on the member that the Work had placed there before and does not hold any more. Absent where that never was so.",
+							Type:        []string{"integer"},
+							Format:      "int64",
 						},
 					},
 				},

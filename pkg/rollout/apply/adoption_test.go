@@ -119,6 +119,9 @@ func TestWhatWasPlacedBeforeAnAdoptionStays(t *testing.T) {
 			if (c != nil) != tc.keeps {
 				t.Fatalf("ObjectsKept: %v", c)
 			}
+			if isCleared(work) == tc.keeps {
+				t.Errorf("the Work says that nothing is left: %t, want %t", tc.keeps, !tc.keeps)
+			}
 			if c != nil && !strings.Contains(c.Message, "ConfigMap test-namespace/precious") {
 				t.Errorf("%q does not name the object", c.Message)
 			}

@@ -98,6 +98,10 @@ func (p *pass) statusOf(e extent, now metav1.Time) (status v1beta1.WorkStatus, w
 	status = v1beta1.WorkStatus{
 		Conditions:         p.workConditions(now),
 		ManifestConditions: make([]v1beta1.ManifestCondition, len(p.record.manifests)),
+		ClearedGeneration:  p.work.Status.ClearedGeneration,
+	}
+	if p.record.cleared {
+		status.ClearedGeneration = p.work.Generation
 	}
 	whole = e.message == maxMessage
 	for i, m := range p.record.manifests {

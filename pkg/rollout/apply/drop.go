@@ -88,8 +88,9 @@ func leftoversOf(work *v1beta1.Work, owner *v1beta1.AppliedWork, manifests []*ma
 }
 
 // drop removes the leftovers from the member. Those that another Work of the placement holds are left to it, and none is removed before
-// the Work's version has all its Works. After an adoption they stay, and on the hub they always do.
+// the Work's version has all its Works. After an adoption they stay, and on the hub they always do. The record tells whether some are left.
 func (p *pass) drop(ctx context.Context) error {
+	p.record.cleared = false
 	if slices.ContainsFunc(p.record.manifests, func(m *manifest) bool { return !m.readable() }) {
 		// A manifest that cannot be read may be any of the objects that no other manifest is.
 		return nil
@@ -100,7 +101,7 @@ func (p *pass) drop(ctx context.Context) error {
 	}
 	leftovers := p.leftovers()
 	if len(leftovers) == 0 && !p.outdated() && !isAdopted(p.record.owner) {
-		p.record.kept, p.record.remnants = nil, nil
+		p.record.kept, p.record.remnants, p.record.cleared = nil, nil, true
 		return nil
 	}
 	if err := p.open(ctx); err != nil {
@@ -110,7 +111,9 @@ func (p *pass) drop(ctx context.Context) error {
 		return nil
 	}
 	if p.isHub {
-		return p.list(ctx, nil)
+		err := p.list(ctx, nil)
+		p.record.cleared = err == nil
+		return err
 	}
 	var failures []error
 	if err := p.inheritOrphans(ctx); err != nil {
@@ -184,7 +187,9 @@ func (p *pass) drop(ctx context.Context) error {
 	} else if p.endsAdoption(remaining) {
 		failures = append(failures, p.endAdoption(ctx))
 	}
-	return errors.Join(failures...)
+	err := errors.Join(failures...)
+	p.record.cleared = err == nil && len(remaining) == 0
+	return err
 }
 
 // belonging is whose an object on the member is.

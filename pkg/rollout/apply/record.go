@@ -26,6 +26,8 @@ type record struct {
 	kept []v1beta1.AppliedResourceMeta
 	// remnants are objects that the Work has no more, and whose deletion is under way.
 	remnants []remnant
+	// cleared reports whether nothing is left on the member that the Work placed there before and does not hold any more.
+	cleared bool
 	// awaited are the AppliedWorks that own the namespaces which were asked whether they take what the Work places.
 	awaited sets.Set[string]
 	// own are the writes of the status by this applier.

@@ -63,8 +63,8 @@ func TestADroppedObjectThatIsHeldIsTold(t *testing.T) {
 	b.expectRemaining(t, 9*time.Second, "", time.Second)
 	const told = "True WaitingForDeletion: ConfigMap test-namespace/test-cm waits for finalizer example.com/hold"
 	b.expectRemaining(t, 10*time.Second, told, 0)
-	if got := condition(b.work(t).Status.Conditions, v1beta1.WorkApplied); got != "True AllManifestsApplied" {
-		t.Errorf("Applied: %s", got)
+	if got := condition(b.work(t).Status.Conditions, v1beta1.WorkApplied); got != "True AllManifestsApplied" || isCleared(b.work(t)) {
+		t.Errorf("Applied: %s, of generation %d cleared up to %d", got, b.work(t).Generation, b.work(t).Status.ClearedGeneration)
 	}
 	// After a restart as well.
 	b.records = map[string]*record{}
@@ -75,6 +75,9 @@ func TestADroppedObjectThatIsHeldIsTold(t *testing.T) {
 	owner := b.member.get(t, appliedWorks, "", "web-work")
 	if listed, _, _ := unstructured.NestedSlice(owner.Object, "status", "appliedResources"); len(listed) != 1 {
 		t.Errorf("the AppliedWork lists %v", listed)
+	}
+	if !isCleared(b.work(t)) {
+		t.Error("nothing is left, and the Work does not say so")
 	}
 }
 
@@ -106,8 +109,17 @@ func TestADroppedObjectThatTheMemberDoesNotDeleteIsTold(t *testing.T) {
 		if got := remaining(work); got != tc.want {
 			t.Errorf("after %s: %q, want %q", tc.after, got, tc.want)
 		}
+		if isCleared(work) {
+			t.Errorf("after %s: the Work says that nothing is left of what it placed before", tc.after)
+		}
+	}
+	b.member.fail(nil)
+	if work := b.pass(t); !isCleared(work) {
+		t.Error("nothing is left, and the Work does not say so")
 	}
 }
+
+func isCleared(work *v1beta1.Work) bool { return work.Status.ClearedGeneration == work.Generation }
 
 func TestAWorkThatIsDeletedTellsWhatItWaitsFor(t *testing.T) {
 	b := newBench(t, newWork(t, namespaceYAML, configMapYAML))

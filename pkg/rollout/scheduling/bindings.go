@@ -16,6 +16,7 @@ import (
 	"github.com/stagegate/stagegate/pkg/apis/wellknown"
 	"github.com/stagegate/stagegate/pkg/rollout/internal/fleet"
 	"github.com/stagegate/stagegate/pkg/rollout/internal/reconcile"
+	bindingrules "github.com/stagegate/stagegate/pkg/rules/binding"
 )
 
 // How much of the placement's and the cluster's name a binding's name carries.
@@ -39,7 +40,7 @@ func beginning(name string, limit int) string {
 
 // schedule makes the binding of a picked cluster what it must be.
 func schedule(binding v1beta1.BindingObject, policySnapshot string, decision v1beta1.ClusterDecision) {
-	spec := binding.BindingSpec()
+	spec := binding.BindingSpec().DeepCopy()
 	if spec.State == v1beta1.BindingStateUnscheduled {
 		annotations := binding.GetAnnotations()
 		spec.State = v1beta1.BindingState(annotations[wellknown.PreviousBindingStateAnnotation])
@@ -51,6 +52,14 @@ func schedule(binding v1beta1.BindingObject, policySnapshot string, decision v1b
 	}
 	spec.SchedulingPolicySnapshotName = policySnapshot
 	spec.ClusterDecision = decision
+	become(binding, spec)
+}
+
+// become gives a binding another spec. One that stays as it is keeps what is recorded of its cluster.
+func become(binding v1beta1.BindingObject, spec *v1beta1.ResourceBindingSpec) {
+	if !apiequality.Semantic.DeepEqual(binding.BindingSpec(), spec) {
+		bindingrules.Become(binding, spec)
+	}
 }
 
 // isScheduled reports whether a binding says already that its cluster is picked. The score and the reason in it stay those of the day when the cluster
@@ -63,7 +72,7 @@ func isScheduled(binding v1beta1.BindingObject, policySnapshot string, decision 
 
 // unschedule marks the binding of a cluster that is no longer picked, and nothing more: what the cluster has is taken away by whoever rolls out.
 func unschedule(binding v1beta1.BindingObject, policySnapshot string) {
-	spec := binding.BindingSpec()
+	spec := binding.BindingSpec().DeepCopy()
 	if spec.State != v1beta1.BindingStateUnscheduled {
 		annotations := binding.GetAnnotations()
 		if annotations == nil {
@@ -74,6 +83,7 @@ func unschedule(binding v1beta1.BindingObject, policySnapshot string) {
 		spec.State = v1beta1.BindingStateUnscheduled
 	}
 	spec.SchedulingPolicySnapshotName = policySnapshot
+	become(binding, spec)
 }
 
 // plan is what must be written so that the bindings say what was decided.

@@ -286,3 +286,39 @@ func TestOverridesAreDecidedAnewForAllWorksOfAMove(t *testing.T) {
 		}
 	}
 }
+
+// A binding says that nothing is left of earlier versions only once every Work of its own does, and none of an earlier version is left either.
+func TestABindingIsClearedWithAllItsWorks(t *testing.T) {
+	b := newBench(t, "")
+	b.snapshot("web-1-snapshot", nil, configMapJSON, wrapping("e", configMap("a")), wrapping("f", configMap("z")))
+	b.snapshot("web-2-snapshot", nil, configMapJSON, wrapping("e", configMap("a")))
+	b.binding(nil)
+	b.settle()
+	applied := func() metav1.Condition {
+		return metav1.Condition{Type: v1beta1.WorkApplied, Status: metav1.ConditionTrue, Reason: "x", LastTransitionTime: metav1.NewTime(testTime)}
+	}
+	expect := func(when string, want bool) {
+		t.Helper()
+		b.settle()
+		held := b.current().BindingStatus().SynchronizedVersion
+		if got := held.ClearedGeneration == b.current().GetGeneration(); got != want || held.CompletedGeneration != b.current().GetGeneration() {
+			t.Errorf("%s: completed at generation %d and cleared at %d of %d, want cleared: %t", when, held.CompletedGeneration, held.ClearedGeneration, b.current().GetGeneration(), want)
+		}
+	}
+	works := b.works()
+	for _, w := range works {
+		b.answer(w.Name, nil, applied())
+	}
+	expect("a first version", true)
+
+	// The Work of the envelope that the next version lacks is held on the member.
+	b.api.PrependReactor("delete", "works", func(clienttesting.Action) (bool, runtime.Object, error) { return true, nil, nil })
+	b.change(func(o v1beta1.BindingObject) { o.BindingSpec().ResourceSnapshotName = "web-2-snapshot" })
+	b.settle()
+	for _, w := range b.works() {
+		if w.Annotations[wellknown.DeletePropagationAnnotation] == "" {
+			b.answer(w.Name, nil, applied())
+		}
+	}
+	expect("a Work of the version before is there still", false)
+}

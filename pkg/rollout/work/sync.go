@@ -48,6 +48,13 @@ type outcome struct {
 	pending bool
 }
 
+// isCleared reports whether nothing is left on the cluster of what Works have placed there before and hold no more.
+func (o outcome) isCleared() bool {
+	return o.err == nil && !o.notBegun && len(o.leaving)+len(o.going)+len(o.unusable) == 0 && !slices.ContainsFunc(o.works, func(w *v1beta1.Work) bool {
+		return w.Status.ClearedGeneration != w.Generation
+	})
+}
+
 // again is the error to try again for, nil where only a change can help.
 func (o outcome) again() error {
 	var missing *missingSnapshotError

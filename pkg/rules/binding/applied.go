@@ -166,12 +166,13 @@ func onCluster(b v1beta1.BindingObject) []applied {
 		all = append(all, a)
 	}
 	switch {
-	case whole && HasAnswered(b):
+	case whole && isCleared(b):
 		add(asked(spec), false, false)
 		return all
 	case whole:
-		// Some Works may still hold what the binding asked for in between, and the member what it had before.
-		add(asked(spec), false, !wasComplete(asked(spec)))
+		// Until the member has answered, some Works may still hold what the binding asked for in between. Until it is cleared, it has objects of what it
+		// had before.
+		add(asked(spec), false, !HasAnswered(b) && !wasComplete(asked(spec)))
 	case !known:
 		// Nobody has told yet, so some of it may be there already.
 		add(asked(spec), !WereWritten(b), false)

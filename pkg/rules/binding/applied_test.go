@@ -176,6 +176,7 @@ func TestAVersionThatWasWrittenInPartIsRecorded(t *testing.T) {
 					for _, conditionType := range []string{v1beta1.BindingWorkSynchronized, v1beta1.BindingApplied, v1beta1.BindingAvailable} {
 						b.Status.Conditions = append(b.Status.Conditions, metav1.Condition{Type: conditionType, Status: metav1.ConditionTrue, ObservedGeneration: b.Generation})
 					}
+					RecordAnswer(&b.Status, b.Generation, true)
 				}
 			}
 			if got := LeftBy(b).Name; got != tt.leftBy {
@@ -325,63 +326,132 @@ func TestWhatAMemberWasNotYetToldToDropIsKnown(t *testing.T) {
 	}
 }
 
+// history plays what becomes of a binding.
+type history struct {
+	*v1beta1.ResourceBinding
+	turn int64
+}
+
+func newHistory() *history {
+	h := &history{ResourceBinding: &v1beta1.ResourceBinding{}}
+	h.Generation = 1
+	return h
+}
+
+// asks has the binding ask for a version, which its Works come to hold.
+func (h *history) asks(snapshot string, way v1beta1.ApplyStrategyType) {
+	h.turn++
+	strategy := (&v1beta1.ApplyStrategy{Type: way}).WithDefaults()
+	Become(h, &v1beta1.ResourceBindingSpec{State: v1beta1.BindingStateBound, ResourceSnapshotName: snapshot, ApplyStrategy: strategy})
+	RecordMove(h, Mover{Name: snapshot, UID: "0", Turn: h.turn})
+	h.Generation++
+	h.Status.Conditions = nil
+	RecordSynchronized(&h.Status, &h.Spec)
+}
+
+// is has the member answer.
+func (h *history) is(conditionType string, status metav1.ConditionStatus, cleared bool) {
+	h.Status.Conditions = []metav1.Condition{
+		{Type: v1beta1.BindingWorkSynchronized, Status: metav1.ConditionTrue, ObservedGeneration: h.Generation},
+		{Type: conditionType, Status: status, ObservedGeneration: h.Generation},
+	}
+	RecordAnswer(&h.Status, h.Generation, cleared)
+}
+
 // A version that the member had all of stays what a rollback goes back to after an object of it drifts, or fails, and the cluster is compared.
 func TestWhatHasDriftedWasApplied(t *testing.T) {
-	compare := &v1beta1.ApplyStrategy{Type: v1beta1.ApplyStrategyTypeReportDiff}
-	b := &v1beta1.ResourceBinding{}
-	b.Generation = 1
-	turn := int64(0)
-	told := func(conditions ...metav1.Condition) {
-		b.Status.Conditions = conditions
-		for i := range conditions {
-			conditions[i].ObservedGeneration = b.Generation
-		}
-		RecordAnswer(&b.Status, b.Generation)
-	}
-	ask := func(snapshot string, way *v1beta1.ApplyStrategy, conditions ...metav1.Condition) {
-		turn++
-		Become(b, &v1beta1.ResourceBindingSpec{State: v1beta1.BindingStateBound, ResourceSnapshotName: snapshot, ApplyStrategy: way.WithDefaults()})
-		RecordMove(b, Mover{Name: snapshot, UID: "0", Turn: turn})
-		b.Generation++
-		RecordSynchronized(&b.Status, &b.Spec)
-		told(conditions...)
-	}
-	is := func(conditionType string, status metav1.ConditionStatus, reason string) metav1.Condition {
-		return metav1.Condition{Type: conditionType, Status: status, Reason: reason}
-	}
-	ws := is(v1beta1.BindingWorkSynchronized, metav1.ConditionTrue, "")
+	h := newHistory()
 	for _, v := range []string{"web-1", "web-2"} {
-		ask(v, nil, ws, is(v1beta1.BindingApplied, metav1.ConditionTrue, ""), is(v1beta1.BindingAvailable, metav1.ConditionTrue, ""))
+		h.asks(v, v1beta1.ApplyStrategyTypeServerSideApply)
+		h.is(v1beta1.BindingApplied, metav1.ConditionTrue, true)
 	}
-	told(ws, is(v1beta1.BindingApplied, metav1.ConditionFalse, "NotAllWorkHaveBeenApplied"))
-	ask("web-3", compare, ws, is(v1beta1.BindingDiffReported, metav1.ConditionTrue, ""))
-	if had, _ := LastApplied(b); had.ResourceSnapshot != "web-2" {
-		t.Errorf("after a drift and a comparison a rollback goes back to %s, want web-2, which the member had all of; the record is %s", had.ResourceSnapshot, b.Annotations)
+	h.is(v1beta1.BindingApplied, metav1.ConditionFalse, true)
+	h.asks("web-3", v1beta1.ApplyStrategyTypeReportDiff)
+	h.is(v1beta1.BindingDiffReported, metav1.ConditionTrue, true)
+	if had, _ := LastApplied(h); had.ResourceSnapshot != "web-2" {
+		t.Errorf("after a drift and a comparison a rollback goes back to %s, want web-2, which the member had all of; the record is %s", had.ResourceSnapshot, h.Annotations)
 	}
 }
 
 // What a binding has stopped to name may be gone, or mean something else: it must not be named again when an object drifts later.
 func TestWhatIsNamedNoMoreIsNotNamedAgain(t *testing.T) {
-	b := &v1beta1.ResourceBinding{}
-	b.Generation = 1
-	applied := func(status metav1.ConditionStatus) {
-		b.Status.Conditions = []metav1.Condition{
-			{Type: v1beta1.BindingWorkSynchronized, Status: metav1.ConditionTrue, ObservedGeneration: b.Generation},
-			{Type: v1beta1.BindingApplied, Status: status, ObservedGeneration: b.Generation},
-		}
-		RecordAnswer(&b.Status, b.Generation)
-	}
+	h := newHistory()
 	for _, v := range []string{"web-1", "web-2"} {
-		Become(b, &v1beta1.ResourceBindingSpec{State: v1beta1.BindingStateBound, ResourceSnapshotName: v})
-		b.Generation++
-		RecordSynchronized(&b.Status, &b.Spec)
-		applied(metav1.ConditionTrue)
+		h.asks(v, v1beta1.ApplyStrategyTypeServerSideApply)
+		h.is(v1beta1.BindingApplied, metav1.ConditionTrue, true)
 	}
-	if named := Snapshots(b); slices.Contains(named, "web-1") {
-		t.Skipf("it is named all along, so that it is kept: %v", named)
+	for _, status := range []metav1.ConditionStatus{metav1.ConditionTrue, metav1.ConditionFalse} {
+		h.is(v1beta1.BindingApplied, status, true)
+		if named := Snapshots(h); slices.Contains(named, "web-1") {
+			t.Errorf("applied is %s, and the binding names %v: the overrides of web-1 may mean something else", status, named)
+		}
 	}
-	applied(metav1.ConditionFalse)
-	if named := Snapshots(b); slices.Contains(named, "web-1") {
-		t.Errorf("after a drift the binding names %v: web-1 was named no more, so that its overrides may mean something else", named)
+}
+
+// A member that has all of a version may refuse to delete what an earlier one placed. That is on the cluster until the member says otherwise.
+func TestWhatIsNotClearedStaysNamed(t *testing.T) {
+	h := newHistory()
+	h.asks("web-1", v1beta1.ApplyStrategyTypeServerSideApply)
+	h.is(v1beta1.BindingApplied, metav1.ConditionTrue, true)
+	h.asks("web-2", v1beta1.ApplyStrategyTypeServerSideApply)
+	h.is(v1beta1.BindingApplied, metav1.ConditionTrue, false)
+	for _, then := range []string{"web-2 is applied", "web-3 is compared", "web-4 is applied"} {
+		switch then {
+		case "web-3 is compared":
+			h.asks("web-3", v1beta1.ApplyStrategyTypeReportDiff)
+			h.is(v1beta1.BindingDiffReported, metav1.ConditionTrue, false)
+		case "web-4 is applied":
+			h.asks("web-4", v1beta1.ApplyStrategyTypeServerSideApply)
+			h.is(v1beta1.BindingApplied, metav1.ConditionTrue, false)
+		}
+		if named := Snapshots(h); !slices.Contains(named, "web-1") {
+			t.Errorf("%s: the binding names %v, want web-1 among them, of which objects are left", then, named)
+		}
+		last, _ := LastApplied(h)
+		if want := map[bool]string{true: "web-4", false: "web-2"}[then == "web-4 is applied"]; last.ResourceSnapshot != want {
+			t.Errorf("%s: a rollback goes back to %s, want %s, of which the member has all", then, last.ResourceSnapshot, want)
+		}
+	}
+	h.is(v1beta1.BindingApplied, metav1.ConditionTrue, true)
+	if named := Snapshots(h); len(named) != 1 {
+		t.Errorf("nothing is left of earlier versions, and the binding names %v", named)
+	}
+	h.is(v1beta1.BindingApplied, metav1.ConditionFalse, false)
+	if named := Snapshots(h); len(named) != 1 {
+		t.Errorf("after a drift the binding names %v again", named)
+	}
+}
+
+// A drift that comes before the last object is deleted does not have earlier versions be named for ever.
+func TestAClusterIsClearedAfterADrift(t *testing.T) {
+	h := newHistory()
+	h.asks("web-1", v1beta1.ApplyStrategyTypeServerSideApply)
+	h.is(v1beta1.BindingApplied, metav1.ConditionTrue, true)
+	h.asks("web-2", v1beta1.ApplyStrategyTypeServerSideApply)
+	h.is(v1beta1.BindingApplied, metav1.ConditionTrue, false)
+	h.is(v1beta1.BindingApplied, metav1.ConditionFalse, true)
+	if named := Snapshots(h); len(named) != 1 {
+		t.Errorf("the binding names %v, want web-2 alone", named)
+	}
+}
+
+// A write that changes nothing of the version, as when a cluster is let go of, must not bring to life what is recorded and gone, whatever drifts then.
+func TestWhatIsClearedStaysSoWhenTheClusterIsLetGoOf(t *testing.T) {
+	h := newHistory()
+	for _, v := range []string{"web-1", "web-2"} {
+		h.asks(v, v1beta1.ApplyStrategyTypeServerSideApply)
+		h.is(v1beta1.BindingApplied, metav1.ConditionTrue, true)
+	}
+	h.is(v1beta1.BindingApplied, metav1.ConditionFalse, true)
+	spec := h.Spec.DeepCopy()
+	spec.State = v1beta1.BindingStateUnscheduled
+	Become(h, spec)
+	h.Generation++
+	h.is(v1beta1.BindingApplied, metav1.ConditionFalse, true)
+	if named := Snapshots(h); slices.Contains(named, "web-1") {
+		t.Errorf("the binding names %v: web-1 was named no more, so that its overrides may mean something else", named)
+	}
+	if last, _ := LastApplied(h); last.ResourceSnapshot != "web-2" {
+		t.Errorf("a rollback goes back to %s, want web-2", last.ResourceSnapshot)
 	}
 }

@@ -25,12 +25,13 @@ func Synchronized(b v1beta1.BindingObject) (Version, bool) {
 
 // RecordSynchronized has a status record that all Works hold what a binding asks for.
 func RecordSynchronized(status *v1beta1.ResourceBindingStatus, spec *v1beta1.ResourceBindingSpec) {
-	completed := int64(0)
-	if before := status.SynchronizedVersion; before != nil {
-		completed = before.CompletedGeneration
+	var before v1beta1.BindingVersion
+	if status.SynchronizedVersion != nil {
+		before = *status.SynchronizedVersion
 	}
 	status.SynchronizedVersion = &v1beta1.BindingVersion{
-		CompletedGeneration:              completed,
+		CompletedGeneration:              before.CompletedGeneration,
+		ClearedGeneration:                before.ClearedGeneration,
 		ResourceSnapshotName:             spec.ResourceSnapshotName,
 		ResourceOverrideSnapshots:        slices.Clone(spec.ResourceOverrideSnapshots),
 		ClusterResourceOverrideSnapshots: slices.Clone(spec.ClusterResourceOverrideSnapshots),
@@ -65,13 +66,20 @@ func Previous(b v1beta1.BindingObject) (Version, bool) {
 	return asked(b.BindingSpec()), true
 }
 
-// RecordAnswer has a status record that the member has done what a binding asks for at a generation, where its conditions say so. What drifts or fails
-// later does not take that back.
-func RecordAnswer(status *v1beta1.ResourceBindingStatus, generation int64) {
-	if status.SynchronizedVersion != nil && answers(status, generation) {
-		status.SynchronizedVersion = status.SynchronizedVersion.DeepCopy()
-		status.SynchronizedVersion.CompletedGeneration = generation
+// RecordAnswer has a status record that the member has done what a binding asks for at a generation, where its conditions say so, and whether nothing of
+// earlier versions was left there by then. What drifts or fails later takes neither back.
+func RecordAnswer(status *v1beta1.ResourceBindingStatus, generation int64, cleared bool) {
+	if status.SynchronizedVersion == nil {
+		return
 	}
+	held := status.SynchronizedVersion.DeepCopy()
+	if answers(status, generation) {
+		held.CompletedGeneration = generation
+	}
+	if cleared && held.CompletedGeneration == generation {
+		held.ClearedGeneration = generation
+	}
+	status.SynchronizedVersion = held
 }
 
 // HasAnswered reports whether the member has ever done what a binding asks for: whether everything was applied, or how it differs was reported. What
@@ -81,6 +89,13 @@ func HasAnswered(b v1beta1.BindingObject) bool {
 	held := status.SynchronizedVersion
 	// 0 is that it never has.
 	return held != nil && held.CompletedGeneration > 0 && held.CompletedGeneration == generation || answers(status, generation)
+}
+
+// isCleared reports whether a cluster has ever had all that a binding asks for and nothing of what it had before. A member may refuse to delete an object,
+// or keep it for long, by a finalizer or since an adoption.
+func isCleared(b v1beta1.BindingObject) bool {
+	held := b.BindingStatus().SynchronizedVersion
+	return held != nil && held.ClearedGeneration > 0 && held.ClearedGeneration == b.GetGeneration()
 }
 
 func answers(status *v1beta1.ResourceBindingStatus, generation int64) bool {
@@ -106,7 +121,7 @@ func Versions(b v1beta1.BindingObject) []Version {
 	if held, known := Synchronized(b); known {
 		all = append(all, held)
 	}
-	if Compares(b.BindingSpec().ApplyStrategy) || !HasBegun(b) || !HasAnswered(b) {
+	if Compares(b.BindingSpec().ApplyStrategy) || !HasBegun(b) || !isCleared(b) {
 		for _, had := range recorded(b) {
 			all = append(all, had.version())
 		}

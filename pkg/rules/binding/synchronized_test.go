@@ -4,6 +4,7 @@
 package binding
 
 import (
+	"slices"
 	"strings"
 	"testing"
 
@@ -47,7 +48,7 @@ func TestWhatTheWorksHoldIsNotWhatTheBindingAsksFor(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			b := &v1beta1.ClusterResourceBinding{}
-			b.Status.Conditions = tt.told
+			b.Status.Conditions = slices.Clone(tt.told)
 			for i := range tt.asked {
 				Become(b, &tt.asked[i])
 				for _, n := range tt.synced {
@@ -56,6 +57,11 @@ func TestWhatTheWorksHoldIsNotWhatTheBindingAsksFor(t *testing.T) {
 					}
 				}
 			}
+			b.Generation = 1
+			for i := range b.Status.Conditions {
+				b.Status.Conditions[i].ObservedGeneration = b.Generation
+			}
+			RecordAnswer(&b.Status, b.Generation, true)
 			if got, _ := Previous(b); got.ResourceSnapshot != tt.previous {
 				t.Errorf("before: %q, want %q", got.ResourceSnapshot, tt.previous)
 			}

@@ -124,6 +124,12 @@ type WorkStatus struct {
 	// +k8s:optional
 	// +listType=atomic
 	ManifestConditions []ManifestCondition `json:"manifestConditions,omitempty"`
+
+	// clearedGeneration is the last generation of the Work at which nothing was left on the member that the Work had placed there before and does not
+	// hold any more. Absent where that never was so.
+	// +optional
+	// +k8s:optional
+	ClearedGeneration int64 `json:"clearedGeneration,omitempty"`
 }
 
 // WorkResourceIdentifier names a manifest of a Work.

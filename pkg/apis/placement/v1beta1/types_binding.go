@@ -203,4 +203,10 @@ type BindingVersion struct {
 	// +optional
 	// +k8s:optional
 	CompletedGeneration int64 `json:"completedGeneration,omitempty"`
+
+	// clearedGeneration is the last generation of the binding at which the member had all that the binding asked for, and nothing that an earlier
+	// version had placed there was left. Absent where that never was so. Objects that the member does not delete keep it from the generation.
+	// +optional
+	// +k8s:optional
+	ClearedGeneration int64 `json:"clearedGeneration,omitempty"`
 }

@@ -1533,6 +1533,34 @@ func Validate_BindingVersion(
 		errs = append(errs, fn(fldPath.Child("completedGeneration"), &obj.CompletedGeneration, oldVal, oldObj != nil)...)
 	}
 
+	{ // field BindingVersion.ClearedGeneration
+		fn := func(
+			fldPath *field.Path,
+			obj, oldObj *int64,
+			oldValueCorrelated bool) (errs field.ErrorList) {
+			// don't revalidate unchanged data
+			if oldValueCorrelated && op.Type == operation.Update {
+				if obj == oldObj || (obj != nil && oldObj != nil && *obj == *oldObj) {
+					return nil
+				}
+			}
+			// call field-attached validations
+			earlyReturn := false
+			if e := validate.OptionalValue(ctx, op, fldPath, obj, oldObj).MarkShortCircuit(); len(e) != 0 {
+				earlyReturn = true
+			}
+			if earlyReturn {
+				return // do not proceed
+			}
+			return
+		}
+		oldVal := safe.Field(oldObj,
+			func(oldObj *BindingVersion) *int64 {
+				return &oldObj.ClearedGeneration
+			})
+		errs = append(errs, fn(fldPath.Child("clearedGeneration"), &obj.ClearedGeneration, oldVal, oldObj != nil)...)
+	}
+
 	return errs
 }
 
@@ -10003,6 +10031,34 @@ func Validate_WorkStatus(
 				return oldObj.ManifestConditions
 			})
 		errs = append(errs, fn(fldPath.Child("manifestConditions"), obj.ManifestConditions, oldVal, oldObj != nil)...)
+	}
+
+	{ // field WorkStatus.ClearedGeneration
+		fn := func(
+			fldPath *field.Path,
+			obj, oldObj *int64,
+			oldValueCorrelated bool) (errs field.ErrorList) {
+			// don't revalidate unchanged data
+			if oldValueCorrelated && op.Type == operation.Update {
+				if obj == oldObj || (obj != nil && oldObj != nil && *obj == *oldObj) {
+					return nil
+				}
+			}
+			// call field-attached validations
+			earlyReturn := false
+			if e := validate.OptionalValue(ctx, op, fldPath, obj, oldObj).MarkShortCircuit(); len(e) != 0 {
+				earlyReturn = true
+			}
+			if earlyReturn {
+				return // do not proceed
+			}
+			return
+		}
+		oldVal := safe.Field(oldObj,
+			func(oldObj *WorkStatus) *int64 {
+				return &oldObj.ClearedGeneration
+			})
+		errs = append(errs, fn(fldPath.Child("clearedGeneration"), &obj.ClearedGeneration, oldVal, oldObj != nil)...)
 	}
 
 	return errs

@@ -647,6 +647,9 @@ var schemaYAML = typed.YAMLObject(`types:
     - name: applyStrategy
       type:
         namedType: io.kubernetes-fleet.placement.v1.ApplyStrategy
+    - name: clearedGeneration
+      type:
+        scalar: numeric
     - name: clusterResourceOverrideSnapshots
       type:
         list:
@@ -2476,6 +2479,9 @@ var schemaYAML = typed.YAMLObject(`types:
 - name: io.kubernetes-fleet.placement.v1.WorkStatus
   map:
     fields:
+    - name: clearedGeneration
+      type:
+        scalar: numeric
     - name: conditions
       type:
         list:
@@ -2712,6 +2718,9 @@ var schemaYAML = typed.YAMLObject(`types:
     - name: applyStrategy
       type:
         namedType: io.kubernetes-fleet.placement.v1beta1.ApplyStrategy
+    - name: clearedGeneration
+      type:
+        scalar: numeric
     - name: clusterResourceOverrideSnapshots
       type:
         list:
@@ -4541,6 +4550,9 @@ var schemaYAML = typed.YAMLObject(`types:
 - name: io.kubernetes-fleet.placement.v1beta1.WorkStatus
   map:
     fields:
+    - name: clearedGeneration
+      type:
+        scalar: numeric
     - name: conditions
       type:
         list:

@@ -10,6 +10,7 @@ import (
 	"fmt"
 	"slices"
 
+	"k8s.io/apimachinery/pkg/api/meta"
 	"k8s.io/apimachinery/pkg/labels"
 	"k8s.io/apimachinery/pkg/util/sets"
 
@@ -87,7 +88,7 @@ func (in *finder) find(changes []policy.Change) (found []policy.Handover, err er
 		if len(waiting[change.Cluster]) == 0 {
 			continue
 		}
-		had, err := in.had(change)
+		had, keepsMore, err := in.had(change)
 		if err != nil {
 			return nil, err
 		}
@@ -97,8 +98,17 @@ func (in *finder) find(changes []policy.Change) (found []policy.Handover, err er
 				return nil, err
 			}
 			both := map[object]bool{}
-			for a := range had {
-				for b := range gets {
+			for b := range gets {
+				if keepsMore {
+					objects, err := shared.of(b)
+					if err != nil {
+						return nil, err
+					}
+					for o := range objects {
+						both[o] = true
+					}
+				}
+				for a := range had {
 					objects, err := shared.by(a, b)
 					if err != nil {
 						return nil, err
@@ -130,17 +140,19 @@ func (in *finder) find(changes []policy.Change) (found []policy.Handover, err er
 }
 
 // had returns the versions whose objects the placement may have on the cluster of a change: those of its binding, and those of its Works, of which
-// some may be written already.
-func (in *finder) had(change policy.Change) (sets.Set[version], error) {
-	versions := sets.New[version]()
+// some may be written already. What was kept since an adoption is in no version that is known: keepsMore reports whether there is some, which may be any
+// object.
+func (in *finder) had(change policy.Change) (versions sets.Set[version], keepsMore bool, err error) {
+	versions = sets.New[version]()
 	for _, snapshot := range change.Had {
 		versions.Insert(version{in.placement, snapshot})
 	}
 	works, err := in.works(in.placement, change.Cluster)
 	for _, w := range works {
 		versions.Insert(version{in.placement, w.Annotations[wellknown.ParentSnapshotNameAnnotation]})
+		keepsMore = keepsMore || meta.IsStatusConditionTrue(w.Status.Conditions, v1beta1.WorkObjectsKept)
 	}
-	return versions, err
+	return versions, keepsMore, err
 }
 
 // gets returns the versions of which another placement may take objects over: the one that its binding asks for, and those of its Works. What only

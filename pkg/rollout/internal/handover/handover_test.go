@@ -4,6 +4,7 @@
 package handover
 
 import (
+	"fmt"
 	"testing"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -39,6 +40,66 @@ func TestAnOverrideThatLeavesAnObjectOutHandsItOver(t *testing.T) {
 	}
 }
 
+// world has two placements, owner and heir, with a version, a binding and a Work each on one cluster.
+type world struct{ *fleettest.World }
+
+func newWorld(t *testing.T, objects map[string]string, change func(placement string, b v1beta1.BindingObject, work *v1beta1.Work)) world {
+	t.Helper()
+	w := world{fleettest.New(t, "shop")}
+	for _, p := range []string{"owner", "heir"} {
+		snapshot := wellknown.ResourceSnapshotName(p, 0)
+		manifest := fmt.Appendf(nil, `{"apiVersion":"v1","kind":"ConfigMap","metadata":{"name":%q,"namespace":"shop"}}`, objects[p])
+		fleettest.Create(w.World, w.Fleet.Snapshots, snapshot, func(s v1beta1.ResourceSnapshotObject) {
+			s.SetLabels(map[string]string{wellknown.ParentPlacementLabel: p, wellknown.ResourceIndexLabel: "0"})
+			s.SetAnnotations(map[string]string{wellknown.ResourceHashAnnotation: "hash"})
+			content := v1beta1.ResourceContent{}
+			content.Raw = manifest
+			s.SnapshotSpec().SelectedResources = append(s.SnapshotSpec().SelectedResources, content)
+		})
+		work := &v1beta1.Work{ObjectMeta: metav1.ObjectMeta{
+			Namespace: wellknown.MemberNamespace("m"), Name: "shop." + p + "-work",
+			Labels:      map[string]string{wellknown.ParentPlacementLabel: p, wellknown.ParentNamespaceLabel: "shop", wellknown.ParentBindingLabel: p},
+			Annotations: map[string]string{wellknown.ParentSnapshotNameAnnotation: snapshot},
+		}}
+		held := v1beta1.Manifest{}
+		held.Raw = manifest
+		work.Spec.Workload.Manifests = append(work.Spec.Workload.Manifests, held)
+		fleettest.Create(w.World, w.Fleet.Bindings, p, func(b v1beta1.BindingObject) {
+			b.SetLabels(map[string]string{wellknown.ParentPlacementLabel: p})
+			*b.BindingSpec() = v1beta1.ResourceBindingSpec{State: v1beta1.BindingStateBound, TargetCluster: "m", ResourceSnapshotName: snapshot}
+			change(p, b, work)
+		})
+		_, err := w.Client.PlacementV1beta1().Works(work.Namespace).Create(w.Context(), work, metav1.CreateOptions{})
+		w.Must(err)
+	}
+	w.Eventually("all is in the caches", func() bool {
+		return len(w.Fleet.Bindings.ByIndex(fleet.ByPlacement, w.Key("heir"))) == 1 && len(w.Fleet.Bindings.ByIndex(fleet.ByPlacement, w.Key("owner"))) == 1 &&
+			len(w.Fleet.Snapshots.ByIndex(fleet.ByPlacement, w.Key("heir"))) == 1 && len(w.Fleet.Snapshots.ByIndex(fleet.ByPlacement, w.Key("owner"))) == 1 &&
+			len(w.Fleet.Works.Informer().GetStore().List()) == 2
+	})
+	return w
+}
+
+// expect finds what the removal of the owner from the cluster hands over.
+func (w world) expect(t *testing.T, want int) {
+	t.Helper()
+	found, err := OfRemoval(w.Fleet, w.Key("owner"), []string{"m"})
+	if err != nil || len(found) != want {
+		t.Errorf("handed over: %+v, want %d: %v", found, want, err)
+	}
+}
+
+// No version that the hub knows has what a member keeps since an adoption: whatever another placement waits for may be that.
+func TestWhatIsKeptSinceAnAdoptionMayBeAnything(t *testing.T) {
+	for keeps, want := range map[bool]int{false: 0, true: 1} {
+		newWorld(t, map[string]string{"owner": "x", "heir": "y"}, func(p string, _ v1beta1.BindingObject, work *v1beta1.Work) {
+			if p == "owner" && keeps {
+				work.Status.Conditions = []metav1.Condition{{Type: v1beta1.WorkObjectsKept, Status: metav1.ConditionTrue}}
+			}
+		}).expect(t, want)
+	}
+}
+
 // An heir may ask to compare, and say that it does, while a Work of it still applies.
 func TestAnHeirWhoseWorkAppliesIsAskedWhateverItsBindingSays(t *testing.T) {
 	compare := &v1beta1.ApplyStrategy{Type: v1beta1.ApplyStrategyTypeReportDiff}
@@ -55,53 +116,21 @@ func TestAnHeirWhoseWorkAppliesIsAskedWhateverItsBindingSays(t *testing.T) {
 		"its binding goes, and so does it":       {isGoing: true, isMarked: true},
 	} {
 		t.Run(name, func(t *testing.T) {
-			w := fleettest.New(t, "shop")
-			manifest := []byte(`{"apiVersion":"v1","kind":"ConfigMap","metadata":{"name":"x","namespace":"shop"}}`)
-			for _, p := range []string{"owner", "heir"} {
-				snapshot := wellknown.ResourceSnapshotName(p, 0)
-				fleettest.Create(w, w.Fleet.Snapshots, snapshot, func(s v1beta1.ResourceSnapshotObject) {
-					s.SetLabels(map[string]string{wellknown.ParentPlacementLabel: p, wellknown.ResourceIndexLabel: "0"})
-					s.SetAnnotations(map[string]string{wellknown.ResourceHashAnnotation: "hash"})
-					content := v1beta1.ResourceContent{}
-					content.Raw = manifest
-					s.SnapshotSpec().SelectedResources = append(s.SnapshotSpec().SelectedResources, content)
-				})
-				work := &v1beta1.Work{ObjectMeta: metav1.ObjectMeta{
-					Namespace: wellknown.MemberNamespace("m"), Name: "shop." + p + "-work",
-					Labels:      map[string]string{wellknown.ParentPlacementLabel: p, wellknown.ParentNamespaceLabel: "shop", wellknown.ParentBindingLabel: p},
-					Annotations: map[string]string{wellknown.ParentSnapshotNameAnnotation: snapshot},
-				}}
-				held := v1beta1.Manifest{}
-				held.Raw = manifest
-				work.Spec.Workload.Manifests = append(work.Spec.Workload.Manifests, held)
-				fleettest.Create(w, w.Fleet.Bindings, p, func(b v1beta1.BindingObject) {
-					b.SetLabels(map[string]string{wellknown.ParentPlacementLabel: p})
-					*b.BindingSpec() = v1beta1.ResourceBindingSpec{State: v1beta1.BindingStateBound, TargetCluster: "m", ResourceSnapshotName: snapshot}
-					if p == "heir" {
-						work.Spec.ApplyStrategy, b.BindingSpec().ApplyStrategy = tt.way, compare
-						if tt.isGoing {
-							gone := metav1.Now()
-							b.SetDeletionTimestamp(&gone)
-							b.SetFinalizers([]string{wellknown.WorkCleanupFinalizer})
-						}
-						if tt.isMarked {
-							work.Annotations[wellknown.DeletePropagationAnnotation] = string(v1beta1.DeletePropagationPolicyAbandon)
-						}
-						b.BindingStatus().Conditions = []metav1.Condition{{Type: v1beta1.BindingWorkSynchronized, Status: metav1.ConditionTrue}, {Type: v1beta1.BindingDiffReported, Status: metav1.ConditionTrue}}
-					}
-				})
-				_, err := w.Client.PlacementV1beta1().Works(work.Namespace).Create(w.Context(), work, metav1.CreateOptions{})
-				w.Must(err)
-			}
-			w.Eventually("all is in the caches", func() bool {
-				return len(w.Fleet.Bindings.ByIndex(fleet.ByPlacement, w.Key("heir"))) == 1 && len(w.Fleet.Bindings.ByIndex(fleet.ByPlacement, w.Key("owner"))) == 1 &&
-					len(w.Fleet.Snapshots.ByIndex(fleet.ByPlacement, w.Key("heir"))) == 1 && len(w.Fleet.Snapshots.ByIndex(fleet.ByPlacement, w.Key("owner"))) == 1 &&
-					len(w.Fleet.Works.Informer().GetStore().List()) == 2
-			})
-			found, err := OfRemoval(w.Fleet, w.Key("owner"), []string{"m"})
-			if err != nil || len(found) != tt.want {
-				t.Errorf("handed over: %+v, want %d: %v", found, tt.want, err)
-			}
+			newWorld(t, map[string]string{"owner": "x", "heir": "x"}, func(p string, b v1beta1.BindingObject, work *v1beta1.Work) {
+				if p != "heir" {
+					return
+				}
+				work.Spec.ApplyStrategy, b.BindingSpec().ApplyStrategy = tt.way, compare
+				if tt.isGoing {
+					gone := metav1.Now()
+					b.SetDeletionTimestamp(&gone)
+					b.SetFinalizers([]string{wellknown.WorkCleanupFinalizer})
+				}
+				if tt.isMarked {
+					work.Annotations[wellknown.DeletePropagationAnnotation] = string(v1beta1.DeletePropagationPolicyAbandon)
+				}
+				b.BindingStatus().Conditions = []metav1.Condition{{Type: v1beta1.BindingWorkSynchronized, Status: metav1.ConditionTrue}, {Type: v1beta1.BindingDiffReported, Status: metav1.ConditionTrue}}
+			}).expect(t, tt.want)
 		})
 	}
 }

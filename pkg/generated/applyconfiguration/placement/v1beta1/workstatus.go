@@ -19,6 +19,9 @@ type WorkStatusApplyConfiguration struct {
 	Conditions []v1.ConditionApplyConfiguration `json:"conditions,omitempty"`
 	// manifestConditions has one entry for each manifest.
 	ManifestConditions []ManifestConditionApplyConfiguration `json:"manifestConditions,omitempty"`
+	// clearedGeneration is the last generation of the Work at which nothing was left on the member that the Work had placed there before and does not
+	// hold any more. Absent where that never was so.
+	ClearedGeneration *int64 `json:"clearedGeneration,omitempty"`
 }
 
 // WorkStatusApplyConfiguration constructs a declarative configuration of the WorkStatus type for use with
@@ -50,5 +53,13 @@ func (b *WorkStatusApplyConfiguration) WithManifestConditions(values ...*Manifes
 		}
 		b.ManifestConditions = append(b.ManifestConditions, *values[i])
 	}
+	return b
+}
+
+// WithClearedGeneration sets the ClearedGeneration field in the declarative configuration to the given value
+// and returns the receiver, so that objects can be built by chaining "With" function invocations.
+// If called multiple times, the ClearedGeneration field is set to the value of the last call.
+func (b *WorkStatusApplyConfiguration) WithClearedGeneration(value int64) *WorkStatusApplyConfiguration {
+	b.ClearedGeneration = &value
 	return b
 }
