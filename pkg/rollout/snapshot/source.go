@@ -96,8 +96,11 @@ func (s *Source) Snapshot(ctx context.Context, placement v1beta1.PlacementObject
 		if len(found.items) == 0 {
 			selection.Nothing = found.missing()
 		}
-		for _, i := range found.items {
-			selection.Resources = append(selection.Resources, snapshotrules.Resource{ID: i.id, Manifest: i.raw})
+		for part, held := range split(c.all, s.partBytes) {
+			for range held {
+				i := found.items[len(selection.Resources)]
+				selection.Resources = append(selection.Resources, snapshotrules.Resource{ID: i.id, Manifest: i.raw, Work: part})
+			}
 		}
 		selection.Index, err = s.ensure(ctx, placement, c, dryRun)
 		return err

@@ -49,7 +49,7 @@ func (in *inputs) Misfits(member plan.Member, inForce []v1beta1.OverrideSnapshot
 	var all []overrides.LeftOut
 	for i := 0; i < len(in.selected) && err == nil; i++ {
 		var leftOut []overrides.LeftOut
-		_, leftOut, err = o.Manifest(in.selected[i].Manifest)
+		_, leftOut, err = o.Manifest(in.selected[i].Work, in.selected[i].Manifest)
 		all = append(all, leftOut...)
 	}
 	return all, err

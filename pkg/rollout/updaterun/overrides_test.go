@@ -6,7 +6,9 @@ package updaterun
 import (
 	"bytes"
 	"cmp"
+	"fmt"
 	"slices"
+	"strings"
 	"testing"
 
 	gocmp "github.com/google/go-cmp/cmp"
@@ -16,6 +18,7 @@ import (
 	"github.com/stagegate/stagegate/pkg/apis/placement/v1beta1"
 	"github.com/stagegate/stagegate/pkg/apis/wellknown"
 	"github.com/stagegate/stagegate/pkg/rollout/internal/reconcile"
+	"github.com/stagegate/stagegate/pkg/rollout/updaterun/plan"
 	bindingrules "github.com/stagegate/stagegate/pkg/rules/binding"
 	snapshotrules "github.com/stagegate/stagegate/pkg/rules/snapshot"
 	runrules "github.com/stagegate/stagegate/pkg/rules/updaterun"
@@ -282,4 +285,35 @@ func TestARollbackFindsTheVersionsThatClustersHad(t *testing.T) {
 			f.Errorf("the rollback warns: %v", f.events.list)
 		}
 	})
+}
+
+// A plan tells before anything moves that overrides make a Work too large, and counts as the Works do: one for each part of a version and each envelope.
+func TestAPlanTellsThatAWorkBecomesTooLarge(t *testing.T) {
+	run := &v1beta1.StagedUpdateRun{ObjectMeta: metav1.ObjectMeta{Namespace: "shop", Name: "run"}}
+	s := &v1beta1.ResourceOverrideSnapshot{ObjectMeta: metav1.ObjectMeta{Namespace: "shop", Name: "o-0"}}
+	s.Spec.OverrideSpec.ResourceSelectors = []v1beta1.ResourceSelector{{Version: "v1", Kind: "ConfigMap", Name: "a"}}
+	step := v1beta1.JSONPatchOverride{Operator: v1beta1.JSONPatchOverrideOpAdd, Path: "/data"}
+	step.Value.Raw = fmt.Appendf(nil, `{"a":%q}`, strings.Repeat("x", 300<<10))
+	s.Spec.OverrideSpec.Policy = &v1beta1.OverridePolicy{OverrideRules: []v1beta1.OverrideRule{{
+		ClusterSelector: &v1beta1.ClusterSelector{}, JSONPatchOverrides: []v1beta1.JSONPatchOverride{step},
+	}}}
+	for name, tt := range map[string]struct {
+		works []int
+		fits  bool
+	}{
+		"one object":                     {[]int{0}, true},
+		"two of a part":                  {[]int{0, 0}, false},
+		"of two parts and two envelopes": {[]int{0, 1, -1, -2}, true},
+	} {
+		in := &inputs{run: run}
+		for _, work := range tt.works {
+			in.selected = append(in.selected, snapshotrules.Resource{
+				Manifest: []byte(`{"apiVersion":"v1","kind":"ConfigMap","metadata":{"namespace":"shop","name":"a"}}`), Work: work,
+			})
+		}
+		_, err := in.Misfits(plan.Member{Name: "member1"}, []v1beta1.OverrideSnapshotObject{s})
+		if (err == nil) != tt.fits || err != nil && !strings.Contains(err.Error(), "larger by") {
+			t.Errorf("%s: %v, want fits: %t", name, err, tt.fits)
+		}
+	}
 }

@@ -43,7 +43,7 @@ func (c *Controller) override(binding v1beta1.BindingObject, existing []*v1beta1
 		// A first version of which only a part was written may have named what something else is called by now.
 		decided = holdAll(staying, version)
 	}
-	for _, work := range d.works {
+	for i, work := range d.works {
 		if held := slices.IndexFunc(existing, func(w *v1beta1.Work) bool { return w.Name == work.Name && holds(w, version) }); held >= 0 && decided {
 			work.Spec.Workload = existing[held].Spec.Workload
 			work.Annotations[wellknown.LeftOutOverridesAnnotation] = existing[held].Annotations[wellknown.LeftOutOverridesAnnotation]
@@ -56,7 +56,7 @@ func (c *Controller) override(binding v1beta1.BindingObject, existing []*v1beta1
 				return err
 			}
 		}
-		culprit, err := overrideWork(work, o)
+		culprit, err := overrideWork(work, o, i)
 		id := envelopeOf(work)
 		switch {
 		case err == nil:
@@ -109,13 +109,12 @@ func (c *Controller) overridesOf(binding v1beta1.BindingObject) (*overrides.Patc
 	return o, nil
 }
 
-// overrideWork returns the object that an override does not fit with the error.
-func overrideWork(work *v1beta1.Work, o *overrides.Patcher) (*v1beta1.ResourceIdentifier, error) {
+// overrideWork makes the manifests of the Work with a number what overrides want. It returns the object that an override does not fit with the error.
+func overrideWork(work *v1beta1.Work, o *overrides.Patcher, number int) (*v1beta1.ResourceIdentifier, error) {
 	var manifests []v1beta1.Manifest
 	var leftOut []overrides.LeftOut
-	o.NextWork()
 	for _, m := range work.Spec.Workload.Manifests {
-		raw, unfit, err := o.Manifest(m.Raw)
+		raw, unfit, err := o.Manifest(number, m.Raw)
 		if err != nil {
 			// Whether it can be identified is part of the error.
 			id, _ := overrides.Identify(m.Raw)

@@ -301,8 +301,9 @@ func TestAnOverrideOfANamespaceDoesNotStopWhatThePlatformPlaces(t *testing.T) {
 	b.wantOverridden(overridden)
 }
 
-// A Work that is too large to be stored would stop what the platform places on every cluster.
-func TestOverridesOfNamespacesDoNotMakeAWorkTooLarge(t *testing.T) {
+// A Work that is too large to be stored would stop what the platform places on every cluster, and many such Works the server. What a namespace does to its
+// own placement stops that.
+func TestOverridesDoNotMakeAWorkTooLarge(t *testing.T) {
 	const objects = 12
 	large := rule("", `add /data {"a":"`+strings.Repeat("x", 100<<10)+`"}`)
 	for _, namespace := range []string{"", "test-namespace"} {
@@ -325,8 +326,12 @@ func TestOverridesOfNamespacesDoNotMakeAWorkTooLarge(t *testing.T) {
 			for _, m := range b.manifests() {
 				size += len(m)
 			}
-			if placed := len(b.manifests()); placed != objects || (size < 1<<20) != (namespace == "") {
+			const message = "Overridden=False OverriddenFailed: Failed to apply the override rules on the resources: "
+			switch placed, said := len(b.manifests()), b.last(); {
+			case namespace == "" && (placed != objects || size > 1<<20):
 				t.Errorf("%d manifests with %d bytes", placed, size)
+			case namespace != "" && (placed > 0 || !strings.HasPrefix(said, message) || !strings.Contains(said, "and overrides may add 12208 more")):
+				t.Errorf("%d manifests with %d bytes; the binding says %s", placed, size, said)
 			}
 		})
 	}

@@ -20,8 +20,8 @@ type Patcher struct {
 	// namespace of the placement, empty for a cluster-scoped one.
 	namespace string
 	versions  []changes
-	// room is by how many bytes overrides that have no say may still make the manifests of a Work larger.
-	room int
+	// added is by how many bytes they have made the manifests of each Work larger.
+	added map[int]int
 }
 
 // cluster is the member that manifests are made for.
@@ -36,8 +36,8 @@ type changes struct {
 	rules    []*v1beta1.OverrideRule
 }
 
-// maxAdded is by how many bytes overrides that have no say may make the manifests of a Work larger in all. A part of a snapshot with that
-// much more can be stored as a Work, whatever is in it: otherwise a namespace could keep the platform from rolling anything out.
+// maxAdded is by how many bytes overrides may make the manifests of a Work larger in all. A part of a snapshot with that much more can be stored as a
+// Work, whatever is in it: otherwise a namespace could keep the platform from rolling anything out, or have the server hold more than its memory.
 const maxAdded = 512 << 10
 
 // maxMessage is how many bytes are told of one override that is left out.
@@ -46,8 +46,7 @@ const maxMessage = 512
 // NewPatcher takes the namespace of the placement, empty for a cluster-scoped one, the name and the labels of the cluster, and versions in the
 // order in which they are applied. It fails for a label selector that the API does not take.
 func NewPatcher(placementNamespace, name string, set labels.Set, versions []v1beta1.OverrideSnapshotObject) (*Patcher, error) {
-	p := &Patcher{cluster: cluster{name: name, labels: set}, namespace: placementNamespace}
-	p.NextWork()
+	p := &Patcher{cluster: cluster{name: name, labels: set}, namespace: placementNamespace, added: map[int]int{}}
 	for _, snapshot := range versions {
 		v := changes{snapshot: snapshot}
 		if policy := snapshot.OverridePolicy(); policy != nil {
@@ -67,12 +66,10 @@ func NewPatcher(placementNamespace, name string, set labels.Set, versions []v1be
 	return p, nil
 }
 
-// NextWork begins another Work: the manifests that come next are of that one.
-func (p *Patcher) NextWork() { p.room = maxAdded }
-
-// Manifest is one as it is on the cluster, nil where it is left out there, and the versions that do not fit it and have no say in that.
-// An error is of a version that has: it names the override, the object, the cluster and the step that does not fit.
-func (p *Patcher) Manifest(raw []byte) ([]byte, []LeftOut, error) {
+// Manifest returns a manifest of a Work as it is on the cluster, nil where it is left out there, and the versions that do not fit it and have no say in
+// that. An error is of a version that has: it names the override, the object, the cluster and the step that does not fit. The manifests of a Work have
+// one number, and are given in the order in which the Work has them: overrides may make them larger by 512 KiB together.
+func (p *Patcher) Manifest(work int, raw []byte) ([]byte, []LeftOut, error) {
 	id, err := Identify(raw)
 	if err != nil {
 		return nil, nil, fmt.Errorf("a manifest cannot be read: %w", err)
@@ -84,12 +81,12 @@ func (p *Patcher) Manifest(raw []byte) ([]byte, []LeftOut, error) {
 		}
 		changed, err := v.apply(raw, id, p.cluster)
 		vetoes := Vetoes(v.snapshot, p.namespace)
-		if added := len(changed) - len(raw); err == nil && !vetoes && added > 0 {
-			if added > p.room {
-				err = fmt.Errorf("%s makes %s in cluster %s larger by %d bytes, and overrides of namespaces may add %d more to the Work that has it",
-					describe(v.snapshot), object(id), p.cluster.name, added, p.room)
+		if added, room := len(changed)-len(raw), maxAdded-p.added[work]; err == nil && added > 0 {
+			if added > room {
+				err = fmt.Errorf("%s makes %s in cluster %s larger by %d bytes, and overrides may add %d more to the Work that has it, %d in all",
+					describe(v.snapshot), object(id), p.cluster.name, added, room, maxAdded)
 			} else {
-				p.room -= added
+				p.added[work] += added
 			}
 		}
 		switch {

@@ -169,7 +169,7 @@ func FuzzPatch(f *testing.F) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		raw, _, err := o.Manifest([]byte(configMapJSON))
+		raw, _, err := o.Manifest(0, []byte(configMapJSON))
 		if err != nil {
 			return
 		}
@@ -177,4 +177,45 @@ func FuzzPatch(f *testing.F) {
 			t.Errorf("%s %s %s makes %s", op, path, value, raw)
 		}
 	})
+}
+
+// Whoever writes an override, a Work must be one that can be stored, and no part of a version may take more memory than the server has.
+func TestOverridesAddABoundedAmountToAWork(t *testing.T) {
+	for _, of := range []string{"", "test-namespace", "another"} {
+		var snapshot v1beta1.OverrideSnapshotObject
+		policy := &v1beta1.OverridePolicy{OverrideRules: []v1beta1.OverrideRule{{ClusterSelector: &v1beta1.ClusterSelector{}}}}
+		step := v1beta1.JSONPatchOverride{Operator: v1beta1.JSONPatchOverrideOpAdd, Path: "/data"}
+		step.Value.Raw = fmt.Appendf(nil, `{"a":%q}`, strings.Repeat("x", 200<<10))
+		policy.OverrideRules[0].JSONPatchOverrides = []v1beta1.JSONPatchOverride{step}
+		if of == "" {
+			s := &v1beta1.ClusterResourceOverrideSnapshot{ObjectMeta: metav1.ObjectMeta{Name: "o-0"}}
+			s.Spec.OverrideSpec.ClusterResourceSelectors = []v1beta1.ResourceSelectorTerm{{Version: "v1", Kind: "Namespace", Name: "test-namespace"}}
+			s.Spec.OverrideSpec.Policy = policy
+			snapshot = s
+		} else {
+			s := &v1beta1.ResourceOverrideSnapshot{ObjectMeta: metav1.ObjectMeta{Namespace: "test-namespace", Name: "o-0"}}
+			s.Spec.OverrideSpec.ResourceSelectors = []v1beta1.ResourceSelector{{Version: "v1", Kind: "ConfigMap", Name: "test-cm"}}
+			s.Spec.OverrideSpec.Policy = policy
+			snapshot = s
+		}
+		placement := of
+		if of == "" {
+			placement = "test-namespace"
+		}
+		o, err := NewPatcher(placement, "member1", nil, []v1beta1.OverrideSnapshotObject{snapshot})
+		if err != nil {
+			t.Fatal(err)
+		}
+		for i, work := range []int{0, 0, 1, 0, 1, -1} {
+			raw, leftOut, err := o.Manifest(work, []byte(configMapJSON))
+			switch fits, hasSay := i != 3, of != "another"; {
+			case fits && (err != nil || len(leftOut) > 0 || len(raw) < 200<<10):
+				t.Errorf("of %q: manifest %d of Work %d has %d bytes, left out %v: %v", of, i, work, len(raw), leftOut, err)
+			case !fits && hasSay && (err == nil || !strings.Contains(err.Error(), "and overrides may add 114")):
+				t.Errorf("of %q: manifest %d of Work %d has %d bytes: %v", of, i, work, len(raw), err)
+			case !fits && !hasSay && (err != nil || len(leftOut) != 1 || len(raw) > 10<<10):
+				t.Errorf("of %q: manifest %d of Work %d has %d bytes, left out %v: %v", of, i, work, len(raw), leftOut, err)
+			}
+		}
+	}
 }

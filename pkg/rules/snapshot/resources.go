@@ -33,6 +33,8 @@ type Resource struct {
 	ID v1beta1.ResourceIdentifier
 	// Manifest is its JSON.
 	Manifest []byte
+	// Work tells which resources a cluster gets in one Work: those that have the same number.
+	Work int
 }
 
 // Resources returns what the resource snapshot at an index holds, master and parts, in the order in which it was selected; nil where
@@ -45,7 +47,7 @@ func Resources(snapshots []v1beta1.ResourceSnapshotObject, index string) []Resou
 	// Whether they are all is not asked here.
 	parts, _, _ := Parts(master, snapshots)
 	var found []Resource
-	for _, part := range parts {
+	for i, part := range parts {
 		for _, selected := range part.SnapshotSpec().SelectedResources {
 			var object metav1.PartialObjectMetadata
 			if err := json.Unmarshal(selected.Raw, &object); err != nil {
@@ -55,7 +57,7 @@ func Resources(snapshots []v1beta1.ResourceSnapshotObject, index string) []Resou
 			kind := object.GroupVersionKind()
 			found = append(found, Resource{ID: v1beta1.ResourceIdentifier{
 				Group: kind.Group, Version: kind.Version, Kind: kind.Kind, Name: object.Name, Namespace: object.Namespace,
-			}, Manifest: selected.Raw})
+			}, Manifest: selected.Raw, Work: i})
 		}
 	}
 	return found
@@ -64,14 +66,17 @@ func Resources(snapshots []v1beta1.ResourceSnapshotObject, index string) []Resou
 // Contents returns what clusters get of resources: an envelope counts for the objects in it, as far as these can be told.
 func Contents(resources []Resource) []Resource {
 	var found []Resource
+	envelopes := 0
 	for i := range resources {
 		r := &resources[i]
 		if !envelope.Is(r.ID) {
 			found = append(found, *r)
 			continue
 		}
+		envelopes++
 		for _, c := range envelope.Open(r.ID, r.Manifest).Contents {
-			found = append(found, Resource{ID: c.ID, Manifest: c.Manifest})
+			// Each has a Work of its own.
+			found = append(found, Resource{ID: c.ID, Manifest: c.Manifest, Work: -envelopes})
 		}
 	}
 	return found

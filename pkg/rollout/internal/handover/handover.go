@@ -229,7 +229,7 @@ func (in *finder) keeps(change policy.Change, manifest []byte) (bool, error) {
 		return false, err
 	}
 	// What does not fit was told of before.
-	patched, _, err := patcher.Manifest(manifest)
+	patched, _, err := patcher.Manifest(0, manifest)
 	return patched != nil || err != nil, nil
 }
 
