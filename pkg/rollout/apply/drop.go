@@ -22,7 +22,7 @@ import (
 	"github.com/stagegate/stagegate/pkg/apis/wellknown"
 )
 
-// remembers reports whether the AppliedWork lists every manifest. It is made to before the first of them is applied, so that whatever
+// remembers reports whether the AppliedWork lists every manifest that can be listed. It is made to before the first of them is applied, so that whatever
 // was ever applied is found again when a manifest is dropped, even if no status could be written in between.
 func remembers(owner *v1beta1.AppliedWork, manifests []*manifest) bool {
 	listed := sets.New[identity]()
@@ -30,7 +30,7 @@ func remembers(owner *v1beta1.AppliedWork, manifests []*manifest) bool {
 		listed.Insert(identityOf(r.WorkResourceIdentifier))
 	}
 	return !slices.ContainsFunc(manifests, func(m *manifest) bool {
-		return m.refused == nil && !listed.Has(identityOf(m.identifier()))
+		return m.isListed() && !listed.Has(identityOf(m.identifier()))
 	})
 }
 
@@ -46,7 +46,7 @@ func (p *pass) remember(ctx context.Context) error {
 func (p *pass) list(ctx context.Context, leftovers []v1beta1.AppliedResourceMeta) error {
 	var resources []v1beta1.AppliedResourceMeta
 	for _, m := range p.record.manifests {
-		if m.refused != nil {
+		if !m.isListed() {
 			continue
 		}
 		r := v1beta1.AppliedResourceMeta{WorkResourceIdentifier: m.identifier()}

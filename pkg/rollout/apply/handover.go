@@ -165,8 +165,7 @@ func (a *Applier) handOverOne(ctx context.Context, work *v1beta1.Work, r v1beta1
 		// It only reports differences, and never owns anything: the object becomes nobody's.
 		heir = nil
 	case heir == nil || heir.DeletionTimestamp != nil || heir.Spec.WorkNamespace != work.Namespace,
-		// One that refuses the manifest never lists the object, and owns it all the same.
-		!lists(heir, identityOf(r.WorkResourceIdentifier)) && !(generationSeen(heir, holder) == holder.Generation && a.refuses(holder, r)):
+		!lists(heir, identityOf(r.WorkResourceIdentifier)):
 		return false, nil
 	}
 	_, err = reown(ctx, client, live, []string{work.Name}, heir)
@@ -174,21 +173,6 @@ func (a *Applier) handOverOne(ctx context.Context, work *v1beta1.Work, r v1beta1
 		klog.FromContext(ctx).V(2).Info("Object handed over", "object", klog.KRef(r.Namespace, r.Name), "kind", r.Kind, "from", work.Name, "to", holder.Name)
 	}
 	return true, err
-}
-
-// refuses reports whether a Work has an object in a manifest that is never applied as it stands.
-func (a *Applier) refuses(work *v1beta1.Work, r v1beta1.AppliedResourceMeta) bool {
-	for _, m := range decode(work.Spec.Workload.Manifests) {
-		if identityOf(m.identifier()) != identityOf(r.WorkResourceIdentifier) {
-			continue
-		}
-		if m.refused == nil {
-			// Whether it is in the scope of its kind.
-			_ = a.member.resolve(m, false)
-		}
-		return m.refused != nil
-	}
-	return false
 }
 
 // bequeath gives what a Work that is going has kept since an adoption to the first Work of its placement, which keeps it on and names

@@ -411,7 +411,7 @@ func (a *Applier) unrestored(ctx context.Context, owner *v1beta1.AppliedWork, r 
 func (a *Applier) lookForKept(ctx context.Context, work *v1beta1.Work, owner *v1beta1.AppliedWork, patient bool) ([]keptObject, error) {
 	listed := listedFor(work, owner)
 	for _, m := range decode(work.Spec.Workload.Manifests) {
-		if m.refused == nil {
+		if m.isListed() {
 			listed = append(listed, v1beta1.AppliedResourceMeta{WorkResourceIdentifier: m.identifier()})
 		}
 	}

@@ -102,6 +102,12 @@ func (m *manifest) resolved(mapping *meta.RESTMapping) {
 	}
 }
 
+// isListed reports whether the AppliedWork lists the object. It does not matter whether the manifest is refused: an earlier one of the object may have been
+// applied, and another Work of the placement may hand it over.
+func (m *manifest) isListed() bool {
+	return (m.refused == nil || m.refused.reason != reasonDuplicated) && isPossible(m.identifier())
+}
+
 // readable reports whether the manifest says which object it is.
 func (m *manifest) readable() bool { return m.object.GetKind() != "" }
 

@@ -44,6 +44,8 @@ var (
 type member struct {
 	objects dynamic.Interface
 	mapper  meta.ResettableRESTMapper
+	// undiscovered returns why it is not known what the member serves of a group, nil where it is.
+	undiscovered func(group string) error
 	// informer makes one of a kind's metadata, in all namespaces. It is not running.
 	informer func(schema.GroupVersionResource) cache.SharedIndexInformer
 	// identify holds that the cluster is the member of the options, and reports whether it is the hub itself.
@@ -79,9 +81,11 @@ func connectWith(config *rest.Config, client *http.Client) (*member, error) {
 	if err != nil {
 		return nil, fmt.Errorf("making a client: %w", err)
 	}
+	discovered := memory.NewMemCacheClient(kinds)
 	m := &member{
-		objects: objects,
-		mapper:  restmapper.NewDeferredDiscoveryRESTMapper(memory.NewMemCacheClient(kinds)),
+		objects:      objects,
+		mapper:       restmapper.NewDeferredDiscoveryRESTMapper(discovered),
+		undiscovered: func(group string) error { return undiscovered(discovered, group) },
 		informer: func(gvr schema.GroupVersionResource) cache.SharedIndexInformer {
 			informer := metadatainformer.NewFilteredMetadataInformer(metadatas, gvr, metav1.NamespaceAll, 0, cache.Indexers{}, inPages)
 			return informer.Informer()
@@ -153,38 +157,83 @@ func (m *member) lookUp(ctx context.Context, r v1beta1.AppliedResourceMeta) (dyn
 	return m.resource(gvr, r.Namespace), live, nil
 }
 
-// find is lookUp with the resource. A kind that was unknown when the list was made may have been defined since. What no object can be called,
-// and a resource that is not read, was never applied: lists are read from statuses, which others write as well, and no removal waits for that.
+// find is lookUp with the resource. A kind that was unknown when the list was made may have been defined since, and be served in other versions. What no
+// object can be called, and a resource that is not read, was never applied: lists are read from statuses, which others write as well, and no removal
+// waits for that.
 func (m *member) find(ctx context.Context, r v1beta1.AppliedResourceMeta) (schema.GroupVersionResource, *unstructured.Unstructured, error) {
 	gvr := schema.GroupVersionResource{Group: r.Group, Version: r.Version, Resource: r.Resource}
 	if !isPossible(r.WorkResourceIdentifier) {
 		return gvr, nil, nil
 	}
+	kind := schema.GroupKind{Group: r.Group, Kind: r.Kind}
 	if r.Resource == "" {
-		kind := schema.GroupKind{Group: r.Group, Kind: r.Kind}
-		mapping, err := m.mapper.RESTMapping(kind, r.Version)
-		if meta.IsNoMatchError(err) {
-			m.mapper.Reset()
-			mapping, err = m.mapper.RESTMapping(kind, r.Version)
+		var err error
+		if gvr, err = m.served(kind, r.Version); err != nil || gvr.Empty() {
+			return gvr, nil, err
 		}
-		switch {
-		case meta.IsNoMatchError(err):
-			return gvr, nil, nil
-		case err != nil:
-			return gvr, nil, ofMember(fmt.Errorf("looking for %s: %w", kind, err))
-		}
-		gvr = mapping.Resource
 	}
-	live, err := get(ctx, m.resource(gvr, r.Namespace), r.Name)
+	live, err := m.resource(gvr, r.Namespace).Get(ctx, r.Name, metav1.GetOptions{})
+	if isUnserved(err) {
+		// The version is not served any more, which says nothing of the object.
+		if gvr, err = m.served(kind, ""); err != nil || gvr.Empty() {
+			return gvr, nil, err
+		}
+		live, err = m.resource(gvr, r.Namespace).Get(ctx, r.Name, metav1.GetOptions{})
+		if isUnserved(err) {
+			return gvr, nil, ofMember(fmt.Errorf("the member cluster lists %s, and does not serve it: %w", gvr, err))
+		}
+	}
 	switch {
-	case apierrors.IsMethodNotSupported(err):
+	case apierrors.IsMethodNotSupported(err), apierrors.IsNotFound(err):
 		return gvr, nil, nil
-	case err == nil && live != nil && live.GroupVersionKind().GroupKind() != schema.GroupKind{Group: r.Group, Kind: r.Kind}:
+	case err != nil:
+		return gvr, nil, ofMember(err)
+	case live.GroupVersionKind().GroupKind() != kind:
 		// Whoever writes a status can list a Namespace as another kind, by which nobody would know what must stay. It is listed as what it is, or not
 		// at all.
 		return gvr, nil, nil
 	}
-	return gvr, live, err
+	return gvr, live, nil
+}
+
+// served returns the resource of a kind, in a version if it is served in that, or an empty one where the member does not serve the kind. Discovery is asked
+// afresh where no version is given, and before a kind counts as unserved. A group of which it cannot be told is an error: objects of an aggregated API
+// that is away are there still.
+func (m *member) served(kind schema.GroupKind, version string) (schema.GroupVersionResource, error) {
+	mapping, err := m.mapper.RESTMapping(kind, version)
+	if version == "" || meta.IsNoMatchError(err) {
+		m.mapper.Reset()
+		mapping, err = m.mapper.RESTMapping(kind)
+	}
+	if meta.IsNoMatchError(err) {
+		if err = m.undiscovered(kind.Group); err == nil {
+			return schema.GroupVersionResource{}, nil
+		}
+	}
+	if err != nil {
+		return schema.GroupVersionResource{}, ofMember(fmt.Errorf("looking for %s: %w", kind, err))
+	}
+	return mapping.Resource, nil
+}
+
+// undiscovered returns why discovery does not tell what is served of a group.
+func undiscovered(discovered discovery.CachedDiscoveryInterface, group string) error {
+	_, _, err := discovered.ServerGroupsAndResources()
+	failed, isPartial := discovery.GroupDiscoveryFailedErrorGroups(err)
+	if !isPartial {
+		return err
+	}
+	for gv, err := range failed {
+		if gv.Group == group {
+			return fmt.Errorf("discovery of %s: %w", gv, err)
+		}
+	}
+	return nil
+}
+
+// isUnserved reports whether a request has met no API: the answer is not one about an object.
+func isUnserved(err error) bool {
+	return apierrors.IsNotFound(err) && apierrors.HasStatusCause(err, metav1.CauseTypeUnexpectedServerResponse)
 }
 
 // maxPathName is how long a name is looked up. An API server refuses a request whose path is too long; few kinds have names of more than 253.

@@ -53,6 +53,8 @@ var testTime = time.Date(2026, 11, 23, 2, 20, 0, 0, time.UTC)
 // updates of what has changed since, keeps what is deleted as long as it has finalizers, and merges patches as an API server does. A server-side apply merges into what is there, which is
 // enough where no field is dropped.
 type fakeMember struct {
+	// undiscovered is why discovery does not tell what is served.
+	undiscovered error
 	*dynamicfake.FakeDynamicClient
 	mapper *fakeMapper
 
@@ -92,7 +94,7 @@ func (m *fakeMapper) RESTMapping(gk schema.GroupKind, versions ...string) (*meta
 }
 
 func newFakeMember() *fakeMember {
-	mapper := meta.NewDefaultRESTMapper(nil)
+	mapper := meta.NewDefaultRESTMapper([]schema.GroupVersion{{Group: "example.com", Version: "v1"}})
 	lists := map[schema.GroupVersionResource]string{}
 	for _, kind := range []struct {
 		gvk   schema.GroupVersionKind
@@ -126,10 +128,11 @@ func newFakeMember() *fakeMember {
 
 func (m *fakeMember) member() *member {
 	return &member{
-		objects:  m,
-		mapper:   m.mapper,
-		informer: m.informer,
-		identify: func(context.Context, Options) (bool, error) { return false, nil },
+		objects:      m,
+		mapper:       m.mapper,
+		undiscovered: func(string) error { return m.undiscovered },
+		informer:     m.informer,
+		identify:     func(context.Context, Options) (bool, error) { return false, nil },
 	}
 }
 

@@ -96,7 +96,7 @@ func recorded(b v1beta1.BindingObject) []applied {
 func record(all []applied) string {
 	all = slices.Clone(all)
 	whole := goesBackTo(all)
-	left := slices.IndexFunc(all, func(a applied) bool { return !a.WasReady && a.Mover != nil })
+	left := leftAt(all)
 	shorten := func(i int) {
 		short := applied{ResourceSnapshot: all[i].ResourceSnapshot, WasReady: all[i].WasReady, Partial: true}
 		if i == left {
@@ -227,12 +227,21 @@ func LeftBy(b v1beta1.BindingObject) Mover {
 		}
 		return LastMove(b)
 	}
-	for _, had := range recorded(b) {
-		if !had.WasReady && had.Mover != nil {
-			return *had.Mover
-		}
+	had := recorded(b)
+	if i := leftAt(had); i >= 0 {
+		return *had[i].Mover
 	}
 	return Mover{}
+}
+
+// leftAt returns the index of the record of what a run has left that is not known to be available, -1 for none. What came before a version that was
+// available does not matter any more, even if objects of it are left.
+func leftAt(all []applied) int {
+	i := slices.IndexFunc(all, func(a applied) bool { return a.WasReady || a.Mover != nil })
+	if i < 0 || all[i].WasReady {
+		return -1
+	}
+	return i
 }
 
 // Become gives a binding another spec. What may be on the cluster already is recorded in the same write, so that it cannot be lost. The record counts

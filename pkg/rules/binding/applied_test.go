@@ -422,6 +422,27 @@ func TestWhatIsNotClearedStaysNamed(t *testing.T) {
 	}
 }
 
+// A version that was available mends what a run before it has left, even if the member still has objects of that.
+func TestWhatWasMendedIsLeftByNobody(t *testing.T) {
+	h := newHistory()
+	h.asks("bad", v1beta1.ApplyStrategyTypeServerSideApply)
+	h.is(v1beta1.BindingApplied, metav1.ConditionTrue, false)
+	h.asks("good", v1beta1.ApplyStrategyTypeServerSideApply)
+	h.is(v1beta1.BindingApplied, metav1.ConditionTrue, false)
+	h.Status.Conditions = append(h.Status.Conditions, metav1.Condition{Type: v1beta1.BindingAvailable, Status: metav1.ConditionTrue, ObservedGeneration: h.Generation})
+	h.asks("next", v1beta1.ApplyStrategyTypeReportDiff)
+	h.is(v1beta1.BindingDiffReported, metav1.ConditionTrue, false)
+	if left := LeftBy(h); left.Name != "" {
+		t.Errorf("left by %q, and the cluster was available with a later version", left.Name)
+	}
+	h.asks("worse", v1beta1.ApplyStrategyTypeServerSideApply)
+	h.is(v1beta1.BindingApplied, metav1.ConditionTrue, false)
+	h.asks("next", v1beta1.ApplyStrategyTypeReportDiff)
+	if left := LeftBy(h); left.Name != "worse" {
+		t.Errorf("left by %q, want worse", left.Name)
+	}
+}
+
 // A drift that comes before the last object is deleted does not have earlier versions be named for ever.
 func TestAClusterIsClearedAfterADrift(t *testing.T) {
 	h := newHistory()

@@ -88,35 +88,18 @@ func (in *finder) find(changes []policy.Change) (found []policy.Handover, err er
 		if len(waiting[change.Cluster]) == 0 {
 			continue
 		}
-		had, keepsMore, err := in.had(change)
+		had, err := in.had(change, &shared)
 		if err != nil {
 			return nil, err
 		}
 		for _, heir := range waiting[change.Cluster] {
-			gets, err := in.gets(heir)
+			gets, err := in.gets(heir, &shared)
 			if err != nil {
 				return nil, err
 			}
-			both := map[object]bool{}
-			for b := range gets {
-				if keepsMore {
-					objects, err := shared.of(b)
-					if err != nil {
-						return nil, err
-					}
-					for o := range objects {
-						both[o] = true
-					}
-				}
-				for a := range had {
-					objects, err := shared.by(a, b)
-					if err != nil {
-						return nil, err
-					}
-					for _, o := range objects {
-						both[o] = true
-					}
-				}
+			both, err := shared.ofBoth(had, gets)
+			if err != nil {
+				return nil, err
 			}
 			var handed []v1beta1.ResourceIdentifier
 			for o := range both {
@@ -139,35 +122,58 @@ func (in *finder) find(changes []policy.Change) (found []policy.Handover, err er
 	return found, nil
 }
 
-// had returns the versions whose objects the placement may have on the cluster of a change: those of its binding, and those of its Works, of which
-// some may be written already. What was kept since an adoption is in no version that is known: keepsMore reports whether there is some, which may be any
-// object.
-func (in *finder) had(change policy.Change) (versions sets.Set[version], keepsMore bool, err error) {
-	versions = sets.New[version]()
+// content is what a placement has, or gets, on a cluster.
+type content struct {
+	versions sets.Set[version]
+	// loose are objects in Works whose version is gone: the snapshots of a placement that is being deleted go before its Works do.
+	loose sets.Set[object]
+	// anything reports whether there may be any other object as well.
+	anything bool
+}
+
+func newContent() content { return content{versions: sets.New[version](), loose: sets.New[object]()} }
+
+// add adds what a Work of a placement holds.
+func (c *content) add(shared *shared, placement reconcile.Key, w *v1beta1.Work) {
+	if v := (version{placement, w.Annotations[wellknown.ParentSnapshotNameAnnotation]}); shared.master(v) != nil {
+		c.versions.Insert(v)
+		return
+	}
+	for i := range w.Spec.Workload.Manifests {
+		// What cannot be read is never applied.
+		if id, err := overrides.Identify(w.Spec.Workload.Manifests[i].Raw); err == nil {
+			c.loose.Insert(objectOf(id))
+		}
+	}
+}
+
+// had returns what the placement may have on the cluster of a change: the versions of its binding, and what its Works hold, of which some may be
+// written already. What was kept since an adoption is in no version that is known.
+func (in *finder) had(change policy.Change, shared *shared) (content, error) {
+	had := newContent()
 	for _, snapshot := range change.Had {
-		versions.Insert(version{in.placement, snapshot})
+		had.versions.Insert(version{in.placement, snapshot})
 	}
 	works, err := in.works(in.placement, change.Cluster)
 	for _, w := range works {
-		versions.Insert(version{in.placement, w.Annotations[wellknown.ParentSnapshotNameAnnotation]})
-		keepsMore = keepsMore || meta.IsStatusConditionTrue(w.Status.Conditions, v1beta1.WorkObjectsKept)
+		had.add(shared, in.placement, w)
+		had.anything = had.anything || meta.IsStatusConditionTrue(w.Status.Conditions, v1beta1.WorkObjectsKept)
 	}
-	return versions, keepsMore, err
+	return had, err
 }
 
-// gets returns the versions of which another placement may take objects over: the one that its binding asks for, and those of its Works. What only
-// compares takes nothing.
-func (in *finder) gets(heir v1beta1.BindingObject) (sets.Set[version], error) {
-	asked := versionOf(heir)
-	versions := sets.New[version]()
+// gets returns what another placement may take over: the version that its binding asks for, and what its Works hold. What only compares takes
+// nothing.
+func (in *finder) gets(heir v1beta1.BindingObject, shared *shared) (content, error) {
+	asked, gets := versionOf(heir), newContent()
 	if heir.GetDeletionTimestamp() == nil {
 		if !bindingrules.Compares(heir.BindingSpec().ApplyStrategy) {
-			versions.Insert(asked)
+			gets.versions.Insert(asked)
 		}
 		if !bindingrules.HasAnswered(heir) {
 			// What its Works held before may be under way to the member still.
 			for _, snapshot := range bindingrules.AppliedSnapshots(heir) {
-				versions.Insert(version{asked.placement, snapshot})
+				gets.versions.Insert(version{asked.placement, snapshot})
 			}
 		}
 	}
@@ -175,10 +181,10 @@ func (in *finder) gets(heir v1beta1.BindingObject) (sets.Set[version], error) {
 	for _, w := range works {
 		// The Works of a binding that goes do so one after the other.
 		if w.DeletionTimestamp == nil && w.Annotations[wellknown.DeletePropagationAnnotation] == "" && !bindingrules.Compares(w.Spec.ApplyStrategy) {
-			versions.Insert(version{asked.placement, w.Annotations[wellknown.ParentSnapshotNameAnnotation]})
+			gets.add(shared, asked.placement, w)
 		}
 	}
-	return versions, err
+	return gets, err
 }
 
 // works returns the Works of a placement on a cluster.
@@ -292,12 +298,9 @@ func (s *shared) of(v version) (map[object][]byte, error) {
 	if found, known := s.objects[v]; known {
 		return found, nil
 	}
-	snapshots := s.fleet.Snapshots.ByIndex(fleet.ByPlacement, v.placement)
 	var resources []snapshotrules.Resource
-	for _, master := range snapshots {
-		if master.GetName() != v.snapshot {
-			continue
-		}
+	if master := s.master(v); master != nil {
+		snapshots := s.fleet.Snapshots.ByIndex(fleet.ByPlacement, v.placement)
 		if parts, want, err := snapshotrules.Parts(master, snapshots); err == nil && len(parts) != want {
 			return nil, &IncompleteError{snapshot: v.snapshot, has: len(parts), of: want}
 		}
@@ -305,6 +308,57 @@ func (s *shared) of(v version) (map[object][]byte, error) {
 	}
 	s.objects[v] = byObject(resources)
 	return s.objects[v], nil
+}
+
+// master returns the snapshot of a version, nil where it is gone.
+func (s *shared) master(v version) v1beta1.ResourceSnapshotObject {
+	master, err := s.fleet.Snapshots.Get(reconcile.Key{Namespace: v.placement.Namespace, Name: v.snapshot})
+	if err != nil || master.GetLabels()[wellknown.ParentPlacementLabel] != v.placement.Name {
+		return nil
+	}
+	return master
+}
+
+// ofBoth returns the objects that one placement may have and another one gets.
+func (s *shared) ofBoth(had, gets content) (map[object]bool, error) {
+	both := map[object]bool{}
+	for b := range gets.versions {
+		theirs, err := s.of(b)
+		if err != nil {
+			return nil, err
+		}
+		if had.anything || len(had.loose) > 0 {
+			for o := range theirs {
+				if had.anything || had.loose.Has(o) {
+					both[o] = true
+				}
+			}
+		}
+		for a := range had.versions {
+			objects, err := s.by(a, b)
+			if err != nil {
+				return nil, err
+			}
+			for _, o := range objects {
+				both[o] = true
+			}
+		}
+	}
+	for o := range gets.loose {
+		has := had.anything || had.loose.Has(o)
+		for a := range had.versions {
+			ours, err := s.of(a)
+			if err != nil {
+				return nil, err
+			}
+			_, listed := ours[o]
+			has = has || listed
+		}
+		if has {
+			both[o] = true
+		}
+	}
+	return both, nil
 }
 
 func byObject(resources []snapshotrules.Resource) map[object][]byte {

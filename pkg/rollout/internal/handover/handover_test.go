@@ -100,6 +100,21 @@ func TestWhatIsKeptSinceAnAdoptionMayBeAnything(t *testing.T) {
 	}
 }
 
+// The versions of a placement that is being deleted are gone before its Works are, which apply what they hold until they go.
+func TestAnHeirWhoseVersionIsGoneGetsWhatItsWorksHold(t *testing.T) {
+	w := newWorld(t, map[string]string{"owner": "x", "heir": "x"}, func(p string, b v1beta1.BindingObject, _ *v1beta1.Work) {
+		if p == "heir" {
+			gone := metav1.Now()
+			b.SetDeletionTimestamp(&gone)
+			b.SetFinalizers([]string{wellknown.WorkCleanupFinalizer})
+		}
+	})
+	w.expect(t, 1)
+	w.Must(w.Fleet.Snapshots.Client("shop").Delete(w.Context(), wellknown.ResourceSnapshotName("heir", 0), metav1.DeleteOptions{}))
+	w.Eventually("the version is gone", func() bool { return len(w.Fleet.Snapshots.ByIndex(fleet.ByPlacement, w.Key("heir"))) == 0 })
+	w.expect(t, 1)
+}
+
 // An heir may ask to compare, and say that it does, while a Work of it still applies.
 func TestAnHeirWhoseWorkAppliesIsAskedWhateverItsBindingSays(t *testing.T) {
 	compare := &v1beta1.ApplyStrategy{Type: v1beta1.ApplyStrategyTypeReportDiff}
