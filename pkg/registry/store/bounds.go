@@ -63,7 +63,7 @@ type bounds struct {
 	exempt func(ctx context.Context) bool
 }
 
-// create is a genericregistry.Store's BeginCreate.
+// create checks a new object.
 func (b *bounds) create(ctx context.Context, obj runtime.Object, _ *metav1.CreateOptions) (genericregistry.FinishFunc, error) {
 	return done, b.check(ctx, obj, nil)
 }

@@ -6,7 +6,10 @@ package store
 import (
 	"context"
 	"fmt"
+	"slices"
 
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apiserver/pkg/registry/generic"
 	genericregistry "k8s.io/apiserver/pkg/registry/generic/registry"
@@ -26,12 +29,14 @@ type Storage struct {
 	Action *genericregistry.Store
 
 	bounds *bounds
+	// controllers reports whether one of the server's own controllers makes a request. Nil means that none does.
+	controllers func(ctx context.Context) bool
 }
 
 // NewStorage returns the storage of a kind. The same storage serves all versions, with one watch on etcd. It refuses objects of users
 // that are larger than MaxUserBytes.
 func NewStorage(r Resource, optsGetter generic.RESTOptionsGetter) (*Storage, error) {
-	bounds := &bounds{kind: r.Kind, measure: r.measure}
+	s := &Storage{bounds: &bounds{kind: r.Kind, measure: r.measure}}
 	main := &genericregistry.Store{
 		NewFunc:                   r.New,
 		NewListFunc:               r.NewList,
@@ -44,8 +49,8 @@ func NewStorage(r Resource, optsGetter generic.RESTOptionsGetter) (*Storage, err
 		ResetFieldsStrategy: r.Strategy,
 		TableConvertor:      r.TableConvertor,
 
-		BeginCreate: bounds.create,
-		BeginUpdate: bounds.update,
+		BeginCreate: s.beginCreate,
+		BeginUpdate: s.bounds.update,
 	}
 	if err := main.CompleteWithOptions(&generic.StoreOptions{RESTOptions: optsGetter, AttrFunc: r.Attributes}); err != nil {
 		return nil, fmt.Errorf("completing the store of %s: %w", r.GroupResource(), err)
@@ -54,7 +59,7 @@ func NewStorage(r Resource, optsGetter generic.RESTOptionsGetter) (*Storage, err
 	action := *main
 	action.UpdateStrategy = r.ActionStrategy
 	action.BeginUpdate = ofAction
-	s := &Storage{REST: &REST{Store: main, shortNames: r.ShortNames, categories: r.Categories}, Action: &action, bounds: bounds}
+	s.REST, s.Action = &REST{Store: main, shortNames: r.ShortNames, categories: r.Categories}, &action
 	if r.StatusStrategy != nil {
 		status := *main
 		status.UpdateStrategy = r.StatusStrategy
@@ -64,9 +69,30 @@ func NewStorage(r Resource, optsGetter generic.RESTOptionsGetter) (*Storage, err
 	return s, nil
 }
 
-// Exempt allows requests for which exempt returns true to write objects larger than MaxUserBytes. It must be called before anything
-// is served.
-func (s *Storage) Exempt(exempt func(ctx context.Context) bool) { s.bounds.exempt = exempt }
+// ForControllers treats requests for which controllers returns true as those of the server's own controllers: they may write objects larger
+// than MaxUserBytes, and what they create begins without managedFields. It must be called before anything is served.
+func (s *Storage) ForControllers(controllers func(ctx context.Context) bool) {
+	s.controllers, s.bounds.exempt = controllers, controllers
+}
+
+// beginCreate is a genericregistry.Store's BeginCreate. An object without managedFields gets none until it is first applied by server-side
+// apply. Who applies it then has conflicts with a manager "before-first-apply", as the library calls it, over all that is there already. Until
+// then nobody pays for the managedFields at each write, copy and event.
+func (s *Storage) beginCreate(ctx context.Context, obj runtime.Object, options *metav1.CreateOptions) (genericregistry.FinishFunc, error) {
+	if s.controllers != nil && s.controllers(ctx) {
+		if o := obj.(Object); !applied(o) {
+			o.SetManagedFields(nil)
+		}
+	}
+	return s.bounds.create(ctx, obj, options)
+}
+
+// applied reports whether somebody owns fields of an object by having applied them.
+func applied(o metav1.Object) bool {
+	return slices.ContainsFunc(o.GetManagedFields(), func(entry metav1.ManagedFieldsEntry) bool {
+		return entry.Operation == metav1.ManagedFieldsOperationApply
+	})
+}
 
 // Paths returns the storages by what follows the name of an object in the URL.
 func (s *Storage) Paths() map[string]rest.Storage {

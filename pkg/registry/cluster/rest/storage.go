@@ -28,7 +28,7 @@ func NewAPIGroupInfo(c Config) (genericapiserver.APIGroupInfo, error) {
 		if err != nil {
 			return genericapiserver.APIGroupInfo{}, err
 		}
-		s.Exempt(registry.IsController)
+		s.ForControllers(registry.IsController)
 		group.Add(resource, s.Paths())
 	}
 	return group.Info(), nil

@@ -49,7 +49,7 @@ func NewAPIGroupInfo(c Config) (genericapiserver.APIGroupInfo, error) {
 			if err != nil {
 				return genericapiserver.APIGroupInfo{}, err
 			}
-			s.Exempt(registry.IsController)
+			s.ForControllers(registry.IsController)
 			group.Add(resource, family.paths(s))
 		}
 	}
