@@ -6,7 +6,6 @@ package apiserver
 import (
 	"context"
 	"fmt"
-	"sync"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	genericapirequest "k8s.io/apiserver/pkg/endpoints/request"
@@ -14,6 +13,7 @@ import (
 	"github.com/stagegate/stagegate/pkg/apis/placement/v1beta1"
 	registry "github.com/stagegate/stagegate/pkg/registry/placement"
 	"github.com/stagegate/stagegate/pkg/registry/placement/updaterun"
+	rollout "github.com/stagegate/stagegate/pkg/rollout/updaterun"
 )
 
 const (
@@ -30,15 +30,14 @@ const (
 type planner struct {
 	updaterun.Planner
 
-	mu sync.Mutex
 	// planning counts the plans that are being made, by whom the user who waits for one counts as.
-	planning map[string]int
+	planning rollout.Shares
 }
 
 var _ updaterun.Planner = &planner{}
 
 func newPlanner(p updaterun.Planner) *planner {
-	return &planner{Planner: p, planning: map[string]int{}}
+	return &planner{Planner: p}
 }
 
 // Plan says what the status of the run would be once it is initialized. It fails with TooManyRequests where the user, or all users
@@ -58,25 +57,13 @@ func (p *planner) begin(ctx context.Context) (end func(), err error) {
 	if info, ok := genericapirequest.UserFrom(ctx); ok {
 		name = registry.CountedAs(info)
 	}
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	all := 0
-	for _, n := range p.planning {
-		all += n
-	}
+	end, isShare := p.planning.Begin(name, maxPlansOfUser, maxPlans)
 	switch {
-	case p.planning[name] >= maxPlansOfUser:
+	case end != nil:
+		return end, nil
+	case isShare:
 		return nil, apierrors.NewTooManyRequests(fmt.Sprintf("%d dry runs of yours are being planned, which is as many as a user, or the ServiceAccounts of a namespace together, may have at once: try again when one is done",
 			maxPlansOfUser), retryPlanSeconds)
-	case all >= maxPlans:
-		return nil, apierrors.NewTooManyRequests(fmt.Sprintf("%d dry runs are being planned, which is as many as there may be at once: try again later", maxPlans), retryPlanSeconds)
 	}
-	p.planning[name]++
-	return func() {
-		p.mu.Lock()
-		defer p.mu.Unlock()
-		if p.planning[name]--; p.planning[name] == 0 {
-			delete(p.planning, name)
-		}
-	}, nil
+	return nil, apierrors.NewTooManyRequests(fmt.Sprintf("%d dry runs are being planned, which is as many as there may be at once: try again later", maxPlans), retryPlanSeconds)
 }

@@ -125,8 +125,17 @@ func TestWhatWasPlacedBeforeAnAdoptionStays(t *testing.T) {
 			if c != nil && !strings.Contains(c.Message, "ConfigMap test-namespace/precious") {
 				t.Errorf("%q does not name the object", c.Message)
 			}
+			// To compare does not look, and tells it still.
+			b.edit(t, func(w *v1beta1.Work) {
+				w.Spec.ApplyStrategy = &v1beta1.ApplyStrategy{Type: v1beta1.ApplyStrategyTypeReportDiff}
+				w.Generation++
+			})
+			if told := meta.IsStatusConditionTrue(b.pass(t).Status.Conditions, v1beta1.WorkObjectsKept); told != tc.keeps {
+				t.Errorf("while it compares the Work tells of what is kept: %t, want %t", told, tc.keeps)
+			}
 			// It stays kept with the next version, whatever that has.
 			b.edit(t, func(w *v1beta1.Work) {
+				w.Spec.ApplyStrategy = nil
 				w.Spec.Workload.Manifests = raw(t, namespaceYAML)
 				w.Generation++
 			})

@@ -260,8 +260,8 @@ func (p *pass) workConditions(now metav1.Time) []metav1.Condition {
 
 // keptVerdict names the objects that stay on the member since they were there at an adoption, nil for none.
 func (p *pass) keptVerdict() *verdict {
-	if said := meta.FindStatusCondition(p.work.Status.Conditions, v1beta1.WorkObjectsKept); said != nil && p.isRestoring() {
-		// Until the AppliedWork says it again.
+	if said := meta.FindStatusCondition(p.work.Status.Conditions, v1beta1.WorkObjectsKept); said != nil && (p.isRestoring() || !p.record.looked) {
+		// Until the AppliedWork says it again: what only compares, say, does not look.
 		return &verdict{ok: true, reason: reasonKeptSinceAdoption, message: said.Message}
 	}
 	if len(p.record.kept) == 0 {

@@ -101,7 +101,7 @@ func (p *pass) drop(ctx context.Context) error {
 	}
 	leftovers := p.leftovers()
 	if len(leftovers) == 0 && !p.outdated() && !isAdopted(p.record.owner) {
-		p.record.kept, p.record.remnants, p.record.cleared = nil, nil, true
+		p.record.kept, p.record.looked, p.record.remnants, p.record.cleared = nil, true, nil, true
 		return nil
 	}
 	if err := p.open(ctx); err != nil {
@@ -112,7 +112,7 @@ func (p *pass) drop(ctx context.Context) error {
 	}
 	if p.isHub {
 		err := p.list(ctx, nil)
-		p.record.cleared = err == nil
+		p.record.looked, p.record.cleared = true, err == nil
 		return err
 	}
 	var failures []error
@@ -180,7 +180,8 @@ func (p *pass) drop(ctx context.Context) error {
 			}
 		}
 	}
-	p.record.kept, p.record.remnants = kept, remnants
+	// What waits for other Works of the version was not looked at.
+	p.record.kept, p.record.looked, p.record.remnants = kept, !p.pending.Load(), remnants
 	p.watch()
 	if err := p.list(ctx, remaining); err != nil {
 		failures = append(failures, err)

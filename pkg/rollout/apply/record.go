@@ -22,8 +22,10 @@ type record struct {
 	owner *v1beta1.AppliedWork
 	// results are by ordinal; nil where a manifest must be looked at.
 	results []*result
-	// kept are objects that stay on the member although the Work has them no more, since they were there at an adoption.
-	kept []v1beta1.AppliedResourceMeta
+	// kept are objects that stay on the member although the Work has them no more, since they were there at an adoption. Nobody has looked for them before
+	// looked.
+	kept   []v1beta1.AppliedResourceMeta
+	looked bool
 	// remnants are objects that the Work has no more, and whose deletion is under way.
 	remnants []remnant
 	// cleared reports whether nothing is left on the member that the Work placed there before and does not hold any more.

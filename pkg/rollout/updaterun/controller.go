@@ -34,6 +34,11 @@ const (
 	writers = 16
 	// coalesce is how long changes to bindings are gathered, so that clusters that finish together are one write to the run.
 	coalesce = 30 * time.Millisecond
+	// plansOfNamespace is how many runs of a namespace are planned at once. A plan takes long where many overrides change many objects: the runs of all
+	// others must not wait for that. Cluster-scoped runs are the platform's, and have no such limit.
+	plansOfNamespace = 4
+	// planLater is when a run is looked at again that cannot be planned now.
+	planLater = 250 * time.Millisecond
 	// rest is how many times as long as a write of a run's status took there is none while clusters are under way: that of a run over
 	// thousands of clusters costs as much as moving hundreds.
 	rest = 3
@@ -59,6 +64,8 @@ type Controller struct {
 	traces *traces.Recorder
 	// latency is how long runs take to act on what lets them move clusters.
 	latency *metrics.Latency
+	// planning has the plans under way by namespace.
+	planning Shares
 	// marked has, by run, the turn in which it has marked its placement.
 	marked sync.Map
 	// since is when the term of leadership began.

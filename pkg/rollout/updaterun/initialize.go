@@ -34,6 +34,15 @@ const eventWarning = "SuspiciousPlan"
 
 // initialize plans a run.
 func (c *Controller) initialize(ctx context.Context, run v1beta1.UpdateRunObject) (time.Duration, error) {
+	share := plansOfNamespace
+	if run.GetNamespace() == "" {
+		share = workers
+	}
+	end, _ := c.planning.Begin(run.GetNamespace(), share, workers)
+	if end == nil {
+		return planLater, nil
+	}
+	defer end()
 	now, heard := c.clock.Now(), c.latency.Look(keyOf(run))
 	p, err := attempt(ctx, c.fleet, c.snapshots, run, now, false)
 	if err != nil {
@@ -101,6 +110,8 @@ type inputs struct {
 	// live reports that a snapshot was asked for, and selected is what is rolled out, once it is known.
 	live     bool
 	selected []snapshotrules.Resource
+	// fits has the overrides that fit all that is selected, by what is alike of clusters.
+	fits map[string]bool
 	// resources are all of the snapshot that was asked for.
 	resources []snapshotrules.Resource
 	// warnings tell of what is selected.

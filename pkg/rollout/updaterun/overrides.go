@@ -46,11 +46,27 @@ func (in *inputs) Overrides() (plan.Overrides, error) {
 // Misfits implements plan.Inputs.
 func (in *inputs) Misfits(member plan.Member, inForce []v1beta1.OverrideSnapshotObject) ([]overrides.LeftOut, error) {
 	o, err := overrides.NewPatcher(in.run.GetNamespace(), member.Name, member.Labels, inForce)
+	if err != nil {
+		return nil, err
+	}
+	likeness := o.Likeness()
+	if likeness != "" && in.fits[likeness] {
+		return nil, nil
+	}
 	var all []overrides.LeftOut
 	for i := 0; i < len(in.selected) && err == nil; i++ {
+		if in.ctx.Err() != nil {
+			return nil, in.ctx.Err()
+		}
 		var leftOut []overrides.LeftOut
 		_, leftOut, err = o.Manifest(in.selected[i].Work, in.selected[i].Manifest)
 		all = append(all, leftOut...)
+	}
+	if err == nil && len(all) == 0 {
+		if in.fits == nil {
+			in.fits = map[string]bool{}
+		}
+		in.fits[likeness] = true
 	}
 	return all, err
 }

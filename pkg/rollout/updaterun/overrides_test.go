@@ -305,7 +305,7 @@ func TestAPlanTellsThatAWorkBecomesTooLarge(t *testing.T) {
 		"two of a part":                  {[]int{0, 0}, false},
 		"of two parts and two envelopes": {[]int{0, 1, -1, -2}, true},
 	} {
-		in := &inputs{run: run}
+		in := &inputs{ctx: t.Context(), run: run}
 		for _, work := range tt.works {
 			in.selected = append(in.selected, snapshotrules.Resource{
 				Manifest: []byte(`{"apiVersion":"v1","kind":"ConfigMap","metadata":{"namespace":"shop","name":"a"}}`), Work: work,

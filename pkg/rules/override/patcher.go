@@ -4,7 +4,9 @@
 package override
 
 import (
+	"bytes"
 	"fmt"
+	"slices"
 	"strings"
 
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
@@ -64,6 +66,22 @@ func NewPatcher(placementNamespace, name string, set labels.Set, versions []v1be
 		p.versions = append(p.versions, v)
 	}
 	return p, nil
+}
+
+// Likeness returns a string that two patchers have in common if they make the same of every manifest. It is empty where that depends on the name or the
+// labels of the cluster, which a rule has variables for.
+func (p *Patcher) Likeness() string {
+	var rules []string
+	for _, v := range p.versions {
+		for _, rule := range v.rules {
+			if slices.ContainsFunc(rule.JSONPatchOverrides, func(step v1beta1.JSONPatchOverride) bool { return bytes.Contains(step.Value.Raw, []byte("${")) }) {
+				return ""
+			}
+			// Versions are never changed.
+			rules = append(rules, fmt.Sprintf("%s %p", name(v.snapshot.GetNamespace(), v.snapshot.GetName()), rule))
+		}
+	}
+	return p.namespace + ": " + strings.Join(rules, ", ")
 }
 
 // Manifest returns a manifest of a Work as it is on the cluster, nil where it is left out there, and the versions that do not fit it and have no say in

@@ -157,7 +157,8 @@ func (in *finder) had(change policy.Change, shared *shared) (content, error) {
 	works, err := in.works(in.placement, change.Cluster)
 	for _, w := range works {
 		had.add(shared, in.placement, w)
-		had.anything = had.anything || meta.IsStatusConditionTrue(w.Status.Conditions, v1beta1.WorkObjectsKept)
+		// What is kept stays with any version, and goes with the last Work.
+		had.anything = had.anything || change.Removes && meta.IsStatusConditionTrue(w.Status.Conditions, v1beta1.WorkObjectsKept)
 	}
 	return had, err
 }

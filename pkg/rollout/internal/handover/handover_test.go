@@ -15,6 +15,7 @@ import (
 	"github.com/stagegate/stagegate/pkg/rollout/internal/fleettest"
 	"github.com/stagegate/stagegate/pkg/rollout/internal/reconcile"
 	"github.com/stagegate/stagegate/pkg/rules/policy"
+	snapshotrules "github.com/stagegate/stagegate/pkg/rules/snapshot"
 )
 
 // An override can leave an object out on a cluster as well as a version can.
@@ -92,11 +93,17 @@ func (w world) expect(t *testing.T, want int) {
 // No version that the hub knows has what a member keeps since an adoption: whatever another placement waits for may be that.
 func TestWhatIsKeptSinceAnAdoptionMayBeAnything(t *testing.T) {
 	for keeps, want := range map[bool]int{false: 0, true: 1} {
-		newWorld(t, map[string]string{"owner": "x", "heir": "y"}, func(p string, _ v1beta1.BindingObject, work *v1beta1.Work) {
+		w := newWorld(t, map[string]string{"owner": "x", "heir": "y"}, func(p string, _ v1beta1.BindingObject, work *v1beta1.Work) {
 			if p == "owner" && keeps {
 				work.Status.Conditions = []metav1.Condition{{Type: v1beta1.WorkObjectsKept, Status: metav1.ConditionTrue}}
 			}
-		}).expect(t, want)
+		})
+		w.expect(t, want)
+		// It stays with whatever version comes next.
+		found, err := Find(w.Fleet, w.Key("owner"), []policy.Change{{Cluster: "m", Had: []string{"owner-0-snapshot"}}}, func() []snapshotrules.Resource { return nil })
+		if err != nil || len(found) > 0 {
+			t.Errorf("a run hands over %v: %v", found, err)
+		}
 	}
 }
 

@@ -44,17 +44,19 @@ func (p *planner) planHandovers() error {
 	return nil
 }
 
-// changes are what the run does to some clusters, without those to which nothing was ever applied.
+// changes are what the run does to some clusters, without those to which nothing was ever applied. A run that compares takes nothing off the clusters that
+// it updates.
 func (p *planner) changes(clusters []string) (changes []policy.Change) {
 	members := make(map[string]Member, len(p.world.Members))
 	for _, m := range p.world.Members {
 		members[m.Name] = m
 	}
+	compares := p.run.RunSpec().RollbackOf == "" && bindingrules.Compares(p.status.ApplyStrategy)
 	for _, b := range p.world.Bindings {
 		cluster := b.BindingSpec().TargetCluster
 		had := bindingrules.Snapshots(b)
 		removes := slices.Contains(p.unpicked, cluster)
-		if _, protected := slices.BinarySearch(clusters, cluster); !protected || len(had) == 0 || !removes && b.GetDeletionTimestamp() != nil {
+		if _, protected := slices.BinarySearch(clusters, cluster); !protected || len(had) == 0 || !removes && (compares || b.GetDeletionTimestamp() != nil) {
 			continue
 		}
 		changes = append(changes, policy.Change{Cluster: cluster, Labels: members[cluster].Labels, Had: had, PlacedByOthers: bindingrules.PlacedByOthers(b), Removes: removes, InForce: p.inForce[cluster]})
