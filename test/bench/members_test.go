@@ -73,7 +73,7 @@ func isApplied(work *v1beta1.Work) bool {
 func applied(work *v1beta1.Work) *v1beta1.Work {
 	work = work.DeepCopy()
 	work.Status.Conditions = conditions(work.Generation)
-	work.Status.ClearedGeneration = work.Generation
+	work.Status.LeftGeneration = work.Generation
 	work.Status.ManifestConditions = nil
 	for i, manifest := range work.Spec.Workload.Manifests {
 		var object metav1.PartialObjectMetadata

@@ -262,7 +262,7 @@ func isApplied(work *v1beta1.Work) bool {
 func applied(work *v1beta1.Work) *v1beta1.Work {
 	available := !isBroken(work)
 	work = work.DeepCopy()
-	work.Status.Conditions, work.Status.ClearedGeneration = appliedConditions(work.Generation, available), work.Generation
+	work.Status.Conditions, work.Status.LeftGeneration = appliedConditions(work.Generation, available), work.Generation
 	work.Status.ManifestConditions = nil
 	for i, manifest := range work.Spec.Workload.Manifests {
 		var object metav1.PartialObjectMetadata

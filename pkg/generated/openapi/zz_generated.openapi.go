@@ -2660,9 +2660,9 @@ func schema_pkg_apis_placement_v1_BindingVersion(ref common.ReferenceCallback) c
 							Format:      "int64",
 						},
 					},
-					"clearedGeneration": {
+					"accountedGeneration": {
 						SchemaProps: spec.SchemaProps{
-							Description: "clearedGeneration is the last generation of the binding at which the member had all that the binding asked for, and nothing that an earlier version had placed there was left. Absent where that never was so. Objects that the member does not delete keep it from the generation.",
+							Description: "accountedGeneration is the last generation of the binding at which the member had all that the binding asked for, and its Works named all that is left there of earlier versions. Absent where that never was so. Until then the cluster may have any object of them.",
 							Type:        []string{"integer"},
 							Format:      "int64",
 						},
@@ -9054,9 +9054,27 @@ func schema_pkg_apis_placement_v1_WorkStatus(ref common.ReferenceCallback) commo
 							},
 						},
 					},
-					"clearedGeneration": {
+					"leftObjects": {
+						VendorExtensible: spec.VendorExtensible{
+							Extensions: spec.Extensions{
+								"x-kubernetes-list-type": "atomic",
+							},
+						},
 						SchemaProps: spec.SchemaProps{
-							Description: "clearedGeneration is the last generation of the Work at which nothing was left on the member that the Work had placed there before and does not hold any more. Absent where that never was so.",
+							Description: "leftObjects are objects that are left on the member: the Work placed them before and does not hold them any more, and the member has not deleted them, keeps them since an adoption, or another Work is about to take them over. At most 100.",
+							Type:        []string{"array"},
+							Items: &spec.SchemaOrArray{
+								Schema: &spec.Schema{
+									SchemaProps: spec.SchemaProps{
+										Ref: ref(placementv1.ResourceIdentifier{}.OpenAPIModelName()),
+									},
+								},
+							},
+						},
+					},
+					"leftGeneration": {
+						SchemaProps: spec.SchemaProps{
+							Description: "leftGeneration is the last generation of the Work of which leftObjects has all. Absent where there never was one.",
 							Type:        []string{"integer"},
 							Format:      "int64",
 						},
@@ -9066,7 +9084,7 @@ func schema_pkg_apis_placement_v1_WorkStatus(ref common.ReferenceCallback) commo
 			},
 		},
 		Dependencies: []string{
-			placementv1.ManifestCondition{}.OpenAPIModelName(), metav1.Condition{}.OpenAPIModelName()},
+			placementv1.ManifestCondition{}.OpenAPIModelName(), placementv1.ResourceIdentifier{}.OpenAPIModelName(), metav1.Condition{}.OpenAPIModelName()},
 	}
 }
 
@@ -9963,9 +9981,9 @@ func schema_pkg_apis_placement_v1beta1_BindingVersion(ref common.ReferenceCallba
 							Format:      "int64",
 						},
 					},
-					"clearedGeneration": {
+					"accountedGeneration": {
 						SchemaProps: spec.SchemaProps{
-							Description: "clearedGeneration is the last generation of the binding at which the member had all that the binding asked for, and nothing that an earlier version had placed there was left. Absent where that never was so. Objects that the member does not delete keep it from the generation.",
+							Description: "accountedGeneration is the last generation of the binding at which the member had all that the binding asked for, and its Works named all that is left there of earlier versions. Absent where that never was so. Until then the cluster may have any object of them.",
 							Type:        []string{"integer"},
 							Format:      "int64",
 						},
@@ -16357,9 +16375,27 @@ func schema_pkg_apis_placement_v1beta1_WorkStatus(ref common.ReferenceCallback) 
 							},
 						},
 					},
-					"clearedGeneration": {
+					"leftObjects": {
+						VendorExtensible: spec.VendorExtensible{
+							Extensions: spec.Extensions{
+								"x-kubernetes-list-type": "atomic",
+							},
+						},
 						SchemaProps: spec.SchemaProps{
-							Description: "clearedGeneration is the last generation of the Work at which nothing was left on the member that the Work had placed there before and does not hold any more. Absent where that never was so.",
+							Description: "leftObjects are objects that are left on the member: the Work placed them before and does not hold them any more, and the member has not deleted them, keeps them since an adoption, or another Work is about to take them over. At most 100.",
+							Type:        []string{"array"},
+							Items: &spec.SchemaOrArray{
+								Schema: &spec.Schema{
+									SchemaProps: spec.SchemaProps{
+										Ref: ref(placementv1beta1.ResourceIdentifier{}.OpenAPIModelName()),
+									},
+								},
+							},
+						},
+					},
+					"leftGeneration": {
+						SchemaProps: spec.SchemaProps{
+							Description: "leftGeneration is the last generation of the Work of which leftObjects has all. Absent where there never was one.",
 							Type:        []string{"integer"},
 							Format:      "int64",
 						},
@@ -16369,7 +16405,7 @@ func schema_pkg_apis_placement_v1beta1_WorkStatus(ref common.ReferenceCallback) 
 			},
 		},
 		Dependencies: []string{
-			placementv1beta1.ManifestCondition{}.OpenAPIModelName(), metav1.Condition{}.OpenAPIModelName()},
+			placementv1beta1.ManifestCondition{}.OpenAPIModelName(), placementv1beta1.ResourceIdentifier{}.OpenAPIModelName(), metav1.Condition{}.OpenAPIModelName()},
 	}
 }
 

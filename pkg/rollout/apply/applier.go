@@ -249,6 +249,9 @@ func (a *Applier) reconcileWork(ctx context.Context, name string) (time.Duration
 		return 0, nil
 	case work.DeletionTimestamp != nil:
 		return a.remove(ctx, work)
+	case isGoing(work):
+		// Others count on it to hold nothing any more. Its deletion follows.
+		return 0, nil
 	}
 	work, err = a.withFinalizer(ctx, work)
 	if err != nil {

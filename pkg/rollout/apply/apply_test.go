@@ -47,7 +47,7 @@ func TestAppliesAndReportsInOnePass(t *testing.T) {
 			{Identifier: v1beta1.WorkResourceIdentifier{Ordinal: 0, Kind: "Namespace", Name: "test-namespace", Resource: "namespaces", Version: "v1"}, Conditions: manifestConditions},
 			{Identifier: v1beta1.WorkResourceIdentifier{Ordinal: 1, Kind: "ConfigMap", Name: "test-cm", Namespace: "test-namespace", Resource: "configmaps", Version: "v1"}, Conditions: manifestConditions},
 		},
-		ClearedGeneration: 1,
+		LeftGeneration: 1,
 	}
 	if diff := cmp.Diff(want, work.Status); diff != "" {
 		t.Errorf("status (-want +got):\n%s", diff)

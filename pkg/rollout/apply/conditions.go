@@ -98,10 +98,14 @@ func (p *pass) statusOf(e extent, now metav1.Time) (status v1beta1.WorkStatus, w
 	status = v1beta1.WorkStatus{
 		Conditions:         p.workConditions(now),
 		ManifestConditions: make([]v1beta1.ManifestCondition, len(p.record.manifests)),
-		ClearedGeneration:  p.work.Status.ClearedGeneration,
+		LeftObjects:        p.work.Status.LeftObjects,
+		LeftGeneration:     p.work.Status.LeftGeneration,
 	}
-	if p.record.cleared {
-		status.ClearedGeneration = p.work.Generation
+	if p.record.isLeftKnown {
+		status.LeftObjects = leftObjects(p.record.left)
+		if len(status.LeftObjects) == len(p.record.left) {
+			status.LeftGeneration = p.work.Generation
+		}
 	}
 	whole = e.message == maxMessage
 	for i, m := range p.record.manifests {
@@ -122,6 +126,18 @@ func (p *pass) statusOf(e extent, now metav1.Time) (status v1beta1.WorkStatus, w
 		whole = whole && (e.reported || r.status == nil)
 	}
 	return status, whole
+}
+
+// leftObjects returns what a status has of objects that are left, with as many as it may have.
+func leftObjects(left []v1beta1.AppliedResourceMeta) (objects []v1beta1.ResourceIdentifier) {
+	for i := range left {
+		r := &left[i]
+		id := v1beta1.ResourceIdentifier{Group: r.Group, Version: r.Version, Kind: r.Kind, Namespace: r.Namespace, Name: r.Name}
+		if len(objects) < memberreport.MaxLeftObjects && memberreport.SizeOf(&id) <= memberreport.MaxIdentifier {
+			objects = append(objects, id)
+		}
+	}
+	return objects
 }
 
 // fits reports whether the Work with the status can be stored, and is taken from an agent.

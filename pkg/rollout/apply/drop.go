@@ -88,9 +88,9 @@ func leftoversOf(work *v1beta1.Work, owner *v1beta1.AppliedWork, manifests []*ma
 }
 
 // drop removes the leftovers from the member. Those that another Work of the placement holds are left to it, and none is removed before
-// the Work's version has all its Works. After an adoption they stay, and on the hub they always do. The record tells whether some are left.
+// the Work's version has all its Works. After an adoption they stay, and on the hub they always do. The record tells which ones are left.
 func (p *pass) drop(ctx context.Context) error {
-	p.record.cleared = false
+	p.record.isLeftKnown = false
 	if slices.ContainsFunc(p.record.manifests, func(m *manifest) bool { return !m.readable() }) {
 		// A manifest that cannot be read may be any of the objects that no other manifest is.
 		return nil
@@ -101,7 +101,8 @@ func (p *pass) drop(ctx context.Context) error {
 	}
 	leftovers := p.leftovers()
 	if len(leftovers) == 0 && !p.outdated() && !isAdopted(p.record.owner) {
-		p.record.kept, p.record.looked, p.record.remnants, p.record.cleared = nil, true, nil, true
+		p.record.kept, p.record.looked, p.record.remnants = nil, true, nil
+		p.record.left, p.record.isLeftKnown = nil, true
 		return nil
 	}
 	if err := p.open(ctx); err != nil {
@@ -111,13 +112,13 @@ func (p *pass) drop(ctx context.Context) error {
 		return nil
 	}
 	if p.isHub {
-		err := p.list(ctx, nil)
-		p.record.looked, p.record.cleared = true, err == nil
-		return err
+		p.record.looked, p.record.left, p.record.isLeftKnown = true, nil, true
+		return p.list(ctx, nil)
 	}
 	var failures []error
-	if err := p.inheritOrphans(ctx); err != nil {
-		failures = append(failures, err)
+	inherits := p.inheritOrphans(ctx)
+	if inherits != nil {
+		failures = append(failures, inherits)
 	}
 	if p.record.owner == nil {
 		return errors.Join(failures...)
@@ -188,9 +189,9 @@ func (p *pass) drop(ctx context.Context) error {
 	} else if p.endsAdoption(remaining) {
 		failures = append(failures, p.endAdoption(ctx))
 	}
-	err := errors.Join(failures...)
-	p.record.cleared = err == nil && len(remaining) == 0
-	return err
+	// What an orphan lists may be left as well.
+	p.record.left, p.record.isLeftKnown = remaining, inherits == nil
+	return errors.Join(failures...)
 }
 
 // belonging is whose an object on the member is.

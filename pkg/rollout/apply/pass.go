@@ -158,7 +158,7 @@ func (p *pass) open(ctx context.Context) error {
 	switch work, err := p.cached(p.work.Name); {
 	case err != nil:
 		return err
-	case work == nil || work.UID != p.work.UID || work.Generation > p.work.Generation || work.DeletionTimestamp != nil && p.work.DeletionTimestamp == nil:
+	case work == nil || work.UID != p.work.UID || work.Generation > p.work.Generation || isGoing(work) && !isGoing(p.work):
 		return errStale
 	}
 	return nil

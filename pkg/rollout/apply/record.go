@@ -28,8 +28,9 @@ type record struct {
 	looked bool
 	// remnants are objects that the Work has no more, and whose deletion is under way.
 	remnants []remnant
-	// cleared reports whether nothing is left on the member that the Work placed there before and does not hold any more.
-	cleared bool
+	// left are objects on the member that the Work placed there before and does not hold any more. They are all of them once isLeftKnown.
+	left        []v1beta1.AppliedResourceMeta
+	isLeftKnown bool
 	// awaited are the AppliedWorks that own the namespaces which were asked whether they take what the Work places.
 	awaited sets.Set[string]
 	// own are the writes of the status by this applier.

@@ -64,7 +64,7 @@ func TestADroppedObjectThatIsHeldIsTold(t *testing.T) {
 	const told = "True WaitingForDeletion: ConfigMap test-namespace/test-cm waits for finalizer example.com/hold"
 	b.expectRemaining(t, 10*time.Second, told, 0)
 	if got := condition(b.work(t).Status.Conditions, v1beta1.WorkApplied); got != "True AllManifestsApplied" || isCleared(b.work(t)) {
-		t.Errorf("Applied: %s, of generation %d cleared up to %d", got, b.work(t).Generation, b.work(t).Status.ClearedGeneration)
+		t.Errorf("Applied: %s, of generation %d it says what is left up to %d", got, b.work(t).Generation, b.work(t).Status.LeftGeneration)
 	}
 	// After a restart as well.
 	b.records = map[string]*record{}
@@ -119,7 +119,10 @@ func TestADroppedObjectThatTheMemberDoesNotDeleteIsTold(t *testing.T) {
 	}
 }
 
-func isCleared(work *v1beta1.Work) bool { return work.Status.ClearedGeneration == work.Generation }
+// isCleared reports whether a Work says that nothing is left of what it placed before. It must say of all that is whether it is.
+func isCleared(work *v1beta1.Work) bool {
+	return work.Status.LeftGeneration == work.Generation && len(work.Status.LeftObjects) == 0
+}
 
 func TestAWorkThatIsDeletedTellsWhatItWaitsFor(t *testing.T) {
 	b := newBench(t, newWork(t, namespaceYAML, configMapYAML))

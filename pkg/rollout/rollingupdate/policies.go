@@ -4,7 +4,9 @@
 package rollingupdate
 
 import (
+	"cmp"
 	"fmt"
+	"slices"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/labels"
@@ -40,6 +42,10 @@ func (c *Controller) refusals(placement v1beta1.PlacementObject, bindings []v1be
 	if len(binding) == 0 {
 		return nil, nil
 	}
+	// Bindings say what is refused: another order of the cache would have them be written again, without an end.
+	bindings = slices.SortedFunc(slices.Values(bindings), func(a, b v1beta1.BindingObject) int {
+		return cmp.Compare(a.BindingSpec().TargetCluster, b.BindingSpec().TargetCluster)
+	})
 	var picked, unpicked []strategy.Cluster
 	for _, b := range bindings {
 		name := b.BindingSpec().TargetCluster

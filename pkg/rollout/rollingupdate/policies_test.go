@@ -4,6 +4,7 @@
 package rollingupdate
 
 import (
+	"slices"
 	"strings"
 	"testing"
 
@@ -270,6 +271,37 @@ func TestWhatPoliciesSelectByWakesPlacements(t *testing.T) {
 			if diff := cmp.Diff(want, tt.got); diff != "" {
 				t.Errorf("%s wakes (-want +got):\n%s", what, diff)
 			}
+		}
+	})
+}
+
+// Caches list bindings in any order. What the bindings are told must not change with it, or each write would be the reason for the next one.
+func TestWhatPoliciesKeepIsToldInOneOrder(t *testing.T) {
+	fleettest.InBothScopes(t, func(w *fleettest.World) {
+		r := newRollout(w, v1beta1.RollingUpdateRolloutStrategyType)
+		for _, cluster := range []string{"a", "b", "c"} {
+			r.relabel(cluster, "prod")
+		}
+		r.guard()
+		c := r.controller()
+		var told []refusals
+		w.Eventually("all clusters are kept", func() bool {
+			placement, err := w.Fleet.Placements.Get(w.Key("p"))
+			if err != nil {
+				return false
+			}
+			bindings := w.Fleet.Bindings.ByIndex(fleet.ByPlacement, w.Key("p"))
+			told = nil
+			for range 2 {
+				found, err := c.refusals(placement, bindings)
+				w.Must(err)
+				told = append(told, found)
+				slices.Reverse(bindings)
+			}
+			return len(told[0]) == 3
+		})
+		if diff := cmp.Diff(told[0], told[1]); diff != "" {
+			t.Errorf("in one order (-) and the other one (+):\n%s", diff)
 		}
 	})
 }

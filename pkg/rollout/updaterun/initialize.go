@@ -17,6 +17,7 @@ import (
 	"github.com/stagegate/stagegate/pkg/rollout/internal/reconcile"
 	"github.com/stagegate/stagegate/pkg/rollout/updaterun/engine"
 	"github.com/stagegate/stagegate/pkg/rollout/updaterun/plan"
+	overrides "github.com/stagegate/stagegate/pkg/rules/override"
 	"github.com/stagegate/stagegate/pkg/rules/policy"
 	snapshotrules "github.com/stagegate/stagegate/pkg/rules/snapshot"
 )
@@ -110,8 +111,8 @@ type inputs struct {
 	// live reports that a snapshot was asked for, and selected is what is rolled out, once it is known.
 	live     bool
 	selected []snapshotrules.Resource
-	// fits has the overrides that fit all that is selected, by what is alike of clusters.
-	fits map[string]bool
+	// leftOut has the overrides that do not fit what is selected, by what is alike of clusters. They name the first of these clusters.
+	leftOut map[string][]overrides.LeftOut
 	// resources are all of the snapshot that was asked for.
 	resources []snapshotrules.Resource
 	// warnings tell of what is selected.

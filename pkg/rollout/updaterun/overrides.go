@@ -50,8 +50,8 @@ func (in *inputs) Misfits(member plan.Member, inForce []v1beta1.OverrideSnapshot
 		return nil, err
 	}
 	likeness := o.Likeness()
-	if likeness != "" && in.fits[likeness] {
-		return nil, nil
+	if leftOut, known := in.leftOut[likeness]; known && likeness != "" {
+		return leftOut, nil
 	}
 	var all []overrides.LeftOut
 	for i := 0; i < len(in.selected) && err == nil; i++ {
@@ -62,11 +62,11 @@ func (in *inputs) Misfits(member plan.Member, inForce []v1beta1.OverrideSnapshot
 		_, leftOut, err = o.Manifest(in.selected[i].Work, in.selected[i].Manifest)
 		all = append(all, leftOut...)
 	}
-	if err == nil && len(all) == 0 {
-		if in.fits == nil {
-			in.fits = map[string]bool{}
+	if err == nil {
+		if in.leftOut == nil {
+			in.leftOut = map[string][]overrides.LeftOut{}
 		}
-		in.fits[likeness] = true
+		in.leftOut[likeness] = all
 	}
 	return all, err
 }

@@ -252,7 +252,7 @@ func (b *bench) answer(name string, manifests []v1beta1.ManifestCondition, condi
 	for i := range conditions {
 		conditions[i].ObservedGeneration = work.Generation
 	}
-	work.Status = v1beta1.WorkStatus{Conditions: conditions, ManifestConditions: manifests, ClearedGeneration: work.Generation}
+	work.Status = v1beta1.WorkStatus{Conditions: conditions, ManifestConditions: manifests, LeftGeneration: work.Generation}
 	if _, err := works.UpdateStatus(b.t.Context(), work, metav1.UpdateOptions{}); err != nil {
 		b.t.Fatal(err)
 	}

@@ -287,38 +287,34 @@ func TestOverridesAreDecidedAnewForAllWorksOfAMove(t *testing.T) {
 	}
 }
 
-// A binding says that nothing is left of earlier versions only once every Work of its own does, and none of an earlier version is left either.
-func TestABindingIsClearedWithAllItsWorks(t *testing.T) {
+// A binding is accounted for only once each of its Works tells all that is left of what it placed before.
+func TestABindingIsAccountedForByAllItsWorks(t *testing.T) {
 	b := newBench(t, "")
-	b.snapshot("web-1-snapshot", nil, configMapJSON, wrapping("e", configMap("a")), wrapping("f", configMap("z")))
-	b.snapshot("web-2-snapshot", nil, configMapJSON, wrapping("e", configMap("a")))
+	b.snapshot("web-1-snapshot", nil, configMapJSON, wrapping("e", configMap("a")))
 	b.binding(nil)
 	b.settle()
-	applied := func() metav1.Condition {
-		return metav1.Condition{Type: v1beta1.WorkApplied, Status: metav1.ConditionTrue, Reason: "x", LastTransitionTime: metav1.NewTime(testTime)}
-	}
-	expect := func(when string, want bool) {
+	tells := func(work v1beta1.Work, known bool) {
 		t.Helper()
-		b.settle()
-		held := b.current().BindingStatus().SynchronizedVersion
-		if got := held.ClearedGeneration == b.current().GetGeneration(); got != want || held.CompletedGeneration != b.current().GetGeneration() {
-			t.Errorf("%s: completed at generation %d and cleared at %d of %d, want cleared: %t", when, held.CompletedGeneration, held.ClearedGeneration, b.current().GetGeneration(), want)
+		work.Status.Conditions = []metav1.Condition{{
+			Type: v1beta1.WorkApplied, Status: metav1.ConditionTrue, Reason: "x", LastTransitionTime: metav1.NewTime(testTime), ObservedGeneration: work.Generation,
+		}}
+		if known {
+			work.Status.LeftGeneration = work.Generation
 		}
+		if _, err := b.api.PlacementV1beta1().Works(work.Namespace).UpdateStatus(t.Context(), &work, metav1.UpdateOptions{}); err != nil {
+			t.Fatal(err)
+		}
+		b.settle()
 	}
 	works := b.works()
-	for _, w := range works {
-		b.answer(w.Name, nil, applied())
+	tells(works[0], true)
+	tells(works[1], false)
+	held := b.current().BindingStatus().SynchronizedVersion
+	if held.CompletedGeneration != b.current().GetGeneration() || held.AccountedGeneration != 0 {
+		t.Errorf("with one Work that does not tell: completed at generation %d, accounted for at %d", held.CompletedGeneration, held.AccountedGeneration)
 	}
-	expect("a first version", true)
-
-	// The Work of the envelope that the next version lacks is held on the member.
-	b.api.PrependReactor("delete", "works", func(clienttesting.Action) (bool, runtime.Object, error) { return true, nil, nil })
-	b.change(func(o v1beta1.BindingObject) { o.BindingSpec().ResourceSnapshotName = "web-2-snapshot" })
-	b.settle()
-	for _, w := range b.works() {
-		if w.Annotations[wellknown.DeletePropagationAnnotation] == "" {
-			b.answer(w.Name, nil, applied())
-		}
+	tells(b.works()[1], true)
+	if held := b.current().BindingStatus().SynchronizedVersion; held.AccountedGeneration != b.current().GetGeneration() {
+		t.Errorf("accounted for at generation %d of %d", held.AccountedGeneration, b.current().GetGeneration())
 	}
-	expect("a Work of the version before is there still", false)
 }

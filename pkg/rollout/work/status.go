@@ -80,7 +80,7 @@ func statusOf(binding v1beta1.BindingObject, o outcome, now metav1.Time) v1beta1
 	if isWritten && (old.SynchronizedVersion == nil || binding.BindingSpec().State == v1beta1.BindingStateBound) {
 		bindingrules.RecordSynchronized(&status, binding.BindingSpec())
 	}
-	bindingrules.RecordAnswer(&status, binding.GetGeneration(), o.isCleared())
+	bindingrules.RecordAnswer(&status, binding.GetGeneration(), o.isAccounted())
 	if o.err == nil {
 		for _, u := range o.unusable {
 			// It is as old as what the conditions say of it, which come to their end with it.

@@ -48,10 +48,11 @@ type outcome struct {
 	pending bool
 }
 
-// isCleared reports whether nothing is left on the cluster of what Works have placed there before and hold no more.
-func (o outcome) isCleared() bool {
-	return o.err == nil && !o.notBegun && len(o.leaving)+len(o.going)+len(o.unusable) == 0 && !slices.ContainsFunc(o.works, func(w *v1beta1.Work) bool {
-		return w.Status.ClearedGeneration != w.Generation
+// isAccounted reports whether the Works tell all that is left on the cluster of what they have placed there before. Those that leave tell of themselves for
+// as long as they are there.
+func (o outcome) isAccounted() bool {
+	return o.err == nil && !o.notBegun && len(o.unusable) == 0 && !slices.ContainsFunc(o.works, func(w *v1beta1.Work) bool {
+		return w.Status.LeftGeneration != w.Generation
 	})
 }
 

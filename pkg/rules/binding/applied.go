@@ -94,49 +94,56 @@ func recorded(b v1beta1.BindingObject) []applied {
 // the snapshot are left out, of the earliest first, and last of the one that the cluster can go back to: it cannot go back to what is recorded so,
 // whose objects are known still. The run that has left the cluster stays in any case.
 func record(all []applied) string {
+	if len(all) == 0 {
+		return ""
+	}
 	all = slices.Clone(all)
-	whole := goesBackTo(all)
-	left := leftAt(all)
+	// The first record carries the others.
+	sizes, total := make([]int, len(all)), len(`"before":[],`)
+	for i := range all {
+		sizes[i] = sizeOf(&all[i])
+		total += sizes[i]
+	}
+	whole, left := goesBackTo(all), leftAt(all)
+	named := func(name string, before int) bool {
+		return slices.ContainsFunc(all[:before], func(later applied) bool { return later.ResourceSnapshot == name })
+	}
 	shorten := func(i int) {
 		short := applied{ResourceSnapshot: all[i].ResourceSnapshot, WasReady: all[i].WasReady, Partial: true}
+		total -= sizes[i]
 		if i == left {
 			short.Mover = all[i].Mover
-		} else if slices.ContainsFunc(all[:i], func(later applied) bool { return later.ResourceSnapshot == short.ResourceSnapshot }) {
-			all = slices.Delete(all, i, i+1)
+		} else if named(short.ResourceSnapshot, i) {
+			all, sizes = slices.Delete(all, i, i+1), slices.Delete(sizes, i, i+1)
 			return
 		}
-		all[i] = short
+		all[i], sizes[i] = short, sizeOf(&short)
+		total += sizes[i]
 	}
-	for i := len(all) - 1; i >= 0; i-- {
-		if encoded, fits := encode(all); fits {
-			return encoded
-		}
+	for i := len(all) - 1; i >= 0 && total > maxAppliedRecord; i-- {
 		if i != whole {
 			shorten(i)
 		}
 	}
-	if _, fits := encode(all); !fits && whole >= 0 {
+	if total > maxAppliedRecord && whole >= 0 {
 		shorten(goesBackTo(all))
 	}
 	// More versions than a namespace may have snapshots.
-	for {
-		if encoded, fits := encode(all); fits {
-			return encoded
-		}
-		all = all[:len(all)-1]
-	}
-}
-
-// encode encodes records, and reports whether an annotation has room for them.
-func encode(all []applied) (encoded string, fits bool) {
-	if len(all) == 0 {
-		return "", true
+	for last := len(all) - 1; total > maxAppliedRecord; last-- {
+		total -= sizes[last]
+		all = all[:last]
 	}
 	first := all[0]
 	first.Before = all[1:]
 	// What was decoded from JSON can be encoded again.
 	data, _ := json.Marshal(first)
-	return string(data), len(data) <= maxAppliedRecord
+	return string(data)
+}
+
+// sizeOf returns how many bytes a record takes among others.
+func sizeOf(a *applied) int {
+	data, _ := json.Marshal(a)
+	return len(data) + len(",")
 }
 
 // onCluster returns what was applied to the cluster of a binding, or may have been in part, the latest first.
@@ -166,12 +173,12 @@ func onCluster(b v1beta1.BindingObject) []applied {
 		all = append(all, a)
 	}
 	switch {
-	case whole && isCleared(b):
+	case whole && isAccounted(b):
 		add(asked(spec), false, false)
 		return all
 	case whole:
-		// Until the member has answered, some Works may still hold what the binding asked for in between. Until it is cleared, it has objects of what it
-		// had before.
+		// Until the member has answered, some Works may still hold what the binding asked for in between. Until its Works tell what is left, that may be
+		// anything of what it had before.
 		add(asked(spec), false, !HasAnswered(b) && !wasComplete(asked(spec)))
 	case !known:
 		// Nobody has told yet, so some of it may be there already.

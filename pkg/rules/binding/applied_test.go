@@ -350,12 +350,12 @@ func (h *history) asks(snapshot string, way v1beta1.ApplyStrategyType) {
 }
 
 // is has the member answer.
-func (h *history) is(conditionType string, status metav1.ConditionStatus, cleared bool) {
+func (h *history) is(conditionType string, status metav1.ConditionStatus, accounted bool) {
 	h.Status.Conditions = []metav1.Condition{
 		{Type: v1beta1.BindingWorkSynchronized, Status: metav1.ConditionTrue, ObservedGeneration: h.Generation},
 		{Type: conditionType, Status: status, ObservedGeneration: h.Generation},
 	}
-	RecordAnswer(&h.Status, h.Generation, cleared)
+	RecordAnswer(&h.Status, h.Generation, accounted)
 }
 
 // A version that the member had all of stays what a rollback goes back to after an object of it drifts, or fails, and the cluster is compared.
@@ -388,8 +388,8 @@ func TestWhatIsNamedNoMoreIsNotNamedAgain(t *testing.T) {
 	}
 }
 
-// A member that has all of a version may refuse to delete what an earlier one placed. That is on the cluster until the member says otherwise.
-func TestWhatIsNotClearedStaysNamed(t *testing.T) {
+// A member that has all of a version may refuse to delete what an earlier one placed. That is on the cluster until the Works tell what is left.
+func TestWhatIsNotAccountedForStaysNamed(t *testing.T) {
 	h := newHistory()
 	h.asks("web-1", v1beta1.ApplyStrategyTypeServerSideApply)
 	h.is(v1beta1.BindingApplied, metav1.ConditionTrue, true)
@@ -414,7 +414,7 @@ func TestWhatIsNotClearedStaysNamed(t *testing.T) {
 	}
 	h.is(v1beta1.BindingApplied, metav1.ConditionTrue, true)
 	if named := Snapshots(h); len(named) != 1 {
-		t.Errorf("nothing is left of earlier versions, and the binding names %v", named)
+		t.Errorf("all that is left is told, and the binding names %v", named)
 	}
 	h.is(v1beta1.BindingApplied, metav1.ConditionFalse, false)
 	if named := Snapshots(h); len(named) != 1 {
@@ -444,7 +444,7 @@ func TestWhatWasMendedIsLeftByNobody(t *testing.T) {
 }
 
 // A drift that comes before the last object is deleted does not have earlier versions be named for ever.
-func TestAClusterIsClearedAfterADrift(t *testing.T) {
+func TestAClusterIsAccountedForAfterADrift(t *testing.T) {
 	h := newHistory()
 	h.asks("web-1", v1beta1.ApplyStrategyTypeServerSideApply)
 	h.is(v1beta1.BindingApplied, metav1.ConditionTrue, true)
@@ -457,7 +457,7 @@ func TestAClusterIsClearedAfterADrift(t *testing.T) {
 }
 
 // A write that changes nothing of the version, as when a cluster is let go of, must not bring to life what is recorded and gone, whatever drifts then.
-func TestWhatIsClearedStaysSoWhenTheClusterIsLetGoOf(t *testing.T) {
+func TestWhatIsAccountedForStaysSoWhenTheClusterIsLetGoOf(t *testing.T) {
 	h := newHistory()
 	for _, v := range []string{"web-1", "web-2"} {
 		h.asks(v, v1beta1.ApplyStrategyTypeServerSideApply)

@@ -31,7 +31,7 @@ func RecordSynchronized(status *v1beta1.ResourceBindingStatus, spec *v1beta1.Res
 	}
 	status.SynchronizedVersion = &v1beta1.BindingVersion{
 		CompletedGeneration:              before.CompletedGeneration,
-		ClearedGeneration:                before.ClearedGeneration,
+		AccountedGeneration:              before.AccountedGeneration,
 		ResourceSnapshotName:             spec.ResourceSnapshotName,
 		ResourceOverrideSnapshots:        slices.Clone(spec.ResourceOverrideSnapshots),
 		ClusterResourceOverrideSnapshots: slices.Clone(spec.ClusterResourceOverrideSnapshots),
@@ -66,9 +66,9 @@ func Previous(b v1beta1.BindingObject) (Version, bool) {
 	return asked(b.BindingSpec()), true
 }
 
-// RecordAnswer has a status record that the member has done what a binding asks for at a generation, where its conditions say so, and whether nothing of
-// earlier versions was left there by then. What drifts or fails later takes neither back.
-func RecordAnswer(status *v1beta1.ResourceBindingStatus, generation int64, cleared bool) {
+// RecordAnswer has a status record that the member has done what a binding asks for at a generation, where its conditions say so, and whether the Works told
+// by then all that is left of earlier versions. What drifts or fails later takes neither back.
+func RecordAnswer(status *v1beta1.ResourceBindingStatus, generation int64, accounted bool) {
 	if status.SynchronizedVersion == nil {
 		return
 	}
@@ -76,8 +76,8 @@ func RecordAnswer(status *v1beta1.ResourceBindingStatus, generation int64, clear
 	if answers(status, generation) {
 		held.CompletedGeneration = generation
 	}
-	if cleared && held.CompletedGeneration == generation {
-		held.ClearedGeneration = generation
+	if accounted && held.CompletedGeneration == generation {
+		held.AccountedGeneration = generation
 	}
 	status.SynchronizedVersion = held
 }
@@ -91,11 +91,11 @@ func HasAnswered(b v1beta1.BindingObject) bool {
 	return held != nil && held.CompletedGeneration > 0 && held.CompletedGeneration == generation || answers(status, generation)
 }
 
-// isCleared reports whether a cluster has ever had all that a binding asks for and nothing of what it had before. A member may refuse to delete an object,
-// or keep it for long, by a finalizer or since an adoption.
-func isCleared(b v1beta1.BindingObject) bool {
+// isAccounted reports whether a cluster has ever had all that a binding asks for, and what it has beside that is told: a member may refuse to delete an
+// object, or keep it for long, by a finalizer or since an adoption. The Works name such objects from then on, and earlier versions do not matter.
+func isAccounted(b v1beta1.BindingObject) bool {
 	held := b.BindingStatus().SynchronizedVersion
-	return held != nil && held.ClearedGeneration > 0 && held.ClearedGeneration == b.GetGeneration()
+	return held != nil && held.AccountedGeneration > 0 && held.AccountedGeneration == b.GetGeneration()
 }
 
 func answers(status *v1beta1.ResourceBindingStatus, generation int64) bool {
@@ -121,7 +121,7 @@ func Versions(b v1beta1.BindingObject) []Version {
 	if held, known := Synchronized(b); known {
 		all = append(all, held)
 	}
-	if Compares(b.BindingSpec().ApplyStrategy) || !HasBegun(b) || !isCleared(b) {
+	if Compares(b.BindingSpec().ApplyStrategy) || !HasBegun(b) || !isAccounted(b) {
 		for _, had := range recorded(b) {
 			all = append(all, had.version())
 		}

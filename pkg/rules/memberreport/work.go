@@ -23,6 +23,8 @@ const (
 	MaxDetailsOfWork = 1000
 	// MaxPath and MaxValue bound where a drift or a difference is, and what an object has there.
 	MaxPath, MaxValue = 1 << 10, 256
+	// MaxLeftObjects is how many objects may be told that are left, and MaxIdentifier how much identifies one.
+	MaxLeftObjects, MaxIdentifier = 100, 1 << 10
 	// MaxRoom is how much all may take that is more than each manifest needs: texts that are not brief, drifts, differences, and statuses of
 	// objects.
 	MaxRoom = 512 << 10
@@ -33,6 +35,11 @@ const (
 	// is more than the names of an object can have together. detailRoom is what a drift or difference takes besides its texts.
 	freeCondition, freeIdentifier, detailRoom = BriefMessage + 128, 1 << 10, 64
 )
+
+// SizeOf returns how many bytes identify an object.
+func SizeOf(id *v1beta1.ResourceIdentifier) int {
+	return len(id.Group) + len(id.Version) + len(id.Kind) + len(id.Namespace) + len(id.Name)
+}
 
 // RoomOf returns how much of MaxRoom a status takes, in bytes.
 func RoomOf(status *v1beta1.WorkStatus) int {
@@ -85,12 +92,12 @@ func (m *measure) take(value int, path func() *field.Path) {
 
 // measures of a status.
 type measures struct {
-	manifests, conditions, manifestConditions, message, details, detailsOfWork, path, value, room measure
+	manifests, conditions, manifestConditions, message, details, detailsOfWork, path, value, left, identifier, room measure
 }
 
 func (m *measures) all() []*measure {
 	return []*measure{
-		&m.manifests, &m.conditions, &m.manifestConditions, &m.message, &m.details, &m.detailsOfWork, &m.path, &m.value, &m.room,
+		&m.manifests, &m.conditions, &m.manifestConditions, &m.message, &m.details, &m.detailsOfWork, &m.path, &m.value, &m.left, &m.identifier, &m.room,
 	}
 }
 
@@ -106,6 +113,8 @@ func measuresOf(status *v1beta1.WorkStatus) *measures {
 		detailsOfWork:      measure{path: manifests, bound: MaxDetailsOfWork, what: "drifts and differences of all objects"},
 		path:               measure{bound: MaxPath, what: "bytes"},
 		value:              measure{bound: MaxValue, what: "bytes"},
+		left:               measure{path: top.Child("leftObjects"), value: len(status.LeftObjects), bound: MaxLeftObjects, what: "objects that are left"},
+		identifier:         measure{bound: MaxIdentifier, what: "bytes that identify an object"},
 		room:               measure{path: manifests, value: RoomOf(status), bound: MaxRoom, what: "bytes of texts, drifts, differences and reported statuses"},
 	}
 	messages := func(conditions []metav1.Condition, path func() *field.Path) {
@@ -114,6 +123,9 @@ func measuresOf(status *v1beta1.WorkStatus) *measures {
 		}
 	}
 	messages(status.Conditions, func() *field.Path { return m.conditions.path })
+	for i := range status.LeftObjects {
+		m.identifier.take(SizeOf(&status.LeftObjects[i]), func() *field.Path { return m.left.path.Index(i) })
+	}
 	for i := range status.ManifestConditions {
 		c := &status.ManifestConditions[i]
 		conditions := func() *field.Path { return manifests.Index(i).Child("conditions") }

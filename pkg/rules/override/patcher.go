@@ -24,6 +24,8 @@ type Patcher struct {
 	versions  []changes
 	// added is by how many bytes they have made the manifests of each Work larger.
 	added map[int]int
+	// tried is how many bytes of manifests and values those that have no say have worked on for each Work.
+	tried map[int]int
 }
 
 // cluster is the member that manifests are made for.
@@ -42,13 +44,17 @@ type changes struct {
 // Work, whatever is in it: otherwise a namespace could keep the platform from rolling anything out, or have the server hold more than its memory.
 const maxAdded = 512 << 10
 
+// maxTried bounds the work of overrides that have no say, in bytes of the manifests of a Work and of the values for them: a namespace could take all
+// time that the platform's plans have.
+const maxTried = 16 << 20
+
 // maxMessage is how many bytes are told of one override that is left out.
 const maxMessage = 512
 
 // NewPatcher takes the namespace of the placement, empty for a cluster-scoped one, the name and the labels of the cluster, and versions in the
 // order in which they are applied. It fails for a label selector that the API does not take.
 func NewPatcher(placementNamespace, name string, set labels.Set, versions []v1beta1.OverrideSnapshotObject) (*Patcher, error) {
-	p := &Patcher{cluster: cluster{name: name, labels: set}, namespace: placementNamespace, added: map[int]int{}}
+	p := &Patcher{cluster: cluster{name: name, labels: set}, namespace: placementNamespace, added: map[int]int{}, tried: map[int]int{}}
 	for _, snapshot := range versions {
 		v := changes{snapshot: snapshot}
 		if policy := snapshot.OverridePolicy(); policy != nil {
@@ -97,8 +103,13 @@ func (p *Patcher) Manifest(work int, raw []byte) ([]byte, []LeftOut, error) {
 		if len(v.rules) == 0 || !Changes(v.snapshot, id) {
 			continue
 		}
-		changed, err := v.apply(raw, id, p.cluster)
 		vetoes := Vetoes(v.snapshot, p.namespace)
+		if p.tried[work] += len(raw) + v.size(); !vetoes && p.tried[work] > maxTried {
+			leftOut = append(leftOut, v.leftOut(fmt.Errorf("%s is not tried on %s in cluster %s: overrides of namespaces may change %d bytes of a Work with the values that they have for them",
+				describe(v.snapshot), object(id), p.cluster.name, maxTried)))
+			continue
+		}
+		changed, err := v.apply(raw, id, p.cluster)
 		if added, room := len(changed)-len(raw), maxAdded-p.added[work]; err == nil && added > 0 {
 			if added > room {
 				err = fmt.Errorf("%s makes %s in cluster %s larger by %d bytes, and overrides may add %d more to the Work that has it, %d in all",
@@ -113,16 +124,30 @@ func (p *Patcher) Manifest(work int, raw []byte) ([]byte, []LeftOut, error) {
 		case vetoes:
 			return nil, nil, err
 		default:
-			leftOut = append(leftOut, LeftOut{
-				Version: v1beta1.NamespacedName{Namespace: v.snapshot.GetNamespace(), Name: v.snapshot.GetName()},
-				Message: wording.Shorten(err.Error(), maxMessage),
-			})
+			leftOut = append(leftOut, v.leftOut(err))
 		}
 		if raw == nil {
 			break
 		}
 	}
 	return raw, leftOut, nil
+}
+
+// size returns how many bytes the values of the rules have.
+func (v *changes) size() (size int) {
+	for _, rule := range v.rules {
+		for i := range rule.JSONPatchOverrides {
+			size += len(rule.JSONPatchOverrides[i].Value.Raw)
+		}
+	}
+	return size
+}
+
+func (v *changes) leftOut(err error) LeftOut {
+	return LeftOut{
+		Version: v1beta1.NamespacedName{Namespace: v.snapshot.GetNamespace(), Name: v.snapshot.GetName()},
+		Message: wording.Shorten(err.Error(), maxMessage),
+	}
 }
 
 // apply returns a manifest as all rules of a version make it, nil where one of them leaves it out.

@@ -219,3 +219,29 @@ func TestOverridesAddABoundedAmountToAWork(t *testing.T) {
 		}
 	}
 }
+
+// Overrides of a namespace must not take the time of what the platform places: what they may work on is bounded, even where nothing of it fits.
+func TestOverridesWithoutASayAreTriedOnSoMuch(t *testing.T) {
+	s := &v1beta1.ResourceOverrideSnapshot{ObjectMeta: metav1.ObjectMeta{Namespace: "test-namespace", Name: "o-0"}}
+	s.Spec.OverrideSpec.ResourceSelectors = []v1beta1.ResourceSelector{{Version: "v1", Kind: "ConfigMap", Name: "test-cm"}}
+	step := v1beta1.JSONPatchOverride{Operator: v1beta1.JSONPatchOverrideOpAdd, Path: "/data"}
+	step.Value.Raw = fmt.Appendf(nil, `{"a":%q}`, strings.Repeat("x", 700<<10))
+	s.Spec.OverrideSpec.Policy = &v1beta1.OverridePolicy{OverrideRules: []v1beta1.OverrideRule{{ClusterSelector: &v1beta1.ClusterSelector{}, JSONPatchOverrides: []v1beta1.JSONPatchOverride{step}}}}
+	o, err := NewPatcher("", "member1", nil, []v1beta1.OverrideSnapshotObject{s})
+	if err != nil {
+		t.Fatal(err)
+	}
+	tried := 0
+	for range 100 {
+		raw, leftOut, err := o.Manifest(0, []byte(configMapJSON))
+		if err != nil || string(raw) != configMapJSON || len(leftOut) != 1 {
+			t.Fatalf("%d bytes, left out %v: %v", len(raw), leftOut, err)
+		}
+		if !strings.Contains(leftOut[0].Message, "is not tried on") {
+			tried++
+		}
+	}
+	if tried != 23 {
+		t.Errorf("tried on %d objects of a Work", tried)
+	}
+}

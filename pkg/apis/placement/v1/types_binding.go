@@ -206,9 +206,9 @@ type BindingVersion struct {
 	// +k8s:optional
 	CompletedGeneration int64 `json:"completedGeneration,omitempty"`
 
-	// clearedGeneration is the last generation of the binding at which the member had all that the binding asked for, and nothing that an earlier
-	// version had placed there was left. Absent where that never was so. Objects that the member does not delete keep it from the generation.
+	// accountedGeneration is the last generation of the binding at which the member had all that the binding asked for, and its Works named all that is
+	// left there of earlier versions. Absent where that never was so. Until then the cluster may have any object of them.
 	// +optional
 	// +k8s:optional
-	ClearedGeneration int64 `json:"clearedGeneration,omitempty"`
+	AccountedGeneration int64 `json:"accountedGeneration,omitempty"`
 }

@@ -3868,6 +3868,13 @@ func (in *WorkStatus) DeepCopyInto(out *WorkStatus) {
 			(*in)[i].DeepCopyInto(&(*out)[i])
 		}
 	}
+	if in.LeftObjects != nil {
+		in, out := &in.LeftObjects, &out.LeftObjects
+		*out = make([]ResourceIdentifier, len(*in))
+		for i := range *in {
+			(*in)[i].DeepCopyInto(&(*out)[i])
+		}
+	}
 	return
 }
 

@@ -928,6 +928,14 @@ func SetObjectDefaults_Work(in *Work) {
 			in.Spec.ReportBackStrategy.Type = "Disabled"
 		}
 	}
+	for i := range in.Status.LeftObjects {
+		a := &in.Status.LeftObjects[i]
+		if a.Envelope != nil {
+			if a.Envelope.Type == "" {
+				a.Envelope.Type = "ConfigMap"
+			}
+		}
+	}
 }
 
 func SetObjectDefaults_WorkList(in *WorkList) {

@@ -123,11 +123,17 @@ type WorkStatus struct {
 	// +listType=atomic
 	ManifestConditions []ManifestCondition `json:"manifestConditions,omitempty"`
 
-	// clearedGeneration is the last generation of the Work at which nothing was left on the member that the Work had placed there before and does not
-	// hold any more. Absent where that never was so.
+	// leftObjects are objects that are left on the member: the Work placed them before and does not hold them any more, and the member has not deleted
+	// them, keeps them since an adoption, or another Work is about to take them over. At most 100.
 	// +optional
 	// +k8s:optional
-	ClearedGeneration int64 `json:"clearedGeneration,omitempty"`
+	// +listType=atomic
+	LeftObjects []ResourceIdentifier `json:"leftObjects,omitempty"`
+
+	// leftGeneration is the last generation of the Work of which leftObjects has all. Absent where there never was one.
+	// +optional
+	// +k8s:optional
+	LeftGeneration int64 `json:"leftGeneration,omitempty"`
 }
 
 // WorkResourceIdentifier names a manifest of a Work.

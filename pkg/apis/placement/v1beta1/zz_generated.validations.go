@@ -1533,7 +1533,7 @@ func Validate_BindingVersion(
 		errs = append(errs, fn(fldPath.Child("completedGeneration"), &obj.CompletedGeneration, oldVal, oldObj != nil)...)
 	}
 
-	{ // field BindingVersion.ClearedGeneration
+	{ // field BindingVersion.AccountedGeneration
 		fn := func(
 			fldPath *field.Path,
 			obj, oldObj *int64,
@@ -1556,9 +1556,9 @@ func Validate_BindingVersion(
 		}
 		oldVal := safe.Field(oldObj,
 			func(oldObj *BindingVersion) *int64 {
-				return &oldObj.ClearedGeneration
+				return &oldObj.AccountedGeneration
 			})
-		errs = append(errs, fn(fldPath.Child("clearedGeneration"), &obj.ClearedGeneration, oldVal, oldObj != nil)...)
+		errs = append(errs, fn(fldPath.Child("accountedGeneration"), &obj.AccountedGeneration, oldVal, oldObj != nil)...)
 	}
 
 	return errs
@@ -10033,7 +10033,39 @@ func Validate_WorkStatus(
 		errs = append(errs, fn(fldPath.Child("manifestConditions"), obj.ManifestConditions, oldVal, oldObj != nil)...)
 	}
 
-	{ // field WorkStatus.ClearedGeneration
+	{ // field WorkStatus.LeftObjects
+		fn := func(
+			fldPath *field.Path,
+			obj, oldObj []ResourceIdentifier,
+			oldValueCorrelated bool) (errs field.ErrorList) {
+			// don't revalidate unchanged data
+			if oldValueCorrelated && op.Type == operation.Update {
+				if equality.Semantic.DeepEqual(obj, oldObj) {
+					return nil
+				}
+			}
+			// call field-attached validations
+			earlyReturn := false
+			if e := validate.OptionalSlice(ctx, op, fldPath, obj, oldObj).MarkShortCircuit(); len(e) != 0 {
+				earlyReturn = true
+			}
+			if earlyReturn {
+				return // do not proceed
+			}
+			// iterate the list and call the type's validation function
+			if e := validate.EachValSliceVal(ctx, op, fldPath, obj, oldObj, nil, nil, Validate_ResourceIdentifier); len(e) != 0 {
+				errs = append(errs, e...)
+			}
+			return
+		}
+		oldVal := safe.Field(oldObj,
+			func(oldObj *WorkStatus) []ResourceIdentifier {
+				return oldObj.LeftObjects
+			})
+		errs = append(errs, fn(fldPath.Child("leftObjects"), obj.LeftObjects, oldVal, oldObj != nil)...)
+	}
+
+	{ // field WorkStatus.LeftGeneration
 		fn := func(
 			fldPath *field.Path,
 			obj, oldObj *int64,
@@ -10056,9 +10088,9 @@ func Validate_WorkStatus(
 		}
 		oldVal := safe.Field(oldObj,
 			func(oldObj *WorkStatus) *int64 {
-				return &oldObj.ClearedGeneration
+				return &oldObj.LeftGeneration
 			})
-		errs = append(errs, fn(fldPath.Child("clearedGeneration"), &obj.ClearedGeneration, oldVal, oldObj != nil)...)
+		errs = append(errs, fn(fldPath.Child("leftGeneration"), &obj.LeftGeneration, oldVal, oldObj != nil)...)
 	}
 
 	return errs

@@ -644,12 +644,12 @@ var schemaYAML = typed.YAMLObject(`types:
 - name: io.kubernetes-fleet.placement.v1.BindingVersion
   map:
     fields:
+    - name: accountedGeneration
+      type:
+        scalar: numeric
     - name: applyStrategy
       type:
         namedType: io.kubernetes-fleet.placement.v1.ApplyStrategy
-    - name: clearedGeneration
-      type:
-        scalar: numeric
     - name: clusterResourceOverrideSnapshots
       type:
         list:
@@ -2479,14 +2479,20 @@ var schemaYAML = typed.YAMLObject(`types:
 - name: io.kubernetes-fleet.placement.v1.WorkStatus
   map:
     fields:
-    - name: clearedGeneration
-      type:
-        scalar: numeric
     - name: conditions
       type:
         list:
           elementType:
             namedType: io.k8s.apimachinery.pkg.apis.meta.v1.Condition
+          elementRelationship: atomic
+    - name: leftGeneration
+      type:
+        scalar: numeric
+    - name: leftObjects
+      type:
+        list:
+          elementType:
+            namedType: io.kubernetes-fleet.placement.v1.ResourceIdentifier
           elementRelationship: atomic
     - name: manifestConditions
       type:
@@ -2715,12 +2721,12 @@ var schemaYAML = typed.YAMLObject(`types:
 - name: io.kubernetes-fleet.placement.v1beta1.BindingVersion
   map:
     fields:
+    - name: accountedGeneration
+      type:
+        scalar: numeric
     - name: applyStrategy
       type:
         namedType: io.kubernetes-fleet.placement.v1beta1.ApplyStrategy
-    - name: clearedGeneration
-      type:
-        scalar: numeric
     - name: clusterResourceOverrideSnapshots
       type:
         list:
@@ -4550,14 +4556,20 @@ var schemaYAML = typed.YAMLObject(`types:
 - name: io.kubernetes-fleet.placement.v1beta1.WorkStatus
   map:
     fields:
-    - name: clearedGeneration
-      type:
-        scalar: numeric
     - name: conditions
       type:
         list:
           elementType:
             namedType: io.k8s.apimachinery.pkg.apis.meta.v1.Condition
+          elementRelationship: atomic
+    - name: leftGeneration
+      type:
+        scalar: numeric
+    - name: leftObjects
+      type:
+        list:
+          elementType:
+            namedType: io.kubernetes-fleet.placement.v1beta1.ResourceIdentifier
           elementRelationship: atomic
     - name: manifestConditions
       type:

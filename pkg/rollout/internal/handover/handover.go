@@ -21,6 +21,7 @@ import (
 	"github.com/stagegate/stagegate/pkg/rollout/internal/reconcile"
 	bindingrules "github.com/stagegate/stagegate/pkg/rules/binding"
 	"github.com/stagegate/stagegate/pkg/rules/conditions"
+	"github.com/stagegate/stagegate/pkg/rules/memberreport"
 	overrides "github.com/stagegate/stagegate/pkg/rules/override"
 	"github.com/stagegate/stagegate/pkg/rules/policy"
 	snapshotrules "github.com/stagegate/stagegate/pkg/rules/snapshot"
@@ -52,7 +53,7 @@ func OfRemoval(f *fleet.Fleet, placement reconcile.Key, clusters []string) ([]po
 	var changes []policy.Change
 	for _, b := range f.Bindings.ByIndex(fleet.ByPlacement, placement) {
 		cluster := b.BindingSpec().TargetCluster
-		if had := bindingrules.Snapshots(b); len(had) > 0 && slices.Contains(clusters, cluster) {
+		if had := bindingrules.AppliedSnapshots(b); len(had) > 0 && slices.Contains(clusters, cluster) {
 			changes = append(changes, policy.Change{
 				Cluster: cluster, Had: had, PlacedByOthers: bindingrules.PlacedByOthers(b), Removes: true,
 			})
@@ -71,6 +72,8 @@ type finder struct {
 }
 
 func (in *finder) find(changes []policy.Change) (found []policy.Handover, err error) {
+	// What is found is told in messages, which must not change with the order of a cache.
+	changes = slices.SortedFunc(slices.Values(changes), func(a, b policy.Change) int { return cmp.Compare(a.Cluster, b.Cluster) })
 	waiting := in.waiting(changes)
 	if len(waiting) == 0 {
 		return nil, nil
@@ -125,7 +128,8 @@ func (in *finder) find(changes []policy.Change) (found []policy.Handover, err er
 // content is what a placement has, or gets, on a cluster.
 type content struct {
 	versions sets.Set[version]
-	// loose are objects in Works whose version is gone: the snapshots of a placement that is being deleted go before its Works do.
+	// loose are objects that are in no version: those that Works have left, and those in Works whose version is gone, since the snapshots of a placement
+	// that is being deleted go before its Works do.
 	loose sets.Set[object]
 	// anything reports whether there may be any other object as well.
 	anything bool
@@ -147,8 +151,8 @@ func (c *content) add(shared *shared, placement reconcile.Key, w *v1beta1.Work) 
 	}
 }
 
-// had returns what the placement may have on the cluster of a change: the versions of its binding, and what its Works hold, of which some may be
-// written already. What was kept since an adoption is in no version that is known.
+// had returns what the placement may have on the cluster of a change: the versions of its binding, what its Works hold, of which some may be written
+// already, and what they have left there.
 func (in *finder) had(change policy.Change, shared *shared) (content, error) {
 	had := newContent()
 	for _, snapshot := range change.Had {
@@ -157,8 +161,14 @@ func (in *finder) had(change policy.Change, shared *shared) (content, error) {
 	works, err := in.works(in.placement, change.Cluster)
 	for _, w := range works {
 		had.add(shared, in.placement, w)
-		// What is kept stays with any version, and goes with the last Work.
-		had.anything = had.anything || change.Removes && meta.IsStatusConditionTrue(w.Status.Conditions, v1beta1.WorkObjectsKept)
+		if !change.Removes && meta.IsStatusConditionTrue(w.Status.Conditions, v1beta1.WorkObjectsKept) {
+			// What is kept since an adoption stays with any version, and goes with the Work.
+			continue
+		}
+		for i := range w.Status.LeftObjects {
+			had.loose.Insert(objectOf(w.Status.LeftObjects[i]))
+		}
+		had.anything = had.anything || len(w.Status.LeftObjects) >= memberreport.MaxLeftObjects
 	}
 	return had, err
 }
@@ -180,8 +190,8 @@ func (in *finder) gets(heir v1beta1.BindingObject, shared *shared) (content, err
 	}
 	works, err := in.works(asked.placement, heir.BindingSpec().TargetCluster)
 	for _, w := range works {
-		// The Works of a binding that goes do so one after the other.
-		if w.DeletionTimestamp == nil && w.Annotations[wellknown.DeletePropagationAnnotation] == "" && !bindingrules.Compares(w.Spec.ApplyStrategy) {
+		// The Works of a binding that goes do so one after the other. One that is about to be deleted may have a write under way.
+		if w.DeletionTimestamp == nil && !bindingrules.Compares(w.Spec.ApplyStrategy) {
 			gets.add(shared, asked.placement, w)
 		}
 	}
@@ -222,6 +232,11 @@ func (in *finder) waiting(changes []policy.Change) map[string][]v1beta1.BindingO
 			!conditions.IsTrue(b.BindingStatus().Conditions, v1beta1.BindingApplied, b.GetGeneration()) {
 			waiting[spec.TargetCluster] = append(waiting[spec.TargetCluster], b)
 		}
+	}
+	for _, heirs := range waiting {
+		slices.SortFunc(heirs, func(a, b v1beta1.BindingObject) int {
+			return cmp.Or(cmp.Compare(a.GetNamespace(), b.GetNamespace()), cmp.Compare(a.GetName(), b.GetName()))
+		})
 	}
 	return waiting
 }

@@ -5,6 +5,7 @@ package handover
 
 import (
 	"fmt"
+	"slices"
 	"testing"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -14,6 +15,7 @@ import (
 	"github.com/stagegate/stagegate/pkg/rollout/internal/fleet"
 	"github.com/stagegate/stagegate/pkg/rollout/internal/fleettest"
 	"github.com/stagegate/stagegate/pkg/rollout/internal/reconcile"
+	"github.com/stagegate/stagegate/pkg/rules/memberreport"
 	"github.com/stagegate/stagegate/pkg/rules/policy"
 	snapshotrules "github.com/stagegate/stagegate/pkg/rules/snapshot"
 )
@@ -90,20 +92,44 @@ func (w world) expect(t *testing.T, want int) {
 	}
 }
 
-// No version that the hub knows has what a member keeps since an adoption: whatever another placement waits for may be that.
-func TestWhatIsKeptSinceAnAdoptionMayBeAnything(t *testing.T) {
-	for keeps, want := range map[bool]int{false: 0, true: 1} {
-		w := newWorld(t, map[string]string{"owner": "x", "heir": "y"}, func(p string, _ v1beta1.BindingObject, work *v1beta1.Work) {
-			if p == "owner" && keeps {
-				work.Status.Conditions = []metav1.Condition{{Type: v1beta1.WorkObjectsKept, Status: metav1.ConditionTrue}}
+// Objects that a member has not deleted, or keeps since an adoption, are in no version that matters. The Works name them.
+func TestWhatIsLeftIsHandedOver(t *testing.T) {
+	left := func(names ...string) (objects []v1beta1.ResourceIdentifier) {
+		for _, name := range names {
+			objects = append(objects, v1beta1.ResourceIdentifier{Version: "v1", Kind: "ConfigMap", Namespace: "shop", Name: name})
+		}
+		return objects
+	}
+	for name, tt := range map[string]struct {
+		left []v1beta1.ResourceIdentifier
+		kept bool
+		// byRemoval and byRun are what the removal of the placement hands over, and what a run does.
+		byRemoval, byRun int
+	}{
+		"nothing":                        {},
+		"what the heir waits for":        {left: left("a", "y"), byRemoval: 1, byRun: 1},
+		"something else":                 {left: left("a", "b")},
+		"kept since an adoption":         {left: left("a", "y"), kept: true, byRemoval: 1},
+		"more than is told":              {left: left(slices.Repeat([]string{"a"}, memberreport.MaxLeftObjects)...), byRemoval: 1, byRun: 1},
+		"more is kept than what is told": {left: left(slices.Repeat([]string{"a"}, memberreport.MaxLeftObjects)...), kept: true, byRemoval: 1},
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := newWorld(t, map[string]string{"owner": "x", "heir": "y"}, func(p string, _ v1beta1.BindingObject, work *v1beta1.Work) {
+				if p != "owner" {
+					return
+				}
+				work.Status.LeftObjects = tt.left
+				if tt.kept {
+					work.Status.Conditions = []metav1.Condition{{Type: v1beta1.WorkObjectsKept, Status: metav1.ConditionTrue}}
+				}
+			})
+			w.expect(t, tt.byRemoval)
+			found, err := Find(w.Fleet, w.Key("owner"), []policy.Change{{Cluster: "m", Had: []string{wellknown.ResourceSnapshotName("owner", 0)}}},
+				func() []snapshotrules.Resource { return nil })
+			if err != nil || len(found) != tt.byRun {
+				t.Errorf("a run hands over %v, want %d: %v", found, tt.byRun, err)
 			}
 		})
-		w.expect(t, want)
-		// It stays with whatever version comes next.
-		found, err := Find(w.Fleet, w.Key("owner"), []policy.Change{{Cluster: "m", Had: []string{"owner-0-snapshot"}}}, func() []snapshotrules.Resource { return nil })
-		if err != nil || len(found) > 0 {
-			t.Errorf("a run hands over %v: %v", found, err)
-		}
 	}
 }
 
@@ -135,7 +161,7 @@ func TestAnHeirWhoseWorkAppliesIsAskedWhateverItsBindingSays(t *testing.T) {
 		"it compares, too":                       {way: compare},
 		"it applies":                             {want: 1},
 		"its binding goes, and it applies still": {isGoing: true, want: 1},
-		"its binding goes, and so does it":       {isGoing: true, isMarked: true},
+		"its binding goes, and so does it soon":  {isGoing: true, isMarked: true, want: 1},
 	} {
 		t.Run(name, func(t *testing.T) {
 			newWorld(t, map[string]string{"owner": "x", "heir": "x"}, func(p string, b v1beta1.BindingObject, work *v1beta1.Work) {

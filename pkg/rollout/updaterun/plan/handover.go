@@ -54,7 +54,7 @@ func (p *planner) changes(clusters []string) (changes []policy.Change) {
 	compares := p.run.RunSpec().RollbackOf == "" && bindingrules.Compares(p.status.ApplyStrategy)
 	for _, b := range p.world.Bindings {
 		cluster := b.BindingSpec().TargetCluster
-		had := bindingrules.Snapshots(b)
+		had := bindingrules.AppliedSnapshots(b)
 		removes := slices.Contains(p.unpicked, cluster)
 		if _, protected := slices.BinarySearch(clusters, cluster); !protected || len(had) == 0 || !removes && (compares || b.GetDeletionTimestamp() != nil) {
 			continue

@@ -21,9 +21,9 @@ type BindingVersionApplyConfiguration struct {
 	// completedGeneration is the last generation of the binding at which the member said that it had all that the binding asked for, or how it
 	// differs where the cluster is only compared. It stays when objects drift or fail later. Absent where the member never did.
 	CompletedGeneration *int64 `json:"completedGeneration,omitempty"`
-	// clearedGeneration is the last generation of the binding at which the member had all that the binding asked for, and nothing that an earlier
-	// version had placed there was left. Absent where that never was so. Objects that the member does not delete keep it from the generation.
-	ClearedGeneration *int64 `json:"clearedGeneration,omitempty"`
+	// accountedGeneration is the last generation of the binding at which the member had all that the binding asked for, and its Works named all that is
+	// left there of earlier versions. Absent where that never was so. Until then the cluster may have any object of them.
+	AccountedGeneration *int64 `json:"accountedGeneration,omitempty"`
 }
 
 // BindingVersionApplyConfiguration constructs a declarative configuration of the BindingVersion type for use with
@@ -79,10 +79,10 @@ func (b *BindingVersionApplyConfiguration) WithCompletedGeneration(value int64) 
 	return b
 }
 
-// WithClearedGeneration sets the ClearedGeneration field in the declarative configuration to the given value
+// WithAccountedGeneration sets the AccountedGeneration field in the declarative configuration to the given value
 // and returns the receiver, so that objects can be built by chaining "With" function invocations.
-// If called multiple times, the ClearedGeneration field is set to the value of the last call.
-func (b *BindingVersionApplyConfiguration) WithClearedGeneration(value int64) *BindingVersionApplyConfiguration {
-	b.ClearedGeneration = &value
+// If called multiple times, the AccountedGeneration field is set to the value of the last call.
+func (b *BindingVersionApplyConfiguration) WithAccountedGeneration(value int64) *BindingVersionApplyConfiguration {
+	b.AccountedGeneration = &value
 	return b
 }

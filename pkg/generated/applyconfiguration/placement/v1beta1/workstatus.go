@@ -19,9 +19,11 @@ type WorkStatusApplyConfiguration struct {
 	Conditions []v1.ConditionApplyConfiguration `json:"conditions,omitempty"`
 	// manifestConditions has one entry for each manifest.
 	ManifestConditions []ManifestConditionApplyConfiguration `json:"manifestConditions,omitempty"`
-	// clearedGeneration is the last generation of the Work at which nothing was left on the member that the Work had placed there before and does not
-	// hold any more. Absent where that never was so.
-	ClearedGeneration *int64 `json:"clearedGeneration,omitempty"`
+	// leftObjects are objects that are left on the member: the Work placed them before and does not hold them any more, and the member has not deleted
+	// them, keeps them since an adoption, or another Work is about to take them over. At most 100.
+	LeftObjects []ResourceIdentifierApplyConfiguration `json:"leftObjects,omitempty"`
+	// leftGeneration is the last generation of the Work of which leftObjects has all. Absent where there never was one.
+	LeftGeneration *int64 `json:"leftGeneration,omitempty"`
 }
 
 // WorkStatusApplyConfiguration constructs a declarative configuration of the WorkStatus type for use with
@@ -56,10 +58,23 @@ func (b *WorkStatusApplyConfiguration) WithManifestConditions(values ...*Manifes
 	return b
 }
 
-// WithClearedGeneration sets the ClearedGeneration field in the declarative configuration to the given value
+// WithLeftObjects adds the given value to the LeftObjects field in the declarative configuration
+// and returns the receiver, so that objects can be build by chaining "With" function invocations.
+// If called multiple times, values provided by each call will be appended to the LeftObjects field.
+func (b *WorkStatusApplyConfiguration) WithLeftObjects(values ...*ResourceIdentifierApplyConfiguration) *WorkStatusApplyConfiguration {
+	for i := range values {
+		if values[i] == nil {
+			panic("nil value passed to WithLeftObjects")
+		}
+		b.LeftObjects = append(b.LeftObjects, *values[i])
+	}
+	return b
+}
+
+// WithLeftGeneration sets the LeftGeneration field in the declarative configuration to the given value
 // and returns the receiver, so that objects can be built by chaining "With" function invocations.
-// If called multiple times, the ClearedGeneration field is set to the value of the last call.
-func (b *WorkStatusApplyConfiguration) WithClearedGeneration(value int64) *WorkStatusApplyConfiguration {
-	b.ClearedGeneration = &value
+// If called multiple times, the LeftGeneration field is set to the value of the last call.
+func (b *WorkStatusApplyConfiguration) WithLeftGeneration(value int64) *WorkStatusApplyConfiguration {
+	b.LeftGeneration = &value
 	return b
 }
