@@ -267,7 +267,7 @@ func TestARunNeedsAnExternalPlacement(t *testing.T) {
 			}, ""},
 			{"a placement that selects nothing", []runtime.Object{nothing, strategy}, []string{in.placementKind + ` "example-placement": the hub has no such thing`}, ""},
 			{"rolls by itself", []runtime.Object{rolling, strategy}, nil,
-				`runs.placement.kubernetes-fleet.io "example-run" is forbidden: parent placement does not have an external rollout strategy, current strategy: RollingUpdate`},
+				`runs.placement.kubernetes-fleet.io "example-run" is forbidden: parent placement does not have an external rollout strategy, current strategy: RollingUpdate; set its spec.strategy.type to External`},
 		} {
 			t.Run(in.name+"/"+tc.name, func(t *testing.T) {
 				plugin, _ := newPlugin(t, tc.objects...)

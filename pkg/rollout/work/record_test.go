@@ -295,6 +295,7 @@ func TestABindingIsAccountedForByAllItsWorks(t *testing.T) {
 	b.settle()
 	tells := func(work v1beta1.Work, known bool) {
 		t.Helper()
+		work.Generation = 1
 		work.Status.Conditions = []metav1.Condition{{
 			Type: v1beta1.WorkApplied, Status: metav1.ConditionTrue, Reason: "x", LastTransitionTime: metav1.NewTime(testTime), ObservedGeneration: work.Generation,
 		}}

@@ -68,7 +68,11 @@ func lacking(rule *v1alpha1.ApprovalRule, has v1beta1.ApprovalPolicy) []string {
 	}
 	isOther := func(group string) bool { return !slices.Contains(rule.Groups, group) }
 	if len(rule.Groups) > 0 && (len(has.Groups) == 0 || slices.ContainsFunc(has.Groups, isOther)) {
-		lacks = append(lacks, groups(rule.Groups))
+		names := groups(rule.Groups)
+		if len(has.Groups) > 0 {
+			names += " and no other"
+		}
+		lacks = append(lacks, names)
 	}
 	if !ptr.Deref(rule.AllowRequester, true) && ptr.Deref(has.AllowRequester, true) {
 		lacks = append(lacks, "allowRequester: false")

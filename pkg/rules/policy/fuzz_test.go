@@ -113,7 +113,7 @@ var (
 	pickMost  = regexp.MustCompile(`^labelSelector must pick at most (\d+) protected clusters?, not (\d+): divide the stage$`)
 	pickAll   = regexp.MustCompile(`^spec.policy of the placement must pick all but (\d+) of the (\d+) protected clusters until a later run$`)
 	before    = regexp.MustCompile(`^(.*?)(?: and \d+ more)? must be in a stage before it, with a TimedWait of \S+ or more \(soak: .*\)$`)
-	clusters  = regexp.MustCompile(`^a stage before it must have clusters with ([a-z]+)=([a-z]+), with a TimedWait of \S+ or more$`)
+	clusters  = regexp.MustCompile(`^a stage before it must have clusters with ([a-z]+)=([a-z]+), with a TimedWait of \S+ or more; the placement must pick such clusters$`)
 	wait      = regexp.MustCompile(`^afterStageTasks must have a TimedWait with waitTime: (\S+) or more$`)
 )
 

@@ -233,7 +233,7 @@ func (j *judge) soak() []Violation {
 	case len(late) > 0:
 		violate(j.where(first), "%s must be in a stage before it, with a TimedWait of %s or more (soak: %s)", wording.List(late), wait, j.policy.soaks)
 	case last < 0:
-		violate(j.where(first), "a stage before it must have clusters with %s, with a TimedWait of %s or more", j.policy.soaks, wait)
+		violate(j.where(first), "a stage before it must have clusters with %s, with a TimedWait of %s or more; the placement must pick such clusters", j.policy.soaks, wait)
 	case longestWait(j.rollout.Stages[last:first]) < rule.Duration.Duration:
 		violate(lastWhere, "afterStageTasks must have a TimedWait with waitTime: %s or more", wait)
 	}

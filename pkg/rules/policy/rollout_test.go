@@ -76,7 +76,7 @@ func TestApprovals(t *testing.T) {
 		"everything, exactly":            {all, stage("beforeStageTasks: [{type: Approval, approval: {required: 2, groups: [sre, release], allowRequester: false, expiresAfter: 72h}}]"), ""},
 		"stricter":                       {all, stage("beforeStageTasks: [{type: Approval, approval: {required: 3, groups: [sre], allowRequester: false, expiresAfter: 1h}}]"), ""},
 		"fewer people":                   {all, stage("beforeStageTasks: [{type: Approval, approval: {required: 1, groups: [sre], allowRequester: false, expiresAfter: 1h}}]"), says("the Approval in beforeStageTasks must have required: 2 or more")},
-		"one more group":                 {all, stage("beforeStageTasks: [{type: Approval, approval: {required: 2, groups: [sre, team-a], allowRequester: false, expiresAfter: 1h}}]"), says("the Approval in beforeStageTasks must have groups: [sre, release] or some of these")},
+		"one more group":                 {all, stage("beforeStageTasks: [{type: Approval, approval: {required: 2, groups: [sre, team-a], allowRequester: false, expiresAfter: 1h}}]"), says("the Approval in beforeStageTasks must have groups: [sre, release] or some of these and no other")},
 		"no group at all":                {all, stage("beforeStageTasks: [{type: Approval, approval: {required: 2, allowRequester: false, expiresAfter: 1h}}]"), says("the Approval in beforeStageTasks must have groups: [sre, release] or some of these")},
 		"the requester counts":           {all, stage("beforeStageTasks: [{type: Approval, approval: {required: 2, groups: [sre], expiresAfter: 1h}}]"), says("the Approval in beforeStageTasks must have allowRequester: false")},
 		"a requester who may count":      {"approval: {allowRequester: true}", stage("beforeStageTasks: [{type: Approval, approval: {allowRequester: false}}]"), ""},
@@ -191,7 +191,7 @@ func TestSoak(t *testing.T) {
 	testRules(t, map[string]ruleTest{
 		"canaries first":                  {rule, "stages: [{name: a, clusters: [canary1], " + waits + "}, {name: b, clusters: [prod1]}]", ""},
 		"with an approval beside":         {rule, "stages: [{name: a, clusters: [canary1], afterStageTasks: [{type: Approval}, {type: TimedWait, waitTime: 1h}]}, {name: b, clusters: [prod1]}]", ""},
-		"no canary":                       {rule, "stages: [{name: a, clusters: [bare1], " + waits + "}, {name: b, clusters: [prod1]}]", `stage "b" (1 cluster, 1 protected): a stage before it must have clusters with environment=canary, with a TimedWait of 30m or more`},
+		"no canary":                       {rule, "stages: [{name: a, clusters: [bare1], " + waits + "}, {name: b, clusters: [prod1]}]", `stage "b" (1 cluster, 1 protected): a stage before it must have clusters with environment=canary, with a TimedWait of 30m or more; the placement must pick such clusters`},
 		"canaries too late":               {rule, "stages: [{name: a, clusters: [prod1], " + waits + "}, {name: b, clusters: [canary1]}]", `stage "a" (1 cluster, 1 protected): canary1 must be in a stage before it, with a TimedWait of 30m or more (soak: environment=canary)`},
 		"canaries in the same stage":      {rule, "stages: [{name: a, clusters: [canary1, prod1], " + waits + "}]", `stage "a" (2 clusters, 1 protected): canary1 must be in a stage before it, with a TimedWait of 30m or more (soak: environment=canary)`},
 		"one canary too late":             {rule, "stages: [{name: a, clusters: [canary1], " + waits + "}, {name: b, clusters: [prod1]}, {name: c, clusters: [prod2]}, {name: d, clusters: [canary2, bare1]}]", `stage "b" (1 cluster, 1 protected): canary2 must be in a stage before it, with a TimedWait of 30m or more (soak: environment=canary)`},
@@ -210,7 +210,7 @@ func TestSoak(t *testing.T) {
 		"other clusters may fail":         {rule, "stages: [{name: a, clusters: [canary1], " + waits + "}, {name: b, clusters: [bare1, bare2], failurePolicy: {clusterTimeout: 1m, maxFailures: 1}}, {name: c, clusters: [prod1]}]", ""},
 		"nothing is protected":            {rule, "stages: [{name: a, clusters: [bare1]}]", ""},
 		"only removed from":               {rule, "{stages: [{name: a, clusters: [bare1]}], removal: [prod1]}", ""},
-		"canaries that are only left":     {rule, "{stages: [{name: a, clusters: [prod1]}], removal: [canary1]}", `stage "a" (1 cluster, 1 protected): a stage before it must have clusters with environment=canary, with a TimedWait of 30m or more`},
+		"canaries that are only left":     {rule, "{stages: [{name: a, clusters: [prod1]}], removal: [canary1]}", `stage "a" (1 cluster, 1 protected): a stage before it must have clusters with environment=canary, with a TimedWait of 30m or more; the placement must pick such clusters`},
 	})
 }
 
@@ -225,7 +225,7 @@ func TestProtectedClustersSoakForEachOther(t *testing.T) {
 		"they are alone":        {rule, "stages: [{name: a, clusters: [first1]}]", ""},
 		"they do not wait":      {rule, "stages: [{name: a, clusters: [first1]}, {name: b, clusters: [prod1]}]", `stage "a" (1 cluster, 1 to soak): afterStageTasks must have a TimedWait with waitTime: 1h or more`},
 		"one is not":            {rule, "stages: [{name: a, clusters: [first1], " + waits + "}, {name: b, clusters: [first2, prod1]}]", `stage "b" (2 clusters, 2 protected): first2 must be in a stage before it, with a TimedWait of 1h or more (soak: ring=first)`},
-		"they are not there":    {rule, "stages: [{name: a, clusters: [canary1], " + waits + "}, {name: b, clusters: [prod1]}]", `stage "b" (1 cluster, 1 protected): a stage before it must have clusters with ring=first, with a TimedWait of 1h or more`},
+		"they are not there":    {rule, "stages: [{name: a, clusters: [canary1], " + waits + "}, {name: b, clusters: [prod1]}]", `stage "b" (1 cluster, 1 protected): a stage before it must have clusters with ring=first, with a TimedWait of 1h or more; the placement must pick such clusters`},
 		"they may fail as well": {rule, "stages: [{name: a, clusters: [first1], failurePolicy: {clusterTimeout: 1m, maxFailures: 1}, " + waits + "}, {name: b, clusters: [prod1]}]", `stage "a" (1 cluster, 1 to soak): failurePolicy must have maxFailures: 0, since protected clusters come after it`},
 	})
 	everything := clusterPolicy(t, "p", "{clusters: {}, rules: {soak: {clusters: {matchLabels: {environment: canary}}, duration: 1h}}}")

@@ -21,5 +21,5 @@ func CheckExternal(placement v1beta1.PlacementObject) error {
 		return nil
 	}
 	strategy := cmp.Or(placement.PlacementSpec().Strategy.Type, v1beta1.RollingUpdateRolloutStrategyType)
-	return fmt.Errorf("parent placement does not have an external rollout strategy, current strategy: %s", strategy)
+	return fmt.Errorf("parent placement does not have an external rollout strategy, current strategy: %s; set its spec.strategy.type to External", strategy)
 }

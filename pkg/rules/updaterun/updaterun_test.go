@@ -168,8 +168,8 @@ func TestTheCurrentStageIsTheFirstThatIsNotOver(t *testing.T) {
 func TestARunMovesAPlacementThatLeavesItsClustersToRuns(t *testing.T) {
 	for strategy, want := range map[v1beta1.RolloutStrategyType]string{
 		v1beta1.ExternalRolloutStrategyType:      "",
-		v1beta1.RollingUpdateRolloutStrategyType: "parent placement does not have an external rollout strategy, current strategy: RollingUpdate",
-		"":                                       "parent placement does not have an external rollout strategy, current strategy: RollingUpdate",
+		v1beta1.RollingUpdateRolloutStrategyType: "parent placement does not have an external rollout strategy, current strategy: RollingUpdate; set its spec.strategy.type to External",
+		"":                                       "parent placement does not have an external rollout strategy, current strategy: RollingUpdate; set its spec.strategy.type to External",
 	} {
 		var got string
 		if err := CheckExternal(&v1beta1.ResourcePlacement{Spec: v1beta1.PlacementSpec{Strategy: v1beta1.RolloutStrategy{Type: strategy}}}); err != nil {

@@ -177,7 +177,7 @@ spec:
 	})
 	t.Run("a placement that is not External", func(t *testing.T) {
 		err := s.hub().create(t.Context(), fmt.Sprintf(runFormat, "not-external", "bad-run-rolling", "0", "bad-run"))
-		if want := "parent placement does not have an external rollout strategy, current strategy: RollingUpdate"; err == nil || !strings.HasSuffix(err.Error(), want) {
+		if want := "parent placement does not have an external rollout strategy, current strategy: RollingUpdate; set its spec.strategy.type to External"; err == nil || !strings.HasSuffix(err.Error(), want) {
 			t.Errorf("got error %v, want %s", err, want)
 		}
 	})

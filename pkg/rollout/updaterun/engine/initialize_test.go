@@ -183,7 +183,7 @@ func TestWhatKeepsARunFromBeingPlanned(t *testing.T) {
 		},
 		"a placement that rolls out by itself": {
 			world(func(w *known) { w.Placement.PlacementSpec().Strategy.Type = "" }), engine.ResultFailed,
-			user + "parent placement does not have an external rollout strategy, current strategy: RollingUpdate",
+			user + "parent placement does not have an external rollout strategy, current strategy: RollingUpdate; set its spec.strategy.type to External",
 		},
 		"no policy snapshot": {
 			world(func(w *known) { w.PolicySnapshots = nil }), engine.ResultWaiting,

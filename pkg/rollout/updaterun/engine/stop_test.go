@@ -129,7 +129,7 @@ func TestWhatEndsARun(t *testing.T) {
 			func(f *fixture) {
 				f.world.Placement.PlacementSpec().Strategy.Type = v1beta1.RollingUpdateRolloutStrategyType
 			},
-			invalid + "parent placement does not have an external rollout strategy, current strategy: RollingUpdate",
+			invalid + "parent placement does not have an external rollout strategy, current strategy: RollingUpdate; set its spec.strategy.type to External",
 		},
 		"the state is unknown": {
 			func(f *fixture) { f.run.Spec.State = "Fly" }, unexpected + "found unsupported updateRun state: Fly",
