@@ -119,7 +119,14 @@ var _ runtime.Encoder = outboxEncoder{}
 
 // Encode implements runtime.Encoder.
 func (o outboxEncoder) Encode(object runtime.Object, w io.Writer) error {
-	_, err := w.Write(o.put(copyOf(object)).bytes())
+	var clone runtime.Object
+	if _, event := w.(runtime.Splice); event {
+		// What becomes part of an event was copied for this watch alone, by the watch cache or by GetObject. The codecs still set its kind.
+		clone = shallowCopyOf(object)
+	} else {
+		clone = copyOf(object)
+	}
+	_, err := w.Write(o.put(clone).bytes())
 	return err
 }
 
