@@ -13,6 +13,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/watch"
@@ -218,6 +219,13 @@ func TestAWatchWaitsForItsClient(t *testing.T) {
 				}
 				written++
 			}
+			buffer := runtime.NewSpliceBuffer()
+			if err := encoder.Encode(&metav1.Status{Status: metav1.StatusFailure, Reason: metav1.StatusReasonExpired}, buffer); err != nil {
+				t.Error(err)
+			}
+			if err := (events{}).Encode(&metav1.WatchEvent{Type: string(watch.Error), Object: runtime.RawExtension{Raw: buffer.Bytes()}}, w); err != nil {
+				t.Error(err)
+			}
 			<-r.Context().Done()
 		}))
 		client, err := NewClientset(n.Config(&rest.Config{}))
@@ -233,11 +241,14 @@ func TestAWatchWaitsForItsClient(t *testing.T) {
 		if written > maxPendingReferences+2 {
 			t.Errorf("%d events wait for a client that does not read", written)
 		}
-		for i := range all / 2 {
+		for i := range all {
 			event := <-watching.ResultChan()
 			if got, ok := event.Object.(*v1beta1.Work); !ok || event.Type != watch.Added || got.Name != "work" || got.ManagedFields != nil {
 				t.Fatalf("event %d: %v", i, event)
 			}
+		}
+		if event := <-watching.ResultChan(); event.Type != watch.Error || !apierrors.IsResourceExpired(apierrors.FromObject(event.Object)) {
+			t.Errorf("the error that the watch ends with is %v", event)
 		}
 		watching.Stop()
 		<-ended
