@@ -155,7 +155,7 @@ func (e *exchange) Identifier() runtime.Identifier { return MediaType }
 // RoundTrip implements http.RoundTripper.
 func (e *exchange) RoundTrip(request *http.Request) (*http.Response, error) {
 	e.attempt = &attempt{object: e.object}
-	return e.next.RoundTrip(request.WithContext(withAttempt(request.Context(), e.attempt)))
+	return e.next.RoundTrip(request.WithContext(context.WithValue(request.Context(), sentKey{}, e.attempt)))
 }
 
 // Decode implements runtime.Decoder, for the objects of the response.
@@ -191,15 +191,21 @@ type attempt struct {
 	received map[id]*outbox
 }
 
-type attemptKey struct{}
+// The contexts of both ends of a request have its attempt, by keys of their own: a handler may make requests in its context that are no part of the exchange.
+type (
+	sentKey   struct{}
+	servedKey struct{}
+)
 
-func withAttempt(ctx context.Context, a *attempt) context.Context {
-	return context.WithValue(ctx, attemptKey{}, a)
+// sentIn returns the attempt that a client sends, nil for one that does not share objects.
+func sentIn(ctx context.Context) *attempt {
+	a, _ := ctx.Value(sentKey{}).(*attempt)
+	return a
 }
 
-// attemptOf returns nil for what does not come from a client that shares objects.
-func attemptOf(ctx context.Context) *attempt {
-	a, _ := ctx.Value(attemptKey{}).(*attempt)
+// servedIn returns the attempt that a handler serves, nil for what does not come from a client that shares objects.
+func servedIn(ctx context.Context) *attempt {
+	a, _ := ctx.Value(servedKey{}).(*attempt)
 	return a
 }
 

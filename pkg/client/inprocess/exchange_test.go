@@ -275,7 +275,9 @@ func TestOnlyReferencesAreDecoded(t *testing.T) {
 func TestOnlyThoseWhoShareObjectsAreRouted(t *testing.T) {
 	n := New()
 	var got string
-	answer := func(name string) http.Handler { return http.HandlerFunc(func(http.ResponseWriter, *http.Request) { got = name }) }
+	answer := func(name string) http.Handler {
+		return http.HandlerFunc(func(http.ResponseWriter, *http.Request) { got = name })
+	}
 	handler := n.Route(answer("everybody"))
 	ask := func(ctx context.Context, want string) {
 		t.Helper()
@@ -285,9 +287,23 @@ func TestOnlyThoseWhoShareObjectsAreRouted(t *testing.T) {
 			t.Errorf("the handler of %s has answered, want %s", got, want)
 		}
 	}
-	own := withAttempt(t.Context(), &attempt{})
+	own := context.WithValue(t.Context(), servedKey{}, &attempt{})
 	ask(own, "everybody")
 	n.ServeObjects(answer("own"))
 	ask(own, "own")
 	ask(t.Context(), "everybody")
+
+	// What a handler asks for in its context, without an exchange, is not part of the exchange that it answers.
+	n.Serve(handler)
+	client, err := rest.HTTPClientFor(n.Config(&rest.Config{}))
+	if err != nil {
+		t.Fatal(err)
+	}
+	response, err := client.Do(request(own, t, http.MethodGet, nil))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _ = response.Body.Close(); got != "everybody" {
+		t.Errorf("the handler of %s has answered a request without an exchange", got)
+	}
 }

@@ -67,7 +67,7 @@ func (n *Network) Config(of *rest.Config) *rest.Config {
 // Route returns a handler that passes on to next what does not come from clients that share objects.
 func (n *Network) Route(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if objects := n.objects.Load(); objects != nil && attemptOf(r.Context()) != nil {
+		if objects := n.objects.Load(); objects != nil && servedIn(r.Context()) != nil {
 			(*objects).ServeHTTP(w, r)
 			return
 		}
@@ -86,7 +86,7 @@ func (n *Network) RoundTrip(request *http.Request) (*http.Response, error) {
 	}
 	ctx, cancel := context.WithCancel(served.Context())
 	served = served.WithContext(ctx)
-	w := newResponseWriter(ctx, attemptOf(ctx))
+	w := newResponseWriter(ctx, servedIn(ctx))
 	leave := context.AfterFunc(request.Context(), func() {
 		w.abandon(context.Cause(request.Context()))
 		cancel()
@@ -134,8 +134,8 @@ func (n *Network) receive(request *http.Request) (served *http.Request, end func
 		served.Body = http.NoBody
 	}
 	end = func() {}
-	if a := attemptOf(request.Context()); a != nil {
-		ctx = withAttempt(ctx, a)
+	if a := sentIn(request.Context()); a != nil {
+		ctx = context.WithValue(ctx, servedKey{}, a)
 		if end, err = a.send(served); err != nil {
 			return nil, nil, err
 		}
