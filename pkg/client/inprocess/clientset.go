@@ -15,18 +15,14 @@ import (
 	"k8s.io/client-go/rest"
 	"k8s.io/client-go/util/flowcontrol"
 
-	clusterapiv1 "github.com/stagegate/stagegate/pkg/apis/cluster/v1"
-	clusterapiv1beta1 "github.com/stagegate/stagegate/pkg/apis/cluster/v1beta1"
-	placementapiv1 "github.com/stagegate/stagegate/pkg/apis/placement/v1"
-	placementapiv1beta1 "github.com/stagegate/stagegate/pkg/apis/placement/v1beta1"
-	rolloutapiv1alpha1 "github.com/stagegate/stagegate/pkg/apis/rollout/v1alpha1"
+	clusterv1beta1 "github.com/stagegate/stagegate/pkg/apis/cluster/v1beta1"
+	placementv1beta1 "github.com/stagegate/stagegate/pkg/apis/placement/v1beta1"
+	rolloutv1alpha1 "github.com/stagegate/stagegate/pkg/apis/rollout/v1alpha1"
 	"github.com/stagegate/stagegate/pkg/generated/clientset/versioned"
 	"github.com/stagegate/stagegate/pkg/generated/clientset/versioned/scheme"
-	clusterv1 "github.com/stagegate/stagegate/pkg/generated/clientset/versioned/typed/cluster/v1"
-	clusterv1beta1 "github.com/stagegate/stagegate/pkg/generated/clientset/versioned/typed/cluster/v1beta1"
-	placementv1 "github.com/stagegate/stagegate/pkg/generated/clientset/versioned/typed/placement/v1"
-	placementv1beta1 "github.com/stagegate/stagegate/pkg/generated/clientset/versioned/typed/placement/v1beta1"
-	rolloutv1alpha1 "github.com/stagegate/stagegate/pkg/generated/clientset/versioned/typed/rollout/v1alpha1"
+	clusterclient "github.com/stagegate/stagegate/pkg/generated/clientset/versioned/typed/cluster/v1beta1"
+	placementclient "github.com/stagegate/stagegate/pkg/generated/clientset/versioned/typed/placement/v1beta1"
+	rolloutclient "github.com/stagegate/stagegate/pkg/generated/clientset/versioned/typed/rollout/v1alpha1"
 )
 
 // NewClientset returns clients of the fleet's API. Those for the configuration of a Network share objects with its server; for any other
@@ -49,29 +45,23 @@ func NewClientset(config *rest.Config) (versioned.Interface, error) {
 	if err != nil {
 		return nil, err
 	}
-	c := &clientset{}
+	c := &clientset{clients: map[schema.GroupVersion]rest.Interface{}}
 	if c.DiscoveryClient, err = discovery.NewDiscoveryClientForConfigAndClient(config, connection); err != nil {
 		return nil, err
 	}
-	for version, client := range map[schema.GroupVersion]*rest.Interface{
-		clusterapiv1.SchemeGroupVersion:        &c.clusterV1,
-		clusterapiv1beta1.SchemeGroupVersion:   &c.clusterV1beta1,
-		placementapiv1.SchemeGroupVersion:      &c.placementV1,
-		placementapiv1beta1.SchemeGroupVersion: &c.placementV1beta1,
-		rolloutapiv1alpha1.SchemeGroupVersion:  &c.rolloutV1alpha1,
-	} {
-		if *client, err = newClient(config, connection, version); err != nil {
+	for _, version := range scheme.Scheme.PrioritizedVersionsAllGroups() {
+		if c.clients[version], err = newClient(config, connection, version); err != nil {
 			return nil, fmt.Errorf("client of %s: %w", version, err)
 		}
 	}
 	return c, nil
 }
 
-// clientset implements versioned.Interface.
+// clientset implements versioned.Interface, with a client for each version that the generated clientset knows.
 type clientset struct {
 	*discovery.DiscoveryClient
 
-	clusterV1, clusterV1beta1, placementV1, placementV1beta1, rolloutV1alpha1 rest.Interface
+	clients map[schema.GroupVersion]rest.Interface
 }
 
 var _ versioned.Interface = &clientset{}
@@ -79,27 +69,19 @@ var _ versioned.Interface = &clientset{}
 // Discovery implements versioned.Interface.
 func (c *clientset) Discovery() discovery.DiscoveryInterfaces { return c.DiscoveryClient }
 
-// ClusterV1 implements versioned.Interface.
-func (c *clientset) ClusterV1() clusterv1.ClusterV1Interface { return clusterv1.New(c.clusterV1) }
-
 // ClusterV1beta1 implements versioned.Interface.
-func (c *clientset) ClusterV1beta1() clusterv1beta1.ClusterV1beta1Interface {
-	return clusterv1beta1.New(c.clusterV1beta1)
-}
-
-// PlacementV1 implements versioned.Interface.
-func (c *clientset) PlacementV1() placementv1.PlacementV1Interface {
-	return placementv1.New(c.placementV1)
+func (c *clientset) ClusterV1beta1() clusterclient.ClusterV1beta1Interface {
+	return clusterclient.New(c.clients[clusterv1beta1.SchemeGroupVersion])
 }
 
 // PlacementV1beta1 implements versioned.Interface.
-func (c *clientset) PlacementV1beta1() placementv1beta1.PlacementV1beta1Interface {
-	return placementv1beta1.New(c.placementV1beta1)
+func (c *clientset) PlacementV1beta1() placementclient.PlacementV1beta1Interface {
+	return placementclient.New(c.clients[placementv1beta1.SchemeGroupVersion])
 }
 
 // RolloutV1alpha1 implements versioned.Interface.
-func (c *clientset) RolloutV1alpha1() rolloutv1alpha1.RolloutV1alpha1Interface {
-	return rolloutv1alpha1.New(c.rolloutV1alpha1)
+func (c *clientset) RolloutV1alpha1() rolloutclient.RolloutV1alpha1Interface {
+	return rolloutclient.New(c.clients[rolloutv1alpha1.SchemeGroupVersion])
 }
 
 // client begins requests of one group and version, each with an exchange of its own.
