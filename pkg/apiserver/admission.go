@@ -18,7 +18,7 @@ import (
 	"github.com/stagegate/stagegate/pkg/admission/initializer"
 	"github.com/stagegate/stagegate/pkg/admission/objectlimit"
 	"github.com/stagegate/stagegate/pkg/admission/placementvalidation"
-	"github.com/stagegate/stagegate/pkg/generated/clientset/versioned"
+	"github.com/stagegate/stagegate/pkg/client/inprocess"
 	"github.com/stagegate/stagegate/pkg/generated/informers/externalversions"
 	registry "github.com/stagegate/stagegate/pkg/registry/placement"
 	"github.com/stagegate/stagegate/pkg/rollout/snapshot"
@@ -27,7 +27,7 @@ import (
 // AdmissionInitializers gives our admission plugins the server's own API, the kinds of the hub, the limits that the flags set and who judges runs, and starts
 // their informers with the server.
 func (o *Options) AdmissionInitializers(config *genericapiserver.RecommendedConfig) ([]admission.PluginInitializer, error) {
-	client, err := versioned.NewForConfig(config.LoopbackClientConfig)
+	client, err := inprocess.NewClientset(o.network.Config(config.LoopbackClientConfig))
 	if err != nil {
 		return nil, fmt.Errorf("client of the fleet's API: %w", err)
 	}

@@ -15,6 +15,7 @@ import (
 	"k8s.io/utils/clock"
 
 	"github.com/stagegate/stagegate/pkg/apis/scheme"
+	"github.com/stagegate/stagegate/pkg/client/inprocess"
 	"github.com/stagegate/stagegate/pkg/generated/openapi"
 	"github.com/stagegate/stagegate/pkg/rollout"
 	"github.com/stagegate/stagegate/pkg/version"
@@ -31,6 +32,7 @@ type ExtraConfig struct {
 
 	judge   *judge
 	imports *imports
+	network *inprocess.Network
 }
 
 // Config makes a server.
@@ -71,10 +73,12 @@ func (o *Options) Config() (*Config, error) {
 	kinds := kindsOfBodies{}
 	tellMistyped(&config.Config, kinds)
 	awaitFrontProxy(&config.Config)
+	// Last, so that it is behind all the others.
+	leadControllers(&config.Config, o.network)
 	if err := applyStorage(o.Recommended.Etcd, &config.Config); err != nil {
 		return nil, fmt.Errorf("storage: %w", err)
 	}
-	extra := ExtraConfig{Rollout: o.Rollout.Options, NewManager: newManager, judge: o.judge}
+	extra := ExtraConfig{Rollout: o.Rollout.Options, NewManager: newManager, judge: o.judge, network: o.network}
 	extra.Rollout.HubRecord = hubRecord{o.Recommended.Etcd.StorageConfig}
 	if o.imports != nil {
 		extra.imports, extra.Rollout.MayLead = o.imports, o.imports.begin

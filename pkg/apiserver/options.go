@@ -18,6 +18,7 @@ import (
 	logsapi "k8s.io/component-base/logs/api/v1"
 
 	"github.com/stagegate/stagegate/pkg/admission"
+	"github.com/stagegate/stagegate/pkg/client/inprocess"
 )
 
 // maxRequestBodyBytes is the largest body in bytes that is read of a controller: a run over 10,000 clusters is 4 to 10 MB of JSON.
@@ -40,7 +41,8 @@ type Options struct {
 	// MaxObjects is how many objects of a kind users may create in a namespace, or outside of namespaces; 0 means any number.
 	MaxObjects int
 
-	judge *judge
+	judge   *judge
+	network *inprocess.Network
 	// imports is how far an import into the store is, nil where there was none.
 	imports *imports
 }
@@ -55,6 +57,7 @@ func NewOptions() *Options {
 		Logs:        logs.NewOptions(),
 		MaxObjects:  defaultMaxObjects,
 		judge:       &judge{},
+		network:     inprocess.New(),
 	}
 	o.ServerRun.MaxRequestBodyBytes = maxRequestBodyBytes
 	// Without these a shutdown waits a minute for watches, which end of themselves after half an hour at the earliest.

@@ -11,6 +11,7 @@ import (
 	"k8s.io/client-go/rest"
 
 	"github.com/stagegate/stagegate/pkg/apis/wellknown"
+	"github.com/stagegate/stagegate/pkg/client/inprocess"
 	cluster "github.com/stagegate/stagegate/pkg/registry/cluster/rest"
 	placement "github.com/stagegate/stagegate/pkg/registry/placement/rest"
 	"github.com/stagegate/stagegate/pkg/registry/placement/updaterun"
@@ -30,6 +31,8 @@ const (
 // Server serves all API groups.
 type Server struct {
 	Generic *genericapiserver.GenericAPIServer
+
+	network *inprocess.Network
 }
 
 // New makes a server that has all of the API and does not run yet.
@@ -76,7 +79,7 @@ func (c CompletedConfig) New() (*Server, error) {
 			return nil, err
 		}
 	}
-	return &Server{Generic: generic}, nil
+	return &Server{Generic: generic, network: c.extra.network}, nil
 }
 
 // newManager makes what runs beside the API, nil where nothing does.
@@ -84,7 +87,7 @@ func (c CompletedConfig) newManager() (Manager, error) {
 	if c.extra.NewManager == nil {
 		return nil, nil
 	}
-	api := rest.AddUserAgent(rest.CopyConfig(c.generic.LoopbackClientConfig), controllersAgent)
+	api := rest.AddUserAgent(c.extra.network.Config(c.generic.LoopbackClientConfig), controllersAgent)
 	hub := rest.AddUserAgent(rest.CopyConfig(c.hub), controllersAgent)
 	hub.QPS, hub.Burst = hubQPS, hubBurst
 	// Warnings are for people. The controllers read every kind there is, deprecated ones too.
@@ -125,8 +128,16 @@ func (c CompletedConfig) installAPI(server *genericapiserver.GenericAPIServer, m
 			return err
 		}
 	}
-	return server.InstallAPIGroups(groups...)
+	if err := server.InstallAPIGroups(groups...); err != nil {
+		return err
+	}
+	return c.installInProcess(server, groups)
 }
 
 // Run serves until the context ends and all that is in flight has been answered.
-func (s *Server) Run(ctx context.Context) error { return s.Generic.PrepareRun().RunWithContext(ctx) }
+func (s *Server) Run(ctx context.Context) error {
+	defer s.network.Close()
+	prepared := s.Generic.PrepareRun()
+	s.network.Serve(s.Generic.Handler)
+	return prepared.RunWithContext(ctx)
+}

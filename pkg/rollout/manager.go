@@ -24,7 +24,7 @@ import (
 
 	"github.com/stagegate/stagegate/pkg/apis/placement/v1beta1"
 	"github.com/stagegate/stagegate/pkg/apis/wellknown"
-	"github.com/stagegate/stagegate/pkg/generated/clientset/versioned"
+	"github.com/stagegate/stagegate/pkg/client/inprocess"
 	"github.com/stagegate/stagegate/pkg/rollout/internal/election"
 	"github.com/stagegate/stagegate/pkg/rollout/internal/fleet"
 	"github.com/stagegate/stagegate/pkg/rollout/internal/outbound"
@@ -99,7 +99,7 @@ func New(api, hub *rest.Config, options Options) (*Manager, error) {
 	if err := ValidateControllers(options.Controllers); err != nil {
 		return nil, err
 	}
-	apiClient, err := versioned.NewForConfig(api)
+	apiClient, err := inprocess.NewClientset(api)
 	if err != nil {
 		return nil, fmt.Errorf("client of the fleet's API: %w", err)
 	}
