@@ -1552,6 +1552,9 @@ var schemaYAML = typed.YAMLObject(`types:
     - name: prune
       type:
         namedType: io.kubernetes-fleet.placement.v1.PlacementPruneRecord
+    - name: selectedClusters
+      type:
+        scalar: numeric
     - name: selectedResources
       type:
         list:
@@ -3617,6 +3620,9 @@ var schemaYAML = typed.YAMLObject(`types:
     - name: prune
       type:
         namedType: io.kubernetes-fleet.placement.v1beta1.PlacementPruneRecord
+    - name: selectedClusters
+      type:
+        scalar: numeric
     - name: selectedResources
       type:
         list:
