@@ -50,7 +50,7 @@ const (
 // ones on one cluster, on which that is seen.
 func BenchmarkFleet(b *testing.B) {
 	members, placements := max(*fleetMembers, probes+2), max(*fleetPlacements, runsAtOnce)
-	r := newRigFor(b, patience*time.Duration(1+members*placements/10_000))
+	r := newRigFor(b, patience*time.Duration(1+members*placements/2_000))
 	r.controllers = append(r.controllers, rollingupdate.Name)
 	r.boundMemory(*fleetMemory << 10)
 	r.start(true)
@@ -110,12 +110,12 @@ func BenchmarkFleet(b *testing.B) {
 		cost = startMeter()
 		approved, err := r.approveEach(gated[:probes], 1, func() bool { return true })
 		r.must(err)
-		labelled := r.labelEach(2)
+		labeled := r.labelEach(2)
 		versioned := r.versionEach(rolling)
 		cost.stop(fleetIdle)
 		result(fleetIdle, "%.0f, %.0f and %.0f ms; medians %.0f, %.0f and %.0f ms",
-			milliseconds(percentile99(labelled)), milliseconds(percentile99(approved)), milliseconds(percentile99(versioned)),
-			milliseconds(median(labelled)), milliseconds(median(approved)), milliseconds(median(versioned)))
+			milliseconds(percentile99(labeled)), milliseconds(percentile99(approved)), milliseconds(percentile99(versioned)),
+			milliseconds(median(labeled)), milliseconds(median(approved)), milliseconds(median(versioned)))
 	}
 }
 

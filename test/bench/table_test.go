@@ -46,12 +46,15 @@ var (
 	createStrategies = &row{"create strategies, 16 clients", "350/s, 4.8 ms CPU each", "700/s"}
 	noisyUser        = &row{"another user's kubectl get and approve, beside 16 clients of one user; 99th percentile", "", "3 times"}
 	listStrategies   = &row{"list 5,000 strategies", "344 ms", "115 ms"}
+	createProtobuf   = &row{"create strategies as protobuf, 16 clients", "", ""}
+	listProtobuf     = &row{"list 5,000 strategies as protobuf", "", ""}
+	watched          = &row{"a change until 50 clients that watch have seen it, 99th percentile", "", ""}
 )
 
 var table = []*row{
 	nothingToChange, oneByOne, clusters100, clusters500, clusters2000, stages, hundredRuns, run1000, run5000, run10000,
 	fleetDelivery, fleetRuns, fleetApproval, fleetRestart, fleetIdle,
-	writesPerCluster, approval, restart, createStrategies, listStrategies, noisyUser,
+	writesPerCluster, approval, restart, createStrategies, listStrategies, createProtobuf, listProtobuf, watched, noisyUser,
 }
 
 var results = struct {
