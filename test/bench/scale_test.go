@@ -74,8 +74,8 @@ func BenchmarkFleet(b *testing.B) {
 		b.ReportMetric(milliseconds(cost.spent())/float64(updates), "ms-CPU/cluster")
 		b.ReportMetric(live, "MiB-live")
 		cost.stop(fleetDelivery)
-		result(fleetDelivery, "%d placements: %.0f s; %.1f ms of CPU time for each Work; the live heap is %.0f MiB",
-			placements, took.Seconds(), milliseconds(cost.spent())/float64(updates), live)
+		result(fleetDelivery, "%d on %d: %.0f s; %.1f ms of CPU time for each Work; the live heap is %.0f MiB",
+			placements, members, took.Seconds(), milliseconds(cost.spent())/float64(updates), live)
 
 		r.placeBy(onlyWith(smallLabel), v1beta1.ExternalRolloutStrategyType, 1, gated...)
 		r.placeBy(onlyWith(smallLabel), v1beta1.RollingUpdateRolloutStrategyType, 1, rolling...)

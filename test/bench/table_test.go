@@ -35,8 +35,8 @@ var (
 	run1000          = &row{"one run over 1,000 clusters", "", ""}
 	run5000          = &row{"one run over 5,000 clusters", "hangs", ""}
 	run10000         = &row{"one run over 10,000 clusters", "hangs from 3,860 on", "ends"}
-	fleetDelivery    = &row{"a fleet of 1,000 clusters, delivered ten placements at a time", "", ""}
-	fleetRuns        = &row{"10 runs at once in it, each over 1,000 clusters", "", ""}
+	fleetDelivery    = &row{"placements on each of 1,000 clusters, delivered ten at a time", "", ""}
+	fleetRuns        = &row{"10 runs at once over all of these clusters each", "", ""}
 	fleetApproval    = &row{"approval to binding written beside these runs, 99th percentile", "", "0.5 s"}
 	fleetRestart     = &row{"its restart until every controller has done something", "", "60 s"}
 	fleetIdle        = &row{"label of a cluster, approval and version to the binding, 99th percentile", "", "1 s each"}
