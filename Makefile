@@ -110,12 +110,16 @@ bench: ## Measure the speed of the API and of rollouts.
 bench-agents: ## Measure what AGENTS=1000 agents of members cost a real hub: a quarter of an hour.
 	$(GO) run ./test/agents -agents '$(AGENTS)'
 
+.PHONY: bench-aggregation
+bench-aggregation: ## Measure what the hub's aggregation layer adds to requests and runs, on a real hub: a few minutes.
+	$(GO) run ./test/aggregation
+
 .PHONY: soak
 soak: ## Kill a working server every minute for DURATION=30m and watch that nothing is lost. RUNS=200 SEED=0
 	$(GO) run ./test/soak -duration '$(DURATION)' -runs '$(RUNS)' -seed '$(SEED)'
 
 .PHONY: nightly
-nightly: ## Run what takes too long for every change: 2h15m on two idle cores, 3h30m on loaded ones. STEPS='simulator fuzz' runs some; see hack/nightly.sh.
+nightly: ## Run what takes too long for every change: 3h on two idle cores, 4h30m on loaded ones. STEPS='simulator fuzz' runs some; see hack/nightly.sh.
 	STEPS='$(STEPS)' hack/nightly.sh
 
 .PHONY: clean

@@ -14,7 +14,7 @@ cd "$(dirname "${BASH_SOURCE[0]}")/.."
 output="$PWD/_output/nightly"
 
 # The steps, in the order of how likely they find something for the time that they take.
-all=(simulator handover kills fuzz e2e oldkube soak)
+all=(simulator handover kills fuzz e2e oldkube soak fleet)
 
 simulator() { go test -count=1 -timeout 120m ./pkg/rollout/updaterun/engine -run '^TestSimulator$' -sim.runs=20000 -sim.seed="$seed"; }
 
@@ -37,6 +37,11 @@ oldkube() {
 }
 
 soak() { go run ./test/soak -duration 30m -kills 20 -runs 200 -seed "$seed" -log "$server_log"; }
+
+# 100,000 Works, with the garbage collector told to stay below what the benchmark may have.
+fleet() {
+	GOMEMLIMIT=10GiB go test -count=1 -timeout 240m -run '^$' -bench 'Fleet$' -benchtime 1x ./test/bench/ -fleet.placements=100 -fleet.memory=12
+}
 
 # A night is different from the one before, and its summary says how to repeat it.
 seed=${SEED:-$(date +%s)}

@@ -222,7 +222,6 @@ func TestNobodyButCertManagerWritesItsBundle(t *testing.T) {
 func TestValuesGetWhereTheyBelong(t *testing.T) {
 	const pod = `
 image: {repository: example.com/x, digest: "sha256:` + "%[1]s" + `", pullPolicy: Always, pullSecrets: [{name: pull}]}
-goMemoryLimit: 900MiB
 resources: {limits: {memory: 1000Mi}, requests: {cpu: 1m, memory: 1Mi}}
 extraArgs: ["--v=2"]
 extraEnv: [{name: HTTPS_PROXY, value: "http://proxy:3128"}]
@@ -241,18 +240,12 @@ affinity: {podAntiAffinity: {}}
 		}
 		args, _ := container["args"].([]any)
 		env := maps(container, "env")
-		limit := ""
-		for _, e := range env {
-			if e["name"] == "GOMEMLIMIT" {
-				limit, _ = e["value"].(string)
-			}
-		}
 		got := []any{
-			container["image"], container["imagePullPolicy"], spec["imagePullSecrets"], limit, container["resources"], args[len(args)-1], env[len(env)-1]["value"],
+			container["image"], container["imagePullPolicy"], spec["imagePullSecrets"], container["resources"], args[len(args)-1], env[len(env)-1]["value"],
 			at(obj, "spec", "template", "metadata", "annotations")["a"], spec["nodeSelector"], spec["tolerations"], spec["affinity"],
 		}
 		want := []any{
-			"example.com/x@sha256:" + digest, "Always", []any{object{"name": "pull"}}, "900MiB", object{"limits": object{"memory": "1000Mi"}, "requests": object{"cpu": "1m", "memory": "1Mi"}}, "--v=2", "http://proxy:3128",
+			"example.com/x@sha256:" + digest, "Always", []any{object{"name": "pull"}}, object{"limits": object{"memory": "1000Mi"}, "requests": object{"cpu": "1m", "memory": "1Mi"}}, "--v=2", "http://proxy:3128",
 			"1", object{"disk": "fast"}, []any{object{"key": "only", "operator": "Exists"}}, object{"podAntiAffinity": object{}},
 		}
 		if diff := cmp.Diff(want, got); diff != "" {
@@ -326,7 +319,7 @@ func TestValuesThatMeanNothingAreRefused(t *testing.T) {
 		"{networkPolicy: {enabled: true}}":                            server,
 		"{networkPolicy: {enabled: true, controlPlane: []}}":          server,
 		"{image: {digest: latest}}":                                   server,
-		"{goMemoryLimit: 3Gi}":                                        server,
+		"{goMemoryLimit: 3GiB}":                                       server,
 		"{}":                                                          agent,
 		"{cluster: paris, replicas: 0}":                               agent,
 		"{cluster: paris, extraArgs: [cluster]}":                      agent,

@@ -126,13 +126,12 @@ func editDeployment(b *blocks, obj object) object {
 	container["image"] = b.value(imageExpression)
 	b.scalar(container, "imagePullPolicy", ".Values.image.pullPolicy")
 	b.replace(container, "resources", ".Values.resources")
-	for _, env := range maps(container, "env") {
-		if env["name"] == "GOMEMLIMIT" {
-			env["value"] = b.quoted(".Values.goMemoryLimit")
-		}
-	}
 	b.more(container, "args", ".Values.extraArgs")
-	b.more(container, "env", ".Values.extraEnv")
+	if maps(container, "env") == nil {
+		b.optional(container, "env", ".Values.extraEnv")
+	} else {
+		b.more(container, "env", ".Values.extraEnv")
+	}
 	b.optional(pod, "imagePullSecrets", ".Values.image.pullSecrets")
 	b.optional(pod, "nodeSelector", ".Values.nodeSelector")
 	b.optional(pod, "tolerations", ".Values.tolerations")
@@ -170,11 +169,6 @@ func defaultsOf(root string, base overlay, image imageName) (map[string]string, 
 			}
 			defaults["resources"] = strings.ReplaceAll(strings.TrimSpace(string(resources)), "\n", "\n  ")
 			defaults["replicas"] = fmt.Sprint(at(obj, "spec")["replicas"])
-			for _, env := range maps(container, "env") {
-				if env["name"] == "GOMEMLIMIT" {
-					defaults["goMemoryLimit"], _ = env["value"].(string)
-				}
-			}
 		case "PersistentVolumeClaim":
 			defaults["storage"], _, _ = unstructured.NestedString(obj, "spec", "resources", "requests", "storage")
 		}

@@ -10,7 +10,11 @@ import (
 
 func TestTheEnvironmentDecidesHowOftenGarbageIsCollected(t *testing.T) {
 	before := debug.SetGCPercent(100)
-	t.Cleanup(func() { debug.SetGCPercent(before) })
+	limit := debug.SetMemoryLimit(-1)
+	t.Cleanup(func() {
+		debug.SetGCPercent(before)
+		debug.SetMemoryLimit(limit)
+	})
 	for env, want := range map[string]int{"": 300, "100": 100, "off": 100} {
 		t.Setenv("GOGC", env)
 		TuneGarbageCollector()

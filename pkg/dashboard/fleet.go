@@ -21,6 +21,7 @@ import (
 	"github.com/stagegate/stagegate/pkg/apis/placement/v1beta1"
 	"github.com/stagegate/stagegate/pkg/apis/wellknown"
 	"github.com/stagegate/stagegate/pkg/client/scoped"
+	bindingrules "github.com/stagegate/stagegate/pkg/rules/binding"
 	runrules "github.com/stagegate/stagegate/pkg/rules/updaterun"
 	"github.com/stagegate/stagegate/pkg/view"
 )
@@ -149,12 +150,7 @@ func placementOf(p v1beta1.PlacementObject) placementRow {
 	row := placementRow{
 		Namespace: view.Clean(p.GetNamespace()), Name: view.Clean(p.GetName()), Path: scopedPath(p.GetNamespace(), "placements", p.GetName()),
 		Strategy: view.Clean(cmp.Or(string(spec.Strategy.Type), string(v1beta1.RollingUpdateRolloutStrategyType))), Version: view.Clean(status.ObservedResourceIndex),
-		Created: p.GetCreationTimestamp(), Look: look{"done", "check", "Available"},
-	}
-	for i := range status.PerClusterPlacementStatuses {
-		if status.PerClusterPlacementStatuses[i].ClusterName != "" {
-			row.Clusters++
-		}
+		Created: p.GetCreationTimestamp(), Look: look{"done", "check", "Available"}, Clusters: bindingrules.Clusters(status),
 	}
 	// The first condition that does not hold is what it has come to.
 	for _, t := range []string{v1beta1.PlacementScheduled, v1beta1.PlacementRolloutStarted, v1beta1.PlacementApplied, v1beta1.PlacementAvailable} {
@@ -194,9 +190,11 @@ type placementView struct {
 }
 
 type versionsView struct {
-	Path     string
-	Error    string
-	Versions []versionRow
+	Path string
+	// Listed and Clusters are how many clusters the placement's status lists, and how many there are, if it does not list all.
+	Listed, Clusters int
+	Error            string
+	Versions         []versionRow
 	// From and To are compared, if they are set.
 	From, To    string
 	Compared    bool
@@ -232,10 +230,14 @@ func (s *server) placementPage(r *http.Request) *page {
 func (s *server) versions(r *http.Request, placement v1beta1.PlacementObject) versionsView {
 	namespace, name := placement.GetNamespace(), placement.GetName()
 	data := versionsView{Path: scopedPath(namespace, "placements", name), From: r.URL.Query().Get("from"), To: r.URL.Query().Get("to")}
+	if status := placement.PlacementStatus(); !bindingrules.ListsAll(status) {
+		data.Clusters = bindingrules.Clusters(status)
+	}
 	on := map[string]int{}
 	for i := range placement.PlacementStatus().PerClusterPlacementStatuses {
 		if of := &placement.PlacementStatus().PerClusterPlacementStatuses[i]; of.ClusterName != "" {
 			on[of.ObservedResourceIndex]++
+			data.Listed++
 		}
 	}
 	metadata, err := s.snapshotNames(r.Context(), namespace, name)

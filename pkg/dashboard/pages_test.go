@@ -106,6 +106,20 @@ func TestNothingThatOthersWriteIsObeyed(t *testing.T) {
 	}
 }
 
+func TestAPlacementThatDoesNotListAllOfItsClustersSaysSo(t *testing.T) {
+	hub := newFakeHub(t)
+	placement := samplePlacement("large", "a", "b")
+	placement.Status.SelectedClusters = 5000
+	hub.put("clusterresourceplacements", placement)
+	hub.put("clusterresourcesnapshots", sampleSnapshot("large", "3", true, time.Hour))
+	page := open(t, hub).enter().get("/placements/large")
+	for _, want := range []string{"On 5000 clusters", "Clusters are counted of the 2 that the placement&#39;s status lists, of 5,000."} {
+		if !strings.Contains(page, want) && !strings.Contains(page, strings.ReplaceAll(want, "&#39;", "'")) {
+			t.Errorf("the page does not say %q", want)
+		}
+	}
+}
+
 func TestValuesOfSecretsAreNotShown(t *testing.T) {
 	hub := newFakeHub(t)
 	smallFleet(hub)

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"slices"
 	"strconv"
+	"strings"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
@@ -43,7 +44,7 @@ func (r *rig) join(clusters int, shares ...int) {
 				break
 			}
 		}
-		name := fmt.Sprintf("member-%05d", i)
+		name := memberName(i)
 		namespace := &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: wellknown.MemberNamespace(name)}}
 		if _, err := namespaces.Create(r.ctx, namespace, metav1.CreateOptions{}); err != nil {
 			return err
@@ -73,6 +74,8 @@ func (r *rig) join(clusters int, shares ...int) {
 	})
 }
 
+func memberName(i int) string { return fmt.Sprintf("member-%05d", i) }
+
 func stageName(i int) string { return "stage" + strconv.Itoa(i) }
 
 // strategyOf makes a strategy of one stage for all clusters.
@@ -101,21 +104,21 @@ func (r *rig) createStrategy(name string, stages ...v1beta1.StageConfig) {
 	r.must(err)
 }
 
-// place makes placements that pick all clusters, with versions 0 and 1 of one ConfigMap to place, and waits until their clusters are
-// picked and ready to be moved.
+// everywhere picks all clusters.
+var everywhere = &v1beta1.PlacementPolicy{PlacementType: v1beta1.PickAllPlacementType}
+
+// place makes placements that pick all clusters and that runs move, with versions 0 and 1 of one ConfigMap to place, and waits until their
+// clusters are picked and ready to be moved.
 func (r *rig) place(clusters int, placements ...string) {
 	r.Helper()
+	r.placeBy(everywhere, v1beta1.ExternalRolloutStrategyType, clusters, placements...)
+}
+
+func (r *rig) placeBy(policy *v1beta1.PlacementPolicy, strategy v1beta1.RolloutStrategyType, clusters int, placements ...string) {
+	r.Helper()
 	ready := sets.New[string]()
-	bindings := &cache.ListWatch{
-		ListWithContextFunc: func(ctx context.Context, o metav1.ListOptions) (runtime.Object, error) {
-			return r.api.ClusterResourceBindings().List(ctx, o)
-		},
-		WatchFuncWithContext: func(ctx context.Context, o metav1.ListOptions) (watch.Interface, error) {
-			return r.api.ClusterResourceBindings().Watch(ctx, o)
-		},
-	}
-	until(r, bindings, func() error {
-		r.each(len(placements), func(i int) error { return r.createPlacement(placements[i]) })
+	until(r, r.bindingsOf(placements...), func() error {
+		r.each(len(placements), func(i int) error { return r.createPlacement(placements[i], policy, strategy) })
 		return nil
 	}, func(b *v1beta1.ClusterResourceBinding) bool {
 		if slices.Contains(b.Finalizers, wellknown.WorkCleanupFinalizer) {
@@ -126,10 +129,10 @@ func (r *rig) place(clusters int, placements ...string) {
 	scheduled := sets.New[string]()
 	policies := &cache.ListWatch{
 		ListWithContextFunc: func(ctx context.Context, o metav1.ListOptions) (runtime.Object, error) {
-			return r.api.ClusterSchedulingPolicySnapshots().List(ctx, o)
+			return r.api.ClusterSchedulingPolicySnapshots().List(ctx, of(placements, o))
 		},
 		WatchFuncWithContext: func(ctx context.Context, o metav1.ListOptions) (watch.Interface, error) {
-			return r.api.ClusterSchedulingPolicySnapshots().Watch(ctx, o)
+			return r.api.ClusterSchedulingPolicySnapshots().Watch(ctx, of(placements, o))
 		},
 	}
 	until(r, policies, nothing, func(p *v1beta1.ClusterSchedulingPolicySnapshot) bool {
@@ -140,36 +143,38 @@ func (r *rig) place(clusters int, placements ...string) {
 	})
 }
 
-func (r *rig) createPlacement(name string) error {
+// bindingsOf watches the bindings of some placements.
+func (r *rig) bindingsOf(placements ...string) cache.ListerWatcher {
+	return &cache.ListWatch{
+		ListWithContextFunc: func(ctx context.Context, o metav1.ListOptions) (runtime.Object, error) {
+			return r.api.ClusterResourceBindings().List(ctx, of(placements, o))
+		},
+		WatchFuncWithContext: func(ctx context.Context, o metav1.ListOptions) (watch.Interface, error) {
+			return r.api.ClusterResourceBindings().Watch(ctx, of(placements, o))
+		},
+	}
+}
+
+// of selects what belongs to some placements.
+func of(placements []string, o metav1.ListOptions) metav1.ListOptions {
+	o.LabelSelector = wellknown.ParentPlacementLabel + " in (" + strings.Join(placements, ",") + ")"
+	return o
+}
+
+func (r *rig) createPlacement(name string, policy *v1beta1.PlacementPolicy, strategy v1beta1.RolloutStrategyType) error {
 	placement, err := r.api.ClusterResourcePlacements().Create(r.ctx, &v1beta1.ClusterResourcePlacement{
 		ObjectMeta: metav1.ObjectMeta{Name: name},
 		Spec: v1beta1.PlacementSpec{
 			ResourceSelectors: []v1beta1.ResourceSelectorTerm{{Version: "v1", Kind: "Namespace", Name: "app"}},
-			Strategy:          v1beta1.RolloutStrategy{Type: v1beta1.ExternalRolloutStrategyType},
+			Policy:            policy,
+			Strategy:          v1beta1.RolloutStrategy{Type: strategy},
 		},
 	}, metav1.CreateOptions{})
 	if err != nil {
 		return err
 	}
 	for index := range 2 {
-		_, err := r.api.ClusterResourceSnapshots().Create(r.ctx, &v1beta1.ClusterResourceSnapshot{
-			ObjectMeta: metav1.ObjectMeta{
-				Name: wellknown.ResourceSnapshotName(name, index),
-				Labels: map[string]string{
-					wellknown.ParentPlacementLabel: name,
-					wellknown.ResourceIndexLabel:   strconv.Itoa(index),
-					wellknown.LatestSnapshotLabel:  strconv.FormatBool(index == 1),
-				},
-				Annotations: map[string]string{
-					wellknown.ResourceHashAnnotation:      strconv.Itoa(index),
-					wellknown.NumberOfSnapshotsAnnotation: "1",
-					wellknown.NumberOfEnvelopesAnnotation: "0",
-				},
-			},
-			Spec: v1beta1.ResourceSnapshotSpec{SelectedResources: []v1beta1.ResourceContent{{RawExtension: runtime.RawExtension{Raw: fmt.Appendf(nil,
-				`{"apiVersion":"v1","kind":"ConfigMap","metadata":{"namespace":"app","name":"settings"},"data":{"version":"%d"}}`, index)}}}},
-		}, metav1.CreateOptions{})
-		if err != nil {
+		if err := r.createVersion(name, index, index == 1); err != nil {
 			return err
 		}
 	}
@@ -183,10 +188,29 @@ func (r *rig) createPlacement(name string) error {
 			},
 			Annotations: map[string]string{wellknown.PlacementGenerationAnnotation: strconv.FormatInt(placement.Generation, 10)},
 		},
-		Spec: v1beta1.SchedulingPolicySnapshotSpec{
-			Policy:     &v1beta1.PlacementPolicy{PlacementType: v1beta1.PickAllPlacementType},
-			PolicyHash: []byte("all"),
+		Spec: v1beta1.SchedulingPolicySnapshotSpec{Policy: policy, PolicyHash: []byte("all")},
+	}, metav1.CreateOptions{})
+	return err
+}
+
+// createVersion makes a version of what a placement places.
+func (r *rig) createVersion(placement string, index int, latest bool) error {
+	_, err := r.api.ClusterResourceSnapshots().Create(r.ctx, &v1beta1.ClusterResourceSnapshot{
+		ObjectMeta: metav1.ObjectMeta{
+			Name: wellknown.ResourceSnapshotName(placement, index),
+			Labels: map[string]string{
+				wellknown.ParentPlacementLabel: placement,
+				wellknown.ResourceIndexLabel:   strconv.Itoa(index),
+				wellknown.LatestSnapshotLabel:  strconv.FormatBool(latest),
+			},
+			Annotations: map[string]string{
+				wellknown.ResourceHashAnnotation:      strconv.Itoa(index),
+				wellknown.NumberOfSnapshotsAnnotation: "1",
+				wellknown.NumberOfEnvelopesAnnotation: "0",
+			},
 		},
+		Spec: v1beta1.ResourceSnapshotSpec{SelectedResources: []v1beta1.ResourceContent{{RawExtension: runtime.RawExtension{Raw: fmt.Appendf(nil,
+			`{"apiVersion":"v1","kind":"ConfigMap","metadata":{"namespace":"app","name":"settings"},"data":{"version":"%d"}}`, index)}}}},
 	}, metav1.CreateOptions{})
 	return err
 }
@@ -204,20 +228,22 @@ func (r *rig) startRun(name, placement, strategy string, version int) error {
 
 // runs watches all runs, or the one with a name.
 func (r *rig) runs(name string) cache.ListerWatcher {
-	only := func(o metav1.ListOptions) metav1.ListOptions {
-		if name != "" {
-			o.FieldSelector = fields.OneTermEqualSelector(metav1.ObjectNameField, name).String()
-		}
-		return o
-	}
 	return &cache.ListWatch{
 		ListWithContextFunc: func(ctx context.Context, o metav1.ListOptions) (runtime.Object, error) {
-			return r.api.ClusterStagedUpdateRuns().List(ctx, only(o))
+			return r.api.ClusterStagedUpdateRuns().List(ctx, named(name, o))
 		},
 		WatchFuncWithContext: func(ctx context.Context, o metav1.ListOptions) (watch.Interface, error) {
-			return r.api.ClusterStagedUpdateRuns().Watch(ctx, only(o))
+			return r.api.ClusterStagedUpdateRuns().Watch(ctx, named(name, o))
 		},
 	}
+}
+
+// named selects the object with a name, or all of them without one.
+func named(name string, o metav1.ListOptions) metav1.ListOptions {
+	if name != "" {
+		o.FieldSelector = fields.OneTermEqualSelector(metav1.ObjectNameField, name).String()
+	}
+	return o
 }
 
 // run creates a run and returns how long it took until it was seen to have succeeded.

@@ -44,14 +44,6 @@ func BenchmarkApprovalToFirstBinding(b *testing.B) {
 	r.join(10)
 	r.strategyOf("gated", "100%", needsApproval)
 	r.place(10, app)
-	bindings := &cache.ListWatch{
-		ListWithContextFunc: func(ctx context.Context, o metav1.ListOptions) (runtime.Object, error) {
-			return r.api.ClusterResourceBindings().List(ctx, o)
-		},
-		WatchFuncWithContext: func(ctx context.Context, o metav1.ListOptions) (watch.Interface, error) {
-			return r.api.ClusterResourceBindings().Watch(ctx, o)
-		},
-	}
 	var times []time.Duration
 	cost := startMeter()
 	for b.Loop() {
@@ -60,7 +52,7 @@ func BenchmarkApprovalToFirstBinding(b *testing.B) {
 			asked := wellknown.BeforeStageApprovalName(name, "all")
 			until(r, r.requests(), func() error { return r.startRun(name, app, "gated", version) },
 				func(request *v1beta1.ClusterApprovalRequest) bool { return request.Name == asked })
-			times = append(times, until(r, bindings, func() error { return r.approve(name) }, func(binding *v1beta1.ClusterResourceBinding) bool {
+			times = append(times, until(r, r.bindingsOf(app), func() error { return r.approve(name) }, func(binding *v1beta1.ClusterResourceBinding) bool {
 				return binding.Spec.ResourceSnapshotName == wellknown.ResourceSnapshotName(app, version)
 			}))
 			until(r, r.runs(name), nothing, r.succeeded)

@@ -53,6 +53,8 @@ type rig struct {
 	// api is the user's client.
 	api         placementclient.PlacementV1beta1Interface
 	stopMembers func()
+	// controllers are those that run.
+	controllers []string
 }
 
 // newRig starts a server with its controllers and members.
@@ -63,7 +65,10 @@ func newRig(b *testing.B) *rig {
 	return r
 }
 
-func newRigWithoutServer(b *testing.B) *rig {
+func newRigWithoutServer(b *testing.B) *rig { return newRigFor(b, patience) }
+
+// newRigFor makes a rig that waits so long for all of its work.
+func newRigFor(b *testing.B, patience time.Duration) *rig {
 	b.Helper()
 	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	b.Cleanup(cancel)
@@ -72,7 +77,10 @@ func newRigWithoutServer(b *testing.B) *rig {
 		b.Fatal(err)
 	}
 	b.Cleanup(func() { _ = os.RemoveAll(dir) })
-	return &rig{B: b, ctx: ctx, dataDir: dir, hub: testserver.StartHub(b), namespaces: testserver.NewHub(), writes: &writes{}}
+	return &rig{
+		B: b, ctx: ctx, dataDir: dir, hub: testserver.StartHub(b), namespaces: testserver.NewHub(), writes: &writes{},
+		controllers: []string{scheduling.Name, updaterun.Name, work.Name, placementstatus.Name},
+	}
 }
 
 // start runs a server on the rig's data, with the controllers that a rollout takes or without any. The options come last.
@@ -120,7 +128,7 @@ func (r *rig) stop() {
 func (r *rig) newManager(api, hub *rest.Config, options rollout.Options) (apiserver.Manager, error) {
 	api.Wrap(r.writes.wrap)
 	return rollout.New(api, hub, rollout.Options{
-		Controllers:       []string{scheduling.Name, updaterun.Name, work.Name, placementstatus.Name},
+		Controllers:       r.controllers,
 		ExternalSnapshots: options.ExternalSnapshots,
 		StoreID:           testserver.HubStoreID,
 		HubRecord:         options.HubRecord,
@@ -144,7 +152,7 @@ func (r *rig) stored(resource, name string) int {
 func (r *rig) must(err error) {
 	r.Helper()
 	if err != nil {
-		r.Fatal(err)
+		r.Fatal(errors.Join(err, context.Cause(r.ctx)))
 	}
 }
 
@@ -160,17 +168,46 @@ func (r *rig) each(n int, do func(i int) error) {
 // is done.
 func until[O runtime.Object](r *rig, lw cache.ListerWatcher, do func() error, done func(O) bool) time.Duration {
 	r.Helper()
+	took, err := untilSeen(r.ctx, lw, do, func(o O) (bool, error) { return done(o), nil })
+	r.must(err)
+	return took
+}
+
+func untilSeen[O runtime.Object](ctx context.Context, lw cache.ListerWatcher, do func() error, done func(O) (bool, error)) (time.Duration, error) {
 	var start time.Time
 	var zero O
-	_, err := watchtools.UntilWithSync(r.ctx, lw, zero, func(cache.Store) (bool, error) {
+	_, err := watchtools.UntilWithSync(ctx, lw, zero, func(cache.Store) (bool, error) {
 		start = time.Now()
 		return false, do()
 	}, func(e watch.Event) (bool, error) {
 		o, ok := e.Object.(O)
-		return ok && e.Type != watch.Deleted && done(o), nil
+		if !ok || e.Type == watch.Deleted {
+			return false, nil
+		}
+		return done(o)
 	})
-	r.must(err)
-	return time.Since(start)
+	return time.Since(start), err
+}
+
+// untilEach watches objects, does things one after the other, each once what the one before has come to was seen, and returns how long each
+// of them took.
+func untilEach[O runtime.Object](ctx context.Context, lw cache.ListerWatcher, n int, do func(i int) error, done func(i int, o O) bool) ([]time.Duration, error) {
+	var times []time.Duration
+	var start time.Time
+	next := func() error {
+		start = time.Now()
+		return do(len(times))
+	}
+	_, err := untilSeen(ctx, lw, next, func(o O) (bool, error) {
+		if !done(len(times), o) {
+			return false, nil
+		}
+		if times = append(times, time.Since(start)); len(times) == n {
+			return true, nil
+		}
+		return false, next()
+	})
+	return times, err
 }
 
 func nothing() error { return nil }

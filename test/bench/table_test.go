@@ -35,17 +35,26 @@ var (
 	run1000          = &row{"one run over 1,000 clusters", "", ""}
 	run5000          = &row{"one run over 5,000 clusters", "hangs", ""}
 	run10000         = &row{"one run over 10,000 clusters", "hangs from 3,860 on", "ends"}
+	fleetDelivery    = &row{"placements on each of 1,000 clusters, delivered ten at a time", "", ""}
+	fleetRuns        = &row{"10 runs at once over all of these clusters each", "", ""}
+	fleetApproval    = &row{"approval to binding written beside these runs, 99th percentile", "", "0.5 s"}
+	fleetRestart     = &row{"its restart until every controller has done something", "", "60 s"}
+	fleetIdle        = &row{"label of a cluster, approval and version to the binding, 99th percentile", "", "1 s each"}
 	writesPerCluster = &row{"API writes per cluster update; conflicts among those to bindings", "6.6 to 8.5; a fifth", "5; 1 %"}
 	approval         = &row{"approval to first binding written", "0.2 s", "0.1 s"}
 	restart          = &row{"1,000 live runs after a restart", "11 min", "15 s"}
 	createStrategies = &row{"create strategies, 16 clients", "350/s, 4.8 ms CPU each", "700/s"}
 	noisyUser        = &row{"another user's kubectl get and approve, beside 16 clients of one user; 99th percentile", "", "3 times"}
 	listStrategies   = &row{"list 5,000 strategies", "344 ms", "115 ms"}
+	createProtobuf   = &row{"create strategies as protobuf, 16 clients", "", ""}
+	listProtobuf     = &row{"list 5,000 strategies as protobuf", "", ""}
+	watched          = &row{"a change until 50 clients that watch have seen it, 99th percentile", "", ""}
 )
 
 var table = []*row{
 	nothingToChange, oneByOne, clusters100, clusters500, clusters2000, stages, hundredRuns, run1000, run5000, run10000,
-	writesPerCluster, approval, restart, createStrategies, listStrategies, noisyUser,
+	fleetDelivery, fleetRuns, fleetApproval, fleetRestart, fleetIdle,
+	writesPerCluster, approval, restart, createStrategies, listStrategies, createProtobuf, listProtobuf, watched, noisyUser,
 }
 
 var results = struct {

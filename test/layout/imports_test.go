@@ -34,6 +34,7 @@ type rule struct {
 // the server, then the command.
 var rules = []rule{
 	{packages: "pkg/version"},
+	{packages: "pkg/memory"},
 	{packages: "pkg/apis", may: []string{"pkg/apis"}},
 	{packages: "pkg/generated", may: []string{"pkg/apis", "pkg/generated"}},
 	{packages: "pkg/client", may: []string{"pkg/apis", "pkg/generated", "pkg/client"}},
@@ -52,12 +53,12 @@ var rules = []rule{
 	// What runs on a member brings nothing of the server along.
 	{packages: "pkg/rollout/agent", may: []string{
 		"pkg/apis", "pkg/generated", "pkg/rollout/apply", "pkg/rollout/inspect", "pkg/rollout/storeid",
-		"pkg/rollout/internal/reconcile", "pkg/rollout/internal/election", "pkg/version",
+		"pkg/rollout/internal/reconcile", "pkg/rollout/internal/election", "pkg/version", "pkg/memory",
 	}},
 	{packages: "pkg/rollout/storeid", may: []string{"pkg/apis"}},
 	{packages: "pkg/rollout", may: []string{"pkg/apis", "pkg/rules", "pkg/generated", "pkg/client", "pkg/rollout"}},
 	{packages: "pkg/importer", may: []string{"pkg/apis", "pkg/registry", "pkg/rollout/storeid"}},
-	{packages: "pkg/apiserver", may: []string{"pkg/importer", "pkg/apis", "pkg/rules", "pkg/generated", "pkg/client", "pkg/registry", "pkg/admission", "pkg/rollout", "pkg/version", "pkg/apiserver"}},
+	{packages: "pkg/apiserver", may: []string{"pkg/importer", "pkg/apis", "pkg/rules", "pkg/generated", "pkg/client", "pkg/registry", "pkg/admission", "pkg/rollout", "pkg/version", "pkg/memory", "pkg/apiserver"}},
 	// What people are shown is made of the API alone. The server imports none of it.
 	{packages: "pkg/view", may: []string{"pkg/apis", "pkg/rules", "pkg/view"}},
 	// What people ask of the hub, the plugin and the dashboard ask by the same rule.

@@ -24,6 +24,7 @@ import (
 	"k8s.io/client-go/rest"
 	"k8s.io/client-go/tools/clientcmd"
 
+	"github.com/stagegate/stagegate/pkg/apis/placement/v1beta1"
 	"github.com/stagegate/stagegate/pkg/generated/clientset/versioned"
 )
 
@@ -102,6 +103,36 @@ func (h *Hub) Config() (*rest.Config, error) {
 		return nil, err
 	}
 	config.QPS = -1
+	return config, nil
+}
+
+// ServerConfig is how the administrator reaches the server past the hub, by the address and the authority that the hub has for it.
+func (h *Hub) ServerConfig(ctx context.Context) (*rest.Config, error) {
+	core, err := h.Core()
+	if err != nil {
+		return nil, err
+	}
+	data, err := core.Discovery().RESTClient().Get().AbsPath("/apis/apiregistration.k8s.io/v1/apiservices", v1beta1.SchemeGroupVersion.Version+"."+v1beta1.GroupName).DoRaw(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("reading where the hub finds the server: %w", err)
+	}
+	var service struct {
+		Spec struct {
+			CABundle []byte `json:"caBundle"`
+			Service  struct {
+				Port int `json:"port"`
+			} `json:"service"`
+		} `json:"spec"`
+	}
+	if err := json.Unmarshal(data, &service); err != nil {
+		return nil, fmt.Errorf("reading where the hub finds the server: %w", err)
+	}
+	config, err := h.Config()
+	if err != nil {
+		return nil, err
+	}
+	config.Host = fmt.Sprintf("https://localhost:%d", service.Spec.Service.Port)
+	config.CAFile, config.CAData = "", service.Spec.CABundle
 	return config, nil
 }
 

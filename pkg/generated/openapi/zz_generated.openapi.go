@@ -5855,7 +5855,7 @@ func schema_pkg_apis_placement_v1_PlacementStatus(ref common.ReferenceCallback) 
 							},
 						},
 						SchemaProps: spec.SchemaProps{
-							Description: "placementStatuses are the states of the picked clusters, and of clusters that could not be picked.",
+							Description: "placementStatuses are the states of the picked clusters, and of clusters that could not be picked. Of more than 1000 picked clusters it lists 1000: those that failed, then those that are under way, then others. Those that keep objects since an adoption are always listed.",
 							Type:        []string{"array"},
 							Items: &spec.SchemaOrArray{
 								Schema: &spec.Schema{
@@ -5864,6 +5864,13 @@ func schema_pkg_apis_placement_v1_PlacementStatus(ref common.ReferenceCallback) 
 									},
 								},
 							},
+						},
+					},
+					"selectedClusters": {
+						SchemaProps: spec.SchemaProps{
+							Description: "selectedClusters is the number of picked clusters where placementStatuses does not list all of them, and else absent.",
+							Type:        []string{"integer"},
+							Format:      "int32",
 						},
 					},
 					"prune": {
@@ -13176,7 +13183,7 @@ func schema_pkg_apis_placement_v1beta1_PlacementStatus(ref common.ReferenceCallb
 							},
 						},
 						SchemaProps: spec.SchemaProps{
-							Description: "placementStatuses are the states of the picked clusters, and of clusters that could not be picked.",
+							Description: "placementStatuses are the states of the picked clusters, and of clusters that could not be picked. Of more than 1000 picked clusters it lists 1000: those that failed, then those that are under way, then others. Those that keep objects since an adoption are always listed.",
 							Type:        []string{"array"},
 							Items: &spec.SchemaOrArray{
 								Schema: &spec.Schema{
@@ -13185,6 +13192,13 @@ func schema_pkg_apis_placement_v1beta1_PlacementStatus(ref common.ReferenceCallb
 									},
 								},
 							},
+						},
+					},
+					"selectedClusters": {
+						SchemaProps: spec.SchemaProps{
+							Description: "selectedClusters is the number of picked clusters where placementStatuses does not list all of them, and else absent.",
+							Type:        []string{"integer"},
+							Format:      "int32",
 						},
 					},
 					"prune": {

@@ -27,6 +27,7 @@ import (
 	"k8s.io/utils/clock"
 
 	"github.com/stagegate/stagegate/pkg/generated/clientset/versioned"
+	"github.com/stagegate/stagegate/pkg/memory"
 	"github.com/stagegate/stagegate/pkg/rollout/internal/election"
 	"github.com/stagegate/stagegate/pkg/rollout/internal/reconcile"
 	"github.com/stagegate/stagegate/pkg/version"
@@ -59,6 +60,7 @@ func NewCommand(ctx context.Context) *cobra.Command {
 			if err := logsapi.ValidateAndApply(logging, nil); err != nil {
 				return err
 			}
+			memory.Bound()
 			return o.run(ctx)
 		},
 	}

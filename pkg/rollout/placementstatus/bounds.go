@@ -23,6 +23,8 @@ const (
 	ordinary = 128
 	// messageObjectsLeftOut says that a status has been trimmed.
 	messageObjectsLeftOut = "the status is too large to list all objects with their details, see the bindings"
+	// messageClustersLeftOut says that a status does not list all clusters.
+	messageClustersLeftOut = "placementStatuses lists %d of %d clusters, those first that failed or are under way, see the bindings"
 )
 
 // extent is how much a status says of each cluster.

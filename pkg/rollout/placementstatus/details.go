@@ -44,7 +44,7 @@ func (s step) details(result metav1.ConditionStatus, picked []v1beta1.BindingObj
 	if listed && s.conditionType == v1beta1.PlacementApplied {
 		details = ", please check the `failedPlacements` status"
 	}
-	if trouble := bindingrules.FirstTrouble(failing); trouble != "" {
+	if trouble := bindingrules.FirstTrouble(failing, true); trouble != "" {
 		details += "; " + trouble
 	}
 	return details

@@ -58,7 +58,7 @@ func summarize(placement v1beta1.PlacementObject, w world, now metav1.Time) *v1b
 	meta.SetStatusCondition(&status.Conditions, condition)
 	if condition.Status == metav1.ConditionUnknown {
 		// What was said of the clusters stands for an older generation until scheduling is done.
-		status.PerClusterPlacementStatuses = nil
+		status.PerClusterPlacementStatuses, status.SelectedClusters = nil, 0
 		return status
 	}
 
@@ -83,12 +83,20 @@ func summarize(placement v1beta1.PlacementObject, w world, now metav1.Time) *v1b
 		cluster := b.BindingSpec().TargetCluster
 		entries = append(entries, perCluster(placement, b, way, w.index[b.BindingSpec().ResourceSnapshotName], wanted, before[cluster], now))
 	}
-	trimmed := trim(entries)
+	// What is said of the placement is of all clusters, whether they are listed or not.
 	clusters := entries
-	if condition.Status == metav1.ConditionFalse && w.policy != nil {
-		entries = append(entries, unscheduled(placement, w.policy, status.PerClusterPlacementStatuses, now)...)
+	listed := bindingrules.List(entries)
+	trimmed := trim(listed)
+	status.SelectedClusters = 0
+	if len(listed) < len(clusters) {
+		status.SelectedClusters = int32(len(clusters)) // #nosec G115 -- as many as there are bindings in the cache
+		condition.Message += "; " + fmt.Sprintf(messageClustersLeftOut, len(listed), len(clusters))
+		meta.SetStatusCondition(&status.Conditions, condition)
 	}
-	status.PerClusterPlacementStatuses = entries
+	if condition.Status == metav1.ConditionFalse && w.policy != nil {
+		listed = append(slices.Clip(listed), unscheduled(placement, w.policy, status.PerClusterPlacementStatuses, now)...)
+	}
+	status.PerClusterPlacementStatuses = listed
 
 	remove := func(rest []step) {
 		for _, s := range rest {

@@ -50,8 +50,9 @@ func FirstFailed(failed []v1beta1.FailedResourcePlacement) string {
 	return name + ": " + failed[0].Condition.Message
 }
 
-// FirstTrouble tells of the first of some clusters that has trouble, and how many others have; nothing where none has.
-func FirstTrouble(clusters []v1beta1.PerClusterPlacementStatus) string {
+// FirstTrouble tells of the first of some clusters that has trouble, and how many others have; nothing where none has. Where there are more
+// clusters than these, those that have trouble come first.
+func FirstTrouble(clusters []v1beta1.PerClusterPlacementStatus, all bool) string {
 	first, others := "", 0
 	for i := range clusters {
 		trouble := Trouble(&clusters[i])
@@ -63,7 +64,10 @@ func FirstTrouble(clusters []v1beta1.PerClusterPlacementStatus) string {
 			others++
 		}
 	}
-	if others > 0 {
+	switch {
+	case !all && others >= MaxListed-1:
+		first += fmt.Sprintf("; and at least %d more", others)
+	case others > 0:
 		first += fmt.Sprintf("; and %d more", others)
 	}
 	return first

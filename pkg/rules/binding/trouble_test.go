@@ -4,6 +4,7 @@
 package binding
 
 import (
+	"slices"
 	"strings"
 	"testing"
 
@@ -57,11 +58,18 @@ func TestTheFirstTroubleOfClustersIsBounded(t *testing.T) {
 	bad := v1beta1.PerClusterPlacementStatus{ClusterName: "b", Conditions: []metav1.Condition{
 		{Type: v1beta1.PlacementOverridden, Status: metav1.ConditionFalse, Message: strings.Repeat("x", 10<<10)},
 	}}
-	if got := FirstTrouble([]v1beta1.PerClusterPlacementStatus{{ClusterName: "a"}, bad, bad, bad}); len(got) > 600 ||
+	if got := FirstTrouble([]v1beta1.PerClusterPlacementStatus{{ClusterName: "a"}, bad, bad, bad}, true); len(got) > 600 ||
 		!strings.HasPrefix(got, "cluster b: xxx") || !strings.HasSuffix(got, "x; and 2 more") {
 		t.Errorf("%d bytes: %s", len(got), got)
 	}
-	if got := FirstTrouble([]v1beta1.PerClusterPlacementStatus{{ClusterName: "a"}}); got != "" {
+	many := slices.Repeat([]v1beta1.PerClusterPlacementStatus{bad}, MaxListed)
+	if got := FirstTrouble(many, false); !strings.HasSuffix(got, "; and at least 999 more") {
+		t.Errorf("of more clusters than are listed: %s", got)
+	}
+	if got := FirstTrouble(many, true); !strings.HasSuffix(got, "; and 999 more") {
+		t.Errorf("of as many clusters as are listed: %s", got)
+	}
+	if got := FirstTrouble([]v1beta1.PerClusterPlacementStatus{{ClusterName: "a"}}, true); got != "" {
 		t.Errorf("no trouble: %q", got)
 	}
 }

@@ -101,13 +101,7 @@ func Doubts(p *v1beta1.ClusterResourcePlacement, budget *v1beta1.ClusterResource
 	case placementType(p) == v1beta1.PickFixedPlacementType:
 		doubts = append(doubts, fmt.Sprintf("metadata.name: ClusterResourcePlacement %s is PickFixed, which is never evicted: the budget limits nothing", budget.Name))
 	case len(doubts) == 0:
-		t := tally{}
-		for i := range p.Status.PerClusterPlacementStatuses {
-			// An entry without a name is of a cluster that is not picked.
-			if p.Status.PerClusterPlacementStatuses[i].ClusterName != "" {
-				t.total++
-			}
-		}
+		t := tally{total: bindingrules.Clusters(&p.Status)}
 		if placementType(p) == v1beta1.PickNPlacementType {
 			t.desired = int(ptr.Deref(p.Spec.Policy.NumberOfClusters, 0))
 			t.total = max(t.total, t.desired)

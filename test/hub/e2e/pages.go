@@ -674,6 +674,7 @@ kubectl --kubeconfig=_output/hub/member3.kubeconfig delete clusterrolebinding st
 		setUp:   "kubectl create ns team-a\n",
 		cleanUp: "kubectl delete ns team-a --wait=false\n",
 		deviations: []deviation{
+			{section: "Sizes", reason: nameOfReader, old: "PLACEMENT", new: "web"},
 			{
 				section: "An object is too large to read", reason: "An object to read and delete.",
 				before: `kubectl apply -f - << EOF

@@ -141,11 +141,17 @@ type PlacementStatus struct {
 	// +optional
 	ObservedResourceIndex string `json:"observedResourceIndex,omitempty"`
 
-	// placementStatuses are the states of the picked clusters, and of clusters that could not be picked.
+	// placementStatuses are the states of the picked clusters, and of clusters that could not be picked. Of more than 1000
+	// picked clusters it lists 1000: those that failed, then those that are under way, then others. Those that keep
+	// objects since an adoption are always listed.
 	// +optional
 	// +k8s:optional
 	// +listType=atomic
 	PerClusterPlacementStatuses []PerClusterPlacementStatus `json:"placementStatuses,omitempty"`
+
+	// selectedClusters is the number of picked clusters where placementStatuses does not list all of them, and else absent.
+	// +optional
+	SelectedClusters int32 `json:"selectedClusters,omitempty"`
 
 	// prune is the last request to remove the objects that clusters have kept since an adoption and that are not in
 	// their version. Only the server writes it, through the subresource prune.

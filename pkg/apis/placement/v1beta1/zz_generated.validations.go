@@ -5364,6 +5364,8 @@ func Validate_PlacementStatus(
 		errs = append(errs, fn(fldPath.Child("placementStatuses"), obj.PerClusterPlacementStatuses, oldVal, oldObj != nil)...)
 	}
 
+	// field PlacementStatus.SelectedClusters has no validation
+
 	{ // field PlacementStatus.Prune
 		fn := func(
 			fldPath *field.Path,

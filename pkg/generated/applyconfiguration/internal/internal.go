@@ -1555,6 +1555,9 @@ var schemaYAML = typed.YAMLObject(`types:
     - name: prune
       type:
         namedType: io.kubernetes-fleet.placement.v1.PlacementPruneRecord
+    - name: selectedClusters
+      type:
+        scalar: numeric
     - name: selectedResources
       type:
         list:
@@ -3632,6 +3635,9 @@ var schemaYAML = typed.YAMLObject(`types:
     - name: prune
       type:
         namedType: io.kubernetes-fleet.placement.v1beta1.PlacementPruneRecord
+    - name: selectedClusters
+      type:
+        scalar: numeric
     - name: selectedResources
       type:
         list:

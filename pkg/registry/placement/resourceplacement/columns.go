@@ -41,7 +41,7 @@ func available(o v1beta1.PlacementObject) string {
 func waitingFor(o v1beta1.PlacementObject) string {
 	c := meta.FindStatusCondition(o.PlacementStatus().Conditions, v1beta1.PlacementConditionType(o.GetNamespace(), v1beta1.PlacementObjectsRemaining))
 	if c == nil {
-		return bindingrules.FirstTrouble(o.PlacementStatus().PerClusterPlacementStatuses)
+		return bindingrules.FirstTrouble(o.PlacementStatus().PerClusterPlacementStatuses, bindingrules.ListsAll(o.PlacementStatus()))
 	}
 	return strings.TrimPrefix(c.Message, "The removal waits for ")
 }

@@ -19,8 +19,12 @@ type PlacementStatusApplyConfiguration struct {
 	SelectedResources []ResourceIdentifierApplyConfiguration `json:"selectedResources,omitempty"`
 	// observedResourceIndex is the index of the resource snapshot that selectedResources lists.
 	ObservedResourceIndex *string `json:"observedResourceIndex,omitempty"`
-	// placementStatuses are the states of the picked clusters, and of clusters that could not be picked.
+	// placementStatuses are the states of the picked clusters, and of clusters that could not be picked. Of more than 1000
+	// picked clusters it lists 1000: those that failed, then those that are under way, then others. Those that keep
+	// objects since an adoption are always listed.
 	PerClusterPlacementStatuses []PerClusterPlacementStatusApplyConfiguration `json:"placementStatuses,omitempty"`
+	// selectedClusters is the number of picked clusters where placementStatuses does not list all of them, and else absent.
+	SelectedClusters *int32 `json:"selectedClusters,omitempty"`
 	// prune is the last request to remove the objects that clusters have kept since an adoption and that are not in
 	// their version. Only the server writes it, through the subresource prune.
 	Prune *PlacementPruneRecordApplyConfiguration `json:"prune,omitempty"`
@@ -66,6 +70,14 @@ func (b *PlacementStatusApplyConfiguration) WithPerClusterPlacementStatuses(valu
 		}
 		b.PerClusterPlacementStatuses = append(b.PerClusterPlacementStatuses, *values[i])
 	}
+	return b
+}
+
+// WithSelectedClusters sets the SelectedClusters field in the declarative configuration to the given value
+// and returns the receiver, so that objects can be built by chaining "With" function invocations.
+// If called multiple times, the SelectedClusters field is set to the value of the last call.
+func (b *PlacementStatusApplyConfiguration) WithSelectedClusters(value int32) *PlacementStatusApplyConfiguration {
+	b.SelectedClusters = &value
 	return b
 }
 
