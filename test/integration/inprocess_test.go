@@ -18,6 +18,7 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/util/wait"
@@ -228,6 +229,8 @@ func TestEveryResourceIsSharedWithControllers(t *testing.T) {
 			}
 			before := sent.DeepCopyObject()
 
+			// What controllers create has no managedFields before it is applied, and keeps them from then on.
+			isApplied := false
 			// stored is the object as every other client has it, in the store or from the cache once that has the version.
 			stored := func(version string) object {
 				t.Helper()
@@ -239,8 +242,8 @@ func TestEveryResourceIsSharedWithControllers(t *testing.T) {
 				if err := runtime.DefaultUnstructuredConverter.FromUnstructured(got.Object, o); err != nil {
 					t.Fatal(err)
 				}
-				if len(o.GetManagedFields()) == 0 {
-					t.Error("the stored object has no managedFields any more")
+				if len(o.GetManagedFields()) > 0 != isApplied {
+					t.Errorf("the stored object was applied: %t; its managedFields are %v", isApplied, o.GetManagedFields())
 				}
 				o.SetManagedFields(nil)
 				o.GetObjectKind().SetGroupVersionKind(schema.GroupVersionKind{})
@@ -260,8 +263,19 @@ func TestEveryResourceIsSharedWithControllers(t *testing.T) {
 			if !apiequality.Semantic.DeepEqual(sent, before) {
 				t.Errorf("the object that was sent has changed:\n%s", asJSON(t, sent))
 			}
-			first := created.GetResourceVersion()
 			check("created", created)
+			apply := &unstructured.Unstructured{}
+			apply.SetGroupVersionKind(want.GroupVersionKind())
+			apply.SetNamespace(want.GetNamespace())
+			apply.SetName(want.GetName())
+			apply.SetLabels(map[string]string{"applied": "yes"})
+			applied, err := others.Apply(t.Context(), want.GetName(), apply, metav1.ApplyOptions{FieldManager: "test"})
+			if err != nil {
+				t.Fatal(err)
+			}
+			isApplied = true
+			first := applied.GetResourceVersion()
+			check("applied", s.do(s.on(s.client.Get()).Name(want.GetName()).Param("resourceVersion", first)))
 			// Up to two watches get copies of their own from the cache, and more of them share an encoding.
 			watches := []watch.Interface{}
 			for range 4 {
