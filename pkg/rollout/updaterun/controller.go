@@ -37,6 +37,8 @@ const (
 	// plansOfNamespace is how many runs of a namespace are planned at once. A plan takes long where many overrides change many objects: the runs of all
 	// others must not wait for that. Cluster-scoped runs are the platform's, and have no such limit.
 	plansOfNamespace = 4
+	// plansOfNamespaces is how many there are with others already where one of a namespace begins: the rest is for the platform and for runs under way.
+	plansOfNamespaces = 12
 	// planLater is when a run is looked at again that cannot be planned now.
 	planLater = 250 * time.Millisecond
 	// rest is how many times as long as a write of a run's status took there is none while clusters are under way: that of a run over

@@ -35,11 +35,11 @@ const eventWarning = "SuspiciousPlan"
 
 // initialize plans a run.
 func (c *Controller) initialize(ctx context.Context, run v1beta1.UpdateRunObject) (time.Duration, error) {
-	share := plansOfNamespace
+	share, all := plansOfNamespace, plansOfNamespaces
 	if run.GetNamespace() == "" {
-		share = workers
+		share, all = workers, workers
 	}
-	end, _ := c.planning.Begin(run.GetNamespace(), share, workers)
+	end, _ := c.planning.Begin(run.GetNamespace(), share, all)
 	if end == nil {
 		return planLater, nil
 	}

@@ -24,8 +24,8 @@ type Patcher struct {
 	versions  []changes
 	// added is by how many bytes they have made the manifests of each Work larger.
 	added map[int]int
-	// tried is how many bytes of manifests and values those that have no say have worked on for each Work.
-	tried map[int]int
+	// tried is how many bytes of manifests and values overrides have worked on.
+	tried int
 }
 
 // cluster is the member that manifests are made for.
@@ -44,9 +44,9 @@ type changes struct {
 // Work, whatever is in it: otherwise a namespace could keep the platform from rolling anything out, or have the server hold more than its memory.
 const maxAdded = 512 << 10
 
-// maxTried bounds the work of overrides that have no say, in bytes of the manifests of a Work and of the values for them: a namespace could take all
-// time that the platform's plans have.
-const maxTried = 16 << 20
+// maxTried bounds the work of overrides on a version, in bytes of its manifests and of the values for them: a namespace could take all the time that plans
+// have.
+const maxTried = 32 << 20
 
 // maxMessage is how many bytes are told of one override that is left out.
 const maxMessage = 512
@@ -54,7 +54,7 @@ const maxMessage = 512
 // NewPatcher takes the namespace of the placement, empty for a cluster-scoped one, the name and the labels of the cluster, and versions in the
 // order in which they are applied. It fails for a label selector that the API does not take.
 func NewPatcher(placementNamespace, name string, set labels.Set, versions []v1beta1.OverrideSnapshotObject) (*Patcher, error) {
-	p := &Patcher{cluster: cluster{name: name, labels: set}, namespace: placementNamespace, added: map[int]int{}, tried: map[int]int{}}
+	p := &Patcher{cluster: cluster{name: name, labels: set}, namespace: placementNamespace, added: map[int]int{}}
 	for _, snapshot := range versions {
 		v := changes{snapshot: snapshot}
 		if policy := snapshot.OverridePolicy(); policy != nil {
@@ -80,7 +80,10 @@ func (p *Patcher) Likeness() string {
 	var rules []string
 	for _, v := range p.versions {
 		for _, rule := range v.rules {
-			if slices.ContainsFunc(rule.JSONPatchOverrides, func(step v1beta1.JSONPatchOverride) bool { return bytes.Contains(step.Value.Raw, []byte("${")) }) {
+			if slices.ContainsFunc(rule.JSONPatchOverrides, func(step v1beta1.JSONPatchOverride) bool {
+				// A variable may be written with escapes.
+				return bytes.Contains(step.Value.Raw, []byte("${")) || bytes.Contains(step.Value.Raw, []byte(`\u`))
+			}) {
 				return ""
 			}
 			// Versions are never changed.
@@ -104,12 +107,13 @@ func (p *Patcher) Manifest(work int, raw []byte) ([]byte, []LeftOut, error) {
 			continue
 		}
 		vetoes := Vetoes(v.snapshot, p.namespace)
-		if p.tried[work] += len(raw) + v.size(); !vetoes && p.tried[work] > maxTried {
-			leftOut = append(leftOut, v.leftOut(fmt.Errorf("%s is not tried on %s in cluster %s: overrides of namespaces may change %d bytes of a Work with the values that they have for them",
-				describe(v.snapshot), object(id), p.cluster.name, maxTried)))
-			continue
+		var changed []byte
+		if p.tried += len(raw) + v.size(); p.tried > maxTried {
+			err = fmt.Errorf("%s is not tried on %s in cluster %s: overrides may work on %d bytes of the objects of a version and of the values for them", describe(v.snapshot),
+				object(id), p.cluster.name, maxTried)
+		} else {
+			changed, err = v.apply(raw, id, p.cluster)
 		}
-		changed, err := v.apply(raw, id, p.cluster)
 		if added, room := len(changed)-len(raw), maxAdded-p.added[work]; err == nil && added > 0 {
 			if added > room {
 				err = fmt.Errorf("%s makes %s in cluster %s larger by %d bytes, and overrides may add %d more to the Work that has it, %d in all",
@@ -124,7 +128,10 @@ func (p *Patcher) Manifest(work int, raw []byte) ([]byte, []LeftOut, error) {
 		case vetoes:
 			return nil, nil, err
 		default:
-			leftOut = append(leftOut, v.leftOut(err))
+			leftOut = append(leftOut, LeftOut{
+				Version: v1beta1.NamespacedName{Namespace: v.snapshot.GetNamespace(), Name: v.snapshot.GetName()},
+				Message: wording.Shorten(err.Error(), maxMessage),
+			})
 		}
 		if raw == nil {
 			break
@@ -141,13 +148,6 @@ func (v *changes) size() (size int) {
 		}
 	}
 	return size
-}
-
-func (v *changes) leftOut(err error) LeftOut {
-	return LeftOut{
-		Version: v1beta1.NamespacedName{Namespace: v.snapshot.GetNamespace(), Name: v.snapshot.GetName()},
-		Message: wording.Shorten(err.Error(), maxMessage),
-	}
 }
 
 // apply returns a manifest as all rules of a version make it, nil where one of them leaves it out.
