@@ -40,7 +40,7 @@ soak() { go run ./test/soak -duration 30m -kills 20 -runs 200 -seed "$seed" -log
 
 # 100,000 Works, with the garbage collector told to stay below what the benchmark may have.
 fleet() {
-	GOMEMLIMIT=10GiB go test -count=1 -timeout 240m -run '^$' -bench 'Fleet$' -benchtime 1x ./test/bench/ -fleet.placements=100 -fleet.memory=12
+	GOMEMLIMIT=10GiB go test -count=1 -timeout 240m -run '^$' -bench 'Fleet$' -benchtime 1x ./test/bench/ -fleet.members=1000
 }
 
 # A night is different from the one before, and its summary says how to repeat it.

@@ -30,7 +30,7 @@ import (
 )
 
 var (
-	fleetMembers    = flag.Int("fleet.members", 1000, "how many clusters BenchmarkFleet has, at least 102")
+	fleetMembers    = flag.Int("fleet.members", 200, "how many clusters BenchmarkFleet has, at least 102")
 	fleetPlacements = flag.Int("fleet.placements", 10, "how many placements BenchmarkFleet has on each of them, at least 10")
 	fleetMemory     = flag.Int("fleet.memory", 12, "how many GiB BenchmarkFleet may hold before it gives up")
 )
