@@ -38,7 +38,7 @@ oldkube() {
 
 soak() { go run ./test/soak -duration 30m -kills 20 -runs 200 -seed "$seed" -log "$server_log"; }
 
-# 100,000 Works, with the garbage collector told to stay below what the benchmark may have.
+# 10,000 Works, with the garbage collector told to stay below what the benchmark may have.
 fleet() {
 	GOMEMLIMIT=10GiB go test -count=1 -timeout 240m -run '^$' -bench 'Fleet$' -benchtime 1x ./test/bench/ -fleet.members=1000
 }
