@@ -6,6 +6,7 @@ package apply
 import (
 	"errors"
 	"strings"
+	"sync/atomic"
 	"testing"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -62,6 +63,14 @@ func TestAnObjectOfAVersionThatIsNotServedIsNotGone(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			b := newBench(t, newWork(t, namespaceYAML, widget))
+			var upgraded atomic.Bool
+			b.member.undiscovered = tt.undiscovered
+			b.member.PrependReactor("get", "widgets", func(action clienttesting.Action) (bool, runtime.Object, error) {
+				if !upgraded.Load() || tt.served && action.GetResource().Version == "v1" {
+					return false, nil, nil
+				}
+				return true, nil, apierrors.NewGenericServerResponse(404, "GET", widgets.GroupResource(), "w", "404 page not found", 0, true)
+			})
 			b.pass(t)
 			b.member.change(t, appliedWorks, "", "web-work", func(o *unstructured.Unstructured) {
 				list, _, _ := unstructured.NestedSlice(o.Object, "status", "appliedResources")
@@ -74,13 +83,10 @@ func TestAnObjectOfAVersionThatIsNotServedIsNotGone(t *testing.T) {
 					t.Fatal(err)
 				}
 			})
-			b.member.PrependReactor("get", "widgets", func(action clienttesting.Action) (bool, runtime.Object, error) {
-				if tt.served && action.GetResource().Version == "v1" {
-					return false, nil, nil
-				}
-				return true, nil, apierrors.NewGenericServerResponse(404, "GET", widgets.GroupResource(), "w", "404 page not found", 0, true)
-			})
-			b.member.mapper.hidden["Widget"], b.member.undiscovered = !tt.served, tt.undiscovered
+			upgraded.Store(true)
+			b.member.mapper.mu.Lock()
+			b.member.mapper.hidden["Widget"] = !tt.served
+			b.member.mapper.mu.Unlock()
 			b.edit(t, func(w *v1beta1.Work) {
 				w.Spec.Workload.Manifests = raw(t, namespaceYAML)
 				w.Generation++
