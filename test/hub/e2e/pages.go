@@ -717,6 +717,7 @@ EOF`,
 		deviations: []deviation{
 			{command: "make bench", skipped: true, reason: "It takes an hour, and that of agents a quarter of one."},
 			{command: "go test ./pkg/", nightly: true, reason: "They build and measure for minutes."},
+			{command: "go test -run", skipped: true, reason: "It takes hours, and more memory than is left here."},
 			mention("kubectl create"), mention("kubectl wait"), mention("kubectl get"),
 		},
 	},
