@@ -18,8 +18,8 @@
 // many objects and which no controller reads; a write of an object without them keeps those that are stored.
 //
 // A reference means something within the one response it was made for. The outbox belongs to the response's encoder and to the client's
-// exchange, so that it is garbage when both are gone, whatever else became of the request. What is no object that both sides know by the
-// same Go type goes as JSON: options, patches, errors of the filters before the handlers.
+// exchange. When both are gone it is garbage, even if nobody has read the response. Options, patches and errors of the filters before the
+// handlers go as JSON, as does every object that the two sides do not know by the same Go type.
 //
 // Nobody else can use the media type. It is known to handlers of their own, that Route leads to only with what an unexported key of the
 // request's context has. The handlers that everybody reaches, and with them OpenAPI and discovery, are as if it did not exist.

@@ -13,6 +13,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/stagegate/stagegate/pkg/apis/placement/v1beta1"
+	"github.com/stagegate/stagegate/pkg/apis/wellknown"
 )
 
 func TestANamespaceThatIsBeingDeletedIsWaitedForAndNamed(t *testing.T) {
@@ -44,5 +45,23 @@ func TestANamespaceThatIsBeingDeletedIsWaitedForAndNamed(t *testing.T) {
 	b.member.fail(nil)
 	if work := b.pass(t); condition(work.Status.ManifestConditions[0].Conditions, v1beta1.WorkApplied) != "True Applied" {
 		t.Errorf("the object is not created: %+v", work.Status.ManifestConditions[0].Conditions)
+	}
+}
+
+// Others count on a Work that is about to be deleted to hold nothing any more: it must not create what another placement has let go of.
+func TestAWorkThatIsAboutToBeDeletedWritesNothing(t *testing.T) {
+	b := newBench(t, newWork(t, namespaceYAML, configMapYAML))
+	b.edit(t, func(w *v1beta1.Work) {
+		w.Annotations = map[string]string{wellknown.DeletePropagationAnnotation: string(v1beta1.DeletePropagationPolicyAbandon)}
+	})
+	b.pass(t)
+	if writes := b.member.writes(); len(writes) > 0 {
+		t.Errorf("it writes %v", writes)
+	}
+	// A pass that began before sees it with its next write.
+	work := b.work(t)
+	work.Annotations = nil
+	if err := (&pass{Applier: b.Applier, work: work, record: b.recordOf(work), opened: nil}).open(t.Context()); !errors.Is(err, errStale) {
+		t.Errorf("a pass under way goes on: %v", err)
 	}
 }

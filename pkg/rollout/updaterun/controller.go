@@ -39,8 +39,6 @@ const (
 	plansOfNamespace = 4
 	// plansOfNamespaces is how many there are with others already where one of a namespace begins: the rest is for the platform and for runs under way.
 	plansOfNamespaces = 12
-	// planLater is when a run is looked at again that cannot be planned now.
-	planLater = 250 * time.Millisecond
 	// rest is how many times as long as a write of a run's status took there is none while clusters are under way: that of a run over
 	// thousands of clusters costs as much as moving hundreds.
 	rest = 3
@@ -66,8 +64,9 @@ type Controller struct {
 	traces *traces.Recorder
 	// latency is how long runs take to act on what lets them move clusters.
 	latency *metrics.Latency
-	// planning has the plans under way by namespace.
+	// planning has the plans under way by namespace, and waiting the keys of runs that cannot be planned before one of them ends.
 	planning Shares
+	waiting  sync.Map
 	// marked has, by run, the turn in which it has marked its placement.
 	marked sync.Map
 	// since is when the term of leadership began.

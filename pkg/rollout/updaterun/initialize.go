@@ -35,13 +35,9 @@ const eventWarning = "SuspiciousPlan"
 
 // initialize plans a run.
 func (c *Controller) initialize(ctx context.Context, run v1beta1.UpdateRunObject) (time.Duration, error) {
-	share, all := plansOfNamespace, plansOfNamespaces
-	if run.GetNamespace() == "" {
-		share, all = workers, workers
-	}
-	end, _ := c.planning.Begin(run.GetNamespace(), share, all)
+	end := c.beginPlan(keyOf(run))
 	if end == nil {
-		return planLater, nil
+		return 0, nil
 	}
 	defer end()
 	now, heard := c.clock.Now(), c.latency.Look(keyOf(run))
@@ -65,6 +61,29 @@ func (c *Controller) initialize(ctx context.Context, run v1beta1.UpdateRunObject
 		return 0, p.retry
 	}
 	return wake, nil
+}
+
+// beginPlan counts the plan of a run until its end. It returns nil where the run must wait: the end of another plan has it looked at again.
+func (c *Controller) beginPlan(run reconcile.Key) (end func()) {
+	share, all := plansOfNamespace, plansOfNamespaces
+	if run.Namespace == "" {
+		share, all = workers, workers
+	}
+	// It waits before it tries, so that a plan that ends meanwhile wakes it.
+	c.waiting.Store(run, true)
+	done, _ := c.planning.Begin(run.Namespace, share, all)
+	if done == nil {
+		return nil
+	}
+	c.waiting.Delete(run)
+	return func() {
+		done()
+		c.waiting.Range(func(key, _ any) bool {
+			c.waiting.Delete(key)
+			c.queue.Enqueue(key.(reconcile.Key))
+			return true
+		})
+	}
 }
 
 // planned is what an attempt to plan a run came to.

@@ -128,14 +128,3 @@ func Versions(b v1beta1.BindingObject) []Version {
 	}
 	return all
 }
-
-// Snapshots returns the names of the resource snapshots in Versions.
-func Snapshots(b v1beta1.BindingObject) []string {
-	var names []string
-	for _, v := range Versions(b) {
-		if v.ResourceSnapshot != "" && !slices.Contains(names, v.ResourceSnapshot) {
-			names = append(names, v.ResourceSnapshot)
-		}
-	}
-	return names
-}

@@ -68,7 +68,7 @@ func TestWhatTheWorksHoldIsNotWhatTheBindingAsksFor(t *testing.T) {
 			if got, _ := LastApplied(b); got.ResourceSnapshot != tt.applied {
 				t.Errorf("last applied: %q, want %q", got.ResourceSnapshot, tt.applied)
 			}
-			if got := strings.Join(Snapshots(b), " "); got != tt.snapshots {
+			if got := strings.Join(snapshots(b), " "); got != tt.snapshots {
 				t.Errorf("snapshots: %q, want %q", got, tt.snapshots)
 			}
 			if HasBegun(b) != tt.hasBegun || HasContent(b) != tt.hasContent {

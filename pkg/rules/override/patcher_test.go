@@ -245,3 +245,24 @@ func TestOverridesWithoutASayAreTriedOnSoMuch(t *testing.T) {
 		t.Errorf("tried on %d objects", tried)
 	}
 }
+
+// A plan tries what two clusters get only once if it is alike. A value that depends on the cluster is not, however the variable is written.
+func TestWhatDependsOnTheClusterIsNotAlike(t *testing.T) {
+	for value, alike := range map[string]bool{`"x"`: true, `"${MEMBER-CLUSTER-NAME}"`: false, `"\u0024{MEMBER-CLUSTER-NAME}"`: false} {
+		s := &v1beta1.ResourceOverrideSnapshot{ObjectMeta: metav1.ObjectMeta{Namespace: "test-namespace", Name: "o-0"}}
+		step := v1beta1.JSONPatchOverride{Operator: v1beta1.JSONPatchOverrideOpAdd, Path: "/data"}
+		step.Value.Raw = []byte(value)
+		s.Spec.OverrideSpec.Policy = &v1beta1.OverridePolicy{OverrideRules: []v1beta1.OverrideRule{{ClusterSelector: &v1beta1.ClusterSelector{}, JSONPatchOverrides: []v1beta1.JSONPatchOverride{step}}}}
+		var likeness []string
+		for _, cluster := range []string{"member1", "member2"} {
+			o, err := NewPatcher("test-namespace", cluster, nil, []v1beta1.OverrideSnapshotObject{s})
+			if err != nil {
+				t.Fatal(err)
+			}
+			likeness = append(likeness, o.Likeness())
+		}
+		if got := likeness[0] == likeness[1] && likeness[0] != ""; got != alike {
+			t.Errorf("%s: alike on two clusters: %t, want %t", value, got, alike)
+		}
+	}
+}

@@ -30,7 +30,7 @@ type Change struct {
 	// Cluster is the name of the cluster, with its labels.
 	Cluster string
 	Labels  labels.Set
-	// Had are the names of the resource snapshots of which the cluster has objects, or may get some meanwhile.
+	// Had are the names of the resource snapshots of which the cluster may have objects that were applied.
 	Had []string
 	// PlacedByOthers are objects in it that are not this placement's on the cluster: there is nothing to let go of.
 	PlacedByOthers []v1beta1.ResourceIdentifier
