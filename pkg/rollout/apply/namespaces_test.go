@@ -523,8 +523,8 @@ func TestANamespaceIsAskedAgainWhenItChanges(t *testing.T) {
 			})
 			allow(t, b)
 			eventually(t, "it is delivered", func() bool {
-				if name == "the MemberCluster is labeled" && b.work(t).Annotations == nil {
-					// The API here takes a status of the Work as it was before, with all of it.
+				if name == "the MemberCluster is labeled" && b.work(t).Annotations[wellknown.AcceptPlacementsAnnotation] == "" {
+					// The API here takes a status of the Work as it was before, with all of its metadata.
 					allow(t, b)
 				}
 				return b.has(t, "test-cm")
