@@ -16,6 +16,7 @@ import (
 	"github.com/stagegate/stagegate/pkg/apis/placement/v1beta1"
 	rolloutv1alpha1 "github.com/stagegate/stagegate/pkg/apis/rollout/v1alpha1"
 	"github.com/stagegate/stagegate/pkg/apis/scheme"
+	"github.com/stagegate/stagegate/pkg/apiserver/etcd"
 	"github.com/stagegate/stagegate/pkg/apiserver/transformer"
 	cluster "github.com/stagegate/stagegate/pkg/registry/cluster/rest"
 	registry "github.com/stagegate/stagegate/pkg/registry/placement"
@@ -45,9 +46,11 @@ func applyStorage(options *genericoptions.EtcdOptions, config *genericapiserver.
 	if err := o.ApplyWithStorageFactoryTo(factory, config); err != nil {
 		return err
 	}
-	config.RESTOptionsGetter = sizedRESTOptions{
-		o.CreateRESTOptionsGetter(factory, transformer.Resources(config.ResourceTransformers, placement.CompressedResources())),
+	config.RESTOptionsGetter = o.CreateRESTOptionsGetter(factory, transformer.Resources(config.ResourceTransformers, placement.CompressedResources()))
+	if member := etcd.Local(o.StorageConfig.Transport.ServerList); member != nil {
+		config.RESTOptionsGetter = &localRESTOptions{RESTOptionsGetter: config.RESTOptionsGetter, member: member, options: &o}
 	}
+	config.RESTOptionsGetter = sizedRESTOptions{config.RESTOptionsGetter}
 	return nil
 }
 

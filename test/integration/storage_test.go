@@ -20,6 +20,7 @@ import (
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/client-go/kubernetes"
+	"k8s.io/component-base/metrics/legacyregistry"
 
 	"github.com/stagegate/stagegate/test/integration/testserver"
 )
@@ -76,6 +77,47 @@ func TestObjectsAreStoredAsJSONInOneVersionUnderTheirGroup(t *testing.T) {
 				if stored["apiVersion"] != want || stored["kind"] != r.Kind {
 					t.Errorf("%s is stored as %v %v, want %s %s", r, stored["apiVersion"], stored["kind"], want, r.Kind)
 				}
+			}
+		})
+	}
+}
+
+// TestTheEmbeddedEtcdIsCalled and gets no messages, which an external one does.
+func TestTheEmbeddedEtcdIsCalled(t *testing.T) {
+	writes := func() (sent float64) {
+		families, err := legacyregistry.DefaultGatherer.Gather()
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, family := range families {
+			for _, metric := range family.GetMetric() {
+				for _, label := range metric.GetLabel() {
+					if family.GetName() == "grpc_client_started_total" && label.GetName() == "grpc_method" && label.GetValue() == "Txn" {
+						sent += metric.GetCounter().GetValue()
+					}
+				}
+			}
+		}
+		return sent
+	}
+	for _, test := range []struct {
+		name    string
+		options []testserver.Option
+		want    float64
+	}{{"embedded", nil, 0}, {"external", []testserver.Option{testserver.WithExternalEtcd()}, 3}} {
+		t.Run(test.name, func(t *testing.T) {
+			s := testserver.Start(t, test.options...)
+			client := find(t, s, "v1", "clusterstagedupdateruns")
+			before := writes()
+			obj := create(t, client.client(t, s.As(testserver.Alice)), sample(t, client, "called"))
+			obj.SetLabels(map[string]string{"a": "b"})
+			mustDo(client.client(t, s.As(testserver.Alice)).Update(t.Context(), obj, metav1.UpdateOptions{}))(t)
+			if err := client.client(t, s.As(testserver.Alice)).Delete(t.Context(), obj.GetName(), metav1.DeleteOptions{}); err != nil {
+				t.Fatal(err)
+			}
+			// The compactor of another server may write as well.
+			if sent := writes() - before; (sent > 0) != (test.want > 0) || sent < test.want {
+				t.Errorf("three writes took %v messages, want %v", sent, test.want)
 			}
 		})
 	}

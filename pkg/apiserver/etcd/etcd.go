@@ -66,6 +66,7 @@ type Server struct {
 	lock    *fileutil.LockedFile
 	sockets *sockets
 	logs    *logCore
+	direct  direct
 	close   sync.Once
 }
 
@@ -124,6 +125,7 @@ func Start(ctx context.Context, o Options) (*Server, error) {
 				s.Close()
 				return nil, explain(dir, err)
 			}
+			members.Store(s.Endpoint(), s)
 			return s, nil
 		case err := <-stopped:
 			s.Close()
@@ -235,6 +237,10 @@ func (s *Server) Done() <-chan struct{} { return s.etcd.Server.StopNotify() }
 func (s *Server) Close() {
 	s.close.Do(func() {
 		s.logs.mute()
+		if s.sockets != nil {
+			members.CompareAndDelete(s.Endpoint(), s)
+		}
+		s.direct.close()
 		if s.etcd != nil {
 			s.etcd.Close()
 		}

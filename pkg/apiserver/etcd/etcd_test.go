@@ -48,7 +48,7 @@ func TestMain(m *testing.M) {
 	for _, as := range []struct {
 		variable string
 		run      func(string) error
-	}{{writerDir, write}, {diskOf, operateDisk}} {
+	}{{writerDir, write}, {diskOf, operateDisk}, {panicking, panicInACall}} {
 		if dir := os.Getenv(as.variable); dir != "" {
 			if err := as.run(dir); err != nil {
 				fmt.Fprintln(os.Stderr, err)
