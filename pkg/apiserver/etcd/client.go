@@ -6,6 +6,7 @@ package etcd
 import (
 	"context"
 	"fmt"
+	"io"
 	"runtime/debug"
 	"sync"
 
@@ -37,7 +38,8 @@ func Local(endpoints []string) *Server {
 // nor sent. What it returns is shared with the member and must not be changed. The caller closes it; it also ends with the member.
 func (s *Server) Client() *kubernetes.Client {
 	c := v3client.New(s.etcd.Server)
-	c.KV = clientv3.NewKVFromKVClient(&calls{member: s, KVClient: adapter.KvServerToKvClient(v3rpc.NewQuotaKVServer(s.etcd.Server))}, c)
+	kv := v3rpc.NewQuotaKVServer(s.etcd.Server)
+	c.KV = clientv3.NewKVFromKVClient(&calls{KVClient: adapter.KvServerToKvClient(kv), kv: kv, member: s}, c)
 	s.direct.add(c)
 	client := &kubernetes.Client{Client: c}
 	client.Kubernetes = client
@@ -59,6 +61,8 @@ type direct struct {
 	closed  bool
 	clients []*clientv3.Client
 	calls   sync.WaitGroup
+	// ending is closed before the member waits for calls: nobody may read on what a list sends.
+	ending chan struct{}
 }
 
 func (d *direct) add(c *clientv3.Client) {
@@ -85,6 +89,7 @@ func (d *direct) begin() bool {
 func (d *direct) close() {
 	d.mu.Lock()
 	d.closed = true
+	close(d.ending)
 	clients := d.clients
 	d.clients = nil
 	d.mu.Unlock()
@@ -99,6 +104,7 @@ func (d *direct) close() {
 type calls struct {
 	etcdserverpb.KVClient
 
+	kv     etcdserverpb.KVServer
 	member *Server
 }
 
@@ -120,6 +126,69 @@ func (c *calls) Txn(ctx context.Context, in *etcdserverpb.TxnRequest, opts ...gr
 
 func (c *calls) Compact(ctx context.Context, in *etcdserverpb.CompactionRequest, opts ...grpc.CallOption) (*etcdserverpb.CompactionResponse, error) {
 	return call(ctx, c.member, in, opts, c.KVClient.Compact)
+}
+
+// RangeStream returns a list in parts, of which one is read ahead.
+func (c *calls) RangeStream(ctx context.Context, in *etcdserverpb.RangeRequest, _ ...grpc.CallOption) (etcdserverpb.KV_RangeStreamClient, error) {
+	if !c.member.direct.begin() {
+		return nil, rpctypes.ErrGRPCStopped
+	}
+	l := &list{ctx: ctx, ending: c.member.direct.ending, parts: make(chan *etcdserverpb.RangeStreamResponse, 1)}
+	go func() {
+		defer c.member.direct.calls.Done()
+		defer close(l.parts)
+		l.err = c.kv.RangeStream(in, listSender{list: l})
+	}()
+	return listReceiver{list: l}, nil
+}
+
+// list is on its way.
+type list struct {
+	ctx    context.Context
+	ending <-chan struct{}
+	parts  chan *etcdserverpb.RangeStreamResponse
+	// err is set before parts is closed.
+	err error
+}
+
+// listSender is the member's end of a list. The methods of grpc.ServerStream that are not here are not called.
+type listSender struct {
+	grpc.ServerStream
+
+	list *list
+}
+
+func (s listSender) Context() context.Context { return s.list.ctx }
+
+func (s listSender) Send(part *etcdserverpb.RangeStreamResponse) error {
+	select {
+	case s.list.parts <- part:
+		return nil
+	case <-s.list.ctx.Done():
+		return s.list.ctx.Err()
+	case <-s.list.ending:
+		return rpctypes.ErrGRPCStopped
+	}
+}
+
+// listReceiver is the client's end of a list. The methods of grpc.ClientStream that are not here are not called.
+type listReceiver struct {
+	grpc.ClientStream
+
+	list *list
+}
+
+func (r listReceiver) Recv() (*etcdserverpb.RangeStreamResponse, error) {
+	part, ok := <-r.list.parts
+	switch {
+	case ok:
+		return part, nil
+	case r.list.err == nil:
+		return nil, io.EOF
+	case r.list.ctx.Err() != nil:
+		return nil, status.FromContextError(r.list.ctx.Err()).Err()
+	}
+	return nil, r.list.err
 }
 
 func call[I, O any](ctx context.Context, member *Server, in I, opts []grpc.CallOption, function func(context.Context, I, ...grpc.CallOption) (*O, error)) (*O, error) {

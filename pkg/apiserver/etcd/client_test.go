@@ -53,6 +53,25 @@ func TestAClientInTheProcessDoesWhatAConnectionDoes(t *testing.T) {
 			if err != nil || len(list.Kvs) != 1 || string(list.Kvs[0].Value) != "3" || list.Kvs[0].CreateRevision != created.Header.Revision {
 				t.Errorf("listed %v, error %v", list, err)
 			}
+			stream, err := client.GetStream(t.Context(), prefix, clientv3.WithPrefix())
+			if err != nil {
+				t.Fatal(err)
+			}
+			streamed, err := clientv3.GetStreamToGetResponse(stream)
+			if err != nil || streamed.Header.Revision != list.Header.Revision || len(streamed.Kvs) != 1 || string(streamed.Kvs[0].Value) != "3" {
+				t.Errorf("in parts %v, error %v, want %v", streamed, err, list)
+			}
+			for _, test := range []struct {
+				ctx  context.Context
+				want error
+			}{{gone, context.Canceled}, {past, context.DeadlineExceeded}} {
+				if stream, err = client.GetStream(test.ctx, prefix, clientv3.WithPrefix()); err == nil {
+					_, err = clientv3.GetStreamToGetResponse(stream)
+				}
+				if !errors.Is(clientv3.ContextError(test.ctx, err), test.want) {
+					t.Errorf("a list that nobody waits for: %v, want %v", err, test.want)
+				}
+			}
 			if _, err := client.Delete(t.Context(), prefix+"a"); err != nil {
 				t.Fatal(err)
 			}
@@ -118,6 +137,19 @@ func TestAMemberEndsAfterItsCalls(t *testing.T) {
 		t.Error("a member is found by an endpoint other than its own, or not by that")
 	}
 	client := server.Client()
+	for i := range 500 {
+		if _, err := client.KV.Put(t.Context(), key(i), strings.Repeat("v", 100_000)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	// A list that is read no further does not keep the member.
+	abandoned, err := server.Client().GetStream(t.Context(), "/", clientv3.WithPrefix())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if part := <-abandoned; part.Err() != nil || len(part.Kvs) == 0 || len(part.Kvs) == 500 {
+		t.Fatalf("the first part of a list has %d keys, error %v", len(part.Kvs), part.Err())
+	}
 	watch := client.Watch(t.Context(), "/")
 	entered, proceed, done := make(chan struct{}), make(chan struct{}), make(chan error, 1)
 	go func() {

@@ -96,7 +96,7 @@ func Start(ctx context.Context, o Options) (*Server, error) {
 
 	ctx, cancel := context.WithTimeout(ctx, o.StartTimeout)
 	defer cancel()
-	s := &Server{dir: dir, logs: newLogCore(ctx, dir)}
+	s := &Server{dir: dir, logs: newLogCore(ctx, dir), direct: direct{ending: make(chan struct{})}}
 	defer s.reportProgress(ctx, o.clock)()
 
 	// etcd replaces the sockets of its predecessor before it takes its own lock, so ours comes first.
