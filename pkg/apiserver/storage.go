@@ -17,6 +17,7 @@ import (
 	rolloutv1alpha1 "github.com/stagegate/stagegate/pkg/apis/rollout/v1alpha1"
 	"github.com/stagegate/stagegate/pkg/apis/scheme"
 	"github.com/stagegate/stagegate/pkg/apiserver/etcd"
+	"github.com/stagegate/stagegate/pkg/apiserver/storagecodec"
 	"github.com/stagegate/stagegate/pkg/apiserver/transformer"
 	cluster "github.com/stagegate/stagegate/pkg/registry/cluster/rest"
 	registry "github.com/stagegate/stagegate/pkg/registry/placement"
@@ -50,15 +51,15 @@ func applyStorage(options *genericoptions.EtcdOptions, config *genericapiserver.
 	if member := etcd.Local(o.StorageConfig.Transport.ServerList); member != nil {
 		config.RESTOptionsGetter = &localRESTOptions{RESTOptionsGetter: config.RESTOptionsGetter, member: member, options: &o}
 	}
-	config.RESTOptionsGetter = sizedRESTOptions{config.RESTOptionsGetter}
+	config.RESTOptionsGetter = ownRESTOptions{config.RESTOptionsGetter, storagecodec.NewRecent()}
 	return nil
 }
 
 // newStorageFactory stores every resource in the version of its group under a key with that group: resources of two groups may share a name.
 func newStorageFactory(o *genericoptions.EtcdOptions, version basecompatibility.EffectiveVersion) *serverstorage.DefaultStorageFactory {
 	encodings := serverstorage.NewDefaultResourceEncodingConfigForEffectiveVersion(scheme.Scheme, version)
-	factory := serverstorage.NewDefaultStorageFactory(o.StorageConfig, o.DefaultStorageMediaType, scheme.Codecs, encodings,
-		serverstorage.NewResourceConfig(), nil)
+	factory := serverstorage.NewDefaultStorageFactory(o.StorageConfig, o.DefaultStorageMediaType, storagecodec.Serializer(scheme.Codecs, scheme.Scheme),
+		encodings, serverstorage.NewResourceConfig(), nil)
 	for version, resources := range stored {
 		for _, r := range resources() {
 			encodings.SetResourceEncoding(r, version, schema.GroupVersion{Group: r.Group, Version: runtime.APIVersionInternal})
@@ -68,15 +69,20 @@ func newStorageFactory(o *genericoptions.EtcdOptions, version basecompatibility.
 	return factory
 }
 
-// sizedRESTOptions makes storage answer the user when an object is too large.
-type sizedRESTOptions struct{ generic.RESTOptionsGetter }
+// ownRESTOptions makes storage answer the user when an object is too large, and decode once what was written here.
+type ownRESTOptions struct {
+	generic.RESTOptionsGetter
+
+	recent *storagecodec.Recent
+}
 
 // GetRESTOptions returns the options of a resource.
-func (g sizedRESTOptions) GetRESTOptions(resource schema.GroupResource, example runtime.Object) (generic.RESTOptions, error) {
+func (g ownRESTOptions) GetRESTOptions(resource schema.GroupResource, example runtime.Object) (generic.RESTOptions, error) {
 	options, err := g.RESTOptionsGetter.GetRESTOptions(resource, example)
 	if err != nil {
 		return generic.RESTOptions{}, err
 	}
 	options.Decorator = transformer.Decorate(options.Decorator, registry.IsController)
+	options.StorageConfig.Codec = g.recent.Codec(options.StorageConfig.Codec)
 	return options, nil
 }
