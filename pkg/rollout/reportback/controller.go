@@ -13,7 +13,6 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/labels"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/client-go/discovery"
 	"k8s.io/client-go/dynamic"
@@ -95,14 +94,10 @@ func placementOfWork(oldObj, newObj any) []reconcile.Key {
 	var keys []reconcile.Key
 	for _, obj := range []any{oldObj, newObj} {
 		if work, ok := obj.(*v1beta1.Work); ok && reportback.IsWanted(work.Spec.ReportBackStrategy) {
-			keys = append(keys, placementKey(work))
+			keys = append(keys, fleet.PlacementOf(work))
 		}
 	}
 	return keys
-}
-
-func placementKey(work *v1beta1.Work) reconcile.Key {
-	return reconcile.Key{Namespace: work.Labels[wellknown.ParentNamespaceLabel], Name: work.Labels[wellknown.ParentPlacementLabel]}
 }
 
 func (c *Controller) reconcile(ctx context.Context, key reconcile.Key) (time.Duration, error) {
@@ -185,15 +180,7 @@ func (c *Controller) works(placement v1beta1.PlacementObject) (cluster string, w
 	if cluster == "" {
 		return "", nil
 	}
-	selector := labels.SelectorFromSet(labels.Set{wellknown.ParentPlacementLabel: key.Name})
-	// A cache is always readable.
-	all, _ := c.fleet.Works.Lister().Works(wellknown.MemberNamespace(cluster)).List(selector)
-	for _, work := range all {
-		if placementKey(work) == key {
-			works = append(works, work)
-		}
-	}
-	return cluster, works
+	return cluster, c.fleet.WorksOn(key, cluster)
 }
 
 // report writes the statuses of a placement's objects.
@@ -242,7 +229,7 @@ func sumOf(r reportback.Report) [sha256.Size]byte {
 // rival is the refusal of a report that another placement makes, nil where this one does.
 func (c *Controller) rival(placement v1beta1.PlacementObject, r reportback.Report) *reportback.Refusal {
 	for _, work := range c.fleet.Reporting(r.ID) {
-		key := placementKey(work)
+		key := fleet.PlacementOf(work)
 		if key == reconcile.KeyOf(placement) {
 			continue
 		}

@@ -7,7 +7,6 @@ import (
 	"slices"
 	"strconv"
 
-	"k8s.io/apimachinery/pkg/labels"
 	"k8s.io/apimachinery/pkg/util/sets"
 	"k8s.io/utils/ptr"
 
@@ -43,12 +42,8 @@ func resourcesInUse(f *fleet.Fleet, placement v1beta1.PlacementObject) func(inde
 			eachCluster(run, previous(indices))
 		}
 	}
-	// The lister fails for no selector.
-	works, _ := f.Works.Lister().List(labels.SelectorFromSet(labels.Set{wellknown.ParentPlacementLabel: key.Name}))
-	for _, w := range works {
-		if w.Labels[wellknown.ParentNamespaceLabel] == key.Namespace {
-			indices.Insert(w.Labels[wellknown.ParentSnapshotIndexLabel])
-		}
+	for _, w := range f.WorksOf(key) {
+		indices.Insert(w.Labels[wellknown.ParentSnapshotIndexLabel])
 	}
 	return func(index int) bool {
 		return names.Has(wellknown.ResourceSnapshotName(key.Name, index)) || indices.Has(strconv.Itoa(index))

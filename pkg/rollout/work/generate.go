@@ -106,18 +106,16 @@ func (c *Controller) desired(ctx context.Context, binding v1beta1.BindingObject,
 // naming is how the Works of a binding are named: as those are that its placement has on the cluster already, since a Work under another
 // name would be another one, for the same objects.
 func (c *Controller) naming(ctx context.Context, binding v1beta1.BindingObject) (func(namespace, placement, part string) string, error) {
-	placement, cluster := placementOf(binding), wellknown.MemberNamespace(binding.BindingSpec().TargetCluster)
+	placement, cluster := placementOf(binding), binding.BindingSpec().TargetCluster
 	if wellknown.WorkName(placement.Namespace, placement.Name, "") == wellknown.UpstreamWorkName(placement.Namespace, placement.Name, "") {
 		return wellknown.WorkName, nil
 	}
-	selector := selectorOfPlacement(placement)
-	works, err := c.fleet.Works.Lister().Works(cluster).List(selector)
-	if err != nil {
-		return nil, fmt.Errorf("listing the Works of placement %s: %w", placement, err)
-	}
+	works := c.fleet.WorksOn(placement, cluster)
 	if len(works) == 0 {
 		// The cache may lack those of another server that had the turn before.
-		list, err := c.fleet.Clientset.PlacementV1beta1().Works(cluster).List(ctx, metav1.ListOptions{LabelSelector: selector.String()})
+		list, err := c.fleet.Clientset.PlacementV1beta1().Works(wellknown.MemberNamespace(cluster)).List(ctx, metav1.ListOptions{
+			LabelSelector: selectorOfPlacement(placement).String(),
+		})
 		if err != nil {
 			return nil, fmt.Errorf("listing the Works of placement %s: %w", placement, err)
 		}

@@ -11,7 +11,6 @@ import (
 	"maps"
 	"slices"
 	"strconv"
-	"strings"
 
 	"k8s.io/apimachinery/pkg/api/equality"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -68,10 +67,7 @@ func (o outcome) again() error {
 
 // sync makes the Works of a binding what they should be. Works that cannot be made so stay as they are.
 func (c *Controller) sync(ctx context.Context, binding v1beta1.BindingObject) outcome {
-	existing, err := c.worksOf(binding)
-	if err != nil {
-		return outcome{works: existing, err: err}
-	}
+	existing := c.fleet.WorksOfBinding(binding)
 	begun := bindingrules.HasBegun(binding)
 	if _, known := bindingrules.Synchronized(binding); !known {
 		// An earlier version of the server, or KubeFleet, does not tell what the Works were made to hold. KubeFleet's Works do not say how many they
@@ -201,16 +197,6 @@ func (c *Controller) goingOf(ctx context.Context, existing []*v1beta1.Work, name
 		}
 	}
 	return going, nil
-}
-
-// worksOf are the Works of a binding in the cache, by name.
-func (c *Controller) worksOf(binding v1beta1.BindingObject) ([]*v1beta1.Work, error) {
-	works, err := c.fleet.Works.Lister().Works(wellknown.MemberNamespace(binding.BindingSpec().TargetCluster)).List(selectorOf(binding))
-	if err != nil {
-		return nil, fmt.Errorf("listing the Works of binding %s: %w", reconcile.KeyOf(binding), err)
-	}
-	slices.SortFunc(works, func(a, b *v1beta1.Work) int { return strings.Compare(a.Name, b.Name) })
-	return works, nil
 }
 
 // selectorOf finds the Works of a binding.

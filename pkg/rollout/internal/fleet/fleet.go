@@ -7,6 +7,8 @@ package fleet
 
 import (
 	"fmt"
+	"slices"
+	"strings"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	coreinformers "k8s.io/client-go/informers/core/v1"
@@ -30,7 +32,7 @@ import (
 const (
 	// ByOverride finds override snapshots by their override.
 	ByOverride = "override"
-	// ByPlacement finds bindings, snapshots, policy snapshots and runs by their placement.
+	// ByPlacement finds bindings, snapshots, policy snapshots, runs and Works by their placement. See Fleet.WorksOf for the Works.
 	ByPlacement = "placement"
 	// ByStrategy finds runs by their strategy.
 	ByStrategy = "strategy"
@@ -41,6 +43,10 @@ const (
 	// ByLabelRead and ByPropertyRead find placements by the labels and properties of clusters that their policies read, see Kind.ByValue.
 	ByLabelRead    = "label"
 	ByPropertyRead = "property"
+	// ByBinding finds Works by their binding and their member cluster, see Fleet.WorksOfBinding.
+	ByBinding = "binding"
+	// ByPlacementOnCluster finds Works by their placement and their member cluster, see Fleet.WorksOn.
+	ByPlacementOnCluster = "placement-on-cluster"
 	// ByReported finds Works by the objects of the hub whose status they report, see Fleet.Reporting.
 	ByReported = "reported"
 )
@@ -123,6 +129,14 @@ func New(clientset versioned.Interface) *Fleet {
 	f.OverrideSnapshots = Kind[v1beta1.OverrideSnapshotObject]{scoped.OverrideSnapshots(client, informers)}
 	f.Policies = Kind[v1alpha1.RolloutPolicyObject]{scoped.Policies(clientset.RolloutV1alpha1(), factory.Rollout().V1alpha1())}
 	// Informers of the kinds with one scope exist once they are asked for.
+	addIndexers(f.Works.Informer(), ByPlacement, func(work *v1beta1.Work) []string { return []string{PlacementOf(work).String()} })
+	addIndexers(f.Works.Informer(), ByBinding, func(work *v1beta1.Work) []string {
+		binding := reconcile.Key{Namespace: work.Labels[wellknown.ParentNamespaceLabel], Name: work.Labels[wellknown.ParentBindingLabel]}
+		return []string{onCluster(binding, work.Namespace)}
+	})
+	addIndexers(f.Works.Informer(), ByPlacementOnCluster, func(work *v1beta1.Work) []string {
+		return []string{onCluster(PlacementOf(work), work.Namespace)}
+	})
 	addIndexers(f.Works.Informer(), ByReported, func(work *v1beta1.Work) []string {
 		var keys []string
 		for _, r := range reportback.Reports(work) {
@@ -200,10 +214,32 @@ func addIndexers[O any](informer cache.SharedIndexInformer, name string, values 
 	}
 }
 
+// WorksOf are the Works of a placement on all clusters.
+func (f *Fleet) WorksOf(placement reconcile.Key) []*v1beta1.Work {
+	return f.works(ByPlacement, placement.String())
+}
+
+// WorksOn are the Works of a placement on a cluster.
+func (f *Fleet) WorksOn(placement reconcile.Key, cluster string) []*v1beta1.Work {
+	return f.works(ByPlacementOnCluster, onCluster(placement, wellknown.MemberNamespace(cluster)))
+}
+
+// WorksOfBinding are the Works of a binding on its cluster, by name.
+func (f *Fleet) WorksOfBinding(binding v1beta1.BindingObject) []*v1beta1.Work {
+	memberNamespace := wellknown.MemberNamespace(binding.BindingSpec().TargetCluster)
+	works := f.works(ByBinding, onCluster(reconcile.KeyOf(binding), memberNamespace))
+	slices.SortFunc(works, func(a, b *v1beta1.Work) int { return strings.Compare(a.Name, b.Name) })
+	return works
+}
+
 // Reporting are the Works of all members that report the status of an object of the hub.
 func (f *Fleet) Reporting(id v1beta1.WorkResourceIdentifier) []*v1beta1.Work {
+	return f.works(ByReported, reportback.Key(id))
+}
+
+func (f *Fleet) works(index, value string) []*v1beta1.Work {
 	// Only an index that does not exist is an error.
-	found, _ := f.Works.Informer().GetIndexer().ByIndex(ByReported, reportback.Key(id))
+	found, _ := f.Works.Informer().GetIndexer().ByIndex(index, value)
 	works := make([]*v1beta1.Work, 0, len(found))
 	for _, obj := range found {
 		if work, ok := obj.(*v1beta1.Work); ok {
@@ -211,4 +247,14 @@ func (f *Fleet) Reporting(id v1beta1.WorkResourceIdentifier) []*v1beta1.Work {
 		}
 	}
 	return works
+}
+
+// PlacementOf is the placement of a Work, as its labels name it.
+func PlacementOf(work *v1beta1.Work) reconcile.Key {
+	return reconcile.Key{Namespace: work.Labels[wellknown.ParentNamespaceLabel], Name: work.Labels[wellknown.ParentPlacementLabel]}
+}
+
+// onCluster is a value of ByBinding and ByPlacementOnCluster. No name has a slash.
+func onCluster(of reconcile.Key, memberNamespace string) string {
+	return memberNamespace + "/" + of.Namespace + "/" + of.Name
 }

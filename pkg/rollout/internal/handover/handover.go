@@ -11,7 +11,6 @@ import (
 	"slices"
 
 	"k8s.io/apimachinery/pkg/api/meta"
-	"k8s.io/apimachinery/pkg/labels"
 	"k8s.io/apimachinery/pkg/util/sets"
 
 	"github.com/stagegate/stagegate/pkg/apis/placement/v1beta1"
@@ -91,16 +90,9 @@ func (in *finder) find(changes []policy.Change) (found []policy.Handover, err er
 		if len(waiting[change.Cluster]) == 0 {
 			continue
 		}
-		had, err := in.had(change, &shared)
-		if err != nil {
-			return nil, err
-		}
+		had := in.had(change, &shared)
 		for _, heir := range waiting[change.Cluster] {
-			gets, err := in.gets(heir, &shared)
-			if err != nil {
-				return nil, err
-			}
-			both, err := shared.ofBoth(had, gets)
+			both, err := shared.ofBoth(had, in.gets(heir, &shared))
 			if err != nil {
 				return nil, err
 			}
@@ -153,13 +145,12 @@ func (c *content) add(shared *shared, placement reconcile.Key, w *v1beta1.Work) 
 
 // had returns what the placement may have on the cluster of a change: the versions of its binding, what its Works hold, of which some may be written
 // already, and what they have left there.
-func (in *finder) had(change policy.Change, shared *shared) (content, error) {
+func (in *finder) had(change policy.Change, shared *shared) content {
 	had := newContent()
 	for _, snapshot := range change.Had {
 		had.versions.Insert(version{in.placement, snapshot})
 	}
-	works, err := in.works(in.placement, change.Cluster)
-	for _, w := range works {
+	for _, w := range in.fleet.WorksOn(in.placement, change.Cluster) {
 		had.add(shared, in.placement, w)
 		if !change.Removes && meta.IsStatusConditionTrue(w.Status.Conditions, v1beta1.WorkObjectsKept) {
 			// What is kept since an adoption stays with any version, and goes with the Work.
@@ -170,12 +161,12 @@ func (in *finder) had(change policy.Change, shared *shared) (content, error) {
 		}
 		had.anything = had.anything || len(w.Status.LeftObjects) >= memberreport.MaxLeftObjects
 	}
-	return had, err
+	return had
 }
 
 // gets returns what another placement may take over: the version that its binding asks for, and what its Works hold. What only compares takes
 // nothing.
-func (in *finder) gets(heir v1beta1.BindingObject, shared *shared) (content, error) {
+func (in *finder) gets(heir v1beta1.BindingObject, shared *shared) content {
 	asked, gets := versionOf(heir), newContent()
 	if heir.GetDeletionTimestamp() == nil {
 		if !bindingrules.Compares(heir.BindingSpec().ApplyStrategy) {
@@ -188,24 +179,13 @@ func (in *finder) gets(heir v1beta1.BindingObject, shared *shared) (content, err
 			}
 		}
 	}
-	works, err := in.works(asked.placement, heir.BindingSpec().TargetCluster)
-	for _, w := range works {
+	for _, w := range in.fleet.WorksOn(asked.placement, heir.BindingSpec().TargetCluster) {
 		// The Works of a binding that goes do so one after the other. One that is about to be deleted may have a write under way.
 		if w.DeletionTimestamp == nil && !bindingrules.Compares(w.Spec.ApplyStrategy) {
 			gets.add(shared, asked.placement, w)
 		}
 	}
-	return gets, err
-}
-
-// works returns the Works of a placement on a cluster.
-func (in *finder) works(placement reconcile.Key, cluster string) ([]*v1beta1.Work, error) {
-	set := labels.Set{wellknown.ParentPlacementLabel: placement.Name}
-	works, err := in.fleet.Works.Lister().Works(wellknown.MemberNamespace(cluster)).List(labels.SelectorFromSet(set))
-	if err != nil {
-		return nil, fmt.Errorf("listing the Works of placement %s on cluster %s: %w", placement, cluster, err)
-	}
-	return slices.DeleteFunc(works, func(w *v1beta1.Work) bool { return w.Labels[wellknown.ParentNamespaceLabel] != placement.Namespace }), nil
+	return gets
 }
 
 // waiting returns, by cluster, the bindings of other placements that may get what the run's placement lets go of. One that has all its objects
