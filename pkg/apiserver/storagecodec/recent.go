@@ -81,6 +81,7 @@ func (c recentCodec) Decode(data []byte, defaults *schema.GroupVersionKind, into
 	}
 	obj, kind, err := c.Codec.Decode(data, nil, into)
 	if err == nil {
+		intern(obj)
 		c.recent.keep(key, data, kind, obj)
 	}
 	return obj, kind, err

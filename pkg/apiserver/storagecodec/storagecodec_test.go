@@ -9,6 +9,7 @@ import (
 	"math/rand"
 	"strings"
 	"testing"
+	"unsafe"
 
 	"github.com/google/go-cmp/cmp"
 	"k8s.io/apimachinery/pkg/api/apitesting/fuzzer"
@@ -265,5 +266,35 @@ func TestKindsAreReadAsTheLibraryReadsThem(t *testing.T) {
 				t.Errorf("%s: the kind: (-library +ours)\n%s", data, diff)
 			}
 		}
+	}
+}
+
+// TestEqualStringsAreInMemoryOnce has two objects with the same label, field and condition.
+func TestEqualStringsAreInMemoryOnce(t *testing.T) {
+	codec := storagecodec.NewRecent().Codec(codecOf(t, v1beta1.SchemeGroupVersion, scheme.Codecs))
+	read := func(name string) *v1beta1.ClusterResourceBinding {
+		binding := &v1beta1.ClusterResourceBinding{ObjectMeta: metav1.ObjectMeta{Name: name, Labels: map[string]string{"key": "the label's value"}}}
+		binding.Spec.TargetCluster = "a cluster"
+		binding.Status.Conditions = []metav1.Condition{{Type: "Applied", Message: "All of it is there."}}
+		binding.Status.FailedPlacements = []v1beta1.FailedResourcePlacement{{Condition: metav1.Condition{Message: strings.Repeat("long", 200)}}}
+		data, err := runtime.Encode(codec, binding)
+		if err != nil {
+			t.Fatal(err)
+		}
+		obj, _ := decode(t, codec, data, nil)
+		return obj.(*v1beta1.ClusterResourceBinding)
+	}
+	a, b := read("a"), read("b")
+	for what, both := range map[string][2]string{
+		"a field":     {a.Spec.TargetCluster, b.Spec.TargetCluster},
+		"a label":     {a.Labels["key"], b.Labels["key"]},
+		"a condition": {a.Status.Conditions[0].Message, b.Status.Conditions[0].Message},
+	} {
+		if unsafe.StringData(both[0]) != unsafe.StringData(both[1]) {
+			t.Errorf("%s: %q is in memory twice", what, both[0])
+		}
+	}
+	if one, other := a.Status.FailedPlacements[0].Condition.Message, b.Status.FailedPlacements[0].Condition.Message; one != other || one == "" {
+		t.Errorf("a long message became %q and %q", one, other)
 	}
 }
