@@ -21,10 +21,10 @@ const (
 )
 
 // Recent remembers what this process has just written. A written object is decoded twice: for the answer to the request, and when etcd's watch
-// brings it to the cache. The one that comes first leaves a copy to the other one, which has no more room in its slices than it needs.
-// A Recent is safe for concurrent use.
+// brings it to the cache. The one that comes first leaves a copy to the other one. A Recent is safe for concurrent use.
 type Recent struct {
-	seed maphash.Seed
+	seed     maphash.Seed
+	versions *versions
 
 	mu sync.Mutex
 	// written are the objects that were encoded, by the hash of their bytes.
@@ -48,11 +48,16 @@ type object struct {
 
 // NewRecent returns one that remembers nothing yet.
 func NewRecent() *Recent {
-	return &Recent{seed: maphash.MakeSeed(), written: map[uint64]*object{}}
+	return &Recent{
+		seed:     maphash.MakeSeed(),
+		versions: newVersions(),
+		written:  map[uint64]*object{},
+	}
 }
 
 // Codec returns a codec that encodes and decodes as the given one, which must be one of storage: what it decodes to follows from the bytes and
-// from whether there is an object to decode into, and that object is overwritten.
+// from whether there is an object to decode into, and that object is overwritten. What is decoded into nothing, as etcd's watch does, is for a
+// cache and must not be changed but for its metadata: its versions have in common what is equal in them.
 func (r *Recent) Codec(codec runtime.Codec) runtime.Codec { return recentCodec{codec, r} }
 
 type recentCodec struct {
@@ -76,15 +81,19 @@ func (c recentCodec) Decode(data []byte, defaults *schema.GroupVersionKind, into
 		return c.Codec.Decode(data, defaults, into)
 	}
 	key := maphash.Bytes(c.recent.seed, data)
-	if obj, kind := c.recent.take(key, data, into); obj != nil {
-		return obj, kind, nil
-	}
-	obj, kind, err := c.Codec.Decode(data, nil, into)
-	if err == nil {
+	obj, kind := c.recent.take(key, data, into)
+	if obj == nil {
+		var err error
+		if obj, kind, err = c.Codec.Decode(data, nil, into); err != nil {
+			return nil, kind, err
+		}
 		intern(obj)
-		c.recent.keep(key, data, kind, obj)
+		obj = c.recent.keep(key, data, kind, obj, into)
 	}
-	return obj, kind, err
+	if into == nil {
+		c.recent.versions.share(obj, len(data))
+	}
+	return obj, kind, nil
 }
 
 // add remembers that an object was encoded.
@@ -107,17 +116,22 @@ func (r *Recent) add(key uint64, size int) {
 	}
 }
 
-// keep leaves a copy of a decoded object to the next one who decodes it, if it was encoded here and nobody has left one.
-func (r *Recent) keep(key uint64, data []byte, kind *schema.GroupVersionKind, obj runtime.Object) {
+// keep leaves a decoded object to the next one who decodes it, if it was encoded here and nobody has left one. It returns the object or a copy
+// of it: the watch gets the copy, which has no more room in its lists than it needs, since caches hold it for long.
+func (r *Recent) keep(key uint64, data []byte, kind *schema.GroupVersionKind, obj, into runtime.Object) runtime.Object {
 	if !r.waits(key) {
-		return
+		return obj
 	}
-	decoded := obj.DeepCopyObject()
+	left := obj.DeepCopyObject()
+	if into == nil {
+		obj, left = left, obj
+	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if o := r.written[key]; o != nil && o.decoded == nil {
-		o.data, o.kind, o.decoded = data, kind, decoded
+		o.data, o.kind, o.decoded = data, kind, left
 	}
+	return obj
 }
 
 // waits reports whether an object was encoded and not decoded since.

@@ -8,7 +8,9 @@ import (
 	"fmt"
 	"math/rand"
 	"strings"
+	"sync"
 	"testing"
+	"time"
 	"unsafe"
 
 	"github.com/google/go-cmp/cmp"
@@ -297,4 +299,109 @@ func TestEqualStringsAreInMemoryOnce(t *testing.T) {
 	if one, other := a.Status.FailedPlacements[0].Condition.Message, b.Status.FailedPlacements[0].Condition.Message; one != other || one == "" {
 		t.Errorf("a long message became %q and %q", one, other)
 	}
+}
+
+// TestVersionsOfALargeObjectHaveInCommonWhatIsEqual has a run over many clusters of which one changes, as a cache gets its versions.
+func TestVersionsOfALargeObjectHaveInCommonWhatIsEqual(t *testing.T) {
+	codec := storagecodec.NewRecent().Codec(codecOf(t, v1beta1.SchemeGroupVersion, scheme.Codecs))
+	run := &v1beta1.ClusterStagedUpdateRun{ObjectMeta: metav1.ObjectMeta{Name: "run", UID: "uid", Labels: map[string]string{"a": "b"}}}
+	stage := v1beta1.StageUpdatingStatus{StageName: "all", StartTime: &metav1.Time{Time: time.Unix(1, 0)}}
+	for i := range 1_000 {
+		stage.Clusters = append(stage.Clusters, v1beta1.ClusterUpdatingStatus{
+			ClusterName: fmt.Sprint("cluster-", i), Conditions: []metav1.Condition{{Type: "Started", Status: metav1.ConditionFalse}},
+		})
+	}
+	run.Status.StagesStatus = []v1beta1.StageUpdatingStatus{stage}
+	write := func(answer bool) (cached *v1beta1.ClusterStagedUpdateRun) {
+		t.Helper()
+		data, err := runtime.Encode(codec, run)
+		if err != nil {
+			t.Fatal(err)
+		}
+		into := &v1beta1.ClusterStagedUpdateRun{}
+		if answer {
+			decode(t, codec, data, into)
+		}
+		obj, _ := decode(t, codec, data, nil)
+		if !answer {
+			decode(t, codec, data, into)
+		}
+		// Whoever gets the answer may change it.
+		for i := range into.Status.StagesStatus[0].Clusters {
+			into.Status.StagesStatus[0].Clusters[i].Conditions[0].Type = "changed"
+		}
+		into.Labels["a"] = "changed"
+		return obj.(*v1beta1.ClusterStagedUpdateRun)
+	}
+	conditions := func(run *v1beta1.ClusterStagedUpdateRun, cluster int) *metav1.Condition {
+		return &run.Status.StagesStatus[0].Clusters[cluster].Conditions[0]
+	}
+	var versions, copies []*v1beta1.ClusterStagedUpdateRun
+	for i := range 6 {
+		conditions(run, i).Status = metav1.ConditionTrue
+		cached := write(i%2 == 0)
+		versions, copies = append(versions, cached), append(copies, run.DeepCopy())
+	}
+	for i, cached := range versions {
+		if diff := cmp.Diff(copies[i].Status, cached.Status); diff != "" {
+			t.Errorf("version %d is not what was written (-want +got):\n%s", i, diff)
+		}
+		if cached.Labels["a"] != "b" {
+			t.Errorf("version %d has the label %q of an answer that was changed", i, cached.Labels["a"])
+		}
+		if i == 0 {
+			continue
+		}
+		before := versions[i-1]
+		if conditions(before, i) == conditions(cached, i) {
+			t.Errorf("version %d has the conditions of a cluster that changed in common with the one before", i)
+		}
+		if conditions(before, 999) != conditions(cached, 999) || before.Status.StagesStatus[0].StartTime != cached.Status.StagesStatus[0].StartTime {
+			t.Errorf("version %d has a copy of what did not change", i)
+		}
+	}
+
+	// Another object under the same name has nothing in common with it.
+	run.UID = "another"
+	if other := write(true); conditions(other, 999) == conditions(versions[5], 999) {
+		t.Error("two objects have conditions in common")
+	}
+}
+
+// TestVersionsOnTheirWayAtOnceAreTheirOwn decodes versions of one object at once, as etcd's watch does, and versions them, as storage does. The race
+// detector tells what is read while it is written.
+func TestVersionsOnTheirWayAtOnceAreTheirOwn(t *testing.T) {
+	codec := storagecodec.NewRecent().Codec(codecOf(t, v1beta1.SchemeGroupVersion, scheme.Codecs))
+	var writers sync.WaitGroup
+	for i := range 8 {
+		writers.Go(func() {
+			for j := range 10 {
+				binding := &v1beta1.ClusterResourceBinding{ObjectMeta: metav1.ObjectMeta{Name: "binding", UID: "uid"}}
+				for k := range 200 {
+					binding.Status.FailedPlacements = append(binding.Status.FailedPlacements, v1beta1.FailedResourcePlacement{
+						Condition: metav1.Condition{Type: "Applied", Reason: fmt.Sprint(k), Message: "A message that makes the object a large one."},
+					})
+				}
+				want := fmt.Sprint(i, j)
+				binding.Status.FailedPlacements[i].Condition.Reason = want
+				data, err := runtime.Encode(codec, binding)
+				if err != nil {
+					t.Error(err)
+					return
+				}
+				obj, _, err := codec.Decode(data, nil, nil)
+				if err != nil {
+					t.Error(err)
+					return
+				}
+				cached := obj.(*v1beta1.ClusterResourceBinding)
+				cached.SetResourceVersion(want)
+				if got := cached.Status.FailedPlacements[i].Condition.Reason; got != want {
+					t.Errorf("the reason is %s, want %s", got, want)
+				}
+				cached.DeepCopy()
+			}
+		})
+	}
+	writers.Wait()
 }
