@@ -25,6 +25,7 @@ import (
 	"k8s.io/component-base/term"
 	"k8s.io/klog/v2"
 
+	"github.com/stagegate/stagegate/pkg/memory"
 	"github.com/stagegate/stagegate/pkg/version"
 )
 
@@ -53,7 +54,8 @@ func NewCommand(ctx context.Context) *cobra.Command {
 			if err := o.Validate(); err != nil {
 				return err
 			}
-			TuneGarbageCollector()
+			memory.Spend()
+			memory.Bound()
 			return Run(ctx, o)
 		},
 	}

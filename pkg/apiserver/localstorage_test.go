@@ -44,7 +44,7 @@ func localStores(t *testing.T, change func(*Options)) (*etcd.Server, *localRESTO
 	if err := applyStorage(o.Recommended.Etcd, &config.Config); err != nil {
 		t.Fatal(err)
 	}
-	local, ok := config.RESTOptionsGetter.(sizedRESTOptions).RESTOptionsGetter.(*localRESTOptions)
+	local, ok := config.RESTOptionsGetter.(ownRESTOptions).RESTOptionsGetter.(*localRESTOptions)
 	if !ok {
 		t.Fatal("storage does not call the etcd in this process")
 	}

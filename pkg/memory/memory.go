@@ -1,7 +1,7 @@
 // Copyright The Stagegate Authors.
 // SPDX-License-Identifier: Apache-2.0
 
-// Package memory has a program collect garbage before it has all the memory that it may have.
+// Package memory decides how much garbage a program has before it is collected: as much as pays, and never all the memory that it may have.
 package memory
 
 import (

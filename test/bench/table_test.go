@@ -14,7 +14,7 @@ import (
 
 	"k8s.io/klog/v2"
 
-	"github.com/stagegate/stagegate/pkg/apiserver"
+	"github.com/stagegate/stagegate/pkg/memory"
 )
 
 // row is one kind of work that is measured.
@@ -81,7 +81,8 @@ func TestMain(m *testing.M) {
 	klog.LogToStderr(false)
 	klog.SetOutput(io.Discard)
 	// As the program does.
-	apiserver.TuneGarbageCollector()
+	memory.Spend()
+	memory.Bound()
 	code := m.Run()
 	if len(results.of) > 0 {
 		fmt.Printf("\n%s\n\n%s", machine(), formatTable())
