@@ -239,6 +239,16 @@ func TestWhatKeepsARunFromBeingPlanned(t *testing.T) {
 				w.PolicySnapshots[0].PolicySnapshotStatus().SelectedClusters = 3
 			}), engine.ResultWaiting, unusual + "the number of selected bindings 2 is not equal to the observed cluster count 3",
 		},
+		"a cluster that scheduling has picked and not told of yet": {
+			world(func(w *known) {
+				w.PolicySnapshots[0].PolicySnapshotStatus().SelectedClusters = 1
+			}), engine.ResultWaiting, unusual + "the number of selected bindings 2 is not equal to the observed cluster count 1",
+		},
+		"the first clusters that scheduling has picked, after it told of none": {
+			world(func(w *known) {
+				w.PolicySnapshots[0].PolicySnapshotStatus().Conditions[0].Message = "found 0 cluster(s); no cluster is picked: the fleet has no member cluster"
+			}), engine.ResultWaiting, unusual + "the number of selected bindings 2 is not equal to the observed cluster count 0",
+		},
 		"another number than named": {
 			world(func(w *known) {
 				w.PolicySnapshots[0].PolicySnapshotSpec().Policy = &v1beta1.PlacementPolicy{

@@ -149,8 +149,19 @@ func (p *planner) observedCount() (int, error) {
 		}
 		return n, nil
 	}
-	// All clusters that match are picked. Their number tells of bindings that are not seen yet.
-	return max(int(p.policy.PolicySnapshotStatus().SelectedClusters), len(p.targets)), nil
+	// All clusters that match are picked. Scheduling tells their number when it has written the bindings of all: of fewer the others are not seen yet,
+	// and of more it is about to tell.
+	if told := int(p.policy.PolicySnapshotStatus().SelectedClusters); told > 0 || p.pickedNone() {
+		return told, nil
+	}
+	// An earlier version did not tell it.
+	return len(p.targets), nil
+}
+
+// pickedNone reports whether scheduling says that it picked no cluster.
+func (p *planner) pickedNone() bool {
+	scheduled := conditions.Find(p.policy.PolicySnapshotStatus().Conditions, v1beta1.PolicySnapshotScheduled, p.policy.GetGeneration())
+	return scheduled != nil && strings.Contains(scheduled.Message, wellknown.NoClusterPicked)
 }
 
 // planDeletion freezes the delete stage. Without clusters it has no tasks: nobody is asked to approve that nothing is removed.
