@@ -83,6 +83,19 @@ func TestWhatControllersCreateBeginsWithoutManagedFields(t *testing.T) {
 		theirs.SetAnnotations(map[string]string{"annotation": "controller's"})
 		theirs = mustDo(controllers.Update(t.Context(), theirs, metav1.UpdateOptions{FieldManager: "stagegate"}))(t)
 		expect("after the controllers' update of it", theirs, "kubectl-create Update", "stagegate Update")
+		if r.has("status") {
+			before := theirs.GetManagedFields()
+			status := mustDo(controllers.Patch(t.Context(), theirs.GetName(), types.MergePatchType, []byte(`{"status":{"conditions":[]}}`), metav1.PatchOptions{FieldManager: "stagegate"}, "status"))(t)
+			status.SetLabels(map[string]string{"label": "not the status"})
+			mustDo(controllers.UpdateStatus(t.Context(), status, metav1.UpdateOptions{FieldManager: "stagegate"}))(t)
+			theirs = mustDo(alice.Get(t.Context(), theirs.GetName(), metav1.GetOptions{}))(t)
+			if diff := cmp.Diff(before, theirs.GetManagedFields()); diff != "" {
+				t.Errorf("managedFields after the controllers' writes of the status (-before +after):\n%s", diff)
+			}
+			mine := mustDo(alice.Patch(t.Context(), theirs.GetName(), types.MergePatchType, []byte(`{"status":null}`), metav1.PatchOptions{FieldManager: "alice"}, "status"))(t)
+			mine = mustDo(alice.Patch(t.Context(), mine.GetName(), types.MergePatchType, labelPatch("alice"), metav1.PatchOptions{FieldManager: "edit"}))(t)
+			expect("after a user's patch", mine, "edit Update", "kubectl-create Update", "stagegate Update")
+		}
 
 		ours := sample(t, r, name(r, "tracked-applied"))
 		ours = mustDo(controllers.Apply(t.Context(), ours.GetName(), ours, metav1.ApplyOptions{FieldManager: "stagegate"}))(t)

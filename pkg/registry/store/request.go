@@ -9,6 +9,7 @@ import (
 	"fmt"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/runtime/schema"
@@ -79,4 +80,31 @@ func inTime(ctx context.Context) error {
 		return apierrors.NewTimeoutError(fmt.Sprintf("the time of the request was over before anything was written: %v", err), 0)
 	}
 	return nil
+}
+
+// untracked has an update leave an object's managedFields as they are. Statuses belong to the controllers, which write them often and do not apply
+// them: whom their fields are from is known without.
+type untracked struct {
+	rest.UpdatedObjectInfo
+}
+
+// UpdatedObject implements rest.UpdatedObjectInfo. The library tracks nothing of an object without managedFields.
+func (u untracked) UpdatedObject(ctx context.Context, old runtime.Object) (runtime.Object, error) {
+	before, err := meta.Accessor(old)
+	if err != nil {
+		return nil, err
+	}
+	fields := before.GetManagedFields()
+	before.SetManagedFields(nil)
+	defer before.SetManagedFields(fields)
+	obj, err := u.UpdatedObjectInfo.UpdatedObject(ctx, old)
+	if err != nil {
+		return nil, err
+	}
+	after, err := meta.Accessor(obj)
+	if err != nil {
+		return nil, err
+	}
+	after.SetManagedFields(fields)
+	return obj, nil
 }

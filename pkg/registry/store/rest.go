@@ -47,6 +47,9 @@ func (r *REST) Categories() []string { return r.categories }
 type StatusREST struct {
 	// Store is the kind's store with the strategy of the status in place of the main one.
 	Store *genericregistry.Store
+
+	// controllers is as Storage has it.
+	controllers func(ctx context.Context) bool
 }
 
 var (
@@ -69,6 +72,9 @@ func (r *StatusREST) Get(ctx context.Context, name string, options *metav1.GetOp
 
 // Update changes the status of an object that exists. It never creates one, server-side apply included.
 func (r *StatusREST) Update(ctx context.Context, name string, objInfo rest.UpdatedObjectInfo, createValidation rest.ValidateObjectFunc, updateValidation rest.ValidateObjectUpdateFunc, _ bool, options *metav1.UpdateOptions) (runtime.Object, bool, error) {
+	if r.controllers != nil && r.controllers(ctx) {
+		objInfo = untracked{objInfo}
+	}
 	return r.Store.Update(ctx, name, badPatchAsBadRequest{objInfo}, createValidation, updateValidation, false, options)
 }
 

@@ -70,9 +70,13 @@ func NewStorage(r Resource, optsGetter generic.RESTOptionsGetter) (*Storage, err
 }
 
 // ForControllers treats requests for which controllers returns true as those of the server's own controllers: they may write objects larger
-// than MaxUserBytes, and what they create begins without managedFields. It must be called before anything is served.
+// than MaxUserBytes, what they create begins without managedFields, and what they write to a status is not in any. It must be called before anything
+// is served.
 func (s *Storage) ForControllers(controllers func(ctx context.Context) bool) {
 	s.controllers, s.bounds.exempt = controllers, controllers
+	if s.Status != nil {
+		s.Status.controllers = controllers
+	}
 }
 
 // beginCreate is a genericregistry.Store's BeginCreate. An object without managedFields gets none until it is first applied by server-side
