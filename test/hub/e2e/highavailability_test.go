@@ -19,6 +19,7 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime/schema"
@@ -41,6 +42,8 @@ const (
 
 	askInterval = 20 * time.Millisecond
 	askTimeout  = time.Minute
+	// maxUnsent is how many writes may be on their way when two replicas end their connections, see isUnsent.
+	maxUnsent = 4
 )
 
 // TestHighAvailability has two replicas, run as the overlay artifacts/deploy/ha has them, on an etcd of three nodes with TLS, behind the
@@ -315,6 +318,12 @@ func testRollingRestart(t *testing.T, a *availability) {
 	longest, failed := asking.end()
 	kept()
 	a.figure("both replicas are replaced, longest time until a write has succeeded", longest)
+	for err, times := range failed {
+		if isUnsent(err) && times <= maxUnsent {
+			t.Logf("%d writes by client-go were not sent: %s", times, err)
+			delete(failed, err)
+		}
+	}
 	if len(failed) > 0 {
 		t.Errorf("writes by client-go failed: %v", failed)
 	}
@@ -531,7 +540,7 @@ func (a *availability) ask(t *testing.T, request func(context.Context) error) *a
 				if len(asking.failed) == 0 {
 					close(asking.failure)
 				}
-				asking.failed[err.Error()]++
+				asking.failed[told(err)]++
 			}
 			asking.mu.Unlock()
 			select {
@@ -541,6 +550,23 @@ func (a *availability) ask(t *testing.T, request func(context.Context) error) *a
 		}
 	}()
 	return asking
+}
+
+// told is an error with what kube-apiserver says caused it.
+func told(err error) string {
+	text := err.Error()
+	if status := apierrors.APIStatus(nil); errors.As(err, &status) && status.Status().Details != nil {
+		for _, cause := range status.Status().Details.Causes {
+			text += ": " + cause.Message
+		}
+	}
+	return text
+}
+
+// isUnsent is an error of a write that was on its way to a replica when that ended the connection in order. The replica has not looked at it, and
+// kube-apiserver cannot send it once more: it has not kept its body. So it is with every aggregated API server and its HTTP/2.
+func isUnsent(told string) bool {
+	return strings.Contains(told, "cannot retry") && strings.Contains(told, "graceful shutdown GOAWAY")
 }
 
 // awaitFailure waits until an answer is an error.
