@@ -376,15 +376,15 @@ func TestVersionsOnTheirWayAtOnceAreTheirOwn(t *testing.T) {
 	for i := range 8 {
 		writers.Go(func() {
 			for j := range 10 {
-				binding := &v1beta1.ClusterResourceBinding{ObjectMeta: metav1.ObjectMeta{Name: "binding", UID: "uid"}}
-				for k := range 200 {
-					binding.Status.FailedPlacements = append(binding.Status.FailedPlacements, v1beta1.FailedResourcePlacement{
-						Condition: metav1.Condition{Type: "Applied", Reason: fmt.Sprint(k), Message: "A message that makes the object a large one."},
-					})
+				run := &v1beta1.ClusterStagedUpdateRun{ObjectMeta: metav1.ObjectMeta{Name: "run", UID: "uid"}}
+				clusters := make([]v1beta1.ClusterUpdatingStatus, 200)
+				for k := range clusters {
+					clusters[k].Conditions = []metav1.Condition{{Type: "Started", Reason: fmt.Sprint(k), Message: "A message that makes the object a large one."}}
 				}
+				run.Status.StagesStatus = []v1beta1.StageUpdatingStatus{{StageName: "all", Clusters: clusters}}
 				want := fmt.Sprint(i, j)
-				binding.Status.FailedPlacements[i].Condition.Reason = want
-				data, err := runtime.Encode(codec, binding)
+				clusters[i].Conditions[0].Reason = want
+				data, err := runtime.Encode(codec, run)
 				if err != nil {
 					t.Error(err)
 					return
@@ -394,9 +394,9 @@ func TestVersionsOnTheirWayAtOnceAreTheirOwn(t *testing.T) {
 					t.Error(err)
 					return
 				}
-				cached := obj.(*v1beta1.ClusterResourceBinding)
+				cached := obj.(*v1beta1.ClusterStagedUpdateRun)
 				cached.SetResourceVersion(want)
-				if got := cached.Status.FailedPlacements[i].Condition.Reason; got != want {
+				if got := cached.Status.StagesStatus[0].Clusters[i].Conditions[0].Reason; got != want {
 					t.Errorf("the reason is %s, want %s", got, want)
 				}
 				cached.DeepCopy()

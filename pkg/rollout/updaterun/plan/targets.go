@@ -69,17 +69,28 @@ func (p *planner) sameNumber(wanted *v1beta1.PlacementPolicy) bool {
 
 // unscheduled is what scheduling by the placement's policy says of clusters that are not picked, if it does.
 func (p *planner) unscheduled() []string {
-	scheduled := conditions.Find(p.policy.PolicySnapshotStatus().Conditions, v1beta1.PolicySnapshotScheduled, p.policy.GetGeneration())
-	if scheduled == nil {
-		return nil
+	if why := p.whyNone(); why != "" {
+		return []string{why}
 	}
-	if i := strings.Index(scheduled.Message, wellknown.NoClusterPicked); i >= 0 {
-		return []string{scheduled.Message[i:]}
-	}
-	if scheduled.Status == metav1.ConditionFalse && scheduled.Message != "" {
+	if scheduled := p.scheduled(); scheduled != nil && scheduled.Status == metav1.ConditionFalse && scheduled.Message != "" {
 		return []string{scheduled.Message}
 	}
 	return nil
+}
+
+// whyNone is what scheduling says of why it picked no cluster, empty where it picked some.
+func (p *planner) whyNone() string {
+	if scheduled := p.scheduled(); scheduled != nil {
+		if i := strings.Index(scheduled.Message, wellknown.NoClusterPicked); i >= 0 {
+			return scheduled.Message[i:]
+		}
+	}
+	return ""
+}
+
+// scheduled is what scheduling says of the policy as it is now, nil if it has said nothing yet.
+func (p *planner) scheduled() *metav1.Condition {
+	return conditions.Find(p.policy.PolicySnapshotStatus().Conditions, v1beta1.PolicySnapshotScheduled, p.policy.GetGeneration())
 }
 
 // samePolicy compares what makes a new policy snapshot.
@@ -151,17 +162,11 @@ func (p *planner) observedCount() (int, error) {
 	}
 	// All clusters that match are picked. Scheduling tells their number when it has written the bindings of all: of fewer the others are not seen yet,
 	// and of more it is about to tell.
-	if told := int(p.policy.PolicySnapshotStatus().SelectedClusters); told > 0 || p.pickedNone() {
+	if told := int(p.policy.PolicySnapshotStatus().SelectedClusters); told > 0 || p.whyNone() != "" {
 		return told, nil
 	}
 	// An earlier version did not tell it.
 	return len(p.targets), nil
-}
-
-// pickedNone reports whether scheduling says that it picked no cluster.
-func (p *planner) pickedNone() bool {
-	scheduled := conditions.Find(p.policy.PolicySnapshotStatus().Conditions, v1beta1.PolicySnapshotScheduled, p.policy.GetGeneration())
-	return scheduled != nil && strings.Contains(scheduled.Message, wellknown.NoClusterPicked)
 }
 
 // planDeletion freezes the delete stage. Without clusters it has no tasks: nobody is asked to approve that nothing is removed.
