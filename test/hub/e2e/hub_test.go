@@ -25,7 +25,9 @@ var (
 func TestMain(m *testing.M) {
 	// What the client libraries log about a server that is down, on purpose, is noise here.
 	klog.SetSlogLogger(slog.New(slog.DiscardHandler))
-	os.Exit(m.Run())
+	code := m.Run()
+	timeouts.tell(os.Stdout)
+	os.Exit(code)
 }
 
 // part is one of the tests that share an environment.

@@ -8,10 +8,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"os/exec"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -150,6 +152,29 @@ func (s *suite) mustRunInCleanup(t *testing.T, script string) {
 	}
 }
 
+// timeouts are told once more after all tests: half an hour of output may be cut to its end.
+var timeouts unmet
+
+// unmet is what tests have waited for in vain.
+type unmet struct {
+	mu  sync.Mutex
+	all []string
+}
+
+func (u *unmet) add(test string, err error) {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	u.all = append(u.all, fmt.Sprintf("%s waited in vain: %v", test, err))
+}
+
+func (u *unmet) tell(w io.Writer) {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	for _, line := range u.all {
+		fmt.Fprintln(w, line)
+	}
+}
+
 // eventually returns once check does without an error. It is called again whenever anything has changed on a cluster.
 func (s *suite) eventually(t *testing.T, check func() error) {
 	t.Helper()
@@ -164,6 +189,7 @@ func (s *suite) eventually(t *testing.T, check func() error) {
 		select {
 		case <-changed:
 		case <-deadline.C:
+			timeouts.add(t.Name(), err)
 			t.Fatalf("after %s still: %v", patience, err)
 		}
 	}
@@ -288,7 +314,11 @@ func findCondition(obj *unstructured.Unstructured, conditionType string) (*metav
 	if found := meta.FindStatusCondition(status.Conditions, conditionType); found != nil {
 		return found, nil
 	}
-	return nil, fmt.Errorf("%s %s has no condition %s", obj.GetKind(), obj.GetName(), conditionType)
+	var has []string
+	for _, c := range status.Conditions {
+		has = append(has, fmt.Sprintf("%s: %s, %s (%s)", c.Type, c.Status, c.Reason, c.Message))
+	}
+	return nil, fmt.Errorf("%s %s has no condition %s, but %q", obj.GetKind(), obj.GetName(), conditionType, has)
 }
 
 // decode reads a part of an unstructured object.
