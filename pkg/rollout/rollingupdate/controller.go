@@ -27,12 +27,8 @@ import (
 // Name of the controller.
 const Name = "rollingupdate"
 
-const (
-	// workers is how many placements are moved at once.
-	workers = 4
-	// writers is how many bindings of one placement are written at once.
-	writers = 16
-)
+// workers is how many placements are moved at once.
+const workers = 4
 
 // What a binding's RolloutStarted condition says.
 const (
@@ -93,7 +89,7 @@ func (c *Controller) reconcile(ctx context.Context, key reconcile.Key) (time.Dur
 	free, kept := refused.divide(bindings, want.On)
 	if steps := c.restrain(ctx, free, want.Version.ApplyStrategy); len(steps) > 0 {
 		// The bindings tell of it, and are looked at again.
-		return 0, reconcile.InParallel(ctx, writers, len(steps), func(i int) error { return steps[i]() })
+		return 0, reconcile.FanOut(ctx, len(steps), func(i int) error { return steps[i]() })
 	}
 	m, err := budget(free, spec.Strategy.RollingUpdate.WithDefaults(), want.On, c.leaves, c.clock.Now())
 	if err != nil {
@@ -104,7 +100,7 @@ func (c *Controller) reconcile(ctx context.Context, key reconcile.Key) (time.Dur
 		return m.again, nil
 	}
 	klog.FromContext(ctx).V(2).Info("Rolling out", "snapshot", want.Version.ResourceSnapshot, "started", len(m.start), "held", len(m.held), "removed", len(m.remove), "kept", len(kept))
-	return m.again, reconcile.InParallel(ctx, writers, len(steps), func(i int) error { return steps[i]() })
+	return m.again, reconcile.FanOut(ctx, len(steps), func(i int) error { return steps[i]() })
 }
 
 // leaves reports whether a cluster leaves the fleet, or has left it.

@@ -41,8 +41,6 @@ const (
 	longestRest = 30 * time.Second
 	// free is how long a look may take without a rest after it.
 	free = 10 * time.Millisecond
-	// writers is how many statuses are written at once.
-	writers = 4
 )
 
 // everything is the one key of the queue. All policies are counted for together, since what they have in common is large.
@@ -133,7 +131,7 @@ func (c *Controller) reconcile(ctx context.Context, key reconcile.Key) (time.Dur
 	members := c.protected(policies)
 	governs, contradicted := c.count(policies, members), c.contradictions(policies, members)
 	c.pace.Worked(key, start, c.clock.Now())
-	return 0, reconcile.InParallel(ctx, writers, len(objects), func(i int) error {
+	return 0, reconcile.FanOut(ctx, len(objects), func(i int) error {
 		return c.write(ctx, objects[i], policies[i], governs[i], contradicted[i], policies[i].Misses(members.fleet))
 	})
 }

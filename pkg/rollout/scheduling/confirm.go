@@ -45,7 +45,7 @@ func (c *Controller) confirm(ctx context.Context, placement v1beta1.PlacementObj
 	for _, cluster := range clusters {
 		seen[cluster.Name] = cluster
 	}
-	return reconcile.InParallel(ctx, writers, len(unscheduled), func(i int) error {
+	return reconcile.FanOut(ctx, len(unscheduled), func(i int) error {
 		name := unscheduled[i].BindingSpec().TargetCluster
 		return c.confirmCluster(ctx, name, seen[name])
 	})

@@ -38,8 +38,6 @@ const Name = "scheduling"
 const (
 	// workers is how many placements are scheduled at once.
 	workers = 4
-	// writers is how many bindings of one placement are written at once.
-	writers = 16
 	// together is how long changes of bindings are collected: most of them are this controller's own, many at a time.
 	together = 100 * time.Millisecond
 )
@@ -241,7 +239,7 @@ func (c *Controller) write(ctx context.Context, placement v1beta1.PlacementObjec
 			return err
 		})
 	}
-	err := reconcile.InParallel(ctx, writers, len(steps), func(i int) error { return steps[i]() })
+	err := reconcile.FanOut(ctx, len(steps), func(i int) error { return steps[i]() })
 	if len(p.create)+len(p.update)+len(p.remove) > 0 {
 		klog.FromContext(ctx).V(2).Info("Scheduled", "created", len(p.create), "updated", len(p.update), "removed", len(p.remove))
 	}

@@ -30,8 +30,6 @@ const Name = "updaterun"
 const (
 	// workers is how many runs are moved on at once.
 	workers = 16
-	// writers is how many bindings of one run are written at once.
-	writers = 16
 	// coalesce is how long changes to bindings are gathered, so that clusters that finish together are one write to the run.
 	coalesce = 30 * time.Millisecond
 	// plansOfNamespace is how many runs of a namespace are planned at once. A plan takes long where many overrides change many objects: the runs of all

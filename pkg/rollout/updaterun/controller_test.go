@@ -287,6 +287,33 @@ func TestAConflictDropsTheRest(t *testing.T) {
 	})
 }
 
+// TestAClaimIsNotHeldUpByAnApproval has a run claim its turn and take it, with an approval that nobody was told of yet.
+func TestAClaimIsNotHeldUpByAnApproval(t *testing.T) {
+	forBothScopes(t, func(f *fixture) {
+		f.tutorial()
+		f.newRun("example-run", v1beta1.StateRun)
+		create(f, f.fleet.Approvals, "example-run-before-staging", func(v1beta1.ApprovalRequestObject) {})
+		request, err := f.fleet.Approvals.Client(f.key("").Namespace).Get(f.ctx, "example-run-before-staging", metav1.GetOptions{})
+		f.must(err)
+		c := f.controller()
+		for _, test := range []struct {
+			turn v1beta1.TurnState
+			want int
+		}{{v1beta1.TurnClaimed, 0}, {v1beta1.TurnHeld, 1}} {
+			run, err := f.fleet.Runs.Client(f.key("").Namespace).Get(f.ctx, "example-run", metav1.GetOptions{})
+			f.must(err)
+			f.client.ClearActions()
+			f.must(c.perform(f.ctx, run, engine.Decision{
+				Status:  &v1beta1.UpdateRunStatus{Turn: &v1beta1.UpdateRunTurn{State: test.turn}},
+				Accepts: []v1beta1.ApprovalRequestObject{request},
+			}, time.Now()))
+			if got := f.writesTo("requests"); got != test.want {
+				f.Errorf("%s: %d requests are written, want %d", test.turn, got, test.want)
+			}
+		}
+	})
+}
+
 func TestObjectsMayBeCreatedInAnyOrder(t *testing.T) {
 	forBothScopes(t, func(f *fixture) {
 		f.membersApply()

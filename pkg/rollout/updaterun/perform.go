@@ -7,6 +7,7 @@ import (
 	"cmp"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"time"
 
@@ -21,6 +22,7 @@ import (
 	"github.com/stagegate/stagegate/pkg/rollout/internal/reconcile"
 	"github.com/stagegate/stagegate/pkg/rollout/metrics"
 	"github.com/stagegate/stagegate/pkg/rollout/updaterun/engine"
+	runrules "github.com/stagegate/stagegate/pkg/rules/updaterun"
 )
 
 // perform carries a decision out, which was taken for changes that were heard of since a time. The run's status comes first, under the version
@@ -46,25 +48,31 @@ func (c *Controller) perform(ctx context.Context, run v1beta1.UpdateRunObject, d
 			return err
 		}
 	}
-	for _, request := range d.Accepts {
-		if err := c.acceptRequest(ctx, run, request); err != nil {
-			return err
-		}
-	}
 	if d.Rollback != nil {
 		if err := c.createRollback(ctx, run, d.Rollback); err != nil {
 			return err
 		}
 	}
-	if len(d.Bindings) > 0 {
-		if may, err := c.mayMove(ctx, run, cmp.Or(d.Status, run.RunStatus())); err != nil || !may {
-			return err
-		}
+	if d.Status != nil && claims(d.Status) {
+		// The run is looked at again as soon as the claim is seen, and the approval is for what it does then.
+		d.Accepts = nil
 	}
-	if err := c.writeBindings(ctx, run, d.Bindings, wrote); err != nil {
-		return err
+	may, refused := true, error(nil)
+	if len(d.Bindings) > 0 {
+		may, refused = c.mayMove(ctx, run, cmp.Or(d.Status, run.RunStatus()))
+	}
+	if !may {
+		d.Bindings = nil
+	}
+	if err := c.move(ctx, run, d.Bindings, d.Accepts, wrote); err != nil || !may {
+		return errors.Join(err, refused)
 	}
 	return c.deleteBindings(ctx, d.Deletions, wrote)
+}
+
+// claims reports whether a run has claimed its turn, which it takes once the claim is seen.
+func claims(status *v1beta1.UpdateRunStatus) bool {
+	return !runrules.IsOver(status) && status.Turn != nil && status.Turn.State == v1beta1.TurnClaimed
 }
 
 // eventNotMarked is that of a run whose placement nobody may write, an admission policy of the hub's say.

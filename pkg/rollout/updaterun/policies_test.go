@@ -11,6 +11,7 @@ import (
 	"testing"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 	clienttesting "k8s.io/client-go/testing"
@@ -158,6 +159,10 @@ func TestARunSaysThatItsPlacementCannotBeMarked(t *testing.T) {
 		f.newRun("example-run", v1beta1.StateRun)
 		f.decide("example-run-before-staging", v1beta1.DecisionApproved)
 		f.eventually("the run tells of it", func() bool { return slices.Contains(f.events.reasons(), eventNotMarked) })
+		f.eventually("the approval is acted on", func() bool {
+			request, err := f.fleet.Approvals.Get(f.key("example-run-before-staging"))
+			return err == nil && meta.IsStatusConditionTrue(request.RequestStatus().Conditions, v1beta1.RequestApprovalAccepted)
+		})
 		stop()
 		if got := f.binding("member2").BindingSpec().ResourceSnapshotName; got != "" {
 			f.Errorf("the cluster was moved to %s", got)

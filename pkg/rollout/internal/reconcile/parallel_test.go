@@ -4,7 +4,9 @@
 package reconcile
 
 import (
+	"context"
 	"errors"
+	"sync"
 	"testing"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -28,12 +30,16 @@ func TestAConflictIsOneOnlyWhereNothingWorseHappened(t *testing.T) {
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
-			err := InParallel(t.Context(), 2, len(test.errs), func(i int) error { return test.errs[i] })
-			if !errors.Is(err, test.wantErr) {
-				t.Errorf("got %v, want %v", err, test.wantErr)
-			}
-			if apierrors.IsConflict(err) != test.wantConflict {
-				t.Errorf("%v is a conflict: %v, want %v", err, !test.wantConflict, test.wantConflict)
+			for _, err := range []error{
+				InParallel(t.Context(), 2, len(test.errs), func(i int) error { return test.errs[i] }),
+				FanOut(t.Context(), len(test.errs), func(i int) error { return test.errs[i] }),
+			} {
+				if !errors.Is(err, test.wantErr) {
+					t.Errorf("got %v, want %v", err, test.wantErr)
+				}
+				if apierrors.IsConflict(err) != test.wantConflict {
+					t.Errorf("%v is a conflict: %v, want %v", err, !test.wantConflict, test.wantConflict)
+				}
 			}
 		})
 	}
@@ -56,13 +62,79 @@ func TestAPanicIsTheErrorOfItsPieceAlone(t *testing.T) {
 }
 
 func TestAJoinedPanicNamesItsPiece(t *testing.T) {
-	err := InParallel(t.Context(), 2, 3, func(i int) error {
+	do := func(i int) error {
 		if i == 1 {
 			panic("out of order")
 		}
 		return nil
+	}
+	for _, err := range []error{InParallel(t.Context(), 2, 3, do), FanOut(t.Context(), 3, do)} {
+		if want := "2 of 3: panic: out of order"; err == nil || err.Error() != want {
+			t.Errorf("got %v, want %q", err, want)
+		}
+	}
+}
+
+// TestFewRequestsDoNotWaitForThousands has callers with more requests than there may be, none of which is answered, and one with a few.
+func TestFewRequestsDoNotWaitForThousands(t *testing.T) {
+	const callers = 2
+	ctx, cancel := context.WithTimeout(t.Context(), deadline)
+	defer cancel()
+	answer, underWay := make(chan struct{}), make(chan struct{}, 1000)
+	var many sync.WaitGroup
+	for range callers {
+		many.Go(func() {
+			if err := FanOut(ctx, 1000, func(int) error {
+				underWay <- struct{}{}
+				<-answer
+				return nil
+			}); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	most := cap(extraRequests) + callers
+	for range most {
+		select {
+		case <-underWay:
+		case <-ctx.Done():
+			t.Fatal("there are fewer requests at once than there may be")
+		}
+	}
+	answered := 0
+	if err := FanOut(ctx, 3, func(int) error {
+		answered++
+		return nil
+	}); err != nil || answered != 3 {
+		t.Errorf("%d of 3 are answered, %v", answered, err)
+	}
+	if more := len(underWay); more > 0 {
+		t.Errorf("%d more than %d are under way at once", more, most)
+	}
+	close(answer)
+	go func() {
+		for range underWay {
+		}
+	}()
+	many.Wait()
+	close(underWay)
+}
+
+func TestNothingMoreBeginsWhenTheContextHasEnded(t *testing.T) {
+	ctx, cancel := context.WithCancel(t.Context())
+	begun := 0
+	err := FanOut(ctx, 1, func(int) error {
+		begun++
+		cancel()
+		return nil
 	})
-	if want := "2 of 3: panic: out of order"; err == nil || err.Error() != want {
-		t.Errorf("got %v, want %q", err, want)
+	if err := FanOut(ctx, 1000, func(int) error {
+		begun++
+		return nil
+	}); !errors.Is(err, context.Canceled) || begun != 1 {
+		t.Errorf("%d have begun, %v", begun, err)
+	}
+	if !errors.Is(err, context.Canceled) {
+		t.Errorf("got %v", err)
 	}
 }

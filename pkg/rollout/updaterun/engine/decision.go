@@ -38,11 +38,11 @@ type Decision struct {
 	Status *v1beta1.UpdateRunStatus
 	// Requests are approval requests to create. One that exists by now is left alone.
 	Requests []Request
-	// Accepts are approval requests to mark as acted on.
-	Accepts []v1beta1.ApprovalRequestObject
 	// Rollback is the run to create that rolls this one back, nil for none. One that exists by now is left alone.
 	Rollback *Rollback
-	// Bindings to write.
+	// Accepts are approval requests to mark as acted on. They may be left to the next look, which decides it again.
+	Accepts []v1beta1.ApprovalRequestObject
+	// Bindings to write, together with Accepts.
 	Bindings []BindingWrite
 	// Deletions are bindings to delete, as they were observed.
 	Deletions []v1beta1.BindingObject

@@ -26,7 +26,7 @@
 //			continue // somebody else has written the run: nothing else of the decision may be done
 //		}
 //		record(d.Events) // it is decided, whatever becomes of the rest
-//		create(d.Requests); accept(d.Accepts); create(d.Rollback); write(d.Bindings); remove(d.Deletions) // stop at the first error
+//		create(d.Requests); create(d.Rollback); accept(d.Accepts), write(d.Bindings); remove(d.Deletions) // stop at the first error
 //		wakeAt(d.WakeAt)
 //	}
 //

@@ -186,14 +186,14 @@ func (l *simLeader) perform(run v1beta1.UpdateRunObject, d engine.Decision) *per
 	for _, r := range d.Requests {
 		p.writes = append(p.writes, func() error { return l.createRequest(run, r) })
 	}
-	for _, a := range d.Accepts {
-		p.writes = append(p.writes, func() error { return l.acceptRequest(a) })
-	}
 	if d.Rollback != nil {
 		p.writes = append(p.writes, func() error { return l.createRollback(run, d.Rollback) })
 	}
 	for _, b := range d.Bindings {
 		p.writes = append(p.writes, func() error { return l.writeRollout(run, b) })
+	}
+	for _, a := range d.Accepts {
+		p.writes = append(p.writes, func() error { return l.acceptRequest(a) })
 	}
 	for _, b := range d.Deletions {
 		p.writes = append(p.writes, func() error {
