@@ -39,11 +39,11 @@ const (
 	plansOfNamespaces = 12
 	// rest is how many times as long as a write of a run's status took there is none while clusters are under way: that of a run over
 	// thousands of clusters costs as much as moving hundreds.
-	rest = 3
+	rest = 10
 	// longestRest is how old the progress of a run may be.
 	longestRest = 10 * time.Second
-	// noRest is how long a write may take without a rest after it: a small run goes on at once.
-	noRest = 100 * time.Millisecond
+	// noRest is how long a write may take without a rest after it: a small run goes on at once, unless the server is busy.
+	noRest = 20 * time.Millisecond
 )
 
 // Controller moves runs on.

@@ -32,10 +32,10 @@ func InParallel(ctx context.Context, atOnce, n int, do func(i int) error) error 
 	return join(ctx, Each(ctx, atOnce, n, func(i int) error { return IgnoreNotFound(do(i)) }))
 }
 
-// extraRequests is how many requests of FanOut are under way in this process beside those that its callers make themselves. Sixteen keep two cores
-// and a disk busy. With many more, whatever else there is to do waits behind them for a core: of ten runs with sixteen each, those that somebody
+// extraRequests is how many requests of FanOut are under way in this process beside those that its callers make themselves. Sixteen for each core keep
+// it and a disk busy. With many more, whatever else there is to do waits behind them for a core: of ten runs with sixteen each, those that somebody
 // had approved meanwhile waited for a second.
-var extraRequests = make(chan struct{}, 8*max(2, runtime.GOMAXPROCS(0)))
+var extraRequests = make(chan struct{}, 16*runtime.GOMAXPROCS(0))
 
 // FanOut makes n requests to the API, and joins what goes wrong as InParallel does. The caller makes one at a time, so that nobody who has few waits
 // for others who have thousands. It has more of them made at once as long as there are few of all callers.
