@@ -127,7 +127,7 @@ func goesOn(run v1beta1.UpdateRunObject, after *v1beta1.UpdateRunStatus) bool {
 	if run.RunSpec().State != v1beta1.StateRun || runrules.IsOver(after) {
 		return false
 	}
-	return after.Turn != nil && after.Turn.State == v1beta1.TurnClaimed || runrules.IsPlanned(after) && !runrules.IsPlanned(run.RunStatus())
+	return runrules.ClaimsTurn(after) || runrules.IsPlanned(after) && !runrules.IsPlanned(run.RunStatus())
 }
 
 // causeOf returns what in the next status of a run lets it move clusters, and since when. The zero cause is none.

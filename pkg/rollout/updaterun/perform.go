@@ -53,8 +53,8 @@ func (c *Controller) perform(ctx context.Context, run v1beta1.UpdateRunObject, d
 			return err
 		}
 	}
-	if d.Status != nil && claims(d.Status) {
-		// The run is looked at again as soon as the claim is seen, and the approval is for what it does then.
+	if d.Status != nil && runrules.ClaimsTurn(d.Status) {
+		// The next look is about to come, and the approval is for what the run does then.
 		d.Accepts = nil
 	}
 	may, refused := true, error(nil)
@@ -68,11 +68,6 @@ func (c *Controller) perform(ctx context.Context, run v1beta1.UpdateRunObject, d
 		return errors.Join(err, refused)
 	}
 	return c.deleteBindings(ctx, d.Deletions, wrote)
-}
-
-// claims reports whether a run has claimed its turn, which it takes once the claim is seen.
-func claims(status *v1beta1.UpdateRunStatus) bool {
-	return !runrules.IsOver(status) && status.Turn != nil && status.Turn.State == v1beta1.TurnClaimed
 }
 
 // eventNotMarked is that of a run whose placement nobody may write, an admission policy of the hub's say.

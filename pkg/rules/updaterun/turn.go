@@ -10,6 +10,11 @@ import (
 	"github.com/stagegate/stagegate/pkg/apis/wellknown"
 )
 
+// ClaimsTurn reports whether a run has claimed its turn. It is looked at again as soon as the claim is seen, and goes on then.
+func ClaimsTurn(status *v1beta1.UpdateRunStatus) bool {
+	return !IsOver(status) && status.Turn != nil && status.Turn.State == v1beta1.TurnClaimed
+}
+
 // TurnOf returns how a run stands to the turn, as other runs see it. One that is over has let go of it, and so has one that is deleted, but not before the
 // finalizer says that nothing is being written for it any more. One that is not to run does not wait for the turn.
 func TurnOf(run v1beta1.UpdateRunObject) v1beta1.TurnState {

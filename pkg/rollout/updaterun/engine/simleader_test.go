@@ -192,6 +192,10 @@ func (l *simLeader) perform(run v1beta1.UpdateRunObject, d engine.Decision) *per
 	for _, b := range d.Bindings {
 		p.writes = append(p.writes, func() error { return l.writeRollout(run, b) })
 	}
+	if d.Status != nil && runrules.ClaimsTurn(d.Status) {
+		// They are left to the next look, as the controller leaves them.
+		d.Accepts = nil
+	}
 	for _, a := range d.Accepts {
 		p.writes = append(p.writes, func() error { return l.acceptRequest(a) })
 	}
